@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/blob.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int blob_new(size_t n, struct blob **ret_blob)
+{
+	struct blob *blob = malloc(sizeof(*blob) + n);
+
+	if (!blob) {
+		return -ENOMEM;
+	}
+	atomic_init(&blob->n_refs, 1);
+	blob->n = n;
+	*ret_blob = blob;
+	return 0;
+}
+
+struct blob *blob_ref(struct blob *blob)
+{
+	atomic_fetch_add_explicit(&blob->n_refs, 1, memory_order_relaxed);
+	return blob;
+}
+
+struct blob *blob_unref(struct blob *blob)
+{
+	if (blob && atomic_fetch_sub_explicit(&blob->n_refs, 1, memory_order_acq_rel) == 1) {
+		free(blob);
+	}
+	return NULL;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/buffer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	BUFFER_SIZE_MIN = 256,
+};
+
+void buffer_deinit(struct buffer *buffer)
+{
+	free(buffer->data);
+	*buffer = BUFFER_INIT;
+}
+
+int buffer_reserve(struct buffer *buffer, size_t n)
+{
+	if (n <= buffer->size - buffer->offset - buffer->n) {
+		return 0;
+	}
+	if (buffer->offset && n <= buffer->size - buffer->n && buffer->offset >= buffer->n) {
+		memcpy(buffer->data, buffer->data + buffer->offset, buffer->n);
+		buffer->offset = 0;
+		return 0;
+	}
+	if (n > SIZE_MAX / 4 - buffer->n) {
+		return -ENOMEM;
+	}
+	size_t size = buffer->size ? buffer->size : BUFFER_SIZE_MIN;
+
+	while (size < buffer->n + n) {
+		size *= 2;
+	}
+	/* A nearly full queue that is consumed and appended to in turn would be copied each time.
+	 * Twice the size, the next copy comes when half of it has been consumed. */
+	if (buffer->offset && size == buffer->size) {
+		size *= 2;
+	}
+	char *data = malloc(size);
+
+	if (!data) {
+		return -ENOMEM;
+	}
+	if (buffer->n) {
+		memcpy(data, buffer->data + buffer->offset, buffer->n);
+	}
+	free(buffer->data);
+	buffer->data = data;
+	buffer->offset = 0;
+	buffer->size = size;
+	return 0;
+}
+
+int buffer_append(struct buffer *buffer, const void *data, size_t n)
+{
+	if (n == 0) {
+		return 0;
+	}
+	int r = buffer_reserve(buffer, n);
+
+	if (r < 0) {
+		return r;
+	}
+	memcpy(buffer_end(buffer), data, n);
+	buffer->n += n;
+	return 0;
+}
+
+int buffer_append_sv(struct buffer *buffer, struct sv view)
+{
+	return buffer_append(buffer, view.data, view.n);
+}
+
+static struct sv escape_of(char c)
+{
+	switch (c) {
+	case '&':
+		return SV("&amp;");
+	case '<':
+		return SV("&lt;");
+	case '>':
+		return SV("&gt;");
+	case '\'':
+		return SV("&apos;");
+	case '"':
+		return SV("&quot;");
+	default:
+		return SV_EMPTY;
+	}
+}
+
+int buffer_append_escaped(struct buffer *buffer, struct sv view)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < view.n; i++) {
+		struct sv escape = escape_of(view.data[i]);
+		int r;
+
+		if (escape.n == 0) {
+			continue;
+		}
+		r = buffer_append(buffer, view.data + start, i - start);
+		if (r == 0) {
+			r = buffer_append_sv(buffer, escape);
+		}
+		if (r < 0) {
+			return r;
+		}
+		start = i + 1;
+	}
+	return buffer_append(buffer, view.n ? view.data + start : NULL, view.n - start);
+}
+
+int buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int n = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (n < 0) {
+		return -EINVAL;
+	}
+	int r = buffer_reserve(buffer, (size_t)n + 1);
+
+	if (r < 0) {
+		return r;
+	}
+	va_start(arguments, format);
+	vsnprintf(buffer_end(buffer), (size_t)n + 1, format, arguments);
+	va_end(arguments);
+	buffer->n += (size_t)n;
+	return 0;
+}
+
+void buffer_consume(struct buffer *buffer, size_t n)
+{
+	if (n >= buffer->n) {
+		buffer_deinit(buffer);
+		return;
+	}
+	buffer->offset += n;
+	buffer->n -= n;
+}

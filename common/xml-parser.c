@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/xml-parser.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	/* Between a namespace, a local name and a prefix in the names that expat tells; expat refuses it in URIs. */
+	NAME_SEPARATOR = '\n',
+	/* What a parser in the pool may keep of the memory that a large input made it take. */
+	KEEP_BYTES_MAX = 64 * 1024,
+};
+
+struct name {
+	struct sv uri, local, prefix;
+};
+
+/* "uri\nlocal\nprefix", without the last part for no prefix, without the first two separators for no namespace. */
+static struct name name_split(const char *text)
+{
+	struct sv rest = sv_from(text);
+	size_t n = sv_find(rest, NAME_SEPARATOR);
+
+	if (n == rest.n) {
+		return (struct name){.local = rest};
+	}
+	struct name name = {.uri = sv_first(rest, n)};
+
+	rest = sv_skip(rest, n + 1);
+	n = sv_find(rest, NAME_SEPARATOR);
+	name.local = sv_first(rest, n);
+	name.prefix = n < rest.n ? sv_skip(rest, n + 1) : SV_EMPTY;
+	return name;
+}
+
+static int name_ns(const struct xml_parser *parser, const struct name *name)
+{
+	return name->uri.n ? xml_pool_namespace(parser->pool, name->uri) : XML_NS_NONE;
+}
+
+static void fail(struct xml_parser *parser, int error)
+{
+	if (parser->error == 0) {
+		parser->error = error;
+	}
+	XML_StopParser(parser->expat, XML_FALSE);
+}
+
+size_t xml_parser_position(const struct xml_parser *parser)
+{
+	XML_Index index = XML_GetCurrentByteIndex(parser->expat);
+
+	/* It is -1 until the first token has been understood. */
+	return index < 0 ? 0 : (size_t)index - parser->n_header;
+}
+
+static size_t position_behind(const struct xml_parser *parser)
+{
+	return xml_parser_position(parser) + (size_t)XML_GetCurrentByteCount(parser->expat);
+}
+
+/* Grows one of the parser's lists by one place. */
+static void *list_push(struct xml_parser *parser, void *list, size_t *n, size_t *size, size_t n_one)
+{
+	void **items = list;
+
+	if (*n == *size) {
+		size_t larger = *size ? *size * 2 : 8;
+		void *grown = reallocarray(*items, larger, n_one);
+
+		if (!grown) {
+			fail(parser, -ENOMEM);
+			return NULL;
+		}
+		*items = grown;
+		*size = larger;
+	}
+	return (char *)*items + n_one * (*n)++;
+}
+
+static struct xml_range text_keep(struct xml_parser *parser, struct sv view)
+{
+	struct xml_range range = {parser->text.n, view.n};
+
+	if (buffer_append_sv(&parser->text, view) < 0) {
+		fail(parser, -ENOMEM);
+	}
+	return range;
+}
+
+static struct sv text_of(const struct xml_parser *parser, struct xml_range range)
+{
+	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);
+}
+
+/* A declaration is written anew for those that inherit it, where a control character would come out as a space. */
+static bool is_writable(struct sv uri)
+{
+	for (size_t i = 0; i < uri.n; i++) {
+		if ((unsigned char)uri.data[i] < ' ') {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void declare_root(struct xml_parser *parser, struct sv prefix, struct sv uri)
+{
+	size_t i = parser->n_root_declarations;
+
+	if (i == XML_SCOPE_MAX) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	if (!is_writable(uri)) {
+		fail(parser, XML_E_SYNTAX);
+		return;
+	}
+	parser->root_prefix[i] = text_keep(parser, prefix);
+	parser->root_uri[i] = text_keep(parser, uri);
+	parser->n_root_declarations++;
+}
+
+static void on_start_namespace(void *userdata, const char *prefix, const char *uri)
+{
+	struct xml_parser *parser = userdata;
+
+	if (parser->in_header || parser->error) {
+		return;
+	}
+	if (parser->depth == 0) {
+		declare_root(parser, sv_from(prefix), sv_from(uri));
+	} else if (parser->depth == 1) {
+		for (size_t i = 0; i < parser->scope->n_declarations; i++) {
+			if (sv_eq(parser->scope->declarations[i].prefix, sv_from(prefix))) {
+				parser->declared |= UINT32_C(1) << i;
+			}
+		}
+	}
+}
+
+/* Marks the inherited declaration that makes @name what it is. */
+static void note_use(struct xml_parser *parser, const struct name *name)
+{
+	const struct xml_scope *scope = parser->scope;
+
+	if (name->uri.n == 0) {
+		return;
+	}
+	for (size_t i = 0; i < scope->n_declarations; i++) {
+		if (sv_eq(scope->declarations[i].prefix, name->prefix) &&
+		    sv_eq(scope->declarations[i].uri, name->uri)) {
+			parser->current.item.missing |= UINT32_C(1) << i;
+			return;
+		}
+	}
+}
+
+static void note_attribute_uses(struct xml_parser *parser, const char **attributes)
+{
+	for (size_t i = 0; attributes[i]; i += 2) {
+		struct name name = name_split(attributes[i]);
+
+		if (name.prefix.n) {
+			note_use(parser, &name);
+		}
+	}
+}
+
+static void keep_attributes(struct xml_parser *parser, struct xml_item *item, const char **attributes)
+{
+	item->first_attribute = parser->n_attributes;
+	for (size_t i = 0; attributes[i]; i += 2) {
+		struct name name = name_split(attributes[i]);
+		struct xml_raw_attribute *attribute =
+			list_push(parser, &parser->attributes, &parser->n_attributes,
+				  &parser->size_attributes, sizeof(*attribute));
+
+		if (!attribute) {
+			return;
+		}
+		attribute->ns = name_ns(parser, &name);
+		attribute->name = text_keep(parser, name.local);
+		attribute->value = text_keep(parser, sv_from(attributes[i + 1]));
+		item->n_attributes++;
+	}
+}
+
+static void push_item(struct xml_parser *parser, const struct xml_raw_item *raw)
+{
+	struct xml_raw_item *item = list_push(parser, &parser->items, &parser->n_items,
+					      &parser->size_items, sizeof(*item));
+
+	if (item) {
+		*item = *raw;
+	}
+}
+
+/* The root's declarations become the scope of all that follows. */
+static void make_scope(struct xml_parser *parser, const struct name *name)
+{
+	struct xml_declaration declarations[XML_SCOPE_MAX];
+	char qname[XML_ROOT_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < parser->n_root_declarations; i++) {
+		declarations[i].prefix = text_of(parser, parser->root_prefix[i]);
+		declarations[i].uri = text_of(parser, parser->root_uri[i]);
+	}
+	if (name->prefix.n + name->local.n + 1 > sizeof(qname)) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	if (name->prefix.n) {
+		memcpy(qname, name->prefix.data, name->prefix.n);
+		n = name->prefix.n;
+		qname[n++] = ':';
+	}
+	memcpy(qname + n, name->local.data, name->local.n);
+	n += name->local.n;
+	if (xml_pool_scope(parser->pool, (struct sv){qname, n}, declarations,
+			   parser->n_root_declarations, &parser->scope) < 0) {
+		fail(parser, -ENOMEM);
+	}
+}
+
+static void start_root(struct xml_parser *parser, const struct name *name, const char **attributes)
+{
+	struct xml_raw_item root = {.item = {.kind = XML_ITEM_ROOT, .ns = name_ns(parser, name)}};
+
+	if (position_behind(parser) > XML_ROOT_MAX) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	make_scope(parser, name);
+	if (parser->error) {
+		return;
+	}
+	root.name = text_keep(parser, name->local);
+	keep_attributes(parser, &root.item, attributes);
+	push_item(parser, &root);
+}
+
+static void start_element(struct xml_parser *parser, const struct name *name, const char **attributes)
+{
+	struct xml_raw_item *current = &parser->current;
+	size_t n_prefix = name->prefix.n ? name->prefix.n + 1 : 0;
+
+	*current = (struct xml_raw_item){
+		.item = {.kind = XML_ITEM_ELEMENT,
+			 .ns = name_ns(parser, name),
+			 .n_prefix = n_prefix,
+			 .n_open = (size_t)XML_GetCurrentByteCount(parser->expat),
+			 .first_child = parser->n_children},
+		.start = xml_parser_position(parser),
+		.n_qname = n_prefix + name->local.n,
+	};
+	if (current->item.ns >= 0 && (parser->options->with_attributes >> current->item.ns & 1)) {
+		keep_attributes(parser, &current->item, attributes);
+	}
+}
+
+static void start_child(struct xml_parser *parser, const struct name *name)
+{
+	int ns = parser->current.item.ns;
+
+	if (ns < 0 || !(parser->options->with_children >> ns & 1)) {
+		return;
+	}
+	if (parser->current.item.n_children == XML_CHILDREN_MAX) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	struct xml_raw_child *child = list_push(parser, &parser->children, &parser->n_children,
+						&parser->size_children, sizeof(*child));
+
+	if (!child) {
+		return;
+	}
+	size_t n_prefix = name->prefix.n ? name->prefix.n + 1 : 0;
+
+	*child = (struct xml_raw_child){
+		.ns = name_ns(parser, name),
+		.start = xml_parser_position(parser),
+		.n_prefix = n_prefix,
+		.n_qname = n_prefix + name->local.n,
+	};
+	parser->current.item.n_children++;
+}
+
+static void on_start(void *userdata, const char *tag, const char **attributes)
+{
+	struct xml_parser *parser = userdata;
+
+	if (parser->error) {
+		return;
+	}
+	if (parser->in_header) {
+		parser->depth++;
+		return;
+	}
+	if (++parser->depth > XML_DEPTH_MAX) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	struct name name = name_split(tag);
+
+	parser->tag_end = position_behind(parser);
+	if (parser->depth == 1) {
+		start_root(parser, &name, attributes);
+		return;
+	}
+	if (parser->depth == 2) {
+		start_element(parser, &name, attributes);
+	} else if (parser->depth == 3) {
+		start_child(parser, &name);
+	}
+	note_use(parser, &name);
+	note_attribute_uses(parser, attributes);
+}
+
+/* The position behind the end tag. For <a/> expat tells the start of the tag and no bytes. */
+static size_t end_position(const struct xml_parser *parser)
+{
+	return XML_GetCurrentByteCount(parser->expat) ? position_behind(parser) : parser->tag_end;
+}
+
+static void end_element(struct xml_parser *parser)
+{
+	struct xml_raw_item *current = &parser->current;
+
+	current->end = end_position(parser);
+	if (current->end - current->start > parser->options->n_element_max) {
+		fail(parser, XML_E_TOO_LARGE);
+		return;
+	}
+	current->item.missing &= ~parser->declared;
+	parser->declared = 0;
+	parser->n_rescanned = 0;
+	push_item(parser, current);
+	if (parser->error == 0 && current->end > XML_PARSER_BYTES_MAX) {
+		parser->spent = true;
+		XML_StopParser(parser->expat, XML_FALSE);
+	}
+}
+
+static void on_end(void *userdata, const char *tag)
+{
+	struct xml_parser *parser = userdata;
+
+	(void)tag;
+	if (parser->error || parser->spent) {
+		return;
+	}
+	if (parser->depth == 3 && parser->current.item.n_children &&
+	    parser->children[parser->n_children - 1].end == 0) {
+		parser->children[parser->n_children - 1].end = end_position(parser);
+	} else if (parser->depth == 2) {
+		end_element(parser);
+	} else if (parser->depth == 1) {
+		push_item(parser, &(struct xml_raw_item){.item = {.kind = XML_ITEM_ROOT_END}});
+		parser->complete = true;
+	}
+	parser->depth--;
+}
+
+static void on_text(void *userdata, const char *text, int n)
+{
+	struct xml_parser *parser = userdata;
+
+	if (parser->depth == 1 && parser->error == 0 && sv_trim((struct sv){text, (size_t)n}).n) {
+		fail(parser, XML_E_SYNTAX);
+	}
+}
+
+static void on_comment(void *userdata, const char *text)
+{
+	(void)text;
+	fail(userdata, XML_E_RESTRICTED);
+}
+
+static void on_instruction(void *userdata, const char *target, const char *data)
+{
+	(void)target;
+	(void)data;
+	fail(userdata, XML_E_RESTRICTED);
+}
+
+static void on_doctype(void *userdata, const char *name, const char *system_id, const char *public_id,
+		       int has_internal)
+{
+	(void)name;
+	(void)system_id;
+	(void)public_id;
+	(void)has_internal;
+	fail(userdata, XML_E_RESTRICTED);
+}
+
+/* The bytes go on as they came, so what they say of their encoding must be true. */
+static void on_declaration(void *userdata, const char *version, const char *encoding, int standalone)
+{
+	(void)version;
+	(void)standalone;
+	if (encoding && !sv_eq_nocase(sv_from(encoding), SV("utf-8"))) {
+		fail(userdata, XML_E_RESTRICTED);
+	}
+}
+
+static void parser_prepare(struct xml_parser *parser)
+{
+	XML_Parser expat = parser->expat;
+
+	XML_SetUserData(expat, parser);
+	XML_SetReturnNSTriplet(expat, 1);
+	XML_SetHashSalt(expat, xml_pool_salt(parser->pool));
+	XML_SetElementHandler(expat, on_start, on_end);
+	XML_SetStartNamespaceDeclHandler(expat, on_start_namespace);
+	XML_SetCharacterDataHandler(expat, on_text);
+	XML_SetCommentHandler(expat, on_comment);
+	XML_SetProcessingInstructionHandler(expat, on_instruction);
+	XML_SetStartDoctypeDeclHandler(expat, on_doctype);
+	XML_SetXmlDeclHandler(expat, on_declaration);
+#ifdef HAVE_XML_SETREPARSEDEFERRALENABLED
+	/* Deferral would keep back the end of a stanza until more bytes come; XML_RESCAN_MAX bounds what it is for. */
+	XML_SetReparseDeferralEnabled(expat, XML_FALSE);
+#endif
+}
+
+void xml_parser_free(struct xml_parser *parser)
+{
+	if (parser->expat) {
+		XML_ParserFree(parser->expat);
+	}
+	xml_scope_unref(parser->scope);
+	buffer_deinit(&parser->text);
+	free(parser->items);
+	free(parser->attributes);
+	free(parser->children);
+	free(parser);
+}
+
+static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
+{
+	struct xml_parser *parser = calloc(1, sizeof(*parser));
+
+	if (!parser) {
+		return -ENOMEM;
+	}
+	parser->pool = pool;
+	parser->expat = XML_ParserCreateNS("UTF-8", NAME_SEPARATOR);
+	if (!parser->expat) {
+		xml_parser_free(parser);
+		return -ENOMEM;
+	}
+	parser_prepare(parser);
+	*ret_parser = parser;
+	return 0;
+}
+
+static int feed_header(struct xml_parser *parser)
+{
+	struct sv header = parser->scope->header;
+
+	parser->in_header = true;
+	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
+	parser->in_header = false;
+	if (status != XML_STATUS_OK) {
+		return -ENOMEM; /* it was parsed before: nothing else can be wrong */
+	}
+	parser->n_header = header.n;
+	return 0;
+}
+
+int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
+		    struct xml_scope *scope, struct xml_parser **ret_parser)
+{
+	struct xml_parser *parser = xml_pool_pop(pool);
+	int r;
+
+	if (!parser) {
+		r = parser_new(pool, &parser);
+		if (r < 0) {
+			return r;
+		}
+	}
+	parser->options = options;
+	if (scope) {
+		parser->scope = xml_scope_ref(scope);
+		r = feed_header(parser);
+		if (r < 0) {
+			xml_parser_free(parser);
+			return r;
+		}
+	}
+	*ret_parser = parser;
+	return 0;
+}
+
+static void list_trim(void *list, size_t *size, size_t n_one)
+{
+	void **items = list;
+
+	if (*size * n_one > KEEP_BYTES_MAX) {
+		free(*items);
+		*items = NULL;
+		*size = 0;
+	}
+}
+
+void xml_parser_give(struct xml_parser *parser)
+{
+	if (!parser) {
+		return;
+	}
+	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
+
+	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
+	if (huge || !XML_ParserReset(parser->expat, NULL) ||
+	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
+	    !xml_pool_push(parser->pool, parser)) {
+		xml_parser_free(parser);
+		return;
+	}
+	parser_prepare(parser);
+	parser->n_items = 0;
+	parser->next_item = 0;
+	parser->n_children = 0;
+	parser->n_attributes = 0;
+	buffer_clear(&parser->text);
+	if (parser->text.size > KEEP_BYTES_MAX) {
+		buffer_deinit(&parser->text);
+	}
+	list_trim(&parser->items, &parser->size_items, sizeof(*parser->items));
+	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
+	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
+	parser->scope = xml_scope_unref(parser->scope);
+	parser->error = 0;
+	parser->n_header = 0;
+	parser->n_fed = 0;
+	parser->n_rescanned = 0;
+	parser->depth = 0;
+	parser->complete = false;
+	parser->spent = false;
+	parser->n_root_declarations = 0;
+	parser->declared = 0;
+}
+
+void xml_parser_clear(struct xml_parser *parser)
+{
+	parser->n_items = 0;
+	parser->next_item = 0;
+	/* What the open element and an open root have noted stays until they are told. */
+	if (parser->depth < 2) {
+		parser->n_children = 0;
+		parser->n_attributes = 0;
+		if (parser->scope) {
+			buffer_clear(&parser->text);
+		}
+	}
+}
+
+static int error_of(const struct xml_parser *parser)
+{
+	switch (XML_GetErrorCode(parser->expat)) {
+	case XML_ERROR_NO_MEMORY:
+		return -ENOMEM;
+	case XML_ERROR_UNDEFINED_ENTITY:
+	case XML_ERROR_RECURSIVE_ENTITY_REF:
+	case XML_ERROR_EXTERNAL_ENTITY_HANDLING:
+	case XML_ERROR_AMPLIFICATION_LIMIT_BREACH:
+	case XML_ERROR_UNKNOWN_ENCODING:
+	case XML_ERROR_INCORRECT_ENCODING:
+		return XML_E_RESTRICTED;
+	default:
+		return XML_E_SYNTAX;
+	}
+}
+
+/* expat lets the first two bytes overrule the encoding that it was told: with FE FF, FF FE or a zero among them it
+ * reads UTF-16. */
+static bool is_utf16(const struct xml_parser *parser)
+{
+	for (size_t i = 0; i < sizeof(parser->first) && i < parser->n_fed; i++) {
+		unsigned char c = (unsigned char)parser->first[i];
+
+		if (c == 0 || c >= 0xfe) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void note_first(struct xml_parser *parser, const char *data, size_t n)
+{
+	for (size_t i = 0; i < n && parser->n_fed + i < sizeof(parser->first); i++) {
+		parser->first[parser->n_fed + i] = data[i];
+	}
+}
+
+/* Refuses work and memory that no element limit would see: a root without end, a token in too many pieces. */
+static int check_work(struct xml_parser *parser)
+{
+	size_t position = xml_parser_position(parser);
+
+	if (parser->depth == 0 && !parser->complete && parser->n_fed > XML_ROOT_MAX) {
+		return XML_E_TOO_LARGE;
+	}
+	parser->n_rescanned += parser->n_fed - position;
+	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
+}
+
+int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
+{
+	note_first(parser, data, n);
+	parser->n_fed += n;
+	if (parser->n_header == 0 && is_utf16(parser)) {
+		parser->error = XML_E_RESTRICTED;
+		return parser->error;
+	}
+	enum XML_Status status = XML_Parse(parser->expat, data, (int)n, 0);
+
+	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
+		parser->error = error_of(parser);
+	}
+	if (parser->error == 0 && !parser->spent) {
+		parser->error = check_work(parser);
+	}
+	return parser->error;
+}

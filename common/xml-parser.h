@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The part of common/xml.h that listens to expat: one parser, what it has found in the bytes fed since it was
+ * taken from the pool, and the pool itself. Private to common/xml-*.c.
+ *
+ * position  a byte's number among those fed to this parser, the header of an inherited scope not counted
+ * raw       told by position; becomes a slice when expat has returned
+ */
+#include <expat.h>
+#include <sys/queue.h>
+
+#include "common/xml.h"
+
+struct xml_declaration {
+	struct sv prefix; /* empty: the default namespace */
+	struct sv uri;
+	int ns;
+};
+
+/* What a root declared. Shared by the scans of a pool that met the same root, so counted: each scan that holds it, and the
+ * pool's memory of the last one. */
+struct xml_scope {
+	size_t n_refs;
+	size_t n_declarations;
+	struct xml_declaration declarations[XML_SCOPE_MAX]; /* into text */
+	struct sv root;   /* the root's name as it was written: its end tag will say it again */
+	struct sv header; /* a start tag that makes the same declarations */
+	char text[];
+};
+
+/* Text that grows while expat runs is told by offset into xml_parser.text. */
+struct xml_range {
+	size_t start, n;
+};
+
+struct xml_raw_attribute {
+	int ns;
+	struct xml_range name, value;
+};
+
+struct xml_raw_child {
+	int ns;
+	size_t start, end; /* positions */
+	size_t n_qname, n_prefix;
+};
+
+struct xml_raw_item {
+	struct xml_item item;
+	size_t start, end; /* positions */
+	size_t n_qname;
+	struct xml_range name; /* of a root */
+};
+
+struct xml_parser {
+	SLIST_ENTRY(xml_parser) in_pool;
+	struct xml_pool *pool;
+	const struct xml_scan_options *options;
+	XML_Parser expat;
+	int error; /* XML_E_* or -ENOMEM; the first that came */
+
+	size_t n_header;   /* bytes of the inherited scope's header, fed first */
+	size_t n_fed;      /* bytes fed behind it */
+	size_t n_rescanned;
+	size_t tag_end;    /* position behind the start tag that came last */
+	unsigned depth;    /* open elements, the root included */
+	char first[2];     /* the first bytes fed: they choose the encoding */
+	bool in_header;
+	bool complete;     /* the root's end tag came */
+	bool spent;        /* stopped behind an element after XML_PARSER_BYTES_MAX: the rest wants a fresh parser */
+
+	struct xml_scope *scope; /* inherited, or made by the root that came; a reference */
+	struct xml_range root_prefix[XML_SCOPE_MAX], root_uri[XML_SCOPE_MAX];
+	size_t n_root_declarations;
+
+	struct xml_raw_item current; /* the element that is open */
+	uint32_t declared;           /* the scope's declarations that its start tag makes anew */
+
+	struct xml_raw_item *items;
+	size_t n_items, size_items, next_item;
+	struct xml_raw_attribute *attributes;
+	size_t n_attributes, size_attributes;
+	struct xml_raw_child *children;
+	size_t n_children, size_children;
+	struct buffer text;
+};
+
+/* Takes a parser; with @scope the root is taken as come. Returns 0 or -ENOMEM. */
+_must_check_ int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
+				 struct xml_scope *scope, struct xml_parser **ret_parser);
+/* Gives it back; NULL is fine. */
+void xml_parser_give(struct xml_parser *parser);
+
+/* Returns 0, XML_E_*, -ENOMEM. */
+_must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n);
+
+/* The position up to which expat has understood all bytes. */
+size_t xml_parser_position(const struct xml_parser *parser);
+
+/* Forgets the items that were told. */
+void xml_parser_clear(struct xml_parser *parser);
+
+/* The index of @uri among the pool's namespaces, or XML_NS_OTHER. */
+int xml_pool_namespace(const struct xml_pool *pool, struct sv uri);
+
+/* The scope that declares nothing. Borrowed from the pool. */
+struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool);
+
+/* The scope of a root @name with these declarations: one that the pool remembers, or a new one. The caller has a
+ * reference. Returns 0 or -ENOMEM. */
+_must_check_ int xml_pool_scope(struct xml_pool *pool, struct sv name,
+				const struct xml_declaration *declarations, size_t n_declarations,
+				struct xml_scope **ret_scope);
+struct xml_scope *xml_scope_ref(struct xml_scope *scope);
+struct xml_scope *xml_scope_unref(struct xml_scope *scope);
+
+/* For xml_parser_take() and xml_parser_give(). */
+struct xml_parser *xml_pool_pop(struct xml_pool *pool);
+bool xml_pool_push(struct xml_pool *pool, struct xml_parser *parser);
+unsigned long xml_pool_salt(const struct xml_pool *pool);
+void xml_parser_free(struct xml_parser *parser);

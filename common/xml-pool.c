@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/random.h"
+#include "common/xml-parser.h"
+
+enum {
+	/* Parsers kept for the next element: as many as elements are usually incomplete at once. */
+	POOL_PARSERS_MAX = 32,
+	/* Roots remembered: what the common servers and clients declare. */
+	POOL_SCOPES = 8,
+};
+
+struct xml_pool {
+	SLIST_HEAD(, xml_parser) parsers;
+	size_t n_parsers;
+	struct xml_scope *scopes[POOL_SCOPES];
+	size_t next_scope; /* the place that is given up next */
+	struct xml_scope *rootless;
+	const char *const *namespaces;
+	size_t n_namespaces;
+	unsigned long salt; /* against chosen names that collide in expat's tables */
+};
+
+static int scope_new(const struct xml_pool *pool, struct sv name,
+		     const struct xml_declaration *declarations, size_t n_declarations,
+		     struct xml_scope **ret_scope);
+
+int xml_pool_new(const char *const *namespaces, size_t n_namespaces, struct xml_pool **ret_pool)
+{
+	struct xml_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool) {
+		return -ENOMEM;
+	}
+	SLIST_INIT(&pool->parsers);
+	pool->namespaces = namespaces;
+	pool->n_namespaces = n_namespaces;
+	int r = random_bytes(&pool->salt, sizeof(pool->salt));
+
+	if (r == 0) {
+		r = scope_new(pool, SV("x"), NULL, 0, &pool->rootless);
+	}
+	if (r < 0) {
+		xml_pool_free(pool);
+		return r;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+struct xml_pool *xml_pool_free(struct xml_pool *pool)
+{
+	struct xml_parser *parser;
+
+	if (!pool) {
+		return NULL;
+	}
+	while ((parser = xml_pool_pop(pool))) {
+		xml_parser_free(parser);
+	}
+	for (size_t i = 0; i < POOL_SCOPES; i++) {
+		xml_scope_unref(pool->scopes[i]);
+	}
+	xml_scope_unref(pool->rootless);
+	free(pool);
+	return NULL;
+}
+
+int xml_pool_namespace(const struct xml_pool *pool, struct sv uri)
+{
+	for (size_t i = 0; i < pool->n_namespaces; i++) {
+		if (sv_eq(uri, sv_from(pool->namespaces[i]))) {
+			return (int)i;
+		}
+	}
+	return XML_NS_OTHER;
+}
+
+unsigned long xml_pool_salt(const struct xml_pool *pool)
+{
+	return pool->salt;
+}
+
+struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool)
+{
+	return pool->rootless;
+}
+
+struct xml_parser *xml_pool_pop(struct xml_pool *pool)
+{
+	struct xml_parser *parser = SLIST_FIRST(&pool->parsers);
+
+	if (parser) {
+		SLIST_REMOVE_HEAD(&pool->parsers, in_pool);
+		pool->n_parsers--;
+	}
+	return parser;
+}
+
+bool xml_pool_push(struct xml_pool *pool, struct xml_parser *parser)
+{
+	if (pool->n_parsers >= POOL_PARSERS_MAX) {
+		return false;
+	}
+	SLIST_INSERT_HEAD(&pool->parsers, parser, in_pool);
+	pool->n_parsers++;
+	return true;
+}
+
+static bool scope_is(const struct xml_scope *scope, struct sv name,
+		     const struct xml_declaration *declarations, size_t n_declarations)
+{
+	if (scope->n_declarations != n_declarations || !sv_eq(scope->root, name)) {
+		return false;
+	}
+	for (size_t i = 0; i < n_declarations; i++) {
+		if (!sv_eq(scope->declarations[i].prefix, declarations[i].prefix) ||
+		    !sv_eq(scope->declarations[i].uri, declarations[i].uri)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int xml_pool_scope(struct xml_pool *pool, struct sv name, const struct xml_declaration *declarations,
+		   size_t n_declarations, struct xml_scope **ret_scope)
+{
+	for (size_t i = 0; i < POOL_SCOPES; i++) {
+		struct xml_scope *scope = pool->scopes[i];
+
+		if (scope && scope_is(scope, name, declarations, n_declarations)) {
+			*ret_scope = xml_scope_ref(scope);
+			return 0;
+		}
+	}
+	int r = scope_new(pool, name, declarations, n_declarations, ret_scope);
+
+	if (r < 0) {
+		return r;
+	}
+	xml_scope_unref(pool->scopes[pool->next_scope]);
+	pool->scopes[pool->next_scope] = xml_scope_ref(*ret_scope);
+	pool->next_scope = (pool->next_scope + 1) % POOL_SCOPES;
+	return 0;
+}
+
+/* Writes "<name xmlns:p='uri' ...>" and tells where each part came to stand. */
+static int header_write(struct sv name, const struct xml_declaration *declarations, size_t n_declarations,
+			struct buffer *buffer)
+{
+	int r = buffer_printf(buffer, "<%.*s", SV_ARGS(name));
+
+	for (size_t i = 0; r == 0 && i < n_declarations; i++) {
+		const struct xml_declaration *declaration = &declarations[i];
+
+		r = buffer_printf(buffer, " xmlns%s%.*s='", declaration->prefix.n ? ":" : "",
+				  SV_ARGS(declaration->prefix));
+		if (r == 0) {
+			r = buffer_append_escaped(buffer, declaration->uri);
+		}
+		if (r == 0) {
+			r = buffer_append_sv(buffer, SV("'"));
+		}
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV(">"));
+}
+
+static struct sv text_put(char **at, struct sv view)
+{
+	struct sv copy = {*at, view.n};
+
+	if (view.n) {
+		memcpy(*at, view.data, view.n);
+	}
+	*at += view.n;
+	return copy;
+}
+
+static int scope_new(const struct xml_pool *pool, struct sv name,
+		     const struct xml_declaration *declarations, size_t n_declarations,
+		     struct xml_scope **ret_scope)
+{
+	_cleanup_(buffer_deinit) struct buffer header = BUFFER_INIT;
+	int r = header_write(name, declarations, n_declarations, &header);
+
+	if (r < 0) {
+		return r;
+	}
+	size_t n_text = header.n + name.n;
+
+	for (size_t i = 0; i < n_declarations; i++) {
+		n_text += declarations[i].prefix.n + declarations[i].uri.n;
+	}
+	struct xml_scope *scope = malloc(sizeof(*scope) + n_text);
+
+	if (!scope) {
+		return -ENOMEM;
+	}
+	char *at = scope->text;
+
+	scope->n_refs = 1;
+	scope->n_declarations = n_declarations;
+	scope->header = text_put(&at, buffer_sv(&header));
+	scope->root = text_put(&at, name);
+	for (size_t i = 0; i < n_declarations; i++) {
+		scope->declarations[i] = (struct xml_declaration){
+			.prefix = text_put(&at, declarations[i].prefix),
+			.uri = text_put(&at, declarations[i].uri),
+			.ns = xml_pool_namespace(pool, declarations[i].uri),
+		};
+	}
+	*ret_scope = scope;
+	return 0;
+}
+
+struct xml_scope *xml_scope_ref(struct xml_scope *scope)
+{
+	scope->n_refs++;
+	return scope;
+}
+
+struct xml_scope *xml_scope_unref(struct xml_scope *scope)
+{
+	if (scope && --scope->n_refs == 0) {
+		free(scope);
+	}
+	return NULL;
+}

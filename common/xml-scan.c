@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+
+#include "common/xml-parser.h"
+
+void xml_scan_init(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options)
+{
+	*scan = (struct xml_scan){.pool = pool, .options = options};
+}
+
+int xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
+			   const struct xml_scan_options *options)
+{
+	xml_scan_init(scan, pool, options);
+	scan->scope = xml_scope_ref(xml_pool_rootless_scope(pool));
+	return 0;
+}
+
+void xml_scan_deinit(struct xml_scan *scan)
+{
+	xml_parser_give(scan->parser);
+	scan->parser = NULL;
+	scan->scope = xml_scope_unref(scan->scope);
+	buffer_deinit(&scan->partial);
+	scan->view = SV_EMPTY;
+}
+
+int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
+{
+	int r;
+
+	if (n > INT_MAX / 2) {
+		return XML_E_TOO_LARGE;
+	}
+	if (!scan->parser) {
+		r = xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
+		if (r < 0) {
+			return r;
+		}
+	}
+	scan->view = (struct sv){data, n};
+	if (scan->partial.n) {
+		r = buffer_append(&scan->partial, data, n);
+		if (r < 0) {
+			return r;
+		}
+		scan->view = buffer_sv(&scan->partial);
+	}
+	return xml_parser_feed(scan->parser, data, n);
+}
+
+/* The bytes from position @start to @end. The view always ends with the last byte fed. */
+static struct sv slice(const struct xml_scan *scan, size_t start, size_t end)
+{
+	size_t first = scan->parser->n_fed - scan->view.n;
+
+	return sv_first(sv_skip(scan->view, start - first), end - start);
+}
+
+static void item_settle(const struct xml_scan *scan, const struct xml_raw_item *raw,
+			struct xml_item *ret_item)
+{
+	*ret_item = raw->item;
+	if (raw->item.kind == XML_ITEM_ROOT) {
+		ret_item->name = sv_first(sv_skip(buffer_sv(&scan->parser->text), raw->name.start),
+					  raw->name.n);
+	} else if (raw->item.kind == XML_ITEM_ELEMENT) {
+		ret_item->text = slice(scan, raw->start, raw->end);
+		ret_item->name = sv_first(sv_skip(ret_item->text, 1 + raw->item.n_prefix),
+					  raw->n_qname - raw->item.n_prefix);
+	}
+}
+
+/* Where the bytes begin that must be kept: the open element, or a token that is not complete. */
+static size_t keep_from(const struct xml_parser *parser)
+{
+	if (parser->depth >= 2) {
+		return parser->current.start;
+	}
+	return parser->depth == 1 ? xml_parser_position(parser) : parser->n_fed;
+}
+
+static int keep_partial(struct xml_scan *scan, size_t from)
+{
+	size_t n_keep = scan->parser->n_fed - from;
+
+	if (n_keep > scan->options->n_element_max) {
+		return XML_E_TOO_LARGE;
+	}
+	if (scan->partial.n) {
+		buffer_consume(&scan->partial, scan->partial.n - n_keep);
+		return 0;
+	}
+	return buffer_append_sv(&scan->partial, sv_skip(scan->view, scan->view.n - n_keep));
+}
+
+/* All items are told: puts away what the next feed needs. */
+static int settle(struct xml_scan *scan)
+{
+	struct xml_parser *parser = scan->parser;
+	int r = 0;
+
+	if (!scan->scope && parser->scope) {
+		scan->scope = xml_scope_ref(parser->scope);
+	}
+	xml_parser_clear(parser);
+	if (parser->error) {
+		return parser->error;
+	}
+	size_t from = keep_from(parser);
+
+	if (parser->depth == 1 && from == parser->n_fed) {
+		xml_parser_give(parser);
+		scan->parser = NULL;
+		buffer_deinit(&scan->partial);
+	} else {
+		r = keep_partial(scan, from);
+	}
+	scan->view = SV_EMPTY;
+	return r;
+}
+
+/* The parser stopped behind an element because it has seen enough: a fresh one takes the rest. */
+static int go_on(struct xml_scan *scan)
+{
+	struct xml_parser *spent = scan->parser;
+	size_t n_rest = spent->n_fed - spent->current.end;
+
+	if (!scan->scope) {
+		scan->scope = xml_scope_ref(spent->scope);
+	}
+	scan->parser = NULL;
+	xml_parser_give(spent);
+	int r = xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
+
+	if (r < 0) {
+		return r;
+	}
+	scan->view = sv_skip(scan->view, scan->view.n - n_rest);
+	if (scan->partial.n) {
+		scan->partial.offset += scan->partial.n - n_rest;
+		scan->partial.n = n_rest;
+	}
+	return xml_parser_feed(scan->parser, scan->view.data, scan->view.n);
+}
+
+bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
+{
+	*ret_r = 0;
+	for (;;) {
+		struct xml_parser *parser = scan->parser;
+
+		if (!parser) {
+			return false;
+		}
+		if (parser->next_item < parser->n_items) {
+			item_settle(scan, &parser->items[parser->next_item++], ret_item);
+			return true;
+		}
+		if (!parser->spent) {
+			*ret_r = settle(scan);
+			return false;
+		}
+		*ret_r = go_on(scan);
+		if (*ret_r != 0 && (!scan->parser || scan->parser->n_items == 0)) {
+			return false;
+		}
+	}
+}
+
+bool xml_scan_is_idle(const struct xml_scan *scan)
+{
+	/* A CR is kept by expat until it is known whether an LF follows. */
+	return !scan->parser || (scan->parser->depth == 1 && scan->parser->error == 0 &&
+				 sv_trim(buffer_sv(&scan->partial)).n == 0);
+}
+
+struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,
+			     struct sv name)
+{
+	const struct xml_parser *parser = scan->parser;
+	struct sv text = buffer_sv(&parser->text);
+
+	for (size_t i = 0; i < item->n_attributes; i++) {
+		const struct xml_raw_attribute *attribute = &parser->attributes[item->first_attribute + i];
+
+		if (attribute->ns == ns &&
+		    sv_eq(sv_first(sv_skip(text, attribute->name.start), attribute->name.n), name)) {
+			return sv_first(sv_skip(text, attribute->value.start), attribute->value.n);
+		}
+	}
+	return SV_EMPTY;
+}
+
+struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_item *item, size_t i)
+{
+	const struct xml_raw_child *raw = &scan->parser->children[item->first_child + i];
+	struct sv text = slice(scan, raw->start, raw->end);
+
+	return (struct xml_child){
+		.ns = raw->ns,
+		.name = sv_first(sv_skip(text, 1 + raw->n_prefix), raw->n_qname - raw->n_prefix),
+		.text = text,
+	};
+}
+
+static int write_declaration(const struct xml_declaration *declaration, struct buffer *buffer)
+{
+	int r = buffer_append_sv(buffer, SV(" xmlns"));
+
+	if (r == 0 && declaration->prefix.n) {
+		r = buffer_append_sv(buffer, SV(":"));
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, declaration->prefix);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, SV("='"));
+	}
+	if (r == 0) {
+		r = buffer_append_escaped(buffer, declaration->uri);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
+}
+
+int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
+			   struct buffer *buffer)
+{
+	const struct xml_scope *scope = scan->parser->scope;
+
+	for (size_t i = 0; i < scope->n_declarations && item->missing >> i; i++) {
+		const struct xml_declaration *declaration = &scope->declarations[i];
+
+		if (!(item->missing >> i & 1) ||
+		    (declaration->prefix.n == 0 && declaration->ns >= 0 && (except >> declaration->ns & 1))) {
+			continue;
+		}
+		int r = write_declaration(declaration, buffer);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
+		   struct buffer *buffer)
+{
+	size_t n_head = 1 + item->n_prefix + item->name.n;
+	int r;
+
+	if (item->missing == 0) {
+		return buffer_append_sv(buffer, item->text);
+	}
+	r = buffer_append_sv(buffer, sv_first(item->text, n_head));
+	if (r == 0) {
+		r = xml_item_write_missing(scan, item, except, buffer);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, sv_skip(item->text, n_head));
+}
