@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * How many connections and sessions there are, in all and per client: the one table that all workers
+ * share. Guarded by a mutex; asked when a connection is accepted and when a session is made, never per stanza.
+ *
+ * client  an IPv4 address, or the /64 of an IPv6 address: what one subscriber is usually given, so that
+ *         nobody multiplies by walking through it
+ */
+#include <stddef.h>
+
+#include "common/address.h"
+
+struct census;
+
+struct census_limits {
+	size_t sessions;                /* in all: memory */
+	size_t sessions_per_client;     /* one abuser must not take all places */
+	size_t connections_per_client;  /* likewise for descriptors */
+};
+
+_must_check_ int census_new(const struct census_limits *limits, struct census **ret_census);
+struct census *census_free(struct census *census);
+
+/* Take a place; each success is given back with the same address by the matching leave. Thread-safe.
+ * Return 0, -EUSERS when the client has too many, -ENOSPC when the gateway is full, -ENOMEM. */
+_must_check_ int census_enter_connection(struct census *census, const struct address *client);
+void census_leave_connection(struct census *census, const struct address *client);
+_must_check_ int census_enter_session(struct census *census, const struct address *client);
+void census_leave_session(struct census *census, const struct address *client);
+
+size_t census_sessions(struct census *census);
+
+/* How many clients have a connection or a session: what the table holds. */
+size_t census_clients(struct census *census);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "policy/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int client_proxies_init(struct client_proxies *proxies, const char *const *texts, size_t n,
+			size_t *ret_bad)
+{
+	struct network *networks = calloc(n ? n : 1, sizeof(*networks));
+
+	if (!networks) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int r = network_parse(sv_from(texts[i]), &networks[i]);
+
+		if (r < 0) {
+			free(networks);
+			*ret_bad = i;
+			return r;
+		}
+	}
+	*proxies = (struct client_proxies){networks, n};
+	return 0;
+}
+
+void client_proxies_deinit(struct client_proxies *proxies)
+{
+	free(proxies->networks);
+	*proxies = (struct client_proxies){0};
+}
+
+bool client_is_proxy(const struct client_proxies *proxies, const struct address *address)
+{
+	for (size_t i = 0; i < proxies->n_networks; i++) {
+		if (network_contains(&proxies->networks[i], address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes the last item of a list separated by commas off @rest. False when nothing is left. */
+static bool take_last(struct sv *rest, struct sv *ret_item)
+{
+	size_t start = rest->n;
+
+	if (!rest->data) {
+		return false;
+	}
+	while (start && rest->data[start - 1] != ',') {
+		start--;
+	}
+	*ret_item = sv_trim(sv_skip(*rest, start));
+	*rest = start ? sv_first(*rest, start - 1) : SV_EMPTY;
+	return true;
+}
+
+/* Some proxies write the port as well. It belongs to a connection that is not ours, so it is
+ * dropped; and a zone would name one of our own links. */
+static bool parse_item(struct sv item, struct address *ret_address)
+{
+	if (sv_find(item, '%') < item.n || address_parse(item, 0, ret_address) < 0) {
+		return false;
+	}
+	address_set_port(ret_address, 0);
+	return true;
+}
+
+struct address client_address(const struct client_proxies *proxies, const struct address *peer,
+			      struct sv forwarded_for)
+{
+	struct address client = *peer;
+	struct address address;
+	struct sv item;
+
+	/* From the right: the proxy next to us has written the last item itself. What stands left
+	 * of the first one that is no proxy of ours is the client's own word. */
+	while (client_is_proxy(proxies, &client) && take_last(&forwarded_for, &item) &&
+	       parse_item(item, &address)) {
+		client = address;
+	}
+	return client;
+}

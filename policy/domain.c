@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "policy/domain.h"
+
+#include <errno.h>
+#include <idn2.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DOMAIN_LABEL_MAX = 63, /* RFC 1035 */
+	DOMAIN_TEXT_MAX = 253, /* of the 255 bytes on the wire two are not text */
+	/* What a client may send before it is looked at: a name of 253 letters of four bytes.
+	 * Mapping and composing cost more than their input, so nobody may give them a whole request
+	 * body. */
+	DOMAIN_INPUT_MAX = 4 * DOMAIN_TEXT_MAX,
+};
+
+static const char *const tls_names[] = {
+	[DOMAIN_TLS_REQUIRED] = "required",
+	[DOMAIN_TLS_DIRECT] = "direct",
+	[DOMAIN_TLS_OPPORTUNISTIC] = "opportunistic",
+	[DOMAIN_TLS_OFF] = "off",
+};
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+/* Lower case for ASCII only; the rest has been mapped by libidn2 already. */
+static void lower(struct sv text, char *ret_text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.data[i];
+
+		ret_text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	ret_text[text.n] = '\0';
+}
+
+static bool label_is_valid(struct sv label)
+{
+	if (label.n == 0 || label.n > DOMAIN_LABEL_MAX) {
+		return false;
+	}
+	for (size_t i = 0; i < label.n; i++) {
+		char c = label.data[i];
+
+		if (!is_letter(c) && !is_digit(c) && c != '-') {
+			return false;
+		}
+	}
+	return label.data[0] != '-' && label.data[label.n - 1] != '-';
+}
+
+/* What the C library and browsers read as the end of an IPv4 address ("127.1", "0x7f.0x1"). */
+static bool label_is_number(struct sv label)
+{
+	bool is_hex = label.n >= 2 && label.data[0] == '0' && label.data[1] == 'x';
+
+	for (size_t i = is_hex ? 2 : 0; i < label.n; i++) {
+		char c = label.data[i];
+
+		if (!is_digit(c) && !(is_hex && c >= 'a' && c <= 'f')) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool ascii_is_valid(struct sv ascii)
+{
+	struct sv rest = ascii;
+	struct sv label = SV_EMPTY;
+	size_t n_labels = 0;
+
+	if (ascii.n == 0 || ascii.n > DOMAIN_TEXT_MAX) {
+		return false;
+	}
+	while (rest.data) {
+		size_t n = sv_find(rest, '.');
+
+		label = sv_first(rest, n);
+		if (!label_is_valid(label)) {
+			return false;
+		}
+		n_labels++;
+		rest = n < rest.n ? sv_skip(rest, n + 1) : SV_EMPTY;
+	}
+	if (n_labels == 1) {
+		return sv_eq(ascii, SV("localhost"));
+	}
+	return !label_is_number(label);
+}
+
+/* Whether libidn2 has nothing to say about @text: then its rules for hyphens, which are about the
+ * making of names and not about looking them up, need not be asked either. */
+static bool is_plain_ascii(struct sv text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if ((unsigned char)text.data[i] >= 0x80) {
+			return false;
+		}
+	}
+	return sv_find_sv(text, SV("xn--")) == text.n;
+}
+
+static int idn_to_ascii(const char *text, char ret_ascii[static DOMAIN_INPUT_MAX + 1])
+{
+	uint8_t *converted = NULL;
+	int r = idn2_lookup_u8((const uint8_t *)text, &converted,
+			       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+
+	if (r != IDN2_OK) {
+		return r == IDN2_MALLOC ? -ENOMEM : -EINVAL;
+	}
+	struct sv view = sv_from((const char *)converted);
+
+	r = view.n <= DOMAIN_INPUT_MAX ? 0 : -EINVAL;
+	if (r == 0) {
+		lower(view, ret_ascii);
+	}
+	idn2_free(converted);
+	return r;
+}
+
+int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
+{
+	char input[DOMAIN_INPUT_MAX + 1];
+	char ascii[DOMAIN_INPUT_MAX + 1];
+
+	if (text.n == 0 || text.n > DOMAIN_INPUT_MAX || memchr(text.data, '\0', text.n)) {
+		return -EINVAL;
+	}
+	lower(text, input);
+	if (is_plain_ascii((struct sv){input, text.n})) {
+		memcpy(ascii, input, text.n + 1);
+	} else {
+		int r = idn_to_ascii(input, ascii);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	struct sv view = sv_from(ascii);
+
+	/* "example.org." is the same name, said to be complete. */
+	if (view.n && view.data[view.n - 1] == '.') {
+		view.n--;
+	}
+	if (!ascii_is_valid(view)) {
+		return -EINVAL;
+	}
+	memcpy(ret_ascii, view.data, view.n);
+	ret_ascii[view.n] = '\0';
+	return 0;
+}
+
+static int rule_compare(const void *ascii, const void *rule)
+{
+	return strcmp(ascii, ((const struct domain_rule *)rule)->name);
+}
+
+const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii)
+{
+	if (rules->n_rules == 0) {
+		return NULL;
+	}
+	return bsearch(ascii, rules->rules, rules->n_rules, sizeof(*rules->rules), rule_compare);
+}
+
+const char *domain_tls_name(enum domain_tls tls)
+{
+	return tls_names[tls];
+}
+
+int domain_tls_parse(struct sv name, enum domain_tls *ret_tls)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(tls_names); i++) {
+		if (sv_eq(name, sv_from(tls_names[i]))) {
+			*ret_tls = (enum domain_tls)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
