@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/answer.h"
+
+#include <stdio.h>
+
+static const struct {
+	const char *name;
+	unsigned legacy_status;
+} conditions[] = {
+#define X(id, name, legacy_status) [BOSH_CONDITION_##id] = {name, legacy_status},
+	BOSH_CONDITIONS(X)
+#undef X
+};
+
+const char *bosh_condition_name(enum bosh_condition condition)
+{
+	return conditions[condition].name;
+}
+
+unsigned bosh_condition_status(enum bosh_condition condition, bool legacy)
+{
+	return legacy ? conditions[condition].legacy_status : 200;
+}
+
+static int write_attribute(struct buffer *buffer, const char *name, const char *value)
+{
+	int r;
+
+	if (!value) {
+		return 0;
+	}
+	r = buffer_printf(buffer, " %s='", name);
+	if (r == 0) {
+		r = buffer_append_escaped(buffer, sv_from(value));
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
+}
+
+static int write_creation(struct buffer *buffer, const struct bosh_creation *creation)
+{
+	int r = buffer_printf(buffer,
+			      " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true'"
+			      " sid='%s' wait='%u' hold='%u' requests='%u' inactivity='%u' polling='%u'",
+			      creation->sid, creation->wait_s, creation->hold, creation->requests,
+			      creation->inactivity_s, creation->polling_s);
+
+	if (r < 0 || !creation->has_ver) {
+		return r;
+	}
+	return buffer_printf(buffer, " ver='%u.%u'", creation->ver_major, creation->ver_minor);
+}
+
+/* The start tag, without its last character. */
+static int write_head(struct buffer *buffer, const struct bosh_answer *answer)
+{
+	int r = buffer_append_sv(buffer, SV("<body xmlns='http://jabber.org/protocol/httpbind'"));
+
+	if (r == 0 && answer->uses_stream) {
+		r = buffer_append_sv(buffer, SV(" xmlns:stream='http://etherx.jabber.org/streams'"));
+	}
+	if (r == 0 && answer->creation) {
+		r = write_creation(buffer, answer->creation);
+	}
+	if (r == 0) {
+		r = write_attribute(buffer, "type", answer->type);
+	}
+	if (r == 0) {
+		r = write_attribute(buffer, "condition", answer->condition);
+	}
+	if (r == 0) {
+		r = write_attribute(buffer, "from", answer->from);
+	}
+	return r < 0 ? r : write_attribute(buffer, "authid", answer->authid);
+}
+
+static int write_text(struct buffer *buffer, const struct bosh_answer *answer)
+{
+	int r = buffer_append_sv(buffer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"));
+
+	if (r == 0) {
+		r = buffer_append_escaped(buffer, sv_from(answer->text));
+	}
+	if (r == 0 && answer->detail && answer->detail[0]) {
+		r = buffer_append_sv(buffer, SV(": "));
+		if (r == 0) {
+			r = buffer_append_escaped(buffer, sv_from(answer->detail));
+		}
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("</text>"));
+}
+
+int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob)
+{
+	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+	int r = write_head(&head, answer);
+
+	if (r == 0 && answer->text) {
+		r = write_text(&text, answer);
+	}
+	if (r < 0) {
+		return r;
+	}
+	bool empty = answer->payloads.n + text.n == 0;
+	struct sv parts[] = {
+		buffer_sv(&head),
+		empty ? SV("/>") : SV(">"),
+		answer->payloads,
+		buffer_sv(&text),
+		empty ? SV_EMPTY : SV("</body>"),
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		n += parts[i].n;
+	}
+	r = blob_new(n, ret_blob);
+	if (r < 0) {
+		return r;
+	}
+	char *at = (*ret_blob)->data;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		if (parts[i].n) {
+			memcpy(at, parts[i].data, parts[i].n);
+			at += parts[i].n;
+		}
+	}
+	return 0;
+}
+
+int bosh_refusal(enum bosh_condition condition, const char *text, bool legacy, unsigned *ret_status,
+		 struct blob **ret_blob)
+{
+	*ret_status = bosh_condition_status(condition, legacy);
+	return bosh_answer_write(
+		&(struct bosh_answer){
+			.type = "terminate",
+			.condition = bosh_condition_name(condition),
+			.text = text,
+		},
+		ret_blob);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/body.h"
+
+#include <errno.h>
+
+#include "gateway/xmpp/namespace.h"
+
+struct xml_scan_options bosh_body_options(size_t n_max)
+{
+	return (struct xml_scan_options){.n_element_max = n_max};
+}
+
+void bosh_body_deinit(struct bosh_body *body)
+{
+	buffer_deinit(&body->payloads);
+	buffer_deinit(&body->text);
+}
+
+/* The texts among the attributes; all else of the table is numbers. */
+static const struct {
+	int ns;
+	const char *name;
+	size_t offset;
+} texts[] = {
+#define TEXT(ns, name, field) {ns, name, offsetof(struct bosh_body, field)}
+	TEXT(XML_NS_NONE, "sid", sid),
+	TEXT(XML_NS_NONE, "to", to),
+	TEXT(XML_NS_NONE, "from", from),
+	TEXT(XML_NS_NONE, "route", route),
+	TEXT(NS_XML, "lang", lang),
+	TEXT(XML_NS_NONE, "type", type),
+	TEXT(XML_NS_NONE, "condition", condition),
+	TEXT(XML_NS_NONE, "content", content),
+	TEXT(XML_NS_NONE, "key", key),
+	TEXT(XML_NS_NONE, "newkey", newkey),
+	TEXT(XML_NS_NONE, "stream", stream),
+	TEXT(NS_XBOSH, "version", xmpp_version),
+#undef TEXT
+};
+
+static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+{
+	size_t starts[ARRAY_LENGTH(texts)], lengths[ARRAY_LENGTH(texts)];
+	bool set[ARRAY_LENGTH(texts)];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct sv value = xml_item_attribute(scan, root, texts[i].ns, sv_from(texts[i].name));
+
+		if (value.n > BOSH_ATTRIBUTE_MAX) {
+			return BOSH_BODY_E_POLICY;
+		}
+		set[i] = value.data;
+		starts[i] = body->text.n;
+		lengths[i] = value.n;
+		int r = buffer_append_sv(&body->text, value);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	/* Only now the buffer does not move any more. */
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct sv *field = (struct sv *)((char *)body + texts[i].offset);
+
+		if (set[i]) {
+			*field = sv_first(sv_skip(buffer_sv(&body->text), starts[i]), lengths[i]);
+		}
+	}
+	return BOSH_BODY_OK;
+}
+
+static int read_number(const struct xml_scan *scan, const struct xml_item *root, struct sv name,
+		       struct bosh_number *ret_number)
+{
+	struct sv value = xml_item_attribute(scan, root, XML_NS_NONE, name);
+
+	ret_number->set = value.data;
+	if (!value.data) {
+		return BOSH_BODY_OK;
+	}
+	return sv_to_u64(value, BOSH_RID_MAX, &ret_number->value) < 0 ? BOSH_BODY_E_BAD_REQUEST
+								      : BOSH_BODY_OK;
+}
+
+/* "<major>.<minor>", the minor an integer of its own: 1.10 is later than 1.6. */
+static int read_ver(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+{
+	struct sv ver = xml_item_attribute(scan, root, XML_NS_NONE, SV("ver"));
+	size_t dot = sv_find(ver, '.');
+	uint64_t major, minor;
+
+	body->has_ver = ver.data;
+	if (!ver.data) {
+		return BOSH_BODY_OK;
+	}
+	if (sv_to_u64(sv_first(ver, dot), 65535, &major) < 0 ||
+	    sv_to_u64(sv_skip(ver, dot + 1), 65535, &minor) < 0) {
+		return BOSH_BODY_E_BAD_REQUEST;
+	}
+	body->ver_major = (unsigned)major;
+	body->ver_minor = (unsigned)minor;
+	return BOSH_BODY_OK;
+}
+
+static int read_numbers(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+{
+	struct bosh_number rid = {0};
+	int r = read_number(scan, root, SV("rid"), &rid);
+
+	if (r == BOSH_BODY_OK) {
+		body->has_rid = rid.set;
+		body->rid = rid.value;
+		/* "Generation": a positive integer. */
+		r = rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST : BOSH_BODY_OK;
+	}
+	if (r == BOSH_BODY_OK) {
+		r = read_number(scan, root, SV("wait"), &body->wait);
+	}
+	if (r == BOSH_BODY_OK) {
+		r = read_number(scan, root, SV("hold"), &body->hold);
+	}
+	if (r == BOSH_BODY_OK) {
+		r = read_number(scan, root, SV("ack"), &body->ack);
+	}
+	if (r == BOSH_BODY_OK) {
+		r = read_number(scan, root, SV("pause"), &body->pause);
+	}
+	struct sv restart = xml_item_attribute(scan, root, NS_XBOSH, SV("restart"));
+
+	body->restart = sv_eq(restart, SV("true")) || sv_eq(restart, SV("1"));
+	return r;
+}
+
+static int read_root(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+{
+	if (root->ns != NS_HTTPBIND || !sv_eq(root->name, SV("body"))) {
+		return BOSH_BODY_E_BAD_REQUEST;
+	}
+	/* First, for it decides in which words all else is refused. */
+	int r = read_ver(body, scan, root);
+
+	if (r == BOSH_BODY_OK) {
+		r = read_texts(body, scan, root);
+	}
+	return r == BOSH_BODY_OK ? read_numbers(body, scan, root) : r;
+}
+
+/* The gateway negotiates TLS itself, and the stream is its own: a client that speaks of either would speak
+ * in the gateway's name to the server. */
+static bool is_refused(const struct xml_item *payload)
+{
+	return payload->ns == NS_STREAMS || payload->ns == NS_TLS || payload->ns == NS_COMPRESS ||
+	       payload->ns == NS_FRAMING;
+}
+
+static int read_payload(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *payload)
+{
+	if (is_refused(payload)) {
+		return BOSH_BODY_E_BAD_REQUEST;
+	}
+	body->n_payloads++;
+	return xml_item_write(scan, payload, NS_BIT(HTTPBIND) | NS_BIT(CLIENT), &body->payloads);
+}
+
+static int result_of(int r)
+{
+	switch (r) {
+	case 0:
+		return BOSH_BODY_OK;
+	case XML_E_TOO_LARGE:
+		return BOSH_BODY_E_POLICY;
+	default:
+		return r < 0 ? r : BOSH_BODY_E_BAD_REQUEST;
+	}
+}
+
+static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_result)
+{
+	struct xml_item item;
+	int r = BOSH_BODY_OK, scan_result;
+	bool complete = false;
+
+	while (xml_scan_next(scan, &item, &scan_result)) {
+		complete = complete || item.kind == XML_ITEM_ROOT_END;
+		if (r != BOSH_BODY_OK) {
+			continue;
+		}
+		if (item.kind == XML_ITEM_ROOT) {
+			r = read_root(body, scan, &item);
+		} else if (item.kind == XML_ITEM_ELEMENT) {
+			r = read_payload(body, scan, &item);
+		}
+	}
+	if (r == BOSH_BODY_OK) {
+		r = result_of(feed_result ? feed_result : scan_result);
+	}
+	return r == BOSH_BODY_OK && !complete ? BOSH_BODY_E_BAD_REQUEST : r;
+}
+
+int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const struct xml_scan_options *options,
+		   struct sv text)
+{
+	struct xml_scan scan;
+
+	*ret_body = (struct bosh_body){0};
+	if (text.n > options->n_element_max) {
+		return BOSH_BODY_E_POLICY;
+	}
+	xml_scan_init(&scan, pool, options);
+	int r = xml_scan_feed(&scan, text.data, text.n);
+
+	if (r >= 0) {
+		r = read_items(ret_body, &scan, r);
+	}
+	xml_scan_deinit(&scan);
+	return r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * BOSH sessions of a worker: joins requests (relay.h), the session engine (session.h) and links.
+ *
+ * Sessions are found by their sid; one that is over is forgotten at once and its memory goes at a later turn of the loop.
+ */
+#include "gateway/bosh/relay.h"
+#include "gateway/worker.h"
+
+struct bosh_endpoint;
+
+/* @env is borrowed for the endpoint's life. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoint);
+
+/* Tells all sessions that the gateway is being shut down, and ends them. New ones are refused. */
+void bosh_endpoint_shut(struct bosh_endpoint *endpoint);
+
+/* After bosh_endpoint_shut() and when the loop has nothing left to do. NULL is fine. */
+struct bosh_endpoint *bosh_endpoint_free(struct bosh_endpoint *endpoint);
+
+/* Where HTTP's exchanges go, and the messages of other workers. */
+struct bosh_relay *bosh_endpoint_relay(struct bosh_endpoint *endpoint);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "gateway/bosh/session.h"
+#include "gateway/bosh/sid.h"
+
+enum {
+	EXCHANGE_BITS = 48,
+};
+
+/* A request that this worker bears, until its exchange is done. */
+struct borne {
+	UT_hash_handle hh;
+	uint64_t id;
+	struct http_exchange *exchange;
+	unsigned owner;
+	char sid[SID_LENGTH + 1]; /* "" for a creation request */
+	bool answered;
+};
+
+struct bosh_relay {
+	struct worker_env *env;
+	const struct bosh_relay_callbacks *callbacks;
+	void *userdata;
+	struct borne *borne; /* uthash by id */
+	uint64_t next_number;
+	struct xml_scan_options scan_options;
+};
+
+struct request_message {
+	struct message message;
+	struct bosh_request request;
+};
+
+struct gone_message {
+	struct message message;
+	uint64_t exchange;
+	char sid[SID_LENGTH + 1];
+};
+
+struct answer_message {
+	struct message message;
+	uint64_t exchange;
+	unsigned status;
+	struct blob *blob;
+};
+
+int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks, void *userdata,
+		   struct bosh_relay **ret_relay)
+{
+	struct bosh_relay *relay = calloc(1, sizeof(*relay));
+
+	if (!relay) {
+		return -ENOMEM;
+	}
+	relay->env = env;
+	relay->callbacks = callbacks;
+	relay->userdata = userdata;
+	relay->next_number = 1;
+	relay->scan_options = bosh_body_options(env->config->n_body_max);
+	*ret_relay = relay;
+	return 0;
+}
+
+struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
+{
+	free(relay);
+	return NULL;
+}
+
+/* Answering, on the bearer. */
+
+static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status, struct blob *blob)
+{
+	struct borne *borne;
+
+	HASH_FIND(hh, relay->borne, &id, sizeof(id), borne);
+	if (!borne || borne->answered) {
+		blob_unref(blob);
+		return;
+	}
+	borne->answered = true;
+	site_answer_with(relay->env->site, borne->exchange, status, "text/xml; charset=utf-8", blob);
+}
+
+static void on_answer(struct message *message, void *worker)
+{
+	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
+
+	answer_borne(worker_bosh_relay(worker), answer->exchange, answer->status, answer->blob);
+	free(answer);
+}
+
+static void drop_answer(struct message *message)
+{
+	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
+
+	blob_unref(answer->blob);
+	free(answer);
+}
+
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, struct blob *blob)
+{
+	unsigned bearer = (unsigned)(exchange >> EXCHANGE_BITS);
+
+	if (bearer == relay->env->index) {
+		answer_borne(relay, exchange, status, blob);
+		return;
+	}
+	struct answer_message *answer = malloc(sizeof(*answer));
+
+	if (!answer) {
+		blob_unref(blob);
+		return;
+	}
+	*answer = (struct answer_message){
+		.message = {.handle = on_answer, .drop = drop_answer},
+		.exchange = exchange,
+		.status = status,
+		.blob = blob,
+	};
+	if (mailbox_post(relay->env->mailboxes[bearer], &answer->message) < 0) {
+		/* The client repeats a request that is not answered, and finds the answer kept. */
+		drop_answer(&answer->message);
+	}
+}
+
+/* Requests, from bearer to owner. */
+
+static void request_deinit(struct bosh_request *request)
+{
+	bosh_body_deinit(&request->body);
+}
+
+static void on_request(struct message *message, void *worker)
+{
+	struct request_message *request = CONTAINER_OF(message, struct request_message, message);
+	struct bosh_relay *relay = worker_bosh_relay(worker);
+
+	relay->callbacks->request(relay->userdata, &request->request);
+	request_deinit(&request->request);
+	free(request);
+}
+
+static void drop_request(struct message *message)
+{
+	struct request_message *request = CONTAINER_OF(message, struct request_message, message);
+
+	request_deinit(&request->request);
+	free(request);
+}
+
+/* Answers for an owner that cannot be reached. */
+static void answer_busy(struct bosh_relay *relay, uint64_t exchange)
+{
+	struct blob *blob;
+	unsigned status;
+
+	if (bosh_refusal(BOSH_CONDITION_INTERNAL_SERVER_ERROR, "the gateway is too busy", false, &status,
+			 &blob) == 0) {
+		answer_borne(relay, exchange, status, blob);
+	} else {
+		answer_borne(relay, exchange, 500, NULL);
+	}
+}
+
+static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_request *request)
+{
+	struct request_message *message = malloc(sizeof(*message));
+
+	if (!message) {
+		answer_busy(relay, request->exchange);
+		request_deinit(request);
+		return;
+	}
+	*message = (struct request_message){
+		.message = {.handle = on_request, .drop = drop_request},
+		.request = *request,
+	};
+	if (mailbox_post(relay->env->mailboxes[owner], &message->message) < 0) {
+		answer_busy(relay, request->exchange);
+		drop_request(&message->message);
+	}
+}
+
+static struct borne *borne_new(struct bosh_relay *relay, struct http_exchange *exchange)
+{
+	struct borne *borne = calloc(1, sizeof(*borne));
+
+	if (!borne) {
+		return NULL;
+	}
+	borne->id = (uint64_t)relay->env->index << EXCHANGE_BITS | relay->next_number++;
+	borne->exchange = exchange;
+	borne->owner = relay->env->index;
+	HASH_ADD(hh, relay->borne, id, sizeof(borne->id), borne);
+	http_exchange_set_userdata(exchange, borne);
+	return borne;
+}
+
+static void read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
+		      struct bosh_request *request)
+{
+	request->body_result = bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
+					      http_exchange_body(exchange));
+	if (http_exchange_body_too_large(exchange)) {
+		request->body_result = BOSH_BODY_E_POLICY;
+	}
+}
+
+void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
+{
+	struct borne *borne = borne_new(relay, exchange);
+	struct bosh_request request;
+
+	if (!borne) {
+		site_answer_text(relay->env->site, exchange, 503, "The gateway is out of memory.\n");
+		return;
+	}
+	request.exchange = borne->id;
+	request.client = client_address(&relay->env->config->proxies, http_exchange_peer(exchange),
+					http_exchange_header(exchange, "X-Forwarded-For"));
+	read_body(relay, exchange, &request);
+	if (sid_worker(request.body.sid, relay->env->n_workers, &borne->owner)) {
+		memcpy(borne->sid, request.body.sid.data, SID_LENGTH);
+	}
+	if (borne->owner != relay->env->index) {
+		send_request(relay, borne->owner, &request);
+		return;
+	}
+	relay->callbacks->request(relay->userdata, &request);
+	request_deinit(&request);
+}
+
+/* Clients that go. */
+
+static void on_gone(struct message *message, void *worker)
+{
+	struct gone_message *gone = CONTAINER_OF(message, struct gone_message, message);
+	struct bosh_relay *relay = worker_bosh_relay(worker);
+
+	relay->callbacks->gone(relay->userdata, sv_from(gone->sid), gone->exchange);
+	free(gone);
+}
+
+static void drop_gone(struct message *message)
+{
+	free(CONTAINER_OF(message, struct gone_message, message));
+}
+
+void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
+{
+	struct borne *borne = http_exchange_userdata(exchange);
+
+	if (!borne || borne->answered) {
+		return;
+	}
+	borne->answered = true;
+	if (borne->owner == relay->env->index) {
+		relay->callbacks->gone(relay->userdata, sv_from(borne->sid), borne->id);
+		return;
+	}
+	struct gone_message *gone = malloc(sizeof(*gone));
+
+	if (!gone) {
+		return;
+	}
+	*gone = (struct gone_message){
+		.message = {.handle = on_gone, .drop = drop_gone},
+		.exchange = borne->id,
+	};
+	memcpy(gone->sid, borne->sid, sizeof(gone->sid));
+	if (mailbox_post(relay->env->mailboxes[borne->owner], &gone->message) < 0) {
+		/* The owner then finds it out by the time-out of the request. */
+		free(gone);
+	}
+}
+
+void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
+{
+	struct borne *borne = http_exchange_userdata(exchange);
+
+	if (borne) {
+		HASH_DELETE(hh, relay->borne, borne);
+		free(borne);
+		http_exchange_set_userdata(exchange, NULL);
+	}
+}

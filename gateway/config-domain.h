@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* The `domain` sections of the configuration. */
+#include <confuse.h>
+
+#include "policy/domain.h"
+
+/* The keys of a section, for CFG_SEC(); ends with an option that has no name. */
+extern cfg_opt_t config_domain_options[];
+
+/* Makes the rules from the sections of @cfg, which came from the prepared @text (config-text.h).
+ * Mistakes that only the whole shows are told (config-value.h).
+ * Returns 0, -EINVAL (told), -ENOMEM. */
+_must_check_ int config_domain_rules(cfg_t *cfg, const char *text, struct domain_rules *ret_rules);
+void config_domain_rules_deinit(struct domain_rules *rules);

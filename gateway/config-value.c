@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config-value.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/log.h"
+#include "policy/client.h"
+#include "policy/origin.h"
+
+enum {
+	/* Each is a socket in each worker. */
+	CONFIG_LISTEN_MAX = 64,
+	/* c-ares asks one after the other: with more, a lookup outlasts every time-out here. */
+	CONFIG_RESOLVERS_MAX = 8,
+	/* Every request with an Origin, or from a proxy, is compared with all of them. */
+	CONFIG_ORIGINS_MAX = 1024,
+	CONFIG_NETWORKS_MAX = 1024,
+	/* A longer one would leave a request line no room in what is looked at first. */
+	CONFIG_PATH_MAX = 128,
+};
+
+static struct {
+	const char *path;
+	FILE *stream;
+	size_t n_errors;
+	unsigned line;
+	bool no_memory;
+} errors;
+
+void config_errors_begin(const char *path, FILE *stream)
+{
+	memset(&errors, 0, sizeof(errors));
+	errors.path = path ? path : "built-in defaults";
+	errors.stream = stream;
+}
+
+int config_errors_end(void)
+{
+	if (errors.no_memory) {
+		return -ENOMEM;
+	}
+	return errors.n_errors ? -EINVAL : 0;
+}
+
+void config_error(unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	errors.n_errors++;
+	errors.line = line;
+	if (line) {
+		fprintf(errors.stream, "%s:%u: ", errors.path, line);
+	} else {
+		fprintf(errors.stream, "%s: ", errors.path);
+	}
+	va_start(arguments, format);
+	vfprintf(errors.stream, format, arguments);
+	va_end(arguments);
+	fputc('\n', errors.stream);
+}
+
+void config_error_memory(void)
+{
+	errors.no_memory = true;
+}
+
+unsigned config_errors_line(void)
+{
+	return errors.line;
+}
+
+static void refuse(cfg_t *cfg, cfg_opt_t *opt, const char *expected, const char *value)
+{
+	config_error((unsigned)cfg->line, "%s: expected %s, got '%s'", opt->name, expected, value);
+}
+
+/* libconfuse has made the place for the new entry already, so that nvalues counts it. */
+static void check_count(cfg_t *cfg, cfg_opt_t *opt, unsigned max)
+{
+	if (opt->nvalues == max + 1) {
+		config_error((unsigned)cfg->line, "%s: expected at most %u entries", opt->name,
+			     max);
+	}
+}
+
+static int take_string(const char *value, void *result)
+{
+	*(const char **)result = value;
+	return 0;
+}
+
+int config_value_bool(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	int is_true = cfg_parse_boolean(value);
+
+	if (is_true < 0) {
+		refuse(cfg, opt, "true or false", value);
+		is_true = 0;
+	}
+	*(int *)result = is_true;
+	return 0;
+}
+
+int config_value_level(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	enum log_level level;
+
+	if (log_level_parse(sv_from(value), &level) < 0) {
+		refuse(cfg, opt, "error, warning, info or debug", value);
+	}
+	return take_string(value, result);
+}
+
+static bool path_characters_are_valid(struct sv path)
+{
+	for (size_t i = 0; i < path.n; i++) {
+		char c = path.data[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    !strchr("-._~/", c)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Browsers and proxies write the other paths anew before they ask for them. */
+static bool path_segments_are_valid(struct sv path)
+{
+	struct sv rest = sv_skip(path, 1);
+	struct sv segment;
+
+	while (sv_split(&rest, '/', &segment)) {
+		bool is_last = !rest.data;
+
+		if ((segment.n == 0 && !is_last) || sv_eq(segment, SV(".")) ||
+		    sv_eq(segment, SV(".."))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int config_value_path(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	static const char *const fixed[] = {"/", "/crossdomain.xml", "/clientaccesspolicy.xml"};
+	struct sv path = sv_from(value);
+
+	if (!sv_starts_with(path, SV("/")) || path.n > CONFIG_PATH_MAX ||
+	    !path_characters_are_valid(path) || !path_segments_are_valid(path)) {
+		refuse(cfg, opt, "a path of \"/\", letters, digits and -._~, at most 128 long",
+		       value);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(fixed); i++) {
+		if (sv_eq(path, sv_from(fixed[i]))) {
+			refuse(cfg, opt, "a path that is not one of the gateway's own documents",
+			       value);
+		}
+	}
+	return take_string(value, result);
+}
+
+static bool address_is_repeated(cfg_opt_t *opt, const struct address *address)
+{
+	for (unsigned i = 0; i + 1 < opt->nvalues; i++) {
+		struct address other;
+
+		struct sv text = sv_from(opt->values[i]->string);
+
+		if (address_parse(text, CONFIG_PORT_LISTEN, &other) == 0 &&
+		    address_same_host(address, &other) &&
+		    address_port(address) == address_port(&other)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct address address;
+
+	check_count(cfg, opt, CONFIG_LISTEN_MAX);
+	/* Port 0 would be another port for each worker. */
+	if (address_parse(sv_from(value), CONFIG_PORT_LISTEN, &address) < 0 ||
+	    address_port(&address) == 0) {
+		refuse(cfg, opt,
+		       "an IP address and a port, as in \"127.0.0.1:5280\" or \"[::1]:5280\"",
+		       value);
+	} else if (address_is_repeated(opt, &address)) {
+		/* With SO_REUSEPORT the kernel would not refuse it either. */
+		refuse(cfg, opt, "each address once", value);
+	}
+	return take_string(value, result);
+}
+
+int config_value_resolver(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct address address;
+
+	check_count(cfg, opt, CONFIG_RESOLVERS_MAX);
+	if (address_parse(sv_from(value), CONFIG_PORT_DNS, &address) < 0 ||
+	    address_port(&address) == 0) {
+		refuse(cfg, opt, "an IP address, as in \"192.0.2.53\" or \"127.0.0.1:5300\"",
+		       value);
+	}
+	return take_string(value, result);
+}
+
+int config_value_origin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct origin_list list;
+	size_t bad;
+	int r = origin_list_init(&list, &value, 1, &bad);
+
+	check_count(cfg, opt, CONFIG_ORIGINS_MAX);
+	if (r == 0) {
+		origin_list_deinit(&list);
+	} else if (r == -EINVAL) {
+		refuse(cfg, opt,
+		       "\"*\" or an origin without a path, as in \"https://chat.example.org\"",
+		       value);
+	} else {
+		config_error_memory();
+	}
+	return take_string(value, result);
+}
+
+int config_value_network(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct network network;
+
+	check_count(cfg, opt, CONFIG_NETWORKS_MAX);
+	if (network_parse(sv_from(value), &network) < 0) {
+		refuse(cfg, opt, "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\"",
+		       value);
+	}
+	return take_string(value, result);
+}

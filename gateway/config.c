@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "gateway/config-domain.h"
+#include "gateway/config-text.h"
+#include "gateway/config-value.h"
+
+/* The ranges. What an operator could set to stop the service or to lose a protection by a slip of a
+ * digit is out of range; sizes and counts are bounded by what one machine has. */
+enum {
+	WORKERS_MIN = 0,
+	WORKERS_MAX = 256, /* threads; each has its own sockets, TLS context and resolver */
+	/* RFC 6120, 13.12: whoever refuses stanzas of less than 10000 bytes is no XMPP server.
+	 * Above the largest, a client that sends all but the last byte holds that much for each
+	 * connection. */
+	BODY_MIN = 10000,
+	BODY_MAX = 16 * 1024 * 1024,
+	STANZA_MIN = 10000,
+	STANZA_MAX = 64 * 1024 * 1024,
+	/* A client that does not come back holds that much for each session. */
+	PENDING_MIN = 4096,
+	PENDING_MAX = 64 * 1024 * 1024,
+	WAIT_MIN = 0,	/* 0: nothing is held, all clients poll */
+	WAIT_MAX = 600, /* proxies and NAT have forgotten the connection by then */
+	HOLD_MIN = 1,	/* 0 would forbid what BOSH is for */
+	HOLD_MAX = 10,	/* each is a connection that the client takes from all others */
+	/* A page that is reloaded must find its session; one that is gone must not keep it long. */
+	INACTIVITY_MIN = 5,
+	INACTIVITY_MAX = 3600,
+	POLLING_MIN = 0,
+	POLLING_MAX = 60,
+	PING_MIN = 0, /* 0: none */
+	PING_MAX = 3600,
+	/* Slow headers: a connection that sends a byte now and then is held so long. */
+	HEADER_TIMEOUT_MIN = 1,
+	HEADER_TIMEOUT_MAX = 120,
+	/* A domain whose addresses swallow packets keeps a session half open so long. */
+	CONNECT_TIMEOUT_MIN = 1,
+	CONNECT_TIMEOUT_MAX = 120,
+	OPEN_TIMEOUT_MIN = 1,
+	OPEN_TIMEOUT_MAX = 600,
+	/* Descriptors and memory of one machine: 10 KB and up to three descriptors a session. */
+	PLACES_MIN = 1,
+	PLACES_MAX = 1000000,
+};
+
+/*        key, member, default, least, most */
+#define NUMBERS(X)                                                                                 \
+	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                         \
+	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                                      \
+	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                             \
+	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                          \
+	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                                    \
+	X(hold, hold, 2, HOLD_MIN, HOLD_MAX)                                                       \
+	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                            \
+	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                         \
+	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                                  \
+	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)            \
+	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)         \
+	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)                    \
+	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                            \
+	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)           \
+	X(connections_per_address, limits.connections_per_client, 500, PLACES_MIN, PLACES_MAX)
+
+static const struct {
+	const char *key;
+	long min;
+	long max;
+} ranges[] = {
+#define X(key_, member, default_, min_, max_) {#key_, min_, max_},
+	NUMBERS(X)
+#undef X
+};
+
+/* Decimal digits only: libconfuse itself would read 010 as eight. */
+static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	size_t i = 0;
+	uint64_t number;
+
+	while (strcmp(ranges[i].key, opt->name) != 0) {
+		i++;
+	}
+	if (sv_to_u64(sv_from(value), (uint64_t)ranges[i].max, &number) < 0 ||
+	    (long)number < ranges[i].min) {
+		config_error((unsigned)cfg->line, "%s: expected a number from %ld to %ld, got %s",
+			     opt->name, ranges[i].min, ranges[i].max, value);
+		number = (uint64_t)ranges[i].min;
+	}
+	*(long *)result = (long)number;
+	return 0;
+}
+
+/* libconfuse wants its defaults of lists to be writable, and does not write to them. */
+static char default_listen[] = "{\"127.0.0.1:5280\", \"[::1]:5280\"}";
+static char default_origins[] = "{\"*\"}";
+
+static cfg_opt_t options[] = {
+	CFG_STR_LIST_CB("listen", default_listen, CFGF_NONE, config_value_listen),
+	CFG_STR_CB("bosh_path", "/http-bind", CFGF_NONE, config_value_path),
+	CFG_STR_CB("websocket_path", "/xmpp-websocket", CFGF_NONE, config_value_path),
+	CFG_STR_CB("log_level", "info", CFGF_NONE, config_value_level),
+	CFG_STR_LIST_CB("allow_origins", default_origins, CFGF_NONE, config_value_origin),
+	CFG_STR_LIST_CB("trusted_proxies", NULL, CFGF_NONE, config_value_network),
+	CFG_STR_LIST_CB("resolvers", NULL, CFGF_NONE, config_value_resolver),
+#define X(key, member, default_, min, max) CFG_INT_CB(#key, default_, CFGF_NONE, value_number),
+	NUMBERS(X)
+#undef X
+	CFG_SEC("domain", config_domain_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+	CFG_END(),
+};
+
+static int append_names(struct buffer *names, const cfg_opt_t *of)
+{
+	for (size_t i = 0; of[i].name; i++) {
+		int r = buffer_printf(names, "%s%s", i ? ", " : "", of[i].name);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return buffer_append(names, "", 1);
+}
+
+/* libconfuse's own words, but for the key that it does not know: there all known ones are said. */
+static void library_error(cfg_t *cfg, const char *format, va_list arguments)
+{
+	_cleanup_(buffer_deinit) struct buffer names = BUFFER_INIT;
+	char text[256];
+	unsigned line = (unsigned)cfg->line;
+
+	/* It takes an unknown key for the name of a string, and stumbles over what follows. */
+	if (config_errors_line() == line) {
+		return;
+	}
+	if (strcmp(format, "no such option '%s'") != 0) {
+		vsnprintf(text, sizeof(text), format, arguments);
+		config_error(line, "%s", text);
+		return;
+	}
+	const char *key = va_arg(arguments, const char *);
+
+	const cfg_opt_t *known = strcmp(cfg->name, "domain") == 0 ? config_domain_options : options;
+
+	if (append_names(&names, known) < 0) {
+		config_error_memory();
+		return;
+	}
+	config_error(line, "unknown key '%s': expected one of %s", key, buffer_sv(&names).data);
+}
+
+/* Returns 0, or -EINVAL when libconfuse gave up, so that what only the whole shows cannot be
+ * checked. */
+static int parse(cfg_t *cfg, char *text, size_t n)
+{
+	unsigned line;
+	const char *what;
+
+	if (config_text_prepare(text, n, &line, &what) < 0) {
+		config_error(line, "%s", what);
+		return -EINVAL;
+	}
+	/* The one unknown key about which libconfuse says nothing. */
+	line = config_text_key_line(text, "\"\"") + config_text_key_line(text, "''");
+	if (line) {
+		config_error(line, "unknown key ''");
+		return -EINVAL;
+	}
+	cfg_set_error_function(cfg, library_error);
+	return cfg_parse_buf(cfg, text) == CFG_SUCCESS ? 0 : -EINVAL;
+}
+
+/* What concerns two keys is told at the later one. */
+static unsigned later_line(const char *text, const char *a, const char *b)
+{
+	unsigned line_a = config_text_key_line(text, a);
+	unsigned line_b = config_text_key_line(text, b);
+
+	return line_a > line_b ? line_a : line_b;
+}
+
+static void check_whole(cfg_t *cfg, const char *text)
+{
+	if (cfg_size(cfg, "listen") == 0) {
+		config_error(config_text_key_line(text, "listen"),
+			     "listen: expected at least one address");
+	}
+	if (strcmp(cfg_getstr(cfg, "bosh_path"), cfg_getstr(cfg, "websocket_path")) == 0) {
+		config_error(later_line(text, "bosh_path", "websocket_path"),
+			     "bosh_path and websocket_path: expected two different paths, got '%s' "
+			     "twice",
+			     cfg_getstr(cfg, "bosh_path"));
+	}
+	/* A client that polls as seldom as it may would lose its session each time. */
+	if (cfg_getint(cfg, "polling") >= cfg_getint(cfg, "inactivity")) {
+		config_error(later_line(text, "polling", "inactivity"),
+			     "polling: expected less than inactivity (%ld), got %ld",
+			     cfg_getint(cfg, "inactivity"), cfg_getint(cfg, "polling"));
+	}
+}
+
+static unsigned core_count(void)
+{
+	cpu_set_t set;
+	long n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
+							      : sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1) {
+		return 1;
+	}
+	return n < WORKERS_MAX ? (unsigned)n : WORKERS_MAX;
+}
+
+/* The entries of the list @key, in an array to be freed. NULL without memory. */
+static const char **list_texts(cfg_t *cfg, const char *key, size_t *ret_n)
+{
+	size_t n = cfg_size(cfg, key);
+	const char **texts = calloc(n ? n : 1, sizeof(*texts));
+
+	for (size_t i = 0; texts && i < n; i++) {
+		texts[i] = cfg_getnstr(cfg, key, (unsigned)i);
+	}
+	*ret_n = n;
+	return texts;
+}
+
+static int fill_listen(struct config *config, cfg_t *cfg)
+{
+	size_t n = cfg_size(cfg, "listen");
+	int r = 0;
+
+	config->listen = calloc(n ? n : 1, sizeof(*config->listen));
+	if (!config->listen) {
+		return -ENOMEM;
+	}
+	config->n_listen = n;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = address_parse(sv_from(cfg_getnstr(cfg, "listen", (unsigned)i)),
+				  CONFIG_PORT_LISTEN, &config->listen[i]);
+	}
+	return r;
+}
+
+static int fill_resolvers(struct config *config, cfg_t *cfg)
+{
+	_cleanup_(buffer_deinit) struct buffer list = BUFFER_INIT;
+	size_t n = cfg_size(cfg, "resolvers");
+	struct address address;
+	char text[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		int r = address_parse(sv_from(cfg_getnstr(cfg, "resolvers", (unsigned)i)),
+				      CONFIG_PORT_DNS, &address);
+
+		if (r == 0) {
+			r = buffer_printf(&list, "%s%s", i ? "," : "",
+					  address_format(&address, text));
+		}
+		if (r < 0) {
+			return r;
+		}
+	}
+	if (n) {
+		config->resolvers = strndup(buffer_sv(&list).data, list.n);
+		return config->resolvers ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_policies(struct config *config, cfg_t *cfg)
+{
+	size_t bad;
+	size_t n;
+	int r = -ENOMEM;
+	const char **texts = list_texts(cfg, "allow_origins", &n);
+
+	if (texts) {
+		r = origin_list_init(&config->origins, texts, n, &bad);
+	}
+	free(texts);
+	if (r < 0) {
+		return r;
+	}
+	texts = list_texts(cfg, "trusted_proxies", &n);
+	r = texts ? client_proxies_init(&config->proxies, texts, n, &bad) : -ENOMEM;
+	free(texts);
+	return r;
+}
+
+/* Every value has been checked when it was read. */
+static int fill(struct config *config, cfg_t *cfg)
+{
+	int r;
+
+#define X(key, member_, default_, min, max)                                                        \
+	config->member_ = (__typeof__(config->member_))cfg_getint(cfg, #key);
+	NUMBERS(X)
+#undef X
+	if (config->n_workers == 0) {
+		config->n_workers = core_count();
+	}
+	r = log_level_parse(sv_from(cfg_getstr(cfg, "log_level")), &config->log_level);
+	if (r < 0) {
+		return r;
+	}
+	config->bosh_path = strdup(cfg_getstr(cfg, "bosh_path"));
+	config->websocket_path = strdup(cfg_getstr(cfg, "websocket_path"));
+	if (!config->bosh_path || !config->websocket_path) {
+		return -ENOMEM;
+	}
+	r = fill_listen(config, cfg);
+	if (r == 0) {
+		r = fill_resolvers(config, cfg);
+	}
+	return r < 0 ? r : fill_policies(config, cfg);
+}
+
+/* @text is the file, or an empty one for the defaults; it is changed. */
+static int read_text(struct config *config, char *text, size_t n)
+{
+	cfg_t *cfg = cfg_init(options, CFGF_KEYSTRVAL);
+	int r;
+
+	if (!cfg) {
+		return -ENOMEM;
+	}
+	r = parse(cfg, text, n);
+	if (r == 0) {
+		check_whole(cfg, text);
+		r = config_domain_rules(cfg, text, &config->domains);
+	}
+	if (r == -EINVAL || r == 0) {
+		int told = config_errors_end();
+
+		r = told < 0 ? told : r;
+	}
+	if (r == 0) {
+		r = fill(config, cfg);
+	}
+	cfg_free(cfg);
+	return r;
+}
+
+int config_new(const char *path, FILE *errors, struct config **ret_config)
+{
+	char empty[] = "";
+	char *text = NULL;
+	size_t n = 0;
+	int r = 0;
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config) {
+		return -ENOMEM;
+	}
+	config_errors_begin(path, errors);
+	if (path) {
+		r = config_text_read(path, &text, &n);
+		if (r < 0 && r != -ENOMEM) {
+			config_error(0, "cannot be read: %s", strerror(-r));
+		}
+	}
+	if (r == 0) {
+		r = read_text(config, text ? text : empty, n);
+	}
+	free(text);
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	*ret_config = config;
+	return 0;
+}
+
+struct config *config_free(struct config *config)
+{
+	if (!config) {
+		return NULL;
+	}
+	free(config->listen);
+	free(config->bosh_path);
+	free(config->websocket_path);
+	free(config->resolvers);
+	origin_list_deinit(&config->origins);
+	client_proxies_deinit(&config->proxies);
+	config_domain_rules_deinit(&config->domains);
+	free(config);
+	return NULL;
+}

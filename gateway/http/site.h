@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What the gateway serves beside sessions, and the headers that every answer has: the page, the policy files, CORS.
+ * Made once from the configuration, read-only, shared by all workers.
+ *
+ * page   the test page, one self-contained document; its script and style are allowed by their hashes (CSP)
+ * route  what a path is for
+ */
+#include "gateway/config.h"
+#include "gateway/http/server.h"
+
+enum site_route {
+	SITE_ROUTE_PAGE,      /* answered by site_answer() */
+	SITE_ROUTE_BOSH,      /* a POST for the BOSH endpoint */
+	SITE_ROUTE_WEBSOCKET, /* a GET that asks for an upgrade */
+	SITE_ROUTE_OTHER,     /* answered by site_answer(): documents, preflight, 403, 404, 405 */
+};
+
+struct site;
+
+/* @config is borrowed for the site's life. Returns 0 or -ENOMEM. */
+_must_check_ int site_new(const struct config *config, struct site **ret_site);
+struct site *site_free(struct site *site);
+
+/* Where @exchange belongs. A trailing slash of the path does not matter. */
+enum site_route site_route(const struct site *site, const struct http_exchange *exchange);
+
+/* Answers what is not a session's. */
+void site_answer(const struct site *site, struct http_exchange *exchange);
+
+/* Whether the page that sent @exchange may use the gateway: its origin is in the list, is the gateway's own, or there is none. */
+bool site_allows(const struct site *site, const struct http_exchange *exchange);
+
+/* Answers with a text of @content_type; @body is a reference of the callee's. CORS and caching headers are added. */
+void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
+		      const char *content_type, struct blob *body);
+
+/* Answers with a sentence in plain text. */
+void site_answer_text(const struct site *site, struct http_exchange *exchange, unsigned status,
+		      const char *text);

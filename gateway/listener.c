@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/mono.h"
+
+enum {
+	SWEEP_MS = 1000,
+	PEEK_EVENTS = 64,
+};
+
+struct waiting {
+	TAILQ_ENTRY(waiting) in_listener; /* oldest first */
+	int fd;
+	struct address peer;
+	struct mono deadline;
+};
+
+struct socket {
+	uv_poll_t poll;
+	struct listener *listener;
+	int fd;
+};
+
+struct listener {
+	struct worker_env *env;
+	const struct listener_callbacks *callbacks;
+	void *userdata;
+	struct peek_paths paths;
+	struct socket *sockets;
+	size_t n_sockets;
+	TAILQ_HEAD(, waiting) waiting;
+	int peek_fd;       /* an epoll: edge-triggered, so that a slow sender costs nothing */
+	uv_poll_t peek;
+	uv_timer_t sweep;
+	size_t n_handles;  /* not closed yet; the listener goes with the last */
+	bool exhausted;    /* no descriptors: listening again at the next sweep */
+};
+
+/* The operator's own proxies bring many clients: those are counted by session. */
+static bool is_counted(const struct worker_env *env, const struct address *peer)
+{
+	return !client_is_proxy(&env->config->proxies, peer);
+}
+
+void listener_left(struct worker_env *env, const struct address *peer)
+{
+	if (is_counted(env, peer)) {
+		census_leave_connection(env->census, peer);
+	}
+}
+
+static void drop(struct listener *listener, int fd, const struct address *peer)
+{
+	close(fd);
+	listener_left(listener->env, peer);
+}
+
+enum look {
+	LOOK_WAIT, /* too little to tell */
+	LOOK_TOLD,
+	LOOK_DEAD,
+};
+
+/* Looks at what @fd has to read, without taking it. @ret_peek points into @bytes. */
+static enum look look(const struct listener *listener, int fd, char bytes[static PEEK_MAX],
+		      struct peek *ret_peek)
+{
+	ssize_t n = recv(fd, bytes, PEEK_MAX, MSG_PEEK);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return LOOK_WAIT;
+	}
+	if (n <= 0) {
+		return LOOK_DEAD;
+	}
+	peek_judge((struct sv){bytes, (size_t)n}, &listener->paths, ret_peek);
+	return ret_peek->kind == PEEK_MORE ? LOOK_WAIT : LOOK_TOLD;
+}
+
+static void hand_over(struct listener *listener, int fd, const struct address *peer, struct peek *peek)
+{
+	if (peek->kind == PEEK_WEBSOCKET) {
+		char bytes[PEEK_MAX];
+
+		/* What has just been seen can be read. */
+		if (recv(fd, bytes, peek->head.n, 0) != (ssize_t)peek->head.n) {
+			drop(listener, fd, peer);
+			return;
+		}
+	}
+	listener->callbacks->connection(listener->userdata, fd, peer, peek);
+}
+
+static int wait_for(struct listener *listener, int fd, const struct address *peer)
+{
+	struct waiting *waiting = malloc(sizeof(*waiting));
+	struct mono now = {(int64_t)uv_now(listener->env->loop)};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = waiting};
+
+	if (!waiting) {
+		return -ENOMEM;
+	}
+	*waiting = (struct waiting){
+		.fd = fd,
+		.peer = *peer,
+		.deadline = mono_add_s(now, listener->env->config->header_timeout_s),
+	};
+	if (epoll_ctl(listener->peek_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		free(waiting);
+		return -errno;
+	}
+	TAILQ_INSERT_TAIL(&listener->waiting, waiting, in_listener);
+	return 0;
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct address *peer)
+{
+	char bytes[PEEK_MAX];
+	struct peek peek;
+	int one = 1;
+
+	if (is_counted(listener->env, peer) && census_enter_connection(listener->env->census, peer) < 0) {
+		char text[ADDRESS_TEXT_MAX];
+
+		log_warning("connection-refused", LOG_STR("client", address_format_host(peer, text)),
+			    LOG_STR("reason", "too many connections"));
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	switch (look(listener, fd, bytes, &peek)) {
+	case LOOK_TOLD:
+		hand_over(listener, fd, peer, &peek);
+		break;
+	case LOOK_WAIT:
+		if (wait_for(listener, fd, peer) < 0) {
+			drop(listener, fd, peer);
+		}
+		break;
+	case LOOK_DEAD:
+		drop(listener, fd, peer);
+		break;
+	}
+}
+
+static void set_listening(struct listener *listener, bool listening);
+
+static void on_accept(uv_poll_t *poll, int status, int events)
+{
+	struct socket *one = CONTAINER_OF(poll, struct socket, poll);
+	struct listener *listener = one->listener;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < LISTENER_ACCEPTS_MAX; i++) {
+		struct sockaddr_storage storage;
+		socklen_t n = sizeof(storage);
+		struct address peer;
+		int fd = accept4(one->fd, (struct sockaddr *)&storage, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+				log_error("accept-failed", LOG_STR("error", strerror(errno)));
+				listener->exhausted = true;
+				set_listening(listener, false);
+			}
+			return;
+		}
+		if (address_from_sockaddr((struct sockaddr *)&storage, &peer) < 0) {
+			close(fd);
+			continue;
+		}
+		on_accepted(listener, fd, &peer);
+	}
+}
+
+static void set_listening(struct listener *listener, bool listening)
+{
+	for (size_t i = 0; i < listener->n_sockets; i++) {
+		if (listening) {
+			uv_poll_start(&listener->sockets[i].poll, UV_READABLE, on_accept);
+		} else {
+			uv_poll_stop(&listener->sockets[i].poll);
+		}
+	}
+}
+
+/* Before the next owner has the descriptor, for the epoll would go on telling of it. */
+static void forget(struct listener *listener, struct waiting *waiting)
+{
+	epoll_ctl(listener->peek_fd, EPOLL_CTL_DEL, waiting->fd, NULL);
+	TAILQ_REMOVE(&listener->waiting, waiting, in_listener);
+	free(waiting);
+}
+
+static void on_said(struct listener *listener, struct waiting *waiting, bool ended)
+{
+	struct waiting due = *waiting;
+	char bytes[PEEK_MAX];
+	struct peek peek;
+	enum look told = look(listener, due.fd, bytes, &peek);
+
+	if (told == LOOK_WAIT && ended) {
+		/* It says no more; if what it said wants an answer, HTTP gives it. */
+		peek = (struct peek){.kind = PEEK_HTTP};
+		told = LOOK_TOLD;
+	}
+	if (told == LOOK_WAIT) {
+		return;
+	}
+	forget(listener, waiting);
+	if (told == LOOK_TOLD) {
+		hand_over(listener, due.fd, &due.peer, &peek);
+	} else {
+		drop(listener, due.fd, &due.peer);
+	}
+}
+
+static void on_peek(uv_poll_t *poll, int status, int events)
+{
+	struct listener *listener = CONTAINER_OF(poll, struct listener, peek);
+	struct epoll_event ready[PEEK_EVENTS];
+	int n;
+
+	(void)status;
+	(void)events;
+	n = epoll_wait(listener->peek_fd, ready, PEEK_EVENTS, 0);
+	for (int i = 0; i < n; i++) {
+		on_said(listener, ready[i].data.ptr, ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+	}
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct listener *listener = CONTAINER_OF(timer, struct listener, sweep);
+	struct mono now = {(int64_t)uv_now(listener->env->loop)};
+	struct waiting *waiting;
+
+	while ((waiting = TAILQ_FIRST(&listener->waiting)) && mono_reached(waiting->deadline, now)) {
+		struct waiting late = *waiting;
+
+		forget(listener, waiting);
+		drop(listener, late.fd, &late.peer);
+	}
+	if (listener->exhausted) {
+		listener->exhausted = false;
+		set_listening(listener, true);
+	}
+}
+
+/* Life. */
+
+static int socket_open(const struct address *address, int *ret_fd)
+{
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (address->any.sa_family == AF_INET6) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	}
+	if (bind(fd, &address->any, address_size(address)) < 0 || listen(fd, LISTENER_BACKLOG) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct listener *listener = handle->data;
+
+	if (--listener->n_handles == 0) {
+		close(listener->peek_fd);
+		free(listener->sockets);
+		free(listener);
+	}
+}
+
+static int add_socket(struct listener *listener, const struct address *address)
+{
+	struct socket *one = &listener->sockets[listener->n_sockets];
+	char text[ADDRESS_TEXT_MAX];
+	int r = socket_open(address, &one->fd);
+
+	if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) {
+		/* A host without IPv6 still serves its IPv4 address; that one of them is left is checked below. */
+		log_warning("listen-skipped", LOG_STR("address", address_format(address, text)),
+			    LOG_STR("error", strerror(-r)));
+		return 0;
+	}
+	if (r < 0) {
+		log_error("listen-failed", LOG_STR("address", address_format(address, text)),
+			  LOG_STR("error", strerror(-r)));
+		return r;
+	}
+	one->listener = listener;
+	r = uv_poll_init(listener->env->loop, &one->poll, one->fd);
+	if (r < 0) {
+		close(one->fd);
+		return r;
+	}
+	one->poll.data = listener;
+	listener->n_sockets++;
+	listener->n_handles++;
+	return 0;
+}
+
+static int add_sockets(struct listener *listener)
+{
+	const struct config *config = listener->env->config;
+
+	listener->sockets = calloc(config->n_listen, sizeof(*listener->sockets));
+	if (!listener->sockets) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < config->n_listen; i++) {
+		int r = add_socket(listener, &config->listen[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	return listener->n_sockets ? 0 : -EADDRNOTAVAIL;
+}
+
+int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks, void *userdata,
+		 struct listener **ret_listener)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	int r;
+
+	if (!listener) {
+		return -ENOMEM;
+	}
+	listener->env = env;
+	listener->callbacks = callbacks;
+	listener->userdata = userdata;
+	listener->paths.bosh = sv_from(env->config->bosh_path);
+	listener->paths.websocket = sv_from(env->config->websocket_path);
+	TAILQ_INIT(&listener->waiting);
+	listener->peek_fd = epoll_create1(EPOLL_CLOEXEC);
+	r = listener->peek_fd < 0 ? -errno : uv_poll_init(env->loop, &listener->peek, listener->peek_fd);
+	if (r < 0) {
+		if (listener->peek_fd >= 0) {
+			close(listener->peek_fd);
+		}
+		free(listener);
+		return r;
+	}
+	uv_timer_init(env->loop, &listener->sweep);
+	listener->peek.data = listener;
+	listener->sweep.data = listener;
+	listener->n_handles = 2;
+	r = add_sockets(listener);
+	if (r < 0) {
+		listener_free(listener);
+		return r;
+	}
+	uv_poll_start(&listener->peek, UV_READABLE, on_peek);
+	uv_timer_start(&listener->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	set_listening(listener, true);
+	*ret_listener = listener;
+	return 0;
+}
+
+struct listener *listener_free(struct listener *listener)
+{
+	struct waiting *waiting;
+
+	if (!listener) {
+		return NULL;
+	}
+	while ((waiting = TAILQ_FIRST(&listener->waiting))) {
+		struct waiting late = *waiting;
+
+		forget(listener, waiting);
+		drop(listener, late.fd, &late.peer);
+	}
+	for (size_t i = 0; i < listener->n_sockets; i++) {
+		uv_poll_stop(&listener->sockets[i].poll);
+		close(listener->sockets[i].fd);
+		uv_close((uv_handle_t *)&listener->sockets[i].poll, on_handle_closed);
+	}
+	uv_close((uv_handle_t *)&listener->peek, on_handle_closed);
+	uv_close((uv_handle_t *)&listener->sweep, on_handle_closed);
+	return NULL;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A worker's listening sockets: accepts, counts (policy/census.h), looks at the first bytes without taking them (peek.h), and gives
+ * the connection to who is to have it.
+ *
+ * waiting  an accepted connection that has not said enough yet; it costs a descriptor and a few bytes, and is closed after
+ *          header_timeout
+ */
+#include "gateway/peek.h"
+#include "gateway/worker.h"
+
+struct listener;
+
+enum {
+	/* Connections accepted in one turn of the loop: fair to the sessions that there are. */
+	LISTENER_ACCEPTS_MAX = 64,
+	LISTENER_BACKLOG = 1024,
+};
+
+struct listener_callbacks {
+	/* @fd is the callee's. For PEEK_WEBSOCKET the handshake has been read off it; else nothing has. @peek's views are borrowed for the
+	 * call. Who closes the connection calls listener_left(). */
+	void (*connection)(void *userdata, int fd, const struct address *peer, const struct peek *peek);
+};
+
+/* Opens the sockets of the configuration (SO_REUSEPORT: each worker has its own). What fails is logged. Returns 0 or a negative
+ * errno. */
+_must_check_ int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks,
+			      void *userdata, struct listener **ret_listener);
+
+/* Closes the sockets and what waits; memory goes at a later turn. NULL is fine. */
+struct listener *listener_free(struct listener *listener);
+
+/* A connection of @peer that the listener accepted is closed: its place in the census is free. */
+void listener_left(struct worker_env *env, const struct address *peer);

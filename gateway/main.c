@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The main thread: reads the configuration, makes the workers, waits for a signal, ends them.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "gateway/worker.h"
+
+enum {
+	EXIT_USAGE = 2,
+};
+
+struct arguments {
+	const char *config;
+	bool check;
+};
+
+/* Reachable for the whole life of the process: what a worker leaves in its loop is not lost but let go. */
+static struct worker **workers;
+
+static void print_help(FILE *stream)
+{
+	fputs("Usage: doab [--config FILE]\n"
+	      "       doab --check FILE\n"
+	      "\n"
+	      "A gateway that lets web clients reach XMPP servers, over BOSH and WebSocket.\n"
+	      "\n"
+	      "  -c, --config FILE  read the configuration from FILE; without it the built-in defaults are used\n"
+	      "      --check FILE   tell whether FILE is a configuration, and end\n"
+	      "  -V, --version      tell the version, and end\n"
+	      "  -h, --help         print this text, and end\n"
+	      "\n"
+	      "It logs to standard error and ends by SIGINT or SIGTERM.\n",
+	      stream);
+}
+
+/* Returns -1 to go on, or the exit status to end with. */
+static int read_arguments(int argc, char **argv, struct arguments *ret_arguments)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check", required_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (option) {
+		case 'k':
+			ret_arguments->check = true;
+			ret_arguments->config = optarg;
+			break;
+		case 'c':
+			ret_arguments->config = optarg;
+			break;
+		case 'V':
+			puts("doab " DOAB_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			print_help(stdout);
+			return EXIT_SUCCESS;
+		default:
+			print_help(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "doab: unexpected argument '%s'\n", argv[optind]);
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* Each client is one or two descriptors, each session one more. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* Signals are taken by the main thread alone: blocked before the workers start, who inherit that. */
+static void block_signals(sigset_t *ret_signals)
+{
+	sigemptyset(ret_signals);
+	sigaddset(ret_signals, SIGINT);
+	sigaddset(ret_signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
+	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int make_workers(const struct worker_shared *shared, unsigned n_workers)
+{
+	workers = calloc(n_workers, sizeof(struct worker *));
+	if (!workers) {
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < n_workers; i++) {
+		int r = worker_new(shared, i, &workers[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	worker_connect(workers, n_workers);
+	return 0;
+}
+
+static void log_listening(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_listen; i++) {
+		char text[ADDRESS_TEXT_MAX];
+
+		log_info("listening", LOG_STR("address", address_format(&config->listen[i], text)));
+	}
+	log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
+}
+
+static int run_workers(const struct config *config, const sigset_t *signals)
+{
+	unsigned n_started = 0;
+	int signal_number = 0;
+	int r = 0;
+
+	while (r == 0 && n_started < config->n_workers) {
+		r = worker_start(workers[n_started]);
+		n_started += r == 0;
+	}
+	if (r == 0) {
+		log_listening(config);
+		sigwait(signals, &signal_number);
+		log_info("stopping", LOG_STR("signal", strsignal(signal_number)));
+	}
+	for (unsigned i = 0; i < n_started; i++) {
+		worker_stop(workers[i]);
+	}
+	for (unsigned i = 0; i < n_started; i++) {
+		worker_join(workers[i]);
+	}
+	for (unsigned i = 0; i < n_started; i++) {
+		worker_free(workers[i]);
+	}
+	return r;
+}
+
+static int serve(const struct config *config)
+{
+	struct worker_shared shared = {.config = config};
+	struct census *census = NULL;
+	struct site *site = NULL;
+	sigset_t signals;
+	int r = census_new(&config->limits, &census);
+
+	raise_descriptor_limit();
+	block_signals(&signals);
+	if (r == 0) {
+		r = site_new(config, &site);
+	}
+	if (r == 0) {
+		shared.census = census;
+		shared.site = site;
+		r = make_workers(&shared, config->n_workers);
+	}
+	if (r == 0) {
+		r = run_workers(config, &signals);
+		site_free(site);
+		census_free(census);
+	}
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	struct config *config;
+	int status = read_arguments(argc, argv, &arguments);
+
+	if (status >= 0) {
+		return status;
+	}
+	if (config_new(arguments.config, stderr, &config) < 0) {
+		return EXIT_FAILURE;
+	}
+	if (arguments.check) {
+		printf("%s: OK\n", arguments.config);
+		config_free(config);
+		return EXIT_SUCCESS;
+	}
+	log_set_level(config->log_level);
+	int r = serve(config);
+
+	if (r < 0) {
+		log_error("failed", LOG_STR("error", strerror(-r)));
+		return EXIT_FAILURE;
+	}
+	log_info("stopped", LOG_STR("version", DOAB_VERSION));
+	config_free(config);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/certificate.h"
+
+#include <openssl/objects.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "common/macro.h"
+#include "common/sv.h"
+#include "policy/domain.h"
+
+enum name_kind {
+	NAME_OTHER, /* of no use to XMPP */
+	NAME_DNS,
+	NAME_SRV,
+	NAME_XMPP,
+};
+
+DEFINE_CLEANUP(GENERAL_NAMES *, GENERAL_NAMES_free);
+
+static const struct sv srv_prefix = {"_xmpp-client.", sizeof("_xmpp-client.") - 1};
+
+static struct sv string_sv(const ASN1_STRING *string)
+{
+	return (struct sv){(const char *)ASN1_STRING_get0_data(string),
+			   (size_t)ASN1_STRING_length(string)};
+}
+
+/* @ret_text is untouched for NAME_OTHER. */
+static enum name_kind other_name_kind(const OTHERNAME *other, struct sv *ret_text)
+{
+	switch (OBJ_obj2nid(other->type_id)) {
+	case NID_SRVName:
+		if (other->value->type == V_ASN1_IA5STRING) {
+			*ret_text = string_sv(other->value->value.ia5string);
+			return NAME_SRV;
+		}
+		return NAME_OTHER;
+	case NID_XmppAddr:
+		if (other->value->type == V_ASN1_UTF8STRING) {
+			*ret_text = string_sv(other->value->value.utf8string);
+			return NAME_XMPP;
+		}
+		return NAME_OTHER;
+	default:
+		return NAME_OTHER;
+	}
+}
+
+static enum name_kind name_kind(const GENERAL_NAME *name, struct sv *ret_text)
+{
+	switch (name->type) {
+	case GEN_DNS:
+		*ret_text = string_sv(name->d.dNSName);
+		return NAME_DNS;
+	case GEN_OTHERNAME:
+		return other_name_kind(name->d.otherName, ret_text);
+	default:
+		return NAME_OTHER;
+	}
+}
+
+/* A wildcard must leave two labels: no certificate is for all of a top-level domain. */
+static bool dns_matches(struct sv name, struct sv domain)
+{
+	if (!sv_starts_with(name, SV("*."))) {
+		return sv_eq_nocase(name, domain);
+	}
+	struct sv parent = sv_skip(name, 2);
+	struct sv rest = sv_skip(domain, sv_find(domain, '.') + 1);
+
+	return sv_find(parent, '.') < parent.n && rest.n + 1 < domain.n &&
+	       sv_eq_nocase(parent, rest);
+}
+
+static bool srv_matches(struct sv name, struct sv domain)
+{
+	return sv_eq_nocase(sv_first(name, srv_prefix.n), srv_prefix) &&
+	       sv_eq_nocase(sv_skip(name, srv_prefix.n), domain);
+}
+
+/* The one name that may hold letters beyond ASCII. */
+static bool xmpp_matches(struct sv name, struct sv domain)
+{
+	char ascii[DOMAIN_MAX + 1];
+
+	return sv_eq_nocase(name, domain) ||
+	       (domain_to_ascii(name, ascii) == 0 && sv_eq_nocase(sv_from(ascii), domain));
+}
+
+static bool name_matches(const GENERAL_NAME *name, struct sv domain)
+{
+	struct sv text = SV_EMPTY;
+
+	switch (name_kind(name, &text)) {
+	case NAME_DNS:
+		return dns_matches(text, domain);
+	case NAME_SRV:
+		return srv_matches(text, domain);
+	case NAME_XMPP:
+		return xmpp_matches(text, domain);
+	case NAME_OTHER:
+		break;
+	}
+	return false;
+}
+
+static GENERAL_NAMES *names_of(const X509 *certificate)
+{
+	return X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+}
+
+bool certificate_names(const X509 *certificate, const char *domain)
+{
+	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
+	int n_names = names ? sk_GENERAL_NAME_num(names) : 0;
+
+	for (int i = 0; i < n_names; i++) {
+		if (name_matches(sk_GENERAL_NAME_value(names, i), sv_from(domain))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Appends as much of @view as @text has room for. Returns the new length. */
+static size_t text_append(char *text, size_t n_text, size_t size, struct sv view)
+{
+	for (size_t i = 0; i < view.n && n_text + 1 < size; i++) {
+		text[n_text++] = view.data[i] > ' ' && view.data[i] < 0x7f ? view.data[i] : '?';
+	}
+	text[n_text] = '\0';
+	return n_text;
+}
+
+void certificate_list_names(const X509 *certificate, char *text, size_t size)
+{
+	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
+	int n_names = names ? sk_GENERAL_NAME_num(names) : 0;
+	size_t n_text = 0;
+
+	for (int i = 0; i < n_names; i++) {
+		struct sv name = SV_EMPTY;
+
+		if (name_kind(sk_GENERAL_NAME_value(names, i), &name) == NAME_OTHER) {
+			continue;
+		}
+		if (n_text) {
+			n_text = text_append(text, n_text, size, SV(","));
+		}
+		n_text = text_append(text, n_text, size, name);
+	}
+	if (n_text == 0) {
+		text_append(text, 0, size, SV("none"));
+	}
+}

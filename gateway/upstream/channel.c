@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/channel.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char *channel_error(int error)
+{
+	const char *words = strerrordesc_np(error);
+
+	return words ? words : "unknown error";
+}
+
+void channel_deinit(struct channel *channel)
+{
+	SSL_free(channel->ssl);
+	channel->ssl = NULL;
+	if (channel->fd >= 0) {
+		close(channel->fd);
+		channel->fd = -1;
+	}
+}
+
+static enum channel_result channel_break(struct channel *channel, int error)
+{
+	channel->error = channel_error(error);
+	return CHANNEL_BROKEN;
+}
+
+/* What OpenSSL's answer @r means; @error is errno right after the call. WANT_READ and WANT_WRITE
+ * are both CHANNEL_AGAIN: the caller notes which. */
+static enum channel_result tls_result(struct channel *channel, int wanted, int error)
+{
+	const char *reason;
+
+	switch (wanted) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return CHANNEL_AGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return CHANNEL_ENDED;
+	case SSL_ERROR_SYSCALL:
+		if (error == 0) {
+			return CHANNEL_ENDED;
+		}
+		return channel_break(channel, error);
+	default:
+		reason = ERR_reason_error_string(ERR_peek_error());
+		channel->error = reason ? reason : "TLS failed";
+		ERR_clear_error();
+		return CHANNEL_BROKEN;
+	}
+}
+
+static enum channel_result write_tls(struct channel *channel, const char *data, size_t n,
+				     size_t *n_written)
+{
+	channel->write_wants_read = false;
+	while (*n_written < n) {
+		size_t n_taken = 0;
+
+		ERR_clear_error();
+		errno = 0;
+		int r = SSL_write_ex(channel->ssl, data + *n_written, n - *n_written, &n_taken);
+
+		if (r <= 0) {
+			int error = errno;
+			int wanted = SSL_get_error(channel->ssl, r);
+			enum channel_result result = tls_result(channel, wanted, error);
+
+			channel->write_wants_read = wanted == SSL_ERROR_WANT_READ;
+			if (result == CHANNEL_ENDED) {
+				return channel_break(channel, EPIPE);
+			}
+			return result;
+		}
+		*n_written += n_taken;
+	}
+	return CHANNEL_OK;
+}
+
+static enum channel_result write_clear(struct channel *channel, const char *data, size_t n,
+				       size_t *n_written)
+{
+	for (;;) {
+		ssize_t r = send(channel->fd, data, n, MSG_NOSIGNAL);
+
+		if (r >= 0) {
+			*n_written = (size_t)r;
+			/* Less than asked for means that the socket is full: no need to hear EAGAIN. */
+			return *n_written == n ? CHANNEL_OK : CHANNEL_AGAIN;
+		}
+		if (errno == EAGAIN) {
+			return CHANNEL_AGAIN;
+		}
+		if (errno != EINTR) {
+			return channel_break(channel, errno);
+		}
+	}
+}
+
+enum channel_result channel_write(struct channel *channel, const char *data, size_t n,
+				  size_t *ret_n_written)
+{
+	*ret_n_written = 0;
+	return channel->secure ? write_tls(channel, data, n, ret_n_written)
+			    : write_clear(channel, data, n, ret_n_written);
+}
+
+static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
+				    size_t *n_read)
+{
+	channel->read_wants_write = false;
+	do {
+		size_t n = 0;
+
+		ERR_clear_error();
+		errno = 0;
+		int r = SSL_read_ex(channel->ssl, data + *n_read, size - *n_read, &n);
+
+		if (r <= 0) {
+			int error = errno;
+			int wanted = SSL_get_error(channel->ssl, r);
+
+			channel->read_wants_write = wanted == SSL_ERROR_WANT_WRITE;
+			return tls_result(channel, wanted, error);
+		}
+		*n_read += n;
+		/* When TLS holds nothing more the socket's readiness is asked for by the poll,
+		 * not by a read(2) that says EAGAIN. */
+	} while (size - *n_read >= CHANNEL_RECORD_MAX && SSL_has_pending(channel->ssl));
+	return CHANNEL_OK;
+}
+
+static enum channel_result read_clear(struct channel *channel, char *data, size_t size,
+				      size_t *n_read)
+{
+	for (;;) {
+		ssize_t r = recv(channel->fd, data, size, 0);
+
+		if (r > 0) {
+			*n_read = (size_t)r;
+			return CHANNEL_OK;
+		}
+		if (r == 0) {
+			return CHANNEL_ENDED;
+		}
+		if (errno == EAGAIN) {
+			return CHANNEL_AGAIN;
+		}
+		if (errno != EINTR) {
+			return channel_break(channel, errno);
+		}
+	}
+}
+
+enum channel_result channel_read(struct channel *channel, char *data, size_t size,
+				 size_t *ret_n_read)
+{
+	*ret_n_read = 0;
+	return channel->secure ? read_tls(channel, data, size, ret_n_read)
+			    : read_clear(channel, data, size, ret_n_read);
+}
+
+bool channel_discard(struct channel *channel, char *data, size_t size)
+{
+	size_t n;
+
+	switch (read_clear(channel, data, size, &n)) {
+	case CHANNEL_OK:
+	case CHANNEL_AGAIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int channel_secure(struct channel *channel, SSL *ssl)
+{
+	channel->ssl = ssl;
+	channel->read_wants_write = true;
+	if (SSL_set_fd(ssl, channel->fd) != 1) {
+		ERR_clear_error();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+enum channel_result channel_handshake(struct channel *channel)
+{
+	ERR_clear_error();
+	errno = 0;
+	int r = SSL_do_handshake(channel->ssl);
+	int error = errno;
+
+	channel->read_wants_write = false;
+	channel->error = NULL;
+	if (r == 1) {
+		channel->secure = true;
+		return CHANNEL_OK;
+	}
+	switch (SSL_get_error(channel->ssl, r)) {
+	case SSL_ERROR_WANT_READ:
+		return CHANNEL_AGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		channel->read_wants_write = true;
+		return CHANNEL_AGAIN;
+	case SSL_ERROR_SYSCALL:
+		if (error) {
+			return channel_break(channel, error);
+		}
+		return CHANNEL_BROKEN;
+	default:
+		return CHANNEL_BROKEN;
+	}
+}
+
+enum channel_result channel_shutdown(struct channel *channel)
+{
+	if (channel->secure) {
+		ERR_clear_error();
+		int r = SSL_shutdown(channel->ssl);
+		int wanted = r < 0 ? SSL_get_error(channel->ssl, r) : SSL_ERROR_NONE;
+
+		ERR_clear_error();
+		if (wanted == SSL_ERROR_WANT_WRITE) {
+			return CHANNEL_AGAIN;
+		}
+	}
+	shutdown(channel->fd, SHUT_WR);
+	return CHANNEL_OK;
+}

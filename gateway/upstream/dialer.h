@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, every address tried in
+ * turn; when there is no SRV, the domain itself on port 5222. A domain rule with fixed addresses skips the DNS.
+ * The dial policy is asked with each address right before connect(2).
+ *
+ * dial     one such search. It belongs to whoever started it until `done` or `failed` ran; then it is gone.
+ * failure  of all attempts the one that says most: what the last address said, or why there was none
+ */
+#include <uv.h>
+
+#include "gateway/failure.h"
+#include "gateway/upstream/resolver.h"
+#include "gateway/upstream/transport.h"
+#include "policy/domain.h"
+
+struct dial;
+
+enum {
+	DIALER_PORT = 5222,
+	/* Addresses dialled for one session, over all targets: the gateway is no scanner. */
+	DIALER_ATTEMPTS_MAX = 20,
+};
+
+struct dialer {
+	uv_loop_t *loop;
+	struct resolver *resolver;
+	char *read_buffer; /* for transport_new() */
+	int64_t connect_timeout_ms; /* for one address */
+};
+
+struct dial_callbacks {
+	struct transport_callbacks transport; /* for the transport that comes out */
+	/* The dial is gone. @transport is connected (its `connected` has run) and now the callee's; its callbacks and
+	 * userdata are those given to dial_new(). @address is what it is connected to. */
+	void (*done)(void *userdata, struct transport *transport, const struct address *address);
+	void (*failed)(void *userdata, const struct failure *failure);
+};
+
+/* @domain is the ascii form; @rule may be NULL (no rule for it); both and @callbacks are borrowed for the life of the
+ * dial and of the transport. `connected`, and a `failed` before `done`, are the dialer's own affair and never reach
+ * @callbacks->transport. Callbacks run from the loop, never from this call. Returns 0 or -ENOMEM. */
+_must_check_ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
+			  const struct dial_callbacks *callbacks, void *userdata,
+			  struct dial **ret_dial);
+
+/* Ends the search; no callback runs afterwards. Returns NULL; takes NULL. */
+struct dial *dial_free(struct dial *dial);

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "gateway/upstream/transport-state.h"
+
+static int open_events(const struct transport *transport)
+{
+	const struct channel *channel = &transport->channel;
+	bool reading = !transport->ended && !transport->paused;
+	bool writing = transport->out.n > 0;
+	int events = 0;
+
+	if (reading || (writing && channel->write_wants_read)) {
+		events |= UV_READABLE;
+	}
+	if ((writing && !channel->write_wants_read) || (reading && channel->read_wants_write)) {
+		events |= UV_WRITABLE;
+	}
+	return events;
+}
+
+static int wanted_events(const struct transport *transport)
+{
+	switch (transport->state) {
+	case TRANSPORT_CONNECTING:
+		return transport->connect_error ? 0 : UV_WRITABLE;
+	case TRANSPORT_OPEN:
+		return open_events(transport);
+	case TRANSPORT_HANDSHAKE:
+		return transport->n_clear || transport->channel.read_wants_write ? UV_WRITABLE
+										 : UV_READABLE;
+	case TRANSPORT_FINISHING:
+		return transport->fin_sent || transport->channel.write_wants_read ? UV_READABLE
+										  : UV_WRITABLE;
+	case TRANSPORT_FAILED:
+	case TRANSPORT_CLOSED:
+		break;
+	}
+	return 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+void transport_update_poll(struct transport *transport)
+{
+	int events = wanted_events(transport);
+
+	if (transport->in_turn || transport->state == TRANSPORT_CLOSED ||
+	    events == transport->events) {
+		return;
+	}
+	transport->events = events;
+	if (events) {
+		(void)uv_poll_start(&transport->poll, events, on_poll);
+	} else {
+		(void)uv_poll_stop(&transport->poll);
+	}
+}
+
+static bool may_read(const struct transport *transport)
+{
+	return transport->state == TRANSPORT_OPEN && !transport->paused && !transport->ended;
+}
+
+/* From the timer it takes a millisecond, because libuv would run a timer of 0 in the same pass, and
+ * one stream could keep the loop for itself. */
+void transport_plan_turn(struct transport *transport)
+{
+	if (may_read(transport)) {
+		uv_timer_start(&transport->timer, transport_on_timer, transport->in_timer ? 1 : 0,
+			       0);
+	}
+}
+
+static void fail(struct transport *transport, const struct failure *failure)
+{
+	transport->state = TRANSPORT_FAILED;
+	uv_timer_stop(&transport->timer);
+	transport->callbacks->failed(transport->userdata, failure);
+}
+
+static void fail_lost(struct transport *transport, const char *words)
+{
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_CONNECTION_LOST, "%s", words);
+	fail(transport, &failure);
+}
+
+static void fail_connect(struct transport *transport, int error)
+{
+	struct failure failure;
+
+	switch (error) {
+	case ECONNREFUSED:
+		failure_set(&failure, FAILURE_CONNECT_REFUSED, NULL);
+		break;
+	case ETIMEDOUT:
+		failure_set(&failure, FAILURE_CONNECT_TIMEOUT, NULL);
+		break;
+	case ENOMEM:
+	case ENOBUFS:
+		failure_set(&failure, FAILURE_INTERNAL, "%s", channel_error(error));
+		break;
+	default:
+		failure_set(&failure, FAILURE_CONNECT_UNREACHABLE, "%s", channel_error(error));
+		break;
+	}
+	fail(transport, &failure);
+}
+
+void transport_set_broken(struct transport *transport, const char *words)
+{
+	if (!transport->broken) {
+		transport->broken = words;
+	}
+	buffer_deinit(&transport->out);
+	transport->n_clear = 0;
+	transport->congested = false;
+}
+
+static void flush_out(struct transport *transport, size_t n)
+{
+	size_t n_written;
+	struct sv out = sv_first(buffer_sv(&transport->out), n);
+
+	if (channel_write(&transport->channel, out.data, out.n, &n_written) == CHANNEL_BROKEN) {
+		transport_set_broken(transport, transport->channel.error);
+		return;
+	}
+	buffer_consume(&transport->out, n_written);
+}
+
+static void read_in(struct transport *transport)
+{
+	size_t n_read;
+	enum channel_result result = channel_read(&transport->channel, transport->read_buffer,
+						  TRANSPORT_READ_SIZE, &n_read);
+
+	if (n_read) {
+		transport->callbacks->data(transport->userdata, transport->read_buffer, n_read);
+		if (transport->state != TRANSPORT_OPEN) {
+			return;
+		}
+	}
+	switch (result) {
+	case CHANNEL_OK:
+		if (transport->broken || channel_has_pending(&transport->channel)) {
+			transport_plan_turn(transport);
+		}
+		break;
+	case CHANNEL_AGAIN:
+		if (transport->broken) {
+			fail_lost(transport, transport->broken);
+		}
+		break;
+	case CHANNEL_ENDED:
+		if (transport->broken) {
+			fail_lost(transport, transport->broken);
+		} else {
+			transport->ended = true;
+			transport->callbacks->ended(transport->userdata);
+		}
+		break;
+	case CHANNEL_BROKEN:
+		fail_lost(transport, transport->broken ? transport->broken
+						       : transport->channel.error);
+		break;
+	}
+}
+
+static void turn_open(struct transport *transport, int events)
+{
+	const struct channel *channel = &transport->channel;
+	int for_writing = channel->write_wants_read ? UV_READABLE : UV_WRITABLE;
+	int for_reading = UV_READABLE | (channel->read_wants_write ? UV_WRITABLE : 0);
+
+	if (transport->out.n && (events & for_writing)) {
+		flush_out(transport, transport->out.n);
+		if (transport->broken) {
+			transport_plan_turn(transport);
+		} else if (transport->congested && transport->out.n <= TRANSPORT_LOW_WATER) {
+			transport->congested = false;
+			if (!transport->ended) {
+				transport->callbacks->drained(transport->userdata);
+			}
+		}
+	}
+	if (may_read(transport) && (events & for_reading)) {
+		read_in(transport);
+	}
+}
+
+static void turn_connecting(struct transport *transport)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (getsockopt(transport->channel.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
+		error = errno;
+	}
+	if (error) {
+		fail_connect(transport, error);
+		return;
+	}
+	uv_timer_stop(&transport->timer);
+	transport->state = TRANSPORT_OPEN;
+	transport->callbacks->connected(transport->userdata);
+}
+
+static void handshake_done(struct transport *transport)
+{
+	uv_timer_stop(&transport->timer);
+	transport->state = TRANSPORT_OPEN;
+	transport->callbacks->secured(transport->userdata);
+	if (transport->state == TRANSPORT_OPEN && channel_has_pending(&transport->channel)) {
+		transport_plan_turn(transport);
+	}
+}
+
+static void handshake_failed(struct transport *transport)
+{
+	struct failure failure;
+
+	if (transport->channel.error) {
+		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "%s", transport->channel.error);
+	} else {
+		tls_failure(transport->channel.ssl, transport->domain, &failure);
+	}
+	fail(transport, &failure);
+}
+
+static void turn_handshake(struct transport *transport)
+{
+	if (transport->n_clear) {
+		size_t n_out = transport->out.n;
+
+		flush_out(transport, transport->n_clear);
+		if (transport->broken) {
+			fail_lost(transport, transport->broken);
+			return;
+		}
+		transport->n_clear -= n_out - transport->out.n;
+		if (transport->n_clear) {
+			return;
+		}
+	}
+	switch (channel_handshake(&transport->channel)) {
+	case CHANNEL_OK:
+		handshake_done(transport);
+		break;
+	case CHANNEL_AGAIN:
+		if (transport->broken) {
+			fail_lost(transport, transport->broken);
+		}
+		break;
+	default:
+		handshake_failed(transport);
+		break;
+	}
+}
+
+void transport_turn_finishing(struct transport *transport)
+{
+	if (transport->fin_sent) {
+		if (!channel_discard(&transport->channel, transport->read_buffer,
+				     TRANSPORT_READ_SIZE)) {
+			transport_free(transport);
+		}
+		return;
+	}
+	if (transport->out.n) {
+		flush_out(transport, transport->out.n);
+	}
+	if (transport->broken) {
+		transport_free(transport);
+		return;
+	}
+	if (transport->out.n || channel_shutdown(&transport->channel) == CHANNEL_AGAIN) {
+		return;
+	}
+	transport->fin_sent = true;
+	if (transport->ended) {
+		transport_free(transport);
+	}
+}
+
+/* libuv tells an error on the socket without saying which, and stops the handle. What the peer sent
+ * before it can still be read. */
+static void poll_failed(struct transport *transport)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	transport->events = 0;
+	if (transport->state == TRANSPORT_CONNECTING) {
+		return;
+	}
+	if (getsockopt(transport->channel.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
+		error = errno;
+	}
+	transport_set_broken(transport, channel_error(error ? error : EIO));
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct transport *transport = poll->data;
+
+	transport->in_turn = true;
+	if (status < 0) {
+		poll_failed(transport);
+		events = UV_READABLE | UV_WRITABLE;
+	}
+	switch (transport->state) {
+	case TRANSPORT_CONNECTING:
+		turn_connecting(transport);
+		break;
+	case TRANSPORT_OPEN:
+		turn_open(transport, events);
+		break;
+	case TRANSPORT_HANDSHAKE:
+		turn_handshake(transport);
+		break;
+	case TRANSPORT_FINISHING:
+		transport_turn_finishing(transport);
+		break;
+	case TRANSPORT_FAILED:
+	case TRANSPORT_CLOSED:
+		break;
+	}
+	transport->in_turn = false;
+	transport_update_poll(transport);
+}
+
+void transport_on_timer(uv_timer_t *timer)
+{
+	struct transport *transport = timer->data;
+	struct failure failure;
+
+	transport->in_turn = true;
+	transport->in_timer = true;
+	switch (transport->state) {
+	case TRANSPORT_CONNECTING:
+		fail_connect(transport, transport->connect_error ? transport->connect_error
+								 : ETIMEDOUT);
+		break;
+	case TRANSPORT_OPEN:
+		if (may_read(transport)) {
+			read_in(transport);
+		}
+		break;
+	case TRANSPORT_HANDSHAKE:
+		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "it took too long");
+		fail(transport, &failure);
+		break;
+	case TRANSPORT_FINISHING:
+		transport_free(transport);
+		break;
+	case TRANSPORT_FAILED:
+	case TRANSPORT_CLOSED:
+		break;
+	}
+	transport->in_turn = false;
+	transport->in_timer = false;
+	transport_update_poll(transport);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/transport.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/macro.h"
+#include "gateway/upstream/transport-state.h"
+
+enum {
+	/* A server that vanished without a FIN is noticed after four minutes, not two hours. */
+	KEEPALIVE_IDLE_S = 120,
+	KEEPALIVE_INTERVAL_S = 30,
+	KEEPALIVE_PROBES = 4,
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct transport *transport = handle->data;
+
+	if (--transport->n_handles == 0) {
+		free(transport);
+	}
+}
+
+/* Options that only make it better: what fails here does no harm. */
+static void socket_tune(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(options); i++) {
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+				 sizeof(options[i].value));
+	}
+}
+
+/* Makes the socket and the handles; after 0 only transport_free() undoes it. */
+static int transport_init(struct transport *transport, uv_loop_t *loop, int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	transport->channel.fd = fd;
+	int r = uv_poll_init(loop, &transport->poll, fd);
+
+	if (r < 0) {
+		channel_deinit(&transport->channel);
+		return r;
+	}
+	uv_timer_init(loop, &transport->timer);
+	transport->poll.data = transport;
+	transport->timer.data = transport;
+	transport->n_handles = 2;
+	socket_tune(fd);
+	return 0;
+}
+
+int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *address,
+		  int64_t timeout_ms, const struct transport_callbacks *callbacks, void *userdata,
+		  struct transport **ret_transport)
+{
+	struct transport *transport = calloc(1, sizeof(*transport));
+
+	if (!transport) {
+		return -ENOMEM;
+	}
+	transport->callbacks = callbacks;
+	transport->userdata = userdata;
+	transport->read_buffer = read_buffer;
+	int r = transport_init(transport, loop, address->any.sa_family);
+
+	if (r < 0) {
+		free(transport);
+		return r;
+	}
+	if (connect(transport->channel.fd, &address->any, address_size(address)) < 0 &&
+	    errno != EINPROGRESS) {
+		transport->connect_error = errno;
+		timeout_ms = 0;
+	}
+	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	transport_update_poll(transport);
+	*ret_transport = transport;
+	return 0;
+}
+
+void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
+			 void *userdata)
+{
+	transport->callbacks = callbacks;
+	transport->userdata = userdata;
+}
+
+struct transport *transport_free(struct transport *transport)
+{
+	if (!transport || transport->state == TRANSPORT_CLOSED) {
+		return NULL;
+	}
+	transport->state = TRANSPORT_CLOSED;
+	uv_close((uv_handle_t *)&transport->timer, on_closed);
+	uv_close((uv_handle_t *)&transport->poll, on_closed);
+	channel_deinit(&transport->channel);
+	buffer_deinit(&transport->out);
+	return NULL;
+}
+
+void transport_finish(struct transport *transport, int64_t timeout_ms)
+{
+	if (transport->state != TRANSPORT_OPEN || transport->broken) {
+		transport_free(transport);
+		return;
+	}
+	transport->state = TRANSPORT_FINISHING;
+	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	transport_turn_finishing(transport);
+	transport_update_poll(transport);
+}
+
+int transport_secure(struct transport *transport, SSL *ssl, const char *domain,
+		     int64_t timeout_ms)
+{
+	if (transport->state != TRANSPORT_OPEN) {
+		SSL_free(ssl);
+		return 0;
+	}
+	int r = channel_secure(&transport->channel, ssl);
+
+	if (r < 0) {
+		return r;
+	}
+	transport->state = TRANSPORT_HANDSHAKE;
+	transport->domain = domain;
+	transport->n_clear = transport->out.n;
+	/* The hello goes out now, which saves a turn. What comes of it is the next turn's to tell; an
+	 * outcome so early that it is no wish to read is found there again. */
+	if (transport->n_clear == 0 && channel_handshake(&transport->channel) != CHANNEL_AGAIN) {
+		transport->channel.read_wants_write = true;
+	}
+	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	transport_update_poll(transport);
+	return 0;
+}
+
+int transport_write(struct transport *transport, const char *data, size_t n)
+{
+	size_t n_written = 0;
+
+	if (n == 0 || transport->broken || transport->state > TRANSPORT_HANDSHAKE) {
+		return 0;
+	}
+	if (transport->out.n == 0 && transport->state == TRANSPORT_OPEN &&
+	    channel_write(&transport->channel, data, n, &n_written) == CHANNEL_BROKEN) {
+		transport_set_broken(transport, transport->channel.error);
+		transport_plan_turn(transport);
+		return 0;
+	}
+	if (n_written == n) {
+		return 0;
+	}
+	int r = buffer_append(&transport->out, data + n_written, n - n_written);
+
+	if (r < 0) {
+		return r;
+	}
+	if (transport->out.n > TRANSPORT_HIGH_WATER) {
+		transport->congested = true;
+	}
+	transport_update_poll(transport);
+	return 0;
+}
+
+bool transport_is_congested(const struct transport *transport)
+{
+	return transport->congested;
+}
+
+size_t transport_queued(const struct transport *transport)
+{
+	return transport->out.n;
+}
+
+void transport_pause(struct transport *transport, bool pause)
+{
+	transport->paused = pause;
+	if (transport->state != TRANSPORT_OPEN) {
+		return;
+	}
+	if (pause) {
+		uv_timer_stop(&transport->timer);
+	} else if (transport->broken || channel_has_pending(&transport->channel)) {
+		transport_plan_turn(transport);
+	}
+	transport_update_poll(transport);
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/bosh/endpoint.h"
+#include "gateway/bosh/sid.h"
+#include "gateway/listener.h"
+#include "gateway/ws/endpoint.h"
+#include "gateway/ws/upgrade.h"
+#include "gateway/xmpp/namespace.h"
+
+enum {
+	/* What a stopping worker gives its clients to take their last answer. */
+	STOP_GRACE_MS = 1000,
+};
+
+struct worker {
+	struct worker_env env;
+	uv_loop_t loop;
+	uv_thread_t thread;
+	struct mailbox mailbox;
+	struct mailbox **mailboxes;
+	struct listener *listener;
+	struct http_server *http;
+	struct bosh_endpoint *bosh;
+	struct ws_endpoint *ws;
+	uv_timer_t grace;
+	bool stopping;
+};
+
+/* A connection that belongs to another worker, because its first request names a session there. */
+struct connection_message {
+	struct message message;
+	int fd;
+	struct address peer;
+	struct worker_env *env; /* of the sender: for the shared census */
+};
+
+struct stop_message {
+	struct message message;
+};
+
+struct bosh_relay *worker_bosh_relay(void *worker)
+{
+	return bosh_endpoint_relay(((struct worker *)worker)->bosh);
+}
+
+/* Connections. */
+
+static void adopt_http(struct worker *worker, int fd, const struct address *peer)
+{
+	if (worker->stopping) {
+		close(fd);
+		listener_left(&worker->env, peer);
+		return;
+	}
+	int r = http_server_adopt(worker->http, fd, peer);
+
+	if (r < 0) {
+		log_error("connection-failed", LOG_STR("error", strerror(-r)));
+		listener_left(&worker->env, peer);
+	}
+}
+
+static void on_connection_message(struct message *message, void *reader)
+{
+	struct connection_message *connection = CONTAINER_OF(message, struct connection_message, message);
+
+	adopt_http(reader, connection->fd, &connection->peer);
+	free(connection);
+}
+
+static void drop_connection_message(struct message *message)
+{
+	struct connection_message *connection = CONTAINER_OF(message, struct connection_message, message);
+
+	close(connection->fd);
+	listener_left(connection->env, &connection->peer);
+	free(connection);
+}
+
+/* Returns 0, or a negative errno: then the connection is still the caller's. */
+static int send_connection(struct worker *worker, unsigned owner, int fd, const struct address *peer)
+{
+	struct connection_message *connection = malloc(sizeof(*connection));
+
+	if (!connection) {
+		return -ENOMEM;
+	}
+	*connection = (struct connection_message){
+		.message = {.handle = on_connection_message, .drop = drop_connection_message},
+		.fd = fd,
+		.peer = *peer,
+		.env = &worker->env,
+	};
+	int r = mailbox_post(worker->mailboxes[owner], &connection->message);
+
+	if (r < 0) {
+		free(connection);
+	}
+	return r;
+}
+
+static void on_connection(void *userdata, int fd, const struct address *peer, const struct peek *peek)
+{
+	struct worker *worker = userdata;
+	const struct config *config = worker->env.config;
+	unsigned owner;
+
+	if (peek->kind == PEEK_BOSH && sid_worker(peek->sid, worker->env.n_workers, &owner) &&
+	    owner != worker->env.index && send_connection(worker, owner, fd, peer) == 0) {
+		return;
+	}
+	if (peek->kind == PEEK_WEBSOCKET) {
+		struct address client = client_address(&config->proxies, peer, peek->forwarded_for);
+
+		ws_endpoint_adopt(worker->ws, fd, peek->key, &client, peer);
+		return;
+	}
+	adopt_http(worker, fd, peer);
+}
+
+static const struct listener_callbacks listener_callbacks = {
+	.connection = on_connection,
+};
+
+/* Requests. */
+
+static void on_request(void *userdata, struct http_exchange *exchange)
+{
+	struct worker *worker = userdata;
+
+	switch (site_route(worker->env.site, exchange)) {
+	case SITE_ROUTE_BOSH:
+		if (site_allows(worker->env.site, exchange)) {
+			bosh_relay_request(bosh_endpoint_relay(worker->bosh), exchange);
+		} else {
+			site_answer_text(worker->env.site, exchange, 403,
+					 upgrade_sentence(UPGRADE_E_ORIGIN));
+		}
+		break;
+	case SITE_ROUTE_WEBSOCKET:
+		ws_endpoint_upgrade(worker->ws, exchange);
+		break;
+	case SITE_ROUTE_PAGE:
+	case SITE_ROUTE_OTHER:
+		site_answer(worker->env.site, exchange);
+		break;
+	}
+}
+
+static void on_gone(void *userdata, struct http_exchange *exchange)
+{
+	struct worker *worker = userdata;
+
+	bosh_relay_gone(bosh_endpoint_relay(worker->bosh), exchange);
+}
+
+static void on_done(void *userdata, struct http_exchange *exchange)
+{
+	struct worker *worker = userdata;
+
+	bosh_relay_done(bosh_endpoint_relay(worker->bosh), exchange);
+}
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	struct worker *worker = userdata;
+
+	listener_left(&worker->env, peer);
+}
+
+/* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
+
+static void on_grace_over(uv_timer_t *grace)
+{
+	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
+
+	ws_endpoint_stop(worker->ws);
+	worker->http = http_server_free(worker->http);
+	mailbox_close(&worker->mailbox);
+	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
+	uv_close((uv_handle_t *)grace, NULL);
+}
+
+static void on_stop(struct message *message, void *reader)
+{
+	struct worker *worker = reader;
+
+	free(CONTAINER_OF(message, struct stop_message, message));
+	if (worker->stopping) {
+		return;
+	}
+	worker->stopping = true;
+	worker->listener = listener_free(worker->listener);
+	bosh_endpoint_shut(worker->bosh);
+	ws_endpoint_shut(worker->ws);
+	uv_timer_start(&worker->grace, on_grace_over, STOP_GRACE_MS, 0);
+}
+
+static void drop_stop(struct message *message)
+{
+	free(CONTAINER_OF(message, struct stop_message, message));
+}
+
+void worker_stop(struct worker *worker)
+{
+	struct stop_message *stop = malloc(sizeof(*stop));
+
+	if (!stop) {
+		abort(); /* no other way to end in order is left */
+	}
+	stop->message = (struct message){.handle = on_stop, .drop = drop_stop};
+	if (mailbox_post(&worker->mailbox, &stop->message) < 0) {
+		drop_stop(&stop->message);
+	}
+}
+
+static void run(void *argument)
+{
+	struct worker *worker = argument;
+
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+int worker_start(struct worker *worker)
+{
+	return uv_thread_create(&worker->thread, run, worker);
+}
+
+void worker_join(struct worker *worker)
+{
+	uv_thread_join(&worker->thread);
+}
+
+/* Making. */
+
+static int env_init(struct worker *worker)
+{
+	struct worker_env *env = &worker->env;
+	const struct config *config = env->config;
+	struct link_env *link = &env->link;
+	int r = xml_pool_new(namespaces, NS_COUNT, &env->pool);
+
+	link->dialer.loop = env->loop;
+	link->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
+	link->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
+	link->pool = env->pool;
+	link->scan_options = stream_options(config->n_stanza_max);
+	link->dialer.read_buffer = malloc(TRANSPORT_READ_SIZE);
+	if (r == 0 && !link->dialer.read_buffer) {
+		r = -ENOMEM;
+	}
+	if (r == 0) {
+		r = tls_store_new(&link->tls_store);
+	}
+	return r < 0 ? r : resolver_new(env->loop, config->resolvers, &link->dialer.resolver);
+}
+
+static int parts_new(struct worker *worker)
+{
+	struct worker_env *env = &worker->env;
+	int r = bosh_endpoint_new(env, &worker->bosh);
+
+	if (r == 0) {
+		r = ws_endpoint_new(env, &worker->ws);
+	}
+	if (r == 0) {
+		r = http_server_new(
+			&(struct http_server_options){
+				.loop = env->loop,
+				.n_body_max = env->config->n_body_max,
+				.timeout_s = env->config->header_timeout_s,
+				.request = on_request,
+				.gone = on_gone,
+				.done = on_done,
+				.closed = on_closed,
+				.userdata = worker,
+			},
+			&worker->http);
+	}
+	return r < 0 ? r : listener_new(env, &listener_callbacks, worker, &worker->listener);
+}
+
+int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int r = worker ? uv_loop_init(&worker->loop) : -ENOMEM;
+
+	if (r < 0) {
+		free(worker);
+		return r;
+	}
+	/* Whatever fails from here on, the process ends: what has been made goes with it. */
+	worker->env = (struct worker_env){
+		.index = index,
+		.n_workers = shared->config->n_workers,
+		.loop = &worker->loop,
+		.config = shared->config,
+		.site = shared->site,
+		.census = shared->census,
+	};
+	r = mailbox_init(&worker->mailbox, &worker->loop, worker);
+	if (r == 0) {
+		r = env_init(worker);
+	}
+	if (r == 0) {
+		uv_timer_init(&worker->loop, &worker->grace);
+		r = parts_new(worker);
+	}
+	if (r < 0) {
+		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));
+		return r;
+	}
+	worker->mailboxes = calloc(shared->config->n_workers, sizeof(struct mailbox *));
+	if (!worker->mailboxes) {
+		return -ENOMEM;
+	}
+	worker->env.mailboxes = worker->mailboxes;
+	*ret_worker = worker;
+	return 0;
+}
+
+void worker_connect(struct worker *const *workers, unsigned n_workers)
+{
+	for (unsigned i = 0; i < n_workers; i++) {
+		for (unsigned j = 0; j < n_workers; j++) {
+			workers[i]->mailboxes[j] = &workers[j]->mailbox;
+		}
+	}
+}
+
+struct worker *worker_free(struct worker *worker)
+{
+	if (!worker) {
+		return NULL;
+	}
+	bosh_endpoint_free(worker->bosh);
+	/* Leaves handles in the loop that are freed already, so the loop itself is only let go (ws_server_free()). */
+	ws_endpoint_free(worker->ws);
+	mailbox_deinit(&worker->mailbox);
+	tls_store_free(worker->env.link.tls_store);
+	xml_pool_free(worker->env.pool);
+	free(worker->env.link.dialer.read_buffer);
+	free(worker->mailboxes);
+	return NULL;
+}

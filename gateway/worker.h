@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A worker: one thread, one loop, its own listening sockets, HTTP shards, WebSocket context, resolver, TLS contexts, parsers and
+ * sessions. Workers share the configuration and the site (read-only) and the census (guarded), and speak by mailboxes.
+ *
+ * Endpoints (bosh/, ws/) see of the worker what struct worker_env shows.
+ */
+#include "common/mailbox.h"
+#include "gateway/config.h"
+#include "gateway/http/site.h"
+#include "gateway/xmpp/link.h"
+
+struct worker;
+
+struct worker_env {
+	unsigned index;   /* which worker this is */
+	unsigned n_workers;
+	uv_loop_t *loop;
+	const struct config *config;
+	const struct site *site;
+	struct census *census;
+	struct xml_pool *pool;
+	struct link_env link;
+	struct mailbox *const *mailboxes; /* of all workers, by index */
+};
+
+/* What all workers get. All borrowed for the workers' life. */
+struct worker_shared {
+	const struct config *config;
+	const struct site *site;
+	struct census *census;
+};
+
+/* Prepares worker @index: loop, listeners, all but the thread. What fails is logged. Returns 0 or a negative errno. */
+_must_check_ int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker);
+
+/* Makes the workers known to each other; before the first is started. */
+void worker_connect(struct worker *const *workers, unsigned n_workers);
+
+/* Starts the thread. Returns 0 or a negative errno. */
+_must_check_ int worker_start(struct worker *worker);
+
+/* Asks the worker to end its sessions and itself. From any thread. */
+void worker_stop(struct worker *worker);
+
+/* Waits for the thread. */
+void worker_join(struct worker *worker);
+
+/* After all have been joined. NULL is fine. */
+struct worker *worker_free(struct worker *worker);

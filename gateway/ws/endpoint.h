@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * WebSocket sessions of a worker (RFC 7395): joins a WebSocket, the framing engine and a link.
+ *
+ * session  from the WebSocket's opening to its end
+ */
+#include "gateway/http/server.h"
+#include "gateway/worker.h"
+
+struct ws_endpoint;
+
+/* @env is borrowed for the endpoint's life. Returns 0 or a negative errno. */
+_must_check_ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint);
+
+/* Tells every session that the gateway is being shut down; they end over the next turns of the loop. New ones are refused. */
+void ws_endpoint_shut(struct ws_endpoint *endpoint);
+
+/* Ends what is left without a word. */
+void ws_endpoint_stop(struct ws_endpoint *endpoint);
+
+/* When the loop has nothing left to do; it must not run again (ws_server_free()). */
+struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);
+
+/* A connection whose first bytes were a handshake that upgrade_check() accepted, with @key. @fd, with the handshake already read,
+ * is the endpoint's from now on. @client: who it is, behind proxies; @peer: who connected, whose place in the census is given back when the socket
+ * is closed. */
+void ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const struct address *client,
+		       const struct address *peer);
+
+/* A handshake that came over a connection which HTTP already served. Answers @exchange when it is refused. */
+void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange);

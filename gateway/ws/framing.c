@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ws/framing.h"
+
+#include <errno.h>
+
+#include "gateway/xmpp/namespace.h"
+
+struct xml_scan_options framing_options(size_t n_max)
+{
+	return (struct xml_scan_options){
+		.n_element_max = n_max,
+		.with_attributes = NS_BIT(FRAMING),
+	};
+}
+
+int framing_init(struct framing *framing, struct xml_pool *pool, const struct xml_scan_options *options)
+{
+	*framing = (struct framing){0};
+	return xml_scan_init_rootless(&framing->scan, pool, options);
+}
+
+void framing_deinit(struct framing *framing)
+{
+	xml_scan_deinit(&framing->scan);
+	buffer_deinit(&framing->element);
+	buffer_deinit(&framing->text);
+	framing->over = true;
+}
+
+static void set_bad(struct framing *framing, const char *condition)
+{
+	framing->event = (struct framing_event){.kind = FRAMING_EVENT_BAD, .condition = condition};
+	framing->due = true;
+	framing->over = true;
+}
+
+static const char *condition_of(int xml_result)
+{
+	switch (xml_result) {
+	case XML_E_RESTRICTED:
+		return "restricted-xml";
+	case XML_E_TOO_LARGE:
+		return "policy-violation";
+	default:
+		return "not-well-formed";
+	}
+}
+
+/* Copies the attributes of <open/>, which the scan forgets. */
+static int set_open(struct framing *framing, const struct xml_item *item)
+{
+	struct sv values[] = {
+		xml_item_attribute(&framing->scan, item, XML_NS_NONE, SV("to")),
+		xml_item_attribute(&framing->scan, item, XML_NS_NONE, SV("from")),
+		xml_item_attribute(&framing->scan, item, NS_XML, SV("lang")),
+		xml_item_attribute(&framing->scan, item, XML_NS_NONE, SV("version")),
+	};
+	struct framing_event *event = &framing->event;
+	struct sv *fields[] = {&event->to, &event->from, &event->lang, &event->version};
+
+	buffer_clear(&framing->text);
+	for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
+		if (values[i].n > FRAMING_ATTRIBUTE_MAX) {
+			set_bad(framing, "policy-violation");
+			return 0;
+		}
+		int r = buffer_append_sv(&framing->text, values[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	struct sv rest = buffer_sv(&framing->text);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
+		*fields[i] = sv_first(rest, values[i].n);
+		rest = sv_skip(rest, values[i].n);
+	}
+	event->kind = framing->opened ? FRAMING_EVENT_RESTART : FRAMING_EVENT_OPEN;
+	return 0;
+}
+
+static int on_framing(struct framing *framing, const struct xml_item *item)
+{
+	if (sv_eq(item->name, SV("open"))) {
+		return set_open(framing, item);
+	}
+	if (sv_eq(item->name, SV("close"))) {
+		framing->event.kind = FRAMING_EVENT_CLOSE;
+		return 0;
+	}
+	set_bad(framing, "unsupported-stanza-type");
+	return 0;
+}
+
+static int on_element(struct framing *framing, const struct xml_item *item)
+{
+	if (framing->event.kind != FRAMING_EVENT_NONE) {
+		/* RFC 7395, 3.3.3: one element a message. */
+		set_bad(framing, "bad-format");
+		return 0;
+	}
+	framing->event = (struct framing_event){0};
+	if (item->ns == NS_FRAMING) {
+		return on_framing(framing, item);
+	}
+	if (item->ns == XML_NS_NONE || !framing->opened) {
+		set_bad(framing, "invalid-namespace");
+		return 0;
+	}
+	if (item->ns == NS_STREAMS || item->ns == NS_TLS || item->ns == NS_COMPRESS ||
+	    item->ns == NS_HTTPBIND) {
+		/* The stream and its TLS are the gateway's: a client would speak in its name. */
+		set_bad(framing, "unsupported-stanza-type");
+		return 0;
+	}
+	framing->event.kind = FRAMING_EVENT_ELEMENT;
+	buffer_clear(&framing->element);
+	return xml_item_write(&framing->scan, item, 0, &framing->element);
+}
+
+static void on_message_end(struct framing *framing)
+{
+	if (!xml_scan_is_idle(&framing->scan)) {
+		set_bad(framing, "not-well-formed");
+		return;
+	}
+	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
+	framing->event.element = buffer_sv(&framing->element);
+}
+
+int framing_feed(struct framing *framing, const char *data, size_t n, bool final, bool text)
+{
+	struct xml_item item;
+	int r, scan_result;
+
+	if (framing->over) {
+		return 0;
+	}
+	if (!text) {
+		set_bad(framing, "bad-format");
+		return 0;
+	}
+	r = xml_scan_feed(&framing->scan, data, n);
+	if (r < 0) {
+		return r;
+	}
+	while (xml_scan_next(&framing->scan, &item, &scan_result)) {
+		int item_result = 0;
+
+		if (!framing->over && item.kind == XML_ITEM_ELEMENT) {
+			item_result = on_element(framing, &item);
+		} else if (!framing->over) {
+			set_bad(framing, "not-well-formed");
+		}
+		if (item_result < 0) {
+			return item_result;
+		}
+	}
+	r = r ? r : scan_result;
+	if (r < 0) {
+		return r;
+	}
+	if (r > 0 && !framing->over) {
+		set_bad(framing, condition_of(r));
+	} else if (final && !framing->over) {
+		on_message_end(framing);
+	}
+	return 0;
+}
+
+void framing_next(struct framing *framing, struct framing_event *ret_event)
+{
+	*ret_event = (struct framing_event){0};
+	if (!framing->due) {
+		/* What the last event pointed to is of no more use: an idle session keeps no bytes. */
+		if (framing->event.kind == FRAMING_EVENT_NONE) {
+			buffer_deinit(&framing->element);
+			buffer_deinit(&framing->text);
+		}
+		return;
+	}
+	*ret_event = framing->event;
+	framing->due = false;
+	framing->event = (struct framing_event){0};
+	framing->opened = framing->opened || ret_event->kind == FRAMING_EVENT_OPEN;
+	framing->over = framing->over || ret_event->kind == FRAMING_EVENT_CLOSE;
+}
+
+static int write_attribute(struct buffer *buffer, struct sv name, const char *value)
+{
+	int r;
+
+	if (!value || !value[0]) {
+		return 0;
+	}
+	r = buffer_append_sv(buffer, name);
+	if (r == 0) {
+		r = buffer_append_escaped(buffer, sv_from(value));
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
+}
+
+int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang)
+{
+	int r = buffer_append_sv(buffer, SV("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'"));
+
+	if (r == 0) {
+		r = write_attribute(buffer, SV(" from='"), from);
+	}
+	if (r == 0) {
+		r = write_attribute(buffer, SV(" id='"), id);
+	}
+	if (r == 0) {
+		r = write_attribute(buffer, SV(" xml:lang='"), lang);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("/>"));
+}
+
+int framing_write_close(struct buffer *buffer)
+{
+	return buffer_append_sv(buffer, SV("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"));
+}
+
+static int write_error_text(struct buffer *buffer, const char *text, const char *detail)
+{
+	int r = buffer_append_sv(
+		buffer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>"));
+
+	if (r == 0) {
+		r = buffer_append_escaped(buffer, sv_from(text));
+	}
+	if (r == 0 && detail && detail[0]) {
+		r = buffer_append_sv(buffer, SV(": "));
+		if (r == 0) {
+			r = buffer_append_escaped(buffer, sv_from(detail));
+		}
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("</text>"));
+}
+
+int framing_write_error(struct buffer *buffer, const char *condition, const char *text, const char *detail)
+{
+	int r = buffer_printf(buffer,
+			      "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
+			      "<%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>",
+			      condition);
+
+	if (r == 0 && text) {
+		r = write_error_text(buffer, text, detail);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("</stream:error>"));
+}

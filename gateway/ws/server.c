@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ws/server.h"
+
+#include <errno.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+enum {
+	/* Handshakes under way at once; each has room for the headers that upgrade_write() makes. */
+	HEADER_POOL = 512,
+	HEADER_SIZE = 1024,
+};
+
+/* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
+struct frame {
+	STAILQ_ENTRY(frame) in_queue;
+	size_t n;
+	unsigned char head[LWS_PRE];
+	unsigned char data[];
+};
+
+struct ws_connection {
+	struct ws_server *server;
+	struct lws *wsi;
+	void *session;
+	STAILQ_HEAD(, frame) queue;
+	size_t n_queued;
+	enum ws_close_status close_status; /* 0: not closing */
+	bool congested, clean;
+};
+
+struct ws_server {
+	struct ws_server_options options;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	lws_retry_bo_t idle_policy;
+	struct adoption *adopting; /* for the connection that is being made by ws_server_adopt() */
+	unsigned char *scratch; /* for the message that is sent without waiting */
+	size_t n_scratch;
+	bool stopping;
+};
+
+/* What libwebsockets keeps for a connection: before it is a WebSocket only the request. */
+struct adoption {
+	void *request;
+};
+
+static struct ws_server *server_of(struct lws *wsi)
+{
+	return lws_context_user(lws_get_context(wsi));
+}
+
+/* Sending. */
+
+static bool is_blocked(const struct ws_connection *connection)
+{
+	return lws_partial_buffered(connection->wsi);
+}
+
+static int scratch_reserve(struct ws_server *server, size_t n)
+{
+	if (server->n_scratch >= n) {
+		return 0;
+	}
+	unsigned char *scratch = realloc(server->scratch, n);
+
+	if (!scratch) {
+		return -ENOMEM;
+	}
+	server->scratch = scratch;
+	server->n_scratch = n;
+	return 0;
+}
+
+static int send_now(struct ws_connection *connection, struct sv text)
+{
+	struct ws_server *server = connection->server;
+	int r = scratch_reserve(server, LWS_PRE + text.n);
+
+	if (r < 0) {
+		return r;
+	}
+	memcpy(server->scratch + LWS_PRE, text.data, text.n);
+	/* What the kernel does not take, libwebsockets keeps; a broken connection is told through `closed`. */
+	lws_write(connection->wsi, server->scratch + LWS_PRE, text.n, LWS_WRITE_TEXT);
+	if (is_blocked(connection)) {
+		lws_callback_on_writable(connection->wsi);
+	}
+	return 0;
+}
+
+int ws_send(struct ws_connection *connection, struct sv text)
+{
+	if (connection->close_status) {
+		return 0;
+	}
+	if (STAILQ_EMPTY(&connection->queue) && !is_blocked(connection)) {
+		return send_now(connection, text);
+	}
+	struct frame *frame = malloc(sizeof(*frame) + text.n);
+
+	if (!frame) {
+		return -ENOMEM;
+	}
+	frame->n = text.n;
+	memcpy(frame->data, text.data, text.n);
+	STAILQ_INSERT_TAIL(&connection->queue, frame, in_queue);
+	connection->n_queued += text.n;
+	connection->congested = connection->congested || connection->n_queued > WS_HIGH_WATER;
+	lws_callback_on_writable(connection->wsi);
+	return 0;
+}
+
+void ws_close(struct ws_connection *connection, enum ws_close_status status)
+{
+	if (connection->close_status == 0) {
+		connection->close_status = status;
+		lws_callback_on_writable(connection->wsi);
+	}
+}
+
+bool ws_is_congested(const struct ws_connection *connection)
+{
+	return connection->congested;
+}
+
+void ws_pause(struct ws_connection *connection, bool pause)
+{
+	lws_rx_flow_control(connection->wsi, pause ? 0 : 1);
+}
+
+/* Callbacks of libwebsockets. */
+
+static int on_established(struct lws *wsi, struct ws_connection **slot)
+{
+	struct ws_server *server = server_of(wsi);
+	struct adoption *adoption = lws_get_opaque_user_data(wsi);
+	struct ws_connection *connection = calloc(1, sizeof(*connection));
+
+	if (!connection) {
+		return -1;
+	}
+	connection->server = server;
+	connection->wsi = wsi;
+	STAILQ_INIT(&connection->queue);
+	if (!adoption || server->options.opened(server->options.userdata, connection, adoption->request,
+						&connection->session) < 0) {
+		free(connection);
+		return -1;
+	}
+	*slot = connection;
+	return 0;
+}
+
+static void on_receive(struct ws_connection *connection, const char *data, size_t n)
+{
+	struct lws *wsi = connection->wsi;
+	bool final = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
+
+	if (connection->close_status == 0) {
+		connection->server->options.piece(connection->session, data, n, final,
+						  !lws_frame_is_binary(wsi));
+	}
+}
+
+/* Sends what waits. Nonzero closes the connection. */
+static int on_writable(struct ws_connection *connection)
+{
+	struct frame *frame;
+
+	while (!is_blocked(connection) && (frame = STAILQ_FIRST(&connection->queue))) {
+		STAILQ_REMOVE_HEAD(&connection->queue, in_queue);
+		connection->n_queued -= frame->n;
+		int r = lws_write(connection->wsi, frame->data, frame->n, LWS_WRITE_TEXT);
+
+		free(frame);
+		if (r < 0) {
+			return -1;
+		}
+	}
+	if (connection->congested && connection->n_queued <= WS_LOW_WATER) {
+		connection->congested = false;
+		connection->server->options.drained(connection->session);
+	}
+	if (!STAILQ_EMPTY(&connection->queue) || is_blocked(connection)) {
+		lws_callback_on_writable(connection->wsi);
+		return 0;
+	}
+	if (connection->close_status) {
+		connection->clean = true;
+		lws_close_reason(connection->wsi, (enum lws_close_status)connection->close_status, NULL, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static void on_closed(struct ws_connection *connection)
+{
+	struct frame *frame;
+
+	connection->server->options.closed(connection->session, connection->clean);
+	while ((frame = STAILQ_FIRST(&connection->queue))) {
+		STAILQ_REMOVE_HEAD(&connection->queue, in_queue);
+		free(frame);
+	}
+	free(connection);
+}
+
+static void on_destroyed(struct lws *wsi)
+{
+	struct ws_server *server = server_of(wsi);
+	struct adoption *adoption = lws_get_opaque_user_data(wsi);
+
+	if (adoption) {
+		lws_set_opaque_user_data(wsi, NULL);
+		server->options.released(server->options.userdata, adoption->request);
+		free(adoption);
+	}
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
+{
+	struct ws_connection **slot = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+		lws_set_opaque_user_data(wsi, server_of(wsi)->adopting);
+		server_of(wsi)->adopting = NULL;
+		return 0;
+	case LWS_CALLBACK_ESTABLISHED:
+		return on_established(wsi, slot);
+	case LWS_CALLBACK_RECEIVE:
+		on_receive(*slot, in, n);
+		return 0;
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return *slot ? on_writable(*slot) : 0;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		if (*slot) {
+			(*slot)->clean = true;
+		}
+		return 0;
+	case LWS_CALLBACK_CLOSED:
+		if (*slot) {
+			on_closed(*slot);
+			*slot = NULL;
+		}
+		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		on_destroyed(wsi);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{
+		.name = "xmpp",
+		.callback = on_event,
+		.per_session_data_size = sizeof(struct ws_connection *),
+		.rx_buffer_size = WS_RECEIVE_SIZE,
+	},
+	{.name = NULL},
+};
+
+static void on_log(int level, const char *line)
+{
+	(void)level;
+	log_debug("websocket-library", LOG_SV("text", sv_trim(sv_from(line))));
+}
+
+void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void *request)
+{
+	struct adoption *adoption = malloc(sizeof(*adoption));
+
+	if (!adoption) {
+		close(fd);
+		server->options.released(server->options.userdata, request);
+		return;
+	}
+	adoption->request = request;
+	server->adopting = adoption;
+	/* Runs the handshake, and so `opened`, before it returns. */
+	lws_adopt_socket_vhost_readbuf(server->vhost, fd, handshake.data, handshake.n);
+	if (server->adopting) {
+		/* It failed before there was anything that could be told of as destroyed. */
+		server->adopting = NULL;
+		server->options.released(server->options.userdata, request);
+		free(adoption);
+	}
+}
+
+int ws_server_new(const struct ws_server_options *options, struct ws_server **ret_server)
+{
+	struct ws_server *server = calloc(1, sizeof(*server));
+	void *loops[1];
+
+	if (!server) {
+		return -ENOMEM;
+	}
+	server->options = *options;
+	server->idle_policy.secs_since_valid_ping = (uint16_t)options->ping_interval_s;
+	server->idle_policy.secs_since_valid_hangup = (uint16_t)(options->ping_interval_s * 2);
+	loops[0] = options->loop;
+	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+		.protocols = protocols,
+		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+		.foreign_loops = loops,
+		.user = server,
+		.gid = (gid_t)-1,
+		.uid = (uid_t)-1,
+		.max_http_header_data = HEADER_SIZE,
+		.max_http_header_pool = HEADER_POOL,
+		.timeout_secs = options->timeout_s,
+		.retry_and_idle_policy = options->ping_interval_s ? &server->idle_policy : NULL,
+		.vhost_name = "doab",
+	};
+
+	server->context = lws_create_context(&info);
+	if (server->context) {
+		server->vhost = lws_create_vhost(server->context, &info);
+	}
+	if (!server->vhost) {
+		if (server->context) {
+			lws_context_destroy(server->context);
+		}
+		free(server);
+		return -ENOMEM;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void ws_server_stop(struct ws_server *server)
+{
+	if (server && !server->stopping) {
+		server->stopping = true;
+		lws_context_destroy(server->context);
+	}
+}
+
+struct ws_server *ws_server_free(struct ws_server *server)
+{
+	if (!server) {
+		return NULL;
+	}
+	lws_context_destroy(server->context);
+	free(server->scratch);
+	free(server);
+	return NULL;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ws/upgrade.h"
+
+/* 16 bytes in base64; so nothing else gets into the request that is written anew. */
+static bool is_key(struct sv key)
+{
+	if (key.n != UPGRADE_KEY_LENGTH || !sv_eq(sv_skip(key, UPGRADE_KEY_LENGTH - 2), SV("=="))) {
+		return false;
+	}
+	for (size_t i = 0; i < UPGRADE_KEY_LENGTH - 2; i++) {
+		char c = key.data[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+		      c == '/')) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Subprotocols are compared as they are written, unlike other tokens. */
+static bool offers_xmpp(struct sv protocols)
+{
+	struct sv item;
+
+	while (sv_split(&protocols, ',', &item)) {
+		if (sv_eq(item, SV("xmpp"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum upgrade_result upgrade_check(const struct upgrade *upgrade)
+{
+	if (!sv_has_token(upgrade->upgrade, SV("websocket")) ||
+	    !sv_has_token(upgrade->connection, SV("upgrade")) || !is_key(upgrade->key)) {
+		return UPGRADE_E_NO_WEBSOCKET;
+	}
+	if (!sv_eq(upgrade->version, SV("13"))) {
+		return UPGRADE_E_VERSION;
+	}
+	if (!upgrade->origin_allowed) {
+		return UPGRADE_E_ORIGIN;
+	}
+	return offers_xmpp(upgrade->protocol) ? UPGRADE_OK : UPGRADE_E_PROTOCOL;
+}
+
+const char *upgrade_sentence(enum upgrade_result result)
+{
+	switch (result) {
+	case UPGRADE_E_VERSION:
+		return "Only version 13 of the WebSocket protocol is spoken here.\n";
+	case UPGRADE_E_PROTOCOL:
+		return "The WebSocket must offer the subprotocol \"xmpp\" (RFC 7395).\n";
+	case UPGRADE_E_ORIGIN:
+		return "Pages of this origin may not use this gateway; its operator can allow them (allow_origins).\n";
+	default:
+		return "This is no WebSocket handshake.\n";
+	}
+}
+
+unsigned upgrade_status(enum upgrade_result result)
+{
+	switch (result) {
+	case UPGRADE_OK:
+		return 101;
+	case UPGRADE_E_VERSION:
+		return 426;
+	case UPGRADE_E_ORIGIN:
+		return 403;
+	default:
+		return 400;
+	}
+}
+
+int upgrade_write(const char *path, struct sv key, struct buffer *buffer)
+{
+	return buffer_printf(buffer,
+			     "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
+			     "Sec-WebSocket-Key: %.*s\r\n\r\n",
+			     path, SV_ARGS(key));
+}

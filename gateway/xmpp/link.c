@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/xmpp/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct link {
+	struct link_env *env;
+	const struct domain_rule *rule;
+	const struct link_callbacks *callbacks; /* NULL when the owner has let go */
+	void *userdata;
+	struct dial *dial;
+	struct transport *transport;
+	struct stream stream;
+	struct stream_target target; /* into target_text, until the stream is opened */
+	struct buffer target_text;
+	struct address address;
+	uv_timer_t timer; /* runs until the features come; its close is where the link's memory goes */
+	struct failure failure;
+	bool failing;   /* `over` is due */
+};
+
+static enum domain_tls tls_of(const struct link *link)
+{
+	return link->rule ? link->rule->tls : DOMAIN_TLS_REQUIRED;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer);
+
+	stream_deinit(&link->stream);
+	buffer_deinit(&link->target_text);
+	free(link);
+}
+
+/* The owner is gone; so is all that could call back. */
+static void let_go(struct link *link)
+{
+	link->callbacks = NULL;
+	link->dial = dial_free(link->dial);
+	uv_close((uv_handle_t *)&link->timer, on_closed);
+}
+
+struct link *link_drop(struct link *link)
+{
+	if (!link) {
+		return NULL;
+	}
+	link->transport = transport_free(link->transport);
+	let_go(link);
+	return NULL;
+}
+
+static int send_out(struct link *link)
+{
+	struct buffer *out = &link->stream.out;
+
+	if (out->n == 0 || !link->transport) {
+		return 0;
+	}
+	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
+
+	buffer_deinit(out);
+	return r;
+}
+
+struct link *link_close(struct link *link)
+{
+	if (!link) {
+		return NULL;
+	}
+	if (link->transport && link->stream.state != STREAM_STATE_HANDSHAKE) {
+		/* Without memory for the farewell the server learns it from the FIN. */
+		(void)!stream_close(&link->stream);
+		(void)!send_out(link);
+		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
+		link->transport = NULL;
+	}
+	return link_drop(link);
+}
+
+/* Tells the owner, last thing in a callback of the loop. */
+static void fail(struct link *link, const struct failure *failure)
+{
+	if (!link->callbacks || link->failing) {
+		return;
+	}
+	link->failing = true;
+	uv_timer_stop(&link->timer);
+	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
+		/* Otherwise the owner can still answer the server's farewell. */
+		link->transport = transport_free(link->transport);
+	}
+	link->callbacks->over(link->userdata, failure);
+}
+
+static void fail_kind(struct link *link, enum failure_kind kind)
+{
+	failure_set(&link->failure, kind, NULL);
+	fail(link, &link->failure);
+}
+
+static void open_stream(struct link *link, bool secure)
+{
+	int r = stream_open(&link->stream, &link->target, secure);
+
+	buffer_deinit(&link->target_text);
+	if (r == 0) {
+		r = send_out(link);
+	}
+	if (r < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+	}
+}
+
+static void secure(struct link *link)
+{
+	const char *ca_file = link->rule ? link->rule->ca_file : NULL;
+	bool verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC;
+	/* stream.to is set by stream_open(), which direct TLS comes before. */
+	const char *domain = link->stream.to ? link->stream.to : link->target.to.data;
+	SSL *ssl;
+	int r = tls_connection_new(link->env->tls_store, domain, ca_file, verify, &ssl);
+
+	if (r == 0) {
+		r = transport_secure(link->transport, ssl, domain, link->env->open_timeout_ms);
+	}
+	if (r < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+	}
+}
+
+static void on_dial_done(void *userdata, struct transport *transport, const struct address *address)
+{
+	struct link *link = userdata;
+
+	link->dial = NULL;
+	link->transport = transport;
+	link->address = *address;
+	if (tls_of(link) == DOMAIN_TLS_DIRECT) {
+		secure(link);
+	} else {
+		open_stream(link, false);
+	}
+}
+
+static void on_dial_failed(void *userdata, const struct failure *failure)
+{
+	struct link *link = userdata;
+
+	link->dial = NULL;
+	fail(link, failure);
+}
+
+static void on_secured(void *userdata)
+{
+	struct link *link = userdata;
+
+	if (tls_of(link) == DOMAIN_TLS_DIRECT) {
+		open_stream(link, true);
+		return;
+	}
+	int r = stream_secured(&link->stream);
+
+	if (r == 0) {
+		r = send_out(link);
+	}
+	if (r < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+	}
+}
+
+/* Tells one event. False when the link is over, or its owner gone. */
+static bool tell(struct link *link, enum stream_event_kind kind)
+{
+	switch (kind) {
+	case STREAM_EVENT_HEADER:
+		link->callbacks->header(link->userdata);
+		break;
+	case STREAM_EVENT_SECURE:
+		secure(link);
+		return false;
+	case STREAM_EVENT_FEATURES:
+		uv_timer_stop(&link->timer);
+		link->callbacks->element(link->userdata, kind);
+		break;
+	case STREAM_EVENT_ELEMENT:
+		link->callbacks->element(link->userdata, kind);
+		break;
+	case STREAM_EVENT_ERROR:
+		link->callbacks->element(link->userdata, kind);
+		if (link->callbacks) {
+			fail(link, &link->stream.failure);
+		}
+		return false;
+	case STREAM_EVENT_CLOSED:
+	case STREAM_EVENT_FAILED:
+		fail(link, &link->stream.failure);
+		return false;
+	case STREAM_EVENT_NONE:
+		return false;
+	}
+	return link->callbacks != NULL;
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	struct link *link = userdata;
+	enum stream_event_kind kind;
+	int r = stream_feed(&link->stream, data, n);
+
+	do {
+		if (r == 0) {
+			r = stream_next(&link->stream, &kind);
+		}
+		if (r < 0) {
+			fail_kind(link, FAILURE_INTERNAL);
+			return;
+		}
+	} while (tell(link, kind));
+	if (!link->callbacks || link->failing) {
+		return;
+	}
+	if (send_out(link) < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+		return;
+	}
+	link->callbacks->flush(link->userdata);
+}
+
+static void on_drained(void *userdata)
+{
+	struct link *link = userdata;
+
+	if (link->callbacks) {
+		link->callbacks->drained(link->userdata);
+	}
+}
+
+static void on_ended(void *userdata)
+{
+	fail_kind(userdata, FAILURE_CONNECTION_LOST);
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	fail(userdata, failure);
+}
+
+static void on_open_timeout(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+
+	link->dial = dial_free(link->dial);
+	fail_kind(link, FAILURE_STREAM_TIMEOUT);
+}
+
+static const struct dial_callbacks dial_callbacks = {
+	.transport = {
+		.secured = on_secured,
+		.data = on_data,
+		.drained = on_drained,
+		.ended = on_ended,
+		.failed = on_failed,
+	},
+	.done = on_dial_done,
+	.failed = on_dial_failed,
+};
+
+/* Copies @target; `to` gets a NUL behind it, for those who need a C string. */
+static int keep_target(struct link *link, const struct stream_target *target)
+{
+	struct buffer *text = &link->target_text;
+	int r = buffer_append_sv(text, target->to);
+
+	if (r == 0) {
+		r = buffer_append(text, "", 1);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(text, target->from);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(text, target->lang);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(text, target->version);
+	}
+	if (r < 0) {
+		return r;
+	}
+	struct sv rest = buffer_sv(text);
+
+	link->target.to = sv_first(rest, target->to.n);
+	rest = sv_skip(rest, target->to.n + 1);
+	link->target.from = sv_first(rest, target->from.n);
+	rest = sv_skip(rest, target->from.n);
+	link->target.lang = sv_first(rest, target->lang.n);
+	link->target.version = sv_skip(rest, target->lang.n);
+	return 0;
+}
+
+int link_new(struct link_env *env, const struct stream_target *target, const struct domain_rule *rule,
+	     const struct link_callbacks *callbacks, void *userdata, struct link **ret_link)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link) {
+		return -ENOMEM;
+	}
+	link->env = env;
+	link->rule = rule;
+	link->callbacks = callbacks;
+	link->userdata = userdata;
+	stream_init(&link->stream, env->pool, &env->scan_options, tls_of(link));
+	uv_timer_init(env->dialer.loop, &link->timer);
+	int r = keep_target(link, target);
+
+	if (r == 0) {
+		r = dial_new(&env->dialer, link->target.to.data, rule, &dial_callbacks, link, &link->dial);
+	}
+	if (r < 0) {
+		link_drop(link);
+		return r;
+	}
+	uv_timer_start(&link->timer, on_open_timeout, (uint64_t)env->open_timeout_ms, 0);
+	*ret_link = link;
+	return 0;
+}
+
+int link_write(struct link *link, struct sv elements)
+{
+	if (link->stream.state != STREAM_STATE_OPEN) {
+		/* A link that is over tells so by itself. */
+		return link->failing || link->stream.state == STREAM_STATE_OVER ? 0 : -EPROTO;
+	}
+	return link->transport ? transport_write(link->transport, elements.data, elements.n) : 0;
+}
+
+int link_restart(struct link *link, const struct stream_target *target)
+{
+	int r = stream_restart(&link->stream, target);
+
+	return r < 0 ? r : send_out(link);
+}
+
+bool link_is_congested(const struct link *link)
+{
+	return link->transport && transport_is_congested(link->transport);
+}
+
+void link_pause(struct link *link, bool pause)
+{
+	if (link->transport) {
+		transport_pause(link->transport, pause);
+	}
+}
+
+const struct stream *link_stream(const struct link *link)
+{
+	return &link->stream;
+}

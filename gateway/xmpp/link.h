@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A session's way to its XMPP server: dial, TLS, stream, in one object. The session says what to send; it is told
+ * what came. The one place where the stream engine meets the network.
+ *
+ * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in a callback every function of this
+ * header may be called. After link_close() or link_drop() the owner forgets the link: nothing calls back any more, and the memory
+ * goes at a later turn of the loop.
+ */
+#include <uv.h>
+
+#include "gateway/upstream/dialer.h"
+#include "gateway/xmpp/stream.h"
+
+struct link;
+
+/* What all links of a worker share; outlives them. */
+struct link_env {
+	struct dialer dialer;
+	struct tls_store *tls_store;
+	struct xml_pool *pool;
+	struct xml_scan_options scan_options; /* stream_options() */
+	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+};
+
+enum {
+	/* A server that does not take our farewell must not hold the descriptor. */
+	LINK_CLOSE_TIMEOUT_MS = 5000,
+};
+
+struct link_callbacks {
+	/* The server's header came; link_stream() knows id, from and lang. */
+	void (*header)(void *userdata);
+	/* FEATURES, ELEMENT or ERROR: stream_event_write(link_stream()) gives the bytes, in this call only. */
+	void (*element)(void *userdata, enum stream_event_kind kind);
+	/* What arrived in one turn has been told: time to send what has been gathered. */
+	void (*flush)(void *userdata);
+	/* The server reads again after link_is_congested(). */
+	void (*drained)(void *userdata);
+	/* The link is of no more use: STREAM_ERROR (its element has been told), STREAM_CLOSED, ... The owner drops or closes it. */
+	void (*over)(void *userdata, const struct failure *failure);
+};
+
+/* Starts to reach @target->to. @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the
+ * call. Returns 0 or -ENOMEM. */
+_must_check_ int link_new(struct link_env *env, const struct stream_target *target,
+			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
+			  void *userdata, struct link **ret_link);
+
+/* Says </stream:stream>, writes what waits, closes. NULL is fine; returns NULL. */
+struct link *link_close(struct link *link);
+
+/* Ends the connection without a word, so that the server keeps a stream that can be resumed (XEP-0198). NULL is
+ * fine; returns NULL. */
+struct link *link_drop(struct link *link);
+
+/* Sends elements to the server; before the features nothing may be sent (the stream is not the client's yet): -EPROTO.
+ * Returns 0, -ENOMEM, -EPROTO. */
+_must_check_ int link_write(struct link *link, struct sv elements);
+
+/* A new header on the same connection. Returns 0 or -ENOMEM. */
+_must_check_ int link_restart(struct link *link, const struct stream_target *target);
+
+/* Whether the server does not keep up with what was written: take no more from the client until `drained`. */
+bool link_is_congested(const struct link *link);
+
+/* Stops and starts reading from the server. */
+void link_pause(struct link *link, bool pause);
+
+const struct stream *link_stream(const struct link *link);

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/xmpp/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/xmpp/namespace.h"
+
+#define STREAM_DECLARATION SV(" xmlns:stream='http://etherx.jabber.org/streams'")
+
+void stream_init(struct stream *stream, struct xml_pool *pool, const struct xml_scan_options *options,
+		 enum domain_tls tls)
+{
+	*stream = (struct stream){.pool = pool, .options = options, .tls = tls};
+	xml_scan_init(&stream->scan, pool, options);
+}
+
+static void forget_server(struct stream *stream)
+{
+	xml_scan_deinit(&stream->scan);
+	xml_scan_init(&stream->scan, stream->pool, stream->options);
+	stream->feed_result = 0;
+	free(stream->id);
+	free(stream->from);
+	free(stream->lang);
+	stream->id = NULL;
+	stream->from = NULL;
+	stream->lang = NULL;
+}
+
+void stream_deinit(struct stream *stream)
+{
+	forget_server(stream);
+	buffer_deinit(&stream->out);
+	free(stream->to);
+	free(stream->client);
+	free(stream->client_lang);
+	free(stream->version);
+	stream->to = NULL;
+	stream->client = NULL;
+	stream->client_lang = NULL;
+	stream->version = NULL;
+	stream->state = STREAM_STATE_OVER;
+}
+
+struct xml_scan_options stream_options(size_t n_element_max)
+{
+	return (struct xml_scan_options){
+		.n_element_max = n_element_max,
+		.with_children = NS_BIT(STREAMS),
+	};
+}
+
+static int over(struct stream *stream, int r)
+{
+	stream->state = STREAM_STATE_OVER;
+	return r;
+}
+
+static int keep(char **field, struct sv text)
+{
+	if (text.n == 0) {
+		return 0;
+	}
+	char *copy = strndup(text.data, text.n);
+
+	if (!copy) {
+		return -ENOMEM;
+	}
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int keep_target(struct stream *stream, const struct stream_target *target)
+{
+	int r = keep(&stream->to, target->to);
+
+	if (r == 0) {
+		r = keep(&stream->client, target->from);
+	}
+	if (r == 0) {
+		r = keep(&stream->client_lang, target->lang);
+	}
+	return r < 0 ? r : keep(&stream->version, target->version);
+}
+
+static int write_attribute(struct stream *stream, struct sv name, struct sv value)
+{
+	struct buffer *out = &stream->out;
+	int r;
+
+	if (value.n == 0) {
+		return 0;
+	}
+	r = buffer_append_sv(out, SV(" "));
+	if (r == 0) {
+		r = buffer_append_sv(out, name);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(out, SV("='"));
+	}
+	if (r == 0) {
+		r = buffer_append_escaped(out, value);
+	}
+	return r < 0 ? r : buffer_append_sv(out, SV("'"));
+}
+
+static int write_header(struct stream *stream)
+{
+	bool private = stream->secure || stream->offered || stream->tls == DOMAIN_TLS_OFF;
+	int r = buffer_append_sv(&stream->out,
+				 SV("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+				    "xmlns:stream='http://etherx.jabber.org/streams'"));
+
+	if (r == 0) {
+		r = write_attribute(stream, SV("to"), sv_from(stream->to));
+	}
+	if (r == 0 && private) {
+		r = write_attribute(stream, SV("from"), sv_from(stream->client));
+	}
+	if (r == 0) {
+		r = write_attribute(stream, SV("xml:lang"), sv_from(stream->client_lang));
+	}
+	if (r == 0) {
+		r = write_attribute(stream, SV("version"), sv_from(stream->version ? stream->version : "1.0"));
+	}
+	if (r == 0) {
+		r = buffer_append_sv(&stream->out, SV(">"));
+	}
+	if (r < 0) {
+		return over(stream, r);
+	}
+	forget_server(stream);
+	stream->state = STREAM_STATE_HEADER;
+	return 0;
+}
+
+int stream_open(struct stream *stream, const struct stream_target *target, bool secure)
+{
+	int r = keep_target(stream, target);
+
+	stream->secure = secure;
+	return r < 0 ? over(stream, r) : write_header(stream);
+}
+
+int stream_secured(struct stream *stream)
+{
+	stream->secure = true;
+	return write_header(stream);
+}
+
+int stream_restart(struct stream *stream, const struct stream_target *target)
+{
+	if (stream->state != STREAM_STATE_OPEN) {
+		return 0;
+	}
+	int r = keep_target(stream, target);
+
+	return r < 0 ? over(stream, r) : write_header(stream);
+}
+
+int stream_close(struct stream *stream)
+{
+	if (stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE) {
+		return 0;
+	}
+	return buffer_append_sv(&stream->out, SV("</stream:stream>"));
+}
+
+int stream_feed(struct stream *stream, const char *data, size_t n)
+{
+	if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE) {
+		return 0;
+	}
+	stream->feed_result = xml_scan_feed(&stream->scan, data, n);
+	return stream->feed_result < 0 ? over(stream, stream->feed_result) : 0;
+}
+
+static enum stream_event_kind fail(struct stream *stream, enum failure_kind kind, const char *detail)
+{
+	failure_set(&stream->failure, kind, detail ? "%s" : NULL, detail);
+	stream->state = STREAM_STATE_OVER;
+	return STREAM_EVENT_FAILED;
+}
+
+static enum stream_event_kind fail_scan(struct stream *stream, int r)
+{
+	switch (r) {
+	case XML_E_TOO_LARGE:
+		return fail(stream, FAILURE_STREAM_TOO_LARGE, NULL);
+	case XML_E_RESTRICTED:
+		return fail(stream, FAILURE_STREAM_MALFORMED, "restricted XML");
+	default:
+		return fail(stream, FAILURE_STREAM_MALFORMED, "not well-formed");
+	}
+}
+
+static struct sv header_attribute(const struct stream *stream, int ns, struct sv name)
+{
+	struct sv value = xml_item_attribute(&stream->scan, &stream->item, ns, name);
+
+	/* Half of an id is none, and a cut may fall into a character. */
+	return value.n <= STREAM_ID_MAX ? value : SV_EMPTY;
+}
+
+static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
+{
+	const struct xml_item *item = &stream->item;
+
+	if (item->ns != NS_STREAMS || !sv_eq(item->name, SV("stream"))) {
+		*ret_kind = fail(stream, FAILURE_STREAM_MALFORMED, "the root is no <stream:stream>");
+		return 0;
+	}
+	int r = keep(&stream->id, header_attribute(stream, XML_NS_NONE, SV("id")));
+
+	if (r == 0) {
+		r = keep(&stream->from, header_attribute(stream, XML_NS_NONE, SV("from")));
+	}
+	if (r == 0) {
+		r = keep(&stream->lang, header_attribute(stream, NS_XML, SV("lang")));
+	}
+	if (r < 0) {
+		return over(stream, r);
+	}
+	stream->state = STREAM_STATE_FEATURES;
+	*ret_kind = STREAM_EVENT_HEADER;
+	if (header_attribute(stream, XML_NS_NONE, SV("version")).n == 0) {
+		/* RFC 6120, 4.7.5: without a version there are no features to wait for. */
+		stream->state = STREAM_STATE_OPEN;
+		if (stream->tls == DOMAIN_TLS_REQUIRED && !stream->secure) {
+			*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
+		}
+	}
+	return 0;
+}
+
+/* What the gateway negotiates itself and a client must not see. */
+static bool is_hidden(const struct xml_child *child)
+{
+	return (child->ns == NS_TLS && sv_eq(child->name, SV("starttls"))) ||
+	       (child->ns == NS_COMPRESS_FEATURE && sv_eq(child->name, SV("compression")));
+}
+
+static bool has_starttls(const struct stream *stream)
+{
+	for (size_t i = 0; i < stream->item.n_children; i++) {
+		struct xml_child child = xml_item_child(&stream->scan, &stream->item, i);
+
+		if (child.ns == NS_TLS && sv_eq(child.name, SV("starttls"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
+{
+	bool wants_tls = !stream->secure && stream->state == STREAM_STATE_FEATURES && !stream->offered &&
+			 stream->tls != DOMAIN_TLS_OFF;
+
+	if (wants_tls && has_starttls(stream)) {
+		int r = buffer_append_sv(&stream->out,
+					 SV("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
+
+		if (r < 0) {
+			return over(stream, r);
+		}
+		stream->state = STREAM_STATE_PROCEED;
+		return 0;
+	}
+	if (wants_tls && stream->tls != DOMAIN_TLS_OPPORTUNISTIC) {
+		*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
+		return 0;
+	}
+	stream->offered = true;
+	stream->state = STREAM_STATE_OPEN;
+	*ret_kind = STREAM_EVENT_FEATURES;
+	return 0;
+}
+
+static enum stream_event_kind on_error(struct stream *stream)
+{
+	char condition[64] = "";
+
+	for (size_t i = 0; i < stream->item.n_children; i++) {
+		struct xml_child child = xml_item_child(&stream->scan, &stream->item, i);
+
+		if (child.ns == NS_STREAM_ERRORS && !sv_eq(child.name, SV("text")) &&
+		    child.name.n < sizeof(condition)) {
+			memcpy(condition, child.name.data, child.name.n);
+			condition[child.name.n] = '\0';
+			break;
+		}
+	}
+	fail(stream, FAILURE_STREAM_ERROR, condition);
+	return STREAM_EVENT_ERROR;
+}
+
+static enum stream_event_kind on_proceed(struct stream *stream)
+{
+	const struct xml_item *item = &stream->item;
+
+	if (item->ns == NS_TLS && sv_eq(item->name, SV("proceed"))) {
+		stream->state = STREAM_STATE_HANDSHAKE;
+		return STREAM_EVENT_SECURE;
+	}
+	if (item->ns == NS_TLS && sv_eq(item->name, SV("failure"))) {
+		return fail(stream, FAILURE_TLS_NOT_OFFERED, "the server offered TLS and then refused it");
+	}
+	return fail(stream, FAILURE_STREAM_MALFORMED, "no answer to STARTTLS");
+}
+
+static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
+{
+	const struct xml_item *item = &stream->item;
+
+	if (item->ns == NS_STREAMS && sv_eq(item->name, SV("error"))) {
+		*ret_kind = on_error(stream);
+		return 0;
+	}
+	if (stream->state == STREAM_STATE_PROCEED) {
+		*ret_kind = on_proceed(stream);
+		return 0;
+	}
+	if (item->ns == NS_STREAMS && sv_eq(item->name, SV("features"))) {
+		return on_features(stream, ret_kind);
+	}
+	*ret_kind = stream->state == STREAM_STATE_OPEN
+			    ? STREAM_EVENT_ELEMENT
+			    : fail(stream, FAILURE_STREAM_MALFORMED, "no features");
+	return 0;
+}
+
+int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
+{
+	int r = 0;
+
+	*ret_kind = STREAM_EVENT_NONE;
+	while (r == 0 && *ret_kind == STREAM_EVENT_NONE) {
+		if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE ||
+		    stream->state == STREAM_STATE_IDLE) {
+			return 0;
+		}
+		if (!xml_scan_next(&stream->scan, &stream->item, &r)) {
+			if (r < 0) {
+				return over(stream, r);
+			}
+			r = r ? r : stream->feed_result;
+			if (r > 0) {
+				*ret_kind = fail_scan(stream, r);
+			}
+			return 0;
+		}
+		r = 0;
+		switch (stream->item.kind) {
+		case XML_ITEM_ROOT:
+			r = on_header(stream, ret_kind);
+			break;
+		case XML_ITEM_ELEMENT:
+			r = on_element(stream, ret_kind);
+			break;
+		case XML_ITEM_ROOT_END:
+			fail(stream, FAILURE_STREAM_CLOSED, NULL);
+			*ret_kind = STREAM_EVENT_CLOSED;
+			break;
+		}
+	}
+	return r;
+}
+
+bool stream_event_is_stream(const struct stream *stream)
+{
+	return stream->item.ns == NS_STREAMS;
+}
+
+/* The item's bytes from @from to @to, without the children that are hidden. */
+static int write_content(const struct stream *stream, size_t from, size_t to, struct buffer *buffer)
+{
+	const struct xml_item *item = &stream->item;
+	int r;
+
+	for (size_t i = 0; i < item->n_children; i++) {
+		struct xml_child child = xml_item_child(&stream->scan, item, i);
+		size_t start = (size_t)(child.text.data - item->text.data);
+
+		if (!is_hidden(&child)) {
+			continue;
+		}
+		r = buffer_append(buffer, item->text.data + from, start - from);
+		if (r < 0) {
+			return r;
+		}
+		from = start + child.text.n;
+	}
+	return buffer_append(buffer, item->text.data + from, to - from);
+}
+
+/* Whether the element can be given the prefix "stream": it has another one, and that word means nothing else in it.
+ * @missing: the inherited declarations that it uses. */
+static bool can_rename(const struct xml_item *item, struct sv missing)
+{
+	struct sv prefix = {item->text.data + 1, item->n_prefix};
+	struct sv tag = sv_first(item->text, item->n_open);
+
+	return !sv_eq(prefix, SV("stream:")) && sv_find_sv(tag, SV("xmlns:stream")) == tag.n &&
+	       (sv_find_sv(missing, SV(" xmlns:stream='")) == missing.n ||
+		sv_find_sv(missing, STREAM_DECLARATION) < missing.n);
+}
+
+/* The element under the prefix "stream", which Strophe and others look for to the letter. */
+static int write_renamed(const struct stream *stream, struct sv missing, struct buffer *buffer)
+{
+	const struct xml_item *item = &stream->item;
+	size_t end = item->text.n;
+	int r = buffer_append_sv(buffer, SV("<stream:"));
+
+	if (r == 0) {
+		r = buffer_append_sv(buffer, item->name);
+	}
+	if (r == 0 && sv_find_sv(missing, STREAM_DECLARATION) == missing.n) {
+		r = buffer_append_sv(buffer, STREAM_DECLARATION);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, missing);
+	}
+	if (item->n_open < item->text.n) {
+		const char *end_tag = memrchr(item->text.data, '<', item->text.n);
+
+		end = (size_t)(end_tag - item->text.data);
+	}
+	if (r == 0) {
+		r = write_content(stream, 1 + item->n_prefix + item->name.n, end, buffer);
+	}
+	if (r < 0 || end == item->text.n) {
+		return r;
+	}
+	r = buffer_append_sv(buffer, SV("</stream:"));
+	if (r == 0) {
+		r = buffer_append_sv(buffer, item->name);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV(">"));
+}
+
+int stream_event_write(const struct stream *stream, struct buffer *buffer)
+{
+	_cleanup_(buffer_deinit) struct buffer missing = BUFFER_INIT;
+	const struct xml_item *item = &stream->item;
+	size_t n_head = 1 + item->n_prefix + item->name.n;
+
+	if (item->ns != NS_STREAMS) {
+		return xml_item_write(&stream->scan, item, 0, buffer);
+	}
+	int r = xml_item_write_missing(&stream->scan, item, 0, &missing);
+
+	if (r == 0 && can_rename(item, buffer_sv(&missing))) {
+		return write_renamed(stream, buffer_sv(&missing), buffer);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, sv_first(item->text, n_head));
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, buffer_sv(&missing));
+	}
+	return r < 0 ? r : write_content(stream, n_head, item->text.n, buffer);
+}
