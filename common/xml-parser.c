@@ -4,13 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	/* Between a namespace, a local name and a prefix in the names that expat tells; expat refuses it in URIs. */
-	NAME_SEPARATOR = '\n',
-	/* What a parser in the pool may keep of the memory that a large input made it take. */
-	KEEP_BYTES_MAX = 64 * 1024,
-};
-
 struct name {
 	struct sv uri, local, prefix;
 };
@@ -19,7 +12,7 @@ struct name {
 static struct name name_split(const char *text)
 {
 	struct sv rest = sv_from(text);
-	size_t n = sv_find(rest, NAME_SEPARATOR);
+	size_t n = sv_find(rest, XML_NAME_SEPARATOR);
 
 	if (n == rest.n) {
 		return (struct name){.local = rest};
@@ -27,7 +20,7 @@ static struct name name_split(const char *text)
 	struct name name = {.uri = sv_first(rest, n)};
 
 	rest = sv_skip(rest, n + 1);
-	n = sv_find(rest, NAME_SEPARATOR);
+	n = sv_find(rest, XML_NAME_SEPARATOR);
 	name.local = sv_first(rest, n);
 	name.prefix = n < rest.n ? sv_skip(rest, n + 1) : SV_EMPTY;
 	return name;
@@ -305,7 +298,6 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 	}
 	struct name name = name_split(tag);
 
-	parser->tag_end = position_behind(parser);
 	if (parser->depth == 1) {
 		start_root(parser, &name, attributes);
 		return;
@@ -319,17 +311,12 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 	note_attribute_uses(parser, attributes);
 }
 
-/* The position behind the end tag. For <a/> expat tells the start of the tag and no bytes. */
-static size_t end_position(const struct xml_parser *parser)
-{
-	return XML_GetCurrentByteCount(parser->expat) ? position_behind(parser) : parser->tag_end;
-}
-
 static void end_element(struct xml_parser *parser)
 {
 	struct xml_raw_item *current = &parser->current;
 
-	current->end = end_position(parser);
+	/* Of <a/> too: its end is told as no bytes behind the tag. */
+	current->end = position_behind(parser);
 	if (current->end - current->start > parser->options->n_element_max) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
@@ -354,7 +341,7 @@ static void on_end(void *userdata, const char *tag)
 	}
 	if (parser->depth == 3 && parser->current.item.n_children &&
 	    parser->children[parser->n_children - 1].end == 0) {
-		parser->children[parser->n_children - 1].end = end_position(parser);
+		parser->children[parser->n_children - 1].end = position_behind(parser);
 	} else if (parser->depth == 2) {
 		end_element(parser);
 	} else if (parser->depth == 1) {
@@ -406,13 +393,13 @@ static void on_declaration(void *userdata, const char *version, const char *enco
 	}
 }
 
-static void parser_prepare(struct xml_parser *parser)
+void xml_parser_prepare(struct xml_parser *parser, unsigned long salt)
 {
 	XML_Parser expat = parser->expat;
 
 	XML_SetUserData(expat, parser);
 	XML_SetReturnNSTriplet(expat, 1);
-	XML_SetHashSalt(expat, xml_pool_salt(parser->pool));
+	XML_SetHashSalt(expat, salt);
 	XML_SetElementHandler(expat, on_start, on_end);
 	XML_SetStartNamespaceDeclHandler(expat, on_start_namespace);
 	XML_SetCharacterDataHandler(expat, on_text);
@@ -424,125 +411,6 @@ static void parser_prepare(struct xml_parser *parser)
 	/* Deferral would keep back the end of a stanza until more bytes come; XML_RESCAN_MAX bounds what it is for. */
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE);
 #endif
-}
-
-void xml_parser_free(struct xml_parser *parser)
-{
-	if (parser->expat) {
-		XML_ParserFree(parser->expat);
-	}
-	xml_scope_unref(parser->scope);
-	buffer_deinit(&parser->text);
-	free(parser->items);
-	free(parser->attributes);
-	free(parser->children);
-	free(parser);
-}
-
-static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
-{
-	struct xml_parser *parser = calloc(1, sizeof(*parser));
-
-	if (!parser) {
-		return -ENOMEM;
-	}
-	parser->pool = pool;
-	parser->expat = XML_ParserCreateNS("UTF-8", NAME_SEPARATOR);
-	if (!parser->expat) {
-		xml_parser_free(parser);
-		return -ENOMEM;
-	}
-	parser_prepare(parser);
-	*ret_parser = parser;
-	return 0;
-}
-
-static int feed_header(struct xml_parser *parser)
-{
-	struct sv header = parser->scope->header;
-
-	parser->in_header = true;
-	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
-	parser->in_header = false;
-	if (status != XML_STATUS_OK) {
-		return -ENOMEM; /* it was parsed before: nothing else can be wrong */
-	}
-	parser->n_header = header.n;
-	return 0;
-}
-
-int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
-		    struct xml_scope *scope, struct xml_parser **ret_parser)
-{
-	struct xml_parser *parser = xml_pool_pop(pool);
-	int r;
-
-	if (!parser) {
-		r = parser_new(pool, &parser);
-		if (r < 0) {
-			return r;
-		}
-	}
-	parser->options = options;
-	if (scope) {
-		parser->scope = xml_scope_ref(scope);
-		r = feed_header(parser);
-		if (r < 0) {
-			xml_parser_free(parser);
-			return r;
-		}
-	}
-	*ret_parser = parser;
-	return 0;
-}
-
-static void list_trim(void *list, size_t *size, size_t n_one)
-{
-	void **items = list;
-
-	if (*size * n_one > KEEP_BYTES_MAX) {
-		free(*items);
-		*items = NULL;
-		*size = 0;
-	}
-}
-
-void xml_parser_give(struct xml_parser *parser)
-{
-	if (!parser) {
-		return;
-	}
-	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
-
-	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
-	if (huge || !XML_ParserReset(parser->expat, NULL) ||
-	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
-	    !xml_pool_push(parser->pool, parser)) {
-		xml_parser_free(parser);
-		return;
-	}
-	parser_prepare(parser);
-	parser->n_items = 0;
-	parser->next_item = 0;
-	parser->n_children = 0;
-	parser->n_attributes = 0;
-	buffer_clear(&parser->text);
-	if (parser->text.size > KEEP_BYTES_MAX) {
-		buffer_deinit(&parser->text);
-	}
-	list_trim(&parser->items, &parser->size_items, sizeof(*parser->items));
-	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
-	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
-	parser->scope = xml_scope_unref(parser->scope);
-	parser->error = 0;
-	parser->n_header = 0;
-	parser->n_fed = 0;
-	parser->n_rescanned = 0;
-	parser->depth = 0;
-	parser->complete = false;
-	parser->spent = false;
-	parser->n_root_declarations = 0;
-	parser->declared = 0;
 }
 
 void xml_parser_clear(struct xml_parser *parser)

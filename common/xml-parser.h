@@ -2,7 +2,8 @@
 #pragma once
 /*
  * The part of common/xml.h that listens to expat: one parser, what it has found in the bytes fed since it was
- * taken from the pool, and the pool itself. Private to common/xml-*.c.
+ * taken from the pool (xml-parser.c), and the pool itself, which makes parsers and remembers scopes (xml-pool.c). Private to
+ * common/xml-*.c.
  *
  * position  a byte's number among those fed to this parser, the header of an inherited scope not counted
  * raw       told by position; becomes a slice when expat has returned
@@ -11,6 +12,11 @@
 #include <sys/queue.h>
 
 #include "common/xml.h"
+
+enum {
+	/* Between a namespace, a local name and a prefix in the names that expat tells; expat refuses it in URIs. */
+	XML_NAME_SEPARATOR = '\n',
+};
 
 struct xml_declaration {
 	struct sv prefix; /* empty: the default namespace */
@@ -62,7 +68,6 @@ struct xml_parser {
 	size_t n_header;   /* bytes of the inherited scope's header, fed first */
 	size_t n_fed;      /* bytes fed behind it */
 	size_t n_rescanned;
-	size_t tag_end;    /* position behind the start tag that came last */
 	unsigned depth;    /* open elements, the root included */
 	char first[2];     /* the first bytes fed: they choose the encoding */
 	bool in_header;
@@ -114,8 +119,5 @@ _must_check_ int xml_pool_scope(struct xml_pool *pool, struct sv name,
 struct xml_scope *xml_scope_ref(struct xml_scope *scope);
 struct xml_scope *xml_scope_unref(struct xml_scope *scope);
 
-/* For xml_parser_take() and xml_parser_give(). */
-struct xml_parser *xml_pool_pop(struct xml_pool *pool);
-bool xml_pool_push(struct xml_pool *pool, struct xml_parser *parser);
-unsigned long xml_pool_salt(const struct xml_pool *pool);
-void xml_parser_free(struct xml_parser *parser);
+/* Sets the handlers of an expat parser that is new or reset. */
+void xml_parser_prepare(struct xml_parser *parser, unsigned long salt);

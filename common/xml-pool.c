@@ -10,6 +10,8 @@ enum {
 	POOL_PARSERS_MAX = 32,
 	/* Roots remembered: what the common servers and clients declare. */
 	POOL_SCOPES = 8,
+	/* What a parser in the pool may keep of the memory that a large input made it take. */
+	KEEP_BYTES_MAX = 64 * 1024,
 };
 
 struct xml_pool {
@@ -26,6 +28,40 @@ struct xml_pool {
 static int scope_new(const struct xml_pool *pool, struct sv name,
 		     const struct xml_declaration *declarations, size_t n_declarations,
 		     struct xml_scope **ret_scope);
+
+static struct xml_parser *pop(struct xml_pool *pool)
+{
+	struct xml_parser *parser = SLIST_FIRST(&pool->parsers);
+
+	if (parser) {
+		SLIST_REMOVE_HEAD(&pool->parsers, in_pool);
+		pool->n_parsers--;
+	}
+	return parser;
+}
+
+static bool push(struct xml_pool *pool, struct xml_parser *parser)
+{
+	if (pool->n_parsers >= POOL_PARSERS_MAX) {
+		return false;
+	}
+	SLIST_INSERT_HEAD(&pool->parsers, parser, in_pool);
+	pool->n_parsers++;
+	return true;
+}
+
+static void parser_free(struct xml_parser *parser)
+{
+	if (parser->expat) {
+		XML_ParserFree(parser->expat);
+	}
+	xml_scope_unref(parser->scope);
+	buffer_deinit(&parser->text);
+	free(parser->items);
+	free(parser->attributes);
+	free(parser->children);
+	free(parser);
+}
 
 int xml_pool_new(const char *const *namespaces, size_t n_namespaces, struct xml_pool **ret_pool)
 {
@@ -57,8 +93,8 @@ struct xml_pool *xml_pool_free(struct xml_pool *pool)
 	if (!pool) {
 		return NULL;
 	}
-	while ((parser = xml_pool_pop(pool))) {
-		xml_parser_free(parser);
+	while ((parser = pop(pool))) {
+		parser_free(parser);
 	}
 	for (size_t i = 0; i < POOL_SCOPES; i++) {
 		xml_scope_unref(pool->scopes[i]);
@@ -78,35 +114,9 @@ int xml_pool_namespace(const struct xml_pool *pool, struct sv uri)
 	return XML_NS_OTHER;
 }
 
-unsigned long xml_pool_salt(const struct xml_pool *pool)
-{
-	return pool->salt;
-}
-
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool)
 {
 	return pool->rootless;
-}
-
-struct xml_parser *xml_pool_pop(struct xml_pool *pool)
-{
-	struct xml_parser *parser = SLIST_FIRST(&pool->parsers);
-
-	if (parser) {
-		SLIST_REMOVE_HEAD(&pool->parsers, in_pool);
-		pool->n_parsers--;
-	}
-	return parser;
-}
-
-bool xml_pool_push(struct xml_pool *pool, struct xml_parser *parser)
-{
-	if (pool->n_parsers >= POOL_PARSERS_MAX) {
-		return false;
-	}
-	SLIST_INSERT_HEAD(&pool->parsers, parser, in_pool);
-	pool->n_parsers++;
-	return true;
 }
 
 static bool scope_is(const struct xml_scope *scope, struct sv name,
@@ -227,4 +237,112 @@ struct xml_scope *xml_scope_unref(struct xml_scope *scope)
 		free(scope);
 	}
 	return NULL;
+}
+
+/* Parsers: from the pool, and back to it. */
+
+static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
+{
+	struct xml_parser *parser = calloc(1, sizeof(*parser));
+
+	if (!parser) {
+		return -ENOMEM;
+	}
+	parser->pool = pool;
+	parser->expat = XML_ParserCreateNS("UTF-8", XML_NAME_SEPARATOR);
+	if (!parser->expat) {
+		parser_free(parser);
+		return -ENOMEM;
+	}
+	xml_parser_prepare(parser, pool->salt);
+	*ret_parser = parser;
+	return 0;
+}
+
+static int feed_header(struct xml_parser *parser)
+{
+	struct sv header = parser->scope->header;
+
+	parser->in_header = true;
+	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
+	parser->in_header = false;
+	if (status != XML_STATUS_OK) {
+		return -ENOMEM; /* it was parsed before: nothing else can be wrong */
+	}
+	parser->n_header = header.n;
+	return 0;
+}
+
+int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
+		    struct xml_scope *scope, struct xml_parser **ret_parser)
+{
+	struct xml_parser *parser = pop(pool);
+	int r;
+
+	if (!parser) {
+		r = parser_new(pool, &parser);
+		if (r < 0) {
+			return r;
+		}
+	}
+	parser->options = options;
+	if (scope) {
+		parser->scope = xml_scope_ref(scope);
+		r = feed_header(parser);
+		if (r < 0) {
+			parser_free(parser);
+			return r;
+		}
+	}
+	*ret_parser = parser;
+	return 0;
+}
+
+static void list_trim(void *list, size_t *size, size_t n_one)
+{
+	void **items = list;
+
+	if (*size * n_one > KEEP_BYTES_MAX) {
+		free(*items);
+		*items = NULL;
+		*size = 0;
+	}
+}
+
+void xml_parser_give(struct xml_parser *parser)
+{
+	if (!parser) {
+		return;
+	}
+	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
+
+	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
+	if (huge || !XML_ParserReset(parser->expat, NULL) ||
+	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
+	    !push(parser->pool, parser)) {
+		parser_free(parser);
+		return;
+	}
+	xml_parser_prepare(parser, parser->pool->salt);
+	parser->n_items = 0;
+	parser->next_item = 0;
+	parser->n_children = 0;
+	parser->n_attributes = 0;
+	buffer_clear(&parser->text);
+	if (parser->text.size > KEEP_BYTES_MAX) {
+		buffer_deinit(&parser->text);
+	}
+	list_trim(&parser->items, &parser->size_items, sizeof(*parser->items));
+	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
+	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
+	parser->scope = xml_scope_unref(parser->scope);
+	parser->error = 0;
+	parser->n_header = 0;
+	parser->n_fed = 0;
+	parser->n_rescanned = 0;
+	parser->depth = 0;
+	parser->complete = false;
+	parser->spent = false;
+	parser->n_root_declarations = 0;
+	parser->declared = 0;
 }

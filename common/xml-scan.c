@@ -138,10 +138,6 @@ static int go_on(struct xml_scan *scan)
 		return r;
 	}
 	scan->view = sv_skip(scan->view, scan->view.n - n_rest);
-	if (scan->partial.n) {
-		scan->partial.offset += scan->partial.n - n_rest;
-		scan->partial.n = n_rest;
-	}
 	return xml_parser_feed(scan->parser, scan->view.data, scan->view.n);
 }
 
@@ -229,7 +225,7 @@ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *i
 {
 	const struct xml_scope *scope = scan->parser->scope;
 
-	for (size_t i = 0; i < scope->n_declarations && item->missing >> i; i++) {
+	for (size_t i = 0; i < XML_SCOPE_MAX && i < scope->n_declarations; i++) {
 		const struct xml_declaration *declaration = &scope->declarations[i];
 
 		if (!(item->missing >> i & 1) ||

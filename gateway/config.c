@@ -59,7 +59,7 @@ enum {
 	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                             \
 	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                          \
 	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                                    \
-	X(hold, hold, 2, HOLD_MIN, HOLD_MAX)                                                       \
+	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                                       \
 	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                            \
 	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                         \
 	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                                  \

@@ -44,23 +44,10 @@ struct listener {
 	bool exhausted;    /* no descriptors: listening again at the next sweep */
 };
 
-/* The operator's own proxies bring many clients: those are counted by session. */
-static bool is_counted(const struct worker_env *env, const struct address *peer)
-{
-	return !client_is_proxy(&env->config->proxies, peer);
-}
-
-void listener_left(struct worker_env *env, const struct address *peer)
-{
-	if (is_counted(env, peer)) {
-		census_leave_connection(env->census, peer);
-	}
-}
-
 static void drop(struct listener *listener, int fd, const struct address *peer)
 {
 	close(fd);
-	listener_left(listener->env, peer);
+	worker_leave_connection(listener->env, peer);
 }
 
 enum look {
@@ -83,20 +70,6 @@ static enum look look(const struct listener *listener, int fd, char bytes[static
 	}
 	peek_judge((struct sv){bytes, (size_t)n}, &listener->paths, ret_peek);
 	return ret_peek->kind == PEEK_MORE ? LOOK_WAIT : LOOK_TOLD;
-}
-
-static void hand_over(struct listener *listener, int fd, const struct address *peer, struct peek *peek)
-{
-	if (peek->kind == PEEK_WEBSOCKET) {
-		char bytes[PEEK_MAX];
-
-		/* What has just been seen can be read. */
-		if (recv(fd, bytes, peek->head.n, 0) != (ssize_t)peek->head.n) {
-			drop(listener, fd, peer);
-			return;
-		}
-	}
-	listener->callbacks->connection(listener->userdata, fd, peer, peek);
 }
 
 static int wait_for(struct listener *listener, int fd, const struct address *peer)
@@ -127,7 +100,7 @@ static void on_accepted(struct listener *listener, int fd, const struct address 
 	struct peek peek;
 	int one = 1;
 
-	if (is_counted(listener->env, peer) && census_enter_connection(listener->env->census, peer) < 0) {
+	if (worker_enter_connection(listener->env, peer) < 0) {
 		char text[ADDRESS_TEXT_MAX];
 
 		log_warning("connection-refused", LOG_STR("client", address_format_host(peer, text)),
@@ -138,7 +111,7 @@ static void on_accepted(struct listener *listener, int fd, const struct address 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	switch (look(listener, fd, bytes, &peek)) {
 	case LOOK_TOLD:
-		hand_over(listener, fd, peer, &peek);
+		listener->callbacks->connection(listener->userdata, fd, peer, &peek);
 		break;
 	case LOOK_WAIT:
 		if (wait_for(listener, fd, peer) < 0) {
@@ -218,7 +191,7 @@ static void on_said(struct listener *listener, struct waiting *waiting, bool end
 	}
 	forget(listener, waiting);
 	if (told == LOOK_TOLD) {
-		hand_over(listener, due.fd, &due.peer, &peek);
+		listener->callbacks->connection(listener->userdata, due.fd, &due.peer, &peek);
 	} else {
 		drop(listener, due.fd, &due.peer);
 	}

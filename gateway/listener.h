@@ -19,8 +19,8 @@ enum {
 };
 
 struct listener_callbacks {
-	/* @fd is the callee's. For PEEK_WEBSOCKET the handshake has been read off it; else nothing has. @peek's views are borrowed for the
-	 * call. Who closes the connection calls listener_left(). */
+	/* @fd is the callee's; nothing has been read off it. @peek's views are borrowed for the call. Who closes the connection calls
+	 * worker_leave_connection(). */
 	void (*connection)(void *userdata, int fd, const struct address *peer, const struct peek *peek);
 };
 
@@ -31,6 +31,3 @@ _must_check_ int listener_new(struct worker_env *env, const struct listener_call
 
 /* Closes the sockets and what waits; memory goes at a later turn. NULL is fine. */
 struct listener *listener_free(struct listener *listener);
-
-/* A connection of @peer that the listener accepted is closed: its place in the census is free. */
-void listener_left(struct worker_env *env, const struct address *peer);

@@ -23,9 +23,6 @@ struct arguments {
 	bool check;
 };
 
-/* Reachable for the whole life of the process: what a worker leaves in its loop is not lost but let go. */
-static struct worker **workers;
-
 static void print_help(FILE *stream)
 {
 	fputs("Usage: doab [--config FILE]\n"
@@ -104,12 +101,9 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int make_workers(const struct worker_shared *shared, unsigned n_workers)
+/* What has been made when one fails goes with the process. */
+static int make_workers(const struct worker_shared *shared, struct worker **workers, unsigned n_workers)
 {
-	workers = calloc(n_workers, sizeof(struct worker *));
-	if (!workers) {
-		return -ENOMEM;
-	}
 	for (unsigned i = 0; i < n_workers; i++) {
 		int r = worker_new(shared, i, &workers[i]);
 
@@ -131,7 +125,7 @@ static void log_listening(const struct config *config)
 	log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
 }
 
-static int run_workers(const struct config *config, const sigset_t *signals)
+static int run_workers(const struct config *config, struct worker **workers, const sigset_t *signals)
 {
 	unsigned n_started = 0;
 	int signal_number = 0;
@@ -161,10 +155,11 @@ static int run_workers(const struct config *config, const sigset_t *signals)
 static int serve(const struct config *config)
 {
 	struct worker_shared shared = {.config = config};
+	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
 	struct census *census = NULL;
 	struct site *site = NULL;
 	sigset_t signals;
-	int r = census_new(&config->limits, &census);
+	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
 
 	raise_descriptor_limit();
 	block_signals(&signals);
@@ -174,12 +169,13 @@ static int serve(const struct config *config)
 	if (r == 0) {
 		shared.census = census;
 		shared.site = site;
-		r = make_workers(&shared, config->n_workers);
+		r = make_workers(&shared, workers, config->n_workers);
 	}
 	if (r == 0) {
-		r = run_workers(config, &signals);
+		r = run_workers(config, workers, &signals);
 		site_free(site);
 		census_free(census);
+		free(workers);
 	}
 	return r;
 }

@@ -56,7 +56,7 @@ static struct sv find_sid(struct sv body)
 static void judge_bosh(struct sv bytes, struct peek *peek)
 {
 	struct sv body = sv_skip(bytes, peek->head.n);
-	struct sv length;
+	struct sv length, expect;
 	uint64_t n_body = 0;
 
 	peek->sid = find_sid(body);
@@ -64,7 +64,9 @@ static void judge_bosh(struct sv bytes, struct peek *peek)
 		peek->kind = PEEK_BOSH;
 		return;
 	}
-	if (!header(peek->head, SV("Content-Length"), &length) ||
+	/* With an Expect the body comes when HTTP has asked for it. */
+	if (!header(peek->head, SV("Expect"), &expect) || expect.data ||
+	    !header(peek->head, SV("Content-Length"), &length) ||
 	    sv_to_u64(length, UINT32_MAX, &n_body) < 0) {
 		peek->kind = PEEK_HTTP;
 		return;
@@ -72,7 +74,7 @@ static void judge_bosh(struct sv bytes, struct peek *peek)
 	peek->kind = body.n < n_body && bytes.n < PEEK_MAX ? PEEK_MORE : PEEK_HTTP;
 }
 
-static void judge_websocket(struct sv bytes, struct peek *peek)
+static void judge_websocket(struct peek *peek)
 {
 	const struct {
 		struct sv name;
@@ -94,8 +96,7 @@ static void judge_websocket(struct sv bytes, struct peek *peek)
 			return;
 		}
 	}
-	/* Bytes behind a handshake that is not answered yet are nothing that a client may send. */
-	if (peek->upgrade.n && bytes.n == peek->head.n) {
+	if (peek->upgrade.n) {
 		peek->kind = PEEK_WEBSOCKET;
 	}
 }
@@ -127,6 +128,6 @@ void peek_judge(struct sv bytes, const struct peek_paths *paths, struct peek *re
 	if (post && sv_eq(path, without_slash(paths->bosh))) {
 		judge_bosh(bytes, ret_peek);
 	} else if (get && sv_eq(path, without_slash(paths->websocket))) {
-		judge_websocket(bytes, ret_peek);
+		judge_websocket(ret_peek);
 	}
 }

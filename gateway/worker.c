@@ -51,18 +51,35 @@ struct bosh_relay *worker_bosh_relay(void *worker)
 
 /* Connections. */
 
+static bool is_counted(const struct worker_env *env, const struct address *peer)
+{
+	return !client_is_proxy(&env->config->proxies, peer);
+}
+
+int worker_enter_connection(struct worker_env *env, const struct address *peer)
+{
+	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : 0;
+}
+
+void worker_leave_connection(struct worker_env *env, const struct address *peer)
+{
+	if (is_counted(env, peer)) {
+		census_leave_connection(env->census, peer);
+	}
+}
+
 static void adopt_http(struct worker *worker, int fd, const struct address *peer)
 {
 	if (worker->stopping) {
 		close(fd);
-		listener_left(&worker->env, peer);
+		worker_leave_connection(&worker->env, peer);
 		return;
 	}
 	int r = http_server_adopt(worker->http, fd, peer);
 
 	if (r < 0) {
 		log_error("connection-failed", LOG_STR("error", strerror(-r)));
-		listener_left(&worker->env, peer);
+		worker_leave_connection(&worker->env, peer);
 	}
 }
 
@@ -79,7 +96,7 @@ static void drop_connection_message(struct message *message)
 	struct connection_message *connection = CONTAINER_OF(message, struct connection_message, message);
 
 	close(connection->fd);
-	listener_left(connection->env, &connection->peer);
+	worker_leave_connection(connection->env, &connection->peer);
 	free(connection);
 }
 
@@ -105,20 +122,39 @@ static int send_connection(struct worker *worker, unsigned owner, int fd, const 
 	return r;
 }
 
+/* A handshake that is accepted here never meets HTTP; one that is not is refused by it, in words. */
+static bool adopt_websocket(struct worker *worker, int fd, const struct address *peer, const struct peek *peek)
+{
+	const struct upgrade upgrade = {
+		.connection = peek->connection,
+		.upgrade = peek->upgrade,
+		.version = peek->version,
+		.key = peek->key,
+		.protocol = peek->protocol,
+		.origin_allowed = site_allows(worker->env.site, peek->origin, peek->host),
+	};
+	struct address client = client_address(&worker->env.config->proxies, peer, peek->forwarded_for);
+	char handshake[PEEK_MAX];
+
+	/* What has just been seen can be read. */
+	if (upgrade_check(&upgrade) != UPGRADE_OK ||
+	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
+		return false;
+	}
+	ws_endpoint_adopt(worker->ws, fd, peek->key, &client, peer);
+	return true;
+}
+
 static void on_connection(void *userdata, int fd, const struct address *peer, const struct peek *peek)
 {
 	struct worker *worker = userdata;
-	const struct config *config = worker->env.config;
 	unsigned owner;
 
 	if (peek->kind == PEEK_BOSH && sid_worker(peek->sid, worker->env.n_workers, &owner) &&
 	    owner != worker->env.index && send_connection(worker, owner, fd, peer) == 0) {
 		return;
 	}
-	if (peek->kind == PEEK_WEBSOCKET) {
-		struct address client = client_address(&config->proxies, peer, peek->forwarded_for);
-
-		ws_endpoint_adopt(worker->ws, fd, peek->key, &client, peer);
+	if (peek->kind == PEEK_WEBSOCKET && adopt_websocket(worker, fd, peer, peek)) {
 		return;
 	}
 	adopt_http(worker, fd, peer);
@@ -136,7 +172,8 @@ static void on_request(void *userdata, struct http_exchange *exchange)
 
 	switch (site_route(worker->env.site, exchange)) {
 	case SITE_ROUTE_BOSH:
-		if (site_allows(worker->env.site, exchange)) {
+		if (site_allows(worker->env.site, http_exchange_header(exchange, "Origin"),
+				http_exchange_header(exchange, "Host"))) {
 			bosh_relay_request(bosh_endpoint_relay(worker->bosh), exchange);
 		} else {
 			site_answer_text(worker->env.site, exchange, 403,
@@ -171,7 +208,7 @@ static void on_closed(void *userdata, const struct address *peer)
 {
 	struct worker *worker = userdata;
 
-	listener_left(&worker->env, peer);
+	worker_leave_connection(&worker->env, peer);
 }
 
 /* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
@@ -340,12 +377,13 @@ struct worker *worker_free(struct worker *worker)
 		return NULL;
 	}
 	bosh_endpoint_free(worker->bosh);
-	/* Leaves handles in the loop that are freed already, so the loop itself is only let go (ws_server_free()). */
 	ws_endpoint_free(worker->ws);
 	mailbox_deinit(&worker->mailbox);
 	tls_store_free(worker->env.link.tls_store);
 	xml_pool_free(worker->env.pool);
 	free(worker->env.link.dialer.read_buffer);
 	free(worker->mailboxes);
+	uv_loop_close(&worker->loop);
+	free(worker);
 	return NULL;
 }

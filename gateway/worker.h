@@ -25,6 +25,11 @@ struct worker_env {
 	struct mailbox *const *mailboxes; /* of all workers, by index */
 };
 
+/* A connection of @peer takes its place in the census, and gives it back when it is closed. The operator's own proxies bring many
+ * clients: they are not counted, their clients are by session. Return as census_enter_connection(). */
+_must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
+void worker_leave_connection(struct worker_env *env, const struct address *peer);
+
 /* What all workers get. All borrowed for the workers' life. */
 struct worker_shared {
 	const struct config *config;

@@ -223,6 +223,16 @@ static void dispatch(struct http_exchange *exchange)
 	}
 }
 
+/* A body that says of itself that it will not even be read to its end. */
+static bool is_hopeless(const struct http_exchange *exchange)
+{
+	size_t n_max = exchange->connection->shard->server->options.n_body_max;
+	struct sv length = http_exchange_header(exchange, "Content-Length");
+	uint64_t n;
+
+	return length.n && (sv_to_u64(length, UINT64_MAX, &n) < 0 || n > n_max + HTTP_DISCARD_MAX);
+}
+
 static enum MHD_Result on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
 				 const char *method, const char *version, const char *data, size_t *n_data,
 				 void **exchange_slot)
@@ -234,6 +244,11 @@ static enum MHD_Result on_access(void *userdata, struct MHD_Connection *mhd, con
 	if (!exchange) {
 		exchange = exchange_new(mhd, method, path);
 		*exchange_slot = exchange;
+		if (exchange && is_hopeless(exchange)) {
+			/* Answered before the body has come, which ends the connection. */
+			exchange->too_large = true;
+			dispatch(exchange);
+		}
 		return exchange ? MHD_YES : MHD_NO;
 	}
 	if (*n_data) {

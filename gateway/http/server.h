@@ -21,7 +21,7 @@ enum {
 	 * memory for whoever connects and says nothing. */
 	HTTP_CONNECTION_POOL = 8 * 1024,
 	/* Of a body that is too large so much is still read, so that the client comes to read the answer. */
-	HTTP_DISCARD_MAX = 1024 * 1024,
+	HTTP_DISCARD_MAX = 512 * 1024,
 	/* And its beginning is kept, for whoever has to tell the client in the right words. */
 	HTTP_KEEP_LARGE = 4096,
 };

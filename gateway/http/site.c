@@ -132,20 +132,12 @@ static void headers_add(struct headers *headers, const char *name, const char *v
 	}
 }
 
-/* A page that the gateway served itself names the gateway as its origin. */
-static bool is_own_origin(const struct http_exchange *exchange, struct sv origin)
+bool site_allows(const struct site *site, struct sv origin, struct sv host)
 {
-	struct sv host = http_exchange_header(exchange, "Host");
 	size_t scheme = sv_find_sv(origin, SV("://"));
+	bool own = host.n && scheme < origin.n && sv_eq_nocase(sv_skip(origin, scheme + 3), host);
 
-	return host.n && scheme < origin.n && sv_eq_nocase(sv_skip(origin, scheme + 3), host);
-}
-
-bool site_allows(const struct site *site, const struct http_exchange *exchange)
-{
-	struct sv origin = http_exchange_header(exchange, "Origin");
-
-	return origin_list_allows(&site->config->origins, origin) || is_own_origin(exchange, origin);
+	return own || origin_list_allows(&site->config->origins, origin);
 }
 
 /* What every answer has. XEP-0124 leaves caching to HTTP; a cached answer would be a repeated one. */

@@ -29,8 +29,9 @@ enum site_route site_route(const struct site *site, const struct http_exchange *
 /* Answers what is not a session's. */
 void site_answer(const struct site *site, struct http_exchange *exchange);
 
-/* Whether the page that sent @exchange may use the gateway: its origin is in the list, is the gateway's own, or there is none. */
-bool site_allows(const struct site *site, const struct http_exchange *exchange);
+/* Whether the page that made a request with these headers may use the gateway: its origin is in the list, is the gateway's own (what
+ * it served itself, at @host), or there is none. */
+bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
 /* Answers with a text of @content_type; @body is a reference of the callee's. CORS and caching headers are added. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,

@@ -39,7 +39,9 @@ struct session {
 	char *lang;         /* of the client's <open/>, for an <open/> of ours */
 	bool counted;       /* has a place in the census */
 	bool open_sent;     /* our <open/> is out */
-	bool paused_client, paused_server;
+	bool awaits_features; /* the stream is not the client's yet: what it sends early waits in its socket */
+	bool link_congested;  /* the server does not keep up: likewise */
+	bool paused_server;   /* the client does not keep up */
 	bool over;          /* <close/> is out: nothing more is said */
 };
 
@@ -160,6 +162,13 @@ static void fail_kind(struct session *session, enum failure_kind kind)
 	fail(session, &failure);
 }
 
+static void set_reading(struct session *session, bool awaits_features, bool link_congested)
+{
+	session->awaits_features = awaits_features;
+	session->link_congested = link_congested;
+	ws_pause(session->connection, awaits_features || link_congested);
+}
+
 /* From the server. */
 
 static void on_header(void *userdata)
@@ -179,9 +188,13 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 {
 	struct session *session = userdata;
 
-	(void)kind;
-	if (send_scratch(session, stream_event_write(link_stream(session->link),
-						     &session->endpoint->scratch)) < 0) {
+	if (kind == STREAM_EVENT_FEATURES && session->awaits_features) {
+		set_reading(session, false, session->link_congested);
+	}
+	/* A server may end a stream before it has one to tell of. */
+	if (send_own_open(session) < 0 ||
+	    send_scratch(session,
+			 stream_event_write(link_stream(session->link), &session->endpoint->scratch)) < 0) {
 		abandon(session);
 		return;
 	}
@@ -200,9 +213,8 @@ static void on_link_drained(void *userdata)
 {
 	struct session *session = userdata;
 
-	if (session->paused_client) {
-		session->paused_client = false;
-		ws_pause(session->connection, false);
+	if (session->link_congested) {
+		set_reading(session, session->awaits_features, false);
 	}
 }
 
@@ -262,7 +274,9 @@ static void open_link(struct session *session, const struct framing_event *event
 	log_session(session, "session-open");
 	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
+		return;
 	}
+	set_reading(session, true, false);
 }
 
 static void on_open(struct session *session, const struct framing_event *event)
@@ -293,7 +307,9 @@ static void on_restart(struct session *session, const struct framing_event *even
 
 	if (link_restart(session->link, &target) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
+		return;
 	}
+	set_reading(session, true, session->link_congested);
 }
 
 static void on_stanza(struct session *session, const struct framing_event *event)
@@ -304,9 +320,8 @@ static void on_stanza(struct session *session, const struct framing_event *event
 		fail_kind(session, FAILURE_TOO_EARLY);
 	} else if (r < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
-	} else if (link_is_congested(session->link) && !session->paused_client) {
-		session->paused_client = true;
-		ws_pause(session->connection, true);
+	} else if (link_is_congested(session->link) && !session->link_congested) {
+		set_reading(session, session->awaits_features, true);
 	}
 }
 
@@ -425,7 +440,7 @@ static void release(struct ws_endpoint *endpoint, const struct request *request)
 	if (request->exchange) {
 		http_exchange_release(request->exchange);
 	} else {
-		census_leave_connection(endpoint->env->census, &request->peer);
+		worker_leave_connection(endpoint->env, &request->peer);
 	}
 }
 
@@ -465,7 +480,8 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 		.version = http_exchange_header(exchange, "Sec-WebSocket-Version"),
 		.key = http_exchange_header(exchange, "Sec-WebSocket-Key"),
 		.protocol = http_exchange_header(exchange, "Sec-WebSocket-Protocol"),
-		.origin_allowed = site_allows(site, exchange),
+		.origin_allowed = site_allows(site, http_exchange_header(exchange, "Origin"),
+					      http_exchange_header(exchange, "Host")),
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
 	struct request request = {.exchange = exchange};

@@ -19,7 +19,7 @@ void ws_endpoint_shut(struct ws_endpoint *endpoint);
 /* Ends what is left without a word. */
 void ws_endpoint_stop(struct ws_endpoint *endpoint);
 
-/* When the loop has nothing left to do; it must not run again (ws_server_free()). */
+/* When the loop has nothing left to do. NULL is fine. */
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);
 
 /* A connection whose first bytes were a handshake that upgrade_check() accepted, with @key. @fd, with the handshake already read,

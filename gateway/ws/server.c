@@ -14,6 +14,7 @@ enum {
 	/* Handshakes under way at once; each has room for the headers that upgrade_write() makes. */
 	HEADER_POOL = 512,
 	HEADER_SIZE = 1024,
+	CLOSE_FRAME_SIZE = 4,
 };
 
 /* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
@@ -31,7 +32,7 @@ struct ws_connection {
 	STAILQ_HEAD(, frame) queue;
 	size_t n_queued;
 	enum ws_close_status close_status; /* 0: not closing */
-	bool congested, clean;
+	bool congested, close_sent, clean;
 };
 
 struct ws_server {
@@ -116,10 +117,31 @@ int ws_send(struct ws_connection *connection, struct sv text)
 	return 0;
 }
 
+/* The close frame, once nothing waits before it. libwebsockets would send it by itself, but Debian's 4.1.6 is built to close such a
+ * connection twice at once, and the second time it is cut off with the frame unsent. */
+static void send_close(struct ws_connection *connection)
+{
+	unsigned char frame[LWS_PRE + CLOSE_FRAME_SIZE] = {0};
+
+	if (connection->close_sent || !STAILQ_EMPTY(&connection->queue) || is_blocked(connection)) {
+		return;
+	}
+	connection->close_sent = true;
+	frame[LWS_PRE] = 0x88; /* RFC 6455, 5.5.1: final, opcode 8; then the length, and the status */
+	frame[LWS_PRE + 1] = CLOSE_FRAME_SIZE - 2;
+	frame[LWS_PRE + 2] = (unsigned char)(connection->close_status >> 8);
+	frame[LWS_PRE + 3] = (unsigned char)(connection->close_status & 0xff);
+	lws_write(connection->wsi, frame + LWS_PRE, CLOSE_FRAME_SIZE, LWS_WRITE_RAW);
+	/* The client's answer must be read, and is waited for only so long. */
+	lws_rx_flow_control(connection->wsi, 1);
+	lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_ACK, (int)connection->server->options.timeout_s);
+}
+
 void ws_close(struct ws_connection *connection, enum ws_close_status status)
 {
 	if (connection->close_status == 0) {
 		connection->close_status = status;
+		send_close(connection);
 		lws_callback_on_writable(connection->wsi);
 	}
 }
@@ -131,6 +153,9 @@ bool ws_is_congested(const struct ws_connection *connection)
 
 void ws_pause(struct ws_connection *connection, bool pause)
 {
+	if (connection->close_sent) {
+		return;
+	}
 	lws_rx_flow_control(connection->wsi, pause ? 0 : 1);
 }
 
@@ -192,11 +217,16 @@ static int on_writable(struct ws_connection *connection)
 		return 0;
 	}
 	if (connection->close_status) {
-		connection->clean = true;
-		lws_close_reason(connection->wsi, (enum lws_close_status)connection->close_status, NULL, 0);
-		return -1;
+		send_close(connection);
 	}
 	return 0;
+}
+
+/* The client's close frame. Nonzero closes the connection at once: it is the answer to ours. */
+static int on_peer_close(struct ws_connection *connection)
+{
+	connection->clean = true;
+	return connection->close_sent ? -1 : 0;
 }
 
 static void on_closed(struct ws_connection *connection)
@@ -240,10 +270,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return *slot ? on_writable(*slot) : 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		if (*slot) {
-			(*slot)->clean = true;
-		}
-		return 0;
+		return *slot ? on_peer_close(*slot) : 0;
 	case LWS_CALLBACK_CLOSED:
 		if (*slot) {
 			on_closed(*slot);

@@ -53,8 +53,7 @@ _must_check_ int ws_server_new(const struct ws_server_options *options, struct w
 /* Closes all connections without a word; `closed` and `released` run over the next turns of the loop. */
 void ws_server_stop(struct ws_server *server);
 
-/* After ws_server_stop() and when the loop has nothing left to do. The loop must not run again: libwebsockets frees handles
- * whose closing it would still have to see. NULL is fine. */
+/* After ws_server_stop() and when the loop has nothing left to do. NULL is fine. */
 struct ws_server *ws_server_free(struct ws_server *server);
 
 /* Serves the non-blocking socket @fd, the server's from now on, as if it had sent @handshake (upgrade_write()). @request is the

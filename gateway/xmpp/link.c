@@ -17,7 +17,8 @@ struct link {
 	struct address address;
 	uv_timer_t timer; /* runs until the features come; its close is where the link's memory goes */
 	struct failure failure;
-	bool failing;   /* `over` is due */
+	bool failing;    /* `over` is due */
+	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
 };
 
 static enum domain_tls tls_of(const struct link *link)
@@ -171,19 +172,32 @@ static void on_secured(void *userdata)
 	}
 }
 
+/* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
+static void tell_header(struct link *link)
+{
+	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
+		link->header_due = false;
+		link->callbacks->header(link->userdata);
+	}
+}
+
 /* Tells one event. False when the link is over, or its owner gone. */
 static bool tell(struct link *link, enum stream_event_kind kind)
 {
 	switch (kind) {
 	case STREAM_EVENT_HEADER:
-		link->callbacks->header(link->userdata);
+		link->header_due = true;
+		tell_header(link);
 		break;
 	case STREAM_EVENT_SECURE:
 		secure(link);
 		return false;
 	case STREAM_EVENT_FEATURES:
 		uv_timer_stop(&link->timer);
-		link->callbacks->element(link->userdata, kind);
+		tell_header(link);
+		if (link->callbacks) {
+			link->callbacks->element(link->userdata, kind);
+		}
 		break;
 	case STREAM_EVENT_ELEMENT:
 		link->callbacks->element(link->userdata, kind);

@@ -30,7 +30,7 @@ enum {
 };
 
 struct link_callbacks {
-	/* The server's header came; link_stream() knows id, from and lang. */
+	/* The server's header came, of the stream that is the client's; link_stream() knows id, from and lang. */
 	void (*header)(void *userdata);
 	/* FEATURES, ELEMENT or ERROR: stream_event_write(link_stream()) gives the bytes, in this call only. */
 	void (*element)(void *userdata, enum stream_event_kind kind);

@@ -152,7 +152,7 @@ int stream_secured(struct stream *stream)
 
 int stream_restart(struct stream *stream, const struct stream_target *target)
 {
-	if (stream->state != STREAM_STATE_OPEN) {
+	if (stream->state != STREAM_STATE_OPEN || stream->closing) {
 		return 0;
 	}
 	int r = keep_target(stream, target);
@@ -162,9 +162,10 @@ int stream_restart(struct stream *stream, const struct stream_target *target)
 
 int stream_close(struct stream *stream)
 {
-	if (stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE) {
+	if (stream->closing || stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE) {
 		return 0;
 	}
+	stream->closing = true;
 	return buffer_append_sv(&stream->out, SV("</stream:stream>"));
 }
 

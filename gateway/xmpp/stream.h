@@ -61,6 +61,7 @@ struct stream {
 	struct failure failure;
 	enum domain_tls tls;
 	bool secure;           /* TLS is on */
+	bool closing;          /* our </stream:stream> is out */
 	bool offered;          /* features have been told to the client: TLS is no longer an affair of ours */
 	int feed_result;       /* what the scan said of the last bytes: told behind the items before them */
 	char *to, *client, *client_lang, *version; /* of our header; NULL for what it does not say */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/session-state.h"
+
+static void action_deinit(struct bosh_action *action)
+{
+	blob_unref(action->blob);
+	buffer_deinit(&action->payloads);
+}
+
+void bosh_actions_deinit(struct bosh_actions *actions)
+{
+	for (size_t i = 0; i < actions->n; i++) {
+		action_deinit(&actions->items[i]);
+	}
+	free(actions->items);
+	*actions = (struct bosh_actions){0};
+}
+
+int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action)
+{
+	if (actions->n == actions->size) {
+		size_t size = actions->size ? actions->size * 2 : 8;
+		struct bosh_action *items = reallocarray(actions->items, size, sizeof(*items));
+
+		if (!items) {
+			action_deinit(&action);
+			return -ENOMEM;
+		}
+		actions->items = items;
+		actions->size = size;
+	}
+	actions->items[actions->n++] = action;
+	return 0;
+}
+
+int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind)
+{
+	return bosh_actions_push(actions, (struct bosh_action){.kind = kind});
+}
+
+int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange, enum bosh_condition condition,
+			      bool legacy)
+{
+	struct bosh_action action = {.kind = BOSH_ACTION_ANSWER, .exchange = exchange};
+
+	if (!exchange) {
+		return 0;
+	}
+	int r = bosh_refusal(condition, NULL, legacy, &action.status, &action.blob);
+
+	return r < 0 ? r : bosh_actions_push(actions, action);
+}
