@@ -52,14 +52,27 @@ static int process_terminate(struct bosh_session *session, struct bosh_body *bod
 		     : bosh_session_finish(session, &(struct bosh_answer){.type = "terminate"}, now, actions);
 }
 
+/* "Polling Sessions": two empty requests in a row, sooner than was allowed, and the first of them was told nothing. */
+static bool polls_too_often(struct bosh_session *session, const struct bosh_body *body, struct mono now)
+{
+	bool empty = body->n_payloads == 0 && !body->restart && !body->pause.set && !is_terminate(body);
+	struct mono allowed = mono_add_s(session->polled, session->limits->polling_s);
+	bool too_often = empty && session->polled_empty && !mono_reached(allowed, now);
+
+	session->polled = now;
+	session->polled_empty = empty && session->pending.n == 0 && session->creation.hold == 0;
+	return too_often;
+}
+
 /* The request whose turn it is. */
 static int process(struct bosh_session *session, uint64_t exchange, struct bosh_body *body, struct mono now,
 		   struct bosh_actions *actions)
 {
 	int r;
 
-	if (session->n_slots >= session->creation.requests && !is_terminate(body)) {
-		/* "Overactivity": more requests under way than were allowed. */
+	/* "Overactivity": more requests under way than were allowed. */
+	if ((session->n_slots >= session->creation.requests && !is_terminate(body)) ||
+	    polls_too_often(session, body, now)) {
 		return bosh_session_refuse(session, exchange, BOSH_CONDITION_POLICY_VIOLATION, actions);
 	}
 	session->next_rid = body->rid + 1;

@@ -42,6 +42,8 @@ struct bosh_session {
 	bool pending_stream; /* pending uses the prefix "stream" */
 	uint64_t next_rid;
 	struct mono idle_since; /* since when no request could be answered */
+	struct mono polled;     /* when the last request came */
+	bool polled_empty;      /* it had nothing to say, and got nothing */
 	struct buffer pending;
 	char *from, *authid;     /* of the server, until they are said */
 	struct failure *failure; /* the link is over and nobody was there to be told */

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A BOSH session under test: requests as text, the server's side as text, and what the session has its owner do as a log,
+ * one line an action. Exchanges are numbered from 1 in the order of requests. Included after cmocka.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/session.h"
+#include "gateway/xmpp/namespace.h"
+
+enum {
+	FIRST_RID = 100,
+	N_PENDING_MAX = 1000,
+};
+
+#define HTTPBIND "xmlns='http://jabber.org/protocol/httpbind'"
+#define STREAM "xmlns:stream='http://etherx.jabber.org/streams'"
+#define FEATURES "<stream:features " STREAM "/>"
+#define EMPTY "<body " HTTPBIND "/>"
+#define BODY(content) "<body " HTTPBIND ">" content "</body>"
+#define TERMINATE(condition) "<body " HTTPBIND " type='terminate' condition='" condition "'/>"
+#define GOODBYE "<body " HTTPBIND " type='terminate'/>"
+#define DISPLACED "<body " HTTPBIND " type='error'/>"
+#define CREATED(wait, hold, requests, inactivity)                                                                      \
+	"<body " HTTPBIND " " STREAM " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true' sid='SID'" \
+	" wait='" wait "' hold='" hold "' requests='" requests "' inactivity='" inactivity "' polling='2' ver='1.6'"
+#define CREATION CREATED("60", "1", "2", "30")
+
+struct bosh_case {
+	struct bosh_limits limits;
+	struct xml_pool *pool;
+	struct bosh_session *session;
+	uint64_t n_exchanges;
+	struct mono now;
+	struct bosh_actions actions;
+	struct buffer log;
+};
+
+static struct bosh_case one;
+
+static inline int setup(void **state)
+{
+	(void)state;
+	one = (struct bosh_case){.limits = {.wait_s = 60,
+					    .hold = 2,
+					    .inactivity_s = 30,
+					    .polling_s = 2,
+					    .n_pending_max = N_PENDING_MAX}};
+	return xml_pool_new(namespaces, NS_COUNT, &one.pool);
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	bosh_session_free(one.session);
+	bosh_actions_deinit(&one.actions);
+	buffer_deinit(&one.log);
+	xml_pool_free(one.pool);
+	return 0;
+}
+
+static inline void log_action(const struct bosh_action *action)
+{
+	static const char *const names[] = {
+		[BOSH_ACTION_SEND] = "send",	   [BOSH_ACTION_RESTART] = "restart", [BOSH_ACTION_CLOSE] = "close",
+		[BOSH_ACTION_PAUSE] = "pause", [BOSH_ACTION_RESUME] = "resume",   [BOSH_ACTION_END] = "end",
+	};
+	struct sv text = buffer_sv(&action->payloads);
+	int r;
+
+	if (action->kind == BOSH_ACTION_ANSWER) {
+		text = blob_sv(action->blob);
+		r = buffer_printf(&one.log, "%d: ", (int)action->exchange);
+		if (action->status != 200) {
+			r = buffer_printf(&one.log, "(%u) ", action->status);
+		}
+	} else {
+		r = buffer_printf(&one.log, text.n ? "%s " : "%s", names[action->kind]);
+	}
+	assert_int_equal(r, 0);
+	for (size_t i = 0; i < text.n; i++) {
+		/* The texts of a restart end with NUL. */
+		assert_int_equal(buffer_append(&one.log, text.data[i] ? &text.data[i] : "|", 1), 0);
+	}
+	assert_int_equal(buffer_append_sv(&one.log, SV("\n")), 0);
+}
+
+/* Logs what a call brought about; @r is what it returned. */
+static inline void done(int r)
+{
+	assert_int_equal(r, 0);
+	for (size_t i = 0; i < one.actions.n; i++) {
+		log_action(&one.actions.items[i]);
+	}
+	bosh_actions_deinit(&one.actions);
+}
+
+#define EXPECT(expected) expect(expected, __LINE__)
+
+static inline void expect(const char *expected, int line)
+{
+	if (!sv_eq(buffer_sv(&one.log), sv_from(expected))) {
+		fail_msg("line %d: got\n%.*s\nexpected\n%s", line, SV_ARGS(buffer_sv(&one.log)), expected);
+	}
+	buffer_clear(&one.log);
+}
+
+/* The request @rid with more attributes and with payloads: exchange ++one.n_exchanges. */
+static inline void read_request(uint64_t rid, const char *attributes, const char *payloads, struct bosh_body *ret_body)
+{
+	struct xml_scan_options options = bosh_body_options(10000);
+	struct buffer text = BUFFER_INIT;
+
+	assert_int_equal(buffer_printf(&text, "<body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' rid='%llu'%s>%s</body>",
+				       (unsigned long long)rid, attributes, payloads),
+			 0);
+	assert_int_equal(bosh_body_init(ret_body, one.pool, &options, buffer_sv(&text)), BOSH_BODY_OK);
+	buffer_deinit(&text);
+	one.n_exchanges++;
+}
+
+static inline void request_with(uint64_t rid, const char *attributes, const char *payloads)
+{
+	struct bosh_body body;
+
+	read_request(rid, attributes, payloads, &body);
+	done(bosh_session_request(one.session, one.n_exchanges, &body, one.now, &one.actions));
+	bosh_body_deinit(&body);
+}
+
+static inline void request(uint64_t rid)
+{
+	request_with(rid, "", "");
+}
+
+static inline void create(const char *attributes)
+{
+	struct bosh_body body;
+
+	read_request(FIRST_RID, attributes, "", &body);
+	assert_int_equal(bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session), 0);
+	bosh_body_deinit(&body);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+}
+
+static inline void server(const char *text)
+{
+	bool is_stream = strncmp(text, "<stream:", 8) == 0;
+	struct buffer *pending =
+		bosh_session_pending(one.session, is_stream, strncmp(text, FEATURES, 16) == 0);
+
+	assert_int_equal(buffer_append_sv(pending, sv_from(text)), 0);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+}
+
+static inline void fail_link(enum failure_kind kind, const char *detail)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, detail ? "%s" : NULL, detail);
+	done(bosh_session_fail(one.session, &failure, one.now, &one.actions));
+}
+
+static inline void gone(uint64_t exchange)
+{
+	bosh_session_gone(one.session, exchange, one.now);
+}
+
+static inline void congest(bool congested)
+{
+	done(bosh_session_congest(one.session, congested, one.now, &one.actions));
+}
+
+/* The time goes on to @ms since the start, with the owner's one timer. */
+static inline void at_ms(int64_t ms)
+{
+	for (;;) {
+		struct mono deadline = bosh_session_deadline(one.session);
+
+		if (deadline.ms > ms) {
+			break;
+		}
+		/* What is due must be done by one call, or the owner would turn for ever. */
+		one.now = deadline.ms > one.now.ms ? deadline : one.now;
+		size_t n = one.log.n;
+
+		done(bosh_session_expire(one.session, one.now, &one.actions));
+		if (one.log.n >= 4 && memcmp(buffer_end(&one.log) - 4, "end\n", 4) == 0) {
+			break;
+		}
+		assert_true(one.log.n > n || bosh_session_deadline(one.session).ms > deadline.ms);
+	}
+	one.now.ms = ms;
+}
+
+/* A session with hold 1 after its creation answer: exchange 1, FIRST_RID. */
+static inline void begin(void)
+{
+	create(" ver='1.6' hold='1' wait='60' to='example.org'");
+	server(FEATURES);
+	buffer_clear(&one.log);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

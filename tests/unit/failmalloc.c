@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <expat.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "tests/unit/failmalloc.h"
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t n_one);
+void *__real_realloc(void *block, size_t n);
+void *__real_reallocarray(void *block, size_t n, size_t n_one);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t n);
+void __real_free(void *block);
+
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t n_one);
+void *__wrap_realloc(void *block, size_t n);
+void *__wrap_reallocarray(void *block, size_t n, size_t n_one);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t n);
+void __wrap_free(void *block);
+XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator);
+
+static struct {
+	bool armed;
+	bool lasting;     /* all behind the one fail too */
+	size_t countdown; /* the allocation that fails, from 1 */
+	size_t n_failed;
+	size_t n_live;
+} fault;
+
+static bool fails(void)
+{
+	if (!fault.armed) {
+		return false;
+	}
+	if (fault.countdown > 1) {
+		fault.countdown--;
+		return false;
+	}
+	if (fault.countdown == 0 && !fault.lasting) {
+		return false;
+	}
+	fault.countdown = 0;
+	fault.n_failed++;
+	errno = ENOMEM;
+	return true;
+}
+
+static void *counted(void *block)
+{
+	fault.n_live += block != NULL;
+	return block;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return fails() ? NULL : counted(__real_malloc(n));
+}
+
+void *__wrap_calloc(size_t n, size_t n_one)
+{
+	return fails() ? NULL : counted(__real_calloc(n, n_one));
+}
+
+void *__wrap_realloc(void *block, size_t n)
+{
+	if (fails()) {
+		return NULL;
+	}
+	return block ? __real_realloc(block, n) : counted(__real_malloc(n));
+}
+
+void *__wrap_reallocarray(void *block, size_t n, size_t n_one)
+{
+	if (fails()) {
+		return NULL;
+	}
+	void *moved = __real_reallocarray(block, n, n_one);
+
+	return block ? moved : counted(moved);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : counted(__real_strdup(text));
+}
+
+char *__wrap_strndup(const char *text, size_t n)
+{
+	return fails() ? NULL : counted(__real_strndup(text, n));
+}
+
+void __wrap_free(void *block)
+{
+	fault.n_live -= block != NULL;
+	__real_free(block);
+}
+
+XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator)
+{
+	static const XML_Memory_Handling_Suite suite = {__wrap_malloc, __wrap_realloc, __wrap_free};
+	const char separators[] = {separator, '\0'};
+
+	return XML_ParserCreate_MM(encoding, &suite, separators);
+}
+
+size_t failmalloc_n_live(void)
+{
+	return fault.n_live;
+}
+
+static size_t run_each(int (*scenario)(void *userdata), void *userdata, bool lasting)
+{
+	size_t n_live = fault.n_live;
+
+	for (size_t n = 1;; n++) {
+		fault.armed = true;
+		fault.lasting = lasting;
+		fault.countdown = n;
+		fault.n_failed = 0;
+		int r = scenario(userdata);
+
+		fault.armed = false;
+		if (r != -ENOMEM && r != 0) {
+			fail_msg("allocation %zu failed (%zu in all), and the scenario came to %d", n, fault.n_failed,
+				 r);
+		}
+		if (fault.n_live != n_live) {
+			fail_msg("allocation %zu failed, and %zd blocks leaked", n,
+				 (ssize_t)(fault.n_live - n_live));
+		}
+		if (fault.n_failed == 0) {
+			assert_int_equal(r, 0);
+			return n - 1;
+		}
+	}
+}
+
+void failmalloc_each(int (*scenario)(void *userdata), void *userdata, size_t n_min)
+{
+	size_t n = run_each(scenario, userdata, true);
+
+	if (n < n_min) {
+		fail_msg("only %zu allocations, expected %zu", n, n_min);
+	}
+	run_each(scenario, userdata, false);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Runs a scenario once for each allocation that it makes, failing that one and all behind it, or that one alone: an
+ * engine must come out with -ENOMEM or with success, and with nothing left allocated.
+ *
+ * The program is linked with the linker's --wrap for malloc, calloc, realloc, reallocarray, strdup, strndup, free and
+ * XML_ParserCreateNS: so it meets the project's own calls, and expat's.
+ */
+#include <stddef.h>
+
+/* Blocks that are allocated now. */
+size_t failmalloc_n_live(void);
+
+/* Calls @scenario until none of its allocations failed. It returns what it came to, 0 or -ENOMEM, or something else for what
+ * should not be: an assertion would leave it with memory that still fails. It must make at least @n_min allocations, or the
+ * test has tested nothing. */
+void failmalloc_each(int (*scenario)(void *userdata), void *userdata, size_t n_min);

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* A BOSH session's server side, its failures and its limits. The table of rules is in test-bosh-session.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/bosh-case.h"
+#include "tests/unit/failmalloc.h"
+
+#define FAILED(condition, text)                                                                                        \
+	"<body " HTTPBIND " type='terminate' condition='" condition                                                    \
+	"'><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" text "</text></body>"
+#define LOST FAILED("remote-connection-failed", "the connection to the server broke")
+#define ERROR "<stream:error " STREAM "><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+
+static void test_failure(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	EXPECT("2: " LOST "\nend\n");
+}
+
+static void test_failure_detail(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	fail_link(FAILURE_CERTIFICATE_NAME, "it names <a&'b>");
+	EXPECT("2: " FAILED("remote-connection-failed",
+			    "the server&apos;s certificate is for another name: it names &lt;a&amp;&apos;b&gt;") "\nend\n");
+}
+
+/* Before the features: the creation answer says both, what the session would have been and why it is not. */
+static void test_failure_at_creation(void **state)
+{
+	(void)state;
+	create(" ver='1.6'");
+	fail_link(FAILURE_DNS_NO_NAME, NULL);
+	EXPECT("1: " CREATION " type='terminate' condition='host-unknown'>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>there is no such domain in the DNS</text></body>\nend\n");
+}
+
+static void test_failure_with_pending(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='2'");
+	server(FEATURES);
+	buffer_clear(&one.log);
+	request(101);
+	request(102);
+	request(104);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<message/>")), 0);
+	fail_link(FAILURE_STREAM_CLOSED, NULL);
+	EXPECT("2: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><message/>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the server closed the stream</text></body>\n"
+	       "3: " EMPTY "\n4: " TERMINATE("other-request") "\nend\n");
+}
+
+static void test_failure_kept(void **state)
+{
+	(void)state;
+	begin();
+	server("<message/>");
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	/* The first one counts. */
+	fail_link(FAILURE_STREAM_CLOSED, NULL);
+	EXPECT("");
+	/* A repeat gets what it had got. */
+	request(100);
+	EXPECT("2: " CREATION ">" FEATURES "</body>\n");
+	request_with(101, "", "<iq/>");
+	EXPECT("3: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><message/>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server broke</text></body>\nend\n");
+}
+
+static void test_failure_kept_for_repeat(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	EXPECT("");
+	request(101);
+	EXPECT("3: " LOST "\nend\n");
+}
+
+static void test_failure_kept_for_nobody(void **state)
+{
+	(void)state;
+	begin();
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	at_ms(29999);
+	EXPECT("");
+	at_ms(30000);
+	EXPECT("end\n");
+}
+
+/* Who has gone is told nothing; the reason is for one who listens. */
+static void test_failure_and_gone(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='2'");
+	server(FEATURES);
+	buffer_clear(&one.log);
+	request(101);
+	request(102);
+	gone(2);
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	EXPECT("3: " LOST "\nend\n");
+}
+
+/* Between its end and the moment its owner frees it a session does nothing more. */
+static void test_after_the_end(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, " type='terminate'", "");
+	EXPECT("close\n2: " GOODBYE "\nend\n");
+	server("<message/>");
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	congest(true);
+	assert_int_equal(buffer_append(bosh_session_pending(one.session, false, false), (char[N_PENDING_MAX]){0},
+				       N_PENDING_MAX), 0);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	EXPECT("");
+}
+
+static void test_stream_error(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	/* As the link tells it: the element, and then that all is over; with or without a turn between them. */
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<message/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, true, false), SV(ERROR)), 0);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	EXPECT("2: <body " HTTPBIND " " STREAM " type='terminate' condition='remote-stream-error'><message/>" ERROR
+	       "</body>\nend\n");
+}
+
+static void test_stream_error_kept(void **state)
+{
+	(void)state;
+	begin();
+	server(ERROR);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	EXPECT("");
+	request(101);
+	EXPECT("2: <body " HTTPBIND " " STREAM " type='terminate' condition='remote-stream-error'>" ERROR
+	       "</body>\nend\n");
+}
+
+static void test_restart(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, " to='example.org' xml:lang='de' from='a@example.org' xmpp:version='1.0' xmpp:restart='true'",
+		     "<iq/>");
+	EXPECT("restart example.org|a@example.org|de|1.0|\n");
+	server(FEATURES);
+	EXPECT("2: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
+	request_with(102, " xmpp:restart='true'", "");
+	EXPECT("restart ||||\n");
+}
+
+static void refuse(uint64_t exchange, enum bosh_condition condition)
+{
+	done(bosh_session_refuse(one.session, exchange, condition, &one.actions));
+}
+
+static void test_refuse(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(103);
+	refuse(9, BOSH_CONDITION_BAD_REQUEST);
+	EXPECT("9: " TERMINATE("bad-request") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
+		"other-request") "\nend\n");
+}
+
+static void test_legacy(void **state)
+{
+	static const struct {
+		enum bosh_condition condition;
+		const char *expected;
+	} rows[] = {
+		{BOSH_CONDITION_BAD_REQUEST, "9: (400) " TERMINATE("bad-request") "\nend\n"},
+		{BOSH_CONDITION_POLICY_VIOLATION, "9: (403) " TERMINATE("policy-violation") "\nend\n"},
+		{BOSH_CONDITION_ITEM_NOT_FOUND, "9: (404) " TERMINATE("item-not-found") "\nend\n"},
+		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "9: " TERMINATE("internal-server-error") "\nend\n"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		create("");
+		server(FEATURES);
+		buffer_clear(&one.log);
+		refuse(9, rows[i].condition);
+		EXPECT(rows[i].expected);
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+	create("");
+	server(FEATURES);
+	buffer_clear(&one.log);
+	/* What ends without the client's fault is said with 200; all that is no error anyway. */
+	request(101);
+	request(104);
+	EXPECT("3: (404) " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\nend\n");
+}
+
+static void test_refusal_without_session(void **state)
+{
+	static const struct {
+		enum bosh_condition condition;
+		bool legacy;
+		unsigned status;
+		const char *name;
+	} rows[] = {
+		{BOSH_CONDITION_BAD_REQUEST, true, 400, "bad-request"},
+		{BOSH_CONDITION_POLICY_VIOLATION, true, 403, "policy-violation"},
+		{BOSH_CONDITION_ITEM_NOT_FOUND, true, 404, "item-not-found"},
+		{BOSH_CONDITION_IMPROPER_ADDRESSING, true, 200, "improper-addressing"},
+		{BOSH_CONDITION_HOST_UNKNOWN, true, 200, "host-unknown"},
+		{BOSH_CONDITION_BAD_REQUEST, false, 200, "bad-request"},
+		{BOSH_CONDITION_ITEM_NOT_FOUND, false, 200, "item-not-found"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		char expected[300];
+		struct blob *blob;
+		unsigned status;
+
+		assert_int_equal(bosh_refusal(rows[i].condition, i % 2 ? "a<b" : NULL, rows[i].legacy, &status, &blob), 0);
+		assert_int_equal(status, rows[i].status);
+		snprintf(expected, sizeof(expected), "<body " HTTPBIND " type='terminate' condition='%s'%s", rows[i].name,
+			 i % 2 ? "><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>a&lt;b</text></body>" : "/>");
+		assert_true(sv_eq(blob_sv(blob), sv_from(expected)));
+		blob_unref(blob);
+	}
+}
+
+/* Appends @n bytes from the server. */
+static void server_sends(size_t n)
+{
+	char *bytes = malloc(n + 1);
+
+	assert_non_null(bytes);
+	memset(bytes, 'x', n);
+	bytes[n] = '\0';
+	server(bytes);
+	free(bytes);
+}
+
+static void test_backpressure(void **state)
+{
+	(void)state;
+	begin();
+	server_sends(N_PENDING_MAX);
+	EXPECT("");
+	server_sends(1);
+	EXPECT("pause\n");
+	/* Said once. */
+	server_sends(1);
+	EXPECT("");
+	request(101);
+	struct sv log = buffer_sv(&one.log);
+
+	assert_true(log.n > N_PENDING_MAX);
+	assert_true(sv_eq(sv_skip(log, log.n - 7), SV("resume\n")));
+	buffer_clear(&one.log);
+	server_sends(N_PENDING_MAX + 1);
+	EXPECT("pause\n");
+}
+
+/* While somebody waits nothing is pending, so that nothing is to be stopped. */
+static void test_no_backpressure_when_attended(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	server_sends(2 * N_PENDING_MAX);
+	assert_true(one.log.n > 2 * N_PENDING_MAX);
+	assert_null(memmem(one.log.data, one.log.n, "pause", 5));
+}
+
+static void test_congested(void **state)
+{
+	(void)state;
+	begin();
+	congest(true);
+	request_with(101, "", "<a/>");
+	request_with(102, "", "<b/>");
+	/* hold='1', but the answer that lets the client send more waits. */
+	EXPECT("send <a/>\nsend <b/>\n");
+	congest(false);
+	EXPECT("2: " EMPTY "\n");
+	congest(true);
+	request_with(103, "", "<c/>");
+	EXPECT("send <c/>\n");
+	/* Payloads are answers that must be, and so is the end of wait. */
+	server("<iq/>");
+	EXPECT("3: " BODY("<iq/>") "\n");
+	at_ms(60000);
+	EXPECT("4: " EMPTY "\n");
+}
+
+static int make_request(struct bosh_session *session, struct xml_pool *pool, const char *text, uint64_t exchange,
+			struct bosh_actions *actions)
+{
+	struct xml_scan_options options = bosh_body_options(10000);
+	struct bosh_body body;
+	int r = bosh_body_init(&body, pool, &options, sv_from(text));
+
+	/* Without memory for a prefix expat 2.5 calls it an undeclared one. */
+	r = r > 0 ? -ENOMEM : r;
+	if (r == 0) {
+		r = bosh_session_request(session, exchange, &body, (struct mono){0}, actions);
+	}
+	bosh_body_deinit(&body);
+	return r;
+}
+
+#define REQUEST(rid, attributes, payloads)                                                                             \
+	"<body " HTTPBIND " rid='" rid "' xmlns:xmpp='urn:xmpp:xbosh'" attributes ">" payloads "</body>"
+
+/* Requests in order, early, repeated, a restart, a failure that is kept: with 9 answers. */
+static int drive(struct bosh_session *session, struct xml_pool *pool, struct bosh_actions *actions)
+{
+	static const char *const texts[] = {
+		REQUEST("101", "", "<a/>"),	   REQUEST("101", "", "<a/>"),
+		REQUEST("103", "", "<c/>"),	   REQUEST("103", "", "<c/>"),
+		REQUEST("102", "", "<b/>"),	   REQUEST("102", "", "<b/>"),
+		REQUEST("104", " xmpp:restart='true' to='a'", ""),
+	};
+	struct failure failure;
+	int r = bosh_session_header(session, "id", "from");
+
+	if (r == 0) {
+		r = buffer_append_sv(bosh_session_pending(session, true, true), SV(FEATURES));
+	}
+	if (r == 0) {
+		r = bosh_session_flush(session, (struct mono){0}, actions);
+	}
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(texts); i++) {
+		r = make_request(session, pool, texts[i], i + 2, actions);
+	}
+	if (r == 0) {
+		r = bosh_session_expire(session, (struct mono){60000}, actions);
+	}
+	failure_set(&failure, FAILURE_CONNECTION_LOST, "why");
+	if (r == 0) {
+		r = bosh_session_fail(session, &failure, (struct mono){60000}, actions);
+	}
+	return r < 0 ? r : make_request(session, pool, REQUEST("105", "", ""), 20, actions);
+}
+
+static int scenario(void *userdata)
+{
+	struct bosh_limits limits = {.wait_s = 60, .hold = 1, .inactivity_s = 30, .polling_s = 2, .n_pending_max = 100};
+	struct xml_scan_options options = bosh_body_options(10000);
+	struct bosh_actions actions = {0};
+	struct bosh_session *session = NULL;
+	struct bosh_body body = {0};
+	struct xml_pool *pool;
+	int r = xml_pool_new(namespaces, NS_COUNT, &pool);
+
+	(void)userdata;
+	if (r < 0) {
+		return r;
+	}
+	r = bosh_body_init(&body, pool, &options, SV(REQUEST("100", " ver='1.6'", "")));
+	r = r > 0 ? -ENOMEM : r;
+	if (r == 0) {
+		r = bosh_session_new(&limits, "SID", &body, 1, (struct mono){0}, &session);
+	}
+	if (r == 0) {
+		r = drive(session, pool, &actions);
+	}
+	size_t n_answers = 0;
+
+	for (size_t i = 0; i < actions.n; i++) {
+		n_answers += actions.items[i].kind == BOSH_ACTION_ANSWER;
+	}
+	if (r == 0 && n_answers != 9) {
+		r = (int)n_answers;
+	}
+	bosh_actions_deinit(&actions);
+	bosh_session_free(session);
+	bosh_body_deinit(&body);
+	xml_pool_free(pool);
+	return r;
+}
+
+static void test_without_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(scenario, NULL, 60);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_failure),
+		TEST(test_failure_detail),
+		TEST(test_failure_at_creation),
+		TEST(test_failure_with_pending),
+		TEST(test_failure_kept),
+		TEST(test_failure_kept_for_repeat),
+		TEST(test_failure_kept_for_nobody),
+		TEST(test_failure_and_gone),
+		TEST(test_after_the_end),
+		TEST(test_stream_error),
+		TEST(test_stream_error_kept),
+		TEST(test_restart),
+		TEST(test_refuse),
+		TEST(test_legacy),
+		cmocka_unit_test(test_refusal_without_session),
+		TEST(test_backpressure),
+		TEST(test_no_backpressure_when_attended),
+		TEST(test_congested),
+		cmocka_unit_test(test_without_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* "Broken Connections" (XEP-0124): repeats, and requests whose client has gone. The table of rules is in test-bosh-session.c. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/bosh-case.h"
+
+static void test_repeat_answered(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, "", "<message/>");
+	server("<iq/>");
+	EXPECT("send <message/>\n2: " BODY("<iq/>") "\n");
+	server("<presence/>");
+	/* Not sent again to the server, and what is new is for the next one. */
+	request_with(101, "", "<message/>");
+	request_with(101, "", "<message/>");
+	EXPECT("3: " BODY("<iq/>") "\n4: " BODY("<iq/>") "\n");
+	request(102);
+	EXPECT("5: " BODY("<presence/>") "\n");
+	/* As many as `requests` are kept. */
+	request(101);
+	EXPECT("6: " BODY("<iq/>") "\n");
+	/* A repeat is a sign of life. */
+	at_ms(20000);
+	request(102);
+	EXPECT("7: " BODY("<presence/>") "\n");
+	at_ms(49999);
+	EXPECT("");
+	at_ms(50000);
+	EXPECT("end\n");
+}
+
+static void test_repeat_creation(void **state)
+{
+	(void)state;
+	begin();
+	request(100);
+	EXPECT("2: " CREATION ">" FEATURES "</body>\n");
+}
+
+static void test_repeat_forgotten(void **state)
+{
+	(void)state;
+	begin();
+	for (uint64_t rid = 101; rid <= 103; rid++) {
+		request(rid);
+		server("<iq/>");
+	}
+	buffer_clear(&one.log);
+	request(102);
+	EXPECT("5: " BODY("<iq/>") "\n");
+	request(101);
+	EXPECT("6: " TERMINATE("item-not-found") "\nend\n");
+}
+
+static void test_repeat_held(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, "", "<message/>");
+	EXPECT("send <message/>\n");
+	at_ms(20000);
+	request_with(101, "", "<message/>");
+	EXPECT("2: " DISPLACED "\n");
+	server("<iq/>");
+	EXPECT("3: " BODY("<iq/>") "\n");
+	request_with(101, "", "<message/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
+}
+
+static void test_repeat_limit(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	for (unsigned i = 0; i < BOSH_REPEATS_MAX; i++) {
+		request(101);
+	}
+	buffer_clear(&one.log);
+	request(101);
+	assert_int_equal(one.n_exchanges, 2 + BOSH_REPEATS_MAX + 1);
+	EXPECT("11: " TERMINATE("policy-violation") "\n10: " TERMINATE("other-request") "\nend\n");
+	/* Rids of their own have limits of their own. */
+	void *next = NULL;
+
+	teardown(&next);
+	assert_int_equal(setup(&next), 0);
+	begin();
+	for (uint64_t rid = 101; rid < 120; rid++) {
+		request(rid);
+		request(rid);
+	}
+	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
+}
+
+static void test_gone(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, "", "<message/>");
+	EXPECT("send <message/>\n");
+	at_ms(10000);
+	gone(2);
+	/* Nobody is there to take it; it waits for the repeat. */
+	server("<iq/>");
+	EXPECT("");
+	at_ms(20000);
+	request_with(101, "", "<message/>");
+	EXPECT("3: " BODY("<iq/>") "\n");
+}
+
+/* The client has not noticed, and goes on: the next request makes the broken one be answered, for its repeat. */
+static void test_gone_then_next(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	server("<iq/>");
+	request(102);
+	EXPECT("3: " BODY("<iq/>") "\n");
+	request(101);
+	EXPECT("4: " EMPTY "\n");
+	/* The same when nothing is pending: hold='1' is meant for the one that is there. */
+	request(103);
+	gone(5);
+	request(104);
+	EXPECT("");
+	request(103);
+	EXPECT("7: " EMPTY "\n");
+	server("<iq/>");
+	EXPECT("6: " BODY("<iq/>") "\n");
+}
+
+/* The empty answer declares nothing for what another one carries. */
+static void test_gone_and_stream_pending(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	server("<stream:x/>");
+	request(102);
+	EXPECT("3: <body " HTTPBIND " " STREAM "><stream:x/></body>\n");
+	request(101);
+	EXPECT("4: " EMPTY "\n");
+}
+
+static void test_gone_for_good(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(1000);
+	request(101);
+	at_ms(10000);
+	gone(2);
+	/* Inactivity counts from there, not from the answer that nobody heard. */
+	assert_int_equal(bosh_session_deadline(one.session).ms, 40000);
+	at_ms(39999);
+	EXPECT("");
+	at_ms(40000);
+	EXPECT("end\n");
+}
+
+static void test_gone_wait_is_over(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	at_ms(50000);
+	gone(2);
+	at_ms(79999);
+	EXPECT("");
+	/* Its answer was given at 60000, and is there for a repeat. */
+	request(101);
+	EXPECT("3: " EMPTY "\n");
+
+	void *next = NULL;
+
+	teardown(&next);
+	assert_int_equal(setup(&next), 0);
+	begin();
+	request(101);
+	at_ms(50000);
+	gone(2);
+	at_ms(80000);
+	EXPECT("end\n");
+}
+
+/* That an exchange is gone which nobody has is no sign of life. */
+static void test_gone_unknown(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(10000);
+	gone(1);
+	gone(77);
+	at_ms(29999);
+	EXPECT("");
+	at_ms(30000);
+	EXPECT("end\n");
+}
+
+/* Nobody knows the sid. */
+static void test_gone_before_creation(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='1' wait='60'");
+	at_ms(5000);
+	gone(1);
+	at_ms(5000);
+	EXPECT("end\n");
+}
+
+static void test_gone_early(void **state)
+{
+	(void)state;
+	begin();
+	request_with(102, "", "<b/>");
+	gone(2);
+	/* It is forgotten: it will come again. */
+	request_with(101, "", "<a/>");
+	EXPECT("send <a/>\n");
+	request_with(102, "", "<b/>");
+	EXPECT("send <b/>\n3: " EMPTY "\n");
+	/* An exchange that has been answered or was never there. */
+	gone(3);
+	gone(77);
+	server("<iq/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_repeat_answered),
+		TEST(test_repeat_creation),
+		TEST(test_repeat_forgotten),
+		TEST(test_repeat_held),
+		TEST(test_repeat_limit),
+		TEST(test_gone),
+		TEST(test_gone_then_next),
+		TEST(test_gone_and_stream_pending),
+		TEST(test_gone_for_good),
+		TEST(test_gone_wait_is_over),
+		TEST(test_gone_unknown),
+		TEST(test_gone_before_creation),
+		TEST(test_gone_early),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

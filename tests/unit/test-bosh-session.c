@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and the test of each: here, in
+ * test-bosh-repeat.c (r) and in test-bosh-ending.c (e).
+ *
+ * Session Creation Request
+ *   what the client leaves out is ours; its hold and wait count up to ours            test_negotiation
+ * Session Creation Response
+ *   sid, wait, requests, hold, inactivity, polling; ver is the lower of the two       test_negotiation, test_ver
+ *   from, when it is known, once                                                      test_creation
+ * XEP-0206, Session Creation Response
+ *   the answer waits for the features; with authid, restartlogic, version             test_creation
+ *   but not beyond wait: then the next answer has them                                test_creation_timeout
+ * Sending and Receiving XML Payloads
+ *   an empty answer after wait; up to hold requests wait                              test_wait, test_hold, test_hold_of_two
+ *   payloads go at once, and in the order of the rids                                 test_payloads_down, test_payloads_up
+ * Inactivity
+ *   a session without a request ends, one with a request does not                     test_inactivity, test_early_and_inactive
+ * Overactivity
+ *   more requests under way than `requests`; one more to terminate                    test_overactivity, test_terminate_above
+ * Polling Sessions
+ *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
+ *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
+ * Terminating the BOSH Session
+ *   payloads go on; "terminate" on the oldest connection, empty bodies on the others  test_terminate, test_terminate_alone
+ * In-Order Message Forwarding
+ *   an early request waits for its predecessor                                        test_out_of_order, test_out_of_order_terminate
+ *   above the window the session ends                                                 test_window, test_window_ends_all
+ * Broken Connections
+ *   an answered rid again: the same answer to the byte                                r test_repeat_answered, test_repeat_creation
+ *   one whose answer is not kept any more: item-not-found                             r test_repeat_forgotten
+ *   a held rid again: the old request is told "error"; not too often                  r test_repeat_held, test_repeat_limit
+ *   the answer waits for a client whose connection broke                              r test_gone, test_gone_then_next, test_gone_early
+ *   but not for ever                                                                  r test_gone_for_good, test_gone_wait_is_over
+ * HTTP Conditions
+ *   400, 403, 404 for clients without ver, 200 for all others                         e test_legacy, test_refusal_without_session
+ * Terminal Binding Conditions
+ *   the reason, once, to one who waits                                                e test_failure, test_failure_with_pending
+ *   else to the next request                                                          e test_failure_kept, test_failure_kept_for_repeat
+ * XEP-0206, remote-stream-error
+ *   stanzas, then the server's error, with xmlns:stream                               e test_stream_error, test_stream_error_kept
+ * XEP-0206, Authentication and Resource Binding
+ *   a restart makes a new header, and its payloads are ignored                        e test_restart
+ * Not in the XEPs
+ *   for a client that is not there so much is kept, then the server is not read       e test_backpressure
+ *   while the server does not read, the client is answered late                       e test_congested
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/bosh-case.h"
+
+static void test_creation(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='1' wait='60' to='example.org'");
+	EXPECT("");
+	assert_string_equal(bosh_session_sid(one.session), "SID");
+	assert_int_equal(bosh_session_deadline(one.session).ms, 60000);
+	assert_int_equal(bosh_session_header(one.session, "i<d'", "example.org"), 0);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	EXPECT("");
+	server(FEATURES);
+	EXPECT("1: " CREATION " from='example.org' authid='i&lt;d&apos;'>" FEATURES "</body>\n");
+	/* All of it is said once, also after a restart of the stream. */
+	request(101);
+	assert_int_equal(bosh_session_header(one.session, "id2", "example.org"), 0);
+	server(FEATURES);
+	EXPECT("2: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
+}
+
+static void test_creation_timeout(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='1' wait='10' to='example.org'");
+	at_ms(9999);
+	EXPECT("");
+	at_ms(10000);
+	EXPECT("1: " CREATED("10", "1", "2", "30") "/>\n");
+	request(101);
+	assert_int_equal(bosh_session_header(one.session, "id", NULL), 0);
+	assert_int_equal(bosh_session_header(one.session, "id2", "example.org"), 0);
+	EXPECT("");
+	server(FEATURES);
+	EXPECT("2: <body " HTTPBIND " " STREAM " from='example.org' authid='id2'>" FEATURES "</body>\n");
+}
+
+static void negotiated(const char *attributes, const char *expected, int line)
+{
+	void *state = NULL;
+
+	create(attributes);
+	server(FEATURES);
+	expect(expected, line);
+	teardown(&state);
+	assert_int_equal(setup(&state), 0);
+}
+
+static void test_negotiation(void **state)
+{
+#define NEGOTIATED(attributes, wait, hold, requests, inactivity)                                                       \
+	negotiated(" ver='1.6'" attributes, "1: " CREATED(wait, hold, requests, inactivity) ">" FEATURES "</body>\n", __LINE__)
+	(void)state;
+	NEGOTIATED("", "60", "1", "2", "30");
+	NEGOTIATED(" wait='61' hold='3'", "60", "2", "3", "30");
+	NEGOTIATED(" wait='9007199254740991' hold='9007199254740991'", "60", "2", "3", "30");
+	NEGOTIATED(" wait='59' hold='2'", "59", "2", "3", "30");
+	NEGOTIATED(" wait='1' hold='1'", "1", "1", "2", "30");
+}
+
+static void test_ver(void **state)
+{
+	static const char *const rows[][2] = {
+		{" ver='1.6'", " ver='1.6'"},  {" ver='1.10'", " ver='1.10'"}, {" ver='1.11'", " ver='1.11'"},
+		{" ver='1.12'", " ver='1.11'"}, {" ver='2.0'", " ver='1.11'"},	{" ver='0.9'", " ver='0.9'"},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		char end[100];
+
+		create(rows[i][0]);
+		server(FEATURES);
+		snprintf(end, sizeof(end), " polling='2'%s>" FEATURES "</body>\n", rows[i][1]);
+		struct sv log = buffer_sv(&one.log);
+
+		assert_true(log.n > strlen(end));
+		assert_true(sv_eq(sv_skip(log, log.n - strlen(end)), sv_from(end)));
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+static void test_wait(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(1000);
+	request(101);
+	assert_int_equal(bosh_session_deadline(one.session).ms, 61000);
+	at_ms(60999);
+	EXPECT("");
+	at_ms(61000);
+	EXPECT("2: " EMPTY "\n");
+	/* Now inactivity counts. */
+	assert_int_equal(bosh_session_deadline(one.session).ms, 91000);
+}
+
+static void test_hold(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	EXPECT("");
+	request(102);
+	EXPECT("2: " EMPTY "\n");
+	request_with(103, "", "<message/>");
+	EXPECT("send <message/>\n3: " EMPTY "\n");
+	server("<iq/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
+}
+
+static void test_hold_of_two(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='2'");
+	server(FEATURES);
+	buffer_clear(&one.log);
+	request(101);
+	at_ms(1000);
+	request(102);
+	EXPECT("");
+	request(103);
+	EXPECT("2: " EMPTY "\n");
+	/* The oldest first, and each after its own wait. */
+	server("<iq/>");
+	EXPECT("3: " BODY("<iq/>") "\n");
+	request(104);
+	at_ms(60999);
+	EXPECT("");
+	at_ms(61000);
+	EXPECT("4: " EMPTY "\n5: " EMPTY "\n");
+}
+
+static void test_payloads_down(void **state)
+{
+	(void)state;
+	begin();
+	/* Kept while nobody asks, and told together. */
+	server("<message><a/></message>");
+	server("<iq/>");
+	EXPECT("");
+	request(101);
+	EXPECT("2: " BODY("<message><a/></message><iq/>") "\n");
+	/* Only what uses the prefix makes it be declared. */
+	server("<stream:x/>");
+	request(102);
+	EXPECT("3: <body " HTTPBIND " " STREAM "><stream:x/></body>\n");
+	server("<iq/>");
+	request(103);
+	EXPECT("4: " BODY("<iq/>") "\n");
+	/* What arrived together goes together. */
+	request(104);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<a/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<b/>")), 0);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	EXPECT("5: " BODY("<a/><b/>") "\n");
+}
+
+static void test_payloads_up(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, " xmlns:x='urn:x'", "<message xmlns='jabber:client'/><iq><x:y/></iq>");
+	EXPECT("send <message xmlns='jabber:client'/><iq xmlns:x='urn:x'><x:y/></iq>\n");
+	request_with(102, "", "<iq/>");
+	EXPECT("send <iq/>\n2: " EMPTY "\n");
+}
+
+static void test_inactivity(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(29999);
+	EXPECT("");
+	request(101);
+	/* While one is held the client is there, however long. */
+	at_ms(50000);
+	EXPECT("");
+	at_ms(89998);
+	EXPECT("");
+	at_ms(89999);
+	EXPECT("2: " EMPTY "\n");
+	at_ms(119998);
+	EXPECT("");
+	at_ms(119999);
+	EXPECT("end\n");
+}
+
+static void test_polling(void **state)
+{
+	static const char *const attributes[] = {" ver='1.6' wait='0' hold='1'", " ver='1.6' wait='60' hold='0'",
+						 " ver='1.6' wait='0' hold='0'"};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++) {
+		/* Nothing waits, not even for the features. */
+		create(attributes[i]);
+		EXPECT("1: " CREATED("0", "0", "1", "62") "/>\n");
+		at_ms(3000);
+		request(101);
+		EXPECT("2: " EMPTY "\n");
+		server(FEATURES);
+		EXPECT("");
+		at_ms(6000);
+		request_with(102, "", "<iq/>");
+		EXPECT("send <iq/>\n3: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
+		request(102);
+		EXPECT("4: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
+		at_ms(67999);
+		EXPECT("");
+		at_ms(68000);
+		EXPECT("end\n");
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+static void test_polling_often(void **state)
+{
+	static const struct {
+		const char *first, *server;
+		int64_t later_ms;
+		bool refused;
+	} rows[] = {
+		{"", "", 1999, true},      {"", "", 2000, false},
+		{"<iq/>", "", 1, false}, /* the first was not empty */
+		{"", "<iq/>", 1, false}, /* the first was told something */
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		create(" ver='1.6' wait='60' hold='0'");
+		at_ms(5000);
+		server(FEATURES);
+		request(101);
+		server(rows[i].server);
+		at_ms(10000);
+		request_with(102, "", rows[i].first);
+		buffer_clear(&one.log);
+		at_ms(10000 + rows[i].later_ms);
+		request(103);
+		if (rows[i].refused) {
+			EXPECT("4: " TERMINATE("policy-violation") "\nend\n");
+		} else {
+			EXPECT("4: " EMPTY "\n");
+		}
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+static void test_terminate(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request_with(102, " type='terminate'", "<presence type='unavailable'/>");
+	EXPECT("send <presence type='unavailable'/>\nclose\n2: " GOODBYE "\n3: " EMPTY "\nend\n");
+}
+
+static void test_terminate_alone(void **state)
+{
+	(void)state;
+	begin();
+	server("<message/>");
+	request_with(101, " type='terminate'", "");
+	/* What is pending is told before the client is let go. */
+	EXPECT("close\n2: <body " HTTPBIND " type='terminate'><message/></body>\nend\n");
+}
+
+static void test_terminate_above(void **state)
+{
+	(void)state;
+	begin();
+	congest(true);
+	request(101);
+	request(102);
+	EXPECT("");
+	/* Both that are allowed are under way. */
+	request_with(103, " type='terminate'", "");
+	EXPECT("close\n2: " GOODBYE "\n3: " EMPTY "\n4: " EMPTY "\nend\n");
+}
+
+static void test_overactivity(void **state)
+{
+	(void)state;
+	begin();
+	congest(true);
+	request(101);
+	request(102);
+	EXPECT("");
+	request_with(103, "", "<message/>");
+	EXPECT("4: " TERMINATE("policy-violation") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
+		"other-request") "\nend\n");
+}
+
+static void test_out_of_order(void **state)
+{
+	(void)state;
+	begin();
+	request_with(102, "", "<b/>");
+	EXPECT("");
+	request_with(101, "", "<a/>");
+	EXPECT("send <a/>\nsend <b/>\n3: " EMPTY "\n");
+	/* The answer is the one of its own rid. */
+	server("<iq/>");
+	EXPECT("2: " BODY("<iq/>") "\n");
+	/* An early request again: the last one counts. */
+	request_with(104, "", "<d/>");
+	request_with(104, "", "<d/>");
+	EXPECT("4: " DISPLACED "\n");
+	request_with(103, "", "<c/>");
+	EXPECT("send <c/>\nsend <d/>\n6: " EMPTY "\n");
+	server("<iq/>");
+	EXPECT("5: " BODY("<iq/>") "\n");
+}
+
+static void test_out_of_order_terminate(void **state)
+{
+	(void)state;
+	begin();
+	request_with(103, " type='terminate'", "<c/>");
+	request_with(102, "", "<b/>");
+	EXPECT("");
+	request_with(101, "", "<a/>");
+	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY "\nend\n");
+}
+
+/* An early request holds an HTTP connection, and is no sign that the session can go on. */
+static void test_early_and_inactive(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(10000);
+	request(102);
+	at_ms(29999);
+	EXPECT("");
+	at_ms(30000);
+	EXPECT("2: " TERMINATE("item-not-found") "\nend\n");
+}
+
+static void test_window(void **state)
+{
+	/* The next rid is 101, and requests='2'. */
+	static const struct {
+		uint64_t rid;
+		const char *attributes;
+		bool inside;
+	} rows[] = {
+		{101, "", true},
+		{102, "", true},
+		{103, "", false},
+		{103, " type='terminate'", true},
+		{104, " type='terminate'", false},
+		{BOSH_RID_MAX, "", false},
+		{99, "", false},
+		{1, "", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		begin();
+		request_with(rows[i].rid, rows[i].attributes, "");
+		EXPECT(rows[i].inside ? "" : "2: " TERMINATE("item-not-found") "\nend\n");
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+static void test_window_ends_all(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(103);
+	EXPECT("");
+	request(104);
+	EXPECT("4: " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
+		"other-request") "\nend\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_creation),
+		TEST(test_creation_timeout),
+		TEST(test_negotiation),
+		TEST(test_ver),
+		TEST(test_wait),
+		TEST(test_hold),
+		TEST(test_hold_of_two),
+		TEST(test_payloads_down),
+		TEST(test_payloads_up),
+		TEST(test_inactivity),
+		TEST(test_polling),
+		TEST(test_polling_often),
+		TEST(test_terminate),
+		TEST(test_terminate_alone),
+		TEST(test_terminate_above),
+		TEST(test_overactivity),
+		TEST(test_out_of_order),
+		TEST(test_out_of_order_terminate),
+		TEST(test_early_and_inactive),
+		TEST(test_window),
+		TEST(test_window_ends_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

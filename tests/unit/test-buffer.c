@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/buffer.h"
+
+static void assert_bytes(const struct buffer *buffer, const char *expected)
+{
+	struct sv view = buffer_sv(buffer);
+
+	if (!sv_eq(view, sv_from(expected))) {
+		fail_msg("got '%.*s', expected '%s'", SV_ARGS(view), expected);
+	}
+}
+
+static void test_empty_holds_no_memory(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_non_null(buffer_sv(&buffer).data);
+	assert_int_equal(buffer_sv(&buffer).n, 0);
+	assert_int_equal(buffer_append(&buffer, NULL, 0), 0);
+	assert_int_equal(buffer_append_sv(&buffer, SV_EMPTY), 0);
+	assert_int_equal(buffer_append_escaped(&buffer, SV_EMPTY), 0);
+	assert_int_equal(buffer_append_escaped(&buffer, SV("")), 0);
+	assert_int_equal(buffer_reserve(&buffer, 0), 0);
+	assert_null(buffer.data);
+
+	assert_int_equal(buffer_append(&buffer, "abc", 3), 0);
+	assert_non_null(buffer.data);
+	buffer_consume(&buffer, 3);
+	assert_null(buffer.data);
+	assert_int_equal(buffer.size, 0);
+	buffer_consume(&buffer, 1);
+	assert_int_equal(buffer.n, 0);
+
+	assert_int_equal(buffer_append(&buffer, "abc", 3), 0);
+	buffer_consume(&buffer, SIZE_MAX);
+	assert_null(buffer.data);
+	buffer_deinit(&buffer);
+	buffer_deinit(&buffer);
+}
+
+static void test_append_and_consume(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_int_equal(buffer_append_sv(&buffer, SV("hello ")), 0);
+	assert_int_equal(buffer_append(&buffer, "wor\0ld", 6), 0);
+	assert_int_equal(buffer.n, 12);
+	assert_memory_equal(buffer_sv(&buffer).data, "hello wor\0ld", 12);
+	buffer_consume(&buffer, 0);
+	assert_int_equal(buffer.n, 12);
+	buffer_consume(&buffer, 6);
+	assert_memory_equal(buffer_sv(&buffer).data, "wor\0ld", 6);
+	assert_int_equal(buffer_append_sv(&buffer, SV("!")), 0);
+	buffer_consume(&buffer, 4);
+	assert_bytes(&buffer, "ld!");
+	buffer_deinit(&buffer);
+}
+
+static void test_clear_keeps_the_memory(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+	char *data;
+
+	(void)state;
+	assert_int_equal(buffer_append_sv(&buffer, SV("abcdef")), 0);
+	buffer_consume(&buffer, 2);
+	data = buffer.data;
+	buffer_clear(&buffer);
+	assert_bytes(&buffer, "");
+	assert_int_equal(buffer_append_sv(&buffer, SV("x")), 0);
+	assert_ptr_equal(buffer.data, data);
+	assert_ptr_equal(buffer_sv(&buffer).data, data);
+	assert_bytes(&buffer, "x");
+	buffer_deinit(&buffer);
+}
+
+static void test_reserve(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_int_equal(buffer_append_sv(&buffer, SV("abc")), 0);
+	assert_int_equal(buffer_reserve(&buffer, 10000), 0);
+	assert_bytes(&buffer, "abc");
+	assert_true(buffer.size - buffer.offset - buffer.n >= 10000);
+	memset(buffer_end(&buffer), 'x', 10000);
+	buffer.n += 10000;
+	assert_int_equal(buffer_sv(&buffer).data[10002], 'x');
+
+	/* More than there is in the world changes nothing. */
+	struct buffer before = buffer;
+
+	assert_int_equal(buffer_reserve(&buffer, SIZE_MAX), -ENOMEM);
+	assert_int_equal(buffer_reserve(&buffer, SIZE_MAX - buffer.n), -ENOMEM);
+	assert_int_equal(buffer_reserve(&buffer, SIZE_MAX / 2), -ENOMEM);
+	assert_memory_equal(&buffer, &before, sizeof(buffer));
+	buffer_deinit(&buffer);
+}
+
+static void test_escaped(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_int_equal(buffer_append_escaped(&buffer, SV("<a b='c' d=\"e\">&</a>")), 0);
+	assert_bytes(&buffer, "&lt;a b=&apos;c&apos; d=&quot;e&quot;&gt;&amp;&lt;/a&gt;");
+	buffer_clear(&buffer);
+	assert_int_equal(buffer_append_escaped(&buffer, SV("&amp; plain \xc3\xbc &")), 0);
+	assert_bytes(&buffer, "&amp;amp; plain \xc3\xbc &amp;");
+	buffer_clear(&buffer);
+	assert_int_equal(buffer_append_escaped(&buffer, (struct sv){"ab<", 2}), 0);
+	assert_bytes(&buffer, "ab");
+	buffer_deinit(&buffer);
+}
+
+static void test_printf(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+	char expected[1001];
+
+	(void)state;
+	assert_int_equal(buffer_printf(&buffer, "%s-%d", "a", 7), 0);
+	assert_int_equal(buffer_printf(&buffer, "%s", ""), 0);
+	assert_bytes(&buffer, "a-7");
+	buffer_clear(&buffer);
+	assert_int_equal(buffer_printf(&buffer, "%0999d", 0), 0);
+	assert_int_equal(buffer_printf(&buffer, "%d", 1), 0);
+	memset(expected, '0', 999);
+	memcpy(expected + 999, "1", 2);
+	assert_bytes(&buffer, expected);
+	buffer_deinit(&buffer);
+}
+
+/* Against a plain array: what goes in comes out, whatever the sizes and turns. */
+static void test_random_queue(void **state)
+{
+	enum {
+		N_MODEL = 1 << 20,
+	};
+	struct buffer buffer = BUFFER_INIT;
+	char *model = malloc(N_MODEL);
+	size_t first = 0;
+	size_t end = 0;
+	unsigned random = 12345;
+
+	(void)state;
+	assert_non_null(model);
+	for (size_t i = 0; i < N_MODEL; i++) {
+		random = random * 1103515245 + 12345;
+		model[i] = (char)(random >> 16);
+	}
+	while (end < N_MODEL - 5000) {
+		random = random * 1103515245 + 12345;
+		size_t n = (random >> 16) % 3000;
+
+		if (random & 0x100) {
+			assert_int_equal(buffer_append(&buffer, model + end, n), 0);
+			end += n;
+		} else {
+			buffer_consume(&buffer, n);
+			first += n < end - first ? n : end - first;
+		}
+		assert_int_equal(buffer.n, end - first);
+		assert_true(buffer.offset + buffer.n <= buffer.size);
+		assert_memory_equal(buffer_sv(&buffer).data, model + first, end - first);
+	}
+	buffer_deinit(&buffer);
+	free(model);
+}
+
+/* A queue that stays nearly full is neither copied at each turn nor does it grow for ever. */
+static void test_full_queue(void **state)
+{
+	enum {
+		N_QUEUE = 65536,
+		N_PIECE = 16,
+		N_TURNS = 20000,
+	};
+	struct buffer buffer = BUFFER_INIT;
+	char piece[N_PIECE] = {0};
+	const char *data = NULL;
+	size_t n_moves = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N_QUEUE / N_PIECE; i++) {
+		assert_int_equal(buffer_append(&buffer, piece, N_PIECE), 0);
+	}
+	for (size_t i = 0; i < N_TURNS; i++) {
+		size_t offset = buffer.offset;
+
+		buffer_consume(&buffer, N_PIECE);
+		assert_int_equal(buffer_append(&buffer, piece, N_PIECE), 0);
+		n_moves += data != buffer.data || buffer.offset < offset;
+		data = buffer.data;
+	}
+	/* N_TURNS * N_PIECE bytes went through: one copy of the queue for each N_QUEUE of them. */
+	assert_in_range(n_moves, 1, 2 + N_TURNS * N_PIECE / N_QUEUE);
+	assert_in_range(buffer.size, N_QUEUE, 2 * N_QUEUE);
+	buffer_deinit(&buffer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_empty_holds_no_memory),
+		cmocka_unit_test(test_append_and_consume),
+		cmocka_unit_test(test_clear_keeps_the_memory),
+		cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_escaped),
+		cmocka_unit_test(test_printf),
+		cmocka_unit_test(test_random_queue),
+		cmocka_unit_test(test_full_queue),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

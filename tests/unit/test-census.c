@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "policy/census.h"
+
+static struct address at(const char *text)
+{
+	struct address address;
+
+	assert_int_equal(address_parse(sv_from(text), 1, &address), 0);
+	return address;
+}
+
+static struct census *made(size_t sessions, size_t per_client, size_t connections)
+{
+	struct census_limits limits = {sessions, per_client, connections};
+	struct census *census = NULL;
+
+	assert_int_equal(census_new(&limits, &census), 0);
+	return census;
+}
+
+static void test_connections(void **state)
+{
+	struct census *census = made(9, 9, 2);
+	struct address a = at("192.0.2.1");
+	struct address a_again = at("192.0.2.1:999");
+	struct address b = at("192.0.2.2");
+
+	(void)state;
+	assert_int_equal(census_enter_connection(census, &a), 0);
+	assert_int_equal(census_enter_connection(census, &a_again), 0);
+	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &b), 0);
+	assert_int_equal(census_clients(census), 2);
+	/* What was refused has taken nothing. */
+	census_leave_connection(census, &a_again);
+	assert_int_equal(census_enter_connection(census, &a), 0);
+	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
+	census_leave_connection(census, &a);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_clients(census), 1);
+	census_leave_connection(census, &b);
+	assert_int_equal(census_clients(census), 0);
+	assert_int_equal(census_sessions(census), 0);
+	assert_null(census_free(census));
+}
+
+static void test_sessions(void **state)
+{
+	struct census *census = made(3, 2, 9);
+	struct address a = at("192.0.2.1");
+	struct address b = at("192.0.2.2");
+	struct address c = at("192.0.2.3");
+
+	(void)state;
+	assert_int_equal(census_enter_session(census, &a), 0);
+	assert_int_equal(census_enter_session(census, &a), 0);
+	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	assert_int_equal(census_enter_session(census, &b), 0);
+	assert_int_equal(census_sessions(census), 3);
+	assert_int_equal(census_enter_session(census, &b), -ENOSPC);
+	assert_int_equal(census_enter_session(census, &c), -ENOSPC);
+	/* The full gateway keeps nothing of whom it sent away. */
+	assert_int_equal(census_clients(census), 2);
+	/* Its own share comes first, so that nobody learns how full the gateway is. */
+	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	census_leave_session(census, &a);
+	assert_int_equal(census_sessions(census), 2);
+	assert_int_equal(census_enter_session(census, &c), 0);
+	assert_int_equal(census_enter_session(census, &a), -ENOSPC);
+	census_leave_session(census, &a);
+	census_leave_session(census, &b);
+	census_leave_session(census, &c);
+	assert_int_equal(census_sessions(census), 0);
+	assert_int_equal(census_clients(census), 0);
+	census_free(census);
+}
+
+static void test_the_two_counts_are_apart(void **state)
+{
+	struct census *census = made(9, 1, 1);
+	struct address a = at("192.0.2.1");
+
+	(void)state;
+	assert_int_equal(census_enter_connection(census, &a), 0);
+	assert_int_equal(census_enter_session(census, &a), 0);
+	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
+	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	census_leave_connection(census, &a);
+	/* The session keeps the entry, and its own count. */
+	assert_int_equal(census_clients(census), 1);
+	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &a), 0);
+	census_leave_session(census, &a);
+	assert_int_equal(census_clients(census), 1);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_clients(census), 0);
+	census_free(census);
+}
+
+static void test_v6_is_counted_by_64(void **state)
+{
+	struct census *census = made(9, 9, 2);
+	struct address first = at("2001:db8:1:2::");
+	struct address last = at("2001:db8:1:2:ffff:ffff:ffff:ffff");
+	struct address next = at("2001:db8:1:3::");
+	struct address before = at("2001:db8:1:1:ffff:ffff:ffff:ffff");
+	struct address zero = at("::1");
+	struct address v4 = at("0.0.0.1");
+	/* Begins with the four bytes of the one before. */
+	struct address like_v4 = at("0:1::");
+
+	(void)state;
+	assert_int_equal(census_enter_connection(census, &first), 0);
+	assert_int_equal(census_enter_connection(census, &last), 0);
+	assert_int_equal(census_enter_connection(census, &first), -EUSERS);
+	assert_int_equal(census_clients(census), 1);
+	assert_int_equal(census_enter_connection(census, &next), 0);
+	assert_int_equal(census_enter_connection(census, &before), 0);
+	assert_int_equal(census_enter_connection(census, &zero), 0);
+	assert_int_equal(census_enter_connection(census, &v4), 0);
+	assert_int_equal(census_enter_connection(census, &like_v4), 0);
+	assert_int_equal(census_clients(census), 6);
+	/* Given back by another address of the same client. */
+	census_leave_connection(census, &last);
+	assert_int_equal(census_enter_connection(census, &first), 0);
+	census_free(census);
+}
+
+static void test_every_v4_is_a_client(void **state)
+{
+	struct census *census = made(9, 9, 1);
+	struct address mapped = at("::ffff:192.0.2.1");
+	struct address plain = at("192.0.2.1");
+	char text[32];
+
+	(void)state;
+	for (int i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "198.18.%d.%d", i / 256, i % 256);
+		struct address address = at(text);
+
+		assert_int_equal(census_enter_connection(census, &address), 0);
+		assert_int_equal(census_enter_connection(census, &address), -EUSERS);
+	}
+	assert_int_equal(census_clients(census), 5000);
+	assert_int_equal(census_enter_connection(census, &mapped), 0);
+	assert_int_equal(census_enter_connection(census, &plain), -EUSERS);
+	census_free(census);
+}
+
+enum {
+	N_THREADS = 4,
+	N_ROUNDS = 20000,
+};
+
+static void *come_and_go(void *argument)
+{
+	struct census *census = argument;
+	struct address a = at("192.0.2.1");
+
+	for (int i = 0; i < N_ROUNDS; i++) {
+		if (census_enter_session(census, &a) != 0 ||
+		    census_enter_connection(census, &a) != 0) {
+			return argument;
+		}
+		census_leave_connection(census, &a);
+		census_leave_session(census, &a);
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct census *census = made(N_THREADS, N_THREADS, N_THREADS);
+	pthread_t threads[N_THREADS];
+
+	(void)state;
+	for (size_t i = 0; i < N_THREADS; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, census), 0);
+	}
+	for (size_t i = 0; i < N_THREADS; i++) {
+		void *failed = census;
+
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_int_equal(census_sessions(census), 0);
+	assert_int_equal(census_clients(census), 0);
+	census_free(census);
+}
+
+static void test_free_takes_null(void **state)
+{
+	(void)state;
+	assert_null(census_free(NULL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_the_two_counts_are_apart),
+		cmocka_unit_test(test_v6_is_counted_by_64),
+		cmocka_unit_test(test_every_v4_is_a_client),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_free_takes_null),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

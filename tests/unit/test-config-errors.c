@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "gateway/config.h"
+#include "tests/unit/config-case.h"
+
+static void test_refused_values(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *what;
+	} rows[] = {
+		{"# a\n# b\n\nwait = 9999\n", 4,
+		 "wait: expected a number from 0 to 600, got 9999\n"},
+		{"/* a\n\n*/ wait = 9999", 3, "wait: expected"},
+		{"wait = \"\"", 1, "wait: expected a number from 0 to 600, got \n"},
+		{"wait = 0x10", 1, "wait: expected"},
+		{"wait = 6O", 1, "wait: expected"},
+		{"wait = 60s", 1, "wait: expected"},
+		{"wait = 99999999999999999999999", 1, "wait: expected"},
+		{"hold = 1.5", 1, "hold: expected"},
+
+		{"log_level = verbose", 1,
+		 "log_level: expected error, warning, info or debug, got 'v"},
+
+		{"listen = {\n\"127.0.0.1:1\",\n\n\"localhost:1\"}", 4,
+		 "listen: expected an IP addr"},
+		{"listen = {\"127.0.0.1:0\"}", 1, "listen: expected an IP address and a port"},
+		{"listen = {\"127.0.0.1:65536\"}", 1, "listen: expected"},
+		{"listen = {\"\"}", 1, "listen: expected"},
+		{"\nlisten = {}\nwait = 1", 2, "listen: expected at least one address\n"},
+		{"listen = {\"127.0.0.1\",\n\"127.0.0.1:5280\"}", 2,
+		 "listen: expected each address on"},
+		{"listen = {\"127.0.0.1\",\n\"[::ffff:127.0.0.1]:5280\"}", 2,
+		 "listen: expected each ad"},
+		{"listen += {\"[::1]\"}", 1, "listen: expected each address once, got '[::1]'"},
+
+		{"bosh_path = \"http-bind\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/a b\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/a?b\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/a%20b\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/b\xc3\xbc\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"//a\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/a//b\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/a/../b\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/.\"", 1, "bosh_path: expected a path of"},
+		{"bosh_path = \"/\"", 1,
+		 "bosh_path: expected a path that is not one of the gateway's"},
+		{"bosh_path = \"/crossdomain.xml\"", 1,
+		 "bosh_path: expected a path that is not one"},
+		{"websocket_path = \"/clientaccesspolicy.xml\"", 1,
+		 "websocket_path: expected a path t"},
+		{"\nwebsocket_path = \"/http-bind\"\n", 2,
+		 "bosh_path and websocket_path: expected two"},
+		{"websocket_path = /x\n\nbosh_path = /x\n", 3,
+		 "bosh_path and websocket_path: expected"},
+
+		{"allow_origins = {\"*\",\n\"https://a/\"}", 2,
+		 "allow_origins: expected \"*\" or an ori"},
+		{"allow_origins = {\"null\"}", 1, "allow_origins: expected"},
+		{"allow_origins = {*}", 1, "expected *, + and ${ in quotes only\n"},
+		{"trusted_proxies = {\"10.0.0.0/33\"}", 1,
+		 "trusted_proxies: expected an address or"},
+		{"trusted_proxies = {\"localhost\"}", 1, "trusted_proxies: expected"},
+		{"resolvers = {\"dns.example\"}", 1, "resolvers: expected an IP address"},
+		{"resolvers = {\"127.0.0.1:0\"}", 1, "resolvers: expected an IP address"},
+
+		{"inactivity = 10\npolling = 10\n", 2,
+		 "polling: expected less than inactivity (10), got"},
+		{"polling = 60\n", 1, "polling: expected less than inactivity (60), got 60\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		refused(rows[i].text, rows[i].line, rows[i].what);
+	}
+}
+
+static void test_refused_syntax(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *what;
+	} rows[] = {
+		{"# c\nwiat = 5\n", 2, "unknown key 'wiat': expected one of listen, bosh_path, "},
+		{"wait = 5 # x\nport = 1\n", 2, "unknown key 'port': expected one of"},
+		{"\nserver \"x\" { }\n", 2, "unknown key 'server': expected one of"},
+		{"server {\n a = 1\n}\n", 1, "unknown key 'server': expected one of"},
+		{"WAIT = 5\n", 1, "unknown key 'WAIT'"},
+		{"\n\"\" = 5\n", 2, "unknown key ''"},
+		{"include(\"/dev/null\")\n", 1, "unknown key 'include'"},
+		{"domain \"a.example\" {\n  # c\n  wait = 5\n}\n", 3,
+		 "unknown key 'wait': expected one of connect, tls, ca_file, deny, "
+		 "allow_private\n"},
+		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
+		 "unknown key 'domain'"},
+		{"tls = off\n", 1, "unknown key 'tls'"},
+		{"wait 5\n", 1, "missing equal sign after option 'wait'"},
+		{"wait = {5}\n", 1, "unexpected token '{'"},
+		{"wait += 5\n", 1, "attempt to append to non-list option 'wait'"},
+		{"wait = 5\n}\n", 2, "unexpected closing brace"},
+		{"domain { }\n", 1, "missing title for section 'domain'"},
+		{"domain = 5\n", 1, "missing title for section 'domain'"},
+		{"\ndomain \"a.example\" {\n\n", 2, "the { that stands here has no } to it\n"},
+		{"listen = {\"127.0.0.1\"\n\n", 1, "the { that stands here has no } to it\n"},
+		{"wait =\n", 2, "premature end of file"},
+		{"wait = \"5\n", 1, "the string that begins here has no end\n"},
+		{"wait = 5\n/* x\n", 2, "the comment that begins here has no end\n"},
+		{"bosh_path = \"${HOME}\"\n", 1, "${...} is not replaced"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		refused(rows[i].text, rows[i].line, rows[i].what);
+	}
+	/* The rest of an unknown section is no second mistake. */
+	refused("server \"x\" {\n}\n", 1, "unknown key 'server'");
+	assert_ptr_equal(strchr(errors_text, '\n'), errors_text + errors_n - 1);
+	/* What was wrong in one file is forgotten in the next. */
+	config_free(made("wait = 5\n"));
+}
+
+static void test_refused_domains(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *what;
+	} rows[] = {
+		{"\ndomain \"192.0.2.1\" {\n}\n", 2,
+		 "domain: expected a domain name, got '192.0.2.1'\n"},
+		{"domain \"a.example:5222\" { }", 1, "domain: expected a domain name"},
+		{"domain \"example\" { }", 1, "domain: expected a domain name"},
+		{"domain \"*.example.org\" { }", 1, "domain: expected a domain name"},
+		{"domain \"\" { }", 1, "domain: expected a domain name, got ''\n"},
+		{"domain a.example { }\n\ndomain a.example { }\n", 3,
+		 "found duplicate title 'a.example'"},
+		{"domain a.example { connect = {\"127.0.0.1\"} }\n\ndomain A.example. {\n}\n", 3,
+		 "domain: expected each domain once, got 'A.example.' again\n"},
+		{"domain \"bücher.example\" {}\ndomain xn--bcher-kva.example {}\n", 2,
+		 "domain: expected each domain once"},
+		{"domain a.example {\n  tls = \"none\"\n}", 2,
+		 "tls: expected required, direct, opportunistic or off, got 'none'\n"},
+		{"domain a.example {\n\n  deny = maybe }", 3,
+		 "deny: expected true or false, got 'maybe'"},
+		{"domain a.example { allow_private = 2 }", 1,
+		 "allow_private: expected true or false"},
+		{"domain a.example { connect = {\"b.example\"} }", 1,
+		 "connect: expected an IP address, as in"},
+		{"domain a.example { connect = {\"1.1.1.1:0\"} }", 1,
+		 "connect: expected an IP address"},
+		{"domain a.example { connect = {\"1.1.1.1\",\n\"2.2.2.2:99999\"} }", 2,
+		 "connect: expect"},
+		{"domain a.example {\n ca_file = \"/nonexistent/ca.pem\"\n}", 2,
+		 "ca_file: expected a file of PEM certificates that can be read, got "
+		 "'/nonexistent/ca.pem' (No such file or directory)\n"},
+		{"domain a.example { ca_file = \"/tmp\" }", 1,
+		 "ca_file: expected a file of PEM certificates that can be read, got '/tmp' (Is a "
+		 "dir"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		refused(rows[i].text, rows[i].line, rows[i].what);
+	}
+}
+
+static void test_all_mistakes_of_one_run(void **state)
+{
+	static const char *const parts[] = {
+		":1: wait: ", ":3: unknown key 'bog': ", ":5: tls: ",	 ":5: deny: ",
+		":7: hold: ", ":8: log_level: ",	 ":9: domain: ", ":4: domain: ",
+	};
+	struct config *config = NULL;
+	size_t n_lines = 0;
+
+	(void)state;
+	assert_int_equal(read_text("wait = 601\n"
+				   "polling = 3\n"
+				   "bog = 3\n"
+				   "domain \"x y\" {\n"
+				   "  tls = x deny = x\n"
+				   "}\n"
+				   "hold = 0 # none\n"
+				   "log_level = \"x\"\n"
+				   "domain \"z\" { }\n",
+				   &config),
+			 -EINVAL);
+	assert_null(config);
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		if (!strstr(errors_text, parts[i])) {
+			fail_msg("no '%s' in\n%s", parts[i], errors_text);
+		}
+	}
+	for (size_t i = 0; i < errors_n; i++) {
+		n_lines += errors_text[i] == '\n';
+	}
+	assert_int_equal(n_lines, ARRAY_LENGTH(parts));
+}
+
+static void test_unreadable(void **state)
+{
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(read_path("/nonexistent/doab.conf", &config), -ENOENT);
+	assert_string_equal(errors_text,
+			    "/nonexistent/doab.conf: cannot be read: No such file or directory\n");
+	assert_int_equal(read_path("/tmp", &config), -EISDIR);
+	assert_string_equal(errors_text, "/tmp: cannot be read: Is a directory\n");
+	assert_null(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused_values),
+		cmocka_unit_test(test_refused_syntax),
+		cmocka_unit_test(test_refused_domains),
+		cmocka_unit_test(test_all_mistakes_of_one_run),
+		cmocka_unit_test(test_unreadable),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

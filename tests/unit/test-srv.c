@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/upstream/srv.h"
+
+/* A generator that gives the same numbers each time (xorshift32). */
+static uint32_t draw_seeded(void *userdata, uint32_t max)
+{
+	uint32_t *state = userdata;
+
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return (uint32_t)(((uint64_t)*state * ((uint64_t)max + 1)) >> 32);
+}
+
+struct script {
+	uint32_t answer; /* capped to what was asked */
+	uint32_t asked[8];
+	size_t n_asked;
+};
+
+static uint32_t draw_scripted(void *userdata, uint32_t max)
+{
+	struct script *script = userdata;
+
+	script->asked[script->n_asked++] = max;
+	return script->answer < max ? script->answer : max;
+}
+
+static struct srv_set set_of(const char *text)
+{
+	struct srv_set set = {0};
+	char host[SRV_HOST_MAX + 1];
+	unsigned priority, weight, port;
+	int n;
+
+	while (sscanf(text, "%255s %u %u %u %n", host, &priority, &weight, &port, &n) == 4) {
+		srv_set_add(&set, strcmp(host, ".") ? host : "", (uint16_t)priority,
+			    (uint16_t)weight, (uint16_t)port);
+		text += n;
+	}
+	return set;
+}
+
+static void assert_hosts(const struct srv_set *set, const char *hosts)
+{
+	char text[1024] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n_targets; i++) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "",
+				      set->targets[i].host);
+	}
+	assert_string_equal(text, hosts);
+}
+
+static void test_priority(void **state)
+{
+	struct srv_set set = set_of("c 30 0 1 a 10 5 2 d 65535 9 3 b 20 65535 4 z 0 0 5");
+	uint32_t seed = 1;
+
+	(void)state;
+	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+	assert_hosts(&set, "z a b c d");
+	/* The record travels as a whole. */
+	assert_int_equal(set.targets[2].priority, 20);
+	assert_int_equal(set.targets[2].weight, 65535);
+	assert_int_equal(set.targets[2].port, 4);
+}
+
+static void test_empty_and_one(void **state)
+{
+	struct srv_set set = {0};
+	struct script script = {0};
+
+	(void)state;
+	srv_order(set.targets, 0, draw_scripted, &script);
+	set = set_of("a 1 1 1");
+	srv_order(set.targets, set.n_targets, draw_scripted, &script);
+	assert_hosts(&set, "a");
+	assert_int_equal(script.n_asked, 0);
+}
+
+/* The draw goes from 0 to the sum, and takes the first whose running sum reaches it. */
+static void test_running_sum(void **state)
+{
+	static const struct {
+		uint32_t answer;
+		const char *hosts;
+	} cases[] = {
+		{0, "a b c"}, {1, "a b c"}, {2, "b c a"}, {3, "b c a"}, {4, "c b a"}, {6, "c b a"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct srv_set set = set_of("a 0 1 1 b 0 2 1 c 0 3 1");
+		struct script script = {.answer = cases[i].answer};
+
+		srv_order(set.targets, set.n_targets, draw_scripted, &script);
+		assert_hosts(&set, cases[i].hosts);
+		assert_int_equal(script.n_asked, 2);
+		assert_int_equal(script.asked[0], 6);
+		assert_int_equal(script.asked[1], 6 - set.targets[0].weight);
+	}
+}
+
+static void test_sum_has_no_overflow(void **state)
+{
+	struct srv_set set = {0};
+	struct script script = {.answer = UINT32_MAX};
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		srv_set_add(&set, "a", 0, 65535, 1);
+	}
+	srv_order(set.targets, set.n_targets, draw_scripted, &script);
+	assert_int_equal(script.asked[0], 8 * 65535);
+}
+
+static void test_weight_distribution(void **state)
+{
+	enum { DRAWS = 1000 };
+	unsigned n_first[3] = {0};
+	unsigned n_second_of_a = 0;
+	uint32_t seed = 20260131;
+
+	(void)state;
+	for (int i = 0; i < DRAWS; i++) {
+		struct srv_set set = set_of("a 5 60 1 b 5 30 1 c 5 10 1");
+
+		srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+		n_first[set.targets[0].host[0] - 'a']++;
+		n_second_of_a += set.targets[0].host[0] == 'a' && set.targets[1].host[0] == 'b';
+	}
+	/* Four standard deviations are 62, 58 and 38. */
+	assert_in_range(n_first[0], 600 - 62, 600 + 62);
+	assert_in_range(n_first[1], 300 - 58, 300 + 58);
+	assert_in_range(n_first[2], 100 - 38, 100 + 38);
+	/* The second place is drawn by what is left: 30 to 10. */
+	assert_in_range(n_second_of_a * 100 / n_first[0], 75 - 8, 75 + 8);
+}
+
+static void test_weight_zero(void **state)
+{
+	enum { DRAWS = 1000 };
+	unsigned n_zero_first = 0;
+	uint32_t seed = 7;
+	struct srv_set zeros = set_of("a 1 0 1 b 1 0 1 c 1 0 1");
+
+	(void)state;
+	for (int i = 0; i < DRAWS; i++) {
+		struct srv_set set = set_of("heavy 1 99 1 zero 1 0 1");
+
+		srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+		n_zero_first += set.targets[0].host[0] == 'z';
+		assert_int_equal(set.n_targets, 2);
+	}
+	/* Only the number 0 of 0..99 takes it: a small chance, but one (RFC 2782). */
+	assert_in_range(n_zero_first, 1, 30);
+	srv_order(zeros.targets, zeros.n_targets, draw_seeded, &seed);
+	assert_hosts(&zeros, "a b c");
+}
+
+static void test_groups_are_apart(void **state)
+{
+	uint32_t seed = 99;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct srv_set set = set_of("b1 2 1 1 a1 1 1 1 b2 2 60000 1 a2 1 60000 1 c 3 0 1");
+
+		srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+		assert_int_equal(set.targets[0].host[0], 'a');
+		assert_int_equal(set.targets[1].host[0], 'a');
+		assert_int_equal(set.targets[2].host[0], 'b');
+		assert_int_equal(set.targets[3].host[0], 'b');
+		assert_string_not_equal(set.targets[0].host, set.targets[1].host);
+		assert_string_not_equal(set.targets[2].host, set.targets[3].host);
+		assert_int_equal(set.targets[4].host[0], 'c');
+	}
+}
+
+static void test_not_offered(void **state)
+{
+	struct srv_set set = set_of(". 0 0 0");
+
+	(void)state;
+	assert_int_equal(set.n_targets, 1);
+	assert_true(srv_not_offered(set.targets, set.n_targets));
+	assert_false(srv_not_offered(set.targets, 0));
+	set = set_of(". 0 0 0 a 1 1 1");
+	assert_int_equal(set.n_targets, 2);
+	assert_false(srv_not_offered(set.targets, set.n_targets));
+	set = set_of(". 0 0 0 . 1 0 0");
+	assert_true(srv_not_offered(set.targets, set.n_targets));
+	set = (struct srv_set){0};
+	srv_set_add(&set, ".", 0, 0, 0);
+	assert_true(srv_not_offered(set.targets, set.n_targets));
+}
+
+static void test_host(void **state)
+{
+	struct srv_set set = {0};
+	char longest[SRV_HOST_MAX + 2];
+
+	(void)state;
+	srv_set_add(&set, "xmpp-1_a.Example.ORG", 1, 2, 3);
+	srv_set_add(&set, "final.dot.example.", 1, 2, 3);
+	assert_hosts(&set, "xmpp-1_a.Example.ORG final.dot.example");
+	srv_set_add(&set, "a b", 1, 2, 3);
+	srv_set_add(&set, "a\\.b", 1, 2, 3);
+	srv_set_add(&set, "a\nb", 1, 2, 3);
+	srv_set_add(&set, "\xc3\xa4", 1, 2, 3);
+	srv_set_add(&set, "no-port.example", 1, 2, 0);
+	assert_int_equal(set.n_targets, 2);
+	memset(longest, 'a', sizeof(longest));
+	longest[SRV_HOST_MAX + 1] = '\0';
+	srv_set_add(&set, longest, 1, 2, 3);
+	assert_int_equal(set.n_targets, 2);
+	longest[SRV_HOST_MAX] = '\0';
+	srv_set_add(&set, longest, 1, 2, 3);
+	assert_int_equal(set.n_targets, 3);
+	assert_string_equal(set.targets[2].host, longest);
+}
+
+static void test_bound(void **state)
+{
+	struct srv_set set = {0};
+	uint32_t seed = 3;
+
+	(void)state;
+	for (uint16_t i = 0; i < SRV_TARGETS_MAX; i++) {
+		srv_set_add(&set, "kept", i < 2 ? 50 : 10, i, 5222);
+	}
+	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
+	/* One more, no better than the worst: it stays out. */
+	srv_set_add(&set, "late", 50, 0, 5222);
+	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
+	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+	assert_string_equal(set.targets[SRV_TARGETS_MAX - 1].host, "kept");
+	/* One more, better: a worst one gives way. */
+	srv_set_add(&set, "first", 1, 0, 5222);
+	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
+	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+	assert_string_equal(set.targets[0].host, "first");
+	assert_int_equal(set.targets[SRV_TARGETS_MAX - 1].priority, 50);
+	assert_int_equal(set.targets[SRV_TARGETS_MAX - 2].priority, 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_empty_and_one),
+		cmocka_unit_test(test_running_sum),
+		cmocka_unit_test(test_sum_has_no_overflow),
+		cmocka_unit_test(test_weight_distribution),
+		cmocka_unit_test(test_weight_zero),
+		cmocka_unit_test(test_groups_are_apart),
+		cmocka_unit_test(test_not_offered),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/failmalloc.h"
+#include "tests/unit/xml-case.h"
+
+/* What makes an idle session cheap: many scans take turns with one parser, and keep no bytes. */
+static void test_parser_given_back(void **state)
+{
+	enum {
+		N_SCANS = 20,
+	};
+	const struct setup *one = *state;
+	struct xml_scan scans[N_SCANS];
+	const void *parser = NULL;
+
+	for (size_t i = 0; i < N_SCANS; i++) {
+		xml_scan_init(&scans[i], one->pool, &options);
+		assert_int_equal(feed_quietly(&scans[i], ROOT), 1);
+		assert_true(xml_scan_is_idle(&scans[i]));
+		assert_null(scans[i].parser);
+		assert_null(scans[i].partial.data);
+		/* The same root is remembered once. */
+		assert_ptr_equal(scans[i].scope, scans[0].scope);
+	}
+	for (size_t i = 0; i < N_SCANS; i++) {
+		assert_int_equal(feed_quietly(&scans[i], "<m"), 0);
+		assert_non_null(scans[i].parser);
+		parser = parser ? parser : scans[i].parser;
+		assert_ptr_equal(scans[i].parser, parser);
+		assert_int_equal(scans[i].partial.n, 2);
+		assert_int_equal(feed_quietly(&scans[i], "/><s:n>"), 1);
+		/* The first element's bytes are gone, the second's are kept. */
+		assert_int_equal(scans[i].partial.n, 5);
+		assert_int_equal(feed_quietly(&scans[i], "</s:n>\n"), 1);
+		assert_null(scans[i].parser);
+		assert_null(scans[i].partial.data);
+	}
+	for (size_t i = 0; i < N_SCANS; i++) {
+		xml_scan_deinit(&scans[i]);
+		xml_scan_deinit(&scans[i]);
+	}
+}
+
+/* A parser that was left in the middle of everything is as good as a new one. */
+static void test_parser_left_dirty(void **state)
+{
+	static const char *const left[] = {
+		"<?xml version='1.0'?", "<r", "<!DOCTYPE x [", "<r><t xmlns='urn:told' id='9'><u>",
+		"<f xmlns='urn:streams'><g xmlns='urn:streams'><a", "<f xmlns='urn:streams'><g><h/><i>x", "<r xmlns:p='z'",
+		"<r></x>", "\xff\xfe", "<r>&x;"};
+	const struct setup *one = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(left); i++) {
+		struct pieces pieces = {.rest = sv_from(left[i]), .way = PIECES_BYTES};
+		struct xml_scan scan;
+		struct buffer log = BUFFER_INIT;
+
+		xml_scan_init(&scan, one->pool, &options);
+		(void)scan_pieces(&scan, &pieces, &log);
+		pieces_end(&pieces);
+		buffer_deinit(&log);
+		xml_scan_deinit(&scan);
+		pieces_check(SV(ROOT "<s:f><b/></s:f><t xmlns='urn:told' id='1'/>"), run, *state,
+			     "root 1 stream\n1 f <s:f><b/></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'>"
+			     "<b/></s:f> [0 b <b/>]\n2 t <t xmlns='urn:told' id='1'/> -2:id='1'\nidle\n");
+	}
+}
+
+/* Nor does it tell what the one before it was not asked for. */
+static void test_parser_left_untold(void **state)
+{
+	const struct setup *one = *state;
+	struct xml_scan scan;
+	struct xml_item item;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(xml_scan_feed(&scan, "<r><a/><b/>", 11), 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	xml_scan_deinit(&scan);
+	pieces_check(SV("<r><c/>"), run, *state, "root -2 r\n-2 c <c/>\nidle\n");
+}
+
+static void test_many_roots(void **state)
+{
+	/* More than a pool remembers, twice, so that some are met again and some made again. */
+	for (unsigned i = 0; i < 40; i++) {
+		char text[200], expected[200];
+
+		snprintf(text, sizeof(text), "<r xmlns:p='u%u'><p:m/>", i % 20);
+		snprintf(expected, sizeof(expected),
+			 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='u%u'/>\nidle\n", i % 20);
+		pieces_check(sv_from(text), run, *state, expected);
+	}
+	/* One that differs from a root that is remembered in its name, or in its prefix. */
+	pieces_check(SV("<q xmlns:p='u19'></q>"), run, *state, "root -2 q\nend\nopen\n");
+	pieces_check(SV("<q xmlns:r='u19'><r:m/>"), run, *state,
+		     "root -2 q\n-1 m <r:m/> -> <r:m xmlns:r='u19'/>\nidle\n");
+}
+
+/* All that a worker does with scans: a pool, roots, elements whole and in pieces, children, a parser left behind. */
+static int scenario(void *userdata)
+{
+	static const char text[] = "<?xml version='1.0'?>" ROOT "<s:f><a x='1'/><b/><c/><d/><e/><f/><g/><h/><i/></s:f>"
+				   "<t xmlns='urn:told' id='1'/><m><n>x</n></m><m/>";
+	static const char expected[] = "<s:f xmlns='jabber:client' xmlns:s='urn:streams'><a x='1'/><b/><c/><d/>"
+				       "<e/><f/><g/><h/><i/></s:f><t xmlns='urn:told' id='1'/>"
+				       "<m xmlns='jabber:client'><n>x</n></m><m xmlns='jabber:client'/>";
+	struct xml_pool *pool;
+	struct xml_scan scans[2];
+	struct xml_item item;
+	struct buffer out = BUFFER_INIT;
+	int r = xml_pool_new(uris, N_URIS, &pool);
+
+	(void)userdata;
+	if (r < 0) {
+		return r;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		xml_scan_init(&scans[i], pool, &options);
+	}
+	for (size_t at = 0; r == 0 && at < sizeof(text) - 1; at += 7) {
+		for (size_t i = 0; r == 0 && i < 2; i++) {
+			struct sv piece = sv_first(sv_skip(sv_from(text), at), 7);
+			int next_r = 0;
+
+			r = xml_scan_feed(&scans[i], piece.data, piece.n);
+			while (xml_scan_next(&scans[i], &item, &next_r)) {
+				if (item.kind == XML_ITEM_ELEMENT && r == 0 && i == 0) {
+					r = xml_item_write(&scans[i], &item, 0, &out);
+				}
+			}
+			r = r ? r : next_r;
+		}
+	}
+	if (r == 0 && !sv_eq(buffer_sv(&out), sv_from(expected))) {
+		r = 1;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		xml_scan_deinit(&scans[i]);
+	}
+	buffer_deinit(&out);
+	xml_pool_free(pool);
+	return r;
+}
+
+static int hand_over_scenario(void *userdata)
+{
+	struct sv *text = userdata;
+	struct xml_pool *pool;
+	struct xml_scan scan;
+	struct xml_item item;
+	int r = xml_pool_new(uris, N_URIS, &pool), next_r;
+
+	if (r < 0) {
+		return r;
+	}
+	xml_scan_init(&scan, pool, &options);
+	r = xml_scan_feed(&scan, text->data, text->n);
+	size_t n_items = 0;
+
+	while (xml_scan_next(&scan, &item, &next_r)) {
+		n_items++;
+	}
+	r = r ? r : next_r;
+	if (r == 0 && n_items != 2 * (XML_PARSER_BYTES_MAX / 50) + 1) {
+		r = (int)n_items;
+	}
+	xml_scan_deinit(&scan);
+	xml_pool_free(pool);
+	return r;
+}
+
+static void test_without_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(scenario, NULL, 30);
+
+	struct sv text = long_text(ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
+				   2 * (XML_PARSER_BYTES_MAX / 50), "<m");
+
+	failmalloc_each(hand_over_scenario, &text, 20);
+	free((void *)text.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_parser_given_back),
+		TEST(test_parser_left_dirty),
+		TEST(test_parser_left_untold),
+		TEST(test_many_roots),
+		cmocka_unit_test(test_without_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
