@@ -1,0 +1,182 @@
+// How the gateway finds a domain's server, with a scripted DNS server.
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
+import { BoshClient } from '../support/bosh.mjs';
+import { DnsServer } from '../support/dns-server.mjs';
+import { Doab } from '../support/doab.mjs';
+import { openWebSocket } from '../support/http.mjs';
+import { freePort, stopAll } from '../support/util.mjs';
+import { XmppServer } from '../support/xmpp-server.mjs';
+
+const TIMEOUT = { timeout: 40000 };
+const service = (domain) => `_xmpp-client._tcp.${domain}`;
+let servers;
+let dns;
+let doab;
+let standard;
+
+// Every domain here may be on loopback and speaks without TLS; what is tested is the way to it.
+const randomLoopback = () => `127.${randomInt(1, 254)}.${randomInt(1, 254)}.${randomInt(2, 254)}`;
+const STANDARD_HOST = randomLoopback();
+const DEAD_HOST = randomLoopback();
+const PRIVATE = { allow_private: true, tls: 'off' };
+
+before(async () => {
+	servers = { one: await XmppServer.start('plain'), two: await XmppServer.start('plain'), three: await XmppServer.start('plain') };
+	// The port that is tried when there is no SRV record. An XMPP server of this machine may hold it on all addresses.
+	standard = await XmppServer.start('plain', { host: STANDARD_HOST, port: 5222 }).catch((error) => {
+		assert.equal(error.code, 'EADDRINUSE');
+	});
+	const dead = await freePort();
+	const { one, two, three } = servers;
+	const local = { A: ['127.0.0.1'] };
+	dns = await DnsServer.start({
+		[service('single.test')]: { SRV: [[10, 0, one.port, 'host.single.test']] }, 'host.single.test': local,
+		[service('priority.test')]: { SRV: [[30, 100, three.port, 'h.priority.test'], [10, 0, two.port, 'h.priority.test'], [20, 100, one.port, 'h.priority.test']] },
+		'h.priority.test': local,
+		[service('weight.test')]: { SRV: [[10, 0, three.port, 'h.weight.test'], [10, 90, one.port, 'h.weight.test'], [10, 10, two.port, 'h.weight.test']] },
+		'h.weight.test': local,
+		[service('dead-first.test')]: { SRV: [[0, 0, dead, 'h.dead-first.test'], [5, 0, two.port, 'h.dead-first.test']] }, 'h.dead-first.test': local,
+		[service('no-address.test')]: { SRV: [[0, 0, one.port, 'nothing.no-address.test'], [5, 0, two.port, 'h.no-address.test']] }, 'h.no-address.test': local,
+		[service('all-dead.test')]: { SRV: [[0, 0, dead, 'h.all-dead.test'], [5, 0, dead, 'h.all-dead.test']] }, 'h.all-dead.test': local,
+		[service('not-offered.test')]: { SRV: [[0, 0, 5222, '.']] }, 'not-offered.test': { A: [STANDARD_HOST] },
+		'plain-a.test': { A: [STANDARD_HOST] },
+		[service('empty-srv.test')]: { TXT: [] }, 'empty-srv.test': { A: [STANDARD_HOST] },
+		'second-address.test': { A: [DEAD_HOST, STANDARD_HOST] },
+		[service('six.test')]: { SRV: [[0, 0, one.port, 'h.six.test']] }, 'h.six.test': { AAAA: ['::1'], A: ['127.0.0.1'] },
+		[service('alias.test')]: { SRV: [[0, 0, one.port, 'alias.alias.test']] }, 'alias.alias.test': { CNAME: 'host.single.test' },
+		[service('broken.test')]: 'SERVFAIL', 'broken.test': 'SERVFAIL',
+		[service('silent.test')]: 'SILENT', 'silent.test': 'SILENT',
+		[service('inside.test')]: { SRV: [[0, 0, one.port, 'h.inside.test']] }, 'h.inside.test': local,
+		'inside-a.test': { A: ['127.0.0.1'] }, 'inside-10.test': { A: ['10.0.0.1'] }, 'inside-metadata.test': { A: ['169.254.169.254'] },
+		'inside-six.test': { AAAA: ['::1'] }, 'inside-mapped.test': { AAAA: ['::ffff:7f00:1'] }, 'inside-nat64.test': { AAAA: ['64:ff9b::7f00:1'] },
+		'inside-zero.test': { A: ['0.0.0.0'] },
+		[service('xn--bcher-kva.test')]: { SRV: [[0, 0, one.port, 'host.single.test']] },
+	});
+	const allowed = ['single', 'priority', 'weight', 'dead-first', 'no-address', 'all-dead', 'not-offered', 'plain-a', 'empty-srv', 'second-address',
+		'six', 'alias', 'broken', 'silent', 'xn--bcher-kva', 'nowhere'];
+	doab = await Doab.start({ resolvers: [dns.address], connect_timeout: 2, open_timeout: 20, sessions_per_address: 1000,
+		domains: { ...Object.fromEntries(allowed.map((name) => [`${name}.test`, PRIVATE])), 'denied.test': { deny: true } } });
+});
+after(() => stopAll(doab, dns, standard, ...Object.values(servers ?? {})));
+
+async function create(domain, attributes = {}) {
+	const client = new BoshClient(doab.port);
+	return client.create(domain, { wait: 30, ...attributes });
+}
+
+const needsStandardPort = (t) => standard === undefined && (t.skip('port 5222 is taken on this machine'), true);
+
+async function assertReaches(domain, server) {
+	const nBefore = server.connections.length;
+	const answer = await create(domain);
+	assert.ok(answer.element.at('features'), answer.text);
+	assert.equal(server.connections.length, nBefore + 1);
+	return server.connections.at(-1);
+}
+
+test('one SRV record leads to its host and port', TIMEOUT, async () => {
+	const connection = await assertReaches('single.test', servers.one);
+	assert.equal(connection.headers[0].attributes.to, 'single.test', 'the domain, not the host');
+	assert.ok(dns.count(service('single.test'), 'SRV') >= 1);
+	assert.equal(dns.count('single.test', 'A'), 0, 'with SRV records the domain\'s own address does not matter');
+});
+
+test('the lowest priority comes first', TIMEOUT, async () => {
+	for (let i = 0; i < 3; i++) {
+		await assertReaches('priority.test', servers.two);
+	}
+});
+
+test('weights share the load, a weight of 0 gets next to nothing', TIMEOUT, async () => {
+	const counts = () => Object.values(servers).map((server) => server.connections.length);
+	const start = counts();
+	await Promise.all(Array.from({ length: 60 }, () => create('weight.test')));
+	const [one, two, three] = counts().map((count, i) => count - start[i]);
+	assert.equal(one + two + three, 60);
+	assert.ok(one > two && one >= 40, `${one} for 90, ${two} for 10`);
+	assert.ok(three <= 6, `${three} for 0`);
+});
+
+test('a dead first target is passed over for the next', TIMEOUT, async () => {
+	await assertReaches('dead-first.test', servers.two);
+});
+
+test('a target without an address is passed over for the next', TIMEOUT, async () => {
+	await assertReaches('no-address.test', servers.two);
+});
+
+test('a broken first address is passed over for the second', TIMEOUT, async (t) => {
+	await assertReaches('six.test', servers.one);
+	if (!needsStandardPort(t)) {
+		await assertReaches('second-address.test', standard);
+	}
+});
+
+test('a target that is an alias is followed', TIMEOUT, async () => {
+	await assertReaches('alias.test', servers.one);
+});
+
+test('without SRV records the domain itself is tried, on port 5222', TIMEOUT, async (t) => {
+	if (!needsStandardPort(t)) {
+		await assertReaches('plain-a.test', standard);
+		await assertReaches('empty-srv.test', standard);
+	}
+});
+
+test('an internationalised domain is asked for in its ASCII form', TIMEOUT, async () => {
+	for (const domain of ['bücher.test', 'BÜCHER.test', 'xn--bcher-kva.test']) {
+		await assertReaches(domain, servers.one);
+	}
+});
+
+test('the case of a domain does not matter', TIMEOUT, async () => {
+	await assertReaches('Single.TEST', servers.one);
+});
+
+// Domain, BOSH condition, stream error, what the text says.
+const FAILURES = [
+	['not-offered.test', 'host-unknown', 'host-unknown', /offers no XMPP/],
+	['nowhere.test', 'host-unknown', 'host-unknown', /no such domain/],
+	['unlisted.test', 'host-unknown', 'host-unknown', /no such domain/],
+	['broken.test', 'remote-connection-failed', 'remote-connection-failed', /DNS/],
+	['all-dead.test', 'remote-connection-failed', 'remote-connection-failed', /refused the connection/],
+	['inside.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-a.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-10.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-metadata.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-six.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-mapped.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-nat64.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['inside-zero.test', 'remote-connection-failed', 'remote-connection-failed', /not a public one/],
+	['denied.test', 'host-unknown', 'host-unknown', /does not serve/],
+];
+
+for (const [domain, condition, streamCondition, text] of FAILURES) {
+	test(`${domain}: ${condition}, in words, for both transports`, TIMEOUT, async () => {
+		const reached = Object.values(servers).reduce((sum, server) => sum + server.connections.length, 0);
+		const answer = await create(domain);
+		assertTerminated(answer, condition);
+		assert.match(answer.element.text, text);
+		const socket = await openWebSocket(doab.port);
+		socket.open(domain);
+		const error = await assertStreamError(socket, streamCondition, { open: true });
+		assert.match(error.at('text').text, text);
+		assert.equal(Object.values(servers).reduce((sum, server) => sum + server.connections.length, 0), reached, 'no server was called');
+	});
+}
+
+test('a DNS that does not answer is given up in time, and said', { timeout: 60000 }, async () => {
+	const answer = await create('silent.test', { wait: 60 });
+	assertTerminated(answer, 'remote-connection-failed');
+	assert.match(answer.element.text, /DNS|in time/);
+	assert.ok(answer.ms < 25000, `after ${answer.ms} ms`);
+});
+
+test('failures are logged with their name and domain', TIMEOUT, async () => {
+	await create('inside-a.test');
+	assert.match(doab.log, /address-refused.*inside-a\.test|inside-a\.test.*address-refused/);
+	assert.match(doab.log, /dns-no-name.*nowhere\.test|nowhere\.test.*dns-no-name/);
+});

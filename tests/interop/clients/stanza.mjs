@@ -1,0 +1,58 @@
+// stanza behind the common face of the clients: see all.mjs.
+import { EventEmitter } from 'node:events';
+import { createClient } from 'stanza';
+import { sleep, until } from '../../support/util.mjs';
+
+export class StanzaClient extends EventEmitter {
+	static connect({ url, domain, user, password }) {
+		const face = new StanzaClient();
+		const transport = url.startsWith('ws') ? 'websocket' : 'bosh';
+		face.client = createClient({
+			autoReconnect: false,
+			server: domain,
+			transports: { [transport]: url },
+			...(user === undefined ? { jid: domain, credentials: {} } : { jid: `${user}@${domain}`, password }),
+		});
+		return face.start();
+	}
+
+	start() {
+		const { client } = this;
+		client.on('message', ({ from, body }) => body !== undefined && this.emit('message', { from, body }));
+		client.on('presence', ({ from, type }) => this.emit('presence', { from, type: type ?? 'available' }));
+		client.on('disconnected', () => this.emit('closed'));
+		return new Promise((resolve, reject) => {
+			client.once('session:started', () => {
+				this.jid = client.jid;
+				// Over BOSH it stumbles over a stream error inside of the last answer (XEP-0206 wants it there).
+				client.transport.on('error', () => this.emit('closed'));
+				resolve(this);
+			});
+			client.once('auth:failed', () => {
+				reject(new Error('stanza: authentication failed'));
+				// Its BOSH transport would go on asking for ever, and keep the test alive.
+				Object.assign(client.transport, { isEnded: true });
+				client.transport.destroy();
+			});
+			client.once('disconnected', () => reject(new Error('stanza: disconnected')));
+			client.connect();
+		});
+	}
+
+	sendMessage(to, body) {
+		this.client.sendMessage({ to, type: 'chat', body });
+	}
+
+	sendPresence(attributes = {}) {
+		this.client.sendPresence(attributes);
+	}
+
+	async disconnect() {
+		// It never ends when told to while its <enable/> of stream management is still on the way.
+		await until(() => this.client.sm.started, 5000, 'stanza enabled stream management').catch(() => {});
+		await sleep(50);
+		const closed = new Promise((resolve) => this.once('closed', resolve));
+		this.client.disconnect();
+		await closed;
+	}
+}

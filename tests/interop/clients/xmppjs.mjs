@@ -1,0 +1,44 @@
+// @xmpp/client behind the common face of the clients: see all.mjs.
+import { EventEmitter } from 'node:events';
+import { client, xml } from '@xmpp/client';
+import WebSocket from 'ws';
+
+globalThis.WebSocket ??= WebSocket;
+
+export class XmppJsClient extends EventEmitter {
+	static async connect({ url, domain, user, password, resume = false }) {
+		const face = new XmppJsClient();
+		const entity = client({ service: url, domain, ...(user === undefined ? {} : { username: user, password }) });
+		face.entity = entity;
+		if (!resume) {
+			entity.reconnect.stop();
+		}
+		entity.on('error', (error) => (face.failure = error));
+		entity.on('stanza', (stanza) => face.stanza(stanza));
+		entity.on('offline', () => face.emit('closed'));
+		entity.on('disconnect', () => face.emit('closed'));
+		face.jid = String(await entity.start());
+		return face;
+	}
+
+	stanza(stanza) {
+		const from = stanza.attrs.from;
+		if (stanza.is('message') && stanza.getChild('body')) {
+			this.emit('message', { from, body: stanza.getChildText('body') });
+		} else if (stanza.is('presence')) {
+			this.emit('presence', { from, type: stanza.attrs.type ?? 'available' });
+		}
+	}
+
+	sendMessage(to, body) {
+		return this.entity.send(xml('message', { to, type: 'chat' }, xml('body', {}, body)));
+	}
+
+	sendPresence(attributes = {}) {
+		return this.entity.send(xml('presence', attributes));
+	}
+
+	disconnect() {
+		return this.entity.stop();
+	}
+}

@@ -1,0 +1,154 @@
+// The shipped nginx configuration, with other ports and paths put in: BOSH and WebSocket through a real nginx.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import WebSocket from 'ws';
+import { Authority } from '../support/certificates.mjs';
+import { Doab } from '../support/doab.mjs';
+import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
+import { freePort, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { NS } from '../support/xml.mjs';
+import { StropheClient } from './clients/strophe.mjs';
+
+const SHIPPED = fileURLToPath(new URL('../../conf/nginx.conf', import.meta.url));
+const TIMEOUT = { timeout: 60000 };
+let prosody;
+let doab;
+let nginx;
+
+// The file as shipped but for the addresses, names and files of this run. Throws when one of them is not in it.
+function adapt(text, replacements) {
+	return replacements.reduce((all, [from, to]) => {
+		assert.ok(all.includes(from), `${from} in conf/nginx.conf`);
+		return all.replaceAll(from, to);
+	}, text);
+}
+
+class Nginx {
+	async start(doabPort) {
+		this.folder = temporaryFolder('nginx');
+		const authority = new Authority(this.folder);
+		const { certificate, key } = authority.issue('front', ['chat.example.test']);
+		this.port = await freePort();
+		const text = adapt(readFileSync(SHIPPED, 'utf8'), [
+			['worker_processes auto;', 'worker_processes 1;'],
+			['pid /run/nginx.pid;', `pid ${this.folder}/nginx.pid; daemon off;`],
+			['/var/log/nginx/error.log', 'stderr'],
+			['access_log off;', `access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${this.folder}/${name};`).join(' ')}`],
+			['server 127.0.0.1:5280;', `server 127.0.0.1:${doabPort};`],
+			['listen 443 ssl http2;', `listen 127.0.0.1:${this.port} ssl http2;`],
+			['listen [::]:443 ssl http2;', ''],
+			['server_name chat.example.org;', 'server_name chat.example.test;'],
+			['/etc/ssl/chat.example.org/fullchain.pem', certificate],
+			['/etc/ssl/chat.example.org/privkey.pem', key],
+		]);
+		const file = path.join(this.folder, 'nginx.conf');
+		writeFileSync(file, text);
+		this.ca = readFileSync(authority.certificate);
+		this.output = '';
+		this.child = startChild('/usr/sbin/nginx', ['-e', 'stderr', '-p', this.folder, '-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+		this.child.stderr.setEncoding('utf8').on('data', (more) => (this.output += more));
+		await until(() => new Promise((resolve, reject) => {
+			if (this.child.exitCode !== null) {
+				reject(new Error(`nginx ended: ${this.output}`));
+			}
+			const probe = net.connect(this.port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+			probe.once('connect', () => probe.destroy());
+		}), 10000, 'nginx listens');
+		return this;
+	}
+
+	request(method, target, { headers = {}, body = '' } = {}) {
+		return new Promise((resolve, reject) => {
+			const options = { host: '127.0.0.1', port: this.port, path: target, method, ca: this.ca, servername: 'chat.example.test', agent: this.agent,
+				headers: { Host: 'chat.example.test', 'Content-Length': Buffer.byteLength(body), ...headers } };
+			const request = https.request(options, (response) => {
+				const chunks = [];
+				response.on('data', (chunk) => chunks.push(chunk)).once('end', () => {
+					resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() });
+				});
+			});
+			request.once('error', reject).end(body);
+		});
+	}
+
+	async stop() {
+		this.agent?.destroy();
+		await stopChild(this.child, { signal: 'SIGQUIT', patience: 5000 });
+		removeFolder(this.folder);
+	}
+}
+
+before(async () => {
+	prosody = await Prosody.start();
+	doab = await Doab.start({ workers: 2, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
+	nginx = await new Nginx().start(doab.port);
+	nginx.agent = new https.Agent({ keepAlive: true });
+	// strophe.js behind XMLHttpRequest gets no options of its own: what it has to trust is set for all.
+	https.globalAgent.options.ca = nginx.ca;
+	https.globalAgent.options.servername = 'chat.example.test';
+});
+after(() => stopAll(nginx, doab, prosody));
+
+test('nginx: strophe.js logs in over BOSH and gets its own message back', TIMEOUT, async () => {
+	const client = await within(StropheClient.connect({ url: `https://127.0.0.1:${nginx.port}/http-bind`, domain: DOMAIN, user: 'alice', password: PASSWORDS.alice }), 15000, 'login');
+	const received = new Promise((resolve) => client.once('message', resolve));
+	client.sendMessage(client.jid, 'through nginx');
+	assert.equal((await within(received, 10000, 'the message')).body, 'through nginx');
+	await client.disconnect();
+});
+
+// A WebSocket through nginx, logged in anonymously; resolves when a stanza came back.
+function talkOverWebSocket(headers = {}) {
+	const socket = new WebSocket(`wss://127.0.0.1:${nginx.port}/xmpp-websocket`, 'xmpp', { ca: nginx.ca, servername: 'chat.example.test', headers });
+	const open = `<open xmlns='${NS.framing}' to='${ANONYMOUS_DOMAIN}' version='1.0'/>`;
+	const replies = {
+		mechanisms: `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`,
+		'<success': open,
+		'urn:ietf:params:xml:ns:xmpp-bind\'': `<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='${NS.bind}'/></iq>`,
+	};
+	return within(new Promise((resolve, reject) => {
+		socket.once('error', reject).once('open', () => socket.send(open)).on('message', (data) => {
+			const text = data.toString();
+			if (text.includes('<jid>')) {
+				socket.close();
+				resolve(text);
+				return;
+			}
+			const [, answer] = Object.entries(replies).find(([part]) => text.includes(part)) ?? [];
+			if (answer) {
+				socket.send(answer);
+			}
+		});
+	}), 15000, 'a WebSocket login through nginx');
+}
+
+test('nginx: a WebSocket login, over and over, on connections that BOSH has used', TIMEOUT, async () => {
+	for (let i = 0; i < 5; i++) {
+		const created = await nginx.request('POST', '/http-bind', { body: `<body xmlns='${NS.httpbind}' rid='7' to='${ANONYMOUS_DOMAIN}' ver='1.11' wait='5' hold='1'/>` });
+		assert.equal(created.status, 200);
+		assert.match(created.text, /mechanisms/);
+		assert.match(await talkOverWebSocket(), /@anon\.example\.test/);
+	}
+});
+
+test('nginx: the client\'s address and not nginx\' own is in the log', TIMEOUT, async () => {
+	const headers = { 'X-Forwarded-For': '203.0.113.200' };
+	await nginx.request('POST', '/http-bind', { headers, body: `<body xmlns='${NS.httpbind}' rid='7' to='${ANONYMOUS_DOMAIN}' ver='1.11' wait='5' hold='1'/>` });
+	await talkOverWebSocket(headers);
+	// nginx adds the address it saw, 127.0.0.1, which is trusted as a proxy here: the next to the left counts.
+	await until(() => doab.events.filter(({ event, client }) => event === 'session-open' && client?.startsWith('203.0.113.200')).length === 2, 5000, 'two sessions of 203.0.113.200');
+});
+
+test('nginx: preflight and errors come through with their CORS headers', TIMEOUT, async () => {
+	const preflight = await nginx.request('OPTIONS', '/http-bind', { headers: { Origin: 'https://a.example', 'Access-Control-Request-Method': 'POST' } });
+	assert.ok([200, 204].includes(preflight.status));
+	assert.equal(preflight.headers['access-control-allow-origin'], '*');
+	const bad = await nginx.request('POST', '/http-bind', { body: 'junk' });
+	assert.equal(bad.headers['access-control-allow-origin'], '*');
+	assert.match((await nginx.request('GET', '/crossdomain.xml')).text, /cross-domain-policy/);
+});

@@ -1,0 +1,216 @@
+#!/bin/sh
+# Builds the program and runs all tests, first as it is built for use, then under AddressSanitizer and
+# UndefinedBehaviorSanitizer. Installs what is missing (apt, npm). The last line counts what was run.
+#
+#     sh tests/run.sh [--fast] [FILE...]
+#
+#     --fast    without the round under the sanitizers
+#     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+ROOT=$PWD
+PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwebsockets-dev libssl-dev libc-ares-dev libexpat1-dev
+	libuv1-dev libconfuse-dev zlib1g-dev libidn2-dev uthash-dev libcmocka-dev prosody nginx-light chromium openssl'
+NODE_LEAST=18
+
+is_fast=
+files=
+for argument; do
+	case $argument in
+	--fast) is_fast=yes ;;
+	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
+	*) files="$files $(realpath "$argument")" ;;
+	esac
+done
+
+work=$(mktemp -d) || exit 1
+counts=$work/counts # a line of "passed failed skipped" for each part
+: >"$counts"
+running=
+clean_up() {
+	if [ -n "$running" ]; then
+		kill -TERM "$running" 2>/dev/null
+		wait "$running" 2>/dev/null
+	fi
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+say() {
+	printf '\n== %s\n' "$*"
+}
+
+# In the background, so that a signal to this script is heard at once.
+run() {
+	"$@" &
+	running=$!
+	wait "$running"
+	status=$?
+	running=
+	return $status
+}
+
+# Ends with the counts, whatever was reached.
+finish() {
+	awk '{ passed += $1; failed += $2; skipped += $3 }
+		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$counts"
+	exit
+}
+
+# A part without which the others cannot be run.
+must() {
+	what=$1
+	shift
+	if ! run "$@"; then
+		echo "FAILED: $what"
+		echo "0 1 0" >>"$counts"
+		finish
+	fi
+}
+
+install_packages() {
+	node_major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+	node_packages=
+	if [ "$node_major" -lt "$NODE_LEAST" ] || ! command -v npm >/dev/null; then
+		node_packages='nodejs npm'
+	fi
+	# shellcheck disable=SC2086  # one word a package
+	must 'the installation of packages' sh conf/install-packages.sh $PACKAGES $node_packages
+}
+
+install_modules() {
+	stamp=tests/node_modules/.package-lock.json
+	if [ ! -f "$stamp" ] || [ -n "$(find tests/package-lock.json -newer "$stamp")" ]; then
+		must 'npm ci' npm ci --prefix tests --no-audit --no-fund --ignore-scripts
+	fi
+}
+
+# build FOLDER OPTION...
+build() {
+	folder=$1
+	shift
+	if [ ! -f "$folder/build.ninja" ]; then
+		must "meson setup $folder" meson setup "$folder" -Dwerror=true "$@"
+	fi
+	must "the build in $folder" ninja -C "$folder"
+}
+
+# Sums what meson's JUnit file says of each test case.
+count_units() {
+	node -e '
+		const text = require("fs").readFileSync(process.argv[1], "utf8");
+		const sum = { tests: 0, failures: 0, errors: 0, skipped: 0 };
+		for (const [tag] of text.matchAll(/<testsuite\s[^>]*>/g)) {
+			for (const name of Object.keys(sum)) {
+				sum[name] += Number((new RegExp(`\\b${name}="(\\d+)"`).exec(tag) ?? [0, 0])[1]);
+			}
+		}
+		const failed = sum.failures + sum.errors;
+		console.log(sum.tests - failed - sum.skipped, failed, sum.skipped);
+	' "$1"
+}
+
+# unit_tests FOLDER
+unit_tests() {
+	rm -f "$1/meson-logs/testlog.junit.xml"
+	run meson test -C "$1" --print-errorlogs --no-rebuild
+	status=$?
+	if [ ! -f "$1/meson-logs/testlog.junit.xml" ]; then
+		echo "FAILED: meson test in $1 left no result"
+		echo "0 1 0" >>"$counts"
+		return
+	fi
+	line=$(count_units "$1/meson-logs/testlog.junit.xml")
+	case $status:$line in
+	0:*) ;;
+	*' 0 '*) line="${line%% *} 1 ${line##* }" ;; # a failure that no case admits to
+	esac
+	echo "$line" >>"$counts"
+}
+
+# node_tests BINARY JOBS SECONDS-A-FILE
+node_tests() {
+	# shellcheck disable=SC2086  # one word a file
+	if ! run env DOAB="$1" node tests/support/run.mjs --jobs "$2" --limit "$3" --counts "$work/node" \
+		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
+		: # It has printed why, and counted.
+	fi
+	if [ -f "$work/node" ]; then
+		cat "$work/node" >>"$counts"
+		rm -f "$work/node"
+	else
+		echo "FAILED: the tests with $1 ended without a result"
+		echo "0 1 0" >>"$counts"
+	fi
+}
+
+# forbid WHAT PATTERN FILE...: a rule of the house that grep can keep; counted like a test.
+forbid() {
+	what=$1
+	pattern=$2
+	shift 2
+	if grep -nE "$pattern" "$@" /dev/null; then
+		echo "FAILED: $what"
+		echo "0 1 0" >>"$counts"
+	else
+		echo "1 0 0" >>"$counts"
+	fi
+}
+
+sources() {
+	find "$@" -name '*.[ch]' | sort
+}
+
+house_rules() {
+	# shellcheck disable=SC2046  # no blanks in the names of sources
+	{
+		forbid 'functions that write or read without a bound' \
+			'\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)[[:space:]]*\(' $(sources common policy gateway)
+		forbid 'work left for somebody' '\b(TODO|FIXME|XXX|HACK)\b' $(sources common policy gateway tests/unit)
+		forbid 'common/ knows nobody above it' '#include "(policy|gateway)/' $(sources common)
+		forbid 'policy/ knows only common/' '#include "gateway/' $(sources policy)
+		forbid 'xmpp/ and upstream/ know no transport' '#include "gateway/(bosh|ws|http)/' $(sources gateway/xmpp gateway/upstream)
+		forbid 'the engines know no library that does I/O' '#include <(uv|libwebsockets|microhttpd|ares|openssl/ssl)\.h>' \
+			$(sources gateway/bosh gateway/xmpp | grep -E '/(session|body|stream|splice|element|namespace)\.[ch]$')
+	}
+	long=$(sources common policy gateway | xargs wc -l | awk '$2 != "total" && $1 > 500 { print $2 ": " $1 " lines" }')
+	if [ -n "$long" ]; then
+		printf '%s\nFAILED: files of more than 500 lines\n' "$long"
+		echo "0 1 0" >>"$counts"
+	else
+		echo "1 0 0" >>"$counts"
+	fi
+}
+
+say 'Packages'
+install_packages
+install_modules
+
+say 'Build'
+build build
+
+if [ -z "$files" ]; then
+	say 'House rules'
+	house_rules
+	say 'Unit tests'
+	unit_tests build
+fi
+say 'Conformance and interoperability'
+node_tests "$ROOT/build/gateway/doab" 4 240
+
+if [ -z "$is_fast" ]; then
+	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
+	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	if [ -z "$files" ]; then
+		say 'Unit tests under the sanitizers'
+		unit_tests build-asan
+	fi
+	say 'Conformance and interoperability under the sanitizers'
+	node_tests "$ROOT/build-asan/gateway/doab" 4 360
+fi
+
+say 'All'
+finish

@@ -1,0 +1,159 @@
+// Starts the gateway under test with a configuration of its own and listens to what it logs.
+//
+//     const doab = await Doab.start({ wait: 5, domains: { 'example.test': { connect: ['127.0.0.1:5222'], tls: 'off' } } });
+//     await doab.logged('session-open');
+//     await doab.stop();          // SIGTERM; throws unless it ended well
+//
+// DOAB names the binary. What a sanitizer prints fails the test that stops the gateway.
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, within } from './util.mjs';
+
+const BUILT = fileURLToPath(new URL('../../build/gateway/doab', import.meta.url));
+export const BINARY = path.resolve(process.env.DOAB || BUILT);
+const SANITIZER = /AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:/;
+
+const sanitizerOptions = {
+	ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:detect_stack_use_after_return=1',
+	UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1:exitcode=99',
+};
+
+const quote = (text) => `"${String(text).replace(/["\\]/g, '\\$&')}"`;
+
+function configValue(value) {
+	if (Array.isArray(value)) {
+		return `{${value.map(quote).join(', ')}}`;
+	}
+	return typeof value === 'string' ? quote(value) : String(value);
+}
+
+// The text of a configuration file for an object of keys; `domains` becomes the sections.
+export function configText({ domains = {}, ...keys }) {
+	const lines = Object.entries(keys).map(([key, value]) => `${key} = ${configValue(value)}`);
+	for (const [name, section] of Object.entries(domains)) {
+		lines.push(`domain ${quote(name)} {`);
+		lines.push(...Object.entries(section).map(([key, value]) => `\t${key} = ${configValue(value)}`));
+		lines.push('}');
+	}
+	return `${lines.join('\n')}\n`;
+}
+
+// One line of the log as an object: bare and "quoted" values.
+export function parseLogLine(line) {
+	const fields = {};
+	for (const [, key, quoted, bare] of line.matchAll(/([\w.-]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
+		fields[key] = quoted ?? bare;
+	}
+	return fields;
+}
+
+export async function runDoab(...args) {
+	return run(BINARY, args, { env: { ...process.env, ...sanitizerOptions } });
+}
+
+export class Doab {
+	static async start(config = {}) {
+		assert.ok(existsSync(BINARY), `${BINARY} is not built`);
+		const doab = new Doab();
+		doab.port = await freePort();
+		doab.folder = temporaryFolder('gateway');
+		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug', ...config };
+		const file = path.join(doab.folder, 'doab.conf');
+		writeFileSync(file, configText(doab.config));
+		doab.launch(['--config', file]);
+		await doab.logged('ready').catch((error) => {
+			doab.child.kill('SIGKILL');
+			throw error;
+		});
+		return doab;
+	}
+
+	constructor() {
+		this.lines = [];
+		this.events = [];
+		this.waiting = new Set();
+		this.partial = '';
+		this.exited = null;
+	}
+
+	launch(args) {
+		this.child = startChild(BINARY, args, {
+			stdio: ['ignore', 'ignore', 'pipe'],
+			env: { ...process.env, ...sanitizerOptions },
+		});
+		this.child.stderr.setEncoding('utf8').on('data', (text) => this.read(text));
+		this.exited = new Promise((resolve) => this.child.once('close', resolve));
+		this.child.once('exit', () => this.wake());
+	}
+
+	read(text) {
+		const lines = (this.partial + text).split('\n');
+		this.partial = lines.pop();
+		for (const line of lines) {
+			this.lines.push(line);
+			this.events.push(parseLogLine(line));
+		}
+		this.wake();
+	}
+
+	wake() {
+		for (const check of [...this.waiting]) {
+			check();
+		}
+	}
+
+	get log() {
+		return this.lines.join('\n');
+	}
+
+	// The first logged line with this event whose fields match, now or later.
+	logged(event, fields = {}, ms = 15000) {
+		const matches = (line) => line.event === event &&
+			Object.entries(fields).every(([key, value]) => line[key] === String(value));
+		const found = new Promise((resolve, reject) => {
+			const check = () => {
+				const line = this.events.find(matches);
+				if (line) {
+					this.waiting.delete(check);
+					resolve(line);
+				} else if (this.child.exitCode !== null || this.child.signalCode !== null) {
+					this.waiting.delete(check);
+					reject(new Error(`doab ended before event=${event}:\n${this.log}\n${this.partial}`));
+				}
+			};
+			this.waiting.add(check);
+			check();
+		});
+		return within(found, ms, `event=${event} ${JSON.stringify(fields)} in the log:\n${this.lines.slice(-20).join('\n')}`);
+	}
+
+	http(target) {
+		return `http://127.0.0.1:${this.port}${target}`;
+	}
+
+	get boshUrl() {
+		return this.http('/http-bind');
+	}
+
+	get websocketUrl() {
+		return `ws://127.0.0.1:${this.port}/xmpp-websocket`;
+	}
+
+	get isRunning() {
+		return this.child.exitCode === null && this.child.signalCode === null;
+	}
+
+	async stop(signal = 'SIGTERM') {
+		const wasRunning = this.isRunning;
+		const code = await stopChild(this.child, { signal, patience: 20000 });
+		await within(this.exited, 5000, 'the end of the log');
+		removeFolder(this.folder);
+		const output = `${this.log}\n${this.partial}`;
+		const report = output.search(SANITIZER);
+		assert.equal(report, -1, `a sanitizer spoke:\n${output.slice(Math.max(0, report - 200), report + 6000)}`);
+		assert.ok(wasRunning, `doab had ended by itself (${code}):\n${output.slice(-4000)}`);
+		assert.equal(code, 0, `exit status after ${signal}:\n${output.slice(-4000)}`);
+	}
+}

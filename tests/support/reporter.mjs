@@ -1,0 +1,26 @@
+// Reporter for node:test: one line of JSON for each test, for run.mjs to read.
+export default async function* reporter(source) {
+	for await (const { type, data } of source) {
+		if (type === 'test:diagnostic' && data.nesting > 0) {
+			yield `${JSON.stringify({ note: data.message })}\n`;
+		}
+		if ((type !== 'test:pass' && type !== 'test:fail') || data.details?.type === 'suite') {
+			// A suite fails by itself only when its hooks do; its tests are counted one by one.
+			const error = data.details?.error;
+			if (type === 'test:fail' && error?.failureType !== 'subtestsFailed') {
+				yield `${JSON.stringify({ outcome: 'failed', name: data.name, error: describe(error) })}\n`;
+			}
+			continue;
+		}
+		const outcome = data.skip !== undefined ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
+		yield `${JSON.stringify({ outcome, name: data.name, ms: Math.round(data.details.duration_ms), error: describe(data.details.error) })}\n`;
+	}
+}
+
+function describe(error) {
+	if (!error) {
+		return undefined;
+	}
+	const cause = error.cause ?? error;
+	return String(cause.stack ?? cause.message ?? cause);
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+// Runs the test files, a few at a time, each in a process group of its own with a time limit, and writes the counts.
+//
+//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--name PATTERN] FILE...
+//
+// --counts appends a line "P F S" (passed, failed, skipped); --name picks tests by name.
+import { spawn } from 'node:child_process';
+import { appendFileSync, existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const here = fileURLToPath(new URL('..', import.meta.url));
+const reporter = new URL('./reporter.mjs', import.meta.url).href;
+const { values: options, positionals: files } = parseArgs({
+	allowPositionals: true,
+	options: {
+		jobs: { type: 'string', default: '3' },
+		limit: { type: 'string', default: '240' },
+		counts: { type: 'string' },
+		name: { type: 'string' },
+	},
+});
+const totals = { passed: 0, failed: 0, skipped: 0 };
+
+function parseResults(text) {
+	return text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+}
+
+// Resolves with what the file printed, and how it ended.
+function runFile(file) {
+	return new Promise((resolve) => {
+		const args = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout', path.resolve(file)];
+		const named = options.name ? [`--test-name-pattern=${options.name}`] : [];
+		const child = spawn(process.execPath, [...named, ...args], { detached: true, cwd: here, stdio: ['ignore', 'pipe', 'pipe'] });
+		const output = { stdout: '', stderr: '', isLate: false };
+		for (const name of ['stdout', 'stderr']) {
+			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+		}
+		const kill = (signal) => {
+			try {
+				process.kill(-child.pid, signal);
+			} catch {
+				// Gone already.
+			}
+		};
+		const timer = setTimeout(() => {
+			output.isLate = true;
+			kill('SIGTERM');
+			setTimeout(() => kill('SIGKILL'), 5000).unref();
+		}, Number(options.limit) * 1000);
+		children.add(kill);
+		// What the tests started and did not stop goes with them.
+		child.once('exit', () => kill('SIGKILL'));
+		child.once('close', (code) => {
+			clearTimeout(timer);
+			children.delete(kill);
+			resolve({ ...output, code });
+		});
+	});
+}
+
+const children = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+	process.once(signal, () => {
+		children.forEach((kill) => kill('SIGTERM'));
+		process.exit(1);
+	});
+}
+
+function report(file, { stdout, stderr, isLate, code }, seconds) {
+	const results = parseResults(stdout);
+	const failures = results.filter(({ outcome }) => outcome === 'failed');
+	if (isLate) {
+		failures.push({ name: path.basename(file), error: `not finished within ${options.limit} s` });
+	} else if (code !== 0 && failures.length === 0) {
+		failures.push({ name: path.basename(file), error: `the file ended with status ${code}\n${stderr.slice(-4000)}` });
+	}
+	const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
+	totals.passed += count('passed');
+	totals.skipped += count('skipped');
+	totals.failed += failures.length;
+	const state = failures.length ? 'FAILED' : 'ok';
+	console.log(`  ${path.relative(here, file).padEnd(40)} ${String(count('passed')).padStart(4)} ok  ${seconds.toFixed(1).padStart(6)} s  ${state}`);
+	for (const { name, error } of failures) {
+		console.log(`    FAILED: ${name}\n${String(error).split('\n').slice(0, 60).map((line) => `      ${line}`).join('\n')}`);
+	}
+	for (const { note } of results.filter((result) => result.note)) {
+		console.log(`    ${note}`);
+	}
+}
+
+async function worker(queue) {
+	for (let file = queue.shift(); file; file = queue.shift()) {
+		const started = Date.now();
+		const outcome = existsSync(file) ? await runFile(file) : { stdout: '', stderr: 'no such file', code: 1 };
+		report(path.resolve(file), outcome, (Date.now() - started) / 1000);
+	}
+}
+
+const queue = [...files];
+await Promise.all(Array.from({ length: Number(options.jobs) }, () => worker(queue)));
+if (options.counts) {
+	appendFileSync(options.counts, `${totals.passed} ${totals.failed} ${totals.skipped}\n`);
+}
+process.exitCode = totals.failed ? 1 : 0;

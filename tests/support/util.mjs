@@ -1,0 +1,132 @@
+// Small things every test needs: waiting with a bound, free ports, child processes that never outlive the test.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+
+// Below Linux' range for outgoing connections, so that no client socket sits on a port that was found free.
+const PORT_FIRST = 12000;
+const PORT_LAST = 32000;
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export function within(promise, ms, what) {
+	let timer;
+	const late = new Promise((resolve, reject) => {
+		timer = setTimeout(() => reject(new Error(`nothing within ${ms} ms: ${what}`)), ms);
+	});
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export async function until(condition, ms, what) {
+	const end = Date.now() + ms;
+	for (;;) {
+		const value = await condition();
+		if (value) {
+			return value;
+		}
+		if (Date.now() > end) {
+			throw new Error(`not within ${ms} ms: ${what}`);
+		}
+		await sleep(10);
+	}
+}
+
+function portIsFree(port, host) {
+	return new Promise((resolve) => {
+		const probe = net.createServer();
+		probe.once('error', () => resolve(false));
+		probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)));
+	});
+}
+
+export async function freePort(host = '127.0.0.1') {
+	for (;;) {
+		const port = PORT_FIRST + Math.floor(Math.random() * (PORT_LAST - PORT_FIRST));
+		if (await portIsFree(port, host)) {
+			return port;
+		}
+	}
+}
+
+const folders = new Set();
+const children = new Set();
+
+export function temporaryFolder(name) {
+	const folder = mkdtempSync(path.join(os.tmpdir(), `doab-${name}-`));
+	folders.add(folder);
+	return folder;
+}
+
+export function removeFolder(folder) {
+	folders.delete(folder);
+	rmSync(folder, { recursive: true, force: true });
+}
+
+// A child does not keep the test file alive by itself: one that a failed test forgot is ended with the file.
+export function startChild(command, args, options) {
+	const child = spawn(command, args, options);
+	child.unref();
+	for (const pipe of [child.stdout, child.stderr]) {
+		pipe?.unref?.();
+	}
+	children.add(child);
+	child.once('exit', () => children.delete(child));
+	return child;
+}
+
+// Resolves with the exit code (or the signal's name) after asking, then forcing, the child to end.
+export async function stopChild(child, { signal = 'SIGTERM', patience = 10000 } = {}) {
+	if (child.exitCode === null && child.signalCode === null) {
+		const gone = new Promise((resolve) => child.once('exit', resolve));
+		const force = setTimeout(() => child.kill('SIGKILL'), patience);
+		child.kill(signal);
+		await gone;
+		clearTimeout(force);
+	}
+	return child.exitCode ?? child.signalCode;
+}
+
+// Stops each of @things that was started, whatever befalls the others; throws the first error afterwards.
+export async function stopAll(...things) {
+	const errors = [];
+	for (const thing of things) {
+		await thing?.stop().catch((error) => errors.push(error));
+	}
+	if (errors.length) {
+		throw errors[0];
+	}
+}
+
+// Runs a program to its end: { code, stdout, stderr }.
+export function run(command, args, options = {}) {
+	return new Promise((resolve, reject) => {
+		const child = startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+		const output = { stdout: '', stderr: '' };
+		for (const name of ['stdout', 'stderr']) {
+			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+		}
+		const timer = setTimeout(() => child.kill('SIGKILL'), options.patience ?? 20000);
+		child.once('error', (error) => {
+			clearTimeout(timer);
+			reject(error);
+		});
+		child.once('close', (code, signal) => {
+			clearTimeout(timer);
+			resolve({ code: code ?? signal, ...output });
+		});
+	});
+}
+
+process.once('exit', () => {
+	for (const child of children) {
+		child.kill('SIGKILL');
+	}
+	for (const folder of folders) {
+		rmSync(folder, { recursive: true, force: true });
+	}
+});
+for (const signal of ['SIGTERM', 'SIGINT']) {
+	process.once(signal, () => process.exit(1));
+}
