@@ -101,7 +101,6 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* What has been made when one fails goes with the process. */
 static int make_workers(const struct worker_shared *shared, struct worker **workers, unsigned n_workers)
 {
 	for (unsigned i = 0; i < n_workers; i++) {
@@ -146,9 +145,6 @@ static int run_workers(const struct config *config, struct worker **workers, con
 	for (unsigned i = 0; i < n_started; i++) {
 		worker_join(workers[i]);
 	}
-	for (unsigned i = 0; i < n_started; i++) {
-		worker_free(workers[i]);
-	}
 	return r;
 }
 
@@ -173,10 +169,13 @@ static int serve(const struct config *config)
 	}
 	if (r == 0) {
 		r = run_workers(config, workers, &signals);
-		site_free(site);
-		census_free(census);
-		free(workers);
 	}
+	for (unsigned i = 0; workers && i < config->n_workers; i++) {
+		worker_free(workers[i]);
+	}
+	free(workers);
+	site_free(site);
+	census_free(census);
 	return r;
 }
 
@@ -202,9 +201,9 @@ int main(int argc, char **argv)
 
 	if (r < 0) {
 		log_error("failed", LOG_STR("error", strerror(-r)));
-		return EXIT_FAILURE;
+	} else {
+		log_info("stopped", LOG_STR("version", DOAB_VERSION));
 	}
-	log_info("stopped", LOG_STR("version", DOAB_VERSION));
 	config_free(config);
-	return EXIT_SUCCESS;
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -29,7 +29,7 @@ struct worker {
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
 	uv_timer_t grace;
-	bool stopping;
+	bool started, stopping;
 };
 
 /* A connection that belongs to another worker, because its first request names a session there. */
@@ -213,15 +213,20 @@ static void on_closed(void *userdata, const struct address *peer)
 
 /* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
 
-static void on_grace_over(uv_timer_t *grace)
+/* Parts that were never made are NULL. */
+static void close_parts(struct worker *worker)
 {
-	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
-
+	worker->listener = listener_free(worker->listener);
 	ws_endpoint_stop(worker->ws);
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
 	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
-	uv_close((uv_handle_t *)grace, NULL);
+	uv_close((uv_handle_t *)&worker->grace, NULL);
+}
+
+static void on_grace_over(uv_timer_t *grace)
+{
+	close_parts(CONTAINER_OF(grace, struct worker, grace));
 }
 
 static void on_stop(struct message *message, void *reader)
@@ -266,7 +271,10 @@ static void run(void *argument)
 
 int worker_start(struct worker *worker)
 {
-	return uv_thread_create(&worker->thread, run, worker);
+	int r = uv_thread_create(&worker->thread, run, worker);
+
+	worker->started = r == 0;
+	return r;
 }
 
 void worker_join(struct worker *worker)
@@ -323,16 +331,34 @@ static int parts_new(struct worker *worker)
 	return r < 0 ? r : listener_new(env, &listener_callbacks, worker, &worker->listener);
 }
 
+static int init(struct worker *worker)
+{
+	int r = env_init(worker);
+
+	if (r == 0) {
+		r = parts_new(worker);
+	}
+	if (r < 0) {
+		return r;
+	}
+	worker->mailboxes = calloc(worker->env.n_workers, sizeof(struct mailbox *));
+	worker->env.mailboxes = worker->mailboxes;
+	return worker->mailboxes ? 0 : -ENOMEM;
+}
+
 int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	int r = worker ? uv_loop_init(&worker->loop) : -ENOMEM;
 
+	if (r == 0) {
+		r = mailbox_init(&worker->mailbox, &worker->loop, worker);
+	}
 	if (r < 0) {
 		free(worker);
 		return r;
 	}
-	/* Whatever fails from here on, the process ends: what has been made goes with it. */
+	uv_timer_init(&worker->loop, &worker->grace);
 	worker->env = (struct worker_env){
 		.index = index,
 		.n_workers = shared->config->n_workers,
@@ -341,23 +367,12 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.site = shared->site,
 		.census = shared->census,
 	};
-	r = mailbox_init(&worker->mailbox, &worker->loop, worker);
-	if (r == 0) {
-		r = env_init(worker);
-	}
-	if (r == 0) {
-		uv_timer_init(&worker->loop, &worker->grace);
-		r = parts_new(worker);
-	}
+	r = init(worker);
 	if (r < 0) {
 		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));
+		worker_free(worker);
 		return r;
 	}
-	worker->mailboxes = calloc(shared->config->n_workers, sizeof(struct mailbox *));
-	if (!worker->mailboxes) {
-		return -ENOMEM;
-	}
-	worker->env.mailboxes = worker->mailboxes;
 	*ret_worker = worker;
 	return 0;
 }
@@ -375,6 +390,10 @@ struct worker *worker_free(struct worker *worker)
 {
 	if (!worker) {
 		return NULL;
+	}
+	if (!worker->started) {
+		close_parts(worker);
+		uv_run(&worker->loop, UV_RUN_DEFAULT);
 	}
 	bosh_endpoint_free(worker->bosh);
 	ws_endpoint_free(worker->ws);

@@ -52,5 +52,5 @@ void worker_stop(struct worker *worker);
 /* Waits for the thread. */
 void worker_join(struct worker *worker);
 
-/* After all have been joined. NULL is fine. */
+/* After all that were started have been joined; one that was not is ended here. NULL is fine. */
 struct worker *worker_free(struct worker *worker);
