@@ -1,265 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/bosh/endpoint.h"
-
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
 
-#include "gateway/bosh/session.h"
-#include "gateway/bosh/sid.h"
-
-struct session {
-	UT_hash_handle hh;
-	struct bosh_endpoint *endpoint;
-	struct bosh_session *engine;
-	struct link *link;
-	uv_timer_t timer;
-	struct mono armed; /* what the timer runs for */
-	struct address client;
-	bool over;
-	char sid[SID_LENGTH + 1];
-	char domain[]; /* ascii form */
-};
-
-struct bosh_endpoint {
-	struct worker_env *env;
-	struct bosh_relay *relay;
-	struct session *sessions; /* uthash by sid */
-	struct bosh_limits limits;
-	struct bosh_actions actions; /* the list is used again and again */
-	bool shut;
-};
-
-static struct mono now_of(const struct session *session)
-{
-	return (struct mono){(int64_t)uv_now(session->endpoint->env->loop)};
-}
-
-static void log_session(const struct session *session, const char *event)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", session->domain));
-}
-
-static void log_failure(const struct session *session, const struct failure *failure)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", session->domain), LOG_STR("failure", failure_name(failure->kind)),
-		 LOG_STR("detail", failure->detail));
-}
-
-/* The end of a session. */
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-	struct session *session = CONTAINER_OF((uv_timer_t *)handle, struct session, timer);
-
-	bosh_session_free(session->engine);
-	free(session);
-}
-
-static void end(struct session *session)
-{
-	struct bosh_endpoint *endpoint = session->endpoint;
-
-	if (session->over) {
-		return;
-	}
-	session->over = true;
-	log_session(session, "session-closed");
-	/* A client that is only gone may resume on the server (XEP-0198): no </stream:stream>. */
-	session->link = link_drop(session->link);
-	HASH_DELETE(hh, endpoint->sessions, session);
-	census_leave_session(endpoint->env->census, &session->client);
-	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
-}
-
-/* Carrying out what the engine decides. */
-
-static void on_timer(uv_timer_t *timer);
-
-static void arm(struct session *session)
-{
-	struct mono deadline = bosh_session_deadline(session->engine);
-
-	/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move it with each request. */
-	if (deadline.ms < session->armed.ms) {
-		int64_t ms = mono_diff_ms(deadline, now_of(session));
-
-		session->armed = deadline;
-		uv_timer_start(&session->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
-	}
-}
-
-static struct sv take_string(struct sv *rest)
-{
-	size_t n = sv_find(*rest, '\0');
-	struct sv text = sv_first(*rest, n);
-
-	*rest = sv_skip(*rest, n + 1);
-	return text;
-}
-
-static int restart(struct session *session, const struct buffer *texts)
-{
-	struct sv rest = buffer_sv(texts);
-	struct stream_target target = {0};
-
-	/* The domain of a stream does not change; RFC 6120 (4.3.3) has the client repeat it. */
-	(void)take_string(&rest);
-	target.from = take_string(&rest);
-	target.lang = take_string(&rest);
-	target.version = take_string(&rest);
-	return link_restart(session->link, &target);
-}
-
-static int forward(struct session *session, const struct buffer *payloads)
-{
-	int r = link_write(session->link, buffer_sv(payloads));
-
-	if (r == 0 && link_is_congested(session->link)) {
-		r = bosh_session_congest(session->engine, true, now_of(session), &session->endpoint->actions);
-	}
-	return r;
-}
-
-/* Returns 0, or a negative errno: then the session cannot go on. */
-static int carry_out(struct session *session, struct bosh_action *action)
-{
-	switch (action->kind) {
-	case BOSH_ACTION_ANSWER:
-		bosh_relay_answer(session->endpoint->relay, action->exchange, action->status, action->blob);
-		action->blob = NULL;
-		return 0;
-	case BOSH_ACTION_SEND:
-		return session->link ? forward(session, &action->payloads) : 0;
-	case BOSH_ACTION_RESTART:
-		return session->link ? restart(session, &action->payloads) : 0;
-	case BOSH_ACTION_CLOSE:
-		session->link = link_close(session->link);
-		return 0;
-	case BOSH_ACTION_PAUSE:
-	case BOSH_ACTION_RESUME:
-		if (session->link) {
-			link_pause(session->link, action->kind == BOSH_ACTION_PAUSE);
-		}
-		return 0;
-	case BOSH_ACTION_END:
-		end(session);
-		return 0;
-	}
-	return 0;
-}
-
-static int fail(struct session *session, const struct failure *failure)
-{
-	log_failure(session, failure);
-	return bosh_session_fail(session->engine, failure, now_of(session), &session->endpoint->actions);
-}
-
-/* Carries out all actions; those that they bring about too. @r is what the engine returned. */
-static void settle(struct session *session, int r)
-{
-	struct bosh_actions *actions = &session->endpoint->actions;
-	struct failure failure;
-
-	for (size_t i = 0; i < actions->n; i++) {
-		/* The list may grow, and so move, while one is carried out. */
-		struct bosh_action action = actions->items[i];
-		int result;
-
-		actions->items[i] = (struct bosh_action){0};
-		result = carry_out(session, &action);
-		blob_unref(action.blob);
-		buffer_deinit(&action.payloads);
-		if (result == -EPROTO && r == 0) {
-			failure_set(&failure, FAILURE_TOO_EARLY, NULL);
-			session->link = link_drop(session->link);
-			r = fail(session, &failure);
-		} else if (result < 0 && r == 0) {
-			r = result;
-		}
-	}
-	actions->n = 0;
-	if (r < 0) {
-		log_session(session, "session-out-of-memory");
-		end(session);
-	} else if (!session->over) {
-		arm(session);
-	}
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct session *session = CONTAINER_OF(timer, struct session, timer);
-
-	session->armed = MONO_NEVER;
-	settle(session, bosh_session_expire(session->engine, now_of(session), &session->endpoint->actions));
-}
-
-/* From the server. */
-
-static void on_header(void *userdata)
-{
-	struct session *session = userdata;
-	const struct stream *stream = link_stream(session->link);
-
-	settle(session, bosh_session_header(session->engine, stream->id,
-					    stream->from ? stream->from : session->domain));
-}
-
-static void on_element(void *userdata, enum stream_event_kind kind)
-{
-	struct session *session = userdata;
-	const struct stream *stream = link_stream(session->link);
-	struct buffer *pending = bosh_session_pending(session->engine, stream_event_is_stream(stream),
-						      kind == STREAM_EVENT_FEATURES);
-	int r = stream_event_write(stream, pending);
-
-	if (r < 0) {
-		settle(session, r);
-	}
-}
-
-static void on_flush(void *userdata)
-{
-	struct session *session = userdata;
-
-	settle(session, bosh_session_flush(session->engine, now_of(session), &session->endpoint->actions));
-}
-
-static void on_drained(void *userdata)
-{
-	struct session *session = userdata;
-
-	settle(session,
-	       bosh_session_congest(session->engine, false, now_of(session), &session->endpoint->actions));
-}
-
-static void on_over(void *userdata, const struct failure *failure)
-{
-	struct session *session = userdata;
-	int r = fail(session, failure);
-
-	session->link = link_close(session->link);
-	settle(session, r);
-}
-
-static const struct link_callbacks link_callbacks = {
-	.header = on_header,
-	.element = on_element,
-	.flush = on_flush,
-	.drained = on_drained,
-	.over = on_over,
-};
+#include "gateway/bosh/endpoint-state.h"
 
 /* Requests. */
 
@@ -290,11 +33,11 @@ static enum bosh_condition condition_of(int body_result)
 }
 
 static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request, const char *domain,
-		       struct session **ret_session)
+		       struct bosh_carried **ret_session)
 {
 	size_t n_domain = strlen(domain);
-	struct session *session = calloc(1, sizeof(*session) + n_domain + 1);
-	struct mono now = {(int64_t)uv_now(endpoint->env->loop)};
+	struct bosh_carried *session = calloc(1, sizeof(*session) + n_domain + 1);
+	struct mono now = bosh_endpoint_now(endpoint);
 
 	if (!session) {
 		return -ENOMEM;
@@ -319,25 +62,6 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	return 0;
 }
 
-static void open_link(struct session *session, const struct bosh_request *request,
-		      const struct domain_rule *rule)
-{
-	struct stream_target target = {
-		.to = sv_from(session->domain),
-		.from = request->body.from,
-		.lang = request->body.lang,
-		.version = request->body.xmpp_version,
-	};
-	int r = link_new(&session->endpoint->env->link, &target, rule, &link_callbacks, session,
-			 &session->link);
-
-	if (r == 0) {
-		r = bosh_session_flush(session->engine, now_of(session), &session->endpoint->actions);
-	}
-	log_session(session, "session-open");
-	settle(session, r);
-}
-
 /* Takes the session's place in the census. */
 static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
@@ -360,7 +84,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 {
 	const struct domain_rules *rules = &endpoint->env->config->domains;
 	const struct domain_rule *rule;
-	struct session *session;
+	struct bosh_carried *session;
 	char domain[DOMAIN_MAX + 1];
 
 	if (!request->body.has_rid || request->body.rid > BOSH_RID_MAX - 1) {
@@ -394,12 +118,12 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
 		return;
 	}
-	open_link(session, request, rule);
+	bosh_carried_open(session, request, rule);
 }
 
-static struct session *find(const struct bosh_endpoint *endpoint, struct sv sid)
+static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv sid)
 {
-	struct session *session = NULL;
+	struct bosh_carried *session = NULL;
 
 	if (sid.n == SID_LENGTH) {
 		HASH_FIND(hh, endpoint->sessions, sid.data, SID_LENGTH, session);
@@ -410,7 +134,7 @@ static struct session *find(const struct bosh_endpoint *endpoint, struct sv sid)
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
-	struct session *session = find(endpoint, request->body.sid);
+	struct bosh_carried *session = find(endpoint, request->body.sid);
 	struct bosh_actions *actions = &endpoint->actions;
 
 	if (session && (request->body_result != BOSH_BODY_OK || !request->body.has_rid)) {
@@ -418,10 +142,10 @@ static void on_request(void *userdata, struct bosh_request *request)
 							? BOSH_CONDITION_BAD_REQUEST
 							: condition_of(request->body_result);
 
-		settle(session, bosh_session_refuse(session->engine, request->exchange, condition, actions));
+		bosh_carried_settle(session, bosh_session_refuse(session->engine, request->exchange, condition, actions));
 	} else if (session) {
-		settle(session, bosh_session_request(session->engine, request->exchange, &request->body,
-						     now_of(session), actions));
+		bosh_carried_settle(session, bosh_session_request(session->engine, request->exchange, &request->body,
+						     bosh_endpoint_now(session->endpoint), actions));
 	} else if (request->body_result != BOSH_BODY_OK) {
 		refuse(endpoint, request, condition_of(request->body_result), NULL);
 	} else if (request->body.sid.data) {
@@ -433,11 +157,11 @@ static void on_request(void *userdata, struct bosh_request *request)
 
 static void on_gone(void *userdata, struct sv sid, uint64_t exchange)
 {
-	struct session *session = find(userdata, sid);
+	struct bosh_carried *session = find(userdata, sid);
 
 	if (session) {
-		bosh_session_gone(session->engine, exchange, now_of(session));
-		arm(session);
+		bosh_session_gone(session->engine, exchange, bosh_endpoint_now(session->endpoint));
+		bosh_carried_arm(session);
 	}
 }
 
@@ -475,18 +199,18 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 {
-	struct session *session, *next;
+	struct bosh_carried *session, *next;
 	struct failure failure;
 
 	endpoint->shut = true;
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	HASH_ITER(hh, endpoint->sessions, session, next)
 	{
-		int r = bosh_session_fail(session->engine, &failure, now_of(session), &endpoint->actions);
+		int r = bosh_session_fail(session->engine, &failure, bosh_endpoint_now(session->endpoint), &endpoint->actions);
 
 		session->link = link_close(session->link);
-		settle(session, r);
-		end(session);
+		bosh_carried_settle(session, r);
+		bosh_carried_end(session);
 	}
 }
 

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "gateway/http/server-state.h"
+
+void http_exchange_hang_up(struct http_exchange *exchange)
+{
+	struct http_server *server = exchange->connection->shard->server;
+
+	exchange->gone = true;
+	server->options.gone(server->options.userdata, exchange);
+	/* Nobody reads this; it is how the connection comes to its end. */
+	http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
+}
+
+/* Requests. */
+
+static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	unsigned *counts = userdata;
+
+	(void)kind;
+	(void)value;
+	if (sv_eq_nocase(sv_from(key), SV("content-length"))) {
+		counts[0]++;
+	} else if (sv_eq_nocase(sv_from(key), SV("transfer-encoding"))) {
+		counts[1]++;
+	}
+	return MHD_YES;
+}
+
+/* Two ways to tell where a body ends are how requests are smuggled past a proxy (CWE-444). */
+static bool is_ambiguous(struct MHD_Connection *mhd)
+{
+	unsigned counts[2] = {0, 0};
+
+	MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_header, counts);
+	return counts[0] + counts[1] > 1;
+}
+
+static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char *method, const char *path)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct http_exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange || !info || !info->socket_context) {
+		free(exchange);
+		return NULL;
+	}
+	exchange->path = strdup(path);
+	if (!exchange->path) {
+		free(exchange);
+		return NULL;
+	}
+	exchange->connection = info->socket_context;
+	exchange->connection->exchange = exchange;
+	exchange->mhd = mhd;
+	exchange->method = method;
+	exchange->ambiguous = is_ambiguous(mhd);
+	return exchange;
+}
+
+/* Takes a piece of the body. False when the client goes on for too long. */
+static bool take_body(struct http_exchange *exchange, const char *data, size_t n)
+{
+	size_t n_max = exchange->connection->shard->server->options.n_body_max;
+
+	if (!exchange->too_large && n <= n_max - exchange->body.n) {
+		return buffer_append(&exchange->body, data, n) == 0;
+	}
+	if (exchange->body.n < HTTP_KEEP_LARGE) {
+		size_t n_room = HTTP_KEEP_LARGE - exchange->body.n;
+
+		(void)!buffer_append(&exchange->body, data, n < n_room ? n : n_room);
+	}
+	exchange->body.n = exchange->body.n < HTTP_KEEP_LARGE ? exchange->body.n : HTTP_KEEP_LARGE;
+	exchange->too_large = true;
+	exchange->n_discarded += n;
+	return exchange->n_discarded <= HTTP_DISCARD_MAX;
+}
+
+static void dispatch(struct http_exchange *exchange)
+{
+	struct http_server *server = exchange->connection->shard->server;
+
+	exchange->dispatched = true;
+	if (exchange->ambiguous) {
+		http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
+		return;
+	}
+	server->options.request(server->options.userdata, exchange);
+	if (!exchange->answered && !exchange->suspended) {
+		exchange->suspended = true;
+		MHD_suspend_connection(exchange->mhd);
+		if (exchange->connection->hung_up) {
+			http_exchange_hang_up(exchange);
+		}
+	}
+}
+
+/* A body that says of itself that it will not even be read to its end. */
+static bool is_hopeless(const struct http_exchange *exchange)
+{
+	size_t n_max = exchange->connection->shard->server->options.n_body_max;
+	struct sv length = http_exchange_header(exchange, "Content-Length");
+	uint64_t n;
+
+	return length.n && (sv_to_u64(length, UINT64_MAX, &n) < 0 || n > n_max + HTTP_DISCARD_MAX);
+}
+
+enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
+					const char *method, const char *version, const char *data,
+					size_t *n_data, void **exchange_slot)
+{
+	struct http_exchange *exchange = *exchange_slot;
+
+	(void)userdata;
+	(void)version;
+	if (!exchange) {
+		exchange = exchange_new(mhd, method, path);
+		*exchange_slot = exchange;
+		if (exchange && is_hopeless(exchange)) {
+			/* Answered before the body has come, which ends the connection. */
+			exchange->too_large = true;
+			dispatch(exchange);
+		}
+		return exchange ? MHD_YES : MHD_NO;
+	}
+	if (*n_data) {
+		bool taken = take_body(exchange, data, *n_data);
+
+		*n_data = 0;
+		return taken ? MHD_YES : MHD_NO;
+	}
+	if (!exchange->dispatched) {
+		dispatch(exchange);
+	}
+	return MHD_YES;
+}
+
+void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void **exchange_slot,
+				enum MHD_RequestTerminationCode code)
+{
+	struct http_exchange *exchange = *exchange_slot;
+
+	(void)userdata;
+	(void)mhd;
+	(void)code;
+	if (!exchange) {
+		return;
+	}
+	struct http_server *server = exchange->connection->shard->server;
+
+	exchange->connection->exchange = NULL;
+	if (exchange->dispatched && !exchange->ambiguous) {
+		if (!exchange->answered && !exchange->gone) {
+			exchange->gone = true;
+			server->options.gone(server->options.userdata, exchange);
+		}
+		server->options.done(server->options.userdata, exchange);
+	}
+	buffer_deinit(&exchange->body);
+	free(exchange->path);
+	free(exchange);
+	*exchange_slot = NULL;
+}
+
+/* Answering. */
+
+static void free_body(void *blob)
+{
+	blob_unref(blob);
+}
+
+static struct MHD_Response *response_new(const struct http_answer *answer)
+{
+	struct MHD_Response *response;
+
+	if (answer->body) {
+		response = MHD_create_response_from_buffer_with_free_callback_cls(
+			answer->body->n, answer->body->data, free_body, answer->body);
+	} else {
+		response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+	}
+	if (!response) {
+		blob_unref(answer->body);
+		return NULL;
+	}
+	if (answer->content_type) {
+		MHD_add_response_header(response, "Content-Type", answer->content_type);
+	}
+	for (const char *const *header = answer->headers; header && header[0]; header += 2) {
+		MHD_add_response_header(response, header[0], header[1]);
+	}
+	if (answer->close) {
+		MHD_add_response_header(response, "Connection", "close");
+	}
+	return response;
+}
+
+void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer)
+{
+	if (exchange->answered) {
+		blob_unref(answer->body);
+		return;
+	}
+	struct MHD_Response *response = response_new(answer);
+
+	exchange->answered = true;
+	if (response) {
+		MHD_queue_response(exchange->mhd, answer->status, response);
+		MHD_destroy_response(response);
+	}
+	if (exchange->suspended) {
+		exchange->suspended = false;
+		exchange->connection->shard->due = true;
+		MHD_resume_connection(exchange->mhd);
+	}
+}
+
+int http_exchange_detach(struct http_exchange *exchange, int *ret_fd)
+{
+	int fd = fcntl(exchange->connection->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	exchange->connection->detached = true;
+	if (!exchange->suspended) {
+		exchange->suspended = true;
+		MHD_suspend_connection(exchange->mhd);
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+void http_exchange_release(struct http_exchange *exchange)
+{
+	http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
+}
+
+/* Looking. */
+
+struct sv http_exchange_method(const struct http_exchange *exchange)
+{
+	return sv_from(exchange->method);
+}
+
+struct sv http_exchange_path(const struct http_exchange *exchange)
+{
+	return sv_from(exchange->path);
+}
+
+struct sv http_exchange_body(const struct http_exchange *exchange)
+{
+	return buffer_sv(&exchange->body);
+}
+
+bool http_exchange_body_too_large(const struct http_exchange *exchange)
+{
+	return exchange->too_large;
+}
+
+struct sv http_exchange_header(const struct http_exchange *exchange, const char *name)
+{
+	return sv_from(MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, name));
+}
+
+const struct address *http_exchange_peer(const struct http_exchange *exchange)
+{
+	return &exchange->connection->peer;
+}
+
+void http_exchange_set_userdata(struct http_exchange *exchange, void *userdata)
+{
+	exchange->userdata = userdata;
+}
+
+void *http_exchange_userdata(const struct http_exchange *exchange)
+{
+	return exchange->userdata;
+}

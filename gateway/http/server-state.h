@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The inside of the HTTP server. Private to gateway/http; who uses it reads server.h.
+ *
+ * server.c    shards and connections: where sockets come in, and what runs libmicrohttpd
+ * exchange.c  requests and their answers
+ */
+#include <microhttpd.h>
+#include <sys/queue.h>
+
+#include "common/buffer.h"
+#include "gateway/http/server.h"
+
+struct http_shard {
+	SLIST_ENTRY(http_shard) in_server;
+	struct http_server *server;
+	LIST_HEAD(, http_connection) connections;
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	size_t n_connections;
+	bool due; /* a connection was resumed: run before the loop sleeps */
+};
+
+struct http_connection {
+	LIST_ENTRY(http_connection) in_shard;
+	struct http_shard *shard;
+	struct address peer;
+	int fd; /* libmicrohttpd's */
+	struct http_exchange *exchange; /* the one under way, or NULL */
+	bool detached;
+	bool hung_up; /* the client sends no more: it is not there to be answered later */
+};
+
+struct http_exchange {
+	struct http_connection *connection;
+	struct MHD_Connection *mhd;
+	const char *method;
+	char *path;
+	struct buffer body;
+	size_t n_discarded;
+	void *userdata;
+	bool too_large; /* the body is, and has been thrown away */
+	bool ambiguous; /* where it ends is told twice */
+	bool dispatched, suspended, answered, gone;
+};
+
+struct http_server {
+	struct http_server_options options;
+	SLIST_HEAD(, http_shard) shards;
+	size_t n_handles; /* that are not closed yet; the server goes with the last */
+	uv_check_t check;
+	uv_timer_t timer;
+	uv_poll_t watch; /* of watch_fd */
+	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */
+	struct http_connection *adopting;
+};
+
+/* The client of a suspended request has gone. */
+void http_exchange_hang_up(struct http_exchange *exchange);
+
+/* libmicrohttpd's callbacks for a piece of a request, and for its end. */
+enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
+					const char *method, const char *version, const char *data,
+					size_t *n_data, void **exchange_slot);
+void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void **exchange_slot,
+				enum MHD_RequestTerminationCode code);

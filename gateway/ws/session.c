@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/random.h"
+#include "gateway/ws/endpoint-state.h"
+
+enum {
+	/* The id in an <open/> of ours, when the server has none to tell. */
+	OPEN_ID_LENGTH = 22,
+};
+
+/* Saying. */
+
+static void log_session(const struct ws_session *session, const char *event)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
+		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
+		 LOG_STR("domain", session->domain));
+}
+
+static void log_failure(const struct ws_session *session, const char *failure, const char *detail)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
+		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
+		 LOG_STR("domain", session->domain), LOG_STR("failure", failure), LOG_STR("detail", detail));
+}
+
+/* Sends what scratch holds. Out of memory ends the session: the client must not miss a message in silence. */
+static int send_scratch(struct ws_session *session, int write_result)
+{
+	struct buffer *scratch = &session->endpoint->scratch;
+	int r = write_result < 0 ? write_result : ws_send(session->connection, buffer_sv(scratch));
+
+	buffer_clear(scratch);
+	return r;
+}
+
+static void drop_link(struct ws_session *session)
+{
+	session->link = link_drop(session->link);
+}
+
+/* Nothing can be said any more. */
+static void abandon(struct ws_session *session)
+{
+	session->over = true;
+	drop_link(session);
+	ws_close(session->connection, WS_CLOSE_INTERNAL);
+}
+
+/* RFC 7395, 3.6: <close/>, and the WebSocket's own closing behind it. */
+static void say_goodbye(struct ws_session *session, enum ws_close_status status)
+{
+	if (session->over) {
+		return;
+	}
+	session->over = true;
+	if (send_scratch(session, framing_write_close(&session->endpoint->scratch)) < 0) {
+		status = WS_CLOSE_INTERNAL;
+	}
+	ws_close(session->connection, status);
+}
+
+/* RFC 7395, 3.4: also an error at opening stands behind an <open/>. */
+static int send_own_open(struct ws_session *session)
+{
+	char id[OPEN_ID_LENGTH + 1];
+	int r = random_name(id, OPEN_ID_LENGTH);
+
+	if (session->open_sent) {
+		return 0;
+	}
+	session->open_sent = true;
+	if (r == 0) {
+		r = framing_write_open(&session->endpoint->scratch, session->domain, id, session->lang);
+	}
+	return send_scratch(session, r);
+}
+
+static void say_error(struct ws_session *session, const char *condition, const char *text, const char *detail,
+		      enum ws_close_status status)
+{
+	struct buffer *scratch = &session->endpoint->scratch;
+
+	if (session->over) {
+		return;
+	}
+	int r = send_own_open(session);
+
+	if (r == 0) {
+		r = send_scratch(session, framing_write_error(scratch, condition, text, detail));
+	}
+	if (r < 0) {
+		abandon(session);
+		return;
+	}
+	say_goodbye(session, status);
+}
+
+static void fail(struct ws_session *session, const struct failure *failure)
+{
+	log_failure(session, failure_name(failure->kind), failure->detail);
+	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
+		  failure->detail, WS_CLOSE_NORMAL);
+	drop_link(session);
+}
+
+static void fail_kind(struct ws_session *session, enum failure_kind kind)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, NULL);
+	fail(session, &failure);
+}
+
+static void set_reading(struct ws_session *session, bool awaits_features, bool link_congested)
+{
+	session->awaits_features = awaits_features;
+	session->link_congested = link_congested;
+	ws_pause(session->connection, awaits_features || link_congested);
+}
+
+/* From the server. */
+
+static void on_header(void *userdata)
+{
+	struct ws_session *session = userdata;
+	const struct stream *stream = link_stream(session->link);
+	const char *from = stream->from ? stream->from : session->domain;
+
+	session->open_sent = true;
+	if (send_scratch(session, framing_write_open(&session->endpoint->scratch, from, stream->id,
+						     stream->lang)) < 0) {
+		abandon(session);
+	}
+}
+
+static void on_element(void *userdata, enum stream_event_kind kind)
+{
+	struct ws_session *session = userdata;
+
+	if (kind == STREAM_EVENT_FEATURES && session->awaits_features) {
+		set_reading(session, false, session->link_congested);
+	}
+	/* A server may end a stream before it has one to tell of. */
+	if (send_own_open(session) < 0 ||
+	    send_scratch(session,
+			 stream_event_write(link_stream(session->link), &session->endpoint->scratch)) < 0) {
+		abandon(session);
+		return;
+	}
+	if (ws_is_congested(session->connection) && !session->paused_server) {
+		session->paused_server = true;
+		link_pause(session->link, true);
+	}
+}
+
+static void on_flush(void *userdata)
+{
+	(void)userdata;
+}
+
+static void on_link_drained(void *userdata)
+{
+	struct ws_session *session = userdata;
+
+	if (session->link_congested) {
+		set_reading(session, session->awaits_features, false);
+	}
+}
+
+static void on_link_over(void *userdata, const struct failure *failure)
+{
+	struct ws_session *session = userdata;
+
+	if (failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED) {
+		/* The error itself has been passed on. */
+		log_failure(session, failure_name(failure->kind), failure->detail);
+		session->link = link_close(session->link);
+		say_goodbye(session, WS_CLOSE_NORMAL);
+		return;
+	}
+	fail(session, failure);
+}
+
+static const struct link_callbacks link_callbacks = {
+	.header = on_header,
+	.element = on_element,
+	.flush = on_flush,
+	.drained = on_link_drained,
+	.over = on_link_over,
+};
+
+/* From the client. */
+
+static int enter_census(struct ws_session *session)
+{
+	int r = census_enter_session(session->endpoint->env->census, &session->client);
+
+	session->counted = r == 0;
+	return r;
+}
+
+static void open_link(struct ws_session *session, const struct framing_event *event)
+{
+	struct worker_env *env = session->endpoint->env;
+	struct stream_target target = {
+		.to = sv_from(session->domain),
+		.from = event->from,
+		.lang = event->lang,
+		.version = event->version,
+	};
+	const struct domain_rule *rule = domain_rules_find(&env->config->domains, session->domain);
+
+	if (rule && rule->deny) {
+		fail_kind(session, FAILURE_DOMAIN_REFUSED);
+		return;
+	}
+	int r = enter_census(session);
+
+	if (r < 0) {
+		fail_kind(session, r == -ENOMEM ? FAILURE_INTERNAL : FAILURE_TOO_MANY);
+		return;
+	}
+	log_session(session, "session-open");
+	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
+		fail_kind(session, FAILURE_INTERNAL);
+		return;
+	}
+	set_reading(session, true, false);
+}
+
+static void on_open(struct ws_session *session, const struct framing_event *event)
+{
+	struct failure failure;
+	int r = domain_to_ascii(event->to, session->domain);
+
+	session->lang = event->lang.n ? strndup(event->lang.data, event->lang.n) : NULL;
+	if (r == -ENOMEM) {
+		fail_kind(session, FAILURE_INTERNAL);
+	} else if (r < 0) {
+		failure_set(&failure, FAILURE_DOMAIN_REFUSED, "'%.*s' is not the name of a domain",
+			    SV_ARGS(sv_first(event->to, 100)));
+		session->domain[0] = '\0';
+		fail(session, &failure);
+	} else {
+		open_link(session, event);
+	}
+}
+
+static void on_restart(struct ws_session *session, const struct framing_event *event)
+{
+	struct stream_target target = {
+		.from = event->from,
+		.lang = event->lang,
+		.version = event->version,
+	};
+
+	if (link_restart(session->link, &target) < 0) {
+		fail_kind(session, FAILURE_INTERNAL);
+		return;
+	}
+	set_reading(session, true, session->link_congested);
+}
+
+static void on_stanza(struct ws_session *session, const struct framing_event *event)
+{
+	int r = link_write(session->link, event->element);
+
+	if (r == -EPROTO) {
+		fail_kind(session, FAILURE_TOO_EARLY);
+	} else if (r < 0) {
+		fail_kind(session, FAILURE_INTERNAL);
+	} else if (link_is_congested(session->link) && !session->link_congested) {
+		set_reading(session, session->awaits_features, true);
+	}
+}
+
+static void on_close(struct ws_session *session)
+{
+	session->link = link_close(session->link);
+	/* RFC 7395, 3.4: not even a refused stream goes without our <open/>. */
+	if (send_own_open(session) < 0) {
+		abandon(session);
+		return;
+	}
+	say_goodbye(session, WS_CLOSE_NORMAL);
+}
+
+static void on_event(struct ws_session *session, const struct framing_event *event)
+{
+	switch (event->kind) {
+	case FRAMING_EVENT_OPEN:
+		on_open(session, event);
+		break;
+	case FRAMING_EVENT_RESTART:
+		on_restart(session, event);
+		break;
+	case FRAMING_EVENT_ELEMENT:
+		on_stanza(session, event);
+		break;
+	case FRAMING_EVENT_CLOSE:
+		on_close(session);
+		break;
+	case FRAMING_EVENT_BAD:
+		log_failure(session, "client-error", event->condition);
+		say_error(session, event->condition, NULL, NULL, WS_CLOSE_NORMAL);
+		drop_link(session);
+		break;
+	case FRAMING_EVENT_NONE:
+		break;
+	}
+}
+
+void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final, bool text)
+{
+	struct ws_session *session = userdata;
+	struct framing_event event;
+
+	if (session->over) {
+		return;
+	}
+	if (framing_feed(&session->framing, data, n, final, text) < 0) {
+		fail_kind(session, FAILURE_INTERNAL);
+		return;
+	}
+	do {
+		framing_next(&session->framing, &event);
+		on_event(session, &event);
+	} while (event.kind != FRAMING_EVENT_NONE && !session->over);
+}
+
+void ws_session_on_drained(void *userdata)
+{
+	struct ws_session *session = userdata;
+
+	if (session->paused_server && session->link) {
+		session->paused_server = false;
+		link_pause(session->link, false);
+	}
+}
+
+/* Life. */
+
+int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection, const struct address *client,
+		   struct ws_session **ret_session)
+{
+	struct ws_session *session = calloc(1, sizeof(*session));
+
+	if (!session) {
+		return -ENOMEM;
+	}
+	int r = random_name(session->name, WS_SESSION_NAME_LENGTH);
+
+	if (r == 0) {
+		r = framing_init(&session->framing, endpoint->env->pool, &endpoint->scan_options);
+	}
+	if (r < 0) {
+		free(session);
+		return r;
+	}
+	session->endpoint = endpoint;
+	session->connection = connection;
+	session->client = *client;
+	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
+	*ret_session = session;
+	return 0;
+}
+
+void ws_session_shut(struct ws_session *session)
+{
+	enum failure_kind kind = FAILURE_SHUTDOWN;
+
+	if (!session->over) {
+		say_error(session, failure_stream_condition(kind), failure_sentence(kind), NULL,
+			  WS_CLOSE_GOING_AWAY);
+		session->link = link_close(session->link);
+	}
+}
+
+/* Without a <close/> the client is only gone: the server keeps what can be resumed (XEP-0198). */
+void ws_session_on_closed(void *userdata, bool clean)
+{
+	struct ws_session *session = userdata;
+
+	(void)clean;
+	log_session(session, "session-closed");
+	drop_link(session);
+	if (session->counted) {
+		census_leave_session(session->endpoint->env->census, &session->client);
+	}
+	LIST_REMOVE(session, in_endpoint);
+	framing_deinit(&session->framing);
+	free(session->lang);
+	free(session);
+}
