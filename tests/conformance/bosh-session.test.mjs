@@ -11,11 +11,12 @@ import { NS } from '../support/xml.mjs';
 const TIMEOUT = { timeout: 30000 };
 const WAIT_MAX_S = 8;
 const INACTIVITY_S = 5;
+const POLLING_S = 2;
 let stage;
 
 before(async () => {
 	stage = await Stage.open({ plain: 'plain', late: 'late-features' },
-		{ wait: WAIT_MAX_S, hold: 2, inactivity: INACTIVITY_S, polling: 2 });
+		{ wait: WAIT_MAX_S, hold: 2, inactivity: INACTIVITY_S, polling: POLLING_S });
 });
 after(() => stopAll(stage));
 
@@ -44,7 +45,7 @@ test('creation: the answer carries what XEP-0124 asks for, within the limits of 
 	assert.equal(requests, '2');
 	assert.equal(hold, '1');
 	assert.equal(inactivity, String(INACTIVITY_S));
-	assert.equal(polling, '2');
+	assert.equal(polling, String(POLLING_S));
 	assert.equal(ver, '1.11');
 	assert.equal(from, 'plain.test');
 	assert.equal(element.attributes['xmpp:restartlogic'], 'true');
@@ -275,15 +276,36 @@ test('inactivity: a held request keeps the session alive for longer than that', 
 	assert.equal((await client.request(message('alive'))).element.children[0].attributes.id, 'alive');
 });
 
-test('hold=0: every request is answered at once, and the session may be inactive for longer', TIMEOUT, async () => {
-	const { client, connection } = await session({ hold: 0 });
-	const empty = await client.request();
-	assert.ok(empty.ms < 1000, `answered after ${empty.ms} ms`);
-	connection.send('<message id="polled"/>');
+// Gives the features to a client that polls, no more often than it may.
+async function pollingSession(attributes = {}) {
+	const client = new BoshClient(stage.port);
+	const created = await client.create('plain.test', { hold: 0, ...attributes });
+	assert.equal(created.element.attributes.hold, '0');
+	assert.ok(Number(created.element.attributes.inactivity) > INACTIVITY_S + POLLING_S);
+	if (!created.element.at('features')) {
+		await sleep(POLLING_S * 1000 + 200);
+		assert.ok((await client.request()).element.at('features'));
+	}
+	return { client, connection: await stage.connectionOf('plain') };
+}
+
+test('polling: with hold=0 a request is answered at once, and stanzas wait for it', TIMEOUT, async () => {
+	const { client, connection } = await pollingSession();
+	const sent = await client.request(presence('p'));
+	assert.ok(sent.ms < 1000, `answered after ${sent.ms} ms`);
+	await connection.send('<message id="polled"/>');
 	await sleep(INACTIVITY_S * 1000 + 500);
-	const full = await client.request();
-	assert.equal(full.element.children[0].attributes.id, 'polled');
+	assert.equal((await client.request()).element.children[0].attributes.id, 'polled');
 });
+
+for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
+	test(`polling: empty requests too often are a policy-violation (status ${status} with ver=${ver})`, TIMEOUT, async () => {
+		const { client } = await pollingSession({ ver });
+		await sleep(POLLING_S * 1000 + 200);
+		assert.equal((await client.request()).element.attributes.type, undefined);
+		assertTerminated(await client.request(), 'policy-violation', status);
+	});
+}
 
 test('an unknown sid is item-not-found and harms nobody', TIMEOUT, async () => {
 	const { client } = await session();
