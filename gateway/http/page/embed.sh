@@ -1,13 +1,28 @@
 #!/bin/sh
-# Writes a C source that holds files: sh embed.sh OUTPUT NAME=FILE ...
+# Writes a C source that holds files: sh embed.sh OUTPUT NAME FILE... [-- NAME FILE...]...
+# The files of a name are put behind each other.
 set -eu
 output=$1
 shift
+
+hold() {
+	name=$1
+	shift
+	printf 'const unsigned char %s[] = {\n' "$name"
+	cat "$@" | od -An -v -t u1 | sed 's/ *\([0-9][0-9]*\)/\1,/g'
+	printf '};\nconst size_t n_%s = sizeof(%s);\n' "$name" "$name"
+}
+
 {
 	printf '#include "gateway/http/page/page.h"\n'
-	for pair in "$@"; do
-		printf 'const unsigned char %s[] = {\n' "${pair%%=*}"
-		od -An -v -t u1 "${pair#*=}" | sed 's/ *\([0-9][0-9]*\)/\1,/g'
-		printf '};\nconst size_t n_%s = sizeof(%s);\n' "${pair%%=*}" "${pair%%=*}"
+	files=
+	for word in "$@" --; do
+		if [ "$word" = -- ]; then
+			# shellcheck disable=SC2086  # names without blanks
+			hold $files
+			files=
+		else
+			files="$files $word"
+		fi
 	done
 } > "$output"

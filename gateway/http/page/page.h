@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* The files of the test page, put into the binary by embed.sh. */
+/* The test page, put into the binary by embed.sh: its document, its style, and the parts of its script in one. */
 #include <stddef.h>
 
 extern const unsigned char page_html[];
