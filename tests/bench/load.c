@@ -71,23 +71,44 @@ int load_connect(uint16_t port)
 	return fd;
 }
 
+static void connection_open(struct session *session, struct connection *connection)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+
+	connection->session = session;
+	connection->fd = load_connect(session->load->port);
+	check(connection->fd >= 0, "connect");
+	check(epoll_ctl(session->load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0, "epoll_ctl");
+}
+
 static void send_text(int fd, const char *data, size_t n)
 {
 	check(send(fd, data, n, MSG_NOSIGNAL) == (ssize_t)n, "send");
 }
 
-static void send_request(struct session *session, const char *attributes, const char *payload)
+/* One of the session's connections that bears no request. The second is made when there is a use for it. */
+static struct connection *free_connection(struct session *session)
 {
 	struct connection *connection = &session->connections[session->connections[0].busy];
+
+	if (connection->busy) {
+		die("more requests than connections");
+	}
+	if (!connection->session) {
+		connection_open(session, connection);
+	}
+	return connection;
+}
+
+static void send_request(struct session *session, const char *attributes, const char *payload)
+{
+	struct connection *connection = free_connection(session);
 	char body[TEXT_SIZE / 2], request[TEXT_SIZE];
 	int n = snprintf(body, sizeof(body),
 			 "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64 "'%s%s%s>%s</body>",
 			 session->rid++, session->sid[0] ? " sid='" : "", session->sid,
 			 session->sid[0] ? "'" : attributes, payload);
 
-	if (connection->busy) {
-		die("more requests than connections");
-	}
 	connection->busy = true;
 	n = snprintf(request, sizeof(request),
 		     "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: text/xml; charset=utf-8\r\n"
@@ -322,18 +343,9 @@ static void open_session(struct load *load)
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 		"Sec-WebSocket-Protocol: xmpp\r\n\r\n";
 	struct session *session = &load->sessions[load->n_sessions++];
-	size_t n_connections = load->kind == LOAD_BOSH_HELD ? 2 : 1;
 
 	*session = (struct session){.load = load, .rid = 1};
-	for (size_t i = 0; i < n_connections; i++) {
-		struct connection *connection = &session->connections[i];
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-
-		connection->session = session;
-		connection->fd = load_connect(load->port);
-		check(connection->fd >= 0, "connect");
-		check(epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0, "epoll_ctl");
-	}
+	connection_open(session, &session->connections[0]);
 	if (load->kind == LOAD_ECHO) {
 		set_ready(session);
 	} else if (load->kind == LOAD_WEBSOCKET) {
