@@ -65,7 +65,7 @@ struct xml_parser {
 	XML_Parser expat;
 	int error; /* XML_E_* or -ENOMEM; the first that came */
 
-	size_t n_header;   /* bytes of the inherited scope's header, fed first */
+	size_t n_header;   /* bytes fed before this scan: the inherited scope's header, elements of other scans */
 	size_t n_fed;      /* bytes fed behind it */
 	size_t n_rescanned;
 	unsigned depth;    /* open elements, the root included */

@@ -15,8 +15,10 @@ enum {
 };
 
 struct xml_pool {
-	SLIST_HEAD(, xml_parser) parsers;
+	SLIST_HEAD(, xml_parser) parsers; /* reset */
 	size_t n_parsers;
+	SLIST_HEAD(, xml_parser) warm; /* behind an element: for another scan with the same scope */
+	size_t n_warm;
 	struct xml_scope *scopes[POOL_SCOPES];
 	size_t next_scope; /* the place that is given up next */
 	struct xml_scope *rootless;
@@ -94,6 +96,10 @@ struct xml_pool *xml_pool_free(struct xml_pool *pool)
 		return NULL;
 	}
 	while ((parser = pop(pool))) {
+		parser_free(parser);
+	}
+	while ((parser = SLIST_FIRST(&pool->warm))) {
+		SLIST_REMOVE_HEAD(&pool->warm, in_pool);
 		parser_free(parser);
 	}
 	for (size_t i = 0; i < POOL_SCOPES; i++) {
@@ -273,12 +279,33 @@ static int feed_header(struct xml_parser *parser)
 	return 0;
 }
 
+/* A parser that stands behind an element of the same scope is as good as one that has just read the scope's header. */
+static struct xml_parser *pop_warm(struct xml_pool *pool, const struct xml_scope *scope)
+{
+	struct xml_parser *parser;
+
+	SLIST_FOREACH(parser, &pool->warm, in_pool) {
+		if (parser->scope == scope) {
+			SLIST_REMOVE(&pool->warm, parser, xml_parser, in_pool);
+			pool->n_warm--;
+			return parser;
+		}
+	}
+	return NULL;
+}
+
 int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
 		    struct xml_scope *scope, struct xml_parser **ret_parser)
 {
-	struct xml_parser *parser = pop(pool);
+	struct xml_parser *parser = scope ? pop_warm(pool, scope) : NULL;
 	int r;
 
+	if (parser) {
+		parser->options = options;
+		*ret_parser = parser;
+		return 0;
+	}
+	parser = pop(pool);
 	if (!parser) {
 		r = parser_new(pool, &parser);
 		if (r < 0) {
@@ -309,9 +336,47 @@ static void list_trim(void *list, size_t *size, size_t n_one)
 	}
 }
 
+/* What the last scan left; not what expat knows. */
+static void forget_scan(struct xml_parser *parser)
+{
+	parser->n_items = 0;
+	parser->next_item = 0;
+	parser->n_children = 0;
+	parser->n_attributes = 0;
+	buffer_clear(&parser->text);
+	if (parser->text.size > KEEP_BYTES_MAX) {
+		buffer_deinit(&parser->text);
+	}
+	list_trim(&parser->items, &parser->size_items, sizeof(*parser->items));
+	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
+	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
+	parser->n_fed = 0;
+	parser->n_rescanned = 0;
+	parser->n_root_declarations = 0;
+	parser->declared = 0;
+}
+
+static bool keep_warm(struct xml_parser *parser)
+{
+	struct xml_pool *pool = parser->pool;
+	bool between = parser->scope && parser->depth == 1 && parser->error == 0 && !parser->spent &&
+		       xml_parser_position(parser) == parser->n_fed;
+
+	if (!between || pool->n_warm >= POOL_PARSERS_MAX ||
+	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
+		return false;
+	}
+	/* All that was read is history, like the header: positions begin anew. */
+	parser->n_header += parser->n_fed;
+	forget_scan(parser);
+	SLIST_INSERT_HEAD(&pool->warm, parser, in_pool);
+	pool->n_warm++;
+	return true;
+}
+
 void xml_parser_give(struct xml_parser *parser)
 {
-	if (!parser) {
+	if (!parser || keep_warm(parser)) {
 		return;
 	}
 	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
@@ -324,25 +389,11 @@ void xml_parser_give(struct xml_parser *parser)
 		return;
 	}
 	xml_parser_prepare(parser, parser->pool->salt);
-	parser->n_items = 0;
-	parser->next_item = 0;
-	parser->n_children = 0;
-	parser->n_attributes = 0;
-	buffer_clear(&parser->text);
-	if (parser->text.size > KEEP_BYTES_MAX) {
-		buffer_deinit(&parser->text);
-	}
-	list_trim(&parser->items, &parser->size_items, sizeof(*parser->items));
-	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
-	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
+	forget_scan(parser);
 	parser->scope = xml_scope_unref(parser->scope);
 	parser->error = 0;
 	parser->n_header = 0;
-	parser->n_fed = 0;
-	parser->n_rescanned = 0;
 	parser->depth = 0;
 	parser->complete = false;
 	parser->spent = false;
-	parser->n_root_declarations = 0;
-	parser->declared = 0;
 }

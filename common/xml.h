@@ -50,6 +50,9 @@ enum {
 	/* Names seen are kept by the parser until it is reset; a scan that never comes to rest gives its parser back
 	 * after so many bytes, at the next end of an element. */
 	XML_PARSER_BYTES_MAX = 1024 * 1024,
+	/* A parser goes from one scan to another of the same scope without being reset, which costs more than most
+	 * stanzas; but for the same reason only for so many bytes. */
+	XML_WARM_BYTES_MAX = 256 * 1024,
 };
 
 struct xml_pool;

@@ -91,6 +91,8 @@ static void dispatch(struct http_exchange *exchange)
 		return;
 	}
 	server->options.request(server->options.userdata, exchange);
+	/* It has been understood or never will be; a held request keeps no bytes of it. */
+	buffer_deinit(&exchange->body);
 	if (!exchange->answered && !exchange->suspended) {
 		exchange->suspended = true;
 		MHD_suspend_connection(exchange->mhd);

@@ -62,6 +62,7 @@ _must_check_ int http_server_adopt(struct http_server *server, int fd, const str
 
 struct sv http_exchange_method(const struct http_exchange *exchange);
 struct sv http_exchange_path(const struct http_exchange *exchange);
+/* Only within `request`. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
 /* The body is over n_body_max: only its beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);

@@ -70,12 +70,13 @@ static void say_goodbye(struct ws_session *session, enum ws_close_status status)
 static int send_own_open(struct ws_session *session)
 {
 	char id[OPEN_ID_LENGTH + 1];
-	int r = random_name(id, OPEN_ID_LENGTH);
+	int r;
 
 	if (session->open_sent) {
 		return 0;
 	}
 	session->open_sent = true;
+	r = random_name(id, OPEN_ID_LENGTH);
 	if (r == 0) {
 		r = framing_write_open(&session->endpoint->scratch, session->domain, id, session->lang);
 	}
