@@ -97,8 +97,6 @@ static void block_signals(sigset_t *ret_signals)
 	sigaddset(ret_signals, SIGINT);
 	sigaddset(ret_signals, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
-	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static int make_workers(const struct worker_shared *shared, struct worker **workers, unsigned n_workers)
@@ -124,19 +122,21 @@ static void log_listening(const struct config *config)
 	log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
 }
 
-static int run_workers(const struct config *config, struct worker **workers, const sigset_t *signals)
+static int run_workers(const struct config *config, struct worker **workers)
 {
+	sigset_t signals;
 	unsigned n_started = 0;
 	int signal_number = 0;
 	int r = 0;
 
+	block_signals(&signals);
 	while (r == 0 && n_started < config->n_workers) {
 		r = worker_start(workers[n_started]);
 		n_started += r == 0;
 	}
 	if (r == 0) {
 		log_listening(config);
-		sigwait(signals, &signal_number);
+		sigwait(&signals, &signal_number);
 		log_info("stopping", LOG_STR("signal", strsignal(signal_number)));
 	}
 	for (unsigned i = 0; i < n_started; i++) {
@@ -154,11 +154,11 @@ static int serve(const struct config *config)
 	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
 	struct census *census = NULL;
 	struct site *site = NULL;
-	sigset_t signals;
 	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
 
+	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
+	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
-	block_signals(&signals);
 	if (r == 0) {
 		r = site_new(config, &site);
 	}
@@ -168,7 +168,7 @@ static int serve(const struct config *config)
 		r = make_workers(&shared, workers, config->n_workers);
 	}
 	if (r == 0) {
-		r = run_workers(config, workers, &signals);
+		r = run_workers(config, workers);
 	}
 	for (unsigned i = 0; workers && i < config->n_workers; i++) {
 		worker_free(workers[i]);

@@ -16,6 +16,9 @@
 enum {
 	/* What a stopping worker gives its clients to take their last answer. */
 	STOP_GRACE_MS = 1000,
+	STOP_POLL_MS = 10,
+	/* Turns of the loop that a worker which was never started gets to close what it has. */
+	CLOSE_TURNS_MAX = 100,
 };
 
 struct worker {
@@ -28,6 +31,7 @@ struct worker {
 	struct http_server *http;
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
+	uv_async_t stop; /* not a message: it must arrive when the mailbox is full */
 	uv_timer_t grace;
 	bool started, stopping;
 };
@@ -38,10 +42,6 @@ struct connection_message {
 	int fd;
 	struct address peer;
 	struct worker_env *env; /* of the sender: for the shared census */
-};
-
-struct stop_message {
-	struct message message;
 };
 
 struct bosh_relay *worker_bosh_relay(void *worker)
@@ -170,6 +170,10 @@ static void on_request(void *userdata, struct http_exchange *exchange)
 {
 	struct worker *worker = userdata;
 
+	if (http_exchange_is_ambiguous(exchange)) {
+		site_answer_text(worker->env.site, exchange, 400, "Where this request ends is not clear.\n");
+		return;
+	}
 	switch (site_route(worker->env.site, exchange)) {
 	case SITE_ROUTE_BOSH:
 		if (site_allows(worker->env.site, http_exchange_header(exchange, "Origin"),
@@ -214,26 +218,30 @@ static void on_closed(void *userdata, const struct address *peer)
 /* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
 
 /* Parts that were never made are NULL. */
-static void close_parts(struct worker *worker)
+static void close_rest(struct worker *worker)
 {
-	worker->listener = listener_free(worker->listener);
-	ws_endpoint_stop(worker->ws);
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
 	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
+	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
-static void on_grace_over(uv_timer_t *grace)
+/* A WebSocket that came by HTTP gives its connection back when it is closed: HTTP stays until then. */
+static void on_grace(uv_timer_t *grace)
 {
-	close_parts(CONTAINER_OF(grace, struct worker, grace));
+	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
+
+	ws_endpoint_stop(worker->ws);
+	if (!ws_endpoint_is_busy(worker->ws)) {
+		close_rest(worker);
+	}
 }
 
-static void on_stop(struct message *message, void *reader)
+static void on_stop(uv_async_t *stop)
 {
-	struct worker *worker = reader;
+	struct worker *worker = CONTAINER_OF(stop, struct worker, stop);
 
-	free(CONTAINER_OF(message, struct stop_message, message));
 	if (worker->stopping) {
 		return;
 	}
@@ -241,25 +249,12 @@ static void on_stop(struct message *message, void *reader)
 	worker->listener = listener_free(worker->listener);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
-	uv_timer_start(&worker->grace, on_grace_over, STOP_GRACE_MS, 0);
-}
-
-static void drop_stop(struct message *message)
-{
-	free(CONTAINER_OF(message, struct stop_message, message));
+	uv_timer_start(&worker->grace, on_grace, STOP_GRACE_MS, STOP_POLL_MS);
 }
 
 void worker_stop(struct worker *worker)
 {
-	struct stop_message *stop = malloc(sizeof(*stop));
-
-	if (!stop) {
-		abort(); /* no other way to end in order is left */
-	}
-	stop->message = (struct message){.handle = on_stop, .drop = drop_stop};
-	if (mailbox_post(&worker->mailbox, &stop->message) < 0) {
-		drop_stop(&stop->message);
-	}
+	uv_async_send(&worker->stop);
 }
 
 static void run(void *argument)
@@ -352,6 +347,9 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 	int r = worker ? uv_loop_init(&worker->loop) : -ENOMEM;
 
 	if (r == 0) {
+		r = uv_async_init(&worker->loop, &worker->stop, on_stop);
+	}
+	if (r == 0) {
 		r = mailbox_init(&worker->mailbox, &worker->loop, worker);
 	}
 	if (r < 0) {
@@ -392,8 +390,12 @@ struct worker *worker_free(struct worker *worker)
 		return NULL;
 	}
 	if (!worker->started) {
-		close_parts(worker);
-		uv_run(&worker->loop, UV_RUN_DEFAULT);
+		worker->listener = listener_free(worker->listener);
+		ws_endpoint_stop(worker->ws);
+		close_rest(worker);
+		/* Not until it is empty: a library that could not start may have left something in it for ever. */
+		for (int i = 0; i < CLOSE_TURNS_MAX && uv_run(&worker->loop, UV_RUN_NOWAIT); i++) {
+		}
 	}
 	bosh_endpoint_free(worker->bosh);
 	ws_endpoint_free(worker->ws);

@@ -181,13 +181,15 @@ static void on_timer(uv_timer_t *timer)
 
 /* From the server. */
 
+/* The stream is the client's: what it waits for comes with this turn, if at all. */
 static void on_header(void *userdata)
 {
 	struct bosh_carried *session = userdata;
 	const struct stream *stream = link_stream(session->link);
+	int r = bosh_session_header(session->engine, stream->id, stream->from ? stream->from : session->domain);
 
-	bosh_carried_settle(session, bosh_session_header(session->engine, stream->id,
-					    stream->from ? stream->from : session->domain));
+	(void)bosh_session_pending(session->engine, false, true);
+	bosh_carried_settle(session, r);
 }
 
 static void on_element(void *userdata, enum stream_event_kind kind)

@@ -6,6 +6,8 @@
  * endpoint.c  requests: to which session they go, and the making of new ones
  * carry.c     a session on its worker: carries out what the engine decides, brings it the server's side and the time
  */
+/* uthash ends the process when it gets no memory, unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "gateway/bosh/endpoint.h"

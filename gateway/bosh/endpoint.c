@@ -56,8 +56,14 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		free(session);
 		return r;
 	}
-	uv_timer_init(endpoint->env->loop, &session->timer);
 	HASH_ADD(hh, endpoint->sessions, sid, SID_LENGTH, session);
+	if (!session->hh.tbl) {
+		bosh_session_free(session->engine);
+		free(session);
+		return -ENOMEM;
+	}
+	uv_timer_init(endpoint->env->loop, &session->timer);
+	bosh_relay_created(endpoint->relay, request->exchange, session->sid);
 	*ret_session = session;
 	return 0;
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+/* uthash ends the process when it gets no memory, unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "gateway/bosh/session.h"
@@ -70,6 +72,16 @@ struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 {
 	free(relay);
 	return NULL;
+}
+
+void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
+{
+	struct borne *borne;
+
+	HASH_FIND(hh, relay->borne, &exchange, sizeof(exchange), borne);
+	if (borne) {
+		memcpy(borne->sid, sid, SID_LENGTH);
+	}
 }
 
 /* Answering, on the bearer. */
@@ -198,6 +210,10 @@ static struct borne *borne_new(struct bosh_relay *relay, struct http_exchange *e
 	borne->exchange = exchange;
 	borne->owner = relay->env->index;
 	HASH_ADD(hh, relay->borne, id, sizeof(borne->id), borne);
+	if (!borne->hh.tbl) {
+		free(borne);
+		return NULL;
+	}
 	http_exchange_set_userdata(exchange, borne);
 	return borne;
 }

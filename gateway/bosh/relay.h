@@ -38,6 +38,9 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange);
 
+/* Owner: the creation request @exchange made the session @sid, so that `gone` can name it. */
+void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid);
+
 /* Owner: answers. @blob is a reference of the callee's. An exchange that has gone meanwhile is nobody's: nothing happens. */
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, struct blob *blob);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "gateway/http/server-state.h"
 
@@ -19,25 +20,27 @@ void http_exchange_hang_up(struct http_exchange *exchange)
 
 static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
 {
-	unsigned *counts = userdata;
+	struct sv name = sv_trim(sv_from(key));
+	unsigned *n_told = userdata;
 
 	(void)kind;
-	(void)value;
-	if (sv_eq_nocase(sv_from(key), SV("content-length"))) {
-		counts[0]++;
-	} else if (sv_eq_nocase(sv_from(key), SV("transfer-encoding"))) {
-		counts[1]++;
+	if (sv_eq_nocase(name, SV("content-length"))) {
+		++*n_told;
+	} else if (sv_eq_nocase(name, SV("transfer-encoding"))) {
+		*n_told += sv_eq_nocase(sv_from(value), SV("chunked")) ? 1 : 2;
 	}
+	/* RFC 9112, 5.1: white space before the colon, which others read as part of the name. */
+	*n_told += name.n == strlen(key) ? 0 : 2;
 	return MHD_YES;
 }
 
 /* Two ways to tell where a body ends are how requests are smuggled past a proxy (CWE-444). */
 static bool is_ambiguous(struct MHD_Connection *mhd)
 {
-	unsigned counts[2] = {0, 0};
+	unsigned n_told = 0;
 
-	MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_header, counts);
-	return counts[0] + counts[1] > 1;
+	MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_header, &n_told);
+	return n_told > 1;
 }
 
 static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char *method, const char *path)
@@ -86,8 +89,8 @@ static void dispatch(struct http_exchange *exchange)
 	struct http_server *server = exchange->connection->shard->server;
 
 	exchange->dispatched = true;
-	if (exchange->ambiguous) {
-		http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
+	if (server->closing) {
+		http_exchange_answer(exchange, &(struct http_answer){.status = 503, .close = true});
 		return;
 	}
 	server->options.request(server->options.userdata, exchange);
@@ -156,7 +159,8 @@ void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void
 	struct http_server *server = exchange->connection->shard->server;
 
 	exchange->connection->exchange = NULL;
-	if (exchange->dispatched && !exchange->ambiguous) {
+	exchange->connection->since = http_server_now(server);
+	if (exchange->dispatched) {
 		if (!exchange->answered && !exchange->gone) {
 			exchange->gone = true;
 			server->options.gone(server->options.userdata, exchange);
@@ -176,7 +180,7 @@ static void free_body(void *blob)
 	blob_unref(blob);
 }
 
-static struct MHD_Response *response_new(const struct http_answer *answer)
+static struct MHD_Response *response_new(const struct http_answer *answer, bool close)
 {
 	struct MHD_Response *response;
 
@@ -196,7 +200,7 @@ static struct MHD_Response *response_new(const struct http_answer *answer)
 	for (const char *const *header = answer->headers; header && header[0]; header += 2) {
 		MHD_add_response_header(response, header[0], header[1]);
 	}
-	if (answer->close) {
+	if (close) {
 		MHD_add_response_header(response, "Connection", "close");
 	}
 	return response;
@@ -208,7 +212,7 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 		blob_unref(answer->body);
 		return;
 	}
-	struct MHD_Response *response = response_new(answer);
+	struct MHD_Response *response = response_new(answer, answer->close || exchange->ambiguous);
 
 	exchange->answered = true;
 	if (response) {
@@ -240,6 +244,8 @@ int http_exchange_detach(struct http_exchange *exchange, int *ret_fd)
 
 void http_exchange_release(struct http_exchange *exchange)
 {
+	/* Nothing of HTTP may come behind what the other protocol said. */
+	shutdown(exchange->connection->fd, SHUT_RDWR);
 	http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
 }
 
@@ -258,6 +264,11 @@ struct sv http_exchange_path(const struct http_exchange *exchange)
 struct sv http_exchange_body(const struct http_exchange *exchange)
 {
 	return buffer_sv(&exchange->body);
+}
+
+bool http_exchange_is_ambiguous(const struct http_exchange *exchange)
+{
+	return exchange->ambiguous;
 }
 
 bool http_exchange_body_too_large(const struct http_exchange *exchange)

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "common/buffer.h"
+#include "common/mono.h"
 #include "gateway/http/server.h"
 
 struct http_shard {
@@ -28,6 +29,7 @@ struct http_connection {
 	struct address peer;
 	int fd; /* libmicrohttpd's */
 	struct http_exchange *exchange; /* the one under way, or NULL */
+	struct mono since; /* when it was made, or its last request ended: the next one has header_timeout from then */
 	bool detached;
 	bool hung_up; /* the client sends no more: it is not there to be answered later */
 };
@@ -54,7 +56,10 @@ struct http_server {
 	uv_poll_t watch; /* of watch_fd */
 	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */
 	struct http_connection *adopting;
+	bool closing; /* no request is taken any more */
 };
+
+struct mono http_server_now(const struct http_server *server);
 
 /* The client of a suspended request has gone. */
 void http_exchange_hang_up(struct http_exchange *exchange);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/http/server-state.h"
@@ -45,6 +46,27 @@ static void on_check(uv_check_t *check)
 	}
 }
 
+struct mono http_server_now(const struct http_server *server)
+{
+	return (struct mono){(int64_t)uv_now(server->options.loop)};
+}
+
+/* libmicrohttpd's time-out begins anew with each byte: one who sends a byte a second would hold a descriptor for ever. */
+static void shard_cut_slow(struct http_shard *shard)
+{
+	struct http_server *server = shard->server;
+	struct http_connection *connection;
+
+	LIST_FOREACH(connection, &shard->connections, in_shard) {
+		bool receiving = !connection->exchange || !connection->exchange->dispatched;
+
+		if (receiving && mono_reached(mono_add_s(connection->since, server->options.timeout_s),
+					      http_server_now(server))) {
+			shutdown(connection->fd, SHUT_RDWR);
+		}
+	}
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct http_server *server = CONTAINER_OF(timer, struct http_server, timer);
@@ -52,6 +74,7 @@ static void on_timer(uv_timer_t *timer)
 
 	SLIST_FOREACH(shard, &server->shards, in_server) {
 		if (shard->n_connections) {
+			shard_cut_slow(shard);
 			shard_run(shard);
 		}
 	}
@@ -171,7 +194,8 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 		r = shard_with_room(server, &shard);
 	}
 	if (r == 0) {
-		*connection = (struct http_connection){.shard = shard, .peer = *peer, .fd = fd};
+		*connection = (struct http_connection){
+			.shard = shard, .peer = *peer, .fd = fd, .since = http_server_now(server)};
 		r = connection_watch(server, connection);
 	}
 	if (r < 0) {
@@ -180,12 +204,11 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 		return r;
 	}
 	server->adopting = connection;
-	if (MHD_add_connection(shard->daemon, fd, &peer->any, address_size(peer)) != MHD_YES) {
-		/* It has closed the descriptor; whether it had told of the connection is seen by who has it now. */
-		if (server->adopting) {
-			free(connection);
-		}
+	if (MHD_add_connection(shard->daemon, fd, &peer->any, address_size(peer)) != MHD_YES &&
+	    server->adopting) {
+		/* It has closed the descriptor. Had it told of the connection before, then of its end as well. */
 		server->adopting = NULL;
+		free(connection);
 		return -ENOMEM;
 	}
 	shard_run(shard);
@@ -272,6 +295,7 @@ struct http_server *http_server_free(struct http_server *server)
 	if (!server) {
 		return NULL;
 	}
+	server->closing = true;
 	while ((shard = SLIST_FIRST(&server->shards))) {
 		SLIST_REMOVE_HEAD(&server->shards, in_server);
 		shard_resume_all(shard);

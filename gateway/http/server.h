@@ -64,6 +64,8 @@ struct sv http_exchange_method(const struct http_exchange *exchange);
 struct sv http_exchange_path(const struct http_exchange *exchange);
 /* Only within `request`. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
+/* Where the body ends is told in two ways: the request is to be refused, and its connection is closed behind the answer. */
+bool http_exchange_is_ambiguous(const struct http_exchange *exchange);
 /* The body is over n_body_max: only its beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);
 /* A header's value, borrowed until the answer; data is NULL when there is none. */

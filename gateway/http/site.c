@@ -214,6 +214,11 @@ static void answer_text(const struct site *site, struct http_exchange *exchange,
 
 	headers_common(&headers, site, exchange);
 	headers_add(&headers, "Allow", allow);
+	if (status == 426) {
+		/* RFC 6455, 4.2.2. */
+		headers_add(&headers, "Upgrade", "websocket");
+		headers_add(&headers, "Sec-WebSocket-Version", "13");
+	}
 	if (blob_new(n, &body) < 0) {
 		body = NULL;
 	} else {

@@ -19,6 +19,7 @@ struct resolver {
 	LIST_HEAD(, resolver_socket) sockets; /* resolver_socket::in_resolver */
 	TAILQ_HEAD(, resolver_query) answered; /* resolver_query::in_answered: to be told */
 	unsigned n_handles; /* not closed yet */
+	size_t n_queries;   /* not freed yet */
 	bool closing;
 };
 
@@ -52,6 +53,7 @@ static void on_timer(uv_timer_t *timer);
 
 static struct resolver_query *query_free(struct resolver_query *query)
 {
+	query->resolver->n_queries--;
 	free(query->srv_set);
 	free(query->addresses);
 	free(query);
@@ -390,15 +392,22 @@ struct resolver *resolver_free(struct resolver *resolver)
 	return NULL;
 }
 
-static struct resolver_query *query_new(struct resolver *resolver, void *userdata)
+static int query_new(struct resolver *resolver, void *userdata, struct resolver_query **ret_query)
 {
-	struct resolver_query *query = calloc(1, sizeof(*query));
+	struct resolver_query *query;
 
-	if (query) {
-		query->resolver = resolver;
-		query->userdata = userdata;
+	if (resolver->n_queries >= RESOLVER_QUERIES_MAX) {
+		return -EBUSY;
 	}
-	return query;
+	query = calloc(1, sizeof(*query));
+	if (!query) {
+		return -ENOMEM;
+	}
+	query->resolver = resolver;
+	query->userdata = userdata;
+	resolver->n_queries++;
+	*ret_query = query;
+	return 0;
 }
 
 int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
@@ -406,10 +415,11 @@ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv
 {
 	static const char prefix[] = "_xmpp-client._tcp.";
 	char name[sizeof(prefix) + SRV_HOST_MAX];
-	struct resolver_query *query = query_new(resolver, userdata);
+	struct resolver_query *query;
+	int r = query_new(resolver, userdata, &query);
 
-	if (!query) {
-		return -ENOMEM;
+	if (r < 0) {
+		return r;
 	}
 	query->srv_done = done;
 	(void)snprintf(name, sizeof(name), "%s%s", prefix, domain);
@@ -427,10 +437,11 @@ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 	};
-	struct resolver_query *query = query_new(resolver, userdata);
+	struct resolver_query *query;
+	int r = query_new(resolver, userdata, &query);
 
-	if (!query) {
-		return -ENOMEM;
+	if (r < 0) {
+		return r;
 	}
 	query->addresses_done = done;
 	query->port = port;

@@ -25,6 +25,9 @@ enum resolver_result {
 enum {
 	/* Addresses of one target that are looked at: a hostile zone must not make one session dial a net. */
 	RESOLVER_ADDRESSES_MAX = 16,
+	/* Queries under way; a cancelled one stays until its time is over, so that clients which ask and go away at
+	 * once pile them up. c-ares looks for a free one of 65536 ids, ever longer the fewer are left. */
+	RESOLVER_QUERIES_MAX = 2000,
 	/* The first question to a server is given up after this, the next after twice and four times as long. With one server
 	 * that is 10.5 s; a client waits half a minute in all. */
 	RESOLVER_TIMEOUT_MS = 1500,
@@ -48,7 +51,7 @@ _must_check_ int resolver_new(uv_loop_t *loop, const char *servers, struct resol
 struct resolver *resolver_free(struct resolver *resolver);
 
 /* Asks for _xmpp-client._tcp.@domain SRV. @done runs later from the loop, never from this call. *ret_query is
- * valid until @done runs or it is cancelled. Returns 0 or -ENOMEM. */
+ * valid until @done runs or it is cancelled. Returns 0, -ENOMEM, or -EBUSY for too many queries. */
 _must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
 				  void *userdata, struct resolver_query **ret_query);
 

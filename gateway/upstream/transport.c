@@ -10,6 +10,8 @@
 #include "gateway/upstream/transport-state.h"
 
 enum {
+	/* A server that neither acknowledges nor resets: what waits for it must not wait for ever. */
+	UNACKNOWLEDGED_MS = 60000,
 	/* A server that vanished without a FIN is noticed after four minutes, not two hours. */
 	KEEPALIVE_IDLE_S = 120,
 	KEEPALIVE_INTERVAL_S = 30,
@@ -36,6 +38,7 @@ static void socket_tune(int fd)
 		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
 		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(options); i++) {

@@ -39,6 +39,7 @@ struct ws_endpoint {
 	struct worker_env *env;
 	struct ws_server *server;
 	LIST_HEAD(, ws_session) sessions;
+	size_t n_sockets; /* that are not released yet */
 	struct xml_scan_options scan_options;
 	struct buffer scratch; /* the message that is being written */
 	bool shut;

@@ -33,6 +33,7 @@ static int on_opened(void *userdata, struct ws_connection *connection, void *req
 /* The socket of @request is closed. */
 static void release(struct ws_endpoint *endpoint, const struct request *request)
 {
+	endpoint->n_sockets--;
 	if (request->exchange) {
 		http_exchange_release(request->exchange);
 	} else {
@@ -51,6 +52,7 @@ static void adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const str
 	_cleanup_(buffer_deinit) struct buffer handshake = BUFFER_INIT;
 	struct request *copy = malloc(sizeof(*copy));
 
+	endpoint->n_sockets++;
 	if (!copy || upgrade_write(endpoint->env->config->websocket_path, key, &handshake) < 0) {
 		free(copy);
 		close(fd);
@@ -146,6 +148,11 @@ void ws_endpoint_stop(struct ws_endpoint *endpoint)
 	if (endpoint) {
 		ws_server_stop(endpoint->server);
 	}
+}
+
+bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint)
+{
+	return endpoint && endpoint->n_sockets;
 }
 
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint)

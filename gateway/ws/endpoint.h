@@ -16,8 +16,11 @@ _must_check_ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **re
 /* Tells every session that the gateway is being shut down; they end over the next turns of the loop. New ones are refused. */
 void ws_endpoint_shut(struct ws_endpoint *endpoint);
 
-/* Ends what is left without a word. */
+/* Ends what is left without a word, over the next turns of the loop. NULL is fine. */
 void ws_endpoint_stop(struct ws_endpoint *endpoint);
+
+/* Whether a socket is still the endpoint's: as long as one is, the HTTP server that an upgrade came by is needed. */
+bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 
 /* When the loop has nothing left to do. NULL is fine. */
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);

@@ -8,8 +8,6 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-#include "common/log.h"
-
 enum {
 	/* Handshakes under way at once; each has room for the headers that upgrade_write() makes. */
 	HEADER_POOL = 512,
@@ -132,17 +130,27 @@ static void send_close(struct ws_connection *connection)
 	frame[LWS_PRE + 2] = (unsigned char)(connection->close_status >> 8);
 	frame[LWS_PRE + 3] = (unsigned char)(connection->close_status & 0xff);
 	lws_write(connection->wsi, frame + LWS_PRE, CLOSE_FRAME_SIZE, LWS_WRITE_RAW);
-	/* The client's answer must be read, and is waited for only so long. */
+	/* The client's answer must be read. */
 	lws_rx_flow_control(connection->wsi, 1);
-	lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_ACK, (int)connection->server->options.timeout_s);
 }
 
 void ws_close(struct ws_connection *connection, enum ws_close_status status)
 {
 	if (connection->close_status == 0) {
 		connection->close_status = status;
+		/* Also for a client that takes nothing any more, not even what waits before the close frame. */
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_ACK,
+				(int)connection->server->options.timeout_s);
 		send_close(connection);
 		lws_callback_on_writable(connection->wsi);
+	}
+}
+
+void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
+{
+	if (!connection->close_status) {
+		lws_set_timeout(connection->wsi, seconds ? PENDING_TIMEOUT_USER_REASON_BASE : NO_PENDING_TIMEOUT,
+				(int)seconds);
 	}
 }
 
@@ -295,12 +303,6 @@ static const struct lws_protocols protocols[] = {
 	{.name = NULL},
 };
 
-static void on_log(int level, const char *line)
-{
-	(void)level;
-	log_debug("websocket-library", LOG_SV("text", sv_trim(sv_from(line))));
-}
-
 void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void *request)
 {
 	struct adoption *adoption = malloc(sizeof(*adoption));
@@ -334,7 +336,8 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **re
 	server->idle_policy.secs_since_valid_ping = (uint16_t)options->ping_interval_s;
 	server->idle_policy.secs_since_valid_hangup = (uint16_t)(options->ping_interval_s * 2);
 	loops[0] = options->loop;
-	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+	/* Silent: its log formats into one buffer that all threads share, and calls every adoption an error. */
+	lws_set_log_level(0, NULL);
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,
 		.protocols = protocols,

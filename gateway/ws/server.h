@@ -66,6 +66,9 @@ _must_check_ int ws_send(struct ws_connection *connection, struct sv text);
 /* Begins the closing handshake behind what waits. Nothing can be sent any more, and what comes is thrown away. */
 void ws_close(struct ws_connection *connection, enum ws_close_status status);
 
+/* Ends the connection in @seconds from now; 0: it need not end any more. */
+void ws_set_deadline(struct ws_connection *connection, unsigned seconds);
+
 bool ws_is_congested(const struct ws_connection *connection);
 
 /* Stops and starts reading from the client. */

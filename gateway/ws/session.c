@@ -135,6 +135,7 @@ static void on_header(void *userdata)
 	const char *from = stream->from ? stream->from : session->domain;
 
 	session->open_sent = true;
+	set_reading(session, false, session->link_congested);
 	if (send_scratch(session, framing_write_open(&session->endpoint->scratch, from, stream->id,
 						     stream->lang)) < 0) {
 		abandon(session);
@@ -145,9 +146,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 {
 	struct ws_session *session = userdata;
 
-	if (kind == STREAM_EVENT_FEATURES && session->awaits_features) {
-		set_reading(session, false, session->link_congested);
-	}
+	(void)kind;
 	/* A server may end a stream before it has one to tell of. */
 	if (send_own_open(session) < 0 ||
 	    send_scratch(session,
@@ -240,6 +239,8 @@ static void on_open(struct ws_session *session, const struct framing_event *even
 {
 	struct failure failure;
 	int r = domain_to_ascii(event->to, session->domain);
+
+	ws_set_deadline(session->connection, 0);
 
 	session->lang = event->lang.n ? strndup(event->lang.data, event->lang.n) : NULL;
 	if (r == -ENOMEM) {
@@ -368,6 +369,8 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
+	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
+	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
 	*ret_session = session;
 	return 0;

@@ -15,7 +15,7 @@ struct link {
 	struct stream_target target; /* into target_text, until the stream is opened */
 	struct buffer target_text;
 	struct address address;
-	uv_timer_t timer; /* runs until the features come; its close is where the link's memory goes */
+	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
 	struct failure failure;
 	bool failing;    /* `over` is due */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
@@ -177,6 +177,7 @@ static void tell_header(struct link *link)
 {
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
+		uv_timer_stop(&link->timer);
 		link->callbacks->header(link->userdata);
 	}
 }
@@ -193,7 +194,6 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		secure(link);
 		return false;
 	case STREAM_EVENT_FEATURES:
-		uv_timer_stop(&link->timer);
 		tell_header(link);
 		if (link->callbacks) {
 			link->callbacks->element(link->userdata, kind);

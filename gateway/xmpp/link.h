@@ -30,7 +30,8 @@ enum {
 };
 
 struct link_callbacks {
-	/* The server's header came, of the stream that is the client's; link_stream() knows id, from and lang. */
+	/* The server's header came, of the stream that is the client's; link_stream() knows id, from and lang. Features follow at once, or
+	 * (a server without version, RFC 6120 4.7.5) never. */
 	void (*header)(void *userdata);
 	/* FEATURES, ELEMENT or ERROR: stream_event_write(link_stream()) gives the bytes, in this call only. */
 	void (*element)(void *userdata, enum stream_event_kind kind);
