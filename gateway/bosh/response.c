@@ -137,7 +137,8 @@ int bosh_session_release(struct bosh_session *session, struct mono now, struct b
 		} else if (session->pending.n && bosh_session_is_attended(session)) {
 			/* Its client will ask for it again, and find it empty; the payload goes to one who listens. */
 			r = bosh_session_answer_empty(session, now, actions);
-		} else if (is_too_many(session)) {
+		} else if (is_too_many(session) || !session->created) {
+			/* The creation answer waits for features only as long as some may come. */
 			r = bosh_session_answer_empty(session, now, actions);
 		} else {
 			break;

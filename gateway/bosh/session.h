@@ -109,7 +109,8 @@ void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct m
 /* The server's header came: its `id` and `from`, borrowed for the call; may be NULL. */
 _must_check_ int bosh_session_header(struct bosh_session *session, const char *id, const char *from);
 
-/* Where elements from the server are appended, each completed. @uses_stream: the element is of the streams namespace. */
+/* Where elements from the server are appended, each completed. @uses_stream: the element is of the streams namespace.
+ * @is_features: the features are here, or there will be none. */
 struct buffer *bosh_session_pending(struct bosh_session *session, bool uses_stream, bool is_features);
 
 /* All that arrived together has been appended: answers what can be answered. */

@@ -1,0 +1,109 @@
+// How sessions and the gateway end when one of them does not keep to the order of things; and servers without a version.
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
+import { HttpConnection, openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { sleep, stopAll } from '../support/util.mjs';
+
+const TIMEOUT = { timeout: 60000 };
+const OLD_HEADER = '<?xml version="1.0"?><stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" id="old" from="old.test">';
+
+async function withStage(scenarios, config, use) {
+	const stage = await Stage.open(scenarios, config);
+	try {
+		await use(stage);
+	} finally {
+		await stopAll(stage);
+	}
+}
+
+test('a WebSocket on a keep-alive connection, whose client does not answer the close, does not hinder the end', TIMEOUT, async () => {
+	const stage = await Stage.open({ plain: 'plain' });
+	const connection = await HttpConnection.open(stage.port);
+	assert.equal((await connection.request('GET', '/crossdomain.xml')).status, 200);
+	const socket = await connection.upgrade();
+	await socket.start('plain.test');
+	const said = [];
+	connection.socket.on('data', (data) => said.push(data));
+	await stage.stop(); // fails unless the gateway ends well; the client says nothing
+	assert.match(Buffer.concat(said).toString('latin1'), /system-shutdown/);
+	assert.doesNotMatch(Buffer.concat(said).toString('latin1'), /HTTP\/1\.1/, 'nothing of HTTP behind the WebSocket');
+	connection.close();
+});
+
+test('SIGTERM while requests come from all sides ends the gateway in order', TIMEOUT, async () => {
+	for (let round = 0; round < 3; round++) {
+		const stage = await Stage.open({ plain: 'plain' }, { workers: 3 });
+		const clients = [];
+		for (let i = 0; i < 12; i++) {
+			const client = new BoshClient(stage.port);
+			await client.create('plain.test');
+			clients.push(client);
+		}
+		let isStopping = false;
+		const loads = clients.map(async (client, i) => {
+			while (!isStopping) {
+				// A rid that is held again and again, over connections that land on any worker.
+				await client.request('', { rid: client.rid + 1 }).catch(() => {});
+				await sleep(i % 3);
+			}
+		});
+		await sleep(300);
+		await stage.stop();
+		isStopping = true;
+		await Promise.all(loads);
+	}
+});
+
+test('a client that vanishes while its session is made leaves no session behind', TIMEOUT, async () => {
+	await withStage({ none: 'no-features', plain: 'plain' }, { sessions_per_address: 3, open_timeout: 30, inactivity: 30, wait: 30 }, async (stage) => {
+		for (let i = 0; i < 3; i++) {
+			const socket = net.connect(stage.port, '127.0.0.1');
+			const body = new BoshClient(stage.port).bodyText({ rid: 7, to: 'none.test', ver: '1.11', wait: 30, hold: 1 });
+			socket.write(`POST /http-bind HTTP/1.1\r\nHost: x\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+			await stage.doab.logged('session-open');
+			await sleep(200);
+			socket.resetAndDestroy();
+		}
+		await sleep(500);
+		await new BoshClient(stage.port).create('plain.test', { ver: '1.11' });
+		assert.ok(true);
+	});
+});
+
+test('a WebSocket that does not say <open/> is ended', TIMEOUT, async () => {
+	await withStage({ plain: 'plain' }, { header_timeout: 2 }, async (stage) => {
+		const socket = await openWebSocket(stage.port);
+		const started = Date.now();
+		assert.equal(await socket.nextFrame(10000), undefined, 'the end, and no frame');
+		assert.ok(Date.now() - started < 8000);
+	});
+});
+
+test('a request must come whole within header_timeout, however steadily it drips', TIMEOUT, async () => {
+	await withStage({ plain: 'plain' }, { header_timeout: 2 }, async (stage) => {
+		const connection = await HttpConnection.open(stage.port);
+		connection.write('PUT / HTTP/1.1\r\nHost: x\r\nX-Drip: ');
+		const drip = setInterval(() => connection.write('x'), 200);
+		await Promise.race([connection.closed, sleep(10000).then(() => assert.fail('still open after 10 s'))]);
+		clearInterval(drip);
+	});
+});
+
+test('a server without a version has no features, and is served', TIMEOUT, async () => {
+	const script = [{ await: 'header' }, { send: OLD_HEADER }, { serve: true }];
+	await withStage({ old: script }, { open_timeout: 2, wait: 20 }, async (stage) => {
+		const client = new BoshClient(stage.port);
+		const answer = await client.create('old.test');
+		assert.equal(answer.element.attributes.authid, 'old');
+		assert.ok(answer.ms < 5000, `answered after ${answer.ms} ms, not after wait`);
+		const socket = await openWebSocket(stage.port);
+		socket.open('old.test');
+		assert.match(await socket.nextMessage(), /<open/);
+		await sleep(3000); // beyond open_timeout
+		socket.send('<presence xmlns="jabber:client" id="late"/>');
+		assert.equal((await (await stage.connectionOf('old')).element('presence')).attributes.id, 'late');
+	});
+});
