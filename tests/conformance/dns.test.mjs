@@ -58,7 +58,9 @@ before(async () => {
 	const allowed = ['single', 'priority', 'weight', 'dead-first', 'no-address', 'all-dead', 'not-offered', 'plain-a', 'empty-srv', 'second-address',
 		'six', 'alias', 'broken', 'silent', 'xn--bcher-kva', 'nowhere'];
 	doab = await Doab.start({ resolvers: [dns.address], connect_timeout: 2, open_timeout: 20, sessions_per_address: 1000,
-		domains: { ...Object.fromEntries(allowed.map((name) => [`${name}.test`, PRIVATE])), 'denied.test': { deny: true } } });
+		domains: { ...Object.fromEntries(allowed.map((name) => [`${name}.test`, PRIVATE])), 'denied.test': { deny: true },
+			// A section alone opens nothing.
+			'inside-10.test': { tls: 'off' }, 'inside-six.test': { tls: 'off', allow_private: false } } });
 });
 after(() => stopAll(doab, dns, standard, ...Object.values(servers ?? {})));
 

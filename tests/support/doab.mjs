@@ -86,6 +86,10 @@ export class Doab {
 		this.child.stderr.setEncoding('utf8').on('data', (text) => this.read(text));
 		this.exited = new Promise((resolve) => this.child.once('close', resolve));
 		this.child.once('exit', () => this.wake());
+		this.child.once('error', (error) => {
+			this.startError = error;
+			this.wake();
+		});
 	}
 
 	read(text) {
@@ -118,9 +122,9 @@ export class Doab {
 				if (line) {
 					this.waiting.delete(check);
 					resolve(line);
-				} else if (this.child.exitCode !== null || this.child.signalCode !== null) {
+				} else if (this.startError || !this.isRunning) {
 					this.waiting.delete(check);
-					reject(new Error(`doab ended before event=${event}:\n${this.log}\n${this.partial}`));
+					reject(this.startError ?? new Error(`doab ended before event=${event}:\n${this.log}\n${this.partial}`));
 				}
 			};
 			this.waiting.add(check);

@@ -1,4 +1,6 @@
 // stanza behind the common face of the clients: see all.mjs.
+import './globals.mjs';
+import './ordered-fetch.mjs';
 import { EventEmitter } from 'node:events';
 import { createClient } from 'stanza';
 import { sleep, until } from '../../support/util.mjs';

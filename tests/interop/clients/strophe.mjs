@@ -1,4 +1,5 @@
 // strophe.js behind the common face of the clients: see all.mjs.
+import './globals.mjs';
 import { EventEmitter } from 'node:events';
 import { $msg, $pres, Strophe } from 'strophe.js';
 import { XMLHttpRequest } from './xhr.mjs';

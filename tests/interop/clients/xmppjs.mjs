@@ -1,9 +1,7 @@
 // @xmpp/client behind the common face of the clients: see all.mjs.
+import './globals.mjs';
 import { EventEmitter } from 'node:events';
 import { client, xml } from '@xmpp/client';
-import WebSocket from 'ws';
-
-globalThis.WebSocket ??= WebSocket;
 
 export class XmppJsClient extends EventEmitter {
 	static async connect({ url, domain, user, password, resume = false }) {
