@@ -73,7 +73,7 @@ test('STARTTLS: what is offered after it is the gateway\'s business too', TIMEOU
 	assert.doesNotMatch(answer.text, /starttls|features\/compress/);
 });
 
-test('direct TLS, with SNI and ALPN', TIMEOUT, async () => {
+test('direct TLS, with SNI', TIMEOUT, async () => {
 	const answer = await new BoshClient(stage.port).create('direct.test');
 	assert.ok(answer.element.at('features'), answer.text);
 	const connection = await stage.connectionOf('direct');
