@@ -26,7 +26,6 @@
 struct bosh_session;
 
 enum {
-	BOSH_SID_LENGTH = 24, /* 144 random bits less what names the worker */
 	/* Repeats of one held request: a way around the limits of polling. */
 	BOSH_REPEATS_MAX = 8,
 	/* The protocol version spoken here: 1.11. */

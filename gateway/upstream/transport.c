@@ -189,11 +189,6 @@ bool transport_is_congested(const struct transport *transport)
 	return transport->congested;
 }
 
-size_t transport_queued(const struct transport *transport)
-{
-	return transport->out.n;
-}
-
 void transport_pause(struct transport *transport, bool pause)
 {
 	transport->paused = pause;

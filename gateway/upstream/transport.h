@@ -71,7 +71,6 @@ _must_check_ int transport_secure(struct transport *transport, SSL *ssl, const c
 _must_check_ int transport_write(struct transport *transport, const char *data, size_t n);
 
 bool transport_is_congested(const struct transport *transport);
-size_t transport_queued(const struct transport *transport);
 
 /* Stops and starts reading: backpressure towards the server. */
 void transport_pause(struct transport *transport, bool pause);
