@@ -160,6 +160,7 @@ void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void
 
 	exchange->connection->exchange = NULL;
 	exchange->connection->since = http_server_now(server);
+	exchange->connection->served = true;
 	if (exchange->dispatched) {
 		if (!exchange->answered && !exchange->gone) {
 			exchange->gone = true;

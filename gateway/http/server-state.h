@@ -29,7 +29,8 @@ struct http_connection {
 	struct address peer;
 	int fd; /* libmicrohttpd's */
 	struct http_exchange *exchange; /* the one under way, or NULL */
-	struct mono since; /* when it was made, or its last request ended: the next one has header_timeout from then */
+	struct mono since; /* when it was made, or its last request ended */
+	bool served;       /* it has had a request */
 	bool detached;
 	bool hung_up; /* the client sends no more: it is not there to be answered later */
 };

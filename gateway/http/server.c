@@ -59,9 +59,10 @@ static void shard_cut_slow(struct http_shard *shard)
 
 	LIST_FOREACH(connection, &shard->connections, in_shard) {
 		bool receiving = !connection->exchange || !connection->exchange->dispatched;
+		unsigned limit_s = server->options.timeout_s + (connection->served ? HTTP_IDLE_S : 0);
 
-		if (receiving && mono_reached(mono_add_s(connection->since, server->options.timeout_s),
-					      http_server_now(server))) {
+		if (receiving &&
+		    mono_reached(mono_add_s(connection->since, limit_s), http_server_now(server))) {
 			shutdown(connection->fd, SHUT_RDWR);
 		}
 	}
@@ -144,7 +145,7 @@ static int shard_new(struct http_server *server, struct http_shard **ret_shard)
 		server, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, shard, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_POOL,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)SHARD_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		server->options.timeout_s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		(unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!shard->daemon) {
 		free(shard);
 		return -ENOMEM;

@@ -20,6 +20,9 @@ enum {
 	/* Headers of a request, and what libmicrohttpd needs to answer it. A browser's cookies must fit; more is
 	 * memory for whoever connects and says nothing. */
 	HTTP_CONNECTION_POOL = 8 * 1024,
+	/* Seconds that a connection may wait for its next request: more than proxies keep an idle one (nginx: 60), for they may use it in
+	 * the very moment in which it is closed, and a BOSH request must not be lost or sent twice. */
+	HTTP_IDLE_S = 75,
 	/* Of a body that is too large so much is still read, so that the client comes to read the answer. */
 	HTTP_DISCARD_MAX = 512 * 1024,
 	/* And its beginning is kept, for whoever has to tell the client in the right words. */
@@ -29,7 +32,8 @@ enum {
 struct http_server_options {
 	uv_loop_t *loop;
 	size_t n_body_max;
-	unsigned timeout_s; /* for a connection to send a request, whole (slow senders hold descriptors) */
+	/* For a connection to send its first request, whole; a later one has HTTP_IDLE_S more. Slow senders hold descriptors. */
+	unsigned timeout_s;
 	/* A request is complete. Answer it now or later, from this thread. */
 	void (*request)(void *userdata, struct http_exchange *exchange);
 	/* The client has gone away and the request is not answered yet; an answer given later is not sent. */
