@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/peek.h"
 
+struct sv peek_without_slash(struct sv path)
+{
+	return path.n > 1 && path.data[path.n - 1] == '/' ? sv_first(path, path.n - 1) : path;
+}
+
 /* The path of a request line, without query and trailing slash. */
 static struct sv path_of(struct sv line)
 {
 	struct sv path = sv_skip(line, sv_find(line, ' ') + 1);
 
 	path = sv_first(path, sv_find(path, ' '));
-	path = sv_first(path, sv_find(path, '?'));
-	return path.n > 1 && path.data[path.n - 1] == '/' ? sv_first(path, path.n - 1) : path;
-}
-
-static struct sv without_slash(struct sv path)
-{
-	return path.n > 1 && path.data[path.n - 1] == '/' ? sv_first(path, path.n - 1) : path;
+	return peek_without_slash(sv_first(path, sv_find(path, '?')));
 }
 
 /* The value of a header that stands once; twice, and HTTP shall see to it. */
@@ -125,9 +124,9 @@ void peek_judge(struct sv bytes, const struct peek_paths *paths, struct peek *re
 	ret_peek->head = sv_first(bytes, end + 4);
 	struct sv path = path_of(sv_first(bytes, sv_find(bytes, '\r')));
 
-	if (post && sv_eq(path, without_slash(paths->bosh))) {
+	if (post && sv_eq(path, peek_without_slash(paths->bosh))) {
 		judge_bosh(bytes, ret_peek);
-	} else if (get && sv_eq(path, without_slash(paths->websocket))) {
+	} else if (get && sv_eq(path, peek_without_slash(paths->websocket))) {
 		judge_websocket(ret_peek);
 	}
 }

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What the first bytes of a connection ask for, so that the listener knows who is to have it. An engine: bytes in, a verdict out.
- * It judges nothing that matters later: HTTP is parsed by those who get the connection.
+ * HTTP is parsed by those who get the connection; only a WebSocket handshake is judged by what is told here (ws/upgrade.h).
  */
 #include "common/sv.h"
 
@@ -32,3 +32,6 @@ struct peek {
 };
 
 void peek_judge(struct sv bytes, const struct peek_paths *paths, struct peek *ret_peek);
+
+/* A path as paths are compared: a trailing slash does not matter. */
+struct sv peek_without_slash(struct sv path);

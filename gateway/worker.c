@@ -2,7 +2,6 @@
 #include "gateway/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 enum {
 	/* What a stopping worker gives its clients to take their last answer. */
 	STOP_GRACE_MS = 1000,
+	/* Behind that it looks so often whether the last WebSocket is closed. */
 	STOP_POLL_MS = 10,
 	/* Turns of the loop that a worker which was never started gets to close what it has. */
 	CLOSE_TURNS_MAX = 100,

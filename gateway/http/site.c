@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/http/document.h"
+#include "gateway/peek.h"
 #include "policy/documents.h"
 
 enum {
@@ -85,14 +86,9 @@ struct site *site_free(struct site *site)
 	return NULL;
 }
 
-static struct sv without_slash(struct sv path)
-{
-	return path.n > 1 && path.data[path.n - 1] == '/' ? sv_first(path, path.n - 1) : path;
-}
-
 static bool has_path(const struct http_exchange *exchange, const char *path)
 {
-	return sv_eq(without_slash(http_exchange_path(exchange)), without_slash(sv_from(path)));
+	return sv_eq(peek_without_slash(http_exchange_path(exchange)), peek_without_slash(sv_from(path)));
 }
 
 static bool has_method(const struct http_exchange *exchange, struct sv method)
