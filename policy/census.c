@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "policy/client.h"
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
@@ -68,18 +69,6 @@ struct census *census_free(struct census *census)
 	pthread_mutex_destroy(&census->mutex);
 	free(census);
 	return NULL;
-}
-
-static uint64_t client_key(const struct address *client)
-{
-	uint64_t key;
-
-	if (client->any.sa_family == AF_INET) {
-		/* No IPv6 client has this prefix: it is one of multicast. */
-		return UINT64_C(0xffffffff00000000) | client->v4.sin_addr.s_addr;
-	}
-	memcpy(&key, client->v6.sin6_addr.s6_addr, sizeof(key));
-	return key;
 }
 
 /* Keyed: whoever owns many /64s must not be able to choose those that share one chain. */

@@ -68,6 +68,23 @@ static bool parse_item(struct sv item, struct address *ret_address)
 	return true;
 }
 
+uint64_t client_key(const struct address *client)
+{
+	uint64_t key;
+
+	if (client->any.sa_family == AF_INET) {
+		/* No IPv6 client has this prefix: it is one of multicast. */
+		return UINT64_C(0xffffffff00000000) | client->v4.sin_addr.s_addr;
+	}
+	memcpy(&key, client->v6.sin6_addr.s6_addr, sizeof(key));
+	return key;
+}
+
+bool client_is_same(const struct address *a, const struct address *b)
+{
+	return client_key(a) == client_key(b);
+}
+
 struct address client_address(const struct client_proxies *proxies, const struct address *peer,
 			      struct sv forwarded_for)
 {
@@ -82,4 +99,13 @@ struct address client_address(const struct client_proxies *proxies, const struct
 		client = address;
 	}
 	return client;
+}
+
+bool client_is_secure(const struct client_proxies *proxies, const struct address *peer,
+		      struct sv forwarded_proto)
+{
+	struct sv item;
+
+	return client_is_proxy(proxies, peer) && take_last(&forwarded_proto, &item) &&
+	       sv_eq_nocase(item, SV("https"));
 }

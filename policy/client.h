@@ -23,5 +23,14 @@ void client_proxies_deinit(struct client_proxies *proxies);
 struct address client_address(const struct client_proxies *proxies, const struct address *peer,
 			      struct sv forwarded_for);
 
+/* Whether the client came over TLS: only a trusted proxy knows, and says so in X-Forwarded-Proto (@forwarded_proto, the header's value, may
+ * be empty; of several the right-most, which the proxy next to us wrote). */
+bool client_is_secure(const struct client_proxies *proxies, const struct address *peer,
+		      struct sv forwarded_proto);
+
+/* What tells clients apart: an IPv4 address, or the /64 of an IPv6 address, which is what one subscriber is usually given. */
+uint64_t client_key(const struct address *client);
+bool client_is_same(const struct address *a, const struct address *b);
+
 /* Whether @address is one of the operator's own proxies. */
 bool client_is_proxy(const struct client_proxies *proxies, const struct address *address);

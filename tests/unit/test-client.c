@@ -116,6 +116,55 @@ static void test_header_ends_where_its_view_ends(void **state)
 	client_proxies_deinit(&proxies);
 }
 
+static void test_secure(void **state)
+{
+	static const struct {
+		const char *peer, *proto;
+		bool secure;
+	} rows[] = {
+		{"127.0.0.1:1", "https", true},	    {"127.0.0.1:1", "HTTPS", true},  {"127.0.0.1:1", "http, https", true},
+		{"127.0.0.1:1", "https, http", false}, {"127.0.0.1:1", "http", false},  {"127.0.0.1:1", "", false},
+		{"127.0.0.1:1", "httpsx", false},      {"192.0.2.1:1", "https", false},
+	};
+	struct client_proxies proxies;
+	struct address peer;
+	size_t bad;
+
+	(void)state;
+	assert_int_equal(client_proxies_init(&proxies, networks, 1, &bad), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_int_equal(address_parse(sv_from(rows[i].peer), -1, &peer), 0);
+		assert_int_equal(client_is_secure(&proxies, &peer, sv_from(rows[i].proto)), rows[i].secure);
+	}
+	assert_int_equal(address_parse(SV("127.0.0.1:1"), -1, &peer), 0);
+	assert_false(client_is_secure(&proxies, &peer, SV_EMPTY));
+	client_proxies_deinit(&proxies);
+}
+
+static void test_same(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{"192.0.2.1:1", "192.0.2.1:2", true},
+		{"192.0.2.1:1", "192.0.2.2:1", false},
+		{"[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff::1]:1", true},
+		{"[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1", false},
+		{"[::ffff:192.0.2.1]:1", "192.0.2.1:1", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct address a;
+		struct address b;
+
+		assert_int_equal(address_parse(sv_from(rows[i].a), -1, &a), 0);
+		assert_int_equal(address_parse(sv_from(rows[i].b), -1, &b), 0);
+		assert_int_equal(client_is_same(&a, &b), rows[i].same);
+	}
+}
+
 static void test_bad_network(void **state)
 {
 	static const char *const texts[] = {"10.0.0.0/8", "::1", "10.0.0.0/33", "x"};
@@ -134,6 +183,8 @@ int main(void)
 		cmocka_unit_test(test_client),
 		cmocka_unit_test(test_nobody_is_trusted_by_default),
 		cmocka_unit_test(test_header_ends_where_its_view_ends),
+		cmocka_unit_test(test_secure),
+		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_bad_network),
 	};
 
