@@ -21,6 +21,7 @@ enum {
 	CONFIG_NETWORKS_MAX = 1024,
 	/* A longer one would leave a request line no room in what is looked at first. */
 	CONFIG_PATH_MAX = 128,
+	CONFIG_URI_MAX = 1024,
 };
 
 static struct {
@@ -160,6 +161,22 @@ int config_value_path(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
 			refuse(cfg, opt, "a path that is not one of the gateway's own documents",
 			       value);
 		}
+	}
+	return take_string(value, result);
+}
+
+/* An https URI of printable ASCII, or nothing. */
+int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct sv uri = sv_from(value);
+	bool valid = uri.n > sizeof("https://") - 1 && uri.n <= CONFIG_URI_MAX &&
+		     sv_starts_with(uri, SV("https://"));
+
+	for (size_t i = 0; i < uri.n; i++) {
+		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f && !strchr("<>\"'\\", uri.data[i]);
+	}
+	if (uri.n && !valid) {
+		refuse(cfg, opt, "an URI as in \"https://chat.example.org/http-bind\"", value);
 	}
 	return take_string(value, result);
 }

@@ -34,6 +34,7 @@ unsigned config_errors_line(void);
 int config_value_bool(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_level(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_path(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
+int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_resolver(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_origin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);

@@ -35,6 +35,15 @@ enum {
 	/* A page that is reloaded must find its session; one that is gone must not keep it long. */
 	INACTIVITY_MIN = 5,
 	INACTIVITY_MAX = 3600,
+	PAUSE_MIN = 0, /* 0: none */
+	PAUSE_MAX = 3600,
+	/* 0: none. Longer would be felt: the request that waits is one that the client cannot use. */
+	LINGER_MIN = 0,
+	LINGER_MAX = 1000,
+	REPEATS_MIN = 1, /* a network breaks */
+	REPEATS_MAX = 1000,
+	STREAMS_MIN = 1, /* 1: none beside the first */
+	STREAMS_MAX = 16,
 	POLLING_MIN = 0,
 	POLLING_MAX = 60,
 	PING_MIN = 0, /* 0: none */
@@ -61,6 +70,10 @@ enum {
 	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                                    \
 	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                                       \
 	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                            \
+	X(max_pause, maxpause_s, 120, PAUSE_MIN, PAUSE_MAX)                                        \
+	X(linger, linger_ms, 10, LINGER_MIN, LINGER_MAX)                                           \
+	X(max_repeats, n_repeats_max, 10, REPEATS_MIN, REPEATS_MAX)                                \
+	X(max_streams, n_streams_max, 4, STREAMS_MIN, STREAMS_MAX)                                 \
 	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                         \
 	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                                  \
 	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)            \
@@ -107,6 +120,8 @@ static cfg_opt_t options[] = {
 	CFG_STR_LIST_CB("listen", default_listen, CFGF_NONE, config_value_listen),
 	CFG_STR_CB("bosh_path", "/http-bind", CFGF_NONE, config_value_path),
 	CFG_STR_CB("websocket_path", "/xmpp-websocket", CFGF_NONE, config_value_path),
+	CFG_STR_CB("see_other_uri", "", CFGF_NONE, config_value_uri),
+	CFG_BOOL_CB("bind_address", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_STR_CB("log_level", "info", CFGF_NONE, config_value_level),
 	CFG_STR_LIST_CB("allow_origins", default_origins, CFGF_NONE, config_value_origin),
 	CFG_STR_LIST_CB("trusted_proxies", NULL, CFGF_NONE, config_value_network),
@@ -313,9 +328,11 @@ static int fill(struct config *config, cfg_t *cfg)
 	}
 	config->bosh_path = strdup(cfg_getstr(cfg, "bosh_path"));
 	config->websocket_path = strdup(cfg_getstr(cfg, "websocket_path"));
-	if (!config->bosh_path || !config->websocket_path) {
+	config->see_other_uri = strdup(cfg_getstr(cfg, "see_other_uri"));
+	if (!config->bosh_path || !config->websocket_path || !config->see_other_uri) {
 		return -ENOMEM;
 	}
+	config->bind_address = cfg_getbool(cfg, "bind_address");
 	r = fill_listen(config, cfg);
 	if (r == 0) {
 		r = fill_resolvers(config, cfg);
@@ -387,6 +404,7 @@ struct config *config_free(struct config *config)
 	free(config->listen);
 	free(config->bosh_path);
 	free(config->websocket_path);
+	free(config->see_other_uri);
 	free(config->resolvers);
 	origin_list_deinit(&config->origins);
 	client_proxies_deinit(&config->proxies);

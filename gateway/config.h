@@ -22,6 +22,8 @@ struct config {
 	unsigned n_workers; /* never 0: one a core has been put in */
 	char *bosh_path;
 	char *websocket_path;
+	char *see_other_uri; /* where BOSH is to be asked for over TLS; "" when here will do */
+	bool bind_address;   /* a session is for the client address that made it */
 	enum log_level log_level;
 	struct origin_list origins;
 	struct client_proxies proxies;
@@ -30,6 +32,7 @@ struct config {
 	size_t n_stanza_max;  /* bytes of an element from a server */
 	size_t n_pending_max; /* bytes kept for an absent client until the server is not read */
 	unsigned wait_s, hold, inactivity_s, polling_s, ping_interval_s;
+	unsigned maxpause_s, linger_ms, n_repeats_max, n_streams_max; /* BOSH: gateway/bosh/session.h */
 	unsigned header_timeout_s, connect_timeout_s, open_timeout_s;
 	struct census_limits limits;
 	struct domain_rules domains;

@@ -36,9 +36,9 @@ int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action)
 	return 0;
 }
 
-int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind)
+int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind, unsigned stream)
 {
-	return bosh_actions_push(actions, (struct bosh_action){.kind = kind});
+	return bosh_actions_push(actions, (struct bosh_action){.kind = kind, .stream = stream});
 }
 
 int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange, enum bosh_condition condition,

@@ -11,7 +11,8 @@
 /* What only the answer to a creation request says ("Session Creation Response"). */
 struct bosh_creation {
 	const char *sid;
-	unsigned wait_s, hold, requests, inactivity_s, polling_s;
+	unsigned wait_s, hold, requests, inactivity_s, polling_s, maxpause_s;
+	bool codings; /* compressed requests are understood */
 	bool has_ver;
 	unsigned ver_major, ver_minor;
 };
@@ -21,15 +22,21 @@ struct bosh_answer {
 	const char *from;      /* the server's name, said once; NULL: not now */
 	const char *authid;    /* the server's stream id, likewise (XEP-0206) */
 	bool uses_stream;      /* declare xmlns:stream */
+	const char *stream;    /* the name of the stream that the answer is about; NULL: there is but one, or it is about none */
+	bool opens;            /* that stream is new */
+	uint64_t ack, report;  /* rids; 0: none ("Acknowledgements") */
+	unsigned report_ms;    /* how long ago the answer to `report` was sent */
 	const char *type;      /* "terminate", "error" or NULL */
 	const char *condition; /* NULL: none */
 	const char *text;      /* in words, behind the payloads; NULL: none */
 	const char *detail;    /* behind text; may be empty */
+	const char *uri;       /* where to go instead; NULL: none */
 	struct sv payloads;
 };
 
-/* Returns 0 or -ENOMEM. */
-_must_check_ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob);
+/* Returns 0 with *ret_blob and where in it the payloads are, or -ENOMEM. */
+_must_check_ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
+				   struct sv *ret_payloads);
 
 const char *bosh_condition_name(enum bosh_condition condition);
 /* The HTTP status: 200, or what a legacy client is to be told ("HTTP Conditions"). */

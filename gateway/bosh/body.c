@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "gateway/bosh/key.h"
 #include "gateway/xmpp/namespace.h"
 
 struct xml_scan_options bosh_body_options(size_t n_max)
@@ -142,7 +143,15 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan, const 
 	if (r == BOSH_BODY_OK) {
 		r = read_texts(body, scan, root);
 	}
-	return r == BOSH_BODY_OK ? read_numbers(body, scan, root) : r;
+	if (r == BOSH_BODY_OK) {
+		r = read_numbers(body, scan, root);
+	}
+	/* A key that does not follow is the session's affair; a sequence that cannot begin is bad grammar. */
+	struct bosh_key newkey;
+
+	return r == BOSH_BODY_OK && body->newkey.data && !bosh_key_read(body->newkey, &newkey)
+		       ? BOSH_BODY_E_BAD_REQUEST
+		       : r;
 }
 
 /* The gateway negotiates TLS itself, and the stream is its own: a client that speaks of either would speak

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/bosh/bounce.h"
 #include "gateway/bosh/endpoint-state.h"
 
 struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
@@ -9,25 +10,14 @@ struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
 	return (struct mono){(int64_t)uv_now(endpoint->env->loop)};
 }
 
-static void log_session(const struct bosh_carried *session, const char *event)
+void bosh_carried_log(const struct bosh_carried *session, const char *event, const char *domain)
 {
 	char client[ADDRESS_TEXT_MAX];
 
 	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "bosh"),
 		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", session->domain));
-}
-
-static void log_failure(const struct bosh_carried *session, const struct failure *failure)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", session->domain), LOG_STR("failure", failure_name(failure->kind)),
-		 LOG_STR("detail", failure->detail));
+		 LOG_STR("domain", domain));
 }
 
 /* The end of a session. */
@@ -36,6 +26,9 @@ static void on_timer_closed(uv_handle_t *handle)
 {
 	struct bosh_carried *session = CONTAINER_OF((uv_timer_t *)handle, struct bosh_carried, timer);
 
+	for (unsigned i = 0; i < BOSH_STREAMS_MAX; i++) {
+		free(session->strands[i]);
+	}
 	bosh_session_free(session->engine);
 	free(session);
 }
@@ -48,12 +41,26 @@ void bosh_carried_end(struct bosh_carried *session)
 		return;
 	}
 	session->over = true;
-	log_session(session, "session-closed");
-	/* A client that is only gone may resume on the server (XEP-0198): no </stream:stream>. */
-	session->link = link_drop(session->link);
+	bosh_carried_log(session, "session-closed", session->strands[0] ? session->strands[0]->domain : "");
+	for (unsigned i = 0; i < BOSH_STREAMS_MAX; i++) {
+		if (session->strands[i]) {
+			/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
+			bosh_strand_close(session->strands[i], true);
+		}
+	}
 	HASH_DELETE(hh, endpoint->sessions, session);
 	census_leave_session(endpoint->env->census, &session->client);
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+}
+
+/* The engine has no memory to answer those who wait. */
+static void answer_all(struct bosh_carried *session)
+{
+	uint64_t exchange;
+
+	while ((exchange = bosh_session_take_exchange(session->engine))) {
+		bosh_relay_answer(session->endpoint->relay, exchange, 500, session->content_type, NULL);
+	}
 }
 
 /* Carrying out what the engine decides. */
@@ -82,68 +89,115 @@ static struct sv take_string(struct sv *rest)
 	return text;
 }
 
-static int restart(struct bosh_carried *session, const struct buffer *texts)
+static struct bosh_target read_target(const struct buffer *texts)
 {
 	struct sv rest = buffer_sv(texts);
-	struct stream_target target = {0};
+	struct bosh_target target;
 
-	/* The domain of a stream does not change; RFC 6120 (4.3.3) has the client repeat it. */
-	(void)take_string(&rest);
+	target.to = take_string(&rest);
 	target.from = take_string(&rest);
 	target.lang = take_string(&rest);
 	target.version = take_string(&rest);
-	return link_restart(session->link, &target);
+	target.route = take_string(&rest);
+	return target;
 }
 
-static int forward(struct bosh_carried *session, const struct buffer *payloads)
+/* The domain of a stream does not change; RFC 6120 (4.3.3) has the client repeat it. */
+static int restart(struct bosh_strand *strand, const struct buffer *texts)
 {
-	int r = link_write(session->link, buffer_sv(payloads));
+	struct bosh_target target = read_target(texts);
 
-	if (r == 0 && link_is_congested(session->link)) {
-		r = bosh_session_congest(session->engine, true, bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
+	return link_restart(strand->link,
+			    &(struct stream_target){
+				    .from = target.from, .lang = target.lang, .version = target.version});
+}
+
+static int forward(struct bosh_strand *strand, const struct buffer *payloads)
+{
+	struct bosh_carried *session = strand->session;
+	int r = link_write(strand->link, buffer_sv(payloads));
+
+	if (r == 0 && link_is_congested(strand->link)) {
+		r = bosh_session_congest(session->engine, strand->stream, true,
+					 bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
 	}
 	return r;
 }
 
-/* Returns 0, or a negative errno: then the session cannot go on. */
-static int carry_out(struct bosh_carried *session, struct bosh_action *action)
+static int bounce(struct bosh_strand *strand, const struct buffer *payloads)
+{
+	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
+	int r = bosh_bounce(strand->session->endpoint->env->pool, buffer_sv(payloads), &answers);
+
+	/* Before the stream is the client's there can be nothing to answer. */
+	if (r == 0 && answers.n) {
+		r = link_write(strand->link, buffer_sv(&answers));
+	}
+	return r == -EPROTO ? 0 : r;
+}
+
+/* What concerns a stream whose link is there. */
+static int carry_out_strand(struct bosh_strand *strand, const struct bosh_action *action)
 {
 	switch (action->kind) {
-	case BOSH_ACTION_ANSWER:
-		bosh_relay_answer(session->endpoint->relay, action->exchange, action->status, action->blob);
-		action->blob = NULL;
-		return 0;
 	case BOSH_ACTION_SEND:
-		return session->link ? forward(session, &action->payloads) : 0;
+		return forward(strand, &action->payloads);
 	case BOSH_ACTION_RESTART:
-		return session->link ? restart(session, &action->payloads) : 0;
+		return restart(strand, &action->payloads);
+	case BOSH_ACTION_BOUNCE:
+		return bounce(strand, &action->payloads);
 	case BOSH_ACTION_CLOSE:
-		session->link = link_close(session->link);
+		bosh_strand_close(strand, false);
 		return 0;
 	case BOSH_ACTION_PAUSE:
 	case BOSH_ACTION_RESUME:
-		if (session->link) {
-			link_pause(session->link, action->kind == BOSH_ACTION_PAUSE);
-		}
+		link_pause(strand->link, action->kind == BOSH_ACTION_PAUSE);
 		return 0;
+	case BOSH_ACTION_ANSWER:
+	case BOSH_ACTION_OPEN:
 	case BOSH_ACTION_END:
-		bosh_carried_end(session);
-		return 0;
+		break;
 	}
 	return 0;
 }
 
-static int fail(struct bosh_carried *session, const struct failure *failure)
+/* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO: then its stream cannot. */
+static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 {
-	log_failure(session, failure);
-	return bosh_session_fail(session->engine, failure, bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
+	struct bosh_strand *strand = session->strands[action->stream];
+	struct bosh_target target;
+
+	switch (action->kind) {
+	case BOSH_ACTION_ANSWER:
+		bosh_relay_answer(session->endpoint->relay, action->exchange, action->status,
+				  session->content_type, action->blob);
+		action->blob = NULL;
+		return 0;
+	case BOSH_ACTION_OPEN:
+		target = read_target(&action->payloads);
+		return bosh_strand_add(session, action->stream, &target);
+	case BOSH_ACTION_END:
+		bosh_carried_end(session);
+		return 0;
+	default:
+		return strand && strand->link ? carry_out_strand(strand, action) : 0;
+	}
+}
+
+/* The client sent before the server's features had come. */
+static int fail_too_early(struct bosh_strand *strand)
+{
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_TOO_EARLY, NULL);
+	bosh_strand_close(strand, true);
+	return bosh_strand_fail(strand, &failure);
 }
 
 /* Carries out all actions; those that they bring about too. @r is what the engine returned. */
 void bosh_carried_settle(struct bosh_carried *session, int r)
 {
 	struct bosh_actions *actions = &session->endpoint->actions;
-	struct failure failure;
 
 	for (size_t i = 0; i < actions->n; i++) {
 		/* The list may grow, and so move, while one is carried out. */
@@ -155,16 +209,15 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (result == -EPROTO && r == 0) {
-			failure_set(&failure, FAILURE_TOO_EARLY, NULL);
-			session->link = link_drop(session->link);
-			r = fail(session, &failure);
+			r = fail_too_early(session->strands[action.stream]);
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}
 	}
 	actions->n = 0;
 	if (r < 0) {
-		log_session(session, "session-out-of-memory");
+		answer_all(session);
+		bosh_carried_log(session, "session-out-of-memory", "");
 		bosh_carried_end(session);
 	} else if (!session->over) {
 		bosh_carried_arm(session);
@@ -176,82 +229,6 @@ static void on_timer(uv_timer_t *timer)
 	struct bosh_carried *session = CONTAINER_OF(timer, struct bosh_carried, timer);
 
 	session->armed = MONO_NEVER;
-	bosh_carried_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint), &session->endpoint->actions));
-}
-
-/* From the server. */
-
-/* The stream is the client's: what it waits for comes with this turn, if at all. */
-static void on_header(void *userdata)
-{
-	struct bosh_carried *session = userdata;
-	const struct stream *stream = link_stream(session->link);
-	int r = bosh_session_header(session->engine, stream->id, stream->from ? stream->from : session->domain);
-
-	(void)bosh_session_pending(session->engine, false, true);
-	bosh_carried_settle(session, r);
-}
-
-static void on_element(void *userdata, enum stream_event_kind kind)
-{
-	struct bosh_carried *session = userdata;
-	const struct stream *stream = link_stream(session->link);
-	struct buffer *pending = bosh_session_pending(session->engine, stream_event_is_stream(stream),
-						      kind == STREAM_EVENT_FEATURES);
-	int r = stream_event_write(stream, pending);
-
-	if (r < 0) {
-		bosh_carried_settle(session, r);
-	}
-}
-
-static void on_flush(void *userdata)
-{
-	struct bosh_carried *session = userdata;
-
-	bosh_carried_settle(session, bosh_session_flush(session->engine, bosh_endpoint_now(session->endpoint), &session->endpoint->actions));
-}
-
-static void on_drained(void *userdata)
-{
-	struct bosh_carried *session = userdata;
-
-	bosh_carried_settle(session,
-	       bosh_session_congest(session->engine, false, bosh_endpoint_now(session->endpoint), &session->endpoint->actions));
-}
-
-static void on_over(void *userdata, const struct failure *failure)
-{
-	struct bosh_carried *session = userdata;
-	int r = fail(session, failure);
-
-	session->link = link_close(session->link);
-	bosh_carried_settle(session, r);
-}
-
-static const struct link_callbacks link_callbacks = {
-	.header = on_header,
-	.element = on_element,
-	.flush = on_flush,
-	.drained = on_drained,
-	.over = on_over,
-};
-
-void bosh_carried_open(struct bosh_carried *session, const struct bosh_request *request,
-		      const struct domain_rule *rule)
-{
-	struct stream_target target = {
-		.to = sv_from(session->domain),
-		.from = request->body.from,
-		.lang = request->body.lang,
-		.version = request->body.xmpp_version,
-	};
-	int r = link_new(&session->endpoint->env->link, &target, rule, &link_callbacks, session,
-			 &session->link);
-
-	if (r == 0) {
-		r = bosh_session_flush(session->engine, bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
-	}
-	log_session(session, "session-open");
-	bosh_carried_settle(session, r);
+	bosh_carried_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
+							 &session->endpoint->actions));
 }

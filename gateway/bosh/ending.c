@@ -4,6 +4,49 @@
 
 #include "gateway/bosh/session-state.h"
 
+/* XEP-0206, "recipient-unavailable": @stream gets back what is in @payloads. */
+static int push_bounce(struct bosh_session *session, const struct bosh_stream *stream, struct sv payloads,
+		       struct bosh_actions *actions)
+{
+	struct bosh_action action = {.kind = BOSH_ACTION_BOUNCE, .stream = bosh_stream_index(session, stream)};
+
+	if (payloads.n == 0) {
+		return 0;
+	}
+	int r = buffer_append_sv(&action.payloads, payloads);
+
+	return r < 0 ? r : bosh_actions_push(actions, action);
+}
+
+/* Undelivered is what is pending, and what a client that acknowledges has not acknowledged. */
+static int push_bounces(struct bosh_session *session, struct bosh_stream *stream, struct bosh_actions *actions)
+{
+	unsigned index = bosh_stream_index(session, stream);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && session->acks && i < session->n_kept; i++) {
+		if (session->kept[i].stream == index) {
+			r = push_bounce(session, stream, session->kept[i].payloads, actions);
+		}
+	}
+	return r < 0 ? r : push_bounce(session, stream, buffer_sv(&stream->pending), actions);
+}
+
+int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream,
+			    struct bosh_actions *actions)
+{
+	int r = 0;
+
+	if (!stream->open || stream->closed) {
+		return 0;
+	}
+	stream->closed = true;
+	if (!stream->managed) {
+		r = push_bounces(session, stream, actions);
+	}
+	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, bosh_stream_index(session, stream));
+}
+
 int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
 			 struct bosh_actions *actions)
 {
@@ -17,20 +60,29 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 			bosh_early_clear(early);
 		}
 	}
+	/* A managed stream can be resumed: END drops it without a word. */
+	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+		if (!session->streams[i].managed) {
+			r = bosh_stream_say_goodbye(session, &session->streams[i], actions);
+		}
+	}
 	session->ended = true;
-	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_END);
+	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_END, 0);
 }
 
-int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer, struct mono now,
-			struct bosh_actions *actions)
+int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
+			struct bosh_stream *stream, struct mono now, struct bosh_actions *actions)
 {
 	bool told = false;
 	int r = 0;
 
+	session->ending = true;
 	while (r == 0 && session->n_slots) {
 		if (!told && session->slots[0].exchange) {
-			answer->payloads = buffer_sv(&session->pending);
-			r = bosh_session_answer(session, answer, now, actions);
+			if (stream) {
+				answer->payloads = buffer_sv(&stream->pending);
+			}
+			r = bosh_session_answer(session, answer, stream, now, actions);
 			told = true;
 		} else {
 			r = bosh_session_answer_empty(session, now, actions);
@@ -39,20 +91,15 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, actions);
 }
 
-int bosh_session_finish_failed(struct bosh_session *session, const struct failure *failure, struct mono now,
-			       struct bosh_actions *actions)
+void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure)
 {
-	struct bosh_answer answer = {
-		.type = "terminate",
-		.condition = failure_bosh_condition(failure->kind),
-	};
-
+	answer->type = "terminate";
+	answer->condition = failure_bosh_condition(failure->kind);
 	/* The server's own words are pending. */
 	if (failure->kind != FAILURE_STREAM_ERROR) {
-		answer.text = failure_sentence(failure->kind);
-		answer.detail = failure->detail;
+		answer->text = failure_sentence(failure->kind);
+		answer->detail = failure->detail;
 	}
-	return bosh_session_finish(session, &answer, now, actions);
 }
 
 int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_condition condition,
@@ -68,19 +115,33 @@ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bo
 	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, actions);
 }
 
-int bosh_session_fail(struct bosh_session *session, const struct failure *failure, struct mono now,
-		      struct bosh_actions *actions)
+int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,
+		      struct mono now, struct bosh_actions *actions)
 {
-	if (session->ended || session->failure) {
+	struct bosh_stream *failed = &session->streams[stream];
+
+	if (session->ended || !failed->open || failed->failure) {
 		return 0;
 	}
-	if (bosh_session_is_attended(session)) {
-		return bosh_session_finish_failed(session, failure, now, actions);
-	}
-	session->failure = malloc(sizeof(*session->failure));
-	if (!session->failure) {
+	failed->failure = malloc(sizeof(*failed->failure));
+	if (!failed->failure) {
 		return -ENOMEM;
 	}
-	*session->failure = *failure;
-	return 0;
+	*failed->failure = *failure;
+	failed->closed = true;
+	return bosh_session_release(session, now, actions);
+}
+
+int bosh_session_shut(struct bosh_session *session, const struct failure *failure, struct mono now,
+		      struct bosh_actions *actions)
+{
+	struct bosh_answer answer = {0};
+	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
+	struct bosh_stream *stream = session->n_opened > 1 ? NULL : &session->streams[0];
+
+	if (session->ended) {
+		return 0;
+	}
+	bosh_answer_set_failure(&answer, failure);
+	return bosh_session_finish(session, &answer, stream, now, actions);
 }

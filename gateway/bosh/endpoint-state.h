@@ -4,7 +4,8 @@
  * The inside of the BOSH endpoint. Private to gateway/bosh; who uses it reads endpoint.h.
  *
  * endpoint.c  requests: to which session they go, and the making of new ones
- * carry.c     a session on its worker: carries out what the engine decides, brings it the server's side and the time
+ * carry.c     a session on its worker: carries out what the engine decides, and brings it the time
+ * strand.c    the streams of a session: their links, and what comes through them
  */
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
@@ -14,17 +15,27 @@
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 
+/* A stream of a session: one way to a server. */
+struct bosh_strand {
+	struct bosh_carried *session;
+	unsigned stream;   /* its number in the engine */
+	struct link *link; /* NULL when it is over */
+	bool counted;      /* in the census; the first is not, for there the session is */
+	char domain[];     /* ascii form */
+};
+
 struct bosh_carried {
 	UT_hash_handle hh;
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
-	struct link *link;
+	struct bosh_strand *strands[BOSH_STREAMS_MAX]; /* by their streams; one that is over stays until its place is wanted */
 	uv_timer_t timer;
 	struct mono armed; /* what the timer runs for */
 	struct address client;
+	bool secure; /* it was made over TLS */
 	bool over;
+	const char *content_type;
 	char sid[SID_LENGTH + 1];
-	char domain[]; /* ascii form */
 };
 
 struct bosh_endpoint {
@@ -36,11 +47,14 @@ struct bosh_endpoint {
 	bool shut;
 };
 
+/* Where a stream is to lead. */
+struct bosh_target {
+	struct sv to, from, lang, version, route;
+};
+
 struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint);
 
-/* Starts to reach the server of a session that has just been made. */
-void bosh_carried_open(struct bosh_carried *session, const struct bosh_request *request,
-		       const struct domain_rule *rule);
+/* carry.c */
 
 /* Carries out the actions that the engine gave, and those that they bring about, and sets the timer. @r is what the engine
  * returned: out of memory ends the session, which may be over afterwards in any case. */
@@ -51,3 +65,30 @@ void bosh_carried_arm(struct bosh_carried *session);
 
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_carried_end(struct bosh_carried *session);
+
+/* One line of the log about @session; @domain may be NULL. */
+void bosh_carried_log(const struct bosh_carried *session, const char *event, const char *domain);
+
+/* strand.c */
+
+/* Whether a stream may lead to @target. Returns BOSH_CONDITION_NONE with its ascii form and rule (may be NULL), or what the client is to
+ * be told, with words for it. */
+enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
+				      char ret_ascii[static DOMAIN_MAX + 1],
+				      const struct domain_rule **ret_rule, const char **ret_text);
+
+/* Starts to reach the server of @stream, in the ascii form @domain. @counted: the stream has its place in the census. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int bosh_strand_open(struct bosh_carried *session, unsigned stream,
+				  const struct bosh_target *target, const char *domain,
+				  const struct domain_rule *rule, bool counted);
+
+/* The client wants one more stream. What stands against it, the client is told through the engine. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_strand_add(struct bosh_carried *session, unsigned stream,
+				 const struct bosh_target *target);
+
+/* Ends the link of @strand, in order or (@drop) without a word, and gives its place in the census back. */
+void bosh_strand_close(struct bosh_strand *strand, bool drop);
+
+/* Logs @failure and tells the engine. Returns what that returned. */
+_must_check_ int bosh_strand_fail(struct bosh_strand *strand, const struct failure *failure);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/bosh/content.h"
 #include "gateway/bosh/endpoint-state.h"
 
 /* Requests. */
@@ -17,7 +18,7 @@ static void refuse(struct bosh_endpoint *endpoint, const struct bosh_request *re
 
 	/* Without memory for the words there is still the status. */
 	(void)!bosh_refusal(condition, text, legacy, &status, &blob);
-	bosh_relay_answer(endpoint->relay, request->exchange, status, blob);
+	bosh_relay_answer(endpoint->relay, request->exchange, status, bosh_content_type(body->content), blob);
 }
 
 static enum bosh_condition condition_of(int body_result)
@@ -32,11 +33,10 @@ static enum bosh_condition condition_of(int body_result)
 	}
 }
 
-static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request, const char *domain,
+static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request,
 		       struct bosh_carried **ret_session)
 {
-	size_t n_domain = strlen(domain);
-	struct bosh_carried *session = calloc(1, sizeof(*session) + n_domain + 1);
+	struct bosh_carried *session = calloc(1, sizeof(*session));
 	struct mono now = bosh_endpoint_now(endpoint);
 
 	if (!session) {
@@ -45,7 +45,8 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->endpoint = endpoint;
 	session->armed = MONO_NEVER;
 	session->client = request->client;
-	memcpy(session->domain, domain, n_domain);
+	session->secure = request->secure;
+	session->content_type = bosh_content_type(request->body.content);
 	int r = sid_make(endpoint->env->index, session->sid);
 
 	if (r == 0) {
@@ -85,46 +86,54 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 	return r == 0;
 }
 
-/* XEP-0124, "Session Creation Request". */
+/* The session's first stream. */
+static void open_session(struct bosh_carried *session, const struct bosh_target *target, const char *domain,
+			 const struct domain_rule *rule)
+{
+	struct bosh_endpoint *endpoint = session->endpoint;
+	int r = bosh_strand_open(session, 0, target, domain, rule, false);
+
+	if (r == 0) {
+		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint), &endpoint->actions);
+	}
+	bosh_carried_log(session, "session-open", domain);
+	bosh_carried_settle(session, r);
+}
+
+/* "Session Creation Request". */
 static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 {
-	const struct domain_rules *rules = &endpoint->env->config->domains;
+	const struct bosh_body *body = &request->body;
+	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version, body->route};
+	const char *elsewhere = endpoint->env->config->see_other_uri;
 	const struct domain_rule *rule;
 	struct bosh_carried *session;
 	char domain[DOMAIN_MAX + 1];
+	const char *text;
 
-	if (!request->body.has_rid || request->body.rid > BOSH_RID_MAX - 1) {
+	if (elsewhere[0] && !request->secure) {
+		refuse(endpoint, request, BOSH_CONDITION_SEE_OTHER_URI, elsewhere);
+		return;
+	}
+	if (!body->has_rid || body->rid > BOSH_RID_MAX - 1) {
 		refuse(endpoint, request, BOSH_CONDITION_BAD_REQUEST, "a session begins with a rid");
 		return;
 	}
-	if (request->body.to.n == 0) {
-		refuse(endpoint, request, BOSH_CONDITION_IMPROPER_ADDRESSING, "a session needs a 'to'");
-		return;
-	}
-	if (domain_to_ascii(request->body.to, domain) < 0) {
-		refuse(endpoint, request, BOSH_CONDITION_HOST_UNKNOWN, "'to' is not the name of a domain");
-		return;
-	}
-	if (request->body.route.n) {
-		refuse(endpoint, request, BOSH_CONDITION_HOST_UNKNOWN,
-		       "this gateway finds the server by DNS and takes no 'route'");
-		return;
-	}
-	rule = domain_rules_find(rules, domain);
-	if (endpoint->shut || (rule && rule->deny)) {
-		refuse(endpoint, request, BOSH_CONDITION_HOST_UNKNOWN,
-		       failure_sentence(endpoint->shut ? FAILURE_SHUTDOWN : FAILURE_DOMAIN_REFUSED));
+	enum bosh_condition condition = bosh_target_judge(endpoint, &target, domain, &rule, &text);
+
+	if (condition) {
+		refuse(endpoint, request, condition, text);
 		return;
 	}
 	if (!admit(endpoint, request)) {
 		return;
 	}
-	if (session_new(endpoint, request, domain, &session) < 0) {
+	if (session_new(endpoint, request, &session) < 0) {
 		census_leave_session(endpoint->env->census, &request->client);
 		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
 		return;
 	}
-	bosh_carried_open(session, request, rule);
+	open_session(session, &target, domain, rule);
 }
 
 static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv sid)
@@ -137,27 +146,55 @@ static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv
 	return session;
 }
 
+/* The session that @request is for. One that was made over TLS is not there for a request that was not ("Connection Between Client and
+ * BOSH Service": it is not to be ended by it either); nor is one that is bound to an address for another. */
+static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
+{
+	struct bosh_carried *session = find(endpoint, request->body.sid);
+
+	if (session && ((session->secure && !request->secure) ||
+			(endpoint->env->config->bind_address &&
+			 !client_is_same(&session->client, &request->client)))) {
+		char client[ADDRESS_TEXT_MAX];
+
+		log_warning("session-guarded", LOG_STR("client", address_format_host(&request->client, client)),
+			    LOG_STR("transport", "bosh"),
+			    LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)));
+		return NULL;
+	}
+	return session;
+}
+
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
-	struct bosh_carried *session = find(endpoint, request->body.sid);
+	struct bosh_carried *session = find_for(endpoint, request);
 	struct bosh_actions *actions = &endpoint->actions;
+	int r;
 
 	if (session && (request->body_result != BOSH_BODY_OK || !request->body.has_rid)) {
 		enum bosh_condition condition = request->body_result == BOSH_BODY_OK
 							? BOSH_CONDITION_BAD_REQUEST
 							: condition_of(request->body_result);
 
-		bosh_carried_settle(session, bosh_session_refuse(session->engine, request->exchange, condition, actions));
+		r = bosh_session_refuse(session->engine, request->exchange, condition, actions);
 	} else if (session) {
-		bosh_carried_settle(session, bosh_session_request(session->engine, request->exchange, &request->body,
-						     bosh_endpoint_now(session->endpoint), actions));
+		r = bosh_session_request(session->engine, request->exchange, &request->body,
+					 bosh_endpoint_now(endpoint), actions);
 	} else if (request->body_result != BOSH_BODY_OK) {
 		refuse(endpoint, request, condition_of(request->body_result), NULL);
+		return;
 	} else if (request->body.sid.data) {
 		refuse(endpoint, request, BOSH_CONDITION_ITEM_NOT_FOUND, NULL);
+		return;
 	} else {
 		create(endpoint, request);
+		return;
+	}
+	bosh_carried_settle(session, r);
+	if (r < 0) {
+		/* Nobody else knows of it. */
+		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
 	}
 }
 
@@ -191,6 +228,10 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		.hold = env->config->hold,
 		.inactivity_s = env->config->inactivity_s,
 		.polling_s = env->config->polling_s,
+		.maxpause_s = env->config->maxpause_s,
+		.linger_ms = env->config->linger_ms,
+		.n_repeats_max = env->config->n_repeats_max,
+		.n_streams_max = env->config->n_streams_max,
 		.n_pending_max = env->config->n_pending_max,
 	};
 	int r = bosh_relay_new(env, &relay_callbacks, endpoint, &endpoint->relay);
@@ -212,9 +253,8 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	HASH_ITER(hh, endpoint->sessions, session, next)
 	{
-		int r = bosh_session_fail(session->engine, &failure, bosh_endpoint_now(session->endpoint), &endpoint->actions);
+		int r = bosh_session_shut(session->engine, &failure, bosh_endpoint_now(endpoint), &endpoint->actions);
 
-		session->link = link_close(session->link);
 		bosh_carried_settle(session, r);
 		bosh_carried_end(session);
 	}

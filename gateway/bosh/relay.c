@@ -7,6 +7,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "gateway/bosh/content.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 
@@ -48,6 +49,7 @@ struct answer_message {
 	struct message message;
 	uint64_t exchange;
 	unsigned status;
+	const char *content_type;
 	struct blob *blob;
 };
 
@@ -86,7 +88,8 @@ void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char 
 
 /* Answering, on the bearer. */
 
-static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status, struct blob *blob)
+static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status, const char *content_type,
+			 struct blob *blob)
 {
 	struct borne *borne;
 
@@ -96,14 +99,14 @@ static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status,
 		return;
 	}
 	borne->answered = true;
-	site_answer_with(relay->env->site, borne->exchange, status, "text/xml; charset=utf-8", blob);
+	site_answer_with(relay->env->site, borne->exchange, status, content_type, blob);
 }
 
 static void on_answer(struct message *message, void *worker)
 {
 	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
 
-	answer_borne(worker_bosh_relay(worker), answer->exchange, answer->status, answer->blob);
+	answer_borne(worker_bosh_relay(worker), answer->exchange, answer->status, answer->content_type, answer->blob);
 	free(answer);
 }
 
@@ -115,12 +118,13 @@ static void drop_answer(struct message *message)
 	free(answer);
 }
 
-void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, struct blob *blob)
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, const char *content_type,
+		       struct blob *blob)
 {
 	unsigned bearer = (unsigned)(exchange >> EXCHANGE_BITS);
 
 	if (bearer == relay->env->index) {
-		answer_borne(relay, exchange, status, blob);
+		answer_borne(relay, exchange, status, content_type, blob);
 		return;
 	}
 	struct answer_message *answer = malloc(sizeof(*answer));
@@ -133,6 +137,7 @@ void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned sta
 		.message = {.handle = on_answer, .drop = drop_answer},
 		.exchange = exchange,
 		.status = status,
+		.content_type = content_type,
 		.blob = blob,
 	};
 	if (mailbox_post(relay->env->mailboxes[bearer], &answer->message) < 0) {
@@ -174,9 +179,9 @@ static void answer_busy(struct bosh_relay *relay, uint64_t exchange)
 
 	if (bosh_refusal(BOSH_CONDITION_INTERNAL_SERVER_ERROR, "the gateway is too busy", false, &status,
 			 &blob) == 0) {
-		answer_borne(relay, exchange, status, blob);
+		answer_borne(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
 	} else {
-		answer_borne(relay, exchange, 500, NULL);
+		answer_borne(relay, exchange, 500, BOSH_CONTENT_DEFAULT, NULL);
 	}
 }
 
@@ -240,6 +245,8 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	request.exchange = borne->id;
 	request.client = client_address(&relay->env->config->proxies, http_exchange_peer(exchange),
 					http_exchange_header(exchange, "X-Forwarded-For"));
+	request.secure = client_is_secure(&relay->env->config->proxies, http_exchange_peer(exchange),
+					  http_exchange_header(exchange, "X-Forwarded-Proto"));
 	read_body(relay, exchange, &request);
 	if (sid_worker(request.body.sid, relay->env->n_workers, &borne->owner)) {
 		memcpy(borne->sid, request.body.sid.data, SID_LENGTH);

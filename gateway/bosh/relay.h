@@ -18,6 +18,7 @@ struct bosh_relay;
 struct bosh_request {
 	uint64_t exchange;
 	struct address client;
+	bool secure;           /* it came over TLS, as a trusted proxy says */
 	int body_result;       /* BOSH_BODY_* or a negative errno */
 	struct bosh_body body; /* what was understood; the callee moves out of it what it keeps */
 };
@@ -41,8 +42,10 @@ void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange);
 /* Owner: the creation request @exchange made the session @sid, so that `gone` can name it. */
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid);
 
-/* Owner: answers. @blob is a reference of the callee's. An exchange that has gone meanwhile is nobody's: nothing happens. */
-void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, struct blob *blob);
+/* Owner: answers with @blob, a reference of the callee's, of @content_type (content.h). An exchange that has gone meanwhile, or has been
+ * answered, is nobody's: nothing happens. */
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
+		       const char *content_type, struct blob *blob);
 
 /* The relay of another worker's messages: found through what the mailbox's reader is. */
 struct bosh_relay *worker_bosh_relay(void *worker);

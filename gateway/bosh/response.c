@@ -13,136 +13,256 @@ bool bosh_session_is_attended(const struct bosh_session *session)
 	return false;
 }
 
-static void keep(struct bosh_session *session, uint64_t rid, struct blob *blob)
-{
-	struct bosh_kept *kept = &session->kept[session->next_kept];
-
-	blob_unref(kept->blob);
-	*kept = (struct bosh_kept){.rid = rid, .blob = blob_ref(blob)};
-	session->next_kept = (session->next_kept + 1) % session->creation.requests;
-}
-
 /* What stands in one answer only has been said. */
-static void forget_said(struct bosh_session *session, bool has_payloads)
+static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
+			struct bosh_stream *stream)
 {
 	session->created = true;
-	free(session->from);
-	free(session->authid);
-	session->from = NULL;
-	session->authid = NULL;
-	if (has_payloads) {
-		buffer_deinit(&session->pending);
-		session->pending_stream = false;
+	if (answer->report) {
+		session->reported = session->report;
+		session->report = 0;
+	}
+	if (!stream) {
+		return;
+	}
+	free(stream->from);
+	free(stream->authid);
+	stream->from = NULL;
+	stream->authid = NULL;
+	session->last_told = bosh_stream_index(session, stream);
+	if (answer->payloads.n) {
+		buffer_deinit(&stream->pending);
+		stream->pending_stream = false;
 	}
 }
 
-int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer, struct mono now,
-			struct bosh_actions *actions)
+/* What an answer says of the session, beside what it is for. */
+static void complete(struct bosh_session *session, const struct bosh_slot *slot, const struct bosh_stream *stream,
+		     struct bosh_answer *answer)
+{
+	if (!session->created) {
+		answer->creation = &session->creation;
+		/* "Discovery". */
+		answer->stream = session->offers_streams ? session->streams[0].name : NULL;
+	}
+	if (stream) {
+		answer->from = stream->from;
+		answer->authid = stream->authid;
+	}
+	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_stream);
+	/* "Request Acknowledgements": of the highest rid behind which none is missing; this one's own goes without saying. */
+	if (session->acks && (!session->created || session->next_rid - 1 != slot->rid)) {
+		answer->ack = session->next_rid - 1;
+	}
+	if (session->report && slot->exchange) {
+		answer->report = session->report;
+		answer->report_ms = session->report_ms;
+	}
+}
+
+/* What of an answer is told and kept. While it fails the slot stays, so that nobody is forgotten. */
+static int give(struct bosh_session *session, struct blob *blob, const struct bosh_stream *stream,
+		struct sv payloads, struct mono now, struct bosh_actions *actions)
+{
+	const struct bosh_slot *slot = &session->slots[0];
+	int r = 0;
+
+	if (slot->exchange) {
+		r = bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
+								    .status = 200,
+								    .exchange = slot->exchange,
+								    .blob = blob_ref(blob)});
+	}
+	if (r == 0 && !session->ending) {
+		r = bosh_kept_put(session, slot, blob, stream, payloads, now);
+	}
+	return r;
+}
+
+int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer, struct bosh_stream *stream,
+			struct mono now, struct bosh_actions *actions)
 {
 	struct bosh_slot slot = session->slots[0];
+	struct sv payloads;
 	struct blob *blob;
 
-	answer->creation = session->created ? NULL : &session->creation;
-	answer->from = session->from;
-	answer->authid = session->authid;
-	answer->uses_stream = !session->created || (answer->payloads.n && session->pending_stream);
-	int r = bosh_answer_write(answer, &blob);
+	if (!stream && session->n_opened == 1) {
+		stream = &session->streams[0];
+	}
+	complete(session, &slot, stream, answer);
+	int r = bosh_answer_write(answer, &blob, &payloads);
 
 	if (r < 0) {
 		return r;
 	}
-	forget_said(session, answer->payloads.n > 0);
+	r = give(session, blob, stream, payloads, now, actions);
+	blob_unref(blob);
+	if (r < 0) {
+		return r;
+	}
+	session->last_empty = slot.empty && answer->payloads.n == 0;
+	forget_said(session, answer, stream);
 	session->n_slots--;
 	memmove(session->slots, session->slots + 1, session->n_slots * sizeof(*session->slots));
-	keep(session, slot.rid, blob);
-	if (!slot.exchange) {
-		/* Nobody heard it: no sign of life that inactivity would count from. */
-		blob_unref(blob);
-		return 0;
+	/* What nobody heard is no sign of life that inactivity would count from. */
+	if (slot.exchange && !bosh_session_is_attended(session)) {
+		session->idle_since = now;
 	}
+	return 0;
+}
+
+int bosh_session_answer_empty(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+{
+	return bosh_session_answer(session, &(struct bosh_answer){0}, NULL, now, actions);
+}
+
+int bosh_session_replay(struct bosh_session *session, uint64_t exchange, struct bosh_kept *kept,
+			struct mono now, struct bosh_actions *actions)
+{
 	if (!bosh_session_is_attended(session)) {
 		session->idle_since = now;
 	}
 	return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
 							       .status = 200,
-							       .exchange = slot.exchange,
-							       .blob = blob});
+							       .exchange = exchange,
+							       .blob = blob_ref(kept->blob)});
 }
 
-int bosh_session_answer_empty(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* Answers the oldest request with what @stream has to tell: payloads, or how it failed while others go on. */
+static int answer_stream(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
+			 struct bosh_actions *actions)
 {
-	return bosh_session_answer(session, &(struct bosh_answer){0}, now, actions);
+	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending)};
+	char name[BOSH_STREAM_NAME_LENGTH + 1];
+	bool failed = stream->failure;
+	struct failure failure;
+
+	memcpy(name, stream->name, sizeof(name));
+	if (session->n_opened > 1) {
+		answer.stream = name;
+	}
+	if (failed) {
+		failure = *stream->failure;
+		bosh_answer_set_failure(&answer, &failure);
+	}
+	int r = bosh_session_answer(session, &answer, stream, now, actions);
+
+	if (failed) {
+		bosh_stream_close(session, stream);
+	}
+	return r;
 }
 
-static int answer_pending(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* Answers the request that asked for one more stream with its name, or with that it is one too many. */
+static int answer_opener(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	return bosh_session_answer(session, &(struct bosh_answer){.payloads = buffer_sv(&session->pending)},
-				   now, actions);
-}
+	const struct bosh_slot *slot = &session->slots[0];
+	struct bosh_stream *stream = slot->opens ? &session->streams[slot->stream] : NULL;
+	struct bosh_answer answer = {.opens = true};
+	char name[BOSH_STREAM_NAME_LENGTH + 1];
 
-int bosh_session_replay(struct bosh_session *session, uint64_t exchange, uint64_t rid, struct mono now,
-			struct bosh_actions *actions)
-{
-	for (size_t i = 0; i < session->n_places; i++) {
-		struct bosh_kept *kept = &session->kept[i];
+	if (stream) {
+		memcpy(name, stream->name, sizeof(name));
+	} else {
+		int r = bosh_stream_make_name(session, name);
 
-		if (!kept->blob || kept->rid != rid) {
-			continue;
+		if (r < 0) {
+			return r;
 		}
-		if (!bosh_session_is_attended(session)) {
-			session->idle_since = now;
+		answer.type = "terminate";
+		answer.condition = bosh_condition_name(BOSH_CONDITION_POLICY_VIOLATION);
+		answer.text = "too many streams in this session";
+	}
+	answer.stream = name;
+	return bosh_session_answer(session, &answer, stream, now, actions);
+}
+
+static bool is_opener_waiting(const struct bosh_session *session)
+{
+	for (size_t i = 0; i < session->n_slots; i++) {
+		if (session->slots[i].opens || session->slots[i].refused) {
+			return true;
 		}
-		return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
-								       .status = 200,
-								       .exchange = exchange,
-								       .blob = blob_ref(kept->blob)});
+	}
+	return false;
+}
+
+/* More requests than may be held; or, while a server does not read, more than may be under way. */
+static bool is_too_many(const struct bosh_session *session, struct mono now)
+{
+	size_t n_max = session->creation.hold;
+
+	if (bosh_streams_are_congested(session)) {
+		n_max = session->creation.requests;
+	} else if (!mono_reached(session->linger, now) && !mono_is_never(session->linger)) {
+		n_max++;
+	}
+	return session->n_slots > n_max;
+}
+
+/* Stops the servers when nobody takes what they send, and lets them go on well before nothing is left. */
+static int regulate(struct bosh_session *session, struct bosh_actions *actions)
+{
+	size_t n_max = session->limits->n_pending_max;
+	size_t n = bosh_streams_n_pending(session) + session->n_kept_bytes;
+	bool pause = session->paused ? n > n_max / 2 : n > n_max;
+	int r = 0;
+
+	session->paused = pause;
+	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+		struct bosh_stream *stream = &session->streams[i];
+
+		if (stream->open && stream->paused != pause) {
+			stream->paused = pause;
+			r = bosh_actions_push_kind(actions, pause ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
+		}
+	}
+	return r;
+}
+
+/* Answers the oldest request if it need not wait. Returns 1 when it may. */
+static int answer_next(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+{
+	const struct bosh_slot *slot = &session->slots[0];
+	struct bosh_stream *due = bosh_stream_due(session);
+
+	if (slot->opens || slot->refused) {
+		return answer_opener(session, now, actions);
+	}
+	if (due && slot->exchange) {
+		return answer_stream(session, due, now, actions);
+	}
+	/* Of a request whose client is gone it will ask again, and find it empty; the payload goes to one who listens. The creation
+	 * answer waits for features only as long as some may come. */
+	if ((due && bosh_session_is_attended(session)) || is_opener_waiting(session) || session->report ||
+	    is_too_many(session, now) || !session->created) {
+		return bosh_session_answer_empty(session, now, actions);
 	}
 	return 1;
 }
 
-/* More requests than may be held; or, while the server does not read, more than may be under way. */
-static bool is_too_many(const struct bosh_session *session)
-{
-	size_t n_max = session->congested ? session->creation.requests : session->creation.hold;
-
-	return session->n_slots > n_max;
-}
-
-/* Stops the server when nobody takes what it sends, and lets it go on well before nothing is left. */
-static int regulate(struct bosh_session *session, struct bosh_actions *actions)
-{
-	size_t n_max = session->limits->n_pending_max;
-
-	if (!session->paused && session->pending.n > n_max) {
-		session->paused = true;
-		return bosh_actions_push_kind(actions, BOSH_ACTION_PAUSE);
-	}
-	if (session->paused && session->pending.n <= n_max / 2) {
-		session->paused = false;
-		return bosh_actions_push_kind(actions, BOSH_ACTION_RESUME);
-	}
-	return 0;
-}
-
 int bosh_session_release(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
+	struct bosh_stream *failed;
 	int r = 0;
 
-	if (!session->created && !session->features_seen && session->creation.wait_s) {
+	if (!session->created && session->creation.wait_s && session->n_open &&
+	    !session->streams[0].features_seen && !session->streams[0].failure) {
 		return regulate(session, actions);
 	}
 	while (r == 0 && session->n_slots) {
-		if (session->pending.n && session->slots[0].exchange) {
-			r = answer_pending(session, now, actions);
-		} else if (session->pending.n && bosh_session_is_attended(session)) {
-			/* Its client will ask for it again, and find it empty; the payload goes to one who listens. */
-			r = bosh_session_answer_empty(session, now, actions);
-		} else if (is_too_many(session) || !session->created) {
-			/* The creation answer waits for features only as long as some may come. */
-			r = bosh_session_answer_empty(session, now, actions);
-		} else {
-			break;
+		failed = bosh_stream_last_failed(session);
+		if (failed && bosh_session_is_attended(session)) {
+			struct bosh_answer answer = {0};
+			struct failure failure = *failed->failure;
+
+			bosh_answer_set_failure(&answer, &failure);
+			return bosh_session_finish(session, &answer, failed, now, actions);
 		}
+		r = answer_next(session, now, actions);
+	}
+	if (session->n_slots <= session->creation.hold) {
+		session->linger = MONO_NEVER;
 	}
 	return r < 0 ? r : regulate(session, actions);
 }

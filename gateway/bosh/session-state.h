@@ -5,91 +5,199 @@
  * session.h, where the words are explained.
  *
  * actions.c   the list of what the owner is to do
- * session.c   its making and its end, the server's side, the time
- * request.c   requests: in order, early, repeated, gone
- * response.c  which request is answered when, and what is kept of it
+ * session.c   its making, the server's side, the time
+ * request.c   requests as they arrive: in order, early, repeated, gone
+ * process.c   what a request does when its turn has come
+ * streams.c   the streams: their names, and which of them has something to tell
+ * response.c  which request is answered when, and with what
+ * kept.c      answers that were given, until they are acknowledged
  * ending.c    how it ends: terminated, refused, failed
  */
 #include "gateway/bosh/answer.h"
+#include "gateway/bosh/key.h"
 #include "gateway/bosh/session.h"
+
+enum {
+	/* 128 bits of a hash, in hexadecimal digits. */
+	BOSH_STREAM_NAME_LENGTH = 32,
+};
 
 struct bosh_slot {
 	uint64_t rid;
 	uint64_t exchange; /* 0: its connection broke */
 	struct mono received;
 	unsigned n_repeats;
+	struct bosh_key key;
+	bool empty;      /* it asked for nothing but an answer */
+	bool pause;      /* its answer carries no payloads */
+	bool opens;      /* its answer names the stream `stream`, which it asked for */
+	bool refused;    /* it asked for one more, and must not have it */
+	unsigned stream;
 };
 
 struct bosh_early {
 	uint64_t rid;
 	uint64_t exchange;
+	struct mono received;
+	unsigned n_repeats;
 	struct bosh_body *body; /* NULL: the place is free */
 };
 
 struct bosh_kept {
 	uint64_t rid;
-	struct blob *blob; /* NULL: the place is free */
+	struct blob *blob;
+	struct mono answered;
+	unsigned n_repeats;
+	struct bosh_key key;
+	bool pause;
+	unsigned stream;    /* whose payloads these are */
+	struct sv payloads; /* in blob; none when its stream has been closed */
+};
+
+struct bosh_stream {
+	bool open;   /* else the place is free */
+	bool closed; /* its link is over; the client is still to be told */
+	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
+	bool features_seen;
+	bool congested;
+	bool managed;
+	bool paused;
+	bool pending_stream; /* pending uses the prefix "stream" */
+	struct buffer pending;
+	char *from, *authid; /* of the server, until they are said */
+	struct failure *failure; /* why its link is over */
 };
 
 struct bosh_session {
 	const struct bosh_limits *limits;
 	struct bosh_creation creation;
 	char sid[BOSH_SID_MAX + 1];
-	bool created;       /* the creation answer has been given */
-	bool features_seen; /* it has no longer to wait for them */
+	bool created;  /* the creation answer has been given */
 	bool legacy;
-	bool congested, paused, ended;
-	bool pending_stream; /* pending uses the prefix "stream" */
+	bool paused;   /* the servers are not to be read */
+	bool ending;   /* no answer is kept any more */
+	bool ended;
+	bool acks;     /* the client acknowledges, and is acknowledged */
+	bool offers_streams;
+	bool last_empty; /* the last answer and its request carried nothing */
 	uint64_t next_rid;
 	struct mono idle_since; /* since when no request could be answered */
-	struct mono polled;     /* when the last request came */
-	bool polled_empty;      /* it had nothing to say, and got nothing */
-	struct buffer pending;
-	char *from, *authid;     /* of the server, until they are said */
-	struct failure *failure; /* the link is over and nobody was there to be told */
-	size_t n_places;         /* of the three lists: `requests`, and one more for a terminate */
+	struct mono received;   /* when the last request that was processed came */
+	unsigned pause_s;       /* in place of inactivity; 0: the client has not paused */
+	struct mono linger;     /* until when one request more than `hold` waits; MONO_NEVER: it does not */
+	struct bosh_key key;    /* what the next request is checked against */
+	uint64_t report;        /* the rid of an answer that did not arrive, to be reported; 0: none */
+	uint64_t reported;
+	unsigned report_ms;
+
+	struct bosh_stream *streams; /* their indices are the streams' numbers */
+	unsigned n_stream_places;
+	unsigned n_open, n_opened; /* now, and ever */
+	unsigned n_named;
+	unsigned last_told;        /* whose turn it was */
+	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
+
+	size_t n_places;         /* of slots and early: `requests`, and one more to pause or terminate */
 	struct bosh_slot *slots; /* oldest first */
 	size_t n_slots;
 	struct bosh_early *early;
-	struct bosh_kept *kept;  /* a ring of `requests` */
-	size_t next_kept;
+	struct bosh_kept *kept;  /* oldest first */
+	size_t n_kept, n_kept_places;
+	size_t n_kept_bytes;     /* of payloads that wait for being acknowledged; 0 without acknowledgements */
 };
 
 /* Functions with @actions return 0 or -ENOMEM. */
 
+/* actions.c */
+
 /* Appends @action and takes what it owns, also on failure. */
 _must_check_ int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action);
-_must_check_ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind);
+_must_check_ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind,
+					unsigned stream);
 /* Answers @exchange, unless it is 0, with a terminal condition. */
 _must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
 					   enum bosh_condition condition, bool legacy);
 
+/* request.c */
+
 /* Frees what an early request owns; its place is free afterwards. */
 void bosh_early_clear(struct bosh_early *early);
+
+/* process.c */
+
+bool bosh_body_is_terminate(const struct bosh_body *body);
+/* Whether @body may be one more than `requests` ("Overactivity"). */
+bool bosh_body_is_extra(const struct bosh_body *body);
+/* Processes the request whose turn it is. */
+_must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exchange,
+				      struct bosh_body *body, struct mono received, struct mono now,
+				      struct bosh_actions *actions);
+
+/* streams.c */
+
+/* Takes a place for one more stream and gives it a name. Returns 0 with *ret_stream, or -ENOMEM. There must be less than
+ * limits.n_streams_max. */
+_must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
+/* Frees the place of @stream; what is pending is dropped. */
+void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream);
+/* "Discovery": a name that no stream has, nor will have. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_stream_make_name(struct bosh_session *session,
+				       char ret_name[static BOSH_STREAM_NAME_LENGTH + 1]);
+/* The open stream of that name, or NULL. */
+struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name);
+/* A stream with something to tell, in turns; NULL when there is none. */
+struct bosh_stream *bosh_stream_due(struct bosh_session *session);
+/* Whether the session is over with what its only stream has to tell. */
+struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
+unsigned bosh_stream_index(const struct bosh_session *session, const struct bosh_stream *stream);
+size_t bosh_streams_n_pending(const struct bosh_session *session);
+bool bosh_streams_are_congested(const struct bosh_session *session);
+
+/* kept.c */
+
+/* Keeps @blob, of which it takes a reference, as the answer to @slot. @payloads (in the blob) are @stream's. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_kept_put(struct bosh_session *session, const struct bosh_slot *slot,
+			       struct blob *blob, const struct bosh_stream *stream, struct sv payloads,
+			       struct mono now);
+struct bosh_kept *bosh_kept_find(struct bosh_session *session, uint64_t rid);
+/* The client has all answers up to @rid ("Response Acknowledgements"); finds out whether one is missing. */
+void bosh_kept_acknowledge(struct bosh_session *session, uint64_t rid, struct mono now);
+/* @stream is closed: its payloads are nobody's to be bounced any more. */
+void bosh_kept_forget_stream(struct bosh_session *session, const struct bosh_stream *stream);
+void bosh_kept_deinit(struct bosh_session *session);
+
+/* response.c */
 
 /* Whether some request could be answered: one is open, and it is its turn. */
 bool bosh_session_is_attended(const struct bosh_session *session);
 
-/* Answers the oldest request. @answer says what is special about it; creation and names are put in here. When it
- * has payloads they are what is pending, which is empty afterwards. */
-_must_check_ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer, struct mono now,
+/* Answers the oldest request. @answer says what is special about it, and @stream whose it is (NULL: nobody's); creation, names and
+ * acknowledgements are put in here. When it has payloads they are what is pending of @stream, which is empty afterwards. */
+_must_check_ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer,
+				     struct bosh_stream *stream, struct mono now,
 				     struct bosh_actions *actions);
 _must_check_ int bosh_session_answer_empty(struct bosh_session *session, struct mono now,
 					   struct bosh_actions *actions);
-/* Gives a request @exchange the answer that @rid got. Returns 1 when it is not kept any more. */
-_must_check_ int bosh_session_replay(struct bosh_session *session, uint64_t exchange, uint64_t rid,
-				     struct mono now, struct bosh_actions *actions);
+/* Gives a request @exchange the answer @kept. */
+_must_check_ int bosh_session_replay(struct bosh_session *session, uint64_t exchange,
+				     struct bosh_kept *kept, struct mono now,
+				     struct bosh_actions *actions);
 /* Answers what need not wait: payloads for whoever holds a request, and the oldest when too many are held. */
 _must_check_ int bosh_session_release(struct bosh_session *session, struct mono now,
 				      struct bosh_actions *actions);
 
-/* Ends the session: the oldest request that somebody waits for is told @answer and what is pending, the others get empty
- * bodies ("Terminating the BOSH Session"). */
+/* ending.c */
+
+/* Ends the session: the oldest request that somebody waits for is told @answer and what is pending of @stream (may be NULL), the
+ * others get empty bodies ("Terminating the BOSH Session"). */
 _must_check_ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
-				     struct mono now, struct bosh_actions *actions);
-/* The same for a link that is over. */
-_must_check_ int bosh_session_finish_failed(struct bosh_session *session, const struct failure *failure,
-					    struct mono now, struct bosh_actions *actions);
-/* Ends the session; early requests are told @condition, nobody else is told anything. */
+				     struct bosh_stream *stream, struct mono now,
+				     struct bosh_actions *actions);
+/* What the client is told of a failure, apart from what is pending. */
+void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure);
+/* Tells the server of @stream, if it is open, what came to nobody, and closes it. Its place stays. */
+_must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream,
+					 struct bosh_actions *actions);
+/* Ends the session; early requests are told @condition, nobody else is told anything; servers learn what came to nobody. */
 _must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
 				      struct bosh_actions *actions);

@@ -12,6 +12,19 @@ static unsigned clamp(struct bosh_number number, unsigned max, unsigned absent)
 	return number.value < max ? (unsigned)number.value : max;
 }
 
+/* "Session Creation Response": the lower of the two. */
+static void negotiate_ver(struct bosh_creation *creation, const struct bosh_body *body)
+{
+	creation->has_ver = body->has_ver;
+	creation->ver_major = BOSH_VER_MAJOR;
+	creation->ver_minor = BOSH_VER_MINOR;
+	if (body->ver_major < BOSH_VER_MAJOR ||
+	    (body->ver_major == BOSH_VER_MAJOR && body->ver_minor < BOSH_VER_MINOR)) {
+		creation->ver_major = body->ver_major;
+		creation->ver_minor = body->ver_minor;
+	}
+}
+
 /* "Initiating a BOSH Session". */
 static void negotiate(struct bosh_session *session, const struct bosh_body *body)
 {
@@ -24,6 +37,8 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 	creation->requests = creation->hold + 1;
 	creation->polling_s = limits->polling_s;
 	creation->inactivity_s = limits->inactivity_s;
+	creation->maxpause_s = limits->maxpause_s;
+	creation->codings = limits->codings;
 	if (creation->wait_s == 0 || creation->hold == 0) {
 		/* "Polling Sessions": either says that no request may wait. A higher inactivity, and by more than the
 		 * polling interval. */
@@ -32,14 +47,22 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 		creation->requests = 1;
 		creation->inactivity_s = 2 * limits->inactivity_s + limits->polling_s;
 	}
-	creation->has_ver = body->has_ver;
-	creation->ver_major = BOSH_VER_MAJOR;
-	creation->ver_minor = BOSH_VER_MINOR;
-	if (body->ver_major < BOSH_VER_MAJOR ||
-	    (body->ver_major == BOSH_VER_MAJOR && body->ver_minor < BOSH_VER_MINOR)) {
-		creation->ver_major = body->ver_major;
-		creation->ver_minor = body->ver_minor;
-	}
+	negotiate_ver(creation, body);
+	/* Streams are younger than `ver`: who does not send it does not know them. */
+	session->offers_streams = limits->n_streams_max > 1 && body->has_ver;
+	session->acks = body->ack.set && body->ack.value == 1;
+	(void)bosh_key_read(body->newkey, &session->key);
+}
+
+static int make_lists(struct bosh_session *session)
+{
+	unsigned stream;
+
+	/* "Overactivity": one more than `requests` may come to pause or say goodbye. */
+	session->n_places = session->creation.requests + 1;
+	session->slots = calloc(session->n_places, sizeof(*session->slots));
+	session->early = calloc(session->n_places, sizeof(*session->early));
+	return session->slots && session->early ? bosh_stream_open(session, &stream) : -ENOMEM;
 }
 
 int bosh_session_new(const struct bosh_limits *limits, const char *sid, const struct bosh_body *body,
@@ -55,12 +78,10 @@ int bosh_session_new(const struct bosh_limits *limits, const char *sid, const st
 	session->legacy = !body->has_ver;
 	session->next_rid = body->rid + 1;
 	session->idle_since = now;
+	session->received = now;
+	session->linger = MONO_NEVER;
 	negotiate(session, body);
-	session->n_places = session->creation.requests + 1;
-	session->slots = calloc(session->n_places, sizeof(*session->slots));
-	session->early = calloc(session->n_places, sizeof(*session->early));
-	session->kept = calloc(session->n_places, sizeof(*session->kept));
-	if (!session->slots || !session->early || !session->kept) {
+	if (make_lists(session) < 0) {
 		bosh_session_free(session);
 		return -ENOMEM;
 	}
@@ -75,21 +96,16 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	if (!session) {
 		return NULL;
 	}
-	for (size_t i = 0; i < session->n_places; i++) {
-		if (session->early) {
-			bosh_early_clear(&session->early[i]);
-		}
-		if (session->kept) {
-			blob_unref(session->kept[i].blob);
-		}
+	for (size_t i = 0; session->early && i < session->n_places; i++) {
+		bosh_early_clear(&session->early[i]);
 	}
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		bosh_stream_close(session, &session->streams[i]);
+	}
+	bosh_kept_deinit(session);
+	free(session->streams);
 	free(session->slots);
 	free(session->early);
-	free(session->kept);
-	free(session->from);
-	free(session->authid);
-	free(session->failure);
-	buffer_deinit(&session->pending);
 	free(session);
 	return NULL;
 }
@@ -99,11 +115,28 @@ const char *bosh_session_sid(const struct bosh_session *session)
 	return session->sid;
 }
 
+uint64_t bosh_session_take_exchange(struct bosh_session *session)
+{
+	uint64_t exchange = 0;
+
+	for (size_t i = 0; i < session->n_slots && !exchange; i++) {
+		exchange = session->slots[i].exchange;
+		session->slots[i].exchange = 0;
+	}
+	for (size_t i = 0; i < session->n_places && !exchange; i++) {
+		exchange = session->early[i].exchange;
+		session->early[i].exchange = 0;
+	}
+	return exchange;
+}
+
 /* The server's side. */
 
-int bosh_session_header(struct bosh_session *session, const char *id, const char *from)
+int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id, const char *from)
 {
-	if (session->features_seen) {
+	struct bosh_stream *told = &session->streams[stream];
+
+	if (told->features_seen) {
 		/* Said once: after a restart the client knows them. */
 		return 0;
 	}
@@ -115,18 +148,26 @@ int bosh_session_header(struct bosh_session *session, const char *id, const char
 		free(new_from);
 		return -ENOMEM;
 	}
-	free(session->authid);
-	free(session->from);
-	session->authid = new_id;
-	session->from = new_from;
+	free(told->authid);
+	free(told->from);
+	told->authid = new_id;
+	told->from = new_from;
 	return 0;
 }
 
-struct buffer *bosh_session_pending(struct bosh_session *session, bool uses_stream, bool is_features)
+struct buffer *bosh_session_pending(struct bosh_session *session, unsigned stream, bool uses_stream,
+				    bool is_features)
 {
-	session->pending_stream = session->pending_stream || uses_stream;
-	session->features_seen = session->features_seen || is_features;
-	return &session->pending;
+	struct bosh_stream *told = &session->streams[stream];
+
+	told->pending_stream = told->pending_stream || uses_stream;
+	told->features_seen = told->features_seen || is_features;
+	return &told->pending;
+}
+
+void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
+{
+	session->streams[stream].managed = true;
 }
 
 int bosh_session_flush(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
@@ -134,10 +175,10 @@ int bosh_session_flush(struct bosh_session *session, struct mono now, struct bos
 	return session->ended ? 0 : bosh_session_release(session, now, actions);
 }
 
-int bosh_session_congest(struct bosh_session *session, bool congested, struct mono now,
+int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested, struct mono now,
 			 struct bosh_actions *actions)
 {
-	session->congested = congested;
+	session->streams[stream].congested = congested;
 	return session->ended ? 0 : bosh_session_release(session, now, actions);
 }
 
@@ -151,15 +192,17 @@ static struct mono wait_end(const struct bosh_session *session)
 /* "Inactivity". Without the creation answer nobody knows the sid: none can come back. */
 static struct mono inactivity_end(const struct bosh_session *session)
 {
+	unsigned allowed_s = session->pause_s ? session->pause_s : session->creation.inactivity_s;
+
 	if (bosh_session_is_attended(session)) {
 		return MONO_NEVER;
 	}
-	return mono_add_s(session->idle_since, session->created ? session->creation.inactivity_s : 0);
+	return mono_add_s(session->idle_since, session->created ? allowed_s : 0);
 }
 
 struct mono bosh_session_deadline(const struct bosh_session *session)
 {
-	return mono_earlier(wait_end(session), inactivity_end(session));
+	return mono_earlier(session->linger, mono_earlier(wait_end(session), inactivity_end(session)));
 }
 
 int bosh_session_expire(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
@@ -169,6 +212,10 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 	/* First, for an answer that nobody hears would make the sid seem known. */
 	if (mono_reached(inactivity_end(session), now)) {
 		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, actions);
+	}
+	if (mono_reached(session->linger, now)) {
+		session->linger = MONO_NEVER;
+		r = bosh_session_release(session, now, actions);
 	}
 	while (r == 0 && mono_reached(wait_end(session), now)) {
 		r = bosh_session_answer_empty(session, now, actions);

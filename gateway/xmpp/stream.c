@@ -375,6 +375,14 @@ bool stream_event_is_stream(const struct stream *stream)
 	return stream->item.ns == NS_STREAMS;
 }
 
+bool stream_event_is_managed(const struct stream *stream)
+{
+	const struct xml_item *item = &stream->item;
+
+	return (item->ns == NS_SM2 || item->ns == NS_SM3) &&
+	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
+}
+
 /* The item's bytes from @from to @to, without the children that are hidden. */
 static int write_content(const struct stream *stream, size_t from, size_t to, struct buffer *buffer)
 {

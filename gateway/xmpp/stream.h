@@ -104,3 +104,6 @@ _must_check_ int stream_event_write(const struct stream *stream, struct buffer *
 
 /* Whether the last event's element is of the streams namespace (and so uses the prefix "stream"). */
 bool stream_event_is_stream(const struct stream *stream);
+
+/* Whether by the last event the server has begun to manage the stream (XEP-0198: <enabled/>, <resumed/>). */
+bool stream_event_is_managed(const struct stream *stream);

@@ -26,7 +26,7 @@ enum {
 #define DISPLACED "<body " HTTPBIND " type='error'/>"
 #define CREATED(wait, hold, requests, inactivity)                                                                      \
 	"<body " HTTPBIND " " STREAM " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true' sid='SID'" \
-	" wait='" wait "' hold='" hold "' requests='" requests "' inactivity='" inactivity "' polling='2' ver='1.6'"
+	" wait='" wait "' hold='" hold "' requests='" requests "' inactivity='" inactivity "' polling='2' charsets='UTF-8' ver='1.6'"
 #define CREATION CREATED("60", "1", "2", "30")
 
 struct bosh_case {
@@ -48,6 +48,8 @@ static inline int setup(void **state)
 					    .hold = 2,
 					    .inactivity_s = 30,
 					    .polling_s = 2,
+					    .n_repeats_max = 8,
+					    .n_streams_max = 1,
 					    .n_pending_max = N_PENDING_MAX}};
 	return xml_pool_new(namespaces, NS_COUNT, &one.pool);
 }
@@ -65,8 +67,9 @@ static inline int teardown(void **state)
 static inline void log_action(const struct bosh_action *action)
 {
 	static const char *const names[] = {
-		[BOSH_ACTION_SEND] = "send",	   [BOSH_ACTION_RESTART] = "restart", [BOSH_ACTION_CLOSE] = "close",
-		[BOSH_ACTION_PAUSE] = "pause", [BOSH_ACTION_RESUME] = "resume",   [BOSH_ACTION_END] = "end",
+		[BOSH_ACTION_OPEN] = "open",   [BOSH_ACTION_SEND] = "send",   [BOSH_ACTION_RESTART] = "restart",
+		[BOSH_ACTION_CLOSE] = "close", [BOSH_ACTION_PAUSE] = "pause", [BOSH_ACTION_RESUME] = "resume",
+		[BOSH_ACTION_END] = "end",     [BOSH_ACTION_BOUNCE] = "bounce",
 	};
 	struct sv text = buffer_sv(&action->payloads);
 	int r;
@@ -78,7 +81,13 @@ static inline void log_action(const struct bosh_action *action)
 			r = buffer_printf(&one.log, "(%u) ", action->status);
 		}
 	} else {
-		r = buffer_printf(&one.log, text.n ? "%s " : "%s", names[action->kind]);
+		r = buffer_printf(&one.log, "%s", names[action->kind]);
+		if (r == 0 && one.limits.n_streams_max > 1 && action->kind != BOSH_ACTION_END) {
+			r = buffer_printf(&one.log, " %u", action->stream);
+		}
+		if (r == 0 && text.n) {
+			r = buffer_append_sv(&one.log, SV(" "));
+		}
 	}
 	assert_int_equal(r, 0);
 	for (size_t i = 0; i < text.n; i++) {
@@ -150,7 +159,7 @@ static inline void server(const char *text)
 {
 	bool is_stream = strncmp(text, "<stream:", 8) == 0;
 	struct buffer *pending =
-		bosh_session_pending(one.session, is_stream, strncmp(text, FEATURES, 16) == 0);
+		bosh_session_pending(one.session, 0, is_stream, strncmp(text, FEATURES, 16) == 0);
 
 	assert_int_equal(buffer_append_sv(pending, sv_from(text)), 0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
@@ -161,7 +170,7 @@ static inline void fail_link(enum failure_kind kind, const char *detail)
 	struct failure failure;
 
 	failure_set(&failure, kind, detail ? "%s" : NULL, detail);
-	done(bosh_session_fail(one.session, &failure, one.now, &one.actions));
+	done(bosh_session_fail(one.session, 0, &failure, one.now, &one.actions));
 }
 
 static inline void gone(uint64_t exchange)
@@ -171,7 +180,7 @@ static inline void gone(uint64_t exchange)
 
 static inline void congest(bool congested)
 {
-	done(bosh_session_congest(one.session, congested, one.now, &one.actions));
+	done(bosh_session_congest(one.session, 0, congested, one.now, &one.actions));
 }
 
 /* The time goes on to @ms since the start, with the owner's one timer. */

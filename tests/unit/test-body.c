@@ -80,7 +80,7 @@ static void test_creation(void **state)
 	(void)state;
 	assert_int_equal(read_text("<?xml version='1.0'?>\n<body content='text/xml; charset=utf-8' from='user@example.com' "
 				   "hold='1' rid='1573741820' to='example.com' route='xmpp:example.com:9999' ver='1.6' "
-				   "wait='60' ack='1' xml:lang='en' xmpp:version='1.0' newkey='aa' key='bb' stream='cc' "
+				   "wait='60' ack='1' xml:lang='en' xmpp:version='1.0' newkey='ee9d80e206e7496c89fc34c85bd3998b3cf2b741' key='bb' stream='cc' "
 				   "unknown='dd' xmlns='http://jabber.org/protocol/httpbind' xmlns:xmpp='urn:xmpp:xbosh'/>\n",
 				   &body),
 			 BOSH_BODY_OK);
@@ -101,7 +101,7 @@ static void test_creation(void **state)
 	assert_sv(body.content, "text/xml; charset=utf-8");
 	assert_sv(body.lang, "en");
 	assert_sv(body.xmpp_version, "1.0");
-	assert_sv(body.newkey, "aa");
+	assert_sv(body.newkey, "ee9d80e206e7496c89fc34c85bd3998b3cf2b741");
 	assert_sv(body.key, "bb");
 	assert_sv(body.stream, "cc");
 	assert_null(body.sid.data);
@@ -300,6 +300,10 @@ static void test_bad_request(void **state)
 		"<body" NS "><message>",
 		"<body" NS "></body>x",
 		"<body" NS "/><body" NS "/>",
+		/* A key sequence begins with 40 hexadecimal digits. */
+		BODY(" newkey=''", ""),
+		BODY(" newkey='aa'", ""),
+		BODY(" newkey='ge9d80e206e7496c89fc34c85bd3998b3cf2b741'", ""),
 		BODY("", "text"),
 		BODY("", "<a/>text"),
 		BODY("", "<a></b>"),

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
-#include "tests/unit/failmalloc.h"
 
 #define FAILED(condition, text)                                                                                        \
 	"<body " HTTPBIND " type='terminate' condition='" condition                                                    \
@@ -53,7 +52,7 @@ static void test_failure_with_pending(void **state)
 	request(101);
 	request(102);
 	request(104);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<message/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<message/>")), 0);
 	fail_link(FAILURE_STREAM_CLOSED, NULL);
 	EXPECT("2: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><message/>"
 	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the server closed the stream</text></body>\n"
@@ -124,7 +123,7 @@ static void test_after_the_end(void **state)
 	server("<message/>");
 	fail_link(FAILURE_CONNECTION_LOST, NULL);
 	congest(true);
-	assert_int_equal(buffer_append(bosh_session_pending(one.session, false, false), (char[N_PENDING_MAX]){0},
+	assert_int_equal(buffer_append(bosh_session_pending(one.session, 0, false, false), (char[N_PENDING_MAX]){0},
 				       N_PENDING_MAX), 0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 	EXPECT("");
@@ -136,8 +135,8 @@ static void test_stream_error(void **state)
 	begin();
 	request(101);
 	/* As the link tells it: the element, and then that all is over; with or without a turn between them. */
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<message/>")), 0);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, true, false), SV(ERROR)), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<message/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, true, false), SV(ERROR)), 0);
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	EXPECT("2: <body " HTTPBIND " " STREAM " type='terminate' condition='remote-stream-error'><message/>" ERROR
 	       "</body>\nend\n");
@@ -161,11 +160,11 @@ static void test_restart(void **state)
 	begin();
 	request_with(101, " to='example.org' xml:lang='de' from='a@example.org' xmpp:version='1.0' xmpp:restart='true'",
 		     "<iq/>");
-	EXPECT("restart example.org|a@example.org|de|1.0|\n");
+	EXPECT("restart example.org|a@example.org|de|1.0||\n");
 	server(FEATURES);
 	EXPECT("2: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
 	request_with(102, " xmpp:restart='true'", "");
-	EXPECT("restart ||||\n");
+	EXPECT("restart |||||\n");
 }
 
 static void refuse(uint64_t exchange, enum bosh_condition condition)
@@ -181,7 +180,7 @@ static void test_refuse(void **state)
 	request(103);
 	refuse(9, BOSH_CONDITION_BAD_REQUEST);
 	EXPECT("9: " TERMINATE("bad-request") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nend\n");
+		"other-request") "\nclose\nend\n");
 }
 
 static void test_legacy(void **state)
@@ -190,10 +189,10 @@ static void test_legacy(void **state)
 		enum bosh_condition condition;
 		const char *expected;
 	} rows[] = {
-		{BOSH_CONDITION_BAD_REQUEST, "9: (400) " TERMINATE("bad-request") "\nend\n"},
-		{BOSH_CONDITION_POLICY_VIOLATION, "9: (403) " TERMINATE("policy-violation") "\nend\n"},
-		{BOSH_CONDITION_ITEM_NOT_FOUND, "9: (404) " TERMINATE("item-not-found") "\nend\n"},
-		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "9: " TERMINATE("internal-server-error") "\nend\n"},
+		{BOSH_CONDITION_BAD_REQUEST, "9: (400) " TERMINATE("bad-request") "\nclose\nend\n"},
+		{BOSH_CONDITION_POLICY_VIOLATION, "9: (403) " TERMINATE("policy-violation") "\nclose\nend\n"},
+		{BOSH_CONDITION_ITEM_NOT_FOUND, "9: (404) " TERMINATE("item-not-found") "\nclose\nend\n"},
+		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "9: " TERMINATE("internal-server-error") "\nclose\nend\n"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -211,7 +210,7 @@ static void test_legacy(void **state)
 	/* What ends without the client's fault is said with 200; all that is no error anyway. */
 	request(101);
 	request(104);
-	EXPECT("3: (404) " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\nend\n");
+	EXPECT("3: (404) " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\nclose\nend\n");
 }
 
 static void test_refusal_without_session(void **state)
@@ -311,97 +310,79 @@ static void test_congested(void **state)
 	EXPECT("4: " EMPTY "\n");
 }
 
-static int make_request(struct bosh_session *session, struct xml_pool *pool, const char *text, uint64_t exchange,
-			struct bosh_actions *actions)
+static void test_see_other_uri(void **state)
 {
-	struct xml_scan_options options = bosh_body_options(10000);
-	struct bosh_body body;
-	int r = bosh_body_init(&body, pool, &options, sv_from(text));
+	struct blob *blob;
+	unsigned status;
 
-	/* Without memory for a prefix expat 2.5 calls it an undeclared one. */
-	r = r > 0 ? -ENOMEM : r;
-	if (r == 0) {
-		r = bosh_session_request(session, exchange, &body, (struct mono){0}, actions);
-	}
-	bosh_body_deinit(&body);
-	return r;
+	(void)state;
+	assert_int_equal(bosh_refusal(BOSH_CONDITION_SEE_OTHER_URI, "https://a.org/b?c=d&e", false, &status, &blob), 0);
+	assert_int_equal(status, 200);
+	assert_true(sv_eq(blob_sv(blob), SV("<body " HTTPBIND " type='terminate' condition='see-other-uri'>"
+					    "<uri>https://a.org/b?c=d&amp;e</uri></body>")));
+	blob_unref(blob);
 }
 
-#define REQUEST(rid, attributes, payloads)                                                                             \
-	"<body " HTTPBIND " rid='" rid "' xmlns:xmpp='urn:xmpp:xbosh'" attributes ">" payloads "</body>"
+#define SHUT                                                                                                           \
+	"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the gateway is being shut down</text></body>\n"
 
-/* Requests in order, early, repeated, a restart, a failure that is kept: with 9 answers. */
-static int drive(struct bosh_session *session, struct xml_pool *pool, struct bosh_actions *actions)
+static void test_shut(void **state)
 {
-	static const char *const texts[] = {
-		REQUEST("101", "", "<a/>"),	   REQUEST("101", "", "<a/>"),
-		REQUEST("103", "", "<c/>"),	   REQUEST("103", "", "<c/>"),
-		REQUEST("102", "", "<b/>"),	   REQUEST("102", "", "<b/>"),
-		REQUEST("104", " xmpp:restart='true' to='a'", ""),
-	};
 	struct failure failure;
-	int r = bosh_session_header(session, "id", "from");
 
-	if (r == 0) {
-		r = buffer_append_sv(bosh_session_pending(session, true, true), SV(FEATURES));
-	}
-	if (r == 0) {
-		r = bosh_session_flush(session, (struct mono){0}, actions);
-	}
-	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(texts); i++) {
-		r = make_request(session, pool, texts[i], i + 2, actions);
-	}
-	if (r == 0) {
-		r = bosh_session_expire(session, (struct mono){60000}, actions);
-	}
-	failure_set(&failure, FAILURE_CONNECTION_LOST, "why");
-	if (r == 0) {
-		r = bosh_session_fail(session, &failure, (struct mono){60000}, actions);
-	}
-	return r < 0 ? r : make_request(session, pool, REQUEST("105", "", ""), 20, actions);
+	(void)state;
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	begin();
+	request(101);
+	request(103);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'>" SHUT "3: " TERMINATE("other-request") "\nclose\nend\n");
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("");
+	/* With nobody there, what waits goes back. */
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	server("<a/>");
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("bounce <a/>\nclose\nend\n");
 }
 
-static int scenario(void *userdata)
-{
-	struct bosh_limits limits = {.wait_s = 60, .hold = 1, .inactivity_s = 30, .polling_s = 2, .n_pending_max = 100};
-	struct xml_scan_options options = bosh_body_options(10000);
-	struct bosh_actions actions = {0};
-	struct bosh_session *session = NULL;
-	struct bosh_body body = {0};
-	struct xml_pool *pool;
-	int r = xml_pool_new(namespaces, NS_COUNT, &pool);
-
-	(void)userdata;
-	if (r < 0) {
-		return r;
-	}
-	r = bosh_body_init(&body, pool, &options, SV(REQUEST("100", " ver='1.6'", "")));
-	r = r > 0 ? -ENOMEM : r;
-	if (r == 0) {
-		r = bosh_session_new(&limits, "SID", &body, 1, (struct mono){0}, &session);
-	}
-	if (r == 0) {
-		r = drive(session, pool, &actions);
-	}
-	size_t n_answers = 0;
-
-	for (size_t i = 0; i < actions.n; i++) {
-		n_answers += actions.items[i].kind == BOSH_ACTION_ANSWER;
-	}
-	if (r == 0 && n_answers != 9) {
-		r = (int)n_answers;
-	}
-	bosh_actions_deinit(&actions);
-	bosh_session_free(session);
-	bosh_body_deinit(&body);
-	xml_pool_free(pool);
-	return r;
-}
-
-static void test_without_memory(void **state)
+static void test_bounce(void **state)
 {
 	(void)state;
-	failmalloc_each(scenario, NULL, 60);
+	begin();
+	request(101);
+	server("<a/>");
+	server("<b/>");
+	EXPECT("2: " BODY("<a/>") "\n");
+	at_ms(30000);
+	/* Only what no answer took. */
+	EXPECT("bounce <b/>\nclose\nend\n");
+	/* Also when it is the client's fault. */
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	server("<b/>");
+	request(999);
+	EXPECT("2: " TERMINATE("item-not-found") "\nbounce <b/>\nclose\nend\n");
+}
+
+static void test_managed(void **state)
+{
+	(void)state;
+	begin();
+	bosh_session_set_managed(one.session, 0);
+	server("<b/>");
+	at_ms(30000);
+	EXPECT("end\n");
+	/* A goodbye is one, whatever the server could resume. */
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	bosh_session_set_managed(one.session, 0);
+	request_with(101, " type='terminate'", "");
+	EXPECT("close\n2: " GOODBYE "\nend\n");
 }
 
 int main(void)
@@ -425,7 +406,10 @@ int main(void)
 		TEST(test_backpressure),
 		TEST(test_no_backpressure_when_attended),
 		TEST(test_congested),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_see_other_uri),
+		TEST(test_shut),
+		TEST(test_bounce),
+		TEST(test_managed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void test_repeat_answered(void **state)
 	at_ms(49999);
 	EXPECT("");
 	at_ms(50000);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 static void test_repeat_creation(void **state)
@@ -55,7 +55,7 @@ static void test_repeat_forgotten(void **state)
 	request(102);
 	EXPECT("5: " BODY("<iq/>") "\n");
 	request(101);
-	EXPECT("6: " TERMINATE("item-not-found") "\nend\n");
+	EXPECT("6: " TERMINATE("item-not-found") "\nclose\nend\n");
 }
 
 static void test_repeat_held(void **state)
@@ -78,13 +78,13 @@ static void test_repeat_limit(void **state)
 	(void)state;
 	begin();
 	request(101);
-	for (unsigned i = 0; i < BOSH_REPEATS_MAX; i++) {
+	for (unsigned i = 0; i < one.limits.n_repeats_max; i++) {
 		request(101);
 	}
 	buffer_clear(&one.log);
 	request(101);
-	assert_int_equal(one.n_exchanges, 2 + BOSH_REPEATS_MAX + 1);
-	EXPECT("11: " TERMINATE("policy-violation") "\n10: " TERMINATE("other-request") "\nend\n");
+	assert_int_equal(one.n_exchanges, 2 + one.limits.n_repeats_max + 1);
+	EXPECT("11: " TERMINATE("policy-violation") "\n10: " TERMINATE("other-request") "\nclose\nend\n");
 	/* Rids of their own have limits of their own. */
 	void *next = NULL;
 
@@ -92,10 +92,34 @@ static void test_repeat_limit(void **state)
 	assert_int_equal(setup(&next), 0);
 	begin();
 	for (uint64_t rid = 101; rid < 120; rid++) {
-		request(rid);
-		request(rid);
+		request_with(rid, "", "<iq/>");
+		request_with(rid, "", "<iq/>");
 	}
 	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
+}
+
+/* One whose answer is kept, and one whose turn has not come. */
+static void test_repeat_limit_of_others(void **state)
+{
+	(void)state;
+	for (int early = 0; early < 2; early++) {
+		uint64_t rid = early ? 102 : 101;
+
+		begin();
+		request_with(rid, "", "<a/>");
+		if (!early) {
+			server("<iq/>");
+		}
+		for (unsigned i = 0; i < one.limits.n_repeats_max; i++) {
+			request_with(rid, "", "<a/>");
+		}
+		assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
+		buffer_clear(&one.log);
+		request_with(rid, "", "<a/>");
+		assert_non_null(memmem(one.log.data, one.log.n, "policy-violation", 16));
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
 }
 
 static void test_gone(void **state)
@@ -164,7 +188,7 @@ static void test_gone_for_good(void **state)
 	at_ms(39999);
 	EXPECT("");
 	at_ms(40000);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 static void test_gone_wait_is_over(void **state)
@@ -189,7 +213,7 @@ static void test_gone_wait_is_over(void **state)
 	at_ms(50000);
 	gone(2);
 	at_ms(80000);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 /* That an exchange is gone which nobody has is no sign of life. */
@@ -203,7 +227,7 @@ static void test_gone_unknown(void **state)
 	at_ms(29999);
 	EXPECT("");
 	at_ms(30000);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 /* Nobody knows the sid. */
@@ -214,7 +238,7 @@ static void test_gone_before_creation(void **state)
 	at_ms(5000);
 	gone(1);
 	at_ms(5000);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 static void test_gone_early(void **state)
@@ -243,6 +267,7 @@ int main(void)
 		TEST(test_repeat_forgotten),
 		TEST(test_repeat_held),
 		TEST(test_repeat_limit),
+		TEST(test_repeat_limit_of_others),
 		TEST(test_gone),
 		TEST(test_gone_then_next),
 		TEST(test_gone_and_stream_pending),

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and the test of each: here, in
- * test-bosh-repeat.c (r) and in test-bosh-ending.c (e).
+ * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and the test of each: here, in test-bosh-ack.c
+ * (a), -ending.c (e), -key.c (k), -pause.c (p), -repeat.c (r), -streams.c (s), and in test-bounce.c and test-content.c. In
+ * test-bosh-memory.c all that is done once for each allocation that it makes, which fails.
  *
  * Session Creation Request
  *   what the client leaves out is ours; its hold and wait count up to ours            test_negotiation
+ *   content: from a list of ours, never what was written                              test-content.c test_content
  * Session Creation Response
  *   sid, wait, requests, hold, inactivity, polling; ver is the lower of the two       test_negotiation, test_ver
+ *   accept, where compressed requests are understood; charsets                        test_codings, CREATED in bosh-case.h
+ *   maxpause, where pauses are                                                        p test_pause_announced
+ *   ack, to a client that acknowledges                                                a test_ack_announced
  *   from, when it is known, once                                                      test_creation
  * XEP-0206, Session Creation Response
  *   the answer waits for the features; with authid, restartlogic, version             test_creation
@@ -14,10 +19,22 @@
  * Sending and Receiving XML Payloads
  *   an empty answer after wait; up to hold requests wait                              test_wait, test_hold, test_hold_of_two
  *   payloads go at once, and in the order of the rids                                 test_payloads_down, test_payloads_up
+ * Request Acknowledgements
+ *   the highest rid without a gap below it; not that of the answered request          a test_ack_of_requests
+ * Response Acknowledgements
+ *   answers stay until they are acknowledged, by number or by leaving it out          a test_ack_of_answers, test_ack_left_out,
+ *                                                                                       test_ack_of_the_future, test_kept_limit
+ *   a missing one is reported at once, with its age, once, to one who listens         a test_report, test_report_and_gone
+ *   what is not acknowledged counts as not delivered                                  a test_ack_backpressure
  * Inactivity
  *   a session without a request ends, one with a request does not                     test_inactivity, test_early_and_inactive
+ *   a pause: all are answered, it without payloads; inactivity is what it asked for   p test_pause, test_pause_short
+ *   the next request ends it, a repeat of the same does not                           p test_pause_ends_with_next, test_pause_repeated
+ *   longer than was offered, or where none was: policy-violation                      p test_pause_limit
  * Overactivity
- *   more requests under way than `requests`; one more to terminate                    test_overactivity, test_terminate_above
+ *   more requests under way than `requests`; one more to pause or terminate           test_overactivity, test_terminate_above,
+ *                                                                                       p test_pause_above
+ *   as many as `requests`, the last empty and within `polling` of the one before      test_overactivity_of_polls
  * Polling Sessions
  *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
  *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
@@ -26,24 +43,46 @@
  * In-Order Message Forwarding
  *   an early request waits for its predecessor                                        test_out_of_order, test_out_of_order_terminate
  *   above the window the session ends                                                 test_window, test_window_ends_all
+ *   rids go up to 2^53 - 1                                                            test_largest_rid
  * Broken Connections
  *   an answered rid again: the same answer to the byte                                r test_repeat_answered, test_repeat_creation
  *   one whose answer is not kept any more: item-not-found                             r test_repeat_forgotten
- *   a held rid again: the old request is told "error"; not too often                  r test_repeat_held, test_repeat_limit
+ *   the answer to a pause is not among the `requests` that are kept                   p test_pause_and_kept
+ *   a held rid again: the old request is told "error"                                 r test_repeat_held
+ *   the same too often: policy-violation, be it held, answered or early               r test_repeat_limit, test_repeat_limit_of_others
  *   the answer waits for a client whose connection broke                              r test_gone, test_gone_then_next, test_gone_early
  *   but not for ever                                                                  r test_gone_for_good, test_gone_wait_is_over
+ * Use of Keys
+ *   each key is the origin of the one before; a wrong or missing one ends all         k test_key_sequence, test_key_wrong, test_key_case
+ *   a repeat shows its own key again                                                  k test_key_repeated, test_key_out_of_order
+ * Switching to Another Key Sequence
+ *   with the last key the next newkey                                                 k test_key_switch, test_key_late
+ * Multiple Streams
+ *   offered to those who can know it; without a second stream nothing is different    s test_stream_offered, test_stream_alone
+ *   `to` adds one; the request that asked is told its name                            s test_stream_added, test_stream_limit
+ *   payloads of one stream an answer, named; to one stream, or to all                 s test_stream_payloads_down, _up
+ *   closing one, the last one, all                                                    s test_stream_closed, test_stream_all_closed,
+ *                                                                                       test_stream_closed_with_pending
+ *   one that fails is told by its name, the last one ends the session                 s test_stream_failed, test_stream_both_failed
  * HTTP Conditions
  *   400, 403, 404 for clients without ver, 200 for all others                         e test_legacy, test_refusal_without_session
  * Terminal Binding Conditions
  *   the reason, once, to one who waits                                                e test_failure, test_failure_with_pending
  *   else to the next request                                                          e test_failure_kept, test_failure_kept_for_repeat
+ *   see-other-uri has the URI in it                                                   e test_see_other_uri
+ *   system-shutdown, to all                                                           e test_shut
  * XEP-0206, remote-stream-error
  *   stanzas, then the server's error, with xmlns:stream                               e test_stream_error, test_stream_error_kept
  * XEP-0206, Authentication and Resource Binding
  *   a restart makes a new header, and its payloads are ignored                        e test_restart
+ * XEP-0206, recipient-unavailable
+ *   who is gone without a goodbye: what waited goes back, and the stream is closed    e test_bounce, test-bounce.c
+ *   unless the server manages the stream (XEP-0198)                                   e test_managed
  * Not in the XEPs
- *   for a client that is not there so much is kept, then the server is not read       e test_backpressure
+ *   for a client that is not there so much is kept, then the server is not read       e test_backpressure, s test_stream_backpressure
  *   while the server does not read, the client is answered late                       e test_congested
+ *   a moment for the server's reply, and never longer than the client goes on         p test_linger, test_linger_and_next,
+ *                                                                                       test_linger_not_for_empty, _polling
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,14 +99,14 @@ static void test_creation(void **state)
 	EXPECT("");
 	assert_string_equal(bosh_session_sid(one.session), "SID");
 	assert_int_equal(bosh_session_deadline(one.session).ms, 60000);
-	assert_int_equal(bosh_session_header(one.session, "i<d'", "example.org"), 0);
+	assert_int_equal(bosh_session_header(one.session, 0, "i<d'", "example.org"), 0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 	EXPECT("");
 	server(FEATURES);
 	EXPECT("1: " CREATION " from='example.org' authid='i&lt;d&apos;'>" FEATURES "</body>\n");
 	/* All of it is said once, also after a restart of the stream. */
 	request(101);
-	assert_int_equal(bosh_session_header(one.session, "id2", "example.org"), 0);
+	assert_int_equal(bosh_session_header(one.session, 0, "id2", "example.org"), 0);
 	server(FEATURES);
 	EXPECT("2: <body " HTTPBIND " " STREAM ">" FEATURES "</body>\n");
 }
@@ -81,8 +120,8 @@ static void test_creation_timeout(void **state)
 	at_ms(10000);
 	EXPECT("1: " CREATED("10", "1", "2", "30") "/>\n");
 	request(101);
-	assert_int_equal(bosh_session_header(one.session, "id", NULL), 0);
-	assert_int_equal(bosh_session_header(one.session, "id2", "example.org"), 0);
+	assert_int_equal(bosh_session_header(one.session, 0, "id", NULL), 0);
+	assert_int_equal(bosh_session_header(one.session, 0, "id2", "example.org"), 0);
 	EXPECT("");
 	server(FEATURES);
 	EXPECT("2: <body " HTTPBIND " " STREAM " from='example.org' authid='id2'>" FEATURES "</body>\n");
@@ -120,11 +159,11 @@ static void test_ver(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		char end[100];
+		char end[140];
 
 		create(rows[i][0]);
 		server(FEATURES);
-		snprintf(end, sizeof(end), " polling='2'%s>" FEATURES "</body>\n", rows[i][1]);
+		snprintf(end, sizeof(end), " polling='2' charsets='UTF-8'%s>" FEATURES "</body>\n", rows[i][1]);
 		struct sv log = buffer_sv(&one.log);
 
 		assert_true(log.n > strlen(end));
@@ -155,6 +194,7 @@ static void test_hold(void **state)
 	begin();
 	request(101);
 	EXPECT("");
+	at_ms(2000);
 	request(102);
 	EXPECT("2: " EMPTY "\n");
 	request_with(103, "", "<message/>");
@@ -173,15 +213,16 @@ static void test_hold_of_two(void **state)
 	at_ms(1000);
 	request(102);
 	EXPECT("");
+	at_ms(3000);
 	request(103);
 	EXPECT("2: " EMPTY "\n");
 	/* The oldest first, and each after its own wait. */
 	server("<iq/>");
 	EXPECT("3: " BODY("<iq/>") "\n");
 	request(104);
-	at_ms(60999);
+	at_ms(62999);
 	EXPECT("");
-	at_ms(61000);
+	at_ms(63000);
 	EXPECT("4: " EMPTY "\n5: " EMPTY "\n");
 }
 
@@ -204,8 +245,8 @@ static void test_payloads_down(void **state)
 	EXPECT("4: " BODY("<iq/>") "\n");
 	/* What arrived together goes together. */
 	request(104);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<a/>")), 0);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, false, false), SV("<b/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<a/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<b/>")), 0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 	EXPECT("5: " BODY("<a/><b/>") "\n");
 }
@@ -237,7 +278,7 @@ static void test_inactivity(void **state)
 	at_ms(119998);
 	EXPECT("");
 	at_ms(119999);
-	EXPECT("end\n");
+	EXPECT("close\nend\n");
 }
 
 static void test_polling(void **state)
@@ -262,7 +303,7 @@ static void test_polling(void **state)
 		at_ms(67999);
 		EXPECT("");
 		at_ms(68000);
-		EXPECT("end\n");
+		EXPECT("close\nend\n");
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -292,7 +333,7 @@ static void test_polling_often(void **state)
 		at_ms(10000 + rows[i].later_ms);
 		request(103);
 		if (rows[i].refused) {
-			EXPECT("4: " TERMINATE("policy-violation") "\nend\n");
+			EXPECT("4: " TERMINATE("policy-violation") "\nclose\nend\n");
 		} else {
 			EXPECT("4: " EMPTY "\n");
 		}
@@ -326,8 +367,8 @@ static void test_terminate_above(void **state)
 	begin();
 	congest(true);
 	request(101);
-	request(102);
-	EXPECT("");
+	request_with(102, "", "<iq/>");
+	EXPECT("send <iq/>\n");
 	/* Both that are allowed are under way. */
 	request_with(103, " type='terminate'", "");
 	EXPECT("close\n2: " GOODBYE "\n3: " EMPTY "\n4: " EMPTY "\nend\n");
@@ -339,11 +380,72 @@ static void test_overactivity(void **state)
 	begin();
 	congest(true);
 	request(101);
-	request(102);
-	EXPECT("");
+	request_with(102, "", "<iq/>");
+	EXPECT("send <iq/>\n");
 	request_with(103, "", "<message/>");
 	EXPECT("4: " TERMINATE("policy-violation") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nend\n");
+		"other-request") "\nclose\nend\n");
+}
+
+static void test_overactivity_of_polls(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		int64_t later_ms;
+		bool refused;
+	} rows[] = {
+		{"", "", 1999, true}, {"<a/>", "", 1999, true}, {"", "", 2000, false}, {"", "<a/>", 0, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		begin();
+		request_with(101, "", rows[i].first);
+		buffer_clear(&one.log);
+		at_ms(rows[i].later_ms);
+		request_with(102, "", rows[i].second);
+		assert_int_equal(memmem(one.log.data, one.log.n, "policy-violation", 16) != NULL, rows[i].refused);
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+	/* With less than `requests` under way the client may be as quick as it likes; a request whose connection broke is not under way. */
+	begin();
+	for (uint64_t rid = 101; rid < 105; rid++) {
+		request(rid);
+		server("<iq/>");
+	}
+	request(105);
+	gone(one.n_exchanges);
+	buffer_clear(&one.log);
+	request(106);
+	EXPECT("");
+}
+
+static void test_codings(void **state)
+{
+	(void)state;
+	one.limits.codings = true;
+	create(" ver='1.6'");
+	server(FEATURES);
+	assert_non_null(memmem(one.log.data, one.log.n, " accept='gzip,deflate'", 22));
+}
+
+static void test_largest_rid(void **state)
+{
+	struct bosh_body body;
+
+	(void)state;
+	read_request(BOSH_RID_MAX - 2, " ver='1.6' hold='1' ack='1'", "", &body);
+	assert_int_equal(bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session), 0);
+	bosh_body_deinit(&body);
+	server(FEATURES);
+	buffer_clear(&one.log);
+	request_with(BOSH_RID_MAX, "", "<b/>");
+	request_with(BOSH_RID_MAX - 1, "", "<a/>");
+	EXPECT("send <a/>\nsend <b/>\n3: <body " HTTPBIND " ack='9007199254740991'/>\n");
+	server("<iq/>");
+	EXPECT("2: " BODY("<iq/>") "\n");
+	request_with(BOSH_RID_MAX, "", "<b/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
 }
 
 static void test_out_of_order(void **state)
@@ -388,7 +490,7 @@ static void test_early_and_inactive(void **state)
 	at_ms(29999);
 	EXPECT("");
 	at_ms(30000);
-	EXPECT("2: " TERMINATE("item-not-found") "\nend\n");
+	EXPECT("2: " TERMINATE("item-not-found") "\nclose\nend\n");
 }
 
 static void test_window(void **state)
@@ -412,7 +514,7 @@ static void test_window(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		begin();
 		request_with(rows[i].rid, rows[i].attributes, "");
-		EXPECT(rows[i].inside ? "" : "2: " TERMINATE("item-not-found") "\nend\n");
+		EXPECT(rows[i].inside ? "" : "2: " TERMINATE("item-not-found") "\nclose\nend\n");
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -427,7 +529,7 @@ static void test_window_ends_all(void **state)
 	EXPECT("");
 	request(104);
 	EXPECT("4: " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nend\n");
+		"other-request") "\nclose\nend\n");
 }
 
 int main(void)
@@ -449,6 +551,9 @@ int main(void)
 		TEST(test_terminate_alone),
 		TEST(test_terminate_above),
 		TEST(test_overactivity),
+		TEST(test_overactivity_of_polls),
+		TEST(test_codings),
+		TEST(test_largest_rid),
 		TEST(test_out_of_order),
 		TEST(test_out_of_order_terminate),
 		TEST(test_early_and_inactive),

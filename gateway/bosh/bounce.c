@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/bounce.h"
+
+#include <errno.h>
+
+#include "gateway/xmpp/namespace.h"
+
+#define STANZA_ERRORS "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+/* The three parts of an element's text. */
+struct parts {
+	struct sv open; /* the start tag, without its closing bracket */
+	struct sv content;
+	struct sv name; /* with its prefix */
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct sv skip_space(struct sv text)
+{
+	while (text.n && is_space(text.data[0])) {
+		text = sv_skip(text, 1);
+	}
+	return text;
+}
+
+static size_t name_length(struct sv text)
+{
+	size_t n = 0;
+
+	while (n < text.n && !is_space(text.data[n]) && text.data[n] != '=' && text.data[n] != '/' &&
+	       text.data[n] != '>') {
+		n++;
+	}
+	return n;
+}
+
+/* expat has found the element to be well-formed. */
+static struct parts split(const struct xml_item *item)
+{
+	bool alone = item->text.data[item->n_open - 2] == '/';
+	struct sv open = sv_first(item->text, item->n_open - (alone ? 2 : 1));
+	size_t n_close = 0;
+
+	if (!alone) {
+		do {
+			n_close++;
+		} while (item->text.data[item->text.n - n_close] != '<');
+	}
+	return (struct parts){
+		.open = open,
+		.content = sv_first(sv_skip(item->text, item->n_open), item->text.n - item->n_open - n_close),
+		.name = sv_first(sv_skip(open, 1), name_length(sv_skip(open, 1))),
+	};
+}
+
+/* The next attribute as it stands in a start tag. */
+struct attribute {
+	struct sv name, value; /* the value with its quotes */
+};
+
+static bool next_attribute(struct sv *rest, struct attribute *ret_attribute)
+{
+	*rest = skip_space(*rest);
+	size_t n = name_length(*rest);
+
+	if (n == 0) {
+		return false;
+	}
+	ret_attribute->name = sv_first(*rest, n);
+	*rest = skip_space(sv_skip(*rest, n));
+	*rest = skip_space(sv_skip(*rest, 1));
+	n = 2 + sv_find(sv_skip(*rest, 1), rest->data[0]);
+	ret_attribute->value = sv_first(*rest, n);
+	*rest = sv_skip(*rest, n);
+	return true;
+}
+
+static int append_attribute(struct buffer *buffer, struct sv name, struct sv value)
+{
+	int r = buffer_append_sv(buffer, SV(" "));
+
+	r = r < 0 ? r : buffer_append_sv(buffer, name);
+	r = r < 0 ? r : buffer_append_sv(buffer, SV("="));
+	return r < 0 ? r : buffer_append_sv(buffer, value);
+}
+
+/* The start tag of the error: whoever it came from is whom it goes to; all else, declarations too, stays. */
+static int write_open(const struct parts *parts, struct buffer *buffer)
+{
+	struct sv rest = sv_skip(parts->open, 1 + parts->name.n);
+	struct attribute attribute;
+	int r = buffer_append_sv(buffer, sv_first(parts->open, 1 + parts->name.n));
+
+	while (r == 0 && next_attribute(&rest, &attribute)) {
+		if (sv_eq(attribute.name, SV("from"))) {
+			r = append_attribute(buffer, SV("to"), attribute.value);
+		} else if (!sv_eq(attribute.name, SV("to")) && !sv_eq(attribute.name, SV("type"))) {
+			r = append_attribute(buffer, attribute.name, attribute.value);
+		}
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV(" type='error'>"));
+}
+
+static int write_error(const struct parts *parts, bool with_content, struct sv error, struct buffer *buffer)
+{
+	int r = write_open(parts, buffer);
+
+	if (r == 0 && with_content) {
+		r = buffer_append_sv(buffer, parts->content);
+	}
+	r = r < 0 ? r : buffer_append_sv(buffer, error);
+	r = r < 0 ? r : buffer_append_sv(buffer, SV("</"));
+	r = r < 0 ? r : buffer_append_sv(buffer, parts->name);
+	return r < 0 ? r : buffer_append_sv(buffer, SV(">"));
+}
+
+static int bounce(const struct xml_scan *scan, const struct xml_item *item, struct buffer *answers)
+{
+	struct sv type = xml_item_attribute(scan, item, XML_NS_NONE, SV("type"));
+	struct parts parts = split(item);
+
+	if (item->ns != NS_CLIENT || !xml_item_attribute(scan, item, XML_NS_NONE, SV("from")).n) {
+		return 0;
+	}
+	if (sv_eq(item->name, SV("message")) && !sv_eq(type, SV("error"))) {
+		return write_error(&parts, true,
+				   SV("<error xmlns='jabber:client' type='wait'>"
+				      "<recipient-unavailable xmlns='" STANZA_ERRORS "'/></error>"),
+				   answers);
+	}
+	if (sv_eq(item->name, SV("iq")) && (sv_eq(type, SV("get")) || sv_eq(type, SV("set")))) {
+		return write_error(&parts, false,
+				   SV("<error xmlns='jabber:client' type='cancel'>"
+				      "<service-unavailable xmlns='" STANZA_ERRORS "'/></error>"),
+				   answers);
+	}
+	return 0;
+}
+
+int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers)
+{
+	const struct xml_scan_options options = {.n_element_max = stanzas.n, .with_attributes = NS_BIT(CLIENT)};
+	struct xml_scan scan;
+	struct xml_item item;
+	int r = xml_scan_init_rootless(&scan, pool, &options);
+	int scan_result;
+
+	if (r < 0) {
+		return r;
+	}
+	r = xml_scan_feed(&scan, stanzas.data, stanzas.n);
+	if (r != -ENOMEM) {
+		/* What can no more be understood ends the list. */
+		r = 0;
+		while (xml_scan_next(&scan, &item, &scan_result)) {
+			if (r == 0 && item.kind == XML_ITEM_ELEMENT) {
+				r = bounce(&scan, &item, answers);
+			}
+		}
+		r = r == 0 && scan_result < 0 ? scan_result : r;
+	}
+	xml_scan_deinit(&scan);
+	return r;
+}

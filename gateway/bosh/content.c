@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/content.h"
+
+#include <stdbool.h>
+
+static const struct {
+	struct sv name;
+	const char *header;
+} types[] = {
+#define TYPE(name) {{name, sizeof(name) - 1}, name "; charset=utf-8"}
+	TYPE("text/xml"),
+	TYPE("application/xml"),
+	TYPE("text/plain"),
+#undef TYPE
+};
+
+static bool is_utf8(struct sv parameter)
+{
+	static const struct sv forms[] = {
+		{"charset=utf-8", sizeof("charset=utf-8") - 1},
+		{"charset=\"utf-8\"", sizeof("charset=\"utf-8\"") - 1},
+	};
+
+	return parameter.n == 0 || sv_eq_nocase(parameter, forms[0]) || sv_eq_nocase(parameter, forms[1]);
+}
+
+const char *bosh_content_type(struct sv wish)
+{
+	size_t semicolon = sv_find(wish, ';');
+	struct sv name = sv_trim(sv_first(wish, semicolon));
+
+	for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+		if (sv_eq_nocase(name, types[i].name) && is_utf8(sv_trim(sv_skip(wish, semicolon + 1)))) {
+			return types[i].header;
+		}
+	}
+	return BOSH_CONTENT_DEFAULT;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/key.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+static int digit_value(char digit)
+{
+	if (digit >= '0' && digit <= '9') {
+		return digit - '0';
+	}
+	if (digit >= 'a' && digit <= 'f') {
+		return digit - 'a' + 10;
+	}
+	return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
+}
+
+bool bosh_key_read(struct sv digits, struct bosh_key *ret_key)
+{
+	*ret_key = (struct bosh_key){0};
+	if (digits.n != BOSH_KEY_LENGTH) {
+		return false;
+	}
+	for (size_t i = 0; i < BOSH_KEY_SIZE; i++) {
+		int high = digit_value(digits.data[2 * i]);
+		int low = digit_value(digits.data[2 * i + 1]);
+
+		if (high < 0 || low < 0) {
+			return false;
+		}
+		ret_key->bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	ret_key->set = true;
+	return true;
+}
+
+bool bosh_key_follows(struct sv digits, const struct bosh_key *expected)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	struct bosh_key key;
+
+	if (!expected->set) {
+		return true;
+	}
+	/* The hash is of the digits as they were sent; only the comparison knows no case. */
+	return bosh_key_read(digits, &key) &&
+	       EVP_Digest(digits.data, digits.n, hash, NULL, EVP_sha1(), NULL) == 1 &&
+	       CRYPTO_memcmp(hash, expected->bytes, BOSH_KEY_SIZE) == 0;
+}
+
+bool bosh_key_is_same(const struct bosh_key *a, const struct bosh_key *b)
+{
+	return a->set == b->set && CRYPTO_memcmp(a->bytes, b->bytes, BOSH_KEY_SIZE) == 0;
+}

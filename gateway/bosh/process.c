@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/session-state.h"
+
+/* What a request wants, by the first of these that fits. */
+enum wish {
+	WISH_TERMINATE,
+	WISH_PAUSE,
+	WISH_RESTART, /* XEP-0206 */
+	WISH_STREAM,  /* one more */
+	WISH_CARRY,   /* payloads to the server */
+	WISH_NOTHING, /* but an answer */
+};
+
+bool bosh_body_is_terminate(const struct bosh_body *body)
+{
+	return sv_eq(body->type, SV("terminate"));
+}
+
+bool bosh_body_is_extra(const struct bosh_body *body)
+{
+	return body->pause.set || bosh_body_is_terminate(body);
+}
+
+static enum wish wish_of(const struct bosh_session *session, const struct bosh_body *body)
+{
+	if (bosh_body_is_terminate(body)) {
+		return WISH_TERMINATE;
+	}
+	if (body->pause.set) {
+		return WISH_PAUSE;
+	}
+	if (body->restart) {
+		return WISH_RESTART;
+	}
+	if (body->n_payloads) {
+		return WISH_CARRY;
+	}
+	/* "Adding Streams To A Session": a client that was not offered it is not taken at its word. */
+	return body->to.n && session->offers_streams ? WISH_STREAM : WISH_NOTHING;
+}
+
+static size_t n_attended(const struct bosh_session *session)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < session->n_slots; i++) {
+		n += session->slots[i].exchange != 0;
+	}
+	return n;
+}
+
+/* "Overactivity": more requests under way than were allowed; or as many, the last of them empty and too soon behind the one
+ * before. */
+static bool is_overactive(const struct bosh_session *session, const struct bosh_body *body, bool empty,
+			  struct mono received)
+{
+	size_t n_max = session->creation.requests;
+	struct mono allowed = mono_add_s(session->received, session->limits->polling_s);
+
+	if (bosh_body_is_extra(body)) {
+		return session->n_slots >= n_max + 1;
+	}
+	if (session->n_slots >= n_max) {
+		return true;
+	}
+	if (session->creation.hold == 0) {
+		/* "Polling Sessions": two empty requests in a row, and the first of them was told nothing. */
+		return empty && session->last_empty && !mono_reached(allowed, received);
+	}
+	/* One whose connection broke counts as if it had been answered: its client perhaps thinks so. */
+	return empty && n_attended(session) + 1 == n_max && !mono_reached(allowed, received);
+}
+
+/* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever been one, for then the
+ * attribute says nothing. */
+static struct bosh_stream *named_stream(struct bosh_session *session, const struct bosh_body *body)
+{
+	return session->n_opened > 1 && body->stream.data ? bosh_stream_find(session, body->stream) : NULL;
+}
+
+/* An action with @payloads for each stream that @body is for. */
+static int push_to_streams(struct bosh_session *session, const struct bosh_body *body,
+			   enum bosh_action_kind kind, const struct buffer *payloads,
+			   struct bosh_actions *actions)
+{
+	const struct bosh_stream *only = named_stream(session, body);
+
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		struct bosh_action action = {.kind = kind, .stream = i};
+
+		if (!session->streams[i].open || (only && only != &session->streams[i])) {
+			continue;
+		}
+		int r = buffer_append_sv(&action.payloads, buffer_sv(payloads));
+
+		r = r < 0 ? r : bosh_actions_push(actions, action);
+		if (r < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Nearly always there is one stream, and nothing has to be copied. */
+static int push_payloads(struct bosh_session *session, struct bosh_body *body, struct bosh_actions *actions)
+{
+	struct bosh_action action = {.kind = BOSH_ACTION_SEND, .payloads = body->payloads};
+
+	if (body->n_payloads == 0) {
+		return 0;
+	}
+	if (session->n_opened > 1) {
+		return push_to_streams(session, body, BOSH_ACTION_SEND, &body->payloads, actions);
+	}
+	body->payloads = BUFFER_INIT;
+	return bosh_actions_push(actions, action);
+}
+
+static int write_texts(const struct bosh_body *body, struct buffer *texts)
+{
+	const struct sv all[] = {body->to, body->from, body->lang, body->xmpp_version, body->route};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(all); i++) {
+		r = buffer_append_sv(texts, all[i]);
+		if (r == 0) {
+			r = buffer_append(texts, "", 1);
+		}
+	}
+	return r;
+}
+
+/* XEP-0206, "Authentication and Resource Binding": payloads of a restart request are ignored. */
+static int push_restart(struct bosh_session *session, const struct bosh_body *body, struct bosh_actions *actions)
+{
+	_cleanup_(buffer_deinit) struct buffer texts = BUFFER_INIT;
+	int r = write_texts(body, &texts);
+
+	return r < 0 ? r : push_to_streams(session, body, BOSH_ACTION_RESTART, &texts, actions);
+}
+
+/* One that is too many is named, too, and told to be over: the session goes on. */
+static int open_stream(struct bosh_session *session, const struct bosh_body *body, struct bosh_slot *slot,
+		       struct bosh_actions *actions)
+{
+	struct bosh_action action = {.kind = BOSH_ACTION_OPEN};
+
+	if (session->n_open >= session->limits->n_streams_max) {
+		slot->refused = true;
+		return 0;
+	}
+	int r = bosh_stream_open(session, &slot->stream);
+
+	if (r == 0) {
+		slot->opens = true;
+		action.stream = slot->stream;
+		r = write_texts(body, &action.payloads);
+	}
+	if (r < 0) {
+		buffer_deinit(&action.payloads);
+		return r;
+	}
+	return bosh_actions_push(actions, action);
+}
+
+/* "Closing a Stream": one of several. The oldest request is told. */
+static int close_stream(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
+			struct bosh_actions *actions)
+{
+	char name[BOSH_STREAM_NAME_LENGTH + 1];
+	struct bosh_answer answer = {.type = "terminate", .stream = name};
+	int r = bosh_stream_say_goodbye(session, stream, actions);
+
+	memcpy(name, stream->name, sizeof(name));
+	bosh_stream_close(session, stream);
+	while (r == 0 && session->n_slots && !session->slots[0].exchange) {
+		r = bosh_session_answer_empty(session, now, actions);
+	}
+	if (r == 0 && session->n_slots) {
+		r = bosh_session_answer(session, &answer, NULL, now, actions);
+	}
+	while (r == 0 && session->n_slots > session->creation.hold) {
+		r = bosh_session_answer_empty(session, now, actions);
+	}
+	return r;
+}
+
+static int terminate(struct bosh_session *session, struct bosh_body *body, struct mono now,
+		     struct bosh_actions *actions)
+{
+	struct bosh_stream *stream = named_stream(session, body);
+	int r = push_payloads(session, body, actions);
+
+	if (r == 0 && stream && session->n_open > 1) {
+		return close_stream(session, stream, now, actions);
+	}
+	struct bosh_answer answer = {.type = "terminate"};
+
+	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
+	stream = session->n_opened > 1 ? NULL : &session->streams[0];
+	if (stream && r == 0) {
+		stream->closed = true;
+		r = bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, 0);
+	}
+	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+		r = bosh_stream_say_goodbye(session, &session->streams[i], actions);
+	}
+	return r < 0 ? r : bosh_session_finish(session, &answer, stream, now, actions);
+}
+
+/* "Inactivity": all requests are answered at once, this one without payloads. */
+static int pause(struct bosh_session *session, struct bosh_body *body, struct mono now,
+		 struct bosh_actions *actions)
+{
+	int r = push_payloads(session, body, actions);
+
+	while (r == 0 && session->n_slots) {
+		r = bosh_session_answer_empty(session, now, actions);
+	}
+	/* A pause of nothing would be an end. */
+	session->pause_s = body->pause.value ? (unsigned)body->pause.value : 1;
+	session->idle_since = now;
+	return r;
+}
+
+static int carry_out(struct bosh_session *session, enum wish wish, struct bosh_body *body,
+		     struct bosh_slot *slot, struct mono now, struct bosh_actions *actions)
+{
+	int r = 0;
+
+	switch (wish) {
+	case WISH_TERMINATE:
+		return terminate(session, body, now, actions);
+	case WISH_PAUSE:
+		slot->pause = true;
+		return pause(session, body, now, actions);
+	case WISH_RESTART:
+		r = push_restart(session, body, actions);
+		break;
+	case WISH_STREAM:
+		r = open_stream(session, body, slot, actions);
+		break;
+	case WISH_CARRY:
+		r = push_payloads(session, body, actions);
+		break;
+	case WISH_NOTHING:
+		break;
+	}
+	return r < 0 ? r : bosh_session_release(session, now, actions);
+}
+
+/* "Transmitting Payloads": whether @body names a stream that is not there. On an empty body the attribute says nothing. */
+static bool is_for_nobody(struct bosh_session *session, const struct bosh_body *body, enum wish wish)
+{
+	bool speaks = body->n_payloads || wish == WISH_TERMINATE || wish == WISH_RESTART;
+
+	return speaks && session->n_opened > 1 && body->stream.data && !named_stream(session, body);
+}
+
+/* What is wrong with a request whose turn it is; BOSH_CONDITION_NONE when nothing is. */
+static enum bosh_condition judge(struct bosh_session *session, const struct bosh_body *body, enum wish wish,
+				 bool empty, struct mono received)
+{
+	if (!bosh_key_follows(body->key, &session->key)) {
+		return BOSH_CONDITION_ITEM_NOT_FOUND;
+	}
+	if (is_overactive(session, body, empty, received)) {
+		return BOSH_CONDITION_POLICY_VIOLATION;
+	}
+	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
+		return BOSH_CONDITION_POLICY_VIOLATION;
+	}
+	return is_for_nobody(session, body, wish) ? BOSH_CONDITION_ITEM_NOT_FOUND : BOSH_CONDITION_NONE;
+}
+
+/* "Use of Keys", "Switching to Another Key Sequence". */
+static void take_keys(struct bosh_session *session, const struct bosh_body *body, struct bosh_slot *slot)
+{
+	(void)bosh_key_read(body->key, &slot->key);
+	if (body->newkey.n) {
+		(void)bosh_key_read(body->newkey, &session->key);
+	} else if (session->key.set) {
+		session->key = slot->key;
+	}
+}
+
+/* "Response Acknowledgements": without the attribute the client has all answers to the requests before this one. */
+static void take_ack(struct bosh_session *session, const struct bosh_body *body, struct mono now)
+{
+	if (session->acks) {
+		bosh_kept_acknowledge(session, body->ack.set && body->ack.value < body->rid ? body->ack.value
+											       : body->rid - 1,
+				      now);
+	}
+}
+
+int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
+			 struct mono received, struct mono now, struct bosh_actions *actions)
+{
+	enum wish wish = wish_of(session, body);
+	bool empty = wish == WISH_NOTHING;
+	int r = 0;
+
+	if (is_for_nobody(session, body, wish) && sv_eq(body->stream, sv_from(session->last_closed))) {
+		/* It has just been closed, and the client perhaps did not know: ignored. */
+		body->n_payloads = 0;
+		wish = wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;
+	}
+	if (session->n_slots > session->creation.hold && !mono_is_never(session->linger)) {
+		/* The client would have had its answer, had we not waited: not to be held against it. */
+		session->linger = MONO_NEVER;
+		r = bosh_session_release(session, now, actions);
+	}
+	enum bosh_condition condition = judge(session, body, wish, empty, received);
+
+	if (r < 0 || condition) {
+		return r < 0 ? r : bosh_session_refuse(session, exchange, condition, actions);
+	}
+	struct bosh_slot *slot = &session->slots[session->n_slots++];
+
+	*slot = (struct bosh_slot){
+		.rid = body->rid, .exchange = exchange, .received = received, .empty = empty};
+	session->next_rid = body->rid + 1;
+	session->received = received;
+	session->pause_s = 0;
+	take_keys(session, body, slot);
+	take_ack(session, body, now);
+	if (bosh_stream_last_failed(session)) {
+		return bosh_session_release(session, now, actions);
+	}
+	if (wish != WISH_NOTHING && session->limits->linger_ms && session->creation.hold) {
+		session->linger = mono_add_ms(now, session->limits->linger_ms);
+	}
+	return carry_out(session, wish, body, slot, now, actions);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/endpoint-state.h"
+
+static struct bosh_actions *actions_of(const struct bosh_strand *strand)
+{
+	return &strand->session->endpoint->actions;
+}
+
+static struct mono now_of(const struct bosh_strand *strand)
+{
+	return bosh_endpoint_now(strand->session->endpoint);
+}
+
+static void log_failure(const struct bosh_strand *strand, const struct failure *failure)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	log_info("session-failed",
+		 LOG_STR("client", address_format_host(&strand->session->client, client)),
+		 LOG_STR("transport", "bosh"),
+		 LOG_SV("session", sv_first(sv_from(strand->session->sid), SID_LOG_LENGTH)),
+		 LOG_STR("domain", strand->domain), LOG_STR("failure", failure_name(failure->kind)),
+		 LOG_STR("detail", failure->detail));
+}
+
+int bosh_strand_fail(struct bosh_strand *strand, const struct failure *failure)
+{
+	log_failure(strand, failure);
+	return bosh_session_fail(strand->session->engine, strand->stream, failure, now_of(strand),
+				 actions_of(strand));
+}
+
+void bosh_strand_close(struct bosh_strand *strand, bool drop)
+{
+	struct bosh_carried *session = strand->session;
+
+	strand->link = drop ? link_drop(strand->link) : link_close(strand->link);
+	if (strand->counted) {
+		strand->counted = false;
+		census_leave_session(session->endpoint->env->census, &session->client);
+	}
+}
+
+/* From the server. */
+
+/* The stream is the client's: what it waits for comes with this turn, if at all. */
+static void on_header(void *userdata)
+{
+	struct bosh_strand *strand = userdata;
+	const struct stream *stream = link_stream(strand->link);
+	int r = bosh_session_header(strand->session->engine, strand->stream, stream->id,
+				    stream->from ? stream->from : strand->domain);
+
+	(void)bosh_session_pending(strand->session->engine, strand->stream, false, true);
+	bosh_carried_settle(strand->session, r);
+}
+
+static void on_element(void *userdata, enum stream_event_kind kind)
+{
+	struct bosh_strand *strand = userdata;
+	struct bosh_session *engine = strand->session->engine;
+	const struct stream *stream = link_stream(strand->link);
+	int r = stream_event_write(stream, bosh_session_pending(engine, strand->stream,
+								stream_event_is_stream(stream),
+								kind == STREAM_EVENT_FEATURES));
+
+	if (stream_event_is_managed(stream)) {
+		bosh_session_set_managed(engine, strand->stream);
+	}
+	if (r < 0) {
+		bosh_carried_settle(strand->session, r);
+	}
+}
+
+static void on_flush(void *userdata)
+{
+	struct bosh_strand *strand = userdata;
+
+	bosh_carried_settle(strand->session, bosh_session_flush(strand->session->engine, now_of(strand),
+								actions_of(strand)));
+}
+
+static void on_drained(void *userdata)
+{
+	struct bosh_strand *strand = userdata;
+
+	bosh_carried_settle(strand->session,
+			    bosh_session_congest(strand->session->engine, strand->stream, false, now_of(strand),
+						 actions_of(strand)));
+}
+
+static void on_over(void *userdata, const struct failure *failure)
+{
+	struct bosh_strand *strand = userdata;
+	int r = bosh_strand_fail(strand, failure);
+
+	bosh_strand_close(strand, false);
+	bosh_carried_settle(strand->session, r);
+}
+
+static const struct link_callbacks link_callbacks = {
+	.header = on_header,
+	.element = on_element,
+	.flush = on_flush,
+	.drained = on_drained,
+	.over = on_over,
+};
+
+/* Opening. */
+
+enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
+				      char ret_ascii[static DOMAIN_MAX + 1],
+				      const struct domain_rule **ret_rule, const char **ret_text)
+{
+	if (target->to.n == 0) {
+		*ret_text = "a session needs a 'to'";
+		return BOSH_CONDITION_IMPROPER_ADDRESSING;
+	}
+	if (domain_to_ascii(target->to, ret_ascii) < 0) {
+		*ret_text = "'to' is not the name of a domain";
+		return BOSH_CONDITION_HOST_UNKNOWN;
+	}
+	if (target->route.n) {
+		*ret_text = "this gateway finds the server by DNS and takes no 'route'";
+		return BOSH_CONDITION_HOST_UNKNOWN;
+	}
+	*ret_rule = domain_rules_find(&endpoint->env->config->domains, ret_ascii);
+	if (endpoint->shut || (*ret_rule && (*ret_rule)->deny)) {
+		*ret_text = failure_sentence(endpoint->shut ? FAILURE_SHUTDOWN : FAILURE_DOMAIN_REFUSED);
+		return BOSH_CONDITION_HOST_UNKNOWN;
+	}
+	return BOSH_CONDITION_NONE;
+}
+
+/* The strand of @stream; one that stood there is over, and nothing calls it back. */
+static struct bosh_strand *strand_new(struct bosh_carried *session, unsigned stream, const char *domain)
+{
+	size_t n_domain = strlen(domain);
+	struct bosh_strand *strand = calloc(1, sizeof(*strand) + n_domain + 1);
+
+	if (strand) {
+		strand->session = session;
+		strand->stream = stream;
+		memcpy(strand->domain, domain, n_domain);
+		free(session->strands[stream]);
+		session->strands[stream] = strand;
+	}
+	return strand;
+}
+
+int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct bosh_target *target,
+		     const char *domain, const struct domain_rule *rule, bool counted)
+{
+	struct stream_target stream_target = {
+		.to = sv_from(domain),
+		.from = target->from,
+		.lang = target->lang,
+		.version = target->version,
+	};
+	struct bosh_strand *strand = strand_new(session, stream, domain);
+
+	if (!strand) {
+		return -ENOMEM;
+	}
+	strand->counted = counted;
+	return link_new(&session->endpoint->env->link, &stream_target, rule, &link_callbacks, strand,
+			&strand->link);
+}
+
+static int refuse(struct bosh_carried *session, unsigned stream, enum failure_kind kind, const char *why)
+{
+	struct bosh_strand *strand = strand_new(session, stream, "");
+	struct failure failure;
+
+	failure_set(&failure, kind, why ? "%s" : NULL, why);
+	return strand ? bosh_strand_fail(strand, &failure) : -ENOMEM;
+}
+
+int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct bosh_target *target)
+{
+	struct bosh_endpoint *endpoint = session->endpoint;
+	const struct domain_rule *rule;
+	char domain[DOMAIN_MAX + 1];
+	const char *text;
+
+	if (bosh_target_judge(endpoint, target, domain, &rule, &text)) {
+		return refuse(session, stream, FAILURE_DOMAIN_REFUSED, text);
+	}
+	/* Each is a connection like that of a session of its own. */
+	if (census_enter_session(endpoint->env->census, &session->client) < 0) {
+		return refuse(session, stream, FAILURE_TOO_MANY, NULL);
+	}
+	int r = bosh_strand_open(session, stream, target, domain, rule, true);
+
+	if (r < 0) {
+		census_leave_session(endpoint->env->census, &session->client);
+	} else {
+		bosh_carried_log(session, "stream-open", domain);
+	}
+	return r;
+}

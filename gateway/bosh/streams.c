@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/session-state.h"
+
+/* Opaque, unpredictable, unique: the sid is all that, and a secret between the client and us; so a hash of it and a number is,
+ * too. */
+int bosh_stream_make_name(struct bosh_session *session, char ret_name[static BOSH_STREAM_NAME_LENGTH + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	char text[BOSH_SID_MAX + 16];
+	int n = snprintf(text, sizeof(text), "%s/%u", session->sid, session->n_named++);
+
+	if (EVP_Digest(text, (size_t)n, hash, NULL, EVP_sha256(), NULL) != 1) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < BOSH_STREAM_NAME_LENGTH; i++) {
+		ret_name[i] = digits[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4];
+	}
+	ret_name[BOSH_STREAM_NAME_LENGTH] = '\0';
+	return 0;
+}
+
+/* The first stream has a place of its own; few sessions ever have a second. */
+static int make_places(struct bosh_session *session)
+{
+	unsigned n = session->n_stream_places ? session->limits->n_streams_max : 1;
+	struct bosh_stream *streams;
+
+	if (session->n_open < session->n_stream_places) {
+		return 0;
+	}
+	streams = reallocarray(session->streams, n, sizeof(*streams));
+	if (!streams) {
+		return -ENOMEM;
+	}
+	memset(streams + session->n_stream_places, 0,
+	       (n - session->n_stream_places) * sizeof(*streams));
+	session->streams = streams;
+	session->n_stream_places = n;
+	return 0;
+}
+
+int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
+{
+	char name[BOSH_STREAM_NAME_LENGTH + 1] = "";
+	int r = make_places(session);
+	unsigned i = 0;
+
+	if (r == 0 && session->offers_streams) {
+		r = bosh_stream_make_name(session, name);
+	}
+	if (r < 0) {
+		return r;
+	}
+	while (session->streams[i].open) {
+		i++;
+	}
+	session->streams[i] = (struct bosh_stream){.open = true};
+	memcpy(session->streams[i].name, name, sizeof(name));
+	session->n_open++;
+	session->n_opened++;
+	*ret_stream = i;
+	return 0;
+}
+
+void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
+{
+	if (!stream->open) {
+		return;
+	}
+	memcpy(session->last_closed, stream->name, sizeof(session->last_closed));
+	bosh_kept_forget_stream(session, stream);
+	buffer_deinit(&stream->pending);
+	free(stream->from);
+	free(stream->authid);
+	free(stream->failure);
+	*stream = (struct bosh_stream){0};
+	session->n_open--;
+}
+
+unsigned bosh_stream_index(const struct bosh_session *session, const struct bosh_stream *stream)
+{
+	return (unsigned)(stream - session->streams);
+}
+
+struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name)
+{
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		struct bosh_stream *stream = &session->streams[i];
+
+		if (stream->open && sv_eq(sv_from(stream->name), name)) {
+			return stream;
+		}
+	}
+	return NULL;
+}
+
+struct bosh_stream *bosh_stream_due(struct bosh_session *session)
+{
+	for (unsigned i = 1; i <= session->n_stream_places; i++) {
+		unsigned index = (session->last_told + i) % session->n_stream_places;
+		struct bosh_stream *stream = &session->streams[index];
+
+		if (stream->open && (stream->pending.n || stream->failure)) {
+			return stream;
+		}
+	}
+	return NULL;
+}
+
+struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session)
+{
+	if (session->n_open != 1) {
+		return NULL;
+	}
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		if (session->streams[i].open) {
+			return session->streams[i].failure ? &session->streams[i] : NULL;
+		}
+	}
+	return NULL;
+}
+
+size_t bosh_streams_n_pending(const struct bosh_session *session)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		n += session->streams[i].pending.n;
+	}
+	return n;
+}
+
+bool bosh_streams_are_congested(const struct bosh_session *session)
+{
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		if (session->streams[i].congested) {
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/bosh/content.h"
+
+/* XEP-0124, "Session Creation Request": `content`. */
+static void test_content(void **state)
+{
+	static const char *const rows[][2] = {
+		{"", "text/xml; charset=utf-8"},
+		{"text/xml", "text/xml; charset=utf-8"},
+		{"text/xml; charset=utf-8", "text/xml; charset=utf-8"},
+		{"Application/XML;charset=\"UTF-8\"", "application/xml; charset=utf-8"},
+		{" text/plain ; charset=utf-8 ", "text/plain; charset=utf-8"},
+		/* Another charset is none of ours. */
+		{"text/plain; charset=iso-8859-1", "text/xml; charset=utf-8"},
+		{"text/plain; charset=utf-8; x=y", "text/xml; charset=utf-8"},
+		/* What runs in a browser, or is no type, or would be a header of its own. */
+		{"text/html", "text/xml; charset=utf-8"},
+		{"application/xhtml+xml", "text/xml; charset=utf-8"},
+		{"image/svg+xml", "text/xml; charset=utf-8"},
+		{"text/plain\r\nSet-Cookie: a=b", "text/xml; charset=utf-8"},
+		{"text/plain; charset=utf-8\r\nSet-Cookie: a=b", "text/xml; charset=utf-8"},
+		{"text", "text/xml; charset=utf-8"},
+		{";", "text/xml; charset=utf-8"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		assert_string_equal(bosh_content_type(sv_from(rows[i][0])), rows[i][1]);
+	}
+	assert_string_equal(bosh_content_type(SV_EMPTY), BOSH_CONTENT_DEFAULT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_content)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
