@@ -26,8 +26,11 @@ static void on_timer_closed(uv_handle_t *handle)
 {
 	struct bosh_carried *session = CONTAINER_OF((uv_timer_t *)handle, struct bosh_carried, timer);
 
-	for (unsigned i = 0; i < BOSH_STREAMS_MAX; i++) {
-		free(session->strands[i]);
+	struct bosh_strand *strand;
+
+	while ((strand = SLIST_FIRST(&session->strands))) {
+		SLIST_REMOVE_HEAD(&session->strands, in_session);
+		free(strand);
 	}
 	bosh_session_free(session->engine);
 	free(session);
@@ -36,17 +39,17 @@ static void on_timer_closed(uv_handle_t *handle)
 void bosh_carried_end(struct bosh_carried *session)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_strand *strand;
 
 	if (session->over) {
 		return;
 	}
 	session->over = true;
-	bosh_carried_log(session, "session-closed", session->strands[0] ? session->strands[0]->domain : "");
-	for (unsigned i = 0; i < BOSH_STREAMS_MAX; i++) {
-		if (session->strands[i]) {
-			/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
-			bosh_strand_close(session->strands[i], true);
-		}
+	strand = bosh_strand_find(session, 0);
+	bosh_carried_log(session, "session-closed", strand ? strand->domain : "");
+	SLIST_FOREACH (strand, &session->strands, in_session) {
+		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
+		bosh_strand_close(strand, true);
 	}
 	HASH_DELETE(hh, endpoint->sessions, session);
 	census_leave_session(endpoint->env->census, &session->client);
@@ -164,7 +167,7 @@ static int carry_out_strand(struct bosh_strand *strand, const struct bosh_action
 /* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO: then its stream cannot. */
 static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 {
-	struct bosh_strand *strand = session->strands[action->stream];
+	struct bosh_strand *strand = bosh_strand_find(session, action->stream);
 	struct bosh_target target;
 
 	switch (action->kind) {
@@ -209,7 +212,7 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (result == -EPROTO && r == 0) {
-			r = fail_too_early(session->strands[action.stream]);
+			r = fail_too_early(bosh_strand_find(session, action.stream));
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}

@@ -52,7 +52,7 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < session->n_places; i++) {
+	for (size_t i = 0; r == 0 && i < session->n_early_places; i++) {
 		struct bosh_early *early = &session->early[i];
 
 		if (early->body) {

@@ -9,6 +9,7 @@
  */
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
+#include <sys/queue.h>
 #include <uthash.h>
 
 #include "gateway/bosh/endpoint.h"
@@ -17,6 +18,7 @@
 
 /* A stream of a session: one way to a server. */
 struct bosh_strand {
+	SLIST_ENTRY(bosh_strand) in_session;
 	struct bosh_carried *session;
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL when it is over */
@@ -28,7 +30,7 @@ struct bosh_carried {
 	UT_hash_handle hh;
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
-	struct bosh_strand *strands[BOSH_STREAMS_MAX]; /* by their streams; one that is over stays until its place is wanted */
+	SLIST_HEAD(, bosh_strand) strands; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
 	struct mono armed; /* what the timer runs for */
 	struct address client;
@@ -76,6 +78,9 @@ void bosh_carried_log(const struct bosh_carried *session, const char *event, con
 enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
 				      char ret_ascii[static DOMAIN_MAX + 1],
 				      const struct domain_rule **ret_rule, const char **ret_text);
+
+/* The strand of @stream, or NULL. */
+struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream);
 
 /* Starts to reach the server of @stream, in the ascii form @domain. @counted: the stream has its place in the census. Returns 0 or
  * -ENOMEM. */

@@ -42,7 +42,7 @@ static void drop_surplus(struct bosh_session *session, bool pause)
 
 static int make_place(struct bosh_session *session)
 {
-	size_t n_places = session->n_kept_places ? 2 * session->n_kept_places : session->n_places;
+	size_t n_places = session->n_kept_places ? 2 * session->n_kept_places : 1;
 	struct bosh_kept *kept;
 
 	if (session->n_kept < session->n_kept_places) {

@@ -15,7 +15,7 @@ void bosh_early_clear(struct bosh_early *early)
 
 static struct bosh_early *early_find(struct bosh_session *session, uint64_t rid)
 {
-	for (size_t i = 0; i < session->n_places; i++) {
+	for (size_t i = 0; i < session->n_early_places; i++) {
 		if (session->early[i].body && session->early[i].rid == rid) {
 			return &session->early[i];
 		}
@@ -47,7 +47,11 @@ static int process_early(struct bosh_session *session, struct mono now, struct b
 /* Keeps a request until its predecessor comes. The window has as many rids as there are places. */
 static int put_early(struct bosh_session *session, uint64_t exchange, struct bosh_body *body, struct mono now)
 {
-	for (size_t i = 0; i < session->n_places; i++) {
+	if (!session->early) {
+		session->early = calloc(session->n_places, sizeof(*session->early));
+		session->n_early_places = session->early ? session->n_places : 0;
+	}
+	for (size_t i = 0; i < session->n_early_places; i++) {
 		struct bosh_early *early = &session->early[i];
 
 		if (early->body) {
@@ -182,7 +186,7 @@ void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct m
 			session->slots[i].exchange = 0;
 		}
 	}
-	for (size_t i = 0; i < session->n_places; i++) {
+	for (size_t i = 0; i < session->n_early_places; i++) {
 		if (session->early[i].body && session->early[i].exchange == exchange) {
 			bosh_early_clear(&session->early[i]);
 		}

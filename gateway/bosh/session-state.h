@@ -97,10 +97,11 @@ struct bosh_session {
 	unsigned last_told;        /* whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
-	size_t n_places;         /* of slots and early: `requests`, and one more to pause or terminate */
-	struct bosh_slot *slots; /* oldest first */
+	size_t n_places;         /* `requests`, and one more to pause or terminate */
+	struct bosh_slot *slots; /* n_places, oldest first */
 	size_t n_slots;
-	struct bosh_early *early;
+	struct bosh_early *early; /* n_early_places, none until the first comes */
+	size_t n_early_places;
 	struct bosh_kept *kept;  /* oldest first */
 	size_t n_kept, n_kept_places;
 	size_t n_kept_bytes;     /* of payloads that wait for being acknowledged; 0 without acknowledgements */

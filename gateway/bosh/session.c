@@ -61,8 +61,7 @@ static int make_lists(struct bosh_session *session)
 	/* "Overactivity": one more than `requests` may come to pause or say goodbye. */
 	session->n_places = session->creation.requests + 1;
 	session->slots = calloc(session->n_places, sizeof(*session->slots));
-	session->early = calloc(session->n_places, sizeof(*session->early));
-	return session->slots && session->early ? bosh_stream_open(session, &stream) : -ENOMEM;
+	return session->slots ? bosh_stream_open(session, &stream) : -ENOMEM;
 }
 
 int bosh_session_new(const struct bosh_limits *limits, const char *sid, const struct bosh_body *body,
@@ -96,7 +95,7 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	if (!session) {
 		return NULL;
 	}
-	for (size_t i = 0; session->early && i < session->n_places; i++) {
+	for (size_t i = 0; i < session->n_early_places; i++) {
 		bosh_early_clear(&session->early[i]);
 	}
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
@@ -123,7 +122,7 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 		exchange = session->slots[i].exchange;
 		session->slots[i].exchange = 0;
 	}
-	for (size_t i = 0; i < session->n_places && !exchange; i++) {
+	for (size_t i = 0; i < session->n_early_places && !exchange; i++) {
 		exchange = session->early[i].exchange;
 		session->early[i].exchange = 0;
 	}

@@ -135,18 +135,34 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 	return BOSH_CONDITION_NONE;
 }
 
+struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream)
+{
+	struct bosh_strand *strand;
+
+	SLIST_FOREACH (strand, &session->strands, in_session) {
+		if (strand->stream == stream) {
+			break;
+		}
+	}
+	return strand;
+}
+
 /* The strand of @stream; one that stood there is over, and nothing calls it back. */
 static struct bosh_strand *strand_new(struct bosh_carried *session, unsigned stream, const char *domain)
 {
 	size_t n_domain = strlen(domain);
 	struct bosh_strand *strand = calloc(1, sizeof(*strand) + n_domain + 1);
+	struct bosh_strand *former = bosh_strand_find(session, stream);
 
 	if (strand) {
+		if (former) {
+			SLIST_REMOVE(&session->strands, former, bosh_strand, in_session);
+			free(former);
+		}
 		strand->session = session;
 		strand->stream = stream;
 		memcpy(strand->domain, domain, n_domain);
-		free(session->strands[stream]);
-		session->strands[stream] = strand;
+		SLIST_INSERT_HEAD(&session->strands, strand, in_session);
 	}
 	return strand;
 }

@@ -19,7 +19,7 @@ struct http_exchange;
 enum {
 	/* Headers of a request, and what libmicrohttpd needs to answer it. A browser's cookies must fit; more is
 	 * memory for whoever connects and says nothing. */
-	HTTP_CONNECTION_POOL = 8 * 1024,
+	HTTP_CONNECTION_POOL = 7 * 1024,
 	/* Seconds that a connection may wait for its next request: more than proxies keep an idle one (nginx: 60), for they may use it in
 	 * the very moment in which it is closed, and a BOSH request must not be lost or sent twice. */
 	HTTP_IDLE_S = 75,

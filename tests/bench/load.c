@@ -158,11 +158,14 @@ static void send_stanza(struct session *session)
 	}
 }
 
+/* With a request under way, which its stanza has brought, there is one to be held already. */
 static void hold_request(struct session *session)
 {
 	struct load *load = session->load;
 
-	send_request(session, "", "");
+	if (!session->connections[0].busy && !session->connections[1].busy) {
+		send_request(session, "", "");
+	}
 	load->held[(load->first_held + load->n_held++) % load->n_sessions_max] = session;
 }
 

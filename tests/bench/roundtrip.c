@@ -8,7 +8,8 @@
  *
  * echo       the yardstick: a bare epoll loop that sends back what it reads, over plain TCP
  * bosh       one request a round trip: it brings the stanza, its answer the echo
- * bosh-held  two requests: one is held already when another connection brings the stanza
+ * bosh-held  a request is held already when another connection brings the stanza: the echo rides on it, and the one that brought
+ *            the stanza is held from there on
  * websocket  one message each way
  *
  * There are 50 sessions. No machine is the same from one second to the next, so the loads take turns with the yardstick for
