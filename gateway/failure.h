@@ -44,6 +44,7 @@
 	X(STREAM_CLOSED, "stream-closed", "remote-connection-failed", "remote-connection-failed", "the server closed the stream")       \
 	X(CONNECTION_LOST, "connection-lost", "remote-connection-failed", "remote-connection-failed", "the connection to the server broke") \
 	X(SERVER_STALLED, "server-stalled", "remote-connection-failed", "remote-connection-failed", "the server does not read what is sent to it") \
+	X(CLIENT, "client-error", "bad-request", "bad-format", "the client sent what it must not send")                                \
 	X(TOO_EARLY, "too-early", "bad-request", "not-authorized", "the client sent before the server's features had come") \
 	X(TOO_MANY, "too-many-sessions", "policy-violation", "policy-violation", "too many sessions")                                   \
 	X(SHUTDOWN, "system-shutdown", "system-shutdown", "system-shutdown", "the gateway is being shut down")                          \

@@ -35,7 +35,7 @@ static void print_help(FILE *stream)
 	      "  -V, --version      tell the version, and end\n"
 	      "  -h, --help         print this text, and end\n"
 	      "\n"
-	      "It logs to standard error and ends by SIGINT or SIGTERM.\n",
+	      "It logs to standard error and ends by SIGINT or SIGTERM. By SIGUSR1 it logs how often which failure has been.\n",
 	      stream);
 }
 
@@ -96,6 +96,7 @@ static void block_signals(sigset_t *ret_signals)
 	sigemptyset(ret_signals);
 	sigaddset(ret_signals, SIGINT);
 	sigaddset(ret_signals, SIGTERM);
+	sigaddset(ret_signals, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
@@ -122,11 +123,22 @@ static void log_listening(const struct config *config)
 	log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
 }
 
-static int run_workers(const struct config *config, struct worker **workers)
+/* Until the program is to end. Returns the signal. */
+static int wait_for_signal(const sigset_t *signals, struct counters *counters)
 {
+	int signal_number = 0;
+
+	while (sigwait(signals, &signal_number) != 0 || signal_number == SIGUSR1) {
+		counters_log(counters);
+	}
+	return signal_number;
+}
+
+static int run_workers(const struct worker_shared *shared, struct worker **workers)
+{
+	const struct config *config = shared->config;
 	sigset_t signals;
 	unsigned n_started = 0;
-	int signal_number = 0;
 	int r = 0;
 
 	block_signals(&signals);
@@ -136,8 +148,7 @@ static int run_workers(const struct config *config, struct worker **workers)
 	}
 	if (r == 0) {
 		log_listening(config);
-		sigwait(&signals, &signal_number);
-		log_info("stopping", LOG_STR("signal", strsignal(signal_number)));
+		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(&signals, shared->counters))));
 	}
 	for (unsigned i = 0; i < n_started; i++) {
 		worker_stop(workers[i]);
@@ -153,6 +164,7 @@ static int serve(const struct config *config)
 	struct worker_shared shared = {.config = config};
 	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
 	struct census *census = NULL;
+	struct counters counters = {0};
 	struct site *site = NULL;
 	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
 
@@ -164,11 +176,13 @@ static int serve(const struct config *config)
 	}
 	if (r == 0) {
 		shared.census = census;
+		shared.counters = &counters;
 		shared.site = site;
 		r = make_workers(&shared, workers, config->n_workers);
 	}
 	if (r == 0) {
-		r = run_workers(config, workers);
+		r = run_workers(&shared, workers);
+		counters_log(&counters);
 	}
 	for (unsigned i = 0; workers && i < config->n_workers; i++) {
 		worker_free(workers[i]);

@@ -364,6 +364,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.config = shared->config,
 		.site = shared->site,
 		.census = shared->census,
+		.counters = shared->counters,
 	};
 	r = init(worker);
 	if (r < 0) {

@@ -9,6 +9,7 @@
 #include "common/mailbox.h"
 #include "gateway/config.h"
 #include "gateway/http/site.h"
+#include "gateway/ops/counters.h"
 #include "gateway/xmpp/link.h"
 
 struct worker;
@@ -20,6 +21,7 @@ struct worker_env {
 	const struct config *config;
 	const struct site *site;
 	struct census *census;
+	struct counters *counters;
 	struct xml_pool *pool;
 	struct link_env link;
 	struct mailbox *const *mailboxes; /* of all workers, by index */
@@ -35,6 +37,7 @@ struct worker_shared {
 	const struct config *config;
 	const struct site *site;
 	struct census *census;
+	struct counters *counters;
 };
 
 /* Prepares worker @index: loop, listeners, all but the thread. What fails is logged. Returns 0 or a negative errno. */

@@ -81,6 +81,7 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 			    LOG_STR("client", address_format_host(&request->client, client)),
 			    LOG_STR("transport", "bosh"),
 			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY)));
+		counters_add(endpoint->env->counters, FAILURE_TOO_MANY);
 		refuse(endpoint, request, BOSH_CONDITION_POLICY_VIOLATION, failure_sentence(FAILURE_TOO_MANY));
 	}
 	return r == 0;

@@ -29,6 +29,7 @@ static void log_failure(const struct bosh_strand *strand, const struct failure *
 int bosh_strand_fail(struct bosh_strand *strand, const struct failure *failure)
 {
 	log_failure(strand, failure);
+	counters_add(strand->session->endpoint->env->counters, failure->kind);
 	return bosh_session_fail(strand->session->engine, strand->stream, failure, now_of(strand),
 				 actions_of(strand));
 }

@@ -21,13 +21,15 @@ static void log_session(const struct ws_session *session, const char *event)
 		 LOG_STR("domain", session->domain));
 }
 
-static void log_failure(const struct ws_session *session, const char *failure, const char *detail)
+static void log_failure(const struct ws_session *session, const struct failure *failure)
 {
 	char client[ADDRESS_TEXT_MAX];
 
+	counters_add(session->endpoint->env->counters, failure->kind);
+
 	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
-		 LOG_STR("domain", session->domain), LOG_STR("failure", failure), LOG_STR("detail", detail));
+		 LOG_STR("domain", session->domain), LOG_STR("failure", failure_name(failure->kind)), LOG_STR("detail", failure->detail));
 }
 
 /* Sends what scratch holds. Out of memory ends the session: the client must not miss a message in silence. */
@@ -105,7 +107,7 @@ static void say_error(struct ws_session *session, const char *condition, const c
 
 static void fail(struct ws_session *session, const struct failure *failure)
 {
-	log_failure(session, failure_name(failure->kind), failure->detail);
+	log_failure(session, failure);
 	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
 		  failure->detail, WS_CLOSE_NORMAL);
 	drop_link(session);
@@ -180,7 +182,7 @@ static void on_link_over(void *userdata, const struct failure *failure)
 
 	if (failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED) {
 		/* The error itself has been passed on. */
-		log_failure(session, failure_name(failure->kind), failure->detail);
+		log_failure(session, failure);
 		session->link = link_close(session->link);
 		say_goodbye(session, WS_CLOSE_NORMAL);
 		return;
@@ -294,6 +296,16 @@ static void on_close(struct ws_session *session)
 	say_goodbye(session, WS_CLOSE_NORMAL);
 }
 
+static void on_bad(struct ws_session *session, const char *condition)
+{
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_CLIENT, "%s", condition);
+	log_failure(session, &failure);
+	say_error(session, condition, NULL, NULL, WS_CLOSE_NORMAL);
+	drop_link(session);
+}
+
 static void on_event(struct ws_session *session, const struct framing_event *event)
 {
 	switch (event->kind) {
@@ -310,9 +322,7 @@ static void on_event(struct ws_session *session, const struct framing_event *eve
 		on_close(session);
 		break;
 	case FRAMING_EVENT_BAD:
-		log_failure(session, "client-error", event->condition);
-		say_error(session, event->condition, NULL, NULL, WS_CLOSE_NORMAL);
-		drop_link(session);
+		on_bad(session, event->condition);
 		break;
 	case FRAMING_EVENT_NONE:
 		break;
