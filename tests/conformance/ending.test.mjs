@@ -107,3 +107,20 @@ test('a server without a version has no features, and is served', TIMEOUT, async
 		assert.equal((await (await stage.connectionOf('old')).element('presence')).attributes.id, 'late');
 	});
 });
+
+test('failures are counted over all transports and workers, and told by SIGUSR1 and at the end', TIMEOUT, async () => {
+	await withStage({ closing: 'close-at-once' }, { workers: 2 }, async (stage) => {
+		for (let i = 0; i < 3; i++) {
+			const client = new BoshClient(stage.port, { connection: 'fresh' });
+			await client.create('closing.test');
+			client.close();
+		}
+		const socket = await openWebSocket(stage.port);
+		socket.send('<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="closing.test" version="1.0"/>');
+		await stage.doab.logged('session-failed', { transport: 'websocket' });
+		socket.close?.();
+		process.kill(stage.doab.child.pid, 'SIGUSR1');
+		const told = await stage.doab.logged('failures', { 'connection-lost': 4 });
+		assert.deepEqual(Object.keys(told).sort(), ['connection-lost', 'event', 'level', 'time']);
+	});
+});
