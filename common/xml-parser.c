@@ -2,6 +2,7 @@
 #include "common/xml-parser.h"
 
 #include <errno.h>
+
 #include <stdlib.h>
 
 struct name {
@@ -425,73 +426,4 @@ void xml_parser_clear(struct xml_parser *parser)
 			buffer_clear(&parser->text);
 		}
 	}
-}
-
-static int error_of(const struct xml_parser *parser)
-{
-	switch (XML_GetErrorCode(parser->expat)) {
-	case XML_ERROR_NO_MEMORY:
-		return -ENOMEM;
-	case XML_ERROR_UNDEFINED_ENTITY:
-	case XML_ERROR_RECURSIVE_ENTITY_REF:
-	case XML_ERROR_EXTERNAL_ENTITY_HANDLING:
-	case XML_ERROR_AMPLIFICATION_LIMIT_BREACH:
-	case XML_ERROR_UNKNOWN_ENCODING:
-	case XML_ERROR_INCORRECT_ENCODING:
-		return XML_E_RESTRICTED;
-	default:
-		return XML_E_SYNTAX;
-	}
-}
-
-/* expat lets the first two bytes overrule the encoding that it was told: with FE FF, FF FE or a zero among them it
- * reads UTF-16. */
-static bool is_utf16(const struct xml_parser *parser)
-{
-	for (size_t i = 0; i < sizeof(parser->first) && i < parser->n_fed; i++) {
-		unsigned char c = (unsigned char)parser->first[i];
-
-		if (c == 0 || c >= 0xfe) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void note_first(struct xml_parser *parser, const char *data, size_t n)
-{
-	for (size_t i = 0; i < n && parser->n_fed + i < sizeof(parser->first); i++) {
-		parser->first[parser->n_fed + i] = data[i];
-	}
-}
-
-/* Refuses work and memory that no element limit would see: a root without end, a token in too many pieces. */
-static int check_work(struct xml_parser *parser)
-{
-	size_t position = xml_parser_position(parser);
-
-	if (parser->depth == 0 && !parser->complete && parser->n_fed > XML_ROOT_MAX) {
-		return XML_E_TOO_LARGE;
-	}
-	parser->n_rescanned += parser->n_fed - position;
-	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
-}
-
-int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
-{
-	note_first(parser, data, n);
-	parser->n_fed += n;
-	if (parser->n_header == 0 && is_utf16(parser)) {
-		parser->error = XML_E_RESTRICTED;
-		return parser->error;
-	}
-	enum XML_Status status = XML_Parse(parser->expat, data, (int)n, 0);
-
-	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
-		parser->error = error_of(parser);
-	}
-	if (parser->error == 0 && !parser->spent) {
-		parser->error = check_work(parser);
-	}
-	return parser->error;
 }

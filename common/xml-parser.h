@@ -2,8 +2,8 @@
 #pragma once
 /*
  * The part of common/xml.h that listens to expat: one parser, what it has found in the bytes fed since it was
- * taken from the pool (xml-parser.c), and the pool itself, which makes parsers and remembers scopes (xml-pool.c). Private to
- * common/xml-*.c.
+ * taken from the pool (xml-parser.c; fed by xml-feed.c), and the pool itself, which makes parsers and remembers scopes (xml-pool.c).
+ * Private to common/xml-*.c.
  *
  * position  a byte's number among those fed to this parser, the header of an inherited scope not counted
  * raw       told by position; becomes a slice when expat has returned
