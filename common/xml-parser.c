@@ -2,7 +2,6 @@
 #include "common/xml-parser.h"
 
 #include <errno.h>
-
 #include <stdlib.h>
 
 struct name {
@@ -293,6 +292,11 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 		parser->depth++;
 		return;
 	}
+	if (parser->complete) {
+		/* Where the root stands in an element of ours expat finds nothing wrong with a second. */
+		fail(parser, XML_E_SYNTAX);
+		return;
+	}
 	if (++parser->depth > XML_DEPTH_MAX) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
@@ -340,6 +344,11 @@ static void on_end(void *userdata, const char *tag)
 	if (parser->error || parser->spent) {
 		return;
 	}
+	if (parser->depth == 0) {
+		/* The end tag of the element of ours. */
+		fail(parser, XML_E_SYNTAX);
+		return;
+	}
 	if (parser->depth == 3 && parser->current.item.n_children &&
 	    parser->children[parser->n_children - 1].end == 0) {
 		parser->children[parser->n_children - 1].end = position_behind(parser);
@@ -356,7 +365,7 @@ static void on_text(void *userdata, const char *text, int n)
 {
 	struct xml_parser *parser = userdata;
 
-	if (parser->depth == 1 && parser->error == 0 && sv_trim((struct sv){text, (size_t)n}).n) {
+	if (parser->depth <= 1 && parser->error == 0 && sv_trim((struct sv){text, (size_t)n}).n) {
 		fail(parser, XML_E_SYNTAX);
 	}
 }

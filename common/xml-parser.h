@@ -71,6 +71,7 @@ struct xml_parser {
 	unsigned depth;    /* open elements, the root included */
 	char first[2];     /* the first bytes fed: they choose the encoding */
 	bool in_header;
+	bool nested;       /* the root stands in an element that is ours, and does not count: another root may follow */
 	bool complete;     /* the root's end tag came */
 	bool spent;        /* stopped behind an element after XML_PARSER_BYTES_MAX: the rest wants a fresh parser */
 
@@ -93,6 +94,9 @@ struct xml_parser {
 /* Takes a parser; with @scope the root is taken as come. Returns 0 or -ENOMEM. */
 _must_check_ int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
 				 struct xml_scope *scope, struct xml_parser **ret_parser);
+/* Takes one for a root that comes whole. Returns 0 or -ENOMEM. */
+_must_check_ int xml_parser_take_nested(struct xml_pool *pool, const struct xml_scan_options *options,
+					struct xml_parser **ret_parser);
 /* Gives it back; NULL is fine. */
 void xml_parser_give(struct xml_parser *parser);
 

@@ -19,6 +19,8 @@ struct xml_pool {
 	size_t n_parsers;
 	SLIST_HEAD(, xml_parser) warm; /* behind an element: for another scan with the same scope */
 	size_t n_warm;
+	SLIST_HEAD(, xml_parser) nested; /* behind a root: for another one */
+	size_t n_nested;
 	struct xml_scope *scopes[POOL_SCOPES];
 	size_t next_scope; /* the place that is given up next */
 	struct xml_scope *rootless;
@@ -100,6 +102,10 @@ struct xml_pool *xml_pool_free(struct xml_pool *pool)
 	}
 	while ((parser = SLIST_FIRST(&pool->warm))) {
 		SLIST_REMOVE_HEAD(&pool->warm, in_pool);
+		parser_free(parser);
+	}
+	while ((parser = SLIST_FIRST(&pool->nested))) {
+		SLIST_REMOVE_HEAD(&pool->nested, in_pool);
 		parser_free(parser);
 	}
 	for (size_t i = 0; i < POOL_SCOPES; i++) {
@@ -265,10 +271,8 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 	return 0;
 }
 
-static int feed_header(struct xml_parser *parser)
+static int feed_header(struct xml_parser *parser, struct sv header)
 {
-	struct sv header = parser->scope->header;
-
 	parser->in_header = true;
 	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
 	parser->in_header = false;
@@ -315,12 +319,41 @@ int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *option
 	parser->options = options;
 	if (scope) {
 		parser->scope = xml_scope_ref(scope);
-		r = feed_header(parser);
+		r = feed_header(parser, scope->header);
 		if (r < 0) {
 			parser_free(parser);
 			return r;
 		}
 	}
+	*ret_parser = parser;
+	return 0;
+}
+
+int xml_parser_take_nested(struct xml_pool *pool, const struct xml_scan_options *options,
+			   struct xml_parser **ret_parser)
+{
+	struct xml_parser *parser = SLIST_FIRST(&pool->nested);
+	int r;
+
+	if (parser) {
+		SLIST_REMOVE_HEAD(&pool->nested, in_pool);
+		pool->n_nested--;
+		parser->options = options;
+		*ret_parser = parser;
+		return 0;
+	}
+	r = xml_parser_take(pool, options, NULL, &parser);
+	if (r < 0) {
+		return r;
+	}
+	r = feed_header(parser, pool->rootless->header);
+	if (r < 0) {
+		parser_free(parser);
+		return r;
+	}
+	parser->nested = true;
+	/* That element is no part of what is scanned. */
+	parser->depth = 0;
 	*ret_parser = parser;
 	return 0;
 }
@@ -374,9 +407,28 @@ static bool keep_warm(struct xml_parser *parser)
 	return true;
 }
 
+/* Likewise one that stands behind a root in an element of ours. */
+static bool keep_nested(struct xml_parser *parser)
+{
+	struct xml_pool *pool = parser->pool;
+
+	if (!parser->nested || !parser->complete || parser->error ||
+	    xml_parser_position(parser) != parser->n_fed || pool->n_nested >= POOL_PARSERS_MAX ||
+	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
+		return false;
+	}
+	parser->n_header += parser->n_fed;
+	forget_scan(parser);
+	parser->scope = xml_scope_unref(parser->scope);
+	parser->complete = false;
+	SLIST_INSERT_HEAD(&pool->nested, parser, in_pool);
+	pool->n_nested++;
+	return true;
+}
+
 void xml_parser_give(struct xml_parser *parser)
 {
-	if (!parser || keep_warm(parser)) {
+	if (!parser || (parser->nested ? keep_nested(parser) : keep_warm(parser))) {
 		return;
 	}
 	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
@@ -395,5 +447,6 @@ void xml_parser_give(struct xml_parser *parser)
 	parser->n_header = 0;
 	parser->depth = 0;
 	parser->complete = false;
+	parser->nested = false;
 	parser->spent = false;
 }

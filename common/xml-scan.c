@@ -9,6 +9,12 @@ void xml_scan_init(struct xml_scan *scan, struct xml_pool *pool, const struct xm
 	*scan = (struct xml_scan){.pool = pool, .options = options};
 }
 
+void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options)
+{
+	xml_scan_init(scan, pool, options);
+	scan->whole = true;
+}
+
 int xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
 			   const struct xml_scan_options *options)
 {
@@ -34,7 +40,8 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 		return XML_E_TOO_LARGE;
 	}
 	if (!scan->parser) {
-		r = xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
+		r = scan->whole ? xml_parser_take_nested(scan->pool, scan->options, &scan->parser)
+				: xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
 		if (r < 0) {
 			return r;
 		}

@@ -74,6 +74,7 @@ struct xml_scan {
 	struct xml_pool *pool;
 	const struct xml_scan_options *options; /* borrowed */
 	struct xml_parser *parser;              /* NULL between elements */
+	bool whole;                             /* the root and all in it come in one feed */
 	struct xml_scope *scope;                /* what the root declared; NULL until it came */
 	struct buffer partial;                  /* the bytes of the incomplete element */
 	struct sv view;                         /* the bytes that items are slices of */
@@ -105,6 +106,10 @@ struct xml_child {
 
 /* Prepares a scan whose root comes in the input. @options is borrowed for the scan's life. */
 void xml_scan_init(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options);
+
+/* The same for a root that comes whole, in one feed that begins with its start tag: a declaration or a byte order mark before it is
+ * refused with XML_E_SYNTAX. Cheaper, for there may be a parser that has read others of the kind. */
+void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options);
 
 /* Prepares a scan without a root: each fed byte belongs to an element (a WebSocket message), and nothing is
  * inherited. */

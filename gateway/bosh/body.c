@@ -215,7 +215,12 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const stru
 	if (text.n > options->n_element_max) {
 		return BOSH_BODY_E_POLICY;
 	}
-	xml_scan_init(&scan, pool, options);
+	/* With a declaration, or white space before it, it is a document of its own. */
+	if (sv_starts_with(text, SV("<body"))) {
+		xml_scan_init_whole(&scan, pool, options);
+	} else {
+		xml_scan_init(&scan, pool, options);
+	}
 	int r = xml_scan_feed(&scan, text.data, text.n);
 
 	if (r >= 0) {

@@ -300,6 +300,17 @@ static void test_bad_request(void **state)
 		"<body" NS "><message>",
 		"<body" NS "></body>x",
 		"<body" NS "/><body" NS "/>",
+		"<body" NS "/><x/>",
+		/* The element of ours in which a parser that is used again reads them. */
+		"<body" NS "/></x>",
+		"<body" NS "/></x><x>",
+		"<body" NS "/></x>" BODY("", "<a/>"),
+		"</x>",
+		"<body" NS "></body>&lt;",
+		"<body" NS "></body><![CDATA[x]]>",
+		"<body" NS "></body>\n<!-- -->",
+		"<body" NS "></body>\n<?xml version='1.0'?>",
+		"<body" NS "></body><!DOCTYPE body>",
 		/* A key sequence begins with 40 hexadecimal digits. */
 		BODY(" newkey=''", ""),
 		BODY(" newkey='aa'", ""),
