@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/coding.h"
+
+#include <errno.h>
+#include <stdlib.h>
+/* zlib's inputs are const then. */
+#define ZLIB_CONST
+#include <zlib.h>
+
+enum {
+	/* Of the levels those with lazy matching take twice as long for 5 % less, and on some texts twenty times. */
+	LEVEL = 1,
+	/* One step below zlib's own: 64 KB less, and less to clear before each text. */
+	MEM_LEVEL = 7,
+	/* How zlib is told what is around the bytes: nothing when this is negated, gzip's when that is added. */
+	WINDOW_BITS = MAX_WBITS,
+	GZIP_BITS = 16,
+	/* In z_stream.data_type after Z_BLOCK: a block, or what stands before the first, has just ended. */
+	BLOCK_ENDED = 128,
+	ROOM_MIN = 4096,
+	WEIGHT_MAX = 1000,
+};
+
+struct coder {
+	z_stream deflate, inflate;
+	enum coding deflating; /* what .deflate is for; CODING_IDENTITY: not made yet */
+	bool can_inflate;      /* .inflate is made */
+	struct buffer scratch;
+};
+
+/* Headers. */
+
+static const char *const names[CODING_COUNT] = {
+#define X(id, name) name,
+	CODINGS(X)
+#undef X
+};
+
+const char *coding_name(enum coding coding)
+{
+	return names[coding];
+}
+
+static enum coding coding_find(struct sv name)
+{
+	enum coding coding = 0;
+
+	/* RFC 9110, 8.4.1.3: the same. */
+	if (sv_eq_nocase(name, SV("x-gzip"))) {
+		return CODING_GZIP;
+	}
+	while (coding < CODING_COUNT && !sv_eq_nocase(name, sv_from(names[coding]))) {
+		coding++;
+	}
+	return coding;
+}
+
+enum coding coding_add(enum coding coding, struct sv value)
+{
+	struct sv item;
+
+	while (sv_split(&value, ',', &item)) {
+		enum coding next = coding_find(item);
+
+		/* RFC 9110, 5.6.1.2: empty items are to be passed over. */
+		if (item.n && next != CODING_IDENTITY) {
+			coding = coding == CODING_IDENTITY ? next : CODING_UNKNOWN;
+		}
+	}
+	return coding;
+}
+
+/* RFC 9110, 12.4.2: "0" or "1", and up to three decimals. Returns 0 or -EINVAL. */
+static int parse_weight(struct sv text, uint16_t *ret_weight)
+{
+	unsigned weight = 0, unit = WEIGHT_MAX;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (i == 1) {
+			if (text.data[i] != '.') {
+				return -EINVAL;
+			}
+			continue;
+		}
+		if (text.data[i] < '0' || text.data[i] > '9' || unit == 0) {
+			return -EINVAL;
+		}
+		weight += (unsigned)(text.data[i] - '0') * unit;
+		unit /= 10;
+	}
+	if (text.n == 0 || weight > WEIGHT_MAX) {
+		return -EINVAL;
+	}
+	*ret_weight = (uint16_t)weight;
+	return 0;
+}
+
+/* RFC 9110, 12.5.3: codings [ weight ]. */
+static struct coding_wish parse_wish(struct sv item, struct sv *ret_name)
+{
+	struct coding_wish wish = {.named = true, .weight = WEIGHT_MAX};
+	size_t n_name = sv_find(item, ';');
+	struct sv weight = sv_trim(sv_skip(item, n_name + 1));
+
+	*ret_name = sv_trim(sv_first(item, n_name));
+	if (n_name < item.n &&
+	    (!sv_eq_nocase(sv_first(weight, 2), SV("q=")) || parse_weight(sv_skip(weight, 2), &wish.weight) < 0)) {
+		wish.weight = 0;
+	}
+	return wish;
+}
+
+void coding_wishes_add(struct coding_wishes *wishes, struct sv accept_encoding)
+{
+	struct sv item, name;
+
+	while (sv_split(&accept_encoding, ',', &item)) {
+		struct coding_wish wish = parse_wish(item, &name);
+		enum coding coding = coding_find(name);
+
+		if (coding != CODING_UNKNOWN) {
+			wishes->of[coding] = wish;
+		} else if (sv_eq(name, SV("*"))) {
+			wishes->others = wish;
+		}
+	}
+}
+
+static unsigned weight_of(const struct coding_wishes *wishes, enum coding coding)
+{
+	if (wishes->of[coding].named) {
+		return wishes->of[coding].weight;
+	}
+	if (wishes->others.named) {
+		return wishes->others.weight;
+	}
+	/* RFC 9110, 12.5.3: who says nothing of identity takes it, when there is nothing better. */
+	return coding == CODING_IDENTITY ? 1 : 0;
+}
+
+enum coding coding_choose(const struct coding_wishes *wishes, size_t n)
+{
+	unsigned identity = weight_of(wishes, CODING_IDENTITY);
+	unsigned gzip = weight_of(wishes, CODING_GZIP);
+	unsigned deflate = weight_of(wishes, CODING_DEFLATE);
+	enum coding coding = gzip >= deflate ? CODING_GZIP : CODING_DEFLATE;
+	unsigned weight = gzip >= deflate ? gzip : deflate;
+
+	if (weight == 0 || weight < identity || n > CODING_TEXT_MAX) {
+		return CODING_IDENTITY;
+	}
+	return n >= CODING_TEXT_MIN || identity == 0 ? coding : CODING_IDENTITY;
+}
+
+/* Bytes. */
+
+static void *allocate(void *userdata, uInt n, uInt n_one)
+{
+	(void)userdata;
+	return calloc(n, n_one);
+}
+
+static void release(void *userdata, void *block)
+{
+	(void)userdata;
+	free(block);
+}
+
+int coder_new(struct coder **ret_coder)
+{
+	struct coder *coder = calloc(1, sizeof(*coder));
+
+	if (!coder) {
+		return -ENOMEM;
+	}
+	coder->deflate.zalloc = coder->inflate.zalloc = allocate;
+	coder->deflate.zfree = coder->inflate.zfree = release;
+	*ret_coder = coder;
+	return 0;
+}
+
+static void end_deflate(struct coder *coder)
+{
+	if (coder->deflating != CODING_IDENTITY) {
+		deflateEnd(&coder->deflate);
+		coder->deflating = CODING_IDENTITY;
+	}
+}
+
+struct coder *coder_free(struct coder *coder)
+{
+	if (!coder) {
+		return NULL;
+	}
+	end_deflate(coder);
+	if (coder->can_inflate) {
+		inflateEnd(&coder->inflate);
+	}
+	buffer_deinit(&coder->scratch);
+	free(coder);
+	return NULL;
+}
+
+/* One state serves both codings, and is made anew when the other one is wanted: whoever takes deflate takes gzip,
+ * too, so that hardly happens. Returns 0 or -ENOMEM. */
+static int begin_deflate(struct coder *coder, enum coding coding)
+{
+	int window_bits = coding == CODING_GZIP ? WINDOW_BITS + GZIP_BITS : WINDOW_BITS;
+
+	if (coder->deflating == coding) {
+		return deflateReset(&coder->deflate) == Z_OK ? 0 : -ENOMEM;
+	}
+	end_deflate(coder);
+	if (deflateInit2(&coder->deflate, LEVEL, Z_DEFLATED, window_bits, MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
+		return -ENOMEM;
+	}
+	coder->deflating = coding;
+	return 0;
+}
+
+int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded)
+{
+	z_stream *stream = &coder->deflate;
+	int r = begin_deflate(coder, coding);
+
+	if (r < 0) {
+		return r;
+	}
+	uLong n_room = deflateBound(stream, plain.n);
+
+	buffer_clear(&coder->scratch);
+	r = buffer_reserve(&coder->scratch, n_room);
+	if (r < 0) {
+		return r;
+	}
+	stream->next_in = (const Bytef *)plain.data;
+	stream->avail_in = (uInt)plain.n;
+	stream->next_out = (Bytef *)buffer_end(&coder->scratch);
+	stream->avail_out = (uInt)n_room;
+	/* With room for the worst case it always comes to its end. */
+	deflate(stream, Z_FINISH);
+	r = blob_new(stream->total_out, ret_coded);
+	if (r == 0) {
+		memcpy((*ret_coded)->data, coder->scratch.data, stream->total_out);
+	}
+	return r;
+}
+
+/* RFC 1950, 2.2: method 8, a window that exists, and a check. No coder begins bare deflate with such a byte: it would
+ * be a stored block with something in its padding. */
+static bool has_zlib_header(struct sv coded)
+{
+	unsigned method, flags;
+
+	if (coded.n < 2) {
+		return false;
+	}
+	method = (unsigned char)coded.data[0];
+	flags = (unsigned char)coded.data[1];
+	return (method & 0x0f) == Z_DEFLATED && method >> 4 <= MAX_WBITS - 8 && (method << 8 | flags) % 31 == 0;
+}
+
+static int begin_inflate(struct coder *coder, enum coding coding, struct sv coded)
+{
+	z_stream *stream = &coder->inflate;
+	int window_bits = coding == CODING_GZIP	     ? WINDOW_BITS + GZIP_BITS
+			  : has_zlib_header(coded) ? WINDOW_BITS
+						     : -WINDOW_BITS;
+
+	stream->next_in = (const Bytef *)coded.data;
+	stream->avail_in = (uInt)coded.n;
+	if (coder->can_inflate) {
+		return inflateReset2(stream, window_bits) == Z_OK ? 0 : -ENOMEM;
+	}
+	if (inflateInit2(stream, window_bits) != Z_OK) {
+		return -ENOMEM;
+	}
+	coder->can_inflate = true;
+	return 0;
+}
+
+/* Makes room behind the text, by and by: what a client says of itself is not believed. Returns 0 or -ENOMEM. */
+static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
+{
+	size_t n_left = n_max + 1 - plain->n;
+	size_t n = plain->n > ROOM_MIN ? plain->n : ROOM_MIN;
+	int r;
+
+	n = n < n_left ? n : n_left;
+	r = buffer_reserve(plain, n);
+	if (r < 0) {
+		return r;
+	}
+	stream->next_out = (Bytef *)buffer_end(plain);
+	stream->avail_out = (uInt)n;
+	return 0;
+}
+
+/* Whether inflate(), which said @z, has something left to do. The end of a block may be in bits that it has read
+ * already, so that it comes there without input. */
+static bool goes_on(const z_stream *stream, int z)
+{
+	if (z != Z_OK && z != Z_BUF_ERROR) {
+		return false;
+	}
+	return stream->avail_in || stream->avail_out == 0 || (stream->data_type & BLOCK_ENDED);
+}
+
+/* Expands to the end of the next block, or as far as there is room. Returns what inflate() said. */
+static int expand(z_stream *stream, struct buffer *plain, size_t *n_blocks)
+{
+	size_t n_room = stream->avail_out;
+	int z = inflate(stream, Z_BLOCK);
+
+	plain->n += n_room - stream->avail_out;
+	*n_blocks += stream->data_type & BLOCK_ENDED ? 1 : 0;
+	return z;
+}
+
+int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max, struct buffer *ret_plain)
+{
+	z_stream *stream = &coder->inflate;
+	size_t n_blocks = 0;
+	int r = begin_inflate(coder, coding, coded);
+
+	stream->avail_out = 0;
+	while (r == 0) {
+		if (stream->avail_out == 0) {
+			r = make_room(stream, n_max, ret_plain);
+			if (r < 0) {
+				break;
+			}
+		}
+		int z = expand(stream, ret_plain, &n_blocks);
+
+		if (z == Z_MEM_ERROR) {
+			return -ENOMEM;
+		}
+		if (ret_plain->n > n_max || n_blocks > CODING_BLOCKS_FREE + ret_plain->n / CODING_BLOCK_TEXT) {
+			return CODING_E_TOO_LARGE;
+		}
+		if (z == Z_STREAM_END && stream->avail_in == 0) {
+			return CODING_OK;
+		}
+		if (z == Z_STREAM_END && coding == CODING_GZIP) {
+			/* The next member, or something that does not belong there. */
+			inflateReset(stream);
+		} else if (!goes_on(stream, z)) {
+			return CODING_E_CORRUPT;
+		}
+	}
+	return r;
+}
