@@ -315,6 +315,7 @@ static int parts_new(struct worker *worker)
 				.loop = env->loop,
 				.n_body_max = env->config->n_body_max,
 				.timeout_s = env->config->header_timeout_s,
+				.coding = env->config->coding,
 				.request = on_request,
 				.gone = on_gone,
 				.done = on_done,

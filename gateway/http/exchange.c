@@ -18,29 +18,47 @@ void http_exchange_hang_up(struct http_exchange *exchange)
 
 /* Requests. */
 
-static enum MHD_Result count_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+static bool speaks_codings(const struct http_exchange *exchange)
+{
+	return exchange->connection->shard->server->coder;
+}
+
+struct look {
+	struct http_exchange *exchange;
+	unsigned n_told; /* how often it is told where the body ends */
+};
+
+static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
 {
 	struct sv name = sv_trim(sv_from(key));
-	unsigned *n_told = userdata;
+	struct look *look = userdata;
+	struct http_exchange *exchange = look->exchange;
 
 	(void)kind;
 	if (sv_eq_nocase(name, SV("content-length"))) {
-		++*n_told;
+		look->n_told++;
 	} else if (sv_eq_nocase(name, SV("transfer-encoding"))) {
-		*n_told += sv_eq_nocase(sv_from(value), SV("chunked")) ? 1 : 2;
+		look->n_told += sv_eq_nocase(sv_from(value), SV("chunked")) ? 1 : 2;
+	} else if (sv_eq_nocase(name, SV("content-encoding"))) {
+		exchange->coding = coding_add(exchange->coding, sv_from(value));
+	} else if (speaks_codings(exchange) && sv_eq_nocase(name, SV("accept-encoding"))) {
+		coding_wishes_add(&exchange->wishes, sv_from(value));
 	}
 	/* RFC 9112, 5.1: white space before the colon, which others read as part of the name. */
-	*n_told += name.n == strlen(key) ? 0 : 2;
+	look->n_told += name.n == strlen(key) ? 0 : 2;
 	return MHD_YES;
 }
 
-/* Two ways to tell where a body ends are how requests are smuggled past a proxy (CWE-444). */
-static bool is_ambiguous(struct MHD_Connection *mhd)
+static void look_at_headers(struct http_exchange *exchange)
 {
-	unsigned n_told = 0;
+	struct look look = {.exchange = exchange};
 
-	MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_header, &n_told);
-	return n_told > 1;
+	MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, look_at_header, &look);
+	/* Two ways to tell where a body ends are how requests are smuggled past a proxy (CWE-444). */
+	exchange->ambiguous = look.n_told > 1;
+	if (exchange->coding != CODING_IDENTITY && !speaks_codings(exchange)) {
+		exchange->coding = CODING_UNKNOWN;
+	}
 }
 
 static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char *method, const char *path)
@@ -61,8 +79,13 @@ static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char
 	exchange->connection->exchange = exchange;
 	exchange->mhd = mhd;
 	exchange->method = method;
-	exchange->ambiguous = is_ambiguous(mhd);
+	look_at_headers(exchange);
 	return exchange;
+}
+
+static void keep_beginning(struct http_exchange *exchange)
+{
+	exchange->body.n = exchange->body.n < HTTP_KEEP_LARGE ? exchange->body.n : HTTP_KEEP_LARGE;
 }
 
 /* Takes a piece of the body. False when the client goes on for too long. */
@@ -78,7 +101,7 @@ static bool take_body(struct http_exchange *exchange, const char *data, size_t n
 
 		(void)!buffer_append(&exchange->body, data, n < n_room ? n : n_room);
 	}
-	exchange->body.n = exchange->body.n < HTTP_KEEP_LARGE ? exchange->body.n : HTTP_KEEP_LARGE;
+	keep_beginning(exchange);
 	exchange->too_large = true;
 	exchange->n_discarded += n;
 	return exchange->n_discarded <= HTTP_DISCARD_MAX;
@@ -103,6 +126,32 @@ static void dispatch(struct http_exchange *exchange)
 			http_exchange_hang_up(exchange);
 		}
 	}
+}
+
+/* Takes the coding off the body, which is here now: all of it, or its beginning when it is too large. Returns 0 or
+ * -ENOMEM. */
+static int decode_body(struct http_exchange *exchange)
+{
+	struct http_server *server = exchange->connection->shard->server;
+	size_t n_max = exchange->too_large ? HTTP_KEEP_LARGE : server->options.n_body_max;
+	struct buffer coded = exchange->body;
+
+	if (exchange->coding == CODING_IDENTITY || exchange->coding == CODING_UNKNOWN) {
+		return 0;
+	}
+	exchange->body = BUFFER_INIT;
+	int r = coder_decode(server->coder, exchange->coding, buffer_sv(&coded), n_max, &exchange->body);
+
+	buffer_deinit(&coded);
+	if (r == CODING_E_TOO_LARGE) {
+		exchange->too_large = true;
+	}
+	if (r > CODING_OK) {
+		keep_beginning(exchange);
+		/* A text may be there to its last byte, and its check is wrong. */
+		r = buffer_append(&exchange->body, "", 1);
+	}
+	return r;
 }
 
 /* A body that says of itself that it will not even be read to its end. */
@@ -140,6 +189,9 @@ enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *m
 		return taken ? MHD_YES : MHD_NO;
 	}
 	if (!exchange->dispatched) {
+		if (decode_body(exchange) < 0) {
+			return MHD_NO;
+		}
 		dispatch(exchange);
 	}
 	return MHD_YES;
@@ -227,6 +279,16 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 	}
 }
 
+enum coding http_exchange_choose_coding(const struct http_exchange *exchange, size_t n)
+{
+	return speaks_codings(exchange) ? coding_choose(&exchange->wishes, n) : CODING_IDENTITY;
+}
+
+int http_exchange_encode(struct http_exchange *exchange, enum coding coding, struct sv plain, struct blob **ret_coded)
+{
+	return coder_encode(exchange->connection->shard->server->coder, coding, plain, ret_coded);
+}
+
 int http_exchange_detach(struct http_exchange *exchange, int *ret_fd)
 {
 	int fd = fcntl(exchange->connection->fd, F_DUPFD_CLOEXEC, 0);
@@ -275,6 +337,11 @@ bool http_exchange_is_ambiguous(const struct http_exchange *exchange)
 bool http_exchange_body_too_large(const struct http_exchange *exchange)
 {
 	return exchange->too_large;
+}
+
+bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange)
+{
+	return exchange->coding == CODING_UNKNOWN;
 }
 
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name)

@@ -42,8 +42,10 @@ struct http_exchange {
 	char *path;
 	struct buffer body;
 	size_t n_discarded;
+	enum coding coding; /* of the body */
+	struct coding_wishes wishes;
 	void *userdata;
-	bool too_large; /* the body is, and has been thrown away */
+	bool too_large; /* the body is, and only its beginning is kept */
 	bool ambiguous; /* where it ends is told twice */
 	bool dispatched, suspended, answered, gone;
 };
@@ -57,6 +59,7 @@ struct http_server {
 	uv_poll_t watch; /* of watch_fd */
 	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */
 	struct http_connection *adopting;
+	struct coder *coder; /* NULL: no codings are spoken */
 	bool closing; /* no request is taken any more */
 };
 

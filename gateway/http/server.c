@@ -218,13 +218,21 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 
 /* Life of the server. */
 
+static void server_drop(struct http_server *server)
+{
+	if (server->watch_fd >= 0) {
+		close(server->watch_fd);
+	}
+	coder_free(server->coder);
+	free(server);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct http_server *server = handle->data;
 
 	if (--server->n_handles == 0) {
-		close(server->watch_fd);
-		free(server);
+		server_drop(server);
 	}
 }
 
@@ -249,17 +257,16 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	server->options = *options;
 	SLIST_INIT(&server->shards);
 	server->watch_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->watch_fd < 0) {
-		int r = -errno;
+	int r = server->watch_fd < 0 ? -errno : 0;
 
-		free(server);
-		return r;
+	if (r == 0 && options->coding) {
+		r = coder_new(&server->coder);
 	}
-	int r = uv_poll_init(options->loop, &server->watch, server->watch_fd);
-
+	if (r == 0) {
+		r = uv_poll_init(options->loop, &server->watch, server->watch_fd);
+	}
 	if (r < 0) {
-		close(server->watch_fd);
-		free(server);
+		server_drop(server);
 		return r;
 	}
 	uv_check_init(options->loop, &server->check);

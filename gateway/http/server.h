@@ -12,6 +12,7 @@
 #include "common/address.h"
 #include "common/blob.h"
 #include "common/sv.h"
+#include "gateway/http/coding.h"
 
 struct http_server;
 struct http_exchange;
@@ -34,6 +35,8 @@ struct http_server_options {
 	size_t n_body_max;
 	/* For a connection to send its first request, whole; a later one has HTTP_IDLE_S more. Slow senders hold descriptors. */
 	unsigned timeout_s;
+	/* Whether content codings are spoken. */
+	bool coding;
 	/* A request is complete. Answer it now or later, from this thread. */
 	void (*request)(void *userdata, struct http_exchange *exchange);
 	/* The client has gone away and the request is not answered yet; an answer given later is not sent. */
@@ -66,12 +69,16 @@ _must_check_ int http_server_adopt(struct http_server *server, int fd, const str
 
 struct sv http_exchange_method(const struct http_exchange *exchange);
 struct sv http_exchange_path(const struct http_exchange *exchange);
-/* Only within `request`. */
+/* Only within `request`, and in no coding any more. Of one that could not be decoded only the beginning is there, with
+ * a NUL behind it, so that nobody takes it for a whole one: no text has that. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
 /* Where the body ends is told in two ways: the request is to be refused, and its connection is closed behind the answer. */
 bool http_exchange_is_ambiguous(const struct http_exchange *exchange);
-/* The body is over n_body_max: only its beginning is there. */
+/* The body is over n_body_max, as it was sent or decoded, or takes more work to decode than its text is worth: only its
+ * beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);
+/* The body is in a coding that is not spoken here, and is there as it was sent: the request is to be refused. */
+bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange);
 /* A header's value, borrowed until the answer; data is NULL when there is none. */
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
@@ -79,6 +86,13 @@ const struct address *http_exchange_peer(const struct http_exchange *exchange);
 /* The owner's pointer. */
 void http_exchange_set_userdata(struct http_exchange *exchange, void *userdata);
 void *http_exchange_userdata(const struct http_exchange *exchange);
+
+/* The coding in which the client wants an answer of @n bytes; CODING_IDENTITY where no codings are spoken. */
+enum coding http_exchange_choose_coding(const struct http_exchange *exchange, size_t n);
+
+/* coder_encode(), by the coder of the exchange's server. */
+_must_check_ int http_exchange_encode(struct http_exchange *exchange, enum coding coding, struct sv plain,
+				      struct blob **ret_coded);
 
 /* Answers; once. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer);

@@ -13,12 +13,15 @@ enum {
 	SITE_HEADERS_MAX = 2 * 10 + 1,
 };
 
+/* A text that is the same for all: coded once, where that is worth it; NULL in a coding where it is not. */
+struct document {
+	struct blob *in[CODING_COUNT];
+};
+
 struct site {
 	const struct config *config;
-	struct blob *page;
+	struct document page, crossdomain, clientaccess;
 	char *page_policy;
-	struct blob *crossdomain;
-	struct blob *clientaccess;
 };
 
 struct headers {
@@ -47,9 +50,46 @@ static int make_policies(struct site *site)
 		r = documents_clientaccesspolicy(&config->origins, config->bosh_path, &clientaccess);
 	}
 	if (r == 0) {
-		r = blob_from(&crossdomain, &site->crossdomain);
+		r = blob_from(&crossdomain, &site->crossdomain.in[CODING_IDENTITY]);
 	}
-	return r < 0 ? r : blob_from(&clientaccess, &site->clientaccess);
+	return r < 0 ? r : blob_from(&clientaccess, &site->clientaccess.in[CODING_IDENTITY]);
+}
+
+static int document_encode(struct document *document, struct coder *coder)
+{
+	struct sv plain = blob_sv(document->in[CODING_IDENTITY]);
+	int r = 0;
+
+	if (plain.n < CODING_TEXT_MIN || plain.n > CODING_TEXT_MAX) {
+		return 0;
+	}
+	for (enum coding coding = CODING_IDENTITY + 1; r == 0 && coding < CODING_COUNT; coding++) {
+		r = coder_encode(coder, coding, plain, &document->in[coding]);
+	}
+	return r;
+}
+
+static int encode_documents(struct site *site)
+{
+	struct document *documents[] = {&site->page, &site->crossdomain, &site->clientaccess};
+	struct coder *coder;
+	int r = coder_new(&coder);
+
+	if (r < 0) {
+		return r;
+	}
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(documents); i++) {
+		r = document_encode(documents[i], coder);
+	}
+	coder_free(coder);
+	return r;
+}
+
+static void document_deinit(struct document *document)
+{
+	for (size_t i = 0; i < CODING_COUNT; i++) {
+		blob_unref(document->in[i]);
+	}
 }
 
 int site_new(const struct config *config, struct site **ret_site)
@@ -60,10 +100,13 @@ int site_new(const struct config *config, struct site **ret_site)
 		return -ENOMEM;
 	}
 	site->config = config;
-	int r = document_page(config, &site->page, &site->page_policy);
+	int r = document_page(config, &site->page.in[CODING_IDENTITY], &site->page_policy);
 
 	if (r == 0) {
 		r = make_policies(site);
+	}
+	if (r == 0 && config->coding) {
+		r = encode_documents(site);
 	}
 	if (r < 0) {
 		site_free(site);
@@ -78,9 +121,9 @@ struct site *site_free(struct site *site)
 	if (!site) {
 		return NULL;
 	}
-	blob_unref(site->page);
-	blob_unref(site->crossdomain);
-	blob_unref(site->clientaccess);
+	document_deinit(&site->page);
+	document_deinit(&site->crossdomain);
+	document_deinit(&site->clientaccess);
 	free(site->page_policy);
 	free(site);
 	return NULL;
@@ -101,14 +144,19 @@ static bool is_read(const struct http_exchange *exchange)
 	return has_method(exchange, SV("GET")) || has_method(exchange, SV("HEAD"));
 }
 
+static bool is_post_of_bosh(const struct site *site, const struct http_exchange *exchange)
+{
+	return has_method(exchange, SV("POST")) && has_path(exchange, site->config->bosh_path);
+}
+
 enum site_route site_route(const struct site *site, const struct http_exchange *exchange)
 {
 	const struct config *config = site->config;
 
+	if (is_post_of_bosh(site, exchange)) {
+		return http_exchange_is_coded_otherwise(exchange) ? SITE_ROUTE_OTHER : SITE_ROUTE_BOSH;
+	}
 	if (has_path(exchange, config->bosh_path)) {
-		if (has_method(exchange, SV("POST"))) {
-			return SITE_ROUTE_BOSH;
-		}
 		return is_read(exchange) ? SITE_ROUTE_PAGE : SITE_ROUTE_OTHER;
 	}
 	if (has_path(exchange, config->websocket_path) && is_read(exchange)) {
@@ -136,17 +184,65 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host)
 	return own || origin_list_allows(&site->config->origins, origin);
 }
 
+/* What the answer depends on beside its path; NULL for nothing. */
+static const char *vary(const struct site *site, bool has_text)
+{
+	bool is_coded = has_text && site->config->coding;
+
+	if (site->config->origins.any) {
+		return is_coded ? "Accept-Encoding" : NULL;
+	}
+	return is_coded ? "Origin, Accept-Encoding" : "Origin";
+}
+
 /* What every answer has. XEP-0124 leaves caching to HTTP; a cached answer would be a repeated one. */
 static void headers_common(struct headers *headers, const struct site *site,
-			   const struct http_exchange *exchange)
+			   const struct http_exchange *exchange, bool has_text)
 {
 	const struct origin_list *origins = &site->config->origins;
 
 	headers_add(headers, "Access-Control-Allow-Origin",
 		    origin_list_header(origins, http_exchange_header(exchange, "Origin")));
-	headers_add(headers, "Vary", origins->any ? NULL : "Origin");
+	headers_add(headers, "Vary", vary(site, has_text));
 	headers_add(headers, "X-Content-Type-Options", "nosniff");
 	headers_add(headers, "Cache-Control", "no-store");
+}
+
+/* Answers with @text, a reference of the callee's, which is in @coding. */
+static void answer_in(struct http_exchange *exchange, unsigned status, const char *content_type, enum coding coding,
+		      struct blob *text, struct headers *headers)
+{
+	headers_add(headers, "Content-Encoding", coding == CODING_IDENTITY ? NULL : coding_name(coding));
+	http_exchange_answer(exchange, &(struct http_answer){.status = status,
+							     .content_type = content_type,
+							     .body = text,
+							     .headers = headers->list});
+}
+
+/* Answers with @text, a reference of the callee's, in the coding that the client wants. */
+static void answer_text(struct http_exchange *exchange, unsigned status, const char *content_type, struct blob *text,
+			struct headers *headers)
+{
+	enum coding coding = text ? http_exchange_choose_coding(exchange, text->n) : CODING_IDENTITY;
+	struct blob *coded;
+
+	if (coding != CODING_IDENTITY && http_exchange_encode(exchange, coding, blob_sv(text), &coded) == 0) {
+		blob_unref(text);
+		answer_in(exchange, status, content_type, coding, coded, headers);
+	} else {
+		answer_in(exchange, status, content_type, CODING_IDENTITY, text, headers);
+	}
+}
+
+static void answer_document(struct http_exchange *exchange, const char *content_type, const struct document *document,
+			    struct headers *headers)
+{
+	enum coding coding = http_exchange_choose_coding(exchange, document->in[CODING_IDENTITY]->n);
+
+	if (!document->in[coding]) {
+		coding = CODING_IDENTITY;
+	}
+	answer_in(exchange, 200, content_type, coding, blob_ref(document->in[coding]), headers);
 }
 
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
@@ -154,24 +250,28 @@ void site_answer_with(const struct site *site, struct http_exchange *exchange, u
 {
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange);
-	http_exchange_answer(exchange, &(struct http_answer){.status = status,
-							     .content_type = content_type,
-							     .body = body,
-							     .headers = headers.list});
+	headers_common(&headers, site, exchange, body);
+	answer_text(exchange, status, content_type, body, &headers);
 }
 
 static void answer_page(const struct site *site, struct http_exchange *exchange)
 {
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange);
+	headers_common(&headers, site, exchange, true);
 	headers_add(&headers, "Content-Security-Policy", site->page_policy);
 	headers_add(&headers, "Referrer-Policy", "no-referrer");
-	http_exchange_answer(exchange, &(struct http_answer){.status = 200,
-							     .content_type = "text/html; charset=utf-8",
-							     .body = blob_ref(site->page),
-							     .headers = headers.list});
+	answer_document(exchange, "text/html; charset=utf-8", &site->page, &headers);
+}
+
+static void answer_policy(const struct site *site, struct http_exchange *exchange)
+{
+	bool cross = has_path(exchange, "/crossdomain.xml");
+	const struct document *policy = cross ? &site->crossdomain : &site->clientaccess;
+	struct headers headers = {.n = 0};
+
+	headers_common(&headers, site, exchange, true);
+	answer_document(exchange, "text/xml; charset=utf-8", policy, &headers);
 }
 
 /* The methods of a path; NULL when there is no such path. */
@@ -192,7 +292,7 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 {
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange);
+	headers_common(&headers, site, exchange, false);
 	headers_add(&headers, "Allow", methods);
 	headers_add(&headers, "Access-Control-Allow-Methods", methods);
 	headers_add(&headers, "Access-Control-Allow-Headers",
@@ -201,35 +301,37 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 	http_exchange_answer(exchange, &(struct http_answer){.status = 204, .headers = headers.list});
 }
 
-static void answer_text(const struct site *site, struct http_exchange *exchange, unsigned status,
-			const char *text, const char *allow)
+/* @allow: the methods of the path; NULL where they are not the matter. */
+static void answer_sentence(const struct site *site, struct http_exchange *exchange, unsigned status,
+			    const char *sentence, const char *allow)
 {
 	struct headers headers = {.n = 0};
 	struct blob *body;
-	size_t n = strlen(text);
+	size_t n = strlen(sentence);
 
-	headers_common(&headers, site, exchange);
+	headers_common(&headers, site, exchange, true);
 	headers_add(&headers, "Allow", allow);
 	if (status == 426) {
 		/* RFC 6455, 4.2.2. */
 		headers_add(&headers, "Upgrade", "websocket");
 		headers_add(&headers, "Sec-WebSocket-Version", "13");
 	}
+	if (status == 415) {
+		/* RFC 9110, 15.5.16. */
+		headers_add(&headers, "Accept-Encoding", site->config->coding ? "gzip, deflate" : "identity");
+	}
 	if (blob_new(n, &body) < 0) {
 		body = NULL;
 	} else {
-		memcpy(body->data, text, n);
+		memcpy(body->data, sentence, n);
 	}
-	http_exchange_answer(exchange, &(struct http_answer){.status = status,
-							     .content_type = "text/plain; charset=utf-8",
-							     .body = body,
-							     .headers = headers.list});
+	answer_text(exchange, status, "text/plain; charset=utf-8", body, &headers);
 }
 
 void site_answer_text(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *text)
 {
-	answer_text(site, exchange, status, text, NULL);
+	answer_sentence(site, exchange, status, text, NULL);
 }
 
 void site_answer(const struct site *site, struct http_exchange *exchange)
@@ -239,15 +341,14 @@ void site_answer(const struct site *site, struct http_exchange *exchange)
 	if (site_route(site, exchange) == SITE_ROUTE_PAGE) {
 		answer_page(site, exchange);
 	} else if (!methods) {
-		answer_text(site, exchange, 404, "There is nothing here.\n", NULL);
+		answer_sentence(site, exchange, 404, "There is nothing here.\n", NULL);
 	} else if (has_method(exchange, SV("OPTIONS"))) {
 		answer_options(site, exchange, methods);
+	} else if (is_post_of_bosh(site, exchange)) {
+		answer_sentence(site, exchange, 415, "This content coding is not spoken here.\n", NULL);
 	} else if (!is_read(exchange)) {
-		answer_text(site, exchange, 405, "This path does not take that method.\n", methods);
+		answer_sentence(site, exchange, 405, "This path does not take that method.\n", methods);
 	} else {
-		bool cross = has_path(exchange, "/crossdomain.xml");
-
-		site_answer_with(site, exchange, 200, "text/xml; charset=utf-8",
-				 blob_ref(cross ? site->crossdomain : site->clientaccess));
+		answer_policy(site, exchange);
 	}
 }

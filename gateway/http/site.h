@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the gateway serves beside sessions, and the headers that every answer has: the page, the policy files, CORS.
- * Made once from the configuration, read-only, shared by all workers.
+ * What the gateway serves beside sessions, and the headers that every answer has: the page, the policy files, CORS,
+ * content codings. Made once from the configuration, read-only, shared by all workers.
  *
+ * text   the body of an answer, which goes out in the coding that the client wants (coding.h)
  * page   the test page, one self-contained document; its script and style are allowed by their hashes (CSP)
  * route  what a path is for
  */
@@ -14,7 +15,7 @@ enum site_route {
 	SITE_ROUTE_PAGE,      /* answered by site_answer() */
 	SITE_ROUTE_BOSH,      /* a POST for the BOSH endpoint */
 	SITE_ROUTE_WEBSOCKET, /* a GET that asks for an upgrade */
-	SITE_ROUTE_OTHER,     /* answered by site_answer(): documents, preflight, 403, 404, 405 */
+	SITE_ROUTE_OTHER,     /* answered by site_answer(): documents, preflight, 404, 405, 415 */
 };
 
 struct site;
@@ -33,7 +34,8 @@ void site_answer(const struct site *site, struct http_exchange *exchange);
  * it served itself, at @host), or there is none. */
 bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
-/* Answers with a text of @content_type; @body is a reference of the callee's. CORS and caching headers are added. */
+/* Answers with a text of a client's session, or about it: in @content_type, with the headers for CORS and caching.
+ * @body is a reference of the callee's, and is left as it is for whoever else has it: what is coded is a copy. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 

@@ -6,6 +6,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import zlib from 'node:zlib';
 import WebSocket from 'ws';
 import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
@@ -69,7 +70,8 @@ class Nginx {
 			const request = https.request(options, (response) => {
 				const chunks = [];
 				response.on('data', (chunk) => chunks.push(chunk)).once('end', () => {
-					resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() });
+					const bytes = Buffer.concat(chunks);
+					resolve({ status: response.statusCode, headers: response.headers, bytes, text: bytes.toString() });
 				});
 			});
 			request.once('error', reject).end(body);
@@ -85,7 +87,7 @@ class Nginx {
 
 before(async () => {
 	prosody = await Prosody.start();
-	doab = await Doab.start({ workers: 2, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
+	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
 	nginx = await new Nginx().start(doab.port);
 	nginx.agent = new https.Agent({ keepAlive: true });
 	// strophe.js behind XMLHttpRequest gets no options of its own: what it has to trust is set for all.
@@ -100,6 +102,17 @@ test('nginx: strophe.js logs in over BOSH and gets its own message back', TIMEOU
 	client.sendMessage(client.jid, 'through nginx');
 	assert.equal((await within(received, 10000, 'the message')).body, 'through nginx');
 	await client.disconnect();
+});
+
+test('nginx: what is coded passes as it is, both ways', TIMEOUT, async () => {
+	const body = zlib.gzipSync(`<body xmlns='${NS.httpbind}' rid='9' to='${DOMAIN}' ver='1.11' wait='5' hold='1'/>`);
+	const created = await nginx.request('POST', '/http-bind', { headers: { 'Content-Encoding': 'gzip' }, body });
+	assert.match(created.text, / sid='/);
+	const headers = { 'Accept-Encoding': 'gzip, identity;q=0' };
+	const coded = await nginx.request('POST', '/http-bind', { headers, body: `<body xmlns='${NS.httpbind}' rid='9' to='no-such-domain.invalid' ver='1.11'/>` });
+	assert.equal(coded.headers['content-encoding'], 'gzip');
+	assert.match(coded.headers.vary, /Accept-Encoding/);
+	assert.match(zlib.gunzipSync(coded.bytes).toString(), /type='terminate'/);
 });
 
 // A WebSocket through nginx, logged in anonymously; resolves when a stanza came back.

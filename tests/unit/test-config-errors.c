@@ -72,6 +72,7 @@ static void test_refused_values(void **state)
 		{"trusted_proxies = {\"localhost\"}", 1, "trusted_proxies: expected"},
 		{"resolvers = {\"dns.example\"}", 1, "resolvers: expected an IP address"},
 		{"resolvers = {\"127.0.0.1:0\"}", 1, "resolvers: expected an IP address"},
+		{"\ncompression = 2\n", 2, "compression: expected true or false, got '2'"},
 
 		{"inactivity = 10\npolling = 10\n", 2,
 		 "polling: expected less than inactivity (10), got"},

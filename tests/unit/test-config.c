@@ -36,6 +36,7 @@ static void check_defaults(const struct config *config)
 	assert_true(config->origins.any);
 	assert_int_equal(config->proxies.n_networks, 0);
 	assert_null(config->resolvers);
+	assert_false(config->coding);
 	assert_int_equal(config->n_body_max, 262144);
 	assert_int_equal(config->n_stanza_max, 1048576);
 	assert_int_equal(config->n_pending_max, 524288);
@@ -84,6 +85,7 @@ static void test_every_key(void **state)
 		     "allow_origins = {\"https://chat.example.org:443\", \"http://b:81\"}\n"
 		     "trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
 		     "resolvers = {\"127.0.0.1:5300\", \"::1\"}\n"
+		     "compression = true\n"
 		     "body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
 		     "wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 		     "header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
@@ -105,6 +107,7 @@ static void test_every_key(void **state)
 	assert_string_equal(config->origins.origins[0], "https://chat.example.org");
 	assert_int_equal(config->proxies.n_networks, 2);
 	assert_string_equal(config->resolvers, "127.0.0.1:5300,[::1]:53");
+	assert_true(config->coding);
 	assert_int_equal(config->n_body_max, 10001);
 	assert_int_equal(config->n_stanza_max, 10002);
 	assert_int_equal(config->n_pending_max, 10003);
