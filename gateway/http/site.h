@@ -35,7 +35,11 @@ void site_answer(const struct site *site, struct http_exchange *exchange);
 bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
 /* Answers with a text of a client's session, or about it: in @content_type, with the headers for CORS and caching.
- * @body is a reference of the callee's, and is left as it is for whoever else has it: what is coded is a copy. */
+ * @body is a reference of the callee's, and is left as it is for whoever else has it: what is coded is a copy.
+ *
+ * A browser that shows such an answer as a document must run nothing of it, so it is put into a sandbox. That is what
+ * happens when a form of a hostile page is posted here (enctype text/plain can write XML): the document then has the
+ * gateway's own origin, and what is in it was chosen by the server of a domain that the form named. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 

@@ -158,6 +158,14 @@ test('answers of BOSH must not be kept by caches', TIMEOUT, async () => {
 	assert.match(headers['cache-control'], /no-store/);
 });
 
+test('answers of BOSH must not run as documents', TIMEOUT, async () => {
+	for (const body of [FIRST, 'junk', '', `<body xmlns='${NS.httpbind}' rid='1' sid='x'/>`]) {
+		const { headers } = await ask(open, 'POST', '/http-bind', { body });
+		assert.equal(headers['content-security-policy'], 'sandbox');
+		assert.equal(headers['x-content-type-options'], 'nosniff');
+	}
+});
+
 test('the Content-Type of a request is ignored, Host too', TIMEOUT, async () => {
 	for (const headers of [{ 'Content-Type': 'text/plain' }, { 'Content-Type': 'application/x-www-form-urlencoded' }, { Host: 'another.example' }]) {
 		const answer = await ask(open, 'POST', '/http-bind', { body: FIRST, headers });
