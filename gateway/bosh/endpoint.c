@@ -233,6 +233,7 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		.linger_ms = env->config->linger_ms,
 		.n_repeats_max = env->config->n_repeats_max,
 		.n_streams_max = env->config->n_streams_max,
+		.codings = env->config->coding,
 		.n_pending_max = env->config->n_pending_max,
 	};
 	int r = bosh_relay_new(env, &relay_callbacks, endpoint, &endpoint->relay);
