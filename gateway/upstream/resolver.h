@@ -10,21 +10,13 @@
 #include <uv.h>
 
 #include "common/address.h"
+#include "gateway/upstream/answer.h"
 #include "gateway/upstream/srv.h"
 
 struct resolver;
 struct resolver_query;
 
-enum resolver_result {
-	RESOLVER_OK,
-	RESOLVER_NO_NAME,  /* NXDOMAIN, or no record of the kind */
-	RESOLVER_TIMEOUT,
-	RESOLVER_FAILED,   /* SERVFAIL, malformed answer, no server reachable, out of memory */
-};
-
 enum {
-	/* Addresses of one target that are looked at: a hostile zone must not make one session dial a net. */
-	RESOLVER_ADDRESSES_MAX = 16,
 	/* Queries under way; a cancelled one stays until its time is over, so that clients which ask and go away at
 	 * once pile them up. c-ares looks for a free one of 65536 ids, ever longer the fewer are left. */
 	RESOLVER_QUERIES_MAX = 2000,

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/answer.h"
+
+#include <arpa/nameser.h>
+#include <errno.h>
+#include <resolv.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/sv.h"
+#include "gateway/upstream/srv.h"
+#include "gateway/upstream/tlsa.h"
+
+enum {
+	SRV_FIXED = 6,	  /* bytes in front of an SRV record's host */
+	TLSA_FIXED = 3,	  /* and of a TLSA record's data */
+	SOA_NUMBERS = 20, /* bytes behind the two names of an SOA record; the last four are MINIMUM */
+	SOA_MINIMUM = 16,
+};
+
+/* An answer while it is read. */
+struct reading {
+	ns_msg message;
+	enum answer_kind kind;
+	char name[NS_MAXDNAME]; /* whose records count: what was asked for, or what that is an alias of */
+	uint32_t ttl_s;		/* the least so far */
+	bool is_seen;		/* a record of the kind, of whatever use */
+	bool is_broken;		/* a record could not be read, nor any behind it */
+	union {
+		struct srv_set srv;
+		struct tlsa_set tlsa;
+	};
+};
+
+static const size_t record_sizes[ANSWER_KIND_COUNT] = {
+	[ANSWER_SRV] = sizeof(struct srv_target),
+	[ANSWER_TLSA] = sizeof(struct tlsa_record),
+	[ANSWER_ADDRESSES] = sizeof(struct address),
+};
+
+int answer_new(enum answer_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
+	       size_t n_records, struct answer **ret_answer)
+{
+	size_t n_bytes = n_records * record_sizes[kind];
+	struct answer *answer = malloc(sizeof(*answer) + n_bytes);
+
+	if (!answer) {
+		return -ENOMEM;
+	}
+	*answer = (struct answer){
+		.n_refs = 1,
+		.result = result,
+		.ttl_s = ttl_s,
+		.n_bytes = sizeof(*answer) + n_bytes,
+		.n_records = n_records,
+	};
+	if (n_records) {
+		/* Behind the answer: its size keeps what is there aligned. */
+		answer->records = memcpy(answer + 1, records, n_bytes);
+	}
+	*ret_answer = answer;
+	return 0;
+}
+
+struct answer *answer_ref(struct answer *answer)
+{
+	answer->n_refs++;
+	return answer;
+}
+
+struct answer *answer_unref(struct answer *answer)
+{
+	if (answer && --answer->n_refs == 0) {
+		free(answer);
+	}
+	return NULL;
+}
+
+/* RFC 2181, 8: what has the highest bit is 0. */
+static void reading_note_ttl(struct reading *reading, unsigned long ttl_s)
+{
+	uint32_t sane = ttl_s > INT32_MAX ? 0 : (uint32_t)ttl_s;
+
+	if (sane < reading->ttl_s) {
+		reading->ttl_s = sane;
+	}
+}
+
+/* Whether there is an @index-th record in @section and it can be read. */
+static bool reading_record(struct reading *reading, ns_sect section, int index, ns_rr *ret_record)
+{
+	if (index >= ANSWER_RECORDS_MAX || index >= ns_msg_count(reading->message, section)) {
+		return false;
+	}
+	if (ns_parserr(&reading->message, section, index, ret_record) < 0) {
+		reading->is_broken = true;
+		return false;
+	}
+	return true;
+}
+
+static bool reading_concerns(const struct reading *reading, const ns_rr *record, ns_type type)
+{
+	return ns_rr_type(*record) == type && ns_rr_class(*record) == ns_c_in &&
+	       sv_eq_nocase(sv_from(ns_rr_name(*record)), sv_from(reading->name));
+}
+
+/* The name at @at in @record must end with it. Returns false for what is no name. */
+static bool reading_name(struct reading *reading, const ns_rr *record, size_t at, char ret_name[NS_MAXDNAME])
+{
+	const unsigned char *data = ns_rr_rdata(*record);
+	int n = dn_expand(ns_msg_base(reading->message), data + ns_rr_rdlen(*record), data + at, ret_name,
+			  NS_MAXDNAME);
+
+	return n > 0 && at + (size_t)n == ns_rr_rdlen(*record);
+}
+
+/* Goes on from an alias to what it stands for. */
+static bool reading_follow(struct reading *reading)
+{
+	char name[NS_MAXDNAME];
+	ns_rr record;
+
+	for (int i = 0; reading_record(reading, ns_s_an, i, &record); i++) {
+		if (reading_concerns(reading, &record, ns_t_cname) &&
+		    reading_name(reading, &record, 0, name)) {
+			reading_note_ttl(reading, ns_rr_ttl(record));
+			memcpy(reading->name, name, sizeof(name));
+			return true;
+		}
+	}
+	return false;
+}
+
+static void reading_add_srv(struct reading *reading, const ns_rr *record)
+{
+	const unsigned char *data = ns_rr_rdata(*record);
+	char host[NS_MAXDNAME];
+
+	if (ns_rr_rdlen(*record) > SRV_FIXED && reading_name(reading, record, SRV_FIXED, host)) {
+		srv_set_add(&reading->srv, host, (uint16_t)ns_get16(data), (uint16_t)ns_get16(data + 2),
+			    (uint16_t)ns_get16(data + 4));
+	}
+}
+
+static void reading_add_tlsa(struct reading *reading, const ns_rr *record)
+{
+	const unsigned char *data = ns_rr_rdata(*record);
+	size_t n = ns_rr_rdlen(*record);
+	struct tlsa_set *set = &reading->tlsa;
+
+	if (n <= TLSA_FIXED || n - TLSA_FIXED > TLSA_DATA_MAX || set->n_records == TLSA_RECORDS_MAX) {
+		return;
+	}
+	struct tlsa_record *added = &set->records[set->n_records++];
+
+	added->usage = data[0];
+	added->selector = data[1];
+	added->matching = data[2];
+	added->n_data = (uint16_t)(n - TLSA_FIXED);
+	memcpy(added->data, data + TLSA_FIXED, added->n_data);
+}
+
+static void reading_add(struct reading *reading)
+{
+	ns_type type = reading->kind == ANSWER_SRV ? ns_t_srv : ns_t_tlsa;
+	ns_rr record;
+
+	for (int i = 0; reading_record(reading, ns_s_an, i, &record); i++) {
+		if (!reading_concerns(reading, &record, type)) {
+			continue;
+		}
+		reading->is_seen = true;
+		reading_note_ttl(reading, ns_rr_ttl(record));
+		if (reading->kind == ANSWER_SRV) {
+			reading_add_srv(reading, &record);
+		} else {
+			reading_add_tlsa(reading, &record);
+		}
+	}
+}
+
+/* How long a negative answer holds (RFC 2308, section 5): the SOA record's own TTL or its MINIMUM, whichever is less. */
+static void reading_note_negative(struct reading *reading)
+{
+	ns_rr record;
+
+	for (int i = 0; reading_record(reading, ns_s_ns, i, &record); i++) {
+		const unsigned char *numbers = ns_rr_rdata(record);
+		const unsigned char *end = numbers + ns_rr_rdlen(record);
+
+		if (ns_rr_type(record) == ns_t_soa && ns_name_skip(&numbers, end) == 0 &&
+		    ns_name_skip(&numbers, end) == 0 && end - numbers == SOA_NUMBERS) {
+			reading_note_ttl(reading, ns_rr_ttl(record));
+			reading_note_ttl(reading, ns_get32(numbers + SOA_MINIMUM));
+			return;
+		}
+	}
+	reading->ttl_s = 0;
+}
+
+static size_t reading_count(const struct reading *reading)
+{
+	return reading->kind == ANSWER_SRV ? reading->srv.n_targets : reading->tlsa.n_records;
+}
+
+/* Where a message leads whose sections are in order. */
+static enum resolver_result reading_finish(struct reading *reading)
+{
+	int code = ns_msg_getflag(reading->message, ns_f_rcode);
+
+	if (!ns_msg_getflag(reading->message, ns_f_qr) || (code != ns_r_noerror && code != ns_r_nxdomain)) {
+		return RESOLVER_FAILED;
+	}
+	for (int i = 0; i < ANSWER_ALIASES_MAX && reading_follow(reading); i++) {
+	}
+	reading_add(reading);
+	if (reading_count(reading)) {
+		return RESOLVER_OK;
+	}
+	if (reading->is_seen || reading->is_broken) {
+		return RESOLVER_FAILED;
+	}
+	reading_note_negative(reading);
+	return RESOLVER_NO_NAME;
+}
+
+int answer_read(enum answer_kind kind, const char *name, const unsigned char *message, size_t n_message,
+		struct answer **ret_answer)
+{
+	struct reading reading = {.kind = kind, .ttl_s = INT32_MAX};
+	enum resolver_result result = RESOLVER_FAILED;
+
+	memcpy(reading.name, name, strnlen(name, sizeof(reading.name) - 1));
+	if (n_message <= NS_MAXMSG && ns_initparse(message, (int)n_message, &reading.message) == 0) {
+		result = reading_finish(&reading);
+	}
+	if (result == RESOLVER_FAILED) {
+		return answer_new(kind, result, 0, NULL, 0, ret_answer);
+	}
+	const void *records = kind == ANSWER_SRV ? (const void *)reading.srv.targets
+						 : (const void *)reading.tlsa.records;
+	int r = answer_new(kind, result, reading.ttl_s, records, reading_count(&reading), ret_answer);
+
+	if (r == 0) {
+		(*ret_answer)->authentic = ns_msg_getflag(reading.message, ns_f_ad);
+	}
+	return r;
+}
