@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/srv.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
-static bool is_host(const char *host, size_t n)
+#include "common/sv.h"
+
+static bool is_host(const char *host)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789-_.";
+	struct in6_addr literal;
 
-	return n <= SRV_HOST_MAX && strspn(host, allowed) == n;
+	return host[strspn(host, allowed)] == '\0' || inet_pton(AF_INET6, host, &literal) == 1;
+}
+
+static struct srv_target *set_find(struct srv_set *set, const struct srv_target *like)
+{
+	for (size_t i = 0; i < set->n_targets; i++) {
+		struct srv_target *target = &set->targets[i];
+
+		if (target->port == like->port && target->direct == like->direct &&
+		    sv_eq_nocase(sv_from(target->host), sv_from(like->host))) {
+			return target;
+		}
+	}
+	return NULL;
 }
 
 /* The target that a full set can best do without: worst priority, of those the last. */
@@ -24,31 +41,82 @@ static struct srv_target *set_worst(struct srv_set *set)
 	return worst;
 }
 
+static void set_add(struct srv_set *set, const struct srv_target *target)
+{
+	struct srv_target *place = set_find(set, target);
+
+	if (!place && set->n_targets < SRV_TARGETS_MAX) {
+		set->targets[set->n_targets++] = *target;
+		return;
+	}
+	if (!place) {
+		place = set_worst(set);
+	}
+	if (target->priority < place->priority) {
+		*place = *target;
+	}
+}
+
 void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint16_t weight,
 		 uint16_t port)
 {
+	struct srv_target target = {.priority = priority, .weight = weight, .port = port};
 	size_t n_host = strlen(host);
-	struct srv_target *target;
 
 	if (n_host && host[n_host - 1] == '.') {
 		n_host--;
 	}
-	if (!is_host(host, strlen(host)) || (n_host && port == 0)) {
+	if (n_host > SRV_HOST_MAX || (n_host && port == 0)) {
 		return;
 	}
-	if (set->n_targets < SRV_TARGETS_MAX) {
-		target = &set->targets[set->n_targets++];
-	} else {
-		target = set_worst(set);
-		if (target->priority <= priority) {
-			return;
+	memcpy(target.host, host, n_host);
+	if (is_host(target.host)) {
+		set_add(set, &target);
+	}
+}
+
+/* Adds the targets of one service; a "." stands for nothing among them. */
+static void set_add_service(struct srv_set *set, const struct answer *answer, bool direct)
+{
+	for (size_t i = 0; answer && i < answer->n_records; i++) {
+		struct srv_target target = answer->targets[i];
+
+		target.direct = direct;
+		target.authentic = answer->authentic;
+		if (target.host[0]) {
+			set_add(set, &target);
 		}
 	}
-	memcpy(target->host, host, n_host);
-	target->host[n_host] = '\0';
-	target->priority = priority;
-	target->weight = weight;
-	target->port = port;
+}
+
+static enum resolver_result result_of(const struct answer *answer)
+{
+	return answer ? answer->result : RESOLVER_FAILED;
+}
+
+static bool is_failure(enum resolver_result result)
+{
+	return result != RESOLVER_OK && result != RESOLVER_NO_NAME;
+}
+
+enum resolver_result srv_merge(const struct answer *starttls, const struct answer *direct, struct srv_set *ret_set)
+{
+	ret_set->n_targets = 0;
+	set_add_service(ret_set, starttls, false);
+	set_add_service(ret_set, direct, true);
+	if (ret_set->n_targets) {
+		return RESOLVER_OK;
+	}
+	if (is_failure(result_of(starttls))) {
+		return result_of(starttls);
+	}
+	if (is_failure(result_of(direct))) {
+		return result_of(direct);
+	}
+	if (starttls->result == RESOLVER_OK) {
+		srv_set_add(ret_set, "", 0, 0, 0);
+	}
+	return starttls->result;
 }
 
 /* Moves targets[from] to targets[to], to <= from; those between keep their order. */

@@ -119,7 +119,7 @@ static void test_sum_has_no_overflow(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
-		srv_set_add(&set, "a", 0, 65535, 1);
+		srv_set_add(&set, "a", 0, 65535, (uint16_t)(1 + i));
 	}
 	srv_order(set.targets, set.n_targets, draw_scripted, &script);
 	assert_int_equal(script.asked[0], 8 * 65535);
@@ -200,6 +200,7 @@ static void test_not_offered(void **state)
 	assert_int_equal(set.n_targets, 2);
 	assert_false(srv_not_offered(set.targets, set.n_targets));
 	set = set_of(". 0 0 0 . 1 0 0");
+	assert_int_equal(set.n_targets, 1);
 	assert_true(srv_not_offered(set.targets, set.n_targets));
 	set = (struct srv_set){0};
 	srv_set_add(&set, ".", 0, 0, 0);
@@ -219,6 +220,8 @@ static void test_host(void **state)
 	srv_set_add(&set, "a\\.b", 1, 2, 3);
 	srv_set_add(&set, "a\nb", 1, 2, 3);
 	srv_set_add(&set, "\xc3\xa4", 1, 2, 3);
+	srv_set_add(&set, "a:b", 1, 2, 3);
+	srv_set_add(&set, "[::1]", 1, 2, 3);
 	srv_set_add(&set, "no-port.example", 1, 2, 0);
 	assert_int_equal(set.n_targets, 2);
 	memset(longest, 'a', sizeof(longest));
@@ -229,6 +232,161 @@ static void test_host(void **state)
 	srv_set_add(&set, longest, 1, 2, 3);
 	assert_int_equal(set.n_targets, 3);
 	assert_string_equal(set.targets[2].host, longest);
+	/* Where a name belongs, some have an address. */
+	set.n_targets = 0;
+	srv_set_add(&set, "192.0.2.1", 1, 2, 3);
+	srv_set_add(&set, "2001:db8::1", 1, 2, 3);
+	assert_hosts(&set, "192.0.2.1 2001:db8::1");
+}
+
+static void test_same_target_twice(void **state)
+{
+	struct srv_set set = set_of("a.example 5 7 1 A.Example. 3 8 1 a.example 4 9 1 a.example 5 7 2");
+
+	(void)state;
+	assert_hosts(&set, "A.Example a.example");
+	assert_int_equal(set.targets[0].priority, 3);
+	assert_int_equal(set.targets[0].weight, 8);
+	assert_int_equal(set.targets[1].port, 2);
+}
+
+static struct answer *answer_of(enum resolver_result result, const char *text, bool authentic)
+{
+	struct srv_set set = set_of(text);
+	struct answer *answer;
+
+	assert_int_equal(answer_new(ANSWER_SRV, result, 0, set.targets, set.n_targets, &answer), 0);
+	answer->authentic = authentic;
+	return answer;
+}
+
+static void test_merge_mixes(void **state)
+{
+	_cleanup_(answer_unrefp) struct answer *starttls =
+		answer_of(RESOLVER_OK, "a 20 1 5222 b 10 2 5222 . 0 0 0", false);
+	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "a 15 3 5223 b 30 4 5222", true);
+	uint32_t seed = 5;
+	struct srv_set set;
+
+	(void)state;
+	assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
+	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+	assert_hosts(&set, "b a a b");
+	for (size_t i = 0; i < set.n_targets; i++) {
+		assert_int_equal(set.targets[i].direct, i & 1);
+		assert_int_equal(set.targets[i].authentic, i & 1);
+	}
+	assert_int_equal(set.targets[1].port, 5223);
+	assert_int_equal(set.targets[1].weight, 3);
+}
+
+/* One priority over both services: the weights of one count against those of the other. */
+static void test_merge_weights(void **state)
+{
+	enum { DRAWS = 1000 };
+	_cleanup_(answer_unrefp) struct answer *starttls = answer_of(RESOLVER_OK, "a 5 20 1 b 5 10 1", false);
+	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "a 5 60 2 b 5 10 2", false);
+	unsigned n_direct = 0;
+	unsigned n_a = 0;
+	uint32_t seed = 368;
+
+	(void)state;
+	for (int i = 0; i < DRAWS; i++) {
+		struct srv_set set;
+
+		assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
+		srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+		n_direct += set.targets[0].direct;
+		n_a += set.targets[0].host[0] == 'a';
+	}
+	/* Four standard deviations are 58 and 51. */
+	assert_in_range(n_direct, 700 - 58, 700 + 58);
+	assert_in_range(n_a, 800 - 51, 800 + 51);
+}
+
+/* What the two services say alone comes to: */
+static void test_merge_results(void **state)
+{
+	static const struct {
+		enum resolver_result starttls_result;
+		const char *starttls;
+		enum resolver_result direct_result;
+		const char *direct;
+		enum resolver_result expected;
+		const char *hosts; /* "": nothing but "." */
+	} rows[] = {
+		{RESOLVER_OK, "s 1 1 1", RESOLVER_OK, "d 2 1 1", RESOLVER_OK, "s d"},
+		{RESOLVER_OK, "s 1 1 1", RESOLVER_NO_NAME, "", RESOLVER_OK, "s"},
+		{RESOLVER_NO_NAME, "", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
+		/* One failed: what there is is used. */
+		{RESOLVER_OK, "s 1 1 1", RESOLVER_FAILED, "", RESOLVER_OK, "s"},
+		{RESOLVER_TIMEOUT, "", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
+		/* One is not offered: the other may be. */
+		{RESOLVER_OK, ". 0 0 0", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
+		{RESOLVER_OK, "s 1 1 1", RESOLVER_OK, ". 0 0 0", RESOLVER_OK, "s"},
+		{RESOLVER_OK, ". 0 0 0", RESOLVER_OK, ". 0 0 0", RESOLVER_OK, ""},
+		{RESOLVER_OK, ". 0 0 0", RESOLVER_NO_NAME, "", RESOLVER_OK, ""},
+		/* "." forbids nothing but its own service. */
+		{RESOLVER_NO_NAME, "", RESOLVER_OK, ". 0 0 0", RESOLVER_NO_NAME, NULL},
+		{RESOLVER_NO_NAME, "", RESOLVER_NO_NAME, "", RESOLVER_NO_NAME, NULL},
+		/* There may be records. */
+		{RESOLVER_NO_NAME, "", RESOLVER_FAILED, "", RESOLVER_FAILED, NULL},
+		{RESOLVER_TIMEOUT, "", RESOLVER_NO_NAME, "", RESOLVER_TIMEOUT, NULL},
+		{RESOLVER_OK, ". 0 0 0", RESOLVER_TIMEOUT, "", RESOLVER_TIMEOUT, NULL},
+		{RESOLVER_FAILED, "", RESOLVER_OK, ". 0 0 0", RESOLVER_FAILED, NULL},
+		{RESOLVER_TIMEOUT, "", RESOLVER_FAILED, "", RESOLVER_TIMEOUT, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		_cleanup_(answer_unrefp) struct answer *starttls =
+			answer_of(rows[i].starttls_result, rows[i].starttls, false);
+		_cleanup_(answer_unrefp) struct answer *direct =
+			answer_of(rows[i].direct_result, rows[i].direct, false);
+		struct srv_set set;
+
+		assert_int_equal(srv_merge(starttls, direct, &set), rows[i].expected);
+		assert_int_equal(set.n_targets > 0, rows[i].expected == RESOLVER_OK);
+		if (rows[i].expected == RESOLVER_OK) {
+			assert_hosts(&set, rows[i].hosts);
+			assert_int_equal(srv_not_offered(set.targets, set.n_targets), !rows[i].hosts[0]);
+		}
+	}
+}
+
+static void test_merge_without_an_answer(void **state)
+{
+	_cleanup_(answer_unrefp) struct answer *answer = answer_of(RESOLVER_OK, "a 1 1 1", false);
+	struct srv_set set;
+
+	(void)state;
+	assert_int_equal(srv_merge(answer, NULL, &set), RESOLVER_OK);
+	assert_hosts(&set, "a");
+	assert_int_equal(srv_merge(NULL, answer, &set), RESOLVER_OK);
+	assert_true(set.targets[0].direct);
+	assert_int_equal(srv_merge(NULL, NULL, &set), RESOLVER_FAILED);
+}
+
+/* The bound is one for both. */
+static void test_merge_bound(void **state)
+{
+	struct srv_set many = {0};
+	struct answer *starttls;
+	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "best 1 1 1 worst 9 1 1", false);
+	struct srv_set set;
+	uint32_t seed = 3;
+
+	(void)state;
+	for (uint16_t i = 0; i < SRV_TARGETS_MAX; i++) {
+		srv_set_add(&many, "a", 5, 0, (uint16_t)(1 + i));
+	}
+	assert_int_equal(answer_new(ANSWER_SRV, RESOLVER_OK, 0, many.targets, many.n_targets, &starttls), 0);
+	assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
+	answer_unref(starttls);
+	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
+	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
+	assert_string_equal(set.targets[0].host, "best");
+	assert_string_equal(set.targets[SRV_TARGETS_MAX - 1].host, "a");
 }
 
 static void test_bound(void **state)
@@ -238,7 +396,7 @@ static void test_bound(void **state)
 
 	(void)state;
 	for (uint16_t i = 0; i < SRV_TARGETS_MAX; i++) {
-		srv_set_add(&set, "kept", i < 2 ? 50 : 10, i, 5222);
+		srv_set_add(&set, "kept", i < 2 ? 50 : 10, i, (uint16_t)(5222 + i));
 	}
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
 	/* One more, no better than the worst: it stays out. */
@@ -268,6 +426,12 @@ int main(void)
 		cmocka_unit_test(test_not_offered),
 		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_same_target_twice),
+		cmocka_unit_test(test_merge_mixes),
+		cmocka_unit_test(test_merge_weights),
+		cmocka_unit_test(test_merge_results),
+		cmocka_unit_test(test_merge_without_an_answer),
+		cmocka_unit_test(test_merge_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
