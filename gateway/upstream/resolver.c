@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/resolver.h"
 
-#include <ares.h>
 #include <arpa/nameser.h>
 #include <errno.h>
 #include <stdio.h>
@@ -9,27 +8,17 @@
 #include <sys/queue.h>
 
 #include "common/macro.h"
+#include "gateway/upstream/ares-loop.h"
 
 /* c-ares calls back when it likes, also from the very call that asks. So an answer is only noted in
  * its query there, and told from one place, resolver_tell(), where nothing of c-ares is on the
  * stack. */
 struct resolver {
-	uv_timer_t timer; /* what c-ares waits for, or now when an answer has not been told */
-	ares_channel channel;
-	LIST_HEAD(, resolver_socket) sockets; /* resolver_socket::in_resolver */
+	uv_timer_t timer; /* now, when an answer has not been told */
+	struct ares_loop *ares;
 	TAILQ_HEAD(, resolver_query) answered; /* resolver_query::in_answered: to be told */
-	unsigned n_handles; /* not closed yet */
-	size_t n_queries;   /* not freed yet */
+	size_t n_queries; /* not freed yet */
 	bool closing;
-};
-
-/* A socket of c-ares' and what it wants to know about it. */
-struct resolver_socket {
-	uv_poll_t poll;
-	LIST_ENTRY(resolver_socket) in_resolver;
-	struct resolver *resolver;
-	ares_socket_t fd;
-	int events;
 };
 
 /* c-ares cannot cancel one query: a cancelled one stays until c-ares has answered it, and then goes
@@ -49,8 +38,6 @@ struct resolver_query {
 	bool cancelled;
 };
 
-static void on_timer(uv_timer_t *timer);
-
 static struct resolver_query *query_free(struct resolver_query *query)
 {
 	query->resolver->n_queries--;
@@ -58,26 +45,6 @@ static struct resolver_query *query_free(struct resolver_query *query)
 	free(query->addresses);
 	free(query);
 	return NULL;
-}
-
-/* Arms the timer for the earliest of what c-ares waits for. */
-static void resolver_arm(struct resolver *resolver)
-{
-	struct timeval left;
-
-	if (resolver->closing) {
-		return;
-	}
-	if (!TAILQ_EMPTY(&resolver->answered)) {
-		uv_timer_start(&resolver->timer, on_timer, 0, 0);
-	} else if (ares_timeout(resolver->channel, NULL, &left)) {
-		uint64_t ms = (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000;
-
-		/* One more, so that c-ares finds the time to have come. */
-		uv_timer_start(&resolver->timer, on_timer, ms + 1, 0);
-	} else {
-		uv_timer_stop(&resolver->timer);
-	}
 }
 
 static void query_tell(struct resolver_query *query)
@@ -105,103 +72,28 @@ static void resolver_tell(struct resolver *resolver)
 	}
 }
 
-static void resolver_process(struct resolver *resolver, ares_socket_t readable,
-			     ares_socket_t writable)
+static void on_worked(void *userdata)
 {
-	ares_process_fd(resolver->channel, readable, writable);
-	resolver_tell(resolver);
-	resolver_arm(resolver);
+	resolver_tell(userdata);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-	resolver_process(timer->data, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct resolver_socket *socket = poll->data;
-	struct resolver *resolver = socket->resolver;
-
-	if (status < 0) {
-		/* libuv has stopped the handle; c-ares learns the error from the socket. */
-		events = UV_READABLE | UV_WRITABLE;
-		(void)uv_poll_start(poll, socket->events, on_poll);
-	}
-	resolver_process(resolver, events & UV_READABLE ? socket->fd : ARES_SOCKET_BAD,
-			 events & UV_WRITABLE ? socket->fd : ARES_SOCKET_BAD);
-}
-
-static void resolver_closed(struct resolver *resolver)
-{
-	if (--resolver->n_handles == 0) {
-		free(resolver);
-	}
-}
-
-static void on_socket_closed(uv_handle_t *handle)
-{
-	struct resolver_socket *socket = handle->data;
-
-	resolver_closed(socket->resolver);
-	free(socket);
+	resolver_tell(timer->data);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	resolver_closed(handle->data);
+	free(handle->data);
 }
 
-static struct resolver_socket *socket_find(struct resolver *resolver, ares_socket_t fd)
+/* After c-ares was asked: it may have answered at once, out of its own. */
+static void resolver_arm(struct resolver *resolver)
 {
-	struct resolver_socket *socket;
-
-	LIST_FOREACH (socket, &resolver->sockets, in_resolver) {
-		if (socket->fd == fd) {
-			break;
-		}
+	if (!TAILQ_EMPTY(&resolver->answered)) {
+		uv_timer_start(&resolver->timer, on_timer, 0, 0);
 	}
-	return socket;
-}
-
-/* NULL when there is no memory: the query then fails by its time-out. */
-static struct resolver_socket *socket_new(struct resolver *resolver, ares_socket_t fd)
-{
-	struct resolver_socket *socket = calloc(1, sizeof(*socket));
-
-	if (!socket || uv_poll_init(resolver->timer.loop, &socket->poll, fd) < 0) {
-		free(socket);
-		return NULL;
-	}
-	socket->poll.data = socket;
-	socket->resolver = resolver;
-	socket->fd = fd;
-	resolver->n_handles++;
-	LIST_INSERT_HEAD(&resolver->sockets, socket, in_resolver);
-	return socket;
-}
-
-static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int writable)
-{
-	struct resolver *resolver = userdata;
-	struct resolver_socket *socket = socket_find(resolver, fd);
-	int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-
-	if (events == 0) {
-		/* c-ares closes the socket right after this. */
-		if (socket) {
-			LIST_REMOVE(socket, in_resolver);
-			uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
-		}
-		return;
-	}
-	if (!socket) {
-		socket = socket_new(resolver, fd);
-	}
-	if (socket) {
-		socket->events = events;
-		(void)uv_poll_start(&socket->poll, events, on_poll);
-	}
+	ares_loop_arm(resolver->ares);
 }
 
 static enum resolver_result result_of(int status)
@@ -317,51 +209,23 @@ static void on_addresses(void *userdata, int status, int n_timeouts, struct ares
 	}
 }
 
-static void library_init(void)
-{
-	/* Does nothing on Unix that could fail, but must not run in two threads at once. */
-	(void)ares_library_init(ARES_LIB_INIT_ALL);
-}
-
-static int channel_new(struct resolver *resolver, const char *servers)
-{
-	/* No search domains: what a client names is a whole name, never one of the operator's. */
-	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-		.timeout = RESOLVER_TIMEOUT_MS,
-		.tries = RESOLVER_TRIES,
-		.sock_state_cb = on_socket_state,
-		.sock_state_cb_data = resolver,
-	};
-	int status = ares_init_options(&resolver->channel, &options,
-				       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-					       ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
-
-	if (status != ARES_SUCCESS) {
-		return -ENOMEM;
-	}
-	if (servers) {
-		status = ares_set_servers_ports_csv(resolver->channel, servers);
-	}
-	if (status != ARES_SUCCESS) {
-		ares_destroy(resolver->channel);
-		return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
-	}
-	return 0;
-}
-
 int resolver_new(uv_loop_t *loop, const char *servers, struct resolver **ret_resolver)
 {
-	static uv_once_t once = UV_ONCE_INIT;
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
 	if (!resolver) {
 		return -ENOMEM;
 	}
-	uv_once(&once, library_init);
-	LIST_INIT(&resolver->sockets);
+	const struct ares_loop_options options = {
+		.servers = servers,
+		.timeout_ms = RESOLVER_TIMEOUT_MS,
+		.n_tries = RESOLVER_TRIES,
+		.worked = on_worked,
+		.userdata = resolver,
+	};
+
 	TAILQ_INIT(&resolver->answered);
-	int r = channel_new(resolver, servers);
+	int r = ares_loop_new(loop, &options, &resolver->ares);
 
 	if (r < 0) {
 		free(resolver);
@@ -369,7 +233,6 @@ int resolver_new(uv_loop_t *loop, const char *servers, struct resolver **ret_res
 	}
 	uv_timer_init(loop, &resolver->timer);
 	resolver->timer.data = resolver;
-	resolver->n_handles = 1;
 	*ret_resolver = resolver;
 	return 0;
 }
@@ -382,8 +245,8 @@ struct resolver *resolver_free(struct resolver *resolver)
 		return NULL;
 	}
 	resolver->closing = true;
-	/* Answers every query that is under way, which puts it into the list, and closes the sockets. */
-	ares_destroy(resolver->channel);
+	/* Answers every query that is under way, which puts it into the list. */
+	ares_loop_free(resolver->ares);
 	while ((query = TAILQ_FIRST(&resolver->answered))) {
 		TAILQ_REMOVE(&resolver->answered, query, in_answered);
 		query_free(query);
@@ -424,7 +287,7 @@ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv
 	query->srv_done = done;
 	(void)snprintf(name, sizeof(name), "%s%s", prefix, domain);
 	*ret_query = query;
-	ares_query(resolver->channel, name, ns_c_in, ns_t_srv, on_srv, query);
+	ares_query(ares_loop_channel(resolver->ares), name, ns_c_in, ns_t_srv, on_srv, query);
 	resolver_arm(resolver);
 	return 0;
 }
@@ -446,7 +309,7 @@ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t
 	query->addresses_done = done;
 	query->port = port;
 	*ret_query = query;
-	ares_getaddrinfo(resolver->channel, host, NULL, &hints, on_addresses, query);
+	ares_getaddrinfo(ares_loop_channel(resolver->ares), host, NULL, &hints, on_addresses, query);
 	resolver_arm(resolver);
 	return 0;
 }
