@@ -51,6 +51,12 @@ enum {
 	/* Slow headers: a connection that sends a byte now and then is held so long. */
 	HEADER_TIMEOUT_MIN = 1,
 	HEADER_TIMEOUT_MAX = 120,
+	/* Far resolvers need some of it; a dead one is waited for so long, then twice and four times, by each session of a
+	 * domain that is not known yet. */
+	DNS_TIMEOUT_MIN = 50,
+	DNS_TIMEOUT_MAX = 30000,
+	DNS_TRIES_MIN = 1,
+	DNS_TRIES_MAX = 10,
 	/* A domain whose addresses swallow packets keeps a session half open so long. */
 	CONNECT_TIMEOUT_MIN = 1,
 	CONNECT_TIMEOUT_MAX = 120,
@@ -77,6 +83,8 @@ enum {
 	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                         \
 	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                                  \
 	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)            \
+	X(dns_timeout, dns_timeout_ms, 1500, DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX)                     \
+	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                                 \
 	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)         \
 	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)                    \
 	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                            \

@@ -33,6 +33,7 @@ struct config {
 	size_t n_pending_max; /* bytes kept for an absent client until the server is not read */
 	unsigned wait_s, hold, inactivity_s, polling_s, ping_interval_s;
 	unsigned maxpause_s, linger_ms, n_repeats_max, n_streams_max; /* BOSH: gateway/bosh/session.h */
+	unsigned dns_timeout_ms, n_dns_tries;
 	unsigned header_timeout_s, connect_timeout_s, open_timeout_s;
 	bool coding; /* gzip and deflate are spoken: gateway/http/coding.h says why they need not be */
 	struct census_limits limits;

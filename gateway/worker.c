@@ -298,7 +298,14 @@ static int env_init(struct worker *worker)
 	if (r == 0) {
 		r = tls_store_new(&link->tls_store);
 	}
-	return r < 0 ? r : resolver_new(env->loop, config->resolvers, &link->dialer.resolver);
+	return r < 0 ? r
+		     : resolver_new(env->loop,
+				    &(struct resolver_options){
+					    .servers = config->resolvers,
+					    .timeout_ms = config->dns_timeout_ms,
+					    .n_tries = config->n_dns_tries,
+				    },
+				    &link->dialer.resolver);
 }
 
 static int parts_new(struct worker *worker)

@@ -219,8 +219,12 @@ static enum resolver_result reading_finish(struct reading *reading)
 	if (reading_count(reading)) {
 		return RESOLVER_OK;
 	}
-	if (reading->is_seen || reading->is_broken) {
+	if (reading->is_broken) {
 		return RESOLVER_FAILED;
+	}
+	if (reading->is_seen) {
+		/* RFC 6698, 4.1: TLSA records that nobody can use are none. */
+		return reading->kind == ANSWER_TLSA ? RESOLVER_NO_NAME : RESOLVER_FAILED;
 	}
 	reading_note_negative(reading);
 	return RESOLVER_NO_NAME;

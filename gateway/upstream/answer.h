@@ -63,8 +63,8 @@ _must_check_ int answer_new(enum answer_kind kind, enum resolver_result result, 
 			    size_t n_records, struct answer **ret_answer);
 
 /* Reads @message, an answer to a question for @kind at @name. Aliases are followed inside the message, in whatever order it has them;
- * records of other names, kinds and classes do not matter. What is malformed, or holds records of the kind but none that
- * can be used, is an answer with RESOLVER_FAILED. Returns 0 or -ENOMEM. */
+ * records of other names, kinds and classes do not matter. What is malformed, or holds SRV records but none that can be
+ * used, is an answer with RESOLVER_FAILED; TLSA records of which none can be used are none (RFC 6698, 4.1). Returns 0 or -ENOMEM. */
 _must_check_ int answer_read(enum answer_kind kind, const char *name, const unsigned char *message, size_t n_message,
 			     struct answer **ret_answer);
 

@@ -1,80 +1,207 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/resolver.h"
 
-#include <arpa/nameser.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
-#include "common/macro.h"
-#include "gateway/upstream/ares-loop.h"
+#include "gateway/upstream/lookups.h"
+#include "gateway/upstream/question.h"
 
-/* c-ares calls back when it likes, also from the very call that asks. So an answer is only noted in
- * its query there, and told from one place, resolver_tell(), where nothing of c-ares is on the
- * stack. */
+enum {
+	WAITS_MAX = 2, /* the two services */
+};
+
+TAILQ_HEAD(query_queue, resolver_query);
+
+/* Answers come when they like, also from the very call that asks. So one is only noted there, and told from one place,
+ * resolver_tell(), where nothing of c-ares is on the stack. */
 struct resolver {
-	uv_timer_t timer; /* now, when an answer has not been told */
-	struct ares_loop *ares;
-	TAILQ_HEAD(, resolver_query) answered; /* resolver_query::in_answered: to be told */
-	size_t n_queries; /* not freed yet */
+	uv_timer_t timer; /* when something is to be told, or somebody's patience is over */
+	struct lookups *lookups;
+	LIST_HEAD(, resolver_query) queries; /* resolver_query::in_resolver */
+	struct query_queue finished;	     /* resolver_query::in_queue: to be told */
+	struct query_queue impatient;	     /* likewise, by deadline: one answer is there and will do */
+	int64_t patience_ms;
 	bool closing;
 };
 
-/* c-ares cannot cancel one query: a cancelled one stays until c-ares has answered it, and then goes
- * in silence. */
 struct resolver_query {
 	struct resolver *resolver;
-	TAILQ_ENTRY(resolver_query) in_answered;
-	resolver_srv_done srv_done; /* one of the two */
-	resolver_addresses_done addresses_done;
+	LIST_ENTRY(resolver_query) in_resolver;
+	TAILQ_ENTRY(resolver_query) in_queue;
+	struct query_queue *queue; /* that it is in, or NULL */
+	struct mono deadline;	   /* when impatient */
+	enum answer_kind kind;
+	union {
+		resolver_srv_done srv;
+		resolver_addresses_done addresses;
+		resolver_tlsa_done tlsa;
+	} done; /* by kind */
 	void *userdata;
-	enum resolver_result result;
-	struct srv_set *srv_set;   /* with RESOLVER_OK of srv_done */
-	struct address *addresses; /* likewise of addresses_done */
-	size_t n_addresses;
 	uint16_t port;
-	bool answered; /* by c-ares: it is in resolver.answered */
-	bool cancelled;
+	size_t n_waits;
+	struct query_wait {
+		struct lookup_wait wait;
+		struct resolver_query *query;
+	} waits[WAITS_MAX];
 };
 
-static struct resolver_query *query_free(struct resolver_query *query)
-{
-	query->resolver->n_queries--;
-	free(query->srv_set);
-	free(query->addresses);
-	free(query);
-	return NULL;
-}
+/* Queries: what they wait for, and which queue they are in. */
 
-static void query_tell(struct resolver_query *query)
+static void query_move(struct resolver_query *query, struct query_queue *queue)
 {
-	if (query->srv_done) {
-		struct srv_set *set = query->srv_set;
-
-		query->srv_done(query->userdata, query->result, set ? set->targets : NULL,
-				set ? set->n_targets : 0);
-	} else {
-		query->addresses_done(query->userdata, query->result, query->addresses,
-				      query->n_addresses);
+	if (query->queue) {
+		TAILQ_REMOVE(query->queue, query, in_queue);
+	}
+	query->queue = queue;
+	if (queue) {
+		TAILQ_INSERT_TAIL(queue, query, in_queue);
 	}
 }
 
-/* Callbacks may ask anew, cancel others, and free the resolver (which empties the list). */
+/* Takes the query out of the resolver. */
+static void query_part(struct resolver_query *query)
+{
+	query_move(query, NULL);
+	LIST_REMOVE(query, in_resolver);
+}
+
+static void query_free(struct resolver_query *query)
+{
+	for (size_t i = 0; i < query->n_waits; i++) {
+		lookup_wait_deinit(&query->waits[i].wait);
+	}
+	free(query);
+}
+
+/* NULL while there is none. */
+static const struct answer *query_answer(const struct resolver_query *query, size_t i)
+{
+	return query->waits[i].wait.answer;
+}
+
+static bool query_has_targets(const struct resolver_query *query, size_t i)
+{
+	const struct answer *answer = query_answer(query, i);
+
+	return query->kind == ANSWER_SRV && answer && answer->result == RESOLVER_OK &&
+	       !srv_not_offered(answer->targets, answer->n_records);
+}
+
+static void on_over(struct lookup_wait *wait)
+{
+	struct resolver_query *query = CONTAINER_OF(wait, struct query_wait, wait)->query;
+	struct resolver *resolver = query->resolver;
+	bool is_finished = true;
+	bool will_do = false;
+
+	for (size_t i = 0; i < query->n_waits; i++) {
+		is_finished = is_finished && query->waits[i].wait.is_over;
+		will_do = will_do || query_has_targets(query, i);
+	}
+	if (is_finished) {
+		query_move(query, &resolver->finished);
+	} else if (will_do) {
+		query->deadline = mono_add_ms(lookups_now(resolver->lookups), resolver->patience_ms);
+		query_move(query, &resolver->impatient);
+	}
+}
+
+/* Telling. */
+
+static void tell_srv(const struct resolver_query *query)
+{
+	struct srv_set set;
+	enum resolver_result result = srv_merge(query_answer(query, 0), query_answer(query, 1), &set);
+
+	query->done.srv(query->userdata, result, set.n_targets ? set.targets : NULL, set.n_targets);
+}
+
+static void tell_addresses(const struct resolver_query *query)
+{
+	const struct answer *answer = query_answer(query, 0);
+	struct address addresses[RESOLVER_ADDRESSES_MAX];
+	size_t n = answer ? answer->n_records : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		addresses[i] = answer->addresses[i];
+		address_set_port(&addresses[i], query->port);
+	}
+	query->done.addresses(query->userdata, answer ? answer->result : RESOLVER_FAILED,
+			      n ? addresses : NULL, n);
+}
+
+static void tell_tlsa(const struct resolver_query *query)
+{
+	const struct answer *answer = query_answer(query, 0);
+	struct tlsa_set set;
+
+	if (!answer || answer->result != RESOLVER_OK || !answer->authentic) {
+		enum resolver_result result = answer ? answer->result : RESOLVER_FAILED;
+
+		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result, NULL);
+		return;
+	}
+	set.n_records = answer->n_records;
+	memcpy(set.records, answer->tlsa, answer->n_records * sizeof(*answer->tlsa));
+	query->done.tlsa(query->userdata, RESOLVER_OK, &set);
+}
+
+static void query_tell(const struct resolver_query *query)
+{
+	switch (query->kind) {
+	case ANSWER_SRV:
+		tell_srv(query);
+		break;
+	case ANSWER_ADDRESSES:
+		tell_addresses(query);
+		break;
+	case ANSWER_TLSA:
+		tell_tlsa(query);
+		break;
+	case ANSWER_KIND_COUNT:
+		break;
+	}
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void resolver_arm(struct resolver *resolver)
+{
+	struct resolver_query *impatient = TAILQ_FIRST(&resolver->impatient);
+
+	if (resolver->closing) {
+		return;
+	}
+	if (!TAILQ_EMPTY(&resolver->finished)) {
+		uv_timer_start(&resolver->timer, on_timer, 0, 0);
+	} else if (impatient) {
+		int64_t ms = mono_diff_ms(impatient->deadline, lookups_now(resolver->lookups));
+
+		uv_timer_start(&resolver->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+	} else {
+		uv_timer_stop(&resolver->timer);
+	}
+}
+
+/* Callbacks may ask anew, cancel others, and free the resolver (which empties the queues). */
 static void resolver_tell(struct resolver *resolver)
 {
 	struct resolver_query *query;
 
-	while ((query = TAILQ_FIRST(&resolver->answered))) {
-		TAILQ_REMOVE(&resolver->answered, query, in_answered);
+	while ((query = TAILQ_FIRST(&resolver->impatient)) &&
+	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
+		query_move(query, &resolver->finished);
+	}
+	while ((query = TAILQ_FIRST(&resolver->finished))) {
+		query_part(query);
 		query_tell(query);
 		query_free(query);
 	}
-}
-
-static void on_worked(void *userdata)
-{
-	resolver_tell(userdata);
+	resolver_arm(resolver);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -82,150 +209,143 @@ static void on_timer(uv_timer_t *timer)
 	resolver_tell(timer->data);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_worked(void *userdata)
 {
-	free(handle->data);
+	resolver_tell(userdata);
 }
 
-/* After c-ares was asked: it may have answered at once, out of its own. */
-static void resolver_arm(struct resolver *resolver)
+/* Asking. */
+
+static int query_new(struct resolver *resolver, enum answer_kind kind, void *userdata,
+		     struct resolver_query **ret_query)
 {
-	if (!TAILQ_EMPTY(&resolver->answered)) {
-		uv_timer_start(&resolver->timer, on_timer, 0, 0);
+	struct resolver_query *query = calloc(1, sizeof(*query));
+
+	if (!query) {
+		return -ENOMEM;
 	}
-	ares_loop_arm(resolver->ares);
-}
-
-static enum resolver_result result_of(int status)
-{
-	switch (status) {
-	case ARES_SUCCESS:
-		return RESOLVER_OK;
-	case ARES_ENOTFOUND:
-	case ARES_ENODATA:
-	case ARES_EBADNAME: /* too long with its prefix: there can be no such name */
-		return RESOLVER_NO_NAME;
-	case ARES_ETIMEOUT:
-		return RESOLVER_TIMEOUT;
-	default:
-		return RESOLVER_FAILED;
+	query->resolver = resolver;
+	query->kind = kind;
+	query->userdata = userdata;
+	query->n_waits = kind == ANSWER_SRV ? 2 : 1;
+	for (size_t i = 0; i < query->n_waits; i++) {
+		query->waits[i].wait.over = on_over;
+		query->waits[i].query = query;
 	}
+	LIST_INSERT_HEAD(&resolver->queries, query, in_resolver);
+	*ret_query = query;
+	return 0;
 }
 
-/* Whether the answer is wanted; otherwise the query is gone. */
-static bool query_wanted(struct resolver_query *query)
+/* Asks for the @i-th thing that @query waits for: @prefix and @host, in lower case, as one question has one name. */
+static int query_ask(struct resolver_query *query, size_t i, const char *prefix, const char *host)
 {
-	if (query->cancelled) {
+	char name[QUESTION_NAME_MAX + 1];
+	size_t n_prefix = strlen(prefix);
+	size_t n_host = strlen(host);
+
+	if (n_host > SRV_HOST_MAX) {
+		return -EINVAL;
+	}
+	memcpy(name, prefix, n_prefix);
+	memcpy(name + n_prefix, host, n_host + 1);
+	for (char *c = name; *c; c++) {
+		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+	}
+	return lookups_ask(query->resolver->lookups, query->kind, name, &query->waits[i].wait);
+}
+
+/* The end of each resolver_ask_x(). */
+static int query_begun(struct resolver_query *query, int r, struct resolver_query **ret_query)
+{
+	struct resolver *resolver = query->resolver;
+
+	if (r < 0) {
+		resolver_query_cancel(query);
+	} else {
+		*ret_query = query;
+	}
+	resolver_arm(resolver);
+	return r;
+}
+
+int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
+		     void *userdata, struct resolver_query **ret_query)
+{
+	struct resolver_query *query;
+	int r = query_new(resolver, ANSWER_SRV, userdata, &query);
+
+	if (r < 0) {
+		return r;
+	}
+	query->done.srv = done;
+	r = query_ask(query, 0, "_xmpp-client._tcp.", domain);
+	if (r == 0) {
+		r = query_ask(query, 1, "_xmpps-client._tcp.", domain);
+	}
+	return query_begun(query, r, ret_query);
+}
+
+int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t port,
+			   resolver_addresses_done done, void *userdata,
+			   struct resolver_query **ret_query)
+{
+	struct resolver_query *query;
+	int r = query_new(resolver, ANSWER_ADDRESSES, userdata, &query);
+
+	if (r < 0) {
+		return r;
+	}
+	query->done.addresses = done;
+	query->port = port;
+	return query_begun(query, query_ask(query, 0, "", host), ret_query);
+}
+
+int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port, resolver_tlsa_done done,
+		      void *userdata, struct resolver_query **ret_query)
+{
+	char prefix[sizeof("_65535._tcp.")];
+	struct resolver_query *query;
+	int r = query_new(resolver, ANSWER_TLSA, userdata, &query);
+
+	if (r < 0) {
+		return r;
+	}
+	query->done.tlsa = done;
+	(void)snprintf(prefix, sizeof(prefix), "_%u._tcp.", port);
+	return query_begun(query, query_ask(query, 0, prefix, host), ret_query);
+}
+
+void resolver_query_cancel(struct resolver_query *query)
+{
+	if (query) {
+		query_part(query);
 		query_free(query);
-		return false;
-	}
-	return true;
-}
-
-static void query_answered(struct resolver_query *query, enum resolver_result result)
-{
-	query->result = result;
-	query->answered = true;
-	TAILQ_INSERT_TAIL(&query->resolver->answered, query, in_answered);
-}
-
-static enum resolver_result query_take_srv(struct resolver_query *query,
-					   const struct ares_srv_reply *replies)
-{
-	struct srv_set *set = calloc(1, sizeof(*set));
-
-	if (!set) {
-		return RESOLVER_FAILED;
-	}
-	for (const struct ares_srv_reply *reply = replies; reply; reply = reply->next) {
-		srv_set_add(set, reply->host, reply->priority, reply->weight, reply->port);
-	}
-	if (set->n_targets == 0) {
-		free(set);
-		return RESOLVER_FAILED;
-	}
-	query->srv_set = set;
-	return RESOLVER_OK;
-}
-
-static void on_srv(void *userdata, int status, int n_timeouts, unsigned char *answer, int n_answer)
-{
-	struct resolver_query *query = userdata;
-	struct ares_srv_reply *replies = NULL;
-	enum resolver_result result;
-
-	(void)n_timeouts;
-	if (!query_wanted(query)) {
-		return;
-	}
-	if (status == ARES_SUCCESS) {
-		status = ares_parse_srv_reply(answer, n_answer, &replies);
-	}
-	result = result_of(status);
-	if (result == RESOLVER_OK) {
-		result = query_take_srv(query, replies);
-	}
-	if (replies) {
-		ares_free_data(replies);
-	}
-	query_answered(query, result);
-}
-
-static enum resolver_result query_take_addresses(struct resolver_query *query,
-						 const struct ares_addrinfo *info)
-{
-	struct address *addresses = calloc(RESOLVER_ADDRESSES_MAX, sizeof(*addresses));
-	size_t n = 0;
-
-	if (!addresses) {
-		return RESOLVER_FAILED;
-	}
-	for (const struct ares_addrinfo_node *node = info->nodes;
-	     node && n < RESOLVER_ADDRESSES_MAX; node = node->ai_next) {
-		if (address_from_sockaddr(node->ai_addr, &addresses[n]) == 0) {
-			address_set_port(&addresses[n], query->port);
-			n++;
-		}
-	}
-	query->addresses = addresses;
-	query->n_addresses = n;
-	return n ? RESOLVER_OK : RESOLVER_NO_NAME;
-}
-
-static void on_addresses(void *userdata, int status, int n_timeouts, struct ares_addrinfo *info)
-{
-	struct resolver_query *query = userdata;
-	enum resolver_result result = result_of(status);
-
-	(void)n_timeouts;
-	if (query_wanted(query)) {
-		if (result == RESOLVER_OK) {
-			result = query_take_addresses(query, info);
-		}
-		query_answered(query, result);
-	}
-	if (info) {
-		ares_freeaddrinfo(info);
 	}
 }
 
-int resolver_new(uv_loop_t *loop, const char *servers, struct resolver **ret_resolver)
+/* Making. */
+
+int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
 	if (!resolver) {
 		return -ENOMEM;
 	}
-	const struct ares_loop_options options = {
-		.servers = servers,
-		.timeout_ms = RESOLVER_TIMEOUT_MS,
-		.n_tries = RESOLVER_TRIES,
+	const struct ares_loop_options of_ares = {
+		.servers = options->servers,
+		.timeout_ms = options->timeout_ms,
+		.n_tries = options->n_tries,
 		.worked = on_worked,
 		.userdata = resolver,
 	};
 
-	TAILQ_INIT(&resolver->answered);
-	int r = ares_loop_new(loop, &options, &resolver->ares);
+	LIST_INIT(&resolver->queries);
+	TAILQ_INIT(&resolver->finished);
+	TAILQ_INIT(&resolver->impatient);
+	resolver->patience_ms = options->timeout_ms;
+	int r = lookups_new(loop, &of_ares, &resolver->lookups);
 
 	if (r < 0) {
 		free(resolver);
@@ -237,6 +357,11 @@ int resolver_new(uv_loop_t *loop, const char *servers, struct resolver **ret_res
 	return 0;
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
 struct resolver *resolver_free(struct resolver *resolver)
 {
 	struct resolver_query *query;
@@ -245,84 +370,10 @@ struct resolver *resolver_free(struct resolver *resolver)
 		return NULL;
 	}
 	resolver->closing = true;
-	/* Answers every query that is under way, which puts it into the list. */
-	ares_loop_free(resolver->ares);
-	while ((query = TAILQ_FIRST(&resolver->answered))) {
-		TAILQ_REMOVE(&resolver->answered, query, in_answered);
-		query_free(query);
+	while ((query = LIST_FIRST(&resolver->queries))) {
+		resolver_query_cancel(query);
 	}
+	resolver->lookups = lookups_free(resolver->lookups);
 	uv_close((uv_handle_t *)&resolver->timer, on_timer_closed);
 	return NULL;
-}
-
-static int query_new(struct resolver *resolver, void *userdata, struct resolver_query **ret_query)
-{
-	struct resolver_query *query;
-
-	if (resolver->n_queries >= RESOLVER_QUERIES_MAX) {
-		return -EBUSY;
-	}
-	query = calloc(1, sizeof(*query));
-	if (!query) {
-		return -ENOMEM;
-	}
-	query->resolver = resolver;
-	query->userdata = userdata;
-	resolver->n_queries++;
-	*ret_query = query;
-	return 0;
-}
-
-int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
-		     void *userdata, struct resolver_query **ret_query)
-{
-	static const char prefix[] = "_xmpp-client._tcp.";
-	char name[sizeof(prefix) + SRV_HOST_MAX];
-	struct resolver_query *query;
-	int r = query_new(resolver, userdata, &query);
-
-	if (r < 0) {
-		return r;
-	}
-	query->srv_done = done;
-	(void)snprintf(name, sizeof(name), "%s%s", prefix, domain);
-	*ret_query = query;
-	ares_query(ares_loop_channel(resolver->ares), name, ns_c_in, ns_t_srv, on_srv, query);
-	resolver_arm(resolver);
-	return 0;
-}
-
-int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t port,
-			   resolver_addresses_done done, void *userdata,
-			   struct resolver_query **ret_query)
-{
-	static const struct ares_addrinfo_hints hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM,
-	};
-	struct resolver_query *query;
-	int r = query_new(resolver, userdata, &query);
-
-	if (r < 0) {
-		return r;
-	}
-	query->addresses_done = done;
-	query->port = port;
-	*ret_query = query;
-	ares_getaddrinfo(ares_loop_channel(resolver->ares), host, NULL, &hints, on_addresses, query);
-	resolver_arm(resolver);
-	return 0;
-}
-
-void resolver_query_cancel(struct resolver_query *query)
-{
-	if (!query) {
-		return;
-	}
-	if (query->answered) {
-		TAILQ_REMOVE(&query->resolver->answered, query, in_answered);
-		query_free(query);
-		return;
-	}
-	query->cancelled = true;
 }

@@ -1,49 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * DNS through c-ares on the worker's loop. One resolver a worker. The hosts file is asked before the DNS for addresses;
- * no search domain is ever appended.
+ * DNS on the worker's loop, through c-ares. One resolver a worker. Answers are kept for as long as they hold (answers.h), and a
+ * question that is under way is not asked twice, however many want to know. The hosts file is asked before the DNS for
+ * addresses; no search domain is ever appended.
  *
- * query  one question under way. It belongs to whoever asked until its callback ran; then it is gone. A query
- *        that is cancelled never calls back.
+ * query     what somebody wants to know. It belongs to whoever asked until its callback ran; then it is gone. A query that is
+ *           cancelled never calls back.
+ * patience  how long a query goes on waiting for one of its two services when the other has named targets
  */
 #include <uv.h>
 
 #include "common/address.h"
 #include "gateway/upstream/answer.h"
 #include "gateway/upstream/srv.h"
+#include "gateway/upstream/tlsa.h"
 
 struct resolver;
 struct resolver_query;
 
-enum {
-	/* Queries under way; a cancelled one stays until its time is over, so that clients which ask and go away at
-	 * once pile them up. c-ares looks for a free one of 65536 ids, ever longer the fewer are left. */
-	RESOLVER_QUERIES_MAX = 2000,
-	/* The first question to a server is given up after this, the next after twice and four times as long. With one server
-	 * that is 10.5 s; a client waits half a minute in all. */
-	RESOLVER_TIMEOUT_MS = 1500,
-	RESOLVER_TRIES = 3,
+struct resolver_options {
+	const char *servers; /* as c-ares writes them ("127.0.0.1:5300,[::1]:53"), or NULL for the system's */
+	unsigned timeout_ms; /* of the first question to a server, then twice and four times as long; and the patience */
+	unsigned n_tries;    /* of each server */
 };
 
-/* @targets is borrowed for the call; empty unless RESOLVER_OK. Not yet ordered, in any other way as srv_set_add() leaves
- * them. */
+/* @targets, of both services, is borrowed for the call and may be changed; empty unless RESOLVER_OK. Not yet ordered, in any other way
+ * as srv_merge() leaves them. */
 typedef void (*resolver_srv_done)(void *userdata, enum resolver_result result, struct srv_target *targets,
 				  size_t n_targets);
-/* @addresses (IPv6 and IPv4, RFC 6724 order as c-ares sorts them, with @port set) is borrowed for the call. */
+/* @addresses (IPv6 and IPv4, RFC 6724 order as c-ares sorts them, with the port set) is borrowed for the call. */
 typedef void (*resolver_addresses_done)(void *userdata, enum resolver_result result,
 					const struct address *addresses, size_t n_addresses);
+/* @set is borrowed for the call; NULL unless RESOLVER_OK. */
+typedef void (*resolver_tlsa_done)(void *userdata, enum resolver_result result, const struct tlsa_set *set);
 
-/* @servers as c-ares writes them ("127.0.0.1:5300,[::1]:53"), or NULL for the system's. Returns 0, -EINVAL
- * for bad @servers, -ENOMEM. */
-_must_check_ int resolver_new(uv_loop_t *loop, const char *servers, struct resolver **ret_resolver);
+/* Returns 0, -EINVAL for bad servers, -ENOMEM. */
+_must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver);
 
 /* Cancels what is under way (without callbacks) and closes its handles; memory goes at a later turn of the
  * loop. Its queries are gone with it: whoever asked must have cancelled, or forget them. NULL is fine. */
 struct resolver *resolver_free(struct resolver *resolver);
 
-/* Asks for _xmpp-client._tcp.@domain SRV. @done runs later from the loop, never from this call. *ret_query is
- * valid until @done runs or it is cancelled. Returns 0, -ENOMEM, or -EBUSY for too many queries. */
+/* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain, together (RFC 6120, 3.2.1; XEP-0368). @done runs later from the
+ * loop, never from this call. *ret_query is valid until @done runs or it is cancelled. Returns 0, -ENOMEM, -EINVAL for a name
+ * that is longer than SRV_HOST_MAX, or -EBUSY for too many questions under way. */
 _must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
 				  void *userdata, struct resolver_query **ret_query);
 
@@ -52,5 +53,11 @@ _must_check_ int resolver_ask_addresses(struct resolver *resolver, const char *h
 					resolver_addresses_done done, void *userdata,
 					struct resolver_query **ret_query);
 
-/* After this @done does not run any more. NULL is fine. */
+/* Asks for the TLSA of _@port._tcp.@host (RFC 6698, 3); as above. RESOLVER_OK only when the server vouched for the records (AD=1): whether
+ * its word counts is the caller's affair. RESOLVER_NO_NAME: none, none that can be used, or none that was vouched for. RESOLVER_FAILED
+ * may be forged records, which such a server refuses to hand on: who goes on without DANE then gives up what it is for. */
+_must_check_ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
+				   resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query);
+
+/* After this the query's callback does not run any more. NULL is fine. */
 void resolver_query_cancel(struct resolver_query *query);

@@ -46,6 +46,8 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->polling_s, 2);
 	assert_int_equal(config->ping_interval_s, 50);
 	assert_int_equal(config->header_timeout_s, 15);
+	assert_int_equal(config->dns_timeout_ms, 1500);
+	assert_int_equal(config->n_dns_tries, 3);
 	assert_int_equal(config->connect_timeout_s, 8);
 	assert_int_equal(config->open_timeout_s, 30);
 	assert_int_equal(config->limits.sessions, 20000);
@@ -88,6 +90,7 @@ static void test_every_key(void **state)
 		     "compression = true\n"
 		     "body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
 		     "wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
+		     "dns_timeout = 1600\ndns_tries = 4\n"
 		     "header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
 		     "max_sessions = 19\nsessions_per_address = 20\n"
 		     "connections_per_address = 21\n");
@@ -117,6 +120,8 @@ static void test_every_key(void **state)
 	assert_int_equal(config->polling_s, 4);
 	assert_int_equal(config->ping_interval_s, 15);
 	assert_int_equal(config->header_timeout_s, 16);
+	assert_int_equal(config->dns_timeout_ms, 1600);
+	assert_int_equal(config->n_dns_tries, 4);
 	assert_int_equal(config->connect_timeout_s, 17);
 	assert_int_equal(config->open_timeout_s, 18);
 	assert_int_equal(config->limits.sessions, 19);
@@ -212,6 +217,8 @@ static void test_ranges(void **state)
 		{"polling", 0, 60},
 		{"ping_interval", 0, 3600},
 		{"header_timeout", 1, 120},
+		{"dns_timeout", 50, 30000},
+		{"dns_tries", 1, 10},
 		{"connect_timeout", 1, 120},
 		{"open_timeout", 1, 600},
 		{"max_sessions", 1, 1000000},

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/lookups.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/upstream/answers.h"
+#include "gateway/upstream/question.h"
+
+/* uthash ends the process when it gets no memory, unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
+#include <uthash.h>
+
+struct lookups {
+	uv_loop_t *loop;
+	struct ares_loop *ares;
+	struct answers *answers;
+	struct lookup *lookups[ANSWER_KIND_COUNT]; /* uthash by name */
+	size_t n_lookups;
+};
+
+struct lookup {
+	UT_hash_handle hh;
+	struct lookups *lookups;
+	struct question question;
+	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
+	bool is_homeless;		/* the table had no memory for it */
+};
+
+int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, struct lookups **ret_lookups)
+{
+	struct lookups *lookups = calloc(1, sizeof(*lookups));
+	int r = lookups ? answers_new(&lookups->answers) : -ENOMEM;
+
+	if (r == 0) {
+		r = ares_loop_new(loop, options, &lookups->ares);
+	}
+	if (r < 0) {
+		lookups_free(lookups);
+		return r;
+	}
+	lookups->loop = loop;
+	*ret_lookups = lookups;
+	return 0;
+}
+
+struct lookups *lookups_free(struct lookups *lookups)
+{
+	if (lookups) {
+		/* Answers, and so ends, every lookup that is under way. */
+		ares_loop_free(lookups->ares);
+		answers_free(lookups->answers);
+		free(lookups);
+	}
+	return NULL;
+}
+
+struct mono lookups_now(const struct lookups *lookups)
+{
+	return (struct mono){(int64_t)uv_now(lookups->loop)};
+}
+
+/* Takes over the reference to @answer. */
+static void wait_end(struct lookup_wait *wait, struct answer *answer)
+{
+	wait->answer = answer;
+	wait->is_over = true;
+	wait->over(wait);
+}
+
+static void on_answered(struct question *question, struct answer *answer)
+{
+	struct lookup *lookup = CONTAINER_OF(question, struct lookup, question);
+	struct lookups *lookups = lookup->lookups;
+	struct lookup_wait *wait;
+
+	if (answer) {
+		answers_put(lookups->answers, question->kind, question->name, answer, lookups_now(lookups));
+	}
+	while ((wait = LIST_FIRST(&lookup->waits))) {
+		LIST_REMOVE(wait, in_lookup);
+		wait->lookup = NULL;
+		wait_end(wait, answer ? answer_ref(answer) : NULL);
+	}
+	HASH_DEL(lookups->lookups[question->kind], lookup);
+	lookups->n_lookups--;
+	free(lookup);
+	answer_unref(answer);
+}
+
+static int lookup_new(struct lookups *lookups, enum answer_kind kind, const char *name, struct lookup **ret_lookup)
+{
+	struct lookup *lookup;
+
+	if (lookups->n_lookups >= LOOKUPS_MAX) {
+		return -EBUSY;
+	}
+	lookup = calloc(1, sizeof(*lookup));
+	if (!lookup) {
+		return -ENOMEM;
+	}
+	lookup->lookups = lookups;
+	lookup->question.kind = kind;
+	lookup->question.answered = on_answered;
+	memcpy(lookup->question.name, name, strlen(name) + 1);
+	HASH_ADD_STR(lookups->lookups[kind], question.name, lookup);
+	if (lookup->is_homeless) {
+		free(lookup);
+		return -ENOMEM;
+	}
+	lookups->n_lookups++;
+	*ret_lookup = lookup;
+	return 0;
+}
+
+static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
+{
+	wait->lookup = lookup;
+	LIST_INSERT_HEAD(&lookup->waits, wait, in_lookup);
+}
+
+int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name, struct lookup_wait *wait)
+{
+	struct answer *kept = answers_find(lookups->answers, kind, name, lookups_now(lookups));
+	struct lookup *lookup;
+
+	if (kept) {
+		wait_end(wait, kept);
+		return 0;
+	}
+	HASH_FIND_STR(lookups->lookups[kind], name, lookup);
+	if (lookup) {
+		wait_join(wait, lookup);
+		return 0;
+	}
+	int r = lookup_new(lookups, kind, name, &lookup);
+
+	if (r == 0) {
+		wait_join(wait, lookup);
+		question_ask(&lookup->question, lookups->ares);
+	}
+	return r;
+}
+
+void lookup_wait_deinit(struct lookup_wait *wait)
+{
+	if (wait->lookup) {
+		LIST_REMOVE(wait, in_lookup);
+		wait->lookup = NULL;
+	}
+	wait->answer = answer_unref(wait->answer);
+}
