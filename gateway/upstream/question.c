@@ -119,15 +119,37 @@ static void on_addresses(void *userdata, int status, int n_timeouts, struct ares
 	}
 }
 
-void question_ask(struct question *question, struct ares_loop *ares)
+/* An address is its own answer. c-ares 1.18 asks the DNS for one of IPv4. */
+static bool answer_literal(struct question *question)
+{
+	struct address address;
+	struct answer *answer;
+
+	if (address_parse(sv_from(question->name), 0, &address) < 0) {
+		return false;
+	}
+	int r = answer_new(ANSWER_ADDRESSES, RESOLVER_OK, 0, &address, 1, &answer);
+
+	question->answered(question, r < 0 ? NULL : answer);
+	return true;
+}
+
+static void ask_addresses(struct question *question, struct ares_loop *ares)
 {
 	static const struct ares_addrinfo_hints hints = {
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 	};
 
-	if (question->kind == ANSWER_ADDRESSES) {
+	if (!answer_literal(question)) {
 		ares_getaddrinfo(ares_loop_channel(ares), question->name, NULL, &hints, on_addresses, question);
+	}
+}
+
+void question_ask(struct question *question, struct ares_loop *ares)
+{
+	if (question->kind == ANSWER_ADDRESSES) {
+		ask_addresses(question, ares);
 	} else {
 		ask_records(question, ares);
 	}

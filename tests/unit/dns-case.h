@@ -15,8 +15,10 @@
 #include <string.h>
 
 enum {
+	DNS_A = 1,
 	DNS_CNAME = 5,
 	DNS_SOA = 6,
+	DNS_AAAA = 28,
 	DNS_SRV = 33,
 	DNS_TLSA = 52,
 
