@@ -1,24 +1,37 @@
-// A scripted DNS server (RFC 1035, RFC 2782) on UDP with an encoder and decoder of its own; it counts what it is asked.
+// A scripted DNS server (RFC 1035, RFC 2782, RFC 6698) on UDP and TCP with an encoder and decoder of its own; it counts what it is asked.
 //
 //     const dns = await DnsServer.start({
-//         '_xmpp-client._tcp.example.test': { SRV: [[10, 0, 5222, 'one.example.test']] },
+//         '_xmpp-client._tcp.example.test': { SRV: [[10, 0, 5222, 'one.example.test']], TTL: 5 },
 //         'one.example.test': { A: ['127.0.0.1'], AAAA: ['::1'] },
-//         'broken.test': 'SERVFAIL',       // or 'REFUSED', 'SILENT' (no answer at all)
+//         '_5222._tcp.one.example.test': { TLSA: [[3, 1, 1, 'c0ffee...']], AD: true },
+//         'alias.test': { CNAME: 'one.example.test' },
+//         'broken.test': 'SERVFAIL',       // or 'REFUSED', 'SILENT' (no answer at all), a function (below)
+//         'half.test': { A: ['127.0.0.1'], AAAA: 'SILENT' },   // a kind by itself
 //     });
 //     dns.count('one.example.test', 'A');
+//     dns.set('new.test', { A: ['127.0.0.1'] });
 //
-// A name that is not there is NXDOMAIN; a type that is not there has no records.
+// TTL     of the records, in seconds; 60 unless said
+// AD      the records were found to be signed: the answer says so to whoever asked for it, with the AD bit (RFC 6840, 5.7)
+// TRUNCATE  over UDP the answer is cut to nothing and says so; as one of more than 512 bytes always does
+// a function gets the query and returns the whole answer, to be garbage of any sort
+//
+// A name that is not there is NXDOMAIN; a type that is not there has no records. Both come with an SOA whose MINIMUM is `negativeTtl`.
 import dgram from 'node:dgram';
 import net from 'node:net';
 
-const TYPES = { A: 1, CNAME: 5, SOA: 6, AAAA: 28, SRV: 33 };
+const TYPES = { A: 1, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, SRV: 33, TLSA: 52 };
 const TYPE_NAMES = Object.fromEntries(Object.entries(TYPES).map(([name, number]) => [number, name]));
 const RCODES = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3, REFUSED: 5 };
 const CLASS_IN = 1;
 const TTL_S = 60;
 const FLAGS_ANSWER = 0x8580; // response, authoritative, recursion desired and available
+const FLAG_TRUNCATED = 0x0200;
+const FLAG_AUTHENTIC = 0x0020;
+const UDP_MAX = 512;
+const PORT_TRIES = 20;
 
-function encodeName(name) {
+export function encodeName(name) {
 	const labels = name.split('.').filter(Boolean).map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
 	return Buffer.concat([...labels, Buffer.from([0])]);
 }
@@ -31,7 +44,7 @@ function decodeQuestion(message) {
 		at += 1 + message[at];
 	}
 	return { name: labels.join('.'), type: TYPE_NAMES[message.readUInt16BE(at + 1)] ?? String(message.readUInt16BE(at + 1)),
-		bytes: message.subarray(12, at + 5) };
+		bytes: message.subarray(12, at + 5), id: message.readUInt16BE(0), wantsAuthentic: (message[3] & FLAG_AUTHENTIC) !== 0 };
 }
 
 function encodeAddress(text) {
@@ -45,76 +58,164 @@ function encodeAddress(text) {
 	return Buffer.from(all.map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
-function encodeData(type, value) {
-	if (type === 'SRV') {
-		const [priority, weight, port, target] = value;
-		const numbers = Buffer.alloc(6);
-		[priority, weight, port].forEach((number, i) => numbers.writeUInt16BE(number, 2 * i));
-		return Buffer.concat([numbers, encodeName(target)]);
-	}
-	return type === 'CNAME' ? encodeName(value) : encodeAddress(value);
+function encodeNumbers(numbers, bytes) {
+	const data = Buffer.alloc(numbers.length * bytes);
+	numbers.forEach((number, i) => data.writeUIntBE(number, i * bytes, bytes));
+	return data;
 }
 
-function encodeRecord(name, type, value) {
+function encodeData(type, value) {
+	switch (type) {
+		case 'SRV':
+			return Buffer.concat([encodeNumbers(value.slice(0, 3), 2), encodeName(value[3])]);
+		case 'TLSA':
+			return Buffer.concat([Buffer.from(value.slice(0, 3)), Buffer.from(value[3], 'hex')]);
+		case 'SOA':
+			return Buffer.concat([encodeName('ns.test'), encodeName('master.test'), encodeNumbers([1, 3600, 600, 86400, value], 4)]);
+		case 'TXT':
+			return Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
+		case 'CNAME':
+			return encodeName(value);
+		default:
+			return encodeAddress(value);
+	}
+}
+
+export function encodeRecord(name, type, value, ttl = TTL_S) {
 	const data = encodeData(type, value);
 	const fixed = Buffer.alloc(10);
 	fixed.writeUInt16BE(TYPES[type], 0);
 	fixed.writeUInt16BE(CLASS_IN, 2);
-	fixed.writeUInt32BE(TTL_S, 4);
+	fixed.writeUInt32BE(ttl, 4);
 	fixed.writeUInt16BE(data.length, 8);
 	return Buffer.concat([encodeName(name), fixed, data]);
 }
 
+// A message: what was asked, and encoded records.
+export function encodeMessage(question, flags, records = [], authority = []) {
+	const head = encodeNumbers([question.id, flags, 1, records.length, authority.length, 0], 2);
+	return Buffer.concat([head, question.bytes, ...records, ...authority]);
+}
+
+function bind(socket, port) {
+	return new Promise((resolve, reject) => {
+		socket.once('error', reject);
+		socket.bind(port, '127.0.0.1', () => resolve(socket.off('error', reject)));
+	});
+}
+
+function listen(server, port) {
+	return new Promise((resolve, reject) => {
+		server.once('error', reject);
+		server.listen(port, '127.0.0.1', () => resolve(server.off('error', reject)));
+	});
+}
+
 export class DnsServer {
-	static async start(zone) {
+	static async start(zone, { negativeTtl = TTL_S } = {}) {
 		const server = new DnsServer();
-		server.zone = Object.fromEntries(Object.entries(zone).map(([name, entry]) => [name.toLowerCase(), entry]));
+		server.zone = {};
+		Object.entries(zone).forEach(([name, entry]) => server.set(name, entry));
+		server.negativeTtl = negativeTtl;
 		server.queries = [];
-		server.socket = dgram.createSocket('udp4');
-		server.socket.on('message', (message, peer) => server.answer(message, peer));
-		await new Promise((resolve) => server.socket.bind(0, '127.0.0.1', resolve));
-		server.port = server.socket.address().port;
+		server.streams = new Set();
+		await server.listen();
 		return server;
+	}
+
+	// UDP and TCP on one port.
+	async listen() {
+		for (let tries = PORT_TRIES; ; tries--) {
+			this.socket = await bind(dgram.createSocket('udp4'), 0);
+			this.port = this.socket.address().port;
+			try {
+				this.server = await listen(net.createServer((stream) => this.serve(stream)), this.port);
+				break;
+			} catch (error) {
+				await new Promise((resolve) => this.socket.close(resolve));
+				if (tries === 0) {
+					throw error;
+				}
+			}
+		}
+		this.socket.on('message', (message, peer) => {
+			const answer = this.answer(message, 'udp');
+			if (answer) {
+				this.socket.send(answer, peer.port, peer.address);
+			}
+		});
+	}
+
+	serve(stream) {
+		let bytes = Buffer.alloc(0);
+		this.streams.add(stream.once('close', () => this.streams.delete(stream)));
+		stream.on('error', () => {}).on('data', (chunk) => {
+			bytes = Buffer.concat([bytes, chunk]);
+			while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) {
+				const end = 2 + bytes.readUInt16BE(0);
+				const answer = this.answer(bytes.subarray(2, end), 'tcp');
+				bytes = bytes.subarray(end);
+				if (answer) {
+					stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer]));
+				}
+			}
+		});
 	}
 
 	get address() {
 		return `127.0.0.1:${this.port}`;
 	}
 
+	set(name, entry) {
+		this.zone[name.toLowerCase()] = entry;
+	}
+
 	// Follows CNAMEs inside the zone, as a resolver does.
 	records(name, type, depth = 0) {
 		const entry = this.zone[name.toLowerCase()];
-		if (entry === undefined || typeof entry === 'string' || depth > 8) {
+		if (entry === undefined || typeof entry !== 'object' || depth > 8) {
 			return [];
 		}
 		if (entry.CNAME) {
-			return [encodeRecord(name, 'CNAME', entry.CNAME), ...this.records(entry.CNAME, type, depth + 1)];
+			return [encodeRecord(name, 'CNAME', entry.CNAME, entry.TTL), ...this.records(entry.CNAME, type, depth + 1)];
 		}
-		return (entry[type] ?? []).map((value) => encodeRecord(name, type, value));
+		return (entry[type] ?? []).map((value) => encodeRecord(name, type, value, entry.TTL));
 	}
 
-	answer(message, peer) {
+	// The bytes to be sent, or nothing.
+	answer(message, transport) {
 		const question = decodeQuestion(message);
-		this.queries.push({ name: question.name.toLowerCase(), type: question.type });
+		this.queries.push({ name: question.name.toLowerCase(), type: question.type, transport });
 		const entry = this.zone[question.name.toLowerCase()];
-		if (entry === 'SILENT') {
-			return;
+		const behaviour = typeof entry?.[question.type] === 'string' ? entry[question.type] : entry;
+		if (behaviour === 'SILENT') {
+			return undefined;
 		}
-		const code = entry === undefined ? 'NXDOMAIN' : typeof entry === 'string' ? entry : 'NOERROR';
+		if (typeof behaviour === 'function') {
+			return behaviour(question);
+		}
+		if (typeof behaviour === 'string') {
+			return encodeMessage(question, FLAGS_ANSWER | RCODES[behaviour]);
+		}
+		const flags = FLAGS_ANSWER | (entry === undefined ? RCODES.NXDOMAIN : 0) |
+			(entry?.AD && question.wantsAuthentic ? FLAG_AUTHENTIC : 0);
 		const records = this.records(question.name, question.type);
-		const head = Buffer.alloc(12);
-		message.copy(head, 0, 0, 2);
-		head.writeUInt16BE(FLAGS_ANSWER | RCODES[code], 2);
-		head.writeUInt16BE(1, 4);
-		head.writeUInt16BE(records.length, 6);
-		this.socket.send(Buffer.concat([head, question.bytes, ...records]), peer.port, peer.address);
+		const authority = records.length ? [] : [encodeRecord('test', 'SOA', this.negativeTtl, this.negativeTtl)];
+		const answer = encodeMessage(question, flags, records, authority);
+		if (transport === 'udp' && (entry?.TRUNCATE || answer.length > UDP_MAX)) {
+			return encodeMessage(question, flags | FLAG_TRUNCATED);
+		}
+		return answer;
 	}
 
-	count(name, type) {
-		return this.queries.filter((query) => query.name === name.toLowerCase() && query.type === type).length;
+	count(name, type, transport) {
+		return this.queries.filter((query) => query.name === name.toLowerCase() && query.type === type &&
+			(transport === undefined || query.transport === transport)).length;
 	}
 
-	stop() {
-		return new Promise((resolve) => this.socket.close(resolve));
+	async stop() {
+		this.streams.forEach((stream) => stream.destroy());
+		await new Promise((resolve) => this.server.close(resolve));
+		await new Promise((resolve) => this.socket.close(resolve));
 	}
 }
