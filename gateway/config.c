@@ -51,8 +51,8 @@ enum {
 	/* Slow headers: a connection that sends a byte now and then is held so long. */
 	HEADER_TIMEOUT_MIN = 1,
 	HEADER_TIMEOUT_MAX = 120,
-	/* Far resolvers need some of it; a dead one is waited for so long, then twice and four times, by each session of a
-	 * domain that is not known yet. */
+	/* Far resolvers need some of it; a dead one is waited for so long, then twice and four times, by each
+	 * session of a domain that is not known yet. */
 	DNS_TIMEOUT_MIN = 50,
 	DNS_TIMEOUT_MAX = 30000,
 	DNS_TRIES_MIN = 1,

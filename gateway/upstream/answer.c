@@ -181,7 +181,8 @@ static void reading_add(struct reading *reading)
 	}
 }
 
-/* How long a negative answer holds (RFC 2308, section 5): the SOA record's own TTL or its MINIMUM, whichever is less. */
+/* How long a negative answer holds (RFC 2308, section 5): the SOA record's own TTL or its MINIMUM, whichever is
+ * less. */
 static void reading_note_negative(struct reading *reading)
 {
 	ns_rr record;

@@ -5,10 +5,11 @@
  * message: the parsers of c-ares 1.18 keep the TTL of an SRV record to themselves, and know no TLSA record.
  *
  * kind       what is asked for
- * answer     records of that kind, or why there are none; and for how long that holds. It never changes, and has two sorts of
- *            owner: the cache, and each query that it was given to. The last to let go frees it. For one thread.
- * authentic  the DNS server says that it has checked the answer's signatures (AD=1, RFC 4035). Worth what the way to that server
- *            is worth.
+ * answer     records of that kind, or why there are none; and for how long that holds. It never changes, and has
+ *            two sorts of owner: the cache, and each query that it was given to. The last to let go frees it. For
+ *            one thread.
+ * authentic  the DNS server says that it has checked the answer's signatures (AD=1, RFC 4035). Worth what the way
+ *            to that server is worth.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +48,7 @@ struct answer {
 	unsigned n_refs;
 	enum resolver_result result;
 	bool authentic;
-	uint32_t ttl_s;   /* as the DNS said: the least of all records that led to it; of a negative answer by RFC 2308; 0: unknown */
+	uint32_t ttl_s;   /* the least of all records that led to it; of a negative answer by RFC 2308; 0: unknown */
 	size_t n_bytes;   /* that it takes in memory */
 	size_t n_records; /* none unless RESOLVER_OK */
 	union {
@@ -62,9 +63,10 @@ struct answer {
 _must_check_ int answer_new(enum answer_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
 			    size_t n_records, struct answer **ret_answer);
 
-/* Reads @message, an answer to a question for @kind at @name. Aliases are followed inside the message, in whatever order it has them;
- * records of other names, kinds and classes do not matter. What is malformed, or holds SRV records but none that can be
- * used, is an answer with RESOLVER_FAILED; TLSA records of which none can be used are none (RFC 6698, 4.1). Returns 0 or -ENOMEM. */
+/* Reads @message, an answer to a question for @kind at @name. Aliases are followed inside the message, in whatever
+ * order it has them; records of other names, kinds and classes do not matter. What is malformed, or holds SRV
+ * records but none that can be used, is an answer with RESOLVER_FAILED; TLSA records of which none can be used are
+ * none (RFC 6698, 4.1). Returns 0 or -ENOMEM. */
 _must_check_ int answer_read(enum answer_kind kind, const char *name, const unsigned char *message, size_t n_message,
 			     struct answer **ret_answer);
 

@@ -3,8 +3,8 @@
 /*
  * A cache of DNS answers, kept for as long as they hold. An engine: the time is passed in.
  *
- * What the DNS says of that time is taken within bounds, for zones are other people's: none may make the gateway ask anew for
- * each session, nor hold on to a mistake for a week.
+ * What the DNS says of that time is taken within bounds, for zones are other people's: none may make the gateway
+ * ask anew for each session, nor hold on to a mistake for a week.
  */
 #include "common/mono.h"
 #include "gateway/upstream/answer.h"
@@ -12,9 +12,9 @@
 struct answers;
 
 enum {
-	/* Clients that name one domain after the other fill the cache with them. So many are kept, and so many bytes (a set
-	 * of targets is 4 KB at most, one of TLSA records 8 KB); then the one goes that was not used for longest. This also
-	 * bounds what names cost that were made to share a place in the hash table. */
+	/* Clients that name one domain after the other fill the cache with them. So many are kept, and so many
+	 * bytes (a set of targets is 4 KB at most, one of TLSA records 8 KB); then the one goes that was not used
+	 * for longest. This also bounds what names cost that were made to share a place in the hash table. */
 	ANSWERS_MAX = 4096,
 	ANSWERS_BYTES_MAX = 4 * 1024 * 1024,
 	/* A zone with TTL 0 would have the gateway ask the DNS for each session, at its clients' bidding. */
@@ -33,8 +33,8 @@ _must_check_ int answers_new(struct answers **ret_answers);
 /* Lets go of all. NULL is fine. Returns NULL. */
 struct answers *answers_free(struct answers *answers);
 
-/* The answer for @kind at @name that still holds at @now, with a reference for the caller; or NULL. Names are compared as they are
- * written: the caller writes them in one case. */
+/* The answer for @kind at @name that still holds at @now, with a reference for the caller; or NULL. Names are
+ * compared as they are written: the caller writes them in one case. */
 struct answer *answers_find(struct answers *answers, enum answer_kind kind, const char *name, struct mono now);
 
 /* Keeps @answer, with a reference of its own, in place of an older one. Without memory for it nothing is kept. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Answers of the DNS, for whoever waits for them: from the cache while they hold; else a question is asked, once, however many
- * wait for it.
+ * Answers of the DNS, for whoever waits for them: from the cache while they hold; else a question is asked, once,
+ * however many wait for it.
  *
- * lookup  a question under way. It goes on when nobody waits any more: c-ares cannot be told to forget one, and the answer is worth
- *         keeping.
+ * lookup  a question under way. It goes on when nobody waits any more: c-ares cannot be told to forget one, and the
+ *         answer is worth keeping.
  * wait    for one answer; a part of what its owner has
  */
 #include <sys/queue.h>
@@ -18,14 +18,14 @@
 struct lookups;
 
 enum {
-	/* Questions under way. Each stays until it is answered or its time is over, also when nobody waits for it: clients
-	 * that name ever new domains and go away at once pile them up. */
+	/* Questions under way. Each stays until it is answered or its time is over, also when nobody waits for it:
+	 * clients that name ever new domains and go away at once pile them up. */
 	LOOKUPS_MAX = 2000,
 };
 
 struct lookup_wait {
-	/* To be set before lookups_ask(). Runs once when the answer has come, perhaps from lookups_ask() itself, with c-ares on
-	 * the stack: it must not ask, nor free the lookups. */
+	/* To be set before lookups_ask(). Runs once when the answer has come, perhaps from lookups_ask() itself,
+	 * with c-ares on the stack: it must not ask, nor free the lookups. */
 	void (*over)(struct lookup_wait *wait);
 	bool is_over;
 	struct answer *answer; /* when over; NULL for want of memory. Belongs to the wait. */
@@ -36,14 +36,16 @@ struct lookup_wait {
 /* Returns as ares_loop_new(). */
 _must_check_ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, struct lookups **ret_lookups);
 
-/* All waits must have been deinitialised. Memory of libuv's handles goes at a later turn of the loop. NULL is fine. Returns NULL. */
+/* All waits must have been deinitialised. Memory of libuv's handles goes at a later turn of the loop. NULL is fine.
+ * Returns NULL. */
 struct lookups *lookups_free(struct lookups *lookups);
 
 /* The time by which the lookups go: the loop's. */
 struct mono lookups_now(const struct lookups *lookups);
 
-/* Begins @wait, which the caller keeps in its place until it has deinitialised it, for @kind at @name (of QUESTION_NAME_MAX characters
- * at most, written in one case). Returns 0, -ENOMEM, or -EBUSY for too many questions under way. */
+/* Begins @wait, which the caller keeps in its place until it has deinitialised it, for @kind at @name (of
+ * QUESTION_NAME_MAX characters at most, written in one case). Returns 0, -ENOMEM, or -EBUSY for too many questions
+ * under way. */
 _must_check_ int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name,
 			     struct lookup_wait *wait);
 

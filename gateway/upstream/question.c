@@ -51,7 +51,8 @@ static void on_message(void *userdata, int status, int n_timeouts, unsigned char
 	question->answered(question, r < 0 ? NULL : answer);
 }
 
-/* The id is not c-ares': that makes its own with RC4 out of a weak seed, and a guessed id is half of a forged answer. */
+/* The id is not c-ares': that makes its own with RC4 out of a weak seed, and a guessed id is half of a forged
+ * answer. */
 static void ask_records(struct question *question, struct ares_loop *ares)
 {
 	ns_type type = question->kind == ANSWER_SRV ? ns_t_srv : ns_t_tlsa;

@@ -3,9 +3,9 @@
 /*
  * One question put to the DNS servers through c-ares, and its answer. Nothing is remembered here.
  *
- * Records are asked for with the AD bit (RFC 6840, 5.7): a server that checks signatures then says whether it found them right.
- * Addresses come by c-ares' getaddrinfo: the hosts file is asked first, they are sorted by RFC 6724; but the TTL of a negative
- * answer, and what the server found of its signatures, are not known.
+ * Records are asked for with the AD bit (RFC 6840, 5.7): a server that checks signatures then says whether it found
+ * them right. Addresses come by c-ares' getaddrinfo: the hosts file is asked first, they are sorted by RFC 6724;
+ * but the TTL of a negative answer, and what the server found of its signatures, are not known.
  */
 #include "gateway/upstream/answer.h"
 #include "gateway/upstream/ares-loop.h"

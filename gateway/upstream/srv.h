@@ -26,7 +26,7 @@ struct srv_target {
 	uint16_t weight;
 	uint16_t port;
 	bool direct;    /* TLS from the first byte (XEP-0368) */
-	bool authentic; /* AD=1 came with the record; without it a TLSA record of the host proves nothing (RFC 7673, 3.1) */
+	bool authentic; /* AD=1 came with it; else a TLSA record of the host proves nothing (RFC 7673, 3.1) */
 };
 
 struct srv_set {
@@ -37,17 +37,20 @@ struct srv_set {
 /* Gives a number from 0 to @max, both included. */
 typedef uint32_t (*srv_draw)(void *userdata, uint32_t max);
 
-/* Adds a record to @set. Left out: a host that is neither a host name (letters, digits, hyphens, underscores, dots) nor, as some
- * zones have it, an address; and the port 0, where nobody listens. A target that is there already is not added again, but takes
- * the better priority. When the set is full the target that would be tried last gives way, or the new one stays out. */
+/* Adds a record to @set. Left out: a host that is neither a host name (letters, digits, hyphens, underscores, dots)
+ * nor, as some zones have it, an address; and the port 0, where nobody listens. A target that is there already is
+ * not added again, but takes the better priority. When the set is full the target that would be tried last gives
+ * way, or the new one stays out. */
 void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint16_t weight,
 		 uint16_t port);
 
-/* Puts what the DNS said of the two services into one set, in which priorities and weights are mixed (XEP-0368, section 3). NULL is
- * an answer that did not come. A service that says "." adds nothing, one that failed neither. Gives
+/* Puts what the DNS said of the two services into one set, in which priorities and weights are mixed (XEP-0368,
+ * section 3). NULL is an answer that did not come. A service that says "." adds nothing, one that failed neither. Gives
  *
- *   RESOLVER_OK       @ret_set holds targets; or nothing but "." when STARTTLS is decidedly not offered and direct TLS neither
- *   RESOLVER_NO_NAME  no record for STARTTLS, no target for direct TLS: the domain itself may be tried (RFC 6120, 3.2.2)
+ *   RESOLVER_OK       @ret_set holds targets; or nothing but "." when STARTTLS is decidedly not offered and direct
+ *                     TLS neither
+ *   RESOLVER_NO_NAME  no record for STARTTLS, no target for direct TLS: the domain itself may be tried (RFC 6120,
+ *                     3.2.2)
  *   a failure         one of them failed and the other has no target: there may be records, so nothing is known */
 enum resolver_result srv_merge(const struct answer *starttls, const struct answer *direct, struct srv_set *ret_set);
 

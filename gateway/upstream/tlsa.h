@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 enum {
-	/* Bytes of one record. A digest has 64 at most, a public key some hundred; a whole certificate may have more, and that form is
-	 * advised against (RFC 7671, 10.1.2). */
+	/* Bytes of one record. A digest has 64 at most, a public key some hundred; a whole certificate may have
+	 * more, and that form is advised against (RFC 7671, 10.1). */
 	TLSA_DATA_MAX = 1024,
-	/* Records of one set that are looked at: each is compared with each certificate of a chain, so that a hostile zone
-	 * could make handshakes dear. */
+	/* Records of one set that are looked at: each is compared with each certificate of a chain, so that a
+	 * hostile zone could make handshakes dear. */
 	TLSA_RECORDS_MAX = 8,
 };
 

@@ -130,8 +130,12 @@ static inline struct dns_data dns_soa(uint32_t minimum_s)
 /* @n octets, all @octet. */
 static inline struct dns_data dns_tlsa(unsigned usage, unsigned selector, unsigned matching, size_t n, int octet)
 {
-	struct dns_data data = {.n = 3 + n, .data = {(unsigned char)usage, (unsigned char)selector, (unsigned char)matching}};
+	struct dns_data data;
 
+	data.n = 3 + n;
+	dns_put(data.data, 1, usage);
+	dns_put(data.data + 1, 1, selector);
+	dns_put(data.data + 2, 1, matching);
 	memset(data.data + 3, octet, n);
 	return data;
 }

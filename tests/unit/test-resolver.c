@@ -12,10 +12,11 @@
 #include "gateway/upstream/lookups.h"
 #include "gateway/upstream/resolver.h"
 #include "tests/unit/dns-case.h"
+#include "tests/unit/failmalloc.h"
 
 /*
- * The resolver on a loop of its own, with a DNS server on the same loop: real packets. The server answers each question by the
- * script that the test has set, and counts.
+ * The resolver on a loop of its own, with a DNS server on the same loop: real packets. The server answers each
+ * question by the script that the test has set, and counts.
  */
 
 enum {
@@ -526,7 +527,8 @@ static void test_cancelled_by_all(void **state)
 	resolver_query_cancel(NULL);
 }
 
-/* When one service has targets the other is waited for, but not to the end of all its tries: that would be 19 s here. */
+/* When one service has targets the other is waited for, but not to the end of all its tries: that would be 19 s
+ * here. */
 static void test_patience(void **state)
 {
 	static const script scripts[] = {script_starttls, script_direct};
@@ -727,6 +729,41 @@ static void test_bad_servers(void **state)
 	assert_null(resolver);
 }
 
+/* From the making of a resolver to what is told, twice: from the DNS and from the cache. */
+static int scenario(void *userdata)
+{
+	struct resolver_options options = {.servers = dns.address, .timeout_ms = 50, .n_tries = 1};
+	struct asker *asker = userdata;
+	int r = resolver_new(&dns.loop, &options, &dns.resolver);
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		asker->query = NULL;
+		asker->n_told = 0;
+		r = resolver_ask_srv(dns.resolver, "a.example", on_srv, asker, &asker->query);
+		while (r == 0 && asker->n_told == 0) {
+			uv_run(&dns.loop, UV_RUN_DEFAULT);
+		}
+		if (r == 0 && asker->result == RESOLVER_NO_NAME) {
+			r = -EINVAL;
+		}
+	}
+	dns.resolver = resolver_free(dns.resolver);
+	/* Its handles close at the next turn. */
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	return r;
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	dns.resolver = resolver_free(dns.resolver);
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	dns.script = script_services;
+	/* The resolver, its lookups, cache and c-ares; a query, two lookups, answers and places in the cache. */
+	failmalloc_each(scenario, askers, 12);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -751,6 +788,7 @@ int main(void)
 		TEST(test_freeing_when_told),
 		TEST(test_freeing),
 		TEST(test_bad_servers),
+		TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
