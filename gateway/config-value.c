@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "policy/client.h"
 #include "policy/origin.h"
+#include "policy/ports.h"
 
 enum {
 	/* Each is a socket in each worker. */
@@ -19,6 +20,8 @@ enum {
 	/* Every request with an Origin, or from a proxy, is compared with all of them. */
 	CONFIG_ORIGINS_MAX = 1024,
 	CONFIG_NETWORKS_MAX = 1024,
+	/* Every address that is dialled is compared with all of them. */
+	CONFIG_PORTS_MAX = 256,
 	/* A longer one would leave a request line no room in what is looked at first. */
 	CONFIG_PATH_MAX = 128,
 	CONFIG_URI_MAX = 1024,
@@ -255,6 +258,23 @@ int config_value_network(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 	if (network_parse(sv_from(value), &network) < 0) {
 		refuse(cfg, opt, "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\"",
 		       value);
+	}
+	return take_string(value, result);
+}
+
+int config_value_ports(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct ports ports;
+	size_t bad;
+	int r = ports_init(&ports, &value, 1, &bad);
+
+	check_count(cfg, opt, CONFIG_PORTS_MAX);
+	if (r == 0) {
+		ports_deinit(&ports);
+	} else if (r == -EINVAL) {
+		refuse(cfg, opt, "a port or a range of ports, as in \"443\" or \"1024-65535\"", value);
+	} else {
+		config_error_memory();
 	}
 	return take_string(value, result);
 }

@@ -123,6 +123,7 @@ static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 /* libconfuse wants its defaults of lists to be writable, and does not write to them. */
 static char default_listen[] = "{\"127.0.0.1:5280\", \"[::1]:5280\"}";
 static char default_origins[] = "{\"*\"}";
+static char default_ports[] = "{\"443\", \"1024-65535\"}";
 
 static cfg_opt_t options[] = {
 	CFG_STR_LIST_CB("listen", default_listen, CFGF_NONE, config_value_listen),
@@ -135,6 +136,7 @@ static cfg_opt_t options[] = {
 	CFG_STR_LIST_CB("trusted_proxies", NULL, CFGF_NONE, config_value_network),
 	CFG_STR_LIST_CB("resolvers", NULL, CFGF_NONE, config_value_resolver),
 	CFG_BOOL_CB("compression", cfg_false, CFGF_NONE, config_value_bool),
+	CFG_STR_LIST_CB("allowed_ports", default_ports, CFGF_NONE, config_value_ports),
 #define X(key, member, default_, min, max) CFG_INT_CB(#key, default_, CFGF_NONE, value_number),
 	NUMBERS(X)
 #undef X
@@ -316,6 +318,12 @@ static int fill_policies(struct config *config, cfg_t *cfg)
 	texts = list_texts(cfg, "trusted_proxies", &n);
 	r = texts ? client_proxies_init(&config->proxies, texts, n, &bad) : -ENOMEM;
 	free(texts);
+	if (r < 0) {
+		return r;
+	}
+	texts = list_texts(cfg, "allowed_ports", &n);
+	r = texts ? ports_init(&config->ports, texts, n, &bad) : -ENOMEM;
+	free(texts);
 	return r;
 }
 
@@ -418,6 +426,7 @@ struct config *config_free(struct config *config)
 	free(config->resolvers);
 	origin_list_deinit(&config->origins);
 	client_proxies_deinit(&config->proxies);
+	ports_deinit(&config->ports);
 	config_domain_rules_deinit(&config->domains);
 	free(config);
 	return NULL;

@@ -15,6 +15,7 @@
 #include "policy/client.h"
 #include "policy/domain.h"
 #include "policy/origin.h"
+#include "policy/ports.h"
 
 struct config {
 	struct address *listen; /* where HTTP is served */
@@ -27,6 +28,7 @@ struct config {
 	enum log_level log_level;
 	struct origin_list origins;
 	struct client_proxies proxies;
+	struct ports ports; /* that may be dialled */
 	char *resolvers; /* "127.0.0.1:5300,[::1]:53" as c-ares wants them; NULL for the system's */
 	size_t n_body_max;    /* bytes of a request body or WebSocket message */
 	size_t n_stanza_max;  /* bytes of an element from a server */

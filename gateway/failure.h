@@ -20,6 +20,8 @@
 	X(DNS_FAILED, "dns-failed", "remote-connection-failed", "remote-connection-failed", "the DNS lookup failed")                    \
 	X(ADDRESS_REFUSED, "address-refused", "remote-connection-failed", "remote-connection-failed",                                   \
 	  "the server's address is not a public one, and this gateway connects to no other")                                            \
+	X(PORT_REFUSED, "port-refused", "remote-connection-failed", "remote-connection-failed",                                         \
+	  "the server's port is refused by this gateway's policy")                                                                      \
 	X(CONNECT_REFUSED, "connect-refused", "remote-connection-failed", "remote-connection-failed", "the server refused the connection") \
 	X(CONNECT_UNREACHABLE, "connect-unreachable", "remote-connection-failed", "remote-connection-failed", "the server cannot be reached") \
 	X(CONNECT_TIMEOUT, "connect-timeout", "remote-connection-failed", "remote-connection-failed", "the server did not answer in time") \

@@ -45,6 +45,7 @@ static int failure_weight(enum failure_kind kind)
 	case FAILURE_DNS_FAILED:
 		return 2;
 	case FAILURE_ADDRESS_REFUSED:
+	case FAILURE_PORT_REFUSED:
 		return 3;
 	default:
 		return 4;
@@ -135,11 +136,19 @@ static const struct transport_callbacks attempt_callbacks = {
 	.failed = on_failed,
 };
 
-static bool dial_may(const struct dial *dial, const struct address *address)
+/* What forbids to dial @address, or FAILURE_NONE. */
+static enum failure_kind dial_judge(const struct dial *dial, const struct address *address)
 {
 	const struct domain_rule *rule = dial->rule;
 
-	return (rule && (rule->allow_private || rule->n_connect)) || dial_is_public(address);
+	if (rule && rule->n_connect) {
+		return FAILURE_NONE;
+	}
+	if (!(rule && rule->allow_private) && !dial_is_public(address)) {
+		return FAILURE_ADDRESS_REFUSED;
+	}
+	return ports_allow(dial->dialer->ports, address_port(address)) ? FAILURE_NONE
+								       : FAILURE_PORT_REFUSED;
 }
 
 /* Whether an attempt at the next address is under way now. */
@@ -147,8 +156,10 @@ static bool dial_attempt(struct dial *dial)
 {
 	const struct address *address = &dial->addresses[dial->next_address++];
 
-	if (!dial_may(dial, address)) {
-		dial_note_address(dial, FAILURE_ADDRESS_REFUSED, address, "");
+	enum failure_kind refused = dial_judge(dial, address);
+
+	if (refused != FAILURE_NONE) {
+		dial_note_address(dial, refused, address, "");
 		return false;
 	}
 	dial->n_attempts++;

@@ -3,7 +3,8 @@
 /*
  * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, every address tried in
  * turn; when there is no SRV, the domain itself on port 5222. A domain rule with fixed addresses skips the DNS.
- * The dial policy is asked with each address right before connect(2).
+ * The policies for addresses and ports are asked with each address right before connect(2); fixed addresses are the
+ * operator's own words and go by them.
  *
  * dial     one such search. It belongs to whoever started it until `done` or `failed` ran; then it is gone.
  * failure  of all attempts the one that says most: what the last address said, or why there was none
@@ -14,6 +15,7 @@
 #include "gateway/upstream/resolver.h"
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"
+#include "policy/ports.h"
 
 struct dial;
 
@@ -26,6 +28,7 @@ enum {
 struct dialer {
 	uv_loop_t *loop;
 	struct resolver *resolver;
+	const struct ports *ports; /* that may be dialled */
 	char *read_buffer; /* for transport_new() */
 	int64_t connect_timeout_ms; /* for one address */
 };

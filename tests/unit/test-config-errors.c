@@ -73,6 +73,9 @@ static void test_refused_values(void **state)
 		{"resolvers = {\"dns.example\"}", 1, "resolvers: expected an IP address"},
 		{"resolvers = {\"127.0.0.1:0\"}", 1, "resolvers: expected an IP address"},
 		{"\ncompression = 2\n", 2, "compression: expected true or false, got '2'"},
+		{"allowed_ports = {\"443\",\n\"1024-\"}", 2,
+		 "allowed_ports: expected a port or a range of ports, as in \"443\" or \"1024-65535\", got '1024-'\n"},
+		{"allowed_ports = {0}", 1, "allowed_ports: expected a port"},
 
 		{"inactivity = 10\npolling = 10\n", 2,
 		 "polling: expected less than inactivity (10), got"},

@@ -37,6 +37,12 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->proxies.n_networks, 0);
 	assert_null(config->resolvers);
 	assert_false(config->coding);
+	assert_false(ports_allow(&config->ports, 442));
+	assert_true(ports_allow(&config->ports, 443));
+	assert_false(ports_allow(&config->ports, 444));
+	assert_false(ports_allow(&config->ports, 1023));
+	assert_true(ports_allow(&config->ports, 1024));
+	assert_true(ports_allow(&config->ports, 65535));
 	assert_int_equal(config->n_body_max, 262144);
 	assert_int_equal(config->n_stanza_max, 1048576);
 	assert_int_equal(config->n_pending_max, 524288);
@@ -88,6 +94,7 @@ static void test_every_key(void **state)
 		     "trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
 		     "resolvers = {\"127.0.0.1:5300\", \"::1\"}\n"
 		     "compression = true\n"
+		     "allowed_ports = {\"25\", \"70-71\"}\n"
 		     "body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
 		     "wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 		     "dns_timeout = 1600\ndns_tries = 4\n"
@@ -111,6 +118,10 @@ static void test_every_key(void **state)
 	assert_int_equal(config->proxies.n_networks, 2);
 	assert_string_equal(config->resolvers, "127.0.0.1:5300,[::1]:53");
 	assert_true(config->coding);
+	assert_int_equal(config->ports.n_ranges, 2);
+	assert_true(ports_allow(&config->ports, 25));
+	assert_true(ports_allow(&config->ports, 71));
+	assert_false(ports_allow(&config->ports, 443));
 	assert_int_equal(config->n_body_max, 10001);
 	assert_int_equal(config->n_stanza_max, 10002);
 	assert_int_equal(config->n_pending_max, 10003);
@@ -289,6 +300,7 @@ static void test_list_limits(void **state)
 	check_list_limit("resolvers = {", "\"127.1.%u.%u\",", 8, "");
 	check_list_limit("trusted_proxies = {", "\"127.1.%u.%u\",", 1024, "");
 	check_list_limit("allow_origins = {", "\"https://a%u.b%u\",", 1024, "");
+	check_list_limit("allowed_ports = {", "\"1%u%u\",", 256, "");
 	check_list_limit("domain a.example { connect = {", "\"127.1.%u.%u\",", DOMAIN_CONNECT_MAX,
 			 " }");
 
