@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "gateway/upstream/history.h"
+
+static struct mono at(int64_t ms)
+{
+	return (struct mono){ms};
+}
+
+static struct address address_of(const char *text)
+{
+	struct address address;
+
+	assert_int_equal(address_parse(sv_from(text), -1, &address), 0);
+	return address;
+}
+
+static void note(struct history *history, const char *text, enum history_verdict verdict, int64_t ms)
+{
+	struct address address = address_of(text);
+
+	history_note(history, &address, verdict, at(ms));
+}
+
+static void check(const struct history *history, const char *text, int64_t ms, enum history_verdict verdict)
+{
+	struct address address = address_of(text);
+
+	assert_int_equal(history_ask(history, &address, at(ms)), verdict);
+}
+
+static void test_nothing(void **state)
+{
+	struct history history = {0};
+
+	(void)state;
+	check(&history, "192.0.2.1:1", 0, HISTORY_NOTHING);
+	note(&history, "192.0.2.1:1", HISTORY_NOTHING, 0);
+	assert_int_equal(history.n_entries, 0);
+}
+
+/* Host and port make the address, in both families. */
+static void test_addresses(void **state)
+{
+	struct history history = {0};
+
+	(void)state;
+	note(&history, "192.0.2.1:5222", HISTORY_FAILED, 0);
+	note(&history, "[2001:db8::1]:5222", HISTORY_WON, 0);
+	check(&history, "192.0.2.1:5222", 0, HISTORY_FAILED);
+	check(&history, "[::ffff:192.0.2.1]:5222", 0, HISTORY_FAILED);
+	check(&history, "192.0.2.1:5223", 0, HISTORY_NOTHING);
+	check(&history, "192.0.2.2:5222", 0, HISTORY_NOTHING);
+	check(&history, "[2001:db8::1]:5222", 0, HISTORY_WON);
+	check(&history, "[2001:db8::1]:5223", 0, HISTORY_NOTHING);
+	check(&history, "[2001:db8::2]:5222", 0, HISTORY_NOTHING);
+}
+
+static void test_later_word_counts(void **state)
+{
+	struct history history = {0};
+
+	(void)state;
+	note(&history, "192.0.2.1:1", HISTORY_FAILED, 0);
+	note(&history, "192.0.2.1:1", HISTORY_WON, 1);
+	assert_int_equal(history.n_entries, 1);
+	check(&history, "192.0.2.1:1", 1, HISTORY_WON);
+	note(&history, "192.0.2.1:1", HISTORY_FAILED, 2);
+	check(&history, "192.0.2.1:1", HISTORY_MS + 1, HISTORY_FAILED);
+	note(&history, "192.0.2.2:1", HISTORY_FAILED, 3);
+	note(&history, "192.0.2.1:1", HISTORY_NOTHING, 3);
+	assert_int_equal(history.n_entries, 1);
+	check(&history, "192.0.2.1:1", 3, HISTORY_NOTHING);
+	check(&history, "192.0.2.2:1", 3, HISTORY_FAILED);
+}
+
+static void test_time(void **state)
+{
+	struct history history = {0};
+
+	(void)state;
+	note(&history, "192.0.2.1:1", HISTORY_FAILED, 1000);
+	note(&history, "192.0.2.2:1", HISTORY_WON, 1001);
+	check(&history, "192.0.2.1:1", 1000 + HISTORY_MS - 1, HISTORY_FAILED);
+	check(&history, "192.0.2.1:1", 1000 + HISTORY_MS, HISTORY_NOTHING);
+	check(&history, "192.0.2.2:1", 1000 + HISTORY_MS, HISTORY_WON);
+	check(&history, "192.0.2.2:1", 1001 + HISTORY_MS, HISTORY_NOTHING);
+	/* Asking changes nothing; the next note clears away what is over. */
+	assert_int_equal(history.n_entries, 2);
+	note(&history, "192.0.2.3:1", HISTORY_WON, 1000 + HISTORY_MS);
+	assert_int_equal(history.n_entries, 2);
+	check(&history, "192.0.2.2:1", 1000 + HISTORY_MS, HISTORY_WON);
+	note(&history, "192.0.2.3:1", HISTORY_NOTHING, 1001 + HISTORY_MS);
+	assert_int_equal(history.n_entries, 0);
+}
+
+static const char *nth(size_t i, char text[static 32])
+{
+	snprintf(text, 32, "192.0.2.1:%zu", i + 1);
+	return text;
+}
+
+static void test_bound(void **state)
+{
+	static struct history history;
+	char text[32];
+
+	(void)state;
+	/* The oldest is none of the ends. */
+	for (size_t i = 0; i < HISTORY_MAX; i++) {
+		note(&history, nth(i, text), HISTORY_FAILED, i == 7 ? 10 : 20 + (int64_t)i);
+	}
+	assert_int_equal(history.n_entries, HISTORY_MAX);
+	for (size_t i = 0; i < HISTORY_MAX; i++) {
+		check(&history, nth(i, text), 1000, HISTORY_FAILED);
+	}
+	/* One more: the oldest gives way; and again, now the first. */
+	note(&history, nth(HISTORY_MAX, text), HISTORY_WON, 1000);
+	assert_int_equal(history.n_entries, HISTORY_MAX);
+	check(&history, nth(7, text), 1000, HISTORY_NOTHING);
+	check(&history, nth(0, text), 1000, HISTORY_FAILED);
+	check(&history, nth(HISTORY_MAX, text), 1000, HISTORY_WON);
+	note(&history, nth(HISTORY_MAX + 1, text), HISTORY_WON, 1000);
+	check(&history, nth(0, text), 1000, HISTORY_NOTHING);
+	check(&history, nth(1, text), 1000, HISTORY_FAILED);
+	/* One that is known takes nobody's place. */
+	note(&history, nth(1, text), HISTORY_WON, 1001);
+	for (size_t i = 1; i < HISTORY_MAX + 2; i++) {
+		struct address address = address_of(nth(i, text));
+
+		assert_int_equal(history_ask(&history, &address, at(1001)) != HISTORY_NOTHING, i != 7);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing), cmocka_unit_test(test_addresses), cmocka_unit_test(test_later_word_counts),
+		cmocka_unit_test(test_time),	cmocka_unit_test(test_bound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
