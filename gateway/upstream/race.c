@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/race.h"
+
+#include <assert.h>
+#include <string.h>
+
+void race_init(struct race *race, struct history *history, size_t n_targets)
+{
+	memset(race, 0, sizeof(*race));
+	race->history = history;
+	race->n_targets = n_targets;
+}
+
+/* Answers. */
+
+static bool is_among(const struct race_address *addresses, size_t n, const struct address *address)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (address_port(&addresses[i].address) == address_port(address) &&
+		    address_same_host(&addresses[i].address, address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool was_dialled(const struct race *race, const struct address *address)
+{
+	for (size_t i = 0; i < race->n_attempts; i++) {
+		if (is_among(&race->attempts[i].to, 1, address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The place of the next address in the turns of the families: the first not taken of @family, else of the other. */
+static size_t next_of_family(const struct address *addresses, const bool *taken, size_t n, int family)
+{
+	size_t other = n;
+
+	for (size_t i = 0; i < n; i++) {
+		if (taken[i]) {
+			continue;
+		}
+		if (addresses[i].any.sa_family == family) {
+			return i;
+		}
+		other = other < n ? other : i;
+	}
+	return other;
+}
+
+/* Writes the indexes of @addresses in their order into @ret_order. */
+static void put_in_turns(const struct address *addresses, size_t n, size_t ret_order[RACE_ADDRESSES_MAX])
+{
+	bool taken[RACE_ADDRESSES_MAX] = {false};
+	int family = addresses[0].any.sa_family;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t next = next_of_family(addresses, taken, n, family);
+
+		taken[next] = true;
+		ret_order[i] = next;
+		family = addresses[next].any.sa_family == AF_INET6 ? AF_INET : AF_INET6;
+	}
+}
+
+static void queue_insert(struct race *race, size_t at, const struct race_address *address)
+{
+	memmove(&race->queue[at + 1], &race->queue[at], (race->n_queue - at) * sizeof(*race->queue));
+	race->queue[at] = *address;
+	race->n_queue++;
+}
+
+/* @n_won: how many winners stand at the head of the queue. */
+static void take_address(struct race *race, const struct race_address *address, size_t *n_won,
+			 struct mono now)
+{
+	if (was_dialled(race, &address->address) || is_among(race->late, race->n_late, &address->address) ||
+	    is_among(race->queue, race->n_queue, &address->address)) {
+		return;
+	}
+	switch (history_ask(race->history, &address->address, now)) {
+	case HISTORY_WON:
+		queue_insert(race, (*n_won)++, address);
+		break;
+	case HISTORY_NOTHING:
+		queue_insert(race, race->n_queue, address);
+		break;
+	case HISTORY_FAILED:
+		if (race->n_late < RACE_ATTEMPTS_MAX) {
+			race->late[race->n_late++] = *address;
+		}
+		break;
+	}
+}
+
+void race_answer(struct race *race, const struct address *addresses, size_t n_addresses,
+		 enum race_order order, struct mono now)
+{
+	size_t n = n_addresses < RACE_ADDRESSES_MAX ? n_addresses : RACE_ADDRESSES_MAX;
+	size_t turns[RACE_ADDRESSES_MAX];
+	size_t n_won = 0;
+
+	assert(race->asking);
+	race->asking = false;
+	race->n_queue = 0;
+	race->next_queue = 0;
+	if (n && order == RACE_ORDER_FAMILIES) {
+		put_in_turns(addresses, n, turns);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct race_address address = {
+			.address = addresses[order == RACE_ORDER_FAMILIES ? turns[i] : i],
+			.target = race->next_target - 1,
+		};
+
+		take_address(race, &address, &n_won, now);
+	}
+}
+
+/* Outcomes. */
+
+/* A winner is worth a note when it was not the first, and then so are those that had their head start in vain. */
+static void note_winner(struct race *race, struct mono now)
+{
+	const struct address *winner = &race->attempts[race->winner].to.address;
+
+	for (size_t i = 0; i < race->n_attempts; i++) {
+		const struct race_attempt *attempt = &race->attempts[i];
+
+		if (attempt->running && mono_diff_ms(now, attempt->started) >= RACE_DELAY_MS) {
+			history_note(race->history, &attempt->to.address, HISTORY_FAILED, now);
+		}
+	}
+	if (race->winner > 0) {
+		history_note(race->history, winner, HISTORY_WON, now);
+	} else if (history_ask(race->history, winner, now) == HISTORY_FAILED) {
+		history_note(race->history, winner, HISTORY_NOTHING, now);
+	}
+}
+
+void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now)
+{
+	assert(race->state == RACE_STATE_RUNNING && attempt < race->n_attempts &&
+	       race->attempts[attempt].running);
+	race->attempts[attempt].running = false;
+	race->n_running--;
+	/* Who fails makes room for the next at once. */
+	race->next_start = now;
+	switch (outcome) {
+	case RACE_CONNECTED:
+		race->winner = attempt;
+		race->state = RACE_STATE_CONNECTED;
+		note_winner(race, now);
+		break;
+	case RACE_FAILED:
+		history_note(race->history, &race->attempts[attempt].to.address, HISTORY_FAILED, now);
+		break;
+	case RACE_BROKEN:
+		break;
+	case RACE_REFUSED:
+		assert(attempt == race->n_attempts - 1);
+		race->n_attempts--;
+		break;
+	}
+}
+
+/* What is next. */
+
+static bool has_addresses(const struct race *race)
+{
+	return race->next_queue < race->n_queue;
+}
+
+static bool has_late(const struct race *race)
+{
+	return race->next_late < race->n_late;
+}
+
+static bool has_targets(const struct race *race)
+{
+	return race->asking || race->next_target < race->n_targets;
+}
+
+static struct race_action give_up(struct race *race)
+{
+	for (size_t i = 0; i < race->n_attempts; i++) {
+		if (race->attempts[i].running) {
+			race->attempts[i].running = false;
+			return (struct race_action){.kind = RACE_GIVE_UP, .attempt = i};
+		}
+	}
+	race->state = RACE_STATE_OVER;
+	return (struct race_action){
+		.kind = RACE_WON,
+		.target = race->attempts[race->winner].to.target,
+		.attempt = race->winner,
+		.address = &race->attempts[race->winner].to.address,
+	};
+}
+
+static struct race_action resolve(struct race *race, struct mono now)
+{
+	race->asking = true;
+	race->late_start = mono_add_ms(now, RACE_DELAY_MS);
+	return (struct race_action){.kind = RACE_RESOLVE, .target = race->next_target++};
+}
+
+static struct race_action dial(struct race *race, const struct race_address *to, struct mono now)
+{
+	size_t i = race->n_attempts++;
+	struct race_attempt *attempt = &race->attempts[i];
+
+	*attempt = (struct race_attempt){.to = *to, .started = now, .running = true};
+	race->n_running++;
+	race->next_start = mono_add_ms(now, RACE_DELAY_MS);
+	return (struct race_action){
+		.kind = RACE_DIAL,
+		.target = attempt->to.target,
+		.attempt = i,
+		.address = &attempt->to.address,
+	};
+}
+
+static bool is_spent(const struct race *race)
+{
+	return race->n_attempts == RACE_ATTEMPTS_MAX;
+}
+
+/* When the next attempt may be started, as far as is known now. */
+static struct mono start_time(const struct race *race)
+{
+	struct mono pace = race->n_running ? race->next_start : (struct mono){0};
+
+	if (is_spent(race) || race->n_running == RACE_AT_ONCE_MAX) {
+		return MONO_NEVER;
+	}
+	if (has_addresses(race)) {
+		return pace;
+	}
+	if (!has_late(race)) {
+		return MONO_NEVER;
+	}
+	return has_targets(race) && race->late_start.ms > pace.ms ? race->late_start : pace;
+}
+
+struct race_action race_next(struct race *race, struct mono now)
+{
+	switch (race->state) {
+	case RACE_STATE_RUNNING:
+		break;
+	case RACE_STATE_CONNECTED:
+		return give_up(race);
+	case RACE_STATE_OVER:
+		return (struct race_action){.kind = RACE_NOTHING};
+	}
+	/* As soon as the last address of a target has been dialled, so that the answer is there when its turn comes. */
+	if (!race->asking && !has_addresses(race) && race->next_target < race->n_targets && !is_spent(race)) {
+		return resolve(race, now);
+	}
+	if (mono_reached(start_time(race), now)) {
+		return dial(race, has_addresses(race) ? &race->queue[race->next_queue++]
+						      : &race->late[race->next_late++], now);
+	}
+	if (race->n_running == 0 && (is_spent(race) || !(has_addresses(race) || has_late(race) || has_targets(race)))) {
+		race->state = RACE_STATE_OVER;
+		return (struct race_action){.kind = RACE_LOST};
+	}
+	return (struct race_action){.kind = RACE_NOTHING};
+}
+
+struct mono race_deadline(const struct race *race)
+{
+	return race->state == RACE_STATE_RUNNING ? start_time(race) : MONO_NEVER;
+}
