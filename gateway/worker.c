@@ -293,7 +293,8 @@ static int env_init(struct worker *worker)
 	link->pool = env->pool;
 	link->scan_options = stream_options(config->n_stanza_max);
 	link->dialer.read_buffer = malloc(TRANSPORT_READ_SIZE);
-	if (r == 0 && !link->dialer.read_buffer) {
+	link->dialer.history = calloc(1, sizeof(*link->dialer.history));
+	if (r == 0 && (!link->dialer.read_buffer || !link->dialer.history)) {
 		r = -ENOMEM;
 	}
 	if (r == 0) {
@@ -413,6 +414,7 @@ struct worker *worker_free(struct worker *worker)
 	tls_store_free(worker->env.link.tls_store);
 	xml_pool_free(worker->env.pool);
 	free(worker->env.link.dialer.read_buffer);
+	free(worker->env.link.dialer.history);
 	free(worker->mailboxes);
 	uv_loop_close(&worker->loop);
 	free(worker);

@@ -10,28 +10,39 @@
 #include "common/random.h"
 #include "policy/dial.h"
 
+/* A connection that the race has started. */
+struct dial_attempt {
+	struct dial *dial;
+	struct transport *transport; /* NULL when it is over */
+	const struct address *address; /* of the race */
+	size_t target;
+};
+
 struct dial {
-	uv_timer_t timer; /* the start, at the next turn; its closing is where the memory goes */
+	uv_timer_t timer; /* the start, at the next turn; then the race's; its closing is where the memory goes */
 	struct dialer *dialer;
 	const char *domain;
 	const struct domain_rule *rule;
 	const struct dial_callbacks *callbacks;
 	void *userdata;
 	struct resolver_query *query; /* under way, or NULL */
-	struct transport *transport;  /* the attempt under way, or NULL */
-	struct srv_target *targets;   /* in the order in which they are tried */
-	size_t n_targets, next_target;
-	const char *host; /* whose addresses these are, for failures; NULL: fixed ones */
-	struct address addresses[RESOLVER_ADDRESSES_MAX];
-	size_t n_addresses, next_address;
-	unsigned n_attempts;
+	struct srv_target *targets;   /* in the order in which they are tried; NULL: the rule's fixed addresses */
+	size_t asked;                 /* whose addresses the query is about */
+	struct race race;
+	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];
 	struct failure failure; /* the one that says most, so far */
 	bool closing;
 };
 
-static_assert((int)DOMAIN_CONNECT_MAX <= (int)RESOLVER_ADDRESSES_MAX, "fixed addresses must fit");
+static_assert((int)DOMAIN_CONNECT_MAX <= (int)RACE_ADDRESSES_MAX, "fixed addresses must fit");
+static_assert((int)RESOLVER_ADDRESSES_MAX <= (int)RACE_ADDRESSES_MAX, "answers must fit");
 
-static void dial_next(struct dial *dial);
+static void dial_run(struct dial *dial);
+
+static struct mono dial_now(const struct dial *dial)
+{
+	return (struct mono){(int64_t)uv_now(dial->dialer->loop)};
+}
 
 /* How much a failure says: what a server's address answered more than why none was dialled. */
 static int failure_weight(enum failure_kind kind)
@@ -60,16 +71,17 @@ static void dial_note(struct dial *dial, const struct failure *failure)
 	}
 }
 
-/* Notes what became of @address; @why may be empty. */
-static void dial_note_address(struct dial *dial, enum failure_kind kind,
-			      const struct address *address, const char *why)
+/* Notes what became of an attempt; @why may be empty. */
+static void dial_note_attempt(struct dial *dial, const struct dial_attempt *attempt,
+			      enum failure_kind kind, const char *why)
 {
+	const char *host = dial->targets ? dial->targets[attempt->target].host : "";
 	char text[ADDRESS_TEXT_MAX];
 	struct failure failure;
 
-	address_format(address, text);
-	failure_set(&failure, kind, "%s%s%s%s%s", dial->host ? dial->host : "",
-		    dial->host ? " " : "", text, why[0] ? ": " : "", why);
+	address_format(attempt->address, text);
+	failure_set(&failure, kind, "%s%s%s%s%s", host, host[0] ? " " : "", text, why[0] ? ": " : "",
+		    why);
 	dial_note(dial, &failure);
 }
 
@@ -102,32 +114,26 @@ static void dial_fail_internal(struct dial *dial)
 	dial_fail(dial);
 }
 
-static const struct address *dial_address(const struct dial *dial)
+static void attempt_end(struct dial_attempt *attempt, enum race_outcome outcome)
 {
-	return &dial->addresses[dial->next_address - 1];
+	struct dial *dial = attempt->dial;
+
+	race_tell(&dial->race, (size_t)(attempt - dial->attempts), outcome, dial_now(dial));
+	dial_run(dial);
 }
 
 static void on_connected(void *userdata)
 {
-	struct dial *dial = userdata;
-	const struct dial_callbacks *callbacks = dial->callbacks;
-	void *owner = dial->userdata;
-	struct transport *transport = dial->transport;
-	struct address address = *dial_address(dial);
-
-	transport_hand_over(transport, &callbacks->transport, owner);
-	dial->transport = NULL;
-	dial_free(dial);
-	callbacks->done(owner, transport, &address);
+	attempt_end(userdata, RACE_CONNECTED);
 }
 
 static void on_failed(void *userdata, const struct failure *failure)
 {
-	struct dial *dial = userdata;
+	struct dial_attempt *attempt = userdata;
 
-	dial_note_address(dial, failure->kind, dial_address(dial), failure->detail);
-	dial->transport = transport_free(dial->transport);
-	dial_next(dial);
+	dial_note_attempt(attempt->dial, attempt, failure->kind, failure->detail);
+	attempt->transport = transport_free(attempt->transport);
+	attempt_end(attempt, failure->kind == FAILURE_INTERNAL ? RACE_BROKEN : RACE_FAILED);
 }
 
 /* Before `connected` a transport tells nothing else than these two. */
@@ -151,31 +157,48 @@ static enum failure_kind dial_judge(const struct dial *dial, const struct addres
 								       : FAILURE_PORT_REFUSED;
 }
 
-/* Whether an attempt at the next address is under way now. */
-static bool dial_attempt(struct dial *dial)
+/* Whether it is under way; if not, *ret_outcome says what became of it. */
+static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
+			  enum race_outcome *ret_outcome)
 {
-	const struct address *address = &dial->addresses[dial->next_address++];
-
-	enum failure_kind refused = dial_judge(dial, address);
+	struct dialer *dialer = dial->dialer;
+	enum failure_kind refused = dial_judge(dial, attempt->address);
 
 	if (refused != FAILURE_NONE) {
-		dial_note_address(dial, refused, address, "");
+		dial_note_attempt(dial, attempt, refused, "");
+		*ret_outcome = RACE_REFUSED;
 		return false;
 	}
-	dial->n_attempts++;
-	int r = transport_new(dial->dialer->loop, dial->dialer->read_buffer, address,
-			      dial->dialer->connect_timeout_ms, &attempt_callbacks, dial,
-			      &dial->transport);
+	int r = transport_new(dialer->loop, dialer->read_buffer, attempt->address,
+			      dialer->connect_timeout_ms, &attempt_callbacks, attempt,
+			      &attempt->transport);
 
-	if (r < 0) {
-		/* A machine without IPv6 is no failure of ours. */
-		dial_note_address(dial,
-				  r == -EAFNOSUPPORT ? FAILURE_CONNECT_UNREACHABLE
-						     : FAILURE_INTERNAL,
-				  address, strerrordesc_np(-r));
-		return false;
+	if (r == 0) {
+		return true;
 	}
-	return true;
+	/* A machine without IPv6 is no failure of ours. */
+	bool is_ours = r != -EAFNOSUPPORT;
+
+	dial_note_attempt(dial, attempt, is_ours ? FAILURE_INTERNAL : FAILURE_CONNECT_UNREACHABLE,
+			  strerrordesc_np(-r));
+	*ret_outcome = is_ours ? RACE_BROKEN : RACE_FAILED;
+	return false;
+}
+
+static void dial_attempt(struct dial *dial, const struct race_action *action)
+{
+	struct dial_attempt *attempt = &dial->attempts[action->attempt];
+
+	*attempt = (struct dial_attempt){
+		.dial = dial,
+		.address = action->address,
+		.target = action->target,
+	};
+	enum race_outcome outcome;
+
+	if (!attempt_start(dial, attempt, &outcome)) {
+		race_tell(&dial->race, action->attempt, outcome, dial_now(dial));
+	}
 }
 
 static void on_addresses(void *userdata, enum resolver_result result,
@@ -185,39 +208,104 @@ static void on_addresses(void *userdata, enum resolver_result result,
 
 	dial->query = NULL;
 	if (result != RESOLVER_OK) {
-		dial_note_dns(dial, result, dial->host);
+		dial_note_dns(dial, result, dial->targets[dial->asked].host);
 	}
-	dial->n_addresses = n_addresses;
-	dial->next_address = 0;
-	if (n_addresses) {
-		memcpy(dial->addresses, addresses, n_addresses * sizeof(*addresses));
-	}
-	dial_next(dial);
+	race_answer(&dial->race, addresses, n_addresses, RACE_ORDER_FAMILIES, dial_now(dial));
+	dial_run(dial);
 }
 
-/* The next step: an address, else the addresses of the next target, else the end. */
-static void dial_next(struct dial *dial)
+static void dial_resolve(struct dial *dial, size_t target)
 {
-	while (dial->next_address < dial->n_addresses && dial->n_attempts < DIALER_ATTEMPTS_MAX) {
-		if (dial_attempt(dial)) {
+	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
+
+	if (!asked) {
+		race_answer(&dial->race, dial->rule->connect, dial->rule->n_connect, RACE_ORDER_GIVEN,
+			    dial_now(dial));
+		return;
+	}
+	dial->asked = target;
+	if (resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
+				   dial, &dial->query) < 0) {
+		struct failure failure;
+
+		failure_set(&failure, FAILURE_INTERNAL, "%s: too many DNS queries", asked->host);
+		dial_note(dial, &failure);
+		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
+	}
+}
+
+static void dial_finish(struct dial *dial, const struct race_action *action)
+{
+	const struct dial_callbacks *callbacks = dial->callbacks;
+	struct dial_attempt *attempt = &dial->attempts[action->attempt];
+	struct transport *transport = attempt->transport;
+	const struct srv_target *target = dial->targets ? &dial->targets[attempt->target] : NULL;
+	struct dial_result result = {
+		.address = attempt->address,
+		.host = target ? target->host : NULL,
+		.port = address_port(attempt->address),
+	};
+
+	attempt->transport = NULL;
+	transport_hand_over(transport, &callbacks->transport, dial->userdata);
+	/* The memory stays until the next turn. */
+	dial_free(dial);
+	callbacks->done(dial->userdata, transport, &result);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	dial_run(timer->data);
+}
+
+static void dial_arm(struct dial *dial)
+{
+	struct mono deadline = race_deadline(&dial->race);
+	int64_t ms = mono_diff_ms(deadline, dial_now(dial));
+
+	if (mono_is_never(deadline)) {
+		uv_timer_stop(&dial->timer);
+	} else {
+		uv_timer_start(&dial->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+	}
+}
+
+/* Does what the race wants done now; the dial may be gone afterwards. */
+static void dial_run(struct dial *dial)
+{
+	struct dial_attempt *attempt;
+
+	for (;;) {
+		struct race_action action = race_next(&dial->race, dial_now(dial));
+
+		switch (action.kind) {
+		case RACE_NOTHING:
+			dial_arm(dial);
+			return;
+		case RACE_RESOLVE:
+			dial_resolve(dial, action.target);
+			break;
+		case RACE_DIAL:
+			dial_attempt(dial, &action);
+			break;
+		case RACE_GIVE_UP:
+			attempt = &dial->attempts[action.attempt];
+			attempt->transport = transport_free(attempt->transport);
+			break;
+		case RACE_WON:
+			dial_finish(dial, &action);
+			return;
+		case RACE_LOST:
+			dial_fail(dial);
 			return;
 		}
 	}
-	/* A "." beside other targets stands for nothing. */
-	while (dial->next_target < dial->n_targets && !dial->targets[dial->next_target].host[0]) {
-		dial->next_target++;
-	}
-	if (dial->next_target == dial->n_targets || dial->n_attempts == DIALER_ATTEMPTS_MAX) {
-		dial_fail(dial);
-		return;
-	}
-	const struct srv_target *target = &dial->targets[dial->next_target++];
+}
 
-	dial->host = target->host;
-	if (resolver_ask_addresses(dial->dialer->resolver, target->host, target->port,
-				   on_addresses, dial, &dial->query) < 0) {
-		dial_fail_internal(dial);
-	}
+static void dial_begin(struct dial *dial, size_t n_targets)
+{
+	race_init(&dial->race, dial->dialer->history, n_targets);
+	dial_run(dial);
 }
 
 /* The bias of the multiplication, one in 2^12 at the largest sum of weights, moves no load. Without
@@ -233,30 +321,40 @@ static uint32_t draw(void *userdata, uint32_t max)
 	return (uint32_t)(((uint64_t)random * ((uint64_t)max + 1)) >> 32);
 }
 
-static int dial_set_targets(struct dial *dial, const struct srv_target *targets, size_t n_targets)
+/* In the order in which they are to be tried. Of those that say "." nothing is left. */
+static int dial_set_targets(struct dial *dial, const struct srv_target *targets, size_t n_targets,
+			    size_t *ret_n)
 {
+	size_t n = 0;
+
 	dial->targets = calloc(n_targets, sizeof(*targets));
 	if (!dial->targets) {
 		return -ENOMEM;
 	}
-	memcpy(dial->targets, targets, n_targets * sizeof(*targets));
-	dial->n_targets = n_targets;
+	for (size_t i = 0; i < n_targets; i++) {
+		if (targets[i].host[0]) {
+			dial->targets[n++] = targets[i];
+		}
+	}
+	srv_order(dial->targets, n, draw, NULL);
+	*ret_n = n;
 	return 0;
 }
 
 /* No SRV record: the domain itself (RFC 6120, 3.2.2). */
-static int dial_set_domain(struct dial *dial)
+static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
 	struct srv_target target = {.port = DIALER_PORT};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
-	return dial_set_targets(dial, &target, 1);
+	return dial_set_targets(dial, &target, 1, ret_n);
 }
 
 static void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets,
 		   size_t n_targets)
 {
 	struct dial *dial = userdata;
+	size_t n = 0;
 	int r;
 
 	dial->query = NULL;
@@ -267,11 +365,10 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 			dial_fail(dial);
 			return;
 		}
-		srv_order(targets, n_targets, draw, NULL);
-		r = dial_set_targets(dial, targets, n_targets);
+		r = dial_set_targets(dial, targets, n_targets, &n);
 		break;
 	case RESOLVER_NO_NAME:
-		r = dial_set_domain(dial);
+		r = dial_set_domain(dial, &n);
 		break;
 	default:
 		/* The domain's A record may be somebody else's server: not to be tried when SRV
@@ -284,7 +381,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 		dial_fail_internal(dial);
 		return;
 	}
-	dial_next(dial);
+	dial_begin(dial, n);
 }
 
 static void on_start(uv_timer_t *timer)
@@ -293,9 +390,7 @@ static void on_start(uv_timer_t *timer)
 	const struct domain_rule *rule = dial->rule;
 
 	if (rule && rule->n_connect) {
-		memcpy(dial->addresses, rule->connect, rule->n_connect * sizeof(*rule->connect));
-		dial->n_addresses = rule->n_connect;
-		dial_next(dial);
+		dial_begin(dial, 1);
 	} else if (resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial,
 				    &dial->query) < 0) {
 		dial_fail_internal(dial);
@@ -324,7 +419,10 @@ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct dial *dial = handle->data;
+
+	free(dial->targets);
+	free(dial);
 }
 
 struct dial *dial_free(struct dial *dial)
@@ -335,9 +433,9 @@ struct dial *dial_free(struct dial *dial)
 	dial->closing = true;
 	resolver_query_cancel(dial->query);
 	dial->query = NULL;
-	dial->transport = transport_free(dial->transport);
-	free(dial->targets);
-	dial->targets = NULL;
+	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+		dial->attempts[i].transport = transport_free(dial->attempts[i].transport);
+	}
 	uv_close((uv_handle_t *)&dial->timer, on_closed);
 	return NULL;
 }

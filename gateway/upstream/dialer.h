@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, every address tried in
- * turn; when there is no SRV, the domain itself on port 5222. A domain rule with fixed addresses skips the DNS.
+ * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, and a race over all
+ * addresses (race.h); when there is no SRV, the domain itself on port 5222. A domain rule with fixed addresses skips the
+ * DNS; they are raced in the order in which they are written.
  * The policies for addresses and ports are asked with each address right before connect(2); fixed addresses are the
  * operator's own words and go by them.
  *
@@ -12,6 +13,7 @@
 #include <uv.h>
 
 #include "gateway/failure.h"
+#include "gateway/upstream/race.h"
 #include "gateway/upstream/resolver.h"
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"
@@ -21,23 +23,29 @@ struct dial;
 
 enum {
 	DIALER_PORT = 5222,
-	/* Addresses dialled for one session, over all targets: the gateway is no scanner. */
-	DIALER_ATTEMPTS_MAX = 20,
 };
 
 struct dialer {
 	uv_loop_t *loop;
 	struct resolver *resolver;
+	struct history *history;   /* of this worker's dials */
 	const struct ports *ports; /* that may be dialled */
 	char *read_buffer; /* for transport_new() */
 	int64_t connect_timeout_ms; /* for one address */
 };
 
+/* What a transport is connected to. */
+struct dial_result {
+	const struct address *address;
+	const char *host; /* the SRV target, or the domain itself; NULL for a fixed address */
+	uint16_t port;
+};
+
 struct dial_callbacks {
 	struct transport_callbacks transport; /* for the transport that comes out */
 	/* The dial is gone. @transport is connected (its `connected` has run) and now the callee's; its callbacks and
-	 * userdata are those given to dial_new(). @address is what it is connected to. */
-	void (*done)(void *userdata, struct transport *transport, const struct address *address);
+	 * userdata are those given to dial_new(). @result is borrowed for the call. */
+	void (*done)(void *userdata, struct transport *transport, const struct dial_result *result);
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 

@@ -132,13 +132,13 @@ static void secure(struct link *link)
 	}
 }
 
-static void on_dial_done(void *userdata, struct transport *transport, const struct address *address)
+static void on_dial_done(void *userdata, struct transport *transport, const struct dial_result *result)
 {
 	struct link *link = userdata;
 
 	link->dial = NULL;
 	link->transport = transport;
-	link->address = *address;
+	link->address = *result->address;
 	if (tls_of(link) == DOMAIN_TLS_DIRECT) {
 		secure(link);
 	} else {
