@@ -39,6 +39,11 @@ static_assert((int)RESOLVER_ADDRESSES_MAX <= (int)RACE_ADDRESSES_MAX, "answers m
 
 static void dial_run(struct dial *dial);
 
+static enum domain_tls dial_tls(const struct dial *dial)
+{
+	return dial->rule ? dial->rule->tls : DOMAIN_TLS_REQUIRED;
+}
+
 static struct mono dial_now(const struct dial *dial)
 {
 	return (struct mono){(int64_t)uv_now(dial->dialer->loop)};
@@ -244,6 +249,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.address = attempt->address,
 		.host = target ? target->host : NULL,
 		.port = address_port(attempt->address),
+		.direct = target ? target->direct : dial_tls(dial) == DOMAIN_TLS_DIRECT,
 	};
 
 	attempt->transport = NULL;
@@ -321,6 +327,21 @@ static uint32_t draw(void *userdata, uint32_t max)
 	return (uint32_t)(((uint64_t)random * ((uint64_t)max + 1)) >> 32);
 }
 
+/* Whether the rule's kind of TLS can be had of a target. */
+static bool dial_suits(const struct dial *dial, const struct srv_target *target)
+{
+	switch (dial_tls(dial)) {
+	case DOMAIN_TLS_DIRECT:
+		return target->direct;
+	case DOMAIN_TLS_OFF:
+		return !target->direct;
+	case DOMAIN_TLS_REQUIRED:
+	case DOMAIN_TLS_OPPORTUNISTIC:
+		break;
+	}
+	return true;
+}
+
 /* In the order in which they are to be tried. Of those that say "." nothing is left. */
 static int dial_set_targets(struct dial *dial, const struct srv_target *targets, size_t n_targets,
 			    size_t *ret_n)
@@ -332,9 +353,16 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n_targets; i++) {
-		if (targets[i].host[0]) {
+		if (targets[i].host[0] && dial_suits(dial, &targets[i])) {
 			dial->targets[n++] = targets[i];
 		}
+	}
+	if (n == 0) {
+		bool direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
+
+		failure_set(&dial->failure, direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
+			    "%s: its SRV records name %s", dial->domain,
+			    direct ? "no server for direct TLS" : "servers for direct TLS only");
 	}
 	srv_order(dial->targets, n, draw, NULL);
 	*ret_n = n;
@@ -344,7 +372,11 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 /* No SRV record: the domain itself (RFC 6120, 3.2.2). */
 static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
-	struct srv_target target = {.port = DIALER_PORT};
+	bool direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
+	struct srv_target target = {
+		.port = direct ? DIALER_PORT_DIRECT : DIALER_PORT,
+		.direct = direct,
+	};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
 	return dial_set_targets(dial, &target, 1, ret_n);

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, and a race over all
- * addresses (race.h); when there is no SRV, the domain itself on port 5222. A domain rule with fixed addresses skips the
+ * addresses (race.h); when there is no SRV, the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses skips the
  * DNS; they are raced in the order in which they are written.
  * The policies for addresses and ports are asked with each address right before connect(2); fixed addresses are the
  * operator's own words and go by them.
@@ -22,7 +22,8 @@
 struct dial;
 
 enum {
-	DIALER_PORT = 5222,
+	DIALER_PORT = 5222,        /* IANA: xmpp-client */
+	DIALER_PORT_DIRECT = 5223, /* what was usual for direct TLS before there were SRV records for it */
 };
 
 struct dialer {
@@ -39,6 +40,7 @@ struct dial_result {
 	const struct address *address;
 	const char *host; /* the SRV target, or the domain itself; NULL for a fixed address */
 	uint16_t port;
+	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
 };
 
 struct dial_callbacks {

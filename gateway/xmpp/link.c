@@ -18,6 +18,7 @@ struct link {
 	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
 	struct failure failure;
 	bool failing;    /* `over` is due */
+	bool direct;     /* TLS comes before the stream on this connection */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
 };
 
@@ -139,7 +140,8 @@ static void on_dial_done(void *userdata, struct transport *transport, const stru
 	link->dial = NULL;
 	link->transport = transport;
 	link->address = *result->address;
-	if (tls_of(link) == DOMAIN_TLS_DIRECT) {
+	link->direct = result->direct;
+	if (link->direct) {
 		secure(link);
 	} else {
 		open_stream(link, false);
@@ -158,7 +160,7 @@ static void on_secured(void *userdata)
 {
 	struct link *link = userdata;
 
-	if (tls_of(link) == DOMAIN_TLS_DIRECT) {
+	if (link->direct) {
 		open_stream(link, true);
 		return;
 	}
