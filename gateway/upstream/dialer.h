@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "gateway/failure.h"
-#include "gateway/upstream/race.h"
+#include "gateway/upstream/history.h"
 #include "gateway/upstream/resolver.h"
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <string.h>
+
+#include "gateway/upstream/dialer-state.h"
+#include "policy/dial.h"
+
+static_assert((int)DOMAIN_CONNECT_MAX <= (int)RACE_ADDRESSES_MAX, "fixed addresses must fit");
+static_assert((int)RESOLVER_ADDRESSES_MAX <= (int)RACE_ADDRESSES_MAX, "answers must fit");
+
+static void dial_run(struct dial *dial);
+
+static struct mono dial_now(const struct dial *dial)
+{
+	return (struct mono){(int64_t)uv_now(dial->dialer->loop)};
+}
+
+/* How much a failure says: what a server's address answered more than why none was dialled. */
+static int failure_weight(enum failure_kind kind)
+{
+	switch (kind) {
+	case FAILURE_NONE:
+		return 0;
+	case FAILURE_DNS_NO_NAME:
+		return 1;
+	case FAILURE_DNS_TIMEOUT:
+	case FAILURE_DNS_FAILED:
+		return 2;
+	case FAILURE_ADDRESS_REFUSED:
+	case FAILURE_PORT_REFUSED:
+		return 3;
+	default:
+		return 4;
+	}
+}
+
+/* Keeps it when it says no less than what was kept before: of equals the last. */
+static void dial_note(struct dial *dial, const struct failure *failure)
+{
+	if (failure_weight(failure->kind) >= failure_weight(dial->failure.kind)) {
+		dial->failure = *failure;
+	}
+}
+
+/* Notes what became of an attempt; @why may be empty. */
+static void dial_note_attempt(struct dial *dial, const struct dial_attempt *attempt,
+			      enum failure_kind kind, const char *why)
+{
+	const char *host = dial->targets ? dial->targets[attempt->target].host : "";
+	char text[ADDRESS_TEXT_MAX];
+	struct failure failure;
+
+	address_format(attempt->address, text);
+	failure_set(&failure, kind, "%s%s%s%s%s", host, host[0] ? " " : "", text, why[0] ? ": " : "",
+		    why);
+	dial_note(dial, &failure);
+}
+
+void dial_note_dns(struct dial *dial, enum resolver_result result, const char *name)
+{
+	static const enum failure_kind kinds[] = {
+		[RESOLVER_NO_NAME] = FAILURE_DNS_NO_NAME,
+		[RESOLVER_TIMEOUT] = FAILURE_DNS_TIMEOUT,
+		[RESOLVER_FAILED] = FAILURE_DNS_FAILED,
+	};
+	struct failure failure;
+
+	failure_set(&failure, kinds[result], "%s", name);
+	dial_note(dial, &failure);
+}
+
+void dial_fail(struct dial *dial)
+{
+	const struct dial_callbacks *callbacks = dial->callbacks;
+	void *userdata = dial->userdata;
+	struct failure failure = dial->failure;
+
+	dial_free(dial);
+	callbacks->failed(userdata, &failure);
+}
+
+static void attempt_end(struct dial_attempt *attempt, enum race_outcome outcome)
+{
+	struct dial *dial = attempt->dial;
+
+	race_tell(&dial->race, (size_t)(attempt - dial->attempts), outcome, dial_now(dial));
+	dial_run(dial);
+}
+
+static void on_connected(void *userdata)
+{
+	attempt_end(userdata, RACE_CONNECTED);
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	struct dial_attempt *attempt = userdata;
+
+	dial_note_attempt(attempt->dial, attempt, failure->kind, failure->detail);
+	attempt->transport = transport_free(attempt->transport);
+	attempt_end(attempt, failure->kind == FAILURE_INTERNAL ? RACE_BROKEN : RACE_FAILED);
+}
+
+/* Before `connected` a transport tells nothing else than these two. */
+static const struct transport_callbacks attempt_callbacks = {
+	.connected = on_connected,
+	.failed = on_failed,
+};
+
+/* What forbids to dial @address, or FAILURE_NONE. */
+static enum failure_kind dial_judge(const struct dial *dial, const struct address *address)
+{
+	const struct domain_rule *rule = dial->rule;
+
+	if (rule && rule->n_connect) {
+		return FAILURE_NONE;
+	}
+	if (!(rule && rule->allow_private) && !dial_is_public(address)) {
+		return FAILURE_ADDRESS_REFUSED;
+	}
+	return ports_allow(dial->dialer->ports, address_port(address)) ? FAILURE_NONE
+								       : FAILURE_PORT_REFUSED;
+}
+
+/* Whether it is under way; if not, *ret_outcome says what became of it. */
+static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
+			  enum race_outcome *ret_outcome)
+{
+	struct dialer *dialer = dial->dialer;
+	enum failure_kind refused = dial_judge(dial, attempt->address);
+
+	if (refused != FAILURE_NONE) {
+		dial_note_attempt(dial, attempt, refused, "");
+		*ret_outcome = RACE_REFUSED;
+		return false;
+	}
+	int r = transport_new(dialer->loop, dialer->read_buffer, attempt->address,
+			      dialer->connect_timeout_ms, &attempt_callbacks, attempt,
+			      &attempt->transport);
+
+	if (r == 0) {
+		return true;
+	}
+	/* A machine without IPv6 is no failure of ours. */
+	bool is_ours = r != -EAFNOSUPPORT;
+
+	dial_note_attempt(dial, attempt, is_ours ? FAILURE_INTERNAL : FAILURE_CONNECT_UNREACHABLE,
+			  strerrordesc_np(-r));
+	*ret_outcome = is_ours ? RACE_BROKEN : RACE_FAILED;
+	return false;
+}
+
+static void dial_attempt(struct dial *dial, const struct race_action *action)
+{
+	struct dial_attempt *attempt = &dial->attempts[action->attempt];
+
+	*attempt = (struct dial_attempt){
+		.dial = dial,
+		.address = action->address,
+		.target = action->target,
+	};
+	enum race_outcome outcome;
+
+	if (!attempt_start(dial, attempt, &outcome)) {
+		race_tell(&dial->race, action->attempt, outcome, dial_now(dial));
+	}
+}
+
+static void on_addresses(void *userdata, enum resolver_result result,
+			 const struct address *addresses, size_t n_addresses)
+{
+	struct dial *dial = userdata;
+
+	dial->query = NULL;
+	if (result != RESOLVER_OK) {
+		dial_note_dns(dial, result, dial->targets[dial->asked].host);
+	}
+	race_answer(&dial->race, addresses, n_addresses, RACE_ORDER_FAMILIES, dial_now(dial));
+	dial_run(dial);
+}
+
+static void dial_resolve(struct dial *dial, size_t target)
+{
+	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
+
+	if (!asked) {
+		race_answer(&dial->race, dial->rule->connect, dial->rule->n_connect, RACE_ORDER_GIVEN,
+			    dial_now(dial));
+		return;
+	}
+	dial->asked = target;
+	if (resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
+				   dial, &dial->query) < 0) {
+		struct failure failure;
+
+		failure_set(&failure, FAILURE_INTERNAL, "%s: too many DNS queries", asked->host);
+		dial_note(dial, &failure);
+		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
+	}
+}
+
+static void dial_finish(struct dial *dial, const struct race_action *action)
+{
+	const struct dial_callbacks *callbacks = dial->callbacks;
+	struct dial_attempt *attempt = &dial->attempts[action->attempt];
+	struct transport *transport = attempt->transport;
+	const struct srv_target *target = dial->targets ? &dial->targets[attempt->target] : NULL;
+	struct dial_result result = {
+		.address = attempt->address,
+		.host = target ? target->host : NULL,
+		.port = address_port(attempt->address),
+		.direct = target ? target->direct : dial_tls(dial) == DOMAIN_TLS_DIRECT,
+	};
+
+	attempt->transport = NULL;
+	transport_hand_over(transport, &callbacks->transport, dial->userdata);
+	/* The memory stays until the next turn. */
+	dial_free(dial);
+	callbacks->done(dial->userdata, transport, &result);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	dial_run(timer->data);
+}
+
+static void dial_arm(struct dial *dial)
+{
+	struct mono deadline = race_deadline(&dial->race);
+	int64_t ms = mono_diff_ms(deadline, dial_now(dial));
+
+	if (mono_is_never(deadline)) {
+		uv_timer_stop(&dial->timer);
+	} else {
+		uv_timer_start(&dial->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+	}
+}
+
+/* Does what the race wants done now; the dial may be gone afterwards. */
+static void dial_run(struct dial *dial)
+{
+	struct dial_attempt *attempt;
+
+	for (;;) {
+		struct race_action action = race_next(&dial->race, dial_now(dial));
+
+		switch (action.kind) {
+		case RACE_NOTHING:
+			dial_arm(dial);
+			return;
+		case RACE_RESOLVE:
+			dial_resolve(dial, action.target);
+			break;
+		case RACE_DIAL:
+			dial_attempt(dial, &action);
+			break;
+		case RACE_GIVE_UP:
+			attempt = &dial->attempts[action.attempt];
+			attempt->transport = transport_free(attempt->transport);
+			break;
+		case RACE_WON:
+			dial_finish(dial, &action);
+			return;
+		case RACE_LOST:
+			dial_fail(dial);
+			return;
+		}
+	}
+}
+
+void dial_race(struct dial *dial, size_t n_targets)
+{
+	race_init(&dial->race, dial->dialer->history, n_targets);
+	dial_run(dial);
+}
