@@ -106,8 +106,7 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 		rule->n_connect++;
 	}
 	rule->deny = cfg_getbool(section, "deny");
-	/* Who names an address means it, wherever it is. */
-	rule->allow_private = n > 0 || cfg_getbool(section, "allow_private");
+	rule->allow_private = cfg_getbool(section, "allow_private");
 	if (ca_file && ca_file[0]) {
 		rule->ca_file = strdup(ca_file);
 		if (!rule->ca_file) {

@@ -31,7 +31,7 @@ struct domain_rule {
 	enum domain_tls tls;
 	char *ca_file; /* owned by the rule; NULL for the system's store */
 	bool deny;
-	bool allow_private; /* true also where connect names addresses */
+	bool allow_private; /* also addresses that the DNS or the server names; those of connect need it not */
 };
 
 /* Rules sorted by name; owned by the configuration, read-only while workers run. */

@@ -112,7 +112,7 @@ static enum failure_kind dial_judge(const struct dial *dial, const struct addres
 {
 	const struct domain_rule *rule = dial->rule;
 
-	if (rule && rule->n_connect) {
+	if (dial->exempt) {
 		return FAILURE_NONE;
 	}
 	if (!(rule && rule->allow_private) && !dial_is_public(address)) {
@@ -184,8 +184,7 @@ static void dial_resolve(struct dial *dial, size_t target)
 	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
 
 	if (!asked) {
-		race_answer(&dial->race, dial->rule->connect, dial->rule->n_connect, RACE_ORDER_GIVEN,
-			    dial_now(dial));
+		race_answer(&dial->race, dial->fixed, dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
 		return;
 	}
 	dial->asked = target;
@@ -209,7 +208,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.address = attempt->address,
 		.host = target ? target->host : NULL,
 		.port = address_port(attempt->address),
-		.direct = target ? target->direct : dial_tls(dial) == DOMAIN_TLS_DIRECT,
+		.direct = target ? target->direct : dial->direct,
 	};
 
 	attempt->transport = NULL;

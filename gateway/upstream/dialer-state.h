@@ -20,12 +20,17 @@ struct dial_attempt {
 struct dial {
 	uv_timer_t timer; /* the start, at the next turn; then the race's; its closing is where the memory goes */
 	struct dialer *dialer;
-	const char *domain;
+	const char *domain; /* asked for in the DNS */
 	const struct domain_rule *rule;
 	const struct dial_callbacks *callbacks;
 	void *userdata;
 	struct resolver_query *query; /* under way, or NULL */
-	struct srv_target *targets;   /* in the order in which they are tried; NULL: the rule's fixed addresses */
+	struct srv_target *targets;   /* in the order in which they are tried; NULL: the fixed addresses */
+	const struct address *fixed;
+	size_t n_fixed;
+	bool exempt;                  /* the fixed addresses are the operator's own, no policy is asked */
+	bool direct;                  /* fixed addresses, and redirections to a port, get TLS from the first byte */
+	struct redirect redirect;     /* where the server said to go; otherwise empty */
 	size_t asked;                 /* whose addresses the query is about */
 	struct race race;
 	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];

@@ -74,17 +74,21 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 	return 0;
 }
 
+/* One host and port instead of SRV records. */
+static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t *ret_n)
+{
+	struct srv_target target = {.port = port, .direct = direct};
+
+	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
+	return dial_set_targets(dial, &target, 1, ret_n);
+}
+
 /* No SRV record: the domain itself (RFC 6120, 3.2.2). */
 static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
 	bool direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
-	struct srv_target target = {
-		.port = direct ? DIALER_PORT_DIRECT : DIALER_PORT,
-		.direct = direct,
-	};
 
-	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
-	return dial_set_targets(dial, &target, 1, ret_n);
+	return dial_set_target(dial, direct ? DIALER_PORT_DIRECT : DIALER_PORT, direct, ret_n);
 }
 
 static void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets,
@@ -121,35 +125,88 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 	dial_race(dial, n);
 }
 
+/* A host and port that a server named. */
+static void dial_redirect_target(struct dial *dial)
+{
+	size_t n;
+
+	if (dial_set_target(dial, dial->redirect.port, dial->direct, &n) < 0) {
+		dial_fail_internal(dial);
+	} else {
+		dial_race(dial, n);
+	}
+}
+
 static void on_start(uv_timer_t *timer)
 {
 	struct dial *dial = timer->data;
-	const struct domain_rule *rule = dial->rule;
 
-	if (rule && rule->n_connect) {
+	if (dial->n_fixed) {
 		dial_race(dial, 1);
+	} else if (dial->redirect.port) {
+		dial_redirect_target(dial);
 	} else if (resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial,
 				    &dial->query) < 0) {
 		dial_fail_internal(dial);
 	}
 }
 
-int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
-	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
+static struct dial *dial_alloc(struct dialer *dialer, const struct domain_rule *rule,
+			       const struct dial_callbacks *callbacks, void *userdata)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
 
 	if (!dial) {
-		return -ENOMEM;
+		return NULL;
 	}
 	dial->dialer = dialer;
-	dial->domain = domain;
 	dial->rule = rule;
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
+	dial->direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
 	dial->timer.data = dial;
 	uv_timer_init(dialer->loop, &dial->timer);
 	uv_timer_start(&dial->timer, on_start, 0, 0);
+	return dial;
+}
+
+int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
+	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
+{
+	struct dial *dial = dial_alloc(dialer, rule, callbacks, userdata);
+
+	if (!dial) {
+		return -ENOMEM;
+	}
+	dial->domain = domain;
+	if (rule && rule->n_connect) {
+		dial->fixed = rule->connect;
+		dial->n_fixed = rule->n_connect;
+		dial->exempt = true;
+	}
+	*ret_dial = dial;
+	return 0;
+}
+
+int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, bool direct,
+			const struct domain_rule *rule, const struct dial_callbacks *callbacks,
+			void *userdata, struct dial **ret_dial)
+{
+	struct dial *dial = dial_alloc(dialer, rule, callbacks, userdata);
+
+	if (!dial) {
+		return -ENOMEM;
+	}
+	dial->redirect = *redirect;
+	dial->direct = direct;
+	dial->domain = dial->redirect.host;
+	if (!dial->redirect.host[0]) {
+		if (!redirect->port) {
+			address_set_port(&dial->redirect.address, direct ? DIALER_PORT_DIRECT : DIALER_PORT);
+		}
+		dial->fixed = &dial->redirect.address;
+		dial->n_fixed = 1;
+	}
 	*ret_dial = dial;
 	return 0;
 }

@@ -4,6 +4,7 @@
  * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, and a race over all
  * addresses (race.h); when there is no SRV, the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses skips the
  * DNS; they are raced in the order in which they are written.
+ * A server may also have said where to go (see-other-host).
  * The policies for addresses and ports are asked with each address right before connect(2); fixed addresses are the
  * operator's own words and go by them.
  *
@@ -18,6 +19,7 @@
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"
 #include "policy/ports.h"
+#include "policy/redirect.h"
 
 struct dial;
 
@@ -57,6 +59,13 @@ struct dial_callbacks {
 _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
 			  const struct dial_callbacks *callbacks, void *userdata,
 			  struct dial **ret_dial);
+
+/* The same for the place that a server named instead of itself (RFC 6120, 4.9.3.19): an address, a host and a port, or a host
+ * to be looked up like a domain. @redirect is copied. The rule's fixed addresses do not count, and exempt nothing from the
+ * policies. @direct: the connection to that server had TLS from the first byte, so a port or address that it names has. */
+_must_check_ int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, bool direct,
+				     const struct domain_rule *rule, const struct dial_callbacks *callbacks,
+				     void *userdata, struct dial **ret_dial);
 
 /* Ends the search; no callback runs afterwards. Returns NULL; takes NULL. */
 struct dial *dial_free(struct dial *dial);

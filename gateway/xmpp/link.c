@@ -15,6 +15,7 @@ struct link {
 	struct stream_target target; /* into target_text, until the stream is opened */
 	struct buffer target_text;
 	struct address address;
+	unsigned n_redirects;
 	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
 	struct failure failure;
 	bool failing;    /* `over` is due */
@@ -108,6 +109,8 @@ static void open_stream(struct link *link, bool secure)
 	int r = stream_open(&link->stream, &link->target, secure);
 
 	buffer_deinit(&link->target_text);
+	/* The stream knows it from now on, also for another connection. */
+	link->target = (struct stream_target){.to = SV_EMPTY};
 	if (r == 0) {
 		r = send_out(link);
 	}
@@ -174,6 +177,31 @@ static void on_secured(void *userdata)
 	}
 }
 
+static const struct dial_callbacks dial_callbacks;
+
+/* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
+static bool follow(struct link *link)
+{
+	static const char farewell[] = "</stream:stream>";
+	struct redirect redirect;
+
+	if (link->n_redirects == LINK_REDIRECTS_MAX || !stream_event_redirect(&link->stream, &redirect)) {
+		return false;
+	}
+	link->n_redirects++;
+	/* Without memory for the farewell the server learns it from the FIN. */
+	(void)!transport_write(link->transport, farewell, sizeof(farewell) - 1);
+	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
+	link->transport = NULL;
+	link->header_due = false;
+	stream_rewind(&link->stream);
+	if (dial_new_redirected(&link->env->dialer, &redirect, link->direct, link->rule,
+				&dial_callbacks, link, &link->dial) < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+	}
+	return true;
+}
+
 /* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
 static void tell_header(struct link *link)
 {
@@ -205,6 +233,9 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		link->callbacks->element(link->userdata, kind);
 		break;
 	case STREAM_EVENT_ERROR:
+		if (follow(link)) {
+			return false;
+		}
 		link->callbacks->element(link->userdata, kind);
 		if (link->callbacks) {
 			fail(link, &link->stream.failure);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A session's way to its XMPP server: dial, TLS, stream, in one object. The session says what to send; it is told
+ * A session's way to its XMPP server: dial, TLS, stream, in one object. Where a server names another one before its
+ * features (see-other-host) the link goes there, and the certificate still has to name the domain. The session says what to send; it is told
  * what came. The one place where the stream engine meets the network.
  *
  * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in a callback every function of this
@@ -27,6 +28,8 @@ struct link_env {
 enum {
 	/* A server that does not take our farewell must not hold the descriptor. */
 	LINK_CLOSE_TIMEOUT_MS = 5000,
+	/* Servers that name each other must not keep a session on its way (RFC 6120, 4.9.3.19: from 2 to 5). */
+	LINK_REDIRECTS_MAX = 2,
 };
 
 struct link_callbacks {

@@ -144,6 +144,14 @@ int stream_open(struct stream *stream, const struct stream_target *target, bool 
 	return r < 0 ? over(stream, r) : write_header(stream);
 }
 
+void stream_rewind(struct stream *stream)
+{
+	forget_server(stream);
+	buffer_deinit(&stream->out);
+	stream->secure = false;
+	stream->state = STREAM_STATE_IDLE;
+}
+
 int stream_secured(struct stream *stream)
 {
 	stream->secure = true;
@@ -294,6 +302,7 @@ static enum stream_event_kind on_error(struct stream *stream)
 			break;
 		}
 	}
+	stream->early = stream->state != STREAM_STATE_OPEN && !stream->offered;
 	fail(stream, FAILURE_STREAM_ERROR, condition);
 	return STREAM_EVENT_ERROR;
 }

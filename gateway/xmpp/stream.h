@@ -18,6 +18,7 @@
 #include "common/xml.h"
 #include "gateway/failure.h"
 #include "policy/domain.h"
+#include "policy/redirect.h"
 
 enum {
 	/* The server's stream id, name and language go into answers and logs; a longer one is as if it were not there. */
@@ -63,6 +64,7 @@ struct stream {
 	bool secure;           /* TLS is on */
 	bool closing;          /* our </stream:stream> is out */
 	bool offered;          /* features have been told to the client: TLS is no longer an affair of ours */
+	bool early;            /* the server's error came before the stream was the client's */
 	int feed_result;       /* what the scan said of the last bytes: told behind the items before them */
 	char *to, *client, *client_lang, *version; /* of our header; NULL for what it does not say */
 	char *id, *from, *lang; /* of the server's header; likewise */
@@ -78,8 +80,13 @@ void stream_deinit(struct stream *stream);
 struct xml_scan_options stream_options(size_t n_element_max);
 
 /* Opens the stream: our header into stream.out. @secure: the connection is encrypted already. The client's own address
- * goes out only over TLS, or where none will come (RFC 6120, 4.7.1). Returns 0 or -ENOMEM. */
+ * goes out only over TLS, or where none will come (RFC 6120, 4.7.1). Empty fields of @target stay as they were before
+ * stream_rewind(). Returns 0 or -ENOMEM. */
 _must_check_ int stream_open(struct stream *stream, const struct stream_target *target, bool secure);
+
+/* The connection is gone, and another one takes its place (see-other-host): all that the server said is forgotten.
+ * stream_open() with an empty target opens the stream there, for the same domain and client. */
+void stream_rewind(struct stream *stream);
 
 /* TLS is on; a new header goes out. Returns 0 or -ENOMEM. */
 _must_check_ int stream_secured(struct stream *stream);
@@ -101,6 +108,10 @@ _must_check_ int stream_next(struct stream *stream, enum stream_event_kind *ret_
  * the streams namespace has the prefix "stream", whatever the server wrote; unless its own tag or what is in it makes something
  * else of that prefix. Returns 0 or -ENOMEM. */
 _must_check_ int stream_event_write(const struct stream *stream, struct buffer *buffer);
+
+/* Whether the last event, an ERROR, says that another host is to be asked, and the stream may go there: it has not become the
+ * client's yet. What is not read as a place to go (redirect.h) is an error like any other. */
+bool stream_event_redirect(const struct stream *stream, struct redirect *ret_redirect);
 
 /* Whether the last event's element is of the streams namespace (and so uses the prefix "stream"). */
 bool stream_event_is_stream(const struct stream *stream);

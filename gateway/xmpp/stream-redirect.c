@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/xmpp/namespace.h"
+#include "gateway/xmpp/stream.h"
+
+/* Bytes of the start tag; a quoted ">" does not end it. @element is well-formed. */
+static size_t start_tag(struct sv element)
+{
+	char quote = '\0';
+
+	for (size_t i = 0; i < element.n; i++) {
+		char c = element.data[i];
+
+		if (quote) {
+			quote = c == quote ? '\0' : quote;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (c == '>') {
+			return i + 1;
+		}
+	}
+	return element.n;
+}
+
+/* What stands between the tags, when it is but text. Entities stay what they are: names of hosts need none. */
+static struct sv content(struct sv element)
+{
+	struct sv rest = sv_skip(element, start_tag(element));
+	struct sv text = sv_first(rest, sv_find(rest, '<'));
+	struct sv end_tag = sv_skip(rest, text.n);
+
+	return sv_starts_with(end_tag, SV("</")) ? text : SV_EMPTY;
+}
+
+bool stream_event_redirect(const struct stream *stream, struct redirect *ret_redirect)
+{
+	if (!stream->early) {
+		return false;
+	}
+	for (size_t i = 0; i < stream->item.n_children; i++) {
+		struct xml_child child = xml_item_child(&stream->scan, &stream->item, i);
+
+		if (child.ns == NS_STREAM_ERRORS && sv_eq(child.name, SV("see-other-host"))) {
+			/* Without memory it is as if the text were none: the error goes to the client. */
+			return redirect_parse(content(child.text), ret_redirect) == 0;
+		}
+	}
+	return false;
+}
