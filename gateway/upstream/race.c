@@ -179,11 +179,6 @@ static bool has_late(const struct race *race)
 	return race->next_late < race->n_late;
 }
 
-static bool has_targets(const struct race *race)
-{
-	return race->asking || race->next_target < race->n_targets;
-}
-
 static struct race_action give_up(struct race *race)
 {
 	for (size_t i = 0; i < race->n_attempts; i++) {
@@ -243,7 +238,7 @@ static struct mono start_time(const struct race *race)
 	if (!has_late(race)) {
 		return MONO_NEVER;
 	}
-	return has_targets(race) && race->late_start.ms > pace.ms ? race->late_start : pace;
+	return race->asking && race->late_start.ms > pace.ms ? race->late_start : pace;
 }
 
 struct race_action race_next(struct race *race, struct mono now)
@@ -264,7 +259,8 @@ struct race_action race_next(struct race *race, struct mono now)
 		return dial(race, has_addresses(race) ? &race->queue[race->next_queue++]
 						      : &race->late[race->next_late++], now);
 	}
-	if (race->n_running == 0 && (is_spent(race) || !(has_addresses(race) || has_late(race) || has_targets(race)))) {
+	/* With nothing running, what could be dialled has been. */
+	if (race->n_running == 0 && (is_spent(race) || !race->asking)) {
 		race->state = RACE_STATE_OVER;
 		return (struct race_action){.kind = RACE_LOST};
 	}
