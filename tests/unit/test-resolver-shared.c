@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/upstream/lookups.h"
+#include "tests/unit/failmalloc.h"
+#include "tests/unit/resolver-case.h"
+
+/* Many who ask, who go away, and a resolver that goes away. */
+
+/* However many ask, in whatever case: one question for each service. Each may go by itself. */
+static void test_one_question(void **state)
+{
+	unsigned n_told = 0;
+
+	(void)state;
+	dns.script = script_services;
+	for (size_t i = 0; i < ASKERS; i++) {
+		ask_srv(&askers[i], i % 2 ? "a.example" : "A.Example");
+	}
+	for (size_t i = 0; i < ASKERS; i += 4) {
+		cancel(&askers[i]);
+	}
+	wait_told(&askers[1], 1);
+	for (size_t i = 0; i < ASKERS; i++) {
+		wait_told(&askers[i], i % 4 != 0);
+		assert_int_equal(askers[i].srv.n_targets, i % 4 ? 2 : 0);
+		n_told += askers[i].n_told;
+	}
+	assert_int_equal(n_told, ASKERS * 3 / 4);
+	assert_int_equal(dns.n_questions, 2);
+}
+
+/* A question goes on when nobody waits for it, and its answer is not lost. */
+static void test_cancelled_by_all(void **state)
+{
+	(void)state;
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	cancel(askers);
+	wait_questions(2);
+	ask_srv(askers, "a.example");
+	wait_told(askers, 1);
+	assert_int_equal(askers->srv.n_targets, 2);
+	assert_int_equal(dns.n_questions, 2);
+	/* Also one whose answer is there and not told yet. */
+	ask_srv(askers, "a.example");
+	cancel(askers);
+	ask_srv(&askers[1], "a.example");
+	wait_told(&askers[1], 1);
+	assert_int_equal(askers->n_told, 1);
+	resolver_query_cancel(NULL);
+}
+
+/* What comes when nobody waits any more is for those who ask later. */
+static void test_late_answer(void **state)
+{
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(PATIENCE_MS, 6);
+	dns.script = script_starttls;
+	ask_srv(askers, "a.example");
+	wait_questions(2);
+	dns.script = script_services;
+	wait_told(askers, 1);
+	assert_int_equal(askers->srv.n_targets, 1);
+	/* The question goes on: c-ares asks a second time, and whoever asks now profits. */
+	wait_questions(3);
+	ask_srv(askers, "a.example");
+	wait_told(askers, 2);
+	assert_int_equal(askers->srv.n_targets, 2);
+	assert_int_equal(dns.n_questions, 3);
+}
+
+static void test_bound(void **state)
+{
+	struct resolver_query *query = NULL;
+	char name[32];
+
+	(void)state;
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	wait_told(askers, 1);
+	dns.script = script_silent;
+	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &query), 0);
+		/* That he goes away leaves the question. */
+		resolver_query_cancel(query);
+	}
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query), -EBUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), -EBUSY);
+	/* What is known already, or asked, costs no question. */
+	ask_srv(askers, "a.example");
+	wait_told(askers, 2);
+	ask_tlsa(askers, "n0.example", 1);
+	cancel(askers);
+}
+
+/* One place is left: the first service is asked for, the second is not, and nothing is left of the query. */
+static void test_bound_between_services(void **state)
+{
+	struct resolver_query *query = NULL;
+	char name[32];
+
+	(void)state;
+	dns.script = script_silent;
+	for (unsigned i = 0; i < LOOKUPS_MAX - 1; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, &askers[1], &askers[1].query), 0);
+	}
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query), -EBUSY);
+	assert_null(query);
+	resolver_free(dns.resolver);
+	start_resolver(1500, 3);
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	wait_told(askers, 1);
+}
+
+static void on_srv_ask_more(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
+{
+	on_srv(userdata, result, targets, n_targets);
+	cancel(&askers[1]);
+	ask_srv(&askers[2], "a.example");
+	ask_srv(&askers[3], "b.example");
+}
+
+/* Who is told may ask anew and cancel others. */
+static void test_asking_when_told(void **state)
+{
+	(void)state;
+	dns.script = script_services;
+	/* Of those who wait for the same it is told last who asked first. */
+	ask_srv(&askers[1], "a.example");
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers, &askers->query), 0);
+	wait_told(askers, 1);
+	wait_told(&askers[2], 1);
+	wait_told(&askers[3], 1);
+	assert_int_equal(askers[1].n_told, 0);
+	assert_int_equal(dns.n_questions, 4);
+}
+
+static void on_srv_free(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
+{
+	on_srv(userdata, result, targets, n_targets);
+	dns.resolver = resolver_free(dns.resolver);
+}
+
+/* Who is told may free the resolver: nobody else hears any more. */
+static void test_freeing_when_told(void **state)
+{
+	(void)state;
+	dns.script = script_services;
+	ask_srv(&askers[1], "a.example");
+	ask_srv(&askers[2], "b.example");
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_free, askers, &askers->query), 0);
+	wait_told(askers, 1);
+	assert_null(dns.resolver);
+	for (int i = 0; i < 10; i++) {
+		uv_run(&dns.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(askers[1].n_told, 0);
+	assert_int_equal(askers[2].n_told, 0);
+}
+
+/* With questions, told and untold answers. */
+static void test_freeing(void **state)
+{
+	(void)state;
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	wait_told(askers, 1);
+	ask_srv(askers, "a.example");
+	ask_srv(&askers[1], "b.example");
+	ask_addresses(&askers[2], "c.example", 1);
+	ask_tlsa(&askers[3], "c.example", 1);
+	dns.resolver = resolver_free(dns.resolver);
+	for (int i = 0; i < 10; i++) {
+		uv_run(&dns.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(askers->n_told + askers[1].n_told + askers[2].n_told + askers[3].n_told, 1);
+	assert_null(resolver_free(NULL));
+}
+
+static void test_bad_servers(void **state)
+{
+	struct resolver *resolver = NULL;
+
+	(void)state;
+	assert_int_equal(resolver_new(&dns.loop,
+				      &(struct resolver_options){.servers = "nonsense", .timeout_ms = 1, .n_tries = 1},
+				      &resolver),
+			 -EINVAL);
+	assert_null(resolver);
+}
+
+/* From the making of a resolver to what is told, twice: from the DNS and from the cache. */
+static int scenario(void *userdata)
+{
+	struct resolver_options options = {.servers = dns.address, .timeout_ms = 50, .n_tries = 1};
+	struct asker *asker = userdata;
+	int r = resolver_new(&dns.loop, &options, &dns.resolver);
+
+	for (int i = 0; r == 0 && i < 2; i++) {
+		asker->query = NULL;
+		asker->n_told = 0;
+		r = resolver_ask_srv(dns.resolver, "a.example", on_srv, asker, &asker->query);
+		while (r == 0 && asker->n_told == 0) {
+			uv_run(&dns.loop, UV_RUN_DEFAULT);
+		}
+		if (r == 0 && asker->result == RESOLVER_NO_NAME) {
+			r = -EINVAL;
+		}
+	}
+	dns.resolver = resolver_free(dns.resolver);
+	/* Its handles close at the next turn. */
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	return r;
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	dns.resolver = resolver_free(dns.resolver);
+	uv_run(&dns.loop, UV_RUN_NOWAIT);
+	dns.script = script_services;
+	/* The resolver, its lookups, cache and c-ares; a query, two lookups, answers and places in the cache. */
+	failmalloc_each(scenario, askers, 12);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_question),
+		TEST(test_cancelled_by_all),
+		TEST(test_late_answer),
+		TEST(test_bound),
+		TEST(test_bound_between_services),
+		TEST(test_asking_when_told),
+		TEST(test_freeing_when_told),
+		TEST(test_freeing),
+		TEST(test_bad_servers),
+		TEST(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
