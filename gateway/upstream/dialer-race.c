@@ -188,11 +188,13 @@ static void dial_resolve(struct dial *dial, size_t target)
 		return;
 	}
 	dial->asked = target;
-	if (resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
-				   dial, &dial->query) < 0) {
+	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
+				       dial, &dial->query);
+
+	if (r < 0) {
 		struct failure failure;
 
-		failure_set(&failure, FAILURE_INTERNAL, "%s: too many DNS queries", asked->host);
+		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host, strerrordesc_np(-r));
 		dial_note(dial, &failure);
 		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
 	}

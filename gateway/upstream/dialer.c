@@ -13,9 +13,9 @@ enum domain_tls dial_tls(const struct dial *dial)
 	return dial->rule ? dial->rule->tls : DOMAIN_TLS_REQUIRED;
 }
 
-static void dial_fail_internal(struct dial *dial)
+static void dial_fail_internal(struct dial *dial, int r)
 {
-	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", strerrordesc_np(ENOMEM));
+	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", strerrordesc_np(-r));
 	dial_fail(dial);
 }
 
@@ -119,7 +119,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 		return;
 	}
 	if (r < 0) {
-		dial_fail_internal(dial);
+		dial_fail_internal(dial, r);
 		return;
 	}
 	dial_race(dial, n);
@@ -129,9 +129,10 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 static void dial_redirect_target(struct dial *dial)
 {
 	size_t n;
+	int r = dial_set_target(dial, dial->redirect.port, dial->direct, &n);
 
-	if (dial_set_target(dial, dial->redirect.port, dial->direct, &n) < 0) {
-		dial_fail_internal(dial);
+	if (r < 0) {
+		dial_fail_internal(dial, r);
 	} else {
 		dial_race(dial, n);
 	}
@@ -143,11 +144,16 @@ static void on_start(uv_timer_t *timer)
 
 	if (dial->n_fixed) {
 		dial_race(dial, 1);
-	} else if (dial->redirect.port) {
+		return;
+	}
+	if (dial->redirect.port) {
 		dial_redirect_target(dial);
-	} else if (resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial,
-				    &dial->query) < 0) {
-		dial_fail_internal(dial);
+		return;
+	}
+	int r = resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial, &dial->query);
+
+	if (r < 0) {
+		dial_fail_internal(dial, r);
 	}
 }
 

@@ -100,7 +100,7 @@ static void test_refused(void **state)
 		"017700000001",
 		"2130706433",
 		"&#108;ocalhost",
-		"exa\xff" "mple.org",
+		"exa\xffm.org",
 	};
 
 	(void)state;
