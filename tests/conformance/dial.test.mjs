@@ -17,6 +17,7 @@ const CONNECT_TIMEOUT_S = 8;
 const SLOW_MS = (CONNECT_TIMEOUT_S - 3) * 1000;
 const NS_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';
 const service = (domain) => `_xmpp-client._tcp.${domain}`;
+const secureService = (domain) => `_xmpps-client._tcp.${domain}`;
 const randomLoopback = () => `127.${randomInt(1, 254)}.${randomInt(1, 254)}.${randomInt(2, 254)}`;
 
 const things = [];
@@ -74,6 +75,10 @@ async function startServers() {
 	await add('direct-right', 'direct-tls', { tls: own('direct-right', 'direct.test') });
 	await add('direct', redirecting(list['direct-right'].address, [{ tls: true }, { await: 'header' }, { header: true, features: null }]),
 		{ tls: own('direct', 'direct.test') });
+	for (const name of ['both', 'xmpps', 'dead-xmpps']) {
+		await add(`${name}-starttls`, 'starttls', { tls: own(`${name}-starttls`, `${name}.test`) });
+		await add(`${name}-direct`, 'direct-tls', { tls: own(`${name}-direct`, `${name}.test`) });
+	}
 	return list;
 }
 
@@ -89,6 +94,12 @@ function zone(standardDirect) {
 		[service('hole-first.test')]: { SRV: [[0, 0, hole.port, 'target.hosts.test'], [1, 0, target.port, 'target.hosts.test']] },
 		[service('starttls-only.test')]: { SRV: [[0, 0, target.port, 'target.hosts.test']] },
 		'fallback.test': { A: [standardDirect.host] },
+		[service('both.test')]: { SRV: [[0, 0, servers['both-starttls'].port, 'target.hosts.test']] },
+		[secureService('both.test')]: { SRV: [[1, 0, servers['both-direct'].port, 'target.hosts.test']] },
+		[secureService('xmpps.test')]: { SRV: [[0, 0, servers['xmpps-direct'].port, 'target.hosts.test']] },
+		[secureService('xmpps-off.test')]: { SRV: [[0, 0, servers['xmpps-direct'].port, 'target.hosts.test']] },
+		[secureService('dead-xmpps.test')]: { SRV: [[0, 0, deadPort, 'target.hosts.test']] },
+		[service('dead-xmpps.test')]: { SRV: [[1, 0, servers['dead-xmpps-starttls'].port, 'target.hosts.test']] },
 	};
 }
 
@@ -119,6 +130,10 @@ before(async () => {
 			...Object.fromEntries(['smtp', 'forbidden-port', 'second-port', 'hole-first'].map((name) => [`${name}.test`, open])),
 			'starttls-only.test': { tls: 'direct', allow_private: true },
 			'fallback.test': { ...ca, tls: 'direct', allow_private: true },
+			'both.test': { ...ca, tls: 'direct', allow_private: true },
+			'xmpps.test': { ...ca, allow_private: true },
+			'xmpps-off.test': { tls: 'off', allow_private: true },
+			'dead-xmpps.test': { ...ca, allow_private: true },
 			'fixed-port.test': servers.other.section({ tls: 'off' }),
 			'fixed-hole.test': { connect: [hole.address, servers.target.address], tls: 'off' },
 			'secure.test': section('secure', { ...ca, allow_private: true }),
@@ -189,6 +204,24 @@ test('so does a fixed address', TIMEOUT, async () => {
 
 test('direct TLS: SRV records for STARTTLS will not do', TIMEOUT, async () => {
 	await assertFails('starttls-only.test', /offers no TLS.*no server for direct TLS/s, ['target']);
+});
+
+test('direct TLS: SRV records for it are enough, whatever the rule says about STARTTLS', TIMEOUT, async () => {
+	const connection = await assertWay('xmpps.test', ['xmpps-direct']);
+	assert.equal(connection.socket.servername, 'xmpps.test');
+	assert.equal(connection.headers.length, 1);
+});
+
+test('direct TLS: where a rule wants it, no other target is dialled, and where none may be, this one is not', TIMEOUT, async () => {
+	const nBefore = counts(['both-starttls']);
+	await assertWay('both.test', ['both-direct']);
+	assert.deepEqual(counts(['both-starttls']), nBefore);
+	await assertFails('xmpps-off.test', /servers for direct TLS only/, ['xmpps-direct'], 'host-unknown');
+});
+
+test('direct TLS: STARTTLS is the next target', TIMEOUT, async () => {
+	const connection = await assertWay('dead-xmpps.test', ['dead-xmpps-starttls']);
+	assert.equal(connection.headers.length, 2);
 });
 
 test('direct TLS: without SRV records on port 5223', TIMEOUT, async (t) => {
