@@ -28,14 +28,26 @@
 	X(TLS_NOT_OFFERED, "tls-not-offered", "remote-connection-failed", "remote-connection-failed",                                   \
 	  "the server offers no TLS, and this gateway requires it")                                                                     \
 	X(TLS_HANDSHAKE, "tls-handshake", "remote-connection-failed", "remote-connection-failed", "the TLS handshake failed")           \
-	X(CERTIFICATE_EXPIRED, "certificate-expired", "remote-connection-failed", "remote-connection-failed",                           \
-	  "the server's certificate is not valid at this time")                                                                         \
-	X(CERTIFICATE_NAME, "certificate-name", "remote-connection-failed", "remote-connection-failed",                                 \
-	  "the server's certificate is for another name")                                                                               \
-	X(CERTIFICATE_UNTRUSTED, "certificate-untrusted", "remote-connection-failed", "remote-connection-failed",                       \
-	  "the server's certificate is not signed by a trusted authority")                                                              \
-	X(CERTIFICATE_INVALID, "certificate-invalid", "remote-connection-failed", "remote-connection-failed",                           \
-	  "the server's certificate is not acceptable")                                                                                 \
+	X(TLS_PROTOCOL, "tls-protocol", "remote-connection-failed", "remote-connection-failed",                                                 \
+	  "the server speaks no version of TLS, or no cipher, that this gateway accepts")                                                       \
+	X(CERTIFICATE_EXPIRED, "certificate-expired", "remote-connection-failed", "remote-connection-failed",                                   \
+	  "the server's certificate has expired")                                                                                               \
+	X(CERTIFICATE_EARLY, "certificate-not-yet-valid", "remote-connection-failed", "remote-connection-failed",                               \
+	  "the server's certificate is not valid yet")                                                                                          \
+	X(CERTIFICATE_NAME, "certificate-name", "remote-connection-failed", "remote-connection-failed",                                         \
+	  "the server's certificate is for another name")                                                                                       \
+	X(CERTIFICATE_UNTRUSTED, "certificate-untrusted", "remote-connection-failed", "remote-connection-failed",                               \
+	  "the server's certificate is not signed by a trusted authority")                                                                      \
+	X(CERTIFICATE_SELF_SIGNED, "certificate-self-signed", "remote-connection-failed", "remote-connection-failed",                           \
+	  "the server's certificate is signed by itself, not by a trusted authority")                                                           \
+	X(CERTIFICATE_WEAK, "certificate-weak", "remote-connection-failed", "remote-connection-failed",                                         \
+	  "the server's certificate has a key or a signature that is too weak")                                                                 \
+	X(CERTIFICATE_PIN, "certificate-pin", "remote-connection-failed", "remote-connection-failed",                                           \
+	  "the server's key is not one that this gateway's operator has pinned")                                                                \
+	X(CERTIFICATE_DANE, "certificate-dane", "remote-connection-failed", "remote-connection-failed",                                         \
+	  "the server's certificate is not the one that the DNS vouches for")                                                                   \
+	X(CERTIFICATE_INVALID, "certificate-invalid", "remote-connection-failed", "remote-connection-failed",                                   \
+	  "the server's certificate is not acceptable")                                                                                         \
 	X(STREAM_TIMEOUT, "stream-timeout", "remote-connection-failed", "remote-connection-failed",                                     \
 	  "the server did not open its stream in time")                                                                                 \
 	X(STREAM_MALFORMED, "stream-malformed", "remote-connection-failed", "remote-connection-failed",                                 \

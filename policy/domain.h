@@ -22,6 +22,13 @@ enum domain_tls {
 enum {
 	DOMAIN_MAX = 255,         /* RFC 1035: room for a name; its text has 253 characters at most */
 	DOMAIN_CONNECT_MAX = 8,   /* fixed addresses of one rule: an operator's list, not an attack */
+	DOMAIN_PINS_MAX = 8,      /* pinned keys of one rule, likewise */
+	PIN_SIZE = 32,            /* SHA-256 */
+};
+
+/* Of a public key, as in a certificate (SubjectPublicKeyInfo). */
+struct pin {
+	unsigned char sha256[PIN_SIZE];
 };
 
 struct domain_rule {
@@ -30,6 +37,8 @@ struct domain_rule {
 	size_t n_connect;
 	enum domain_tls tls;
 	char *ca_file; /* owned by the rule; NULL for the system's store */
+	struct pin pins[DOMAIN_PINS_MAX]; /* the server's key must be one of these, if there are any */
+	size_t n_pins;
 	bool deny;
 	bool allow_private; /* also addresses that the DNS or the server names; those of connect need it not */
 };

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/upstream/tls.h"
+
 const char *channel_error(int error)
 {
 	const char *words = strerrordesc_np(error);
@@ -17,8 +19,7 @@ const char *channel_error(int error)
 
 void channel_deinit(struct channel *channel)
 {
-	SSL_free(channel->ssl);
-	channel->ssl = NULL;
+	channel->ssl = tls_connection_free(channel->ssl);
 	if (channel->fd >= 0) {
 		close(channel->fd);
 		channel->fd = -1;

@@ -3,18 +3,21 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
-#include "common/macro.h"
-#include "gateway/upstream/certificate.h"
+#include "gateway/upstream/session-cache.h"
+#include "gateway/upstream/verify.h"
 
 enum {
-	/* Room for the one name or date that goes into a failure's detail beside other words. */
-	TLS_TEXT_MAX = 128,
+	/* 112 bits: RSA keys of 2048, no SHA-1. Said here, lest it depend on the system's configuration. */
+	SECURITY_LEVEL = 2,
 };
+
+/* XEP-0368, in the form of the extension (RFC 7301, 3.1): a length before each name. */
+static const unsigned char alpn[] = "\x0bxmpp-client";
 
 enum trust {
 	TRUST_NOBODY, /* for connections that are not verified: saves reading the system's store */
@@ -31,6 +34,7 @@ struct tls_context {
 
 struct tls_store {
 	SLIST_HEAD(, tls_context) contexts; /* tls_context::in_store */
+	struct session_cache *sessions;
 };
 
 int tls_store_new(struct tls_store **ret_store)
@@ -41,6 +45,12 @@ int tls_store_new(struct tls_store **ret_store)
 		return -ENOMEM;
 	}
 	SLIST_INIT(&store->contexts);
+	int r = session_cache_new(TLS_SESSIONS_MAX, &store->sessions);
+
+	if (r < 0) {
+		free(store);
+		return r;
+	}
 	*ret_store = store;
 	return 0;
 }
@@ -68,30 +78,38 @@ struct tls_store *tls_store_free(struct tls_store *store)
 		SLIST_REMOVE_HEAD(&store->contexts, in_store);
 		context_free(context);
 	}
+	session_cache_free(store->sessions);
 	free(store);
 	return NULL;
 }
 
-/* In place of OpenSSL's own verification, so that the name is part of what the handshake asks. */
-static int verify_certificate(X509_STORE_CTX *verification, void *userdata)
+/* A session that the server says can be resumed; of TLS 1.3 as often as it likes. Returns 1 when the reference has been
+ * taken. */
+static int on_session(SSL *ssl, SSL_SESSION *session)
 {
-	(void)userdata;
-	SSL *ssl = X509_STORE_CTX_get_ex_data(verification,
-					      SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct verify *verify = verify_of(ssl);
+	int64_t now = time(NULL);
+	int64_t end = SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session);
+	unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
+	const unsigned char *ticket;
+	size_t n_ticket;
 
-	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
-		return 1;
-	}
-	if (X509_verify_cert(verification) <= 0) {
+	SSL_SESSION_get0_ticket(session, &ticket, &n_ticket);
+	if (n_ticket > TLS_TICKET_MAX) {
 		return 0;
 	}
-	const char *domain = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-
-	if (domain && certificate_names(X509_STORE_CTX_get0_cert(verification), domain)) {
-		return 1;
+	/* What is resumed has seen no certificate: its end is that of the session before. */
+	if (!SSL_session_reused(ssl)) {
+		verify->until = verify_until(ssl, now);
 	}
-	X509_STORE_CTX_set_error(verification, X509_V_ERR_HOSTNAME_MISMATCH);
-	return 0;
+	if (end > verify->until) {
+		end = verify->until;
+	}
+	if (hint && end > now + (int64_t)hint) {
+		end = now + (int64_t)hint;
+	}
+	session_cache_put(verify->cache, verify->key, session, end, now);
+	return 1;
 }
 
 static int context_trust(struct tls_context *context, const char *ca_file)
@@ -136,8 +154,17 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 					       SSL_MODE_RELEASE_BUFFERS);
 	/* A record's header and body, and all of a short answer, in one read(2). */
 	SSL_CTX_set_read_ahead(context->ctx, 1);
-	SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_max_cert_list(context->ctx, TLS_CHAIN_MAX);
+	/* OpenSSL's own cache knows neither trust nor servers. */
+	SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(context->ctx, on_session);
 	SSL_CTX_set_cert_verify_callback(context->ctx, verify_certificate, NULL);
+	if (trust != TRUST_NOBODY) {
+		SSL_CTX_set_security_level(context->ctx, SECURITY_LEVEL);
+		if (SSL_CTX_dane_enable(context->ctx) <= 0) {
+			return -ENOMEM;
+		}
+	}
 	int r = context_trust(context, ca_file);
 
 	if (r < 0) {
@@ -170,123 +197,69 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 	return 0;
 }
 
-int tls_connection_new(struct tls_store *store, const char *domain, const char *ca_file,
-		       bool verify, SSL **ret_ssl)
+/* Offers the session that was verified under the same wish, if there is one. */
+static int offer_session(SSL *ssl)
 {
-	enum trust trust = !verify ? TRUST_NOBODY : ca_file ? TRUST_FILE : TRUST_SYSTEM;
+	struct verify *verify = verify_of(ssl);
+	SSL_SESSION *session = session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
+
+	return !session || SSL_set_session(ssl, session) ? 0 : -ENOMEM;
+}
+
+static int connection_prepare(struct tls_store *store, const struct tls_wish *wish, SSL *ssl)
+{
+	if (!SSL_set_tlsext_host_name(ssl, wish->domain)) {
+		return -ENOMEM;
+	}
+	/* Here 0 is what says that it went well. */
+	if (wish->direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
+		return -ENOMEM;
+	}
+	int r = verify_new(ssl, wish, store->sessions);
+
+	if (r < 0) {
+		return r;
+	}
+	SSL_set_verify(ssl, wish->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_set_connect_state(ssl);
+	return offer_session(ssl);
+}
+
+int tls_connection_new(struct tls_store *store, const struct tls_wish *wish, SSL **ret_ssl)
+{
+	enum trust trust = !wish->verify ? TRUST_NOBODY : wish->ca_file ? TRUST_FILE : TRUST_SYSTEM;
 	struct tls_context *context;
-	int r = store_find(store, trust, ca_file, &context);
+	int r = store_find(store, trust, wish->ca_file, &context);
 	SSL *ssl = NULL;
 
 	if (r == 0) {
 		ssl = SSL_new(context->ctx);
-		if (!ssl || !SSL_set_tlsext_host_name(ssl, domain)) {
-			SSL_free(ssl);
-			r = -ENOMEM;
-		}
+		r = ssl ? connection_prepare(store, wish, ssl) : -ENOMEM;
 	}
 	if (r < 0) {
+		tls_connection_free(ssl);
 		ERR_clear_error();
 		return r;
 	}
-	SSL_set_verify(ssl, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-	SSL_set_connect_state(ssl);
 	*ret_ssl = ssl;
 	return 0;
 }
 
-static X509 *peer_certificate(const SSL *ssl)
+SSL *tls_connection_free(SSL *ssl)
 {
-	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
-
-	return chain && sk_X509_num(chain) ? sk_X509_value(chain, 0) : NULL;
-}
-
-static void date_text(const ASN1_TIME *date, char text[static TLS_TEXT_MAX])
-{
-	struct tm utc;
-
-	text[0] = '\0';
-	if (ASN1_TIME_to_tm(date, &utc)) {
-		(void)strftime(text, TLS_TEXT_MAX, "%Y-%m-%d", &utc);
+	if (!ssl) {
+		return NULL;
 	}
-}
+	const struct verify *verify = verify_of(ssl);
 
-/* Names the certificate's own dates when they are what is wrong; it may be an issuer's. */
-static void failure_set_dates(struct failure *failure, const X509 *certificate, const char *why)
-{
-	char text[TLS_TEXT_MAX];
-
-	if (certificate && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0) {
-		date_text(X509_get0_notAfter(certificate), text);
-		failure_set(failure, FAILURE_CERTIFICATE_EXPIRED, "it expired on %s", text);
-	} else if (certificate && X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0) {
-		date_text(X509_get0_notBefore(certificate), text);
-		failure_set(failure, FAILURE_CERTIFICATE_EXPIRED, "it is valid from %s", text);
-	} else {
-		failure_set(failure, FAILURE_CERTIFICATE_EXPIRED, "of an issuer: %s", why);
+	if (verify && !SSL_is_init_finished(ssl)) {
+		/* A server may stumble over a session that it gave: it shall not do so again. */
+		session_cache_forget(verify->cache, verify->key);
 	}
-}
-
-static void failure_set_name(struct failure *failure, const X509 *certificate, const char *domain)
-{
-	char text[TLS_TEXT_MAX] = "none";
-
-	if (certificate) {
-		certificate_list_names(certificate, text, sizeof(text));
-	}
-	failure_set(failure, FAILURE_CERTIFICATE_NAME, "names in the certificate: %s; wanted: %s",
-		    text, domain);
-}
-
-static void failure_set_issuer(struct failure *failure, const X509 *certificate, const char *why)
-{
-	char text[TLS_TEXT_MAX] = "unknown";
-
-	if (certificate) {
-		/* Escapes what is not printable ASCII. */
-		X509_NAME_oneline(X509_get_issuer_name(certificate), text, sizeof(text));
-	}
-	failure_set(failure, FAILURE_CERTIFICATE_UNTRUSTED, "%s; issuer %s", why, text);
-}
-
-static void failure_set_verify(struct failure *failure, const X509 *certificate, long result,
-			       const char *domain)
-{
-	const char *why = X509_verify_cert_error_string(result);
-
-	switch (result) {
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-		failure_set_name(failure, certificate, domain);
-		break;
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		failure_set_dates(failure, certificate, why);
-		break;
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_CERT_UNTRUSTED:
-		failure_set_issuer(failure, certificate, why);
-		break;
-	default:
-		failure_set(failure, FAILURE_CERTIFICATE_INVALID, "%s", why);
-		break;
-	}
-}
-
-void tls_failure(SSL *ssl, const char *domain, struct failure *ret_failure)
-{
-	long result = SSL_get_verify_result(ssl);
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
-
-	ERR_clear_error();
-	if (result != X509_V_OK && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE) {
-		failure_set_verify(ret_failure, peer_certificate(ssl), result, domain);
-	} else {
-		failure_set(ret_failure, FAILURE_TLS_HANDSHAKE, "%s",
-			    reason ? reason : "the server ended the connection");
-	}
+	/* Otherwise OpenSSL takes a connection without close_notify as a reason not to resume its session, which others have
+	 * in use. TLS 1.1 and later see none in it. */
+	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	verify_free(ssl);
+	SSL_free(ssl);
+	return NULL;
 }

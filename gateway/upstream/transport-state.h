@@ -30,7 +30,6 @@ struct transport {
 	const struct transport_callbacks *callbacks;
 	void *userdata;
 	char *read_buffer;
-	const char *domain; /* borrowed for the handshake */
 	const char *broken; /* why nothing can be written any more; what is left to read comes first */
 	enum transport_state state;
 	int events;         /* what the poll handle waits for */

@@ -226,7 +226,7 @@ static void handshake_failed(struct transport *transport)
 	if (transport->channel.error) {
 		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "%s", transport->channel.error);
 	} else {
-		tls_failure(transport->channel.ssl, transport->domain, &failure);
+		tls_failure(transport->channel.ssl, &failure);
 	}
 	fail(transport, &failure);
 }

@@ -131,11 +131,10 @@ void transport_finish(struct transport *transport, int64_t timeout_ms)
 	transport_update_poll(transport);
 }
 
-int transport_secure(struct transport *transport, SSL *ssl, const char *domain,
-		     int64_t timeout_ms)
+int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 {
 	if (transport->state != TRANSPORT_OPEN) {
-		SSL_free(ssl);
+		tls_connection_free(ssl);
 		return 0;
 	}
 	int r = channel_secure(&transport->channel, ssl);
@@ -144,7 +143,6 @@ int transport_secure(struct transport *transport, SSL *ssl, const char *domain,
 		return r;
 	}
 	transport->state = TRANSPORT_HANDSHAKE;
-	transport->domain = domain;
 	transport->n_clear = transport->out.n;
 	/* The hello goes out now, which saves a turn. What comes of it is the next turn's to tell; an
 	 * outcome so early that it is no wish to read is found there again. */

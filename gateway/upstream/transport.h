@@ -59,11 +59,10 @@ struct transport *transport_free(struct transport *transport);
  * callback runs afterwards: the owner forgets the transport. */
 void transport_finish(struct transport *transport, int64_t timeout_ms);
 
-/* Starts the handshake on @ssl, which the transport owns from now on, also on failure. Bytes of the peer that have
+/* Starts the handshake on @ssl (tls.h), which the transport owns from now on, also on failure. Bytes of the peer that have
  * been read and not handed out are thrown away, and bytes waiting to be written go out in clear before. Bounded by @timeout_ms.
- * @domain is borrowed until `secured` or `failed`. Returns 0 or -ENOMEM. */
-_must_check_ int transport_secure(struct transport *transport, SSL *ssl, const char *domain,
-				  int64_t timeout_ms);
+ * Returns 0 or -ENOMEM. */
+_must_check_ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms);
 
 /* Queues @data (copied only as far as the kernel does not take it now). Returns 0, or -ENOMEM, after which the stream has
  * a hole and must be given up. A broken connection is told through `failed`, not here, and after what the

@@ -121,15 +121,21 @@ static void open_stream(struct link *link, bool secure)
 
 static void secure(struct link *link)
 {
-	const char *ca_file = link->rule ? link->rule->ca_file : NULL;
-	bool verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC;
-	/* stream.to is set by stream_open(), which direct TLS comes before. */
-	const char *domain = link->stream.to ? link->stream.to : link->target.to.data;
+	const struct domain_rule *rule = link->rule;
+	struct tls_wish wish = {
+		/* stream.to is set by stream_open(), which direct TLS comes before. */
+		.domain = link->stream.to ? link->stream.to : link->target.to.data,
+		.ca_file = rule ? rule->ca_file : NULL,
+		.verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC,
+		.direct = tls_of(link) == DOMAIN_TLS_DIRECT,
+		.pins = rule ? rule->pins : NULL,
+		.n_pins = rule ? rule->n_pins : 0,
+	};
 	SSL *ssl;
-	int r = tls_connection_new(link->env->tls_store, domain, ca_file, verify, &ssl);
+	int r = tls_connection_new(link->env->tls_store, &wish, &ssl);
 
 	if (r == 0) {
-		r = transport_secure(link->transport, ssl, domain, link->env->open_timeout_ms);
+		r = transport_secure(link->transport, ssl, link->env->open_timeout_ms);
 	}
 	if (r < 0) {
 		fail_kind(link, FAILURE_INTERNAL);

@@ -5,16 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/upstream/certificate.h"
-#include "gateway/upstream/tls.h"
 
 /* One key for all certificates: making one is the slow part. */
 static EVP_PKEY *key;
@@ -195,183 +191,6 @@ static void test_list(void **state)
 	X509_free(certificate);
 }
 
-/* A handshake with a server that shows @certificate, in memory. Returns what SSL_do_handshake() of
- * @client gave at last. */
-static int handshake(SSL *client, X509 *certificate, int max_version)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	SSL *server;
-	BIO *client_bio, *server_bio;
-	int r = 0;
-
-	assert_int_equal(SSL_CTX_use_certificate(ctx, certificate), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
-	/* Old versions are below Debian's security level; the client must refuse them by itself. */
-	SSL_CTX_set_security_level(ctx, 0);
-	assert_int_equal(SSL_CTX_set_min_proto_version(ctx, 0), 1);
-	assert_int_equal(SSL_CTX_set_max_proto_version(ctx, max_version), 1);
-	server = SSL_new(ctx);
-	assert_int_equal(BIO_new_bio_pair(&client_bio, 0, &server_bio, 0), 1);
-	SSL_set_bio(client, client_bio, client_bio);
-	SSL_set_bio(server, server_bio, server_bio);
-	SSL_set_accept_state(server);
-	for (int i = 0; i < 10 && r != 1; i++) {
-		r = SSL_do_handshake(client);
-		if (r != 1 && SSL_get_error(client, r) != SSL_ERROR_WANT_READ) {
-			break;
-		}
-		(void)SSL_do_handshake(server);
-	}
-	SSL_free(server);
-	SSL_CTX_free(ctx);
-	return r;
-}
-
-struct trust {
-	char file[64];
-	struct tls_store *store;
-};
-
-static void trust_init(struct trust *trust, X509 *certificate)
-{
-	FILE *out;
-	int fd;
-
-	(void)snprintf(trust->file, sizeof(trust->file), "/tmp/test-certificate-XXXXXX");
-	fd = mkstemp(trust->file);
-	assert_true(fd >= 0);
-	out = fdopen(fd, "w");
-	assert_int_equal(PEM_write_X509(out, certificate), 1);
-	fclose(out);
-	assert_int_equal(tls_store_new(&trust->store), 0);
-}
-
-static void trust_deinit(struct trust *trust)
-{
-	unlink(trust->file);
-	tls_store_free(trust->store);
-}
-
-/* The outcome of a client that trusts @certificate alone and wants @domain. */
-static struct failure connect_to(X509 *certificate, const char *domain)
-{
-	struct failure failure = {.kind = FAILURE_NONE};
-	struct trust trust;
-	SSL *ssl;
-
-	trust_init(&trust, certificate);
-	assert_int_equal(tls_connection_new(trust.store, domain, trust.file, true, &ssl), 0);
-	if (handshake(ssl, certificate, 0) != 1) {
-		tls_failure(ssl, domain, &failure);
-	}
-	SSL_free(ssl);
-	trust_deinit(&trust);
-	return failure;
-}
-
-static void test_handshake(void **state)
-{
-	X509 *certificate = certificate_new("x", "DNS:example.org,DNS:*.b.test", -10, 3600);
-	struct failure failure = connect_to(certificate, "example.org");
-
-	(void)state;
-	assert_int_equal(failure.kind, FAILURE_NONE);
-	failure = connect_to(certificate, "a.b.test");
-	assert_int_equal(failure.kind, FAILURE_NONE);
-	failure = connect_to(certificate, "example.com");
-	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_NAME);
-	assert_string_equal(failure.detail,
-			    "names in the certificate: example.org,*.b.test; wanted: example.com");
-	X509_free(certificate);
-}
-
-static void test_handshake_dates(void **state)
-{
-	X509 *certificate = certificate_new("x", "DNS:example.org", -7200, -3600);
-	struct failure failure = connect_to(certificate, "example.org");
-
-	(void)state;
-	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_EXPIRED);
-	assert_ptr_equal(strstr(failure.detail, "it expired on 20"), failure.detail);
-	X509_free(certificate);
-	certificate = certificate_new("x", "DNS:example.org", 3600, 7200);
-	failure = connect_to(certificate, "example.org");
-	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_EXPIRED);
-	assert_ptr_equal(strstr(failure.detail, "it is valid from 20"), failure.detail);
-	X509_free(certificate);
-}
-
-static void test_handshake_untrusted(void **state)
-{
-	X509 *certificate = certificate_new("stranger", "DNS:example.org", -10, 3600);
-	X509 *trusted = certificate_new("friend", "DNS:friend.test", -10, 3600);
-	struct failure failure;
-	struct trust trust;
-	SSL *ssl;
-
-	(void)state;
-	trust_init(&trust, trusted);
-	assert_int_equal(tls_connection_new(trust.store, "example.org", trust.file, true, &ssl), 0);
-	assert_int_not_equal(handshake(ssl, certificate, 0), 1);
-	tls_failure(ssl, "example.org", &failure);
-	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
-	assert_non_null(strstr(failure.detail, "stranger"));
-	SSL_free(ssl);
-	/* The system's store knows it no better. */
-	assert_int_equal(tls_connection_new(trust.store, "example.org", NULL, true, &ssl), 0);
-	assert_int_not_equal(handshake(ssl, certificate, 0), 1);
-	tls_failure(ssl, "example.org", &failure);
-	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
-	SSL_free(ssl);
-	/* Without verification neither trust nor name counts. */
-	assert_int_equal(tls_connection_new(trust.store, "example.com", NULL, false, &ssl), 0);
-	assert_int_equal(handshake(ssl, certificate, 0), 1);
-	assert_string_equal(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), "example.com");
-	SSL_free(ssl);
-	trust_deinit(&trust);
-	X509_free(certificate);
-	X509_free(trusted);
-}
-
-static void test_handshake_version(void **state)
-{
-	X509 *certificate = certificate_new("x", "DNS:example.org", -10, 3600);
-	struct failure failure;
-	struct trust trust;
-	SSL *ssl;
-
-	(void)state;
-	trust_init(&trust, certificate);
-	assert_int_equal(tls_connection_new(trust.store, "example.org", trust.file, true, &ssl), 0);
-	assert_int_equal(handshake(ssl, certificate, TLS1_2_VERSION), 1);
-	assert_int_equal(SSL_version(ssl), TLS1_2_VERSION);
-	SSL_free(ssl);
-	assert_int_equal(tls_connection_new(trust.store, "example.org", trust.file, true, &ssl), 0);
-	SSL_set_security_level(ssl, 0);
-	assert_int_not_equal(handshake(ssl, certificate, TLS1_1_VERSION), 1);
-	tls_failure(ssl, "example.org", &failure);
-	assert_int_equal(failure.kind, FAILURE_TLS_HANDSHAKE);
-	assert_true(failure.detail[0]);
-	SSL_free(ssl);
-	trust_deinit(&trust);
-	X509_free(certificate);
-}
-
-static void test_bad_ca_file(void **state)
-{
-	struct tls_store *store;
-	SSL *ssl = NULL;
-
-	(void)state;
-	assert_int_equal(tls_store_new(&store), 0);
-	assert_int_equal(tls_connection_new(store, "a.test", "/nonexistent.pem", true, &ssl),
-			 -EINVAL);
-	assert_int_equal(tls_connection_new(store, "a.test", "/dev/null", true, &ssl), -EINVAL);
-	assert_null(ssl);
-	assert_null(tls_store_free(store));
-	assert_null(tls_store_free(NULL));
-}
-
 static int make_key(void **state)
 {
 	(void)state;
@@ -397,11 +216,6 @@ int main(void)
 		cmocka_unit_test(test_xmpp_addr),
 		cmocka_unit_test(test_embedded_nul),
 		cmocka_unit_test(test_list),
-		cmocka_unit_test(test_handshake),
-		cmocka_unit_test(test_handshake_dates),
-		cmocka_unit_test(test_handshake_untrusted),
-		cmocka_unit_test(test_handshake_version),
-		cmocka_unit_test(test_bad_ca_file),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, free_key);

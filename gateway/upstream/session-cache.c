@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/session-cache.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+/* uthash ends the process when it gets no memory, unless told otherwise. */
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
+#include <uthash.h>
+
+struct entry {
+	unsigned char key[TRUST_KEY_SIZE];
+	SSL_SESSION *session;
+	int64_t until;
+	bool is_homeless; /* the table had no memory for it */
+	TAILQ_ENTRY(entry) in_use;
+	UT_hash_handle hh;
+};
+
+TAILQ_HEAD(entries, entry);
+
+struct session_cache {
+	struct entry *table;
+	struct entries used; /* entry::in_use, the one of the longest ago first */
+	size_t n_max;
+};
+
+int session_cache_new(size_t n_max, struct session_cache **ret_cache)
+{
+	struct session_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache) {
+		return -ENOMEM;
+	}
+	TAILQ_INIT(&cache->used);
+	cache->n_max = n_max;
+	*ret_cache = cache;
+	return 0;
+}
+
+static void entry_remove(struct session_cache *cache, struct entry *entry)
+{
+	TAILQ_REMOVE(&cache->used, entry, in_use);
+	HASH_DEL(cache->table, entry);
+	SSL_SESSION_free(entry->session);
+	free(entry);
+}
+
+struct session_cache *session_cache_free(struct session_cache *cache)
+{
+	if (!cache) {
+		return NULL;
+	}
+	while (!TAILQ_EMPTY(&cache->used)) {
+		entry_remove(cache, TAILQ_FIRST(&cache->used));
+	}
+	free(cache);
+	return NULL;
+}
+
+static struct entry *entry_find(const struct session_cache *cache, const unsigned char *key)
+{
+	struct entry *entry;
+
+	HASH_FIND(hh, cache->table, key, TRUST_KEY_SIZE, entry);
+	return entry;
+}
+
+/* The entry under @key, made in the place of the least used one when there is none; NULL without memory. */
+static struct entry *entry_get(struct session_cache *cache, const unsigned char *key)
+{
+	struct entry *entry = entry_find(cache, key);
+
+	if (entry) {
+		return entry;
+	}
+	if (HASH_COUNT(cache->table) >= cache->n_max) {
+		entry_remove(cache, TAILQ_FIRST(&cache->used));
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (!entry) {
+		return NULL;
+	}
+	memcpy(entry->key, key, TRUST_KEY_SIZE);
+	HASH_ADD(hh, cache->table, key, TRUST_KEY_SIZE, entry);
+	if (entry->is_homeless) {
+		free(entry);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&cache->used, entry, in_use);
+	return entry;
+}
+
+static void entry_use(struct session_cache *cache, struct entry *entry)
+{
+	TAILQ_REMOVE(&cache->used, entry, in_use);
+	TAILQ_INSERT_TAIL(&cache->used, entry, in_use);
+}
+
+void session_cache_put(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
+		       SSL_SESSION *session, int64_t until, int64_t now)
+{
+	struct entry *entry = until > now ? entry_get(cache, key) : NULL;
+
+	if (!entry) {
+		session_cache_forget(cache, key);
+		SSL_SESSION_free(session);
+		return;
+	}
+	SSL_SESSION_free(entry->session);
+	entry->session = session;
+	entry->until = until;
+	entry_use(cache, entry);
+}
+
+SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
+			       int64_t now, int64_t *ret_until)
+{
+	struct entry *entry = entry_find(cache, key);
+
+	if (!entry) {
+		return NULL;
+	}
+	if (entry->until <= now || !SSL_SESSION_is_resumable(entry->session)) {
+		entry_remove(cache, entry);
+		return NULL;
+	}
+	entry_use(cache, entry);
+	*ret_until = entry->until;
+	return entry->session;
+}
+
+void session_cache_forget(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE])
+{
+	struct entry *entry = entry_find(cache, key);
+
+	if (entry) {
+		entry_remove(cache, entry);
+	}
+}
+
+size_t session_cache_count(const struct session_cache *cache)
+{
+	return HASH_COUNT(cache->table);
+}

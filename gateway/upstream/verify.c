@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/verify.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/upstream/certificate.h"
+#include "gateway/upstream/pin.h"
+
+enum {
+	USAGE_DANE_EE = 3, /* RFC 7218 */
+};
+
+DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free);
+
+/* The records that can be used, in an order of their own: the DNS gives them in any. */
+struct usable {
+	size_t n;
+	const struct tlsa_record *records[TLSA_RECORDS_MAX];
+};
+
+struct verify *verify_of(const SSL *ssl)
+{
+	return SSL_get_app_data(ssl);
+}
+
+void verify_free(SSL *ssl)
+{
+	free(verify_of(ssl));
+	SSL_set_app_data(ssl, NULL);
+}
+
+/* The trust key. */
+
+/* Each with its length before it, so that no two lists of fields look the same. */
+static bool add_field(EVP_MD_CTX *digest, const void *data, size_t n)
+{
+	return EVP_DigestUpdate(digest, &n, sizeof(n)) && EVP_DigestUpdate(digest, data, n);
+}
+
+static bool add_text(EVP_MD_CTX *digest, const char *text)
+{
+	return add_field(digest, text ? text : "", text ? strlen(text) : 0);
+}
+
+static bool add_record(EVP_MD_CTX *digest, const struct tlsa_record *record)
+{
+	const uint8_t kind[] = {record->usage, record->selector, record->matching};
+
+	return add_field(digest, kind, sizeof(kind)) && add_field(digest, record->data, record->n_data);
+}
+
+static bool add_wish(EVP_MD_CTX *digest, const struct tls_wish *wish, const struct usable *usable)
+{
+	bool good = add_field(digest, &wish->verify, sizeof(wish->verify)) && add_text(digest, wish->domain);
+
+	if (!good || !wish->verify) {
+		return good;
+	}
+	good = add_text(digest, wish->ca_file) && add_field(digest, wish->pins, wish->n_pins * sizeof(*wish->pins)) &&
+	       add_text(digest, usable->n ? wish->host : NULL);
+	for (size_t i = 0; good && i < usable->n; i++) {
+		good = add_record(digest, usable->records[i]);
+	}
+	return good;
+}
+
+static int make_trust_key(const struct tls_wish *wish, const struct usable *usable,
+			  unsigned char ret_key[static TRUST_KEY_SIZE])
+{
+	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *digest = EVP_MD_CTX_new();
+
+	if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL) || !add_wish(digest, wish, usable) ||
+	    !EVP_DigestFinal_ex(digest, ret_key, NULL)) {
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* DANE. */
+
+static int record_compare(const void *a, const void *b)
+{
+	const struct tlsa_record *x = *(const struct tlsa_record *const *)a;
+	const struct tlsa_record *y = *(const struct tlsa_record *const *)b;
+
+	if (x->n_data != y->n_data) {
+		return x->n_data < y->n_data ? -1 : 1;
+	}
+	int order = memcmp(x->data, y->data, x->n_data);
+
+	/* The three bytes of the kind stand at the beginning. */
+	return order ? order : memcmp(x, y, offsetof(struct tlsa_record, n_data));
+}
+
+static int add_tlsa(SSL *ssl, const struct tls_wish *wish, struct usable *usable)
+{
+	if (!wish->verify || !wish->tlsa || wish->tlsa->n_records == 0) {
+		return 0;
+	}
+	if (SSL_dane_enable(ssl, wish->host) <= 0) {
+		return -ENOMEM;
+	}
+	/* OpenSSL would ask for this one name only, and in the CN as well. */
+	X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), NULL, 0);
+	for (size_t i = 0; i < wish->tlsa->n_records; i++) {
+		const struct tlsa_record *record = &wish->tlsa->records[i];
+		int r = SSL_dane_tlsa_add(ssl, record->usage, record->selector, record->matching, record->data,
+					  record->n_data);
+
+		if (r < 0) {
+			return -ENOMEM;
+		}
+		if (r > 0) {
+			usable->records[usable->n++] = record;
+		}
+	}
+	ERR_clear_error();
+	qsort(usable->records, usable->n, sizeof(*usable->records), record_compare);
+	return 0;
+}
+
+int verify_new(SSL *ssl, const struct tls_wish *wish, struct session_cache *cache)
+{
+	struct usable usable = {0};
+	int r = add_tlsa(ssl, wish, &usable);
+
+	if (r < 0) {
+		return r;
+	}
+	size_t n_domain = strlen(wish->domain) + 1;
+	size_t n_host = usable.n ? strlen(wish->host) + 1 : 0;
+	struct verify *verify = calloc(1, sizeof(*verify) + n_domain + n_host);
+
+	if (!verify || !SSL_set_app_data(ssl, verify)) {
+		free(verify);
+		return -ENOMEM;
+	}
+	verify->cache = cache;
+	verify->pins = wish->pins;
+	verify->n_pins = wish->n_pins;
+	verify->direct = wish->direct;
+	verify->domain = memcpy(verify->texts, wish->domain, n_domain);
+	verify->host = n_host ? memcpy(verify->texts + n_domain, wish->host, n_host) : NULL;
+	r = make_trust_key(wish, &usable, verify->key);
+	if (r < 0) {
+		return r;
+	}
+	return SSL_set_session_id_context(ssl, verify->key, TRUST_KEY_SIZE) ? 0 : -ENOMEM;
+}
+
+/* Whether it was a DANE-EE record that has been found right: it replaces all else that a certificate says. */
+static bool is_vouched_for(SSL *ssl)
+{
+	uint8_t usage;
+
+	return SSL_get0_dane_tlsa(ssl, &usage, NULL, NULL, NULL, NULL) >= 0 && usage == USAGE_DANE_EE;
+}
+
+static bool is_named(SSL *ssl, const X509 *certificate)
+{
+	const struct verify *verify = verify_of(ssl);
+
+	return is_vouched_for(ssl) || certificate_names(certificate, verify->domain) ||
+	       (verify->host && certificate_names(certificate, verify->host));
+}
+
+int verify_certificate(X509_STORE_CTX *verification, void *userdata)
+{
+	(void)userdata;
+	SSL *ssl = X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct verify *verify = verify_of(ssl);
+
+	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
+		return 1;
+	}
+	if (X509_verify_cert(verification) <= 0) {
+		return 0;
+	}
+	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
+
+	if (!is_named(ssl, certificate)) {
+		X509_STORE_CTX_set_error(verification, X509_V_ERR_HOSTNAME_MISMATCH);
+		return 0;
+	}
+	if (verify->n_pins && !pins_match(verify->pins, verify->n_pins, certificate)) {
+		X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
+		return 0;
+	}
+	return 1;
+}
+
+static int64_t end_of(const X509 *certificate)
+{
+	struct tm utc;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &utc) ? (int64_t)timegm(&utc) : 0;
+}
+
+int64_t verify_until(SSL *ssl, int64_t now)
+{
+	STACK_OF(X509) *chain = is_vouched_for(ssl) ? NULL : SSL_get0_verified_chain(ssl);
+	int n_chain = chain ? sk_X509_num(chain) : 0;
+	int64_t until = now + TLS_SESSION_AGE_MAX;
+
+	for (int i = 0; i < n_chain; i++) {
+		int64_t end = end_of(sk_X509_value(chain, i));
+
+		until = end < until ? end : until;
+	}
+	return until;
+}

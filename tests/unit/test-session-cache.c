@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "gateway/upstream/session-cache.h"
+
+enum {
+	NOW = 1000000,
+	N_MAX = 3,
+};
+
+struct key {
+	unsigned char bytes[TRUST_KEY_SIZE];
+};
+
+static struct key key_of(unsigned char n)
+{
+	struct key key;
+
+	memset(key.bytes, n, sizeof(key.bytes));
+	return key;
+}
+
+/* A session that OpenSSL takes for one that can be resumed. */
+static SSL_SESSION *session_new(unsigned char id)
+{
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	assert_int_equal(SSL_SESSION_set1_id(session, &id, 1), 1);
+	assert_int_equal(SSL_SESSION_set_protocol_version(session, TLS1_2_VERSION), 1);
+	assert_true(SSL_SESSION_is_resumable(session));
+	return session;
+}
+
+static void put(struct session_cache *cache, unsigned char n, unsigned char id, int64_t until)
+{
+	session_cache_put(cache, key_of(n).bytes, session_new(id), until, NOW);
+}
+
+/* The id of the session under @n, or -1. */
+static int get(struct session_cache *cache, unsigned char n, int64_t now)
+{
+	int64_t until = -1;
+	SSL_SESSION *session = session_cache_get(cache, key_of(n).bytes, now, &until);
+	unsigned n_id;
+
+	if (!session) {
+		assert_int_equal(until, -1);
+		return -1;
+	}
+	assert_true(until > now);
+	return *SSL_SESSION_get_id(session, &n_id);
+}
+
+static struct session_cache *cache_new(void)
+{
+	struct session_cache *cache;
+
+	assert_int_equal(session_cache_new(N_MAX, &cache), 0);
+	return cache;
+}
+
+static void test_keys(void **state)
+{
+	struct session_cache *cache = cache_new();
+
+	(void)state;
+	assert_int_equal(get(cache, 1, NOW), -1);
+	put(cache, 1, 11, NOW + 10);
+	put(cache, 2, 12, NOW + 10);
+	assert_int_equal(get(cache, 1, NOW), 11);
+	assert_int_equal(get(cache, 1, NOW), 11);
+	assert_int_equal(get(cache, 2, NOW), 12);
+	assert_int_equal(get(cache, 3, NOW), -1);
+	/* The latest counts. */
+	put(cache, 1, 21, NOW + 10);
+	assert_int_equal(get(cache, 1, NOW), 21);
+	assert_int_equal(session_cache_count(cache), 2);
+	session_cache_forget(cache, key_of(1).bytes);
+	session_cache_forget(cache, key_of(9).bytes);
+	assert_int_equal(get(cache, 1, NOW), -1);
+	assert_int_equal(get(cache, 2, NOW), 12);
+	assert_null(session_cache_free(cache));
+	assert_null(session_cache_free(NULL));
+}
+
+static void test_end(void **state)
+{
+	struct session_cache *cache = cache_new();
+
+	(void)state;
+	put(cache, 1, 11, NOW + 10);
+	assert_int_equal(get(cache, 1, NOW + 9), 11);
+	assert_int_equal(get(cache, 1, NOW + 10), -1);
+	/* It is gone for good. */
+	assert_int_equal(session_cache_count(cache), 0);
+	assert_int_equal(get(cache, 1, NOW), -1);
+	/* What is over already takes no place, and what stood there is older still. */
+	put(cache, 1, 11, NOW + 10);
+	put(cache, 1, 12, NOW);
+	assert_int_equal(get(cache, 1, NOW), -1);
+	put(cache, 1, 11, NOW + 1);
+	assert_int_equal(get(cache, 1, NOW), 11);
+	session_cache_free(cache);
+}
+
+static void test_bound(void **state)
+{
+	struct session_cache *cache = cache_new();
+
+	(void)state;
+	for (unsigned char n = 1; n <= N_MAX; n++) {
+		put(cache, n, n, NOW + 10);
+	}
+	assert_int_equal(session_cache_count(cache), N_MAX);
+	/* To be asked for keeps one, to be renewed as well; what was of no use goes. */
+	assert_int_equal(get(cache, 1, NOW), 1);
+	put(cache, 2, 22, NOW + 10);
+	put(cache, N_MAX + 1, 4, NOW + 10);
+	assert_int_equal(session_cache_count(cache), N_MAX);
+	assert_int_equal(get(cache, 3, NOW), -1);
+	assert_int_equal(get(cache, 1, NOW), 1);
+	assert_int_equal(get(cache, 2, NOW), 22);
+	assert_int_equal(get(cache, N_MAX + 1, NOW), 4);
+	session_cache_free(cache);
+}
+
+/* OpenSSL marks a session of which a connection has gone wrong. */
+static void test_session_gone_bad(void **state)
+{
+	struct session_cache *cache = cache_new();
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL_SESSION *session = session_new(11);
+
+	(void)state;
+	assert_int_equal(SSL_SESSION_up_ref(session), 1);
+	session_cache_put(cache, key_of(1).bytes, session, NOW + 10, NOW);
+	assert_int_equal(get(cache, 1, NOW), 11);
+	SSL_CTX_remove_session(ctx, session);
+	assert_false(SSL_SESSION_is_resumable(session));
+	assert_int_equal(get(cache, 1, NOW), -1);
+	assert_int_equal(session_cache_count(cache), 0);
+	SSL_SESSION_free(session);
+	SSL_CTX_free(ctx);
+	session_cache_free(cache);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_session_gone_bad),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <time.h>
+
+#include "gateway/upstream/pin.h"
+#include "gateway/upstream/verify.h"
+#include "tests/unit/tls-case.h"
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+static struct identity authority, identity;
+static char authority_file[TRUST_PATH_SIZE];
+static struct tls_store *store;
+static struct tls_wish wish;
+
+static bool is_resumed(const struct tls_wish *of, SSL_CTX *server)
+{
+	struct outcome outcome = visit(store, of, server);
+
+	if (!outcome.is_open) {
+		fail_msg("%s: %s", failure_name(outcome.failure.kind), outcome.failure.detail);
+	}
+	return outcome.is_resumed;
+}
+
+static void test_resumed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++) {
+		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
+
+		wish.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&wish, server));
+		for (int n = 0; n < 5; n++) {
+			assert_true(is_resumed(&wish, server));
+		}
+		/* With or without ALPN it is the same server. */
+		wish.direct = true;
+		assert_true(is_resumed(&wish, server));
+		SSL_CTX_free(server);
+	}
+}
+
+/* TLS 1.2 without tickets: the server remembers. */
+static void test_resumed_by_id(void **state)
+{
+	SSL_CTX *server = server_new(&identity, NULL, TLS1_2_VERSION);
+
+	(void)state;
+	SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
+	assert_false(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
+	SSL_CTX_free(server);
+}
+
+static void test_server_that_forgets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++) {
+		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
+		SSL_CTX *other = server_new(&identity, NULL, versions[i]);
+
+		assert_int_equal(SSL_CTX_sess_number(server), 0);
+		wish.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&wish, server));
+		/* Neither knows the ticket of the other. */
+		assert_false(is_resumed(&wish, other));
+		assert_false(is_resumed(&wish, server));
+		assert_true(is_resumed(&wish, server));
+		/* No tickets at all. */
+		SSL_CTX_set_options(other, SSL_OP_NO_TICKET);
+		SSL_CTX_set_session_cache_mode(other, SSL_SESS_CACHE_OFF);
+		SSL_CTX_set_num_tickets(other, 0);
+		wish.domain = "c.test";
+		assert_false(is_resumed(&wish, other));
+		assert_false(is_resumed(&wish, other));
+		SSL_CTX_free(server);
+		SSL_CTX_free(other);
+	}
+}
+
+static struct tlsa_set tlsa_of_key(void)
+{
+	struct tlsa_set set = {.n_records = 1, .records[0] = {3, 1, 1, PIN_SIZE, {0}}};
+	struct pin pin;
+
+	assert_int_equal(pin_of(identity.certificate, &pin), 0);
+	memcpy(set.records[0].data, pin.sha256, PIN_SIZE);
+	return set;
+}
+
+/* Each row is a trust of its own: nothing that was verified under one before is resumed under it. */
+static void test_each_trust_by_itself(void **state)
+{
+	struct tlsa_set one = tlsa_of_key(), two = one, turned, unusable = one;
+	struct pin pins[2] = {{{1}}, {{2}}};
+	char same_file[TRUST_PATH_SIZE];
+
+	(void)state;
+	assert_int_equal(pin_of(identity.certificate, &pins[0]), 0);
+	trust_file(&authority, same_file);
+	two.n_records = 2;
+	two.records[1] = (struct tlsa_record){3, 1, 1, PIN_SIZE, {7}};
+	turned = two;
+	turned.records[0] = two.records[1];
+	turned.records[1] = two.records[0];
+	unusable.records[0].matching = 9;
+
+	const struct tls_wish rows[] = {
+		{.domain = "a.test"},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file},
+		{.domain = "b.test", .verify = true, .ca_file = authority_file},
+		{.domain = "a.test", .verify = true, .ca_file = same_file},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file, .pins = pins, .n_pins = 1},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file, .pins = pins, .n_pins = 2},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "h.test", .tlsa = &one},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "i.test", .tlsa = &one},
+		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "h.test", .tlsa = &two},
+		{.domain = "a.test", .verify = true, .host = "h.test", .tlsa = &one},
+	};
+	SSL_CTX *server = server_new(&identity, NULL, 0);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		if (is_resumed(&rows[i], server)) {
+			fail_msg("row %zu was resumed", i);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		assert_true(is_resumed(&rows[i], server));
+	}
+	/* The DNS gives records in any order. */
+	struct tls_wish same = rows[8];
+
+	same.tlsa = &turned;
+	assert_true(is_resumed(&same, server));
+	/* What cannot be used is as if it were not there. */
+	same.tlsa = &unusable;
+	same.host = "j.test";
+	assert_true(is_resumed(&same, server));
+	unlink(same_file);
+	SSL_CTX_free(server);
+}
+
+/* The point of it all: a session that nobody has verified is of no use to those who verify. */
+static void test_unverified_stays_so(void **state)
+{
+	struct identity bad = identity_new(&(struct identity_wish){.name = "x", .names = "DNS:a.test"});
+	SSL_CTX *server = server_new(&bad, NULL, 0);
+	struct outcome outcome;
+
+	(void)state;
+	wish.verify = false;
+	assert_false(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
+	wish.verify = true;
+	outcome = visit(store, &wish, server);
+	assert_false(outcome.is_open);
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
+	outcome = visit(store, &wish, server);
+	assert_false(outcome.is_open);
+	SSL_CTX_free(server);
+	identity_free(&bad);
+}
+
+static int refuse_name(SSL *ssl, int *alert, void *userdata)
+{
+	(void)ssl;
+	(void)userdata;
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* A session over which the server stumbles is not offered again. */
+static void test_failure_forgets(void **state)
+{
+	SSL_CTX *server = server_new(&identity, NULL, 0);
+	SSL *client;
+
+	(void)state;
+	assert_false(is_resumed(&wish, server));
+	SSL_CTX_set_tlsext_servername_callback(server, refuse_name);
+	assert_false(visit(store, &wish, server).is_open);
+	SSL_CTX_set_tlsext_servername_callback(server, NULL);
+	assert_false(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
+	/* A server that only hangs: nothing has failed yet when it is given up. */
+	assert_int_equal(tls_connection_new(store, &wish, &client), 0);
+	SSL_set_bio(client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	assert_int_not_equal(SSL_do_handshake(client), 1);
+	tls_connection_free(client);
+	assert_false(is_resumed(&wish, server));
+	SSL_CTX_free(server);
+}
+
+/* A resumed connection gets a new ticket; the certificate is no younger for that. */
+static void test_end_of_certificate(void **state)
+{
+	struct identity brief = identity_new(&(struct identity_wish){
+		.name = "x", .names = "DNS:a.test", .issuer = &authority, .from_s = -10, .to_s = 3});
+	time_t end = time(NULL) + 3;
+	SSL_CTX *server = server_new(&brief, NULL, 0);
+	struct outcome outcome;
+
+	(void)state;
+	assert_false(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
+	while (time(NULL) <= end) {
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+	outcome = visit(store, &wish, server);
+	assert_false(outcome.is_open);
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_EXPIRED);
+	SSL_CTX_free(server);
+	identity_free(&brief);
+}
+
+/* Until when a first connection of @of, to a server of @shown and its @issuer, may be built upon. */
+static int64_t until(const struct tls_wish *of, const struct identity *shown, const struct identity *issuer)
+{
+	SSL_CTX *ctx = server_new(shown, issuer, 0);
+	SSL *server = SSL_new(ctx), *client;
+	BIO *client_bio, *server_bio;
+
+	assert_int_equal(tls_connection_new(store, of, &client), 0);
+	assert_int_equal(BIO_new_bio_pair(&client_bio, 0, &server_bio, 0), 1);
+	SSL_set_bio(client, client_bio, client_bio);
+	SSL_set_bio(server, server_bio, server_bio);
+	SSL_set_accept_state(server);
+	assert_int_equal(shake_hands(client, server), 1);
+	int64_t end = verify_until(client, time(NULL)) - time(NULL);
+
+	SSL_free(server);
+	tls_connection_free(client);
+	SSL_CTX_free(ctx);
+	return end;
+}
+
+static void test_until(void **state)
+{
+	struct identity_wish long_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 7200};
+	struct identity_wish short_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 600};
+	struct identity_wish issuer = {.name = "i", .is_authority = true, .issuer = &authority, .to_s = 300};
+	struct identity shown = identity_new(&long_one), middle = identity_new(&issuer);
+	struct tlsa_set tlsa = tlsa_of_key();
+
+	(void)state;
+	assert_int_equal(until(&wish, &shown, NULL), TLS_SESSION_AGE_MAX);
+	identity_free(&shown);
+	shown = identity_new(&short_one);
+	assert_in_range(until(&wish, &shown, NULL), 590, 600);
+	identity_free(&shown);
+	/* The whole chain must hold. */
+	long_one.issuer = &middle;
+	shown = identity_new(&long_one);
+	assert_in_range(until(&wish, &shown, &middle), 290, 300);
+	identity_free(&shown);
+	/* With a DANE-EE record nothing of what the certificate says counts (RFC 7671, 5.1). */
+	short_one.key = identity.key;
+	shown = identity_new(&short_one);
+	wish.host = "h.test";
+	wish.tlsa = &tlsa;
+	assert_int_equal(until(&wish, &shown, NULL), TLS_SESSION_AGE_MAX);
+	identity_free(&shown);
+	identity_free(&middle);
+}
+
+static size_t n_padding;
+
+static int pad_ticket(SSL *ssl, void *userdata)
+{
+	static char padding[2 * TLS_TICKET_MAX];
+
+	(void)userdata;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), padding, n_padding);
+}
+
+static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t n_name,
+				     SSL_TICKET_STATUS status, void *userdata)
+{
+	(void)ssl;
+	(void)session;
+	(void)name;
+	(void)n_name;
+	(void)userdata;
+	return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE
+										   : SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
+static size_t n_ticket;
+
+static void note_ticket(int is_write, int version, int type, const void *data, size_t n, SSL *ssl, void *userdata)
+{
+	(void)version;
+	(void)data;
+	(void)ssl;
+	(void)userdata;
+	/* Type, length, lifetime and the ticket's own length stand before it (RFC 5077, 3.3). */
+	if (is_write && type == SSL3_RT_HANDSHAKE && *(const unsigned char *)data == SSL3_MT_NEWSESSION_TICKET) {
+		n_ticket = n - 10;
+	}
+}
+
+static void test_ticket_bound(void **state)
+{
+	SSL_CTX *server = server_new(&identity, NULL, TLS1_2_VERSION);
+	size_t n_kept = 0, n_refused = 2 * TLS_TICKET_MAX;
+
+	(void)state;
+	SSL_CTX_set_session_ticket_cb(server, pad_ticket, take_ticket, NULL);
+	SSL_CTX_set_msg_callback(server, note_ticket);
+	/* A ticket grows by the blocks of its cipher. */
+	for (n_padding = TLS_TICKET_MAX - 512; n_padding < TLS_TICKET_MAX; n_padding += 8) {
+		char domain[32];
+
+		(void)snprintf(domain, sizeof(domain), "%zu.test", n_padding);
+		wish.domain = domain;
+		wish.verify = false;
+		assert_false(is_resumed(&wish, server));
+		size_t n = n_ticket;
+
+		if (is_resumed(&wish, server)) {
+			n_kept = n > n_kept ? n : n_kept;
+		} else {
+			n_refused = n < n_refused ? n : n_refused;
+		}
+	}
+	assert_in_range(n_kept, TLS_TICKET_MAX - 16, TLS_TICKET_MAX);
+	assert_in_range(n_refused, TLS_TICKET_MAX + 1, TLS_TICKET_MAX + 16);
+	SSL_CTX_free(server);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true, .to_s = 86400});
+	identity = identity_new(&(struct identity_wish){
+		.name = "x", .names = "DNS:a.test,DNS:b.test,DNS:c.test", .issuer = &authority});
+	trust_file(&authority, authority_file);
+	return 0;
+}
+
+static int destroy(void **state)
+{
+	(void)state;
+	unlink(authority_file);
+	identity_free(&authority);
+	identity_free(&identity);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	wish = (struct tls_wish){.domain = "a.test", .ca_file = authority_file, .verify = true};
+	return tls_store_new(&store);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tls_store_free(store);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_resumed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resumed_by_id, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_server_that_forgets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_trust_by_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unverified_stays_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failure_forgets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end_of_certificate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_until, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ticket_bound, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, make, destroy);
+}
