@@ -10,6 +10,7 @@
 
 #include "gateway/config-text.h"
 #include "gateway/config-value.h"
+#include "gateway/upstream/pin.h"
 
 static int value_connect(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
@@ -24,6 +25,23 @@ static int value_connect(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 		config_error((unsigned)cfg->line,
 			     "connect: expected an IP address, as in \"192.0.2.1:5222\" or "
 			     "\"[2001:db8::1]:5222\", got '%s'",
+			     value);
+	}
+	*(const char **)result = value;
+	return 0;
+}
+
+static int value_pin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct pin pin;
+
+	if (opt->nvalues == DOMAIN_PINS_MAX + 1) {
+		config_error((unsigned)cfg->line, "pin: expected at most %d entries", DOMAIN_PINS_MAX);
+	}
+	if (pin_parse(sv_from(value), &pin) < 0) {
+		config_error((unsigned)cfg->line,
+			     "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of "
+			     "base64, got '%s'",
 			     value);
 	}
 	*(const char **)result = value;
@@ -85,15 +103,25 @@ cfg_opt_t config_domain_options[] = {
 	CFG_STR_LIST_CB("connect", NULL, CFGF_NONE, value_connect),
 	CFG_STR_CB("tls", "required", CFGF_NONE, value_tls),
 	CFG_STR_CB("ca_file", "", CFGF_NONE, value_ca_file),
+	CFG_STR_LIST_CB("pin", NULL, CFGF_NONE, value_pin),
 	CFG_BOOL_CB("deny", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_BOOL_CB("allow_private", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_END(),
 };
 
-/* The values have been checked where they were read, unless there was a mistake. */
-static int rule_init(struct domain_rule *rule, cfg_t *section)
+/* What concerns two keys. Told at the section's line: libconfuse has forgotten theirs. */
+static void check_section(const struct domain_rule *rule, unsigned line)
 {
-	const char *ca_file = cfg_getstr(section, "ca_file");
+	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
+
+	if (rule->n_pins && !is_verified) {
+		config_error(line, "pin: expected with tls = required or direct only, got it with %s",
+			     domain_tls_name(rule->tls));
+	}
+}
+
+static int rule_init_connect(struct domain_rule *rule, cfg_t *section)
+{
 	size_t n = cfg_size(section, "connect");
 
 	for (size_t i = 0; i < n && i < DOMAIN_CONNECT_MAX; i++) {
@@ -104,6 +132,36 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 			return r;
 		}
 		rule->n_connect++;
+	}
+	return 0;
+}
+
+static int rule_init_pins(struct domain_rule *rule, cfg_t *section)
+{
+	size_t n = cfg_size(section, "pin");
+
+	for (size_t i = 0; i < n && i < DOMAIN_PINS_MAX; i++) {
+		int r = pin_parse(sv_from(cfg_getnstr(section, "pin", (unsigned)i)), &rule->pins[i]);
+
+		if (r < 0) {
+			return r;
+		}
+		rule->n_pins++;
+	}
+	return 0;
+}
+
+/* The values have been checked where they were read, unless there was a mistake. */
+static int rule_init(struct domain_rule *rule, cfg_t *section)
+{
+	const char *ca_file = cfg_getstr(section, "ca_file");
+	int r = rule_init_connect(rule, section);
+
+	if (r == 0) {
+		r = rule_init_pins(rule, section);
+	}
+	if (r < 0) {
+		return r;
 	}
 	rule->deny = cfg_getbool(section, "deny");
 	rule->allow_private = cfg_getbool(section, "allow_private");
@@ -116,10 +174,10 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 	return domain_tls_parse(sv_from(cfg_getstr(section, "tls")), &rule->tls);
 }
 
-static bool name_is_taken(const struct domain_rules *rules, const char *name)
+static bool name_is_taken(const struct domain_rules *rules, const char *name, bool is_pattern)
 {
 	for (size_t i = 0; i < rules->n_rules; i++) {
-		if (strcmp(rules->rules[i].name, name) == 0) {
+		if (rules->rules[i].is_pattern == is_pattern && strcmp(rules->rules[i].name, name) == 0) {
 			return true;
 		}
 	}
@@ -130,27 +188,29 @@ static int rules_add(struct domain_rules *rules, cfg_t *section, unsigned line)
 {
 	struct domain_rule *rule = &rules->rules[rules->n_rules];
 	char name[DOMAIN_MAX + 1];
-	int r = domain_to_ascii(sv_from(cfg_title(section)), name);
+	bool is_pattern;
+	int r = domain_pattern_parse(sv_from(cfg_title(section)), name, &is_pattern);
 
 	if (r == -EINVAL) {
-		config_error(line, "domain: expected a domain name, got '%s'", cfg_title(section));
+		config_error(line, "domain: expected a domain name, \"*.\" and a name, or \"*\", got '%s'",
+			     cfg_title(section));
 	}
 	if (r < 0) {
 		return r;
 	}
-	if (name_is_taken(rules, name)) {
+	if (name_is_taken(rules, name, is_pattern)) {
 		config_error(line, "domain: expected each domain once, got '%s' again",
 			     cfg_title(section));
 		return -EINVAL;
 	}
 	memcpy(rule->name, name, sizeof(name));
+	rule->is_pattern = is_pattern;
 	rules->n_rules++;
-	return rule_init(rule, section);
-}
-
-static int rule_compare(const void *a, const void *b)
-{
-	return strcmp(((const struct domain_rule *)a)->name, ((const struct domain_rule *)b)->name);
+	r = rule_init(rule, section);
+	if (r == 0) {
+		check_section(rule, line);
+	}
+	return r;
 }
 
 /* Goes on after a mistake, so that all are told. */
@@ -189,7 +249,7 @@ int config_domain_rules(cfg_t *cfg, const char *text, struct domain_rules *ret_r
 		config_domain_rules_deinit(&rules);
 		return r;
 	}
-	qsort(rules.rules, rules.n_rules, sizeof(*rules.rules), rule_compare);
+	domain_rules_sort(&rules);
 	*ret_rules = rules;
 	return 0;
 }

@@ -161,9 +161,99 @@ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
 	return 0;
 }
 
-static int rule_compare(const void *ascii, const void *rule)
+int domain_to_unicode(const char *ascii, char ret_unicode[static DOMAIN_UNICODE_MAX + 1])
 {
-	return strcmp(ascii, ((const struct domain_rule *)rule)->name);
+	char *converted = NULL;
+	char again[DOMAIN_MAX + 1];
+	struct sv text = sv_from(ascii);
+	int r = 0;
+
+	if (!is_plain_ascii(text)) {
+		r = idn2_to_unicode_8z8z(ascii, &converted, 0);
+		if (r == IDN2_MALLOC) {
+			return -ENOMEM;
+		}
+		struct sv unicode = sv_from(r == IDN2_OK ? converted : NULL);
+
+		r = domain_to_ascii(unicode, again);
+		if (r == 0 && unicode.n <= DOMAIN_UNICODE_MAX && strcmp(again, ascii) == 0) {
+			text = unicode;
+		}
+	}
+	memcpy(ret_unicode, text.data, text.n);
+	ret_unicode[text.n] = '\0';
+	idn2_free(converted);
+	return r == -ENOMEM ? r : 0;
+}
+
+int domain_pattern_parse(struct sv text, char ret_name[static DOMAIN_MAX + 1], bool *ret_is_pattern)
+{
+	char input[DOMAIN_INPUT_MAX + 1];
+	char ascii[DOMAIN_MAX + 1];
+
+	if (sv_eq(text, SV("*"))) {
+		ret_name[0] = '\0';
+		*ret_is_pattern = true;
+		return 0;
+	}
+	bool is_pattern = sv_starts_with(text, SV("*."));
+
+	if (text.n == 0 || text.n > DOMAIN_INPUT_MAX) {
+		return -EINVAL;
+	}
+	/* With a label in place of the star it is a name that the pattern would match, if it is anything. */
+	memcpy(input, text.data, text.n);
+	if (is_pattern) {
+		input[0] = 'a';
+	}
+	int r = domain_to_ascii((struct sv){input, text.n}, ascii);
+
+	if (r < 0) {
+		return r;
+	}
+	struct sv name = sv_skip(sv_from(ascii), is_pattern ? 2 : 0);
+
+	memcpy(ret_name, name.data, name.n);
+	ret_name[name.n] = '\0';
+	*ret_is_pattern = is_pattern;
+	return 0;
+}
+
+static int rule_compare(const void *a, const void *b)
+{
+	const struct domain_rule *x = a;
+	const struct domain_rule *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (int)x->is_pattern - (int)y->is_pattern;
+}
+
+void domain_rules_sort(struct domain_rules *rules)
+{
+	if (rules->n_rules) {
+		qsort(rules->rules, rules->n_rules, sizeof(*rules->rules), rule_compare);
+	}
+}
+
+struct rule_key {
+	const char *name;
+	bool is_pattern;
+};
+
+static int key_compare(const void *key_pointer, const void *rule_pointer)
+{
+	const struct rule_key *key = key_pointer;
+	const struct domain_rule *rule = rule_pointer;
+	int order = strcmp(key->name, rule->name);
+
+	return order ? order : (int)key->is_pattern - (int)rule->is_pattern;
+}
+
+static const struct domain_rule *find(const struct domain_rules *rules, const char *name, bool is_pattern)
+{
+	const struct rule_key key = {name, is_pattern};
+
+	return bsearch(&key, rules->rules, rules->n_rules, sizeof(*rules->rules), key_compare);
 }
 
 const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii)
@@ -171,7 +261,15 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 	if (rules->n_rules == 0) {
 		return NULL;
 	}
-	return bsearch(ascii, rules->rules, rules->n_rules, sizeof(*rules->rules), rule_compare);
+	const struct domain_rule *rule = find(rules, ascii, false);
+
+	/* What is behind each dot in turn, the longest first; at last "", which "*" stands for. */
+	while (!rule && *ascii) {
+		ascii += strcspn(ascii, ".");
+		ascii += *ascii == '.';
+		rule = find(rules, ascii, true);
+	}
+	return rule;
 }
 
 const char *domain_tls_name(enum domain_tls tls)

@@ -5,7 +5,10 @@
  *
  * domain   what the client wants to reach: the 'to' of its first request
  * ascii    the domain with A-labels, lower case, without a final dot: for DNS, SNI, certificates, rules
+ * unicode  the domain with U-labels, as it stands in addresses (RFC 7622, 3.2): for the stream header
  * rule     a `domain` section of the configuration
+ * pattern  "*.example.org" as the name of a rule: every name below example.org, at any depth, and not example.org itself.
+ *          "*" is every name. Compared label by label, so that evilexample.org is not below example.org.
  */
 #include <stdbool.h>
 
@@ -21,6 +24,7 @@ enum domain_tls {
 
 enum {
 	DOMAIN_MAX = 255,         /* RFC 1035: room for a name; its text has 253 characters at most */
+	DOMAIN_UNICODE_MAX = 1023, /* RFC 7622, 3.2 */
 	DOMAIN_CONNECT_MAX = 8,   /* fixed addresses of one rule: an operator's list, not an attack */
 	DOMAIN_PINS_MAX = 8,      /* pinned keys of one rule, likewise */
 	PIN_SIZE = 32,            /* SHA-256 */
@@ -32,7 +36,8 @@ struct pin {
 };
 
 struct domain_rule {
-	char name[DOMAIN_MAX + 1]; /* ascii form */
+	char name[DOMAIN_MAX + 1]; /* ascii form; of a pattern what stands behind the "*.", and nothing of "*" */
+	bool is_pattern;
 	struct address connect[DOMAIN_CONNECT_MAX];
 	size_t n_connect;
 	enum domain_tls tls;
@@ -43,7 +48,7 @@ struct domain_rule {
 	bool allow_private; /* also addresses that the DNS or the server names; those of connect need it not */
 };
 
-/* Rules sorted by name; owned by the configuration, read-only while workers run. */
+/* Rules in the order that domain_rules_sort() makes; owned by the configuration, read-only while workers run. */
 struct domain_rules {
 	struct domain_rule *rules;
 	size_t n_rules;
@@ -56,7 +61,19 @@ struct domain_rules {
  * Returns 0, -EINVAL for what is not a domain, -ENOMEM. */
 _must_check_ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1]);
 
-/* The rule for exactly @ascii, which domain_to_ascii() made, or NULL. Borrowed from @rules. */
+/* Turns @ascii, which domain_to_ascii() made, into its unicode form; what has none that leads back to @ascii stays as it is.
+ * Returns 0 or -ENOMEM. */
+_must_check_ int domain_to_unicode(const char *ascii, char ret_unicode[static DOMAIN_UNICODE_MAX + 1]);
+
+/* Reads the name of a rule, a domain or a pattern. Behind a "*." there may be one label ("*.test").
+ * Returns 0, -EINVAL, -ENOMEM. */
+_must_check_ int domain_pattern_parse(struct sv text, char ret_name[static DOMAIN_MAX + 1], bool *ret_is_pattern);
+
+/* Puts the rules into the order in which they are found. */
+void domain_rules_sort(struct domain_rules *rules);
+
+/* The rule that says most about @ascii, which domain_to_ascii() made: the one of that name, else the longest pattern; NULL
+ * when there is none. Rules do not add up. Borrowed from @rules. */
 const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii);
 
 const char *domain_tls_name(enum domain_tls tls);

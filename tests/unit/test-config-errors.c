@@ -10,6 +10,8 @@
 #include "gateway/config.h"
 #include "tests/unit/config-case.h"
 
+#define PIN "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
 static void test_refused_values(void **state)
 {
 	static const struct {
@@ -103,7 +105,7 @@ static void test_refused_syntax(void **state)
 		{"\n\"\" = 5\n", 2, "unknown key ''"},
 		{"include(\"/dev/null\")\n", 1, "unknown key 'include'"},
 		{"domain \"a.example\" {\n  # c\n  wait = 5\n}\n", 3,
-		 "unknown key 'wait': expected one of connect, tls, ca_file, deny, "
+		 "unknown key 'wait': expected one of connect, tls, ca_file, pin, deny, "
 		 "allow_private\n"},
 		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
 		 "unknown key 'domain'"},
@@ -141,11 +143,23 @@ static void test_refused_domains(void **state)
 		const char *what;
 	} rows[] = {
 		{"\ndomain \"192.0.2.1\" {\n}\n", 2,
-		 "domain: expected a domain name, got '192.0.2.1'\n"},
+		 "domain: expected a domain name, \"*.\" and a name, or \"*\", got '192.0.2.1'\n"},
 		{"domain \"a.example:5222\" { }", 1, "domain: expected a domain name"},
 		{"domain \"example\" { }", 1, "domain: expected a domain name"},
-		{"domain \"*.example.org\" { }", 1, "domain: expected a domain name"},
-		{"domain \"\" { }", 1, "domain: expected a domain name, got ''\n"},
+		{"domain \"*.*.example.org\" { }", 1,
+		 "domain: expected a domain name, \"*.\" and a name, or \"*\", got '*.*.example.org'\n"},
+		{"domain \"a.*.example.org\" { }", 1, "domain: expected a domain name"},
+		{"domain \"*example.org\" { }", 1, "domain: expected a domain name"},
+		{"domain \"*.bücher.example\" {}\ndomain \"*.xn--bcher-kva.example\" {}\n", 2,
+		 "domain: expected each domain once, got '*.xn--bcher-kva.example' again\n"},
+		{"domain a.example {\n pin = {\"sha256//AAAA\"} }", 2,
+		 "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of base64, got "
+		 "'sha256//AAAA'\n"},
+		{"\ndomain a.example {\n tls = opportunistic\n pin = {\"" PIN "\"}\n}", 2,
+		 "pin: expected with tls = required or direct only, got it with opportunistic\n"},
+		{"domain a.example { tls = off pin = {\"" PIN "\"} }", 1,
+		 "pin: expected with tls = required or direct only, got it with off\n"},
+		{"domain \"\" { }", 1, "domain: expected a domain name, \"*.\" and a name, or \"*\", got ''\n"},
 		{"domain a.example { }\n\ndomain a.example { }\n", 3,
 		 "found duplicate title 'a.example'"},
 		{"domain a.example { connect = {\"127.0.0.1\"} }\n\ndomain A.example. {\n}\n", 3,

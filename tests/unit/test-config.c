@@ -177,17 +177,30 @@ static void test_domains(void **state)
 		 "  ca_file = \"%s\"\n"
 		 "}\n"
 		 "domain \"bücher.example.\" { tls = off deny = true ca_file = \"\" }\n"
-		 "domain localhost { tls = opportunistic allow_private = yes }\n",
+		 "domain localhost { tls = opportunistic allow_private = yes }\n"
+		 "domain \"*.z.example\" {\n"
+		 "  pin = {\"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\",\n"
+		 "    \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}\n"
+		 "}\n",
 		 config_path);
 	config = made(text);
-	assert_int_equal(config->domains.n_rules, 4);
+	assert_int_equal(config->domains.n_rules, 5);
 
 	rule = rule_of(config, "z.example");
 	assert_int_equal(rule->n_connect, 0);
 	assert_int_equal(rule->tls, DOMAIN_TLS_REQUIRED);
 	assert_null(rule->ca_file);
+	assert_int_equal(rule->n_pins, 0);
+	assert_false(rule->is_pattern);
 	assert_false(rule->deny);
 	assert_false(rule->allow_private);
+
+	rule = domain_rules_find(&config->domains, "a.z.example");
+	assert_non_null(rule);
+	assert_true(rule->is_pattern);
+	assert_int_equal(rule->n_pins, 2);
+	assert_int_equal(rule->pins[0].sha256[0], 0xe3);
+	assert_int_equal(rule->pins[1].sha256[31], 0);
 
 	rule = rule_of(config, "example.org");
 	assert_int_equal(rule->n_connect, 2);
@@ -304,6 +317,10 @@ static void test_list_limits(void **state)
 	check_list_limit("allowed_ports = {", "\"1%u%u\",", 256, "");
 	check_list_limit("domain a.example { connect = {", "\"127.1.%u.%u\",", DOMAIN_CONNECT_MAX,
 			 " }");
+
+	/* A key has no room for the two numbers. */
+	check_list_limit("domain a.example { pin = {", "\"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" /* %u %u */,",
+			 DOMAIN_PINS_MAX, " }");
 
 	memset(path + 1, 'a', 127);
 	snprintf(text, sizeof(text), "bosh_path = %s\n", path);
