@@ -197,13 +197,17 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 	return 0;
 }
 
-/* Offers the session that was verified under the same wish, if there is one. */
+DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free);
+
+/* Offers the session that was verified under the same wish, if there is one. In a copy: of TLS 1.3 OpenSSL marks what has been
+ * used once, and not every server gives a new ticket for the old. The copy shares the certificates. */
 static int offer_session(SSL *ssl)
 {
 	struct verify *verify = verify_of(ssl);
 	SSL_SESSION *session = session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
+	_cleanup_(SSL_SESSION_freep) SSL_SESSION *copy = session ? SSL_SESSION_dup(session) : NULL;
 
-	return !session || SSL_set_session(ssl, session) ? 0 : -ENOMEM;
+	return !session || (copy && SSL_set_session(ssl, copy)) ? 0 : -ENOMEM;
 }
 
 static int connection_prepare(struct tls_store *store, const struct tls_wish *wish, SSL *ssl)

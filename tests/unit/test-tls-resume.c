@@ -54,7 +54,37 @@ static void test_resumed_by_id(void **state)
 	SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
 	assert_false(is_resumed(&wish, server));
 	assert_true(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
 	SSL_CTX_free(server);
+}
+
+static SSL_TICKET_RETURN keep_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t n_name,
+				     SSL_TICKET_STATUS status, void *userdata)
+{
+	(void)ssl;
+	(void)session;
+	(void)name;
+	(void)n_name;
+	(void)userdata;
+	return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE
+										   : SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
+/* Some servers give tickets at full handshakes only: theirs are used more than once. */
+static void test_ticket_used_again(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++) {
+		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
+
+		SSL_CTX_set_session_ticket_cb(server, NULL, keep_ticket, NULL);
+		wish.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&wish, server));
+		for (int n = 0; n < 5; n++) {
+			assert_true(is_resumed(&wish, server));
+		}
+		SSL_CTX_free(server);
+	}
 }
 
 static void test_server_that_forgets(void **state)
@@ -278,18 +308,6 @@ static int pad_ticket(SSL *ssl, void *userdata)
 	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), padding, n_padding);
 }
 
-static SSL_TICKET_RETURN take_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t n_name,
-				     SSL_TICKET_STATUS status, void *userdata)
-{
-	(void)ssl;
-	(void)session;
-	(void)name;
-	(void)n_name;
-	(void)userdata;
-	return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE
-										   : SSL_TICKET_RETURN_IGNORE_RENEW;
-}
-
 static size_t n_ticket;
 
 static void note_ticket(int is_write, int version, int type, const void *data, size_t n, SSL *ssl, void *userdata)
@@ -310,7 +328,7 @@ static void test_ticket_bound(void **state)
 	size_t n_kept = 0, n_refused = 2 * TLS_TICKET_MAX;
 
 	(void)state;
-	SSL_CTX_set_session_ticket_cb(server, pad_ticket, take_ticket, NULL);
+	SSL_CTX_set_session_ticket_cb(server, pad_ticket, keep_ticket, NULL);
 	SSL_CTX_set_msg_callback(server, note_ticket);
 	/* A ticket grows by the blocks of its cipher. */
 	for (n_padding = TLS_TICKET_MAX - 512; n_padding < TLS_TICKET_MAX; n_padding += 8) {
@@ -371,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_resumed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumed_by_id, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ticket_used_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_server_that_forgets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_trust_by_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unverified_stays_so, setup, teardown),
