@@ -12,7 +12,8 @@ struct link {
 	struct dial *dial;
 	struct transport *transport;
 	struct stream stream;
-	struct stream_target target; /* into target_text, until the stream is opened */
+	char *domain; /* ascii form, for DNS, SNI and certificates */
+	struct stream_target target; /* into target_text, until the stream is opened; its `to` is in unicode form */
 	struct buffer target_text;
 	struct address address;
 	unsigned n_redirects;
@@ -34,6 +35,7 @@ static void on_closed(uv_handle_t *handle)
 
 	stream_deinit(&link->stream);
 	buffer_deinit(&link->target_text);
+	free(link->domain);
 	free(link);
 }
 
@@ -123,8 +125,7 @@ static void secure(struct link *link)
 {
 	const struct domain_rule *rule = link->rule;
 	struct tls_wish wish = {
-		/* stream.to is set by stream_open(), which direct TLS comes before. */
-		.domain = link->stream.to ? link->stream.to : link->target.to.data,
+		.domain = link->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
 		.verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC,
 		.direct = tls_of(link) == DOMAIN_TLS_DIRECT,
@@ -321,14 +322,21 @@ static const struct dial_callbacks dial_callbacks = {
 	.failed = on_dial_failed,
 };
 
-/* Copies @target; `to` gets a NUL behind it, for those who need a C string. */
+/* Copies @target. In the stream header the domain has the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). */
 static int keep_target(struct link *link, const struct stream_target *target)
 {
 	struct buffer *text = &link->target_text;
-	int r = buffer_append_sv(text, target->to);
+	char unicode[DOMAIN_UNICODE_MAX + 1];
+
+	link->domain = strndup(target->to.data, target->to.n);
+	if (!link->domain) {
+		return -ENOMEM;
+	}
+	int r = domain_to_unicode(link->domain, unicode);
+	struct sv to = sv_from(unicode);
 
 	if (r == 0) {
-		r = buffer_append(text, "", 1);
+		r = buffer_append_sv(text, to);
 	}
 	if (r == 0) {
 		r = buffer_append_sv(text, target->from);
@@ -344,8 +352,8 @@ static int keep_target(struct link *link, const struct stream_target *target)
 	}
 	struct sv rest = buffer_sv(text);
 
-	link->target.to = sv_first(rest, target->to.n);
-	rest = sv_skip(rest, target->to.n + 1);
+	link->target.to = sv_first(rest, to.n);
+	rest = sv_skip(rest, to.n);
 	link->target.from = sv_first(rest, target->from.n);
 	rest = sv_skip(rest, target->from.n);
 	link->target.lang = sv_first(rest, target->lang.n);
@@ -370,7 +378,7 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	int r = keep_target(link, target);
 
 	if (r == 0) {
-		r = dial_new(&env->dialer, link->target.to.data, rule, &dial_callbacks, link, &link->dial);
+		r = dial_new(&env->dialer, link->domain, rule, &dial_callbacks, link, &link->dial);
 	}
 	if (r < 0) {
 		link_drop(link);

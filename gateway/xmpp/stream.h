@@ -47,7 +47,7 @@ enum stream_state {
 };
 
 struct stream_target {
-	struct sv to;      /* the domain, ascii form; checked by policy/domain.h */
+	struct sv to;      /* the domain, checked by policy/domain.h */
 	struct sv from;    /* the client's own address, may be empty; escaped here */
 	struct sv lang;    /* xml:lang, may be empty; escaped here */
 	struct sv version; /* may be empty: "1.0" */

@@ -1,46 +1,82 @@
 // TLS to the server: which certificates are believed, and what happens when TLS is not there.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import tls from 'node:tls';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
-import { Authority } from '../support/certificates.mjs';
+import { Authority, pinOf, selfSigned, tlsOf } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: 30000 };
+const NS_TLS = 'urn:ietf:params:xml:ns:xmpp-tls';
+// Servers that are to be refused must be able to show such keys at all.
+const WEAK = { ciphers: 'DEFAULT@SECLEVEL=0' };
 let folder;
 let stage;
 
-before(async () => {
-	folder = temporaryFolder('tls');
-	const trusted = new Authority(folder);
-	const stranger = new Authority(folder, 'stranger');
-	const material = ({ cert, keyText }) => ({ cert, key: keyText });
+// Offers STARTTLS and answers <starttls/> with these steps.
+const answerStartTls = (...steps) => [{ await: 'header' },
+	{ header: true, features: `<stream:features><starttls xmlns='${NS_TLS}'/></stream:features>` }, { await: 'starttls' }, ...steps];
+
+// By name of the scenario, which with ".test" behind it is the domain.
+function scenarios(trusted, stranger) {
 	const ca = { ca_file: trusted.certificate };
-	const own = (name) => material(trusted.issue(name, [`${name}.test`]));
-	stage = await Stage.open({
-		good: { script: 'starttls', tls: own('good'), section: ca },
+	const own = (name) => tlsOf(trusted.issue(name, [`${name}.test`]));
+	const starttls = (material, section = ca) => ({ script: 'starttls', tls: material, section });
+	const issued = (name, names, options) => starttls(tlsOf(trusted.issue(name, names, options)));
+	const weak = (entry) => ({ ...entry, tls: { ...entry.tls, ...WEAK } });
+	const direct = (name, more) => ({ script: 'direct-tls', tls: { ...own(name), ...more }, section: { ...ca, tls: 'direct' } });
+	const pinned = trusted.issue('pinned', ['pinned.test']);
+	const other = trusted.issue('pin-other', ['pin-other.test']);
+	const itself = selfSigned(folder, 'itself', ['itself.test']);
+	return {
+		good: starttls(own('good')),
 		odd: { script: 'starttls-odd-features', tls: own('odd'), section: ca },
-		direct: { script: 'direct-tls', tls: own('direct'), section: { ...ca, tls: 'direct' } },
+		direct: direct('direct', { ALPNProtocols: ['xmpp-client'] }),
+		'direct-without-alpn': direct('direct-without-alpn'),
+		'direct-web': direct('direct-web', { ALPNCallback: () => undefined }),
 		injection: { script: 'starttls-injection', tls: own('injection'), section: ca },
 		refused: { script: 'starttls-refused', tls: own('refused'), section: ca },
 		none: { script: 'plain', section: ca },
-		'other-name': { script: 'starttls', tls: material(trusted.issue('other-name', ['another.test'])), section: ca },
-		'wildcard.sub': { script: 'starttls', tls: material(trusted.issue('wildcard', ['*.sub.test'])), section: ca },
-		'too.deep.sub': { script: 'starttls', tls: material(trusted.issue('too-deep', ['*.sub.test'])), section: ca },
-		expired: { script: 'starttls', tls: material(trusted.issue('expired', ['expired.test'], { days: -1 })), section: ca },
-		untrusted: { script: 'starttls', tls: material(stranger.issue('untrusted', ['untrusted.test'])), section: ca },
-		system: { script: 'starttls', tls: own('system'), section: {} },
+		'wildcard.sub': issued('wildcard', ['*.sub.test']),
+		'srv-name': issued('srv-name', [], { more: ['otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-client.srv-name.test'] }),
+		'xmpp-addr': issued('xmpp-addr', [], { more: ['otherName:1.3.6.1.5.5.7.8.5;UTF8:xmpp-addr.test'] }),
+		'bücher': issued('umlaut', ['xn--bcher-kva.test']),
+		itself: starttls(tlsOf(itself), { ca_file: itself.certificate }),
+		pinned: starttls(tlsOf(pinned), { ...ca, pin: [pinOf(other), pinOf(pinned)] }),
+		'below.pattern': issued('below-pattern', ['below.pattern.test']),
+
+		'other-name': issued('other-name', ['another.test']),
+		'common-name': issued('common-name.test', []),
+		'too.deep.sub': issued('too-deep', ['*.sub.test']),
+		'server-name': issued('server-name', [], { more: ['otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-server.server-name.test'] }),
+		expired: issued('expired', ['expired.test'], { days: -1 }),
+		early: issued('early', ['early.test'], { days: Infinity }),
+		untrusted: starttls(tlsOf(stranger.issue('untrusted', ['untrusted.test']))),
+		'self-signed': starttls(tlsOf(selfSigned(folder, 'self-signed', ['self-signed.test']))),
+		system: starttls(own('system'), {}),
+		'weak-key': weak(issued('weak-key', ['weak-key.test'], { rsaBits: 1024 })),
+		'weak-signature': weak(issued('weak-signature', ['weak-signature.test'], { digest: 'sha1' })),
+		'client-only': issued('client-only', ['client-only.test'], { purposes: 'clientAuth' }),
+		'pin-other': starttls(tlsOf(other), { ...ca, pin: [pinOf(pinned)] }),
+		'pin-untrusted': starttls(tlsOf(itself), { ...ca, pin: [pinOf(itself)] }),
 		'opportunistic-plain': { script: 'plain', section: { tls: 'opportunistic' } },
-		'opportunistic-any': { script: 'starttls', tls: material(stranger.issue('any', ['whatever.test'])), section: { tls: 'opportunistic' } },
-		old: { script: 'starttls', tls: { ...own('old'), minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }, section: ca },
-		garbage: { script: [{ await: 'header' }, { header: true, features: '<stream:features><starttls xmlns=\'urn:ietf:params:xml:ns:xmpp-tls\'/></stream:features>' },
-			{ await: 'starttls' }, { send: '<proceed xmlns=\'urn:ietf:params:xml:ns:xmpp-tls\'/>' }, { pause: 200 },
-			{ send: 'this is no TLS at all, only some text' }], section: ca },
-		'wrong-proceed': { script: [{ await: 'header' }, { header: true, features: '<stream:features><starttls xmlns=\'urn:ietf:params:xml:ns:xmpp-tls\'/></stream:features>' },
-			{ await: 'starttls' }, { send: '<proceed xmlns=\'urn:other\'/>' }], section: ca },
-	}, { open_timeout: 4 });
+		'opportunistic-any': starttls(tlsOf(stranger.issue('any', ['whatever.test'])), { tls: 'opportunistic' }),
+		old: starttls({ ...own('old'), minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ...WEAK }),
+		garbage: { script: answerStartTls({ send: `<proceed xmlns='${NS_TLS}'/>` }, { pause: 200 }, { send: 'this is no TLS at all, only some text' }), section: ca },
+		'wrong-proceed': { script: answerStartTls({ send: '<proceed xmlns=\'urn:other\'/>' }), section: ca },
+		// With keys that stay the same, tickets are good for the next connection.
+		resuming: starttls({ secureContext: tls.createSecureContext(own('resuming')) }),
+		'resuming-1.2': starttls({ secureContext: tls.createSecureContext({ ...own('resuming-1.2'), maxVersion: 'TLSv1.2' }) }),
+	};
+}
+
+before(async () => {
+	folder = temporaryFolder('tls');
+	const all = scenarios(new Authority(folder), new Authority(folder, 'stranger'));
+	stage = await Stage.open(all, { open_timeout: 8 });
 });
 after(async () => {
 	await stopAll(stage);
@@ -73,15 +109,67 @@ test('STARTTLS: what is offered after it is the gateway\'s business too', TIMEOU
 	assert.doesNotMatch(answer.text, /starttls|features\/compress/);
 });
 
-test('direct TLS, with SNI', TIMEOUT, async () => {
+test('direct TLS, with SNI and ALPN', TIMEOUT, async () => {
 	const answer = await new BoshClient(stage.port).create('direct.test');
 	assert.ok(answer.element.at('features'), answer.text);
 	const connection = await stage.connectionOf('direct');
 	assert.equal(connection.socket.servername, 'direct.test');
+	assert.equal(connection.socket.alpnProtocol, 'xmpp-client');
 });
 
-test('a wildcard stands for one label', TIMEOUT, async () => {
-	assert.ok((await new BoshClient(stage.port).create('wildcard.sub.test')).element.at('features'));
+test('an internationalised domain: the server is told the letters, SNI and certificate have the ASCII form', TIMEOUT, async () => {
+	for (const to of ['bücher.test', 'xn--bcher-kva.test', 'BÜCHER.test']) {
+		const answer = await new BoshClient(stage.port).create(to);
+		assert.ok(answer.element.at('features'), `${to}: ${answer.text}`);
+		const connection = await stage.connectionOf('bücher');
+		assert.equal(connection.socket.servername, 'xn--bcher-kva.test');
+		assert.deepEqual(connection.headers.map(({ attributes }) => attributes.to), ['bücher.test', 'bücher.test']);
+		const socket = await openWebSocket(stage.port);
+		const { open } = await socket.start(to);
+		assert.equal(open.attributes.from, 'bücher.test');
+		socket.drop();
+	}
+});
+
+const ACCEPTED = {
+	'wildcard.sub.test': 'a wildcard stands for one label',
+	'srv-name.test': 'a certificate for _xmpp-client of the domain',
+	'xmpp-addr.test': 'a certificate for the XMPP address',
+	'itself.test': 'a certificate that the operator trusts by itself',
+	'pinned.test': 'a pinned key',
+	'direct-without-alpn.test': 'direct TLS without ALPN at the server',
+};
+
+for (const [domain, what] of Object.entries(ACCEPTED)) {
+	test(`accepted: ${what}`, TIMEOUT, async () => {
+		const answer = await new BoshClient(stage.port).create(domain);
+		assert.ok(answer.element.at('features'), answer.text);
+	});
+}
+
+// The sessions to @name that resume, of @n one after the other.
+async function countResumed(name, n) {
+	let resumed = 0;
+	for (let i = 0; i < n; i++) {
+		const socket = await openWebSocket(stage.port);
+		await socket.start(`${name}.test`);
+		resumed += (await stage.connectionOf(name)).socket.isSessionReused();
+		socket.drop();
+	}
+	return resumed;
+}
+
+test('TLS sessions are resumed: one full handshake for many sessions', TIMEOUT, async () => {
+	for (const name of ['resuming', 'resuming-1.2']) {
+		assert.equal(await countResumed(name, 20), 19, name);
+		const protocols = new Set(stage.servers[name].connections.map(({ socket }) => socket.getProtocol()));
+		assert.deepEqual([...protocols], [name === 'resuming' ? 'TLSv1.3' : 'TLSv1.2']);
+	}
+});
+
+test('TLS sessions that the server does not know any more are no failures', TIMEOUT, async () => {
+	// Its keys are new for each connection.
+	assert.equal(await countResumed('good', 3), 0);
 });
 
 test('what a server sends in clear behind <proceed/> is not taken for its words', TIMEOUT, async () => {
@@ -104,17 +192,27 @@ test('opportunistic TLS takes what there is', TIMEOUT, async () => {
 	assert.ok((await stage.connectionOf('opportunistic-any')).isSecure);
 });
 
-// Domain and what the text says.
+// Domain, what the text says, and the failure's name in the log.
 const FAILURES = [
 	['none.test', /offers no TLS/, 'tls-not-offered'],
 	['refused.test', /TLS/, 'tls-'],
-	['other-name.test', /another name.*another\.test/s, 'certificate-name'],
+	['other-name.test', /another name.*another\.test; wanted: other-name\.test/s, 'certificate-name'],
+	['common-name.test', /another name.*: none; wanted/s, 'certificate-name'],
 	['too.deep.sub.test', /another name/, 'certificate-name'],
-	['expired.test', /not valid at this time/, 'certificate-expired'],
-	['untrusted.test', /not signed by a trusted authority/, 'certificate-untrusted'],
+	['server-name.test', /another name.*_xmpp-server\.server-name\.test/s, 'certificate-name'],
+	['expired.test', /has expired.*it expired on 2020-02-01/s, 'certificate-expired'],
+	['early.test', /not valid yet.*it is valid from 2090-01-01/s, 'certificate-not-yet-valid'],
+	['untrusted.test', /not signed by a trusted authority.*doab tests stranger/s, 'certificate-untrusted'],
+	['self-signed.test', /signed by itself.*self-signed/s, 'certificate-self-signed'],
 	['system.test', /not signed by a trusted authority/, 'certificate-untrusted'],
-	['old.test', /handshake/, 'tls-handshake'],
-	['garbage.test', /handshake/, 'tls-handshake'],
+	['weak-key.test', /too weak.*RSA of 1024 bits/s, 'certificate-weak'],
+	['weak-signature.test', /too weak.*SHA1/is, 'certificate-weak'],
+	['client-only.test', /not acceptable.*purpose/s, 'certificate-invalid'],
+	['pin-other.test', /has pinned.*sha256\/\//s, 'certificate-pin'],
+	['pin-untrusted.test', /signed by itself/, 'certificate-self-signed'],
+	['direct-web.test', /handshake.*no XMPP there/s, 'tls-handshake'],
+	['old.test', /no version of TLS/, 'tls-protocol'],
+	['garbage.test', /handshake.*is not TLS/s, 'tls-handshake'],
 	['wrong-proceed.test', /TLS|XMPP stream|in time/, ''],
 ];
 

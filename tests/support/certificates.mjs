@@ -1,45 +1,70 @@
 // Certificates made with openssl for one test run: an authority and what it signs.
 import { execFileSync } from 'node:child_process';
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const EC_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const newKey = (rsaBits) => (rsaBits ? ['-newkey', `rsa:${rsaBits}`, '-nodes'] : EC_KEY);
+
+const EXPIRED = ['20200101000000Z', '20200201000000Z'];
+const EARLY = ['20900101000000Z', '20900201000000Z'];
+
+// What a test gives a server ({ cert, key } as node:tls takes them) and a client ({ certificate }: a file to trust).
+function material(certificate, key) {
+	return { certificate, key, cert: readFileSync(certificate), keyText: readFileSync(key) };
+}
+
+export const tlsOf = ({ cert, keyText }) => ({ cert, key: keyText });
+
+// The pin of a key, as the configuration has it.
+export function pinOf({ keyText }) {
+	const spki = createPublicKey(createPrivateKey(keyText)).export({ type: 'spki', format: 'der' });
+	return `sha256//${createHash('sha256').update(spki).digest('base64')}`;
+}
 
 export class Authority {
 	constructor(folder, name = 'authority') {
 		this.folder = folder;
 		this.certificate = path.join(folder, `${name}.pem`);
 		this.key = path.join(folder, `${name}.key`);
-		openssl('req', '-x509', ...NEW_KEY, '-days', '2', '-subj', `/CN=doab tests ${name}`,
+		openssl('req', '-x509', ...EC_KEY, '-days', '2', '-subj', `/CN=doab tests ${name}`,
 			'-keyout', this.key, '-out', this.certificate);
 	}
 
-	// Signs a certificate for @names (dNSName). @days may be negative: one that has expired already.
-	issue(name, names, { days = 2 } = {}) {
+	// Signs a certificate for @names: those of kind dNSName, and @more in openssl's words ("otherName:OID;UTF8:..."). @days may be
+	// negative, one that has expired already, or Infinity, one of the far future. @rsaBits makes an RSA key, @purposes an
+	// extendedKeyUsage.
+	issue(name, names, { days = 2, more = [], rsaBits = 0, digest = 'sha256', purposes = '' } = {}) {
 		const at = (extension) => path.join(this.folder, `${name}.${extension}`);
-		openssl('req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', at('key'), '-out', at('csr'));
-		writeFileSync(at('ext'), `subjectAltName=${names.map((host) => `DNS:${host}`).join(',')}\n`);
-		const validity = days > 0 ? ['-days', String(days)] : expired();
-		if (days > 0) {
-			openssl('x509', '-req', '-in', at('csr'), '-CA', this.certificate, '-CAkey', this.key,
-				'-CAcreateserial', '-extfile', at('ext'), '-out', at('pem'), ...validity);
+		openssl('req', ...newKey(rsaBits), '-subj', `/CN=${name}`, '-keyout', at('key'), '-out', at('csr'));
+		const alternatives = [...names.map((host) => `DNS:${host}`), ...more].join(',');
+		writeFileSync(at('ext'), (alternatives && `subjectAltName=${alternatives}\n`) + (purposes && `extendedKeyUsage=${purposes}\n`));
+		if (days > 0 && days < Infinity) {
+			openssl('x509', '-req', '-in', at('csr'), '-CA', this.certificate, '-CAkey', this.key, `-${digest}`,
+				'-CAcreateserial', '-extfile', at('ext'), '-out', at('pem'), '-days', String(days));
 		} else {
-			this.issueWithDates(at, validity);
+			this.issueWithDates(at, days < 0 ? EXPIRED : EARLY);
 		}
-		return { certificate: at('pem'), key: at('key'),
-			cert: readFileSync(at('pem')), keyText: readFileSync(at('key')) };
+		return material(at('pem'), at('key'));
 	}
 
-	// `openssl x509 -req` of OpenSSL 3.0 cannot set dates in the past; `openssl ca` can.
-	issueWithDates(at, validity) {
+	// `openssl x509 -req` of OpenSSL 3.0 cannot set dates; `openssl ca` can.
+	issueWithDates(at, [start, end]) {
 		writeFileSync(at('index'), '');
 		writeFileSync(at('serial'), '1000\n');
 		writeFileSync(at('cnf'), `[ca]\ndefault_ca=own\n[own]\ndatabase=${at('index')}\nserial=${at('serial')}\n` +
 			`new_certs_dir=${this.folder}\ndefault_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n`);
 		openssl('ca', '-batch', '-notext', '-config', at('cnf'), '-cert', this.certificate, '-keyfile', this.key,
-			'-in', at('csr'), '-extfile', at('ext'), '-out', at('pem'), ...validity);
+			'-in', at('csr'), '-extfile', at('ext'), '-out', at('pem'), '-startdate', start, '-enddate', end);
 	}
 }
 
-const expired = () => ['-startdate', '20200101000000Z', '-enddate', '20200201000000Z'];
+// A certificate that vouches for itself, for @names.
+export function selfSigned(folder, name, names) {
+	const at = (extension) => path.join(folder, `${name}.${extension}`);
+	openssl('req', '-x509', ...EC_KEY, '-days', '2', '-subj', `/CN=${name}`, '-keyout', at('key'), '-out', at('pem'),
+		'-addext', `subjectAltName=${names.map((host) => `DNS:${host}`).join(',')}`);
+	return material(at('pem'), at('key'));
+}
