@@ -62,6 +62,18 @@ static int value_tls(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result
 	return 0;
 }
 
+static int value_proxy(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	enum domain_proxy proxy;
+
+	(void)opt;
+	if (domain_proxy_parse(sv_from(value), &proxy) < 0) {
+		config_error((unsigned)cfg->line, "proxy_protocol: expected off, v1 or v2, got '%s'", value);
+	}
+	*(const char **)result = value;
+	return 0;
+}
+
 /* Returns 0 or a negative errno. */
 static int file_is_readable(const char *path)
 {
@@ -104,6 +116,7 @@ cfg_opt_t config_domain_options[] = {
 	CFG_STR_CB("tls", "required", CFGF_NONE, value_tls),
 	CFG_STR_CB("ca_file", "", CFGF_NONE, value_ca_file),
 	CFG_STR_LIST_CB("pin", NULL, CFGF_NONE, value_pin),
+	CFG_STR_CB("proxy_protocol", "off", CFGF_NONE, value_proxy),
 	CFG_BOOL_CB("deny", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_BOOL_CB("allow_private", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_END(),
@@ -117,6 +130,10 @@ static void check_section(const struct domain_rule *rule, unsigned line)
 	if (rule->n_pins && !is_verified) {
 		config_error(line, "pin: expected with tls = required or direct only, got it with %s",
 			     domain_tls_name(rule->tls));
+	}
+	/* No server that is not the operator's shall learn who the clients are; and most would take it for an error. */
+	if (rule->proxy != DOMAIN_PROXY_OFF && rule->n_connect == 0) {
+		config_error(line, "proxy_protocol: expected beside connect only");
 	}
 }
 
@@ -159,6 +176,9 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 
 	if (r == 0) {
 		r = rule_init_pins(rule, section);
+	}
+	if (r == 0) {
+		r = domain_proxy_parse(sv_from(cfg_getstr(section, "proxy_protocol")), &rule->proxy);
 	}
 	if (r < 0) {
 		return r;

@@ -22,6 +22,12 @@ static const char *const tls_names[] = {
 	[DOMAIN_TLS_OFF] = "off",
 };
 
+static const char *const proxy_names[] = {
+	[DOMAIN_PROXY_OFF] = "off",
+	[DOMAIN_PROXY_V1] = "v1",
+	[DOMAIN_PROXY_V2] = "v2",
+};
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -277,13 +283,46 @@ const char *domain_tls_name(enum domain_tls tls)
 	return tls_names[tls];
 }
 
-int domain_tls_parse(struct sv name, enum domain_tls *ret_tls)
+/* The place of @name in @names, or -EINVAL. */
+static int name_parse(struct sv name, const char *const *names, size_t n_names)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(tls_names); i++) {
-		if (sv_eq(name, sv_from(tls_names[i]))) {
-			*ret_tls = (enum domain_tls)i;
-			return 0;
+	for (size_t i = 0; i < n_names; i++) {
+		if (sv_eq(name, sv_from(names[i]))) {
+			return (int)i;
 		}
 	}
 	return -EINVAL;
+}
+
+int domain_tls_parse(struct sv name, enum domain_tls *ret_tls)
+{
+	int r = name_parse(name, tls_names, ARRAY_LENGTH(tls_names));
+
+	if (r < 0) {
+		return r;
+	}
+	*ret_tls = (enum domain_tls)r;
+	return 0;
+}
+
+int domain_proxy_parse(struct sv name, enum domain_proxy *ret_proxy)
+{
+	int r = name_parse(name, proxy_names, ARRAY_LENGTH(proxy_names));
+
+	if (r < 0) {
+		return r;
+	}
+	*ret_proxy = (enum domain_proxy)r;
+	return 0;
+}
+
+bool domain_rule_names_address(const struct domain_rule *rule, const struct address *address)
+{
+	for (size_t i = 0; rule && i < rule->n_connect; i++) {
+		if (address_same_host(&rule->connect[i], address) &&
+		    address_port(&rule->connect[i]) == address_port(address)) {
+			return true;
+		}
+	}
+	return false;
 }

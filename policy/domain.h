@@ -22,6 +22,13 @@ enum domain_tls {
 	DOMAIN_TLS_OFF,
 };
 
+/* Whether a server is told who the client is (gateway/upstream/proxy-header.h). */
+enum domain_proxy {
+	DOMAIN_PROXY_OFF,
+	DOMAIN_PROXY_V1,
+	DOMAIN_PROXY_V2,
+};
+
 enum {
 	DOMAIN_MAX = 255,         /* RFC 1035: room for a name; its text has 253 characters at most */
 	DOMAIN_UNICODE_MAX = 1023, /* RFC 7622, 3.2 */
@@ -44,6 +51,7 @@ struct domain_rule {
 	char *ca_file; /* owned by the rule; NULL for the system's store */
 	struct pin pins[DOMAIN_PINS_MAX]; /* the server's key must be one of these, if there are any */
 	size_t n_pins;
+	enum domain_proxy proxy; /* only beside connect: clients' addresses are told to nobody else */
 	bool deny;
 	bool allow_private; /* also addresses that the DNS or the server names; those of connect need it not */
 };
@@ -78,3 +86,9 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 
 const char *domain_tls_name(enum domain_tls tls);
 _must_check_ int domain_tls_parse(struct sv name, enum domain_tls *ret_tls);
+
+/* "off", "v1", "v2". Returns 0 or -EINVAL. */
+_must_check_ int domain_proxy_parse(struct sv name, enum domain_proxy *ret_proxy);
+
+/* Whether @address is one of those that @rule, which may be NULL, names. */
+bool domain_rule_names_address(const struct domain_rule *rule, const struct address *address);

@@ -176,6 +176,7 @@ int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct
 		.from = target->from,
 		.lang = target->lang,
 		.version = target->version,
+		.client = &session->client,
 	};
 	struct bosh_strand *strand = strand_new(session, stream, domain);
 

@@ -99,6 +99,17 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *addr
 	return 0;
 }
 
+int transport_local_address(const struct transport *transport, struct address *ret_address)
+{
+	struct address address;
+	socklen_t size = sizeof(address);
+
+	if (getsockname(transport->channel.fd, &address.any, &size) < 0) {
+		return -errno;
+	}
+	return address_from_sockaddr(&address.any, ret_address);
+}
+
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata)
 {

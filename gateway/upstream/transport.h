@@ -47,6 +47,9 @@ _must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct 
 			       int64_t timeout_ms, const struct transport_callbacks *callbacks,
 			       void *userdata, struct transport **ret_transport);
 
+/* Our end of the connection. Returns 0 or a negative errno. */
+_must_check_ int transport_local_address(const struct transport *transport, struct address *ret_address);
+
 /* From now on the transport tells @callbacks: the dialer gives what it has connected to its new owner. */
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata);

@@ -216,6 +216,7 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 		.from = event->from,
 		.lang = event->lang,
 		.version = event->version,
+		.client = &session->client,
 	};
 	const struct domain_rule *rule = domain_rules_find(&env->config->domains, session->domain);
 

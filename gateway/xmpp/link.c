@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/upstream/proxy-header.h"
+
 struct link {
 	struct link_env *env;
 	const struct domain_rule *rule;
@@ -17,6 +19,8 @@ struct link {
 	struct buffer target_text;
 	struct address address;
 	unsigned n_redirects;
+	struct address client;
+	bool has_client;
 	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
 	struct failure failure;
 	bool failing;    /* `over` is due */
@@ -143,6 +147,26 @@ static void secure(struct link *link)
 	}
 }
 
+/* The first bytes of the connection, before TLS, where the rule wants it: the operator's own server is told who comes. */
+static int send_proxy_header(struct link *link)
+{
+	const struct domain_rule *rule = link->rule;
+	char header[PROXY_HEADER_MAX];
+	struct address local;
+
+	if (!rule || rule->proxy == DOMAIN_PROXY_OFF || !domain_rule_names_address(rule, &link->address)) {
+		return 0;
+	}
+	int r = transport_local_address(link->transport, &local);
+
+	if (r < 0) {
+		return r;
+	}
+	size_t n = proxy_header_write(rule->proxy, link->has_client ? &link->client : NULL, &local, header);
+
+	return transport_write(link->transport, header, n);
+}
+
 static void on_dial_done(void *userdata, struct transport *transport, const struct dial_result *result)
 {
 	struct link *link = userdata;
@@ -151,6 +175,10 @@ static void on_dial_done(void *userdata, struct transport *transport, const stru
 	link->transport = transport;
 	link->address = *result->address;
 	link->direct = result->direct;
+	if (send_proxy_header(link) < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+		return;
+	}
 	if (link->direct) {
 		secure(link);
 	} else {
@@ -373,6 +401,10 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	link->rule = rule;
 	link->callbacks = callbacks;
 	link->userdata = userdata;
+	link->has_client = target->client != NULL;
+	if (target->client) {
+		link->client = *target->client;
+	}
 	stream_init(&link->stream, env->pool, &env->scan_options, tls_of(link));
 	uv_timer_init(env->dialer.loop, &link->timer);
 	int r = keep_target(link, target);

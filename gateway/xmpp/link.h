@@ -46,8 +46,10 @@ struct link_callbacks {
 	void (*over)(void *userdata, const struct failure *failure);
 };
 
-/* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. @rule may be NULL. @env, @rule and
- * @callbacks are borrowed for the link's life, @target for the call. Returns 0 or -ENOMEM. */
+/* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where the rule
+ * wants it, the server is told first, by the PROXY protocol, that @target->client comes; but only at an address that the rule
+ * names. @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the call.
+ * Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
 			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
 			  void *userdata, struct link **ret_link);

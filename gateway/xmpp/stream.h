@@ -51,6 +51,7 @@ struct stream_target {
 	struct sv from;    /* the client's own address, may be empty; escaped here */
 	struct sv lang;    /* xml:lang, may be empty; escaped here */
 	struct sv version; /* may be empty: "1.0" */
+	const struct address *client; /* where the client is, or NULL: no part of the stream, for link.h */
 };
 
 struct stream {

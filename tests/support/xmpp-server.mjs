@@ -14,6 +14,7 @@
 //     { "chunk": N, "gap": MS }         from here on writes N bytes at a time, MS apart
 //     { "pause": MS }                   does nothing for a while
 //     { "starttls": true }              waits for <starttls/>, lets TLS begin; "inject": TEXT goes out with <proceed/>
+//     { "proxy": true, "tls": true }    first of all takes a header of the PROXY protocol: connection.proxy; then TLS
 //     { "deaf": true }                  reads no more from the socket
 //     { "end": true } { "reset": true } closes the connection with FIN, with RST
 //
@@ -28,6 +29,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import { pathToFileURL } from 'node:url';
+import { readProxyHeader } from './proxy-header.mjs';
 import { Splitter } from './splitter.mjs';
 import { sleep, within } from './util.mjs';
 
@@ -88,6 +90,9 @@ export const SCENARIOS = {
 	'starttls-refused': [awaitHeader, header(`<stream:features>${STARTTLS}</stream:features>`), { await: 'starttls' },
 		{ send: `<failure xmlns='${NS_TLS}'/></stream:stream>` }, { end: true }],
 	'direct-tls': [{ tls: true }, ...plain],
+	'proxy-plain': [{ proxy: true }, ...plain],
+	'proxy-starttls': [{ proxy: true }, awaitHeader, header(`<stream:features>${STARTTLS}</stream:features>`), { starttls: true }, ...plain],
+	'proxy-direct-tls': [{ proxy: true, tls: true }, ...plain],
 };
 
 class Connection extends EventEmitter {
@@ -248,6 +253,18 @@ class Connection extends EventEmitter {
 		this.attach(secure);
 	}
 
+	// Bytes of TLS must not be read before it is there to take them.
+	async takeProxyHeader({ tls: isDirect }) {
+		this.socket.removeAllListeners('data');
+		this.proxy = await readProxyHeader(this.socket);
+		if (isDirect) {
+			this.wrapTls(this.socket);
+		} else {
+			this.attach(this.socket);
+			this.socket.resume();
+		}
+	}
+
 	async step(step) {
 		if (step.chunk !== undefined) {
 			Object.assign(this, { chunk: step.chunk, gap: step.gap ?? 0 });
@@ -267,6 +284,8 @@ class Connection extends EventEmitter {
 		} else if (step.starttls) {
 			await this.step({ await: 'starttls' });
 			this.startTls(step);
+		} else if (step.proxy) {
+			await this.takeProxyHeader(step);
 		} else if (step.tls) {
 			this.wrapTls(this.socket);
 		} else if (step.flood) {

@@ -105,8 +105,8 @@ static void test_refused_syntax(void **state)
 		{"\n\"\" = 5\n", 2, "unknown key ''"},
 		{"include(\"/dev/null\")\n", 1, "unknown key 'include'"},
 		{"domain \"a.example\" {\n  # c\n  wait = 5\n}\n", 3,
-		 "unknown key 'wait': expected one of connect, tls, ca_file, pin, deny, "
-		 "allow_private\n"},
+		 "unknown key 'wait': expected one of connect, tls, ca_file, pin, "
+		 "proxy_protocol, deny, allow_private\n"},
 		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
 		 "unknown key 'domain'"},
 		{"tls = off\n", 1, "unknown key 'tls'"},
@@ -157,6 +157,8 @@ static void test_refused_domains(void **state)
 		 "'sha256//AAAA'\n"},
 		{"\ndomain a.example {\n tls = opportunistic\n pin = {\"" PIN "\"}\n}", 2,
 		 "pin: expected with tls = required or direct only, got it with opportunistic\n"},
+		{"domain a.example { proxy_protocol = v3 }", 1, "proxy_protocol: expected off, v1 or v2, got 'v3'\n"},
+		{"\ndomain a.example {\n proxy_protocol = v1 }", 2, "proxy_protocol: expected beside connect only\n"},
 		{"domain a.example { tls = off pin = {\"" PIN "\"} }", 1,
 		 "pin: expected with tls = required or direct only, got it with off\n"},
 		{"domain \"\" { }", 1, "domain: expected a domain name, \"*.\" and a name, or \"*\", got ''\n"},

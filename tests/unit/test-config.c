@@ -174,6 +174,7 @@ static void test_domains(void **state)
 		 "domain \"Example.ORG\" {\n"
 		 "  connect = {\"127.0.0.1\", \"[::1]:5269\"}\n"
 		 "  tls = \"direct\"\n"
+		 "  proxy_protocol = v2\n"
 		 "  ca_file = \"%s\"\n"
 		 "}\n"
 		 "domain \"bücher.example.\" { tls = off deny = true ca_file = \"\" }\n"
@@ -191,6 +192,7 @@ static void test_domains(void **state)
 	assert_int_equal(rule->tls, DOMAIN_TLS_REQUIRED);
 	assert_null(rule->ca_file);
 	assert_int_equal(rule->n_pins, 0);
+	assert_int_equal(rule->proxy, DOMAIN_PROXY_OFF);
 	assert_false(rule->is_pattern);
 	assert_false(rule->deny);
 	assert_false(rule->allow_private);
@@ -207,6 +209,7 @@ static void test_domains(void **state)
 	check_address(&rule->connect[0], "127.0.0.1:5222");
 	check_address(&rule->connect[1], "[::1]:5269");
 	assert_int_equal(rule->tls, DOMAIN_TLS_DIRECT);
+	assert_int_equal(rule->proxy, DOMAIN_PROXY_V2);
 	assert_string_equal(rule->ca_file, config_path);
 	/* Its addresses are the operator's own words; others, which its server may name, are not. */
 	assert_false(rule->allow_private);

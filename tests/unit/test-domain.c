@@ -463,6 +463,42 @@ static void test_tls_names(void **state)
 	assert_int_equal(tls, DOMAIN_TLS_OFF);
 }
 
+static void test_proxy_names(void **state)
+{
+	static const char *const names[] = {"off", "v1", "v2"};
+	enum domain_proxy proxy = DOMAIN_PROXY_OFF;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		assert_int_equal(domain_proxy_parse(sv_from(names[i]), &proxy), 0);
+		assert_int_equal(proxy, i);
+	}
+	assert_int_equal(domain_proxy_parse(SV("v3"), &proxy), -EINVAL);
+	assert_int_equal(domain_proxy_parse(SV("V1"), &proxy), -EINVAL);
+	assert_int_equal(proxy, DOMAIN_PROXY_V2);
+}
+
+static void test_rule_names_address(void **state)
+{
+	struct domain_rule rule = {.n_connect = 2};
+	struct address address;
+
+	(void)state;
+	assert_int_equal(address_parse(SV("192.0.2.1:5222"), -1, &rule.connect[0]), 0);
+	assert_int_equal(address_parse(SV("[2001:db8::1]:5223"), -1, &rule.connect[1]), 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(domain_rule_names_address(&rule, &rule.connect[i]));
+		address = rule.connect[i];
+		address_set_port(&address, 1);
+		assert_false(domain_rule_names_address(&rule, &address));
+	}
+	assert_int_equal(address_parse(SV("192.0.2.2:5222"), -1, &address), 0);
+	assert_false(domain_rule_names_address(&rule, &address));
+	rule.n_connect = 1;
+	assert_false(domain_rule_names_address(&rule, &rule.connect[1]));
+	assert_false(domain_rule_names_address(NULL, &rule.connect[0]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +513,8 @@ int main(void)
 		cmocka_unit_test(test_find_in_many_labels),
 		cmocka_unit_test(test_rules_find),
 		cmocka_unit_test(test_tls_names),
+		cmocka_unit_test(test_proxy_names),
+		cmocka_unit_test(test_rule_names_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,7 +143,10 @@ static int scenario(void *userdata)
 		return r;
 	}
 	stream_init(&stream, own_pool, &options, DOMAIN_TLS_REQUIRED);
-	r = stream_open(&stream, &(struct stream_target){SV("example.org"), SV("a@b"), SV("de"), SV("1.0")}, false);
+	r = stream_open(&stream,
+			&(struct stream_target){
+				.to = SV("example.org"), .from = SV("a@b"), .lang = SV("de"), .version = SV("1.0")},
+			false);
 	if (r == 0) {
 		r = feed_all(&stream, SERVER "<stream:features>" STARTTLS "</stream:features>" PROCEED, &elements);
 	}

@@ -26,7 +26,8 @@ static void check_header(const struct stream_target *target, enum domain_tls tls
 
 static void test_header(void **state)
 {
-	const struct stream_target full = {SV("example.org"), SV("a'b<&>\"@example.org"), SV("de'"), SV("1.1")};
+	const struct stream_target full = {
+		.to = SV("example.org"), .from = SV("a'b<&>\"@example.org"), .lang = SV("de'"), .version = SV("1.1")};
 
 	(void)state;
 	/* RFC 6120, 4.7.1: `from` is private until TLS is on, or none will come. */
