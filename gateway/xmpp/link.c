@@ -132,7 +132,7 @@ static void secure(struct link *link)
 		.domain = link->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
 		.verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC,
-		.direct = tls_of(link) == DOMAIN_TLS_DIRECT,
+		.direct = link->direct,
 		.pins = rule ? rule->pins : NULL,
 		.n_pins = rule ? rule->n_pins : 0,
 	};
