@@ -2,12 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS } from './accounts.mjs';
 import { Authority } from './certificates.mjs';
 import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
 
-export const DOMAIN = 'example.test';
-export const ANONYMOUS_DOMAIN = 'anon.example.test';
-export const PASSWORDS = { alice: 'wonder-Land-7', bob: 'builder-Secret-8', carol: 'caroline-Hidden-9' };
+export { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS };
 
 const luaList = (names) => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
 

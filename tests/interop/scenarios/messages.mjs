@@ -1,0 +1,72 @@
+// Many messages each way between two accounts, in order and without loss; stanzas of 100 KB.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
+import { within } from '../../support/util.mjs';
+import { CLIENTS, clientNamed, urlFor } from '../clients/all.mjs';
+
+const N_LARGE = 100 * 1024;
+
+const PAIRS = [
+	['strophe.js over BOSH', 'strophe.js over BOSH'],
+	['strophe.js over BOSH', 'strophe.js over WebSocket'],
+	['strophe.js over WebSocket', '@xmpp/client over WebSocket'],
+	['stanza over BOSH', '@xmpp/client over WebSocket'],
+	['stanza over BOSH', 'strophe.js over BOSH'],
+	['stanza over WebSocket', 'strophe.js over WebSocket'],
+];
+
+// What @receiver gets from @sender, in the order it comes, until there are @n of them.
+function collect(receiver, sender, n) {
+	const bodies = [];
+	return new Promise((resolve) => {
+		receiver.on('message', ({ from, body }) => {
+			if (from === sender.jid && bodies.push(body) === n) {
+				// What came twice would come now.
+				setTimeout(resolve, 200, bodies);
+			}
+		});
+	});
+}
+
+async function sendAll(sender, receiver, texts) {
+	for (const text of texts) {
+		await sender.sendMessage(receiver.jid, text);
+	}
+}
+
+// @n: messages each way.
+export function testMessages(place, { n = 1000 } = {}) {
+	const connect = (client, user) => within(
+		client.connect({ url: urlFor(client, place.doab), domain: DOMAIN, user, password: PASSWORDS[user] }), 15000, 'login');
+
+	for (const [first, second] of PAIRS) {
+		test(`${n} messages each way: ${first} and ${second}`, { timeout: 90000 }, async () => {
+			const one = await connect(clientNamed(first), 'alice');
+			const two = await connect(clientNamed(second), 'bob');
+			const there = Array.from({ length: n }, (_, i) => `there ${i} <&"'> ä漢😀`);
+			const back = Array.from({ length: n }, (_, i) => `back ${i}`);
+			const received = Promise.all([collect(two, one, n), collect(one, two, n)]);
+			await Promise.all([sendAll(one, two, there), sendAll(two, one, back)]);
+			const [atTwo, atOne] = await within(received, 60000, 'all messages');
+			assert.deepEqual(atTwo, there);
+			assert.deepEqual(atOne, back);
+			await Promise.all([one.disconnect(), two.disconnect()]);
+		});
+	}
+
+	for (const client of CLIENTS) {
+		test(`a stanza of ${N_LARGE} bytes both ways: ${client.name}`, { timeout: 60000 }, async () => {
+			const one = await connect(client, 'alice');
+			const two = await connect(client, 'bob');
+			const large = 'äß<'.repeat(N_LARGE / 4);
+			for (const [sender, receiver] of [[one, two], [two, one]]) {
+				const received = collect(receiver, sender, 1);
+				sender.sendMessage(receiver.jid, large);
+				const [body] = await within(received, 30000, 'the large message');
+				assert.ok(body === large, 'the large message came unchanged');
+			}
+			await Promise.all([one.disconnect(), two.disconnect()]);
+		});
+	}
+}

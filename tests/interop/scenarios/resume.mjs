@@ -1,0 +1,88 @@
+// Stream management (XEP-0198) through the gateway: it must neither add nor drop a stanza, and leave the stream
+// on the server to be resumed when the WebSocket breaks.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
+import { openWebSocket } from '../../support/http.mjs';
+import { sleep, within } from '../../support/util.mjs';
+import { plainResponse } from '../../support/ws.mjs';
+import { NS } from '../../support/xml.mjs';
+import { XmppJsClient } from '../clients/xmppjs.mjs';
+
+async function authenticate(socket, user) {
+	await socket.start(DOMAIN);
+	socket.send(`<auth xmlns='${NS.sasl}' mechanism='PLAIN'>${plainResponse(user, PASSWORDS[user])}</auth>`);
+	assert.equal((await socket.next()).name, 'success');
+	return socket.start(DOMAIN);
+}
+
+// The next element of that name; acknowledgement requests on the way are answered with @handled.
+async function nextNamed(socket, name, handled = () => 0) {
+	for (;;) {
+		const element = await socket.next();
+		if (element.name === name) {
+			return element;
+		}
+		if (element.name === 'r') {
+			socket.send(`<a xmlns='${NS.sm}' h='${handled()}'/>`);
+		}
+	}
+}
+
+const message = (to, text) => `<message xmlns='jabber:client' to='${to}' type='chat'><body>${text}</body></message>`;
+
+export function testResume(place) {
+	test('a raw client resumes after its TCP connection was cut: nothing lost, nothing twice', { timeout: 40000 }, async () => {
+		const bob = await openWebSocket(place.doab.port);
+		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
+		const alice = await openWebSocket(place.doab.port);
+		const jid = await alice.login(DOMAIN, 'alice', PASSWORDS.alice);
+		alice.send(`<enable xmlns='${NS.sm}' resume='true'/>`);
+		const enabled = await nextNamed(alice, 'enabled');
+		assert.ok(enabled.attributes.id, 'the server offers resumption');
+		bob.send(message(jid, 'seen'));
+		assert.equal((await nextNamed(alice, 'message')).at('body').text, 'seen');
+		alice.send(message(bob.jid, 'one'));
+		assert.equal((await nextNamed(bob, 'message')).at('body').text, 'one');
+
+		alice.drop();
+		bob.send(message(jid, 'while away 1'));
+		bob.send(message(jid, 'while away 2'));
+		await sleep(300);
+
+		const again = await openWebSocket(place.doab.port);
+		await authenticate(again, 'alice');
+		again.send(`<resume xmlns='${NS.sm}' previd='${enabled.attributes.id}' h='1'/>`);
+		const resumed = await nextNamed(again, 'resumed');
+		assert.equal(resumed.attributes.h, '1', 'the server counted one stanza from the client: the gateway added none');
+		for (const expected of ['while away 1', 'while away 2']) {
+			assert.equal((await nextNamed(again, 'message', () => 1)).at('body').text, expected);
+		}
+		again.send(message(bob.jid, 'two'));
+		assert.equal((await nextNamed(bob, 'message')).at('body').text, 'two');
+		await again.finish();
+		await bob.finish();
+	});
+
+	test('@xmpp/client resumes by itself after its WebSocket was cut', { timeout: 40000 }, async () => {
+		const bob = await openWebSocket(place.doab.port);
+		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
+		const alice = await XmppJsClient.connect({ url: place.doab.websocketUrl, domain: DOMAIN, user: 'alice', password: PASSWORDS.alice, resume: true });
+		const { streamManagement } = alice.entity;
+		await within(streamManagement.enabled ? Promise.resolve() : new Promise((resolve) => {
+			alice.entity.on('nonza', (element) => element.is('enabled') && resolve());
+		}), 5000, '<enabled/>');
+		const resumed = new Promise((resolve) => streamManagement.once('resumed', resolve));
+		const bodies = [];
+		const received = new Promise((resolve) => alice.on('message', ({ body }) => bodies.push(body) === 2 && resolve()));
+		alice.entity.socket.socket.terminate();
+		bob.send(message(alice.jid, 'first'));
+		await within(resumed, 15000, 'resumption');
+		bob.send(message(alice.jid, 'second'));
+		await within(received, 10000, 'both messages');
+		await sleep(200);
+		assert.deepEqual(bodies, ['first', 'second']);
+		await alice.disconnect();
+		await bob.finish();
+	});
+}
