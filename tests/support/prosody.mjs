@@ -1,16 +1,15 @@
 // A Prosody of its own (Debian's package) for one test file: loopback, own data, own certificate.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import path from 'node:path';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS } from './accounts.mjs';
-import { Authority } from './certificates.mjs';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
+import { RealServer } from './real-server.mjs';
+import { freePort, within } from './util.mjs';
 
 export { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS };
 
 const luaList = (names) => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
 
-function configText({ folder, c2sPort, httpPort, consolePort, certificate, mechanismsOff }) {
+function configText({ folder, c2sPort, directTlsPort, operatorPort, httpPort, certificate, mechanismsOff }) {
 	return `
 run_as_root = true
 daemonize = false
@@ -19,11 +18,11 @@ data_path = "${folder}/data"
 log = { info = "${folder}/prosody.log" }
 interfaces = { "127.0.0.1" }
 c2s_ports = { ${c2sPort} }
-c2s_direct_tls_ports = { }
+c2s_direct_tls_ports = { ${directTlsPort} }
 http_ports = { ${httpPort} }
 http_interfaces = { "127.0.0.1" }
 https_ports = { }
-console_ports = { ${consolePort} }
+console_ports = { ${operatorPort} }
 console_banner = "short"
 plugin_paths = { }
 modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "smacks", "bosh", "websocket", "admin_telnet", "presence", "message", "iq" }
@@ -44,21 +43,15 @@ VirtualHost "${ANONYMOUS_DOMAIN}"
 `;
 }
 
-export class Prosody {
+export class Prosody extends RealServer {
 	// @mechanismsOff: SASL mechanisms not to offer.
 	static async start({ mechanismsOff = [] } = {}) {
 		const prosody = new Prosody();
+		await prosody.prepare('prosody');
 		prosody.mechanismsOff = mechanismsOff;
-		prosody.folder = temporaryFolder('prosody');
-		mkdirSync(path.join(prosody.folder, 'data'));
-		prosody.authority = new Authority(prosody.folder);
-		prosody.ca = prosody.authority.certificate;
-		const certificate = prosody.authority.issue('prosody', [DOMAIN, ANONYMOUS_DOMAIN]);
-		prosody.c2sPort = await freePort();
 		prosody.httpPort = await freePort();
-		prosody.consolePort = await freePort();
-		prosody.configFile = path.join(prosody.folder, 'prosody.cfg.lua');
-		writeFileSync(prosody.configFile, configText({ ...prosody, certificate }));
+		mkdirSync(prosody.at('data'));
+		writeFileSync(prosody.at('prosody.cfg.lua'), configText(prosody));
 		await prosody.launch();
 		for (const [user, password] of Object.entries(PASSWORDS)) {
 			await prosody.console(`user:create("${user}@${DOMAIN}", "${password}")`, /User created/);
@@ -66,29 +59,13 @@ export class Prosody {
 		return prosody;
 	}
 
-	async launch() {
-		this.output = '';
-		this.child = startChild('prosody', ['--config', this.configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
-		for (const stream of [this.child.stdout, this.child.stderr]) {
-			stream.setEncoding('utf8').on('data', (text) => (this.output += text));
-		}
-		const answers = async (port) => {
-			if (this.child.exitCode !== null) {
-				throw new Error(`prosody ended:\n${this.output}`);
-			}
-			return new Promise((resolve) => {
-				const socket = net.connect(port, '127.0.0.1');
-				socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-				socket.once('connect', () => socket.destroy());
-			});
-		};
-		await until(() => answers(this.c2sPort), 20000, 'prosody listens for clients');
-		await until(() => answers(this.consolePort), 20000, 'prosody listens for its operator');
+	launch() {
+		return this.run('prosody', ['--config', this.at('prosody.cfg.lua')]);
 	}
 
 	// Gives one command to Prosody's console; resolves with what it printed up to @expected.
 	async console(command, expected = /OK:/) {
-		const socket = net.connect(this.consolePort, '127.0.0.1');
+		const socket = net.connect(this.operatorPort, '127.0.0.1');
 		let text = '';
 		const done = new Promise((resolve, reject) => {
 			socket.setEncoding('utf8').on('data', (more) => {
@@ -111,16 +88,5 @@ export class Prosody {
 	// The server ends all sessions of that account.
 	closeSessions(jid) {
 		return this.console(`c2s:close("${jid}", "ended by the operator")`, /sessions closed/);
-	}
-
-	// The `domain` sections that lead the gateway here.
-	get domains() {
-		const section = { connect: [`127.0.0.1:${this.c2sPort}`], ca_file: this.ca };
-		return { [DOMAIN]: section, [ANONYMOUS_DOMAIN]: section };
-	}
-
-	async stop() {
-		await stopChild(this.child);
-		removeFolder(this.folder);
 	}
 }

@@ -1,6 +1,10 @@
 // Reporter for node:test: one line of JSON for each test, for run.mjs to read.
 export default async function* reporter(source) {
+	const names = []; // of the suites and the test under way
 	for await (const { type, data } of source) {
+		if (type === 'test:start') {
+			names.splice(data.nesting, names.length, data.name);
+		}
 		if (type === 'test:diagnostic' && data.nesting > 0) {
 			yield `${JSON.stringify({ note: data.message })}\n`;
 		}
@@ -13,7 +17,8 @@ export default async function* reporter(source) {
 			continue;
 		}
 		const outcome = data.skip !== undefined ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
-		yield `${JSON.stringify({ outcome, name: data.name, ms: Math.round(data.details.duration_ms), error: describe(data.details.error) })}\n`;
+		const name = [...names.slice(0, data.nesting), data.name].join(': ');
+		yield `${JSON.stringify({ outcome, name, ms: Math.round(data.details.duration_ms), error: describe(data.details.error) })}\n`;
 	}
 }
 
