@@ -11,14 +11,14 @@ const N_MESSAGES = 50;
 const WAYS = { STARTTLS: 'required', 'direct TLS': 'direct' };
 
 for (const [way, tls] of Object.entries(WAYS)) {
-	const sectionsOf = (server) => server.sections(tls);
+	const domainsOf = (server) => server.domainsOver(tls);
 
 	describe(`ejabberd over ${way}, without PLAIN`, () => {
-		testLogin(openPlace(() => Ejabberd.start({ mechanismsOff: ['PLAIN', 'X-OAUTH2'] }), { sectionsOf }));
+		testLogin(openPlace(() => Ejabberd.start({ mechanismsOff: ['PLAIN', 'X-OAUTH2'] }), { domainsOf }));
 	});
 
 	describe(`ejabberd over ${way}`, () => {
-		const place = openPlace(() => Ejabberd.start(), { sectionsOf });
+		const place = openPlace(() => Ejabberd.start(), { domainsOf });
 		testMessages(place, { n: N_MESSAGES });
 		testResume(place);
 	});

@@ -50,7 +50,7 @@ function librariesFolder() {
 export class Ejabberd extends RealServer {
 	// @mechanismsOff: SASL mechanisms not to offer.
 	static async start({ mechanismsOff = [] } = {}) {
-		const ejabberd = new Ejabberd();
+		const ejabberd = new this();
 		await ejabberd.prepare('ejabberd');
 		ejabberd.mechanismsOff = mechanismsOff;
 		mkdirSync(ejabberd.at('spool'));

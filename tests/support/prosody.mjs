@@ -46,7 +46,7 @@ VirtualHost "${ANONYMOUS_DOMAIN}"
 export class Prosody extends RealServer {
 	// @mechanismsOff: SASL mechanisms not to offer.
 	static async start({ mechanismsOff = [] } = {}) {
-		const prosody = new Prosody();
+		const prosody = new this();
 		await prosody.prepare('prosody');
 		prosody.mechanismsOff = mechanismsOff;
 		prosody.httpPort = await freePort();

@@ -49,15 +49,19 @@ export class RealServer {
 		});
 	}
 
-	// The `domain` sections that lead the gateway here, with that `tls`.
-	sections(tls = 'required') {
-		const port = tls === 'direct' ? this.directTlsPort : this.c2sPort;
-		const section = { connect: [`127.0.0.1:${port}`], tls, ca_file: this.ca };
+	// `domain` sections with @keys for each of its domains.
+	sections(keys) {
+		const section = { ca_file: this.ca, ...keys };
 		return { [DOMAIN]: section, [ANONYMOUS_DOMAIN]: section };
 	}
 
+	// Those that lead the gateway here, with that `tls`.
+	domainsOver(tls) {
+		return this.sections({ tls, connect: [`127.0.0.1:${tls === 'direct' ? this.directTlsPort : this.c2sPort}`] });
+	}
+
 	get domains() {
-		return this.sections();
+		return this.domainsOver('required');
 	}
 
 	async stop() {

@@ -9,12 +9,12 @@ import { after, before } from 'node:test';
 import { Doab } from '../../support/doab.mjs';
 import { stopAll } from '../../support/util.mjs';
 
-// @sectionsOf: the `domain` sections that lead the gateway to that server.
-export function openPlace(startServer, { sectionsOf = (server) => server.domains, ...config } = {}) {
+// @domainsOf: the `domain` sections that lead the gateway to that server. @configOf: what else that server wants of it.
+export function openPlace(startServer, { domainsOf = (server) => server.domains, configOf = () => ({}), ...config } = {}) {
 	const place = {};
 	before(async () => {
 		place.server = await startServer();
-		place.doab = await Doab.start({ workers: 2, domains: sectionsOf(place.server), ...config });
+		place.doab = await Doab.start({ workers: 2, domains: domainsOf(place.server), ...configOf(place.server), ...config });
 	});
 	after(() => stopAll(place.doab, place.server));
 	return place;
