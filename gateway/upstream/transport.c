@@ -10,12 +10,16 @@
 #include "gateway/upstream/transport-state.h"
 
 enum {
-	/* A server that neither acknowledges nor resets: what waits for it must not wait for ever. */
-	UNACKNOWLEDGED_MS = 60000,
-	/* A server that vanished without a FIN is noticed after four minutes, not two hours. */
-	KEEPALIVE_IDLE_S = 120,
-	KEEPALIVE_INTERVAL_S = 30,
+	/* A server that vanished without a FIN is noticed after two minutes, not two hours, when it has answered
+	 * none of four probes. They come often enough for NATs and firewalls that forget idle connections,
+	 * after four minutes some of them, not the two hours of RFC 5382. */
+	KEEPALIVE_IDLE_S = 60,
+	KEEPALIVE_INTERVAL_S = 15,
 	KEEPALIVE_PROBES = 4,
+	/* A server that neither acknowledges nor resets, or whose window stays shut: what waits for it must
+	 * not wait for ever. Linux lets this time decide about keepalives too (tcp(7), TCP_USER_TIMEOUT):
+	 * were it shorter than they take together, the first probe to be lost would end an idle connection. */
+	UNACKNOWLEDGED_MS = (KEEPALIVE_IDLE_S + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL_S) * 1000,
 };
 
 static void on_closed(uv_handle_t *handle)

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the owner of a transport relies on and no server of the other tests does: the kernel's timers, a peer that goes silent,
+ * one that does not read, one that closes its half.
+ *
+ * Over real sockets on loopback, one end of which is the test's. A peer falls silent by a socket filter that drops what it
+ * receives, so that nothing is acknowledged. The times that the transport sets are made shorter where one has to pass.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/macro.h"
+#include "gateway/upstream/transport-state.h"
+
+enum {
+	PATIENCE_MS = 20000,
+	STEP_MS = 20,
+	SHORT_MS = 1500,
+};
+
+static struct {
+	uv_loop_t loop;
+	uv_timer_t step; /* wakes the loop, so that conditions are looked at */
+	char read_buffer[TRANSPORT_READ_SIZE];
+	struct transport *transport;
+	int fd; /* the server's end */
+	unsigned n_connected, n_ended, n_failed, n_drained;
+	size_t n_received;
+	struct failure failure;
+} one;
+
+static void on_connected(void *userdata)
+{
+	(void)userdata;
+	one.n_connected++;
+}
+
+static void on_secured(void *userdata)
+{
+	(void)userdata;
+	fail();
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	(void)userdata;
+	(void)data;
+	one.n_received += n;
+}
+
+static void on_drained(void *userdata)
+{
+	(void)userdata;
+	one.n_drained++;
+}
+
+static void on_ended(void *userdata)
+{
+	(void)userdata;
+	one.n_ended++;
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	one.n_failed++;
+	one.failure = *failure;
+}
+
+static const struct transport_callbacks callbacks = {
+	.connected = on_connected,
+	.secured = on_secured,
+	.data = on_data,
+	.drained = on_drained,
+	.ended = on_ended,
+	.failed = on_failed,
+};
+
+static void on_step(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Runs the loop until *@count is not 0, or not any longer than PATIENCE_MS. */
+static void run_until(const unsigned *count)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (*count == 0 && uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_not_equal(*count, 0);
+}
+
+static void run_for(uint64_t ms)
+{
+	uint64_t end = uv_now(&one.loop) + ms;
+
+	while (uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+}
+
+static int listen_on_loopback(struct address *ret_address)
+{
+	socklen_t size = sizeof(ret_address->v4);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret_address = (struct address){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, &ret_address->any, size), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, &ret_address->any, &size), 0);
+	return fd;
+}
+
+static int set_up(void **state)
+{
+	struct address address;
+	int listener = listen_on_loopback(&address);
+
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	uv_timer_init(&one.loop, &one.step);
+	uv_timer_start(&one.step, on_step, STEP_MS, STEP_MS);
+	assert_int_equal(transport_new(&one.loop, one.read_buffer, &address, PATIENCE_MS, &callbacks, NULL,
+				       &one.transport), 0);
+	one.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(one.fd >= 0);
+	close(listener);
+	run_until(&one.n_connected);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	one.transport = transport_free(one.transport);
+	uv_close((uv_handle_t *)&one.step, NULL);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	close(one.fd);
+	return uv_loop_close(&one.loop);
+}
+
+static int option_of(int level, int name)
+{
+	int value;
+	socklen_t size = sizeof(value);
+
+	assert_int_equal(getsockopt(one.transport->channel.fd, level, name, &value, &size), 0);
+	return value;
+}
+
+static void set_option(int level, int name, int value)
+{
+	assert_int_equal(setsockopt(one.transport->channel.fd, level, name, &value, sizeof(value)), 0);
+}
+
+static void silence_server(void)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+	assert_int_equal(setsockopt(one.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+}
+
+static void assert_timed_out(void)
+{
+	assert_int_equal(one.failure.kind, FAILURE_CONNECTION_LOST);
+	assert_string_equal(one.failure.detail, "Connection timed out");
+	assert_int_equal(one.n_ended, 0);
+	run_for(200);
+	assert_int_equal(one.n_failed, 1);
+}
+
+/* Reads all that is there, and all that comes of it, until *@count is not 0. */
+static size_t drain_server_until(const unsigned *count)
+{
+	static char data[65536];
+	size_t n = 0;
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (*count == 0 && uv_now(&one.loop) < end) {
+		ssize_t r = recv(one.fd, data, sizeof(data), MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one.loop, r > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+	}
+	assert_int_not_equal(*count, 0);
+	return n;
+}
+
+/* Writes @n bytes. */
+static void write_bytes(size_t n)
+{
+	char *data = calloc(1, n);
+
+	assert_non_null(data);
+	memset(data, 'x', n);
+	assert_int_equal(transport_write(one.transport, data, n), 0);
+	free(data);
+}
+
+/* Writes until the kernel takes no more, so that what follows waits in the transport. Returns how much it was. */
+static size_t fill_kernel(void)
+{
+	size_t n = 0;
+
+	while (one.transport->out.n == 0) {
+		write_bytes(4096);
+		n += 4096;
+		if (one.transport->out.n) {
+			/* The kernel's buffers grow when they are full, and take it then. */
+			run_for(300);
+		}
+	}
+	return n;
+}
+
+static void test_options(void **state)
+{
+	(void)state;
+	int idle_s = option_of(IPPROTO_TCP, TCP_KEEPIDLE);
+	int all_s = idle_s + option_of(IPPROTO_TCP, TCP_KEEPINTVL) * option_of(IPPROTO_TCP, TCP_KEEPCNT);
+
+	assert_int_not_equal(option_of(IPPROTO_TCP, TCP_NODELAY), 0);
+	assert_int_not_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_in_range(idle_s, 30, 240);
+	assert_in_range(all_s, idle_s + 30, 300);
+	/* A lost probe must not be the end: see transport.c. */
+	assert_int_equal(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), all_s * 1000);
+}
+
+static void test_silent_with_data(void **state)
+{
+	(void)state;
+	silence_server();
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	write_bytes(1);
+	run_for(200);
+	assert_int_equal(one.n_failed, 0);
+	run_until(&one.n_failed);
+	assert_timed_out();
+}
+
+static void test_silent_and_idle(void **state)
+{
+	(void)state;
+	silence_server();
+	set_option(IPPROTO_TCP, TCP_KEEPIDLE, 1);
+	set_option(IPPROTO_TCP, TCP_KEEPINTVL, 1);
+	set_option(IPPROTO_TCP, TCP_KEEPCNT, 1);
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, 2000);
+	run_until(&one.n_failed);
+	assert_timed_out();
+}
+
+/* It acknowledges, but its window stays shut. */
+static void test_not_reading(void **state)
+{
+	(void)state;
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	fill_kernel();
+	run_until(&one.n_failed);
+	assert_timed_out();
+}
+
+/* While its owner takes nothing, a broken connection waits: what the server had said comes first. */
+static void test_silent_while_paused(void **state)
+{
+	(void)state;
+	assert_int_equal(send(one.fd, "farewell", 8, 0), 8);
+	transport_pause(one.transport, true);
+	silence_server();
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	write_bytes(1);
+	run_for(2 * SHORT_MS);
+	assert_int_equal(one.n_failed, 0);
+	assert_int_equal(one.n_received, 0);
+	transport_pause(one.transport, false);
+	run_until(&one.n_failed);
+	assert_int_equal(one.n_received, 8);
+	assert_int_equal(one.failure.kind, FAILURE_CONNECTION_LOST);
+}
+
+static void test_congestion(void **state)
+{
+	(void)state;
+	size_t n = fill_kernel();
+	size_t n_more = TRANSPORT_HIGH_WATER - one.transport->out.n;
+
+	write_bytes(n_more);
+	assert_int_equal(one.transport->out.n, TRANSPORT_HIGH_WATER);
+	assert_false(transport_is_congested(one.transport));
+	write_bytes(1);
+	assert_true(transport_is_congested(one.transport));
+	assert_int_equal(one.n_drained, 0);
+	size_t n_read = drain_server_until(&one.n_drained);
+
+	assert_false(transport_is_congested(one.transport));
+	assert_true(one.transport->out.n <= TRANSPORT_LOW_WATER);
+	/* Nothing was lost: the rest comes too. */
+	while (n_read < n + n_more + 1) {
+		char data[4096];
+		ssize_t r = recv(one.fd, data, sizeof(data), MSG_DONTWAIT);
+
+		n_read += r > 0 ? (size_t)r : 0;
+		run_for(r > 0 ? 0 : 1);
+	}
+	assert_int_equal(n_read, n + n_more + 1);
+	assert_int_equal(recv(one.fd, &(char){0}, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(one.n_drained, 1);
+	assert_int_equal(one.n_failed, 0);
+}
+
+static void test_pause(void **state)
+{
+	(void)state;
+	transport_pause(one.transport, true);
+	assert_int_equal(send(one.fd, "12345", 5, 0), 5);
+	run_for(200);
+	assert_int_equal(one.n_received, 0);
+	transport_pause(one.transport, false);
+	run_for(200);
+	assert_int_equal(one.n_received, 5);
+}
+
+/* The server has said its last; we have not. */
+static void test_half_closed(void **state)
+{
+	char data[16];
+
+	(void)state;
+	assert_int_equal(send(one.fd, "bye", 3, 0), 3);
+	shutdown(one.fd, SHUT_WR);
+	run_until(&one.n_ended);
+	assert_int_equal(one.n_received, 3);
+	write_bytes(5);
+	assert_int_equal(recv(one.fd, data, sizeof(data), 0), 5);
+	run_for(200);
+	assert_int_equal(one.n_ended, 1);
+	assert_int_equal(one.n_failed, 0);
+}
+
+static void on_finished(uv_handle_t *handle, void *userdata)
+{
+	*(bool *)userdata |= handle != (uv_handle_t *)&one.step;
+}
+
+/* A server that does not close its half gets our bytes and our FIN, and no more than the time it is given. */
+static void test_finish_without_answer(void **state)
+{
+	size_t n = fill_kernel();
+	char data[65536];
+	ssize_t r;
+	bool busy;
+
+	(void)state;
+	transport_finish(one.transport, SHORT_MS);
+	one.transport = NULL;
+	do {
+		r = recv(one.fd, data, sizeof(data), MSG_DONTWAIT);
+		n -= r > 0 ? (size_t)r : 0;
+		run_for(r < 0 ? 1 : 0);
+	} while (r != 0);
+	assert_int_equal(n, 0);
+	for (int i = 0; i < PATIENCE_MS / STEP_MS; i++) {
+		busy = false;
+		uv_walk(&one.loop, on_finished, &busy);
+		if (!busy) {
+			break;
+		}
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_false(busy);
+	assert_int_equal(one.n_ended + one.n_failed + one.n_drained, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_options),
+		TEST(test_silent_with_data),
+		TEST(test_silent_and_idle),
+		TEST(test_not_reading),
+		TEST(test_silent_while_paused),
+		TEST(test_congestion),
+		TEST(test_pause),
+		TEST(test_half_closed),
+		TEST(test_finish_without_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
