@@ -62,6 +62,8 @@ enum {
 	CONNECT_TIMEOUT_MAX = 120,
 	OPEN_TIMEOUT_MIN = 1,
 	OPEN_TIMEOUT_MAX = 600,
+	KEEPALIVE_MIN = 0, /* 0: none */
+	KEEPALIVE_MAX = 3600,
 	/* Descriptors and memory of one machine: 10 KB and up to three descriptors a session. */
 	PLACES_MIN = 1,
 	PLACES_MAX = 1000000,
@@ -87,6 +89,7 @@ enum {
 	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                                 \
 	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)         \
 	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)                    \
+	X(keepalive, keepalive_s, 300, KEEPALIVE_MIN, KEEPALIVE_MAX)                               \
 	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                            \
 	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)           \
 	X(connections_per_address, limits.connections_per_client, 500, PLACES_MIN, PLACES_MAX)

@@ -36,8 +36,8 @@ struct config {
 	unsigned wait_s, hold, inactivity_s, polling_s, ping_interval_s;
 	unsigned maxpause_s, linger_ms, n_repeats_max, n_streams_max; /* BOSH: gateway/bosh/session.h */
 	unsigned dns_timeout_ms, n_dns_tries;
-	unsigned header_timeout_s, connect_timeout_s, open_timeout_s;
 	bool coding; /* gzip and deflate are spoken: gateway/http/coding.h says why they need not be */
+	unsigned header_timeout_s, connect_timeout_s, open_timeout_s, keepalive_s;
 	struct census_limits limits;
 	struct domain_rules domains;
 };

@@ -223,6 +223,7 @@ static void close_rest(struct worker *worker)
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
 	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
+	keepalive_close(&worker->env.link.keepalive);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
@@ -376,6 +377,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.census = shared->census,
 		.counters = shared->counters,
 	};
+	keepalive_init(&worker->env.link.keepalive, &worker->loop, shared->config->keepalive_s, link_keep_alive);
 	r = init(worker);
 	if (r < 0) {
 		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));

@@ -23,9 +23,11 @@ struct link {
 	bool has_client;
 	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
 	struct failure failure;
+	struct keepalive_member keepalive;
 	bool failing;    /* `over` is due */
 	bool direct;     /* TLS comes before the stream on this connection */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
+	bool offered;    /* the client has been told features */
 };
 
 static enum domain_tls tls_of(const struct link *link)
@@ -47,6 +49,7 @@ static void on_closed(uv_handle_t *handle)
 static void let_go(struct link *link)
 {
 	link->callbacks = NULL;
+	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	link->dial = dial_free(link->dial);
 	uv_close((uv_handle_t *)&link->timer, on_closed);
 }
@@ -70,6 +73,7 @@ static int send_out(struct link *link)
 	}
 	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
 
+	link->keepalive.wrote = true;
 	buffer_deinit(out);
 	return r;
 }
@@ -97,6 +101,7 @@ static void fail(struct link *link, const struct failure *failure)
 	}
 	link->failing = true;
 	uv_timer_stop(&link->timer);
+	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
 		/* Otherwise the owner can still answer the server's farewell. */
 		link->transport = transport_free(link->transport);
@@ -247,6 +252,15 @@ static void tell_header(struct link *link)
 	}
 }
 
+/* From the second features on: those behind the login, during which there may be no whitespace (RFC 6120, 6.3.5). */
+static void keep_alive(struct link *link)
+{
+	if (link->offered) {
+		keepalive_enter(&link->env->keepalive, &link->keepalive);
+	}
+	link->offered = true;
+}
+
 /* Tells one event. False when the link is over, or its owner gone. */
 static bool tell(struct link *link, enum stream_event_kind kind)
 {
@@ -261,6 +275,7 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 	case STREAM_EVENT_FEATURES:
 		tell_header(link);
 		if (link->callbacks) {
+			keep_alive(link);
 			link->callbacks->element(link->userdata, kind);
 		}
 		break;
@@ -427,6 +442,7 @@ int link_write(struct link *link, struct sv elements)
 		/* A link that is over tells so by itself. */
 		return link->failing || link->stream.state == STREAM_STATE_OVER ? 0 : -EPROTO;
 	}
+	link->keepalive.wrote = true;
 	return link->transport ? transport_write(link->transport, elements.data, elements.n) : 0;
 }
 
@@ -452,4 +468,15 @@ void link_pause(struct link *link, bool pause)
 const struct stream *link_stream(const struct link *link)
 {
 	return &link->stream;
+}
+
+void link_keep_alive(struct keepalive_member *member)
+{
+	struct link *link = CONTAINER_OF(member, struct link, keepalive);
+
+	/* All that was written before are whole elements, so a space can only fall between two. A header
+	 * that has not been answered yet (stream.state) is a check of its own. */
+	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
+	}
 }

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "gateway/upstream/dialer.h"
+#include "gateway/xmpp/keepalive.h"
 #include "gateway/xmpp/stream.h"
 
 struct link;
@@ -23,6 +24,7 @@ struct link_env {
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+	struct keepalive keepalive;           /* with link_keep_alive() */
 };
 
 enum {
@@ -75,3 +77,6 @@ bool link_is_congested(const struct link *link);
 void link_pause(struct link *link, bool pause);
 
 const struct stream *link_stream(const struct link *link);
+
+/* For keepalive_init(). Links enter by themselves, once their client has logged in. */
+void link_keep_alive(struct keepalive_member *member);

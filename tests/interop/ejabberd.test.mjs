@@ -18,7 +18,7 @@ for (const [way, tls] of Object.entries(WAYS)) {
 	});
 
 	describe(`ejabberd over ${way}`, () => {
-		const place = openPlace(() => Ejabberd.start(), { domainsOf });
+		const place = openPlace(() => Ejabberd.start(), { domainsOf, keepalive: 1 });
 		testMessages(place, { n: N_MESSAGES });
 		testResume(place);
 	});

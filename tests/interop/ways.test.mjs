@@ -48,7 +48,7 @@ describe('direct TLS to a configured address', () => {
 	});
 
 	describe('messages', () => {
-		const place = openPlace(() => Prosody.start(), { domainsOf });
+		const place = openPlace(() => Prosody.start(), { domainsOf, keepalive: 1 });
 		testMessages(place, { n: N_MESSAGES });
 		testResume(place);
 	});

@@ -56,6 +56,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->n_dns_tries, 3);
 	assert_int_equal(config->connect_timeout_s, 8);
 	assert_int_equal(config->open_timeout_s, 30);
+	assert_int_equal(config->keepalive_s, 300);
 	assert_int_equal(config->limits.sessions, 20000);
 	assert_int_equal(config->limits.sessions_per_client, 200);
 	assert_int_equal(config->limits.connections_per_client, 500);
@@ -99,6 +100,7 @@ static void test_every_key(void **state)
 		     "wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 		     "dns_timeout = 1600\ndns_tries = 4\n"
 		     "header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
+		     "keepalive = 22\n"
 		     "max_sessions = 19\nsessions_per_address = 20\n"
 		     "connections_per_address = 21\n");
 
@@ -135,6 +137,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->n_dns_tries, 4);
 	assert_int_equal(config->connect_timeout_s, 17);
 	assert_int_equal(config->open_timeout_s, 18);
+	assert_int_equal(config->keepalive_s, 22);
 	assert_int_equal(config->limits.sessions, 19);
 	assert_int_equal(config->limits.sessions_per_client, 20);
 	assert_int_equal(config->limits.connections_per_client, 21);
@@ -249,6 +252,7 @@ static void test_ranges(void **state)
 		{"dns_tries", 1, 10},
 		{"connect_timeout", 1, 120},
 		{"open_timeout", 1, 600},
+		{"keepalive", 0, 3600},
 		{"max_sessions", 1, 1000000},
 		{"sessions_per_address", 1, 1000000},
 		{"connections_per_address", 1, 1000000},

@@ -31,6 +31,7 @@ async function nextNamed(socket, name, handled = () => 0) {
 
 const message = (to, text) => `<message xmlns='jabber:client' to='${to}' type='chat'><body>${text}</body></message>`;
 
+// The gateway of @place sends a keepalive each second.
 export function testResume(place) {
 	test('a raw client resumes after its TCP connection was cut: nothing lost, nothing twice', { timeout: 40000 }, async () => {
 		const bob = await openWebSocket(place.doab.port);
@@ -84,5 +85,16 @@ export function testResume(place) {
 		assert.deepEqual(bodies, ['first', 'second']);
 		await alice.disconnect();
 		await bob.finish();
+	});
+
+	test('the server counts no keepalives of the gateway', { timeout: 20000 }, async () => {
+		const alice = await openWebSocket(place.doab.port);
+		await alice.login(DOMAIN, 'alice', PASSWORDS.alice);
+		alice.send(`<enable xmlns='${NS.sm}'/>`);
+		await nextNamed(alice, 'enabled');
+		await sleep(4000);
+		alice.send(`<r xmlns='${NS.sm}'/>`);
+		assert.equal((await nextNamed(alice, 'a')).attributes.h, '0');
+		await alice.finish();
 	});
 }
