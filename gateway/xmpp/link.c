@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/xmpp/link.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/upstream/proxy-header.h"
+#include "gateway/xmpp/link-state.h"
 
-struct link {
-	struct link_env *env;
-	const struct domain_rule *rule;
-	const struct link_callbacks *callbacks; /* NULL when the owner has let go */
-	void *userdata;
-	struct dial *dial;
-	struct transport *transport;
-	struct stream stream;
-	char *domain; /* ascii form, for DNS, SNI and certificates */
-	struct stream_target target; /* into target_text, until the stream is opened; its `to` is in unicode form */
-	struct buffer target_text;
-	struct address address;
-	unsigned n_redirects;
-	struct address client;
-	bool has_client;
-	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
-	struct failure failure;
-	struct keepalive_member keepalive;
-	bool failing;    /* `over` is due */
-	bool direct;     /* TLS comes before the stream on this connection */
-	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
-	bool offered;    /* the client has been told features */
-};
-
-static enum domain_tls tls_of(const struct link *link)
+enum domain_tls link_tls(const struct link *link)
 {
 	return link->rule ? link->rule->tls : DOMAIN_TLS_REQUIRED;
 }
@@ -64,7 +38,7 @@ struct link *link_drop(struct link *link)
 	return NULL;
 }
 
-static int send_out(struct link *link)
+int link_send_out(struct link *link)
 {
 	struct buffer *out = &link->stream.out;
 
@@ -86,15 +60,14 @@ struct link *link_close(struct link *link)
 	if (link->transport && link->stream.state != STREAM_STATE_HANDSHAKE) {
 		/* Without memory for the farewell the server learns it from the FIN. */
 		(void)!stream_close(&link->stream);
-		(void)!send_out(link);
+		(void)!link_send_out(link);
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;
 	}
 	return link_drop(link);
 }
 
-/* Tells the owner, last thing in a callback of the loop. */
-static void fail(struct link *link, const struct failure *failure)
+void link_fail(struct link *link, const struct failure *failure)
 {
 	if (!link->callbacks || link->failing) {
 		return;
@@ -109,137 +82,10 @@ static void fail(struct link *link, const struct failure *failure)
 	link->callbacks->over(link->userdata, failure);
 }
 
-static void fail_kind(struct link *link, enum failure_kind kind)
+void link_fail_kind(struct link *link, enum failure_kind kind)
 {
 	failure_set(&link->failure, kind, NULL);
-	fail(link, &link->failure);
-}
-
-static void open_stream(struct link *link, bool secure)
-{
-	int r = stream_open(&link->stream, &link->target, secure);
-
-	buffer_deinit(&link->target_text);
-	/* The stream knows it from now on, also for another connection. */
-	link->target = (struct stream_target){.to = SV_EMPTY};
-	if (r == 0) {
-		r = send_out(link);
-	}
-	if (r < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
-	}
-}
-
-static void secure(struct link *link)
-{
-	const struct domain_rule *rule = link->rule;
-	struct tls_wish wish = {
-		.domain = link->domain,
-		.ca_file = rule ? rule->ca_file : NULL,
-		.verify = tls_of(link) != DOMAIN_TLS_OPPORTUNISTIC,
-		.direct = link->direct,
-		.pins = rule ? rule->pins : NULL,
-		.n_pins = rule ? rule->n_pins : 0,
-	};
-	SSL *ssl;
-	int r = tls_connection_new(link->env->tls_store, &wish, &ssl);
-
-	if (r == 0) {
-		r = transport_secure(link->transport, ssl, link->env->open_timeout_ms);
-	}
-	if (r < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
-	}
-}
-
-/* The first bytes of the connection, before TLS, where the rule wants it: the operator's own server is told who comes. */
-static int send_proxy_header(struct link *link)
-{
-	const struct domain_rule *rule = link->rule;
-	char header[PROXY_HEADER_MAX];
-	struct address local;
-
-	if (!rule || rule->proxy == DOMAIN_PROXY_OFF || !domain_rule_names_address(rule, &link->address)) {
-		return 0;
-	}
-	int r = transport_local_address(link->transport, &local);
-
-	if (r < 0) {
-		return r;
-	}
-	size_t n = proxy_header_write(rule->proxy, link->has_client ? &link->client : NULL, &local, header);
-
-	return transport_write(link->transport, header, n);
-}
-
-static void on_dial_done(void *userdata, struct transport *transport, const struct dial_result *result)
-{
-	struct link *link = userdata;
-
-	link->dial = NULL;
-	link->transport = transport;
-	link->address = *result->address;
-	link->direct = result->direct;
-	if (send_proxy_header(link) < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
-		return;
-	}
-	if (link->direct) {
-		secure(link);
-	} else {
-		open_stream(link, false);
-	}
-}
-
-static void on_dial_failed(void *userdata, const struct failure *failure)
-{
-	struct link *link = userdata;
-
-	link->dial = NULL;
-	fail(link, failure);
-}
-
-static void on_secured(void *userdata)
-{
-	struct link *link = userdata;
-
-	if (link->direct) {
-		open_stream(link, true);
-		return;
-	}
-	int r = stream_secured(&link->stream);
-
-	if (r == 0) {
-		r = send_out(link);
-	}
-	if (r < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
-	}
-}
-
-static const struct dial_callbacks dial_callbacks;
-
-/* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
-static bool follow(struct link *link)
-{
-	static const char farewell[] = "</stream:stream>";
-	struct redirect redirect;
-
-	if (link->n_redirects == LINK_REDIRECTS_MAX || !stream_event_redirect(&link->stream, &redirect)) {
-		return false;
-	}
-	link->n_redirects++;
-	/* Without memory for the farewell the server learns it from the FIN. */
-	(void)!transport_write(link->transport, farewell, sizeof(farewell) - 1);
-	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
-	link->transport = NULL;
-	link->header_due = false;
-	stream_rewind(&link->stream);
-	if (dial_new_redirected(&link->env->dialer, &redirect, link->direct, link->rule,
-				&dial_callbacks, link, &link->dial) < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
-	}
-	return true;
+	link_fail(link, &link->failure);
 }
 
 /* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
@@ -270,7 +116,7 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		tell_header(link);
 		break;
 	case STREAM_EVENT_SECURE:
-		secure(link);
+		link_secure(link);
 		return false;
 	case STREAM_EVENT_FEATURES:
 		tell_header(link);
@@ -283,17 +129,17 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		link->callbacks->element(link->userdata, kind);
 		break;
 	case STREAM_EVENT_ERROR:
-		if (follow(link)) {
+		if (link_follow(link)) {
 			return false;
 		}
 		link->callbacks->element(link->userdata, kind);
 		if (link->callbacks) {
-			fail(link, &link->stream.failure);
+			link_fail(link, &link->stream.failure);
 		}
 		return false;
 	case STREAM_EVENT_CLOSED:
 	case STREAM_EVENT_FAILED:
-		fail(link, &link->stream.failure);
+		link_fail(link, &link->stream.failure);
 		return false;
 	case STREAM_EVENT_NONE:
 		return false;
@@ -312,15 +158,15 @@ static void on_data(void *userdata, const char *data, size_t n)
 			r = stream_next(&link->stream, &kind);
 		}
 		if (r < 0) {
-			fail_kind(link, FAILURE_INTERNAL);
+			link_fail_kind(link, FAILURE_INTERNAL);
 			return;
 		}
 	} while (tell(link, kind));
 	if (!link->callbacks || link->failing) {
 		return;
 	}
-	if (send_out(link) < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
+	if (link_send_out(link) < 0) {
+		link_fail_kind(link, FAILURE_INTERNAL);
 		return;
 	}
 	link->callbacks->flush(link->userdata);
@@ -337,12 +183,12 @@ static void on_drained(void *userdata)
 
 static void on_ended(void *userdata)
 {
-	fail_kind(userdata, FAILURE_CONNECTION_LOST);
+	link_fail_kind(userdata, FAILURE_CONNECTION_LOST);
 }
 
 static void on_failed(void *userdata, const struct failure *failure)
 {
-	fail(userdata, failure);
+	link_fail(userdata, failure);
 }
 
 static void on_open_timeout(uv_timer_t *timer)
@@ -350,59 +196,20 @@ static void on_open_timeout(uv_timer_t *timer)
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
 	link->dial = dial_free(link->dial);
-	fail_kind(link, FAILURE_STREAM_TIMEOUT);
+	link_fail_kind(link, FAILURE_STREAM_TIMEOUT);
 }
 
-static const struct dial_callbacks dial_callbacks = {
+const struct dial_callbacks link_dial_callbacks = {
 	.transport = {
-		.secured = on_secured,
+		.secured = link_on_secured,
 		.data = on_data,
 		.drained = on_drained,
 		.ended = on_ended,
 		.failed = on_failed,
 	},
-	.done = on_dial_done,
-	.failed = on_dial_failed,
+	.done = link_on_dialled,
+	.failed = link_on_not_dialled,
 };
-
-/* Copies @target. In the stream header the domain has the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). */
-static int keep_target(struct link *link, const struct stream_target *target)
-{
-	struct buffer *text = &link->target_text;
-	char unicode[DOMAIN_UNICODE_MAX + 1];
-
-	link->domain = strndup(target->to.data, target->to.n);
-	if (!link->domain) {
-		return -ENOMEM;
-	}
-	int r = domain_to_unicode(link->domain, unicode);
-	struct sv to = sv_from(unicode);
-
-	if (r == 0) {
-		r = buffer_append_sv(text, to);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->from);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->lang);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->version);
-	}
-	if (r < 0) {
-		return r;
-	}
-	struct sv rest = buffer_sv(text);
-
-	link->target.to = sv_first(rest, to.n);
-	rest = sv_skip(rest, to.n);
-	link->target.from = sv_first(rest, target->from.n);
-	rest = sv_skip(rest, target->from.n);
-	link->target.lang = sv_first(rest, target->lang.n);
-	link->target.version = sv_skip(rest, target->lang.n);
-	return 0;
-}
 
 int link_new(struct link_env *env, const struct stream_target *target, const struct domain_rule *rule,
 	     const struct link_callbacks *callbacks, void *userdata, struct link **ret_link)
@@ -420,12 +227,12 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	if (target->client) {
 		link->client = *target->client;
 	}
-	stream_init(&link->stream, env->pool, &env->scan_options, tls_of(link));
+	stream_init(&link->stream, env->pool, &env->scan_options, link_tls(link));
 	uv_timer_init(env->dialer.loop, &link->timer);
-	int r = keep_target(link, target);
+	int r = link_keep_target(link, target);
 
 	if (r == 0) {
-		r = dial_new(&env->dialer, link->domain, rule, &dial_callbacks, link, &link->dial);
+		r = dial_new(&env->dialer, link->domain, rule, &link_dial_callbacks, link, &link->dial);
 	}
 	if (r < 0) {
 		link_drop(link);
@@ -450,7 +257,7 @@ int link_restart(struct link *link, const struct stream_target *target)
 {
 	int r = stream_restart(&link->stream, target);
 
-	return r < 0 ? r : send_out(link);
+	return r < 0 ? r : link_send_out(link);
 }
 
 bool link_is_congested(const struct link *link)
@@ -477,6 +284,6 @@ void link_keep_alive(struct keepalive_member *member)
 	/* All that was written before are whole elements, so a space can only fall between two. A header
 	 * that has not been answered yet (stream.state) is a check of its own. */
 	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) < 0) {
-		fail_kind(link, FAILURE_INTERNAL);
+		link_fail_kind(link, FAILURE_INTERNAL);
 	}
 }

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The inside of a link. Private to gateway/xmpp; who uses a link reads link.h.
+ *
+ * link-open.c  the way to a stream that is the client's: dialling, PROXY header, TLS, redirections
+ * link.c       all else: making and ending it, and what passes through it
+ */
+#include "gateway/xmpp/link.h"
+
+struct link {
+	struct link_env *env;
+	const struct domain_rule *rule;
+	const struct link_callbacks *callbacks; /* NULL when the owner has let go */
+	void *userdata;
+	struct dial *dial;
+	struct transport *transport;
+	struct stream stream;
+	char *domain; /* ascii form, for DNS, SNI and certificates */
+	struct stream_target target; /* into target_text, until the stream is opened; its `to` is in unicode form */
+	struct buffer target_text;
+	struct address address;
+	unsigned n_redirects;
+	struct address client;
+	bool has_client;
+	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
+	struct failure failure;
+	struct keepalive_member keepalive;
+	bool failing;    /* `over` is due */
+	bool direct;     /* TLS comes before the stream on this connection */
+	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
+	bool offered;    /* the client has been told features */
+};
+
+enum domain_tls link_tls(const struct link *link);
+
+/* Writes what the stream wants written. Returns 0 or -ENOMEM. */
+_must_check_ int link_send_out(struct link *link);
+
+/* Tells the owner, last thing in a callback of the loop. */
+void link_fail(struct link *link, const struct failure *failure);
+void link_fail_kind(struct link *link, enum failure_kind kind);
+
+/* What the dialer and its transports tell, in either file. */
+extern const struct dial_callbacks link_dial_callbacks;
+
+/* link-open.c */
+
+/* Copies @target. In the stream header the domain has the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). Returns 0
+ * or -ENOMEM. */
+_must_check_ int link_keep_target(struct link *link, const struct stream_target *target);
+
+void link_on_dialled(void *userdata, struct transport *transport, const struct dial_result *result);
+void link_on_not_dialled(void *userdata, const struct failure *failure);
+void link_on_secured(void *userdata);
+
+/* Begins the TLS handshake. */
+void link_secure(struct link *link);
+
+/* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
+bool link_follow(struct link *link);
