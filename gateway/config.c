@@ -138,6 +138,7 @@ static cfg_opt_t options[] = {
 	CFG_STR_LIST_CB("allow_origins", default_origins, CFGF_NONE, config_value_origin),
 	CFG_STR_LIST_CB("trusted_proxies", NULL, CFGF_NONE, config_value_network),
 	CFG_STR_LIST_CB("resolvers", NULL, CFGF_NONE, config_value_resolver),
+	CFG_BOOL_CB("trust_dnssec", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_BOOL_CB("compression", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_STR_LIST_CB("allowed_ports", default_ports, CFGF_NONE, config_value_ports),
 #define X(key, member, default_, min, max) CFG_INT_CB(#key, default_, CFGF_NONE, value_number),
@@ -340,6 +341,7 @@ static int fill(struct config *config, cfg_t *cfg)
 	NUMBERS(X)
 #undef X
 	config->coding = cfg_getbool(cfg, "compression");
+	config->trusts_dnssec = cfg_getbool(cfg, "trust_dnssec");
 	if (config->n_workers == 0) {
 		config->n_workers = core_count();
 	}

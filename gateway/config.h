@@ -36,6 +36,7 @@ struct config {
 	unsigned wait_s, hold, inactivity_s, polling_s, ping_interval_s;
 	unsigned maxpause_s, linger_ms, n_repeats_max, n_streams_max; /* BOSH: gateway/bosh/session.h */
 	unsigned dns_timeout_ms, n_dns_tries;
+	bool trusts_dnssec; /* what the resolvers say of signatures is believed */
 	bool coding; /* gzip and deflate are spoken: gateway/http/coding.h says why they need not be */
 	unsigned header_timeout_s, connect_timeout_s, open_timeout_s, keepalive_s;
 	struct census_limits limits;

@@ -291,6 +291,7 @@ static int env_init(struct worker *worker)
 	link->dialer.ports = &config->ports;
 	link->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
 	link->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
+	link->trusts_dnssec = config->trusts_dnssec;
 	link->pool = env->pool;
 	link->scan_options = stream_options(config->n_stanza_max);
 	link->dialer.read_buffer = malloc(TRANSPORT_READ_SIZE);

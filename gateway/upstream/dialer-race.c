@@ -122,6 +122,17 @@ static enum failure_kind dial_judge(const struct dial *dial, const struct addres
 								       : FAILURE_PORT_REFUSED;
 }
 
+static bool is_avoided(const struct dial *dial, const struct address *address)
+{
+	for (size_t i = 0; i < dial->n_avoided; i++) {
+		if (address_same_host(&dial->avoided[i], address) &&
+		    address_port(&dial->avoided[i]) == address_port(address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Whether it is under way; if not, *ret_outcome says what became of it. */
 static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			  enum race_outcome *ret_outcome)
@@ -129,6 +140,10 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 	struct dialer *dialer = dial->dialer;
 	enum failure_kind refused = dial_judge(dial, attempt->address);
 
+	if (is_avoided(dial, attempt->address)) {
+		*ret_outcome = RACE_REFUSED;
+		return false;
+	}
 	if (refused != FAILURE_NONE) {
 		dial_note_attempt(dial, attempt, refused, "");
 		*ret_outcome = RACE_REFUSED;
@@ -211,6 +226,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.host = target ? target->host : NULL,
 		.port = address_port(attempt->address),
 		.direct = target ? target->direct : dial->direct,
+		.authentic = target && target->authentic,
 	};
 
 	attempt->transport = NULL;

@@ -28,6 +28,8 @@ struct dial {
 	struct srv_target *targets;   /* in the order in which they are tried; NULL: the fixed addresses */
 	const struct address *fixed;
 	size_t n_fixed;
+	const struct address *avoided; /* borrowed */
+	size_t n_avoided;
 	bool exempt;                  /* the fixed addresses are the operator's own, no policy is asked */
 	bool direct;                  /* fixed addresses, and redirections to a port, get TLS from the first byte */
 	struct redirect redirect;     /* where the server said to go; otherwise empty */

@@ -77,7 +77,8 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 /* One host and port instead of SRV records. */
 static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t *ret_n)
 {
-	struct srv_target target = {.port = port, .direct = direct};
+	/* Of the domain itself its own TLSA records speak; if there were SRV records that somebody hides, those are signed, too. */
+	struct srv_target target = {.port = port, .direct = direct, .authentic = !dial->redirect.host[0]};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
 	return dial_set_targets(dial, &target, 1, ret_n);
@@ -215,6 +216,12 @@ int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, 
 	}
 	*ret_dial = dial;
 	return 0;
+}
+
+void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses)
+{
+	dial->avoided = addresses;
+	dial->n_avoided = n_addresses;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -43,6 +43,7 @@ struct dial_result {
 	const char *host; /* the SRV target, or the domain itself; NULL for a fixed address */
 	uint16_t port;
 	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
+	bool authentic; /* what led to `host` was signed, as far as the resolvers say; or it is the domain itself */
 };
 
 struct dial_callbacks {
@@ -66,6 +67,10 @@ _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struc
 _must_check_ int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, bool direct,
 				     const struct domain_rule *rule, const struct dial_callbacks *callbacks,
 				     void *userdata, struct dial **ret_dial);
+
+/* Right after it was made: @addresses have been tried and are not dialled again. Borrowed for the life of the
+ * dial. */
+void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
 
 /* Ends the search; no callback runs afterwards. Returns NULL; takes NULL. */
 struct dial *dial_free(struct dial *dial);

@@ -5,51 +5,73 @@
 #include "gateway/upstream/proxy-header.h"
 #include "gateway/xmpp/link-state.h"
 
-int link_keep_target(struct link *link, const struct stream_target *target)
+static void tlsa_forget(struct link_opening *opening)
 {
-	struct buffer *text = &link->target_text;
+	resolver_query_cancel(opening->query);
+	opening->query = NULL;
+	free(opening->tlsa);
+	opening->tlsa = NULL;
+	opening->secure_due = false;
+}
+
+void link_opening_end(struct link *link)
+{
+	struct link_opening *opening = link->opening;
+
+	if (opening) {
+		tlsa_forget(opening);
+		buffer_deinit(&opening->text);
+		free(opening);
+		link->opening = NULL;
+	}
+}
+
+static int keep_target(struct link *link, const struct stream_target *target)
+{
+	struct link_opening *opening = link->opening;
 	char unicode[DOMAIN_UNICODE_MAX + 1];
-
-	link->domain = strndup(target->to.data, target->to.n);
-	if (!link->domain) {
-		return -ENOMEM;
-	}
 	int r = domain_to_unicode(link->domain, unicode);
-	struct sv to = sv_from(unicode);
+	const struct sv texts[] = {sv_from(unicode), target->from, target->lang, target->version};
+	struct sv *const kept[] = {&opening->target.to, &opening->target.from, &opening->target.lang,
+				   &opening->target.version};
 
-	if (r == 0) {
-		r = buffer_append_sv(text, to);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->from);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->lang);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(text, target->version);
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(texts); i++) {
+		r = buffer_append_sv(&opening->text, texts[i]);
 	}
 	if (r < 0) {
 		return r;
 	}
-	struct sv rest = buffer_sv(text);
+	struct sv rest = buffer_sv(&opening->text);
 
-	link->target.to = sv_first(rest, to.n);
-	rest = sv_skip(rest, to.n);
-	link->target.from = sv_first(rest, target->from.n);
-	rest = sv_skip(rest, target->from.n);
-	link->target.lang = sv_first(rest, target->lang.n);
-	link->target.version = sv_skip(rest, target->lang.n);
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		*kept[i] = sv_first(rest, texts[i].n);
+		rest = sv_skip(rest, texts[i].n);
+	}
 	return 0;
+}
+
+int link_opening_new(struct link *link, const struct stream_target *target)
+{
+	link->opening = calloc(1, sizeof(*link->opening));
+	link->domain = strndup(target->to.data, target->to.n);
+	if (!link->opening || !link->domain) {
+		return -ENOMEM;
+	}
+	link->opening->has_client = target->client != NULL;
+	if (target->client) {
+		link->opening->client = *target->client;
+	}
+	return keep_target(link, target);
 }
 
 static void open_stream(struct link *link, bool secure)
 {
-	int r = stream_open(&link->stream, &link->target, secure);
+	struct link_opening *opening = link->opening;
+	int r = stream_open(&link->stream, &opening->target, secure);
 
-	buffer_deinit(&link->target_text);
+	buffer_deinit(&opening->text);
 	/* The stream knows it from now on, also for another connection. */
-	link->target = (struct stream_target){.to = SV_EMPTY};
+	opening->target = (struct stream_target){.to = SV_EMPTY};
 	if (r == 0) {
 		r = link_send_out(link);
 	}
@@ -60,6 +82,7 @@ static void open_stream(struct link *link, bool secure)
 
 void link_secure(struct link *link)
 {
+	struct link_opening *opening = link->opening;
 	const struct domain_rule *rule = link->rule;
 	struct tls_wish wish = {
 		.domain = link->domain,
@@ -68,8 +91,15 @@ void link_secure(struct link *link)
 		.direct = link->direct,
 		.pins = rule ? rule->pins : NULL,
 		.n_pins = rule ? rule->n_pins : 0,
+		.host = opening->tlsa ? opening->host : NULL,
+		.tlsa = opening->tlsa,
 	};
 	SSL *ssl;
+
+	if (opening->query) {
+		opening->secure_due = true;
+		return;
+	}
 	int r = tls_connection_new(link->env->tls_store, &wish, &ssl);
 
 	if (r == 0) {
@@ -78,6 +108,49 @@ void link_secure(struct link *link)
 	if (r < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 	}
+}
+
+/* RFC 7673. An answer that cannot be had may be kept from us by who would be found out by it. */
+static void on_tlsa(void *userdata, enum resolver_result result, const struct tlsa_set *set)
+{
+	struct link *link = userdata;
+	struct link_opening *opening = link->opening;
+	struct failure failure;
+
+	opening->query = NULL;
+	if (result == RESOLVER_OK) {
+		opening->tlsa = malloc(sizeof(*opening->tlsa));
+		if (!opening->tlsa) {
+			link_fail_kind(link, FAILURE_INTERNAL);
+			return;
+		}
+		*opening->tlsa = *set;
+	} else if (result != RESOLVER_NO_NAME) {
+		failure_set(&failure, result == RESOLVER_TIMEOUT ? FAILURE_DNS_TIMEOUT : FAILURE_DNS_FAILED,
+			    "TLSA records of %s", opening->host);
+		link_fail(link, &failure);
+		return;
+	}
+	if (opening->secure_due) {
+		opening->secure_due = false;
+		link_secure(link);
+	}
+}
+
+/* Asks what signed DNS says of the server's certificate, while the stream's first words are exchanged. */
+static int ask_tlsa(struct link *link, const struct dial_result *result)
+{
+	struct link_opening *opening = link->opening;
+	enum domain_tls tls = link_tls(link);
+
+	tlsa_forget(opening);
+	if (!link->env->trusts_dnssec || !result->authentic || tls == DOMAIN_TLS_OFF ||
+	    tls == DOMAIN_TLS_OPPORTUNISTIC) {
+		return 0;
+	}
+	memcpy(opening->host, result->host, strlen(result->host) + 1);
+	return resolver_ask_tlsa(link->env->dialer.resolver, opening->host, result->port, on_tlsa, link,
+				 &opening->query);
 }
 
 /* The first bytes of the connection, before TLS, where the rule wants it: the operator's own server is told who comes. */
@@ -95,7 +168,7 @@ static int send_proxy_header(struct link *link)
 	if (r < 0) {
 		return r;
 	}
-	size_t n = proxy_header_write(rule->proxy, link->has_client ? &link->client : NULL, &local, header);
+	size_t n = proxy_header_write(rule->proxy, link->opening->has_client ? &link->opening->client : NULL, &local, header);
 
 	return transport_write(link->transport, header, n);
 }
@@ -108,7 +181,7 @@ void link_on_dialled(void *userdata, struct transport *transport, const struct d
 	link->transport = transport;
 	link->address = *result->address;
 	link->direct = result->direct;
-	if (send_proxy_header(link) < 0) {
+	if (send_proxy_header(link) < 0 || ask_tlsa(link, result) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 		return;
 	}
@@ -122,9 +195,11 @@ void link_on_dialled(void *userdata, struct transport *transport, const struct d
 void link_on_not_dialled(void *userdata, const struct failure *failure)
 {
 	struct link *link = userdata;
+	const struct failure *first = &link->opening->failure;
 
 	link->dial = NULL;
-	link_fail(link, failure);
+	/* That there is no other server says less than what came of the one that was there. */
+	link_fail(link, first->kind ? first : failure);
 }
 
 void link_on_secured(void *userdata)
@@ -145,24 +220,80 @@ void link_on_secured(void *userdata)
 	}
 }
 
+/* What the server said is history; another connection is to take the place of this one. */
+static void leave_server(struct link *link)
+{
+	tlsa_forget(link->opening);
+	link->header_due = false;
+	stream_rewind(&link->stream);
+}
+
 bool link_follow(struct link *link)
 {
 	static const char farewell[] = "</stream:stream>";
 	struct redirect redirect;
 
-	if (link->n_redirects == LINK_REDIRECTS_MAX || !stream_event_redirect(&link->stream, &redirect)) {
+	if (!link->opening || link->opening->n_redirects == LINK_REDIRECTS_MAX ||
+	    !stream_event_redirect(&link->stream, &redirect)) {
 		return false;
 	}
-	link->n_redirects++;
+	link->opening->n_redirects++;
+	link->opening->redirected = true;
 	/* Without memory for the farewell the server learns it from the FIN. */
 	(void)!transport_write(link->transport, farewell, sizeof(farewell) - 1);
 	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 	link->transport = NULL;
-	link->header_due = false;
-	stream_rewind(&link->stream);
+	leave_server(link);
 	if (dial_new_redirected(&link->env->dialer, &redirect, link->direct, link->rule,
 				&link_dial_callbacks, link, &link->dial) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 	}
+	return true;
+}
+
+/* Whether it is the server's own, so that another server of the domain may be better. */
+static bool is_of_server(enum failure_kind kind)
+{
+	switch (kind) {
+	case FAILURE_TLS_NOT_OFFERED:
+	case FAILURE_TLS_HANDSHAKE:
+	case FAILURE_CERTIFICATE_EXPIRED:
+	case FAILURE_CERTIFICATE_NAME:
+	case FAILURE_CERTIFICATE_UNTRUSTED:
+	case FAILURE_CERTIFICATE_INVALID:
+	case FAILURE_CERTIFICATE_PIN:
+	case FAILURE_CERTIFICATE_DANE:
+	case FAILURE_DNS_TIMEOUT:
+	case FAILURE_DNS_FAILED:
+	case FAILURE_STREAM_MALFORMED:
+	case FAILURE_STREAM_CLOSED:
+	case FAILURE_CONNECTION_LOST:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool link_try_another(struct link *link, const struct failure *failure)
+{
+	struct link_opening *opening = link->opening;
+	struct dialer *dialer = &link->env->dialer;
+
+	if (!opening || !link->transport || opening->redirected || !is_of_server(failure->kind) ||
+	    opening->n_tried == LINK_SERVERS_MAX - 1) {
+		return false;
+	}
+	if (!opening->failure.kind) {
+		opening->failure = *failure;
+	}
+	opening->tried[opening->n_tried++] = link->address;
+	history_note(dialer->history, &link->address, HISTORY_FAILED,
+		     (struct mono){(int64_t)uv_now(dialer->loop)});
+	link->transport = transport_free(link->transport);
+	leave_server(link);
+	if (dial_new(dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial) < 0) {
+		return false;
+	}
+	dial_avoid(link->dial, opening->tried, opening->n_tried);
 	return true;
 }

@@ -3,10 +3,28 @@
 /*
  * The inside of a link. Private to gateway/xmpp; who uses a link reads link.h.
  *
- * link-open.c  the way to a stream that is the client's: dialling, PROXY header, TLS, redirections
+ * link-open.c  the way to a stream that is the client's: dialling, PROXY header, TLS, redirections, other servers
  * link.c       all else: making and ending it, and what passes through it
  */
 #include "gateway/xmpp/link.h"
+
+/* What is only needed until the stream is the client's. */
+struct link_opening {
+	struct stream_target target; /* into text, until the stream is opened; its `to` is in unicode form */
+	struct buffer text;
+	struct address client;
+	bool has_client;
+	bool redirected;         /* this connection is one that a server named */
+	bool secure_due;         /* the handshake waits for the TLSA records */
+	unsigned n_redirects;
+	struct address tried[LINK_SERVERS_MAX];
+	unsigned n_tried;
+	struct failure failure;  /* what came of the first of them */
+	char host[SRV_HOST_MAX + 1]; /* that this connection leads to; "" where signed DNS did not lead there */
+	uint16_t port;
+	struct resolver_query *query; /* for its TLSA records, or NULL */
+	struct tlsa_set *tlsa;        /* NULL: none */
+};
 
 struct link {
 	struct link_env *env;
@@ -17,14 +35,9 @@ struct link {
 	struct transport *transport;
 	struct stream stream;
 	char *domain; /* ascii form, for DNS, SNI and certificates */
-	struct stream_target target; /* into target_text, until the stream is opened; its `to` is in unicode form */
-	struct buffer target_text;
 	struct address address;
-	unsigned n_redirects;
-	struct address client;
-	bool has_client;
-	uv_timer_t timer; /* runs until the stream is the client's; its close is where the link's memory goes */
-	struct failure failure;
+	struct link_opening *opening; /* NULL when the stream is the client's */
+	uv_timer_t timer; /* runs until then; its close is where the link's memory goes */
 	struct keepalive_member keepalive;
 	bool failing;    /* `over` is due */
 	bool direct;     /* TLS comes before the stream on this connection */
@@ -46,9 +59,9 @@ extern const struct dial_callbacks link_dial_callbacks;
 
 /* link-open.c */
 
-/* Copies @target. In the stream header the domain has the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). Returns 0
+/* Begins it with a copy of @target. In the stream header the domain has the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). Returns 0
  * or -ENOMEM. */
-_must_check_ int link_keep_target(struct link *link, const struct stream_target *target);
+_must_check_ int link_opening_new(struct link *link, const struct stream_target *target);
 
 void link_on_dialled(void *userdata, struct transport *transport, const struct dial_result *result);
 void link_on_not_dialled(void *userdata, const struct failure *failure);
@@ -56,6 +69,12 @@ void link_on_secured(void *userdata);
 
 /* Begins the TLS handshake. */
 void link_secure(struct link *link);
+
+/* The stream is the client's, or the link is over. May run twice. */
+void link_opening_end(struct link *link);
+
+/* Whether @failure is one after which another server of the domain may do, and the link is on its way there. */
+bool link_try_another(struct link *link, const struct failure *failure);
 
 /* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
 bool link_follow(struct link *link);

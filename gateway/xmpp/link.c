@@ -14,7 +14,6 @@ static void on_closed(uv_handle_t *handle)
 	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer);
 
 	stream_deinit(&link->stream);
-	buffer_deinit(&link->target_text);
 	free(link->domain);
 	free(link);
 }
@@ -25,6 +24,7 @@ static void let_go(struct link *link)
 	link->callbacks = NULL;
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	link->dial = dial_free(link->dial);
+	link_opening_end(link);
 	uv_close((uv_handle_t *)&link->timer, on_closed);
 }
 
@@ -69,7 +69,7 @@ struct link *link_close(struct link *link)
 
 void link_fail(struct link *link, const struct failure *failure)
 {
-	if (!link->callbacks || link->failing) {
+	if (!link->callbacks || link->failing || link_try_another(link, failure)) {
 		return;
 	}
 	link->failing = true;
@@ -84,8 +84,10 @@ void link_fail(struct link *link, const struct failure *failure)
 
 void link_fail_kind(struct link *link, enum failure_kind kind)
 {
-	failure_set(&link->failure, kind, NULL);
-	link_fail(link, &link->failure);
+	struct failure failure;
+
+	failure_set(&failure, kind, NULL);
+	link_fail(link, &failure);
 }
 
 /* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
@@ -94,6 +96,7 @@ static void tell_header(struct link *link)
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
 		uv_timer_stop(&link->timer);
+		link_opening_end(link);
 		link->callbacks->header(link->userdata);
 	}
 }
@@ -223,13 +226,9 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	link->rule = rule;
 	link->callbacks = callbacks;
 	link->userdata = userdata;
-	link->has_client = target->client != NULL;
-	if (target->client) {
-		link->client = *target->client;
-	}
 	stream_init(&link->stream, env->pool, &env->scan_options, link_tls(link));
 	uv_timer_init(env->dialer.loop, &link->timer);
-	int r = link_keep_target(link, target);
+	int r = link_opening_new(link, target);
 
 	if (r == 0) {
 		r = dial_new(&env->dialer, link->domain, rule, &link_dial_callbacks, link, &link->dial);

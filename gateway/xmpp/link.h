@@ -2,7 +2,8 @@
 #pragma once
 /*
  * A session's way to its XMPP server: dial, TLS, stream, in one object. Where a server names another one before its
- * features (see-other-host) the link goes there, and the certificate still has to name the domain. The session says what to send; it is told
+ * features (see-other-host) the link goes there; where the TLS or the stream of one comes to nothing it tries another one of the
+ * domain. The certificate has to name the domain, or to be what signed DNS says (DANE). The session says what to send; it is told
  * what came. The one place where the stream engine meets the network.
  *
  * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in a callback every function of this
@@ -24,6 +25,7 @@ struct link_env {
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+	bool trusts_dnssec;                   /* what the resolvers say of signatures (AD=1) is believed: DANE */
 	struct keepalive keepalive;           /* with link_keep_alive() */
 };
 
@@ -32,6 +34,9 @@ enum {
 	LINK_CLOSE_TIMEOUT_MS = 5000,
 	/* Servers that name each other must not keep a session on its way (RFC 6120, 4.9.3.19: from 2 to 5). */
 	LINK_REDIRECTS_MAX = 2,
+	/* Servers of a domain that are connected to for one session, because the TLS or the stream of those before came to nothing:
+	 * each costs a handshake. */
+	LINK_SERVERS_MAX = 3,
 };
 
 struct link_callbacks {
