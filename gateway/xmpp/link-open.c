@@ -286,9 +286,8 @@ bool link_try_another(struct link *link, const struct failure *failure)
 	if (!opening->failure.kind) {
 		opening->failure = *failure;
 	}
+	/* Not for the history: a stranger's SRV records can name any server, whose certificate is then not theirs. */
 	opening->tried[opening->n_tried++] = link->address;
-	history_note(dialer->history, &link->address, HISTORY_FAILED,
-		     (struct mono){(int64_t)uv_now(dialer->loop)});
 	link->transport = transport_free(link->transport);
 	leave_server(link);
 	if (dial_new(dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial) < 0) {
