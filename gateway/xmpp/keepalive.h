@@ -3,15 +3,16 @@
 /*
  * Whitespace keepalives (RFC 6120, 4.6.1) to all servers of a worker, from one timer.
  *
- * TCP's own keepalives find a dead host and keep NATs awake, but no proxy between the gateway and a server counts them, and many
- * servers end a stream on which nothing has come for a while. A client behind the gateway cannot tell: its own connection is
- * another one.
+ * TCP's own keepalives find a dead host and keep NATs awake, but no proxy between the gateway and a server counts
+ * them, and many servers end a stream on which nothing has come for a while. A client behind the gateway cannot
+ * tell: its own connection is another one.
  *
  * member    a stream that may be sent a space whenever nothing else has been sent
  * interval  the longest time that a member's server hears nothing, give or take KEEPALIVE_TICK_MS
  *
- * Each member is looked at twice an interval, and sent a space when nothing was written since the last look. So a write costs a
- * flag, not the moving of a timer, and members are looked at in the order in which they entered: a list will do.
+ * Each member is looked at twice an interval, and sent a space when nothing was written since the last look. So a
+ * write costs a flag, not the moving of a timer, and members are looked at in the order in which they entered: a
+ * list will do.
  */
 #include <stdbool.h>
 #include <sys/queue.h>

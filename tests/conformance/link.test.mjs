@@ -40,9 +40,11 @@ const TRANSPORTS = {
 	},
 };
 
+// Of @n bytes, most of them in characters of two.
 function stanzaOf(n) {
 	const [head, tail] = ['<message id=\'large\'><body>', '</body></message>'];
-	return `${head}${'ä'.repeat(Math.floor((n - head.length - tail.length) / 2))}${(n - head.length - tail.length) % 2 ? 'x' : ''}${tail}`;
+	const nBody = n - head.length - tail.length;
+	return `${head}${'x'.repeat(nBody % 2)}${'ä'.repeat((nBody - nBody % 2) / 2)}${tail}`;
 }
 
 for (const [transport, login] of Object.entries(TRANSPORTS)) {

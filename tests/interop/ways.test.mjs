@@ -28,7 +28,7 @@ class PublishedProsody extends Prosody {
 	}
 }
 
-// Each way: what is published, and what the `domain` sections say.
+// Each way, a row: what is published, and what the `domain` sections say.
 const PUBLISHED = {
 	'STARTTLS, by _xmpp-client records': {
 		servicesOf: ({ c2sPort }) => ({ '_xmpp-client._tcp': [[10, 0, c2sPort, HOST]] }),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the owner of a transport relies on and no server of the other tests does: the kernel's timers, a peer that goes silent,
- * one that does not read, one that closes its half.
+ * What the owner of a transport relies on and no server of the other tests does: the kernel's timers, a peer that
+ * goes silent, one that does not read, one that closes its half.
  *
- * Over real sockets on loopback, one end of which is the test's. A peer falls silent by a socket filter that drops what it
- * receives, so that nothing is acknowledged. The times that the transport sets are made shorter where one has to pass.
+ * Over real sockets on loopback, one end of which is the test's. A peer falls silent by a socket filter that drops
+ * what it receives, so that nothing is acknowledged. The times that the transport sets are made shorter where one
+ * has to pass.
  */
 #include <stdarg.h>
 #include <stddef.h>
