@@ -74,6 +74,19 @@ static int value_proxy(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 	return 0;
 }
 
+static int value_max_sessions(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	uint64_t number = 0;
+
+	(void)opt;
+	if (sv_to_u64(sv_from(value), DOMAIN_SESSIONS_MAX, &number) < 0) {
+		config_error((unsigned)cfg->line, "max_sessions: expected a number from 0 (no limit) to %d, got %s",
+			     DOMAIN_SESSIONS_MAX, value);
+	}
+	*(long *)result = (long)number;
+	return 0;
+}
+
 /* Returns 0 or a negative errno. */
 static int file_is_readable(const char *path)
 {
@@ -117,7 +130,9 @@ cfg_opt_t config_domain_options[] = {
 	CFG_STR_CB("ca_file", "", CFGF_NONE, value_ca_file),
 	CFG_STR_LIST_CB("pin", NULL, CFGF_NONE, value_pin),
 	CFG_STR_CB("proxy_protocol", "off", CFGF_NONE, value_proxy),
+	CFG_INT_CB("max_sessions", 0, CFGF_NONE, value_max_sessions),
 	CFG_BOOL_CB("deny", cfg_false, CFGF_NONE, config_value_bool),
+	CFG_BOOL_CB("gone", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_BOOL_CB("allow_private", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_END(),
 };
@@ -134,6 +149,9 @@ static void check_section(const struct domain_rule *rule, unsigned line)
 	/* No server that is not the operator's shall learn who the clients are; and most would take it for an error. */
 	if (rule->proxy != DOMAIN_PROXY_OFF && rule->n_connect == 0) {
 		config_error(line, "proxy_protocol: expected beside connect only");
+	}
+	if (rule->deny && rule->gone) {
+		config_error(line, "deny and gone: expected one of them only");
 	}
 }
 
@@ -184,6 +202,8 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 		return r;
 	}
 	rule->deny = cfg_getbool(section, "deny");
+	rule->gone = cfg_getbool(section, "gone");
+	rule->max_sessions = (size_t)cfg_getint(section, "max_sessions");
 	rule->allow_private = cfg_getbool(section, "allow_private");
 	if (ca_file && ca_file[0]) {
 		rule->ca_file = strdup(ca_file);

@@ -14,6 +14,7 @@
 #define FAILURES(X)                                                                                                                     \
 	X(NONE, "none", "", "", "")                                                                                                     \
 	X(DOMAIN_REFUSED, "domain-refused", "host-unknown", "host-unknown", "this gateway does not serve that domain")                  \
+	X(DOMAIN_GONE, "domain-gone", "host-gone", "host-gone", "the domain is no longer served")                                               \
 	X(DNS_NO_NAME, "dns-no-name", "host-unknown", "host-unknown", "there is no such domain in the DNS")                             \
 	X(DNS_NOT_OFFERED, "dns-not-offered", "host-unknown", "host-unknown", "the domain says in the DNS that it offers no XMPP")      \
 	X(DNS_TIMEOUT, "dns-timeout", "remote-connection-failed", "remote-connection-failed", "the DNS did not answer in time")         \

@@ -287,6 +287,7 @@ static int env_init(struct worker *worker)
 	struct link_env *link = &env->link;
 	int r = xml_pool_new(namespaces, NS_COUNT, &env->pool);
 
+	link->census = env->census;
 	link->dialer.loop = env->loop;
 	link->dialer.ports = &config->ports;
 	link->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;

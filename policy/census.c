@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,12 +26,20 @@ struct census_entry {
 	UT_hash_handle hh;
 };
 
+/* In a tree and no hash table: whoever has a "*" rule lets clients choose the names, and chains. */
+struct domain_entry {
+	const char *name; /* behind the struct, but for a key */
+	size_t n_sessions;
+};
+
 struct census {
 	pthread_mutex_t mutex;
 	struct census_limits limits;
 	uint64_t secret;
 	size_t n_sessions;
 	struct census_entry *entries;
+	void *domains; /* of tsearch(3): domain_entry */
+	size_t n_domains;
 };
 
 int census_new(const struct census_limits *limits, struct census **ret_census)
@@ -66,6 +75,7 @@ struct census *census_free(struct census *census)
 		HASH_DEL(census->entries, entry);
 		free(entry);
 	}
+	tdestroy(census->domains, free);
 	pthread_mutex_destroy(&census->mutex);
 	free(census);
 	return NULL;
@@ -190,6 +200,81 @@ void census_leave_session(struct census *census, const struct address *client)
 	census->n_sessions--;
 	entry_settle(census, entry);
 	pthread_mutex_unlock(&census->mutex);
+}
+
+static int domain_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct domain_entry *)a)->name, ((const struct domain_entry *)b)->name);
+}
+
+static struct domain_entry *domain_find(const struct census *census, const char *domain)
+{
+	const struct domain_entry key = {.name = domain};
+	struct domain_entry *const *node = tfind(&key, &census->domains, domain_compare);
+
+	return node ? *node : NULL;
+}
+
+/* The entry of @domain, which is not there yet; NULL without memory. */
+static struct domain_entry *domain_add(struct census *census, const char *domain)
+{
+	size_t n_name = strlen(domain) + 1;
+	struct domain_entry *entry = malloc(sizeof(*entry) + n_name);
+
+	if (!entry) {
+		return NULL;
+	}
+	*entry = (struct domain_entry){.name = memcpy(entry + 1, domain, n_name)};
+	if (!tsearch(entry, &census->domains, domain_compare)) {
+		free(entry);
+		return NULL;
+	}
+	census->n_domains++;
+	return entry;
+}
+
+int census_enter_domain(struct census *census, const char *domain, size_t n_max)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&census->mutex);
+	struct domain_entry *entry = domain_find(census, domain);
+
+	if ((entry ? entry->n_sessions : 0) >= n_max) {
+		r = -EUSERS;
+	} else if (!entry) {
+		entry = domain_add(census, domain);
+		r = entry ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		entry->n_sessions++;
+	}
+	pthread_mutex_unlock(&census->mutex);
+	return r;
+}
+
+void census_leave_domain(struct census *census, const char *domain)
+{
+	pthread_mutex_lock(&census->mutex);
+	struct domain_entry *entry = domain_find(census, domain);
+
+	assert(entry && entry->n_sessions);
+	entry->n_sessions--;
+	if (entry->n_sessions == 0) {
+		tdelete(entry, &census->domains, domain_compare);
+		census->n_domains--;
+		free(entry);
+	}
+	pthread_mutex_unlock(&census->mutex);
+}
+
+size_t census_domains(struct census *census)
+{
+	pthread_mutex_lock(&census->mutex);
+	size_t n = census->n_domains;
+
+	pthread_mutex_unlock(&census->mutex);
+	return n;
 }
 
 size_t census_sessions(struct census *census)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How many connections and sessions there are, in all and per client: the one table that all workers
+ * How many connections and sessions there are, in all, per client and per domain: the one table that all workers
  * share. Guarded by a mutex; asked when a connection is accepted and when a session is made, never per stanza.
  *
  * client  an IPv4 address, or the /64 of an IPv6 address: what one subscriber is usually given, so that
@@ -28,6 +28,15 @@ _must_check_ int census_enter_connection(struct census *census, const struct add
 void census_leave_connection(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client);
 void census_leave_session(struct census *census, const struct address *client);
+
+/* Takes a place among the sessions to @domain (ascii form), of which there may be @n_max at the same time; each success is given
+ * back. For domains that have such a limit only: nobody counts the others. Thread-safe.
+ * Returns 0, -EUSERS when there are as many already, -ENOMEM. */
+_must_check_ int census_enter_domain(struct census *census, const char *domain, size_t n_max);
+void census_leave_domain(struct census *census, const char *domain);
+
+/* How many domains have a place taken. */
+size_t census_domains(struct census *census);
 
 size_t census_sessions(struct census *census);
 

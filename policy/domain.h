@@ -34,6 +34,7 @@ enum {
 	DOMAIN_UNICODE_MAX = 1023, /* RFC 7622, 3.2 */
 	DOMAIN_CONNECT_MAX = 8,   /* fixed addresses of one rule: an operator's list, not an attack */
 	DOMAIN_PINS_MAX = 8,      /* pinned keys of one rule, likewise */
+	DOMAIN_SESSIONS_MAX = 1000000, /* what max_sessions may be: more than one machine has */
 	PIN_SIZE = 32,            /* SHA-256 */
 };
 
@@ -53,6 +54,8 @@ struct domain_rule {
 	size_t n_pins;
 	enum domain_proxy proxy; /* only beside connect: clients' addresses are told to nobody else */
 	bool deny;
+	bool gone;           /* it was served once, and its users shall be told so */
+	size_t max_sessions; /* at the same time to one domain: each that a pattern stands for by itself; 0: no limit of its own */
 	bool allow_private; /* also addresses that the DNS or the server names; those of connect need it not */
 };
 

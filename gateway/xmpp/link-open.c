@@ -296,3 +296,59 @@ bool link_try_another(struct link *link, const struct failure *failure)
 	dial_avoid(link->dial, opening->tried, opening->n_tried);
 	return true;
 }
+
+/* Starting. */
+
+static void on_open_timeout(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+
+	link->dial = dial_free(link->dial);
+	link_fail_kind(link, FAILURE_STREAM_TIMEOUT);
+}
+
+static void on_refused(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+
+	link_fail(link, &link->opening->failure);
+}
+
+/* Whether the rule lets the session begin: else *ret_kind says why not. Returns 0 or -ENOMEM. */
+static int admit(struct link *link, enum failure_kind *ret_kind)
+{
+	const struct domain_rule *rule = link->rule;
+
+	*ret_kind = rule && rule->gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
+	if (!rule || rule->gone || !rule->max_sessions) {
+		return 0;
+	}
+	int r = census_enter_domain(link->env->census, link->domain, rule->max_sessions);
+
+	if (r == -EUSERS) {
+		*ret_kind = FAILURE_TOO_MANY;
+		return 0;
+	}
+	link->is_counted = r == 0;
+	return r;
+}
+
+int link_start(struct link *link)
+{
+	enum failure_kind refusal;
+	int r = admit(link, &refusal);
+
+	if (r < 0) {
+		return r;
+	}
+	if (refusal) {
+		failure_set(&link->opening->failure, refusal, "%s", link->domain);
+		uv_timer_start(&link->timer, on_refused, 0, 0);
+		return 0;
+	}
+	r = dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial);
+	if (r == 0) {
+		uv_timer_start(&link->timer, on_open_timeout, (uint64_t)link->env->open_timeout_ms, 0);
+	}
+	return r;
+}

@@ -19,7 +19,7 @@ struct link_opening {
 	unsigned n_redirects;
 	struct address tried[LINK_SERVERS_MAX];
 	unsigned n_tried;
-	struct failure failure;  /* what came of the first of them */
+	struct failure failure;  /* what came of the first of them; or why there will be none */
 	char host[SRV_HOST_MAX + 1]; /* that this connection leads to; "" where signed DNS did not lead there */
 	uint16_t port;
 	struct resolver_query *query; /* for its TLSA records, or NULL */
@@ -39,6 +39,7 @@ struct link {
 	struct link_opening *opening; /* NULL when the stream is the client's */
 	uv_timer_t timer; /* runs until then; its close is where the link's memory goes */
 	struct keepalive_member keepalive;
+	bool is_counted; /* has a place among the sessions to its domain */
 	bool failing;    /* `over` is due */
 	bool direct;     /* TLS comes before the stream on this connection */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
@@ -69,6 +70,9 @@ void link_on_secured(void *userdata);
 
 /* Begins the TLS handshake. */
 void link_secure(struct link *link);
+
+/* Sets out. What the rule refuses is told at the loop's next turn. Returns 0 or -ENOMEM. */
+_must_check_ int link_start(struct link *link);
 
 /* The stream is the client's, or the link is over. May run twice. */
 void link_opening_end(struct link *link);

@@ -23,6 +23,10 @@ static void let_go(struct link *link)
 {
 	link->callbacks = NULL;
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
+	if (link->is_counted) {
+		link->is_counted = false;
+		census_leave_domain(link->env->census, link->domain);
+	}
 	link->dial = dial_free(link->dial);
 	link_opening_end(link);
 	uv_close((uv_handle_t *)&link->timer, on_closed);
@@ -194,14 +198,6 @@ static void on_failed(void *userdata, const struct failure *failure)
 	link_fail(userdata, failure);
 }
 
-static void on_open_timeout(uv_timer_t *timer)
-{
-	struct link *link = CONTAINER_OF(timer, struct link, timer);
-
-	link->dial = dial_free(link->dial);
-	link_fail_kind(link, FAILURE_STREAM_TIMEOUT);
-}
-
 const struct dial_callbacks link_dial_callbacks = {
 	.transport = {
 		.secured = link_on_secured,
@@ -231,13 +227,12 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	int r = link_opening_new(link, target);
 
 	if (r == 0) {
-		r = dial_new(&env->dialer, link->domain, rule, &link_dial_callbacks, link, &link->dial);
+		r = link_start(link);
 	}
 	if (r < 0) {
 		link_drop(link);
 		return r;
 	}
-	uv_timer_start(&link->timer, on_open_timeout, (uint64_t)env->open_timeout_ms, 0);
 	*ret_link = link;
 	return 0;
 }

@@ -15,11 +15,13 @@
 #include "gateway/upstream/dialer.h"
 #include "gateway/xmpp/keepalive.h"
 #include "gateway/xmpp/stream.h"
+#include "policy/census.h"
 
 struct link;
 
 /* What all links of a worker share; outlives them. */
 struct link_env {
+	struct census *census;
 	struct dialer dialer;
 	struct tls_store *tls_store;
 	struct xml_pool *pool;
@@ -55,7 +57,8 @@ struct link_callbacks {
 
 /* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where the rule
  * wants it, the server is told first, by the PROXY protocol, that @target->client comes; but only at an address that the rule
- * names. @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the call.
+ * names. What the rule refuses (a domain that is gone, or that has as many sessions as it may) is told by `over`, too.
+ * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the call.
  * Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
 			  const struct domain_rule *rule, const struct link_callbacks *callbacks,

@@ -157,6 +157,60 @@ static void test_every_v4_is_a_client(void **state)
 	census_free(census);
 }
 
+static void test_domains(void **state)
+{
+	struct census *census = made(1, 1, 1);
+	char name[] = "a.test";
+
+	(void)state;
+	assert_int_equal(census_enter_domain(census, "a.test", 2), 0);
+	assert_int_equal(census_enter_domain(census, name, 2), 0);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), -EUSERS);
+	assert_int_equal(census_enter_domain(census, "b.test", 1), 0);
+	assert_int_equal(census_enter_domain(census, "b.test", 1), -EUSERS);
+	assert_int_equal(census_domains(census), 2);
+	/* The name was copied; what was refused has taken nothing. */
+	name[0] = 'c';
+	census_leave_domain(census, "a.test");
+	assert_int_equal(census_enter_domain(census, "a.test", 2), 0);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), -EUSERS);
+	/* Two rules may say different things of one name, one after the other. */
+	assert_int_equal(census_enter_domain(census, "a.test", 3), 0);
+	for (int i = 0; i < 3; i++) {
+		census_leave_domain(census, "a.test");
+	}
+	assert_int_equal(census_domains(census), 1);
+	assert_int_equal(census_enter_domain(census, "d.test", 0), -EUSERS);
+	assert_int_equal(census_domains(census), 1);
+	/* They are no clients, and take none of their places. */
+	assert_int_equal(census_clients(census), 0);
+	assert_int_equal(census_sessions(census), 0);
+	/* What is left goes with it. */
+	census_free(census);
+}
+
+static void test_many_domains(void **state)
+{
+	struct census *census = made(1, 1, 1);
+	char name[32];
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++) {
+		for (int i = 0; i < 5000; i++) {
+			(void)snprintf(name, sizeof(name), "%d.test", turn ? i : 4999 - i);
+			assert_int_equal(census_enter_domain(census, name, 2), 0);
+		}
+		assert_int_equal(census_domains(census), 5000);
+	}
+	assert_int_equal(census_enter_domain(census, "77.test", 2), -EUSERS);
+	for (int i = 0; i < 10000; i++) {
+		(void)snprintf(name, sizeof(name), "%d.test", i % 5000);
+		census_leave_domain(census, name);
+	}
+	assert_int_equal(census_domains(census), 0);
+	census_free(census);
+}
+
 enum {
 	N_THREADS = 4,
 	N_ROUNDS = 20000,
@@ -169,9 +223,11 @@ static void *come_and_go(void *argument)
 
 	for (int i = 0; i < N_ROUNDS; i++) {
 		if (census_enter_session(census, &a) != 0 ||
-		    census_enter_connection(census, &a) != 0) {
+		    census_enter_connection(census, &a) != 0 ||
+		    census_enter_domain(census, "a.test", N_THREADS) != 0) {
 			return argument;
 		}
+		census_leave_domain(census, "a.test");
 		census_leave_connection(census, &a);
 		census_leave_session(census, &a);
 	}
@@ -195,6 +251,7 @@ static void test_threads(void **state)
 	}
 	assert_int_equal(census_sessions(census), 0);
 	assert_int_equal(census_clients(census), 0);
+	assert_int_equal(census_domains(census), 0);
 	census_free(census);
 }
 
@@ -212,6 +269,8 @@ int main(void)
 		cmocka_unit_test(test_the_two_counts_are_apart),
 		cmocka_unit_test(test_v6_is_counted_by_64),
 		cmocka_unit_test(test_every_v4_is_a_client),
+		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_many_domains),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_free_takes_null),
 	};

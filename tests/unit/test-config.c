@@ -178,11 +178,12 @@ static void test_domains(void **state)
 		 "  connect = {\"127.0.0.1\", \"[::1]:5269\"}\n"
 		 "  tls = \"direct\"\n"
 		 "  proxy_protocol = v2\n"
+		 "  max_sessions = 1000000\n"
 		 "  ca_file = \"%s\"\n"
 		 "}\n"
 		 "domain \"bücher.example.\" { tls = off deny = true ca_file = \"\" }\n"
 		 "domain localhost { tls = opportunistic allow_private = yes }\n"
-		 "domain \"*.z.example\" {\n"
+		 "domain \"*.z.example\" { gone = true\n"
 		 "  pin = {\"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\",\n"
 		 "    \"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}\n"
 		 "}\n",
@@ -196,6 +197,8 @@ static void test_domains(void **state)
 	assert_null(rule->ca_file);
 	assert_int_equal(rule->n_pins, 0);
 	assert_int_equal(rule->proxy, DOMAIN_PROXY_OFF);
+	assert_int_equal(rule->max_sessions, 0);
+	assert_false(rule->gone);
 	assert_false(rule->is_pattern);
 	assert_false(rule->deny);
 	assert_false(rule->allow_private);
@@ -203,6 +206,7 @@ static void test_domains(void **state)
 	rule = domain_rules_find(&config->domains, "a.z.example");
 	assert_non_null(rule);
 	assert_true(rule->is_pattern);
+	assert_true(rule->gone);
 	assert_int_equal(rule->n_pins, 2);
 	assert_int_equal(rule->pins[0].sha256[0], 0xe3);
 	assert_int_equal(rule->pins[1].sha256[31], 0);
@@ -213,6 +217,7 @@ static void test_domains(void **state)
 	check_address(&rule->connect[1], "[::1]:5269");
 	assert_int_equal(rule->tls, DOMAIN_TLS_DIRECT);
 	assert_int_equal(rule->proxy, DOMAIN_PROXY_V2);
+	assert_int_equal(rule->max_sessions, 1000000);
 	assert_string_equal(rule->ca_file, config_path);
 	/* Its addresses are the operator's own words; others, which its server may name, are not. */
 	assert_false(rule->allow_private);
