@@ -17,7 +17,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void die(const cha
 	va_list arguments;
 
 	va_start(arguments, format);
-	fputs("roundtrip: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
