@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import http from 'node:http';
+import { HttpConnection } from './http.mjs';
 import { within } from './util.mjs';
 import { plainResponse } from './ws.mjs';
 import { NS, escape, parse } from './xml.mjs';
@@ -60,6 +61,15 @@ export class BoshClient {
 	request(payload = '', attributes = {}, options) {
 		const rid = attributes.rid ?? ++this.rid;
 		return this.post(this.bodyText({ rid, sid: this.sid, ...attributes }, payload), options);
+	}
+
+	// A request of the session whose answer is lost: the connection breaks at its first byte.
+	async lose(payload = '', attributes = {}) {
+		const body = this.bodyText({ rid: ++this.rid, sid: this.sid, ...attributes }, payload);
+		const connection = await HttpConnection.open(this.port);
+		connection.write(HttpConnection.requestHead('POST', this.target, { ...this.headers, 'Content-Length': Buffer.byteLength(body) }) + body);
+		await connection.take(() => connection.buffer.length || undefined, 'the first byte of an answer');
+		connection.close();
 	}
 
 	// Asks for a session. Resolves with the answer; the stanzas it carries are kept as received.
