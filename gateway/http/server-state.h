@@ -55,6 +55,7 @@ struct http_server {
 	SLIST_HEAD(, http_shard) shards;
 	size_t n_handles; /* that are not closed yet; the server goes with the last */
 	uv_check_t check;
+	uv_prepare_t prepare;
 	uv_timer_t timer;
 	uv_poll_t watch; /* of watch_fd */
 	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */

@@ -34,15 +34,31 @@ static void on_shard_readable(uv_poll_t *poll, int status, int events)
 	shard_run(CONTAINER_OF(poll, struct http_shard, poll));
 }
 
-static void on_check(uv_check_t *check)
+/* Whether there was one that was due. */
+static bool run_due(struct http_server *server)
 {
-	struct http_server *server = CONTAINER_OF(check, struct http_server, check);
 	struct http_shard *shard;
+	bool was_due = false;
 
 	SLIST_FOREACH(shard, &server->shards, in_server) {
 		if (shard->due) {
 			shard_run(shard);
+			was_due = true;
 		}
+	}
+	return was_due;
+}
+
+/* Behind the polls: what has been answered there goes out in this turn. */
+static void on_check(uv_check_t *check)
+{
+	(void)run_due(CONTAINER_OF(check, struct http_server, check));
+}
+
+/* Behind the timers, and before the loop sleeps: nothing may be left. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	while (run_due(CONTAINER_OF(prepare, struct http_server, prepare))) {
 	}
 }
 
@@ -270,13 +286,16 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 		return r;
 	}
 	uv_check_init(options->loop, &server->check);
+	uv_prepare_init(options->loop, &server->prepare);
 	uv_timer_init(options->loop, &server->timer);
 	server->watch.data = server;
 	server->check.data = server;
+	server->prepare.data = server;
 	server->timer.data = server;
-	server->n_handles = 3;
+	server->n_handles = 4;
 	uv_poll_start(&server->watch, UV_READABLE, on_watch);
 	uv_check_start(&server->check, on_check);
+	uv_prepare_start(&server->prepare, on_prepare);
 	uv_timer_start(&server->timer, on_timer, TIMEOUT_CHECK_MS, TIMEOUT_CHECK_MS);
 	*ret_server = server;
 	return 0;
@@ -311,6 +330,7 @@ struct http_server *http_server_free(struct http_server *server)
 	}
 	uv_close((uv_handle_t *)&server->watch, on_handle_closed);
 	uv_close((uv_handle_t *)&server->check, on_handle_closed);
+	uv_close((uv_handle_t *)&server->prepare, on_handle_closed);
 	uv_close((uv_handle_t *)&server->timer, on_handle_closed);
 	return NULL;
 }
