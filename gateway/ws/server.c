@@ -13,6 +13,12 @@ enum {
 	HEADER_POOL = 512,
 	HEADER_SIZE = 1024,
 	CLOSE_FRAME_SIZE = 4,
+	/* RFC 6455, 5.2: a frame's head, and the lengths above which it has 2 and 8 bytes of its own for them. */
+	FRAME_HEAD_MAX = 10,
+	FRAME_LENGTH_7 = 125,
+	FRAME_LENGTH_16 = 65535,
+	/* So much goes out by itself, without waiting for more of the same turn. */
+	GATHERED_MAX = 64 * 1024,
 };
 
 /* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
@@ -39,8 +45,12 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	lws_retry_bo_t idle_policy;
 	struct adoption *adopting; /* for the connection that is being made by ws_server_adopt() */
-	unsigned char *scratch; /* for the message that is sent without waiting */
-	size_t n_scratch;
+	/* Messages of one turn of the loop go out together: these, behind LWS_PRE bytes for libwebsockets, are of `gathering`. */
+	unsigned char *gathered;
+	size_t n_gathered, n_room;
+	struct ws_connection *gathering; /* NULL: none */
+	uv_prepare_t prepare; /* behind the loop's timers, */
+	uv_check_t check;     /* and behind its polls */
 	bool stopping;
 };
 
@@ -61,34 +71,81 @@ static bool is_blocked(const struct ws_connection *connection)
 	return lws_partial_buffered(connection->wsi);
 }
 
-static int scratch_reserve(struct ws_server *server, size_t n)
+static void flush(struct ws_server *server)
 {
-	if (server->n_scratch >= n) {
+	struct ws_connection *connection = server->gathering;
+	size_t n = server->n_gathered;
+
+	server->gathering = NULL;
+	server->n_gathered = 0;
+	if (!connection) {
+		return;
+	}
+	/* What the kernel does not take, libwebsockets keeps; a broken connection is told through `closed`. */
+	lws_write(connection->wsi, server->gathered + LWS_PRE, n, LWS_WRITE_RAW);
+	if (is_blocked(connection)) {
+		lws_callback_on_writable(connection->wsi);
+	}
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	flush(CONTAINER_OF(prepare, struct ws_server, prepare));
+}
+
+static void on_check(uv_check_t *check)
+{
+	flush(CONTAINER_OF(check, struct ws_server, check));
+}
+
+static int make_room(struct ws_server *server, size_t n)
+{
+	if (server->n_room >= n) {
 		return 0;
 	}
-	unsigned char *scratch = realloc(server->scratch, n);
+	unsigned char *gathered = realloc(server->gathered, n);
 
-	if (!scratch) {
+	if (!gathered) {
 		return -ENOMEM;
 	}
-	server->scratch = scratch;
-	server->n_scratch = n;
+	server->gathered = gathered;
+	server->n_room = n;
 	return 0;
 }
 
-static int send_now(struct ws_connection *connection, struct sv text)
+/* A final text frame, without a mask. Returns how many bytes its head has. */
+static size_t write_head(unsigned char *head, size_t n_text)
+{
+	size_t n_length = n_text <= FRAME_LENGTH_7 ? 0 : n_text <= FRAME_LENGTH_16 ? 2 : 8;
+
+	head[0] = 0x81;
+	head[1] = (unsigned char)(n_length == 0 ? n_text : n_length == 2 ? 126 : 127);
+	for (size_t i = 0; i < n_length; i++) {
+		head[2 + i] = (unsigned char)(n_text >> 8 * (n_length - 1 - i));
+	}
+	return 2 + n_length;
+}
+
+static int gather(struct ws_connection *connection, struct sv text)
 {
 	struct ws_server *server = connection->server;
-	int r = scratch_reserve(server, LWS_PRE + text.n);
+
+	if (server->gathering != connection) {
+		flush(server);
+	}
+	int r = make_room(server, LWS_PRE + server->n_gathered + FRAME_HEAD_MAX + text.n);
 
 	if (r < 0) {
 		return r;
 	}
-	memcpy(server->scratch + LWS_PRE, text.data, text.n);
-	/* What the kernel does not take, libwebsockets keeps; a broken connection is told through `closed`. */
-	lws_write(connection->wsi, server->scratch + LWS_PRE, text.n, LWS_WRITE_TEXT);
-	if (is_blocked(connection)) {
-		lws_callback_on_writable(connection->wsi);
+	unsigned char *at = server->gathered + LWS_PRE + server->n_gathered;
+	size_t n_head = write_head(at, text.n);
+
+	memcpy(at + n_head, text.data, text.n);
+	server->gathering = connection;
+	server->n_gathered += n_head + text.n;
+	if (server->n_gathered >= GATHERED_MAX) {
+		flush(server);
 	}
 	return 0;
 }
@@ -99,7 +156,7 @@ int ws_send(struct ws_connection *connection, struct sv text)
 		return 0;
 	}
 	if (STAILQ_EMPTY(&connection->queue) && !is_blocked(connection)) {
-		return send_now(connection, text);
+		return gather(connection, text);
 	}
 	struct frame *frame = malloc(sizeof(*frame) + text.n);
 
@@ -121,6 +178,7 @@ static void send_close(struct ws_connection *connection)
 {
 	unsigned char frame[LWS_PRE + CLOSE_FRAME_SIZE] = {0};
 
+	flush(connection->server);
 	if (connection->close_sent || !STAILQ_EMPTY(&connection->queue) || is_blocked(connection)) {
 		return;
 	}
@@ -241,6 +299,10 @@ static void on_closed(struct ws_connection *connection)
 {
 	struct frame *frame;
 
+	if (connection->server->gathering == connection) {
+		connection->server->gathering = NULL;
+		connection->server->n_gathered = 0;
+	}
 	connection->server->options.closed(connection->session, connection->clean);
 	while ((frame = STAILQ_FIRST(&connection->queue))) {
 		STAILQ_REMOVE_HEAD(&connection->queue, in_queue);
@@ -364,6 +426,12 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **re
 		free(server);
 		return -ENOMEM;
 	}
+	uv_prepare_init(options->loop, &server->prepare);
+	uv_check_init(options->loop, &server->check);
+	uv_prepare_start(&server->prepare, on_prepare);
+	uv_check_start(&server->check, on_check);
+	uv_unref((uv_handle_t *)&server->prepare);
+	uv_unref((uv_handle_t *)&server->check);
 	*ret_server = server;
 	return 0;
 }
@@ -372,6 +440,9 @@ void ws_server_stop(struct ws_server *server)
 {
 	if (server && !server->stopping) {
 		server->stopping = true;
+		flush(server);
+		uv_close((uv_handle_t *)&server->prepare, NULL);
+		uv_close((uv_handle_t *)&server->check, NULL);
 		lws_context_destroy(server->context);
 	}
 }
@@ -382,7 +453,7 @@ struct ws_server *ws_server_free(struct ws_server *server)
 		return NULL;
 	}
 	lws_context_destroy(server->context);
-	free(server->scratch);
+	free(server->gathered);
 	free(server);
 	return NULL;
 }

@@ -60,7 +60,8 @@ struct ws_server *ws_server_free(struct ws_server *server);
  * owner's until `released`, which may run within this call. */
 void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void *request);
 
-/* Sends @text as one message. Returns 0, -ENOMEM. What the kernel does not take waits. */
+/* Sends @text as one message; those of one turn of the loop go out in one write. Returns 0, -ENOMEM. What the kernel does not take
+ * waits. */
 _must_check_ int ws_send(struct ws_connection *connection, struct sv text);
 
 /* Begins the closing handshake behind what waits. Nothing can be sent any more, and what comes is thrown away. */
