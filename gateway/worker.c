@@ -293,6 +293,8 @@ static int env_init(struct worker *worker)
 	link->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
 	link->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
 	link->trusts_dnssec = config->trusts_dnssec;
+	/* What was allowed when the server stopped reading, and all that a BOSH client may still have under way. */
+	link->n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max;
 	link->pool = env->pool;
 	link->scan_options = stream_options(config->n_stanza_max);
 	link->dialer.read_buffer = malloc(TRANSPORT_READ_SIZE);

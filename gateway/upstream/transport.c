@@ -197,6 +197,11 @@ int transport_write(struct transport *transport, const char *data, size_t n)
 	return 0;
 }
 
+size_t transport_waiting(const struct transport *transport)
+{
+	return transport->out.n;
+}
+
 bool transport_is_congested(const struct transport *transport)
 {
 	return transport->congested;

@@ -72,6 +72,9 @@ _must_check_ int transport_secure(struct transport *transport, SSL *ssl, int64_t
  * peer had sent before (its stream error, mostly) has been read; while the transport is paused that waits. */
 _must_check_ int transport_write(struct transport *transport, const char *data, size_t n);
 
+/* Bytes that wait to be written. */
+size_t transport_waiting(const struct transport *transport);
+
 bool transport_is_congested(const struct transport *transport);
 
 /* Stops and starts reading: backpressure towards the server. */

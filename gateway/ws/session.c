@@ -279,6 +279,8 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 
 	if (r == -EPROTO) {
 		fail_kind(session, FAILURE_TOO_EARLY);
+	} else if (r == -ENOBUFS) {
+		fail_kind(session, FAILURE_SERVER_STALLED);
 	} else if (r < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
 	} else if (link_is_congested(session->link) && !session->link_congested) {

@@ -40,6 +40,7 @@ struct link {
 	uv_timer_t timer; /* runs until then; its close is where the link's memory goes */
 	struct keepalive_member keepalive;
 	bool is_counted; /* has a place among the sessions to its domain */
+	bool paused;     /* the owner reads nothing: counts from the stream's being the client's on */
 	bool failing;    /* `over` is due */
 	bool direct;     /* TLS comes before the stream on this connection */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */

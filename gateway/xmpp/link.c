@@ -101,6 +101,9 @@ static void tell_header(struct link *link)
 		link->header_due = false;
 		uv_timer_stop(&link->timer);
 		link_opening_end(link);
+		if (link->paused) {
+			transport_pause(link->transport, true);
+		}
 		link->callbacks->header(link->userdata);
 	}
 }
@@ -243,8 +246,14 @@ int link_write(struct link *link, struct sv elements)
 		/* A link that is over tells so by itself. */
 		return link->failing || link->stream.state == STREAM_STATE_OVER ? 0 : -EPROTO;
 	}
+	if (!link->transport) {
+		return 0;
+	}
+	if (transport_waiting(link->transport) + elements.n > link->env->n_waiting_max) {
+		return -ENOBUFS;
+	}
 	link->keepalive.wrote = true;
-	return link->transport ? transport_write(link->transport, elements.data, elements.n) : 0;
+	return transport_write(link->transport, elements.data, elements.n);
 }
 
 int link_restart(struct link *link, const struct stream_target *target)
@@ -261,7 +270,9 @@ bool link_is_congested(const struct link *link)
 
 void link_pause(struct link *link, bool pause)
 {
-	if (link->transport) {
+	link->paused = pause;
+	/* What the gateway itself has to talk over with the server goes on. */
+	if (link->transport && !link->opening) {
 		transport_pause(link->transport, pause);
 	}
 }
@@ -277,7 +288,7 @@ void link_keep_alive(struct keepalive_member *member)
 
 	/* All that was written before are whole elements, so a space can only fall between two. A header
 	 * that has not been answered yet (stream.state) is a check of its own. */
-	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) < 0) {
+	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) == -ENOMEM) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 	}
 }

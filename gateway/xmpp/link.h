@@ -24,6 +24,7 @@ struct link_env {
 	struct census *census;
 	struct dialer dialer;
 	struct tls_store *tls_store;
+	size_t n_waiting_max;                 /* bytes for a server that does not read */
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */
@@ -71,8 +72,9 @@ struct link *link_close(struct link *link);
  * fine; returns NULL. */
 struct link *link_drop(struct link *link);
 
-/* Sends elements to the server; before the features nothing may be sent (the stream is not the client's yet): -EPROTO.
- * Returns 0, -ENOMEM, -EPROTO. */
+/* Sends elements to the server; before the features nothing may be sent (the stream is not the client's yet): -EPROTO; nor when the server
+ * has not read for so long that more waits for it than an owner who heeds link_is_congested() brings: -ENOBUFS.
+ * Returns 0, -ENOMEM, -EPROTO, -ENOBUFS. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
 /* A new header on the same connection. Returns 0 or -ENOMEM. */
