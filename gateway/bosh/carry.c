@@ -136,7 +136,7 @@ static int bounce(struct bosh_strand *strand, const struct buffer *payloads)
 	if (r == 0 && answers.n) {
 		r = link_write(strand->link, buffer_sv(&answers));
 	}
-	return r == -EPROTO ? 0 : r;
+	return r == -EPROTO || r == -ENOBUFS ? 0 : r;
 }
 
 /* What concerns a stream whose link is there. */
@@ -164,7 +164,7 @@ static int carry_out_strand(struct bosh_strand *strand, const struct bosh_action
 	return 0;
 }
 
-/* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO: then its stream cannot. */
+/* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO or -ENOBUFS: then its stream cannot. */
 static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 {
 	struct bosh_strand *strand = bosh_strand_find(session, action->stream);
@@ -187,12 +187,11 @@ static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 	}
 }
 
-/* The client sent before the server's features had come. */
-static int fail_too_early(struct bosh_strand *strand)
+static int fail_strand(struct bosh_strand *strand, enum failure_kind kind)
 {
 	struct failure failure;
 
-	failure_set(&failure, FAILURE_TOO_EARLY, NULL);
+	failure_set(&failure, kind, NULL);
 	bosh_strand_close(strand, true);
 	return bosh_strand_fail(strand, &failure);
 }
@@ -211,8 +210,9 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 		result = carry_out(session, &action);
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
-		if (result == -EPROTO && r == 0) {
-			r = fail_too_early(bosh_strand_find(session, action.stream));
+		if (r == 0 && (result == -EPROTO || result == -ENOBUFS)) {
+			r = fail_strand(bosh_strand_find(session, action.stream),
+					result == -EPROTO ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}

@@ -18,21 +18,25 @@ static int push_bounce(struct bosh_session *session, const struct bosh_stream *s
 	return r < 0 ? r : bosh_actions_push(actions, action);
 }
 
-/* Undelivered is what is pending, and what a client that acknowledges has not acknowledged. */
-static int push_bounces(struct bosh_session *session, struct bosh_stream *stream, struct bosh_actions *actions)
+/* Undelivered is what is pending. Of a client that has vanished also what it has not acknowledged; or, if it never does, what it was
+ * answered after its last request: with that in hand it would have sent another. */
+static int push_bounces(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
+			struct bosh_actions *actions)
 {
 	unsigned index = bosh_stream_index(session, stream);
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && session->acks && i < session->n_kept; i++) {
-		if (session->kept[i].stream == index) {
-			r = push_bounce(session, stream, session->kept[i].payloads, actions);
+	for (size_t i = 0; r == 0 && vanished && i < session->n_kept; i++) {
+		const struct bosh_kept *kept = &session->kept[i];
+
+		if (kept->stream == index && (session->acks || !kept->followed)) {
+			r = push_bounce(session, stream, kept->payloads, actions);
 		}
 	}
 	return r < 0 ? r : push_bounce(session, stream, buffer_sv(&stream->pending), actions);
 }
 
-int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream,
+int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
 			    struct bosh_actions *actions)
 {
 	int r = 0;
@@ -42,12 +46,12 @@ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *st
 	}
 	stream->closed = true;
 	if (!stream->managed) {
-		r = push_bounces(session, stream, actions);
+		r = push_bounces(session, stream, vanished, actions);
 	}
 	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, bosh_stream_index(session, stream));
 }
 
-int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
+int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition, bool vanished,
 			 struct bosh_actions *actions)
 {
 	int r = 0;
@@ -57,13 +61,15 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 
 		if (early->body) {
 			r = bosh_actions_push_refusal(actions, early->exchange, condition, session->legacy);
+		}
+		if (r == 0) {
 			bosh_early_clear(early);
 		}
 	}
 	/* A managed stream can be resumed: END drops it without a word. */
 	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
 		if (!session->streams[i].managed) {
-			r = bosh_stream_say_goodbye(session, &session->streams[i], actions);
+			r = bosh_stream_say_goodbye(session, &session->streams[i], vanished, actions);
 		}
 	}
 	session->ended = true;
@@ -88,7 +94,7 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 			r = bosh_session_answer_empty(session, now, actions);
 		}
 	}
-	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, actions);
+	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, false, actions);
 }
 
 void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure)
@@ -111,8 +117,11 @@ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bo
 		r = bosh_actions_push_refusal(actions, session->slots[i].exchange,
 					      BOSH_CONDITION_OTHER_REQUEST, session->legacy);
 	}
+	if (r < 0) {
+		return r;
+	}
 	session->n_slots = 0;
-	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, actions);
+	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, false, actions);
 }
 
 int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,

@@ -10,9 +10,7 @@ static void drop(struct bosh_session *session, size_t first, size_t n)
 	struct bosh_kept *kept = session->kept + first;
 
 	for (size_t i = 0; i < n; i++) {
-		if (session->acks) {
-			session->n_kept_bytes -= kept[i].payloads.n;
-		}
+		session->n_kept_bytes -= kept[i].payloads.n;
 		blob_unref(kept[i].blob);
 	}
 	session->n_kept -= n;
@@ -21,13 +19,18 @@ static void drop(struct bosh_session *session, size_t first, size_t n)
 	}
 }
 
-/* Makes room for one more. The answer to a pause does not count among the `requests` that are kept ("Broken Connections"); so there is
+/* Makes room for one more, of @n_bytes. What is kept is bounded in bytes, too: before it is acknowledged by that the servers are not
+ * read; else, at twice of what may be pending, by forgetting all but the last. The answer to a pause does not count among the `requests` that are kept ("Broken Connections"); so there is
  * one of it at most, or else they would be without number. */
-static void drop_surplus(struct bosh_session *session, bool pause)
+static void drop_surplus(struct bosh_session *session, bool pause, size_t n_bytes)
 {
 	size_t n_max = session->acks ? BOSH_KEPT_MAX : session->creation.requests;
 	size_t n_counted = !pause;
 
+	while (!session->acks && session->n_kept_bytes &&
+	       session->n_kept_bytes + n_bytes > 2 * session->limits->n_pending_max) {
+		drop(session, 0, 1);
+	}
 	for (size_t i = session->n_kept; i-- > 0;) {
 		n_counted += !session->kept[i].pause;
 		if (n_counted > n_max) {
@@ -60,7 +63,7 @@ static int make_place(struct bosh_session *session)
 int bosh_kept_put(struct bosh_session *session, const struct bosh_slot *slot, struct blob *blob,
 		  const struct bosh_stream *stream, struct sv payloads, struct mono now)
 {
-	drop_surplus(session, slot->pause);
+	drop_surplus(session, slot->pause, payloads.n);
 	int r = make_place(session);
 
 	if (r < 0) {
@@ -70,15 +73,21 @@ int bosh_kept_put(struct bosh_session *session, const struct bosh_slot *slot, st
 		.rid = slot->rid,
 		.blob = blob_ref(blob),
 		.answered = now,
+		.n_repeats = slot->n_repeats,
 		.key = slot->key,
 		.pause = slot->pause,
 		.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
 		.payloads = payloads,
 	};
-	if (session->acks) {
-		session->n_kept_bytes += payloads.n;
-	}
+	session->n_kept_bytes += payloads.n;
 	return 0;
+}
+
+void bosh_kept_follow(struct bosh_session *session)
+{
+	for (size_t i = 0; i < session->n_kept; i++) {
+		session->kept[i].followed = true;
+	}
 }
 
 struct bosh_kept *bosh_kept_find(struct bosh_session *session, uint64_t rid)
@@ -116,7 +125,7 @@ void bosh_kept_forget_stream(struct bosh_session *session, const struct bosh_str
 		struct bosh_kept *kept = &session->kept[i];
 
 		if (kept->payloads.n && kept->stream == bosh_stream_index(session, stream)) {
-			session->n_kept_bytes -= session->acks ? kept->payloads.n : 0;
+			session->n_kept_bytes -= kept->payloads.n;
 			kept->payloads = SV_EMPTY;
 		}
 	}

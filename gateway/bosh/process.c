@@ -58,20 +58,23 @@ static bool is_overactive(const struct bosh_session *session, const struct bosh_
 			  struct mono received)
 {
 	size_t n_max = session->creation.requests;
-	struct mono allowed = mono_add_s(session->received, session->limits->polling_s);
+	/* Those that came out of order came at their own times. */
+	int64_t apart_ms = llabs(mono_diff_ms(received, session->received));
+	bool soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
 
 	if (bosh_body_is_extra(body)) {
-		return session->n_slots >= n_max + 1;
+		/* Never more than one: all are answered when it has been processed. */
+		return session->n_slots > n_max;
 	}
 	if (session->n_slots >= n_max) {
 		return true;
 	}
 	if (session->creation.hold == 0) {
 		/* "Polling Sessions": two empty requests in a row, and the first of them was told nothing. */
-		return empty && session->last_empty && !mono_reached(allowed, received);
+		return empty && session->last_empty && soon;
 	}
 	/* One whose connection broke counts as if it had been answered: its client perhaps thinks so. */
-	return empty && n_attended(session) + 1 == n_max && !mono_reached(allowed, received);
+	return empty && n_attended(session) + 1 == n_max && soon;
 }
 
 /* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever been one, for then the
@@ -89,9 +92,11 @@ static int push_to_streams(struct bosh_session *session, const struct bosh_body 
 	const struct bosh_stream *only = named_stream(session, body);
 
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		const struct bosh_stream *stream = &session->streams[i];
 		struct bosh_action action = {.kind = kind, .stream = i};
 
-		if (!session->streams[i].open || (only && only != &session->streams[i])) {
+		/* "Over all open streams": one whose features have not come is not open yet. */
+		if (!stream->open || (only ? only != stream : !stream->features_seen)) {
 			continue;
 		}
 		int r = buffer_append_sv(&action.payloads, buffer_sv(payloads));
@@ -133,13 +138,25 @@ static int write_texts(const struct bosh_body *body, struct buffer *texts)
 	return r;
 }
 
-/* XEP-0206, "Authentication and Resource Binding": payloads of a restart request are ignored. */
+/* XEP-0206, "Authentication and Resource Binding": payloads of a restart request are ignored. One that names no stream is for the
+ * first: the others may be bound already, and would be torn down. */
 static int push_restart(struct bosh_session *session, const struct bosh_body *body, struct bosh_actions *actions)
 {
-	_cleanup_(buffer_deinit) struct buffer texts = BUFFER_INIT;
-	int r = write_texts(body, &texts);
+	const struct bosh_stream *stream = named_stream(session, body);
+	struct bosh_action action = {.kind = BOSH_ACTION_RESTART};
+	int r = write_texts(body, &action.payloads);
 
-	return r < 0 ? r : push_to_streams(session, body, BOSH_ACTION_RESTART, &texts, actions);
+	while (!stream && !session->streams[action.stream].open) {
+		action.stream++;
+	}
+	if (stream) {
+		action.stream = bosh_stream_index(session, stream);
+	}
+	if (r < 0) {
+		buffer_deinit(&action.payloads);
+		return r;
+	}
+	return bosh_actions_push(actions, action);
 }
 
 /* One that is too many is named, too, and told to be over: the session goes on. */
@@ -148,7 +165,7 @@ static int open_stream(struct bosh_session *session, const struct bosh_body *bod
 {
 	struct bosh_action action = {.kind = BOSH_ACTION_OPEN};
 
-	if (session->n_open >= session->limits->n_streams_max) {
+	if (!bosh_stream_has_place(session)) {
 		slot->refused = true;
 		return 0;
 	}
@@ -172,7 +189,7 @@ static int close_stream(struct bosh_session *session, struct bosh_stream *stream
 {
 	char name[BOSH_STREAM_NAME_LENGTH + 1];
 	struct bosh_answer answer = {.type = "terminate", .stream = name};
-	int r = bosh_stream_say_goodbye(session, stream, actions);
+	int r = bosh_stream_say_goodbye(session, stream, false, actions);
 
 	memcpy(name, stream->name, sizeof(name));
 	bosh_stream_close(session, stream);
@@ -182,10 +199,7 @@ static int close_stream(struct bosh_session *session, struct bosh_stream *stream
 	if (r == 0 && session->n_slots) {
 		r = bosh_session_answer(session, &answer, NULL, now, actions);
 	}
-	while (r == 0 && session->n_slots > session->creation.hold) {
-		r = bosh_session_answer_empty(session, now, actions);
-	}
-	return r;
+	return r < 0 ? r : bosh_session_release(session, now, actions);
 }
 
 static int terminate(struct bosh_session *session, struct bosh_body *body, struct mono now,
@@ -206,7 +220,7 @@ static int terminate(struct bosh_session *session, struct bosh_body *body, struc
 		r = bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, 0);
 	}
 	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
-		r = bosh_stream_say_goodbye(session, &session->streams[i], actions);
+		r = bosh_stream_say_goodbye(session, &session->streams[i], false, actions);
 	}
 	return r < 0 ? r : bosh_session_finish(session, &answer, stream, now, actions);
 }
@@ -223,7 +237,7 @@ static int pause(struct bosh_session *session, struct bosh_body *body, struct mo
 	/* A pause of nothing would be an end. */
 	session->pause_s = body->pause.value ? (unsigned)body->pause.value : 1;
 	session->idle_since = now;
-	return r;
+	return r < 0 ? r : bosh_session_release(session, now, actions);
 }
 
 static int carry_out(struct bosh_session *session, enum wish wish, struct bosh_body *body,
@@ -270,7 +284,8 @@ static enum bosh_condition judge(struct bosh_session *session, const struct bosh
 	if (is_overactive(session, body, empty, received)) {
 		return BOSH_CONDITION_POLICY_VIOLATION;
 	}
-	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
+	if (body->pause.set &&
+	    (session->creation.maxpause_s == 0 || body->pause.value > session->creation.maxpause_s)) {
 		return BOSH_CONDITION_POLICY_VIOLATION;
 	}
 	return is_for_nobody(session, body, wish) ? BOSH_CONDITION_ITEM_NOT_FOUND : BOSH_CONDITION_NONE;
@@ -298,7 +313,8 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 }
 
 int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
-			 struct mono received, struct mono now, struct bosh_actions *actions)
+			 struct mono received, unsigned n_repeats, struct mono now,
+			 struct bosh_actions *actions)
 {
 	enum wish wish = wish_of(session, body);
 	bool empty = wish == WISH_NOTHING;
@@ -322,11 +338,17 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	struct bosh_slot *slot = &session->slots[session->n_slots++];
 
 	*slot = (struct bosh_slot){
-		.rid = body->rid, .exchange = exchange, .received = received, .empty = empty};
+		.rid = body->rid,
+		.exchange = exchange,
+		.received = received,
+		.n_repeats = n_repeats,
+		.empty = empty,
+	};
 	session->next_rid = body->rid + 1;
 	session->received = received;
 	session->pause_s = 0;
 	take_keys(session, body, slot);
+	bosh_kept_follow(session);
 	take_ack(session, body, now);
 	if (bosh_stream_last_failed(session)) {
 		return bosh_session_release(session, now, actions);

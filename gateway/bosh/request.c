@@ -23,6 +23,16 @@ static struct bosh_early *early_find(struct bosh_session *session, uint64_t rid)
 	return NULL;
 }
 
+uint64_t bosh_early_highest(struct bosh_session *session)
+{
+	uint64_t rid = session->next_rid - 1;
+
+	while (early_find(session, rid + 1)) {
+		rid++;
+	}
+	return rid;
+}
+
 /* "In-Order Message Forwarding": those whose predecessors have come now. */
 static int process_early(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
@@ -34,7 +44,7 @@ static int process_early(struct bosh_session *session, struct mono now, struct b
 		uint64_t exchange = due.exchange;
 
 		*early = (struct bosh_early){0};
-		r = bosh_session_process(session, due.exchange, due.body, due.received, now, actions);
+		r = bosh_session_process(session, due.exchange, due.body, due.received, due.n_repeats, now, actions);
 		bosh_early_clear(&due);
 		if (r < 0) {
 			/* For whoever answers those that the session cannot answer any more. */
@@ -141,12 +151,17 @@ static int repeat(struct bosh_session *session, uint64_t exchange, const struct 
 	return repeat_answered(session, exchange, body, now, actions);
 }
 
-/* The request of @early came again before its turn. The last one counts. */
+/* The request of @early came again before its turn. */
 static int repeat_early(struct bosh_session *session, struct bosh_early *early, uint64_t exchange,
-			struct bosh_actions *actions)
+			const struct bosh_body *body, struct bosh_actions *actions)
 {
-	if (++early->n_repeats > session->limits->n_repeats_max) {
-		return bosh_session_refuse(session, exchange, BOSH_CONDITION_POLICY_VIOLATION, actions);
+	struct bosh_key key;
+
+	(void)bosh_key_read(early->body->key, &key);
+	enum bosh_condition condition = judge_repeat(session, body, &key, &early->n_repeats);
+
+	if (condition) {
+		return bosh_session_refuse(session, exchange, condition, actions);
 	}
 	int r = answer_displaced(early->exchange, actions);
 
@@ -161,6 +176,7 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 {
 	uint64_t n_window = session->creation.requests + (bosh_body_is_extra(body) ? 1 : 0);
 
+	bosh_streams_settle(session);
 	if (body->rid < session->next_rid) {
 		return repeat(session, exchange, body, now, actions);
 	}
@@ -168,13 +184,13 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 		return bosh_session_refuse(session, exchange, BOSH_CONDITION_ITEM_NOT_FOUND, actions);
 	}
 	if (body->rid == session->next_rid) {
-		int r = bosh_session_process(session, exchange, body, now, now, actions);
+		int r = bosh_session_process(session, exchange, body, now, 0, now, actions);
 
 		return r < 0 ? r : process_early(session, now, actions);
 	}
 	struct bosh_early *early = early_find(session, body->rid);
 
-	return early ? repeat_early(session, early, exchange, actions) : put_early(session, exchange, body, now);
+	return early ? repeat_early(session, early, exchange, body, actions) : put_early(session, exchange, body, now);
 }
 
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now)

@@ -15,9 +15,9 @@ bool bosh_session_is_attended(const struct bosh_session *session)
 
 /* What stands in one answer only has been said. */
 static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
-			struct bosh_stream *stream)
+			struct bosh_stream *stream, bool heard)
 {
-	session->created = true;
+	session->created = session->created || heard;
 	if (answer->report) {
 		session->reported = session->report;
 		session->report = 0;
@@ -51,8 +51,10 @@ static void complete(struct bosh_session *session, const struct bosh_slot *slot,
 	}
 	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_stream);
 	/* "Request Acknowledgements": of the highest rid behind which none is missing; this one's own goes without saying. */
-	if (session->acks && (!session->created || session->next_rid - 1 != slot->rid)) {
-		answer->ack = session->next_rid - 1;
+	uint64_t highest = session->acks ? bosh_early_highest(session) : 0;
+
+	if (session->acks && (!session->created || highest != slot->rid)) {
+		answer->ack = highest;
 	}
 	if (session->report && slot->exchange) {
 		answer->report = session->report;
@@ -101,7 +103,7 @@ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer
 		return r;
 	}
 	session->last_empty = slot.empty && answer->payloads.n == 0;
-	forget_said(session, answer, stream);
+	forget_said(session, answer, stream, slot.exchange);
 	session->n_slots--;
 	memmove(session->slots, session->slots + 1, session->n_slots * sizeof(*session->slots));
 	/* What nobody heard is no sign of life that inactivity would count from. */
@@ -187,6 +189,18 @@ static bool is_opener_waiting(const struct bosh_session *session)
 	return false;
 }
 
+/* The servers wait for acknowledgements, which only come with a request; and a client that holds one has nothing to send. Once: what
+ * comes then acknowledges, or never will. */
+static bool is_ack_wanted(struct bosh_session *session)
+{
+	if (!session->paused || session->asked || !session->acks ||
+	    session->n_kept_bytes <= session->limits->n_pending_max / 2) {
+		return false;
+	}
+	session->asked = true;
+	return true;
+}
+
 /* More requests than may be held; or, while a server does not read, more than may be under way. */
 static bool is_too_many(const struct bosh_session *session, struct mono now)
 {
@@ -204,11 +218,12 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 static int regulate(struct bosh_session *session, struct bosh_actions *actions)
 {
 	size_t n_max = session->limits->n_pending_max;
-	size_t n = bosh_streams_n_pending(session) + session->n_kept_bytes;
+	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->n_kept_bytes : 0);
 	bool pause = session->paused ? n > n_max / 2 : n > n_max;
 	int r = 0;
 
 	session->paused = pause;
+	session->asked = session->asked && pause;
 	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
@@ -235,10 +250,20 @@ static int answer_next(struct bosh_session *session, struct mono now, struct bos
 	/* Of a request whose client is gone it will ask again, and find it empty; the payload goes to one who listens. The creation
 	 * answer waits for features only as long as some may come. */
 	if ((due && bosh_session_is_attended(session)) || is_opener_waiting(session) || session->report ||
-	    is_too_many(session, now) || !session->created) {
+	    is_ack_wanted(session) || is_too_many(session, now) || !session->created) {
 		return bosh_session_answer_empty(session, now, actions);
 	}
 	return 1;
+}
+
+/* Answers the first request that somebody waits for with what is pending of @stream. */
+static int tell_last_payloads(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
+			      struct bosh_actions *actions)
+{
+	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending), .stream = stream->name};
+
+	return session->slots[0].exchange ? bosh_session_answer(session, &answer, stream, now, actions)
+					  : bosh_session_answer_empty(session, now, actions);
 }
 
 int bosh_session_release(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
@@ -252,6 +277,11 @@ int bosh_session_release(struct bosh_session *session, struct mono now, struct b
 	}
 	while (r == 0 && session->n_slots) {
 		failed = bosh_stream_last_failed(session);
+		if (failed && failed->pending.n && session->n_opened > 1 && bosh_session_is_attended(session)) {
+			/* "Transmitting Payloads": under its name, which an end of all cannot have. */
+			r = tell_last_payloads(session, failed, now, actions);
+			continue;
+		}
 		if (failed && bosh_session_is_attended(session)) {
 			struct bosh_answer answer = {0};
 			struct failure failure = *failed->failure;

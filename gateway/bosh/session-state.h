@@ -50,6 +50,7 @@ struct bosh_kept {
 	unsigned n_repeats;
 	struct bosh_key key;
 	bool pause;
+	bool followed;      /* the client has sent a request since */
 	unsigned stream;    /* whose payloads these are */
 	struct sv payloads; /* in blob; none when its stream has been closed */
 };
@@ -57,6 +58,7 @@ struct bosh_kept {
 struct bosh_stream {
 	bool open;   /* else the place is free */
 	bool closed; /* its link is over; the client is still to be told */
+	bool fresh;  /* the place has become free in this call */
 	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
 	bool features_seen;
 	bool congested;
@@ -104,7 +106,8 @@ struct bosh_session {
 	size_t n_early_places;
 	struct bosh_kept *kept;  /* oldest first */
 	size_t n_kept, n_kept_places;
-	size_t n_kept_bytes;     /* of payloads that wait for being acknowledged; 0 without acknowledgements */
+	size_t n_kept_bytes;     /* of their payloads */
+	bool asked;              /* a held request has been answered so that the client acknowledges */
 };
 
 /* Functions with @actions return 0 or -ENOMEM. */
@@ -124,20 +127,25 @@ _must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_
 /* Frees what an early request owns; its place is free afterwards. */
 void bosh_early_clear(struct bosh_early *early);
 
+/* The highest rid that has come behind which none is missing. */
+uint64_t bosh_early_highest(struct bosh_session *session);
+
 /* process.c */
 
 bool bosh_body_is_terminate(const struct bosh_body *body);
 /* Whether @body may be one more than `requests` ("Overactivity"). */
 bool bosh_body_is_extra(const struct bosh_body *body);
-/* Processes the request whose turn it is. */
+/* Processes the request whose turn it is. It came at @received, and @n_repeats times more before that. */
 _must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exchange,
-				      struct bosh_body *body, struct mono received, struct mono now,
-				      struct bosh_actions *actions);
+				      struct bosh_body *body, struct mono received, unsigned n_repeats,
+				      struct mono now, struct bosh_actions *actions);
 
 /* streams.c */
 
-/* Takes a place for one more stream and gives it a name. Returns 0 with *ret_stream, or -ENOMEM. There must be less than
- * limits.n_streams_max. */
+/* Whether there may be one more. A place that has become free in this call of the owner's does not count: what is still to be
+ * carried out, and comes of that, is of the stream that was there. */
+bool bosh_stream_has_place(const struct bosh_session *session);
+/* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or -ENOMEM. */
 _must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
 /* Frees the place of @stream; what is pending is dropped. */
 void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream);
@@ -151,6 +159,8 @@ struct bosh_stream *bosh_stream_due(struct bosh_session *session);
 /* Whether the session is over with what its only stream has to tell. */
 struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
 unsigned bosh_stream_index(const struct bosh_session *session, const struct bosh_stream *stream);
+/* A call begins: all free places may be taken. */
+void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
 bool bosh_streams_are_congested(const struct bosh_session *session);
 
@@ -160,6 +170,8 @@ bool bosh_streams_are_congested(const struct bosh_session *session);
 _must_check_ int bosh_kept_put(struct bosh_session *session, const struct bosh_slot *slot,
 			       struct blob *blob, const struct bosh_stream *stream, struct sv payloads,
 			       struct mono now);
+/* The client sends a request: it has got, or will ask again for, what was answered before. */
+void bosh_kept_follow(struct bosh_session *session);
 struct bosh_kept *bosh_kept_find(struct bosh_session *session, uint64_t rid);
 /* The client has all answers up to @rid ("Response Acknowledgements"); finds out whether one is missing. */
 void bosh_kept_acknowledge(struct bosh_session *session, uint64_t rid, struct mono now);
@@ -196,9 +208,11 @@ _must_check_ int bosh_session_finish(struct bosh_session *session, struct bosh_a
 				     struct bosh_actions *actions);
 /* What the client is told of a failure, apart from what is pending. */
 void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure);
-/* Tells the server of @stream, if it is open, what came to nobody, and closes it. Its place stays. */
-_must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream,
+/* Tells the server of @stream, if it is open, what came to nobody, and closes it. Its place stays. @vanished: the client has not been
+ * heard of for so long that answers may be lost, too. */
+_must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
 					 struct bosh_actions *actions);
-/* Ends the session; early requests are told @condition, nobody else is told anything; servers learn what came to nobody. */
-_must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
+/* Ends the session; early requests are told @condition, nobody else is told anything; servers learn what came to nobody; @vanished
+ * as above. */
+_must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition, bool vanished,
 				      struct bosh_actions *actions);

@@ -177,26 +177,47 @@ int bosh_session_flush(struct bosh_session *session, struct mono now, struct bos
 int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested, struct mono now,
 			 struct bosh_actions *actions)
 {
-	session->streams[stream].congested = congested;
-	return session->ended ? 0 : bosh_session_release(session, now, actions);
+	struct bosh_stream *told = &session->streams[stream];
+
+	if (session->ended || !told->open || told->closed) {
+		/* Nobody will ever say that it reads again. */
+		return 0;
+	}
+	told->congested = congested;
+	return bosh_session_release(session, now, actions);
 }
 
 /* Time. */
 
+/* Requests that came out of order may have to be answered before those in front of them would. */
 static struct mono wait_end(const struct bosh_session *session)
 {
-	return session->n_slots ? mono_add_s(session->slots[0].received, session->creation.wait_s) : MONO_NEVER;
+	struct mono end = MONO_NEVER;
+
+	for (size_t i = 0; i < session->n_slots; i++) {
+		end = mono_earlier(end, mono_add_s(session->slots[i].received, session->creation.wait_s));
+	}
+	return end;
 }
 
-/* "Inactivity". Without the creation answer nobody knows the sid: none can come back. */
+/* "Inactivity": since the last answer, or since a request that waits for its predecessor. Without the creation answer nobody knows the
+ * sid: none can come back. */
 static struct mono inactivity_end(const struct bosh_session *session)
 {
 	unsigned allowed_s = session->pause_s ? session->pause_s : session->creation.inactivity_s;
+	struct mono since = session->idle_since;
 
 	if (bosh_session_is_attended(session)) {
 		return MONO_NEVER;
 	}
-	return mono_add_s(session->idle_since, session->created ? allowed_s : 0);
+	for (size_t i = 0; i < session->n_early_places; i++) {
+		const struct bosh_early *early = &session->early[i];
+
+		if (early->body && !mono_reached(early->received, since)) {
+			since = early->received;
+		}
+	}
+	return mono_add_s(since, session->created ? allowed_s : 0);
 }
 
 struct mono bosh_session_deadline(const struct bosh_session *session)
@@ -210,7 +231,7 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 
 	/* First, for an answer that nobody hears would make the sid seem known. */
 	if (mono_reached(inactivity_end(session), now)) {
-		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, actions);
+		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, true, actions);
 	}
 	if (mono_reached(session->linger, now)) {
 		session->linger = MONO_NEVER;

@@ -86,7 +86,7 @@ struct bosh_actions {
 	X(ITEM_NOT_FOUND, "item-not-found", 404)                                                   \
 	X(IMPROPER_ADDRESSING, "improper-addressing", 200)                                         \
 	X(HOST_UNKNOWN, "host-unknown", 200)                                                       \
-	X(HOST_GONE, "host-gone", 200)                                                             \
+	X(SYSTEM_SHUTDOWN, "system-shutdown", 200)                                                 \
 	X(SEE_OTHER_URI, "see-other-uri", 200)                                                     \
 	X(INTERNAL_SERVER_ERROR, "internal-server-error", 200)                                     \
 	X(OTHER_REQUEST, "other-request", 200)
@@ -123,7 +123,8 @@ _must_check_ int bosh_session_request(struct bosh_session *session, uint64_t exc
 _must_check_ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange,
 				     enum bosh_condition condition, struct bosh_actions *actions);
 
-/* The client's connection broke while @exchange was unanswered. Its slot stays for a repeat ("Broken Connections"). */
+/* The client's connection broke while @exchange was unanswered. Its slot stays for a repeat ("Broken Connections"); a request whose
+ * turn has not come is forgotten. */
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now);
 
 /* The header of @stream's server came: its `id` and `from`, borrowed for the call; may be NULL. */

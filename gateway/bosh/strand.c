@@ -116,6 +116,10 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 				      char ret_ascii[static DOMAIN_MAX + 1],
 				      const struct domain_rule **ret_rule, const char **ret_text)
 {
+	if (endpoint->shut) {
+		*ret_text = failure_sentence(FAILURE_SHUTDOWN);
+		return BOSH_CONDITION_SYSTEM_SHUTDOWN;
+	}
 	if (target->to.n == 0) {
 		*ret_text = "a session needs a 'to'";
 		return BOSH_CONDITION_IMPROPER_ADDRESSING;
@@ -129,8 +133,8 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 		return BOSH_CONDITION_HOST_UNKNOWN;
 	}
 	*ret_rule = domain_rules_find(&endpoint->env->config->domains, ret_ascii);
-	if (endpoint->shut || (*ret_rule && (*ret_rule)->deny)) {
-		*ret_text = failure_sentence(endpoint->shut ? FAILURE_SHUTDOWN : FAILURE_DOMAIN_REFUSED);
+	if (*ret_rule && (*ret_rule)->deny) {
+		*ret_text = failure_sentence(FAILURE_DOMAIN_REFUSED);
 		return BOSH_CONDITION_HOST_UNKNOWN;
 	}
 	return BOSH_CONDITION_NONE;
@@ -183,9 +187,11 @@ int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct
 	if (!strand) {
 		return -ENOMEM;
 	}
-	strand->counted = counted;
-	return link_new(&session->endpoint->env->link, &stream_target, rule, &link_callbacks, strand,
-			&strand->link);
+	int r = link_new(&session->endpoint->env->link, &stream_target, rule, &link_callbacks, strand,
+			 &strand->link);
+
+	strand->counted = counted && r == 0;
+	return r;
 }
 
 static int refuse(struct bosh_carried *session, unsigned stream, enum failure_kind kind, const char *why)

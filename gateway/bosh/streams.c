@@ -25,13 +25,35 @@ int bosh_stream_make_name(struct bosh_session *session, char ret_name[static BOS
 	return 0;
 }
 
+static bool is_place_free(const struct bosh_session *session)
+{
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		if (!session->streams[i].open && !session->streams[i].fresh) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool bosh_stream_has_place(const struct bosh_session *session)
+{
+	return is_place_free(session) || session->n_stream_places < session->limits->n_streams_max;
+}
+
+void bosh_streams_settle(struct bosh_session *session)
+{
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		session->streams[i].fresh = false;
+	}
+}
+
 /* The first stream has a place of its own; few sessions ever have a second. */
 static int make_places(struct bosh_session *session)
 {
 	unsigned n = session->n_stream_places ? session->limits->n_streams_max : 1;
 	struct bosh_stream *streams;
 
-	if (session->n_open < session->n_stream_places) {
+	if (is_place_free(session)) {
 		return 0;
 	}
 	streams = reallocarray(session->streams, n, sizeof(*streams));
@@ -57,7 +79,7 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 	if (r < 0) {
 		return r;
 	}
-	while (session->streams[i].open) {
+	while (session->streams[i].open || session->streams[i].fresh) {
 		i++;
 	}
 	session->streams[i] = (struct bosh_stream){.open = true};
@@ -79,7 +101,7 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 	free(stream->from);
 	free(stream->authid);
 	free(stream->failure);
-	*stream = (struct bosh_stream){0};
+	*stream = (struct bosh_stream){.fresh = true};
 	session->n_open--;
 }
 
@@ -139,7 +161,7 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 bool bosh_streams_are_congested(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (session->streams[i].congested) {
+		if (session->streams[i].congested && session->streams[i].open && !session->streams[i].closed) {
 			return true;
 		}
 	}

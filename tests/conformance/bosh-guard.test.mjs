@@ -147,7 +147,7 @@ test('content, and all other attributes: no header is written by the client', TI
 			const answer = await connection.response();
 			const what = `${attribute}='${value}'`;
 			assertType(answer, XML, what);
-			assert.deepEqual(Object.keys(answer.headers).sort(), ['access-control-allow-origin', 'cache-control', 'connection', 'content-length',
+			assert.deepEqual(Object.keys(answer.headers).sort(), ['access-control-allow-origin', 'cache-control', 'connection', 'content-length', 'content-security-policy',
 				'content-type', 'date', 'x-content-type-options'].filter((name) => name in answer.headers), what);
 			assert.ok(answer.text.startsWith('<body '), what);
 			assert.doesNotMatch(answer.text, /<script/);

@@ -34,8 +34,14 @@ const PUBLISHED = {
 		servicesOf: ({ c2sPort }) => ({ '_xmpp-client._tcp': [[10, 0, c2sPort, HOST]] }),
 		section: {},
 	},
-	'direct TLS, by _xmpp-client records and tls = "direct"': {
-		servicesOf: ({ directTlsPort }) => ({ '_xmpp-client._tcp': [[10, 0, directTlsPort, HOST]] }),
+	'direct TLS, by _xmpps-client records': {
+		servicesOf: ({ directTlsPort }) => ({ '_xmpps-client._tcp': [[10, 0, directTlsPort, HOST]] }),
+		section: {},
+	},
+	'direct TLS, by records of both services and tls = "direct"': {
+		servicesOf: ({ c2sPort, directTlsPort }) => ({
+			'_xmpp-client._tcp': [[0, 0, c2sPort, HOST]], '_xmpps-client._tcp': [[10, 0, directTlsPort, HOST]],
+		}),
 		section: { tls: 'direct' },
 	},
 };

@@ -68,6 +68,13 @@ static void test_ack_of_requests(void **state)
 	EXPECT("send <c/>\nsend <d/>\n");
 	server("<iq/>");
 	EXPECT("5: <body " HTTPBIND " ack='104'><iq/></body>\n");
+	/* One that has come early counts as soon as nothing is missing before it, whose turn it is or not. */
+	server("<iq/>");
+	buffer_clear(&one.log);
+	server("<iq/>");
+	request_with(106, "", "<f/>");
+	request_with(105, "", "<e/>");
+	EXPECT("send <e/>\n7: <body " HTTPBIND " ack='106'><iq/></body>\nsend <f/>\n");
 	/* To a client that never said so, nothing is acknowledged. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
@@ -98,7 +105,7 @@ static void test_ack_of_answers(void **state)
 	EXPECT("8: " BODY("<iq/>") "\n");
 	/* What has been acknowledged is gone. */
 	request_with(101, "", "<x/>");
-	EXPECT("9: " TERMINATE("item-not-found") "\n7: " TERMINATE("other-request") "\nbounce <iq/>\nbounce <iq/>\nclose\nend\n");
+	EXPECT("9: " TERMINATE("item-not-found") "\n7: " TERMINATE("other-request") "\nclose\nend\n");
 }
 
 /* No attribute: the client has all answers to the requests before. */
@@ -114,7 +121,7 @@ static void test_ack_left_out(void **state)
 	request_with(102, "", "<x/>");
 	EXPECT("4: " BODY("<iq/>") "\n");
 	request_with(101, "", "<x/>");
-	EXPECT("5: " TERMINATE("item-not-found") "\nbounce <iq/>\nclose\nend\n");
+	EXPECT("5: " TERMINATE("item-not-found") "\nclose\nend\n");
 }
 
 /* A client that acknowledges what was never answered says no more than that it has everything. */
@@ -177,6 +184,45 @@ static void test_report_and_gone(void **state)
 	EXPECT("send <x/>\n5: " BODY("<message/>") "\n");
 }
 
+/* Of a client that has vanished, what it has not acknowledged goes back. */
+static void test_ack_and_vanished(void **state)
+{
+	(void)state;
+	begin_with_hold("1");
+	request_with(101, "", "<x/>");
+	server("<a/>");
+	request_with(102, " ack='100'", "<x/>");
+	server("<b/>");
+	server("<c/>");
+	buffer_clear(&one.log);
+	at_ms(30000);
+	EXPECT("bounce <a/>\nbounce <b/>\nbounce <c/>\nclose\nend\n");
+}
+
+/* A client that holds a request has nothing to acknowledge with: it is answered, once. */
+static void test_ack_wanted(void **state)
+{
+	char text[N_PENDING_MAX + 2];
+
+	(void)state;
+	begin_with_hold("2");
+	memset(text, 'x', sizeof(text));
+	text[N_PENDING_MAX + 1] = '\0';
+	request_with(101, "", "<x/>");
+	request_with(102, "", "<x/>");
+	buffer_clear(&one.log);
+	server(text);
+	assert_non_null(memmem(one.log.data, one.log.n, "</body>\npause\n", 14));
+	buffer_clear(&one.log);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	EXPECT("3: " EMPTY "\n");
+	/* One that does not acknowledge is not answered again and again. */
+	request_with(103, " ack='100'", "<x/>");
+	EXPECT("send <x/>\n");
+	request_with(104, " ack='102'", "<x/>");
+	EXPECT("send <x/>\nresume\n");
+}
+
 /* What is not acknowledged counts as pending: the server waits. */
 static void test_ack_backpressure(void **state)
 {
@@ -233,6 +279,8 @@ int main(void)
 		TEST(test_ack_of_the_future),
 		TEST(test_report),
 		TEST(test_report_and_gone),
+		TEST(test_ack_and_vanished),
+		TEST(test_ack_wanted),
 		TEST(test_ack_backpressure),
 		TEST(test_kept_limit),
 	};

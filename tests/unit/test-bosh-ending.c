@@ -357,8 +357,18 @@ static void test_bounce(void **state)
 	server("<b/>");
 	EXPECT("2: " BODY("<a/>") "\n");
 	at_ms(30000);
-	/* Only what no answer took. */
-	EXPECT("bounce <b/>\nclose\nend\n");
+	/* Also what it was answered last: with that in hand it would have sent another request. */
+	EXPECT("bounce <a/>\nbounce <b/>\nclose\nend\n");
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	request(101);
+	server("<a/>");
+	request(102);
+	buffer_clear(&one.log);
+	gone(3);
+	at_ms(90000);
+	EXPECT("close\nend\n");
 	/* Also when it is the client's fault. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);

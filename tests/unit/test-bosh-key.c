@@ -153,6 +153,18 @@ static void test_key_repeated(void **state)
 	}
 }
 
+/* Nor does who repeats a request before its turn. */
+static void test_key_repeated_early(void **state)
+{
+	(void)state;
+	begin_keyed();
+	carries(102, KEY(K2));
+	carries(102, KEY(K2));
+	EXPECT("2: " DISPLACED "\n");
+	carries(102, "");
+	EXPECT("4: " TERMINATE("item-not-found") "\n3: " TERMINATE("other-request") "\nclose\nend\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +176,7 @@ int main(void)
 		TEST(test_key_late),
 		TEST(test_key_out_of_order),
 		TEST(test_key_repeated),
+		TEST(test_key_repeated_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

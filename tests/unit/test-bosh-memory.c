@@ -20,7 +20,7 @@ enum {
 #define REQUEST(rid, attributes, payloads)                                                                             \
 	"<body " HTTPBIND " rid='" rid "' xmlns:xmpp='urn:xmpp:xbosh'" attributes ">" payloads "</body>"
 
-/* A step is a request, what stream 0 sends, a failure of a stream ("fail 1"), or time ("at 1000"). */
+/* A step is a request, what stream 0 sends, a failure of a stream ("fail 1"), time ("at 1000"), "refuse" or "shut". */
 struct script {
 	const char *creation;
 	const char *steps[STEPS_MAX];
@@ -56,6 +56,18 @@ static int play_request(struct play *play, const char *text)
 	return r;
 }
 
+/* What the owner says: that a request could not be understood, or that all is to end. */
+static int play_owner(struct play *play, bool refuse)
+{
+	struct failure failure;
+
+	if (refuse) {
+		return bosh_session_refuse(play->session, ++play->n_exchanges, BOSH_CONDITION_BAD_REQUEST, &play->actions);
+	}
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	return bosh_session_shut(play->session, &failure, play->now, &play->actions);
+}
+
 static int play_step(struct play *play, const char *step)
 {
 	struct failure failure;
@@ -63,6 +75,9 @@ static int play_step(struct play *play, const char *step)
 
 	if (strncmp(step, "<body", 5) == 0) {
 		return play_request(play, step);
+	}
+	if (strcmp(step, "refuse") == 0 || strcmp(step, "shut") == 0) {
+		return play_owner(play, step[0] == 'r');
 	}
 	if (strncmp(step, "at ", 3) == 0) {
 		play->now.ms = strtol(step + 3, NULL, 10);
@@ -188,6 +203,30 @@ static void test_end(void **state)
 	failmalloc_each(scenario, &script, script.n_allocations_min);
 }
 
+static void test_refuse(void **state)
+{
+	struct script script = {
+		REQUEST("100", " ver='1.6' hold='1'", ""),
+		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("103", "", "<c/>"), "refuse"},
+		4, 30,
+	};
+
+	(void)state;
+	failmalloc_each(scenario, &script, script.n_allocations_min);
+}
+
+static void test_shut(void **state)
+{
+	struct script script = {
+		REQUEST("100", " ver='1.6' hold='2'", ""),
+		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("102", "", "<a/>"), REQUEST("104", "", "<c/>"), "shut"},
+		4, 30,
+	};
+
+	(void)state;
+	failmalloc_each(scenario, &script, script.n_allocations_min);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +234,8 @@ int main(void)
 		cmocka_unit_test(test_acks),
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_shut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

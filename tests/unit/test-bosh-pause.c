@@ -52,7 +52,7 @@ static void test_pause_ends_with_next(void **state)
 	at_ms(119999);
 	EXPECT("");
 	at_ms(120000);
-	EXPECT("close\nend\n");
+	EXPECT("bounce <iq/>\nclose\nend\n");
 }
 
 /* A pause shorter than inactivity makes a client that is lost be found sooner. */

@@ -32,7 +32,7 @@ static void test_repeat_answered(void **state)
 	at_ms(49999);
 	EXPECT("");
 	at_ms(50000);
-	EXPECT("close\nend\n");
+	EXPECT("bounce <presence/>\nclose\nend\n");
 }
 
 static void test_repeat_creation(void **state)
@@ -117,6 +117,52 @@ static void test_repeat_limit_of_others(void **state)
 		buffer_clear(&one.log);
 		request_with(rid, "", "<a/>");
 		assert_non_null(memmem(one.log.data, one.log.n, "policy-violation", 16));
+		teardown(state);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+/* Early, held, answered: it is one request. */
+static void test_repeat_limit_of_a_life(void **state)
+{
+	(void)state;
+	begin();
+	for (int i = 0; i < 4; i++) {
+		request_with(102, "", "<b/>");
+	}
+	request_with(101, "", "<a/>");
+	for (int i = 0; i < 3; i++) {
+		request_with(102, "", "<b/>");
+	}
+	server("<x/>");
+	server("<y/>");
+	buffer_clear(&one.log);
+	request_with(102, "", "<b/>");
+	request_with(102, "", "<b/>");
+	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
+	request_with(102, "", "<b/>");
+	assert_non_null(memmem(one.log.data, one.log.n, "policy-violation", 16));
+}
+
+/* What is kept is bounded in bytes, but for the last. */
+static void test_repeat_bytes(void **state)
+{
+	char half[N_PENDING_MAX + 2];
+
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		memset(half, 'x', sizeof(half));
+		half[N_PENDING_MAX + over] = '\0';
+		begin();
+		request_with(101, "", "<a/>");
+		server(half);
+		request_with(102, "", "<a/>");
+		server(half);
+		buffer_clear(&one.log);
+		request_with(102, "", "<a/>");
+		assert_non_null(memmem(one.log.data, one.log.n, half, strlen(half)));
+		request_with(101, "", "<a/>");
+		assert_int_equal(memmem(one.log.data, one.log.n, "item-not-found", 14) != NULL, over);
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -227,7 +273,7 @@ static void test_gone_unknown(void **state)
 	at_ms(29999);
 	EXPECT("");
 	at_ms(30000);
-	EXPECT("close\nend\n");
+	EXPECT("bounce " FEATURES "\nclose\nend\n");
 }
 
 /* Nobody knows the sid. */
@@ -268,6 +314,8 @@ int main(void)
 		TEST(test_repeat_held),
 		TEST(test_repeat_limit),
 		TEST(test_repeat_limit_of_others),
+		TEST(test_repeat_limit_of_a_life),
+		TEST(test_repeat_bytes),
 		TEST(test_gone),
 		TEST(test_gone_then_next),
 		TEST(test_gone_and_stream_pending),

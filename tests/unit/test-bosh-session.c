@@ -303,7 +303,7 @@ static void test_polling(void **state)
 		at_ms(67999);
 		EXPECT("");
 		at_ms(68000);
-		EXPECT("close\nend\n");
+		EXPECT("bounce " FEATURES "\nclose\nend\n");
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -480,17 +480,47 @@ static void test_out_of_order_terminate(void **state)
 	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY "\nend\n");
 }
 
-/* An early request holds an HTTP connection, and is no sign that the session can go on. */
+/* An early request is a sign of life, once: it holds an HTTP connection, and the session cannot go on with it. */
 static void test_early_and_inactive(void **state)
 {
 	(void)state;
 	begin();
 	at_ms(10000);
 	request(102);
-	at_ms(29999);
+	at_ms(39999);
 	EXPECT("");
-	at_ms(30000);
-	EXPECT("2: " TERMINATE("item-not-found") "\nclose\nend\n");
+	at_ms(40000);
+	EXPECT("2: " TERMINATE("item-not-found") "\nbounce " FEATURES "\nclose\nend\n");
+}
+
+/* Each waits for its own time, though answers go in the order of the rids. */
+static void test_wait_out_of_order(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='2'");
+	server(FEATURES);
+	buffer_clear(&one.log);
+	at_ms(1000);
+	request_with(102, "", "<b/>");
+	at_ms(25000);
+	request_with(101, "", "<a/>");
+	EXPECT("send <a/>\nsend <b/>\n");
+	at_ms(60999);
+	EXPECT("");
+	at_ms(61000);
+	EXPECT("3: " EMPTY "\n2: " EMPTY "\n");
+}
+
+/* What comes out of order comes at its own time: these are fifteen seconds apart. */
+static void test_order_is_no_overactivity(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(5000);
+	request(102);
+	at_ms(20000);
+	request(101);
+	EXPECT("3: " EMPTY "\n");
 }
 
 static void test_window(void **state)
@@ -557,6 +587,8 @@ int main(void)
 		TEST(test_out_of_order),
 		TEST(test_out_of_order_terminate),
 		TEST(test_early_and_inactive),
+		TEST(test_wait_out_of_order),
+		TEST(test_order_is_no_overactivity),
 		TEST(test_window),
 		TEST(test_window_ends_all),
 	};
