@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "gateway/upstream/session-cache.h"
+#include "tests/unit/failmalloc.h"
 
 enum {
 	NOW = 1000000,
@@ -151,6 +153,34 @@ static void test_session_gone_bad(void **state)
 	session_cache_free(cache);
 }
 
+/* What there is no memory for is not kept, and all else goes on. */
+static int scenario(void *userdata)
+{
+	struct session_cache *cache;
+
+	(void)userdata;
+	if (session_cache_new(N_MAX, &cache) < 0) {
+		return -ENOMEM;
+	}
+	for (unsigned char n = 1; n <= N_MAX + 2; n++) {
+		put(cache, n, n, NOW + 10);
+		int id = get(cache, n, NOW);
+
+		if (id != n && id != -1) {
+			session_cache_free(cache);
+			return -EINVAL;
+		}
+	}
+	session_cache_free(cache);
+	return 0;
+}
+
+static void test_without_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(scenario, NULL, N_MAX + 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_session_gone_bad),
+		cmocka_unit_test(test_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
