@@ -14,7 +14,7 @@
 
 struct entry {
 	unsigned char key[TRUST_KEY_SIZE];
-	SSL_SESSION *session;
+	SSL_SESSION *session; /* NULL: barred */
 	int64_t until;
 	bool is_homeless; /* the table had no memory for it */
 	TAILQ_ENTRY(entry) in_use;
@@ -95,6 +95,11 @@ static struct entry *entry_get(struct session_cache *cache, const unsigned char 
 	return entry;
 }
 
+static bool is_barred(const struct entry *entry, int64_t now)
+{
+	return entry && !entry->session && entry->until > now;
+}
+
 static void entry_use(struct session_cache *cache, struct entry *entry)
 {
 	TAILQ_REMOVE(&cache->used, entry, in_use);
@@ -104,7 +109,8 @@ static void entry_use(struct session_cache *cache, struct entry *entry)
 void session_cache_put(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
 		       SSL_SESSION *session, int64_t until, int64_t now)
 {
-	struct entry *entry = until > now ? entry_get(cache, key) : NULL;
+	bool is_kept = until > now && !is_barred(entry_find(cache, key), now);
+	struct entry *entry = is_kept ? entry_get(cache, key) : NULL;
 
 	if (!entry) {
 		session_cache_forget(cache, key);
@@ -122,7 +128,7 @@ SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char 
 {
 	struct entry *entry = entry_find(cache, key);
 
-	if (!entry) {
+	if (!entry || is_barred(entry, now)) {
 		return NULL;
 	}
 	if (entry->until <= now || !SSL_SESSION_is_resumable(entry->session)) {
@@ -138,8 +144,20 @@ void session_cache_forget(struct session_cache *cache, const unsigned char key[s
 {
 	struct entry *entry = entry_find(cache, key);
 
-	if (entry) {
+	if (entry && entry->session) {
 		entry_remove(cache, entry);
+	}
+}
+
+void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE], int64_t until)
+{
+	struct entry *entry = entry_get(cache, key);
+
+	if (entry) {
+		SSL_SESSION_free(entry->session);
+		entry->session = NULL;
+		entry->until = until;
+		entry_use(cache, entry);
 	}
 }
 

@@ -26,8 +26,8 @@ struct session_cache;
 _must_check_ int session_cache_new(size_t n_max, struct session_cache **ret_cache);
 struct session_cache *session_cache_free(struct session_cache *cache);
 
-/* Keeps @session, whose reference is the cache's from now on, for as long as @now < @until. Without memory, or when that is
- * over already, it is not kept: the next handshake is a full one. */
+/* Keeps @session, whose reference is the cache's from now on, for as long as @now < @until. Without memory, under a key that
+ * is barred, or when that is over already, it is not kept: the next handshake is a full one. */
 void session_cache_put(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
 		       SSL_SESSION *session, int64_t until, int64_t now);
 
@@ -37,5 +37,8 @@ SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char 
 			       int64_t now, int64_t *ret_until);
 
 void session_cache_forget(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE]);
+
+/* Until @until there is no session under @key, whatever is put there: for a server that gives what it then takes amiss. */
+void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE], int64_t until);
 
 size_t session_cache_count(const struct session_cache *cache);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <time.h>
 
 #include "common/macro.h"
 #include "gateway/upstream/certificate.h"
@@ -182,7 +183,14 @@ void tls_failure(SSL *ssl, struct failure *ret_failure)
 	ERR_clear_error();
 	if (result != X509_V_OK && certificate && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE) {
 		fail_verify(ret_failure, certificate, (int)result, verify_of(ssl));
-	} else {
-		fail_handshake(ret_failure, error, verify_of(ssl));
+		return;
+	}
+	struct verify *verify = verify_of(ssl);
+
+	fail_handshake(ret_failure, error, verify);
+	if (verify->offered && error) {
+		/* Some servers give sessions and have never seen anybody resume one: OpenSSL's answer with an alert when they ask
+		 * for certificates and set no id context. Without this every second connection would fail. */
+		session_cache_bar(verify->cache, verify->key, time(NULL) + TLS_SESSION_AGE_MAX);
 	}
 }

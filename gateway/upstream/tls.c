@@ -207,6 +207,7 @@ static int offer_session(SSL *ssl)
 	SSL_SESSION *session = session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
 	_cleanup_(SSL_SESSION_freep) SSL_SESSION *copy = session ? SSL_SESSION_dup(session) : NULL;
 
+	verify->offered = session != NULL;
 	return !session || (copy && SSL_set_session(ssl, copy)) ? 0 : -ENOMEM;
 }
 

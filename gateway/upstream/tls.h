@@ -63,5 +63,5 @@ _must_check_ int tls_connection_new(struct tls_store *store, const struct tls_wi
 SSL *tls_connection_free(SSL *ssl);
 
 /* Why the handshake on @ssl failed, in words for the operator and the user: TLS_* or CERTIFICATE_*. Empties OpenSSL's
- * error queue. */
+ * error queue. If a session had been offered and it is not the certificate's fault, none will be for an hour. */
 void tls_failure(SSL *ssl, struct failure *ret_failure);

@@ -22,6 +22,7 @@ struct verify {
 	const struct pin *pins; /* borrowed from the wish */
 	size_t n_pins;
 	bool direct;    /* ALPN has been sent */
+	bool offered;   /* so has a session */
 	int64_t until;  /* what the offered session is good for; seconds as of time(2) */
 	char *domain;   /* both point behind the struct */
 	char *host;     /* NULL unless there are usable TLSA records */

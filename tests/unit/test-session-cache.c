@@ -133,6 +133,38 @@ static void test_bound(void **state)
 	session_cache_free(cache);
 }
 
+static void test_barred(void **state)
+{
+	struct session_cache *cache = cache_new();
+
+	(void)state;
+	put(cache, 1, 11, NOW + 10);
+	session_cache_bar(cache, key_of(1).bytes, NOW + 5);
+	session_cache_bar(cache, key_of(2).bytes, NOW + 5);
+	for (unsigned char n = 1; n <= 2; n++) {
+		assert_int_equal(get(cache, n, NOW), -1);
+		/* Neither what is put there nor what is forgotten changes it. */
+		put(cache, n, 12, NOW + 10);
+		session_cache_forget(cache, key_of(n).bytes);
+		put(cache, n, 12, NOW);
+		assert_int_equal(get(cache, n, NOW + 4), -1);
+		session_cache_put(cache, key_of(n).bytes, session_new(13), NOW + 10, NOW + 4);
+		assert_int_equal(get(cache, n, NOW + 4), -1);
+	}
+	/* But time does. */
+	session_cache_put(cache, key_of(1).bytes, session_new(14), NOW + 10, NOW + 5);
+	assert_int_equal(get(cache, 1, NOW + 5), 14);
+	assert_int_equal(get(cache, 2, NOW + 5), -1);
+	assert_int_equal(session_cache_count(cache), 1);
+	/* It counts as one of the others. */
+	for (unsigned char n = 3; n < 3 + N_MAX; n++) {
+		session_cache_bar(cache, key_of(n).bytes, NOW + 5);
+	}
+	assert_int_equal(session_cache_count(cache), N_MAX);
+	assert_int_equal(get(cache, 1, NOW + 5), -1);
+	session_cache_free(cache);
+}
+
 /* OpenSSL marks a session of which a connection has gone wrong. */
 static void test_session_gone_bad(void **state)
 {
@@ -166,6 +198,8 @@ static int scenario(void *userdata)
 		put(cache, n, n, NOW + 10);
 		int id = get(cache, n, NOW);
 
+		session_cache_bar(cache, key_of((unsigned char)(n + 100)).bytes, NOW + 10);
+
 		if (id != n && id != -1) {
 			session_cache_free(cache);
 			return -EINVAL;
@@ -187,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_barred),
 		cmocka_unit_test(test_session_gone_bad),
 		cmocka_unit_test(test_without_memory),
 	};

@@ -196,33 +196,60 @@ static void test_unverified_stays_so(void **state)
 	identity_free(&bad);
 }
 
-static int refuse_name(SSL *ssl, int *alert, void *userdata)
+/* A server that asks for certificates and has forgotten an id context: to resume with it is an error, for OpenSSL. */
+static void test_server_that_stumbles(void **state)
 {
-	(void)ssl;
-	(void)userdata;
-	*alert = SSL_AD_INTERNAL_ERROR;
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++) {
+		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
+		struct outcome outcome;
+
+		SSL_CTX_set_session_id_context(server, NULL, 0);
+		SSL_CTX_set_verify(server, SSL_VERIFY_PEER, NULL);
+		wish.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&wish, server));
+		outcome = visit(store, &wish, server);
+		assert_false(outcome.is_open);
+		assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
+		/* It happens once. */
+		for (int n = 0; n < 4; n++) {
+			assert_false(is_resumed(&wish, server));
+		}
+		SSL_CTX_free(server);
+	}
 }
 
-/* A session over which the server stumbles is not offered again. */
-static void test_failure_forgets(void **state)
+/* When it was the certificate, the server had not taken up the session: there is nothing wrong with its sessions. */
+static void test_certificate_bars_nothing(void **state)
+{
+	struct identity other = identity_new(&(struct identity_wish){.name = "x", .names = "DNS:other.test", .issuer = &authority});
+	SSL_CTX *good = server_new(&identity, NULL, 0), *bad = server_new(&other, NULL, 0);
+
+	(void)state;
+	assert_false(is_resumed(&wish, good));
+	assert_int_equal(visit(store, &wish, bad).failure.kind, FAILURE_CERTIFICATE_NAME);
+	assert_false(is_resumed(&wish, good));
+	assert_true(is_resumed(&wish, good));
+	SSL_CTX_free(good);
+	SSL_CTX_free(bad);
+	identity_free(&other);
+}
+
+/* A session with which a handshake has not come to its end is not offered again. */
+static void test_hang_forgets(void **state)
 {
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	SSL *client;
 
 	(void)state;
 	assert_false(is_resumed(&wish, server));
-	SSL_CTX_set_tlsext_servername_callback(server, refuse_name);
-	assert_false(visit(store, &wish, server).is_open);
-	SSL_CTX_set_tlsext_servername_callback(server, NULL);
-	assert_false(is_resumed(&wish, server));
-	assert_true(is_resumed(&wish, server));
-	/* A server that only hangs: nothing has failed yet when it is given up. */
+	/* Nothing has failed yet when it is given up. */
 	assert_int_equal(tls_connection_new(store, &wish, &client), 0);
 	SSL_set_bio(client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
 	assert_int_not_equal(SSL_do_handshake(client), 1);
 	tls_connection_free(client);
 	assert_false(is_resumed(&wish, server));
+	assert_true(is_resumed(&wish, server));
 	SSL_CTX_free(server);
 }
 
@@ -393,7 +420,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_server_that_forgets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_trust_by_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unverified_stays_so, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failure_forgets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_server_that_stumbles, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_certificate_bars_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hang_forgets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_of_certificate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_until, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ticket_bound, setup, teardown),
