@@ -29,8 +29,8 @@ void census_leave_connection(struct census *census, const struct address *client
 _must_check_ int census_enter_session(struct census *census, const struct address *client);
 void census_leave_session(struct census *census, const struct address *client);
 
-/* Takes a place among the sessions to @domain (ascii form), of which there may be @n_max at the same time; each success is given
- * back. For domains that have such a limit only: nobody counts the others. Thread-safe.
+/* Takes a place among the sessions to @domain (ascii form), of which there may be @n_max at the same time; each
+ * success is given back. For domains that have such a limit only: nobody counts the others. Thread-safe.
  * Returns 0, -EUSERS when there are as many already, -ENOMEM. */
 _must_check_ int census_enter_domain(struct census *census, const char *domain, size_t n_max);
 void census_leave_domain(struct census *census, const char *domain);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Pinned keys: the SHA-256 of a certificate's SubjectPublicKeyInfo, written as curl does: "sha256//" and 44 characters of
- * base64. `openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64`
- * makes the latter from a certificate. It stays the same when a certificate is renewed with the same key.
+ * Pinned keys: the SHA-256 of a certificate's SubjectPublicKeyInfo, written as curl does: "sha256//" and 44
+ * characters of base64, which a certificate in PEM gives to
+ *
+ *     openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64
+ *
+ * It stays the same when a certificate is renewed with the same key.
  */
 #include <openssl/x509.h>
 #include <stdbool.h>

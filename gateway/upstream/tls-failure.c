@@ -189,8 +189,9 @@ void tls_failure(SSL *ssl, struct failure *ret_failure)
 
 	fail_handshake(ret_failure, error, verify);
 	if (verify->offered && error) {
-		/* Some servers give sessions and have never seen anybody resume one: OpenSSL's answer with an alert when they ask
-		 * for certificates and set no id context. Without this every second connection would fail. */
+		/* Some servers give sessions and have never seen anybody resume one: OpenSSL's answer with an alert
+		 * when they ask for certificates and set no id context. Without this every second connection would
+		 * fail. */
 		session_cache_bar(verify->cache, verify->key, time(NULL) + TLS_SESSION_AGE_MAX);
 	}
 }

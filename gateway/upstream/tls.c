@@ -199,8 +199,8 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 
 DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free);
 
-/* Offers the session that was verified under the same wish, if there is one. In a copy: of TLS 1.3 OpenSSL marks what has been
- * used once, and not every server gives a new ticket for the old. The copy shares the certificates. */
+/* Offers the session that was verified under the same wish, if there is one. In a copy: of TLS 1.3 OpenSSL marks what
+ * has been used once, and not every server gives a new ticket for the old. The copy shares the certificates. */
 static int offer_session(SSL *ssl)
 {
 	struct verify *verify = verify_of(ssl);
@@ -261,8 +261,8 @@ SSL *tls_connection_free(SSL *ssl)
 		/* A server may stumble over a session that it gave: it shall not do so again. */
 		session_cache_forget(verify->cache, verify->key);
 	}
-	/* Otherwise OpenSSL takes a connection without close_notify as a reason not to resume its session, which others have
-	 * in use. TLS 1.1 and later see none in it. */
+	/* Otherwise OpenSSL takes a connection without close_notify as a reason not to resume its session, which
+	 * others have in use. TLS 1.1 and later see none in it. */
 	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	verify_free(ssl);
 	SSL_free(ssl);

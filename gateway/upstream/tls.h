@@ -6,9 +6,9 @@
  * target unless signed DNS led there.
  *
  * wish     what one connection wants: whom it must reach, and what it believes of him
- * resumed  a handshake in which the server proves that it is the one of an earlier connection, and shows no certificate.
- *          Only a session that was verified under the same wish is used for it, for an hour at most since its
- *          certificate was looked at, and never beyond the end of that certificate.
+ * resumed  a handshake in which the server proves that it is the one of an earlier connection, and shows no
+ *          certificate. Only a session that was verified under the same wish is used for it, for an hour at most
+ *          since its certificate was looked at, and never beyond the end of that certificate.
  *
  * OpenSSL's types show here because channel.c, the other half of this folder, reads and writes through them.
  */
@@ -22,16 +22,16 @@
 struct tls_store; /* a worker's contexts, made on first use and kept: the system's store, and one for each ca_file */
 
 enum {
-	/* Domains whose sessions are kept: a session may hold a ticket and a chain of certificates, and anybody can have the
-	 * gateway visit domains of his own. */
+	/* Domains whose sessions are kept: a session may hold a ticket and a chain of certificates, and anybody can
+	 * have the gateway visit domains of his own. */
 	TLS_SESSIONS_MAX = 512,
 	/* A longer ticket is not kept: servers send some hundred bytes, and could send 64 KB. */
 	TLS_TICKET_MAX = 8192,
-	/* Seconds since the certificate was verified, over all that has been resumed from it: what has changed in the trust in
-	 * it counts from then on. */
+	/* Seconds since the certificate was verified, over all that has been resumed from it: what has changed in the
+	 * trust in it counts from then on. */
 	TLS_SESSION_AGE_MAX = 3600,
-	/* Bytes of a server's certificates. They stay in memory as long as the connection does; a chain of four has about 8 KB,
-	 * and OpenSSL by itself would take 100. */
+	/* Bytes of a server's certificates. They stay in memory as long as the connection does; a chain of four has
+	 * about 8 KB, and OpenSSL by itself would take 100. */
 	TLS_CHAIN_MAX = 32768,
 };
 
@@ -43,9 +43,9 @@ struct tls_wish {
 	bool direct;            /* TLS from the first byte: says by ALPN that it is for XMPP (XEP-0368) */
 	const struct pin *pins; /* the server's key must be one of these, besides all else */
 	size_t n_pins;
-	/* Where signed DNS says that the domain's server is, and what it says of its certificate (RFC 6698). Both or none; and
-	 * only if all that led to @host was signed (AD=1), the SRV record too: else whoever forges that brings his own TLSA record
-	 * along (RFC 7673, 3.1). */
+	/* Where signed DNS says that the domain's server is, and what it says of its certificate (RFC 6698). Both or
+	 * none; and only if all that led to @host was signed (AD=1), the SRV record too: else whoever forges that
+	 * brings his own TLSA record along (RFC 7673, 3.1). */
 	const char *host;
 	const struct tlsa_set *tlsa;
 };
@@ -53,8 +53,8 @@ struct tls_wish {
 _must_check_ int tls_store_new(struct tls_store **ret_store);
 struct tls_store *tls_store_free(struct tls_store *store);
 
-/* A connection object for @wish: SNI set, client side, TLS 1.2 at least, partial and moving writes, buffers released when
- * idle, an earlier session offered. Owned by the caller until tls_connection_free(); @store outlives it.
+/* A connection object for @wish: SNI set, client side, TLS 1.2 at least, partial and moving writes, buffers released
+ * when idle, an earlier session offered. Owned by the caller until tls_connection_free(); @store outlives it.
  * Returns 0, -ENOMEM, -EINVAL when the ca_file cannot be used. */
 _must_check_ int tls_connection_new(struct tls_store *store, const struct tls_wish *wish, SSL **ret_ssl);
 

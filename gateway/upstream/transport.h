@@ -62,7 +62,7 @@ struct transport *transport_free(struct transport *transport);
  * callback runs afterwards: the owner forgets the transport. */
 void transport_finish(struct transport *transport, int64_t timeout_ms);
 
-/* Starts the handshake on @ssl (tls.h), which the transport owns from now on, also on failure. Bytes of the peer that have
+/* Starts the handshake on @ssl, which the transport owns from now on, also on failure. Bytes of the peer that have
  * been read and not handed out are thrown away, and bytes waiting to be written go out in clear before. Bounded by @timeout_ms.
  * Returns 0 or -ENOMEM. */
 _must_check_ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms);

@@ -3,10 +3,11 @@
 /*
  * What a connection believes of its server, and whether a certificate lives up to it. All that is asked must hold:
  *
- * chain  it leads to an authority of the store; or, where there are usable TLSA records, it is what one of them says, by
- *        OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671). Records of which none is usable count for nothing.
- * name   it names the domain (certificate.h). With usable TLSA records the host that they are about will do as well, and for
- *        DANE-EE no name is asked (RFC 7673, 4).
+ * chain  it leads to an authority of the store; or, where there are usable TLSA records, it is what one of them says,
+ *        by OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671). Records of which none is usable count
+ *        for nothing.
+ * name   it names the domain (certificate.h). With usable TLSA records the host that they are about will do as well,
+ *        and for DANE-EE no name is asked (RFC 7673, 4).
  * pin    its public key is one of those pinned. A pin narrows what is believed, and never widens it.
  *
  * Private to tls.c and tls-failure.c.

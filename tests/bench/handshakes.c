@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What TLS to servers costs: 1000 connections to one domain, with and without resumption. Client and server are in this process and
- * speak through memory, so that nothing but the handshake is in the figures; what is timed is the client's side of it, from
- * tls_connection_new() on, in CPU time.
+ * What TLS to servers costs: 1000 connections to one domain, with and without resumption. Client and server are in
+ * this process and speak through memory, so that nothing but the handshake is in the figures; what is timed is the
+ * client's side of it, from tls_connection_new() on, in CPU time.
  *
  *     ninja -C build && meson test -C build --benchmark handshakes --verbose
  *
@@ -10,8 +10,8 @@
  * resumed   as it goes by itself: the first handshake is a full one, what follows is up to the tickets
  * KB        what the heap grows by with each connection that is then open and idle
  *
- * The server shows a chain of two certificates below the root, as servers on the Internet do. Fails if a connection does, or if more
- * than one of the second kind made a full handshake.
+ * The server shows a chain of two certificates below the root, as servers on the Internet do. Fails if a connection
+ * does, or if more than one of the second kind made a full handshake.
  */
 #include <malloc.h>
 #include <openssl/err.h>
@@ -178,8 +178,8 @@ static void compare(const char *name, const struct identity *leaf, const struct 
 	SSL_CTX *with = server_new(leaf, issuer, version, true);
 	struct result full = measure(wish, without), resumed = measure(wish, with);
 
-	printf("%-16s %7.0f %8.1f   %7.0f %8.1f   %4zu of %d\n", name, full.us, full.kilobytes, resumed.us, resumed.kilobytes,
-	       resumed.n_full, N_CONNECTIONS);
+	printf("%-16s %7.0f %8.1f   %7.0f %8.1f   %4zu of %d\n", name, full.us, full.kilobytes, resumed.us,
+	       resumed.kilobytes, resumed.n_full, N_CONNECTIONS);
 	SSL_CTX_free(without);
 	SSL_CTX_free(with);
 	if (full.n_full != N_CONNECTIONS || resumed.n_full > 1) {

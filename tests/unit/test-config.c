@@ -331,7 +331,8 @@ static void test_list_limits(void **state)
 			 " }");
 
 	/* A key has no room for the two numbers. */
-	check_list_limit("domain a.example { pin = {", "\"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" /* %u %u */,",
+	check_list_limit("domain a.example { pin = {",
+			 "\"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\" /* %u %u */,",
 			 DOMAIN_PINS_MAX, " }");
 
 	memset(path + 1, 'a', 127);

@@ -222,7 +222,8 @@ static void test_server_that_stumbles(void **state)
 /* When it was the certificate, the server had not taken up the session: there is nothing wrong with its sessions. */
 static void test_certificate_bars_nothing(void **state)
 {
-	struct identity other = identity_new(&(struct identity_wish){.name = "x", .names = "DNS:other.test", .issuer = &authority});
+	struct identity other = identity_new(
+		&(struct identity_wish){.name = "x", .names = "DNS:other.test", .issuer = &authority});
 	SSL_CTX *good = server_new(&identity, NULL, 0), *bad = server_new(&other, NULL, 0);
 
 	(void)state;

@@ -70,7 +70,8 @@ static void test_pin_text(void **state)
 		"sha256// 7DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUA",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF==",
-		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;"
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 	};
 	/* SHA-256 of nothing. */
 	static const unsigned char first[] = {0xe3, 0xb0, 0xc4, 0x42}, last[] = {0x78, 0x52, 0xb8, 0x55};
@@ -294,7 +295,8 @@ static void test_dane_names(void **state)
 
 static void test_dane_dates(void **state)
 {
-	struct identity_wish old = {.name = "x", .names = "DNS:example.org", .issuer = &stranger, .from_s = -20, .to_s = -10};
+	struct identity_wish old = {
+		.name = "x", .names = "DNS:example.org", .issuer = &stranger, .from_s = -20, .to_s = -10};
 	struct identity identity = identity_new(&old);
 
 	(void)state;

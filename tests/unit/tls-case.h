@@ -85,7 +85,8 @@ static inline void identity_free(struct identity *identity)
 	X509_free(identity->certificate);
 }
 
-/* A server that shows @identity, and behind it @issuer unless that is NULL. @version: the only one it speaks; 0: any. */
+/* A server that shows @identity, and behind it @issuer unless that is NULL. @version: the only one it speaks; 0: any.
+ * */
 static inline SSL_CTX *server_new(const struct identity *identity, const struct identity *issuer, int version)
 {
 	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
