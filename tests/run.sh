@@ -2,9 +2,10 @@
 # Builds the program and runs all tests, first as it is built for use, then under AddressSanitizer and
 # UndefinedBehaviorSanitizer. Installs what is missing (apt, npm). The last line counts what was run.
 #
-#     sh tests/run.sh [--fast] [FILE...]
+#     sh tests/run.sh [--fast] [--long] [FILE...]
 #
 #     --fast    without the round under the sanitizers
+#     --long    the soak of BOSH sessions goes on for ten minutes in each round, not for 60 and 20 seconds
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 
@@ -16,10 +17,13 @@ PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwebsoc
 NODE_LEAST=18
 
 is_fast=
+soak=60
+soak_sanitized=20
 files=
 for argument; do
 	case $argument in
 	--fast) is_fast=yes ;;
+	--long) soak=600 soak_sanitized=600 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
 	esac
@@ -129,10 +133,11 @@ unit_tests() {
 	fi
 }
 
-# node_tests BINARY JOBS SECONDS-A-FILE
+# node_tests BINARY JOBS SECONDS-A-FILE SECONDS-OF-THE-SOAK
 node_tests() {
 	# shellcheck disable=SC2086  # one word a file
-	if ! run env DOAB="$1" node tests/support/run.mjs --jobs "$2" --limit "$3" --counts "$work/node" \
+	if ! run env DOAB="$1" DOAB_SOAK_SECONDS="$4" node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
+		--counts "$work/node" \
 		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
 		: # It has printed why, and counted.
 	fi
@@ -197,7 +202,7 @@ if [ -z "$files" ]; then
 	unit_tests build
 fi
 say 'Conformance and interoperability'
-node_tests "$ROOT/build/gateway/doab" 4 240
+node_tests "$ROOT/build/gateway/doab" 4 240 "$soak"
 
 if [ -z "$is_fast" ]; then
 	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -207,7 +212,7 @@ if [ -z "$is_fast" ]; then
 		unit_tests build-asan
 	fi
 	say 'Conformance and interoperability under the sanitizers'
-	node_tests "$ROOT/build-asan/gateway/doab" 4 360
+	node_tests "$ROOT/build-asan/gateway/doab" 4 360 "$soak_sanitized"
 fi
 
 say 'All'

@@ -5,7 +5,7 @@ export default async function* reporter(source) {
 		if (type === 'test:start') {
 			names.splice(data.nesting, names.length, data.name);
 		}
-		if (type === 'test:diagnostic' && data.nesting > 0) {
+		if (type === 'test:diagnostic' && data.file !== undefined) {
 			yield `${JSON.stringify({ note: data.message })}\n`;
 		}
 		if ((type !== 'test:pass' && type !== 'test:fail') || data.details?.type === 'suite') {

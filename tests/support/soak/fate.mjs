@@ -1,0 +1,53 @@
+// What befalls one transmission of a request: chosen by chance, before it begins.
+//
+//     delayMs      it is sent that much later: what was made after it may overtake it
+//     isFresh      it has a connection of its own, else one that served before
+//     nPieces      writes it is sent in
+//     cut          where the client breaks the connection, if it does: in the 'request', at this part of its bytes; in
+//                  the 'wait' for the answer, after so many ms; in the 'answer'
+//     isReset      it breaks with RST, else with FIN
+//     repeatMs     an identical request is sent that much later on another connection, if no answer has come
+
+// After so many tries a request meets no harm any more: the gateway bounds the repeats of one rid.
+const HARMED_TRIES = 2;
+
+const CUTS = [
+	[0.035, (chance) => ({ where: 'request', part: chance.real() })],
+	[0.035, (chance) => ({ where: 'wait', ms: chance.of([0, chance.integer(0, 50), chance.integer(50, 1500)]) })],
+	[0.035, () => ({ where: 'answer' })],
+];
+
+function chooseCut(chance) {
+	let at = chance.real();
+	for (const [probability, make] of CUTS) {
+		if (at < probability) {
+			return make(chance);
+		}
+		at -= probability;
+	}
+	return undefined;
+}
+
+const plain = (chance) => ({ delayMs: 0, isFresh: chance.is(0.3), nPieces: 1, cut: undefined, isReset: false,
+	repeatMs: undefined });
+
+// @isPause: whether its answer came cannot be asked again (an answer to a pause need not be kept), so it may only break
+// while nobody can have read it whole. @nth: 0 for the first transmission.
+export function chooseFate(chance, { nth, isPause = false, isCalm = false }) {
+	const fate = plain(chance);
+	if (isCalm || nth >= HARMED_TRIES) {
+		return fate;
+	}
+	fate.delayMs = chance.is(0.1) ? chance.integer(5, 250) : 0;
+	fate.nPieces = chance.is(0.1) ? chance.integer(2, 5) : 1;
+	fate.cut = chooseCut(chance);
+	fate.isReset = chance.is(0.5);
+	fate.repeatMs = chance.is(0.04) ? chance.integer(0, 800) : undefined;
+	if (isPause && fate.cut?.where !== 'request') {
+		fate.cut = undefined;
+	}
+	if (isPause || fate.cut) {
+		fate.repeatMs = undefined;
+	}
+	return fate;
+}

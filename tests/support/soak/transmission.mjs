@@ -1,0 +1,167 @@
+// One HTTP request and its answer, over a socket by hand, with the fate that was chosen for it.
+//
+// Connections of one client are pooled. A transmission ends in one of two ways: answered(response) or broken(): then
+// `mayArrive` tells whether the gateway may have got all of it.
+import net from 'node:net';
+import { sleep } from '../util.mjs';
+
+const IDLE_MAX = 3;
+const CRLF2 = Buffer.from('\r\n\r\n');
+
+export class Connections {
+	constructor(port) {
+		this.port = port;
+		this.idle = [];
+		this.all = new Set();
+	}
+
+	take(isFresh) {
+		const kept = isFresh ? undefined : this.idle.pop();
+		if (kept) {
+			return kept;
+		}
+		const socket = net.connect({ port: this.port, host: '127.0.0.1', noDelay: true });
+		this.all.add(socket);
+		socket.on('error', () => {});
+		socket.once('close', () => {
+			this.all.delete(socket);
+			this.idle = this.idle.filter((other) => other !== socket);
+		});
+		return socket;
+	}
+
+	give(socket) {
+		if (this.idle.length < IDLE_MAX && !socket.destroyed) {
+			this.idle.push(socket);
+		} else {
+			socket.destroy();
+		}
+	}
+
+	close() {
+		this.all.forEach((socket) => socket.destroy());
+	}
+}
+
+// What there is of a response: undefined until it is whole.
+function parseResponse(bytes) {
+	const end = bytes.indexOf(CRLF2);
+	if (end < 0) {
+		return undefined;
+	}
+	const head = bytes.subarray(0, end).toString('latin1');
+	const header = (name) => new RegExp(`^${name}:[ \t]*(.*)$`, 'im').exec(head)?.[1];
+	const length = Number(header('content-length'));
+	const body = bytes.subarray(end + CRLF2.length);
+	if (body.length < length) {
+		return undefined;
+	}
+	return {
+		status: Number(head.split(' ')[1]),
+		type: header('content-type'),
+		isLast: /^close$/i.test(header('connection') ?? ''),
+		text: body.subarray(0, length).toString(),
+		nExcess: body.length - length,
+	};
+}
+
+export class Transmission {
+	constructor(connections, body, fate, { answered, broken }) {
+		Object.assign(this, { connections, body: Buffer.from(body), fate, answered, broken });
+		Object.assign(this, { isOver: false, isSent: false, chunks: [] });
+		this.timer = setTimeout(() => this.begin(), fate.delayMs);
+	}
+
+	begin() {
+		this.socket = this.connections.take(this.fate.isFresh);
+		this.onData = (data) => this.received(data);
+		this.onClose = () => this.fail();
+		this.socket.on('data', this.onData);
+		this.socket.once('close', this.onClose);
+		this.send();
+	}
+
+	async send() {
+		const { cut, isFresh, nPieces } = this.fate;
+		const head = 'POST /http-bind HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml; charset=utf-8\r\n' +
+			`Content-Length: ${this.body.length}\r\n${isFresh ? 'Connection: close\r\n' : ''}\r\n`;
+		const whole = Buffer.concat([Buffer.from(head), this.body]);
+		const bytes = cut?.where === 'request' ? whole.subarray(0, Math.floor(cut.part * whole.length)) : whole;
+		const n = Math.ceil(bytes.length / nPieces) || 1;
+		for (let at = 0; at < bytes.length; at += n) {
+			if (at > 0) {
+				await sleep(5);
+			}
+			if (this.isOver) {
+				return;
+			}
+			this.isSent = bytes === whole && at + n >= bytes.length;
+			this.socket.write(bytes.subarray(at, at + n));
+		}
+		if (cut?.where === 'request') {
+			this.socket.write('', () => this.cutNow());
+		} else if (cut?.where === 'wait') {
+			this.timer = setTimeout(() => this.fate.cut && this.cutNow(), cut.ms);
+		}
+	}
+
+	// Whether a copy of it may be on its way to the gateway, or in it.
+	get mayArrive() {
+		return this.isSent;
+	}
+
+	received(data) {
+		if (this.fate.cut) {
+			this.cutNow();
+			return;
+		}
+		this.chunks.push(data);
+		const response = parseResponse(this.chunks.length > 1 ? Buffer.concat(this.chunks) : data);
+		if (!response) {
+			return;
+		}
+		this.end();
+		if (this.fate.isFresh || response.isLast || response.nExcess) {
+			this.socket.destroy();
+		} else {
+			this.connections.give(this.socket);
+		}
+		this.answered(response);
+	}
+
+	// From now on nothing befalls it.
+	spare() {
+		const isPartial = this.socket && !this.isSent && this.fate.cut?.where === 'request';
+		if (!this.isOver && !isPartial) {
+			this.fate.cut = undefined;
+		}
+	}
+
+	cutNow() {
+		if (this.isOver) {
+			return;
+		}
+		this.end();
+		if (this.fate.isReset && !this.socket.connecting) {
+			this.socket.resetAndDestroy();
+		} else {
+			this.socket.destroy();
+		}
+		this.broken();
+	}
+
+	// By the gateway, or by an answer that went to a connection which it had closed.
+	fail() {
+		if (!this.isOver) {
+			this.end();
+			this.broken();
+		}
+	}
+
+	end() {
+		this.isOver = true;
+		clearTimeout(this.timer);
+		this.socket.off('data', this.onData);
+		this.socket.off('close', this.onClose);
+	}
+}
