@@ -20,7 +20,7 @@ const TICK_MS = 50;
 const DOMAIN = 'soak.test';
 const ERRORS_SHOWN = 10;
 
-const CONFIG = { workers: 2, log_level: 'info', hold: 2, inactivity: 6, polling: 1, pending_bytes: 65536,
+const CONFIG = { workers: 2, log_level: 'info', hold: 2, inactivity: 10, polling: 1, pending_bytes: 65536,
 	sessions_per_address: 10000, connections_per_address: 10000 };
 
 // Every combination of these occurs among 200.
@@ -30,12 +30,13 @@ const traitsOf = (session) => ({
 	acks: session % 2 === 1,
 	keys: session % 4 >= 2,
 	pauses: session % 8 >= 4,
+	codings: session % 5 < 2,
 });
 
-// Transmissions cut in the request, the wait, the answer; repeats after a cut, of a held request, of one that was answered; answers
-// that were the same as before; requests that gave way to their repeat; `report` attributes.
+// Transmissions cut in the request, the wait, the answer; repeats after a cut, of a held request, of one that was answered;
+// answers that were the same as before; requests that gave way to their repeat; answers with a content coding; `report` attributes.
 const stats = { requests: 0, transmissions: 0, cuts: { request: 0, wait: 0, answer: 0 }, repeats: 0, heldRepeats: 0,
-	answeredRepeats: 0, identical: 0, displaced: 0, pauses: 0, pausedMs: 0, reports: 0 };
+	answeredRepeats: 0, identical: 0, displaced: 0, pauses: 0, pausedSeconds: 0, coded: 0, reports: 0 };
 let server;
 let doab;
 let clients = [];
@@ -114,8 +115,8 @@ test(TEST, { timeout: SECONDS * 1000 + 150000 }, async (t) => {
 	assert.equal(errors.length, 0,
 		`DOAB_SOAK_SEED=${SEED}: ${errors.length} errors:\n${[...errors.slice(0, ERRORS_SHOWN), ...notes].join('\n')}`);
 	// It did happen.
-	const { cuts, repeats, heldRepeats, identical, displaced } = stats;
-	for (const [what, n] of Object.entries({ ...cuts, repeats, heldRepeats, identical, displaced, nUp, nDown })) {
+	const { cuts, repeats, heldRepeats, identical, displaced, pauses } = stats;
+	for (const [what, n] of Object.entries({ ...cuts, repeats, heldRepeats, identical, displaced, pauses, nUp, nDown })) {
 		assert.ok(n > 0, `no ${what} in ${JSON.stringify(stats)}`);
 	}
 	assert.equal(doab.events.filter(({ event }) => event === 'session-failed').length, 0, doab.log.slice(-2000));

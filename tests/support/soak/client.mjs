@@ -16,7 +16,8 @@ const BATCH_STANZAS = 8;
 const POLLING_MARGIN_MS = 300;
 const LATE_MS = 15000; // on top of `wait`; the machine may be busy
 const PAUSE_MEAN_MS = 12000;
-const PAUSE_LONGER_S = 4; // than the inactivity
+const PAUSE_LONGER_S = 8; // than the inactivity
+const RETURN_MS = 5000; // to get a request through, mishaps included, before a pause is over
 const N_NOTES = 60;
 
 // A moment without a request between two polls, seldom a long one.
@@ -29,7 +30,7 @@ function rest(chance) {
 }
 
 export class SoakClient {
-	// @traits: { hold, wait, acks, keys, pauses }. @stats: counted up, shared by all.
+	// @traits: { hold, wait, acks, keys, pauses, codings }. @stats: counted up, shared by all.
 	constructor({ port, session, seed, domain, meanMs, traits, stats }) {
 		Object.assign(this, { session, seed, domain, meanMs, traits, stats });
 		this.chance = new Chance(seed, 'client', session);
@@ -135,7 +136,7 @@ export class SoakClient {
 		this.wantsPause = false;
 		this.isPausing = true;
 		this.isPauseSpoiled = false;
-		this.pauseMs = seconds * 1000 * (0.5 + 0.35 * this.chance.real());
+		this.pauseMs = Math.max(0, seconds * 1000 - RETURN_MS - this.chance.integer(0, 2500));
 		this.stats.pauses++;
 		this.request('pause', '', { pause: seconds });
 	}
@@ -166,12 +167,13 @@ export class SoakClient {
 		if (mayRepeat && delivery.chance.is(0.05)) {
 			delivery.repeatAnswered();
 		}
+		this.checkAcks(delivery, bodyAttributes(delivery.answer));
 		for (let next = this.window.takeAnswered(); next && !this.isOver; next = this.window.takeAnswered()) {
 			this.process(next);
 		}
 	}
 
-	process({ rid, kind, answer }) {
+	process({ kind, answer }) {
 		const attributes = bodyAttributes(answer);
 		const elements = [];
 		const splitter = new Splitter((what, value) => what === 'element' && elements.push(value));
@@ -187,7 +189,6 @@ export class SoakClient {
 				this.start();
 			}
 		}
-		this.checkAcks(rid, kind, attributes);
 		this.plan(kind, elements.length);
 		if (kind === 'pause' && elements.length) {
 			this.fail('the answer to a pause has payloads');
@@ -212,6 +213,7 @@ export class SoakClient {
 		this.inactivity = Number(attributes.inactivity);
 		this.maxPause = Number(attributes.maxpause ?? 0);
 		this.sendsAcks = attributes.ack !== undefined;
+		this.codings = this.traits.codings ? attributes.accept?.split(/, */) ?? [] : undefined;
 		this.opened();
 	}
 
@@ -219,12 +221,13 @@ export class SoakClient {
 	start() {
 		this.talker = new Talker(this.chance, this.meanMs, () => this.say());
 		if (this.maxPause && this.traits.pauses && !this.isPolling) {
-			this.pauser = new Talker(new Chance(this.seed, 'pauses', this.session), PAUSE_MEAN_MS, () => (this.wantsPause = true));
+			const chance = new Chance(this.seed, 'pauses', this.session);
+			this.pauser = new Talker(chance, PAUSE_MEAN_MS, () => (this.wantsPause = true));
 		}
 	}
 
 	// "Request Acknowledgements": a rid that was sent, and above that of the request answered; only when promised.
-	checkAcks(rid, kind, { ack, report, time }) {
+	checkAcks({ rid, kind }, { ack, report, time }) {
 		if (kind === 'creation') {
 			if (ack !== undefined && Number(ack) !== rid) {
 				this.fail(`creation: ack='${ack}'`);
@@ -237,6 +240,7 @@ export class SoakClient {
 			if (!this.traits.acks || !(Number(report) < this.window.nextRid) || !/^\d+$/.test(time)) {
 				this.fail(`rid ${rid}: report='${report}' time='${time}'`);
 			}
+			this.window.unanswered.find((item) => item.rid === Number(report))?.hurry();
 		}
 	}
 
@@ -251,7 +255,7 @@ export class SoakClient {
 			this.isPausing = false;
 			this.resumeAt = this.isPauseSpoiled || this.isCalm ? now : now + this.pauseMs;
 			this.nextEmptyAt = this.resumeAt;
-			this.stats.pausedMs += this.resumeAt - now;
+			this.stats.pausedSeconds += Math.round((this.resumeAt - now) / 1000);
 		}
 	}
 

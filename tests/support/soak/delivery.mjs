@@ -13,6 +13,8 @@ import { Transmission } from './transmission.mjs';
 const STRAY_MS = 1000;
 const BACKOFF_LEAST_MS = 30;
 const BACKOFF_MOST_MS = 250;
+// Some take their time: long enough for the gateway to find an acknowledgement missing, and to say so.
+const BACKOFF_LONG_MS = 2000;
 
 export const bodyAttributes = (text) => attributesOf(text.slice(0, text.indexOf('>') + 1));
 
@@ -27,7 +29,8 @@ export class Delivery {
 
 	transmit() {
 		const { client, rid } = this;
-		const fate = chooseFate(this.chance, { nth: this.nTries++, isPause: this.kind === 'pause', isCalm: client.isCalm });
+		const fate = chooseFate(this.chance, {
+			nth: this.nTries++, codings: client.codings, isPause: this.kind === 'pause', isCalm: client.isCalm });
 		const transmission = new Transmission(client.connections, this.body, fate, {
 			answered: (response) => this.answered(transmission, response),
 			broken: () => this.broken(transmission),
@@ -78,6 +81,15 @@ export class Delivery {
 		}
 	}
 
+	// The gateway says that its answer is missing.
+	hurry() {
+		if (this.retryTimer) {
+			clearTimeout(this.retryTimer);
+			this.retryTimer = undefined;
+			this.retryNow();
+		}
+	}
+
 	// Not while the session pauses.
 	retryNow() {
 		const ms = this.client.pauseLeft();
@@ -111,14 +123,16 @@ export class Delivery {
 		}
 		if (wasCurrent && !this.answer) {
 			clearTimeout(this.repeatTimer);
-			this.retry(this.chance.integer(BACKOFF_LEAST_MS, BACKOFF_MOST_MS) * this.nTries);
+			const ms = this.chance.integer(BACKOFF_LEAST_MS, BACKOFF_MOST_MS) * this.nTries;
+			this.retry(this.chance.is(0.1) ? BACKOFF_LONG_MS : ms);
 		}
 		this.client.pump();
 	}
 
-	answered(transmission, { status, type, text, nExcess }) {
+	answered(transmission, { status, type, coding, text, nExcess }) {
 		const wasCurrent = this.remove(transmission);
 		const { client, rid } = this;
+		client.stats.coded += coding !== undefined;
 		client.note(`${rid} answered${wasCurrent ? '' : ' (stray)'}: ${text.slice(0, 160)}`);
 		if (status !== 200 || !/^text\/xml; charset=utf-8$/i.test(type) || nExcess || !text.startsWith('<body')) {
 			client.fail(`rid ${rid}: status ${status}, ${type}, ${nExcess} bytes too many: ${text.slice(0, 300)}`);
@@ -141,12 +155,14 @@ export class Delivery {
 	}
 
 	get hasStrays() {
-		return this.strays.size > 0 || Date.now() < this.strayUntil || (this.answer !== undefined && this.current !== undefined);
+		const isAskedAgain = this.answer !== undefined && this.current !== undefined;
+		return this.strays.size > 0 || Date.now() < this.strayUntil || isAskedAgain;
 	}
 
 	// The gateway has it whole, and nothing more of it will be sent without a cause.
 	get isQuiet() {
-		return !this.hasStrays && (this.answer !== undefined || Boolean(this.current?.isSent && this.repeatTimer === undefined));
+		const isThere = this.current?.isSent === true && this.repeatTimer === undefined;
+		return !this.hasStrays && (this.answer !== undefined || isThere);
 	}
 
 	// It had to be answered by then.

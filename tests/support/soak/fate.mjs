@@ -6,6 +6,8 @@
 //     cut          where the client breaks the connection, if it does: in the 'request', at this part of its bytes; in
 //                  the 'wait' for the answer, after so many ms; in the 'answer'
 //     isReset      it breaks with RST, else with FIN
+//     coding       the content coding of its body: undefined, or one that the gateway takes
+//     accepts      those that its answer may come in, as Accept-Encoding
 //     repeatMs     an identical request is sent that much later on another connection, if no answer has come
 
 // After so many tries a request meets no harm any more: the gateway bounds the repeats of one rid.
@@ -29,12 +31,17 @@ function chooseCut(chance) {
 }
 
 const plain = (chance) => ({ delayMs: 0, isFresh: chance.is(0.3), nPieces: 1, cut: undefined, isReset: false,
-	repeatMs: undefined });
+	coding: undefined, accepts: undefined, repeatMs: undefined });
 
 // @isPause: whether its answer came cannot be asked again (an answer to a pause need not be kept), so it may only break
-// while nobody can have read it whole. @nth: 0 for the first transmission.
-export function chooseFate(chance, { nth, isPause = false, isCalm = false }) {
+// while nobody can have read it whole. @nth: 0 for the first transmission. @codings: those that the client may use for
+// its requests, undefined for a client that knows of none.
+export function chooseFate(chance, { nth, codings, isPause = false, isCalm = false }) {
 	const fate = plain(chance);
+	if (codings) {
+		fate.coding = codings.length && chance.is(0.5) ? chance.of(codings) : undefined;
+		fate.accepts = chance.of([undefined, 'gzip', 'deflate', 'gzip, deflate']);
+	}
 	if (isCalm || nth >= HARMED_TRIES) {
 		return fate;
 	}

@@ -12,11 +12,13 @@ export class KeySequence {
 		this.keys = [];
 	}
 
-	// K(1) to K(n), the last of which is shown at once.
+	// K(1) to K(n), the last of which is shown at once. Case does not matter where keys are compared, but it does where they
+	// are hashed: a sequence keeps to one.
 	renew() {
+		const isUpper = this.chance.is(0.3);
 		let key = `seed ${this.chance.real()}`;
 		for (let n = this.chance.integer(KEYS_LEAST, KEYS_MOST); n > 0; n--) {
-			key = sha1(key);
+			key = isUpper ? sha1(key).toUpperCase() : sha1(key);
 			this.keys.push(key);
 		}
 		return this.keys.pop();
@@ -28,8 +30,6 @@ export class KeySequence {
 			return { newkey: this.renew() };
 		}
 		const key = this.keys.pop();
-		// Case is not significant.
-		const shown = this.chance.is(0.2) ? key.toUpperCase() : key;
-		return this.keys.length === 0 ? { key: shown, newkey: this.renew() } : { key: shown };
+		return this.keys.length === 0 ? { key, newkey: this.renew() } : { key };
 	}
 }

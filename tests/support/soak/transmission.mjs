@@ -3,6 +3,7 @@
 // Connections of one client are pooled. A transmission ends in one of two ways: answered(response) or broken(): then
 // `mayArrive` tells whether the gateway may have got all of it.
 import net from 'node:net';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { sleep } from '../util.mjs';
 
 const IDLE_MAX = 3;
@@ -43,6 +44,9 @@ export class Connections {
 	}
 }
 
+const encode = { gzip: gzipSync, deflate: deflateSync };
+const decode = { gzip: gunzipSync, deflate: inflateSync };
+
 // What there is of a response: undefined until it is whole.
 function parseResponse(bytes) {
 	const end = bytes.indexOf(CRLF2);
@@ -56,18 +60,22 @@ function parseResponse(bytes) {
 	if (body.length < length) {
 		return undefined;
 	}
+	const coding = header('content-encoding');
+	const content = body.subarray(0, length);
 	return {
 		status: Number(head.split(' ')[1]),
 		type: header('content-type'),
 		isLast: /^close$/i.test(header('connection') ?? ''),
-		text: body.subarray(0, length).toString(),
+		coding,
+		text: (coding ? decode[coding](content) : content).toString(),
 		nExcess: body.length - length,
 	};
 }
 
 export class Transmission {
 	constructor(connections, body, fate, { answered, broken }) {
-		Object.assign(this, { connections, body: Buffer.from(body), fate, answered, broken });
+		Object.assign(this, { connections, fate, answered, broken });
+		this.body = fate.coding ? encode[fate.coding](body) : Buffer.from(body);
 		Object.assign(this, { isOver: false, isSent: false, chunks: [] });
 		this.timer = setTimeout(() => this.begin(), fate.delayMs);
 	}
@@ -82,10 +90,11 @@ export class Transmission {
 	}
 
 	async send() {
-		const { cut, isFresh, nPieces } = this.fate;
-		const head = 'POST /http-bind HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml; charset=utf-8\r\n' +
-			`Content-Length: ${this.body.length}\r\n${isFresh ? 'Connection: close\r\n' : ''}\r\n`;
-		const whole = Buffer.concat([Buffer.from(head), this.body]);
+		const { cut, isFresh, nPieces, coding, accepts } = this.fate;
+		const head = ['POST /http-bind HTTP/1.1', 'Host: 127.0.0.1', 'Content-Type: text/xml; charset=utf-8',
+			`Content-Length: ${this.body.length}`, ...(isFresh ? ['Connection: close'] : []),
+			...(coding ? [`Content-Encoding: ${coding}`] : []), ...(accepts ? [`Accept-Encoding: ${accepts}`] : [])];
+		const whole = Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), this.body]);
 		const bytes = cut?.where === 'request' ? whole.subarray(0, Math.floor(cut.part * whole.length)) : whole;
 		const n = Math.ceil(bytes.length / nPieces) || 1;
 		for (let at = 0; at < bytes.length; at += n) {

@@ -15,8 +15,8 @@ export class RequestWindow {
 	}
 
 	// Whether one more new request may be made; one that pauses or terminates may be @nExtra more than the others.
-	// The gateway keeps as many answers as the window is wide, and with acknowledgements those that no later request has acknowledged:
-	// what may still be asked for must not be pushed out.
+	// The gateway keeps as many answers as the window is wide, and with acknowledgements those that no later request has
+	// acknowledged: what may still be asked for must not be pushed out.
 	isOpen(nExtra = 0) {
 		return this.items.every((item) => {
 			const isDone = item.answer !== undefined && !item.hasStrays;
@@ -27,7 +27,7 @@ export class RequestWindow {
 
 	// An empty request must not be the last that is allowed.
 	isOpenForEmpty() {
-		return this.isOpen() && this.items.every((item) => item.answer !== undefined || this.nextRid + 1 < item.rid + this.size);
+		return this.isOpen() && this.unanswered.every((item) => this.nextRid + 1 < item.rid + this.size);
 	}
 
 	get unanswered() {
