@@ -95,12 +95,12 @@ export class SoakClient {
 		if (this.pauseLeft() > 0) {
 			return;
 		}
+		while (this.outbox.length && this.window.isOpen()) {
+			this.request('payload', this.batch());
+		}
 		if (this.wantsPause && this.mayPause()) {
 			this.pause();
 			return;
-		}
-		while (this.outbox.length && this.window.isOpen()) {
-			this.request('payload', this.batch());
 		}
 		while (now >= this.nextEmptyAt && this.mayAskEmpty()) {
 			this.request('empty', '');
@@ -222,7 +222,11 @@ export class SoakClient {
 		this.talker = new Talker(this.chance, this.meanMs, () => this.say());
 		if (this.maxPause && this.traits.pauses && !this.isPolling) {
 			const chance = new Chance(this.seed, 'pauses', this.session);
-			this.pauser = new Talker(chance, PAUSE_MEAN_MS, () => (this.wantsPause = true));
+			this.pauser = new Talker(chance, PAUSE_MEAN_MS, () => {
+				this.wantsPause = true;
+				// Last words: the pause is then the one request more than the others that it may be.
+				this.say();
+			});
 		}
 	}
 

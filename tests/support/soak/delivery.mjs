@@ -159,10 +159,10 @@ export class Delivery {
 		return this.strays.size > 0 || Date.now() < this.strayUntil || isAskedAgain;
 	}
 
-	// The gateway has it whole, and nothing more of it will be sent without a cause.
+	// Nothing more of it will be sent without a cause.
 	get isQuiet() {
-		const isThere = this.current?.isSent === true && this.repeatTimer === undefined;
-		return !this.hasStrays && (this.answer !== undefined || isThere);
+		const isOnItsWay = this.current !== undefined && this.repeatTimer === undefined;
+		return !this.hasStrays && (this.answer !== undefined || isOnItsWay);
 	}
 
 	// It had to be answered by then.
