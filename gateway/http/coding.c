@@ -59,6 +59,10 @@ enum coding coding_add(enum coding coding, struct sv value)
 {
 	struct sv item;
 
+	if (sv_find(value, '/') < value.n) {
+		/* A media type. libpurple (Pidgin) puts it here: nothing has been said of a coding. */
+		return coding;
+	}
 	while (sv_split(&value, ',', &item)) {
 		enum coding next = coding_find(item);
 

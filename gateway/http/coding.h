@@ -65,7 +65,8 @@ enum {
 const char *coding_name(enum coding coding);
 
 /* The coding of a body whose headers so far said @coding (at first CODING_IDENTITY), when one more Content-Encoding
- * says @value. CODING_UNKNOWN when it is not spoken here, or when there are several, one over the other. */
+ * says @value. CODING_UNKNOWN when it is not spoken here, or when there are several, one over the other. A media type,
+ * which some clients put there, says nothing. */
 enum coding coding_add(enum coding coding, struct sv value);
 
 /* What a client would take. All zero: it said nothing. */

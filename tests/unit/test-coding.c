@@ -81,6 +81,10 @@ static void test_content_encoding(void **state)
 		{{"gzip", "gzip"}, CODING_UNKNOWN},
 		{{"identity", "gzip"}, CODING_GZIP},
 		{{"br", "gzip"}, CODING_UNKNOWN},
+		/* libpurple (Pidgin) means Content-Type. */
+		{{"text/xml; charset=utf-8"}, CODING_IDENTITY},
+		{{"text/xml; charset=utf-8", "gzip"}, CODING_GZIP},
+		{{"br", "text/xml"}, CODING_UNKNOWN},
 	};
 
 	(void)state;
