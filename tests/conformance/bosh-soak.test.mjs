@@ -20,7 +20,7 @@ const TICK_MS = 50;
 const DOMAIN = 'soak.test';
 const ERRORS_SHOWN = 10;
 
-const CONFIG = { workers: 2, log_level: 'info', hold: 2, inactivity: 10, polling: 1, pending_bytes: 65536,
+const CONFIG = { workers: 2, log_level: 'info', hold: 2, inactivity: 10, polling: 1, compression: true, pending_bytes: 65536,
 	sessions_per_address: 10000, connections_per_address: 10000 };
 
 // Every combination of these occurs among 200.
@@ -115,8 +115,8 @@ test(TEST, { timeout: SECONDS * 1000 + 150000 }, async (t) => {
 	assert.equal(errors.length, 0,
 		`DOAB_SOAK_SEED=${SEED}: ${errors.length} errors:\n${[...errors.slice(0, ERRORS_SHOWN), ...notes].join('\n')}`);
 	// It did happen.
-	const { cuts, repeats, heldRepeats, identical, displaced, pauses } = stats;
-	for (const [what, n] of Object.entries({ ...cuts, repeats, heldRepeats, identical, displaced, pauses, nUp, nDown })) {
+	const { cuts, repeats, heldRepeats, identical, displaced, pauses, coded } = stats;
+	for (const [what, n] of Object.entries({ ...cuts, repeats, heldRepeats, identical, displaced, pauses, coded, nUp, nDown })) {
 		assert.ok(n > 0, `no ${what} in ${JSON.stringify(stats)}`);
 	}
 	assert.equal(doab.events.filter(({ event }) => event === 'session-failed').length, 0, doab.log.slice(-2000));
