@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
-import { HttpConnection, httpRequest } from '../support/http.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { sleep, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
@@ -321,5 +321,36 @@ test('both guards together', TIMEOUT, async () => {
 		await assertGuarded(client, connection, from('192.0.2.1'));
 		await assertGuarded(client, connection, { ...https, ...from('192.0.2.2') });
 		await assertAlive(client);
+	});
+});
+
+// RFC 9110, 5.3: a header that stands in several lines is one list. Some proxies (HAProxy's "option forwardfor") add a line of their own
+// behind the client's; it is the right-most item, the one to be believed.
+
+test('X-Forwarded-Proto in two lines: the last one is the proxy\'s', TIMEOUT, async () => {
+	await withStage({ see_other_uri: ELSEWHERE, trusted_proxies: ['127.0.0.1'] }, async (own) => {
+		const answer = await clientOf(own, { 'X-Forwarded-Proto': ['https', 'http'] }).create('plain.test');
+		assertTerminated(answer, 'see-other-uri');
+		await session(own, { 'X-Forwarded-Proto': ['http', 'https'] });
+	});
+});
+
+test('X-Forwarded-For in two lines: the client does not choose its address, for BOSH', TIMEOUT, async () => {
+	await withStage({ bind_address: true, trusted_proxies: ['127.0.0.1', '127.0.0.2'] }, async (own) => {
+		const { client, connection } = await session(own, from(['203.0.113.66', '192.0.2.1']));
+		assert.match(own.doab.log, /event=session-open client="?192\.0\.2\.1"? /);
+		await assertGuarded(client, connection, from(['192.0.2.1', '192.0.2.2']));
+		// The right-most that is no proxy, over all lines.
+		client.headers = { ...client.headers, ...from(['203.0.113.66, 192.0.2.1', '127.0.0.2']) };
+		await assertAlive(client);
+	});
+});
+
+test('X-Forwarded-For in two lines: the client does not choose its address, for WebSockets', TIMEOUT, async () => {
+	await withStage({ trusted_proxies: ['127.0.0.1'] }, async (own) => {
+		const socket = await openWebSocket(own.port, { headers: { 'X-Forwarded-For': '203.0.113.66\r\nX-Forwarded-For: 192.0.2.1' } });
+		await socket.start('plain.test');
+		assert.match(own.doab.log, /event=session-open client="?192\.0\.2\.1"? /);
+		socket.drop();
 	});
 });
