@@ -233,6 +233,25 @@ static void read_body(struct bosh_relay *relay, const struct http_exchange *exch
 	}
 }
 
+/* What the proxies in front say of the client; without such the headers are not even looked for. */
+static void read_client(struct bosh_relay *relay, const struct http_exchange *exchange,
+			struct bosh_request *request)
+{
+	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
+	_cleanup_(buffer_deinit) struct buffer protos = BUFFER_INIT;
+	const struct client_proxies *proxies = &relay->env->config->proxies;
+	const struct address *peer = http_exchange_peer(exchange);
+
+	request->client = *peer;
+	request->secure = false;
+	if (client_is_proxy(proxies, peer)) {
+		request->client = client_address(
+			proxies, peer, http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+		request->secure = client_is_secure(
+			proxies, peer, http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos));
+	}
+}
+
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
 {
 	struct borne *borne = borne_new(relay, exchange);
@@ -243,10 +262,7 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 		return;
 	}
 	request.exchange = borne->id;
-	request.client = client_address(&relay->env->config->proxies, http_exchange_peer(exchange),
-					http_exchange_header(exchange, "X-Forwarded-For"));
-	request.secure = client_is_secure(&relay->env->config->proxies, http_exchange_peer(exchange),
-					  http_exchange_header(exchange, "X-Forwarded-Proto"));
+	read_client(relay, exchange, &request);
 	read_body(relay, exchange, &request);
 	if (sid_worker(request.body.sid, relay->env->n_workers, &borne->owner)) {
 		memcpy(borne->sid, request.body.sid.data, SID_LENGTH);

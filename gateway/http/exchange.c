@@ -349,6 +349,36 @@ struct sv http_exchange_header(const struct http_exchange *exchange, const char 
 	return sv_from(MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, name));
 }
 
+struct list {
+	const char *name;
+	struct buffer *joined;
+	size_t n_lines;
+	int r;
+};
+
+static enum MHD_Result join_line(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct list *list = userdata;
+
+	(void)kind;
+	if (!sv_eq_nocase(sv_from(key), sv_from(list->name))) {
+		return MHD_YES;
+	}
+	if (list->n_lines++) {
+		list->r = buffer_append_sv(list->joined, SV(", "));
+	}
+	list->r = list->r < 0 ? list->r : buffer_append_sv(list->joined, sv_from(value));
+	return list->r < 0 ? MHD_NO : MHD_YES;
+}
+
+struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name, struct buffer *joined)
+{
+	struct list list = {.name = name, .joined = joined};
+
+	MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, join_line, &list);
+	return list.n_lines && list.r == 0 ? buffer_sv(joined) : SV_EMPTY;
+}
+
 const struct address *http_exchange_peer(const struct http_exchange *exchange)
 {
 	return &exchange->connection->peer;

@@ -11,6 +11,7 @@
 
 #include "common/address.h"
 #include "common/blob.h"
+#include "common/buffer.h"
 #include "common/sv.h"
 #include "gateway/http/coding.h"
 
@@ -81,6 +82,10 @@ bool http_exchange_body_too_large(const struct http_exchange *exchange);
 bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange);
 /* A header's value, borrowed until the answer; data is NULL when there is none. */
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name);
+/* Likewise of a header that may stand in several lines, which together are one list (RFC 9110, 5.3): who reads only one of them lets
+ * the client write the one that counts. @joined is the caller's, and holds the value when there are several. Without memory there is
+ * none. */
+struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name, struct buffer *joined);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
 
 /* The owner's pointer. */

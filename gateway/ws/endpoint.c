@@ -82,6 +82,7 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 					      http_exchange_header(exchange, "Host")),
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
+	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
 	struct request request = {.exchange = exchange};
 	int fd;
 
@@ -95,7 +96,7 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 	}
 	request.peer = *http_exchange_peer(exchange);
 	request.client = client_address(&endpoint->env->config->proxies, &request.peer,
-					http_exchange_header(exchange, "X-Forwarded-For"));
+					http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
 	adopt(endpoint, fd, upgrade.key, &request);
 }
 

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, sleep, stopAll, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: 60000 };
@@ -13,8 +13,9 @@ const INACTIVITY_S = 5;
 let stage;
 
 before(async () => {
-	stage = await Stage.open({ one: 'plain', two: 'plain', three: 'plain' }, { wait: 8, inactivity: INACTIVITY_S, max_streams: STREAMS_MAX,
-		sessions_per_address: 1000, domains: { 'refused.test': { deny: true } } });
+	stage = await Stage.open({ one: 'plain', two: 'plain', three: 'plain', late: 'late-features', never: 'no-features' },
+		{ wait: 8, inactivity: INACTIVITY_S, max_streams: STREAMS_MAX, sessions_per_address: 1000, open_timeout: 4,
+			domains: { 'refused.test': { deny: true }, 'dead.test': { connect: [`127.0.0.1:${await freePort()}`], tls: 'off' } } });
 });
 after(() => stopAll(stage));
 
@@ -316,6 +317,57 @@ for (const [to, condition, text] of [
 		await assertGoesOn(client, { name, connection });
 	});
 }
+
+for (const [to, text] of [['dead.test', /refused the connection/], ['never.test', /in time/]]) {
+	test(`a further stream that cannot be opened (${to}) is over under its name, in words, and the others go on`, TIMEOUT, async () => {
+		const { client, name, connection } = await session();
+		const added = await add(client, to);
+		const told = await client.request();
+		assertTerminated(told, 'remote-connection-failed');
+		assert.match(told.element.at('text').text, text);
+		assert.equal(told.element.attributes.stream, added.element.attributes.stream);
+		await assertGoesOn(client, { name, connection });
+	});
+}
+
+test('a stream that is not open yet: what is for all does not reach it, and does not harm it', TIMEOUT, async () => {
+	const { client, name, connection } = await session();
+	// The client cannot know yet that there is a second stream to tell from the first.
+	const adding = add(client, 'late.test');
+	const sent = client.request(message('early'));
+	const late = (await adding).element.attributes.stream;
+	assert.deepEqual(await collect(client, 1, [await sent]), [[name, 'early']]);
+	const restarting = client.request('', { 'xmlns:xmpp': NS.xbosh, 'xmpp:restart': 'true' });
+	const told = await collect(client, 2, [await restarting]);
+	assert.deepEqual(told.sort(), [[name, undefined], [late, undefined]].sort(), 'features of both');
+	assert.equal(connection.headers.length, 2);
+	const later = await stage.connectionOf('late');
+	assert.deepEqual([received(later), later.headers.length], [[], 1]);
+	await assertGoesOn(client, { name: late, connection: later });
+	await assertGoesOn(client, { name, connection });
+});
+
+test('a stream that is not open yet: what is for it by name ends it, and no other', TIMEOUT, async () => {
+	const { client, name, connection } = await session();
+	const late = (await add(client, 'late.test')).element.attributes.stream;
+	let told = await client.request(message('early'), { stream: late });
+	while (told.element.attributes.type === undefined) {
+		told = await client.request();
+	}
+	assertTerminated(told, 'bad-request');
+	assert.equal(told.element.attributes.stream, late);
+	assert.match(told.element.at('text').text, /before the server's features/);
+	await assertGoesOn(client, { name, connection });
+});
+
+test('a stream that is not open yet can be closed', TIMEOUT, async () => {
+	const { client, name, connection } = await session();
+	const late = (await add(client, 'late.test')).element.attributes.stream;
+	const closed = await client.request('', { stream: late, type: 'terminate' });
+	assert.deepEqual([closed.element.attributes.type, closed.element.attributes.stream], ['terminate', late]);
+	await assertGoesOn(client, { name, connection });
+	await (await stage.connectionOf('late')).end();
+});
 
 test('a route is refused for a further stream as it is for the first', TIMEOUT, async () => {
 	const { client, name, connection } = await session();
