@@ -88,12 +88,26 @@ test('a client that is gone: what the server sent to it goes back as errors, the
 	assert.equal((await client.request()).element.attributes.condition, 'item-not-found');
 });
 
-test('what comes while no request is there goes back, too; what an answer took does not', TIMEOUT, async () => {
+test('what comes while no request is there goes back, too; what an answer took that a request followed does not', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	const held = client.request();
 	connection.send(`<message ${addressed} id='taken'><body/></message>`);
 	assert.deepEqual(idsOf(await held), ['taken']);
+	const next = client.request();
+	await sleep(200);
+	next.abort();
+	await sleep(200);
 	await sendAll(connection);
+	await assertReturned(connection);
+});
+
+// With it in hand the client would have sent another request: perhaps the connection was dead, and nobody saw it.
+test('what the last answer took goes back as well, when nothing was heard of the client since', TIMEOUT, async () => {
+	const { client, connection } = await session();
+	const held = client.request();
+	await sleep(200);
+	await sendAll(connection);
+	assert.ok(idsOf(await held).length > 0);
 	await assertReturned(connection);
 });
 
