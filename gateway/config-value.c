@@ -11,6 +11,7 @@
 #include "policy/client.h"
 #include "policy/origin.h"
 #include "policy/ports.h"
+#include "policy/route.h"
 
 enum {
 	/* Each is a socket in each worker. */
@@ -22,6 +23,8 @@ enum {
 	CONFIG_NETWORKS_MAX = 1024,
 	/* Every address that is dialled is compared with all of them. */
 	CONFIG_PORTS_MAX = 256,
+	/* And each route that a client names with all of these. */
+	CONFIG_ROUTES_MAX = 256,
 	/* A longer one would leave a request line no room in what is looked at first. */
 	CONFIG_PATH_MAX = 128,
 	CONFIG_URI_MAX = 1024,
@@ -258,6 +261,23 @@ int config_value_network(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 	if (network_parse(sv_from(value), &network) < 0) {
 		refuse(cfg, opt, "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\"",
 		       value);
+	}
+	return take_string(value, result);
+}
+
+int config_value_route(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	struct routes routes;
+	size_t bad;
+	int r = routes_init(&routes, &value, 1, &bad);
+
+	check_count(cfg, opt, CONFIG_ROUTES_MAX);
+	if (r == 0) {
+		routes_deinit(&routes);
+	} else if (r == -EINVAL) {
+		refuse(cfg, opt, "a host and a port, as in \"xmpp.example.org:5222\"", value);
+	} else {
+		config_error_memory();
 	}
 	return take_string(value, result);
 }

@@ -39,6 +39,7 @@ int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 int config_value_resolver(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_origin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_network(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
+int config_value_route(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_ports(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 
 enum {

@@ -140,6 +140,7 @@ static cfg_opt_t options[] = {
 	CFG_STR_LIST_CB("resolvers", NULL, CFGF_NONE, config_value_resolver),
 	CFG_BOOL_CB("trust_dnssec", cfg_false, CFGF_NONE, config_value_bool),
 	CFG_BOOL_CB("compression", cfg_false, CFGF_NONE, config_value_bool),
+	CFG_STR_LIST_CB("allowed_routes", NULL, CFGF_NONE, config_value_route),
 	CFG_STR_LIST_CB("allowed_ports", default_ports, CFGF_NONE, config_value_ports),
 #define X(key, member, default_, min, max) CFG_INT_CB(#key, default_, CFGF_NONE, value_number),
 	NUMBERS(X)
@@ -328,6 +329,12 @@ static int fill_policies(struct config *config, cfg_t *cfg)
 	texts = list_texts(cfg, "allowed_ports", &n);
 	r = texts ? ports_init(&config->ports, texts, n, &bad) : -ENOMEM;
 	free(texts);
+	if (r < 0) {
+		return r;
+	}
+	texts = list_texts(cfg, "allowed_routes", &n);
+	r = texts ? routes_init(&config->routes, texts, n, &bad) : -ENOMEM;
+	free(texts);
 	return r;
 }
 
@@ -432,6 +439,7 @@ struct config *config_free(struct config *config)
 	origin_list_deinit(&config->origins);
 	client_proxies_deinit(&config->proxies);
 	ports_deinit(&config->ports);
+	routes_deinit(&config->routes);
 	config_domain_rules_deinit(&config->domains);
 	free(config);
 	return NULL;

@@ -16,6 +16,7 @@
 #include "policy/domain.h"
 #include "policy/origin.h"
 #include "policy/ports.h"
+#include "policy/route.h"
 
 struct config {
 	struct address *listen; /* where HTTP is served */
@@ -28,6 +29,7 @@ struct config {
 	enum log_level log_level;
 	struct origin_list origins;
 	struct client_proxies proxies;
+	struct routes routes; /* that BOSH clients may name */
 	struct ports ports; /* that may be dialled */
 	char *resolvers; /* "127.0.0.1:5300,[::1]:53" as c-ares wants them; NULL for the system's */
 	size_t n_body_max;    /* bytes of a request body or WebSocket message */

@@ -15,6 +15,7 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
+#include "policy/route.h"
 
 /* A stream of a session: one way to a server. */
 struct bosh_strand {
@@ -49,9 +50,15 @@ struct bosh_endpoint {
 	bool shut;
 };
 
-/* Where a stream is to lead. */
+/* Where a stream is to lead, in the client's words; and what has come of them. */
 struct bosh_target {
 	struct sv to, from, lang, version, route;
+};
+
+struct bosh_place {
+	char domain[DOMAIN_MAX + 1]; /* ascii form */
+	const struct domain_rule *rule; /* NULL: none */
+	struct redirect route; /* port 0: none */
 };
 
 struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint);
@@ -73,20 +80,18 @@ void bosh_carried_log(const struct bosh_carried *session, const char *event, con
 
 /* strand.c */
 
-/* Whether a stream may lead to @target. Returns BOSH_CONDITION_NONE with its ascii form and rule (may be NULL), or what the client is to
- * be told, with words for it. */
+/* Whether a stream may lead to @target. Returns BOSH_CONDITION_NONE with the place, or what the client is to be told, with words for
+ * it. */
 enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
-				      char ret_ascii[static DOMAIN_MAX + 1],
-				      const struct domain_rule **ret_rule, const char **ret_text);
+				      struct bosh_place *ret_place, const char **ret_text);
 
 /* The strand of @stream, or NULL. */
 struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream);
 
-/* Starts to reach the server of @stream, in the ascii form @domain. @counted: the stream has its place in the census. Returns 0 or
- * -ENOMEM. */
+/* Starts to reach the server of @stream. @counted: the stream has its place in the census. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_strand_open(struct bosh_carried *session, unsigned stream,
-				  const struct bosh_target *target, const char *domain,
-				  const struct domain_rule *rule, bool counted);
+				  const struct bosh_target *target, const struct bosh_place *place,
+				  bool counted);
 
 /* The client wants one more stream. What stands against it, the client is told through the engine. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_strand_add(struct bosh_carried *session, unsigned stream,

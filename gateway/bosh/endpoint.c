@@ -88,16 +88,16 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 }
 
 /* The session's first stream. */
-static void open_session(struct bosh_carried *session, const struct bosh_target *target, const char *domain,
-			 const struct domain_rule *rule)
+static void open_session(struct bosh_carried *session, const struct bosh_target *target,
+			 const struct bosh_place *place)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	int r = bosh_strand_open(session, 0, target, domain, rule, false);
+	int r = bosh_strand_open(session, 0, target, place, false);
 
 	if (r == 0) {
 		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint), &endpoint->actions);
 	}
-	bosh_carried_log(session, "session-open", domain);
+	bosh_carried_log(session, "session-open", place->domain);
 	bosh_carried_settle(session, r);
 }
 
@@ -107,9 +107,8 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	const struct bosh_body *body = &request->body;
 	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version, body->route};
 	const char *elsewhere = endpoint->env->config->see_other_uri;
-	const struct domain_rule *rule;
 	struct bosh_carried *session;
-	char domain[DOMAIN_MAX + 1];
+	struct bosh_place place;
 	const char *text;
 
 	if (elsewhere[0] && !request->secure) {
@@ -120,7 +119,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		refuse(endpoint, request, BOSH_CONDITION_BAD_REQUEST, "a session begins with a rid");
 		return;
 	}
-	enum bosh_condition condition = bosh_target_judge(endpoint, &target, domain, &rule, &text);
+	enum bosh_condition condition = bosh_target_judge(endpoint, &target, &place, &text);
 
 	if (condition) {
 		refuse(endpoint, request, condition, text);
@@ -134,7 +133,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
 		return;
 	}
-	open_session(session, &target, domain, rule);
+	open_session(session, &target, &place);
 }
 
 static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv sid)

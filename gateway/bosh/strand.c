@@ -112,9 +112,30 @@ static const struct link_callbacks link_callbacks = {
 
 /* Opening. */
 
+static enum bosh_condition judge_route(const struct bosh_endpoint *endpoint, struct sv route,
+				       struct redirect *ret_route, const char **ret_text)
+{
+	ret_route->port = 0;
+	if (route.n == 0) {
+		return BOSH_CONDITION_NONE;
+	}
+	switch (routes_find(&endpoint->env->config->routes, route, ret_route)) {
+	case 0:
+		return BOSH_CONDITION_NONE;
+	case -EACCES:
+		*ret_text = "this gateway finds the server by DNS and does not take that 'route'";
+		return BOSH_CONDITION_HOST_UNKNOWN;
+	case -EINVAL:
+		*ret_text = "'route' is not of the form xmpp:host:port";
+		return BOSH_CONDITION_BAD_REQUEST;
+	default:
+		*ret_text = failure_sentence(FAILURE_INTERNAL);
+		return BOSH_CONDITION_INTERNAL_SERVER_ERROR;
+	}
+}
+
 enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
-				      char ret_ascii[static DOMAIN_MAX + 1],
-				      const struct domain_rule **ret_rule, const char **ret_text)
+				      struct bosh_place *ret_place, const char **ret_text)
 {
 	if (endpoint->shut) {
 		*ret_text = failure_sentence(FAILURE_SHUTDOWN);
@@ -124,20 +145,16 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 		*ret_text = "a session needs a 'to'";
 		return BOSH_CONDITION_IMPROPER_ADDRESSING;
 	}
-	if (domain_to_ascii(target->to, ret_ascii) < 0) {
+	if (domain_to_ascii(target->to, ret_place->domain) < 0) {
 		*ret_text = "'to' is not the name of a domain";
 		return BOSH_CONDITION_HOST_UNKNOWN;
 	}
-	if (target->route.n) {
-		*ret_text = "this gateway finds the server by DNS and takes no 'route'";
-		return BOSH_CONDITION_HOST_UNKNOWN;
-	}
-	*ret_rule = domain_rules_find(&endpoint->env->config->domains, ret_ascii);
-	if (*ret_rule && (*ret_rule)->deny) {
+	ret_place->rule = domain_rules_find(&endpoint->env->config->domains, ret_place->domain);
+	if (ret_place->rule && ret_place->rule->deny) {
 		*ret_text = failure_sentence(FAILURE_DOMAIN_REFUSED);
 		return BOSH_CONDITION_HOST_UNKNOWN;
 	}
-	return BOSH_CONDITION_NONE;
+	return judge_route(endpoint, target->route, &ret_place->route, ret_text);
 }
 
 struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream)
@@ -173,21 +190,22 @@ static struct bosh_strand *strand_new(struct bosh_carried *session, unsigned str
 }
 
 int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct bosh_target *target,
-		     const char *domain, const struct domain_rule *rule, bool counted)
+		     const struct bosh_place *place, bool counted)
 {
 	struct stream_target stream_target = {
-		.to = sv_from(domain),
+		.to = sv_from(place->domain),
 		.from = target->from,
 		.lang = target->lang,
 		.version = target->version,
 		.client = &session->client,
+		.route = place->route.port ? &place->route : NULL,
 	};
-	struct bosh_strand *strand = strand_new(session, stream, domain);
+	struct bosh_strand *strand = strand_new(session, stream, place->domain);
 
 	if (!strand) {
 		return -ENOMEM;
 	}
-	int r = link_new(&session->endpoint->env->link, &stream_target, rule, &link_callbacks, strand,
+	int r = link_new(&session->endpoint->env->link, &stream_target, place->rule, &link_callbacks, strand,
 			 &strand->link);
 
 	strand->counted = counted && r == 0;
@@ -206,23 +224,22 @@ static int refuse(struct bosh_carried *session, unsigned stream, enum failure_ki
 int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct bosh_target *target)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	const struct domain_rule *rule;
-	char domain[DOMAIN_MAX + 1];
+	struct bosh_place place;
 	const char *text;
 
-	if (bosh_target_judge(endpoint, target, domain, &rule, &text)) {
+	if (bosh_target_judge(endpoint, target, &place, &text)) {
 		return refuse(session, stream, FAILURE_DOMAIN_REFUSED, text);
 	}
 	/* Each is a connection like that of a session of its own. */
 	if (census_enter_session(endpoint->env->census, &session->client) < 0) {
 		return refuse(session, stream, FAILURE_TOO_MANY, NULL);
 	}
-	int r = bosh_strand_open(session, stream, target, domain, rule, true);
+	int r = bosh_strand_open(session, stream, target, &place, true);
 
 	if (r < 0) {
 		census_leave_session(endpoint->env->census, &session->client);
 	} else {
-		bosh_carried_log(session, "stream-open", domain);
+		bosh_carried_log(session, "stream-open", place.domain);
 	}
 	return r;
 }

@@ -61,6 +61,10 @@ int link_opening_new(struct link *link, const struct stream_target *target)
 	if (target->client) {
 		link->opening->client = *target->client;
 	}
+	if (target->route) {
+		link->opening->route = *target->route;
+		link->opening->redirected = true;
+	}
 	return keep_target(link, target);
 }
 
@@ -346,7 +350,12 @@ int link_start(struct link *link)
 		uv_timer_start(&link->timer, on_refused, 0, 0);
 		return 0;
 	}
-	r = dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial);
+	r = link->opening->route.port
+		    ? dial_new_redirected(&link->env->dialer, &link->opening->route,
+					  link_tls(link) == DOMAIN_TLS_DIRECT, link->rule, &link_dial_callbacks,
+					  link, &link->dial)
+		    : dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link,
+			       &link->dial);
 	if (r == 0) {
 		uv_timer_start(&link->timer, on_open_timeout, (uint64_t)link->env->open_timeout_ms, 0);
 	}

@@ -14,7 +14,8 @@ struct link_opening {
 	struct buffer text;
 	struct address client;
 	bool has_client;
-	bool redirected;         /* this connection is one that a server named */
+	bool redirected;         /* this connection is one that a server, or the client, named */
+	struct redirect route;   /* the client did; port 0: it did not */
 	bool secure_due;         /* the handshake waits for the TLSA records */
 	unsigned n_redirects;
 	struct address tried[LINK_SERVERS_MAX];

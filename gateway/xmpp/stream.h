@@ -46,12 +46,16 @@ enum stream_state {
 	STREAM_STATE_OVER,
 };
 
+struct redirect;
+
 struct stream_target {
 	struct sv to;      /* the domain, checked by policy/domain.h */
 	struct sv from;    /* the client's own address, may be empty; escaped here */
 	struct sv lang;    /* xml:lang, may be empty; escaped here */
 	struct sv version; /* may be empty: "1.0" */
-	const struct address *client; /* where the client is, or NULL: no part of the stream, for link.h */
+	/* No part of the stream, for link.h: */
+	const struct address *client; /* where the client is, or NULL */
+	const struct redirect *route; /* where the client says that the server is, and may say so; or NULL */
 };
 
 struct stream {

@@ -122,12 +122,15 @@ before(async () => {
 	const section = (name, more = open) => servers[name].section(more);
 	const allowed = Object.entries(servers).filter(([name]) => name !== 'other').map(([, server]) => server.port);
 	doab = await started(Doab.start({ resolvers: [dns.address], connect_timeout: CONNECT_TIMEOUT_S, open_timeout: 20, sessions_per_address: 1000,
+		allowed_routes: [servers.target.address, `target.hosts.test:${servers.target.port}`, servers.other.address],
 		allowed_ports: [...allowed, hole.port, deadPort, '5222-5223'].map(String),
 		domains: {
 			...Object.fromEntries(['named', 'address', 'address-six', 'looked-up', 'second', 'first', 'zeroth', 'loop', 'text', 'late', 'nobody', 'forbidden']
 				.map((name) => [`${name}.test`, section(name)])),
 			...Object.fromEntries(['inside', 'inside-six', 'inside-name'].map((name) => [`${name}.test`, section(name, { tls: 'off' })])),
 			...Object.fromEntries(['smtp', 'forbidden-port', 'second-port', 'hole-first'].map((name) => [`${name}.test`, open])),
+			'routed.test': open,
+			'routed-inside.test': { tls: 'off' },
 			'starttls-only.test': { tls: 'direct', allow_private: true },
 			'fallback.test': { ...ca, tls: 'direct', allow_private: true },
 			'both.test': { ...ca, tls: 'direct', allow_private: true },
@@ -325,4 +328,24 @@ test('see-other-host: under TLS, and the certificate has to name the domain', TI
 test('see-other-host: from direct TLS to direct TLS', TIMEOUT, async () => {
 	const connection = await assertWay('direct.test', ['direct', 'direct-right']);
 	assert.ok(connection.isSecure);
+});
+
+test('route: a place of the list is dialled instead of what the DNS says, any other is refused', TIMEOUT, async () => {
+	const { target, other } = servers;
+	await assertWay('routed.test', ['target'], { route: `xmpp:${target.address}` });
+	await assertWay('routed.test', ['target'], { route: `xmpp:target.hosts.test:${target.port}` });
+	const nBefore = counts(['target', 'other', 'six']);
+	for (const [domain, route, condition, text] of [
+		['routed.test', `xmpp:${servers.six.address}`, 'host-unknown', /does not take that 'route'/],
+		['routed.test', `xmpp:127.0.0.1:${deadPort}`, 'host-unknown', /does not take that 'route'/],
+		['routed.test', target.address, 'bad-request', /xmpp:host:port/],
+		// In the list, and still not dialled: an address of the inside, a port that is not allowed.
+		['routed-inside.test', `xmpp:${target.address}`, 'remote-connection-failed', /not a public one/],
+		['routed.test', `xmpp:${other.address}`, 'remote-connection-failed', /port/],
+	]) {
+		const answer = await create(domain, { route });
+		assertTerminated(answer, condition);
+		assert.match(answer.element.text, text);
+	}
+	assert.deepEqual(counts(['target', 'other', 'six']), nBefore);
 });

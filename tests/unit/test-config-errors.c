@@ -77,6 +77,9 @@ static void test_refused_values(void **state)
 		{"\ncompression = 2\n", 2, "compression: expected true or false, got '2'"},
 		{"allowed_ports = {\"443\",\n\"1024-\"}", 2,
 		 "allowed_ports: expected a port or a range of ports, as in \"443\" or \"1024-65535\", got '1024-'\n"},
+		{"allowed_routes = {\"a.example:5222\",\n\"a.example\"}", 2,
+		 "allowed_routes: expected a host and a port, as in \"xmpp.example.org:5222\", got 'a.example'\n"},
+		{"see_other_uri = \"http://a.example/\"", 1, "see_other_uri: expected an URI"},
 		{"allowed_ports = {0}", 1, "allowed_ports: expected a port"},
 
 		{"inactivity = 10\npolling = 10\n", 2,
