@@ -320,7 +320,8 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	bool empty = wish == WISH_NOTHING;
 	int r = 0;
 
-	if (is_for_nobody(session, body, wish) && sv_eq(body->stream, sv_from(session->last_closed))) {
+	if (is_for_nobody(session, body, wish) && session->last_closed[0] &&
+	    sv_eq(body->stream, sv_from(session->last_closed))) {
 		/* It has just been closed, and the client perhaps did not know: ignored. */
 		body->n_payloads = 0;
 		wish = wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;

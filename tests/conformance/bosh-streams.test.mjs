@@ -182,15 +182,17 @@ test('addressing: no answer has payloads of two streams, and none is forgotten',
 	assert.deepEqual(told.filter(([stream]) => stream === two.name).map(([, id]) => id), Array.from({ length: 5 }, (_, i) => `two-${i}`));
 });
 
-test('addressing: a name that no stream has ends the session; on an empty body it says nothing', TIMEOUT, async () => {
-	const { client, streams: { one, two } } = await sessionWith(['two']);
-	const held = client.request('', { stream: 'whatever' });
-	one.connection.send(message('well'));
-	assert.deepEqual(idsOf(await held), ['well']);
-	assertTerminated(await client.request(presence('lost'), { stream: 'whatever' }), 'item-not-found');
-	await assertOver(client, one, two);
-	assert.deepEqual([received(one.connection), received(two.connection)], [[], []]);
-});
+for (const name of ['whatever', '']) {
+	test(`addressing: a name that no stream has (${JSON.stringify(name)}) ends the session; on an empty body it says nothing`, TIMEOUT, async () => {
+		const { client, streams: { one, two } } = await sessionWith(['two']);
+		const held = client.request('', { stream: name });
+		one.connection.send(message('well'));
+		assert.deepEqual(idsOf(await held), ['well']);
+		assertTerminated(await client.request(presence('lost'), { stream: name }), 'item-not-found');
+		await assertOver(client, one, two);
+		assert.deepEqual([received(one.connection), received(two.connection)], [[], []]);
+	});
+}
 
 test('restart: of the stream that is named, or of the first', TIMEOUT, async () => {
 	const { client, streams: { one, two } } = await sessionWith(['two']);

@@ -17,7 +17,8 @@
  *   the answer waits for the features; with authid, restartlogic, version             test_creation
  *   but not beyond wait: then the next answer has them                                test_creation_timeout
  * Sending and Receiving XML Payloads
- *   an empty answer after wait; up to hold requests wait                              test_wait, test_hold, test_hold_of_two
+ *   an empty answer after wait; up to hold requests wait                              test_wait, test_hold, test_hold_of_two,
+ *                                                                                       test_wait_out_of_order
  *   payloads go at once, and in the order of the rids                                 test_payloads_down, test_payloads_up
  * Request Acknowledgements
  *   the highest rid without a gap below it; not that of the answered request          a test_ack_of_requests
@@ -25,16 +26,19 @@
  *   answers stay until they are acknowledged, by number or by leaving it out          a test_ack_of_answers, test_ack_left_out,
  *                                                                                       test_ack_of_the_future, test_kept_limit
  *   a missing one is reported at once, with its age, once, to one who listens         a test_report, test_report_and_gone
- *   what is not acknowledged counts as not delivered                                  a test_ack_backpressure
+ *   what is not acknowledged counts as not delivered; who could acknowledge is asked  a test_ack_backpressure, test_ack_wanted,
+ *                                                                                       test_ack_and_vanished
  * Inactivity
- *   a session without a request ends, one with a request does not                     test_inactivity, test_early_and_inactive
+ *   a session without a request ends, one with a request does not; an early one is
+ *   a sign of life                                                                    test_inactivity, test_early_and_inactive
  *   a pause: all are answered, it without payloads; inactivity is what it asked for   p test_pause, test_pause_short
  *   the next request ends it, a repeat of the same does not                           p test_pause_ends_with_next, test_pause_repeated
  *   longer than was offered, or where none was: policy-violation                      p test_pause_limit
  * Overactivity
  *   more requests under way than `requests`; one more to pause or terminate           test_overactivity, test_terminate_above,
  *                                                                                       p test_pause_above
- *   as many as `requests`, the last empty and within `polling` of the one before      test_overactivity_of_polls
+ *   as many as `requests`, the last empty and within `polling` of the one before      test_overactivity_of_polls,
+ *                                                                                       test_order_is_no_overactivity
  * Polling Sessions
  *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
  *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
@@ -49,21 +53,26 @@
  *   one whose answer is not kept any more: item-not-found                             r test_repeat_forgotten
  *   the answer to a pause is not among the `requests` that are kept                   p test_pause_and_kept
  *   a held rid again: the old request is told "error"                                 r test_repeat_held
- *   the same too often: policy-violation, be it held, answered or early               r test_repeat_limit, test_repeat_limit_of_others
+ *   the same too often: policy-violation, be it held, answered or early               r test_repeat_limit, test_repeat_limit_of_others,
+ *                                                                                       test_repeat_limit_of_a_life
+ *   what is kept is bounded in bytes                                                  r test_repeat_bytes
  *   the answer waits for a client whose connection broke                              r test_gone, test_gone_then_next, test_gone_early
  *   but not for ever                                                                  r test_gone_for_good, test_gone_wait_is_over
  * Use of Keys
  *   each key is the origin of the one before; a wrong or missing one ends all         k test_key_sequence, test_key_wrong, test_key_case
- *   a repeat shows its own key again                                                  k test_key_repeated, test_key_out_of_order
+ *   a repeat shows its own key again, before its turn too                             k test_key_repeated, test_key_repeated_early,
+ *                                                                                       test_key_out_of_order
  * Switching to Another Key Sequence
  *   with the last key the next newkey                                                 k test_key_switch, test_key_late
  * Multiple Streams
  *   offered to those who can know it; without a second stream nothing is different    s test_stream_offered, test_stream_alone
  *   `to` adds one; the request that asked is told its name                            s test_stream_added, test_stream_limit
  *   payloads of one stream an answer, named; to one stream, or to all                 s test_stream_payloads_down, _up
+ *   to all means to all that are open; a name that is nobody's ends the session       s test_stream_opening, _nameless
  *   closing one, the last one, all                                                    s test_stream_closed, test_stream_all_closed,
  *                                                                                       test_stream_closed_with_pending
- *   one that fails is told by its name, the last one ends the session                 s test_stream_failed, test_stream_both_failed
+ *   one that fails is told by its name, the last one ends the session                 s test_stream_failed, test_stream_both_failed,
+ *                                                                                       test_stream_last_failed_with_pending
  * HTTP Conditions
  *   400, 403, 404 for clients without ver, 200 for all others                         e test_legacy, test_refusal_without_session
  * Terminal Binding Conditions

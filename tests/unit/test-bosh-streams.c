@@ -222,6 +222,15 @@ static void test_stream_closed(void **state)
 	EXPECT("send 0 <presence/>\nclose 0\n6: " GOODBYE "\nend\n");
 }
 
+/* A name that is nobody's, also where none has been closed. */
+static void test_stream_nameless(void **state)
+{
+	(void)state;
+	begin_two();
+	request_with(102, " stream=''", "<x/>");
+	EXPECT("3: " TERMINATE("item-not-found") "\nclose 0\nclose 1\nend\n");
+}
+
 /* What came for a stream that is closed goes back. */
 static void test_stream_closed_with_pending(void **state)
 {
@@ -394,6 +403,7 @@ int main(void)
 		TEST(test_stream_payloads_up),
 		TEST(test_stream_payloads_down),
 		TEST(test_stream_closed),
+		TEST(test_stream_nameless),
 		TEST(test_stream_closed_with_pending),
 		TEST(test_stream_all_closed),
 		TEST(test_stream_failed),
