@@ -224,6 +224,7 @@ static void close_rest(struct worker *worker)
 	mailbox_close(&worker->mailbox);
 	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
 	keepalive_close(&worker->env.link.keepalive);
+	gather_close(&worker->env.link.gather);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
@@ -382,6 +383,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.counters = shared->counters,
 	};
 	keepalive_init(&worker->env.link.keepalive, &worker->loop, shared->config->keepalive_s, link_keep_alive);
+	gather_init(&worker->env.link.gather, &worker->loop, link_write_gathered);
 	r = init(worker);
 	if (r < 0) {
 		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));

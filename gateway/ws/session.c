@@ -275,7 +275,7 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 
 static void on_stanza(struct ws_session *session, const struct framing_event *event)
 {
-	int r = link_write(session->link, event->element);
+	int r = link_gather(session->link, event->element);
 
 	if (r == -EPROTO) {
 		fail_kind(session, FAILURE_TOO_EARLY);

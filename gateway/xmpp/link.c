@@ -22,6 +22,7 @@ static void on_closed(uv_handle_t *handle)
 static void let_go(struct link *link)
 {
 	link->callbacks = NULL;
+	gather_drop(&link->env->gather, link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (link->is_counted) {
 		link->is_counted = false;
@@ -61,6 +62,7 @@ struct link *link_close(struct link *link)
 	if (!link) {
 		return NULL;
 	}
+	gather_flush(&link->env->gather, link);
 	if (link->transport && link->stream.state != STREAM_STATE_HANDSHAKE) {
 		/* Without memory for the farewell the server learns it from the FIN. */
 		(void)!stream_close(&link->stream);
@@ -240,24 +242,61 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	return 0;
 }
 
-int link_write(struct link *link, struct sv elements)
+/* Whether @n bytes may be written now. Returns 0, -EPROTO, -ENOBUFS, or 1: nobody wants them any more. */
+static int may_write(const struct link *link, size_t n)
 {
+	const struct link_env *env = link->env;
+
 	if (link->stream.state != STREAM_STATE_OPEN) {
 		/* A link that is over tells so by itself. */
-		return link->failing || link->stream.state == STREAM_STATE_OVER ? 0 : -EPROTO;
+		return link->failing || link->stream.state == STREAM_STATE_OVER ? 1 : -EPROTO;
 	}
 	if (!link->transport) {
-		return 0;
+		return 1;
 	}
-	if (transport_waiting(link->transport) + elements.n > link->env->n_waiting_max) {
-		return -ENOBUFS;
+	n += transport_waiting(link->transport) + gather_waiting(&env->gather, link);
+	return n > env->n_waiting_max ? -ENOBUFS : 0;
+}
+
+int link_write(struct link *link, struct sv elements)
+{
+	int r = may_write(link, elements.n);
+
+	if (r != 0) {
+		return r < 0 ? r : 0;
 	}
+	gather_flush(&link->env->gather, link);
 	link->keepalive.wrote = true;
 	return transport_write(link->transport, elements.data, elements.n);
 }
 
+int link_gather(struct link *link, struct sv elements)
+{
+	int r = may_write(link, elements.n);
+
+	if (r != 0) {
+		return r < 0 ? r : 0;
+	}
+	link->keepalive.wrote = true;
+	return gather_add(&link->env->gather, link, elements);
+}
+
+static void on_lost(uv_timer_t *timer)
+{
+	link_fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_INTERNAL);
+}
+
+void link_write_gathered(struct link *link, struct sv bytes)
+{
+	if (link->transport && transport_write(link->transport, bytes.data, bytes.n) < 0) {
+		/* Told at the next turn: this may be within a call into another link. */
+		uv_timer_start(&link->timer, on_lost, 0, 0);
+	}
+}
+
 int link_restart(struct link *link, const struct stream_target *target)
 {
+	gather_flush(&link->env->gather, link);
 	int r = stream_restart(&link->stream, target);
 
 	return r < 0 ? r : link_send_out(link);

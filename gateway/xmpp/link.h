@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "gateway/upstream/dialer.h"
+#include "gateway/xmpp/gather.h"
 #include "gateway/xmpp/keepalive.h"
 #include "gateway/xmpp/stream.h"
 #include "policy/census.h"
@@ -30,6 +31,7 @@ struct link_env {
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */
 	bool trusts_dnssec;                   /* what the resolvers say of signatures (AD=1) is believed: DANE */
 	struct keepalive keepalive;           /* with link_keep_alive() */
+	struct gather gather;                 /* with link_write_gathered() */
 };
 
 enum {
@@ -79,6 +81,9 @@ struct link *link_drop(struct link *link);
  * Returns 0, -ENOMEM, -EPROTO, -ENOBUFS. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
+/* The same, but together with what else comes in this turn of the loop: for clients that send their stanzas one by one. */
+_must_check_ int link_gather(struct link *link, struct sv elements);
+
 /* A new header on the same connection. Returns 0 or -ENOMEM. */
 _must_check_ int link_restart(struct link *link, const struct stream_target *target);
 
@@ -91,4 +96,5 @@ void link_pause(struct link *link, bool pause);
 const struct stream *link_stream(const struct link *link);
 
 /* For keepalive_init(). Links enter by themselves, once their client has logged in. */
+void link_write_gathered(struct link *link, struct sv bytes);
 void link_keep_alive(struct keepalive_member *member);

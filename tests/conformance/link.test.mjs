@@ -8,6 +8,7 @@ import { Authority } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { removeFolder, run, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { OPCODE, encodeFrame } from '../support/ws.mjs';
 
 const TIMEOUT = { timeout: 40000 };
 const STANZA_BYTES = 10000;
@@ -96,6 +97,24 @@ for (const name of ['clear', 'secure']) {
 		assert.equal(await countPackets(connection), nBefore + 1);
 		await end();
 		await held;
+	});
+
+	// What one read of the gateway's does not take of them comes with the next: a few writes, not one for each.
+	test(`the stanzas of a WebSocket client go out together, and so do those for it (${name})`, TIMEOUT, async () => {
+		const { socket, connection, end } = await TRANSPORTS.WebSocket(name);
+		const before = { up: await countPackets(connection), down: await countPackets({ socket: socket.socket }) };
+		socket.socket.write(Buffer.concat(Array.from({ length: N_TOGETHER },
+			(_, i) => encodeFrame(OPCODE.text, `<iq xmlns='jabber:client' type='result' id='o${i}'/>`))));
+		await connection.element('iq', ({ attributes }) => attributes.id === `o${N_TOGETHER - 1}`);
+		const nUp = await countPackets(connection) - before.up;
+		assert.ok(nUp <= N_TOGETHER / 4, `${nUp} packets to the server`);
+		connection.socket.write(Array.from({ length: N_TOGETHER }, (_, i) => `<message id='i${i}'/>`).join(''));
+		for (let i = 0; i < N_TOGETHER; i++) {
+			assert.equal((await socket.next()).attributes.id, `i${i}`);
+		}
+		const nDown = await countPackets({ socket: socket.socket }) - before.down;
+		assert.ok(nDown <= N_TOGETHER / 4, `${nDown} packets to the client`);
+		await end();
 	});
 
 	test(`stanzas that arrive together are answered together (${name})`, TIMEOUT, async () => {
