@@ -13,6 +13,7 @@
 	X(HTTPBIND, "http://jabber.org/protocol/httpbind")                                         \
 	X(XBOSH, "urn:xmpp:xbosh")                                                                 \
 	X(FRAMING, "urn:ietf:params:xml:ns:xmpp-framing")                                          \
+	X(SASL2, "urn:xmpp:sasl:2")                                                                \
 	X(SM2, "urn:xmpp:sm:2")                                                                    \
 	X(SM3, "urn:xmpp:sm:3")                                                                    \
 	X(XML, "http://www.w3.org/XML/1998/namespace")

@@ -384,10 +384,21 @@ bool stream_event_is_stream(const struct stream *stream)
 	return stream->item.ns == NS_STREAMS;
 }
 
+static bool contains(struct sv text, struct sv needle)
+{
+	return sv_find_sv(text, needle) < text.n;
+}
+
 bool stream_event_is_managed(const struct stream *stream)
 {
 	const struct xml_item *item = &stream->item;
 
+	if (item->ns == NS_SASL2 && sv_eq(item->name, SV("success"))) {
+		/* Or within the login (XEP-0388, XEP-0386), some levels down. All in it is the server's, so a look at the bytes will
+		 * do. */
+		return contains(item->text, SV("urn:xmpp:sm:")) &&
+		       (contains(item->text, SV("<enabled")) || contains(item->text, SV("<resumed")));
+	}
 	return (item->ns == NS_SM2 || item->ns == NS_SM3) &&
 	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
 }
