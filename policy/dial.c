@@ -24,6 +24,7 @@ static const struct range_v4 not_public_v4[] = {
 	{V4(10, 0, 0, 0), 8},	   /* RFC 1918 */
 	{V4(100, 64, 0, 0), 10},   /* RFC 6598, shared: carriers and cloud networks */
 	{V4(127, 0, 0, 0), 8},	   /* loopback */
+	{V4(168, 63, 129, 16), 32}, /* Azure's host, from inside: public by its number only */
 	{V4(169, 254, 0, 0), 16},  /* link-local: metadata services of clouds */
 	{V4(172, 16, 0, 0), 12},   /* RFC 1918 */
 	{V4(192, 0, 0, 0), 24},	   /* IETF protocol assignments */

@@ -226,7 +226,8 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.host = target ? target->host : NULL,
 		.port = address_port(attempt->address),
 		.direct = target ? target->direct : dial->direct,
-		.authentic = target && target->authentic,
+		.has_others = race_has_others(&dial->race),
+		.authentic = target && target->authentic && !dial->redirect.host[0],
 	};
 
 	attempt->transport = NULL;

@@ -218,6 +218,15 @@ int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, 
 	return 0;
 }
 
+void dial_failure(const struct dial *dial, struct failure *ret_failure)
+{
+	*ret_failure = dial->failure;
+	if (dial->failure.kind == FAILURE_NONE) {
+		failure_set(ret_failure, dial->query ? FAILURE_DNS_TIMEOUT : FAILURE_CONNECT_TIMEOUT, "%s",
+			    dial->domain ? dial->domain : "");
+	}
+}
+
 void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses)
 {
 	dial->avoided = addresses;

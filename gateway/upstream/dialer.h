@@ -43,6 +43,7 @@ struct dial_result {
 	const char *host; /* the SRV target, or the domain itself; NULL for a fixed address */
 	uint16_t port;
 	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
+	bool has_others; /* the search was not at its end: there may be another address or target */
 	bool authentic; /* what led to `host` was signed, as far as the resolvers say; or it is the domain itself */
 };
 
@@ -71,6 +72,9 @@ _must_check_ int dial_new_redirected(struct dialer *dialer, const struct redirec
 /* Right after it was made: @addresses have been tried and are not dialled again. Borrowed for the life of the
  * dial. */
 void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
+
+/* What is known against it so far; or what it waits for, as a time-out of that. */
+void dial_failure(const struct dial *dial, struct failure *ret_failure);
 
 /* Ends the search; no callback runs afterwards. Returns NULL; takes NULL. */
 struct dial *dial_free(struct dial *dial);

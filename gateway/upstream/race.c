@@ -267,6 +267,12 @@ struct race_action race_next(struct race *race, struct mono now)
 	return (struct race_action){.kind = RACE_NOTHING};
 }
 
+bool race_has_others(const struct race *race)
+{
+	return race->next_target < race->n_targets || race->next_queue < race->n_queue ||
+	       race->next_late < race->n_late || race->n_attempts > 1;
+}
+
 struct mono race_deadline(const struct race *race)
 {
 	return race->state == RACE_STATE_RUNNING ? start_time(race) : MONO_NEVER;

@@ -110,5 +110,8 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 /* What became of an attempt that is running. */
 void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now);
 
+/* Whether there are addresses that have not been dialled, or targets that have not been asked for, or other attempts than the winner. */
+bool race_has_others(const struct race *race);
+
 /* When race_next() has something to say though nothing was told, or MONO_NEVER. After it said RACE_NOTHING. */
 struct mono race_deadline(const struct race *race);

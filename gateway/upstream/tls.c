@@ -152,6 +152,13 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 	SSL_CTX_set_mode(context->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					       SSL_MODE_RELEASE_BUFFERS);
+	/* Else a server that sends one TLS message after the other, and no data, holds the loop for as long as it likes. */
+	SSL_CTX_clear_mode(context->ctx, SSL_MODE_AUTO_RETRY);
+	/* In finite fields the server chooses the group, and 10,000 bits cost a second and a half of CPU. */
+	if (!SSL_CTX_set_cipher_list(context->ctx, "DEFAULT:!kDHE") ||
+	    !SSL_CTX_set1_groups_list(context->ctx, "X25519:P-256:P-384:P-521")) {
+		return -ENOMEM;
+	}
 	/* A record's header and body, and all of a short answer, in one read(2). */
 	SSL_CTX_set_read_ahead(context->ctx, 1);
 	SSL_CTX_set_max_cert_list(context->ctx, TLS_CHAIN_MAX);

@@ -99,6 +99,10 @@ static void fail_connect(struct transport *transport, int error)
 	case ETIMEDOUT:
 		failure_set(&failure, FAILURE_CONNECT_TIMEOUT, NULL);
 		break;
+	/* Of this machine: no ports left, a firewall of its own, no memory. */
+	case EADDRNOTAVAIL:
+	case EACCES:
+	case EPERM:
 	case ENOMEM:
 	case ENOBUFS:
 		failure_set(&failure, FAILURE_INTERNAL, "%s", channel_error(error));

@@ -14,6 +14,13 @@ static void tlsa_forget(struct link_opening *opening)
 	opening->secure_due = false;
 }
 
+void link_opening_stop(struct link *link)
+{
+	if (link->opening) {
+		tlsa_forget(link->opening);
+	}
+}
+
 void link_opening_end(struct link *link)
 {
 	struct link_opening *opening = link->opening;
@@ -148,7 +155,9 @@ static int ask_tlsa(struct link *link, const struct dial_result *result)
 	enum domain_tls tls = link_tls(link);
 
 	tlsa_forget(opening);
-	if (!link->env->trusts_dnssec || !result->authentic || tls == DOMAIN_TLS_OFF ||
+	/* Only where the domain's own signed DNS led: what a redirection names, which anybody on the way may have written, vouches for
+	 * itself only. */
+	if (!link->env->trusts_dnssec || !result->authentic || opening->redirected || tls == DOMAIN_TLS_OFF ||
 	    tls == DOMAIN_TLS_OPPORTUNISTIC) {
 		return 0;
 	}
@@ -177,6 +186,44 @@ static int send_proxy_header(struct link *link)
 	return transport_write(link->transport, header, n);
 }
 
+static struct mono now_of(const struct link *link)
+{
+	return (struct mono){(int64_t)uv_now(link->env->dialer.loop)};
+}
+
+static void on_open_timeout(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+	struct link_opening *opening = link->opening;
+	struct failure failure;
+
+	if (link->dial) {
+		dial_failure(link->dial, &failure);
+		link->dial = dial_free(link->dial);
+	} else {
+		failure_set(&failure, FAILURE_STREAM_TIMEOUT, NULL);
+	}
+	if (mono_reached(opening->deadline, now_of(link))) {
+		/* There is no time for another one. */
+		opening->n_tried = LINK_SERVERS_MAX - 1;
+	}
+	link_fail(link, opening->failure.kind ? &opening->failure : &failure);
+}
+
+/* A server that says nothing has a part of the time only, where the domain may have another one. */
+static void arm(struct link *link, bool has_others)
+{
+	struct mono now = now_of(link);
+	struct mono end = link->opening->deadline;
+
+	if (has_others && link->opening->n_tried < LINK_SERVERS_MAX - 1) {
+		end = mono_earlier(end, mono_add_ms(now, link->env->open_timeout_ms / LINK_SERVERS_MAX));
+	}
+	int64_t ms = mono_diff_ms(end, now);
+
+	uv_timer_start(&link->timer, on_open_timeout, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
 void link_on_dialled(void *userdata, struct transport *transport, const struct dial_result *result)
 {
 	struct link *link = userdata;
@@ -185,6 +232,7 @@ void link_on_dialled(void *userdata, struct transport *transport, const struct d
 	link->transport = transport;
 	link->address = *result->address;
 	link->direct = result->direct;
+	arm(link, result->has_others);
 	if (send_proxy_header(link) < 0 || ask_tlsa(link, result) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 		return;
@@ -251,6 +299,8 @@ bool link_follow(struct link *link)
 	if (dial_new_redirected(&link->env->dialer, &redirect, link->direct, link->rule,
 				&link_dial_callbacks, link, &link->dial) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
+	} else {
+		arm(link, false);
 	}
 	return true;
 }
@@ -261,6 +311,10 @@ static bool is_of_server(enum failure_kind kind)
 	switch (kind) {
 	case FAILURE_TLS_NOT_OFFERED:
 	case FAILURE_TLS_HANDSHAKE:
+	case FAILURE_TLS_PROTOCOL:
+	case FAILURE_CERTIFICATE_EARLY:
+	case FAILURE_CERTIFICATE_SELF_SIGNED:
+	case FAILURE_CERTIFICATE_WEAK:
 	case FAILURE_CERTIFICATE_EXPIRED:
 	case FAILURE_CERTIFICATE_NAME:
 	case FAILURE_CERTIFICATE_UNTRUSTED:
@@ -271,9 +325,12 @@ static bool is_of_server(enum failure_kind kind)
 	case FAILURE_DNS_FAILED:
 	case FAILURE_STREAM_MALFORMED:
 	case FAILURE_STREAM_CLOSED:
+	case FAILURE_STREAM_TIMEOUT:
+	case FAILURE_STREAM_TOO_LARGE:
 	case FAILURE_CONNECTION_LOST:
 		return true;
 	default:
+		/* The server's own words (STREAM_ERROR), what no other server would change, and what comes before there is one. */
 		return false;
 	}
 }
@@ -297,19 +354,12 @@ bool link_try_another(struct link *link, const struct failure *failure)
 	if (dial_new(dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial) < 0) {
 		return false;
 	}
+	arm(link, false);
 	dial_avoid(link->dial, opening->tried, opening->n_tried);
 	return true;
 }
 
 /* Starting. */
-
-static void on_open_timeout(uv_timer_t *timer)
-{
-	struct link *link = CONTAINER_OF(timer, struct link, timer);
-
-	link->dial = dial_free(link->dial);
-	link_fail_kind(link, FAILURE_STREAM_TIMEOUT);
-}
 
 static void on_refused(uv_timer_t *timer)
 {
@@ -357,7 +407,8 @@ int link_start(struct link *link)
 		    : dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link,
 			       &link->dial);
 	if (r == 0) {
-		uv_timer_start(&link->timer, on_open_timeout, (uint64_t)link->env->open_timeout_ms, 0);
+		link->opening->deadline = mono_add_ms(now_of(link), link->env->open_timeout_ms);
+		arm(link, false);
 	}
 	return r;
 }

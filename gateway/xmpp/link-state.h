@@ -16,6 +16,7 @@ struct link_opening {
 	bool has_client;
 	bool redirected;         /* this connection is one that a server, or the client, named */
 	struct redirect route;   /* the client did; port 0: it did not */
+	struct mono deadline;    /* of all */
 	bool secure_due;         /* the handshake waits for the TLSA records */
 	unsigned n_redirects;
 	struct address tried[LINK_SERVERS_MAX];
@@ -75,6 +76,9 @@ void link_secure(struct link *link);
 
 /* Sets out. What the rule refuses is told at the loop's next turn. Returns 0 or -ENOMEM. */
 _must_check_ int link_start(struct link *link);
+
+/* The link is over: what was asked for is not waited for any more. */
+void link_opening_stop(struct link *link);
 
 /* The stream is the client's, or the link is over. May run twice. */
 void link_opening_end(struct link *link);

@@ -80,6 +80,7 @@ void link_fail(struct link *link, const struct failure *failure)
 	}
 	link->failing = true;
 	uv_timer_stop(&link->timer);
+	link_opening_stop(link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
 		/* Otherwise the owner can still answer the server's farewell. */

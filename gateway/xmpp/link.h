@@ -28,7 +28,7 @@ struct link_env {
 	size_t n_waiting_max;                 /* bytes for a server that does not read */
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
-	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+	int64_t open_timeout_ms;              /* from link_new() to the server's features; one of several servers has a part of it */
 	bool trusts_dnssec;                   /* what the resolvers say of signatures (AD=1) is believed: DANE */
 	struct keepalive keepalive;           /* with link_keep_alive() */
 	struct gather gather;                 /* with link_write_gathered() */

@@ -179,7 +179,9 @@ int stream_close(struct stream *stream)
 
 int stream_feed(struct stream *stream, const char *data, size_t n)
 {
-	if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE) {
+	/* In the first two nothing that is said is taken: what comes before TLS is nobody's. */
+	if (stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE ||
+	    stream->state == STREAM_STATE_OVER) {
 		return 0;
 	}
 	stream->feed_result = xml_scan_feed(&stream->scan, data, n);

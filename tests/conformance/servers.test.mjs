@@ -39,7 +39,8 @@ before(async () => {
 	folder = temporaryFolder('servers');
 	const authority = new Authority(folder);
 	const stranger = selfSigned(folder, 'stranger', ['unrelated.test']);
-	const names = ['expired', 'wrong', 'clear', 'closing', 'garbage', 'three', 'all', 'signed', 'forged', 'unsigned', 'bogus', 'plainzone', 'nodane', 'second']
+	const names = ['expired', 'wrong', 'clear', 'closing', 'garbage', 'three', 'all', 'signed', 'forged', 'unsigned', 'bogus', 'plainzone', 'nodane', 'second',
+		'selfsigned', 'early', 'mute', 'mitm', 'mitm-port']
 		.map((name) => `${name}.test`);
 	const good = authority.issue('good', [...names, 'alone.test']);
 	servers = {};
@@ -52,9 +53,16 @@ before(async () => {
 	await add('garbage', 'error-before-header');
 	await add('stranger', 'starttls', stranger);
 	await add('ending', 'error-before-features');
+	await add('selfsigned', 'starttls', selfSigned(folder, 'selfsigned', names));
+	await add('early', 'starttls', authority.issue('early', names, { days: Infinity }));
+	await add('mute', [{ await: 'header' }]);
+	const mitm = (where) => [{ await: 'header' }, { header: true, features: null },
+		{ send: `<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>${where}</see-other-host></stream:error></stream:stream>` }, { end: true }];
+	await add('mitm', mitm('evil.test'));
+	await add('mitm-port', mitm(`host.evil.test:${servers.stranger.port}`));
 
 	const zone = {};
-	for (const name of ['expired', 'wrong', 'clear', 'closing', 'garbage']) {
+	for (const name of ['expired', 'wrong', 'clear', 'closing', 'garbage', 'selfsigned', 'early', 'mute']) {
 		domainOf(zone, name, [name, 'good']);
 	}
 	domainOf(zone, 'three', ['wrong', 'clear', 'good']);
@@ -75,6 +83,13 @@ before(async () => {
 	// ... and records that cannot be had may have been kept from us.
 	domainOf(zone, 'bogus', ['good'], { AD: true });
 	zone[tlsaName('bogus', 'good')] = 'SERVFAIL';
+	// Who answers in the server's place sends the client on to a zone of his own, all of it signed.
+	for (const name of ['mitm', 'mitm-port']) {
+		domainOf(zone, name, [name], { AD: true });
+	}
+	zone[service('evil.test')] = { SRV: [[0, 0, servers.stranger.port, 'host.evil.test']], AD: true };
+	zone['host.evil.test'] = { A: ['127.0.0.1'], AD: true };
+	zone[`_${servers.stranger.port}._tcp.host.evil.test`] = { TLSA: [keyRecord(stranger)], AD: true };
 	domainOf(zone, 'second', ['good', 'stranger'], { AD: true });
 	tlsa('second', 'good', WRONG_RECORD);
 	tlsa('second', 'stranger', keyRecord(stranger));
@@ -82,7 +97,7 @@ before(async () => {
 	const section = { ca_file: authority.certificate, allow_private: true };
 	const domains = Object.fromEntries([...names, 'alone.test', 'speaking.test'].map((name) => [name, section]));
 	domains['speaking.test'] = { tls: 'off', allow_private: true };
-	const config = { resolvers: [dns.address], domains, sessions_per_address: 1000 };
+	const config = { resolvers: [dns.address], domains, sessions_per_address: 1000, open_timeout: 12 };
 	doab = { off: await started(Doab.start(config)), on: await started(Doab.start({ ...config, trust_dnssec: true })) };
 });
 after(async () => {
@@ -101,7 +116,8 @@ async function assertWay(name, way, which) {
 }
 
 for (const [name, what] of Object.entries({ expired: 'whose certificate has expired', wrong: 'whose certificate is for another name', clear: 'without TLS',
-	closing: 'that hangs up', garbage: 'that speaks no XMPP' })) {
+	closing: 'that hangs up', garbage: 'that speaks no XMPP', selfsigned: 'whose certificate it has signed itself',
+	early: 'whose certificate is not valid yet', mute: 'that says nothing' })) {
 	test(`a server ${what} is passed over for the next one of the domain`, TIMEOUT, async () => {
 		await assertWay(name, [name, 'good']);
 		// It is not held against the server, whose certificate may be right for another domain.
@@ -154,4 +170,14 @@ test('DANE: records that cannot be had are no reason to go on without them', TIM
 
 test('DANE: the next server of the domain may be the right one', TIMEOUT, async () => {
 	await assertWay('second', ['good', 'stranger'], 'on');
+});
+
+test('DANE: a redirection before TLS leads to nobody whose own DNS vouches for him', TIMEOUT, async () => {
+	for (const name of ['mitm', 'mitm-port']) {
+		const nBefore = servers.stranger.connections.length;
+		const answer = await create(name, 'on');
+		assertTerminated(answer, 'remote-connection-failed');
+		assert.equal(servers.stranger.connections.length, nBefore + 1, 'it was followed');
+		assert.equal(answer.element.at('features'), undefined);
+	}
 });
