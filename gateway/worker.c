@@ -8,9 +8,9 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/listener.h"
+#include "gateway/outbound.h"
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/upgrade.h"
-#include "gateway/xmpp/namespace.h"
 
 enum {
 	/* What a stopping worker gives its clients to take their last answer. */
@@ -222,9 +222,7 @@ static void close_rest(struct worker *worker)
 {
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
-	worker->env.link.dialer.resolver = resolver_free(worker->env.link.dialer.resolver);
-	keepalive_close(&worker->env.link.keepalive);
-	gather_close(&worker->env.link.gather);
+	outbound_close(&worker->env.link);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
@@ -281,41 +279,6 @@ void worker_join(struct worker *worker)
 
 /* Making. */
 
-static int env_init(struct worker *worker)
-{
-	struct worker_env *env = &worker->env;
-	const struct config *config = env->config;
-	struct link_env *link = &env->link;
-	int r = xml_pool_new(namespaces, NS_COUNT, &env->pool);
-
-	link->census = env->census;
-	link->dialer.loop = env->loop;
-	link->dialer.ports = &config->ports;
-	link->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
-	link->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
-	link->trusts_dnssec = config->trusts_dnssec;
-	/* What was allowed when the server stopped reading, and all that a BOSH client may still have under way. */
-	link->n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max;
-	link->pool = env->pool;
-	link->scan_options = stream_options(config->n_stanza_max);
-	link->dialer.read_buffer = malloc(TRANSPORT_READ_SIZE);
-	link->dialer.history = calloc(1, sizeof(*link->dialer.history));
-	if (r == 0 && (!link->dialer.read_buffer || !link->dialer.history)) {
-		r = -ENOMEM;
-	}
-	if (r == 0) {
-		r = tls_store_new(&link->tls_store);
-	}
-	return r < 0 ? r
-		     : resolver_new(env->loop,
-				    &(struct resolver_options){
-					    .servers = config->resolvers,
-					    .timeout_ms = config->dns_timeout_ms,
-					    .n_tries = config->n_dns_tries,
-				    },
-				    &link->dialer.resolver);
-}
-
 static int parts_new(struct worker *worker)
 {
 	struct worker_env *env = &worker->env;
@@ -344,8 +307,10 @@ static int parts_new(struct worker *worker)
 
 static int init(struct worker *worker)
 {
-	int r = env_init(worker);
+	struct worker_env *env = &worker->env;
+	int r = outbound_init(&env->link, env->loop, env->config, env->census);
 
+	env->pool = env->link.pool;
 	if (r == 0) {
 		r = parts_new(worker);
 	}
@@ -382,8 +347,6 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.census = shared->census,
 		.counters = shared->counters,
 	};
-	keepalive_init(&worker->env.link.keepalive, &worker->loop, shared->config->keepalive_s, link_keep_alive);
-	gather_init(&worker->env.link.gather, &worker->loop, link_write_gathered);
 	r = init(worker);
 	if (r < 0) {
 		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));
@@ -419,10 +382,7 @@ struct worker *worker_free(struct worker *worker)
 	bosh_endpoint_free(worker->bosh);
 	ws_endpoint_free(worker->ws);
 	mailbox_deinit(&worker->mailbox);
-	tls_store_free(worker->env.link.tls_store);
-	xml_pool_free(worker->env.pool);
-	free(worker->env.link.dialer.read_buffer);
-	free(worker->env.link.dialer.history);
+	outbound_deinit(&worker->env.link);
 	free(worker->mailboxes);
 	uv_loop_close(&worker->loop);
 	free(worker);
