@@ -42,18 +42,33 @@ static void dial_note(struct dial *dial, const struct failure *failure)
 	}
 }
 
-/* Notes what became of an attempt; @why may be empty. */
-static void dial_note_attempt(struct dial *dial, const struct dial_attempt *attempt,
-			      enum failure_kind kind, const char *why)
+static const struct srv_target *attempt_target(const struct dial_attempt *attempt)
 {
-	const char *host = dial->targets ? dial->targets[attempt->target].host : "";
+	return attempt->dial->targets ? &attempt->dial->targets[attempt->target] : NULL;
+}
+
+static void tell_observer(const struct dial_attempt *attempt, enum dial_step step, const struct failure *failure)
+{
+	const struct dial_observer *observer = attempt->dial->dialer->observer;
+
+	if (observer) {
+		observer->dialled(observer->userdata, step, attempt_target(attempt), attempt->address, failure);
+	}
+}
+
+/* Notes that an attempt failed. */
+static void dial_note_attempt(const struct dial_attempt *attempt, const struct failure *why)
+{
+	const struct srv_target *target = attempt_target(attempt);
+	const char *host = target ? target->host : "";
 	char text[ADDRESS_TEXT_MAX];
 	struct failure failure;
 
+	tell_observer(attempt, DIAL_FAILED, why);
 	address_format(attempt->address, text);
-	failure_set(&failure, kind, "%s%s%s%s%s", host, host[0] ? " " : "", text, why[0] ? ": " : "",
-		    why);
-	dial_note(dial, &failure);
+	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
+		    why->detail[0] ? ": " : "", why->detail);
+	dial_note(attempt->dial, &failure);
 }
 
 void dial_note_dns(struct dial *dial, enum resolver_result result, const char *name)
@@ -96,7 +111,7 @@ static void on_failed(void *userdata, const struct failure *failure)
 {
 	struct dial_attempt *attempt = userdata;
 
-	dial_note_attempt(attempt->dial, attempt, failure->kind, failure->detail);
+	dial_note_attempt(attempt, failure);
 	attempt->transport = transport_free(attempt->transport);
 	attempt_end(attempt, failure->kind == FAILURE_INTERNAL ? RACE_BROKEN : RACE_FAILED);
 }
@@ -138,14 +153,15 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			  enum race_outcome *ret_outcome)
 {
 	struct dialer *dialer = dial->dialer;
-	enum failure_kind refused = dial_judge(dial, attempt->address);
+	struct failure failure;
 
 	if (is_avoided(dial, attempt->address)) {
 		*ret_outcome = RACE_REFUSED;
 		return false;
 	}
-	if (refused != FAILURE_NONE) {
-		dial_note_attempt(dial, attempt, refused, "");
+	failure_set(&failure, dial_judge(dial, attempt->address), NULL);
+	if (failure.kind != FAILURE_NONE) {
+		dial_note_attempt(attempt, &failure);
 		*ret_outcome = RACE_REFUSED;
 		return false;
 	}
@@ -154,13 +170,15 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			      &attempt->transport);
 
 	if (r == 0) {
+		tell_observer(attempt, DIAL_STARTED, NULL);
 		return true;
 	}
 	/* A machine without IPv6 is no failure of ours. */
 	bool is_ours = r != -EAFNOSUPPORT;
 
-	dial_note_attempt(dial, attempt, is_ours ? FAILURE_INTERNAL : FAILURE_CONNECT_UNREACHABLE,
-			  strerrordesc_np(-r));
+	failure_set(&failure, is_ours ? FAILURE_INTERNAL : FAILURE_CONNECT_UNREACHABLE, "%s",
+		    strerrordesc_np(-r));
+	dial_note_attempt(attempt, &failure);
 	*ret_outcome = is_ours ? RACE_BROKEN : RACE_FAILED;
 	return false;
 }
@@ -220,7 +238,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 	const struct dial_callbacks *callbacks = dial->callbacks;
 	struct dial_attempt *attempt = &dial->attempts[action->attempt];
 	struct transport *transport = attempt->transport;
-	const struct srv_target *target = dial->targets ? &dial->targets[attempt->target] : NULL;
+	const struct srv_target *target = attempt_target(attempt);
 	struct dial_result result = {
 		.address = attempt->address,
 		.host = target ? target->host : NULL,
@@ -230,6 +248,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.authentic = target && target->authentic && !dial->redirect.host[0],
 	};
 
+	tell_observer(attempt, DIAL_CONNECTED, NULL);
 	attempt->transport = NULL;
 	transport_hand_over(transport, &callbacks->transport, dial->userdata);
 	/* The memory stays until the next turn. */
@@ -274,6 +293,7 @@ static void dial_run(struct dial *dial)
 			break;
 		case RACE_GIVE_UP:
 			attempt = &dial->attempts[action.attempt];
+			tell_observer(attempt, DIAL_GIVEN_UP, NULL);
 			attempt->transport = transport_free(attempt->transport);
 			break;
 		case RACE_WON:

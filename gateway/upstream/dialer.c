@@ -51,6 +51,7 @@ static bool dial_suits(const struct dial *dial, const struct srv_target *target)
 static int dial_set_targets(struct dial *dial, const struct srv_target *targets, size_t n_targets,
 			    size_t *ret_n)
 {
+	const struct dial_observer *observer = dial->dialer->observer;
 	size_t n = 0;
 
 	dial->targets = calloc(n_targets, sizeof(*targets));
@@ -70,6 +71,9 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 			    direct ? "no server for direct TLS" : "servers for direct TLS only");
 	}
 	srv_order(dial->targets, n, draw, NULL);
+	if (observer) {
+		observer->ordered(observer->userdata, dial->targets, n);
+	}
 	*ret_n = n;
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "gateway/failure.h"
 #include "gateway/upstream/history.h"
+#include "gateway/upstream/observer.h"
 #include "gateway/upstream/resolver.h"
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"
@@ -35,6 +36,7 @@ struct dialer {
 	const struct ports *ports; /* that may be dialled */
 	char *read_buffer; /* for transport_new() */
 	int64_t connect_timeout_ms; /* for one address */
+	const struct dial_observer *observer; /* NULL: nobody */
 };
 
 /* What a transport is connected to. */

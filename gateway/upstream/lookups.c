@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/upstream/answers.h"
+#include "gateway/upstream/observer.h"
 #include "gateway/upstream/question.h"
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
@@ -17,6 +18,7 @@ struct lookups {
 	uv_loop_t *loop;
 	struct ares_loop *ares;
 	struct answers *answers;
+	const struct lookup_observer *observer; /* NULL: nobody */
 	struct lookup *lookups[ANSWER_KIND_COUNT]; /* uthash by name */
 	size_t n_lookups;
 };
@@ -29,7 +31,8 @@ struct lookup {
 	bool is_homeless;		/* the table had no memory for it */
 };
 
-int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, struct lookups **ret_lookups)
+int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const struct lookup_observer *observer,
+		struct lookups **ret_lookups)
 {
 	struct lookups *lookups = calloc(1, sizeof(*lookups));
 	int r = lookups ? answers_new(&lookups->answers) : -ENOMEM;
@@ -42,6 +45,7 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, struct
 		return r;
 	}
 	lookups->loop = loop;
+	lookups->observer = observer;
 	*ret_lookups = lookups;
 	return 0;
 }
@@ -62,6 +66,14 @@ struct mono lookups_now(const struct lookups *lookups)
 	return (struct mono){(int64_t)uv_now(lookups->loop)};
 }
 
+static void tell_observer(const struct lookups *lookups, enum answer_kind kind, const char *name,
+			  const struct answer *answer)
+{
+	if (lookups->observer) {
+		lookups->observer->answered(lookups->observer->userdata, kind, name, answer);
+	}
+}
+
 /* Takes over the reference to @answer. */
 static void wait_end(struct lookup_wait *wait, struct answer *answer)
 {
@@ -76,6 +88,7 @@ static void on_answered(struct question *question, struct answer *answer)
 	struct lookups *lookups = lookup->lookups;
 	struct lookup_wait *wait;
 
+	tell_observer(lookups, question->kind, question->name, answer);
 	if (answer) {
 		answers_put(lookups->answers, question->kind, question->name, answer, lookups_now(lookups));
 	}
@@ -127,6 +140,7 @@ int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name
 	struct lookup *lookup;
 
 	if (kept) {
+		tell_observer(lookups, kind, name, kept);
 		wait_end(wait, kept);
 		return 0;
 	}
@@ -139,6 +153,9 @@ int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name
 
 	if (r == 0) {
 		wait_join(wait, lookup);
+		if (lookups->observer) {
+			lookups->observer->asked(lookups->observer->userdata, kind, name);
+		}
 		question_ask(&lookup->question, lookups->ares);
 	}
 	return r;

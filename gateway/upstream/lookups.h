@@ -16,6 +16,7 @@
 #include "gateway/upstream/ares-loop.h"
 
 struct lookups;
+struct lookup_observer;
 
 enum {
 	/* Questions under way. Each stays until it is answered or its time is over, also when nobody waits for it:
@@ -33,8 +34,9 @@ struct lookup_wait {
 	LIST_ENTRY(lookup_wait) in_lookup;
 };
 
-/* Returns as ares_loop_new(). */
-_must_check_ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, struct lookups **ret_lookups);
+/* @observer is borrowed for the lookups' life; NULL: nobody. Returns as ares_loop_new(). */
+_must_check_ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
+			     const struct lookup_observer *observer, struct lookups **ret_lookups);
 
 /* All waits must have been deinitialised. Memory of libuv's handles goes at a later turn of the loop. NULL is fine.
  * Returns NULL. */

@@ -345,7 +345,7 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct
 	TAILQ_INIT(&resolver->finished);
 	TAILQ_INIT(&resolver->impatient);
 	resolver->patience_ms = options->timeout_ms;
-	int r = lookups_new(loop, &of_ares, &resolver->lookups);
+	int r = lookups_new(loop, &of_ares, options->observer, &resolver->lookups);
 
 	if (r < 0) {
 		free(resolver);

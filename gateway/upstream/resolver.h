@@ -18,11 +18,13 @@
 
 struct resolver;
 struct resolver_query;
+struct lookup_observer;
 
 struct resolver_options {
 	const char *servers; /* as c-ares writes them ("127.0.0.1:5300,[::1]:53"), or NULL for the system's */
 	unsigned timeout_ms; /* for the first question to a server, then twice and four times as long; the patience */
 	unsigned n_tries;    /* of each server */
+	const struct lookup_observer *observer; /* borrowed; NULL: nobody */
 };
 
 /* @targets, of both services, is borrowed for the call and may be changed; empty unless RESOLVER_OK. Not yet

@@ -202,6 +202,11 @@ size_t transport_waiting(const struct transport *transport)
 	return transport->out.n;
 }
 
+SSL *transport_tls(const struct transport *transport)
+{
+	return transport->channel.ssl;
+}
+
 bool transport_is_congested(const struct transport *transport)
 {
 	return transport->congested;

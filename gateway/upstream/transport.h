@@ -75,6 +75,9 @@ _must_check_ int transport_write(struct transport *transport, const char *data, 
 /* Bytes that wait to be written. */
 size_t transport_waiting(const struct transport *transport);
 
+/* From transport_secure() on; before NULL. Borrowed. */
+SSL *transport_tls(const struct transport *transport);
+
 bool transport_is_congested(const struct transport *transport);
 
 /* Stops and starts reading: backpressure towards the server. */

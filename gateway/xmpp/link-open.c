@@ -93,6 +93,7 @@ static void open_stream(struct link *link, bool secure)
 
 void link_secure(struct link *link)
 {
+	const struct link_observer *observer = link->env->observer;
 	struct link_opening *opening = link->opening;
 	const struct domain_rule *rule = link->rule;
 	struct tls_wish wish = {
@@ -110,6 +111,9 @@ void link_secure(struct link *link)
 	if (opening->query) {
 		opening->secure_due = true;
 		return;
+	}
+	if (observer) {
+		observer->handshake(observer->userdata, link->direct);
 	}
 	int r = tls_connection_new(link->env->tls_store, &wish, &ssl);
 
@@ -254,10 +258,20 @@ void link_on_not_dialled(void *userdata, const struct failure *failure)
 	link_fail(link, first->kind ? first : failure);
 }
 
+void link_tell_secured(const struct link *link, const struct failure *failure)
+{
+	const struct link_observer *observer = link->env->observer;
+
+	if (observer) {
+		observer->secured(observer->userdata, transport_tls(link->transport), failure);
+	}
+}
+
 void link_on_secured(void *userdata)
 {
 	struct link *link = userdata;
 
+	link_tell_secured(link, NULL);
 	if (link->direct) {
 		open_stream(link, true);
 		return;
@@ -282,6 +296,7 @@ static void leave_server(struct link *link)
 
 bool link_follow(struct link *link)
 {
+	const struct link_observer *observer = link->env->observer;
 	static const char farewell[] = "</stream:stream>";
 	struct redirect redirect;
 
@@ -291,6 +306,9 @@ bool link_follow(struct link *link)
 	}
 	link->opening->n_redirects++;
 	link->opening->redirected = true;
+	if (observer) {
+		observer->redirected(observer->userdata, &redirect);
+	}
 	/* Without memory for the farewell the server learns it from the FIN. */
 	(void)!transport_write(link->transport, farewell, sizeof(farewell) - 1);
 	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
@@ -337,12 +355,16 @@ static bool is_of_server(enum failure_kind kind)
 
 bool link_try_another(struct link *link, const struct failure *failure)
 {
+	const struct link_observer *observer = link->env->observer;
 	struct link_opening *opening = link->opening;
 	struct dialer *dialer = &link->env->dialer;
 
 	if (!opening || !link->transport || opening->redirected || !is_of_server(failure->kind) ||
 	    opening->n_tried == LINK_SERVERS_MAX - 1) {
 		return false;
+	}
+	if (observer) {
+		observer->left(observer->userdata, failure);
 	}
 	if (!opening->failure.kind) {
 		opening->failure = *failure;

@@ -79,6 +79,8 @@ _must_check_ int link_start(struct link *link);
 
 /* The link is over: what was asked for is not waited for any more. */
 void link_opening_stop(struct link *link);
+/* Tells who looks on what became of it. */
+void link_tell_secured(const struct link *link, const struct failure *failure);
 
 /* The stream is the client's, or the link is over. May run twice. */
 void link_opening_end(struct link *link);

@@ -123,8 +123,13 @@ static void keep_alive(struct link *link)
 /* Tells one event. False when the link is over, or its owner gone. */
 static bool tell(struct link *link, enum stream_event_kind kind)
 {
+	const struct link_observer *observer = link->env->observer;
+
 	switch (kind) {
 	case STREAM_EVENT_HEADER:
+		if (observer) {
+			observer->header(observer->userdata, &link->stream);
+		}
 		link->header_due = true;
 		tell_header(link);
 		break;
@@ -201,7 +206,13 @@ static void on_ended(void *userdata)
 
 static void on_failed(void *userdata, const struct failure *failure)
 {
-	link_fail(userdata, failure);
+	struct link *link = userdata;
+	const SSL *ssl = transport_tls(link->transport);
+
+	if (ssl && !SSL_is_init_finished(ssl)) {
+		link_tell_secured(link, failure);
+	}
+	link_fail(link, failure);
 }
 
 const struct dial_callbacks link_dial_callbacks = {

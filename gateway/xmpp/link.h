@@ -20,9 +20,25 @@
 
 struct link;
 
+/* Somebody who looks on, as in upstream/observer.h. */
+struct link_observer {
+	/* A server's header came, also one of a stream that is not the client's yet. */
+	void (*header)(void *userdata, const struct stream *stream);
+	/* TLS begins: from the first byte on, or because the server has agreed to STARTTLS. */
+	void (*handshake)(void *userdata, bool direct);
+	/* The handshake is over: done, or @failure says why not. @ssl is borrowed for the call. */
+	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);
+	/* The server has said that another one is to be asked. */
+	void (*redirected)(void *userdata, const struct redirect *redirect);
+	/* The server will not do, because of @failure: another one of the domain is to be tried. */
+	void (*left)(void *userdata, const struct failure *failure);
+	void *userdata;
+};
+
 /* What all links of a worker share; outlives them. */
 struct link_env {
 	struct census *census;
+	const struct link_observer *observer; /* NULL: nobody */
 	struct dialer dialer;
 	struct tls_store *tls_store;
 	size_t n_waiting_max;                 /* bytes for a server that does not read */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/upstream/lookups.h"
+#include "gateway/upstream/observer.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/resolver-case.h"
 
@@ -73,6 +74,59 @@ static void test_late_answer(void **state)
 	wait_told(askers, 2);
 	assert_int_equal(askers->srv.n_targets, 2);
 	assert_int_equal(dns.n_questions, 3);
+}
+
+/* What the observer was told, a line each. */
+static char told_observer[512];
+
+static void on_observed_question(void *userdata, enum answer_kind kind, const char *name)
+{
+	size_t n = strlen(told_observer);
+
+	assert_ptr_equal(userdata, askers);
+	snprintf(told_observer + n, sizeof(told_observer) - n, "?%d %s\n", kind, name);
+}
+
+static void on_observed_answer(void *userdata, enum answer_kind kind, const char *name, const struct answer *answer)
+{
+	size_t n = strlen(told_observer);
+
+	assert_ptr_equal(userdata, askers);
+	snprintf(told_observer + n, sizeof(told_observer) - n, "!%d %s %d, %zu, %u s\n", kind, name, answer->result,
+		 answer->n_records, (unsigned)answer->ttl_s);
+}
+
+/* Each question and each answer, with its service and TTL; also an answer that was kept. */
+static void test_observer(void **state)
+{
+	static const struct lookup_observer observer = {
+		.asked = on_observed_question,
+		.answered = on_observed_answer,
+		.userdata = askers,
+	};
+	const struct resolver_options options = {
+		.servers = dns.address, .timeout_ms = 1500, .n_tries = 3, .observer = &observer};
+	static const char starttls[] = "!0 _xmpp-client._tcp.a.example 0, 1, 60 s\n";
+	static const char direct[] = "!0 _xmpps-client._tcp.a.example 0, 1, 60 s\n";
+	static const char questions[] = "?0 _xmpp-client._tcp.a.example\n?0 _xmpps-client._tcp.a.example\n";
+
+	(void)state;
+	told_observer[0] = '\0';
+	resolver_free(dns.resolver);
+	assert_int_equal(resolver_new(&dns.loop, &options, &dns.resolver), 0);
+	dns.script = script_services;
+	ask_srv(askers, "A.example");
+	ask_srv(&askers[1], "a.example");
+	assert_string_equal(told_observer, questions);
+	wait_told(askers, 1);
+	wait_told(&askers[1], 1);
+	assert_int_equal(strlen(told_observer), strlen(questions) + strlen(starttls) + strlen(direct));
+	assert_non_null(strstr(told_observer, starttls));
+	assert_non_null(strstr(told_observer, direct));
+	told_observer[0] = '\0';
+	ask_srv(askers, "a.example");
+	assert_int_equal(strlen(told_observer), strlen(starttls) + strlen(direct));
+	wait_told(askers, 2);
 }
 
 static void test_bound(void **state)
@@ -240,6 +294,7 @@ int main(void)
 		TEST(test_one_question),
 		TEST(test_cancelled_by_all),
 		TEST(test_late_answer),
+		TEST(test_observer),
 		TEST(test_bound),
 		TEST(test_bound_between_services),
 		TEST(test_asking_when_told),
