@@ -6,15 +6,7 @@
 #include <string.h>
 
 #include "common/macro.h"
-#include "common/sv.h"
 #include "policy/domain.h"
-
-enum name_kind {
-	NAME_OTHER, /* of no use to XMPP */
-	NAME_DNS,
-	NAME_SRV,
-	NAME_XMPP,
-};
 
 DEFINE_CLEANUP(GENERAL_NAMES *, GENERAL_NAMES_free);
 
@@ -26,37 +18,37 @@ static struct sv string_sv(const ASN1_STRING *string)
 			   (size_t)ASN1_STRING_length(string)};
 }
 
-/* @ret_text is untouched for NAME_OTHER. */
-static enum name_kind other_name_kind(const OTHERNAME *other, struct sv *ret_text)
+/* @ret_text is untouched for CERTIFICATE_NAME_OTHER. */
+static enum certificate_name_kind other_name_kind(const OTHERNAME *other, struct sv *ret_text)
 {
 	switch (OBJ_obj2nid(other->type_id)) {
 	case NID_SRVName:
 		if (other->value->type == V_ASN1_IA5STRING) {
 			*ret_text = string_sv(other->value->value.ia5string);
-			return NAME_SRV;
+			return CERTIFICATE_NAME_SRV;
 		}
-		return NAME_OTHER;
+		return CERTIFICATE_NAME_OTHER;
 	case NID_XmppAddr:
 		if (other->value->type == V_ASN1_UTF8STRING) {
 			*ret_text = string_sv(other->value->value.utf8string);
-			return NAME_XMPP;
+			return CERTIFICATE_NAME_XMPP;
 		}
-		return NAME_OTHER;
+		return CERTIFICATE_NAME_OTHER;
 	default:
-		return NAME_OTHER;
+		return CERTIFICATE_NAME_OTHER;
 	}
 }
 
-static enum name_kind name_kind(const GENERAL_NAME *name, struct sv *ret_text)
+static enum certificate_name_kind name_kind(const GENERAL_NAME *name, struct sv *ret_text)
 {
 	switch (name->type) {
 	case GEN_DNS:
 		*ret_text = string_sv(name->d.dNSName);
-		return NAME_DNS;
+		return CERTIFICATE_NAME_DNS;
 	case GEN_OTHERNAME:
 		return other_name_kind(name->d.otherName, ret_text);
 	default:
-		return NAME_OTHER;
+		return CERTIFICATE_NAME_OTHER;
 	}
 }
 
@@ -93,13 +85,13 @@ static bool name_matches(const GENERAL_NAME *name, struct sv domain)
 	struct sv text = SV_EMPTY;
 
 	switch (name_kind(name, &text)) {
-	case NAME_DNS:
+	case CERTIFICATE_NAME_DNS:
 		return dns_matches(text, domain);
-	case NAME_SRV:
+	case CERTIFICATE_NAME_SRV:
 		return srv_matches(text, domain);
-	case NAME_XMPP:
+	case CERTIFICATE_NAME_XMPP:
 		return xmpp_matches(text, domain);
-	case NAME_OTHER:
+	case CERTIFICATE_NAME_OTHER:
 		break;
 	}
 	return false;
@@ -123,34 +115,54 @@ bool certificate_names(const X509 *certificate, const char *domain)
 	return false;
 }
 
-/* Appends as much of @view as @text has room for. Returns the new length. */
-static size_t text_append(char *text, size_t n_text, size_t size, struct sv view)
+void certificate_each_name(const X509 *certificate,
+			   void (*each)(void *userdata, enum certificate_name_kind kind, struct sv name),
+			   void *userdata)
 {
-	for (size_t i = 0; i < view.n && n_text + 1 < size; i++) {
-		text[n_text++] = view.data[i] > ' ' && view.data[i] < 0x7f ? view.data[i] : '?';
+	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
+	int n_names = names ? sk_GENERAL_NAME_num(names) : 0;
+
+	for (int i = 0; i < n_names; i++) {
+		struct sv name = SV_EMPTY;
+		enum certificate_name_kind kind = name_kind(sk_GENERAL_NAME_value(names, i), &name);
+
+		if (kind != CERTIFICATE_NAME_OTHER) {
+			each(userdata, kind, name);
+		}
 	}
-	text[n_text] = '\0';
-	return n_text;
+}
+
+struct name_list {
+	char *text;
+	size_t n, size;
+};
+
+/* Appends as much of @view as there is room for. */
+static void list_append(struct name_list *list, struct sv view)
+{
+	for (size_t i = 0; i < view.n && list->n + 1 < list->size; i++) {
+		list->text[list->n++] = view.data[i] > ' ' && view.data[i] < 0x7f ? view.data[i] : '?';
+	}
+	list->text[list->n] = '\0';
+}
+
+static void list_add(void *userdata, enum certificate_name_kind kind, struct sv name)
+{
+	struct name_list *list = userdata;
+
+	(void)kind;
+	if (list->n) {
+		list_append(list, SV(","));
+	}
+	list_append(list, name);
 }
 
 void certificate_list_names(const X509 *certificate, char *text, size_t size)
 {
-	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
-	int n_names = names ? sk_GENERAL_NAME_num(names) : 0;
-	size_t n_text = 0;
+	struct name_list list = {.text = text, .size = size};
 
-	for (int i = 0; i < n_names; i++) {
-		struct sv name = SV_EMPTY;
-
-		if (name_kind(sk_GENERAL_NAME_value(names, i), &name) == NAME_OTHER) {
-			continue;
-		}
-		if (n_text) {
-			n_text = text_append(text, n_text, size, SV(","));
-		}
-		n_text = text_append(text, n_text, size, name);
-	}
-	if (n_text == 0) {
-		text_append(text, 0, size, SV("none"));
+	certificate_each_name(certificate, list_add, &list);
+	if (list.n == 0) {
+		list_append(&list, SV("none"));
 	}
 }

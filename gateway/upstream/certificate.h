@@ -12,8 +12,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/sv.h"
+
+enum certificate_name_kind {
+	CERTIFICATE_NAME_OTHER, /* of no use to XMPP */
+	CERTIFICATE_NAME_DNS,
+	CERTIFICATE_NAME_SRV,
+	CERTIFICATE_NAME_XMPP,
+};
+
 /* Whether @certificate names @domain (ascii form). */
 bool certificate_names(const X509 *certificate, const char *domain);
+
+/* Calls @each with every name of @certificate that is of a kind that counts, in its order. A name is what whoever made the
+ * certificate wrote, and borrowed for the call. */
+void certificate_each_name(const X509 *certificate,
+			   void (*each)(void *userdata, enum certificate_name_kind kind, struct sv name),
+			   void *userdata);
 
 /* Writes the names of @certificate into @text (@size bytes, at least 1) for a human: printable ASCII, cut to
  * fit. "none" when it has no name of a kind that counts. */

@@ -191,6 +191,32 @@ static void test_list(void **state)
 	X509_free(certificate);
 }
 
+static void on_name(void *userdata, enum certificate_name_kind kind, struct sv name)
+{
+	static const char *const kinds[] = {
+		[CERTIFICATE_NAME_DNS] = "dns",
+		[CERTIFICATE_NAME_SRV] = "srv",
+		[CERTIFICATE_NAME_XMPP] = "xmpp",
+	};
+	char *text = userdata;
+	size_t n = strlen(text);
+
+	snprintf(text + n, 128 - n, "%s %.*s\n", kinds[kind], SV_ARGS(name));
+}
+
+static void test_each_name(void **state)
+{
+	X509 *certificate = certificate_new("cn.test", "DNS:a.test,IP:192.0.2.1,DNS:*.b.test," SRV_NAME
+							"_xmpp-client.c.test," XMPP_NAME "d.test",
+					    0, 3600);
+	char text[128] = "";
+
+	(void)state;
+	certificate_each_name(certificate, on_name, text);
+	assert_string_equal(text, "dns a.test\ndns *.b.test\nsrv _xmpp-client.c.test\nxmpp d.test\n");
+	X509_free(certificate);
+}
+
 static int make_key(void **state)
 {
 	(void)state;
@@ -216,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_xmpp_addr),
 		cmocka_unit_test(test_embedded_nul),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_each_name),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, free_key);
