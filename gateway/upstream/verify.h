@@ -10,7 +10,7 @@
  *        and for DANE-EE no name is asked (RFC 7673, 4).
  * pin    its public key is one of those pinned. A pin narrows what is believed, and never widens it.
  *
- * Private to tls.c and tls-failure.c.
+ * Private to tls.c, tls-failure.c and tls-report.c.
  */
 #include <openssl/ssl.h>
 

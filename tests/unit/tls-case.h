@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/upstream/tls-report.h"
 #include "gateway/upstream/tls.h"
 
 /* A key with its certificate. */
@@ -135,6 +136,7 @@ struct outcome {
 	int version;
 	char alpn[32];
 	struct failure failure;
+	struct tls_report report; /* what it says of the connection itself is gone with it */
 };
 
 /* One connection of @client, which goes with it, to @server. */
@@ -160,6 +162,7 @@ static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 	} else {
 		tls_failure(client, &outcome.failure);
 	}
+	tls_report(client, &outcome.report);
 	/* Else the server would forget the session: the stream's end was a good one. */
 	SSL_set_shutdown(server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(server);
