@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ops/sheet.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/macro.h"
+
+enum {
+	INDENT = 2,
+	GAP = 2,
+	TEXT_AT = INDENT + SHEET_LABEL,
+	TIMES = 2 * SHEET_TIME,
+	TIME_TEXT_MAX = 32,
+	/* Below this a time has a decimal: most steps inside a network take less than a millisecond. */
+	EXACT_US = 10000,
+};
+
+void sheet_deinit(struct sheet *sheet)
+{
+	buffer_deinit(&sheet->out);
+}
+
+static void put(struct sheet *sheet, struct sv text)
+{
+	if (sheet->r == 0) {
+		sheet->r = buffer_append_sv(&sheet->out, text);
+	}
+}
+
+static void put_blanks(struct sheet *sheet, size_t n)
+{
+	static const char blanks[] = "                                                  "
+				     "                                                  ";
+
+	static_assert(sizeof(blanks) == SHEET_WIDTH + 1, "as wide as a line");
+	put(sheet, sv_first(sv_from(blanks), n));
+}
+
+static void put_coloured(struct sheet *sheet, const char *code, struct sv text)
+{
+	if (!sheet->coloured || !code || text.n == 0) {
+		put(sheet, text);
+		return;
+	}
+	put(sheet, SV("\033["));
+	put(sheet, sv_from(code));
+	put(sheet, SV("m"));
+	put(sheet, text);
+	put(sheet, SV("\033[0m"));
+}
+
+static void put_text(struct sheet *sheet, enum sheet_mood mood, struct sv text)
+{
+	static const char *const codes[SHEET_MOOD_COUNT] = {
+		[SHEET_GOOD] = "32",
+		[SHEET_BAD] = "31",
+		[SHEET_WARNING] = "33",
+		[SHEET_FAINT] = "2",
+	};
+
+	put_coloured(sheet, codes[mood], text);
+}
+
+int sheet_escape(struct buffer *buffer, struct sv text)
+{
+	size_t n_before = buffer->n;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < text.n; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if (buffer->n - n_before >= SHEET_TEXT_MAX) {
+			return buffer_append_sv(buffer, SV("..."));
+		}
+		if (c < ' ' || c >= 0x7f) {
+			r = buffer_printf(buffer, "\\x%02x", c);
+		} else if (c == '\\') {
+			r = buffer_append_sv(buffer, SV("\\\\"));
+		} else {
+			r = buffer_append(buffer, &text.data[i], 1);
+		}
+	}
+	return r;
+}
+
+/* Takes off @rest what fits into @width columns, up to a blank if there is one. */
+static struct sv take_line(struct sv *rest, size_t width)
+{
+	size_t n = rest->n;
+
+	if (n > width) {
+		for (n = width; n && rest->data[n] != ' '; n--) {
+		}
+		n = n ? n : width;
+	}
+	struct sv line = sv_first(*rest, n);
+
+	*rest = sv_trim(sv_skip(*rest, n));
+	return line;
+}
+
+static void put_time(struct sheet *sheet, int64_t us)
+{
+	char text[TIME_TEXT_MAX];
+	int n = 0;
+
+	if (us >= 0) {
+		n = us < EXACT_US ? snprintf(text, sizeof(text), "%" PRId64 ".%" PRId64 " ms", us / 1000, us % 1000 / 100)
+				  : snprintf(text, sizeof(text), "%" PRId64 " ms", us / 1000);
+	}
+	put_blanks(sheet, n < SHEET_TIME ? (size_t)(SHEET_TIME - n) : 1);
+	put_text(sheet, SHEET_FAINT, (struct sv){text, (size_t)n});
+}
+
+void sheet_gap(struct sheet *sheet)
+{
+	put(sheet, SV("\n"));
+}
+
+void sheet_section(struct sheet *sheet, const char *title)
+{
+	static const char captions[] = "step     start";
+	size_t n_title = strlen(title);
+
+	sheet_gap(sheet);
+	put_coloured(sheet, "1", sv_from(title));
+	if (!sheet->has_captions) {
+		sheet->has_captions = true;
+		put_blanks(sheet, SHEET_WIDTH - n_title - (sizeof(captions) - 1));
+		put_text(sheet, SHEET_FAINT, sv_from(captions));
+	}
+	sheet_gap(sheet);
+}
+
+/* A label too long for its column is followed by @n_text columns as long as those end at @end; else it has a line, or
+ * lines, of its own. Returns the column at which the text begins. */
+static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, size_t end)
+{
+	size_t at = label.n < SHEET_LABEL ? TEXT_AT : INDENT + label.n + GAP;
+
+	if (at > TEXT_AT && at + n_text > end) {
+		while (label.n) {
+			put_blanks(sheet, INDENT);
+			put(sheet, take_line(&label, SHEET_WIDTH - INDENT));
+			sheet_gap(sheet);
+		}
+		put_blanks(sheet, TEXT_AT);
+		return TEXT_AT;
+	}
+	put_blanks(sheet, INDENT);
+	put(sheet, label);
+	put_blanks(sheet, at - INDENT - label.n);
+	return at;
+}
+
+/* The printable form of what printf makes of it. */
+static int print(struct buffer *buffer, const char *format, va_list arguments)
+{
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+	va_list again;
+
+	va_copy(again, arguments);
+	int n = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	int r = n < 0 ? -ENOMEM : buffer_reserve(&text, (size_t)n + 1);
+
+	if (r < 0) {
+		return r;
+	}
+	text.n = (size_t)vsnprintf(buffer_end(&text), (size_t)n + 1, format, arguments);
+	return sheet_escape(buffer, buffer_sv(&text));
+}
+
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_mood mood, const struct sheet_times *times,
+		const char *format, ...)
+{
+	_cleanup_(buffer_deinit) struct buffer safe_label = BUFFER_INIT;
+	_cleanup_(buffer_deinit) struct buffer safe_text = BUFFER_INIT;
+	size_t end = SHEET_WIDTH - (times ? TIMES : 0);
+	va_list arguments;
+
+	va_start(arguments, format);
+	int r = print(&safe_text, format, arguments);
+	va_end(arguments);
+	if (r < 0 || sheet_escape(&safe_label, sv_from(label)) < 0) {
+		sheet->r = -ENOMEM;
+		return;
+	}
+	struct sv rest = buffer_sv(&safe_text);
+	size_t at = put_label(sheet, buffer_sv(&safe_label), rest.n, end);
+	struct sv first = take_line(&rest, end - at);
+
+	put_text(sheet, mood, first);
+	if (times) {
+		put_blanks(sheet, end - at - first.n);
+		put_time(sheet, times->step_us);
+		put_time(sheet, times->start_us);
+	}
+	sheet_gap(sheet);
+	while (rest.n) {
+		put_blanks(sheet, TEXT_AT);
+		put_text(sheet, mood, take_line(&rest, end - TEXT_AT));
+		sheet_gap(sheet);
+	}
+}
+
+void sheet_paragraph(struct sheet *sheet, enum sheet_mood mood, size_t indent, const char *format, ...)
+{
+	_cleanup_(buffer_deinit) struct buffer safe = BUFFER_INIT;
+	va_list arguments;
+
+	va_start(arguments, format);
+	int r = print(&safe, format, arguments);
+	va_end(arguments);
+	if (r < 0) {
+		sheet->r = r;
+		return;
+	}
+	struct sv rest = buffer_sv(&safe);
+
+	put_text(sheet, mood, take_line(&rest, SHEET_WIDTH));
+	sheet_gap(sheet);
+	while (rest.n) {
+		put_blanks(sheet, indent);
+		put_text(sheet, mood, take_line(&rest, SHEET_WIDTH - indent));
+		sheet_gap(sheet);
+	}
+}
