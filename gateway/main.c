@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "gateway/ops/probe.h"
 #include "gateway/worker.h"
 
 enum {
@@ -20,6 +21,7 @@ enum {
 
 struct arguments {
 	const char *config;
+	const char *probe; /* the domain, or NULL */
 	bool check;
 };
 
@@ -27,11 +29,14 @@ static void print_help(FILE *stream)
 {
 	fputs("Usage: doab [--config FILE]\n"
 	      "       doab --check FILE\n"
+	      "       doab [--config FILE] --probe DOMAIN\n"
 	      "\n"
 	      "A gateway that lets web clients reach XMPP servers, over BOSH and WebSocket.\n"
 	      "\n"
 	      "  -c, --config FILE  read the configuration from FILE; without it the built-in defaults are used\n"
 	      "      --check FILE   tell whether FILE is a configuration, and end\n"
+	      "      --probe DOMAIN do by hand what a session to DOMAIN does, show each step, tell whether one would\n"
+	      "                     work, and end: with 0 if so, 1 if not, 2 if it could not be tried\n"
 	      "  -V, --version      tell the version, and end\n"
 	      "  -h, --help         print this text, and end\n"
 	      "\n"
@@ -45,10 +50,12 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"check", required_argument, NULL, 'k'},
+		{"probe", required_argument, NULL, 'p'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	unsigned n_probes = 0;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
@@ -59,6 +66,10 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 			break;
 		case 'c':
 			ret_arguments->config = optarg;
+			break;
+		case 'p':
+			n_probes++;
+			ret_arguments->probe = optarg;
 			break;
 		case 'V':
 			puts("doab " DOAB_VERSION);
@@ -73,6 +84,11 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 	}
 	if (optind < argc) {
 		fprintf(stderr, "doab: unexpected argument '%s'\n", argv[optind]);
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (n_probes > 1 || (n_probes && ret_arguments->check)) {
+		fprintf(stderr, "doab: --probe takes one domain, and no --check beside it\n");
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
@@ -168,8 +184,6 @@ static int serve(const struct config *config)
 	struct site *site = NULL;
 	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
 
-	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
-	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
 	if (r == 0) {
 		r = site_new(config, &site);
@@ -202,13 +216,20 @@ int main(int argc, char **argv)
 	if (status >= 0) {
 		return status;
 	}
+	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
+	signal(SIGPIPE, SIG_IGN);
 	if (config_new(arguments.config, stderr, &config) < 0) {
-		return EXIT_FAILURE;
+		return arguments.probe ? (int)PROBE_CANNOT : EXIT_FAILURE;
 	}
 	if (arguments.check) {
 		printf("%s: OK\n", arguments.config);
 		config_free(config);
 		return EXIT_SUCCESS;
+	}
+	if (arguments.probe) {
+		status = (int)probe_run(config, arguments.config, arguments.probe, stdout);
+		config_free(config);
+		return status;
 	}
 	log_set_level(config->log_level);
 	int r = serve(config);

@@ -6,18 +6,20 @@
 
 #include "gateway/xmpp/namespace.h"
 
-static int make_resolver(struct link_env *env, const struct config *config)
+static int make_resolver(struct link_env *env, const struct config *config, const struct lookup_observer *observer)
 {
 	const struct resolver_options options = {
 		.servers = config->resolvers,
 		.timeout_ms = config->dns_timeout_ms,
 		.n_tries = config->n_dns_tries,
+		.observer = observer,
 	};
 
 	return resolver_new(env->dialer.loop, &options, &env->dialer.resolver);
 }
 
-int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config, struct census *census)
+int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config, struct census *census,
+		  const struct lookup_observer *observer)
 {
 	*env = (struct link_env){
 		.census = census,
@@ -44,7 +46,7 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	if (r == 0) {
 		r = tls_store_new(&env->tls_store);
 	}
-	return r < 0 ? r : make_resolver(env, config);
+	return r < 0 ? r : make_resolver(env, config, observer);
 }
 
 void outbound_close(struct link_env *env)

@@ -308,7 +308,7 @@ static int parts_new(struct worker *worker)
 static int init(struct worker *worker)
 {
 	struct worker_env *env = &worker->env;
-	int r = outbound_init(&env->link, env->loop, env->config, env->census);
+	int r = outbound_init(&env->link, env->loop, env->config, env->census, NULL);
 
 	env->pool = env->link.pool;
 	if (r == 0) {

@@ -9,6 +9,8 @@
 
 #include "common/macro.h"
 
+#define BOLD "1"
+
 enum {
 	INDENT = 2,
 	GAP = 2,
@@ -121,13 +123,19 @@ void sheet_gap(struct sheet *sheet)
 	put(sheet, SV("\n"));
 }
 
+void sheet_heading(struct sheet *sheet, const char *text)
+{
+	put_coloured(sheet, BOLD, sv_from(text));
+	sheet_gap(sheet);
+}
+
 void sheet_section(struct sheet *sheet, const char *title)
 {
 	static const char captions[] = "step     start";
 	size_t n_title = strlen(title);
 
 	sheet_gap(sheet);
-	put_coloured(sheet, "1", sv_from(title));
+	put_coloured(sheet, BOLD, sv_from(title));
 	if (!sheet->has_captions) {
 		sheet->has_captions = true;
 		put_blanks(sheet, SHEET_WIDTH - n_title - (sizeof(captions) - 1));

@@ -50,6 +50,9 @@ struct sheet {
 
 void sheet_deinit(struct sheet *sheet);
 
+/* The first line. @text is the caller's own: it is written as it is, so that it may have letters beyond ASCII. */
+void sheet_heading(struct sheet *sheet, const char *text);
+
 /* An empty line, and a title. */
 void sheet_section(struct sheet *sheet, const char *title);
 

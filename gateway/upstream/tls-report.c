@@ -113,6 +113,8 @@ static void report_chain(SSL *ssl, struct tls_report *report)
 				  report->anchor);
 		}
 		break;
+	case X509_V_ERR_DANE_NO_MATCH:
+		break;
 	default:
 		report->chain = TLS_FINDING_BAD;
 		report->chain_words = X509_verify_cert_error_string(result);

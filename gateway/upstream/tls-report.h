@@ -48,7 +48,7 @@ struct tls_report {
 	size_t n_names;       /* may be more than are there */
 	size_t n_sent;        /* certificates that the server sent, its own included */
 
-	enum tls_finding chain;
+	enum tls_finding chain;            /* not asked: DANE decided alone */
 	const char *chain_words;           /* why it is bad */
 	char anchor[TLS_REPORT_TEXT_MAX];  /* of a good one: what it leads to */
 	enum tls_finding name;             /* also told when the chain is bad */

@@ -102,6 +102,8 @@ static void test_wrapping(void **state)
 static void test_sections(void **state)
 {
 	(void)state;
+	sheet_heading(&sheet, "b\xc3\xbc" "cher.example");
+	expect("b\xc3\xbc" "cher.example\n");
 	sheet_section(&sheet, "DNS");
 	sheet_line(&sheet, "a", SHEET_PLAIN, TIMES(1000, 2000), "b");
 	expect("\nDNS                                                                                   step     start\n"

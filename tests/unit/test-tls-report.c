@@ -140,7 +140,8 @@ static void test_dane(void **state)
 	outcome = show(&good, NULL, 0);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_DANE);
 	assert_int_equal(outcome.report.dane, TLS_FINDING_BAD);
-	assert_int_equal(outcome.report.chain, TLS_FINDING_BAD);
+	assert_int_equal(outcome.report.chain, TLS_FINDING_NOT_ASKED);
+	assert_int_equal(outcome.report.name, TLS_FINDING_GOOD);
 	identity_free(&other);
 }
 

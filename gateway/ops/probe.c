@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ops/probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/ops/probe-state.h"
+#include "gateway/outbound.h"
+
+enum {
+	TLS_TEXT_MAX = 128,
+	RULE_TEXT_MAX = 256, /* the keys of a section */
+};
+
+/* Steps. */
+
+int64_t probe_now_us(void)
+{
+	return (int64_t)(uv_hrtime() / 1000);
+}
+
+struct sheet_times probe_times(const struct probe *probe, int64_t since_us)
+{
+	int64_t now_us = probe_now_us();
+
+	return (struct sheet_times){now_us - since_us, now_us - probe->start_us};
+}
+
+struct sheet_times probe_next_times(struct probe *probe)
+{
+	struct sheet_times times = probe_times(probe, probe->step_us);
+
+	probe->step_us += times.step_us;
+	return times;
+}
+
+void probe_section(struct probe *probe, enum probe_section section, const char *title)
+{
+	if (probe->section != section) {
+		probe->section = section;
+		sheet_section(&probe->sheet, title);
+	}
+}
+
+void probe_flush(struct probe *probe)
+{
+	struct sv out = buffer_sv(&probe->sheet.out);
+
+	(void)fwrite(out.data, 1, out.n, probe->out);
+	(void)fflush(probe->out);
+	sheet_deinit(&probe->sheet);
+}
+
+enum domain_tls probe_tls_mode(const struct probe *probe)
+{
+	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
+}
+
+/* What goes before the first step. */
+
+static bool wants_colours(FILE *out)
+{
+	const char *refused = getenv("NO_COLOR"); /* no-color.org: when it is there and not empty */
+	const char *terminal = getenv("TERM");
+
+	return isatty(fileno(out)) && !(refused && refused[0]) && !(terminal && strcmp(terminal, "dumb") == 0);
+}
+
+static int show_heading(struct probe *probe)
+{
+	char unicode[DOMAIN_UNICODE_MAX + 1];
+	char heading[DOMAIN_UNICODE_MAX + DOMAIN_MAX + 8];
+	int r = domain_to_unicode(probe->domain, unicode);
+
+	if (r < 0) {
+		return r;
+	}
+	if (strcmp(unicode, probe->domain) == 0) {
+		sheet_heading(&probe->sheet, unicode);
+	} else {
+		(void)snprintf(heading, sizeof(heading), "%s (%s)", unicode, probe->domain);
+		sheet_heading(&probe->sheet, heading);
+	}
+	return 0;
+}
+
+/* What the configuration says of this domain, where that is not the default. */
+static void show_rule(struct probe *probe, const char *path)
+{
+	const struct domain_rule *rule = probe->rule;
+	const char *file = path ? path : "the built-in defaults";
+
+	if (!rule) {
+		sheet_line(&probe->sheet, "configuration", SHEET_FAINT, NULL, "%s%s", file,
+			   path ? ", no section for this domain" : "");
+		return;
+	}
+	const struct {
+		bool is_set;
+		const char *key;
+	} keys[] = {
+		{rule->deny, "deny"},
+		{rule->gone, "gone"},
+		{rule->n_connect, "connect"},
+		{rule->ca_file, "ca_file"},
+		{rule->n_pins, "pin"},
+		{rule->allow_private && !rule->n_connect, "allow_private"},
+		{rule->proxy != DOMAIN_PROXY_OFF, "proxy_protocol"},
+		{rule->max_sessions, "max_sessions"},
+	};
+	char list[RULE_TEXT_MAX] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
+		if (keys[i].is_set) {
+			n += (size_t)snprintf(list + n, sizeof(list) - n, ", %s", keys[i].key);
+		}
+	}
+	sheet_line(&probe->sheet, "configuration", SHEET_PLAIN, NULL, "%s, domain \"%s%s%s\": tls = \"%s\"%s", file,
+		   rule->is_pattern ? "*" : "", rule->is_pattern && rule->name[0] ? "." : "", rule->name,
+		   domain_tls_name(rule->tls), list);
+}
+
+/* The verdict. */
+
+static enum probe_status fail(struct probe *probe, const char *words, const char *detail)
+{
+	sheet_gap(&probe->sheet);
+	sheet_paragraph(&probe->sheet, SHEET_BAD, 0, "No session would work: %s%s%s.", words, detail[0] ? ": " : "", detail);
+	return PROBE_FAILS;
+}
+
+static void describe_tls(const struct probe *probe, char text[static TLS_TEXT_MAX])
+{
+	const struct probe_facts *facts = &probe->facts;
+	char date[PROBE_DATE_MAX];
+
+	if (!facts->has_tls) {
+		(void)snprintf(text, TLS_TEXT_MAX, "without TLS");
+	} else if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
+		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate not checked", facts->tls_version);
+	} else {
+		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate valid until %s", facts->tls_version,
+			       probe_date(facts->tls.to, date));
+	}
+}
+
+/* Whether a client could log in, once the gateway has done its part. */
+static enum probe_status judge_login(struct probe *probe)
+{
+	const struct probe_facts *facts = &probe->facts;
+	const char *best = features_best(&facts->features);
+	size_t n_others = features_count_others(&facts->features);
+	char tls[TLS_TEXT_MAX];
+
+	describe_tls(probe, tls);
+	if (facts->has_features && !facts->readable) {
+		return fail(probe, "the server's features cannot be read", "");
+	}
+	if (facts->has_features && !best && !facts->features.legacy) {
+		bool has_any = facts->features.sasl.n + facts->features.sasl2.n > 0;
+
+		return fail(probe,
+			    has_any ? "the server offers no way to log in that can do without a client's own TLS"
+				    : "the server offers no way to log in",
+			    "");
+	}
+	probe_advise(&probe->sheet, facts, time(NULL));
+	sheet_gap(&probe->sheet);
+	if (!facts->has_features) {
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, with what a server of before XMPP 1.0 can do.", tls);
+	} else if (!best) {
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, login without SASL (XEP-0078).", tls);
+	} else if (n_others) {
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, %s and %zu more.", tls, best,
+				n_others);
+	} else {
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, %s.", tls, best);
+	}
+	return PROBE_WORKS;
+}
+
+static enum probe_status judge(struct probe *probe)
+{
+	if (probe->failure.kind != FAILURE_NONE) {
+		probe_show_pending(probe);
+		probe_show_end(probe, &probe->failure);
+		return fail(probe, failure_sentence(probe->failure.kind), probe->failure.detail);
+	}
+	return judge_login(probe);
+}
+
+/* The run. */
+
+/* Returns 0 or a negative errno. */
+static int start(struct probe *probe)
+{
+	const struct stream_target target = {.to = sv_from(probe->domain)};
+
+	probe->start_us = probe_now_us();
+	probe->step_us = probe->start_us;
+	probe->dialling = true;
+	if (probe->rule && probe->rule->deny) {
+		failure_set(&probe->failure, FAILURE_DOMAIN_REFUSED, NULL);
+		probe->is_over = true;
+		return 0;
+	}
+	return link_new(&probe->env, &target, probe->rule, &probe_link_callbacks, probe, &probe->link);
+}
+
+static int run(struct probe *probe, struct census *census, enum probe_status *ret_status)
+{
+	int r;
+
+	probe_observe_dial(probe);
+	probe_observe_stream(probe);
+	r = outbound_init(&probe->env, &probe->loop, probe->config, census, &probe->lookup_observer);
+	probe->env.dialer.observer = &probe->dial_observer;
+	probe->env.observer = &probe->link_observer;
+	if (r == 0) {
+		r = start(probe);
+	}
+	while (r == 0 && !probe->is_over) {
+		uv_run(&probe->loop, UV_RUN_ONCE);
+	}
+	if (r == 0) {
+		*ret_status = judge(probe);
+		probe_flush(probe);
+		r = probe->sheet.r;
+	}
+	probe->is_over = true;
+	/* The operator has his answer: what is left is to part from the server in good order. */
+	probe->link = link_close(probe->link);
+	outbound_close(&probe->env);
+	uv_run(&probe->loop, UV_RUN_DEFAULT);
+	outbound_deinit(&probe->env);
+	return r;
+}
+
+/* To standard error, and printable: who calls this may have been given the domain by somebody else. */
+static enum probe_status complain(const char *what, const char *why)
+{
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+
+	if (sheet_escape(&text, sv_from(what)) == 0) {
+		fprintf(stderr, "doab: --probe: %.*s: %s\n", SV_ARGS(buffer_sv(&text)), why);
+	}
+	return PROBE_CANNOT;
+}
+
+DEFINE_CLEANUP(void *, free);
+DEFINE_CLEANUP(struct census *, census_free);
+
+enum probe_status probe_run(const struct config *config, const char *path, const char *domain, FILE *out)
+{
+	_cleanup_(freep) void *memory = calloc(1, sizeof(struct probe));
+	_cleanup_(census_freep) struct census *census = NULL;
+	enum probe_status status = PROBE_CANNOT;
+	struct probe *probe = memory;
+
+	if (!probe) {
+		return complain(domain, strerror(ENOMEM));
+	}
+	probe->config = config;
+	probe->out = out;
+	probe->sheet.coloured = wants_colours(out);
+	int r = domain_to_ascii(sv_from(domain), probe->domain);
+
+	if (r == -EINVAL) {
+		return complain(domain, "no domain: expected one like example.org");
+	}
+	if (r == 0) {
+		r = census_new(&config->limits, &census);
+	}
+	if (r == 0) {
+		r = uv_loop_init(&probe->loop);
+	}
+	if (r < 0) {
+		return complain(domain, strerror(-r));
+	}
+	probe->rule = domain_rules_find(&config->domains, probe->domain);
+	r = show_heading(probe);
+	if (r == 0) {
+		show_rule(probe, path);
+		r = run(probe, census, &status);
+	}
+	uv_loop_close(&probe->loop);
+	sheet_deinit(&probe->sheet);
+	if (r < 0) {
+		return complain(domain, strerror(-r));
+	}
+	return ferror(out) ? complain("the output", strerror(errno)) : status;
+}
