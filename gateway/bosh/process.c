@@ -84,19 +84,30 @@ static struct bosh_stream *named_stream(struct bosh_session *session, const stru
 	return session->n_opened > 1 && body->stream.data ? bosh_stream_find(session, body->stream) : NULL;
 }
 
+static bool is_any_ready(const struct bosh_session *session)
+{
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		if (session->streams[i].open && session->streams[i].features_seen) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* An action with @payloads for each stream that @body is for. */
 static int push_to_streams(struct bosh_session *session, const struct bosh_body *body,
 			   enum bosh_action_kind kind, const struct buffer *payloads,
 			   struct bosh_actions *actions)
 {
 	const struct bosh_stream *only = named_stream(session, body);
+	bool any_ready = is_any_ready(session);
 
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		const struct bosh_stream *stream = &session->streams[i];
 		struct bosh_action action = {.kind = kind, .stream = i};
 
-		/* "Over all open streams": one whose features have not come is not open yet. */
-		if (!stream->open || (only ? only != stream : !stream->features_seen)) {
+		/* "Over all open streams": one whose features have not come is not open yet; where none is, each says so itself. */
+		if (!stream->open || (only ? only != stream : any_ready && !stream->features_seen)) {
 			continue;
 		}
 		int r = buffer_append_sv(&action.payloads, buffer_sv(payloads));

@@ -362,6 +362,19 @@ test('a stream that is not open yet: what is for it by name ends it, and no othe
 	await assertGoesOn(client, { name, connection });
 });
 
+test('while no stream is open, what is for all is not swallowed: the client is told that it was too early', TIMEOUT, async () => {
+	const client = new BoshClient(stage.port);
+	const created = await client.create('never.test', { wait: 1 });
+	assert.equal(created.element.at('features'), undefined);
+	await add(client, 'never.test');
+	let told = await client.request(message('early'));
+	while (told.element.attributes.type === undefined) {
+		told = await client.request();
+	}
+	assertTerminated(told, 'bad-request');
+	assert.match(told.element.at('text').text, /before the server's features/);
+});
+
 test('a stream that is not open yet can be closed', TIMEOUT, async () => {
 	const { client, name, connection } = await session();
 	const late = (await add(client, 'late.test')).element.attributes.stream;
