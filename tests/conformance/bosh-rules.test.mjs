@@ -328,6 +328,22 @@ test('linger: a client that goes on is not kept waiting, and breaks no rule', TI
 	});
 });
 
+test('linger: the moment is one, however little else happens: a client that only sends is not kept for seconds', TIMEOUT, async () => {
+	const n = 20;
+	await withStage({ linger: 10 }, async (own) => {
+		const { client } = await session({}, own);
+		const started = Date.now();
+		let held = client.request();
+		for (let i = 0; i < n; i++) {
+			const newer = client.request(presence(`s${i}`));
+			assert.deepEqual(idsOf(await held), []);
+			held = newer;
+		}
+		const ms = Date.now() - started;
+		assert.ok(ms < n * 500, `${n} requests that no reply came to took ${ms} ms`);
+	});
+});
+
 test('linger = 0: the held request is released empty, and the reply comes with the newer one', TIMEOUT, async () => {
 	const { client } = await session();
 	let held = client.request();
