@@ -280,7 +280,7 @@ class Connection extends EventEmitter {
 		} else if (step.serve) {
 			await this.serve(step);
 		} else if (step.pause !== undefined) {
-			await sleep(step.pause);
+			await new Promise((resolve) => setTimeout(resolve, step.pause).unref()); // keeps no test waiting
 		} else if (step.starttls) {
 			await this.step({ await: 'starttls' });
 			this.startTls(step);
