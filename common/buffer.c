@@ -2,7 +2,6 @@
 #include "common/buffer.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,13 +115,13 @@ int buffer_append_escaped(struct buffer *buffer, struct sv view)
 	return buffer_append(buffer, view.n ? view.data + start : NULL, view.n - start);
 }
 
-int buffer_printf(struct buffer *buffer, const char *format, ...)
+int buffer_vprintf(struct buffer *buffer, const char *format, va_list arguments)
 {
-	va_list arguments;
+	va_list copy;
 
-	va_start(arguments, format);
-	int n = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
+	va_copy(copy, arguments);
+	int n = vsnprintf(NULL, 0, format, copy);
+	va_end(copy);
 	if (n < 0) {
 		return -EINVAL;
 	}
@@ -131,11 +130,29 @@ int buffer_printf(struct buffer *buffer, const char *format, ...)
 	if (r < 0) {
 		return r;
 	}
-	va_start(arguments, format);
 	vsnprintf(buffer_end(buffer), (size_t)n + 1, format, arguments);
-	va_end(arguments);
 	buffer->n += (size_t)n;
 	return 0;
+}
+
+int buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int r = buffer_vprintf(buffer, format, arguments);
+	va_end(arguments);
+	return r;
+}
+
+void buffer_truncate(struct buffer *buffer, size_t n)
+{
+	if (n == 0) {
+		/* An empty buffer holds no memory. */
+		buffer_deinit(buffer);
+	} else if (n < buffer->n) {
+		buffer->n = n;
+	}
 }
 
 void buffer_consume(struct buffer *buffer, size_t n)

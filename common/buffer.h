@@ -6,6 +6,7 @@
  *
  * Limits are the caller's: whoever appends what a peer sent compares buffer.n before.
  */
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "common/macro.h"
@@ -34,6 +35,10 @@ _must_check_ int buffer_append_escaped(struct buffer *buffer, struct sv view);
 
 /* printf into the buffer; for short texts only. Returns 0, -ENOMEM. */
 _must_check_ _printf_(2, 3) int buffer_printf(struct buffer *buffer, const char *format, ...);
+_must_check_ int buffer_vprintf(struct buffer *buffer, const char *format, va_list arguments);
+
+/* Keeps the first @n bytes (at most buffer->n) and drops those behind them. */
+void buffer_truncate(struct buffer *buffer, size_t n);
 
 /* Drops the first @n bytes (at most buffer->n). Memory goes when the buffer becomes empty. */
 void buffer_consume(struct buffer *buffer, size_t n);

@@ -48,6 +48,22 @@ static void test_empty_holds_no_memory(void **state)
 	buffer_deinit(&buffer);
 }
 
+static void test_truncate(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	buffer_truncate(&buffer, 5);
+	assert_int_equal(buffer_append_sv(&buffer, SV("abcdef")), 0);
+	buffer_consume(&buffer, 1);
+	buffer_truncate(&buffer, 6);
+	assert_bytes(&buffer, "bcdef");
+	buffer_truncate(&buffer, 2);
+	assert_bytes(&buffer, "bc");
+	buffer_truncate(&buffer, 0);
+	assert_null(buffer.data);
+}
+
 static void test_append_and_consume(void **state)
 {
 	struct buffer buffer = BUFFER_INIT;
@@ -214,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_holds_no_memory),
+		cmocka_unit_test(test_truncate),
 		cmocka_unit_test(test_append_and_consume),
 		cmocka_unit_test(test_clear_keeps_the_memory),
 		cmocka_unit_test(test_reserve),
