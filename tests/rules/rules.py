@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The rules of the house that a program can keep, as TAP. `meson test --suite rules` runs it.
+
+    rules.py SOURCE_ROOT --engines FILE... --archives LIBRARY...
+
+The archives are the static libraries that the program is linked from: their symbols tell which file
+calls which.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+LINE_COLUMNS_MAX = 100
+FUNCTION_LINES_MAX = 60
+FILE_LINES_MAX = 500
+TAB_COLUMNS = 8
+
+# Functions that write or read without a bound, or that read numbers without telling errors.
+UNBOUNDED = re.compile(
+    r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)\s*\(")
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+# What a file in a folder may not include; the longest prefix that fits a file decides.
+LAYERS = {
+    "common/": ("policy/", "gateway/"),
+    "policy/": ("gateway/",),
+    "gateway/": (),
+    "gateway/upstream/": ("gateway/bosh/", "gateway/ws/", "gateway/http/", "gateway/xmpp/"),
+    "gateway/xmpp/": ("gateway/bosh/", "gateway/ws/", "gateway/http/"),
+    "gateway/http/": ("gateway/bosh/", "gateway/ws/"),
+}
+IO_LIBRARIES = re.compile(
+    r"(uv|libwebsockets|microhttpd|ares|openssl/ssl|sys/epoll|poll|unistd|time)\.h")
+
+
+class Tree:
+    """The sources below the root, and what they include."""
+
+    def __init__(self, root):
+        self.lines = {}
+        for top in ("common", "policy", "gateway", "tests"):
+            for folder, _, names in os.walk(os.path.join(root, top)):
+                if "node_modules" in folder:
+                    continue
+                for name in names:
+                    if name.endswith((".c", ".h")):
+                        path = os.path.join(folder, name)
+                        with open(path, encoding="utf-8") as file:
+                            self.lines[os.path.relpath(path, root)] = file.read().split("\n")
+
+    def program(self):
+        return {path: lines for path, lines in self.lines.items() if not path.startswith("tests/")}
+
+    def includes(self, path, kind):
+        pattern = r'\s*#\s*include\s*"([^"]+)"' if kind == "own" else r"\s*#\s*include\s*<([^>]+)>"
+        return [m.group(1) for line in self.lines.get(path, ()) if (m := re.match(pattern, line))]
+
+    def closure(self, path):
+        """All files of the tree that @path includes, itself among them, each with the way to it."""
+        ways = {path: [path]}
+        due = [path]
+        while due:
+            at = due.pop()
+            for name in self.includes(at, "own"):
+                if name not in ways:
+                    ways[name] = ways[at] + [name]
+                    due.append(name)
+        return ways
+
+
+def circles(edges):
+    """The sets of nodes that reach each other (Tarjan's algorithm), those of more than one node."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(edges.get(node, ())):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = set()
+            while node not in group:
+                group.add(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for node in sorted(edges):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def find_pattern(lines_of, pattern):
+    return [f"{path}:{number}: {line.strip()}" for path, lines in lines_of.items()
+            for number, line in enumerate(lines, 1) if pattern.search(line)]
+
+
+def check_layers(tree):
+    troubles = []
+    for path in tree.program():
+        folder = max((prefix for prefix in LAYERS if path.startswith(prefix)), key=len)
+        troubles += [f"{path} includes {name}" for name in tree.includes(path, "own")
+                     if name.startswith(LAYERS[folder])]
+    return troubles
+
+
+def check_include_circles(tree):
+    edges = {path: {name for name in tree.includes(path, "own") if name != path}
+             for path in tree.program()}
+    return [" <-> ".join(group) for group in circles(edges)]
+
+
+def read_symbols(archives):
+    """Which file defines each symbol, and which symbols each file uses."""
+    defined, used = {}, {}
+    for archive in archives:
+        output = subprocess.run(["nm", "-A", "-P", archive], check=True, capture_output=True,
+                                text=True).stdout
+        for line in output.split("\n"):
+            match = re.match(r".*?\[?([^/\[\]]+)\.c\.o\]?: (\S+) (\w)", line)
+            if not match:
+                continue
+            name, symbol, kind = match.groups()
+            name = f"{os.path.basename(archive)}:{name}"
+            if kind == "U":
+                used.setdefault(name, set()).add(symbol)
+            elif kind.isupper():
+                defined[symbol] = name
+    return defined, used
+
+
+def check_link_circles(archives):
+    defined, used = read_symbols(archives)
+    edges = {name: {defined[s] for s in symbols if s in defined and defined[s] != name}
+             for name, symbols in used.items()}
+    troubles = []
+    for group in circles(edges):
+        troubles.append(" <-> ".join(group))
+        for name in group:
+            for other in sorted(edges[name] & set(group)):
+                names = sorted(s for s in used[name] if defined.get(s) == other)
+                troubles.append(f"    {name} uses of {other}: {', '.join(names)}")
+    return troubles
+
+
+def check_engines(tree, engines):
+    troubles = []
+    for engine in engines:
+        for path, way in tree.closure(engine).items():
+            troubles += [f"{' -> '.join(way)} includes <{name}>"
+                         for name in tree.includes(path, "system") if IO_LIBRARIES.fullmatch(name)]
+    return troubles
+
+
+def check_files(tree):
+    return [f"{path}: {len(lines) - 1} lines" for path, lines in tree.program().items()
+            if len(lines) - 1 > FILE_LINES_MAX]
+
+
+def check_lines(tree):
+    return [f"{path}:{number}: {len(line.expandtabs(TAB_COLUMNS))} columns"
+            for path, lines in tree.lines.items() for number, line in enumerate(lines, 1)
+            if len(line.expandtabs(TAB_COLUMNS)) > LINE_COLUMNS_MAX]
+
+
+def check_functions(tree):
+    """A function's body stands between a `{` and a `}` at the beginning of a line."""
+    troubles = []
+    for path, lines in tree.lines.items():
+        start = None
+        for number, line in enumerate(lines, 1):
+            if line == "{":
+                start = number - 1
+            elif line == "}" and start is not None:
+                if number - start + 1 > FUNCTION_LINES_MAX:
+                    troubles.append(f"{path}:{start}: {number - start + 1} lines")
+                start = None
+    return troubles
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root")
+    parser.add_argument("--engines", nargs="+", default=[])
+    parser.add_argument("--archives", nargs="+", default=[])
+    arguments = parser.parse_args()
+    tree = Tree(arguments.root)
+    engines = [os.path.relpath(path, arguments.root) for path in arguments.engines]
+    results = [
+        ("no function reads or writes without a bound", find_pattern(tree.program(), UNBOUNDED)),
+        ("no work is left for somebody", find_pattern(tree.lines, UNFINISHED)),
+        ("includes point downward", check_layers(tree)),
+        ("no circle of includes", check_include_circles(tree)),
+        ("no circle of calls between files", check_link_circles(arguments.archives)),
+        ("engines include no library that does I/O", check_engines(tree, engines)),
+        (f"no file of more than {FILE_LINES_MAX} lines", check_files(tree)),
+        (f"no function of more than {FUNCTION_LINES_MAX} lines", check_functions(tree)),
+        (f"no line of more than {LINE_COLUMNS_MAX} columns", check_lines(tree)),
+    ]
+    print(f"1..{len(results)}")
+    for number, (what, troubles) in enumerate(results, 1):
+        print(f"{'not ok' if troubles else 'ok'} {number} - {what}")
+        for trouble in troubles:
+            print(f"# {trouble}")
+    return 0 if not any(troubles for _, troubles in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
