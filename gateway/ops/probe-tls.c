@@ -8,17 +8,6 @@ enum {
 	DAY_S = 24 * 60 * 60,
 };
 
-const char *probe_date(int64_t seconds, char text[static PROBE_DATE_MAX])
-{
-	time_t time = (time_t)seconds;
-	struct tm utc;
-
-	if (!gmtime_r(&time, &utc) || strftime(text, PROBE_DATE_MAX, "%Y-%m-%d", &utc) == 0) {
-		(void)snprintf(text, PROBE_DATE_MAX, "an unknown day");
-	}
-	return text;
-}
-
 /* "TLS 1.3" of "TLSv1.3". */
 static void keep_version(struct probe_facts *facts)
 {

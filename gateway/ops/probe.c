@@ -15,50 +15,6 @@ enum {
 	RULE_TEXT_MAX = 256, /* the keys of a section */
 };
 
-/* Steps. */
-
-int64_t probe_now_us(void)
-{
-	return (int64_t)(uv_hrtime() / 1000);
-}
-
-struct sheet_times probe_times(const struct probe *probe, int64_t since_us)
-{
-	int64_t now_us = probe_now_us();
-
-	return (struct sheet_times){now_us - since_us, now_us - probe->start_us};
-}
-
-struct sheet_times probe_next_times(struct probe *probe)
-{
-	struct sheet_times times = probe_times(probe, probe->step_us);
-
-	probe->step_us += times.step_us;
-	return times;
-}
-
-void probe_section(struct probe *probe, enum probe_section section, const char *title)
-{
-	if (probe->section != section) {
-		probe->section = section;
-		sheet_section(&probe->sheet, title);
-	}
-}
-
-void probe_flush(struct probe *probe)
-{
-	struct sv out = buffer_sv(&probe->sheet.out);
-
-	(void)fwrite(out.data, 1, out.n, probe->out);
-	(void)fflush(probe->out);
-	sheet_deinit(&probe->sheet);
-}
-
-enum domain_tls probe_tls_mode(const struct probe *probe)
-{
-	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
-}
-
 /* What goes before the first step. */
 
 static bool wants_colours(FILE *out)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include <time.h>
+
+#include "gateway/ops/probe-state.h"
+
+int64_t probe_now_us(void)
+{
+	return (int64_t)(uv_hrtime() / 1000);
+}
+
+struct sheet_times probe_times(const struct probe *probe, int64_t since_us)
+{
+	int64_t now_us = probe_now_us();
+
+	return (struct sheet_times){now_us - since_us, now_us - probe->start_us};
+}
+
+struct sheet_times probe_next_times(struct probe *probe)
+{
+	struct sheet_times times = probe_times(probe, probe->step_us);
+
+	probe->step_us += times.step_us;
+	return times;
+}
+
+void probe_section(struct probe *probe, enum probe_section section, const char *title)
+{
+	if (probe->section != section) {
+		probe->section = section;
+		sheet_section(&probe->sheet, title);
+	}
+}
+
+void probe_flush(struct probe *probe)
+{
+	struct sv out = buffer_sv(&probe->sheet.out);
+
+	(void)fwrite(out.data, 1, out.n, probe->out);
+	(void)fflush(probe->out);
+	sheet_deinit(&probe->sheet);
+}
+
+enum domain_tls probe_tls_mode(const struct probe *probe)
+{
+	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
+}
+
+const char *probe_date(int64_t seconds, char text[static PROBE_DATE_MAX])
+{
+	time_t time = (time_t)seconds;
+	struct tm utc;
+
+	if (!gmtime_r(&time, &utc) || strftime(text, PROBE_DATE_MAX, "%Y-%m-%d", &utc) == 0) {
+		(void)snprintf(text, PROBE_DATE_MAX, "an unknown day");
+	}
+	return text;
+}
