@@ -52,6 +52,29 @@ static size_t position_behind(const struct xml_parser *parser)
 	return xml_parser_position(parser) + (size_t)XML_GetCurrentByteCount(parser->expat);
 }
 
+bool xml_parser_is_settled(const struct xml_parser *parser)
+{
+	return parser->error == 0 && !parser->spent && (parser->depth == 1 || parser->complete) &&
+	       parser->accounted == parser->n_fed;
+}
+
+/* The @n bytes from @start on were reported, and leave the parser between elements. A gap before
+ * them stays a gap: it is not known what expat made of those bytes. */
+static void account(struct xml_parser *parser, size_t start, size_t n)
+{
+	if (start == parser->accounted) {
+		parser->accounted += n;
+	}
+}
+
+/* The same for the token that is being reported. */
+static void account_token(struct xml_parser *parser)
+{
+	size_t n = (size_t)XML_GetCurrentByteCount(parser->expat);
+
+	account(parser, xml_parser_position(parser), n);
+}
+
 /* Grows one of the parser's lists by one place. */
 static void *list_push(struct xml_parser *parser, void *list, size_t *n, size_t *size, size_t n_one)
 {
@@ -221,7 +244,9 @@ static void start_root(struct xml_parser *parser, const struct name *name, const
 {
 	struct xml_raw_item root = {.item = {.kind = XML_ITEM_ROOT, .ns = name_ns(parser, name)}};
 
-	if (position_behind(parser) > XML_ROOT_MAX) {
+	/* What may precede a root (byte order mark, declaration, white space) leaves no state. */
+	parser->accounted = position_behind(parser);
+	if (parser->accounted > XML_ROOT_MAX) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}
@@ -329,6 +354,7 @@ static void end_element(struct xml_parser *parser)
 	current->item.missing &= ~parser->declared;
 	parser->declared = 0;
 	parser->n_rescanned = 0;
+	account(parser, current->start, current->end - current->start);
 	push_item(parser, current);
 	if (parser->error == 0 && current->end > XML_PARSER_BYTES_MAX) {
 		parser->spent = true;
@@ -356,6 +382,7 @@ static void on_end(void *userdata, const char *tag)
 		end_element(parser);
 	} else if (parser->depth == 1) {
 		push_item(parser, &(struct xml_raw_item){.item = {.kind = XML_ITEM_ROOT_END}});
+		account_token(parser);
 		parser->complete = true;
 	}
 	parser->depth--;
@@ -365,7 +392,40 @@ static void on_text(void *userdata, const char *text, int n)
 {
 	struct xml_parser *parser = userdata;
 
-	if (parser->depth <= 1 && parser->error == 0 && sv_trim((struct sv){text, (size_t)n}).n) {
+	if (parser->depth > 1 || parser->in_header || parser->error) {
+		return;
+	}
+	size_t n_token = (size_t)XML_GetCurrentByteCount(parser->expat);
+	/* A document has no character references outside of its root. expat cannot know that where
+	 * the root stands in an element of ours. Only CR LF, too, is longer in the input than in
+	 * the report, by one byte. */
+	bool is_reference = parser->depth == 0 && n_token > (size_t)n + 1;
+
+	if (is_reference || sv_trim((struct sv){text, (size_t)n}).n) {
+		fail(parser, XML_E_SYNTAX);
+		return;
+	}
+	account(parser, xml_parser_position(parser), n_token);
+}
+
+/* What has no other handler: outside of a root, white space. */
+static void on_other(void *userdata, const char *text, int n)
+{
+	struct xml_parser *parser = userdata;
+	struct sv view = {text, (size_t)n};
+
+	if (parser->complete && parser->error == 0 && sv_trim(view).n == 0) {
+		account_token(parser);
+	}
+}
+
+/* Between elements a section is text like any other. An empty or an open one would not be reported
+ * as text, so the section itself is refused. */
+static void on_section(void *userdata)
+{
+	struct xml_parser *parser = userdata;
+
+	if (parser->depth <= 1) {
 		fail(parser, XML_E_SYNTAX);
 	}
 }
@@ -413,6 +473,8 @@ void xml_parser_prepare(struct xml_parser *parser, unsigned long salt)
 	XML_SetElementHandler(expat, on_start, on_end);
 	XML_SetStartNamespaceDeclHandler(expat, on_start_namespace);
 	XML_SetCharacterDataHandler(expat, on_text);
+	XML_SetStartCdataSectionHandler(expat, on_section);
+	XML_SetDefaultHandlerExpand(expat, on_other);
 	XML_SetCommentHandler(expat, on_comment);
 	XML_SetProcessingInstructionHandler(expat, on_instruction);
 	XML_SetStartDoctypeDeclHandler(expat, on_doctype);

@@ -7,6 +7,10 @@
  *
  * position  a byte's number among those fed to this parser, the header of an inherited scope not counted
  * raw       told by position; becomes a slice when expat has returned
+ * accounted the position up to which every byte was reported by expat, in tokens that leave the
+ *           parser between two elements or behind the root. Only a parser that has accounted for
+ *           all its bytes may serve another scan: whatever expat consumed without a report (part
+ *           of a token, an open section) would otherwise become part of that scan.
  */
 #include <expat.h>
 #include <sys/queue.h>
@@ -67,6 +71,7 @@ struct xml_parser {
 
 	size_t n_header;   /* bytes fed before this scan: the inherited scope's header, elements of other scans */
 	size_t n_fed;      /* bytes fed behind it */
+	size_t accounted;
 	size_t n_rescanned;
 	unsigned depth;    /* open elements, the root included */
 	char first[2];     /* the first bytes fed: they choose the encoding */
@@ -105,6 +110,9 @@ _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, si
 
 /* The position up to which expat has understood all bytes. */
 size_t xml_parser_position(const struct xml_parser *parser);
+
+/* Whether every byte is accounted for: the parser is between two elements, or behind the root. */
+bool xml_parser_is_settled(const struct xml_parser *parser);
 
 /* Forgets the items that were told. */
 void xml_parser_clear(struct xml_parser *parser);

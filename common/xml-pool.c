@@ -384,6 +384,7 @@ static void forget_scan(struct xml_parser *parser)
 	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
 	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
 	parser->n_fed = 0;
+	parser->accounted = 0;
 	parser->n_rescanned = 0;
 	parser->n_root_declarations = 0;
 	parser->declared = 0;
@@ -392,10 +393,9 @@ static void forget_scan(struct xml_parser *parser)
 static bool keep_warm(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
-	bool between = parser->scope && parser->depth == 1 && parser->error == 0 && !parser->spent &&
-		       xml_parser_position(parser) == parser->n_fed;
 
-	if (!between || pool->n_warm >= POOL_PARSERS_MAX ||
+	if (!xml_parser_is_settled(parser) || parser->complete ||
+	    pool->n_warm >= POOL_PARSERS_MAX ||
 	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
 		return false;
 	}
@@ -412,8 +412,8 @@ static bool keep_nested(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
 
-	if (!parser->nested || !parser->complete || parser->error ||
-	    xml_parser_position(parser) != parser->n_fed || pool->n_nested >= POOL_PARSERS_MAX ||
+	if (!xml_parser_is_settled(parser) || !parser->complete ||
+	    pool->n_nested >= POOL_PARSERS_MAX ||
 	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
 		return false;
 	}
@@ -431,10 +431,11 @@ void xml_parser_give(struct xml_parser *parser)
 	if (!parser || (parser->nested ? keep_nested(parser) : keep_warm(parser))) {
 		return;
 	}
-	bool huge = parser->n_fed > XML_PARSER_BYTES_MAX;
+	/* Where memory ran out, expat may have stopped in the middle of anything. */
+	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
 	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
-	if (huge || !XML_ParserReset(parser->expat, NULL) ||
+	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
 	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
 	    !push(parser->pool, parser)) {
 		parser_free(parser);

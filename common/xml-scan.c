@@ -79,13 +79,13 @@ static void item_settle(const struct xml_scan *scan, const struct xml_raw_item *
 	}
 }
 
-/* Where the bytes begin that must be kept: the open element, or a token that is not complete. */
+/* Where the bytes begin that must be kept: the open element, or what is not accounted for. */
 static size_t keep_from(const struct xml_parser *parser)
 {
 	if (parser->depth >= 2) {
 		return parser->current.start;
 	}
-	return parser->depth == 1 ? xml_parser_position(parser) : parser->n_fed;
+	return parser->depth == 1 || parser->complete ? parser->accounted : parser->n_fed;
 }
 
 static int keep_partial(struct xml_scan *scan, size_t from)
@@ -115,14 +115,12 @@ static int settle(struct xml_scan *scan)
 	if (parser->error) {
 		return parser->error;
 	}
-	size_t from = keep_from(parser);
-
-	if (parser->depth == 1 && from == parser->n_fed) {
+	if (xml_parser_is_settled(parser) && !parser->complete) {
 		xml_parser_give(parser);
 		scan->parser = NULL;
 		buffer_deinit(&scan->partial);
 	} else {
-		r = keep_partial(scan, from);
+		r = keep_partial(scan, keep_from(parser));
 	}
 	scan->view = SV_EMPTY;
 	return r;
@@ -172,11 +170,24 @@ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
 	}
 }
 
+/* Whether all bytes that are not accounted for are white space: expat keeps a CR until it knows
+ * whether an LF follows. */
+static bool is_rest_white(const struct xml_scan *scan)
+{
+	const struct xml_parser *parser = scan->parser;
+
+	return parser->error == 0 && parser->accounted + scan->partial.n == parser->n_fed &&
+	       sv_trim(buffer_sv(&scan->partial)).n == 0;
+}
+
 bool xml_scan_is_idle(const struct xml_scan *scan)
 {
-	/* A CR is kept by expat until it is known whether an LF follows. */
-	return !scan->parser || (scan->parser->depth == 1 && scan->parser->error == 0 &&
-				 sv_trim(buffer_sv(&scan->partial)).n == 0);
+	return !scan->parser || (scan->parser->depth == 1 && is_rest_white(scan));
+}
+
+bool xml_scan_is_complete(const struct xml_scan *scan)
+{
+	return scan->parser && scan->parser->complete && is_rest_white(scan);
 }
 
 struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,

@@ -17,7 +17,7 @@
  * are valid until that false. Not for concurrent use; a pool and its scans belong to one thread.
  *
  * What XMPP restricts is refused (RFC 6120, 11.1): DTDs, comments, processing instructions, entities but the five, encodings
- * other than UTF-8; and text between elements.
+ * other than UTF-8; and text between elements, CDATA sections included, even empty ones.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@
 
 enum xml_result {
 	XML_OK,
-	XML_E_SYNTAX,     /* not well-formed, undeclared prefix, bad UTF-8 */
+	XML_E_SYNTAX,     /* not well-formed, undeclared prefix, bad UTF-8, text between elements */
 	XML_E_RESTRICTED, /* well-formed, but what XMPP does not allow */
 	XML_E_TOO_LARGE,  /* an element over the limit of bytes, depth, children, declarations or work */
 };
@@ -128,6 +128,10 @@ _must_check_ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item
 /* Whether the scan stands between two elements: nothing incomplete was fed but white space. Asked after next said
  * false. */
 bool xml_scan_is_idle(const struct xml_scan *scan);
+
+/* Whether the root has ended and nothing but white space was fed after it. Asked after next said
+ * false. */
+bool xml_scan_is_complete(const struct xml_scan *scan);
 
 /* An attribute's value, decoded; data is NULL when there is none. @ns XML_NS_NONE for one without prefix. */
 struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,

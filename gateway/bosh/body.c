@@ -187,10 +187,8 @@ static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_re
 {
 	struct xml_item item;
 	int r = BOSH_BODY_OK, scan_result;
-	bool complete = false;
 
 	while (xml_scan_next(scan, &item, &scan_result)) {
-		complete = complete || item.kind == XML_ITEM_ROOT_END;
 		if (r != BOSH_BODY_OK) {
 			continue;
 		}
@@ -203,7 +201,7 @@ static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_re
 	if (r == BOSH_BODY_OK) {
 		r = result_of(feed_result ? feed_result : scan_result);
 	}
-	return r == BOSH_BODY_OK && !complete ? BOSH_BODY_E_BAD_REQUEST : r;
+	return r == BOSH_BODY_OK && !xml_scan_is_complete(scan) ? BOSH_BODY_E_BAD_REQUEST : r;
 }
 
 int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const struct xml_scan_options *options,

@@ -114,7 +114,6 @@ static void read_feature(const struct xml_scan *scan, const struct xml_item *ite
 static int read_all(struct xml_scan *scan, struct sv xml, struct features *features)
 {
 	struct xml_item item;
-	bool is_whole = false;
 	int r = xml_scan_feed(scan, xml.data, xml.n);
 	int fed = r;
 
@@ -125,12 +124,11 @@ static int read_all(struct xml_scan *scan, struct sv xml, struct features *featu
 		if (item.kind == XML_ITEM_ELEMENT) {
 			read_feature(scan, &item, features);
 		}
-		is_whole = item.kind == XML_ITEM_ROOT_END;
 	}
 	if (r < 0) {
 		return r;
 	}
-	return is_whole && r == 0 && fed == 0 ? 0 : -EINVAL;
+	return r == 0 && fed == 0 && xml_scan_is_complete(scan) ? 0 : -EINVAL;
 }
 
 DEFINE_CLEANUP(struct xml_pool *, xml_pool_free);

@@ -123,6 +123,11 @@ static void test_absent_and_empty(void **state)
 	assert_null(body.to.data);
 	bosh_body_deinit(&body);
 
+	/* White space around it, and a CR at its end. */
+	check_result("<body" NS "/>\r\n \t\r", BOSH_BODY_OK);
+	check_result("\n<body" NS "/>\r\n \t\r", BOSH_BODY_OK);
+	check_result("<body" NS "></body>\n", BOSH_BODY_OK);
+
 	assert_int_equal(read_text("<body" NS " to='' sid=''/>", &body), BOSH_BODY_OK);
 	assert_non_null(body.to.data);
 	assert_int_equal(body.to.n, 0);
@@ -267,6 +272,8 @@ static void test_payloads(void **state)
 		{BODY(" xmlns:x='urn:x' xmlns:y='urn:y'", "<iq><x:query/></iq><iq y:a='1'/><iq/>"), 3,
 		 "<iq xmlns:x='urn:x'><x:query/></iq><iq xmlns:y='urn:y' y:a='1'/><iq/>"},
 		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' xmlns='urn:x'><iq/></b:body>", 1, "<iq xmlns='urn:x'/>"},
+		{BODY("", "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"), 1,
+		 "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"},
 		/* Of SASL and stream management. */
 		{BODY("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"), 1,
 		 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"},
@@ -308,6 +315,30 @@ static void test_bad_request(void **state)
 		"</x>",
 		"<body" NS "></body>&lt;",
 		"<body" NS "></body><![CDATA[x]]>",
+		"<body" NS "/><![CDATA[",
+		"<body" NS "/><![CDATA[]]>",
+		"<body" NS "/>\n<![CDATA[ ]]>",
+		BODY("", "<a/>") "<![CDATA[",
+		"<?xml version='1.0'?>" BODY("", "<a/>") "<![CDATA[",
+		BODY("", "<![CDATA["),
+		BODY("", "<![CDATA[]]>"),
+		BODY("", "<a/><![CDATA[ ]]>"),
+		"<![CDATA[" BODY("", ""),
+		"<![CDATA[]]>" BODY("", ""),
+		/* Half of a token behind it, in either kind of document. */
+		"<body" NS "/><",
+		"<body" NS "/>\r<![CDATA",
+		"<body" NS "/>]",
+		"<body" NS "/>&#32",
+		"<body" NS "/>\xc3",
+		"<body" NS "/>\xef\xbb",
+		"\n<body" NS "/><",
+		"\n<body" NS "/>\n<!",
+		"\n<body" NS "/>\xc3",
+		/* White space, but not for a document that has ended. */
+		"<body" NS "/>&#32;",
+		"<body" NS "/>&#x9;",
+		"\n<body" NS "/>&#32;",
 		"<body" NS "></body>\n<!-- -->",
 		"<body" NS "></body>\n<?xml version='1.0'?>",
 		"<body" NS "></body><!DOCTYPE body>",

@@ -137,6 +137,8 @@ static void test_elements(void **state)
 	CHECK(OPENED "element <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>\n"
 		     "restart example.org - - 1.0\nelement <r xmlns='urn:xmpp:sm:3'/>\n",
 	      OPEN, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>", OPEN, "<r xmlns='urn:xmpp:sm:3'/>");
+	CHECK(OPENED "element <a xmlns='b'><![CDATA[<&]]><c><![CDATA[]]></c></a>\n", OPEN,
+	      "<a xmlns='b'><![CDATA[<&]]><c><![CDATA[]]></c></a>");
 	/* A CR at the end of a message is white space too. */
 	CHECK(OPENED "element <iq xmlns='jabber:client'/>\nelement <iq xmlns='jabber:client'>\r</iq>\n", OPEN,
 	      "<iq xmlns='jabber:client'/>\r", "<iq xmlns='jabber:client'>\r</iq>");
@@ -168,6 +170,15 @@ static void test_bad(void **state)
 	BAD("not-well-formed", "</stream:stream>");
 	BAD("not-well-formed", "</x><a xmlns='b'/>");
 	BAD("not-well-formed", "<a xmlns='b'/></x>");
+	/* A section where an element belongs, complete or not, in one message or in two. */
+	BAD("not-well-formed", "<![CDATA[");
+	BAD("not-well-formed", "<![CDATA[]]>");
+	BAD("not-well-formed", "<![CDATA[ ]]>", "<a xmlns='b'/>");
+	BAD("not-well-formed", "<a xmlns='b'/><![CDATA[");
+	BAD("not-well-formed", "<![CDATA", "[]]><a xmlns='b'/>");
+	BAD("not-well-formed", "\r<!", "<a xmlns='b'/>");
+	BAD("not-well-formed", "]", "]");
+	BAD("not-well-formed", "\xc3");
 	BAD("restricted-xml", "<!-- -->");
 	BAD("restricted-xml", "<?p i?>");
 	BAD("restricted-xml", "<a xmlns='b'>&c;</a>");
@@ -181,6 +192,7 @@ static void test_bad(void **state)
 	BAD("unsupported-stanza-type", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
 	BAD("unsupported-stanza-type", "<compress xmlns='http://jabber.org/protocol/compress'/>");
 	BAD("unsupported-stanza-type", "<body xmlns='http://jabber.org/protocol/httpbind'/>");
+	CHECK("bad not-well-formed\n", "<![CDATA[", OPEN);
 	/* Before <open/> there is no stream that an element could be for. */
 	CHECK("bad invalid-namespace\n", "<message xmlns='jabber:client'/>", OPEN);
 	CHECK("bad invalid-namespace\n", "<open to='x'/>", OPEN);

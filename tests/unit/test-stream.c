@@ -171,6 +171,14 @@ static void test_errors(void **state)
 		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: not well-formed\n"},
 		{SERVER "<stream:features/>x",
 		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: not well-formed\n"},
+		{SERVER "<stream:features/><![CDATA[",
+		 HEADER "features 1 <stream:features" DECLARED "/>\n"
+			"failed stream-malformed: not well-formed\n"},
+		{SERVER "<stream:features/>\n<![CDATA[]]><a/>",
+		 HEADER "features 1 <stream:features" DECLARED "/>\n"
+			"failed stream-malformed: not well-formed\n"},
+		{SERVER "<![CDATA[ ]]>", HEADER "failed stream-malformed: not well-formed\n"},
+		{"<![CDATA[", "failed stream-malformed: not well-formed\n"},
 		{SERVER "<stream:features/><a><!-- --></a>",
 		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: restricted XML\n"},
 		{SERVER "<stream:features/></stream:stream><a/>",

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/xml-parser.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/xml-case.h"
 
@@ -52,7 +53,9 @@ static void test_parser_left_dirty(void **state)
 	static const char *const left[] = {
 		"<?xml version='1.0'?", "<r", "<!DOCTYPE x [", "<r><t xmlns='urn:told' id='9'><u>",
 		"<f xmlns='urn:streams'><g xmlns='urn:streams'><a", "<f xmlns='urn:streams'><g><h/><i>x", "<r xmlns:p='z'",
-		"<r></x>", "\xff\xfe", "<r>&x;"};
+		"<r></x>", "\xff\xfe", "<r>&x;",
+		ROOT "<![CDATA[", ROOT "<m xmlns='a'/><![CDATA[", ROOT "<![CDATA", ROOT "<m/>\r",
+		ROOT "]", ROOT "\xe2\x82"};
 	const struct setup *one = *state;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(left); i++) {
@@ -68,6 +71,33 @@ static void test_parser_left_dirty(void **state)
 		pieces_check(SV(ROOT "<s:f><b/></s:f><t xmlns='urn:told' id='1'/>"), run, *state,
 			     "root 1 stream\n1 f <s:f><b/></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'>"
 			     "<b/></s:f> [0 b <b/>]\n2 t <t xmlns='urn:told' id='1'/> -2:id='1'\nidle\n");
+	}
+}
+
+/* A parser that has consumed anything without a report, as expat does with what has no handler, is
+ * not given to the next scan. */
+static void test_parser_left_in_silence(void **state)
+{
+	static const char *const left[] = {"<![CDATA[", "<![CDATA[ ]]>", "<!-- -->", "<?p i?>",
+					   "<!-- --><m/>"};
+	const struct setup *one = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(left); i++) {
+		struct xml_scan scan;
+
+		assert_int_equal(xml_scan_init_rootless(&scan, one->pool, &options), 0);
+		assert_int_equal(feed_quietly(&scan, "<"), 0);
+		XML_SetCdataSectionHandler(scan.parser->expat, NULL, NULL);
+		XML_SetCommentHandler(scan.parser->expat, NULL);
+		XML_SetProcessingInstructionHandler(scan.parser->expat, NULL);
+		(void)feed_quietly(&scan, left[i] + 1);
+		assert_false(xml_scan_is_idle(&scan));
+		xml_scan_deinit(&scan);
+
+		assert_int_equal(xml_scan_init_rootless(&scan, one->pool, &options), 0);
+		assert_int_equal(feed_quietly(&scan, "<m/>"), 1);
+		assert_true(xml_scan_is_idle(&scan));
+		xml_scan_deinit(&scan);
 	}
 }
 
@@ -98,7 +128,7 @@ static void test_many_roots(void **state)
 		pieces_check(sv_from(text), run, *state, expected);
 	}
 	/* One that differs from a root that is remembered in its name, or in its prefix. */
-	pieces_check(SV("<q xmlns:p='u19'></q>"), run, *state, "root -2 q\nend\nopen\n");
+	pieces_check(SV("<q xmlns:p='u19'></q>"), run, *state, "root -2 q\nend\ncomplete\n");
 	pieces_check(SV("<q xmlns:r='u19'><r:m/>"), run, *state,
 		     "root -2 q\n-1 m <r:m/> -> <r:m xmlns:r='u19'/>\nidle\n");
 }
@@ -193,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_parser_given_back),
 		TEST(test_parser_left_dirty),
+		TEST(test_parser_left_in_silence),
 		TEST(test_parser_left_untold),
 		TEST(test_many_roots),
 		cmocka_unit_test(test_without_memory),

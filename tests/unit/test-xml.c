@@ -38,11 +38,55 @@ static void test_slices(void **state)
 		 "root 1 stream\n-1 m <m xmlns='a'>\r\n</m>\n-1 n <n xmlns='a'/>\nidle\n"},
 		{ROOT "<m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>",
 		 "root 1 stream\n-1 m <m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>\nidle\n"},
-		{ROOT "<m xmlns='a'/></s:stream>", "root 1 stream\n-1 m <m xmlns='a'/>\nend\nopen\n"},
-		{"<s:stream xmlns:s='urn:streams'/>", "root 1 stream\nend\nopen\n"},
-		{"<x/>", "root -2 x\nend\nopen\n"},
-		{"<x xmlns='other'></x>\n", "root -1 x\nend\nopen\n"},
+		{ROOT "<m xmlns='a'/></s:stream>", "root 1 stream\n-1 m <m xmlns='a'/>\nend\ncomplete\n"},
+		{"<s:stream xmlns:s='urn:streams'/>", "root 1 stream\nend\ncomplete\n"},
+		{"<x/>", "root -2 x\nend\ncomplete\n"},
+		{"<x xmlns='other'></x>\n", "root -1 x\nend\ncomplete\n"},
+		{"<x/>\r\n \t", "root -2 x\nend\ncomplete\n"},
+		{"<x/>\r", "root -2 x\nend\ncomplete\n"},
+		{"<x/>\n<", "root -2 x\nend\nopen\n"},
+		{"<x/><!", "root -2 x\nend\nopen\n"},
+		{"<x/>\xc3", "root -2 x\nend\nopen\n"},
 		{"\n <s:stream xmlns:s='urn:strea", "open\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_sections(void **state)
+{
+	static const struct row rows[] = {
+		/* In an element, whatever they hold and wherever they are cut. */
+		{ROOT "<m xmlns='a'><![CDATA[]]></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'><![CDATA[]]></m>\nidle\n"},
+		{ROOT "<m xmlns='a'> <![CDATA[ \r\n]]>]]<![CDATA[]]]]></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'> <![CDATA[ \r\n]]>]]<![CDATA[]]]]></m>\nidle\n"},
+		{ROOT "<m xmlns='a'><n><![CDATA[</m>&a;<!-- -->]]></n></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'><n><![CDATA[</m>&a;<!-- -->]]></n></m>\nidle\n"},
+		{ROOT "<m><![CDATA[", "root 1 stream\nopen\n"},
+		{ROOT "<m><![CDATA[ ]]", "root 1 stream\nopen\n"},
+		{ROOT "<m><n><![CDATA[</n></m>", "root 1 stream\nopen\n"},
+		/* Where an element belongs: open, empty, and with nothing but white space. */
+		{ROOT "<![CDATA[", "root 1 stream\nerror 1\n"},
+		{ROOT "<![CDATA[]]>", "root 1 stream\nerror 1\n"},
+		{ROOT "<![CDATA[ ]]><m/>", "root 1 stream\nerror 1\n"},
+		{ROOT "\n<![CDATA[<m/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m xmlns='a'/><![CDATA[", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 1\n"},
+		{ROOT "<m xmlns='a'></m>\r<![CDATA[ ]]>",
+		 "root 1 stream\n-1 m <m xmlns='a'></m>\nerror 1\n"},
+		/* Half of its beginning may still become an element, or not: it is no rest. */
+		{ROOT "<!", "root 1 stream\nopen\n"},
+		{ROOT "<![CDATA", "root 1 stream\nopen\n"},
+		{ROOT " <![CDATA", "root 1 stream\nopen\n"},
+		{ROOT "]", "root 1 stream\nopen\n"},
+		{ROOT "]]", "root 1 stream\nopen\n"},
+		{ROOT "\xc3", "root 1 stream\nopen\n"},
+		{ROOT "&#32", "root 1 stream\nopen\n"},
+		/* Behind a root, and before one. */
+		{ROOT "</s:stream><![CDATA[", "root 1 stream\nend\nerror 1\n"},
+		{ROOT "</s:stream>\n<![CDATA[ ]]>", "root 1 stream\nend\nerror 1\n"},
+		{"<![CDATA[", "error 1\n"},
+		{"<?xml version='1.0'?><![CDATA[ ]]><x/>", "error 1\n"},
 	};
 
 	CHECK_ROWS(*state, rows);
@@ -74,23 +118,23 @@ static void test_scopes(void **state)
 		 "root 1 stream\n1 m <s:m/> -> <s:m xmlns:s='urn:streams'/>\nidle\n"},
 		{"<r xmlns:p='a' xmlns:q='b' xmlns:u='c'><m><p:n q:z='1'/></m></r>",
 		 "root -2 r\n-2 m <m><p:n q:z='1'/></m> -> "
-		 "<m xmlns:p='a' xmlns:q='b'><p:n q:z='1'/></m>\nend\nopen\n"},
+		 "<m xmlns:p='a' xmlns:q='b'><p:n q:z='1'/></m>\nend\ncomplete\n"},
 		{"<r xmlns:p='a'><m p:z='1'/></r>",
-		 "root -2 r\n-2 m <m p:z='1'/> -> <m xmlns:p='a' p:z='1'/>\nend\nopen\n"},
+		 "root -2 r\n-2 m <m p:z='1'/> -> <m xmlns:p='a' p:z='1'/>\nend\ncomplete\n"},
 		/* Two prefixes of one namespace: the one that is used. */
 		{"<r xmlns:p='a' xmlns:q='a'><q:m/></r>",
-		 "root -2 r\n-1 m <q:m/> -> <q:m xmlns:q='a'/>\nend\nopen\n"},
+		 "root -2 r\n-1 m <q:m/> -> <q:m xmlns:q='a'/>\nend\ncomplete\n"},
 		/* A name that only begins like one. */
 		{"<r xmlns:p='a' xmlns:pp='b'><pp:m/></r>",
-		 "root -2 r\n-1 m <pp:m/> -> <pp:m xmlns:pp='b'/>\nend\nopen\n"},
+		 "root -2 r\n-1 m <pp:m/> -> <pp:m xmlns:pp='b'/>\nend\ncomplete\n"},
 		/* What is written is escaped; what was written with a character reference too. */
 		{"<r xmlns:p='a&amp;b&#39;&quot;&lt;'><p:m/></r>",
-		 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\nopen\n"},
+		 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\ncomplete\n"},
 		/* xml: is everybody's. */
 		{ROOT "<m xml:lang='de' xmlns='a'/>", "root 1 stream\n-1 m <m xml:lang='de' xmlns='a'/>\nidle\n"},
 		/* Out of scope again. */
 		{"<r xmlns='a'><m xmlns=''><n/></m></r>",
-		 "root -1 r\n-2 m <m xmlns=''><n/></m>\nend\nopen\n"},
+		 "root -1 r\n-2 m <m xmlns=''><n/></m>\nend\ncomplete\n"},
 		/* A control character would come out of the copy as a space: another namespace. */
 		{"<r xmlns:p='a&#9;b'><p:m/></r>", "error 1\n"},
 		{"<r xmlns:p='a&#10;b'><p:m/></r>", "error 1\n"},
@@ -220,11 +264,19 @@ static void test_rootless(void **state)
 		{"<m>", "open\n"},
 		{"x", "error 1\n"},
 		/* Whatever name the scan takes for the root that is not there. */
-		{"</x>", "end\nopen\n"},
+		{"</x>", "end\ncomplete\n"},
 		{"</x><m/>", "end\nerror 1\n"},
 		{"</y>", "error 1\n"},
 		{"<p:m/>", "error 1\n"},
 		{"<?xml version='1.0'?><m/>", "error 1\n"},
+		{"<![CDATA[", "error 1\n"},
+		{"<![CDATA[]]>", "error 1\n"},
+		{" <![CDATA[ ]]> <m/>", "error 1\n"},
+		{"<m/><![CDATA[", "-2 m <m/>\nerror 1\n"},
+		{"</x><![CDATA[", "end\nerror 1\n"},
+		{"<![CDATA", "open\n"},
+		{"]", "open\n"},
+		{"<m><![CDATA[<&]]></m>", "-2 m <m><![CDATA[<&]]></m>\nidle\n"},
 	};
 	struct setup *one = *state;
 
@@ -262,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_slices),
+		TEST(test_sections),
 		TEST(test_scopes),
 		TEST(test_children_and_attributes),
 		TEST(test_refused),

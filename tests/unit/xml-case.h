@@ -103,7 +103,12 @@ static inline void log_item(const struct xml_scan *scan, const struct xml_item *
 	LOG(log, "\n");
 }
 
-/* Feeds all pieces, and logs the items, then "idle", "open" or "error N". */
+static inline const char *resting_name(const struct xml_scan *scan)
+{
+	return xml_scan_is_idle(scan) ? "idle" : xml_scan_is_complete(scan) ? "complete" : "open";
+}
+
+/* Feeds all pieces, and logs the items, then "idle", "complete", "open" or "error N". */
 static inline int scan_pieces(struct xml_scan *scan, struct pieces *pieces, struct buffer *log)
 {
 	struct sv piece;
@@ -121,7 +126,7 @@ static inline int scan_pieces(struct xml_scan *scan, struct pieces *pieces, stru
 			return r;
 		}
 	}
-	LOG(log, xml_scan_is_idle(scan) ? "idle\n" : "open\n");
+	LOG(log, "%s\n", resting_name(scan));
 	return 0;
 }
 
