@@ -20,10 +20,10 @@ void bosh_body_deinit(struct bosh_body *body)
 /* The texts among the attributes; all else of the table is numbers. */
 static const struct {
 	int ns;
-	const char *name;
+	struct sv name;
 	size_t offset;
 } texts[] = {
-#define TEXT(ns, name, field) {ns, name, offsetof(struct bosh_body, field)}
+#define TEXT(ns, name, field) {ns, {name, sizeof(name) - 1}, offsetof(struct bosh_body, field)}
 	TEXT(XML_NS_NONE, "sid", sid),
 	TEXT(XML_NS_NONE, "to", to),
 	TEXT(XML_NS_NONE, "from", from),
@@ -45,7 +45,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const
 	bool set[ARRAY_LENGTH(texts)];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-		struct sv value = xml_item_attribute(scan, root, texts[i].ns, sv_from(texts[i].name));
+		struct sv value = xml_item_attribute(scan, root, texts[i].ns, texts[i].name);
 
 		if (value.n > BOSH_ATTRIBUTE_MAX) {
 			return BOSH_BODY_E_POLICY;
