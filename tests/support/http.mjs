@@ -7,8 +7,9 @@ import { WebSocketClient } from './ws.mjs';
 const CRLF2 = Buffer.from('\r\n\r\n');
 
 export class HttpConnection {
-	static async open(port, host = '127.0.0.1') {
-		const socket = net.connect({ port, host, noDelay: true });
+	// @from: the client's own address.
+	static async open(port, host = '127.0.0.1', from = undefined) {
+		const socket = net.connect({ port, host, noDelay: true, localAddress: from });
 		await within(new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)), 5000, 'connect');
 		return new HttpConnection(socket);
 	}
@@ -134,7 +135,7 @@ export async function httpRequest(port, method, target, options = {}) {
 }
 
 export async function openWebSocket(port, options = {}) {
-	const connection = await HttpConnection.open(port);
+	const connection = await HttpConnection.open(port, undefined, options.from);
 	const socket = await connection.upgrade(options.target, options);
 	if (socket.refused) {
 		connection.close();
