@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Where a server sends its clients: the text of a <see-other-host/> stream error (RFC 6120, 4.9.3.19). It is a stranger's
- * word, so it is read strictly, and who follows it asks the policies for addresses (dial.h) and ports (ports.h).
+ * word, so it is read strictly, and who follows it asks the policies for addresses (public.h) and ports (ports.h).
  */
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "gateway/upstream/dialer-state.h"
-#include "policy/dial.h"
+#include "policy/public.h"
 
 static_assert((int)DOMAIN_CONNECT_MAX <= (int)RACE_ADDRESSES_MAX, "fixed addresses must fit");
 static_assert((int)RESOLVER_ADDRESSES_MAX <= (int)RACE_ADDRESSES_MAX, "answers must fit");
@@ -130,7 +130,7 @@ static enum failure_kind dial_judge(const struct dial *dial, const struct addres
 	if (dial->exempt) {
 		return FAILURE_NONE;
 	}
-	if (!(rule && rule->allow_private) && !dial_is_public(address)) {
+	if (!(rule && rule->allow_private) && !address_is_public(address)) {
 		return FAILURE_ADDRESS_REFUSED;
 	}
 	return ports_allow(dial->dialer->ports, address_port(address)) ? FAILURE_NONE

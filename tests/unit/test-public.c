@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "policy/dial.h"
+#include "policy/public.h"
 
 static void check(const char *text, bool is_public)
 {
@@ -14,7 +14,7 @@ static void check(const char *text, bool is_public)
 	if (address_parse(sv_from(text), 5222, &address) < 0) {
 		fail_msg("no address: %s", text);
 	}
-	if (dial_is_public(&address) != is_public) {
+	if (address_is_public(&address) != is_public) {
 		fail_msg("%s should %sbe public", text, is_public ? "" : "not ");
 	}
 }
@@ -131,7 +131,7 @@ static void check_carried(const char *text, bool is_public)
 	for (size_t i = 0; i < ARRAY_LENGTH(prefixes); i++) {
 		memcpy(&v6.v6.sin6_addr, prefixes[i], 12);
 		memcpy(&v6.v6.sin6_addr.s6_addr[12], &v4.v4.sin_addr, 4);
-		if (dial_is_public(&v6) != is_public) {
+		if (address_is_public(&v6) != is_public) {
 			fail_msg("%s in form %zu", text, i);
 		}
 	}
@@ -139,18 +139,18 @@ static void check_carried(const char *text, bool is_public)
 	memset(&v6.v6.sin6_addr, 0xa5, sizeof(v6.v6.sin6_addr));
 	memcpy(&v6.v6.sin6_addr, "\x20\x02", 2);
 	memcpy(&v6.v6.sin6_addr.s6_addr[2], &v4.v4.sin_addr, 4);
-	if (dial_is_public(&v6) != is_public) {
+	if (address_is_public(&v6) != is_public) {
 		fail_msg("%s in 6to4", text);
 	}
 	/* Compatible, local NAT64 and Teredo never are. */
 	memset(&v6.v6.sin6_addr, 0, sizeof(v6.v6.sin6_addr));
 	memcpy(&v6.v6.sin6_addr.s6_addr[12], &v4.v4.sin_addr, 4);
-	assert_false(dial_is_public(&v6));
+	assert_false(address_is_public(&v6));
 	memcpy(&v6.v6.sin6_addr, "\x00\x64\xff\x9b\x00\x01", 6);
-	assert_false(dial_is_public(&v6));
+	assert_false(address_is_public(&v6));
 	memcpy(&v6.v6.sin6_addr, "\x20\x01\x00\x00", 4);
 	memcpy(&v6.v6.sin6_addr.s6_addr[4], &v4.v4.sin_addr, 4);
-	assert_false(dial_is_public(&v6));
+	assert_false(address_is_public(&v6));
 }
 
 static void test_carried(void **state)
@@ -181,7 +181,7 @@ static void test_no_address(void **state)
 	struct address address = {.any.sa_family = AF_UNIX};
 
 	(void)state;
-	assert_false(dial_is_public(&address));
+	assert_false(address_is_public(&address));
 }
 
 int main(void)

@@ -15,4 +15,4 @@
  * local NAT64 (64:ff9b:1::/48, where nobody can tell which bits are the IPv4 address).
  * The other forms that carry an IPv4 address are as public as that address is: mapped, NAT64 (64:ff9b::/96: what
  * DNS64 gives for every server of the old Internet) and 6to4 (2002::/16). Teredo (2001::/32) never is. */
-bool dial_is_public(const struct address *address);
+bool address_is_public(const struct address *address);

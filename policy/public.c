@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "policy/dial.h"
+#include "policy/public.h"
 
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -111,7 +111,7 @@ static bool is_public_v6(const unsigned char *host)
 	return true;
 }
 
-bool dial_is_public(const struct address *address)
+bool address_is_public(const struct address *address)
 {
 	switch (address->any.sa_family) {
 	case AF_INET:
