@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "common/writer.h"
+
 /* The list in the terms of Adobe's file, which knows hosts and whether they must have used TLS, and
  * neither other schemes nor ports. */
 struct site {
@@ -10,7 +12,7 @@ struct site {
 	bool secure;
 };
 
-/* False for the origins that no plugin has: those of browser extensions and of apps. */
+/* Returns false for origins that plugins do not have, such as those of browser extensions. */
 static bool site_from_origin(const char *origin, struct site *ret_site)
 {
 	struct sv view = sv_from(origin);
@@ -30,8 +32,8 @@ static bool site_from_origin(const char *origin, struct site *ret_site)
 	return true;
 }
 
-/* One element a host: several origins of it become one, at its first place in the list, and it
- * needs TLS only when none of them goes without. */
+/* Each host gets one element, where it stands first in the list. It requires TLS only if all origins
+ * of that host do. */
 static bool site_at(const struct origin_list *origins, size_t index, struct site *ret_site)
 {
 	struct site other;
@@ -52,133 +54,103 @@ static bool site_at(const struct origin_list *origins, size_t index, struct site
 	return true;
 }
 
-static int append_site(struct buffer *document, const char *before, const struct site *site,
+static void write_site(struct writer *writer, const char *element, const struct site *site,
 		       const char *attributes)
 {
-	int r = buffer_printf(document, "  <%s domain=\"", before);
-
-	if (r < 0) {
-		return r;
-	}
-	r = buffer_append_escaped(document, site->host);
-	if (r < 0) {
-		return r;
-	}
-	return buffer_printf(document, "\"%s secure=\"%s\"/>\n", attributes,
-			     site->secure ? "true" : "false");
+	writer_printf(writer, "  <%s", element);
+	writer_put(writer, SV(" domain=\""));
+	writer_escaped(writer, site->host);
+	writer_printf(writer, "\"%s secure=\"%s\"/>\n", attributes, site->secure ? "true" : "false");
 }
 
-static int append_sites(struct buffer *document, const struct origin_list *origins,
+static void write_sites(struct writer *writer, const struct origin_list *origins,
 			const char *element, const char *attributes)
 {
 	static const struct site any = {{"*", 1}, false};
 	struct site site;
-	int r = 0;
 
 	if (origins->any) {
-		return append_site(document, element, &any, attributes);
+		write_site(writer, element, &any, attributes);
+		return;
 	}
-	for (size_t i = 0; i < origins->n_origins && r == 0; i++) {
+	for (size_t i = 0; i < origins->n_origins; i++) {
 		if (site_at(origins, i, &site)) {
-			r = append_site(document, element, &site, attributes);
+			write_site(writer, element, &site, attributes);
 		}
 	}
-	return r;
 }
 
 int documents_crossdomain(const struct origin_list *origins, struct buffer *ret_document)
 {
+	struct writer writer = writer_begin(ret_document);
+
 	/* master-only: no other file of this host is a policy, so nothing that the gateway relays
 	 * can be taken for one. */
-	const struct sv head =
-		SV("<?xml version=\"1.0\"?>\n"
-		   "<!DOCTYPE cross-domain-policy SYSTEM"
-		   " \"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n"
-		   "<cross-domain-policy>\n"
-		   "  <site-control permitted-cross-domain-policies=\"master-only\"/>\n");
-	int r = buffer_append_sv(ret_document, head);
-
-	/* The order is the DTD's: all of the one kind, then all of the other. */
-	if (r == 0) {
-		r = append_sites(ret_document, origins, "allow-access-from", "");
-	}
-	if (r == 0) {
-		r = append_sites(ret_document, origins, "allow-http-request-headers-from",
-				 " headers=\"Content-Type\"");
-	}
-	if (r == 0) {
-		r = buffer_append_sv(ret_document, SV("</cross-domain-policy>\n"));
-	}
-	return r;
+	writer_put(&writer,
+		   SV("<?xml version=\"1.0\"?>\n"
+		      "<!DOCTYPE cross-domain-policy SYSTEM"
+		      " \"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n"
+		      "<cross-domain-policy>\n"
+		      "  <site-control permitted-cross-domain-policies=\"master-only\"/>\n"));
+	/* The DTD wants all elements of one kind before those of the other. */
+	write_sites(&writer, origins, "allow-access-from", "");
+	write_sites(&writer, origins, "allow-http-request-headers-from",
+		    " headers=\"Content-Type\"");
+	writer_put(&writer, SV("</cross-domain-policy>\n"));
+	return writer_end(&writer);
 }
 
-static int append_domain(struct buffer *document, const char *uri)
+static void write_domain(struct writer *writer, const char *uri)
 {
-	int r = buffer_append_sv(document, SV("        <domain uri=\""));
-
-	if (r == 0) {
-		r = buffer_append_escaped(document, sv_from(uri));
-	}
-	return r < 0 ? r : buffer_append_sv(document, SV("\"/>\n"));
+	writer_put(writer, SV("        <domain uri=\""));
+	writer_escaped(writer, sv_from(uri));
+	writer_put(writer, SV("\"/>\n"));
 }
 
-static int append_policy(struct buffer *document, const struct origin_list *origins,
+static void write_policy(struct writer *writer, const struct origin_list *origins,
 			 const char *bosh_path)
 {
 	struct site site;
-	int r = buffer_append_sv(document,
-				 SV("    <policy>\n"
-				    "      <allow-from http-request-headers=\"Content-Type\">\n"));
 
-	if (r == 0 && origins->any) {
+	writer_put(writer, SV("    <policy>\n"
+			      "      <allow-from http-request-headers=\"Content-Type\">\n"));
+	if (origins->any) {
 		/* "*" alone keeps pages without TLS away from a service with TLS. */
-		r = append_domain(document, "*");
-		if (r == 0) {
-			r = append_domain(document, "http://*");
-		}
+		write_domain(writer, "*");
+		write_domain(writer, "http://*");
 	}
-	for (size_t i = 0; i < origins->n_origins && r == 0; i++) {
+	for (size_t i = 0; i < origins->n_origins; i++) {
 		if (site_from_origin(origins->origins[i], &site)) {
-			r = append_domain(document, origins->origins[i]);
+			write_domain(writer, origins->origins[i]);
 		}
 	}
-	if (r == 0) {
-		r = buffer_append_sv(document, SV("      </allow-from>\n"
-						  "      <grant-to>\n"
-						  "        <resource path=\""));
-	}
-	if (r == 0) {
-		r = buffer_append_escaped(document, sv_from(bosh_path));
-	}
-	if (r == 0) {
-		r = buffer_append_sv(document, SV("\" include-subpaths=\"false\"/>\n"
-						  "      </grant-to>\n"
-						  "    </policy>\n"));
-	}
-	return r;
+	writer_put(writer, SV("      </allow-from>\n"
+			      "      <grant-to>\n"
+			      "        <resource path=\""));
+	writer_escaped(writer, sv_from(bosh_path));
+	writer_put(writer, SV("\" include-subpaths=\"false\"/>\n"
+			      "      </grant-to>\n"
+			      "    </policy>\n"));
 }
 
 int documents_clientaccesspolicy(const struct origin_list *origins, const char *bosh_path,
 				 struct buffer *ret_document)
 {
+	struct writer writer = writer_begin(ret_document);
 	bool has_site = origins->any;
 	struct site site;
-	int r;
 
 	for (size_t i = 0; i < origins->n_origins; i++) {
 		has_site = has_site || site_from_origin(origins->origins[i], &site);
 	}
-	r = buffer_append_sv(ret_document, SV("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
-					      "<access-policy>\n"
-					      "  <cross-domain-access>\n"));
-	/* A policy that allows from nowhere is no valid one: an empty list of policies says the
-	 * same. */
-	if (r == 0 && has_site) {
-		r = append_policy(ret_document, origins, bosh_path);
+	writer_put(&writer, SV("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+			       "<access-policy>\n"
+			       "  <cross-domain-access>\n"));
+	/* A <policy> without a domain is not valid. A document without a policy says the same. */
+	if (has_site) {
+		write_policy(&writer, origins, bosh_path);
 	}
-	if (r == 0) {
-		r = buffer_append_sv(ret_document, SV("  </cross-domain-access>\n"
-						      "</access-policy>\n"));
-	}
-	return r;
+	writer_put(&writer, SV("  </cross-domain-access>\n"
+			       "</access-policy>\n"));
+	return writer_end(&writer);
 }
