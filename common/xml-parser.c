@@ -4,31 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct name {
-	struct sv uri, local, prefix;
-};
-
-/* "uri\nlocal\nprefix", without the last part for no prefix, without the first two separators for no namespace. */
-static struct name name_split(const char *text)
+static int name_ns(const struct xml_parser *parser, const struct xml_name *name)
 {
-	struct sv rest = sv_from(text);
-	size_t n = sv_find(rest, XML_NAME_SEPARATOR);
-
-	if (n == rest.n) {
-		return (struct name){.local = rest};
-	}
-	struct name name = {.uri = sv_first(rest, n)};
-
-	rest = sv_skip(rest, n + 1);
-	n = sv_find(rest, XML_NAME_SEPARATOR);
-	name.local = sv_first(rest, n);
-	name.prefix = n < rest.n ? sv_skip(rest, n + 1) : SV_EMPTY;
-	return name;
-}
-
-static int name_ns(const struct xml_parser *parser, const struct name *name)
-{
-	return name->uri.n ? xml_pool_namespace(parser->pool, name->uri) : XML_NS_NONE;
+	return name->uri.n ? xml_scopes_namespace(parser->scopes, name->uri) : XML_NS_NONE;
 }
 
 static void fail(struct xml_parser *parser, int error)
@@ -156,7 +134,7 @@ static void on_start_namespace(void *userdata, const char *prefix, const char *u
 }
 
 /* Marks the inherited declaration that makes @name what it is. */
-static void note_use(struct xml_parser *parser, const struct name *name)
+static void note_use(struct xml_parser *parser, const struct xml_name *name)
 {
 	const struct xml_scope *scope = parser->scope;
 
@@ -175,7 +153,7 @@ static void note_use(struct xml_parser *parser, const struct name *name)
 static void note_attribute_uses(struct xml_parser *parser, const char **attributes)
 {
 	for (size_t i = 0; attributes[i]; i += 2) {
-		struct name name = name_split(attributes[i]);
+		struct xml_name name = xml_name_split(attributes[i]);
 
 		if (name.prefix.n) {
 			note_use(parser, &name);
@@ -187,7 +165,7 @@ static void keep_attributes(struct xml_parser *parser, struct xml_item *item, co
 {
 	item->first_attribute = parser->n_attributes;
 	for (size_t i = 0; attributes[i]; i += 2) {
-		struct name name = name_split(attributes[i]);
+		struct xml_name name = xml_name_split(attributes[i]);
 		struct xml_raw_attribute *attribute =
 			list_push(parser, &parser->attributes, &parser->n_attributes,
 				  &parser->size_attributes, sizeof(*attribute));
@@ -213,7 +191,7 @@ static void push_item(struct xml_parser *parser, const struct xml_raw_item *raw)
 }
 
 /* The root's declarations become the scope of all that follows. */
-static void make_scope(struct xml_parser *parser, const struct name *name)
+static void make_scope(struct xml_parser *parser, const struct xml_name *name)
 {
 	struct xml_declaration declarations[XML_SCOPE_MAX];
 	char qname[XML_ROOT_MAX];
@@ -234,13 +212,13 @@ static void make_scope(struct xml_parser *parser, const struct name *name)
 	}
 	memcpy(qname + n, name->local.data, name->local.n);
 	n += name->local.n;
-	if (xml_pool_scope(parser->pool, (struct sv){qname, n}, declarations,
+	if (xml_scopes_get(parser->scopes, (struct sv){qname, n}, declarations,
 			   parser->n_root_declarations, &parser->scope) < 0) {
 		fail(parser, -ENOMEM);
 	}
 }
 
-static void start_root(struct xml_parser *parser, const struct name *name, const char **attributes)
+static void start_root(struct xml_parser *parser, const struct xml_name *name, const char **attributes)
 {
 	struct xml_raw_item root = {.item = {.kind = XML_ITEM_ROOT, .ns = name_ns(parser, name)}};
 
@@ -259,7 +237,7 @@ static void start_root(struct xml_parser *parser, const struct name *name, const
 	push_item(parser, &root);
 }
 
-static void start_element(struct xml_parser *parser, const struct name *name, const char **attributes)
+static void start_element(struct xml_parser *parser, const struct xml_name *name, const char **attributes)
 {
 	struct xml_raw_item *current = &parser->current;
 	size_t n_prefix = name->prefix.n ? name->prefix.n + 1 : 0;
@@ -278,7 +256,7 @@ static void start_element(struct xml_parser *parser, const struct name *name, co
 	}
 }
 
-static void start_child(struct xml_parser *parser, const struct name *name)
+static void start_child(struct xml_parser *parser, const struct xml_name *name)
 {
 	int ns = parser->current.item.ns;
 
@@ -326,7 +304,7 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}
-	struct name name = name_split(tag);
+	struct xml_name name = xml_name_split(tag);
 
 	if (parser->depth == 1) {
 		start_root(parser, &name, attributes);

@@ -15,29 +15,7 @@
 #include <expat.h>
 #include <sys/queue.h>
 
-#include "common/xml.h"
-
-enum {
-	/* Between a namespace, a local name and a prefix in the names that expat tells; expat refuses it in URIs. */
-	XML_NAME_SEPARATOR = '\n',
-};
-
-struct xml_declaration {
-	struct sv prefix; /* empty: the default namespace */
-	struct sv uri;
-	int ns;
-};
-
-/* What a root declared. Shared by the scans of a pool that met the same root, so counted: each scan that holds it, and the
- * pool's memory of the last one. */
-struct xml_scope {
-	size_t n_refs;
-	size_t n_declarations;
-	struct xml_declaration declarations[XML_SCOPE_MAX]; /* into text */
-	struct sv root;   /* the root's name as it was written: its end tag will say it again */
-	struct sv header; /* a start tag that makes the same declarations */
-	char text[];
-};
+#include "common/xml-scope.h"
 
 /* Text that grows while expat runs is told by offset into xml_parser.text. */
 struct xml_range {
@@ -65,6 +43,7 @@ struct xml_raw_item {
 struct xml_parser {
 	SLIST_ENTRY(xml_parser) in_pool;
 	struct xml_pool *pool;
+	struct xml_scopes *scopes; /* the pool's */
 	const struct xml_scan_options *options;
 	XML_Parser expat;
 	int error; /* XML_E_* or -ENOMEM; the first that came */
@@ -117,19 +96,8 @@ bool xml_parser_is_settled(const struct xml_parser *parser);
 /* Forgets the items that were told. */
 void xml_parser_clear(struct xml_parser *parser);
 
-/* The index of @uri among the pool's namespaces, or XML_NS_OTHER. */
-int xml_pool_namespace(const struct xml_pool *pool, struct sv uri);
-
 /* The scope that declares nothing. Borrowed from the pool. */
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool);
-
-/* The scope of a root @name with these declarations: one that the pool remembers, or a new one. The caller has a
- * reference. Returns 0 or -ENOMEM. */
-_must_check_ int xml_pool_scope(struct xml_pool *pool, struct sv name,
-				const struct xml_declaration *declarations, size_t n_declarations,
-				struct xml_scope **ret_scope);
-struct xml_scope *xml_scope_ref(struct xml_scope *scope);
-struct xml_scope *xml_scope_unref(struct xml_scope *scope);
 
 /* Sets the handlers of an expat parser that is new or reset. */
 void xml_parser_prepare(struct xml_parser *parser, unsigned long salt);

@@ -219,58 +219,37 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 	};
 }
 
-static int write_declaration(const struct xml_declaration *declaration, struct buffer *buffer)
-{
-	int r = buffer_append_sv(buffer, SV(" xmlns"));
-
-	if (r == 0 && declaration->prefix.n) {
-		r = buffer_append_sv(buffer, SV(":"));
-	}
-	if (r == 0) {
-		r = buffer_append_sv(buffer, declaration->prefix);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(buffer, SV("='"));
-	}
-	if (r == 0) {
-		r = buffer_append_escaped(buffer, declaration->uri);
-	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
-}
-
-int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
-			   struct buffer *buffer)
+int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
+			   uint32_t except, struct buffer *buffer)
 {
 	const struct xml_scope *scope = scan->parser->scope;
+	struct writer writer = writer_begin(buffer);
 
 	for (size_t i = 0; i < XML_SCOPE_MAX && i < scope->n_declarations; i++) {
 		const struct xml_declaration *declaration = &scope->declarations[i];
+		bool is_excepted = declaration->prefix.n == 0 && declaration->ns >= 0 &&
+				   (except >> declaration->ns & 1);
 
-		if (!(item->missing >> i & 1) ||
-		    (declaration->prefix.n == 0 && declaration->ns >= 0 && (except >> declaration->ns & 1))) {
-			continue;
-		}
-		int r = write_declaration(declaration, buffer);
-
-		if (r < 0) {
-			return r;
+		if ((item->missing >> i & 1) && !is_excepted) {
+			xml_declaration_write(declaration, &writer);
 		}
 	}
-	return 0;
+	return writer_end(&writer);
 }
 
 int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
 		   struct buffer *buffer)
 {
 	size_t n_head = 1 + item->n_prefix + item->name.n;
-	int r;
+	struct writer writer = writer_begin(buffer);
 
 	if (item->missing == 0) {
 		return buffer_append_sv(buffer, item->text);
 	}
-	r = buffer_append_sv(buffer, sv_first(item->text, n_head));
-	if (r == 0) {
-		r = xml_item_write_missing(scan, item, except, buffer);
+	writer_put(&writer, sv_first(item->text, n_head));
+	if (writer.error == 0) {
+		writer_fail(&writer, xml_item_write_missing(scan, item, except, buffer));
 	}
-	return r < 0 ? r : buffer_append_sv(buffer, sv_skip(item->text, n_head));
+	writer_put(&writer, sv_skip(item->text, n_head));
+	return writer_end(&writer);
 }
