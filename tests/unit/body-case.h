@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What the tests of bosh/body.h share: a pool, and bodies that are read from text. Included after
+ * cmocka.h.
+ */
+#include <stdlib.h>
+
+#include "gateway/bosh/body.h"
+#include "gateway/xmpp/namespace.h"
+
+enum {
+	N_BODY_MAX = 20000,
+};
+
+#define NS " xmlns='http://jabber.org/protocol/httpbind'"
+#define BODY(attributes, content) "<body" NS attributes ">" content "</body>"
+
+static struct xml_pool *pool;
+static struct xml_scan_options options;
+
+static inline int setup(void **state)
+{
+	(void)state;
+	options = bosh_body_options(N_BODY_MAX);
+	return xml_pool_new(namespaces, NS_COUNT, &pool);
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	pool = xml_pool_free(pool);
+	return 0;
+}
+
+/* Reads a heap copy that is gone afterwards: the body owns all that it tells. */
+static inline int read_bytes(struct sv text, struct bosh_body *ret_body)
+{
+	char *copy = malloc(text.n ? text.n : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, text.data, text.n);
+	int r = bosh_body_init(ret_body, pool, &options, (struct sv){copy, text.n});
+
+	free(copy);
+	return r;
+}
+
+static inline int read_text(const char *text, struct bosh_body *ret_body)
+{
+	return read_bytes(sv_from(text), ret_body);
+}
+
+static inline void check_result(const char *text, int expected)
+{
+	struct bosh_body body;
+	int r = read_text(text, &body);
+
+	if (r != expected) {
+		fail_msg("'%s' gave %d, expected %d", text, r, expected);
+	}
+	bosh_body_deinit(&body);
+}
