@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the tests of bosh/body.h share: a pool, and bodies that are read from text. Included after
- * cmocka.h.
+ * What the tests of bosh/body.h share: a used pool, and bodies that are read from text. Included
+ * after cmocka.h.
  */
 #include <stdlib.h>
 
 #include "gateway/bosh/body.h"
 #include "gateway/xmpp/namespace.h"
+#include "tests/unit/corpus.h"
 
 enum {
 	N_BODY_MAX = 20000,
@@ -23,7 +24,7 @@ static inline int setup(void **state)
 {
 	(void)state;
 	options = bosh_body_options(N_BODY_MAX);
-	return xml_pool_new(namespaces, NS_COUNT, &pool);
+	return corpus_pool_new(namespaces, NS_COUNT, &pool);
 }
 
 static inline int teardown(void **state)

@@ -10,6 +10,7 @@
 
 #include "gateway/bosh/session.h"
 #include "gateway/xmpp/namespace.h"
+#include "tests/unit/corpus.h"
 
 enum {
 	FIRST_RID = 100,
@@ -51,7 +52,7 @@ static inline int setup(void **state)
 					    .n_repeats_max = 8,
 					    .n_streams_max = 1,
 					    .n_pending_max = N_PENDING_MAX}};
-	return xml_pool_new(namespaces, NS_COUNT, &one.pool);
+	return corpus_pool_new(namespaces, NS_COUNT, &one.pool);
 }
 
 static inline int teardown(void **state)

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <expat.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "tests/unit/failmalloc.h"
@@ -118,18 +117,29 @@ size_t failmalloc_n_live(void)
 	return fault.n_live;
 }
 
+void failmalloc_arm(size_t n, bool lasting)
+{
+	fault.armed = true;
+	fault.lasting = lasting;
+	fault.countdown = n;
+	fault.n_failed = 0;
+}
+
+size_t failmalloc_disarm(void)
+{
+	fault.armed = false;
+	return fault.n_failed;
+}
+
 static size_t run_each(int (*scenario)(void *userdata), void *userdata, bool lasting)
 {
 	size_t n_live = fault.n_live;
 
 	for (size_t n = 1;; n++) {
-		fault.armed = true;
-		fault.lasting = lasting;
-		fault.countdown = n;
-		fault.n_failed = 0;
+		failmalloc_arm(n, lasting);
 		int r = scenario(userdata);
 
-		fault.armed = false;
+		failmalloc_disarm();
 		if (r != -ENOMEM && r != 0) {
 			fail_msg("allocation %zu failed (%zu in all), and the scenario came to %d", n, fault.n_failed,
 				 r);

@@ -7,10 +7,16 @@
  * The program is linked with the linker's --wrap for malloc, calloc, realloc, reallocarray, strdup, strndup, free and
  * XML_ParserCreateNS: so it meets the project's own calls, and expat's.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Blocks that are allocated now. */
 size_t failmalloc_n_live(void);
+
+/* From now on allocation @n (1: the next) fails, and with @lasting all after it, until
+ * failmalloc_disarm(), which returns how many failed. */
+void failmalloc_arm(size_t n, bool lasting);
+size_t failmalloc_disarm(void);
 
 /* Calls @scenario until none of its allocations failed. It returns what it came to, 0 or -ENOMEM, or something else for what
  * should not be: an assertion would leave it with memory that still fails. It must make at least @n_min allocations, or the

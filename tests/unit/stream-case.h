@@ -9,7 +9,7 @@
 
 #include "gateway/xmpp/namespace.h"
 #include "gateway/xmpp/stream.h"
-#include "tests/unit/pieces.h"
+#include "tests/unit/corpus.h"
 
 enum {
 	N_ELEMENT_MAX = 1000,
@@ -47,7 +47,7 @@ static inline int setup(void **state)
 {
 	(void)state;
 	options = stream_options(N_ELEMENT_MAX);
-	return xml_pool_new(namespaces, NS_COUNT, &pool);
+	return corpus_pool_new(namespaces, NS_COUNT, &pool);
 }
 
 static inline int teardown(void **state)

@@ -9,6 +9,7 @@
 
 #include "tests/unit/body-case.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/isolation.h"
 
 /* BODY with @n more bytes: in the attribute @name, or as text of a payload. */
 static int read_padded(const char *name, size_t n)
@@ -111,12 +112,49 @@ static void test_without_memory(void **state)
 	failmalloc_each(scenario, NULL, 20);
 }
 
+static void log_number(struct buffer *log, const struct bosh_number *number)
+{
+	LOG(log, " %d:%llu", number->set, (unsigned long long)number->value);
+}
+
+/* All that is told of a body, which comes in one piece. */
+static void run_body(struct xml_pool *over, struct pieces *pieces, struct buffer *log)
+{
+	struct bosh_body body;
+	int r = bosh_body_init(&body, over, &options, pieces->rest);
+	const struct sv texts[] = {body.sid,  body.to,     body.from,      body.route,
+				   body.lang, body.type,   body.condition, body.content,
+				   body.key,  body.newkey, body.stream,    body.xmpp_version};
+
+	LOG(log, "%d: %d:%llu %d:%u.%u %d %zu", r, body.has_rid, (unsigned long long)body.rid,
+	    body.has_ver, body.ver_major, body.ver_minor, body.restart, body.n_payloads);
+	log_number(log, &body.wait);
+	log_number(log, &body.hold);
+	log_number(log, &body.ack);
+	log_number(log, &body.pause);
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		LOG(log, " %s%.*s", texts[i].data ? "=" : "-", SV_ARGS(texts[i]));
+	}
+	LOG(log, "\n%.*s\n", SV_ARGS(buffer_sv(&body.payloads)));
+	bosh_body_deinit(&body);
+}
+
+static void test_isolation(void **state)
+{
+	const struct isolation isolation = {
+		.namespaces = namespaces, .n_namespaces = NS_COUNT, .run = run_body};
+
+	(void)state;
+	isolation_check(&isolation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -7,6 +7,7 @@
 
 #include "gateway/bosh/bounce.h"
 #include "gateway/xmpp/namespace.h"
+#include "tests/unit/corpus.h"
 #include "tests/unit/failmalloc.h"
 
 #define STANZAS "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'"
@@ -19,7 +20,7 @@ static void check(const char *stanzas, const char *expected)
 	struct buffer answers = BUFFER_INIT;
 	struct xml_pool *pool;
 
-	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
 	assert_int_equal(bosh_bounce(pool, sv_from(stanzas), &answers), 0);
 	if (!sv_eq(buffer_sv(&answers), sv_from(expected))) {
 		fail_msg("got\n%.*s\nexpected\n%s", (int)answers.n, buffer_sv(&answers).data, expected);

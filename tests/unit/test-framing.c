@@ -11,6 +11,7 @@
 #include "gateway/ws/framing.h"
 #include "gateway/xmpp/namespace.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/isolation.h"
 #include "tests/unit/pieces.h"
 
 enum {
@@ -29,7 +30,7 @@ static int setup(void **state)
 {
 	(void)state;
 	options = framing_options(N_ELEMENT_MAX);
-	return xml_pool_new(namespaces, NS_COUNT, &pool);
+	return corpus_pool_new(namespaces, NS_COUNT, &pool);
 }
 
 static int teardown(void **state)
@@ -333,6 +334,44 @@ static void test_without_memory(void **state)
 	failmalloc_each(scenario, NULL, 20);
 }
 
+static void feed_message(struct framing *framing, struct pieces *pieces, struct buffer *log)
+{
+	struct sv piece;
+
+	while (pieces_next(pieces, &piece)) {
+		assert_int_equal(
+			framing_feed(framing, piece.data, piece.n, pieces->rest.n == 0, true), 0);
+		drain(framing, log);
+	}
+	pieces_end(pieces);
+}
+
+/* The text as the first message, and between two others. */
+static void run_messages(struct xml_pool *over, struct pieces *pieces, struct buffer *log)
+{
+	struct pieces again = *pieces, before = {.rest = SV(OPEN)},
+		      behind = {.rest = SV("<a xmlns='b'/>")};
+	struct framing framing;
+
+	assert_int_equal(framing_init(&framing, over, &options), 0);
+	feed_message(&framing, pieces, log);
+	framing_deinit(&framing);
+	assert_int_equal(framing_init(&framing, over, &options), 0);
+	feed_message(&framing, &before, log);
+	feed_message(&framing, &again, log);
+	feed_message(&framing, &behind, log);
+	framing_deinit(&framing);
+}
+
+static void test_isolation(void **state)
+{
+	const struct isolation isolation = {
+		.namespaces = namespaces, .n_namespaces = NS_COUNT, .run = run_messages};
+
+	(void)state;
+	isolation_check(&isolation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/isolation.h"
 #include "tests/unit/stream-case.h"
 
 static void test_features_filtered(void **state)
@@ -177,6 +178,34 @@ static void test_without_memory(void **state)
 	failmalloc_each(scenario, NULL, 40);
 }
 
+/* The text alone, after the server's header, and after the features of an open stream. */
+static void run_streams(struct xml_pool *over, struct pieces *pieces, struct buffer *log)
+{
+	static const char *const before[] = {"", SERVER, SERVER "<stream:features/>"};
+	struct stream stream;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(before); i++) {
+		struct pieces first = {.rest = sv_from(before[i]), .way = PIECES_WHOLE},
+			      then = *pieces;
+
+		stream_init(&stream, over, &options, OFF);
+		assert_int_equal(stream_open(&stream, &juliet, false), 0);
+		run_phase(&stream, &first, log);
+		run_phase(&stream, &then, log);
+		pieces_end(&then);
+		stream_deinit(&stream);
+	}
+}
+
+static void test_isolation(void **state)
+{
+	const struct isolation isolation = {
+		.namespaces = namespaces, .n_namespaces = NS_COUNT, .run = run_streams};
+
+	(void)state;
+	isolation_check(&isolation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_prefix_taken),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

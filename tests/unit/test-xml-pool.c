@@ -7,6 +7,7 @@
 
 #include "common/xml-parser.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/isolation.h"
 #include "tests/unit/xml-case.h"
 
 /* What makes an idle session cheap: many scans take turns with one parser, and keep no bytes. */
@@ -218,6 +219,32 @@ static void test_without_memory(void **state)
 	free((void *)text.data);
 }
 
+/* One text as a document, without a root, and as a root that comes whole. */
+static void run_all(struct xml_pool *pool, struct pieces *pieces, struct buffer *log)
+{
+	struct pieces again = *pieces, whole = {.rest = pieces->rest, .way = PIECES_WHOLE};
+	struct setup one = {.pool = pool, .options = &options};
+	struct xml_scan scan;
+
+	run(pieces, log, &one);
+	one.rootless = true;
+	run(&again, log, &one);
+	pieces_end(&again);
+	xml_scan_init_whole(&scan, pool, &options);
+	(void)scan_pieces(&scan, &whole, log);
+	pieces_end(&whole);
+	xml_scan_deinit(&scan);
+}
+
+static void test_isolation(void **state)
+{
+	const struct isolation isolation = {
+		.namespaces = uris, .n_namespaces = N_URIS, .run = run_all};
+
+	(void)state;
+	isolation_check(&isolation);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +254,7 @@ int main(void)
 		TEST(test_parser_left_untold),
 		TEST(test_many_roots),
 		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

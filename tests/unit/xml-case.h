@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the tests of common/xml.h share: a pool, and a scan whose items are written into a log. Included after cmocka.h.
+ * What the tests of common/xml.h share: a used pool, and a scan whose items are written into a log.
+ * Included after cmocka.h.
  */
 #include <errno.h>
 #include <stdio.h>
 
 #include "common/xml.h"
-#include "tests/unit/pieces.h"
+#include "tests/unit/corpus.h"
 
 enum {
 	CLIENT,
@@ -42,7 +43,7 @@ static inline int setup(void **state)
 
 	one = (struct setup){.options = &options};
 	*state = &one;
-	return xml_pool_new(uris, N_URIS, &one.pool);
+	return corpus_pool_new(uris, N_URIS, &one.pool);
 }
 
 static inline int teardown(void **state)
