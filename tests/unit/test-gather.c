@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "gateway/xmpp/gather.h"
+#include "tests/unit/failmalloc.h"
+#include "tests/unit/pieces.h"
+
+enum {
+	N_LINKS = 3,
+	N_STEPS = 20000,
+};
+
+/* A gather does not look into a link, so any address will do. */
+static char links[N_LINKS];
+static struct buffer written[N_LINKS];
+static uv_loop_t loop;
+static struct gather gather;
+
+static struct link *link_of(size_t i)
+{
+	return (struct link *)&links[i];
+}
+
+static void on_write(struct link *link, struct sv bytes)
+{
+	size_t i = (size_t)((char *)link - links);
+
+	assert_in_range(i, 0, N_LINKS - 1);
+	assert_int_equal(buffer_append_sv(&written[i], bytes), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	int r = uv_loop_init(&loop);
+
+	gather_init(&gather, &loop, on_write);
+	return r;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	gather_close(&gather);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	for (size_t i = 0; i < N_LINKS; i++) {
+		buffer_deinit(&written[i]);
+	}
+	return uv_loop_close(&loop);
+}
+
+static void check_written(size_t i, const char *expected)
+{
+	if (!sv_eq(buffer_sv(&written[i]), sv_from(expected))) {
+		fail_msg("link %zu was written '%.*s', expected '%s'", i,
+			 SV_ARGS(buffer_sv(&written[i])), expected);
+	}
+	buffer_clear(&written[i]);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* A turn of the loop, which takes none when there is nothing to wait for. */
+static void turn(void)
+{
+	uv_timer_t timer;
+
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, on_timer, 0, 0);
+	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* What one link has waiting goes out before that of another, and at the end of the turn. */
+static void test_turns(void **state)
+{
+	(void)state;
+	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
+	assert_int_equal(gather_add(&gather, link_of(0), SV("b")), 0);
+	assert_int_equal(gather_waiting(&gather, link_of(0)), 2);
+	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
+	check_written(0, "");
+	assert_int_equal(gather_add(&gather, link_of(1), SV("c")), 0);
+	check_written(0, "ab");
+	turn();
+	check_written(0, "");
+	check_written(1, "c");
+	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
+}
+
+/* A link that is gone leaves nothing to the next, and takes nothing of another with it. */
+static void test_dropped(void **state)
+{
+	(void)state;
+	assert_int_equal(gather_add(&gather, link_of(0), SV("gone")), 0);
+	gather_drop(&gather, link_of(0));
+	assert_int_equal(gather_add(&gather, link_of(1), SV("kept")), 0);
+	gather_drop(&gather, link_of(0));
+	gather_flush(&gather, link_of(0));
+	check_written(1, "");
+	gather_flush(&gather, link_of(1));
+	check_written(0, "");
+	check_written(1, "kept");
+}
+
+static void test_much(void **state)
+{
+	static char much[GATHER_MAX];
+
+	(void)state;
+	memset(much, 'x', sizeof(much));
+	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much) - 1}), 0);
+	assert_int_equal(written[0].n, 0);
+	assert_int_equal(gather_add(&gather, link_of(0), SV("y")), 0);
+	assert_int_equal(written[0].n, GATHER_MAX);
+	buffer_clear(&written[0]);
+	/* More than that at once does not stay in memory. */
+	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much) - 1}), 0);
+	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much)}), 0);
+	assert_int_equal(written[0].n, 2 * GATHER_MAX - 1);
+	assert_null(gather.bytes.data);
+	buffer_clear(&written[0]);
+	assert_int_equal(gather_add(&gather, link_of(1), SV("z")), 0);
+	gather_flush(&gather, link_of(1));
+	check_written(1, "z");
+}
+
+/* A link whose stanza finds no memory fails and is dropped. Of what the others sent nothing is lost,
+ * and nothing reaches another link. Each link sends a letter of its own. */
+static void test_isolation(void **state)
+{
+	char letters[N_LINKS][100];
+	size_t n_added[N_LINKS] = {0}, n_failed = 0;
+	struct pieces random = {.random = 1};
+
+	(void)state;
+	for (size_t i = 0; i < N_LINKS; i++) {
+		memset(letters[i], 'a' + (int)i, sizeof(letters[i]));
+		assert_int_equal(buffer_reserve(&written[i], N_STEPS * sizeof(letters[i])), 0);
+	}
+	for (size_t step = 0; step < N_STEPS; step++) {
+		size_t i = pieces_random(&random, N_LINKS);
+		size_t n = 1 + pieces_random(&random, sizeof(letters[i]));
+
+		if (pieces_random(&random, 10) == 0) {
+			/* So that the next one has to ask for memory. */
+			gather_flush(&gather, gather.link);
+			buffer_deinit(&gather.bytes);
+		}
+		failmalloc_arm(1 + pieces_random(&random, 4), false);
+		int r = gather_add(&gather, link_of(i), (struct sv){letters[i], n});
+
+		if (failmalloc_disarm()) {
+			assert_int_equal(r, -ENOMEM);
+			n_added[i] -= gather_waiting(&gather, link_of(i));
+			gather_drop(&gather, link_of(i));
+			n_failed++;
+		} else {
+			assert_int_equal(r, 0);
+			n_added[i] += n;
+		}
+	}
+	assert_true(n_failed > N_STEPS / 100);
+	gather_flush(&gather, gather.link);
+	for (size_t i = 0; i < N_LINKS; i++) {
+		assert_int_equal(written[i].n, n_added[i]);
+		for (size_t at = 0; at < written[i].n; at++) {
+			assert_int_equal(written[i].data[at], letters[i][0]);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_much, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_isolation, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
