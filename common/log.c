@@ -1,138 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/log.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
-enum {
-	/* One write(2) of at most PIPE_BUF bytes keeps lines of several threads apart. */
-	LOG_LINE_MAX = 4096,
-	LOG_VALUE_MAX = 512,
-};
+#include "common/log-writer.h"
 
-struct log_line {
-	char data[LOG_LINE_MAX];
-	size_t n;
-};
-
-static const char *const level_names[] = {
-#define X(id, name) [LOG_LEVEL_##id] = name,
-	LOG_LEVELS(X)
-#undef X
+enum log_way {
+	LOG_WAY_DIRECT, /* there is no writer: each line is written by the thread that logs it */
+	LOG_WAY_QUEUED,
+	LOG_WAY_SHUT, /* the writer hangs, and whoever wrote now would hang as well */
 };
 
 static enum log_level log_threshold = LOG_LEVEL_INFO;
-
-const char *log_level_name(enum log_level level)
-{
-	return level_names[level];
-}
-
-int log_level_parse(struct sv name, enum log_level *ret_level)
-{
-	for (int i = 0; i < LOG_LEVEL_COUNT; i++) {
-		if (sv_eq(name, sv_from(level_names[i]))) {
-			*ret_level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
+/* Changed only while a single thread logs. */
+static enum log_way log_way;
+static struct log_writer log_writer;
+static char log_queue_bytes[LOG_QUEUE_MAX];
 
 void log_set_level(enum log_level level)
 {
 	log_threshold = level;
 }
 
-static void line_put(struct log_line *line, struct sv text)
+int log_start(void)
 {
-	/* The last byte stays free for the newline. */
-	size_t room = LOG_LINE_MAX - 1 - line->n;
+	int r = log_writer_start(&log_writer, STDERR_FILENO, log_queue_bytes, LOG_QUEUE_MAX);
 
-	if (text.n > room) {
-		text.n = room;
+	if (r == 0) {
+		log_way = LOG_WAY_QUEUED;
 	}
-	if (text.n) {
-		memcpy(line->data + line->n, text.data, text.n);
-		line->n += text.n;
+	return r;
+}
+
+void log_stop(void)
+{
+	if (log_way == LOG_WAY_QUEUED) {
+		log_way = log_writer_stop(&log_writer, LOG_FLUSH_MS) ? LOG_WAY_DIRECT : LOG_WAY_SHUT;
 	}
 }
 
-static bool is_plain(struct sv value)
+static void write_direct(const struct log_line *line)
 {
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.data[i];
+	/* Nobody can be told when the log itself cannot be written. */
+	ssize_t ignored = write(STDERR_FILENO, line->data, line->n);
 
-		if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\') {
-			return false;
-		}
-	}
-	return true;
-}
-
-static void line_put_quoted(struct log_line *line, struct sv value)
-{
-	line_put(line, SV("\""));
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.data[i];
-
-		/* Bytes outside ASCII too: U+0085 and U+2028 end a line for some readers, and
-		 * U+202E turns the rest of one round. */
-		if (c < ' ' || c >= 0x7f) {
-			char hex[5];
-
-			snprintf(hex, sizeof(hex), "\\x%02x", c);
-			line_put(line, (struct sv){hex, 4});
-			continue;
-		}
-		if (c == '"' || c == '\\') {
-			line_put(line, SV("\\"));
-		}
-		line_put(line, (struct sv){value.data + i, 1});
-	}
-	line_put(line, SV("\""));
-}
-
-static void line_put_field(struct log_line *line, const struct log_field *field)
-{
-	char number[24];
-	struct sv value = field->text;
-
-	if (!value.data) {
-		int n = snprintf(number, sizeof(number), "%lld", (long long)field->number);
-
-		value = (struct sv){number, (size_t)n};
-	}
-	if (value.n == 0) {
-		return;
-	}
-	line_put(line, SV(" "));
-	line_put(line, sv_from(field->key));
-	line_put(line, SV("="));
-	value = sv_first(value, LOG_VALUE_MAX);
-	if (is_plain(value)) {
-		line_put(line, value);
-	} else {
-		line_put_quoted(line, value);
-	}
-}
-
-static void line_put_time(struct log_line *line)
-{
-	struct timespec now;
-	struct tm tm;
-	char text[40];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	size_t n = strftime(text, sizeof(text), "time=%Y-%m-%dT%H:%M:%S", &tm);
-
-	line_put(line, (struct sv){text, n});
-	int n_ms = snprintf(text, sizeof(text), ".%03dZ", (int)(now.tv_nsec / 1000000));
-
-	line_put(line, (struct sv){text, (size_t)n_ms});
+	(void)ignored;
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
@@ -140,21 +52,13 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 {
 	struct log_line line;
 
-	if (level > log_threshold) {
+	if (level > log_threshold || log_way == LOG_WAY_SHUT) {
 		return;
 	}
-	line.n = 0;
-	line_put_time(&line);
-	line_put(&line, SV(" level="));
-	line_put(&line, sv_from(level_names[level]));
-	line_put(&line, SV(" event="));
-	line_put(&line, sv_from(event));
-	for (size_t i = 0; i < n_fields; i++) {
-		line_put_field(&line, &fields[i]);
+	log_line_format(&line, level, event, fields, n_fields);
+	if (log_way == LOG_WAY_QUEUED) {
+		log_writer_push(&log_writer, (struct sv){line.data, line.n});
+	} else {
+		write_direct(&line);
 	}
-	line.data[line.n++] = '\n';
-	/* Nobody can be told when the log itself cannot be written. */
-	ssize_t ignored = write(STDERR_FILENO, line.data, line.n);
-
-	(void)ignored;
 }

@@ -232,13 +232,18 @@ int main(int argc, char **argv)
 		return status;
 	}
 	log_set_level(config->log_level);
-	int r = serve(config);
+	int r = log_start();
+
+	if (r == 0) {
+		r = serve(config);
+	}
 
 	if (r < 0) {
 		log_error("failed", LOG_STR("error", strerror(-r)));
 	} else {
 		log_info("stopped", LOG_STR("version", DOAB_VERSION));
 	}
+	log_stop();
 	config_free(config);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

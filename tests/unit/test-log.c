@@ -198,13 +198,30 @@ static void test_level_names(void **state)
 	assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
+/* By the writer what without it is written at once; behind it, and without a beginning, as before. */
+static void test_start_and_stop(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		capture_begin();
+		log_stop();
+		assert_int_equal(log_start(), 0);
+		log_debug("hidden", LOG_NUMBER("a", 1));
+		log_info("e", LOG_NUMBER("a", 1));
+		log_stop();
+		capture_end();
+		assert_string_equal(captured_rest(), "level=info event=e a=1\n");
+		ASSERT_LOGGED("level=info event=e a=2\n", log_info("e", LOG_NUMBER("a", 2)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),	    cmocka_unit_test(test_empty_is_left_out),
 		cmocka_unit_test(test_quoting),	    cmocka_unit_test(test_no_forged_line),
 		cmocka_unit_test(test_cut),	    cmocka_unit_test(test_threshold),
-		cmocka_unit_test(test_level_names),
+		cmocka_unit_test(test_level_names),  cmocka_unit_test(test_start_and_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The text of one log line (its form is in log.h): levels, fields, and a function that formats them
+ * into memory of the caller's and allocates nothing.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/sv.h"
+
+#define LOG_LEVELS(X)                                                                              \
+	X(ERROR, "error")                                                                          \
+	X(WARNING, "warning")                                                                      \
+	X(INFO, "info")                                                                            \
+	X(DEBUG, "debug")
+
+enum log_level {
+#define X(id, name) LOG_LEVEL_##id,
+	LOG_LEVELS(X)
+#undef X
+	LOG_LEVEL_COUNT
+};
+
+struct log_field {
+	const char *key;
+	struct sv text;
+	int64_t number; /* printed when text.data is NULL */
+};
+
+/* A text that is not there (NULL) is an empty one, not the number 0. */
+static inline struct sv log_text(struct sv view)
+{
+	return view.data ? view : SV("");
+}
+
+#define LOG_SV(key_, view_) ((struct log_field){.key = (key_), .text = log_text(view_)})
+#define LOG_STR(key_, cstring_) LOG_SV(key_, sv_from(cstring_))
+#define LOG_NUMBER(key_, number_) ((struct log_field){.key = (key_), .number = (int64_t)(number_)})
+
+#define LOG_FIELDS(...)                                                                            \
+	(const struct log_field[]){__VA_ARGS__},                                                   \
+		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)
+
+enum {
+	/* PIPE_BUF: a write of one line to a pipe is atomic, so lines of several writers stay apart. */
+	LOG_LINE_MAX = 4096,
+	/* One long value does not push the others out of the line. */
+	LOG_VALUE_MAX = 512,
+};
+
+struct log_line {
+	char data[LOG_LINE_MAX];
+	size_t n;
+};
+
+const char *log_level_name(enum log_level level);
+
+/* Returns 0, or -EINVAL when @name is no level. */
+_must_check_ int log_level_parse(struct sv name, enum log_level *ret_level);
+
+/* Makes @line the whole line, the newline at its end included; there is no other newline in it.
+ * It has the present time. A line that is too long is cut. */
+void log_line_format(struct log_line *line, enum log_level level, const char *event,
+		     const struct log_field *fields, size_t n_fields);

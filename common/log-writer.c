@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/log-writer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+/* poll(2) promises room for no more: a longer write to a pipe could block. */
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a chunk is written at once");
+
+/* Beyond the deadline, for a writer that only has to notice it. */
+enum { STOP_SLACK_MS = 5 * LOG_POLL_MS };
+
+static struct timespec time_after(struct timespec time, int ms)
+{
+	time.tv_sec += ms / 1000;
+	time.tv_nsec += ms % 1000 * 1000000L;
+	if (time.tv_nsec >= 1000000000L) {
+		time.tv_sec++;
+		time.tv_nsec -= 1000000000L;
+	}
+	return time;
+}
+
+static struct timespec time_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now;
+}
+
+static bool is_too_late(const struct log_writer *writer)
+{
+	struct timespec now = time_now();
+
+	return writer->is_ending && (now.tv_sec > writer->deadline.tv_sec ||
+				     (now.tv_sec == writer->deadline.tv_sec &&
+				      now.tv_nsec >= writer->deadline.tv_nsec));
+}
+
+/* The next lines, or the line that tells of those lost. False when there is nothing. */
+static bool chunk_fill(struct log_writer *writer)
+{
+	uint64_t n_lost = log_queue_take_loss(&writer->queue);
+
+	writer->n_written = 0;
+	if (n_lost) {
+		struct log_line line;
+
+		log_line_format(&line, LOG_LEVEL_ERROR, "log-lost",
+				LOG_FIELDS(LOG_NUMBER("n", n_lost)));
+		memcpy(writer->chunk, line.data, line.n);
+		writer->n_chunk = line.n;
+		return true;
+	}
+	writer->n_chunk = log_queue_take(&writer->queue, writer->chunk, sizeof(writer->chunk));
+	return writer->n_chunk > 0;
+}
+
+/* Returns 0 also when nothing could be written for now, or a negative errno. */
+static int chunk_write(struct log_writer *writer)
+{
+	struct pollfd out = {.fd = writer->fd, .events = POLLOUT};
+
+	int n_ready = poll(&out, 1, LOG_POLL_MS);
+
+	if (n_ready <= 0) {
+		return n_ready < 0 ? -errno : 0;
+	}
+	ssize_t n = write(writer->fd, writer->chunk + writer->n_written,
+			  writer->n_chunk - writer->n_written);
+
+	if (n < 0) {
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	}
+	writer->n_written += (size_t)n;
+	return 0;
+}
+
+/* Until the next try, or until the writer is to end. */
+static void pause_after_error(struct log_writer *writer)
+{
+	struct timespec until = time_after(time_now(), LOG_RETRY_MS);
+	int r = 0;
+
+	while (!writer->is_ending && r == 0) {
+		r = pthread_cond_timedwait(&writer->wake, &writer->mutex, &until);
+	}
+}
+
+/* Has lines in the chunk, or the writer has done its work: false. */
+static bool wait_for_lines(struct log_writer *writer)
+{
+	while (writer->n_written == writer->n_chunk && !chunk_fill(writer)) {
+		if (writer->is_ending) {
+			return false;
+		}
+		writer->is_idle = true;
+		pthread_cond_wait(&writer->wake, &writer->mutex);
+		writer->is_idle = false;
+	}
+	return !is_too_late(writer);
+}
+
+static void *run(void *argument)
+{
+	struct log_writer *writer = argument;
+
+	pthread_mutex_lock(&writer->mutex);
+	while (wait_for_lines(writer)) {
+		bool is_last_try = writer->is_ending;
+
+		pthread_mutex_unlock(&writer->mutex);
+		int r = chunk_write(writer);
+
+		pthread_mutex_lock(&writer->mutex);
+		if (r < 0 && is_last_try) {
+			break;
+		}
+		if (r < 0) {
+			pause_after_error(writer);
+		}
+	}
+	writer->is_gone = true;
+	pthread_cond_signal(&writer->gone);
+	pthread_mutex_unlock(&writer->mutex);
+	return NULL;
+}
+
+static int start_thread(struct log_writer *writer)
+{
+	sigset_t all;
+	sigset_t before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = -pthread_create(&writer->thread, NULL, run, writer);
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+static void deinit(struct log_writer *writer)
+{
+	pthread_cond_destroy(&writer->gone);
+	pthread_cond_destroy(&writer->wake);
+	pthread_mutex_destroy(&writer->mutex);
+}
+
+int log_writer_start(struct log_writer *writer, int fd, char *bytes, size_t n_max)
+{
+	pthread_condattr_t monotonic;
+
+	*writer = (struct log_writer){.fd = fd};
+	log_queue_init(&writer->queue, bytes, n_max);
+	/* None of these can fail with glibc. */
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&writer->mutex, NULL);
+	pthread_cond_init(&writer->wake, &monotonic);
+	pthread_cond_init(&writer->gone, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	int r = start_thread(writer);
+
+	if (r < 0) {
+		deinit(writer);
+	}
+	return r;
+}
+
+void log_writer_push(struct log_writer *writer, struct sv line)
+{
+	pthread_mutex_lock(&writer->mutex);
+	if (log_queue_push(&writer->queue, line) && writer->is_idle) {
+		pthread_cond_signal(&writer->wake);
+	}
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+bool log_writer_stop(struct log_writer *writer, int timeout_ms)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&writer->mutex);
+	writer->is_ending = true;
+	writer->deadline = time_after(time_now(), timeout_ms);
+	struct timespec until = time_after(writer->deadline, STOP_SLACK_MS);
+
+	pthread_cond_signal(&writer->wake);
+	while (!writer->is_gone && r == 0) {
+		r = pthread_cond_timedwait(&writer->gone, &writer->mutex, &until);
+	}
+	bool is_gone = writer->is_gone;
+	bool is_done = is_gone && writer->queue.n == 0 && writer->n_written == writer->n_chunk;
+
+	pthread_mutex_unlock(&writer->mutex);
+	if (is_gone) {
+		pthread_join(writer->thread, NULL);
+		deinit(writer);
+	} else {
+		pthread_detach(writer->thread);
+	}
+	return is_done;
+}

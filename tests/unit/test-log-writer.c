@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log-writer.h"
+
+enum {
+	RING = 16 * 1024,
+	/* For machines that are far slower than this one. */
+	PATIENCE_MS = 20000,
+};
+
+static struct log_writer writer;
+static char ring[RING];
+
+static void push(const char *text)
+{
+	log_writer_push(&writer, sv_from(text));
+}
+
+/* All that comes within PATIENCE_MS, until @n bytes are there. */
+static size_t read_bytes(int fd, char *ret_bytes, size_t n)
+{
+	size_t n_read = 0;
+	struct pollfd in = {.fd = fd, .events = POLLIN};
+
+	while (n_read < n && poll(&in, 1, PATIENCE_MS) == 1) {
+		ssize_t r = read(fd, ret_bytes + n_read, n - n_read);
+
+		if (r <= 0) {
+			break;
+		}
+		n_read += (size_t)r;
+	}
+	return n_read;
+}
+
+/* The next line without its newline; the buffer is big enough for each here. */
+static const char *read_line(int fd)
+{
+	static char line[LOG_LINE_MAX + 1];
+	size_t n = 0;
+
+	while (n < sizeof(line) && read_bytes(fd, line + n, 1) == 1) {
+		if (line[n] == '\n') {
+			line[n] = '\0';
+			return line;
+		}
+		n++;
+	}
+	fail_msg("no line");
+	return NULL;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void test_order(void **state)
+{
+	int fds[2];
+	char bytes[32];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	push("one\n");
+	assert_int_equal(read_bytes(fds[0], bytes, 4), 4);
+	push("two\n");
+	push("three\n");
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	close(fds[1]);
+	assert_int_equal(read_bytes(fds[0], bytes + 4, sizeof(bytes) - 4), 10);
+	assert_memory_equal(bytes, "one\ntwo\nthree\n", 14);
+	close(fds[0]);
+}
+
+enum {
+	N_THREADS = 8,
+	N_LINES = 500,
+};
+
+static void *push_many(void *argument)
+{
+	for (int i = 0; i < N_LINES; i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "%c %d %.*s\n", *(const char *)argument, i, i % 200,
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+		push(text);
+	}
+	return NULL;
+}
+
+/* Of each thread in order, none in pieces, each line either there or counted. */
+static void test_threads(void **state)
+{
+	static char names[N_THREADS] = "ABCDEFGH";
+	pthread_t threads[N_THREADS];
+	int last[N_THREADS];
+	unsigned n_seen = 0;
+	unsigned n_lost = 0;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	for (int i = 0; i < N_THREADS; i++) {
+		last[i] = -1;
+		assert_int_equal(pthread_create(&threads[i], NULL, push_many, &names[i]), 0);
+	}
+	while (n_seen + n_lost < N_THREADS * N_LINES) {
+		const char *line = read_line(fds[0]);
+		const char *loss = strstr(line, " level=error event=log-lost n=");
+		int number;
+		int n_head;
+
+		if (loss) {
+			n_lost += (unsigned)strtoul(strrchr(loss, '=') + 1, NULL, 10);
+			continue;
+		}
+		assert_in_range(line[0], 'A', 'H');
+		assert_int_equal(sscanf(line + 1, " %d %n", &number, &n_head), 1);
+		assert_int_equal(strspn(line + 1 + n_head, "a"), number % 200);
+		assert_int_equal(strlen(line + 1 + n_head), number % 200);
+		assert_true(number > last[line[0] - 'A']);
+		last[line[0] - 'A'] = number;
+		n_seen++;
+	}
+	assert_int_equal(n_seen + n_lost, N_THREADS * N_LINES);
+	for (int i = 0; i < N_THREADS; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* To push goes on at once; what did not fit is told of when the reader is back, in its place. */
+static void test_stuck_reader(void **state)
+{
+	enum { N = 20000 };
+	unsigned next = 0;
+	unsigned lost_at = 0;
+	unsigned n_lost = 0;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	for (unsigned i = 0; i < N; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "%u\n", i);
+		push(text);
+	}
+	while (next < N) {
+		const char *line = read_line(fds[0]);
+		const char *loss = strstr(line, "event=log-lost n=");
+
+		if (!loss) {
+			assert_int_equal(strtoul(line, NULL, 10), next);
+			next++;
+			continue;
+		}
+		assert_int_equal(n_lost, 0);
+		lost_at = next;
+		n_lost = (unsigned)strtoul(strrchr(loss, '=') + 1, NULL, 10);
+		next += n_lost;
+	}
+	assert_int_equal(next, N);
+	/* The pipe's 64 KB and the ring are about 14,000 of these lines. */
+	assert_in_range(lost_at, RING / 6, N - 1);
+	push("back\n");
+	assert_string_equal(read_line(fds[0]), "back");
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void test_stop_with_a_stuck_reader(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	/* Less than the ring has. */
+	assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	for (int i = 0; i < 10000; i++) {
+		push("0123456789\n");
+	}
+	int64_t started = now_ms();
+
+	assert_false(log_writer_stop(&writer, 300));
+	assert_true(now_ms() - started < PATIENCE_MS);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* What cannot be written is kept, and written when it can be. */
+static void test_full_disk(void **state)
+{
+	char name[] = "/tmp/doab-log-XXXXXX";
+	char bytes[16] = {0};
+	int fd = open("/dev/full", O_WRONLY);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(log_writer_start(&writer, fd, ring, sizeof(ring)), 0);
+	push("one\n");
+	push("two\n");
+	usleep(100000);
+	int file = mkstemp(name);
+
+	assert_true(file >= 0);
+	assert_true(dup2(file, fd) >= 0);
+	for (int waited_ms = 0; lseek(file, 0, SEEK_END) < 8; waited_ms += 10) {
+		assert_true(waited_ms < PATIENCE_MS);
+		usleep(10000);
+	}
+	assert_int_equal(pread(file, bytes, sizeof(bytes), 0), 8);
+	assert_string_equal(bytes, "one\ntwo\n");
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	close(file);
+	close(fd);
+	unlink(name);
+}
+
+/* A file that takes a part of the lines only: the rest comes behind it, byte for byte. */
+static void test_written_in_part(void **state)
+{
+	char name[] = "/tmp/doab-log-XXXXXX";
+	char bytes[32] = {0};
+	int fd = mkstemp(name);
+	struct rlimit before;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){6, before.rlim_max}), 0);
+	assert_int_equal(log_writer_start(&writer, fd, ring, sizeof(ring)), 0);
+	push("one\n");
+	push("two\n");
+	push("three\n");
+	for (int waited_ms = 0; lseek(fd, 0, SEEK_END) < 6; waited_ms += 10) {
+		assert_true(waited_ms < PATIENCE_MS);
+		usleep(10000);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	assert_int_equal(pread(fd, bytes, sizeof(bytes), 0), 14);
+	assert_string_equal(bytes, "one\ntwo\nthree\n");
+	close(fd);
+	unlink(name);
+}
+
+/* The reader is gone for good: neither SIGPIPE nor the end is waited for. */
+static void test_gone_reader(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	close(fds[0]);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	push("one\n");
+	usleep(100000);
+	int64_t started = now_ms();
+
+	assert_false(log_writer_stop(&writer, 2 * PATIENCE_MS));
+	assert_true(now_ms() - started < PATIENCE_MS);
+	close(fds[1]);
+}
+
+/* Signals are for the thread that waits for them. */
+static void test_signals(void **state)
+{
+	const struct timespec patience = {.tv_sec = PATIENCE_MS / 1000};
+	sigset_t usr1;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(log_writer_start(&writer, fds[1], ring, sizeof(ring)), 0);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	kill(getpid(), SIGUSR1);
+	assert_int_equal(sigtimedwait(&usr1, NULL, &patience), SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+	assert_true(log_writer_stop(&writer, PATIENCE_MS));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_stuck_reader),
+		cmocka_unit_test(test_stop_with_a_stuck_reader),
+		cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_written_in_part),
+		cmocka_unit_test(test_gone_reader),
+		cmocka_unit_test(test_signals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
