@@ -3,6 +3,7 @@
  * The main thread: reads the configuration, makes the workers, waits for a signal, ends them.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "gateway/ops/probe.h"
 #include "gateway/worker.h"
@@ -24,6 +26,33 @@ struct arguments {
 	const char *probe; /* the domain, or NULL */
 	bool check;
 };
+
+/* Puts something in the place of a standard descriptor that was closed by whoever started the program: the next socket would get its
+ * number, and the log would be written into it. Returns 0 or a negative errno. */
+static int fill_standard_descriptors(void)
+{
+	/* Writing to a standard output that is not there has to fail, as it does without this; the log only has to go somewhere. */
+	static const int modes[] = {
+		[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* Those below are open: it gets the number that is free. */
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* Returns the exit status: what was printed must have arrived. */
+static int flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout)) {
+		return EXIT_SUCCESS;
+	}
+	fprintf(stderr, "doab: standard output: %s\n", strerror(errno));
+	return EXIT_FAILURE;
+}
 
 static void print_help(FILE *stream)
 {
@@ -73,10 +102,10 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 			break;
 		case 'V':
 			puts("doab " DOAB_VERSION);
-			return EXIT_SUCCESS;
+			return flush_output();
 		case 'h':
 			print_help(stdout);
-			return EXIT_SUCCESS;
+			return flush_output();
 		default:
 			print_help(stderr);
 			return EXIT_USAGE;
@@ -106,13 +135,15 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/* Signals are taken by the main thread alone: blocked before the workers start, who inherit that. */
+/* Signals are taken by the main thread alone, in wait_for_signal(): blocked before there are other threads, which inherit that. */
 static void block_signals(sigset_t *ret_signals)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+
 	sigemptyset(ret_signals);
-	sigaddset(ret_signals, SIGINT);
-	sigaddset(ret_signals, SIGTERM);
-	sigaddset(ret_signals, SIGUSR1);
+	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+		sigaddset(ret_signals, numbers[i]);
+	}
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
@@ -142,29 +173,33 @@ static void log_listening(const struct config *config)
 /* Until the program is to end. Returns the signal. */
 static int wait_for_signal(const sigset_t *signals, struct counters *counters)
 {
-	int signal_number = 0;
+	for (;;) {
+		int number = sigwaitinfo(signals, NULL);
 
-	while (sigwait(signals, &signal_number) != 0 || signal_number == SIGUSR1) {
-		counters_log(counters);
+		switch (number) {
+		case SIGINT:
+		case SIGTERM:
+			return number;
+		case SIGUSR1:
+			counters_log(counters);
+			break;
+		}
 	}
-	return signal_number;
 }
 
-static int run_workers(const struct worker_shared *shared, struct worker **workers)
+static int run_workers(const struct worker_shared *shared, struct worker **workers, const sigset_t *signals)
 {
 	const struct config *config = shared->config;
-	sigset_t signals;
 	unsigned n_started = 0;
 	int r = 0;
 
-	block_signals(&signals);
 	while (r == 0 && n_started < config->n_workers) {
 		r = worker_start(workers[n_started]);
 		n_started += r == 0;
 	}
 	if (r == 0) {
 		log_listening(config);
-		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(&signals, shared->counters))));
+		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(signals, shared->counters))));
 	}
 	for (unsigned i = 0; i < n_started; i++) {
 		worker_stop(workers[i]);
@@ -175,7 +210,7 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 	return r;
 }
 
-static int serve(const struct config *config)
+static int serve(const struct config *config, const sigset_t *signals)
 {
 	struct worker_shared shared = {.config = config};
 	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
@@ -195,7 +230,7 @@ static int serve(const struct config *config)
 		r = make_workers(&shared, workers, config->n_workers);
 	}
 	if (r == 0) {
-		r = run_workers(&shared, workers);
+		r = run_workers(&shared, workers, signals);
 		counters_log(&counters);
 	}
 	for (unsigned i = 0; workers && i < config->n_workers; i++) {
@@ -207,10 +242,46 @@ static int serve(const struct config *config)
 	return r;
 }
 
+/* Does what the command line asks for instead of serving. Returns the exit status. */
+static int run_by_hand(const struct arguments *arguments, const struct config *config)
+{
+	if (arguments->check) {
+		printf("%s: OK\n", arguments->config);
+		return flush_output();
+	}
+	return (int)probe_run(config, arguments->config, arguments->probe, stdout);
+}
+
+static int run_service(const struct config *config, const sigset_t *signals)
+{
+	log_set_level(config->log_level);
+	int r = log_start();
+
+	if (r == 0) {
+		r = serve(config, signals);
+	}
+	if (r < 0) {
+		log_error("failed", LOG_STR("error", strerror(-r)));
+	} else {
+		log_info("stopped", LOG_STR("version", DOAB_VERSION));
+	}
+	log_stop();
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
 	struct config *config;
+	sigset_t signals;
+
+	/* Before anything else, because anything else may open a descriptor. */
+	int r = fill_standard_descriptors();
+
+	if (r < 0) {
+		fprintf(stderr, "doab: /dev/null: %s\n", strerror(-r));
+		return EXIT_FAILURE;
+	}
 	int status = read_arguments(argc, argv, &arguments);
 
 	if (status >= 0) {
@@ -218,32 +289,15 @@ int main(int argc, char **argv)
 	}
 	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
 	signal(SIGPIPE, SIG_IGN);
+	bool by_hand = arguments.check || arguments.probe;
+
+	if (!by_hand) {
+		block_signals(&signals);
+	}
 	if (config_new(arguments.config, stderr, &config) < 0) {
 		return arguments.probe ? (int)PROBE_CANNOT : EXIT_FAILURE;
 	}
-	if (arguments.check) {
-		printf("%s: OK\n", arguments.config);
-		config_free(config);
-		return EXIT_SUCCESS;
-	}
-	if (arguments.probe) {
-		status = (int)probe_run(config, arguments.config, arguments.probe, stdout);
-		config_free(config);
-		return status;
-	}
-	log_set_level(config->log_level);
-	int r = log_start();
-
-	if (r == 0) {
-		r = serve(config);
-	}
-
-	if (r < 0) {
-		log_error("failed", LOG_STR("error", strerror(-r)));
-	} else {
-		log_info("stopped", LOG_STR("version", DOAB_VERSION));
-	}
-	log_stop();
+	status = by_hand ? run_by_hand(&arguments, config) : run_service(config, &signals);
 	config_free(config);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }

@@ -5,9 +5,9 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Doab, runDoab } from '../support/doab.mjs';
+import { BINARY, configText, Doab, runDoab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
-import { freePort, removeFolder, temporaryFolder } from '../support/util.mjs';
+import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: 30000 };
 const SHIPPED = fileURLToPath(new URL('../../conf/doab.conf', import.meta.url));
@@ -187,4 +187,36 @@ test('log_level hides what is below it', TIMEOUT, async () => {
 	await httpRequest(doab.port, 'GET', '/');
 	await doab.stop();
 	assert.ok(doab.events.every(({ level }) => level !== 'debug'));
+});
+
+// Each set of standard descriptors that a shell or a supervisor may have closed.
+const CLOSED = Array.from({ length: 8 }, (_, set) => ['<&-', '1>&-', '2>&-'].filter((_, fd) => set & 1 << fd).join(' '));
+
+for (const closed of CLOSED) {
+	test(`serves and ends in order with these descriptors closed at the start: ${closed || 'none'}`, TIMEOUT, async () => {
+		const port = await freePort();
+		const file = path.join(folder, 'closed.conf');
+		writeFileSync(file, configText({ listen: [`127.0.0.1:${port}`], workers: 2, log_level: 'debug' }));
+		const child = startChild('sh', ['-c', `exec "$0" --config "$1" ${closed}`, BINARY, file], { stdio: 'ignore' });
+		await until(() => httpRequest(port, 'GET', '/').then(({ status }) => status === 200, () => false), 15000, 'the start');
+		// Lines of the log, which must not get into a descriptor of somebody else.
+		process.kill(child.pid, 'SIGUSR1');
+		assert.equal((await httpRequest(port, 'GET', '/')).status, 200);
+		assert.equal(await stopChild(child), 0);
+	});
+}
+
+test('what cannot be printed is an error', TIMEOUT, async () => {
+	const file = path.join(folder, 'nowhere.conf');
+	const connect = [`127.0.0.1:${await freePort()}`];
+	writeFileSync(file, configText({ domains: { 'nowhere.test': { connect, tls: 'off' } } }));
+	for (const [args, expected] of [['--version', 1], ['--help', 1], [`--check ${SHIPPED}`, 1], [`--config ${file} --probe nowhere.test`, 2]]) {
+		for (const output of ['1>&-', '1>/dev/full']) {
+			const { code, stderr } = await run('sh', ['-c', `exec "$0" ${args} ${output}`, BINARY]);
+			assert.equal(code, expected, `${args} ${output}: ${code}`);
+			assert.match(stderr, /output: /);
+		}
+		const { code } = await run('sh', ['-c', `exec "$0" ${args} <&- 1>&- 2>&-`, BINARY]);
+		assert.equal(code, expected);
+	}
 });
