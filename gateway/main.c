@@ -138,7 +138,7 @@ static void raise_descriptor_limit(void)
 /* Signals are taken by the main thread alone, in wait_for_signal(): blocked before there are other threads, which inherit that. */
 static void block_signals(sigset_t *ret_signals)
 {
-	static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 
 	sigemptyset(ret_signals);
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
@@ -182,6 +182,11 @@ static int wait_for_signal(const sigset_t *signals, struct counters *counters)
 			return number;
 		case SIGUSR1:
 			counters_log(counters);
+			break;
+		case SIGHUP:
+		case SIGUSR2:
+			/* Other daemons read their configuration anew by them: an operator who tries that must not end the sessions. */
+			log_warning("signal-ignored", LOG_STR("signal", strsignal(number)));
 			break;
 		}
 	}
