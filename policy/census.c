@@ -81,21 +81,10 @@ struct census *census_free(struct census *census)
 	return NULL;
 }
 
-/* Keyed: whoever owns many /64s must not be able to choose those that share one chain. */
-static unsigned key_hash(const struct census *census, uint64_t key)
-{
-	uint64_t hash = key ^ census->secret;
-
-	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	hash += census->secret;
-	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	return (unsigned)(hash ^ (hash >> 32));
-}
-
 static struct census_entry *entry_find(struct census *census, const struct address *client)
 {
 	uint64_t key = client_key(client);
-	unsigned hash = key_hash(census, key);
+	unsigned hash = client_hash(key, census->secret);
 	struct census_entry *entry;
 
 	HASH_FIND_BYHASHVALUE(hh, census->entries, &key, sizeof(key), hash, entry);
@@ -115,7 +104,7 @@ static struct census_entry *entry_get(struct census *census, const struct addres
 		return NULL;
 	}
 	entry->key = client_key(client);
-	unsigned hash = key_hash(census, entry->key);
+	unsigned hash = client_hash(entry->key, census->secret);
 
 	HASH_ADD_BYHASHVALUE(hh, census->entries, key, sizeof(entry->key), hash, entry);
 	if (entry->is_homeless) {

@@ -80,6 +80,16 @@ uint64_t client_key(const struct address *client)
 	return key;
 }
 
+unsigned client_hash(uint64_t key, uint64_t secret)
+{
+	uint64_t hash = key ^ secret;
+
+	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
+	hash += secret;
+	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
+	return (unsigned)(hash ^ (hash >> 32));
+}
+
 bool client_is_same(const struct address *a, const struct address *b)
 {
 	return client_key(a) == client_key(b);
