@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/mono.h"
+#include "gateway/bind.h"
 
 enum {
 	SWEEP_MS = 1000,
@@ -231,29 +232,6 @@ static void on_sweep(uv_timer_t *timer)
 
 /* Life. */
 
-static int socket_open(const struct address *address, int *ret_fd)
-{
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1;
-
-	if (fd < 0) {
-		return -errno;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (address->any.sa_family == AF_INET6) {
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	}
-	if (bind(fd, &address->any, address_size(address)) < 0 || listen(fd, LISTENER_BACKLOG) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
 static void on_handle_closed(uv_handle_t *handle)
 {
 	struct listener *listener = handle->data;
@@ -269,7 +247,7 @@ static int add_socket(struct listener *listener, const struct address *address)
 {
 	struct socket *one = &listener->sockets[listener->n_sockets];
 	char text[ADDRESS_TEXT_MAX];
-	int r = socket_open(address, &one->fd);
+	int r = bind_listen(address, &one->fd);
 
 	if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) {
 		/* A host without IPv6 still serves its IPv4 address; that one of them is left is checked below. */

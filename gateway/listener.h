@@ -15,7 +15,6 @@ struct listener;
 enum {
 	/* Connections accepted in one turn of the loop: fair to the sessions that there are. */
 	LISTENER_ACCEPTS_MAX = 64,
-	LISTENER_BACKLOG = 1024,
 };
 
 struct listener_callbacks {
