@@ -2,22 +2,33 @@
 #include "gateway/bind.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <unistd.h>
 
-int bind_listen(const struct address *address, int *ret_fd)
+static bool set_option(int fd, int level, int option)
+{
+	int one = 1;
+
+	return setsockopt(fd, level, option, &one, sizeof(one)) == 0;
+}
+
+static bool listen_on(int fd, const struct address *address, enum bind_role role)
+{
+	return set_option(fd, SOL_SOCKET, SO_REUSEADDR) &&
+	       (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
+	       (role != BIND_JOIN || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) &&
+	       bind(fd, &address->any, address_size(address)) == 0 && listen(fd, BIND_BACKLOG) == 0 &&
+	       (role != BIND_CLAIM || set_option(fd, SOL_SOCKET, SO_REUSEPORT));
+}
+
+int bind_listen(const struct address *address, enum bind_role role, int *ret_fd)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1;
 
 	if (fd < 0) {
 		return -errno;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
-	if (address->any.sa_family == AF_INET6) {
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	}
-	if (bind(fd, &address->any, address_size(address)) < 0 || listen(fd, BIND_BACKLOG) < 0) {
+	if (!listen_on(fd, address, role)) {
 		int r = -errno;
 
 		close(fd);
@@ -25,4 +36,18 @@ int bind_listen(const struct address *address, int *ret_fd)
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+const char *bind_advice(int r)
+{
+	switch (r) {
+	case -EADDRINUSE:
+		return "another program listens there, or another instance of this one";
+	case -EADDRNOTAVAIL:
+		return "it is not an address of this machine";
+	case -EACCES:
+		return "a port below 1024 needs root or CAP_NET_BIND_SERVICE";
+	default:
+		return "";
+	}
 }

@@ -187,24 +187,43 @@ int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result
 	return take_string(value, result);
 }
 
-static bool address_is_repeated(cfg_opt_t *opt, const struct address *address)
+static bool address_is_any(const struct address *address)
 {
-	for (unsigned i = 0; i + 1 < opt->nvalues; i++) {
+	return address->any.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr)
+						  : address->v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+/* What is wrong with @a beside @b; NULL for nothing. The second of two that overlap could not be bound. */
+static const char *expected_beside(const struct address *a, const struct address *b)
+{
+	if (address_port(a) != address_port(b)) {
+		return NULL;
+	}
+	if (address_same_host(a, b)) {
+		return "each address once";
+	}
+	return a->any.sa_family == b->any.sa_family && (address_is_any(a) || address_is_any(b))
+		       ? "no other address beside one that stands for all of its port"
+		       : NULL;
+}
+
+static const char *expected_listen(cfg_opt_t *opt, const struct address *address)
+{
+	const char *expected = NULL;
+
+	for (unsigned i = 0; !expected && i + 1 < opt->nvalues; i++) {
 		struct address other;
 
-		struct sv text = sv_from(opt->values[i]->string);
-
-		if (address_parse(text, CONFIG_PORT_LISTEN, &other) == 0 &&
-		    address_same_host(address, &other) &&
-		    address_port(address) == address_port(&other)) {
-			return true;
+		if (address_parse(sv_from(opt->values[i]->string), CONFIG_PORT_LISTEN, &other) == 0) {
+			expected = expected_beside(address, &other);
 		}
 	}
-	return false;
+	return expected;
 }
 
 int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
+	const char *expected;
 	struct address address;
 
 	check_count(cfg, opt, CONFIG_LISTEN_MAX);
@@ -214,9 +233,8 @@ int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 		refuse(cfg, opt,
 		       "an IP address and a port, as in \"127.0.0.1:5280\" or \"[::1]:5280\"",
 		       value);
-	} else if (address_is_repeated(opt, &address)) {
-		/* With SO_REUSEPORT the kernel would not refuse it either. */
-		refuse(cfg, opt, "each address once", value);
+	} else if ((expected = expected_listen(opt, &address))) {
+		refuse(cfg, opt, expected, value);
 	}
 	return take_string(value, result);
 }

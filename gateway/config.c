@@ -390,6 +390,7 @@ static int read_text(struct config *config, char *text, size_t n)
 		r = told < 0 ? told : r;
 	}
 	if (r == 0) {
+		config->listens_by_default = config_text_key_line(text, "listen") == 0;
 		r = fill(config, cfg);
 	}
 	cfg_free(cfg);

@@ -21,6 +21,7 @@
 struct config {
 	struct address *listen; /* where HTTP is served */
 	size_t n_listen;
+	bool listens_by_default; /* `listen` is not in the file */
 	unsigned n_workers; /* never 0: one a core has been put in */
 	char *bosh_path;
 	char *websocket_path;

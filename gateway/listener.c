@@ -27,6 +27,7 @@ struct waiting {
 struct socket {
 	uv_poll_t poll;
 	struct listener *listener;
+	struct address address;
 	int fd;
 };
 
@@ -243,24 +244,38 @@ static void on_handle_closed(uv_handle_t *handle)
 	}
 }
 
-static int add_socket(struct listener *listener, const struct address *address)
+/* A machine without IPv6 starts with the built-in default, which nobody wrote; what the operator asks for must be had. */
+static bool may_skip(const struct listener *listener, int r)
 {
-	struct socket *one = &listener->sockets[listener->n_sockets];
-	char text[ADDRESS_TEXT_MAX];
-	int r = bind_listen(address, &one->fd);
+	return listener->env->config->listens_by_default && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
+}
 
-	if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) {
-		/* A host without IPv6 still serves its IPv4 address; that one of them is left is checked below. */
+/* Logs why @address cannot be had. Returns 0 when it is done without. */
+static int on_not_bound(const struct listener *listener, const struct address *address, int r)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (may_skip(listener, r)) {
 		log_warning("listen-skipped", LOG_STR("address", address_format(address, text)),
 			    LOG_STR("error", strerror(-r)));
 		return 0;
 	}
+	log_error("listen-failed", LOG_STR("address", address_format(address, text)), LOG_STR("error", strerror(-r)),
+		  LOG_STR("detail", bind_advice(r)));
+	return r;
+}
+
+static int add_socket(struct listener *listener, const struct address *address)
+{
+	struct socket *one = &listener->sockets[listener->n_sockets];
+	/* The workers are made one after the other. */
+	int r = bind_listen(address, listener->env->index == 0 ? BIND_CLAIM : BIND_JOIN, &one->fd);
+
 	if (r < 0) {
-		log_error("listen-failed", LOG_STR("address", address_format(address, text)),
-			  LOG_STR("error", strerror(-r)));
-		return r;
+		return on_not_bound(listener, address, r);
 	}
 	one->listener = listener;
+	one->address = *address;
 	r = uv_poll_init(listener->env->loop, &one->poll, one->fd);
 	if (r < 0) {
 		close(one->fd);
@@ -272,22 +287,31 @@ static int add_socket(struct listener *listener, const struct address *address)
 	return 0;
 }
 
+/* Tries all, so that the log names each address that cannot be had. */
 static int add_sockets(struct listener *listener)
 {
 	const struct config *config = listener->env->config;
+	int r = 0;
 
 	listener->sockets = calloc(config->n_listen, sizeof(*listener->sockets));
 	if (!listener->sockets) {
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < config->n_listen; i++) {
-		int r = add_socket(listener, &config->listen[i]);
+		int result = add_socket(listener, &config->listen[i]);
 
-		if (r < 0) {
-			return r;
-		}
+		r = r < 0 ? r : result;
 	}
-	return listener->n_sockets ? 0 : -EADDRNOTAVAIL;
+	return r == 0 && listener->n_sockets == 0 ? -EADDRNOTAVAIL : r;
+}
+
+void listener_log(const struct listener *listener)
+{
+	for (size_t i = 0; i < listener->n_sockets; i++) {
+		char text[ADDRESS_TEXT_MAX];
+
+		log_info("listening", LOG_STR("address", address_format(&listener->sockets[i].address, text)));
+	}
 }
 
 int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks, void *userdata,

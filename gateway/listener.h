@@ -23,10 +23,14 @@ struct listener_callbacks {
 	void (*connection)(void *userdata, int fd, const struct address *peer, const struct peek *peek);
 };
 
-/* Opens the sockets of the configuration (SO_REUSEPORT: each worker has its own). What fails is logged. Returns 0 or a negative
- * errno. */
+/* Opens the sockets of the configuration (gateway/bind.h; the first worker's are the claims, so it is made before the others). An
+ * address that cannot be had is logged and an error; only of the built-in default one may be left out that this machine does not have.
+ * Returns 0 or a negative errno. */
 _must_check_ int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks,
 			      void *userdata, struct listener **ret_listener);
+
+/* Logs the addresses that it listens on. */
+void listener_log(const struct listener *listener);
 
 /* Closes the sockets and what waits; memory goes at a later turn. NULL is fine. */
 struct listener *listener_free(struct listener *listener);

@@ -160,16 +160,6 @@ static int make_workers(const struct worker_shared *shared, struct worker **work
 	return 0;
 }
 
-static void log_listening(const struct config *config)
-{
-	for (size_t i = 0; i < config->n_listen; i++) {
-		char text[ADDRESS_TEXT_MAX];
-
-		log_info("listening", LOG_STR("address", address_format(&config->listen[i], text)));
-	}
-	log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
-}
-
 /* Until the program is to end. Returns the signal. */
 static int wait_for_signal(const sigset_t *signals, struct counters *counters)
 {
@@ -203,7 +193,8 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 		n_started += r == 0;
 	}
 	if (r == 0) {
-		log_listening(config);
+		worker_log_listening(workers[0]);
+		log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
 		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(signals, shared->counters))));
 	}
 	for (unsigned i = 0; i < n_started; i++) {

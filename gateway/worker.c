@@ -366,6 +366,11 @@ void worker_connect(struct worker *const *workers, unsigned n_workers)
 	}
 }
 
+void worker_log_listening(const struct worker *worker)
+{
+	listener_log(worker->listener);
+}
+
 struct worker *worker_free(struct worker *worker)
 {
 	if (!worker) {

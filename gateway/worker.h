@@ -40,11 +40,15 @@ struct worker_shared {
 	struct counters *counters;
 };
 
-/* Prepares worker @index: loop, listeners, all but the thread. What fails is logged. Returns 0 or a negative errno. */
+/* Prepares worker @index: loop, listeners, all but the thread; 0 is the first. What fails is logged. Returns 0 or a negative
+ * errno. */
 _must_check_ int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker);
 
 /* Makes the workers known to each other; before the first is started. */
 void worker_connect(struct worker *const *workers, unsigned n_workers);
+
+/* Logs the addresses that it listens on; all workers listen on the same. Before it is asked to end. */
+void worker_log_listening(const struct worker *worker);
 
 /* Starts the thread. Returns 0 or a negative errno. */
 _must_check_ int worker_start(struct worker *worker);

@@ -107,13 +107,14 @@ export function run(command, args, options = {}) {
 		for (const name of ['stdout', 'stderr']) {
 			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
 		}
-		const timer = setTimeout(() => child.kill('SIGKILL'), options.patience ?? 20000);
+		// An interval, because nothing else keeps this file running until the end of the child is known.
+		const timer = setInterval(() => child.kill('SIGKILL'), options.patience ?? 20000);
 		child.once('error', (error) => {
-			clearTimeout(timer);
+			clearInterval(timer);
 			reject(error);
 		});
 		child.once('close', (code, signal) => {
-			clearTimeout(timer);
+			clearInterval(timer);
 			resolve({ code: code ?? signal, ...output });
 		});
 	});

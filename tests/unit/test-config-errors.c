@@ -43,6 +43,8 @@ static void test_refused_values(void **state)
 		{"listen = {\"127.0.0.1\",\n\"[::ffff:127.0.0.1]:5280\"}", 2,
 		 "listen: expected each ad"},
 		{"listen += {\"[::1]\"}", 1, "listen: expected each address once, got '[::1]'"},
+		{"listen = {\"0.0.0.0:80\",\n\"127.0.0.1:80\"}", 2, "listen: expected no other address beside"},
+		{"listen = {\"[2001:db8::1]:80\",\n\"[::]:80\"}", 2, "listen: expected no other address beside"},
 
 		{"bosh_path = \"http-bind\"", 1, "bosh_path: expected a path of"},
 		{"bosh_path = \"\"", 1, "bosh_path: expected a path of"},

@@ -25,6 +25,7 @@ static void check_defaults(const struct config *config)
 {
 	cpu_set_t set;
 
+	assert_true(config->listens_by_default);
 	assert_int_equal(config->n_listen, 2);
 	check_address(&config->listen[0], "127.0.0.1:5280");
 	check_address(&config->listen[1], "[::1]:5280");
@@ -105,6 +106,7 @@ static void test_every_key(void **state)
 		     "connections_per_address = 21\n");
 
 	(void)state;
+	assert_false(config->listens_by_default);
 	assert_int_equal(config->n_listen, 4);
 	check_address(&config->listen[0], "0.0.0.0:80");
 	check_address(&config->listen[1], "[::]:8080");
@@ -151,6 +153,7 @@ static void test_lists(void **state)
 	(void)state;
 	assert_false(config->origins.any);
 	assert_int_equal(config->origins.n_origins, 0);
+	assert_false(config->listens_by_default);
 	assert_int_equal(config->n_listen, 3);
 	check_address(&config->listen[2], "192.0.2.1:1");
 	config_free(config);
