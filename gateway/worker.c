@@ -13,9 +13,9 @@
 #include "gateway/ws/upgrade.h"
 
 enum {
-	/* What a stopping worker gives its clients to take their last answer. */
+	/* The longest time that a stopping worker gives its clients to take their last answer. */
 	STOP_GRACE_MS = 1000,
-	/* Behind that it looks so often whether the last WebSocket is closed. */
+	/* It looks so often whether they have, and whether the last WebSocket is closed. */
 	STOP_POLL_MS = 10,
 	/* Turns of the loop that a worker which was never started gets to close what it has. */
 	CLOSE_TURNS_MAX = 100,
@@ -33,6 +33,7 @@ struct worker {
 	struct ws_endpoint *ws;
 	uv_async_t stop; /* not a message: it must arrive when the mailbox is full */
 	uv_timer_t grace;
+	struct mono grace_end;
 	bool started, stopping;
 };
 
@@ -227,11 +228,25 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
+static struct mono now_of(const struct worker *worker)
+{
+	return (struct mono){(int64_t)uv_now(&worker->loop)};
+}
+
+/* Whether a client is still to get an answer, or to answer the closing of its WebSocket. */
+static bool is_awaited(const struct worker *worker)
+{
+	return http_server_is_busy(worker->http) || ws_endpoint_is_busy(worker->ws);
+}
+
 /* A WebSocket that came by HTTP gives its connection back when it is closed: HTTP stays until then. */
 static void on_grace(uv_timer_t *grace)
 {
 	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
 
+	if (is_awaited(worker) && !mono_reached(worker->grace_end, now_of(worker))) {
+		return;
+	}
 	ws_endpoint_stop(worker->ws);
 	if (!ws_endpoint_is_busy(worker->ws)) {
 		close_rest(worker);
@@ -249,7 +264,8 @@ static void on_stop(uv_async_t *stop)
 	worker->listener = listener_free(worker->listener);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
-	uv_timer_start(&worker->grace, on_grace, STOP_GRACE_MS, STOP_POLL_MS);
+	worker->grace_end = mono_add_ms(now_of(worker), STOP_GRACE_MS);
+	uv_timer_start(&worker->grace, on_grace, 0, STOP_POLL_MS);
 }
 
 void worker_stop(struct worker *worker)

@@ -171,13 +171,15 @@ static void drop_request(struct message *message)
 	free(request);
 }
 
-/* Answers for an owner that cannot be reached. */
-static void answer_busy(struct bosh_relay *relay, uint64_t exchange)
+/* Answers for an owner that cannot be reached, because of @r. */
+static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 {
+	bool shut = r == -ESHUTDOWN;
 	struct blob *blob;
 	unsigned status;
 
-	if (bosh_refusal(BOSH_CONDITION_INTERNAL_SERVER_ERROR, "the gateway is too busy", false, &status,
+	if (bosh_refusal(shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
+			 shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy", false, &status,
 			 &blob) == 0) {
 		answer_borne(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
 	} else {
@@ -190,7 +192,7 @@ static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_r
 	struct request_message *message = malloc(sizeof(*message));
 
 	if (!message) {
-		answer_busy(relay, request->exchange);
+		answer_for_owner(relay, request->exchange, -ENOMEM);
 		request_deinit(request);
 		return;
 	}
@@ -198,8 +200,10 @@ static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_r
 		.message = {.handle = on_request, .drop = drop_request},
 		.request = *request,
 	};
-	if (mailbox_post(relay->env->mailboxes[owner], &message->message) < 0) {
-		answer_busy(relay, request->exchange);
+	int r = mailbox_post(relay->env->mailboxes[owner], &message->message);
+
+	if (r < 0) {
+		answer_for_owner(relay, request->exchange, r);
 		drop_request(&message->message);
 	}
 }

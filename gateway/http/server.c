@@ -232,6 +232,30 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 	return 0;
 }
 
+static bool shard_is_busy(const struct http_shard *shard)
+{
+	struct http_connection *connection;
+
+	LIST_FOREACH(connection, &shard->connections, in_shard) {
+		if (connection->exchange && !connection->detached) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool http_server_is_busy(const struct http_server *server)
+{
+	struct http_shard *shard;
+
+	SLIST_FOREACH(shard, &server->shards, in_server) {
+		if (shard_is_busy(shard)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Life of the server. */
 
 static void server_drop(struct http_server *server)

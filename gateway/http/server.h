@@ -64,6 +64,9 @@ _must_check_ int http_server_new(const struct http_server_options *options, stru
 /* Closes all connections (their exchanges are `done`), then itself; memory goes at a later turn. NULL is fine. */
 struct http_server *http_server_free(struct http_server *server);
 
+/* Whether a request is being received or answered; one that http_exchange_detach() took does not count. */
+bool http_server_is_busy(const struct http_server *server);
+
 /* Serves the accepted, non-blocking socket @fd of @peer, which the server owns from now on, also on failure. Returns 0 or a negative
  * errno. */
 _must_check_ int http_server_adopt(struct http_server *server, int fd, const struct address *peer);

@@ -6,6 +6,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { sleep, stopAll } from '../support/util.mjs';
+import { OPCODE } from '../support/ws.mjs';
 
 const TIMEOUT = { timeout: 60000 };
 const OLD_HEADER = '<?xml version="1.0"?><stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" id="old" from="old.test">';
@@ -32,6 +33,68 @@ test('a WebSocket on a keep-alive connection, whose client does not answer the c
 	assert.doesNotMatch(Buffer.concat(said).toString('latin1'), /HTTP\/1\.1/, 'nothing of HTTP behind the WebSocket');
 	connection.close();
 });
+
+// How long the gateway takes to stop, by its own log: the best of several, so that a busy machine does not count.
+async function shortestStop(n, prepare) {
+	const times = [];
+	for (let i = 0; i < n; i++) {
+		const stage = await Stage.open({ plain: 'plain' }, { workers: 2 });
+		const connections = await prepare(stage);
+		await stage.stop();
+		connections.forEach((connection) => connection.close());
+		const [from, to] = ['stopping', 'stopped'].map((name) => stage.doab.events.find(({ event }) => event === name).time);
+		times.push(new Date(to) - new Date(from));
+	}
+	return Math.min(...times);
+}
+
+// As a browser does.
+async function answerClose(socket) {
+	for (let frame = await socket.nextFrame(); frame; frame = await socket.nextFrame()) {
+		if (frame.opcode === OPCODE.close) {
+			socket.frame(OPCODE.close, frame.payload);
+		}
+	}
+}
+
+const GRACE_MS = 1000;
+const QUIET = {
+	nobody: async () => [],
+	'idle connections': async ({ port }) => {
+		const connections = [];
+		for (let i = 0; i < 4; i++) {
+			connections.push(await HttpConnection.open(port));
+			if (i < 3) {
+				assert.equal((await connections[i].request('GET', '/')).status, 200);
+			}
+		}
+		return connections;
+	},
+	'WebSockets whose clients answer the close': async ({ port }) => {
+		const upgraded = await HttpConnection.open(port);
+		await upgraded.request('GET', '/');
+		const sockets = [await openWebSocket(port), await openWebSocket(port), await upgraded.upgrade()];
+		for (const socket of sockets) {
+			await socket.start('plain.test');
+			answerClose(socket);
+		}
+		return [];
+	},
+	'a BOSH client whose request is held': async ({ port }) => {
+		const client = new BoshClient(port);
+		await client.create('plain.test');
+		await client.features();
+		client.request();
+		return [client];
+	},
+};
+
+for (const [what, prepare] of Object.entries(QUIET)) {
+	test(`the gateway gives nobody time who does not need it: ${what}`, TIMEOUT, async () => {
+		const ms = await shortestStop(5, prepare);
+		assert.ok(ms < GRACE_MS / 2, `${ms} ms`);
+	});
+}
 
 test('SIGTERM while requests come from all sides ends the gateway in order', TIMEOUT, async () => {
 	for (let round = 0; round < 3; round++) {
