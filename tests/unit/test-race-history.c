@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/race-case.h"
+
+/* Who won lately comes first, who failed lately last, each among themselves as the answer has them. */
+static void test_history_orders(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	note("192.0.2.3", HISTORY_WON);
+	note("192.0.2.4", HISTORY_FAILED);
+	note("192.0.2.5", HISTORY_WON);
+	begin(1);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6");
+	check(0, "dial 0 192.0.2.3 of 0; @250");
+	check(250, "dial 1 192.0.2.5 of 0; @500");
+	check(500, "dial 2 192.0.2.2 of 0; @750");
+	check(750, "dial 3 192.0.2.6 of 0; @1000");
+	check(1000, "dial 4 192.0.2.1 of 0; @1250");
+	check(1250, "dial 5 192.0.2.4 of 0; ");
+}
+
+/* The dead address of a first target costs the sessions after the first nothing. */
+static void test_late_behind_all_targets(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1");
+	check(0, "resolve 1; @250");
+	answer(100, "192.0.2.2");
+	check(100, "dial 0 192.0.2.2 of 1; @350");
+	check(350, "dial 1 192.0.2.1 of 0; ");
+	tell(360, 1, RACE_CONNECTED);
+	check(360, "give up 0; won 1 192.0.2.1 of 0; ");
+	known("192.0.2.1", 360, HISTORY_WON);
+	known("192.0.2.2", 360, HISTORY_FAILED);
+}
+
+/* But it does not wait longer than a head start for the DNS. */
+static void test_late_and_slow_answers(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	note("192.0.2.2", HISTORY_FAILED);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(100, "192.0.2.1 192.0.2.2");
+	check(100, "resolve 1; @350");
+	check(349, "@350");
+	check(350, "dial 0 192.0.2.1 of 0; @600");
+	tell(400, 0, RACE_FAILED);
+	check(400, "dial 1 192.0.2.2 of 0; ");
+	answer(500, "192.0.2.3");
+	check(500, "@650");
+	check(650, "dial 2 192.0.2.3 of 1; ");
+
+	/* Nor does its waiting shorten the head start of another. */
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.4 192.0.2.1");
+	check(100, "dial 0 192.0.2.4 of 0; resolve 1; @350");
+	check(350, "dial 1 192.0.2.1 of 0; ");
+}
+
+static void test_only_late(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	begin(1);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1");
+	check(0, "dial 0 192.0.2.1 of 0; ");
+	tell(10, 0, RACE_CONNECTED);
+	check(10, "won 0 192.0.2.1 of 0; ");
+	/* It works again, and there is nobody to be put before. */
+	known("192.0.2.1", 10, HISTORY_NOTHING);
+}
+
+/* Both notes go at the same time; then the order is as if nothing had been. */
+static void test_history_expires(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	note("192.0.2.2", HISTORY_WON);
+	begin(1);
+	check(HISTORY_MS - 1, "resolve 0; ");
+	answer(HISTORY_MS - 1, "192.0.2.1 192.0.2.2");
+	assert_int_equal(race_next(&race, at(HISTORY_MS - 1)).address->v4.sin_addr.s_addr, htonl(0xc0000202));
+	begin(1);
+	check(HISTORY_MS, "resolve 0; ");
+	answer(HISTORY_MS, "192.0.2.1 192.0.2.2");
+	assert_int_equal(race_next(&race, at(HISTORY_MS)).address->v4.sin_addr.s_addr, htonl(0xc0000201));
+}
+
+/* More late addresses than may be dialled at all. */
+static void test_late_bound(void **state)
+{
+	char text[32];
+
+	(void)state;
+	begin(RACE_ATTEMPTS_MAX + 1);
+	for (size_t i = 0; i <= RACE_ATTEMPTS_MAX; i++) {
+		assert_int_equal(race_next(&race, at(0)).kind, RACE_RESOLVE);
+		snprintf(text, sizeof(text), "192.0.2.%zu", i);
+		note(text, HISTORY_FAILED);
+		answer(0, text);
+		/* Twice the same is once. */
+	}
+	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+		struct race_action action = race_next(&race, at(0));
+
+		assert_int_equal(action.kind, RACE_DIAL);
+		assert_int_equal(action.target, i);
+		tell(0, action.attempt, RACE_FAILED);
+	}
+	check(0, "lost; ");
+}
+
+static void test_late_repeated(void **state)
+{
+	(void)state;
+	note("192.0.2.1", HISTORY_FAILED);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.1");
+	check(0, "resolve 1; @250");
+	answer(0, "192.0.2.1");
+	check(0, "dial 0 192.0.2.1 of 0; ");
+	tell(0, 0, RACE_FAILED);
+	check(0, "lost; ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_history_orders, setup),
+		cmocka_unit_test_setup(test_late_behind_all_targets, setup),
+		cmocka_unit_test_setup(test_late_and_slow_answers, setup),
+		cmocka_unit_test_setup(test_only_late, setup),
+		cmocka_unit_test_setup(test_history_expires, setup),
+		cmocka_unit_test_setup(test_late_bound, setup),
+		cmocka_unit_test_setup(test_late_repeated, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
