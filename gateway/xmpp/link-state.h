@@ -3,8 +3,9 @@
 /*
  * The inside of a link. Private to gateway/xmpp; who uses a link reads link.h.
  *
- * link-open.c  the way to a stream that is the client's: dialling, PROXY header, TLS, redirections, other servers
- * link.c       all else: making and ending it, and what passes through it
+ * link-open.c     the way to a stream that is the client's: dialling, PROXY header, TLS, redirections
+ * link-servers.c  which server of the domain that is: how long each has, and whether another one is tried
+ * link.c          all else: making and ending it, and what passes through it
  */
 #include "gateway/xmpp/link.h"
 
@@ -77,7 +78,7 @@ void link_secure(struct link *link);
 /* Sets out. What the rule refuses is told at the loop's next turn. Returns 0 or -ENOMEM. */
 _must_check_ int link_start(struct link *link);
 
-/* The link is over: what was asked for is not waited for any more. */
+/* What was asked for about this server is not waited for any more. */
 void link_opening_stop(struct link *link);
 /* Tells who looks on what became of it. */
 void link_tell_secured(const struct link *link, const struct failure *failure);
@@ -85,8 +86,22 @@ void link_tell_secured(const struct link *link, const struct failure *failure);
 /* The stream is the client's, or the link is over. May run twice. */
 void link_opening_end(struct link *link);
 
-/* Whether @failure is one after which another server of the domain may do, and the link is on its way there. */
-bool link_try_another(struct link *link, const struct failure *failure);
-
 /* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
 bool link_follow(struct link *link);
+
+/* link-servers.c */
+
+static inline struct mono link_now(const struct link *link)
+{
+	return (struct mono){(int64_t)uv_now(link->env->dialer.loop)};
+}
+
+/* Starts the time of a server, or of the search for one. A server that says nothing has a part of the time only, where the domain
+ * may have another one. */
+void link_arm(struct link *link, bool has_others);
+
+/* What the server said is history; another connection is to take the place of this one. */
+void link_leave_server(struct link *link);
+
+/* Whether @failure is one after which another server of the domain may do, and the link is on its way there. */
+bool link_try_another(struct link *link, const struct failure *failure);
