@@ -308,6 +308,6 @@ static void dial_run(struct dial *dial)
 
 void dial_race(struct dial *dial, size_t n_targets)
 {
-	race_init(&dial->race, dial->dialer->history, n_targets);
+	race_init(&dial->race, dial->dialer->history, dial->served, n_targets);
 	dial_run(dial);
 }

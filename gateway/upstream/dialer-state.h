@@ -20,7 +20,8 @@ struct dial_attempt {
 struct dial {
 	uv_timer_t timer; /* the start, at the next turn; then the race's; its closing is where the memory goes */
 	struct dialer *dialer;
-	const char *domain; /* asked for in the DNS */
+	const char *served; /* the domain that a server is looked for */
+	const char *domain; /* asked for in the DNS: that one, or where its server said to go */
 	const struct domain_rule *rule;
 	const struct dial_callbacks *callbacks;
 	void *userdata;

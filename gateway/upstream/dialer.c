@@ -162,7 +162,7 @@ static void on_start(uv_timer_t *timer)
 	}
 }
 
-static struct dial *dial_alloc(struct dialer *dialer, const struct domain_rule *rule,
+static struct dial *dial_alloc(struct dialer *dialer, const char *served, const struct domain_rule *rule,
 			       const struct dial_callbacks *callbacks, void *userdata)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
@@ -171,6 +171,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const struct domain_rule *
 		return NULL;
 	}
 	dial->dialer = dialer;
+	dial->served = served;
 	dial->rule = rule;
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
@@ -184,7 +185,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const struct domain_rule *
 int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
 	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
 {
-	struct dial *dial = dial_alloc(dialer, rule, callbacks, userdata);
+	struct dial *dial = dial_alloc(dialer, domain, rule, callbacks, userdata);
 
 	if (!dial) {
 		return -ENOMEM;
@@ -199,11 +200,11 @@ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule
 	return 0;
 }
 
-int dial_new_redirected(struct dialer *dialer, const struct redirect *redirect, bool direct,
-			const struct domain_rule *rule, const struct dial_callbacks *callbacks,
+int dial_new_redirected(struct dialer *dialer, const char *domain, const struct redirect *redirect,
+			bool direct, const struct domain_rule *rule, const struct dial_callbacks *callbacks,
 			void *userdata, struct dial **ret_dial)
 {
-	struct dial *dial = dial_alloc(dialer, rule, callbacks, userdata);
+	struct dial *dial = dial_alloc(dialer, domain, rule, callbacks, userdata);
 
 	if (!dial) {
 		return -ENOMEM;

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/history.h"
 
-static bool same(const struct address *a, const struct address *b)
+#include <stdio.h>
+#include <string.h>
+
+/* Of an entry for all domains. */
+static const char all_domains[] = "";
+
+static bool is_about(const struct history_entry *entry, const char *domain, const struct address *address)
 {
-	return address_port(a) == address_port(b) && address_same_host(a, b);
+	return address_port(&entry->address) == address_port(address) &&
+	       address_same_host(&entry->address, address) && strcmp(entry->domain, domain) == 0;
 }
 
 /* Mostly there is next to nothing to look through: entries come of failures only. */
-static const struct history_entry *find(const struct history *history, const struct address *address)
-{
-	for (size_t i = 0; i < history->n_entries; i++) {
-		if (same(&history->entries[i].address, address)) {
-			return &history->entries[i];
-		}
-	}
-	return NULL;
-}
-
-enum history_verdict history_ask(const struct history *history, const struct address *address,
+static enum history_verdict find(const struct history *history, const char *domain, const struct address *address,
 				 struct mono now)
 {
-	const struct history_entry *entry = find(history, address);
+	for (size_t i = 0; i < history->n_entries; i++) {
+		const struct history_entry *entry = &history->entries[i];
 
-	return entry && !mono_reached(entry->until, now) ? entry->verdict : HISTORY_NOTHING;
+		if (is_about(entry, domain, address)) {
+			return mono_reached(entry->until, now) ? HISTORY_NOTHING : entry->verdict;
+		}
+	}
+	return HISTORY_NOTHING;
+}
+
+enum history_verdict history_ask(const struct history *history, const char *domain, const struct address *address,
+				 struct mono now)
+{
+	enum history_verdict verdict = find(history, domain, address, now);
+
+	return verdict == HISTORY_NOTHING ? find(history, all_domains, address, now) : verdict;
 }
 
 /* A place for one more. */
@@ -42,12 +52,12 @@ static struct history_entry *take(struct history *history)
 }
 
 /* Those whose time is over would be looked through for nothing. */
-static void drop(struct history *history, const struct address *address, struct mono now)
+static void drop(struct history *history, const char *domain, const struct address *address, struct mono now)
 {
 	for (size_t i = 0; i < history->n_entries;) {
 		struct history_entry *entry = &history->entries[i];
 
-		if (mono_reached(entry->until, now) || same(&entry->address, address)) {
+		if (mono_reached(entry->until, now) || is_about(entry, domain, address)) {
 			*entry = history->entries[--history->n_entries];
 		} else {
 			i++;
@@ -55,15 +65,36 @@ static void drop(struct history *history, const struct address *address, struct 
 	}
 }
 
-void history_note(struct history *history, const struct address *address,
-		  enum history_verdict verdict, struct mono now)
+static void note(struct history *history, const char *domain, const struct address *address,
+		 enum history_verdict verdict, struct mono now)
 {
-	drop(history, address, now);
+	drop(history, domain, address, now);
 	if (verdict != HISTORY_NOTHING) {
-		*take(history) = (struct history_entry){
+		struct history_entry *entry = take(history);
+
+		*entry = (struct history_entry){
 			.address = *address,
 			.verdict = verdict,
 			.until = mono_add_ms(now, HISTORY_MS),
 		};
+		(void)snprintf(entry->domain, sizeof(entry->domain), "%s", domain);
 	}
+}
+
+void history_note(struct history *history, const struct address *address,
+		  enum history_verdict verdict, struct mono now)
+{
+	note(history, all_domains, address, verdict, now);
+}
+
+void history_note_unusable(struct history *history, const char *domain, const struct address *address,
+			   struct mono now)
+{
+	note(history, domain, address, HISTORY_UNUSABLE, now);
+}
+
+void history_forget_unusable(struct history *history, const char *domain, const struct address *address,
+			     struct mono now)
+{
+	note(history, domain, address, HISTORY_NOTHING, now);
 }

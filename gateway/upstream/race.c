@@ -4,10 +4,11 @@
 #include <assert.h>
 #include <string.h>
 
-void race_init(struct race *race, struct history *history, size_t n_targets)
+void race_init(struct race *race, struct history *history, const char *domain, size_t n_targets)
 {
 	memset(race, 0, sizeof(*race));
 	race->history = history;
+	race->domain = domain;
 	race->n_targets = n_targets;
 }
 
@@ -73,15 +74,20 @@ static void queue_insert(struct race *race, size_t at, const struct race_address
 	race->n_queue++;
 }
 
+static bool is_waiting(const struct race *race, const struct address *address)
+{
+	return is_among(race->queue, race->n_queue, address) || is_among(race->late, race->n_late, address) ||
+	       is_among(race->last, race->n_last, address);
+}
+
 /* @n_won: how many winners stand at the head of the queue. */
 static void take_address(struct race *race, const struct race_address *address, size_t *n_won,
 			 struct mono now)
 {
-	if (was_dialled(race, &address->address) || is_among(race->late, race->n_late, &address->address) ||
-	    is_among(race->queue, race->n_queue, &address->address)) {
+	if (was_dialled(race, &address->address) || is_waiting(race, &address->address)) {
 		return;
 	}
-	switch (history_ask(race->history, &address->address, now)) {
+	switch (history_ask(race->history, race->domain, &address->address, now)) {
 	case HISTORY_WON:
 		queue_insert(race, (*n_won)++, address);
 		break;
@@ -91,6 +97,11 @@ static void take_address(struct race *race, const struct race_address *address, 
 	case HISTORY_FAILED:
 		if (race->n_late < RACE_ATTEMPTS_MAX) {
 			race->late[race->n_late++] = *address;
+		}
+		break;
+	case HISTORY_UNUSABLE:
+		if (race->n_last < RACE_ATTEMPTS_MAX) {
+			race->last[race->n_last++] = *address;
 		}
 		break;
 	}
@@ -136,7 +147,7 @@ static void note_winner(struct race *race, struct mono now)
 	}
 	if (race->winner > 0) {
 		history_note(race->history, winner, HISTORY_WON, now);
-	} else if (history_ask(race->history, winner, now) == HISTORY_FAILED) {
+	} else if (history_ask(race->history, "", winner, now) == HISTORY_FAILED) {
 		history_note(race->history, winner, HISTORY_NOTHING, now);
 	}
 }
@@ -179,6 +190,11 @@ static bool has_late(const struct race *race)
 	return race->next_late < race->n_late;
 }
 
+static bool has_last(const struct race *race)
+{
+	return race->next_last < race->n_last;
+}
+
 static struct race_action give_up(struct race *race)
 {
 	for (size_t i = 0; i < race->n_attempts; i++) {
@@ -200,6 +216,7 @@ static struct race_action resolve(struct race *race, struct mono now)
 {
 	race->asking = true;
 	race->late_start = mono_add_ms(now, RACE_DELAY_MS);
+	race->last_start = mono_add_ms(now, RACE_LAST_DELAY_MS);
 	return (struct race_action){.kind = RACE_RESOLVE, .target = race->next_target++};
 }
 
@@ -211,6 +228,10 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	*attempt = (struct race_attempt){.to = *to, .started = now, .running = true};
 	race->n_running++;
 	race->next_start = mono_add_ms(now, RACE_DELAY_MS);
+	if (race->next_last == 0) {
+		/* Among themselves the last addresses have the usual head start. */
+		race->last_start = mono_add_ms(now, RACE_LAST_DELAY_MS);
+	}
 	return (struct race_action){
 		.kind = RACE_DIAL,
 		.target = attempt->to.target,
@@ -219,15 +240,30 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	};
 }
 
+/* There is one. */
+static const struct race_address *next_address(struct race *race)
+{
+	if (has_addresses(race)) {
+		return &race->queue[race->next_queue++];
+	}
+	return has_late(race) ? &race->late[race->next_late++] : &race->last[race->next_last++];
+}
+
 static bool is_spent(const struct race *race)
 {
 	return race->n_attempts == RACE_ATTEMPTS_MAX;
+}
+
+static struct mono later(struct mono a, struct mono b)
+{
+	return a.ms > b.ms ? a : b;
 }
 
 /* When the next attempt may be started, as far as is known now. */
 static struct mono start_time(const struct race *race)
 {
 	struct mono pace = race->n_running ? race->next_start : (struct mono){0};
+	bool is_awaiting = race->asking || race->n_running;
 
 	if (is_spent(race) || race->n_running == RACE_AT_ONCE_MAX) {
 		return MONO_NEVER;
@@ -235,10 +271,13 @@ static struct mono start_time(const struct race *race)
 	if (has_addresses(race)) {
 		return pace;
 	}
-	if (!has_late(race)) {
-		return MONO_NEVER;
+	if (has_late(race)) {
+		return race->asking ? later(race->late_start, pace) : pace;
 	}
-	return race->asking && race->late_start.ms > pace.ms ? race->late_start : pace;
+	if (has_last(race)) {
+		return is_awaiting ? later(race->last_start, pace) : pace;
+	}
+	return MONO_NEVER;
 }
 
 struct race_action race_next(struct race *race, struct mono now)
@@ -256,8 +295,7 @@ struct race_action race_next(struct race *race, struct mono now)
 		return resolve(race, now);
 	}
 	if (mono_reached(start_time(race), now)) {
-		return dial(race, has_addresses(race) ? &race->queue[race->next_queue++]
-						      : &race->late[race->next_late++], now);
+		return dial(race, next_address(race), now);
 	}
 	/* With nothing running, what could be dialled has been. */
 	if (race->n_running == 0 && (is_spent(race) || !race->asking)) {
@@ -269,8 +307,8 @@ struct race_action race_next(struct race *race, struct mono now)
 
 bool race_has_others(const struct race *race)
 {
-	return race->next_target < race->n_targets || race->next_queue < race->n_queue ||
-	       race->next_late < race->n_late || race->n_attempts > 1;
+	return race->asking || race->next_target < race->n_targets || has_addresses(race) || has_late(race) ||
+	       has_last(race) || race->n_attempts > 1;
 }
 
 struct mono race_deadline(const struct race *race)

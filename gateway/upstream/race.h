@@ -9,6 +9,8 @@
  * attempt  a connection that was started, by its index in the order of starting
  * late     said of an address that failed lately (history.h): it is dialled behind those of all targets, never left
  *          out
+ * last     said of an address that connects but is of no use to the domain (history.h). It would win each race that it
+ *          takes part in, so it is dialled when nothing else is left to wait for, or has had its time
  * winner   the first attempt that connected; the others are given up
  *
  * Use: race_init(); then again and again do what race_next() says until RACE_NOTHING, and arm a timer for
@@ -31,6 +33,9 @@ enum {
 	RACE_ADDRESSES_MAX = 16,
 	/* Connection Attempt Delay (RFC 8305, 5 and 8): the head start of one address before the next. */
 	RACE_DELAY_MS = 250,
+	/* The head start of everything else, look-ups and connections under way, before the last addresses: so long that a
+	 * packet may get lost. */
+	RACE_LAST_DELAY_MS = 3000,
 };
 
 enum race_action_kind {
@@ -75,17 +80,21 @@ enum race_state {
 struct race {
 	enum race_state state;
 	struct history *history;
+	const char *domain; /* for which addresses may be known as unusable */
 	size_t n_targets, next_target; /* those before next_target have been asked for */
 	bool asking;                   /* the answer of the last one is awaited */
 	struct race_address queue[RACE_ADDRESSES_MAX]; /* of the last answer, in the order of dialling */
 	size_t n_queue, next_queue;
 	struct race_address late[RACE_ATTEMPTS_MAX]; /* no more could be dialled anyway */
 	size_t n_late, next_late;
+	struct race_address last[RACE_ATTEMPTS_MAX]; /* likewise */
+	size_t n_last, next_last;
 	struct race_attempt attempts[RACE_ATTEMPTS_MAX];
 	size_t n_attempts, n_running;
 	size_t winner;
 	struct mono next_start; /* of the next attempt, unless none is running */
 	struct mono late_start; /* from when on late addresses do not wait for the answer that is due */
+	struct mono last_start; /* from when on last addresses wait for nothing */
 };
 
 /* How the addresses of an answer are put into order. Those that won lately come first either way. */
@@ -96,8 +105,9 @@ enum race_order {
 	RACE_ORDER_FAMILIES,
 };
 
-/* A race for @n_targets targets. @history is borrowed for the race's life, and told what becomes of the addresses. */
-void race_init(struct race *race, struct history *history, size_t n_targets);
+/* A race for @n_targets targets of @domain. @history and @domain are borrowed for the race's life; the history is told what
+ * becomes of the addresses. */
+void race_init(struct race *race, struct history *history, const char *domain, size_t n_targets);
 
 /* What to do at @now. */
 struct race_action race_next(struct race *race, struct mono now);
@@ -110,7 +120,8 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 /* What became of an attempt that is running. */
 void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now);
 
-/* Whether there are addresses that have not been dialled, or targets that have not been asked for, or other attempts than the winner. */
+/* Whether there may be an address beside the winner's: one that has not been dialled, a target that has not been asked for or
+ * whose answer is awaited, another attempt. Only `false` is certain: a target may turn out to have no address. */
 bool race_has_others(const struct race *race);
 
 /* When race_next() has something to say though nothing was told, or MONO_NEVER. After it said RACE_NOTHING. */

@@ -268,7 +268,7 @@ bool link_follow(struct link *link)
 	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 	link->transport = NULL;
 	link_leave_server(link);
-	if (dial_new_redirected(&link->env->dialer, &redirect, link->direct, link->rule,
+	if (dial_new_redirected(&link->env->dialer, link->domain, &redirect, link->direct, link->rule,
 				&link_dial_callbacks, link, &link->dial) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 	} else {
@@ -319,7 +319,7 @@ int link_start(struct link *link)
 		return 0;
 	}
 	r = link->opening->route.port
-		    ? dial_new_redirected(&link->env->dialer, &link->opening->route,
+		    ? dial_new_redirected(&link->env->dialer, link->domain, &link->opening->route,
 					  link_tls(link) == DOMAIN_TLS_DIRECT, link->rule, &link_dial_callbacks,
 					  link, &link->dial)
 		    : dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link,

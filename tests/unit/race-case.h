@@ -8,6 +8,7 @@
 
 #include "gateway/upstream/race.h"
 
+static const char domain[] = "a.example"; /* that the race is for */
 static struct race race;
 static struct history history;
 
@@ -28,7 +29,7 @@ static inline struct address address_of(const char *text)
 
 static inline void begin(size_t n_targets)
 {
-	race_init(&race, &history, n_targets);
+	race_init(&race, &history, domain, n_targets);
 }
 
 static inline int setup(void **state)
@@ -118,7 +119,7 @@ static inline void known(const char *text, int64_t ms, enum history_verdict verd
 {
 	struct address address = address_of(text);
 
-	assert_int_equal(history_ask(&history, &address, at(ms)), verdict);
+	assert_int_equal(history_ask(&history, "", &address, at(ms)), verdict);
 }
 
 static inline void note(const char *text, enum history_verdict verdict)
@@ -126,4 +127,11 @@ static inline void note(const char *text, enum history_verdict verdict)
 	struct address address = address_of(text);
 
 	history_note(&history, &address, verdict, at(0));
+}
+
+static inline void note_unusable(const char *text, const char *of)
+{
+	struct address address = address_of(text);
+
+	history_note_unusable(&history, of, &address, at(0));
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/upstream/history.h"
 
@@ -33,7 +34,7 @@ static void check(const struct history *history, const char *text, int64_t ms, e
 {
 	struct address address = address_of(text);
 
-	assert_int_equal(history_ask(history, &address, at(ms)), verdict);
+	assert_int_equal(history_ask(history, "a.example", &address, at(ms)), verdict);
 }
 
 static void test_nothing(void **state)
@@ -101,6 +102,77 @@ static void test_time(void **state)
 	assert_int_equal(history.n_entries, 0);
 }
 
+static void note_unusable(struct history *history, const char *domain, const char *text, int64_t ms)
+{
+	struct address address = address_of(text);
+
+	history_note_unusable(history, domain, &address, at(ms));
+}
+
+static void check_for(const struct history *history, const char *domain, const char *text, int64_t ms,
+		      enum history_verdict verdict)
+{
+	struct address address = address_of(text);
+
+	assert_int_equal(history_ask(history, domain, &address, at(ms)), verdict);
+}
+
+/* What a server is worth is noted for one domain; whether it can be connected to, for all. Neither changes the other. */
+static void test_domains(void **state)
+{
+	struct address address = address_of("192.0.2.1:1");
+	struct history history = {0};
+
+	(void)state;
+	note_unusable(&history, "a.example", "192.0.2.1:1", 0);
+	check_for(&history, "a.example", "192.0.2.1:1", 0, HISTORY_UNUSABLE);
+	check_for(&history, "a.example", "192.0.2.1:2", 0, HISTORY_NOTHING);
+	check_for(&history, "a.example", "192.0.2.2:1", 0, HISTORY_NOTHING);
+	check_for(&history, "b.example", "192.0.2.1:1", 0, HISTORY_NOTHING);
+	check_for(&history, "sub.a.example", "192.0.2.1:1", 0, HISTORY_NOTHING);
+	check_for(&history, "", "192.0.2.1:1", 0, HISTORY_NOTHING);
+	note(&history, "192.0.2.1:1", HISTORY_WON, 1);
+	check_for(&history, "a.example", "192.0.2.1:1", 1, HISTORY_UNUSABLE);
+	check_for(&history, "b.example", "192.0.2.1:1", 1, HISTORY_WON);
+	note_unusable(&history, "b.example", "192.0.2.1:1", 2);
+	note(&history, "192.0.2.1:1", HISTORY_NOTHING, 2);
+	check_for(&history, "b.example", "192.0.2.1:1", 2, HISTORY_UNUSABLE);
+	history_forget_unusable(&history, "a.example", &address, at(3));
+	check_for(&history, "a.example", "192.0.2.1:1", 3, HISTORY_NOTHING);
+	check_for(&history, "b.example", "192.0.2.1:1", HISTORY_MS + 1, HISTORY_UNUSABLE);
+	check_for(&history, "b.example", "192.0.2.1:1", HISTORY_MS + 2, HISTORY_NOTHING);
+	assert_int_equal(history.n_entries, 1);
+}
+
+/* A stranger's domains fill it: they take the places of the oldest notes, of whatever sort, and no more places than there
+ * are. A name of the greatest length is kept whole. */
+static void test_domains_bound(void **state)
+{
+	static struct history history;
+	char names[2][DOMAIN_MAX + 1];
+	char text[32];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		memset(names[i], 'a', DOMAIN_MAX);
+		names[i][DOMAIN_MAX - 1] = (char)('a' + i);
+		names[i][DOMAIN_MAX] = '\0';
+	}
+	note_unusable(&history, names[0], "192.0.2.1:1", 0);
+	check_for(&history, names[0], "192.0.2.1:1", 0, HISTORY_UNUSABLE);
+	check_for(&history, names[1], "192.0.2.1:1", 0, HISTORY_NOTHING);
+	for (size_t i = 0; i + 1 < HISTORY_MAX; i++) {
+		snprintf(text, sizeof(text), "d%zu.example", i);
+		note_unusable(&history, text, "192.0.2.1:1", 1);
+	}
+	check_for(&history, names[0], "192.0.2.1:1", 2, HISTORY_UNUSABLE);
+	note_unusable(&history, "one-more.example", "192.0.2.1:1", 3);
+	assert_int_equal(history.n_entries, HISTORY_MAX);
+	check_for(&history, names[0], "192.0.2.1:1", 3, HISTORY_NOTHING);
+	check_for(&history, "d0.example", "192.0.2.1:1", 3, HISTORY_UNUSABLE);
+	check_for(&history, "one-more.example", "192.0.2.1:1", 3, HISTORY_UNUSABLE);
+}
+
 static const char *nth(size_t i, char text[static 32])
 {
 	snprintf(text, 32, "192.0.2.1:%zu", i + 1);
@@ -135,7 +207,7 @@ static void test_bound(void **state)
 	for (size_t i = 1; i < HISTORY_MAX + 2; i++) {
 		struct address address = address_of(nth(i, text));
 
-		assert_int_equal(history_ask(&history, &address, at(1001)) != HISTORY_NOTHING, i != 7);
+		assert_int_equal(history_ask(&history, "", &address, at(1001)) != HISTORY_NOTHING, i != 7);
 	}
 }
 
@@ -143,7 +215,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing), cmocka_unit_test(test_addresses), cmocka_unit_test(test_later_word_counts),
-		cmocka_unit_test(test_time),	cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_time),	cmocka_unit_test(test_bound),	cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_domains_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

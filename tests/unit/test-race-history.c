@@ -138,6 +138,113 @@ static void test_late_repeated(void **state)
 	check(0, "lost; ");
 }
 
+/* It connects faster than the rest, and is of no use: it must not take part in the race. */
+static void test_unusable_comes_last(void **state)
+{
+	(void)state;
+	note_unusable("192.0.2.1", domain);
+	note("192.0.2.2", HISTORY_FAILED);
+	/* That it can be connected to says nothing against that. */
+	note("192.0.2.1", HISTORY_WON);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.2");
+	check(0, "resolve 1; @250");
+	answer(0, "192.0.2.3");
+	check(0, "dial 0 192.0.2.3 of 1; @250");
+	check(250, "dial 1 192.0.2.2 of 0; @3250");
+	check(3249, "@3250");
+	check(3250, "dial 2 192.0.2.1 of 0; ");
+
+	/* Nothing is waited for: it is dialled at once. */
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1");
+	check(0, "resolve 1; @3000");
+	answer(10, "192.0.2.3");
+	check(10, "dial 0 192.0.2.3 of 1; @3010");
+	tell(20, 0, RACE_FAILED);
+	check(20, "dial 1 192.0.2.1 of 0; ");
+	tell(30, 1, RACE_CONNECTED);
+	check(30, "won 1 192.0.2.1 of 0; ");
+}
+
+/* A look-up that takes long is not waited for longer than that, nor is a sole address put off. */
+static void test_unusable_and_slow_answers(void **state)
+{
+	(void)state;
+	note_unusable("192.0.2.1", domain);
+	note_unusable("192.0.2.2", domain);
+	note_unusable("192.0.2.3", domain);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(100, "192.0.2.1 192.0.2.2");
+	check(100, "resolve 1; @3100");
+	check(3099, "@3100");
+	/* Among themselves they have the usual head start. */
+	check(3100, "dial 0 192.0.2.1 of 0; @3350");
+	check(3350, "dial 1 192.0.2.2 of 0; ");
+	answer(3400, "192.0.2.3 192.0.2.4");
+	check(3400, "@3600");
+	check(3600, "dial 2 192.0.2.4 of 1; @3850");
+	check(3850, "dial 3 192.0.2.3 of 1; ");
+
+	begin(1);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1");
+	check(0, "dial 0 192.0.2.1 of 0; ");
+}
+
+/* A stranger's SRV records may name anybody's address. What it is worth to the stranger's domain is noted for that domain. */
+static void test_unusable_for_a_stranger(void **state)
+{
+	(void)state;
+	note_unusable("192.0.2.1", "stranger.example");
+	begin(1);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.2");
+	check(0, "dial 0 192.0.2.1 of 0; @250");
+	tell(10, 0, RACE_CONNECTED);
+	check(10, "won 0 192.0.2.1 of 0; ");
+}
+
+/* More of them than may be dialled at all, each once. */
+static void test_last_bound(void **state)
+{
+	char text[32];
+
+	(void)state;
+	begin(RACE_ATTEMPTS_MAX + 1);
+	for (size_t i = 0; i <= RACE_ATTEMPTS_MAX; i++) {
+		assert_int_equal(race_next(&race, at(0)).kind, RACE_RESOLVE);
+		snprintf(text, sizeof(text), "192.0.2.%zu", i);
+		note_unusable(text, domain);
+		answer(0, text);
+	}
+	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+		struct race_action action = race_next(&race, at(0));
+
+		assert_int_equal(action.kind, RACE_DIAL);
+		assert_int_equal(action.target, i);
+		tell(0, action.attempt, RACE_FAILED);
+	}
+	check(0, "lost; ");
+}
+
+static void test_last_repeated(void **state)
+{
+	(void)state;
+	note_unusable("192.0.2.1", domain);
+	begin(2);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.1");
+	check(0, "resolve 1; @3000");
+	answer(0, "192.0.2.1");
+	check(0, "dial 0 192.0.2.1 of 0; ");
+	tell(0, 0, RACE_FAILED);
+	check(0, "lost; ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +255,11 @@ int main(void)
 		cmocka_unit_test_setup(test_history_expires, setup),
 		cmocka_unit_test_setup(test_late_bound, setup),
 		cmocka_unit_test_setup(test_late_repeated, setup),
+		cmocka_unit_test_setup(test_unusable_comes_last, setup),
+		cmocka_unit_test_setup(test_unusable_and_slow_answers, setup),
+		cmocka_unit_test_setup(test_unusable_for_a_stranger, setup),
+		cmocka_unit_test_setup(test_last_bound, setup),
+		cmocka_unit_test_setup(test_last_repeated, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

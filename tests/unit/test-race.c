@@ -339,6 +339,54 @@ static void test_bound_of_an_answer(void **state)
 	assert_int_equal(n_dialled, RACE_ADDRESSES_MAX);
 }
 
+/* What may be there beside the winner, in each state that a race can be in when something connects. */
+static void test_others(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t n_targets;
+		const char *answers[3]; /* of each target in turn; NULL: not yet */
+		bool is_second;		/* the winner is the second that was dialled */
+		bool has_others;
+	} rows[] = {
+		{"one address", 1, {"192.0.2.1"}, false, false},
+		{"an address that was not dialled", 1, {"192.0.2.1 192.0.2.2"}, false, true},
+		{"an attempt that failed", 1, {"192.0.2.1 192.0.2.2"}, true, true},
+		{"the look-up of the last target is under way", 2, {"192.0.2.1", NULL}, false, true},
+		{"the last target has no address", 2, {"192.0.2.1", ""}, false, false},
+		{"the last target has the same address", 2, {"192.0.2.1", "192.0.2.1"}, false, false},
+		{"the last target has an address", 2, {"192.0.2.1", "192.0.2.2"}, false, true},
+		{"a look-up is under way, and a target was not asked for", 3, {"192.0.2.1", NULL}, false, true},
+		{"a late address", 2, {"192.0.2.8", "192.0.2.1"}, false, true},
+		{"a last address", 2, {"192.0.2.9", "192.0.2.1"}, false, true},
+		{"the first target had none", 2, {"", "192.0.2.1"}, false, false},
+		{"the look-up of the third is under way", 3, {"", "192.0.2.1", NULL}, false, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct race_action action;
+		size_t n_asked = 0, winner = 0;
+
+		history = (struct history){0};
+		note("192.0.2.8", HISTORY_FAILED);
+		note_unusable("192.0.2.9", domain);
+		begin(rows[i].n_targets);
+		while ((action = race_next(&race, at(0))).kind != RACE_NOTHING) {
+			if (action.kind == RACE_RESOLVE && rows[i].answers[n_asked]) {
+				answer(0, rows[i].answers[n_asked++]);
+			} else if (action.kind == RACE_DIAL && rows[i].is_second && action.attempt == 0) {
+				tell(0, 0, RACE_FAILED);
+				winner = 1;
+			}
+		}
+		tell(1, winner, RACE_CONNECTED);
+		if (race_has_others(&race) != rows[i].has_others) {
+			fail_msg("%s", rows[i].what);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup(test_attempts_bound, setup),
 		cmocka_unit_test_setup(test_at_once_bound, setup),
 		cmocka_unit_test_setup(test_bound_of_an_answer, setup),
+		cmocka_unit_test_setup(test_others, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
