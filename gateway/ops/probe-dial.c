@@ -350,6 +350,13 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 		probe->attempts[attempt - probe->attempts] = probe->attempts[--probe->n_attempts];
 	}
 	show_given_up(probe, started_us);
+	if (probe->is_slow) {
+		/* It gives way to this one. */
+		enum probe_section section = probe->section;
+
+		probe_forget_server(probe);
+		probe->section = section;
+	}
 	probe->step_us = probe_now_us();
 	bool is_direct = target ? target->direct : probe_tls_mode(probe) == DOMAIN_TLS_DIRECT;
 

@@ -117,6 +117,7 @@ struct probe {
 	bool dialling;   /* no server is connected */
 	const char *awaited; /* label of the next step on the connection; NULL when none is due that has not been shown */
 	bool again;      /* on the way to another server of the same domain: what the DNS says is known */
+	bool is_slow;    /* the server that is connected: it may still answer, unless another one takes its place */
 	bool redirected; /* to where a server has sent us */
 	char connected[PROBE_SERVER_MAX]; /* the server: host and address */
 	struct probe_tlsa tlsa;
@@ -144,6 +145,9 @@ enum domain_tls probe_tls_mode(const struct probe *probe);
 /* Each makes the observers that it has. */
 void probe_observe_dial(struct probe *probe);
 void probe_observe_stream(struct probe *probe);
+
+/* What was known of the last server does not hold for the next. */
+void probe_forget_server(struct probe *probe);
 
 /* The step that was awaited will not come, because of @failure. */
 void probe_show_end(struct probe *probe, const struct failure *failure);

@@ -61,14 +61,14 @@ static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
 	probe_flush(probe);
 }
 
-/* What was known of the last server does not hold for the next. */
-static void forget_server(struct probe *probe)
+void probe_forget_server(struct probe *probe)
 {
 	probe->section = PROBE_SECTION_NONE;
 	probe->tlsa = (struct probe_tlsa){.asked = false};
 	probe->facts.has_tls = false;
 	probe->awaited = NULL;
 	probe->dialling = true;
+	probe->is_slow = false;
 }
 
 static void on_redirected(void *userdata, const struct redirect *redirect)
@@ -88,7 +88,7 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server sends its clients to %s",
 			   redirect->host);
 	}
-	forget_server(probe);
+	probe_forget_server(probe);
 	probe->redirected = true;
 	probe->again = false;
 	probe->starttls = PROBE_SERVICE_UNKNOWN;
@@ -113,13 +113,30 @@ void probe_show_end(struct probe *probe, const struct failure *failure)
 	probe->awaited = NULL;
 }
 
+static void on_slow(void *userdata)
+{
+	struct probe *probe = userdata;
+	struct sheet_times times = probe_times(probe, probe->step_us);
+
+	if (probe->awaited) {
+		sheet_line(&probe->sheet, probe->awaited, SHEET_WARNING, &times,
+			   "nothing yet, so another server is looked for meanwhile");
+	}
+	probe_note_trouble(probe, probe->connected, failure_sentence(FAILURE_STREAM_TIMEOUT));
+	probe->section = PROBE_SECTION_NONE;
+	probe->again = true;
+	probe->dialling = true;
+	probe->is_slow = true;
+	probe_flush(probe);
+}
+
 static void on_left(void *userdata, const struct failure *failure)
 {
 	struct probe *probe = userdata;
 
 	probe_show_end(probe, failure);
 	probe_note_trouble(probe, probe->connected, failure_sentence(failure->kind));
-	forget_server(probe);
+	probe_forget_server(probe);
 	probe->again = true;
 	probe_flush(probe);
 }
@@ -131,6 +148,7 @@ void probe_observe_stream(struct probe *probe)
 		.handshake = on_handshake,
 		.secured = on_secured,
 		.redirected = on_redirected,
+		.slow = on_slow,
 		.left = on_left,
 		.userdata = probe,
 	};

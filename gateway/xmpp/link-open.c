@@ -195,10 +195,12 @@ void link_on_dialled(void *userdata, struct transport *transport, const struct d
 	struct link *link = userdata;
 
 	link->dial = NULL;
+	link_leave_slow(link);
 	link->transport = transport;
 	link->address = *result->address;
 	link->direct = result->direct;
-	link_arm(link, result->has_others);
+	/* What a server named is the only place to go. */
+	link_arm(link, result->has_others && !link->opening->redirected);
 	if (send_proxy_header(link) < 0 || ask_tlsa(link, result) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 		return;
@@ -216,6 +218,10 @@ void link_on_not_dialled(void *userdata, const struct failure *failure)
 	const struct failure *first = &link->opening->failure;
 
 	link->dial = NULL;
+	if (link->transport) {
+		/* The slow server is the only one: it has the rest of the time. */
+		return;
+	}
 	/* That there is no other server says less than what came of the one that was there. */
 	link_fail(link, first->kind ? first : failure);
 }
@@ -268,6 +274,8 @@ bool link_follow(struct link *link)
 	transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 	link->transport = NULL;
 	link_leave_server(link);
+	link->opening->is_slow = false;
+	link->dial = dial_free(link->dial);
 	if (dial_new_redirected(&link->env->dialer, link->domain, &redirect, link->direct, link->rule,
 				&link_dial_callbacks, link, &link->dial) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);

@@ -1,5 +1,49 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "gateway/xmpp/link-state.h"
+
+static void note_unusable(struct link *link)
+{
+	history_note_unusable(link->env->dialer.history, link->domain, &link->address, link_now(link));
+}
+
+/* Sets out for a server that has not been tried. Returns 0 or -ENOMEM. */
+static int dial_another(struct link *link)
+{
+	struct link_opening *opening = link->opening;
+
+	opening->tried[opening->n_tried++] = link->address;
+	int r = dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial);
+
+	if (r == 0) {
+		dial_avoid(link->dial, opening->tried, opening->n_tried);
+	}
+	link_arm(link, false);
+	return r;
+}
+
+/* Whether what failed says something about the server. A client that asks for another version of XMPP is answered accordingly
+ * (RFC 6120, 4.7.5): without features, so also without STARTTLS. It must not be able to move everybody's sessions to another
+ * server of the domain. */
+static bool is_blamed(const struct link *link)
+{
+	return !link->stream.version || strcmp(link->stream.version, "1.0") == 0;
+}
+
+/* A server that is slow is kept until another one is connected: there may be none, as long as look-ups are under way or
+ * addresses have not been dialled. */
+static void look_for_another(struct link *link)
+{
+	const struct link_observer *observer = link->env->observer;
+
+	link->opening->is_slow = true;
+	if (observer) {
+		observer->slow(observer->userdata);
+	}
+	/* Without memory for the search it has the rest of the time. */
+	(void)!dial_another(link);
+}
 
 static void on_open_timeout(uv_timer_t *timer)
 {
@@ -7,16 +51,21 @@ static void on_open_timeout(uv_timer_t *timer)
 	struct link_opening *opening = link->opening;
 	struct failure failure;
 
-	if (link->dial) {
+	if (!link->transport) {
 		dial_failure(link->dial, &failure);
-		link->dial = dial_free(link->dial);
 	} else {
+		if (is_blamed(link)) {
+			note_unusable(link);
+		}
+		if (!mono_reached(opening->deadline, link_now(link))) {
+			look_for_another(link);
+			return;
+		}
 		failure_set(&failure, FAILURE_STREAM_TIMEOUT, NULL);
 	}
-	if (mono_reached(opening->deadline, link_now(link))) {
-		/* There is no time for another one. */
-		opening->n_tried = LINK_SERVERS_MAX - 1;
-	}
+	/* There is no time for another one. */
+	opening->n_tried = LINK_SERVERS_MAX - 1;
+	link->dial = dial_free(link->dial);
 	link_fail(link, opening->failure.kind ? &opening->failure : &failure);
 }
 
@@ -35,13 +84,41 @@ void link_arm(struct link *link, bool has_others)
 
 void link_leave_server(struct link *link)
 {
+	link->transport = transport_free(link->transport);
 	link_opening_stop(link);
 	link->header_due = false;
 	stream_rewind(&link->stream);
 }
 
-/* Whether it is the server's own, so that another server of the domain may be better. */
-static bool is_of_server(enum failure_kind kind)
+void link_leave_slow(struct link *link)
+{
+	struct link_opening *opening = link->opening;
+
+	opening->is_slow = false;
+	if (!link->transport) {
+		return;
+	}
+	if (!opening->failure.kind) {
+		failure_set(&opening->failure, FAILURE_STREAM_TIMEOUT, NULL);
+	}
+	link_leave_server(link);
+}
+
+void link_keep_server(struct link *link)
+{
+	struct link_opening *opening = link->opening;
+
+	if (!opening) {
+		return;
+	}
+	link->dial = dial_free(link->dial);
+	if (!opening->is_slow) {
+		history_forget_unusable(link->env->dialer.history, link->domain, &link->address, link_now(link));
+	}
+	link_opening_end(link);
+}
+
+static bool is_of_tls(enum failure_kind kind)
 {
 	switch (kind) {
 	case FAILURE_TLS_NOT_OFFERED:
@@ -56,6 +133,16 @@ static bool is_of_server(enum failure_kind kind)
 	case FAILURE_CERTIFICATE_INVALID:
 	case FAILURE_CERTIFICATE_PIN:
 	case FAILURE_CERTIFICATE_DANE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether it is the server's own, so that another server of the domain may be better. */
+static bool is_of_server(enum failure_kind kind)
+{
+	switch (kind) {
 	case FAILURE_DNS_TIMEOUT:
 	case FAILURE_DNS_FAILED:
 	case FAILURE_STREAM_MALFORMED:
@@ -66,18 +153,29 @@ static bool is_of_server(enum failure_kind kind)
 		return true;
 	default:
 		/* The server's own words (STREAM_ERROR), what no other server would change, and what comes before there is one. */
-		return false;
+		return is_of_tls(kind);
 	}
+}
+
+/* With nothing under way, the search for another server than the slow one has been in vain. */
+static bool may_try_another(const struct link_opening *opening, const struct dial *dial)
+{
+	return !opening->redirected && (opening->is_slow ? dial != NULL : opening->n_tried < LINK_SERVERS_MAX - 1);
 }
 
 bool link_try_another(struct link *link, const struct failure *failure)
 {
 	const struct link_observer *observer = link->env->observer;
 	struct link_opening *opening = link->opening;
-	struct dialer *dialer = &link->env->dialer;
 
-	if (!opening || !link->transport || opening->redirected || !is_of_server(failure->kind) ||
-	    opening->n_tried == LINK_SERVERS_MAX - 1) {
+	if (!opening || !link->transport) {
+		return false;
+	}
+	/* A stream that comes to its end is not noted: what the client says in its header may be the reason. */
+	if (is_of_tls(failure->kind) && is_blamed(link)) {
+		note_unusable(link);
+	}
+	if (!is_of_server(failure->kind) || !may_try_another(opening, link->dial)) {
 		return false;
 	}
 	if (observer) {
@@ -86,14 +184,6 @@ bool link_try_another(struct link *link, const struct failure *failure)
 	if (!opening->failure.kind) {
 		opening->failure = *failure;
 	}
-	/* Not for the history: a stranger's SRV records can name any server, whose certificate is then not theirs. */
-	opening->tried[opening->n_tried++] = link->address;
-	link->transport = transport_free(link->transport);
 	link_leave_server(link);
-	if (dial_new(dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial) < 0) {
-		return false;
-	}
-	link_arm(link, false);
-	dial_avoid(link->dial, opening->tried, opening->n_tried);
-	return true;
+	return opening->is_slow || dial_another(link) == 0;
 }

@@ -22,6 +22,8 @@ struct link_opening {
 	unsigned n_redirects;
 	struct address tried[LINK_SERVERS_MAX];
 	unsigned n_tried;
+	bool is_slow;            /* this server has had its part of the time and is among the tried; another one is looked for
+				    meanwhile, or has not been found */
 	struct failure failure;  /* what came of the first of them; or why there will be none */
 	char host[SRV_HOST_MAX + 1]; /* that this connection leads to; "" where signed DNS did not lead there */
 	uint16_t port;
@@ -83,7 +85,7 @@ void link_opening_stop(struct link *link);
 /* Tells who looks on what became of it. */
 void link_tell_secured(const struct link *link, const struct failure *failure);
 
-/* The stream is the client's, or the link is over. May run twice. */
+/* The opening is over. May run twice. */
 void link_opening_end(struct link *link);
 
 /* Whether the server's error says that another one is to be asked, and the link is on its way there or has failed. */
@@ -100,8 +102,14 @@ static inline struct mono link_now(const struct link *link)
  * may have another one. */
 void link_arm(struct link *link, bool has_others);
 
-/* What the server said is history; another connection is to take the place of this one. */
+/* Ends the connection, if there is one: what the server said is history, another one is to take its place. */
 void link_leave_server(struct link *link);
+
+/* Another server is connected: the slow one gives way, if there is one. */
+void link_leave_slow(struct link *link);
+
+/* The stream is the client's: no other server is looked for any more, and the opening is over. May run again, at each header. */
+void link_keep_server(struct link *link);
 
 /* Whether @failure is one after which another server of the domain may do, and the link is on its way there. */
 bool link_try_another(struct link *link, const struct failure *failure);

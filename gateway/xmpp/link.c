@@ -79,6 +79,7 @@ void link_fail(struct link *link, const struct failure *failure)
 		return;
 	}
 	link->failing = true;
+	link->dial = dial_free(link->dial);
 	uv_timer_stop(&link->timer);
 	link_opening_stop(link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
@@ -103,7 +104,7 @@ static void tell_header(struct link *link)
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
 		uv_timer_stop(&link->timer);
-		link_opening_end(link);
+		link_keep_server(link);
 		if (link->paused) {
 			transport_pause(link->transport, true);
 		}

@@ -108,11 +108,11 @@ after(async () => {
 const create = (name, which = 'off') => new BoshClient(doab[which].port).create(`${name}.test`, { wait: 30 });
 const nOf = (names) => names.map((name) => servers[name].connections.length);
 
-async function assertWay(name, way, which) {
+async function assertWay(name, way, which, dialled = way.map(() => 1)) {
 	const nBefore = nOf(way);
 	const answer = await create(name, which);
 	assert.ok(answer.element.at('features'), answer.text);
-	assert.deepEqual(nOf(way).map((n, i) => n - nBefore[i]), way.map(() => 1), `connections of ${way}`);
+	assert.deepEqual(nOf(way).map((n, i) => n - nBefore[i]), dialled, `connections of ${way}`);
 }
 
 for (const [name, what] of Object.entries({ expired: 'whose certificate has expired', wrong: 'whose certificate is for another name', clear: 'without TLS',
@@ -120,10 +120,15 @@ for (const [name, what] of Object.entries({ expired: 'whose certificate has expi
 	early: 'whose certificate is not valid yet', mute: 'that says nothing' })) {
 	test(`a server ${what} is passed over for the next one of the domain`, TIMEOUT, async () => {
 		await assertWay(name, [name, 'good']);
-		// It is not held against the server, whose certificate may be right for another domain.
-		await assertWay(name, [name, 'good']);
+		// Next time it comes behind the other, but for a stream that ended: a client may have been the reason.
+		await assertWay(name, [name, 'good'], 'off', [['closing', 'garbage'].includes(name) ? 1 : 0, 1]);
 	});
 }
+
+test('that is not held against a server by other domains, for which its certificate may be right', TIMEOUT, async () => {
+	await assertWay('three', ['wrong', 'clear', 'good']);
+	await assertWay('three', ['wrong', 'clear', 'good'], 'off', [0, 0, 1]);
+});
 
 test('up to three servers are connected to, and the first failure is told when none will do', TIMEOUT, async () => {
 	await assertWay('three', ['wrong', 'clear', 'good'], 'on');

@@ -14,6 +14,7 @@
 // TTL     of the records, in seconds; 60 unless said
 // AD      the records were found to be signed: the answer says so to whoever asked for it, with the AD bit (RFC 6840, 5.7)
 // TRUNCATE  over UDP the answer is cut to nothing and says so; as one of more than 512 bytes always does
+// AFTER   a function that is called for each answer and returns a promise: the answer goes out when that is fulfilled
 // a function gets the query and returns the whole answer, to be garbage of any sort
 //
 // A name that is not there is NXDOMAIN; a type that is not there has no records. Both come with an SOA whose MINIMUM is `negativeTtl`.
@@ -139,11 +140,20 @@ export class DnsServer {
 			}
 		}
 		this.socket.on('message', (message, peer) => {
-			const answer = this.answer(message, 'udp');
-			if (answer) {
-				this.socket.send(answer, peer.port, peer.address);
-			}
+			this.respond(message, 'udp', (answer) => this.socket.send(answer, peer.port, peer.address));
 		});
+	}
+
+	// Sends the answer, if there is one, now or when its time has come.
+	async respond(message, transport, send) {
+		const answer = this.answer(message, transport);
+		const after = this.zone[decodeQuestion(message).name.toLowerCase()]?.AFTER;
+		if (after) {
+			await after();
+		}
+		if (answer && !this.isStopped) {
+			send(answer);
+		}
 	}
 
 	serve(stream) {
@@ -153,11 +163,8 @@ export class DnsServer {
 			bytes = Buffer.concat([bytes, chunk]);
 			while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) {
 				const end = 2 + bytes.readUInt16BE(0);
-				const answer = this.answer(bytes.subarray(2, end), 'tcp');
+				this.respond(bytes.subarray(2, end), 'tcp', (answer) => stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer])));
 				bytes = bytes.subarray(end);
-				if (answer) {
-					stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer]));
-				}
 			}
 		});
 	}
@@ -214,6 +221,7 @@ export class DnsServer {
 	}
 
 	async stop() {
+		this.isStopped = true;
 		this.streams.forEach((stream) => stream.destroy());
 		await new Promise((resolve) => this.server.close(resolve));
 		await new Promise((resolve) => this.socket.close(resolve));
