@@ -47,22 +47,61 @@ static bool is_same(const struct redirect *a, const struct redirect *b)
 	return a->host[0] || address_same_host(&a->address, &b->address);
 }
 
-int routes_find(const struct routes *routes, struct sv text, struct redirect *ret_place)
+/* Whether @place, which may lack its port, says no more than @domain does. Returns 0 or -ENOMEM. */
+static int judge_default(struct sv place, const char *domain, bool *ret_is_default)
+{
+	char ascii[DOMAIN_MAX + 1];
+	struct sv trimmed = sv_trim(place);
+	size_t n_host = sv_find(trimmed, ':');
+	struct sv digits = sv_skip(trimmed, n_host + 1);
+	uint64_t port = 0;
+
+	*ret_is_default = false;
+	if (digits.n && sv_to_u64(digits, UINT16_MAX, &port) < 0) {
+		return 0;
+	}
+	if (port != 0 && port != ROUTE_PORT_DEFAULT) {
+		return 0;
+	}
+	int r = domain_to_ascii(sv_first(trimmed, n_host), ascii);
+
+	*ret_is_default = r == 0 && strcmp(ascii, domain) == 0;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* Whether @place is in the list. Returns ROUTE_LISTED, ROUTE_E_..., or -ENOMEM. */
+static int find_listed(const struct routes *routes, struct sv place, struct redirect *ret_place)
+{
+	int r = parse_place(place, ret_place);
+
+	if (r < 0) {
+		return r == -EINVAL ? ROUTE_E_MALFORMED : r;
+	}
+	for (size_t i = 0; i < routes->n; i++) {
+		if (is_same(&routes->list[i], ret_place)) {
+			return ROUTE_LISTED;
+		}
+	}
+	return ROUTE_E_REFUSED;
+}
+
+int routes_find(const struct routes *routes, struct sv text, const char *domain,
+		struct redirect *ret_place)
 {
 	static const struct sv protocol = {"xmpp:", sizeof("xmpp:") - 1};
 
 	if (!sv_starts_with(text, protocol)) {
-		return -EINVAL;
+		return ROUTE_E_MALFORMED;
 	}
-	int r = parse_place(sv_skip(text, protocol.n), ret_place);
+	struct sv place = sv_skip(text, protocol.n);
+	/* First the list: where the operator has put the domain itself there, that place is called. */
+	int result = find_listed(routes, place, ret_place);
 
-	if (r < 0) {
-		return r;
+	if (result < 0 || result == ROUTE_LISTED) {
+		return result;
 	}
-	for (size_t i = 0; i < routes->n; i++) {
-		if (is_same(&routes->list[i], ret_place)) {
-			return 0;
-		}
-	}
-	return -EACCES;
+	bool is_default;
+	int r = judge_default(place, domain, &is_default);
+
+	return r < 0 ? r : is_default ? ROUTE_DEFAULT : result;
 }

@@ -113,19 +113,22 @@ static const struct link_callbacks link_callbacks = {
 /* Opening. */
 
 static enum bosh_condition judge_route(const struct bosh_endpoint *endpoint, struct sv route,
-				       struct redirect *ret_route, const char **ret_text)
+				       struct bosh_place *place, const char **ret_text)
 {
-	ret_route->port = 0;
+	place->route.port = 0;
 	if (route.n == 0) {
 		return BOSH_CONDITION_NONE;
 	}
-	switch (routes_find(&endpoint->env->config->routes, route, ret_route)) {
-	case 0:
+	switch (routes_find(&endpoint->env->config->routes, route, place->domain, &place->route)) {
+	case ROUTE_LISTED:
 		return BOSH_CONDITION_NONE;
-	case -EACCES:
+	case ROUTE_DEFAULT:
+		place->route.port = 0;
+		return BOSH_CONDITION_NONE;
+	case ROUTE_E_REFUSED:
 		*ret_text = "this gateway finds the server by DNS and does not take that 'route'";
 		return BOSH_CONDITION_HOST_UNKNOWN;
-	case -EINVAL:
+	case ROUTE_E_MALFORMED:
 		*ret_text = "'route' is not of the form xmpp:host:port";
 		return BOSH_CONDITION_BAD_REQUEST;
 	default:
@@ -154,7 +157,7 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 		*ret_text = failure_sentence(FAILURE_DOMAIN_REFUSED);
 		return BOSH_CONDITION_HOST_UNKNOWN;
 	}
-	return judge_route(endpoint, target->route, &ret_place->route, ret_text);
+	return judge_route(endpoint, target->route, ret_place, ret_text);
 }
 
 struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream)

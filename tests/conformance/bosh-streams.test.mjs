@@ -393,6 +393,17 @@ test('a route is refused for a further stream as it is for the first', TIMEOUT, 
 	await assertGoesOn(client, { name, connection });
 });
 
+test('a route that names the default is taken for a further stream as it is for the first', TIMEOUT, async () => {
+	const { client, name, connection } = await session();
+	const nBefore = stage.servers.two.connections.length;
+	const added = await add(client, 'two.test', { route: 'xmpp:TWO.test:5222' });
+	const features = await client.request();
+	assert.ok(features.element.at('features'), features.text);
+	assert.equal(features.element.attributes.stream, added.element.attributes.stream);
+	assert.equal(stage.servers.two.connections.length, nBefore + 1);
+	await assertGoesOn(client, { name, connection });
+});
+
 test(`max_streams: ${STREAMS_MAX} are served, one more is a policy-violation of its own; who closes one has room`, TIMEOUT, async () => {
 	const { client, streams: { one, two, three } } = await sessionWith(['two', 'three']);
 	const nBefore = stage.servers.two.connections.length;

@@ -88,6 +88,8 @@ function zone(standardDirect) {
 	return {
 		'target.hosts.test': local,
 		[service('service.hosts.test')]: { SRV: [[0, 0, target.port, 'target.hosts.test']] },
+		...Object.fromEntries(['default.test', 'xn--bcher-kva.test', 'default-inside.test']
+			.map((name) => [service(name), { SRV: [[0, 0, target.port, 'target.hosts.test']] }])),
 		[service('smtp.test')]: { SRV: [[0, 0, 25, 'target.hosts.test']] },
 		[service('forbidden-port.test')]: { SRV: [[0, 0, other.port, 'target.hosts.test']] },
 		[service('second-port.test')]: { SRV: [[0, 0, other.port, 'target.hosts.test'], [1, 0, target.port, 'target.hosts.test']] },
@@ -130,6 +132,9 @@ before(async () => {
 			...Object.fromEntries(['inside', 'inside-six', 'inside-name'].map((name) => [`${name}.test`, section(name, { tls: 'off' })])),
 			...Object.fromEntries(['smtp', 'forbidden-port', 'second-port', 'hole-first'].map((name) => [`${name}.test`, open])),
 			'routed.test': open,
+			'default.test': open,
+			'bücher.test': open,
+			'default-inside.test': { tls: 'off' },
 			'routed-inside.test': { tls: 'off' },
 			'starttls-only.test': { tls: 'direct', allow_private: true },
 			'fallback.test': { ...ca, tls: 'direct', allow_private: true },
@@ -348,4 +353,27 @@ test('route: a place of the list is dialled instead of what the DNS says, any ot
 		assert.match(answer.element.text, text);
 	}
 	assert.deepEqual(counts(['target', 'other', 'six']), nBefore);
+});
+
+// gloox and others always name the default. What plain `to` does not reach, no spelling of it reaches.
+test('route: one that names the domain and the default port is as if it were not there', TIMEOUT, async () => {
+	for (const place of ['default.test:5222', 'DEFAULT.test.:5222', 'default.test', 'default.test:', 'default.test:0']) {
+		await assertWay('default.test', ['target'], { route: `xmpp:${place}` });
+	}
+	await assertWay('bücher.test', ['target'], { route: 'xmpp:xn--bcher-kva.test:5222' });
+	await assertWay('xn--bcher-kva.test', ['target'], { route: 'xmpp:BÜCHER.test:5222' });
+	const nBefore = counts(['target']);
+	for (const [domain, place, condition] of [
+		['default.test', `default.test:${servers.target.port}`, 'host-unknown'],
+		['default.test', 'default.test:5223', 'host-unknown'],
+		['default.test', 'bücher.test:5222', 'host-unknown'],
+		['default.test', '127.0.0.1:5222', 'host-unknown'],
+		['default.test', '[::1]:5222', 'host-unknown'],
+		['default.test', 'default.test:70758', 'bad-request'],
+		// The DNS leads inside, and must not.
+		['default-inside.test', 'default-inside.test:5222', 'remote-connection-failed'],
+	]) {
+		assertTerminated(await create(domain, { route: `xmpp:${place}` }), condition);
+	}
+	assert.deepEqual(counts(['target']), nBefore);
 });

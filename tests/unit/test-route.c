@@ -5,43 +5,60 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <string.h>
 
 #include "policy/route.h"
 
 static const char *const texts[] = {"xmpp.example.org:5222", "BÜCHER.example:5223", "192.0.2.1:5222", "[2001:db8::1]:5222"};
 
+struct row {
+	const char *text;
+	int result;
+};
+
+static void expect_results(const struct routes *routes, const char *domain, const struct row *rows,
+			   size_t n)
+{
+	struct redirect place;
+
+	for (size_t i = 0; i < n; i++) {
+		int result = routes_find(routes, sv_from(rows[i].text), domain, &place);
+
+		if (result != rows[i].result) {
+			fail_msg("%s to %s: got %d", rows[i].text, domain, result);
+		}
+	}
+}
+
 /* XEP-0124, "Session Creation Request": `route`. */
 static void test_routes(void **state)
 {
-	static const struct {
-		const char *text;
-		int r;
-	} rows[] = {
-		{"xmpp:xmpp.example.org:5222", 0},
-		{"xmpp:XMPP.example.org.:5222", 0},
-		{"xmpp:xn--bcher-kva.example:5223", 0},
-		{"xmpp:192.0.2.1:5222", 0},
-		{"xmpp:[2001:db8:0::1]:5222", 0},
+	static const struct row rows[] = {
+		{"xmpp:xmpp.example.org:5222", ROUTE_LISTED},
+		{"xmpp:XMPP.example.org.:5222", ROUTE_LISTED},
+		{"xmpp:xn--bcher-kva.example:5223", ROUTE_LISTED},
+		{"xmpp:192.0.2.1:5222", ROUTE_LISTED},
+		{"xmpp:[2001:db8:0::1]:5222", ROUTE_LISTED},
 		/* Another port, host, or address. */
-		{"xmpp:xmpp.example.org:5223", -EACCES},
-		{"xmpp:example.org:5222", -EACCES},
-		{"xmpp:evilxmpp.example.org:5222", -EACCES},
-		{"xmpp:xmpp.example.org.evil:5222", -EACCES},
-		{"xmpp:192.0.2.2:5222", -EACCES},
-		{"xmpp:127.0.0.1:5222", -EACCES},
+		{"xmpp:xmpp.example.org:5223", ROUTE_E_REFUSED},
+		{"xmpp:example.org:5222", ROUTE_E_REFUSED},
+		{"xmpp:evilxmpp.example.org:5222", ROUTE_E_REFUSED},
+		{"xmpp:xmpp.example.org.evil:5222", ROUTE_E_REFUSED},
+		{"xmpp:192.0.2.2:5222", ROUTE_E_REFUSED},
+		{"xmpp:127.0.0.1:5222", ROUTE_E_REFUSED},
 		/* No route. */
-		{"", -EINVAL},
-		{"xmpp:", -EINVAL},
-		{"xmpp.example.org:5222", -EINVAL},
-		{"XMPP:xmpp.example.org:5222", -EINVAL},
-		{"http:xmpp.example.org:5222", -EINVAL},
-		{"xmpp:xmpp.example.org", -EINVAL},
-		{"xmpp:xmpp.example.org:", -EINVAL},
-		{"xmpp:xmpp.example.org:0", -EINVAL},
-		{"xmpp:xmpp.example.org:65536", -EINVAL},
-		{"xmpp:xmpp.example.org:5222/x", -EINVAL},
-		{"xmpp://xmpp.example.org:5222", -EINVAL},
-		{"xmpp:xmpp.example.org'x='1:5222", -EINVAL},
+		{"", ROUTE_E_MALFORMED},
+		{"xmpp:", ROUTE_E_MALFORMED},
+		{"xmpp.example.org:5222", ROUTE_E_MALFORMED},
+		{"XMPP:xmpp.example.org:5222", ROUTE_E_MALFORMED},
+		{"http:xmpp.example.org:5222", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org:", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org:0", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org:65536", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org:5222/x", ROUTE_E_MALFORMED},
+		{"xmpp://xmpp.example.org:5222", ROUTE_E_MALFORMED},
+		{"xmpp:xmpp.example.org'x='1:5222", ROUTE_E_MALFORMED},
 	};
 	struct routes routes;
 	struct redirect place;
@@ -49,16 +66,71 @@ static void test_routes(void **state)
 
 	(void)state;
 	assert_int_equal(routes_init(&routes, texts, 4, &bad), 0);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		int r = routes_find(&routes, sv_from(rows[i].text), &place);
-
-		if (r != rows[i].r) {
-			fail_msg("%s: got %d", rows[i].text, r);
-		}
-	}
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), &place), 0);
+	expect_results(&routes, "other.example", rows, ARRAY_LENGTH(rows));
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "other.example", &place),
+			 ROUTE_LISTED);
 	assert_string_equal(place.host, "xmpp.example.org");
 	assert_int_equal(place.port, 5222);
+	/* In the list, the domain's own name is a place like any other. */
+	assert_int_equal(
+		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org", &place),
+		ROUTE_LISTED);
+	routes_deinit(&routes);
+}
+
+/* What names the domain that the client wants to reach, and nothing else. */
+static void test_default(void **state)
+{
+	static const struct row rows[] = {
+		{"xmpp:bücher.example:5222", ROUTE_DEFAULT},
+		{"xmpp:BÜCHER.Example:5222", ROUTE_DEFAULT},
+		{"xmpp:xn--bcher-kva.example:5222", ROUTE_DEFAULT},
+		{"xmpp:XN--BCHER-KVA.EXAMPLE.:5222", ROUTE_DEFAULT},
+		{"xmpp:bücher.example.:05222", ROUTE_DEFAULT},
+		{"xmpp:bücher.example", ROUTE_DEFAULT},
+		{"xmpp:bücher.example:", ROUTE_DEFAULT},
+		{"xmpp:bücher.example:0", ROUTE_DEFAULT},
+		{"xmpp: bücher.example:5222 ", ROUTE_DEFAULT},
+		/* Another port of the same host: what else listens there is nobody's to name. */
+		{"xmpp:bücher.example:5221", ROUTE_E_REFUSED},
+		{"xmpp:bücher.example:5223", ROUTE_E_REFUSED},
+		{"xmpp:bücher.example:443", ROUTE_E_REFUSED},
+		{"xmpp:bücher.example:65535", ROUTE_E_REFUSED},
+		{"xmpp:bücher.example:65536", ROUTE_E_MALFORMED},
+		/* 5222, to 16 bits. */
+		{"xmpp:bücher.example:70758", ROUTE_E_MALFORMED},
+		{"xmpp:bücher.example:-1", ROUTE_E_MALFORMED},
+		{"xmpp:bücher.example:5222:5222", ROUTE_E_MALFORMED},
+		{"xmpp:bücher.example:x", ROUTE_E_MALFORMED},
+		/* Other hosts, and what only looks like the domain. */
+		{"xmpp:bucher.example:5222", ROUTE_E_REFUSED},
+		{"xmpp:x.bücher.example:5222", ROUTE_E_REFUSED},
+		{"xmpp:evil-bücher.example:5222", ROUTE_E_REFUSED},
+		{"xmpp:bücher.example.evil:5222", ROUTE_E_REFUSED},
+		{"xmpp:localhost:5222", ROUTE_E_REFUSED},
+		{"xmpp:127.0.0.1:5222", ROUTE_E_REFUSED},
+		{"xmpp:[::1]:5222", ROUTE_E_REFUSED},
+		{"xmpp:[::ffff:127.0.0.1]:5222", ROUTE_E_REFUSED},
+		{"xmpp:::1:5222", ROUTE_E_MALFORMED},
+		{"xmpp:", ROUTE_E_MALFORMED},
+		{"xmpp::5222", ROUTE_E_MALFORMED},
+		{"xmpp:bücher.example@127.0.0.1:5222", ROUTE_E_MALFORMED},
+		{"xmpp:bücher.example/127.0.0.1:5222", ROUTE_E_MALFORMED},
+		{"xmpp:bücher..example:5222", ROUTE_E_MALFORMED},
+		{"xmpps:bücher.example:5222", ROUTE_E_MALFORMED},
+		{"http:bücher.example:5222", ROUTE_E_MALFORMED},
+		{"bücher.example:5222", ROUTE_E_MALFORMED},
+		{"", ROUTE_E_MALFORMED},
+	};
+	const struct routes none = {NULL, 0};
+	struct routes routes;
+	size_t bad;
+
+	(void)state;
+	expect_results(&none, "xn--bcher-kva.example", rows, ARRAY_LENGTH(rows));
+	/* A list of other places makes no difference to that. */
+	assert_int_equal(routes_init(&routes, texts, 1, &bad), 0);
+	expect_results(&routes, "xn--bcher-kva.example", rows, ARRAY_LENGTH(rows));
 	routes_deinit(&routes);
 }
 
@@ -68,7 +140,8 @@ static void test_none_by_default(void **state)
 	struct redirect place;
 
 	(void)state;
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), &place), -EACCES);
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "example.org", &place),
+			 ROUTE_E_REFUSED);
 }
 
 static void test_bad_list(void **state)
@@ -86,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_none_by_default),
 		cmocka_unit_test(test_bad_list),
 	};
