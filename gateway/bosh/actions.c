@@ -41,15 +41,26 @@ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind k
 	return bosh_actions_push(actions, (struct bosh_action){.kind = kind, .stream = stream});
 }
 
-int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange, enum bosh_condition condition,
-			      bool legacy)
+int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
+			      enum bosh_condition condition, enum bosh_rule rule, bool legacy)
 {
 	struct bosh_action action = {.kind = BOSH_ACTION_ANSWER, .exchange = exchange};
+	struct bosh_answer answer = {
+		.type = "terminate",
+		.condition = bosh_condition_name(condition),
+		.text = rule ? bosh_rule_sentence(rule) : NULL,
+	};
+	struct sv payloads;
 
 	if (!exchange) {
 		return 0;
 	}
-	int r = bosh_refusal(condition, NULL, legacy, &action.status, &action.blob);
+	if (rule && condition == BOSH_CONDITION_OTHER_REQUEST) {
+		answer.text = "another request ended this session";
+		answer.detail = bosh_rule_sentence(rule);
+	}
+	action.status = bosh_condition_status(condition, legacy);
+	int r = bosh_answer_write(&answer, &action.blob, &payloads);
 
 	return r < 0 ? r : bosh_actions_push(actions, action);
 }

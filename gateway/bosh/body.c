@@ -43,12 +43,15 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const
 {
 	size_t starts[ARRAY_LENGTH(texts)], lengths[ARRAY_LENGTH(texts)];
 	bool set[ARRAY_LENGTH(texts)];
+	int result = BOSH_BODY_OK;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		struct sv value = xml_item_attribute(scan, root, texts[i].ns, texts[i].name);
 
 		if (value.n > BOSH_ATTRIBUTE_MAX) {
-			return BOSH_BODY_E_POLICY;
+			/* The others still say whose request it is. */
+			result = BOSH_BODY_E_TOO_COMPLEX;
+			value = SV_EMPTY;
 		}
 		set[i] = value.data;
 		starts[i] = body->text.n;
@@ -67,7 +70,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const
 			*field = sv_first(sv_skip(buffer_sv(&body->text), starts[i]), lengths[i]);
 		}
 	}
-	return BOSH_BODY_OK;
+	return result;
 }
 
 static int read_number(const struct xml_scan *scan, const struct xml_item *root, struct sv name,
@@ -177,7 +180,7 @@ static int result_of(int r)
 	case 0:
 		return BOSH_BODY_OK;
 	case XML_E_TOO_LARGE:
-		return BOSH_BODY_E_POLICY;
+		return BOSH_BODY_E_TOO_COMPLEX;
 	default:
 		return r < 0 ? r : BOSH_BODY_E_BAD_REQUEST;
 	}
@@ -211,7 +214,7 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const stru
 
 	*ret_body = (struct bosh_body){0};
 	if (text.n > options->n_element_max) {
-		return BOSH_BODY_E_POLICY;
+		return BOSH_BODY_E_TOO_LARGE;
 	}
 	/* With a declaration, or white space before it, it is a document of its own. */
 	if (sv_starts_with(text, SV("<body"))) {

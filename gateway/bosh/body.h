@@ -17,7 +17,8 @@
 enum bosh_body_result {
 	BOSH_BODY_OK,
 	BOSH_BODY_E_BAD_REQUEST, /* not XML, not a body, an attribute that cannot be understood */
-	BOSH_BODY_E_POLICY,      /* too large or too deep */
+	BOSH_BODY_E_TOO_LARGE,   /* more bytes than allowed */
+	BOSH_BODY_E_TOO_COMPLEX, /* an attribute that is too long; too deep; too many namespaces */
 };
 
 enum {

@@ -20,6 +20,25 @@ void bosh_carried_log(const struct bosh_carried *session, const char *event, con
 		 LOG_STR("domain", domain));
 }
 
+/* Why a session ends that has broken a rule. */
+static void log_rule(const struct bosh_carried *session, enum bosh_rule rule)
+{
+	const struct bosh_strand *strand = bosh_strand_find(session, 0);
+	char client[ADDRESS_TEXT_MAX];
+
+	if (!rule) {
+		return;
+	}
+	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
+		counters_add(session->endpoint->env->counters, FAILURE_CLIENT);
+	}
+	log_info("session-ended", LOG_STR("client", address_format_host(&session->client, client)),
+		 LOG_STR("transport", "bosh"),
+		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+		 LOG_STR("domain", strand ? strand->domain : ""),
+		 LOG_STR("rule", bosh_rule_name(rule)));
+}
+
 /* The end of a session. */
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -180,6 +199,7 @@ static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 		target = read_target(&action->payloads);
 		return bosh_strand_add(session, action->stream, &target);
 	case BOSH_ACTION_END:
+		log_rule(session, action->rule);
 		bosh_carried_end(session);
 		return 0;
 	default:

@@ -51,8 +51,8 @@ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *st
 	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, bosh_stream_index(session, stream));
 }
 
-int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition, bool vanished,
-			 struct bosh_actions *actions)
+int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
+			 enum bosh_rule rule, bool vanished, struct bosh_actions *actions)
 {
 	int r = 0;
 
@@ -60,7 +60,8 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 		struct bosh_early *early = &session->early[i];
 
 		if (early->body) {
-			r = bosh_actions_push_refusal(actions, early->exchange, condition, session->legacy);
+			r = bosh_actions_push_refusal(actions, early->exchange, condition, rule,
+						      session->legacy);
 		}
 		if (r == 0) {
 			bosh_early_clear(early);
@@ -73,7 +74,9 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 		}
 	}
 	session->ended = true;
-	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_END, 0);
+	return r < 0 ? r
+		     : bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_END,
+								       .rule = rule});
 }
 
 int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
@@ -94,7 +97,9 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 			r = bosh_session_answer_empty(session, now, actions);
 		}
 	}
-	return r < 0 ? r : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, false, actions);
+	return r < 0 ? r
+		     : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE,
+					    false, actions);
 }
 
 void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure)
@@ -108,20 +113,21 @@ void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *f
 	}
 }
 
-int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_condition condition,
+int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_rule rule,
 			struct bosh_actions *actions)
 {
-	int r = bosh_actions_push_refusal(actions, exchange, condition, session->legacy);
+	int r = bosh_actions_push_refusal(actions, exchange, bosh_rule_condition(rule), rule,
+					  session->legacy);
 
 	for (size_t i = 0; r == 0 && i < session->n_slots; i++) {
 		r = bosh_actions_push_refusal(actions, session->slots[i].exchange,
-					      BOSH_CONDITION_OTHER_REQUEST, session->legacy);
+					      BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
 	}
 	if (r < 0) {
 		return r;
 	}
 	session->n_slots = 0;
-	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, false, actions);
+	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, rule, false, actions);
 }
 
 int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,

@@ -21,15 +21,32 @@ static void refuse(struct bosh_endpoint *endpoint, const struct bosh_request *re
 	bosh_relay_answer(endpoint->relay, request->exchange, status, bosh_content_type(body->content), blob);
 }
 
-static enum bosh_condition condition_of(int body_result)
+/* Refuses a request that has no session because of @rule. Anybody can send any number of these, so the log
+ * has them for those who look for something only. */
+static void refuse_by_rule(struct bosh_endpoint *endpoint, const struct bosh_request *request,
+			   enum bosh_rule rule)
 {
-	switch (body_result) {
-	case BOSH_BODY_E_POLICY:
-		return BOSH_CONDITION_POLICY_VIOLATION;
+	char client[ADDRESS_TEXT_MAX];
+
+	log_debug("request-refused", LOG_STR("client", address_format_host(&request->client, client)),
+		  LOG_STR("transport", "bosh"), LOG_STR("rule", bosh_rule_name(rule)));
+	refuse(endpoint, request, bosh_rule_condition(rule), bosh_rule_sentence(rule));
+}
+
+/* What is wrong with a request before it is known what it is for. */
+static enum bosh_rule judge_body(const struct bosh_request *request)
+{
+	switch (request->body_result) {
+	case BOSH_BODY_OK:
+		return request->body.has_rid ? BOSH_RULE_NONE : BOSH_RULE_NO_RID;
+	case BOSH_BODY_E_TOO_LARGE:
+		return BOSH_RULE_BODY_TOO_LARGE;
+	case BOSH_BODY_E_TOO_COMPLEX:
+		return BOSH_RULE_BODY_TOO_COMPLEX;
 	case BOSH_BODY_E_BAD_REQUEST:
-		return BOSH_CONDITION_BAD_REQUEST;
+		return BOSH_RULE_NOT_UNDERSTOOD;
 	default:
-		return BOSH_CONDITION_INTERNAL_SERVER_ERROR;
+		return BOSH_RULE_OUT_OF_MEMORY;
 	}
 }
 
@@ -116,7 +133,8 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		return;
 	}
 	if (!body->has_rid || body->rid > BOSH_RID_MAX - 1) {
-		refuse(endpoint, request, BOSH_CONDITION_BAD_REQUEST, "a session begins with a rid");
+		refuse_by_rule(endpoint, request,
+			       body->has_rid ? BOSH_RULE_RID_TOO_LARGE : BOSH_RULE_NO_RID);
 		return;
 	}
 	enum bosh_condition condition = bosh_target_judge(endpoint, &target, &place, &text);
@@ -130,7 +148,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	}
 	if (session_new(endpoint, request, &session) < 0) {
 		census_leave_session(endpoint->env->census, &request->client);
-		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
+		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
 		return;
 	}
 	open_session(session, &target, &place);
@@ -170,22 +188,19 @@ static void on_request(void *userdata, struct bosh_request *request)
 	struct bosh_endpoint *endpoint = userdata;
 	struct bosh_carried *session = find_for(endpoint, request);
 	struct bosh_actions *actions = &endpoint->actions;
+	enum bosh_rule rule = judge_body(request);
 	int r;
 
-	if (session && (request->body_result != BOSH_BODY_OK || !request->body.has_rid)) {
-		enum bosh_condition condition = request->body_result == BOSH_BODY_OK
-							? BOSH_CONDITION_BAD_REQUEST
-							: condition_of(request->body_result);
-
-		r = bosh_session_refuse(session->engine, request->exchange, condition, actions);
+	if (session && rule) {
+		r = bosh_session_refuse(session->engine, request->exchange, rule, actions);
 	} else if (session) {
 		r = bosh_session_request(session->engine, request->exchange, &request->body,
 					 bosh_endpoint_now(endpoint), actions);
 	} else if (request->body_result != BOSH_BODY_OK) {
-		refuse(endpoint, request, condition_of(request->body_result), NULL);
+		refuse_by_rule(endpoint, request, rule);
 		return;
 	} else if (request->body.sid.data) {
-		refuse(endpoint, request, BOSH_CONDITION_ITEM_NOT_FOUND, NULL);
+		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
 		return;
 	} else {
 		create(endpoint, request);
@@ -194,7 +209,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 	bosh_carried_settle(session, r);
 	if (r < 0) {
 		/* Nobody else knows of it. */
-		refuse(endpoint, request, BOSH_CONDITION_INTERNAL_SERVER_ERROR, NULL);
+		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
 	}
 }
 

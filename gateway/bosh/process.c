@@ -54,8 +54,8 @@ static size_t n_attended(const struct bosh_session *session)
 
 /* "Overactivity": more requests under way than were allowed; or as many, the last of them empty and too soon behind the one
  * before. */
-static bool is_overactive(const struct bosh_session *session, const struct bosh_body *body, bool empty,
-			  struct mono received)
+static enum bosh_rule judge_activity(const struct bosh_session *session, const struct bosh_body *body,
+				     bool empty, struct mono received)
 {
 	size_t n_max = session->creation.requests;
 	/* Those that came out of order came at their own times. */
@@ -64,17 +64,19 @@ static bool is_overactive(const struct bosh_session *session, const struct bosh_
 
 	if (bosh_body_is_extra(body)) {
 		/* Never more than one: all are answered when it has been processed. */
-		return session->n_slots > n_max;
+		return session->n_slots > n_max ? BOSH_RULE_TOO_MANY_REQUESTS : BOSH_RULE_NONE;
 	}
 	if (session->n_slots >= n_max) {
-		return true;
+		return BOSH_RULE_TOO_MANY_REQUESTS;
 	}
 	if (session->creation.hold == 0) {
 		/* "Polling Sessions": two empty requests in a row, and the first of them was told nothing. */
-		return empty && session->last_empty && soon;
+		return empty && session->last_empty && soon ? BOSH_RULE_POLLING_TOO_OFTEN
+							    : BOSH_RULE_NONE;
 	}
 	/* One whose connection broke counts as if it had been answered: its client perhaps thinks so. */
-	return empty && n_attended(session) + 1 == n_max && soon;
+	return empty && n_attended(session) + 1 == n_max && soon ? BOSH_RULE_POLLING_TOO_OFTEN
+								  : BOSH_RULE_NONE;
 }
 
 /* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever been one, for then the
@@ -285,21 +287,25 @@ static bool is_for_nobody(struct bosh_session *session, const struct bosh_body *
 	return speaks && session->n_opened > 1 && body->stream.data && !named_stream(session, body);
 }
 
-/* What is wrong with a request whose turn it is; BOSH_CONDITION_NONE when nothing is. */
-static enum bosh_condition judge(struct bosh_session *session, const struct bosh_body *body, enum wish wish,
-				 bool empty, struct mono received)
+/* What rule a request breaks whose turn it is. */
+static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body *body, enum wish wish,
+			    bool empty, struct mono received)
 {
 	if (!bosh_key_follows(body->key, &session->key)) {
-		return BOSH_CONDITION_ITEM_NOT_FOUND;
+		return BOSH_RULE_KEY_MISMATCH;
 	}
-	if (is_overactive(session, body, empty, received)) {
-		return BOSH_CONDITION_POLICY_VIOLATION;
+	enum bosh_rule rule = judge_activity(session, body, empty, received);
+
+	if (rule) {
+		return rule;
 	}
-	if (body->pause.set &&
-	    (session->creation.maxpause_s == 0 || body->pause.value > session->creation.maxpause_s)) {
-		return BOSH_CONDITION_POLICY_VIOLATION;
+	if (body->pause.set && session->creation.maxpause_s == 0) {
+		return BOSH_RULE_PAUSE_NOT_OFFERED;
 	}
-	return is_for_nobody(session, body, wish) ? BOSH_CONDITION_ITEM_NOT_FOUND : BOSH_CONDITION_NONE;
+	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
+		return BOSH_RULE_PAUSE_TOO_LONG;
+	}
+	return is_for_nobody(session, body, wish) ? BOSH_RULE_STREAM_UNKNOWN : BOSH_RULE_NONE;
 }
 
 /* "Use of Keys", "Switching to Another Key Sequence". */
@@ -342,10 +348,10 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 		session->linger = MONO_NEVER;
 		r = bosh_session_release(session, now, actions);
 	}
-	enum bosh_condition condition = judge(session, body, wish, empty, received);
+	enum bosh_rule rule = judge(session, body, wish, empty, received);
 
-	if (r < 0 || condition) {
-		return r < 0 ? r : bosh_session_refuse(session, exchange, condition, actions);
+	if (r < 0 || rule) {
+		return r < 0 ? r : bosh_session_refuse(session, exchange, rule, actions);
 	}
 	struct bosh_slot *slot = &session->slots[session->n_slots++];
 

@@ -233,7 +233,7 @@ static void read_body(struct bosh_relay *relay, const struct http_exchange *exch
 	request->body_result = bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
 					      http_exchange_body(exchange));
 	if (http_exchange_body_too_large(exchange)) {
-		request->body_result = BOSH_BODY_E_POLICY;
+		request->body_result = BOSH_BODY_E_TOO_LARGE;
 	}
 }
 

@@ -96,28 +96,29 @@ static int answer_displaced(uint64_t exchange, struct bosh_actions *actions)
 	return r < 0 ? r : bosh_actions_push(actions, action);
 }
 
-/* "Broken Connections": counts one more repeat. Returns 0, or what it is that it breaks: the limit, or the key sequence (what is repeated
- * is repeated exactly). */
-static enum bosh_condition judge_repeat(const struct bosh_session *session, const struct bosh_body *body,
+/* "Broken Connections": counts one more repeat. Returns what it breaks: the limit, or the key sequence (what
+ * is repeated is repeated exactly). */
+static enum bosh_rule judge_repeat(const struct bosh_session *session, const struct bosh_body *body,
 					const struct bosh_key *key, unsigned *n_repeats)
 {
 	struct bosh_key shown;
 
 	(void)bosh_key_read(body->key, &shown);
 	if (!bosh_key_is_same(&shown, key)) {
-		return BOSH_CONDITION_ITEM_NOT_FOUND;
+		return BOSH_RULE_KEY_MISMATCH;
 	}
-	return ++*n_repeats > session->limits->n_repeats_max ? BOSH_CONDITION_POLICY_VIOLATION : BOSH_CONDITION_NONE;
+	return ++*n_repeats > session->limits->n_repeats_max ? BOSH_RULE_TOO_MANY_REPEATS
+							     : BOSH_RULE_NONE;
 }
 
 /* The request of @slot came again, and waits in its place. */
 static int repeat_held(struct bosh_session *session, struct bosh_slot *slot, uint64_t exchange,
 		       const struct bosh_body *body, struct mono now, struct bosh_actions *actions)
 {
-	enum bosh_condition condition = judge_repeat(session, body, &slot->key, &slot->n_repeats);
+	enum bosh_rule rule = judge_repeat(session, body, &slot->key, &slot->n_repeats);
 
-	if (condition) {
-		return bosh_session_refuse(session, exchange, condition, actions);
+	if (rule) {
+		return bosh_session_refuse(session, exchange, rule, actions);
 	}
 	int r = answer_displaced(slot->exchange, actions);
 
@@ -132,11 +133,11 @@ static int repeat_answered(struct bosh_session *session, uint64_t exchange, cons
 			   struct mono now, struct bosh_actions *actions)
 {
 	struct bosh_kept *kept = bosh_kept_find(session, body->rid);
-	enum bosh_condition condition =
-		kept ? judge_repeat(session, body, &kept->key, &kept->n_repeats) : BOSH_CONDITION_ITEM_NOT_FOUND;
+	enum bosh_rule rule = kept ? judge_repeat(session, body, &kept->key, &kept->n_repeats)
+				   : BOSH_RULE_RESPONSE_DROPPED;
 
-	return condition ? bosh_session_refuse(session, exchange, condition, actions)
-			 : bosh_session_replay(session, exchange, kept, now, actions);
+	return rule ? bosh_session_refuse(session, exchange, rule, actions)
+		    : bosh_session_replay(session, exchange, kept, now, actions);
 }
 
 /* A rid that came before. */
@@ -158,10 +159,10 @@ static int repeat_early(struct bosh_session *session, struct bosh_early *early, 
 	struct bosh_key key;
 
 	(void)bosh_key_read(early->body->key, &key);
-	enum bosh_condition condition = judge_repeat(session, body, &key, &early->n_repeats);
+	enum bosh_rule rule = judge_repeat(session, body, &key, &early->n_repeats);
 
-	if (condition) {
-		return bosh_session_refuse(session, exchange, condition, actions);
+	if (rule) {
+		return bosh_session_refuse(session, exchange, rule, actions);
 	}
 	int r = answer_displaced(early->exchange, actions);
 
@@ -181,7 +182,7 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 		return repeat(session, exchange, body, now, actions);
 	}
 	if (body->rid - session->next_rid >= n_window) {
-		return bosh_session_refuse(session, exchange, BOSH_CONDITION_ITEM_NOT_FOUND, actions);
+		return bosh_session_refuse(session, exchange, BOSH_RULE_RID_WINDOW, actions);
 	}
 	if (body->rid == session->next_rid) {
 		int r = bosh_session_process(session, exchange, body, now, 0, now, actions);

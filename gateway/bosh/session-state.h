@@ -118,9 +118,11 @@ struct bosh_session {
 _must_check_ int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action);
 _must_check_ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind,
 					unsigned stream);
-/* Answers @exchange, unless it is 0, with a terminal condition. */
+/* Answers @exchange, unless it is 0, with @condition and the sentence of @rule. The rule was broken by that
+ * request, or, where the condition is OTHER_REQUEST, by another one. */
 _must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
-					   enum bosh_condition condition, bool legacy);
+					   enum bosh_condition condition, enum bosh_rule rule,
+					   bool legacy);
 
 /* request.c */
 
@@ -212,7 +214,8 @@ void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *f
  * heard of for so long that answers may be lost, too. */
 _must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
 					 struct bosh_actions *actions);
-/* Ends the session; early requests are told @condition, nobody else is told anything; servers learn what came to nobody; @vanished
- * as above. */
-_must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition, bool vanished,
+/* Ends the session because of @rule (NONE: for another reason). Early requests are told @condition and the
+ * rule, nobody else is told anything; servers learn what came to nobody; @vanished as above. */
+_must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
+				      enum bosh_rule rule, bool vanished,
 				      struct bosh_actions *actions);

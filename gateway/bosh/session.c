@@ -231,7 +231,8 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 
 	/* First, for an answer that nobody hears would make the sid seem known. */
 	if (mono_reached(inactivity_end(session), now)) {
-		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, true, actions);
+		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, BOSH_RULE_INACTIVITY,
+					    true, actions);
 	}
 	if (mono_reached(session->linger, now)) {
 		session->linger = MONO_NEVER;

@@ -23,6 +23,7 @@
 #include "common/buffer.h"
 #include "common/mono.h"
 #include "gateway/bosh/body.h"
+#include "gateway/bosh/rule.h"
 #include "gateway/failure.h"
 
 struct bosh_session;
@@ -61,13 +62,16 @@ enum bosh_action_kind {
 	BOSH_ACTION_CLOSE,   /* close the stream with its farewell */
 	BOSH_ACTION_PAUSE,   /* read no more from the server */
 	BOSH_ACTION_RESUME,
-	BOSH_ACTION_END,     /* the session is over: drop what is left of its links without a farewell, forget the sid */
+	/* The session is over: drop what is left of its links without a farewell, forget the sid. `rule`
+	 * is what its client broke. */
+	BOSH_ACTION_END,
 };
 
 struct bosh_action {
 	enum bosh_action_kind kind;
 	unsigned stream;
 	unsigned status;
+	enum bosh_rule rule; /* BOSH_RULE_NONE: none was broken */
 	uint64_t exchange;
 	struct blob *blob;
 	struct buffer payloads;
@@ -76,25 +80,6 @@ struct bosh_action {
 struct bosh_actions {
 	struct bosh_action *items;
 	size_t n, size;
-};
-
-/* Terminal conditions that the engine and its owner say by themselves; those of the server side come as a failure. */
-#define BOSH_CONDITIONS(X)                                                                         \
-	X(NONE, "", 200)                                                                           \
-	X(BAD_REQUEST, "bad-request", 400)                                                         \
-	X(POLICY_VIOLATION, "policy-violation", 403)                                               \
-	X(ITEM_NOT_FOUND, "item-not-found", 404)                                                   \
-	X(IMPROPER_ADDRESSING, "improper-addressing", 200)                                         \
-	X(HOST_UNKNOWN, "host-unknown", 200)                                                       \
-	X(SYSTEM_SHUTDOWN, "system-shutdown", 200)                                                 \
-	X(SEE_OTHER_URI, "see-other-uri", 200)                                                     \
-	X(INTERNAL_SERVER_ERROR, "internal-server-error", 200)                                     \
-	X(OTHER_REQUEST, "other-request", 200)
-
-enum bosh_condition {
-#define X(id, name, legacy_status) BOSH_CONDITION_##id,
-	BOSH_CONDITIONS(X)
-#undef X
 };
 
 /* Releases what actions still own and the list itself. */
@@ -119,9 +104,10 @@ struct bosh_session *bosh_session_free(struct bosh_session *session);
 _must_check_ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
 				      struct mono now, struct bosh_actions *actions);
 
-/* A request that named the session could not be understood: the session ends ("Terminal Binding Conditions"). */
+/* A request that named the session breaks @rule, which the owner has found out: the session ends ("Terminal
+ * Binding Conditions"). */
 _must_check_ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange,
-				     enum bosh_condition condition, struct bosh_actions *actions);
+				     enum bosh_rule rule, struct bosh_actions *actions);
 
 /* The client's connection broke while @exchange was unanswered. Its slot stays for a repeat ("Broken Connections"); a request whose
  * turn has not come is forgotten. */

@@ -227,7 +227,7 @@ const MALFORMED = {
 	'too large': (other) => other.request(`<a>${'x'.repeat(300000)}</a>`),
 };
 
-// Nothing that @headers of somebody else bring may reach, end or disturb the session of @client.
+// Nothing that @headers of somebody else bring may reach, end or disturb the session of @client, nor learn that there is one.
 async function assertGuarded(client, connection, headers) {
 	for (let round = 0; round < ROUNDS; round++) {
 		const held = client.request(presence(`held-${round}`));
@@ -235,7 +235,8 @@ async function assertGuarded(client, connection, headers) {
 		for (const [what, attack] of Object.entries(round ? { terminate: ATTACKS.terminate } : { ...ATTACKS, ...MALFORMED })) {
 			const answer = await attack(thief(client, headers));
 			assertTerminated(answer, what in ATTACKS ? 'item-not-found' : ['bad-request', 'policy-violation', 'item-not-found']);
-			assert.equal(answer.element.children.length, 0, what);
+			const guessing = Object.assign(thief(client, headers), { sid: `${client.sid.slice(0, -4)}AAAA` });
+			assert.equal(answer.text, (await attack(guessing)).text, `${what}: as to a sid that is nobody's`);
 		}
 		connection.send(`<message id='for-${round}'/>`);
 		assert.deepEqual(idsOf(await held), [`for-${round}`], 'the client was not disturbed');

@@ -23,6 +23,40 @@ enum {
 #define EMPTY "<body " HTTPBIND "/>"
 #define BODY(content) "<body " HTTPBIND ">" content "</body>"
 #define TERMINATE(condition) "<body " HTTPBIND " type='terminate' condition='" condition "'/>"
+#define TERMINATE_WITH(condition, words)                                                           \
+	"<body " HTTPBIND " type='terminate' condition='" condition                                \
+	"'><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" words "</text></body>"
+/* Rules, as far as tests meet them: the condition, the name, the sentence. */
+#define RID_WINDOW "item-not-found", "rid-window", "the rid is above the window of the session"
+#define RESPONSE_DROPPED                                                                           \
+	"item-not-found", "response-dropped", "the response to that rid is no longer kept"
+#define KEY_MISMATCH                                                                               \
+	"item-not-found", "key-mismatch", "the key does not continue the key sequence"
+#define STREAM_UNKNOWN                                                                             \
+	"item-not-found", "stream-unknown", "the session has no open stream of that name"
+#define INACTIVITY                                                                                 \
+	"item-not-found", "inactivity", "the request before this one did not arrive in time"
+#define TOO_MANY_REQUESTS                                                                          \
+	"policy-violation", "too-many-requests", "more requests are open than the session allows"
+#define POLLING_TOO_OFTEN                                                                          \
+	"policy-violation", "polling-too-often",                                                   \
+		"empty requests follow each other faster than the polling interval allows"
+#define TOO_MANY_REPEATS                                                                           \
+	"policy-violation", "too-many-repeats", "the same request was repeated too often"
+#define PAUSE_TOO_LONG                                                                             \
+	"policy-violation", "pause-too-long", "the pause is longer than the session allows"
+#define PAUSE_NOT_OFFERED                                                                          \
+	"policy-violation", "pause-not-offered", "this gateway does not offer pauses"
+#define NOT_UNDERSTOOD                                                                             \
+	"bad-request", "not-understood", "the request is not a BOSH body that this gateway understands"
+/* With one of them: the answer to the request that broke it, those to the others, and the end. */
+#define BROKE(...) BROKE_OF(__VA_ARGS__)
+#define BROKE_OF(condition, name, words) TERMINATE_WITH(condition, words)
+#define OTHER(...) OTHER_OF(__VA_ARGS__)
+#define OTHER_OF(condition, name, words)                                                           \
+	TERMINATE_WITH("other-request", "another request ended this session: " words)
+#define END(...) END_OF(__VA_ARGS__)
+#define END_OF(condition, name, words) "end " name "\n"
 #define GOODBYE "<body " HTTPBIND " type='terminate'/>"
 #define DISPLACED "<body " HTTPBIND " type='error'/>"
 #define CREATED(wait, hold, requests, inactivity)                                                                      \
@@ -38,6 +72,7 @@ struct bosh_case {
 	struct mono now;
 	struct bosh_actions actions;
 	struct buffer log;
+	bool ended;
 };
 
 static struct bosh_case one;
@@ -90,6 +125,9 @@ static inline void log_action(const struct bosh_action *action)
 			r = buffer_append_sv(&one.log, SV(" "));
 		}
 	}
+	if (r == 0 && action->rule) {
+		r = buffer_printf(&one.log, " %s", bosh_rule_name(action->rule));
+	}
 	assert_int_equal(r, 0);
 	for (size_t i = 0; i < text.n; i++) {
 		/* The texts of a restart end with NUL. */
@@ -103,6 +141,7 @@ static inline void done(int r)
 {
 	assert_int_equal(r, 0);
 	for (size_t i = 0; i < one.actions.n; i++) {
+		one.ended = one.ended || one.actions.items[i].kind == BOSH_ACTION_END;
 		log_action(&one.actions.items[i]);
 	}
 	bosh_actions_deinit(&one.actions);
@@ -198,7 +237,7 @@ static inline void at_ms(int64_t ms)
 		size_t n = one.log.n;
 
 		done(bosh_session_expire(one.session, one.now, &one.actions));
-		if (one.log.n >= 4 && memcmp(buffer_end(&one.log) - 4, "end\n", 4) == 0) {
+		if (one.ended) {
 			break;
 		}
 		assert_true(one.log.n > n || bosh_session_deadline(one.session).ms > deadline.ms);

@@ -41,17 +41,17 @@ static void test_limits(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX), BOSH_BODY_OK);
-		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX + 1), BOSH_BODY_E_POLICY);
+		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX + 1), BOSH_BODY_E_TOO_COMPLEX);
 	}
 	assert_int_equal(read_padded(NULL, n), BOSH_BODY_OK);
-	assert_int_equal(read_padded(NULL, n + 1), BOSH_BODY_E_POLICY);
+	assert_int_equal(read_padded(NULL, n + 1), BOSH_BODY_E_TOO_LARGE);
 
 	assert_int_equal(buffer_printf(&deep, "<body" NS ">"), 0);
 	for (size_t i = 0; i < XML_DEPTH_MAX; i++) {
 		assert_int_equal(buffer_printf(&deep, "<a>"), 0);
 	}
 	assert_int_equal(buffer_append(&deep, "", 1), 0);
-	check_result(buffer_sv(&deep).data, BOSH_BODY_E_POLICY);
+	check_result(buffer_sv(&deep).data, BOSH_BODY_E_TOO_COMPLEX);
 	buffer_deinit(&deep);
 }
 

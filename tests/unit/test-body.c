@@ -327,6 +327,7 @@ static void test_bad_request(void **state)
 /* What was understood before it went wrong tells in which words the client is refused, and which session. */
 static void test_partly_understood(void **state)
 {
+	struct buffer text = BUFFER_INIT;
 	struct bosh_body body;
 
 	(void)state;
@@ -342,6 +343,15 @@ static void test_partly_understood(void **state)
 	assert_int_equal(read_text("<body" NS " ver='1.6' rid='1'", &body), BOSH_BODY_E_BAD_REQUEST);
 	assert_false(body.has_ver || body.has_rid);
 	bosh_body_deinit(&body);
+	/* An attribute that is too long does not hide whose request it is. */
+	assert_int_equal(buffer_printf(&text, "<body" NS " ver='1.6' to='%0*d' sid='s' rid='5'/>",
+				       BOSH_ATTRIBUTE_MAX + 1, 0),
+			 0);
+	assert_int_equal(read_bytes(buffer_sv(&text), &body), BOSH_BODY_E_TOO_COMPLEX);
+	assert_sv(body.sid, "s");
+	assert_int_equal(body.to.n, 0);
+	bosh_body_deinit(&body);
+	buffer_deinit(&text);
 }
 
 int main(void)

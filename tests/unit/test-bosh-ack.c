@@ -105,7 +105,7 @@ static void test_ack_of_answers(void **state)
 	EXPECT("8: " BODY("<iq/>") "\n");
 	/* What has been acknowledged is gone. */
 	request_with(101, "", "<x/>");
-	EXPECT("9: " TERMINATE("item-not-found") "\n7: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("9: " BROKE(RESPONSE_DROPPED) "\n7: " OTHER(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED));
 }
 
 /* No attribute: the client has all answers to the requests before. */
@@ -121,7 +121,7 @@ static void test_ack_left_out(void **state)
 	request_with(102, "", "<x/>");
 	EXPECT("4: " BODY("<iq/>") "\n");
 	request_with(101, "", "<x/>");
-	EXPECT("5: " TERMINATE("item-not-found") "\nclose\nend\n");
+	EXPECT("5: " BROKE(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED));
 }
 
 /* A client that acknowledges what was never answered says no more than that it has everything. */
@@ -196,7 +196,7 @@ static void test_ack_and_vanished(void **state)
 	server("<c/>");
 	buffer_clear(&one.log);
 	at_ms(30000);
-	EXPECT("bounce <a/>\nbounce <b/>\nbounce <c/>\nclose\nend\n");
+	EXPECT("bounce <a/>\nbounce <b/>\nbounce <c/>\nclose\n" END(INACTIVITY));
 }
 
 /* A client that holds a request has nothing to acknowledge with: it is answered, once. */

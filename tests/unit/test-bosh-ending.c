@@ -96,7 +96,7 @@ static void test_failure_kept_for_nobody(void **state)
 	at_ms(29999);
 	EXPECT("");
 	at_ms(30000);
-	EXPECT("end\n");
+	EXPECT(END(INACTIVITY));
 }
 
 /* Who has gone is told nothing; the reason is for one who listens. */
@@ -167,9 +167,9 @@ static void test_restart(void **state)
 	EXPECT("restart |||||\n");
 }
 
-static void refuse(uint64_t exchange, enum bosh_condition condition)
+static void refuse(uint64_t exchange, enum bosh_rule rule)
 {
-	done(bosh_session_refuse(one.session, exchange, condition, &one.actions));
+	done(bosh_session_refuse(one.session, exchange, rule, &one.actions));
 }
 
 static void test_refuse(void **state)
@@ -178,39 +178,65 @@ static void test_refuse(void **state)
 	begin();
 	request(101);
 	request(103);
-	refuse(9, BOSH_CONDITION_BAD_REQUEST);
-	EXPECT("9: " TERMINATE("bad-request") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nclose\nend\n");
+	refuse(9, BOSH_RULE_NOT_UNDERSTOOD);
+	EXPECT("9: " BROKE(NOT_UNDERSTOOD) "\n2: " OTHER(NOT_UNDERSTOOD) "\n3: " OTHER(NOT_UNDERSTOOD)
+	       "\nclose\n" END(NOT_UNDERSTOOD));
+}
+
+/* Every rule has a name, a condition and words of its own, and the client and the owner are told them. */
+static void test_rules(void **state)
+{
+	static const struct {
+		enum bosh_condition condition;
+		const char *name;
+		const char *legacy_status;
+	} conditions[] = {
+		{BOSH_CONDITION_BAD_REQUEST, "bad-request", "(400) "},
+		{BOSH_CONDITION_POLICY_VIOLATION, "policy-violation", "(403) "},
+		{BOSH_CONDITION_ITEM_NOT_FOUND, "item-not-found", "(404) "},
+		/* What ends without the client's fault is said with 200. */
+		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "internal-server-error", ""},
+	};
+	char expected[1000];
+
+	for (enum bosh_rule rule = BOSH_RULE_NONE + 1; rule < BOSH_RULE_COUNT; rule++) {
+		size_t which = 0;
+
+		while (conditions[which].condition != bosh_rule_condition(rule)) {
+			assert_true(++which < ARRAY_LENGTH(conditions));
+		}
+		for (enum bosh_rule other = BOSH_RULE_NONE; other < rule; other++) {
+			assert_string_not_equal(bosh_rule_name(other), bosh_rule_name(rule));
+			assert_string_not_equal(bosh_rule_sentence(other), bosh_rule_sentence(rule));
+		}
+		for (int legacy = 0; legacy < 2; legacy++) {
+			create(legacy ? "" : " ver='1.6'");
+			server(FEATURES);
+			buffer_clear(&one.log);
+			refuse(9, rule);
+			snprintf(expected, sizeof(expected),
+				 "9: %s<body " HTTPBIND " type='terminate' condition='%s'><text "
+				 "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>%s</text></body>\n"
+				 "close\nend %s\n",
+				 legacy ? conditions[which].legacy_status : "", conditions[which].name,
+				 bosh_rule_sentence(rule), bosh_rule_name(rule));
+			EXPECT(expected);
+			teardown(state);
+			assert_int_equal(setup(state), 0);
+		}
+	}
 }
 
 static void test_legacy(void **state)
 {
-	static const struct {
-		enum bosh_condition condition;
-		const char *expected;
-	} rows[] = {
-		{BOSH_CONDITION_BAD_REQUEST, "9: (400) " TERMINATE("bad-request") "\nclose\nend\n"},
-		{BOSH_CONDITION_POLICY_VIOLATION, "9: (403) " TERMINATE("policy-violation") "\nclose\nend\n"},
-		{BOSH_CONDITION_ITEM_NOT_FOUND, "9: (404) " TERMINATE("item-not-found") "\nclose\nend\n"},
-		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "9: " TERMINATE("internal-server-error") "\nclose\nend\n"},
-	};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		create("");
-		server(FEATURES);
-		buffer_clear(&one.log);
-		refuse(9, rows[i].condition);
-		EXPECT(rows[i].expected);
-		teardown(state);
-		assert_int_equal(setup(state), 0);
-	}
+	(void)state;
 	create("");
 	server(FEATURES);
 	buffer_clear(&one.log);
-	/* What ends without the client's fault is said with 200; all that is no error anyway. */
+	/* The requests that are not at fault are answered with 200. */
 	request(101);
 	request(104);
-	EXPECT("3: (404) " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("3: (404) " BROKE(RID_WINDOW) "\n2: " OTHER(RID_WINDOW) "\nclose\n" END(RID_WINDOW));
 }
 
 static void test_refusal_without_session(void **state)
@@ -358,7 +384,7 @@ static void test_bounce(void **state)
 	EXPECT("2: " BODY("<a/>") "\n");
 	at_ms(30000);
 	/* Also what it was answered last: with that in hand it would have sent another request. */
-	EXPECT("bounce <a/>\nbounce <b/>\nclose\nend\n");
+	EXPECT("bounce <a/>\nbounce <b/>\nclose\n" END(INACTIVITY));
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin();
@@ -368,14 +394,14 @@ static void test_bounce(void **state)
 	buffer_clear(&one.log);
 	gone(3);
 	at_ms(90000);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 	/* Also when it is the client's fault. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin();
 	server("<b/>");
 	request(999);
-	EXPECT("2: " TERMINATE("item-not-found") "\nbounce <b/>\nclose\nend\n");
+	EXPECT("2: " BROKE(RID_WINDOW) "\nbounce <b/>\nclose\n" END(RID_WINDOW));
 }
 
 static void test_managed(void **state)
@@ -385,7 +411,7 @@ static void test_managed(void **state)
 	bosh_session_set_managed(one.session, 0);
 	server("<b/>");
 	at_ms(30000);
-	EXPECT("end\n");
+	EXPECT(END(INACTIVITY));
 	/* A goodbye is one, whatever the server could resume. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
@@ -411,6 +437,7 @@ int main(void)
 		TEST(test_stream_error_kept),
 		TEST(test_restart),
 		TEST(test_refuse),
+		TEST(test_rules),
 		TEST(test_legacy),
 		cmocka_unit_test(test_refusal_without_session),
 		TEST(test_backpressure),

@@ -18,7 +18,7 @@
 #define L2 "4d829478b5db370c05b913314bc241a8625db9b0"
 
 #define KEY(key) " key='" key "'"
-#define WRONG TERMINATE("item-not-found") "\nclose\nend\n"
+#define WRONG BROKE(KEY_MISMATCH) "\nclose\n" END(KEY_MISMATCH)
 
 static void begin_keyed(void)
 {
@@ -113,7 +113,7 @@ static void test_key_late(void **state)
 	carries(103, KEY(K1));
 	EXPECT("send <a/>\nsend <a/>\n2: " EMPTY "\nsend <a/>\n3: " EMPTY "\n");
 	carries(104, "");
-	EXPECT("5: " TERMINATE("item-not-found") "\n4: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("5: " BROKE(KEY_MISMATCH) "\n4: " OTHER(KEY_MISMATCH) "\nclose\n" END(KEY_MISMATCH));
 }
 
 /* Early requests are checked when their turn has come. */
@@ -149,7 +149,7 @@ static void test_key_repeated(void **state)
 		carries(101, KEY(K3));
 		buffer_clear(&one.log);
 		carries(101, wrong[i]);
-		EXPECT("3: " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\nclose\nend\n");
+		EXPECT("3: " BROKE(KEY_MISMATCH) "\n2: " OTHER(KEY_MISMATCH) "\nclose\n" END(KEY_MISMATCH));
 	}
 }
 
@@ -162,7 +162,7 @@ static void test_key_repeated_early(void **state)
 	carries(102, KEY(K2));
 	EXPECT("2: " DISPLACED "\n");
 	carries(102, "");
-	EXPECT("4: " TERMINATE("item-not-found") "\n3: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("4: " BROKE(KEY_MISMATCH) "\n3: " OTHER(KEY_MISMATCH) "\nclose\n" END(KEY_MISMATCH));
 }
 
 int main(void)

@@ -62,7 +62,7 @@ static int play_owner(struct play *play, bool refuse)
 	struct failure failure;
 
 	if (refuse) {
-		return bosh_session_refuse(play->session, ++play->n_exchanges, BOSH_CONDITION_BAD_REQUEST, &play->actions);
+		return bosh_session_refuse(play->session, ++play->n_exchanges, BOSH_RULE_NOT_UNDERSTOOD, &play->actions);
 	}
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	return bosh_session_shut(play->session, &failure, play->now, &play->actions);

@@ -36,7 +36,7 @@ static void test_pause(void **state)
 	at_ms(104999);
 	EXPECT("");
 	at_ms(105000);
-	EXPECT("bounce <iq/>\nclose\nend\n");
+	EXPECT("bounce <iq/>\nclose\n" END(INACTIVITY));
 }
 
 static void test_pause_ends_with_next(void **state)
@@ -52,7 +52,7 @@ static void test_pause_ends_with_next(void **state)
 	at_ms(119999);
 	EXPECT("");
 	at_ms(120000);
-	EXPECT("bounce <iq/>\nclose\nend\n");
+	EXPECT("bounce <iq/>\nclose\n" END(INACTIVITY));
 }
 
 /* A pause shorter than inactivity makes a client that is lost be found sooner. */
@@ -70,7 +70,7 @@ static void test_pause_short(void **state)
 		at_ms(rows[i].end_ms - 1);
 		EXPECT("");
 		at_ms(rows[i].end_ms);
-		EXPECT("close\nend\n");
+		EXPECT("close\n" END(INACTIVITY));
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -83,13 +83,13 @@ static void test_pause_limit(void **state)
 	request_with(101, " pause='120'", "");
 	EXPECT("2: " EMPTY "\n");
 	request_with(102, " pause='121'", "<a/>");
-	EXPECT("3: " TERMINATE("policy-violation") "\nclose\nend\n");
+	EXPECT("3: " BROKE(PAUSE_TOO_LONG) "\nclose\n" END(PAUSE_TOO_LONG));
 	teardown(state);
 	/* Nor where no pauses were offered. */
 	assert_int_equal(setup(state), 0);
 	begin();
 	request_with(101, " pause='1'", "");
-	EXPECT("2: " TERMINATE("policy-violation") "\nclose\nend\n");
+	EXPECT("2: " BROKE(PAUSE_NOT_OFFERED) "\nclose\n" END(PAUSE_NOT_OFFERED));
 }
 
 /* "Broken Connections": its answer is not one of the `requests` that are kept. */
@@ -116,7 +116,7 @@ static void test_pause_and_kept(void **state)
 	request_with(105, " pause='10'", "");
 	EXPECT("11: " EMPTY "\n");
 	request_with(103, " pause='10'", "<a/>");
-	EXPECT("12: " TERMINATE("item-not-found") "\nbounce <iq/>\nclose\nend\n");
+	EXPECT("12: " BROKE(RESPONSE_DROPPED) "\nbounce <iq/>\nclose\n" END(RESPONSE_DROPPED));
 }
 
 /* "Overactivity": one more than `requests`, to pause. */
@@ -133,7 +133,7 @@ static void test_pause_above(void **state)
 	request_with(106, " pause='10'", "");
 	EXPECT("");
 	request_with(108, " pause='10'", "");
-	EXPECT("6: " TERMINATE("item-not-found") "\n5: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("6: " BROKE(RID_WINDOW) "\n5: " OTHER(RID_WINDOW) "\nclose\n" END(RID_WINDOW));
 }
 
 /* A client whose HTTP connections break, and that repeats the pause, still pauses. */
@@ -148,7 +148,7 @@ static void test_pause_repeated(void **state)
 	at_ms(149999);
 	EXPECT("");
 	at_ms(150000);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 }
 
 /* One request a round trip. */

@@ -32,7 +32,7 @@ static void test_repeat_answered(void **state)
 	at_ms(49999);
 	EXPECT("");
 	at_ms(50000);
-	EXPECT("bounce <presence/>\nclose\nend\n");
+	EXPECT("bounce <presence/>\nclose\n" END(INACTIVITY));
 }
 
 static void test_repeat_creation(void **state)
@@ -55,7 +55,7 @@ static void test_repeat_forgotten(void **state)
 	request(102);
 	EXPECT("5: " BODY("<iq/>") "\n");
 	request(101);
-	EXPECT("6: " TERMINATE("item-not-found") "\nclose\nend\n");
+	EXPECT("6: " BROKE(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED));
 }
 
 static void test_repeat_held(void **state)
@@ -84,7 +84,7 @@ static void test_repeat_limit(void **state)
 	buffer_clear(&one.log);
 	request(101);
 	assert_int_equal(one.n_exchanges, 2 + one.limits.n_repeats_max + 1);
-	EXPECT("11: " TERMINATE("policy-violation") "\n10: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("11: " BROKE(TOO_MANY_REPEATS) "\n10: " OTHER(TOO_MANY_REPEATS) "\nclose\n" END(TOO_MANY_REPEATS));
 	/* Rids of their own have limits of their own. */
 	void *next = NULL;
 
@@ -234,7 +234,7 @@ static void test_gone_for_good(void **state)
 	at_ms(39999);
 	EXPECT("");
 	at_ms(40000);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 }
 
 static void test_gone_wait_is_over(void **state)
@@ -259,7 +259,7 @@ static void test_gone_wait_is_over(void **state)
 	at_ms(50000);
 	gone(2);
 	at_ms(80000);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 }
 
 /* That an exchange is gone which nobody has is no sign of life. */
@@ -273,7 +273,7 @@ static void test_gone_unknown(void **state)
 	at_ms(29999);
 	EXPECT("");
 	at_ms(30000);
-	EXPECT("bounce " FEATURES "\nclose\nend\n");
+	EXPECT("bounce " FEATURES "\nclose\n" END(INACTIVITY));
 }
 
 /* Nobody knows the sid. */
@@ -284,7 +284,7 @@ static void test_gone_before_creation(void **state)
 	at_ms(5000);
 	gone(1);
 	at_ms(5000);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 }
 
 static void test_gone_early(void **state)

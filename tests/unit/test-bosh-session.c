@@ -76,6 +76,7 @@
  * HTTP Conditions
  *   400, 403, 404 for clients without ver, 200 for all others                         e test_legacy, test_refusal_without_session
  * Terminal Binding Conditions
+ *   which rule was broken, in words, to who broke it and to those who wait (rule.h)   e test_rules, test_refuse
  *   the reason, once, to one who waits                                                e test_failure, test_failure_with_pending
  *   else to the next request                                                          e test_failure_kept, test_failure_kept_for_repeat
  *   see-other-uri has the URI in it                                                   e test_see_other_uri
@@ -287,7 +288,7 @@ static void test_inactivity(void **state)
 	at_ms(119998);
 	EXPECT("");
 	at_ms(119999);
-	EXPECT("close\nend\n");
+	EXPECT("close\n" END(INACTIVITY));
 }
 
 static void test_polling(void **state)
@@ -312,7 +313,7 @@ static void test_polling(void **state)
 		at_ms(67999);
 		EXPECT("");
 		at_ms(68000);
-		EXPECT("bounce " FEATURES "\nclose\nend\n");
+		EXPECT("bounce " FEATURES "\nclose\n" END(INACTIVITY));
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -342,7 +343,7 @@ static void test_polling_often(void **state)
 		at_ms(10000 + rows[i].later_ms);
 		request(103);
 		if (rows[i].refused) {
-			EXPECT("4: " TERMINATE("policy-violation") "\nclose\nend\n");
+			EXPECT("4: " BROKE(POLLING_TOO_OFTEN) "\nclose\n" END(POLLING_TOO_OFTEN));
 		} else {
 			EXPECT("4: " EMPTY "\n");
 		}
@@ -392,8 +393,8 @@ static void test_overactivity(void **state)
 	request_with(102, "", "<iq/>");
 	EXPECT("send <iq/>\n");
 	request_with(103, "", "<message/>");
-	EXPECT("4: " TERMINATE("policy-violation") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nclose\nend\n");
+	EXPECT("4: " BROKE(TOO_MANY_REQUESTS) "\n2: " OTHER(TOO_MANY_REQUESTS)
+	       "\n3: " OTHER(TOO_MANY_REQUESTS) "\nclose\n" END(TOO_MANY_REQUESTS));
 }
 
 static void test_overactivity_of_polls(void **state)
@@ -499,7 +500,7 @@ static void test_early_and_inactive(void **state)
 	at_ms(39999);
 	EXPECT("");
 	at_ms(40000);
-	EXPECT("2: " TERMINATE("item-not-found") "\nbounce " FEATURES "\nclose\nend\n");
+	EXPECT("2: " BROKE(INACTIVITY) "\nbounce " FEATURES "\nclose\n" END(INACTIVITY));
 }
 
 /* Each waits for its own time, though answers go in the order of the rids. */
@@ -538,22 +539,24 @@ static void test_window(void **state)
 	static const struct {
 		uint64_t rid;
 		const char *attributes;
-		bool inside;
+		const char *expected;
 	} rows[] = {
-		{101, "", true},
-		{102, "", true},
-		{103, "", false},
-		{103, " type='terminate'", true},
-		{104, " type='terminate'", false},
-		{BOSH_RID_MAX, "", false},
-		{99, "", false},
-		{1, "", false},
+#define ABOVE "2: " BROKE(RID_WINDOW) "\nclose\n" END(RID_WINDOW)
+#define BELOW "2: " BROKE(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED)
+		{101, "", ""},
+		{102, "", ""},
+		{103, "", ABOVE},
+		{103, " type='terminate'", ""},
+		{104, " type='terminate'", ABOVE},
+		{BOSH_RID_MAX, "", ABOVE},
+		{99, "", BELOW},
+		{1, "", BELOW},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		begin();
 		request_with(rows[i].rid, rows[i].attributes, "");
-		EXPECT(rows[i].inside ? "" : "2: " TERMINATE("item-not-found") "\nclose\nend\n");
+		EXPECT(rows[i].expected);
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -567,8 +570,8 @@ static void test_window_ends_all(void **state)
 	request(103);
 	EXPECT("");
 	request(104);
-	EXPECT("4: " TERMINATE("item-not-found") "\n2: " TERMINATE("other-request") "\n3: " TERMINATE(
-		"other-request") "\nclose\nend\n");
+	EXPECT("4: " BROKE(RID_WINDOW) "\n2: " OTHER(RID_WINDOW)
+	       "\n3: " OTHER(RID_WINDOW) "\nclose\n" END(RID_WINDOW));
 }
 
 int main(void)

@@ -183,7 +183,7 @@ static void test_stream_payloads_up(void **state)
 	request_with(107, " stream='whatever'", "");
 	EXPECT("7: " EMPTY "\n");
 	request_with(108, " stream='whatever'", "<x/>");
-	EXPECT("9: " TERMINATE("item-not-found") "\n8: " TERMINATE("other-request") "\nclose 0\nclose 1\nend\n");
+	EXPECT("9: " BROKE(STREAM_UNKNOWN) "\n8: " OTHER(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
 }
 
 /* Never two streams in one answer; in turns. */
@@ -228,7 +228,7 @@ static void test_stream_nameless(void **state)
 	(void)state;
 	begin_two();
 	request_with(102, " stream=''", "<x/>");
-	EXPECT("3: " TERMINATE("item-not-found") "\nclose 0\nclose 1\nend\n");
+	EXPECT("3: " BROKE(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
 }
 
 /* What came for a stream that is closed goes back. */
@@ -290,7 +290,7 @@ static void test_stream_abandoned(void **state)
 	server_of(1, "<b/>");
 	bosh_session_set_managed(one.session, 1);
 	at_ms(30000);
-	EXPECT("bounce 0 <a/>\nclose 0\nend\n");
+	EXPECT("bounce 0 <a/>\nclose 0\n" END(INACTIVITY));
 }
 
 /* One whose features have not come is not open: what is for all is not for it. */
@@ -368,7 +368,7 @@ static void test_stream_place_taken_later(void **state)
 	buffer_clear(&one.log);
 	at_ms(30000);
 	assert_null(memmem(one.log.data, one.log.n, "<m/>", 4));
-	assert_non_null(memmem(one.log.data, one.log.n, "close 1\nend\n", 12));
+	assert_non_null(memmem(one.log.data, one.log.n, "close 1\nend ", 12));
 }
 
 /* All are stopped when too much waits, a new one too. */
