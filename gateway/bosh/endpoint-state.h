@@ -34,8 +34,9 @@ struct bosh_carried {
 	SLIST_HEAD(, bosh_strand) strands; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
 	struct mono armed; /* what the timer runs for */
-	struct address client;
-	bool secure; /* it was made over TLS */
+	struct address client;  /* that made it */
+	uint64_t latest_client; /* client_key() of its latest request */
+	bool secure;            /* it was made over TLS */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];

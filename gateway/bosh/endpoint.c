@@ -62,6 +62,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->endpoint = endpoint;
 	session->armed = MONO_NEVER;
 	session->client = request->client;
+	session->latest_client = client_key(&request->client);
 	session->secure = request->secure;
 	session->content_type = bosh_content_type(request->body.content);
 	int r = sid_make(endpoint->env->index, session->sid);
@@ -183,6 +184,17 @@ static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const
 	return session;
 }
 
+/* A client may come from another address than before, unless the session is bound to one. */
+static void note_client(struct bosh_carried *session, const struct address *client)
+{
+	uint64_t key = client_key(client);
+
+	if (key != session->latest_client) {
+		session->latest_client = key;
+		bosh_session_moved(session->engine);
+	}
+}
+
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
@@ -194,6 +206,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 	if (session && rule) {
 		r = bosh_session_refuse(session->engine, request->exchange, rule, actions);
 	} else if (session) {
+		note_client(session, &request->client);
 		r = bosh_session_request(session->engine, request->exchange, &request->body,
 					 bosh_endpoint_now(endpoint), actions);
 	} else if (request->body_result != BOSH_BODY_OK) {

@@ -42,18 +42,46 @@ static enum wish wish_of(const struct bosh_session *session, const struct bosh_b
 	return body->to.n && session->offers_streams ? WISH_STREAM : WISH_NOTHING;
 }
 
-static size_t n_attended(const struct bosh_session *session)
+/* Requests that the client waits for, as far as anybody can know: those whose connection broke it has given
+ * up, and so perhaps those that came from another address. */
+static size_t n_under_way(const struct bosh_session *session)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < session->n_slots; i++) {
-		n += session->slots[i].exchange != 0;
+		n += session->slots[i].exchange != 0 && !session->slots[i].stale;
 	}
 	return n;
 }
 
-/* "Overactivity": more requests under way than were allowed; or as many, the last of them empty and too soon behind the one
- * before. */
+/* Whether the request before @body is an empty one that the client waits for. */
+static bool is_behind_empty(const struct bosh_session *session, const struct bosh_body *body)
+{
+	const struct bosh_slot *before =
+		session->n_slots ? &session->slots[session->n_slots - 1] : NULL;
+
+	return before && before->rid + 1 == body->rid && before->empty && before->exchange &&
+	       !before->stale;
+}
+
+/*
+ * "Overactivity" and "Polling Sessions": three rules.
+ *
+ * More requests under way than `requests`: too many, unless the last one pauses or terminates.
+ *
+ * As many as `requests`, the last one empty, within `polling` of the one before. The letter of the
+ * specification says no more, and would have an empty request behind one with payloads end the session.
+ * Libraries send just that: a stanza, and then a request for the server to answer to. With it the stanza's
+ * request is answered, nothing is repeated faster than the client has something to say, and ending the
+ * session would protect nothing. What has to be stopped are empty requests that push each other out: the
+ * second one brings the answer to the first, upon which the client may send a third, as fast as the network
+ * carries them. So the last two have to be empty, both of them.
+ *
+ * In a session that polls, two empty ones within `polling`, the first of which was told nothing.
+ *
+ * A client that has lost its connections sends more than it would otherwise. Requests that it does not
+ * wait for any more count for none of the rules.
+ */
 static enum bosh_rule judge_activity(const struct bosh_session *session, const struct bosh_body *body,
 				     bool empty, struct mono received)
 {
@@ -61,22 +89,40 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 	/* Those that came out of order came at their own times. */
 	int64_t apart_ms = llabs(mono_diff_ms(received, session->received));
 	bool soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
+	size_t n = n_under_way(session);
 
 	if (bosh_body_is_extra(body)) {
-		/* Never more than one: all are answered when it has been processed. */
-		return session->n_slots > n_max ? BOSH_RULE_TOO_MANY_REQUESTS : BOSH_RULE_NONE;
+		return BOSH_RULE_NONE;
 	}
-	if (session->n_slots >= n_max) {
+	if (n >= n_max) {
 		return BOSH_RULE_TOO_MANY_REQUESTS;
 	}
-	if (session->creation.hold == 0) {
-		/* "Polling Sessions": two empty requests in a row, and the first of them was told nothing. */
-		return empty && session->last_empty && soon ? BOSH_RULE_POLLING_TOO_OFTEN
-							    : BOSH_RULE_NONE;
+	if (!empty || !soon) {
+		return BOSH_RULE_NONE;
 	}
-	/* One whose connection broke counts as if it had been answered: its client perhaps thinks so. */
-	return empty && n_attended(session) + 1 == n_max && soon ? BOSH_RULE_POLLING_TOO_OFTEN
-								  : BOSH_RULE_NONE;
+	if (session->creation.hold == 0) {
+		return session->last_empty ? BOSH_RULE_POLLING_TOO_OFTEN : BOSH_RULE_NONE;
+	}
+	return n + 1 == n_max && is_behind_empty(session, body) ? BOSH_RULE_POLLING_TOO_OFTEN
+								: BOSH_RULE_NONE;
+}
+
+/* Gives a request its slot. There are as many as requests may be under way, and one for a request that
+ * pauses or terminates. Those that the client does not wait for any more make room; their answers are
+ * kept for a repeat. */
+static int take_slot(struct bosh_session *session, const struct bosh_body *body,
+		     const struct bosh_slot *slot, struct mono now, struct bosh_actions *actions)
+{
+	size_t n_max = session->n_places - (bosh_body_is_extra(body) ? 0 : 1);
+	int r = 0;
+
+	while (r == 0 && session->n_slots >= n_max) {
+		r = bosh_session_answer_empty(session, now, actions);
+	}
+	if (r == 0) {
+		session->slots[session->n_slots++] = *slot;
+	}
+	return r;
 }
 
 /* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever been one, for then the
@@ -329,6 +375,18 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 	}
 }
 
+/* "Transmitting Payloads": what is for a stream that has just been closed, which the client perhaps did not know,
+ * is ignored. Returns what is left of @wish. */
+static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *body, enum wish wish)
+{
+	if (!is_for_nobody(session, body, wish) || !session->last_closed[0] ||
+	    !sv_eq(body->stream, sv_from(session->last_closed))) {
+		return wish;
+	}
+	body->n_payloads = 0;
+	return wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;
+}
+
 int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
 			 struct mono received, unsigned n_repeats, struct mono now,
 			 struct bosh_actions *actions)
@@ -337,12 +395,7 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	bool empty = wish == WISH_NOTHING;
 	int r = 0;
 
-	if (is_for_nobody(session, body, wish) && session->last_closed[0] &&
-	    sv_eq(body->stream, sv_from(session->last_closed))) {
-		/* It has just been closed, and the client perhaps did not know: ignored. */
-		body->n_payloads = 0;
-		wish = wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;
-	}
+	wish = ignore_closed(session, body, wish);
 	if (session->n_slots > session->creation.hold && !mono_is_never(session->linger)) {
 		/* The client would have had its answer, had we not waited: not to be held against it. */
 		session->linger = MONO_NEVER;
@@ -353,15 +406,20 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	if (r < 0 || rule) {
 		return r < 0 ? r : bosh_session_refuse(session, exchange, rule, actions);
 	}
-	struct bosh_slot *slot = &session->slots[session->n_slots++];
-
-	*slot = (struct bosh_slot){
+	const struct bosh_slot new_slot = {
 		.rid = body->rid,
 		.exchange = exchange,
 		.received = received,
 		.n_repeats = n_repeats,
 		.empty = empty,
 	};
+
+	r = take_slot(session, body, &new_slot, now, actions);
+	if (r < 0) {
+		return r;
+	}
+	struct bosh_slot *slot = &session->slots[session->n_slots - 1];
+
 	session->next_rid = body->rid + 1;
 	session->received = received;
 	session->pause_s = 0;

@@ -126,6 +126,7 @@ static int repeat_held(struct bosh_session *session, struct bosh_slot *slot, uin
 		return r;
 	}
 	slot->exchange = exchange;
+	slot->stale = false;
 	return bosh_session_release(session, now, actions);
 }
 
@@ -192,6 +193,15 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 	struct bosh_early *early = early_find(session, body->rid);
 
 	return early ? repeat_early(session, early, exchange, body, actions) : put_early(session, exchange, body, now);
+}
+
+void bosh_session_moved(struct bosh_session *session)
+{
+	for (size_t i = 0; i < session->n_slots; i++) {
+		session->slots[i].stale = true;
+	}
+	/* Nor is it known whether the last answer arrived. */
+	session->last_empty = false;
 }
 
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now)

@@ -29,6 +29,7 @@ struct bosh_slot {
 	unsigned n_repeats;
 	struct bosh_key key;
 	bool empty;      /* it asked for nothing but an answer */
+	bool stale;      /* the client has moved since: perhaps nobody waits for the answer */
 	bool pause;      /* its answer carries no payloads */
 	bool opens;      /* its answer names the stream `stream`, which it asked for */
 	bool refused;    /* it asked for one more, and must not have it */

@@ -113,6 +113,11 @@ _must_check_ int bosh_session_refuse(struct bosh_session *session, uint64_t exch
  * turn has not come is forgotten. */
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now);
 
+/* A request comes from another address than the one before it: call this first. The client's network has
+ * changed, and with it the connections of what is held may be dead without anybody having said so. They are
+ * still answered, and still repeated, but do not count as requests under way ("Overactivity"). */
+void bosh_session_moved(struct bosh_session *session);
+
 /* The header of @stream's server came: its `id` and `from`, borrowed for the call; may be NULL. */
 _must_check_ int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id,
 				     const char *from);

@@ -361,7 +361,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 	const over = (answer) => assertTerminated(answer, 'policy-violation', status);
 	const title = `(status ${status} with ver=${ver})`;
 
-	test(`overactivity: an empty request too soon behind another, with as many as requests under way ${title}`, TIMEOUT, async () => {
+	test(`overactivity: an empty request too soon behind another empty one, with as many as requests under way ${title}`, TIMEOUT, async () => {
 		const { client, connection } = await session({ ver, hold: 1 });
 		const held = client.request();
 		const second = client.request();
@@ -444,6 +444,50 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 		assert.deepEqual(connection.elements, []);
 	});
 }
+
+test('overactivity: a stanza that the server does not answer, and an empty request at once behind it, again and again', TIMEOUT, async () => {
+	const { client, connection } = await session({ hold: 1 });
+	for (let i = 0; i < 5; i++) {
+		const sent = client.request(presence(`o${i}`));
+		const empty = client.request();
+		assert.equal((await sent).element.attributes.type, undefined);
+		await connection.element('presence', ({ attributes }) => attributes.id === `o${i}`);
+		connection.send(`<message id="for${i}"/>`);
+		assert.deepEqual(idsOf(await empty), [`for${i}`]);
+	}
+});
+
+test('overactivity: a client whose held request broke sends another one at once', TIMEOUT, async () => {
+	const { client, connection } = await session({ hold: 1 });
+	for (let i = 0; i < 3; i++) {
+		const held = client.request();
+		await sleep(100);
+		held.abort();
+		await sleep(200);
+	}
+	const held = client.request();
+	connection.send('<message id="found"/>');
+	assert.deepEqual(idsOf(await held), ['found']);
+});
+
+test('overactivity: a client that comes from another address, its held request on a network that is gone', TIMEOUT, async () => {
+	await withStage({ trusted_proxies: ['127.0.0.1'] }, async (own) => {
+		const { client, connection } = await session({ hold: 1 }, own);
+		// Nothing says that the connections of the held ones are dead: they stay open.
+		let held = client.request();
+		for (let i = 1; i <= 3; i++) {
+			client.headers['X-Forwarded-For'] = `192.0.2.${i}`;
+			const next = client.request();
+			assert.equal((await held).element.attributes.type, undefined);
+			held = next;
+		}
+		connection.send('<message id="found"/>');
+		assert.deepEqual(idsOf(await held), ['found']);
+		// From one address it is as it was.
+		held = client.request();
+		assertTerminated(await client.request(), 'policy-violation');
+	});
+});
 
 // Sends until the server, which does not read, makes the gateway keep two requests. Resolves with their promises.
 async function congest(client) {

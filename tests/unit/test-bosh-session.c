@@ -37,8 +37,9 @@
  * Overactivity
  *   more requests under way than `requests`; one more to pause or terminate           test_overactivity, test_terminate_above,
  *                                                                                       p test_pause_above
- *   as many as `requests`, the last empty and within `polling` of the one before      test_overactivity_of_polls,
+ *   as many as `requests`, the last two empty, and within `polling` of each other     test_overactivity_of_polls,
  *                                                                                       test_order_is_no_overactivity
+ *   what the client does not wait for any more does not count                         test-bosh-activity.c
  * Polling Sessions
  *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
  *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
@@ -404,7 +405,7 @@ static void test_overactivity_of_polls(void **state)
 		int64_t later_ms;
 		bool refused;
 	} rows[] = {
-		{"", "", 1999, true}, {"<a/>", "", 1999, true}, {"", "", 2000, false}, {"", "<a/>", 0, false},
+		{"", "", 1999, true}, {"<a/>", "", 0, false}, {"", "", 2000, false}, {"", "<a/>", 0, false},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
