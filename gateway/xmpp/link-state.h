@@ -42,11 +42,14 @@ struct link {
 	char *domain; /* ascii form, for DNS, SNI and certificates */
 	struct address address;
 	struct link_opening *opening; /* NULL when the stream is the client's */
-	uv_timer_t timer; /* runs until then; its close is where the link's memory goes */
+	/* Runs until then, and later for what is to be told at the loop's next turn. Its close is where the
+	 * link's memory goes. */
+	uv_timer_t timer;
 	struct keepalive_member keepalive;
 	bool is_counted; /* has a place among the sessions to its domain */
 	bool paused;     /* the owner reads nothing: counts from the stream's being the client's on */
 	bool failing;    /* `over` is due */
+	bool lost;       /* there was no memory for what was gathered */
 	bool direct;     /* TLS comes before the stream on this connection */
 	bool header_due; /* the server's header came, and whether it is the client's is not known yet */
 	bool offered;    /* the client has been told features */

@@ -101,20 +101,26 @@ void link_fail_kind(struct link *link, enum failure_kind kind)
 /* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
 static void tell_header(struct link *link)
 {
-	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
-		link->header_due = false;
+	if (!link->header_due || link->stream.state != STREAM_STATE_OPEN) {
+		return;
+	}
+	link->header_due = false;
+	if (link->opening) {
 		uv_timer_stop(&link->timer);
 		link_keep_server(link);
 		if (link->paused) {
 			transport_pause(link->transport, true);
 		}
-		link->callbacks->header(link->userdata);
 	}
+	link->callbacks->header(link->userdata);
 }
 
 /* From the second features on: those behind the login, during which there may be no whitespace (RFC 6120, 6.3.5). */
 static void keep_alive(struct link *link)
 {
+	if (stream_event_is_repeated(&link->stream)) {
+		return;
+	}
 	if (link->offered) {
 		keepalive_enter(&link->env->keepalive, &link->keepalive);
 	}
@@ -166,11 +172,10 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 	return link->callbacks != NULL;
 }
 
-static void on_data(void *userdata, const char *data, size_t n)
+/* Tells all that there is to tell. @r: what came of feeding the stream. */
+static void tell_all(struct link *link, int r)
 {
-	struct link *link = userdata;
 	enum stream_event_kind kind;
-	int r = stream_feed(&link->stream, data, n);
 
 	do {
 		if (r == 0) {
@@ -189,6 +194,13 @@ static void on_data(void *userdata, const char *data, size_t n)
 		return;
 	}
 	link->callbacks->flush(link->userdata);
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	struct link *link = userdata;
+
+	tell_all(link, stream_feed(&link->stream, data, n));
 }
 
 static void on_drained(void *userdata)
@@ -294,16 +306,28 @@ int link_gather(struct link *link, struct sv elements)
 	return gather_add(&link->env->gather, link, elements);
 }
 
-static void on_lost(uv_timer_t *timer)
+static void on_turn(uv_timer_t *timer)
 {
-	link_fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_INTERNAL);
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+
+	if (link->lost) {
+		link_fail_kind(link, FAILURE_INTERNAL);
+	} else if (stream_repeats(&link->stream)) {
+		tell_all(link, 0);
+	}
+}
+
+/* This may be within a call of the owner's, or into another link: something is to be told later. */
+static void tell_at_next_turn(struct link *link)
+{
+	uv_timer_start(&link->timer, on_turn, 0, 0);
 }
 
 void link_write_gathered(struct link *link, struct sv bytes)
 {
 	if (link->transport && transport_write(link->transport, bytes.data, bytes.n) < 0) {
-		/* Told at the next turn: this may be within a call into another link. */
-		uv_timer_start(&link->timer, on_lost, 0, 0);
+		link->lost = true;
+		tell_at_next_turn(link);
 	}
 }
 
@@ -312,6 +336,9 @@ int link_restart(struct link *link, const struct stream_target *target)
 	gather_flush(&link->env->gather, link);
 	int r = stream_restart(&link->stream, target);
 
+	if (r == 0 && stream_repeats(&link->stream) && !link->failing) {
+		tell_at_next_turn(link);
+	}
 	return r < 0 ? r : link_send_out(link);
 }
 

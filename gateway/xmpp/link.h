@@ -103,7 +103,8 @@ _must_check_ int link_write(struct link *link, struct sv elements);
 /* The same, but together with what else comes in this turn of the loop: for clients that send their stanzas one by one. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
-/* A new header on the same connection. Returns 0 or -ENOMEM. */
+/* The client wants a restart: a new header on the same connection, or, where it has not logged in since the
+ * last one, its `header` and features again (stream.h). Returns 0 or -ENOMEM. */
 _must_check_ int link_restart(struct link *link, const struct stream_target *target);
 
 /* Whether the server does not keep up with what was written: take no more from the client until `drained`. */

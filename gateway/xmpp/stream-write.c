@@ -3,6 +3,7 @@
 #include "gateway/xmpp/stream.h"
 
 #define STREAM_DECLARATION SV(" xmlns:stream='http://etherx.jabber.org/streams'")
+#define FEATURES_EMPTY SV("<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>")
 
 /* What the gateway negotiates itself and a client must not see. */
 static bool is_hidden(const struct xml_child *child)
@@ -85,6 +86,10 @@ int stream_event_write(const struct stream *stream, struct buffer *buffer)
 	const struct xml_item *item = &stream->item;
 	size_t n_head = 1 + item->n_prefix + item->name.n;
 
+	if (stream->repeating) {
+		return buffer_append_sv(buffer, stream->features.n ? buffer_sv(&stream->features)
+								   : FEATURES_EMPTY);
+	}
 	if (item->ns != NS_STREAMS) {
 		return xml_item_write(&stream->scan, item, 0, buffer);
 	}

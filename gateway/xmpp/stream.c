@@ -18,6 +18,9 @@ static void forget_server(struct stream *stream)
 	xml_scan_deinit(&stream->scan);
 	xml_scan_init(&stream->scan, stream->pool, stream->options);
 	stream->feed_result = 0;
+	stream->succeeded = false;
+	stream->again = STREAM_EVENT_NONE;
+	buffer_deinit(&stream->features);
 	free(stream->id);
 	free(stream->from);
 	free(stream->lang);
@@ -163,7 +166,16 @@ int stream_restart(struct stream *stream, const struct stream_target *target)
 	}
 	int r = keep_target(stream, target);
 
+	if (r == 0 && !stream->succeeded) {
+		stream->again = STREAM_EVENT_HEADER;
+		return 0;
+	}
 	return r < 0 ? over(stream, r) : write_header(stream);
+}
+
+bool stream_repeats(const struct stream *stream)
+{
+	return stream->again != STREAM_EVENT_NONE && stream->state == STREAM_STATE_OPEN;
 }
 
 int stream_close(struct stream *stream)
@@ -256,6 +268,18 @@ static bool has_starttls(const struct stream *stream)
 	return false;
 }
 
+/* For a repetition, as long as one may be wanted. */
+static int keep_features(struct stream *stream)
+{
+	buffer_deinit(&stream->features);
+	int r = stream_event_write(stream, &stream->features);
+
+	if (stream->features.n > STREAM_FEATURES_MAX) {
+		buffer_deinit(&stream->features);
+	}
+	return r;
+}
+
 static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 {
 	bool wants_tls = !stream->secure && stream->state == STREAM_STATE_FEATURES && !stream->offered &&
@@ -276,9 +300,12 @@ static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 		return 0;
 	}
 	stream->offered = true;
+	stream->features_due = false;
 	stream->state = STREAM_STATE_OPEN;
 	*ret_kind = STREAM_EVENT_FEATURES;
-	return 0;
+	int r = keep_features(stream);
+
+	return r < 0 ? over(stream, r) : 0;
 }
 
 static enum stream_event_kind on_error(struct stream *stream)
@@ -314,6 +341,23 @@ static enum stream_event_kind on_proceed(struct stream *stream)
 	return fail(stream, FAILURE_STREAM_MALFORMED, "no answer to STARTTLS");
 }
 
+/* Follows the login as far as restarts depend on it. What a client is told before it has logged in (XEP-0077)
+ * does not end the login. */
+static void note_login(struct stream *stream)
+{
+	const struct xml_item *item = &stream->item;
+	bool is_sasl = item->ns == NS_SASL || item->ns == NS_SASL2;
+
+	if (is_sasl && sv_eq(item->name, SV("success"))) {
+		stream->logged_in = true;
+		stream->succeeded = stream->succeeded || item->ns == NS_SASL;
+		stream->features_due = item->ns == NS_SASL2;
+		buffer_deinit(&stream->features);
+	} else if (!is_sasl && stream->logged_in) {
+		buffer_deinit(&stream->features);
+	}
+}
+
 static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 {
 	const struct xml_item *item = &stream->item;
@@ -329,10 +373,27 @@ static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 	if (item->ns == NS_STREAMS && sv_eq(item->name, SV("features"))) {
 		return on_features(stream, ret_kind);
 	}
-	*ret_kind = stream->state == STREAM_STATE_OPEN
-			    ? STREAM_EVENT_ELEMENT
-			    : fail(stream, FAILURE_STREAM_MALFORMED, "no features");
+	if (stream->state != STREAM_STATE_OPEN) {
+		*ret_kind = fail(stream, FAILURE_STREAM_MALFORMED, "no features");
+		return 0;
+	}
+	note_login(stream);
+	*ret_kind = STREAM_EVENT_ELEMENT;
 	return 0;
+}
+
+/* The next event of a repetition, which goes before all else. */
+static bool repeat_event(struct stream *stream, enum stream_event_kind *ret_kind)
+{
+	stream->repeating = stream_repeats(stream);
+	if (!stream->repeating) {
+		return false;
+	}
+	*ret_kind = stream->again;
+	stream->again = stream->again == STREAM_EVENT_HEADER && stream->offered && !stream->features_due
+				? STREAM_EVENT_FEATURES
+				: STREAM_EVENT_NONE;
+	return true;
 }
 
 int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
@@ -340,6 +401,9 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 	int r = 0;
 
 	*ret_kind = STREAM_EVENT_NONE;
+	if (repeat_event(stream, ret_kind)) {
+		return 0;
+	}
 	while (r == 0 && *ret_kind == STREAM_EVENT_NONE) {
 		if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE ||
 		    stream->state == STREAM_STATE_IDLE) {
@@ -372,9 +436,14 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 	return r;
 }
 
+bool stream_event_is_repeated(const struct stream *stream)
+{
+	return stream->repeating;
+}
+
 bool stream_event_is_stream(const struct stream *stream)
 {
-	return stream->item.ns == NS_STREAMS;
+	return stream->repeating || stream->item.ns == NS_STREAMS;
 }
 
 static bool contains(struct sv text, struct sv needle)
@@ -386,6 +455,9 @@ bool stream_event_is_managed(const struct stream *stream)
 {
 	const struct xml_item *item = &stream->item;
 
+	if (stream->repeating) {
+		return false;
+	}
 	if (item->ns == NS_SASL2 && sv_eq(item->name, SV("success"))) {
 		/* Or within the login (XEP-0388, XEP-0386), some levels down. All in it is the server's, so a look at the bytes will
 		 * do. */

@@ -8,6 +8,13 @@
  * features   <stream:features/>: told to the client without starttls and compression (XEP-0138), else untouched
  * element    whatever else the server sends at the top level: stanzas, SASL, stream management
  * restart    a new header on the same connection, after SASL (RFC 6120, 4.3.3)
+ * repetition the header and the features that the client has been told already, as events once more
+ *
+ * A client may ask for a restart only after <success/>. Some ask for one before they log in, to see the
+ * features (node-xmpp-client), and a server takes a second header in the same stream for the end of it. So
+ * without a <success/> since the last header nothing goes out, and the client gets the repetition. Once it
+ * has logged in and gone on from there, the features are no longer kept: it is then told empty ones, which
+ * say that there is nothing left to negotiate (RFC 6120, 4.3.5). SASL2 restarts nothing (XEP-0388).
  *
  * Use: stream_open(), write out what stream.out has; stream_feed() with what arrives, then stream_next() until it says
  * STREAM_EVENT_NONE, then write stream.out again. Events and what they point to are valid until NONE.
@@ -23,6 +30,9 @@
 enum {
 	/* The server's stream id, name and language go into answers and logs; a longer one is as if it were not there. */
 	STREAM_ID_MAX = 256,
+	/* Features that are kept for a repetition. A server that sends an element as large as it may, to clients
+	 * that never log in, must not fill our memory with it. Beyond this the repetition has empty ones. */
+	STREAM_FEATURES_MAX = 16 * 1024,
 };
 
 enum stream_event_kind {
@@ -70,6 +80,12 @@ struct stream {
 	bool closing;          /* our </stream:stream> is out */
 	bool offered;          /* features have been told to the client: TLS is no longer an affair of ours */
 	bool early;            /* the server's error came before the stream was the client's */
+	bool succeeded;        /* <success/> of SASL has come since our last header: a restart is due */
+	bool logged_in;        /* <success/> has come, of SASL or SASL2 */
+	bool features_due;     /* after SASL2: they follow without a restart */
+	bool repeating;        /* the last event is a repetition */
+	enum stream_event_kind again; /* the repetition that is the next event; NONE: there is none */
+	struct buffer features;       /* the latest, as the client has been told them; until it has logged in */
 	int feed_result;       /* what the scan said of the last bytes: told behind the items before them */
 	char *to, *client, *client_lang, *version; /* of our header; NULL for what it does not say */
 	char *id, *from, *lang; /* of the server's header; likewise */
@@ -96,9 +112,14 @@ void stream_rewind(struct stream *stream);
 /* TLS is on; a new header goes out. Returns 0 or -ENOMEM. */
 _must_check_ int stream_secured(struct stream *stream);
 
-/* The client wants a restart: what the server sent so far is history, a new header goes out. Empty fields of @target stay
- * as they were. Nothing happens in a state other than STREAM_STATE_OPEN. Returns 0 or -ENOMEM. */
+/* The client wants a restart. After <success/> what the server sent so far is history, and a new header goes
+ * out; else stream_next() has a repetition: HEADER, and FEATURES if there have been any. Empty fields of
+ * @target stay as they were. Nothing happens in a state other than STREAM_STATE_OPEN. Returns 0 or
+ * -ENOMEM. */
 _must_check_ int stream_restart(struct stream *stream, const struct stream_target *target);
+
+/* Whether stream_next() has a repetition. */
+bool stream_repeats(const struct stream *stream);
 
 /* Puts </stream:stream> into stream.out, once, when a stream has been opened: also in answer to the server's. */
 _must_check_ int stream_close(struct stream *stream);
@@ -117,6 +138,9 @@ _must_check_ int stream_event_write(const struct stream *stream, struct buffer *
 /* Whether the last event, an ERROR, says that another host is to be asked, and the stream may go there: it has not become the
  * client's yet. What is not read as a place to go (redirect.h) is an error like any other. */
 bool stream_event_redirect(const struct stream *stream, struct redirect *ret_redirect);
+
+/* Whether the last event is a repetition. */
+bool stream_event_is_repeated(const struct stream *stream);
 
 /* Whether the last event's element is of the streams namespace (and so uses the prefix "stream"). */
 bool stream_event_is_stream(const struct stream *stream);

@@ -161,6 +161,17 @@ static int scenario(void *userdata)
 		r = 3;
 	}
 	if (r == 0) {
+		/* First too early, and then as it should be. */
+		r = stream_restart(&stream, &(struct stream_target){.lang = SV("en")});
+	}
+	buffer_clear(&elements);
+	if (r == 0) {
+		r = feed_all(&stream, SUCCESS, &elements);
+	}
+	if (r == 0 && sv_find_sv(buffer_sv(&elements), sv_from(expected)) != 0) {
+		r = 4;
+	}
+	if (r == 0) {
 		r = stream_restart(&stream, &(struct stream_target){.from = SV("c@d")});
 	}
 	if (r == 0) {

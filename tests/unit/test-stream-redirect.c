@@ -118,7 +118,8 @@ static void test_restarted(void **state)
 {
 	struct stream stream;
 	enum stream_event_kind kind;
-	static const char *const phases[] = {SERVER "<stream:features/>", SERVER ERROR(TO("b.example.org"))};
+	static const char *const phases[] = {SERVER "<stream:features/>" SUCCESS,
+					     SERVER ERROR(TO("b.example.org"))};
 
 	(void)state;
 	stream_init(&stream, pool, &options, OFF);
@@ -132,6 +133,7 @@ static void test_restarted(void **state)
 		assert_false(stream_event_redirect(&stream, &(struct redirect){.port = 0}));
 		if (i == 0) {
 			assert_int_equal(stream_next(&stream, &kind), 0);
+			assert_int_equal(kind, STREAM_EVENT_ELEMENT);
 			assert_int_equal(stream_restart(&stream, &(struct stream_target){.to = SV_EMPTY}), 0);
 		}
 	}

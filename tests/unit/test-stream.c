@@ -143,7 +143,9 @@ static void test_restart_target(void **state)
 	/* Not before the features. */
 	assert_int_equal(stream_restart(&stream, &changed), 0);
 	assert_int_equal(stream.out.n, 0);
-	assert_int_equal(stream_feed(&stream, SERVER "<stream:features/>", strlen(SERVER "<stream:features/>")), 0);
+	assert_int_equal(stream_feed(&stream, SERVER "<stream:features/>" SUCCESS,
+				     strlen(SERVER "<stream:features/>" SUCCESS)),
+			 0);
 	do {
 		assert_int_equal(stream_next(&stream, &kind), 0);
 	} while (kind != STREAM_EVENT_NONE);
@@ -252,7 +254,7 @@ static void test_close_then_restart(void **state)
 {
 	struct stream stream;
 	enum stream_event_kind kind;
-	static const char text[] = SERVER "<stream:features/>";
+	static const char text[] = SERVER "<stream:features/>" SUCCESS;
 
 	(void)state;
 	stream_init(&stream, pool, &options, OFF);

@@ -1,0 +1,143 @@
+// A client that asks for a restart of its stream where none is due, over both transports. A server takes a second header in the same
+// stream for the end of it, so none may go out; the client is told its features again.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
+import { openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { sleep, stopAll } from '../support/util.mjs';
+import { NS } from '../support/xml.mjs';
+import { BIND_FEATURES, FEATURES, ODD_FEATURES } from '../support/xmpp-server.mjs';
+
+const TIMEOUT = { timeout: 60000 };
+const KEEPALIVE_S = 1;
+const AUTH = `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`;
+const SUCCESS2 = "<success xmlns='urn:xmpp:sasl:2'/>";
+const SILENT = "<presence xmlns='jabber:client'/>"; // the scripted server answers it with nothing
+const BIND = `<iq xmlns='jabber:client' type='set' id='bind'><bind xmlns='${NS.bind}'/></iq>`;
+let stage;
+
+// As real servers are: a second header ends all, unless the client has just logged in.
+const header = (features) => [{ await: 'header' }, { header: true, features }];
+const strict = [...header(FEATURES), { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` }, ...header(BIND_FEATURES), { serve: true }];
+
+before(async () => {
+	stage = await Stage.open({
+		strict,
+		odd: [...header(ODD_FEATURES), { serve: true }],
+		old: [{ await: 'header' }, { send: `<stream:stream xmlns='jabber:client' xmlns:stream='${NS.streams}' id='old'>` }, { serve: true }],
+		sasl2: [...header(FEATURES), { await: 'auth' }, { send: SUCCESS2 }, { send: BIND_FEATURES }, { serve: true }],
+	}, { wait: 5, polling: 2, keepalive: KEEPALIVE_S, sessions_per_address: 1000 });
+});
+after(() => stopAll(stage));
+
+// Either transport in the same words: restart() resolves with the features that come of it, or with undefined where there are none.
+const transports = {
+	BOSH: async (domain) => {
+		const client = new BoshClient(stage.port);
+		const created = await client.create(domain);
+		const featuresOf = (element) => element.at('features');
+		return {
+			features: featuresOf(created.element),
+			restart: async () => featuresOf((await client.request('', { to: domain, 'xmlns:xmpp': NS.xbosh, 'xmpp:restart': 'true' })).element),
+			exchange: async (payload, n = 1) => {
+				let { element } = await client.request(payload);
+				const elements = [...element.children];
+				while (elements.length < n) {
+					assert.equal(element.attributes.type, undefined);
+					({ element } = await client.request());
+					elements.push(...element.children);
+				}
+				return elements;
+			},
+			say: (payload) => client.request(payload),
+			close: () => client.close(),
+		};
+	},
+	WebSocket: async (domain) => {
+		const socket = await openWebSocket(stage.port);
+		const start = async () => {
+			socket.open(domain);
+			const open = await socket.next();
+			assert.equal(`${open.ns} ${open.name}`, `${NS.framing} open`);
+			assert.equal(open.attributes.from, domain);
+		};
+		const restart = async () => {
+			await start();
+			return socket.next();
+		};
+		return {
+			features: domain === 'old.test' ? await start() : await restart(),
+			restart: domain === 'old.test' ? start : restart,
+			exchange: async (payload, n = 1) => {
+				socket.send(payload);
+				const elements = [];
+				for (let i = 0; i < n; i++) {
+					elements.push(await socket.next());
+				}
+				return elements;
+			},
+			say: (payload) => socket.send(payload),
+			close: () => socket.drop(),
+		};
+	},
+};
+
+const isEmpty = (features) => features.children.length === 0;
+const mechanismsOf = (features) => features.at('mechanisms').children.map(({ text }) => text);
+
+for (const [name, open] of Object.entries(transports)) {
+	test(`${name}: before login the features come again, and the server hears nothing`, TIMEOUT, async () => {
+		const client = await open('strict.test');
+		const connection = await stage.connectionOf('strict');
+		for (let i = 0; i < 3; i++) {
+			const features = await client.restart();
+			assert.deepEqual(mechanismsOf(features), ['ANONYMOUS', 'PLAIN']);
+			assert.equal(`${features.ns} ${features.prefix}:${features.name}`, `${NS.streams} stream:features`);
+		}
+		assert.equal(connection.headers.length, 1);
+		// During a login there may be no white space, however often features came.
+		await sleep((KEEPALIVE_S + 2) * 1000);
+		assert.equal(connection.whitespace, '');
+		// And then it logs in.
+		assert.equal((await client.exchange(AUTH))[0].name, 'success');
+		assert.ok((await client.restart()).at('bind'));
+		assert.equal(connection.headers.length, 2);
+		// Where it is now it can ask again.
+		assert.ok((await client.restart()).at('bind'));
+		assert.equal((await client.exchange(BIND))[0].attributes.id, 'bind');
+		// From here on there is nothing left to negotiate.
+		assert.ok(isEmpty(await client.restart()));
+		assert.equal(connection.headers.length, 2);
+		assert.ok(!connection.hasEnded);
+		client.close();
+	});
+
+	test(`${name}: what is not for the client is not in them the second time, either`, TIMEOUT, async () => {
+		const client = await open('odd.test');
+		const again = await client.restart();
+		assert.deepEqual(again.children.map((child) => `${child.ns} ${child.name}`), client.features.children.map((child) => `${child.ns} ${child.name}`));
+		assert.equal(again.children.find((child) => child.name === 'starttls'), undefined);
+		client.close();
+	});
+
+	test(`${name}: a login by SASL2 goes on without a restart; who asks for one gets the features`, TIMEOUT, async () => {
+		const client = await open('sasl2.test');
+		const told = (await client.exchange("<auth xmlns='urn:xmpp:sasl:2' mechanism='ANONYMOUS'/>", 2)).map((element) => element.name);
+		assert.deepEqual(told, ['success', 'features']);
+		assert.ok((await client.restart()).at('bind'));
+		assert.equal((await client.exchange(BIND))[0].attributes.id, 'bind');
+		assert.equal((await stage.connectionOf('sasl2')).headers.length, 1);
+		client.close();
+	});
+
+	test(`${name}: a server that has no features`, TIMEOUT, async () => {
+		const client = await open('old.test');
+		assert.equal(await client.restart(), undefined);
+		client.say(SILENT);
+		const connection = await stage.connectionOf('old');
+		await connection.element('presence');
+		assert.equal(connection.headers.length, 1);
+		client.close();
+	});
+}
