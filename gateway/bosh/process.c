@@ -125,64 +125,6 @@ static int take_slot(struct bosh_session *session, const struct bosh_body *body,
 	return r;
 }
 
-/* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever been one, for then the
- * attribute says nothing. */
-static struct bosh_stream *named_stream(struct bosh_session *session, const struct bosh_body *body)
-{
-	return session->n_opened > 1 && body->stream.data ? bosh_stream_find(session, body->stream) : NULL;
-}
-
-static bool is_any_ready(const struct bosh_session *session)
-{
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (session->streams[i].open && session->streams[i].features_seen) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* An action with @payloads for each stream that @body is for. */
-static int push_to_streams(struct bosh_session *session, const struct bosh_body *body,
-			   enum bosh_action_kind kind, const struct buffer *payloads,
-			   struct bosh_actions *actions)
-{
-	const struct bosh_stream *only = named_stream(session, body);
-	bool any_ready = is_any_ready(session);
-
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		const struct bosh_stream *stream = &session->streams[i];
-		struct bosh_action action = {.kind = kind, .stream = i};
-
-		/* "Over all open streams": one whose features have not come is not open yet; where none is, each says so itself. */
-		if (!stream->open || (only ? only != stream : any_ready && !stream->features_seen)) {
-			continue;
-		}
-		int r = buffer_append_sv(&action.payloads, buffer_sv(payloads));
-
-		r = r < 0 ? r : bosh_actions_push(actions, action);
-		if (r < 0) {
-			return r;
-		}
-	}
-	return 0;
-}
-
-/* Nearly always there is one stream, and nothing has to be copied. */
-static int push_payloads(struct bosh_session *session, struct bosh_body *body, struct bosh_actions *actions)
-{
-	struct bosh_action action = {.kind = BOSH_ACTION_SEND, .payloads = body->payloads};
-
-	if (body->n_payloads == 0) {
-		return 0;
-	}
-	if (session->n_opened > 1) {
-		return push_to_streams(session, body, BOSH_ACTION_SEND, &body->payloads, actions);
-	}
-	body->payloads = BUFFER_INIT;
-	return bosh_actions_push(actions, action);
-}
-
 static int write_texts(const struct bosh_body *body, struct buffer *texts)
 {
 	const struct sv all[] = {body->to, body->from, body->lang, body->xmpp_version, body->route};
@@ -201,7 +143,7 @@ static int write_texts(const struct bosh_body *body, struct buffer *texts)
  * first: the others may be bound already, and would be torn down. */
 static int push_restart(struct bosh_session *session, const struct bosh_body *body, struct bosh_actions *actions)
 {
-	const struct bosh_stream *stream = named_stream(session, body);
+	const struct bosh_stream *stream = bosh_stream_named(session, body);
 	struct bosh_action action = {.kind = BOSH_ACTION_RESTART};
 	int r = write_texts(body, &action.payloads);
 
@@ -264,8 +206,8 @@ static int close_stream(struct bosh_session *session, struct bosh_stream *stream
 static int terminate(struct bosh_session *session, struct bosh_body *body, struct mono now,
 		     struct bosh_actions *actions)
 {
-	struct bosh_stream *stream = named_stream(session, body);
-	int r = push_payloads(session, body, actions);
+	struct bosh_stream *stream = bosh_stream_named(session, body);
+	int r = bosh_payloads_push(session, body, actions);
 
 	if (r == 0 && stream && session->n_open > 1) {
 		return close_stream(session, stream, now, actions);
@@ -288,7 +230,7 @@ static int terminate(struct bosh_session *session, struct bosh_body *body, struc
 static int pause(struct bosh_session *session, struct bosh_body *body, struct mono now,
 		 struct bosh_actions *actions)
 {
-	int r = push_payloads(session, body, actions);
+	int r = bosh_payloads_push(session, body, actions);
 
 	while (r == 0 && session->n_slots) {
 		r = bosh_session_answer_empty(session, now, actions);
@@ -317,7 +259,7 @@ static int carry_out(struct bosh_session *session, enum wish wish, struct bosh_b
 		r = open_stream(session, body, slot, actions);
 		break;
 	case WISH_CARRY:
-		r = push_payloads(session, body, actions);
+		r = bosh_payloads_push(session, body, actions);
 		break;
 	case WISH_NOTHING:
 		break;
@@ -330,7 +272,7 @@ static bool is_for_nobody(struct bosh_session *session, const struct bosh_body *
 {
 	bool speaks = body->n_payloads || wish == WISH_TERMINATE || wish == WISH_RESTART;
 
-	return speaks && session->n_opened > 1 && body->stream.data && !named_stream(session, body);
+	return speaks && session->n_opened > 1 && body->stream.data && !bosh_stream_named(session, body);
 }
 
 /* What rule a request breaks whose turn it is. */

@@ -8,6 +8,7 @@
  * session.c   its making, the server's side, the time
  * request.c   requests as they arrive: in order, early, repeated, gone
  * process.c   what a request does when its turn has come
+ * payloads.c  what the client sends to its streams
  * streams.c   the streams: their names, and which of them has something to tell
  * response.c  which request is answered when, and with what
  * kept.c      answers that were given, until they are acknowledged
@@ -142,6 +143,16 @@ bool bosh_body_is_extra(const struct bosh_body *body);
 _must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exchange,
 				      struct bosh_body *body, struct mono received, unsigned n_repeats,
 				      struct mono now, struct bosh_actions *actions);
+
+/* payloads.c */
+
+/* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever
+ * been one, because then the attribute says nothing. */
+struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct bosh_body *body);
+/* Sends what @body carries to the streams that it is for, and takes it. Nearly always there is one stream,
+ * and nothing is copied. */
+_must_check_ int bosh_payloads_push(struct bosh_session *session, struct bosh_body *body,
+				    struct bosh_actions *actions);
 
 /* streams.c */
 
