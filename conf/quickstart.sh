@@ -10,7 +10,7 @@
 set -eu
 
 BUILD_PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwebsockets-dev libssl-dev libc-ares-dev
-	libexpat1-dev libuv1-dev libconfuse-dev libidn2-dev uthash-dev zlib1g-dev'
+	libexpat1-dev libuv1-dev libconfuse-dev libidn2-dev uthash-dev zlib1g-dev ca-certificates'
 DEMO_PACKAGES='prosody openssl'
 DOMAIN=demo.test
 GUESTS=guest.demo.test
@@ -62,10 +62,7 @@ fi
 sh conf/install-packages.sh $BUILD_PACKAGES ${is_demo:+$DEMO_PACKAGES}
 
 echo "Building in build/"
-if [ ! -f build/build.ninja ]; then
-	meson setup build
-fi
-ninja -C build gateway/doab
+sh conf/build.sh --buildtype=release -- gateway/doab
 
 started=
 stop() {

@@ -97,10 +97,7 @@ install_modules() {
 build() {
 	folder=$1
 	shift
-	if [ ! -f "$folder/build.ninja" ]; then
-		must "meson setup $folder" meson setup "$folder" -Dwerror=true "$@"
-	fi
-	must "the build in $folder" ninja -C "$folder"
+	must "the build in $folder" sh conf/build.sh --folder "$folder" -Dwerror=true "$@"
 }
 
 # Counts the test cases that cmocka named in meson's log (TAP); a program that failed without naming one counts as one.
@@ -193,16 +190,16 @@ install_packages
 install_modules
 
 say 'Build'
-build build
+build build-test
 
 if [ -z "$files" ]; then
 	say 'House rules'
 	house_rules
 	say 'Unit tests'
-	unit_tests build
+	unit_tests build-test
 fi
 say 'Conformance and interoperability'
-node_tests "$ROOT/build/gateway/doab" 4 240 "$soak"
+node_tests "$ROOT/build-test/gateway/doab" 4 240 "$soak"
 
 if [ -z "$is_fast" ]; then
 	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
