@@ -31,7 +31,9 @@ done
 
 work=$(mktemp -d) || exit 1
 counts=$work/counts # a line of "passed failed skipped" for each part
+skips=$work/skips   # a line for each test that was skipped: where it is, its name, why
 : >"$counts"
+: >"$skips"
 running=
 clean_up() {
 	if [ -n "$running" ]; then
@@ -58,8 +60,12 @@ run() {
 	return $status
 }
 
-# Ends with the counts, whatever was reached.
+# Ends with the tests that were skipped and with the counts, whatever was reached.
 finish() {
+	if [ -s "$skips" ]; then
+		echo 'Skipped:'
+		sed 's/^/  /' "$skips"
+	fi
 	awk '{ passed += $1; failed += $2; skipped += $3 }
 		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$counts"
 	exit
@@ -100,30 +106,13 @@ build() {
 	must "the build in $folder" sh conf/build.sh --folder "$folder" -Dwerror=true "$@"
 }
 
-# Counts the test cases that cmocka named in meson's log (TAP); a program that failed without naming one counts as one.
-count_units() {
-	node -e '
-		const sum = { passed: 0, failed: 0, skipped: 0 };
-		for (const line of require("fs").readFileSync(process.argv[1], "utf8").split("\n").filter(Boolean)) {
-			const { stdout = "", result } = JSON.parse(line);
-			const cases = stdout.split("\n").filter((text) => /^(not )?ok \d+/.test(text));
-			const failed = cases.filter((text) => text.startsWith("not ")).length;
-			const skipped = cases.filter((text) => /^ok .*# SKIP/i.test(text)).length;
-			sum.skipped += skipped;
-			sum.failed += result !== "OK" && failed === 0 ? 1 : failed;
-			sum.passed += cases.length ? cases.length - failed - skipped : Number(result === "OK");
-		}
-		console.log(sum.passed, sum.failed, sum.skipped);
-	' "$1"
-}
-
 # unit_tests FOLDER
 unit_tests() {
 	log=$1/meson-logs/testlog.json
 	rm -f "$log"
 	run env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$1" --print-errorlogs --no-rebuild
 	if [ -s "$log" ]; then
-		count_units "$log" >>"$counts"
+		node tests/support/count-units.mjs "$log" "$skips" >>"$counts"
 	else
 		echo "FAILED: meson test in $1 left no result"
 		echo "0 1 0" >>"$counts"
@@ -134,7 +123,7 @@ unit_tests() {
 node_tests() {
 	# shellcheck disable=SC2086  # one word a file
 	if ! run env DOAB="$1" DOAB_SOAK_SECONDS="$4" node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
-		--counts "$work/node" \
+		--counts "$work/node" --skips "$skips" \
 		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
 		: # It has printed why, and counted.
 	fi

@@ -18,7 +18,8 @@ export default async function* reporter(source) {
 		}
 		const outcome = data.skip !== undefined ? 'skipped' : type === 'test:pass' ? 'passed' : 'failed';
 		const name = [...names.slice(0, data.nesting), data.name].join(': ');
-		yield `${JSON.stringify({ outcome, name, ms: Math.round(data.details.duration_ms), error: describe(data.details.error) })}\n`;
+		const reason = typeof data.skip === 'string' ? data.skip : 'no reason was given';
+		yield `${JSON.stringify({ outcome, name, reason, ms: Math.round(data.details.duration_ms), error: describe(data.details.error) })}\n`;
 	}
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // Runs the test files, a few at a time, each in a process group of its own with a time limit, and writes the counts.
 //
-//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--name PATTERN] FILE...
+//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--skips FILE] [--name PATTERN] FILE...
 //
-// --counts appends a line "P F S" (passed, failed, skipped); --name picks tests by name.
+// --counts appends a line "P F S" (passed, failed, skipped), --skips one for each test that was skipped, with its reason;
+// --name picks tests by name.
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
 import path from 'node:path';
@@ -18,10 +19,12 @@ const { values: options, positionals: files } = parseArgs({
 		jobs: { type: 'string', default: '3' },
 		limit: { type: 'string', default: '240' },
 		counts: { type: 'string' },
+		skips: { type: 'string' },
 		name: { type: 'string' },
 	},
 });
 const totals = { passed: 0, failed: 0, skipped: 0 };
+const skipped = [];
 
 function parseResults(text) {
 	return text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
@@ -85,6 +88,10 @@ function report(file, { stdout, stderr, isLate, code }, seconds) {
 	for (const { name, error } of failures) {
 		console.log(`    FAILED: ${name}\n${String(error).split('\n').slice(0, 60).map((line) => `      ${line}`).join('\n')}`);
 	}
+	for (const { name, reason } of options.name ? [] : results.filter(({ outcome }) => outcome === 'skipped')) {
+		console.log(`    skipped: ${name}: ${reason}`);
+		skipped.push(`${path.relative(here, file)}: ${name}: ${reason}`);
+	}
 	for (const { note } of results.filter((result) => result.note)) {
 		console.log(`    ${note}`);
 	}
@@ -102,5 +109,8 @@ const queue = [...files];
 await Promise.all(Array.from({ length: Number(options.jobs) }, () => worker(queue)));
 if (options.counts) {
 	appendFileSync(options.counts, `${totals.passed} ${totals.failed} ${totals.skipped}\n`);
+}
+if (options.skips) {
+	appendFileSync(options.skips, skipped.map((line) => `${line}\n`).join(''));
 }
 process.exitCode = totals.failed ? 1 : 0;

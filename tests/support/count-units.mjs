@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// Counts the test cases that cmocka named (in TAP) in the log of a `meson test`: prints "P F S" (passed, failed, skipped).
+//
+//     node support/count-units.mjs meson-logs/testlog.json SKIPS
+//
+// A line "program: test: reason" is added to the file SKIPS for each that was skipped. A program that failed without naming
+// a test counts as one.
+import { appendFileSync, readFileSync } from 'node:fs';
+
+const [log, skips] = process.argv.slice(2);
+const sum = { passed: 0, failed: 0, skipped: 0 };
+
+// cmocka 1.1.5 writes "not ok 1 # SKIP name"; the reason stands in the line of tests/unit/skip.h before it.
+function skippedIn(lines) {
+	let reason;
+	const found = [];
+	for (const line of lines) {
+		reason = /^# skipped: (.*)/.exec(line)?.[1] ?? reason;
+		const [, name] = /^(?:not )?ok \d+ # SKIP (.*)/.exec(line) ?? [];
+		if (name !== undefined) {
+			found.push(`${name}: ${reason ?? 'no reason was given'}`);
+			reason = undefined;
+		}
+	}
+	return found;
+}
+
+for (const line of readFileSync(log, 'utf8').split('\n').filter(Boolean)) {
+	const { stdout = '', result, name } = JSON.parse(line);
+	const lines = stdout.split('\n');
+	const nCases = lines.filter((text) => /^(not )?ok \d+ /.test(text)).length;
+	const skipped = skippedIn(lines);
+	const nFailed = lines.filter((text) => /^not ok \d+ (?!# SKIP)/.test(text)).length;
+	const failed = result !== 'OK' && nFailed === 0 ? 1 : nFailed;
+	sum.failed += failed;
+	sum.skipped += skipped.length;
+	sum.passed += nCases ? nCases - nFailed - skipped.length : Number(result === 'OK');
+	if (skipped.length) {
+		appendFileSync(skips, skipped.map((text) => `unit/${name.replace(/^.* \/ /, '')}: ${text}\n`).join(''));
+	}
+}
+console.log(sum.passed, sum.failed, sum.skipped);
