@@ -1,5 +1,6 @@
-// A network of several hosts for one test file: network namespaces joined by veth pairs (iproute2, as root). They have
-// no names and belong to the processes in them, so nothing is left when the file ends, however it does.
+// A network of several hosts for one test file: network namespaces joined by veth pairs (iproute2). They have no names and
+// belong to the processes in them, so nothing is left when the file ends, however it does. An ordinary user is root in a
+// user namespace of their own, where the kernel allows that.
 //
 //     const { isInside, reason } = await enterNamespace(import.meta.url);   // runs the file again, inside
 //     const network = await Network.open();
@@ -16,16 +17,15 @@ import { fileURLToPath } from 'node:url';
 import { startChild, stopChild, until, within } from './util.mjs';
 
 const MARK = 'DOAB_TEST_NAMESPACE';
+const UNSHARE = ['--net', ...(process.getuid() === 0 ? [] : ['--user', '--map-root-user'])];
+const TRIAL = 'ip link add name here type veth peer name there && echo 0 >/proc/sys/net/ipv4/icmp_ratelimit';
 const HOST = fileURLToPath(new URL('./namespace-host.mjs', import.meta.url));
 
 function whyNot() {
-	if (process.getuid() !== 0) {
-		return 'network namespaces need root';
-	}
 	try {
-		execFileSync('unshare', ['--net', 'ip', 'link', 'add', 'name', 'here', 'type', 'veth', 'peer', 'name', 'there'], { stdio: 'pipe' });
+		execFileSync('unshare', [...UNSHARE, 'sh', '-c', TRIAL], { stdio: 'pipe' });
 	} catch (error) {
-		return `no network namespaces with veth here: ${String(error.stderr ?? error.message).trim()}`;
+		return `no network namespaces with veth here: ${String(error.stderr ?? error.message).trim().replaceAll('\n', ' ')}`;
 	}
 	return existsSync('/proc/net/if_inet6') ? undefined : 'no IPv6 here';
 }
@@ -39,7 +39,7 @@ export async function enterNamespace(url) {
 	}
 	const reason = whyNot();
 	if (!reason) {
-		const child = spawn('unshare', ['--net', process.execPath, ...process.execArgv, fileURLToPath(url)],
+		const child = spawn('unshare', [...UNSHARE, process.execPath, ...process.execArgv, fileURLToPath(url)],
 			{ stdio: 'inherit', env: { ...process.env, [MARK]: '1' } });
 		process.once('SIGTERM', () => child.kill('SIGTERM'));
 		process.exitCode = await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
@@ -86,7 +86,7 @@ export class Network {
 
 	// A process in a namespace of its own.
 	async start(command) {
-		const child = startChild('unshare', ['--net', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+		const child = startChild('unshare', [...UNSHARE, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
 		await within(new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject)), 5000, 'unshare');
 		const own = readNamespace(process.pid);
 		while (readNamespace(child.pid) === own) {
