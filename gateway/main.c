@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/ops/probe.h"
+#include "gateway/upstream/authorities.h"
 #include "gateway/worker.h"
 
 enum {
@@ -160,6 +161,19 @@ static int make_workers(const struct worker_shared *shared, struct worker **work
 	return 0;
 }
 
+/* At the start, because otherwise each session finds out by itself, and only says that a certificate is not trusted. */
+static void warn_without_authorities(const struct config *config)
+{
+	bool is_found = true;
+
+	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 && !is_found) {
+		log_warning("no-authorities", LOG_STR("file", authorities_file()),
+			    LOG_STR("folders", authorities_folders()),
+			    LOG_STR("hint", "no server's certificate can be verified: install the package "
+					    "ca-certificates and restart, or name a ca_file"));
+	}
+}
+
 /* Until the program is to end. Returns the signal. */
 static int wait_for_signal(const sigset_t *signals, struct counters *counters)
 {
@@ -216,6 +230,7 @@ static int serve(const struct config *config, const sigset_t *signals)
 	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
 
 	raise_descriptor_limit();
+	warn_without_authorities(config);
 	if (r == 0) {
 		r = site_new(config, &site);
 	}

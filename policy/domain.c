@@ -278,6 +278,30 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 	return rule;
 }
 
+static bool rule_needs_system_store(const struct domain_rule *rule)
+{
+	bool is_served = !rule->deny && !rule->gone;
+	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
+
+	return is_served && is_verified && !rule->ca_file;
+}
+
+bool domain_rules_need_system_store(const struct domain_rules *rules)
+{
+	bool has_rule_for_all = false;
+
+	for (size_t i = 0; i < rules->n_rules; i++) {
+		const struct domain_rule *rule = &rules->rules[i];
+
+		if (rule_needs_system_store(rule)) {
+			return true;
+		}
+		has_rule_for_all |= rule->is_pattern && !*rule->name;
+	}
+	/* Without a rule for "*", a domain that no rule is for is served, by the defaults. */
+	return !has_rule_for_all;
+}
+
 const char *domain_tls_name(enum domain_tls tls)
 {
 	return tls_names[tls];

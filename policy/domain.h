@@ -87,6 +87,9 @@ void domain_rules_sort(struct domain_rules *rules);
  * when there is none. Rules do not add up. Borrowed from @rules. */
 const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii);
 
+/* Whether a session to some domain is verified against the system's trust store, so that nothing works without one. */
+bool domain_rules_need_system_store(const struct domain_rules *rules);
+
 const char *domain_tls_name(enum domain_tls tls);
 _must_check_ int domain_tls_parse(struct sv name, enum domain_tls *ret_tls);
 

@@ -1,10 +1,11 @@
 // The command line and the configuration file.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText, Doab, runDoab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
@@ -179,6 +180,32 @@ test('event=ready tells the number of workers; SIGINT and SIGTERM end with 0', T
 		const doab = await Doab.start({ workers });
 		assert.equal((await doab.logged('ready')).workers, String(workers));
 		await doab.stop(signal);
+	}
+});
+
+test('without any certificate authority a warning at the start says what to do, where the system\'s are needed', TIMEOUT, async () => {
+	const empty = path.join(folder, 'no-authorities');
+	mkdirSync(empty);
+	const none = { SSL_CERT_FILE: path.join(empty, 'cert.pem'), SSL_CERT_DIR: empty };
+	const { certificate } = new Authority(folder);
+	const own = { ca_file: certificate };
+	for (const [config, env, isWarned] of [
+		[{}, none, true],
+		[{}, { ...none, SSL_CERT_FILE: certificate }, false],
+		[{ domains: { 'a.example': own } }, none, true],
+		[{ domains: { 'a.example': own, '*': own } }, none, false],
+		[{ domains: { 'a.example': own, '*': { deny: true } } }, none, false],
+		[{ domains: { 'a.example': { tls: 'direct' }, '*': { deny: true } } }, none, true],
+	]) {
+		const doab = await Doab.start(config, { env });
+		await doab.stop();
+		const warnings = doab.events.filter(({ event }) => event === 'no-authorities');
+		assert.equal(warnings.length, Number(isWarned), `${JSON.stringify({ config, env })}:\n${doab.log}`);
+		for (const warning of warnings) {
+			assert.equal(warning.level, 'warning');
+			assert.equal(warning.file, none.SSL_CERT_FILE);
+			assert.match(warning.hint, /ca-certificates/);
+		}
 	}
 });
 

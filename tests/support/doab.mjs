@@ -54,7 +54,8 @@ export async function runDoab(...args) {
 }
 
 export class Doab {
-	static async start(config = {}) {
+	// @env: environment variables to set beside those of this process.
+	static async start(config = {}, { env = {} } = {}) {
 		assert.ok(existsSync(BINARY), `${BINARY} is not built`);
 		const doab = new Doab();
 		doab.port = await freePort();
@@ -62,7 +63,7 @@ export class Doab {
 		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug', ...config };
 		const file = path.join(doab.folder, 'doab.conf');
 		writeFileSync(file, configText(doab.config));
-		doab.launch(['--config', file]);
+		doab.launch(['--config', file], env);
 		await doab.logged('ready').catch((error) => {
 			doab.child.kill('SIGKILL');
 			throw error;
@@ -78,10 +79,10 @@ export class Doab {
 		this.exited = null;
 	}
 
-	launch(args) {
+	launch(args, env = {}) {
 		this.child = startChild(BINARY, args, {
 			stdio: ['ignore', 'ignore', 'pipe'],
-			env: { ...process.env, ...sanitizerOptions },
+			env: { ...process.env, ...sanitizerOptions, ...env },
 		});
 		this.child.stderr.setEncoding('utf8').on('data', (text) => this.read(text));
 		this.exited = new Promise((resolve) => this.child.once('close', resolve));

@@ -243,6 +243,38 @@ static void test_rule_names_address(void **state)
 	assert_false(domain_rule_names_address(NULL, &rule.connect[0]));
 }
 
+static void assert_needs_system_store(struct domain_rule *rows, size_t n, bool expected)
+{
+	struct domain_rules rules = {.rules = rows, .n_rules = n};
+
+	assert_int_equal(domain_rules_need_system_store(&rules), expected);
+}
+
+static void test_need_system_store(void **state)
+{
+	char file[] = "/etc/own.pem";
+	struct domain_rule all = {.is_pattern = true, .ca_file = file};
+	struct domain_rule rows[] = {{.name = "a.example", .ca_file = file}, all};
+
+	(void)state;
+	assert_needs_system_store(NULL, 0, true);
+	assert_needs_system_store(rows, 1, true);
+	assert_needs_system_store(rows, 2, false);
+	/* A pattern for some leaves the others to the defaults. */
+	rows[1] = (struct domain_rule){.name = "example", .is_pattern = true, .ca_file = file};
+	assert_needs_system_store(rows, 2, true);
+	for (enum domain_tls tls = DOMAIN_TLS_REQUIRED; tls <= DOMAIN_TLS_OFF; tls++) {
+		rows[1] = (struct domain_rule){.is_pattern = true, .tls = tls};
+		assert_needs_system_store(rows, 2, tls == DOMAIN_TLS_REQUIRED || tls == DOMAIN_TLS_DIRECT);
+	}
+	rows[1] = (struct domain_rule){.is_pattern = true, .deny = true};
+	assert_needs_system_store(rows, 2, false);
+	rows[1] = (struct domain_rule){.is_pattern = true, .gone = true};
+	assert_needs_system_store(rows, 2, false);
+	rows[0] = (struct domain_rule){.name = "a.example"};
+	assert_needs_system_store(rows, 2, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_find_in_many_labels),
 		cmocka_unit_test(test_rules_find),
 		cmocka_unit_test(test_rule_names_address),
+		cmocka_unit_test(test_need_system_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
