@@ -1,6 +1,8 @@
 // The shipped nginx configuration, with other ports and paths put in: BOSH and WebSocket through a real nginx.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
@@ -10,6 +12,7 @@ import zlib from 'node:zlib';
 import WebSocket from 'ws';
 import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
+import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
 import { freePort, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
@@ -17,6 +20,7 @@ import { StropheClient } from './clients/strophe.mjs';
 
 const SHIPPED = fileURLToPath(new URL('../../conf/nginx.conf', import.meta.url));
 const TIMEOUT = { timeout: 60000 };
+const DEFAULT_FILES = 1024;
 let prosody;
 let doab;
 let nginx;
@@ -50,8 +54,11 @@ class Nginx {
 		const file = path.join(this.folder, 'nginx.conf');
 		writeFileSync(file, text);
 		this.ca = readFileSync(authority.certificate);
+		this.agent = new https.Agent({ keepAlive: true, ca: this.ca });
 		this.output = '';
-		this.child = startChild('/usr/sbin/nginx', ['-e', 'stderr', '-p', this.folder, '-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+		// With the limit that systemd gives a service; the file is to raise it.
+		const args = ['-c', `ulimit -S -n ${DEFAULT_FILES}; exec /usr/sbin/nginx "$@"`, 'nginx', '-e', 'stderr', '-p', this.folder, '-c', file];
+		this.child = startChild('sh', args, { stdio: ['ignore', 'ignore', 'pipe'] });
 		this.child.stderr.setEncoding('utf8').on('data', (more) => (this.output += more));
 		await until(() => new Promise((resolve, reject) => {
 			if (this.child.exitCode !== null) {
@@ -89,7 +96,6 @@ before(async () => {
 	prosody = await Prosody.start();
 	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
 	nginx = await new Nginx().start(doab.port);
-	nginx.agent = new https.Agent({ keepAlive: true });
 	// strophe.js behind XMLHttpRequest gets no options of its own: what it has to trust is set for all.
 	https.globalAgent.options.ca = nginx.ca;
 	https.globalAgent.options.servername = 'chat.example.test';
@@ -164,4 +170,95 @@ test('nginx: preflight and errors come through with their CORS headers', TIMEOUT
 	const bad = await nginx.request('POST', '/http-bind', { body: 'junk' });
 	assert.equal(bad.headers['access-control-allow-origin'], '*');
 	assert.match((await nginx.request('GET', '/crossdomain.xml')).text, /cross-domain-policy/);
+});
+
+test('nginx: the page comes through at the root', TIMEOUT, async () => {
+	const page = await nginx.request('GET', '/');
+	assert.equal(page.status, 200);
+	assert.match(page.headers['content-type'], /^text\/html/);
+	assert.equal(page.text, (await httpRequest(doab.port, 'GET', '/')).text);
+});
+
+test('nginx: without the gateway its own answers have CORS headers, and so has a body that it refuses', TIMEOUT, async () => {
+	const alone = await new Nginx().start(await freePort());
+	try {
+		const bosh = await alone.request('POST', '/http-bind', { headers: { Origin: 'https://a.example' }, body: `<body xmlns='${NS.httpbind}'/>` });
+		assert.equal(bosh.status, 502);
+		assert.equal(bosh.headers['access-control-allow-origin'], '*');
+		assert.match(bosh.headers['content-type'], /^text\/plain/);
+		const preflight = await alone.request('OPTIONS', '/http-bind', { headers: { Origin: 'https://a.example', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'content-type' } });
+		assert.equal(preflight.status, 204);
+		assert.equal(preflight.headers['access-control-allow-origin'], '*');
+		assert.match(preflight.headers['access-control-allow-methods'], /POST/);
+		assert.match(preflight.headers['access-control-allow-headers'], /Content-Type/);
+		const large = await alone.request('POST', '/http-bind', { headers: { Origin: 'https://a.example' }, body: 'x'.repeat(310 * 1024) });
+		assert.equal(large.status, 413);
+		assert.equal(large.headers['access-control-allow-origin'], '*');
+	} finally {
+		await alone.stop();
+	}
+});
+
+// An HTTP server in the gateway's place. It holds requests until answer() is called; .requests has those that came.
+async function recorder() {
+	const requests = [];
+	const held = [];
+	const server = http.createServer((request, response) => {
+		requests.push(request);
+		held.push(response);
+	});
+	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+	return { requests, port: server.address().port, stop: async () => server.close(),
+		answer: () => held.splice(0).forEach((response) => response.end('held')) };
+}
+
+test('nginx: the client\'s cookies are not passed on, what the gateway asks for is', TIMEOUT, async () => {
+	const server = await recorder();
+	const front = await new Nginx().start(server.port);
+	try {
+		for (const target of ['/http-bind', '/xmpp-websocket', '/', '/crossdomain.xml']) {
+			const answered = front.request('GET', target, { headers: { Cookie: `a=${'b'.repeat(1000)}`, 'X-Forwarded-For': '192.0.2.1' } });
+			const { url, headers } = await until(() => server.requests.shift(), 10000, `the request for ${target}`);
+			server.answer();
+			assert.equal((await answered).status, 200);
+			assert.equal(url, target);
+			assert.equal(headers.cookie, undefined);
+			assert.equal(headers.host, 'chat.example.test');
+			assert.equal(headers['x-forwarded-for'], '192.0.2.1, 127.0.0.1');
+			assert.equal(headers['x-forwarded-proto'], 'https');
+			assert.notEqual(headers.connection, 'close');
+		}
+	} finally {
+		await stopAll(front, server);
+	}
+});
+
+const N_HELD = 1100;
+const STREAMS_MAX = 100; // of one connection over HTTP/2: nginx takes 128
+
+const NOT_ENOUGH_FILES = (() => {
+	const wanted = Number(/worker_rlimit_nofile (\d+);/.exec(readFileSync(SHIPPED, 'utf8'))?.[1] ?? 4 * N_HELD);
+	const allowed = Number(/Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))[1]);
+	return allowed < wanted ? `no more than ${allowed} open files are allowed here` : undefined;
+})();
+
+test(`nginx: one worker holds ${N_HELD} requests, which take more files than a service may have by default`, { ...TIMEOUT, skip: NOT_ENOUGH_FILES }, async () => {
+	const server = await recorder();
+	const front = await new Nginx().start(server.port);
+	const connections = Array.from({ length: N_HELD / STREAMS_MAX }, () =>
+		http2.connect(`https://127.0.0.1:${front.port}`, { ca: front.ca, servername: 'chat.example.test' }));
+	try {
+		const answers = Array.from({ length: N_HELD }, (_, i) => new Promise((resolve, reject) => {
+			connections[i % connections.length].request({ ':path': '/http-bind', ':authority': 'chat.example.test' })
+				.once('error', reject).once('response', (headers) => resolve(headers[':status'])).resume();
+		}));
+		const refused = Promise.race(answers).then((status) => assert.fail(`answered with ${status}: ${front.output.slice(-1000)}`));
+		await Promise.race([refused, until(() => server.requests.length === N_HELD, 30000, `${N_HELD} held requests`)]);
+		refused.catch(() => {});
+		server.answer();
+		assert.deepEqual([...new Set(await Promise.all(answers))], [200]);
+	} finally {
+		connections.forEach((connection) => connection.destroy());
+		await stopAll(front, server);
+	}
 });
