@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the tests of coders share: a coder, texts, and what zlib itself makes of them. Included after
- * cmocka.h.
+ * What the tests of coders share: a coder, texts, and what zlib itself makes of them. Included
+ * after cmocka.h.
  */
 #include <stdlib.h>
 #define ZLIB_CONST

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Links without a network, for the sessions above them: what the session sends and does is written into a
- * script, and the test says what the server sends. The stream engine is the real one. Included after
- * cmocka.h, in a program that is linked with --wrap for the functions of gateway/xmpp/link.h and for
- * random_name(), which counts here.
+ * Links without a network, for tests of the sessions above them: what the session sends and does is
+ * written into a script, and the test decides what the server sends. The stream engine is the real
+ * one. Included after cmocka.h, in a program that is linked with --wrap for the functions of
+ * gateway/xmpp/link.h and for random_name(), which counts here.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ enum {
 	SCRIPT_MAX = 64 * 1024,
 };
 
-/* Written without memory of its own: it must not fail where the test wants others to. */
+/* Needs no memory of its own: it must not fail where the test makes allocations fail. */
 static struct {
 	char text[SCRIPT_MAX];
 	size_t n;

@@ -12,8 +12,8 @@
 #include "gateway/upstream/channel.h"
 #include "tests/unit/tls-case.h"
 
-/* OpenSSL's queue of errors belongs to the thread, and so to all connections of a worker: what another
- * one has left there must not be taken for a failure of this one. */
+/* OpenSSL's queue of errors belongs to the thread, and so to all connections of a worker. What one
+ * connection leaves there must not be taken for a failure of another one. */
 
 enum {
 	TURNS_MAX = 20,

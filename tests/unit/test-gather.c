@@ -133,8 +133,8 @@ static void test_much(void **state)
 	check_written(1, "z");
 }
 
-/* A link whose stanza finds no memory fails and is dropped. Of what the others sent nothing is lost,
- * and nothing reaches another link. Each link sends a letter of its own. */
+/* A link whose stanza finds no memory fails and is dropped. Nothing of what the others sent is lost
+ * or reaches another link. Each link sends a letter of its own. */
 static void test_isolation(void **state)
 {
 	char letters[N_LINKS][100];

@@ -12,8 +12,8 @@
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/fake-link.h"
 
-/* Sessions of one endpoint take turns with its parsers and with the buffer that messages are written into.
- * Whatever befell one of them, the next one says what it says on an endpoint of its own. */
+/* The sessions of an endpoint share its parsers and the buffer that messages are written into. Whatever
+ * happens to one session, the next one behaves as on an endpoint of its own. */
 
 enum {
 	N_ELEMENT_MAX = 2000,
@@ -26,8 +26,8 @@ enum {
 	"id='s' "                                                                               \
 	"from='example.org' version='1.0'>"
 
-/* A step is what the client sends ("> text", or ">- text" for a fragment that is not the last) or the server
- * ("< text"). */
+/* A step is what the client sends ("> text", or ">- text" for a fragment that is not the last) or what
+ * the server sends ("< text"). */
 static const char *const scripts[][12] = {
 	{"> " OPEN, "< " SERVER "<stream:features/>", ">- <message xmlns='jabber:client'><bo",
 	 "> dy>x</body></message>", "< <message><body>secret</body></message><pre", "< sence/>",
@@ -194,7 +194,7 @@ static void check(struct stage *stage, const char *const *steps)
 	}
 }
 
-/* The test has a witness: these words are no accident of the harness. */
+/* The scripts do what they are meant to do. */
 static void test_words(void **state)
 {
 	(void)state;
@@ -241,7 +241,7 @@ static void test_without_memory(void **state)
 		size_t n_failed = 1;
 
 		for (size_t n = 1; n_failed; n++) {
-			/* Else the buffer would have its room from the session before. */
+			/* Otherwise the buffer would have its room from the session before. */
 			buffer_deinit(&used.endpoint.scratch);
 			failmalloc_arm(n, i % 2);
 			play(&used, scripts[i / 2]);
