@@ -119,5 +119,6 @@ test(TEST, { timeout: SECONDS * 1000 + 150000 }, async (t) => {
 	for (const [what, n] of Object.entries({ ...cuts, repeats, heldRepeats, identical, displaced, pauses, coded, nUp, nDown })) {
 		assert.ok(n > 0, `no ${what} in ${JSON.stringify(stats)}`);
 	}
+	await doab.readLog();
 	assert.equal(doab.events.filter(({ event }) => event === 'session-failed').length, 0, doab.log.slice(-2000));
 });

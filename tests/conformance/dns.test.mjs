@@ -358,6 +358,7 @@ test('a DNS that does not answer is given up in time, and said', { timeout: 6000
 
 test('failures are logged with their name and domain', TIMEOUT, async () => {
 	await create('inside-a.test');
+	await doab.readLog();
 	assert.match(doab.log, /address-refused.*inside-a\.test|inside-a\.test.*address-refused/);
 	assert.match(doab.log, /dns-no-name.*nowhere\.test|nowhere\.test.*dns-no-name/);
 });

@@ -66,6 +66,7 @@ test('the rule that says most counts', TIMEOUT, async () => {
 test('a domain that is gone says so', TIMEOUT, async () => {
 	for (const domain of ['gone.test', 'chat.gone.test']) {
 		await assertRefused(domain, 'host-gone', /no longer served/);
+		await doab.readLog();
 		assert.ok(doab.events.some(({ event, failure, domain: of }) =>
 			event === 'session-failed' && failure === 'domain-gone' && of === domain), 'in the log');
 	}

@@ -225,6 +225,7 @@ for (const [domain, text, name] of FAILURES) {
 		socket.open(domain);
 		const error = await assertStreamError(socket, 'remote-connection-failed', { open: true });
 		assert.match(error.at('text').text, text);
+		await stage.doab.readLog();
 		assert.ok(stage.doab.lines.some((line) => line.includes(name) && line.includes(domain)), `${name} in the log`);
 		for (const connection of stage.servers[domain.replace(/\.test$/, '')].connections) {
 			assert.doesNotMatch(connection.text, /<auth/);

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, within } from './util.mjs';
+import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
 
 const BUILT = fileURLToPath(new URL('../../build/gateway/doab', import.meta.url));
 export const BINARY = path.resolve(process.env.DOAB || BUILT);
@@ -132,6 +132,14 @@ export class Doab {
 			check();
 		});
 		return within(found, ms, `event=${event} ${JSON.stringify(fields)} in the log:\n${this.lines.slice(-20).join('\n')}`);
+	}
+
+	// Resolves when all that has been logged so far is in @lines: a thread of the gateway's writes it a moment later.
+	async readLog() {
+		const count = () => this.events.filter(({ event }) => event === 'failures').length;
+		const before = count();
+		this.child.kill('SIGUSR1');
+		await until(() => count() > before, 15000, 'event=failures in the log');
 	}
 
 	http(target) {
