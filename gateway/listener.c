@@ -96,6 +96,16 @@ static int wait_for(struct listener *listener, int fd, const struct address *pee
 	return 0;
 }
 
+static void log_refused(const struct listener *listener, const struct address *peer)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (worker_may_log(listener->env, CLIENT_LOG_CONNECTION_REFUSED, peer)) {
+		log_warning("connection-refused", LOG_STR("client", address_format_host(peer, text)),
+			    LOG_STR("reason", "too many connections"));
+	}
+}
+
 static void on_accepted(struct listener *listener, int fd, const struct address *peer)
 {
 	char bytes[PEEK_MAX];
@@ -103,10 +113,7 @@ static void on_accepted(struct listener *listener, int fd, const struct address 
 	int one = 1;
 
 	if (worker_enter_connection(listener->env, peer) < 0) {
-		char text[ADDRESS_TEXT_MAX];
-
-		log_warning("connection-refused", LOG_STR("client", address_format_host(peer, text)),
-			    LOG_STR("reason", "too many connections"));
+		log_refused(listener, peer);
 		close(fd);
 		return;
 	}

@@ -174,18 +174,27 @@ static void warn_without_authorities(const struct config *config)
 	}
 }
 
-/* Until the program is to end. Returns the signal. */
-static int wait_for_signal(const sigset_t *signals, struct counters *counters)
+/* Of the clock that the workers' loops have. */
+static struct mono now(void)
 {
-	for (;;) {
-		int number = sigwaitinfo(signals, NULL);
+	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
+}
 
+/* Until the program is to end. Returns the signal. */
+static int wait_for_signal(const sigset_t *signals, const struct worker_shared *shared)
+{
+	static const struct timespec second = {.tv_sec = 1};
+
+	for (;;) {
+		int number = sigtimedwait(signals, NULL, &second);
+
+		client_log_sum_up(shared->client_log, now());
 		switch (number) {
 		case SIGINT:
 		case SIGTERM:
 			return number;
 		case SIGUSR1:
-			counters_log(counters);
+			counters_log(shared->counters);
 			break;
 		case SIGHUP:
 		case SIGUSR2:
@@ -209,7 +218,7 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 	if (r == 0) {
 		worker_log_listening(workers[0]);
 		log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
-		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(signals, shared->counters))));
+		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(signals, shared))));
 	}
 	for (unsigned i = 0; i < n_started; i++) {
 		worker_stop(workers[i]);
@@ -222,26 +231,27 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 
 static int serve(const struct config *config, const sigset_t *signals)
 {
-	struct worker_shared shared = {.config = config};
-	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
-	struct census *census = NULL;
 	struct counters counters = {0};
+	struct worker_shared shared = {.config = config, .counters = &counters};
+	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
 	struct site *site = NULL;
-	int r = workers ? census_new(&config->limits, &census) : -ENOMEM;
+	int r = workers ? census_new(&config->limits, &shared.census) : -ENOMEM;
 
 	raise_descriptor_limit();
 	warn_without_authorities(config);
 	if (r == 0) {
+		r = client_log_new(&config->limits, &shared.client_log);
+	}
+	if (r == 0) {
 		r = site_new(config, &site);
 	}
 	if (r == 0) {
-		shared.census = census;
-		shared.counters = &counters;
 		shared.site = site;
 		r = make_workers(&shared, workers, config->n_workers);
 	}
 	if (r == 0) {
 		r = run_workers(&shared, workers, signals);
+		client_log_sum_up(shared.client_log, MONO_NEVER);
 		counters_log(&counters);
 	}
 	for (unsigned i = 0; workers && i < config->n_workers; i++) {
@@ -249,7 +259,8 @@ static int serve(const struct config *config, const sigset_t *signals)
 	}
 	free(workers);
 	site_free(site);
-	census_free(census);
+	client_log_free(shared.client_log);
+	census_free(shared.census);
 	return r;
 }
 

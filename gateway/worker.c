@@ -69,6 +69,23 @@ void worker_leave_connection(struct worker_env *env, const struct address *peer)
 	}
 }
 
+bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+		    const struct address *client)
+{
+	return client_log_admits(env->client_log, kind, client,
+				 (struct mono){(int64_t)uv_now(env->loop)});
+}
+
+static void log_connection_failed(const struct worker *worker, const struct address *peer, int r)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	if (worker_may_log(&worker->env, CLIENT_LOG_CONNECTION_FAILED, peer)) {
+		log_error("connection-failed", LOG_STR("client", address_format_host(peer, client)),
+			  LOG_STR("error", strerror(-r)));
+	}
+}
+
 static void adopt_http(struct worker *worker, int fd, const struct address *peer)
 {
 	if (worker->stopping) {
@@ -79,7 +96,7 @@ static void adopt_http(struct worker *worker, int fd, const struct address *peer
 	int r = http_server_adopt(worker->http, fd, peer);
 
 	if (r < 0) {
-		log_error("connection-failed", LOG_STR("error", strerror(-r)));
+		log_connection_failed(worker, peer, r);
 		worker_leave_connection(&worker->env, peer);
 	}
 }
@@ -362,6 +379,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.site = shared->site,
 		.census = shared->census,
 		.counters = shared->counters,
+		.client_log = shared->client_log,
 	};
 	r = init(worker);
 	if (r < 0) {

@@ -9,6 +9,7 @@
 #include "common/mailbox.h"
 #include "gateway/config.h"
 #include "gateway/http/site.h"
+#include "gateway/ops/client-log.h"
 #include "gateway/ops/counters.h"
 #include "gateway/xmpp/link.h"
 
@@ -22,6 +23,7 @@ struct worker_env {
 	const struct site *site;
 	struct census *census;
 	struct counters *counters;
+	struct client_log *client_log;
 	struct xml_pool *pool;
 	struct link_env link;
 	struct mailbox *const *mailboxes; /* of all workers, by index */
@@ -32,12 +34,18 @@ struct worker_env {
 _must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
+/* Whether what is to be said of @client is logged now, or only counted (ops/client-log.h). For each line
+ * that a client can cause as often as it likes. */
+bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+		    const struct address *client);
+
 /* What all workers get. All borrowed for the workers' life. */
 struct worker_shared {
 	const struct config *config;
 	const struct site *site;
 	struct census *census;
 	struct counters *counters;
+	struct client_log *client_log;
 };
 
 /* Prepares worker @index: loop, listeners, all but the thread; 0 is the first. What fails is logged. Returns 0 or a negative

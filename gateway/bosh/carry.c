@@ -14,6 +14,9 @@ void bosh_carried_log(const struct bosh_carried *session, const char *event, con
 {
 	char client[ADDRESS_TEXT_MAX];
 
+	if (!session->is_logged) {
+		return;
+	}
 	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "bosh"),
 		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
@@ -31,6 +34,9 @@ static void log_rule(const struct bosh_carried *session, enum bosh_rule rule)
 	}
 	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
 		counters_add(session->endpoint->env->counters, FAILURE_CLIENT);
+	}
+	if (!session->is_logged) {
+		return;
 	}
 	log_info("session-ended", LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "bosh"),

@@ -37,6 +37,7 @@ struct bosh_carried {
 	struct address client;  /* that made it */
 	uint64_t latest_client; /* client_key() of its latest request */
 	bool secure;            /* it was made over TLS */
+	bool is_logged;         /* or only counted: its client begins too many */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];
@@ -76,7 +77,7 @@ void bosh_carried_arm(struct bosh_carried *session);
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_carried_end(struct bosh_carried *session);
 
-/* One line of the log about @session; @domain may be NULL. */
+/* One line of the log about @session, if it is logged; @domain may be NULL. */
 void bosh_carried_log(const struct bosh_carried *session, const char *event, const char *domain);
 
 /* strand.c */

@@ -82,9 +82,22 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		return -ENOMEM;
 	}
 	uv_timer_init(endpoint->env->loop, &session->timer);
+	session->is_logged = worker_may_log(endpoint->env, CLIENT_LOG_SESSION, &session->client);
 	bosh_relay_created(endpoint->relay, request->exchange, session->sid);
 	*ret_session = session;
 	return 0;
+}
+
+static void log_refused(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	if (worker_may_log(endpoint->env, CLIENT_LOG_SESSION_REFUSED, &request->client)) {
+		log_warning("session-refused",
+			    LOG_STR("client", address_format_host(&request->client, client)),
+			    LOG_STR("transport", "bosh"),
+			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY)));
+	}
 }
 
 /* Takes the session's place in the census. */
@@ -93,12 +106,7 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 	int r = census_enter_session(endpoint->env->census, &request->client);
 
 	if (r < 0) {
-		char client[ADDRESS_TEXT_MAX];
-
-		log_warning("session-refused",
-			    LOG_STR("client", address_format_host(&request->client, client)),
-			    LOG_STR("transport", "bosh"),
-			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY)));
+		log_refused(endpoint, request);
 		counters_add(endpoint->env->counters, FAILURE_TOO_MANY);
 		refuse(endpoint, request, BOSH_CONDITION_POLICY_VIOLATION, failure_sentence(FAILURE_TOO_MANY));
 	}
@@ -165,6 +173,18 @@ static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv
 	return session;
 }
 
+static void log_guarded(const struct bosh_carried *session, const struct bosh_request *request)
+{
+	char client[ADDRESS_TEXT_MAX];
+
+	if (worker_may_log(session->endpoint->env, CLIENT_LOG_SESSION_GUARDED, &request->client)) {
+		log_warning("session-guarded",
+			    LOG_STR("client", address_format_host(&request->client, client)),
+			    LOG_STR("transport", "bosh"),
+			    LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)));
+	}
+}
+
 /* The session that @request is for. One that was made over TLS is not there for a request that was not ("Connection Between Client and
  * BOSH Service": it is not to be ended by it either); nor is one that is bound to an address for another. */
 static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
@@ -174,11 +194,7 @@ static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const
 	if (session && ((session->secure && !request->secure) ||
 			(endpoint->env->config->bind_address &&
 			 !client_is_same(&session->client, &request->client)))) {
-		char client[ADDRESS_TEXT_MAX];
-
-		log_warning("session-guarded", LOG_STR("client", address_format_host(&request->client, client)),
-			    LOG_STR("transport", "bosh"),
-			    LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)));
+		log_guarded(session, request);
 		return NULL;
 	}
 	return session;

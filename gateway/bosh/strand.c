@@ -14,10 +14,20 @@ static struct mono now_of(const struct bosh_strand *strand)
 	return bosh_endpoint_now(strand->session->endpoint);
 }
 
+/* A session may open and lose one stream after the other. */
+static bool may_log(const struct bosh_carried *session)
+{
+	return session->is_logged &&
+	       worker_may_log(session->endpoint->env, CLIENT_LOG_STREAM, &session->client);
+}
+
 static void log_failure(const struct bosh_strand *strand, const struct failure *failure)
 {
 	char client[ADDRESS_TEXT_MAX];
 
+	if (!may_log(strand->session)) {
+		return;
+	}
 	log_info("session-failed",
 		 LOG_STR("client", address_format_host(&strand->session->client, client)),
 		 LOG_STR("transport", "bosh"),
@@ -241,7 +251,7 @@ int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct 
 
 	if (r < 0) {
 		census_leave_session(endpoint->env->census, &session->client);
-	} else {
+	} else if (may_log(session)) {
 		bosh_carried_log(session, "stream-open", place.domain);
 	}
 	return r;

@@ -7,6 +7,8 @@
  *
  *     level=warning event=log-suppressed client=192.0.2.7 kind=connection-refused n=2990
  *
+ * Lines of level debug are not bounded: they are for an operator who asked for each step.
+ *
  * client=others stands for all those for which the table had no room (policy/quota.h). One object
  * for all workers, thread-safe.
  */
@@ -22,8 +24,8 @@ enum {
 	CLIENT_LOG_LINES_OTHERS_MAX = 100,
 };
 
-/* The event for which a line stands; for the last two, that the lines of one session or stream count
- * as one. */
+/* The event that a line is about. SESSION: all lines of one session, decided when it begins. STREAM:
+ * those about one of the streams in a session that is logged. */
 #define CLIENT_LOG_KINDS(X)                                                                        \
 	X(CONNECTION_REFUSED, "connection-refused", WARNING)                                       \
 	X(CONNECTION_FAILED, "connection-failed", ERROR)                                           \

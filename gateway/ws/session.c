@@ -16,6 +16,9 @@ static void log_session(const struct ws_session *session, const char *event)
 {
 	char client[ADDRESS_TEXT_MAX];
 
+	if (!session->is_logged) {
+		return;
+	}
 	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
 		 LOG_STR("domain", session->domain));
@@ -26,7 +29,9 @@ static void log_failure(const struct ws_session *session, const struct failure *
 	char client[ADDRESS_TEXT_MAX];
 
 	counters_add(session->endpoint->env->counters, failure->kind);
-
+	if (!session->is_logged) {
+		return;
+	}
 	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
 		 LOG_STR("domain", session->domain), LOG_STR("failure", failure_name(failure->kind)), LOG_STR("detail", failure->detail));
@@ -382,6 +387,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
+	session->is_logged = worker_may_log(endpoint->env, CLIENT_LOG_SESSION, client);
 	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);

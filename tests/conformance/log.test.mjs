@@ -9,8 +9,10 @@ import { after, before, test } from 'node:test';
 import { createInterface } from 'node:readline';
 import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, configText, parseLogLine } from '../support/doab.mjs';
-import { httpRequest } from '../support/http.mjs';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: 120000 };
 // Makes lines long.
@@ -95,4 +97,130 @@ test('what did not fit in the queue is told of when the log is read again', TIME
 	assert.equal(seen + Number(lost[0].n), 3 * (SESSIONS + 1));
 	assert.ok(logging.events.every(({ time, level, event }) => time && level && event), 'whole lines');
 	assert.equal(logging.events.at(-1).event, 'stopped');
+});
+
+// Lines of what one client can cause at will, within this time.
+const INTERVAL_S = 10;
+const LINES_MAX = 10;
+
+// What was logged of @event: { told, suppressed }. The gateway has ended, so that all is summed up.
+function sums(doab, event, kind = event) {
+	const told = doab.events.filter((line) => line.event === event);
+	const sums = doab.events.filter((line) => line.event === 'log-suppressed' && line.kind === kind);
+	assert.ok(sums.every(({ client }) => client === '127.0.0.1'), JSON.stringify(sums));
+	return { told, suppressed: sums.reduce((sum, { n }) => sum + Number(n), 0) };
+}
+
+// How many lines there may be, on a machine however slow.
+const most = (perInterval, started) => perInterval * (2 + (Date.now() - started) / 1000 / INTERVAL_S);
+
+// Resolves when @use is through and the gateway has ended.
+async function runWith(scenarios, config, use) {
+	const stage = await Stage.open(scenarios, config);
+	try {
+		await use(stage);
+	} finally {
+		await stage.stop();
+	}
+	return stage.doab;
+}
+
+test('connections above the limit: few lines, and a sum that is right', TIMEOUT, async () => {
+	const REFUSED = 3000;
+	let started;
+	const doab = await runWith({}, { connections_per_address: 5, workers: 2 }, async (stage) => {
+		for (let i = 0; i < 5; i++) {
+			const connection = await HttpConnection.open(stage.port);
+			assert.equal((await connection.request('GET', '/crossdomain.xml')).status, 200);
+		}
+		started = Date.now();
+		for (let i = 0; i < REFUSED; i += 50) {
+			const connections = await Promise.all(Array.from({ length: 50 }, () => HttpConnection.open(stage.port)));
+			await within(Promise.all(connections.map((connection) => connection.closed)), 20000, 'the end of 50 connections');
+		}
+		// While it runs, too.
+		await stage.doab.logged('log-suppressed', { kind: 'connection-refused', client: '127.0.0.1', level: 'warning' }, 30000);
+	});
+	const { told, suppressed } = sums(doab, 'connection-refused');
+	assert.ok(told.length >= LINES_MAX && told.length <= most(LINES_MAX, started), `${told.length} lines`);
+	assert.equal(told.length + suppressed, REFUSED);
+});
+
+// Of the sessions that are logged all lines, of the others none.
+function assertWholeSessions(doab, count, started, perInterval) {
+	const { told, suppressed } = sums(doab, 'session-closed', 'session');
+	assert.ok(told.length >= perInterval && told.length <= most(perInterval, started), `${told.length} sessions`);
+	assert.equal(told.length + suppressed, count);
+	const named = (event) => doab.events.filter((line) => line.event === event).map(({ session }) => session).sort();
+	assert.deepEqual(named('session-failed'), named('session-closed'));
+	return named;
+}
+
+test('sessions that fail one after the other are logged whole or only counted', TIMEOUT, async () => {
+	const SESSIONS = 100;
+	const LIMIT = 3;
+	const started = Date.now();
+	const dead = { connect: [`127.0.0.1:${await freePort()}`], tls: 'off' };
+	const doab = await runWith({}, { sessions_per_address: LIMIT, workers: 2, domains: { 'dead.test': dead } }, async (stage) => {
+		for (let i = 0; i < SESSIONS; i++) {
+			const client = new BoshClient(stage.port, { connection: 'fresh' });
+			assert.match((await client.create('dead.test')).text, /remote-connection-failed/);
+		}
+	});
+	const named = assertWholeSessions(doab, SESSIONS, started, LIMIT);
+	assert.deepEqual(named('session-open'), named('session-closed'));
+});
+
+test('WebSockets that are refused one after the other likewise', TIMEOUT, async () => {
+	const SESSIONS = 100;
+	const LIMIT = 3;
+	const started = Date.now();
+	const doab = await runWith({}, { sessions_per_address: LIMIT, workers: 2, domains: { 'refused.test': { deny: true } } }, async (stage) => {
+		for (let i = 0; i < SESSIONS; i++) {
+			const socket = await openWebSocket(stage.port);
+			socket.open('refused.test');
+			assert.match(await socket.nextMessage(), /<open/);
+			assert.match(await socket.nextMessage(), /<stream:error/);
+			socket.drop();
+		}
+	});
+	assertWholeSessions(doab, SESSIONS, started, LIMIT);
+});
+
+test('one session that adds streams in vain: few lines, and a sum that is right', TIMEOUT, async () => {
+	const STREAMS = 100;
+	const LIMIT = 3;
+	const started = Date.now();
+	const doab = await runWith({ plain: 'plain' }, { sessions_per_address: LIMIT, domains: { 'refused.test': { deny: true } } }, async (stage) => {
+		const client = new BoshClient(stage.port);
+		await client.create('plain.test');
+		for (let i = 0; i < STREAMS; i++) {
+			const { element } = await client.request('', { to: 'refused.test', 'xmlns:xmpp': NS.xbosh, 'xmpp:version': '1.0' });
+			assert.ok(element.attributes.stream);
+			assert.match((await client.request()).text, /host-unknown/);
+		}
+	});
+	const { told, suppressed } = sums(doab, 'session-failed', 'stream');
+	assert.ok(told.length >= LIMIT && told.length <= most(LIMIT, started), `${told.length} lines`);
+	assert.equal(told.length + suppressed, STREAMS);
+});
+
+test('sessions above the limit, and requests for a session of somebody else: few lines each', TIMEOUT, async () => {
+	const REQUESTS = 100;
+	const started = Date.now();
+	const doab = await runWith({ plain: 'plain' }, { sessions_per_address: 1, trusted_proxies: ['127.0.0.1'] }, async (stage) => {
+		const client = new BoshClient(stage.port, { headers: { 'X-Forwarded-Proto': 'https' } });
+		await client.create('plain.test');
+		for (let i = 0; i < REQUESTS; i++) {
+			assert.match((await new BoshClient(stage.port, { connection: 'fresh' }).create('plain.test')).text, /policy-violation/);
+			// The session was made over TLS, this request was not.
+			const other = new BoshClient(stage.port, { connection: 'fresh' });
+			assert.match((await other.post(other.bodyText({ sid: client.sid, rid: 1 }))).text, /item-not-found/);
+		}
+	});
+	for (const event of ['session-refused', 'session-guarded']) {
+		const { told, suppressed } = sums(doab, event);
+		assert.ok(told.length >= LINES_MAX && told.length <= most(LINES_MAX, started), `${told.length} lines`);
+		assert.equal(told.length + suppressed, REQUESTS);
+	}
 });
