@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The text of one log line (its form is in log.h): levels, fields, and a function that formats them
- * into memory of the caller's and allocates nothing.
+ * The text of one log line (log.h shows its form): levels, fields, and the function that formats
+ * them. It writes into the caller's memory and allocates nothing.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -43,7 +43,8 @@ static inline struct sv log_text(struct sv view)
 		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)
 
 enum {
-	/* PIPE_BUF: a write of one line to a pipe is atomic, so lines of several writers stay apart. */
+	/* PIPE_BUF: writing one line to a pipe is atomic, so lines of several writers do not
+	 * mix. */
 	LOG_LINE_MAX = 4096,
 	/* One long value does not push the others out of the line. */
 	LOG_VALUE_MAX = 512,
@@ -59,7 +60,7 @@ const char *log_level_name(enum log_level level);
 /* Returns 0, or -EINVAL when @name is no level. */
 _must_check_ int log_level_parse(struct sv name, enum log_level *ret_level);
 
-/* Makes @line the whole line, the newline at its end included; there is no other newline in it.
- * It has the present time. A line that is too long is cut. */
+/* Formats the whole line into @line: it starts with the current time and ends with a newline, the
+ * only one in it. A line that is too long is cut. */
 void log_line_format(struct log_line *line, enum log_level level, const char *event,
 		     const struct log_field *fields, size_t n_fields);

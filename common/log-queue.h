@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Log lines that wait to be written: a ring of bytes, whole lines only, in the order in which they
- * were pushed. No I/O, no lock, no allocation: log-writer.h adds those.
+ * Log lines that wait to be written: a ring of bytes that holds whole lines in the order in which
+ * they were pushed. No I/O, no locks, no allocation; log-writer.h adds the thread.
  *
- * loss  one or more lines that found no room. It has a place among the other lines: behind those
- *       that were in the queue then. Losses that nobody has taken yet are summed up in the first.
+ * loss  lines that found no room. A loss has a place among the other lines: after those that were
+ *       in the queue when its first line was lost. Lines lost before it is taken are added to it.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,20 +19,21 @@ struct log_queue {
 	size_t start; /* of the oldest line */
 	size_t n;
 	uint64_t n_lost;
-	size_t n_before_loss; /* bytes in the queue that were pushed before the loss */
+	size_t n_before_loss; /* bytes that are still in the queue and come before the loss */
 };
 
 /* @bytes are borrowed for the queue's life. */
 void log_queue_init(struct log_queue *queue, char *bytes, size_t n_max);
 
-/* Copies @line, which ends with its only newline. False when there is no room: then it is counted
- * as lost. */
+/* Copies @line, which ends with its only newline. Returns false when there is no room: the line is
+ * then counted as lost. */
 bool log_queue_push(struct log_queue *queue, struct sv line);
 
-/* Takes as many whole lines as fit in @n_max bytes, but none from behind a loss; @n_max is at least
- * the longest line. Returns how many bytes. 0: the queue is empty, or log_queue_take_loss() is due. */
+/* Takes as many whole lines as fit into @n_max bytes, but none that come after a loss. @n_max is at
+ * least the length of the longest line. Returns the number of bytes taken; 0 when the queue is
+ * empty or the loss comes next. */
 size_t log_queue_take(struct log_queue *queue, char *ret_bytes, size_t n_max);
 
-/* Returns how many lines were lost here, between what was taken and what comes next, and forgets
- * them; 0 when none were. */
+/* Returns the number of lines that were lost between those taken so far and the next one, and
+ * resets it; 0 when there is no loss here. */
 uint64_t log_queue_take_loss(struct log_queue *queue);

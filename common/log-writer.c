@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* poll(2) promises room for no more: a longer write to a pipe could block. */
-_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a chunk is written at once");
+/* A longer write could block although poll(2) says that a pipe has room. */
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a chunk is one atomic write");
 
-/* Beyond the deadline, for a writer that only has to notice it. */
+/* What a thread that does not hang needs to notice the deadline. */
 enum { STOP_SLACK_MS = 5 * LOG_POLL_MS };
 
 static struct timespec time_after(struct timespec time, int ms)
@@ -41,7 +41,7 @@ static bool is_too_late(const struct log_writer *writer)
 				      now.tv_nsec >= writer->deadline.tv_nsec));
 }
 
-/* The next lines, or the line that tells of those lost. False when there is nothing. */
+/* Takes the next lines, or writes the one about lost lines. Returns false when there is nothing. */
 static bool chunk_fill(struct log_writer *writer)
 {
 	uint64_t n_lost = log_queue_take_loss(&writer->queue);
@@ -60,7 +60,7 @@ static bool chunk_fill(struct log_writer *writer)
 	return writer->n_chunk > 0;
 }
 
-/* Returns 0 also when nothing could be written for now, or a negative errno. */
+/* Returns 0, also when the reader has no room yet, or a negative errno. */
 static int chunk_write(struct log_writer *writer)
 {
 	struct pollfd out = {.fd = writer->fd, .events = POLLOUT};
@@ -80,7 +80,7 @@ static int chunk_write(struct log_writer *writer)
 	return 0;
 }
 
-/* Until the next try, or until the writer is to end. */
+/* Waits until the next try is due or the writer has to stop. */
 static void pause_after_error(struct log_writer *writer)
 {
 	struct timespec until = time_after(time_now(), LOG_RETRY_MS);
@@ -91,7 +91,7 @@ static void pause_after_error(struct log_writer *writer)
 	}
 }
 
-/* Has lines in the chunk, or the writer has done its work: false. */
+/* Returns true with lines in the chunk, or false when the writer has to stop. */
 static bool wait_for_lines(struct log_writer *writer)
 {
 	while (writer->n_written == writer->n_chunk && !chunk_fill(writer)) {

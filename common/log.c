@@ -6,9 +6,9 @@
 #include "common/log-writer.h"
 
 enum log_way {
-	LOG_WAY_DIRECT, /* there is no writer: each line is written by the thread that logs it */
+	LOG_WAY_DIRECT, /* no writer: the thread that logs a line writes it */
 	LOG_WAY_QUEUED,
-	LOG_WAY_SHUT, /* the writer hangs, and whoever wrote now would hang as well */
+	LOG_WAY_SHUT, /* the writer hangs: writing would block any other thread too */
 };
 
 static enum log_level log_threshold = LOG_LEVEL_INFO;
@@ -35,13 +35,15 @@ int log_start(void)
 void log_stop(void)
 {
 	if (log_way == LOG_WAY_QUEUED) {
-		log_way = log_writer_stop(&log_writer, LOG_FLUSH_MS) ? LOG_WAY_DIRECT : LOG_WAY_SHUT;
+		bool is_done = log_writer_stop(&log_writer, LOG_FLUSH_MS);
+
+		log_way = is_done ? LOG_WAY_DIRECT : LOG_WAY_SHUT;
 	}
 }
 
 static void write_direct(const struct log_line *line)
 {
-	/* Nobody can be told when the log itself cannot be written. */
+	/* There is nowhere to report that the log cannot be written. */
 	ssize_t ignored = write(STDERR_FILENO, line->data, line->n);
 
 	(void)ignored;

@@ -8,16 +8,17 @@
  * Values that came from a peer are quoted and escaped here, so no caller can forge a line. Never
  * give it a password, a SASL payload or a whole sid. May be called from every thread.
  *
- * Between log_start() and log_stop() a thread of its own writes the lines (log-writer.h): to log
- * never blocks. Outside of them, for a program that has no sessions to hold up, log_event() writes.
+ * Between log_start() and log_stop() a separate thread writes the lines (log-writer.h), so that
+ * logging never blocks. Before and after that, log_event() writes them itself.
  */
 #include "common/log-line.h"
 
 enum {
-	/* What waits for a slow reader of the log: about 7,000 lines, some seconds of a busy gateway.
-	 * A bound, because a reader that never comes back must not cost memory without end. */
+	/* Lines that wait for a slow reader: about 7,000, some seconds of a busy gateway. Bounded
+	 * because a reader that never comes back must not use up the memory. */
 	LOG_QUEUE_MAX = 1024 * 1024,
-	/* What a reader that has fallen behind gets at the end. One that hangs must not hold it up. */
+	/* How long the end of the program waits for a reader that is behind. One that hangs must
+	 * not delay it further. */
 	LOG_FLUSH_MS = 1000,
 };
 
@@ -29,11 +30,12 @@ enum {
 /* What is below @level is not printed. Once, before threads start. */
 void log_set_level(enum log_level level);
 
-/* Starts the writer. Before the threads that log. Returns 0 or a negative errno. */
+/* Starts the writer. To be called before the threads that log. Returns 0 or a negative errno. */
 _must_check_ int log_start(void);
 
-/* Ends the writer, after it has written what is queued or after LOG_FLUSH_MS and a moment; what is
- * left then is lost. After the other threads that log. Nothing happens when there is no writer. */
+/* Stops the writer once it has written what is queued, or after LOG_FLUSH_MS and a moment; what is
+ * left then is lost. To be called when no other thread logs any more. Does nothing without a
+ * writer. */
 void log_stop(void);
 
 /* Logs one line. Fields with an empty text are left out. A line too long is cut, never split. */

@@ -101,7 +101,8 @@ static void log_refused(const struct listener *listener, const struct address *p
 	char text[ADDRESS_TEXT_MAX];
 
 	if (worker_may_log(listener->env, CLIENT_LOG_CONNECTION_REFUSED, peer)) {
-		log_warning("connection-refused", LOG_STR("client", address_format_host(peer, text)),
+		log_warning("connection-refused",
+			    LOG_STR("client", address_format_host(peer, text)),
 			    LOG_STR("reason", "too many connections"));
 	}
 }

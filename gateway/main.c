@@ -28,16 +28,17 @@ struct arguments {
 	bool check;
 };
 
-/* Puts something in the place of a standard descriptor that was closed by whoever started the program: the next socket would get its
- * number, and the log would be written into it. Returns 0 or a negative errno. */
+/* Opens /dev/null for each standard descriptor that was closed when the program started. Otherwise
+ * a socket would get its number, and the log would be written into it. Returns 0 or a negative
+ * errno. */
 static int fill_standard_descriptors(void)
 {
-	/* Writing to a standard output that is not there has to fail, as it does without this; the log only has to go somewhere. */
+	/* Output of --version and the like must still fail when there is no standard output. */
 	static const int modes[] = {
 		[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
 
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		/* Those below are open: it gets the number that is free. */
+		/* The lower ones are open, so open(2) returns this one. */
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) < 0) {
 			return -errno;
 		}
@@ -45,7 +46,7 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
-/* Returns the exit status: what was printed must have arrived. */
+/* Returns the exit status: a failure when standard output could not be written. */
 static int flush_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout)) {
@@ -136,7 +137,8 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-/* Signals are taken by the main thread alone, in wait_for_signal(): blocked before there are other threads, which inherit that. */
+/* Only the main thread takes signals, in wait_for_signal(). They are blocked before other threads
+ * start, which inherit that. */
 static void block_signals(sigset_t *ret_signals)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
@@ -174,13 +176,13 @@ static void warn_without_authorities(const struct config *config)
 	}
 }
 
-/* Of the clock that the workers' loops have. */
+/* The clock of the workers' loops. */
 static struct mono now(void)
 {
 	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
 }
 
-/* Until the program is to end. Returns the signal. */
+/* Waits until the program has to end. Returns the signal that says so. */
 static int wait_for_signal(const sigset_t *signals, const struct worker_shared *shared)
 {
 	static const struct timespec second = {.tv_sec = 1};
@@ -198,14 +200,16 @@ static int wait_for_signal(const sigset_t *signals, const struct worker_shared *
 			break;
 		case SIGHUP:
 		case SIGUSR2:
-			/* Other daemons read their configuration anew by them: an operator who tries that must not end the sessions. */
+			/* Other daemons reload their configuration: who tries that here must not
+			 * end all sessions. */
 			log_warning("signal-ignored", LOG_STR("signal", strsignal(number)));
 			break;
 		}
 	}
 }
 
-static int run_workers(const struct worker_shared *shared, struct worker **workers, const sigset_t *signals)
+static int run_workers(const struct worker_shared *shared, struct worker **workers,
+		       const sigset_t *signals)
 {
 	const struct config *config = shared->config;
 	unsigned n_started = 0;
@@ -218,7 +222,9 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 	if (r == 0) {
 		worker_log_listening(workers[0]);
 		log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
-		log_info("stopping", LOG_STR("signal", strsignal(wait_for_signal(signals, shared))));
+		int number = wait_for_signal(signals, shared);
+
+		log_info("stopping", LOG_STR("signal", strsignal(number)));
 	}
 	for (unsigned i = 0; i < n_started; i++) {
 		worker_stop(workers[i]);
@@ -264,7 +270,7 @@ static int serve(const struct config *config, const sigset_t *signals)
 	return r;
 }
 
-/* Does what the command line asks for instead of serving. Returns the exit status. */
+/* Does what the command line asks for other than serving. Returns the exit status. */
 static int run_by_hand(const struct arguments *arguments, const struct config *config)
 {
 	if (arguments->check) {
@@ -297,7 +303,7 @@ int main(int argc, char **argv)
 	struct config *config;
 	sigset_t signals;
 
-	/* Before anything else, because anything else may open a descriptor. */
+	/* Comes first because anything else may open a descriptor. */
 	int r = fill_standard_descriptors();
 
 	if (r < 0) {

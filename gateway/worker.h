@@ -34,8 +34,8 @@ struct worker_env {
 _must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
-/* Whether what is to be said of @client is logged now, or only counted (ops/client-log.h). For each line
- * that a client can cause as often as it likes. */
+/* Returns whether a line of @kind about @client should be logged, or is only counted
+ * (ops/client-log.h). To be asked before each line that a client can cause at will. */
 bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
 		    const struct address *client);
 

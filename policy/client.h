@@ -31,8 +31,8 @@ bool client_is_secure(const struct client_proxies *proxies, const struct address
 /* What tells clients apart: an IPv4 address, or the /64 of an IPv6 address, which is what one subscriber is usually given. */
 uint64_t client_key(const struct address *client);
 
-/* A hash of client_key() for a table of clients. @secret is random for each table: whoever owns many
- * /64s must not be able to choose those that share one chain. */
+/* A hash of client_key() for a table of clients. @secret is random for each table, so that the
+ * owner of many /64s cannot pick those that share one chain. */
 unsigned client_hash(uint64_t key, uint64_t secret);
 
 bool client_is_same(const struct address *a, const struct address *b);

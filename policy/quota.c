@@ -18,7 +18,7 @@ struct interval {
 
 struct entry {
 	LIST_ENTRY(entry) in_chain;
-	TAILQ_ENTRY(entry) in_order; /* of the table or of the unused */
+	TAILQ_ENTRY(entry) in_order; /* or in the list of unused entries */
 	uint64_t key;
 	struct address client;
 	struct interval interval;
@@ -30,9 +30,9 @@ struct quota {
 	struct interval others;
 	bool has_others;
 	LIST_HEAD(, entry) chains[N_CHAINS];
-	TAILQ_HEAD(entries, entry) order; /* the interval that began first, first */
+	TAILQ_HEAD(entries, entry) order; /* by the start of the interval */
 	struct entries unused;
-	size_t n_touched; /* entries from here on were never used, and cost no memory yet */
+	size_t n_touched; /* the entries from here on were never used and take no memory yet */
 	struct entry entries[QUOTA_CLIENTS_MAX];
 };
 
@@ -79,7 +79,7 @@ static struct entry *entry_find(struct quota *quota, uint64_t key)
 	return NULL;
 }
 
-/* NULL when the table is full. */
+/* Returns NULL when the table is full. */
 static struct entry *entry_add(struct quota *quota, uint64_t key)
 {
 	struct entry *entry = TAILQ_FIRST(&quota->unused);

@@ -37,7 +37,7 @@ struct bosh_carried {
 	struct address client;  /* that made it */
 	uint64_t latest_client; /* client_key() of its latest request */
 	bool secure;            /* it was made over TLS */
-	bool is_logged;         /* or only counted: its client begins too many */
+	bool is_logged;         /* or only counted, because its client starts too many */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];

@@ -14,7 +14,7 @@ static struct mono now_of(const struct bosh_strand *strand)
 	return bosh_endpoint_now(strand->session->endpoint);
 }
 
-/* A session may open and lose one stream after the other. */
+/* Asked for each stream: one session can open and lose any number of them. */
 static bool may_log(const struct bosh_carried *session)
 {
 	return session->is_logged &&

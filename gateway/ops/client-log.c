@@ -68,7 +68,11 @@ struct client_log *client_log_free(struct client_log *log)
 static void log_excess(enum client_log_kind kind, const struct quota_excess *excess)
 {
 	char text[ADDRESS_TEXT_MAX];
-	const char *client = excess->is_others ? "others" : address_format_host(&excess->client, text);
+	const char *client = "others";
+
+	if (!excess->is_others) {
+		client = address_format_host(&excess->client, text);
+	}
 
 	log_event(kinds[kind].level, "log-suppressed",
 		  LOG_FIELDS(LOG_STR("client", client), LOG_STR("kind", kinds[kind].name),

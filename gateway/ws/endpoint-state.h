@@ -27,7 +27,7 @@ struct ws_session {
 	char name[WS_SESSION_NAME_LENGTH + 1];
 	char domain[DOMAIN_MAX + 1];
 	char *lang;         /* of the client's <open/>, for an <open/> of ours */
-	bool is_logged;     /* or only counted: its client begins too many */
+	bool is_logged;     /* or only counted, because its client starts too many */
 	bool counted;       /* has a place in the census */
 	bool open_sent;     /* our <open/> is out */
 	bool awaits_features; /* the stream is not the client's yet: what it sends early waits in its socket */

@@ -80,7 +80,7 @@ static void test_full(void **state)
 	assert_int_equal(log_queue_take_loss(&queue), 1);
 }
 
-/* The loss has its place, later ones are added to it, and shorter lines may still find room. */
+/* A loss has its place, later ones are added to it, and shorter lines may still find room. */
 static void test_loss(void **state)
 {
 	(void)state;
@@ -100,8 +100,8 @@ static void test_loss(void **state)
 	assert_int_equal(log_queue_take_loss(&queue), 0);
 }
 
-/* Numbered lines of random lengths, random takes, round the ring many times: in order, and each
- * either taken or counted. */
+/* Numbered lines of random lengths, taken at random, many times around the ring: they come in
+ * order, and each is either taken or counted. */
 static void test_random(void **state)
 {
 	unsigned n_pushed = 0;

@@ -18,7 +18,7 @@
 
 enum {
 	RING = 16 * 1024,
-	/* For machines that are far slower than this one. */
+	/* Long enough for a very slow machine. */
 	PATIENCE_MS = 20000,
 };
 
@@ -30,7 +30,7 @@ static void push(const char *text)
 	log_writer_push(&writer, sv_from(text));
 }
 
-/* All that comes within PATIENCE_MS, until @n bytes are there. */
+/* Reads @n bytes, or fewer when no more come within PATIENCE_MS. */
 static size_t read_bytes(int fd, char *ret_bytes, size_t n)
 {
 	size_t n_read = 0;
@@ -98,19 +98,20 @@ enum {
 
 static void *push_many(void *argument)
 {
+	char filling[200];
+
+	memset(filling, 'a', sizeof(filling));
 	for (int i = 0; i < N_LINES; i++) {
 		char text[256];
 
 		snprintf(text, sizeof(text), "%c %d %.*s\n", *(const char *)argument, i, i % 200,
-			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+			 filling);
 		push(text);
 	}
 	return NULL;
 }
 
-/* Of each thread in order, none in pieces, each line either there or counted. */
+/* The lines of each thread come in order and whole, and each is either there or counted. */
 static void test_threads(void **state)
 {
 	static char names[N_THREADS] = "ABCDEFGH";
@@ -154,7 +155,7 @@ static void test_threads(void **state)
 	close(fds[1]);
 }
 
-/* To push goes on at once; what did not fit is told of when the reader is back, in its place. */
+/* Pushing never blocks. What did not fit is reported in its place when the reader is back. */
 static void test_stuck_reader(void **state)
 {
 	enum { N = 20000 };
@@ -216,7 +217,7 @@ static void test_stop_with_a_stuck_reader(void **state)
 	close(fds[1]);
 }
 
-/* What cannot be written is kept, and written when it can be. */
+/* What cannot be written is kept, and written once that is possible. */
 static void test_full_disk(void **state)
 {
 	char name[] = "/tmp/doab-log-XXXXXX";
@@ -245,7 +246,7 @@ static void test_full_disk(void **state)
 	unlink(name);
 }
 
-/* A file that takes a part of the lines only: the rest comes behind it, byte for byte. */
+/* A file that takes only a part of a line: the rest follows, byte for byte. */
 static void test_written_in_part(void **state)
 {
 	char name[] = "/tmp/doab-log-XXXXXX";
@@ -273,7 +274,7 @@ static void test_written_in_part(void **state)
 	unlink(name);
 }
 
-/* The reader is gone for good: neither SIGPIPE nor the end is waited for. */
+/* The reader is gone for good: no SIGPIPE, and the end does not wait. */
 static void test_gone_reader(void **state)
 {
 	int fds[2];
@@ -291,7 +292,7 @@ static void test_gone_reader(void **state)
 	close(fds[1]);
 }
 
-/* Signals are for the thread that waits for them. */
+/* The writer takes no signal from the thread that waits for it. */
 static void test_signals(void **state)
 {
 	const struct timespec patience = {.tv_sec = PATIENCE_MS / 1000};

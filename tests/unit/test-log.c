@@ -198,7 +198,7 @@ static void test_level_names(void **state)
 	assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
-/* By the writer what without it is written at once; behind it, and without a beginning, as before. */
+/* The writer writes the same lines; after it, and without it, logging works as before. */
 static void test_start_and_stop(void **state)
 {
 	(void)state;

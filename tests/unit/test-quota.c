@@ -17,7 +17,8 @@ static struct quota_excess excess;
 
 static int set_up(void **state)
 {
-	const struct quota_limits limits = {.n_client = 3, .n_others = 5, .interval_ms = INTERVAL_MS};
+	const struct quota_limits limits = {
+		.n_client = 3, .n_others = 5, .interval_ms = INTERVAL_MS};
 
 	(void)state;
 	return quota_new(&limits, &quota);
@@ -86,14 +87,14 @@ static void test_next_interval(void **state)
 	assert_int_equal(excess.n, 2);
 	assert_false(excess.is_others);
 	assert_int_equal(address_port(&excess.client), 1);
-	/* It begins with the first time, not with the end of the one before. */
+	/* An interval starts with the first time, not at the end of the one before. */
 	assert_true(take(&a, 100 + INTERVAL_MS));
 	assert_int_equal(excess.n, 0);
 	assert_true(take(&a, 100 + INTERVAL_MS));
 	assert_false(take(&a, 99 + 2 * INTERVAL_MS));
 	assert_true(take(&a, 100 + 2 * INTERVAL_MS));
 	assert_int_equal(excess.n, 1);
-	/* A client without an excess has nothing told about it. */
+	/* Without an excess nothing is reported. */
 	assert_true(take(&a, 100 + 9 * INTERVAL_MS));
 	assert_int_equal(excess.n, 0);
 }
@@ -119,7 +120,7 @@ static void test_expire(void **state)
 	assert_true(expire(INTERVAL_MS + 20));
 	assert_true(address_same_host(&excess.client, &c));
 	assert_false(expire(9 * INTERVAL_MS));
-	/* Told, so not again. */
+	/* Reported only once. */
 	assert_true(take(&a, 9 * INTERVAL_MS));
 	assert_int_equal(excess.n, 0);
 	assert_false(quota_expire(quota, MONO_NEVER, &excess));
@@ -154,7 +155,7 @@ static void test_ipv6(void **state)
 	assert_true(take(&b, 0));
 }
 
-/* The table is full: the others share, and those that are in it do not notice. */
+/* When the table is full, further clients share; those in the table do not notice. */
 static void test_overflow(void **state)
 {
 	const struct address first = nth(0);
@@ -174,14 +175,14 @@ static void test_overflow(void **state)
 	}
 	assert_true(take(&first, 999));
 	assert_false(take(&first, 999));
-	/* The interval of the others is over, and the next of them gets their excess. */
+	/* Their interval is over: the next of them gets the excess. */
 	struct address other = nth(5 * QUOTA_CLIENTS_MAX);
 
 	assert_true(take(&other, 1500));
 	assert_int_equal(excess.n, 7);
 	assert_true(excess.is_others);
 	assert_true(take(&last, QUOTA_CLIENTS_MAX));
-	/* Room again: of its own for whoever comes now. */
+	/* There is room again for a client that comes now. */
 	assert_true(expire(1500));
 	assert_true(address_same_host(&excess.client, &first));
 	assert_false(expire(1500));
@@ -209,7 +210,7 @@ static void test_others_expire(void **state)
 	assert_false(expire(INTERVAL_MS));
 }
 
-/* Whatever comes when: each time is granted, or told as excess once; and no client is granted more. */
+/* Whoever asks when: each time is granted, or reported once as excess. */
 static void test_sums(void **state)
 {
 	uint64_t n_asked = 0;
@@ -236,7 +237,9 @@ static void test_sums(void **state)
 		n_excess += excess.n;
 	}
 	assert_int_equal(n_granted + n_excess, n_asked);
-	assert_in_range(n_granted, 1000, (uint64_t)(now / INTERVAL_MS + 2) * (QUOTA_CLIENTS_MAX * 3 + 5));
+	uint64_t n_per_interval = QUOTA_CLIENTS_MAX * 3 + 5;
+
+	assert_in_range(n_granted, 1000, (uint64_t)(now / INTERVAL_MS + 2) * n_per_interval);
 }
 
 int main(void)
