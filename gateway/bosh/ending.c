@@ -144,6 +144,7 @@ int bosh_session_fail(struct bosh_session *session, unsigned stream, const struc
 	}
 	*failed->failure = *failure;
 	failed->closed = true;
+	buffer_deinit(&failed->waiting);
 	return bosh_session_release(session, now, actions);
 }
 

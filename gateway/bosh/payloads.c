@@ -18,43 +18,98 @@ static bool is_any_ready(const struct bosh_session *session)
 	return false;
 }
 
-/* An action with @payloads for each stream that @body is for. */
-static int push_to_streams(struct bosh_session *session, const struct bosh_body *body,
-			   enum bosh_action_kind kind, const struct buffer *payloads,
-			   struct bosh_actions *actions)
+/* Whether the payloads of @body are for @stream. "Over all open streams": one whose features have not come is
+ * not open yet, unless none is. */
+static bool is_addressed(struct bosh_session *session, const struct bosh_body *body,
+			 const struct bosh_stream *stream)
 {
 	const struct bosh_stream *only = bosh_stream_named(session, body);
-	bool any_ready = is_any_ready(session);
 
+	if (!stream->open || stream->closed) {
+		return false;
+	}
+	return only ? only == stream : stream->features_seen || !is_any_ready(session);
+}
+
+enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bosh_body *body)
+{
+	size_t n = 0;
+
+	if (body->n_payloads == 0) {
+		return BOSH_RULE_NONE;
+	}
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		const struct bosh_stream *stream = &session->streams[i];
-		struct bosh_action action = {.kind = kind, .stream = i};
 
-		/* "Over all open streams": one whose features have not come is not open yet; where none is, each says so itself. */
-		if (!stream->open || (only ? only != stream : any_ready && !stream->features_seen)) {
-			continue;
-		}
-		int r = buffer_append_sv(&action.payloads, buffer_sv(payloads));
-
-		r = r < 0 ? r : bosh_actions_push(actions, action);
-		if (r < 0) {
-			return r;
+		n += stream->waiting.n;
+		if (!stream->ready && is_addressed(session, body, stream)) {
+			n += body->payloads.n;
 		}
 	}
-	return 0;
+	return n > BOSH_WAITING_MAX ? BOSH_RULE_TOO_MUCH_TOO_EARLY : BOSH_RULE_NONE;
+}
+
+/* Sends @payloads, which it takes, to the server of @stream, or has them wait. */
+static int push(struct bosh_session *session, struct bosh_stream *stream, struct buffer payloads,
+		struct bosh_actions *actions)
+{
+	unsigned index = bosh_stream_index(session, stream);
+	int r;
+
+	if (stream->ready && stream->waiting.n == 0) {
+		return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_SEND,
+								       .stream = index,
+								       .payloads = payloads});
+	}
+	if (stream->waiting.n == 0) {
+		stream->waiting = payloads;
+		return 0;
+	}
+	r = buffer_append_sv(&stream->waiting, buffer_sv(&payloads));
+	buffer_deinit(&payloads);
+	return r;
 }
 
 int bosh_payloads_push(struct bosh_session *session, struct bosh_body *body,
 		       struct bosh_actions *actions)
 {
-	struct bosh_action action = {.kind = BOSH_ACTION_SEND, .payloads = body->payloads};
+	int r = 0;
 
 	if (body->n_payloads == 0) {
 		return 0;
 	}
-	if (session->n_opened > 1) {
-		return push_to_streams(session, body, BOSH_ACTION_SEND, &body->payloads, actions);
+	if (session->n_opened == 1) {
+		struct buffer payloads = body->payloads;
+
+		body->payloads = BUFFER_INIT;
+		return push(session, &session->streams[0], payloads, actions);
 	}
-	body->payloads = BUFFER_INIT;
-	return bosh_actions_push(actions, action);
+	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+		struct bosh_stream *stream = &session->streams[i];
+		struct buffer payloads = BUFFER_INIT;
+
+		if (!is_addressed(session, body, stream)) {
+			continue;
+		}
+		r = buffer_append_sv(&payloads, buffer_sv(&body->payloads));
+		r = r < 0 ? r : push(session, stream, payloads, actions);
+	}
+	return r;
+}
+
+int bosh_payloads_release(struct bosh_session *session, struct bosh_actions *actions)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+		struct bosh_stream *stream = &session->streams[i];
+
+		if (stream->ready && stream->waiting.n) {
+			struct buffer payloads = stream->waiting;
+
+			stream->waiting = BUFFER_INIT;
+			r = push(session, stream, payloads, actions);
+		}
+	}
+	return r;
 }

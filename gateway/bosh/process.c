@@ -157,6 +157,8 @@ static int push_restart(struct bosh_session *session, const struct bosh_body *bo
 		buffer_deinit(&action.payloads);
 		return r;
 	}
+	/* What comes next is for the new stream, and waits for its features. */
+	session->streams[action.stream].ready = false;
 	return bosh_actions_push(actions, action);
 }
 
@@ -293,7 +295,11 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
 		return BOSH_RULE_PAUSE_TOO_LONG;
 	}
-	return is_for_nobody(session, body, wish) ? BOSH_RULE_STREAM_UNKNOWN : BOSH_RULE_NONE;
+	if (is_for_nobody(session, body, wish)) {
+		return BOSH_RULE_STREAM_UNKNOWN;
+	}
+	return wish == WISH_CARRY || wish == WISH_PAUSE ? bosh_payloads_judge(session, body)
+							: BOSH_RULE_NONE;
 }
 
 /* "Use of Keys", "Switching to Another Key Sequence". */

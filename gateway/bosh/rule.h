@@ -66,6 +66,8 @@ enum bosh_condition {
 	  "the pause is longer than the session allows")                                           \
 	X(PAUSE_NOT_OFFERED, "pause-not-offered", POLICY_VIOLATION,                                \
 	  "this gateway does not offer pauses")                                                    \
+	X(TOO_MUCH_TOO_EARLY, "too-much-too-early", POLICY_VIOLATION,                              \
+	  "too much was sent before the features of the stream arrived")                           \
 	X(OUT_OF_MEMORY, "out-of-memory", INTERNAL_SERVER_ERROR, "the gateway ran out of memory")
 
 enum bosh_rule {

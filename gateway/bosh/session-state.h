@@ -63,11 +63,14 @@ struct bosh_stream {
 	bool fresh;  /* the place has become free in this call */
 	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
 	bool features_seen;
+	/* The client may be heard: its features have come, also those behind the latest restart. */
+	bool ready;
 	bool congested;
 	bool managed;
 	bool paused;
 	bool pending_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
+	struct buffer waiting; /* from the client, until the stream is ready */
 	char *from, *authid; /* of the server, until they are said */
 	struct failure *failure; /* why its link is over */
 };
@@ -149,10 +152,14 @@ _must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exc
 /* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever
  * been one, because then the attribute says nothing. */
 struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct bosh_body *body);
-/* Sends what @body carries to the streams that it is for, and takes it. Nearly always there is one stream,
- * and nothing is copied. */
+/* Whether what @body carries is more than may wait. */
+enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bosh_body *body);
+/* Sends what @body carries to the streams that it is for, and takes it. What is for a stream that is not ready
+ * waits. Nearly always there is one stream, and nothing is copied. */
 _must_check_ int bosh_payloads_push(struct bosh_session *session, struct bosh_body *body,
 				    struct bosh_actions *actions);
+/* Sends what has waited for streams that are ready now. */
+_must_check_ int bosh_payloads_release(struct bosh_session *session, struct bosh_actions *actions);
 
 /* streams.c */
 

@@ -161,6 +161,7 @@ struct buffer *bosh_session_pending(struct bosh_session *session, unsigned strea
 
 	told->pending_stream = told->pending_stream || uses_stream;
 	told->features_seen = told->features_seen || is_features;
+	told->ready = told->ready || is_features;
 	return &told->pending;
 }
 
@@ -171,7 +172,12 @@ void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
 
 int bosh_session_flush(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	return session->ended ? 0 : bosh_session_release(session, now, actions);
+	if (session->ended) {
+		return 0;
+	}
+	int r = bosh_payloads_release(session, actions);
+
+	return r < 0 ? r : bosh_session_release(session, now, actions);
 }
 
 int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested, struct mono now,

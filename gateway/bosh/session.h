@@ -11,6 +11,9 @@
  * kept      an answer that was given, for a repeat of its request; with acknowledgements, until it is acknowledged
  * stream    one way to a server; a small number, the first is 0. Its name is what the client calls it ("Multiple Streams")
  * pending   bytes from the server of one stream that no answer has taken yet
+ * waiting   payloads from the client for one stream whose features have not come; sent, in order, when they
+ *           have. They are lost with the stream, and the client knows that from its being told so: what a
+ *           stream carried before its features nobody can have answered
  * linger    the moment for which a request that could be answered empty waits, so that the server's reply to the next rides on it
  *
  * Use: call with what happened and a struct bosh_actions; carry out the actions in their order; arm one timer for
@@ -37,6 +40,9 @@ enum {
 	/* Answers kept until they are acknowledged: a client that says for ever that it got none of them must not fill our
 	 * memory. Their bytes count as pending. */
 	BOSH_KEPT_MAX = 64,
+	/* Payloads that wait for their streams' features, of all streams together, in bytes. A client that names a
+	 * server which never answers must not fill our memory. A login with a token of 16 KB has room. */
+	BOSH_WAITING_MAX = 64 * 1024,
 	/* An answer is reported missing when it was sent so many milliseconds ago: a younger one is on its way. */
 	BOSH_REPORT_MS = 1000,
 };

@@ -98,6 +98,7 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 	memcpy(session->last_closed, stream->name, sizeof(session->last_closed));
 	bosh_kept_forget_stream(session, stream);
 	buffer_deinit(&stream->pending);
+	buffer_deinit(&stream->waiting);
 	free(stream->from);
 	free(stream->authid);
 	free(stream->failure);

@@ -352,30 +352,32 @@ test('a stream that is not open yet: what is for all does not reach it, and does
 	await assertGoesOn(client, { name, connection });
 });
 
-test('a stream that is not open yet: what is for it by name ends it, and no other', TIMEOUT, async () => {
+test('a stream that is not open yet: what is for it by name waits for it', TIMEOUT, async () => {
 	const { client, name, connection } = await session();
 	const late = (await add(client, 'late.test')).element.attributes.stream;
-	let told = await client.request(message('early'), { stream: late });
-	while (told.element.attributes.type === undefined) {
-		told = await client.request();
+	const answers = [];
+	for (const id of ['e1', 'e2', 'e3']) {
+		answers.push(await client.request(message(id), { stream: late }));
 	}
-	assertTerminated(told, 'bad-request');
-	assert.equal(told.element.attributes.stream, late);
-	assert.match(told.element.at('text').text, /before the server's features/);
+	// The features, and the echo of each.
+	const told = await collect(client, 4, answers);
+	assert.deepEqual(told, [undefined, 'e1', 'e2', 'e3'].map((id) => [late, id]));
+	assert.deepEqual(received(await stage.connectionOf('late')), ['e1', 'e2', 'e3']);
 	await assertGoesOn(client, { name, connection });
 });
 
-test('while no stream is open, what is for all is not swallowed: the client is told that it was too early', TIMEOUT, async () => {
-	const client = new BoshClient(stage.port);
-	const created = await client.create('never.test', { wait: 1 });
-	assert.equal(created.element.at('features'), undefined);
-	await add(client, 'never.test');
-	let told = await client.request(message('early'));
+test('a stream that never opens: what waited for it is lost with it, and no other stream is', TIMEOUT, async () => {
+	const { client, name, connection } = await session();
+	const never = (await add(client, 'never.test')).element.attributes.stream;
+	let told = await client.request(message('lost'), { stream: never });
 	while (told.element.attributes.type === undefined) {
 		told = await client.request();
 	}
-	assertTerminated(told, 'bad-request');
-	assert.match(told.element.at('text').text, /before the server's features/);
+	assertTerminated(told, 'remote-connection-failed');
+	assert.equal(told.element.attributes.stream, never);
+	assert.match(told.element.at('text').text, /did not open its stream in time/);
+	assert.deepEqual(received(await stage.connectionOf('never')), []);
+	await assertGoesOn(client, { name, connection });
 });
 
 test('a stream that is not open yet can be closed', TIMEOUT, async () => {

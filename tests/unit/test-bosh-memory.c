@@ -190,6 +190,21 @@ static void test_streams(void **state)
 	failmalloc_each(scenario, &script, script.n_allocations_min);
 }
 
+/* Payloads that wait for the features, of one stream and of two. */
+static void test_waiting(void **state)
+{
+	struct script script = {
+		REQUEST("100", " ver='1.6' hold='1' wait='1'", ""),
+		{"at 1000", REQUEST("101", "", "<a/>"), REQUEST("102", "", "<b/>"), FEATURES,
+		 REQUEST("103", " to='b.org'", ""), REQUEST("104", " xmpp:restart='true'", ""), REQUEST("105", "", "<c/>"),
+		 REQUEST("106", "", "<d/>"), FEATURES},
+		6, 60,
+	};
+
+	(void)state;
+	failmalloc_each(scenario, &script, script.n_allocations_min);
+}
+
 /* What waits when the client is gone is bounced. */
 static void test_end(void **state)
 {
@@ -233,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_acks),
 		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_shut),

@@ -90,6 +90,7 @@
  *   who is gone without a goodbye: what waited goes back, and the stream is closed    e test_bounce, test-bounce.c
  *   unless the server manages the stream (XEP-0198)                                   e test_managed
  * Not in the XEPs
+ *   payloads before the features wait for them, up to a limit; a restart is the same  test-bosh-waiting.c
  *   for a client that is not there so much is kept, then the server is not read       e test_backpressure, s test_stream_backpressure
  *   while the server does not read, the client is answered late                       e test_congested
  *   a moment for the server's reply, and never longer than the client goes on         p test_linger, test_linger_and_next,
