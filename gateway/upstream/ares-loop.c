@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "gateway/upstream/ares-tcp.h"
+
 struct ares_loop {
 	uv_timer_t timer; /* what c-ares waits for */
 	ares_channel channel;
+	struct ares_tcp tcp;
 	LIST_HEAD(, watched_socket) sockets; /* watched_socket::in_loop */
 	void (*worked)(void *userdata);
 	void *userdata;
@@ -193,6 +196,7 @@ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options, stru
 		free(ares);
 		return r;
 	}
+	ares_tcp_init(&ares->tcp, loop, ares->channel);
 	uv_timer_init(loop, &ares->timer);
 	ares->timer.data = ares;
 	ares->n_handles = 1;
@@ -206,7 +210,7 @@ struct ares_loop *ares_loop_free(struct ares_loop *ares)
 		return NULL;
 	}
 	ares->closing = true;
-	/* Closes the sockets, too. */
+	/* Closes the sockets, too, and ends what ares_tcp has under way. */
 	ares_destroy(ares->channel);
 	uv_close((uv_handle_t *)&ares->timer, on_timer_closed);
 	return NULL;

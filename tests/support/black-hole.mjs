@@ -9,9 +9,9 @@ const LISTENER = 'require("net").createServer().listen({ port: Number(process.ar
 const PATIENCE_MS = 300;
 
 export class BlackHole {
-	static async start() {
+	static async start(port) {
 		const hole = new BlackHole();
-		hole.port = await freePort();
+		hole.port = port ?? await freePort();
 		hole.sockets = [];
 		hole.child = startChild(process.execPath, ['-e', LISTENER, String(hole.port)], { stdio: ['ignore', 'pipe', 'inherit'] });
 		await within(new Promise((resolve) => hole.child.stdout.once('data', resolve)), 10000, 'a listener');

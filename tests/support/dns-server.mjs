@@ -14,12 +14,16 @@
 // TTL     of the records, in seconds; 60 unless said
 // AD      the records were found to be signed: the answer says so to whoever asked for it, with the AD bit (RFC 6840, 5.7)
 // TRUNCATE  over UDP the answer is cut to nothing and says so; as one of more than 512 bytes always does
+// TCP     what is done with a question that comes over TCP, instead of answering it: 'CLOSE', 'RESET', 'SILENT', or a buffer that is sent
 // AFTER   a function that is called for each answer and returns a promise: the answer goes out when that is fulfilled
 // a function gets the query and returns the whole answer, to be garbage of any sort
+//
+// With { tcp: false } nobody listens on TCP; with { tcp: 'hole' } nobody ever accepts a connection there.
 //
 // A name that is not there is NXDOMAIN; a type that is not there has no records. Both come with an SOA whose MINIMUM is `negativeTtl`.
 import dgram from 'node:dgram';
 import net from 'node:net';
+import { BlackHole } from './black-hole.mjs';
 
 const TYPES = { A: 1, CNAME: 5, SOA: 6, TXT: 16, AAAA: 28, SRV: 33, TLSA: 52 };
 const TYPE_NAMES = Object.fromEntries(Object.entries(TYPES).map(([name, number]) => [number, name]));
@@ -113,8 +117,9 @@ function listen(server, port) {
 }
 
 export class DnsServer {
-	static async start(zone, { negativeTtl = TTL_S } = {}) {
+	static async start(zone, { negativeTtl = TTL_S, tcp = true } = {}) {
 		const server = new DnsServer();
+		server.tcp = tcp;
 		server.zone = {};
 		Object.entries(zone).forEach(([name, entry]) => server.set(name, entry));
 		server.negativeTtl = negativeTtl;
@@ -130,7 +135,7 @@ export class DnsServer {
 			this.socket = await bind(dgram.createSocket('udp4'), 0);
 			this.port = this.socket.address().port;
 			try {
-				this.server = await listen(net.createServer((stream) => this.serve(stream)), this.port);
+				await this.listenTcp();
 				break;
 			} catch (error) {
 				await new Promise((resolve) => this.socket.close(resolve));
@@ -142,6 +147,31 @@ export class DnsServer {
 		this.socket.on('message', (message, peer) => {
 			this.respond(message, 'udp', (answer) => this.socket.send(answer, peer.port, peer.address));
 		});
+	}
+
+	async listenTcp() {
+		if (this.tcp === 'hole') {
+			this.hole = await BlackHole.start(this.port);
+		} else if (this.tcp) {
+			this.server = await listen(net.createServer((stream) => this.serve(stream)), this.port);
+		}
+	}
+
+	// Whether this was not a question to be answered.
+	misbehave(stream, message) {
+		const { TCP: behaviour } = this.zone[decodeQuestion(message).name.toLowerCase()] ?? {};
+		if (behaviour === undefined) {
+			return false;
+		}
+		this.answer(message, 'tcp');
+		if (behaviour === 'CLOSE') {
+			stream.end();
+		} else if (behaviour === 'RESET') {
+			stream.resetAndDestroy();
+		} else if (behaviour !== 'SILENT') {
+			stream.write(behaviour);
+		}
+		return true;
 	}
 
 	// Sends the answer, if there is one, now or when its time has come.
@@ -163,8 +193,11 @@ export class DnsServer {
 			bytes = Buffer.concat([bytes, chunk]);
 			while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) {
 				const end = 2 + bytes.readUInt16BE(0);
-				this.respond(bytes.subarray(2, end), 'tcp', (answer) => stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer])));
+				const message = bytes.subarray(2, end);
 				bytes = bytes.subarray(end);
+				if (!this.misbehave(stream, message)) {
+					this.respond(message, 'tcp', (answer) => stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer])));
+				}
 			}
 		});
 	}
@@ -223,7 +256,10 @@ export class DnsServer {
 	async stop() {
 		this.isStopped = true;
 		this.streams.forEach((stream) => stream.destroy());
-		await new Promise((resolve) => this.server.close(resolve));
+		await this.hole?.stop();
+		if (this.server) {
+			await new Promise((resolve) => this.server.close(resolve));
+		}
 		await new Promise((resolve) => this.socket.close(resolve));
 	}
 }

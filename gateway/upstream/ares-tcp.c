@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/upstream/ares-tcp.h"
+
+#include <arpa/nameser.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/buffer.h"
+
+enum {
+	LENGTH_SIZE = 2, /* in front of each message (RFC 1035, 4.2.2) */
+	READ_SIZE = 4096,
+	/* In a message's header (RFC 1035, 4.1.1): its id, and the octets of the bits. */
+	ID_SIZE = 2,
+	QR_OFFSET = 2,
+	QR_BIT = 0x80,
+	RCODE_OFFSET = 3,
+	RCODE_MASK = 0x0f,
+};
+
+struct ares_tcp_stand_in {
+	LIST_ENTRY(ares_tcp_stand_in) in_tcp;
+	int fd; /* an eventfd: its count is not 0 while there are answers */
+	struct address server;
+	struct buffer queries; /* the beginning of one that has not been written in full */
+	struct buffer answers; /* to be read, each with its length */
+};
+
+struct ares_tcp_exchange {
+	uv_tcp_t connection;
+	uv_timer_t timer;
+	uv_connect_t connect;
+	uv_write_t write;
+	struct ares_tcp *tcp;
+	struct ares_tcp_stand_in *stand_in;
+	TAILQ_ENTRY(ares_tcp_exchange) in_tcp;
+	struct buffer answer; /* what has come of it, with its length */
+	unsigned n_handles;   /* not closed yet */
+	size_t n_query;
+	unsigned char query[]; /* with its length */
+};
+
+static size_t message_length(const unsigned char *message)
+{
+	return (size_t)message[0] << 8 | message[1];
+}
+
+/* Answers. */
+
+/* Puts @n octets, a message with its length, where c-ares reads. Without memory for it c-ares learns it by its own time-out. */
+static void stand_in_answer(struct ares_tcp_stand_in *stand_in, const void *message, size_t n)
+{
+	static const uint64_t one = 1;
+
+	if (buffer_append(&stand_in->answers, message, n) == 0) {
+		(void)!write(stand_in->fd, &one, sizeof(one));
+	}
+}
+
+static ares_ssize_t stand_in_read(struct ares_tcp_stand_in *stand_in, void *data, size_t n)
+{
+	struct sv answers = buffer_sv(&stand_in->answers);
+	size_t n_read = n < answers.n ? n : answers.n;
+	uint64_t count;
+
+	if (n_read == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	memcpy(data, answers.data, n_read);
+	buffer_consume(&stand_in->answers, n_read);
+	if (n_read == answers.n) {
+		(void)!read(stand_in->fd, &count, sizeof(count));
+	}
+	return (ares_ssize_t)n_read;
+}
+
+/* Exchanges. */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct ares_tcp_exchange *exchange = handle->data;
+
+	if (--exchange->n_handles == 0) {
+		buffer_deinit(&exchange->answer);
+		free(exchange);
+	}
+}
+
+static void exchange_close(struct ares_tcp_exchange *exchange)
+{
+	TAILQ_REMOVE(&exchange->tcp->exchanges, exchange, in_tcp);
+	exchange->tcp->n_exchanges--;
+	exchange->stand_in = NULL;
+	uv_close((uv_handle_t *)&exchange->connection, on_handle_closed);
+	uv_close((uv_handle_t *)&exchange->timer, on_handle_closed);
+}
+
+/* The query, turned into an answer that says that the server has failed. */
+static void exchange_fail(struct ares_tcp_exchange *exchange)
+{
+	unsigned char *header = exchange->query + LENGTH_SIZE;
+
+	header[QR_OFFSET] |= QR_BIT;
+	header[RCODE_OFFSET] = (unsigned char)((header[RCODE_OFFSET] & ~RCODE_MASK) | ns_r_servfail);
+	stand_in_answer(exchange->stand_in, exchange->query, exchange->n_query);
+	exchange_close(exchange);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+	exchange_fail(timer->data);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)
+{
+	struct ares_tcp_exchange *exchange = handle->data;
+
+	(void)suggested;
+	*ret_space = uv_buf_init(NULL, 0);
+	if (buffer_reserve(&exchange->answer, READ_SIZE) == 0) {
+		*ret_space = uv_buf_init(buffer_end(&exchange->answer), READ_SIZE);
+	}
+}
+
+/* Whether @message, of @n octets, can be the answer. c-ares drops one that is not, and waits. */
+static bool exchange_matches(const struct ares_tcp_exchange *exchange, const unsigned char *message, size_t n)
+{
+	return n >= NS_HFIXEDSZ && memcmp(message, exchange->query + LENGTH_SIZE, ID_SIZE) == 0;
+}
+
+static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *space)
+{
+	struct ares_tcp_exchange *exchange = connection->data;
+	struct buffer *answer = &exchange->answer;
+
+	(void)space;
+	if (n_read < 0) {
+		exchange_fail(exchange);
+		return;
+	}
+	answer->n += (size_t)n_read;
+	const unsigned char *data = (const unsigned char *)buffer_sv(answer).data;
+
+	if (answer->n < LENGTH_SIZE || answer->n - LENGTH_SIZE < message_length(data)) {
+		return;
+	}
+	size_t n = message_length(data);
+
+	if (exchange_matches(exchange, data + LENGTH_SIZE, n)) {
+		stand_in_answer(exchange->stand_in, data, LENGTH_SIZE + n);
+		exchange_close(exchange);
+	} else {
+		exchange_fail(exchange);
+	}
+}
+
+/* Whoever closes an exchange has told c-ares already. */
+static void on_written(uv_write_t *write, int status)
+{
+	struct ares_tcp_exchange *exchange = write->handle->data;
+
+	if (status < 0 && exchange->stand_in) {
+		exchange_fail(exchange);
+	}
+}
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+	struct ares_tcp_exchange *exchange = connect->handle->data;
+	uv_buf_t query = uv_buf_init((char *)exchange->query, (unsigned)exchange->n_query);
+
+	if (!exchange->stand_in) {
+		return;
+	}
+	if (status < 0 || uv_read_start(connect->handle, on_alloc, on_read) < 0 ||
+	    uv_write(&exchange->write, connect->handle, &query, 1, on_written) < 0) {
+		exchange_fail(exchange);
+	}
+}
+
+/* @query with its length. Without memory for it c-ares learns it by its own time-out. */
+static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in, struct sv query)
+{
+	struct ares_tcp_exchange *exchange = calloc(1, sizeof(*exchange) + query.n);
+
+	if (!exchange) {
+		return;
+	}
+	if (tcp->n_exchanges == ARES_TCP_EXCHANGES_MAX) {
+		exchange_fail(TAILQ_FIRST(&tcp->exchanges));
+	}
+	exchange->tcp = tcp;
+	exchange->stand_in = stand_in;
+	exchange->n_query = query.n;
+	memcpy(exchange->query, query.data, query.n);
+	exchange->n_handles = 2;
+	uv_tcp_init(tcp->loop, &exchange->connection);
+	uv_timer_init(tcp->loop, &exchange->timer);
+	exchange->connection.data = exchange;
+	exchange->timer.data = exchange;
+	TAILQ_INSERT_TAIL(&tcp->exchanges, exchange, in_tcp);
+	tcp->n_exchanges++;
+	uv_timer_start(&exchange->timer, on_timeout, ARES_TCP_TIMEOUT_MS, 0);
+	if (uv_tcp_connect(&exchange->connect, &exchange->connection, &stand_in->server.any, on_connected) < 0) {
+		exchange_fail(exchange);
+	}
+}
+
+/* Starts an exchange for each query that has been written in full. */
+static void stand_in_send(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in)
+{
+	struct sv rest = buffer_sv(&stand_in->queries);
+
+	while (rest.n >= LENGTH_SIZE + NS_HFIXEDSZ) {
+		size_t n = LENGTH_SIZE + message_length((const unsigned char *)rest.data);
+
+		if (rest.n < n) {
+			break;
+		}
+		assert(n >= LENGTH_SIZE + NS_HFIXEDSZ); /* ares_send() refuses less */
+		exchange_start(tcp, stand_in, sv_first(rest, n));
+		rest = sv_skip(rest, n);
+	}
+	buffer_consume(&stand_in->queries, stand_in->queries.n - rest.n);
+}
+
+static void stand_in_close(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in)
+{
+	struct ares_tcp_exchange *exchange = TAILQ_FIRST(&tcp->exchanges);
+
+	while (exchange) {
+		struct ares_tcp_exchange *next = TAILQ_NEXT(exchange, in_tcp);
+
+		if (exchange->stand_in == stand_in) {
+			exchange_close(exchange);
+		}
+		exchange = next;
+	}
+	LIST_REMOVE(stand_in, in_tcp);
+	buffer_deinit(&stand_in->queries);
+	buffer_deinit(&stand_in->answers);
+	free(stand_in);
+}
+
+/* What c-ares calls instead of the system: errno says why not. */
+
+static struct ares_tcp_stand_in *stand_in_find(const struct ares_tcp *tcp, ares_socket_t fd)
+{
+	struct ares_tcp_stand_in *stand_in;
+
+	LIST_FOREACH (stand_in, &tcp->stand_ins, in_tcp) {
+		if (stand_in->fd == fd) {
+			break;
+		}
+	}
+	return stand_in;
+}
+
+static ares_socket_t stand_in_new(struct ares_tcp *tcp)
+{
+	struct ares_tcp_stand_in *stand_in = calloc(1, sizeof(*stand_in));
+
+	if (!stand_in) {
+		return ARES_SOCKET_BAD;
+	}
+	stand_in->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (stand_in->fd < 0) {
+		free(stand_in);
+		return ARES_SOCKET_BAD;
+	}
+	LIST_INSERT_HEAD(&tcp->stand_ins, stand_in, in_tcp);
+	return stand_in->fd;
+}
+
+static ares_socket_t on_socket(int family, int type, int protocol, void *userdata)
+{
+	return type == SOCK_STREAM ? stand_in_new(userdata)
+				   : socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+static int on_close(ares_socket_t fd, void *userdata)
+{
+	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+
+	if (stand_in) {
+		stand_in_close(userdata, stand_in);
+	}
+	return close(fd);
+}
+
+static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_socklen_t n_server, void *userdata)
+{
+	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+
+	if (!stand_in) {
+		return connect(fd, server, n_server);
+	}
+	if (address_from_sockaddr(server, &stand_in->server) < 0) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	return 0;
+}
+
+static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags, struct sockaddr *from,
+				ares_socklen_t *n_from, void *userdata)
+{
+	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+
+	return stand_in ? stand_in_read(stand_in, data, size) : recvfrom(fd, data, size, flags, from, n_from);
+}
+
+/* An ICMP error that an earlier datagram has met is told to the next one that is sent. Taken for its own, it would be kept from
+ * the one that met it, which then waits for its time-out; c-ares learns of it when it reads. */
+static ares_ssize_t send_datagram(int fd, const struct iovec *parts, int n_parts)
+{
+	ares_ssize_t n = writev(fd, parts, n_parts);
+
+	return n < 0 && errno == ECONNREFUSED ? writev(fd, parts, n_parts) : n;
+}
+
+static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_parts, void *userdata)
+{
+	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+	ares_ssize_t n = 0;
+
+	if (!stand_in) {
+		return send_datagram(fd, parts, n_parts);
+	}
+	for (int i = 0; i < n_parts; i++) {
+		if (buffer_append(&stand_in->queries, parts[i].iov_base, parts[i].iov_len) < 0) {
+			break;
+		}
+		n += (ares_ssize_t)parts[i].iov_len;
+	}
+	stand_in_send(userdata, stand_in);
+	if (n == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return n;
+}
+
+void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel)
+{
+	static const struct ares_socket_functions functions = {
+		.asocket = on_socket,
+		.aclose = on_close,
+		.aconnect = on_connect,
+		.arecvfrom = on_recvfrom,
+		.asendv = on_sendv,
+	};
+
+	tcp->loop = loop;
+	LIST_INIT(&tcp->stand_ins);
+	TAILQ_INIT(&tcp->exchanges);
+	tcp->n_exchanges = 0;
+	ares_set_socket_functions(channel, &functions, tcp);
+}
