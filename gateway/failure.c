@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "common/address.h"
 
 struct failure_words {
 	const char *name;
@@ -37,29 +40,102 @@ const char *failure_sentence(enum failure_kind kind)
 	return words[kind].sentence;
 }
 
+/* The end of @text, of which @n bytes are kept, without half of a UTF-8 sequence at the cut. */
+static size_t cut(const char *text, size_t n)
+{
+	while (n && ((unsigned char)text[n - 1] & 0xc0) == 0x80) {
+		n--;
+	}
+	return n && (unsigned char)text[n - 1] >= 0xc0 ? n - 1 : n;
+}
+
+static void write_detail(char detail[static FAILURE_DETAIL_MAX], const char *format, va_list arguments)
+{
+	int n = vsnprintf(detail, FAILURE_DETAIL_MAX, format, arguments);
+
+	if (n >= FAILURE_DETAIL_MAX) {
+		detail[cut(detail, FAILURE_DETAIL_MAX - 1)] = '\0';
+	}
+}
+
+/* Addresses. */
+
+static bool is_alphanumeric(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* How long the address is that @text begins with, port included; 0 for none. */
+static size_t address_length(struct sv text)
+{
+	struct address address;
+	size_t n = 0;
+
+	while (n < text.n && n < ADDRESS_TEXT_MAX &&
+	       (is_alphanumeric(text.data[n]) || memchr(".:[]%-", text.data[n], 6))) {
+		n++;
+	}
+	for (; n > 1; n--) {
+		bool is_whole = n == text.n || !is_alphanumeric(text.data[n]);
+
+		if (is_whole && address_parse(sv_first(text, n), 0, &address) == 0) {
+			return n;
+		}
+	}
+	return 0;
+}
+
+/* Copies @detail, but for the addresses in it. */
+static void mask_addresses(const char *detail, char ret_masked[static FAILURE_DETAIL_MAX])
+{
+	static const struct sv mask = {"(address)", 9};
+	struct sv rest = sv_from(detail);
+	bool is_start = true; /* not inside of a word or number */
+	size_t n_masked = 0;
+
+	while (rest.n) {
+		size_t n = is_start ? address_length(rest) : 0;
+		struct sv piece = n ? mask : sv_first(rest, 1);
+
+		if (n_masked + piece.n >= FAILURE_DETAIL_MAX) {
+			n_masked = cut(ret_masked, n_masked);
+			break;
+		}
+		memcpy(ret_masked + n_masked, piece.data, piece.n);
+		n_masked += piece.n;
+		is_start = n || !is_alphanumeric(rest.data[0]);
+		rest = sv_skip(rest, n ? n : 1);
+	}
+	ret_masked[n_masked] = '\0';
+}
+
 void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
 {
 	va_list arguments;
 
 	failure->kind = kind;
 	failure->detail[0] = '\0';
+	failure->public_detail[0] = '\0';
 	if (!format) {
 		return;
 	}
 	va_start(arguments, format);
-	int n = vsnprintf(failure->detail, sizeof(failure->detail), format, arguments);
+	write_detail(failure->detail, format, arguments);
 	va_end(arguments);
-	if (n < (int)sizeof(failure->detail)) {
+	mask_addresses(failure->detail, failure->public_detail);
+}
+
+void failure_set_public(struct failure *failure, const char *format, ...)
+{
+	char detail[FAILURE_DETAIL_MAX];
+	va_list arguments;
+
+	failure->public_detail[0] = '\0';
+	if (!format) {
 		return;
 	}
-	/* Do not leave half of a UTF-8 sequence at the cut. */
-	size_t end = sizeof(failure->detail) - 1;
-
-	while (end && ((unsigned char)failure->detail[end - 1] & 0xc0) == 0x80) {
-		end--;
-	}
-	if (end && (unsigned char)failure->detail[end - 1] >= 0xc0) {
-		end--;
-	}
-	failure->detail[end] = '\0';
+	va_start(arguments, format);
+	write_detail(detail, format, arguments);
+	va_end(arguments);
+	mask_addresses(detail, failure->public_detail);
 }

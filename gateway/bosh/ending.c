@@ -109,7 +109,7 @@ void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *f
 	/* The server's own words are pending. */
 	if (failure->kind != FAILURE_STREAM_ERROR) {
 		answer->text = failure_sentence(failure->kind);
-		answer->detail = failure->detail;
+		answer->detail = failure->public_detail;
 	}
 }
 

@@ -68,6 +68,12 @@ static void dial_note_attempt(const struct dial_attempt *attempt, const struct f
 	address_format(attempt->address, text);
 	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
 		    why->detail[0] ? ": " : "", why->detail);
+	/* What the system says of it is about this machine's network. */
+	if (target) {
+		failure_set_public(&failure, "%s:%u", host, target->port);
+	} else {
+		failure_set_public(&failure, NULL);
+	}
 	dial_note(attempt->dial, &failure);
 }
 

@@ -114,7 +114,7 @@ static void fail(struct ws_session *session, const struct failure *failure)
 {
 	log_failure(session, failure);
 	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
-		  failure->detail, WS_CLOSE_NORMAL);
+		  failure->public_detail, WS_CLOSE_NORMAL);
 	drop_link(session);
 }
 
