@@ -106,15 +106,17 @@ build() {
 	must "the build in $folder" sh conf/build.sh --folder "$folder" -Dwerror=true "$@"
 }
 
-# unit_tests FOLDER
+# unit_tests FOLDER [OPTION...]
 unit_tests() {
-	log=$1/meson-logs/testlog.json
+	folder=$1
+	shift
+	log=$folder/meson-logs/testlog.json
 	rm -f "$log"
-	run env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$1" --print-errorlogs --no-rebuild
+	run env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --print-errorlogs --no-rebuild "$@"
 	if [ -s "$log" ]; then
 		node tests/support/count-units.mjs "$log" "$skips" >>"$counts"
 	else
-		echo "FAILED: meson test in $1 left no result"
+		echo "FAILED: meson test in $folder left no result"
 		echo "0 1 0" >>"$counts"
 	fi
 }
@@ -136,44 +138,6 @@ node_tests() {
 	fi
 }
 
-# forbid WHAT PATTERN FILE...: a rule of the house that grep can keep; counted like a test.
-forbid() {
-	what=$1
-	pattern=$2
-	shift 2
-	if grep -nE "$pattern" "$@" /dev/null; then
-		echo "FAILED: $what"
-		echo "0 1 0" >>"$counts"
-	else
-		echo "1 0 0" >>"$counts"
-	fi
-}
-
-sources() {
-	find "$@" -name '*.[ch]' | sort
-}
-
-house_rules() {
-	# shellcheck disable=SC2046  # no blanks in the names of sources
-	{
-		forbid 'functions that write or read without a bound' \
-			'\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)[[:space:]]*\(' $(sources common policy gateway)
-		forbid 'work left for somebody' '\b(TODO|FIXME|XXX|HACK)\b' $(sources common policy gateway tests/unit)
-		forbid 'common/ knows nobody above it' '#include "(policy|gateway)/' $(sources common)
-		forbid 'policy/ knows only common/' '#include "gateway/' $(sources policy)
-		forbid 'xmpp/ and upstream/ know no transport' '#include "gateway/(bosh|ws|http)/' $(sources gateway/xmpp gateway/upstream)
-		forbid 'the engines know no library that does I/O' '#include <(uv|libwebsockets|microhttpd|ares|openssl/ssl)\.h>' \
-			$(sources gateway/bosh gateway/xmpp | grep -E '/(session|body|stream|splice|element|namespace)\.[ch]$')
-	}
-	long=$(sources common policy gateway | xargs wc -l | awk '$2 != "total" && $1 > 500 { print $2 ": " $1 " lines" }')
-	if [ -n "$long" ]; then
-		printf '%s\nFAILED: files of more than 500 lines\n' "$long"
-		echo "0 1 0" >>"$counts"
-	else
-		echo "1 0 0" >>"$counts"
-	fi
-}
-
 say 'Packages'
 install_packages
 install_modules
@@ -182,9 +146,7 @@ say 'Build'
 build build-test
 
 if [ -z "$files" ]; then
-	say 'House rules'
-	house_rules
-	say 'Unit tests'
+	say 'Rules and unit tests'
 	unit_tests build-test
 fi
 say 'Conformance and interoperability'
@@ -195,7 +157,7 @@ if [ -z "$is_fast" ]; then
 	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
 	if [ -z "$files" ]; then
 		say 'Unit tests under the sanitizers'
-		unit_tests build-asan
+		unit_tests build-asan --suite unit
 	fi
 	say 'Conformance and interoperability under the sanitizers'
 	node_tests "$ROOT/build-asan/gateway/doab" 4 360 "$soak_sanitized"

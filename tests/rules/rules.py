@@ -18,6 +18,13 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 500
 TAB_COLUMNS = 8
 
+# Rules that the tree does not keep yet: their failing is expected. One that is kept fails until it
+# leaves this list.
+PENDING = (
+    "no circle of calls between files",
+    f"no line of more than {LINE_COLUMNS_MAX} columns",
+)
+
 # Functions that write or read without a bound, or that read numbers without telling errors.
 UNBOUNDED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)\s*\(")
@@ -34,6 +41,11 @@ LAYERS = {
 }
 IO_LIBRARIES = re.compile(
     r"(uv|libwebsockets|microhttpd|ares|openssl/ssl|sys/epoll|poll|unistd|time)\.h")
+# The functions of these libraries and of the C library, whatever header declares them.
+IO_FUNCTIONS = re.compile(
+    r"(uv|lws|MHD|ares|SSL|BIO|cfg|epoll)_\w+|v?f?printf|f?puts|f?putc|fwrite|f?open(64)?|close"
+    r"|p?(read|write)(64|v)?|(send|recv)(to|from|msg)?|socket|connect|accept4?|bind|listen|poll"
+    r"|select|usleep|nanosleep|time|gettimeofday|clock_gettime")
 
 
 class Tree:
@@ -136,6 +148,13 @@ def read_symbols(archives):
     return defined, used
 
 
+def object_name(path):
+    """The name under which read_symbols() knows the source @path: meson's, for gateway/bosh/key.c
+    libgateway.a:bosh_key."""
+    top, rest = os.path.splitext(path)[0].split("/", 1)
+    return f"lib{top}.a:{rest.replace('/', '_')}"
+
+
 def check_link_circles(archives):
     defined, used = read_symbols(archives)
     edges = {name: {defined[s] for s in symbols if s in defined and defined[s] != name}
@@ -150,12 +169,26 @@ def check_link_circles(archives):
     return troubles
 
 
-def check_engines(tree, engines):
+def check_engine_includes(tree, engines):
     troubles = []
     for engine in engines:
         for path, way in tree.closure(engine).items():
             troubles += [f"{' -> '.join(way)} includes <{name}>"
                          for name in tree.includes(path, "system") if IO_LIBRARIES.fullmatch(name)]
+    return troubles
+
+
+def check_engine_calls(archives, engines):
+    """Of the project an engine calls engines only, of the libraries nothing that does I/O."""
+    defined, used = read_symbols(archives)
+    objects = {object_name(path) for path in engines}
+    troubles = []
+    for name in sorted(objects):
+        for symbol in sorted(used.get(name, ())):
+            if symbol in defined and defined[symbol] not in objects:
+                troubles.append(f"{name} uses {symbol} of {defined[symbol]}, which is no engine")
+            elif symbol not in defined and IO_FUNCTIONS.fullmatch(symbol):
+                troubles.append(f"{name} uses {symbol}")
     return troubles
 
 
@@ -171,9 +204,10 @@ def check_lines(tree):
 
 
 def check_functions(tree):
-    """A function's body stands between a `{` and a `}` at the beginning of a line."""
+    """A function's body stands between a `{` and a `}` at the beginning of a line. A test may hold a
+    table of cases as long as it needs."""
     troubles = []
-    for path, lines in tree.lines.items():
+    for path, lines in tree.program().items():
         start = None
         for number, line in enumerate(lines, 1):
             if line == "{":
@@ -199,17 +233,27 @@ def main():
         ("includes point downward", check_layers(tree)),
         ("no circle of includes", check_include_circles(tree)),
         ("no circle of calls between files", check_link_circles(arguments.archives)),
-        ("engines include no library that does I/O", check_engines(tree, engines)),
+        ("engines include no library that does I/O", check_engine_includes(tree, engines)),
+        ("engines call engines only", check_engine_calls(arguments.archives, engines)),
         (f"no file of more than {FILE_LINES_MAX} lines", check_files(tree)),
         (f"no function of more than {FUNCTION_LINES_MAX} lines", check_functions(tree)),
         (f"no line of more than {LINE_COLUMNS_MAX} columns", check_lines(tree)),
     ]
+    assert set(PENDING) <= {what for what, _ in results}
+    n_failed = 0
     print(f"1..{len(results)}")
     for number, (what, troubles) in enumerate(results, 1):
-        print(f"{'not ok' if troubles else 'ok'} {number} - {what}")
+        if troubles and what in PENDING:
+            print(f"not ok {number} - {what} # TODO")
+        elif troubles or what in PENDING:
+            print(f"not ok {number} - {what}")
+            n_failed += 1
+            troubles = troubles or ["It is kept now: take it out of PENDING."]
+        else:
+            print(f"ok {number} - {what}")
         for trouble in troubles:
             print(f"# {trouble}")
-    return 0 if not any(troubles for _, troubles in results) else 1
+    return 1 if n_failed else 0
 
 
 if __name__ == "__main__":

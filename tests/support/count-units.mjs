@@ -27,7 +27,8 @@ function skippedIn(lines) {
 
 for (const line of readFileSync(log, 'utf8').split('\n').filter(Boolean)) {
 	const { stdout = '', result, name } = JSON.parse(line);
-	const lines = stdout.split('\n');
+	// What fails as expected ("# TODO") is neither passed nor failed.
+	const lines = stdout.split('\n').filter((text) => !/^(not )?ok \d+ .*# TODO/i.test(text));
 	const nCases = lines.filter((text) => /^(not )?ok \d+ /.test(text)).length;
 	const skipped = skippedIn(lines);
 	const nFailed = lines.filter((text) => /^not ok \d+ (?!# SKIP)/.test(text)).length;
