@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <expat.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "tests/unit/failmalloc.h"
@@ -28,13 +30,15 @@ char *__wrap_strndup(const char *text, size_t n);
 void __wrap_free(void *block);
 XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator);
 
-static struct {
+/* Only the thread that runs the scenario fails. */
+static _Thread_local struct {
 	bool armed;
 	bool lasting;     /* all behind the one fail too */
 	size_t countdown; /* the allocation that fails, from 1 */
 	size_t n_failed;
-	size_t n_live;
 } fault;
+
+static atomic_size_t n_blocks;
 
 static bool fails(void)
 {
@@ -56,7 +60,7 @@ static bool fails(void)
 
 static void *counted(void *block)
 {
-	fault.n_live += block != NULL;
+	n_blocks += block != NULL;
 	return block;
 }
 
@@ -100,7 +104,7 @@ char *__wrap_strndup(const char *text, size_t n)
 
 void __wrap_free(void *block)
 {
-	fault.n_live -= block != NULL;
+	n_blocks -= block != NULL;
 	__real_free(block);
 }
 
@@ -114,7 +118,7 @@ XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator)
 
 size_t failmalloc_n_live(void)
 {
-	return fault.n_live;
+	return n_blocks;
 }
 
 void failmalloc_arm(size_t n, bool lasting)
@@ -133,7 +137,7 @@ size_t failmalloc_disarm(void)
 
 static size_t run_each(int (*scenario)(void *userdata), void *userdata, bool lasting)
 {
-	size_t n_live = fault.n_live;
+	size_t n_live = n_blocks;
 
 	for (size_t n = 1;; n++) {
 		failmalloc_arm(n, lasting);
@@ -144,9 +148,9 @@ static size_t run_each(int (*scenario)(void *userdata), void *userdata, bool las
 			fail_msg("allocation %zu failed (%zu in all), and the scenario came to %d", n, fault.n_failed,
 				 r);
 		}
-		if (fault.n_live != n_live) {
+		if (n_blocks != n_live) {
 			fail_msg("allocation %zu failed, and %zd blocks leaked", n,
-				 (ssize_t)(fault.n_live - n_live));
+				 (ssize_t)(n_blocks - n_live));
 		}
 		if (fault.n_failed == 0) {
 			assert_int_equal(r, 0);

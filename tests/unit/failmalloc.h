@@ -4,13 +4,13 @@
  * Runs a scenario once for each allocation that it makes, failing that one and all behind it, or that one alone: an
  * engine must come out with -ENOMEM or with success, and with nothing left allocated.
  *
- * The program is linked with the linker's --wrap for malloc, calloc, realloc, reallocarray, strdup, strndup, free and
- * XML_ParserCreateNS: so it meets the project's own calls, and expat's.
+ * Each test, and the library of what is tested, is linked with the linker's --wrap for malloc, calloc, realloc,
+ * reallocarray, strdup, strndup, free and XML_ParserCreateNS: so it meets the project's own calls, and expat's.
  */
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Blocks that are allocated now. */
+/* Blocks that are allocated now, by whatever thread. */
 size_t failmalloc_n_live(void);
 
 /* From now on allocation @n (1: the next) fails, and with @lasting all after it, until
