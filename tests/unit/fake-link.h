@@ -66,6 +66,18 @@ int __wrap_link_restart(struct link *link, const struct stream_target *target);
 bool __wrap_link_is_congested(const struct link *link);
 void __wrap_link_pause(struct link *link, bool pause);
 const struct stream *__wrap_link_stream(const struct link *link);
+bool __wrap_worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+			   const struct address *client);
+
+/* There is no log to look at. */
+bool __wrap_worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+			   const struct address *client)
+{
+	(void)env;
+	(void)kind;
+	(void)client;
+	return false;
+}
 
 int __wrap_random_name(char *text, size_t n)
 {
