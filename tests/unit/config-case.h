@@ -47,6 +47,8 @@ static inline int read_path(const char *path, struct config **ret_config)
 
 static inline int read_text(const char *text, struct config **ret_config)
 {
+	/* A file made anew: some filesystems write one that was cut to nothing to the disk at once. */
+	(void)unlink(config_path);
 	FILE *file = fopen(config_path, "w");
 
 	assert_non_null(file);

@@ -29,21 +29,23 @@ static void test_decode(void **state)
 /* However a client codes: without compression, with the smallest blocks, small windows, flushes behind each line. */
 static void test_decode_any_coder(void **state)
 {
+	/* Stored, by either of zlib's ways to search, and as well as it can. */
+	static const int levels[] = {0, 1, 6, 9};
 	char *text = make_text(N_MAX);
 	struct sv view = {text, N_MAX};
 
 	(void)state;
-	for (int level = 0; level <= 9; level++) {
+	for (size_t l = 0; l < ARRAY_LENGTH(levels); l++) {
 		for (int mem_level = 1; mem_level <= 9; mem_level += 4) {
 			for (int bits = 9; bits <= 15; bits += 3) {
 				for (size_t f = 0; f < 3; f++) {
 					const int window_bits[] = {bits + 16, bits, -bits};
 					struct buffer coded = BUFFER_INIT;
 
-					code_with(window_bits[f], level, mem_level, 0, view, &coded);
+					code_with(window_bits[f], levels[l], mem_level, 0, view, &coded);
 					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded), CODING_OK, view);
 					buffer_deinit(&coded);
-					code_with(window_bits[f], level, mem_level, 200, view, &coded);
+					code_with(window_bits[f], levels[l], mem_level, 200, view, &coded);
 					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded), CODING_OK, view);
 					buffer_deinit(&coded);
 				}

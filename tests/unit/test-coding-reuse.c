@@ -98,10 +98,10 @@ static int recovering_scenario(void *userdata)
 
 static void test_memory_recovers(void **state)
 {
-	char *text = make_text(20000);
+	char *text = make_text(5000);
 
 	(void)state;
-	failmalloc_each(recovering_scenario, &(struct sv){text, 20000}, 25);
+	failmalloc_each(recovering_scenario, &(struct sv){text, 5000}, 25);
 	free(text);
 }
 

@@ -153,7 +153,7 @@ static void test_hand_over_whole(void **state)
 	one->options = &large_options;
 	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
 		struct sv text = long_text(ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
-					   XML_PARSER_BYTES_MAX / 20, ends[i]);
+					   XML_PARSER_BYTES_MAX / 40, ends[i]);
 		struct pieces pieces = {.rest = text, .way = PIECES_WHOLE};
 		struct buffer log = BUFFER_INIT;
 

@@ -199,7 +199,7 @@ static int hand_over_scenario(void *userdata)
 		n_items++;
 	}
 	r = r ? r : next_r;
-	if (r == 0 && n_items != 2 * (XML_PARSER_BYTES_MAX / 50) + 1) {
+	if (r == 0 && n_items != 2 * (XML_PARSER_BYTES_MAX / N_ELEMENT_MAX) + 1) {
 		r = (int)n_items;
 	}
 	xml_scan_deinit(&scan);
@@ -212,10 +212,11 @@ static void test_without_memory(void **state)
 	(void)state;
 	failmalloc_each(scenario, NULL, 30);
 
-	struct sv text = long_text(ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
-				   2 * (XML_PARSER_BYTES_MAX / 50), "<m");
+	struct sv element = long_text("", "<m>", "x", N_ELEMENT_MAX - strlen("<m></m>"), "</m>");
+	struct sv text = long_text(ROOT, "", element.data, 2 * (XML_PARSER_BYTES_MAX / N_ELEMENT_MAX), "<m");
 
 	failmalloc_each(hand_over_scenario, &text, 20);
+	free((void *)element.data);
 	free((void *)text.data);
 }
 
