@@ -150,7 +150,7 @@ if [ -z "$files" ]; then
 	unit_tests build-test
 fi
 say 'Conformance and interoperability'
-node_tests "$ROOT/build-test/gateway/doab" 4 240 "$soak"
+node_tests "$ROOT/build-test/gateway/doab" 4 900 "$soak"
 
 if [ -z "$is_fast" ]; then
 	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -160,7 +160,7 @@ if [ -z "$is_fast" ]; then
 		unit_tests build-asan --suite unit
 	fi
 	say 'Conformance and interoperability under the sanitizers'
-	node_tests "$ROOT/build-asan/gateway/doab" 4 360 "$soak_sanitized"
+	node_tests "$ROOT/build-asan/gateway/doab" 4 1200 "$soak_sanitized"
 fi
 
 say 'All'

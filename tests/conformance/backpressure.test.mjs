@@ -9,9 +9,9 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
+import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 90000 };
+const TIMEOUT = { timeout: patiently(90000) };
 const MEGABYTE = 1024 * 1024;
 const N_SESSIONS = 4;
 const N_STANZAS = 300;

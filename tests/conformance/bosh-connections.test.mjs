@@ -5,10 +5,10 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, until, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 import { parse } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const INACTIVITY_S = 5;
 const WAIT_S = 20;
 const ANSWER_BYTES = 400000;

@@ -8,11 +8,11 @@ import { after, before, test } from 'node:test';
 import { assertTerminated, parseInStream } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, sleep, stopAll } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const INACTIVITY_S = 5;
 const NS_STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 let stage;

@@ -5,10 +5,10 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const PLAIN_TEXT = 'text/plain; charset=utf-8';
 const XML = 'text/xml; charset=utf-8';
 const ELSEWHERE = 'https://chat.example.org/http-bind?a=1&b=2';

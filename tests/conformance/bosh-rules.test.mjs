@@ -6,9 +6,9 @@ import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const WAIT_S = 8;
 const INACTIVITY_S = 5;
 const POLLING_S = 2;
@@ -370,7 +370,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 		await assertOver(client, connection);
 	});
 
-	test(`overactivity: more requests under way than requests; one more may pause or terminate ${title}`, { timeout: 120000 }, async () => {
+	test(`overactivity: more requests under way than requests; one more may pause or terminate ${title}`, { timeout: patiently(120000) }, async () => {
 		for (const more of [undefined, { pause: 5 }, { type: 'terminate' }]) {
 			const client = new BoshClient(stage.port);
 			await client.login('deaf.test', { ver, hold: 1, ack: undefined });

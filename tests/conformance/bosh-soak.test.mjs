@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { Doab } from '../support/doab.mjs';
 import { SoakClient } from '../support/soak/client.mjs';
 import { SoakServer } from '../support/soak/server.mjs';
-import { sleep, stopAll, until, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 
 const SECONDS = Number(process.env.DOAB_SOAK_SECONDS ?? 60);
 const SEED = process.env.DOAB_SOAK_SEED ?? String(Math.floor(Math.random() * 1e9));
@@ -91,7 +91,7 @@ function findErrors() {
 }
 
 const TEST = `${N_SESSIONS} sessions for ${SECONDS} s: no stanza lost, twice, or out of order`;
-test(TEST, { timeout: SECONDS * 1000 + 150000 }, async (t) => {
+test(TEST, { timeout: patiently(SECONDS * 1000 + 150000) }, async (t) => {
 	t.diagnostic(`DOAB_SOAK_SEED=${SEED}`);
 	clients = Array.from({ length: N_SESSIONS }, (_, session) => new SoakClient({
 		port: doab.port, session, seed: SEED, domain: DOMAIN, meanMs: MEAN_MS, traits: traitsOf(session), stats }));

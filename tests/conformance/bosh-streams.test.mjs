@@ -4,10 +4,10 @@ import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const STREAMS_MAX = 3;
 const INACTIVITY_S = 5;
 let stage;

@@ -9,10 +9,10 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { NS, parse } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const BODY_BYTES = 20000;
 const LISTED = 'https://chat.example.org';
 // Those of gateway/http/coding.h.

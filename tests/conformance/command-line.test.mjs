@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText, Doab, runDoab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
-import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const SHIPPED = fileURLToPath(new URL('../../conf/doab.conf', import.meta.url));
 let folder;
 

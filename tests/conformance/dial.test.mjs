@@ -9,10 +9,10 @@ import { Authority } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
-import { freePort, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 import { FEATURES, SCENARIOS, XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 40000 };
+const TIMEOUT = { timeout: patiently(40000) };
 const CONNECT_TIMEOUT_S = 8;
 const SLOW_MS = (CONNECT_TIMEOUT_S - 3) * 1000;
 const NS_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';

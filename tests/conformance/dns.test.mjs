@@ -7,10 +7,10 @@ import { BoshClient } from '../support/bosh.mjs';
 import { DnsServer, encodeMessage, encodeRecord } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
-import { freePort, sleep, stopAll } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 40000 };
+const TIMEOUT = { timeout: patiently(40000) };
 const service = (domain) => `_xmpp-client._tcp.${domain}`;
 const directService = (domain) => `_xmpps-client._tcp.${domain}`;
 let servers;
@@ -236,7 +236,7 @@ test('a service that is not answered does not hold the other up for long', TIMEO
 	assert.ok(answer.ms < 8000, `after ${answer.ms} ms`);
 });
 
-test('answers are kept for their time', { timeout: 60000 }, async () => {
+test('answers are kept for their time', { timeout: patiently(60000) }, async () => {
 	const counts = (name) => [dns.count(service(`${name}.test`), 'SRV'), dns.count(directService(`${name}.test`), 'SRV'),
 		dns.count(`h.${name}.test`, 'A'), dns.count(`h.${name}.test`, 'AAAA')];
 	await assertReaches('short.test', servers.one);
@@ -261,7 +261,7 @@ test('that there is no such name is kept, too', TIMEOUT, async () => {
 	assert.equal(dns.count(directService('nowhere-twice.test'), 'SRV'), 1);
 });
 
-test('however many sessions ask at once: one question', { timeout: 60000 }, async () => {
+test('however many sessions ask at once: one question', { timeout: patiently(60000) }, async () => {
 	const answers = await Promise.all(Array.from({ length: 200 }, () => create('many.test')));
 	assert.equal(answers.filter((answer) => answer.element.at('features')).length, 200);
 	assert.equal(dns.count(service('many.test'), 'SRV'), 1);
@@ -349,7 +349,7 @@ for (const [domain, condition, streamCondition, text] of FAILURES) {
 	});
 }
 
-test('a DNS that does not answer is given up in time, and said', { timeout: 60000 }, async () => {
+test('a DNS that does not answer is given up in time, and said', { timeout: patiently(60000) }, async () => {
 	const answer = await create('silent.test', { wait: 60 });
 	assertTerminated(answer, 'remote-connection-failed');
 	assert.match(answer.element.text, /DNS|in time/);

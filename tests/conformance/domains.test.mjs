@@ -5,10 +5,10 @@ import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
-import { stopAll, until } from '../support/util.mjs';
+import { patiently, stopAll, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const LIMIT = 3;
 let plain;
 let limited;

@@ -4,10 +4,10 @@ import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 20000 };
+const TIMEOUT = { timeout: patiently(20000) };
 const LISTED = 'https://chat.example.org';
 const FIRST = `<body xmlns='${NS.httpbind}' rid='7' to='plain.test' ver='1.11' wait='1' hold='1'/>`;
 let open;

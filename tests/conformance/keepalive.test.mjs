@@ -6,10 +6,10 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 40000 };
+const TIMEOUT = { timeout: patiently(40000) };
 const INTERVAL_S = 4;
 // In which a keepalive would have come for certain.
 const LONG_ENOUGH_MS = 3 * INTERVAL_S * 1000;

@@ -5,9 +5,9 @@ import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, until } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const SESSIONS = 5;
 let stage;
 

@@ -7,10 +7,10 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { removeFolder, run, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { patiently, removeFolder, run, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { OPCODE, encodeFrame } from '../support/ws.mjs';
 
-const TIMEOUT = { timeout: 40000 };
+const TIMEOUT = { timeout: patiently(40000) };
 const STANZA_BYTES = 10000;
 const N_TOGETHER = 20;
 let folder;

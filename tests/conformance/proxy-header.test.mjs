@@ -6,9 +6,9 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 let folder;
 let stage;
 

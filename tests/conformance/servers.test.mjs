@@ -7,10 +7,10 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, selfSigned, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
-import { removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const things = [];
 const started = async (thing) => {
 	things.unshift(await thing);

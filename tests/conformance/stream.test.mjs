@@ -6,11 +6,11 @@ import { assertStreamError, assertTerminated, parseInStream } from '../support/a
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { ODD_FEATURES, SCENARIOS } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const STARTED = ['plain', 'odd-features', 'odd-prefixes', 'split-bytes', 'whitespace', 'flood', 'huge-stanza', 'error-before-features',
 	'error-before-header', 'error-after-bind', 'close-at-once', 'reset-at-once', 'close-after-header', 'close-stream-after-bind',
 	'close-mid-stanza', 'reset-after-bind', 'dtd', 'comment', 'processing-instruction', 'entity', 'never-reading'];

@@ -7,9 +7,9 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, pinOf, selfSigned, tlsOf } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const NS_TLS = 'urn:ietf:params:xml:ns:xmpp-tls';
 // Servers that are to be refused must be able to show such keys at all.
 const WEAK = { ciphers: 'DEFAULT@SECLEVEL=0' };

@@ -4,11 +4,11 @@ import { after, afterEach, before, test } from 'node:test';
 import { assertStreamError } from '../support/assertions.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, within } from '../support/util.mjs';
 import { OPCODE, WebSocketClient, encodeFrame } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const BODY_BYTES = 262144;
 const OPEN = `<open xmlns='${NS.framing}' to='plain.test' version='1.0'/>`;
 let stage;
@@ -197,7 +197,7 @@ test('ping is answered by a pong with the same bytes, empty and 125 long', TIMEO
 	await socket.finish();
 });
 
-test('the gateway pings an idle client, never through XMPP', { timeout: 20000 }, async () => {
+test('the gateway pings an idle client, never through XMPP', { timeout: patiently(20000) }, async () => {
 	const socket = await openWebSocket(stage.port);
 	await socket.login('plain.test');
 	const connection = await stage.connectionOf('plain');

@@ -8,11 +8,11 @@ import { after, before, test } from 'node:test';
 import { keepPicture, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 
 const STROPHE = path.join(path.dirname(createRequire(import.meta.url).resolve('strophe.js/package.json')), 'dist/strophe.umd.min.js');
 const PAGE = '<!doctype html><meta charset="utf-8"><title>Another origin</title><script src="/strophe.js"></script><body>';
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 let prosody;
 let doab;
 let browser;
@@ -45,7 +45,7 @@ after(() => stopAll(browser, doab, site, prosody));
 
 async function newPage(options) {
 	const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options });
-	context.setDefaultTimeout(20000);
+	context.setDefaultTimeout(patiently(20000));
 	const page = await context.newPage();
 	page.problems = [];
 	page.on('pageerror', (error) => page.problems.push(String(error)));

@@ -5,11 +5,11 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSyn
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { removeFolder, run, temporaryFolder } from '../support/util.mjs';
+import { patiently, removeFolder, run, temporaryFolder } from '../support/util.mjs';
 
 const SCRIPT = fileURLToPath(new URL('../../conf/build.sh', import.meta.url));
 const RELEASE = '--buildtype=release';
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const PROJECT = {
 	'meson.build': "project('small', 'c')\nsubdir('gateway')\nsubdir('tests')\n",
 	'gateway/meson.build': "executable('doab', 'main.c')\n",

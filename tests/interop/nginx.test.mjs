@@ -14,12 +14,12 @@ import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { freePort, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { StropheClient } from './clients/strophe.mjs';
 
 const SHIPPED = fileURLToPath(new URL('../../conf/nginx.conf', import.meta.url));
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const DEFAULT_FILES = 1024;
 let prosody;
 let doab;

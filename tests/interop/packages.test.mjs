@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { removeFolder, run, temporaryFolder } from '../support/util.mjs';
+import { patiently, removeFolder, run, temporaryFolder } from '../support/util.mjs';
 
 const SCRIPT = fileURLToPath(new URL('../../conf/install-packages.sh', import.meta.url));
 const UNSHARE = ['--mount', ...(process.getuid() === 0 ? [] : ['--user', '--map-root-user'])];
@@ -68,7 +68,7 @@ async function install(names, { prepare = PREPARE, fails = '' } = {}) {
 }
 
 function testInNamespace(name, body) {
-	test(name, { timeout: 60000 }, (t) => (reason ? t.skip(reason) : body()));
+	test(name, { timeout: patiently(60000) }, (t) => (reason ? t.skip(reason) : body()));
 }
 
 testInNamespace('packages: what is there already is not installed', async () => {

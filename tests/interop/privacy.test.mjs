@@ -5,7 +5,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { CLIENTS, urlFor } from './clients/all.mjs';
 
@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => stopAll(doab, prosody));
 
-test('the log of logins of every kind holds no password, no SASL payload and no whole sid', { timeout: 60000 }, async () => {
+test('the log of logins of every kind holds no password, no SASL payload and no whole sid', { timeout: patiently(60000) }, async () => {
 	const secrets = [...Object.values(PASSWORDS), 'wrong-Password-1'];
 	for (const [user, password] of [['alice', PASSWORDS.alice], ['bob', 'wrong-Password-1']]) {
 		const bosh = new BoshClient(doab.port);
@@ -42,7 +42,7 @@ test('the log of logins of every kind holds no password, no SASL payload and no 
 	assert.doesNotMatch(log, /mechanism=|<auth|<response|<challenge|biws|n,,n=/);
 });
 
-test('each session leaves a line with client, session and domain when it opens and when it ends', { timeout: 30000 }, async () => {
+test('each session leaves a line with client, session and domain when it opens and when it ends', { timeout: patiently(30000) }, async () => {
 	const bosh = new BoshClient(doab.port);
 	await bosh.login(ANONYMOUS_DOMAIN);
 	const opened = await doab.logged('session-open', { domain: ANONYMOUS_DOMAIN });

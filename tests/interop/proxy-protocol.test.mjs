@@ -8,10 +8,10 @@ import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
-import { freePort, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 let folder;
 let plain;
 let direct;

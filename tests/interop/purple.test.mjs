@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { Doab } from '../support/doab.mjs';
 import { DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { removeFolder, stopAll, within } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, within } from '../support/util.mjs';
 import { clientNamed, urlFor } from './clients/all.mjs';
 import { buildPurple, PurpleClient } from './clients/purple.mjs';
 
 const N_MESSAGES = 300;
 const N_LARGE = 30000;
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 let folder;
 let prosody;
 let doab;

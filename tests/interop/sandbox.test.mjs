@@ -6,11 +6,11 @@ import { after, before, test } from 'node:test';
 import { startBrowser } from '../support/browser.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, until } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 // A form writes its field as name=value.
 const FIELD = [`<body xmlns='${NS.httpbind}' rid='7' to='hostile.test' ver='1.11' wait='5' hold='1' x='`, '\'/>'];
 let site;
@@ -53,6 +53,7 @@ after(() => stopAll(browser, stage, site));
 
 test('a script in the answer to a form does not run, and would without the policy', TIMEOUT, async () => {
 	const page = await (await browser.newContext()).newPage();
+	page.setDefaultTimeout(patiently(20000));
 	const { headers, body, text } = await httpRequest(stage.port, 'POST', '/http-bind', { body: `${FIELD.join('=')}\r\n` });
 	assert.match(text, /<script /, 'the server\'s features come with what it put there');
 	const { 'content-security-policy': policy, connection, ...others } = headers;

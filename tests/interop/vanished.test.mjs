@@ -5,11 +5,11 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const INACTIVITY_S = 5;
 let prosody;
 let doab;

@@ -5,7 +5,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 
 const N_MESSAGES = 1000;
 const N_A_REQUEST = 10;
@@ -37,7 +37,7 @@ async function talkToItself(client, jid, n) {
 }
 
 for (const workers of [1, 2, 3]) {
-	test(`workers = ${workers}: ${N_MESSAGES} messages over BOSH, a new connection for each request`, { timeout: 90000 }, async () => {
+	test(`workers = ${workers}: ${N_MESSAGES} messages over BOSH, a new connection for each request`, { timeout: patiently(90000) }, async () => {
 		const doab = await Doab.start({ workers, domains: prosody.domains });
 		try {
 			const client = new BoshClient(doab.port, { connection: 'fresh' });
@@ -52,7 +52,7 @@ for (const workers of [1, 2, 3]) {
 	});
 }
 
-test('workers = 3: forty sessions of both kinds at once, each sees its own messages only', { timeout: 90000 }, async () => {
+test('workers = 3: forty sessions of both kinds at once, each sees its own messages only', { timeout: patiently(90000) }, async () => {
 	const doab = await Doab.start({ workers: 3, domains: prosody.domains });
 	const overBosh = async () => {
 		const client = new BoshClient(doab.port, { connection: 'fresh' });
@@ -78,7 +78,7 @@ test('workers = 3: forty sessions of both kinds at once, each sees its own messa
 	}
 });
 
-test('workers = 2: held requests are answered when the gateway stops', { timeout: 30000 }, async (t) => {
+test('workers = 2: held requests are answered when the gateway stops', { timeout: patiently(30000) }, async (t) => {
 	const doab = await Doab.start({ workers: 2, domains: prosody.domains });
 	t.after(() => doab.isRunning && doab.stop());
 	const clients = await Promise.all(Array.from({ length: 6 }, async () => {

@@ -9,25 +9,33 @@ import path from 'node:path';
 const PORT_FIRST = 12000;
 const PORT_LAST = 32000;
 
+// How many times slower than a usual machine one may be. What is bounded in time is bounded so that a test ends which waits
+// for what never comes: where it does come, the limit costs nothing.
+const SLOWNESS = 4;
+
+export const patiently = (ms) => ms * SLOWNESS;
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// Rejects when @promise takes longer than @ms, patiently.
 export function within(promise, ms, what) {
 	let timer;
 	const late = new Promise((resolve, reject) => {
-		timer = setTimeout(() => reject(new Error(`nothing within ${ms} ms: ${what}`)), ms);
+		timer = setTimeout(() => reject(new Error(`nothing within ${patiently(ms)} ms: ${what}`)), patiently(ms));
 	});
 	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+// Resolves with what @condition makes of it as soon as that is true; rejects when it takes longer than @ms, patiently.
 export async function until(condition, ms, what) {
-	const end = Date.now() + ms;
+	const end = Date.now() + patiently(ms);
 	for (;;) {
 		const value = await condition();
 		if (value) {
 			return value;
 		}
 		if (Date.now() > end) {
-			throw new Error(`not within ${ms} ms: ${what}`);
+			throw new Error(`not within ${patiently(ms)} ms: ${what}`);
 		}
 		await sleep(10);
 	}
@@ -80,7 +88,7 @@ export function startChild(command, args, options) {
 export async function stopChild(child, { signal = 'SIGTERM', patience = 10000 } = {}) {
 	if (child.exitCode === null && child.signalCode === null) {
 		const gone = new Promise((resolve) => child.once('exit', resolve));
-		const force = setTimeout(() => child.kill('SIGKILL'), patience);
+		const force = setTimeout(() => child.kill('SIGKILL'), patiently(patience));
 		child.kill(signal);
 		await gone;
 		clearTimeout(force);
@@ -108,7 +116,7 @@ export function run(command, args, options = {}) {
 			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
 		}
 		// An interval, because nothing else keeps this file running until the end of the child is known.
-		const timer = setInterval(() => child.kill('SIGKILL'), options.patience ?? 20000);
+		const timer = setInterval(() => child.kill('SIGKILL'), patiently(options.patience ?? 20000));
 		child.once('error', (error) => {
 			clearInterval(timer);
 			reject(error);

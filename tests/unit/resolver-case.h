@@ -15,6 +15,7 @@
 enum {
 	ASKERS = 200,
 	PATIENCE_MS = 300,
+	TRY_MS = 250, /* of a server that answers nothing; time enough for what is answered */
 	/* Nothing takes longer, unless it is stuck. */
 	WATCHDOG_MS = 20000,
 };

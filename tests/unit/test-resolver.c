@@ -121,7 +121,7 @@ static void test_time_out(void **state)
 {
 	(void)state;
 	resolver_free(dns.resolver);
-	start_resolver(50, 2);
+	start_resolver(TRY_MS, 2);
 	dns.script = script_silent;
 	ask_srv(askers, "a.example");
 	wait_told(askers, 1);
@@ -136,7 +136,7 @@ static void test_no_server(void **state)
 	uv_udp_recv_stop(&dns.socket);
 	resolver_free(dns.resolver);
 	snprintf(dns.address, sizeof(dns.address), "127.0.0.1:1");
-	start_resolver(50, 3);
+	start_resolver(TRY_MS, 3);
 	ask_srv(askers, "a.example");
 	wait_told(askers, 1);
 	assert_true(askers->result == RESOLVER_FAILED || askers->result == RESOLVER_TIMEOUT);
@@ -247,7 +247,7 @@ static void test_no_patience_without_targets(void **state)
 {
 	(void)state;
 	resolver_free(dns.resolver);
-	start_resolver(50, 3);
+	start_resolver(TRY_MS, 3);
 	dns.script = script_half_refused;
 	ask_srv(askers, "a.example");
 	wait_told(askers, 1);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
-import { within } from '../../support/util.mjs';
+import { patiently, within } from '../../support/util.mjs';
 import { CLIENTS, clientNamed, urlFor } from '../clients/all.mjs';
 
 const N_LARGE = 100 * 1024;
@@ -41,7 +41,7 @@ export function testMessages(place, { n = 1000 } = {}) {
 		client.connect({ url: urlFor(client, place.doab), domain: DOMAIN, user, password: PASSWORDS[user] }), 15000, 'login');
 
 	for (const [first, second] of PAIRS) {
-		test(`${n} messages each way: ${first} and ${second}`, { timeout: 90000 }, async () => {
+		test(`${n} messages each way: ${first} and ${second}`, { timeout: patiently(90000) }, async () => {
 			const one = await connect(clientNamed(first), 'alice');
 			const two = await connect(clientNamed(second), 'bob');
 			const there = Array.from({ length: n }, (_, i) => `there ${i} <&"'> ä漢😀`);
@@ -56,7 +56,7 @@ export function testMessages(place, { n = 1000 } = {}) {
 	}
 
 	for (const client of CLIENTS) {
-		test(`a stanza of ${N_LARGE} bytes both ways: ${client.name}`, { timeout: 60000 }, async () => {
+		test(`a stanza of ${N_LARGE} bytes both ways: ${client.name}`, { timeout: patiently(60000) }, async () => {
 			const one = await connect(client, 'alice');
 			const two = await connect(client, 'bob');
 			const large = 'äß<'.repeat(N_LARGE / 4);

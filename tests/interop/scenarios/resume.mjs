@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
 import { openWebSocket } from '../../support/http.mjs';
-import { sleep, within } from '../../support/util.mjs';
+import { patiently, sleep, within } from '../../support/util.mjs';
 import { plainResponse } from '../../support/ws.mjs';
 import { NS } from '../../support/xml.mjs';
 import { XmppJsClient } from '../clients/xmppjs.mjs';
@@ -33,7 +33,7 @@ const message = (to, text) => `<message xmlns='jabber:client' to='${to}' type='c
 
 // The gateway of @place sends a keepalive each second.
 export function testResume(place) {
-	test('a raw client resumes after its TCP connection was cut: nothing lost, nothing twice', { timeout: 40000 }, async () => {
+	test('a raw client resumes after its TCP connection was cut: nothing lost, nothing twice', { timeout: patiently(40000) }, async () => {
 		const bob = await openWebSocket(place.doab.port);
 		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
 		const alice = await openWebSocket(place.doab.port);
@@ -65,7 +65,7 @@ export function testResume(place) {
 		await bob.finish();
 	});
 
-	test('@xmpp/client resumes by itself after its WebSocket was cut', { timeout: 40000 }, async () => {
+	test('@xmpp/client resumes by itself after its WebSocket was cut', { timeout: patiently(40000) }, async () => {
 		const bob = await openWebSocket(place.doab.port);
 		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
 		const alice = await XmppJsClient.connect({ url: place.doab.websocketUrl, domain: DOMAIN, user: 'alice', password: PASSWORDS.alice, resume: true });
@@ -87,7 +87,7 @@ export function testResume(place) {
 		await bob.finish();
 	});
 
-	test('the server counts no keepalives of the gateway', { timeout: 20000 }, async () => {
+	test('the server counts no keepalives of the gateway', { timeout: patiently(20000) }, async () => {
 		const alice = await openWebSocket(place.doab.port);
 		await alice.login(DOMAIN, 'alice', PASSWORDS.alice);
 		alice.send(`<enable xmlns='${NS.sm}'/>`);
