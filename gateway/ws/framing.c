@@ -27,22 +27,31 @@ void framing_deinit(struct framing *framing)
 	framing->over = true;
 }
 
-static void set_bad(struct framing *framing, const char *condition)
+static void set_bad(struct framing *framing, const char *condition, const char *reason)
 {
-	framing->event = (struct framing_event){.kind = FRAMING_EVENT_BAD, .condition = condition};
+	framing->event = (struct framing_event){
+		.kind = FRAMING_EVENT_BAD,
+		.condition = condition,
+		.reason = reason,
+	};
 	framing->due = true;
 	framing->over = true;
 }
 
-static const char *condition_of(int xml_result)
+static void set_bad_xml(struct framing *framing, int xml_result)
 {
 	switch (xml_result) {
 	case XML_E_RESTRICTED:
-		return "restricted-xml";
+		set_bad(framing, "restricted-xml",
+			"comments, processing instructions, DTDs and entity references are not allowed");
+		break;
 	case XML_E_TOO_LARGE:
-		return "policy-violation";
+		set_bad(framing, "policy-violation",
+			"the element is larger or more deeply nested than this gateway accepts");
+		break;
 	default:
-		return "not-well-formed";
+		set_bad(framing, "not-well-formed", "the message is not well-formed XML");
+		break;
 	}
 }
 
@@ -61,7 +70,7 @@ static int set_open(struct framing *framing, const struct xml_item *item)
 	buffer_clear(&framing->text);
 	for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
 		if (values[i].n > FRAMING_ATTRIBUTE_MAX) {
-			set_bad(framing, "policy-violation");
+			set_bad(framing, "policy-violation", "an attribute of <open/> is too long");
 			return 0;
 		}
 		int r = buffer_append_sv(&framing->text, values[i]);
@@ -89,7 +98,8 @@ static int on_framing(struct framing *framing, const struct xml_item *item)
 		framing->event.kind = FRAMING_EVENT_CLOSE;
 		return 0;
 	}
-	set_bad(framing, "unsupported-stanza-type");
+	set_bad(framing, "unsupported-stanza-type",
+		"of the framing elements only <open/> and <close/> are defined");
 	return 0;
 }
 
@@ -97,21 +107,26 @@ static int on_element(struct framing *framing, const struct xml_item *item)
 {
 	if (framing->event.kind != FRAMING_EVENT_NONE) {
 		/* RFC 7395, 3.3.3: one element a message. */
-		set_bad(framing, "bad-format");
+		set_bad(framing, "bad-format", "a message may contain only one element");
 		return 0;
 	}
 	framing->event = (struct framing_event){0};
 	if (item->ns == NS_FRAMING) {
 		return on_framing(framing, item);
 	}
-	if (item->ns == XML_NS_NONE || !framing->opened) {
-		set_bad(framing, "invalid-namespace");
+	if (!framing->opened) {
+		set_bad(framing, "invalid-namespace", "the first element must be <open/> of the framing namespace");
+		return 0;
+	}
+	if (item->ns == XML_NS_NONE) {
+		set_bad(framing, "invalid-namespace", "the element has no namespace");
 		return 0;
 	}
 	if (item->ns == NS_STREAMS || item->ns == NS_TLS || item->ns == NS_COMPRESS ||
 	    item->ns == NS_HTTPBIND) {
 		/* The stream and its TLS are the gateway's: a client would speak in its name. */
-		set_bad(framing, "unsupported-stanza-type");
+		set_bad(framing, "unsupported-stanza-type",
+			"the stream, TLS and compression are negotiated by the gateway");
 		return 0;
 	}
 	framing->event.kind = FRAMING_EVENT_ELEMENT;
@@ -122,7 +137,7 @@ static int on_element(struct framing *framing, const struct xml_item *item)
 static void on_message_end(struct framing *framing)
 {
 	if (!xml_scan_is_idle(&framing->scan)) {
-		set_bad(framing, "not-well-formed");
+		set_bad(framing, "not-well-formed", "the message ends inside an element");
 		return;
 	}
 	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
@@ -138,7 +153,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		return 0;
 	}
 	if (!text) {
-		set_bad(framing, "bad-format");
+		set_bad(framing, "bad-format", "binary messages are not allowed");
 		return 0;
 	}
 	r = xml_scan_feed(&framing->scan, data, n);
@@ -151,7 +166,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		if (!framing->over && item.kind == XML_ITEM_ELEMENT) {
 			item_result = on_element(framing, &item);
 		} else if (!framing->over) {
-			set_bad(framing, "not-well-formed");
+			set_bad(framing, "not-well-formed", "the message is not an XML element");
 		}
 		if (item_result < 0) {
 			return item_result;
@@ -162,7 +177,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		return r;
 	}
 	if (r > 0 && !framing->over) {
-		set_bad(framing, condition_of(r));
+		set_bad_xml(framing, r);
 	} else if (final && !framing->over) {
 		on_message_end(framing);
 	}

@@ -28,7 +28,7 @@ enum framing_event_kind {
 	FRAMING_EVENT_RESTART, /* likewise */
 	FRAMING_EVENT_ELEMENT, /* event.element: for the server */
 	FRAMING_EVENT_CLOSE,   /* <close/>: nothing follows */
-	FRAMING_EVENT_BAD,     /* event.condition: a stream error (RFC 6120, 4.9.3); nothing follows */
+	FRAMING_EVENT_BAD,     /* event.condition: a stream error (RFC 6120, 4.9.3), and event.reason; nothing follows */
 };
 
 struct framing_event {
@@ -36,6 +36,7 @@ struct framing_event {
 	struct sv to, from, lang, version;
 	struct sv element;
 	const char *condition;
+	const char *reason; /* which rule the client has broken, in words; never freed */
 };
 
 struct framing {

@@ -304,13 +304,13 @@ static void on_close(struct ws_session *session)
 	say_goodbye(session, WS_CLOSE_NORMAL);
 }
 
-static void on_bad(struct ws_session *session, const char *condition)
+static void on_bad(struct ws_session *session, const struct framing_event *event)
 {
 	struct failure failure;
 
-	failure_set(&failure, FAILURE_CLIENT, "%s", condition);
+	failure_set(&failure, FAILURE_CLIENT, "%s: %s", event->condition, event->reason);
 	log_failure(session, &failure);
-	say_error(session, condition, NULL, NULL, WS_CLOSE_NORMAL);
+	say_error(session, event->condition, event->reason, NULL, WS_CLOSE_NORMAL);
 	drop_link(session);
 }
 
@@ -330,7 +330,7 @@ static void on_event(struct ws_session *session, const struct framing_event *eve
 		on_close(session);
 		break;
 	case FRAMING_EVENT_BAD:
-		on_bad(session, event->condition);
+		on_bad(session, event);
 		break;
 	case FRAMING_EVENT_NONE:
 		break;

@@ -67,6 +67,7 @@ static void log_event(const struct framing_event *event, struct buffer *log)
 		break;
 	case FRAMING_EVENT_BAD:
 		LOG(log, "bad %s\n", event->condition);
+		assert_true(event->reason && event->reason[0]);
 		break;
 	}
 }
