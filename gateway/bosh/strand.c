@@ -78,7 +78,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 								stream_event_is_stream(stream),
 								kind == STREAM_EVENT_FEATURES));
 
-	if (stream_event_is_managed(stream)) {
+	if (stream->managed) {
 		bosh_session_set_managed(engine, strand->stream);
 	}
 	if (r < 0) {

@@ -184,7 +184,6 @@ static void on_link_drained(void *userdata)
 static void on_link_over(void *userdata, const struct failure *failure)
 {
 	struct ws_session *session = userdata;
-
 	if (failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED) {
 		/* The error itself has been passed on. */
 		log_failure(session, failure);
@@ -402,11 +401,11 @@ void ws_session_shut(struct ws_session *session)
 	if (!session->over) {
 		say_error(session, failure_stream_condition(kind), failure_sentence(kind), NULL,
 			  WS_CLOSE_GOING_AWAY);
-		session->link = link_close(session->link);
+		drop_link(session);
 	}
 }
 
-/* Without a <close/> the client is only gone: the server keeps what can be resumed (XEP-0198). */
+/* Without a <close/> the client may come back for what can be resumed (XEP-0198). */
 void ws_session_on_closed(void *userdata, bool clean)
 {
 	struct ws_session *session = userdata;

@@ -33,16 +33,6 @@ static void let_go(struct link *link)
 	uv_close((uv_handle_t *)&link->timer, on_closed);
 }
 
-struct link *link_drop(struct link *link)
-{
-	if (!link) {
-		return NULL;
-	}
-	link->transport = transport_free(link->transport);
-	let_go(link);
-	return NULL;
-}
-
 int link_send_out(struct link *link)
 {
 	struct buffer *out = &link->stream.out;
@@ -57,20 +47,37 @@ int link_send_out(struct link *link)
 	return r;
 }
 
-struct link *link_close(struct link *link)
+/* The connection ends behind what waits, and behind </stream:stream> if @closes_stream. */
+static void end(struct link *link, bool closes_stream)
 {
-	if (!link) {
-		return NULL;
-	}
 	gather_flush(&link->env->gather, link);
 	if (link->transport && link->stream.state != STREAM_STATE_HANDSHAKE) {
-		/* Without memory for the farewell the server learns it from the FIN. */
-		(void)!stream_close(&link->stream);
+		if (closes_stream) {
+			/* Without memory for the farewell the server learns it from the FIN. */
+			(void)!stream_close(&link->stream);
+		}
 		(void)!link_send_out(link);
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;
 	}
-	return link_drop(link);
+	link->transport = transport_free(link->transport);
+	let_go(link);
+}
+
+struct link *link_close(struct link *link)
+{
+	if (link) {
+		end(link, true);
+	}
+	return NULL;
+}
+
+struct link *link_drop(struct link *link)
+{
+	if (link) {
+		end(link, !link->stream.managed);
+	}
+	return NULL;
 }
 
 void link_fail(struct link *link, const struct failure *failure)

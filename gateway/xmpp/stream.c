@@ -341,6 +341,24 @@ static enum stream_event_kind on_proceed(struct stream *stream)
 	return fail(stream, FAILURE_STREAM_MALFORMED, "no answer to STARTTLS");
 }
 
+static bool contains(struct sv text, struct sv needle)
+{
+	return sv_find_sv(text, needle) < text.n;
+}
+
+/* Whether the server starts stream management with @item. */
+static bool is_management(const struct xml_item *item)
+{
+	if (item->ns == NS_SASL2 && sv_eq(item->name, SV("success"))) {
+		/* Or within the login (XEP-0388, XEP-0386), some levels down. All of it is the server's, so searching its bytes
+		 * is enough. */
+		return contains(item->text, SV("urn:xmpp:sm:")) &&
+		       (contains(item->text, SV("<enabled")) || contains(item->text, SV("<resumed")));
+	}
+	return (item->ns == NS_SM2 || item->ns == NS_SM3) &&
+	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
+}
+
 /* Follows the login as far as restarts depend on it. What a client is told before it has logged in (XEP-0077)
  * does not end the login. */
 static void note_login(struct stream *stream)
@@ -378,6 +396,7 @@ static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 		return 0;
 	}
 	note_login(stream);
+	stream->managed = stream->managed || is_management(item);
 	*ret_kind = STREAM_EVENT_ELEMENT;
 	return 0;
 }
@@ -444,26 +463,4 @@ bool stream_event_is_repeated(const struct stream *stream)
 bool stream_event_is_stream(const struct stream *stream)
 {
 	return stream->repeating || stream->item.ns == NS_STREAMS;
-}
-
-static bool contains(struct sv text, struct sv needle)
-{
-	return sv_find_sv(text, needle) < text.n;
-}
-
-bool stream_event_is_managed(const struct stream *stream)
-{
-	const struct xml_item *item = &stream->item;
-
-	if (stream->repeating) {
-		return false;
-	}
-	if (item->ns == NS_SASL2 && sv_eq(item->name, SV("success"))) {
-		/* Or within the login (XEP-0388, XEP-0386), some levels down. All in it is the server's, so a look at the bytes will
-		 * do. */
-		return contains(item->text, SV("urn:xmpp:sm:")) &&
-		       (contains(item->text, SV("<enabled")) || contains(item->text, SV("<resumed")));
-	}
-	return (item->ns == NS_SM2 || item->ns == NS_SM3) &&
-	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
 }

@@ -80,6 +80,7 @@ struct stream {
 	bool closing;          /* our </stream:stream> is out */
 	bool offered;          /* features have been told to the client: TLS is no longer an affair of ours */
 	bool early;            /* the server's error came before the stream was the client's */
+	bool managed;          /* the server has sent <enabled/> or <resumed/> (XEP-0198) */
 	bool succeeded;        /* <success/> of SASL has come since our last header: a restart is due */
 	bool logged_in;        /* <success/> has come, of SASL or SASL2 */
 	bool features_due;     /* after SASL2: they follow without a restart */
@@ -144,6 +145,3 @@ bool stream_event_is_repeated(const struct stream *stream);
 
 /* Whether the last event's element is of the streams namespace (and so uses the prefix "stream"). */
 bool stream_event_is_stream(const struct stream *stream);
-
-/* Whether by the last event the server has begun to manage the stream (XEP-0198: <enabled/>, <resumed/>). */
-bool stream_event_is_managed(const struct stream *stream);

@@ -35,7 +35,7 @@ static void tell_all(struct stream *stream, struct buffer *log)
 			return;
 		}
 		log_event(stream, kind, log);
-		assert_false(stream_event_is_managed(stream));
+		assert_false(stream->managed);
 	}
 }
 

@@ -270,6 +270,44 @@ static void test_close_then_restart(void **state)
 	stream_deinit(&stream);
 }
 
+/* XEP-0198: by what the server says, not by what was asked for. */
+static void test_managed(void **state)
+{
+	static const struct {
+		const char *element;
+		bool managed;
+	} rows[] = {
+		{"<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true'/>", true},
+		{"<enabled xmlns='urn:xmpp:sm:2'/><message/>", true},
+		{"<s:resumed xmlns:s='urn:xmpp:sm:3' h='0' previd='x'/><r xmlns='urn:xmpp:sm:3'/>", true},
+		{"<success xmlns='urn:xmpp:sasl:2'><bound><enabled xmlns='urn:xmpp:sm:3'/></bound></success>", true},
+		{"<failed xmlns='urn:xmpp:sm:3'/>", false},
+		{"<r xmlns='urn:xmpp:sm:3'/><enabled xmlns='urn:x'/>", false},
+		{"<message><enabled xmlns='urn:xmpp:sm:3'/></message>", false},
+		{"<success xmlns='urn:xmpp:sasl:2'><failed xmlns='urn:xmpp:sm:3'/></success>", false},
+	};
+	static const char begin[] = SERVER "<stream:features/>";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const char *const texts[] = {begin, rows[i].element};
+		enum stream_event_kind kind;
+		struct stream stream;
+
+		stream_init(&stream, pool, &options, OFF);
+		assert_int_equal(stream_open(&stream, &juliet, false), 0);
+		for (size_t j = 0; j < ARRAY_LENGTH(texts); j++) {
+			assert_false(stream.managed);
+			assert_int_equal(stream_feed(&stream, texts[j], strlen(texts[j])), 0);
+			do {
+				assert_int_equal(stream_next(&stream, &kind), 0);
+			} while (kind != STREAM_EVENT_NONE);
+		}
+		assert_int_equal(stream.managed, rows[i].managed);
+		stream_deinit(&stream);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_close_then_restart),
+		cmocka_unit_test(test_managed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

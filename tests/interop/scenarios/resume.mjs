@@ -3,11 +3,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
+import { assertStreamError, assertTerminated } from '../../support/assertions.mjs';
+import { BoshClient } from '../../support/bosh.mjs';
 import { openWebSocket } from '../../support/http.mjs';
 import { patiently, sleep, within } from '../../support/util.mjs';
 import { plainResponse } from '../../support/ws.mjs';
 import { NS } from '../../support/xml.mjs';
 import { XmppJsClient } from '../clients/xmppjs.mjs';
+
+const BODY_BYTES = 262144; // what the gateway takes of a client at once, unless it is told otherwise
 
 async function authenticate(socket, user) {
 	await socket.start(DOMAIN);
@@ -62,6 +66,72 @@ export function testResume(place) {
 		again.send(message(bob.jid, 'two'));
 		assert.equal((await nextNamed(bob, 'message')).at('body').text, 'two');
 		await again.finish();
+		await bob.finish();
+	});
+
+	// What the gateway refuses to carry, with what it says to a client of either transport.
+	const tooLarge = message(`bob@${DOMAIN}`, 'x'.repeat(BODY_BYTES + 40000));
+	const REFUSED = {
+		'a WebSocket message that is too large': async () => {
+			const socket = await openWebSocket(place.doab.port);
+			await socket.login(DOMAIN, 'alice', PASSWORDS.alice);
+			const jid = socket.jid;
+			socket.send(`<enable xmlns='${NS.sm}' resume='true'/>`);
+			const { id } = (await nextNamed(socket, 'enabled')).attributes;
+			return { jid, id, refuse: async () => {
+				socket.send(message(`bob@${DOMAIN}`, 'before'));
+				socket.send(tooLarge);
+				const error = await assertStreamError(socket, 'policy-violation', { open: false });
+				assert.match(error.at('text').text, /larger/);
+				socket.drop();
+			} };
+		},
+		'a BOSH request that is too large': async () => {
+			const client = new BoshClient(place.doab.port);
+			await client.login(DOMAIN, { user: 'alice', password: PASSWORDS.alice });
+			const { id } = (await client.exchange(`<enable xmlns='${NS.sm}' resume='true'/>`, ({ name }) => name === 'enabled')).attributes;
+			return { jid: client.jid, id, refuse: async () => {
+				await client.request(message(`bob@${DOMAIN}`, 'before'), { pause: 1 });
+				assertTerminated(await client.request(tooLarge), 'policy-violation');
+				client.close();
+			} };
+		},
+	};
+
+	for (const [what, login] of Object.entries(REFUSED)) {
+		test(`a client resumes after ${what} was refused: what it sent before has arrived, once`, { timeout: patiently(40000) }, async () => {
+			const bob = await openWebSocket(place.doab.port);
+			await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
+			bob.send('<presence xmlns=\'jabber:client\'/>');
+			const { jid, id, refuse } = await login();
+			await refuse();
+			assert.equal((await nextNamed(bob, 'message')).at('body').text, 'before');
+			bob.send(message(jid, 'while away'));
+			const again = await openWebSocket(place.doab.port);
+			await authenticate(again, 'alice');
+			again.send(`<resume xmlns='${NS.sm}' previd='${id}' h='0'/>`);
+			assert.equal((await nextNamed(again, 'resumed')).attributes.h, '1');
+			assert.equal((await nextNamed(again, 'message')).at('body').text, 'while away');
+			again.send(`<a xmlns='${NS.sm}' h='1'/>`);
+			again.send(message(bob.jid, 'after'));
+			assert.equal((await nextNamed(bob, 'message')).at('body').text, 'after');
+			await again.finish();
+			await bob.finish();
+		});
+	}
+
+	test('a client that is refused and cannot resume is gone: its contacts see it leave', { timeout: patiently(40000) }, async () => {
+		const bob = await openWebSocket(place.doab.port);
+		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
+		const alice = await openWebSocket(place.doab.port);
+		await alice.login(DOMAIN, 'alice', PASSWORDS.alice);
+		alice.send(`<presence xmlns='jabber:client' to='${bob.jid}'/>`);
+		assert.equal((await nextNamed(bob, 'presence')).attributes.from, alice.jid);
+		alice.send(tooLarge);
+		await assertStreamError(alice, 'policy-violation', { open: false });
+		const { type, from } = (await nextNamed(bob, 'presence')).attributes;
+		assert.deepEqual([type, from], ['unavailable', alice.jid]);
+		alice.drop();
 		await bob.finish();
 	});
 
