@@ -184,8 +184,11 @@ static void on_link_drained(void *userdata)
 static void on_link_over(void *userdata, const struct failure *failure)
 {
 	struct ws_session *session = userdata;
-	if (failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED) {
-		/* The error itself has been passed on. */
+	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
+
+	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395, 3.6). The client of a
+	 * stream that never opened is told why. */
+	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent)) {
 		log_failure(session, failure);
 		session->link = link_close(session->link);
 		say_goodbye(session, WS_CLOSE_NORMAL);
@@ -270,6 +273,8 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 		.version = event->version,
 	};
 
+	/* What goes wrong from here on stands behind an <open/> of the new stream. */
+	session->open_sent = false;
 	if (link_restart(session->link, &target) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
 		return;
