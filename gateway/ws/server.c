@@ -19,6 +19,9 @@ enum {
 	FRAME_LENGTH_16 = 65535,
 	/* So much goes out by itself, without waiting for more of the same turn. */
 	GATHERED_MAX = 64 * 1024,
+	/* Bytes of one write, more than any message has: libwebsockets copies the rest of a longer one, and writes a piece of it in
+	 * each turn of the loop. */
+	WRITE_MAX = 1024 * 1024 * 1024,
 };
 
 /* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
@@ -361,6 +364,7 @@ static const struct lws_protocols protocols[] = {
 		.callback = on_event,
 		.per_session_data_size = sizeof(struct ws_connection *),
 		.rx_buffer_size = WS_RECEIVE_SIZE,
+		.tx_packet_size = WRITE_MAX,
 	},
 	{.name = NULL},
 };

@@ -117,6 +117,15 @@ for (const name of ['clear', 'secure']) {
 		await end();
 	});
 
+	test(`a large stanza for a WebSocket client goes out in one write (${name})`, TIMEOUT, async () => {
+		const { socket, connection, end } = await TRANSPORTS.WebSocket(name);
+		const nBefore = await countPackets({ socket: socket.socket });
+		connection.socket.write(stanzaOf(STANZA_BYTES));
+		assert.equal((await socket.next()).attributes.id, 'large');
+		assert.equal(await countPackets({ socket: socket.socket }), nBefore + 1);
+		await end();
+	});
+
 	test(`stanzas that arrive together are answered together (${name})`, TIMEOUT, async () => {
 		const { client, connection, end } = await TRANSPORTS.BOSH(name);
 		const held = client.request();
