@@ -56,6 +56,7 @@ struct http_server {
 	size_t n_handles; /* that are not closed yet; the server goes with the last */
 	uv_check_t check;
 	uv_prepare_t prepare;
+	uv_idle_t idle;  /* active while a shard is due: the loop does not sleep */
 	uv_timer_t timer;
 	uv_poll_t watch; /* of watch_fd */
 	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */

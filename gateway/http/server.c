@@ -12,19 +12,32 @@ enum {
 	/* libmicrohttpd looks for connections whose time is over when it is run. */
 	TIMEOUT_CHECK_MS = 1000,
 	WATCH_EVENTS = 64,
+	/* One run of libmicrohttpd reads a piece of at most HTTP_CONNECTION_POOL bytes from each connection. Clients that
+	 * send as fast as they are read would keep the worker to themselves: so many runs make a turn. */
+	SHARD_RUNS_MAX = 4,
 };
 
 /* Running. */
 
-static void shard_run(struct http_shard *shard)
+/* Resumed connections, and bytes that are still to be read, may be left over: libmicrohttpd says so by a timeout of 0. */
+static bool shard_is_due(const struct http_shard *shard)
 {
 	unsigned MHD_LONG_LONG timeout;
 
+	return MHD_get_timeout(shard->daemon, &timeout) == MHD_YES && timeout == 0;
+}
+
+/* What is answered meanwhile makes it due as well. */
+static void shard_run(struct http_shard *shard)
+{
+	bool is_due = true;
+
 	shard->due = false;
-	do {
+	for (unsigned i = 0; i < SHARD_RUNS_MAX && is_due; i++) {
 		MHD_run(shard->daemon);
-		/* Resumed connections may be left over: libmicrohttpd says so by a timeout of 0. */
-	} while (MHD_get_timeout(shard->daemon, &timeout) == MHD_YES && timeout == 0);
+		is_due = shard_is_due(shard);
+	}
+	shard->due = shard->due || is_due;
 }
 
 static void on_shard_readable(uv_poll_t *poll, int status, int events)
@@ -34,19 +47,21 @@ static void on_shard_readable(uv_poll_t *poll, int status, int events)
 	shard_run(CONTAINER_OF(poll, struct http_shard, poll));
 }
 
-/* Whether there was one that was due. */
+/* Whether one is due again. */
 static bool run_due(struct http_server *server)
 {
 	struct http_shard *shard;
-	bool was_due = false;
+	bool is_due = false;
 
 	SLIST_FOREACH(shard, &server->shards, in_server) {
 		if (shard->due) {
 			shard_run(shard);
-			was_due = true;
 		}
 	}
-	return was_due;
+	SLIST_FOREACH(shard, &server->shards, in_server) {
+		is_due = is_due || shard->due;
+	}
+	return is_due;
 }
 
 /* Behind the polls: what has been answered there goes out in this turn. */
@@ -55,10 +70,20 @@ static void on_check(uv_check_t *check)
 	(void)run_due(CONTAINER_OF(check, struct http_server, check));
 }
 
-/* Behind the timers, and before the loop sleeps: nothing may be left. */
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+/* Behind the timers, and before the loop sleeps: it must not while anything is left. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-	while (run_due(CONTAINER_OF(prepare, struct http_server, prepare))) {
+	struct http_server *server = CONTAINER_OF(prepare, struct http_server, prepare);
+
+	if (run_due(server)) {
+		uv_idle_start(&server->idle, on_idle);
+	} else {
+		uv_idle_stop(&server->idle);
 	}
 }
 
@@ -311,12 +336,14 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	}
 	uv_check_init(options->loop, &server->check);
 	uv_prepare_init(options->loop, &server->prepare);
+	uv_idle_init(options->loop, &server->idle);
 	uv_timer_init(options->loop, &server->timer);
 	server->watch.data = server;
 	server->check.data = server;
 	server->prepare.data = server;
+	server->idle.data = server;
 	server->timer.data = server;
-	server->n_handles = 4;
+	server->n_handles = 5;
 	uv_poll_start(&server->watch, UV_READABLE, on_watch);
 	uv_check_start(&server->check, on_check);
 	uv_prepare_start(&server->prepare, on_prepare);
@@ -355,6 +382,7 @@ struct http_server *http_server_free(struct http_server *server)
 	uv_close((uv_handle_t *)&server->watch, on_handle_closed);
 	uv_close((uv_handle_t *)&server->check, on_handle_closed);
 	uv_close((uv_handle_t *)&server->prepare, on_handle_closed);
+	uv_close((uv_handle_t *)&server->idle, on_handle_closed);
 	uv_close((uv_handle_t *)&server->timer, on_handle_closed);
 	return NULL;
 }
