@@ -240,6 +240,7 @@ static void close_rest(struct worker *worker)
 {
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
+	bosh_endpoint_stop(worker->bosh);
 	outbound_close(&worker->env.link);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);

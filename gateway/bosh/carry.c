@@ -76,6 +76,7 @@ void bosh_carried_end(struct bosh_carried *session)
 		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
 		bosh_strand_close(strand, true);
 	}
+	due_queue_remove(&endpoint->due, &session->due);
 	HASH_DELETE(hh, endpoint->sessions, session);
 	census_leave_session(endpoint->env->census, &session->client);
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
@@ -253,9 +254,18 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 	}
 }
 
+/* A reply of the server's, or the client's next request, may be there already: after a long turn of the loop the timers run
+ * before anything is read. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct bosh_carried *session = CONTAINER_OF(timer, struct bosh_carried, timer);
+
+	due_queue_add(&session->endpoint->due, &session->due);
+}
+
+void bosh_carried_on_due(struct due_item *item)
+{
+	struct bosh_carried *session = CONTAINER_OF(item, struct bosh_carried, due);
 
 	session->armed = MONO_NEVER;
 	bosh_carried_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "common/due.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
@@ -33,6 +34,7 @@ struct bosh_carried {
 	struct bosh_session *engine;
 	SLIST_HEAD(, bosh_strand) strands; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
+	struct due_item due; /* the timer has run out, and what it was for is still to be carried out */
 	struct mono armed; /* what the timer runs for */
 	struct address client;  /* that made it */
 	uint64_t latest_client; /* client_key() of its latest request */
@@ -49,6 +51,7 @@ struct bosh_endpoint {
 	struct bosh_carried *sessions; /* uthash by sid */
 	struct bosh_limits limits;
 	struct bosh_actions actions; /* the list is used again and again */
+	struct due_queue due; /* sessions whose timer has run out */
 	bool shut;
 };
 
@@ -73,6 +76,9 @@ void bosh_carried_settle(struct bosh_carried *session, int r);
 
 /* Sets the timer for the engine's deadline. */
 void bosh_carried_arm(struct bosh_carried *session);
+
+/* For due_queue_init(): the session's deadline has passed. */
+void bosh_carried_on_due(struct due_item *item);
 
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_carried_end(struct bosh_carried *session);

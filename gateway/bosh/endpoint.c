@@ -285,6 +285,7 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		free(endpoint);
 		return r;
 	}
+	due_queue_init(&endpoint->due, env->loop, bosh_carried_on_due);
 	*ret_endpoint = endpoint;
 	return 0;
 }
@@ -302,6 +303,13 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 
 		bosh_carried_settle(session, r);
 		bosh_carried_end(session);
+	}
+}
+
+void bosh_endpoint_stop(struct bosh_endpoint *endpoint)
+{
+	if (endpoint) {
+		due_queue_close(&endpoint->due);
 	}
 }
 

@@ -1,13 +1,17 @@
 // A gateway whose only worker has more to read than it can: who else is served, and in what order things are decided.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, startChild, stopAll, stopChild } from '../support/util.mjs';
+import { patiently, sleep, startChild, stopAll, stopChild } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
+import { FEATURES } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 120000 };
+const TIMEOUT = { timeout: patiently(120000) };
+const LINGER_MS = 1000;
 const N_SENDERS = 8;
+const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 
 // Sends large requests for no session over connections of its own, each as soon as the last is answered.
@@ -31,6 +35,7 @@ async function withBusyStage(scenarios, config, use) {
 			await sleep(1000);
 		});
 	} finally {
+		process.kill(stage.doab.child.pid, 'SIGCONT');
 		await (sender && stopChild(sender, { signal: 'SIGKILL' }));
 		await stopAll(stage);
 	}
@@ -46,5 +51,33 @@ test('clients that send as fast as they are read do not keep the worker to thems
 			assert.equal((await socket.next(10000)).attributes.id, `trip${i}`);
 		}
 		socket.drop();
+	});
+});
+
+// The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over and the reply is there. A turn of
+// its loop begins with the timers: the reply must be read all the same before the held request is answered without it.
+test('linger: a reply that came while the gateway was busy rides on the held request, though the moment is over', TIMEOUT, async () => {
+	const script = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }, { pause: 600000 }];
+	await withBusyStage({ replies: script }, { linger: LINGER_MS }, async (stage, beginBusy) => {
+		const { pid } = stage.doab.child;
+		const client = new BoshClient(stage.port);
+		await client.login('replies.test');
+		const connection = await stage.connectionOf('replies');
+		await beginBusy();
+		for (let i = 0; i < N_TRIALS; i++) {
+			const held = client.request();
+			await sleep(500);
+			connection.once('change', () => process.kill(pid, 'SIGSTOP'));
+			const newer = client.request(`<presence xmlns='jabber:client' id='sent${i}'/>`);
+			await connection.element('presence', ({ attributes }) => attributes.id === `sent${i}`);
+			await connection.send(`<message id='reply${i}'/>`);
+			await sleep(LINGER_MS + 200);
+			process.kill(pid, 'SIGCONT');
+			const { element } = await held;
+			assert.deepEqual(element.children.map(({ attributes }) => attributes.id), [`reply${i}`]);
+			connection.send('<message id="next"/>');
+			await newer;
+		}
+		client.close();
 	});
 });

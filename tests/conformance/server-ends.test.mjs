@@ -7,11 +7,11 @@ import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 30000 };
+const TIMEOUT = { timeout: patiently(30000) };
 const AUTH = `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`;
 const header = (features) => [{ await: 'header' }, { header: true, features }];
 const restart = [...header(FEATURES), { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` }];
