@@ -18,6 +18,7 @@ function configText({ c2sPort, directTlsPort, operatorPort, certificate, ca, mec
 	return JSON.stringify({
 		loglevel: 'warning',
 		log_rotate_count: 0,
+		negotiation_timeout: 240, // seconds for a login
 		hosts: [DOMAIN, ANONYMOUS_DOMAIN],
 		certfiles: [certificate.certificate, certificate.key],
 		ca_file: ca,

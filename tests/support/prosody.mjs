@@ -37,6 +37,7 @@ ssl = { certificate = "${certificate.certificate}", key = "${certificate.key}" }
 
 VirtualHost "${DOMAIN}"
 	authentication = "internal_hashed"
+	default_iteration_count = 4096 -- as few as RFC 5802 allows
 
 VirtualHost "${ANONYMOUS_DOMAIN}"
 	authentication = "anonymous"

@@ -2,11 +2,13 @@
 import './globals.mjs';
 import { EventEmitter } from 'node:events';
 import { client, xml } from '@xmpp/client';
+import { patiently } from '../../support/util.mjs';
 
 export class XmppJsClient extends EventEmitter {
 	static async connect({ url, domain, user, password, resume = false }) {
 		const face = new XmppJsClient();
-		const entity = client({ service: url, domain, ...(user === undefined ? {} : { username: user, password }) });
+		// By itself it gives up a step of its connection after 2 seconds.
+		const entity = client({ service: url, domain, timeout: patiently(10000), ...(user === undefined ? {} : { username: user, password }) });
 		face.entity = entity;
 		if (!resume) {
 			entity.reconnect.stop();

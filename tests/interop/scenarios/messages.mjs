@@ -1,7 +1,7 @@
 // Many messages each way between two accounts, in order and without loss; stanzas of 100 KB.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DOMAIN, PASSWORDS } from '../../support/accounts.mjs';
+import { DOMAIN, LOGIN_MS, PASSWORDS } from '../../support/accounts.mjs';
 import { patiently, within } from '../../support/util.mjs';
 import { CLIENTS, clientNamed, urlFor } from '../clients/all.mjs';
 
@@ -38,7 +38,7 @@ async function sendAll(sender, receiver, texts) {
 // @n: messages each way.
 export function testMessages(place, { n = 1000 } = {}) {
 	const connect = (client, user) => within(
-		client.connect({ url: urlFor(client, place.doab), domain: DOMAIN, user, password: PASSWORDS[user] }), 15000, 'login');
+		client.connect({ url: urlFor(client, place.doab), domain: DOMAIN, user, password: PASSWORDS[user] }), LOGIN_MS, 'login');
 
 	for (const [first, second] of PAIRS) {
 		test(`${n} messages each way: ${first} and ${second}`, { timeout: patiently(90000) }, async () => {
