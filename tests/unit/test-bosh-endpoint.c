@@ -155,6 +155,8 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 
 static void stage_deinit(struct stage *stage)
 {
+	bosh_endpoint_stop(stage->endpoint);
+	uv_run(&loop, UV_RUN_DEFAULT);
 	bosh_endpoint_free(stage->endpoint);
 	xml_pool_free(stage->env.pool);
 }
