@@ -49,7 +49,8 @@ static size_t cut(const char *text, size_t n)
 	return n && (unsigned char)text[n - 1] >= 0xc0 ? n - 1 : n;
 }
 
-static void write_detail(char detail[static FAILURE_DETAIL_MAX], const char *format, va_list arguments)
+static void write_detail(char detail[static FAILURE_DETAIL_MAX], const char *format,
+			 va_list arguments)
 {
 	int n = vsnprintf(detail, FAILURE_DETAIL_MAX, format, arguments);
 

@@ -6,10 +6,12 @@
  * condition (RFC 6120, 4.9.3) and the sentence go to the client.
  *
  * kind           what went wrong
- * detail         what only the case itself knows: an address, the names in a certificate. For the log and for the operator
- * public detail  what clients are told of it. It never holds an IP address: whether everybody may know one cannot be told from
- *                the address. A private one, one of the configuration or of /etc/hosts, or one that the DNS gives to this
- *                network only would show strangers what the operator's network is like, or where a server is that hides
+ * detail         what only the case itself knows: an address, the names in a certificate. For the
+ *                log and for the operator
+ * public detail  what clients are told of it. It never holds an IP address: whether everybody may
+ *                know one cannot be told from the address. A private one, one of the configuration
+ *                or of /etc/hosts, or one that the DNS gives to this network only would show
+ *                strangers what the operator's network is like, or where a server is that hides
  *                behind another. Names are told: a client can look them up itself
  */
 #include "common/sv.h"
@@ -92,11 +94,12 @@ const char *failure_bosh_condition(enum failure_kind kind);
 const char *failure_stream_condition(enum failure_kind kind);
 const char *failure_sentence(enum failure_kind kind);
 
-/* Fills @failure; @format may be NULL for no detail. A detail too long is cut between characters. The public detail is the
- * same but for addresses, whoever wrote them: each has become "(address)". */
+/* Fills @failure; @format may be NULL for no detail. A detail too long is cut between characters.
+ * The public detail is the same but for addresses, whoever wrote them: each has become
+ * "(address)". */
 void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
 	_printf_(3, 4);
 
-/* Says it in other words to clients, after failure_set(); @format may be NULL for no detail. Here, too, addresses are left
- * out. */
+/* Says it in other words to clients, after failure_set(); @format may be NULL for no detail. Here,
+ * too, addresses are left out. */
 void failure_set_public(struct failure *failure, const char *format, ...) _printf_(2, 3);

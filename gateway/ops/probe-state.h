@@ -117,7 +117,7 @@ struct probe {
 	bool dialling;   /* no server is connected */
 	const char *awaited; /* label of the next step on the connection; NULL when none is due that has not been shown */
 	bool again;      /* on the way to another server of the same domain: what the DNS says is known */
-	bool is_slow;    /* the server that is connected: it may still answer, unless another one takes its place */
+	bool is_slow;    /* the server that is connected: it may still answer, or be replaced */
 	bool redirected; /* to where a server has sent us */
 	char connected[PROBE_SERVER_MAX]; /* the server: host and address */
 	struct probe_tlsa tlsa;

@@ -53,7 +53,8 @@ static size_t message_length(const unsigned char *message)
 
 /* Answers. */
 
-/* Puts @n octets, a message with its length, where c-ares reads. Without memory for it c-ares learns it by its own time-out. */
+/* Puts @n octets, a message with its length, where c-ares reads. Without memory for it c-ares
+ * learns it by its own time-out. */
 static void stand_in_answer(struct ares_tcp_stand_in *stand_in, const void *message, size_t n)
 {
 	static const uint64_t one = 1;
@@ -108,7 +109,8 @@ static void exchange_fail(struct ares_tcp_exchange *exchange)
 	unsigned char *header = exchange->query + LENGTH_SIZE;
 
 	header[QR_OFFSET] |= QR_BIT;
-	header[RCODE_OFFSET] = (unsigned char)((header[RCODE_OFFSET] & ~RCODE_MASK) | ns_r_servfail);
+	header[RCODE_OFFSET] =
+		(unsigned char)((header[RCODE_OFFSET] & ~RCODE_MASK) | ns_r_servfail);
 	stand_in_answer(exchange->stand_in, exchange->query, exchange->n_query);
 	exchange_close(exchange);
 }
@@ -130,7 +132,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)
 }
 
 /* Whether @message, of @n octets, can be the answer. c-ares drops one that is not, and waits. */
-static bool exchange_matches(const struct ares_tcp_exchange *exchange, const unsigned char *message, size_t n)
+static bool exchange_matches(const struct ares_tcp_exchange *exchange, const unsigned char *message,
+			     size_t n)
 {
 	return n >= NS_HFIXEDSZ && memcmp(message, exchange->query + LENGTH_SIZE, ID_SIZE) == 0;
 }
@@ -186,7 +189,8 @@ static void on_connected(uv_connect_t *connect, int status)
 }
 
 /* @query with its length. Without memory for it c-ares learns it by its own time-out. */
-static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in, struct sv query)
+static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in,
+			   struct sv query)
 {
 	struct ares_tcp_exchange *exchange = calloc(1, sizeof(*exchange) + query.n);
 
@@ -208,7 +212,8 @@ static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand
 	TAILQ_INSERT_TAIL(&tcp->exchanges, exchange, in_tcp);
 	tcp->n_exchanges++;
 	uv_timer_start(&exchange->timer, on_timeout, ARES_TCP_TIMEOUT_MS, 0);
-	if (uv_tcp_connect(&exchange->connect, &exchange->connection, &stand_in->server.any, on_connected) < 0) {
+	if (uv_tcp_connect(&exchange->connect, &exchange->connection, &stand_in->server.any,
+			   on_connected) < 0) {
 		exchange_fail(exchange);
 	}
 }
@@ -255,7 +260,7 @@ static struct ares_tcp_stand_in *stand_in_find(const struct ares_tcp *tcp, ares_
 {
 	struct ares_tcp_stand_in *stand_in;
 
-	LIST_FOREACH (stand_in, &tcp->stand_ins, in_tcp) {
+	LIST_FOREACH(stand_in, &tcp->stand_ins, in_tcp) {
 		if (stand_in->fd == fd) {
 			break;
 		}
@@ -295,7 +300,8 @@ static int on_close(ares_socket_t fd, void *userdata)
 	return close(fd);
 }
 
-static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_socklen_t n_server, void *userdata)
+static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_socklen_t n_server,
+		      void *userdata)
 {
 	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
 
@@ -309,16 +315,18 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_sock
 	return 0;
 }
 
-static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags, struct sockaddr *from,
-				ares_socklen_t *n_from, void *userdata)
+static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags,
+				struct sockaddr *from, ares_socklen_t *n_from, void *userdata)
 {
 	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
 
-	return stand_in ? stand_in_read(stand_in, data, size) : recvfrom(fd, data, size, flags, from, n_from);
+	return stand_in ? stand_in_read(stand_in, data, size)
+			: recvfrom(fd, data, size, flags, from, n_from);
 }
 
-/* An ICMP error that an earlier datagram has met is told to the next one that is sent. Taken for its own, it would be kept from
- * the one that met it, which then waits for its time-out; c-ares learns of it when it reads. */
+/* An ICMP error that an earlier datagram has met is told to the next one that is sent. Taken for
+ * its own, it would be kept from the one that met it, which then waits for its time-out; c-ares
+ * learns of it when it reads. */
 static ares_ssize_t send_datagram(int fd, const struct iovec *parts, int n_parts)
 {
 	ares_ssize_t n = writev(fd, parts, n_parts);
@@ -326,7 +334,8 @@ static ares_ssize_t send_datagram(int fd, const struct iovec *parts, int n_parts
 	return n < 0 && errno == ECONNREFUSED ? writev(fd, parts, n_parts) : n;
 }
 
-static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_parts, void *userdata)
+static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_parts,
+			     void *userdata)
 {
 	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
 	ares_ssize_t n = 0;

@@ -162,7 +162,8 @@ static void on_start(uv_timer_t *timer)
 	}
 }
 
-static struct dial *dial_alloc(struct dialer *dialer, const char *served, const struct domain_rule *rule,
+static struct dial *dial_alloc(struct dialer *dialer, const char *served,
+			       const struct domain_rule *rule,
 			       const struct dial_callbacks *callbacks, void *userdata)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
@@ -201,8 +202,9 @@ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule
 }
 
 int dial_new_redirected(struct dialer *dialer, const char *domain, const struct redirect *redirect,
-			bool direct, const struct domain_rule *rule, const struct dial_callbacks *callbacks,
-			void *userdata, struct dial **ret_dial)
+			bool direct, const struct domain_rule *rule,
+			const struct dial_callbacks *callbacks, void *userdata,
+			struct dial **ret_dial)
 {
 	struct dial *dial = dial_alloc(dialer, domain, rule, callbacks, userdata);
 

@@ -64,11 +64,13 @@ _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struc
 			  const struct dial_callbacks *callbacks, void *userdata,
 			  struct dial **ret_dial);
 
-/* The same for the place that a server of @domain named instead of itself (RFC 6120, 4.9.3.19): an address, a host and a port,
- * or a host to be looked up like a domain. @redirect is copied. The rule's fixed addresses do not count, and exempt nothing from the
- * policies. @direct: the connection to that server had TLS from the first byte, so a port or address that it names has. */
-_must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct redirect *redirect,
-				     bool direct, const struct domain_rule *rule,
+/* The same for the place that a server of @domain named instead of itself (RFC 6120, 4.9.3.19): an
+ * address, a host and a port, or a host to be looked up like a domain. @redirect is copied. The
+ * rule's fixed addresses do not count, and exempt nothing from the policies. @direct: the
+ * connection to that server had TLS from the first byte, so a port or address that it names has. */
+_must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
+				     const struct redirect *redirect, bool direct,
+				     const struct domain_rule *rule,
 				     const struct dial_callbacks *callbacks, void *userdata,
 				     struct dial **ret_dial);
 

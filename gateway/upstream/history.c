@@ -7,15 +7,16 @@
 /* Of an entry for all domains. */
 static const char all_domains[] = "";
 
-static bool is_about(const struct history_entry *entry, const char *domain, const struct address *address)
+static bool is_about(const struct history_entry *entry, const char *domain,
+		     const struct address *address)
 {
 	return address_port(&entry->address) == address_port(address) &&
 	       address_same_host(&entry->address, address) && strcmp(entry->domain, domain) == 0;
 }
 
 /* Mostly there is next to nothing to look through: entries come of failures only. */
-static enum history_verdict find(const struct history *history, const char *domain, const struct address *address,
-				 struct mono now)
+static enum history_verdict find(const struct history *history, const char *domain,
+				 const struct address *address, struct mono now)
 {
 	for (size_t i = 0; i < history->n_entries; i++) {
 		const struct history_entry *entry = &history->entries[i];
@@ -27,8 +28,8 @@ static enum history_verdict find(const struct history *history, const char *doma
 	return HISTORY_NOTHING;
 }
 
-enum history_verdict history_ask(const struct history *history, const char *domain, const struct address *address,
-				 struct mono now)
+enum history_verdict history_ask(const struct history *history, const char *domain,
+				 const struct address *address, struct mono now)
 {
 	enum history_verdict verdict = find(history, domain, address, now);
 
@@ -52,7 +53,8 @@ static struct history_entry *take(struct history *history)
 }
 
 /* Those whose time is over would be looked through for nothing. */
-static void drop(struct history *history, const char *domain, const struct address *address, struct mono now)
+static void drop(struct history *history, const char *domain, const struct address *address,
+		 struct mono now)
 {
 	for (size_t i = 0; i < history->n_entries;) {
 		struct history_entry *entry = &history->entries[i];
@@ -87,14 +89,14 @@ void history_note(struct history *history, const struct address *address,
 	note(history, all_domains, address, verdict, now);
 }
 
-void history_note_unusable(struct history *history, const char *domain, const struct address *address,
-			   struct mono now)
+void history_note_unusable(struct history *history, const char *domain,
+			   const struct address *address, struct mono now)
 {
 	note(history, domain, address, HISTORY_UNUSABLE, now);
 }
 
-void history_forget_unusable(struct history *history, const char *domain, const struct address *address,
-			     struct mono now)
+void history_forget_unusable(struct history *history, const char *domain,
+			     const struct address *address, struct mono now)
 {
 	note(history, domain, address, HISTORY_NOTHING, now);
 }

@@ -76,7 +76,8 @@ static void queue_insert(struct race *race, size_t at, const struct race_address
 
 static bool is_waiting(const struct race *race, const struct address *address)
 {
-	return is_among(race->queue, race->n_queue, address) || is_among(race->late, race->n_late, address) ||
+	return is_among(race->queue, race->n_queue, address) ||
+	       is_among(race->late, race->n_late, address) ||
 	       is_among(race->last, race->n_last, address);
 }
 
@@ -307,8 +308,8 @@ struct race_action race_next(struct race *race, struct mono now)
 
 bool race_has_others(const struct race *race)
 {
-	return race->asking || race->next_target < race->n_targets || has_addresses(race) || has_late(race) ||
-	       has_last(race) || race->n_attempts > 1;
+	return race->asking || race->next_target < race->n_targets || has_addresses(race) ||
+	       has_late(race) || has_last(race) || race->n_attempts > 1;
 }
 
 struct mono race_deadline(const struct race *race)

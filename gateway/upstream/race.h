@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Which address of a service to dial, and when (RFC 8305, "Happy Eyeballs"), as an engine: no socket, no resolver, no
- * clock, no allocation.
+ * Which address of a service to dial, and when (RFC 8305, "Happy Eyeballs"), as an engine: no
+ * socket, no resolver, no clock, no allocation.
  *
  * target   a host and port that serve the domain; here only its index in the order of SRV
  * answer   the addresses of one target, IPv4 and IPv6 together
  * attempt  a connection that was started, by its index in the order of starting
- * late     said of an address that failed lately (history.h): it is dialled behind those of all targets, never left
- *          out
- * last     said of an address that connects but is of no use to the domain (history.h). It would win each race that it
- *          takes part in, so it is dialled when nothing else is left to wait for, or has had its time
+ * late     said of an address that failed lately (history.h): it is dialled behind those of all
+ *          targets, never left out
+ * last     said of an address that connects but is of no use to the domain (history.h). It would
+ *          win each race that it takes part in, so it is dialled when nothing else is left to wait
+ *          for, or has had its time
  * winner   the first attempt that connected; the others are given up
  *
- * Use: race_init(); then again and again do what race_next() says until RACE_NOTHING, and arm a timer for
- * race_deadline(); tell answers and outcomes as they come, also from between two calls of race_next(). The bound on
- * the time of an attempt is its owner's, who tells RACE_FAILED then; so is that of the race as a whole.
+ * Use: race_init(); then again and again do what race_next() says until RACE_NOTHING, and arm a
+ * timer for race_deadline(); tell answers and outcomes as they come, also from between two calls of
+ * race_next(). The bound on the time of an attempt is its owner's, who tells RACE_FAILED then; so
+ * is that of the race as a whole.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,8 +35,8 @@ enum {
 	RACE_ADDRESSES_MAX = 16,
 	/* Connection Attempt Delay (RFC 8305, 5 and 8): the head start of one address before the next. */
 	RACE_DELAY_MS = 250,
-	/* The head start of everything else, look-ups and connections under way, before the last addresses: so long that a
-	 * packet may get lost. */
+	/* The head start of everything else, look-ups and connections under way, before the last
+	 * addresses: so long that a packet may get lost. */
 	RACE_LAST_DELAY_MS = 3000,
 };
 
@@ -105,8 +107,8 @@ enum race_order {
 	RACE_ORDER_FAMILIES,
 };
 
-/* A race for @n_targets targets of @domain. @history and @domain are borrowed for the race's life; the history is told what
- * becomes of the addresses. */
+/* A race for @n_targets targets of @domain. @history and @domain are borrowed for the race's life;
+ * the history is told what becomes of the addresses. */
 void race_init(struct race *race, struct history *history, const char *domain, size_t n_targets);
 
 /* What to do at @now. */
@@ -120,8 +122,9 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 /* What became of an attempt that is running. */
 void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now);
 
-/* Whether there may be an address beside the winner's: one that has not been dialled, a target that has not been asked for or
- * whose answer is awaited, another attempt. Only `false` is certain: a target may turn out to have no address. */
+/* Whether there may be an address beside the winner's: one that has not been dialled, a target that
+ * has not been asked for or whose answer is awaited, another attempt. Only `false` is certain: a
+ * target may turn out to have no address. */
 bool race_has_others(const struct race *race);
 
 /* When race_next() has something to say though nothing was told, or MONO_NEVER. After it said RACE_NOTHING. */

@@ -276,8 +276,8 @@ bool link_follow(struct link *link)
 	link_leave_server(link);
 	link->opening->is_slow = false;
 	link->dial = dial_free(link->dial);
-	if (dial_new_redirected(&link->env->dialer, link->domain, &redirect, link->direct, link->rule,
-				&link_dial_callbacks, link, &link->dial) < 0) {
+	if (dial_new_redirected(&link->env->dialer, link->domain, &redirect, link->direct,
+				link->rule, &link_dial_callbacks, link, &link->dial) < 0) {
 		link_fail_kind(link, FAILURE_INTERNAL);
 	} else {
 		link_arm(link, false);

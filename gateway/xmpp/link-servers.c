@@ -5,7 +5,8 @@
 
 static void note_unusable(struct link *link)
 {
-	history_note_unusable(link->env->dialer.history, link->domain, &link->address, link_now(link));
+	history_note_unusable(link->env->dialer.history, link->domain, &link->address,
+			      link_now(link));
 }
 
 /* Sets out for a server that has not been tried. Returns 0 or -ENOMEM. */
@@ -14,7 +15,8 @@ static int dial_another(struct link *link)
 	struct link_opening *opening = link->opening;
 
 	opening->tried[opening->n_tried++] = link->address;
-	int r = dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link, &link->dial);
+	int r = dial_new(&link->env->dialer, link->domain, link->rule, &link_dial_callbacks, link,
+			 &link->dial);
 
 	if (r == 0) {
 		dial_avoid(link->dial, opening->tried, opening->n_tried);
@@ -23,16 +25,16 @@ static int dial_another(struct link *link)
 	return r;
 }
 
-/* Whether what failed says something about the server. A client that asks for another version of XMPP is answered accordingly
- * (RFC 6120, 4.7.5): without features, so also without STARTTLS. It must not be able to move everybody's sessions to another
- * server of the domain. */
+/* Whether what failed says something about the server. A client that asks for another version of
+ * XMPP is answered accordingly (RFC 6120, 4.7.5): without features, so also without STARTTLS. It
+ * must not be able to move everybody's sessions to another server of the domain. */
 static bool is_blamed(const struct link *link)
 {
 	return !link->stream.version || strcmp(link->stream.version, "1.0") == 0;
 }
 
-/* A server that is slow is kept until another one is connected: there may be none, as long as look-ups are under way or
- * addresses have not been dialled. */
+/* A server that is slow is kept until another one is connected: there may be none, as long as
+ * look-ups are under way or addresses have not been dialled. */
 static void look_for_another(struct link *link)
 {
 	const struct link_observer *observer = link->env->observer;
@@ -75,7 +77,8 @@ void link_arm(struct link *link, bool has_others)
 	struct mono end = link->opening->deadline;
 
 	if (has_others && link->opening->n_tried < LINK_SERVERS_MAX - 1) {
-		end = mono_earlier(end, mono_add_ms(now, link->env->open_timeout_ms / LINK_SERVERS_MAX));
+		end = mono_earlier(end,
+				   mono_add_ms(now, link->env->open_timeout_ms / LINK_SERVERS_MAX));
 	}
 	int64_t ms = mono_diff_ms(end, now);
 
@@ -113,7 +116,8 @@ void link_keep_server(struct link *link)
 	}
 	link->dial = dial_free(link->dial);
 	if (!opening->is_slow) {
-		history_forget_unusable(link->env->dialer.history, link->domain, &link->address, link_now(link));
+		history_forget_unusable(link->env->dialer.history, link->domain, &link->address,
+					link_now(link));
 	}
 	link_opening_end(link);
 }
@@ -152,7 +156,8 @@ static bool is_of_server(enum failure_kind kind)
 	case FAILURE_CONNECTION_LOST:
 		return true;
 	default:
-		/* The server's own words (STREAM_ERROR), what no other server would change, and what comes before there is one. */
+		/* The server's own words (STREAM_ERROR), what no other server would change, and
+		 * what comes before there is one. */
 		return is_of_tls(kind);
 	}
 }
@@ -160,7 +165,8 @@ static bool is_of_server(enum failure_kind kind)
 /* With nothing under way, the search for another server than the slow one has been in vain. */
 static bool may_try_another(const struct link_opening *opening, const struct dial *dial)
 {
-	return !opening->redirected && (opening->is_slow ? dial != NULL : opening->n_tried < LINK_SERVERS_MAX - 1);
+	return !opening->redirected &&
+	       (opening->is_slow ? dial != NULL : opening->n_tried < LINK_SERVERS_MAX - 1);
 }
 
 bool link_try_another(struct link *link, const struct failure *failure)
@@ -171,7 +177,8 @@ bool link_try_another(struct link *link, const struct failure *failure)
 	if (!opening || !link->transport) {
 		return false;
 	}
-	/* A stream that comes to its end is not noted: what the client says in its header may be the reason. */
+	/* A stream that comes to its end is not noted: what the client says in its header may be
+	 * the reason. */
 	if (is_of_tls(failure->kind) && is_blamed(link)) {
 		note_unusable(link);
 	}

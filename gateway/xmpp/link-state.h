@@ -3,8 +3,10 @@
 /*
  * The inside of a link. Private to gateway/xmpp; who uses a link reads link.h.
  *
- * link-open.c     the way to a stream that is the client's: dialling, PROXY header, TLS, redirections
- * link-servers.c  which server of the domain that is: how long each has, and whether another one is tried
+ * link-open.c     the way to a stream that is the client's: dialling, PROXY header, TLS,
+ *                 redirections
+ * link-servers.c  which server of the domain that is: how long each has, and whether another one is
+ *                 tried
  * link.c          all else: making and ending it, and what passes through it
  */
 #include "gateway/xmpp/link.h"
@@ -22,8 +24,9 @@ struct link_opening {
 	unsigned n_redirects;
 	struct address tried[LINK_SERVERS_MAX];
 	unsigned n_tried;
-	bool is_slow;            /* this server has had its part of the time and is among the tried; another one is looked for
-				    meanwhile, or has not been found */
+	/* This server has had its part of the time and is among the tried; another one is looked
+	 * for meanwhile, or has not been found. */
+	bool is_slow;
 	struct failure failure;  /* what came of the first of them; or why there will be none */
 	char host[SRV_HOST_MAX + 1]; /* that this connection leads to; "" where signed DNS did not lead there */
 	uint16_t port;
@@ -101,17 +104,19 @@ static inline struct mono link_now(const struct link *link)
 	return (struct mono){(int64_t)uv_now(link->env->dialer.loop)};
 }
 
-/* Starts the time of a server, or of the search for one. A server that says nothing has a part of the time only, where the domain
- * may have another one. */
+/* Starts the time of a server, or of the search for one. A server that says nothing has a part of
+ * the time only, where the domain may have another one. */
 void link_arm(struct link *link, bool has_others);
 
-/* Ends the connection, if there is one: what the server said is history, another one is to take its place. */
+/* Ends the connection, if there is one: what the server said is history, another one is to take its
+ * place. */
 void link_leave_server(struct link *link);
 
 /* Another server is connected: the slow one gives way, if there is one. */
 void link_leave_slow(struct link *link);
 
-/* The stream is the client's: no other server is looked for any more, and the opening is over. May run again, at each header. */
+/* The stream is the client's: no other server is looked for any more, and the opening is over. May
+ * run again, at each header. */
 void link_keep_server(struct link *link);
 
 /* Whether @failure is one after which another server of the domain may do, and the link is on its way there. */

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A session's way to its XMPP server: dial, TLS, stream, in one object. Where a server names another one before its
- * features (see-other-host) the link goes there; where the TLS or the stream of one comes to nothing it tries another one of the
- * domain. A server that is slow keeps its connection until another one is connected. The certificate has to name the domain, or to be what signed DNS says (DANE). The session says what to send; it is told
- * what came. The one place where the stream engine meets the network.
+ * A session's way to its XMPP server: dial, TLS, stream, in one object. Where a server names
+ * another one before its features (see-other-host) the link goes there; where the TLS or the stream
+ * of one comes to nothing it tries another one of the domain. A server that is slow keeps its
+ * connection until another one is connected. The certificate has to name the domain, or to be what
+ * signed DNS says (DANE). The session says what to send; it is told what came. The one place where
+ * the stream engine meets the network.
  *
- * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in a callback every function of this
- * header may be called. After link_close() or link_drop() the owner forgets the link: nothing calls back any more, and the memory
- * goes at a later turn of the loop.
+ * A link has one owner, its session. Callbacks run from the loop, never from a call into the link;
+ * in a callback every function of this header may be called. After link_close() or link_drop() the
+ * owner forgets the link: nothing calls back any more, and the memory goes at a later turn of the
+ * loop.
  */
 #include <uv.h>
 
@@ -30,8 +33,8 @@ struct link_observer {
 	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);
 	/* The server has said that another one is to be asked. */
 	void (*redirected)(void *userdata, const struct redirect *redirect);
-	/* The server has had its part of the time: another one of the domain is looked for. If one is found it takes the place of
-	 * this one; until then this one may still answer. */
+	/* The server has had its part of the time: another one of the domain is looked for. If one
+	 * is found it takes the place of this one; until then this one may still answer. */
 	void (*slow)(void *userdata);
 	/* The server will not do, because of @failure: another one of the domain is to be tried. */
 	void (*left)(void *userdata, const struct failure *failure);

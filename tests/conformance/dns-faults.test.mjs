@@ -1,4 +1,5 @@
-// A DNS server that misbehaves for one name: the look-ups of others that are under way at the same time come to their answers.
+// A DNS server that misbehaves for one name: the look-ups of others that are under way at the same
+// time come to their answers.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
@@ -18,28 +19,31 @@ const RESPONSE = 0x8180;
 const FORMERR = 1;
 const NOTIMP = 4;
 const services = (domain) => [`_xmpp-client._tcp.${domain}`, `_xmpps-client._tcp.${domain}`];
+const answerOther = (question) => encodeMessage({ ...question, id: question.id ^ 1 }, RESPONSE);
+const answerGarbage = (question) => encodeMessage(question, RESPONSE).fill(0xff, 4);
 const truncated = (tcp) => ({ TRUNCATE: true, SRV: [[0, 0, 5222, 'nowhere.test']], TCP: tcp });
 
-// What is done to bad names, how many there are, and whether their sessions are over before the others get their answers: where they
-// would wait for time-outs, it is only their questions that have come.
+// What is done to bad names, how many there are, and whether their sessions are over before the
+// others get their answers: where they would wait for time-outs, it is only their questions that
+// have come.
 const FAULTS = [
 	{ name: 'refuses TCP for a truncated answer', entry: truncated(), tcp: false },
-	{ name: 'lets TCP connections for truncated answers hang', entry: truncated(), tcp: 'hole', n: DNS_TRIES },
+	{ name: 'never accepts a TCP connection', entry: truncated(), tcp: 'hole', n: DNS_TRIES },
 	{ name: 'closes the TCP connection', entry: truncated('CLOSE'), n: DNS_TRIES },
 	{ name: 'resets the TCP connection', entry: truncated('RESET'), n: DNS_TRIES },
 	{ name: 'does not answer over TCP', entry: truncated('SILENT'), n: DNS_TRIES },
 	{ name: 'sends an empty message over TCP', entry: truncated(Buffer.from([0, 0])) },
-	{ name: 'sends a message over TCP that is no answer', entry: truncated(Buffer.from([0, 5, 1, 2, 3, 4, 5])) },
-	{ name: 'sends half a message over TCP', entry: truncated(Buffer.from([0, 50, 1, 2, 3])), n: DNS_TRIES },
+	{ name: 'sends no answer over TCP', entry: truncated(Buffer.from([0, 5, 1, 2, 3, 4, 5])) },
+	{ name: 'sends half an answer over TCP', entry: truncated(Buffer.from([0, 50, 1, 2])), n: DNS_TRIES },
 	{ name: 'sends an empty datagram', entry: () => Buffer.alloc(0), isOver: false },
 	{ name: 'sends half a header', entry: () => Buffer.alloc(6), isOver: false },
-	{ name: 'answers something else', entry: (question) => encodeMessage({ ...question, id: question.id ^ 1 }, RESPONSE), isOver: false },
+	{ name: 'answers something else', entry: answerOther, isOver: false },
 	{ name: 'does not answer', entry: () => undefined, isOver: false },
 	{ name: 'answers SERVFAIL', entry: 'SERVFAIL' },
 	{ name: 'answers REFUSED', entry: 'REFUSED' },
 	{ name: 'answers FORMERR', entry: (question) => encodeMessage(question, RESPONSE | FORMERR) },
 	{ name: 'answers NOTIMP', entry: (question) => encodeMessage(question, RESPONSE | NOTIMP) },
-	{ name: 'sends garbage', entry: (question) => encodeMessage(question, RESPONSE).fill(0xff, 4), isOver: false },
+	{ name: 'sends garbage', entry: answerGarbage, isOver: false },
 ];
 
 const things = [];
@@ -47,7 +51,8 @@ const started = async (thing) => {
 	things.unshift(await thing);
 	return things[0];
 };
-const settings = { allowed_ports: ['1-65535'], dns_timeout: DNS_TIMEOUT_MS, dns_tries: DNS_TRIES, open_timeout: 30, sessions_per_address: 10000,
+const settings = { allowed_ports: ['1-65535'], dns_timeout: DNS_TIMEOUT_MS, dns_tries: DNS_TRIES,
+	open_timeout: 30, sessions_per_address: 10000,
 	domains: { '*.test': { allow_private: true, tls: 'off' } } };
 const stands = {}; // a DNS server and a gateway for each kind of TCP
 let server;
@@ -64,7 +69,8 @@ after(() => stopAll(...things));
 
 const create = (doab, domain) => new BoshClient(doab.port).create(domain, { wait: 60 });
 
-// Domains whose answers are held back until the gate is open; with the names that have been asked for.
+// Domains whose answers are held back until the gate is open; with the names that have been asked
+// for.
 function addOthers(dns, label, nTruncated) {
 	let open;
 	const gate = new Promise((resolve) => (open = resolve));
@@ -76,8 +82,11 @@ function addOthers(dns, label, nTruncated) {
 	};
 	for (const [i, domain] of others.entries()) {
 		const [starttls, direct] = services(domain);
-		dns.set(starttls, { SRV: [[0, 0, server.port, 'host.test']], TRUNCATE: i < nTruncated, AFTER: answerLater(starttls) });
-		dns.set(direct, { SRV: [], TRUNCATE: i < nTruncated, AFTER: answerLater(direct) });
+		const add = (name, list) => {
+			dns.set(name, { SRV: list, TRUNCATE: i < nTruncated, AFTER: answerLater(name) });
+		};
+		add(starttls, [[0, 0, server.port, 'host.test']]);
+		add(direct, []);
 	}
 	return { others, asked, open };
 }
@@ -90,11 +99,13 @@ function addBad(dns, label, entry, n) {
 		asked.add(question.name);
 		return entry(question);
 	};
-	bad.flatMap(services).forEach((name) => dns.set(name, typeof entry === 'function' ? note : entry));
+	const noted = typeof entry === 'function' ? note : entry;
+	bad.flatMap(services).forEach((name) => dns.set(name, noted));
 	return { bad, asked };
 }
 
-// Asks for the others, then for the bad ones, and lets the answers to the others go when the fault has had its effect.
+// Asks for the others, then for the bad ones, and lets the answers to the others go when the fault
+// has had its effect.
 async function run({ dns, doab }, label, { entry, tcp = true, n = 1, isOver = true }) {
 	const { others, asked, open } = addOthers(dns, label, tcp === true ? N_TRUNCATED : 0);
 	const { bad, asked: askedBad } = addBad(dns, label, entry, n);
@@ -129,10 +140,11 @@ describe('a DNS server that, for one name,', { concurrency: 4 }, () => {
 	}
 });
 
-test('a server that is not there costs nobody anything when there is another one', TIMEOUT, async () => {
+test('a server that is not there costs nothing when there is another one', TIMEOUT, async () => {
 	const { dns } = stands.true;
 	const timeoutMs = 15000;
-	const doab = await started(Doab.start({ ...settings, dns_timeout: timeoutMs, resolvers: [`127.0.0.1:${await freePort()}`, dns.address] }));
+	const resolvers = [`127.0.0.1:${await freePort()}`, dns.address];
+	const doab = await started(Doab.start({ ...settings, dns_timeout: timeoutMs, resolvers }));
 	const { others, open } = addOthers(dns, 'absent', N_TRUNCATED);
 	open();
 	const answers = await Promise.all(others.map((domain) => create(doab, domain)));
@@ -140,9 +152,10 @@ test('a server that is not there costs nobody anything when there is another one
 	assert.ok(answers.every((answer) => answer.ms < timeoutMs), 'none has waited for a time-out');
 });
 
-test('a truncated answer is fetched over TCP from the next server when the first one does not speak it', TIMEOUT, async () => {
+test('a truncated answer is fetched from the next server that speaks TCP', TIMEOUT, async () => {
 	const [first, second] = [stands.false.dns, stands.true.dns];
-	const doab = await started(Doab.start({ ...settings, resolvers: [first.address, second.address] }));
+	const resolvers = [first.address, second.address];
+	const doab = await started(Doab.start({ ...settings, resolvers }));
 	const [name] = services('next.test');
 	first.set(name, { SRV: [], TRUNCATE: true });
 	second.set(name, { SRV: [[0, 0, server.port, 'host.test']] });
@@ -157,5 +170,6 @@ test('truncated addresses are asked for again over TCP, each kind by itself', TI
 	dns.set('many.addresses.test', { TRUNCATE: true, A: ['127.0.0.1'], AAAA: [] });
 	const answer = await create(doab, 'addresses.test');
 	assert.ok(answer.element.at('features'), answer.text);
-	assert.deepEqual(['A', 'AAAA'].map((type) => dns.count('many.addresses.test', type, 'tcp')), [1, 1]);
+	const count = (type) => dns.count('many.addresses.test', type, 'tcp');
+	assert.deepEqual(['A', 'AAAA'].map(count), [1, 1]);
 });

@@ -1,4 +1,5 @@
-// Servers that take a connection and then say nothing, late, or what is of no use: the others of their domain, and what is remembered.
+// Servers that take a connection and then say nothing, or only late, or cannot do TLS: the others of
+// their domain, and what is remembered.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
@@ -18,9 +19,11 @@ const SLOW_MS = 3000;
 // By then a server on this machine is connected, and the next name is being looked up.
 const LOOKUP_MS = 400;
 const service = (domain) => `_xmpp-client._tcp.${domain}`;
-const slow = [{ await: 'header' }, { pause: SLOW_MS }, { header: true, features: FEATURES }, { serve: true }];
+const slow = [{ await: 'header' }, { pause: SLOW_MS }, { header: true, features: FEATURES },
+	{ serve: true }];
 const noFeatures = [{ await: 'header' }, { header: true, features: null }, { pause: 600000 }];
-const noHello = [...SCENARIOS.starttls.slice(0, 2), { await: 'starttls' }, { send: '<proceed xmlns=\'urn:ietf:params:xml:ns:xmpp-tls\'/>' }, { pause: 600000 }];
+const noHello = [...SCENARIOS.starttls.slice(0, 2), { await: 'starttls' },
+	{ send: '<proceed xmlns=\'urn:ietf:params:xml:ns:xmpp-tls\'/>' }, { pause: 600000 }];
 
 const things = [];
 const started = async (thing) => {
@@ -33,24 +36,27 @@ let folder;
 let config;
 let doab;
 
-// A domain with @scripts' servers, one for each, in the order in which they are to be tried. Each has a name of its own; those
-// behind the first take a while to be looked up. A number is a port, and null a name without an address.
+// A domain with @scripts' servers, one for each, in the order in which they are to be tried. Each
+// has a name of its own; those behind the first take a while to be looked up. A number is a port,
+// and null a name without an address.
 async function add(domain, scripts, { section = { tls: 'off' }, tls = [] } = {}) {
 	const servers = [];
 	const records = [];
 	for (const [i, script] of scripts.entries()) {
-		const server = typeof script === 'number' || script === null || script instanceof XmppServer ? script
-			: await started(XmppServer.start(script, { tls: tls[i] }));
+		const isScript = typeof script === 'string' || Array.isArray(script);
+		const server = isScript ? await started(XmppServer.start(script, { tls: tls[i] })) : script;
 		servers.push(server);
 		records.push([i, 0, server?.port ?? server ?? 1, `h${i}.${domain}`]);
-		zone[`h${i}.${domain}`] = { A: server === null ? [] : ['127.0.0.1'], ...(i ? { AFTER: () => sleep(LOOKUP_MS) } : {}) };
+		const after = i ? { AFTER: () => sleep(LOOKUP_MS) } : {};
+		zone[`h${i}.${domain}`] = { A: server === null ? [] : ['127.0.0.1'], ...after };
 	}
 	zone[service(domain)] = { SRV: records };
 	domains[domain] = { allow_private: true, ...section };
 	return servers;
 }
 
-const create = (domain, attributes = {}) => new BoshClient(doab.port).create(domain, { wait: 30, ...attributes });
+const create = (domain, attributes = {}) => new BoshClient(doab.port)
+	.create(domain, { wait: 30, ...attributes });
 const counts = (servers) => servers.map((server) => server.connections.length);
 
 // One session: which servers it connected to, each how often.
@@ -71,7 +77,7 @@ let sets;
 before(async () => {
 	folder = temporaryFolder('silent');
 	const authority = new Authority(folder);
-	const issue = (name, names) => tlsOf(authority.issue(name, names));
+	const material = tlsOf(authority.issue('hello', ['hello.test']));
 	const trusting = { section: { ca_file: authority.certificate } };
 	const dead = await freePort();
 	sets = {
@@ -83,9 +89,9 @@ before(async () => {
 		beside: await add('beside.test', [slow, dead]),
 		stranger: await add('stranger.test', ['silent', 'plain']),
 		version: await add('version.test', [noFeatures, 'plain']),
-		hello: await add('hello.test', [noHello, 'starttls'], { ...trusting, tls: [issue('no-hello', ['hello.test']), issue('hello', ['hello.test'])] }),
+		hello: await add('hello.test', [noHello, 'starttls'], { ...trusting, tls: [material, material] }),
 		recovered: await add('recovered.test', ['silent', dead]),
-		fixed: await Promise.all(['silent', 'plain'].map((script) => started(XmppServer.start(script)))),
+		fixed: [await started(XmppServer.start('silent')), await started(XmppServer.start('plain'))],
 		probed: await add('probed.test', ['silent', 'plain']),
 		'probed-slow': await add('probed-slow.test', [slow, null]),
 	};
@@ -93,9 +99,8 @@ before(async () => {
 	sets.victim = await add('victim.test', [sets.stranger[0], 'plain']);
 	domains['fixed.test'] = { tls: 'off', connect: sets.fixed.map((server) => server.address) };
 	const dns = await started(DnsServer.start(zone));
-	const ports = [...new Set(Object.values(sets).flat().map((server) => server?.port ?? server).filter(Boolean)), 1];
-	config = { resolvers: [dns.address], connect_timeout: 3, open_timeout: OPEN_TIMEOUT_S, sessions_per_address: 1000,
-		allowed_ports: ports.map(String), domains };
+	config = { resolvers: [dns.address], connect_timeout: 3, open_timeout: OPEN_TIMEOUT_S,
+		sessions_per_address: 1000, allowed_ports: ['1-65535'], domains };
 	doab = await started(Doab.start(config));
 });
 after(async () => {
@@ -104,7 +109,7 @@ after(async () => {
 });
 
 describe('servers that are connected and of no use', { concurrency: true }, () => {
-	test('the second is tried though its name was still being looked up, and next time it comes first', TIMEOUT, async () => {
+	test('the second is tried though it was still being looked up, and then comes first', TIMEOUT, async () => {
 		await assertWay('first.test', sets.first, [1, 1]);
 		await assertWay('first.test', sets.first, [0, 1]);
 		await assertWay('first.test', sets.first, [0, 1]);
@@ -124,7 +129,7 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 		await assertWay('two.test', sets.two, [0, 0, 1]);
 	});
 
-	test('when all are silent the session is told so, and the next one tries them all the same', TIMEOUT, async () => {
+	test('when all are silent the next session tries them all the same', TIMEOUT, async () => {
 		for (let i = 0; i < 2; i++) {
 			const { answer, dialled } = await session('all.test', sets.all);
 			assertTerminated(answer, 'remote-connection-failed');
@@ -133,7 +138,7 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 		}
 	});
 
-	test('a slow server has all the time when there turns out to be no other', TIMEOUT, async () => {
+	test('a slow server has all the time when there is no other', TIMEOUT, async () => {
 		await assertWay('alone.test', [sets.alone[0]], [1]);
 		await assertWay('alone.test', [sets.alone[0]], [1]);
 	});
@@ -153,7 +158,7 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 		await assertWay('hello.test', sets.hello, [0, 1]);
 	});
 
-	test('a stranger\'s domain that leads to somebody\'s server does not move it out of its place', TIMEOUT, async () => {
+	test('a stranger\'s domain does not move somebody\'s server out of its place', TIMEOUT, async () => {
 		// It has nothing to say for the stranger's domain.
 		await assertWay('stranger.test', sets.stranger, [1, 1]);
 		const [server] = sets.stranger;
@@ -176,10 +181,10 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 		await assertWay('recovered.test', [server], [1]);
 	});
 
-	test('the probe says that it looks for another one, and which one it is then', TIMEOUT, async () => {
+	test('the probe says that it looks for another one, and finds it', TIMEOUT, async () => {
 		const { code, lines, stdout, advice } = await probe('probed.test', config);
 		assert.equal(code, 0, stdout);
-		assert.match(lines('header')[0], /^nothing yet, so another server is looked for meanwhile/, stdout);
+		assert.match(lines('header')[0], /^nothing yet, so another server is looked for/, stdout);
 		assert.match(lines('header')[1], /^from probed\.test/, stdout);
 		assert.match(advice, /h0\.probed\.test.*did not open its stream in time/s);
 	});

@@ -14,11 +14,14 @@
 // TTL     of the records, in seconds; 60 unless said
 // AD      the records were found to be signed: the answer says so to whoever asked for it, with the AD bit (RFC 6840, 5.7)
 // TRUNCATE  over UDP the answer is cut to nothing and says so; as one of more than 512 bytes always does
-// TCP     what is done with a question that comes over TCP, instead of answering it: 'CLOSE', 'RESET', 'SILENT', or a buffer that is sent
-// AFTER   a function that is called for each answer and returns a promise: the answer goes out when that is fulfilled
+// TCP     what is done with a question that comes over TCP, instead of answering it: 'CLOSE',
+//         'RESET', 'SILENT', or a buffer that is sent
+// AFTER   a function that is called for each answer and returns a promise: the answer goes out
+//         when that is fulfilled
 // a function gets the query and returns the whole answer, to be garbage of any sort
 //
-// With { tcp: false } nobody listens on TCP; with { tcp: 'hole' } nobody ever accepts a connection there.
+// With { tcp: false } nobody listens on TCP; with { tcp: 'hole' } nobody ever accepts a connection
+// there.
 //
 // A name that is not there is NXDOMAIN; a type that is not there has no records. Both come with an SOA whose MINIMUM is `negativeTtl`.
 import dgram from 'node:dgram';
@@ -145,7 +148,8 @@ export class DnsServer {
 			}
 		}
 		this.socket.on('message', (message, peer) => {
-			this.respond(message, 'udp', (answer) => this.socket.send(answer, peer.port, peer.address));
+			const send = (answer) => this.socket.send(answer, peer.port, peer.address);
+			this.respond(message, 'udp', send);
 		});
 	}
 
@@ -187,6 +191,7 @@ export class DnsServer {
 	}
 
 	serve(stream) {
+		const send = (answer) => stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer]));
 		let bytes = Buffer.alloc(0);
 		this.streams.add(stream.once('close', () => this.streams.delete(stream)));
 		stream.on('error', () => {}).on('data', (chunk) => {
@@ -196,7 +201,7 @@ export class DnsServer {
 				const message = bytes.subarray(2, end);
 				bytes = bytes.subarray(end);
 				if (!this.misbehave(stream, message)) {
-					this.respond(message, 'tcp', (answer) => stream.write(Buffer.concat([encodeNumbers([answer.length], 2), answer])));
+					this.respond(message, 'tcp', send);
 				}
 			}
 		});

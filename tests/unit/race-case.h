@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A race that a test drives by hand: what it wants at a time is a line of text. Included after cmocka.h.
+ * A race that a test drives by hand: what it wants at a time is a line of text. Included after
+ * cmocka.h.
  */
 #include <stdio.h>
 #include <string.h>

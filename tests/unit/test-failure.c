@@ -57,13 +57,15 @@ static void test_addresses(void **state)
 		{"[::1]:5222", "(address)"},
 		{"::", "(address)"},
 		{"h.example 10.0.0.1:5222", "h.example (address)"},
-		{"h.example [2001:db8::1]:5222: Network is unreachable", "h.example (address): Network is unreachable"},
+		{"h.example [2001:db8::1]:5222: Network is unreachable",
+		 "h.example (address): Network is unreachable"},
 		{"::ffff:192.0.2.1", "(address)"},
 		{"fe80::1%eth0", "(address)"},
 		{"10.0.0.1: why", "(address): why"},
 		{"2001:db8::1: why", "(address): why"},
 		{"it is 10.0.0.1.", "it is (address)."},
-		{"names: 10.0.0.1,*.example.org,192.168.1.1", "names: (address),*.example.org,(address)"},
+		{"names: 10.0.0.1,*.example.org,192.168.1.1",
+		 "names: (address),*.example.org,(address)"},
 		{"issuer /O=Inside/CN=10.0.0.1", "issuer /O=Inside/CN=(address)"},
 		{"_xmpp-client.10.0.0.1", "_xmpp-client.(address)"},
 		{"('10.0.0.1')(\"fd00::1\")", "('(address)')(\"(address)\")"},
@@ -133,8 +135,9 @@ static void test_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_none),	     cmocka_unit_test(test_other_words), cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_no_addresses), cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_none),      cmocka_unit_test(test_other_words),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_no_addresses),
+		cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

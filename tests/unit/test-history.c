@@ -109,15 +109,16 @@ static void note_unusable(struct history *history, const char *domain, const cha
 	history_note_unusable(history, domain, &address, at(ms));
 }
 
-static void check_for(const struct history *history, const char *domain, const char *text, int64_t ms,
-		      enum history_verdict verdict)
+static void check_for(const struct history *history, const char *domain, const char *text,
+		      int64_t ms, enum history_verdict verdict)
 {
 	struct address address = address_of(text);
 
 	assert_int_equal(history_ask(history, domain, &address, at(ms)), verdict);
 }
 
-/* What a server is worth is noted for one domain; whether it can be connected to, for all. Neither changes the other. */
+/* What a server is worth is noted for one domain; whether it can be connected to, for all. Neither
+ * changes the other. */
 static void test_domains(void **state)
 {
 	struct address address = address_of("192.0.2.1:1");
@@ -144,8 +145,8 @@ static void test_domains(void **state)
 	assert_int_equal(history.n_entries, 1);
 }
 
-/* A stranger's domains fill it: they take the places of the oldest notes, of whatever sort, and no more places than there
- * are. A name of the greatest length is kept whole. */
+/* A stranger's domains fill it: they take the places of the oldest notes, of whatever sort, and no
+ * more places than there are. A name of the greatest length is kept whole. */
 static void test_domains_bound(void **state)
 {
 	static struct history history;
@@ -207,15 +208,20 @@ static void test_bound(void **state)
 	for (size_t i = 1; i < HISTORY_MAX + 2; i++) {
 		struct address address = address_of(nth(i, text));
 
-		assert_int_equal(history_ask(&history, "", &address, at(1001)) != HISTORY_NOTHING, i != 7);
+		assert_int_equal(history_ask(&history, "", &address, at(1001)) != HISTORY_NOTHING,
+				 i != 7);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing), cmocka_unit_test(test_addresses), cmocka_unit_test(test_later_word_counts),
-		cmocka_unit_test(test_time),	cmocka_unit_test(test_bound),	cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_later_word_counts),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_domains_bound),
 	};
 

@@ -7,7 +7,8 @@
 
 #include "tests/unit/race-case.h"
 
-/* Who won lately comes first, who failed lately last, each among themselves as the answer has them. */
+/* Who won lately comes first, who failed lately last, each among themselves as the answer has
+ * them. */
 static void test_history_orders(void **state)
 {
 	(void)state;
@@ -195,7 +196,8 @@ static void test_unusable_and_slow_answers(void **state)
 	check(0, "dial 0 192.0.2.1 of 0; ");
 }
 
-/* A stranger's SRV records may name anybody's address. What it is worth to the stranger's domain is noted for that domain. */
+/* A stranger's SRV records may name anybody's address. What it is worth to the stranger's domain is
+ * noted for that domain. */
 static void test_unusable_for_a_stranger(void **state)
 {
 	(void)state;

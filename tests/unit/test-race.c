@@ -339,7 +339,8 @@ static void test_bound_of_an_answer(void **state)
 	assert_int_equal(n_dialled, RACE_ADDRESSES_MAX);
 }
 
-/* What may be there beside the winner, in each state that a race can be in when something connects. */
+/* What may be there beside the winner, in each state that a race can be in when something
+ * connects. */
 static void test_others(void **state)
 {
 	static const struct {
@@ -352,11 +353,11 @@ static void test_others(void **state)
 		{"one address", 1, {"192.0.2.1"}, false, false},
 		{"an address that was not dialled", 1, {"192.0.2.1 192.0.2.2"}, false, true},
 		{"an attempt that failed", 1, {"192.0.2.1 192.0.2.2"}, true, true},
-		{"the look-up of the last target is under way", 2, {"192.0.2.1", NULL}, false, true},
+		{"the last look-up is under way", 2, {"192.0.2.1", NULL}, false, true},
 		{"the last target has no address", 2, {"192.0.2.1", ""}, false, false},
-		{"the last target has the same address", 2, {"192.0.2.1", "192.0.2.1"}, false, false},
+		{"the last has the same address", 2, {"192.0.2.1", "192.0.2.1"}, false, false},
 		{"the last target has an address", 2, {"192.0.2.1", "192.0.2.2"}, false, true},
-		{"a look-up is under way, and a target was not asked for", 3, {"192.0.2.1", NULL}, false, true},
+		{"so is one before the last", 3, {"192.0.2.1", NULL}, false, true},
 		{"a late address", 2, {"192.0.2.8", "192.0.2.1"}, false, true},
 		{"a last address", 2, {"192.0.2.9", "192.0.2.1"}, false, true},
 		{"the first target had none", 2, {"", "192.0.2.1"}, false, false},
@@ -375,7 +376,8 @@ static void test_others(void **state)
 		while ((action = race_next(&race, at(0))).kind != RACE_NOTHING) {
 			if (action.kind == RACE_RESOLVE && rows[i].answers[n_asked]) {
 				answer(0, rows[i].answers[n_asked++]);
-			} else if (action.kind == RACE_DIAL && rows[i].is_second && action.attempt == 0) {
+			} else if (action.kind == RACE_DIAL && rows[i].is_second &&
+				   action.attempt == 0) {
 				tell(0, 0, RACE_FAILED);
 				winner = 1;
 			}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver when answers are truncated: it asks again over TCP, on a connection for each question. The DNS server
- * truncates all of its answers over UDP; what it does over TCP is the test's.
+ * The resolver when answers are truncated: it asks again over TCP, on a connection for each
+ * question. The DNS server truncates all of its answers over UDP; what it does over TCP is the
+ * test's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ enum {
 	LONG_MS = 15000,
 };
 
-/* A connection to the server: the question that came, and the answer as far as it has not been sent. */
+/* A connection to the server: the question that came, and the answer as far as it has not been
+ * sent. */
 struct peer {
 	uv_tcp_t stream;
 	uv_timer_t timer;
@@ -103,7 +105,8 @@ static void on_peer_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *space
 	struct peer *peer = handle->data;
 
 	(void)suggested;
-	*space = uv_buf_init((char *)peer->question + peer->n_question, sizeof(peer->question) - (unsigned)peer->n_question);
+	*space = uv_buf_init((char *)peer->question + peer->n_question,
+			     sizeof(peer->question) - (unsigned)peer->n_question);
 }
 
 static void on_peer_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *space)
@@ -117,7 +120,8 @@ static void on_peer_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *space)
 		return;
 	}
 	peer->n_question += (size_t)n;
-	if (peer->n_question > 2 && peer->n_question == 2U + (unsigned)(peer->question[0] << 8 | peer->question[1])) {
+	if (peer->n_question > 2 &&
+	    peer->n_question == 2U + (unsigned)(peer->question[0] << 8 | peer->question[1])) {
 		peer_answer(peer);
 	}
 }
@@ -136,7 +140,8 @@ static void on_peer(uv_stream_t *listener, int status)
 	peer->is_open = true;
 	assert_int_equal(uv_accept(listener, (uv_stream_t *)&peer->stream), 0);
 	uv_tcp_nodelay(&peer->stream, 1);
-	assert_int_equal(uv_read_start((uv_stream_t *)&peer->stream, on_peer_alloc, on_peer_read), 0);
+	assert_int_equal(uv_read_start((uv_stream_t *)&peer->stream, on_peer_alloc, on_peer_read),
+			 0);
 }
 
 /* Whether the port that the UDP socket has is free for TCP, too. */
@@ -189,7 +194,8 @@ static void test_answer(void **state)
 	assert_int_equal(dns.n_questions, 1);
 	assert_int_equal(tcp.n_peers, 1);
 	/* It is the same question. */
-	assert_memory_equal(tcp.peers->question + 2 + 2, dns.packet + 2, tcp.peers->n_question - 2 - 2);
+	assert_memory_equal(tcp.peers->question + 2 + 2, dns.packet + 2,
+			    tcp.peers->n_question - 2 - 2);
 }
 
 /* However many are truncated at once: each comes to its answer on a connection of its own. */
@@ -211,7 +217,8 @@ static void test_answers(void **state)
 	assert_int_equal(tcp.n_peers, N);
 }
 
-/* What is not the answer to the question ends the exchange; c-ares itself would wait for another one. */
+/* What is not the answer to the question ends the exchange; c-ares itself would wait for another
+ * one. */
 static void test_other_answer(void **state)
 {
 	(void)state;
@@ -230,7 +237,8 @@ static void wait_peers(size_t n)
 	}
 }
 
-/* As many exchanges as there may be, none of them answered; one more: the oldest fails, and no other. */
+/* As many exchanges as there may be, none of them answered; one more: the oldest fails, and no
+ * other. */
 static void test_bound(void **state)
 {
 	char name[32];
@@ -255,7 +263,8 @@ static void test_bound(void **state)
 	}
 }
 
-/* The resolver goes while exchanges are under way: before they are connected, and when the question has come. */
+/* The resolver goes while exchanges are under way: before they are connected, and when the question
+ * has come. */
 static void test_freeing(void **state)
 {
 	(void)state;
@@ -280,7 +289,8 @@ static int scenario(void *userdata)
 	asker->query = NULL;
 	asker->n_told = 0;
 	if (r == 0) {
-		r = resolver_ask_tlsa(dns.resolver, "a.example", 5222, on_tlsa, asker, &asker->query);
+		r = resolver_ask_tlsa(dns.resolver, "a.example", 5222, on_tlsa, asker,
+				      &asker->query);
 	}
 	while (r == 0 && asker->n_told == 0) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
@@ -304,7 +314,8 @@ static void test_no_memory(void **state)
 	dns.resolver = resolver_free(dns.resolver);
 	uv_run(&dns.loop, UV_RUN_NOWAIT);
 	tcp.script = script_tlsa;
-	/* Beside the resolver itself: a stand-in, what is written to it, an exchange, its answer, what is read from it. */
+	/* Beside the resolver itself: a stand-in, what is written to it, an exchange, its answer,
+	 * what is read from it. */
 	failmalloc_each(scenario, askers, 12);
 }
 
@@ -312,8 +323,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_tcp, teardown_tcp)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_answers), TEST(test_other_answer), TEST(test_bound),
-		TEST(test_freeing), TEST(test_no_memory),
+		TEST(test_answer), TEST(test_answers), TEST(test_other_answer),
+		TEST(test_bound),  TEST(test_freeing), TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
