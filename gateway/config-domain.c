@@ -10,7 +10,7 @@
 
 #include "gateway/config-text.h"
 #include "gateway/config-value.h"
-#include "gateway/upstream/pin.h"
+#include "gateway/upstream/tls/pin.h"
 
 static int value_connect(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {

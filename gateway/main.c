@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/ops/probe.h"
-#include "gateway/upstream/authorities.h"
+#include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"
 
 enum {

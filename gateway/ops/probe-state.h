@@ -21,7 +21,7 @@
 #include "gateway/ops/probe.h"
 #include "gateway/ops/sheet.h"
 #include "gateway/upstream/race.h"
-#include "gateway/upstream/tls-report.h"
+#include "gateway/upstream/tls/report.h"
 #include "gateway/xmpp/link.h"
 
 enum {

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/tls.h"
 
 const char *channel_error(int error)
 {

@@ -16,7 +16,7 @@
 #include "gateway/failure.h"
 #include "gateway/upstream/history.h"
 #include "gateway/upstream/observer.h"
-#include "gateway/upstream/resolver.h"
+#include "gateway/upstream/dns/resolver.h"
 #include "gateway/upstream/transport.h"
 #include "policy/domain.h"
 #include "policy/ports.h"

@@ -8,8 +8,8 @@
 
 #include "common/address.h"
 #include "gateway/failure.h"
-#include "gateway/upstream/answer.h"
-#include "gateway/upstream/srv.h"
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/srv.h"
 
 struct lookup_observer {
 	/* A question goes out. */

@@ -15,7 +15,7 @@
 
 #include "common/address.h"
 #include "gateway/failure.h"
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/tls.h"
 
 struct transport;
 

@@ -19,7 +19,7 @@
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/tls.h"
 #include "tests/bench/check.h"
 
 enum {

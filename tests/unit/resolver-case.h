@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "gateway/upstream/resolver.h"
+#include "gateway/upstream/dns/resolver.h"
 #include "tests/unit/dns-case.h"
 
 enum {

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/upstream/answer.h"
-#include "gateway/upstream/srv.h"
-#include "gateway/upstream/tlsa.h"
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/srv.h"
+#include "gateway/upstream/dns/tlsa.h"
 #include "tests/unit/dns-case.h"
 #include "tests/unit/failmalloc.h"
 

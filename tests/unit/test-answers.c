@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "gateway/upstream/answers.h"
-#include "gateway/upstream/srv.h"
+#include "gateway/upstream/dns/cache.h"
+#include "gateway/upstream/dns/srv.h"
 #include "tests/unit/failmalloc.h"
 
 static const struct mono start = {1000000};

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "gateway/upstream/authorities.h"
+#include "gateway/upstream/tls/authorities.h"
 #include "tests/unit/tls-case.h"
 
 enum {

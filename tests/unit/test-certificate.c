@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/upstream/certificate.h"
+#include "gateway/upstream/tls/certificate.h"
 
 /* One key for all certificates: making one is the slow part. */
 static EVP_PKEY *key;

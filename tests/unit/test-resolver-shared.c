@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "gateway/upstream/lookups.h"
+#include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/observer.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/resolver-case.h"

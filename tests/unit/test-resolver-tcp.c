@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "gateway/upstream/ares-tcp.h"
+#include "gateway/upstream/dns/ares-tcp.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/resolver-case.h"
 

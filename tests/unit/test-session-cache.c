@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "gateway/upstream/session-cache.h"
+#include "gateway/upstream/tls/session-cache.h"
 #include "tests/unit/failmalloc.h"
 
 enum {

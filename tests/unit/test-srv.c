@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/upstream/srv.h"
+#include "gateway/upstream/dns/srv.h"
 
 /* A generator that gives the same numbers each time (xorshift32). */
 static uint32_t draw_seeded(void *userdata, uint32_t max)

@@ -7,8 +7,8 @@
 
 #include <time.h>
 
-#include "gateway/upstream/pin.h"
-#include "gateway/upstream/verify.h"
+#include "gateway/upstream/tls/pin.h"
+#include "gateway/upstream/tls/verify.h"
 #include "tests/unit/tls-case.h"
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};

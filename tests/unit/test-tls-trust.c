@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "gateway/upstream/pin.h"
+#include "gateway/upstream/tls/pin.h"
 #include "tests/unit/tls-case.h"
 
 /* RFC 7218 */

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/upstream/tls-report.h"
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/report.h"
+#include "gateway/upstream/tls/tls.h"
 
 /* A key with its certificate. */
 struct identity {

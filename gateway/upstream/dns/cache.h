@@ -7,7 +7,7 @@
  * ask anew for each session, nor hold on to a mistake for a week.
  */
 #include "common/mono.h"
-#include "gateway/upstream/answer.h"
+#include "gateway/upstream/dns/reply.h"
 
 struct answers;
 

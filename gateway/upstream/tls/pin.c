@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/pin.h"
+#include "gateway/upstream/tls/pin.h"
 
 #include <errno.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/verify.h"
+#include "gateway/upstream/tls/verify.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "gateway/upstream/certificate.h"
-#include "gateway/upstream/pin.h"
+#include "gateway/upstream/tls/certificate.h"
+#include "gateway/upstream/tls/pin.h"
 
 enum {
 	USAGE_DANE_EE = 3, /* RFC 7218 */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/upstream/answer.h"
+#include "gateway/upstream/dns/reply.h"
 
 enum {
 	SRV_HOST_MAX = 255,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/tls-report.h"
+#include "gateway/upstream/tls/report.h"
 
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "common/macro.h"
-#include "gateway/upstream/verify.h"
+#include "gateway/upstream/tls/verify.h"
 
 enum {
 	USAGE_DANE_EE = 3, /* RFC 7218 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/authorities.h"
+#include "gateway/upstream/tls/authorities.h"
 
 #include <dirent.h>
 #include <errno.h>

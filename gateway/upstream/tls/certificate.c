@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/certificate.h"
+#include "gateway/upstream/tls/certificate.h"
 
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>

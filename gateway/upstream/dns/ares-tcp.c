@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/ares-tcp.h"
+#include "gateway/upstream/dns/ares-tcp.h"
 
 #include <arpa/nameser.h>
 #include <assert.h>

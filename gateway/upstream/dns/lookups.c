@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/lookups.h"
+#include "gateway/upstream/dns/lookups.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/upstream/answers.h"
+#include "gateway/upstream/dns/cache.h"
 #include "gateway/upstream/observer.h"
-#include "gateway/upstream/question.h"
+#include "gateway/upstream/dns/question.h"
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1

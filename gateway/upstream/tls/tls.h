@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "gateway/failure.h"
-#include "gateway/upstream/tlsa.h"
+#include "gateway/upstream/dns/tlsa.h"
 #include "policy/domain.h"
 
 struct tls_store; /* a worker's contexts, made on first use and kept: the system's store, and one for each ca_file */

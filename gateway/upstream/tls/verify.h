@@ -14,8 +14,8 @@
  */
 #include <openssl/ssl.h>
 
-#include "gateway/upstream/session-cache.h"
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/session-cache.h"
+#include "gateway/upstream/tls/tls.h"
 
 struct verify {
 	struct session_cache *cache;

@@ -7,9 +7,9 @@
  * them right. Addresses come by c-ares' getaddrinfo: the hosts file is asked first, they are sorted by RFC 6724;
  * but the TTL of a negative answer, and what the server found of its signatures, are not known.
  */
-#include "gateway/upstream/answer.h"
-#include "gateway/upstream/ares-loop.h"
-#include "gateway/upstream/srv.h"
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/ares-loop.h"
+#include "gateway/upstream/dns/srv.h"
 
 enum {
 	/* "_xmpps-client._tcp." or "_65535._tcp." and a host name. */

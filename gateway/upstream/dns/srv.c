@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/srv.h"
+#include "gateway/upstream/dns/srv.h"
 
 #include <arpa/inet.h>
 #include <string.h>

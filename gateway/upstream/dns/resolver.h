@@ -12,9 +12,9 @@
 #include <uv.h>
 
 #include "common/address.h"
-#include "gateway/upstream/answer.h"
-#include "gateway/upstream/srv.h"
-#include "gateway/upstream/tlsa.h"
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/srv.h"
+#include "gateway/upstream/dns/tlsa.h"
 
 struct resolver;
 struct resolver_query;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/answer.h"
+#include "gateway/upstream/dns/reply.h"
 
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -9,8 +9,8 @@
 
 #include "common/address.h"
 #include "common/sv.h"
-#include "gateway/upstream/srv.h"
-#include "gateway/upstream/tlsa.h"
+#include "gateway/upstream/dns/srv.h"
+#include "gateway/upstream/dns/tlsa.h"
 
 enum {
 	SRV_FIXED = 6,	  /* bytes in front of an SRV record's host */

@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include "common/macro.h"
-#include "gateway/upstream/certificate.h"
-#include "gateway/upstream/pin.h"
-#include "gateway/upstream/verify.h"
+#include "gateway/upstream/tls/certificate.h"
+#include "gateway/upstream/tls/pin.h"
+#include "gateway/upstream/tls/verify.h"
 
 enum {
 	/* Room for the one name or date that goes into a failure's detail beside other words. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/question.h"
+#include "gateway/upstream/dns/question.h"
 
 #include <arpa/nameser.h>
 

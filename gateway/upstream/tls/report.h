@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/upstream/certificate.h"
-#include "gateway/upstream/pin.h"
+#include "gateway/upstream/tls/certificate.h"
+#include "gateway/upstream/tls/pin.h"
 
 enum {
 	TLS_REPORT_TEXT_MAX = 300,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/ares-loop.h"
+#include "gateway/upstream/dns/ares-loop.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#include "gateway/upstream/ares-tcp.h"
+#include "gateway/upstream/dns/ares-tcp.h"
 
 struct ares_loop {
 	uv_timer_t timer; /* what c-ares waits for */

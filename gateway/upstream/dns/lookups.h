@@ -12,8 +12,8 @@
 #include <uv.h>
 
 #include "common/mono.h"
-#include "gateway/upstream/answer.h"
-#include "gateway/upstream/ares-loop.h"
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/ares-loop.h"
 
 struct lookups;
 struct lookup_observer;

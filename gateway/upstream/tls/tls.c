@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/tls.h"
+#include "gateway/upstream/tls/tls.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -8,8 +8,8 @@
 #include <sys/queue.h>
 #include <time.h>
 
-#include "gateway/upstream/session-cache.h"
-#include "gateway/upstream/verify.h"
+#include "gateway/upstream/tls/session-cache.h"
+#include "gateway/upstream/tls/verify.h"
 
 enum {
 	/* 112 bits: RSA keys of 2048, no SHA-1. Said here, lest it depend on the system's configuration. */

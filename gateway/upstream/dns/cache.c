@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/answers.h"
+#include "gateway/upstream/dns/cache.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/resolver.h"
+#include "gateway/upstream/dns/resolver.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "gateway/upstream/lookups.h"
-#include "gateway/upstream/question.h"
+#include "gateway/upstream/dns/lookups.h"
+#include "gateway/upstream/dns/question.h"
 
 enum {
 	WAITS_MAX = 2, /* the two services */

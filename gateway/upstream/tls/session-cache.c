@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/upstream/session-cache.h"
+#include "gateway/upstream/tls/session-cache.h"
 
 #include <errno.h>
 #include <stdbool.h>
