@@ -1,20 +1,22 @@
-// What one client or one server sends has no effect on the sessions of others, which share a worker
-// and its XML parsers. An attacker at one address repeats each attack; a victim at another opens
-// sessions and exchanges stanzas over both transports.
+// What one client or one server sends has no effect on the sessions of others, which share a
+// worker, its XML parsers and its coders. An attacker at one address repeats each attack; a victim
+// at another opens sessions and exchanges stanzas over both transports.
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, afterEach, before, test } from 'node:test';
+import zlib from 'node:zlib';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
-import { openWebSocket } from '../support/http.mjs';
+import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { stopAll } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
-import { NS } from '../support/xml.mjs';
+import { NS, parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: 60000 };
 const ATTACKER = '127.0.0.2';
 const VICTIM = '127.0.0.3';
+const PROXY = '127.0.0.4';
 const DOMAINS = ['whole.test', 'split.test']; // the second server sends byte by byte
 // Sections where an element belongs, which expat reports late or not at all; and halves of tokens.
 const SECTIONS = ['<![CDATA[', '<![CDATA[ ', '<![CDATA[]]>', '<![CDATA[ ]]>', '<![CDATA[<a/>'];
@@ -31,7 +33,7 @@ const evil = (text) => [{ await: 'header' }, { header: true, features: '<stream:
 before(async () => {
 	const evils = Object.fromEntries(SECTIONS.map((text, i) => [`evil${i}`, evil(text)]));
 	stage = await Stage.open({ whole: 'plain', split: 'split-bytes', ...evils },
-		{ workers: 1, sessions_per_address: 1000 });
+		{ workers: 1, sessions_per_address: 1000, trusted_proxies: [PROXY], compression: true });
 	standing = await Promise.all(DOMAINS.map(async (domain) => ({
 		bosh: await openBosh(domain), socket: await openSocket(domain) })));
 });
@@ -164,6 +166,42 @@ test('a <body/> of a session ends that one', TIMEOUT, () => work(inTurn(BAD, asy
 	assertTerminated(await client.post(body + text), 'bad-request');
 	client.close();
 })));
+
+// A proxy sends the requests of all its clients over a few connections.
+test('on the connection of a proxy, coded and not', TIMEOUT, async () => {
+	const connection = await HttpConnection.open(stage.port, undefined, PROXY);
+	const post = (from, body, coding) => {
+		const coded = coding ? { 'Content-Encoding': coding } : {};
+		const headers = { 'X-Forwarded-For': from, ...coded };
+		return connection.request('POST', '/http-bind', { body, headers });
+	};
+	const victim = new BoshClient(stage.port);
+	const ask = async (attributes, payload, coding = undefined) => {
+		const body = victim.bodyText({ rid: ++victim.rid, ...attributes }, payload);
+		const answer = await post(VICTIM, coding ? zlib.gzipSync(body) : body, coding);
+		return victim.keep({ element: parse(answer.text), text: answer.text });
+	};
+	const created = await ask({ to: 'whole.test', ver: '1.6', wait: 1, hold: 1 });
+	const { sid } = created.attributes;
+	for (const text of BAD) {
+		const plain = Buffer.from(BODY + text);
+		const gzip = zlib.gzipSync(plain);
+		const half = gzip.subarray(0, -6);
+		const attacks = [[plain], [gzip, 'gzip'], [half, 'gzip'], [plain, 'deflate']];
+		for (const attack of attacks) {
+			const answer = await post(ATTACKER, ...attack);
+			assert.match(answer.text, /condition='bad-request'/);
+			const id = randomId();
+			await ask({ sid }, `<message xmlns='jabber:client' id='${id}'/>`, 'gzip');
+			while (!victim.received.some((element) => element.attributes.id === id)) {
+				await ask({ sid });
+			}
+		}
+	}
+	const last = await ask({ sid, type: 'terminate' });
+	assert.equal(last.attributes.condition, undefined);
+	connection.close();
+});
 
 // The log blames the attacker's session with that server.
 const isBlamed = (domain) => stage.doab.logged('session-failed', { client: ATTACKER, domain });

@@ -13,8 +13,8 @@
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/fake-link.h"
 
-/* The sessions of an endpoint share its parsers and the list of actions that their engines fill. Whatever
- * happens to one session, the next one behaves as on an endpoint of its own. */
+/* The sessions of an endpoint share its parsers and the list of actions that their engines fill.
+ * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
 
 enum {
 	N_BODY_MAX = 10000,
@@ -187,8 +187,8 @@ static void play(struct stage *stage, const char *const *steps)
 	}
 }
 
-/* Ends the session, unless it has ended, with a rid outside of its window. Its memory goes at a later
- * turn of the loop. */
+/* Ends the session, unless it has ended, with a rid outside of its window. Its memory goes at a
+ * later turn of the loop. */
 static void end(struct stage *stage)
 {
 	client_says(stage, 100, "<body " NS " sid='" SID "' rid='9000000'/>");

@@ -12,8 +12,8 @@
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/fake-link.h"
 
-/* The sessions of an endpoint share its parsers and the buffer that messages are written into. Whatever
- * happens to one session, the next one behaves as on an endpoint of its own. */
+/* The sessions of an endpoint share its parsers and the buffer that messages are written into.
+ * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
 
 enum {
 	N_ELEMENT_MAX = 2000,
@@ -26,8 +26,8 @@ enum {
 	"id='s' "                                                                               \
 	"from='example.org' version='1.0'>"
 
-/* A step is what the client sends ("> text", or ">- text" for a fragment that is not the last) or what
- * the server sends ("< text"). */
+/* A step is what the client sends ("> text", or ">- text" for a fragment that is not the last) or
+ * what the server sends ("< text"). */
 static const char *const scripts[][12] = {
 	{"> " OPEN, "< " SERVER "<stream:features/>", ">- <message xmlns='jabber:client'><bo",
 	 "> dy>x</body></message>", "< <message><body>secret</body></message><pre", "< sence/>",
