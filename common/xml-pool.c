@@ -51,6 +51,19 @@ static struct xml_parser *shelf_pop(struct shelf *shelf, const struct xml_scope 
 	return NULL;
 }
 
+/* The one that was pushed the longest ago, of one at least. */
+static struct xml_parser *shelf_pop_last(struct shelf *shelf)
+{
+	struct xml_parser *parser = SLIST_FIRST(&shelf->parsers);
+
+	while (SLIST_NEXT(parser, in_pool)) {
+		parser = SLIST_NEXT(parser, in_pool);
+	}
+	SLIST_REMOVE(&shelf->parsers, parser, xml_parser, in_pool);
+	shelf->n--;
+	return parser;
+}
+
 static void parser_free(struct xml_parser *parser)
 {
 	if (parser->expat) {
@@ -236,14 +249,42 @@ static void forget_scan(struct xml_parser *parser)
 	parser->declared = 0;
 }
 
+/* Gives it back as if it had read nothing, or frees it. */
+static void reset(struct xml_parser *parser)
+{
+	/* Where memory ran out, expat may have stopped in the middle of anything. */
+	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
+
+	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
+	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
+	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
+	    !shelf_push(&parser->pool->reset, parser)) {
+		parser_free(parser);
+		return;
+	}
+	xml_parser_prepare(parser, parser->pool->salt);
+	forget_scan(parser);
+	parser->scope = xml_scope_unref(parser->scope);
+	parser->error = 0;
+	parser->n_header = 0;
+	parser->depth = 0;
+	parser->complete = false;
+	parser->nested = false;
+	parser->spent = false;
+}
+
 static bool keep_warm(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
 
 	if (!xml_parser_is_settled(parser) || parser->complete ||
-	    pool->warm.n >= POOL_PARSERS_MAX ||
 	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
 		return false;
+	}
+	if (pool->warm.n >= POOL_PARSERS_MAX) {
+		/* Otherwise peers with roots of their own could fill the places for good: nobody
+		 * else takes a parser of such a root. */
+		reset(shelf_pop_last(&pool->warm));
 	}
 	/* All that was read is history, like the header: positions begin anew. */
 	parser->n_header += parser->n_fed;
@@ -270,26 +311,7 @@ static bool keep_nested(struct xml_parser *parser)
 
 void xml_parser_give(struct xml_parser *parser)
 {
-	if (!parser || (parser->nested ? keep_nested(parser) : keep_warm(parser))) {
-		return;
+	if (parser && !(parser->nested ? keep_nested(parser) : keep_warm(parser))) {
+		reset(parser);
 	}
-	/* Where memory ran out, expat may have stopped in the middle of anything. */
-	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
-
-	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
-	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
-	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
-	    !shelf_push(&parser->pool->reset, parser)) {
-		parser_free(parser);
-		return;
-	}
-	xml_parser_prepare(parser, parser->pool->salt);
-	forget_scan(parser);
-	parser->scope = xml_scope_unref(parser->scope);
-	parser->error = 0;
-	parser->n_header = 0;
-	parser->depth = 0;
-	parser->complete = false;
-	parser->nested = false;
-	parser->spent = false;
 }

@@ -134,6 +134,37 @@ static void test_many_roots(void **state)
 		     "root -2 q\n-1 m <r:m/> -> <r:m xmlns:r='u19'/>\nidle\n");
 }
 
+/* A parser of a root that only one peer has is of use to nobody else. However many such parsers
+ * there are, others find theirs behind their last element. */
+static void test_warm_for_all(void **state)
+{
+	enum {
+		N_STRANGERS = 100,
+	};
+	const struct setup *one = *state;
+	struct xml_scan strangers[N_STRANGERS], scan;
+	char root[40];
+
+	for (size_t i = 0; i < N_STRANGERS; i++) {
+		snprintf(root, sizeof(root), "<r xmlns:p='u%zu'><m", i);
+		xml_scan_init(&strangers[i], one->pool, &options);
+		assert_int_equal(feed_quietly(&strangers[i], root), 1);
+	}
+	for (size_t i = 0; i < N_STRANGERS; i++) {
+		assert_int_equal(feed_quietly(&strangers[i], "/>"), 1);
+		xml_scan_deinit(&strangers[i]);
+	}
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(feed_quietly(&scan, ROOT "<m/>"), 2);
+	for (size_t i = 1; i < 4; i++) {
+		/* It has read what it read before, and nothing again. */
+		assert_int_equal(feed_quietly(&scan, "<m"), 0);
+		assert_int_equal(scan.parser->n_header, strlen(ROOT) + i * strlen("<m/>"));
+		assert_int_equal(feed_quietly(&scan, "/>"), 1);
+	}
+	xml_scan_deinit(&scan);
+}
+
 /* All that a worker does with scans: a pool, roots, elements whole and in pieces, children, a parser left behind. */
 static int scenario(void *userdata)
 {
@@ -254,6 +285,7 @@ int main(void)
 		TEST(test_parser_left_in_silence),
 		TEST(test_parser_left_untold),
 		TEST(test_many_roots),
+		TEST(test_warm_for_all),
 		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
 	};
