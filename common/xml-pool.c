@@ -255,7 +255,7 @@ static void reset(struct xml_parser *parser)
 	/* Where memory ran out, expat may have stopped in the middle of anything. */
 	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
-	/* Told by XML_ParserReset(), the encoding would be lost in silence where memory is short. */
+	/* XML_ParserReset() would lose the encoding in silence where memory is short. */
 	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
 	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
 	    !shelf_push(&parser->pool->reset, parser)) {

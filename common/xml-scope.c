@@ -147,6 +147,25 @@ static bool recall(const struct xml_scopes *scopes, struct sv name,
 	return false;
 }
 
+/* The place for one more: that of the scope with the fewest users. Otherwise a few roots that are met
+ * once would drive out the one that all sessions share. */
+static size_t least_used(const struct xml_scopes *scopes)
+{
+	size_t least = scopes->next;
+
+	for (size_t i = 0; i < XML_SCOPES_REMEMBERED; i++) {
+		size_t at = (scopes->next + i) % XML_SCOPES_REMEMBERED;
+
+		if (!scopes->remembered[at]) {
+			return at;
+		}
+		if (scopes->remembered[at]->n_refs < scopes->remembered[least]->n_refs) {
+			least = at;
+		}
+	}
+	return least;
+}
+
 int xml_scopes_get(struct xml_scopes *scopes, struct sv name,
 		   const struct xml_declaration *declarations, size_t n_declarations,
 		   struct xml_scope **ret_scope)
@@ -159,9 +178,11 @@ int xml_scopes_get(struct xml_scopes *scopes, struct sv name,
 	if (r < 0) {
 		return r;
 	}
-	xml_scope_unref(scopes->remembered[scopes->next]);
-	scopes->remembered[scopes->next] = xml_scope_ref(*ret_scope);
-	scopes->next = (scopes->next + 1) % XML_SCOPES_REMEMBERED;
+	size_t at = least_used(scopes);
+
+	xml_scope_unref(scopes->remembered[at]);
+	scopes->remembered[at] = xml_scope_ref(*ret_scope);
+	scopes->next = (at + 1) % XML_SCOPES_REMEMBERED;
 	return 0;
 }
 

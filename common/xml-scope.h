@@ -43,7 +43,7 @@ struct xml_scopes {
 	const char *const *namespaces;
 	size_t n_namespaces;
 	struct xml_scope *remembered[XML_SCOPES_REMEMBERED];
-	size_t next; /* index of the one that is given up next */
+	size_t next; /* index of the first of equals that is given up */
 	struct xml_scope *rootless; /* declares nothing */
 };
 

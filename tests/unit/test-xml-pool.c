@@ -165,6 +165,33 @@ static void test_warm_for_all(void **state)
 	xml_scan_deinit(&scan);
 }
 
+/* What sessions share stays remembered while they last, whatever roots others come with. */
+static void test_roots_of_strangers(void **state)
+{
+	const struct setup *one = *state;
+	struct xml_scan scans[4], stranger;
+	char root[40];
+
+	for (size_t i = 0; i < 3; i++) {
+		xml_scan_init(&scans[i], one->pool, &options);
+		assert_int_equal(feed_quietly(&scans[i], ROOT), 1);
+	}
+	for (size_t i = 0; i < 5 * XML_SCOPES_REMEMBERED; i++) {
+		snprintf(root, sizeof(root), "<r xmlns:p='u%zu'>", i);
+		xml_scan_init(&stranger, one->pool, &options);
+		assert_int_equal(feed_quietly(&stranger, root), 1);
+		xml_scan_deinit(&stranger);
+	}
+	xml_scan_init(&scans[3], one->pool, &options);
+	assert_int_equal(feed_quietly(&scans[3], ROOT), 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+		assert_ptr_equal(scans[i].scope, scans[0].scope);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+		xml_scan_deinit(&scans[i]);
+	}
+}
+
 /* All that a worker does with scans: a pool, roots, elements whole and in pieces, children, a parser left behind. */
 static int scenario(void *userdata)
 {
@@ -285,6 +312,7 @@ int main(void)
 		TEST(test_parser_left_in_silence),
 		TEST(test_parser_left_untold),
 		TEST(test_many_roots),
+		TEST(test_roots_of_strangers),
 		TEST(test_warm_for_all),
 		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
