@@ -226,20 +226,22 @@ static inline void corpus_use(struct xml_pool *pool, enum corpus_kind kind, stru
 	pieces_end(pieces);
 }
 
-/* A pool that has read all of the short texts. */
+/* A pool that has read all of the short texts: each as one kind and cut in one way, which change from
+ * pool to pool. */
 static inline int corpus_pool_new(const char *const *ns_uris, size_t n_ns_uris,
 				  struct xml_pool **ret_pool)
 {
+	static size_t n_pools;
 	int r = xml_pool_new(ns_uris, n_ns_uris, ret_pool);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(corpus) * CORPUS_KINDS; i++) {
-		for (unsigned way = 0; way < 3; way++) {
-			struct pieces pieces = {.rest = corpus[i / CORPUS_KINDS],
-						.way = way,
-						.random = (uint32_t)i};
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(corpus); i++) {
+		size_t n = i + n_pools;
+		struct pieces pieces = {.rest = corpus[i],
+					.way = (unsigned)(n / CORPUS_KINDS % 3),
+					.random = (uint32_t)n};
 
-			corpus_use(*ret_pool, i % CORPUS_KINDS, &pieces, SIZE_MAX);
-		}
+		corpus_use(*ret_pool, n % CORPUS_KINDS, &pieces, SIZE_MAX);
 	}
+	n_pools++;
 	return r;
 }

@@ -14,7 +14,7 @@
 enum {
 	ISOLATION_OPEN_MAX = 4,
 	ISOLATION_STRIDE = 41,
-	ISOLATION_STEPS = 1500,
+	ISOLATION_STEPS = 500,
 	ISOLATION_STEPS_LONG = 100, /* one step in so many has a long text */
 };
 

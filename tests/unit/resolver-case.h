@@ -15,7 +15,7 @@
 enum {
 	ASKERS = 200,
 	PATIENCE_MS = 300,
-	TRY_MS = 250, /* of a server that answers nothing; time enough for what is answered */
+	TRY_MS = 50, /* of a server that answers nothing */
 	/* Nothing takes longer, unless it is stuck. */
 	WATCHDOG_MS = 20000,
 };
@@ -232,6 +232,18 @@ static inline void wait_questions(size_t n)
 	while (dns.n_questions < n) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
+}
+
+/* The server reads all questions that have reached it. Those that lie in the way of more would be lost, and asked again
+ * later. */
+static inline void read_questions(void)
+{
+	size_t n;
+
+	do {
+		n = dns.n_questions;
+		uv_run(&dns.loop, UV_RUN_NOWAIT);
+	} while (dns.n_questions > n);
 }
 
 /* Scripts. */

@@ -154,17 +154,6 @@ static void test_bound(void **state)
 	cancel(askers);
 }
 
-/* The server reads all that has reached it: where it lies in the way of more, that is lost and asked again later. */
-static void read_questions(void)
-{
-	size_t n;
-
-	do {
-		n = dns.n_questions;
-		uv_run(&dns.loop, UV_RUN_NOWAIT);
-	} while (dns.n_questions > n);
-}
-
 /* One place is left: the first service is asked for, the second is not, and nothing is left of the query. */
 static void test_bound_between_services(void **state)
 {
