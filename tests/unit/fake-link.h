@@ -3,8 +3,8 @@
 /*
  * Links without a network, for tests of the sessions above them: what the session sends and does is
  * written into a script, and the test decides what the server sends. The stream engine is the real
- * one. Included after cmocka.h, in a program that is linked with --wrap for the functions of
- * gateway/xmpp/link.h and for random_name(), which counts here.
+ * one. Included after cmocka.h, in one file of a program. The linker prefers the functions that are
+ * defined here to those of the same name in the library of what is tested; random_name() counts.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -54,24 +54,9 @@ static inline struct fake_link *fake_of(struct link *link)
 	return (struct fake_link *)link;
 }
 
-int __wrap_random_name(char *text, size_t n);
-int __wrap_link_new(struct link_env *env, const struct stream_target *target,
-		    const struct domain_rule *rule, const struct link_callbacks *callbacks,
-		    void *userdata, struct link **ret_link);
-struct link *__wrap_link_close(struct link *link);
-struct link *__wrap_link_drop(struct link *link);
-int __wrap_link_write(struct link *link, struct sv elements);
-int __wrap_link_gather(struct link *link, struct sv elements);
-int __wrap_link_restart(struct link *link, const struct stream_target *target);
-bool __wrap_link_is_congested(const struct link *link);
-void __wrap_link_pause(struct link *link, bool pause);
-const struct stream *__wrap_link_stream(const struct link *link);
-bool __wrap_worker_may_log(const struct worker_env *env, enum client_log_kind kind,
-			   const struct address *client);
-
 /* There is no log to look at. */
-bool __wrap_worker_may_log(const struct worker_env *env, enum client_log_kind kind,
-			   const struct address *client)
+bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+		    const struct address *client)
 {
 	(void)env;
 	(void)kind;
@@ -79,7 +64,7 @@ bool __wrap_worker_may_log(const struct worker_env *env, enum client_log_kind ki
 	return false;
 }
 
-int __wrap_random_name(char *text, size_t n)
+int random_name(char *text, size_t n)
 {
 	char letter = (char)('a' + n_random++ % 26);
 
@@ -98,9 +83,9 @@ static inline struct fake_link *fake_free(struct fake_link *fake)
 	return NULL;
 }
 
-int __wrap_link_new(struct link_env *env, const struct stream_target *target,
-		    const struct domain_rule *rule, const struct link_callbacks *callbacks,
-		    void *userdata, struct link **ret_link)
+int link_new(struct link_env *env, const struct stream_target *target,
+	     const struct domain_rule *rule, const struct link_callbacks *callbacks, void *userdata,
+	     struct link **ret_link)
 {
 	struct fake_link *fake = calloc(1, sizeof(*fake));
 
@@ -122,7 +107,7 @@ int __wrap_link_new(struct link_env *env, const struct stream_target *target,
 	return 0;
 }
 
-struct link *__wrap_link_close(struct link *link)
+struct link *link_close(struct link *link)
 {
 	if (link) {
 		script_add("close", SV(""));
@@ -131,7 +116,7 @@ struct link *__wrap_link_close(struct link *link)
 	return NULL;
 }
 
-struct link *__wrap_link_drop(struct link *link)
+struct link *link_drop(struct link *link)
 {
 	if (link) {
 		script_add("drop", SV(""));
@@ -140,7 +125,7 @@ struct link *__wrap_link_drop(struct link *link)
 	return NULL;
 }
 
-int __wrap_link_write(struct link *link, struct sv elements)
+int link_write(struct link *link, struct sv elements)
 {
 	if (fake_of(link)->stream.state != STREAM_STATE_OPEN) {
 		return -EPROTO;
@@ -149,30 +134,30 @@ int __wrap_link_write(struct link *link, struct sv elements)
 	return 0;
 }
 
-int __wrap_link_gather(struct link *link, struct sv elements)
+int link_gather(struct link *link, struct sv elements)
 {
-	return __wrap_link_write(link, elements);
+	return link_write(link, elements);
 }
 
-int __wrap_link_restart(struct link *link, const struct stream_target *target)
+int link_restart(struct link *link, const struct stream_target *target)
 {
 	script_add("restart", SV(""));
 	return stream_restart(&fake_of(link)->stream, target);
 }
 
-bool __wrap_link_is_congested(const struct link *link)
+bool link_is_congested(const struct link *link)
 {
 	(void)link;
 	return false;
 }
 
-void __wrap_link_pause(struct link *link, bool pause)
+void link_pause(struct link *link, bool pause)
 {
 	(void)link;
 	(void)pause;
 }
 
-const struct stream *__wrap_link_stream(const struct link *link)
+const struct stream *link_stream(const struct link *link)
 {
 	return &((const struct fake_link *)link)->stream;
 }

@@ -93,15 +93,8 @@ static int teardown(void **state)
 
 /* The relay below. */
 
-int __wrap_bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
-			  void *userdata, struct bosh_relay **ret_relay);
-struct bosh_relay *__wrap_bosh_relay_free(struct bosh_relay *relay);
-void __wrap_bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid);
-void __wrap_bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
-			      const char *content_type, struct blob *blob);
-
-int __wrap_bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
-			  void *userdata, struct bosh_relay **ret_relay)
+int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
+		   void *userdata, struct bosh_relay **ret_relay)
 {
 	(void)env;
 	(void)userdata;
@@ -110,20 +103,20 @@ int __wrap_bosh_relay_new(struct worker_env *env, const struct bosh_relay_callba
 	return 0;
 }
 
-struct bosh_relay *__wrap_bosh_relay_free(struct bosh_relay *relay)
+struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 {
 	return relay;
 }
 
-void __wrap_bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
+void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
 {
 	(void)relay;
 	(void)exchange;
 	(void)sid;
 }
 
-void __wrap_bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
-			      const char *content_type, struct blob *blob)
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
+		       const char *content_type, struct blob *blob)
 {
 	char what[100];
 
