@@ -11,14 +11,15 @@ static void on_check(uv_check_t *check)
 	struct due_queue *queue = CONTAINER_OF(check, struct due_queue, check);
 	struct due_item *item;
 
-	/* Those that are added meanwhile wait for the next poll. */
+	/* Those that are added meanwhile come behind the next poll. */
 	for (size_t n = queue->n_items; n > 0 && (item = TAILQ_FIRST(&queue->items)); n--) {
 		due_queue_remove(queue, item);
 		queue->carry_out(item);
 	}
 }
 
-void due_queue_init(struct due_queue *queue, uv_loop_t *loop, void (*carry_out)(struct due_item *item))
+void due_queue_init(struct due_queue *queue, uv_loop_t *loop,
+		    void (*carry_out)(struct due_item *item))
 {
 	*queue = (struct due_queue){.carry_out = carry_out};
 	TAILQ_INIT(&queue->items);

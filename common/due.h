@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Defers what a timer has made due until the loop has read what is readable. libuv runs due timers at the start of an
- * iteration, before it polls: after a long iteration the event that a timer is to do without has often arrived already, and
- * waits in a socket. Whoever would rather take it first adds an item in the timer's callback, and the item is carried out
- * once, behind the poll of the same iteration.
+ * Defers what a timer has made due until the loop has read what is readable. libuv runs due timers
+ * before it polls: after a long iteration, the event that the timer waited for in vain has often
+ * arrived and is still in a socket. A timer callback that adds an item here, instead of acting on
+ * the time-out, lets the loop read first; the item is carried out once, behind the next poll.
  *
- * item  embedded in what is due; it is in its queue or not
+ * item  embedded in what is due; it is in the queue or not
  *
- * One loop, one thread. A queue that has items keeps the loop from blocking in its poll, so an item never waits for longer than
- * one poll takes.
+ * One loop, one thread. While the queue has items the poll does not block, so an item waits for one
+ * poll and no longer, however much there is to read.
  */
 #include <sys/queue.h>
 #include <uv.h>
@@ -28,10 +28,12 @@ struct due_queue {
 	void (*carry_out)(struct due_item *item);
 };
 
-/* @carry_out is called for each item, which has been removed before and may be added again for the next iteration. */
-void due_queue_init(struct due_queue *queue, uv_loop_t *loop, void (*carry_out)(struct due_item *item));
+/* @carry_out is called for each item. It has been removed before and may be added again, for the
+ * next iteration. */
+void due_queue_init(struct due_queue *queue, uv_loop_t *loop,
+		    void (*carry_out)(struct due_item *item));
 
-/* Nothing is carried out any more. The queue's memory belongs to the loop until its next iteration. */
+/* Nothing is carried out any more. The queue's memory is the loop's until its next iteration. */
 void due_queue_close(struct due_queue *queue);
 
 /* Does nothing if @item is in the queue already. */

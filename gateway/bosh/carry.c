@@ -254,8 +254,8 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 	}
 }
 
-/* A reply of the server's, or the client's next request, may be there already: after a long turn of the loop the timers run
- * before anything is read. */
+/* The server's reply, or the client's next request, may be in a socket: after a long turn of the
+ * loop the timers run before anything is read. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct bosh_carried *session = CONTAINER_OF(timer, struct bosh_carried, timer);

@@ -34,7 +34,7 @@ struct bosh_carried {
 	struct bosh_session *engine;
 	SLIST_HEAD(, bosh_strand) strands; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
-	struct due_item due; /* the timer has run out, and what it was for is still to be carried out */
+	struct due_item due; /* the timer has run out, and the engine has not been told yet */
 	struct mono armed; /* what the timer runs for */
 	struct address client;  /* that made it */
 	uint64_t latest_client; /* client_key() of its latest request */

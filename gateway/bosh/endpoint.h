@@ -16,7 +16,8 @@ _must_check_ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint 
 /* Tells all sessions that the gateway is being shut down, and ends them. New ones are refused. */
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint);
 
-/* Closes the endpoint's handles of the loop. After bosh_endpoint_shut(), or when nothing was ever served. NULL is fine. */
+/* Closes the endpoint's handles. After bosh_endpoint_shut(), or when nothing was ever served. NULL
+ * is fine. */
 void bosh_endpoint_stop(struct bosh_endpoint *endpoint);
 
 /* After bosh_endpoint_stop() and when the loop has nothing left to do. NULL is fine. */

@@ -12,14 +12,16 @@ enum {
 	/* libmicrohttpd looks for connections whose time is over when it is run. */
 	TIMEOUT_CHECK_MS = 1000,
 	WATCH_EVENTS = 64,
-	/* One run of libmicrohttpd reads a piece of at most HTTP_CONNECTION_POOL bytes from each connection. Clients that
-	 * send as fast as they are read would keep the worker to themselves: so many runs make a turn. */
+	/* One run of libmicrohttpd reads at most HTTP_CONNECTION_POOL bytes from each connection.
+	 * Clients that send as fast as they are read would keep the worker to themselves: a turn of
+	 * the loop has no more runs than these. */
 	SHARD_RUNS_MAX = 4,
 };
 
 /* Running. */
 
-/* Resumed connections, and bytes that are still to be read, may be left over: libmicrohttpd says so by a timeout of 0. */
+/* Whether resumed connections, or bytes that are still to be read, are left over: then the timeout
+ * that libmicrohttpd gives is 0. */
 static bool shard_is_due(const struct http_shard *shard)
 {
 	unsigned MHD_LONG_LONG timeout;
@@ -27,7 +29,7 @@ static bool shard_is_due(const struct http_shard *shard)
 	return MHD_get_timeout(shard->daemon, &timeout) == MHD_YES && timeout == 0;
 }
 
-/* What is answered meanwhile makes it due as well. */
+/* Leaves the shard due if it is not done, and if something is answered meanwhile. */
 static void shard_run(struct http_shard *shard)
 {
 	bool is_due = true;
@@ -47,7 +49,7 @@ static void on_shard_readable(uv_poll_t *poll, int status, int events)
 	shard_run(CONTAINER_OF(poll, struct http_shard, poll));
 }
 
-/* Whether one is due again. */
+/* Runs the shards that are due. Returns whether one still is. */
 static bool run_due(struct http_server *server)
 {
 	struct http_shard *shard;
@@ -75,7 +77,7 @@ static void on_idle(uv_idle_t *idle)
 	(void)idle;
 }
 
-/* Behind the timers, and before the loop sleeps: it must not while anything is left. */
+/* Behind the timers, and before the loop sleeps, which it must not do while anything is left. */
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct http_server *server = CONTAINER_OF(prepare, struct http_server, prepare);

@@ -29,7 +29,7 @@ struct ws_session {
 	char *lang;         /* of the client's <open/>, for an <open/> of ours */
 	bool is_logged;     /* or only counted, because its client starts too many */
 	bool counted;       /* has a place in the census */
-	bool open_sent;     /* the <open/> of this stream, or after a restart of the new one, has been sent */
+	bool open_sent;     /* the <open/> of this stream (after a restart: of the new one) is out */
 	bool awaits_features; /* the stream is not the client's yet: what it sends early waits in its socket */
 	bool link_congested;  /* the server does not keep up: likewise */
 	bool paused_server;   /* the client does not keep up */

@@ -43,7 +43,8 @@ static void set_bad_xml(struct framing *framing, int xml_result)
 	switch (xml_result) {
 	case XML_E_RESTRICTED:
 		set_bad(framing, "restricted-xml",
-			"comments, processing instructions, DTDs and entity references are not allowed");
+			"comments, processing instructions, DTDs and entity references are "
+			"not allowed");
 		break;
 	case XML_E_TOO_LARGE:
 		set_bad(framing, "policy-violation",
@@ -115,7 +116,8 @@ static int on_element(struct framing *framing, const struct xml_item *item)
 		return on_framing(framing, item);
 	}
 	if (!framing->opened) {
-		set_bad(framing, "invalid-namespace", "the first element must be <open/> of the framing namespace");
+		set_bad(framing, "invalid-namespace",
+			"the first element must be <open/> of the framing namespace");
 		return 0;
 	}
 	if (item->ns == XML_NS_NONE) {

@@ -28,7 +28,8 @@ enum framing_event_kind {
 	FRAMING_EVENT_RESTART, /* likewise */
 	FRAMING_EVENT_ELEMENT, /* event.element: for the server */
 	FRAMING_EVENT_CLOSE,   /* <close/>: nothing follows */
-	FRAMING_EVENT_BAD,     /* event.condition: a stream error (RFC 6120, 4.9.3), and event.reason; nothing follows */
+	/* event.condition: a stream error (RFC 6120, 4.9.3); event.reason. Nothing follows. */
+	FRAMING_EVENT_BAD,
 };
 
 struct framing_event {

@@ -19,8 +19,8 @@ enum {
 	FRAME_LENGTH_16 = 65535,
 	/* So much goes out by itself, without waiting for more of the same turn. */
 	GATHERED_MAX = 64 * 1024,
-	/* Bytes of one write, more than any message has: libwebsockets copies the rest of a longer one, and writes a piece of it in
-	 * each turn of the loop. */
+	/* Bytes of one write, more than any message has: of a longer one libwebsockets copies the
+	 * rest, and writes a piece of it in each turn of the loop. */
 	WRITE_MAX = 1024 * 1024 * 1024,
 };
 

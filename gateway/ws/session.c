@@ -186,8 +186,8 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	struct ws_session *session = userdata;
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
-	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395, 3.6). The client of a
-	 * stream that never opened is told why. */
+	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,
+	 * 3.6). The client of a stream that never opened is told why. */
 	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent)) {
 		log_failure(session, failure);
 		session->link = link_close(session->link);
@@ -273,7 +273,7 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 		.version = event->version,
 	};
 
-	/* What goes wrong from here on stands behind an <open/> of the new stream. */
+	/* An error from here on comes behind an <open/> of the new stream. */
 	session->open_sent = false;
 	if (link_restart(session->link, &target) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);

@@ -91,14 +91,16 @@ _must_check_ int link_new(struct link_env *env, const struct stream_target *targ
 			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
 			  void *userdata, struct link **ret_link);
 
-/* The session has ended as its client or its server wished: writes what waits and </stream:stream>, then closes the
- * connection. NULL is fine; returns NULL. */
+/* The session has ended as its client or its server wished: writes what waits and </stream:stream>,
+ * then closes the connection. NULL is fine; returns NULL. */
 struct link *link_close(struct link *link);
 
-/* The client is gone or is not served any more, and has not closed its stream. If the server manages the stream (XEP-0198)
- * what waits is written and the connection is closed without </stream:stream>, so that the server keeps the session for a
- * client that resumes it; nobody can resume any other stream, and it ends as in link_close(). Either way in order (TLS
- * close_notify, FIN): a reset would take from the server what it has not read yet. NULL is fine; returns NULL. */
+/* The client is gone or is not served any more, and has not closed its stream. If the server
+ * manages the stream (XEP-0198), writes what waits and closes the connection without
+ * </stream:stream>, so that the server keeps the session for a client that resumes it. Nobody can
+ * resume any other stream: it ends as in link_close(). Either way the connection ends in order (TLS
+ * close_notify, FIN), because a reset would take from the server what it has not read yet. NULL is
+ * fine; returns NULL. */
 struct link *link_drop(struct link *link);
 
 /* Sends elements to the server; before the features nothing may be sent (the stream is not the client's yet): -EPROTO; nor when the server

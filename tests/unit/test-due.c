@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a timer has made due is carried out behind the reads of the same iteration. Each test runs a real loop and notes the
- * order of what happens; no time is measured.
+ * What a timer has made due is carried out behind the reads of the same iteration. Each test runs a
+ * real loop and notes the order of what happens; no time is measured.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -279,12 +279,16 @@ static void test_managed(void **state)
 	} rows[] = {
 		{"<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true'/>", true},
 		{"<enabled xmlns='urn:xmpp:sm:2'/><message/>", true},
-		{"<s:resumed xmlns:s='urn:xmpp:sm:3' h='0' previd='x'/><r xmlns='urn:xmpp:sm:3'/>", true},
-		{"<success xmlns='urn:xmpp:sasl:2'><bound><enabled xmlns='urn:xmpp:sm:3'/></bound></success>", true},
+		{"<s:resumed xmlns:s='urn:xmpp:sm:3' h='0' previd='x'/><r xmlns='urn:xmpp:sm:3'/>",
+		 true},
+		{"<success xmlns='urn:xmpp:sasl:2'><bound><enabled xmlns='urn:xmpp:sm:3'/></bound>"
+		 "</success>",
+		 true},
 		{"<failed xmlns='urn:xmpp:sm:3'/>", false},
 		{"<r xmlns='urn:xmpp:sm:3'/><enabled xmlns='urn:x'/>", false},
 		{"<message><enabled xmlns='urn:xmpp:sm:3'/></message>", false},
-		{"<success xmlns='urn:xmpp:sasl:2'><failed xmlns='urn:xmpp:sm:3'/></success>", false},
+		{"<success xmlns='urn:xmpp:sasl:2'><failed xmlns='urn:xmpp:sm:3'/></success>",
+		 false},
 	};
 	static const char begin[] = SERVER "<stream:features/>";
 
