@@ -1,4 +1,5 @@
-// A gateway whose only worker has more to read than it can: who else is served, and in what order things are decided.
+// A gateway whose only worker has more to read than it can: who else is served, and in what order
+// things are decided.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
@@ -14,11 +15,14 @@ const N_SENDERS = 8;
 const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 
-// Sends large requests for no session over connections of its own, each as soon as the last is answered.
+// Sends large requests for no session over connections of its own, each as soon as the last one is
+// answered.
 const SENDER = `
 	const [port, n] = process.argv.slice(1).map(Number);
-	const body = "<body xmlns='${NS.httpbind}' rid='1' sid='nobody'>" + '<a xmlns="b"/>'.repeat(15000) + '</body>';
-	const request = Buffer.from('POST /http-bind HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: ' + body.length + '\\r\\n\\r\\n' + body);
+	const body = "<body xmlns='${NS.httpbind}' rid='1' sid='nobody'>" +
+		'<a xmlns="b"/>'.repeat(15000) + '</body>';
+	const head = 'POST /http-bind HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: ' + body.length;
+	const request = Buffer.from(head + '\\r\\n\\r\\n' + body);
 	for (let i = 0; i < n; i++) {
 		const socket = require('net').connect(port, '127.0.0.1');
 		socket.on('data', () => socket.write(request));
@@ -27,11 +31,13 @@ const SENDER = `
 	}`;
 
 async function withBusyStage(scenarios, config, use) {
-	const stage = await Stage.open(scenarios, { wait: 30, connections_per_address: 100, ...config });
+	const all = { wait: 30, connections_per_address: 100, ...config };
+	const stage = await Stage.open(scenarios, all);
+	const args = ['-e', SENDER, String(stage.port), String(N_SENDERS)];
 	let sender;
 	try {
 		await use(stage, async () => {
-			sender = startChild(process.execPath, ['-e', SENDER, String(stage.port), String(N_SENDERS)], { stdio: 'ignore' });
+			sender = startChild(process.execPath, args, { stdio: 'ignore' });
 			await sleep(1000);
 		});
 	} finally {
@@ -41,7 +47,7 @@ async function withBusyStage(scenarios, config, use) {
 	}
 }
 
-test('clients that send as fast as they are read do not keep the worker to themselves', TIMEOUT, async () => {
+test('clients that send as fast as they are read leave others their turn', TIMEOUT, async () => {
 	await withBusyStage({ plain: 'plain' }, {}, async (stage, beginBusy) => {
 		const socket = await openWebSocket(stage.port);
 		await socket.login('plain.test');
@@ -54,11 +60,13 @@ test('clients that send as fast as they are read do not keep the worker to thems
 	});
 });
 
-// The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over and the reply is there. A turn of
-// its loop begins with the timers: the reply must be read all the same before the held request is answered without it.
-test('linger: a reply that came while the gateway was busy rides on the held request, though the moment is over', TIMEOUT, async () => {
-	const script = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }, { pause: 600000 }];
-	await withBusyStage({ replies: script }, { linger: LINGER_MS }, async (stage, beginBusy) => {
+// The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over
+// and the reply is there. A turn of its loop begins with the timers: the reply must be read all the
+// same before the held request is answered without it.
+test('linger: a reply that comes in a busy moment rides on the held request', TIMEOUT, async () => {
+	const begin = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }];
+	const scenarios = { replies: [...begin, { pause: 600000 }] };
+	await withBusyStage(scenarios, { linger: LINGER_MS }, async (stage, beginBusy) => {
 		const { pid } = stage.doab.child;
 		const client = new BoshClient(stage.port);
 		await client.login('replies.test');
@@ -68,13 +76,16 @@ test('linger: a reply that came while the gateway was busy rides on the held req
 			const held = client.request();
 			await sleep(500);
 			connection.once('change', () => process.kill(pid, 'SIGSTOP'));
-			const newer = client.request(`<presence xmlns='jabber:client' id='sent${i}'/>`);
-			await connection.element('presence', ({ attributes }) => attributes.id === `sent${i}`);
+			const stanza = `<presence xmlns='jabber:client' id='sent${i}'/>`;
+			const newer = client.request(stanza);
+			const isSent = ({ attributes }) => attributes.id === `sent${i}`;
+			await connection.element('presence', isSent);
 			await connection.send(`<message id='reply${i}'/>`);
 			await sleep(LINGER_MS + 200);
 			process.kill(pid, 'SIGCONT');
-			const { element } = await held;
-			assert.deepEqual(element.children.map(({ attributes }) => attributes.id), [`reply${i}`]);
+			const { children } = (await held).element;
+			const ids = children.map(({ attributes }) => attributes.id);
+			assert.deepEqual(ids, [`reply${i}`]);
 			connection.send('<message id="next"/>');
 			await newer;
 		}

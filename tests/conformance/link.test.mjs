@@ -117,7 +117,7 @@ for (const name of ['clear', 'secure']) {
 		await end();
 	});
 
-	test(`a large stanza for a WebSocket client goes out in one write (${name})`, TIMEOUT, async () => {
+	test(`a WebSocket client gets a large stanza in one write (${name})`, TIMEOUT, async () => {
 		const { socket, connection, end } = await TRANSPORTS.WebSocket(name);
 		const nBefore = await countPackets({ socket: socket.socket });
 		connection.socket.write(stanzaOf(STANZA_BYTES));

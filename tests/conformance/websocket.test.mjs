@@ -131,7 +131,7 @@ test('a close frame without <close/> ends the session', TIMEOUT, async () => {
 	await connection.end();
 });
 
-test('a connection that breaks leaves a managed stream unclosed, so that it can be resumed', TIMEOUT, async () => {
+test('a connection that breaks leaves a managed stream unclosed', TIMEOUT, async () => {
 	const { socket, connection } = await loggedIn();
 	connection.send(`<enabled xmlns='${NS.sm}' id='x' resume='true'/>`);
 	assert.equal((await socket.next()).name, 'enabled');

@@ -11,7 +11,8 @@ import { plainResponse } from '../../support/ws.mjs';
 import { NS } from '../../support/xml.mjs';
 import { XmppJsClient } from '../clients/xmppjs.mjs';
 
-const BODY_BYTES = 262144; // what the gateway takes of a client at once, unless it is told otherwise
+const BODY_BYTES = 262144; // of the largest message that the gateway takes by default
+const BOB = `bob@${DOMAIN}`;
 
 async function authenticate(socket, user) {
 	await socket.start(DOMAIN);
@@ -70,36 +71,42 @@ export function testResume(place) {
 	});
 
 	// What the gateway refuses to carry, with what it says to a client of either transport.
-	const tooLarge = message(`bob@${DOMAIN}`, 'x'.repeat(BODY_BYTES + 40000));
+	const tooLarge = message(BOB, 'x'.repeat(BODY_BYTES + 40000));
+	const enable = `<enable xmlns='${NS.sm}' resume='true'/>`;
 	const REFUSED = {
-		'a WebSocket message that is too large': async () => {
+		'a WebSocket message': async () => {
 			const socket = await openWebSocket(place.doab.port);
-			await socket.login(DOMAIN, 'alice', PASSWORDS.alice);
-			const jid = socket.jid;
-			socket.send(`<enable xmlns='${NS.sm}' resume='true'/>`);
+			const jid = await socket.login(DOMAIN, 'alice', PASSWORDS.alice);
+			socket.send(enable);
 			const { id } = (await nextNamed(socket, 'enabled')).attributes;
-			return { jid, id, refuse: async () => {
-				socket.send(message(`bob@${DOMAIN}`, 'before'));
+			const refuse = async () => {
+				socket.send(message(BOB, 'before'));
 				socket.send(tooLarge);
-				const error = await assertStreamError(socket, 'policy-violation', { open: false });
+				const error = await assertStreamError(socket, 'policy-violation');
 				assert.match(error.at('text').text, /larger/);
 				socket.drop();
-			} };
+			};
+			return { jid, id, refuse };
 		},
-		'a BOSH request that is too large': async () => {
+		'a BOSH request': async () => {
 			const client = new BoshClient(place.doab.port);
-			await client.login(DOMAIN, { user: 'alice', password: PASSWORDS.alice });
-			const { id } = (await client.exchange(`<enable xmlns='${NS.sm}' resume='true'/>`, ({ name }) => name === 'enabled')).attributes;
-			return { jid: client.jid, id, refuse: async () => {
-				await client.request(message(`bob@${DOMAIN}`, 'before'), { pause: 1 });
+			const account = { user: 'alice', password: PASSWORDS.alice };
+			const jid = await client.login(DOMAIN, account);
+			const isEnabled = ({ name }) => name === 'enabled';
+			const { id } = (await client.exchange(enable, isEnabled)).attributes;
+			const refuse = async () => {
+				await client.request(message(BOB, 'before'), { pause: 1 });
 				assertTerminated(await client.request(tooLarge), 'policy-violation');
 				client.close();
-			} };
+			};
+			return { jid, id, refuse };
 		},
 	};
 
 	for (const [what, login] of Object.entries(REFUSED)) {
-		test(`a client resumes after ${what} was refused: what it sent before has arrived, once`, { timeout: patiently(40000) }, async () => {
+		const title = `${what} that is too large: the client resumes, and nothing is lost`;
+
+		test(title, { timeout: patiently(40000) }, async () => {
 			const bob = await openWebSocket(place.doab.port);
 			await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
 			bob.send('<presence xmlns=\'jabber:client\'/>');
@@ -111,7 +118,8 @@ export function testResume(place) {
 			await authenticate(again, 'alice');
 			again.send(`<resume xmlns='${NS.sm}' previd='${id}' h='0'/>`);
 			assert.equal((await nextNamed(again, 'resumed')).attributes.h, '1');
-			assert.equal((await nextNamed(again, 'message')).at('body').text, 'while away');
+			const kept = await nextNamed(again, 'message');
+			assert.equal(kept.at('body').text, 'while away');
 			again.send(`<a xmlns='${NS.sm}' h='1'/>`);
 			again.send(message(bob.jid, 'after'));
 			assert.equal((await nextNamed(bob, 'message')).at('body').text, 'after');
@@ -120,7 +128,9 @@ export function testResume(place) {
 		});
 	}
 
-	test('a client that is refused and cannot resume is gone: its contacts see it leave', { timeout: patiently(40000) }, async () => {
+	const title = 'a client that is refused and cannot resume: its contacts see it leave';
+
+	test(title, { timeout: patiently(40000) }, async () => {
 		const bob = await openWebSocket(place.doab.port);
 		await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
 		const alice = await openWebSocket(place.doab.port);
@@ -128,7 +138,7 @@ export function testResume(place) {
 		alice.send(`<presence xmlns='jabber:client' to='${bob.jid}'/>`);
 		assert.equal((await nextNamed(bob, 'presence')).attributes.from, alice.jid);
 		alice.send(tooLarge);
-		await assertStreamError(alice, 'policy-violation', { open: false });
+		await assertStreamError(alice, 'policy-violation');
 		const { type, from } = (await nextNamed(bob, 'presence')).attributes;
 		assert.deepEqual([type, from], ['unavailable', alice.jid]);
 		alice.drop();
