@@ -90,6 +90,12 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 /* Whether a session to some domain is verified against the system's trust store, so that nothing works without one. */
 bool domain_rules_need_system_store(const struct domain_rules *rules);
 
+/* How TLS is used for a domain with @rule, which may be NULL. */
+static inline enum domain_tls domain_rule_tls(const struct domain_rule *rule)
+{
+	return rule ? rule->tls : DOMAIN_TLS_REQUIRED;
+}
+
 const char *domain_tls_name(enum domain_tls tls);
 _must_check_ int domain_tls_parse(struct sv name, enum domain_tls *ret_tls);
 

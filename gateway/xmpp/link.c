@@ -2,12 +2,29 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/xmpp/link-state.h"
+#include "gateway/xmpp/link.h"
 
-enum domain_tls link_tls(const struct link *link)
-{
-	return link->rule ? link->rule->tls : DOMAIN_TLS_REQUIRED;
-}
+#include <assert.h>
+
+#include "gateway/xmpp/opening.h"
+
+struct link {
+	struct link_env *env;
+	const struct link_callbacks *callbacks; /* NULL: the owner has let go */
+	void *userdata;
+	struct opening *opening;     /* NULL: it is over */
+	struct transport *transport; /* NULL while there is an opening, and after a failure */
+	struct stream stream;
+	char *domain;     /* ASCII form */
+	uv_timer_t timer; /* for the next turn of the loop; its close frees the memory */
+	struct keepalive_member keepalive;
+	enum failure_kind refusal; /* reported at the next turn; FAILURE_NONE: there is none */
+	bool is_counted; /* has a place among the sessions to its domain */
+	bool paused;     /* the owner reads nothing; holds once the opening is over */
+	bool failing;    /* `over` has run or is running */
+	bool header_due; /* the server's header came, and its features did not yet */
+	bool offered;    /* the client has been told features */
+};
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -28,12 +45,10 @@ static void let_go(struct link *link)
 		link->is_counted = false;
 		census_leave_domain(link->env->census, link->domain);
 	}
-	link->dial = dial_free(link->dial);
-	link_opening_end(link);
 	uv_close((uv_handle_t *)&link->timer, on_closed);
 }
 
-int link_send_out(struct link *link)
+static int send_out(struct link *link)
 {
 	struct buffer *out = &link->stream.out;
 
@@ -47,20 +62,20 @@ int link_send_out(struct link *link)
 	return r;
 }
 
-/* The connection ends behind what waits, and behind </stream:stream> if @closes_stream. */
+/* Ends the connection after what waits has been written, and </stream:stream> if @closes_stream. */
 static void end(struct link *link, bool closes_stream)
 {
+	link->opening = opening_free(link->opening);
 	gather_flush(&link->env->gather, link);
-	if (link->transport && link->stream.state != STREAM_STATE_HANDSHAKE) {
+	if (link->transport) {
 		if (closes_stream) {
 			/* Without memory for the farewell the server learns it from the FIN. */
 			(void)!stream_close(&link->stream);
 		}
-		(void)!link_send_out(link);
+		(void)!send_out(link);
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;
 	}
-	link->transport = transport_free(link->transport);
 	let_go(link);
 }
 
@@ -80,15 +95,15 @@ struct link *link_drop(struct link *link)
 	return NULL;
 }
 
-void link_fail(struct link *link, const struct failure *failure)
+/* Tells the owner, as the last thing in a callback of the loop. */
+static void fail(struct link *link, const struct failure *failure)
 {
-	if (!link->callbacks || link->failing || link_try_another(link, failure)) {
+	if (!link->callbacks || link->failing) {
 		return;
 	}
 	link->failing = true;
-	link->dial = dial_free(link->dial);
+	link->opening = opening_free(link->opening);
 	uv_timer_stop(&link->timer);
-	link_opening_stop(link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
 		/* Otherwise the owner can still answer the server's farewell. */
@@ -97,32 +112,26 @@ void link_fail(struct link *link, const struct failure *failure)
 	link->callbacks->over(link->userdata, failure);
 }
 
-void link_fail_kind(struct link *link, enum failure_kind kind)
+static void fail_kind(struct link *link, enum failure_kind kind)
 {
 	struct failure failure;
 
 	failure_set(&failure, kind, NULL);
-	link_fail(link, &failure);
+	fail(link, &failure);
 }
 
-/* A header before TLS is no affair of the client's: it is told of the one whose features it gets, or that has none. */
+/* The client is told a header together with the features: a restarted stream may still fail before
+ * them. */
 static void tell_header(struct link *link)
 {
-	if (!link->header_due || link->stream.state != STREAM_STATE_OPEN) {
-		return;
+	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
+		link->header_due = false;
+		link->callbacks->header(link->userdata);
 	}
-	link->header_due = false;
-	if (link->opening) {
-		uv_timer_stop(&link->timer);
-		link_keep_server(link);
-		if (link->paused) {
-			transport_pause(link->transport, true);
-		}
-	}
-	link->callbacks->header(link->userdata);
 }
 
-/* From the second features on: those behind the login, during which there may be no whitespace (RFC 6120, 6.3.5). */
+/* Begins with the second features. The first ones lead to the login, during which whitespace is not
+ * allowed (RFC 6120, 6.3.5). */
 static void keep_alive(struct link *link)
 {
 	if (stream_event_is_repeated(&link->stream)) {
@@ -134,22 +143,15 @@ static void keep_alive(struct link *link)
 	link->offered = true;
 }
 
-/* Tells one event. False when the link is over, or its owner gone. */
+/* Reports one event. Returns false when the link is over or its owner has let go. */
 static bool tell(struct link *link, enum stream_event_kind kind)
 {
-	const struct link_observer *observer = link->env->observer;
-
+	assert(kind != STREAM_EVENT_SECURE); /* never once TLS is done */
 	switch (kind) {
 	case STREAM_EVENT_HEADER:
-		if (observer) {
-			observer->header(observer->userdata, &link->stream);
-		}
 		link->header_due = true;
 		tell_header(link);
 		break;
-	case STREAM_EVENT_SECURE:
-		link_secure(link);
-		return false;
 	case STREAM_EVENT_FEATURES:
 		tell_header(link);
 		if (link->callbacks) {
@@ -161,25 +163,23 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		link->callbacks->element(link->userdata, kind);
 		break;
 	case STREAM_EVENT_ERROR:
-		if (link_follow(link)) {
-			return false;
-		}
 		link->callbacks->element(link->userdata, kind);
 		if (link->callbacks) {
-			link_fail(link, &link->stream.failure);
+			fail(link, &link->stream.failure);
 		}
 		return false;
 	case STREAM_EVENT_CLOSED:
 	case STREAM_EVENT_FAILED:
-		link_fail(link, &link->stream.failure);
+		fail(link, &link->stream.failure);
 		return false;
+	case STREAM_EVENT_SECURE:
 	case STREAM_EVENT_NONE:
 		return false;
 	}
 	return link->callbacks != NULL;
 }
 
-/* Tells all that there is to tell. @r: what came of feeding the stream. */
+/* Reports all events that are due. @r is what stream_feed() returned. */
 static void tell_all(struct link *link, int r)
 {
 	enum stream_event_kind kind;
@@ -189,15 +189,15 @@ static void tell_all(struct link *link, int r)
 			r = stream_next(&link->stream, &kind);
 		}
 		if (r < 0) {
-			link_fail_kind(link, FAILURE_INTERNAL);
+			fail_kind(link, FAILURE_INTERNAL);
 			return;
 		}
 	} while (tell(link, kind));
 	if (!link->callbacks || link->failing) {
 		return;
 	}
-	if (link_send_out(link) < 0) {
-		link_fail_kind(link, FAILURE_INTERNAL);
+	if (send_out(link) < 0) {
+		fail_kind(link, FAILURE_INTERNAL);
 		return;
 	}
 	link->callbacks->flush(link->userdata);
@@ -221,31 +221,122 @@ static void on_drained(void *userdata)
 
 static void on_ended(void *userdata)
 {
-	link_fail_kind(userdata, FAILURE_CONNECTION_LOST);
+	fail_kind(userdata, FAILURE_CONNECTION_LOST);
 }
 
 static void on_failed(void *userdata, const struct failure *failure)
 {
-	struct link *link = userdata;
-	const SSL *ssl = transport_tls(link->transport);
-
-	if (ssl && !SSL_is_init_finished(ssl)) {
-		link_tell_secured(link, failure);
-	}
-	link_fail(link, failure);
+	fail(userdata, failure);
 }
 
-const struct dial_callbacks link_dial_callbacks = {
+static void on_opened(void *userdata, struct transport *transport, enum stream_event_kind kind)
+{
+	struct link *link = userdata;
+
+	link->opening = NULL;
+	link->transport = transport;
+	link->header_due = true;
+	if (link->paused) {
+		transport_pause(transport, true);
+	}
+	if (tell(link, kind)) {
+		tell_all(link, 0);
+	}
+}
+
+static void on_not_opened(void *userdata, struct transport *transport,
+			  const struct failure *failure)
+{
+	struct link *link = userdata;
+
+	link->opening = NULL;
+	link->transport = transport;
+	if (failure->kind == FAILURE_STREAM_ERROR) {
+		link->callbacks->element(link->userdata, STREAM_EVENT_ERROR);
+	}
+	fail(link, failure);
+}
+
+static const struct opening_callbacks opening_callbacks = {
 	.transport = {
-		.secured = link_on_secured,
 		.data = on_data,
 		.drained = on_drained,
 		.ended = on_ended,
 		.failed = on_failed,
 	},
-	.done = link_on_dialled,
-	.failed = link_on_not_dialled,
+	.done = on_opened,
+	.failed = on_not_opened,
 };
+
+/* What is reported at the next turn of the loop: this may be within a call of the owner's, or into
+ * another link. */
+
+static void on_turn(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+	struct failure failure;
+
+	if (link->refusal == FAILURE_INTERNAL) {
+		fail_kind(link, FAILURE_INTERNAL);
+	} else if (link->refusal) {
+		failure_set(&failure, link->refusal, "%s", link->domain);
+		fail(link, &failure);
+	} else if (stream_repeats(&link->stream)) {
+		tell_all(link, 0);
+	}
+}
+
+static void tell_at_next_turn(struct link *link)
+{
+	uv_timer_start(&link->timer, on_turn, 0, 0);
+}
+
+static void refuse_at_next_turn(struct link *link, enum failure_kind kind)
+{
+	link->refusal = kind;
+	tell_at_next_turn(link);
+}
+
+/* The beginning. */
+
+/* Takes a place among the sessions to the domain, where the rule limits them. Returns 0 with
+ * *ret_refusal, or -ENOMEM. */
+static int enter_domain(struct link *link, const struct domain_rule *rule,
+			enum failure_kind *ret_refusal)
+{
+	*ret_refusal = rule && rule->gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
+	if (!rule || rule->gone || !rule->max_sessions) {
+		return 0;
+	}
+	int r = census_enter_domain(link->env->census, link->domain, rule->max_sessions);
+
+	if (r == -EUSERS) {
+		*ret_refusal = FAILURE_TOO_MANY;
+		return 0;
+	}
+	link->is_counted = r == 0;
+	return r;
+}
+
+static int start(struct link *link, const struct stream_target *target,
+		 const struct domain_rule *rule)
+{
+	enum failure_kind refusal;
+
+	link->domain = strndup(target->to.data, target->to.n);
+	if (!link->domain) {
+		return -ENOMEM;
+	}
+	int r = enter_domain(link, rule, &refusal);
+
+	if (r == 0 && refusal) {
+		refuse_at_next_turn(link, refusal);
+	} else if (r == 0) {
+		r = opening_new(link->env, link->domain, rule, target, &link->stream,
+				&opening_callbacks, link, &link->opening);
+	}
+	return r;
+}
 
 int link_new(struct link_env *env, const struct stream_target *target, const struct domain_rule *rule,
 	     const struct link_callbacks *callbacks, void *userdata, struct link **ret_link)
@@ -256,16 +347,12 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 		return -ENOMEM;
 	}
 	link->env = env;
-	link->rule = rule;
 	link->callbacks = callbacks;
 	link->userdata = userdata;
-	stream_init(&link->stream, env->pool, &env->scan_options, link_tls(link));
+	stream_init(&link->stream, env->pool, &env->scan_options, domain_rule_tls(rule));
 	uv_timer_init(env->dialer.loop, &link->timer);
-	int r = link_opening_new(link, target);
+	int r = start(link, target, rule);
 
-	if (r == 0) {
-		r = link_start(link);
-	}
 	if (r < 0) {
 		link_drop(link);
 		return r;
@@ -313,28 +400,10 @@ int link_gather(struct link *link, struct sv elements)
 	return gather_add(&link->env->gather, link, elements);
 }
 
-static void on_turn(uv_timer_t *timer)
-{
-	struct link *link = CONTAINER_OF(timer, struct link, timer);
-
-	if (link->lost) {
-		link_fail_kind(link, FAILURE_INTERNAL);
-	} else if (stream_repeats(&link->stream)) {
-		tell_all(link, 0);
-	}
-}
-
-/* This may be within a call of the owner's, or into another link: something is to be told later. */
-static void tell_at_next_turn(struct link *link)
-{
-	uv_timer_start(&link->timer, on_turn, 0, 0);
-}
-
 void link_write_gathered(struct link *link, struct sv bytes)
 {
 	if (link->transport && transport_write(link->transport, bytes.data, bytes.n) < 0) {
-		link->lost = true;
-		tell_at_next_turn(link);
+		refuse_at_next_turn(link, FAILURE_INTERNAL);
 	}
 }
 
@@ -346,7 +415,7 @@ int link_restart(struct link *link, const struct stream_target *target)
 	if (r == 0 && stream_repeats(&link->stream) && !link->failing) {
 		tell_at_next_turn(link);
 	}
-	return r < 0 ? r : link_send_out(link);
+	return r < 0 ? r : send_out(link);
 }
 
 bool link_is_congested(const struct link *link)
@@ -357,8 +426,8 @@ bool link_is_congested(const struct link *link)
 void link_pause(struct link *link, bool pause)
 {
 	link->paused = pause;
-	/* What the gateway itself has to talk over with the server goes on. */
-	if (link->transport && !link->opening) {
+	/* The opening goes on: what it negotiates is no affair of the owner's. */
+	if (link->transport) {
 		transport_pause(link->transport, pause);
 	}
 }
@@ -375,6 +444,6 @@ void link_keep_alive(struct keepalive_member *member)
 	/* All that was written before are whole elements, so a space can only fall between two. A header
 	 * that has not been answered yet (stream.state) is a check of its own. */
 	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) == -ENOMEM) {
-		link_fail_kind(link, FAILURE_INTERNAL);
+		fail_kind(link, FAILURE_INTERNAL);
 	}
 }

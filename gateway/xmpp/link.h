@@ -1,82 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A session's way to its XMPP server: dial, TLS, stream, in one object. Where a server names
- * another one before its features (see-other-host) the link goes there; where the TLS or the stream
- * of one comes to nothing it tries another one of the domain. A server that is slow keeps its
- * connection until another one is connected. The certificate has to name the domain, or to be what
- * signed DNS says (DANE). The session says what to send; it is told what came. The one place where
- * the stream engine meets the network.
+ * A session's stream to its XMPP server. An opening (opening.h) finds a server and brings its stream
+ * up to the features; from then on the link carries: the session says what to send, and is told what
+ * came. The one place where the stream engine meets the network for as long as a session lives.
  *
- * A link has one owner, its session. Callbacks run from the loop, never from a call into the link;
- * in a callback every function of this header may be called. After link_close() or link_drop() the
- * owner forgets the link: nothing calls back any more, and the memory goes at a later turn of the
- * loop.
+ * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in
+ * a callback every function of this header may be called. After link_close() or link_drop() the owner
+ * forgets the link: nothing calls back any more, and the memory goes at a later turn of the loop.
  */
-#include <uv.h>
-
-#include "gateway/upstream/dialer.h"
-#include "gateway/xmpp/gather.h"
-#include "gateway/xmpp/keepalive.h"
-#include "gateway/xmpp/stream.h"
-#include "policy/census.h"
+#include "gateway/xmpp/link-env.h"
 
 struct link;
 
-/* Somebody who looks on, as in upstream/observer.h. */
-struct link_observer {
-	/* A server's header came, also one of a stream that is not the client's yet. */
-	void (*header)(void *userdata, const struct stream *stream);
-	/* TLS begins: from the first byte on, or because the server has agreed to STARTTLS. */
-	void (*handshake)(void *userdata, bool direct);
-	/* The handshake is over: done, or @failure says why not. @ssl is borrowed for the call. */
-	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);
-	/* The server has said that another one is to be asked. */
-	void (*redirected)(void *userdata, const struct redirect *redirect);
-	/* The server has had its part of the time: another one of the domain is looked for. If one
-	 * is found it takes the place of this one; until then this one may still answer. */
-	void (*slow)(void *userdata);
-	/* The server will not do, because of @failure: another one of the domain is to be tried. */
-	void (*left)(void *userdata, const struct failure *failure);
-	void *userdata;
-};
-
-/* What all links of a worker share; outlives them. */
-struct link_env {
-	struct census *census;
-	const struct link_observer *observer; /* NULL: nobody */
-	struct dialer dialer;
-	struct tls_store *tls_store;
-	size_t n_waiting_max;                 /* bytes for a server that does not read */
-	struct xml_pool *pool;
-	struct xml_scan_options scan_options; /* stream_options() */
-	int64_t open_timeout_ms;              /* from link_new() to the server's features; one of several servers has a part of it */
-	bool trusts_dnssec;                   /* what the resolvers say of signatures (AD=1) is believed: DANE */
-	struct keepalive keepalive;           /* with link_keep_alive() */
-	struct gather gather;                 /* with link_write_gathered() */
-};
-
-enum {
-	/* A server that does not take our farewell must not hold the descriptor. */
-	LINK_CLOSE_TIMEOUT_MS = 5000,
-	/* Servers that name each other must not keep a session on its way (RFC 6120, 4.9.3.19: from 2 to 5). */
-	LINK_REDIRECTS_MAX = 2,
-	/* Servers of a domain that are connected to for one session, because the TLS or the stream of those before came to nothing:
-	 * each costs a handshake. */
-	LINK_SERVERS_MAX = 3,
-};
-
 struct link_callbacks {
-	/* The server's header came, of the stream that is the client's; link_stream() knows id, from and lang. Features follow at once, or
-	 * (a server without version, RFC 6120 4.7.5) never. */
+	/* The server's header of the stream that is the client's; link_stream() has id, from and
+	 * lang. Features follow at once, or never (RFC 6120, 4.7.5: a server without version). */
 	void (*header)(void *userdata);
-	/* FEATURES, ELEMENT or ERROR: stream_event_write(link_stream()) gives the bytes, in this call only. */
+	/* @kind is FEATURES, ELEMENT or ERROR: stream_event_write(link_stream()) gives the bytes,
+	 * during this call only. */
 	void (*element)(void *userdata, enum stream_event_kind kind);
-	/* What arrived in one turn has been told: time to send what has been gathered. */
+	/* Everything that arrived together has been reported: time to send what was gathered. */
 	void (*flush)(void *userdata);
 	/* The server reads again after link_is_congested(). */
 	void (*drained)(void *userdata);
-	/* The link is of no more use: STREAM_ERROR (its element has been told), STREAM_CLOSED, ... The owner drops or closes it. */
+	/* The link cannot be used any more: STREAM_ERROR (`element` ran before), STREAM_CLOSED, ...
+	 * The owner drops or closes it. */
 	void (*over)(void *userdata, const struct failure *failure);
 };
 

@@ -73,7 +73,7 @@ static int keep(char **field, struct sv text)
 	return 0;
 }
 
-static int keep_target(struct stream *stream, const struct stream_target *target)
+int stream_set_target(struct stream *stream, const struct stream_target *target)
 {
 	int r = keep(&stream->to, target->to);
 
@@ -139,7 +139,7 @@ static int write_header(struct stream *stream)
 
 int stream_open(struct stream *stream, const struct stream_target *target, bool secure)
 {
-	int r = keep_target(stream, target);
+	int r = stream_set_target(stream, target);
 
 	stream->secure = secure;
 	return r < 0 ? over(stream, r) : write_header(stream);
@@ -150,6 +150,7 @@ void stream_rewind(struct stream *stream)
 	forget_server(stream);
 	buffer_deinit(&stream->out);
 	stream->secure = false;
+	stream->closing = false;
 	stream->state = STREAM_STATE_IDLE;
 }
 
@@ -164,7 +165,7 @@ int stream_restart(struct stream *stream, const struct stream_target *target)
 	if (stream->state != STREAM_STATE_OPEN || stream->closing) {
 		return 0;
 	}
-	int r = keep_target(stream, target);
+	int r = stream_set_target(stream, target);
 
 	if (r == 0 && !stream->succeeded) {
 		stream->again = STREAM_EVENT_HEADER;

@@ -101,6 +101,9 @@ void stream_deinit(struct stream *stream);
 /* The scan options that a stream needs, with @n_element_max for the largest element. */
 struct xml_scan_options stream_options(size_t n_element_max);
 
+/* Sets what our header says; empty fields of @target stay as they were. Returns 0 or -ENOMEM. */
+_must_check_ int stream_set_target(struct stream *stream, const struct stream_target *target);
+
 /* Opens the stream: our header into stream.out. @secure: the connection is encrypted already. The client's own address
  * goes out only over TLS, or where none will come (RFC 6120, 4.7.1). Empty fields of @target stay as they were before
  * stream_rewind(). Returns 0 or -ENOMEM. */

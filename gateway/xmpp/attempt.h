@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * One connected server, on its way to a stream that is the client's: PROXY header, TLS, stream
+ * header, features. Private to opening.c, which decides what happens when that fails.
+ *
+ * usable  the features have arrived, or the server has none (RFC 6120, 4.7.5)
+ */
+#include "gateway/xmpp/handshake.h"
+
+struct attempt_callbacks {
+	/* The server is usable. The event @kind of the stream is due: FEATURES or HEADER. */
+	void (*usable)(void *userdata, enum stream_event_kind kind);
+	/* The server sent a stream error: the event ERROR of the stream is due. */
+	void (*refused)(void *userdata);
+	/* The server cannot be used. */
+	void (*failed)(void *userdata, const struct failure *failure);
+};
+
+struct attempt {
+	struct link_env *env;
+	const struct domain_rule *rule; /* NULL: none */
+	struct stream *stream;
+	const struct attempt_callbacks *callbacks;
+	void *userdata;
+	bool has_client;
+	struct address client; /* for the PROXY header */
+
+	struct transport *transport; /* owned; NULL: no server is connected */
+	struct address address;      /* of the server */
+	bool direct;                 /* TLS comes before the stream */
+	struct handshake handshake;
+};
+
+/* @client is copied and may be NULL: unknown. All other pointers are borrowed for the attempt's
+ * life. */
+void attempt_init(struct attempt *attempt, struct link_env *env, const char *domain,
+		  const struct domain_rule *rule, struct stream *stream,
+		  const struct address *client, const struct attempt_callbacks *callbacks,
+		  void *userdata);
+
+/* Starts with a server that was just connected; @transport is the attempt's, also on failure.
+ * @redirected: the server was named by another one, or by the client. Callbacks may run within this
+ * call. */
+void attempt_start(struct attempt *attempt, struct transport *transport,
+		   const struct dial_result *result, bool redirected);
+
+/* Drops the server; the next one starts anew. May run twice. */
+void attempt_leave(struct attempt *attempt);
+
+/* Says goodbye to the server, if one is connected, and closes the connection in order. */
+void attempt_close(struct attempt *attempt);
+
+/* Gives the transport away, which tells @callbacks from now on. NULL when no server is connected. */
+struct transport *attempt_take_transport(struct attempt *attempt,
+					 const struct transport_callbacks *callbacks,
+					 void *userdata);

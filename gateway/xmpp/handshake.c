@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/xmpp/handshake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void handshake_init(struct handshake *handshake, struct link_env *env, const char *domain,
+		    const struct domain_rule *rule,
+		    void (*failed)(void *userdata, const struct failure *failure), void *userdata)
+{
+	*handshake = (struct handshake){
+		.env = env,
+		.domain = domain,
+		.rule = rule,
+		.failed = failed,
+		.userdata = userdata,
+	};
+}
+
+void handshake_deinit(struct handshake *handshake)
+{
+	resolver_query_cancel(handshake->query);
+	handshake->query = NULL;
+	free(handshake->tlsa);
+	handshake->tlsa = NULL;
+	handshake->transport = NULL;
+}
+
+static int start(struct handshake *handshake, struct transport *transport)
+{
+	const struct link_env *env = handshake->env;
+	const struct domain_rule *rule = handshake->rule;
+	const struct tls_wish wish = {
+		.domain = handshake->domain,
+		.ca_file = rule ? rule->ca_file : NULL,
+		.verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
+		.direct = handshake->direct,
+		.pins = rule ? rule->pins : NULL,
+		.n_pins = rule ? rule->n_pins : 0,
+		.host = handshake->tlsa ? handshake->host : NULL,
+		.tlsa = handshake->tlsa,
+	};
+	SSL *ssl;
+
+	if (env->observer) {
+		env->observer->handshake(env->observer->userdata, handshake->direct);
+	}
+	int r = tls_connection_new(env->tls_store, &wish, &ssl);
+
+	return r < 0 ? r : transport_secure(transport, ssl, env->open_timeout_ms);
+}
+
+static void fail_kind(struct handshake *handshake, enum failure_kind kind)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, NULL);
+	handshake->failed(handshake->userdata, &failure);
+}
+
+static void go_on(struct handshake *handshake)
+{
+	struct transport *transport = handshake->transport;
+
+	handshake->transport = NULL;
+	if (transport && start(handshake, transport) < 0) {
+		fail_kind(handshake, FAILURE_INTERNAL);
+	}
+}
+
+static void on_tlsa(void *userdata, enum resolver_result result, const struct tlsa_set *set)
+{
+	struct handshake *handshake = userdata;
+	struct failure failure;
+
+	handshake->query = NULL;
+	if (result == RESOLVER_OK) {
+		handshake->tlsa = malloc(sizeof(*handshake->tlsa));
+		if (!handshake->tlsa) {
+			fail_kind(handshake, FAILURE_INTERNAL);
+			return;
+		}
+		*handshake->tlsa = *set;
+	} else if (result != RESOLVER_NO_NAME) {
+		/* Treat a failed TLSA look-up as an attack: whoever suppresses the answer may be
+		 * the one that it would expose (RFC 7673). */
+		failure_set(&failure,
+			    result == RESOLVER_TIMEOUT ? FAILURE_DNS_TIMEOUT : FAILURE_DNS_FAILED,
+			    "TLSA records of %s", handshake->host);
+		handshake->failed(handshake->userdata, &failure);
+		return;
+	}
+	go_on(handshake);
+}
+
+int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port)
+{
+	memcpy(handshake->host, host, strlen(host) + 1);
+	return resolver_ask_tlsa(handshake->env->dialer.resolver, handshake->host, port, on_tlsa,
+				 handshake, &handshake->query);
+}
+
+int handshake_start(struct handshake *handshake, struct transport *transport, bool direct)
+{
+	handshake->direct = direct;
+	if (handshake->query) {
+		handshake->transport = transport;
+		return 0;
+	}
+	return start(handshake, transport);
+}

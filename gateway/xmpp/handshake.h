@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * TLS with one server: looks up its TLSA records (DANE, RFC 7673) while the stream's first words are
+ * exchanged, then starts the handshake. The transport tells how that ends.
+ */
+#include "gateway/xmpp/link-env.h"
+
+struct handshake {
+	struct link_env *env;
+	const char *domain;             /* which the certificate has to name */
+	const struct domain_rule *rule; /* NULL: none */
+	struct transport *transport;    /* the handshake waits for the records; NULL: it does not */
+	bool direct;                    /* TLS comes before the stream */
+	struct resolver_query *query;   /* for TLSA records; NULL: none is under way */
+	struct tlsa_set *tlsa;          /* owned; NULL: no records */
+	char host[SRV_HOST_MAX + 1];    /* whose records these are */
+	/* The server must not be used, because of @failure. */
+	void (*failed)(void *userdata, const struct failure *failure);
+	void *userdata;
+};
+
+/* All pointers are borrowed for the handshake's life; @rule may be NULL. */
+void handshake_init(struct handshake *handshake, struct link_env *env, const char *domain,
+		    const struct domain_rule *rule,
+		    void (*failed)(void *userdata, const struct failure *failure), void *userdata);
+
+/* Forgets the server. May run twice. */
+void handshake_deinit(struct handshake *handshake);
+
+/* Looks up the TLSA records of @host and @port, where signed DNS led there. `failed` runs from the
+ * loop, never from this call. Returns 0 or a negative errno. */
+_must_check_ int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port);
+
+/* Starts TLS on @transport, which is borrowed until handshake_deinit(): now, or when the records are
+ * there. @direct: TLS comes before the stream. Returns 0 or a negative errno. */
+_must_check_ int handshake_start(struct handshake *handshake, struct transport *transport,
+				 bool direct);

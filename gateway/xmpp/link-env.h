@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What all links of a worker share, and who may watch them. Used by link.h and opening.h.
+ */
+#include <uv.h>
+
+#include "gateway/upstream/dialer.h"
+#include "gateway/xmpp/gather.h"
+#include "gateway/xmpp/keepalive.h"
+#include "gateway/xmpp/stream.h"
+#include "policy/census.h"
+
+enum {
+	/* A server that does not read our farewell must not hold the descriptor. */
+	LINK_CLOSE_TIMEOUT_MS = 5000,
+};
+
+/* Reports the steps of an opening, for `doab --probe` and the debug log. Callbacks must not call
+ * back into the link. */
+struct link_observer {
+	/* A server sent its stream header; there may be one more after TLS. */
+	void (*header)(void *userdata, const struct stream *stream);
+	/* TLS begins: with the first byte (@direct), or after the server accepted STARTTLS. */
+	void (*handshake)(void *userdata, bool direct);
+	/* The handshake is done, or failed with @failure. @ssl is borrowed for the call. */
+	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);
+	/* The server named another one (see-other-host), which is dialled next. */
+	void (*redirected)(void *userdata, const struct redirect *redirect);
+	/* The server has used up its share of the time. Another one is searched for; this one may
+	 * still answer until that is connected. */
+	void (*slow)(void *userdata);
+	/* The server is given up because of @failure, and another one is tried. */
+	void (*left)(void *userdata, const struct failure *failure);
+	void *userdata;
+};
+
+/* Outlives all links. */
+struct link_env {
+	struct census *census;
+	const struct link_observer *observer; /* NULL: none */
+	struct dialer dialer;
+	struct tls_store *tls_store;
+	size_t n_waiting_max;                 /* bytes that may wait for a server that does not read */
+	struct xml_pool *pool;
+	struct xml_scan_options scan_options; /* stream_options() */
+	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+	bool trusts_dnssec;                   /* believe AD=1 of the resolvers, and so use DANE */
+	struct keepalive keepalive;           /* calls link_keep_alive() */
+	struct gather gather;                 /* calls link_write_gathered() */
+};

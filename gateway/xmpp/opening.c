@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/xmpp/opening.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/xmpp/attempt.h"
+#include "gateway/xmpp/servers.h"
+
+struct opening {
+	struct link_env *env;
+	const char *domain;
+	const struct domain_rule *rule; /* NULL: none */
+	struct stream *stream;
+	const struct opening_callbacks *callbacks;
+	void *userdata;
+	struct servers servers;
+	struct dial *dial;      /* NULL: no search for a server is under way */
+	struct attempt attempt; /* with the connected server; beside a dial, a slow one */
+	bool over;
+	uv_timer_t timer; /* for that server, or for the search; its close frees the memory */
+};
+
+static void on_timer(uv_timer_t *timer);
+static const struct dial_callbacks dial_callbacks;
+
+static struct mono now_of(const struct opening *opening)
+{
+	return (struct mono){(int64_t)uv_now(opening->env->dialer.loop)};
+}
+
+/* The end. */
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(CONTAINER_OF((uv_timer_t *)handle, struct opening, timer));
+}
+
+/* Nothing calls back any more. */
+static void end(struct opening *opening)
+{
+	opening->over = true;
+	opening->dial = dial_free(opening->dial);
+	uv_close((uv_handle_t *)&opening->timer, on_closed);
+}
+
+struct opening *opening_free(struct opening *opening)
+{
+	if (opening) {
+		attempt_close(&opening->attempt);
+		end(opening);
+	}
+	return NULL;
+}
+
+static struct transport *hand_over(struct opening *opening)
+{
+	return attempt_take_transport(&opening->attempt, &opening->callbacks->transport,
+				      opening->userdata);
+}
+
+/* Which server. */
+
+/* Allows the connected server, or the search for one, its share of the time. */
+static void arm(struct opening *opening, bool has_others)
+{
+	struct mono now = now_of(opening);
+	struct mono deadline = servers_deadline(&opening->servers, has_others, now);
+	int64_t ms = mono_diff_ms(deadline, now);
+
+	uv_timer_start(&opening->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
+/* Returns whether a failure says something about the server. A client that asks for another version
+ * of XMPP gets no features (RFC 6120, 4.7.5), so also no STARTTLS. It must not be able to move
+ * everybody's sessions to another server of the domain. */
+static bool is_blamed(const struct opening *opening)
+{
+	const char *version = opening->stream->version;
+
+	return !version || strcmp(version, "1.0") == 0;
+}
+
+static void note_unusable(struct opening *opening)
+{
+	if (is_blamed(opening)) {
+		history_note_unusable(opening->env->dialer.history, opening->domain,
+				      &opening->attempt.address, now_of(opening));
+	}
+}
+
+/* Searches for a server that has not been tried. Returns 0 or -ENOMEM. */
+static int dial_another(struct opening *opening)
+{
+	struct servers *servers = &opening->servers;
+
+	servers_add_tried(servers, &opening->attempt.address);
+	int r = dial_new(&opening->env->dialer, opening->domain, opening->rule, &dial_callbacks,
+			 opening, &opening->dial);
+
+	if (r == 0) {
+		dial_avoid(opening->dial, servers->tried, servers->n_tried);
+	}
+	arm(opening, false);
+	return r;
+}
+
+/* Returns whether another server is tried after @failure. */
+static bool try_another(struct opening *opening, const struct failure *failure)
+{
+	const struct link_observer *observer = opening->env->observer;
+	struct servers *servers = &opening->servers;
+
+	if (!opening->attempt.transport) {
+		return false;
+	}
+	/* A stream that the server ended is not noted: the reason may be what the client said in its
+	 * header. */
+	if (servers_is_of_tls(failure)) {
+		note_unusable(opening);
+	}
+	if (!servers_may_try_another(servers, failure, opening->dial != NULL)) {
+		return false;
+	}
+	if (observer) {
+		observer->left(observer->userdata, failure);
+	}
+	servers_note(servers, failure);
+	attempt_leave(&opening->attempt);
+	return servers->is_slow || dial_another(opening) == 0;
+}
+
+static void fail(struct opening *opening, const struct failure *failure)
+{
+	if (opening->over || try_another(opening, failure)) {
+		return;
+	}
+	bool ended_by_server =
+		failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED;
+	struct transport *transport = hand_over(opening);
+
+	if (!ended_by_server) {
+		transport = transport_free(transport);
+	}
+	end(opening);
+	opening->callbacks->failed(opening->userdata, transport, failure);
+}
+
+static void fail_kind(struct opening *opening, enum failure_kind kind)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, NULL);
+	fail(opening, &failure);
+}
+
+/* The slow server keeps its connection until another one is connected. There may be none, as long
+ * as look-ups are under way or addresses have not been dialled. */
+static void look_for_another(struct opening *opening)
+{
+	const struct link_observer *observer = opening->env->observer;
+
+	opening->servers.is_slow = true;
+	if (observer) {
+		observer->slow(observer->userdata);
+	}
+	/* Without memory for the search this server has the rest of the time. */
+	(void)!dial_another(opening);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct opening *opening = CONTAINER_OF(timer, struct opening, timer);
+	struct servers *servers = &opening->servers;
+	struct failure failure;
+
+	if (!opening->attempt.transport) {
+		dial_failure(opening->dial, &failure);
+	} else {
+		note_unusable(opening);
+		if (!mono_reached(servers->deadline, now_of(opening))) {
+			look_for_another(opening);
+			return;
+		}
+		failure_set(&failure, FAILURE_STREAM_TIMEOUT, NULL);
+	}
+	/* There is no time for another server. */
+	attempt_leave(&opening->attempt);
+	fail(opening, servers->first.kind ? &servers->first : &failure);
+}
+
+/* What becomes of the connected server. */
+
+static void on_usable(void *userdata, enum stream_event_kind kind)
+{
+	struct opening *opening = userdata;
+
+	if (!opening->servers.is_slow) {
+		history_forget_unusable(opening->env->dialer.history, opening->domain,
+					&opening->attempt.address, now_of(opening));
+	}
+	struct transport *transport = hand_over(opening);
+
+	end(opening);
+	opening->callbacks->done(opening->userdata, transport, kind);
+}
+
+/* Goes to the server that the connected one has named. */
+static void follow(struct opening *opening, const struct redirect *redirect)
+{
+	const struct link_observer *observer = opening->env->observer;
+	struct attempt *attempt = &opening->attempt;
+
+	if (observer) {
+		observer->redirected(observer->userdata, redirect);
+	}
+	attempt_close(attempt);
+	attempt_leave(attempt);
+	opening->dial = dial_free(opening->dial);
+	if (dial_new_redirected(&opening->env->dialer, opening->domain, redirect, attempt->direct,
+				opening->rule, &dial_callbacks, opening, &opening->dial) < 0) {
+		fail_kind(opening, FAILURE_INTERNAL);
+	} else {
+		arm(opening, false);
+	}
+}
+
+static void on_refused(void *userdata)
+{
+	struct opening *opening = userdata;
+	struct redirect redirect;
+
+	if (stream_event_redirect(opening->stream, &redirect) &&
+	    servers_redirect(&opening->servers)) {
+		follow(opening, &redirect);
+	} else {
+		fail(opening, &opening->stream->failure);
+	}
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	fail(userdata, failure);
+}
+
+static const struct attempt_callbacks attempt_callbacks = {
+	.usable = on_usable,
+	.refused = on_refused,
+	.failed = on_failed,
+};
+
+/* What becomes of the search. */
+
+static void on_dialled(void *userdata, struct transport *transport,
+		       const struct dial_result *result)
+{
+	struct opening *opening = userdata;
+	struct failure failure;
+
+	opening->dial = NULL;
+	opening->servers.is_slow = false;
+	if (opening->attempt.transport) {
+		/* The slow server gives way to this one. */
+		failure_set(&failure, FAILURE_STREAM_TIMEOUT, NULL);
+		servers_note(&opening->servers, &failure);
+		attempt_leave(&opening->attempt);
+	}
+	arm(opening, result->has_others);
+	attempt_start(&opening->attempt, transport, result, opening->servers.redirected);
+}
+
+static void on_not_dialled(void *userdata, const struct failure *failure)
+{
+	struct opening *opening = userdata;
+	const struct failure *first = &opening->servers.first;
+
+	opening->dial = NULL;
+	if (opening->attempt.transport) {
+		/* The slow server is the only one: it has the rest of the time. */
+		return;
+	}
+	/* Why the first server failed says more than that there is no other. */
+	fail(opening, first->kind ? first : failure);
+}
+
+/* The transport's own callbacks are set by attempt_start(). */
+static const struct dial_callbacks dial_callbacks = {
+	.done = on_dialled,
+	.failed = on_not_dialled,
+};
+
+/* The beginning. */
+
+/* Gives the stream what its header will say. */
+static int set_target(struct opening *opening, const struct stream_target *target)
+{
+	char unicode[DOMAIN_UNICODE_MAX + 1];
+	struct stream_target header = *target;
+	int r = domain_to_unicode(opening->domain, unicode);
+
+	if (r < 0) {
+		return r;
+	}
+	header.to = sv_from(unicode);
+	return stream_set_target(opening->stream, &header);
+}
+
+static int start(struct opening *opening, const struct redirect *route)
+{
+	bool is_direct = domain_rule_tls(opening->rule) == DOMAIN_TLS_DIRECT;
+	struct dialer *dialer = &opening->env->dialer;
+
+	return route ? dial_new_redirected(dialer, opening->domain, route, is_direct, opening->rule,
+					   &dial_callbacks, opening, &opening->dial)
+		     : dial_new(dialer, opening->domain, opening->rule, &dial_callbacks, opening,
+				&opening->dial);
+}
+
+int opening_new(struct link_env *env, const char *domain, const struct domain_rule *rule,
+		const struct stream_target *target, struct stream *stream,
+		const struct opening_callbacks *callbacks, void *userdata,
+		struct opening **ret_opening)
+{
+	struct opening *opening = calloc(1, sizeof(*opening));
+
+	if (!opening) {
+		return -ENOMEM;
+	}
+	opening->env = env;
+	opening->domain = domain;
+	opening->rule = rule;
+	opening->stream = stream;
+	opening->callbacks = callbacks;
+	opening->userdata = userdata;
+	attempt_init(&opening->attempt, env, domain, rule, stream, target->client,
+		     &attempt_callbacks, opening);
+	uv_timer_init(env->dialer.loop, &opening->timer);
+	servers_init(&opening->servers, env->open_timeout_ms, target->route != NULL,
+		     now_of(opening));
+	int r = set_target(opening, target);
+
+	if (r == 0) {
+		r = start(opening, target->route);
+	}
+	if (r < 0) {
+		opening_free(opening);
+		return r;
+	}
+	arm(opening, false);
+	*ret_opening = opening;
+	return 0;
+}
