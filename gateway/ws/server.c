@@ -22,6 +22,8 @@ enum {
 	/* Bytes of one write, more than any message has: of a longer one libwebsockets copies the
 	 * rest, and writes a piece of it in each turn of the loop. */
 	WRITE_MAX = 1024 * 1024 * 1024,
+	/* What libwebsockets allocates for one handshake, generously: a connection, a watcher, the headers. */
+	ADOPTION_RESERVE = 32 * 1024,
 };
 
 /* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
@@ -48,6 +50,7 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	lws_retry_bo_t idle_policy;
 	struct adoption *adopting; /* for the connection that is being made by ws_server_adopt() */
+	void *reserve; /* ADOPTION_RESERVE bytes that are there for the next one; NULL: there was no memory */
 	/* Messages of one turn of the loop go out together: these, behind LWS_PRE bytes for libwebsockets, are of `gathering`. */
 	unsigned char *gathered;
 	size_t n_gathered, n_room;
@@ -329,6 +332,8 @@ static void on_destroyed(struct lws *wsi)
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
 	struct ws_connection **slot = user;
+	/* There is none before the WebSocket is open, nor a slot for it when libwebsockets got no memory. */
+	struct ws_connection *connection = slot ? *slot : NULL;
 
 	switch (reason) {
 	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
@@ -338,15 +343,15 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_ESTABLISHED:
 		return on_established(wsi, slot);
 	case LWS_CALLBACK_RECEIVE:
-		on_receive(*slot, in, n);
+		on_receive(connection, in, n);
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return *slot ? on_writable(*slot) : 0;
+		return connection ? on_writable(connection) : 0;
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		return *slot ? on_peer_close(*slot) : 0;
+		return connection ? on_peer_close(connection) : 0;
 	case LWS_CALLBACK_CLOSED:
-		if (*slot) {
-			on_closed(*slot);
+		if (connection) {
+			on_closed(connection);
 			*slot = NULL;
 		}
 		return 0;
@@ -369,9 +374,25 @@ static const struct lws_protocols protocols[] = {
 	{.name = NULL},
 };
 
+/* When libwebsockets gets no memory in the middle of a handshake it keeps the descriptor and half of a connection for ever, for which it
+ * waits when it is to end. So what it needs is set aside beforehand, or it is not asked. */
+static bool has_reserve(struct ws_server *server)
+{
+	if (!server->reserve) {
+		server->reserve = malloc(ADOPTION_RESERVE);
+	}
+	return server->reserve;
+}
+
+static void give_reserve(struct ws_server *server)
+{
+	free(server->reserve);
+	server->reserve = NULL;
+}
+
 void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void *request)
 {
-	struct adoption *adoption = malloc(sizeof(*adoption));
+	struct adoption *adoption = has_reserve(server) ? malloc(sizeof(*adoption)) : NULL;
 
 	if (!adoption) {
 		close(fd);
@@ -380,8 +401,10 @@ void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void
 	}
 	adoption->request = request;
 	server->adopting = adoption;
+	give_reserve(server);
 	/* Runs the handshake, and so `opened`, before it returns. */
 	lws_adopt_socket_vhost_readbuf(server->vhost, fd, handshake.data, handshake.n);
+	(void)has_reserve(server);
 	if (server->adopting) {
 		/* It failed before there was anything that could be told of as destroyed. */
 		server->adopting = NULL;
@@ -458,6 +481,7 @@ struct ws_server *ws_server_free(struct ws_server *server)
 	}
 	lws_context_destroy(server->context);
 	free(server->gathered);
+	free(server->reserve);
 	free(server);
 	return NULL;
 }
