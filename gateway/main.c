@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "gateway/descriptors.h"
 #include "gateway/ops/probe.h"
 #include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"
@@ -126,17 +126,6 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 	return -1;
 }
 
-/* Each client is one or two descriptors, each session one more. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 /* Only the main thread takes signals, in wait_for_signal(). They are blocked before other threads
  * start, which inherit that. */
 static void block_signals(sigset_t *ret_signals)
@@ -243,8 +232,11 @@ static int serve(const struct config *config, const sigset_t *signals)
 	struct site *site = NULL;
 	int r = workers ? census_new(&config->limits, &shared.census) : -ENOMEM;
 
-	raise_descriptor_limit();
 	warn_without_authorities(config);
+	if (r == 0) {
+		r = descriptors_limit(descriptors_needed(config->limits.sessions, config->n_workers),
+				      &shared.n_descriptors);
+	}
 	if (r == 0) {
 		r = client_log_new(&config->limits, &shared.client_log);
 	}

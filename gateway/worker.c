@@ -7,6 +7,7 @@
 
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
+#include "gateway/descriptors.h"
 #include "gateway/listener.h"
 #include "gateway/outbound.h"
 #include "gateway/ws/endpoint.h"
@@ -32,6 +33,7 @@ struct worker {
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
 	uv_async_t stop; /* not a message: it must arrive when the mailbox is full */
+	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
 	struct mono grace_end;
 	bool started, stopping;
@@ -383,6 +385,9 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.client_log = shared->client_log,
 	};
 	r = init(worker);
+	if (r == 0) {
+		r = descriptors_reserve(&worker->loop, &worker->reserve, shared->n_descriptors);
+	}
 	if (r < 0) {
 		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));
 		worker_free(worker);

@@ -46,6 +46,7 @@ struct worker_shared {
 	struct census *census;
 	struct counters *counters;
 	struct client_log *client_log;
+	size_t n_descriptors; /* of descriptors_limit() */
 };
 
 /* Prepares worker @index: loop, listeners, all but the thread; 0 is the first. What fails is logged. Returns 0 or a negative
