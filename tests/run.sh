@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the program and runs all tests, first as it is built for use, then under AddressSanitizer and
-# UndefinedBehaviorSanitizer. Installs what is missing (apt, npm). The last line counts what was run.
+# UndefinedBehaviorSanitizer. Installs what is missing (apt, npm). At the end it lists what was skipped, and why; the last line
+# counts what was run.
 #
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #

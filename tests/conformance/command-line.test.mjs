@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText, Doab, runDoab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
-import { freePort, patiently, removeFolder, run, startChild, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, startChild, stopChild, temporaryFolder, until, WITHOUT_IPV6 } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const SHIPPED = fileURLToPath(new URL('../../conf/doab.conf', import.meta.url));
@@ -159,8 +159,8 @@ test('a port that is taken is said, and the program ends', TIMEOUT, async () => 
 	assert.match(stderr, /in use/i);
 });
 
-test('several addresses, IPv6 among them', TIMEOUT, async () => {
-	const second = await freePort('::1').catch(() => undefined);
+test('several addresses, IPv6 among them', { ...TIMEOUT, skip: WITHOUT_IPV6 }, async () => {
+	const second = await freePort('::1');
 	const port = await freePort();
 	const doab = await Doab.start({ listen: [`127.0.0.1:${port}`, `[::1]:${second}`], workers: 2 });
 	try {

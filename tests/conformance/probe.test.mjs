@@ -7,7 +7,7 @@ import { Authority, pinOf, selfSigned, tlsOf } from '../support/certificates.mjs
 import { DnsServer } from '../support/dns-server.mjs';
 import { runDoab } from '../support/doab.mjs';
 import { probe } from '../support/probe.mjs';
-import { freePort, patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, WITHOUT_IPV6 } from '../support/util.mjs';
 import { SCENARIOS, XmppServer } from '../support/xmpp-server.mjs';
 
 const CONNECT_TIMEOUT_S = 2;
@@ -304,7 +304,7 @@ test('addresses that cost sessions time are told of', TIMEOUT, async () => {
 	assert.doesNotMatch(slow.advice, /IPv6/);
 });
 
-test('IPv6 that does not work', TIMEOUT, async () => {
+test('IPv6 that does not work', { ...TIMEOUT, skip: WITHOUT_IPV6 }, async () => {
 	const found = await assertWorks('six.test', /without TLS/, { 'six.hosts.test': /::1/ });
 	assert.match(found.stdout, /^ {2}\[::1\]:\d+ +the server refused the connection/m);
 	assert.match(found.advice, /^! IPv6 does not work/m);

@@ -1,6 +1,6 @@
 // Small things every test needs: waiting with a bound, free ports, child processes that never outlive the test.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -41,10 +41,19 @@ export async function until(condition, ms, what) {
 	}
 }
 
+// Why the tests that need IPv6 are skipped; undefined where there is a ::1, so that it can be the `skip` of any test.
+export const WITHOUT_IPV6 = (() => {
+	try {
+		return /^0{31}1 /m.test(readFileSync('/proc/net/if_inet6', 'utf8')) ? undefined : 'no IPv6 here';
+	} catch {
+		return 'no IPv6 here';
+	}
+})();
+
 function portIsFree(port, host) {
-	return new Promise((resolve) => {
+	return new Promise((resolve, reject) => {
 		const probe = net.createServer();
-		probe.once('error', () => resolve(false));
+		probe.once('error', (error) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
 		probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(true)));
 	});
 }
