@@ -5,11 +5,11 @@ import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { BIND_FEATURES, FEATURES } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const WAITING_MAX = 64 * 1024;
 const header = (features) => [{ await: 'header' }, { header: true, features }];
 const login = [...header(FEATURES), { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` }, ...header(null)];

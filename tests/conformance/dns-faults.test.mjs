@@ -6,10 +6,10 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { DnsServer, encodeMessage } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
-import { freePort, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const N_OTHERS = 20;
 // Some of them have answers that are asked for again over TCP.
 const N_TRUNCATED = 5;

@@ -7,9 +7,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BINARY, Doab, configText, parseLogLine, runDoab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
-import { freePort, removeFolder, run, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, temporaryFolder } from '../support/util.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const NOBODY = 65534;
 const isRoot = process.getuid() === 0;
 let folder;

@@ -11,10 +11,10 @@ import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, configText, parseLogLine } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 120000 };
+const TIMEOUT = { timeout: patiently(120000) };
 // Makes lines long.
 const DOMAIN = `${`${'d'.repeat(60)}.`.repeat(3)}test`;
 let folder;

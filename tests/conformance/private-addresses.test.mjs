@@ -11,10 +11,10 @@ import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { probe } from '../support/probe.mjs';
-import { freePort, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const NS_ERRORS = 'urn:ietf:params:xml:ns:xmpp-streams';
 const CONNECTION_FAILED = 'remote-connection-failed';
 const service = (domain) => `_xmpp-client._tcp.${domain}`;

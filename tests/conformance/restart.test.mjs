@@ -5,11 +5,11 @@ import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { BIND_FEATURES, FEATURES, ODD_FEATURES } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const KEEPALIVE_S = 1;
 const AUTH = `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`;
 const SUCCESS2 = "<success xmlns='urn:xmpp:sasl:2'/>";

@@ -9,10 +9,10 @@ import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { probe } from '../support/probe.mjs';
-import { freePort, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
 import { FEATURES, SCENARIOS, XmppServer } from '../support/xmpp-server.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const OPEN_TIMEOUT_S = 6;
 // One of several servers has a third of that; this is longer.
 const SLOW_MS = 3000;

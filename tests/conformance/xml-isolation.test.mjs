@@ -9,11 +9,11 @@ import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { stopAll } from '../support/util.mjs';
+import { patiently, stopAll } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 import { NS, parse } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const ATTACKER = '127.0.0.2';
 const VICTIM = '127.0.0.3';
 const PROXY = '127.0.0.4';

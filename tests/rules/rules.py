@@ -28,6 +28,8 @@ PENDING = (
 # Functions that write or read without a bound, or that read numbers without telling errors.
 UNBOUNDED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)\s*\(")
+# A time limit of a test that is not made longer for slow machines: tests/support/util.mjs.
+IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 # What a file in a folder may not include; the longest prefix that fits a file decides.
@@ -52,6 +54,7 @@ class Tree:
     """The sources below the root, and what they include."""
 
     def __init__(self, root):
+        self.root = root
         self.lines = {}
         for top in ("common", "policy", "gateway", "tests"):
             for folder, _, names in os.walk(os.path.join(root, top)):
@@ -62,6 +65,18 @@ class Tree:
                         path = os.path.join(folder, name)
                         with open(path, encoding="utf-8") as file:
                             self.lines[os.path.relpath(path, root)] = file.read().split("\n")
+
+    def scenarios(self):
+        """The tests in JavaScript."""
+        found = {}
+        for top in ("tests/conformance", "tests/interop"):
+            for folder, _, names in os.walk(os.path.join(self.root, top)):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    if name.endswith(".mjs"):
+                        with open(path, encoding="utf-8") as file:
+                            found[os.path.relpath(path, self.root)] = file.read().split("\n")
+        return found
 
     def program(self):
         return {path: lines for path, lines in self.lines.items() if not path.startswith("tests/")}
@@ -230,6 +245,7 @@ def main():
     results = [
         ("no function reads or writes without a bound", find_pattern(tree.program(), UNBOUNDED)),
         ("no work is left for somebody", find_pattern(tree.lines, UNFINISHED)),
+        ("time limits of tests are patient", find_pattern(tree.scenarios(), IMPATIENT)),
         ("includes point downward", check_layers(tree)),
         ("no circle of includes", check_include_circles(tree)),
         ("no circle of calls between files", check_link_circles(arguments.archives)),
