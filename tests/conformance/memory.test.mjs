@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Doab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
-import { until } from '../support/util.mjs';
+import { patiently, until } from '../support/util.mjs';
 import { WebSocketClient } from '../support/ws.mjs';
 
-const TIMEOUT = { timeout: 120000 };
+const TIMEOUT = { timeout: patiently(120000) };
 const MB = 1024 * 1024;
 const CONNECTIONS = 400;
 
