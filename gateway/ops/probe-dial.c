@@ -286,18 +286,6 @@ static const char *server_text(const struct srv_target *target, const struct add
 	return text;
 }
 
-void probe_note_trouble(struct probe *probe, const char *server, const char *words)
-{
-	struct probe_facts *facts = &probe->facts;
-
-	if (facts->n_troubles < PROBE_TROUBLES_MAX) {
-		struct probe_trouble *trouble = &facts->troubles[facts->n_troubles++];
-
-		(void)snprintf(trouble->server, sizeof(trouble->server), "%s", server);
-		trouble->words = words;
-	}
-}
-
 static void show_failed(struct probe *probe, const struct srv_target *target, const struct address *address,
 			const struct failure *failure)
 {

@@ -45,6 +45,28 @@ enum domain_tls probe_tls_mode(const struct probe *probe)
 	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
 }
 
+void probe_forget_server(struct probe *probe)
+{
+	probe->section = PROBE_SECTION_NONE;
+	probe->tlsa = (struct probe_tlsa){.asked = false};
+	probe->facts.has_tls = false;
+	probe->awaited = NULL;
+	probe->dialling = true;
+	probe->is_slow = false;
+}
+
+void probe_note_trouble(struct probe *probe, const char *server, const char *words)
+{
+	struct probe_facts *facts = &probe->facts;
+
+	if (facts->n_troubles < PROBE_TROUBLES_MAX) {
+		struct probe_trouble *trouble = &facts->troubles[facts->n_troubles++];
+
+		(void)snprintf(trouble->server, sizeof(trouble->server), "%s", server);
+		trouble->words = words;
+	}
+}
+
 const char *probe_date(int64_t seconds, char text[static PROBE_DATE_MAX])
 {
 	time_t time = (time_t)seconds;

@@ -3,7 +3,7 @@
 /*
  * The inside of a probe. Private to gateway/ops.
  *
- * probe-lines.c   what the others share: times, sections, dates
+ * probe-lines.c   what the others share: times, sections, dates, the current server
  * probe.c         makes all, runs the loop, gives the verdict
  * probe-dial.c    shows the DNS and the addresses
  * probe-stream.c  shows the stream: headers, STARTTLS, features

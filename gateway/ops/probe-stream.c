@@ -61,16 +61,6 @@ static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
 	probe_flush(probe);
 }
 
-void probe_forget_server(struct probe *probe)
-{
-	probe->section = PROBE_SECTION_NONE;
-	probe->tlsa = (struct probe_tlsa){.asked = false};
-	probe->facts.has_tls = false;
-	probe->awaited = NULL;
-	probe->dialling = true;
-	probe->is_slow = false;
-}
-
 static void on_redirected(void *userdata, const struct redirect *redirect)
 {
 	struct probe *probe = userdata;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "gateway/upstream/dialer-state.h"
 #include "policy/public.h"
@@ -88,6 +88,29 @@ void dial_note_dns(struct dial *dial, enum resolver_result result, const char *n
 
 	failure_set(&failure, kinds[result], "%s", name);
 	dial_note(dial, &failure);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct dial *dial = handle->data;
+
+	free(dial->targets);
+	free(dial);
+}
+
+struct dial *dial_free(struct dial *dial)
+{
+	if (!dial || dial->closing) {
+		return NULL;
+	}
+	dial->closing = true;
+	resolver_query_cancel(dial->query);
+	dial->query = NULL;
+	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+		dial->attempts[i].transport = transport_free(dial->attempts[i].transport);
+	}
+	uv_close((uv_handle_t *)&dial->timer, on_closed);
+	return NULL;
 }
 
 void dial_fail(struct dial *dial)

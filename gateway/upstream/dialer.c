@@ -239,26 +239,3 @@ void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_add
 	dial->avoided = addresses;
 	dial->n_avoided = n_addresses;
 }
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct dial *dial = handle->data;
-
-	free(dial->targets);
-	free(dial);
-}
-
-struct dial *dial_free(struct dial *dial)
-{
-	if (!dial || dial->closing) {
-		return NULL;
-	}
-	dial->closing = true;
-	resolver_query_cancel(dial->query);
-	dial->query = NULL;
-	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
-		dial->attempts[i].transport = transport_free(dial->attempts[i].transport);
-	}
-	uv_close((uv_handle_t *)&dial->timer, on_closed);
-	return NULL;
-}

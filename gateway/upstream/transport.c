@@ -22,15 +22,6 @@ enum {
 	UNACKNOWLEDGED_MS = (KEEPALIVE_IDLE_S + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL_S) * 1000,
 };
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct transport *transport = handle->data;
-
-	if (--transport->n_handles == 0) {
-		free(transport);
-	}
-}
-
 /* Options that only make it better: what fails here does no harm. */
 static void socket_tune(int fd)
 {
@@ -119,19 +110,6 @@ void transport_hand_over(struct transport *transport, const struct transport_cal
 {
 	transport->callbacks = callbacks;
 	transport->userdata = userdata;
-}
-
-struct transport *transport_free(struct transport *transport)
-{
-	if (!transport || transport->state == TRANSPORT_CLOSED) {
-		return NULL;
-	}
-	transport->state = TRANSPORT_CLOSED;
-	uv_close((uv_handle_t *)&transport->timer, on_closed);
-	uv_close((uv_handle_t *)&transport->poll, on_closed);
-	channel_deinit(&transport->channel);
-	buffer_deinit(&transport->out);
-	return NULL;
 }
 
 void transport_finish(struct transport *transport, int64_t timeout_ms)
