@@ -14,7 +14,7 @@ static void section_dial(struct probe *probe)
 
 /* The DNS. */
 
-static void on_asked(void *userdata, enum answer_kind kind, const char *name)
+static void on_asked(void *userdata, enum dns_kind kind, const char *name)
 {
 	struct probe *probe = userdata;
 
@@ -28,7 +28,7 @@ static void on_asked(void *userdata, enum answer_kind kind, const char *name)
 	(void)snprintf(question->name, sizeof(question->name), "%s", name);
 }
 
-static struct probe_question *question_find(struct probe *probe, enum answer_kind kind, const char *name)
+static struct probe_question *question_find(struct probe *probe, enum dns_kind kind, const char *name)
 {
 	for (size_t i = 0; i < probe->n_questions; i++) {
 		struct probe_question *question = &probe->questions[i];
@@ -67,17 +67,17 @@ static size_t service_length(const char *name)
 	return end ? (size_t)(end - name) + strlen("._tcp") : strlen(name);
 }
 
-static void show_targets(struct probe *probe, const struct answer *answer)
+static void show_targets(struct probe *probe, const struct dns_reply *reply)
 {
-	for (size_t i = 0; i < answer->n_records; i++) {
-		const struct srv_target *target = &answer->targets[i];
+	for (size_t i = 0; i < reply->n_records; i++) {
+		const struct srv_target *target = &reply->targets[i];
 
 		sheet_line(&probe->sheet, "", SHEET_PLAIN, NULL, "%5u %5u  %s:%u", target->priority,
 			   target->weight, target->host[0] ? target->host : ".", target->port);
 	}
 }
 
-static void show_service(struct probe *probe, const char *name, const struct answer *answer,
+static void show_service(struct probe *probe, const char *name, const struct dns_reply *reply,
 			 const struct sheet_times *times)
 {
 	bool is_direct = strncmp(name, "_xmpps-", strlen("_xmpps-")) == 0;
@@ -86,37 +86,37 @@ static void show_service(struct probe *probe, const char *name, const struct ans
 
 	(void)snprintf(label, sizeof(label), "%.*s", (int)service_length(name), name);
 	probe_section(probe, PROBE_SECTION_DNS, "DNS");
-	if (!answer || answer->result != RESOLVER_OK) {
-		enum resolver_result result = answer ? answer->result : RESOLVER_FAILED;
+	if (!reply || reply->result != RESOLVER_OK) {
+		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
 		*service = result == RESOLVER_NO_NAME ? PROBE_SERVICE_NONE : PROBE_SERVICE_UNKNOWN;
 		probe->facts.unanswered = probe->facts.unanswered || result != RESOLVER_NO_NAME;
 		show_no_answer(probe, label, result, times);
 		return;
 	}
-	const char *is_signed = answer->authentic ? ", signed" : "";
+	const char *is_signed = reply->authentic ? ", signed" : "";
 
-	if (srv_not_offered(answer->targets, answer->n_records)) {
+	if (srv_not_offered(reply->targets, reply->n_records)) {
 		*service = PROBE_SERVICE_NONE;
 		sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "\".\": not offered, TTL %" PRIu32 " s%s",
-			   answer->ttl_s, is_signed);
+			   reply->ttl_s, is_signed);
 		return;
 	}
 	*service = PROBE_SERVICE_OFFERED;
-	sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "%zu target%s, TTL %" PRIu32 " s%s", answer->n_records,
-		   answer->n_records == 1 ? "" : "s", answer->ttl_s, is_signed);
-	show_targets(probe, answer);
+	sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "%zu target%s, TTL %" PRIu32 " s%s", reply->n_records,
+		   reply->n_records == 1 ? "" : "s", reply->ttl_s, is_signed);
+	show_targets(probe, reply);
 }
 
-static void show_addresses(struct probe *probe, const char *host, const struct answer *answer,
+static void show_addresses(struct probe *probe, const char *host, const struct dns_reply *reply,
 			   const struct sheet_times *times)
 {
 	_cleanup_(buffer_deinit) struct buffer list = BUFFER_INIT;
-	size_t n = answer && answer->result == RESOLVER_OK ? answer->n_records : 0;
+	size_t n = reply && reply->result == RESOLVER_OK ? reply->n_records : 0;
 
 	section_dial(probe);
 	if (n == 0) {
-		show_no_answer(probe, host, answer && answer->result != RESOLVER_OK ? answer->result : RESOLVER_FAILED,
+		show_no_answer(probe, host, reply && reply->result != RESOLVER_OK ? reply->result : RESOLVER_FAILED,
 			       times);
 		return;
 	}
@@ -124,20 +124,20 @@ static void show_addresses(struct probe *probe, const char *host, const struct a
 		char text[ADDRESS_TEXT_MAX];
 
 		if (buffer_printf(&list, "%s%s", i ? ", " : "",
-				  address_format_host(&answer->addresses[i], text)) < 0) {
+				  address_format_host(&reply->addresses[i], text)) < 0) {
 			return;
 		}
 	}
 	sheet_line(&probe->sheet, host, SHEET_PLAIN, times, "%.*s", SV_ARGS(buffer_sv(&list)));
 }
 
-static void note_tlsa(struct probe *probe, const struct answer *answer)
+static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 {
 	probe->tlsa = (struct probe_tlsa){
 		.asked = true,
-		.result = answer ? answer->result : RESOLVER_FAILED,
-		.n_records = answer ? answer->n_records : 0,
-		.authentic = answer && answer->authentic,
+		.result = reply ? reply->result : RESOLVER_FAILED,
+		.n_records = reply ? reply->n_records : 0,
+		.authentic = reply && reply->authentic,
 	};
 	if (probe->tlsa.result != RESOLVER_OK && probe->tlsa.result != RESOLVER_NO_NAME) {
 		/* It ends the connection. */
@@ -145,7 +145,7 @@ static void note_tlsa(struct probe *probe, const struct answer *answer)
 	}
 }
 
-static void show_answer(struct probe *probe, const struct probe_question *question, const struct answer *answer)
+static void show_reply(struct probe *probe, const struct probe_question *question, const struct dns_reply *reply)
 {
 	struct sheet_times times = probe_times(probe, question->asked_us);
 
@@ -153,19 +153,19 @@ static void show_answer(struct probe *probe, const struct probe_question *questi
 		times.step_us = SHEET_NO_TIME;
 	}
 	switch (question->kind) {
-	case ANSWER_SRV:
-		show_service(probe, question->name, answer, &times);
+	case DNS_KIND_SRV:
+		show_service(probe, question->name, reply, &times);
 		break;
-	case ANSWER_ADDRESSES:
-		show_addresses(probe, question->name, answer, &times);
+	case DNS_KIND_ADDRESSES:
+		show_addresses(probe, question->name, reply, &times);
 		break;
-	case ANSWER_TLSA:
-	case ANSWER_KIND_COUNT:
+	case DNS_KIND_TLSA:
+	case DNS_KIND_COUNT:
 		break;
 	}
 }
 
-static void on_answered(void *userdata, enum answer_kind kind, const char *name, const struct answer *answer)
+static void on_answered(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply)
 {
 	struct probe *probe = userdata;
 	struct probe_question *question = question_find(probe, kind, name);
@@ -173,18 +173,18 @@ static void on_answered(void *userdata, enum answer_kind kind, const char *name,
 	if (probe->is_over) {
 		return;
 	}
-	if (kind == ANSWER_TLSA) {
-		note_tlsa(probe, answer);
+	if (kind == DNS_KIND_TLSA) {
+		note_tlsa(probe, reply);
 	}
 	/* What is told once more, on the way to another server, has been shown. */
 	if (!question) {
 		return;
 	}
-	if (kind == ANSWER_ADDRESSES && !probe->dialling) {
+	if (kind == DNS_KIND_ADDRESSES && !probe->dialling) {
 		question->came_late = true;
 		return;
 	}
-	show_answer(probe, question, answer);
+	show_reply(probe, question, reply);
 	question_end(probe, question);
 	probe_flush(probe);
 }
@@ -199,7 +199,7 @@ static void show_unanswered(struct probe *probe)
 		struct sheet_times times = probe_times(probe, question->asked_us);
 		char label[PROBE_NAME_MAX];
 
-		if (question->kind != ANSWER_SRV) {
+		if (question->kind != DNS_KIND_SRV) {
 			i++;
 			continue;
 		}

@@ -46,7 +46,7 @@ enum probe_section {
 };
 
 struct probe_question {
-	enum answer_kind kind;
+	enum dns_kind kind;
 	char name[PROBE_NAME_MAX];
 	int64_t asked_us;
 	bool came_late; /* the answer, when a server was connected already: it is shown if it is of use */

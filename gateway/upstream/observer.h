@@ -13,9 +13,9 @@
 
 struct lookup_observer {
 	/* A question goes out. */
-	void (*asked)(void *userdata, enum answer_kind kind, const char *name);
+	void (*asked)(void *userdata, enum dns_kind kind, const char *name);
 	/* To a question that went out; or by itself, when the answer was known already. NULL for want of memory. */
-	void (*answered)(void *userdata, enum answer_kind kind, const char *name, const struct answer *answer);
+	void (*answered)(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply);
 	void *userdata;
 };
 

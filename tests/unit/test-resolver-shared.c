@@ -79,7 +79,7 @@ static void test_late_answer(void **state)
 /* What the observer was told, a line each. */
 static char told_observer[512];
 
-static void on_observed_question(void *userdata, enum answer_kind kind, const char *name)
+static void on_observed_question(void *userdata, enum dns_kind kind, const char *name)
 {
 	size_t n = strlen(told_observer);
 
@@ -87,13 +87,13 @@ static void on_observed_question(void *userdata, enum answer_kind kind, const ch
 	snprintf(told_observer + n, sizeof(told_observer) - n, "?%d %s\n", kind, name);
 }
 
-static void on_observed_answer(void *userdata, enum answer_kind kind, const char *name, const struct answer *answer)
+static void on_observed_reply(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply)
 {
 	size_t n = strlen(told_observer);
 
 	assert_ptr_equal(userdata, askers);
-	snprintf(told_observer + n, sizeof(told_observer) - n, "!%d %s %d, %zu, %u s\n", kind, name, answer->result,
-		 answer->n_records, (unsigned)answer->ttl_s);
+	snprintf(told_observer + n, sizeof(told_observer) - n, "!%d %s %d, %zu, %u s\n", kind, name, reply->result,
+		 reply->n_records, (unsigned)reply->ttl_s);
 }
 
 /* Each question and each answer, with its service and TTL; also an answer that was kept. */
@@ -101,7 +101,7 @@ static void test_observer(void **state)
 {
 	static const struct lookup_observer observer = {
 		.asked = on_observed_question,
-		.answered = on_observed_answer,
+		.answered = on_observed_reply,
 		.userdata = askers,
 	};
 	const struct resolver_options options = {

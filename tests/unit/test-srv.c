@@ -22,7 +22,7 @@ static uint32_t draw_seeded(void *userdata, uint32_t max)
 }
 
 struct script {
-	uint32_t answer; /* capped to what was asked */
+	uint32_t reply; /* capped to what was asked */
 	uint32_t asked[8];
 	size_t n_asked;
 };
@@ -32,7 +32,7 @@ static uint32_t draw_scripted(void *userdata, uint32_t max)
 	struct script *script = userdata;
 
 	script->asked[script->n_asked++] = max;
-	return script->answer < max ? script->answer : max;
+	return script->reply < max ? script->reply : max;
 }
 
 static struct srv_set set_of(const char *text)
@@ -93,7 +93,7 @@ static void test_empty_and_one(void **state)
 static void test_running_sum(void **state)
 {
 	static const struct {
-		uint32_t answer;
+		uint32_t reply;
 		const char *hosts;
 	} cases[] = {
 		{0, "a b c"}, {1, "a b c"}, {2, "b c a"}, {3, "b c a"}, {4, "c b a"}, {6, "c b a"},
@@ -102,7 +102,7 @@ static void test_running_sum(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct srv_set set = set_of("a 0 1 1 b 0 2 1 c 0 3 1");
-		struct script script = {.answer = cases[i].answer};
+		struct script script = {.reply = cases[i].reply};
 
 		srv_order(set.targets, set.n_targets, draw_scripted, &script);
 		assert_hosts(&set, cases[i].hosts);
@@ -115,7 +115,7 @@ static void test_running_sum(void **state)
 static void test_sum_has_no_overflow(void **state)
 {
 	struct srv_set set = {0};
-	struct script script = {.answer = UINT32_MAX};
+	struct script script = {.reply = UINT32_MAX};
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
@@ -250,21 +250,21 @@ static void test_same_target_twice(void **state)
 	assert_int_equal(set.targets[1].port, 2);
 }
 
-static struct answer *answer_of(enum resolver_result result, const char *text, bool authentic)
+static struct dns_reply *reply_of(enum resolver_result result, const char *text, bool authentic)
 {
 	struct srv_set set = set_of(text);
-	struct answer *answer;
+	struct dns_reply *reply;
 
-	assert_int_equal(answer_new(ANSWER_SRV, result, 0, set.targets, set.n_targets, &answer), 0);
-	answer->authentic = authentic;
-	return answer;
+	assert_int_equal(dns_reply_new(DNS_KIND_SRV, result, 0, set.targets, set.n_targets, &reply), 0);
+	reply->authentic = authentic;
+	return reply;
 }
 
 static void test_merge_mixes(void **state)
 {
-	_cleanup_(answer_unrefp) struct answer *starttls =
-		answer_of(RESOLVER_OK, "a 20 1 5222 b 10 2 5222 . 0 0 0", false);
-	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "a 15 3 5223 b 30 4 5222", true);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *starttls =
+		reply_of(RESOLVER_OK, "a 20 1 5222 b 10 2 5222 . 0 0 0", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "a 15 3 5223 b 30 4 5222", true);
 	uint32_t seed = 5;
 	struct srv_set set;
 
@@ -284,8 +284,8 @@ static void test_merge_mixes(void **state)
 static void test_merge_weights(void **state)
 {
 	enum { DRAWS = 1000 };
-	_cleanup_(answer_unrefp) struct answer *starttls = answer_of(RESOLVER_OK, "a 5 20 1 b 5 10 1", false);
-	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "a 5 60 2 b 5 10 2", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *starttls = reply_of(RESOLVER_OK, "a 5 20 1 b 5 10 1", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "a 5 60 2 b 5 10 2", false);
 	unsigned n_direct = 0;
 	unsigned n_a = 0;
 	uint32_t seed = 368;
@@ -339,10 +339,10 @@ static void test_merge_results(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		_cleanup_(answer_unrefp) struct answer *starttls =
-			answer_of(rows[i].starttls_result, rows[i].starttls, false);
-		_cleanup_(answer_unrefp) struct answer *direct =
-			answer_of(rows[i].direct_result, rows[i].direct, false);
+		_cleanup_(dns_reply_unrefp) struct dns_reply *starttls =
+			reply_of(rows[i].starttls_result, rows[i].starttls, false);
+		_cleanup_(dns_reply_unrefp) struct dns_reply *direct =
+			reply_of(rows[i].direct_result, rows[i].direct, false);
 		struct srv_set set;
 
 		assert_int_equal(srv_merge(starttls, direct, &set), rows[i].expected);
@@ -356,13 +356,13 @@ static void test_merge_results(void **state)
 
 static void test_merge_without_an_answer(void **state)
 {
-	_cleanup_(answer_unrefp) struct answer *answer = answer_of(RESOLVER_OK, "a 1 1 1", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *reply = reply_of(RESOLVER_OK, "a 1 1 1", false);
 	struct srv_set set;
 
 	(void)state;
-	assert_int_equal(srv_merge(answer, NULL, &set), RESOLVER_OK);
+	assert_int_equal(srv_merge(reply, NULL, &set), RESOLVER_OK);
 	assert_hosts(&set, "a");
-	assert_int_equal(srv_merge(NULL, answer, &set), RESOLVER_OK);
+	assert_int_equal(srv_merge(NULL, reply, &set), RESOLVER_OK);
 	assert_true(set.targets[0].direct);
 	assert_int_equal(srv_merge(NULL, NULL, &set), RESOLVER_FAILED);
 }
@@ -371,8 +371,8 @@ static void test_merge_without_an_answer(void **state)
 static void test_merge_bound(void **state)
 {
 	struct srv_set many = {0};
-	struct answer *starttls;
-	_cleanup_(answer_unrefp) struct answer *direct = answer_of(RESOLVER_OK, "best 1 1 1 worst 9 1 1", false);
+	struct dns_reply *starttls;
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "best 1 1 1 worst 9 1 1", false);
 	struct srv_set set;
 	uint32_t seed = 3;
 
@@ -380,9 +380,9 @@ static void test_merge_bound(void **state)
 	for (uint16_t i = 0; i < SRV_TARGETS_MAX; i++) {
 		srv_set_add(&many, "a", 5, 0, (uint16_t)(1 + i));
 	}
-	assert_int_equal(answer_new(ANSWER_SRV, RESOLVER_OK, 0, many.targets, many.n_targets, &starttls), 0);
+	assert_int_equal(dns_reply_new(DNS_KIND_SRV, RESOLVER_OK, 0, many.targets, many.n_targets, &starttls), 0);
 	assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
-	answer_unref(starttls);
+	dns_reply_unref(starttls);
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
 	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
 	assert_string_equal(set.targets[0].host, "best");

@@ -13,103 +13,103 @@
 
 struct entry {
 	UT_hash_handle hh;
-	TAILQ_ENTRY(entry) in_answers;
-	struct answer *answer;
+	TAILQ_ENTRY(entry) in_cache;
+	struct dns_reply *reply;
 	struct mono expiry;
-	enum answer_kind kind;
+	enum dns_kind kind;
 	size_t n_bytes;
 	bool is_homeless; /* the table had no memory for it */
 	char name[];
 };
 
-struct answers {
-	struct entry *entries[ANSWER_KIND_COUNT]; /* uthash by name */
-	TAILQ_HEAD(, entry) by_use; /* entry::in_answers; the one used last is the last */
+struct dns_cache {
+	struct entry *entries[DNS_KIND_COUNT]; /* uthash by name */
+	TAILQ_HEAD(, entry) by_use; /* entry::in_cache; the one used last is the last */
 	size_t n_entries;
 	size_t n_bytes;
 };
 
-int answers_new(struct answers **ret_answers)
+int dns_cache_new(struct dns_cache **ret_cache)
 {
-	struct answers *answers = calloc(1, sizeof(*answers));
+	struct dns_cache *cache = calloc(1, sizeof(*cache));
 
-	if (!answers) {
+	if (!cache) {
 		return -ENOMEM;
 	}
-	TAILQ_INIT(&answers->by_use);
-	*ret_answers = answers;
+	TAILQ_INIT(&cache->by_use);
+	*ret_cache = cache;
 	return 0;
 }
 
-static void entry_drop(struct answers *answers, struct entry *entry)
+static void entry_drop(struct dns_cache *cache, struct entry *entry)
 {
-	HASH_DEL(answers->entries[entry->kind], entry);
-	TAILQ_REMOVE(&answers->by_use, entry, in_answers);
-	answers->n_entries--;
-	answers->n_bytes -= entry->n_bytes;
-	answer_unref(entry->answer);
+	HASH_DEL(cache->entries[entry->kind], entry);
+	TAILQ_REMOVE(&cache->by_use, entry, in_cache);
+	cache->n_entries--;
+	cache->n_bytes -= entry->n_bytes;
+	dns_reply_unref(entry->reply);
 	free(entry);
 }
 
-struct answers *answers_free(struct answers *answers)
+struct dns_cache *dns_cache_free(struct dns_cache *cache)
 {
 	struct entry *entry;
 
-	if (!answers) {
+	if (!cache) {
 		return NULL;
 	}
-	while ((entry = TAILQ_FIRST(&answers->by_use))) {
-		entry_drop(answers, entry);
+	while ((entry = TAILQ_FIRST(&cache->by_use))) {
+		entry_drop(cache, entry);
 	}
-	free(answers);
+	free(cache);
 	return NULL;
 }
 
-static struct entry *entry_find(struct answers *answers, enum answer_kind kind, const char *name)
+static struct entry *entry_find(struct dns_cache *cache, enum dns_kind kind, const char *name)
 {
 	struct entry *entry;
 
-	HASH_FIND_STR(answers->entries[kind], name, entry);
+	HASH_FIND_STR(cache->entries[kind], name, entry);
 	return entry;
 }
 
-struct answer *answers_find(struct answers *answers, enum answer_kind kind, const char *name, struct mono now)
+struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name, struct mono now)
 {
-	struct entry *entry = entry_find(answers, kind, name);
+	struct entry *entry = entry_find(cache, kind, name);
 
 	if (!entry) {
 		return NULL;
 	}
 	if (mono_reached(entry->expiry, now)) {
-		entry_drop(answers, entry);
+		entry_drop(cache, entry);
 		return NULL;
 	}
-	TAILQ_REMOVE(&answers->by_use, entry, in_answers);
-	TAILQ_INSERT_TAIL(&answers->by_use, entry, in_answers);
-	return answer_ref(entry->answer);
+	TAILQ_REMOVE(&cache->by_use, entry, in_cache);
+	TAILQ_INSERT_TAIL(&cache->by_use, entry, in_cache);
+	return dns_reply_ref(entry->reply);
 }
 
 static uint32_t within(uint32_t ttl_s, uint32_t max_s)
 {
-	if (ttl_s < ANSWERS_TTL_MIN_S) {
-		return ANSWERS_TTL_MIN_S;
+	if (ttl_s < DNS_CACHE_TTL_MIN_S) {
+		return DNS_CACHE_TTL_MIN_S;
 	}
 	return ttl_s < max_s ? ttl_s : max_s;
 }
 
-static uint32_t answer_holds_s(const struct answer *answer)
+static uint32_t reply_lifetime_s(const struct dns_reply *reply)
 {
-	switch (answer->result) {
+	switch (reply->result) {
 	case RESOLVER_OK:
-		return within(answer->ttl_s, ANSWERS_TTL_MAX_S);
+		return within(reply->ttl_s, DNS_CACHE_TTL_MAX_S);
 	case RESOLVER_NO_NAME:
-		return within(answer->ttl_s, ANSWERS_NEGATIVE_TTL_MAX_S);
+		return within(reply->ttl_s, DNS_CACHE_NEGATIVE_TTL_MAX_S);
 	default:
-		return ANSWERS_FAILURE_TTL_S;
+		return DNS_CACHE_FAILURE_TTL_S;
 	}
 }
 
-static struct entry *entry_new(enum answer_kind kind, const char *name, struct answer *answer, struct mono now)
+static struct entry *entry_new(enum dns_kind kind, const char *name, struct dns_reply *reply, struct mono now)
 {
 	size_t n_name = strlen(name) + 1;
 	struct entry *entry = malloc(sizeof(*entry) + n_name);
@@ -119,45 +119,45 @@ static struct entry *entry_new(enum answer_kind kind, const char *name, struct a
 	}
 	*entry = (struct entry){
 		.kind = kind,
-		.expiry = mono_add_s(now, answer_holds_s(answer)),
-		.n_bytes = sizeof(*entry) + n_name + answer->n_bytes,
+		.expiry = mono_add_s(now, reply_lifetime_s(reply)),
+		.n_bytes = sizeof(*entry) + n_name + reply->n_bytes,
 	};
 	memcpy(entry->name, name, n_name);
 	return entry;
 }
 
-void answers_put(struct answers *answers, enum answer_kind kind, const char *name, struct answer *answer,
+void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name, struct dns_reply *reply,
 		 struct mono now)
 {
-	struct entry *old = entry_find(answers, kind, name);
-	struct entry *entry = entry_new(kind, name, answer, now);
+	struct entry *old = entry_find(cache, kind, name);
+	struct entry *entry = entry_new(kind, name, reply, now);
 
 	if (old) {
-		entry_drop(answers, old);
+		entry_drop(cache, old);
 	}
 	if (!entry) {
 		return;
 	}
-	HASH_ADD_STR(answers->entries[kind], name, entry);
+	HASH_ADD_STR(cache->entries[kind], name, entry);
 	if (entry->is_homeless) {
 		free(entry);
 		return;
 	}
-	entry->answer = answer_ref(answer);
-	TAILQ_INSERT_TAIL(&answers->by_use, entry, in_answers);
-	answers->n_entries++;
-	answers->n_bytes += entry->n_bytes;
-	while (answers->n_entries > ANSWERS_MAX || answers->n_bytes > ANSWERS_BYTES_MAX) {
-		entry_drop(answers, TAILQ_FIRST(&answers->by_use));
+	entry->reply = dns_reply_ref(reply);
+	TAILQ_INSERT_TAIL(&cache->by_use, entry, in_cache);
+	cache->n_entries++;
+	cache->n_bytes += entry->n_bytes;
+	while (cache->n_entries > DNS_CACHE_MAX || cache->n_bytes > DNS_CACHE_BYTES_MAX) {
+		entry_drop(cache, TAILQ_FIRST(&cache->by_use));
 	}
 }
 
-size_t answers_count(const struct answers *answers)
+size_t dns_cache_count(const struct dns_cache *cache)
 {
-	return answers->n_entries;
+	return cache->n_entries;
 }
 
-size_t answers_bytes(const struct answers *answers)
+size_t dns_cache_bytes(const struct dns_cache *cache)
 {
-	return answers->n_bytes;
+	return cache->n_bytes;
 }

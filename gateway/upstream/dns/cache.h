@@ -9,38 +9,38 @@
 #include "common/mono.h"
 #include "gateway/upstream/dns/reply.h"
 
-struct answers;
+struct dns_cache;
 
 enum {
 	/* Clients that name one domain after the other fill the cache with them. So many are kept, and so many
 	 * bytes (a set of targets is 4 KB at most, one of TLSA records 8 KB); then the one goes that was not used
 	 * for longest. This also bounds what names cost that were made to share a place in the hash table. */
-	ANSWERS_MAX = 4096,
-	ANSWERS_BYTES_MAX = 4 * 1024 * 1024,
+	DNS_CACHE_MAX = 4096,
+	DNS_CACHE_BYTES_MAX = 4 * 1024 * 1024,
 	/* A zone with TTL 0 would have the gateway ask the DNS for each session, at its clients' bidding. */
-	ANSWERS_TTL_MIN_S = 5,
+	DNS_CACHE_TTL_MIN_S = 5,
 	/* A zone that was wrong, or forged, for a moment, with a TTL of years. */
-	ANSWERS_TTL_MAX_S = 3600,
+	DNS_CACHE_TTL_MAX_S = 3600,
 	/* Likewise that a name does not exist; and an operator who has just added it tries again soon. */
-	ANSWERS_NEGATIVE_TTL_MAX_S = 300,
+	DNS_CACHE_NEGATIVE_TTL_MAX_S = 300,
 	/* Failures: that a time-out is not waited for by each session anew, and no longer, for they pass. */
-	ANSWERS_FAILURE_TTL_S = 3,
+	DNS_CACHE_FAILURE_TTL_S = 3,
 };
 
 /* Returns 0 or -ENOMEM. */
-_must_check_ int answers_new(struct answers **ret_answers);
+_must_check_ int dns_cache_new(struct dns_cache **ret_cache);
 
 /* Lets go of all. NULL is fine. Returns NULL. */
-struct answers *answers_free(struct answers *answers);
+struct dns_cache *dns_cache_free(struct dns_cache *cache);
 
 /* The answer for @kind at @name that still holds at @now, with a reference for the caller; or NULL. Names are
  * compared as they are written: the caller writes them in one case. */
-struct answer *answers_find(struct answers *answers, enum answer_kind kind, const char *name, struct mono now);
+struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name, struct mono now);
 
-/* Keeps @answer, with a reference of its own, in place of an older one. Without memory for it nothing is kept. */
-void answers_put(struct answers *answers, enum answer_kind kind, const char *name, struct answer *answer,
+/* Keeps @reply, with a reference of its own, in place of an older one. Without memory for it nothing is kept. */
+void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name, struct dns_reply *reply,
 		 struct mono now);
 
 /* What is kept now, for the bounds above. */
-size_t answers_count(const struct answers *answers);
-size_t answers_bytes(const struct answers *answers);
+size_t dns_cache_count(const struct dns_cache *cache);
+size_t dns_cache_bytes(const struct dns_cache *cache);

@@ -17,9 +17,9 @@
 struct lookups {
 	uv_loop_t *loop;
 	struct ares_loop *ares;
-	struct answers *answers;
+	struct dns_cache *cache;
 	const struct lookup_observer *observer; /* NULL: nobody */
-	struct lookup *lookups[ANSWER_KIND_COUNT]; /* uthash by name */
+	struct lookup *lookups[DNS_KIND_COUNT]; /* uthash by name */
 	size_t n_lookups;
 };
 
@@ -35,7 +35,7 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const 
 		struct lookups **ret_lookups)
 {
 	struct lookups *lookups = calloc(1, sizeof(*lookups));
-	int r = lookups ? answers_new(&lookups->answers) : -ENOMEM;
+	int r = lookups ? dns_cache_new(&lookups->cache) : -ENOMEM;
 
 	if (r == 0) {
 		r = ares_loop_new(loop, options, &lookups->ares);
@@ -55,7 +55,7 @@ struct lookups *lookups_free(struct lookups *lookups)
 	if (lookups) {
 		/* Answers, and so ends, every lookup that is under way. */
 		ares_loop_free(lookups->ares);
-		answers_free(lookups->answers);
+		dns_cache_free(lookups->cache);
 		free(lookups);
 	}
 	return NULL;
@@ -66,44 +66,44 @@ struct mono lookups_now(const struct lookups *lookups)
 	return (struct mono){(int64_t)uv_now(lookups->loop)};
 }
 
-static void tell_observer(const struct lookups *lookups, enum answer_kind kind, const char *name,
-			  const struct answer *answer)
+static void tell_observer(const struct lookups *lookups, enum dns_kind kind, const char *name,
+			  const struct dns_reply *reply)
 {
 	if (lookups->observer) {
-		lookups->observer->answered(lookups->observer->userdata, kind, name, answer);
+		lookups->observer->answered(lookups->observer->userdata, kind, name, reply);
 	}
 }
 
-/* Takes over the reference to @answer. */
-static void wait_end(struct lookup_wait *wait, struct answer *answer)
+/* Takes over the reference to @reply. */
+static void wait_end(struct lookup_wait *wait, struct dns_reply *reply)
 {
-	wait->answer = answer;
+	wait->reply = reply;
 	wait->is_over = true;
 	wait->over(wait);
 }
 
-static void on_answered(struct question *question, struct answer *answer)
+static void on_answered(struct question *question, struct dns_reply *reply)
 {
 	struct lookup *lookup = CONTAINER_OF(question, struct lookup, question);
 	struct lookups *lookups = lookup->lookups;
 	struct lookup_wait *wait;
 
-	tell_observer(lookups, question->kind, question->name, answer);
-	if (answer) {
-		answers_put(lookups->answers, question->kind, question->name, answer, lookups_now(lookups));
+	tell_observer(lookups, question->kind, question->name, reply);
+	if (reply) {
+		dns_cache_put(lookups->cache, question->kind, question->name, reply, lookups_now(lookups));
 	}
 	while ((wait = LIST_FIRST(&lookup->waits))) {
 		LIST_REMOVE(wait, in_lookup);
 		wait->lookup = NULL;
-		wait_end(wait, answer ? answer_ref(answer) : NULL);
+		wait_end(wait, reply ? dns_reply_ref(reply) : NULL);
 	}
 	HASH_DEL(lookups->lookups[question->kind], lookup);
 	lookups->n_lookups--;
 	free(lookup);
-	answer_unref(answer);
+	dns_reply_unref(reply);
 }
 
-static int lookup_new(struct lookups *lookups, enum answer_kind kind, const char *name, struct lookup **ret_lookup)
+static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *name, struct lookup **ret_lookup)
 {
 	struct lookup *lookup;
 
@@ -134,9 +134,9 @@ static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
 	LIST_INSERT_HEAD(&lookup->waits, wait, in_lookup);
 }
 
-int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name, struct lookup_wait *wait)
+int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name, struct lookup_wait *wait)
 {
-	struct answer *kept = answers_find(lookups->answers, kind, name, lookups_now(lookups));
+	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
 	struct lookup *lookup;
 
 	if (kept) {
@@ -167,5 +167,5 @@ void lookup_wait_deinit(struct lookup_wait *wait)
 		LIST_REMOVE(wait, in_lookup);
 		wait->lookup = NULL;
 	}
-	wait->answer = answer_unref(wait->answer);
+	wait->reply = dns_reply_unref(wait->reply);
 }

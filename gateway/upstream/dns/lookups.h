@@ -29,7 +29,7 @@ struct lookup_wait {
 	 * with c-ares on the stack: it must not ask, nor free the lookups. */
 	void (*over)(struct lookup_wait *wait);
 	bool is_over;
-	struct answer *answer; /* when over; NULL for want of memory. Belongs to the wait. */
+	struct dns_reply *reply; /* when over; NULL for want of memory. Belongs to the wait. */
 	struct lookup *lookup; /* the lookups' own: until it is over */
 	LIST_ENTRY(lookup_wait) in_lookup;
 };
@@ -48,7 +48,7 @@ struct mono lookups_now(const struct lookups *lookups);
 /* Begins @wait, which the caller keeps in its place until it has deinitialised it, for @kind at @name (of
  * QUESTION_NAME_MAX characters at most, written in one case). Returns 0, -ENOMEM, or -EBUSY for too many questions
  * under way. */
-_must_check_ int lookups_ask(struct lookups *lookups, enum answer_kind kind, const char *name,
+_must_check_ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
 			     struct lookup_wait *wait);
 
 /* Whatever has become of it; also one that was never begun, all zero. `over` does not run any more. */

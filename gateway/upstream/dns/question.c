@@ -30,32 +30,32 @@ static enum resolver_result result_of(int status)
 
 static void question_end(struct question *question, int status)
 {
-	struct answer *answer;
-	int r = answer_new(question->kind, result_of(status), 0, NULL, 0, &answer);
+	struct dns_reply *reply;
+	int r = dns_reply_new(question->kind, result_of(status), 0, NULL, 0, &reply);
 
-	question->answered(question, r < 0 ? NULL : answer);
+	question->answered(question, r < 0 ? NULL : reply);
 }
 
 static void on_message(void *userdata, int status, int n_timeouts, unsigned char *message, int n_message)
 {
 	struct question *question = userdata;
-	struct answer *answer;
+	struct dns_reply *reply;
 
 	(void)n_timeouts;
 	if (status != ARES_SUCCESS) {
 		question_end(question, status);
 		return;
 	}
-	int r = answer_read(question->kind, question->name, message, (size_t)n_message, &answer);
+	int r = dns_reply_read(question->kind, question->name, message, (size_t)n_message, &reply);
 
-	question->answered(question, r < 0 ? NULL : answer);
+	question->answered(question, r < 0 ? NULL : reply);
 }
 
 /* The id is not c-ares': that makes its own with RC4 out of a weak seed, and a guessed id is half of a forged
  * answer. */
 static void ask_records(struct question *question, struct ares_loop *ares)
 {
-	ns_type type = question->kind == ANSWER_SRV ? ns_t_srv : ns_t_tlsa;
+	ns_type type = question->kind == DNS_KIND_SRV ? ns_t_srv : ns_t_tlsa;
 	unsigned char *message;
 	unsigned short id;
 	int n_message;
@@ -83,7 +83,7 @@ static uint32_t lesser_ttl(uint32_t ttl_s, int other_s)
 	return sane < ttl_s ? sane : ttl_s;
 }
 
-static int answer_of_addresses(const struct ares_addrinfo *info, struct answer **ret_answer)
+static int reply_of_addresses(const struct ares_addrinfo *info, struct dns_reply **ret_reply)
 {
 	struct address addresses[RESOLVER_ADDRESSES_MAX];
 	uint32_t ttl_s = INT32_MAX;
@@ -99,19 +99,19 @@ static int answer_of_addresses(const struct ares_addrinfo *info, struct answer *
 			n++;
 		}
 	}
-	return answer_new(ANSWER_ADDRESSES, n ? RESOLVER_OK : RESOLVER_NO_NAME, ttl_s, addresses, n, ret_answer);
+	return dns_reply_new(DNS_KIND_ADDRESSES, n ? RESOLVER_OK : RESOLVER_NO_NAME, ttl_s, addresses, n, ret_reply);
 }
 
 static void on_addresses(void *userdata, int status, int n_timeouts, struct ares_addrinfo *info)
 {
 	struct question *question = userdata;
-	struct answer *answer;
+	struct dns_reply *reply;
 
 	(void)n_timeouts;
 	if (status == ARES_SUCCESS) {
-		int r = answer_of_addresses(info, &answer);
+		int r = reply_of_addresses(info, &reply);
 
-		question->answered(question, r < 0 ? NULL : answer);
+		question->answered(question, r < 0 ? NULL : reply);
 	} else {
 		question_end(question, status);
 	}
@@ -121,17 +121,17 @@ static void on_addresses(void *userdata, int status, int n_timeouts, struct ares
 }
 
 /* An address is its own answer. c-ares 1.18 asks the DNS for one of IPv4. */
-static bool answer_literal(struct question *question)
+static bool reply_literal(struct question *question)
 {
 	struct address address;
-	struct answer *answer;
+	struct dns_reply *reply;
 
 	if (address_parse(sv_from(question->name), 0, &address) < 0) {
 		return false;
 	}
-	int r = answer_new(ANSWER_ADDRESSES, RESOLVER_OK, 0, &address, 1, &answer);
+	int r = dns_reply_new(DNS_KIND_ADDRESSES, RESOLVER_OK, 0, &address, 1, &reply);
 
-	question->answered(question, r < 0 ? NULL : answer);
+	question->answered(question, r < 0 ? NULL : reply);
 	return true;
 }
 
@@ -142,14 +142,14 @@ static void ask_addresses(struct question *question, struct ares_loop *ares)
 		.ai_socktype = SOCK_STREAM,
 	};
 
-	if (!answer_literal(question)) {
+	if (!reply_literal(question)) {
 		ares_getaddrinfo(ares_loop_channel(ares), question->name, NULL, &hints, on_addresses, question);
 	}
 }
 
 void question_ask(struct question *question, struct ares_loop *ares)
 {
-	if (question->kind == ANSWER_ADDRESSES) {
+	if (question->kind == DNS_KIND_ADDRESSES) {
 		ask_addresses(question, ares);
 	} else {
 		ask_records(question, ares);

@@ -17,11 +17,11 @@ enum {
 };
 
 struct question {
-	enum answer_kind kind;
+	enum dns_kind kind;
 	char name[QUESTION_NAME_MAX + 1];
 	/* Runs once, perhaps from question_ask() itself, with c-ares on the stack: it must neither ask nor free the
-	 * ares_loop, but may free the question. @answer comes with a reference; NULL for want of memory. */
-	void (*answered)(struct question *question, struct answer *answer);
+	 * ares_loop, but may free the question. @reply comes with a reference; NULL for want of memory. */
+	void (*answered)(struct question *question, struct dns_reply *reply);
 };
 
 /* @question is borrowed until its `answered` runs. */

@@ -22,7 +22,7 @@ enum {
 /* An answer while it is read. */
 struct reading {
 	ns_msg message;
-	enum answer_kind kind;
+	enum dns_kind kind;
 	char name[NS_MAXDNAME]; /* whose records count: what was asked for, or what that is an alias of */
 	uint32_t ttl_s;		/* the least so far */
 	bool is_seen;		/* a record of the kind, of whatever use */
@@ -33,46 +33,46 @@ struct reading {
 	};
 };
 
-static const size_t record_sizes[ANSWER_KIND_COUNT] = {
-	[ANSWER_SRV] = sizeof(struct srv_target),
-	[ANSWER_TLSA] = sizeof(struct tlsa_record),
-	[ANSWER_ADDRESSES] = sizeof(struct address),
+static const size_t record_sizes[DNS_KIND_COUNT] = {
+	[DNS_KIND_SRV] = sizeof(struct srv_target),
+	[DNS_KIND_TLSA] = sizeof(struct tlsa_record),
+	[DNS_KIND_ADDRESSES] = sizeof(struct address),
 };
 
-int answer_new(enum answer_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
-	       size_t n_records, struct answer **ret_answer)
+int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
+	       size_t n_records, struct dns_reply **ret_reply)
 {
 	size_t n_bytes = n_records * record_sizes[kind];
-	struct answer *answer = malloc(sizeof(*answer) + n_bytes);
+	struct dns_reply *reply = malloc(sizeof(*reply) + n_bytes);
 
-	if (!answer) {
+	if (!reply) {
 		return -ENOMEM;
 	}
-	*answer = (struct answer){
+	*reply = (struct dns_reply){
 		.n_refs = 1,
 		.result = result,
 		.ttl_s = ttl_s,
-		.n_bytes = sizeof(*answer) + n_bytes,
+		.n_bytes = sizeof(*reply) + n_bytes,
 		.n_records = n_records,
 	};
 	if (n_records) {
 		/* Behind the answer: its size keeps what is there aligned. */
-		answer->records = memcpy(answer + 1, records, n_bytes);
+		reply->records = memcpy(reply + 1, records, n_bytes);
 	}
-	*ret_answer = answer;
+	*ret_reply = reply;
 	return 0;
 }
 
-struct answer *answer_ref(struct answer *answer)
+struct dns_reply *dns_reply_ref(struct dns_reply *reply)
 {
-	answer->n_refs++;
-	return answer;
+	reply->n_refs++;
+	return reply;
 }
 
-struct answer *answer_unref(struct answer *answer)
+struct dns_reply *dns_reply_unref(struct dns_reply *reply)
 {
-	if (answer && --answer->n_refs == 0) {
-		free(answer);
+	if (reply && --reply->n_refs == 0) {
+		free(reply);
 	}
 	return NULL;
 }
@@ -90,7 +90,7 @@ static void reading_note_ttl(struct reading *reading, unsigned long ttl_s)
 /* Whether there is an @index-th record in @section and it can be read. */
 static bool reading_record(struct reading *reading, ns_sect section, int index, ns_rr *ret_record)
 {
-	if (index >= ANSWER_RECORDS_MAX || index >= ns_msg_count(reading->message, section)) {
+	if (index >= DNS_REPLY_RECORDS_MAX || index >= ns_msg_count(reading->message, section)) {
 		return false;
 	}
 	if (ns_parserr(&reading->message, section, index, ret_record) < 0) {
@@ -164,7 +164,7 @@ static void reading_add_tlsa(struct reading *reading, const ns_rr *record)
 
 static void reading_add(struct reading *reading)
 {
-	ns_type type = reading->kind == ANSWER_SRV ? ns_t_srv : ns_t_tlsa;
+	ns_type type = reading->kind == DNS_KIND_SRV ? ns_t_srv : ns_t_tlsa;
 	ns_rr record;
 
 	for (int i = 0; reading_record(reading, ns_s_an, i, &record); i++) {
@@ -173,7 +173,7 @@ static void reading_add(struct reading *reading)
 		}
 		reading->is_seen = true;
 		reading_note_ttl(reading, ns_rr_ttl(record));
-		if (reading->kind == ANSWER_SRV) {
+		if (reading->kind == DNS_KIND_SRV) {
 			reading_add_srv(reading, &record);
 		} else {
 			reading_add_tlsa(reading, &record);
@@ -203,7 +203,7 @@ static void reading_note_negative(struct reading *reading)
 
 static size_t reading_count(const struct reading *reading)
 {
-	return reading->kind == ANSWER_SRV ? reading->srv.n_targets : reading->tlsa.n_records;
+	return reading->kind == DNS_KIND_SRV ? reading->srv.n_targets : reading->tlsa.n_records;
 }
 
 /* Where a message leads whose sections are in order. */
@@ -214,7 +214,7 @@ static enum resolver_result reading_finish(struct reading *reading)
 	if (!ns_msg_getflag(reading->message, ns_f_qr) || (code != ns_r_noerror && code != ns_r_nxdomain)) {
 		return RESOLVER_FAILED;
 	}
-	for (int i = 0; i < ANSWER_ALIASES_MAX && reading_follow(reading); i++) {
+	for (int i = 0; i < DNS_REPLY_ALIASES_MAX && reading_follow(reading); i++) {
 	}
 	reading_add(reading);
 	if (reading_count(reading)) {
@@ -225,14 +225,14 @@ static enum resolver_result reading_finish(struct reading *reading)
 	}
 	if (reading->is_seen) {
 		/* RFC 6698, 4.1: TLSA records that nobody can use are none. */
-		return reading->kind == ANSWER_TLSA ? RESOLVER_NO_NAME : RESOLVER_FAILED;
+		return reading->kind == DNS_KIND_TLSA ? RESOLVER_NO_NAME : RESOLVER_FAILED;
 	}
 	reading_note_negative(reading);
 	return RESOLVER_NO_NAME;
 }
 
-int answer_read(enum answer_kind kind, const char *name, const unsigned char *message, size_t n_message,
-		struct answer **ret_answer)
+int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *message, size_t n_message,
+		struct dns_reply **ret_reply)
 {
 	struct reading reading = {.kind = kind, .ttl_s = INT32_MAX};
 	enum resolver_result result = RESOLVER_FAILED;
@@ -242,14 +242,14 @@ int answer_read(enum answer_kind kind, const char *name, const unsigned char *me
 		result = reading_finish(&reading);
 	}
 	if (result == RESOLVER_FAILED) {
-		return answer_new(kind, result, 0, NULL, 0, ret_answer);
+		return dns_reply_new(kind, result, 0, NULL, 0, ret_reply);
 	}
-	const void *records = kind == ANSWER_SRV ? (const void *)reading.srv.targets
+	const void *records = kind == DNS_KIND_SRV ? (const void *)reading.srv.targets
 						 : (const void *)reading.tlsa.records;
-	int r = answer_new(kind, result, reading.ttl_s, records, reading_count(&reading), ret_answer);
+	int r = dns_reply_new(kind, result, reading.ttl_s, records, reading_count(&reading), ret_reply);
 
 	if (r == 0) {
-		(*ret_answer)->authentic = ns_msg_getflag(reading.message, ns_f_ad);
+		(*ret_reply)->authentic = ns_msg_getflag(reading.message, ns_f_ad);
 	}
 	return r;
 }

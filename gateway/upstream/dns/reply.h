@@ -21,11 +21,11 @@ struct address;
 struct srv_target;
 struct tlsa_record;
 
-enum answer_kind {
-	ANSWER_SRV,
-	ANSWER_TLSA,
-	ANSWER_ADDRESSES, /* A and AAAA together; never read from a message here */
-	ANSWER_KIND_COUNT,
+enum dns_kind {
+	DNS_KIND_SRV,
+	DNS_KIND_TLSA,
+	DNS_KIND_ADDRESSES, /* A and AAAA together; never read from a message here */
+	DNS_KIND_COUNT,
 };
 
 enum resolver_result {
@@ -39,12 +39,12 @@ enum {
 	/* Addresses of one target that are looked at: a hostile zone must not make one session dial a net. */
 	RESOLVER_ADDRESSES_MAX = 16,
 	/* Aliases that are followed from the name that was asked for: a zone can make a ring of them. */
-	ANSWER_ALIASES_MAX = 8,
+	DNS_REPLY_ALIASES_MAX = 8,
 	/* Records of a message that are looked at, each once for an alias: one of 64 KB has room for thousands. */
-	ANSWER_RECORDS_MAX = 256,
+	DNS_REPLY_RECORDS_MAX = 256,
 };
 
-struct answer {
+struct dns_reply {
 	unsigned n_refs;
 	enum resolver_result result;
 	bool authentic;
@@ -60,19 +60,19 @@ struct answer {
 };
 
 /* Makes one with @n_records copied from @records, an array of what @kind has. Returns 0 or -ENOMEM. */
-_must_check_ int answer_new(enum answer_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
-			    size_t n_records, struct answer **ret_answer);
+_must_check_ int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
+			    size_t n_records, struct dns_reply **ret_reply);
 
 /* Reads @message, an answer to a question for @kind at @name. Aliases are followed inside the message, in whatever
  * order it has them; records of other names, kinds and classes do not matter. What is malformed, or holds SRV
  * records but none that can be used, is an answer with RESOLVER_FAILED; TLSA records of which none can be used are
  * none (RFC 6698, 4.1). Returns 0 or -ENOMEM. */
-_must_check_ int answer_read(enum answer_kind kind, const char *name, const unsigned char *message, size_t n_message,
-			     struct answer **ret_answer);
+_must_check_ int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *message, size_t n_message,
+			     struct dns_reply **ret_reply);
 
-struct answer *answer_ref(struct answer *answer);
+struct dns_reply *dns_reply_ref(struct dns_reply *reply);
 
 /* NULL is fine. Returns NULL. */
-struct answer *answer_unref(struct answer *answer);
+struct dns_reply *dns_reply_unref(struct dns_reply *reply);
 
-DEFINE_CLEANUP(struct answer *, answer_unref);
+DEFINE_CLEANUP(struct dns_reply *, dns_reply_unref);

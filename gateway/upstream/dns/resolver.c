@@ -34,7 +34,7 @@ struct resolver_query {
 	TAILQ_ENTRY(resolver_query) in_queue;
 	struct query_queue *queue; /* that it is in, or NULL */
 	struct mono deadline;	   /* when impatient */
-	enum answer_kind kind;
+	enum dns_kind kind;
 	union {
 		resolver_srv_done srv;
 		resolver_addresses_done addresses;
@@ -78,17 +78,17 @@ static void query_free(struct resolver_query *query)
 }
 
 /* NULL while there is none. */
-static const struct answer *query_answer(const struct resolver_query *query, size_t i)
+static const struct dns_reply *query_reply(const struct resolver_query *query, size_t i)
 {
-	return query->waits[i].wait.answer;
+	return query->waits[i].wait.reply;
 }
 
 static bool query_has_targets(const struct resolver_query *query, size_t i)
 {
-	const struct answer *answer = query_answer(query, i);
+	const struct dns_reply *reply = query_reply(query, i);
 
-	return query->kind == ANSWER_SRV && answer && answer->result == RESOLVER_OK &&
-	       !srv_not_offered(answer->targets, answer->n_records);
+	return query->kind == DNS_KIND_SRV && reply && reply->result == RESOLVER_OK &&
+	       !srv_not_offered(reply->targets, reply->n_records);
 }
 
 static void on_over(struct lookup_wait *wait)
@@ -115,54 +115,54 @@ static void on_over(struct lookup_wait *wait)
 static void tell_srv(const struct resolver_query *query)
 {
 	struct srv_set set;
-	enum resolver_result result = srv_merge(query_answer(query, 0), query_answer(query, 1), &set);
+	enum resolver_result result = srv_merge(query_reply(query, 0), query_reply(query, 1), &set);
 
 	query->done.srv(query->userdata, result, set.n_targets ? set.targets : NULL, set.n_targets);
 }
 
 static void tell_addresses(const struct resolver_query *query)
 {
-	const struct answer *answer = query_answer(query, 0);
+	const struct dns_reply *reply = query_reply(query, 0);
 	struct address addresses[RESOLVER_ADDRESSES_MAX];
-	size_t n = answer ? answer->n_records : 0;
+	size_t n = reply ? reply->n_records : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		addresses[i] = answer->addresses[i];
+		addresses[i] = reply->addresses[i];
 		address_set_port(&addresses[i], query->port);
 	}
-	query->done.addresses(query->userdata, answer ? answer->result : RESOLVER_FAILED,
+	query->done.addresses(query->userdata, reply ? reply->result : RESOLVER_FAILED,
 			      n ? addresses : NULL, n);
 }
 
 static void tell_tlsa(const struct resolver_query *query)
 {
-	const struct answer *answer = query_answer(query, 0);
+	const struct dns_reply *reply = query_reply(query, 0);
 	struct tlsa_set set;
 
-	if (!answer || answer->result != RESOLVER_OK || !answer->authentic) {
-		enum resolver_result result = answer ? answer->result : RESOLVER_FAILED;
+	if (!reply || reply->result != RESOLVER_OK || !reply->authentic) {
+		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
 		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result, NULL);
 		return;
 	}
-	set.n_records = answer->n_records;
-	memcpy(set.records, answer->tlsa, answer->n_records * sizeof(*answer->tlsa));
+	set.n_records = reply->n_records;
+	memcpy(set.records, reply->tlsa, reply->n_records * sizeof(*reply->tlsa));
 	query->done.tlsa(query->userdata, RESOLVER_OK, &set);
 }
 
 static void query_tell(const struct resolver_query *query)
 {
 	switch (query->kind) {
-	case ANSWER_SRV:
+	case DNS_KIND_SRV:
 		tell_srv(query);
 		break;
-	case ANSWER_ADDRESSES:
+	case DNS_KIND_ADDRESSES:
 		tell_addresses(query);
 		break;
-	case ANSWER_TLSA:
+	case DNS_KIND_TLSA:
 		tell_tlsa(query);
 		break;
-	case ANSWER_KIND_COUNT:
+	case DNS_KIND_COUNT:
 		break;
 	}
 }
@@ -216,7 +216,7 @@ static void on_worked(void *userdata)
 
 /* Asking. */
 
-static int query_new(struct resolver *resolver, enum answer_kind kind, void *userdata,
+static int query_new(struct resolver *resolver, enum dns_kind kind, void *userdata,
 		     struct resolver_query **ret_query)
 {
 	struct resolver_query *query = calloc(1, sizeof(*query));
@@ -227,7 +227,7 @@ static int query_new(struct resolver *resolver, enum answer_kind kind, void *use
 	query->resolver = resolver;
 	query->kind = kind;
 	query->userdata = userdata;
-	query->n_waits = kind == ANSWER_SRV ? 2 : 1;
+	query->n_waits = kind == DNS_KIND_SRV ? 2 : 1;
 	for (size_t i = 0; i < query->n_waits; i++) {
 		query->waits[i].wait.over = on_over;
 		query->waits[i].query = query;
@@ -273,7 +273,7 @@ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv
 		     void *userdata, struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, ANSWER_SRV, userdata, &query);
+	int r = query_new(resolver, DNS_KIND_SRV, userdata, &query);
 
 	if (r < 0) {
 		return r;
@@ -291,7 +291,7 @@ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t
 			   struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, ANSWER_ADDRESSES, userdata, &query);
+	int r = query_new(resolver, DNS_KIND_ADDRESSES, userdata, &query);
 
 	if (r < 0) {
 		return r;
@@ -306,7 +306,7 @@ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port
 {
 	char prefix[sizeof("_65535._tcp.")];
 	struct resolver_query *query;
-	int r = query_new(resolver, ANSWER_TLSA, userdata, &query);
+	int r = query_new(resolver, DNS_KIND_TLSA, userdata, &query);
 
 	if (r < 0) {
 		return r;

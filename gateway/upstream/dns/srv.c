@@ -76,22 +76,22 @@ void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint1
 }
 
 /* Adds the targets of one service; a "." stands for nothing among them. */
-static void set_add_service(struct srv_set *set, const struct answer *answer, bool direct)
+static void set_add_service(struct srv_set *set, const struct dns_reply *reply, bool direct)
 {
-	for (size_t i = 0; answer && i < answer->n_records; i++) {
-		struct srv_target target = answer->targets[i];
+	for (size_t i = 0; reply && i < reply->n_records; i++) {
+		struct srv_target target = reply->targets[i];
 
 		target.direct = direct;
-		target.authentic = answer->authentic;
+		target.authentic = reply->authentic;
 		if (target.host[0]) {
 			set_add(set, &target);
 		}
 	}
 }
 
-static enum resolver_result result_of(const struct answer *answer)
+static enum resolver_result result_of(const struct dns_reply *reply)
 {
-	return answer ? answer->result : RESOLVER_FAILED;
+	return reply ? reply->result : RESOLVER_FAILED;
 }
 
 static bool is_failure(enum resolver_result result)
@@ -99,7 +99,7 @@ static bool is_failure(enum resolver_result result)
 	return result != RESOLVER_OK && result != RESOLVER_NO_NAME;
 }
 
-enum resolver_result srv_merge(const struct answer *starttls, const struct answer *direct, struct srv_set *ret_set)
+enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct, struct srv_set *ret_set)
 {
 	ret_set->n_targets = 0;
 	set_add_service(ret_set, starttls, false);

@@ -52,7 +52,7 @@ void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint1
  *   RESOLVER_NO_NAME  no record for STARTTLS, no target for direct TLS: the domain itself may be tried (RFC 6120,
  *                     3.2.2)
  *   a failure         one of them failed and the other has no target: there may be records, so nothing is known */
-enum resolver_result srv_merge(const struct answer *starttls, const struct answer *direct, struct srv_set *ret_set);
+enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct, struct srv_set *ret_set);
 
 /* Sorts @targets in place into the order in which they are to be tried. */
 void srv_order(struct srv_target *targets, size_t n_targets, srv_draw draw, void *userdata);

@@ -28,29 +28,29 @@ static void add(const char *owner, unsigned type, uint32_t ttl_s, struct dns_dat
 }
 
 /* Reads a copy that has not one octet too many, so that a sanitizer sees what reads past it. */
-static struct answer *read_bytes(enum answer_kind kind, const unsigned char *bytes, size_t n)
+static struct dns_reply *read_bytes(enum dns_kind kind, const unsigned char *bytes, size_t n)
 {
 	unsigned char *copy = test_malloc(n ? n : 1);
-	struct answer *answer = NULL;
+	struct dns_reply *reply = NULL;
 
 	memcpy(copy, bytes, n);
-	assert_int_equal(answer_read(kind, name, copy, n, &answer), 0);
+	assert_int_equal(dns_reply_read(kind, name, copy, n, &reply), 0);
 	test_free(copy);
-	return answer;
+	return reply;
 }
 
-static struct answer *read_message(enum answer_kind kind)
+static struct dns_reply *read_message(enum dns_kind kind)
 {
 	return read_bytes(kind, message.data, message.n);
 }
 
 static void assert_result(enum resolver_result result)
 {
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->result, result);
-	assert_int_equal(answer->n_records, 0);
-	answer_unref(answer);
+	assert_int_equal(reply->result, result);
+	assert_int_equal(reply->n_records, 0);
+	dns_reply_unref(reply);
 }
 
 static void test_srv(void **state)
@@ -60,22 +60,22 @@ static void test_srv(void **state)
 	add(name, DNS_SRV, 300, dns_srv(10, 20, 5222, "One.example"));
 	add("_XMPP-client._TCP.A.Example", DNS_SRV, 200, dns_srv(65535, 65534, 65533, "two.example"));
 	dns_record(&message, DNS_ADDITIONAL, name, DNS_SRV, 1, dns_srv(0, 0, 1, "additional.example"));
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->result, RESOLVER_OK);
-	assert_int_equal(answer->ttl_s, 200);
-	assert_false(answer->authentic);
-	assert_int_equal(answer->n_records, 2);
-	assert_int_equal(answer->n_bytes, sizeof(*answer) + 2 * sizeof(struct srv_target));
-	assert_string_equal(answer->targets[0].host, "One.example");
-	assert_int_equal(answer->targets[0].priority, 10);
-	assert_int_equal(answer->targets[0].weight, 20);
-	assert_int_equal(answer->targets[0].port, 5222);
-	assert_string_equal(answer->targets[1].host, "two.example");
-	assert_int_equal(answer->targets[1].priority, 65535);
-	assert_int_equal(answer->targets[1].weight, 65534);
-	assert_int_equal(answer->targets[1].port, 65533);
-	answer_unref(answer);
+	assert_int_equal(reply->result, RESOLVER_OK);
+	assert_int_equal(reply->ttl_s, 200);
+	assert_false(reply->authentic);
+	assert_int_equal(reply->n_records, 2);
+	assert_int_equal(reply->n_bytes, sizeof(*reply) + 2 * sizeof(struct srv_target));
+	assert_string_equal(reply->targets[0].host, "One.example");
+	assert_int_equal(reply->targets[0].priority, 10);
+	assert_int_equal(reply->targets[0].weight, 20);
+	assert_int_equal(reply->targets[0].port, 5222);
+	assert_string_equal(reply->targets[1].host, "two.example");
+	assert_int_equal(reply->targets[1].priority, 65535);
+	assert_int_equal(reply->targets[1].weight, 65534);
+	assert_int_equal(reply->targets[1].port, 65533);
+	dns_reply_unref(reply);
 }
 
 static void test_not_offered(void **state)
@@ -83,13 +83,13 @@ static void test_not_offered(void **state)
 	(void)state;
 	begin(DNS_AD);
 	add(name, DNS_SRV, 300, dns_srv(0, 0, 0, "."));
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->result, RESOLVER_OK);
-	assert_true(answer->authentic);
-	assert_int_equal(answer->n_records, 1);
-	assert_string_equal(answer->targets[0].host, "");
-	answer_unref(answer);
+	assert_int_equal(reply->result, RESOLVER_OK);
+	assert_true(reply->authentic);
+	assert_int_equal(reply->n_records, 1);
+	assert_string_equal(reply->targets[0].host, "");
+	dns_reply_unref(reply);
 }
 
 static void test_what_does_not_matter(void **state)
@@ -106,22 +106,22 @@ static void test_what_does_not_matter(void **state)
 	message.data[message.n - data.n - 7] = 3; /* the class CHAOS */
 	assert_result(RESOLVER_NO_NAME);
 	add(name, DNS_SRV, 9, dns_srv(0, 0, 5222, "h.example"));
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->n_records, 1);
-	assert_int_equal(answer->ttl_s, 9);
-	answer_unref(answer);
+	assert_int_equal(reply->n_records, 1);
+	assert_int_equal(reply->ttl_s, 9);
+	dns_reply_unref(reply);
 }
 
 static void assert_host_and_ttl(const char *host, uint32_t ttl_s)
 {
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->result, RESOLVER_OK);
-	assert_int_equal(answer->n_records, 1);
-	assert_string_equal(answer->targets[0].host, host);
-	assert_int_equal(answer->ttl_s, ttl_s);
-	answer_unref(answer);
+	assert_int_equal(reply->result, RESOLVER_OK);
+	assert_int_equal(reply->n_records, 1);
+	assert_string_equal(reply->targets[0].host, host);
+	assert_int_equal(reply->ttl_s, ttl_s);
+	dns_reply_unref(reply);
 }
 
 /* An alias is followed, whatever the order, and what led to the records counts for their TTL. */
@@ -181,9 +181,9 @@ static void add_chain(int n_aliases)
 static void test_bound_of_aliases(void **state)
 {
 	(void)state;
-	add_chain(ANSWER_ALIASES_MAX);
+	add_chain(DNS_REPLY_ALIASES_MAX);
 	assert_host_and_ttl("h.example", 50);
-	add_chain(ANSWER_ALIASES_MAX + 1);
+	add_chain(DNS_REPLY_ALIASES_MAX + 1);
 	assert_result(RESOLVER_NO_NAME);
 }
 
@@ -191,7 +191,7 @@ static void test_bound_of_records(void **state)
 {
 	(void)state;
 	begin(0);
-	for (int i = 0; i < ANSWER_RECORDS_MAX - 1; i++) {
+	for (int i = 0; i < DNS_REPLY_RECORDS_MAX - 1; i++) {
 		add("x.example", DNS_SRV, 1, dns_srv(0, 0, 1, "other.example"));
 	}
 	add(name, DNS_SRV, 60, dns_srv(0, 0, 5222, "last.example"));
@@ -229,18 +229,18 @@ static void test_negative(void **state)
 		begin(rows[i].flags);
 		dns_record(&message, DNS_AUTHORITY, "a.example", 2, 1, dns_name("ns.example"));
 		dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, rows[i].ttl_s, dns_soa(rows[i].minimum_s));
-		struct answer *answer = read_message(ANSWER_SRV);
+		struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-		assert_int_equal(answer->result, RESOLVER_NO_NAME);
-		assert_int_equal(answer->ttl_s, rows[i].expected_s);
-		answer_unref(answer);
+		assert_int_equal(reply->result, RESOLVER_NO_NAME);
+		assert_int_equal(reply->ttl_s, rows[i].expected_s);
+		dns_reply_unref(reply);
 	}
 	begin(DNS_NXDOMAIN);
-	struct answer *answer = read_message(ANSWER_SRV);
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-	assert_int_equal(answer->result, RESOLVER_NO_NAME);
-	assert_int_equal(answer->ttl_s, 0);
-	answer_unref(answer);
+	assert_int_equal(reply->result, RESOLVER_NO_NAME);
+	assert_int_equal(reply->ttl_s, 0);
+	dns_reply_unref(reply);
 }
 
 static void test_failures(void **state)
@@ -320,23 +320,23 @@ static void test_tlsa(void **state)
 	add(name, DNS_TLSA, 90, dns_tlsa(255, 254, 253, TLSA_DATA_MAX, 0xcd));
 	add(name, DNS_TLSA, 90, dns_tlsa(0, 0, 0, TLSA_DATA_MAX + 1, 0xcd));
 	add(name, DNS_TLSA, 90, dns_tlsa(0, 0, 0, 0, 0));
-	struct answer *answer = read_message(ANSWER_TLSA);
+	struct dns_reply *reply = read_message(DNS_KIND_TLSA);
 
-	assert_int_equal(answer->result, RESOLVER_OK);
-	assert_true(answer->authentic);
-	assert_int_equal(answer->ttl_s, 90);
-	assert_int_equal(answer->n_records, 2);
-	assert_int_equal(answer->tlsa[0].usage, 3);
-	assert_int_equal(answer->tlsa[0].selector, 1);
-	assert_int_equal(answer->tlsa[0].matching, 1);
-	assert_int_equal(answer->tlsa[0].n_data, 32);
-	assert_int_equal(answer->tlsa[0].data[31], 0xab);
-	assert_int_equal(answer->tlsa[1].usage, 255);
-	assert_int_equal(answer->tlsa[1].selector, 254);
-	assert_int_equal(answer->tlsa[1].matching, 253);
-	assert_int_equal(answer->tlsa[1].n_data, TLSA_DATA_MAX);
-	assert_int_equal(answer->tlsa[1].data[TLSA_DATA_MAX - 1], 0xcd);
-	answer_unref(answer);
+	assert_int_equal(reply->result, RESOLVER_OK);
+	assert_true(reply->authentic);
+	assert_int_equal(reply->ttl_s, 90);
+	assert_int_equal(reply->n_records, 2);
+	assert_int_equal(reply->tlsa[0].usage, 3);
+	assert_int_equal(reply->tlsa[0].selector, 1);
+	assert_int_equal(reply->tlsa[0].matching, 1);
+	assert_int_equal(reply->tlsa[0].n_data, 32);
+	assert_int_equal(reply->tlsa[0].data[31], 0xab);
+	assert_int_equal(reply->tlsa[1].usage, 255);
+	assert_int_equal(reply->tlsa[1].selector, 254);
+	assert_int_equal(reply->tlsa[1].matching, 253);
+	assert_int_equal(reply->tlsa[1].n_data, TLSA_DATA_MAX);
+	assert_int_equal(reply->tlsa[1].data[TLSA_DATA_MAX - 1], 0xcd);
+	dns_reply_unref(reply);
 }
 
 static void test_bound_of_tlsa(void **state)
@@ -346,17 +346,17 @@ static void test_bound_of_tlsa(void **state)
 	for (unsigned i = 0; i <= TLSA_RECORDS_MAX; i++) {
 		add(name, DNS_TLSA, 90, dns_tlsa(i, 1, 1, 32, 1));
 	}
-	struct answer *answer = read_message(ANSWER_TLSA);
+	struct dns_reply *reply = read_message(DNS_KIND_TLSA);
 
-	assert_int_equal(answer->n_records, TLSA_RECORDS_MAX);
-	assert_int_equal(answer->tlsa[TLSA_RECORDS_MAX - 1].usage, TLSA_RECORDS_MAX - 1);
-	answer_unref(answer);
+	assert_int_equal(reply->n_records, TLSA_RECORDS_MAX);
+	assert_int_equal(reply->tlsa[TLSA_RECORDS_MAX - 1].usage, TLSA_RECORDS_MAX - 1);
+	dns_reply_unref(reply);
 	dns_begin(&message, DNS_RESPONSE, name, DNS_TLSA);
 	add(name, DNS_TLSA, 90, dns_tlsa(0, 0, 0, TLSA_DATA_MAX + 1, 1));
-	answer = read_message(ANSWER_TLSA);
-	assert_int_equal(answer->result, RESOLVER_NO_NAME);
-	assert_int_equal(answer->ttl_s, 90);
-	answer_unref(answer);
+	reply = read_message(DNS_KIND_TLSA);
+	assert_int_equal(reply->result, RESOLVER_NO_NAME);
+	assert_int_equal(reply->ttl_s, 90);
+	dns_reply_unref(reply);
 }
 
 static void begin_rich(void)
@@ -374,10 +374,10 @@ static void test_cut(void **state)
 	(void)state;
 	begin_rich();
 	for (size_t n = 0; n < message.n; n++) {
-		struct answer *answer = read_bytes(ANSWER_SRV, message.data, n);
+		struct dns_reply *reply = read_bytes(DNS_KIND_SRV, message.data, n);
 
-		assert_int_equal(answer->result, RESOLVER_FAILED);
-		answer_unref(answer);
+		assert_int_equal(reply->result, RESOLVER_FAILED);
+		dns_reply_unref(reply);
 	}
 }
 
@@ -391,12 +391,12 @@ static void test_garbage(void **state)
 
 		for (unsigned octet = 0; octet < 256; octet++) {
 			message.data[i] = (unsigned char)octet;
-			struct answer *answer = read_message(ANSWER_SRV);
+			struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
-			assert_true(answer->n_records <= 2);
-			assert_true((answer->result == RESOLVER_OK) == (answer->n_records > 0));
-			answer_unref(answer);
-			answer_unref(read_message(ANSWER_TLSA));
+			assert_true(reply->n_records <= 2);
+			assert_true((reply->result == RESOLVER_OK) == (reply->n_records > 0));
+			dns_reply_unref(reply);
+			dns_reply_unref(read_message(DNS_KIND_TLSA));
 		}
 		message.data[i] = kept;
 	}
@@ -404,26 +404,26 @@ static void test_garbage(void **state)
 
 static void test_references(void **state)
 {
-	struct answer *answer;
+	struct dns_reply *reply;
 
 	(void)state;
 	begin(DNS_NXDOMAIN);
-	answer = read_message(ANSWER_SRV);
-	assert_ptr_equal(answer_ref(answer), answer);
-	assert_null(answer_unref(answer));
-	assert_int_equal(answer->result, RESOLVER_NO_NAME);
-	assert_null(answer_unref(answer));
-	assert_null(answer_unref(NULL));
+	reply = read_message(DNS_KIND_SRV);
+	assert_ptr_equal(dns_reply_ref(reply), reply);
+	assert_null(dns_reply_unref(reply));
+	assert_int_equal(reply->result, RESOLVER_NO_NAME);
+	assert_null(dns_reply_unref(reply));
+	assert_null(dns_reply_unref(NULL));
 }
 
 static int scenario(void *userdata)
 {
-	struct answer *answer;
-	int r = answer_read(ANSWER_SRV, name, message.data, message.n, &answer);
+	struct dns_reply *reply;
+	int r = dns_reply_read(DNS_KIND_SRV, name, message.data, message.n, &reply);
 
 	(void)userdata;
 	if (r == 0) {
-		answer_unref(answer);
+		dns_reply_unref(reply);
 	}
 	return r;
 }
