@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/writer.h"
 #include "gateway/ops/probe-state.h"
 
 /* The title above addresses. */
@@ -112,6 +113,7 @@ static void show_addresses(struct probe *probe, const char *host, const struct d
 			   const struct sheet_times *times)
 {
 	_cleanup_(buffer_deinit) struct buffer list = BUFFER_INIT;
+	struct writer writer = writer_begin(&list);
 	size_t n = reply && reply->result == RESOLVER_OK ? reply->n_records : 0;
 
 	section_dial(probe);
@@ -123,10 +125,11 @@ static void show_addresses(struct probe *probe, const char *host, const struct d
 	for (size_t i = 0; i < n; i++) {
 		char text[ADDRESS_TEXT_MAX];
 
-		if (buffer_printf(&list, "%s%s", i ? ", " : "",
-				  address_format_host(&reply->addresses[i], text)) < 0) {
-			return;
-		}
+		writer_printf(&writer, "%s%s", i ? ", " : "",
+			      address_format_host(&reply->addresses[i], text));
+	}
+	if (writer_end(&writer) < 0) {
+		return;
 	}
 	sheet_line(&probe->sheet, host, SHEET_PLAIN, times, "%.*s", SV_ARGS(buffer_sv(&list)));
 }

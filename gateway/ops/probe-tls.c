@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "common/writer.h"
 #include "gateway/ops/probe-state.h"
 
 enum {
@@ -32,6 +33,7 @@ static void show_connection(struct probe *probe, const struct failure *failure, 
 		   tls->group ? ", " : "", tls->group ? tls->group : "", tls->alpn ? ", ALPN xmpp-client" : "");
 }
 
+/* Returns 0 or -ENOMEM. */
 static int list_names(const struct tls_report *tls, struct buffer *list)
 {
 	static const char *const kinds[] = {
@@ -40,15 +42,16 @@ static int list_names(const struct tls_report *tls, struct buffer *list)
 		[CERTIFICATE_NAME_DNS] = "",
 	};
 	size_t n = tls->n_names < TLS_REPORT_NAMES_MAX ? tls->n_names : TLS_REPORT_NAMES_MAX;
-	int r = 0;
+	struct writer writer = writer_begin(list);
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		r = buffer_printf(list, "%s%s%s", i ? ", " : "", kinds[tls->names[i].kind], tls->names[i].text);
+	for (size_t i = 0; i < n; i++) {
+		writer_printf(&writer, "%s%s%s", i ? ", " : "", kinds[tls->names[i].kind],
+			      tls->names[i].text);
 	}
-	if (r == 0 && tls->n_names > n) {
-		r = buffer_printf(list, ", and %zu more", tls->n_names - n);
+	if (tls->n_names > n) {
+		writer_printf(&writer, ", and %zu more", tls->n_names - n);
 	}
-	return r;
+	return writer_end(&writer);
 }
 
 static void show_names(struct probe *probe)

@@ -210,10 +210,33 @@ static enum probe_status complain(const char *what, const char *why)
 DEFINE_CLEANUP(void *, free);
 DEFINE_CLEANUP(struct census *, census_free);
 
+/* Shows what is known beforehand, then probes. Returns 0 or a negative errno. */
+static int run_loop(struct probe *probe, const char *path, enum probe_status *ret_status)
+{
+	_cleanup_(census_freep) struct census *census = NULL;
+	int r = census_new(&probe->config->limits, &census);
+
+	if (r < 0) {
+		return r;
+	}
+	probe->rule = domain_rules_find(&probe->config->domains, probe->domain);
+	r = show_heading(probe);
+	if (r < 0) {
+		return r;
+	}
+	show_rule(probe, path);
+	r = uv_loop_init(&probe->loop);
+	if (r < 0) {
+		return r;
+	}
+	r = run(probe, census, ret_status);
+	uv_loop_close(&probe->loop);
+	return r;
+}
+
 enum probe_status probe_run(const struct config *config, const char *path, const char *domain, FILE *out)
 {
 	_cleanup_(freep) void *memory = calloc(1, sizeof(struct probe));
-	_cleanup_(census_freep) struct census *census = NULL;
 	enum probe_status status = PROBE_CANNOT;
 	struct probe *probe = memory;
 
@@ -229,21 +252,8 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 		return complain(domain, "no domain: expected one like example.org");
 	}
 	if (r == 0) {
-		r = census_new(&config->limits, &census);
+		r = run_loop(probe, path, &status);
 	}
-	if (r == 0) {
-		r = uv_loop_init(&probe->loop);
-	}
-	if (r < 0) {
-		return complain(domain, strerror(-r));
-	}
-	probe->rule = domain_rules_find(&config->domains, probe->domain);
-	r = show_heading(probe);
-	if (r == 0) {
-		show_rule(probe, path);
-		r = run(probe, census, &status);
-	}
-	uv_loop_close(&probe->loop);
 	sheet_deinit(&probe->sheet);
 	if (r < 0) {
 		return complain(domain, strerror(-r));

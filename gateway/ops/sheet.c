@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/macro.h"
+#include "common/writer.h"
 
 #define BOLD "1"
 
@@ -69,24 +70,24 @@ static void put_text(struct sheet *sheet, enum sheet_mood mood, struct sv text)
 
 int sheet_escape(struct buffer *buffer, struct sv text)
 {
-	size_t n_before = buffer->n;
-	int r = 0;
+	struct writer writer = writer_begin(buffer);
 
-	for (size_t i = 0; r == 0 && i < text.n; i++) {
+	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.data[i];
 
-		if (buffer->n - n_before >= SHEET_TEXT_MAX) {
-			return buffer_append_sv(buffer, SV("..."));
+		if (buffer->n - writer.n_before >= SHEET_TEXT_MAX) {
+			writer_put(&writer, SV("..."));
+			break;
 		}
 		if (c < ' ' || c >= 0x7f) {
-			r = buffer_printf(buffer, "\\x%02x", c);
+			writer_printf(&writer, "\\x%02x", c);
 		} else if (c == '\\') {
-			r = buffer_append_sv(buffer, SV("\\\\"));
+			writer_put(&writer, SV("\\\\"));
 		} else {
-			r = buffer_append(buffer, &text.data[i], 1);
+			writer_put(&writer, (struct sv){&text.data[i], 1});
 		}
 	}
-	return r;
+	return writer_end(&writer);
 }
 
 /* Takes off @rest what fits into @width columns, up to a blank if there is one. */

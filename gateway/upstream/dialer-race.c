@@ -253,10 +253,10 @@ static void dial_resolve(struct dial *dial, size_t target)
 	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
 				       dial, &dial->query);
 
-	if (r < 0) {
+	if (r != RESOLVER_ASKED) {
 		struct failure failure;
 
-		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host, strerrordesc_np(-r));
+		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host, resolver_ask_error(r));
 		dial_note(dial, &failure);
 		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
 	}

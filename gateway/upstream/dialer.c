@@ -13,9 +13,9 @@ enum domain_tls dial_tls(const struct dial *dial)
 	return dial->rule ? dial->rule->tls : DOMAIN_TLS_REQUIRED;
 }
 
-static void dial_fail_internal(struct dial *dial, int r)
+static void dial_fail_internal(struct dial *dial, const char *words)
 {
-	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", strerrordesc_np(-r));
+	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", words);
 	dial_fail(dial);
 }
 
@@ -124,7 +124,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 		return;
 	}
 	if (r < 0) {
-		dial_fail_internal(dial, r);
+		dial_fail_internal(dial, strerrordesc_np(-r));
 		return;
 	}
 	dial_race(dial, n);
@@ -137,7 +137,7 @@ static void dial_redirect_target(struct dial *dial)
 	int r = dial_set_target(dial, dial->redirect.port, dial->direct, &n);
 
 	if (r < 0) {
-		dial_fail_internal(dial, r);
+		dial_fail_internal(dial, strerrordesc_np(-r));
 	} else {
 		dial_race(dial, n);
 	}
@@ -157,8 +157,8 @@ static void on_start(uv_timer_t *timer)
 	}
 	int r = resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial, &dial->query);
 
-	if (r < 0) {
-		dial_fail_internal(dial, r);
+	if (r != RESOLVER_ASKED) {
+		dial_fail_internal(dial, resolver_ask_error(r));
 	}
 }
 

@@ -57,7 +57,7 @@ static int look_up_tlsa(struct attempt *attempt, const struct dial_result *resul
 
 	if (!attempt->env->trusts_dnssec || !result->authentic || redirected ||
 	    tls == DOMAIN_TLS_OFF || tls == DOMAIN_TLS_OPPORTUNISTIC) {
-		return 0;
+		return RESOLVER_ASKED;
 	}
 	return handshake_look_up(&attempt->handshake, result->host, result->port);
 }
@@ -238,7 +238,8 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 	attempt->address = *result->address;
 	attempt->direct = result->direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
-	if (send_proxy_header(attempt) < 0 || look_up_tlsa(attempt, result, redirected) < 0) {
+	if (send_proxy_header(attempt) < 0 ||
+	    look_up_tlsa(attempt, result, redirected) != RESOLVER_ASKED) {
 		fail_kind(attempt, FAILURE_INTERNAL);
 	} else if (attempt->direct) {
 		secure(attempt);

@@ -145,8 +145,8 @@ static void test_bound(void **state)
 		/* That he goes away leaves the question. */
 		resolver_query_cancel(query);
 	}
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query), -EBUSY);
-	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), -EBUSY);
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query), RESOLVER_E_BUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), RESOLVER_E_BUSY);
 	/* What is known already, or asked, costs no question. */
 	ask_srv(askers, "a.example");
 	wait_told(askers, 2);
@@ -166,7 +166,7 @@ static void test_bound_between_services(void **state)
 		snprintf(name, sizeof(name), "n%u.example", i);
 		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, &askers[1], &askers[1].query), 0);
 	}
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query), -EBUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query), RESOLVER_E_BUSY);
 	assert_null(query);
 	resolver_free(dns.resolver);
 	read_questions();

@@ -269,9 +269,9 @@ static void test_names(void **state)
 	dns.script = script_nothing;
 	memset(name, 'a', sizeof(name));
 	name[SRV_HOST_MAX + 1] = '\0';
-	assert_int_equal(resolver_ask_srv(dns.resolver, name, on_srv, askers, &askers->query), -EINVAL);
-	assert_int_equal(resolver_ask_addresses(dns.resolver, name, 1, on_addresses, askers, &askers->query), -EINVAL);
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &askers->query), -EINVAL);
+	assert_int_equal(resolver_ask_srv(dns.resolver, name, on_srv, askers, &askers->query), RESOLVER_E_NAME);
+	assert_int_equal(resolver_ask_addresses(dns.resolver, name, 1, on_addresses, askers, &askers->query), RESOLVER_E_NAME);
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &askers->query), RESOLVER_E_NAME);
 	assert_null(askers->query);
 	/* No such name can be in the DNS. */
 	name[SRV_HOST_MAX] = '\0';

@@ -103,12 +103,13 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	dns_reply_unref(reply);
 }
 
+/* Returns 0, LOOKUPS_E_BUSY, or -ENOMEM. */
 static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *name, struct lookup **ret_lookup)
 {
 	struct lookup *lookup;
 
 	if (lookups->n_lookups >= LOOKUPS_MAX) {
-		return -EBUSY;
+		return LOOKUPS_E_BUSY;
 	}
 	lookup = calloc(1, sizeof(*lookup));
 	if (!lookup) {
@@ -142,23 +143,24 @@ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name, s
 	if (kept) {
 		tell_observer(lookups, kind, name, kept);
 		wait_end(wait, kept);
-		return 0;
+		return LOOKUPS_ASKED;
 	}
 	HASH_FIND_STR(lookups->lookups[kind], name, lookup);
 	if (lookup) {
 		wait_join(wait, lookup);
-		return 0;
+		return LOOKUPS_ASKED;
 	}
 	int r = lookup_new(lookups, kind, name, &lookup);
 
-	if (r == 0) {
-		wait_join(wait, lookup);
-		if (lookups->observer) {
-			lookups->observer->asked(lookups->observer->userdata, kind, name);
-		}
-		question_ask(&lookup->question, lookups->ares);
+	if (r != 0) {
+		return r;
 	}
-	return r;
+	wait_join(wait, lookup);
+	if (lookups->observer) {
+		lookups->observer->asked(lookups->observer->userdata, kind, name);
+	}
+	question_ask(&lookup->question, lookups->ares);
+	return LOOKUPS_ASKED;
 }
 
 void lookup_wait_deinit(struct lookup_wait *wait)

@@ -24,6 +24,11 @@ enum {
 	LOOKUPS_MAX = 2000,
 };
 
+enum lookups_result {
+	LOOKUPS_ASKED,  /* `over` runs when the reply is there; if it was known already, it has run */
+	LOOKUPS_E_BUSY, /* there are LOOKUPS_MAX questions under way */
+};
+
 struct lookup_wait {
 	/* To be set before lookups_ask(). Runs once when the answer has come, perhaps from lookups_ask() itself,
 	 * with c-ares on the stack: it must not ask, nor free the lookups. */
@@ -46,8 +51,7 @@ struct lookups *lookups_free(struct lookups *lookups);
 struct mono lookups_now(const struct lookups *lookups);
 
 /* Begins @wait, which the caller keeps in its place until it has deinitialised it, for @kind at @name (of
- * QUESTION_NAME_MAX characters at most, written in one case). Returns 0, -ENOMEM, or -EBUSY for too many questions
- * under way. */
+ * QUESTION_NAME_MAX characters at most, written in one case). Returns a LOOKUPS_..., or -ENOMEM. */
 _must_check_ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
 			     struct lookup_wait *wait);
 

@@ -245,14 +245,16 @@ static int query_ask(struct resolver_query *query, size_t i, const char *prefix,
 	size_t n_host = strlen(host);
 
 	if (n_host > SRV_HOST_MAX) {
-		return -EINVAL;
+		return RESOLVER_E_NAME;
 	}
 	memcpy(name, prefix, n_prefix);
 	memcpy(name + n_prefix, host, n_host + 1);
 	for (char *c = name; *c; c++) {
 		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
 	}
-	return lookups_ask(query->resolver->lookups, query->kind, name, &query->waits[i].wait);
+	int r = lookups_ask(query->resolver->lookups, query->kind, name, &query->waits[i].wait);
+
+	return r == LOOKUPS_E_BUSY ? RESOLVER_E_BUSY : r;
 }
 
 /* The end of each resolver_ask_x(). */
@@ -260,7 +262,7 @@ static int query_begun(struct resolver_query *query, int r, struct resolver_quer
 {
 	struct resolver *resolver = query->resolver;
 
-	if (r < 0) {
+	if (r != RESOLVER_ASKED) {
 		resolver_query_cancel(query);
 	} else {
 		*ret_query = query;
@@ -280,7 +282,7 @@ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv
 	}
 	query->done.srv = done;
 	r = query_ask(query, 0, "_xmpp-client._tcp.", domain);
-	if (r == 0) {
+	if (r == RESOLVER_ASKED) {
 		r = query_ask(query, 1, "_xmpps-client._tcp.", domain);
 	}
 	return query_begun(query, r, ret_query);
@@ -314,6 +316,18 @@ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port
 	query->done.tlsa = done;
 	(void)snprintf(prefix, sizeof(prefix), "_%u._tcp.", port);
 	return query_begun(query, query_ask(query, 0, prefix, host), ret_query);
+}
+
+const char *resolver_ask_error(int r)
+{
+	switch (r) {
+	case RESOLVER_E_NAME:
+		return "the name is too long";
+	case RESOLVER_E_BUSY:
+		return "too many DNS questions under way";
+	default:
+		return strerrordesc_np(-r);
+	}
 }
 
 void resolver_query_cancel(struct resolver_query *query)

@@ -27,6 +27,13 @@ struct resolver_options {
 	const struct lookup_observer *observer; /* borrowed; NULL: nobody */
 };
 
+/* What becomes of the attempt to ask. */
+enum resolver_ask_result {
+	RESOLVER_ASKED,
+	RESOLVER_E_NAME, /* the name is longer than SRV_HOST_MAX */
+	RESOLVER_E_BUSY, /* too many questions are under way (LOOKUPS_MAX) */
+};
+
 /* @targets, of both services, is borrowed for the call and may be changed; empty unless RESOLVER_OK. Not yet
  * ordered, in any other way as srv_merge() leaves them. */
 typedef void (*resolver_srv_done)(void *userdata, enum resolver_result result, struct srv_target *targets,
@@ -45,8 +52,8 @@ _must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *op
 struct resolver *resolver_free(struct resolver *resolver);
 
 /* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain, together (RFC 6120, 3.2.1; XEP-0368). @done runs
- * later from the loop, never from this call. *ret_query is valid until @done runs or it is cancelled. Returns 0,
- * -ENOMEM, -EINVAL for a name that is longer than SRV_HOST_MAX, or -EBUSY for too many questions under way. */
+ * later from the loop, never from this call. *ret_query is valid until @done runs or it is cancelled. Returns a
+ * RESOLVER_... of enum resolver_ask_result, or -ENOMEM. */
 _must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
 				  void *userdata, struct resolver_query **ret_query);
 
@@ -61,6 +68,9 @@ _must_check_ int resolver_ask_addresses(struct resolver *resolver, const char *h
  * goes on without DANE then gives up what it is for. */
 _must_check_ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
 				   resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query);
+
+/* Words for @r, a result of resolver_ask_x() other than RESOLVER_ASKED. Never freed. */
+const char *resolver_ask_error(int r);
 
 /* After this the query's callback does not run any more. NULL is fine. */
 void resolver_query_cancel(struct resolver_query *query);
