@@ -6,11 +6,11 @@
 #include <string.h>
 
 /* A host, or an address, and a port. */
-static int parse_place(struct sv text, struct redirect *ret_place)
+static int parse_destination(struct sv text, struct redirect *ret_destination)
 {
-	int r = redirect_parse(text, ret_place);
+	int r = redirect_parse(text, ret_destination);
 
-	return r == 0 && ret_place->port == 0 ? -EINVAL : r;
+	return r == 0 && ret_destination->port == 0 ? -EINVAL : r;
 }
 
 int routes_init(struct routes *routes, const char *const *texts, size_t n, size_t *ret_bad)
@@ -21,7 +21,7 @@ int routes_init(struct routes *routes, const char *const *texts, size_t n, size_
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++) {
-		int r = parse_place(sv_from(texts[i]), &list[i]);
+		int r = parse_destination(sv_from(texts[i]), &list[i]);
 
 		if (r < 0) {
 			*ret_bad = i;
@@ -47,11 +47,11 @@ static bool is_same(const struct redirect *a, const struct redirect *b)
 	return a->host[0] || address_same_host(&a->address, &b->address);
 }
 
-/* Whether @place, which may lack its port, says no more than @domain does. Returns 0 or -ENOMEM. */
-static int judge_default(struct sv place, const char *domain, bool *ret_is_default)
+/* Whether @destination, which may lack its port, says no more than @domain does. Returns 0 or -ENOMEM. */
+static int judge_default(struct sv destination, const char *domain, bool *ret_is_default)
 {
 	char ascii[DOMAIN_MAX + 1];
-	struct sv trimmed = sv_trim(place);
+	struct sv trimmed = sv_trim(destination);
 	size_t n_host = sv_find(trimmed, ':');
 	struct sv digits = sv_skip(trimmed, n_host + 1);
 	uint64_t port = 0;
@@ -69,16 +69,16 @@ static int judge_default(struct sv place, const char *domain, bool *ret_is_defau
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Whether @place is in the list. Returns ROUTE_LISTED, ROUTE_E_..., or -ENOMEM. */
-static int find_listed(const struct routes *routes, struct sv place, struct redirect *ret_place)
+/* Whether @destination is in the list. Returns ROUTE_LISTED, ROUTE_E_..., or -ENOMEM. */
+static int find_listed(const struct routes *routes, struct sv destination, struct redirect *ret_destination)
 {
-	int r = parse_place(place, ret_place);
+	int r = parse_destination(destination, ret_destination);
 
 	if (r < 0) {
 		return r == -EINVAL ? ROUTE_E_MALFORMED : r;
 	}
 	for (size_t i = 0; i < routes->n; i++) {
-		if (is_same(&routes->list[i], ret_place)) {
+		if (is_same(&routes->list[i], ret_destination)) {
 			return ROUTE_LISTED;
 		}
 	}
@@ -86,22 +86,22 @@ static int find_listed(const struct routes *routes, struct sv place, struct redi
 }
 
 int routes_find(const struct routes *routes, struct sv text, const char *domain,
-		struct redirect *ret_place)
+		struct redirect *ret_destination)
 {
 	static const struct sv protocol = {"xmpp:", sizeof("xmpp:") - 1};
 
 	if (!sv_starts_with(text, protocol)) {
 		return ROUTE_E_MALFORMED;
 	}
-	struct sv place = sv_skip(text, protocol.n);
+	struct sv destination = sv_skip(text, protocol.n);
 	/* First the list: where the operator has put the domain itself there, that place is called. */
-	int result = find_listed(routes, place, ret_place);
+	int result = find_listed(routes, destination, ret_destination);
 
 	if (result < 0 || result == ROUTE_LISTED) {
 		return result;
 	}
 	bool is_default;
-	int r = judge_default(place, domain, &is_default);
+	int r = judge_default(destination, domain, &is_default);
 
 	return r < 0 ? r : is_default ? ROUTE_DEFAULT : result;
 }

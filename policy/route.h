@@ -44,4 +44,4 @@ void routes_deinit(struct routes *routes);
  * ROUTE_..., or -ENOMEM. The place is set for ROUTE_LISTED; the policies for addresses and ports still
  * have to be asked about it. */
 _must_check_ int routes_find(const struct routes *routes, struct sv text, const char *domain,
-			     struct redirect *ret_place);
+			     struct redirect *ret_destination);

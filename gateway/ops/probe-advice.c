@@ -58,7 +58,7 @@ static void advise_addresses(struct advice *advice, const struct probe_facts *fa
 	for (size_t i = 0; i < facts->n_troubles; i++) {
 		advise(advice, "%s: %s.", facts->troubles[i].server, facts->troubles[i].words);
 	}
-	if (facts->n_six && facts->n_six == facts->n_six_failed) {
+	if (facts->n_ipv6 && facts->n_ipv6 == facts->n_ipv6_failed) {
 		advise(advice, "IPv6 does not work: none of its addresses that were tried could be used from here.");
 	}
 }

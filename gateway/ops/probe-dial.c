@@ -8,7 +8,7 @@
 /* The title above addresses. */
 static void section_dial(struct probe *probe)
 {
-	const char *title = probe->again ? "Connecting to another server" : "Connecting";
+	const char *title = probe->is_retry ? "Connecting to another server" : "Connecting";
 
 	probe_section(probe, PROBE_SECTION_DIAL, title);
 }
@@ -233,7 +233,7 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 {
 	struct probe *probe = userdata;
 
-	if (probe->again) {
+	if (probe->is_retry) {
 		return;
 	}
 	show_unanswered(probe);
@@ -275,7 +275,7 @@ static void attempt_start(struct probe *probe, const struct srv_target *target, 
 			.target = target,
 		};
 	}
-	probe->facts.n_six += address->any.sa_family == AF_INET6;
+	probe->facts.n_ipv6 += address->any.sa_family == AF_INET6;
 }
 
 /* "xmpp.example.org 192.0.2.1:5222" */
@@ -299,7 +299,7 @@ static void show_failed(struct probe *probe, const struct srv_target *target, co
 
 	if (attempt) {
 		times = probe_times(probe, attempt->started_us);
-		probe->facts.n_six_failed += address->any.sa_family == AF_INET6;
+		probe->facts.n_ipv6_failed += address->any.sa_family == AF_INET6;
 		*attempt = probe->attempts[--probe->n_attempts];
 	} else {
 		/* It was never dialled. */
@@ -320,7 +320,7 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 		char text[ADDRESS_TEXT_MAX], server[PROBE_SERVER_MAX];
 
 		if (is_slow) {
-			probe->facts.n_six_failed += attempt->address.any.sa_family == AF_INET6;
+			probe->facts.n_ipv6_failed += attempt->address.any.sa_family == AF_INET6;
 			probe_note_trouble(probe, server_text(attempt->target, &attempt->address, server),
 					   "it is slow, or does not answer");
 		}

@@ -77,7 +77,7 @@ struct probe_facts {
 	bool unanswered;           /* this service, or the other */
 	size_t n_troubles;
 	struct probe_trouble troubles[PROBE_TROUBLES_MAX];
-	size_t n_six, n_six_failed; /* IPv6 addresses that were dialled */
+	size_t n_ipv6, n_ipv6_failed; /* IPv6 addresses that were dialled */
 	bool has_tls;
 	struct tls_report tls;      /* of the last handshake; what it says of the connection is in the next */
 	char tls_version[32];
@@ -116,7 +116,7 @@ struct probe {
 	enum probe_service starttls, direct; /* what the last answers said */
 	bool dialling;   /* no server is connected */
 	const char *awaited; /* label of the next step on the connection; NULL when none is due that has not been shown */
-	bool again;      /* on the way to another server of the same domain: what the DNS says is known */
+	bool is_retry;      /* on the way to another server of the same domain: what the DNS says is known */
 	bool is_slow;    /* the server that is connected: it may still answer, or be replaced */
 	bool redirected; /* to where a server has sent us */
 	char connected[PROBE_SERVER_MAX]; /* the server: host and address */

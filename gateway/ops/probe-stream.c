@@ -80,7 +80,7 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 	}
 	probe_forget_server(probe);
 	probe->redirected = true;
-	probe->again = false;
+	probe->is_retry = false;
 	probe->starttls = PROBE_SERVICE_UNKNOWN;
 	probe->direct = PROBE_SERVICE_UNKNOWN;
 	probe_flush(probe);
@@ -114,7 +114,7 @@ static void on_slow(void *userdata)
 	}
 	probe_note_trouble(probe, probe->connected, failure_sentence(FAILURE_STREAM_TIMEOUT));
 	probe->section = PROBE_SECTION_NONE;
-	probe->again = true;
+	probe->is_retry = true;
 	probe->dialling = true;
 	probe->is_slow = true;
 	probe_flush(probe);
@@ -127,7 +127,7 @@ static void on_left(void *userdata, const struct failure *failure)
 	probe_show_end(probe, failure);
 	probe_note_trouble(probe, probe->connected, failure_sentence(failure->kind));
 	probe_forget_server(probe);
-	probe->again = true;
+	probe->is_retry = true;
 	probe_flush(probe);
 }
 

@@ -56,16 +56,16 @@ static void put_coloured(struct sheet *sheet, const char *code, struct sv text)
 	put(sheet, SV("\033[0m"));
 }
 
-static void put_text(struct sheet *sheet, enum sheet_mood mood, struct sv text)
+static void put_text(struct sheet *sheet, enum sheet_style style, struct sv text)
 {
-	static const char *const codes[SHEET_MOOD_COUNT] = {
+	static const char *const codes[SHEET_STYLE_COUNT] = {
 		[SHEET_GOOD] = "32",
 		[SHEET_BAD] = "31",
 		[SHEET_WARNING] = "33",
 		[SHEET_FAINT] = "2",
 	};
 
-	put_coloured(sheet, codes[mood], text);
+	put_coloured(sheet, codes[style], text);
 }
 
 int sheet_escape(struct buffer *buffer, struct sv text)
@@ -170,11 +170,11 @@ static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, siz
 static int print(struct buffer *buffer, const char *format, va_list arguments)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
-	va_list again;
+	va_list copy;
 
-	va_copy(again, arguments);
-	int n = vsnprintf(NULL, 0, format, again);
-	va_end(again);
+	va_copy(copy, arguments);
+	int n = vsnprintf(NULL, 0, format, copy);
+	va_end(copy);
 	int r = n < 0 ? -ENOMEM : buffer_reserve(&text, (size_t)n + 1);
 
 	if (r < 0) {
@@ -184,7 +184,7 @@ static int print(struct buffer *buffer, const char *format, va_list arguments)
 	return sheet_escape(buffer, buffer_sv(&text));
 }
 
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_mood mood, const struct sheet_times *times,
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style, const struct sheet_times *times,
 		const char *format, ...)
 {
 	_cleanup_(buffer_deinit) struct buffer safe_label = BUFFER_INIT;
@@ -203,7 +203,7 @@ void sheet_line(struct sheet *sheet, const char *label, enum sheet_mood mood, co
 	size_t at = put_label(sheet, buffer_sv(&safe_label), rest.n, end);
 	struct sv first = take_line(&rest, end - at);
 
-	put_text(sheet, mood, first);
+	put_text(sheet, style, first);
 	if (times) {
 		put_blanks(sheet, end - at - first.n);
 		put_time(sheet, times->step_us);
@@ -212,12 +212,12 @@ void sheet_line(struct sheet *sheet, const char *label, enum sheet_mood mood, co
 	sheet_gap(sheet);
 	while (rest.n) {
 		put_blanks(sheet, TEXT_AT);
-		put_text(sheet, mood, take_line(&rest, end - TEXT_AT));
+		put_text(sheet, style, take_line(&rest, end - TEXT_AT));
 		sheet_gap(sheet);
 	}
 }
 
-void sheet_paragraph(struct sheet *sheet, enum sheet_mood mood, size_t indent, const char *format, ...)
+void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format, ...)
 {
 	_cleanup_(buffer_deinit) struct buffer safe = BUFFER_INIT;
 	va_list arguments;
@@ -231,11 +231,11 @@ void sheet_paragraph(struct sheet *sheet, enum sheet_mood mood, size_t indent, c
 	}
 	struct sv rest = buffer_sv(&safe);
 
-	put_text(sheet, mood, take_line(&rest, SHEET_WIDTH));
+	put_text(sheet, style, take_line(&rest, SHEET_WIDTH));
 	sheet_gap(sheet);
 	while (rest.n) {
 		put_blanks(sheet, indent);
-		put_text(sheet, mood, take_line(&rest, SHEET_WIDTH - indent));
+		put_text(sheet, style, take_line(&rest, SHEET_WIDTH - indent));
 		sheet_gap(sheet);
 	}
 }

@@ -27,13 +27,13 @@ enum {
 };
 
 /* Of a text, where there are colours. */
-enum sheet_mood {
+enum sheet_style {
 	SHEET_PLAIN,
 	SHEET_GOOD,
 	SHEET_BAD,
 	SHEET_WARNING,
 	SHEET_FAINT,
-	SHEET_MOOD_COUNT,
+	SHEET_STYLE_COUNT,
 };
 
 /* The times of a step, in microseconds, or SHEET_NO_TIME. */
@@ -57,11 +57,11 @@ void sheet_heading(struct sheet *sheet, const char *text);
 void sheet_section(struct sheet *sheet, const char *title);
 
 /* @times may be NULL. */
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_mood mood, const struct sheet_times *times,
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style, const struct sheet_times *times,
 		const char *format, ...) _printf_(5, 6);
 
 /* A paragraph over the whole width; the second line on is indented by @indent. */
-void sheet_paragraph(struct sheet *sheet, enum sheet_mood mood, size_t indent, const char *format, ...)
+void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format, ...)
 	_printf_(4, 5);
 
 /* An empty line. */

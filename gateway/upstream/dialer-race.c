@@ -47,7 +47,7 @@ static const struct srv_target *attempt_target(const struct dial_attempt *attemp
 	return attempt->dial->targets ? &attempt->dial->targets[attempt->target] : NULL;
 }
 
-static void tell_observer(const struct dial_attempt *attempt, enum dial_step step, const struct failure *failure)
+static void notify_observer(const struct dial_attempt *attempt, enum dial_step step, const struct failure *failure)
 {
 	const struct dial_observer *observer = attempt->dial->dialer->observer;
 
@@ -64,7 +64,7 @@ static void dial_note_attempt(const struct dial_attempt *attempt, const struct f
 	char text[ADDRESS_TEXT_MAX];
 	struct failure failure;
 
-	tell_observer(attempt, DIAL_FAILED, why);
+	notify_observer(attempt, DIAL_FAILED, why);
 	address_format(attempt->address, text);
 	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
 		    why->detail[0] ? ": " : "", why->detail);
@@ -127,7 +127,7 @@ static void attempt_end(struct dial_attempt *attempt, enum race_outcome outcome)
 {
 	struct dial *dial = attempt->dial;
 
-	race_tell(&dial->race, (size_t)(attempt - dial->attempts), outcome, dial_now(dial));
+	race_report(&dial->race, (size_t)(attempt - dial->attempts), outcome, dial_now(dial));
 	dial_run(dial);
 }
 
@@ -199,7 +199,7 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			      &attempt->transport);
 
 	if (r == 0) {
-		tell_observer(attempt, DIAL_STARTED, NULL);
+		notify_observer(attempt, DIAL_STARTED, NULL);
 		return true;
 	}
 	/* A machine without IPv6 is no failure of ours. */
@@ -224,7 +224,7 @@ static void dial_attempt(struct dial *dial, const struct race_action *action)
 	enum race_outcome outcome;
 
 	if (!attempt_start(dial, attempt, &outcome)) {
-		race_tell(&dial->race, action->attempt, outcome, dial_now(dial));
+		race_report(&dial->race, action->attempt, outcome, dial_now(dial));
 	}
 }
 
@@ -277,7 +277,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.authentic = target && target->authentic && !dial->redirect.host[0],
 	};
 
-	tell_observer(attempt, DIAL_CONNECTED, NULL);
+	notify_observer(attempt, DIAL_CONNECTED, NULL);
 	attempt->transport = NULL;
 	transport_hand_over(transport, &callbacks->transport, dial->userdata);
 	/* The memory stays until the next turn. */
@@ -322,7 +322,7 @@ static void dial_run(struct dial *dial)
 			break;
 		case RACE_GIVE_UP:
 			attempt = &dial->attempts[action.attempt];
-			tell_observer(attempt, DIAL_GIVEN_UP, NULL);
+			notify_observer(attempt, DIAL_GIVEN_UP, NULL);
 			attempt->transport = transport_free(attempt->transport);
 			break;
 		case RACE_WON:

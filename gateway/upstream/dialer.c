@@ -33,7 +33,7 @@ static uint32_t draw(void *userdata, uint32_t max)
 }
 
 /* Whether the rule's kind of TLS can be had of a target. */
-static bool dial_suits(const struct dial *dial, const struct srv_target *target)
+static bool dial_accepts(const struct dial *dial, const struct srv_target *target)
 {
 	switch (dial_tls(dial)) {
 	case DOMAIN_TLS_DIRECT:
@@ -59,7 +59,7 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < n_targets; i++) {
-		if (targets[i].host[0] && dial_suits(dial, &targets[i])) {
+		if (targets[i].host[0] && dial_accepts(dial, &targets[i])) {
 			dial->targets[n++] = targets[i];
 		}
 	}

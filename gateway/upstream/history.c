@@ -37,7 +37,7 @@ enum history_verdict history_ask(const struct history *history, const char *doma
 }
 
 /* A place for one more. */
-static struct history_entry *take(struct history *history)
+static struct history_entry *entry_take(struct history *history)
 {
 	struct history_entry *oldest = &history->entries[0];
 
@@ -72,7 +72,7 @@ static void note(struct history *history, const char *domain, const struct addre
 {
 	drop(history, domain, address, now);
 	if (verdict != HISTORY_NOTHING) {
-		struct history_entry *entry = take(history);
+		struct history_entry *entry = entry_take(history);
 
 		*entry = (struct history_entry){
 			.address = *address,

@@ -53,7 +53,7 @@ static size_t next_of_family(const struct address *addresses, const bool *taken,
 }
 
 /* Writes the indexes of @addresses in their order into @ret_order. */
-static void put_in_turns(const struct address *addresses, size_t n, size_t ret_order[RACE_ADDRESSES_MAX])
+static void interleave_families(const struct address *addresses, size_t n, size_t ret_order[RACE_ADDRESSES_MAX])
 {
 	bool taken[RACE_ADDRESSES_MAX] = {false};
 	int family = addresses[0].any.sa_family;
@@ -112,7 +112,7 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 		 enum race_order order, struct mono now)
 {
 	size_t n = n_addresses < RACE_ADDRESSES_MAX ? n_addresses : RACE_ADDRESSES_MAX;
-	size_t turns[RACE_ADDRESSES_MAX];
+	size_t interleaved[RACE_ADDRESSES_MAX];
 	size_t n_won = 0;
 
 	assert(race->asking);
@@ -120,11 +120,11 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 	race->n_queue = 0;
 	race->next_queue = 0;
 	if (n && order == RACE_ORDER_FAMILIES) {
-		put_in_turns(addresses, n, turns);
+		interleave_families(addresses, n, interleaved);
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct race_address address = {
-			.address = addresses[order == RACE_ORDER_FAMILIES ? turns[i] : i],
+			.address = addresses[order == RACE_ORDER_FAMILIES ? interleaved[i] : i],
 			.target = race->next_target - 1,
 		};
 
@@ -153,7 +153,7 @@ static void note_winner(struct race *race, struct mono now)
 	}
 }
 
-void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now)
+void race_report(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now)
 {
 	assert(race->state == RACE_STATE_RUNNING && attempt < race->n_attempts &&
 	       race->attempts[attempt].running);

@@ -43,7 +43,7 @@ enum {
 enum race_action_kind {
 	RACE_NOTHING, /* until race_deadline(), or until something is told */
 	RACE_RESOLVE, /* ask for the addresses of .target, then race_answer() */
-	RACE_DIAL,    /* connect to .address of .target as .attempt, then race_tell() */
+	RACE_DIAL,    /* connect to .address of .target as .attempt, then race_report() */
 	RACE_GIVE_UP, /* end .attempt: another one has won */
 	RACE_WON,     /* .attempt has; told last, the race is over */
 	RACE_LOST,    /* no address is left; the race is over */
@@ -120,7 +120,7 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 		 enum race_order order, struct mono now);
 
 /* What became of an attempt that is running. */
-void race_tell(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now);
+void race_report(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now);
 
 /* Whether there may be an address beside the winner's: one that has not been dialled, a target that
  * has not been asked for or whose answer is awaited, another attempt. Only `false` is certain: a

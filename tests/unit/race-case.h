@@ -113,7 +113,7 @@ static inline void answer(int64_t ms, const char *text)
 
 static inline void tell(int64_t ms, size_t attempt, enum race_outcome outcome)
 {
-	race_tell(&race, attempt, outcome, at(ms));
+	race_report(&race, attempt, outcome, at(ms));
 }
 
 static inline void known(const char *text, int64_t ms, enum history_verdict verdict)

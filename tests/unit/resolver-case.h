@@ -39,7 +39,7 @@ static struct {
 /* One who asks, and what he was told. */
 struct asker {
 	struct resolver_query *query;
-	unsigned n_told;
+	unsigned n_results;
 	enum resolver_result result;
 	struct srv_set srv;
 	struct tlsa_set tlsa;
@@ -143,13 +143,13 @@ static inline int teardown(void **state)
 
 /* Those who ask. */
 
-static struct asker *told(void *userdata, enum resolver_result result)
+static struct asker *note_result(void *userdata, enum resolver_result result)
 {
 	struct asker *asker = userdata;
 
 	assert_non_null(asker->query);
 	asker->query = NULL;
-	asker->n_told++;
+	asker->n_results++;
 	asker->result = result;
 	uv_stop(&dns.loop);
 	return asker;
@@ -157,7 +157,7 @@ static struct asker *told(void *userdata, enum resolver_result result)
 
 static inline void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
 {
-	struct asker *asker = told(userdata, result);
+	struct asker *asker = note_result(userdata, result);
 
 	assert_int_equal(n_targets > 0, result == RESOLVER_OK);
 	asker->srv.n_targets = n_targets;
@@ -168,7 +168,7 @@ static inline void on_srv(void *userdata, enum resolver_result result, struct sr
 
 static inline void on_addresses(void *userdata, enum resolver_result result, const struct address *addresses, size_t n)
 {
-	struct asker *asker = told(userdata, result);
+	struct asker *asker = note_result(userdata, result);
 
 	assert_int_equal(n > 0, result == RESOLVER_OK);
 	asker->n_addresses = n;
@@ -179,7 +179,7 @@ static inline void on_addresses(void *userdata, enum resolver_result result, con
 
 static inline void on_tlsa(void *userdata, enum resolver_result result, const struct tlsa_set *set)
 {
-	struct asker *asker = told(userdata, result);
+	struct asker *asker = note_result(userdata, result);
 
 	assert_int_equal(set != NULL, result == RESOLVER_OK);
 	if (set) {
@@ -189,26 +189,26 @@ static inline void on_tlsa(void *userdata, enum resolver_result result, const st
 
 static inline void ask_srv(struct asker *asker, const char *domain)
 {
-	unsigned n_told = asker->n_told;
+	unsigned n_results = asker->n_results;
 
 	assert_int_equal(resolver_ask_srv(dns.resolver, domain, on_srv, asker, &asker->query), 0);
-	assert_int_equal(asker->n_told, n_told);
+	assert_int_equal(asker->n_results, n_results);
 }
 
 static inline void ask_addresses(struct asker *asker, const char *host, uint16_t port)
 {
-	unsigned n_told = asker->n_told;
+	unsigned n_results = asker->n_results;
 
 	assert_int_equal(resolver_ask_addresses(dns.resolver, host, port, on_addresses, asker, &asker->query), 0);
-	assert_int_equal(asker->n_told, n_told);
+	assert_int_equal(asker->n_results, n_results);
 }
 
 static inline void ask_tlsa(struct asker *asker, const char *host, uint16_t port)
 {
-	unsigned n_told = asker->n_told;
+	unsigned n_results = asker->n_results;
 
 	assert_int_equal(resolver_ask_tlsa(dns.resolver, host, port, on_tlsa, asker, &asker->query), 0);
-	assert_int_equal(asker->n_told, n_told);
+	assert_int_equal(asker->n_results, n_results);
 }
 
 static inline void cancel(struct asker *asker)
@@ -218,12 +218,12 @@ static inline void cancel(struct asker *asker)
 }
 
 /* Runs the loop until @asker has been told @n times. */
-static inline void wait_told(const struct asker *asker, unsigned n)
+static inline void wait_results(const struct asker *asker, unsigned n)
 {
-	while (asker->n_told < n) {
+	while (asker->n_results < n) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
-	assert_int_equal(asker->n_told, n);
+	assert_int_equal(asker->n_results, n);
 	assert_null(asker->query);
 }
 

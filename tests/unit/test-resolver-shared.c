@@ -15,7 +15,7 @@
 /* However many ask, in whatever case: one question for each service. Each may go by itself. */
 static void test_one_question(void **state)
 {
-	unsigned n_told = 0;
+	unsigned n_results = 0;
 
 	(void)state;
 	dns.script = script_services;
@@ -25,13 +25,13 @@ static void test_one_question(void **state)
 	for (size_t i = 0; i < ASKERS; i += 4) {
 		cancel(&askers[i]);
 	}
-	wait_told(&askers[1], 1);
+	wait_results(&askers[1], 1);
 	for (size_t i = 0; i < ASKERS; i++) {
-		wait_told(&askers[i], i % 4 != 0);
+		wait_results(&askers[i], i % 4 != 0);
 		assert_int_equal(askers[i].srv.n_targets, i % 4 ? 2 : 0);
-		n_told += askers[i].n_told;
+		n_results += askers[i].n_results;
 	}
-	assert_int_equal(n_told, ASKERS * 3 / 4);
+	assert_int_equal(n_results, ASKERS * 3 / 4);
 	assert_int_equal(dns.n_questions, 2);
 }
 
@@ -44,15 +44,15 @@ static void test_cancelled_by_all(void **state)
 	cancel(askers);
 	wait_questions(2);
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->srv.n_targets, 2);
 	assert_int_equal(dns.n_questions, 2);
 	/* Also one whose answer is there and not told yet. */
 	ask_srv(askers, "a.example");
 	cancel(askers);
 	ask_srv(&askers[1], "a.example");
-	wait_told(&askers[1], 1);
-	assert_int_equal(askers->n_told, 1);
+	wait_results(&askers[1], 1);
+	assert_int_equal(askers->n_results, 1);
 	resolver_query_cancel(NULL);
 }
 
@@ -66,12 +66,12 @@ static void test_late_answer(void **state)
 	ask_srv(askers, "a.example");
 	wait_questions(2);
 	dns.script = script_services;
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->srv.n_targets, 1);
 	/* The question goes on: c-ares asks a second time, and whoever asks now profits. */
 	wait_questions(3);
 	ask_srv(askers, "a.example");
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(askers->srv.n_targets, 2);
 	assert_int_equal(dns.n_questions, 3);
 }
@@ -118,15 +118,15 @@ static void test_observer(void **state)
 	ask_srv(askers, "A.example");
 	ask_srv(&askers[1], "a.example");
 	assert_string_equal(told_observer, questions);
-	wait_told(askers, 1);
-	wait_told(&askers[1], 1);
+	wait_results(askers, 1);
+	wait_results(&askers[1], 1);
 	assert_int_equal(strlen(told_observer), strlen(questions) + strlen(starttls) + strlen(direct));
 	assert_non_null(strstr(told_observer, starttls));
 	assert_non_null(strstr(told_observer, direct));
 	told_observer[0] = '\0';
 	ask_srv(askers, "a.example");
 	assert_int_equal(strlen(told_observer), strlen(starttls) + strlen(direct));
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 }
 
 static void test_bound(void **state)
@@ -137,7 +137,7 @@ static void test_bound(void **state)
 	(void)state;
 	dns.script = script_services;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	dns.script = script_silent;
 	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
@@ -149,7 +149,7 @@ static void test_bound(void **state)
 	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), RESOLVER_E_BUSY);
 	/* What is known already, or asked, costs no question. */
 	ask_srv(askers, "a.example");
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	ask_tlsa(askers, "n0.example", 1);
 	cancel(askers);
 }
@@ -173,7 +173,7 @@ static void test_bound_between_services(void **state)
 	start_resolver(1500, 3);
 	dns.script = script_services;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 }
 
 static void on_srv_ask_more(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
@@ -192,10 +192,10 @@ static void test_asking_when_told(void **state)
 	/* Of those who wait for the same it is told last who asked first. */
 	ask_srv(&askers[1], "a.example");
 	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers, &askers->query), 0);
-	wait_told(askers, 1);
-	wait_told(&askers[2], 1);
-	wait_told(&askers[3], 1);
-	assert_int_equal(askers[1].n_told, 0);
+	wait_results(askers, 1);
+	wait_results(&askers[2], 1);
+	wait_results(&askers[3], 1);
+	assert_int_equal(askers[1].n_results, 0);
 	assert_int_equal(dns.n_questions, 4);
 }
 
@@ -213,13 +213,13 @@ static void test_freeing_when_told(void **state)
 	ask_srv(&askers[1], "a.example");
 	ask_srv(&askers[2], "b.example");
 	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_free, askers, &askers->query), 0);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_null(dns.resolver);
 	for (int i = 0; i < 10; i++) {
 		uv_run(&dns.loop, UV_RUN_NOWAIT);
 	}
-	assert_int_equal(askers[1].n_told, 0);
-	assert_int_equal(askers[2].n_told, 0);
+	assert_int_equal(askers[1].n_results, 0);
+	assert_int_equal(askers[2].n_results, 0);
 }
 
 /* With questions, told and untold answers. */
@@ -228,7 +228,7 @@ static void test_freeing(void **state)
 	(void)state;
 	dns.script = script_services;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	ask_srv(askers, "a.example");
 	ask_srv(&askers[1], "b.example");
 	ask_addresses(&askers[2], "c.example", 1);
@@ -237,7 +237,7 @@ static void test_freeing(void **state)
 	for (int i = 0; i < 10; i++) {
 		uv_run(&dns.loop, UV_RUN_NOWAIT);
 	}
-	assert_int_equal(askers->n_told + askers[1].n_told + askers[2].n_told + askers[3].n_told, 1);
+	assert_int_equal(askers->n_results + askers[1].n_results + askers[2].n_results + askers[3].n_results, 1);
 	assert_null(resolver_free(NULL));
 }
 
@@ -262,9 +262,9 @@ static int scenario(void *userdata)
 
 	for (int i = 0; r == 0 && i < 2; i++) {
 		asker->query = NULL;
-		asker->n_told = 0;
+		asker->n_results = 0;
 		r = resolver_ask_srv(dns.resolver, "a.example", on_srv, asker, &asker->query);
-		while (r == 0 && asker->n_told == 0) {
+		while (r == 0 && asker->n_results == 0) {
 			uv_run(&dns.loop, UV_RUN_DEFAULT);
 		}
 		if (r == 0 && asker->result == RESOLVER_NO_NAME) {

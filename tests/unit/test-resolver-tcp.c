@@ -187,7 +187,7 @@ static void test_answer(void **state)
 	(void)state;
 	tcp.script = script_tlsa;
 	ask_tlsa(askers, "a.example", 5222);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(askers->tlsa.n_records, TLSA_RECORDS_MAX);
 	assert_int_equal(askers->tlsa.records[TLSA_RECORDS_MAX - 1].data[63], TLSA_RECORDS_MAX - 1);
@@ -211,7 +211,7 @@ static void test_answers(void **state)
 		ask_tlsa(&askers[i], name, 5222);
 	}
 	for (size_t i = 0; i < N; i++) {
-		wait_told(&askers[i], 1);
+		wait_results(&askers[i], 1);
 		assert_int_equal(askers[i].result, RESOLVER_OK);
 	}
 	assert_int_equal(tcp.n_peers, N);
@@ -225,7 +225,7 @@ static void test_other_answer(void **state)
 	tcp.script = script_tlsa;
 	tcp.is_other = true;
 	ask_tlsa(askers, "a.example", 5222);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
 }
 
@@ -250,16 +250,16 @@ static void test_bound(void **state)
 		wait_peers(i + 1);
 	}
 	for (size_t i = 0; i < ARES_TCP_EXCHANGES_MAX; i++) {
-		assert_int_equal(askers[i].n_told, 0);
+		assert_int_equal(askers[i].n_results, 0);
 	}
 	tcp.script = script_tlsa;
 	ask_tlsa(&askers[ARES_TCP_EXCHANGES_MAX], "one-more.example", 5222);
-	wait_told(&askers[ARES_TCP_EXCHANGES_MAX], 1);
+	wait_results(&askers[ARES_TCP_EXCHANGES_MAX], 1);
 	assert_int_equal(askers[ARES_TCP_EXCHANGES_MAX].result, RESOLVER_OK);
-	wait_told(&askers[0], 1);
+	wait_results(&askers[0], 1);
 	assert_int_equal(askers[0].result, RESOLVER_FAILED);
 	for (size_t i = 1; i < ARES_TCP_EXCHANGES_MAX; i++) {
-		assert_int_equal(askers[i].n_told, 0);
+		assert_int_equal(askers[i].n_results, 0);
 	}
 }
 
@@ -276,7 +276,7 @@ static void test_freeing(void **state)
 	while (tcp.peers->is_open) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
-	assert_int_equal(askers[0].n_told + askers[1].n_told, 0);
+	assert_int_equal(askers[0].n_results + askers[1].n_results, 0);
 }
 
 static int scenario(void *userdata)
@@ -288,12 +288,12 @@ static int scenario(void *userdata)
 
 	tcp.n_peers = 0;
 	asker->query = NULL;
-	asker->n_told = 0;
+	asker->n_results = 0;
 	if (r == 0) {
 		r = resolver_ask_tlsa(dns.resolver, "a.example", 5222, on_tlsa, asker,
 				      &asker->query);
 	}
-	while (r == 0 && asker->n_told == 0) {
+	while (r == 0 && asker->n_results == 0) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
 	if (r == 0 && asker->result == RESOLVER_NO_NAME) {

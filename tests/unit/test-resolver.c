@@ -70,7 +70,7 @@ static void test_both_services(void **state)
 	(void)state;
 	dns.script = script_services;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(askers->srv.n_targets, 2);
 	assert_target(&askers->srv.targets[0], "starttls.example", 5222, false);
@@ -86,20 +86,20 @@ static void test_nothing(void **state)
 	(void)state;
 	dns.script = script_nothing;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	ask_addresses(askers, "a.example", 1);
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	ask_tlsa(askers, "a.example", 1);
-	wait_told(askers, 3);
+	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	assert_int_equal(dns.n_questions, 5);
 	/* That is remembered, too. */
 	ask_srv(askers, "a.example");
-	wait_told(askers, 4);
+	wait_results(askers, 4);
 	ask_addresses(askers, "a.example", 1);
-	wait_told(askers, 5);
+	wait_results(askers, 5);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	assert_int_equal(dns.n_questions, 5);
 }
@@ -109,14 +109,14 @@ static void test_failure(void **state)
 	(void)state;
 	dns.script = script_servfail;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
 	ask_addresses(askers, "a.example", 1);
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
 	/* What is signed wrongly looks so. */
 	ask_tlsa(askers, "a.example", 1);
-	wait_told(askers, 3);
+	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
 }
 
@@ -127,7 +127,7 @@ static void test_time_out(void **state)
 	start_resolver(TRY_MS, 2);
 	dns.script = script_silent;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_TIMEOUT);
 	read_questions();
 	assert_int_equal(dns.n_questions, 4);
@@ -142,7 +142,7 @@ static void test_no_server(void **state)
 	snprintf(dns.address, sizeof(dns.address), "127.0.0.1:1");
 	start_resolver(TRY_MS, 3);
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_true(askers->result == RESOLVER_FAILED || askers->result == RESOLVER_TIMEOUT);
 }
 
@@ -155,7 +155,7 @@ static void test_addresses(void **state)
 	(void)state;
 	dns.script = script_addresses;
 	ask_addresses(askers, "a.example", 5269);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(askers->n_addresses, 2);
 	for (size_t i = 0; i < askers->n_addresses; i++) {
@@ -168,7 +168,7 @@ static void test_addresses(void **state)
 	assert_int_equal(dns.n_questions, 2);
 	/* The port is the asker's, not the answer's. */
 	ask_addresses(askers, "a.example", 5270);
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(address_port(&askers->addresses[1]), 5270);
 	assert_int_equal(dns.n_questions, 2);
 }
@@ -182,13 +182,13 @@ static void test_literals(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
 		ask_addresses(askers, rows[i][0], 9);
-		wait_told(askers, i + 1);
+		wait_results(askers, i + 1);
 		assert_int_equal(askers->n_addresses, 1);
 		assert_string_equal(address_format(&askers->addresses[0], text), rows[i][1]);
 	}
 	/* RFC 6761, 6.3: no DNS server is asked for this one. */
 	ask_addresses(askers, "localhost", 9);
-	wait_told(askers, 3);
+	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(dns.n_questions, 0);
 }
@@ -198,7 +198,7 @@ static void test_tlsa(void **state)
 	(void)state;
 	dns.script = script_tlsa_signed;
 	ask_tlsa(askers, "Host.Example", 65535);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_string_equal(dns.first_name, "_65535._tcp.host.example");
 	assert_int_equal(dns.first_flags, 0x0100 | DNS_AD);
 	assert_int_equal(askers->result, RESOLVER_OK);
@@ -213,10 +213,10 @@ static void test_tlsa(void **state)
 	/* Another port is another question. */
 	dns.script = script_tlsa_unsigned;
 	ask_tlsa(askers, "host.example", 5222);
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	ask_tlsa(askers, "host.example", 65535);
-	wait_told(askers, 3);
+	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(dns.n_questions, 2);
 }
@@ -237,7 +237,7 @@ static void test_patience(void **state)
 		start_resolver(SHORT_PATIENCE_MS, 6);
 		dns.script = scripts[i];
 		ask_srv(&askers[i], "a.example");
-		wait_told(&askers[i], 1);
+		wait_results(&askers[i], 1);
 		assert_int_equal(askers[i].result, RESOLVER_OK);
 		assert_int_equal(askers[i].srv.n_targets, 1);
 		assert_int_equal(askers[i].srv.targets[0].direct, i == 1);
@@ -255,7 +255,7 @@ static void test_no_patience_without_targets(void **state)
 	n_direct = 0;
 	dns.script = script_half_refused;
 	ask_srv(askers, "a.example");
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_TIMEOUT);
 	read_questions();
 	assert_int_equal(n_direct, 3);
@@ -276,11 +276,11 @@ static void test_names(void **state)
 	/* No such name can be in the DNS. */
 	name[SRV_HOST_MAX] = '\0';
 	ask_srv(askers, name);
-	wait_told(askers, 1);
+	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	/* RFC 7686: the DNS is not told of these. */
 	ask_srv(askers, "a.onion");
-	wait_told(askers, 2);
+	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	assert_int_equal(dns.n_questions, 0);
 }

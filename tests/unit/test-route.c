@@ -19,10 +19,10 @@ struct row {
 static void expect_results(const struct routes *routes, const char *domain, const struct row *rows,
 			   size_t n)
 {
-	struct redirect place;
+	struct redirect destination;
 
 	for (size_t i = 0; i < n; i++) {
-		int result = routes_find(routes, sv_from(rows[i].text), domain, &place);
+		int result = routes_find(routes, sv_from(rows[i].text), domain, &destination);
 
 		if (result != rows[i].result) {
 			fail_msg("%s to %s: got %d", rows[i].text, domain, result);
@@ -61,19 +61,19 @@ static void test_routes(void **state)
 		{"xmpp:xmpp.example.org'x='1:5222", ROUTE_E_MALFORMED},
 	};
 	struct routes routes;
-	struct redirect place;
+	struct redirect destination;
 	size_t bad;
 
 	(void)state;
 	assert_int_equal(routes_init(&routes, texts, 4, &bad), 0);
 	expect_results(&routes, "other.example", rows, ARRAY_LENGTH(rows));
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "other.example", &place),
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "other.example", &destination),
 			 ROUTE_LISTED);
-	assert_string_equal(place.host, "xmpp.example.org");
-	assert_int_equal(place.port, 5222);
+	assert_string_equal(destination.host, "xmpp.example.org");
+	assert_int_equal(destination.port, 5222);
 	/* In the list, the domain's own name is a place like any other. */
 	assert_int_equal(
-		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org", &place),
+		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org", &destination),
 		ROUTE_LISTED);
 	routes_deinit(&routes);
 }
@@ -137,10 +137,10 @@ static void test_default(void **state)
 static void test_none_by_default(void **state)
 {
 	struct routes routes = {NULL, 0};
-	struct redirect place;
+	struct redirect destination;
 
 	(void)state;
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "example.org", &place),
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "example.org", &destination),
 			 ROUTE_E_REFUSED);
 }
 

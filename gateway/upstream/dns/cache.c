@@ -8,7 +8,7 @@
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
+#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
 
 struct entry {
@@ -18,7 +18,7 @@ struct entry {
 	struct mono expiry;
 	enum dns_kind kind;
 	size_t n_bytes;
-	bool is_homeless; /* the table had no memory for it */
+	bool add_failed; /* the table had no memory for it */
 	char name[];
 };
 
@@ -139,7 +139,7 @@ void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name
 		return;
 	}
 	HASH_ADD_STR(cache->entries[kind], name, entry);
-	if (entry->is_homeless) {
+	if (entry->add_failed) {
 		free(entry);
 		return;
 	}

@@ -11,7 +11,7 @@
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
+#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
 
 struct lookups {
@@ -28,7 +28,7 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
-	bool is_homeless;		/* the table had no memory for it */
+	bool add_failed;		/* the table had no memory for it */
 };
 
 int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const struct lookup_observer *observer,
@@ -66,7 +66,7 @@ struct mono lookups_now(const struct lookups *lookups)
 	return (struct mono){(int64_t)uv_now(lookups->loop)};
 }
 
-static void tell_observer(const struct lookups *lookups, enum dns_kind kind, const char *name,
+static void notify_observer(const struct lookups *lookups, enum dns_kind kind, const char *name,
 			  const struct dns_reply *reply)
 {
 	if (lookups->observer) {
@@ -88,7 +88,7 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	struct lookups *lookups = lookup->lookups;
 	struct lookup_wait *wait;
 
-	tell_observer(lookups, question->kind, question->name, reply);
+	notify_observer(lookups, question->kind, question->name, reply);
 	if (reply) {
 		dns_cache_put(lookups->cache, question->kind, question->name, reply, lookups_now(lookups));
 	}
@@ -120,7 +120,7 @@ static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *n
 	lookup->question.answered = on_answered;
 	memcpy(lookup->question.name, name, strlen(name) + 1);
 	HASH_ADD_STR(lookups->lookups[kind], question.name, lookup);
-	if (lookup->is_homeless) {
+	if (lookup->add_failed) {
 		free(lookup);
 		return -ENOMEM;
 	}
@@ -141,7 +141,7 @@ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name, s
 	struct lookup *lookup;
 
 	if (kept) {
-		tell_observer(lookups, kind, name, kept);
+		notify_observer(lookups, kind, name, kept);
 		wait_end(wait, kept);
 		return LOOKUPS_ASKED;
 	}

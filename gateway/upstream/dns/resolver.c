@@ -17,14 +17,14 @@ enum {
 TAILQ_HEAD(query_queue, resolver_query);
 
 /* Answers come when they like, also from the very call that asks. So one is only noted there, and told from one place,
- * resolver_tell(), where nothing of c-ares is on the stack. */
+ * resolver_deliver(), where nothing of c-ares is on the stack. */
 struct resolver {
 	uv_timer_t timer; /* when something is to be told, or somebody's patience is over */
 	struct lookups *lookups;
 	LIST_HEAD(, resolver_query) queries; /* resolver_query::in_resolver */
 	struct query_queue finished;	     /* resolver_query::in_queue: to be told */
-	struct query_queue impatient;	     /* likewise, by deadline: one answer is there and will do */
-	int64_t patience_ms;
+	struct query_queue in_grace;	     /* likewise, by deadline: one answer is there and will do */
+	int64_t grace_ms;
 	bool closing;
 };
 
@@ -63,7 +63,7 @@ static void query_move(struct resolver_query *query, struct query_queue *queue)
 }
 
 /* Takes the query out of the resolver. */
-static void query_part(struct resolver_query *query)
+static void query_detach(struct resolver_query *query)
 {
 	query_move(query, NULL);
 	LIST_REMOVE(query, in_resolver);
@@ -96,23 +96,23 @@ static void on_over(struct lookup_wait *wait)
 	struct resolver_query *query = CONTAINER_OF(wait, struct query_wait, wait)->query;
 	struct resolver *resolver = query->resolver;
 	bool is_finished = true;
-	bool will_do = false;
+	bool has_targets = false;
 
 	for (size_t i = 0; i < query->n_waits; i++) {
 		is_finished = is_finished && query->waits[i].wait.is_over;
-		will_do = will_do || query_has_targets(query, i);
+		has_targets = has_targets || query_has_targets(query, i);
 	}
 	if (is_finished) {
 		query_move(query, &resolver->finished);
-	} else if (will_do) {
-		query->deadline = mono_add_ms(lookups_now(resolver->lookups), resolver->patience_ms);
-		query_move(query, &resolver->impatient);
+	} else if (has_targets) {
+		query->deadline = mono_add_ms(lookups_now(resolver->lookups), resolver->grace_ms);
+		query_move(query, &resolver->in_grace);
 	}
 }
 
 /* Telling. */
 
-static void tell_srv(const struct resolver_query *query)
+static void deliver_srv(const struct resolver_query *query)
 {
 	struct srv_set set;
 	enum resolver_result result = srv_merge(query_reply(query, 0), query_reply(query, 1), &set);
@@ -120,7 +120,7 @@ static void tell_srv(const struct resolver_query *query)
 	query->done.srv(query->userdata, result, set.n_targets ? set.targets : NULL, set.n_targets);
 }
 
-static void tell_addresses(const struct resolver_query *query)
+static void deliver_addresses(const struct resolver_query *query)
 {
 	const struct dns_reply *reply = query_reply(query, 0);
 	struct address addresses[RESOLVER_ADDRESSES_MAX];
@@ -134,7 +134,7 @@ static void tell_addresses(const struct resolver_query *query)
 			      n ? addresses : NULL, n);
 }
 
-static void tell_tlsa(const struct resolver_query *query)
+static void deliver_tlsa(const struct resolver_query *query)
 {
 	const struct dns_reply *reply = query_reply(query, 0);
 	struct tlsa_set set;
@@ -150,17 +150,17 @@ static void tell_tlsa(const struct resolver_query *query)
 	query->done.tlsa(query->userdata, RESOLVER_OK, &set);
 }
 
-static void query_tell(const struct resolver_query *query)
+static void query_deliver(const struct resolver_query *query)
 {
 	switch (query->kind) {
 	case DNS_KIND_SRV:
-		tell_srv(query);
+		deliver_srv(query);
 		break;
 	case DNS_KIND_ADDRESSES:
-		tell_addresses(query);
+		deliver_addresses(query);
 		break;
 	case DNS_KIND_TLSA:
-		tell_tlsa(query);
+		deliver_tlsa(query);
 		break;
 	case DNS_KIND_COUNT:
 		break;
@@ -171,15 +171,15 @@ static void on_timer(uv_timer_t *timer);
 
 static void resolver_arm(struct resolver *resolver)
 {
-	struct resolver_query *impatient = TAILQ_FIRST(&resolver->impatient);
+	struct resolver_query *in_grace = TAILQ_FIRST(&resolver->in_grace);
 
 	if (resolver->closing) {
 		return;
 	}
 	if (!TAILQ_EMPTY(&resolver->finished)) {
 		uv_timer_start(&resolver->timer, on_timer, 0, 0);
-	} else if (impatient) {
-		int64_t ms = mono_diff_ms(impatient->deadline, lookups_now(resolver->lookups));
+	} else if (in_grace) {
+		int64_t ms = mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups));
 
 		uv_timer_start(&resolver->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
 	} else {
@@ -188,17 +188,17 @@ static void resolver_arm(struct resolver *resolver)
 }
 
 /* Callbacks may ask anew, cancel others, and free the resolver (which empties the queues). */
-static void resolver_tell(struct resolver *resolver)
+static void resolver_deliver(struct resolver *resolver)
 {
 	struct resolver_query *query;
 
-	while ((query = TAILQ_FIRST(&resolver->impatient)) &&
+	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
 	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
 		query_move(query, &resolver->finished);
 	}
 	while ((query = TAILQ_FIRST(&resolver->finished))) {
-		query_part(query);
-		query_tell(query);
+		query_detach(query);
+		query_deliver(query);
 		query_free(query);
 	}
 	resolver_arm(resolver);
@@ -206,12 +206,12 @@ static void resolver_tell(struct resolver *resolver)
 
 static void on_timer(uv_timer_t *timer)
 {
-	resolver_tell(timer->data);
+	resolver_deliver(timer->data);
 }
 
 static void on_worked(void *userdata)
 {
-	resolver_tell(userdata);
+	resolver_deliver(userdata);
 }
 
 /* Asking. */
@@ -333,7 +333,7 @@ const char *resolver_ask_error(int r)
 void resolver_query_cancel(struct resolver_query *query)
 {
 	if (query) {
-		query_part(query);
+		query_detach(query);
 		query_free(query);
 	}
 }
@@ -357,8 +357,8 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct
 
 	LIST_INIT(&resolver->queries);
 	TAILQ_INIT(&resolver->finished);
-	TAILQ_INIT(&resolver->impatient);
-	resolver->patience_ms = options->timeout_ms;
+	TAILQ_INIT(&resolver->in_grace);
+	resolver->grace_ms = options->timeout_ms;
 	int r = lookups_new(loop, &of_ares, options->observer, &resolver->lookups);
 
 	if (r < 0) {

@@ -43,17 +43,17 @@ static struct srv_target *set_worst(struct srv_set *set)
 
 static void set_add(struct srv_set *set, const struct srv_target *target)
 {
-	struct srv_target *place = set_find(set, target);
+	struct srv_target *slot = set_find(set, target);
 
-	if (!place && set->n_targets < SRV_TARGETS_MAX) {
+	if (!slot && set->n_targets < SRV_TARGETS_MAX) {
 		set->targets[set->n_targets++] = *target;
 		return;
 	}
-	if (!place) {
-		place = set_worst(set);
+	if (!slot) {
+		slot = set_worst(set);
 	}
-	if (target->priority < place->priority) {
-		*place = *target;
+	if (target->priority < slot->priority) {
+		*slot = *target;
 	}
 }
 

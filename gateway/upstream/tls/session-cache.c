@@ -9,14 +9,14 @@
 
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
+#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
 
 struct entry {
 	unsigned char key[TRUST_KEY_SIZE];
 	SSL_SESSION *session; /* NULL: barred */
 	int64_t until;
-	bool is_homeless; /* the table had no memory for it */
+	bool add_failed; /* the table had no memory for it */
 	TAILQ_ENTRY(entry) in_use;
 	UT_hash_handle hh;
 };
@@ -87,7 +87,7 @@ static struct entry *entry_get(struct session_cache *cache, const unsigned char 
 	}
 	memcpy(entry->key, key, TRUST_KEY_SIZE);
 	HASH_ADD(hh, cache->table, key, TRUST_KEY_SIZE, entry);
-	if (entry->is_homeless) {
+	if (entry->add_failed) {
 		free(entry);
 		return NULL;
 	}
