@@ -31,7 +31,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 {
 	const struct link_env *env = handshake->env;
 	const struct domain_rule *rule = handshake->rule;
-	const struct tls_wish wish = {
+	const struct tls_policy policy = {
 		.domain = handshake->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
 		.verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
@@ -46,7 +46,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 	if (env->observer) {
 		env->observer->handshake(env->observer->userdata, handshake->direct);
 	}
-	int r = tls_connection_new(env->tls_store, &wish, &ssl);
+	int r = tls_connection_new(env->tls_store, &policy, &ssl);
 
 	return r < 0 ? r : transport_secure(transport, ssl, env->open_timeout_ms);
 }

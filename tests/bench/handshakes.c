@@ -103,7 +103,7 @@ static SSL_CTX *server_new(const struct identity *leaf, const struct identity *i
 }
 
 /* One connection, left open; adds the client's CPU time to *ns. */
-static SSL *visit(struct tls_store *store, const struct tls_wish *wish, SSL_CTX *server_ctx, uint64_t *ns)
+static SSL *visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server_ctx, uint64_t *ns)
 {
 	SSL *server = SSL_new(server_ctx), *client = NULL;
 	BIO *client_bio = BIO_new(BIO_s_mem()), *server_bio = BIO_new(BIO_s_mem());
@@ -111,7 +111,7 @@ static SSL *visit(struct tls_store *store, const struct tls_wish *wish, SSL_CTX 
 	char byte = 'x';
 	int r = 0;
 
-	must(tls_connection_new(store, wish, &client) == 0, "tls_connection_new");
+	must(tls_connection_new(store, policy, &client) == 0, "tls_connection_new");
 	*ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 	must(server && BIO_up_ref(client_bio) && BIO_up_ref(server_bio), "SSL_new");
 	SSL_set_bio(client, client_bio, server_bio);
@@ -139,7 +139,7 @@ static SSL *visit(struct tls_store *store, const struct tls_wish *wish, SSL_CTX 
 	return client;
 }
 
-static struct result measure(const struct tls_wish *wish, SSL_CTX *server)
+static struct result measure(const struct tls_policy *policy, SSL_CTX *server)
 {
 	static SSL *clients[N_CONNECTIONS];
 	struct tls_store *store;
@@ -148,7 +148,7 @@ static struct result measure(const struct tls_wish *wish, SSL_CTX *server)
 
 	must(tls_store_new(&store) == 0, "tls_store_new");
 	for (size_t i = 0; i < N_WARM; i++) {
-		struct tls_wish other = *wish;
+		struct tls_policy other = *policy;
 
 		/* Another trust, so that the first one that counts is a full handshake. */
 		other.verify = false;
@@ -159,7 +159,7 @@ static struct result measure(const struct tls_wish *wish, SSL_CTX *server)
 	size_t n_before = mallinfo2().uordblks;
 
 	for (size_t i = 0; i < N_CONNECTIONS; i++) {
-		clients[i] = visit(store, wish, server, &ns);
+		clients[i] = visit(store, policy, server, &ns);
 		result.n_full += !SSL_session_reused(clients[i]);
 	}
 	result.kilobytes = (double)(mallinfo2().uordblks - n_before) / 1024 / N_CONNECTIONS;
@@ -172,11 +172,11 @@ static struct result measure(const struct tls_wish *wish, SSL_CTX *server)
 }
 
 static void compare(const char *name, const struct identity *leaf, const struct identity *issuer, int version,
-		    const struct tls_wish *wish)
+		    const struct tls_policy *policy)
 {
 	SSL_CTX *without = server_new(leaf, issuer, version, false);
 	SSL_CTX *with = server_new(leaf, issuer, version, true);
-	struct result full = measure(wish, without), resumed = measure(wish, with);
+	struct result full = measure(policy, without), resumed = measure(policy, with);
 
 	printf("%-16s %7.0f %8.1f   %7.0f %8.1f   %4zu of %d\n", name, full.us, full.kilobytes, resumed.us,
 	       resumed.kilobytes, resumed.n_full, N_CONNECTIONS);
@@ -209,10 +209,10 @@ int main(void)
 	for (int is_rsa = 0; is_rsa <= 1; is_rsa++) {
 		struct identity issuer = identity_new("issuer", is_rsa, &root, true);
 		struct identity leaf = identity_new("leaf", is_rsa, &issuer, false);
-		const struct tls_wish wish = {.domain = "bench.test", .ca_file = path, .verify = true};
+		const struct tls_policy policy = {.domain = "bench.test", .ca_file = path, .verify = true};
 
-		compare(is_rsa ? "TLS 1.2, RSA" : "TLS 1.2, P-256", &leaf, &issuer, TLS1_2_VERSION, &wish);
-		compare(is_rsa ? "TLS 1.3, RSA" : "TLS 1.3, P-256", &leaf, &issuer, TLS1_3_VERSION, &wish);
+		compare(is_rsa ? "TLS 1.2, RSA" : "TLS 1.2, P-256", &leaf, &issuer, TLS1_2_VERSION, &policy);
+		compare(is_rsa ? "TLS 1.3, RSA" : "TLS 1.3, P-256", &leaf, &issuer, TLS1_3_VERSION, &policy);
 		identity_free(&issuer);
 		identity_free(&leaf);
 	}

@@ -103,7 +103,7 @@ static void test_folders(void **state)
 
 static int set_up(void **state)
 {
-	struct identity authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true});
+	struct identity authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
 
 	(void)state;
 	trust_file(&authority, authority_file);

@@ -49,7 +49,7 @@ static void pair_open(struct pair *pair, const struct identity *identity)
 	assert_int_equal(tls_store_new(&pair->store), 0);
 	leave_errors();
 	assert_int_equal(
-		tls_connection_new(pair->store, &(struct tls_wish){.domain = "a.test"}, &client),
+		tls_connection_new(pair->store, &(struct tls_policy){.domain = "a.test"}, &client),
 		0);
 	leave_errors();
 	assert_int_equal(channel_secure(&pair->channel, client), 0);
@@ -82,7 +82,7 @@ static void shake(struct pair *pair)
 static void test_errors_of_others(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:a.test"});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	char bytes[CHANNEL_RECORD_MAX * 2];
 	struct pair pair;
 	size_t n;
@@ -114,7 +114,7 @@ static void test_errors_of_others(void **state)
 static void test_full_among_errors(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:a.test"});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	static const char bytes[CHANNEL_RECORD_MAX];
 	enum channel_result result = CHANNEL_OK;
 	struct pair pair;
@@ -136,7 +136,7 @@ static void test_full_among_errors(void **state)
 static void test_own_reason(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:a.test"});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	struct failure failure;
 	struct pair pair;
 

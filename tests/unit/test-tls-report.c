@@ -14,17 +14,17 @@
 static struct identity authority, stranger, good;
 static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
-static struct tls_wish wish;
+static struct tls_policy policy;
 
 static struct identity identity_of(const char *names, const struct identity *issuer)
 {
-	return identity_new(&(struct identity_wish){.name = "leaf", .names = names, .issuer = issuer});
+	return identity_new(&(struct identity_spec){.name = "leaf", .names = names, .issuer = issuer});
 }
 
 static struct outcome show(const struct identity *identity, const struct identity *issuer, int version)
 {
 	SSL_CTX *server = server_new(identity, issuer, version);
-	struct outcome outcome = visit(store, &wish, server);
+	struct outcome outcome = visit(store, &policy, server);
 
 	SSL_CTX_free(server);
 	return outcome;
@@ -86,7 +86,7 @@ static void test_bad(void **state)
 
 static void test_expired(void **state)
 {
-	struct identity old = identity_new(&(struct identity_wish){
+	struct identity old = identity_new(&(struct identity_spec){
 		.name = "leaf", .names = "DNS:example.org", .issuer = &authority, .from_s = -7200, .to_s = -3600});
 	struct outcome outcome = show(&old, NULL, 0);
 
@@ -103,8 +103,8 @@ static void test_pins(void **state)
 
 	(void)state;
 	assert_int_equal(pin_of(good.certificate, pins), 0);
-	wish.pins = pins;
-	wish.n_pins = 1;
+	policy.pins = pins;
+	policy.n_pins = 1;
 	assert_int_equal(show(&good, NULL, 0).report.pinned, TLS_FINDING_GOOD);
 	pins[0].sha256[0] ^= 1;
 	struct outcome outcome = show(&good, NULL, 0);
@@ -123,8 +123,8 @@ static void test_dane(void **state)
 	struct pin pin;
 
 	(void)state;
-	wish.host = "host.example.org";
-	wish.tlsa = &set;
+	policy.host = "host.example.org";
+	policy.tlsa = &set;
 	assert_int_equal(pin_of(other.certificate, &pin), 0);
 	memcpy(set.records[0].data, pin.sha256, PIN_SIZE);
 	struct outcome outcome = show(&other, NULL, 0);
@@ -150,8 +150,8 @@ static void test_not_asked(void **state)
 	struct identity other = identity_of("DNS:other.example", &stranger);
 
 	(void)state;
-	wish.verify = false;
-	wish.direct = true;
+	policy.verify = false;
+	policy.direct = true;
 	struct outcome outcome = show(&other, NULL, 0);
 
 	assert_true(outcome.is_open);
@@ -177,7 +177,7 @@ static void test_many_names(void **state)
 	memset(common, 'x', sizeof(common));
 	memcpy(common, "\033[2J\r\n", 6);
 	common[64] = '\0';
-	struct identity many = identity_new(&(struct identity_wish){.name = common, .names = names, .issuer = &authority});
+	struct identity many = identity_new(&(struct identity_spec){.name = common, .names = names, .issuer = &authority});
 	struct outcome outcome = show(&many, NULL, 0);
 
 	assert_true(outcome.is_open);
@@ -201,7 +201,7 @@ static void test_nothing(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	wish = (struct tls_wish){.domain = "example.org", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){.domain = "example.org", .ca_file = authority_file, .verify = true};
 	return tls_store_new(&store);
 }
 
@@ -215,8 +215,8 @@ static int teardown(void **state)
 static int setup_group(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true});
-	stranger = identity_new(&(struct identity_wish){.name = "stranger", .is_authority = true});
+	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	good = identity_of("DNS:example.org,DNS:*.example.org", &authority);
 	trust_file(&authority, authority_file);
 	return 0;

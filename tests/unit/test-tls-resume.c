@@ -15,7 +15,7 @@ static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 static struct identity authority, identity;
 static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
-static struct tls_wish wish;
+static struct tls_policy policy;
 
 /* The clock of the program, of OpenSSL and of these tests: the real one, and so much ahead of it. */
 static time_t n_ahead_s;
@@ -32,7 +32,7 @@ time_t time(time_t *ret_time)
 	return now.tv_sec;
 }
 
-static bool is_resumed(const struct tls_wish *of, SSL_CTX *server)
+static bool is_resumed(const struct tls_policy *of, SSL_CTX *server)
 {
 	struct outcome outcome = visit(store, of, server);
 
@@ -48,14 +48,14 @@ static void test_resumed(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(versions); i++) {
 		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
 
-		wish.domain = i ? "a.test" : "b.test";
-		assert_false(is_resumed(&wish, server));
+		policy.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&policy, server));
 		for (int n = 0; n < 5; n++) {
-			assert_true(is_resumed(&wish, server));
+			assert_true(is_resumed(&policy, server));
 		}
 		/* With or without ALPN it is the same server. */
-		wish.direct = true;
-		assert_true(is_resumed(&wish, server));
+		policy.direct = true;
+		assert_true(is_resumed(&policy, server));
 		SSL_CTX_free(server);
 	}
 }
@@ -67,9 +67,9 @@ static void test_resumed_by_id(void **state)
 
 	(void)state;
 	SSL_CTX_set_options(server, SSL_OP_NO_TICKET);
-	assert_false(is_resumed(&wish, server));
-	assert_true(is_resumed(&wish, server));
-	assert_true(is_resumed(&wish, server));
+	assert_false(is_resumed(&policy, server));
+	assert_true(is_resumed(&policy, server));
+	assert_true(is_resumed(&policy, server));
 	SSL_CTX_free(server);
 }
 
@@ -93,10 +93,10 @@ static void test_ticket_used_again(void **state)
 		SSL_CTX *server = server_new(&identity, NULL, versions[i]);
 
 		SSL_CTX_set_session_ticket_cb(server, NULL, keep_ticket, NULL);
-		wish.domain = i ? "a.test" : "b.test";
-		assert_false(is_resumed(&wish, server));
+		policy.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&policy, server));
 		for (int n = 0; n < 5; n++) {
-			assert_true(is_resumed(&wish, server));
+			assert_true(is_resumed(&policy, server));
 		}
 		SSL_CTX_free(server);
 	}
@@ -110,19 +110,19 @@ static void test_server_that_forgets(void **state)
 		SSL_CTX *other = server_new(&identity, NULL, versions[i]);
 
 		assert_int_equal(SSL_CTX_sess_number(server), 0);
-		wish.domain = i ? "a.test" : "b.test";
-		assert_false(is_resumed(&wish, server));
+		policy.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&policy, server));
 		/* Neither knows the ticket of the other. */
-		assert_false(is_resumed(&wish, other));
-		assert_false(is_resumed(&wish, server));
-		assert_true(is_resumed(&wish, server));
+		assert_false(is_resumed(&policy, other));
+		assert_false(is_resumed(&policy, server));
+		assert_true(is_resumed(&policy, server));
 		/* No tickets at all. */
 		SSL_CTX_set_options(other, SSL_OP_NO_TICKET);
 		SSL_CTX_set_session_cache_mode(other, SSL_SESS_CACHE_OFF);
 		SSL_CTX_set_num_tickets(other, 0);
-		wish.domain = "c.test";
-		assert_false(is_resumed(&wish, other));
-		assert_false(is_resumed(&wish, other));
+		policy.domain = "c.test";
+		assert_false(is_resumed(&policy, other));
+		assert_false(is_resumed(&policy, other));
 		SSL_CTX_free(server);
 		SSL_CTX_free(other);
 	}
@@ -155,7 +155,7 @@ static void test_each_trust_by_itself(void **state)
 	turned.records[1] = two.records[0];
 	unusable.records[0].matching = 9;
 
-	const struct tls_wish rows[] = {
+	const struct tls_policy rows[] = {
 		{.domain = "a.test"},
 		{.domain = "b.test"},
 		{.domain = "a.test", .verify = true, .ca_file = authority_file},
@@ -179,7 +179,7 @@ static void test_each_trust_by_itself(void **state)
 		assert_true(is_resumed(&rows[i], server));
 	}
 	/* The DNS gives records in any order. */
-	struct tls_wish same = rows[9];
+	struct tls_policy same = rows[9];
 
 	same.tlsa = &turned;
 	assert_true(is_resumed(&same, server));
@@ -194,19 +194,19 @@ static void test_each_trust_by_itself(void **state)
 /* The point of it all: a session that nobody has verified is of no use to those who verify. */
 static void test_unverified_stays_so(void **state)
 {
-	struct identity bad = identity_new(&(struct identity_wish){.name = "x", .names = "DNS:a.test"});
+	struct identity bad = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	SSL_CTX *server = server_new(&bad, NULL, 0);
 	struct outcome outcome;
 
 	(void)state;
-	wish.verify = false;
-	assert_false(is_resumed(&wish, server));
-	assert_true(is_resumed(&wish, server));
-	wish.verify = true;
-	outcome = visit(store, &wish, server);
+	policy.verify = false;
+	assert_false(is_resumed(&policy, server));
+	assert_true(is_resumed(&policy, server));
+	policy.verify = true;
+	outcome = visit(store, &policy, server);
 	assert_false(outcome.is_open);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_false(outcome.is_open);
 	SSL_CTX_free(server);
 	identity_free(&bad);
@@ -222,14 +222,14 @@ static void test_server_that_stumbles(void **state)
 
 		SSL_CTX_set_session_id_context(server, NULL, 0);
 		SSL_CTX_set_verify(server, SSL_VERIFY_PEER, NULL);
-		wish.domain = i ? "a.test" : "b.test";
-		assert_false(is_resumed(&wish, server));
-		outcome = visit(store, &wish, server);
+		policy.domain = i ? "a.test" : "b.test";
+		assert_false(is_resumed(&policy, server));
+		outcome = visit(store, &policy, server);
 		assert_false(outcome.is_open);
 		assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
 		/* It happens once. */
 		for (int n = 0; n < 4; n++) {
-			assert_false(is_resumed(&wish, server));
+			assert_false(is_resumed(&policy, server));
 		}
 		SSL_CTX_free(server);
 	}
@@ -239,14 +239,14 @@ static void test_server_that_stumbles(void **state)
 static void test_certificate_bars_nothing(void **state)
 {
 	struct identity other = identity_new(
-		&(struct identity_wish){.name = "x", .names = "DNS:other.test", .issuer = &authority});
+		&(struct identity_spec){.name = "x", .names = "DNS:other.test", .issuer = &authority});
 	SSL_CTX *good = server_new(&identity, NULL, 0), *bad = server_new(&other, NULL, 0);
 
 	(void)state;
-	assert_false(is_resumed(&wish, good));
-	assert_int_equal(visit(store, &wish, bad).failure.kind, FAILURE_CERTIFICATE_NAME);
-	assert_false(is_resumed(&wish, good));
-	assert_true(is_resumed(&wish, good));
+	assert_false(is_resumed(&policy, good));
+	assert_int_equal(visit(store, &policy, bad).failure.kind, FAILURE_CERTIFICATE_NAME);
+	assert_false(is_resumed(&policy, good));
+	assert_true(is_resumed(&policy, good));
 	SSL_CTX_free(good);
 	SSL_CTX_free(bad);
 	identity_free(&other);
@@ -259,31 +259,31 @@ static void test_hang_forgets(void **state)
 	SSL *client;
 
 	(void)state;
-	assert_false(is_resumed(&wish, server));
+	assert_false(is_resumed(&policy, server));
 	/* Nothing has failed yet when it is given up. */
-	assert_int_equal(tls_connection_new(store, &wish, &client), 0);
+	assert_int_equal(tls_connection_new(store, &policy, &client), 0);
 	SSL_set_bio(client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
 	assert_int_not_equal(SSL_do_handshake(client), 1);
 	tls_connection_free(client);
-	assert_false(is_resumed(&wish, server));
-	assert_true(is_resumed(&wish, server));
+	assert_false(is_resumed(&policy, server));
+	assert_true(is_resumed(&policy, server));
 	SSL_CTX_free(server);
 }
 
 /* A resumed connection gets a new ticket; the certificate is no younger for that. */
 static void test_end_of_certificate(void **state)
 {
-	struct identity brief = identity_new(&(struct identity_wish){
+	struct identity brief = identity_new(&(struct identity_spec){
 		.name = "x", .names = "DNS:a.test", .issuer = &authority, .from_s = -10, .to_s = 60});
 	SSL_CTX *server = server_new(&brief, NULL, 0);
 	struct outcome outcome;
 
 	(void)state;
-	assert_false(is_resumed(&wish, server));
+	assert_false(is_resumed(&policy, server));
 	n_ahead_s = 30;
-	assert_true(is_resumed(&wish, server));
+	assert_true(is_resumed(&policy, server));
 	n_ahead_s = 61;
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_false(outcome.is_open);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_EXPIRED);
 	SSL_CTX_free(server);
@@ -291,7 +291,7 @@ static void test_end_of_certificate(void **state)
 }
 
 /* Until when a first connection of @of, to a server of @shown and its @issuer, may be built upon. */
-static int64_t until(const struct tls_wish *of, const struct identity *shown, const struct identity *issuer)
+static int64_t until(const struct tls_policy *of, const struct identity *shown, const struct identity *issuer)
 {
 	SSL_CTX *ctx = server_new(shown, issuer, 0);
 	SSL *server = SSL_new(ctx), *client;
@@ -313,29 +313,29 @@ static int64_t until(const struct tls_wish *of, const struct identity *shown, co
 
 static void test_until(void **state)
 {
-	struct identity_wish long_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 7200};
-	struct identity_wish short_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 600};
-	struct identity_wish issuer = {.name = "i", .is_authority = true, .issuer = &authority, .to_s = 300};
+	struct identity_spec long_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 7200};
+	struct identity_spec short_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 600};
+	struct identity_spec issuer = {.name = "i", .is_authority = true, .issuer = &authority, .to_s = 300};
 	struct identity shown = identity_new(&long_one), middle = identity_new(&issuer);
 	struct tlsa_set tlsa = tlsa_of_key();
 
 	(void)state;
-	assert_int_equal(until(&wish, &shown, NULL), TLS_SESSION_AGE_MAX);
+	assert_int_equal(until(&policy, &shown, NULL), TLS_SESSION_AGE_MAX);
 	identity_free(&shown);
 	shown = identity_new(&short_one);
-	assert_in_range(until(&wish, &shown, NULL), 590, 600);
+	assert_in_range(until(&policy, &shown, NULL), 590, 600);
 	identity_free(&shown);
 	/* The whole chain must hold. */
 	long_one.issuer = &middle;
 	shown = identity_new(&long_one);
-	assert_in_range(until(&wish, &shown, &middle), 290, 300);
+	assert_in_range(until(&policy, &shown, &middle), 290, 300);
 	identity_free(&shown);
 	/* With a DANE-EE record nothing of what the certificate says counts (RFC 7671, 5.1). */
 	short_one.key = identity.key;
 	shown = identity_new(&short_one);
-	wish.host = "h.test";
-	wish.tlsa = &tlsa;
-	assert_int_equal(until(&wish, &shown, NULL), TLS_SESSION_AGE_MAX);
+	policy.host = "h.test";
+	policy.tlsa = &tlsa;
+	assert_int_equal(until(&policy, &shown, NULL), TLS_SESSION_AGE_MAX);
 	identity_free(&shown);
 	identity_free(&middle);
 }
@@ -377,12 +377,12 @@ static void test_ticket_bound(void **state)
 		char domain[32];
 
 		(void)snprintf(domain, sizeof(domain), "%zu.test", n_padding);
-		wish.domain = domain;
-		wish.verify = false;
-		assert_false(is_resumed(&wish, server));
+		policy.domain = domain;
+		policy.verify = false;
+		assert_false(is_resumed(&policy, server));
 		size_t n = n_ticket;
 
-		if (is_resumed(&wish, server)) {
+		if (is_resumed(&policy, server)) {
 			n_kept = n > n_kept ? n : n_kept;
 		} else {
 			n_refused = n < n_refused ? n : n_refused;
@@ -396,8 +396,8 @@ static void test_ticket_bound(void **state)
 static int make(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true, .to_s = 86400});
-	identity = identity_new(&(struct identity_wish){
+	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true, .to_s = 86400});
+	identity = identity_new(&(struct identity_spec){
 		.name = "x", .names = "DNS:a.test,DNS:b.test,DNS:c.test", .issuer = &authority});
 	trust_file(&authority, authority_file);
 	return 0;
@@ -416,7 +416,7 @@ static int setup(void **state)
 {
 	(void)state;
 	n_ahead_s = 0;
-	wish = (struct tls_wish){.domain = "a.test", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){.domain = "a.test", .ca_file = authority_file, .verify = true};
 	return tls_store_new(&store);
 }
 

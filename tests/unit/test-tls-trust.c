@@ -33,13 +33,13 @@ static struct identity authority; /* which the client trusts */
 static struct identity stranger;  /* which it does not */
 static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
-static struct tls_wish wish;
+static struct tls_policy policy;
 
 /* What the client says to @identity with @issuer behind it. */
 static enum failure_kind show(const struct identity *identity, const struct identity *issuer)
 {
 	SSL_CTX *server = server_new(identity, issuer, 0);
-	struct outcome outcome = visit(store, &wish, server);
+	struct outcome outcome = visit(store, &policy, server);
 
 	SSL_CTX_free(server);
 	assert_int_equal(outcome.is_open, outcome.failure.kind == FAILURE_NONE);
@@ -48,7 +48,7 @@ static enum failure_kind show(const struct identity *identity, const struct iden
 
 static struct identity identity_of(const char *names, const struct identity *issuer)
 {
-	return identity_new(&(struct identity_wish){.name = "x", .names = names, .issuer = issuer});
+	return identity_new(&(struct identity_spec){.name = "x", .names = names, .issuer = issuer});
 }
 
 /* Pins. */
@@ -117,11 +117,11 @@ static void test_pins(void **state)
 
 	(void)state;
 	assert_int_equal(pin_of(identity.certificate, &pins[1]), 0);
-	wish.pins = pins;
-	wish.n_pins = 2;
+	policy.pins = pins;
+	policy.n_pins = 2;
 	assert_int_equal(show(&identity, NULL), FAILURE_NONE);
 	assert_int_equal(show(&other, NULL), FAILURE_CERTIFICATE_PIN);
-	wish.n_pins = 1;
+	policy.n_pins = 1;
 	assert_int_equal(show(&identity, NULL), FAILURE_CERTIFICATE_PIN);
 	/* The authority's key is not the server's. */
 	assert_int_equal(pin_of(authority.certificate, &pins[0]), 0);
@@ -134,16 +134,16 @@ static void test_pins(void **state)
 static void test_pin_words(void **state)
 {
 	struct identity identity = identity_of("DNS:example.org", &authority);
-	struct identity renewed = identity_new(&(struct identity_wish){
+	struct identity renewed = identity_new(&(struct identity_spec){
 		.name = "y", .names = "DNS:example.org", .issuer = &authority, .key = identity.key});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	struct pin pins[1] = {{{0}}}, shown;
 	char text[PIN_TEXT_MAX];
 
 	(void)state;
-	wish.pins = pins;
-	wish.n_pins = 1;
-	struct failure failure = visit(store, &wish, server).failure;
+	policy.pins = pins;
+	policy.n_pins = 1;
+	struct failure failure = visit(store, &policy, server).failure;
 
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_PIN);
 	assert_int_equal(pin_parse(sv_skip(sv_from(failure.detail), strlen("it is ")), &pins[0]), 0);
@@ -159,7 +159,7 @@ static void test_pin_words(void **state)
 /* A pin narrows: the chain, the name and the dates are asked as ever. */
 static void test_pin_is_not_enough(void **state)
 {
-	struct identity_wish rows[] = {
+	struct identity_spec rows[] = {
 		{.name = "x", .names = "DNS:example.org", .issuer = &stranger},
 		{.name = "x", .names = "DNS:example.com", .issuer = &authority},
 		{.name = "x", .names = "DNS:example.org", .issuer = &authority, .from_s = -20, .to_s = -10},
@@ -173,8 +173,8 @@ static void test_pin_is_not_enough(void **state)
 		struct pin pin;
 
 		assert_int_equal(pin_of(identity.certificate, &pin), 0);
-		wish.pins = &pin;
-		wish.n_pins = 1;
+		policy.pins = &pin;
+		policy.n_pins = 1;
 		assert_int_equal(show(&identity, NULL), kinds[i]);
 		identity_free(&identity);
 	}
@@ -208,8 +208,8 @@ static enum failure_kind show_with(const struct identity *identity, const struct
 {
 	struct tlsa_set set = {.n_records = 1, .records = {record_of(said, usage, SELECTOR_SPKI, MATCH_SHA256)}};
 
-	wish.host = "xmpp.hoster.test";
-	wish.tlsa = &set;
+	policy.host = "xmpp.hoster.test";
+	policy.tlsa = &set;
 	return show(identity, issuer);
 }
 
@@ -283,7 +283,7 @@ static void test_dane_names(void **state)
 		assert_int_equal(show_with(&foreign, &stranger, &stranger, DANE_TA), rows[i].kind);
 		assert_int_equal(show_with(&foreign, &stranger, &foreign, DANE_EE), FAILURE_NONE);
 		/* Without a record the host is nobody. */
-		wish.tlsa = NULL;
+		policy.tlsa = NULL;
 		if (i == 1 || i == 2) {
 			assert_int_equal(show(&good, NULL), FAILURE_CERTIFICATE_NAME);
 		}
@@ -294,7 +294,7 @@ static void test_dane_names(void **state)
 
 static void test_dane_dates(void **state)
 {
-	struct identity_wish old = {
+	struct identity_spec old = {
 		.name = "x", .names = "DNS:example.org", .issuer = &stranger, .from_s = -20, .to_s = -10};
 	struct identity identity = identity_new(&old);
 
@@ -311,8 +311,8 @@ static void test_selectors(void **state)
 	struct tlsa_set set = {.n_records = 1};
 
 	(void)state;
-	wish.host = "h.test";
-	wish.tlsa = &set;
+	policy.host = "h.test";
+	policy.tlsa = &set;
 	for (uint8_t selector = SELECTOR_CERT; selector <= SELECTOR_SPKI; selector++) {
 		for (uint8_t matching = MATCH_FULL; matching <= MATCH_SHA512; matching++) {
 			set.records[0] = record_of(&identity, DANE_EE, selector, matching);
@@ -331,8 +331,8 @@ static void test_sets(void **state)
 	struct tlsa_set set = {.n_records = TLSA_RECORDS_MAX};
 
 	(void)state;
-	wish.host = "h.test";
-	wish.tlsa = &set;
+	policy.host = "h.test";
+	policy.tlsa = &set;
 	/* One that fits is enough, wherever it stands: so keys are changed. */
 	for (size_t i = 0; i < TLSA_RECORDS_MAX; i++) {
 		set.records[i] = record_of(&next, DANE_EE, SELECTOR_SPKI, MATCH_SHA256);
@@ -372,8 +372,8 @@ static void test_unusable(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		struct tlsa_set set = {.n_records = 1, .records = {rows[i]}};
 
-		wish.host = "h.test";
-		wish.tlsa = &set;
+		policy.host = "h.test";
+		policy.tlsa = &set;
 		assert_int_equal(show(&good, NULL), FAILURE_NONE);
 		assert_int_equal(show(&foreign, NULL), FAILURE_CERTIFICATE_UNTRUSTED);
 		/* Beside one that can be used they are of no weight either. */
@@ -382,7 +382,7 @@ static void test_unusable(void **state)
 		assert_int_equal(show(&foreign, NULL), FAILURE_NONE);
 		assert_int_equal(show(&good, NULL), FAILURE_CERTIFICATE_DANE);
 	}
-	wish.tlsa = &(struct tlsa_set){.n_records = 0};
+	policy.tlsa = &(struct tlsa_set){.n_records = 0};
 	assert_int_equal(show(&good, NULL), FAILURE_NONE);
 	assert_int_equal(show(&foreign, NULL), FAILURE_CERTIFICATE_UNTRUSTED);
 	identity_free(&good);
@@ -396,11 +396,11 @@ static void test_dane_words(void **state)
 	SSL_CTX *server = server_new(&good, &authority, 0);
 
 	(void)state;
-	wish.host = "xmpp.hoster.test";
-	wish.tlsa = &set;
-	assert_string_equal(visit(store, &wish, server).failure.detail, "no TLSA record of xmpp.hoster.test matches it");
+	policy.host = "xmpp.hoster.test";
+	policy.tlsa = &set;
+	assert_string_equal(visit(store, &policy, server).failure.detail, "no TLSA record of xmpp.hoster.test matches it");
 	set.records[0] = record_of(&authority, DANE_TA, SELECTOR_SPKI, MATCH_SHA256);
-	assert_string_equal(visit(store, &wish, server).failure.detail,
+	assert_string_equal(visit(store, &policy, server).failure.detail,
 			    "names in the certificate: other.test; wanted: example.org or xmpp.hoster.test");
 	SSL_CTX_free(server);
 	identity_free(&good);
@@ -414,13 +414,13 @@ static void test_dane_with_others(void **state)
 
 	(void)state;
 	assert_int_equal(pin_of(stranger.certificate, &pin), 0);
-	wish.pins = &pin;
-	wish.n_pins = 1;
+	policy.pins = &pin;
+	policy.n_pins = 1;
 	assert_int_equal(show_with(&foreign, NULL, &foreign, DANE_EE), FAILURE_CERTIFICATE_PIN);
 	assert_int_equal(pin_of(foreign.certificate, &pin), 0);
 	assert_int_equal(show_with(&foreign, NULL, &foreign, DANE_EE), FAILURE_NONE);
 	memset(&pin, 0, sizeof(pin));
-	wish.verify = false;
+	policy.verify = false;
 	assert_int_equal(show_with(&foreign, NULL, &authority, DANE_EE), FAILURE_NONE);
 	identity_free(&foreign);
 }
@@ -428,8 +428,8 @@ static void test_dane_with_others(void **state)
 static int make(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true});
-	stranger = identity_new(&(struct identity_wish){.name = "stranger", .is_authority = true});
+	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	trust_file(&authority, authority_file);
 	return 0;
 }
@@ -446,7 +446,7 @@ static int destroy(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	wish = (struct tls_wish){.domain = "example.org", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){.domain = "example.org", .ca_file = authority_file, .verify = true};
 	return tls_store_new(&store);
 }
 

@@ -18,7 +18,7 @@ static struct tls_store *store;
 /* What a client that trusts the authority and wants @domain makes of @server. */
 static struct outcome ask(SSL_CTX *server, const char *domain)
 {
-	return visit(store, &(struct tls_wish){.domain = domain, .ca_file = authority_file, .verify = true}, server);
+	return visit(store, &(struct tls_policy){.domain = domain, .ca_file = authority_file, .verify = true}, server);
 }
 
 /* The same of a server that shows @identity. */
@@ -32,9 +32,9 @@ static struct outcome show(const struct identity *identity, const struct identit
 }
 
 /* The same of a certificate that is made for it. */
-static struct failure show_new(const struct identity_wish *wish)
+static struct failure show_new(const struct identity_spec *spec)
 {
-	struct identity identity = identity_new(wish);
+	struct identity identity = identity_new(spec);
 	struct outcome outcome = show(&identity, NULL, "example.org");
 
 	assert_int_equal(outcome.is_open, outcome.failure.kind == FAILURE_NONE);
@@ -45,7 +45,7 @@ static struct failure show_new(const struct identity_wish *wish)
 static void test_names(void **state)
 {
 	struct identity identity = identity_new(
-		&(struct identity_wish){.name = "x", .names = "DNS:example.org,DNS:*.b.test", .issuer = &authority});
+		&(struct identity_spec){.name = "x", .names = "DNS:example.org,DNS:*.b.test", .issuer = &authority});
 	struct outcome outcome = show(&identity, NULL, "example.org");
 
 	(void)state;
@@ -58,7 +58,7 @@ static void test_names(void **state)
 			    "names in the certificate: example.org,*.b.test; wanted: example.com");
 	identity_free(&identity);
 
-	struct failure failure = show_new(&(struct identity_wish){.name = "example.org", .issuer = &authority});
+	struct failure failure = show_new(&(struct identity_spec){.name = "example.org", .issuer = &authority});
 
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_NAME);
 	assert_string_equal(failure.detail, "names in the certificate: none; wanted: example.org");
@@ -66,18 +66,18 @@ static void test_names(void **state)
 
 static void test_dates(void **state)
 {
-	struct identity_wish wish = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
+	struct identity_spec spec = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
 	struct failure failure;
 
 	(void)state;
-	wish.from_s = -7200;
-	wish.to_s = -3600;
-	failure = show_new(&wish);
+	spec.from_s = -7200;
+	spec.to_s = -3600;
+	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_EXPIRED);
 	assert_ptr_equal(strstr(failure.detail, "it expired on 20"), failure.detail);
-	wish.from_s = 3600;
-	wish.to_s = 7200;
-	failure = show_new(&wish);
+	spec.from_s = 3600;
+	spec.to_s = 7200;
+	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_EARLY);
 	assert_ptr_equal(strstr(failure.detail, "it is valid from 20"), failure.detail);
 }
@@ -94,13 +94,13 @@ static void test_dates_of_an_issuer(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct identity issuer = identity_new(&(struct identity_wish){.name = "issuer",
+		struct identity issuer = identity_new(&(struct identity_spec){.name = "issuer",
 									      .is_authority = true,
 									      .issuer = &authority,
 									      .from_s = rows[i].from_s,
 									      .to_s = rows[i].to_s});
 		struct identity identity = identity_new(
-			&(struct identity_wish){.name = "x", .names = "DNS:example.org", .issuer = &issuer});
+			&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &issuer});
 		struct outcome outcome = show(&identity, &issuer, "example.org");
 
 		assert_int_equal(outcome.failure.kind, rows[i].kind);
@@ -112,10 +112,10 @@ static void test_dates_of_an_issuer(void **state)
 
 static void test_untrusted(void **state)
 {
-	struct identity_wish wish = {.name = "x", .names = "DNS:example.org", .issuer = &stranger};
-	struct identity identity = identity_new(&wish);
+	struct identity_spec spec = {.name = "x", .names = "DNS:example.org", .issuer = &stranger};
+	struct identity identity = identity_new(&spec);
 	SSL_CTX *server = server_new(&identity, NULL, 0);
-	struct failure failure = show_new(&wish);
+	struct failure failure = show_new(&spec);
 	struct outcome outcome;
 
 	(void)state;
@@ -124,15 +124,15 @@ static void test_untrusted(void **state)
 	/* The whole chain, up to a root that nobody knows. */
 	outcome = show(&identity, &stranger, "example.org");
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
-	wish.issuer = NULL;
-	failure = show_new(&wish);
+	spec.issuer = NULL;
+	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
 	assert_non_null(strstr(failure.detail, "issuer /CN=x"));
 	/* The system's store knows them no better. */
-	outcome = visit(store, &(struct tls_wish){.domain = "example.org", .verify = true}, server);
+	outcome = visit(store, &(struct tls_policy){.domain = "example.org", .verify = true}, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
 	/* Without verification neither trust nor name counts. */
-	outcome = visit(store, &(struct tls_wish){.domain = "example.com"}, server);
+	outcome = visit(store, &(struct tls_policy){.domain = "example.com"}, server);
 	assert_true(outcome.is_open);
 	SSL_CTX_free(server);
 	identity_free(&identity);
@@ -141,15 +141,15 @@ static void test_untrusted(void **state)
 /* A server's own certificate, given as what to trust. */
 static void test_trust_itself(void **state)
 {
-	struct identity identity = identity_new(&(struct identity_wish){.name = "x", .names = "DNS:example.org"});
+	struct identity identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org"});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	char file[TRUST_PATH_SIZE];
-	struct tls_wish wish = {.domain = "example.org", .ca_file = trust_file(&identity, file), .verify = true};
+	struct tls_policy policy = {.domain = "example.org", .ca_file = trust_file(&identity, file), .verify = true};
 
 	(void)state;
-	assert_true(visit(store, &wish, server).is_open);
-	wish.domain = "example.com";
-	assert_int_equal(visit(store, &wish, server).failure.kind, FAILURE_CERTIFICATE_NAME);
+	assert_true(visit(store, &policy, server).is_open);
+	policy.domain = "example.com";
+	assert_int_equal(visit(store, &policy, server).failure.kind, FAILURE_CERTIFICATE_NAME);
 	unlink(file);
 	SSL_CTX_free(server);
 	identity_free(&identity);
@@ -157,40 +157,40 @@ static void test_trust_itself(void **state)
 
 static void test_weak(void **state)
 {
-	struct identity_wish wish = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
+	struct identity_spec spec = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
 	struct failure failure;
 
 	(void)state;
-	wish.key = EVP_RSA_gen(1024);
-	failure = show_new(&wish);
+	spec.key = EVP_RSA_gen(1024);
+	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_WEAK);
 	assert_non_null(strstr(failure.detail, "RSA of 1024 bits"));
-	EVP_PKEY_free(wish.key);
-	wish.key = EVP_RSA_gen(2048);
-	assert_int_equal(show_new(&wish).kind, FAILURE_NONE);
-	EVP_PKEY_free(wish.key);
-	wish.key = NULL;
-	wish.digest = EVP_sha1();
-	failure = show_new(&wish);
+	EVP_PKEY_free(spec.key);
+	spec.key = EVP_RSA_gen(2048);
+	assert_int_equal(show_new(&spec).kind, FAILURE_NONE);
+	EVP_PKEY_free(spec.key);
+	spec.key = NULL;
+	spec.digest = EVP_sha1();
+	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_WEAK);
 	assert_non_null(strstr(failure.detail, "SHA1"));
 }
 
 static void test_purpose(void **state)
 {
-	struct identity_wish wish = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
+	struct identity_spec spec = {.name = "x", .names = "DNS:example.org", .issuer = &authority};
 
 	(void)state;
-	wish.purposes = "serverAuth";
-	assert_int_equal(show_new(&wish).kind, FAILURE_NONE);
-	wish.purposes = "clientAuth";
-	assert_int_equal(show_new(&wish).kind, FAILURE_CERTIFICATE_INVALID);
+	spec.purposes = "serverAuth";
+	assert_int_equal(show_new(&spec).kind, FAILURE_NONE);
+	spec.purposes = "clientAuth";
+	assert_int_equal(show_new(&spec).kind, FAILURE_CERTIFICATE_INVALID);
 }
 
 static void test_version(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 	struct outcome outcome;
 	SSL_CTX *server;
@@ -207,7 +207,7 @@ static void test_version(void **state)
 	/* It must refuse these by itself, not only because of the security level. */
 	server = server_new(&identity, NULL, TLS1_1_VERSION);
 	assert_int_equal(tls_connection_new(store,
-					    &(struct tls_wish){.domain = "example.org",
+					    &(struct tls_policy){.domain = "example.org",
 							       .ca_file = authority_file,
 							       .verify = true},
 					    &client),
@@ -226,7 +226,7 @@ static void test_not_tls(void **state)
 	SSL *client;
 
 	(void)state;
-	assert_int_equal(tls_connection_new(store, &(struct tls_wish){.domain = "example.org"}, &client), 0);
+	assert_int_equal(tls_connection_new(store, &(struct tls_policy){.domain = "example.org"}, &client), 0);
 	SSL_set_bio(client, BIO_new_mem_buf("HTTP/1.1 400 Bad Request\r\n", -1), BIO_new(BIO_s_null()));
 	assert_int_not_equal(SSL_do_handshake(client), 1);
 	tls_failure(client, &failure);
@@ -255,7 +255,7 @@ static int note_name(SSL *ssl, int *alert, void *userdata)
 static void test_sni(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	char name[TRUST_PATH_SIZE] = "";
 	struct outcome outcome;
@@ -291,29 +291,29 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out, con
 static void check_alpn(SSL_CTX *server)
 {
 	static char xmpp[] = "xmpp-client", http[] = "http/1.1";
-	struct tls_wish wish = {.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
+	struct tls_policy policy = {.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
 	struct outcome outcome;
 
 	/* A server that knows nothing of it may still be the right one. */
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "");
 	SSL_CTX_set_alpn_select_cb(server, choose, xmpp);
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "xmpp-client");
 	/* Nothing is asked of it behind STARTTLS. */
-	wish.direct = false;
+	policy.direct = false;
 	SSL_CTX_set_alpn_select_cb(server, choose, NULL);
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "");
-	wish.direct = true;
-	outcome = visit(store, &wish, server);
+	policy.direct = true;
+	outcome = visit(store, &policy, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
 	assert_string_equal(outcome.failure.detail, "the server says that it has no XMPP there (ALPN)");
 	SSL_CTX_set_alpn_select_cb(server, choose, http);
-	outcome = visit(store, &wish, server);
+	outcome = visit(store, &policy, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
 	assert_string_equal(outcome.failure.detail,
 			    "the server chose another protocol than XMPP (ALPN), or sent a broken extension");
@@ -322,7 +322,7 @@ static void check_alpn(SSL_CTX *server)
 static void test_alpn(void **state)
 {
 	struct identity identity =
-		identity_new(&(struct identity_wish){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 	(void)state;
@@ -345,7 +345,7 @@ static struct outcome show_chain(size_t n_bytes)
 		n += (size_t)sprintf(names + n, ",DNS:%0250d.test", 1);
 	}
 	struct identity identity = identity_new(
-		&(struct identity_wish){.name = "x", .names = names, .issuer = &authority});
+		&(struct identity_spec){.name = "x", .names = names, .issuer = &authority});
 	struct outcome outcome = show(&identity, NULL, "example.org");
 
 	free(names);
@@ -366,13 +366,13 @@ static void test_chain_bound(void **state)
 
 static void test_bad_ca_file(void **state)
 {
-	struct tls_wish wish = {.domain = "a.test", .ca_file = "/nonexistent.pem", .verify = true};
+	struct tls_policy policy = {.domain = "a.test", .ca_file = "/nonexistent.pem", .verify = true};
 	SSL *ssl = NULL;
 
 	(void)state;
-	assert_int_equal(tls_connection_new(store, &wish, &ssl), -EINVAL);
-	wish.ca_file = "/dev/null";
-	assert_int_equal(tls_connection_new(store, &wish, &ssl), -EINVAL);
+	assert_int_equal(tls_connection_new(store, &policy, &ssl), -EINVAL);
+	policy.ca_file = "/dev/null";
+	assert_int_equal(tls_connection_new(store, &policy, &ssl), -EINVAL);
 	assert_null(ssl);
 	assert_int_equal(ERR_peek_error(), 0);
 	assert_null(tls_store_free(NULL));
@@ -381,8 +381,8 @@ static void test_bad_ca_file(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_wish){.name = "authority", .is_authority = true});
-	stranger = identity_new(&(struct identity_wish){.name = "stranger", .is_authority = true});
+	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	trust_file(&authority, authority_file);
 	return tls_store_new(&store);
 }

@@ -21,7 +21,7 @@ struct identity {
 	X509 *certificate;
 };
 
-struct identity_wish {
+struct identity_spec {
 	const char *name;               /* the CN */
 	const char *names;              /* subjectAltName in OpenSSL's configuration syntax; NULL: no such extension */
 	const struct identity *issuer;  /* NULL: signed by itself */
@@ -44,39 +44,39 @@ static inline void extension_add(X509 *certificate, X509 *issuer, int nid, const
 	X509_EXTENSION_free(extension);
 }
 
-static inline struct identity identity_new(const struct identity_wish *wish)
+static inline struct identity identity_new(const struct identity_spec *spec)
 {
 	static long serial;
-	struct identity self = {wish->key, X509_new()};
+	struct identity self = {spec->key, X509_new()};
 
-	if (wish->key) {
-		EVP_PKEY_up_ref(wish->key);
+	if (spec->key) {
+		EVP_PKEY_up_ref(spec->key);
 	} else {
 		self.key = EVP_EC_gen("P-256");
 	}
-	const struct identity *issuer = wish->issuer ? wish->issuer : &self;
+	const struct identity *issuer = spec->issuer ? spec->issuer : &self;
 	X509 *certificate = self.certificate;
 	X509_NAME *name = X509_get_subject_name(certificate);
 
 	assert_int_equal(X509_set_version(certificate, X509_VERSION_3), 1);
 	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial), 1);
-	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), wish->to_s ? wish->from_s : -10));
-	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), wish->to_s ? wish->to_s : 3600));
-	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)wish->name, -1,
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), spec->to_s ? spec->from_s : -10));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), spec->to_s ? spec->to_s : 3600));
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->name, -1,
 						    -1, 0),
 			 1);
 	assert_int_equal(X509_set_issuer_name(certificate, X509_get_subject_name(issuer->certificate)), 1);
 	assert_int_equal(X509_set_pubkey(certificate, self.key), 1);
-	if (wish->names) {
-		extension_add(certificate, issuer->certificate, NID_subject_alt_name, wish->names);
+	if (spec->names) {
+		extension_add(certificate, issuer->certificate, NID_subject_alt_name, spec->names);
 	}
-	if (wish->is_authority) {
+	if (spec->is_authority) {
 		extension_add(certificate, issuer->certificate, NID_basic_constraints, "critical,CA:TRUE");
 	}
-	if (wish->purposes) {
-		extension_add(certificate, issuer->certificate, NID_ext_key_usage, wish->purposes);
+	if (spec->purposes) {
+		extension_add(certificate, issuer->certificate, NID_ext_key_usage, spec->purposes);
 	}
-	assert_true(X509_sign(certificate, issuer->key, wish->digest ? wish->digest : EVP_sha256()) > 0);
+	assert_true(X509_sign(certificate, issuer->key, spec->digest ? spec->digest : EVP_sha256()) > 0);
 	return self;
 }
 
@@ -170,15 +170,15 @@ static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 	return outcome;
 }
 
-static inline struct outcome visit(struct tls_store *store, const struct tls_wish *wish, SSL_CTX *server)
+static inline struct outcome visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server)
 {
 	SSL *client;
 
-	assert_int_equal(tls_connection_new(store, wish, &client), 0);
+	assert_int_equal(tls_connection_new(store, policy, &client), 0);
 	return meet(client, server);
 }
 
-/* A file with @identity's certificate, for a wish's ca_file. @path has room for it. */
+/* A file with @identity's certificate, for a policy's ca_file. @path has room for it. */
 enum {
 	TRUST_PATH_SIZE = 64,
 };

@@ -206,7 +206,7 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 
 DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free);
 
-/* Offers the session that was verified under the same wish, if there is one. In a copy: of TLS 1.3 OpenSSL marks what
+/* Offers the session that was verified under the same policy, if there is one. In a copy: of TLS 1.3 OpenSSL marks what
  * has been used once, and not every server gives a new ticket for the old. The copy shares the certificates. */
 static int offer_session(SSL *ssl)
 {
@@ -218,35 +218,35 @@ static int offer_session(SSL *ssl)
 	return !session || (copy && SSL_set_session(ssl, copy)) ? 0 : -ENOMEM;
 }
 
-static int connection_prepare(struct tls_store *store, const struct tls_wish *wish, SSL *ssl)
+static int connection_prepare(struct tls_store *store, const struct tls_policy *policy, SSL *ssl)
 {
-	if (!SSL_set_tlsext_host_name(ssl, wish->domain)) {
+	if (!SSL_set_tlsext_host_name(ssl, policy->domain)) {
 		return -ENOMEM;
 	}
 	/* Here 0 is what says that it went well. */
-	if (wish->direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
+	if (policy->direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
 		return -ENOMEM;
 	}
-	int r = verify_new(ssl, wish, store->sessions);
+	int r = verify_new(ssl, policy, store->sessions);
 
 	if (r < 0) {
 		return r;
 	}
-	SSL_set_verify(ssl, wish->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_set_verify(ssl, policy->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	SSL_set_connect_state(ssl);
 	return offer_session(ssl);
 }
 
-int tls_connection_new(struct tls_store *store, const struct tls_wish *wish, SSL **ret_ssl)
+int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl)
 {
-	enum trust trust = !wish->verify ? TRUST_NOBODY : wish->ca_file ? TRUST_FILE : TRUST_SYSTEM;
+	enum trust trust = !policy->verify ? TRUST_NOBODY : policy->ca_file ? TRUST_FILE : TRUST_SYSTEM;
 	struct tls_context *context;
-	int r = store_find(store, trust, wish->ca_file, &context);
+	int r = store_find(store, trust, policy->ca_file, &context);
 	SSL *ssl = NULL;
 
 	if (r == 0) {
 		ssl = SSL_new(context->ctx);
-		r = ssl ? connection_prepare(store, wish, ssl) : -ENOMEM;
+		r = ssl ? connection_prepare(store, policy, ssl) : -ENOMEM;
 	}
 	if (r < 0) {
 		tls_connection_free(ssl);

@@ -5,9 +5,9 @@
  * resumed. A certificate is judged within the handshake (verify.h), and against the XMPP domain, never against the SRV
  * target unless signed DNS led there.
  *
- * wish     what one connection wants: whom it must reach, and what it believes of him
+ * policy   what one connection requires of its server: the names, the authorities, the keys
  * resumed  a handshake in which the server proves that it is the one of an earlier connection, and shows no
- *          certificate. Only a session that was verified under the same wish is used for it, for an hour at most
+ *          certificate. Only a session that was verified under the same policy is used for it, for an hour at most
  *          since its certificate was looked at, and never beyond the end of that certificate.
  *
  * OpenSSL's types show here because channel.c, the other half of this folder, reads and writes through them.
@@ -36,7 +36,7 @@ enum {
 };
 
 /* The pointers are borrowed for the call; but @pins for the connection's life. */
-struct tls_wish {
+struct tls_policy {
 	const char *domain;     /* ascii form: SNI, and what the certificate must name */
 	const char *ca_file;    /* the authorities to trust; NULL: the system's */
 	bool verify;            /* false: any certificate will do, and what follows but `direct` counts for nothing */
@@ -53,10 +53,10 @@ struct tls_wish {
 _must_check_ int tls_store_new(struct tls_store **ret_store);
 struct tls_store *tls_store_free(struct tls_store *store);
 
-/* A connection object for @wish: SNI set, client side, TLS 1.2 at least, partial and moving writes, buffers released
+/* A connection object for @policy: SNI set, client side, TLS 1.2 at least, partial and moving writes, buffers released
  * when idle, an earlier session offered. Owned by the caller until tls_connection_free(); @store outlives it.
  * Returns 0, -ENOMEM, -EINVAL when the ca_file cannot be used. */
-_must_check_ int tls_connection_new(struct tls_store *store, const struct tls_wish *wish, SSL **ret_ssl);
+_must_check_ int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl);
 
 /* However the connection ended, its session can be resumed; but the one that a handshake was begun with and not brought
  * to an end is forgotten. NULL is fine; returns NULL. */

@@ -55,27 +55,27 @@ static bool add_record(EVP_MD_CTX *digest, const struct tlsa_record *record)
 	return add_field(digest, kind, sizeof(kind)) && add_field(digest, record->data, record->n_data);
 }
 
-static bool add_wish(EVP_MD_CTX *digest, const struct tls_wish *wish, const struct usable *usable)
+static bool add_policy(EVP_MD_CTX *digest, const struct tls_policy *policy, const struct usable *usable)
 {
-	bool good = add_field(digest, &wish->verify, sizeof(wish->verify)) && add_text(digest, wish->domain);
+	bool good = add_field(digest, &policy->verify, sizeof(policy->verify)) && add_text(digest, policy->domain);
 
-	if (!good || !wish->verify) {
+	if (!good || !policy->verify) {
 		return good;
 	}
-	good = add_text(digest, wish->ca_file) && add_field(digest, wish->pins, wish->n_pins * sizeof(*wish->pins)) &&
-	       add_text(digest, usable->n ? wish->host : NULL);
+	good = add_text(digest, policy->ca_file) && add_field(digest, policy->pins, policy->n_pins * sizeof(*policy->pins)) &&
+	       add_text(digest, usable->n ? policy->host : NULL);
 	for (size_t i = 0; good && i < usable->n; i++) {
 		good = add_record(digest, usable->records[i]);
 	}
 	return good;
 }
 
-static int make_trust_key(const struct tls_wish *wish, const struct usable *usable,
+static int make_trust_key(const struct tls_policy *policy, const struct usable *usable,
 			  unsigned char ret_key[static TRUST_KEY_SIZE])
 {
 	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *digest = EVP_MD_CTX_new();
 
-	if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL) || !add_wish(digest, wish, usable) ||
+	if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL) || !add_policy(digest, policy, usable) ||
 	    !EVP_DigestFinal_ex(digest, ret_key, NULL)) {
 		return -ENOMEM;
 	}
@@ -98,18 +98,18 @@ static int record_compare(const void *a, const void *b)
 	return order ? order : memcmp(x, y, offsetof(struct tlsa_record, n_data));
 }
 
-static int add_tlsa(SSL *ssl, const struct tls_wish *wish, struct usable *usable)
+static int add_tlsa(SSL *ssl, const struct tls_policy *policy, struct usable *usable)
 {
-	if (!wish->verify || !wish->tlsa || wish->tlsa->n_records == 0) {
+	if (!policy->verify || !policy->tlsa || policy->tlsa->n_records == 0) {
 		return 0;
 	}
-	if (SSL_dane_enable(ssl, wish->host) <= 0) {
+	if (SSL_dane_enable(ssl, policy->host) <= 0) {
 		return -ENOMEM;
 	}
 	/* OpenSSL would ask for this one name only, and in the CN as well. */
 	X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), NULL, 0);
-	for (size_t i = 0; i < wish->tlsa->n_records; i++) {
-		const struct tlsa_record *record = &wish->tlsa->records[i];
+	for (size_t i = 0; i < policy->tlsa->n_records; i++) {
+		const struct tlsa_record *record = &policy->tlsa->records[i];
 		int r = SSL_dane_tlsa_add(ssl, record->usage, record->selector, record->matching, record->data,
 					  record->n_data);
 
@@ -125,16 +125,16 @@ static int add_tlsa(SSL *ssl, const struct tls_wish *wish, struct usable *usable
 	return 0;
 }
 
-int verify_new(SSL *ssl, const struct tls_wish *wish, struct session_cache *cache)
+int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *cache)
 {
 	struct usable usable = {0};
-	int r = add_tlsa(ssl, wish, &usable);
+	int r = add_tlsa(ssl, policy, &usable);
 
 	if (r < 0) {
 		return r;
 	}
-	size_t n_domain = strlen(wish->domain) + 1;
-	size_t n_host = usable.n ? strlen(wish->host) + 1 : 0;
+	size_t n_domain = strlen(policy->domain) + 1;
+	size_t n_host = usable.n ? strlen(policy->host) + 1 : 0;
 	struct verify *verify = calloc(1, sizeof(*verify) + n_domain + n_host);
 
 	if (!verify || !SSL_set_app_data(ssl, verify)) {
@@ -142,12 +142,12 @@ int verify_new(SSL *ssl, const struct tls_wish *wish, struct session_cache *cach
 		return -ENOMEM;
 	}
 	verify->cache = cache;
-	verify->pins = wish->pins;
-	verify->n_pins = wish->n_pins;
-	verify->direct = wish->direct;
-	verify->domain = memcpy(verify->texts, wish->domain, n_domain);
-	verify->host = n_host ? memcpy(verify->texts + n_domain, wish->host, n_host) : NULL;
-	r = make_trust_key(wish, &usable, verify->key);
+	verify->pins = policy->pins;
+	verify->n_pins = policy->n_pins;
+	verify->direct = policy->direct;
+	verify->domain = memcpy(verify->texts, policy->domain, n_domain);
+	verify->host = n_host ? memcpy(verify->texts + n_domain, policy->host, n_host) : NULL;
+	r = make_trust_key(policy, &usable, verify->key);
 	if (r < 0) {
 		return r;
 	}

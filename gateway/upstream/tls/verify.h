@@ -20,7 +20,7 @@
 struct verify {
 	struct session_cache *cache;
 	unsigned char key[TRUST_KEY_SIZE];
-	const struct pin *pins; /* borrowed from the wish */
+	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
 	bool direct;    /* ALPN has been sent */
 	bool offered;   /* so has a session */
@@ -30,10 +30,10 @@ struct verify {
 	char texts[];
 };
 
-/* Gives @ssl what @wish believes: it is found again with verify_of(), and freed with verify_free(). The trust key is
+/* Gives @ssl what @policy believes: it is found again with verify_of(), and freed with verify_free(). The trust key is
  * the id context of its sessions, too, so that OpenSSL itself resumes none that was verified under another.
  * Returns 0 or -ENOMEM. */
-_must_check_ int verify_new(SSL *ssl, const struct tls_wish *wish, struct session_cache *cache);
+_must_check_ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *cache);
 struct verify *verify_of(const SSL *ssl);
 void verify_free(SSL *ssl);
 
