@@ -32,8 +32,8 @@ static enum channel_result channel_break(struct channel *channel, int error)
 	return CHANNEL_BROKEN;
 }
 
-/* What OpenSSL's answer @r means; @error is errno right after the call. WANT_READ and WANT_WRITE
- * are both CHANNEL_AGAIN: the caller notes which. */
+/* Translates @wanted, the result of SSL_get_error(); @error is errno right after the call.
+ * WANT_READ and WANT_WRITE both become CHANNEL_AGAIN: the caller notes which of them it was. */
 static enum channel_result tls_result(struct channel *channel, int wanted, int error)
 {
 	const char *reason;
@@ -92,7 +92,8 @@ static enum channel_result write_clear(struct channel *channel, const char *data
 
 		if (r >= 0) {
 			*n_written = (size_t)r;
-			/* Less than asked for means that the socket is full: no need to hear EAGAIN. */
+			/* A short write means that the socket is full. Trying again would only
+			 * return EAGAIN. */
 			return *n_written == n ? CHANNEL_OK : CHANNEL_AGAIN;
 		}
 		if (errno == EAGAIN) {
@@ -131,8 +132,8 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 			return tls_result(channel, wanted, error);
 		}
 		*n_read += n;
-		/* When TLS holds nothing more the socket's readiness is asked for by the poll,
-		 * not by a read(2) that says EAGAIN. */
+		/* Once TLS holds nothing more, wait for the poll instead of spending a read(2) on
+		 * EAGAIN. */
 	} while (size - *n_read >= CHANNEL_RECORD_MAX && SSL_has_pending(channel->ssl));
 	return CHANNEL_OK;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bytes in and out of a nonblocking socket, in clear or through TLS, with one set of outcomes for both. It waits for nothing
- * and calls nobody back: transport.c, its only user, polls.
+ * Reads and writes a nonblocking socket, in clear or through TLS, with the same results for both.
+ * A channel never waits and has no callbacks: transport.c, its only user, polls the socket.
  *
- * The program ignores SIGPIPE: OpenSSL writes with write(2).
+ * OpenSSL writes with write(2), so the program must ignore SIGPIPE.
  */
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -14,56 +14,59 @@
 
 struct channel {
 	int fd;
-	SSL *ssl;    /* NULL: in clear for ever */
-	bool secure; /* the handshake is done: reads and writes go through TLS */
-	/* What a write or read that said CHANNEL_AGAIN needs, when it is not the obvious. Only TLS has such needs. */
+	SSL *ssl;    /* NULL: no TLS */
+	bool secure; /* the handshake is complete: reads and writes go through TLS */
+	/* After CHANNEL_AGAIN: the operation waits for the opposite of what its name suggests.
+	 * Happens with TLS only. */
 	bool write_wants_read;
 	bool read_wants_write;
-	const char *error; /* after CHANNEL_BROKEN: why, in words; never freed */
+	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
 };
 
 enum channel_result {
-	CHANNEL_OK,     /* all was written; everything that can be had was read; the handshake is done */
-	CHANNEL_AGAIN,  /* no more for now: poll */
+	CHANNEL_OK,     /* all was written; all that is available was read; the handshake is complete */
+	CHANNEL_AGAIN,  /* nothing more can be done now: poll */
 	CHANNEL_ENDED,  /* the peer ended the stream */
-	CHANNEL_BROKEN, /* nothing can be done with it any more */
+	CHANNEL_BROKEN, /* the connection cannot be used any more */
 };
 
-/* The words for @error, an errno. Never freed. */
+/* Describes @error, an errno. The text is static. */
 const char *channel_error(int error);
 
-/* Ends it. May run twice. */
+/* Closes the socket and frees the TLS connection. May run twice. */
 void channel_deinit(struct channel *channel);
 
-/* Writes from @data; *ret_n_written says how much was taken, also when it is CHANNEL_BROKEN. After CHANNEL_AGAIN the
- * next write must begin with the bytes not taken, and be no shorter. */
+/* Writes from @data. *ret_n_written is the number of bytes taken, also with CHANNEL_BROKEN. After
+ * CHANNEL_AGAIN the next write must begin with the bytes not taken and must not be shorter. */
 _must_check_ enum channel_result channel_write(struct channel *channel, const char *data, size_t n,
 					       size_t *ret_n_written);
 
-/* Reads up to @size bytes, which is at least CHANNEL_RECORD_MAX; *ret_n_read may be more than 0 whatever the result. With
- * CHANNEL_OK the rest, if any, makes the socket readable, or channel_has_pending() tells of it. */
+/* Reads up to @size bytes; @size is at least CHANNEL_RECORD_MAX. *ret_n_read may be more than 0
+ * with any result. With CHANNEL_OK there may be more to read: either the socket is readable or
+ * channel_has_pending() returns true. */
 _must_check_ enum channel_result channel_read(struct channel *channel, char *data, size_t size,
 					      size_t *ret_n_read);
 
 enum {
-	CHANNEL_RECORD_MAX = 16384, /* RFC 8446, 5.1: what one record may carry */
+	CHANNEL_RECORD_MAX = 16384, /* RFC 8446, 5.1: the largest payload of a record */
 };
 
-/* Whether bytes wait inside TLS, which no poll tells of. */
+/* Whether TLS holds bytes that have not been read yet. Polling the socket does not show them. */
 static inline bool channel_has_pending(const struct channel *channel)
 {
 	return channel->secure && SSL_has_pending(channel->ssl);
 }
 
-/* Reads and forgets, below TLS. Whether more may come. */
+/* Reads from the socket, below TLS, and discards the bytes. Returns whether more may come. */
 bool channel_discard(struct channel *channel, char *data, size_t size);
 
-/* Takes @ssl over and lets it speak through the socket. Until channel_handshake() says CHANNEL_OK, writes still go in
- * clear. Returns 0 or -ENOMEM (@ssl is the channel's also then). */
+/* Takes ownership of @ssl, also on failure, and connects it to the socket. Writes go out in clear
+ * until channel_handshake() has returned CHANNEL_OK. Returns 0 or -ENOMEM. */
 _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
 
-/* Goes on with the handshake. After CHANNEL_BROKEN OpenSSL's error queue says why when channel.error is NULL. */
+/* Continues the handshake. After CHANNEL_BROKEN the reason is channel.error or, if that is NULL, in
+ * OpenSSL's error queue. */
 _must_check_ enum channel_result channel_handshake(struct channel *channel);
 
-/* close_notify, then FIN. */
+/* Sends close_notify, then FIN. */
 _must_check_ enum channel_result channel_shutdown(struct channel *channel);

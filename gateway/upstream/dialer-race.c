@@ -15,7 +15,8 @@ static struct mono dial_now(const struct dial *dial)
 	return (struct mono){(int64_t)uv_now(dial->dialer->loop)};
 }
 
-/* How much a failure says: what a server's address answered more than why none was dialled. */
+/* How much a failure says to the user. What a server answered says more than why no server was
+ * dialled. */
 static int failure_weight(enum failure_kind kind)
 {
 	switch (kind) {
@@ -34,7 +35,7 @@ static int failure_weight(enum failure_kind kind)
 	}
 }
 
-/* Keeps it when it says no less than what was kept before: of equals the last. */
+/* Keeps @failure unless a more telling one is known. Of equally telling ones, the last is kept. */
 static void dial_note(struct dial *dial, const struct failure *failure)
 {
 	if (failure_weight(failure->kind) >= failure_weight(dial->failure.kind)) {
@@ -56,7 +57,6 @@ static void notify_observer(const struct dial_attempt *attempt, enum dial_step s
 	}
 }
 
-/* Notes that an attempt failed. */
 static void dial_note_attempt(const struct dial_attempt *attempt, const struct failure *why)
 {
 	const struct srv_target *target = attempt_target(attempt);
@@ -68,7 +68,7 @@ static void dial_note_attempt(const struct dial_attempt *attempt, const struct f
 	address_format(attempt->address, text);
 	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
 		    why->detail[0] ? ": " : "", why->detail);
-	/* What the system says of it is about this machine's network. */
+	/* The system's error text describes this machine's network: clients are not told. */
 	if (target) {
 		failure_set_public(&failure, "%s:%u", host, target->port);
 	} else {
@@ -145,13 +145,13 @@ static void on_failed(void *userdata, const struct failure *failure)
 	attempt_end(attempt, failure->kind == FAILURE_INTERNAL ? RACE_BROKEN : RACE_FAILED);
 }
 
-/* Before `connected` a transport tells nothing else than these two. */
+/* A transport that is not connected yet has no other callbacks. */
 static const struct transport_callbacks attempt_callbacks = {
 	.connected = on_connected,
 	.failed = on_failed,
 };
 
-/* What forbids to dial @address, or FAILURE_NONE. */
+/* Returns the policy's reason for not dialling @address, or FAILURE_NONE. */
 static enum failure_kind dial_judge(const struct dial *dial, const struct address *address)
 {
 	const struct domain_rule *rule = dial->rule;
@@ -177,7 +177,7 @@ static bool is_avoided(const struct dial *dial, const struct address *address)
 	return false;
 }
 
-/* Whether it is under way; if not, *ret_outcome says what became of it. */
+/* Returns whether the attempt is under way. If not, *ret_outcome says why. */
 static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			  enum race_outcome *ret_outcome)
 {
@@ -202,7 +202,7 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 		notify_observer(attempt, DIAL_STARTED, NULL);
 		return true;
 	}
-	/* A machine without IPv6 is no failure of ours. */
+	/* This machine may have no IPv6. That is not an internal failure. */
 	bool is_ours = r != -EAFNOSUPPORT;
 
 	failure_set(&failure, is_ours ? FAILURE_INTERNAL : FAILURE_CONNECT_UNREACHABLE, "%s",
@@ -280,7 +280,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 	notify_observer(attempt, DIAL_CONNECTED, NULL);
 	attempt->transport = NULL;
 	transport_hand_over(transport, &callbacks->transport, dial->userdata);
-	/* The memory stays until the next turn. */
+	/* dial->userdata may still be read: the memory is freed at the next turn of the loop. */
 	dial_free(dial);
 	callbacks->done(dial->userdata, transport, &result);
 }
@@ -302,7 +302,7 @@ static void dial_arm(struct dial *dial)
 	}
 }
 
-/* Does what the race wants done now; the dial may be gone afterwards. */
+/* Carries out what the race asks for. The dial may be gone afterwards. */
 static void dial_run(struct dial *dial)
 {
 	struct dial_attempt *attempt;

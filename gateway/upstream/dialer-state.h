@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What dialer.c (what there is to dial: SRV, rules) and dialer-race.c (dialling it) share. Nobody else includes it.
+ * Shared by dialer.c (which targets to dial: SRV records, rules) and dialer-race.c (dialling them).
+ * Private to these two.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,45 +10,45 @@
 #include "gateway/upstream/dialer.h"
 #include "gateway/upstream/race.h"
 
-/* A connection that the race has started. */
+/* A connection attempt of the race. */
 struct dial_attempt {
 	struct dial *dial;
-	struct transport *transport; /* NULL when it is over */
-	const struct address *address; /* of the race */
+	struct transport *transport; /* NULL once the attempt is over */
+	const struct address *address; /* borrowed from the race */
 	size_t target;
 };
 
 struct dial {
-	uv_timer_t timer; /* the start, at the next turn; then the race's; its closing is where the memory goes */
+	uv_timer_t timer; /* first starts the dial at the next turn, later wakes the race; closing it frees the dial */
 	struct dialer *dialer;
-	const char *served; /* the domain that a server is looked for */
-	const char *domain; /* asked for in the DNS: that one, or where its server said to go */
+	const char *served; /* the XMPP domain that a server is sought for */
+	const char *domain; /* the name looked up in the DNS: `served`, or the host of a redirect */
 	const struct domain_rule *rule;
 	const struct dial_callbacks *callbacks;
 	void *userdata;
-	struct resolver_query *query; /* under way, or NULL */
-	struct srv_target *targets;   /* in the order in which they are tried; NULL: the fixed addresses */
+	struct resolver_query *query; /* NULL when no query is under way */
+	struct srv_target *targets;   /* in the order of trying; NULL for fixed addresses */
 	const struct address *fixed;
 	size_t n_fixed;
-	const struct address *avoided; /* borrowed */
+	const struct address *avoided; /* already tried; borrowed */
 	size_t n_avoided;
-	bool exempt;                  /* the fixed addresses are the operator's own, no policy is asked */
-	bool direct;                  /* fixed addresses, and redirections to a port, get TLS from the first byte */
-	struct redirect redirect;     /* where the server said to go; otherwise empty */
-	size_t asked;                 /* whose addresses the query is about */
+	bool exempt;                  /* the fixed addresses come from the operator: no policy applies */
+	bool direct;                  /* fixed addresses, and redirects to a port, use TLS from the first byte */
+	struct redirect redirect;     /* empty unless a server redirected us */
+	size_t asked;                 /* index of the target whose addresses are being looked up */
 	struct race race;
 	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];
-	struct failure failure; /* the one that says most, so far */
+	struct failure failure; /* the most telling one so far */
 	bool closing;
 };
 
 enum domain_tls dial_tls(const struct dial *dial);
 
-/* Keeps what the DNS said of @name when it says no less than what was kept before: of equals the last. */
+/* Turns a failed lookup of @name into a failure of the dial, unless a more telling one is known. */
 void dial_note_dns(struct dial *dial, enum resolver_result result, const char *name);
 
-/* Ends the dial and tells the failure that says most. */
+/* Ends the dial and reports its failure. */
 void dial_fail(struct dial *dial);
 
-/* Starts the race for the first @n_targets of dial.targets; the dial may be gone afterwards. */
+/* Starts the race over the first @n_targets of dial.targets. The dial may be gone afterwards. */
 void dial_race(struct dial *dial, size_t n_targets);

@@ -19,8 +19,8 @@ static void dial_fail_internal(struct dial *dial, const char *words)
 	dial_fail(dial);
 }
 
-/* The bias of the multiplication, one in 2^12 at the largest sum of weights, moves no load. Without
- * random numbers the order is still one that RFC 2782 allows. */
+/* Multiplying is biased by 2^-12 at the largest sum of weights, too little to matter for sharing
+ * load. Without random numbers the order is still one that RFC 2782 allows. */
 static uint32_t draw(void *userdata, uint32_t max)
 {
 	uint32_t random = 0;
@@ -32,7 +32,7 @@ static uint32_t draw(void *userdata, uint32_t max)
 	return (uint32_t)(((uint64_t)random * ((uint64_t)max + 1)) >> 32);
 }
 
-/* Whether the rule's kind of TLS can be had of a target. */
+/* Whether @target offers the kind of TLS that the rule asks for. */
 static bool dial_accepts(const struct dial *dial, const struct srv_target *target)
 {
 	switch (dial_tls(dial)) {
@@ -47,7 +47,7 @@ static bool dial_accepts(const struct dial *dial, const struct srv_target *targe
 	return true;
 }
 
-/* In the order in which they are to be tried. Of those that say "." nothing is left. */
+/* Puts @targets into the order of trying. Targets that say "." (no service) are left out. */
 static int dial_set_targets(struct dial *dial, const struct srv_target *targets, size_t n_targets,
 			    size_t *ret_n)
 {
@@ -78,17 +78,18 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 	return 0;
 }
 
-/* One host and port instead of SRV records. */
+/* A single host and port, without SRV records. */
 static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t *ret_n)
 {
-	/* Of the domain itself its own TLSA records speak; if there were SRV records that somebody hides, those are signed, too. */
+	/* For the domain itself, its own TLSA records are authoritative. An attacker cannot use
+	 * this to hide SRV records: in a signed zone, their absence is signed as well. */
 	struct srv_target target = {.port = port, .direct = direct, .authentic = !dial->redirect.host[0]};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
 	return dial_set_targets(dial, &target, 1, ret_n);
 }
 
-/* No SRV record: the domain itself (RFC 6120, 3.2.2). */
+/* There is no SRV record: try the domain itself (RFC 6120, 3.2.2). */
 static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
 	bool direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
@@ -117,8 +118,8 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 		r = dial_set_domain(dial, &n);
 		break;
 	default:
-		/* The domain's A record may be somebody else's server: not to be tried when SRV
-		 * records may exist. */
+		/* There may be SRV records, so the domain's own address may belong to an unrelated
+		 * server. Do not try it. */
 		dial_note_dns(dial, result, dial->domain);
 		dial_fail(dial);
 		return;
@@ -130,7 +131,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 	dial_race(dial, n);
 }
 
-/* A host and port that a server named. */
+/* A redirect to a host and port. */
 static void dial_redirect_target(struct dial *dial)
 {
 	size_t n;

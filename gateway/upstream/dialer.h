@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * From a domain to a connected transport: SRV in RFC 2782 order, A and AAAA of each target, and a race over all
- * addresses (race.h); when there is no SRV, the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses skips the
- * DNS; they are raced in the order in which they are written.
- * A server may also have said where to go (see-other-host).
- * The policies for addresses and ports are asked with each address right before connect(2); fixed addresses are the
- * operator's own words and go by them.
+ * Finds a server for an XMPP domain and connects to it: looks up SRV records, orders them as RFC 2782
+ * says, looks up the addresses of each target and races them (race.h). Without SRV records it tries
+ * the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses skips the
+ * DNS; its addresses are raced in the order in which they are written. A redirect of a server
+ * (see-other-host) can be followed as well.
  *
- * dial     one such search. It belongs to whoever started it until `done` or `failed` ran; then it is gone.
- * failure  of all attempts the one that says most: what the last address said, or why there was none
+ * The policies for addresses and ports judge each address right before connect(2). The fixed
+ * addresses of a rule are exempt, because the operator wrote them.
+ *
+ * dial     one such search. Owned by its creator until `done` or `failed` runs, then freed.
+ * failure  of all failed attempts the most telling one: what the last server answered or, if no
+ *          server was reached, why
  */
 #include <uv.h>
 
@@ -26,60 +29,63 @@ struct dial;
 
 enum {
 	DIALER_PORT = 5222,        /* IANA: xmpp-client */
-	DIALER_PORT_DIRECT = 5223, /* what was usual for direct TLS before there were SRV records for it */
+	DIALER_PORT_DIRECT = 5223, /* in common use for direct TLS before XEP-0368 */
 };
 
 struct dialer {
 	uv_loop_t *loop;
 	struct resolver *resolver;
-	struct history *history;   /* of this worker's dials */
-	const struct ports *ports; /* that may be dialled */
-	char *read_buffer; /* for transport_new() */
-	int64_t connect_timeout_ms; /* for one address */
-	const struct dial_observer *observer; /* NULL: nobody */
+	struct history *history;   /* of the worker */
+	const struct ports *ports; /* ports that may be dialled */
+	char *read_buffer; /* see transport_new() */
+	int64_t connect_timeout_ms; /* for each address */
+	const struct dial_observer *observer; /* may be NULL */
 };
 
-/* What a transport is connected to. */
+/* The server that a transport is connected to. */
 struct dial_result {
 	const struct address *address;
-	const char *host; /* the SRV target, or the domain itself; NULL for a fixed address */
+	const char *host; /* the SRV target or the domain itself; NULL for a fixed address */
 	uint16_t port;
 	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
-	bool has_others; /* the search was not at its end: there may be another address or target */
-	bool authentic; /* what led to `host` was signed, as far as the resolvers say; or it is the domain itself */
+	bool has_others; /* the search may have found further addresses or targets */
+	bool authentic; /* `host` is the domain itself, or the resolver says that the records leading to it were signed */
 };
 
 struct dial_callbacks {
-	struct transport_callbacks transport; /* for the transport that comes out */
-	/* The dial is gone. @transport is connected (its `connected` has run) and now the callee's; its callbacks and
-	 * userdata are those given to dial_new(). @result is borrowed for the call. */
+	struct transport_callbacks transport; /* of the resulting transport */
+	/* @transport is connected and belongs to the callee from now on, with the callbacks and the
+	 * userdata given to dial_new(). @result is borrowed for the call. The dial is gone. */
 	void (*done)(void *userdata, struct transport *transport, const struct dial_result *result);
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 
-/* @domain is the ascii form; @rule may be NULL (no rule for it); both and @callbacks are borrowed for the life of the
- * dial and of the transport. `connected`, and a `failed` before `done`, are the dialer's own affair and never reach
- * @callbacks->transport. Callbacks run from the loop, never from this call. Returns 0 or -ENOMEM. */
+/* Starts a search for a server of @domain (ascii form). @rule may be NULL. @domain, @rule and
+ * @callbacks are borrowed for the life of the dial and of the transport. The callbacks run from the
+ * loop, never from this call. Of callbacks->transport, `connected` is never called, and `failed`
+ * only after `done`. Returns 0 or -ENOMEM. */
 _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
 			  const struct dial_callbacks *callbacks, void *userdata,
 			  struct dial **ret_dial);
 
-/* The same for the place that a server of @domain named instead of itself (RFC 6120, 4.9.3.19): an
- * address, a host and a port, or a host to be looked up like a domain. @redirect is copied. The
- * rule's fixed addresses do not count, and exempt nothing from the policies. @direct: the
- * connection to that server had TLS from the first byte, so a port or address that it names has. */
+/* Like dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of @domain named an address, a
+ * host and a port, or a host to look up like a domain. @redirect is copied. The fixed addresses of
+ * the rule are ignored, and the policies apply. @direct says that the redirecting server was
+ * reached with TLS from the first byte: a port or an address that it names is then expected to use
+ * that, too. */
 _must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
 				     const struct redirect *redirect, bool direct,
 				     const struct domain_rule *rule,
 				     const struct dial_callbacks *callbacks, void *userdata,
 				     struct dial **ret_dial);
 
-/* Right after it was made: @addresses have been tried and are not dialled again. Borrowed for the life of the
- * dial. */
+/* To be called right after dial_new(): @addresses have been tried already and are not dialled
+ * again. Borrowed for the life of the dial. */
 void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
 
-/* What is known against it so far; or what it waits for, as a time-out of that. */
+/* Returns the most telling failure so far. If there is none, it is a time-out of the step under
+ * way. */
 void dial_failure(const struct dial *dial, struct failure *ret_failure);
 
-/* Ends the search; no callback runs afterwards. Returns NULL; takes NULL. */
+/* Ends the search. No callback runs afterwards. Returns NULL; takes NULL. */
 struct dial *dial_free(struct dial *dial);

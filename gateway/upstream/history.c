@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of an entry for all domains. */
+/* The domain of entries that hold for all domains. */
 static const char all_domains[] = "";
 
 static bool is_about(const struct history_entry *entry, const char *domain,
@@ -14,7 +14,7 @@ static bool is_about(const struct history_entry *entry, const char *domain,
 	       address_same_host(&entry->address, address) && strcmp(entry->domain, domain) == 0;
 }
 
-/* Mostly there is next to nothing to look through: entries come of failures only. */
+/* A linear search will do: only failures make entries, so there are few. */
 static enum history_verdict find(const struct history *history, const char *domain,
 				 const struct address *address, struct mono now)
 {
@@ -36,7 +36,7 @@ enum history_verdict history_ask(const struct history *history, const char *doma
 	return verdict == HISTORY_NOTHING ? find(history, all_domains, address, now) : verdict;
 }
 
-/* A place for one more. */
+/* Returns an unused entry; if there is none, the oldest one. */
 static struct history_entry *entry_take(struct history *history)
 {
 	struct history_entry *oldest = &history->entries[0];
@@ -52,7 +52,7 @@ static struct history_entry *entry_take(struct history *history)
 	return oldest;
 }
 
-/* Those whose time is over would be looked through for nothing. */
+/* Removes the entry for @domain and @address, and all that have expired. */
 static void drop(struct history *history, const char *domain, const struct address *address,
 		 struct mono now)
 {

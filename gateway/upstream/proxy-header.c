@@ -9,7 +9,7 @@
 enum {
 	SIGNATURE_SIZE = 12,
 	V2_HEAD_SIZE = 16,
-	V2_LOCAL = 0x20, /* version 2 in the upper half, the command in the lower */
+	V2_LOCAL = 0x20, /* upper half: version 2; lower half: the command */
 	V2_PROXY = 0x21,
 	V2_UNSPECIFIED = 0x00,
 	V2_TCP4 = 0x11,
@@ -17,7 +17,7 @@ enum {
 	HOST_MAX = 16,
 };
 
-/* Both ends in one family. */
+/* Both addresses in the same family. */
 struct ends {
 	int family;
 	size_t n_host;
@@ -82,7 +82,7 @@ static char *put_u16(char *at, uint16_t value)
 	return put(at, bytes, sizeof(bytes));
 }
 
-/* The first 16 bytes, @n more follow. */
+/* Writes the first 16 bytes. @n is the number of bytes that follow them. */
 static char *put_v2_head(char *at, unsigned char command, unsigned char family, size_t n)
 {
 	static const char signature[] = "\r\n\r\n\0\r\nQUIT\n";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The PROXY protocol (haproxy.org, proxy-protocol.txt), as its sender: who the client is, in the first bytes of a
- * connection to the operator's own server, before TLS. Pure: addresses in, bytes out.
+ * Writes PROXY protocol headers (haproxy.org, proxy-protocol.txt): they tell the operator's own server
+ * the client's address, in the first bytes of a connection, before TLS. An engine.
  *
  * v1  a line of text: section 2.1
  * v2  binary: section 2.2
@@ -13,12 +13,14 @@
 #include "policy/domain.h"
 
 enum {
-	/* Section 2.1: the longest line of v1, with CR and LF; v2 has 16 bytes and 36 for two IPv6 addresses. */
+	/* Section 2.1: the longest line of v1, with CR and LF. v2 needs 16 bytes and 36 for two
+	 * IPv6 addresses. */
 	PROXY_HEADER_MAX = 107,
 };
 
-/* Writes the header of @version, which is not DOMAIN_PROXY_OFF, into @header, without a NUL; returns its length.
- * @client may be NULL: the header then says that the gateway speaks for itself (v1 UNKNOWN, v2 LOCAL). @gateway is
- * our end of the connection. When only one of the two is of IPv6, the other goes in its mapped form. */
+/* Writes the header of @version (not DOMAIN_PROXY_OFF) into @header, without a NUL, and returns its
+ * length. If @client is NULL, the header says that the connection is the gateway's own (v1 UNKNOWN,
+ * v2 LOCAL). @gateway is the local address of the connection. If only one of the addresses is IPv6,
+ * the other is written in its IPv4-mapped form. */
 size_t proxy_header_write(enum domain_proxy version, const struct address *client, const struct address *gateway,
 			  char header[static PROXY_HEADER_MAX]);

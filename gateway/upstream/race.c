@@ -12,7 +12,7 @@ void race_init(struct race *race, struct history *history, const char *domain, s
 	race->n_targets = n_targets;
 }
 
-/* Answers. */
+/* Addresses. */
 
 static bool is_among(const struct race_address *addresses, size_t n, const struct address *address)
 {
@@ -35,7 +35,8 @@ static bool was_dialled(const struct race *race, const struct address *address)
 	return false;
 }
 
-/* The place of the next address in the turns of the families: the first not taken of @family, else of the other. */
+/* Returns the index of the first address of @family that is not taken yet or, failing that, of the
+ * other family. */
 static size_t next_of_family(const struct address *addresses, const bool *taken, size_t n, int family)
 {
 	size_t other = n;
@@ -52,7 +53,7 @@ static size_t next_of_family(const struct address *addresses, const bool *taken,
 	return other;
 }
 
-/* Writes the indexes of @addresses in their order into @ret_order. */
+/* Writes the indexes of @addresses into @ret_order so that the families alternate. */
 static void interleave_families(const struct address *addresses, size_t n, size_t ret_order[RACE_ADDRESSES_MAX])
 {
 	bool taken[RACE_ADDRESSES_MAX] = {false};
@@ -81,7 +82,7 @@ static bool is_waiting(const struct race *race, const struct address *address)
 	       is_among(race->last, race->n_last, address);
 }
 
-/* @n_won: how many winners stand at the head of the queue. */
+/* *n_won is the number of addresses at the head of the queue that won lately. */
 static void take_address(struct race *race, const struct race_address *address, size_t *n_won,
 			 struct mono now)
 {
@@ -134,7 +135,8 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 
 /* Outcomes. */
 
-/* A winner is worth a note when it was not the first, and then so are those that had their head start in vain. */
+/* A winner is noted only if it was not dialled first. Those that lost despite their head start are
+ * noted as failed. */
 static void note_winner(struct race *race, struct mono now)
 {
 	const struct address *winner = &race->attempts[race->winner].to.address;
@@ -159,7 +161,7 @@ void race_report(struct race *race, size_t attempt, enum race_outcome outcome, s
 	       race->attempts[attempt].running);
 	race->attempts[attempt].running = false;
 	race->n_running--;
-	/* Who fails makes room for the next at once. */
+	/* The next attempt takes the place of the failed one at once. */
 	race->next_start = now;
 	switch (outcome) {
 	case RACE_CONNECTED:
@@ -179,7 +181,7 @@ void race_report(struct race *race, size_t attempt, enum race_outcome outcome, s
 	}
 }
 
-/* What is next. */
+/* The next action. */
 
 static bool has_addresses(const struct race *race)
 {
@@ -230,7 +232,7 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	race->n_running++;
 	race->next_start = mono_add_ms(now, RACE_DELAY_MS);
 	if (race->next_last == 0) {
-		/* Among themselves the last addresses have the usual head start. */
+		/* Among themselves, the last addresses have the usual head start. */
 		race->last_start = mono_add_ms(now, RACE_LAST_DELAY_MS);
 	}
 	return (struct race_action){
@@ -241,7 +243,7 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	};
 }
 
-/* There is one. */
+/* To be called when there is one. */
 static const struct race_address *next_address(struct race *race)
 {
 	if (has_addresses(race)) {
@@ -260,7 +262,7 @@ static struct mono later(struct mono a, struct mono b)
 	return a.ms > b.ms ? a : b;
 }
 
-/* When the next attempt may be started, as far as is known now. */
+/* Returns when the next attempt may start, as far as is known now. */
 static struct mono start_time(const struct race *race)
 {
 	struct mono pace = race->n_running ? race->next_start : (struct mono){0};
@@ -291,14 +293,15 @@ struct race_action race_next(struct race *race, struct mono now)
 	case RACE_STATE_OVER:
 		return (struct race_action){.kind = RACE_NOTHING};
 	}
-	/* As soon as the last address of a target has been dialled, so that the answer is there when its turn comes. */
+	/* Resolve the next target as soon as the last address of this one has been dialled, so that
+	 * its addresses are there in time. */
 	if (!race->asking && !has_addresses(race) && race->next_target < race->n_targets && !is_spent(race)) {
 		return resolve(race, now);
 	}
 	if (mono_reached(start_time(race), now)) {
 		return dial(race, next_address(race), now);
 	}
-	/* With nothing running, what could be dialled has been. */
+	/* Nothing is running, and all that could be dialled has been. */
 	if (race->n_running == 0 && (is_spent(race) || !race->asking)) {
 		race->state = RACE_STATE_OVER;
 		return (struct race_action){.kind = RACE_LOST};

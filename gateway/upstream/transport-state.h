@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What transport.c (making, writing, ending: calls from outside) and transport-turn.c (what the loop's turns do: reading, the
- * handshake, callbacks) share. Nobody else includes it.
+ * Shared by transport.c (calls of the owner) and transport-turn.c (what happens in a turn of the loop:
+ * reading, handshake, callbacks; and the end of a transport). Private to these two.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,47 +15,48 @@
 enum transport_state {
 	TRANSPORT_CONNECTING,
 	TRANSPORT_OPEN,
-	TRANSPORT_HANDSHAKE, /* after the last bytes in clear */
-	TRANSPORT_FINISHING, /* the owner has left */
-	TRANSPORT_FAILED,    /* told; waits for transport_free() */
-	TRANSPORT_CLOSED,    /* its handles are closing */
+	TRANSPORT_HANDSHAKE, /* entered once the last bytes in clear are written */
+	TRANSPORT_FINISHING, /* the owner is gone */
+	TRANSPORT_FAILED,    /* reported; waits for transport_free() */
+	TRANSPORT_CLOSED,    /* the handles are closing */
 };
 
 struct transport {
 	uv_poll_t poll;
-	uv_timer_t timer; /* bounds a state; in TRANSPORT_OPEN: the next turn, transport_plan_turn() */
+	uv_timer_t timer; /* limits the time of a state; in TRANSPORT_OPEN it plans a turn, see transport_plan_turn() */
 	struct channel channel;
 	struct buffer out;
-	size_t n_clear; /* bytes of out that belong before the handshake */
+	size_t n_clear; /* bytes of `out` to be sent before the handshake */
 	const struct transport_callbacks *callbacks;
 	void *userdata;
 	char *read_buffer;
-	const char *broken; /* why nothing can be written any more; what is left to read comes first */
+	const char *broken; /* why writing is impossible; reading goes on until nothing is left */
 	enum transport_state state;
-	int events;         /* what the poll handle waits for */
-	int connect_error;  /* errno that connect(2) gave at once */
+	int events;         /* that the poll handle waits for */
+	int connect_error;  /* errno of an immediate failure of connect(2) */
 	unsigned n_handles; /* not closed yet */
-	bool in_turn;       /* inside a turn, which sets the poll's events at their end */
+	bool in_turn;       /* inside a turn, which updates the poll at its end */
 	bool in_timer;
 	bool paused;
 	bool congested;
-	bool ended;    /* the peer's end was told */
+	bool ended;    /* the peer has ended the stream, and the owner knows */
 	bool fin_sent;
 };
 
-/* The timer's callback, in every state. */
+/* The timer's callback in every state. */
 void transport_on_timer(uv_timer_t *timer);
 
-/* Makes the poll wait for what the state needs; inside a turn its end does that. Each change costs libuv two
- * epoll_ctl(2): only when something changes, and once a turn. */
+/* Makes the poll wait for what the state needs. Does nothing inside a turn, because a turn does it
+ * at its end. Each change costs libuv two epoll_ctl(2), so they are made only when needed and once
+ * in a turn. */
 void transport_update_poll(struct transport *transport);
 
-/* Reads at the next turn without the socket's saying so: for bytes that are left inside TLS, and for a failure
- * that a call from outside has found. */
+/* Plans a turn without waiting for the socket: TLS holds bytes that are not read yet, or a call of
+ * the owner has found a failure to report. */
 void transport_plan_turn(struct transport *transport);
 
-/* Nothing can be written any more, because of @words: what waits is in vain. */
+/* Notes that writing is impossible because of @words, and discards what waits to be written. */
 void transport_set_broken(struct transport *transport, const char *words);
 
-/* Goes on with TRANSPORT_FINISHING; may free the transport. */
+/* Continues in TRANSPORT_FINISHING. May free the transport. */
 void transport_turn_finishing(struct transport *transport);

@@ -64,8 +64,8 @@ static bool may_read(const struct transport *transport)
 	return transport->state == TRANSPORT_OPEN && !transport->paused && !transport->ended;
 }
 
-/* From the timer it takes a millisecond, because libuv would run a timer of 0 in the same pass, and
- * one stream could keep the loop for itself. */
+/* From the timer itself, wait for a millisecond: libuv would run a timer of 0 in the same pass, and
+ * one stream could occupy the loop. */
 void transport_plan_turn(struct transport *transport)
 {
 	if (may_read(transport)) {
@@ -100,7 +100,7 @@ static void fail_connect(struct transport *transport, int error)
 	case ETIMEDOUT:
 		failure_set(&failure, FAILURE_CONNECT_TIMEOUT, NULL);
 		break;
-	/* Of this machine: no ports left, a firewall of its own, no memory. */
+	/* Problems of this machine: no free port, a local firewall, no memory. */
 	case EADDRNOTAVAIL:
 	case EACCES:
 	case EPERM:
@@ -313,8 +313,8 @@ void transport_turn_finishing(struct transport *transport)
 	}
 }
 
-/* libuv tells an error on the socket without saying which, and stops the handle. What the peer sent
- * before it can still be read. */
+/* libuv reports an error on the socket without its number, and stops the handle. What the peer sent
+ * before can still be read. */
 static void poll_failed(struct transport *transport)
 {
 	int error = 0;

@@ -10,19 +10,20 @@
 #include "gateway/upstream/transport-state.h"
 
 enum {
-	/* A server that vanished without a FIN is noticed after two minutes, not two hours, when it has answered
-	 * none of four probes. They come often enough for NATs and firewalls that forget idle connections,
-	 * after four minutes some of them, not the two hours of RFC 5382. */
+	/* A server that vanished without a FIN is noticed after two minutes (the system's default
+	 * is two hours), when four probes were not acknowledged. Probes also keep NATs and
+	 * firewalls from forgetting the connection: some do so after four minutes, long before the
+	 * two hours of RFC 5382. */
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_INTERVAL_S = 15,
 	KEEPALIVE_PROBES = 4,
-	/* A server that neither acknowledges nor resets, or whose window stays shut: what waits for it must
-	 * not wait for ever. Linux lets this time decide about keepalives too (tcp(7), TCP_USER_TIMEOUT):
-	 * were it shorter than they take together, the first probe to be lost would end an idle connection. */
+	/* Ends the connection when a server neither acknowledges nor resets, or keeps its window
+	 * shut. Linux applies this time to keepalives, too (tcp(7), TCP_USER_TIMEOUT): if it were
+	 * shorter than all probes together, the first lost probe would end an idle connection. */
 	UNACKNOWLEDGED_MS = (KEEPALIVE_IDLE_S + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL_S) * 1000,
 };
 
-/* Options that only make it better: what fails here does no harm. */
+/* The options only improve the connection, so failures are ignored. */
 static void socket_tune(int fd)
 {
 	static const struct {
@@ -42,7 +43,7 @@ static void socket_tune(int fd)
 	}
 }
 
-/* Makes the socket and the handles; after 0 only transport_free() undoes it. */
+/* Makes the socket and the handles. After success, only transport_free() undoes it. */
 static int transport_init(struct transport *transport, uv_loop_t *loop, int family)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -137,8 +138,8 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	}
 	transport->state = TRANSPORT_HANDSHAKE;
 	transport->n_clear = transport->out.n;
-	/* The hello goes out now, which saves a turn. What comes of it is the next turn's to tell; an
-	 * outcome so early that it is no wish to read is found there again. */
+	/* Sending the ClientHello now saves a turn of the loop. The next turn reports the outcome;
+	 * any outcome other than waiting for input occurs there again. */
 	if (transport->n_clear == 0 && channel_handshake(&transport->channel) != CHANNEL_AGAIN) {
 		transport->channel.read_wants_write = true;
 	}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A byte stream to a server: TCP, and TLS over it when it is told. On the worker's loop, with nothing but the socket
- * and what could not be written yet.
+ * A byte stream to a server: TCP, with TLS from transport_secure() on. Runs on the worker's loop and
+ * holds nothing but the socket and the bytes that could not be written yet.
  *
- * high water  bytes waiting to be written above which transport_is_congested() says yes; the owner then takes no
- *             more from its client until `drained`
+ * high water  so many bytes wait to be written that transport_is_congested() returns true. The owner
+ *             then stops taking data from its client until `drained`.
  *
- * Callbacks run from the loop, never from a call into the transport (transport_write included: what it finds broken it tells at
- * the next turn). In a callback every function may be called, transport_free() too; memory goes at a later turn.
+ * Callbacks run from the loop, never from a call into the transport. (If transport_write() finds the
+ * connection broken, `failed` runs at the next turn.) A callback may call any function, including
+ * transport_free(); the memory is freed at a later turn.
  */
 #include <stdbool.h>
 #include <uv.h>
@@ -20,65 +21,71 @@
 struct transport;
 
 enum {
-	TRANSPORT_HIGH_WATER = 256 * 1024, /* a server that does not read must not fill our memory */
+	TRANSPORT_HIGH_WATER = 256 * 1024, /* bounds the memory that a server takes which does not read */
 	TRANSPORT_LOW_WATER = 32 * 1024,
-	TRANSPORT_READ_SIZE = 64 * 1024,   /* one turn's reading: fair among sessions */
+	TRANSPORT_READ_SIZE = 64 * 1024,   /* bytes read in one turn, so that sessions share the loop fairly */
 };
 
 struct transport_callbacks {
 	void (*connected)(void *userdata);
-	/* The handshake is done; what was read before it has been thrown away (STARTTLS injection). */
+	/* The handshake is complete. Bytes received before it have been discarded (STARTTLS
+	 * injection). */
 	void (*secured)(void *userdata);
-	/* @data is borrowed for the call: a buffer that all transports of the worker share. */
+	/* @data is borrowed for the call: all transports of the worker share the buffer. */
 	void (*data)(void *userdata, const char *data, size_t n);
-	/* Output fell below the low water after having been congested. */
+	/* The transport was congested, and no more than the low water waits now. */
 	void (*drained)(void *userdata);
-	/* The peer ended the stream in order (FIN, close_notify). Nothing comes after it. */
+	/* The peer ended the stream properly (FIN, close_notify). It is the last callback about
+	 * reading. */
 	void (*ended)(void *userdata);
-	/* The transport is dead: CONNECT_*, TLS_*, CERTIFICATE_*, CONNECTION_LOST, INTERNAL. Nothing comes after it. */
+	/* The connection is dead: CONNECT_*, TLS_*, CERTIFICATE_*, CONNECTION_LOST, INTERNAL. No
+	 * callback follows. */
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 
-/* Starts to connect to @address, for at most @timeout_ms. @callbacks is borrowed for the transport's life.
- * @read_buffer (TRANSPORT_READ_SIZE bytes) is the worker's, shared by all its transports and borrowed until the loop has ended.
- * TCP_NODELAY is set, keepalive too. Returns 0 or a negative errno when there is no socket for it (-EMFILE, -EAFNOSUPPORT);
- * what connect(2) says is told through `failed`. */
+/* Starts to connect to @address, for at most @timeout_ms. @callbacks is borrowed for the life of
+ * the transport, @read_buffer (TRANSPORT_READ_SIZE bytes, shared by all transports of the worker)
+ * until the loop has ended. Sets TCP_NODELAY and keepalive. Returns 0, or a negative errno when
+ * there is no socket (-EMFILE, -EAFNOSUPPORT). Errors of connect(2) are reported by `failed`. */
 _must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *address,
 			       int64_t timeout_ms, const struct transport_callbacks *callbacks,
 			       void *userdata, struct transport **ret_transport);
 
-/* Our end of the connection. Returns 0 or a negative errno. */
+/* The local address of the connection. Returns 0 or a negative errno. */
 _must_check_ int transport_local_address(const struct transport *transport, struct address *ret_address);
 
-/* From now on the transport tells @callbacks: the dialer gives what it has connected to its new owner. */
+/* Replaces the callbacks: the dialer hands a connected transport over to its new owner. */
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata);
 
-/* Ends it at once: what is not written yet is lost. No callback runs afterwards. Returns NULL; takes NULL. */
+/* Closes the connection at once and drops what is not written yet. No callback runs afterwards.
+ * Returns NULL; takes NULL. */
 struct transport *transport_free(struct transport *transport);
 
-/* Writes what is still waiting, then close_notify and FIN, waits for the peer's FIN (closing before would let the
- * kernel answer its last bytes with a reset, which takes ours away), then frees itself; gives up after @timeout_ms. No
- * callback runs afterwards: the owner forgets the transport. */
+/* Writes what is waiting, then close_notify and FIN, waits for the peer's FIN, then frees itself.
+ * (Without waiting, the kernel would answer the peer's last bytes with a reset, which discards
+ * ours.) Gives up after @timeout_ms. No callback runs afterwards, and the owner must forget the
+ * transport. */
 void transport_finish(struct transport *transport, int64_t timeout_ms);
 
-/* Starts the handshake on @ssl, which the transport owns from now on, also on failure. Bytes of the peer that have
- * been read and not handed out are thrown away, and bytes waiting to be written go out in clear before. Bounded by @timeout_ms.
- * Returns 0 or -ENOMEM. */
+/* Starts the TLS handshake, for at most @timeout_ms, and takes ownership of @ssl, also on failure.
+ * Received bytes that were not delivered yet are discarded; bytes waiting to be written go out in
+ * clear first. Returns 0 or -ENOMEM. */
 _must_check_ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms);
 
-/* Queues @data (copied only as far as the kernel does not take it now). Returns 0, or -ENOMEM, after which the stream has
- * a hole and must be given up. A broken connection is told through `failed`, not here, and after what the
- * peer had sent before (its stream error, mostly) has been read; while the transport is paused that waits. */
+/* Writes @data; what the kernel does not take now is copied. Returns 0 or -ENOMEM; after -ENOMEM
+ * the stream has a gap and must be given up. A broken connection is reported by `failed`, not here,
+ * once everything that the peer sent before (often a stream error) has been read; if the transport
+ * is paused, not before it continues. */
 _must_check_ int transport_write(struct transport *transport, const char *data, size_t n);
 
-/* Bytes that wait to be written. */
+/* The number of bytes that wait to be written. */
 size_t transport_waiting(const struct transport *transport);
 
-/* From transport_secure() on; before NULL. Borrowed. */
+/* Set from transport_secure() on, NULL before. Borrowed. */
 SSL *transport_tls(const struct transport *transport);
 
 bool transport_is_congested(const struct transport *transport);
 
-/* Stops and starts reading: backpressure towards the server. */
+/* Stops or resumes reading: back-pressure on the server. */
 void transport_pause(struct transport *transport, bool pause);

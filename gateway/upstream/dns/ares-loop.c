@@ -9,7 +9,7 @@
 #include "gateway/upstream/dns/ares-tcp.h"
 
 struct ares_loop {
-	uv_timer_t timer; /* what c-ares waits for */
+	uv_timer_t timer; /* for the time-outs of c-ares */
 	ares_channel channel;
 	struct ares_tcp tcp;
 	LIST_HEAD(, watched_socket) sockets; /* watched_socket::in_loop */
@@ -19,7 +19,7 @@ struct ares_loop {
 	bool closing;
 };
 
-/* A socket of c-ares' and what it wants to know about it. */
+/* A socket of c-ares and the events that c-ares waits for. */
 struct watched_socket {
 	uv_poll_t poll;
 	LIST_ENTRY(watched_socket) in_loop;
@@ -40,7 +40,7 @@ void ares_loop_arm(struct ares_loop *ares)
 	if (ares_timeout(ares->channel, NULL, &left)) {
 		uint64_t ms = (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000;
 
-		/* One more, so that c-ares finds the time to have come. */
+		/* c-ares wants the time-out to have passed: round up. */
 		uv_timer_start(&ares->timer, on_timer, ms + 1, 0);
 	} else {
 		uv_timer_stop(&ares->timer);
@@ -65,7 +65,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct ares_loop *ares = socket->ares;
 
 	if (status < 0) {
-		/* libuv has stopped the handle; c-ares learns the error from the socket. */
+		/* libuv has stopped the handle. c-ares reads the error from the socket. */
 		events = UV_READABLE | UV_WRITABLE;
 		(void)uv_poll_start(poll, socket->events, on_poll);
 	}
@@ -105,7 +105,7 @@ static struct watched_socket *socket_find(struct ares_loop *ares, ares_socket_t 
 	return socket;
 }
 
-/* NULL when there is no memory: what is asked there then fails by its time-out. */
+/* Returns NULL when out of memory. Questions sent through the socket then end by their time-out. */
 static struct watched_socket *socket_new(struct ares_loop *ares, ares_socket_t fd)
 {
 	struct watched_socket *socket = calloc(1, sizeof(*socket));
@@ -147,13 +147,14 @@ static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int 
 
 static void library_init(void)
 {
-	/* Does nothing on Unix that could fail, but must not run in two threads at once. */
+	/* Cannot fail on Unix, but must not run in two threads at once. */
 	(void)ares_library_init(ARES_LIB_INIT_ALL);
 }
 
 static int channel_new(struct ares_loop *ares, const struct ares_loop_options *options)
 {
-	/* No search domains: what a client names is a whole name, never one of the operator's. */
+	/* No search domains: a client's name must never be completed with a domain of the
+	 * operator's. */
 	struct ares_options of_ares = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
 		.timeout = (int)options->timeout_ms,
@@ -210,7 +211,7 @@ struct ares_loop *ares_loop_free(struct ares_loop *ares)
 		return NULL;
 	}
 	ares->closing = true;
-	/* Closes the sockets, too, and ends what ares_tcp has under way. */
+	/* Also closes the sockets and ends the exchanges of ares_tcp. */
 	ares_destroy(ares->channel);
 	uv_close((uv_handle_t *)&ares->timer, on_timer_closed);
 	return NULL;

@@ -14,9 +14,9 @@
 #include "common/buffer.h"
 
 enum {
-	LENGTH_SIZE = 2, /* in front of each message (RFC 1035, 4.2.2) */
+	LENGTH_SIZE = 2, /* length prefix of a message (RFC 1035, 4.2.2) */
 	READ_SIZE = 4096,
-	/* In a message's header (RFC 1035, 4.1.1): its id, and the octets of the bits. */
+	/* Header of a message (RFC 1035, 4.1.1): the id, and the octets that hold the flags. */
 	ID_SIZE = 2,
 	QR_OFFSET = 2,
 	QR_BIT = 0x80,
@@ -26,10 +26,10 @@ enum {
 
 struct ares_tcp_stand_in {
 	LIST_ENTRY(ares_tcp_stand_in) in_tcp;
-	int fd; /* an eventfd: its count is not 0 while there are answers */
+	int fd; /* eventfd, readable while there are answers */
 	struct address server;
-	struct buffer queries; /* the beginning of one that has not been written in full */
-	struct buffer answers; /* to be read, each with its length */
+	struct buffer queries; /* the beginning of a query that c-ares has not written completely */
+	struct buffer answers; /* to be read by c-ares, each with its length prefix */
 };
 
 struct ares_tcp_exchange {
@@ -40,10 +40,10 @@ struct ares_tcp_exchange {
 	struct ares_tcp *tcp;
 	struct ares_tcp_stand_in *stand_in;
 	TAILQ_ENTRY(ares_tcp_exchange) in_tcp;
-	struct buffer answer; /* what has come of it, with its length */
+	struct buffer answer; /* as far as received, with its length prefix */
 	unsigned n_handles;   /* not closed yet */
 	size_t n_query;
-	unsigned char query[]; /* with its length */
+	unsigned char query[]; /* with its length prefix */
 };
 
 static size_t message_length(const unsigned char *message)
@@ -53,8 +53,8 @@ static size_t message_length(const unsigned char *message)
 
 /* Answers. */
 
-/* Puts @n octets, a message with its length, where c-ares reads. Without memory for it c-ares
- * learns it by its own time-out. */
+/* Gives @message, with its length prefix, @n octets in all, to c-ares. When out of memory, c-ares
+ * notices by its time-out. */
 static void stand_in_answer(struct ares_tcp_stand_in *stand_in, const void *message, size_t n)
 {
 	static const uint64_t one = 1;
@@ -103,7 +103,7 @@ static void exchange_close(struct ares_tcp_exchange *exchange)
 	uv_close((uv_handle_t *)&exchange->timer, on_handle_closed);
 }
 
-/* The query, turned into an answer that says that the server has failed. */
+/* Answers the query with SERVFAIL. */
 static void exchange_fail(struct ares_tcp_exchange *exchange)
 {
 	unsigned char *header = exchange->query + LENGTH_SIZE;
@@ -131,7 +131,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)
 	}
 }
 
-/* Whether @message, of @n octets, can be the answer. c-ares drops one that is not, and waits. */
+/* Whether @message, of @n octets, answers the query. c-ares would ignore one that does not, and
+ * wait. */
 static bool exchange_matches(const struct ares_tcp_exchange *exchange, const unsigned char *message,
 			     size_t n)
 {
@@ -164,7 +165,7 @@ static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *spa
 	}
 }
 
-/* Whoever closes an exchange has told c-ares already. */
+/* If the exchange is closing, c-ares has its answer already. */
 static void on_written(uv_write_t *write, int status)
 {
 	struct ares_tcp_exchange *exchange = write->handle->data;
@@ -188,7 +189,7 @@ static void on_connected(uv_connect_t *connect, int status)
 	}
 }
 
-/* @query with its length. Without memory for it c-ares learns it by its own time-out. */
+/* @query has its length prefix. When out of memory, c-ares notices by its time-out. */
 static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in,
 			   struct sv query)
 {
@@ -218,7 +219,7 @@ static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand
 	}
 }
 
-/* Starts an exchange for each query that has been written in full. */
+/* Starts an exchange for each complete query. */
 static void stand_in_send(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand_in)
 {
 	struct sv rest = buffer_sv(&stand_in->queries);
@@ -254,7 +255,7 @@ static void stand_in_close(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand
 	free(stand_in);
 }
 
-/* What c-ares calls instead of the system: errno says why not. */
+/* Replacements for system calls of c-ares. Errors go into errno. */
 
 static struct ares_tcp_stand_in *stand_in_find(const struct ares_tcp *tcp, ares_socket_t fd)
 {
@@ -324,9 +325,9 @@ static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int f
 			: recvfrom(fd, data, size, flags, from, n_from);
 }
 
-/* An ICMP error that an earlier datagram has met is told to the next one that is sent. Taken for
- * its own, it would be kept from the one that met it, which then waits for its time-out; c-ares
- * learns of it when it reads. */
+/* The kernel reports an ICMP error that one datagram caused when the next one is sent. Send that
+ * one again: otherwise it would be taken for undeliverable, while the one that caused the error
+ * waits for its time-out. c-ares sees the error when it reads. */
 static ares_ssize_t send_datagram(int fd, const struct iovec *parts, int n_parts)
 {
 	ares_ssize_t n = writev(fd, parts, n_parts);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* Without this, uthash ends the process when out of memory. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
@@ -18,13 +18,13 @@ struct entry {
 	struct mono expiry;
 	enum dns_kind kind;
 	size_t n_bytes;
-	bool add_failed; /* the table had no memory for it */
+	bool add_failed; /* uthash was out of memory */
 	char name[];
 };
 
 struct dns_cache {
 	struct entry *entries[DNS_KIND_COUNT]; /* uthash by name */
-	TAILQ_HEAD(, entry) by_use; /* entry::in_cache; the one used last is the last */
+	TAILQ_HEAD(, entry) by_use; /* entry::in_cache; most recently used last */
 	size_t n_entries;
 	size_t n_bytes;
 };

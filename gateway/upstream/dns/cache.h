@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A cache of DNS answers, kept for as long as they hold. An engine: the time is passed in.
+ * A cache of DNS replies. An engine: the time is passed in.
  *
- * What the DNS says of that time is taken within bounds, for zones are other people's: none may make the gateway
- * ask anew for each session, nor hold on to a mistake for a week.
+ * Replies are kept for their TTL, within bounds: zones belong to strangers and must neither make the
+ * gateway repeat a question for each session nor make it keep a mistake for a week.
  */
 #include "common/mono.h"
 #include "gateway/upstream/dns/reply.h"
@@ -12,35 +12,37 @@
 struct dns_cache;
 
 enum {
-	/* Clients that name one domain after the other fill the cache with them. So many are kept, and so many
-	 * bytes (a set of targets is 4 KB at most, one of TLSA records 8 KB); then the one goes that was not used
-	 * for longest. This also bounds what names cost that were made to share a place in the hash table. */
+	/* Bounds of memory (a set of SRV targets takes up to 4 KB, a set of TLSA records 8 KB):
+	 * clients that name ever new domains fill the cache. The least recently used reply goes
+	 * first. Also bounds the cost of names that were chosen to collide in the hash table. */
 	DNS_CACHE_MAX = 4096,
 	DNS_CACHE_BYTES_MAX = 4 * 1024 * 1024,
-	/* A zone with TTL 0 would have the gateway ask the DNS for each session, at its clients' bidding. */
+	/* With a TTL of 0, clients could make the gateway ask the DNS for each session. */
 	DNS_CACHE_TTL_MIN_S = 5,
-	/* A zone that was wrong, or forged, for a moment, with a TTL of years. */
+	/* Limits how long a mistake or a forgery stays, whatever its TTL. */
 	DNS_CACHE_TTL_MAX_S = 3600,
-	/* Likewise that a name does not exist; and an operator who has just added it tries again soon. */
+	/* The same for names that do not exist. An operator who has just added a record soon tries
+	 * again. */
 	DNS_CACHE_NEGATIVE_TTL_MAX_S = 300,
-	/* Failures: that a time-out is not waited for by each session anew, and no longer, for they pass. */
+	/* Failures pass, so they are kept only to spare the next sessions the same time-out. */
 	DNS_CACHE_FAILURE_TTL_S = 3,
 };
 
 /* Returns 0 or -ENOMEM. */
 _must_check_ int dns_cache_new(struct dns_cache **ret_cache);
 
-/* Lets go of all. NULL is fine. Returns NULL. */
+/* Takes NULL; returns NULL. */
 struct dns_cache *dns_cache_free(struct dns_cache *cache);
 
-/* The answer for @kind at @name that still holds at @now, with a reference for the caller; or NULL. Names are
- * compared as they are written: the caller writes them in one case. */
+/* Returns a valid reply to @kind and @name at @now with a new reference, or NULL. Names are
+ * compared byte by byte: the caller writes them in lower case. */
 struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name, struct mono now);
 
-/* Keeps @reply, with a reference of its own, in place of an older one. Without memory for it nothing is kept. */
+/* Stores @reply, with a reference of its own, in place of an earlier reply. Does nothing when out
+ * of memory. */
 void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name, struct dns_reply *reply,
 		 struct mono now);
 
-/* What is kept now, for the bounds above. */
+/* What is stored now; see the bounds above. */
 size_t dns_cache_count(const struct dns_cache *cache);
 size_t dns_cache_bytes(const struct dns_cache *cache);

@@ -9,7 +9,7 @@
 #include "gateway/upstream/observer.h"
 #include "gateway/upstream/dns/question.h"
 
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* Without this, uthash ends the process when out of memory. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
@@ -18,7 +18,7 @@ struct lookups {
 	uv_loop_t *loop;
 	struct ares_loop *ares;
 	struct dns_cache *cache;
-	const struct lookup_observer *observer; /* NULL: nobody */
+	const struct lookup_observer *observer; /* may be NULL */
 	struct lookup *lookups[DNS_KIND_COUNT]; /* uthash by name */
 	size_t n_lookups;
 };
@@ -28,7 +28,7 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
-	bool add_failed;		/* the table had no memory for it */
+	bool add_failed;		/* uthash was out of memory */
 };
 
 int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const struct lookup_observer *observer,
@@ -53,7 +53,7 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const 
 struct lookups *lookups_free(struct lookups *lookups)
 {
 	if (lookups) {
-		/* Answers, and so ends, every lookup that is under way. */
+		/* Ends all lookups under way by answering them. */
 		ares_loop_free(lookups->ares);
 		dns_cache_free(lookups->cache);
 		free(lookups);
@@ -74,7 +74,7 @@ static void notify_observer(const struct lookups *lookups, enum dns_kind kind, c
 	}
 }
 
-/* Takes over the reference to @reply. */
+/* Takes over a reference to @reply. */
 static void wait_end(struct lookup_wait *wait, struct dns_reply *reply)
 {
 	wait->reply = reply;

@@ -7,7 +7,7 @@
 #include "common/random.h"
 
 enum {
-	/* Where the AD bit is in a message's header (RFC 6840, 5.7). */
+	/* The AD bit in the header of a message (RFC 6840, 5.7). */
 	AD_OFFSET = 3,
 	AD_BIT = 0x20,
 };
@@ -19,7 +19,7 @@ static enum resolver_result result_of(int status)
 		return RESOLVER_OK;
 	case ARES_ENOTFOUND:
 	case ARES_ENODATA:
-	case ARES_EBADNAME: /* too long with its prefix: there can be no such name */
+	case ARES_EBADNAME: /* too long with its prefix: such a name cannot exist */
 		return RESOLVER_NO_NAME;
 	case ARES_ETIMEOUT:
 		return RESOLVER_TIMEOUT;
@@ -51,8 +51,8 @@ static void on_message(void *userdata, int status, int n_timeouts, unsigned char
 	question->answered(question, r < 0 ? NULL : reply);
 }
 
-/* The id is not c-ares': that makes its own with RC4 out of a weak seed, and a guessed id is half of a forged
- * answer. */
+/* Uses an id of our own. c-ares makes its ids with RC4 from a weak seed, and guessing the id is
+ * half of forging an answer. */
 static void ask_records(struct question *question, struct ares_loop *ares)
 {
 	ns_type type = question->kind == DNS_KIND_SRV ? ns_t_srv : ns_t_tlsa;
@@ -77,7 +77,7 @@ static void ask_records(struct question *question, struct ares_loop *ares)
 
 static uint32_t lesser_ttl(uint32_t ttl_s, int other_s)
 {
-	/* RFC 2181, 8: what has the highest bit is 0. */
+	/* RFC 2181, 8: with the highest bit set, the TTL counts as 0. */
 	uint32_t sane = other_s < 0 ? 0 : (uint32_t)other_s;
 
 	return sane < ttl_s ? sane : ttl_s;
@@ -120,7 +120,7 @@ static void on_addresses(void *userdata, int status, int n_timeouts, struct ares
 	}
 }
 
-/* An address is its own answer. c-ares 1.18 asks the DNS for one of IPv4. */
+/* An address needs no lookup. c-ares 1.18 would ask the DNS for IPv4 addresses. */
 static bool reply_literal(struct question *question)
 {
 	struct address address;

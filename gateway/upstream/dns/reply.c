@@ -13,20 +13,20 @@
 #include "gateway/upstream/dns/tlsa.h"
 
 enum {
-	SRV_FIXED = 6,	  /* bytes in front of an SRV record's host */
-	TLSA_FIXED = 3,	  /* and of a TLSA record's data */
-	SOA_NUMBERS = 20, /* bytes behind the two names of an SOA record; the last four are MINIMUM */
+	SRV_FIXED = 6,	  /* octets before the host of an SRV record */
+	TLSA_FIXED = 3,	  /* octets before the data of a TLSA record */
+	SOA_NUMBERS = 20, /* octets after the two names of an SOA record; the last four are MINIMUM */
 	SOA_MINIMUM = 16,
 };
 
-/* An answer while it is read. */
+/* A message while it is read. */
 struct reading {
 	ns_msg message;
 	enum dns_kind kind;
-	char name[NS_MAXDNAME]; /* whose records count: what was asked for, or what that is an alias of */
-	uint32_t ttl_s;		/* the least so far */
-	bool is_seen;		/* a record of the kind, of whatever use */
-	bool is_broken;		/* a record could not be read, nor any behind it */
+	char name[NS_MAXDNAME]; /* the name asked for, or the name that it is an alias of */
+	uint32_t ttl_s;		/* the lowest so far */
+	bool is_seen;		/* there is a record of the kind, usable or not */
+	bool is_broken;		/* a record cannot be read; nor can those after it */
 	union {
 		struct srv_set srv;
 		struct tlsa_set tlsa;
@@ -56,7 +56,7 @@ int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_
 		.n_records = n_records,
 	};
 	if (n_records) {
-		/* Behind the answer: its size keeps what is there aligned. */
+		/* The records follow the reply. The size of the struct keeps them aligned. */
 		reply->records = memcpy(reply + 1, records, n_bytes);
 	}
 	*ret_reply = reply;
@@ -77,7 +77,7 @@ struct dns_reply *dns_reply_unref(struct dns_reply *reply)
 	return NULL;
 }
 
-/* RFC 2181, 8: what has the highest bit is 0. */
+/* RFC 2181, 8: with the highest bit set, the TTL counts as 0. */
 static void reading_note_ttl(struct reading *reading, unsigned long ttl_s)
 {
 	uint32_t sane = ttl_s > INT32_MAX ? 0 : (uint32_t)ttl_s;
@@ -87,7 +87,7 @@ static void reading_note_ttl(struct reading *reading, unsigned long ttl_s)
 	}
 }
 
-/* Whether there is an @index-th record in @section and it can be read. */
+/* Reads record @index of @section. Returns false if there is none or it cannot be read. */
 static bool reading_record(struct reading *reading, ns_sect section, int index, ns_rr *ret_record)
 {
 	if (index >= DNS_REPLY_RECORDS_MAX || index >= ns_msg_count(reading->message, section)) {
@@ -106,7 +106,8 @@ static bool reading_concerns(const struct reading *reading, const ns_rr *record,
 	       sv_eq_nocase(sv_from(ns_rr_name(*record)), sv_from(reading->name));
 }
 
-/* The name at @at in @record must end with it. Returns false for what is no name. */
+/* Reads the name at offset @at, which must be the last part of @record. Returns false if it is
+ * malformed. */
 static bool reading_name(struct reading *reading, const ns_rr *record, size_t at, char ret_name[NS_MAXDNAME])
 {
 	const unsigned char *data = ns_rr_rdata(*record);
@@ -116,7 +117,7 @@ static bool reading_name(struct reading *reading, const ns_rr *record, size_t at
 	return n > 0 && at + (size_t)n == ns_rr_rdlen(*record);
 }
 
-/* Goes on from an alias to what it stands for. */
+/* Follows an alias. Returns false if the name has none. */
 static bool reading_follow(struct reading *reading)
 {
 	char name[NS_MAXDNAME];
@@ -181,8 +182,8 @@ static void reading_add(struct reading *reading)
 	}
 }
 
-/* How long a negative answer holds (RFC 2308, section 5): the SOA record's own TTL or its MINIMUM, whichever is
- * less. */
+/* Notes how long a negative answer is valid (RFC 2308, 5): the TTL of the SOA record or its
+ * MINIMUM, whichever is lower. */
 static void reading_note_negative(struct reading *reading)
 {
 	ns_rr record;
@@ -206,7 +207,7 @@ static size_t reading_count(const struct reading *reading)
 	return reading->kind == DNS_KIND_SRV ? reading->srv.n_targets : reading->tlsa.n_records;
 }
 
-/* Where a message leads whose sections are in order. */
+/* The result of a message whose sections are well-formed. */
 static enum resolver_result reading_finish(struct reading *reading)
 {
 	int code = ns_msg_getflag(reading->message, ns_f_rcode);
@@ -224,7 +225,7 @@ static enum resolver_result reading_finish(struct reading *reading)
 		return RESOLVER_FAILED;
 	}
 	if (reading->is_seen) {
-		/* RFC 6698, 4.1: TLSA records that nobody can use are none. */
+		/* RFC 6698, 4.1: unusable TLSA records count as none. */
 		return reading->kind == DNS_KIND_TLSA ? RESOLVER_NO_NAME : RESOLVER_FAILED;
 	}
 	reading_note_negative(reading);

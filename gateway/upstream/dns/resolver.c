@@ -16,14 +16,14 @@ enum {
 
 TAILQ_HEAD(query_queue, resolver_query);
 
-/* Answers come when they like, also from the very call that asks. So one is only noted there, and told from one place,
- * resolver_deliver(), where nothing of c-ares is on the stack. */
+/* Replies may come at any time, even inside the call that asks. So they are only noted then, and
+ * delivered in one place, resolver_deliver(), outside of c-ares. */
 struct resolver {
-	uv_timer_t timer; /* when something is to be told, or somebody's patience is over */
+	uv_timer_t timer; /* for deliveries and grace periods */
 	struct lookups *lookups;
 	LIST_HEAD(, resolver_query) queries; /* resolver_query::in_resolver */
-	struct query_queue finished;	     /* resolver_query::in_queue: to be told */
-	struct query_queue in_grace;	     /* likewise, by deadline: one answer is there and will do */
+	struct query_queue finished;	     /* resolver_query::in_queue: to be delivered */
+	struct query_queue in_grace;	     /* likewise, by deadline: one service has answered with targets, the other has not yet */
 	int64_t grace_ms;
 	bool closing;
 };
@@ -32,8 +32,8 @@ struct resolver_query {
 	struct resolver *resolver;
 	LIST_ENTRY(resolver_query) in_resolver;
 	TAILQ_ENTRY(resolver_query) in_queue;
-	struct query_queue *queue; /* that it is in, or NULL */
-	struct mono deadline;	   /* when impatient */
+	struct query_queue *queue; /* the queue that it is in, or NULL */
+	struct mono deadline;	   /* of the grace period */
 	enum dns_kind kind;
 	union {
 		resolver_srv_done srv;
@@ -49,7 +49,7 @@ struct resolver_query {
 	} waits[WAITS_MAX];
 };
 
-/* Queries: what they wait for, and which queue they are in. */
+/* Queries. */
 
 static void query_move(struct resolver_query *query, struct query_queue *queue)
 {
@@ -62,7 +62,7 @@ static void query_move(struct resolver_query *query, struct query_queue *queue)
 	}
 }
 
-/* Takes the query out of the resolver. */
+/* Removes the query from the resolver. */
 static void query_detach(struct resolver_query *query)
 {
 	query_move(query, NULL);
@@ -77,7 +77,7 @@ static void query_free(struct resolver_query *query)
 	free(query);
 }
 
-/* NULL while there is none. */
+/* NULL until the reply is there. */
 static const struct dns_reply *query_reply(const struct resolver_query *query, size_t i)
 {
 	return query->waits[i].wait.reply;
@@ -110,7 +110,7 @@ static void on_over(struct lookup_wait *wait)
 	}
 }
 
-/* Telling. */
+/* Delivery. */
 
 static void deliver_srv(const struct resolver_query *query)
 {
@@ -187,7 +187,7 @@ static void resolver_arm(struct resolver *resolver)
 	}
 }
 
-/* Callbacks may ask anew, cancel others, and free the resolver (which empties the queues). */
+/* Callbacks may ask, cancel queries, and free the resolver, which empties the queues. */
 static void resolver_deliver(struct resolver *resolver)
 {
 	struct resolver_query *query;
@@ -237,7 +237,8 @@ static int query_new(struct resolver *resolver, enum dns_kind kind, void *userda
 	return 0;
 }
 
-/* Asks for the @i-th thing that @query waits for: @prefix and @host, in lower case, as one question has one name. */
+/* Starts wait @i of @query: for @prefix and @host in lower case, so that equal questions have equal
+ * names. */
 static int query_ask(struct resolver_query *query, size_t i, const char *prefix, const char *host)
 {
 	char name[QUESTION_NAME_MAX + 1];
@@ -257,7 +258,7 @@ static int query_ask(struct resolver_query *query, size_t i, const char *prefix,
 	return r == LOOKUPS_E_BUSY ? RESOLVER_E_BUSY : r;
 }
 
-/* The end of each resolver_ask_x(). */
+/* The last step of each resolver_ask_x(). */
 static int query_begun(struct resolver_query *query, int r, struct resolver_query **ret_query)
 {
 	struct resolver *resolver = query->resolver;
@@ -338,7 +339,7 @@ void resolver_query_cancel(struct resolver_query *query)
 	}
 }
 
-/* Making. */
+/* Construction. */
 
 int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver)
 {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * DNS on the worker's loop, through c-ares. One resolver a worker. Answers are kept for as long as they hold
- * (answers.h), and a question that is under way is not asked twice, however many want to know. The hosts file is
- * asked before the DNS for addresses; no search domain is ever appended.
+ * DNS on the worker's loop, through c-ares. Each worker has one resolver. Replies are cached (cache.h),
+ * and equal questions are asked once (lookups.h). For addresses, the hosts file is read before the DNS
+ * is asked. Names are never completed with a search domain.
  *
- * query     what somebody wants to know. It belongs to whoever asked until its callback ran; then it is gone. A
- *           query that is cancelled never calls back.
- * patience  how long a query goes on waiting for one of its two services when the other has named targets
+ * query         a question of the owner's. It ends with its callback, or silently when cancelled.
+ * grace period  how long an SRV query waits for one of the two services when the other has targets
  */
 #include <uv.h>
 
@@ -21,56 +20,56 @@ struct resolver_query;
 struct lookup_observer;
 
 struct resolver_options {
-	const char *servers; /* as c-ares writes them ("127.0.0.1:5300,[::1]:53"), or NULL for the system's */
-	unsigned timeout_ms; /* for the first question to a server, then twice and four times as long; the patience */
+	const char *servers; /* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
+	unsigned timeout_ms; /* for the first question to a server, doubled for each further one; also the grace period */
 	unsigned n_tries;    /* of each server */
-	const struct lookup_observer *observer; /* borrowed; NULL: nobody */
+	const struct lookup_observer *observer; /* borrowed; may be NULL */
 };
 
-/* What becomes of the attempt to ask. */
+/* How an attempt to ask ended. */
 enum resolver_ask_result {
 	RESOLVER_ASKED,
 	RESOLVER_E_NAME, /* the name is longer than SRV_HOST_MAX */
 	RESOLVER_E_BUSY, /* too many questions are under way (LOOKUPS_MAX) */
 };
 
-/* @targets, of both services, is borrowed for the call and may be changed; empty unless RESOLVER_OK. Not yet
- * ordered, in any other way as srv_merge() leaves them. */
+/* @targets, of both services, is borrowed for the call and may be modified; NULL unless
+ * RESOLVER_OK. It is as srv_merge() leaves it, not ordered yet. */
 typedef void (*resolver_srv_done)(void *userdata, enum resolver_result result, struct srv_target *targets,
 				  size_t n_targets);
-/* @addresses (IPv6 and IPv4, RFC 6724 order as c-ares sorts them, with the port set) is borrowed for the call. */
+/* @addresses is borrowed for the call: IPv6 and IPv4 with the port set, in RFC 6724 order. */
 typedef void (*resolver_addresses_done)(void *userdata, enum resolver_result result,
 					const struct address *addresses, size_t n_addresses);
 /* @set is borrowed for the call; NULL unless RESOLVER_OK. */
 typedef void (*resolver_tlsa_done)(void *userdata, enum resolver_result result, const struct tlsa_set *set);
 
-/* Returns 0, -EINVAL for bad servers, -ENOMEM. */
+/* Returns 0, -EINVAL when the servers cannot be parsed, or -ENOMEM. */
 _must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver);
 
-/* Cancels what is under way (without callbacks) and closes its handles; memory goes at a later turn of the
- * loop. Its queries are gone with it: whoever asked must have cancelled, or forget them. NULL is fine. */
+/* Ends all queries without callbacks and frees them: their owners must forget them. The memory of
+ * handles is freed at a later turn of the loop. Takes NULL; returns NULL. */
 struct resolver *resolver_free(struct resolver *resolver);
 
-/* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain, together (RFC 6120, 3.2.1; XEP-0368). @done runs
- * later from the loop, never from this call. *ret_query is valid until @done runs or it is cancelled. Returns a
- * RESOLVER_... of enum resolver_ask_result, or -ENOMEM. */
+/* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain together (RFC 6120, 3.2.1;
+ * XEP-0368). @done runs from the loop, never from this call. *ret_query is valid until @done runs
+ * or the query is cancelled. Returns a RESOLVER_... of enum resolver_ask_result, or -ENOMEM. */
 _must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
 				  void *userdata, struct resolver_query **ret_query);
 
-/* Asks for the A and AAAA of @host; as above. */
+/* Like resolver_ask_srv(), for the A and AAAA records of @host. */
 _must_check_ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t port,
 					resolver_addresses_done done, void *userdata,
 					struct resolver_query **ret_query);
 
-/* Asks for the TLSA of _@port._tcp.@host (RFC 6698, 3); as above. RESOLVER_OK only when the server vouched for the
- * records (AD=1): whether its word counts is the caller's affair. RESOLVER_NO_NAME: none, none that can be used, or
- * none that was vouched for. RESOLVER_FAILED may be forged records, which such a server refuses to hand on: who
- * goes on without DANE then gives up what it is for. */
+/* Like resolver_ask_srv(), for the TLSA records of _@port._tcp.@host (RFC 6698, 3). RESOLVER_OK
+ * requires AD=1; whether the server's word is to be trusted is up to the caller. RESOLVER_NO_NAME:
+ * there are no records, or none is usable or signed. Treat RESOLVER_FAILED as an attack: a
+ * validating server suppresses forged records, so going on without DANE would defeat it. */
 _must_check_ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
 				   resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query);
 
-/* Words for @r, a result of resolver_ask_x() other than RESOLVER_ASKED. Never freed. */
+/* Describes @r, a result of resolver_ask_x() other than RESOLVER_ASKED. The text is static. */
 const char *resolver_ask_error(int r);
 
-/* After this the query's callback does not run any more. NULL is fine. */
+/* Cancels the query: its callback does not run any more. Takes NULL. */
 void resolver_query_cancel(struct resolver_query *query);

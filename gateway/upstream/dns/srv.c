@@ -28,7 +28,7 @@ static struct srv_target *set_find(struct srv_set *set, const struct srv_target 
 	return NULL;
 }
 
-/* The target that a full set can best do without: worst priority, of those the last. */
+/* The most dispensable target of a full set: the last of those with the worst priority. */
 static struct srv_target *set_worst(struct srv_set *set)
 {
 	struct srv_target *worst = &set->targets[0];
@@ -75,7 +75,7 @@ void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint1
 	}
 }
 
-/* Adds the targets of one service; a "." stands for nothing among them. */
+/* Adds the targets of one service. A "." adds nothing. */
 static void set_add_service(struct srv_set *set, const struct dns_reply *reply, bool direct)
 {
 	for (size_t i = 0; reply && i < reply->n_records; i++) {
@@ -119,7 +119,7 @@ enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dn
 	return starttls->result;
 }
 
-/* Moves targets[from] to targets[to], to <= from; those between keep their order. */
+/* Moves targets[from] to targets[to], where to <= from. Those between keep their order. */
 static void target_move(struct srv_target *targets, size_t from, size_t to)
 {
 	struct srv_target moved = targets[from];
@@ -128,8 +128,8 @@ static void target_move(struct srv_target *targets, size_t from, size_t to)
 	targets[to] = moved;
 }
 
-/* Whether @a comes before @b as the draw wants them: by priority, weight 0 before the others, so
- * that such a target is only drawn when the number is 0. */
+/* Whether @a precedes @b when the draw begins: sorted by priority, then targets of weight 0 first,
+ * so that they are only drawn with the number 0. */
 static bool target_precedes(const struct srv_target *a, const struct srv_target *b)
 {
 	if (a->priority != b->priority) {
@@ -152,7 +152,7 @@ static void targets_sort(struct srv_target *targets, size_t n_targets)
 	}
 }
 
-/* The index of the target that is next among @n_targets of one priority. */
+/* Returns the index of the next target among @n_targets of equal priority. */
 static size_t targets_draw(const struct srv_target *targets, size_t n_targets, srv_draw draw,
 			   void *userdata)
 {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * TLSA records (RFC 6698): what a domain's owner says in signed DNS about the certificate of one of its servers.
+ * TLSA records (RFC 6698): statements in signed DNS about the certificate of a server.
  *
- * record  one statement: how it is to be taken (usage), about what part of the certificate (selector), and in what form
- *         (matching: whole, or a digest)
- * set     the records of one port of one host. Whoever holds one may believe it as far as the resolver that gave it:
- *         it is only made from an answer with AD=1.
+ * record  one statement: how it is used (usage), what part of the certificate it is about (selector),
+ *         and its form (matching: the whole part or a digest)
+ * set     the records for one port of one host. Made only from replies with AD=1, so it is as
+ *         trustworthy as the resolver.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	/* Bytes of one record. A digest has 64 at most, a public key some hundred; a whole certificate may have
-	 * more, and that form is advised against (RFC 7671, 10.1). */
+	/* Size of a record. A digest has up to 64 bytes, a public key some hundred. Whole
+	 * certificates may be larger; RFC 7671 (10.1) advises against them. */
 	TLSA_DATA_MAX = 1024,
-	/* Records of one set that are looked at: each is compared with each certificate of a chain, so that a
-	 * hostile zone could make handshakes dear. */
+	/* Records used of one set: each is compared with each certificate of the chain, so a
+	 * hostile zone could make handshakes expensive. */
 	TLSA_RECORDS_MAX = 8,
 };
 
