@@ -40,7 +40,7 @@ const char *failure_sentence(enum failure_kind kind)
 	return words[kind].sentence;
 }
 
-/* The end of @text, of which @n bytes are kept, without half of a UTF-8 sequence at the cut. */
+/* Shortens @n, a length to which @text is cut, so that no UTF-8 sequence is split. */
 static size_t cut(const char *text, size_t n)
 {
 	while (n && ((unsigned char)text[n - 1] & 0xc0) == 0x80) {
@@ -66,7 +66,7 @@ static bool is_alphanumeric(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* How long the address is that @text begins with, port included; 0 for none. */
+/* The length of the address, with its port, that @text begins with; 0 if there is none. */
 static size_t address_length(struct sv text)
 {
 	struct address address;
@@ -86,12 +86,12 @@ static size_t address_length(struct sv text)
 	return 0;
 }
 
-/* Copies @detail, but for the addresses in it. */
+/* Copies @detail with its addresses replaced. */
 static void mask_addresses(const char *detail, char ret_masked[static FAILURE_DETAIL_MAX])
 {
 	static const struct sv mask = {"(address)", 9};
 	struct sv rest = sv_from(detail);
-	bool is_start = true; /* not inside of a word or number */
+	bool is_start = true; /* not inside a word or number */
 	size_t n_masked = 0;
 
 	while (rest.n) {

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Everything that can go wrong between a client and its XMPP server, from one list. The same name
- * goes into the log; the BOSH condition (XEP-0124, Terminal Binding Conditions), the stream error
- * condition (RFC 6120, 4.9.3) and the sentence go to the client.
+ * Everything that can go wrong between a client and its XMPP server, in one list. The name goes into
+ * the log. The BOSH condition (XEP-0124, Terminal Binding Conditions), the stream error condition
+ * (RFC 6120, 4.9.3) and the sentence go to the client.
  *
  * kind           what went wrong
- * detail         what only the case itself knows: an address, the names in a certificate. For the
- *                log and for the operator
- * public detail  what clients are told of it. It never holds an IP address: whether everybody may
- *                know one cannot be told from the address. A private one, one of the configuration
- *                or of /etc/hosts, or one that the DNS gives to this network only would show
- *                strangers what the operator's network is like, or where a server is that hides
- *                behind another. Names are told: a client can look them up itself
+ * detail         particulars for the log and the operator: an address, the names in a certificate
+ * public detail  the detail as clients see it, without IP addresses. An address does not show whether
+ *                it is public knowledge: a private one, one from the configuration or from /etc/hosts,
+ *                or one that only the local DNS gives would reveal the operator's network or a server
+ *                behind a proxy. Names stay: a client can look them up itself
  */
 #include "common/sv.h"
 
@@ -84,7 +82,7 @@ enum {
 
 struct failure {
 	enum failure_kind kind;
-	/* NUL-terminated, may be empty; may hold a peer's text: escape them. */
+	/* NUL-terminated, may be empty. May hold text of a peer: escape it. */
 	char detail[FAILURE_DETAIL_MAX];
 	char public_detail[FAILURE_DETAIL_MAX];
 };
@@ -94,12 +92,11 @@ const char *failure_bosh_condition(enum failure_kind kind);
 const char *failure_stream_condition(enum failure_kind kind);
 const char *failure_sentence(enum failure_kind kind);
 
-/* Fills @failure; @format may be NULL for no detail. A detail too long is cut between characters.
- * The public detail is the same but for addresses, whoever wrote them: each has become
- * "(address)". */
+/* Fills @failure; @format may be NULL for no detail. Too long a detail is cut between characters.
+ * The public detail is the same, with each address replaced by "(address)". */
 void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
 	_printf_(3, 4);
 
-/* Says it in other words to clients, after failure_set(); @format may be NULL for no detail. Here,
- * too, addresses are left out. */
+/* To be called after failure_set(): replaces the public detail; @format may be NULL for none.
+ * Addresses are replaced as well. */
 void failure_set_public(struct failure *failure, const char *format, ...) _printf_(2, 3);

@@ -18,13 +18,13 @@ struct range_v6 {
 #define V4(a, b, c, d)                                                                             \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
-/* IANA's registry of special-purpose addresses, and the classes D and E. */
+/* IANA's registry of special-purpose addresses, and classes D and E. */
 static const struct range_v4 not_public_v4[] = {
-	{V4(0, 0, 0, 0), 8},	   /* "this network": Linux dials itself for 0.0.0.0 */
+	{V4(0, 0, 0, 0), 8},	   /* "this network": Linux connects 0.0.0.0 to itself */
 	{V4(10, 0, 0, 0), 8},	   /* RFC 1918 */
 	{V4(100, 64, 0, 0), 10},   /* RFC 6598, shared: carriers and cloud networks */
 	{V4(127, 0, 0, 0), 8},	   /* loopback */
-	{V4(168, 63, 129, 16), 32}, /* Azure's host, from inside: public by its number only */
+	{V4(168, 63, 129, 16), 32}, /* Azure's internal host; the number alone looks public */
 	{V4(169, 254, 0, 0), 16},  /* link-local: metadata services of clouds */
 	{V4(172, 16, 0, 0), 12},   /* RFC 1918 */
 	{V4(192, 0, 0, 0), 24},	   /* IETF protocol assignments */
@@ -38,7 +38,7 @@ static const struct range_v4 not_public_v4[] = {
 	{V4(240, 0, 0, 0), 4},	   /* reserved, with the broadcast address */
 };
 
-/* What inside 2000::/3 is not public; all outside of it is not, whatever its name. */
+/* Exceptions within 2000::/3. Nothing outside of it is public. */
 static const struct range_v6 not_public_v6[] = {
 	{{0x20, 0x01, 0x00}, 23},	/* protocol assignments: Teredo, benchmarking, ORCHID */
 	{{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
@@ -51,10 +51,10 @@ static const struct range_v6 mapped = {{[10] = 0xff, [11] = 0xff}, 96};
 static const struct range_v6 sixtofour = {{0x20, 0x02}, 16};
 
 enum {
-	/* Where the forms of IPv6 that carry an IPv4 address have it. */
-	DIAL_OFFSET_NAT64 = 12,
-	DIAL_OFFSET_MAPPED = 12,
-	DIAL_OFFSET_6TO4 = 2,
+	/* Offset of the IPv4 address in forms of IPv6 that embed one. */
+	V4_OFFSET_NAT64 = 12,
+	V4_OFFSET_MAPPED = 12,
+	V4_OFFSET_6TO4 = 2,
 };
 
 static bool is_public_v4(uint32_t host)
@@ -91,14 +91,14 @@ static bool carries_public_v4(const unsigned char *host, size_t offset)
 static bool is_public_v6(const unsigned char *host)
 {
 	if (range_v6_contains(&nat64, host)) {
-		return carries_public_v4(host, DIAL_OFFSET_NAT64);
+		return carries_public_v4(host, V4_OFFSET_NAT64);
 	}
-	/* address.h has made IPv4 of these; who fills the struct by hand gains nothing. */
+	/* address.h converts these to IPv4; this covers addresses made in another way. */
 	if (range_v6_contains(&mapped, host)) {
-		return carries_public_v4(host, DIAL_OFFSET_MAPPED);
+		return carries_public_v4(host, V4_OFFSET_MAPPED);
 	}
 	if (range_v6_contains(&sixtofour, host)) {
-		return carries_public_v4(host, DIAL_OFFSET_6TO4);
+		return carries_public_v4(host, V4_OFFSET_6TO4);
 	}
 	if (!range_v6_contains(&global_unicast, host)) {
 		return false;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* @rest: what stands behind the host. */
+/* @rest is what follows the host. */
 static int port_parse(struct sv rest, uint16_t *ret_port)
 {
 	uint64_t port = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Where a server sends its clients: the text of a <see-other-host/> stream error (RFC 6120, 4.9.3.19). It is a stranger's
- * word, so it is read strictly, and who follows it asks the policies for addresses (public.h) and ports (ports.h).
+ * Where a server redirects its clients: the text of a <see-other-host/> stream error (RFC 6120,
+ * 4.9.3.19). It is not trusted: it is parsed strictly, and whoever follows it must ask the policies
+ * for addresses (public.h) and ports (ports.h).
  */
 #include <stdbool.h>
 
@@ -10,12 +11,13 @@
 #include "policy/domain.h"
 
 struct redirect {
-	char host[DOMAIN_MAX + 1]; /* ascii form; "" when an address was named */
-	struct address address;    /* with the port below */
-	uint16_t port;             /* 0 when none was named */
+	char host[DOMAIN_MAX + 1]; /* ascii form; "" for an address */
+	struct address address;    /* with the port */
+	uint16_t port;             /* 0 if none is given */
 };
 
-/* Reads "host", "192.0.2.1" or "[2001:db8::1]", each with or without ":port", white space around it left out. Refused: an
- * IPv6 address without brackets, a zone, a host that is no domain (domain.h), a port out of 1 to 65535, all else.
- * Returns 0, -EINVAL, -ENOMEM. */
+/* Reads "host", "192.0.2.1" or "[2001:db8::1]", each with an optional ":port", ignoring white space
+ * around it. Returns 0, -ENOMEM, or -EINVAL for anything else, including an IPv6 address without
+ * brackets or with a zone, a host that is not a domain (domain.h), and a port outside of 1 to
+ * 65535. */
 _must_check_ int redirect_parse(struct sv text, struct redirect *ret_redirect);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A host, or an address, and a port. */
+/* A host or an address, with a port. */
 static int parse_destination(struct sv text, struct redirect *ret_destination)
 {
 	int r = redirect_parse(text, ret_destination);
@@ -47,7 +47,8 @@ static bool is_same(const struct redirect *a, const struct redirect *b)
 	return a->host[0] || address_same_host(&a->address, &b->address);
 }
 
-/* Whether @destination, which may lack its port, says no more than @domain does. Returns 0 or -ENOMEM. */
+/* Whether @destination, whose port may be missing, names nothing but @domain. Returns 0 or
+ * -ENOMEM. */
 static int judge_default(struct sv destination, const char *domain, bool *ret_is_default)
 {
 	char ascii[DOMAIN_MAX + 1];
@@ -69,7 +70,7 @@ static int judge_default(struct sv destination, const char *domain, bool *ret_is
 	return r == -ENOMEM ? r : 0;
 }
 
-/* Whether @destination is in the list. Returns ROUTE_LISTED, ROUTE_E_..., or -ENOMEM. */
+/* Looks @destination up in the list. Returns ROUTE_LISTED, a ROUTE_E_..., or -ENOMEM. */
 static int find_listed(const struct routes *routes, struct sv destination, struct redirect *ret_destination)
 {
 	int r = parse_destination(destination, ret_destination);
@@ -94,7 +95,7 @@ int routes_find(const struct routes *routes, struct sv text, const char *domain,
 		return ROUTE_E_MALFORMED;
 	}
 	struct sv destination = sv_skip(text, protocol.n);
-	/* First the list: where the operator has put the domain itself there, that place is called. */
+	/* The list comes first: the operator may have listed the domain itself. */
 	int result = find_listed(routes, destination, ret_destination);
 
 	if (result < 0 || result == ROUTE_LISTED) {

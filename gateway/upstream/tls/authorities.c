@@ -41,14 +41,15 @@ static int find_in_file(const char *path, bool *ret_found)
 	if (!store) {
 		return -ENOMEM;
 	}
-	/* A file with a mistake in it counts by what stands before the mistake, as it does for a connection. */
+	/* If a file has an error, the certificates before it count, as they do for connections. */
 	(void)X509_STORE_load_file(store, path);
 	ERR_clear_error();
 	*ret_found = sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
 	return 0;
 }
 
-/* OpenSSL looks a certificate up by the hash of its name: "4a6481c9.0". A revocation list is "4a6481c9.r0". */
+/* The name under which OpenSSL finds a certificate is the hash of its subject: "4a6481c9.0".
+ * "4a6481c9.r0" would be a revocation list. */
 static bool is_hashed(const char *name)
 {
 	if (strspn(name, "0123456789abcdef") != N_HASH_DIGITS || name[N_HASH_DIGITS] != '.') {

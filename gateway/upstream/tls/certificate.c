@@ -18,7 +18,7 @@ static struct sv string_sv(const ASN1_STRING *string)
 			   (size_t)ASN1_STRING_length(string)};
 }
 
-/* @ret_text is untouched for CERTIFICATE_NAME_OTHER. */
+/* Does not touch @ret_text for CERTIFICATE_NAME_OTHER. */
 static enum certificate_name_kind other_name_kind(const OTHERNAME *other, struct sv *ret_text)
 {
 	switch (OBJ_obj2nid(other->type_id)) {
@@ -52,7 +52,7 @@ static enum certificate_name_kind name_kind(const GENERAL_NAME *name, struct sv 
 	}
 }
 
-/* A wildcard must leave two labels: no certificate is for all of a top-level domain. */
+/* A wildcard must be followed by at least two labels: nobody certifies a whole top-level domain. */
 static bool dns_matches(struct sv name, struct sv domain)
 {
 	if (!sv_starts_with(name, SV("*."))) {
@@ -71,7 +71,7 @@ static bool srv_matches(struct sv name, struct sv domain)
 	       sv_eq_nocase(sv_skip(name, srv_prefix.n), domain);
 }
 
-/* The one name that may hold letters beyond ASCII. */
+/* The only kind of name that may hold characters beyond ASCII. */
 static bool xmpp_matches(struct sv name, struct sv domain)
 {
 	char ascii[DOMAIN_MAX + 1];
@@ -137,7 +137,7 @@ struct name_list {
 	size_t n, size;
 };
 
-/* Appends as much of @view as there is room for. */
+/* Appends as much of @view as fits. */
 static void list_append(struct name_list *list, struct sv view)
 {
 	for (size_t i = 0; i < view.n && list->n + 1 < list->size; i++) {

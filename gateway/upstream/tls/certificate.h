@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Whether a certificate names an XMPP domain (RFC 6125, RFC 7590; RFC 6120, 13.7.1.2). What counts is in
- * subjectAltName and nowhere else; the CN never does.
+ * Whether a certificate is for an XMPP domain (RFC 6125, RFC 7590; RFC 6120, 13.7.1.2). Only names in
+ * subjectAltName count, never the CN.
  *
- * dNSName        the domain, or "*" as the whole left-most label, which stands for exactly one label
+ * dNSName        the domain; "*" as the whole left-most label stands for exactly one label
  * id-on-dnsSRV   "_xmpp-client." and the domain (RFC 4985)
  * id-on-xmppAddr the domain (RFC 6120, 13.7.1.4)
  */
@@ -15,7 +15,7 @@
 #include "common/sv.h"
 
 enum certificate_name_kind {
-	CERTIFICATE_NAME_OTHER, /* of no use to XMPP */
+	CERTIFICATE_NAME_OTHER, /* not used by XMPP */
 	CERTIFICATE_NAME_DNS,
 	CERTIFICATE_NAME_SRV,
 	CERTIFICATE_NAME_XMPP,
@@ -24,12 +24,12 @@ enum certificate_name_kind {
 /* Whether @certificate names @domain (ascii form). */
 bool certificate_names(const X509 *certificate, const char *domain);
 
-/* Calls @each with every name of @certificate that is of a kind that counts, in its order. A name is what whoever made the
- * certificate wrote, and borrowed for the call. */
+/* Calls @each with every name of the three kinds, in the order of the certificate. The name is
+ * borrowed for the call. It may hold any bytes. */
 void certificate_each_name(const X509 *certificate,
 			   void (*each)(void *userdata, enum certificate_name_kind kind, struct sv name),
 			   void *userdata);
 
-/* Writes the names of @certificate into @text (@size bytes, at least 1) for a human: printable ASCII, cut to
- * fit. "none" when it has no name of a kind that counts. */
+/* Writes the names of the three kinds, or "none", into @text (@size bytes, at least 1) for display:
+ * printable ASCII, cut to fit. */
 void certificate_list_names(const X509 *certificate, char *text, size_t size);

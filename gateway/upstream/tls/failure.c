@@ -9,7 +9,7 @@
 #include "gateway/upstream/tls/verify.h"
 
 enum {
-	/* Room for the one name or date that goes into a failure's detail beside other words. */
+	/* For the name or date in a failure's detail; leaves room for other words. */
 	TEXT_MAX = 128,
 };
 
@@ -30,7 +30,7 @@ static void date_text(const ASN1_TIME *date, char text[static TEXT_MAX])
 	}
 }
 
-/* Names the certificate's own date when that is what is wrong; it may be an issuer's. */
+/* Gives the date if the server's own certificate has expired. Otherwise an issuer's has. */
 static void fail_expired(struct failure *failure, const X509 *certificate, const char *why)
 {
 	char text[TEXT_MAX];
@@ -68,7 +68,7 @@ static void fail_issuer(struct failure *failure, enum failure_kind kind, const X
 {
 	char text[TEXT_MAX];
 
-	/* Escapes what is not printable ASCII. */
+	/* Escapes all but printable ASCII. */
 	X509_NAME_oneline(X509_get_issuer_name(certificate), text, sizeof(text));
 	failure_set(failure, kind, "%s; issuer %s", why, text);
 }
@@ -83,7 +83,7 @@ static void fail_weak(struct failure *failure, const X509 *certificate, const ch
 		    OBJ_nid2ln(X509_get_signature_nid(certificate)));
 }
 
-/* Says which key it is: whoever has renewed it on purpose can put that into the configuration. */
+/* Names the key, so that an operator who knows that it was changed can pin it. */
 static void fail_pin(struct failure *failure, const X509 *certificate)
 {
 	char text[PIN_TEXT_MAX];
@@ -134,7 +134,7 @@ static void fail_verify(struct failure *failure, const X509 *certificate, int re
 	}
 }
 
-/* What went wrong without a look at the certificate. */
+/* A failure that does not concern the certificate. */
 static void fail_handshake(struct failure *failure, unsigned long error, const struct verify *verify)
 {
 	const char *reason = ERR_reason_error_string(error);
@@ -157,7 +157,7 @@ static void fail_handshake(struct failure *failure, unsigned long error, const s
 		failure_set(failure, FAILURE_TLS_HANDSHAKE, "the server says that it has no XMPP there (ALPN)");
 		break;
 	case SSL_R_BAD_EXTENSION:
-		/* OpenSSL has no word of its own for a choice that was not offered. */
+		/* OpenSSL has no error of its own for a protocol that was not offered. */
 		failure_set(failure, FAILURE_TLS_HANDSHAKE, "%s",
 			    verify->direct ? "the server chose another protocol than XMPP (ALPN), or sent a broken extension"
 					   : reason);
@@ -189,9 +189,9 @@ void tls_failure(SSL *ssl, struct failure *ret_failure)
 
 	fail_handshake(ret_failure, error, verify);
 	if (verify->offered && error) {
-		/* Some servers give sessions and have never seen anybody resume one: OpenSSL's answer with an alert
-		 * when they ask for certificates and set no id context. Without this every second connection would
-		 * fail. */
+		/* Some servers hand out sessions but cannot resume them. OpenSSL servers, for
+		 * example, send an alert if they ask for client certificates and have no id
+		 * context. Without this, every second connection would fail. */
 		session_cache_bar(verify->cache, verify->key, time(NULL) + TLS_SESSION_AGE_MAX);
 	}
 }

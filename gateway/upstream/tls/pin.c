@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-	PIN_BASE64 = 44, /* of 32 bytes; the last character is the one "=" that fills them up to 33 */
+	PIN_BASE64 = 44, /* 32 bytes; the last character is a single "=" */
 };
 
 static const struct sv prefix = {"sha256//", sizeof("sha256//") - 1};
@@ -31,7 +31,8 @@ int pin_parse(struct sv text, struct pin *ret_pin)
 		return -EINVAL;
 	}
 	memcpy(pin.sha256, bytes, PIN_SIZE);
-	/* The decoder is generous with blanks, and with the bits of the last character that mean nothing. */
+	/* The decoder accepts white space, and any value of the unused bits of the last
+	 * character. */
 	if (!sv_eq(sv_from(pin_format(&pin, again)), text)) {
 		return -EINVAL;
 	}

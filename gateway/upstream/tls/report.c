@@ -22,7 +22,7 @@ static void keep_text(char ret_text[static TLS_REPORT_TEXT_MAX], struct sv text)
 	ret_text[text.n] = '\0';
 }
 
-/* The last entry of that kind: the most specific one. Whether there is one. */
+/* The most specific entry of this kind, which is the last. Returns false if there is none. */
 static bool entry_text(const X509_NAME *name, int nid, char ret_text[static TLS_REPORT_TEXT_MAX])
 {
 	const X509_NAME_ENTRY *entry = NULL;
@@ -41,7 +41,7 @@ static bool entry_text(const X509_NAME *name, int nid, char ret_text[static TLS_
 	return n > 0;
 }
 
-/* "R11 (Let's Encrypt)", or what there is of it. */
+/* "R11 (Let's Encrypt)", or as much of it as there is. */
 static void name_text(const X509_NAME *name, char ret_text[static TLS_REPORT_TEXT_MAX])
 {
 	char common[TLS_REPORT_TEXT_MAX];
@@ -103,8 +103,8 @@ static void report_chain(SSL *ssl, struct tls_report *report)
 
 	switch (result) {
 	case X509_V_OK:
-	case X509_V_ERR_HOSTNAME_MISMATCH:        /* found behind the chain: verify_certificate() */
-	case X509_V_ERR_APPLICATION_VERIFICATION: /* likewise */
+	case X509_V_ERR_HOSTNAME_MISMATCH:        /* set after the chain was verified: verify_certificate() */
+	case X509_V_ERR_APPLICATION_VERIFICATION:
 		report->chain = report->dane == TLS_FINDING_GOOD && report->dane_usage == USAGE_DANE_EE
 					? TLS_FINDING_NOT_ASKED
 					: TLS_FINDING_GOOD;
@@ -165,7 +165,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 		ret_report->group = SSL_group_to_name(ssl, SSL_get_negotiated_group(ssl));
 	}
 	SSL_get0_alpn_selected(ssl, &alpn, &n_alpn);
-	/* Anything else ends the handshake. */
+	/* A server that chooses another protocol fails the handshake. */
 	ret_report->alpn = n_alpn > 0;
 	if (!certificate) {
 		return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a handshake has shown, and what was made of it, for a human to read: done or failed. Texts may be what a stranger wrote, in any
- * bytes: whoever shows them escapes them.
+ * Describes a handshake, completed or failed, for display: the connection, the server's certificate,
+ * and the result of each check. Texts may hold any bytes that a stranger wrote: escape them.
  */
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -14,11 +14,11 @@
 
 enum {
 	TLS_REPORT_TEXT_MAX = 300,
-	/* Names that are shown; a certificate may have hundreds. */
+	/* Names that are stored; a certificate may have hundreds. */
 	TLS_REPORT_NAMES_MAX = 24,
 };
 
-/* How something that was asked of the certificate came out. */
+/* The result of a check of the certificate. */
 enum tls_finding {
 	TLS_FINDING_NOT_ASKED,
 	TLS_FINDING_GOOD,
@@ -31,32 +31,32 @@ struct tls_report_name {
 };
 
 struct tls_report {
-	const char *version; /* "TLSv1.3"; NULL with cipher: it did not come to that */
+	const char *version; /* "TLSv1.3"; NULL like `cipher` when none was agreed on */
 	const char *cipher;
-	const char *group;   /* of the key exchange; NULL: unknown */
-	bool alpn;           /* the server has chosen xmpp-client */
+	const char *group;   /* of the key exchange; NULL when unknown */
+	bool alpn;           /* the server chose xmpp-client */
 	bool resumed;
 
-	bool has_certificate; /* all that follows */
+	bool has_certificate; /* the fields below are set */
 	char subject[TLS_REPORT_TEXT_MAX];
 	char issuer[TLS_REPORT_TEXT_MAX];
-	int64_t from, to;     /* seconds as of time(2); 0: cannot be read */
+	int64_t from, to;     /* seconds as of time(2); 0 when unreadable */
 	char key[64];         /* "RSA, 2048 bits" */
 	const char *signature;
-	char pin[PIN_TEXT_MAX]; /* of its key, as the configuration has it; "": cannot be read */
+	char pin[PIN_TEXT_MAX]; /* of its key, in the notation of the configuration; "" when unreadable */
 	struct tls_report_name names[TLS_REPORT_NAMES_MAX];
-	size_t n_names;       /* may be more than are there */
-	size_t n_sent;        /* certificates that the server sent, its own included */
+	size_t n_names;       /* may exceed what is stored */
+	size_t n_sent;        /* certificates that the server sent, including its own */
 
-	enum tls_finding chain;            /* not asked: DANE decided alone */
-	const char *chain_words;           /* why it is bad */
-	char anchor[TLS_REPORT_TEXT_MAX];  /* of a good one: what it leads to */
-	enum tls_finding name;             /* also told when the chain is bad */
-	const char *named;                 /* of a good one: which name was wanted and is there; NULL: DANE asks for none */
+	enum tls_finding chain;            /* not asked when DANE-EE decides alone */
+	const char *chain_words;           /* the reason when bad */
+	char anchor[TLS_REPORT_TEXT_MAX];  /* the authority that a good chain leads to */
+	enum tls_finding name;             /* also set when the chain is bad */
+	const char *named;                 /* the name that matched; NULL when DANE-EE requires none */
 	enum tls_finding pinned;
 	enum tls_finding dane;
 	uint8_t dane_usage, dane_selector, dane_matching; /* of the TLSA record that matched */
 };
 
-/* Words are OpenSSL's, or @ssl's: valid as long as it is. */
+/* Pointers in the report are static or belong to @ssl. */
 void tls_report(SSL *ssl, struct tls_report *ret_report);

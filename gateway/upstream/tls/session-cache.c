@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* Without this, uthash ends the process when out of memory. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
 #include <uthash.h>
@@ -16,7 +16,7 @@ struct entry {
 	unsigned char key[TRUST_KEY_SIZE];
 	SSL_SESSION *session; /* NULL: barred */
 	int64_t until;
-	bool add_failed; /* the table had no memory for it */
+	bool add_failed; /* uthash was out of memory */
 	TAILQ_ENTRY(entry) in_use;
 	UT_hash_handle hh;
 };
@@ -25,7 +25,7 @@ TAILQ_HEAD(entries, entry);
 
 struct session_cache {
 	struct entry *table;
-	struct entries used; /* entry::in_use, the one of the longest ago first */
+	struct entries used; /* entry::in_use; least recently used first */
 	size_t n_max;
 };
 
@@ -70,7 +70,8 @@ static struct entry *entry_find(const struct session_cache *cache, const unsigne
 	return entry;
 }
 
-/* The entry under @key, made in the place of the least used one when there is none; NULL without memory. */
+/* Returns the entry of @key. Makes one if there is none; a full table drops its least recently used
+ * entry. Returns NULL when out of memory. */
 static struct entry *entry_get(struct session_cache *cache, const unsigned char *key)
 {
 	struct entry *entry = entry_find(cache, key);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The TLS sessions that a worker can resume: one for each trust key, the latest. A bounded table; the one that was
- * longest of no use goes first. No clock: seconds as of time(2) are passed in.
+ * The TLS sessions that a worker can resume: the latest one for each trust key. The table is bounded;
+ * the least recently used entry goes first. Times are seconds as of time(2) and are passed in.
  *
- * trust key  a digest over all that a connection asked of its server's certificate. What was verified under one is of
- *            no worth under another.
+ * trust key  a digest of all that a connection required of the server's certificate. A session that
+ *            was verified under one key is worthless under another.
  *
- * The latest session is used again and again until the server has sent a newer one. RFC 8446 (C.4) advises against it
- * because it lets an observer link connections; ours all come from the gateway's one address.
+ * A session is used until the server sends a newer one. RFC 8446 (C.4) advises against it because
+ * observers could link connections; but all of ours come from the gateway's address anyway.
  */
 #include <openssl/ssl.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 #include "common/macro.h"
 
 enum {
-	/* SHA-256, and the longest id context that OpenSSL takes. */
+	/* SHA-256; also the longest id context that OpenSSL accepts. */
 	TRUST_KEY_SIZE = 32,
 };
 
@@ -26,20 +26,20 @@ struct session_cache;
 _must_check_ int session_cache_new(size_t n_max, struct session_cache **ret_cache);
 struct session_cache *session_cache_free(struct session_cache *cache);
 
-/* Keeps @session, whose reference is the cache's from now on, for as long as @now < @until. Without memory, under a
- * key that is barred, or when that is over already, it is not kept: the next handshake is a full one. */
+/* Stores @session until @until and takes over its reference. Nothing is stored when out of memory,
+ * when @key is barred, or when @until is over; the next handshake is a full one. */
 void session_cache_put(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
 		       SSL_SESSION *session, int64_t until, int64_t now);
 
-/* The session under @key, borrowed until the next call, and until when it is good; NULL when there is none, or none
- * that can be resumed. */
+/* Returns the session of @key, borrowed until the next call, and its end; or NULL when there is
+ * none that can be resumed. */
 SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
 			       int64_t now, int64_t *ret_until);
 
 void session_cache_forget(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE]);
 
-/* Until @until there is no session under @key, whatever is put there: for a server that gives what it then takes
- * amiss. */
+/* Bars @key until @until: nothing is stored for it. For servers that reject the sessions they hand
+ * out. */
 void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE], int64_t until);
 
 size_t session_cache_count(const struct session_cache *cache);

@@ -12,15 +12,16 @@
 #include "gateway/upstream/tls/verify.h"
 
 enum {
-	/* 112 bits: RSA keys of 2048, no SHA-1. Said here, lest it depend on the system's configuration. */
+	/* 112 bits: RSA keys of at least 2048, no SHA-1. Set here because the system's
+	 * configuration may differ. */
 	SECURITY_LEVEL = 2,
 };
 
-/* XEP-0368, in the form of the extension (RFC 7301, 3.1): a length before each name. */
+/* XEP-0368, in the form of the extension (RFC 7301, 3.1): each name has a length prefix. */
 static const unsigned char alpn[] = "\x0bxmpp-client";
 
 enum trust {
-	TRUST_NOBODY, /* for connections that are not verified: saves reading the system's store */
+	TRUST_NOBODY, /* for connections without verification: the system's store need not be read */
 	TRUST_SYSTEM,
 	TRUST_FILE,
 };
@@ -83,8 +84,8 @@ struct tls_store *tls_store_free(struct tls_store *store)
 	return NULL;
 }
 
-/* A session that the server says can be resumed; of TLS 1.3 as often as it likes. Returns 1 when the reference has been
- * taken. */
+/* The server has sent a session that can be resumed; with TLS 1.3 this may happen often. Returns 1
+ * when the reference has been taken. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct verify *verify = verify_of(ssl);
@@ -98,7 +99,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	if (n_ticket > TLS_TICKET_MAX) {
 		return 0;
 	}
-	/* What is resumed has seen no certificate: its end is that of the session before. */
+	/* A resumed handshake shows no certificate: the end stays that of the session that was
+	 * resumed. */
 	if (!SSL_session_reused(ssl)) {
 		verify->until = verify_until(ssl, now);
 	}
@@ -129,7 +131,8 @@ static int context_trust(struct tls_context *context, const char *ca_file)
 	if (SSL_CTX_load_verify_file(context->ctx, ca_file) != 1) {
 		return -EINVAL;
 	}
-	/* The operator may trust a server's own certificate, or an intermediate one, by naming it. */
+	/* The operator may name a server's own certificate or an intermediate one as the
+	 * authority. */
 	X509_STORE_set_flags(SSL_CTX_get_cert_store(context->ctx), X509_V_FLAG_PARTIAL_CHAIN);
 	return 0;
 }
@@ -146,23 +149,25 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 	if (!context->ctx || !SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION)) {
 		return -ENOMEM;
 	}
-	/* A stream has its own end (</stream:stream>), so a FIN without close_notify hides nothing. */
+	/* An XMPP stream marks its own end (</stream:stream>), so a FIN without close_notify hides
+	 * nothing. */
 	SSL_CTX_set_options(context->ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 						  SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(context->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					       SSL_MODE_RELEASE_BUFFERS);
-	/* Else a server that sends one TLS message after the other, and no data, holds the loop for as long as it likes. */
+	/* Otherwise a server that sends TLS messages without data could occupy the loop. */
 	SSL_CTX_clear_mode(context->ctx, SSL_MODE_AUTO_RETRY);
-	/* In finite fields the server chooses the group, and 10,000 bits cost a second and a half of CPU. */
+	/* With finite-field DH the server chooses the group, and 10,000 bits take 1.5 s of CPU. */
 	if (!SSL_CTX_set_cipher_list(context->ctx, "DEFAULT:!kDHE") ||
 	    !SSL_CTX_set1_groups_list(context->ctx, "X25519:P-256:P-384:P-521")) {
 		return -ENOMEM;
 	}
-	/* A record's header and body, and all of a short answer, in one read(2). */
+	/* Reads the header and body of a record, and often all of a short answer, with one
+	 * read(2). */
 	SSL_CTX_set_read_ahead(context->ctx, 1);
 	SSL_CTX_set_max_cert_list(context->ctx, TLS_CHAIN_MAX);
-	/* OpenSSL's own cache knows neither trust nor servers. */
+	/* OpenSSL's own cache does not distinguish trust or servers. */
 	SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context->ctx, on_session);
 	SSL_CTX_set_cert_verify_callback(context->ctx, verify_certificate, NULL);
@@ -206,8 +211,9 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 
 DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free);
 
-/* Offers the session that was verified under the same policy, if there is one. In a copy: of TLS 1.3 OpenSSL marks what
- * has been used once, and not every server gives a new ticket for the old. The copy shares the certificates. */
+/* Offers the session that was verified under the same policy, if there is one. Offers a copy,
+ * because OpenSSL marks sessions of TLS 1.3 as used, and not every server sends a new ticket each
+ * time. The copy shares the certificates. */
 static int offer_session(SSL *ssl)
 {
 	struct verify *verify = verify_of(ssl);
@@ -223,7 +229,7 @@ static int connection_prepare(struct tls_store *store, const struct tls_policy *
 	if (!SSL_set_tlsext_host_name(ssl, policy->domain)) {
 		return -ENOMEM;
 	}
-	/* Here 0 is what says that it went well. */
+	/* Unlike the other functions, this one returns 0 for success. */
 	if (policy->direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
 		return -ENOMEM;
 	}
@@ -265,11 +271,11 @@ SSL *tls_connection_free(SSL *ssl)
 	const struct verify *verify = verify_of(ssl);
 
 	if (verify && !SSL_is_init_finished(ssl)) {
-		/* A server may stumble over a session that it gave: it shall not do so again. */
+		/* The server may have failed because of the session: do not offer it again. */
 		session_cache_forget(verify->cache, verify->key);
 	}
-	/* Otherwise OpenSSL takes a connection without close_notify as a reason not to resume its session, which
-	 * others have in use. TLS 1.1 and later see none in it. */
+	/* Without this, OpenSSL would mark the session as not resumable, because no close_notify
+	 * was sent, while other connections use it. TLS 1.1 and later do not require that. */
 	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	verify_free(ssl);
 	SSL_free(ssl);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * TLS towards servers with OpenSSL: one client context for each trust store a worker uses, and the sessions that can be
- * resumed. A certificate is judged within the handshake (verify.h), and against the XMPP domain, never against the SRV
- * target unless signed DNS led there.
+ * TLS connections to servers, with OpenSSL: a client context for each trust store that a worker uses,
+ * and the sessions that can be resumed. A certificate is verified within the handshake (verify.h)
+ * against the XMPP domain; against the SRV target only if signed DNS led there.
  *
- * policy   what one connection requires of its server: the names, the authorities, the keys
- * resumed  a handshake in which the server proves that it is the one of an earlier connection, and shows no
- *          certificate. Only a session that was verified under the same policy is used for it, for an hour at most
- *          since its certificate was looked at, and never beyond the end of that certificate.
+ * policy   what a connection requires of the server: names, authorities, keys
+ * resumed  a handshake in which the server proves that it is the one of an earlier connection and
+ *          shows no certificate. Uses only sessions that were verified under the same policy, for at
+ *          most an hour after the certificate was verified and never beyond its end.
  *
- * OpenSSL's types show here because channel.c, the other half of this folder, reads and writes through them.
+ * This header shows OpenSSL's types because channel.c reads and writes through them.
  */
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -19,33 +19,34 @@
 #include "gateway/upstream/dns/tlsa.h"
 #include "policy/domain.h"
 
-struct tls_store; /* a worker's contexts, made on first use and kept: the system's store, and one for each ca_file */
+struct tls_store; /* a worker's contexts, made on first use: one for the system's store and one for each ca_file */
 
 enum {
-	/* Domains whose sessions are kept: a session may hold a ticket and a chain of certificates, and anybody can
-	 * have the gateway visit domains of his own. */
+	/* Domains whose sessions are cached. A session may hold a ticket and a chain of
+	 * certificates, and clients can make the gateway visit any domain. */
 	TLS_SESSIONS_MAX = 512,
-	/* A longer ticket is not kept: servers send some hundred bytes, and could send 64 KB. */
+	/* Longer tickets are not kept. Usual are some hundred bytes; a server could send 64 KB. */
 	TLS_TICKET_MAX = 8192,
-	/* Seconds since the certificate was verified, over all that has been resumed from it: what has changed in the
-	 * trust in it counts from then on. */
+	/* Seconds between the verification of a certificate and the last connection resumed from
+	 * it, so that a change of trust takes effect. */
 	TLS_SESSION_AGE_MAX = 3600,
-	/* Bytes of a server's certificates. They stay in memory as long as the connection does; a chain of four has
-	 * about 8 KB, and OpenSSL by itself would take 100. */
+	/* Bytes of the server's certificates, which stay in memory as long as the connection. A
+	 * chain of four has about 8 KB; OpenSSL's default allows 100 KB. */
 	TLS_CHAIN_MAX = 32768,
 };
 
-/* The pointers are borrowed for the call; but @pins for the connection's life. */
+/* Pointers are borrowed for the call; @pins for the life of the connection. */
 struct tls_policy {
-	const char *domain;     /* ascii form: SNI, and what the certificate must name */
-	const char *ca_file;    /* the authorities to trust; NULL: the system's */
-	bool verify;            /* false: any certificate will do, and what follows but `direct` counts for nothing */
-	bool direct;            /* TLS from the first byte: says by ALPN that it is for XMPP (XEP-0368) */
-	const struct pin *pins; /* the server's key must be one of these, besides all else */
+	const char *domain;     /* ascii form; sent as SNI, and what the certificate must name */
+	const char *ca_file;    /* the trusted authorities; NULL: the system's */
+	bool verify;            /* false: accepts any certificate and ignores all that follows except `direct` */
+	bool direct;            /* TLS from the first byte: ALPN announces XMPP (XEP-0368) */
+	const struct pin *pins; /* the server's key must be one of these, in addition to all else */
 	size_t n_pins;
-	/* Where signed DNS says that the domain's server is, and what it says of its certificate (RFC 6698). Both or
-	 * none; and only if all that led to @host was signed (AD=1), the SRV record too: else whoever forges that
-	 * brings his own TLSA record along (RFC 7673, 3.1). */
+	/* Where signed DNS says that the server is, and its TLSA records (RFC 6698); set both or
+	 * none. Only allowed if everything that led to @host was signed (AD=1), including the SRV
+	 * record. Otherwise an attacker who forges it could bring TLSA records of his own (RFC
+	 * 7673, 3.1). */
 	const char *host;
 	const struct tlsa_set *tlsa;
 };
@@ -53,15 +54,18 @@ struct tls_policy {
 _must_check_ int tls_store_new(struct tls_store **ret_store);
 struct tls_store *tls_store_free(struct tls_store *store);
 
-/* A connection object for @policy: SNI set, client side, TLS 1.2 at least, partial and moving writes, buffers released
- * when idle, an earlier session offered. Owned by the caller until tls_connection_free(); @store outlives it.
- * Returns 0, -ENOMEM, -EINVAL when the ca_file cannot be used. */
+/* Makes a client connection for @policy: SNI set, TLS 1.2 or later, partial and moving writes,
+ * buffers released when idle, a cached session offered. The caller owns it until
+ * tls_connection_free(). @store must outlive it. Returns 0, -ENOMEM, or -EINVAL when the ca_file
+ * cannot be used. */
 _must_check_ int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl);
 
-/* However the connection ended, its session can be resumed; but the one that a handshake was begun with and not brought
- * to an end is forgotten. NULL is fine; returns NULL. */
+/* Frees the connection. Its session stays resumable, however the connection ended. But if the
+ * handshake did not complete, the session that it offered is forgotten. Takes NULL; returns
+ * NULL. */
 SSL *tls_connection_free(SSL *ssl);
 
-/* Why the handshake on @ssl failed, in words for the operator and the user: TLS_* or CERTIFICATE_*. Empties OpenSSL's
- * error queue. If a session had been offered and it is not the certificate's fault, none will be for an hour. */
+/* Describes why the handshake on @ssl failed: TLS_* or CERTIFICATE_*. Empties OpenSSL's error
+ * queue. If a session was offered and the certificate is not to blame, no session is offered for an
+ * hour. */
 void tls_failure(SSL *ssl, struct failure *ret_failure);

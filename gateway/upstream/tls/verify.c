@@ -18,7 +18,7 @@ enum {
 
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free);
 
-/* The records that can be used, in an order of their own: the DNS gives them in any. */
+/* The usable records, sorted: the DNS gives them in any order. */
 struct usable {
 	size_t n;
 	const struct tlsa_record *records[TLSA_RECORDS_MAX];
@@ -37,7 +37,7 @@ void verify_free(SSL *ssl)
 
 /* The trust key. */
 
-/* Each with its length before it, so that no two lists of fields look the same. */
+/* Each field has its length before it, so that different lists of fields have different digests. */
 static bool add_field(EVP_MD_CTX *digest, const void *data, size_t n)
 {
 	return EVP_DigestUpdate(digest, &n, sizeof(n)) && EVP_DigestUpdate(digest, data, n);
@@ -94,7 +94,7 @@ static int record_compare(const void *a, const void *b)
 	}
 	int order = memcmp(x->data, y->data, x->n_data);
 
-	/* The three bytes of the kind stand at the beginning. */
+	/* The three bytes of the kind are the first members. */
 	return order ? order : memcmp(x, y, offsetof(struct tlsa_record, n_data));
 }
 
@@ -106,7 +106,7 @@ static int add_tlsa(SSL *ssl, const struct tls_policy *policy, struct usable *us
 	if (SSL_dane_enable(ssl, policy->host) <= 0) {
 		return -ENOMEM;
 	}
-	/* OpenSSL would ask for this one name only, and in the CN as well. */
+	/* OpenSSL would accept only this name, and would look for it in the CN as well. */
 	X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), NULL, 0);
 	for (size_t i = 0; i < policy->tlsa->n_records; i++) {
 		const struct tlsa_record *record = &policy->tlsa->records[i];
@@ -154,8 +154,8 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 	return SSL_set_session_id_context(ssl, verify->key, TRUST_KEY_SIZE) ? 0 : -ENOMEM;
 }
 
-/* Whether it was a DANE-EE record that has been found right: it replaces all else that a certificate says. */
-static bool is_vouched_for(SSL *ssl)
+/* Whether a DANE-EE record matched. Then nothing else in the certificate matters. */
+static bool has_dane_ee(SSL *ssl)
 {
 	uint8_t usage;
 
@@ -166,7 +166,7 @@ static bool is_named(SSL *ssl, const X509 *certificate)
 {
 	const struct verify *verify = verify_of(ssl);
 
-	return is_vouched_for(ssl) || certificate_names(certificate, verify->domain) ||
+	return has_dane_ee(ssl) || certificate_names(certificate, verify->domain) ||
 	       (verify->host && certificate_names(certificate, verify->host));
 }
 
@@ -204,7 +204,7 @@ static int64_t end_of(const X509 *certificate)
 
 int64_t verify_until(SSL *ssl, int64_t now)
 {
-	STACK_OF(X509) *chain = is_vouched_for(ssl) ? NULL : SSL_get0_verified_chain(ssl);
+	STACK_OF(X509) *chain = has_dane_ee(ssl) ? NULL : SSL_get0_verified_chain(ssl);
 	int n_chain = chain ? sk_X509_num(chain) : 0;
 	int64_t until = now + TLS_SESSION_AGE_MAX;
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a connection believes of its server, and whether a certificate lives up to it. All that is asked must hold:
+ * What a connection requires of the server's certificate. All of these must hold:
  *
- * chain  it leads to an authority of the store; or, where there are usable TLSA records, it is what one of them says,
- *        by OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671). Records of which none is usable count
- *        for nothing.
- * name   it names the domain (certificate.h). With usable TLSA records the host that they are about will do as well,
- *        and for DANE-EE no name is asked (RFC 7673, 4).
- * pin    its public key is one of those pinned. A pin narrows what is believed, and never widens it.
+ * chain  leads to an authority of the store. If there are usable TLSA records, one of them must match
+ *        instead, by OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671). Unusable
+ *        records are ignored.
+ * name   the certificate names the domain (certificate.h). With usable TLSA records, the host that
+ *        they are about will do as well; with DANE-EE no name is required (RFC 7673, 4).
+ * pin    the key is one of the pinned keys, if there are any. Pins only restrict.
  *
- * Private to tls.c, tls-failure.c and tls-report.c.
+ * Private to gateway/upstream/tls.
  */
 #include <openssl/ssl.h>
 
@@ -22,24 +22,24 @@ struct verify {
 	unsigned char key[TRUST_KEY_SIZE];
 	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
-	bool direct;    /* ALPN has been sent */
-	bool offered;   /* so has a session */
-	int64_t until;  /* what the offered session is good for; seconds as of time(2) */
-	char *domain;   /* both point behind the struct */
+	bool direct;    /* ALPN was sent */
+	bool offered;   /* a session was offered */
+	int64_t until;  /* end of the offered session; seconds as of time(2) */
+	char *domain;   /* in `texts`, like `host` */
 	char *host;     /* NULL unless there are usable TLSA records */
 	char texts[];
 };
 
-/* Gives @ssl what @policy believes: it is found again with verify_of(), and freed with verify_free(). The trust key is
- * the id context of its sessions, too, so that OpenSSL itself resumes none that was verified under another.
- * Returns 0 or -ENOMEM. */
+/* Attaches to @ssl what @policy requires: verify_of() finds it, verify_free() frees it. The trust
+ * key also becomes the session id context, so that OpenSSL itself refuses to resume a session that
+ * was verified under another. Returns 0 or -ENOMEM. */
 _must_check_ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *cache);
 struct verify *verify_of(const SSL *ssl);
 void verify_free(SSL *ssl);
 
-/* For SSL_CTX_set_cert_verify_callback(). What fails leaves its X509_V_ERR_: HOSTNAME_MISMATCH for a name,
- * APPLICATION_VERIFICATION for a pin. */
+/* For SSL_CTX_set_cert_verify_callback(). Sets X509_V_ERR_HOSTNAME_MISMATCH for a wrong name and
+ * X509_V_ERR_APPLICATION_VERIFICATION for a wrong pin. */
 int verify_certificate(X509_STORE_CTX *verification, void *userdata);
 
-/* Until when the full handshake that @ssl has done at @now may be built upon. */
+/* How long sessions of the full handshake that @ssl completed at @now may be resumed. */
 int64_t verify_until(SSL *ssl, int64_t now);
