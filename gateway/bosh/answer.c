@@ -196,3 +196,14 @@ int bosh_refusal(enum bosh_condition condition, const char *text, bool legacy, u
 		},
 		ret_blob, &payloads);
 }
+
+void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure)
+{
+	answer->type = "terminate";
+	answer->condition = failure_bosh_condition(failure->kind);
+	/* The server's own words are pending. */
+	if (failure->kind != FAILURE_STREAM_ERROR) {
+		answer->text = failure_sentence(failure->kind);
+		answer->detail = failure->public_detail;
+	}
+}

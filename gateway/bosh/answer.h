@@ -34,6 +34,9 @@ struct bosh_answer {
 	struct sv payloads;
 };
 
+/* Makes @answer say @failure, apart from what is pending of its stream. Borrows the detail. */
+void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure);
+
 /* Returns 0 with *ret_blob and where in it the payloads are, or -ENOMEM. */
 _must_check_ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 				   struct sv *ret_payloads);

@@ -230,3 +230,13 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const stru
 	xml_scan_deinit(&scan);
 	return r;
 }
+
+bool bosh_body_is_terminate(const struct bosh_body *body)
+{
+	return sv_eq(body->type, SV("terminate"));
+}
+
+bool bosh_body_is_extra(const struct bosh_body *body)
+{
+	return body->pause.set || bosh_body_is_terminate(body);
+}

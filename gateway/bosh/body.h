@@ -58,3 +58,7 @@ struct xml_scan_options bosh_body_options(size_t n_max);
 _must_check_ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
 				const struct xml_scan_options *options, struct sv text);
 void bosh_body_deinit(struct bosh_body *body);
+
+bool bosh_body_is_terminate(const struct bosh_body *body);
+/* Whether @body may be one more than `requests` ("Overactivity"). */
+bool bosh_body_is_extra(const struct bosh_body *body);

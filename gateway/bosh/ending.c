@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "gateway/bosh/session-state.h"
 
 /* XEP-0206, "recipient-unavailable": @stream gets back what is in @payloads. */
@@ -102,17 +99,6 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 					    false, actions);
 }
 
-void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure)
-{
-	answer->type = "terminate";
-	answer->condition = failure_bosh_condition(failure->kind);
-	/* The server's own words are pending. */
-	if (failure->kind != FAILURE_STREAM_ERROR) {
-		answer->text = failure_sentence(failure->kind);
-		answer->detail = failure->public_detail;
-	}
-}
-
 int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_rule rule,
 			struct bosh_actions *actions)
 {
@@ -128,24 +114,6 @@ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bo
 	}
 	session->n_slots = 0;
 	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, rule, false, actions);
-}
-
-int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,
-		      struct mono now, struct bosh_actions *actions)
-{
-	struct bosh_stream *failed = &session->streams[stream];
-
-	if (session->ended || !failed->open || failed->failure) {
-		return 0;
-	}
-	failed->failure = malloc(sizeof(*failed->failure));
-	if (!failed->failure) {
-		return -ENOMEM;
-	}
-	*failed->failure = *failure;
-	failed->closed = true;
-	buffer_deinit(&failed->waiting);
-	return bosh_session_release(session, now, actions);
 }
 
 int bosh_session_shut(struct bosh_session *session, const struct failure *failure, struct mono now,

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "gateway/bosh/session-state.h"
@@ -13,16 +12,6 @@ enum wish {
 	WISH_CARRY,   /* payloads to the server */
 	WISH_NOTHING, /* but an answer */
 };
-
-bool bosh_body_is_terminate(const struct bosh_body *body)
-{
-	return sv_eq(body->type, SV("terminate"));
-}
-
-bool bosh_body_is_extra(const struct bosh_body *body)
-{
-	return body->pause.set || bosh_body_is_terminate(body);
-}
 
 static enum wish wish_of(const struct bosh_session *session, const struct bosh_body *body)
 {

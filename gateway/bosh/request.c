@@ -1,37 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "gateway/bosh/session-state.h"
-
-void bosh_early_clear(struct bosh_early *early)
-{
-	if (early->body) {
-		bosh_body_deinit(early->body);
-		free(early->body);
-	}
-	*early = (struct bosh_early){0};
-}
-
-static struct bosh_early *early_find(struct bosh_session *session, uint64_t rid)
-{
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		if (session->early[i].body && session->early[i].rid == rid) {
-			return &session->early[i];
-		}
-	}
-	return NULL;
-}
-
-uint64_t bosh_early_highest(struct bosh_session *session)
-{
-	uint64_t rid = session->next_rid - 1;
-
-	while (early_find(session, rid + 1)) {
-		rid++;
-	}
-	return rid;
-}
 
 /* "In-Order Message Forwarding": those whose predecessors have come now. */
 static int process_early(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
@@ -39,7 +7,7 @@ static int process_early(struct bosh_session *session, struct mono now, struct b
 	struct bosh_early *early;
 	int r = 0;
 
-	while (r == 0 && !session->ended && (early = early_find(session, session->next_rid))) {
+	while (r == 0 && !session->ended && (early = bosh_early_find(session, session->next_rid))) {
 		struct bosh_early due = *early;
 		uint64_t exchange = due.exchange;
 
@@ -52,34 +20,6 @@ static int process_early(struct bosh_session *session, struct mono now, struct b
 		}
 	}
 	return r;
-}
-
-/* Keeps a request until its predecessor comes. The window has as many rids as there are places. */
-static int put_early(struct bosh_session *session, uint64_t exchange, struct bosh_body *body, struct mono now)
-{
-	if (!session->early) {
-		session->early = calloc(session->n_places, sizeof(*session->early));
-		session->n_early_places = session->early ? session->n_places : 0;
-	}
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		struct bosh_early *early = &session->early[i];
-
-		if (early->body) {
-			continue;
-		}
-		early->body = malloc(sizeof(*early->body));
-		if (!early->body) {
-			return -ENOMEM;
-		}
-		*early->body = *body;
-		body->payloads = BUFFER_INIT;
-		body->text = BUFFER_INIT;
-		early->rid = body->rid;
-		early->exchange = exchange;
-		early->received = now;
-		return 0;
-	}
-	return -ENOMEM;
 }
 
 /* "Recoverable Binding Conditions": the old request is told to be repeated, which it was. */
@@ -190,9 +130,9 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 
 		return r < 0 ? r : process_early(session, now, actions);
 	}
-	struct bosh_early *early = early_find(session, body->rid);
+	struct bosh_early *early = bosh_early_find(session, body->rid);
 
-	return early ? repeat_early(session, early, exchange, body, actions) : put_early(session, exchange, body, now);
+	return early ? repeat_early(session, early, exchange, body, actions) : bosh_early_put(session, exchange, body, now);
 }
 
 void bosh_session_moved(struct bosh_session *session)

@@ -4,15 +4,19 @@
  * The inside of a BOSH session, and what its files call of each other. Private to gateway/bosh; who uses a session reads
  * session.h, where the words are explained.
  *
- * actions.c   the list of what the owner is to do
+ * From the top down; a file calls those below it:
+ *
  * session.c   its making, the server's side, the time
  * request.c   requests as they arrive: in order, early, repeated, gone
  * process.c   what a request does when its turn has come
+ * release.c   which request is answered when, and whether that is the end
+ * ending.c    how it ends: terminated, refused, failed
+ * response.c  gives a request its answer
  * payloads.c  what the client sends to its streams
  * streams.c   the streams: their names, and which of them has something to tell
- * response.c  which request is answered when, and with what
  * kept.c      answers that were given, until they are acknowledged
- * ending.c    how it ends: terminated, refused, failed
+ * early.c     requests that came before their predecessors
+ * actions.c   the list of what the owner is to do
  */
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/key.h"
@@ -115,6 +119,13 @@ struct bosh_session {
 	bool asked;              /* a held request has been answered so that the client acknowledges */
 };
 
+/* The number of @stream. */
+static inline unsigned bosh_stream_index(const struct bosh_session *session,
+					 const struct bosh_stream *stream)
+{
+	return (unsigned)(stream - session->streams);
+}
+
 /* Functions with @actions return 0 or -ENOMEM. */
 
 /* actions.c */
@@ -129,19 +140,29 @@ _must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_
 					   enum bosh_condition condition, enum bosh_rule rule,
 					   bool legacy);
 
-/* request.c */
+/* early.c */
 
 /* Frees what an early request owns; its place is free afterwards. */
 void bosh_early_clear(struct bosh_early *early);
 
+/* The early request of @rid, or NULL. */
+struct bosh_early *bosh_early_find(struct bosh_session *session, uint64_t rid);
+
+/* Keeps a request until its predecessor comes. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_early_put(struct bosh_session *session, uint64_t exchange,
+				struct bosh_body *body, struct mono now);
+
 /* The highest rid that has come behind which none is missing. */
 uint64_t bosh_early_highest(struct bosh_session *session);
 
+/* release.c */
+
+/* Answers what need not wait: payloads for whoever holds a request, and the oldest when too many are held. */
+_must_check_ int bosh_session_release(struct bosh_session *session, struct mono now,
+				      struct bosh_actions *actions);
+
 /* process.c */
 
-bool bosh_body_is_terminate(const struct bosh_body *body);
-/* Whether @body may be one more than `requests` ("Overactivity"). */
-bool bosh_body_is_extra(const struct bosh_body *body);
 /* Processes the request whose turn it is. It came at @received, and @n_repeats times more before that. */
 _must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exchange,
 				      struct bosh_body *body, struct mono received, unsigned n_repeats,
@@ -179,7 +200,6 @@ struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv nam
 struct bosh_stream *bosh_stream_due(struct bosh_session *session);
 /* Whether the session is over with what its only stream has to tell. */
 struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
-unsigned bosh_stream_index(const struct bosh_session *session, const struct bosh_stream *stream);
 /* A call begins: all free places may be taken. */
 void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
@@ -216,9 +236,6 @@ _must_check_ int bosh_session_answer_empty(struct bosh_session *session, struct 
 _must_check_ int bosh_session_replay(struct bosh_session *session, uint64_t exchange,
 				     struct bosh_kept *kept, struct mono now,
 				     struct bosh_actions *actions);
-/* Answers what need not wait: payloads for whoever holds a request, and the oldest when too many are held. */
-_must_check_ int bosh_session_release(struct bosh_session *session, struct mono now,
-				      struct bosh_actions *actions);
 
 /* ending.c */
 
@@ -227,8 +244,6 @@ _must_check_ int bosh_session_release(struct bosh_session *session, struct mono 
 _must_check_ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
 				     struct bosh_stream *stream, struct mono now,
 				     struct bosh_actions *actions);
-/* What the client is told of a failure, apart from what is pending. */
-void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *failure);
 /* Tells the server of @stream, if it is open, what came to nobody, and closes it. Its place stays. @vanished: the client has not been
  * heard of for so long that answers may be lost, too. */
 _must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,

@@ -193,6 +193,24 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 	return bosh_session_release(session, now, actions);
 }
 
+int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,
+		      struct mono now, struct bosh_actions *actions)
+{
+	struct bosh_stream *failed = &session->streams[stream];
+
+	if (session->ended || !failed->open || failed->failure) {
+		return 0;
+	}
+	failed->failure = malloc(sizeof(*failed->failure));
+	if (!failed->failure) {
+		return -ENOMEM;
+	}
+	*failed->failure = *failure;
+	failed->closed = true;
+	buffer_deinit(&failed->waiting);
+	return bosh_session_release(session, now, actions);
+}
+
 /* Time. */
 
 /* Requests that came out of order may have to be answered before those in front of them would. */

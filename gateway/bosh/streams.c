@@ -106,11 +106,6 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 	session->n_open--;
 }
 
-unsigned bosh_stream_index(const struct bosh_session *session, const struct bosh_stream *stream)
-{
-	return (unsigned)(stream - session->streams);
-}
-
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name)
 {
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
