@@ -83,8 +83,8 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 	int r = 0;
 
 	session->ending = true;
-	while (r == 0 && session->n_slots) {
-		if (!told && session->slots[0].exchange) {
+	while (r == 0 && session->slots.n) {
+		if (!told && bosh_slots_first(&session->slots)->exchange) {
 			if (stream) {
 				answer->payloads = buffer_sv(&stream->pending);
 			}
@@ -105,14 +105,14 @@ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bo
 	int r = bosh_actions_push_refusal(actions, exchange, bosh_rule_condition(rule), rule,
 					  session->legacy);
 
-	for (size_t i = 0; r == 0 && i < session->n_slots; i++) {
-		r = bosh_actions_push_refusal(actions, session->slots[i].exchange,
+	for (size_t i = 0; r == 0 && i < session->slots.n; i++) {
+		r = bosh_actions_push_refusal(actions, session->slots.items[i].exchange,
 					      BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
 	}
 	if (r < 0) {
 		return r;
 	}
-	session->n_slots = 0;
+	bosh_slots_clear(&session->slots);
 	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, rule, false, actions);
 }
 

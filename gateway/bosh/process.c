@@ -31,23 +31,10 @@ static enum wish wish_of(const struct bosh_session *session, const struct bosh_b
 	return body->to.n && session->offers_streams ? WISH_STREAM : WISH_NOTHING;
 }
 
-/* Requests that the client waits for, as far as anybody can know: those whose connection broke it has given
- * up, and so perhaps those that came from another address. */
-static size_t n_under_way(const struct bosh_session *session)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < session->n_slots; i++) {
-		n += session->slots[i].exchange != 0 && !session->slots[i].stale;
-	}
-	return n;
-}
-
 /* Whether the request before @body is an empty one that the client waits for. */
 static bool is_behind_empty(const struct bosh_session *session, const struct bosh_body *body)
 {
-	const struct bosh_slot *before =
-		session->n_slots ? &session->slots[session->n_slots - 1] : NULL;
+	const struct bosh_slot *before = bosh_slots_last(&session->slots);
 
 	return before && before->rid + 1 == body->rid && before->empty && before->exchange &&
 	       !before->stale;
@@ -78,7 +65,7 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 	/* Those that came out of order came at their own times. */
 	int64_t apart_ms = llabs(mono_diff_ms(received, session->received));
 	bool soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
-	size_t n = n_under_way(session);
+	size_t n = bosh_slots_n_under_way(&session->slots);
 
 	if (bosh_body_is_extra(body)) {
 		return BOSH_RULE_NONE;
@@ -96,20 +83,17 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 								: BOSH_RULE_NONE;
 }
 
-/* Gives a request its slot. There are as many as requests may be under way, and one for a request that
+/* Makes room for the slot of a request. There are as many as requests may be under way, and one for a request that
  * pauses or terminates. Those that the client does not wait for any more make room; their answers are
  * kept for a repeat. */
-static int take_slot(struct bosh_session *session, const struct bosh_body *body,
-		     const struct bosh_slot *slot, struct mono now, struct bosh_actions *actions)
+static int make_room(struct bosh_session *session, const struct bosh_body *body, struct mono now,
+		     struct bosh_actions *actions)
 {
 	size_t n_max = session->n_places - (bosh_body_is_extra(body) ? 0 : 1);
 	int r = 0;
 
-	while (r == 0 && session->n_slots >= n_max) {
+	while (r == 0 && session->slots.n >= n_max) {
 		r = bosh_session_answer_empty(session, now, actions);
-	}
-	if (r == 0) {
-		session->slots[session->n_slots++] = *slot;
 	}
 	return r;
 }
@@ -185,10 +169,10 @@ static int close_stream(struct bosh_session *session, struct bosh_stream *stream
 
 	memcpy(name, stream->name, sizeof(name));
 	bosh_stream_close(session, stream);
-	while (r == 0 && session->n_slots && !session->slots[0].exchange) {
+	while (r == 0 && session->slots.n && !bosh_slots_first(&session->slots)->exchange) {
 		r = bosh_session_answer_empty(session, now, actions);
 	}
-	if (r == 0 && session->n_slots) {
+	if (r == 0 && session->slots.n) {
 		r = bosh_session_answer(session, &answer, NULL, now, actions);
 	}
 	return r < 0 ? r : bosh_session_release(session, now, actions);
@@ -223,7 +207,7 @@ static int pause(struct bosh_session *session, struct bosh_body *body, struct mo
 {
 	int r = bosh_payloads_push(session, body, actions);
 
-	while (r == 0 && session->n_slots) {
+	while (r == 0 && session->slots.n) {
 		r = bosh_session_answer_empty(session, now, actions);
 	}
 	/* A pause of nothing would be an end. */
@@ -333,7 +317,7 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	int r = 0;
 
 	wish = ignore_closed(session, body, wish);
-	if (session->n_slots > session->creation.hold && !mono_is_never(session->linger)) {
+	if (session->slots.n > session->creation.hold && !mono_is_never(session->linger)) {
 		/* The client would have had its answer, had we not waited: not to be held against it. */
 		session->linger = MONO_NEVER;
 		r = bosh_session_release(session, now, actions);
@@ -351,11 +335,11 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 		.empty = empty,
 	};
 
-	r = take_slot(session, body, &new_slot, now, actions);
+	r = make_room(session, body, now, actions);
 	if (r < 0) {
 		return r;
 	}
-	struct bosh_slot *slot = &session->slots[session->n_slots - 1];
+	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 
 	session->next_rid = body->rid + 1;
 	session->received = received;

@@ -29,7 +29,7 @@ static int answer_stream(struct bosh_session *session, struct bosh_stream *strea
 /* Answers the request that asked for one more stream with its name, or with that it is one too many. */
 static int answer_opener(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	const struct bosh_slot *slot = &session->slots[0];
+	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	struct bosh_stream *stream = slot->opens ? &session->streams[slot->stream] : NULL;
 	struct bosh_answer answer = {.opens = true};
 	char name[BOSH_STREAM_NAME_LENGTH + 1];
@@ -48,16 +48,6 @@ static int answer_opener(struct bosh_session *session, struct mono now, struct b
 	}
 	answer.stream = name;
 	return bosh_session_answer(session, &answer, stream, now, actions);
-}
-
-static bool is_opener_waiting(const struct bosh_session *session)
-{
-	for (size_t i = 0; i < session->n_slots; i++) {
-		if (session->slots[i].opens || session->slots[i].refused) {
-			return true;
-		}
-	}
-	return false;
 }
 
 /* The servers wait for acknowledgements, which only come with a request; and a client that holds one has nothing to send. Once: what
@@ -82,7 +72,7 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 	} else if (!mono_reached(session->linger, now) && !mono_is_never(session->linger)) {
 		n_max++;
 	}
-	return session->n_slots > n_max;
+	return session->slots.n > n_max;
 }
 
 /* Stops the servers when nobody takes what they send, and lets them go on well before nothing is left. */
@@ -109,7 +99,7 @@ static int regulate(struct bosh_session *session, struct bosh_actions *actions)
 /* Answers the oldest request if it need not wait. Returns 1 when it may. */
 static int answer_next(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	const struct bosh_slot *slot = &session->slots[0];
+	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	struct bosh_stream *due = bosh_stream_due(session);
 
 	if (slot->opens || slot->refused) {
@@ -120,7 +110,7 @@ static int answer_next(struct bosh_session *session, struct mono now, struct bos
 	}
 	/* Of a request whose client is gone it will ask again, and find it empty; the payload goes to one who listens. The creation
 	 * answer waits for features only as long as some may come. */
-	if ((due && bosh_session_is_attended(session)) || is_opener_waiting(session) || session->report ||
+	if ((due && bosh_slots_are_attended(&session->slots)) || bosh_slots_have_opener(&session->slots) || session->report ||
 	    is_ack_wanted(session) || is_too_many(session, now) || !session->created) {
 		return bosh_session_answer_empty(session, now, actions);
 	}
@@ -133,7 +123,7 @@ static int tell_last_payloads(struct bosh_session *session, struct bosh_stream *
 {
 	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending), .stream = stream->name};
 
-	return session->slots[0].exchange ? bosh_session_answer(session, &answer, stream, now, actions)
+	return bosh_slots_first(&session->slots)->exchange ? bosh_session_answer(session, &answer, stream, now, actions)
 					  : bosh_session_answer_empty(session, now, actions);
 }
 
@@ -146,14 +136,14 @@ int bosh_session_release(struct bosh_session *session, struct mono now, struct b
 	    !session->streams[0].features_seen && !session->streams[0].failure) {
 		return regulate(session, actions);
 	}
-	while (r == 0 && session->n_slots) {
+	while (r == 0 && session->slots.n) {
 		failed = bosh_stream_last_failed(session);
-		if (failed && failed->pending.n && session->n_opened > 1 && bosh_session_is_attended(session)) {
+		if (failed && failed->pending.n && session->n_opened > 1 && bosh_slots_are_attended(&session->slots)) {
 			/* "Transmitting Payloads": under its name, which an end of all cannot have. */
 			r = tell_last_payloads(session, failed, now, actions);
 			continue;
 		}
-		if (failed && bosh_session_is_attended(session)) {
+		if (failed && bosh_slots_are_attended(&session->slots)) {
 			struct bosh_answer answer = {0};
 			struct failure failure = *failed->failure;
 
@@ -162,7 +152,7 @@ int bosh_session_release(struct bosh_session *session, struct mono now, struct b
 		}
 		r = answer_next(session, now, actions);
 	}
-	if (session->n_slots <= session->creation.hold) {
+	if (session->slots.n <= session->creation.hold) {
 		session->linger = MONO_NEVER;
 	}
 	return r < 0 ? r : regulate(session, actions);

@@ -85,12 +85,10 @@ static int repeat_answered(struct bosh_session *session, uint64_t exchange, cons
 static int repeat(struct bosh_session *session, uint64_t exchange, const struct bosh_body *body,
 		  struct mono now, struct bosh_actions *actions)
 {
-	for (size_t i = 0; i < session->n_slots; i++) {
-		if (session->slots[i].rid == body->rid) {
-			return repeat_held(session, &session->slots[i], exchange, body, now, actions);
-		}
-	}
-	return repeat_answered(session, exchange, body, now, actions);
+	struct bosh_slot *slot = bosh_slots_find(&session->slots, body->rid);
+
+	return slot ? repeat_held(session, slot, exchange, body, now, actions)
+		    : repeat_answered(session, exchange, body, now, actions);
 }
 
 /* The request of @early came again before its turn. */
@@ -137,28 +135,22 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 
 void bosh_session_moved(struct bosh_session *session)
 {
-	for (size_t i = 0; i < session->n_slots; i++) {
-		session->slots[i].stale = true;
-	}
+	bosh_slots_set_stale(&session->slots);
 	/* Nor is it known whether the last answer arrived. */
 	session->last_empty = false;
 }
 
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now)
 {
-	bool attended = bosh_session_is_attended(session);
+	bool attended = bosh_slots_are_attended(&session->slots);
 
-	for (size_t i = 0; i < session->n_slots; i++) {
-		if (session->slots[i].exchange == exchange) {
-			session->slots[i].exchange = 0;
-		}
-	}
+	bosh_slots_forget(&session->slots, exchange);
 	for (size_t i = 0; i < session->n_early_places; i++) {
 		if (session->early[i].body && session->early[i].exchange == exchange) {
 			bosh_early_clear(&session->early[i]);
 		}
 	}
-	if (attended && !bosh_session_is_attended(session)) {
+	if (attended && !bosh_slots_are_attended(&session->slots)) {
 		session->idle_since = now;
 	}
 }

@@ -3,16 +3,6 @@
 
 #include "gateway/bosh/session-state.h"
 
-bool bosh_session_is_attended(const struct bosh_session *session)
-{
-	for (size_t i = 0; i < session->n_slots; i++) {
-		if (session->slots[i].exchange) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* What stands in one answer only has been said. */
 static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
 			struct bosh_stream *stream, bool heard)
@@ -66,7 +56,7 @@ static void complete(struct bosh_session *session, const struct bosh_slot *slot,
 static int give(struct bosh_session *session, struct blob *blob, const struct bosh_stream *stream,
 		struct sv payloads, struct mono now, struct bosh_actions *actions)
 {
-	const struct bosh_slot *slot = &session->slots[0];
+	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	int r = 0;
 
 	if (slot->exchange) {
@@ -84,7 +74,7 @@ static int give(struct bosh_session *session, struct blob *blob, const struct bo
 int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer, struct bosh_stream *stream,
 			struct mono now, struct bosh_actions *actions)
 {
-	struct bosh_slot slot = session->slots[0];
+	struct bosh_slot slot = *bosh_slots_first(&session->slots);
 	struct sv payloads;
 	struct blob *blob;
 
@@ -104,10 +94,9 @@ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer
 	}
 	session->last_empty = slot.empty && answer->payloads.n == 0;
 	forget_said(session, answer, stream, slot.exchange);
-	session->n_slots--;
-	memmove(session->slots, session->slots + 1, session->n_slots * sizeof(*session->slots));
+	bosh_slots_pop(&session->slots);
 	/* What nobody heard is no sign of life that inactivity would count from. */
-	if (slot.exchange && !bosh_session_is_attended(session)) {
+	if (slot.exchange && !bosh_slots_are_attended(&session->slots)) {
 		session->idle_since = now;
 	}
 	return 0;
@@ -121,7 +110,7 @@ int bosh_session_answer_empty(struct bosh_session *session, struct mono now, str
 int bosh_session_replay(struct bosh_session *session, uint64_t exchange, struct bosh_kept *kept,
 			struct mono now, struct bosh_actions *actions)
 {
-	if (!bosh_session_is_attended(session)) {
+	if (!bosh_slots_are_attended(&session->slots)) {
 		session->idle_since = now;
 	}
 	return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,

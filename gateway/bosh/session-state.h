@@ -15,30 +15,18 @@
  * payloads.c  what the client sends to its streams
  * streams.c   the streams: their names, and which of them has something to tell
  * kept.c      answers that were given, until they are acknowledged
+ * slots.c     requests that wait for their answers
  * early.c     requests that came before their predecessors
  * actions.c   the list of what the owner is to do
  */
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/key.h"
 #include "gateway/bosh/session.h"
+#include "gateway/bosh/slots.h"
 
 enum {
 	/* 128 bits of a hash, in hexadecimal digits. */
 	BOSH_STREAM_NAME_LENGTH = 32,
-};
-
-struct bosh_slot {
-	uint64_t rid;
-	uint64_t exchange; /* 0: its connection broke */
-	struct mono received;
-	unsigned n_repeats;
-	struct bosh_key key;
-	bool empty;      /* it asked for nothing but an answer */
-	bool stale;      /* the client has moved since: perhaps nobody waits for the answer */
-	bool pause;      /* its answer carries no payloads */
-	bool opens;      /* its answer names the stream `stream`, which it asked for */
-	bool refused;    /* it asked for one more, and must not have it */
-	unsigned stream;
 };
 
 struct bosh_early {
@@ -108,9 +96,8 @@ struct bosh_session {
 	unsigned last_told;        /* whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
-	size_t n_places;         /* `requests`, and one more to pause or terminate */
-	struct bosh_slot *slots; /* n_places, oldest first */
-	size_t n_slots;
+	size_t n_places; /* `requests`, and one more to pause or terminate */
+	struct bosh_slots slots;  /* n_places */
 	struct bosh_early *early; /* n_early_places, none until the first comes */
 	size_t n_early_places;
 	struct bosh_kept *kept;  /* oldest first */
@@ -221,9 +208,6 @@ void bosh_kept_forget_stream(struct bosh_session *session, const struct bosh_str
 void bosh_kept_deinit(struct bosh_session *session);
 
 /* response.c */
-
-/* Whether some request could be answered: one is open, and it is its turn. */
-bool bosh_session_is_attended(const struct bosh_session *session);
 
 /* Answers the oldest request. @answer says what is special about it, and @stream whose it is (NULL: nobody's); creation, names and
  * acknowledgements are put in here. When it has payloads they are what is pending of @stream, which is empty afterwards. */

@@ -60,8 +60,9 @@ static int make_lists(struct bosh_session *session)
 
 	/* "Overactivity": one more than `requests` may come to pause or say goodbye. */
 	session->n_places = session->creation.requests + 1;
-	session->slots = calloc(session->n_places, sizeof(*session->slots));
-	return session->slots ? bosh_stream_open(session, &stream) : -ENOMEM;
+	int r = bosh_slots_init(&session->slots, session->n_places);
+
+	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 
 int bosh_session_new(const struct bosh_limits *limits, const char *sid, const struct bosh_body *body,
@@ -84,8 +85,8 @@ int bosh_session_new(const struct bosh_limits *limits, const char *sid, const st
 		bosh_session_free(session);
 		return -ENOMEM;
 	}
-	session->slots[session->n_slots++] =
-		(struct bosh_slot){.rid = body->rid, .exchange = exchange, .received = now};
+	bosh_slots_push(&session->slots,
+			&(struct bosh_slot){.rid = body->rid, .exchange = exchange, .received = now});
 	*ret_session = session;
 	return 0;
 }
@@ -103,7 +104,7 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	}
 	bosh_kept_deinit(session);
 	free(session->streams);
-	free(session->slots);
+	bosh_slots_deinit(&session->slots);
 	free(session->early);
 	free(session);
 	return NULL;
@@ -116,12 +117,8 @@ const char *bosh_session_sid(const struct bosh_session *session)
 
 uint64_t bosh_session_take_exchange(struct bosh_session *session)
 {
-	uint64_t exchange = 0;
+	uint64_t exchange = bosh_slots_take_exchange(&session->slots);
 
-	for (size_t i = 0; i < session->n_slots && !exchange; i++) {
-		exchange = session->slots[i].exchange;
-		session->slots[i].exchange = 0;
-	}
 	for (size_t i = 0; i < session->n_early_places && !exchange; i++) {
 		exchange = session->early[i].exchange;
 		session->early[i].exchange = 0;
@@ -216,12 +213,9 @@ int bosh_session_fail(struct bosh_session *session, unsigned stream, const struc
 /* Requests that came out of order may have to be answered before those in front of them would. */
 static struct mono wait_end(const struct bosh_session *session)
 {
-	struct mono end = MONO_NEVER;
+	struct mono earliest = bosh_slots_earliest(&session->slots);
 
-	for (size_t i = 0; i < session->n_slots; i++) {
-		end = mono_earlier(end, mono_add_s(session->slots[i].received, session->creation.wait_s));
-	}
-	return end;
+	return mono_is_never(earliest) ? earliest : mono_add_s(earliest, session->creation.wait_s);
 }
 
 /* "Inactivity": since the last answer, or since a request that waits for its predecessor. Without the creation answer nobody knows the
@@ -231,7 +225,7 @@ static struct mono inactivity_end(const struct bosh_session *session)
 	unsigned allowed_s = session->pause_s ? session->pause_s : session->creation.inactivity_s;
 	struct mono since = session->idle_since;
 
-	if (bosh_session_is_attended(session)) {
+	if (bosh_slots_are_attended(&session->slots)) {
 		return MONO_NEVER;
 	}
 	for (size_t i = 0; i < session->n_early_places; i++) {
