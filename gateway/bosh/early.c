@@ -1,62 +1,138 @@
 /* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/early.h"
+
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/bosh/session-state.h"
-
-void bosh_early_clear(struct bosh_early *early)
+void bosh_early_init(struct bosh_early *early, size_t n_max)
 {
-	if (early->body) {
-		bosh_body_deinit(early->body);
-		free(early->body);
-	}
-	*early = (struct bosh_early){0};
+	*early = (struct bosh_early){.n_max = n_max};
 }
 
-struct bosh_early *bosh_early_find(struct bosh_session *session, uint64_t rid)
+void bosh_early_deinit(struct bosh_early *early)
 {
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		if (session->early[i].body && session->early[i].rid == rid) {
-			return &session->early[i];
+	for (size_t i = 0; i < early->n_places; i++) {
+		bosh_early_request_clear(&early->items[i]);
+	}
+	free(early->items);
+	early->items = NULL;
+	early->n_places = 0;
+}
+
+void bosh_early_request_clear(struct bosh_early_request *request)
+{
+	if (request->body) {
+		bosh_body_deinit(request->body);
+		free(request->body);
+	}
+	*request = (struct bosh_early_request){0};
+}
+
+struct bosh_early_request *bosh_early_find(const struct bosh_early *early, uint64_t rid)
+{
+	for (size_t i = 0; i < early->n_places; i++) {
+		if (early->items[i].body && early->items[i].rid == rid) {
+			return &early->items[i];
 		}
 	}
 	return NULL;
 }
 
-uint64_t bosh_early_highest(struct bosh_session *session)
+bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_early_request *ret_request)
 {
-	uint64_t rid = session->next_rid - 1;
+	struct bosh_early_request *request = bosh_early_find(early, rid);
 
-	while (bosh_early_find(session, rid + 1)) {
-		rid++;
+	if (!request) {
+		return false;
 	}
-	return rid;
+	*ret_request = *request;
+	*request = (struct bosh_early_request){0};
+	return true;
 }
 
-/* The window has as many rids as there are places. */
-int bosh_early_put(struct bosh_session *session, uint64_t exchange, struct bosh_body *body, struct mono now)
+static int make_places(struct bosh_early *early)
 {
-	if (!session->early) {
-		session->early = calloc(session->n_places, sizeof(*session->early));
-		session->n_early_places = session->early ? session->n_places : 0;
-	}
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		struct bosh_early *early = &session->early[i];
-
-		if (early->body) {
-			continue;
-		}
-		early->body = malloc(sizeof(*early->body));
-		if (!early->body) {
-			return -ENOMEM;
-		}
-		*early->body = *body;
-		body->payloads = BUFFER_INIT;
-		body->text = BUFFER_INIT;
-		early->rid = body->rid;
-		early->exchange = exchange;
-		early->received = now;
+	if (early->items) {
 		return 0;
 	}
-	return -ENOMEM;
+	early->items = calloc(early->n_max, sizeof(*early->items));
+	early->n_places = early->items ? early->n_max : 0;
+	return early->items ? 0 : -ENOMEM;
+}
+
+static struct bosh_early_request *find_free(struct bosh_early *early)
+{
+	size_t i = 0;
+
+	while (i < early->n_places && early->items[i].body) {
+		i++;
+	}
+	/* The window has as many rids as there are places. */
+	assert(i < early->n_places);
+	return &early->items[i];
+}
+
+int bosh_early_put(struct bosh_early *early, uint64_t exchange, struct bosh_body *body,
+		   struct mono now)
+{
+	struct bosh_body *copy = malloc(sizeof(*copy));
+
+	assert(!bosh_early_find(early, body->rid));
+	if (!copy || make_places(early) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	*copy = *body;
+	body->payloads = BUFFER_INIT;
+	body->text = BUFFER_INIT;
+	*find_free(early) = (struct bosh_early_request){
+		.rid = copy->rid,
+		.exchange = exchange,
+		.received = now,
+		.body = copy,
+	};
+	return 0;
+}
+
+uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid)
+{
+	while (bosh_early_find(early, next_rid)) {
+		next_rid++;
+	}
+	return next_rid - 1;
+}
+
+struct mono bosh_early_latest(const struct bosh_early *early, struct mono since)
+{
+	for (size_t i = 0; i < early->n_places; i++) {
+		const struct bosh_early_request *request = &early->items[i];
+
+		if (request->body && !mono_reached(request->received, since)) {
+			since = request->received;
+		}
+	}
+	return since;
+}
+
+void bosh_early_forget(struct bosh_early *early, uint64_t exchange)
+{
+	for (size_t i = 0; i < early->n_places; i++) {
+		if (early->items[i].body && early->items[i].exchange == exchange) {
+			bosh_early_request_clear(&early->items[i]);
+		}
+	}
+}
+
+uint64_t bosh_early_take_exchange(struct bosh_early *early)
+{
+	for (size_t i = 0; i < early->n_places; i++) {
+		uint64_t exchange = early->items[i].exchange;
+
+		if (exchange) {
+			early->items[i].exchange = 0;
+			return exchange;
+		}
+	}
+	return 0;
 }

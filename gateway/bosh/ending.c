@@ -53,15 +53,13 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < session->n_early_places; i++) {
-		struct bosh_early *early = &session->early[i];
+	for (size_t i = 0; r == 0 && i < session->early.n_places; i++) {
+		struct bosh_early_request *request = &session->early.items[i];
 
-		if (early->body) {
-			r = bosh_actions_push_refusal(actions, early->exchange, condition, rule,
-						      session->legacy);
-		}
+		r = bosh_actions_push_refusal(actions, request->exchange, condition, rule,
+					      session->legacy);
 		if (r == 0) {
-			bosh_early_clear(early);
+			bosh_early_request_clear(request);
 		}
 	}
 	/* A managed stream can be resumed: END drops it without a word. */

@@ -89,7 +89,7 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 static int make_room(struct bosh_session *session, const struct bosh_body *body, struct mono now,
 		     struct bosh_actions *actions)
 {
-	size_t n_max = session->n_places - (bosh_body_is_extra(body) ? 0 : 1);
+	size_t n_max = session->slots.n_max - (bosh_body_is_extra(body) ? 0 : 1);
 	int r = 0;
 
 	while (r == 0 && session->slots.n >= n_max) {

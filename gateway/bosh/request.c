@@ -4,20 +4,17 @@
 /* "In-Order Message Forwarding": those whose predecessors have come now. */
 static int process_early(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	struct bosh_early *early;
+	struct bosh_early_request due;
 	int r = 0;
 
-	while (r == 0 && !session->ended && (early = bosh_early_find(session, session->next_rid))) {
-		struct bosh_early due = *early;
-		uint64_t exchange = due.exchange;
-
-		*early = (struct bosh_early){0};
-		r = bosh_session_process(session, due.exchange, due.body, due.received, due.n_repeats, now, actions);
-		bosh_early_clear(&due);
+	while (r == 0 && !session->ended && bosh_early_take(&session->early, session->next_rid, &due)) {
+		r = bosh_session_process(session, due.exchange, due.body, due.received,
+					 due.n_repeats, now, actions);
 		if (r < 0) {
-			/* For whoever answers those that the session cannot answer any more. */
-			early->exchange = exchange;
+			/* The session cannot answer it any more, and the caller does not know it. */
+			session->failed_exchange = due.exchange;
 		}
+		bosh_early_request_clear(&due);
 	}
 	return r;
 }
@@ -92,7 +89,7 @@ static int repeat(struct bosh_session *session, uint64_t exchange, const struct 
 }
 
 /* The request of @early came again before its turn. */
-static int repeat_early(struct bosh_session *session, struct bosh_early *early, uint64_t exchange,
+static int repeat_early(struct bosh_session *session, struct bosh_early_request *early, uint64_t exchange,
 			const struct bosh_body *body, struct bosh_actions *actions)
 {
 	struct bosh_key key;
@@ -128,9 +125,10 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 
 		return r < 0 ? r : process_early(session, now, actions);
 	}
-	struct bosh_early *early = bosh_early_find(session, body->rid);
+	struct bosh_early_request *early = bosh_early_find(&session->early, body->rid);
 
-	return early ? repeat_early(session, early, exchange, body, actions) : bosh_early_put(session, exchange, body, now);
+	return early ? repeat_early(session, early, exchange, body, actions)
+		     : bosh_early_put(&session->early, exchange, body, now);
 }
 
 void bosh_session_moved(struct bosh_session *session)
@@ -145,11 +143,7 @@ void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct m
 	bool attended = bosh_slots_are_attended(&session->slots);
 
 	bosh_slots_forget(&session->slots, exchange);
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		if (session->early[i].body && session->early[i].exchange == exchange) {
-			bosh_early_clear(&session->early[i]);
-		}
-	}
+	bosh_early_forget(&session->early, exchange);
 	if (attended && !bosh_slots_are_attended(&session->slots)) {
 		session->idle_since = now;
 	}

@@ -41,7 +41,7 @@ static void complete(struct bosh_session *session, const struct bosh_slot *slot,
 	}
 	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_stream);
 	/* "Request Acknowledgements": of the highest rid behind which none is missing; this one's own goes without saying. */
-	uint64_t highest = session->acks ? bosh_early_highest(session) : 0;
+	uint64_t highest = session->acks ? bosh_early_highest(&session->early, session->next_rid) : 0;
 
 	if (session->acks && (!session->created || highest != slot->rid)) {
 		answer->ack = highest;

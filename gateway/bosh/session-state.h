@@ -20,6 +20,7 @@
  * actions.c   the list of what the owner is to do
  */
 #include "gateway/bosh/answer.h"
+#include "gateway/bosh/early.h"
 #include "gateway/bosh/key.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/slots.h"
@@ -27,14 +28,6 @@
 enum {
 	/* 128 bits of a hash, in hexadecimal digits. */
 	BOSH_STREAM_NAME_LENGTH = 32,
-};
-
-struct bosh_early {
-	uint64_t rid;
-	uint64_t exchange;
-	struct mono received;
-	unsigned n_repeats;
-	struct bosh_body *body; /* NULL: the place is free */
 };
 
 struct bosh_kept {
@@ -96,10 +89,10 @@ struct bosh_session {
 	unsigned last_told;        /* whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
-	size_t n_places; /* `requests`, and one more to pause or terminate */
-	struct bosh_slots slots;  /* n_places */
-	struct bosh_early *early; /* n_early_places, none until the first comes */
-	size_t n_early_places;
+	/* Both have room for `requests`, and for one more to pause or terminate ("Overactivity"). */
+	struct bosh_slots slots;
+	struct bosh_early early;
+	uint64_t failed_exchange; /* of an early request, processing which failed; or 0 */
 	struct bosh_kept *kept;  /* oldest first */
 	size_t n_kept, n_kept_places;
 	size_t n_kept_bytes;     /* of their payloads */
@@ -126,21 +119,6 @@ _must_check_ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_
 _must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
 					   enum bosh_condition condition, enum bosh_rule rule,
 					   bool legacy);
-
-/* early.c */
-
-/* Frees what an early request owns; its place is free afterwards. */
-void bosh_early_clear(struct bosh_early *early);
-
-/* The early request of @rid, or NULL. */
-struct bosh_early *bosh_early_find(struct bosh_session *session, uint64_t rid);
-
-/* Keeps a request until its predecessor comes. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_early_put(struct bosh_session *session, uint64_t exchange,
-				struct bosh_body *body, struct mono now);
-
-/* The highest rid that has come behind which none is missing. */
-uint64_t bosh_early_highest(struct bosh_session *session);
 
 /* release.c */
 

@@ -59,9 +59,10 @@ static int make_lists(struct bosh_session *session)
 	unsigned stream;
 
 	/* "Overactivity": one more than `requests` may come to pause or say goodbye. */
-	session->n_places = session->creation.requests + 1;
-	int r = bosh_slots_init(&session->slots, session->n_places);
+	size_t n_max = session->creation.requests + 1;
+	int r = bosh_slots_init(&session->slots, n_max);
 
+	bosh_early_init(&session->early, n_max);
 	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 
@@ -96,16 +97,13 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	if (!session) {
 		return NULL;
 	}
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		bosh_early_clear(&session->early[i]);
-	}
+	bosh_early_deinit(&session->early);
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		bosh_stream_close(session, &session->streams[i]);
 	}
 	bosh_kept_deinit(session);
 	free(session->streams);
 	bosh_slots_deinit(&session->slots);
-	free(session->early);
 	free(session);
 	return NULL;
 }
@@ -119,9 +117,12 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 {
 	uint64_t exchange = bosh_slots_take_exchange(&session->slots);
 
-	for (size_t i = 0; i < session->n_early_places && !exchange; i++) {
-		exchange = session->early[i].exchange;
-		session->early[i].exchange = 0;
+	if (!exchange) {
+		exchange = bosh_early_take_exchange(&session->early);
+	}
+	if (!exchange) {
+		exchange = session->failed_exchange;
+		session->failed_exchange = 0;
 	}
 	return exchange;
 }
@@ -228,13 +229,7 @@ static struct mono inactivity_end(const struct bosh_session *session)
 	if (bosh_slots_are_attended(&session->slots)) {
 		return MONO_NEVER;
 	}
-	for (size_t i = 0; i < session->n_early_places; i++) {
-		const struct bosh_early *early = &session->early[i];
-
-		if (early->body && !mono_reached(early->received, since)) {
-			since = early->received;
-		}
-	}
+	since = bosh_early_latest(&session->early, since);
 	return mono_add_s(since, session->created ? allowed_s : 0);
 }
 
