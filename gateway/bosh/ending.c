@@ -23,11 +23,11 @@ static int push_bounces(struct bosh_session *session, struct bosh_stream *stream
 	unsigned index = bosh_stream_index(session, stream);
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && vanished && i < session->n_kept; i++) {
-		const struct bosh_kept *kept = &session->kept[i];
+	for (size_t i = 0; r == 0 && vanished && i < session->replies.n; i++) {
+		const struct bosh_reply *reply = &session->replies.items[i];
 
-		if (kept->stream == index && (session->acks || !kept->followed)) {
-			r = push_bounce(session, stream, kept->payloads, actions);
+		if (reply->stream == index && (session->acks || !reply->followed)) {
+			r = push_bounce(session, stream, reply->payloads, actions);
 		}
 	}
 	return r < 0 ? r : push_bounce(session, stream, buffer_sv(&stream->pending), actions);

@@ -290,7 +290,7 @@ static void take_keys(struct bosh_session *session, const struct bosh_body *body
 static void take_ack(struct bosh_session *session, const struct bosh_body *body, struct mono now)
 {
 	if (session->acks) {
-		bosh_kept_acknowledge(session, body->ack.set && body->ack.value < body->rid ? body->ack.value
+		bosh_reply_cache_acknowledge(&session->replies, body->ack.set && body->ack.value < body->rid ? body->ack.value
 											       : body->rid - 1,
 				      now);
 	}
@@ -345,7 +345,7 @@ int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct
 	session->received = received;
 	session->pause_s = 0;
 	take_keys(session, body, slot);
-	bosh_kept_follow(session);
+	bosh_reply_cache_follow(&session->replies);
 	take_ack(session, body, now);
 	if (bosh_stream_last_failed(session)) {
 		return bosh_session_release(session, now, actions);

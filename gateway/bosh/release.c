@@ -55,7 +55,7 @@ static int answer_opener(struct bosh_session *session, struct mono now, struct b
 static bool is_ack_wanted(struct bosh_session *session)
 {
 	if (!session->paused || session->asked || !session->acks ||
-	    session->n_kept_bytes <= session->limits->n_pending_max / 2) {
+	    session->replies.n_bytes <= session->limits->n_pending_max / 2) {
 		return false;
 	}
 	session->asked = true;
@@ -79,7 +79,7 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 static int regulate(struct bosh_session *session, struct bosh_actions *actions)
 {
 	size_t n_max = session->limits->n_pending_max;
-	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->n_kept_bytes : 0);
+	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->replies.n_bytes : 0);
 	bool pause = session->paused ? n > n_max / 2 : n > n_max;
 	int r = 0;
 
@@ -110,7 +110,7 @@ static int answer_next(struct bosh_session *session, struct mono now, struct bos
 	}
 	/* Of a request whose client is gone it will ask again, and find it empty; the payload goes to one who listens. The creation
 	 * answer waits for features only as long as some may come. */
-	if ((due && bosh_slots_are_attended(&session->slots)) || bosh_slots_have_opener(&session->slots) || session->report ||
+	if ((due && bosh_slots_are_attended(&session->slots)) || bosh_slots_have_opener(&session->slots) || session->replies.missing ||
 	    is_ack_wanted(session) || is_too_many(session, now) || !session->created) {
 		return bosh_session_answer_empty(session, now, actions);
 	}

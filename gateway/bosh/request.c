@@ -70,12 +70,12 @@ static int repeat_held(struct bosh_session *session, struct bosh_slot *slot, uin
 static int repeat_answered(struct bosh_session *session, uint64_t exchange, const struct bosh_body *body,
 			   struct mono now, struct bosh_actions *actions)
 {
-	struct bosh_kept *kept = bosh_kept_find(session, body->rid);
-	enum bosh_rule rule = kept ? judge_repeat(session, body, &kept->key, &kept->n_repeats)
-				   : BOSH_RULE_RESPONSE_DROPPED;
+	struct bosh_reply *reply = bosh_reply_cache_find(&session->replies, body->rid);
+	enum bosh_rule rule = reply ? judge_repeat(session, body, &reply->key, &reply->n_repeats)
+				    : BOSH_RULE_RESPONSE_DROPPED;
 
 	return rule ? bosh_session_refuse(session, exchange, rule, actions)
-		    : bosh_session_replay(session, exchange, kept, now, actions);
+		    : bosh_session_replay(session, exchange, reply, now, actions);
 }
 
 /* A rid that came before. */

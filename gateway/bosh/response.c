@@ -9,8 +9,7 @@ static void forget_said(struct bosh_session *session, const struct bosh_answer *
 {
 	session->created = session->created || heard;
 	if (answer->report) {
-		session->reported = session->report;
-		session->report = 0;
+		bosh_reply_cache_set_reported(&session->replies);
 	}
 	if (!stream) {
 		return;
@@ -46,9 +45,9 @@ static void complete(struct bosh_session *session, const struct bosh_slot *slot,
 	if (session->acks && (!session->created || highest != slot->rid)) {
 		answer->ack = highest;
 	}
-	if (session->report && slot->exchange) {
-		answer->report = session->report;
-		answer->report_ms = session->report_ms;
+	if (session->replies.missing && slot->exchange) {
+		answer->report = session->replies.missing;
+		answer->report_ms = session->replies.missing_ms;
 	}
 }
 
@@ -66,7 +65,18 @@ static int give(struct bosh_session *session, struct blob *blob, const struct bo
 								    .blob = blob_ref(blob)});
 	}
 	if (r == 0 && !session->ending) {
-		r = bosh_kept_put(session, slot, blob, stream, payloads, now);
+		r = bosh_reply_cache_put(
+			&session->replies,
+			&(struct bosh_reply){
+				.rid = slot->rid,
+				.blob = blob,
+				.answered = now,
+				.n_repeats = slot->n_repeats,
+				.key = slot->key,
+				.extra = slot->pause,
+				.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
+				.payloads = payloads,
+			});
 	}
 	return r;
 }
@@ -107,7 +117,7 @@ int bosh_session_answer_empty(struct bosh_session *session, struct mono now, str
 	return bosh_session_answer(session, &(struct bosh_answer){0}, NULL, now, actions);
 }
 
-int bosh_session_replay(struct bosh_session *session, uint64_t exchange, struct bosh_kept *kept,
+int bosh_session_replay(struct bosh_session *session, uint64_t exchange, const struct bosh_reply *reply,
 			struct mono now, struct bosh_actions *actions)
 {
 	if (!bosh_slots_are_attended(&session->slots)) {
@@ -116,5 +126,5 @@ int bosh_session_replay(struct bosh_session *session, uint64_t exchange, struct 
 	return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
 							       .status = 200,
 							       .exchange = exchange,
-							       .blob = blob_ref(kept->blob)});
+							       .blob = blob_ref(reply->blob)});
 }

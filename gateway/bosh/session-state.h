@@ -14,7 +14,7 @@
  * response.c  gives a request its answer
  * payloads.c  what the client sends to its streams
  * streams.c   the streams: their names, and which of them has something to tell
- * kept.c      answers that were given, until they are acknowledged
+ * reply-cache.c  answers that were given, for repeats and until they are acknowledged
  * slots.c     requests that wait for their answers
  * early.c     requests that came before their predecessors
  * actions.c   the list of what the owner is to do
@@ -22,24 +22,13 @@
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/early.h"
 #include "gateway/bosh/key.h"
+#include "gateway/bosh/reply-cache.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/slots.h"
 
 enum {
 	/* 128 bits of a hash, in hexadecimal digits. */
 	BOSH_STREAM_NAME_LENGTH = 32,
-};
-
-struct bosh_kept {
-	uint64_t rid;
-	struct blob *blob;
-	struct mono answered;
-	unsigned n_repeats;
-	struct bosh_key key;
-	bool pause;
-	bool followed;      /* the client has sent a request since */
-	unsigned stream;    /* whose payloads these are */
-	struct sv payloads; /* in blob; none when its stream has been closed */
 };
 
 struct bosh_stream {
@@ -78,9 +67,6 @@ struct bosh_session {
 	unsigned pause_s;       /* in place of inactivity; 0: the client has not paused */
 	struct mono linger;     /* until when one request more than `hold` waits; MONO_NEVER: it does not */
 	struct bosh_key key;    /* what the next request is checked against */
-	uint64_t report;        /* the rid of an answer that did not arrive, to be reported; 0: none */
-	uint64_t reported;
-	unsigned report_ms;
 
 	struct bosh_stream *streams; /* their indices are the streams' numbers */
 	unsigned n_stream_places;
@@ -93,9 +79,7 @@ struct bosh_session {
 	struct bosh_slots slots;
 	struct bosh_early early;
 	uint64_t failed_exchange; /* of an early request, processing which failed; or 0 */
-	struct bosh_kept *kept;  /* oldest first */
-	size_t n_kept, n_kept_places;
-	size_t n_kept_bytes;     /* of their payloads */
+	struct bosh_reply_cache replies;
 	bool asked;              /* a held request has been answered so that the client acknowledges */
 };
 
@@ -170,21 +154,6 @@ void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
 bool bosh_streams_are_congested(const struct bosh_session *session);
 
-/* kept.c */
-
-/* Keeps @blob, of which it takes a reference, as the answer to @slot. @payloads (in the blob) are @stream's. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_kept_put(struct bosh_session *session, const struct bosh_slot *slot,
-			       struct blob *blob, const struct bosh_stream *stream, struct sv payloads,
-			       struct mono now);
-/* The client sends a request: it has got, or will ask again for, what was answered before. */
-void bosh_kept_follow(struct bosh_session *session);
-struct bosh_kept *bosh_kept_find(struct bosh_session *session, uint64_t rid);
-/* The client has all answers up to @rid ("Response Acknowledgements"); finds out whether one is missing. */
-void bosh_kept_acknowledge(struct bosh_session *session, uint64_t rid, struct mono now);
-/* @stream is closed: its payloads are nobody's to be bounced any more. */
-void bosh_kept_forget_stream(struct bosh_session *session, const struct bosh_stream *stream);
-void bosh_kept_deinit(struct bosh_session *session);
-
 /* response.c */
 
 /* Answers the oldest request. @answer says what is special about it, and @stream whose it is (NULL: nobody's); creation, names and
@@ -194,9 +163,9 @@ _must_check_ int bosh_session_answer(struct bosh_session *session, struct bosh_a
 				     struct bosh_actions *actions);
 _must_check_ int bosh_session_answer_empty(struct bosh_session *session, struct mono now,
 					   struct bosh_actions *actions);
-/* Gives a request @exchange the answer @kept. */
+/* Answers the repeated request @exchange with @reply. */
 _must_check_ int bosh_session_replay(struct bosh_session *session, uint64_t exchange,
-				     struct bosh_kept *kept, struct mono now,
+				     const struct bosh_reply *reply, struct mono now,
 				     struct bosh_actions *actions);
 
 /* ending.c */

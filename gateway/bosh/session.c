@@ -63,6 +63,14 @@ static int make_lists(struct bosh_session *session)
 	int r = bosh_slots_init(&session->slots, n_max);
 
 	bosh_early_init(&session->early, n_max);
+	/* Until they are acknowledged replies are limited by not reading from the servers, too.
+	 * Without acknowledgements the oldest have to go. */
+	if (session->acks) {
+		bosh_reply_cache_init(&session->replies, BOSH_REPLIES_MAX, SIZE_MAX);
+	} else {
+		bosh_reply_cache_init(&session->replies, session->creation.requests,
+				      2 * session->limits->n_pending_max);
+	}
 	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 
@@ -101,7 +109,7 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		bosh_stream_close(session, &session->streams[i]);
 	}
-	bosh_kept_deinit(session);
+	bosh_reply_cache_deinit(&session->replies);
 	free(session->streams);
 	bosh_slots_deinit(&session->slots);
 	free(session);

@@ -8,7 +8,8 @@
  * rid       the client's number of a request; requests are processed in its order
  * slot      a request that was processed and not answered yet; `hold` of them may stay
  * early     a request that came before its predecessor
- * kept      an answer that was given, for a repeat of its request; with acknowledgements, until it is acknowledged
+ * reply     an answer that was given and is kept, for a repeat of its request; with acknowledgements, until
+ *           it is acknowledged
  * stream    one way to a server; a small number, the first is 0. Its name is what the client calls it ("Multiple Streams")
  * pending   bytes from the server of one stream that no answer has taken yet
  * waiting   payloads from the client for one stream whose features have not come; sent, in order, when they
@@ -37,14 +38,9 @@ enum {
 	BOSH_VER_MINOR = 11,
 	/* Streams of one session: each is a connection to a server. */
 	BOSH_STREAMS_MAX = 16,
-	/* Answers kept until they are acknowledged: a client that says for ever that it got none of them must not fill our
-	 * memory. Their bytes count as pending. */
-	BOSH_KEPT_MAX = 64,
 	/* Payloads that wait for their streams' features, of all streams together, in bytes. A client that names a
 	 * server which never answers must not fill our memory. A login with a token of 16 KB has room. */
 	BOSH_WAITING_MAX = 64 * 1024,
-	/* An answer is reported missing when it was sent so many milliseconds ago: a younger one is on its way. */
-	BOSH_REPORT_MS = 1000,
 };
 
 /* What the operator allows; the client's wishes count as far as they are below. */

@@ -96,7 +96,7 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 		return;
 	}
 	memcpy(session->last_closed, stream->name, sizeof(session->last_closed));
-	bosh_kept_forget_stream(session, stream);
+	bosh_reply_cache_forget_stream(&session->replies, bosh_stream_index(session, stream));
 	buffer_deinit(&stream->pending);
 	buffer_deinit(&stream->waiting);
 	free(stream->from);

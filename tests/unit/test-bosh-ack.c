@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "gateway/bosh/reply-cache.h"
 #include "tests/unit/bosh-case.h"
 
 /* Exchange 1, FIRST_RID, as begin(); the client acknowledges. */
@@ -245,10 +246,10 @@ static void test_ack_backpressure(void **state)
 	EXPECT("send <x/>\nresume\n");
 }
 
-/* More than BOSH_KEPT_MAX are not kept, whatever the client says. */
+/* More than BOSH_REPLIES_MAX are not kept, whatever the client says. */
 static void test_kept_limit(void **state)
 {
-	uint64_t last = 100 + BOSH_KEPT_MAX;
+	uint64_t last = 100 + BOSH_REPLIES_MAX;
 
 	(void)state;
 	begin_with_hold("1");
