@@ -38,10 +38,10 @@ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *st
 {
 	int r = 0;
 
-	if (!stream->open || stream->closed) {
+	if (stream->state != BOSH_STREAM_OPEN) {
 		return 0;
 	}
-	stream->closed = true;
+	bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
 	if (!stream->managed) {
 		r = push_bounces(session, stream, vanished, actions);
 	}
@@ -68,7 +68,7 @@ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condi
 			r = bosh_stream_say_goodbye(session, &session->streams[i], vanished, actions);
 		}
 	}
-	session->ended = true;
+	bosh_session_set_state(session, BOSH_SESSION_ENDED);
 	return r < 0 ? r
 		     : bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_END,
 								       .rule = rule});
@@ -80,7 +80,7 @@ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer
 	bool told = false;
 	int r = 0;
 
-	session->ending = true;
+	bosh_session_set_state(session, BOSH_SESSION_ENDING);
 	while (r == 0 && session->slots.n) {
 		if (!told && bosh_slots_first(&session->slots)->exchange) {
 			if (stream) {
@@ -121,7 +121,7 @@ int bosh_session_shut(struct bosh_session *session, const struct failure *failur
 	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
 	struct bosh_stream *stream = session->n_opened > 1 ? NULL : &session->streams[0];
 
-	if (session->ended) {
+	if (session->state == BOSH_SESSION_ENDED) {
 		return 0;
 	}
 	bosh_answer_set_failure(&answer, failure);

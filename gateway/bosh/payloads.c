@@ -11,7 +11,8 @@ struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct
 static bool is_any_ready(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (session->streams[i].open && session->streams[i].features_seen) {
+		if (bosh_stream_is_used(&session->streams[i]) &&
+		    session->streams[i].features_seen) {
 			return true;
 		}
 	}
@@ -25,7 +26,7 @@ static bool is_addressed(struct bosh_session *session, const struct bosh_body *b
 {
 	const struct bosh_stream *only = bosh_stream_named(session, body);
 
-	if (!stream->open || stream->closed) {
+	if (stream->state != BOSH_STREAM_OPEN) {
 		return false;
 	}
 	return only ? only == stream : stream->features_seen || !is_any_ready(session);

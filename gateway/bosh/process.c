@@ -120,8 +120,10 @@ static int push_restart(struct bosh_session *session, const struct bosh_body *bo
 	struct bosh_action action = {.kind = BOSH_ACTION_RESTART};
 	int r = write_texts(body, &action.payloads);
 
-	while (!stream && !session->streams[action.stream].open) {
+	while (!stream && !bosh_stream_is_used(&session->streams[action.stream])) {
 		action.stream++;
+		/* Without any stream the session would be over. */
+		assert(action.stream < session->n_stream_places);
 	}
 	if (stream) {
 		action.stream = bosh_stream_index(session, stream);
@@ -142,13 +144,13 @@ static int open_stream(struct bosh_session *session, const struct bosh_body *bod
 	struct bosh_action action = {.kind = BOSH_ACTION_OPEN};
 
 	if (!bosh_stream_has_place(session)) {
-		slot->refused = true;
+		slot->kind = BOSH_SLOT_OPENER_REFUSED;
 		return 0;
 	}
 	int r = bosh_stream_open(session, &slot->stream);
 
 	if (r == 0) {
-		slot->opens = true;
+		slot->kind = BOSH_SLOT_OPENER;
 		action.stream = slot->stream;
 		r = write_texts(body, &action.payloads);
 	}
@@ -192,7 +194,7 @@ static int terminate(struct bosh_session *session, struct bosh_body *body, struc
 	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
 	stream = session->n_opened > 1 ? NULL : &session->streams[0];
 	if (stream && r == 0) {
-		stream->closed = true;
+		bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
 		r = bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, 0);
 	}
 	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
@@ -225,7 +227,7 @@ static int carry_out(struct bosh_session *session, enum wish wish, struct bosh_b
 	case WISH_TERMINATE:
 		return terminate(session, body, now, actions);
 	case WISH_PAUSE:
-		slot->pause = true;
+		slot->kind = BOSH_SLOT_EXTRA;
 		return pause(session, body, now, actions);
 	case WISH_RESTART:
 		r = push_restart(session, body, actions);

@@ -30,7 +30,7 @@ static int answer_stream(struct bosh_session *session, struct bosh_stream *strea
 static int answer_opener(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
-	struct bosh_stream *stream = slot->opens ? &session->streams[slot->stream] : NULL;
+	struct bosh_stream *stream = slot->kind == BOSH_SLOT_OPENER ? &session->streams[slot->stream] : NULL;
 	struct bosh_answer answer = {.opens = true};
 	char name[BOSH_STREAM_NAME_LENGTH + 1];
 
@@ -54,7 +54,7 @@ static int answer_opener(struct bosh_session *session, struct mono now, struct b
  * comes then acknowledges, or never will. */
 static bool is_ack_wanted(struct bosh_session *session)
 {
-	if (!session->paused || session->asked || !session->acks ||
+	if (!session->throttled || session->asked || !session->acks ||
 	    session->replies.n_bytes <= session->limits->n_pending_max / 2) {
 		return false;
 	}
@@ -80,17 +80,17 @@ static int regulate(struct bosh_session *session, struct bosh_actions *actions)
 {
 	size_t n_max = session->limits->n_pending_max;
 	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->replies.n_bytes : 0);
-	bool pause = session->paused ? n > n_max / 2 : n > n_max;
+	bool throttled = session->throttled ? n > n_max / 2 : n > n_max;
 	int r = 0;
 
-	session->paused = pause;
-	session->asked = session->asked && pause;
+	session->throttled = throttled;
+	session->asked = session->asked && throttled;
 	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (stream->open && stream->paused != pause) {
-			stream->paused = pause;
-			r = bosh_actions_push_kind(actions, pause ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
+		if (bosh_stream_is_used(stream) && stream->throttled != throttled) {
+			stream->throttled = throttled;
+			r = bosh_actions_push_kind(actions, throttled ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
 		}
 	}
 	return r;
@@ -102,7 +102,7 @@ static int answer_next(struct bosh_session *session, struct mono now, struct bos
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	struct bosh_stream *due = bosh_stream_due(session);
 
-	if (slot->opens || slot->refused) {
+	if (bosh_slot_is_opener(slot)) {
 		return answer_opener(session, now, actions);
 	}
 	if (due && slot->exchange) {

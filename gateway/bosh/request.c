@@ -7,7 +7,7 @@ static int process_early(struct bosh_session *session, struct mono now, struct b
 	struct bosh_early_request due;
 	int r = 0;
 
-	while (r == 0 && !session->ended && bosh_early_take(&session->early, session->next_rid, &due)) {
+	while (r == 0 && session->state != BOSH_SESSION_ENDED && bosh_early_take(&session->early, session->next_rid, &due)) {
 		r = bosh_session_process(session, due.exchange, due.body, due.received,
 					 due.n_repeats, now, actions);
 		if (r < 0) {

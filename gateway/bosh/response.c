@@ -64,7 +64,7 @@ static int give(struct bosh_session *session, struct blob *blob, const struct bo
 								    .exchange = slot->exchange,
 								    .blob = blob_ref(blob)});
 	}
-	if (r == 0 && !session->ending) {
+	if (r == 0 && session->state == BOSH_SESSION_LIVE) {
 		r = bosh_reply_cache_put(
 			&session->replies,
 			&(struct bosh_reply){
@@ -73,7 +73,7 @@ static int give(struct bosh_session *session, struct blob *blob, const struct bo
 				.answered = now,
 				.n_repeats = slot->n_repeats,
 				.key = slot->key,
-				.extra = slot->pause,
+				.extra = slot->kind == BOSH_SLOT_EXTRA,
 				.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
 				.payloads = payloads,
 			});

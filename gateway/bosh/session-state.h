@@ -19,6 +19,8 @@
  * early.c     requests that came before their predecessors
  * actions.c   the list of what the owner is to do
  */
+#include <assert.h>
+
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/early.h"
 #include "gateway/bosh/key.h"
@@ -31,22 +33,38 @@ enum {
 	BOSH_STREAM_NAME_LENGTH = 32,
 };
 
+/* FREE -> OPEN -> FAILED or CLOSED -> SETTLING -> FREE; from OPEN also straight to SETTLING. */
+enum bosh_stream_state {
+	BOSH_STREAM_FREE,
+	/* Free, but not to be used again in this call of the owner's: actions that were pushed already,
+	 * and what comes of carrying them out, are about the stream that was there. */
+	BOSH_STREAM_SETTLING,
+	BOSH_STREAM_OPEN,
+	BOSH_STREAM_FAILED, /* its link is over, and the client has not been told yet */
+	BOSH_STREAM_CLOSED, /* its link was closed by us; what is pending may still be delivered */
+};
+
+/* Independent of whether the creation answer was given: the first answer may be the last. */
+enum bosh_session_state {
+	BOSH_SESSION_LIVE,
+	BOSH_SESSION_ENDING, /* the last answers are being given: no reply is kept any more */
+	BOSH_SESSION_ENDED,
+};
+
 struct bosh_stream {
-	bool open;   /* else the place is free */
-	bool closed; /* its link is over; the client is still to be told */
-	bool fresh;  /* the place has become free in this call */
+	enum bosh_stream_state state; /* changed by bosh_stream_set_state() only */
 	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
 	bool features_seen;
 	/* The client may be heard: its features have come, also those behind the latest restart. */
 	bool ready;
 	bool congested;
 	bool managed;
-	bool paused;
+	bool throttled; /* its server is not read */
 	bool pending_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
 	struct buffer waiting; /* from the client, until the stream is ready */
 	char *from, *authid; /* of the server, until they are said */
-	struct failure *failure; /* why its link is over */
+	struct failure *failure; /* why it is FAILED; else NULL */
 };
 
 struct bosh_session {
@@ -55,9 +73,8 @@ struct bosh_session {
 	char sid[BOSH_SID_MAX + 1];
 	bool created;  /* the creation answer has been given */
 	bool legacy;
-	bool paused;   /* the servers are not to be read */
-	bool ending;   /* no answer is kept any more */
-	bool ended;
+	enum bosh_session_state state; /* changed by bosh_session_set_state() only */
+	bool throttled; /* the servers are not to be read */
 	bool acks;     /* the client acknowledges, and is acknowledged */
 	bool offers_streams;
 	bool last_empty; /* the last answer and its request carried nothing */
@@ -82,6 +99,19 @@ struct bosh_session {
 	struct bosh_reply_cache replies;
 	bool asked;              /* a held request has been answered so that the client acknowledges */
 };
+
+static inline void bosh_session_set_state(struct bosh_session *session,
+					  enum bosh_session_state state)
+{
+	assert(session->state <= state);
+	session->state = state;
+}
+
+/* Whether @stream has not been forgotten yet: it is open, or there is something to tell about it. */
+static inline bool bosh_stream_is_used(const struct bosh_stream *stream)
+{
+	return stream->state >= BOSH_STREAM_OPEN;
+}
 
 /* The number of @stream. */
 static inline unsigned bosh_stream_index(const struct bosh_session *session,
@@ -133,11 +163,14 @@ _must_check_ int bosh_payloads_release(struct bosh_session *session, struct bosh
 
 /* streams.c */
 
-/* Whether there may be one more. A place that has become free in this call of the owner's does not count: what is still to be
- * carried out, and comes of that, is of the stream that was there. */
+/* Whether there may be one more. */
 bool bosh_stream_has_place(const struct bosh_session *session);
 /* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or -ENOMEM. */
 _must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
+/* Changes the state; the order above is asserted. */
+void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state state);
+/* The link of an open stream is over because of @failure. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_stream_fail(struct bosh_stream *stream, const struct failure *failure);
 /* Frees the place of @stream; what is pending is dropped. */
 void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream);
 /* "Discovery": a name that no stream has, nor will have. Returns 0 or -ENOMEM. */

@@ -178,7 +178,7 @@ void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
 
 int bosh_session_flush(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	if (session->ended) {
+	if (session->state == BOSH_SESSION_ENDED) {
 		return 0;
 	}
 	int r = bosh_payloads_release(session, actions);
@@ -191,7 +191,7 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 {
 	struct bosh_stream *told = &session->streams[stream];
 
-	if (session->ended || !told->open || told->closed) {
+	if (session->state == BOSH_SESSION_ENDED || told->state != BOSH_STREAM_OPEN) {
 		/* Nobody will ever say that it reads again. */
 		return 0;
 	}
@@ -204,17 +204,12 @@ int bosh_session_fail(struct bosh_session *session, unsigned stream, const struc
 {
 	struct bosh_stream *failed = &session->streams[stream];
 
-	if (session->ended || !failed->open || failed->failure) {
+	if (session->state == BOSH_SESSION_ENDED || failed->state != BOSH_STREAM_OPEN) {
 		return 0;
 	}
-	failed->failure = malloc(sizeof(*failed->failure));
-	if (!failed->failure) {
-		return -ENOMEM;
-	}
-	*failed->failure = *failure;
-	failed->closed = true;
-	buffer_deinit(&failed->waiting);
-	return bosh_session_release(session, now, actions);
+	int r = bosh_stream_fail(failed, failure);
+
+	return r < 0 ? r : bosh_session_release(session, now, actions);
 }
 
 /* Time. */

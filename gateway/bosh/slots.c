@@ -86,7 +86,7 @@ size_t bosh_slots_n_under_way(const struct bosh_slots *slots)
 bool bosh_slots_have_opener(const struct bosh_slots *slots)
 {
 	for (size_t i = 0; i < slots->n; i++) {
-		if (slots->items[i].opens || slots->items[i].refused) {
+		if (bosh_slot_is_opener(&slots->items[i])) {
 			return true;
 		}
 	}

@@ -17,6 +17,13 @@
 #include "common/mono.h"
 #include "gateway/bosh/key.h"
 
+enum bosh_slot_kind {
+	BOSH_SLOT_PLAIN,
+	BOSH_SLOT_EXTRA,  /* it pauses the session: one more than `requests`; see reply-cache.h */
+	BOSH_SLOT_OPENER, /* its answer names the new stream `stream`, which it asked for */
+	BOSH_SLOT_OPENER_REFUSED, /* it asked for a stream, and there are too many already */
+};
+
 struct bosh_slot {
 	uint64_t rid;
 	uint64_t exchange;
@@ -25,10 +32,8 @@ struct bosh_slot {
 	struct bosh_key key;
 	bool empty; /* it asked for nothing but an answer */
 	bool stale;
-	bool pause;   /* its answer carries no payloads */
-	bool opens;   /* its answer names the stream `stream`, which it asked for */
-	bool refused; /* it asked for one more, and must not have it */
-	unsigned stream;
+	enum bosh_slot_kind kind;
+	unsigned stream; /* of an OPENER */
 };
 
 struct bosh_slots {
@@ -59,6 +64,11 @@ bool bosh_slots_are_attended(const struct bosh_slots *slots);
 /* How many requests the client waits for, as far as the gateway can know: those whose connection is
  * there and that are not stale. */
 size_t bosh_slots_n_under_way(const struct bosh_slots *slots);
+
+static inline bool bosh_slot_is_opener(const struct bosh_slot *slot)
+{
+	return slot->kind == BOSH_SLOT_OPENER || slot->kind == BOSH_SLOT_OPENER_REFUSED;
+}
 
 /* Whether the answer to any slot has to name a new stream, or refuse one. */
 bool bosh_slots_have_opener(const struct bosh_slots *slots);

@@ -25,14 +25,36 @@ int bosh_stream_make_name(struct bosh_session *session, char ret_name[static BOS
 	return 0;
 }
 
+void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state state)
+{
+	static const unsigned allowed[] = {
+		[BOSH_STREAM_FREE] = 1 << BOSH_STREAM_OPEN,
+		[BOSH_STREAM_SETTLING] = 1 << BOSH_STREAM_FREE,
+		[BOSH_STREAM_OPEN] = 1 << BOSH_STREAM_FAILED | 1 << BOSH_STREAM_CLOSED |
+				     1 << BOSH_STREAM_SETTLING,
+		[BOSH_STREAM_FAILED] = 1 << BOSH_STREAM_SETTLING,
+		[BOSH_STREAM_CLOSED] = 1 << BOSH_STREAM_SETTLING,
+	};
+
+	assert(allowed[stream->state] & 1U << state);
+	stream->state = state;
+	assert((stream->failure != NULL) == (state == BOSH_STREAM_FAILED));
+}
+
+/* The first free place, or n_stream_places. */
+static unsigned find_free_place(const struct bosh_session *session)
+{
+	unsigned i = 0;
+
+	while (i < session->n_stream_places && session->streams[i].state != BOSH_STREAM_FREE) {
+		i++;
+	}
+	return i;
+}
+
 static bool is_place_free(const struct bosh_session *session)
 {
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (!session->streams[i].open && !session->streams[i].fresh) {
-			return true;
-		}
-	}
-	return false;
+	return find_free_place(session) < session->n_stream_places;
 }
 
 bool bosh_stream_has_place(const struct bosh_session *session)
@@ -43,7 +65,9 @@ bool bosh_stream_has_place(const struct bosh_session *session)
 void bosh_streams_settle(struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		session->streams[i].fresh = false;
+		if (session->streams[i].state == BOSH_STREAM_SETTLING) {
+			bosh_stream_set_state(&session->streams[i], BOSH_STREAM_FREE);
+		}
 	}
 }
 
@@ -71,7 +95,6 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 {
 	char name[BOSH_STREAM_NAME_LENGTH + 1] = "";
 	int r = make_places(session);
-	unsigned i = 0;
 
 	if (r == 0 && session->offers_streams) {
 		r = bosh_stream_make_name(session, name);
@@ -79,20 +102,32 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 	if (r < 0) {
 		return r;
 	}
-	while (session->streams[i].open || session->streams[i].fresh) {
-		i++;
-	}
-	session->streams[i] = (struct bosh_stream){.open = true};
-	memcpy(session->streams[i].name, name, sizeof(name));
+	*ret_stream = find_free_place(session);
+	assert(*ret_stream < session->n_stream_places);
+	struct bosh_stream *stream = &session->streams[*ret_stream];
+
+	bosh_stream_set_state(stream, BOSH_STREAM_OPEN);
+	memcpy(stream->name, name, sizeof(name));
 	session->n_open++;
 	session->n_opened++;
-	*ret_stream = i;
+	return 0;
+}
+
+int bosh_stream_fail(struct bosh_stream *stream, const struct failure *failure)
+{
+	stream->failure = malloc(sizeof(*stream->failure));
+	if (!stream->failure) {
+		return -ENOMEM;
+	}
+	*stream->failure = *failure;
+	bosh_stream_set_state(stream, BOSH_STREAM_FAILED);
+	buffer_deinit(&stream->waiting);
 	return 0;
 }
 
 void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 {
-	if (!stream->open) {
+	if (!bosh_stream_is_used(stream)) {
 		return;
 	}
 	memcpy(session->last_closed, stream->name, sizeof(session->last_closed));
@@ -102,7 +137,8 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 	free(stream->from);
 	free(stream->authid);
 	free(stream->failure);
-	*stream = (struct bosh_stream){.fresh = true};
+	*stream = (struct bosh_stream){.state = stream->state};
+	bosh_stream_set_state(stream, BOSH_STREAM_SETTLING);
 	session->n_open--;
 }
 
@@ -111,7 +147,7 @@ struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv nam
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (stream->open && sv_eq(sv_from(stream->name), name)) {
+		if (bosh_stream_is_used(stream) && sv_eq(sv_from(stream->name), name)) {
 			return stream;
 		}
 	}
@@ -124,7 +160,7 @@ struct bosh_stream *bosh_stream_due(struct bosh_session *session)
 		unsigned index = (session->last_told + i) % session->n_stream_places;
 		struct bosh_stream *stream = &session->streams[index];
 
-		if (stream->open && (stream->pending.n || stream->failure)) {
+		if (bosh_stream_is_used(stream) && (stream->pending.n || stream->failure)) {
 			return stream;
 		}
 	}
@@ -137,7 +173,7 @@ struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session)
 		return NULL;
 	}
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (session->streams[i].open) {
+		if (bosh_stream_is_used(&session->streams[i])) {
 			return session->streams[i].failure ? &session->streams[i] : NULL;
 		}
 	}
@@ -157,7 +193,7 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 bool bosh_streams_are_congested(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		if (session->streams[i].congested && session->streams[i].open && !session->streams[i].closed) {
+		if (session->streams[i].congested && session->streams[i].state == BOSH_STREAM_OPEN) {
 			return true;
 		}
 	}

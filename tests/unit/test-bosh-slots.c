@@ -102,10 +102,11 @@ static void test_opener(void **state)
 	(void)state;
 	push(1, 6, 0);
 	assert_false(bosh_slots_have_opener(&slots));
-	push(2, 7, 0)->opens = true;
+	push(2, 7, 0)->kind = BOSH_SLOT_EXTRA;
+	assert_false(bosh_slots_have_opener(&slots));
+	bosh_slots_last(&slots)->kind = BOSH_SLOT_OPENER;
 	assert_true(bosh_slots_have_opener(&slots));
-	bosh_slots_last(&slots)->opens = false;
-	bosh_slots_last(&slots)->refused = true;
+	bosh_slots_last(&slots)->kind = BOSH_SLOT_OPENER_REFUSED;
 	assert_true(bosh_slots_have_opener(&slots));
 }
 
