@@ -113,7 +113,7 @@ static void on_accepted(struct listener *listener, int fd, const struct address 
 	struct peek peek;
 	int one = 1;
 
-	if (worker_enter_connection(listener->env, peer) < 0) {
+	if (worker_enter_connection(listener->env, peer) != CENSUS_OK) {
 		log_refused(listener, peer);
 		close(fd);
 		return;

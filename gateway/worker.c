@@ -61,7 +61,7 @@ static bool is_counted(const struct worker_env *env, const struct address *peer)
 
 int worker_enter_connection(struct worker_env *env, const struct address *peer)
 {
-	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : 0;
+	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : CENSUS_OK;
 }
 
 void worker_leave_connection(struct worker_env *env, const struct address *peer)

@@ -125,7 +125,7 @@ static void entry_settle(struct census *census, struct census_entry *entry)
 
 int census_enter_connection(struct census *census, const struct address *client)
 {
-	int r = 0;
+	int r = CENSUS_OK;
 
 	pthread_mutex_lock(&census->mutex);
 	struct census_entry *entry = entry_get(census, client);
@@ -134,7 +134,7 @@ int census_enter_connection(struct census *census, const struct address *client)
 		r = -ENOMEM;
 	} else {
 		if (entry->n_connections >= census->limits.connections_per_client) {
-			r = -EUSERS;
+			r = CENSUS_E_CLIENT_FULL;
 		} else {
 			entry->n_connections++;
 		}
@@ -157,7 +157,7 @@ void census_leave_connection(struct census *census, const struct address *client
 
 int census_enter_session(struct census *census, const struct address *client)
 {
-	int r = 0;
+	int r = CENSUS_OK;
 
 	pthread_mutex_lock(&census->mutex);
 	struct census_entry *entry = entry_get(census, client);
@@ -166,9 +166,9 @@ int census_enter_session(struct census *census, const struct address *client)
 		r = -ENOMEM;
 	} else {
 		if (entry->n_sessions >= census->limits.sessions_per_client) {
-			r = -EUSERS;
+			r = CENSUS_E_CLIENT_FULL;
 		} else if (census->n_sessions >= census->limits.sessions) {
-			r = -ENOSPC;
+			r = CENSUS_E_FULL;
 		} else {
 			entry->n_sessions++;
 			census->n_sessions++;
@@ -224,18 +224,18 @@ static struct domain_entry *domain_add(struct census *census, const char *domain
 
 int census_enter_domain(struct census *census, const char *domain, size_t n_max)
 {
-	int r = 0;
+	int r = CENSUS_OK;
 
 	pthread_mutex_lock(&census->mutex);
 	struct domain_entry *entry = domain_find(census, domain);
 
 	if ((entry ? entry->n_sessions : 0) >= n_max) {
-		r = -EUSERS;
+		r = CENSUS_E_DOMAIN_FULL;
 	} else if (!entry) {
 		entry = domain_add(census, domain);
-		r = entry ? 0 : -ENOMEM;
+		r = entry ? CENSUS_OK : -ENOMEM;
 	}
-	if (r == 0) {
+	if (r == CENSUS_OK) {
 		entry->n_sessions++;
 	}
 	pthread_mutex_unlock(&census->mutex);

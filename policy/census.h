@@ -13,6 +13,13 @@
 
 struct census;
 
+enum census_result {
+	CENSUS_OK,
+	CENSUS_E_CLIENT_FULL, /* the client has as many as one client may have */
+	CENSUS_E_DOMAIN_FULL, /* the domain has as many as its limit allows */
+	CENSUS_E_FULL,        /* the gateway has as many sessions as it may have */
+};
+
 struct census_limits {
 	size_t sessions;                /* in all: memory */
 	size_t sessions_per_client;     /* one abuser must not take all places */
@@ -23,7 +30,7 @@ _must_check_ int census_new(const struct census_limits *limits, struct census **
 struct census *census_free(struct census *census);
 
 /* Take a place; each success is given back with the same address by the matching leave. Thread-safe.
- * Return 0, -EUSERS when the client has too many, -ENOSPC when the gateway is full, -ENOMEM. */
+ * Return CENSUS_OK, CENSUS_E_CLIENT_FULL, for sessions CENSUS_E_FULL, or -ENOMEM. */
 _must_check_ int census_enter_connection(struct census *census, const struct address *client);
 void census_leave_connection(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client);
@@ -31,7 +38,7 @@ void census_leave_session(struct census *census, const struct address *client);
 
 /* Takes a place among the sessions to @domain (ascii form), of which there may be @n_max at the same time; each
  * success is given back. For domains that have such a limit only: nobody counts the others. Thread-safe.
- * Returns 0, -EUSERS when there are as many already, -ENOMEM. */
+ * Returns CENSUS_OK, CENSUS_E_DOMAIN_FULL or -ENOMEM. */
 _must_check_ int census_enter_domain(struct census *census, const char *domain, size_t n_max);
 void census_leave_domain(struct census *census, const char *domain);
 

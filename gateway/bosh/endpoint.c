@@ -105,12 +105,12 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 {
 	int r = census_enter_session(endpoint->env->census, &request->client);
 
-	if (r < 0) {
+	if (r != CENSUS_OK) {
 		log_refused(endpoint, request);
 		counters_add(endpoint->env->counters, FAILURE_TOO_MANY);
 		refuse(endpoint, request, BOSH_CONDITION_POLICY_VIOLATION, failure_sentence(FAILURE_TOO_MANY));
 	}
-	return r == 0;
+	return r == CENSUS_OK;
 }
 
 /* The session's first stream. */

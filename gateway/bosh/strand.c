@@ -244,7 +244,7 @@ int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct 
 		return refuse(session, stream, FAILURE_DOMAIN_REFUSED, text);
 	}
 	/* Each is a connection like that of a session of its own. */
-	if (census_enter_session(endpoint->env->census, &session->client) < 0) {
+	if (census_enter_session(endpoint->env->census, &session->client) != CENSUS_OK) {
 		return refuse(session, stream, FAILURE_TOO_MANY, NULL);
 	}
 	int r = bosh_strand_open(session, stream, target, &place, true);

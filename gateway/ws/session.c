@@ -211,7 +211,7 @@ static int enter_census(struct ws_session *session)
 {
 	int r = census_enter_session(session->endpoint->env->census, &session->client);
 
-	session->counted = r == 0;
+	session->counted = r == CENSUS_OK;
 	return r;
 }
 
@@ -233,7 +233,7 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 	}
 	int r = enter_census(session);
 
-	if (r < 0) {
+	if (r != CENSUS_OK) {
 		fail_kind(session, r == -ENOMEM ? FAILURE_INTERNAL : FAILURE_TOO_MANY);
 		return;
 	}

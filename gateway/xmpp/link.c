@@ -310,11 +310,11 @@ static int enter_domain(struct link *link, const struct domain_rule *rule,
 	}
 	int r = census_enter_domain(link->env->census, link->domain, rule->max_sessions);
 
-	if (r == -EUSERS) {
+	if (r == CENSUS_E_DOMAIN_FULL) {
 		*ret_refusal = FAILURE_TOO_MANY;
 		return 0;
 	}
-	link->is_counted = r == 0;
+	link->is_counted = r == CENSUS_OK;
 	return r;
 }
 

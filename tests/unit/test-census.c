@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -36,15 +35,15 @@ static void test_connections(void **state)
 	struct address b = at("192.0.2.2");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a), 0);
-	assert_int_equal(census_enter_connection(census, &a_again), 0);
-	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
-	assert_int_equal(census_enter_connection(census, &b), 0);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a_again), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &b), CENSUS_OK);
 	assert_int_equal(census_clients(census), 2);
 	/* What was refused has taken nothing. */
 	census_leave_connection(census, &a_again);
-	assert_int_equal(census_enter_connection(census, &a), 0);
-	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	census_leave_connection(census, &a);
 	assert_int_equal(census_clients(census), 1);
@@ -62,21 +61,21 @@ static void test_sessions(void **state)
 	struct address c = at("192.0.2.3");
 
 	(void)state;
-	assert_int_equal(census_enter_session(census, &a), 0);
-	assert_int_equal(census_enter_session(census, &a), 0);
-	assert_int_equal(census_enter_session(census, &a), -EUSERS);
-	assert_int_equal(census_enter_session(census, &b), 0);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &b), CENSUS_OK);
 	assert_int_equal(census_sessions(census), 3);
-	assert_int_equal(census_enter_session(census, &b), -ENOSPC);
-	assert_int_equal(census_enter_session(census, &c), -ENOSPC);
+	assert_int_equal(census_enter_session(census, &b), CENSUS_E_FULL);
+	assert_int_equal(census_enter_session(census, &c), CENSUS_E_FULL);
 	/* The full gateway keeps nothing of whom it sent away. */
 	assert_int_equal(census_clients(census), 2);
 	/* Its own share comes first, so that nobody learns how full the gateway is. */
-	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
 	census_leave_session(census, &a);
 	assert_int_equal(census_sessions(census), 2);
-	assert_int_equal(census_enter_session(census, &c), 0);
-	assert_int_equal(census_enter_session(census, &a), -ENOSPC);
+	assert_int_equal(census_enter_session(census, &c), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_FULL);
 	census_leave_session(census, &a);
 	census_leave_session(census, &b);
 	census_leave_session(census, &c);
@@ -91,15 +90,15 @@ static void test_the_two_counts_are_apart(void **state)
 	struct address a = at("192.0.2.1");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a), 0);
-	assert_int_equal(census_enter_session(census, &a), 0);
-	assert_int_equal(census_enter_connection(census, &a), -EUSERS);
-	assert_int_equal(census_enter_session(census, &a), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	/* The session keeps the entry, and its own count. */
 	assert_int_equal(census_clients(census), 1);
-	assert_int_equal(census_enter_session(census, &a), -EUSERS);
-	assert_int_equal(census_enter_connection(census, &a), 0);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
 	census_leave_session(census, &a);
 	assert_int_equal(census_clients(census), 1);
 	census_leave_connection(census, &a);
@@ -120,19 +119,19 @@ static void test_v6_is_counted_by_64(void **state)
 	struct address like_v4 = at("0:1::");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &first), 0);
-	assert_int_equal(census_enter_connection(census, &last), 0);
-	assert_int_equal(census_enter_connection(census, &first), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &first), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &last), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &first), CENSUS_E_CLIENT_FULL);
 	assert_int_equal(census_clients(census), 1);
-	assert_int_equal(census_enter_connection(census, &next), 0);
-	assert_int_equal(census_enter_connection(census, &before), 0);
-	assert_int_equal(census_enter_connection(census, &zero), 0);
-	assert_int_equal(census_enter_connection(census, &v4), 0);
-	assert_int_equal(census_enter_connection(census, &like_v4), 0);
+	assert_int_equal(census_enter_connection(census, &next), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &before), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &zero), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &v4), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &like_v4), CENSUS_OK);
 	assert_int_equal(census_clients(census), 6);
 	/* Given back by another address of the same client. */
 	census_leave_connection(census, &last);
-	assert_int_equal(census_enter_connection(census, &first), 0);
+	assert_int_equal(census_enter_connection(census, &first), CENSUS_OK);
 	census_free(census);
 }
 
@@ -148,12 +147,12 @@ static void test_every_v4_is_a_client(void **state)
 		snprintf(text, sizeof(text), "198.18.%d.%d", i / 256, i % 256);
 		struct address address = at(text);
 
-		assert_int_equal(census_enter_connection(census, &address), 0);
-		assert_int_equal(census_enter_connection(census, &address), -EUSERS);
+		assert_int_equal(census_enter_connection(census, &address), CENSUS_OK);
+		assert_int_equal(census_enter_connection(census, &address), CENSUS_E_CLIENT_FULL);
 	}
 	assert_int_equal(census_clients(census), 5000);
-	assert_int_equal(census_enter_connection(census, &mapped), 0);
-	assert_int_equal(census_enter_connection(census, &plain), -EUSERS);
+	assert_int_equal(census_enter_connection(census, &mapped), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &plain), CENSUS_E_CLIENT_FULL);
 	census_free(census);
 }
 
@@ -163,24 +162,24 @@ static void test_domains(void **state)
 	char name[] = "a.test";
 
 	(void)state;
-	assert_int_equal(census_enter_domain(census, "a.test", 2), 0);
-	assert_int_equal(census_enter_domain(census, name, 2), 0);
-	assert_int_equal(census_enter_domain(census, "a.test", 2), -EUSERS);
-	assert_int_equal(census_enter_domain(census, "b.test", 1), 0);
-	assert_int_equal(census_enter_domain(census, "b.test", 1), -EUSERS);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_OK);
+	assert_int_equal(census_enter_domain(census, name, 2), CENSUS_OK);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_E_DOMAIN_FULL);
+	assert_int_equal(census_enter_domain(census, "b.test", 1), CENSUS_OK);
+	assert_int_equal(census_enter_domain(census, "b.test", 1), CENSUS_E_DOMAIN_FULL);
 	assert_int_equal(census_domains(census), 2);
 	/* The name was copied; what was refused has taken nothing. */
 	name[0] = 'c';
 	census_leave_domain(census, "a.test");
-	assert_int_equal(census_enter_domain(census, "a.test", 2), 0);
-	assert_int_equal(census_enter_domain(census, "a.test", 2), -EUSERS);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_OK);
+	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_E_DOMAIN_FULL);
 	/* Two rules may say different things of one name, one after the other. */
-	assert_int_equal(census_enter_domain(census, "a.test", 3), 0);
+	assert_int_equal(census_enter_domain(census, "a.test", 3), CENSUS_OK);
 	for (int i = 0; i < 3; i++) {
 		census_leave_domain(census, "a.test");
 	}
 	assert_int_equal(census_domains(census), 1);
-	assert_int_equal(census_enter_domain(census, "d.test", 0), -EUSERS);
+	assert_int_equal(census_enter_domain(census, "d.test", 0), CENSUS_E_DOMAIN_FULL);
 	assert_int_equal(census_domains(census), 1);
 	/* They are no clients, and take none of their places. */
 	assert_int_equal(census_clients(census), 0);
@@ -198,11 +197,11 @@ static void test_many_domains(void **state)
 	for (int turn = 0; turn < 2; turn++) {
 		for (int i = 0; i < 5000; i++) {
 			(void)snprintf(name, sizeof(name), "%d.test", turn ? i : 4999 - i);
-			assert_int_equal(census_enter_domain(census, name, 2), 0);
+			assert_int_equal(census_enter_domain(census, name, 2), CENSUS_OK);
 		}
 		assert_int_equal(census_domains(census), 5000);
 	}
-	assert_int_equal(census_enter_domain(census, "77.test", 2), -EUSERS);
+	assert_int_equal(census_enter_domain(census, "77.test", 2), CENSUS_E_DOMAIN_FULL);
 	for (int i = 0; i < 10000; i++) {
 		(void)snprintf(name, sizeof(name), "%d.test", i % 5000);
 		census_leave_domain(census, name);
@@ -222,9 +221,9 @@ static void *come_and_go(void *argument)
 	struct address a = at("192.0.2.1");
 
 	for (int i = 0; i < N_ROUNDS; i++) {
-		if (census_enter_session(census, &a) != 0 ||
-		    census_enter_connection(census, &a) != 0 ||
-		    census_enter_domain(census, "a.test", N_THREADS) != 0) {
+		if (census_enter_session(census, &a) != CENSUS_OK ||
+		    census_enter_connection(census, &a) != CENSUS_OK ||
+		    census_enter_domain(census, "a.test", N_THREADS) != CENSUS_OK) {
 			return argument;
 		}
 		census_leave_domain(census, "a.test");
