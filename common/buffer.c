@@ -104,9 +104,10 @@ int buffer_append_escaped(struct buffer *buffer, struct sv view)
 			continue;
 		}
 		r = buffer_append(buffer, view.data + start, i - start);
-		if (r == 0) {
-			r = buffer_append_sv(buffer, escape);
+		if (r < 0) {
+			return r;
 		}
+		r = buffer_append_sv(buffer, escape);
 		if (r < 0) {
 			return r;
 		}

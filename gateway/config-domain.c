@@ -192,12 +192,14 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 	const char *ca_file = cfg_getstr(section, "ca_file");
 	int r = rule_init_connect(rule, section);
 
-	if (r == 0) {
-		r = rule_init_pins(rule, section);
+	if (r < 0) {
+		return r;
 	}
-	if (r == 0) {
-		r = domain_proxy_parse(sv_from(cfg_getstr(section, "proxy_protocol")), &rule->proxy);
+	r = rule_init_pins(rule, section);
+	if (r < 0) {
+		return r;
 	}
+	r = domain_proxy_parse(sv_from(cfg_getstr(section, "proxy_protocol")), &rule->proxy);
 	if (r < 0) {
 		return r;
 	}
@@ -247,10 +249,11 @@ static int rules_add(struct domain_rules *rules, cfg_t *section, unsigned line)
 	rule->is_pattern = is_pattern;
 	rules->n_rules++;
 	r = rule_init(rule, section);
-	if (r == 0) {
-		check_section(rule, line);
+	if (r < 0) {
+		return r;
 	}
-	return r;
+	check_section(rule, line);
+	return 0;
 }
 
 /* Goes on after a mistake, so that all are told. */

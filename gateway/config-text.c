@@ -51,9 +51,10 @@ int config_text_read(const char *path, char **ret_text, size_t *ret_n)
 	int r = read_all(fd, &text);
 
 	close(fd);
-	if (r == 0) {
-		r = buffer_append(&text, "", 1);
+	if (r < 0) {
+		return r;
 	}
+	r = buffer_append(&text, "", 1);
 	if (r < 0) {
 		return r;
 	}

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/buffer.h"
+#include "common/writer.h"
 #include "gateway/config-domain.h"
 #include "gateway/config-text.h"
 #include "gateway/config-value.h"
@@ -151,14 +151,14 @@ static cfg_opt_t options[] = {
 
 static int append_names(struct buffer *names, const cfg_opt_t *of)
 {
-	for (size_t i = 0; of[i].name; i++) {
-		int r = buffer_printf(names, "%s%s", i ? ", " : "", of[i].name);
+	struct writer writer = writer_begin(names);
 
-		if (r < 0) {
-			return r;
-		}
+	for (size_t i = 0; of[i].name; i++) {
+		writer_put(&writer, i ? SV(", ") : SV_EMPTY);
+		writer_put(&writer, sv_from(of[i].name));
 	}
-	return buffer_append(names, "", 1);
+	writer_put(&writer, SV("\0"));
+	return writer_end(&writer);
 }
 
 /* libconfuse's own words, but for the key that it does not know: there all known ones are said. */
@@ -250,17 +250,29 @@ static unsigned core_count(void)
 	return n < WORKERS_MAX ? (unsigned)n : WORKERS_MAX;
 }
 
-/* The entries of the list @key, in an array to be freed. NULL without memory. */
-static const char **list_texts(cfg_t *cfg, const char *key, size_t *ret_n)
+/* The entries of a list. The texts themselves belong to libconfuse. */
+struct texts {
+	const char **texts;
+	size_t n;
+};
+
+static int texts_init(struct texts *texts, cfg_t *cfg, const char *key)
 {
 	size_t n = cfg_size(cfg, key);
-	const char **texts = calloc(n ? n : 1, sizeof(*texts));
 
-	for (size_t i = 0; texts && i < n; i++) {
-		texts[i] = cfg_getnstr(cfg, key, (unsigned)i);
+	*texts = (struct texts){calloc(n ? n : 1, sizeof(*texts->texts)), n};
+	if (!texts->texts) {
+		return -ENOMEM;
 	}
-	*ret_n = n;
-	return texts;
+	for (size_t i = 0; i < n; i++) {
+		texts->texts[i] = cfg_getnstr(cfg, key, (unsigned)i);
+	}
+	return 0;
+}
+
+static void texts_deinit(struct texts *texts)
+{
+	free(texts->texts);
 }
 
 static int fill_listen(struct config *config, cfg_t *cfg)
@@ -283,58 +295,78 @@ static int fill_listen(struct config *config, cfg_t *cfg)
 static int fill_resolvers(struct config *config, cfg_t *cfg)
 {
 	_cleanup_(buffer_deinit) struct buffer list = BUFFER_INIT;
+	struct writer writer = writer_begin(&list);
 	size_t n = cfg_size(cfg, "resolvers");
 	struct address address;
 	char text[ADDRESS_TEXT_MAX];
+	int r;
 
+	if (n == 0) {
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++) {
-		int r = address_parse(sv_from(cfg_getnstr(cfg, "resolvers", (unsigned)i)),
-				      CONFIG_PORT_DNS, &address);
-
-		if (r == 0) {
-			r = buffer_printf(&list, "%s%s", i ? "," : "",
-					  address_format(&address, text));
-		}
+		r = address_parse(sv_from(cfg_getnstr(cfg, "resolvers", (unsigned)i)),
+				  CONFIG_PORT_DNS, &address);
 		if (r < 0) {
 			return r;
 		}
+		writer_put(&writer, i ? SV(",") : SV_EMPTY);
+		writer_put(&writer, sv_from(address_format(&address, text)));
 	}
-	if (n) {
-		config->resolvers = strndup(buffer_sv(&list).data, list.n);
-		return config->resolvers ? 0 : -ENOMEM;
+	r = writer_end(&writer);
+	if (r < 0) {
+		return r;
 	}
-	return 0;
+	config->resolvers = strndup(buffer_sv(&list).data, list.n);
+	return config->resolvers ? 0 : -ENOMEM;
 }
 
-static int fill_policies(struct config *config, cfg_t *cfg)
+static int fill_origins(struct config *config, cfg_t *cfg)
 {
+	_cleanup_(texts_deinit) struct texts texts;
 	size_t bad;
-	size_t n;
-	int r = -ENOMEM;
-	const char **texts = list_texts(cfg, "allow_origins", &n);
+	int r = texts_init(&texts, cfg, "allow_origins");
 
-	if (texts) {
-		r = origin_list_init(&config->origins, texts, n, &bad);
+	return r < 0 ? r : origin_list_init(&config->origins, texts.texts, texts.n, &bad);
+}
+
+static int fill_proxies(struct config *config, cfg_t *cfg)
+{
+	_cleanup_(texts_deinit) struct texts texts;
+	size_t bad;
+	int r = texts_init(&texts, cfg, "trusted_proxies");
+
+	return r < 0 ? r : client_proxies_init(&config->proxies, texts.texts, texts.n, &bad);
+}
+
+static int fill_ports(struct config *config, cfg_t *cfg)
+{
+	_cleanup_(texts_deinit) struct texts texts;
+	size_t bad;
+	int r = texts_init(&texts, cfg, "allowed_ports");
+
+	return r < 0 ? r : ports_init(&config->ports, texts.texts, texts.n, &bad);
+}
+
+static int fill_routes(struct config *config, cfg_t *cfg)
+{
+	_cleanup_(texts_deinit) struct texts texts;
+	size_t bad;
+	int r = texts_init(&texts, cfg, "allowed_routes");
+
+	return r < 0 ? r : routes_init(&config->routes, texts.texts, texts.n, &bad);
+}
+
+static int fill_lists(struct config *config, cfg_t *cfg)
+{
+	static int (*const fills[])(struct config *config, cfg_t *cfg) = {
+		fill_listen, fill_resolvers, fill_origins, fill_proxies, fill_ports, fill_routes,
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(fills) && r == 0; i++) {
+		r = fills[i](config, cfg);
 	}
-	free(texts);
-	if (r < 0) {
-		return r;
-	}
-	texts = list_texts(cfg, "trusted_proxies", &n);
-	r = texts ? client_proxies_init(&config->proxies, texts, n, &bad) : -ENOMEM;
-	free(texts);
-	if (r < 0) {
-		return r;
-	}
-	texts = list_texts(cfg, "allowed_ports", &n);
-	r = texts ? ports_init(&config->ports, texts, n, &bad) : -ENOMEM;
-	free(texts);
-	if (r < 0) {
-		return r;
-	}
-	texts = list_texts(cfg, "allowed_routes", &n);
-	r = texts ? routes_init(&config->routes, texts, n, &bad) : -ENOMEM;
-	free(texts);
 	return r;
 }
 
@@ -363,11 +395,7 @@ static int fill(struct config *config, cfg_t *cfg)
 		return -ENOMEM;
 	}
 	config->bind_address = cfg_getbool(cfg, "bind_address");
-	r = fill_listen(config, cfg);
-	if (r == 0) {
-		r = fill_resolvers(config, cfg);
-	}
-	return r < 0 ? r : fill_policies(config, cfg);
+	return fill_lists(config, cfg);
 }
 
 /* @text is the file, or an empty one for the defaults; it is changed. */

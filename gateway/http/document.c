@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/buffer.h"
+#include "common/writer.h"
 #include "gateway/http/page/page.h"
 
 enum {
@@ -19,9 +19,11 @@ struct mark {
 	struct sv value;
 };
 
-/* Copies @text with each mark replaced by its value. */
+/* Appends @text with each mark replaced by its value. Returns 0 or -ENOMEM. */
 static int fill(struct sv text, const struct mark *marks, size_t n_marks, struct buffer *ret_filled)
 {
+	struct writer writer = writer_begin(ret_filled);
+
 	while (text.n) {
 		size_t at = text.n;
 		const struct mark *found = NULL;
@@ -34,17 +36,11 @@ static int fill(struct sv text, const struct mark *marks, size_t n_marks, struct
 				found = &marks[i];
 			}
 		}
-		int r = buffer_append_sv(ret_filled, sv_first(text, at));
-
-		if (r == 0 && found) {
-			r = buffer_append_sv(ret_filled, found->value);
-		}
-		if (r < 0) {
-			return r;
-		}
+		writer_put(&writer, sv_first(text, at));
+		writer_put(&writer, found ? found->value : SV_EMPTY);
 		text = sv_skip(text, at + (found ? found->name.n : 0));
 	}
-	return 0;
+	return writer_end(&writer);
 }
 
 static void hash(struct sv text, char ret_text[static HASH_TEXT_SIZE])
