@@ -53,21 +53,35 @@ int config_errors_end(void)
 	return errors.n_errors ? -EINVAL : 0;
 }
 
+static void print(const char *kind, unsigned line, const char *format, va_list arguments)
+{
+	if (line) {
+		fprintf(errors.stream, "%s:%u: %s", errors.path, line, kind);
+	} else {
+		fprintf(errors.stream, "%s: %s", errors.path, kind);
+	}
+	vfprintf(errors.stream, format, arguments);
+	fputc('\n', errors.stream);
+}
+
 void config_error(unsigned line, const char *format, ...)
 {
 	va_list arguments;
 
 	errors.n_errors++;
 	errors.line = line;
-	if (line) {
-		fprintf(errors.stream, "%s:%u: ", errors.path, line);
-	} else {
-		fprintf(errors.stream, "%s: ", errors.path);
-	}
 	va_start(arguments, format);
-	vfprintf(errors.stream, format, arguments);
+	print("", line, format, arguments);
 	va_end(arguments);
-	fputc('\n', errors.stream);
+}
+
+void config_warning(unsigned line, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print("warning: ", line, format, arguments);
+	va_end(arguments);
 }
 
 void config_error_memory(void)

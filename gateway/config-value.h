@@ -24,6 +24,9 @@ _must_check_ int config_errors_end(void);
 /* Tells a mistake; @line is 0 where none can be named. */
 void config_error(unsigned line, const char *format, ...) _printf_(2, 3);
 
+/* Prints a warning in the same form; the configuration is still taken. */
+void config_warning(unsigned line, const char *format, ...) _printf_(2, 3);
+
 /* What ran out of memory was no mistake: nothing is printed. */
 void config_error_memory(void);
 

@@ -124,6 +124,11 @@ static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 	return 0;
 }
 
+/* The key has been renamed: "bind" usually means an address to listen on. The old name still works,
+ * and a warning names the new one. */
+#define BOUND_KEY "session_bound_to_address"
+#define BOUND_KEY_BEFORE "bind_address"
+
 /* libconfuse wants its defaults of lists to be writable, and does not write to them. */
 static char default_listen[] = "{\"127.0.0.1:5280\", \"[::1]:5280\"}";
 static char default_origins[] = "{\"*\"}";
@@ -134,7 +139,8 @@ static cfg_opt_t options[] = {
 	CFG_STR_CB("bosh_path", "/http-bind", CFGF_NONE, config_value_path),
 	CFG_STR_CB("websocket_path", "/xmpp-websocket", CFGF_NONE, config_value_path),
 	CFG_STR_CB("see_other_uri", "", CFGF_NONE, config_value_uri),
-	CFG_BOOL_CB("bind_address", cfg_false, CFGF_NONE, config_value_bool),
+	CFG_BOOL_CB(BOUND_KEY, cfg_false, CFGF_NONE, config_value_bool),
+	CFG_BOOL_CB(BOUND_KEY_BEFORE, cfg_false, CFGF_NONE, config_value_bool),
 	CFG_STR_CB("log_level", "info", CFGF_NONE, config_value_level),
 	CFG_STR_LIST_CB("allow_origins", default_origins, CFGF_NONE, config_value_origin),
 	CFG_STR_LIST_CB("trusted_proxies", NULL, CFGF_NONE, config_value_network),
@@ -155,8 +161,10 @@ static int append_names(struct buffer *names, const cfg_opt_t *of)
 	struct writer writer = writer_begin(names);
 
 	for (size_t i = 0; of[i].name; i++) {
-		writer_put(&writer, i ? SV(", ") : SV_EMPTY);
-		writer_put(&writer, sv_from(of[i].name));
+		if (strcmp(of[i].name, BOUND_KEY_BEFORE) != 0) {
+			writer_put(&writer, i ? SV(", ") : SV_EMPTY);
+			writer_put(&writer, sv_from(of[i].name));
+		}
 	}
 	writer_put(&writer, SV("\0"));
 	return writer_end(&writer);
@@ -219,6 +227,22 @@ static unsigned later_line(const char *text, const char *a, const char *b)
 	return line_a > line_b ? line_a : line_b;
 }
 
+static void take_renamed(cfg_t *cfg, const char *text)
+{
+	unsigned line = config_text_key_line(text, BOUND_KEY_BEFORE);
+
+	if (line == 0) {
+		return;
+	}
+	if (config_text_key_line(text, BOUND_KEY)) {
+		config_error(later_line(text, BOUND_KEY, BOUND_KEY_BEFORE),
+			     BOUND_KEY_BEFORE ": expected only its new name, " BOUND_KEY);
+		return;
+	}
+	config_warning(line, BOUND_KEY_BEFORE " is now called " BOUND_KEY);
+	cfg_setbool(cfg, BOUND_KEY, cfg_getbool(cfg, BOUND_KEY_BEFORE));
+}
+
 static void check_whole(cfg_t *cfg, const char *text)
 {
 	if (cfg_size(cfg, "listen") == 0) {
@@ -275,7 +299,7 @@ static int fill(struct config *config, cfg_t *cfg)
 	if (!config->bosh_path || !config->websocket_path || !config->see_other_uri) {
 		return -ENOMEM;
 	}
-	config->bind_address = cfg_getbool(cfg, "bind_address");
+	config->session_bound_to_address = cfg_getbool(cfg, BOUND_KEY);
 	return config_lists_fill(config, cfg);
 }
 
@@ -290,6 +314,7 @@ static int read_text(struct config *config, char *text, size_t n)
 	}
 	r = parse(cfg, text, n);
 	if (r == 0) {
+		take_renamed(cfg, text);
 		check_whole(cfg, text);
 		r = config_domain_rules(cfg, text, &config->domains);
 	}

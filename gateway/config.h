@@ -5,7 +5,7 @@
  * All workers share it and outlive none of it. conf/doab.conf documents each key.
  *
  * Neither other files (include) nor environment variables (${...}) are put into it: what is checked
- * is what is written.
+ * is what is written. A key under its old name is taken, with a warning.
  */
 #include <stdio.h>
 
@@ -26,7 +26,7 @@ struct config {
 	char *bosh_path;
 	char *websocket_path;
 	char *see_other_uri; /* where BOSH is to be asked for over TLS; "" when here will do */
-	bool bind_address;   /* a session is for the client address that made it */
+	bool session_bound_to_address; /* a BOSH session takes requests only from its client */
 	enum log_level log_level;
 	struct origin_list origins;
 	struct client_proxies proxies;

@@ -192,7 +192,7 @@ static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const
 	struct bosh_carried *session = find(endpoint, request->body.sid);
 
 	if (session && ((session->secure && !request->secure) ||
-			(endpoint->env->config->bind_address &&
+			(endpoint->env->config->session_bound_to_address &&
 			 !client_is_same(&session->client, &request->client)))) {
 		log_guarded(session, request);
 		return NULL;

@@ -277,8 +277,8 @@ test('a session that an untrusted peer claims to have made over TLS is an ordina
 
 const from = (address) => ({ 'X-Forwarded-For': address });
 
-test('bind_address: a session is there for the address that made it, and for no other', TIMEOUT, async () => {
-	await withStage({ bind_address: true, trusted_proxies: ['127.0.0.1'] }, async (own) => {
+test('session_bound_to_address: a session is there for the address that made it, and for no other', TIMEOUT, async () => {
+	await withStage({ session_bound_to_address: true, trusted_proxies: ['127.0.0.1'] }, async (own) => {
 		for (const [owner, others] of [
 			['192.0.2.1', ['192.0.2.2', '2001:db8::1', '192.0.2.1, 192.0.2.2', '::ffff:192.0.2.2', '']],
 			['2001:db8:1:2::1', ['2001:db8:1:3::1', '192.0.2.1']],
@@ -292,8 +292,8 @@ test('bind_address: a session is there for the address that made it, and for no 
 	});
 });
 
-test('bind_address: what is the same client may come from elsewhere: another port, another address of its /64', TIMEOUT, async () => {
-	await withStage({ bind_address: true, trusted_proxies: ['127.0.0.1'] }, async (own) => {
+test('session_bound_to_address: what is the same client may come from elsewhere: another port, another address of its /64', TIMEOUT, async () => {
+	await withStage({ session_bound_to_address: true, trusted_proxies: ['127.0.0.1'] }, async (own) => {
 		for (const [owner, also] of [['192.0.2.1', ['192.0.2.1:4711', '::ffff:192.0.2.1', '198.51.100.7, 192.0.2.1']],
 			['2001:db8:1:2::1', ['2001:db8:1:2:ffff::5', '[2001:db8:1:2::9]:4711']]]) {
 			const { client } = await session(own, from(owner));
@@ -305,13 +305,13 @@ test('bind_address: what is the same client may come from elsewhere: another por
 	});
 });
 
-test('bind_address: without it the address may change; an untrusted peer cannot change its own', TIMEOUT, async () => {
+test('session_bound_to_address: without it the address may change; an untrusted peer cannot change its own', TIMEOUT, async () => {
 	await withStage({ trusted_proxies: ['127.0.0.1'] }, async (own) => {
 		const { client } = await session(own, from('192.0.2.1'));
 		client.headers = { ...client.headers, ...from('192.0.2.2') };
 		await assertAlive(client);
 	});
-	await withStage({ bind_address: true }, async (own) => {
+	await withStage({ session_bound_to_address: true }, async (own) => {
 		const { client } = await session(own, from('192.0.2.1'));
 		client.headers = { ...client.headers, ...from('192.0.2.2') };
 		await assertAlive(client);
@@ -319,7 +319,7 @@ test('bind_address: without it the address may change; an untrusted peer cannot 
 });
 
 test('both guards together', TIMEOUT, async () => {
-	await withStage({ bind_address: true, see_other_uri: ELSEWHERE, trusted_proxies: ['127.0.0.1'] }, async (own) => {
+	await withStage({ session_bound_to_address: true, see_other_uri: ELSEWHERE, trusted_proxies: ['127.0.0.1'] }, async (own) => {
 		const { client, connection } = await session(own, { ...https, ...from('192.0.2.1') });
 		await assertGuarded(client, connection, from('192.0.2.1'));
 		await assertGuarded(client, connection, { ...https, ...from('192.0.2.2') });
@@ -339,7 +339,7 @@ test('X-Forwarded-Proto in two lines: the last one is the proxy\'s', TIMEOUT, as
 });
 
 test('X-Forwarded-For in two lines: the client does not choose its address, for BOSH', TIMEOUT, async () => {
-	await withStage({ bind_address: true, trusted_proxies: ['127.0.0.1', '127.0.0.2'] }, async (own) => {
+	await withStage({ session_bound_to_address: true, trusted_proxies: ['127.0.0.1', '127.0.0.2'] }, async (own) => {
 		const { client, connection } = await session(own, from(['203.0.113.66', '192.0.2.1']));
 		await own.doab.readLog();
 		assert.match(own.doab.log, /event=session-open client="?192\.0\.2\.1"? /);

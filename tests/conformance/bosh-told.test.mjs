@@ -132,7 +132,7 @@ test('told and logged: a pause where none is offered, a request whose predecesso
 });
 
 test('told without a session: the same of one that never was, of one that is over, and of somebody else\'s', TIMEOUT, async () => {
-	const own = await Stage.open({ plain: 'plain' }, { ...CONFIG, trusted_proxies: ['127.0.0.1'], bind_address: true });
+	const own = await Stage.open({ plain: 'plain' }, { ...CONFIG, trusted_proxies: ['127.0.0.1'], session_bound_to_address: true });
 	try {
 		const from = (address) => ({ headers: { 'X-Forwarded-For': address } });
 		const guarded = new BoshClient(own.port, from('192.0.2.1'));

@@ -68,19 +68,26 @@ static inline struct config *made(const char *text)
 	return config;
 }
 
-/* The first mistake of @text is said at @line, and begins with @what. */
+/* What was printed first is about @line, and begins with @what. */
+static inline void assert_printed(unsigned line, const char *what)
+{
+	char expected[512];
+
+	snprintf(expected, sizeof(expected), "%s:%u: %s", config_path, line, what);
+	if (strncmp(errors_text, expected, strlen(expected)) != 0) {
+		fail_msg("printed  %s\nexpected %s", errors_text, expected);
+	}
+}
+
+/* @text is refused. The first mistake is in @line, and its message begins with @what. */
 static inline void refused(const char *text, unsigned line, const char *what)
 {
 	struct config *config = NULL;
-	char expected[512];
 
 	if (read_text(text, &config) != -EINVAL) {
 		fail_msg("taken: '%s'", text);
 	}
 	assert_null(config);
-	snprintf(expected, sizeof(expected), "%s:%u: %s", config_path, line, what);
-	if (strncmp(errors_text, expected, strlen(expected)) != 0) {
-		fail_msg("'%s'\ngave     %s\nexpected %s", text, errors_text, expected);
-	}
+	assert_printed(line, what);
 	assert_int_equal(errors_text[errors_n - 1], '\n');
 }

@@ -146,6 +146,31 @@ static void test_every_key(void **state)
 	config_free(config);
 }
 
+static void test_renamed_key(void **state)
+{
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(read_text("wait = 5\nbind_address = true\n", &config), 0);
+	assert_true(config->session_bound_to_address);
+	assert_printed(2, "warning: bind_address is now called session_bound_to_address\n");
+	config_free(config);
+	assert_int_equal(read_text("bind_address = false\n", &config), 0);
+	assert_false(config->session_bound_to_address);
+	config_free(config);
+	config = made("session_bound_to_address = true\n");
+	assert_true(config->session_bound_to_address);
+	config_free(config);
+
+	refused("session_bound_to_address = true\nbind_address = false\n", 2,
+		"bind_address: expected only its new name, session_bound_to_address\n");
+	refused("bind_address = 1\n", 1, "bind_address: expected true or false, got '1'\n");
+	/* The old name is not offered. */
+	refused("bind_adress = true\n", 1, "unknown key 'bind_adress': expected one of ");
+	assert_null(strstr(errors_text, "bind_address,"));
+	assert_non_null(strstr(errors_text, " session_bound_to_address,"));
+}
+
 static void test_lists(void **state)
 {
 	struct config *config = made("allow_origins = {}\nlisten += {\"192.0.2.1:1\"}\n");
@@ -351,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_every_key),
 		cmocka_unit_test(test_lists),	 cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_renamed_key),
 		cmocka_unit_test(test_ranges),	 cmocka_unit_test(test_list_limits),
 	};
 
