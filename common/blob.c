@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/blob.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -19,7 +20,10 @@ int blob_new(size_t n, struct blob **ret_blob)
 
 struct blob *blob_ref(struct blob *blob)
 {
-	atomic_fetch_add_explicit(&blob->n_refs, 1, memory_order_relaxed);
+	unsigned n_before = atomic_fetch_add_explicit(&blob->n_refs, 1, memory_order_relaxed);
+
+	assert(n_before > 0);
+	(void)n_before;
 	return blob;
 }
 

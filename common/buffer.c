@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/buffer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ void buffer_deinit(struct buffer *buffer)
 
 int buffer_reserve(struct buffer *buffer, size_t n)
 {
+	assert(buffer->offset <= buffer->size && buffer->n <= buffer->size - buffer->offset);
 	if (n <= buffer->size - buffer->offset - buffer->n) {
 		return 0;
 	}

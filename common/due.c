@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/due.h"
 
+#include <assert.h>
+
 static void on_idle(uv_idle_t *idle)
 {
 	(void)idle;
@@ -54,6 +56,7 @@ void due_queue_remove(struct due_queue *queue, struct due_item *item)
 	}
 	TAILQ_REMOVE(&queue->items, item, in_queue);
 	*item = (struct due_item){0};
+	assert(queue->n_items > 0);
 	if (--queue->n_items == 0) {
 		uv_idle_stop(&queue->idle);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/log-line.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -128,5 +129,6 @@ void log_line_format(struct log_line *line, enum log_level level, const char *ev
 	for (size_t i = 0; i < n_fields; i++) {
 		line_put_field(line, &fields[i]);
 	}
+	assert(line->n < LOG_LINE_MAX);
 	line->data[line->n++] = '\n';
 }

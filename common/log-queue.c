@@ -10,6 +10,7 @@ void log_queue_init(struct log_queue *queue, char *bytes, size_t n_max)
 
 bool log_queue_push(struct log_queue *queue, struct sv line)
 {
+	assert(line.n && line.data[line.n - 1] == '\n');
 	if (line.n > queue->n_max - queue->n) {
 		if (queue->n_lost == 0) {
 			queue->n_before_loss = queue->n;
@@ -21,6 +22,7 @@ bool log_queue_push(struct log_queue *queue, struct sv line)
 		/* A log that keeps up touches the same few pages again and again. */
 		queue->start = 0;
 	}
+	assert(queue->start < queue->n_max);
 	size_t end = (queue->start + queue->n) % queue->n_max;
 	struct sv first = sv_first(line, queue->n_max - end);
 	struct sv rest = sv_skip(line, first.n);
@@ -35,6 +37,7 @@ size_t log_queue_take(struct log_queue *queue, char *ret_bytes, size_t n_max)
 {
 	size_t n = queue->n_lost ? queue->n_before_loss : queue->n;
 
+	assert(n <= queue->n);
 	n = n < n_max ? n : n_max;
 	if (n == 0) {
 		return 0;

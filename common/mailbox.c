@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/mailbox.h"
 
+#include <assert.h>
 #include <errno.h>
 
 static void on_wake(uv_async_t *wake)
@@ -40,6 +41,7 @@ void mailbox_close(struct mailbox *mailbox)
 	struct message *message;
 
 	uv_mutex_lock(&mailbox->mutex);
+	assert(!mailbox->closed);
 	mailbox->closed = true;
 	uv_mutex_unlock(&mailbox->mutex);
 	while ((message = STAILQ_FIRST(&mailbox->messages))) {
@@ -51,6 +53,7 @@ void mailbox_close(struct mailbox *mailbox)
 
 void mailbox_deinit(struct mailbox *mailbox)
 {
+	assert(STAILQ_EMPTY(&mailbox->messages));
 	uv_mutex_destroy(&mailbox->mutex);
 }
 
@@ -58,6 +61,7 @@ int mailbox_post(struct mailbox *mailbox, struct message *message)
 {
 	int r = 0;
 
+	assert(message->handle && message->drop);
 	uv_mutex_lock(&mailbox->mutex);
 	if (mailbox->closed) {
 		r = -ESHUTDOWN;

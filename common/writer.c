@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 int writer_end(struct writer *writer)
 {
 	if (writer->error) {
+		assert(writer->buffer->n >= writer->n_before);
 		buffer_truncate(writer->buffer, writer->n_before);
 	}
 	return writer->error;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -56,6 +57,7 @@ static struct xml_parser *shelf_pop_last(struct shelf *shelf)
 {
 	struct xml_parser *parser = SLIST_FIRST(&shelf->parsers);
 
+	assert(parser);
 	while (SLIST_NEXT(parser, in_pool)) {
 		parser = SLIST_NEXT(parser, in_pool);
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 
@@ -62,6 +63,7 @@ static struct sv slice(const struct xml_scan *scan, size_t start, size_t end)
 {
 	size_t first = scan->parser->n_fed - scan->view.n;
 
+	assert(first <= start && start <= end && end <= scan->parser->n_fed);
 	return sv_first(sv_skip(scan->view, start - first), end - start);
 }
 
@@ -92,6 +94,7 @@ static int keep_partial(struct xml_scan *scan, size_t from)
 {
 	size_t n_keep = scan->parser->n_fed - from;
 
+	assert(n_keep <= scan->view.n);
 	if (n_keep > scan->options->n_element_max) {
 		return XML_E_TOO_LARGE;
 	}
@@ -132,6 +135,7 @@ static int go_on(struct xml_scan *scan)
 	struct xml_parser *spent = scan->parser;
 	size_t n_rest = spent->n_fed - spent->current.end;
 
+	assert(n_rest <= scan->view.n);
 	if (!scan->scope) {
 		scan->scope = xml_scope_ref(spent->scope);
 	}
@@ -209,6 +213,7 @@ struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item 
 
 struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_item *item, size_t i)
 {
+	assert(i < item->n_children);
 	const struct xml_raw_child *raw = &scan->parser->children[item->first_child + i];
 	struct sv text = slice(scan, raw->start, raw->end);
 

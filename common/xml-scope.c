@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/xml-scope.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -23,6 +24,7 @@ struct xml_name xml_name_split(const char *text)
 
 struct xml_scope *xml_scope_ref(struct xml_scope *scope)
 {
+	assert(scope->n_refs > 0);
 	scope->n_refs++;
 	return scope;
 }
@@ -107,6 +109,7 @@ static int scope_new(const struct xml_scopes *scopes, struct sv name,
 	}
 	size_t n_text = header.n + name.n;
 
+	assert(n_declarations <= XML_SCOPE_MAX);
 	for (size_t i = 0; i < n_declarations; i++) {
 		n_text += declarations[i].prefix.n + declarations[i].uri.n;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/config.h"
 
+#include <assert.h>
 #include <confuse.h>
 #include <errno.h>
 #include <sched.h>
@@ -113,6 +114,7 @@ static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 
 	while (strcmp(ranges[i].key, opt->name) != 0) {
 		i++;
+		assert(i < ARRAY_LENGTH(ranges));
 	}
 	if (sv_to_u64(sv_from(value), (uint64_t)ranges[i].max, &number) < 0 ||
 	    (long)number < ranges[i].min) {

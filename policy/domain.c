@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/domain.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <idn2.h>
 #include <stdlib.h>
@@ -186,6 +187,7 @@ int domain_to_unicode(const char *ascii, char ret_unicode[static DOMAIN_UNICODE_
 			text = unicode;
 		}
 	}
+	assert(text.n <= DOMAIN_UNICODE_MAX);
 	memcpy(ret_unicode, text.data, text.n);
 	ret_unicode[text.n] = '\0';
 	idn2_free(converted);

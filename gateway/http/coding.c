@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/coding.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 /* zlib's inputs are const then. */
@@ -225,6 +226,7 @@ static int begin_deflate(struct coder *coder, enum coding coding)
 int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded)
 {
 	z_stream *stream = &coder->deflate;
+	assert(plain.n <= CODING_TEXT_MAX);
 	int r = begin_deflate(coder, coding);
 
 	if (r < 0) {
@@ -241,8 +243,11 @@ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struc
 	stream->avail_in = (uInt)plain.n;
 	stream->next_out = (Bytef *)buffer_end(&coder->scratch);
 	stream->avail_out = (uInt)n_room;
-	/* With room for the worst case it always comes to its end. */
-	deflate(stream, Z_FINISH);
+	int z = deflate(stream, Z_FINISH);
+
+	/* There is room for the worst case. */
+	assert(z == Z_STREAM_END);
+	(void)z;
 	r = blob_new(stream->total_out, ret_coded);
 	if (r == 0) {
 		memcpy((*ret_coded)->data, coder->scratch.data, stream->total_out);
@@ -286,6 +291,7 @@ static int begin_inflate(struct coder *coder, enum coding coding, struct sv code
 /* Makes room behind the text, by and by: what a client says of itself is not believed. Returns 0 or -ENOMEM. */
 static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
 {
+	assert(plain->n <= n_max);
 	size_t n_left = n_max + 1 - plain->n;
 	size_t n = plain->n > ROOM_MIN ? plain->n : ROOM_MIN;
 	int r;
