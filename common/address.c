@@ -10,7 +10,7 @@
 enum {
 	ADDRESS_BITS_V4 = 32,
 	ADDRESS_BITS_V6 = 128,
-	/* Where the IPv4 address begins in an IPv4-mapped one. */
+	/* The prefix ::ffff:0:0 of an IPv4-mapped address, before the IPv4 address. */
 	ADDRESS_BITS_MAPPED = 96,
 };
 
@@ -67,7 +67,7 @@ int address_from_sockaddr(const struct sockaddr *sockaddr, struct address *ret_a
 	}
 }
 
-/* inet_pton() and if_nametoindex() want a terminated text. */
+/* inet_pton() and if_nametoindex() need a NUL at the end. */
 static bool sv_to_cstring(struct sv view, char *text, size_t size)
 {
 	if (view.n == 0 || view.n >= size || memchr(view.data, '\0', view.n)) {
@@ -94,7 +94,7 @@ static bool scope_parse(struct sv text, uint32_t *ret_scope)
 	return *ret_scope != 0;
 }
 
-/* An address without a port or brackets. */
+/* Reads an address without a port or brackets. */
 static int host_parse(struct sv text, struct address *ret_address)
 {
 	char host[INET6_ADDRSTRLEN];
@@ -114,7 +114,8 @@ static int host_parse(struct sv text, struct address *ret_address)
 		return -EINVAL;
 	}
 	if (n_host < text.n) {
-		/* A zone tells links apart: elsewhere it would be a second name of the host. */
+		/* Only link-local addresses need a zone. With one, any other address could be
+		 * written in two ways. */
 		if (!IN6_IS_ADDR_LINKLOCAL(&v6) ||
 		    !scope_parse(sv_skip(text, n_host + 1), &scope)) {
 			return -EINVAL;
@@ -124,7 +125,7 @@ static int host_parse(struct sv text, struct address *ret_address)
 	return 0;
 }
 
-/* Cuts @text into what names the host and what names the port, empty when there is none. */
+/* Splits @text into host and port; the port is empty when there is none. */
 static int split_port(struct sv text, struct sv *ret_host, struct sv *ret_port)
 {
 	size_t n_host;
@@ -145,7 +146,7 @@ static int split_port(struct sv text, struct sv *ret_host, struct sv *ret_port)
 		n_host = sv_find(text, ':');
 		if (n_host < text.n &&
 		    sv_find(sv_skip(text, n_host + 1), ':') < text.n - n_host - 1) {
-			/* Two colons and no brackets: IPv6, all of it host. */
+			/* Two colons and no brackets: an IPv6 address without a port. */
 			n_host = text.n;
 		}
 		*ret_host = sv_first(text, n_host);
@@ -230,7 +231,6 @@ const char *address_format_host(const struct address *address, char text[static 
 
 const char *address_format(const struct address *address, char text[static ADDRESS_TEXT_MAX])
 {
-	/* Without the brackets, the colon and the port. */
 	char host[ADDRESS_TEXT_MAX];
 
 	address_format_host(address, host);
@@ -278,7 +278,7 @@ int network_parse(struct sv text, struct network *ret_network)
 		}
 	}
 	if (is_mapped) {
-		/* A shorter prefix would hold addresses of both kinds. */
+		/* A shorter prefix would contain IPv6 addresses as well. */
 		if (n_bits < ADDRESS_BITS_MAPPED) {
 			return -EINVAL;
 		}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bytes that do not change any more and that several owners hold: an answer is kept by its session for a repeat,
- * by the HTTP server until it is written, perhaps on another thread. The last one to let go frees it.
+ * Bytes that no longer change and have several owners. The BOSH session keeps a response in case
+ * the client asks again, while the HTTP server, perhaps on another thread, is still writing it. The
+ * last owner frees the blob.
  */
 #include <stdatomic.h>
 #include <stddef.h>
@@ -16,9 +17,11 @@ struct blob {
 	char data[];
 };
 
-/* @n uninitialised bytes with one reference. Returns 0 or -ENOMEM. */
+/* Makes a blob of @n uninitialised bytes with one reference. Returns 0 or -ENOMEM. */
 _must_check_ int blob_new(size_t n, struct blob **ret_blob);
+/* Returns @blob. Thread-safe, as is blob_unref(). */
 struct blob *blob_ref(struct blob *blob);
+/* NULL is fine. Returns NULL. */
 struct blob *blob_unref(struct blob *blob);
 
 static inline struct sv blob_sv(const struct blob *blob)

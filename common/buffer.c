@@ -36,8 +36,9 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	while (size < buffer->n + n) {
 		size *= 2;
 	}
-	/* A nearly full queue that is consumed and appended to in turn would be copied each time.
-	 * Twice the size, the next copy comes when half of it has been consumed. */
+	/* Without growing, a nearly full buffer that is consumed and appended to in turn would be
+	 * copied each time. With twice the size, the next copy comes only after half of it has been
+	 * consumed. */
 	if (buffer->offset && size == buffer->size) {
 		size *= 2;
 	}

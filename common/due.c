@@ -13,7 +13,7 @@ static void on_check(uv_check_t *check)
 	struct due_queue *queue = CONTAINER_OF(check, struct due_queue, check);
 	struct due_item *item;
 
-	/* Those that are added meanwhile come behind the next poll. */
+	/* Items that are added meanwhile wait for the next poll. */
 	for (size_t n = queue->n_items; n > 0 && (item = TAILQ_FIRST(&queue->items)); n--) {
 		due_queue_remove(queue, item);
 		queue->carry_out(item);
@@ -28,7 +28,7 @@ void due_queue_init(struct due_queue *queue, uv_loop_t *loop,
 	uv_check_init(loop, &queue->check);
 	uv_idle_init(loop, &queue->idle);
 	uv_check_start(&queue->check, on_check);
-	/* It alone is no reason for the loop to go on. */
+	/* The check handle alone must not keep the loop running. */
 	uv_unref((uv_handle_t *)&queue->check);
 }
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Defers what a timer has made due until the loop has read what is readable. libuv runs due timers
- * before it polls: after a long iteration, the event that the timer waited for in vain has often
- * arrived and is still in a socket. A timer callback that adds an item here, instead of acting on
- * the time-out, lets the loop read first; the item is carried out once, behind the next poll.
+ * Delays what a timer has made due until the loop has read the sockets. At the start of an iteration
+ * libuv runs the timers that are due, and only then polls. After a long iteration, the event whose
+ * absence the timer stands for has often arrived and waits in a socket. To read it first, the
+ * timer's callback adds an item to this queue; the queue carries it out once, after the poll of the
+ * same iteration.
  *
- * item  embedded in what is due; it is in the queue or not
+ * item  embedded in the object that is due; in the queue at most once
  *
- * One loop, one thread. While the queue has items the poll does not block, so an item waits for one
- * poll and no longer, however much there is to read.
+ * One loop, one thread. A queue with items keeps the loop from blocking in its poll, so an item
+ * waits no longer than one poll.
  */
 #include <sys/queue.h>
 #include <uv.h>
@@ -17,23 +18,24 @@
 #include "common/macro.h"
 
 struct due_item {
-	TAILQ_ENTRY(due_item) in_queue; /* zero when it is in none */
+	TAILQ_ENTRY(due_item) in_queue; /* zero when it is in no queue */
 };
 
 struct due_queue {
 	TAILQ_HEAD(due_items, due_item) items;
 	size_t n_items;
-	uv_check_t check; /* runs behind the loop's poll */
+	uv_check_t check; /* runs after the loop's poll */
 	uv_idle_t idle;   /* active while there are items: the poll does not block */
 	void (*carry_out)(struct due_item *item);
 };
 
-/* @carry_out is called for each item. It has been removed before and may be added again, for the
- * next iteration. */
+/* The queue removes an item before it calls @carry_out, which may add the item again for the next
+ * iteration. */
 void due_queue_init(struct due_queue *queue, uv_loop_t *loop,
 		    void (*carry_out)(struct due_item *item));
 
-/* Nothing is carried out any more. The queue's memory is the loop's until its next iteration. */
+/* Stops carrying out items. The memory of the queue must stay valid until the next iteration of the
+ * loop. */
 void due_queue_close(struct due_queue *queue);
 
 /* Does nothing if @item is in the queue already. */
