@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bounds the log lines that clients can cause at will. Each client gets a number of lines of each
- * kind within CLIENT_LOG_INTERVAL_S. Further ones are counted instead, and the count is logged when
- * the interval is over:
+ * Limits the log lines that clients can cause. Within CLIENT_LOG_INTERVAL_S, each client gets a number
+ * of lines of each kind. Further ones are only counted, and the count is logged at the end of the
+ * interval:
  *
  *     level=warning event=log-suppressed client=192.0.2.7 kind=connection-refused n=2990
  *
  * client=others stands for all clients that found no room in the table (policy/quota.h). Lines of
- * level debug are not bounded: an operator who turns them on wants to see each step.
+ * level debug are not limited: an operator who turns them on wants to see each step.
  *
- * One object serves all workers; it is thread-safe.
+ * One object serves all workers. It is thread-safe.
  */
 #include "common/address.h"
 #include "common/mono.h"
@@ -18,14 +18,15 @@
 
 enum {
 	CLIENT_LOG_INTERVAL_S = 10,
-	/* Refusals, for each client: enough to see what happens, too few to fill a disk. */
+	/* For each client: enough to see what happens, too few to fill a disk. */
 	CLIENT_LOG_LINES_MAX = 10,
-	/* For the others together: an attack from many addresses shows without each of them. */
+	/* For the others together: shows an attack from many addresses without naming each of
+	 * them. */
 	CLIENT_LOG_LINES_OTHERS_MAX = 100,
 };
 
-/* The event that a line is about. SESSION covers all lines of one session and is asked once, when
- * the session starts. STREAM covers lines about single streams of a session that is logged. */
+/* What a line is about. SESSION covers all lines of one session; it is asked for once, when the
+ * session starts. STREAM covers lines about single streams of a logged session. */
 #define CLIENT_LOG_KINDS(X)                                                                        \
 	X(CONNECTION_REFUSED, "connection-refused", WARNING)                                       \
 	X(CONNECTION_FAILED, "connection-failed", ERROR)                                           \
@@ -43,17 +44,17 @@ enum client_log_kind {
 
 struct client_log;
 
-/* Within an interval, as many sessions of a client are logged as @limits lets it have at the same
- * time, and as many lines about streams. Returns 0 or a negative errno. */
+/* In an interval, a client gets as many sessions logged as @limits allows it at the same time, and
+ * as many lines about streams. Returns 0 or a negative errno. */
 _must_check_ int client_log_new(const struct census_limits *limits, struct client_log **ret_log);
 
-/* NULL is fine. */
+/* Takes NULL; returns NULL. */
 struct client_log *client_log_free(struct client_log *log);
 
 /* Returns whether the caller should log its line of @kind about @client. */
 bool client_log_admits(struct client_log *log, enum client_log_kind kind,
 		       const struct address *client, struct mono now);
 
-/* Logs the counts of the intervals that are over at @now (with MONO_NEVER: of all). To be called
- * about once a second. */
+/* Logs the counts of the intervals that are over at @now (MONO_NEVER: of all). To be called about
+ * once a second. */
 void client_log_sum_up(struct client_log *log, struct mono now);

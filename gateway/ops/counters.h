@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How often each failure has been: for all workers, from the program's start on. Touched when something fails and never on the way of
- * a stanza.
+ * Counts failures of each kind, over all workers, since the start of the program. Counters change only
+ * when something fails, never on the path of a stanza.
  */
 #include <stdatomic.h>
 
@@ -12,8 +12,8 @@ struct counters {
 	atomic_ullong failures[FAILURE_COUNT];
 };
 
-/* From any thread. */
+/* Thread-safe. */
 void counters_add(struct counters *counters, enum failure_kind kind);
 
-/* One line of the log, with the failures that there have been. */
+/* Logs one line with all counts that are not 0. */
 void counters_log(struct counters *counters);

@@ -8,7 +8,7 @@
 
 #define SASL_PLUS SV("-PLUS")
 
-/*        id          URI                                      what it is called; NULL: nothing, it has a line of its own */
+/* id URI name for display; NULL: shown in a line of its own */
 #define FEATURE_NAMESPACES(X)                                                                        \
 	X(STREAMS, "http://etherx.jabber.org/streams", NULL)                                         \
 	X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl", NULL)                                            \
@@ -45,7 +45,7 @@ static const char *const names[] = {
 #undef X
 };
 
-/* The best first. A mechanism that is not here is no worse than giving the password away. */
+/* Best first. Mechanisms that are not listed rank before those that reveal the password. */
 static const char *const ranking[] = {"SCRAM-SHA3-512", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
 				      "DIGEST-MD5",     "CRAM-MD5",      "GSSAPI",        NULL /* others */,
 				      "PLAIN",          "LOGIN",         "ANONYMOUS"};
@@ -78,7 +78,7 @@ struct sv features_inner(struct sv element)
 	size_t n_open = sv_find(element, '>') + 1;
 	const char *close = element.n ? memrchr(element.data, '<', element.n) : NULL;
 
-	/* <element/> has none. */
+	/* An empty-element tag has no content. */
 	if (!close || (size_t)(close - element.data) < n_open) {
 		return SV("");
 	}
@@ -173,7 +173,7 @@ static size_t rank_of(const char *mechanism)
 	return RANK_OTHER;
 }
 
-/* The better of @best, which may be NULL, and the list's. */
+/* Returns the better of @best, which may be NULL, and the mechanisms in the list. */
 static const char *list_best(const struct features_list *list, const char *best)
 {
 	for (size_t i = 0; i < list->n; i++) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a server's <stream:features/> offers, read for a human: the ways to log in, and the names of the rest. Pure. Names are the
- * server's words: whoever shows them escapes them.
+ * What the <stream:features/> of a server offer, for display: the login mechanisms, and the names of
+ * the other features. An engine. Names are the server's words: escape them.
  *
- * usable  said of a mechanism that can work through the gateway. Channel binding (SCRAM-...-PLUS) cannot, because the client has
- *         no TLS with the server; nor can EXTERNAL, because the server does not see its certificate.
+ * usable  can work through the gateway. Channel binding (SCRAM-...-PLUS) cannot, because the client
+ *         has no TLS connection to the server; nor can EXTERNAL, because the server does not see the
+ *         client's certificate
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,14 +15,14 @@
 #include "common/sv.h"
 
 enum {
-	/* More than any server has: what a stranger's list takes of memory, and of the screen. */
+	/* More than servers have; bounds the memory, and the screen space, that a list can take. */
 	FEATURES_NAMES_MAX = 32,
 	FEATURES_NAME_MAX = 63,
 };
 
 struct features_list {
-	size_t n; /* up to FEATURES_NAMES_MAX, each once */
-	size_t n_more; /* what there was no room for */
+	size_t n; /* up to FEATURES_NAMES_MAX; no duplicates */
+	size_t n_more; /* names that did not fit */
 	char names[FEATURES_NAMES_MAX][FEATURES_NAME_MAX + 1];
 };
 
@@ -32,19 +33,20 @@ struct features {
 	bool legacy; /* jabber:iq:auth (XEP-0078) */
 };
 
-/* Reads @xml, which is <stream:features/> with its namespaces. Returns 0, -EINVAL when that cannot be read, -ENOMEM. */
+/* Reads @xml, a <stream:features/> element with its namespaces. Returns 0, -ENOMEM, or -EINVAL when
+ * it is malformed. */
 _must_check_ int features_read(struct sv xml, struct features *ret_features);
 
 bool features_is_usable(const char *mechanism);
 
-/* The usable mechanism that keeps a password best; NULL when there is none. */
+/* Returns the usable mechanism that protects a password best; NULL if there is none. */
 const char *features_best(const struct features *features);
 
-/* How many usable mechanisms there are besides the best. */
+/* The number of usable mechanisms besides the best. */
 size_t features_count_others(const struct features *features);
 
-/* Whether who has a password can only give it away in plain. */
+/* Whether every usable mechanism shows the password to the server. */
 bool features_are_weak(const struct features *features);
 
-/* The content of an element, as it stands, without blanks around it. */
+/* The content of an element, unchanged, without white space around it. */
 struct sv features_inner(struct sv element);

@@ -5,7 +5,7 @@
 
 enum {
 	DAY_S = 24 * 60 * 60,
-	INDENT = 2, /* behind the mark */
+	INDENT = 2, /* of the lines after the first, which begins with "! " */
 };
 
 struct advice {
@@ -48,7 +48,7 @@ static void advise_certificate(struct advice *advice, const struct probe_facts *
 static void advise_login(struct advice *advice, const struct probe_facts *facts)
 {
 	if (features_are_weak(&facts->features)) {
-		advise(advice, "%s is the best way to log in, so the server gets to see every password.",
+		advise(advice, "%s is the best login mechanism, so the server sees every password.",
 		       features_best(&facts->features));
 	}
 }
@@ -59,14 +59,14 @@ static void advise_addresses(struct advice *advice, const struct probe_facts *fa
 		advise(advice, "%s: %s.", facts->troubles[i].server, facts->troubles[i].words);
 	}
 	if (facts->n_ipv6 && facts->n_ipv6 == facts->n_ipv6_failed) {
-		advise(advice, "IPv6 does not work: none of its addresses that were tried could be used from here.");
+		advise(advice, "IPv6 does not work: none of the IPv6 addresses could be used from here.");
 	}
 }
 
 static void advise_services(struct advice *advice, const struct probe_facts *facts)
 {
 	if (facts->unanswered) {
-		advise(advice, "The DNS did not answer about one of the two services: sessions wait for it, then do without.");
+		advise(advice, "The DNS did not answer about one of the two services: sessions wait for it, then continue without it.");
 	} else if (facts->direct == PROBE_SERVICE_NONE) {
 		advise(advice, "There is no direct TLS (SRV _xmpps-client._tcp, XEP-0368), which would save two round trips.");
 	}

@@ -5,7 +5,7 @@
 #include "common/writer.h"
 #include "gateway/ops/probe-state.h"
 
-/* The title above addresses. */
+/* Starts the section about addresses. */
 static void section_dial(struct probe *probe)
 {
 	const char *title = probe->is_retry ? "Connecting to another server" : "Connecting";
@@ -13,7 +13,7 @@ static void section_dial(struct probe *probe)
 	probe_section(probe, PROBE_SECTION_DIAL, title);
 }
 
-/* The DNS. */
+/* DNS. */
 
 static void on_asked(void *userdata, enum dns_kind kind, const char *name)
 {
@@ -46,7 +46,7 @@ static void question_end(struct probe *probe, struct probe_question *question)
 	*question = probe->questions[--probe->n_questions];
 }
 
-/* "no such record", ... for whatever is no answer. */
+/* Shows why there is no reply. */
 static void show_no_answer(struct probe *probe, const char *label, enum resolver_result result,
 			   const struct sheet_times *times)
 {
@@ -143,7 +143,7 @@ static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 		.authentic = reply && reply->authentic,
 	};
 	if (probe->tlsa.result != RESOLVER_OK && probe->tlsa.result != RESOLVER_NO_NAME) {
-		/* It ends the connection. */
+		/* The link gives the server up because of it. */
 		probe->awaited = "DANE";
 	}
 }
@@ -179,7 +179,7 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name, co
 	if (kind == DNS_KIND_TLSA) {
 		note_tlsa(probe, reply);
 	}
-	/* What is told once more, on the way to another server, has been shown. */
+	/* Not asked for by a question that is shown: repeated on the way to another server. */
 	if (!question) {
 		return;
 	}
@@ -192,9 +192,9 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name, co
 	probe_flush(probe);
 }
 
-/* The order. */
+/* The order of targets. */
 
-/* A service whose answer did not come in good time: nobody waits any more. */
+/* Shows services that the dial continues without, because their reply has not come in time. */
 static void show_unanswered(struct probe *probe)
 {
 	for (size_t i = 0; i < probe->n_questions;) {
@@ -208,7 +208,7 @@ static void show_unanswered(struct probe *probe)
 		}
 		(void)snprintf(label, sizeof(label), "%.*s", (int)service_length(question->name), question->name);
 		probe_section(probe, PROBE_SECTION_DNS, "DNS");
-		sheet_line(&probe->sheet, label, SHEET_WARNING, &times, "no answer yet, and no longer waited for");
+		sheet_line(&probe->sheet, label, SHEET_WARNING, &times, "no answer yet, continuing without it");
 		probe->facts.unanswered = true;
 		probe->questions[i] = probe->questions[--probe->n_questions];
 	}
@@ -242,7 +242,7 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 		probe->facts.direct = probe->direct;
 	}
 	if (probe->starttls == PROBE_SERVICE_NONE && probe->direct == PROBE_SERVICE_NONE) {
-		sheet_line(&probe->sheet, "no SRV record", SHEET_PLAIN, NULL, "so the domain itself is tried");
+		sheet_line(&probe->sheet, "no SRV record", SHEET_PLAIN, NULL, "trying the domain itself");
 	}
 	for (size_t i = 0; i < n_targets; i++) {
 		sheet_line(&probe->sheet, i ? "" : "order", SHEET_PLAIN, NULL, "%zu. %s:%u, %s", i + 1,
@@ -302,7 +302,7 @@ static void show_failed(struct probe *probe, const struct srv_target *target, co
 		probe->facts.n_ipv6_failed += address->any.sa_family == AF_INET6;
 		*attempt = probe->attempts[--probe->n_attempts];
 	} else {
-		/* It was never dialled. */
+		/* It was not dialled. */
 		times.step_us = SHEET_NO_TIME;
 	}
 	probe_note_trouble(probe, server_text(target, address, server), words);
@@ -310,7 +310,8 @@ static void show_failed(struct probe *probe, const struct srv_target *target, co
 		   failure->detail[0] ? ": " : "", failure->detail);
 }
 
-/* Those that were given up for the winner. Who was dialled before it, and yet is slower, costs sessions time. */
+/* Shows the attempts that were given up for the winner. One that was started earlier than the
+ * winner delays each session. */
 static void show_given_up(struct probe *probe, int64_t winner_us)
 {
 	for (size_t i = 0; i < probe->n_attempts; i++) {
@@ -325,7 +326,7 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 					   "it is slow, or does not answer");
 		}
 		sheet_line(&probe->sheet, address_format(&attempt->address, text), is_slow ? SHEET_WARNING : SHEET_FAINT,
-			   &times, "%s", is_slow ? "no answer yet when another one was connected" : "not needed");
+			   &times, "%s", is_slow ? "no answer before another one connected" : "not needed");
 	}
 	probe->n_attempts = 0;
 }
@@ -342,7 +343,7 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	}
 	show_given_up(probe, started_us);
 	if (probe->is_slow) {
-		/* It gives way to this one. */
+		/* The slow server is replaced by this one. */
 		enum probe_section section = probe->section;
 
 		probe_forget_server(probe);
@@ -374,7 +375,7 @@ static void on_dialled(void *userdata, enum dial_step step, const struct srv_tar
 		show_failed(probe, target, address, failure);
 		break;
 	case DIAL_GIVEN_UP:
-		/* Shown when it is known for whom. */
+		/* Shown once the winner is known. */
 		break;
 	}
 	probe_flush(probe);

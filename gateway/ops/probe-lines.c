@@ -73,7 +73,7 @@ const char *probe_date(int64_t seconds, char text[static PROBE_DATE_MAX])
 	struct tm utc;
 
 	if (!gmtime_r(&time, &utc) || strftime(text, PROBE_DATE_MAX, "%Y-%m-%d", &utc) == 0) {
-		(void)snprintf(text, PROBE_DATE_MAX, "an unknown day");
+		(void)snprintf(text, PROBE_DATE_MAX, "an unknown date");
 	}
 	return text;
 }

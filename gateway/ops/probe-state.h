@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of a probe. Private to gateway/ops.
+ * The parts of a probe. Private to gateway/ops.
  *
- * probe-lines.c   what the others share: times, sections, dates, the current server
- * probe.c         makes all, runs the loop, gives the verdict
+ * probe.c         sets up everything, runs the loop, gives the verdict
  * probe-dial.c    shows the DNS and the addresses
  * probe-stream.c  shows the stream: headers, STARTTLS, features
  * probe-tls.c     shows the handshake and the certificate
- * probe-advice.c  what an operator would want to know though it works
+ * probe-advice.c  warns about what an operator should know although it works
+ * probe-lines.c   common functions: times, sections, dates, the current server
  *
- * step  what is shown in a line: it has the time it took, and the time since the probe's start
+ * step  an event that is shown in a line, with the time it took and the time since the start
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,22 +25,23 @@
 #include "gateway/xmpp/link.h"
 
 enum {
-	/* Questions under way at the same time: two services, a target's addresses, its TLSA records. */
+	/* Questions under way at the same time: two services, the addresses of a target, its TLSA
+	 * records. */
 	PROBE_QUESTIONS_MAX = 8,
 	PROBE_NAME_MAX = 300,
-	/* Addresses that failed, which the operator is told of at the end. */
+	/* Addresses that failed; they are listed at the end. */
 	PROBE_TROUBLES_MAX = 2 * RACE_ATTEMPTS_MAX,
 	PROBE_SERVER_MAX = SRV_HOST_MAX + ADDRESS_TEXT_MAX + 2,
-	/* Before a certificate ends, its renewal should have happened. */
+	/* By then a certificate should have been renewed. */
 	PROBE_EXPIRY_DAYS = 14,
 };
 
-/* The title that the last line stands under. */
+/* The heading of the current line. */
 enum probe_section {
 	PROBE_SECTION_NONE,
 	PROBE_SECTION_DNS,
 	PROBE_SECTION_DIAL,
-	PROBE_SECTION_CLEAR, /* the stream before STARTTLS */
+	PROBE_SECTION_CLEAR, /* before STARTTLS */
 	PROBE_SECTION_TLS,
 	PROBE_SECTION_STREAM,
 };
@@ -49,46 +50,46 @@ struct probe_question {
 	enum dns_kind kind;
 	char name[PROBE_NAME_MAX];
 	int64_t asked_us;
-	bool came_late; /* the answer, when a server was connected already: it is shown if it is of use */
+	bool came_late; /* the reply came when a server was connected already: shown only if it is used */
 };
 
 struct probe_attempt {
 	struct address address;
 	int64_t started_us;
-	const struct srv_target *target; /* the dial's own */
+	const struct srv_target *target; /* borrowed from the dial */
 };
 
-/* What the DNS said of a service. */
+/* What the DNS says about a service. */
 enum probe_service {
-	PROBE_SERVICE_UNKNOWN, /* not asked, or no answer */
+	PROBE_SERVICE_UNKNOWN, /* not asked, or no reply */
 	PROBE_SERVICE_NONE,
 	PROBE_SERVICE_OFFERED,
 };
 
-/* What became of an address or a server, when another one was to be tried. */
+/* An address or a server that failed before another one was tried. */
 struct probe_trouble {
 	char server[PROBE_SERVER_MAX];
-	const char *words; /* for ever */
+	const char *words; /* static */
 };
 
-/* What is left of the steps for the verdict and the advice. */
+/* What the verdict and the advice are based on. */
 struct probe_facts {
 	enum probe_service direct; /* of the domain itself */
-	bool unanswered;           /* this service, or the other */
+	bool unanswered;           /* there was no reply about one of the services */
 	size_t n_troubles;
 	struct probe_trouble troubles[PROBE_TROUBLES_MAX];
-	size_t n_ipv6, n_ipv6_failed; /* IPv6 addresses that were dialled */
+	size_t n_ipv6, n_ipv6_failed; /* of the IPv6 addresses dialled */
 	bool has_tls;
-	struct tls_report tls;      /* of the last handshake; what it says of the connection is in the next */
+	struct tls_report tls;      /* of the last handshake; outlives its connection except for the version, which is copied below */
 	char tls_version[32];
 	bool has_features;
-	bool readable; /* the features */
+	bool readable; /* the features could be parsed */
 	struct features features;
 };
 
-/* The TLSA records of the server that is connected. */
+/* The TLSA records of the connected server. */
 struct probe_tlsa {
-	bool asked; /* and answered */
+	bool asked; /* and there was a reply */
 	enum resolver_result result;
 	size_t n_records;
 	bool authentic;
@@ -96,7 +97,7 @@ struct probe_tlsa {
 
 struct probe {
 	const struct config *config;
-	const struct domain_rule *rule; /* NULL: none */
+	const struct domain_rule *rule; /* NULL when the domain has none */
 	char domain[DOMAIN_MAX + 1];
 	FILE *out;
 	struct sheet sheet;
@@ -108,18 +109,18 @@ struct probe {
 	struct dial_observer dial_observer;
 	struct link_observer link_observer;
 	int64_t start_us;
-	int64_t step_us; /* when the last step on the connection was over */
+	int64_t step_us; /* end of the last step on the connection */
 	struct probe_question questions[PROBE_QUESTIONS_MAX];
 	size_t n_questions;
 	struct probe_attempt attempts[RACE_ATTEMPTS_MAX];
-	size_t n_attempts; /* running */
-	enum probe_service starttls, direct; /* what the last answers said */
+	size_t n_attempts; /* those running */
+	enum probe_service starttls, direct; /* according to the last replies */
 	bool dialling;   /* no server is connected */
-	const char *awaited; /* label of the next step on the connection; NULL when none is due that has not been shown */
-	bool is_retry;      /* on the way to another server of the same domain: what the DNS says is known */
-	bool is_slow;    /* the server that is connected: it may still answer, or be replaced */
-	bool redirected; /* to where a server has sent us */
-	char connected[PROBE_SERVER_MAX]; /* the server: host and address */
+	const char *awaited; /* label of the next step on the connection; NULL when none is expected or it has been shown */
+	bool is_retry;      /* trying another server of the same domain: the DNS has been shown */
+	bool is_slow;    /* the connected server is slow: it may still answer or be replaced */
+	bool redirected; /* a server has redirected us */
+	char connected[PROBE_SERVER_MAX]; /* host and address of the connected server */
 	struct probe_tlsa tlsa;
 	struct probe_facts facts;
 	struct failure failure;
@@ -128,46 +129,46 @@ struct probe {
 
 int64_t probe_now_us(void);
 
-/* The times of a step that began at @since_us and is over now. */
+/* The times of a step that began at @since_us and ends now. */
 struct sheet_times probe_times(const struct probe *probe, int64_t since_us);
 
-/* The same for the next step on the connection, which began when the one before was over. */
+/* The times of the next step on the connection; it began when the previous one ended. */
 struct sheet_times probe_next_times(struct probe *probe);
 
-/* Goes on under this title; where it is the title already, nothing happens. */
+/* Starts a section, unless it is the current one. */
 void probe_section(struct probe *probe, enum probe_section section, const char *title);
 
-/* Brings out what has been written, so that it is seen at once. */
+/* Prints what has been written so far. */
 void probe_flush(struct probe *probe);
 
 enum domain_tls probe_tls_mode(const struct probe *probe);
 
-/* Each makes the observers that it has. */
+/* Set up the observers. */
 void probe_observe_dial(struct probe *probe);
 void probe_observe_stream(struct probe *probe);
 
-/* What was known of the last server does not hold for the next. */
+/* Forgets what was known of the last server before another one is tried. */
 void probe_forget_server(struct probe *probe);
 
-/* The step that was awaited will not come, because of @failure. */
+/* Shows @failure in place of the step that was expected. */
 void probe_show_end(struct probe *probe, const struct failure *failure);
 
-/* Remembers it for the advice. */
+/* Remembers an address or a server that failed, for the advice. */
 void probe_note_trouble(struct probe *probe, const char *server, const char *words);
 
-/* What nobody has answered when all is over. */
+/* Shows what is still unanswered at the end. */
 void probe_show_pending(struct probe *probe);
 
-/* A step of the handshake: done, or @failure. */
+/* Shows the handshake on @ssl. @failure is NULL if it succeeded. */
 void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure);
 
-/* What the link's owner is told. */
+/* For the link of the probe. */
 extern const struct link_callbacks probe_link_callbacks;
 
-/* Lines about @facts, if there is anything to say. */
+/* Writes warnings about @facts, if there are any. */
 void probe_advise(struct sheet *sheet, const struct probe_facts *facts, int64_t now_s);
 
-/* The day of @seconds (time(2)): "2026-01-31". */
+/* Formats the day of @seconds (time(2)): "2026-01-31". */
 enum {
 	PROBE_DATE_MAX = 32,
 };

@@ -8,7 +8,7 @@ enum {
 	LIST_MAX = 2048,
 };
 
-/* What the link does before its owner is told of anything. */
+/* Observer of the link. */
 
 static bool is_in_clear(const struct probe *probe, const struct stream *stream)
 {
@@ -29,11 +29,11 @@ static void on_header(void *userdata, const struct stream *stream)
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 		probe->awaited = "features";
 	}
-	/* In letters that can be shown, if there are such. */
+	/* Prefer ASCII, which is shown without escapes. */
 	if (domain_to_ascii(from, ascii) == 0) {
 		from = sv_from(ascii);
 	}
-	sheet_line(&probe->sheet, "header", SHEET_PLAIN, &times, "%s%.*s, %s%s%s%s", from.n ? "from " : "from nobody",
+	sheet_line(&probe->sheet, "header", SHEET_PLAIN, &times, "%s%.*s, %s%s%s%s", from.n ? "from " : "no from",
 		   SV_ARGS(from), stream->id ? "id " : "no id", stream->id ? stream->id : "",
 		   stream->lang ? ", language " : "", stream->lang ? stream->lang : "");
 	probe_flush(probe);
@@ -49,7 +49,7 @@ static void on_handshake(void *userdata, bool direct)
 	struct sheet_times times = probe_next_times(probe);
 
 	probe->awaited = "handshake";
-	sheet_line(&probe->sheet, "STARTTLS", SHEET_GOOD, &times, "offered, and begun");
+	sheet_line(&probe->sheet, "STARTTLS", SHEET_GOOD, &times, "offered and started");
 	probe_flush(probe);
 }
 
@@ -68,14 +68,14 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 	char text[ADDRESS_TEXT_MAX];
 
 	if (!redirect->host[0]) {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server sends its clients to %s",
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s",
 			   redirect->port ? address_format(&redirect->address, text)
 					  : address_format_host(&redirect->address, text));
 	} else if (redirect->port) {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server sends its clients to %s:%u",
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s:%u",
 			   redirect->host, redirect->port);
 	} else {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server sends its clients to %s",
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s",
 			   redirect->host);
 	}
 	probe_forget_server(probe);
@@ -110,7 +110,7 @@ static void on_slow(void *userdata)
 
 	if (probe->awaited) {
 		sheet_line(&probe->sheet, probe->awaited, SHEET_WARNING, &times,
-			   "nothing yet, so another server is looked for meanwhile");
+			   "no answer yet, looking for another server meanwhile");
 	}
 	probe_note_trouble(probe, probe->connected, failure_sentence(FAILURE_STREAM_TIMEOUT));
 	probe->section = PROBE_SECTION_NONE;
@@ -144,14 +144,14 @@ void probe_observe_stream(struct probe *probe)
 	};
 }
 
-/* What its owner is told. */
+/* Callbacks of the link. */
 
 static void on_link_header(void *userdata)
 {
 	(void)userdata;
 }
 
-/* The names as one text. */
+/* Joins the names. */
 static void join(const struct features_list *list, char text[static LIST_MAX])
 {
 	size_t n = 0;
@@ -195,7 +195,7 @@ static void show_features(struct probe *probe)
 	show_list(probe, "also offered", &facts->features.others);
 }
 
-/* The server's own words, if it has any. */
+/* Shows a stream error with the server's text, if it has one. */
 static void show_error(struct probe *probe)
 {
 	const struct stream *stream = link_stream(probe->link);
@@ -235,7 +235,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	probe_flush(probe);
 }
 
-/* Behind the header and the features, if there are any: a server without a version has none (RFC 6120, 4.7.5). */
+/* Runs after the header and the features. A server without a version sends no features (RFC 6120,
+ * 4.7.5). */
 static void on_flush(void *userdata)
 {
 	struct probe *probe = userdata;

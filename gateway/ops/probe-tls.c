@@ -9,7 +9,7 @@ enum {
 	DAY_S = 24 * 60 * 60,
 };
 
-/* "TLS 1.3" of "TLSv1.3". */
+/* Makes "TLS 1.3" of "TLSv1.3". */
 static void keep_version(struct probe_facts *facts)
 {
 	const char *version = facts->tls.version ? facts->tls.version : "TLS";
@@ -62,8 +62,8 @@ static void show_names(struct probe *probe)
 		return;
 	}
 	if (list.n == 0) {
-		/* RFC 6125, 6.4.4 allows the CN as a last resort, and this gateway does not. */
-		sheet_line(&probe->sheet, "names", SHEET_BAD, NULL, "none of a kind that counts (the CN does not)");
+		/* RFC 6125, 6.4.4 allows the CN as a last resort, but this gateway does not. */
+		sheet_line(&probe->sheet, "names", SHEET_BAD, NULL, "no usable name (the CN does not count)");
 	} else {
 		sheet_line(&probe->sheet, "names", SHEET_PLAIN, NULL, "%.*s", SV_ARGS(buffer_sv(&list)));
 	}
@@ -102,9 +102,9 @@ static void show_certificate(struct probe *probe)
 	sheet_line(&probe->sheet, "pin", SHEET_FAINT, NULL, "%s", tls->pin);
 }
 
-/* Whether it is good. */
+/* The checks. */
 
-static const char not_asked[] = "not asked for: the DNS vouches for the key itself";
+static const char not_asked[] = "not checked: the DNS vouches for the key itself";
 
 static void show_chain(struct probe *probe)
 {
@@ -122,7 +122,7 @@ static void show_chain(struct probe *probe)
 			   tls->dane == TLS_FINDING_GOOD ? "the DNS or the store of authorities" : store);
 		break;
 	case TLS_FINDING_BAD:
-		sheet_line(&probe->sheet, "chain", SHEET_BAD, NULL, "%s (%zu certificate%s came)", tls->chain_words,
+		sheet_line(&probe->sheet, "chain", SHEET_BAD, NULL, "%s (the server sent %zu certificate%s)", tls->chain_words,
 			   tls->n_sent, tls->n_sent == 1 ? "" : "s");
 		break;
 	}
@@ -147,10 +147,10 @@ static void show_pinned(struct probe *probe)
 	case TLS_FINDING_NOT_ASKED:
 		break;
 	case TLS_FINDING_GOOD:
-		sheet_line(&probe->sheet, "pinned", SHEET_GOOD, NULL, "the key is one of those in the configuration");
+		sheet_line(&probe->sheet, "pinned", SHEET_GOOD, NULL, "the key is among those in the configuration");
 		break;
 	case TLS_FINDING_BAD:
-		sheet_line(&probe->sheet, "pinned", SHEET_BAD, NULL, "the key is none of those in the configuration");
+		sheet_line(&probe->sheet, "pinned", SHEET_BAD, NULL, "the key is not among those in the configuration");
 		break;
 	}
 }
@@ -163,19 +163,19 @@ static void show_dane(struct probe *probe)
 	struct sheet *sheet = &probe->sheet;
 
 	if (tls->dane == TLS_FINDING_GOOD) {
-		sheet_line(sheet, "DANE", SHEET_GOOD, NULL, "TLSA record %u %u %u (%s) is met", tls->dane_usage,
+		sheet_line(sheet, "DANE", SHEET_GOOD, NULL, "matches TLSA record %u %u %u (%s)", tls->dane_usage,
 			   tls->dane_selector, tls->dane_matching, tls->dane_usage < 4 ? usages[tls->dane_usage] : "?");
 	} else if (tls->dane == TLS_FINDING_BAD) {
-		sheet_line(sheet, "DANE", SHEET_BAD, NULL, "%zu TLSA record%s, none of which is met", tlsa->n_records,
+		sheet_line(sheet, "DANE", SHEET_BAD, NULL, "%zu TLSA record%s, no match", tlsa->n_records,
 			   tlsa->n_records == 1 ? "" : "s");
 	} else if (!probe->env.trusts_dnssec) {
-		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not asked for (trust_dnssec is false)");
+		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not used (trust_dnssec is false)");
 	} else if (!tlsa->asked) {
-		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not asked for: no signed SRV record led here");
+		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not used: no signed SRV record led here");
 	} else if (tlsa->result == RESOLVER_OK && !tlsa->authentic) {
-		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "there are TLSA records, but not signed ones");
+		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "the TLSA records are not signed");
 	} else {
-		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "no TLSA record that can be used");
+		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "no usable TLSA record");
 	}
 }
 
@@ -195,7 +195,7 @@ void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure
 
 	tls_report(ssl, tls);
 	probe->facts.has_tls = !failure;
-	/* A failure is shown here. */
+	/* A failure is shown here already. */
 	probe->awaited = failure ? NULL : "header";
 	keep_version(&probe->facts);
 	probe_section(probe, PROBE_SECTION_TLS, "TLS");
@@ -205,7 +205,7 @@ void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure
 	}
 	show_certificate(probe);
 	if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
-		sheet_line(&probe->sheet, "accepted", SHEET_WARNING, NULL, "whatever it is: tls is \"opportunistic\"");
+		sheet_line(&probe->sheet, "accepted", SHEET_WARNING, NULL, "without verification: tls is \"opportunistic\"");
 		return;
 	}
 	show_chain(probe);

@@ -12,14 +12,14 @@
 
 enum {
 	TLS_TEXT_MAX = 128,
-	RULE_TEXT_MAX = 256, /* the keys of a section */
+	RULE_TEXT_MAX = 256, /* for the keys of a section */
 };
 
-/* What goes before the first step. */
+/* Before the first step. */
 
 static bool wants_colours(FILE *out)
 {
-	const char *refused = getenv("NO_COLOR"); /* no-color.org: when it is there and not empty */
+	const char *refused = getenv("NO_COLOR"); /* no-color.org: counts if set and not empty */
 	const char *terminal = getenv("TERM");
 
 	return isatty(fileno(out)) && !(refused && refused[0]) && !(terminal && strcmp(terminal, "dumb") == 0);
@@ -43,7 +43,7 @@ static int show_heading(struct probe *probe)
 	return 0;
 }
 
-/* What the configuration says of this domain, where that is not the default. */
+/* Shows what the configuration says about the domain, as far as it differs from the defaults. */
 static void show_rule(struct probe *probe, const char *path)
 {
 	const struct domain_rule *rule = probe->rule;
@@ -104,7 +104,7 @@ static void describe_tls(const struct probe *probe, char text[static TLS_TEXT_MA
 	}
 }
 
-/* Whether a client could log in, once the gateway has done its part. */
+/* Judges whether a client could log in. */
 static enum probe_status judge_login(struct probe *probe)
 {
 	const struct probe_facts *facts = &probe->facts;
@@ -120,14 +120,14 @@ static enum probe_status judge_login(struct probe *probe)
 		bool has_any = facts->features.sasl.n + facts->features.sasl2.n > 0;
 
 		return fail(probe,
-			    has_any ? "the server offers no way to log in that can do without a client's own TLS"
+			    has_any ? "the server offers no way to log in that works through a gateway"
 				    : "the server offers no way to log in",
 			    "");
 	}
 	probe_advise(&probe->sheet, facts, time(NULL));
 	sheet_gap(&probe->sheet);
 	if (!facts->has_features) {
-		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, with what a server of before XMPP 1.0 can do.", tls);
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, with a server older than XMPP 1.0.", tls);
 	} else if (!best) {
 		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, login without SASL (XEP-0078).", tls);
 	} else if (n_others) {
@@ -188,7 +188,7 @@ static int run(struct probe *probe, struct census *census, enum probe_status *re
 		r = probe->sheet.r;
 	}
 	probe->is_over = true;
-	/* The operator has his answer: what is left is to part from the server in good order. */
+	/* The result is shown. Close the connection to the server properly. */
 	probe->link = link_close(probe->link);
 	outbound_close(&probe->env);
 	uv_run(&probe->loop, UV_RUN_DEFAULT);
@@ -196,7 +196,8 @@ static int run(struct probe *probe, struct census *census, enum probe_status *re
 	return r;
 }
 
-/* To standard error, and printable: who calls this may have been given the domain by somebody else. */
+/* Writes to standard error, escaped, because the domain may come from somebody other than the
+ * caller. */
 static enum probe_status complain(const char *what, const char *why)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
@@ -249,7 +250,7 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 	int r = domain_to_ascii(sv_from(domain), probe->domain);
 
 	if (r == -EINVAL) {
-		return complain(domain, "no domain: expected one like example.org");
+		return complain(domain, "not a domain: expected one like example.org");
 	}
 	if (r == 0) {
 		r = run_loop(probe, path, &status);

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * `doab --probe DOMAIN`: does by hand what a session does, step by step, and tells whether one would work. It goes the session's own
- * way (xmpp/link.h) by the rules of the configuration, and looks on (upstream/observer.h). One loop, no worker, nothing is listened to.
+ * `doab --probe DOMAIN`: does what a session does, shows each step, and says whether a session would
+ * work. Uses the code of sessions (xmpp/link.h) with the rules of the configuration, and watches it by
+ * observers (upstream/observer.h). Runs one loop, has no workers and does not listen.
  */
 #include <stdio.h>
 
 #include "gateway/config.h"
 
-/* What the program ends with. */
+/* The exit status of the program. */
 enum probe_status {
 	PROBE_WORKS,
-	PROBE_FAILS,  /* no session would */
-	PROBE_CANNOT, /* it could not be tried: no domain, or no means */
+	PROBE_FAILS,  /* no session would work */
+	PROBE_CANNOT, /* not tried: not a domain, or out of resources */
 };
 
-/* Probes what the operator wrote as @domain; @config was read from @path (NULL: the defaults). The answer goes to @out, line by line as it comes, in
- * colours when that is a terminal and NO_COLOR is not set. What is no answer goes to standard error. */
+/* Probes @domain, as written by the operator. @config was read from @path (NULL: the defaults).
+ * Prints the steps to @out as they happen, in colours if it is a terminal and NO_COLOR is not set.
+ * Problems of the probe itself go to standard error. */
 enum probe_status probe_run(const struct config *config, const char *path, const char *domain, FILE *out);

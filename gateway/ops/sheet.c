@@ -18,7 +18,8 @@ enum {
 	TEXT_AT = INDENT + SHEET_LABEL,
 	TIMES = 2 * SHEET_TIME,
 	TIME_TEXT_MAX = 32,
-	/* Below this a time has a decimal: most steps inside a network take less than a millisecond. */
+	/* Shorter times have a decimal: in a local network most steps take less than a
+	 * millisecond. */
 	EXACT_US = 10000,
 };
 
@@ -90,7 +91,7 @@ int sheet_escape(struct buffer *buffer, struct sv text)
 	return writer_end(&writer);
 }
 
-/* Takes off @rest what fits into @width columns, up to a blank if there is one. */
+/* Takes from @rest what fits into @width columns; breaks at a blank if there is one. */
 static struct sv take_line(struct sv *rest, size_t width)
 {
 	size_t n = rest->n;
@@ -145,8 +146,9 @@ void sheet_section(struct sheet *sheet, const char *title)
 	sheet_gap(sheet);
 }
 
-/* A label too long for its column is followed by @n_text columns as long as those end at @end; else it has a line, or
- * lines, of its own. Returns the column at which the text begins. */
+/* Writes the label. One that is too long for its column is followed by the text in the same line if
+ * @n_text columns fit before column @end; otherwise it gets lines of its own. Returns the column
+ * where the text begins. */
 static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, size_t end)
 {
 	size_t at = label.n < SHEET_LABEL ? TEXT_AT : INDENT + label.n + GAP;
@@ -166,7 +168,7 @@ static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, siz
 	return at;
 }
 
-/* The printable form of what printf makes of it. */
+/* Formats and escapes. */
 static int print(struct buffer *buffer, const char *format, va_list arguments)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;

@@ -184,7 +184,7 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 	test('the probe says that it looks for another one, and finds it', TIMEOUT, async () => {
 		const { code, lines, stdout, advice } = await probe('probed.test', config);
 		assert.equal(code, 0, stdout);
-		assert.match(lines('header')[0], /^nothing yet, so another server is looked for/, stdout);
+		assert.match(lines('header')[0], /^no answer yet, looking for another server/, stdout);
 		assert.match(lines('header')[1], /^from probed\.test/, stdout);
 		assert.match(advice, /h0\.probed\.test.*did not open its stream in time/s);
 	});
@@ -192,7 +192,7 @@ describe('servers that are connected and of no use', { concurrency: true }, () =
 	test('the probe of a server that is slow, and the only one', TIMEOUT, async () => {
 		const { code, lines, stdout } = await probe('probed-slow.test', config);
 		assert.equal(code, 0, stdout);
-		assert.match(lines('header')[0], /^nothing yet/, stdout);
+		assert.match(lines('header')[0], /^no answer yet/, stdout);
 		assert.match(lines('header')[1], /^from probed-slow\.test/, stdout);
 	});
 });
