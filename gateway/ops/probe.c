@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/ops/probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ static void show_rule(struct probe *probe, const char *path)
 	for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
 		if (keys[i].is_set) {
 			n += (size_t)snprintf(list + n, sizeof(list) - n, ", %s", keys[i].key);
+			assert(n < sizeof(list));
 		}
 	}
 	sheet_line(&probe->sheet, "configuration", SHEET_PLAIN, NULL, "%s, domain \"%s%s%s\": tls = \"%s\"%s", file,

@@ -216,6 +216,7 @@ static void dial_attempt(struct dial *dial, const struct race_action *action)
 {
 	struct dial_attempt *attempt = &dial->attempts[action->attempt];
 
+	assert(action->attempt < RACE_ATTEMPTS_MAX && !attempt->transport);
 	*attempt = (struct dial_attempt){
 		.dial = dial,
 		.address = action->address,

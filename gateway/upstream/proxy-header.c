@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/proxy-header.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,6 +66,7 @@ static size_t write_v1(const struct ends *ends, char header[static PROXY_HEADER_
 	int n = snprintf(line, sizeof(line), "PROXY TCP%c %s %s %u %u\r\n", ends->family == AF_INET ? '4' : '6', client,
 			 gateway, ends->client_port, ends->gateway_port);
 
+	assert(n > 0 && n <= PROXY_HEADER_MAX);
 	memcpy(header, line, (size_t)n);
 	return (size_t)n;
 }

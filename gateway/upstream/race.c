@@ -62,6 +62,7 @@ static void interleave_families(const struct address *addresses, size_t n, size_
 	for (size_t i = 0; i < n; i++) {
 		size_t next = next_of_family(addresses, taken, n, family);
 
+		assert(next < n);
 		taken[next] = true;
 		ret_order[i] = next;
 		family = addresses[next].any.sa_family == AF_INET6 ? AF_INET : AF_INET6;
@@ -70,6 +71,7 @@ static void interleave_families(const struct address *addresses, size_t n, size_
 
 static void queue_insert(struct race *race, size_t at, const struct race_address *address)
 {
+	assert(at <= race->n_queue && race->n_queue < RACE_ADDRESSES_MAX);
 	memmove(&race->queue[at + 1], &race->queue[at], (race->n_queue - at) * sizeof(*race->queue));
 	race->queue[at] = *address;
 	race->n_queue++;
@@ -228,6 +230,7 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	size_t i = race->n_attempts++;
 	struct race_attempt *attempt = &race->attempts[i];
 
+	assert(i < RACE_ATTEMPTS_MAX);
 	*attempt = (struct race_attempt){.to = *to, .started = now, .running = true};
 	race->n_running++;
 	race->next_start = mono_add_ms(now, RACE_DELAY_MS);
@@ -249,6 +252,7 @@ static const struct race_address *next_address(struct race *race)
 	if (has_addresses(race)) {
 		return &race->queue[race->next_queue++];
 	}
+	assert(has_late(race) || has_last(race));
 	return has_late(race) ? &race->late[race->next_late++] : &race->last[race->next_last++];
 }
 

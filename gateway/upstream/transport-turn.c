@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -241,6 +242,7 @@ static void turn_handshake(struct transport *transport)
 	if (transport->n_clear) {
 		size_t n_out = transport->out.n;
 
+		assert(transport->n_clear <= n_out);
 		flush_out(transport, transport->n_clear);
 		if (transport->broken) {
 			fail_lost(transport, transport->broken);
@@ -270,6 +272,7 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct transport *transport = handle->data;
 
+	assert(transport->n_handles > 0);
 	if (--transport->n_handles == 0) {
 		free(transport);
 	}

@@ -199,6 +199,7 @@ static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand
 		return;
 	}
 	if (tcp->n_exchanges == ARES_TCP_EXCHANGES_MAX) {
+		assert(!TAILQ_EMPTY(&tcp->exchanges));
 		exchange_fail(TAILQ_FIRST(&tcp->exchanges));
 	}
 	exchange->tcp = tcp;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/dns/cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,8 @@ void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name
 	cache->n_entries++;
 	cache->n_bytes += entry->n_bytes;
 	while (cache->n_entries > DNS_CACHE_MAX || cache->n_bytes > DNS_CACHE_BYTES_MAX) {
+		/* A single entry is within both limits. */
+		assert(cache->n_entries > 1);
 		entry_drop(cache, TAILQ_FIRST(&cache->by_use));
 	}
 }

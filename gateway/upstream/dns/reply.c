@@ -2,6 +2,7 @@
 #include "gateway/upstream/dns/reply.h"
 
 #include <arpa/nameser.h>
+#include <assert.h>
 #include <errno.h>
 #include <resolv.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_
 	size_t n_bytes = n_records * record_sizes[kind];
 	struct dns_reply *reply = malloc(sizeof(*reply) + n_bytes);
 
+	assert(n_records == 0 || result == RESOLVER_OK);
 	if (!reply) {
 		return -ENOMEM;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/dns/resolver.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,7 @@ static void deliver_addresses(const struct resolver_query *query)
 	struct address addresses[RESOLVER_ADDRESSES_MAX];
 	size_t n = reply ? reply->n_records : 0;
 
+	assert(n <= RESOLVER_ADDRESSES_MAX);
 	for (size_t i = 0; i < n; i++) {
 		addresses[i] = reply->addresses[i];
 		address_set_port(&addresses[i], query->port);
@@ -145,6 +147,7 @@ static void deliver_tlsa(const struct resolver_query *query)
 		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result, NULL);
 		return;
 	}
+	assert(reply->n_records <= TLSA_RECORDS_MAX);
 	set.n_records = reply->n_records;
 	memcpy(set.records, reply->tlsa, reply->n_records * sizeof(*reply->tlsa));
 	query->done.tlsa(query->userdata, RESOLVER_OK, &set);
@@ -245,6 +248,7 @@ static int query_ask(struct resolver_query *query, size_t i, const char *prefix,
 	size_t n_prefix = strlen(prefix);
 	size_t n_host = strlen(host);
 
+	assert(i < query->n_waits && n_prefix + SRV_HOST_MAX < sizeof(name));
 	if (n_host > SRV_HOST_MAX) {
 		return RESOLVER_E_NAME;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/dns/srv.h"
 
+#include <assert.h>
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ static struct srv_target *set_worst(struct srv_set *set)
 {
 	struct srv_target *worst = &set->targets[0];
 
+	assert(set->n_targets > 0);
 	for (size_t i = 1; i < set->n_targets; i++) {
 		if (set->targets[i].priority >= worst->priority) {
 			worst = &set->targets[i];
@@ -124,6 +126,7 @@ static void target_move(struct srv_target *targets, size_t from, size_t to)
 {
 	struct srv_target moved = targets[from];
 
+	assert(to <= from);
 	memmove(&targets[to + 1], &targets[to], (from - to) * sizeof(*targets));
 	targets[to] = moved;
 }
@@ -158,6 +161,7 @@ static size_t targets_draw(const struct srv_target *targets, size_t n_targets, s
 {
 	uint32_t sum = 0;
 
+	assert(n_targets > 0);
 	for (size_t i = 0; i < n_targets; i++) {
 		sum += targets[i].weight;
 	}

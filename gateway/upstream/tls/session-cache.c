@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/tls/session-cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ int session_cache_new(size_t n_max, struct session_cache **ret_cache)
 	if (!cache) {
 		return -ENOMEM;
 	}
+	assert(n_max > 0);
 	TAILQ_INIT(&cache->used);
 	cache->n_max = n_max;
 	*ret_cache = cache;
@@ -80,6 +82,7 @@ static struct entry *entry_get(struct session_cache *cache, const unsigned char 
 		return entry;
 	}
 	if (HASH_COUNT(cache->table) >= cache->n_max) {
+		assert(!TAILQ_EMPTY(&cache->used));
 		entry_remove(cache, TAILQ_FIRST(&cache->used));
 	}
 	entry = calloc(1, sizeof(*entry));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/tls/verify.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -103,6 +104,7 @@ static int add_tlsa(SSL *ssl, const struct tls_policy *policy, struct usable *us
 	if (!policy->verify || !policy->tlsa || policy->tlsa->n_records == 0) {
 		return 0;
 	}
+	assert(policy->tlsa->n_records <= TLSA_RECORDS_MAX);
 	if (SSL_dane_enable(ssl, policy->host) <= 0) {
 		return -ENOMEM;
 	}
