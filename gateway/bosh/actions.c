@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "gateway/bosh/actions.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/bosh/session-state.h"
+#include "gateway/bosh/answer.h"
 
 static void action_deinit(struct bosh_action *action)
 {
@@ -19,32 +21,74 @@ void bosh_actions_deinit(struct bosh_actions *actions)
 	*actions = (struct bosh_actions){0};
 }
 
-int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action)
+void bosh_actions_fail(struct bosh_actions *actions, int error)
 {
-	if (actions->n == actions->size) {
-		size_t size = actions->size ? actions->size * 2 : 8;
-		struct bosh_action *items = reallocarray(actions->items, size, sizeof(*items));
+	if (actions->error == 0) {
+		actions->error = error;
+	}
+}
 
-		if (!items) {
-			action_deinit(&action);
-			return -ENOMEM;
-		}
-		actions->items = items;
-		actions->size = size;
+int bosh_actions_end(struct bosh_actions *actions)
+{
+	int error = actions->error;
+
+	actions->error = 0;
+	return error;
+}
+
+static void make_room(struct bosh_actions *actions)
+{
+	size_t size = actions->size ? actions->size * 2 : 8;
+	struct bosh_action *items;
+
+	if (actions->n < actions->size) {
+		return;
+	}
+	items = reallocarray(actions->items, size, sizeof(*items));
+	if (!items) {
+		bosh_actions_fail(actions, -ENOMEM);
+		return;
+	}
+	actions->items = items;
+	actions->size = size;
+}
+
+void bosh_actions_push(struct bosh_actions *actions, struct bosh_action action)
+{
+	if (!bosh_actions_failed(actions)) {
+		make_room(actions);
+	}
+	if (bosh_actions_failed(actions)) {
+		action_deinit(&action);
+		return;
 	}
 	actions->items[actions->n++] = action;
-	return 0;
 }
 
-int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind, unsigned stream)
+void bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind,
+			    unsigned stream)
 {
-	return bosh_actions_push(actions, (struct bosh_action){.kind = kind, .stream = stream});
+	bosh_actions_push(actions, (struct bosh_action){.kind = kind, .stream = stream});
 }
 
-int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
-			      enum bosh_condition condition, enum bosh_rule rule, bool legacy)
+void bosh_actions_push_answer(struct bosh_actions *actions, uint64_t exchange, struct blob *blob)
 {
-	struct bosh_action action = {.kind = BOSH_ACTION_ANSWER, .exchange = exchange};
+	bosh_actions_push(actions, (struct bosh_action){
+					   .kind = BOSH_ACTION_ANSWER,
+					   .status = 200,
+					   .exchange = exchange,
+					   .blob = blob_ref(blob),
+				   });
+}
+
+void bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
+			       enum bosh_condition condition, enum bosh_rule rule, bool legacy)
+{
+	struct bosh_action action = {
+		.kind = BOSH_ACTION_ANSWER,
+		.status = bosh_condition_status(condition, legacy),
+		.exchange = exchange,
+	};
 	struct bosh_answer answer = {
 		.type = "terminate",
 		.condition = bosh_condition_name(condition),
@@ -53,14 +97,12 @@ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
 	struct sv payloads;
 
 	if (!exchange) {
-		return 0;
+		return;
 	}
 	if (rule && condition == BOSH_CONDITION_OTHER_REQUEST) {
 		answer.text = "another request ended this session";
 		answer.detail = bosh_rule_sentence(rule);
 	}
-	action.status = bosh_condition_status(condition, legacy);
-	int r = bosh_answer_write(&answer, &action.blob, &payloads);
-
-	return r < 0 ? r : bosh_actions_push(actions, action);
+	bosh_actions_fail(actions, bosh_answer_write(&answer, &action.blob, &payloads));
+	bosh_actions_push(actions, action);
 }

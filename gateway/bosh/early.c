@@ -13,23 +13,23 @@ void bosh_early_init(struct bosh_early *early, size_t n_max)
 void bosh_early_deinit(struct bosh_early *early)
 {
 	for (size_t i = 0; i < early->n_places; i++) {
-		bosh_early_request_clear(&early->items[i]);
+		bosh_arrival_clear(&early->items[i]);
 	}
 	free(early->items);
 	early->items = NULL;
 	early->n_places = 0;
 }
 
-void bosh_early_request_clear(struct bosh_early_request *request)
+void bosh_arrival_clear(struct bosh_arrival *arrival)
 {
-	if (request->body) {
-		bosh_body_deinit(request->body);
-		free(request->body);
+	if (arrival->body) {
+		bosh_body_deinit(arrival->body);
+		free(arrival->body);
 	}
-	*request = (struct bosh_early_request){0};
+	*arrival = (struct bosh_arrival){0};
 }
 
-struct bosh_early_request *bosh_early_find(const struct bosh_early *early, uint64_t rid)
+struct bosh_arrival *bosh_early_find(const struct bosh_early *early, uint64_t rid)
 {
 	for (size_t i = 0; i < early->n_places; i++) {
 		if (early->items[i].body && early->items[i].rid == rid) {
@@ -39,15 +39,15 @@ struct bosh_early_request *bosh_early_find(const struct bosh_early *early, uint6
 	return NULL;
 }
 
-bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_early_request *ret_request)
+bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_arrival *ret_arrival)
 {
-	struct bosh_early_request *request = bosh_early_find(early, rid);
+	struct bosh_arrival *arrival = bosh_early_find(early, rid);
 
-	if (!request) {
+	if (!arrival) {
 		return false;
 	}
-	*ret_request = *request;
-	*request = (struct bosh_early_request){0};
+	*ret_arrival = *arrival;
+	*arrival = (struct bosh_arrival){0};
 	return true;
 }
 
@@ -61,7 +61,7 @@ static int make_places(struct bosh_early *early)
 	return early->items ? 0 : -ENOMEM;
 }
 
-static struct bosh_early_request *find_free(struct bosh_early *early)
+static struct bosh_arrival *find_free(struct bosh_early *early)
 {
 	size_t i = 0;
 
@@ -86,7 +86,7 @@ int bosh_early_put(struct bosh_early *early, uint64_t exchange, struct bosh_body
 	*copy = *body;
 	body->payloads = BUFFER_INIT;
 	body->text = BUFFER_INIT;
-	*find_free(early) = (struct bosh_early_request){
+	*find_free(early) = (struct bosh_arrival){
 		.rid = copy->rid,
 		.exchange = exchange,
 		.received = now,
@@ -106,10 +106,10 @@ uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid)
 struct mono bosh_early_latest(const struct bosh_early *early, struct mono since)
 {
 	for (size_t i = 0; i < early->n_places; i++) {
-		const struct bosh_early_request *request = &early->items[i];
+		const struct bosh_arrival *arrival = &early->items[i];
 
-		if (request->body && !mono_reached(request->received, since)) {
-			since = request->received;
+		if (arrival->body && !mono_reached(arrival->received, since)) {
+			since = arrival->received;
 		}
 	}
 	return since;
@@ -119,7 +119,7 @@ void bosh_early_forget(struct bosh_early *early, uint64_t exchange)
 {
 	for (size_t i = 0; i < early->n_places; i++) {
 		if (early->items[i].body && early->items[i].exchange == exchange) {
-			bosh_early_request_clear(&early->items[i]);
+			bosh_arrival_clear(&early->items[i]);
 		}
 	}
 }

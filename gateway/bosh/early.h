@@ -11,7 +11,7 @@
 #include "common/mono.h"
 #include "gateway/bosh/body.h"
 
-struct bosh_early_request {
+struct bosh_arrival {
 	uint64_t rid;
 	uint64_t exchange;
 	struct mono received;
@@ -20,7 +20,7 @@ struct bosh_early_request {
 };
 
 struct bosh_early {
-	struct bosh_early_request *items;
+	struct bosh_arrival *items;
 	size_t n_places; /* 0 or n_max */
 	size_t n_max;
 };
@@ -35,15 +35,15 @@ _must_check_ int bosh_early_put(struct bosh_early *early, uint64_t exchange, str
 				struct mono now);
 
 /* The request of @rid, or NULL. Valid until it is taken. */
-struct bosh_early_request *bosh_early_find(const struct bosh_early *early, uint64_t rid);
+struct bosh_arrival *bosh_early_find(const struct bosh_early *early, uint64_t rid);
 
-/* Moves the request of @rid to *ret_request, which the caller clears when done with it. False when
+/* Moves the request of @rid to *ret_arrival, which the caller clears when done with it. False when
  * there is none. */
 bool bosh_early_take(struct bosh_early *early, uint64_t rid,
-		     struct bosh_early_request *ret_request);
+		     struct bosh_arrival *ret_arrival);
 
-/* Frees the body of @request; its place is free afterwards. */
-void bosh_early_request_clear(struct bosh_early_request *request);
+/* Frees the body of @arrival; its place is free afterwards. */
+void bosh_arrival_clear(struct bosh_arrival *arrival);
 
 /* The highest rid up to which all have come, when all below @next_rid have. */
 uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid);

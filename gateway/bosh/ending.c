@@ -1,129 +1,131 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-/* XEP-0206, "recipient-unavailable": @stream gets back what is in @payloads. */
-static int push_bounce(struct bosh_session *session, const struct bosh_stream *stream, struct sv payloads,
-		       struct bosh_actions *actions)
+/* XEP-0206, "recipient-unavailable": returns @payloads to the server of @stream. */
+static void push_bounce(struct bosh_turn *turn, unsigned stream, struct sv payloads)
 {
-	struct bosh_action action = {.kind = BOSH_ACTION_BOUNCE, .stream = bosh_stream_index(session, stream)};
+	struct bosh_action action = {.kind = BOSH_ACTION_BOUNCE, .stream = stream};
 
 	if (payloads.n == 0) {
-		return 0;
+		return;
 	}
-	int r = buffer_append_sv(&action.payloads, payloads);
-
-	return r < 0 ? r : bosh_actions_push(actions, action);
+	bosh_actions_fail(turn->actions, buffer_append_sv(&action.payloads, payloads));
+	bosh_actions_push(turn->actions, action);
 }
 
-/* Undelivered is what is pending. Of a client that has vanished also what it has not acknowledged; or, if it never does, what it was
- * answered after its last request: with that in hand it would have sent another. */
-static int push_bounces(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
-			struct bosh_actions *actions)
+/* Returns what was not delivered: what is pending. When the client has vanished, also what it has
+ * not acknowledged; or, if it never acknowledges, what it was answered after its last request, for
+ * with that in hand it would have sent another. */
+static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *stream, bool vanished)
 {
+	const struct bosh_session *session = turn->session;
 	unsigned index = bosh_stream_index(session, stream);
-	int r = 0;
 
-	for (size_t i = 0; r == 0 && vanished && i < session->replies.n; i++) {
+	for (size_t i = 0; vanished && i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];
 
 		if (reply->stream == index && (session->acks || !reply->followed)) {
-			r = push_bounce(session, stream, reply->payloads, actions);
+			push_bounce(turn, index, reply->payloads);
 		}
 	}
-	return r < 0 ? r : push_bounce(session, stream, buffer_sv(&stream->pending), actions);
+	push_bounce(turn, index, buffer_sv(&stream->pending));
 }
 
-int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
-			    struct bosh_actions *actions)
+void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool vanished)
 {
-	int r = 0;
-
 	if (stream->state != BOSH_STREAM_OPEN) {
-		return 0;
+		return;
 	}
 	bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
 	if (!stream->managed) {
-		r = push_bounces(session, stream, vanished, actions);
+		push_bounces(turn, stream, vanished);
 	}
-	return r < 0 ? r : bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, bosh_stream_index(session, stream));
+	bosh_actions_push_kind(turn->actions, BOSH_ACTION_CLOSE,
+			       bosh_stream_index(turn->session, stream));
 }
 
-int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
-			 enum bosh_rule rule, bool vanished, struct bosh_actions *actions)
+void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, enum bosh_rule rule,
+		       bool vanished)
 {
-	int r = 0;
+	struct bosh_session *session = turn->session;
 
-	for (size_t i = 0; r == 0 && i < session->early.n_places; i++) {
-		struct bosh_early_request *request = &session->early.items[i];
+	for (size_t i = 0; i < session->early.n_places; i++) {
+		struct bosh_arrival *arrival = &session->early.items[i];
 
-		r = bosh_actions_push_refusal(actions, request->exchange, condition, rule,
-					      session->legacy);
-		if (r == 0) {
-			bosh_early_request_clear(request);
+		bosh_actions_push_refusal(turn->actions, arrival->exchange, condition, rule,
+					  session->legacy);
+		if (!bosh_turn_failed(turn)) {
+			bosh_arrival_clear(arrival);
 		}
 	}
-	/* A managed stream can be resumed: END drops it without a word. */
-	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+	/* A managed stream can be resumed, so END drops its link without closing the stream. */
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		if (!session->streams[i].managed) {
-			r = bosh_stream_say_goodbye(session, &session->streams[i], vanished, actions);
+			bosh_turn_close_stream(turn, &session->streams[i], vanished);
 		}
 	}
 	bosh_session_set_state(session, BOSH_SESSION_ENDED);
-	return r < 0 ? r
-		     : bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_END,
-								       .rule = rule});
+	bosh_actions_push(turn->actions,
+			  (struct bosh_action){.kind = BOSH_ACTION_END, .rule = rule});
 }
 
-int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
-			struct bosh_stream *stream, struct mono now, struct bosh_actions *actions)
+void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
+		      struct bosh_stream *stream)
 {
-	bool told = false;
-	int r = 0;
+	struct bosh_session *session = turn->session;
 
 	bosh_session_set_state(session, BOSH_SESSION_ENDING);
-	while (r == 0 && session->slots.n) {
-		if (!told && bosh_slots_first(&session->slots)->exchange) {
-			if (stream) {
-				answer->payloads = buffer_sv(&stream->pending);
-			}
-			r = bosh_session_answer(session, answer, stream, now, actions);
-			told = true;
-		} else {
-			r = bosh_session_answer_empty(session, now, actions);
+	if (bosh_slots_are_attended(&session->slots)) {
+		while (!bosh_slots_first(&session->slots)->exchange && !bosh_turn_failed(turn)) {
+			bosh_turn_answer_empty(turn);
 		}
+		if (stream) {
+			answer->payloads = buffer_sv(&stream->pending);
+		}
+		bosh_turn_answer(turn, answer, stream);
 	}
-	return r < 0 ? r
-		     : bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE,
-					    false, actions);
+	bosh_turn_answer_all_empty(turn);
+	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, false);
+}
+
+void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule rule)
+{
+	struct bosh_session *session = turn->session;
+
+	bosh_actions_push_refusal(turn->actions, exchange, bosh_rule_condition(rule), rule,
+				  session->legacy);
+	for (size_t i = 0; i < session->slots.n; i++) {
+		bosh_actions_push_refusal(turn->actions, session->slots.items[i].exchange,
+					  BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
+	}
+	if (!bosh_turn_failed(turn)) {
+		bosh_slots_clear(&session->slots);
+	}
+	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, rule, false);
 }
 
 int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_rule rule,
 			struct bosh_actions *actions)
 {
-	int r = bosh_actions_push_refusal(actions, exchange, bosh_rule_condition(rule), rule,
-					  session->legacy);
+	/* Nothing that happens here depends on the time. */
+	struct bosh_turn turn = {.session = session, .actions = actions};
 
-	for (size_t i = 0; r == 0 && i < session->slots.n; i++) {
-		r = bosh_actions_push_refusal(actions, session->slots.items[i].exchange,
-					      BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
-	}
-	if (r < 0) {
-		return r;
-	}
-	bosh_slots_clear(&session->slots);
-	return bosh_session_abandon(session, BOSH_CONDITION_OTHER_REQUEST, rule, false, actions);
+	bosh_turn_refuse(&turn, exchange, rule);
+	return bosh_actions_end(actions);
 }
 
 int bosh_session_shut(struct bosh_session *session, const struct failure *failure, struct mono now,
 		      struct bosh_actions *actions)
 {
+	struct bosh_turn turn = {session, now, actions};
 	struct bosh_answer answer = {0};
-	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
+	/* One answer cannot hold what several streams have to tell. It is returned to the servers. */
 	struct bosh_stream *stream = session->n_opened > 1 ? NULL : &session->streams[0];
 
 	if (session->state == BOSH_SESSION_ENDED) {
 		return 0;
 	}
 	bosh_answer_set_failure(&answer, failure);
-	return bosh_session_finish(session, &answer, stream, now, actions);
+	bosh_turn_finish(&turn, &answer, stream);
+	return bosh_actions_end(actions);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-
 #include "gateway/bosh/session-state.h"
 
 struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct bosh_body *body)
 {
-	return session->n_opened > 1 && body->stream.data ? bosh_stream_find(session, body->stream) : NULL;
+	return session->n_opened > 1 && body->stream.data ? bosh_stream_find(session, body->stream)
+							  : NULL;
 }
 
 static bool is_any_ready(const struct bosh_session *session)
@@ -19,8 +18,8 @@ static bool is_any_ready(const struct bosh_session *session)
 	return false;
 }
 
-/* Whether the payloads of @body are for @stream. "Over all open streams": one whose features have not come is
- * not open yet, unless none is. */
+/* Whether the payloads of @body are for @stream. Without a name they go "over all open streams": one
+ * whose features have not come is not open yet, unless that is so for all of them. */
 static bool is_addressed(struct bosh_session *session, const struct bosh_body *body,
 			 const struct bosh_stream *stream)
 {
@@ -50,67 +49,65 @@ enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bo
 	return n > BOSH_WAITING_MAX ? BOSH_RULE_TOO_MUCH_TOO_EARLY : BOSH_RULE_NONE;
 }
 
-/* Sends @payloads, which it takes, to the server of @stream, or has them wait. */
-static int push(struct bosh_session *session, struct bosh_stream *stream, struct buffer payloads,
-		struct bosh_actions *actions)
+/* Sends @payloads, which it takes, to the server of @stream, or lets them wait. */
+static void push(struct bosh_turn *turn, struct bosh_stream *stream, struct buffer payloads)
 {
-	unsigned index = bosh_stream_index(session, stream);
-	int r;
-
 	if (stream->ready && stream->waiting.n == 0) {
-		return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_SEND,
-								       .stream = index,
-								       .payloads = payloads});
+		bosh_actions_push(turn->actions,
+				  (struct bosh_action){
+					  .kind = BOSH_ACTION_SEND,
+					  .stream = bosh_stream_index(turn->session, stream),
+					  .payloads = payloads,
+				  });
+		return;
 	}
 	if (stream->waiting.n == 0) {
 		stream->waiting = payloads;
-		return 0;
+		return;
 	}
-	r = buffer_append_sv(&stream->waiting, buffer_sv(&payloads));
+	bosh_actions_fail(turn->actions, buffer_append_sv(&stream->waiting, buffer_sv(&payloads)));
 	buffer_deinit(&payloads);
-	return r;
 }
 
-int bosh_payloads_push(struct bosh_session *session, struct bosh_body *body,
-		       struct bosh_actions *actions)
+void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body)
 {
-	int r = 0;
+	struct bosh_session *session = turn->session;
 
 	if (body->n_payloads == 0) {
-		return 0;
+		return;
 	}
 	if (session->n_opened == 1) {
 		struct buffer payloads = body->payloads;
 
 		body->payloads = BUFFER_INIT;
-		return push(session, &session->streams[0], payloads, actions);
+		push(turn, &session->streams[0], payloads);
+		return;
 	}
-	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 		struct buffer payloads = BUFFER_INIT;
 
 		if (!is_addressed(session, body, stream)) {
 			continue;
 		}
-		r = buffer_append_sv(&payloads, buffer_sv(&body->payloads));
-		r = r < 0 ? r : push(session, stream, payloads, actions);
+		bosh_actions_fail(turn->actions,
+				  buffer_append_sv(&payloads, buffer_sv(&body->payloads)));
+		push(turn, stream, payloads);
 	}
-	return r;
 }
 
-int bosh_payloads_release(struct bosh_session *session, struct bosh_actions *actions)
+void bosh_payloads_release(struct bosh_turn *turn)
 {
-	int r = 0;
+	struct bosh_session *session = turn->session;
 
-	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
 		if (stream->ready && stream->waiting.n) {
 			struct buffer payloads = stream->waiting;
 
 			stream->waiting = BUFFER_INIT;
-			r = push(session, stream, payloads, actions);
+			push(turn, stream, payloads);
 		}
 	}
-	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "common/writer.h"
 #include "gateway/bosh/session-state.h"
 
 /* What a request wants, by the first of these that fits. */
@@ -83,165 +84,159 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 								: BOSH_RULE_NONE;
 }
 
-/* Makes room for the slot of a request. There are as many as requests may be under way, and one for a request that
- * pauses or terminates. Those that the client does not wait for any more make room; their answers are
- * kept for a repeat. */
-static int make_room(struct bosh_session *session, const struct bosh_body *body, struct mono now,
-		     struct bosh_actions *actions)
+/* Makes room for the slot of a request. There are as many as requests may be under way, and one for
+ * a request that pauses or terminates. Those that the client does not wait for any more make room;
+ * their answers are kept for a repeat. */
+static void make_room(struct bosh_turn *turn, const struct bosh_body *body)
 {
-	size_t n_max = session->slots.n_max - (bosh_body_is_extra(body) ? 0 : 1);
-	int r = 0;
+	const struct bosh_slots *slots = &turn->session->slots;
+	size_t n_max = slots->n_max - (bosh_body_is_extra(body) ? 0 : 1);
 
-	while (r == 0 && session->slots.n >= n_max) {
-		r = bosh_session_answer_empty(session, now, actions);
+	while (slots->n >= n_max && !bosh_turn_failed(turn)) {
+		bosh_turn_answer_empty(turn);
 	}
-	return r;
 }
 
+/* Five strings, each with its NUL, as session.h promises. */
 static int write_texts(const struct bosh_body *body, struct buffer *texts)
 {
 	const struct sv all[] = {body->to, body->from, body->lang, body->xmpp_version, body->route};
-	int r = 0;
+	struct writer writer = writer_begin(texts);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(all); i++) {
-		r = buffer_append_sv(texts, all[i]);
-		if (r == 0) {
-			r = buffer_append(texts, "", 1);
-		}
+	for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+		writer_put(&writer, all[i]);
+		writer_put(&writer, (struct sv){"", 1});
 	}
-	return r;
+	return writer_end(&writer);
 }
 
-/* XEP-0206, "Authentication and Resource Binding": payloads of a restart request are ignored. One that names no stream is for the
- * first: the others may be bound already, and would be torn down. */
-static int push_restart(struct bosh_session *session, const struct bosh_body *body, struct bosh_actions *actions)
+static void push_texts(struct bosh_turn *turn, enum bosh_action_kind kind, unsigned stream,
+		       const struct bosh_body *body)
 {
-	const struct bosh_stream *stream = bosh_stream_named(session, body);
-	struct bosh_action action = {.kind = BOSH_ACTION_RESTART};
-	int r = write_texts(body, &action.payloads);
+	struct bosh_action action = {.kind = kind, .stream = stream};
 
-	while (!stream && !bosh_stream_is_used(&session->streams[action.stream])) {
-		action.stream++;
+	bosh_actions_fail(turn->actions, write_texts(body, &action.payloads));
+	bosh_actions_push(turn->actions, action);
+}
+
+/* XEP-0206, "Authentication and Resource Binding": payloads of a restart request are ignored. One
+ * that names no stream is for the first, because the others may be bound already, and would be torn
+ * down. */
+static void restart(struct bosh_turn *turn, const struct bosh_body *body)
+{
+	struct bosh_session *session = turn->session;
+	const struct bosh_stream *named = bosh_stream_named(session, body);
+	unsigned i = 0;
+
+	if (named) {
+		i = bosh_stream_index(session, named);
+	}
+	while (!named && !bosh_stream_is_used(&session->streams[i])) {
+		i++;
 		/* Without any stream the session would be over. */
-		assert(action.stream < session->n_stream_places);
-	}
-	if (stream) {
-		action.stream = bosh_stream_index(session, stream);
-	}
-	if (r < 0) {
-		buffer_deinit(&action.payloads);
-		return r;
+		assert(i < session->n_stream_places);
 	}
 	/* What comes next is for the new stream, and waits for its features. */
-	session->streams[action.stream].ready = false;
-	return bosh_actions_push(actions, action);
+	session->streams[i].ready = false;
+	push_texts(turn, BOSH_ACTION_RESTART, i, body);
 }
 
-/* One that is too many is named, too, and told to be over: the session goes on. */
-static int open_stream(struct bosh_session *session, const struct bosh_body *body, struct bosh_slot *slot,
-		       struct bosh_actions *actions)
+/* One that is too many gets a name, too, and is reported as over: the session goes on. */
+static void open_stream(struct bosh_turn *turn, const struct bosh_body *body,
+			struct bosh_slot *slot)
 {
-	struct bosh_action action = {.kind = BOSH_ACTION_OPEN};
-
-	if (!bosh_stream_has_place(session)) {
+	if (!bosh_stream_has_place(turn->session)) {
 		slot->kind = BOSH_SLOT_OPENER_REFUSED;
-		return 0;
+		return;
 	}
-	int r = bosh_stream_open(session, &slot->stream);
+	int r = bosh_stream_open(turn->session, &slot->stream);
 
-	if (r == 0) {
-		slot->kind = BOSH_SLOT_OPENER;
-		action.stream = slot->stream;
-		r = write_texts(body, &action.payloads);
-	}
 	if (r < 0) {
-		buffer_deinit(&action.payloads);
-		return r;
+		bosh_actions_fail(turn->actions, r);
+		return;
 	}
-	return bosh_actions_push(actions, action);
+	slot->kind = BOSH_SLOT_OPENER;
+	push_texts(turn, BOSH_ACTION_OPEN, slot->stream, body);
 }
 
-/* "Closing a Stream": one of several. The oldest request is told. */
-static int close_stream(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
-			struct bosh_actions *actions)
+/* "Closing a Stream": one of several. The oldest request that can be answered is told so. */
+static void close_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 {
+	struct bosh_session *session = turn->session;
 	char name[BOSH_STREAM_NAME_LENGTH + 1];
 	struct bosh_answer answer = {.type = "terminate", .stream = name};
-	int r = bosh_stream_say_goodbye(session, stream, false, actions);
 
+	bosh_turn_close_stream(turn, stream, false);
 	memcpy(name, stream->name, sizeof(name));
 	bosh_stream_close(session, stream);
-	while (r == 0 && session->slots.n && !bosh_slots_first(&session->slots)->exchange) {
-		r = bosh_session_answer_empty(session, now, actions);
+	while (session->slots.n && !bosh_slots_first(&session->slots)->exchange &&
+	       !bosh_turn_failed(turn)) {
+		bosh_turn_answer_empty(turn);
 	}
-	if (r == 0 && session->slots.n) {
-		r = bosh_session_answer(session, &answer, NULL, now, actions);
+	if (session->slots.n) {
+		bosh_turn_answer(turn, &answer, NULL);
 	}
-	return r < 0 ? r : bosh_session_release(session, now, actions);
+	bosh_turn_release(turn);
 }
 
-static int terminate(struct bosh_session *session, struct bosh_body *body, struct mono now,
-		     struct bosh_actions *actions)
+static void terminate(struct bosh_turn *turn, struct bosh_body *body)
 {
+	struct bosh_session *session = turn->session;
 	struct bosh_stream *stream = bosh_stream_named(session, body);
-	int r = bosh_payloads_push(session, body, actions);
-
-	if (r == 0 && stream && session->n_open > 1) {
-		return close_stream(session, stream, now, actions);
-	}
 	struct bosh_answer answer = {.type = "terminate"};
 
-	/* What several streams have to tell cannot stand in the one answer; it is bounced. */
+	bosh_payloads_push(turn, body);
+	if (stream && session->n_open > 1) {
+		close_stream(turn, stream);
+		return;
+	}
+	/* One answer cannot hold what several streams have to tell. It is returned to the servers. */
 	stream = session->n_opened > 1 ? NULL : &session->streams[0];
-	if (stream && r == 0) {
+	if (stream) {
 		bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
-		r = bosh_actions_push_kind(actions, BOSH_ACTION_CLOSE, 0);
+		bosh_actions_push_kind(turn->actions, BOSH_ACTION_CLOSE, 0);
 	}
-	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
-		r = bosh_stream_say_goodbye(session, &session->streams[i], false, actions);
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
+		bosh_turn_close_stream(turn, &session->streams[i], false);
 	}
-	return r < 0 ? r : bosh_session_finish(session, &answer, stream, now, actions);
+	bosh_turn_finish(turn, &answer, stream);
 }
 
 /* "Inactivity": all requests are answered at once, this one without payloads. */
-static int pause(struct bosh_session *session, struct bosh_body *body, struct mono now,
-		 struct bosh_actions *actions)
+static void pause(struct bosh_turn *turn, struct bosh_body *body)
 {
-	int r = bosh_payloads_push(session, body, actions);
-
-	while (r == 0 && session->slots.n) {
-		r = bosh_session_answer_empty(session, now, actions);
-	}
-	/* A pause of nothing would be an end. */
-	session->pause_s = body->pause.value ? (unsigned)body->pause.value : 1;
-	session->idle_since = now;
-	return r < 0 ? r : bosh_session_release(session, now, actions);
+	bosh_payloads_push(turn, body);
+	bosh_turn_answer_all_empty(turn);
+	/* A pause of no seconds would be an end. */
+	turn->session->pause_s = body->pause.value ? (unsigned)body->pause.value : 1;
+	turn->session->idle_since = turn->now;
+	bosh_turn_release(turn);
 }
 
-static int carry_out(struct bosh_session *session, enum wish wish, struct bosh_body *body,
-		     struct bosh_slot *slot, struct mono now, struct bosh_actions *actions)
+static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *body,
+		      struct bosh_slot *slot)
 {
-	int r = 0;
-
 	switch (wish) {
 	case WISH_TERMINATE:
-		return terminate(session, body, now, actions);
+		terminate(turn, body);
+		return;
 	case WISH_PAUSE:
 		slot->kind = BOSH_SLOT_EXTRA;
-		return pause(session, body, now, actions);
+		pause(turn, body);
+		return;
 	case WISH_RESTART:
-		r = push_restart(session, body, actions);
+		restart(turn, body);
 		break;
 	case WISH_STREAM:
-		r = open_stream(session, body, slot, actions);
+		open_stream(turn, body, slot);
 		break;
 	case WISH_CARRY:
-		r = bosh_payloads_push(session, body, actions);
+		bosh_payloads_push(turn, body);
 		break;
 	case WISH_NOTHING:
 		break;
 	}
-	return r < 0 ? r : bosh_session_release(session, now, actions);
+	bosh_turn_release(turn);
 }
 
 /* "Transmitting Payloads": whether @body names a stream that is not there. On an empty body the attribute says nothing. */
@@ -291,10 +286,12 @@ static void take_keys(struct bosh_session *session, const struct bosh_body *body
 /* "Response Acknowledgements": without the attribute the client has all answers to the requests before this one. */
 static void take_ack(struct bosh_session *session, const struct bosh_body *body, struct mono now)
 {
+	uint64_t last = body->rid - 1;
+
 	if (session->acks) {
-		bosh_reply_cache_acknowledge(&session->replies, body->ack.set && body->ack.value < body->rid ? body->ack.value
-											       : body->rid - 1,
-				      now);
+		bosh_reply_cache_acknowledge(&session->replies,
+					     body->ack.set && body->ack.value < last ? body->ack.value : last,
+					     now);
 	}
 }
 
@@ -310,50 +307,66 @@ static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *b
 	return wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;
 }
 
-int bosh_session_process(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
-			 struct mono received, unsigned n_repeats, struct mono now,
-			 struct bosh_actions *actions)
+/* Takes from @body what concerns the session, whatever else the request wants. */
+static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arrival,
+			 struct bosh_slot *slot)
 {
-	enum wish wish = wish_of(session, body);
-	bool empty = wish == WISH_NOTHING;
-	int r = 0;
+	struct bosh_session *session = turn->session;
 
-	wish = ignore_closed(session, body, wish);
-	if (session->slots.n > session->creation.hold && !mono_is_never(session->linger)) {
-		/* The client would have had its answer, had we not waited: not to be held against it. */
-		session->linger = MONO_NEVER;
-		r = bosh_session_release(session, now, actions);
-	}
-	enum bosh_rule rule = judge(session, body, wish, empty, received);
-
-	if (r < 0 || rule) {
-		return r < 0 ? r : bosh_session_refuse(session, exchange, rule, actions);
-	}
-	const struct bosh_slot new_slot = {
-		.rid = body->rid,
-		.exchange = exchange,
-		.received = received,
-		.n_repeats = n_repeats,
-		.empty = empty,
-	};
-
-	r = make_room(session, body, now, actions);
-	if (r < 0) {
-		return r;
-	}
-	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
-
-	session->next_rid = body->rid + 1;
-	session->received = received;
+	session->next_rid = arrival->body->rid + 1;
+	session->received = arrival->received;
 	session->pause_s = 0;
-	take_keys(session, body, slot);
+	take_keys(session, arrival->body, slot);
 	bosh_reply_cache_follow(&session->replies);
-	take_ack(session, body, now);
+	take_ack(session, arrival->body, turn->now);
+}
+
+/* The request breaks no rule. */
+static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, enum wish wish,
+		   bool empty)
+{
+	struct bosh_session *session = turn->session;
+
+	make_room(turn, arrival->body);
+	if (bosh_turn_failed(turn)) {
+		return;
+	}
+	struct bosh_slot *slot = bosh_slots_push(&session->slots, &(struct bosh_slot){
+									  .rid = arrival->body->rid,
+									  .exchange = arrival->exchange,
+									  .received = arrival->received,
+									  .n_repeats = arrival->n_repeats,
+									  .empty = empty,
+								  });
+
+	take_session(turn, arrival, slot);
 	if (bosh_stream_last_failed(session)) {
-		return bosh_session_release(session, now, actions);
+		bosh_turn_release(turn);
+		return;
 	}
 	if (wish != WISH_NOTHING && session->limits->linger_ms && session->creation.hold) {
-		session->linger = mono_add_ms(now, session->limits->linger_ms);
+		session->linger = mono_add_ms(turn->now, session->limits->linger_ms);
 	}
-	return carry_out(session, wish, body, slot, now, actions);
+	carry_out(turn, wish, arrival->body, slot);
+}
+
+void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival)
+{
+	struct bosh_session *session = turn->session;
+	enum wish wish = wish_of(session, arrival->body);
+	bool empty = wish == WISH_NOTHING;
+
+	wish = ignore_closed(session, arrival->body, wish);
+	if (session->slots.n > session->creation.hold && !mono_is_never(session->linger)) {
+		/* Had we not waited, the client would have its answer: this is not overactivity. */
+		session->linger = MONO_NEVER;
+		bosh_turn_release(turn);
+	}
+	enum bosh_rule rule = judge(session, arrival->body, wish, empty, arrival->received);
+
+	if (rule) {
+		bosh_turn_refuse(turn, arrival->exchange, rule);
+	} else {
+		accept(turn, arrival, wish, empty);
+	}
 }

@@ -1,57 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-/* Answers the oldest request with what @stream has to tell: payloads, or how it failed while others go on. */
-static int answer_stream(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
-			 struct bosh_actions *actions)
+/* What became of the oldest request. */
+enum outcome {
+	OUTCOME_ANSWERED,
+	OUTCOME_WAITS, /* nothing calls for an answer yet */
+	OUTCOME_ENDED, /* it was answered with the end of the session */
+};
+
+/* Answers the oldest request with what @stream has to tell: payloads, or how it failed while others
+ * go on. */
+static void answer_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 {
 	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending)};
-	char name[BOSH_STREAM_NAME_LENGTH + 1];
-	bool failed = stream->failure;
-	struct failure failure;
+	bool failed = stream->state == BOSH_STREAM_FAILED;
 
-	memcpy(name, stream->name, sizeof(name));
-	if (session->n_opened > 1) {
-		answer.stream = name;
+	if (turn->session->n_opened > 1) {
+		answer.stream = stream->name;
 	}
 	if (failed) {
-		failure = *stream->failure;
-		bosh_answer_set_failure(&answer, &failure);
+		bosh_answer_set_failure(&answer, stream->failure);
 	}
-	int r = bosh_session_answer(session, &answer, stream, now, actions);
-
+	bosh_turn_answer(turn, &answer, stream);
 	if (failed) {
-		bosh_stream_close(session, stream);
+		bosh_stream_close(turn->session, stream);
 	}
-	return r;
 }
 
-/* Answers the request that asked for one more stream with its name, or with that it is one too many. */
-static int answer_opener(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* Answers the request that asked for one more stream with its name, or says that it is one too
+ * many. */
+static void answer_opener(struct bosh_turn *turn)
 {
+	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
-	struct bosh_stream *stream = slot->kind == BOSH_SLOT_OPENER ? &session->streams[slot->stream] : NULL;
-	struct bosh_answer answer = {.opens = true};
 	char name[BOSH_STREAM_NAME_LENGTH + 1];
+	struct bosh_answer answer = {.opens = true, .stream = name};
+	struct bosh_stream *stream = NULL;
 
-	if (stream) {
-		memcpy(name, stream->name, sizeof(name));
+	if (slot->kind == BOSH_SLOT_OPENER) {
+		stream = &session->streams[slot->stream];
+		answer.stream = stream->name;
 	} else {
 		int r = bosh_stream_make_name(session, name);
 
 		if (r < 0) {
-			return r;
+			bosh_actions_fail(turn->actions, r);
+			return;
 		}
 		answer.type = "terminate";
 		answer.condition = bosh_condition_name(BOSH_CONDITION_POLICY_VIOLATION);
 		answer.text = "too many streams in this session";
 	}
-	answer.stream = name;
-	return bosh_session_answer(session, &answer, stream, now, actions);
+	bosh_turn_answer(turn, &answer, stream);
 }
 
-/* The servers wait for acknowledgements, which only come with a request; and a client that holds one has nothing to send. Once: what
- * comes then acknowledges, or never will. */
+/* The servers wait for acknowledgements, which only come with a request; and a client that holds one
+ * has nothing to send. So one is answered, but only once: if the client acknowledges at all, it does
+ * so in its next request. */
 static bool is_ack_wanted(struct bosh_session *session)
 {
 	if (!session->throttled || session->asked || !session->acks ||
@@ -75,85 +80,106 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 	return session->slots.n > n_max;
 }
 
-/* Stops the servers when nobody takes what they send, and lets them go on well before nothing is left. */
-static int regulate(struct bosh_session *session, struct bosh_actions *actions)
+/* Stops reading from the servers when the client does not take what they send, and starts again well
+ * before nothing is left to deliver. */
+static void regulate(struct bosh_turn *turn)
 {
+	struct bosh_session *session = turn->session;
 	size_t n_max = session->limits->n_pending_max;
 	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->replies.n_bytes : 0);
 	bool throttled = session->throttled ? n > n_max / 2 : n > n_max;
-	int r = 0;
 
 	session->throttled = throttled;
 	session->asked = session->asked && throttled;
-	for (unsigned i = 0; r == 0 && i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_stream_places; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
 		if (bosh_stream_is_used(stream) && stream->throttled != throttled) {
 			stream->throttled = throttled;
-			r = bosh_actions_push_kind(actions, throttled ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
+			bosh_actions_push_kind(turn->actions,
+					       throttled ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
 		}
 	}
-	return r;
 }
 
-/* Answers the oldest request if it need not wait. Returns 1 when it may. */
-static int answer_next(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* Answers the oldest request if it need not wait, while the session goes on. */
+static enum outcome answer_next(struct bosh_turn *turn)
 {
+	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	struct bosh_stream *due = bosh_stream_due(session);
 
 	if (bosh_slot_is_opener(slot)) {
-		return answer_opener(session, now, actions);
+		answer_opener(turn);
+		return OUTCOME_ANSWERED;
 	}
 	if (due && slot->exchange) {
-		return answer_stream(session, due, now, actions);
+		answer_stream(turn, due);
+		return OUTCOME_ANSWERED;
 	}
-	/* Of a request whose client is gone it will ask again, and find it empty; the payload goes to one who listens. The creation
-	 * answer waits for features only as long as some may come. */
-	if ((due && bosh_slots_are_attended(&session->slots)) || bosh_slots_have_opener(&session->slots) || session->replies.missing ||
-	    is_ack_wanted(session) || is_too_many(session, now) || !session->created) {
-		return bosh_session_answer_empty(session, now, actions);
+	/* When the connection of the oldest request is gone, an empty answer is kept for its repeat,
+	 * and the payloads go to a request that can be answered. The creation answer waits for
+	 * features only as long as some may come. */
+	if ((due && bosh_slots_are_attended(&session->slots)) ||
+	    bosh_slots_have_opener(&session->slots) || session->replies.missing ||
+	    is_ack_wanted(session) || is_too_many(session, turn->now) || !session->created) {
+		bosh_turn_answer_empty(turn);
+		return OUTCOME_ANSWERED;
 	}
-	return 1;
+	return OUTCOME_WAITS;
 }
 
-/* Answers the first request that somebody waits for with what is pending of @stream. */
-static int tell_last_payloads(struct bosh_session *session, struct bosh_stream *stream, struct mono now,
-			      struct bosh_actions *actions)
+/* The last stream has failed, and some request can be answered: ends the session with that. */
+static enum outcome answer_failed(struct bosh_turn *turn, struct bosh_stream *failed)
 {
-	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending), .stream = stream->name};
+	struct bosh_session *session = turn->session;
+	struct bosh_answer answer = {.payloads = buffer_sv(&failed->pending),
+				     .stream = failed->name};
 
-	return bosh_slots_first(&session->slots)->exchange ? bosh_session_answer(session, &answer, stream, now, actions)
-					  : bosh_session_answer_empty(session, now, actions);
+	/* "Transmitting Payloads": where there were several streams, payloads stand under the name of
+	 * theirs, and the end of the session has no name. So they get an answer of their own. */
+	if (failed->pending.n && session->n_opened > 1) {
+		if (bosh_slots_first(&session->slots)->exchange) {
+			bosh_turn_answer(turn, &answer, failed);
+		} else {
+			bosh_turn_answer_empty(turn);
+		}
+		return OUTCOME_ANSWERED;
+	}
+	answer = (struct bosh_answer){0};
+	bosh_answer_set_failure(&answer, failed->failure);
+	bosh_turn_finish(turn, &answer, failed);
+	return OUTCOME_ENDED;
 }
 
-int bosh_session_release(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* Whether the creation answer waits for the features of the first stream. */
+static bool is_creation_waiting(const struct bosh_session *session)
 {
-	struct bosh_stream *failed;
-	int r = 0;
+	return !session->created && session->creation.wait_s && session->n_open &&
+	       !session->streams[0].features_seen && !session->streams[0].failure;
+}
 
-	if (!session->created && session->creation.wait_s && session->n_open &&
-	    !session->streams[0].features_seen && !session->streams[0].failure) {
-		return regulate(session, actions);
+void bosh_turn_release(struct bosh_turn *turn)
+{
+	struct bosh_session *session = turn->session;
+	enum outcome outcome = OUTCOME_ANSWERED;
+
+	if (is_creation_waiting(session)) {
+		regulate(turn);
+		return;
 	}
-	while (r == 0 && session->slots.n) {
-		failed = bosh_stream_last_failed(session);
-		if (failed && failed->pending.n && session->n_opened > 1 && bosh_slots_are_attended(&session->slots)) {
-			/* "Transmitting Payloads": under its name, which an end of all cannot have. */
-			r = tell_last_payloads(session, failed, now, actions);
-			continue;
-		}
-		if (failed && bosh_slots_are_attended(&session->slots)) {
-			struct bosh_answer answer = {0};
-			struct failure failure = *failed->failure;
+	while (outcome == OUTCOME_ANSWERED && session->slots.n && !bosh_turn_failed(turn)) {
+		struct bosh_stream *failed = bosh_stream_last_failed(session);
 
-			bosh_answer_set_failure(&answer, &failure);
-			return bosh_session_finish(session, &answer, failed, now, actions);
-		}
-		r = answer_next(session, now, actions);
+		outcome = failed && bosh_slots_are_attended(&session->slots)
+				  ? answer_failed(turn, failed)
+				  : answer_next(turn);
+	}
+	if (outcome == OUTCOME_ENDED) {
+		return;
 	}
 	if (session->slots.n <= session->creation.hold) {
 		session->linger = MONO_NEVER;
 	}
-	return r < 0 ? r : regulate(session, actions);
+	regulate(turn);
 }

@@ -1,42 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-/* "In-Order Message Forwarding": those whose predecessors have come now. */
-static int process_early(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+/* "In-Order Message Forwarding": the requests whose predecessors have come now. */
+static void process_early(struct bosh_turn *turn)
 {
-	struct bosh_early_request due;
-	int r = 0;
+	struct bosh_session *session = turn->session;
+	struct bosh_arrival arrival;
 
-	while (r == 0 && session->state != BOSH_SESSION_ENDED && bosh_early_take(&session->early, session->next_rid, &due)) {
-		r = bosh_session_process(session, due.exchange, due.body, due.received,
-					 due.n_repeats, now, actions);
-		if (r < 0) {
+	while (!bosh_turn_failed(turn) && session->state != BOSH_SESSION_ENDED &&
+	       bosh_early_take(&session->early, session->next_rid, &arrival)) {
+		bosh_turn_process(turn, &arrival);
+		if (bosh_turn_failed(turn)) {
 			/* The session cannot answer it any more, and the caller does not know it. */
-			session->failed_exchange = due.exchange;
+			session->failed_exchange = arrival.exchange;
 		}
-		bosh_early_request_clear(&due);
+		bosh_arrival_clear(&arrival);
 	}
-	return r;
 }
 
-/* "Recoverable Binding Conditions": the old request is told to be repeated, which it was. */
-static int answer_displaced(uint64_t exchange, struct bosh_actions *actions)
+/* "Recoverable Binding Conditions": the repeat takes the place of the request of *exchange, which is
+ * told that it should be repeated. */
+static void displace(struct bosh_turn *turn, uint64_t *exchange, uint64_t repeat)
 {
-	struct bosh_action action = {.kind = BOSH_ACTION_ANSWER, .status = 200, .exchange = exchange};
+	struct blob *blob;
 	struct sv payloads;
 
-	if (!exchange) {
-		return 0;
-	}
-	int r = bosh_answer_write(&(struct bosh_answer){.type = "error"}, &action.blob, &payloads);
+	if (*exchange) {
+		int r = bosh_answer_write(&(struct bosh_answer){.type = "error"}, &blob, &payloads);
 
-	return r < 0 ? r : bosh_actions_push(actions, action);
+		if (r < 0) {
+			bosh_actions_fail(turn->actions, r);
+			return;
+		}
+		bosh_actions_push_answer(turn->actions, *exchange, blob);
+		blob_unref(blob);
+	}
+	if (!bosh_turn_failed(turn)) {
+		*exchange = repeat;
+	}
 }
 
-/* "Broken Connections": counts one more repeat. Returns what it breaks: the limit, or the key sequence (what
- * is repeated is repeated exactly). */
+/* "Broken Connections": counts one more repeat. Returns the rule that it breaks: there is a limit,
+ * and it has to show the same key as before. */
 static enum bosh_rule judge_repeat(const struct bosh_session *session, const struct bosh_body *body,
-					const struct bosh_key *key, unsigned *n_repeats)
+				   const struct bosh_key *key, unsigned *n_repeats)
 {
 	struct bosh_key shown;
 
@@ -48,87 +55,100 @@ static enum bosh_rule judge_repeat(const struct bosh_session *session, const str
 							     : BOSH_RULE_NONE;
 }
 
-/* The request of @slot came again, and waits in its place. */
-static int repeat_held(struct bosh_session *session, struct bosh_slot *slot, uint64_t exchange,
-		       const struct bosh_body *body, struct mono now, struct bosh_actions *actions)
+/* A repeat of the request of @slot, which is not answered yet. */
+static void repeat_held(struct bosh_turn *turn, struct bosh_slot *slot, uint64_t exchange,
+			const struct bosh_body *body)
 {
-	enum bosh_rule rule = judge_repeat(session, body, &slot->key, &slot->n_repeats);
+	enum bosh_rule rule = judge_repeat(turn->session, body, &slot->key, &slot->n_repeats);
 
 	if (rule) {
-		return bosh_session_refuse(session, exchange, rule, actions);
+		bosh_turn_refuse(turn, exchange, rule);
+		return;
 	}
-	int r = answer_displaced(slot->exchange, actions);
-
-	if (r < 0) {
-		return r;
-	}
-	slot->exchange = exchange;
+	displace(turn, &slot->exchange, exchange);
 	slot->stale = false;
-	return bosh_session_release(session, now, actions);
+	bosh_turn_release(turn);
 }
 
-static int repeat_answered(struct bosh_session *session, uint64_t exchange, const struct bosh_body *body,
-			   struct mono now, struct bosh_actions *actions)
+static void repeat_answered(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body)
 {
-	struct bosh_reply *reply = bosh_reply_cache_find(&session->replies, body->rid);
-	enum bosh_rule rule = reply ? judge_repeat(session, body, &reply->key, &reply->n_repeats)
-				    : BOSH_RULE_RESPONSE_DROPPED;
+	struct bosh_reply *reply = bosh_reply_cache_find(&turn->session->replies, body->rid);
+	enum bosh_rule rule = BOSH_RULE_RESPONSE_DROPPED;
 
-	return rule ? bosh_session_refuse(session, exchange, rule, actions)
-		    : bosh_session_replay(session, exchange, reply, now, actions);
+	if (reply) {
+		rule = judge_repeat(turn->session, body, &reply->key, &reply->n_repeats);
+	}
+	if (rule) {
+		bosh_turn_refuse(turn, exchange, rule);
+		return;
+	}
+	bosh_turn_replay(turn, exchange, reply);
 }
 
-/* A rid that came before. */
-static int repeat(struct bosh_session *session, uint64_t exchange, const struct bosh_body *body,
-		  struct mono now, struct bosh_actions *actions)
-{
-	struct bosh_slot *slot = bosh_slots_find(&session->slots, body->rid);
-
-	return slot ? repeat_held(session, slot, exchange, body, now, actions)
-		    : repeat_answered(session, exchange, body, now, actions);
-}
-
-/* The request of @early came again before its turn. */
-static int repeat_early(struct bosh_session *session, struct bosh_early_request *early, uint64_t exchange,
-			const struct bosh_body *body, struct bosh_actions *actions)
+/* A repeat of a request whose turn has not come. */
+static void repeat_early(struct bosh_turn *turn, struct bosh_arrival *early, uint64_t exchange,
+			 const struct bosh_body *body)
 {
 	struct bosh_key key;
 
 	(void)bosh_key_read(early->body->key, &key);
-	enum bosh_rule rule = judge_repeat(session, body, &key, &early->n_repeats);
+	enum bosh_rule rule = judge_repeat(turn->session, body, &key, &early->n_repeats);
 
 	if (rule) {
-		return bosh_session_refuse(session, exchange, rule, actions);
+		bosh_turn_refuse(turn, exchange, rule);
+		return;
 	}
-	int r = answer_displaced(early->exchange, actions);
+	displace(turn, &early->exchange, exchange);
+}
 
-	if (r == 0) {
-		early->exchange = exchange;
+/* A rid below the one that is expected next. */
+static void take_repeat(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body)
+{
+	struct bosh_slot *slot = bosh_slots_find(&turn->session->slots, body->rid);
+
+	if (slot) {
+		repeat_held(turn, slot, exchange, body);
+	} else {
+		repeat_answered(turn, exchange, body);
 	}
-	return r;
+}
+
+/* A rid above the one that is expected next. */
+static void take_early(struct bosh_turn *turn, uint64_t exchange, struct bosh_body *body)
+{
+	struct bosh_early *early = &turn->session->early;
+	struct bosh_arrival *first = bosh_early_find(early, body->rid);
+
+	if (first) {
+		repeat_early(turn, first, exchange, body);
+	} else {
+		bosh_actions_fail(turn->actions, bosh_early_put(early, exchange, body, turn->now));
+	}
 }
 
 int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
 			 struct mono now, struct bosh_actions *actions)
 {
+	struct bosh_turn turn = {session, now, actions};
 	uint64_t n_window = session->creation.requests + (bosh_body_is_extra(body) ? 1 : 0);
 
 	bosh_streams_settle(session);
 	if (body->rid < session->next_rid) {
-		return repeat(session, exchange, body, now, actions);
+		take_repeat(&turn, exchange, body);
+	} else if (body->rid - session->next_rid >= n_window) {
+		bosh_turn_refuse(&turn, exchange, BOSH_RULE_RID_WINDOW);
+	} else if (body->rid > session->next_rid) {
+		take_early(&turn, exchange, body);
+	} else {
+		bosh_turn_process(&turn, &(struct bosh_arrival){
+						 .rid = body->rid,
+						 .exchange = exchange,
+						 .received = now,
+						 .body = body,
+					 });
+		process_early(&turn);
 	}
-	if (body->rid - session->next_rid >= n_window) {
-		return bosh_session_refuse(session, exchange, BOSH_RULE_RID_WINDOW, actions);
-	}
-	if (body->rid == session->next_rid) {
-		int r = bosh_session_process(session, exchange, body, now, 0, now, actions);
-
-		return r < 0 ? r : process_early(session, now, actions);
-	}
-	struct bosh_early_request *early = bosh_early_find(&session->early, body->rid);
-
-	return early ? repeat_early(session, early, exchange, body, actions)
-		     : bosh_early_put(&session->early, exchange, body, now);
+	return bosh_actions_end(actions);
 }
 
 void bosh_session_moved(struct bosh_session *session)

@@ -3,7 +3,7 @@
 
 #include "gateway/bosh/session-state.h"
 
-/* What stands in one answer only has been said. */
+/* Forgets what has to stand in one answer only, and now stands in @answer. */
 static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
 			struct bosh_stream *stream, bool heard)
 {
@@ -25,9 +25,25 @@ static void forget_said(struct bosh_session *session, const struct bosh_answer *
 	}
 }
 
-/* What an answer says of the session, beside what it is for. */
-static void complete(struct bosh_session *session, const struct bosh_slot *slot, const struct bosh_stream *stream,
-		     struct bosh_answer *answer)
+/* "Request Acknowledgements": an answer acknowledges the highest rid up to which all requests have
+ * come. That its own has come goes without saying. */
+static void acknowledge(const struct bosh_session *session, const struct bosh_slot *slot,
+			struct bosh_answer *answer)
+{
+	uint64_t highest;
+
+	if (!session->acks) {
+		return;
+	}
+	highest = bosh_early_highest(&session->early, session->next_rid);
+	if (!session->created || highest != slot->rid) {
+		answer->ack = highest;
+	}
+}
+
+/* Adds what an answer says about the session, whatever it is for. */
+static void complete(const struct bosh_session *session, const struct bosh_slot *slot,
+		     const struct bosh_stream *stream, struct bosh_answer *answer)
 {
 	if (!session->created) {
 		answer->creation = &session->creation;
@@ -39,51 +55,46 @@ static void complete(struct bosh_session *session, const struct bosh_slot *slot,
 		answer->authid = stream->authid;
 	}
 	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_stream);
-	/* "Request Acknowledgements": of the highest rid behind which none is missing; this one's own goes without saying. */
-	uint64_t highest = session->acks ? bosh_early_highest(&session->early, session->next_rid) : 0;
-
-	if (session->acks && (!session->created || highest != slot->rid)) {
-		answer->ack = highest;
-	}
+	acknowledge(session, slot, answer);
 	if (session->replies.missing && slot->exchange) {
 		answer->report = session->replies.missing;
 		answer->report_ms = session->replies.missing_ms;
 	}
 }
 
-/* What of an answer is told and kept. While it fails the slot stays, so that nobody is forgotten. */
-static int give(struct bosh_session *session, struct blob *blob, const struct bosh_stream *stream,
-		struct sv payloads, struct mono now, struct bosh_actions *actions)
+/* Pushes the answer, and keeps it for a repeat. */
+static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_stream *stream,
+		 struct sv payloads)
 {
+	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
-	int r = 0;
 
 	if (slot->exchange) {
-		r = bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
-								    .status = 200,
-								    .exchange = slot->exchange,
-								    .blob = blob_ref(blob)});
+		bosh_actions_push_answer(turn->actions, slot->exchange, blob);
 	}
-	if (r == 0 && session->state == BOSH_SESSION_LIVE) {
-		r = bosh_reply_cache_put(
-			&session->replies,
-			&(struct bosh_reply){
-				.rid = slot->rid,
-				.blob = blob,
-				.answered = now,
-				.n_repeats = slot->n_repeats,
-				.key = slot->key,
-				.extra = slot->kind == BOSH_SLOT_EXTRA,
-				.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
-				.payloads = payloads,
-			});
+	if (session->state != BOSH_SESSION_LIVE || bosh_turn_failed(turn)) {
+		return;
 	}
-	return r;
+	const struct bosh_reply reply = {
+		.rid = slot->rid,
+		.blob = blob,
+		.answered = turn->now,
+		.n_repeats = slot->n_repeats,
+		.key = slot->key,
+		.extra = slot->kind == BOSH_SLOT_EXTRA,
+		.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
+		.payloads = payloads,
+	};
+
+	bosh_actions_fail(turn->actions, bosh_reply_cache_put(&session->replies, &reply));
 }
 
-int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer, struct bosh_stream *stream,
-			struct mono now, struct bosh_actions *actions)
+void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
+		      struct bosh_stream *stream)
 {
+	struct bosh_session *session = turn->session;
+
+	assert(session->slots.n > 0);
 	struct bosh_slot slot = *bosh_slots_first(&session->slots);
 	struct sv payloads;
 	struct blob *blob;
@@ -95,36 +106,40 @@ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer
 	int r = bosh_answer_write(answer, &blob, &payloads);
 
 	if (r < 0) {
-		return r;
+		bosh_actions_fail(turn->actions, r);
+		return;
 	}
-	r = give(session, blob, stream, payloads, now, actions);
+	give(turn, blob, stream, payloads);
 	blob_unref(blob);
-	if (r < 0) {
-		return r;
+	if (bosh_turn_failed(turn)) {
+		/* The slot stays: its exchange is still to be answered. */
+		return;
 	}
 	session->last_empty = slot.empty && answer->payloads.n == 0;
 	forget_said(session, answer, stream, slot.exchange);
 	bosh_slots_pop(&session->slots);
-	/* What nobody heard is no sign of life that inactivity would count from. */
+	/* An answer that nobody receives is no sign of life, so inactivity does not start anew. */
 	if (slot.exchange && !bosh_slots_are_attended(&session->slots)) {
-		session->idle_since = now;
+		session->idle_since = turn->now;
 	}
-	return 0;
 }
 
-int bosh_session_answer_empty(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
+void bosh_turn_answer_empty(struct bosh_turn *turn)
 {
-	return bosh_session_answer(session, &(struct bosh_answer){0}, NULL, now, actions);
+	bosh_turn_answer(turn, &(struct bosh_answer){0}, NULL);
 }
 
-int bosh_session_replay(struct bosh_session *session, uint64_t exchange, const struct bosh_reply *reply,
-			struct mono now, struct bosh_actions *actions)
+void bosh_turn_answer_all_empty(struct bosh_turn *turn)
 {
-	if (!bosh_slots_are_attended(&session->slots)) {
-		session->idle_since = now;
+	while (turn->session->slots.n && !bosh_turn_failed(turn)) {
+		bosh_turn_answer_empty(turn);
 	}
-	return bosh_actions_push(actions, (struct bosh_action){.kind = BOSH_ACTION_ANSWER,
-							       .status = 200,
-							       .exchange = exchange,
-							       .blob = blob_ref(reply->blob)});
+}
+
+void bosh_turn_replay(struct bosh_turn *turn, uint64_t exchange, const struct bosh_reply *reply)
+{
+	if (!bosh_slots_are_attended(&turn->session->slots)) {
+		turn->session->idle_since = turn->now;
+	}
+	bosh_actions_push_answer(turn->actions, exchange, reply->blob);
 }

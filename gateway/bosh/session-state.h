@@ -21,6 +21,7 @@
  */
 #include <assert.h>
 
+#include "gateway/bosh/actions.h"
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/early.h"
 #include "gateway/bosh/key.h"
@@ -120,52 +121,83 @@ static inline unsigned bosh_stream_index(const struct bosh_session *session,
 	return (unsigned)(stream - session->streams);
 }
 
-/* Functions with @actions return 0 or -ENOMEM. */
+/* One call of the owner's: what it is about, and where its actions go. Errors are remembered by the
+ * actions, and whoever has begun the turn ends with bosh_actions_end(). */
+struct bosh_turn {
+	struct bosh_session *session;
+	struct mono now;
+	struct bosh_actions *actions;
+};
 
-/* actions.c */
-
-/* Appends @action and takes what it owns, also on failure. */
-_must_check_ int bosh_actions_push(struct bosh_actions *actions, struct bosh_action action);
-_must_check_ int bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind,
-					unsigned stream);
-/* Answers @exchange, unless it is 0, with @condition and the sentence of @rule. The rule was broken by that
- * request, or, where the condition is OTHER_REQUEST, by another one. */
-_must_check_ int bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
-					   enum bosh_condition condition, enum bosh_rule rule,
-					   bool legacy);
-
-/* release.c */
-
-/* Answers what need not wait: payloads for whoever holds a request, and the oldest when too many are held. */
-_must_check_ int bosh_session_release(struct bosh_session *session, struct mono now,
-				      struct bosh_actions *actions);
+static inline bool bosh_turn_failed(const struct bosh_turn *turn)
+{
+	return bosh_actions_failed(turn->actions);
+}
 
 /* process.c */
 
-/* Processes the request whose turn it is. It came at @received, and @n_repeats times more before that. */
-_must_check_ int bosh_session_process(struct bosh_session *session, uint64_t exchange,
-				      struct bosh_body *body, struct mono received, unsigned n_repeats,
-				      struct mono now, struct bosh_actions *actions);
+/* Processes the request whose turn it is. What it needs of the body it moves out of it. */
+void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);
+
+/* release.c */
+
+/* Answers what need not wait: payloads go to a held request, and the oldest is answered when too
+ * many are held. Ends the session when the client can be told that its last stream has failed. */
+void bosh_turn_release(struct bosh_turn *turn);
+
+/* ending.c */
+
+/* Ends the session ("Terminating the BOSH Session"). The oldest request that can be answered gets
+ * @answer and what is pending of @stream (may be NULL), the others get empty bodies. */
+void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
+		      struct bosh_stream *stream);
+
+/* Ends the session because of @rule (NONE: for another reason) without answering slots. Early
+ * requests are told @condition and the rule. @vanished: see bosh_turn_close_stream(). */
+void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, enum bosh_rule rule,
+		       bool vanished);
+
+/* Ends the session because @exchange broke @rule. */
+void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule rule);
+
+/* Closes the link of @stream, if it is open, and returns to its server what was not delivered. The
+ * stream is forgotten later. @vanished: the client has not been heard of for so long that answers may
+ * be lost, too. */
+void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool vanished);
+
+/* response.c */
+
+/* Answers the oldest request, which there must be. @answer says what is special about it, and
+ * @stream which stream it is about (NULL: none); creation, names and acknowledgements are added here.
+ * Its payloads, if any, are all that is pending of @stream, which has nothing pending afterwards. On
+ * failure the request stays. */
+void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
+		      struct bosh_stream *stream);
+void bosh_turn_answer_empty(struct bosh_turn *turn);
+/* Answers all requests with empty bodies. */
+void bosh_turn_answer_all_empty(struct bosh_turn *turn);
+/* Answers the repeated request @exchange with @reply. */
+void bosh_turn_replay(struct bosh_turn *turn, uint64_t exchange, const struct bosh_reply *reply);
 
 /* payloads.c */
 
-/* The stream that @body is for; NULL for all of them ("Transmitting Payloads"), also where there has only ever
- * been one, because then the attribute says nothing. */
+/* The stream that @body names; NULL when it is for all of them ("Transmitting Payloads"), and where
+ * there has only ever been one, because then the attribute says nothing. */
 struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct bosh_body *body);
 /* Whether what @body carries is more than may wait. */
 enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bosh_body *body);
-/* Sends what @body carries to the streams that it is for, and takes it. What is for a stream that is not ready
- * waits. Nearly always there is one stream, and nothing is copied. */
-_must_check_ int bosh_payloads_push(struct bosh_session *session, struct bosh_body *body,
-				    struct bosh_actions *actions);
+/* Sends what @body carries to the streams that it is for, and takes it. What is for a stream that is
+ * not ready waits. Nearly always there is one stream, and nothing is copied. */
+void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body);
 /* Sends what has waited for streams that are ready now. */
-_must_check_ int bosh_payloads_release(struct bosh_session *session, struct bosh_actions *actions);
+void bosh_payloads_release(struct bosh_turn *turn);
 
 /* streams.c */
 
 /* Whether there may be one more. */
 bool bosh_stream_has_place(const struct bosh_session *session);
-/* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or -ENOMEM. */
+/* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or
+ * -ENOMEM. */
 _must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
 /* Changes the state; the order above is asserted. */
 void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state state);
@@ -176,44 +208,13 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 /* "Discovery": a name that no stream has, nor will have. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_stream_make_name(struct bosh_session *session,
 				       char ret_name[static BOSH_STREAM_NAME_LENGTH + 1]);
-/* The open stream of that name, or NULL. */
+/* The stream of that name, or NULL. */
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name);
 /* A stream with something to tell, in turns; NULL when there is none. */
 struct bosh_stream *bosh_stream_due(struct bosh_session *session);
-/* Whether the session is over with what its only stream has to tell. */
+/* The only stream that is left, if it has failed; else NULL. */
 struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
-/* A call begins: all free places may be taken. */
+/* A call begins: all places that have become free may be taken. */
 void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
 bool bosh_streams_are_congested(const struct bosh_session *session);
-
-/* response.c */
-
-/* Answers the oldest request. @answer says what is special about it, and @stream whose it is (NULL: nobody's); creation, names and
- * acknowledgements are put in here. When it has payloads they are what is pending of @stream, which is empty afterwards. */
-_must_check_ int bosh_session_answer(struct bosh_session *session, struct bosh_answer *answer,
-				     struct bosh_stream *stream, struct mono now,
-				     struct bosh_actions *actions);
-_must_check_ int bosh_session_answer_empty(struct bosh_session *session, struct mono now,
-					   struct bosh_actions *actions);
-/* Answers the repeated request @exchange with @reply. */
-_must_check_ int bosh_session_replay(struct bosh_session *session, uint64_t exchange,
-				     const struct bosh_reply *reply, struct mono now,
-				     struct bosh_actions *actions);
-
-/* ending.c */
-
-/* Ends the session: the oldest request that somebody waits for is told @answer and what is pending of @stream (may be NULL), the
- * others get empty bodies ("Terminating the BOSH Session"). */
-_must_check_ int bosh_session_finish(struct bosh_session *session, struct bosh_answer *answer,
-				     struct bosh_stream *stream, struct mono now,
-				     struct bosh_actions *actions);
-/* Tells the server of @stream, if it is open, what came to nobody, and closes it. Its place stays. @vanished: the client has not been
- * heard of for so long that answers may be lost, too. */
-_must_check_ int bosh_stream_say_goodbye(struct bosh_session *session, struct bosh_stream *stream, bool vanished,
-					 struct bosh_actions *actions);
-/* Ends the session because of @rule (NONE: for another reason). Early requests are told @condition and the
- * rule, nobody else is told anything; servers learn what came to nobody; @vanished as above. */
-_must_check_ int bosh_session_abandon(struct bosh_session *session, enum bosh_condition condition,
-				      enum bosh_rule rule, bool vanished,
-				      struct bosh_actions *actions);

@@ -178,17 +178,20 @@ void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
 
 int bosh_session_flush(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
+	struct bosh_turn turn = {session, now, actions};
+
 	if (session->state == BOSH_SESSION_ENDED) {
 		return 0;
 	}
-	int r = bosh_payloads_release(session, actions);
-
-	return r < 0 ? r : bosh_session_release(session, now, actions);
+	bosh_payloads_release(&turn);
+	bosh_turn_release(&turn);
+	return bosh_actions_end(actions);
 }
 
 int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested, struct mono now,
 			 struct bosh_actions *actions)
 {
+	struct bosh_turn turn = {session, now, actions};
 	struct bosh_stream *told = &session->streams[stream];
 
 	if (session->state == BOSH_SESSION_ENDED || told->state != BOSH_STREAM_OPEN) {
@@ -196,20 +199,22 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 		return 0;
 	}
 	told->congested = congested;
-	return bosh_session_release(session, now, actions);
+	bosh_turn_release(&turn);
+	return bosh_actions_end(actions);
 }
 
 int bosh_session_fail(struct bosh_session *session, unsigned stream, const struct failure *failure,
 		      struct mono now, struct bosh_actions *actions)
 {
+	struct bosh_turn turn = {session, now, actions};
 	struct bosh_stream *failed = &session->streams[stream];
 
 	if (session->state == BOSH_SESSION_ENDED || failed->state != BOSH_STREAM_OPEN) {
 		return 0;
 	}
-	int r = bosh_stream_fail(failed, failure);
-
-	return r < 0 ? r : bosh_session_release(session, now, actions);
+	bosh_actions_fail(actions, bosh_stream_fail(failed, failure));
+	bosh_turn_release(&turn);
+	return bosh_actions_end(actions);
 }
 
 /* Time. */
@@ -243,19 +248,19 @@ struct mono bosh_session_deadline(const struct bosh_session *session)
 
 int bosh_session_expire(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
 {
-	int r = 0;
+	struct bosh_turn turn = {session, now, actions};
 
-	/* First, for an answer that nobody hears would make the sid seem known. */
+	/* First, because an answer that nobody receives would make the sid seem known. */
 	if (mono_reached(inactivity_end(session), now)) {
-		return bosh_session_abandon(session, BOSH_CONDITION_ITEM_NOT_FOUND, BOSH_RULE_INACTIVITY,
-					    true, actions);
+		bosh_turn_abandon(&turn, BOSH_CONDITION_ITEM_NOT_FOUND, BOSH_RULE_INACTIVITY, true);
+		return bosh_actions_end(actions);
 	}
 	if (mono_reached(session->linger, now)) {
 		session->linger = MONO_NEVER;
-		r = bosh_session_release(session, now, actions);
+		bosh_turn_release(&turn);
 	}
-	while (r == 0 && mono_reached(wait_end(session), now)) {
-		r = bosh_session_answer_empty(session, now, actions);
+	while (mono_reached(wait_end(session), now) && !bosh_turn_failed(&turn)) {
+		bosh_turn_answer_empty(&turn);
 	}
-	return r;
+	return bosh_actions_end(actions);
 }

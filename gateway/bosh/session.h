@@ -82,6 +82,7 @@ struct bosh_action {
 struct bosh_actions {
 	struct bosh_action *items;
 	size_t n, size;
+	int error; /* the engine's */
 };
 
 /* Releases what actions still own and the list itself. */

@@ -50,11 +50,11 @@ static void put(uint64_t rid, uint64_t exchange, int64_t ms)
 
 static void test_empty(void **state)
 {
-	struct bosh_early_request request;
+	struct bosh_arrival arrival;
 
 	(void)state;
 	assert_null(bosh_early_find(&early, 0));
-	assert_false(bosh_early_take(&early, 0, &request));
+	assert_false(bosh_early_take(&early, 0, &arrival));
 	assert_int_equal(bosh_early_highest(&early, 5), 4);
 	assert_int_equal(bosh_early_latest(&early, (struct mono){3}).ms, 3);
 	assert_int_equal(bosh_early_take_exchange(&early), 0);
@@ -63,7 +63,7 @@ static void test_empty(void **state)
 
 static void test_take(void **state)
 {
-	struct bosh_early_request request;
+	struct bosh_arrival arrival;
 
 	(void)state;
 	/* As many as there may be, again and again: taking must make room. */
@@ -72,11 +72,11 @@ static void test_take(void **state)
 			put(rid + i, rid + i + 100, 0);
 		}
 		for (uint64_t i = 0; i < N_MAX; i++) {
-			assert_true(bosh_early_take(&early, rid + i, &request));
-			assert_int_equal(request.rid, rid + i);
-			assert_int_equal(request.exchange, rid + i + 100);
-			assert_true(sv_eq(buffer_sv(&request.body->payloads), SV("<a/>")));
-			bosh_early_request_clear(&request);
+			assert_true(bosh_early_take(&early, rid + i, &arrival));
+			assert_int_equal(arrival.rid, rid + i);
+			assert_int_equal(arrival.exchange, rid + i + 100);
+			assert_true(sv_eq(buffer_sv(&arrival.body->payloads), SV("<a/>")));
+			bosh_arrival_clear(&arrival);
 			assert_null(bosh_early_find(&early, rid + i));
 		}
 	}
