@@ -32,7 +32,8 @@ _must_check_ int buffer_reserve(struct buffer *buffer, size_t n);
 _must_check_ int buffer_append(struct buffer *buffer, const void *data, size_t n);
 _must_check_ int buffer_append_sv(struct buffer *buffer, struct sv view);
 
-/* Appends @view with & < > ' and " escaped for XML text and attribute values. */
+/* Appends @view with & < > ' and " escaped for XML text and attribute values.
+ * Returns 0, or -ENOMEM; a part may have been appended then. */
 _must_check_ int buffer_append_escaped(struct buffer *buffer, struct sv view);
 
 /* Appends a formatted text; meant for short ones. Returns 0 or -ENOMEM. */

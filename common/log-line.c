@@ -30,7 +30,7 @@ int log_level_parse(struct sv name, enum log_level *ret_level)
 
 static void line_put(struct log_line *line, struct sv text)
 {
-	/* The last byte stays free for the newline. */
+	/* The last byte is reserved for the newline. */
 	size_t room = LOG_LINE_MAX - 1 - line->n;
 
 	if (text.n > room) {
@@ -60,8 +60,8 @@ static void line_put_quoted(struct log_line *line, struct sv value)
 	for (size_t i = 0; i < value.n; i++) {
 		unsigned char c = (unsigned char)value.data[i];
 
-		/* Bytes outside ASCII too: U+0085 and U+2028 end a line for some readers, and
-		 * U+202E turns the rest of one round. */
+		/* Bytes outside ASCII too: some programs end a line at U+0085 or U+2028, and U+202E
+		 * reverses the order of what follows. */
 		if (c < ' ' || c >= 0x7f) {
 			char hex[5];
 

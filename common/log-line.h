@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The text of one log line (log.h shows its form): levels, fields, and the function that formats
- * them. It writes into the caller's memory and allocates nothing.
+ * them into the caller's memory. It allocates nothing.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ struct log_field {
 	int64_t number; /* printed when text.data is NULL */
 };
 
-/* A text that is not there (NULL) is an empty one, not the number 0. */
+/* Makes NULL an empty text. Otherwise the field would be printed as the number 0. */
 static inline struct sv log_text(struct sv view)
 {
 	return view.data ? view : SV("");
@@ -43,10 +43,10 @@ static inline struct sv log_text(struct sv view)
 		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)
 
 enum {
-	/* PIPE_BUF: writing one line to a pipe is atomic, so lines of several writers do not
-	 * mix. */
+	/* PIPE_BUF: up to this size a write to a pipe is atomic, so lines of several processes do
+	 * not mix. */
 	LOG_LINE_MAX = 4096,
-	/* One long value does not push the others out of the line. */
+	/* Longer values are cut, so that one of them cannot crowd out the other fields. */
 	LOG_VALUE_MAX = 512,
 };
 
@@ -57,7 +57,7 @@ struct log_line {
 
 const char *log_level_name(enum log_level level);
 
-/* Returns 0, or -EINVAL when @name is no level. */
+/* Returns 0, or -EINVAL when @name is not a level. */
 _must_check_ int log_level_parse(struct sv name, enum log_level *ret_level);
 
 /* Formats the whole line into @line: it starts with the current time and ends with a newline, the

@@ -19,7 +19,7 @@ bool log_queue_push(struct log_queue *queue, struct sv line)
 		return false;
 	}
 	if (queue->n == 0) {
-		/* A log that keeps up touches the same few pages again and again. */
+		/* While the writer keeps up, only the first few pages are ever used. */
 		queue->start = 0;
 	}
 	assert(queue->start < queue->n_max);

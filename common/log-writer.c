@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* A longer write could block although poll(2) says that a pipe has room. */
+/* A longer write could block even though poll(2) reports room in the pipe. */
 _Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a chunk is one atomic write");
 
-/* What a thread that does not hang needs to notice the deadline. */
+/* The time that a thread that does not hang needs to notice the deadline. */
 enum { STOP_SLACK_MS = 5 * LOG_POLL_MS };
 
 static struct timespec time_after(struct timespec time, int ms)
@@ -41,7 +41,8 @@ static bool is_too_late(const struct log_writer *writer)
 				      now.tv_nsec >= writer->deadline.tv_nsec));
 }
 
-/* Takes the next lines, or writes the one about lost lines. Returns false when there is nothing. */
+/* Fills the chunk with the next lines, or with the line that reports lost ones. Returns false when
+ * there is nothing to write. */
 static bool chunk_fill(struct log_writer *writer)
 {
 	uint64_t n_lost = log_queue_take_loss(&writer->queue);
@@ -60,7 +61,7 @@ static bool chunk_fill(struct log_writer *writer)
 	return writer->n_chunk > 0;
 }
 
-/* Returns 0, also when the reader has no room yet, or a negative errno. */
+/* Returns 0, even if there was no room to write yet, or a negative errno. */
 static int chunk_write(struct log_writer *writer)
 {
 	struct pollfd out = {.fd = writer->fd, .events = POLLOUT};
@@ -156,7 +157,7 @@ int log_writer_start(struct log_writer *writer, int fd, char *bytes, size_t n_ma
 
 	*writer = (struct log_writer){.fd = fd};
 	log_queue_init(&writer->queue, bytes, n_max);
-	/* None of these can fail with glibc. */
+	/* With glibc, none of these can fail. */
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&writer->mutex, NULL);

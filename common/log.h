@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One line an event, to stderr, all of it key=value:
+ * The log: one line per event, to standard error, made of key=value fields:
  *
- *     time=2026-01-31T12:00:00.123Z level=info event=session-open client=192.0.2.7 sid=Zk3p domain=example.org
+ *     time=2026-01-31T12:00:00.123Z level=info event=session-open client=192.0.2.7 sid=Zk3p
  *
- * Values that came from a peer are quoted and escaped here, so no caller can forge a line. Never
- * give it a password, a SASL payload or a whole sid. May be called from every thread.
+ * Values are quoted and escaped here where necessary, so text from a peer cannot forge a line. Never
+ * log a password, a SASL payload or a whole sid. Any thread may log.
  *
  * Between log_start() and log_stop() a separate thread writes the lines (log-writer.h), so that
  * logging never blocks. Before and after that, log_event() writes them itself.
@@ -14,11 +14,11 @@
 #include "common/log-line.h"
 
 enum {
-	/* Lines that wait for a slow reader: about 7,000, some seconds of a busy gateway. Bounded
-	 * because a reader that never comes back must not use up the memory. */
+	/* Bytes of lines that wait for a slow reader: about 7,000 lines, some seconds of a busy
+	 * gateway. Bounded, because a reader that has stopped for good must not use up the memory. */
 	LOG_QUEUE_MAX = 1024 * 1024,
-	/* How long the end of the program waits for a reader that is behind. One that hangs must
-	 * not delay it further. */
+	/* How long the program waits at its end for a reader that is behind. One that hangs must not
+	 * delay it longer. */
 	LOG_FLUSH_MS = 1000,
 };
 
@@ -27,7 +27,7 @@ enum {
 #define log_info(event, ...) log_event(LOG_LEVEL_INFO, event, LOG_FIELDS(__VA_ARGS__))
 #define log_debug(event, ...) log_event(LOG_LEVEL_DEBUG, event, LOG_FIELDS(__VA_ARGS__))
 
-/* What is below @level is not printed. Once, before threads start. */
+/* Drops lines less severe than @level. To be called once, before other threads start. */
 void log_set_level(enum log_level level);
 
 /* Starts the writer. To be called before the threads that log. Returns 0 or a negative errno. */
@@ -38,6 +38,6 @@ _must_check_ int log_start(void);
  * writer. */
 void log_stop(void);
 
-/* Logs one line. Fields with an empty text are left out. A line too long is cut, never split. */
+/* Logs one line. Fields with an empty text are left out. A line that is too long is cut. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
 	       size_t n_fields);

@@ -3,9 +3,9 @@
 /*
  * The few macros that every file may use.
  *
- * _cleanup_(f)   a local that f(&local) releases when its scope ends (GCC and Clang)
- * _must_check_   a result that may not be ignored: every function that can fail has it
- * DEFINE_CLEANUP makes f##p, which _cleanup_ wants, from a free function f
+ * _cleanup_(f)    calls f(&local) when the scope of the local ends (GCC and Clang)
+ * _must_check_    the result must not be ignored; every function that can fail has it
+ * DEFINE_CLEANUP  makes f##p(), for use with _cleanup_, from a function f that frees an object
  */
 #include <stddef.h>
 

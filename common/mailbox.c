@@ -70,7 +70,7 @@ int mailbox_post(struct mailbox *mailbox, struct message *message)
 	} else {
 		STAILQ_INSERT_TAIL(&mailbox->messages, message, in_mailbox);
 		mailbox->n_messages++;
-		/* Under the lock, so that a closed handle is never woken. */
+		/* Under the lock: the handle cannot be closed meanwhile. */
 		uv_async_send(&mailbox->wake);
 	}
 	uv_mutex_unlock(&mailbox->mutex);

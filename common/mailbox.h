@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Messages between threads that each run a libuv loop. A mailbox belongs to the loop that reads it; every thread may
- * post. Messages of one sender arrive in the order in which they were posted.
+ * Messages between threads that each run a libuv loop. A mailbox belongs to the loop that reads it;
+ * any thread may post. Messages from one thread arrive in the order in which they were posted.
  *
- * message  embedded first in whatever is sent; whoever handles it owns it
+ * message  the first member of the struct that is sent; owned by the function that handles it
  */
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -13,15 +13,16 @@
 #include "common/macro.h"
 
 enum {
-	/* A worker that does not keep up must not be buried: the sender answers "busy" instead. */
+	/* Bounds the memory and the delay when a worker does not keep up. The sender then refuses
+	 * the request. */
 	MAILBOX_MESSAGES_MAX = 65536,
 };
 
 struct message {
 	STAILQ_ENTRY(message) in_mailbox;
-	/* Handles the message in the receiver's thread. @reader is what the mailbox was given. */
+	/* Handles the message in the receiver's thread. @reader as given to mailbox_init(). */
 	void (*handle)(struct message *message, void *reader);
-	/* Releases a message that nobody will handle any more, in the receiver's thread. */
+	/* Frees a message that will not be handled, in the receiver's thread. */
 	void (*drop)(struct message *message);
 };
 
@@ -37,11 +38,13 @@ struct mailbox {
 /* Returns 0 or a negative errno. */
 _must_check_ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, void *reader);
 
-/* Takes no more messages, drops those that wait, and lets the loop end. In the reader's thread. */
+/* Refuses further messages, drops those that wait, and closes the handle, so that the loop can end.
+ * To be called once, in the reader's thread. */
 void mailbox_close(struct mailbox *mailbox);
 
-/* After the loop has ended and no thread posts any more. */
+/* To be called after the loop has ended, when no thread posts any more. */
 void mailbox_deinit(struct mailbox *mailbox);
 
-/* Hands @message over. Returns 0, or -ENOBUFS (full) or -ESHUTDOWN: then it is still the caller's. */
+/* Posts @message. Returns 0, -ENOBUFS when the mailbox is full, or -ESHUTDOWN when it is closed. On
+ * failure @message still belongs to the caller. Thread-safe. */
 _must_check_ int mailbox_post(struct mailbox *mailbox, struct message *message);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Monotonic time as a type of its own, so that seconds, milliseconds and points in time cannot be
- * mixed. Engines never read a clock: they are told the time.
+ * Monotonic time as a type of its own, so that points in time, seconds and milliseconds cannot be
+ * confused. Engines never read a clock: the caller passes the time.
  *
- * now       a point in time, milliseconds since some start
- * deadline  the point at which an engine wants to be told again; MONO_NEVER when it waits for nothing
+ * now       a point in time, in milliseconds since an arbitrary start
+ * deadline  the point in time at which an engine wants to be called again; MONO_NEVER if it waits
+ *           for nothing
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@ static inline int64_t mono_diff_ms(struct mono later, struct mono earlier)
 	return later.ms - earlier.ms;
 }
 
-/* Whether @deadline has come at @now. */
+/* Whether @now is at or after @deadline. */
 static inline bool mono_reached(struct mono deadline, struct mono now)
 {
 	return deadline.ms <= now.ms;

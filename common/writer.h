@@ -29,19 +29,19 @@ static inline struct writer writer_begin(struct buffer *buffer)
 	return (struct writer){.buffer = buffer, .n_before = buffer->n};
 }
 
-/* Returns 0 or the first error (-ENOMEM, or what was given to writer_fail()). May run twice. */
+/* Returns 0 or the first error: -ENOMEM, or the one given to writer_fail(). May run twice. */
 _must_check_ int writer_end(struct writer *writer);
 
-/* Makes @error the error, unless there is one already. @error is 0 or a negative errno. */
+/* Makes @error the first error, unless there has been one. @error is 0 or a negative errno. */
 void writer_fail(struct writer *writer, int error);
 
 void writer_put(struct writer *writer, struct sv text);
 
-/* Puts @text with the five characters escaped that matter in XML text and attribute values. */
+/* Appends @text with & < > ' and " escaped for XML text and attribute values. */
 void writer_escaped(struct writer *writer, struct sv text);
 
-/* For short texts. */
+/* Appends a formatted text; meant for short ones. */
 _printf_(2, 3) void writer_printf(struct writer *writer, const char *format, ...);
 
-/* Puts " name='value'" with the value escaped; nothing when @value is empty. */
+/* Appends " name='value'" with the value escaped, or nothing if @value is empty. */
 void writer_attribute(struct writer *writer, struct sv name, struct sv value);
