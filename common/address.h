@@ -36,7 +36,8 @@ enum {
 socklen_t address_size(const struct address *address);
 
 /* Converts an address from accept(2), getpeername(2) or a resolver. Returns 0 or -EAFNOSUPPORT. */
-_must_check_ int address_from_sockaddr(const struct sockaddr *sockaddr, struct address *ret_address);
+_must_check_ int address_from_sockaddr(const struct sockaddr *sockaddr,
+				       struct address *ret_address);
 
 /* Reads "192.0.2.1:5222" or "[2001:db8::1]:5222". A missing port is @default_port; when that is
  * negative, a port is required. An IPv6 address without brackets has no port. Returns 0, or -EINVAL

@@ -9,17 +9,16 @@
 
 #include "common/sv.h"
 
-#define LOG_LEVELS(X)                                                                              \
-	X(ERROR, "error")                                                                          \
-	X(WARNING, "warning")                                                                      \
-	X(INFO, "info")                                                                            \
+#define LOG_LEVELS(X)         \
+	X(ERROR, "error")     \
+	X(WARNING, "warning") \
+	X(INFO, "info")       \
 	X(DEBUG, "debug")
 
 enum log_level {
 #define X(id, name) LOG_LEVEL_##id,
-	LOG_LEVELS(X)
+	LOG_LEVELS(X) LOG_LEVEL_COUNT
 #undef X
-	LOG_LEVEL_COUNT
 };
 
 struct log_field {
@@ -38,8 +37,8 @@ static inline struct sv log_text(struct sv view)
 #define LOG_STR(key_, cstring_) LOG_SV(key_, sv_from(cstring_))
 #define LOG_NUMBER(key_, number_) ((struct log_field){.key = (key_), .number = (int64_t)(number_)})
 
-#define LOG_FIELDS(...)                                                                            \
-	(const struct log_field[]){__VA_ARGS__},                                                   \
+#define LOG_FIELDS(...)                          \
+	(const struct log_field[]){__VA_ARGS__}, \
 		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field)
 
 enum {

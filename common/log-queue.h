@@ -30,9 +30,9 @@ void log_queue_init(struct log_queue *queue, char *bytes, size_t n_max);
  * then counted as lost. */
 bool log_queue_push(struct log_queue *queue, struct sv line);
 
-/* Takes as many whole lines as fit into @n_max bytes, up to the loss if there is one. @n_max must be
- * at least the length of the longest line. Returns the number of bytes taken; 0 when the queue is
- * empty or the loss comes next. */
+/* Takes as many whole lines as fit into @n_max bytes, up to the loss if there is one. @n_max must
+ * be at least the length of the longest line. Returns the number of bytes taken; 0 when the queue
+ * is empty or the loss comes next. */
 size_t log_queue_take(struct log_queue *queue, char *ret_bytes, size_t n_max);
 
 /* If the loss comes next, takes it and returns its number of lines. Returns 0 otherwise. */

@@ -36,9 +36,9 @@ static bool is_too_late(const struct log_writer *writer)
 {
 	struct timespec now = time_now();
 
-	return writer->is_ending && (now.tv_sec > writer->deadline.tv_sec ||
-				     (now.tv_sec == writer->deadline.tv_sec &&
-				      now.tv_nsec >= writer->deadline.tv_nsec));
+	return writer->is_ending &&
+	       (now.tv_sec > writer->deadline.tv_sec ||
+		(now.tv_sec == writer->deadline.tv_sec && now.tv_nsec >= writer->deadline.tv_nsec));
 }
 
 /* Fills the chunk with the next lines, or with the line that reports lost ones. Returns false when

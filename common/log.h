@@ -5,8 +5,8 @@
  *
  *     time=2026-01-31T12:00:00.123Z level=info event=session-open client=192.0.2.7 sid=Zk3p
  *
- * Values are quoted and escaped here where necessary, so text from a peer cannot forge a line. Never
- * log a password, a SASL payload or a whole sid. Any thread may log.
+ * Values are quoted and escaped here where necessary, so text from a peer cannot forge a line.
+ * Never log a password, a SASL payload or a whole sid. Any thread may log.
  *
  * Between log_start() and log_stop() a separate thread writes the lines (log-writer.h), so that
  * logging never blocks. Before and after that, log_event() writes them itself.
@@ -15,10 +15,11 @@
 
 enum {
 	/* Bytes of lines that wait for a slow reader: about 7,000 lines, some seconds of a busy
-	 * gateway. Bounded, because a reader that has stopped for good must not use up the memory. */
+	 * gateway. Bounded, because a reader that has stopped for good must not use up the
+	 * memory. */
 	LOG_QUEUE_MAX = 1024 * 1024,
-	/* How long the program waits at its end for a reader that is behind. One that hangs must not
-	 * delay it longer. */
+	/* How long the program waits at its end for a reader that is behind. One that hangs must
+	 * not delay it longer. */
 	LOG_FLUSH_MS = 1000,
 };
 

@@ -15,13 +15,15 @@
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
+/* clang-format off */
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+/* clang-format on */
 
-#define DEFINE_CLEANUP(type, function)                                                             \
-	static inline void function##p(type *pointer)                                              \
-	{                                                                                          \
-		if (*pointer) {                                                                    \
-			function(*pointer);                                                        \
-		}                                                                                  \
-	}                                                                                          \
+#define DEFINE_CLEANUP(type, function)                \
+	static inline void function##p(type *pointer) \
+	{                                             \
+		if (*pointer) {                       \
+			function(*pointer);           \
+		}                                     \
+	}                                             \
 	struct macro_semicolon_eater

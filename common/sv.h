@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * String view: bytes that somebody else owns, with their length. They need not end with a NUL, so no
- * function of this header reads past the end. Copying the struct does not copy the bytes.
+ * String view: bytes that somebody else owns, with their length. They need not end with a NUL, so
+ * no function of this header reads past the end. Copying the struct does not copy the bytes.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes into expat, and what it makes of it as a whole; what it finds is xml-parser.c's. */
+/* Feeds bytes to expat and judges them as a whole. xml-parser.c handles what expat reports. */
 #include <errno.h>
 
 #include "common/xml-parser.h"
@@ -21,8 +21,8 @@ static int error_of(const struct xml_parser *parser)
 	}
 }
 
-/* expat lets the first two bytes overrule the encoding that it was told: with FE FF, FF FE or a zero among them it
- * reads UTF-16. */
+/* The first two bytes override the encoding that expat was given: with FE FF, FF FE or a zero among
+ * them, it reads UTF-16. */
 static bool is_utf16(const struct xml_parser *parser)
 {
 	for (size_t i = 0; i < sizeof(parser->first) && i < parser->n_fed; i++) {
@@ -42,7 +42,8 @@ static void note_first(struct xml_parser *parser, const char *data, size_t n)
 	}
 }
 
-/* Refuses work and memory that no element limit would see: a root without end, a token in too many pieces. */
+/* Limits what the size of an element does not: a start tag of the root that never ends, and a token
+ * that arrives in too many pieces. */
 static int check_work(struct xml_parser *parser)
 {
 	size_t position = xml_parser_position(parser);

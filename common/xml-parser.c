@@ -21,7 +21,7 @@ size_t xml_parser_position(const struct xml_parser *parser)
 {
 	XML_Index index = XML_GetCurrentByteIndex(parser->expat);
 
-	/* It is -1 until the first token has been understood. */
+	/* It is -1 until expat has read the first token. */
 	return index < 0 ? 0 : (size_t)index - parser->n_header;
 }
 
@@ -36,8 +36,9 @@ bool xml_parser_is_settled(const struct xml_parser *parser)
 	       parser->accounted == parser->n_fed;
 }
 
-/* The @n bytes from @start on were reported, and leave the parser between elements. A gap before
- * them stays a gap: it is not known what expat made of those bytes. */
+/* Accounts for the @n bytes from @start: expat has reported them, and they end between elements. If
+ * there is a gap before them, nothing is accounted for: what expat did with the bytes in the gap is
+ * unknown. */
 static void account(struct xml_parser *parser, size_t start, size_t n)
 {
 	if (start == parser->accounted) {
@@ -45,7 +46,7 @@ static void account(struct xml_parser *parser, size_t start, size_t n)
 	}
 }
 
-/* The same for the token that is being reported. */
+/* Accounts for the token that is being reported. */
 static void account_token(struct xml_parser *parser)
 {
 	size_t n = (size_t)XML_GetCurrentByteCount(parser->expat);
@@ -53,7 +54,8 @@ static void account_token(struct xml_parser *parser)
 	account(parser, xml_parser_position(parser), n);
 }
 
-/* Grows one of the parser's lists by one place. */
+/* Adds an uninitialised item to one of the parser's lists. Returns NULL, with the parser failed,
+ * when there is no memory. */
 static void *list_push(struct xml_parser *parser, void *list, size_t *n, size_t *size, size_t n_one)
 {
 	void **items = list;
@@ -87,7 +89,8 @@ static struct sv text_of(const struct xml_parser *parser, struct xml_range range
 	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);
 }
 
-/* A declaration is written anew for those that inherit it, where a control character would come out as a space. */
+/* A control character can only come from a character reference. When the declaration is written
+ * again into an element that inherits it, a parser would read it as a space. */
 static bool is_writable(struct sv uri)
 {
 	for (size_t i = 0; i < uri.n; i++) {
@@ -133,7 +136,7 @@ static void on_start_namespace(void *userdata, const char *prefix, const char *u
 	}
 }
 
-/* Marks the inherited declaration that makes @name what it is. */
+/* Marks the inherited declaration that @name depends on. */
 static void note_use(struct xml_parser *parser, const struct xml_name *name)
 {
 	const struct xml_scope *scope = parser->scope;
@@ -161,7 +164,8 @@ static void note_attribute_uses(struct xml_parser *parser, const char **attribut
 	}
 }
 
-static void keep_attributes(struct xml_parser *parser, struct xml_item *item, const char **attributes)
+static void keep_attributes(struct xml_parser *parser, struct xml_item *item,
+			    const char **attributes)
 {
 	item->first_attribute = parser->n_attributes;
 	for (size_t i = 0; attributes[i]; i += 2) {
@@ -190,7 +194,7 @@ static void push_item(struct xml_parser *parser, const struct xml_raw_item *raw)
 	}
 }
 
-/* The root's declarations become the scope of all that follows. */
+/* Makes the scope of all elements that follow from the root's declarations. */
 static void make_scope(struct xml_parser *parser, const struct xml_name *name)
 {
 	struct xml_declaration declarations[XML_SCOPE_MAX];
@@ -218,11 +222,13 @@ static void make_scope(struct xml_parser *parser, const struct xml_name *name)
 	}
 }
 
-static void start_root(struct xml_parser *parser, const struct xml_name *name, const char **attributes)
+static void start_root(struct xml_parser *parser, const struct xml_name *name,
+		       const char **attributes)
 {
 	struct xml_raw_item root = {.item = {.kind = XML_ITEM_ROOT, .ns = name_ns(parser, name)}};
 
-	/* What may precede a root (byte order mark, declaration, white space) leaves no state. */
+	/* What may come before a root (byte order mark, declaration, white space) leaves no
+	 * state. */
 	parser->accounted = position_behind(parser);
 	if (parser->accounted > XML_ROOT_MAX) {
 		fail(parser, XML_E_TOO_LARGE);
@@ -237,7 +243,8 @@ static void start_root(struct xml_parser *parser, const struct xml_name *name, c
 	push_item(parser, &root);
 }
 
-static void start_element(struct xml_parser *parser, const struct xml_name *name, const char **attributes)
+static void start_element(struct xml_parser *parser, const struct xml_name *name,
+			  const char **attributes)
 {
 	struct xml_raw_item *current = &parser->current;
 	size_t n_prefix = name->prefix.n ? name->prefix.n + 1 : 0;
@@ -296,7 +303,7 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 		return;
 	}
 	if (parser->complete) {
-		/* Where the root stands in an element of ours expat finds nothing wrong with a second. */
+		/* expat accepts a second root in the element that a nested parser starts with. */
 		fail(parser, XML_E_SYNTAX);
 		return;
 	}
@@ -323,7 +330,7 @@ static void end_element(struct xml_parser *parser)
 {
 	struct xml_raw_item *current = &parser->current;
 
-	/* Of <a/> too: its end is told as no bytes behind the tag. */
+	/* This holds for <a/> too: expat reports its end as zero bytes after the tag. */
 	current->end = position_behind(parser);
 	if (current->end - current->start > parser->options->n_element_max) {
 		fail(parser, XML_E_TOO_LARGE);
@@ -349,7 +356,7 @@ static void on_end(void *userdata, const char *tag)
 		return;
 	}
 	if (parser->depth == 0) {
-		/* The end tag of the element of ours. */
+		/* The end tag of the element that a nested parser was started with. */
 		fail(parser, XML_E_SYNTAX);
 		return;
 	}
@@ -374,9 +381,9 @@ static void on_text(void *userdata, const char *text, int n)
 		return;
 	}
 	size_t n_token = (size_t)XML_GetCurrentByteCount(parser->expat);
-	/* A document has no character references outside of its root. expat cannot know that where
-	 * the root stands in an element of ours. Only CR LF, too, is longer in the input than in
-	 * the report, by one byte. */
+	/* Outside the root, a document has no character references. A nested parser would let expat
+	 * accept them, as they stand in an element there. A token that is longer than its text is
+	 * such a reference, except for CR LF, which is longer by one byte. */
 	bool is_reference = parser->depth == 0 && n_token > (size_t)n + 1;
 
 	if (is_reference || sv_trim((struct sv){text, (size_t)n}).n) {
@@ -386,7 +393,7 @@ static void on_text(void *userdata, const char *text, int n)
 	account(parser, xml_parser_position(parser), n_token);
 }
 
-/* What has no other handler: outside of a root, white space. */
+/* Handles what has no other handler: outside the root, white space. */
 static void on_other(void *userdata, const char *text, int n)
 {
 	struct xml_parser *parser = userdata;
@@ -397,8 +404,8 @@ static void on_other(void *userdata, const char *text, int n)
 	}
 }
 
-/* Between elements a section is text like any other. An empty or an open one would not be reported
- * as text, so the section itself is refused. */
+/* A CDATA section is text, which is refused between elements. expat does not report the text of an
+ * empty or unfinished section, so the section itself is refused. */
 static void on_section(void *userdata)
 {
 	struct xml_parser *parser = userdata;
@@ -421,8 +428,8 @@ static void on_instruction(void *userdata, const char *target, const char *data)
 	fail(userdata, XML_E_RESTRICTED);
 }
 
-static void on_doctype(void *userdata, const char *name, const char *system_id, const char *public_id,
-		       int has_internal)
+static void on_doctype(void *userdata, const char *name, const char *system_id,
+		       const char *public_id, int has_internal)
 {
 	(void)name;
 	(void)system_id;
@@ -431,8 +438,9 @@ static void on_doctype(void *userdata, const char *name, const char *system_id, 
 	fail(userdata, XML_E_RESTRICTED);
 }
 
-/* The bytes go on as they came, so what they say of their encoding must be true. */
-static void on_declaration(void *userdata, const char *version, const char *encoding, int standalone)
+/* The bytes are forwarded unchanged, so the encoding that they declare must be UTF-8. */
+static void on_declaration(void *userdata, const char *version, const char *encoding,
+			   int standalone)
 {
 	(void)version;
 	(void)standalone;
@@ -458,7 +466,8 @@ void xml_parser_prepare(struct xml_parser *parser, unsigned long salt)
 	XML_SetStartDoctypeDeclHandler(expat, on_doctype);
 	XML_SetXmlDeclHandler(expat, on_declaration);
 #ifdef HAVE_XML_SETREPARSEDEFERRALENABLED
-	/* Deferral would keep back the end of a stanza until more bytes come; XML_RESCAN_MAX bounds what it is for. */
+	/* Deferral would hold back the end of a stanza until more bytes arrive. XML_RESCAN_MAX
+	 * limits the work that deferral is meant to limit. */
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE);
 #endif
 }
@@ -467,7 +476,8 @@ void xml_parser_clear(struct xml_parser *parser)
 {
 	parser->n_items = 0;
 	parser->next_item = 0;
-	/* What the open element and an open root have noted stays until they are told. */
+	/* The children and attributes of an open element or root are kept until the item is
+	 * returned. */
 	if (parser->depth < 2) {
 		parser->n_children = 0;
 		parser->n_attributes = 0;

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The part of common/xml.h that listens to expat: one parser, what it has found in the bytes fed since it was
- * taken from the pool (xml-parser.c; fed by xml-feed.c), and the pool itself, which makes parsers and remembers scopes (xml-pool.c).
- * Private to common/xml-*.c.
+ * The part of common/xml.h that deals with expat: one parser and what it has found in the bytes fed
+ * since it was taken from the pool (xml-parser.c, fed by xml-feed.c), and the pool that makes
+ * parsers and remembers scopes (xml-pool.c). Private to common/xml-*.c.
  *
- * position  a byte's number among those fed to this parser, the header of an inherited scope not counted
- * raw       told by position; becomes a slice when expat has returned
- * accounted the position up to which every byte was reported by expat, in tokens that leave the
- *           parser between two elements or behind the root. Only a parser that has accounted for
- *           all its bytes may serve another scan: whatever expat consumed without a report (part
- *           of a token, an open section) would otherwise become part of that scan.
+ * position   the index of a byte among those fed to this parser, without the header of an inherited
+ *            scope
+ * raw        given in positions; becomes a slice after expat has returned
+ * accounted  the position up to which expat has reported every byte in tokens that end between two
+ *            elements or after the root. Only a parser that has accounted for all its bytes may
+ *            serve another scan. Otherwise bytes that expat consumed without a report (part of a
+ *            token, an open section) would become part of that scan.
+ * nested     started with an element of our own (the header of the scope that declares nothing), in
+ *            which one root after the other is read as a child. This saves a reset for each root.
+ * settled    has accounted for every byte, and is between two elements or after the root
  */
 #include <expat.h>
 #include <sys/queue.h>
 
 #include "common/xml-scope.h"
 
-/* Text that grows while expat runs is told by offset into xml_parser.text. */
+/* A part of xml_parser.text, which may move while expat runs. */
 struct xml_range {
 	size_t start, n;
 };
@@ -46,25 +50,26 @@ struct xml_parser {
 	struct xml_scopes *scopes; /* the pool's */
 	const struct xml_scan_options *options;
 	XML_Parser expat;
-	int error; /* XML_E_* or -ENOMEM; the first that came */
+	int error; /* the first one: XML_E_* or -ENOMEM */
 
-	size_t n_header;   /* bytes fed before this scan: the inherited scope's header, elements of other scans */
-	size_t n_fed;      /* bytes fed behind it */
+	/* Bytes fed before this scan: the inherited scope's header and elements of other scans. */
+	size_t n_header;
+	size_t n_fed; /* bytes fed after them */
 	size_t accounted;
 	size_t n_rescanned;
-	unsigned depth;    /* open elements, the root included */
-	char first[2];     /* the first bytes fed: they choose the encoding */
+	unsigned depth; /* open elements, including the root */
+	char first[2];  /* the first bytes fed: they select the encoding */
 	bool in_header;
-	bool nested;       /* the root stands in an element that is ours, and does not count: another root may follow */
-	bool complete;     /* the root's end tag came */
-	bool spent;        /* stopped behind an element after XML_PARSER_BYTES_MAX: the rest wants a fresh parser */
+	bool nested;   /* `depth` does not count the element of our own */
+	bool complete; /* the root has ended */
+	bool spent; /* stopped after an element at XML_PARSER_BYTES_MAX; a new parser must go on */
 
-	struct xml_scope *scope; /* inherited, or made by the root that came; a reference */
+	struct xml_scope *scope; /* inherited or made by the root; a reference */
 	struct xml_range root_prefix[XML_SCOPE_MAX], root_uri[XML_SCOPE_MAX];
 	size_t n_root_declarations;
 
 	struct xml_raw_item current; /* the element that is open */
-	uint32_t declared;           /* the scope's declarations that its start tag makes anew */
+	uint32_t declared;           /* the scope's declarations that its start tag repeats */
 
 	struct xml_raw_item *items;
 	size_t n_items, size_items, next_item;
@@ -75,25 +80,26 @@ struct xml_parser {
 	struct buffer text;
 };
 
-/* Takes a parser; with @scope the root is taken as come. Returns 0 or -ENOMEM. */
+/* Takes a parser from the pool, or makes one. With @scope, it is already inside a root of that
+ * scope. Returns 0 or -ENOMEM. */
 _must_check_ int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
 				 struct xml_scope *scope, struct xml_parser **ret_parser);
-/* Takes one for a root that comes whole. Returns 0 or -ENOMEM. */
-_must_check_ int xml_parser_take_nested(struct xml_pool *pool, const struct xml_scan_options *options,
+/* Takes a nested parser. Returns 0 or -ENOMEM. */
+_must_check_ int xml_parser_take_nested(struct xml_pool *pool,
+					const struct xml_scan_options *options,
 					struct xml_parser **ret_parser);
-/* Gives it back; NULL is fine. */
+/* Returns a parser to the pool, or frees it. NULL is fine. */
 void xml_parser_give(struct xml_parser *parser);
 
-/* Returns 0, XML_E_*, -ENOMEM. */
+/* Returns 0, XML_E_* or -ENOMEM. */
 _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n);
 
-/* The position up to which expat has understood all bytes. */
+/* The position of the token that expat is at: it has read everything before. */
 size_t xml_parser_position(const struct xml_parser *parser);
 
-/* Whether every byte is accounted for: the parser is between two elements, or behind the root. */
 bool xml_parser_is_settled(const struct xml_parser *parser);
 
-/* Forgets the items that were told. */
+/* Forgets the items, which have all been returned. */
 void xml_parser_clear(struct xml_parser *parser);
 
 /* The scope that declares nothing. Borrowed from the pool. */

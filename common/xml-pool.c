@@ -7,13 +7,14 @@
 #include "common/xml-parser.h"
 
 enum {
-	/* Parsers kept for the next element: as many as elements are usually incomplete at once. */
+	/* Parsers of each kind that are kept: as many as elements are usually incomplete at
+	 * once. */
 	POOL_PARSERS_MAX = 32,
-	/* What a parser in the pool may keep of the memory that a large input made it take. */
+	/* Larger lists of a parser are freed when it returns to the pool. */
 	KEEP_BYTES_MAX = 64 * 1024,
 };
 
-/* Parsers of one state. Of no more than POOL_PARSERS_MAX of them. */
+/* Up to POOL_PARSERS_MAX parsers in one state. */
 struct shelf {
 	SLIST_HEAD(, xml_parser) parsers;
 	size_t n;
@@ -21,10 +22,10 @@ struct shelf {
 
 struct xml_pool {
 	struct shelf reset;  /* have read nothing */
-	struct shelf warm;   /* behind an element: for another scan with the same scope */
-	struct shelf nested; /* behind a root in an element of ours: for another root */
+	struct shelf warm;   /* after an element; for another scan with the same scope */
+	struct shelf nested; /* nested parsers after a root; for another root */
 	struct xml_scopes scopes;
-	unsigned long salt; /* against chosen names that collide in expat's tables */
+	unsigned long salt; /* keeps peers from choosing names that collide in expat's tables */
 };
 
 static bool shelf_push(struct shelf *shelf, struct xml_parser *parser)
@@ -37,7 +38,7 @@ static bool shelf_push(struct shelf *shelf, struct xml_parser *parser)
 	return true;
 }
 
-/* With @scope, one that has it. Returns NULL when there is none. */
+/* Takes a parser, with @scope one of that scope. Returns NULL when there is none. */
 static struct xml_parser *shelf_pop(struct shelf *shelf, const struct xml_scope *scope)
 {
 	struct xml_parser *parser;
@@ -52,7 +53,7 @@ static struct xml_parser *shelf_pop(struct shelf *shelf, const struct xml_scope 
 	return NULL;
 }
 
-/* The one that was pushed the longest ago, of one at least. */
+/* Takes the parser that was pushed first. The shelf must not be empty. */
 static struct xml_parser *shelf_pop_last(struct shelf *shelf)
 {
 	struct xml_parser *parser = SLIST_FIRST(&shelf->parsers);
@@ -153,7 +154,7 @@ static int feed_header(struct xml_parser *parser, struct sv header)
 	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
 	parser->in_header = false;
 	if (status != XML_STATUS_OK) {
-		return -ENOMEM; /* it was parsed before: nothing else can be wrong */
+		return -ENOMEM; /* the header is well-formed: nothing else can fail */
 	}
 	parser->n_header = header.n;
 	return 0;
@@ -162,7 +163,7 @@ static int feed_header(struct xml_parser *parser, struct sv header)
 int xml_parser_take(struct xml_pool *pool, const struct xml_scan_options *options,
 		    struct xml_scope *scope, struct xml_parser **ret_parser)
 {
-	/* A parser that stands behind an element of the same scope is as good as one that has just
+	/* A parser after an element of the same scope is in the same state as one that has just
 	 * read the scope's header. */
 	struct xml_parser *parser = scope ? shelf_pop(&pool->warm, scope) : NULL;
 	int r;
@@ -213,7 +214,7 @@ int xml_parser_take_nested(struct xml_pool *pool, const struct xml_scan_options 
 		return r;
 	}
 	parser->nested = true;
-	/* That element is no part of what is scanned. */
+	/* The element of our own is not part of the scan. */
 	parser->depth = 0;
 	*ret_parser = parser;
 	return 0;
@@ -230,7 +231,7 @@ static void list_trim(void *list, size_t *size, size_t n_one)
 	}
 }
 
-/* What the last scan left; not what expat knows. */
+/* Forgets what the last scan left in the parser. Leaves the state of expat alone. */
 static void forget_scan(struct xml_parser *parser)
 {
 	parser->n_items = 0;
@@ -251,13 +252,14 @@ static void forget_scan(struct xml_parser *parser)
 	parser->declared = 0;
 }
 
-/* Gives it back as if it had read nothing, or frees it. */
+/* Resets the parser and puts it back, or frees it. */
 static void reset(struct xml_parser *parser)
 {
-	/* Where memory ran out, expat may have stopped in the middle of anything. */
+	/* Without memory, expat may have stopped in the middle of anything. */
 	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
-	/* XML_ParserReset() would lose the encoding in silence where memory is short. */
+	/* XML_ParserReset() silently loses the encoding when there is no memory, so set it
+	 * again. */
 	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
 	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
 	    !shelf_push(&parser->pool->reset, parser)) {
@@ -284,17 +286,17 @@ static bool keep_warm(struct xml_parser *parser)
 		return false;
 	}
 	if (pool->warm.n >= POOL_PARSERS_MAX) {
-		/* Otherwise peers with roots of their own could fill the places for good: nobody
-		 * else takes a parser of such a root. */
+		/* Otherwise peers that each send a root of their own could fill the shelf for
+		 * good: no other session takes a parser of such a root. */
 		reset(shelf_pop_last(&pool->warm));
 	}
-	/* All that was read is history, like the header: positions begin anew. */
+	/* Everything read so far counts as header; positions start at 0 again. */
 	parser->n_header += parser->n_fed;
 	forget_scan(parser);
 	return shelf_push(&pool->warm, parser);
 }
 
-/* Likewise one that stands behind a root in an element of ours. */
+/* The same for a nested parser after a root. */
 static bool keep_nested(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;

@@ -5,12 +5,14 @@
 
 #include "common/xml-parser.h"
 
-void xml_scan_init(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options)
+void xml_scan_init(struct xml_scan *scan, struct xml_pool *pool,
+		   const struct xml_scan_options *options)
 {
 	*scan = (struct xml_scan){.pool = pool, .options = options};
 }
 
-void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool, const struct xml_scan_options *options)
+void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool,
+			 const struct xml_scan_options *options)
 {
 	xml_scan_init(scan, pool, options);
 	scan->whole = true;
@@ -41,8 +43,9 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 		return XML_E_TOO_LARGE;
 	}
 	if (!scan->parser) {
-		r = scan->whole ? xml_parser_take_nested(scan->pool, scan->options, &scan->parser)
-				: xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
+		r = scan->whole
+			  ? xml_parser_take_nested(scan->pool, scan->options, &scan->parser)
+			  : xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
 		if (r < 0) {
 			return r;
 		}
@@ -58,7 +61,7 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 	return xml_parser_feed(scan->parser, data, n);
 }
 
-/* The bytes from position @start to @end. The view always ends with the last byte fed. */
+/* The bytes from position @start to @end. The view always ends at the last byte fed. */
 static struct sv slice(const struct xml_scan *scan, size_t start, size_t end)
 {
 	size_t first = scan->parser->n_fed - scan->view.n;
@@ -81,7 +84,8 @@ static void item_settle(const struct xml_scan *scan, const struct xml_raw_item *
 	}
 }
 
-/* Where the bytes begin that must be kept: the open element, or what is not accounted for. */
+/* The position from which bytes must be kept: the start of the open element, or the first byte that
+ * is not accounted for. */
 static size_t keep_from(const struct xml_parser *parser)
 {
 	if (parser->depth >= 2) {
@@ -105,7 +109,7 @@ static int keep_partial(struct xml_scan *scan, size_t from)
 	return buffer_append_sv(&scan->partial, sv_skip(scan->view, scan->view.n - n_keep));
 }
 
-/* All items are told: puts away what the next feed needs. */
+/* Called when all items have been returned. Keeps what the next feed needs. */
 static int settle(struct xml_scan *scan)
 {
 	struct xml_parser *parser = scan->parser;
@@ -129,7 +133,7 @@ static int settle(struct xml_scan *scan)
 	return r;
 }
 
-/* The parser stopped behind an element because it has seen enough: a fresh one takes the rest. */
+/* The parser stopped after an element because it has read enough. A new one reads the rest. */
 static int go_on(struct xml_scan *scan)
 {
 	struct xml_parser *spent = scan->parser;
@@ -174,8 +178,8 @@ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
 	}
 }
 
-/* Whether all bytes that are not accounted for are white space: expat keeps a CR until it knows
- * whether an LF follows. */
+/* Whether all bytes that are not accounted for are white space. There can be some: expat holds back
+ * a CR until it knows whether an LF follows. */
 static bool is_rest_white(const struct xml_scan *scan)
 {
 	const struct xml_parser *parser = scan->parser;
@@ -201,10 +205,12 @@ struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item 
 	struct sv text = buffer_sv(&parser->text);
 
 	for (size_t i = 0; i < item->n_attributes; i++) {
-		const struct xml_raw_attribute *attribute = &parser->attributes[item->first_attribute + i];
+		const struct xml_raw_attribute *attribute =
+			&parser->attributes[item->first_attribute + i];
 
 		if (attribute->ns == ns &&
-		    sv_eq(sv_first(sv_skip(text, attribute->name.start), attribute->name.n), name)) {
+		    sv_eq(sv_first(sv_skip(text, attribute->name.start), attribute->name.n),
+			  name)) {
 			return sv_first(sv_skip(text, attribute->value.start), attribute->value.n);
 		}
 	}

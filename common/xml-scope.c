@@ -150,8 +150,8 @@ static bool recall(const struct xml_scopes *scopes, struct sv name,
 	return false;
 }
 
-/* The place for one more: that of the scope with the fewest users. Otherwise a few roots that are met
- * once would drive out the one that all sessions share. */
+/* The index at which the next scope is remembered: a free one, or that of the scope with the fewest
+ * users. Otherwise a few roots that occur once would displace the one that all sessions share. */
 static size_t least_used(const struct xml_scopes *scopes)
 {
 	size_t least = scopes->next;

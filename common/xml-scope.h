@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Names and namespaces as expat reports them, and what a root declares for the elements in it.
- * Private to common/xml-*.c.
+ * Names and namespaces as expat reports them, and the namespace declarations that a root makes for
+ * the elements in it. Private to common/xml-*.c.
  *
- * scope   the namespace declarations of one root, with the root's name; shared by all scans that met
- *         the same root, and counted
- * scopes  the namespaces that a pool was told of, and the scopes that it remembers
+ * scope   the namespace declarations of one root, with the root's name; shared by all scans of
+ *         equal roots, and counted
+ * scopes  the namespaces that the pool was given, and the scopes that it remembers
  */
 #include "common/writer.h"
 #include "common/xml.h"
 
 enum {
-	/* Between a namespace, a local name and a prefix in the names that expat reports; expat
-	 * refuses it in URIs. */
+	/* Separates namespace, local name and prefix in the names that expat reports. expat refuses
+	 * a URI that contains it. */
 	XML_NAME_SEPARATOR = '\n',
-	/* Roots remembered: what the common servers and clients declare. */
+	/* Enough for the roots of the common servers and clients. */
 	XML_SCOPES_REMEMBERED = 8,
 };
 
-/* A name, split. Views are into the text that was split. */
+/* The parts are views into the text that was split. */
 struct xml_name {
 	struct sv uri, local, prefix;
 };
@@ -31,10 +31,10 @@ struct xml_declaration {
 };
 
 struct xml_scope {
-	size_t n_refs; /* scans that hold it, and struct xml_scopes */
+	size_t n_refs; /* held by scans, parsers and struct xml_scopes */
 	size_t n_declarations;
 	struct xml_declaration declarations[XML_SCOPE_MAX]; /* into text */
-	struct sv root;   /* the root's name as it was written: its end tag repeats it */
+	struct sv root;   /* the root's name as written, which its end tag repeats */
 	struct sv header; /* a start tag that makes the same declarations */
 	char text[];
 };
@@ -43,7 +43,7 @@ struct xml_scopes {
 	const char *const *namespaces;
 	size_t n_namespaces;
 	struct xml_scope *remembered[XML_SCOPES_REMEMBERED];
-	size_t next; /* index of the first of equals that is given up */
+	size_t next; /* of scopes with equally few users, the first from here on is replaced */
 	struct xml_scope *rootless; /* declares nothing */
 };
 
@@ -56,8 +56,8 @@ void xml_scopes_deinit(struct xml_scopes *scopes);
 /* The index of @uri among the namespaces, or XML_NS_OTHER. */
 int xml_scopes_namespace(const struct xml_scopes *scopes, struct sv uri);
 
-/* The scope of a root @name with these declarations: a remembered one, or a new one. The caller
- * gets a reference. Returns 0 or -ENOMEM. */
+/* Returns a reference to the scope of a root @name with these declarations, at most XML_SCOPE_MAX:
+ * a remembered one or a new one. Returns 0 or -ENOMEM. */
 _must_check_ int xml_scopes_get(struct xml_scopes *scopes, struct sv name,
 				const struct xml_declaration *declarations, size_t n_declarations,
 				struct xml_scope **ret_scope);
@@ -66,8 +66,8 @@ struct xml_scope *xml_scope_ref(struct xml_scope *scope);
 /* NULL is fine; returns NULL. */
 struct xml_scope *xml_scope_unref(struct xml_scope *scope);
 
-/* Splits "uri\nlocal\nprefix". Without a prefix the last part is missing, without a namespace the
- * first one, too. */
+/* Splits "uri\nlocal\nprefix". A name without a prefix has no third part; one without a namespace
+ * is only the local name. */
 struct xml_name xml_name_split(const char *text);
 
 /* Writes " xmlns:prefix='uri'", or " xmlns='uri'". */
