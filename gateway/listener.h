@@ -7,8 +7,8 @@
  * waiting  an accepted connection that has not said enough yet; it costs a descriptor and a few bytes, and is closed after
  *          header_timeout
  */
+#include "gateway/env.h"
 #include "gateway/peek.h"
-#include "gateway/worker.h"
 
 struct listener;
 

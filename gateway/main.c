@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "gateway/descriptors.h"
+#include "gateway/http/site.h"
 #include "gateway/ops/probe.h"
 #include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"

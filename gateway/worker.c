@@ -8,10 +8,10 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/descriptors.h"
+#include "gateway/http/site.h"
 #include "gateway/listener.h"
 #include "gateway/outbound.h"
 #include "gateway/ws/endpoint.h"
-#include "gateway/ws/upgrade.h"
 
 enum {
 	/* The longest time that a stopping worker gives its clients to take their last answer. */
@@ -27,7 +27,7 @@ struct worker {
 	uv_loop_t loop;
 	uv_thread_t thread;
 	struct mailbox mailbox;
-	struct mailbox **mailboxes;
+	struct mailbox **mailboxes; /* of all workers, by index */
 	struct listener *listener;
 	struct http_server *http;
 	struct bosh_endpoint *bosh;
@@ -47,36 +47,7 @@ struct connection_message {
 	struct worker_env *env; /* of the sender: for the shared census */
 };
 
-struct bosh_relay *worker_bosh_relay(void *worker)
-{
-	return bosh_endpoint_relay(((struct worker *)worker)->bosh);
-}
-
 /* Connections. */
-
-static bool is_counted(const struct worker_env *env, const struct address *peer)
-{
-	return !client_is_proxy(&env->config->proxies, peer);
-}
-
-int worker_enter_connection(struct worker_env *env, const struct address *peer)
-{
-	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : CENSUS_OK;
-}
-
-void worker_leave_connection(struct worker_env *env, const struct address *peer)
-{
-	if (is_counted(env, peer)) {
-		census_leave_connection(env->census, peer);
-	}
-}
-
-bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
-		    const struct address *client)
-{
-	return client_log_admits(env->client_log, kind, client,
-				 (struct mono){(int64_t)uv_now(env->loop)});
-}
 
 static void log_connection_failed(const struct worker *worker, const struct address *peer, int r)
 {
@@ -142,29 +113,6 @@ static int send_connection(struct worker *worker, unsigned owner, int fd, const 
 	return r;
 }
 
-/* A handshake that is accepted here never meets HTTP; one that is not is refused by it, in words. */
-static bool adopt_websocket(struct worker *worker, int fd, const struct address *peer, const struct peek *peek)
-{
-	const struct upgrade upgrade = {
-		.connection = peek->connection,
-		.upgrade = peek->upgrade,
-		.version = peek->version,
-		.key = peek->key,
-		.protocol = peek->protocol,
-		.origin_allowed = site_allows(worker->env.site, peek->origin, peek->host),
-	};
-	struct address client = client_address(&worker->env.config->proxies, peer, peek->forwarded_for);
-	char handshake[PEEK_MAX];
-
-	/* What has just been seen can be read. */
-	if (upgrade_check(&upgrade) != UPGRADE_OK ||
-	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
-		return false;
-	}
-	ws_endpoint_adopt(worker->ws, fd, peek->key, &client, peer);
-	return true;
-}
-
 static void on_connection(void *userdata, int fd, const struct address *peer, const struct peek *peek)
 {
 	struct worker *worker = userdata;
@@ -174,7 +122,7 @@ static void on_connection(void *userdata, int fd, const struct address *peer, co
 	    owner != worker->env.index && send_connection(worker, owner, fd, peer) == 0) {
 		return;
 	}
-	if (peek->kind == PEEK_WEBSOCKET && adopt_websocket(worker, fd, peer, peek)) {
+	if (peek->kind == PEEK_WEBSOCKET && ws_endpoint_adopt(worker->ws, fd, peer, peek)) {
 		return;
 	}
 	adopt_http(worker, fd, peer);
@@ -200,8 +148,7 @@ static void on_request(void *userdata, struct http_exchange *exchange)
 				http_exchange_header(exchange, "Host"))) {
 			bosh_relay_request(bosh_endpoint_relay(worker->bosh), exchange);
 		} else {
-			site_answer_text(worker->env.site, exchange, 403,
-					 upgrade_sentence(UPGRADE_E_ORIGIN));
+			site_refuse_origin(worker->env.site, exchange);
 		}
 		break;
 	case SITE_ROUTE_WEBSOCKET:
@@ -248,11 +195,6 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
-static struct mono now_of(const struct worker *worker)
-{
-	return (struct mono){(int64_t)uv_now(&worker->loop)};
-}
-
 /* Whether a client is still to get an answer, or to answer the closing of its WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
@@ -264,7 +206,7 @@ static void on_grace(uv_timer_t *grace)
 {
 	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
 
-	if (is_awaited(worker) && !mono_reached(worker->grace_end, now_of(worker))) {
+	if (is_awaited(worker) && !mono_reached(worker->grace_end, worker_now(&worker->env))) {
 		return;
 	}
 	ws_endpoint_stop(worker->ws);
@@ -284,7 +226,7 @@ static void on_stop(uv_async_t *stop)
 	worker->listener = listener_free(worker->listener);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
-	worker->grace_end = mono_add_ms(now_of(worker), STOP_GRACE_MS);
+	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
 	uv_timer_start(&worker->grace, on_grace, 0, STOP_POLL_MS);
 }
 
@@ -354,7 +296,6 @@ static int init(struct worker *worker)
 		return r;
 	}
 	worker->mailboxes = calloc(worker->env.n_workers, sizeof(struct mailbox *));
-	worker->env.mailboxes = worker->mailboxes;
 	return worker->mailboxes ? 0 : -ENOMEM;
 }
 
@@ -383,6 +324,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.census = shared->census,
 		.counters = shared->counters,
 		.client_log = shared->client_log,
+		.mailbox = &worker->mailbox,
 	};
 	r = init(worker);
 	if (r == 0) {
@@ -402,6 +344,8 @@ void worker_connect(struct worker *const *workers, unsigned n_workers)
 	for (unsigned i = 0; i < n_workers; i++) {
 		for (unsigned j = 0; j < n_workers; j++) {
 			workers[i]->mailboxes[j] = &workers[j]->mailbox;
+			bosh_relay_introduce(bosh_endpoint_relay(workers[i]->bosh),
+					     bosh_endpoint_relay(workers[j]->bosh));
 		}
 	}
 }

@@ -1,43 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A worker: one thread, one loop, its own listening sockets, HTTP shards, WebSocket context, resolver, TLS contexts, parsers and
- * sessions. Workers share the configuration and the site (read-only) and the census (guarded), and speak by mailboxes.
- *
- * Endpoints (bosh/, ws/) see of the worker what struct worker_env shows.
+ * A worker: one thread, one loop, its own listening sockets, HTTP shards, WebSocket context, resolver,
+ * TLS contexts, parsers and sessions. Workers share the configuration and the site (read-only) and the
+ * census (guarded), and send each other messages. Its parts know of it what gateway/env.h shows.
  */
-#include "common/mailbox.h"
-#include "gateway/config.h"
-#include "gateway/http/site.h"
-#include "gateway/ops/client-log.h"
-#include "gateway/ops/counters.h"
-#include "gateway/xmpp/link.h"
+#include "gateway/env.h"
 
 struct worker;
-
-struct worker_env {
-	unsigned index;   /* which worker this is */
-	unsigned n_workers;
-	uv_loop_t *loop;
-	const struct config *config;
-	const struct site *site;
-	struct census *census;
-	struct counters *counters;
-	struct client_log *client_log;
-	struct xml_pool *pool;
-	struct link_env link;
-	struct mailbox *const *mailboxes; /* of all workers, by index */
-};
-
-/* A connection of @peer takes its place in the census, and gives it back when it is closed. The operator's own proxies bring many
- * clients: they are not counted, their clients are by session. Return as census_enter_connection(). */
-_must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
-void worker_leave_connection(struct worker_env *env, const struct address *peer);
-
-/* Returns whether a line of @kind about @client should be logged, or is only counted
- * (ops/client-log.h). To be asked before each line that a client can cause at will. */
-bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
-		    const struct address *client);
 
 /* What all workers get. All borrowed for the workers' life. */
 struct worker_shared {

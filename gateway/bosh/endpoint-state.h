@@ -16,6 +16,7 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
+#include "gateway/xmpp/link.h"
 #include "policy/route.h"
 
 /* A stream of a session: one way to a server. */

@@ -6,7 +6,6 @@
  * Sessions are found by their sid; one that is over is forgotten at once and its memory goes at a later turn of the loop.
  */
 #include "gateway/bosh/relay.h"
-#include "gateway/worker.h"
 
 struct bosh_endpoint;
 

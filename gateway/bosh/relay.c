@@ -10,6 +10,7 @@
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
+#include "gateway/http/site.h"
 
 enum {
 	EXCHANGE_BITS = 48,
@@ -32,21 +33,25 @@ struct bosh_relay {
 	struct borne *borne; /* uthash by id */
 	uint64_t next_number;
 	struct xml_scan_options scan_options;
+	struct bosh_relay *relays[]; /* of all workers, by index */
 };
 
 struct request_message {
 	struct message message;
+	struct bosh_relay *relay; /* the receiver, as in each message */
 	struct bosh_request request;
 };
 
 struct gone_message {
 	struct message message;
+	struct bosh_relay *relay;
 	uint64_t exchange;
 	char sid[SID_LENGTH + 1];
 };
 
 struct answer_message {
 	struct message message;
+	struct bosh_relay *relay;
 	uint64_t exchange;
 	unsigned status;
 	const char *content_type;
@@ -56,7 +61,8 @@ struct answer_message {
 int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks, void *userdata,
 		   struct bosh_relay **ret_relay)
 {
-	struct bosh_relay *relay = calloc(1, sizeof(*relay));
+	size_t n_relays = env->n_workers * sizeof(struct bosh_relay *);
+	struct bosh_relay *relay = calloc(1, sizeof(*relay) + n_relays);
 
 	if (!relay) {
 		return -ENOMEM;
@@ -74,6 +80,17 @@ struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 {
 	free(relay);
 	return NULL;
+}
+
+void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other)
+{
+	relay->relays[other->env->index] = other;
+}
+
+/* Sends @message to @relay of another worker. Returns as mailbox_post(). */
+static int post(struct bosh_relay *relay, struct message *message)
+{
+	return mailbox_post(relay->env->mailbox, message);
 }
 
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
@@ -102,11 +119,13 @@ static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status,
 	site_answer_with(relay->env->site, borne->exchange, status, content_type, blob);
 }
 
-static void on_answer(struct message *message, void *worker)
+static void on_answer(struct message *message, void *reader)
 {
 	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
 
-	answer_borne(worker_bosh_relay(worker), answer->exchange, answer->status, answer->content_type, answer->blob);
+	(void)reader;
+	answer_borne(answer->relay, answer->exchange, answer->status, answer->content_type,
+		     answer->blob);
 	free(answer);
 }
 
@@ -135,12 +154,13 @@ void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned sta
 	}
 	*answer = (struct answer_message){
 		.message = {.handle = on_answer, .drop = drop_answer},
+		.relay = relay->relays[bearer],
 		.exchange = exchange,
 		.status = status,
 		.content_type = content_type,
 		.blob = blob,
 	};
-	if (mailbox_post(relay->env->mailboxes[bearer], &answer->message) < 0) {
+	if (post(answer->relay, &answer->message) < 0) {
 		/* The client repeats a request that is not answered, and finds the answer kept. */
 		drop_answer(&answer->message);
 	}
@@ -153,11 +173,12 @@ static void request_deinit(struct bosh_request *request)
 	bosh_body_deinit(&request->body);
 }
 
-static void on_request(struct message *message, void *worker)
+static void on_request(struct message *message, void *reader)
 {
 	struct request_message *request = CONTAINER_OF(message, struct request_message, message);
-	struct bosh_relay *relay = worker_bosh_relay(worker);
+	struct bosh_relay *relay = request->relay;
 
+	(void)reader;
 	relay->callbacks->request(relay->userdata, &request->request);
 	request_deinit(&request->request);
 	free(request);
@@ -198,9 +219,10 @@ static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_r
 	}
 	*message = (struct request_message){
 		.message = {.handle = on_request, .drop = drop_request},
+		.relay = relay->relays[owner],
 		.request = *request,
 	};
-	int r = mailbox_post(relay->env->mailboxes[owner], &message->message);
+	int r = post(message->relay, &message->message);
 
 	if (r < 0) {
 		answer_for_owner(relay, request->exchange, r);
@@ -281,11 +303,12 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 
 /* Clients that go. */
 
-static void on_gone(struct message *message, void *worker)
+static void on_gone(struct message *message, void *reader)
 {
 	struct gone_message *gone = CONTAINER_OF(message, struct gone_message, message);
-	struct bosh_relay *relay = worker_bosh_relay(worker);
+	struct bosh_relay *relay = gone->relay;
 
+	(void)reader;
 	relay->callbacks->gone(relay->userdata, sv_from(gone->sid), gone->exchange);
 	free(gone);
 }
@@ -314,10 +337,11 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 	}
 	*gone = (struct gone_message){
 		.message = {.handle = on_gone, .drop = drop_gone},
+		.relay = relay->relays[borne->owner],
 		.exchange = borne->id,
 	};
 	memcpy(gone->sid, borne->sid, sizeof(gone->sid));
-	if (mailbox_post(relay->env->mailboxes[borne->owner], &gone->message) < 0) {
+	if (post(gone->relay, &gone->message) < 0) {
 		/* The owner then finds it out by the time-out of the request. */
 		free(gone);
 	}

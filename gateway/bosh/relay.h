@@ -9,8 +9,8 @@
 #include "common/address.h"
 #include "common/blob.h"
 #include "gateway/bosh/body.h"
+#include "gateway/env.h"
 #include "gateway/http/server.h"
-#include "gateway/worker.h"
 
 struct bosh_relay;
 
@@ -34,6 +34,9 @@ _must_check_ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_
 				void *userdata, struct bosh_relay **ret_relay);
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay);
 
+/* Makes @other, the relay of a worker, known to @relay; itself too. Before the workers start. */
+void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other);
+
 /* Bearer: takes an exchange, understands its body, and brings it to its owner. */
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange);
@@ -46,6 +49,3 @@ void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char 
  * answered, is nobody's: nothing happens. */
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
 		       const char *content_type, struct blob *blob);
-
-/* The relay of another worker's messages: found through what the mailbox's reader is. */
-struct bosh_relay *worker_bosh_relay(void *worker);

@@ -335,6 +335,13 @@ void site_answer_text(const struct site *site, struct http_exchange *exchange, u
 	answer_sentence(site, exchange, status, text, NULL);
 }
 
+void site_refuse_origin(const struct site *site, struct http_exchange *exchange)
+{
+	site_answer_text(site, exchange, 403,
+			 "Pages of this origin may not use this gateway; "
+			 "its operator can allow them (allow_origins).\n");
+}
+
 void site_answer(const struct site *site, struct http_exchange *exchange)
 {
 	const char *methods = methods_of(site, exchange);

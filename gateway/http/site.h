@@ -43,6 +43,9 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host);
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 
+/* Answers 403: the page that made the request may not use the gateway (site_allows()). */
+void site_refuse_origin(const struct site *site, struct http_exchange *exchange);
+
 /* Answers with a sentence in plain text. */
 void site_answer_text(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *text);

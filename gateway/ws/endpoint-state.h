@@ -11,6 +11,7 @@
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/server.h"
+#include "gateway/xmpp/link.h"
 
 enum {
 	/* Names a session in the log; it opens nothing. */

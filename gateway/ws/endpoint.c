@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/http/site.h"
 #include "gateway/ws/endpoint-state.h"
 #include "gateway/ws/upgrade.h"
 
@@ -63,16 +65,46 @@ static void adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const str
 	ws_server_adopt(endpoint->server, fd, buffer_sv(&handshake), copy);
 }
 
-void ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const struct address *client,
-		       const struct address *peer)
+bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
+		       const struct peek *peek)
 {
-	adopt(endpoint, fd, key, &(struct request){.client = *client, .peer = *peer});
+	const struct upgrade upgrade = {
+		.connection = peek->connection,
+		.upgrade = peek->upgrade,
+		.version = peek->version,
+		.key = peek->key,
+		.protocol = peek->protocol,
+		.origin_allowed = site_allows(endpoint->env->site, peek->origin, peek->host),
+	};
+	const struct request request = {
+		.client = client_address(&endpoint->env->config->proxies, peer, peek->forwarded_for),
+		.peer = *peer,
+	};
+	char handshake[PEEK_MAX];
+
+	/* What has just been seen can be read. */
+	if (upgrade_check(&upgrade) != UPGRADE_OK ||
+	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
+		return false;
+	}
+	adopt(endpoint, fd, upgrade.key, &request);
+	return true;
+}
+
+static void refuse(const struct site *site, struct http_exchange *exchange,
+		   enum upgrade_result result)
+{
+	if (result == UPGRADE_E_ORIGIN) {
+		site_refuse_origin(site, exchange);
+	} else {
+		site_answer_text(site, exchange, upgrade_status(result), upgrade_sentence(result));
+	}
 }
 
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange)
 {
 	const struct site *site = endpoint->env->site;
-	struct upgrade upgrade = {
+	const struct upgrade upgrade = {
 		.connection = http_exchange_header(exchange, "Connection"),
 		.upgrade = http_exchange_header(exchange, "Upgrade"),
 		.version = http_exchange_header(exchange, "Sec-WebSocket-Version"),
@@ -87,16 +119,18 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 	int fd;
 
 	if (result != UPGRADE_OK) {
-		site_answer_text(site, exchange, upgrade_status(result), upgrade_sentence(result));
+		refuse(site, exchange, result);
 		return;
 	}
 	if (endpoint->shut || http_exchange_detach(exchange, &fd) < 0) {
-		site_answer_text(site, exchange, 503, "The gateway has no room for this connection now.\n");
+		site_answer_text(site, exchange, 503,
+				 "The gateway has no room for this connection now.\n");
 		return;
 	}
 	request.peer = *http_exchange_peer(exchange);
-	request.client = client_address(&endpoint->env->config->proxies, &request.peer,
-					http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+	request.client = client_address(
+		&endpoint->env->config->proxies, &request.peer,
+		http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
 	adopt(endpoint, fd, upgrade.key, &request);
 }
 

@@ -5,8 +5,9 @@
  *
  * session  from the WebSocket's opening to its end
  */
+#include "gateway/env.h"
 #include "gateway/http/server.h"
-#include "gateway/worker.h"
+#include "gateway/peek.h"
 
 struct ws_endpoint;
 
@@ -25,11 +26,13 @@ bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 /* When the loop has nothing left to do. NULL is fine. */
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);
 
-/* A connection whose first bytes were a handshake that upgrade_check() accepted, with @key. @fd, with the handshake already read,
- * is the endpoint's from now on. @client: who it is, behind proxies; @peer: who connected, whose place in the census is given back when the socket
- * is closed. */
-void ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const struct address *client,
-		       const struct address *peer);
+/* Judges a handshake with which a connection begins. @fd: the connection, of which nothing has been
+ * read yet; @peek: what is known of its first bytes, which end with the handshake or go on behind it.
+ * Returns true when it is accepted: then @fd is the endpoint's, which gives the seat of @peer in the
+ * census back when the connection is closed. False: it is still the caller's, whole, and HTTP is to
+ * refuse it (ws_endpoint_upgrade()). */
+bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
+		       const struct peek *peek);
 
-/* A handshake that came over a connection which HTTP already served. Answers @exchange when it is refused. */
+/* Judges a handshake that HTTP received. Answers @exchange when it is refused. */
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange);

@@ -53,8 +53,6 @@ const char *upgrade_sentence(enum upgrade_result result)
 		return "Only version 13 of the WebSocket protocol is spoken here.\n";
 	case UPGRADE_E_PROTOCOL:
 		return "The WebSocket must offer the subprotocol \"xmpp\" (RFC 7395).\n";
-	case UPGRADE_E_ORIGIN:
-		return "Pages of this origin may not use this gateway; its operator can allow them (allow_origins).\n";
 	default:
 		return "This is no WebSocket handshake.\n";
 	}
@@ -67,8 +65,6 @@ unsigned upgrade_status(enum upgrade_result result)
 		return 101;
 	case UPGRADE_E_VERSION:
 		return 426;
-	case UPGRADE_E_ORIGIN:
-		return 403;
 	default:
 		return 400;
 	}

@@ -19,7 +19,7 @@ enum upgrade_result {
 	UPGRADE_E_NO_WEBSOCKET, /* asks for another protocol, or not in full: 400 */
 	UPGRADE_E_VERSION,      /* not version 13: 426 */
 	UPGRADE_E_PROTOCOL,     /* does not offer the subprotocol "xmpp" (RFC 7395, 3.1): 400 */
-	UPGRADE_E_ORIGIN,       /* from a page that may not use the gateway: 403 */
+	UPGRADE_E_ORIGIN,       /* from a page that may not use the gateway: site_refuse_origin() */
 };
 
 enum {
@@ -28,7 +28,7 @@ enum {
 
 enum upgrade_result upgrade_check(const struct upgrade *upgrade);
 
-/* In words, for the answer. */
+/* In words, for the answer; of UPGRADE_E_ORIGIN http/site.h has them. */
 const char *upgrade_sentence(enum upgrade_result result);
 unsigned upgrade_status(enum upgrade_result result);
 

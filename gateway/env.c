@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/env.h"
+
+struct mono worker_now(const struct worker_env *env)
+{
+	return (struct mono){(int64_t)uv_now(env->loop)};
+}
+
+static bool is_counted(const struct worker_env *env, const struct address *peer)
+{
+	return !client_is_proxy(&env->config->proxies, peer);
+}
+
+int worker_enter_connection(struct worker_env *env, const struct address *peer)
+{
+	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : CENSUS_OK;
+}
+
+void worker_leave_connection(struct worker_env *env, const struct address *peer)
+{
+	if (is_counted(env, peer)) {
+		census_leave_connection(env->census, peer);
+	}
+}
+
+bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+		    const struct address *client)
+{
+	return client_log_admits(env->client_log, kind, client, worker_now(env));
+}

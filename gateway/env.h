@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What a worker shows to its parts: the listener, the HTTP server and the endpoints (bosh/, ws/). They
+ * know this struct and not the worker.
+ *
+ * peer    the address at the other end of a connection
+ * client  who is behind it: the peer itself, or whom a trusted proxy names
+ */
+#include "common/mailbox.h"
+#include "gateway/config.h"
+#include "gateway/ops/client-log.h"
+#include "gateway/ops/counters.h"
+#include "gateway/xmpp/link-env.h"
+
+struct site;
+
+/* All pointers are borrowed and outlive the parts. */
+struct worker_env {
+	unsigned index; /* which worker this is */
+	unsigned n_workers;
+	uv_loop_t *loop;
+	const struct config *config;
+	const struct site *site;
+	struct census *census;
+	struct counters *counters;
+	struct client_log *client_log;
+	struct xml_pool *pool;
+	struct mailbox *mailbox; /* of this worker: the others post to it */
+	struct link_env link;
+};
+
+/* The time of the worker's loop. */
+struct mono worker_now(const struct worker_env *env);
+
+/* A connection of @peer takes a seat in the census and gives it back when it is closed. The
+ * operator's own proxies carry many clients: their connections are not counted, the sessions of their
+ * clients are. Returns as census_enter_connection(). */
+_must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
+void worker_leave_connection(struct worker_env *env, const struct address *peer);
+
+/* Returns whether a line of @kind about @client should be logged, or is only counted
+ * (ops/client-log.h). Ask before each line that a client can cause at will. */
+bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,
+		    const struct address *client);
