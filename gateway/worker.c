@@ -8,6 +8,7 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/descriptors.h"
+#include "gateway/http/server.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
 #include "gateway/outbound.h"

@@ -10,7 +10,7 @@
 #include "common/blob.h"
 #include "gateway/bosh/body.h"
 #include "gateway/env.h"
-#include "gateway/http/server.h"
+#include "gateway/http/exchange.h"
 
 struct bosh_relay;
 

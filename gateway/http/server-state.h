@@ -65,7 +65,10 @@ struct http_server {
 	bool closing; /* no request is taken any more */
 };
 
-struct mono http_server_now(const struct http_server *server);
+static inline struct mono http_server_now(const struct http_server *server)
+{
+	return (struct mono){(int64_t)uv_now(server->options.loop)};
+}
 
 /* The client of a suspended request has gone. */
 void http_exchange_hang_up(struct http_exchange *exchange);

@@ -89,11 +89,6 @@ static void on_prepare(uv_prepare_t *prepare)
 	}
 }
 
-struct mono http_server_now(const struct http_server *server)
-{
-	return (struct mono){(int64_t)uv_now(server->options.loop)};
-}
-
 /* libmicrohttpd's time-out begins anew with each byte: one who sends a byte a second would hold a descriptor for ever. */
 static void shard_cut_slow(struct http_shard *shard)
 {

@@ -9,7 +9,7 @@
  * route  what a path is for
  */
 #include "gateway/config.h"
-#include "gateway/http/server.h"
+#include "gateway/http/exchange.h"
 
 enum site_route {
 	SITE_ROUTE_PAGE,      /* answered by site_answer() */

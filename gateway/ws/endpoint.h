@@ -6,7 +6,7 @@
  * session  from the WebSocket's opening to its end
  */
 #include "gateway/env.h"
-#include "gateway/http/server.h"
+#include "gateway/http/exchange.h"
 #include "gateway/peek.h"
 
 struct ws_endpoint;
