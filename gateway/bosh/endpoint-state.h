@@ -4,8 +4,8 @@
  * The inside of the BOSH endpoint. Private to gateway/bosh; who uses it reads endpoint.h.
  *
  * endpoint.c  requests: to which session they go, and the making of new ones
- * carry.c     a session on its worker: carries out what the engine decides, and brings it the time
- * strand.c    the streams of a session: their links, and what comes through them
+ * entry.c     a session on its worker: carries out what the engine decides, and brings it the time
+ * leg.c    the streams of a session: their links, and what comes through them
  */
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
@@ -20,20 +20,20 @@
 #include "policy/route.h"
 
 /* A stream of a session: one way to a server. */
-struct bosh_strand {
-	SLIST_ENTRY(bosh_strand) in_session;
-	struct bosh_carried *session;
+struct bosh_leg {
+	SLIST_ENTRY(bosh_leg) in_session;
+	struct bosh_entry *session;
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL when it is over */
 	bool counted;      /* in the census; the first is not, for there the session is */
 	char domain[];     /* ascii form */
 };
 
-struct bosh_carried {
+struct bosh_entry {
 	UT_hash_handle hh;
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
-	SLIST_HEAD(, bosh_strand) strands; /* one that is over stays until its stream's number is wanted again */
+	SLIST_HEAD(, bosh_leg) legs; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
 	struct due_item due; /* the timer has run out, and the engine has not been told yet */
 	struct mono armed; /* what the timer runs for */
@@ -49,7 +49,7 @@ struct bosh_carried {
 struct bosh_endpoint {
 	struct worker_env *env;
 	struct bosh_relay *relay;
-	struct bosh_carried *sessions; /* uthash by sid */
+	struct bosh_entry *sessions; /* uthash by sid */
 	struct bosh_limits limits;
 	struct bosh_actions actions; /* the list is used again and again */
 	struct due_queue due; /* sessions whose timer has run out */
@@ -69,45 +69,45 @@ struct bosh_place {
 
 struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint);
 
-/* carry.c */
+/* entry.c */
 
 /* Carries out the actions that the engine gave, and those that they bring about, and sets the timer. @r is what the engine
  * returned: out of memory ends the session, which may be over afterwards in any case. */
-void bosh_carried_settle(struct bosh_carried *session, int r);
+void bosh_entry_settle(struct bosh_entry *session, int r);
 
 /* Sets the timer for the engine's deadline. */
-void bosh_carried_arm(struct bosh_carried *session);
+void bosh_entry_arm(struct bosh_entry *session);
 
 /* For due_queue_init(): the session's deadline has passed. */
-void bosh_carried_on_due(struct due_item *item);
+void bosh_entry_on_due(struct due_item *item);
 
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
-void bosh_carried_end(struct bosh_carried *session);
+void bosh_entry_end(struct bosh_entry *session);
 
 /* One line of the log about @session, if it is logged; @domain may be NULL. */
-void bosh_carried_log(const struct bosh_carried *session, const char *event, const char *domain);
+void bosh_entry_log(const struct bosh_entry *session, const char *event, const char *domain);
 
-/* strand.c */
+/* leg.c */
 
 /* Whether a stream may lead to @target. Returns BOSH_CONDITION_NONE with the place, or what the client is to be told, with words for
  * it. */
 enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
 				      struct bosh_place *ret_place, const char **ret_text);
 
-/* The strand of @stream, or NULL. */
-struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream);
+/* The leg of @stream, or NULL. */
+struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
 
 /* Starts to reach the server of @stream. @counted: the stream has its place in the census. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_strand_open(struct bosh_carried *session, unsigned stream,
+_must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 				  const struct bosh_target *target, const struct bosh_place *place,
 				  bool counted);
 
 /* The client wants one more stream. What stands against it, the client is told through the engine. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_strand_add(struct bosh_carried *session, unsigned stream,
+_must_check_ int bosh_leg_add(struct bosh_entry *session, unsigned stream,
 				 const struct bosh_target *target);
 
-/* Ends the link of @strand, in order or (@drop) without a word, and gives its place in the census back. */
-void bosh_strand_close(struct bosh_strand *strand, bool drop);
+/* Ends the link of @leg, in order or (@drop) without a word, and gives its place in the census back. */
+void bosh_leg_close(struct bosh_leg *leg, bool drop);
 
 /* Logs @failure and tells the engine. Returns what that returned. */
-_must_check_ int bosh_strand_fail(struct bosh_strand *strand, const struct failure *failure);
+_must_check_ int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure);

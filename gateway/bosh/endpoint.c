@@ -51,9 +51,9 @@ static enum bosh_rule judge_body(const struct bosh_request *request)
 }
 
 static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request,
-		       struct bosh_carried **ret_session)
+		       struct bosh_entry **ret_session)
 {
-	struct bosh_carried *session = calloc(1, sizeof(*session));
+	struct bosh_entry *session = calloc(1, sizeof(*session));
 	struct mono now = bosh_endpoint_now(endpoint);
 
 	if (!session) {
@@ -114,17 +114,17 @@ static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *req
 }
 
 /* The session's first stream. */
-static void open_session(struct bosh_carried *session, const struct bosh_target *target,
+static void open_session(struct bosh_entry *session, const struct bosh_target *target,
 			 const struct bosh_place *place)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	int r = bosh_strand_open(session, 0, target, place, false);
+	int r = bosh_leg_open(session, 0, target, place, false);
 
 	if (r == 0) {
 		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint), &endpoint->actions);
 	}
-	bosh_carried_log(session, "session-open", place->domain);
-	bosh_carried_settle(session, r);
+	bosh_entry_log(session, "session-open", place->domain);
+	bosh_entry_settle(session, r);
 }
 
 /* "Session Creation Request". */
@@ -133,7 +133,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	const struct bosh_body *body = &request->body;
 	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version, body->route};
 	const char *elsewhere = endpoint->env->config->see_other_uri;
-	struct bosh_carried *session;
+	struct bosh_entry *session;
 	struct bosh_place place;
 	const char *text;
 
@@ -163,9 +163,9 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	open_session(session, &target, &place);
 }
 
-static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv sid)
+static struct bosh_entry *find(const struct bosh_endpoint *endpoint, struct sv sid)
 {
-	struct bosh_carried *session = NULL;
+	struct bosh_entry *session = NULL;
 
 	if (sid.n == SID_LENGTH) {
 		HASH_FIND(hh, endpoint->sessions, sid.data, SID_LENGTH, session);
@@ -173,7 +173,7 @@ static struct bosh_carried *find(const struct bosh_endpoint *endpoint, struct sv
 	return session;
 }
 
-static void log_guarded(const struct bosh_carried *session, const struct bosh_request *request)
+static void log_guarded(const struct bosh_entry *session, const struct bosh_request *request)
 {
 	char client[ADDRESS_TEXT_MAX];
 
@@ -187,9 +187,9 @@ static void log_guarded(const struct bosh_carried *session, const struct bosh_re
 
 /* The session that @request is for. One that was made over TLS is not there for a request that was not ("Connection Between Client and
  * BOSH Service": it is not to be ended by it either); nor is one that is bound to an address for another. */
-static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
+static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
-	struct bosh_carried *session = find(endpoint, request->body.sid);
+	struct bosh_entry *session = find(endpoint, request->body.sid);
 
 	if (session && ((session->secure && !request->secure) ||
 			(endpoint->env->config->session_bound_to_address &&
@@ -201,7 +201,7 @@ static struct bosh_carried *find_for(const struct bosh_endpoint *endpoint, const
 }
 
 /* A client may come from another address than before, unless the session is bound to one. */
-static void note_client(struct bosh_carried *session, const struct address *client)
+static void note_client(struct bosh_entry *session, const struct address *client)
 {
 	uint64_t key = client_key(client);
 
@@ -214,7 +214,7 @@ static void note_client(struct bosh_carried *session, const struct address *clie
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
-	struct bosh_carried *session = find_for(endpoint, request);
+	struct bosh_entry *session = find_for(endpoint, request);
 	struct bosh_actions *actions = &endpoint->actions;
 	enum bosh_rule rule = judge_body(request);
 	int r;
@@ -235,7 +235,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 		create(endpoint, request);
 		return;
 	}
-	bosh_carried_settle(session, r);
+	bosh_entry_settle(session, r);
 	if (r < 0) {
 		/* Nobody else knows of it. */
 		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
@@ -244,11 +244,11 @@ static void on_request(void *userdata, struct bosh_request *request)
 
 static void on_gone(void *userdata, struct sv sid, uint64_t exchange)
 {
-	struct bosh_carried *session = find(userdata, sid);
+	struct bosh_entry *session = find(userdata, sid);
 
 	if (session) {
 		bosh_session_gone(session->engine, exchange, bosh_endpoint_now(session->endpoint));
-		bosh_carried_arm(session);
+		bosh_entry_arm(session);
 	}
 }
 
@@ -285,14 +285,14 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		free(endpoint);
 		return r;
 	}
-	due_queue_init(&endpoint->due, env->loop, bosh_carried_on_due);
+	due_queue_init(&endpoint->due, env->loop, bosh_entry_on_due);
 	*ret_endpoint = endpoint;
 	return 0;
 }
 
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 {
-	struct bosh_carried *session, *next;
+	struct bosh_entry *session, *next;
 	struct failure failure;
 
 	endpoint->shut = true;
@@ -301,8 +301,8 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	{
 		int r = bosh_session_shut(session->engine, &failure, bosh_endpoint_now(endpoint), &endpoint->actions);
 
-		bosh_carried_settle(session, r);
-		bosh_carried_end(session);
+		bosh_entry_settle(session, r);
+		bosh_entry_end(session);
 	}
 }
 

@@ -17,7 +17,7 @@ enum {
 };
 
 /* A request that this worker bears, until its exchange is done. */
-struct borne {
+struct pending {
 	UT_hash_handle hh;
 	uint64_t id;
 	struct http_exchange *exchange;
@@ -30,7 +30,7 @@ struct bosh_relay {
 	struct worker_env *env;
 	const struct bosh_relay_callbacks *callbacks;
 	void *userdata;
-	struct borne *borne; /* uthash by id */
+	struct pending *pending; /* uthash by id */
 	uint64_t next_number;
 	struct xml_scan_options scan_options;
 	struct bosh_relay *relays[]; /* of all workers, by index */
@@ -95,28 +95,28 @@ static int post(struct bosh_relay *relay, struct message *message)
 
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
 {
-	struct borne *borne;
+	struct pending *pending;
 
-	HASH_FIND(hh, relay->borne, &exchange, sizeof(exchange), borne);
-	if (borne) {
-		memcpy(borne->sid, sid, SID_LENGTH);
+	HASH_FIND(hh, relay->pending, &exchange, sizeof(exchange), pending);
+	if (pending) {
+		memcpy(pending->sid, sid, SID_LENGTH);
 	}
 }
 
 /* Answering, on the bearer. */
 
-static void answer_borne(struct bosh_relay *relay, uint64_t id, unsigned status, const char *content_type,
+static void answer_pending(struct bosh_relay *relay, uint64_t id, unsigned status, const char *content_type,
 			 struct blob *blob)
 {
-	struct borne *borne;
+	struct pending *pending;
 
-	HASH_FIND(hh, relay->borne, &id, sizeof(id), borne);
-	if (!borne || borne->answered) {
+	HASH_FIND(hh, relay->pending, &id, sizeof(id), pending);
+	if (!pending || pending->answered) {
 		blob_unref(blob);
 		return;
 	}
-	borne->answered = true;
-	site_answer_with(relay->env->site, borne->exchange, status, content_type, blob);
+	pending->answered = true;
+	site_answer_with(relay->env->site, pending->exchange, status, content_type, blob);
 }
 
 static void on_answer(struct message *message, void *reader)
@@ -124,7 +124,7 @@ static void on_answer(struct message *message, void *reader)
 	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
 
 	(void)reader;
-	answer_borne(answer->relay, answer->exchange, answer->status, answer->content_type,
+	answer_pending(answer->relay, answer->exchange, answer->status, answer->content_type,
 		     answer->blob);
 	free(answer);
 }
@@ -143,7 +143,7 @@ void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned sta
 	unsigned bearer = (unsigned)(exchange >> EXCHANGE_BITS);
 
 	if (bearer == relay->env->index) {
-		answer_borne(relay, exchange, status, content_type, blob);
+		answer_pending(relay, exchange, status, content_type, blob);
 		return;
 	}
 	struct answer_message *answer = malloc(sizeof(*answer));
@@ -202,9 +202,9 @@ static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 	if (bosh_refusal(shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
 			 shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy", false, &status,
 			 &blob) == 0) {
-		answer_borne(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
+		answer_pending(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
 	} else {
-		answer_borne(relay, exchange, 500, BOSH_CONTENT_DEFAULT, NULL);
+		answer_pending(relay, exchange, 500, BOSH_CONTENT_DEFAULT, NULL);
 	}
 }
 
@@ -230,23 +230,23 @@ static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_r
 	}
 }
 
-static struct borne *borne_new(struct bosh_relay *relay, struct http_exchange *exchange)
+static struct pending *pending_new(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct borne *borne = calloc(1, sizeof(*borne));
+	struct pending *pending = calloc(1, sizeof(*pending));
 
-	if (!borne) {
+	if (!pending) {
 		return NULL;
 	}
-	borne->id = (uint64_t)relay->env->index << EXCHANGE_BITS | relay->next_number++;
-	borne->exchange = exchange;
-	borne->owner = relay->env->index;
-	HASH_ADD(hh, relay->borne, id, sizeof(borne->id), borne);
-	if (!borne->hh.tbl) {
-		free(borne);
+	pending->id = (uint64_t)relay->env->index << EXCHANGE_BITS | relay->next_number++;
+	pending->exchange = exchange;
+	pending->owner = relay->env->index;
+	HASH_ADD(hh, relay->pending, id, sizeof(pending->id), pending);
+	if (!pending->hh.tbl) {
+		free(pending);
 		return NULL;
 	}
-	http_exchange_set_userdata(exchange, borne);
-	return borne;
+	http_exchange_set_userdata(exchange, pending);
+	return pending;
 }
 
 static void read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
@@ -280,21 +280,21 @@ static void read_client(struct bosh_relay *relay, const struct http_exchange *ex
 
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct borne *borne = borne_new(relay, exchange);
+	struct pending *pending = pending_new(relay, exchange);
 	struct bosh_request request;
 
-	if (!borne) {
+	if (!pending) {
 		site_answer_text(relay->env->site, exchange, 503, "The gateway is out of memory.\n");
 		return;
 	}
-	request.exchange = borne->id;
+	request.exchange = pending->id;
 	read_client(relay, exchange, &request);
 	read_body(relay, exchange, &request);
-	if (sid_worker(request.body.sid, relay->env->n_workers, &borne->owner)) {
-		memcpy(borne->sid, request.body.sid.data, SID_LENGTH);
+	if (sid_worker(request.body.sid, relay->env->n_workers, &pending->owner)) {
+		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
 	}
-	if (borne->owner != relay->env->index) {
-		send_request(relay, borne->owner, &request);
+	if (pending->owner != relay->env->index) {
+		send_request(relay, pending->owner, &request);
 		return;
 	}
 	relay->callbacks->request(relay->userdata, &request);
@@ -320,14 +320,14 @@ static void drop_gone(struct message *message)
 
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct borne *borne = http_exchange_userdata(exchange);
+	struct pending *pending = http_exchange_userdata(exchange);
 
-	if (!borne || borne->answered) {
+	if (!pending || pending->answered) {
 		return;
 	}
-	borne->answered = true;
-	if (borne->owner == relay->env->index) {
-		relay->callbacks->gone(relay->userdata, sv_from(borne->sid), borne->id);
+	pending->answered = true;
+	if (pending->owner == relay->env->index) {
+		relay->callbacks->gone(relay->userdata, sv_from(pending->sid), pending->id);
 		return;
 	}
 	struct gone_message *gone = malloc(sizeof(*gone));
@@ -337,10 +337,10 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 	}
 	*gone = (struct gone_message){
 		.message = {.handle = on_gone, .drop = drop_gone},
-		.relay = relay->relays[borne->owner],
-		.exchange = borne->id,
+		.relay = relay->relays[pending->owner],
+		.exchange = pending->id,
 	};
-	memcpy(gone->sid, borne->sid, sizeof(gone->sid));
+	memcpy(gone->sid, pending->sid, sizeof(gone->sid));
 	if (post(gone->relay, &gone->message) < 0) {
 		/* The owner then finds it out by the time-out of the request. */
 		free(gone);
@@ -349,11 +349,11 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 
 void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct borne *borne = http_exchange_userdata(exchange);
+	struct pending *pending = http_exchange_userdata(exchange);
 
-	if (borne) {
-		HASH_DELETE(hh, relay->borne, borne);
-		free(borne);
+	if (pending) {
+		HASH_DELETE(hh, relay->pending, pending);
+		free(pending);
 		http_exchange_set_userdata(exchange, NULL);
 	}
 }

@@ -10,7 +10,7 @@ struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
 	return (struct mono){(int64_t)uv_now(endpoint->env->loop)};
 }
 
-void bosh_carried_log(const struct bosh_carried *session, const char *event, const char *domain)
+void bosh_entry_log(const struct bosh_entry *session, const char *event, const char *domain)
 {
 	char client[ADDRESS_TEXT_MAX];
 
@@ -24,9 +24,9 @@ void bosh_carried_log(const struct bosh_carried *session, const char *event, con
 }
 
 /* Why a session ends that has broken a rule. */
-static void log_rule(const struct bosh_carried *session, enum bosh_rule rule)
+static void log_rule(const struct bosh_entry *session, enum bosh_rule rule)
 {
-	const struct bosh_strand *strand = bosh_strand_find(session, 0);
+	const struct bosh_leg *leg = bosh_leg_find(session, 0);
 	char client[ADDRESS_TEXT_MAX];
 
 	if (!rule) {
@@ -41,7 +41,7 @@ static void log_rule(const struct bosh_carried *session, enum bosh_rule rule)
 	log_info("session-ended", LOG_STR("client", address_format_host(&session->client, client)),
 		 LOG_STR("transport", "bosh"),
 		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", strand ? strand->domain : ""),
+		 LOG_STR("domain", leg ? leg->domain : ""),
 		 LOG_STR("rule", bosh_rule_name(rule)));
 }
 
@@ -49,32 +49,32 @@ static void log_rule(const struct bosh_carried *session, enum bosh_rule rule)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	struct bosh_carried *session = CONTAINER_OF((uv_timer_t *)handle, struct bosh_carried, timer);
+	struct bosh_entry *session = CONTAINER_OF((uv_timer_t *)handle, struct bosh_entry, timer);
 
-	struct bosh_strand *strand;
+	struct bosh_leg *leg;
 
-	while ((strand = SLIST_FIRST(&session->strands))) {
-		SLIST_REMOVE_HEAD(&session->strands, in_session);
-		free(strand);
+	while ((leg = SLIST_FIRST(&session->legs))) {
+		SLIST_REMOVE_HEAD(&session->legs, in_session);
+		free(leg);
 	}
 	bosh_session_free(session->engine);
 	free(session);
 }
 
-void bosh_carried_end(struct bosh_carried *session)
+void bosh_entry_end(struct bosh_entry *session)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	struct bosh_strand *strand;
+	struct bosh_leg *leg;
 
 	if (session->over) {
 		return;
 	}
 	session->over = true;
-	strand = bosh_strand_find(session, 0);
-	bosh_carried_log(session, "session-closed", strand ? strand->domain : "");
-	SLIST_FOREACH (strand, &session->strands, in_session) {
+	leg = bosh_leg_find(session, 0);
+	bosh_entry_log(session, "session-closed", leg ? leg->domain : "");
+	SLIST_FOREACH (leg, &session->legs, in_session) {
 		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
-		bosh_strand_close(strand, true);
+		bosh_leg_close(leg, true);
 	}
 	due_queue_remove(&endpoint->due, &session->due);
 	HASH_DELETE(hh, endpoint->sessions, session);
@@ -83,7 +83,7 @@ void bosh_carried_end(struct bosh_carried *session)
 }
 
 /* The engine has no memory to answer those who wait. */
-static void answer_all(struct bosh_carried *session)
+static void answer_all(struct bosh_entry *session)
 {
 	uint64_t exchange;
 
@@ -96,7 +96,7 @@ static void answer_all(struct bosh_carried *session)
 
 static void on_timer(uv_timer_t *timer);
 
-void bosh_carried_arm(struct bosh_carried *session)
+void bosh_entry_arm(struct bosh_entry *session)
 {
 	struct mono deadline = bosh_session_deadline(session->engine);
 
@@ -132,55 +132,55 @@ static struct bosh_target read_target(const struct buffer *texts)
 }
 
 /* The domain of a stream does not change; RFC 6120 (4.3.3) has the client repeat it. */
-static int restart(struct bosh_strand *strand, const struct buffer *texts)
+static int restart(struct bosh_leg *leg, const struct buffer *texts)
 {
 	struct bosh_target target = read_target(texts);
 
-	return link_restart(strand->link,
+	return link_restart(leg->link,
 			    &(struct stream_target){
 				    .from = target.from, .lang = target.lang, .version = target.version});
 }
 
-static int forward(struct bosh_strand *strand, const struct buffer *payloads)
+static int forward(struct bosh_leg *leg, const struct buffer *payloads)
 {
-	struct bosh_carried *session = strand->session;
-	int r = link_write(strand->link, buffer_sv(payloads));
+	struct bosh_entry *session = leg->session;
+	int r = link_write(leg->link, buffer_sv(payloads));
 
-	if (r == 0 && link_is_congested(strand->link)) {
-		r = bosh_session_congest(session->engine, strand->stream, true,
+	if (r == 0 && link_is_congested(leg->link)) {
+		r = bosh_session_congest(session->engine, leg->stream, true,
 					 bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
 	}
 	return r;
 }
 
-static int bounce(struct bosh_strand *strand, const struct buffer *payloads)
+static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 {
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
-	int r = bosh_bounce(strand->session->endpoint->env->pool, buffer_sv(payloads), &answers);
+	int r = bosh_bounce(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
 
 	/* Before the stream is the client's there can be nothing to answer. */
 	if (r == 0 && answers.n) {
-		r = link_write(strand->link, buffer_sv(&answers));
+		r = link_write(leg->link, buffer_sv(&answers));
 	}
 	return r == -EPROTO || r == -ENOBUFS ? 0 : r;
 }
 
 /* What concerns a stream whose link is there. */
-static int carry_out_strand(struct bosh_strand *strand, const struct bosh_action *action)
+static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	switch (action->kind) {
 	case BOSH_ACTION_SEND:
-		return forward(strand, &action->payloads);
+		return forward(leg, &action->payloads);
 	case BOSH_ACTION_RESTART:
-		return restart(strand, &action->payloads);
+		return restart(leg, &action->payloads);
 	case BOSH_ACTION_BOUNCE:
-		return bounce(strand, &action->payloads);
+		return bounce(leg, &action->payloads);
 	case BOSH_ACTION_CLOSE:
-		bosh_strand_close(strand, false);
+		bosh_leg_close(leg, false);
 		return 0;
 	case BOSH_ACTION_PAUSE:
 	case BOSH_ACTION_RESUME:
-		link_pause(strand->link, action->kind == BOSH_ACTION_PAUSE);
+		link_pause(leg->link, action->kind == BOSH_ACTION_PAUSE);
 		return 0;
 	case BOSH_ACTION_ANSWER:
 	case BOSH_ACTION_OPEN:
@@ -191,9 +191,9 @@ static int carry_out_strand(struct bosh_strand *strand, const struct bosh_action
 }
 
 /* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO or -ENOBUFS: then its stream cannot. */
-static int carry_out(struct bosh_carried *session, struct bosh_action *action)
+static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 {
-	struct bosh_strand *strand = bosh_strand_find(session, action->stream);
+	struct bosh_leg *leg = bosh_leg_find(session, action->stream);
 	struct bosh_target target;
 
 	switch (action->kind) {
@@ -204,27 +204,27 @@ static int carry_out(struct bosh_carried *session, struct bosh_action *action)
 		return 0;
 	case BOSH_ACTION_OPEN:
 		target = read_target(&action->payloads);
-		return bosh_strand_add(session, action->stream, &target);
+		return bosh_leg_add(session, action->stream, &target);
 	case BOSH_ACTION_END:
 		log_rule(session, action->rule);
-		bosh_carried_end(session);
+		bosh_entry_end(session);
 		return 0;
 	default:
-		return strand && strand->link ? carry_out_strand(strand, action) : 0;
+		return leg && leg->link ? carry_out_leg(leg, action) : 0;
 	}
 }
 
-static int fail_strand(struct bosh_strand *strand, enum failure_kind kind)
+static int fail_leg(struct bosh_leg *leg, enum failure_kind kind)
 {
 	struct failure failure;
 
 	failure_set(&failure, kind, NULL);
-	bosh_strand_close(strand, true);
-	return bosh_strand_fail(strand, &failure);
+	bosh_leg_close(leg, true);
+	return bosh_leg_fail(leg, &failure);
 }
 
 /* Carries out all actions; those that they bring about too. @r is what the engine returned. */
-void bosh_carried_settle(struct bosh_carried *session, int r)
+void bosh_entry_settle(struct bosh_entry *session, int r)
 {
 	struct bosh_actions *actions = &session->endpoint->actions;
 
@@ -238,7 +238,7 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (r == 0 && (result == -EPROTO || result == -ENOBUFS)) {
-			r = fail_strand(bosh_strand_find(session, action.stream),
+			r = fail_leg(bosh_leg_find(session, action.stream),
 					result == -EPROTO ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
@@ -247,10 +247,10 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
 	actions->n = 0;
 	if (r < 0) {
 		answer_all(session);
-		bosh_carried_log(session, "session-out-of-memory", "");
-		bosh_carried_end(session);
+		bosh_entry_log(session, "session-out-of-memory", "");
+		bosh_entry_end(session);
 	} else if (!session->over) {
-		bosh_carried_arm(session);
+		bosh_entry_arm(session);
 	}
 }
 
@@ -258,16 +258,16 @@ void bosh_carried_settle(struct bosh_carried *session, int r)
  * loop the timers run before anything is read. */
 static void on_timer(uv_timer_t *timer)
 {
-	struct bosh_carried *session = CONTAINER_OF(timer, struct bosh_carried, timer);
+	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
 
 	due_queue_add(&session->endpoint->due, &session->due);
 }
 
-void bosh_carried_on_due(struct due_item *item)
+void bosh_entry_on_due(struct due_item *item)
 {
-	struct bosh_carried *session = CONTAINER_OF(item, struct bosh_carried, due);
+	struct bosh_entry *session = CONTAINER_OF(item, struct bosh_entry, due);
 
 	session->armed = MONO_NEVER;
-	bosh_carried_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
+	bosh_entry_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
 							 &session->endpoint->actions));
 }

@@ -4,53 +4,53 @@
 
 #include "gateway/bosh/endpoint-state.h"
 
-static struct bosh_actions *actions_of(const struct bosh_strand *strand)
+static struct bosh_actions *actions_of(const struct bosh_leg *leg)
 {
-	return &strand->session->endpoint->actions;
+	return &leg->session->endpoint->actions;
 }
 
-static struct mono now_of(const struct bosh_strand *strand)
+static struct mono now_of(const struct bosh_leg *leg)
 {
-	return bosh_endpoint_now(strand->session->endpoint);
+	return bosh_endpoint_now(leg->session->endpoint);
 }
 
 /* Asked for each stream: one session can open and lose any number of them. */
-static bool may_log(const struct bosh_carried *session)
+static bool may_log(const struct bosh_entry *session)
 {
 	return session->is_logged &&
 	       worker_may_log(session->endpoint->env, CLIENT_LOG_STREAM, &session->client);
 }
 
-static void log_failure(const struct bosh_strand *strand, const struct failure *failure)
+static void log_failure(const struct bosh_leg *leg, const struct failure *failure)
 {
 	char client[ADDRESS_TEXT_MAX];
 
-	if (!may_log(strand->session)) {
+	if (!may_log(leg->session)) {
 		return;
 	}
 	log_info("session-failed",
-		 LOG_STR("client", address_format_host(&strand->session->client, client)),
+		 LOG_STR("client", address_format_host(&leg->session->client, client)),
 		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(strand->session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", strand->domain), LOG_STR("failure", failure_name(failure->kind)),
+		 LOG_SV("session", sv_first(sv_from(leg->session->sid), SID_LOG_LENGTH)),
+		 LOG_STR("domain", leg->domain), LOG_STR("failure", failure_name(failure->kind)),
 		 LOG_STR("detail", failure->detail));
 }
 
-int bosh_strand_fail(struct bosh_strand *strand, const struct failure *failure)
+int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure)
 {
-	log_failure(strand, failure);
-	counters_add(strand->session->endpoint->env->counters, failure->kind);
-	return bosh_session_fail(strand->session->engine, strand->stream, failure, now_of(strand),
-				 actions_of(strand));
+	log_failure(leg, failure);
+	counters_add(leg->session->endpoint->env->counters, failure->kind);
+	return bosh_session_fail(leg->session->engine, leg->stream, failure, now_of(leg),
+				 actions_of(leg));
 }
 
-void bosh_strand_close(struct bosh_strand *strand, bool drop)
+void bosh_leg_close(struct bosh_leg *leg, bool drop)
 {
-	struct bosh_carried *session = strand->session;
+	struct bosh_entry *session = leg->session;
 
-	strand->link = drop ? link_drop(strand->link) : link_close(strand->link);
-	if (strand->counted) {
-		strand->counted = false;
+	leg->link = drop ? link_drop(leg->link) : link_close(leg->link);
+	if (leg->counted) {
+		leg->counted = false;
 		census_leave_session(session->endpoint->env->census, &session->client);
 	}
 }
@@ -60,56 +60,56 @@ void bosh_strand_close(struct bosh_strand *strand, bool drop)
 /* The stream is the client's: what it waits for comes with this turn, if at all. */
 static void on_header(void *userdata)
 {
-	struct bosh_strand *strand = userdata;
-	const struct stream *stream = link_stream(strand->link);
-	int r = bosh_session_header(strand->session->engine, strand->stream, stream->id,
-				    stream->from ? stream->from : strand->domain);
+	struct bosh_leg *leg = userdata;
+	const struct stream *stream = link_stream(leg->link);
+	int r = bosh_session_header(leg->session->engine, leg->stream, stream->id,
+				    stream->from ? stream->from : leg->domain);
 
-	(void)bosh_session_pending(strand->session->engine, strand->stream, false, true);
-	bosh_carried_settle(strand->session, r);
+	(void)bosh_session_pending(leg->session->engine, leg->stream, false, true);
+	bosh_entry_settle(leg->session, r);
 }
 
 static void on_element(void *userdata, enum stream_event_kind kind)
 {
-	struct bosh_strand *strand = userdata;
-	struct bosh_session *engine = strand->session->engine;
-	const struct stream *stream = link_stream(strand->link);
-	int r = stream_event_write(stream, bosh_session_pending(engine, strand->stream,
+	struct bosh_leg *leg = userdata;
+	struct bosh_session *engine = leg->session->engine;
+	const struct stream *stream = link_stream(leg->link);
+	int r = stream_event_write(stream, bosh_session_pending(engine, leg->stream,
 								stream_event_is_stream(stream),
 								kind == STREAM_EVENT_FEATURES));
 
 	if (stream->managed) {
-		bosh_session_set_managed(engine, strand->stream);
+		bosh_session_set_managed(engine, leg->stream);
 	}
 	if (r < 0) {
-		bosh_carried_settle(strand->session, r);
+		bosh_entry_settle(leg->session, r);
 	}
 }
 
 static void on_flush(void *userdata)
 {
-	struct bosh_strand *strand = userdata;
+	struct bosh_leg *leg = userdata;
 
-	bosh_carried_settle(strand->session, bosh_session_flush(strand->session->engine, now_of(strand),
-								actions_of(strand)));
+	bosh_entry_settle(leg->session, bosh_session_flush(leg->session->engine, now_of(leg),
+								actions_of(leg)));
 }
 
 static void on_drained(void *userdata)
 {
-	struct bosh_strand *strand = userdata;
+	struct bosh_leg *leg = userdata;
 
-	bosh_carried_settle(strand->session,
-			    bosh_session_congest(strand->session->engine, strand->stream, false, now_of(strand),
-						 actions_of(strand)));
+	bosh_entry_settle(leg->session,
+			    bosh_session_congest(leg->session->engine, leg->stream, false, now_of(leg),
+						 actions_of(leg)));
 }
 
 static void on_over(void *userdata, const struct failure *failure)
 {
-	struct bosh_strand *strand = userdata;
-	int r = bosh_strand_fail(strand, failure);
+	struct bosh_leg *leg = userdata;
+	int r = bosh_leg_fail(leg, failure);
 
-	bosh_strand_close(strand, false);
-	bosh_carried_settle(strand->session, r);
+	bosh_leg_close(leg, false);
+	bosh_entry_settle(leg->session, r);
 }
 
 static const struct link_callbacks link_callbacks = {
@@ -170,39 +170,39 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 	return judge_route(endpoint, target->route, ret_place, ret_text);
 }
 
-struct bosh_strand *bosh_strand_find(const struct bosh_carried *session, unsigned stream)
+struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream)
 {
-	struct bosh_strand *strand;
+	struct bosh_leg *leg;
 
-	SLIST_FOREACH (strand, &session->strands, in_session) {
-		if (strand->stream == stream) {
+	SLIST_FOREACH (leg, &session->legs, in_session) {
+		if (leg->stream == stream) {
 			break;
 		}
 	}
-	return strand;
+	return leg;
 }
 
-/* The strand of @stream; one that stood there is over, and nothing calls it back. */
-static struct bosh_strand *strand_new(struct bosh_carried *session, unsigned stream, const char *domain)
+/* The leg of @stream; one that stood there is over, and nothing calls it back. */
+static struct bosh_leg *leg_new(struct bosh_entry *session, unsigned stream, const char *domain)
 {
 	size_t n_domain = strlen(domain);
-	struct bosh_strand *strand = calloc(1, sizeof(*strand) + n_domain + 1);
-	struct bosh_strand *former = bosh_strand_find(session, stream);
+	struct bosh_leg *leg = calloc(1, sizeof(*leg) + n_domain + 1);
+	struct bosh_leg *former = bosh_leg_find(session, stream);
 
-	if (strand) {
+	if (leg) {
 		if (former) {
-			SLIST_REMOVE(&session->strands, former, bosh_strand, in_session);
+			SLIST_REMOVE(&session->legs, former, bosh_leg, in_session);
 			free(former);
 		}
-		strand->session = session;
-		strand->stream = stream;
-		memcpy(strand->domain, domain, n_domain);
-		SLIST_INSERT_HEAD(&session->strands, strand, in_session);
+		leg->session = session;
+		leg->stream = stream;
+		memcpy(leg->domain, domain, n_domain);
+		SLIST_INSERT_HEAD(&session->legs, leg, in_session);
 	}
-	return strand;
+	return leg;
 }
 
-int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct bosh_target *target,
+int bosh_leg_open(struct bosh_entry *session, unsigned stream, const struct bosh_target *target,
 		     const struct bosh_place *place, bool counted)
 {
 	struct stream_target stream_target = {
@@ -213,28 +213,28 @@ int bosh_strand_open(struct bosh_carried *session, unsigned stream, const struct
 		.client = &session->client,
 		.route = place->route.port ? &place->route : NULL,
 	};
-	struct bosh_strand *strand = strand_new(session, stream, place->domain);
+	struct bosh_leg *leg = leg_new(session, stream, place->domain);
 
-	if (!strand) {
+	if (!leg) {
 		return -ENOMEM;
 	}
-	int r = link_new(&session->endpoint->env->link, &stream_target, place->rule, &link_callbacks, strand,
-			 &strand->link);
+	int r = link_new(&session->endpoint->env->link, &stream_target, place->rule, &link_callbacks, leg,
+			 &leg->link);
 
-	strand->counted = counted && r == 0;
+	leg->counted = counted && r == 0;
 	return r;
 }
 
-static int refuse(struct bosh_carried *session, unsigned stream, enum failure_kind kind, const char *why)
+static int refuse(struct bosh_entry *session, unsigned stream, enum failure_kind kind, const char *why)
 {
-	struct bosh_strand *strand = strand_new(session, stream, "");
+	struct bosh_leg *leg = leg_new(session, stream, "");
 	struct failure failure;
 
 	failure_set(&failure, kind, why ? "%s" : NULL, why);
-	return strand ? bosh_strand_fail(strand, &failure) : -ENOMEM;
+	return leg ? bosh_leg_fail(leg, &failure) : -ENOMEM;
 }
 
-int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct bosh_target *target)
+int bosh_leg_add(struct bosh_entry *session, unsigned stream, const struct bosh_target *target)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
 	struct bosh_place place;
@@ -247,12 +247,12 @@ int bosh_strand_add(struct bosh_carried *session, unsigned stream, const struct 
 	if (census_enter_session(endpoint->env->census, &session->client) != CENSUS_OK) {
 		return refuse(session, stream, FAILURE_TOO_MANY, NULL);
 	}
-	int r = bosh_strand_open(session, stream, target, &place, true);
+	int r = bosh_leg_open(session, stream, target, &place, true);
 
 	if (r < 0) {
 		census_leave_session(endpoint->env->census, &session->client);
 	} else if (may_log(session)) {
-		bosh_carried_log(session, "stream-open", place.domain);
+		bosh_entry_log(session, "stream-open", place.domain);
 	}
 	return r;
 }
