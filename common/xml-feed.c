@@ -2,6 +2,7 @@
 /* Feeds bytes to expat and judges them as a whole. xml-parser.c handles what expat reports. */
 #include <errno.h>
 
+#include "common/xml-memory.h"
 #include "common/xml-parser.h"
 
 static int error_of(const struct xml_parser *parser)
@@ -42,12 +43,21 @@ static void note_first(struct xml_parser *parser, const char *data, size_t n)
 	}
 }
 
-/* Limits what the size of an element does not: a start tag of the root that never ends, and a token
- * that arrives in too many pieces. */
+static size_t memory_max(const struct xml_parser *parser)
+{
+	return XML_MEMORY_BASE + XML_MEMORY_FACTOR * parser->options->n_element_max +
+	       2 * parser->n_at_once;
+}
+
+/* Limits what the size of an element does not: a start tag of the root that never ends, a token that
+ * arrives in too many pieces, and the memory for too many names. */
 static int check_work(struct xml_parser *parser)
 {
 	size_t position = xml_parser_position(parser);
 
+	if (parser->n_memory > memory_max(parser)) {
+		return XML_E_TOO_LARGE;
+	}
 	if (parser->depth == 0 && !parser->complete && parser->n_fed > XML_ROOT_MAX) {
 		return XML_E_TOO_LARGE;
 	}
@@ -55,15 +65,25 @@ static int check_work(struct xml_parser *parser)
 	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
 }
 
+enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, size_t n)
+{
+	size_t n_before = xml_memory_held();
+	enum XML_Status status = XML_Parse(parser->expat, data, (int)n, 0);
+
+	parser->n_memory += xml_memory_held() - n_before;
+	return status;
+}
+
 int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 {
 	note_first(parser, data, n);
 	parser->n_fed += n;
+	parser->n_at_once = n > parser->n_at_once ? n : parser->n_at_once;
 	if (parser->n_header == 0 && is_utf16(parser)) {
 		parser->error = XML_E_RESTRICTED;
 		return parser->error;
 	}
-	enum XML_Status status = XML_Parse(parser->expat, data, (int)n, 0);
+	enum XML_Status status = xml_parser_parse(parser, data, n);
 
 	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
 		parser->error = error_of(parser);

@@ -57,6 +57,8 @@ struct xml_parser {
 	size_t n_fed; /* bytes fed after them */
 	size_t accounted;
 	size_t n_rescanned;
+	size_t n_at_once; /* most bytes that one call fed */
+	size_t n_memory;  /* bytes that expat holds for it */
 	unsigned depth; /* open elements, including the root */
 	char first[2];  /* the first bytes fed: they select the encoding */
 	bool in_header;
@@ -90,6 +92,9 @@ _must_check_ int xml_parser_take_nested(struct xml_pool *pool,
 					struct xml_parser **ret_parser);
 /* Returns a parser to the pool, or frees it. NULL is fine. */
 void xml_parser_give(struct xml_parser *parser);
+
+/* Calls XML_Parse(). Nothing else may, so that the parser's memory is counted. */
+enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, size_t n);
 
 /* Returns 0, XML_E_* or -ENOMEM. */
 _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/random.h"
+#include "common/xml-memory.h"
 #include "common/xml-parser.h"
 
 enum {
@@ -12,6 +13,9 @@ enum {
 	POOL_PARSERS_MAX = 32,
 	/* Larger lists of a parser are freed when it returns to the pool. */
 	KEEP_BYTES_MAX = 64 * 1024,
+	/* A parser whose expat holds more is freed. expat buffers up to twice what it is fed at
+	 * once, and servers are read 64 KB at once. */
+	KEEP_EXPAT_MAX = 192 * 1024,
 };
 
 /* Up to POOL_PARSERS_MAX parsers in one state. */
@@ -138,11 +142,14 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 	}
 	parser->pool = pool;
 	parser->scopes = &pool->scopes;
-	parser->expat = XML_ParserCreateNS("UTF-8", XML_NAME_SEPARATOR);
+	size_t n_before = xml_memory_held();
+
+	parser->expat = XML_ParserCreate_MM("UTF-8", &xml_memory, (const char[]){XML_NAME_SEPARATOR, '\0'});
 	if (!parser->expat) {
 		parser_free(parser);
 		return -ENOMEM;
 	}
+	parser->n_memory = xml_memory_held() - n_before;
 	xml_parser_prepare(parser, pool->salt);
 	*ret_parser = parser;
 	return 0;
@@ -151,7 +158,8 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 static int feed_header(struct xml_parser *parser, struct sv header)
 {
 	parser->in_header = true;
-	enum XML_Status status = XML_Parse(parser->expat, header.data, (int)header.n, 0);
+	enum XML_Status status = xml_parser_parse(parser, header.data, header.n);
+
 	parser->in_header = false;
 	if (status != XML_STATUS_OK) {
 		return -ENOMEM; /* the header is well-formed: nothing else can fail */
@@ -248,8 +256,23 @@ static void forget_scan(struct xml_parser *parser)
 	parser->n_fed = 0;
 	parser->accounted = 0;
 	parser->n_rescanned = 0;
+	parser->n_at_once = 0;
 	parser->n_root_declarations = 0;
 	parser->declared = 0;
+}
+
+/* Makes expat forget its input. Returns false if it must not be used again: tables that grew for a
+ * large input do not shrink. */
+static bool reset_expat(struct xml_parser *parser)
+{
+	size_t n_before = xml_memory_held();
+	/* XML_ParserReset() silently loses the encoding when there is no memory, so set it
+	 * again. */
+	bool is_reset = XML_ParserReset(parser->expat, NULL) &&
+			XML_SetEncoding(parser->expat, "UTF-8") == XML_STATUS_OK;
+
+	parser->n_memory += xml_memory_held() - n_before;
+	return is_reset && parser->n_memory <= KEEP_EXPAT_MAX;
 }
 
 /* Resets the parser and puts it back, or frees it. */
@@ -258,11 +281,7 @@ static void reset(struct xml_parser *parser)
 	/* Without memory, expat may have stopped in the middle of anything. */
 	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
-	/* XML_ParserReset() silently loses the encoding when there is no memory, so set it
-	 * again. */
-	if (unfit || !XML_ParserReset(parser->expat, NULL) ||
-	    XML_SetEncoding(parser->expat, "UTF-8") != XML_STATUS_OK ||
-	    !shelf_push(&parser->pool->reset, parser)) {
+	if (unfit || !reset_expat(parser) || !shelf_push(&parser->pool->reset, parser)) {
 		parser_free(parser);
 		return;
 	}
@@ -282,6 +301,7 @@ static bool keep_warm(struct xml_parser *parser)
 	struct xml_pool *pool = parser->pool;
 
 	if (!xml_parser_is_settled(parser) || parser->complete ||
+	    parser->n_memory > KEEP_EXPAT_MAX ||
 	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
 		return false;
 	}
@@ -302,7 +322,7 @@ static bool keep_nested(struct xml_parser *parser)
 	struct xml_pool *pool = parser->pool;
 
 	if (!xml_parser_is_settled(parser) || !parser->complete ||
-	    pool->nested.n >= POOL_PARSERS_MAX ||
+	    pool->nested.n >= POOL_PARSERS_MAX || parser->n_memory > KEEP_EXPAT_MAX ||
 	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
 		return false;
 	}

@@ -198,6 +198,13 @@ bool xml_scan_is_complete(const struct xml_scan *scan)
 	return scan->parser && scan->parser->complete && is_rest_white(scan);
 }
 
+size_t xml_scan_held(const struct xml_scan *scan)
+{
+	const struct xml_parser *parser = scan->parser;
+
+	return scan->partial.size + (parser ? parser->n_memory + parser->text.size : 0);
+}
+
 struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,
 			     struct sv name)
 {

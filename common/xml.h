@@ -31,7 +31,8 @@ enum xml_result {
 	XML_OK,
 	XML_E_SYNTAX,     /* not well-formed, undeclared prefix, bad UTF-8, text between elements */
 	XML_E_RESTRICTED, /* well-formed, but forbidden in XMPP */
-	XML_E_TOO_LARGE,  /* over a limit: bytes, depth, children, declarations or work */
+	XML_E_TOO_LARGE,  /* over a limit: bytes, depth, children, declarations, work,
+			   * or memory */
 };
 
 enum {
@@ -51,6 +52,12 @@ enum {
 	 * with each piece that arrives, so a peer that sends one huge tag in tiny pieces could
 	 * cause quadratic work. */
 	XML_RESCAN_MAX = 64 * 1024 * 1024,
+	/* Memory that expat may hold, for each byte of the largest element. A peer that uses a
+	 * new name in each tag makes it hold 17 bytes for each byte sent. An attribute as large as
+	 * an element may be makes it hold 3. */
+	XML_MEMORY_FACTOR = 4,
+	/* Added to that: what a parser may hold when it comes from the pool. */
+	XML_MEMORY_BASE = 256 * 1024,
 	/* expat keeps every name that it has seen until it is reset. A scan that never rests
 	 * between two elements gets a new parser after this many bytes, at the next end of an
 	 * element. */
@@ -143,6 +150,10 @@ bool xml_scan_is_idle(const struct xml_scan *scan);
 /* Whether the root has ended and nothing but white space was fed after it. Valid after
  * xml_scan_next() has returned false. */
 bool xml_scan_is_complete(const struct xml_scan *scan);
+
+/* Bytes of memory that the scan holds for an incomplete element; 0 between elements. Valid after
+ * xml_scan_next() has returned false. */
+size_t xml_scan_held(const struct xml_scan *scan);
 
 /* The decoded value of an attribute; its data is NULL when there is none. @ns is XML_NS_NONE for an
  * attribute without a prefix. */

@@ -6,10 +6,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <expat.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "tests/unit/failmalloc.h"
 
@@ -28,7 +28,6 @@ void *__wrap_reallocarray(void *block, size_t n, size_t n_one);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t n);
 void __wrap_free(void *block);
-XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator);
 
 /* Only the thread that runs the scenario fails. */
 static _Thread_local struct {
@@ -106,14 +105,6 @@ void __wrap_free(void *block)
 {
 	n_blocks -= block != NULL;
 	__real_free(block);
-}
-
-XML_Parser __wrap_XML_ParserCreateNS(const char *encoding, char separator)
-{
-	static const XML_Memory_Handling_Suite suite = {__wrap_malloc, __wrap_realloc, __wrap_free};
-	const char separators[] = {separator, '\0'};
-
-	return XML_ParserCreate_MM(encoding, &suite, separators);
 }
 
 size_t failmalloc_n_live(void)

@@ -5,7 +5,8 @@
  * engine must come out with -ENOMEM or with success, and with nothing left allocated.
  *
  * Each test, and the library of what is tested, is linked with the linker's --wrap for malloc, calloc, realloc,
- * reallocarray, strdup, strndup, free and XML_ParserCreateNS: so it meets the project's own calls, and expat's.
+ * reallocarray, strdup, strndup and free: so it meets the project's own calls, and expat's, whose memory is the
+ * project's (common/xml-memory.h).
  */
 #include <stdbool.h>
 #include <stddef.h>
