@@ -66,6 +66,15 @@ static int transport_init(struct transport *transport, uv_loop_t *loop, int fami
 	return 0;
 }
 
+/* Where IPv6 is switched off, an IPv6 destination has no source address: no failure of ours, but a
+ * network that is not there. For IPv4 the same error means that no port is left. */
+static int connect_error(const struct address *address, int error)
+{
+	bool is_without_ipv6 = address->any.sa_family == AF_INET6 && error == EADDRNOTAVAIL;
+
+	return is_without_ipv6 ? ENETUNREACH : error;
+}
+
 int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *address,
 		  int64_t timeout_ms, const struct transport_callbacks *callbacks, void *userdata,
 		  struct transport **ret_transport)
@@ -86,7 +95,7 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *addr
 	}
 	if (connect(transport->channel.fd, &address->any, address_size(address)) < 0 &&
 	    errno != EINPROGRESS) {
-		transport->connect_error = errno;
+		transport->connect_error = connect_error(address, errno);
 		timeout_ms = 0;
 	}
 	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);

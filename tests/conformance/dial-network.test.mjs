@@ -40,6 +40,7 @@ const DOMAINS = {
 	'inside-second': [[0, '11.0.9.12', 5222], [1, '127.0.0.1', 5222], [2, '10.1.2.3', 5222], [3, '::1', 5222]],
 	'inside-between': [[0, '11.0.9.13', 5222], [1, '127.0.0.1', 5222], [2, '11.0.22.13', 5222]],
 	rebinding: ['11.0.21.14'],
+	'six-only': ['2a0f:21::16'],
 	measured: [[0, '11.0.9.15', 5222], [1, '11.0.21.15', 5222]],
 };
 
@@ -218,4 +219,11 @@ function defineTests() {
 			`(${(later / healthy).toFixed(1)} x healthy)`);
 		assert.ok(first < SLOW_MS && later < SLOW_MS, `${first} ms, then ${later} ms`);
 	}));
+
+	// The last one: IPv6 does not come back.
+	test('where IPv6 is switched off, an IPv6 server cannot be reached, and that is no fault of the gateway', TIMEOUT, async () => {
+		await assertReaches('six-only', '2a0f:21::16', 1);
+		network.endIpv6();
+		await assertFails('six-only', /cannot be reached/);
+	});
 }

@@ -131,6 +131,11 @@ export class Network {
 		return host;
 	}
 
+	// Switches IPv6 off for this process, for good.
+	endIpv6() {
+		set(process.pid, { 'ipv6/conf/all/disable_ipv6': 1 });
+	}
+
 	// @kind: 'blackhole' drops in silence, 'unreachable' answers with ICMP.
 	route(kind, network) {
 		ip(this.router.pid, family(network), 'route', 'add', kind, network);
