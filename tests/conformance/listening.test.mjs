@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BINARY, Doab, configText, parseLogLine, runDoab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
+import { UNSHARE, whyNoNamespaces } from '../support/namespaces.mjs';
 import { freePort, patiently, removeFolder, run, temporaryFolder } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -112,7 +113,7 @@ test('addresses that are not of this machine: each is named', TIMEOUT, async () 
 	assertRefused(await runDoab('--config', file), /cannot assign|not supported/i, ...strange);
 });
 
-// What may be done by nobody in particular, in a network of its own when that takes root.
+// Why the program cannot be run by an ordinary user: of root's folders, for instance.
 function whyNotNobody() {
 	if (!isRoot) {
 		return undefined;
@@ -125,30 +126,19 @@ function whyNotNobody() {
 	return undefined;
 }
 
-const inside = (script) => run('unshare', ['--net', 'sh', '-c', script]);
-
-function whyNotInside() {
-	if (!isRoot) {
-		return 'network namespaces need root';
-	}
-	try {
-		execFileSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'], { stdio: 'pipe' });
-	} catch (error) {
-		return `no network namespaces here: ${String(error.stderr ?? error.message).trim()}`;
-	}
-	return undefined;
-}
+const inside = (script) => run('unshare', [...UNSHARE, 'sh', '-c', script]);
 
 test('a privileged port, by an ordinary user', TIMEOUT, async (t) => {
-	const reason = whyNotNobody() ?? (isRoot ? whyNotInside() : undefined);
+	const reason = whyNotNobody() ?? whyNoNamespaces();
 	if (reason) {
 		t.skip(reason);
 		return;
 	}
 	const file = writeConfig('privileged', { listen: ['127.0.0.1:81'], workers: 1 });
-	const drop = `setpriv --reuid ${NOBODY} --clear-groups --inh-caps=-all`;
+	// In the namespace an ordinary user is root, and has to give up what that means.
+	const drop = `setpriv ${isRoot ? `--reuid ${NOBODY} --clear-groups` : '--bounding-set=-all'} --inh-caps=-all`;
 	const prepare = 'ip link set lo up; echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start;';
-	const result = isRoot ? await inside(`${prepare} exec ${drop} ${BINARY} --config ${file}`) : await runDoab('--config', file);
+	const result = await inside(`${prepare} exec ${drop} ${BINARY} --config ${file}`);
 	assertRefused(result, /permission denied/i, '127.0.0.1:81');
 	assert.match(result.stderr, /CAP_NET_BIND_SERVICE/);
 });
@@ -172,7 +162,7 @@ async function withoutIpv6(args) {
 }
 
 test('without IPv6 the built-in default starts with what there is, and a configured address does not', TIMEOUT, async (t) => {
-	const reason = whyNotInside();
+	const reason = whyNoNamespaces();
 	if (reason) {
 		t.skip(reason);
 		return;

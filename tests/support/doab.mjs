@@ -86,7 +86,11 @@ export class Doab {
 		});
 		this.child.stderr.setEncoding('utf8').on('data', (text) => this.read(text));
 		this.exited = new Promise((resolve) => this.child.once('close', resolve));
-		this.child.once('exit', () => this.wake());
+		// Not at 'exit', behind which the last lines may still come.
+		this.child.once('close', () => {
+			this.hasEnded = true;
+			this.wake();
+		});
 		this.child.once('error', (error) => {
 			this.startError = error;
 			this.wake();
@@ -123,7 +127,7 @@ export class Doab {
 				if (line) {
 					this.waiting.delete(check);
 					resolve(line);
-				} else if (this.startError || !this.isRunning) {
+				} else if (this.startError || this.hasEnded) {
 					this.waiting.delete(check);
 					reject(this.startError ?? new Error(`doab ended before event=${event}:\n${this.log}\n${this.partial}`));
 				}

@@ -17,11 +17,13 @@ import { fileURLToPath } from 'node:url';
 import { startChild, stopChild, until, within } from './util.mjs';
 
 const MARK = 'DOAB_TEST_NAMESPACE';
-const UNSHARE = ['--net', ...(process.getuid() === 0 ? [] : ['--user', '--map-root-user'])];
+// What unshare(1) is given for a network namespace.
+export const UNSHARE = ['--net', ...(process.getuid() === 0 ? [] : ['--user', '--map-root-user'])];
 const TRIAL = 'ip link add name here type veth peer name there && echo 0 >/proc/sys/net/ipv4/icmp_ratelimit';
 const HOST = fileURLToPath(new URL('./namespace-host.mjs', import.meta.url));
 
-function whyNot() {
+// Why there can be no network namespaces here, or undefined.
+export function whyNoNamespaces() {
 	try {
 		execFileSync('unshare', [...UNSHARE, 'sh', '-c', TRIAL], { stdio: 'pipe' });
 	} catch (error) {
@@ -37,7 +39,7 @@ export async function enterNamespace(url) {
 		execFileSync('ip', ['link', 'set', 'lo', 'up']);
 		return { isInside: true };
 	}
-	const reason = whyNot();
+	const reason = whyNoNamespaces();
 	if (!reason) {
 		const child = spawn('unshare', [...UNSHARE, process.execPath, ...process.execArgv, fileURLToPath(url)],
 			{ stdio: 'inherit', env: { ...process.env, [MARK]: '1' } });
