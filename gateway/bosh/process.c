@@ -54,6 +54,10 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
  * second one brings the answer to the first, upon which the client may send a third, as fast as the network
  * carries them. So the last two have to be empty, both of them.
  *
+ * Some libraries send two of these by mistake, where an answer, a timer and a stanza of theirs cross each
+ * other (stanza.io 10, gloox). They do it once for a stanza, not for ever. So each request that carries
+ * something excuses one, for as long as `polling`.
+ *
  * In a session that polls, two empty ones within `polling`, the first of which was told nothing.
  *
  * A client that has lost its connections sends more than it would otherwise. Requests that it does not
@@ -82,6 +86,27 @@ static enum bosh_rule judge_activity(const struct bosh_session *session, const s
 	}
 	return n + 1 == n_max && is_behind_empty(session, body) ? BOSH_RULE_POLLING_TOO_OFTEN
 								: BOSH_RULE_NONE;
+}
+
+/* Whether what the client has sent lately excuses one empty request more than allowed. */
+static bool excuse_poll(struct bosh_session *session, struct mono received)
+{
+	int64_t ago_ms = mono_diff_ms(received, session->carried);
+
+	if (session->n_excused == 0 || ago_ms >= (int64_t)session->limits->polling_s * 1000) {
+		return false;
+	}
+	session->n_excused--;
+	return true;
+}
+
+/* A request has carried something. */
+static void note_carried(struct bosh_session *session, struct mono received)
+{
+	session->carried = received;
+	if (session->n_excused < BOSH_POLLS_EXCUSED_MAX) {
+		session->n_excused++;
+	}
 }
 
 /* Makes room for the slot of a request. There are as many as requests may be under way, and one for
@@ -256,6 +281,10 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 	}
 	enum bosh_rule rule = judge_activity(session, body, empty, received);
 
+	if (rule == BOSH_RULE_POLLING_TOO_OFTEN && session->creation.hold &&
+	    excuse_poll(session, received)) {
+		rule = BOSH_RULE_NONE;
+	}
 	if (rule) {
 		return rule;
 	}
@@ -316,6 +345,9 @@ static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arri
 	session->next_rid = arrival->body->rid + 1;
 	session->received = arrival->received;
 	session->pause_s = 0;
+	if (!slot->empty) {
+		note_carried(session, arrival->received);
+	}
 	take_keys(session, arrival->body, slot);
 	bosh_reply_cache_follow(&session->replies);
 	take_ack(session, arrival->body, turn->now);

@@ -82,6 +82,8 @@ struct bosh_session {
 	uint64_t next_rid;
 	struct mono idle_since; /* since when no request could be answered */
 	struct mono received;   /* when the last request that was processed came */
+	struct mono carried;    /* when the last one came that carried something */
+	unsigned n_excused;     /* empty requests in excess that those excuse */
 	unsigned pause_s;       /* in place of inactivity; 0: the client has not paused */
 	struct mono linger;     /* until when one request more than `hold` waits; MONO_NEVER: it does not */
 	struct bosh_key key;    /* what the next request is checked against */

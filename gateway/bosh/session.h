@@ -38,6 +38,9 @@ enum {
 	BOSH_VER_MINOR = 11,
 	/* Streams of one session: each is a connection to a server. */
 	BOSH_STREAMS_MAX = 16,
+	/* Empty requests in excess that requests with payloads excuse: a burst of stanzas must not
+	 * let a client poll without end. */
+	BOSH_POLLS_EXCUSED_MAX = 8,
 	/* Payloads that wait for their streams' features, of all streams together, in bytes. A client that names a
 	 * server which never answers must not fill our memory. A login with a token of 16 KB has room. */
 	BOSH_WAITING_MAX = 64 * 1024,
