@@ -44,7 +44,8 @@
  *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
  *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
  * Terminating the BOSH Session
- *   payloads go on; "terminate" on the oldest connection, empty bodies on the others  test_terminate, test_terminate_alone
+ *   payloads go on; "terminate" on the oldest connection, empty bodies on the others  test_terminate, test_terminate_alone,
+ *                                                                                       test_terminate_misspelt
  * In-Order Message Forwarding
  *   an early request waits for its predecessor                                        test_out_of_order, test_out_of_order_terminate
  *   above the window the session ends                                                 test_window, test_window_ends_all
@@ -363,6 +364,17 @@ static void test_terminate(void **state)
 	EXPECT("send <presence type='unavailable'/>\nclose\n2: " GOODBYE "\n3: " EMPTY "\nend\n");
 }
 
+/* As gloox says goodbye. No other word ends a session. */
+static void test_terminate_misspelt(void **state)
+{
+	(void)state;
+	begin();
+	request_with(101, " type='terminated'", "");
+	EXPECT("");
+	request_with(102, " type='terminal'", "");
+	EXPECT("close\n2: " GOODBYE "\n3: " EMPTY "\nend\n");
+}
+
 static void test_terminate_alone(void **state)
 {
 	(void)state;
@@ -592,6 +604,7 @@ int main(void)
 		TEST(test_polling),
 		TEST(test_polling_often),
 		TEST(test_terminate),
+		TEST(test_terminate_misspelt),
 		TEST(test_terminate_alone),
 		TEST(test_terminate_above),
 		TEST(test_overactivity),
