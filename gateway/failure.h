@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Everything that can go wrong between a client and its XMPP server, in one list. The name goes into
- * the log. The BOSH condition (XEP-0124, Terminal Binding Conditions), the stream error condition
- * (RFC 6120, 4.9.3) and the sentence go to the client.
+ * Everything that can go wrong between a client and its XMPP server, in one list. The name goes
+ * into the log. The BOSH condition (XEP-0124, Terminal Binding Conditions), the stream error
+ * condition (RFC 6120, 4.9.3) and the sentence go to the client.
  *
  * kind           what went wrong
  * detail         particulars for the log and the operator: an address, the names in a certificate
- * public detail  the detail as clients see it, without IP addresses. An address does not show whether
- *                it is public knowledge: a private one, one from the configuration or from /etc/hosts,
- *                or one that only the local DNS gives would reveal the operator's network or a server
- *                behind a proxy. Names stay: a client can look them up itself
+ * public detail  the detail as clients see it, without IP addresses. An address does not show
+ *                whether it is public knowledge: a private one, one from the configuration or from
+ *                /etc/hosts, or one that only the local DNS gives would reveal the operator's
+ *                network or a server behind a proxy. Names stay: a client can look them up itself
  */
 #include "common/sv.h"
 

@@ -15,34 +15,34 @@ struct range_v6 {
 	unsigned n_bits;
 };
 
-#define V4(a, b, c, d)                                                                             \
+#define V4(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 /* IANA's registry of special-purpose addresses, and classes D and E. */
 static const struct range_v4 not_public_v4[] = {
-	{V4(0, 0, 0, 0), 8},	   /* "this network": Linux connects 0.0.0.0 to itself */
-	{V4(10, 0, 0, 0), 8},	   /* RFC 1918 */
-	{V4(100, 64, 0, 0), 10},   /* RFC 6598, shared: carriers and cloud networks */
-	{V4(127, 0, 0, 0), 8},	   /* loopback */
+	{V4(0, 0, 0, 0), 8},        /* "this network": Linux connects 0.0.0.0 to itself */
+	{V4(10, 0, 0, 0), 8},       /* RFC 1918 */
+	{V4(100, 64, 0, 0), 10},    /* RFC 6598, shared: carriers and cloud networks */
+	{V4(127, 0, 0, 0), 8},      /* loopback */
 	{V4(168, 63, 129, 16), 32}, /* Azure's internal host; the number alone looks public */
-	{V4(169, 254, 0, 0), 16},  /* link-local: metadata services of clouds */
-	{V4(172, 16, 0, 0), 12},   /* RFC 1918 */
-	{V4(192, 0, 0, 0), 24},	   /* IETF protocol assignments */
-	{V4(192, 0, 2, 0), 24},	   /* documentation */
-	{V4(192, 88, 99, 0), 24},  /* 6to4 relays, withdrawn by RFC 7526 */
-	{V4(192, 168, 0, 0), 16},  /* RFC 1918 */
-	{V4(198, 18, 0, 0), 15},   /* benchmarking */
-	{V4(198, 51, 100, 0), 24}, /* documentation */
-	{V4(203, 0, 113, 0), 24},  /* documentation */
-	{V4(224, 0, 0, 0), 4},	   /* multicast */
-	{V4(240, 0, 0, 0), 4},	   /* reserved, with the broadcast address */
+	{V4(169, 254, 0, 0), 16},   /* link-local: metadata services of clouds */
+	{V4(172, 16, 0, 0), 12},    /* RFC 1918 */
+	{V4(192, 0, 0, 0), 24},     /* IETF protocol assignments */
+	{V4(192, 0, 2, 0), 24},     /* documentation */
+	{V4(192, 88, 99, 0), 24},   /* 6to4 relays, withdrawn by RFC 7526 */
+	{V4(192, 168, 0, 0), 16},   /* RFC 1918 */
+	{V4(198, 18, 0, 0), 15},    /* benchmarking */
+	{V4(198, 51, 100, 0), 24},  /* documentation */
+	{V4(203, 0, 113, 0), 24},   /* documentation */
+	{V4(224, 0, 0, 0), 4},      /* multicast */
+	{V4(240, 0, 0, 0), 4},      /* reserved, with the broadcast address */
 };
 
 /* Exceptions within 2000::/3. Nothing outside of it is public. */
 static const struct range_v6 not_public_v6[] = {
-	{{0x20, 0x01, 0x00}, 23},	/* protocol assignments: Teredo, benchmarking, ORCHID */
+	{{0x20, 0x01, 0x00}, 23},       /* protocol assignments: Teredo, benchmarking, ORCHID */
 	{{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
-	{{0x3f, 0xff, 0x00}, 20},	/* documentation, RFC 9637 */
+	{{0x3f, 0xff, 0x00}, 20},       /* documentation, RFC 9637 */
 };
 
 static const struct range_v6 global_unicast = {{0x20}, 3};

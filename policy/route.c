@@ -71,7 +71,8 @@ static int judge_default(struct sv destination, const char *domain, bool *ret_is
 }
 
 /* Looks @destination up in the list. Returns ROUTE_LISTED, a ROUTE_E_..., or -ENOMEM. */
-static int find_listed(const struct routes *routes, struct sv destination, struct redirect *ret_destination)
+static int find_listed(const struct routes *routes, struct sv destination,
+		       struct redirect *ret_destination)
 {
 	int r = parse_destination(destination, ret_destination);
 

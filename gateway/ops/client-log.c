@@ -38,8 +38,8 @@ int client_log_new(const struct census_limits *limits, struct client_log **ret_l
 			&(struct quota_limits){
 				.n_client = is_session ? limits->sessions_per_client
 						       : CLIENT_LOG_LINES_MAX,
-				.n_others = is_session ? limits->sessions
-						       : CLIENT_LOG_LINES_OTHERS_MAX,
+				.n_others =
+					is_session ? limits->sessions : CLIENT_LOG_LINES_OTHERS_MAX,
 				.interval_ms = CLIENT_LOG_INTERVAL_S * 1000,
 			},
 			&log->quotas[kind]);

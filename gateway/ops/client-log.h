@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Limits the log lines that clients can cause. Within CLIENT_LOG_INTERVAL_S, each client gets a number
- * of lines of each kind. Further ones are only counted, and the count is logged at the end of the
- * interval:
+ * Limits the log lines that clients can cause. Within CLIENT_LOG_INTERVAL_S, each client gets a
+ * number of lines of each kind. Further ones are only counted, and the count is logged at the end
+ * of the interval:
  *
  *     level=warning event=log-suppressed client=192.0.2.7 kind=connection-refused n=2990
  *
@@ -27,12 +27,12 @@ enum {
 
 /* What a line is about. SESSION covers all lines of one session; it is asked for once, when the
  * session starts. STREAM covers lines about single streams of a logged session. */
-#define CLIENT_LOG_KINDS(X)                                                                        \
-	X(CONNECTION_REFUSED, "connection-refused", WARNING)                                       \
-	X(CONNECTION_FAILED, "connection-failed", ERROR)                                           \
-	X(SESSION_REFUSED, "session-refused", WARNING)                                             \
-	X(SESSION_GUARDED, "session-guarded", WARNING)                                             \
-	X(SESSION, "session", INFO)                                                                \
+#define CLIENT_LOG_KINDS(X)                                  \
+	X(CONNECTION_REFUSED, "connection-refused", WARNING) \
+	X(CONNECTION_FAILED, "connection-failed", ERROR)     \
+	X(SESSION_REFUSED, "session-refused", WARNING)       \
+	X(SESSION_GUARDED, "session-guarded", WARNING)       \
+	X(SESSION, "session", INFO)                          \
 	X(STREAM, "stream", INFO)
 
 enum client_log_kind {

@@ -14,7 +14,8 @@ void counters_log(struct counters *counters)
 	size_t n = 0;
 
 	for (unsigned i = FAILURE_NONE + 1; i < FAILURE_COUNT; i++) {
-		unsigned long long count = atomic_load_explicit(&counters->failures[i], memory_order_relaxed);
+		unsigned long long count =
+			atomic_load_explicit(&counters->failures[i], memory_order_relaxed);
 
 		if (count) {
 			fields[n++] = LOG_NUMBER(failure_name((enum failure_kind)i), count);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Counts failures of each kind, over all workers, since the start of the program. Counters change only
- * when something fails, never on the path of a stanza.
+ * Counts failures of each kind, over all workers, since the start of the program. Counters change
+ * only when something fails, never on the path of a stanza.
  */
 #include <stdatomic.h>
 

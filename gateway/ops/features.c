@@ -9,21 +9,21 @@
 #define SASL_PLUS SV("-PLUS")
 
 /* id URI name for display; NULL: shown in a line of its own */
-#define FEATURE_NAMESPACES(X)                                                                        \
-	X(STREAMS, "http://etherx.jabber.org/streams", NULL)                                         \
-	X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl", NULL)                                            \
-	X(SASL2, "urn:xmpp:sasl:2", NULL)                                                            \
-	X(IQ_AUTH, "http://jabber.org/features/iq-auth", "login without SASL")                       \
-	X(IQ_REGISTER, "http://jabber.org/features/iq-register", "registration")                     \
-	X(BIND, "urn:ietf:params:xml:ns:xmpp-bind", "bind")                                          \
-	X(SESSION, "urn:ietf:params:xml:ns:xmpp-session", "session")                                 \
-	X(SM2, "urn:xmpp:sm:2", "stream management 2")                                               \
-	X(SM3, "urn:xmpp:sm:3", "stream management")                                                 \
-	X(CAPS, "http://jabber.org/protocol/caps", "capabilities")                                   \
-	X(CSI, "urn:xmpp:csi:0", "client state")                                                     \
-	X(ROSTERVER, "urn:xmpp:features:rosterver", "roster versions")                               \
-	X(PRE_APPROVAL, "urn:xmpp:features:pre-approval", "pre-approval")                            \
-	X(CHANNEL_BINDING, "urn:xmpp:sasl-cb:0", "channel binding")                                  \
+#define FEATURE_NAMESPACES(X)                                                    \
+	X(STREAMS, "http://etherx.jabber.org/streams", NULL)                     \
+	X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl", NULL)                        \
+	X(SASL2, "urn:xmpp:sasl:2", NULL)                                        \
+	X(IQ_AUTH, "http://jabber.org/features/iq-auth", "login without SASL")   \
+	X(IQ_REGISTER, "http://jabber.org/features/iq-register", "registration") \
+	X(BIND, "urn:ietf:params:xml:ns:xmpp-bind", "bind")                      \
+	X(SESSION, "urn:ietf:params:xml:ns:xmpp-session", "session")             \
+	X(SM2, "urn:xmpp:sm:2", "stream management 2")                           \
+	X(SM3, "urn:xmpp:sm:3", "stream management")                             \
+	X(CAPS, "http://jabber.org/protocol/caps", "capabilities")               \
+	X(CSI, "urn:xmpp:csi:0", "client state")                                 \
+	X(ROSTERVER, "urn:xmpp:features:rosterver", "roster versions")           \
+	X(PRE_APPROVAL, "urn:xmpp:features:pre-approval", "pre-approval")        \
+	X(CHANNEL_BINDING, "urn:xmpp:sasl-cb:0", "channel binding")              \
 	X(LIMITS, "urn:xmpp:stream-limits:0", "stream limits")
 
 enum {
@@ -46,9 +46,10 @@ static const char *const names[] = {
 };
 
 /* Best first. Mechanisms that are not listed rank before those that reveal the password. */
-static const char *const ranking[] = {"SCRAM-SHA3-512", "SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
-				      "DIGEST-MD5",     "CRAM-MD5",      "GSSAPI",        NULL /* others */,
-				      "PLAIN",          "LOGIN",         "ANONYMOUS"};
+static const char *const ranking[] = {"SCRAM-SHA3-512", "SCRAM-SHA-512",   "SCRAM-SHA-256",
+				      "SCRAM-SHA-1",    "DIGEST-MD5",      "CRAM-MD5",
+				      "GSSAPI",         NULL /* others */, "PLAIN",
+				      "LOGIN",          "ANONYMOUS"};
 
 enum {
 	RANK_OTHER = 7,
@@ -85,7 +86,8 @@ struct sv features_inner(struct sv element)
 	return sv_trim((struct sv){element.data + n_open, (size_t)(close - element.data) - n_open});
 }
 
-static void read_mechanisms(const struct xml_scan *scan, const struct xml_item *item, struct features_list *list)
+static void read_mechanisms(const struct xml_scan *scan, const struct xml_item *item,
+			    struct features_list *list)
 {
 	for (size_t i = 0; i < item->n_children; i++) {
 		struct xml_child child = xml_item_child(scan, item, i);
@@ -97,7 +99,8 @@ static void read_mechanisms(const struct xml_scan *scan, const struct xml_item *
 	}
 }
 
-static void read_feature(const struct xml_scan *scan, const struct xml_item *item, struct features *features)
+static void read_feature(const struct xml_scan *scan, const struct xml_item *item,
+			 struct features *features)
 {
 	if (item->ns == FEATURE_SASL && sv_eq(item->name, SV("mechanisms"))) {
 		read_mechanisms(scan, item, &features->sasl);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the <stream:features/> of a server offer, for display: the login mechanisms, and the names of
- * the other features. An engine. Names are the server's words: escape them.
+ * What the <stream:features/> of a server offer, for display: the login mechanisms, and the names
+ * of the other features. An engine. Names are the server's words: escape them.
  *
  * usable  can work through the gateway. Channel binding (SCRAM-...-PLUS) cannot, because the client
- *         has no TLS connection to the server; nor can EXTERNAL, because the server does not see the
- *         client's certificate
+ *         has no TLS connection to the server; nor can EXTERNAL, because the server does not see
+ *         the client's certificate
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ enum {
 };
 
 struct features_list {
-	size_t n; /* up to FEATURES_NAMES_MAX; no duplicates */
+	size_t n;      /* up to FEATURES_NAMES_MAX; no duplicates */
 	size_t n_more; /* names that did not fit */
 	char names[FEATURES_NAMES_MAX][FEATURES_NAME_MAX + 1];
 };

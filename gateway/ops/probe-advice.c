@@ -21,13 +21,14 @@ static void begin(struct advice *advice)
 	}
 }
 
-#define advise(advice, ...)                                                                        \
-	do {                                                                                       \
-		begin(advice);                                                                     \
-		sheet_paragraph((advice)->sheet, SHEET_WARNING, INDENT, "! " __VA_ARGS__);         \
+#define advise(advice, ...)                                                                \
+	do {                                                                               \
+		begin(advice);                                                             \
+		sheet_paragraph((advice)->sheet, SHEET_WARNING, INDENT, "! " __VA_ARGS__); \
 	} while (0)
 
-static void advise_certificate(struct advice *advice, const struct probe_facts *facts, int64_t now_s)
+static void advise_certificate(struct advice *advice, const struct probe_facts *facts,
+			       int64_t now_s)
 {
 	int64_t days = (facts->tls.to - now_s) / DAY_S;
 	char date[PROBE_DATE_MAX];
@@ -41,7 +42,8 @@ static void advise_certificate(struct advice *advice, const struct probe_facts *
 	} else if (days == 0) {
 		advise(advice, "The certificate expires within a day, on %s.", date);
 	} else {
-		advise(advice, "The certificate expires in %" PRId64 " day%s, on %s.", days, days == 1 ? "" : "s", date);
+		advise(advice, "The certificate expires in %" PRId64 " day%s, on %s.", days,
+		       days == 1 ? "" : "s", date);
 	}
 }
 
@@ -59,16 +61,19 @@ static void advise_addresses(struct advice *advice, const struct probe_facts *fa
 		advise(advice, "%s: %s.", facts->troubles[i].server, facts->troubles[i].words);
 	}
 	if (facts->n_ipv6 && facts->n_ipv6 == facts->n_ipv6_failed) {
-		advise(advice, "IPv6 does not work: none of the IPv6 addresses could be used from here.");
+		advise(advice,
+		       "IPv6 does not work: none of the IPv6 addresses could be used from here.");
 	}
 }
 
 static void advise_services(struct advice *advice, const struct probe_facts *facts)
 {
 	if (facts->unanswered) {
-		advise(advice, "The DNS did not answer about one of the two services: sessions wait for it, then continue without it.");
+		advise(advice, "The DNS did not answer about one of the two services: sessions "
+			       "wait for it, then continue without it.");
 	} else if (facts->direct == PROBE_SERVICE_NONE) {
-		advise(advice, "There is no direct TLS (SRV _xmpps-client._tcp, XEP-0368), which would save two round trips.");
+		advise(advice, "There is no direct TLS (SRV _xmpps-client._tcp, XEP-0368), which "
+			       "would save two round trips.");
 	}
 }
 

@@ -29,7 +29,8 @@ static void on_asked(void *userdata, enum dns_kind kind, const char *name)
 	(void)snprintf(question->name, sizeof(question->name), "%s", name);
 }
 
-static struct probe_question *question_find(struct probe *probe, enum dns_kind kind, const char *name)
+static struct probe_question *question_find(struct probe *probe, enum dns_kind kind,
+					    const char *name)
 {
 	for (size_t i = 0; i < probe->n_questions; i++) {
 		struct probe_question *question = &probe->questions[i];
@@ -56,8 +57,8 @@ static void show_no_answer(struct probe *probe, const char *label, enum resolver
 		[RESOLVER_FAILED] = "the DNS lookup failed",
 	};
 
-	sheet_line(&probe->sheet, label, result == RESOLVER_NO_NAME ? SHEET_PLAIN : SHEET_BAD, times, "%s",
-		   words[result]);
+	sheet_line(&probe->sheet, label, result == RESOLVER_NO_NAME ? SHEET_PLAIN : SHEET_BAD,
+		   times, "%s", words[result]);
 }
 
 /* "_xmpp-client._tcp" of "_xmpp-client._tcp.example.org". */
@@ -99,13 +100,13 @@ static void show_service(struct probe *probe, const char *name, const struct dns
 
 	if (srv_not_offered(reply->targets, reply->n_records)) {
 		*service = PROBE_SERVICE_NONE;
-		sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "\".\": not offered, TTL %" PRIu32 " s%s",
-			   reply->ttl_s, is_signed);
+		sheet_line(&probe->sheet, label, SHEET_PLAIN, times,
+			   "\".\": not offered, TTL %" PRIu32 " s%s", reply->ttl_s, is_signed);
 		return;
 	}
 	*service = PROBE_SERVICE_OFFERED;
-	sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "%zu target%s, TTL %" PRIu32 " s%s", reply->n_records,
-		   reply->n_records == 1 ? "" : "s", reply->ttl_s, is_signed);
+	sheet_line(&probe->sheet, label, SHEET_PLAIN, times, "%zu target%s, TTL %" PRIu32 " s%s",
+		   reply->n_records, reply->n_records == 1 ? "" : "s", reply->ttl_s, is_signed);
 	show_targets(probe, reply);
 }
 
@@ -118,7 +119,9 @@ static void show_addresses(struct probe *probe, const char *host, const struct d
 
 	section_dial(probe);
 	if (n == 0) {
-		show_no_answer(probe, host, reply && reply->result != RESOLVER_OK ? reply->result : RESOLVER_FAILED,
+		show_no_answer(probe, host,
+			       reply && reply->result != RESOLVER_OK ? reply->result
+								     : RESOLVER_FAILED,
 			       times);
 		return;
 	}
@@ -148,7 +151,8 @@ static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 	}
 }
 
-static void show_reply(struct probe *probe, const struct probe_question *question, const struct dns_reply *reply)
+static void show_reply(struct probe *probe, const struct probe_question *question,
+		       const struct dns_reply *reply)
 {
 	struct sheet_times times = probe_times(probe, question->asked_us);
 
@@ -168,7 +172,8 @@ static void show_reply(struct probe *probe, const struct probe_question *questio
 	}
 }
 
-static void on_answered(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply)
+static void on_answered(void *userdata, enum dns_kind kind, const char *name,
+			const struct dns_reply *reply)
 {
 	struct probe *probe = userdata;
 	struct probe_question *question = question_find(probe, kind, name);
@@ -206,9 +211,11 @@ static void show_unanswered(struct probe *probe)
 			i++;
 			continue;
 		}
-		(void)snprintf(label, sizeof(label), "%.*s", (int)service_length(question->name), question->name);
+		(void)snprintf(label, sizeof(label), "%.*s", (int)service_length(question->name),
+			       question->name);
 		probe_section(probe, PROBE_SECTION_DNS, "DNS");
-		sheet_line(&probe->sheet, label, SHEET_WARNING, &times, "no answer yet, continuing without it");
+		sheet_line(&probe->sheet, label, SHEET_WARNING, &times,
+			   "no answer yet, continuing without it");
 		probe->facts.unanswered = true;
 		probe->questions[i] = probe->questions[--probe->n_questions];
 	}
@@ -242,11 +249,12 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 		probe->facts.direct = probe->direct;
 	}
 	if (probe->starttls == PROBE_SERVICE_NONE && probe->direct == PROBE_SERVICE_NONE) {
-		sheet_line(&probe->sheet, "no SRV record", SHEET_PLAIN, NULL, "trying the domain itself");
+		sheet_line(&probe->sheet, "no SRV record", SHEET_PLAIN, NULL,
+			   "trying the domain itself");
 	}
 	for (size_t i = 0; i < n_targets; i++) {
-		sheet_line(&probe->sheet, i ? "" : "order", SHEET_PLAIN, NULL, "%zu. %s:%u, %s", i + 1,
-			   targets[i].host, targets[i].port, tls_words(probe, &targets[i]));
+		sheet_line(&probe->sheet, i ? "" : "order", SHEET_PLAIN, NULL, "%zu. %s:%u, %s",
+			   i + 1, targets[i].host, targets[i].port, tls_words(probe, &targets[i]));
 	}
 	probe_flush(probe);
 }
@@ -266,7 +274,8 @@ static struct probe_attempt *attempt_find(struct probe *probe, const struct addr
 	return NULL;
 }
 
-static void attempt_start(struct probe *probe, const struct srv_target *target, const struct address *address)
+static void attempt_start(struct probe *probe, const struct srv_target *target,
+			  const struct address *address)
 {
 	if (probe->n_attempts < RACE_ATTEMPTS_MAX) {
 		probe->attempts[probe->n_attempts++] = (struct probe_attempt){
@@ -284,13 +293,13 @@ static const char *server_text(const struct srv_target *target, const struct add
 {
 	char address_text[ADDRESS_TEXT_MAX];
 
-	(void)snprintf(text, PROBE_SERVER_MAX, "%s%s%s", target ? target->host : "", target ? " " : "",
-		       address_format(address, address_text));
+	(void)snprintf(text, PROBE_SERVER_MAX, "%s%s%s", target ? target->host : "",
+		       target ? " " : "", address_format(address, address_text));
 	return text;
 }
 
-static void show_failed(struct probe *probe, const struct srv_target *target, const struct address *address,
-			const struct failure *failure)
+static void show_failed(struct probe *probe, const struct srv_target *target,
+			const struct address *address, const struct failure *failure)
 {
 	struct probe_attempt *attempt = attempt_find(probe, address);
 	struct sheet_times times = probe_times(probe, probe_now_us());
@@ -322,16 +331,19 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 
 		if (is_slow) {
 			probe->facts.n_ipv6_failed += attempt->address.any.sa_family == AF_INET6;
-			probe_note_trouble(probe, server_text(attempt->target, &attempt->address, server),
+			probe_note_trouble(probe,
+					   server_text(attempt->target, &attempt->address, server),
 					   "it is slow, or does not answer");
 		}
-		sheet_line(&probe->sheet, address_format(&attempt->address, text), is_slow ? SHEET_WARNING : SHEET_FAINT,
-			   &times, "%s", is_slow ? "no answer before another one connected" : "not needed");
+		sheet_line(&probe->sheet, address_format(&attempt->address, text),
+			   is_slow ? SHEET_WARNING : SHEET_FAINT, &times, "%s",
+			   is_slow ? "no answer before another one connected" : "not needed");
 	}
 	probe->n_attempts = 0;
 }
 
-static void show_connected(struct probe *probe, const struct srv_target *target, const struct address *address)
+static void show_connected(struct probe *probe, const struct srv_target *target,
+			   const struct address *address)
 {
 	const struct probe_attempt *attempt = attempt_find(probe, address);
 	int64_t started_us = attempt ? attempt->started_us : probe_now_us();
@@ -388,15 +400,16 @@ void probe_show_pending(struct probe *probe)
 		struct sheet_times times = probe_times(probe, probe->questions[i].asked_us);
 
 		if (probe->dialling && !probe->questions[i].came_late) {
-			sheet_line(&probe->sheet, probe->questions[i].name, SHEET_BAD, &times, "no answer");
+			sheet_line(&probe->sheet, probe->questions[i].name, SHEET_BAD, &times,
+				   "no answer");
 		}
 	}
 	for (size_t i = 0; i < probe->n_attempts; i++) {
 		struct sheet_times times = probe_times(probe, probe->attempts[i].started_us);
 		char text[ADDRESS_TEXT_MAX];
 
-		sheet_line(&probe->sheet, address_format(&probe->attempts[i].address, text), SHEET_BAD, &times,
-			   "no answer");
+		sheet_line(&probe->sheet, address_format(&probe->attempts[i].address, text),
+			   SHEET_BAD, &times, "no answer");
 	}
 	probe->n_questions = 0;
 	probe->n_attempts = 0;

@@ -50,7 +50,8 @@ struct probe_question {
 	enum dns_kind kind;
 	char name[PROBE_NAME_MAX];
 	int64_t asked_us;
-	bool came_late; /* the reply came when a server was connected already: shown only if it is used */
+	/* the reply came when a server was connected already: shown only if it is used */
+	bool came_late;
 };
 
 struct probe_attempt {
@@ -80,7 +81,9 @@ struct probe_facts {
 	struct probe_trouble troubles[PROBE_TROUBLES_MAX];
 	size_t n_ipv6, n_ipv6_failed; /* of the IPv6 addresses dialled */
 	bool has_tls;
-	struct tls_report tls;      /* of the last handshake; outlives its connection except for the version, which is copied below */
+	/* of the last handshake; outlives its connection except for the version, which is copied
+	 * below */
+	struct tls_report tls;
 	char tls_version[32];
 	bool has_features;
 	bool readable; /* the features could be parsed */
@@ -113,11 +116,13 @@ struct probe {
 	struct probe_question questions[PROBE_QUESTIONS_MAX];
 	size_t n_questions;
 	struct probe_attempt attempts[RACE_ATTEMPTS_MAX];
-	size_t n_attempts; /* those running */
+	size_t n_attempts;                   /* those running */
 	enum probe_service starttls, direct; /* according to the last replies */
-	bool dialling;   /* no server is connected */
-	const char *awaited; /* label of the next step on the connection; NULL when none is expected or it has been shown */
-	bool is_retry;      /* trying another server of the same domain: the DNS has been shown */
+	bool dialling;                       /* no server is connected */
+	/* label of the next step on the connection; NULL when none is expected or it has been
+	 * shown */
+	const char *awaited;
+	bool is_retry;   /* trying another server of the same domain: the DNS has been shown */
 	bool is_slow;    /* the connected server is slow: it may still answer or be replaced */
 	bool redirected; /* a server has redirected us */
 	char connected[PROBE_SERVER_MAX]; /* host and address of the connected server */

@@ -33,9 +33,10 @@ static void on_header(void *userdata, const struct stream *stream)
 	if (domain_to_ascii(from, ascii) == 0) {
 		from = sv_from(ascii);
 	}
-	sheet_line(&probe->sheet, "header", SHEET_PLAIN, &times, "%s%.*s, %s%s%s%s", from.n ? "from " : "no from",
-		   SV_ARGS(from), stream->id ? "id " : "no id", stream->id ? stream->id : "",
-		   stream->lang ? ", language " : "", stream->lang ? stream->lang : "");
+	sheet_line(&probe->sheet, "header", SHEET_PLAIN, &times, "%s%.*s, %s%s%s%s",
+		   from.n ? "from " : "no from", SV_ARGS(from), stream->id ? "id " : "no id",
+		   stream->id ? stream->id : "", stream->lang ? ", language " : "",
+		   stream->lang ? stream->lang : "");
 	probe_flush(probe);
 }
 
@@ -68,15 +69,17 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 	char text[ADDRESS_TEXT_MAX];
 
 	if (!redirect->host[0]) {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s",
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times,
+			   "the server redirects its clients to %s",
 			   redirect->port ? address_format(&redirect->address, text)
 					  : address_format_host(&redirect->address, text));
 	} else if (redirect->port) {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s:%u",
-			   redirect->host, redirect->port);
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times,
+			   "the server redirects its clients to %s:%u", redirect->host,
+			   redirect->port);
 	} else {
-		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times, "the server redirects its clients to %s",
-			   redirect->host);
+		sheet_line(&probe->sheet, "see-other-host", SHEET_WARNING, &times,
+			   "the server redirects its clients to %s", redirect->host);
 	}
 	probe_forget_server(probe);
 	probe->redirected = true;
@@ -98,8 +101,9 @@ void probe_show_end(struct probe *probe, const struct failure *failure)
 	} else if (probe->section == PROBE_SECTION_DIAL) {
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 	}
-	sheet_line(&probe->sheet, probe->awaited, SHEET_BAD, &times, "%s%s%s", failure_sentence(failure->kind),
-		   failure->detail[0] ? ": " : "", failure->detail);
+	sheet_line(&probe->sheet, probe->awaited, SHEET_BAD, &times, "%s%s%s",
+		   failure_sentence(failure->kind), failure->detail[0] ? ": " : "",
+		   failure->detail);
 	probe->awaited = NULL;
 }
 
@@ -158,7 +162,8 @@ static void join(const struct features_list *list, char text[static LIST_MAX])
 
 	text[0] = '\0';
 	for (size_t i = 0; i < list->n && n < LIST_MAX; i++) {
-		n += (size_t)snprintf(text + n, LIST_MAX - n, "%s%s", i ? ", " : "", list->names[i]);
+		n += (size_t)snprintf(text + n, LIST_MAX - n, "%s%s", i ? ", " : "",
+				      list->names[i]);
 	}
 	if (list->n_more && n < LIST_MAX) {
 		(void)snprintf(text + n, LIST_MAX - n, ", and %zu more", list->n_more);
@@ -188,8 +193,8 @@ static void show_features(struct probe *probe)
 	if (probe->section != PROBE_SECTION_CLEAR) {
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 	}
-	sheet_line(&probe->sheet, "features", facts->readable ? SHEET_GOOD : SHEET_BAD, &times, "%zu bytes%s", xml.n,
-		   facts->readable ? "" : ", which cannot be read");
+	sheet_line(&probe->sheet, "features", facts->readable ? SHEET_GOOD : SHEET_BAD, &times,
+		   "%zu bytes%s", xml.n, facts->readable ? "" : ", which cannot be read");
 	show_list(probe, "SASL", &facts->features.sasl);
 	show_list(probe, "SASL2", &facts->features.sasl2);
 	show_list(probe, "also offered", &facts->features.others);
@@ -210,8 +215,8 @@ static void show_error(struct probe *probe)
 			words = features_inner(child.text);
 		}
 	}
-	sheet_line(&probe->sheet, "stream error", SHEET_BAD, &times, "%s%s%.*s", stream->failure.detail,
-		   words.n ? ": " : "", SV_ARGS(words));
+	sheet_line(&probe->sheet, "stream error", SHEET_BAD, &times, "%s%s%.*s",
+		   stream->failure.detail, words.n ? ": " : "", SV_ARGS(words));
 }
 
 static void on_element(void *userdata, enum stream_event_kind kind)
@@ -242,7 +247,8 @@ static void on_flush(void *userdata)
 	struct probe *probe = userdata;
 
 	if (!probe->is_over && link_stream(probe->link)->state == STREAM_STATE_OPEN) {
-		sheet_line(&probe->sheet, "features", SHEET_WARNING, NULL, "none: the server is older than XMPP 1.0");
+		sheet_line(&probe->sheet, "features", SHEET_WARNING, NULL,
+			   "none: the server is older than XMPP 1.0");
 		probe->is_over = true;
 	}
 }

@@ -16,21 +16,24 @@ static void keep_version(struct probe_facts *facts)
 	struct sv text = sv_from(version);
 	bool has_number = sv_starts_with(text, SV("TLSv"));
 
-	(void)snprintf(facts->tls_version, sizeof(facts->tls_version), "%s%s", has_number ? "TLS " : "",
-		       has_number ? version + 4 : version);
+	(void)snprintf(facts->tls_version, sizeof(facts->tls_version), "%s%s",
+		       has_number ? "TLS " : "", has_number ? version + 4 : version);
 }
 
-static void show_connection(struct probe *probe, const struct failure *failure, const struct sheet_times *times)
+static void show_connection(struct probe *probe, const struct failure *failure,
+			    const struct sheet_times *times)
 {
 	const struct tls_report *tls = &probe->facts.tls;
 
 	if (!tls->cipher) {
-		sheet_line(&probe->sheet, "handshake", SHEET_BAD, times, "%s%s%s", failure_sentence(failure->kind),
-			   failure->detail[0] ? ": " : "", failure->detail);
+		sheet_line(&probe->sheet, "handshake", SHEET_BAD, times, "%s%s%s",
+			   failure_sentence(failure->kind), failure->detail[0] ? ": " : "",
+			   failure->detail);
 		return;
 	}
-	sheet_line(&probe->sheet, "handshake", SHEET_PLAIN, times, "%s, %s%s%s%s", probe->facts.tls_version, tls->cipher,
-		   tls->group ? ", " : "", tls->group ? tls->group : "", tls->alpn ? ", ALPN xmpp-client" : "");
+	sheet_line(&probe->sheet, "handshake", SHEET_PLAIN, times, "%s, %s%s%s%s",
+		   probe->facts.tls_version, tls->cipher, tls->group ? ", " : "",
+		   tls->group ? tls->group : "", tls->alpn ? ", ALPN xmpp-client" : "");
 }
 
 /* Returns 0 or -ENOMEM. */
@@ -63,9 +66,11 @@ static void show_names(struct probe *probe)
 	}
 	if (list.n == 0) {
 		/* RFC 6125, 6.4.4 allows the CN as a last resort, but this gateway does not. */
-		sheet_line(&probe->sheet, "names", SHEET_BAD, NULL, "no usable name (the CN does not count)");
+		sheet_line(&probe->sheet, "names", SHEET_BAD, NULL,
+			   "no usable name (the CN does not count)");
 	} else {
-		sheet_line(&probe->sheet, "names", SHEET_PLAIN, NULL, "%.*s", SV_ARGS(buffer_sv(&list)));
+		sheet_line(&probe->sheet, "names", SHEET_PLAIN, NULL, "%.*s",
+			   SV_ARGS(buffer_sv(&list)));
 	}
 }
 
@@ -80,12 +85,13 @@ static void show_dates(struct probe *probe)
 	probe_date(tls->from, from);
 	probe_date(tls->to, to);
 	if (now > tls->to) {
-		sheet_line(&probe->sheet, "valid", SHEET_BAD, NULL, "%s to %s: it expired %" PRId64 " day%s ago", from, to, -days,
-			   s);
+		sheet_line(&probe->sheet, "valid", SHEET_BAD, NULL,
+			   "%s to %s: it expired %" PRId64 " day%s ago", from, to, -days, s);
 	} else if (now < tls->from) {
 		sheet_line(&probe->sheet, "valid", SHEET_BAD, NULL, "%s to %s: not yet", from, to);
 	} else {
-		sheet_line(&probe->sheet, "valid", days < PROBE_EXPIRY_DAYS ? SHEET_WARNING : SHEET_PLAIN, NULL,
+		sheet_line(&probe->sheet, "valid",
+			   days < PROBE_EXPIRY_DAYS ? SHEET_WARNING : SHEET_PLAIN, NULL,
 			   "%s to %s, %" PRId64 " day%s left", from, to, days, s);
 	}
 }
@@ -98,7 +104,8 @@ static void show_certificate(struct probe *probe)
 	show_names(probe);
 	sheet_line(&probe->sheet, "issuer", SHEET_PLAIN, NULL, "%s", tls->issuer);
 	show_dates(probe);
-	sheet_line(&probe->sheet, "key", SHEET_PLAIN, NULL, "%s, signed with %s", tls->key, tls->signature);
+	sheet_line(&probe->sheet, "key", SHEET_PLAIN, NULL, "%s, signed with %s", tls->key,
+		   tls->signature);
 	sheet_line(&probe->sheet, "pin", SHEET_FAINT, NULL, "%s", tls->pin);
 }
 
@@ -118,12 +125,15 @@ static void show_chain(struct probe *probe)
 		}
 		break;
 	case TLS_FINDING_GOOD:
-		sheet_line(&probe->sheet, "chain", SHEET_GOOD, NULL, "leads to %s, which %s trusts", tls->anchor,
-			   tls->dane == TLS_FINDING_GOOD ? "the DNS or the store of authorities" : store);
+		sheet_line(&probe->sheet, "chain", SHEET_GOOD, NULL, "leads to %s, which %s trusts",
+			   tls->anchor,
+			   tls->dane == TLS_FINDING_GOOD ? "the DNS or the store of authorities"
+							 : store);
 		break;
 	case TLS_FINDING_BAD:
-		sheet_line(&probe->sheet, "chain", SHEET_BAD, NULL, "%s (the server sent %zu certificate%s)", tls->chain_words,
-			   tls->n_sent, tls->n_sent == 1 ? "" : "s");
+		sheet_line(&probe->sheet, "chain", SHEET_BAD, NULL,
+			   "%s (the server sent %zu certificate%s)", tls->chain_words, tls->n_sent,
+			   tls->n_sent == 1 ? "" : "s");
 		break;
 	}
 }
@@ -133,7 +143,8 @@ static void show_name(struct probe *probe)
 	const struct tls_report *tls = &probe->facts.tls;
 
 	if (tls->name == TLS_FINDING_BAD) {
-		sheet_line(&probe->sheet, "name", SHEET_BAD, NULL, "none of the names is for %s", probe->domain);
+		sheet_line(&probe->sheet, "name", SHEET_BAD, NULL, "none of the names is for %s",
+			   probe->domain);
 	} else if (tls->named) {
 		sheet_line(&probe->sheet, "name", SHEET_GOOD, NULL, "is for %s", tls->named);
 	} else {
@@ -147,10 +158,12 @@ static void show_pinned(struct probe *probe)
 	case TLS_FINDING_NOT_ASKED:
 		break;
 	case TLS_FINDING_GOOD:
-		sheet_line(&probe->sheet, "pinned", SHEET_GOOD, NULL, "the key is among those in the configuration");
+		sheet_line(&probe->sheet, "pinned", SHEET_GOOD, NULL,
+			   "the key is among those in the configuration");
 		break;
 	case TLS_FINDING_BAD:
-		sheet_line(&probe->sheet, "pinned", SHEET_BAD, NULL, "the key is not among those in the configuration");
+		sheet_line(&probe->sheet, "pinned", SHEET_BAD, NULL,
+			   "the key is not among those in the configuration");
 		break;
 	}
 }
@@ -163,15 +176,17 @@ static void show_dane(struct probe *probe)
 	struct sheet *sheet = &probe->sheet;
 
 	if (tls->dane == TLS_FINDING_GOOD) {
-		sheet_line(sheet, "DANE", SHEET_GOOD, NULL, "matches TLSA record %u %u %u (%s)", tls->dane_usage,
-			   tls->dane_selector, tls->dane_matching, tls->dane_usage < 4 ? usages[tls->dane_usage] : "?");
+		sheet_line(sheet, "DANE", SHEET_GOOD, NULL, "matches TLSA record %u %u %u (%s)",
+			   tls->dane_usage, tls->dane_selector, tls->dane_matching,
+			   tls->dane_usage < 4 ? usages[tls->dane_usage] : "?");
 	} else if (tls->dane == TLS_FINDING_BAD) {
-		sheet_line(sheet, "DANE", SHEET_BAD, NULL, "%zu TLSA record%s, no match", tlsa->n_records,
-			   tlsa->n_records == 1 ? "" : "s");
+		sheet_line(sheet, "DANE", SHEET_BAD, NULL, "%zu TLSA record%s, no match",
+			   tlsa->n_records, tlsa->n_records == 1 ? "" : "s");
 	} else if (!probe->env.trusts_dnssec) {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not used (trust_dnssec is false)");
 	} else if (!tlsa->asked) {
-		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not used: no signed SRV record led here");
+		sheet_line(sheet, "DANE", SHEET_FAINT, NULL,
+			   "not used: no signed SRV record led here");
 	} else if (tlsa->result == RESOLVER_OK && !tlsa->authentic) {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "the TLSA records are not signed");
 	} else {
@@ -182,7 +197,8 @@ static void show_dane(struct probe *probe)
 static void show_verdict(struct probe *probe, const struct failure *failure)
 {
 	if (failure) {
-		sheet_line(&probe->sheet, "accepted", SHEET_BAD, NULL, "no: %s", failure_sentence(failure->kind));
+		sheet_line(&probe->sheet, "accepted", SHEET_BAD, NULL, "no: %s",
+			   failure_sentence(failure->kind));
 	} else {
 		sheet_line(&probe->sheet, "accepted", SHEET_GOOD, NULL, "yes");
 	}
@@ -205,7 +221,8 @@ void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure
 	}
 	show_certificate(probe);
 	if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
-		sheet_line(&probe->sheet, "accepted", SHEET_WARNING, NULL, "without verification: tls is \"opportunistic\"");
+		sheet_line(&probe->sheet, "accepted", SHEET_WARNING, NULL,
+			   "without verification: tls is \"opportunistic\"");
 		return;
 	}
 	show_chain(probe);

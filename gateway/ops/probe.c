@@ -23,7 +23,8 @@ static bool wants_colours(FILE *out)
 	const char *refused = getenv("NO_COLOR"); /* no-color.org: counts if set and not empty */
 	const char *terminal = getenv("TERM");
 
-	return isatty(fileno(out)) && !(refused && refused[0]) && !(terminal && strcmp(terminal, "dumb") == 0);
+	return isatty(fileno(out)) && !(refused && refused[0]) &&
+	       !(terminal && strcmp(terminal, "dumb") == 0);
 }
 
 static int show_heading(struct probe *probe)
@@ -77,8 +78,9 @@ static void show_rule(struct probe *probe, const char *path)
 			assert(n < sizeof(list));
 		}
 	}
-	sheet_line(&probe->sheet, "configuration", SHEET_PLAIN, NULL, "%s, domain \"%s%s%s\": tls = \"%s\"%s", file,
-		   rule->is_pattern ? "*" : "", rule->is_pattern && rule->name[0] ? "." : "", rule->name,
+	sheet_line(&probe->sheet, "configuration", SHEET_PLAIN, NULL,
+		   "%s, domain \"%s%s%s\": tls = \"%s\"%s", file, rule->is_pattern ? "*" : "",
+		   rule->is_pattern && rule->name[0] ? "." : "", rule->name,
 		   domain_tls_name(rule->tls), list);
 }
 
@@ -87,7 +89,8 @@ static void show_rule(struct probe *probe, const char *path)
 static enum probe_status fail(struct probe *probe, const char *words, const char *detail)
 {
 	sheet_gap(&probe->sheet);
-	sheet_paragraph(&probe->sheet, SHEET_BAD, 0, "No session would work: %s%s%s.", words, detail[0] ? ": " : "", detail);
+	sheet_paragraph(&probe->sheet, SHEET_BAD, 0, "No session would work: %s%s%s.", words,
+			detail[0] ? ": " : "", detail);
 	return PROBE_FAILS;
 }
 
@@ -99,10 +102,11 @@ static void describe_tls(const struct probe *probe, char text[static TLS_TEXT_MA
 	if (!facts->has_tls) {
 		(void)snprintf(text, TLS_TEXT_MAX, "without TLS");
 	} else if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
-		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate not checked", facts->tls_version);
+		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate not checked",
+			       facts->tls_version);
 	} else {
-		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate valid until %s", facts->tls_version,
-			       probe_date(facts->tls.to, date));
+		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate valid until %s",
+			       facts->tls_version, probe_date(facts->tls.to, date));
 	}
 }
 
@@ -121,22 +125,27 @@ static enum probe_status judge_login(struct probe *probe)
 	if (facts->has_features && !best && !facts->features.legacy) {
 		bool has_any = facts->features.sasl.n + facts->features.sasl2.n > 0;
 
-		return fail(probe,
-			    has_any ? "the server offers no way to log in that works through a gateway"
-				    : "the server offers no way to log in",
-			    "");
+		return fail(
+			probe,
+			has_any ? "the server offers no way to log in that works through a gateway"
+				: "the server offers no way to log in",
+			"");
 	}
 	probe_advise(&probe->sheet, facts, time(NULL));
 	sheet_gap(&probe->sheet);
 	if (!facts->has_features) {
-		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, with a server older than XMPP 1.0.", tls);
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0,
+				"A session would work: %s, with a server older than XMPP 1.0.",
+				tls);
 	} else if (!best) {
-		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, login without SASL (XEP-0078).", tls);
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0,
+				"A session would work: %s, login without SASL (XEP-0078).", tls);
 	} else if (n_others) {
-		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, %s and %zu more.", tls, best,
-				n_others);
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0,
+				"A session would work: %s, %s and %zu more.", tls, best, n_others);
 	} else {
-		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, %s.", tls, best);
+		sheet_paragraph(&probe->sheet, SHEET_GOOD, 0, "A session would work: %s, %s.", tls,
+				best);
 	}
 	return PROBE_WORKS;
 }
@@ -166,7 +175,8 @@ static int start(struct probe *probe)
 		probe->is_over = true;
 		return 0;
 	}
-	return link_new(&probe->env, &target, probe->rule, &probe_link_callbacks, probe, &probe->link);
+	return link_new(&probe->env, &target, probe->rule, &probe_link_callbacks, probe,
+			&probe->link);
 }
 
 static int run(struct probe *probe, struct census *census, enum probe_status *ret_status)
@@ -175,7 +185,8 @@ static int run(struct probe *probe, struct census *census, enum probe_status *re
 
 	probe_observe_dial(probe);
 	probe_observe_stream(probe);
-	r = outbound_init(&probe->env, &probe->loop, probe->config, census, &probe->lookup_observer);
+	r = outbound_init(&probe->env, &probe->loop, probe->config, census,
+			  &probe->lookup_observer);
 	probe->env.dialer.observer = &probe->dial_observer;
 	probe->env.observer = &probe->link_observer;
 	if (r == 0) {
@@ -237,7 +248,8 @@ static int run_loop(struct probe *probe, const char *path, enum probe_status *re
 	return r;
 }
 
-enum probe_status probe_run(const struct config *config, const char *path, const char *domain, FILE *out)
+enum probe_status probe_run(const struct config *config, const char *path, const char *domain,
+			    FILE *out)
 {
 	_cleanup_(freep) void *memory = calloc(1, sizeof(struct probe));
 	enum probe_status status = PROBE_CANNOT;

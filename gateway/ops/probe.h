@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * `doab --probe DOMAIN`: does what a session does, shows each step, and says whether a session would
- * work. Uses the code of sessions (xmpp/link.h) with the rules of the configuration, and watches it by
- * observers (upstream/observer.h). Runs one loop, has no workers and does not listen.
+ * `doab --probe DOMAIN`: does what a session does, shows each step, and says whether a session
+ * would work. Uses the code of sessions (xmpp/link.h) with the rules of the configuration, and
+ * watches it by observers (upstream/observer.h). Runs one loop, has no workers and does not listen.
  */
 #include <stdio.h>
 
@@ -19,4 +19,5 @@ enum probe_status {
 /* Probes @domain, as written by the operator. @config was read from @path (NULL: the defaults).
  * Prints the steps to @out as they happen, in colours if it is a terminal and NO_COLOR is not set.
  * Problems of the probe itself go to standard error. */
-enum probe_status probe_run(const struct config *config, const char *path, const char *domain, FILE *out);
+enum probe_status probe_run(const struct config *config, const char *path, const char *domain,
+			    FILE *out);

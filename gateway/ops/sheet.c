@@ -113,7 +113,8 @@ static void put_time(struct sheet *sheet, int64_t us)
 	int n = 0;
 
 	if (us >= 0) {
-		n = us < EXACT_US ? snprintf(text, sizeof(text), "%" PRId64 ".%" PRId64 " ms", us / 1000, us % 1000 / 100)
+		n = us < EXACT_US ? snprintf(text, sizeof(text), "%" PRId64 ".%" PRId64 " ms",
+					     us / 1000, us % 1000 / 100)
 				  : snprintf(text, sizeof(text), "%" PRId64 " ms", us / 1000);
 	}
 	put_blanks(sheet, n < SHEET_TIME ? (size_t)(SHEET_TIME - n) : 1);
@@ -186,8 +187,8 @@ static int print(struct buffer *buffer, const char *format, va_list arguments)
 	return sheet_escape(buffer, buffer_sv(&text));
 }
 
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style, const struct sheet_times *times,
-		const char *format, ...)
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
+		const struct sheet_times *times, const char *format, ...)
 {
 	_cleanup_(buffer_deinit) struct buffer safe_label = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer safe_text = BUFFER_INIT;
@@ -219,7 +220,8 @@ void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style, 
 	}
 }
 
-void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format, ...)
+void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format,
+		     ...)
 {
 	_cleanup_(buffer_deinit) struct buffer safe = BUFFER_INIT;
 	va_list arguments;

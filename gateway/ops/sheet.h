@@ -19,8 +19,9 @@
 
 enum {
 	SHEET_WIDTH = 100,
-	SHEET_LABEL = 24,   /* columns of a label, with a blank after it; longer ones get a line of their own */
-	SHEET_TIME = 10,    /* columns of a time; a line has two */
+	/* columns of a label, with a blank after it; longer ones get a line of their own */
+	SHEET_LABEL = 24,
+	SHEET_TIME = 10, /* columns of a time; a line has two */
 	/* Limits how much of the screen a peer's text can fill. */
 	SHEET_TEXT_MAX = 1000,
 	/* Leaves a time out. */
@@ -59,12 +60,12 @@ void sheet_heading(struct sheet *sheet, const char *text);
 void sheet_section(struct sheet *sheet, const char *title);
 
 /* Writes a line. @times may be NULL. */
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style, const struct sheet_times *times,
-		const char *format, ...) _printf_(5, 6);
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
+		const struct sheet_times *times, const char *format, ...) _printf_(5, 6);
 
 /* Writes a paragraph over the whole width; its lines after the first are indented by @indent. */
-void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format, ...)
-	_printf_(4, 5);
+void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format,
+		     ...) _printf_(4, 5);
 
 /* Writes an empty line. */
 void sheet_gap(struct sheet *sheet);

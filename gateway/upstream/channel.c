@@ -110,7 +110,7 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 {
 	*ret_n_written = 0;
 	return channel->secure ? write_tls(channel, data, n, ret_n_written)
-			    : write_clear(channel, data, n, ret_n_written);
+			       : write_clear(channel, data, n, ret_n_written);
 }
 
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
@@ -165,7 +165,7 @@ enum channel_result channel_read(struct channel *channel, char *data, size_t siz
 {
 	*ret_n_read = 0;
 	return channel->secure ? read_tls(channel, data, size, ret_n_read)
-			    : read_clear(channel, data, size, ret_n_read);
+			       : read_clear(channel, data, size, ret_n_read);
 }
 
 bool channel_discard(struct channel *channel, char *data, size_t size)

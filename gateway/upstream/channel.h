@@ -24,7 +24,8 @@ struct channel {
 };
 
 enum channel_result {
-	CHANNEL_OK,     /* all was written; all that is available was read; the handshake is complete */
+	/* all was written; all that is available was read; the handshake is complete */
+	CHANNEL_OK,
 	CHANNEL_AGAIN,  /* nothing more can be done now: poll */
 	CHANNEL_ENDED,  /* the peer ended the stream */
 	CHANNEL_BROKEN, /* the connection cannot be used any more */

@@ -48,12 +48,14 @@ static const struct srv_target *attempt_target(const struct dial_attempt *attemp
 	return attempt->dial->targets ? &attempt->dial->targets[attempt->target] : NULL;
 }
 
-static void notify_observer(const struct dial_attempt *attempt, enum dial_step step, const struct failure *failure)
+static void notify_observer(const struct dial_attempt *attempt, enum dial_step step,
+			    const struct failure *failure)
 {
 	const struct dial_observer *observer = attempt->dial->dialer->observer;
 
 	if (observer) {
-		observer->dialled(observer->userdata, step, attempt_target(attempt), attempt->address, failure);
+		observer->dialled(observer->userdata, step, attempt_target(attempt),
+				  attempt->address, failure);
 	}
 }
 
@@ -247,17 +249,19 @@ static void dial_resolve(struct dial *dial, size_t target)
 	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
 
 	if (!asked) {
-		race_answer(&dial->race, dial->fixed, dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
+		race_answer(&dial->race, dial->fixed, dial->n_fixed, RACE_ORDER_GIVEN,
+			    dial_now(dial));
 		return;
 	}
 	dial->asked = target;
-	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port, on_addresses,
-				       dial, &dial->query);
+	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port,
+				       on_addresses, dial, &dial->query);
 
 	if (r != RESOLVER_ASKED) {
 		struct failure failure;
 
-		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host, resolver_ask_error(r));
+		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host,
+			    resolver_ask_error(r));
 		dial_note(dial, &failure);
 		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
 	}

@@ -13,13 +13,15 @@
 /* A connection attempt of the race. */
 struct dial_attempt {
 	struct dial *dial;
-	struct transport *transport; /* NULL once the attempt is over */
+	struct transport *transport;   /* NULL once the attempt is over */
 	const struct address *address; /* borrowed from the race */
 	size_t target;
 };
 
 struct dial {
-	uv_timer_t timer; /* first starts the dial at the next turn, later wakes the race; closing it frees the dial */
+	/* first starts the dial at the next turn, later wakes the race; closing it frees the
+	 * dial */
+	uv_timer_t timer;
 	struct dialer *dialer;
 	const char *served; /* the XMPP domain that a server is sought for */
 	const char *domain; /* the name looked up in the DNS: `served`, or the host of a redirect */
@@ -32,10 +34,12 @@ struct dial {
 	size_t n_fixed;
 	const struct address *avoided; /* already tried; borrowed */
 	size_t n_avoided;
-	bool exempt;                  /* the fixed addresses come from the operator: no policy applies */
-	bool direct;                  /* fixed addresses, and redirects to a port, use TLS from the first byte */
-	struct redirect redirect;     /* empty unless a server redirected us */
-	size_t asked;                 /* index of the target whose addresses are being looked up */
+	/* the fixed addresses come from the operator: no policy applies */
+	bool exempt;
+	/* fixed addresses, and redirects to a port, use TLS from the first byte */
+	bool direct;
+	struct redirect redirect; /* empty unless a server redirected us */
+	size_t asked;             /* index of the target whose addresses are being looked up */
 	struct race race;
 	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];
 	struct failure failure; /* the most telling one so far */

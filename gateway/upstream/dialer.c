@@ -66,7 +66,8 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 	if (n == 0) {
 		bool direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
 
-		failure_set(&dial->failure, direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
+		failure_set(&dial->failure,
+			    direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
 			    "%s: its SRV records name %s", dial->domain,
 			    direct ? "no server for direct TLS" : "servers for direct TLS only");
 	}
@@ -83,7 +84,8 @@ static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t
 {
 	/* For the domain itself, its own TLSA records are authoritative. An attacker cannot use
 	 * this to hide SRV records: in a signed zone, their absence is signed as well. */
-	struct srv_target target = {.port = port, .direct = direct, .authentic = !dial->redirect.host[0]};
+	struct srv_target target = {
+		.port = port, .direct = direct, .authentic = !dial->redirect.host[0]};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
 	return dial_set_targets(dial, &target, 1, ret_n);
@@ -217,7 +219,8 @@ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct 
 	dial->domain = dial->redirect.host;
 	if (!dial->redirect.host[0]) {
 		if (!redirect->port) {
-			address_set_port(&dial->redirect.address, direct ? DIALER_PORT_DIRECT : DIALER_PORT);
+			address_set_port(&dial->redirect.address,
+					 direct ? DIALER_PORT_DIRECT : DIALER_PORT);
 		}
 		dial->fixed = &dial->redirect.address;
 		dial->n_fixed = 1;
@@ -230,7 +233,8 @@ void dial_failure(const struct dial *dial, struct failure *ret_failure)
 {
 	*ret_failure = dial->failure;
 	if (dial->failure.kind == FAILURE_NONE) {
-		failure_set(ret_failure, dial->query ? FAILURE_DNS_TIMEOUT : FAILURE_CONNECT_TIMEOUT, "%s",
+		failure_set(ret_failure,
+			    dial->query ? FAILURE_DNS_TIMEOUT : FAILURE_CONNECT_TIMEOUT, "%s",
 			    dial->domain ? dial->domain : "");
 	}
 }

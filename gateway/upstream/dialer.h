@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Finds a server for an XMPP domain and connects to it: looks up SRV records, orders them as RFC 2782
- * says, looks up the addresses of each target and races them (race.h). Without SRV records it tries
- * the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses skips the
- * DNS; its addresses are raced in the order in which they are written. A redirect of a server
- * (see-other-host) can be followed as well.
+ * Finds a server for an XMPP domain and connects to it: looks up SRV records, orders them as RFC
+ * 2782 says, looks up the addresses of each target and races them (race.h). Without SRV records it
+ * tries the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses
+ * skips the DNS; its addresses are raced in the order in which they are written. A redirect of a
+ * server (see-other-host) can be followed as well.
  *
  * The policies for addresses and ports judge each address right before connect(2). The fixed
  * addresses of a rule are exempt, because the operator wrote them.
@@ -35,10 +35,10 @@ enum {
 struct dialer {
 	uv_loop_t *loop;
 	struct resolver *resolver;
-	struct history *history;   /* of the worker */
-	const struct ports *ports; /* ports that may be dialled */
-	char *read_buffer; /* see transport_new() */
-	int64_t connect_timeout_ms; /* for each address */
+	struct history *history;              /* of the worker */
+	const struct ports *ports;            /* ports that may be dialled */
+	char *read_buffer;                    /* see transport_new() */
+	int64_t connect_timeout_ms;           /* for each address */
 	const struct dial_observer *observer; /* may be NULL */
 };
 
@@ -49,7 +49,9 @@ struct dial_result {
 	uint16_t port;
 	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
 	bool has_others; /* the search may have found further addresses or targets */
-	bool authentic; /* `host` is the domain itself, or the resolver says that the records leading to it were signed */
+	/* `host` is the domain itself, or the resolver says that the records leading to it were
+	 * signed */
+	bool authentic;
 };
 
 struct dial_callbacks {

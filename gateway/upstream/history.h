@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Remembers what became of the addresses dialled lately, so that a dead address delays one session
- * instead of all of them. An engine; each worker has one history. It only changes the order in which
- * addresses are dialled; none is ever left out.
+ * instead of all of them. An engine; each worker has one history. It only changes the order in
+ * which addresses are dialled; none is ever left out.
  *
  * won       connected while addresses dialled before it had not: dialled first next time
  * failed    refused the connection, could not be reached, or was so slow that another address won:
@@ -14,10 +14,12 @@
  * Whether an address accepts connections concerns the address, so it is noted for all domains. What
  * a server does afterwards depends on the domain: anybody's SRV records can name a server that has
  * no certificate for their domain and need not serve it. If that counted for all domains, a
- * stranger could divert the traffic of the server's own domains. So `unusable` counts for one domain.
+ * stranger could divert the traffic of the server's own domains. So `unusable` counts for one
+ * domain.
  *
- * An address that simply works gets no entry, so the DNS goes on distributing the load. Use does not
- * renew an entry: after it has expired, one session finds out again. Ports are part of an address.
+ * An address that simply works gets no entry, so the DNS goes on distributing the load. Use does
+ * not renew an entry: after it has expired, one session finds out again. Ports are part of an
+ * address.
  */
 #include "common/address.h"
 #include "common/mono.h"

@@ -16,7 +16,8 @@ struct lookup_observer {
 	void (*asked)(void *userdata, enum dns_kind kind, const char *name);
 	/* The reply to a question that was sent, or one known already. @reply is NULL when out of
 	 * memory. */
-	void (*answered)(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply);
+	void (*answered)(void *userdata, enum dns_kind kind, const char *name,
+			 const struct dns_reply *reply);
 	void *userdata;
 };
 

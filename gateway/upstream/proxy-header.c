@@ -63,8 +63,9 @@ static size_t write_v1(const struct ends *ends, char header[static PROXY_HEADER_
 
 	inet_ntop(ends->family, ends->client, client, sizeof(client));
 	inet_ntop(ends->family, ends->gateway, gateway, sizeof(gateway));
-	int n = snprintf(line, sizeof(line), "PROXY TCP%c %s %s %u %u\r\n", ends->family == AF_INET ? '4' : '6', client,
-			 gateway, ends->client_port, ends->gateway_port);
+	int n = snprintf(line, sizeof(line), "PROXY TCP%c %s %s %u %u\r\n",
+			 ends->family == AF_INET ? '4' : '6', client, gateway, ends->client_port,
+			 ends->gateway_port);
 
 	assert(n > 0 && n <= PROXY_HEADER_MAX);
 	memcpy(header, line, (size_t)n);
@@ -98,7 +99,8 @@ static char *put_v2_head(char *at, unsigned char command, unsigned char family, 
 static size_t write_v2(const struct ends *ends, char header[static PROXY_HEADER_MAX])
 {
 	size_t n_addresses = 2 * ends->n_host + 2 * sizeof(uint16_t);
-	char *at = put_v2_head(header, V2_PROXY, ends->family == AF_INET ? V2_TCP4 : V2_TCP6, n_addresses);
+	char *at = put_v2_head(header, V2_PROXY, ends->family == AF_INET ? V2_TCP4 : V2_TCP6,
+			       n_addresses);
 
 	at = put(at, ends->client, ends->n_host);
 	at = put(at, ends->gateway, ends->n_host);
@@ -119,8 +121,8 @@ static size_t write_unknown(enum domain_proxy version, char header[static PROXY_
 	return V2_HEAD_SIZE;
 }
 
-size_t proxy_header_write(enum domain_proxy version, const struct address *client, const struct address *gateway,
-			  char header[static PROXY_HEADER_MAX])
+size_t proxy_header_write(enum domain_proxy version, const struct address *client,
+			  const struct address *gateway, char header[static PROXY_HEADER_MAX])
 {
 	if (!client) {
 		return write_unknown(version, header);

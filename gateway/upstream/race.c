@@ -37,7 +37,8 @@ static bool was_dialled(const struct race *race, const struct address *address)
 
 /* Returns the index of the first address of @family that is not taken yet or, failing that, of the
  * other family. */
-static size_t next_of_family(const struct address *addresses, const bool *taken, size_t n, int family)
+static size_t next_of_family(const struct address *addresses, const bool *taken, size_t n,
+			     int family)
 {
 	size_t other = n;
 
@@ -54,7 +55,8 @@ static size_t next_of_family(const struct address *addresses, const bool *taken,
 }
 
 /* Writes the indexes of @addresses into @ret_order so that the families alternate. */
-static void interleave_families(const struct address *addresses, size_t n, size_t ret_order[RACE_ADDRESSES_MAX])
+static void interleave_families(const struct address *addresses, size_t n,
+				size_t ret_order[RACE_ADDRESSES_MAX])
 {
 	bool taken[RACE_ADDRESSES_MAX] = {false};
 	int family = addresses[0].any.sa_family;
@@ -72,7 +74,8 @@ static void interleave_families(const struct address *addresses, size_t n, size_
 static void queue_insert(struct race *race, size_t at, const struct race_address *address)
 {
 	assert(at <= race->n_queue && race->n_queue < RACE_ADDRESSES_MAX);
-	memmove(&race->queue[at + 1], &race->queue[at], (race->n_queue - at) * sizeof(*race->queue));
+	memmove(&race->queue[at + 1], &race->queue[at],
+		(race->n_queue - at) * sizeof(*race->queue));
 	race->queue[at] = *address;
 	race->n_queue++;
 }
@@ -172,7 +175,8 @@ void race_report(struct race *race, size_t attempt, enum race_outcome outcome, s
 		note_winner(race, now);
 		break;
 	case RACE_FAILED:
-		history_note(race->history, &race->attempts[attempt].to.address, HISTORY_FAILED, now);
+		history_note(race->history, &race->attempts[attempt].to.address, HISTORY_FAILED,
+			     now);
 		break;
 	case RACE_BROKEN:
 		break;
@@ -299,7 +303,8 @@ struct race_action race_next(struct race *race, struct mono now)
 	}
 	/* Resolve the next target as soon as the last address of this one has been dialled, so that
 	 * its addresses are there in time. */
-	if (!race->asking && !has_addresses(race) && race->next_target < race->n_targets && !is_spent(race)) {
+	if (!race->asking && !has_addresses(race) && race->next_target < race->n_targets &&
+	    !is_spent(race)) {
 		return resolve(race, now);
 	}
 	if (mono_reached(start_time(race), now)) {

@@ -9,7 +9,8 @@
  * attempt  a connection that was started; an index in the order of starting
  * late     an address that failed lately (history.h): dialled after those of all targets
  * last     an address that connects but is unusable for the domain (history.h). It would win every
- *          race that it takes part in, so it is dialled when all else has failed or has had its time
+ *          race that it takes part in, so it is dialled when all else has failed or has had its
+ *          time
  * winner   the first attempt that connected; all others are given up
  *
  * Use: call race_init(). Then repeat race_next() and do what it says until it returns RACE_NOTHING,
@@ -58,9 +59,11 @@ struct race_action {
 
 enum race_outcome {
 	RACE_CONNECTED,
-	RACE_FAILED,  /* refused, unreachable, or out of time: noted in the history */
-	RACE_BROKEN,  /* the gateway lacked the resources to try: the address is not to blame */
-	RACE_REFUSED, /* by policy, so it was not dialled and does not count. To be reported before the next race_next() */
+	RACE_FAILED, /* refused, unreachable, or out of time: noted in the history */
+	RACE_BROKEN, /* the gateway lacked the resources to try: the address is not to blame */
+	/* by policy, so it was not dialled and does not count. To be reported before the next
+	 * race_next() */
+	RACE_REFUSED,
 };
 
 struct race_address {
@@ -83,7 +86,7 @@ enum race_state {
 struct race {
 	enum race_state state;
 	struct history *history;
-	const char *domain; /* for addresses that are unusable for one domain */
+	const char *domain;            /* for addresses that are unusable for one domain */
 	size_t n_targets, next_target; /* targets before next_target have been resolved */
 	bool asking;                   /* the answer for target next_target - 1 is awaited */
 	struct race_address queue[RACE_ADDRESSES_MAX]; /* of the last answer, in dialling order */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Shared by transport.c (calls of the owner) and transport-turn.c (what happens in a turn of the loop:
- * reading, handshake, callbacks; and the end of a transport). Private to these two.
+ * Shared by transport.c (calls of the owner) and transport-turn.c (what happens in a turn of the
+ * loop: reading, handshake, callbacks; and the end of a transport). Private to these two.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,9 @@ enum transport_state {
 
 struct transport {
 	uv_poll_t poll;
-	uv_timer_t timer; /* limits the time of a state; in TRANSPORT_OPEN it plans a turn, see transport_plan_turn() */
+	/* limits the time of a state; in TRANSPORT_OPEN it plans a turn, see
+	 * transport_plan_turn() */
+	uv_timer_t timer;
 	struct channel channel;
 	struct buffer out;
 	size_t n_clear; /* bytes of `out` to be sent before the handshake */
@@ -39,7 +41,7 @@ struct transport {
 	bool in_timer;
 	bool paused;
 	bool congested;
-	bool ended;    /* the peer has ended the stream, and the owner knows */
+	bool ended; /* the peer has ended the stream, and the owner knows */
 	bool fin_sent;
 };
 

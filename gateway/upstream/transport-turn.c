@@ -170,8 +170,8 @@ static void read_in(struct transport *transport)
 		}
 		break;
 	case CHANNEL_BROKEN:
-		fail_lost(transport, transport->broken ? transport->broken
-						       : transport->channel.error);
+		fail_lost(transport,
+			  transport->broken ? transport->broken : transport->channel.error);
 		break;
 	}
 }
@@ -372,8 +372,8 @@ void transport_on_timer(uv_timer_t *timer)
 	transport->in_timer = true;
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
-		fail_connect(transport, transport->connect_error ? transport->connect_error
-								 : ETIMEDOUT);
+		fail_connect(transport,
+			     transport->connect_error ? transport->connect_error : ETIMEDOUT);
 		break;
 	case TRANSPORT_OPEN:
 		if (may_read(transport)) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A byte stream to a server: TCP, with TLS from transport_secure() on. Runs on the worker's loop and
- * holds nothing but the socket and the bytes that could not be written yet.
+ * A byte stream to a server: TCP, with TLS from transport_secure() on. Runs on the worker's loop
+ * and holds nothing but the socket and the bytes that could not be written yet.
  *
- * high water  so many bytes wait to be written that transport_is_congested() returns true. The owner
- *             then stops taking data from its client until `drained`.
+ * high water  so many bytes wait to be written that transport_is_congested() returns true. The
+ *             owner then stops taking data from its client until `drained`.
  *
- * Callbacks run from the loop, never from a call into the transport. (If transport_write() finds the
- * connection broken, `failed` runs at the next turn.) A callback may call any function, including
- * transport_free(); the memory is freed at a later turn.
+ * Callbacks run from the loop, never from a call into the transport. (If transport_write() finds
+ * the connection broken, `failed` runs at the next turn.) A callback may call any function,
+ * including transport_free(); the memory is freed at a later turn.
  */
 #include <stdbool.h>
 #include <uv.h>
@@ -21,9 +21,11 @@
 struct transport;
 
 enum {
-	TRANSPORT_HIGH_WATER = 256 * 1024, /* bounds the memory that a server takes which does not read */
+	/* bounds the memory that a server takes which does not read */
+	TRANSPORT_HIGH_WATER = 256 * 1024,
 	TRANSPORT_LOW_WATER = 32 * 1024,
-	TRANSPORT_READ_SIZE = 64 * 1024,   /* bytes read in one turn, so that sessions share the loop fairly */
+	/* bytes read in one turn, so that sessions share the loop fairly */
+	TRANSPORT_READ_SIZE = 64 * 1024,
 };
 
 struct transport_callbacks {
@@ -52,7 +54,8 @@ _must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct 
 			       void *userdata, struct transport **ret_transport);
 
 /* The local address of the connection. Returns 0 or a negative errno. */
-_must_check_ int transport_local_address(const struct transport *transport, struct address *ret_address);
+_must_check_ int transport_local_address(const struct transport *transport,
+					 struct address *ret_address);
 
 /* Replaces the callbacks: the dialer hands a connected transport over to its new owner. */
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,

@@ -47,7 +47,8 @@ void ares_loop_arm(struct ares_loop *ares)
 	}
 }
 
-static void ares_loop_process(struct ares_loop *ares, ares_socket_t readable, ares_socket_t writable)
+static void ares_loop_process(struct ares_loop *ares, ares_socket_t readable,
+			      ares_socket_t writable)
 {
 	ares_process_fd(ares->channel, readable, writable);
 	ares->worked(ares->userdata);
@@ -97,7 +98,7 @@ static struct watched_socket *socket_find(struct ares_loop *ares, ares_socket_t 
 {
 	struct watched_socket *socket;
 
-	LIST_FOREACH (socket, &ares->sockets, in_loop) {
+	LIST_FOREACH(socket, &ares->sockets, in_loop) {
 		if (socket->fd == fd) {
 			break;
 		}
@@ -179,7 +180,8 @@ static int channel_new(struct ares_loop *ares, const struct ares_loop_options *o
 	return 0;
 }
 
-int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options, struct ares_loop **ret_ares)
+int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options,
+		  struct ares_loop **ret_ares)
 {
 	static uv_once_t once = UV_ONCE_INIT;
 	struct ares_loop *ares = calloc(1, sizeof(*ares));

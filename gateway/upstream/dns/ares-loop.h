@@ -11,7 +11,8 @@
 struct ares_loop;
 
 struct ares_loop_options {
-	const char *servers; /* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
+	/* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
+	const char *servers;
 	unsigned timeout_ms; /* for the first question to a server; doubled for each further one */
 	unsigned n_tries;    /* of each server */
 	/* Runs after c-ares has done something, outside of its calls. May free the ares_loop. */
@@ -20,7 +21,8 @@ struct ares_loop_options {
 };
 
 /* Returns 0, -EINVAL when the servers cannot be parsed, or -ENOMEM. */
-_must_check_ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options, struct ares_loop **ret_ares);
+_must_check_ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options,
+			       struct ares_loop **ret_ares);
 
 /* Ends all questions at once with ARES_EDESTRUCTION and closes the handles; the memory is freed at
  * a later turn of the loop. `worked` does not run any more. Returns NULL; takes NULL. */

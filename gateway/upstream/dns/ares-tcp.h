@@ -7,13 +7,13 @@
  *
  * Reason: c-ares 1.18 counts an error of a TCP connection against all questions to that server,
  * including those over UDP. Each loses a try and soon fails. So if a DNS server refuses TCP, a
- * single name with a truncated answer (any zone can have many) would fail all lookups of the worker.
- * A stand-in never has errors. A query that cannot be answered over TCP gets SERVFAIL, and c-ares
- * asks the next server for that query alone. RFC 7766 (6.2.2) recommends to use few connections, but
- * truncated answers are rare.
+ * single name with a truncated answer (any zone can have many) would fail all lookups of the
+ * worker. A stand-in never has errors. A query that cannot be answered over TCP gets SERVFAIL, and
+ * c-ares asks the next server for that query alone. RFC 7766 (6.2.2) recommends to use few
+ * connections, but truncated answers are rare.
  *
- * stand-in  what c-ares gets in place of a TCP socket: a descriptor that is readable while there are
- *           answers
+ * stand-in  what c-ares gets in place of a TCP socket: a descriptor that is readable while there
+ *           are answers
  * exchange  a query, its connection and its answer
  */
 #include <ares.h>

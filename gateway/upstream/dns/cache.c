@@ -25,7 +25,7 @@ struct entry {
 
 struct dns_cache {
 	struct entry *entries[DNS_KIND_COUNT]; /* uthash by name */
-	TAILQ_HEAD(, entry) by_use; /* entry::in_cache; most recently used last */
+	TAILQ_HEAD(, entry) by_use;            /* entry::in_cache; most recently used last */
 	size_t n_entries;
 	size_t n_bytes;
 };
@@ -74,7 +74,8 @@ static struct entry *entry_find(struct dns_cache *cache, enum dns_kind kind, con
 	return entry;
 }
 
-struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name, struct mono now)
+struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name,
+				 struct mono now)
 {
 	struct entry *entry = entry_find(cache, kind, name);
 
@@ -110,7 +111,8 @@ static uint32_t reply_lifetime_s(const struct dns_reply *reply)
 	}
 }
 
-static struct entry *entry_new(enum dns_kind kind, const char *name, struct dns_reply *reply, struct mono now)
+static struct entry *entry_new(enum dns_kind kind, const char *name, struct dns_reply *reply,
+			       struct mono now)
 {
 	size_t n_name = strlen(name) + 1;
 	struct entry *entry = malloc(sizeof(*entry) + n_name);
@@ -127,8 +129,8 @@ static struct entry *entry_new(enum dns_kind kind, const char *name, struct dns_
 	return entry;
 }
 
-void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name, struct dns_reply *reply,
-		 struct mono now)
+void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name,
+		   struct dns_reply *reply, struct mono now)
 {
 	struct entry *old = entry_find(cache, kind, name);
 	struct entry *entry = entry_new(kind, name, reply, now);

@@ -3,8 +3,8 @@
 /*
  * A cache of DNS replies. An engine: the time is passed in.
  *
- * Replies are kept for their TTL, within bounds: zones belong to strangers and must neither make the
- * gateway repeat a question for each session nor make it keep a mistake for a week.
+ * Replies are kept for their TTL, within bounds: zones belong to strangers and must neither make
+ * the gateway repeat a question for each session nor make it keep a mistake for a week.
  */
 #include "common/mono.h"
 #include "gateway/upstream/dns/reply.h"
@@ -36,12 +36,13 @@ struct dns_cache *dns_cache_free(struct dns_cache *cache);
 
 /* Returns a valid reply to @kind and @name at @now with a new reference, or NULL. Names are
  * compared byte by byte: the caller writes them in lower case. */
-struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name, struct mono now);
+struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name,
+				 struct mono now);
 
 /* Stores @reply, with a reference of its own, in place of an earlier reply. Does nothing when out
  * of memory. */
-void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name, struct dns_reply *reply,
-		 struct mono now);
+void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name,
+		   struct dns_reply *reply, struct mono now);
 
 /* What is stored now; see the bounds above. */
 size_t dns_cache_count(const struct dns_cache *cache);

@@ -28,11 +28,11 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
-	bool add_failed;		/* uthash was out of memory */
+	bool add_failed;                /* uthash was out of memory */
 };
 
-int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options, const struct lookup_observer *observer,
-		struct lookups **ret_lookups)
+int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
+		const struct lookup_observer *observer, struct lookups **ret_lookups)
 {
 	struct lookups *lookups = calloc(1, sizeof(*lookups));
 	int r = lookups ? dns_cache_new(&lookups->cache) : -ENOMEM;
@@ -67,7 +67,7 @@ struct mono lookups_now(const struct lookups *lookups)
 }
 
 static void notify_observer(const struct lookups *lookups, enum dns_kind kind, const char *name,
-			  const struct dns_reply *reply)
+			    const struct dns_reply *reply)
 {
 	if (lookups->observer) {
 		lookups->observer->answered(lookups->observer->userdata, kind, name, reply);
@@ -90,7 +90,8 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 
 	notify_observer(lookups, question->kind, question->name, reply);
 	if (reply) {
-		dns_cache_put(lookups->cache, question->kind, question->name, reply, lookups_now(lookups));
+		dns_cache_put(lookups->cache, question->kind, question->name, reply,
+			      lookups_now(lookups));
 	}
 	while ((wait = LIST_FIRST(&lookup->waits))) {
 		LIST_REMOVE(wait, in_lookup);
@@ -104,7 +105,8 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 }
 
 /* Returns 0, LOOKUPS_E_BUSY, or -ENOMEM. */
-static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *name, struct lookup **ret_lookup)
+static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *name,
+		      struct lookup **ret_lookup)
 {
 	struct lookup *lookup;
 
@@ -135,7 +137,8 @@ static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
 	LIST_INSERT_HEAD(&lookup->waits, wait, in_lookup);
 }
 
-int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name, struct lookup_wait *wait)
+int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
+		struct lookup_wait *wait)
 {
 	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
 	struct lookup *lookup;

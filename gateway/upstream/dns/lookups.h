@@ -35,7 +35,7 @@ struct lookup_wait {
 	void (*over)(struct lookup_wait *wait);
 	bool is_over;
 	struct dns_reply *reply; /* once over; NULL when out of memory. Belongs to the wait. */
-	struct lookup *lookup; /* internal; NULL when over */
+	struct lookup *lookup;   /* internal; NULL when over */
 	LIST_ENTRY(lookup_wait) in_lookup;
 };
 

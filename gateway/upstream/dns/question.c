@@ -36,7 +36,8 @@ static void question_end(struct question *question, int status)
 	question->answered(question, r < 0 ? NULL : reply);
 }
 
-static void on_message(void *userdata, int status, int n_timeouts, unsigned char *message, int n_message)
+static void on_message(void *userdata, int status, int n_timeouts, unsigned char *message,
+		       int n_message)
 {
 	struct question *question = userdata;
 	struct dns_reply *reply;
@@ -64,7 +65,8 @@ static void ask_records(struct question *question, struct ares_loop *ares)
 		question_end(question, ARES_ENOMEM);
 		return;
 	}
-	int status = ares_create_query(question->name, ns_c_in, type, id, 1, &message, &n_message, 0);
+	int status =
+		ares_create_query(question->name, ns_c_in, type, id, 1, &message, &n_message, 0);
 
 	if (status != ARES_SUCCESS) {
 		question_end(question, status);
@@ -99,7 +101,8 @@ static int reply_of_addresses(const struct ares_addrinfo *info, struct dns_reply
 			n++;
 		}
 	}
-	return dns_reply_new(DNS_KIND_ADDRESSES, n ? RESOLVER_OK : RESOLVER_NO_NAME, ttl_s, addresses, n, ret_reply);
+	return dns_reply_new(DNS_KIND_ADDRESSES, n ? RESOLVER_OK : RESOLVER_NO_NAME, ttl_s,
+			     addresses, n, ret_reply);
 }
 
 static void on_addresses(void *userdata, int status, int n_timeouts, struct ares_addrinfo *info)
@@ -143,7 +146,8 @@ static void ask_addresses(struct question *question, struct ares_loop *ares)
 	};
 
 	if (!reply_literal(question)) {
-		ares_getaddrinfo(ares_loop_channel(ares), question->name, NULL, &hints, on_addresses, question);
+		ares_getaddrinfo(ares_loop_channel(ares), question->name, NULL, &hints,
+				 on_addresses, question);
 	}
 }
 

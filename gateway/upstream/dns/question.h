@@ -3,9 +3,10 @@
 /*
  * Puts one question to the DNS servers through c-ares. Nothing is cached here.
  *
- * Records are asked for with the AD bit (RFC 6840, 5.7), so that a validating server says whether the
- * signatures are good. Addresses come from the getaddrinfo of c-ares, which reads the hosts file first
- * and sorts by RFC 6724. For addresses, neither the TTL of a negative answer nor the AD bit is known.
+ * Records are asked for with the AD bit (RFC 6840, 5.7), so that a validating server says whether
+ * the signatures are good. Addresses come from the getaddrinfo of c-ares, which reads the hosts
+ * file first and sorts by RFC 6724. For addresses, neither the TTL of a negative answer nor the AD
+ * bit is known.
  */
 #include "gateway/upstream/dns/reply.h"
 #include "gateway/upstream/dns/ares-loop.h"

@@ -14,9 +14,10 @@
 #include "gateway/upstream/dns/tlsa.h"
 
 enum {
-	SRV_FIXED = 6,	  /* octets before the host of an SRV record */
-	TLSA_FIXED = 3,	  /* octets before the data of a TLSA record */
-	SOA_NUMBERS = 20, /* octets after the two names of an SOA record; the last four are MINIMUM */
+	SRV_FIXED = 6,  /* octets before the host of an SRV record */
+	TLSA_FIXED = 3, /* octets before the data of a TLSA record */
+	/* octets after the two names of an SOA record; the last four are MINIMUM */
+	SOA_NUMBERS = 20,
 	SOA_MINIMUM = 16,
 };
 
@@ -25,9 +26,9 @@ struct reading {
 	ns_msg message;
 	enum dns_kind kind;
 	char name[NS_MAXDNAME]; /* the name asked for, or the name that it is an alias of */
-	uint32_t ttl_s;		/* the lowest so far */
-	bool is_seen;		/* there is a record of the kind, usable or not */
-	bool is_broken;		/* a record cannot be read; nor can those after it */
+	uint32_t ttl_s;         /* the lowest so far */
+	bool is_seen;           /* there is a record of the kind, usable or not */
+	bool is_broken;         /* a record cannot be read; nor can those after it */
 	union {
 		struct srv_set srv;
 		struct tlsa_set tlsa;
@@ -40,8 +41,8 @@ static const size_t record_sizes[DNS_KIND_COUNT] = {
 	[DNS_KIND_ADDRESSES] = sizeof(struct address),
 };
 
-int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_s, const void *records,
-	       size_t n_records, struct dns_reply **ret_reply)
+int dns_reply_new(enum dns_kind kind, enum resolver_result result, uint32_t ttl_s,
+		  const void *records, size_t n_records, struct dns_reply **ret_reply)
 {
 	size_t n_bytes = n_records * record_sizes[kind];
 	struct dns_reply *reply = malloc(sizeof(*reply) + n_bytes);
@@ -110,11 +111,12 @@ static bool reading_concerns(const struct reading *reading, const ns_rr *record,
 
 /* Reads the name at offset @at, which must be the last part of @record. Returns false if it is
  * malformed. */
-static bool reading_name(struct reading *reading, const ns_rr *record, size_t at, char ret_name[NS_MAXDNAME])
+static bool reading_name(struct reading *reading, const ns_rr *record, size_t at,
+			 char ret_name[NS_MAXDNAME])
 {
 	const unsigned char *data = ns_rr_rdata(*record);
-	int n = dn_expand(ns_msg_base(reading->message), data + ns_rr_rdlen(*record), data + at, ret_name,
-			  NS_MAXDNAME);
+	int n = dn_expand(ns_msg_base(reading->message), data + ns_rr_rdlen(*record), data + at,
+			  ret_name, NS_MAXDNAME);
 
 	return n > 0 && at + (size_t)n == ns_rr_rdlen(*record);
 }
@@ -142,8 +144,8 @@ static void reading_add_srv(struct reading *reading, const ns_rr *record)
 	char host[NS_MAXDNAME];
 
 	if (ns_rr_rdlen(*record) > SRV_FIXED && reading_name(reading, record, SRV_FIXED, host)) {
-		srv_set_add(&reading->srv, host, (uint16_t)ns_get16(data), (uint16_t)ns_get16(data + 2),
-			    (uint16_t)ns_get16(data + 4));
+		srv_set_add(&reading->srv, host, (uint16_t)ns_get16(data),
+			    (uint16_t)ns_get16(data + 2), (uint16_t)ns_get16(data + 4));
 	}
 }
 
@@ -153,7 +155,8 @@ static void reading_add_tlsa(struct reading *reading, const ns_rr *record)
 	size_t n = ns_rr_rdlen(*record);
 	struct tlsa_set *set = &reading->tlsa;
 
-	if (n <= TLSA_FIXED || n - TLSA_FIXED > TLSA_DATA_MAX || set->n_records == TLSA_RECORDS_MAX) {
+	if (n <= TLSA_FIXED || n - TLSA_FIXED > TLSA_DATA_MAX ||
+	    set->n_records == TLSA_RECORDS_MAX) {
 		return;
 	}
 	struct tlsa_record *added = &set->records[set->n_records++];
@@ -214,7 +217,8 @@ static enum resolver_result reading_finish(struct reading *reading)
 {
 	int code = ns_msg_getflag(reading->message, ns_f_rcode);
 
-	if (!ns_msg_getflag(reading->message, ns_f_qr) || (code != ns_r_noerror && code != ns_r_nxdomain)) {
+	if (!ns_msg_getflag(reading->message, ns_f_qr) ||
+	    (code != ns_r_noerror && code != ns_r_nxdomain)) {
 		return RESOLVER_FAILED;
 	}
 	for (int i = 0; i < DNS_REPLY_ALIASES_MAX && reading_follow(reading); i++) {
@@ -234,22 +238,24 @@ static enum resolver_result reading_finish(struct reading *reading)
 	return RESOLVER_NO_NAME;
 }
 
-int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *message, size_t n_message,
-		struct dns_reply **ret_reply)
+int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *message,
+		   size_t n_message, struct dns_reply **ret_reply)
 {
 	struct reading reading = {.kind = kind, .ttl_s = INT32_MAX};
 	enum resolver_result result = RESOLVER_FAILED;
 
 	memcpy(reading.name, name, strnlen(name, sizeof(reading.name) - 1));
-	if (n_message <= NS_MAXMSG && ns_initparse(message, (int)n_message, &reading.message) == 0) {
+	if (n_message <= NS_MAXMSG &&
+	    ns_initparse(message, (int)n_message, &reading.message) == 0) {
 		result = reading_finish(&reading);
 	}
 	if (result == RESOLVER_FAILED) {
 		return dns_reply_new(kind, result, 0, NULL, 0, ret_reply);
 	}
 	const void *records = kind == DNS_KIND_SRV ? (const void *)reading.srv.targets
-						 : (const void *)reading.tlsa.records;
-	int r = dns_reply_new(kind, result, reading.ttl_s, records, reading_count(&reading), ret_reply);
+						   : (const void *)reading.tlsa.records;
+	int r = dns_reply_new(kind, result, reading.ttl_s, records, reading_count(&reading),
+			      ret_reply);
 
 	if (r == 0) {
 		(*ret_reply)->authentic = ns_msg_getflag(reading.message, ns_f_ad);

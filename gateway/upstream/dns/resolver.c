@@ -23,8 +23,9 @@ struct resolver {
 	uv_timer_t timer; /* for deliveries and grace periods */
 	struct lookups *lookups;
 	LIST_HEAD(, resolver_query) queries; /* resolver_query::in_resolver */
-	struct query_queue finished;	     /* resolver_query::in_queue: to be delivered */
-	struct query_queue in_grace;	     /* likewise, by deadline: one service has answered with targets, the other has not yet */
+	struct query_queue finished;         /* resolver_query::in_queue: to be delivered */
+	/* likewise, by deadline: one service has answered with targets, the other has not yet */
+	struct query_queue in_grace;
 	int64_t grace_ms;
 	bool closing;
 };
@@ -34,7 +35,7 @@ struct resolver_query {
 	LIST_ENTRY(resolver_query) in_resolver;
 	TAILQ_ENTRY(resolver_query) in_queue;
 	struct query_queue *queue; /* the queue that it is in, or NULL */
-	struct mono deadline;	   /* of the grace period */
+	struct mono deadline;      /* of the grace period */
 	enum dns_kind kind;
 	union {
 		resolver_srv_done srv;
@@ -144,7 +145,8 @@ static void deliver_tlsa(const struct resolver_query *query)
 	if (!reply || reply->result != RESOLVER_OK || !reply->authentic) {
 		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
-		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result, NULL);
+		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result,
+				 NULL);
 		return;
 	}
 	assert(reply->n_records <= TLSA_RECORDS_MAX);
@@ -308,8 +310,8 @@ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t
 	return query_begun(query, query_ask(query, 0, "", host), ret_query);
 }
 
-int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port, resolver_tlsa_done done,
-		      void *userdata, struct resolver_query **ret_query)
+int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
+		      resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query)
 {
 	char prefix[sizeof("_65535._tcp.")];
 	struct resolver_query *query;
@@ -345,7 +347,8 @@ void resolver_query_cancel(struct resolver_query *query)
 
 /* Construction. */
 
-int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver)
+int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
+		 struct resolver **ret_resolver)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 

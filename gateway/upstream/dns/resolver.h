@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * DNS on the worker's loop, through c-ares. Each worker has one resolver. Replies are cached (cache.h),
- * and equal questions are asked once (lookups.h). For addresses, the hosts file is read before the DNS
- * is asked. Names are never completed with a search domain.
+ * DNS on the worker's loop, through c-ares. Each worker has one resolver. Replies are cached
+ * (cache.h), and equal questions are asked once (lookups.h). For addresses, the hosts file is read
+ * before the DNS is asked. Names are never completed with a search domain.
  *
  * query         a question of the owner's. It ends with its callback, or silently when cancelled.
  * grace period  how long an SRV query waits for one of the two services when the other has targets
@@ -20,9 +20,12 @@ struct resolver_query;
 struct lookup_observer;
 
 struct resolver_options {
-	const char *servers; /* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
-	unsigned timeout_ms; /* for the first question to a server, doubled for each further one; also the grace period */
-	unsigned n_tries;    /* of each server */
+	/* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
+	const char *servers;
+	/* for the first question to a server, doubled for each further one; also the grace
+	 * period */
+	unsigned timeout_ms;
+	unsigned n_tries;                       /* of each server */
 	const struct lookup_observer *observer; /* borrowed; may be NULL */
 };
 
@@ -35,16 +38,18 @@ enum resolver_ask_result {
 
 /* @targets, of both services, is borrowed for the call and may be modified; NULL unless
  * RESOLVER_OK. It is as srv_merge() leaves it, not ordered yet. */
-typedef void (*resolver_srv_done)(void *userdata, enum resolver_result result, struct srv_target *targets,
-				  size_t n_targets);
+typedef void (*resolver_srv_done)(void *userdata, enum resolver_result result,
+				  struct srv_target *targets, size_t n_targets);
 /* @addresses is borrowed for the call: IPv6 and IPv4 with the port set, in RFC 6724 order. */
 typedef void (*resolver_addresses_done)(void *userdata, enum resolver_result result,
 					const struct address *addresses, size_t n_addresses);
 /* @set is borrowed for the call; NULL unless RESOLVER_OK. */
-typedef void (*resolver_tlsa_done)(void *userdata, enum resolver_result result, const struct tlsa_set *set);
+typedef void (*resolver_tlsa_done)(void *userdata, enum resolver_result result,
+				   const struct tlsa_set *set);
 
 /* Returns 0, -EINVAL when the servers cannot be parsed, or -ENOMEM. */
-_must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *options, struct resolver **ret_resolver);
+_must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
+			      struct resolver **ret_resolver);
 
 /* Ends all queries without callbacks and frees them: their owners must forget them. The memory of
  * handles is freed at a later turn of the loop. Takes NULL; returns NULL. */
@@ -53,8 +58,9 @@ struct resolver *resolver_free(struct resolver *resolver);
 /* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain together (RFC 6120, 3.2.1;
  * XEP-0368). @done runs from the loop, never from this call. *ret_query is valid until @done runs
  * or the query is cancelled. Returns a RESOLVER_... of enum resolver_ask_result, or -ENOMEM. */
-_must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
-				  void *userdata, struct resolver_query **ret_query);
+_must_check_ int resolver_ask_srv(struct resolver *resolver, const char *domain,
+				  resolver_srv_done done, void *userdata,
+				  struct resolver_query **ret_query);
 
 /* Like resolver_ask_srv(), for the A and AAAA records of @host. */
 _must_check_ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t port,
@@ -66,7 +72,8 @@ _must_check_ int resolver_ask_addresses(struct resolver *resolver, const char *h
  * there are no records, or none is usable or signed. Treat RESOLVER_FAILED as an attack: a
  * validating server suppresses forged records, so going on without DANE would defeat it. */
 _must_check_ int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
-				   resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query);
+				   resolver_tlsa_done done, void *userdata,
+				   struct resolver_query **ret_query);
 
 /* Describes @r, a result of resolver_ask_x() other than RESOLVER_ASKED. The text is static. */
 const char *resolver_ask_error(int r);

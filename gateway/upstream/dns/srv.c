@@ -101,7 +101,8 @@ static bool is_failure(enum resolver_result result)
 	return result != RESOLVER_OK && result != RESOLVER_NO_NAME;
 }
 
-enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct, struct srv_set *ret_set)
+enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct,
+			       struct srv_set *ret_set)
 {
 	ret_set->n_targets = 0;
 	set_add_service(ret_set, starttls, false);

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * The targets of a domain's SRV records and the order in which they are tried (RFC 2782, "Usage
- * rules"): by priority, and by a weighted draw among equal priorities. An engine: the random numbers
- * are passed in.
+ * rules"): by priority, and by a weighted draw among equal priorities. An engine: the random
+ * numbers are passed in.
  *
  * target   a host name and port that serve the domain
  * set      the targets of one reply, or of two merged replies
@@ -55,7 +55,8 @@ void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint1
  *   RESOLVER_NO_NAME  no record for STARTTLS and no target for direct TLS: the domain itself may be
  *                     tried (RFC 6120, 3.2.2)
  *   a failure         one service failed and the other has no target: there may be records */
-enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct, struct srv_set *ret_set);
+enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dns_reply *direct,
+			       struct srv_set *ret_set);
 
 /* Sorts @targets in place into the order of trying. */
 void srv_order(struct srv_target *targets, size_t n_targets, srv_draw draw, void *userdata);

@@ -3,8 +3,8 @@
 /*
  * TLSA records (RFC 6698): statements in signed DNS about the certificate of a server.
  *
- * record  one statement: how it is used (usage), what part of the certificate it is about (selector),
- *         and its form (matching: the whole part or a digest)
+ * record  one statement: how it is used (usage), what part of the certificate it is about
+ *         (selector), and its form (matching: the whole part or a digest)
  * set     the records for one port of one host. Made only from replies with AD=1, so it is as
  *         trustworthy as the resolver.
  */

@@ -66,7 +66,8 @@ static bool find_in_folder(const char *path)
 	const struct dirent *entry;
 
 	while (folder && (entry = readdir(folder))) {
-		if (is_hashed(entry->d_name) && faccessat(dirfd(folder), entry->d_name, R_OK, 0) == 0) {
+		if (is_hashed(entry->d_name) &&
+		    faccessat(dirfd(folder), entry->d_name, R_OK, 0) == 0) {
 			return true;
 		}
 	}

@@ -4,8 +4,8 @@
  * Whether the system's trust store holds any certificate authority. Without one, every server whose
  * rule names no ca_file is refused, and only its sessions would show it.
  *
- * The store is OpenSSL's default: a file of certificates, and folders of certificates named by their
- * hash. The environment variables SSL_CERT_FILE and SSL_CERT_DIR replace them.
+ * The store is OpenSSL's default: a file of certificates, and folders of certificates named by
+ * their hash. The environment variables SSL_CERT_FILE and SSL_CERT_DIR replace them.
  */
 #include <stdbool.h>
 

@@ -116,7 +116,8 @@ bool certificate_names(const X509 *certificate, const char *domain)
 }
 
 void certificate_each_name(const X509 *certificate,
-			   void (*each)(void *userdata, enum certificate_name_kind kind, struct sv name),
+			   void (*each)(void *userdata, enum certificate_name_kind kind,
+					struct sv name),
 			   void *userdata)
 {
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
@@ -141,7 +142,8 @@ struct name_list {
 static void list_append(struct name_list *list, struct sv view)
 {
 	for (size_t i = 0; i < view.n && list->n + 1 < list->size; i++) {
-		list->text[list->n++] = view.data[i] > ' ' && view.data[i] < 0x7f ? view.data[i] : '?';
+		list->text[list->n++] =
+			view.data[i] > ' ' && view.data[i] < 0x7f ? view.data[i] : '?';
 	}
 	list->text[list->n] = '\0';
 }

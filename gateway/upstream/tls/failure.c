@@ -60,11 +60,13 @@ static void fail_name(struct failure *failure, const X509 *certificate, const st
 	char text[TEXT_MAX];
 
 	certificate_list_names(certificate, text, sizeof(text));
-	failure_set(failure, FAILURE_CERTIFICATE_NAME, "names in the certificate: %s; wanted: %s%s%s", text,
-		    verify->domain, verify->host ? " or " : "", verify->host ? verify->host : "");
+	failure_set(failure, FAILURE_CERTIFICATE_NAME,
+		    "names in the certificate: %s; wanted: %s%s%s", text, verify->domain,
+		    verify->host ? " or " : "", verify->host ? verify->host : "");
 }
 
-static void fail_issuer(struct failure *failure, enum failure_kind kind, const X509 *certificate, const char *why)
+static void fail_issuer(struct failure *failure, enum failure_kind kind, const X509 *certificate,
+			const char *why)
 {
 	char text[TEXT_MAX];
 
@@ -78,7 +80,8 @@ static void fail_weak(struct failure *failure, const X509 *certificate, const ch
 	const EVP_PKEY *key = X509_get0_pubkey(certificate);
 	const char *name = key ? EVP_PKEY_get0_type_name(key) : NULL;
 
-	failure_set(failure, FAILURE_CERTIFICATE_WEAK, "%s; its own key is %s of %d bits, signed with %s", why,
+	failure_set(failure, FAILURE_CERTIFICATE_WEAK,
+		    "%s; its own key is %s of %d bits, signed with %s", why,
 		    name ? name : "unknown", key ? EVP_PKEY_get_bits(key) : 0,
 		    OBJ_nid2ln(X509_get_signature_nid(certificate)));
 }
@@ -93,7 +96,8 @@ static void fail_pin(struct failure *failure, const X509 *certificate)
 		    pin_of(certificate, &pin) == 0 ? pin_format(&pin, text) : "unreadable");
 }
 
-static void fail_verify(struct failure *failure, const X509 *certificate, int result, const struct verify *verify)
+static void fail_verify(struct failure *failure, const X509 *certificate, int result,
+			const struct verify *verify)
 {
 	const char *why = X509_verify_cert_error_string(result);
 
@@ -105,7 +109,8 @@ static void fail_verify(struct failure *failure, const X509 *certificate, int re
 		fail_pin(failure, certificate);
 		break;
 	case X509_V_ERR_DANE_NO_MATCH:
-		failure_set(failure, FAILURE_CERTIFICATE_DANE, "no TLSA record of %s matches it", verify->host);
+		failure_set(failure, FAILURE_CERTIFICATE_DANE, "no TLSA record of %s matches it",
+			    verify->host);
 		break;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		fail_expired(failure, certificate, why);
@@ -135,7 +140,8 @@ static void fail_verify(struct failure *failure, const X509 *certificate, int re
 }
 
 /* A failure that does not concern the certificate. */
-static void fail_handshake(struct failure *failure, unsigned long error, const struct verify *verify)
+static void fail_handshake(struct failure *failure, unsigned long error,
+			   const struct verify *verify)
 {
 	const char *reason = ERR_reason_error_string(error);
 
@@ -154,22 +160,27 @@ static void fail_handshake(struct failure *failure, unsigned long error, const s
 		failure_set(failure, FAILURE_TLS_HANDSHAKE, "what the server sent is not TLS");
 		break;
 	case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
-		failure_set(failure, FAILURE_TLS_HANDSHAKE, "the server says that it has no XMPP there (ALPN)");
+		failure_set(failure, FAILURE_TLS_HANDSHAKE,
+			    "the server says that it has no XMPP there (ALPN)");
 		break;
 	case SSL_R_BAD_EXTENSION:
 		/* OpenSSL has no error of its own for a protocol that was not offered. */
 		failure_set(failure, FAILURE_TLS_HANDSHAKE, "%s",
-			    verify->direct ? "the server chose another protocol than XMPP (ALPN), or sent a broken extension"
+			    verify->direct ? "the server chose another protocol than XMPP (ALPN), "
+					     "or sent a broken extension"
 					   : reason);
 		break;
 	case SSL_R_TLSV1_UNRECOGNIZED_NAME:
-		failure_set(failure, FAILURE_TLS_HANDSHAKE, "the server does not know the domain (SNI)");
+		failure_set(failure, FAILURE_TLS_HANDSHAKE,
+			    "the server does not know the domain (SNI)");
 		break;
 	case SSL_R_EXCESSIVE_MESSAGE_SIZE:
-		failure_set(failure, FAILURE_TLS_HANDSHAKE, "the server's certificates are too large");
+		failure_set(failure, FAILURE_TLS_HANDSHAKE,
+			    "the server's certificates are too large");
 		break;
 	default:
-		failure_set(failure, FAILURE_TLS_HANDSHAKE, "%s", reason ? reason : "the server ended the connection");
+		failure_set(failure, FAILURE_TLS_HANDSHAKE, "%s",
+			    reason ? reason : "the server ended the connection");
 		break;
 	}
 }

@@ -27,7 +27,8 @@ int pin_parse(struct sv text, struct pin *ret_pin)
 	struct pin pin;
 
 	if (!sv_starts_with(text, prefix) || base64.n != PIN_BASE64 ||
-	    EVP_DecodeBlock(bytes, (const unsigned char *)base64.data, PIN_BASE64) != sizeof(bytes)) {
+	    EVP_DecodeBlock(bytes, (const unsigned char *)base64.data, PIN_BASE64) !=
+		    sizeof(bytes)) {
 		return -EINVAL;
 	}
 	memcpy(pin.sha256, bytes, PIN_SIZE);
@@ -44,7 +45,8 @@ int pin_of(const X509 *certificate, struct pin *ret_pin)
 {
 	unsigned char *der = NULL;
 	int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-	bool is_made = n > 0 && EVP_Digest(der, (size_t)n, ret_pin->sha256, NULL, EVP_sha256(), NULL);
+	bool is_made =
+		n > 0 && EVP_Digest(der, (size_t)n, ret_pin->sha256, NULL, EVP_sha256(), NULL);
 
 	OPENSSL_free(der);
 	if (!is_made) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Pinned keys: the SHA-256 of a certificate's SubjectPublicKeyInfo in curl's notation, "sha256//" and
- * 44 characters of base64. Of a certificate in PEM it is what this prints:
+ * Pinned keys: the SHA-256 of a certificate's SubjectPublicKeyInfo in curl's notation, "sha256//"
+ * and 44 characters of base64. Of a certificate in PEM it is what this prints:
  *
  *     openssl x509 -pubkey -noout | openssl pkey -pubin -outform der |
  *         openssl dgst -sha256 -binary | base64

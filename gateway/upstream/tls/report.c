@@ -50,7 +50,8 @@ static void name_text(const X509_NAME *name, char ret_text[static TLS_REPORT_TEX
 	bool has_organisation = entry_text(name, NID_organizationName, organisation);
 
 	if (has_common && has_organisation) {
-		(void)snprintf(ret_text, TLS_REPORT_TEXT_MAX, "%.140s (%.140s)", common, organisation);
+		(void)snprintf(ret_text, TLS_REPORT_TEXT_MAX, "%.140s (%.140s)", common,
+			       organisation);
 	} else if (has_common || has_organisation) {
 		keep_text(ret_text, sv_from(has_common ? common : organisation));
 	} else {
@@ -103,14 +104,17 @@ static void report_chain(SSL *ssl, struct tls_report *report)
 
 	switch (result) {
 	case X509_V_OK:
-	case X509_V_ERR_HOSTNAME_MISMATCH:        /* set after the chain was verified: verify_certificate() */
+	/* set after the chain was verified: verify_certificate() */
+	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_APPLICATION_VERIFICATION:
-		report->chain = report->dane == TLS_FINDING_GOOD && report->dane_usage == USAGE_DANE_EE
-					? TLS_FINDING_NOT_ASKED
-					: TLS_FINDING_GOOD;
+		report->chain =
+			report->dane == TLS_FINDING_GOOD && report->dane_usage == USAGE_DANE_EE
+				? TLS_FINDING_NOT_ASKED
+				: TLS_FINDING_GOOD;
 		if (chain && sk_X509_num(chain)) {
-			name_text(X509_get_subject_name(sk_X509_value(chain, sk_X509_num(chain) - 1)),
-				  report->anchor);
+			name_text(
+				X509_get_subject_name(sk_X509_value(chain, sk_X509_num(chain) - 1)),
+				report->anchor);
 		}
 		break;
 	case X509_V_ERR_DANE_NO_MATCH:
@@ -129,11 +133,12 @@ static void report_dane(SSL *ssl, const struct verify *verify, struct tls_report
 	}
 	report->dane = SSL_get0_dane_tlsa(ssl, &report->dane_usage, &report->dane_selector,
 					  &report->dane_matching, NULL, NULL) >= 0
-			       ? TLS_FINDING_GOOD
-			       : TLS_FINDING_BAD;
+			     ? TLS_FINDING_GOOD
+			     : TLS_FINDING_BAD;
 }
 
-static void report_name(const struct verify *verify, const X509 *certificate, struct tls_report *report)
+static void report_name(const struct verify *verify, const X509 *certificate,
+			struct tls_report *report)
 {
 	report->name = TLS_FINDING_GOOD;
 	if (report->dane == TLS_FINDING_GOOD && report->dane_usage == USAGE_DANE_EE) {
@@ -179,7 +184,8 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	report_chain(ssl, ret_report);
 	report_name(verify, certificate, ret_report);
 	if (verify->n_pins) {
-		ret_report->pinned = pins_match(verify->pins, verify->n_pins, certificate) ? TLS_FINDING_GOOD
-											  : TLS_FINDING_BAD;
+		ret_report->pinned = pins_match(verify->pins, verify->n_pins, certificate)
+					   ? TLS_FINDING_GOOD
+					   : TLS_FINDING_BAD;
 	}
 }

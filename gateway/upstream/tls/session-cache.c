@@ -127,8 +127,9 @@ void session_cache_put(struct session_cache *cache, const unsigned char key[stat
 	entry_use(cache, entry);
 }
 
-SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
-			       int64_t now, int64_t *ret_until)
+SSL_SESSION *session_cache_get(struct session_cache *cache,
+			       const unsigned char key[static TRUST_KEY_SIZE], int64_t now,
+			       int64_t *ret_until)
 {
 	struct entry *entry = entry_find(cache, key);
 
@@ -144,7 +145,8 @@ SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char 
 	return entry->session;
 }
 
-void session_cache_forget(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE])
+void session_cache_forget(struct session_cache *cache,
+			  const unsigned char key[static TRUST_KEY_SIZE])
 {
 	struct entry *entry = entry_find(cache, key);
 
@@ -153,7 +155,8 @@ void session_cache_forget(struct session_cache *cache, const unsigned char key[s
 	}
 }
 
-void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE], int64_t until)
+void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
+		       int64_t until)
 {
 	struct entry *entry = entry_get(cache, key);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The TLS sessions that a worker can resume: the latest one for each trust key. The table is bounded;
- * the least recently used entry goes first. Times are seconds as of time(2) and are passed in.
+ * The TLS sessions that a worker can resume: the latest one for each trust key. The table is
+ * bounded; the least recently used entry goes first. Times are seconds as of time(2) and are passed
+ * in.
  *
  * trust key  a digest of all that a connection required of the server's certificate. A session that
  *            was verified under one key is worthless under another.
@@ -33,13 +34,16 @@ void session_cache_put(struct session_cache *cache, const unsigned char key[stat
 
 /* Returns the session of @key, borrowed until the next call, and its end; or NULL when there is
  * none that can be resumed. */
-SSL_SESSION *session_cache_get(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
-			       int64_t now, int64_t *ret_until);
+SSL_SESSION *session_cache_get(struct session_cache *cache,
+			       const unsigned char key[static TRUST_KEY_SIZE], int64_t now,
+			       int64_t *ret_until);
 
-void session_cache_forget(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE]);
+void session_cache_forget(struct session_cache *cache,
+			  const unsigned char key[static TRUST_KEY_SIZE]);
 
 /* Bars @key until @until: nothing is stored for it. For servers that reject the sessions they hand
  * out. */
-void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE], int64_t until);
+void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
+		       int64_t until);
 
 size_t session_cache_count(const struct session_cache *cache);

@@ -21,7 +21,8 @@ enum {
 static const unsigned char alpn[] = "\x0bxmpp-client";
 
 enum trust {
-	TRUST_NOBODY, /* for connections without verification: the system's store need not be read */
+	/* for connections without verification: the system's store need not be read */
+	TRUST_NOBODY,
 	TRUST_SYSTEM,
 	TRUST_FILE,
 };
@@ -168,7 +169,8 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 	SSL_CTX_set_read_ahead(context->ctx, 1);
 	SSL_CTX_set_max_cert_list(context->ctx, TLS_CHAIN_MAX);
 	/* OpenSSL's own cache does not distinguish trust or servers. */
-	SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_session_cache_mode(context->ctx,
+				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context->ctx, on_session);
 	SSL_CTX_set_cert_verify_callback(context->ctx, verify_certificate, NULL);
 	if (trust != TRUST_NOBODY) {
@@ -192,7 +194,7 @@ static int store_find(struct tls_store *store, enum trust trust, const char *ca_
 {
 	struct tls_context *context;
 
-	SLIST_FOREACH (context, &store->contexts, in_store) {
+	SLIST_FOREACH(context, &store->contexts, in_store) {
 		if (context->trust == trust &&
 		    (trust != TRUST_FILE || strcmp(context->ca_file, ca_file) == 0)) {
 			*ret_context = context;
@@ -217,7 +219,8 @@ DEFINE_CLEANUP(SSL_SESSION *, SSL_SESSION_free);
 static int offer_session(SSL *ssl)
 {
 	struct verify *verify = verify_of(ssl);
-	SSL_SESSION *session = session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
+	SSL_SESSION *session =
+		session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
 	_cleanup_(SSL_SESSION_freep) SSL_SESSION *copy = session ? SSL_SESSION_dup(session) : NULL;
 
 	verify->offered = session != NULL;
@@ -245,7 +248,9 @@ static int connection_prepare(struct tls_store *store, const struct tls_policy *
 
 int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl)
 {
-	enum trust trust = !policy->verify ? TRUST_NOBODY : policy->ca_file ? TRUST_FILE : TRUST_SYSTEM;
+	enum trust trust = !policy->verify ? TRUST_NOBODY
+			 : policy->ca_file ? TRUST_FILE
+					   : TRUST_SYSTEM;
 	struct tls_context *context;
 	int r = store_find(store, trust, policy->ca_file, &context);
 	SSL *ssl = NULL;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * TLS connections to servers, with OpenSSL: a client context for each trust store that a worker uses,
- * and the sessions that can be resumed. A certificate is verified within the handshake (verify.h)
- * against the XMPP domain; against the SRV target only if signed DNS led there.
+ * TLS connections to servers, with OpenSSL: a client context for each trust store that a worker
+ * uses, and the sessions that can be resumed. A certificate is verified within the handshake
+ * (verify.h) against the XMPP domain; against the SRV target only if signed DNS led there.
  *
  * policy   what a connection requires of the server: names, authorities, keys
  * resumed  a handshake in which the server proves that it is the one of an earlier connection and
- *          shows no certificate. Uses only sessions that were verified under the same policy, for at
- *          most an hour after the certificate was verified and never beyond its end.
+ *          shows no certificate. Uses only sessions that were verified under the same policy, for
+ *          at most an hour after the certificate was verified and never beyond its end.
  *
  * This header shows OpenSSL's types because channel.c reads and writes through them.
  */
@@ -19,7 +19,8 @@
 #include "gateway/upstream/dns/tlsa.h"
 #include "policy/domain.h"
 
-struct tls_store; /* a worker's contexts, made on first use: one for the system's store and one for each ca_file */
+/* a worker's contexts, made on first use: one for the system's store and one for each ca_file */
+struct tls_store;
 
 enum {
 	/* Domains whose sessions are cached. A session may hold a ticket and a chain of
@@ -37,9 +38,10 @@ enum {
 
 /* Pointers are borrowed for the call; @pins for the life of the connection. */
 struct tls_policy {
-	const char *domain;     /* ascii form; sent as SNI, and what the certificate must name */
-	const char *ca_file;    /* the trusted authorities; NULL: the system's */
-	bool verify;            /* false: accepts any certificate and ignores all that follows except `direct` */
+	const char *domain;  /* ascii form; sent as SNI, and what the certificate must name */
+	const char *ca_file; /* the trusted authorities; NULL: the system's */
+	/* false: accepts any certificate and ignores all that follows except `direct` */
+	bool verify;
 	bool direct;            /* TLS from the first byte: ALPN announces XMPP (XEP-0368) */
 	const struct pin *pins; /* the server's key must be one of these, in addition to all else */
 	size_t n_pins;
@@ -58,7 +60,8 @@ struct tls_store *tls_store_free(struct tls_store *store);
  * buffers released when idle, a cached session offered. The caller owns it until
  * tls_connection_free(). @store must outlive it. Returns 0, -ENOMEM, or -EINVAL when the ca_file
  * cannot be used. */
-_must_check_ int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl);
+_must_check_ int tls_connection_new(struct tls_store *store, const struct tls_policy *policy,
+				    SSL **ret_ssl);
 
 /* Frees the connection. Its session stays resumable, however the connection ended. But if the
  * handshake did not complete, the session that it offered is forgotten. Takes NULL; returns

@@ -53,17 +53,21 @@ static bool add_record(EVP_MD_CTX *digest, const struct tlsa_record *record)
 {
 	const uint8_t kind[] = {record->usage, record->selector, record->matching};
 
-	return add_field(digest, kind, sizeof(kind)) && add_field(digest, record->data, record->n_data);
+	return add_field(digest, kind, sizeof(kind)) &&
+	       add_field(digest, record->data, record->n_data);
 }
 
-static bool add_policy(EVP_MD_CTX *digest, const struct tls_policy *policy, const struct usable *usable)
+static bool add_policy(EVP_MD_CTX *digest, const struct tls_policy *policy,
+		       const struct usable *usable)
 {
-	bool good = add_field(digest, &policy->verify, sizeof(policy->verify)) && add_text(digest, policy->domain);
+	bool good = add_field(digest, &policy->verify, sizeof(policy->verify)) &&
+		    add_text(digest, policy->domain);
 
 	if (!good || !policy->verify) {
 		return good;
 	}
-	good = add_text(digest, policy->ca_file) && add_field(digest, policy->pins, policy->n_pins * sizeof(*policy->pins)) &&
+	good = add_text(digest, policy->ca_file) &&
+	       add_field(digest, policy->pins, policy->n_pins * sizeof(*policy->pins)) &&
 	       add_text(digest, usable->n ? policy->host : NULL);
 	for (size_t i = 0; good && i < usable->n; i++) {
 		good = add_record(digest, usable->records[i]);
@@ -76,8 +80,8 @@ static int make_trust_key(const struct tls_policy *policy, const struct usable *
 {
 	_cleanup_(EVP_MD_CTX_freep) EVP_MD_CTX *digest = EVP_MD_CTX_new();
 
-	if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL) || !add_policy(digest, policy, usable) ||
-	    !EVP_DigestFinal_ex(digest, ret_key, NULL)) {
+	if (!digest || !EVP_DigestInit_ex(digest, EVP_sha256(), NULL) ||
+	    !add_policy(digest, policy, usable) || !EVP_DigestFinal_ex(digest, ret_key, NULL)) {
 		return -ENOMEM;
 	}
 	return 0;
@@ -112,8 +116,8 @@ static int add_tlsa(SSL *ssl, const struct tls_policy *policy, struct usable *us
 	X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), NULL, 0);
 	for (size_t i = 0; i < policy->tlsa->n_records; i++) {
 		const struct tlsa_record *record = &policy->tlsa->records[i];
-		int r = SSL_dane_tlsa_add(ssl, record->usage, record->selector, record->matching, record->data,
-					  record->n_data);
+		int r = SSL_dane_tlsa_add(ssl, record->usage, record->selector, record->matching,
+					  record->data, record->n_data);
 
 		if (r < 0) {
 			return -ENOMEM;
@@ -161,7 +165,8 @@ static bool has_dane_ee(SSL *ssl)
 {
 	uint8_t usage;
 
-	return SSL_get0_dane_tlsa(ssl, &usage, NULL, NULL, NULL, NULL) >= 0 && usage == USAGE_DANE_EE;
+	return SSL_get0_dane_tlsa(ssl, &usage, NULL, NULL, NULL, NULL) >= 0 &&
+	       usage == USAGE_DANE_EE;
 }
 
 static bool is_named(SSL *ssl, const X509 *certificate)

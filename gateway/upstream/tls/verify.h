@@ -3,9 +3,9 @@
 /*
  * What a connection requires of the server's certificate. All of these must hold:
  *
- * chain  leads to an authority of the store. If there are usable TLSA records, one of them must match
- *        instead, by OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671). Unusable
- *        records are ignored.
+ * chain  leads to an authority of the store. If there are usable TLSA records, one of them must
+ *        match instead, by OpenSSL's rules for the four usages (RFC 6698, 2.1.1; RFC 7671).
+ *        Unusable records are ignored.
  * name   the certificate names the domain (certificate.h). With usable TLSA records, the host that
  *        they are about will do as well; with DANE-EE no name is required (RFC 7673, 4).
  * pin    the key is one of the pinned keys, if there are any. Pins only restrict.
@@ -22,11 +22,11 @@ struct verify {
 	unsigned char key[TRUST_KEY_SIZE];
 	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
-	bool direct;    /* ALPN was sent */
-	bool offered;   /* a session was offered */
-	int64_t until;  /* end of the offered session; seconds as of time(2) */
-	char *domain;   /* in `texts`, like `host` */
-	char *host;     /* NULL unless there are usable TLSA records */
+	bool direct;   /* ALPN was sent */
+	bool offered;  /* a session was offered */
+	int64_t until; /* end of the offered session; seconds as of time(2) */
+	char *domain;  /* in `texts`, like `host` */
+	char *host;    /* NULL unless there are usable TLSA records */
 	char texts[];
 };
 
