@@ -2,7 +2,8 @@
 #include "gateway/bosh/answer.h"
 
 #include <inttypes.h>
-#include <stdio.h>
+
+#include "common/writer.h"
 
 static const struct {
 	const char *name;
@@ -23,112 +24,77 @@ unsigned bosh_condition_status(enum bosh_condition condition, bool legacy)
 	return legacy ? conditions[condition].legacy_status : 200;
 }
 
-static int write_attribute(struct buffer *buffer, const char *name, const char *value)
+static void put_creation(struct writer *writer, const struct bosh_creation *creation)
 {
-	int r;
-
-	if (!value) {
-		return 0;
+	writer_printf(writer,
+		      " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true'"
+		      " sid='%s' wait='%u' hold='%u' requests='%u' inactivity='%u' polling='%u'"
+		      " charsets='UTF-8'",
+		      creation->sid, creation->wait_s, creation->hold, creation->requests,
+		      creation->inactivity_s, creation->polling_s);
+	if (creation->maxpause_s) {
+		writer_printf(writer, " maxpause='%u'", creation->maxpause_s);
 	}
-	r = buffer_printf(buffer, " %s='", name);
-	if (r == 0) {
-		r = buffer_append_escaped(buffer, sv_from(value));
+	if (creation->codings) {
+		writer_put(writer, SV(" accept='gzip,deflate'"));
 	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
-}
-
-static int write_creation(struct buffer *buffer, const struct bosh_creation *creation)
-{
-	int r = buffer_printf(buffer,
-			      " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true'"
-			      " sid='%s' wait='%u' hold='%u' requests='%u' inactivity='%u' polling='%u' charsets='UTF-8'",
-			      creation->sid, creation->wait_s, creation->hold, creation->requests,
-			      creation->inactivity_s, creation->polling_s);
-
-	if (r == 0 && creation->maxpause_s) {
-		r = buffer_printf(buffer, " maxpause='%u'", creation->maxpause_s);
+	if (creation->has_ver) {
+		writer_printf(writer, " ver='%u.%u'", creation->ver_major, creation->ver_minor);
 	}
-	if (r == 0 && creation->codings) {
-		r = buffer_append_sv(buffer, SV(" accept='gzip,deflate'"));
-	}
-	if (r == 0 && creation->has_ver) {
-		r = buffer_printf(buffer, " ver='%u.%u'", creation->ver_major, creation->ver_minor);
-	}
-	return r;
-}
-
-static int write_acknowledgements(struct buffer *buffer, const struct bosh_answer *answer)
-{
-	int r = 0;
-
-	if (answer->ack) {
-		r = buffer_printf(buffer, " ack='%" PRIu64 "'", answer->ack);
-	}
-	if (r == 0 && answer->report) {
-		r = buffer_printf(buffer, " report='%" PRIu64 "' time='%u'", answer->report, answer->report_ms);
-	}
-	return r;
 }
 
 /* The start tag, without its last character. */
 static int write_head(struct buffer *buffer, const struct bosh_answer *answer)
 {
-	int r = buffer_append_sv(buffer, SV("<body xmlns='http://jabber.org/protocol/httpbind'"));
+	struct writer writer = writer_begin(buffer);
 
-	if (r == 0 && answer->uses_stream) {
-		r = buffer_append_sv(buffer, SV(" xmlns:stream='http://etherx.jabber.org/streams'"));
+	writer_put(&writer, SV("<body xmlns='http://jabber.org/protocol/httpbind'"));
+	if (answer->uses_stream) {
+		writer_put(&writer, SV(" xmlns:stream='http://etherx.jabber.org/streams'"));
 	}
-	if (r == 0 && answer->creation) {
-		r = write_creation(buffer, answer->creation);
-	} else if (r == 0 && answer->opens) {
+	if (answer->creation) {
+		put_creation(&writer, answer->creation);
+	} else if (answer->opens) {
 		/* XEP-0206, "Session Creation Response": the version, also when adding streams. */
-		r = buffer_append_sv(buffer, SV(" xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0'"));
+		writer_put(&writer, SV(" xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0'"));
 	}
-	if (r == 0) {
-		r = write_acknowledgements(buffer, answer);
+	if (answer->ack) {
+		writer_printf(&writer, " ack='%" PRIu64 "'", answer->ack);
 	}
-	if (r == 0) {
-		r = write_attribute(buffer, "type", answer->type);
+	if (answer->report) {
+		writer_printf(&writer, " report='%" PRIu64 "' time='%u'", answer->report,
+			      answer->report_ms);
 	}
-	if (r == 0) {
-		r = write_attribute(buffer, "condition", answer->condition);
-	}
-	if (r == 0) {
-		r = write_attribute(buffer, "stream", answer->stream);
-	}
-	if (r == 0) {
-		r = write_attribute(buffer, "from", answer->from);
-	}
-	return r < 0 ? r : write_attribute(buffer, "authid", answer->authid);
+	writer_attribute(&writer, SV("type"), sv_from(answer->type));
+	writer_attribute(&writer, SV("condition"), sv_from(answer->condition));
+	writer_attribute(&writer, SV("stream"), sv_from(answer->stream));
+	writer_attribute(&writer, SV("from"), sv_from(answer->from));
+	writer_attribute(&writer, SV("authid"), sv_from(answer->authid));
+	return writer_end(&writer);
 }
 
 /* What the gateway itself has to say. */
 static int write_words(struct buffer *buffer, const struct bosh_answer *answer)
 {
-	int r = 0;
+	struct writer writer = writer_begin(buffer);
 
 	if (answer->uri) {
-		r = buffer_append_sv(buffer, SV("<uri>"));
-		r = r < 0 ? r : buffer_append_escaped(buffer, sv_from(answer->uri));
-		return r < 0 ? r : buffer_append_sv(buffer, SV("</uri>"));
-	}
-	if (!answer->text) {
-		return 0;
-	}
-	r = buffer_append_sv(buffer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"));
-	if (r == 0) {
-		r = buffer_append_escaped(buffer, sv_from(answer->text));
-	}
-	if (r == 0 && answer->detail && answer->detail[0]) {
-		r = buffer_append_sv(buffer, SV(": "));
-		if (r == 0) {
-			r = buffer_append_escaped(buffer, sv_from(answer->detail));
+		writer_put(&writer, SV("<uri>"));
+		writer_escaped(&writer, sv_from(answer->uri));
+		writer_put(&writer, SV("</uri>"));
+	} else if (answer->text) {
+		writer_put(&writer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>"));
+		writer_escaped(&writer, sv_from(answer->text));
+		if (answer->detail && answer->detail[0]) {
+			writer_put(&writer, SV(": "));
+			writer_escaped(&writer, sv_from(answer->detail));
 		}
+		writer_put(&writer, SV("</text>"));
 	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("</text>"));
+	return writer_end(&writer);
 }
 
-/* One blob of @n_parts, of which the one at @i_payloads is told. */
+/* Makes one blob of @n_parts. *ret_payloads is where the part at @i_payloads is in it. */
 static int join(const struct sv *parts, size_t n_parts, size_t i_payloads, struct blob **ret_blob,
 		struct sv *ret_payloads)
 {

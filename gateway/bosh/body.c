@@ -78,12 +78,11 @@ static int read_number(const struct xml_scan *scan, const struct xml_item *root,
 {
 	struct sv value = xml_item_attribute(scan, root, XML_NS_NONE, name);
 
-	ret_number->set = value.data;
 	if (!value.data) {
 		return BOSH_BODY_OK;
 	}
-	return sv_to_u64(value, BOSH_RID_MAX, &ret_number->value) < 0 ? BOSH_BODY_E_BAD_REQUEST
-								      : BOSH_BODY_OK;
+	ret_number->set = sv_to_u64(value, BOSH_RID_MAX, &ret_number->value) == 0;
+	return ret_number->set ? BOSH_BODY_OK : BOSH_BODY_E_BAD_REQUEST;
 }
 
 /* "<major>.<minor>", the minor an integer of its own: 1.10 is later than 1.6. */
@@ -106,33 +105,28 @@ static int read_ver(struct bosh_body *body, const struct xml_scan *scan, const s
 	return BOSH_BODY_OK;
 }
 
-static int read_numbers(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+static int read_numbers(struct bosh_body *body, const struct xml_scan *scan,
+			const struct xml_item *root)
 {
 	struct bosh_number rid = {0};
-	int r = read_number(scan, root, SV("rid"), &rid);
-
-	if (r == BOSH_BODY_OK) {
-		body->has_rid = rid.set;
-		body->rid = rid.value;
-		/* "Generation": a positive integer. */
-		r = rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST : BOSH_BODY_OK;
-	}
-	if (r == BOSH_BODY_OK) {
-		r = read_number(scan, root, SV("wait"), &body->wait);
-	}
-	if (r == BOSH_BODY_OK) {
-		r = read_number(scan, root, SV("hold"), &body->hold);
-	}
-	if (r == BOSH_BODY_OK) {
-		r = read_number(scan, root, SV("ack"), &body->ack);
-	}
-	if (r == BOSH_BODY_OK) {
-		r = read_number(scan, root, SV("pause"), &body->pause);
-	}
+	const struct {
+		struct sv name;
+		struct bosh_number *number;
+	} numbers[] = {
+		{SV("rid"), &rid},	  {SV("wait"), &body->wait},   {SV("hold"), &body->hold},
+		{SV("ack"), &body->ack}, {SV("pause"), &body->pause},
+	};
 	struct sv restart = xml_item_attribute(scan, root, NS_XBOSH, SV("restart"));
+	int result = BOSH_BODY_OK;
 
+	for (size_t i = 0; result == BOSH_BODY_OK && i < ARRAY_LENGTH(numbers); i++) {
+		result = read_number(scan, root, numbers[i].name, numbers[i].number);
+	}
+	body->has_rid = rid.set;
+	body->rid = rid.value;
 	body->restart = sv_eq(restart, SV("true")) || sv_eq(restart, SV("1"));
-	return r;
+	/* "Generation": a positive integer. */
+	return result == BOSH_BODY_OK && rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST : result;
 }
 
 static int read_root(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/writer.h"
 #include "gateway/xmpp/namespace.h"
 
 #define STANZA_ERRORS "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -79,43 +80,47 @@ static bool next_attribute(struct sv *rest, struct attribute *ret_attribute)
 	return true;
 }
 
-static int append_attribute(struct buffer *buffer, struct sv name, struct sv value)
+static void put_attribute(struct writer *writer, struct sv name, struct sv quoted)
 {
-	int r = buffer_append_sv(buffer, SV(" "));
-
-	r = r < 0 ? r : buffer_append_sv(buffer, name);
-	r = r < 0 ? r : buffer_append_sv(buffer, SV("="));
-	return r < 0 ? r : buffer_append_sv(buffer, value);
+	writer_put(writer, SV(" "));
+	writer_put(writer, name);
+	writer_put(writer, SV("="));
+	writer_put(writer, quoted);
 }
 
-/* The start tag of the error: whoever it came from is whom it goes to; all else, declarations too, stays. */
-static int write_open(const struct parts *parts, struct buffer *buffer)
+/* The start tag of the error: it goes back to the sender, and everything else stays, namespace
+ * declarations too. */
+static void put_open(struct writer *writer, const struct parts *parts)
 {
 	struct sv rest = sv_skip(parts->open, 1 + parts->name.n);
 	struct attribute attribute;
-	int r = buffer_append_sv(buffer, sv_first(parts->open, 1 + parts->name.n));
 
-	while (r == 0 && next_attribute(&rest, &attribute)) {
+	writer_put(writer, sv_first(parts->open, 1 + parts->name.n));
+	while (next_attribute(&rest, &attribute)) {
 		if (sv_eq(attribute.name, SV("from"))) {
-			r = append_attribute(buffer, SV("to"), attribute.value);
-		} else if (!sv_eq(attribute.name, SV("to")) && !sv_eq(attribute.name, SV("type"))) {
-			r = append_attribute(buffer, attribute.name, attribute.value);
+			put_attribute(writer, SV("to"), attribute.value);
+		} else if (!sv_eq(attribute.name, SV("to")) &&
+			   !sv_eq(attribute.name, SV("type"))) {
+			put_attribute(writer, attribute.name, attribute.value);
 		}
 	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV(" type='error'>"));
+	writer_put(writer, SV(" type='error'>"));
 }
 
-static int write_error(const struct parts *parts, bool with_content, struct sv error, struct buffer *buffer)
+static int write_error(const struct parts *parts, bool with_content, struct sv error,
+		       struct buffer *buffer)
 {
-	int r = write_open(parts, buffer);
+	struct writer writer = writer_begin(buffer);
 
-	if (r == 0 && with_content) {
-		r = buffer_append_sv(buffer, parts->content);
+	put_open(&writer, parts);
+	if (with_content) {
+		writer_put(&writer, parts->content);
 	}
-	r = r < 0 ? r : buffer_append_sv(buffer, error);
-	r = r < 0 ? r : buffer_append_sv(buffer, SV("</"));
-	r = r < 0 ? r : buffer_append_sv(buffer, parts->name);
-	return r < 0 ? r : buffer_append_sv(buffer, SV(">"));
+	writer_put(&writer, error);
+	writer_put(&writer, SV("</"));
+	writer_put(&writer, parts->name);
+	writer_put(&writer, SV(">"));
+	return writer_end(&writer);
 }
 
 static int bounce(const struct xml_scan *scan, const struct xml_item *item, struct buffer *answers)
