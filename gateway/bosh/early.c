@@ -12,12 +12,12 @@ void bosh_early_init(struct bosh_early *early, size_t n_max)
 
 void bosh_early_deinit(struct bosh_early *early)
 {
-	for (size_t i = 0; i < early->n_places; i++) {
+	for (size_t i = 0; i < early->size; i++) {
 		bosh_arrival_clear(&early->items[i]);
 	}
 	free(early->items);
 	early->items = NULL;
-	early->n_places = 0;
+	early->size = 0;
 }
 
 void bosh_arrival_clear(struct bosh_arrival *arrival)
@@ -31,7 +31,7 @@ void bosh_arrival_clear(struct bosh_arrival *arrival)
 
 struct bosh_arrival *bosh_early_find(const struct bosh_early *early, uint64_t rid)
 {
-	for (size_t i = 0; i < early->n_places; i++) {
+	for (size_t i = 0; i < early->size; i++) {
 		if (early->items[i].body && early->items[i].rid == rid) {
 			return &early->items[i];
 		}
@@ -51,13 +51,13 @@ bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_arrival
 	return true;
 }
 
-static int make_places(struct bosh_early *early)
+static int make_room(struct bosh_early *early)
 {
 	if (early->items) {
 		return 0;
 	}
 	early->items = calloc(early->n_max, sizeof(*early->items));
-	early->n_places = early->items ? early->n_max : 0;
+	early->size = early->items ? early->n_max : 0;
 	return early->items ? 0 : -ENOMEM;
 }
 
@@ -65,11 +65,11 @@ static struct bosh_arrival *find_free(struct bosh_early *early)
 {
 	size_t i = 0;
 
-	while (i < early->n_places && early->items[i].body) {
+	while (i < early->size && early->items[i].body) {
 		i++;
 	}
 	/* The window has as many rids as there are places. */
-	assert(i < early->n_places);
+	assert(i < early->size);
 	return &early->items[i];
 }
 
@@ -79,7 +79,7 @@ int bosh_early_put(struct bosh_early *early, uint64_t exchange, struct bosh_body
 	struct bosh_body *copy = malloc(sizeof(*copy));
 
 	assert(!bosh_early_find(early, body->rid));
-	if (!copy || make_places(early) < 0) {
+	if (!copy || make_room(early) < 0) {
 		free(copy);
 		return -ENOMEM;
 	}
@@ -105,7 +105,7 @@ uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid)
 
 struct mono bosh_early_latest(const struct bosh_early *early, struct mono since)
 {
-	for (size_t i = 0; i < early->n_places; i++) {
+	for (size_t i = 0; i < early->size; i++) {
 		const struct bosh_arrival *arrival = &early->items[i];
 
 		if (arrival->body && !mono_reached(arrival->received, since)) {
@@ -117,7 +117,7 @@ struct mono bosh_early_latest(const struct bosh_early *early, struct mono since)
 
 void bosh_early_forget(struct bosh_early *early, uint64_t exchange)
 {
-	for (size_t i = 0; i < early->n_places; i++) {
+	for (size_t i = 0; i < early->size; i++) {
 		if (early->items[i].body && early->items[i].exchange == exchange) {
 			bosh_arrival_clear(&early->items[i]);
 		}
@@ -126,7 +126,7 @@ void bosh_early_forget(struct bosh_early *early, uint64_t exchange)
 
 uint64_t bosh_early_take_exchange(struct bosh_early *early)
 {
-	for (size_t i = 0; i < early->n_places; i++) {
+	for (size_t i = 0; i < early->size; i++) {
 		uint64_t exchange = early->items[i].exchange;
 
 		if (exchange) {

@@ -21,7 +21,7 @@ struct bosh_arrival {
 
 struct bosh_early {
 	struct bosh_arrival *items;
-	size_t n_places; /* 0 or n_max */
+	size_t size; /* 0 or n_max */
 	size_t n_max;
 };
 

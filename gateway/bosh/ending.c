@@ -49,7 +49,7 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 {
 	struct bosh_session *session = turn->session;
 
-	for (size_t i = 0; i < session->early.n_places; i++) {
+	for (size_t i = 0; i < session->early.size; i++) {
 		struct bosh_arrival *arrival = &session->early.items[i];
 
 		bosh_actions_push_refusal(turn->actions, arrival->exchange, condition, rule,
@@ -59,7 +59,7 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 		}
 	}
 	/* A managed stream can be resumed, so END drops its link without closing the stream. */
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (!session->streams[i].managed) {
 			bosh_turn_close_stream(turn, &session->streams[i], vanished);
 		}

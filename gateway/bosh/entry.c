@@ -178,9 +178,9 @@ static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 	case BOSH_ACTION_CLOSE:
 		bosh_leg_close(leg, false);
 		return 0;
-	case BOSH_ACTION_PAUSE:
-	case BOSH_ACTION_RESUME:
-		link_pause(leg->link, action->kind == BOSH_ACTION_PAUSE);
+	case BOSH_ACTION_STOP_READING:
+	case BOSH_ACTION_RESUME_READING:
+		link_pause(leg->link, action->kind == BOSH_ACTION_STOP_READING);
 		return 0;
 	case BOSH_ACTION_ANSWER:
 	case BOSH_ACTION_OPEN:

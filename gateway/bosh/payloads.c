@@ -9,7 +9,7 @@ struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct
 
 static bool is_any_ready(const struct bosh_session *session)
 {
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (bosh_stream_is_used(&session->streams[i]) &&
 		    session->streams[i].features_seen) {
 			return true;
@@ -38,7 +38,7 @@ enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bo
 	if (body->n_payloads == 0) {
 		return BOSH_RULE_NONE;
 	}
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		const struct bosh_stream *stream = &session->streams[i];
 
 		n += stream->waiting.n;
@@ -83,7 +83,7 @@ void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body)
 		push(turn, &session->streams[0], payloads);
 		return;
 	}
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 		struct buffer payloads = BUFFER_INIT;
 
@@ -100,7 +100,7 @@ void bosh_payloads_release(struct bosh_turn *turn)
 {
 	struct bosh_session *session = turn->session;
 
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
 		if (stream->ready && stream->waiting.n) {

@@ -10,7 +10,7 @@ enum wish {
 	WISH_PAUSE,
 	WISH_RESTART, /* XEP-0206 */
 	WISH_STREAM,  /* one more */
-	WISH_CARRY,   /* payloads to the server */
+	WISH_SEND,   /* payloads to the server */
 	WISH_NOTHING, /* but an answer */
 };
 
@@ -26,7 +26,7 @@ static enum wish wish_of(const struct bosh_session *session, const struct bosh_b
 		return WISH_RESTART;
 	}
 	if (body->n_payloads) {
-		return WISH_CARRY;
+		return WISH_SEND;
 	}
 	/* "Adding Streams To A Session": a client that was not offered it is not taken at its word. */
 	return body->to.n && session->offers_streams ? WISH_STREAM : WISH_NOTHING;
@@ -159,7 +159,7 @@ static void restart(struct bosh_turn *turn, const struct bosh_body *body)
 	while (!named && !bosh_stream_is_used(&session->streams[i])) {
 		i++;
 		/* Without any stream the session would be over. */
-		assert(i < session->n_stream_places);
+		assert(i < session->n_streams);
 	}
 	/* What comes next is for the new stream, and waits for its features. */
 	session->streams[i].ready = false;
@@ -170,7 +170,7 @@ static void restart(struct bosh_turn *turn, const struct bosh_body *body)
 static void open_stream(struct bosh_turn *turn, const struct bosh_body *body,
 			struct bosh_slot *slot)
 {
-	if (!bosh_stream_has_place(turn->session)) {
+	if (!bosh_stream_may_open(turn->session)) {
 		slot->kind = BOSH_SLOT_OPENER_REFUSED;
 		return;
 	}
@@ -193,7 +193,7 @@ static void close_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 
 	bosh_turn_close_stream(turn, stream, false);
 	memcpy(name, stream->name, sizeof(name));
-	bosh_stream_close(session, stream);
+	bosh_stream_remove(session, stream);
 	while (session->slots.n && !bosh_slots_first(&session->slots)->exchange &&
 	       !bosh_turn_failed(turn)) {
 		bosh_turn_answer_empty(turn);
@@ -211,7 +211,7 @@ static void terminate(struct bosh_turn *turn, struct bosh_body *body)
 	struct bosh_answer answer = {.type = "terminate"};
 
 	bosh_payloads_push(turn, body);
-	if (stream && session->n_open > 1) {
+	if (stream && session->n_used > 1) {
 		close_stream(turn, stream);
 		return;
 	}
@@ -221,7 +221,7 @@ static void terminate(struct bosh_turn *turn, struct bosh_body *body)
 		bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
 		bosh_actions_push_kind(turn->actions, BOSH_ACTION_CLOSE, 0);
 	}
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		bosh_turn_close_stream(turn, &session->streams[i], false);
 	}
 	bosh_turn_finish(turn, &answer, stream);
@@ -255,7 +255,7 @@ static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *
 	case WISH_STREAM:
 		open_stream(turn, body, slot);
 		break;
-	case WISH_CARRY:
+	case WISH_SEND:
 		bosh_payloads_push(turn, body);
 		break;
 	case WISH_NOTHING:
@@ -265,7 +265,7 @@ static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *
 }
 
 /* "Transmitting Payloads": whether @body names a stream that is not there. On an empty body the attribute says nothing. */
-static bool is_for_nobody(struct bosh_session *session, const struct bosh_body *body, enum wish wish)
+static bool names_unknown_stream(struct bosh_session *session, const struct bosh_body *body, enum wish wish)
 {
 	bool speaks = body->n_payloads || wish == WISH_TERMINATE || wish == WISH_RESTART;
 
@@ -294,10 +294,10 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
 		return BOSH_RULE_PAUSE_TOO_LONG;
 	}
-	if (is_for_nobody(session, body, wish)) {
+	if (names_unknown_stream(session, body, wish)) {
 		return BOSH_RULE_STREAM_UNKNOWN;
 	}
-	return wish == WISH_CARRY || wish == WISH_PAUSE ? bosh_payloads_judge(session, body)
+	return wish == WISH_SEND || wish == WISH_PAUSE ? bosh_payloads_judge(session, body)
 							: BOSH_RULE_NONE;
 }
 
@@ -328,7 +328,7 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
  * is ignored. Returns what is left of @wish. */
 static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *body, enum wish wish)
 {
-	if (!is_for_nobody(session, body, wish) || !session->last_closed[0] ||
+	if (!names_unknown_stream(session, body, wish) || !session->last_closed[0] ||
 	    !sv_eq(body->stream, sv_from(session->last_closed))) {
 		return wish;
 	}

@@ -23,7 +23,7 @@ static void answer_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 	}
 	bosh_turn_answer(turn, &answer, stream);
 	if (failed) {
-		bosh_stream_close(turn->session, stream);
+		bosh_stream_remove(turn->session, stream);
 	}
 }
 
@@ -59,11 +59,11 @@ static void answer_opener(struct bosh_turn *turn)
  * so in its next request. */
 static bool is_ack_wanted(struct bosh_session *session)
 {
-	if (!session->throttled || session->asked || !session->acks ||
+	if (!session->throttled || session->ack_requested || !session->acks ||
 	    session->replies.n_bytes <= session->limits->n_pending_max / 2) {
 		return false;
 	}
-	session->asked = true;
+	session->ack_requested = true;
 	return true;
 }
 
@@ -90,14 +90,14 @@ static void regulate(struct bosh_turn *turn)
 	bool throttled = session->throttled ? n > n_max / 2 : n > n_max;
 
 	session->throttled = throttled;
-	session->asked = session->asked && throttled;
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	session->ack_requested = session->ack_requested && throttled;
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
 		if (bosh_stream_is_used(stream) && stream->throttled != throttled) {
 			stream->throttled = throttled;
 			bosh_actions_push_kind(turn->actions,
-					       throttled ? BOSH_ACTION_PAUSE : BOSH_ACTION_RESUME, i);
+					       throttled ? BOSH_ACTION_STOP_READING : BOSH_ACTION_RESUME_READING, i);
 		}
 	}
 }
@@ -155,7 +155,7 @@ static enum outcome answer_failed(struct bosh_turn *turn, struct bosh_stream *fa
 /* Whether the creation answer waits for the features of the first stream. */
 static bool is_creation_waiting(const struct bosh_session *session)
 {
-	return !session->created && session->creation.wait_s && session->n_open &&
+	return !session->created && session->creation.wait_s && session->n_used &&
 	       !session->streams[0].features_seen && !session->streams[0].failure;
 }
 

@@ -32,7 +32,7 @@ void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
 	drop(cache, 0, cache->n);
 	free(cache->items);
 	cache->items = NULL;
-	cache->n_places = 0;
+	cache->size = 0;
 }
 
 /* Makes room for @reply within the limits. */
@@ -55,27 +55,27 @@ static void drop_surplus(struct bosh_reply_cache *cache, const struct bosh_reply
 	}
 }
 
-static int make_place(struct bosh_reply_cache *cache)
+static int make_room(struct bosh_reply_cache *cache)
 {
-	size_t n_places = cache->n_places ? 2 * cache->n_places : 1;
+	size_t size = cache->size ? 2 * cache->size : 1;
 	struct bosh_reply *items;
 
-	if (cache->n < cache->n_places) {
+	if (cache->n < cache->size) {
 		return 0;
 	}
-	items = reallocarray(cache->items, n_places, sizeof(*items));
+	items = reallocarray(cache->items, size, sizeof(*items));
 	if (!items) {
 		return -ENOMEM;
 	}
 	cache->items = items;
-	cache->n_places = n_places;
+	cache->size = size;
 	return 0;
 }
 
 int bosh_reply_cache_put(struct bosh_reply_cache *cache, const struct bosh_reply *reply)
 {
 	drop_surplus(cache, reply);
-	int r = make_place(cache);
+	int r = make_room(cache);
 
 	if (r < 0) {
 		return r;

@@ -44,7 +44,7 @@ struct bosh_reply {
 
 struct bosh_reply_cache {
 	struct bosh_reply *items; /* oldest first */
-	size_t n, n_places;
+	size_t n, size;
 	size_t n_max;        /* replies, not counting one that is extra */
 	size_t n_bytes;      /* of all payloads */
 	size_t n_bytes_max;  /* SIZE_MAX: no limit */

@@ -18,10 +18,10 @@ static void forget_said(struct bosh_session *session, const struct bosh_answer *
 	free(stream->authid);
 	stream->from = NULL;
 	stream->authid = NULL;
-	session->last_told = bosh_stream_index(session, stream);
+	session->last_answered = bosh_stream_index(session, stream);
 	if (answer->payloads.n) {
 		buffer_deinit(&stream->pending);
-		stream->pending_stream = false;
+		stream->pending_uses_stream = false;
 	}
 }
 
@@ -54,7 +54,7 @@ static void complete(const struct bosh_session *session, const struct bosh_slot 
 		answer->from = stream->from;
 		answer->authid = stream->authid;
 	}
-	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_stream);
+	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_uses_stream);
 	acknowledge(session, slot, answer);
 	if (session->replies.missing && slot->exchange) {
 		answer->report = session->replies.missing;

@@ -61,7 +61,7 @@ struct bosh_stream {
 	bool congested;
 	bool managed;
 	bool throttled; /* its server is not read */
-	bool pending_stream; /* pending uses the prefix "stream" */
+	bool pending_uses_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
 	struct buffer waiting; /* from the client, until the stream is ready */
 	char *from, *authid; /* of the server, until they are said */
@@ -89,10 +89,10 @@ struct bosh_session {
 	struct bosh_key key;    /* what the next request is checked against */
 
 	struct bosh_stream *streams; /* their indices are the streams' numbers */
-	unsigned n_stream_places;
-	unsigned n_open, n_opened; /* now, and ever */
+	unsigned n_streams;
+	unsigned n_used, n_opened; /* now, and ever */
 	unsigned n_named;
-	unsigned last_told;        /* whose turn it was */
+	unsigned last_answered;        /* whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
 	/* Both have room for `requests`, and for one more to pause or terminate ("Overactivity"). */
@@ -100,7 +100,7 @@ struct bosh_session {
 	struct bosh_early early;
 	uint64_t failed_exchange; /* of an early request, processing which failed; or 0 */
 	struct bosh_reply_cache replies;
-	bool asked;              /* a held request has been answered so that the client acknowledges */
+	bool ack_requested;              /* a held request has been answered so that the client acknowledges */
 };
 
 static inline void bosh_session_set_state(struct bosh_session *session,
@@ -197,7 +197,7 @@ void bosh_payloads_release(struct bosh_turn *turn);
 /* streams.c */
 
 /* Whether there may be one more. */
-bool bosh_stream_has_place(const struct bosh_session *session);
+bool bosh_stream_may_open(const struct bosh_session *session);
 /* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or
  * -ENOMEM. */
 _must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
@@ -206,7 +206,7 @@ void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state st
 /* The link of an open stream is over because of @failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_stream_fail(struct bosh_stream *stream, const struct failure *failure);
 /* Frees the place of @stream; what is pending is dropped. */
-void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream);
+void bosh_stream_remove(struct bosh_session *session, struct bosh_stream *stream);
 /* "Discovery": a name that no stream has, nor will have. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_stream_make_name(struct bosh_session *session,
 				       char ret_name[static BOSH_STREAM_NAME_LENGTH + 1]);

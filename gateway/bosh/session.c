@@ -106,8 +106,8 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 		return NULL;
 	}
 	bosh_early_deinit(&session->early);
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
-		bosh_stream_close(session, &session->streams[i]);
+	for (unsigned i = 0; i < session->n_streams; i++) {
+		bosh_stream_remove(session, &session->streams[i]);
 	}
 	bosh_reply_cache_deinit(&session->replies);
 	free(session->streams);
@@ -139,9 +139,9 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 
 int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id, const char *from)
 {
-	struct bosh_stream *told = &session->streams[stream];
+	struct bosh_stream *entry = &session->streams[stream];
 
-	if (told->features_seen) {
+	if (entry->features_seen) {
 		/* Said once: after a restart the client knows them. */
 		return 0;
 	}
@@ -153,22 +153,22 @@ int bosh_session_header(struct bosh_session *session, unsigned stream, const cha
 		free(new_from);
 		return -ENOMEM;
 	}
-	free(told->authid);
-	free(told->from);
-	told->authid = new_id;
-	told->from = new_from;
+	free(entry->authid);
+	free(entry->from);
+	entry->authid = new_id;
+	entry->from = new_from;
 	return 0;
 }
 
 struct buffer *bosh_session_pending(struct bosh_session *session, unsigned stream, bool uses_stream,
 				    bool is_features)
 {
-	struct bosh_stream *told = &session->streams[stream];
+	struct bosh_stream *entry = &session->streams[stream];
 
-	told->pending_stream = told->pending_stream || uses_stream;
-	told->features_seen = told->features_seen || is_features;
-	told->ready = told->ready || is_features;
-	return &told->pending;
+	entry->pending_uses_stream = entry->pending_uses_stream || uses_stream;
+	entry->features_seen = entry->features_seen || is_features;
+	entry->ready = entry->ready || is_features;
+	return &entry->pending;
 }
 
 void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
@@ -192,13 +192,13 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 			 struct bosh_actions *actions)
 {
 	struct bosh_turn turn = {session, now, actions};
-	struct bosh_stream *told = &session->streams[stream];
+	struct bosh_stream *entry = &session->streams[stream];
 
-	if (session->state == BOSH_SESSION_ENDED || told->state != BOSH_STREAM_OPEN) {
+	if (session->state == BOSH_SESSION_ENDED || entry->state != BOSH_STREAM_OPEN) {
 		/* Nobody will ever say that it reads again. */
 		return 0;
 	}
-	told->congested = congested;
+	entry->congested = congested;
 	bosh_turn_release(&turn);
 	return bosh_actions_end(actions);
 }

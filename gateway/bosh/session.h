@@ -65,8 +65,8 @@ enum bosh_action_kind {
 	BOSH_ACTION_RESTART, /* a new stream header; `payloads` as for OPEN */
 	BOSH_ACTION_BOUNCE,  /* `payloads` from the server came to nobody: tell it so (XEP-0206, "recipient-unavailable") */
 	BOSH_ACTION_CLOSE,   /* close the stream with its farewell */
-	BOSH_ACTION_PAUSE,   /* read no more from the server */
-	BOSH_ACTION_RESUME,
+	BOSH_ACTION_STOP_READING,   /* read no more from the server */
+	BOSH_ACTION_RESUME_READING,
 	/* The session is over: drop what is left of its links without a farewell, forget the sid. `rule`
 	 * is what its client broke. */
 	BOSH_ACTION_END,

@@ -41,30 +41,30 @@ void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state st
 	assert((stream->failure != NULL) == (state == BOSH_STREAM_FAILED));
 }
 
-/* The first free place, or n_stream_places. */
-static unsigned find_free_place(const struct bosh_session *session)
+/* The first free place, or n_streams. */
+static unsigned find_free_entry(const struct bosh_session *session)
 {
 	unsigned i = 0;
 
-	while (i < session->n_stream_places && session->streams[i].state != BOSH_STREAM_FREE) {
+	while (i < session->n_streams && session->streams[i].state != BOSH_STREAM_FREE) {
 		i++;
 	}
 	return i;
 }
 
-static bool is_place_free(const struct bosh_session *session)
+static bool is_entry_free(const struct bosh_session *session)
 {
-	return find_free_place(session) < session->n_stream_places;
+	return find_free_entry(session) < session->n_streams;
 }
 
-bool bosh_stream_has_place(const struct bosh_session *session)
+bool bosh_stream_may_open(const struct bosh_session *session)
 {
-	return is_place_free(session) || session->n_stream_places < session->limits->n_streams_max;
+	return is_entry_free(session) || session->n_streams < session->limits->n_streams_max;
 }
 
 void bosh_streams_settle(struct bosh_session *session)
 {
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (session->streams[i].state == BOSH_STREAM_SETTLING) {
 			bosh_stream_set_state(&session->streams[i], BOSH_STREAM_FREE);
 		}
@@ -72,29 +72,29 @@ void bosh_streams_settle(struct bosh_session *session)
 }
 
 /* The first stream has a place of its own; few sessions ever have a second. */
-static int make_places(struct bosh_session *session)
+static int make_entries(struct bosh_session *session)
 {
-	unsigned n = session->n_stream_places ? session->limits->n_streams_max : 1;
+	unsigned n = session->n_streams ? session->limits->n_streams_max : 1;
 	struct bosh_stream *streams;
 
-	if (is_place_free(session)) {
+	if (is_entry_free(session)) {
 		return 0;
 	}
 	streams = reallocarray(session->streams, n, sizeof(*streams));
 	if (!streams) {
 		return -ENOMEM;
 	}
-	memset(streams + session->n_stream_places, 0,
-	       (n - session->n_stream_places) * sizeof(*streams));
+	memset(streams + session->n_streams, 0,
+	       (n - session->n_streams) * sizeof(*streams));
 	session->streams = streams;
-	session->n_stream_places = n;
+	session->n_streams = n;
 	return 0;
 }
 
 int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 {
 	char name[BOSH_STREAM_NAME_LENGTH + 1] = "";
-	int r = make_places(session);
+	int r = make_entries(session);
 
 	if (r == 0 && session->offers_streams) {
 		r = bosh_stream_make_name(session, name);
@@ -102,13 +102,13 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 	if (r < 0) {
 		return r;
 	}
-	*ret_stream = find_free_place(session);
-	assert(*ret_stream < session->n_stream_places);
+	*ret_stream = find_free_entry(session);
+	assert(*ret_stream < session->n_streams);
 	struct bosh_stream *stream = &session->streams[*ret_stream];
 
 	bosh_stream_set_state(stream, BOSH_STREAM_OPEN);
 	memcpy(stream->name, name, sizeof(name));
-	session->n_open++;
+	session->n_used++;
 	session->n_opened++;
 	return 0;
 }
@@ -125,7 +125,7 @@ int bosh_stream_fail(struct bosh_stream *stream, const struct failure *failure)
 	return 0;
 }
 
-void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
+void bosh_stream_remove(struct bosh_session *session, struct bosh_stream *stream)
 {
 	if (!bosh_stream_is_used(stream)) {
 		return;
@@ -139,12 +139,12 @@ void bosh_stream_close(struct bosh_session *session, struct bosh_stream *stream)
 	free(stream->failure);
 	*stream = (struct bosh_stream){.state = stream->state};
 	bosh_stream_set_state(stream, BOSH_STREAM_SETTLING);
-	session->n_open--;
+	session->n_used--;
 }
 
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name)
 {
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
 		if (bosh_stream_is_used(stream) && sv_eq(sv_from(stream->name), name)) {
@@ -156,8 +156,8 @@ struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv nam
 
 struct bosh_stream *bosh_stream_due(struct bosh_session *session)
 {
-	for (unsigned i = 1; i <= session->n_stream_places; i++) {
-		unsigned index = (session->last_told + i) % session->n_stream_places;
+	for (unsigned i = 1; i <= session->n_streams; i++) {
+		unsigned index = (session->last_answered + i) % session->n_streams;
 		struct bosh_stream *stream = &session->streams[index];
 
 		if (bosh_stream_is_used(stream) && (stream->pending.n || stream->failure)) {
@@ -169,10 +169,10 @@ struct bosh_stream *bosh_stream_due(struct bosh_session *session)
 
 struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session)
 {
-	if (session->n_open != 1) {
+	if (session->n_used != 1) {
 		return NULL;
 	}
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (bosh_stream_is_used(&session->streams[i])) {
 			return session->streams[i].failure ? &session->streams[i] : NULL;
 		}
@@ -184,7 +184,7 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		n += session->streams[i].pending.n;
 	}
 	return n;
@@ -192,7 +192,7 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 
 bool bosh_streams_are_congested(const struct bosh_session *session)
 {
-	for (unsigned i = 0; i < session->n_stream_places; i++) {
+	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (session->streams[i].congested && session->streams[i].state == BOSH_STREAM_OPEN) {
 			return true;
 		}

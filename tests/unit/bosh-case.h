@@ -104,7 +104,7 @@ static inline void log_action(const struct bosh_action *action)
 {
 	static const char *const names[] = {
 		[BOSH_ACTION_OPEN] = "open",   [BOSH_ACTION_SEND] = "send",   [BOSH_ACTION_RESTART] = "restart",
-		[BOSH_ACTION_CLOSE] = "close", [BOSH_ACTION_PAUSE] = "pause", [BOSH_ACTION_RESUME] = "resume",
+		[BOSH_ACTION_CLOSE] = "close", [BOSH_ACTION_STOP_READING] = "pause", [BOSH_ACTION_RESUME_READING] = "resume",
 		[BOSH_ACTION_END] = "end",     [BOSH_ACTION_BOUNCE] = "bounce",
 	};
 	struct sv text = buffer_sv(&action->payloads);
