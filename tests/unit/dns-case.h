@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Writes DNS messages (RFC 1035) octet by octet, so that what reads them is tested against the specification and
- * not against a library. Included after cmocka.h.
+ * Writes DNS messages (RFC 1035) octet by octet, so that parsers are tested against the specification
+ * and not against a library. Included after cmocka.h.
  *
- *	struct dns_message message;
+ * 	struct dns_message message;
  *
- *	dns_begin(&message, DNS_RESPONSE | DNS_NXDOMAIN, "_xmpp-client._tcp.a.example", DNS_SRV);
- *	dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, 60, dns_soa(30));
+ * 	dns_begin(&message, DNS_RESPONSE | DNS_NXDOMAIN, "_xmpp-client._tcp.a.example", DNS_SRV);
+ * 	dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, 60, dns_soa(30));
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ enum {
 	DNS_SERVFAIL = 2,
 	DNS_NXDOMAIN = 3,
 
-	/* Where the header counts them. */
+	/* Offset of the section's count in the header. */
 	DNS_ANSWER = 6,
 	DNS_AUTHORITY = 8,
 	DNS_ADDITIONAL = 10,
@@ -53,7 +53,7 @@ static inline void dns_put(unsigned char *at, size_t n, uint32_t number)
 	}
 }
 
-/* "a.example" as labels; "" or "." is the root. Returns the octets. */
+/* Writes "a.example" as labels; "" or "." is the root. Returns the number of octets. */
 static inline size_t dns_put_name(unsigned char *at, const char *name)
 {
 	unsigned char *start = at;

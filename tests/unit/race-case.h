@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A race that a test drives by hand: what it wants at a time is a line of text. Included after
+ * A race that a test drives by hand; an action of the race is a line of text. Included after
  * cmocka.h.
  */
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "gateway/upstream/race.h"
 
-static const char domain[] = "a.example"; /* that the race is for */
+static const char domain[] = "a.example"; /* the domain of the race */
 static struct race race;
 static struct history history;
 
@@ -67,7 +67,7 @@ static inline void print_action(const struct race_action *action, char *text, si
 	}
 }
 
-/* What the race wants at @ms, and when it wants to be asked again. */
+/* Checks the action of the race at @ms and its deadline. */
 static inline void check(int64_t ms, const char *expected)
 {
 	char text[4096] = "";
@@ -91,7 +91,7 @@ static inline void check(int64_t ms, const char *expected)
 	}
 }
 
-/* @text: addresses with blanks between them. */
+/* @text: addresses separated by blanks. */
 static inline void answer_as(int64_t ms, const char *text, enum race_order order)
 {
 	struct address addresses[64];

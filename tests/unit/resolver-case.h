@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The resolver on a loop of its own, with a DNS server on the same loop: real packets. The server answers each
- * question by the script that the test has set, and counts. Included after cmocka.h.
+ * A resolver and a DNS server on one loop, with real packets. The server answers each question by the
+ * script that the test has set, and counts the questions. Included after cmocka.h.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,12 +15,12 @@
 enum {
 	ASKERS = 200,
 	PATIENCE_MS = 300,
-	TRY_MS = 50, /* of a server that answers nothing */
-	/* Nothing takes longer, unless it is stuck. */
+	TRY_MS = 50, /* for a server that does not answer */
+	/* Nothing takes longer unless it hangs. */
 	WATCHDOG_MS = 20000,
 };
 
-/* Writes the answer to a question, or returns false: then there is none. */
+/* Writes the answer to a question, or returns false: no answer. */
 typedef bool (*script)(const char *name, unsigned type, struct dns_message *ret_message);
 
 static struct {
@@ -36,7 +36,7 @@ static struct {
 	struct resolver *resolver;
 } dns;
 
-/* One who asks, and what he was told. */
+/* The owner of a query, and its result. */
 struct asker {
 	struct resolver_query *query;
 	unsigned n_results;
@@ -141,7 +141,7 @@ static inline int teardown(void **state)
 	return uv_loop_close(&dns.loop);
 }
 
-/* Those who ask. */
+/* Queries. */
 
 static struct asker *note_result(void *userdata, enum resolver_result result)
 {
@@ -217,7 +217,7 @@ static inline void cancel(struct asker *asker)
 	asker->query = NULL;
 }
 
-/* Runs the loop until @asker has been told @n times. */
+/* Runs the loop until @asker has got @n results. */
 static inline void wait_results(const struct asker *asker, unsigned n)
 {
 	while (asker->n_results < n) {
@@ -234,8 +234,8 @@ static inline void wait_questions(size_t n)
 	}
 }
 
-/* The server reads all questions that have reached it. Those that lie in the way of more would be lost, and asked again
- * later. */
+/* The server reads all questions that have arrived, so that its buffer does not overflow: lost ones
+ * would be asked again. */
 static inline void read_questions(void)
 {
 	size_t n;

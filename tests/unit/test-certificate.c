@@ -12,10 +12,10 @@
 
 #include "gateway/upstream/tls/certificate.h"
 
-/* One key for all certificates: making one is the slow part. */
+/* One key for all certificates: making a key is slow. */
 static EVP_PKEY *key;
 
-/* What subjectAltName says, in OpenSSL's configuration syntax; NULL: no such extension. */
+/* @names is subjectAltName in OpenSSL's configuration syntax; NULL: no such extension. */
 static X509 *certificate_new(const char *common_name, const char *names, long from_s, long to_s)
 {
 	X509 *certificate = X509_new();
@@ -124,7 +124,7 @@ static void test_srv_name(void **state)
 	assert_false(names_say(SRV_NAME "_xmpp-client.", "example.org"));
 	assert_false(names_say(SRV_NAME "example.org", "example.org"));
 	assert_false(names_say(SRV_NAME "_xmpp-client.*.example.org", "a.example.org"));
-	/* The name is an IA5String (RFC 4985, 2); another type is another thing. */
+	/* The name is an IA5String (RFC 4985, 2); other types do not count. */
 	assert_false(names_say("otherName:1.3.6.1.5.5.7.8.7;UTF8:_xmpp-client.example.org",
 			       "example.org"));
 }
@@ -141,7 +141,7 @@ static void test_xmpp_addr(void **state)
 	assert_false(names_say(XMPP_NAME "example.org/balcony", "example.org"));
 	assert_false(names_say(XMPP_NAME "*.example.org", "a.example.org"));
 	assert_false(names_say("otherName:1.3.6.1.5.5.7.8.5;IA5STRING:example.org", "example.org"));
-	/* Some other kind of name that says the same. */
+	/* The same text in another kind of name. */
 	assert_false(names_say("otherName:1.3.6.1.5.5.7.8.9;UTF8:example.org", "example.org"));
 }
 

@@ -12,8 +12,8 @@
 #include "gateway/upstream/channel.h"
 #include "tests/unit/tls-case.h"
 
-/* OpenSSL's queue of errors belongs to the thread, and so to all connections of a worker. What one
- * connection leaves there must not be taken for a failure of another one. */
+/* OpenSSL's error queue is per thread, so all connections of a worker share it. Errors that one
+ * connection leaves must not be taken for failures of another. */
 
 enum {
 	TURNS_MAX = 20,
@@ -27,7 +27,7 @@ struct pair {
 	int server_fd;
 };
 
-/* What a server that is no server at all leaves behind, and a certificate that is none. */
+/* Leaves the errors of a server that does not speak TLS and of a malformed certificate. */
 static void leave_errors(void)
 {
 	ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
@@ -110,7 +110,7 @@ static void test_errors_of_others(void **state)
 	identity_free(&identity);
 }
 
-/* A server that fills its side and reads nothing: to be written later, not broken. */
+/* The peer does not read and its buffer is full: try again later, not broken. */
 static void test_full_among_errors(void **state)
 {
 	struct identity identity =
@@ -132,7 +132,7 @@ static void test_full_among_errors(void **state)
 	identity_free(&identity);
 }
 
-/* What is told of a failure is its own reason. */
+/* A failure is reported with its own reason. */
 static void test_own_reason(void **state)
 {
 	struct identity identity =

@@ -42,7 +42,7 @@ static void put(struct dns_cache *cache, const char *name, enum resolver_result 
 	dns_reply_unref(reply);
 }
 
-/* The TTL of what is found, or -1. */
+/* The TTL of the reply found, or -1. */
 static long find(struct dns_cache *cache, const char *name, struct mono now)
 {
 	struct dns_reply *reply = dns_cache_find(cache, DNS_KIND_SRV, name, now);
@@ -124,7 +124,7 @@ static void test_newer_replaces_older(void **state)
 	assert_int_equal(find(cache, "a", mono_add_s(start, 15)), 20);
 }
 
-/* Whoever has an answer keeps it, whatever becomes of the cache's. */
+/* A reply stays valid while somebody holds it, even when it has left the cache. */
 static void test_found_outlives_kept(void **state)
 {
 	struct dns_cache *cache = *state;
@@ -158,7 +158,7 @@ static void test_bound(void **state)
 	for (unsigned i = 0; i < DNS_CACHE_MAX; i++) {
 		assert_int_equal(find(cache, numbered(i), start), i);
 	}
-	/* All were used; the first now again: the second has waited for longest. */
+	/* All were used in order, now the first again: the second is the least recently used. */
 	assert_int_equal(find(cache, numbered(0), start), 0);
 	put(cache, "one more", RESOLVER_OK, 7);
 	assert_int_equal(dns_cache_count(cache), DNS_CACHE_MAX);
@@ -166,7 +166,7 @@ static void test_bound(void **state)
 	assert_int_equal(find(cache, numbered(0), start), 0);
 	assert_int_equal(find(cache, numbered(2), start), 2);
 	assert_int_equal(find(cache, "one more", start), 7);
-	/* A newer answer to a known question takes no other's place. */
+	/* A new reply to a cached question evicts no other. */
 	put(cache, numbered(3), RESOLVER_OK, 8);
 	assert_int_equal(dns_cache_count(cache), DNS_CACHE_MAX);
 	assert_int_equal(find(cache, numbered(4), start), 4);
@@ -203,7 +203,7 @@ static void test_free_nothing(void **state)
 	assert_null(dns_cache_free(NULL));
 }
 
-/* Keeps as much as makes the table grow: without memory it keeps less, and what it has it gives back. */
+/* Stores enough to make the table grow. When out of memory it stores less, and frees all. */
 static int scenario(void *userdata)
 {
 	struct dns_cache *cache;

@@ -27,7 +27,7 @@ static void add(const char *owner, unsigned type, uint32_t ttl_s, struct dns_dat
 	dns_record(&message, DNS_ANSWER, owner, type, ttl_s, data);
 }
 
-/* Reads a copy that has not one octet too many, so that a sanitizer sees what reads past it. */
+/* Reads an exact copy, so that a sanitizer notices reads beyond it. */
 static struct dns_reply *read_bytes(enum dns_kind kind, const unsigned char *bytes, size_t n)
 {
 	unsigned char *copy = test_malloc(n ? n : 1);
@@ -124,7 +124,7 @@ static void assert_host_and_ttl(const char *host, uint32_t ttl_s)
 	dns_reply_unref(reply);
 }
 
-/* An alias is followed, whatever the order, and what led to the records counts for their TTL. */
+/* Aliases are followed in any order of records, and their TTL counts. */
 static void test_aliases(void **state)
 {
 	(void)state;
@@ -253,14 +253,14 @@ static void test_failures(void **state)
 			assert_result(RESOLVER_FAILED);
 		}
 	}
-	/* A question is no answer. */
+	/* A question, not a reply. */
 	begin(0);
 	add(name, DNS_SRV, 60, dns_srv(0, 0, 5222, "h.example"));
 	message.data[2] &= 0x7f;
 	assert_result(RESOLVER_FAILED);
 }
 
-/* There are records, so that no other way to the domain may be guessed; but none leads anywhere. */
+/* There are records but no usable one: that must not look like no record. */
 static void test_useless_records(void **state)
 {
 	struct dns_data data = dns_srv(0, 0, 5222, "h.example");
@@ -276,20 +276,20 @@ static void test_useless_records(void **state)
 	begin(0);
 	add(name, DNS_SRV, 60, data);
 	assert_result(RESOLVER_FAILED);
-	/* Octets behind the host. */
+	/* Octets after the host. */
 	data = dns_srv(0, 0, 5222, "h.example");
 	data.data[data.n++] = 0;
 	begin(0);
 	add(name, DNS_SRV, 60, data);
 	assert_result(RESOLVER_FAILED);
-	/* A host that points past the message. */
+	/* A host that extends beyond the message. */
 	data.n = 8;
 	data.data[6] = 0xff;
 	data.data[7] = 0xff;
 	begin(0);
 	add(name, DNS_SRV, 60, data);
 	assert_result(RESOLVER_FAILED);
-	/* A broken one beside a good one. */
+	/* A malformed record next to a good one. */
 	add(name, DNS_SRV, 60, dns_srv(0, 0, 5222, "good.example"));
 	assert_host_and_ttl("good.example", 60);
 }
@@ -303,7 +303,7 @@ static void test_compression(void **state)
 	begin(0);
 	add(name, DNS_SRV, 60, data);
 	assert_host_and_ttl("h1.a.example", 60);
-	/* One that points at itself. */
+	/* A host that points to itself. */
 	data.n = 8;
 	dns_put(data.data + 6, 2, 0xc000 | (uint32_t)(message.n - 5));
 	begin(0);
@@ -368,7 +368,7 @@ static void begin_rich(void)
 	dns_record(&message, DNS_AUTHORITY, "example", DNS_SOA, 10, dns_soa(10));
 }
 
-/* Cut anywhere it is malformed: its header counts more than there is. */
+/* A truncated message is malformed wherever it is cut: its header counts more records. */
 static void test_cut(void **state)
 {
 	(void)state;
@@ -381,7 +381,7 @@ static void test_cut(void **state)
 	}
 }
 
-/* Any octet changed to anything: some answer comes out, and nothing else happens. */
+/* Any octet set to any value must give some reply and do no harm. */
 static void test_garbage(void **state)
 {
 	(void)state;

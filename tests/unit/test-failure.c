@@ -47,7 +47,7 @@ static void test_other_words(void **state)
 	assert_string_equal(failure.public_detail, "");
 }
 
-/* Wherever they stand, and in each form that an address has. */
+/* Anywhere in the text, and in each notation of an address. */
 static void test_addresses(void **state)
 {
 	static const char *const rows[][2] = {
@@ -106,7 +106,7 @@ static void test_no_addresses(void **state)
 	}
 }
 
-/* What is too long is cut between characters; the public detail may be the longer one. */
+/* Long texts are cut between characters. The public detail may be the longer one. */
 static void test_bound(void **state)
 {
 	char text[FAILURE_DETAIL_MAX + 8];
@@ -123,7 +123,7 @@ static void test_bound(void **state)
 	memcpy(text + FAILURE_DETAIL_MAX - 3, "\xe2\x98\x82", 4);
 	failure_set(&failure, FAILURE_INTERNAL, "%s", text);
 	assert_int_equal(strlen(failure.detail), FAILURE_DETAIL_MAX - 3);
-	/* "::" is 2 octets, and 9 when it is masked. */
+	/* "::" has 2 octets, masked 9. */
 	memset(text, ' ', sizeof(text));
 	memcpy(text, "::", 2);
 	memcpy(text + FAILURE_DETAIL_MAX - 12, "\xe2\x98\x82\xe2\x98\x82", 7);

@@ -95,7 +95,7 @@ static void test_malformed(void **state)
 static void test_choice(void **state)
 {
 	static const struct {
-		const char *mechanisms; /* each a letter: below */
+		const char *mechanisms; /* a letter for each: see below */
 		const char *best;
 		size_t n_others;
 		bool is_weak;
@@ -137,7 +137,7 @@ static void test_choice(void **state)
 	}
 }
 
-/* What both kinds of SASL offer counts once. */
+/* A mechanism in both kinds of SASL counts once. */
 static void test_both(void **state)
 {
 	(void)state;

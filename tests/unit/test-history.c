@@ -93,7 +93,7 @@ static void test_time(void **state)
 	check(&history, "192.0.2.1:1", 1000 + HISTORY_MS, HISTORY_NOTHING);
 	check(&history, "192.0.2.2:1", 1000 + HISTORY_MS, HISTORY_WON);
 	check(&history, "192.0.2.2:1", 1001 + HISTORY_MS, HISTORY_NOTHING);
-	/* Asking changes nothing; the next note clears away what is over. */
+	/* Asking changes nothing. The next note removes expired entries. */
 	assert_int_equal(history.n_entries, 2);
 	note(&history, "192.0.2.3:1", HISTORY_WON, 1000 + HISTORY_MS);
 	assert_int_equal(history.n_entries, 2);
@@ -117,8 +117,7 @@ static void check_for(const struct history *history, const char *domain, const c
 	assert_int_equal(history_ask(history, domain, &address, at(ms)), verdict);
 }
 
-/* What a server is worth is noted for one domain; whether it can be connected to, for all. Neither
- * changes the other. */
+/* Usability is noted for one domain, reachability for all. Neither changes the other. */
 static void test_domains(void **state)
 {
 	struct address address = address_of("192.0.2.1:1");
@@ -145,8 +144,8 @@ static void test_domains(void **state)
 	assert_int_equal(history.n_entries, 1);
 }
 
-/* A stranger's domains fill it: they take the places of the oldest notes, of whatever sort, and no
- * more places than there are. A name of the greatest length is kept whole. */
+/* Entries of a stranger's domains replace the oldest entries, and never exceed the bound. Names of
+ * maximum length are stored whole. */
 static void test_domains_bound(void **state)
 {
 	static struct history history;
@@ -186,7 +185,7 @@ static void test_bound(void **state)
 	char text[32];
 
 	(void)state;
-	/* The oldest is none of the ends. */
+	/* The oldest is in the middle. */
 	for (size_t i = 0; i < HISTORY_MAX; i++) {
 		note(&history, nth(i, text), HISTORY_FAILED, i == 7 ? 10 : 20 + (int64_t)i);
 	}
@@ -194,7 +193,7 @@ static void test_bound(void **state)
 	for (size_t i = 0; i < HISTORY_MAX; i++) {
 		check(&history, nth(i, text), 1000, HISTORY_FAILED);
 	}
-	/* One more: the oldest gives way; and again, now the first. */
+	/* One more evicts the oldest; a further one the next oldest, which is the first. */
 	note(&history, nth(HISTORY_MAX, text), HISTORY_WON, 1000);
 	assert_int_equal(history.n_entries, HISTORY_MAX);
 	check(&history, nth(7, text), 1000, HISTORY_NOTHING);
@@ -203,7 +202,7 @@ static void test_bound(void **state)
 	note(&history, nth(HISTORY_MAX + 1, text), HISTORY_WON, 1000);
 	check(&history, nth(0, text), 1000, HISTORY_NOTHING);
 	check(&history, nth(1, text), 1000, HISTORY_FAILED);
-	/* One that is known takes nobody's place. */
+	/* A known address evicts no other. */
 	note(&history, nth(1, text), HISTORY_WON, 1001);
 	for (size_t i = 1; i < HISTORY_MAX + 2; i++) {
 		struct address address = address_of(nth(i, text));

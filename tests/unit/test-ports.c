@@ -10,7 +10,7 @@
 #include "policy/ports.h"
 #include "tests/unit/failmalloc.h"
 
-/* Each end of each range, and the ports beside it. */
+/* Both ends of each range, and the ports next to them. */
 static void test_ranges(void **state)
 {
 	static const char *const texts[] = {"443", "1024-1030", "65535", "5000-5000", "1-2"};

@@ -34,11 +34,11 @@ static void check(enum domain_proxy version, const char *client, const char *gat
 
 	assert_int_equal(n, expected.n);
 	assert_memory_equal(header, expected.data, n);
-	/* Nothing behind it. */
+	/* Nothing after the header was written. */
 	assert_memory_equal(header + PROXY_HEADER_MAX, "xxxxxxxx", 8);
 }
 
-/* The first three are the worst cases that section 2.1 shows. */
+/* The first three are the worst cases of section 2.1. */
 static void test_v1(void **state)
 {
 	(void)state;
@@ -49,7 +49,7 @@ static void test_v1(void **state)
 	check(DOMAIN_PROXY_V1, NULL, "127.0.0.1:1", SV("PROXY UNKNOWN\r\n"));
 	check(DOMAIN_PROXY_V1, "192.168.0.1:56324", "192.168.0.11:443",
 	      SV("PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"));
-	/* What a proxy in front has told has no port. */
+	/* An address that a front proxy reported has no port. */
 	check(DOMAIN_PROXY_V1, "192.0.2.1", "127.0.0.1:40000", SV("PROXY TCP4 192.0.2.1 127.0.0.1 0 40000\r\n"));
 	check(DOMAIN_PROXY_V1, "[2001:db8::1]:5", "[::1]:6", SV("PROXY TCP6 2001:db8::1 ::1 5 6\r\n"));
 }
@@ -60,7 +60,7 @@ static void test_v1_mixed(void **state)
 	check(DOMAIN_PROXY_V1, "[2001:db8::1]:5", "127.0.0.1:6",
 	      SV("PROXY TCP6 2001:db8::1 ::ffff:127.0.0.1 5 6\r\n"));
 	check(DOMAIN_PROXY_V1, "192.0.2.1:5", "[::1]:6", SV("PROXY TCP6 ::ffff:192.0.2.1 ::1 5 6\r\n"));
-	/* One that is mapped is an IPv4 address from the start. */
+	/* IPv4-mapped addresses are parsed as IPv4. */
 	check(DOMAIN_PROXY_V1, "[::ffff:192.0.2.1]:5", "127.0.0.1:6", SV("PROXY TCP4 192.0.2.1 127.0.0.1 5 6\r\n"));
 }
 

@@ -19,8 +19,8 @@ static void check(const char *text, bool is_public)
 	}
 }
 
-/* Of each range its first and last address, and the neighbours outside, NULL where another range
- * begins. */
+/* First and last address of each range, and the neighbours outside; NULL where another range
+ * adjoins. */
 static const struct {
 	const char *below;
 	const char *first;
@@ -116,14 +116,14 @@ static void test_well_known(void **state)
 	}
 }
 
-/* Each IPv4 range again in the forms of IPv6 that carry it. */
+/* Checks each IPv4 range again in the forms of IPv6 that embed IPv4. */
 static void check_carried(const char *text, bool is_public)
 {
 	struct address v4;
 	struct address v6 = {0};
 	static const unsigned char prefixes[][12] = {
 		{0x00, 0x64, 0xff, 0x9b},   /* NAT64 */
-		{[10] = 0xff, [11] = 0xff}, /* mapped, as no parser gives it */
+		{[10] = 0xff, [11] = 0xff}, /* mapped, as parsers never return it */
 	};
 
 	assert_int_equal(address_parse(sv_from(text), 5222, &v4), 0);
@@ -135,14 +135,14 @@ static void check_carried(const char *text, bool is_public)
 			fail_msg("%s in form %zu", text, i);
 		}
 	}
-	/* 6to4, with any host behind it. */
+	/* 6to4; the rest of the address is arbitrary. */
 	memset(&v6.v6.sin6_addr, 0xa5, sizeof(v6.v6.sin6_addr));
 	memcpy(&v6.v6.sin6_addr, "\x20\x02", 2);
 	memcpy(&v6.v6.sin6_addr.s6_addr[2], &v4.v4.sin_addr, 4);
 	if (address_is_public(&v6) != is_public) {
 		fail_msg("%s in 6to4", text);
 	}
-	/* Compatible, local NAT64 and Teredo never are. */
+	/* Compatible, local NAT64 and Teredo are never public. */
 	memset(&v6.v6.sin6_addr, 0, sizeof(v6.v6.sin6_addr));
 	memcpy(&v6.v6.sin6_addr.s6_addr[12], &v4.v4.sin_addr, 4);
 	assert_false(address_is_public(&v6));

@@ -7,8 +7,7 @@
 
 #include "tests/unit/race-case.h"
 
-/* Who won lately comes first, who failed lately last, each among themselves as the answer has
- * them. */
+/* Recent winners come first, recent failures last, otherwise in the order of the answer. */
 static void test_history_orders(void **state)
 {
 	(void)state;
@@ -27,7 +26,7 @@ static void test_history_orders(void **state)
 	check(1250, "dial 5 192.0.2.4 of 0; ");
 }
 
-/* The dead address of a first target costs the sessions after the first nothing. */
+/* The dead address of a first target delays only one session. */
 static void test_late_behind_all_targets(void **state)
 {
 	(void)state;
@@ -45,7 +44,7 @@ static void test_late_behind_all_targets(void **state)
 	known("192.0.2.2", 360, HISTORY_FAILED);
 }
 
-/* But it does not wait longer than a head start for the DNS. */
+/* But it waits for the DNS no longer than a head start. */
 static void test_late_and_slow_answers(void **state)
 {
 	(void)state;
@@ -63,7 +62,7 @@ static void test_late_and_slow_answers(void **state)
 	check(500, "@650");
 	check(650, "dial 2 192.0.2.3 of 1; ");
 
-	/* Nor does its waiting shorten the head start of another. */
+	/* Nor does waiting shorten the head start of another. */
 	begin(2);
 	check(0, "resolve 0; ");
 	answer(0, "192.0.2.4 192.0.2.1");
@@ -81,11 +80,11 @@ static void test_only_late(void **state)
 	check(0, "dial 0 192.0.2.1 of 0; ");
 	tell(10, 0, RACE_CONNECTED);
 	check(10, "won 0 192.0.2.1 of 0; ");
-	/* It works again, and there is nobody to be put before. */
+	/* It works again and was first anyway, so no note is needed. */
 	known("192.0.2.1", 10, HISTORY_NOTHING);
 }
 
-/* Both notes go at the same time; then the order is as if nothing had been. */
+/* Both notes expire at the same time; then the order is as at the beginning. */
 static void test_history_expires(void **state)
 {
 	(void)state;
@@ -101,7 +100,7 @@ static void test_history_expires(void **state)
 	assert_int_equal(race_next(&race, at(HISTORY_MS)).address->v4.sin_addr.s_addr, htonl(0xc0000201));
 }
 
-/* More late addresses than may be dialled at all. */
+/* More late addresses than may be dialled. */
 static void test_late_bound(void **state)
 {
 	char text[32];
@@ -113,7 +112,7 @@ static void test_late_bound(void **state)
 		snprintf(text, sizeof(text), "192.0.2.%zu", i);
 		note(text, HISTORY_FAILED);
 		answer(0, text);
-		/* Twice the same is once. */
+		/* Duplicates count once. */
 	}
 	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
 		struct race_action action = race_next(&race, at(0));
@@ -139,13 +138,13 @@ static void test_late_repeated(void **state)
 	check(0, "lost; ");
 }
 
-/* It connects faster than the rest, and is of no use: it must not take part in the race. */
+/* It connects faster than the rest but is unusable: it must not take part in the race. */
 static void test_unusable_comes_last(void **state)
 {
 	(void)state;
 	note_unusable("192.0.2.1", domain);
 	note("192.0.2.2", HISTORY_FAILED);
-	/* That it can be connected to says nothing against that. */
+	/* That it connects does not change that. */
 	note("192.0.2.1", HISTORY_WON);
 	begin(2);
 	check(0, "resolve 0; ");
@@ -157,7 +156,7 @@ static void test_unusable_comes_last(void **state)
 	check(3249, "@3250");
 	check(3250, "dial 2 192.0.2.1 of 0; ");
 
-	/* Nothing is waited for: it is dialled at once. */
+	/* There is nothing to wait for: it is dialled at once. */
 	begin(2);
 	check(0, "resolve 0; ");
 	answer(0, "192.0.2.1");
@@ -170,7 +169,7 @@ static void test_unusable_comes_last(void **state)
 	check(30, "won 1 192.0.2.1 of 0; ");
 }
 
-/* A look-up that takes long is not waited for longer than that, nor is a sole address put off. */
+/* A slow lookup is waited for no longer than that; a sole address is dialled without waiting. */
 static void test_unusable_and_slow_answers(void **state)
 {
 	(void)state;
@@ -196,8 +195,8 @@ static void test_unusable_and_slow_answers(void **state)
 	check(0, "dial 0 192.0.2.1 of 0; ");
 }
 
-/* A stranger's SRV records may name anybody's address. What it is worth to the stranger's domain is
- * noted for that domain. */
+/* A stranger's SRV records may name any address. Whether it is usable for the stranger's domain is
+ * noted for that domain only. */
 static void test_unusable_for_a_stranger(void **state)
 {
 	(void)state;
@@ -210,7 +209,7 @@ static void test_unusable_for_a_stranger(void **state)
 	check(10, "won 0 192.0.2.1 of 0; ");
 }
 
-/* More of them than may be dialled at all, each once. */
+/* More of them than may be dialled; duplicates count once. */
 static void test_last_bound(void **state)
 {
 	char text[32];

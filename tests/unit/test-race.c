@@ -59,7 +59,7 @@ static void test_delay(void **state)
 	known("192.0.2.1", 1260, HISTORY_WON);
 }
 
-/* The first in the end wins though the second was started: of the second nothing is known. */
+/* The first attempt wins after the second was started: the second is not noted. */
 static void test_first_wins_late(void **state)
 {
 	(void)state;
@@ -74,7 +74,7 @@ static void test_first_wins_late(void **state)
 	known("192.0.2.1", 499, HISTORY_NOTHING);
 }
 
-/* What is a head start, at n and n + 1. */
+/* The head start at n and n + 1 ms. */
 static void test_beaten(void **state)
 {
 	(void)state;
@@ -95,7 +95,7 @@ static void test_beaten(void **state)
 	}
 }
 
-/* A failure starts the next at once, and the head start is counted from there. */
+/* A failure starts the next attempt at once; its head start counts from there. */
 static void test_failure_starts_the_next(void **state)
 {
 	(void)state;
@@ -151,7 +151,7 @@ static void test_families_take_turns(void **state)
 		} while (action.kind == RACE_DIAL);
 		assert_string_equal(text, rows[i].order);
 	}
-	/* What broke was no fault of theirs. */
+	/* A lack of resources is not noted against the addresses. */
 	assert_int_equal(history.n_entries, 0);
 }
 
@@ -166,7 +166,8 @@ static void test_given_order(void **state)
 	check(500, "dial 2 2001:db8::1 of 0; ");
 }
 
-/* The next target is asked for when the addresses of this one have run out, not before, and dialled in its turn. */
+/* The next target is resolved when the addresses of this one have run out, not before, and dialled
+ * in its turn. */
 static void test_next_target(void **state)
 {
 	(void)state;
@@ -178,7 +179,7 @@ static void test_next_target(void **state)
 	answer(260, "192.0.2.3");
 	check(260, "@500");
 	check(500, "dial 2 192.0.2.3 of 1; resolve 2; ");
-	/* The answer may come after its turn. */
+	/* The answer may be late. */
 	answer(2000, "192.0.2.4");
 	check(2000, "dial 3 192.0.2.4 of 2; ");
 	tell(2100, 2, RACE_CONNECTED);
@@ -209,7 +210,7 @@ static void test_win_while_asking(void **state)
 	check(90, "dial 1 192.0.2.2 of 1; ");
 }
 
-/* No address is dialled twice, in whatever answer it stands; another port is another address. */
+/* No address is dialled twice, whichever answer it is in. Another port makes another address. */
 static void test_repeated_addresses(void **state)
 {
 	(void)state;
@@ -227,7 +228,7 @@ static void test_repeated_addresses(void **state)
 	check(300, "lost; ");
 }
 
-/* Policy: the next one starts at once, and the bound counts only what was dialled. */
+/* Refused by policy: the next one starts at once, and refused ones do not count. */
 static void test_refused(void **state)
 {
 	char text[32];
@@ -309,7 +310,7 @@ static void test_at_once_bound(void **state)
 		action = race_next(&race, at(1000 * i));
 		assert_int_equal(action.kind, RACE_DIAL);
 	}
-	/* Six are under way: the next one waits until one of them is over. */
+	/* Six are under way: the next one waits until one has ended. */
 	check(60000, "");
 	tell(60000, 0, RACE_FAILED);
 	check(60000, "dial 6 192.0.2.7 of 0; ");
@@ -339,15 +340,14 @@ static void test_bound_of_an_answer(void **state)
 	assert_int_equal(n_dialled, RACE_ADDRESSES_MAX);
 }
 
-/* What may be there beside the winner, in each state that a race can be in when something
- * connects. */
+/* Whether there are others besides the winner, in each state of a race when an attempt connects. */
 static void test_others(void **state)
 {
 	static const struct {
 		const char *what;
 		size_t n_targets;
 		const char *answers[3]; /* of each target in turn; NULL: not yet */
-		bool is_second;		/* the winner is the second that was dialled */
+		bool is_second;		/* the second attempt wins */
 		bool has_others;
 	} rows[] = {
 		{"one address", 1, {"192.0.2.1"}, false, false},

@@ -27,7 +27,7 @@ static void test_taken(void **state)
 		{"[2001:db8::1]", "", "[2001:db8::1]:0", 0},
 		{"[2001:41D0:1:A49b::1]:9222", "", "[2001:41d0:1:a49b::1]:9222", 9222},
 		{"\n  [::1]:9222\r\n\t", "", "[::1]:9222", 9222},
-		/* No way around a check of IPv4 addresses. */
+		/* Must not bypass checks of IPv4 addresses. */
 		{"[::ffff:10.0.0.1]:5222", "", "10.0.0.1:5222", 5222},
 	};
 	char text[ADDRESS_TEXT_MAX];
@@ -118,7 +118,7 @@ static void test_refused(void **state)
 	assert_int_equal(redirect_parse(SV_EMPTY, &(struct redirect){.port = 0}), -EINVAL);
 }
 
-/* A name of 253 characters is one, of 254 none. */
+/* Names may have 253 characters, not 254. */
 static void test_length(void **state)
 {
 	char text[300] = "";

@@ -10,9 +10,10 @@
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/resolver-case.h"
 
-/* Many who ask, who go away, and a resolver that goes away. */
+/* Many queries, cancelled queries, and a resolver that is freed meanwhile. */
 
-/* However many ask, in whatever case: one question for each service. Each may go by itself. */
+/* Any number of queries, in any case, make one question for each service. Each query can be
+ * cancelled by itself. */
 static void test_one_question(void **state)
 {
 	unsigned n_results = 0;
@@ -35,7 +36,7 @@ static void test_one_question(void **state)
 	assert_int_equal(dns.n_questions, 2);
 }
 
-/* A question goes on when nobody waits for it, and its answer is not lost. */
+/* A question continues when nobody waits for it, and its reply is not lost. */
 static void test_cancelled_by_all(void **state)
 {
 	(void)state;
@@ -47,7 +48,7 @@ static void test_cancelled_by_all(void **state)
 	wait_results(askers, 1);
 	assert_int_equal(askers->srv.n_targets, 2);
 	assert_int_equal(dns.n_questions, 2);
-	/* Also one whose answer is there and not told yet. */
+	/* Also when the reply is there but not delivered yet. */
 	ask_srv(askers, "a.example");
 	cancel(askers);
 	ask_srv(&askers[1], "a.example");
@@ -56,7 +57,7 @@ static void test_cancelled_by_all(void **state)
 	resolver_query_cancel(NULL);
 }
 
-/* What comes when nobody waits any more is for those who ask later. */
+/* A reply that comes when nobody waits is cached. */
 static void test_late_answer(void **state)
 {
 	(void)state;
@@ -68,7 +69,7 @@ static void test_late_answer(void **state)
 	dns.script = script_services;
 	wait_results(askers, 1);
 	assert_int_equal(askers->srv.n_targets, 1);
-	/* The question goes on: c-ares asks a second time, and whoever asks now profits. */
+	/* The question continues: c-ares tries again, and a new query gets its reply. */
 	wait_questions(3);
 	ask_srv(askers, "a.example");
 	wait_results(askers, 2);
@@ -76,27 +77,27 @@ static void test_late_answer(void **state)
 	assert_int_equal(dns.n_questions, 3);
 }
 
-/* What the observer was told, a line each. */
-static char told_observer[512];
+/* The calls of the observer, one in a line. */
+static char observed[512];
 
 static void on_observed_question(void *userdata, enum dns_kind kind, const char *name)
 {
-	size_t n = strlen(told_observer);
+	size_t n = strlen(observed);
 
 	assert_ptr_equal(userdata, askers);
-	snprintf(told_observer + n, sizeof(told_observer) - n, "?%d %s\n", kind, name);
+	snprintf(observed + n, sizeof(observed) - n, "?%d %s\n", kind, name);
 }
 
 static void on_observed_reply(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply)
 {
-	size_t n = strlen(told_observer);
+	size_t n = strlen(observed);
 
 	assert_ptr_equal(userdata, askers);
-	snprintf(told_observer + n, sizeof(told_observer) - n, "!%d %s %d, %zu, %u s\n", kind, name, reply->result,
+	snprintf(observed + n, sizeof(observed) - n, "!%d %s %d, %zu, %u s\n", kind, name, reply->result,
 		 reply->n_records, (unsigned)reply->ttl_s);
 }
 
-/* Each question and each answer, with its service and TTL; also an answer that was kept. */
+/* Each question and each reply with its service and TTL, including cached replies. */
 static void test_observer(void **state)
 {
 	static const struct lookup_observer observer = {
@@ -111,21 +112,21 @@ static void test_observer(void **state)
 	static const char questions[] = "?0 _xmpp-client._tcp.a.example\n?0 _xmpps-client._tcp.a.example\n";
 
 	(void)state;
-	told_observer[0] = '\0';
+	observed[0] = '\0';
 	resolver_free(dns.resolver);
 	assert_int_equal(resolver_new(&dns.loop, &options, &dns.resolver), 0);
 	dns.script = script_services;
 	ask_srv(askers, "A.example");
 	ask_srv(&askers[1], "a.example");
-	assert_string_equal(told_observer, questions);
+	assert_string_equal(observed, questions);
 	wait_results(askers, 1);
 	wait_results(&askers[1], 1);
-	assert_int_equal(strlen(told_observer), strlen(questions) + strlen(starttls) + strlen(direct));
-	assert_non_null(strstr(told_observer, starttls));
-	assert_non_null(strstr(told_observer, direct));
-	told_observer[0] = '\0';
+	assert_int_equal(strlen(observed), strlen(questions) + strlen(starttls) + strlen(direct));
+	assert_non_null(strstr(observed, starttls));
+	assert_non_null(strstr(observed, direct));
+	observed[0] = '\0';
 	ask_srv(askers, "a.example");
-	assert_int_equal(strlen(told_observer), strlen(starttls) + strlen(direct));
+	assert_int_equal(strlen(observed), strlen(starttls) + strlen(direct));
 	wait_results(askers, 2);
 }
 
@@ -142,19 +143,20 @@ static void test_bound(void **state)
 	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
 		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &query), 0);
-		/* That he goes away leaves the question. */
+		/* Cancelling does not end the question. */
 		resolver_query_cancel(query);
 	}
 	assert_int_equal(resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query), RESOLVER_E_BUSY);
 	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), RESOLVER_E_BUSY);
-	/* What is known already, or asked, costs no question. */
+	/* A cached reply, or a question under way, needs no new question. */
 	ask_srv(askers, "a.example");
 	wait_results(askers, 2);
 	ask_tlsa(askers, "n0.example", 1);
 	cancel(askers);
 }
 
-/* One place is left: the first service is asked for, the second is not, and nothing is left of the query. */
+/* One more question is allowed: the first service is asked for, the second is not, and nothing is
+ * left of the query. */
 static void test_bound_between_services(void **state)
 {
 	struct resolver_query *query = NULL;
@@ -184,12 +186,12 @@ static void on_srv_ask_more(void *userdata, enum resolver_result result, struct 
 	ask_srv(&askers[3], "b.example");
 }
 
-/* Who is told may ask anew and cancel others. */
-static void test_asking_when_told(void **state)
+/* A callback may ask again and cancel other queries. */
+static void test_asking_in_callback(void **state)
 {
 	(void)state;
 	dns.script = script_services;
-	/* Of those who wait for the same it is told last who asked first. */
+	/* Of queries for the same question, the first one gets its reply last. */
 	ask_srv(&askers[1], "a.example");
 	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers, &askers->query), 0);
 	wait_results(askers, 1);
@@ -205,8 +207,8 @@ static void on_srv_free(void *userdata, enum resolver_result result, struct srv_
 	dns.resolver = resolver_free(dns.resolver);
 }
 
-/* Who is told may free the resolver: nobody else hears any more. */
-static void test_freeing_when_told(void **state)
+/* A callback may free the resolver: no other callback runs. */
+static void test_freeing_in_callback(void **state)
 {
 	(void)state;
 	dns.script = script_services;
@@ -222,7 +224,7 @@ static void test_freeing_when_told(void **state)
 	assert_int_equal(askers[2].n_results, 0);
 }
 
-/* With questions, told and untold answers. */
+/* With questions under way, and with replies delivered and not delivered. */
 static void test_freeing(void **state)
 {
 	(void)state;
@@ -253,7 +255,7 @@ static void test_bad_servers(void **state)
 	assert_null(resolver);
 }
 
-/* From the making of a resolver to what is told, twice: from the DNS and from the cache. */
+/* From the construction of a resolver to the result, twice: from the DNS and from the cache. */
 static int scenario(void *userdata)
 {
 	struct resolver_options options = {.servers = dns.address, .timeout_ms = 50, .n_tries = 1};
@@ -272,7 +274,7 @@ static int scenario(void *userdata)
 		}
 	}
 	dns.resolver = resolver_free(dns.resolver);
-	/* Its handles close at the next turn. */
+	/* Its handles close at the next turn of the loop. */
 	uv_run(&dns.loop, UV_RUN_NOWAIT);
 	uv_run(&dns.loop, UV_RUN_NOWAIT);
 	return r;
@@ -284,7 +286,8 @@ static void test_no_memory(void **state)
 	dns.resolver = resolver_free(dns.resolver);
 	uv_run(&dns.loop, UV_RUN_NOWAIT);
 	dns.script = script_services;
-	/* The resolver, its lookups, cache and c-ares; a query, two lookups, answers and places in the cache. */
+	/* The resolver, its lookups, cache and c-ares; a query, two lookups, replies and entries of
+	 * the cache. */
 	failmalloc_each(scenario, askers, 12);
 }
 
@@ -298,8 +301,8 @@ int main(void)
 		TEST(test_observer),
 		TEST(test_bound),
 		TEST(test_bound_between_services),
-		TEST(test_asking_when_told),
-		TEST(test_freeing_when_told),
+		TEST(test_asking_in_callback),
+		TEST(test_freeing_in_callback),
 		TEST(test_freeing),
 		TEST(test_bad_servers),
 		TEST(test_no_memory),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The resolver when answers are truncated: it asks again over TCP, on a connection for each
- * question. The DNS server truncates all of its answers over UDP; what it does over TCP is the
- * test's.
+ * A resolver whose answers are truncated: it asks again over TCP, on a connection for each question.
+ * The DNS server truncates all answers over UDP; the test decides what it does over TCP.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +17,13 @@ enum {
 	PEERS_MAX = ARES_TCP_EXCHANGES_MAX + 1,
 	PORT_TRIES = 50,
 	TRUNCATED = 0x0200,
-	/* The octets of an answer that come one by one. */
+	/* So many octets of an answer are sent one by one. */
 	N_SINGLE = 30,
-	/* No test here waits for it. */
+	/* Longer than any test takes. */
 	LONG_MS = 15000,
 };
 
-/* A connection to the server: the question that came, and the answer as far as it has not been
- * sent. */
+/* A connection to the server: the question, and the rest of the answer. */
 struct peer {
 	uv_tcp_t stream;
 	uv_timer_t timer;
@@ -144,7 +142,7 @@ static void on_peer(uv_stream_t *listener, int status)
 			 0);
 }
 
-/* Whether the port that the UDP socket has is free for TCP, too. */
+/* Whether the port of the UDP socket is free for TCP as well. */
 static bool listen_tcp(void)
 {
 	struct sockaddr_in address;
@@ -181,7 +179,7 @@ static int setup_tcp(void **state)
 	return -1;
 }
 
-/* In single octets, then the rest: one question over UDP, one over TCP. */
+/* Single octets, then the rest; one question over UDP and one over TCP. */
 static void test_answer(void **state)
 {
 	(void)state;
@@ -198,7 +196,8 @@ static void test_answer(void **state)
 			    tcp.peers->n_question - 2 - 2);
 }
 
-/* However many are truncated at once: each comes to its answer on a connection of its own. */
+/* Any number of truncated answers at once: each question gets its answer on a connection of its
+ * own. */
 static void test_answers(void **state)
 {
 	enum { N = 20 };
@@ -217,8 +216,7 @@ static void test_answers(void **state)
 	assert_int_equal(tcp.n_peers, N);
 }
 
-/* What is not the answer to the question ends the exchange; c-ares itself would wait for another
- * one. */
+/* An answer to another question ends the exchange; c-ares alone would wait for another one. */
 static void test_other_answer(void **state)
 {
 	(void)state;
@@ -237,8 +235,7 @@ static void wait_peers(size_t n)
 	}
 }
 
-/* As many exchanges as there may be, none of them answered; one more: the oldest fails, and no
- * other. */
+/* The maximum of exchanges without answers. One more makes the oldest fail, and no other. */
 static void test_bound(void **state)
 {
 	char name[32];
@@ -263,8 +260,8 @@ static void test_bound(void **state)
 	}
 }
 
-/* The resolver goes while exchanges are under way: before they are connected, and when the question
- * has come. */
+/* The resolver is freed while exchanges are under way: before they are connected, and after the
+ * question has arrived. */
 static void test_freeing(void **state)
 {
 	(void)state;
@@ -281,7 +278,8 @@ static void test_freeing(void **state)
 
 static int scenario(void *userdata)
 {
-	/* Most allocations that fail are a time-out, and one out of slowness is as good. */
+	/* Most failed allocations cause a time-out, so a time-out of a slow machine does no
+	 * harm. */
 	struct resolver_options options = {.servers = dns.address, .timeout_ms = 20, .n_tries = 1};
 	struct asker *asker = userdata;
 	int r = resolver_new(&dns.loop, &options, &dns.resolver);
@@ -300,7 +298,7 @@ static int scenario(void *userdata)
 		r = -EINVAL;
 	}
 	dns.resolver = resolver_free(dns.resolver);
-	/* Its handles close at the next turn, and so does the server's end. */
+	/* Its handles, and the server's end, close at the next turn of the loop. */
 	while (tcp.n_peers && tcp.peers->is_open) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
@@ -315,8 +313,8 @@ static void test_no_memory(void **state)
 	dns.resolver = resolver_free(dns.resolver);
 	uv_run(&dns.loop, UV_RUN_NOWAIT);
 	tcp.script = script_tlsa;
-	/* Beside the resolver itself: a stand-in, what is written to it, an exchange, its answer,
-	 * what is read from it. */
+	/* Besides the resolver: a stand-in, its query, an exchange, its answer, and the answers to
+	 * read. */
 	failmalloc_each(scenario, askers, 12);
 }
 

@@ -7,7 +7,7 @@
 
 #include "tests/unit/resolver-case.h"
 
-/* What the resolver says. */
+/* Results of the resolver. */
 
 static bool script_servfail(const char *name, unsigned type, struct dns_message *message)
 {
@@ -48,7 +48,7 @@ static bool script_direct(const char *name, unsigned type, struct dns_message *m
 
 static unsigned n_direct; /* questions for direct TLS */
 
-/* STARTTLS is not offered; of direct TLS nobody knows. */
+/* STARTTLS is not offered; the lookup for direct TLS fails. */
 static bool script_half_refused(const char *name, unsigned type, struct dns_message *message)
 {
 	dns_begin(message, DNS_RESPONSE, name, type);
@@ -95,7 +95,7 @@ static void test_nothing(void **state)
 	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
 	assert_int_equal(dns.n_questions, 5);
-	/* That is remembered, too. */
+	/* This is cached as well. */
 	ask_srv(askers, "a.example");
 	wait_results(askers, 4);
 	ask_addresses(askers, "a.example", 1);
@@ -114,7 +114,7 @@ static void test_failure(void **state)
 	ask_addresses(askers, "a.example", 1);
 	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
-	/* What is signed wrongly looks so. */
+	/* Wrong signatures have this effect. */
 	ask_tlsa(askers, "a.example", 1);
 	wait_results(askers, 3);
 	assert_int_equal(askers->result, RESOLVER_FAILED);
@@ -133,7 +133,8 @@ static void test_time_out(void **state)
 	assert_int_equal(dns.n_questions, 4);
 }
 
-/* Nobody listens where the server should be: that is no answer, whether the kernel says so or not. */
+/* Nobody listens at the server's address. That is not a reply, whether or not the kernel reports an
+ * error. */
 static void test_no_server(void **state)
 {
 	(void)state;
@@ -166,14 +167,14 @@ static void test_addresses(void **state)
 	assert_true(has_v4);
 	assert_true(has_v6);
 	assert_int_equal(dns.n_questions, 2);
-	/* The port is the asker's, not the answer's. */
+	/* The port comes from the query, not from the reply. */
 	ask_addresses(askers, "a.example", 5270);
 	wait_results(askers, 2);
 	assert_int_equal(address_port(&askers->addresses[1]), 5270);
 	assert_int_equal(dns.n_questions, 2);
 }
 
-/* Where a name belongs. */
+/* Addresses in place of names. */
 static void test_literals(void **state)
 {
 	static const char *const rows[][2] = {{"192.0.2.7", "192.0.2.7:9"}, {"2001:db8::7", "[2001:db8::7]:9"}};
@@ -221,9 +222,9 @@ static void test_tlsa(void **state)
 	assert_int_equal(dns.n_questions, 2);
 }
 
-/* When one service has targets the other is waited for, but not to the end of all its tries: that would be 6 s
- * here. */
-static void test_patience(void **state)
+/* When one service has targets, the other is waited for only for the grace period, not for all its
+ * tries: that would be 6 s here. */
+static void test_grace_period(void **state)
 {
 	enum {
 		SHORT_PATIENCE_MS = 100,
@@ -246,8 +247,8 @@ static void test_patience(void **state)
 	assert_true(uv_hrtime() - start < 5ULL * 1000000000);
 }
 
-/* "." is no target: the other is waited for to the end. */
-static void test_no_patience_without_targets(void **state)
+/* "." is not a target: the other service is waited for to the end. */
+static void test_no_grace_without_targets(void **state)
 {
 	(void)state;
 	resolver_free(dns.resolver);
@@ -273,12 +274,12 @@ static void test_names(void **state)
 	assert_int_equal(resolver_ask_addresses(dns.resolver, name, 1, on_addresses, askers, &askers->query), RESOLVER_E_NAME);
 	assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &askers->query), RESOLVER_E_NAME);
 	assert_null(askers->query);
-	/* No such name can be in the DNS. */
+	/* Such a name cannot exist in the DNS. */
 	name[SRV_HOST_MAX] = '\0';
 	ask_srv(askers, name);
 	wait_results(askers, 1);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
-	/* RFC 7686: the DNS is not told of these. */
+	/* RFC 7686: these must not be sent to the DNS. */
 	ask_srv(askers, "a.onion");
 	wait_results(askers, 2);
 	assert_int_equal(askers->result, RESOLVER_NO_NAME);
@@ -297,8 +298,8 @@ int main(void)
 		TEST(test_addresses),
 		TEST(test_literals),
 		TEST(test_tlsa),
-		TEST(test_patience),
-		TEST(test_no_patience_without_targets),
+		TEST(test_grace_period),
+		TEST(test_no_grace_without_targets),
 		TEST(test_names),
 	};
 

@@ -46,7 +46,7 @@ static void test_routes(void **state)
 		{"xmpp:xmpp.example.org.evil:5222", ROUTE_E_REFUSED},
 		{"xmpp:192.0.2.2:5222", ROUTE_E_REFUSED},
 		{"xmpp:127.0.0.1:5222", ROUTE_E_REFUSED},
-		/* No route. */
+		/* Not a route. */
 		{"", ROUTE_E_MALFORMED},
 		{"xmpp:", ROUTE_E_MALFORMED},
 		{"xmpp.example.org:5222", ROUTE_E_MALFORMED},
@@ -71,14 +71,14 @@ static void test_routes(void **state)
 			 ROUTE_LISTED);
 	assert_string_equal(destination.host, "xmpp.example.org");
 	assert_int_equal(destination.port, 5222);
-	/* In the list, the domain's own name is a place like any other. */
+	/* If listed, the domain's own name is a destination like any other. */
 	assert_int_equal(
 		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org", &destination),
 		ROUTE_LISTED);
 	routes_deinit(&routes);
 }
 
-/* What names the domain that the client wants to reach, and nothing else. */
+/* Names the domain that the client wants to reach, and nothing else. */
 static void test_default(void **state)
 {
 	static const struct row rows[] = {
@@ -91,18 +91,18 @@ static void test_default(void **state)
 		{"xmpp:bücher.example:", ROUTE_DEFAULT},
 		{"xmpp:bücher.example:0", ROUTE_DEFAULT},
 		{"xmpp: bücher.example:5222 ", ROUTE_DEFAULT},
-		/* Another port of the same host: what else listens there is nobody's to name. */
+		/* Another port of the same host: another service may listen there. */
 		{"xmpp:bücher.example:5221", ROUTE_E_REFUSED},
 		{"xmpp:bücher.example:5223", ROUTE_E_REFUSED},
 		{"xmpp:bücher.example:443", ROUTE_E_REFUSED},
 		{"xmpp:bücher.example:65535", ROUTE_E_REFUSED},
 		{"xmpp:bücher.example:65536", ROUTE_E_MALFORMED},
-		/* 5222, to 16 bits. */
+		/* 5222 modulo 2^16. */
 		{"xmpp:bücher.example:70758", ROUTE_E_MALFORMED},
 		{"xmpp:bücher.example:-1", ROUTE_E_MALFORMED},
 		{"xmpp:bücher.example:5222:5222", ROUTE_E_MALFORMED},
 		{"xmpp:bücher.example:x", ROUTE_E_MALFORMED},
-		/* Other hosts, and what only looks like the domain. */
+		/* Other hosts, and look-alikes. */
 		{"xmpp:bucher.example:5222", ROUTE_E_REFUSED},
 		{"xmpp:x.bücher.example:5222", ROUTE_E_REFUSED},
 		{"xmpp:evil-bücher.example:5222", ROUTE_E_REFUSED},
@@ -128,7 +128,7 @@ static void test_default(void **state)
 
 	(void)state;
 	expect_results(&none, "xn--bcher-kva.example", rows, ARRAY_LENGTH(rows));
-	/* A list of other places makes no difference to that. */
+	/* A list of other destinations does not change that. */
 	assert_int_equal(routes_init(&routes, texts, 1, &bad), 0);
 	expect_results(&routes, "xn--bcher-kva.example", rows, ARRAY_LENGTH(rows));
 	routes_deinit(&routes);

@@ -29,7 +29,7 @@ static struct key key_of(unsigned char n)
 	return key;
 }
 
-/* A session that OpenSSL takes for one that can be resumed. */
+/* A session that OpenSSL considers resumable. */
 static SSL_SESSION *session_new(unsigned char id)
 {
 	SSL_SESSION *session = SSL_SESSION_new();
@@ -80,7 +80,7 @@ static void test_keys(void **state)
 	assert_int_equal(get(cache, 1, NOW), 11);
 	assert_int_equal(get(cache, 2, NOW), 12);
 	assert_int_equal(get(cache, 3, NOW), -1);
-	/* The latest counts. */
+	/* The latest replaces earlier ones. */
 	put(cache, 1, 21, NOW + 10);
 	assert_int_equal(get(cache, 1, NOW), 21);
 	assert_int_equal(session_cache_count(cache), 2);
@@ -100,10 +100,10 @@ static void test_end(void **state)
 	put(cache, 1, 11, NOW + 10);
 	assert_int_equal(get(cache, 1, NOW + 9), 11);
 	assert_int_equal(get(cache, 1, NOW + 10), -1);
-	/* It is gone for good. */
+	/* It was removed. */
 	assert_int_equal(session_cache_count(cache), 0);
 	assert_int_equal(get(cache, 1, NOW), -1);
-	/* What is over already takes no place, and what stood there is older still. */
+	/* An expired session is not stored, and removes the older one. */
 	put(cache, 1, 11, NOW + 10);
 	put(cache, 1, 12, NOW);
 	assert_int_equal(get(cache, 1, NOW), -1);
@@ -121,7 +121,7 @@ static void test_bound(void **state)
 		put(cache, n, n, NOW + 10);
 	}
 	assert_int_equal(session_cache_count(cache), N_MAX);
-	/* To be asked for keeps one, to be renewed as well; what was of no use goes. */
+	/* Getting and renewing both count as use; the least recently used one is evicted. */
 	assert_int_equal(get(cache, 1, NOW), 1);
 	put(cache, 2, 22, NOW + 10);
 	put(cache, N_MAX + 1, 4, NOW + 10);
@@ -143,7 +143,7 @@ static void test_barred(void **state)
 	session_cache_bar(cache, key_of(2).bytes, NOW + 5);
 	for (unsigned char n = 1; n <= 2; n++) {
 		assert_int_equal(get(cache, n, NOW), -1);
-		/* Neither what is put there nor what is forgotten changes it. */
+		/* Neither putting nor forgetting changes that. */
 		put(cache, n, 12, NOW + 10);
 		session_cache_forget(cache, key_of(n).bytes);
 		put(cache, n, 12, NOW);
@@ -156,7 +156,7 @@ static void test_barred(void **state)
 	assert_int_equal(get(cache, 1, NOW + 5), 14);
 	assert_int_equal(get(cache, 2, NOW + 5), -1);
 	assert_int_equal(session_cache_count(cache), 1);
-	/* It counts as one of the others. */
+	/* A barred key counts like the others. */
 	for (unsigned char n = 3; n < 3 + N_MAX; n++) {
 		session_cache_bar(cache, key_of(n).bytes, NOW + 5);
 	}
@@ -165,7 +165,7 @@ static void test_barred(void **state)
 	session_cache_free(cache);
 }
 
-/* OpenSSL marks a session of which a connection has gone wrong. */
+/* OpenSSL marks a session as not resumable when its connection failed. */
 static void test_session_gone_bad(void **state)
 {
 	struct session_cache *cache = cache_new();
@@ -185,7 +185,7 @@ static void test_session_gone_bad(void **state)
 	session_cache_free(cache);
 }
 
-/* What there is no memory for is not kept, and all else goes on. */
+/* When out of memory, a session is not stored, and all else continues. */
 static int scenario(void *userdata)
 {
 	struct session_cache *cache;

@@ -13,7 +13,7 @@
 
 static struct sheet sheet;
 
-/* What the sheet holds is @expected, and each line fits. Empties it. */
+/* Checks that the sheet holds @expected and that each line fits, and empties it. */
 static void expect(const char *expected)
 {
 	struct sv rest = buffer_sv(&sheet.out);
@@ -31,7 +31,7 @@ static void expect(const char *expected)
 
 #define TIMES(step_us, start_us) (&(const struct sheet_times){step_us, start_us})
 #define TEN "1234567890"
-/* Where a text begins. */
+/* Where texts begin. */
 #define MARGIN "                          "
 
 static void test_lines(void **state)
@@ -66,7 +66,8 @@ static void test_times(void **state)
 	}
 }
 
-/* A label as wide as its column leaves a blank; a wider one is followed by what fits, or has a line of its own. */
+/* A label as wide as its column keeps a blank. A wider one is followed by the text if it fits, or
+ * has a line of its own. */
 static void test_labels(void **state)
 {
 	(void)state;
@@ -83,7 +84,7 @@ static void test_labels(void **state)
 	expect("  " TEN TEN TEN TEN TEN TEN TEN TEN TEN "12345678\n  90\n" MARGIN "text\n");
 }
 
-/* Between words; within one when it is too long for a line. */
+/* Breaks between words; within a word only if it is longer than a line. */
 static void test_wrapping(void **state)
 {
 	(void)state;
@@ -114,7 +115,7 @@ static void test_sections(void **state)
 	expect("\n");
 }
 
-/* Nothing of a stranger's text is more than letters: in the text, the label, a paragraph. */
+/* All but printable ASCII is escaped in texts, labels and paragraphs. */
 static void test_escaping(void **state)
 {
 	(void)state;
@@ -139,7 +140,7 @@ static void test_cut(void **state)
 	assert_memory_equal(buffer_sv(&buffer).data + SHEET_TEXT_MAX - 1, "x...", 4);
 }
 
-/* Around the text alone; what is plain, and where there are no colours, has none. */
+/* Only around texts; none for plain ones, or when colours are off. */
 static void test_colours(void **state)
 {
 	(void)state;

@@ -10,7 +10,7 @@
 
 #include "gateway/upstream/dns/srv.h"
 
-/* A generator that gives the same numbers each time (xorshift32). */
+/* A generator with a fixed sequence (xorshift32). */
 static uint32_t draw_seeded(void *userdata, uint32_t max)
 {
 	uint32_t *state = userdata;
@@ -22,7 +22,7 @@ static uint32_t draw_seeded(void *userdata, uint32_t max)
 }
 
 struct script {
-	uint32_t reply; /* capped to what was asked */
+	uint32_t reply; /* limited to the range asked for */
 	uint32_t asked[8];
 	size_t n_asked;
 };
@@ -70,7 +70,7 @@ static void test_priority(void **state)
 	(void)state;
 	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
 	assert_hosts(&set, "z a b c d");
-	/* The record travels as a whole. */
+	/* The record is moved as a whole. */
 	assert_int_equal(set.targets[2].priority, 20);
 	assert_int_equal(set.targets[2].weight, 65535);
 	assert_int_equal(set.targets[2].port, 4);
@@ -89,7 +89,7 @@ static void test_empty_and_one(void **state)
 	assert_int_equal(script.n_asked, 0);
 }
 
-/* The draw goes from 0 to the sum, and takes the first whose running sum reaches it. */
+/* The draw ranges from 0 to the sum and selects the first target whose running sum reaches it. */
 static void test_running_sum(void **state)
 {
 	static const struct {
@@ -144,7 +144,7 @@ static void test_weight_distribution(void **state)
 	assert_in_range(n_first[0], 600 - 62, 600 + 62);
 	assert_in_range(n_first[1], 300 - 58, 300 + 58);
 	assert_in_range(n_first[2], 100 - 38, 100 + 38);
-	/* The second place is drawn by what is left: 30 to 10. */
+	/* The second is drawn among the rest: 30 to 10. */
 	assert_in_range(n_second_of_a * 100 / n_first[0], 75 - 8, 75 + 8);
 }
 
@@ -163,7 +163,7 @@ static void test_weight_zero(void **state)
 		n_zero_first += set.targets[0].host[0] == 'z';
 		assert_int_equal(set.n_targets, 2);
 	}
-	/* Only the number 0 of 0..99 takes it: a small chance, but one (RFC 2782). */
+	/* Only 0 of 0..99 selects it: a small chance, but not none (RFC 2782). */
 	assert_in_range(n_zero_first, 1, 30);
 	srv_order(zeros.targets, zeros.n_targets, draw_seeded, &seed);
 	assert_hosts(&zeros, "a b c");
@@ -232,7 +232,7 @@ static void test_host(void **state)
 	srv_set_add(&set, longest, 1, 2, 3);
 	assert_int_equal(set.n_targets, 3);
 	assert_string_equal(set.targets[2].host, longest);
-	/* Where a name belongs, some have an address. */
+	/* Some zones have an address in place of a name. */
 	set.n_targets = 0;
 	srv_set_add(&set, "192.0.2.1", 1, 2, 3);
 	srv_set_add(&set, "2001:db8::1", 1, 2, 3);
@@ -304,7 +304,7 @@ static void test_merge_weights(void **state)
 	assert_in_range(n_a, 800 - 51, 800 + 51);
 }
 
-/* What the two services say alone comes to: */
+/* What the two services result in: */
 static void test_merge_results(void **state)
 {
 	static const struct {
@@ -318,15 +318,15 @@ static void test_merge_results(void **state)
 		{RESOLVER_OK, "s 1 1 1", RESOLVER_OK, "d 2 1 1", RESOLVER_OK, "s d"},
 		{RESOLVER_OK, "s 1 1 1", RESOLVER_NO_NAME, "", RESOLVER_OK, "s"},
 		{RESOLVER_NO_NAME, "", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
-		/* One failed: what there is is used. */
+		/* One failed: use what the other has. */
 		{RESOLVER_OK, "s 1 1 1", RESOLVER_FAILED, "", RESOLVER_OK, "s"},
 		{RESOLVER_TIMEOUT, "", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
-		/* One is not offered: the other may be. */
+		/* One is not offered, the other may be. */
 		{RESOLVER_OK, ". 0 0 0", RESOLVER_OK, "d 1 1 1", RESOLVER_OK, "d"},
 		{RESOLVER_OK, "s 1 1 1", RESOLVER_OK, ". 0 0 0", RESOLVER_OK, "s"},
 		{RESOLVER_OK, ". 0 0 0", RESOLVER_OK, ". 0 0 0", RESOLVER_OK, ""},
 		{RESOLVER_OK, ". 0 0 0", RESOLVER_NO_NAME, "", RESOLVER_OK, ""},
-		/* "." forbids nothing but its own service. */
+		/* "." concerns only its own service. */
 		{RESOLVER_NO_NAME, "", RESOLVER_OK, ". 0 0 0", RESOLVER_NO_NAME, NULL},
 		{RESOLVER_NO_NAME, "", RESOLVER_NO_NAME, "", RESOLVER_NO_NAME, NULL},
 		/* There may be records. */
@@ -367,7 +367,7 @@ static void test_merge_without_an_answer(void **state)
 	assert_int_equal(srv_merge(NULL, NULL, &set), RESOLVER_FAILED);
 }
 
-/* The bound is one for both. */
+/* Both services share the bound. */
 static void test_merge_bound(void **state)
 {
 	struct srv_set many = {0};
@@ -399,12 +399,12 @@ static void test_bound(void **state)
 		srv_set_add(&set, "kept", i < 2 ? 50 : 10, i, (uint16_t)(5222 + i));
 	}
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
-	/* One more, no better than the worst: it stays out. */
+	/* One more, no better than the worst: ignored. */
 	srv_set_add(&set, "late", 50, 0, 5222);
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
 	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
 	assert_string_equal(set.targets[SRV_TARGETS_MAX - 1].host, "kept");
-	/* One more, better: a worst one gives way. */
+	/* One more, better: replaces a worst one. */
 	srv_set_add(&set, "first", 1, 0, 5222);
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);
 	srv_order(set.targets, set.n_targets, draw_seeded, &seed);

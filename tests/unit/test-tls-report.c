@@ -9,7 +9,7 @@
 
 #include "tests/unit/tls-case.h"
 
-/* What a report says of handshakes, done and failed. */
+/* Reports of completed and failed handshakes. */
 
 static struct identity authority, stranger, good;
 static char authority_file[TRUST_PATH_SIZE];
@@ -62,7 +62,8 @@ static void test_good(void **state)
 	assert_int_equal(report->dane, TLS_FINDING_NOT_ASKED);
 }
 
-/* The name is looked at though the chain has failed already, and the chain is told though the name has. */
+/* The name is checked even if the chain is bad, and the chain is reported even if the name is
+ * wrong. */
 static void test_bad(void **state)
 {
 	struct identity untrusted = identity_of("DNS:example.org", &stranger);
@@ -115,7 +116,7 @@ static void test_pins(void **state)
 	assert_int_equal(outcome.report.name, TLS_FINDING_GOOD);
 }
 
-/* DANE-EE replaces chain and name; another usage does not. */
+/* DANE-EE replaces chain and name; other usages do not. */
 static void test_dane(void **state)
 {
 	static struct tlsa_set set = {.n_records = 1, .records = {{.usage = 3, .selector = 1, .matching = 1, .n_data = PIN_SIZE}}};
@@ -161,7 +162,7 @@ static void test_not_asked(void **state)
 	identity_free(&other);
 }
 
-/* Names beyond what is shown are counted; a stranger's bytes are kept as they are, and cut. */
+/* Names beyond the limit are only counted; a stranger's bytes are stored unchanged, and cut. */
 static void test_many_names(void **state)
 {
 	char names[4096] = "DNS:example.org";
@@ -187,7 +188,7 @@ static void test_many_names(void **state)
 	identity_free(&many);
 }
 
-/* A server that never came to show a certificate. */
+/* The server never shows a certificate. */
 static void test_nothing(void **state)
 {
 	struct outcome outcome = show(&good, NULL, TLS1_1_VERSION);

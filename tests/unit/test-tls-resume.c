@@ -17,7 +17,7 @@ static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
 static struct tls_policy policy;
 
-/* The clock of the program, of OpenSSL and of these tests: the real one, and so much ahead of it. */
+/* The clock of the program, of OpenSSL and of these tests is this much ahead of the real one. */
 static time_t n_ahead_s;
 
 time_t time(time_t *ret_time)
@@ -53,7 +53,7 @@ static void test_resumed(void **state)
 		for (int n = 0; n < 5; n++) {
 			assert_true(is_resumed(&policy, server));
 		}
-		/* With or without ALPN it is the same server. */
+		/* ALPN makes no difference. */
 		policy.direct = true;
 		assert_true(is_resumed(&policy, server));
 		SSL_CTX_free(server);
@@ -85,7 +85,7 @@ static SSL_TICKET_RETURN keep_ticket(SSL *ssl, SSL_SESSION *session, const unsig
 										   : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
-/* Some servers give tickets at full handshakes only: theirs are used more than once. */
+/* Some servers send tickets only at full handshakes, so a ticket is used more than once. */
 static void test_ticket_used_again(void **state)
 {
 	(void)state;
@@ -112,7 +112,7 @@ static void test_server_that_forgets(void **state)
 		assert_int_equal(SSL_CTX_sess_number(server), 0);
 		policy.domain = i ? "a.test" : "b.test";
 		assert_false(is_resumed(&policy, server));
-		/* Neither knows the ticket of the other. */
+		/* Each rejects the other's tickets. */
 		assert_false(is_resumed(&policy, other));
 		assert_false(is_resumed(&policy, server));
 		assert_true(is_resumed(&policy, server));
@@ -138,7 +138,7 @@ static struct tlsa_set tlsa_of_key(void)
 	return set;
 }
 
-/* Each row is a trust of its own: nothing that was verified under one before is resumed under it. */
+/* Each row is a different policy: sessions that were verified under another are not resumed. */
 static void test_each_trust_by_itself(void **state)
 {
 	struct tlsa_set one = tlsa_of_key(), two = one, turned, unusable = one;
@@ -183,7 +183,7 @@ static void test_each_trust_by_itself(void **state)
 
 	same.tlsa = &turned;
 	assert_true(is_resumed(&same, server));
-	/* What cannot be used is as if it were not there. */
+	/* Unusable records are ignored. */
 	same.tlsa = &unusable;
 	same.host = "j.test";
 	assert_true(is_resumed(&same, server));
@@ -191,7 +191,7 @@ static void test_each_trust_by_itself(void **state)
 	SSL_CTX_free(server);
 }
 
-/* The point of it all: a session that nobody has verified is of no use to those who verify. */
+/* The main point: an unverified session must not be used for a connection that verifies. */
 static void test_unverified_stays_so(void **state)
 {
 	struct identity bad = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
@@ -212,7 +212,8 @@ static void test_unverified_stays_so(void **state)
 	identity_free(&bad);
 }
 
-/* A server that asks for certificates and has forgotten an id context: to resume with it is an error, for OpenSSL. */
+/* A server that asks for client certificates without an id context: OpenSSL treats resuming as an
+ * error. */
 static void test_server_that_stumbles(void **state)
 {
 	(void)state;
@@ -227,7 +228,7 @@ static void test_server_that_stumbles(void **state)
 		outcome = visit(store, &policy, server);
 		assert_false(outcome.is_open);
 		assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
-		/* It happens once. */
+		/* Only one connection fails. */
 		for (int n = 0; n < 4; n++) {
 			assert_false(is_resumed(&policy, server));
 		}
@@ -235,7 +236,8 @@ static void test_server_that_stumbles(void **state)
 	}
 }
 
-/* When it was the certificate, the server had not taken up the session: there is nothing wrong with its sessions. */
+/* If the certificate was refused, the server did not resume the session, so its sessions are not to
+ * blame. */
 static void test_certificate_bars_nothing(void **state)
 {
 	struct identity other = identity_new(
@@ -252,7 +254,7 @@ static void test_certificate_bars_nothing(void **state)
 	identity_free(&other);
 }
 
-/* A session with which a handshake has not come to its end is not offered again. */
+/* A session whose handshake did not complete is not offered again. */
 static void test_hang_forgets(void **state)
 {
 	SSL_CTX *server = server_new(&identity, NULL, 0);
@@ -260,7 +262,7 @@ static void test_hang_forgets(void **state)
 
 	(void)state;
 	assert_false(is_resumed(&policy, server));
-	/* Nothing has failed yet when it is given up. */
+	/* The handshake is given up before it fails. */
 	assert_int_equal(tls_connection_new(store, &policy, &client), 0);
 	SSL_set_bio(client, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
 	assert_int_not_equal(SSL_do_handshake(client), 1);
@@ -270,7 +272,7 @@ static void test_hang_forgets(void **state)
 	SSL_CTX_free(server);
 }
 
-/* A resumed connection gets a new ticket; the certificate is no younger for that. */
+/* A resumed connection gets a new ticket, but its certificate is as old as before. */
 static void test_end_of_certificate(void **state)
 {
 	struct identity brief = identity_new(&(struct identity_spec){
@@ -290,7 +292,8 @@ static void test_end_of_certificate(void **state)
 	identity_free(&brief);
 }
 
-/* Until when a first connection of @of, to a server of @shown and its @issuer, may be built upon. */
+/* How long sessions may be resumed after a first connection under @of to a server that shows @shown
+ * and its @issuer. */
 static int64_t until(const struct tls_policy *of, const struct identity *shown, const struct identity *issuer)
 {
 	SSL_CTX *ctx = server_new(shown, issuer, 0);
@@ -325,12 +328,12 @@ static void test_until(void **state)
 	shown = identity_new(&short_one);
 	assert_in_range(until(&policy, &shown, NULL), 590, 600);
 	identity_free(&shown);
-	/* The whole chain must hold. */
+	/* All certificates of the chain must be valid. */
 	long_one.issuer = &middle;
 	shown = identity_new(&long_one);
 	assert_in_range(until(&policy, &shown, &middle), 290, 300);
 	identity_free(&shown);
-	/* With a DANE-EE record nothing of what the certificate says counts (RFC 7671, 5.1). */
+	/* With DANE-EE nothing else in the certificate counts (RFC 7671, 5.1). */
 	short_one.key = identity.key;
 	shown = identity_new(&short_one);
 	policy.host = "h.test";
@@ -358,7 +361,8 @@ static void note_ticket(int is_write, int version, int type, const void *data, s
 	(void)data;
 	(void)ssl;
 	(void)userdata;
-	/* Type, length, lifetime and the ticket's own length stand before it (RFC 5077, 3.3). */
+	/* Before the ticket come type, length, lifetime and the length of the ticket (RFC 5077,
+	 * 3.3). */
 	if (is_write && type == SSL3_RT_HANDSHAKE && *(const unsigned char *)data == SSL3_MT_NEWSESSION_TICKET) {
 		n_ticket = n - 10;
 	}
@@ -372,7 +376,7 @@ static void test_ticket_bound(void **state)
 	(void)state;
 	SSL_CTX_set_session_ticket_cb(server, pad_ticket, keep_ticket, NULL);
 	SSL_CTX_set_msg_callback(server, note_ticket);
-	/* A ticket grows by the blocks of its cipher. */
+	/* The size of a ticket grows by cipher blocks. */
 	for (n_padding = TLS_TICKET_MAX - 512; n_padding < TLS_TICKET_MAX; n_padding += 8) {
 		char domain[32];
 

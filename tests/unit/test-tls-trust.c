@@ -29,13 +29,13 @@ enum {
 	MATCH_SHA512,
 };
 
-static struct identity authority; /* which the client trusts */
-static struct identity stranger;  /* which it does not */
+static struct identity authority; /* trusted by the client */
+static struct identity stranger;  /* not trusted */
 static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
 static struct tls_policy policy;
 
-/* What the client says to @identity with @issuer behind it. */
+/* The client's verdict on a server with @identity, whose chain includes @issuer. */
 static enum failure_kind show(const struct identity *identity, const struct identity *issuer)
 {
 	SSL_CTX *server = server_new(identity, issuer, 0);
@@ -65,14 +65,14 @@ static void test_pin_text(void **state)
 		"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU==",
-		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=", /* bits that mean nothing */
-		"sha256//47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=", /* the other base64 */
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=", /* unused bits that are not 0 */
+		"sha256//47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=", /* the URL variant of base64 */
 		"sha256// 7DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUA",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF==",
-		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa", /* curl's list */
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa", /* a list, as curl accepts it */
 	};
-	/* SHA-256 of nothing. */
+	/* SHA-256 of an empty text. */
 	static const unsigned char first[] = {0xe3, 0xb0, 0xc4, 0x42}, last[] = {0x78, 0x52, 0xb8, 0x55};
 	char text[PIN_TEXT_MAX];
 	struct pin pin;
@@ -92,7 +92,7 @@ static void test_pin_text(void **state)
 	}
 }
 
-/* The fingerprint is the one that curl and the openssl tool know, not OpenSSL's X509_pubkey_digest(). */
+/* The fingerprint of curl and the openssl tool, not OpenSSL's X509_pubkey_digest(). */
 static void test_pin_of(void **state)
 {
 	struct identity identity = identity_of("DNS:example.org", &authority);
@@ -123,14 +123,15 @@ static void test_pins(void **state)
 	assert_int_equal(show(&other, NULL), FAILURE_CERTIFICATE_PIN);
 	policy.n_pins = 1;
 	assert_int_equal(show(&identity, NULL), FAILURE_CERTIFICATE_PIN);
-	/* The authority's key is not the server's. */
+	/* The authority has another key than the server. */
 	assert_int_equal(pin_of(authority.certificate, &pins[0]), 0);
 	assert_int_equal(show(&identity, &authority), FAILURE_CERTIFICATE_PIN);
 	identity_free(&identity);
 	identity_free(&other);
 }
 
-/* A new certificate with the old key is as good; and a failure says what to write into the configuration. */
+/* A new certificate with the old key is accepted. A failure says what to write into the
+ * configuration. */
 static void test_pin_words(void **state)
 {
 	struct identity identity = identity_of("DNS:example.org", &authority);
@@ -156,7 +157,7 @@ static void test_pin_words(void **state)
 	identity_free(&renewed);
 }
 
-/* A pin narrows: the chain, the name and the dates are asked as ever. */
+/* Pins only restrict: chain, name and dates are checked as well. */
 static void test_pin_is_not_enough(void **state)
 {
 	struct identity_spec rows[] = {
@@ -202,7 +203,7 @@ static struct tlsa_record record_of(const struct identity *identity, uint8_t usa
 	return record;
 }
 
-/* The same, of a client that knows one record, about @said. */
+/* The same, for a client that knows one record, of @said. */
 static enum failure_kind show_with(const struct identity *identity, const struct identity *issuer,
 				   const struct identity *said, uint8_t usage)
 {
@@ -223,7 +224,7 @@ static void test_usages(void **state)
 		const struct identity *shown, *issuer, *said;
 		enum failure_kind kind;
 	} rows[] = {
-		/* Besides the record the chain must lead to a trusted authority. */
+		/* With these usages the chain must also lead to a trusted authority. */
 		{PKIX_TA, &good, &authority, &authority, FAILURE_NONE},
 		{PKIX_TA, &good, NULL, &authority, FAILURE_NONE},
 		{PKIX_TA, &good, &authority, &stranger, FAILURE_CERTIFICATE_DANE},
@@ -233,12 +234,13 @@ static void test_usages(void **state)
 		{PKIX_EE, &good, NULL, &authority, FAILURE_CERTIFICATE_DANE},
 		{PKIX_EE, &foreign, NULL, &foreign, FAILURE_CERTIFICATE_UNTRUSTED},
 		{PKIX_EE, &alone, NULL, &alone, FAILURE_CERTIFICATE_SELF_SIGNED},
-		/* The record is the authority, which the server must show (RFC 7671, 5.2). */
+		/* The record names the authority; the server must show its certificate (RFC 7671,
+		 * 5.2). */
 		{DANE_TA, &foreign, &stranger, &stranger, FAILURE_NONE},
 		{DANE_TA, &foreign, &stranger, &authority, FAILURE_CERTIFICATE_DANE},
 		{DANE_TA, &foreign, NULL, &stranger, FAILURE_CERTIFICATE_DANE},
 		{DANE_TA, &good, &authority, &stranger, FAILURE_CERTIFICATE_DANE},
-		/* The record is all. */
+		/* The record alone decides. */
 		{DANE_EE, &foreign, NULL, &foreign, FAILURE_NONE},
 		{DANE_EE, &alone, NULL, &alone, FAILURE_NONE},
 		{DANE_EE, &good, NULL, &foreign, FAILURE_CERTIFICATE_DANE},
@@ -258,7 +260,8 @@ static void test_usages(void **state)
 	identity_free(&alone);
 }
 
-/* The host that signed DNS has led to is as good a name as the domain (RFC 7673, 4.1); for DANE-EE none is asked. */
+/* The host that signed DNS led to is as good a name as the domain (RFC 7673, 4.1). DANE-EE requires
+ * no name. */
 static void test_dane_names(void **state)
 {
 	static const struct {
@@ -282,7 +285,7 @@ static void test_dane_names(void **state)
 		assert_int_equal(show_with(&good, &authority, &good, PKIX_EE), rows[i].kind);
 		assert_int_equal(show_with(&foreign, &stranger, &stranger, DANE_TA), rows[i].kind);
 		assert_int_equal(show_with(&foreign, &stranger, &foreign, DANE_EE), FAILURE_NONE);
-		/* Without a record the host is nobody. */
+		/* Without a record the host does not count. */
 		policy.tlsa = NULL;
 		if (i == 1 || i == 2) {
 			assert_int_equal(show(&good, NULL), FAILURE_CERTIFICATE_NAME);
@@ -333,7 +336,7 @@ static void test_sets(void **state)
 	(void)state;
 	policy.host = "h.test";
 	policy.tlsa = &set;
-	/* One that fits is enough, wherever it stands: so keys are changed. */
+	/* One matching record is enough, at any position: this allows keys to be changed. */
 	for (size_t i = 0; i < TLSA_RECORDS_MAX; i++) {
 		set.records[i] = record_of(&next, DANE_EE, SELECTOR_SPKI, MATCH_SHA256);
 		set.records[i].data[0] ^= (unsigned char)(i + 1);
@@ -350,7 +353,7 @@ static void test_sets(void **state)
 	identity_free(&next);
 }
 
-/* RFC 6698, 4.1: as if there were none. */
+/* RFC 6698, 4.1: as if there were no record. */
 static void test_unusable(void **state)
 {
 	struct identity good = identity_of("DNS:example.org", &authority);
@@ -367,7 +370,7 @@ static void test_unusable(void **state)
 	rows[2].matching = 3;
 	rows[3].n_data--;
 	rows[4].n_data = 0;
-	rows[5].matching = MATCH_FULL; /* a digest is no key */
+	rows[5].matching = MATCH_FULL; /* a digest in place of a key */
 	rows[6].usage = 255;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		struct tlsa_set set = {.n_records = 1, .records = {rows[i]}};
@@ -376,7 +379,7 @@ static void test_unusable(void **state)
 		policy.tlsa = &set;
 		assert_int_equal(show(&good, NULL), FAILURE_NONE);
 		assert_int_equal(show(&foreign, NULL), FAILURE_CERTIFICATE_UNTRUSTED);
-		/* Beside one that can be used they are of no weight either. */
+		/* Next to a usable record, unusable ones are ignored. */
 		set.n_records = 2;
 		set.records[1] = usable;
 		assert_int_equal(show(&foreign, NULL), FAILURE_NONE);
@@ -406,7 +409,7 @@ static void test_dane_words(void **state)
 	identity_free(&good);
 }
 
-/* A pin narrows what a record vouches for, too; and where nothing is verified neither counts. */
+/* Pins also restrict what a record allows. Without verification, neither counts. */
 static void test_dane_with_others(void **state)
 {
 	struct identity foreign = identity_of("DNS:example.org", &stranger);

@@ -15,13 +15,13 @@ static struct identity authority, stranger;
 static char authority_file[TRUST_PATH_SIZE];
 static struct tls_store *store;
 
-/* What a client that trusts the authority and wants @domain makes of @server. */
+/* The outcome of a client that trusts the authority and wants @domain, at @server. */
 static struct outcome ask(SSL_CTX *server, const char *domain)
 {
 	return visit(store, &(struct tls_policy){.domain = domain, .ca_file = authority_file, .verify = true}, server);
 }
 
-/* The same of a server that shows @identity. */
+/* The same, at a server that shows @identity. */
 static struct outcome show(const struct identity *identity, const struct identity *issuer, const char *domain)
 {
 	SSL_CTX *server = server_new(identity, issuer, 0);
@@ -31,7 +31,7 @@ static struct outcome show(const struct identity *identity, const struct identit
 	return outcome;
 }
 
-/* The same of a certificate that is made for it. */
+/* The same, for a certificate made from @spec. */
 static struct failure show_new(const struct identity_spec *spec)
 {
 	struct identity identity = identity_new(spec);
@@ -121,24 +121,24 @@ static void test_untrusted(void **state)
 	(void)state;
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
 	assert_non_null(strstr(failure.detail, "issuer /CN=stranger"));
-	/* The whole chain, up to a root that nobody knows. */
+	/* The whole chain, up to an unknown root. */
 	outcome = show(&identity, &stranger, "example.org");
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
 	spec.issuer = NULL;
 	failure = show_new(&spec);
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
 	assert_non_null(strstr(failure.detail, "issuer /CN=x"));
-	/* The system's store knows them no better. */
+	/* The system's store does not know them either. */
 	outcome = visit(store, &(struct tls_policy){.domain = "example.org", .verify = true}, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
-	/* Without verification neither trust nor name counts. */
+	/* Without verification neither trust nor name is checked. */
 	outcome = visit(store, &(struct tls_policy){.domain = "example.com"}, server);
 	assert_true(outcome.is_open);
 	SSL_CTX_free(server);
 	identity_free(&identity);
 }
 
-/* A server's own certificate, given as what to trust. */
+/* The server's own certificate as the trusted authority. */
 static void test_trust_itself(void **state)
 {
 	struct identity identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org"});
@@ -204,7 +204,7 @@ static void test_version(void **state)
 		assert_int_equal(outcome.version, versions[i]);
 		SSL_CTX_free(server);
 	}
-	/* It must refuse these by itself, not only because of the security level. */
+	/* It must refuse these even without the security level. */
 	server = server_new(&identity, NULL, TLS1_1_VERSION);
 	assert_int_equal(tls_connection_new(store,
 					    &(struct tls_policy){.domain = "example.org",
@@ -266,7 +266,7 @@ static void test_sni(void **state)
 	assert_true(ask(server, "example.org").is_open);
 	assert_string_equal(name, "example.org");
 	SSL_CTX_set_tlsext_servername_callback(server, refuse_name);
-	/* The session that was kept is of no help against an alert. */
+	/* The cached session does not help against an alert. */
 	outcome = ask(server, "example.org");
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
 	assert_string_equal(outcome.failure.detail, "the server does not know the domain (SNI)");
@@ -274,7 +274,7 @@ static void test_sni(void **state)
 	identity_free(&identity);
 }
 
-/* What a server is made to choose; NULL: nothing, with an alert. */
+/* The protocol that a server is made to choose; NULL: none, with an alert. */
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out, const unsigned char *in, unsigned n_in,
 		  void *userdata)
 {
@@ -294,7 +294,7 @@ static void check_alpn(SSL_CTX *server)
 	struct tls_policy policy = {.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
 	struct outcome outcome;
 
-	/* A server that knows nothing of it may still be the right one. */
+	/* A server that ignores ALPN may still be the right one. */
 	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "");
@@ -302,7 +302,7 @@ static void check_alpn(SSL_CTX *server)
 	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "xmpp-client");
-	/* Nothing is asked of it behind STARTTLS. */
+	/* After STARTTLS, ALPN is not used. */
 	policy.direct = false;
 	SSL_CTX_set_alpn_select_cb(server, choose, NULL);
 	outcome = visit(store, &policy, server);
@@ -335,7 +335,7 @@ static void test_alpn(void **state)
 	identity_free(&identity);
 }
 
-/* A chain of about TLS_CHAIN_MAX bytes, by way of one certificate with very many names. */
+/* A chain of about TLS_CHAIN_MAX bytes, made with one certificate of very many names. */
 static struct outcome show_chain(size_t n_bytes)
 {
 	char *names = malloc(n_bytes + 64);

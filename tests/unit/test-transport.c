@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the owner of a transport relies on and no server of the other tests does: the kernel's timers, a peer that
- * goes silent, one that does not read, one that closes its half.
+ * What a transport needs from the kernel and other tests do not cover: timers, a peer that goes silent,
+ * one that does not read, one that closes its half.
  *
- * Over real sockets on loopback, one end of which is the test's. A peer falls silent by a socket filter that drops
- * what it receives, so that nothing is acknowledged. The times that the transport sets are made shorter where one
- * has to pass.
+ * Uses real sockets on loopback; the test has the other end. A socket filter makes the peer silent: it
+ * drops all that arrives, so nothing is acknowledged. Time-outs of the transport are shortened where a
+ * test has to wait for them.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@
 enum {
 	PATIENCE_MS = 20000,
 	STEP_MS = 5,
-	/* Enough turns of the loop for whatever was to come of something. */
+	/* Enough turns of the loop for anything to happen. */
 	TURNS_MS = 10 * STEP_MS,
 	SHORT_MS = 100,
 	SOCKET_BUFFER = 16 * 1024,
@@ -37,7 +37,7 @@ enum {
 
 struct peer {
 	uv_loop_t loop;
-	uv_timer_t step; /* wakes the loop, so that conditions are looked at */
+	uv_timer_t step; /* wakes the loop, so that conditions are checked */
 	char read_buffer[TRANSPORT_READ_SIZE];
 	struct transport *transport;
 	int fd; /* the server's end */
@@ -102,7 +102,7 @@ static void on_step(uv_timer_t *timer)
 	(void)timer;
 }
 
-/* Runs the loop until *@count is not 0, or not any longer than PATIENCE_MS. */
+/* Runs the loop until *@count is not 0, for at most PATIENCE_MS. */
 static void run_until(const unsigned *count)
 {
 	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
@@ -129,7 +129,7 @@ static int listen_on_loopback(struct address *ret_address)
 
 	*ret_address = (struct address){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	assert_true(fd >= 0);
-	/* Given a size, the kernel's buffers do not grow: see fill_kernel(). */
+	/* With an explicit size the kernel's buffers do not grow: see fill_kernel(). */
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SOCKET_BUFFER}, sizeof(int)), 0);
 	assert_int_equal(bind(fd, &ret_address->any, size), 0);
 	assert_int_equal(listen(fd, 1), 0);
@@ -180,7 +180,7 @@ static void set_option(int level, int name, int value)
 	assert_int_equal(setsockopt(one->transport->channel.fd, level, name, &value, sizeof(value)), 0);
 }
 
-/* Not every kernel knows socket filters, or lets an ordinary user have them. Returns 0 or an errno. */
+/* Some kernels lack socket filters or deny them to ordinary users. Returns 0 or an errno. */
 static int try_to_silence_server(void)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
@@ -207,7 +207,7 @@ static void assert_timed_out(void)
 	assert_int_equal(one->n_failed, 1);
 }
 
-/* Reads all that is there, and all that comes of it, until *@count is not 0. */
+/* Reads until *@count is not 0. */
 static size_t drain_server_until(const unsigned *count)
 {
 	static char data[65536];
@@ -235,7 +235,8 @@ static void write_bytes(size_t n)
 	free(data);
 }
 
-/* Writes until the kernel takes no more, so that what follows waits in the transport. Returns how much it was. */
+/* Writes until the kernel takes no more, so that further bytes wait in the transport. Returns the
+ * number of bytes. */
 static size_t fill_kernel(void)
 {
 	size_t n = 0;
@@ -245,7 +246,7 @@ static size_t fill_kernel(void)
 		write_bytes(4096);
 		n += 4096;
 		if (one->transport->out.n) {
-			/* What is on its way leaves room when it has arrived. */
+			/* Bytes in transit free space in the kernel when they arrive. */
 			run_for(TURNS_MS);
 		}
 	}
@@ -262,7 +263,7 @@ static void test_options(void **state)
 	assert_int_not_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
 	assert_in_range(idle_s, 30, 240);
 	assert_in_range(all_s, idle_s + 30, 300);
-	/* A lost probe must not be the end: see transport.c. */
+	/* A lost probe must not end the connection: see transport.c. */
 	assert_int_equal(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), all_s * 1000);
 }
 
@@ -275,7 +276,7 @@ static void test_silent_with_data(void **state)
 	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
 	write_bytes(1);
 	run_until(&one->n_failed);
-	/* It had its time. */
+	/* It waited for the time-out. */
 	assert_true(uv_hrtime() - start >= SHORT_MS * 1000000ULL);
 	assert_timed_out();
 }
@@ -310,7 +311,7 @@ static void test_silent_and_idle(void **state)
 	assert_timed_out();
 }
 
-/* It acknowledges, but its window stays shut. */
+/* The peer acknowledges but keeps its window shut. */
 static void test_not_reading(void **state)
 {
 	(void)state;
@@ -320,7 +321,7 @@ static void test_not_reading(void **state)
 	assert_timed_out();
 }
 
-/* Runs the loop until the kernel has given the connection up, whatever the transport makes of it. */
+/* Runs the loop until the kernel has given up the connection, before the transport reports it. */
 static void run_until_given_up(void)
 {
 	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
@@ -335,7 +336,8 @@ static void run_until_given_up(void)
 	assert_int_equal(info.tcpi_state, TCP_CLOSE);
 }
 
-/* While its owner takes nothing, a broken connection waits: what the server had said comes first. */
+/* While the owner has paused it, a broken connection is not reported: what the server sent before
+ * comes first. */
 static void test_silent_while_paused(void **state)
 {
 	(void)state;
@@ -370,7 +372,7 @@ static void test_congestion(void **state)
 
 	assert_false(transport_is_congested(one->transport));
 	assert_true(one->transport->out.n <= TRANSPORT_LOW_WATER);
-	/* Nothing was lost: the rest comes too. */
+	/* Nothing is lost: the rest arrives as well. */
 	while (n_read < n + n_more + 1) {
 		char data[4096];
 		ssize_t r = recv(one->fd, data, sizeof(data), MSG_DONTWAIT);
@@ -400,7 +402,7 @@ static void test_pause(void **state)
 	assert_int_equal(one->n_received, 5);
 }
 
-/* The server has said its last; we have not. */
+/* The server has closed its half; ours is open. */
 static void test_half_closed(void **state)
 {
 	char data[16];
@@ -437,7 +439,7 @@ static void run_until_freed(void)
 	assert_int_equal(one->n_ended + one->n_failed + one->n_drained, 0);
 }
 
-/* A server that reads late gets all our bytes and our FIN, and is waited for. */
+/* A server that reads late gets all our bytes and our FIN; the transport waits for it. */
 static void test_finish(void **state)
 {
 	struct transport *transport = one->transport;
@@ -462,7 +464,7 @@ static void test_finish(void **state)
 	run_until_freed();
 }
 
-/* One that does not close its half gets no more than the time it is given. */
+/* A server that does not close its half is given up after the time-out. */
 static void test_finish_without_answer(void **state)
 {
 	uint64_t start = uv_now(&one->loop);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Certificates made in memory, and servers that show them to a client of ours through memory, too. Included after
- * cmocka.h.
+ * Certificates made in memory, and servers that show them to a client of ours, also through memory.
+ * Included after cmocka.h.
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -24,12 +24,12 @@ struct identity {
 struct identity_spec {
 	const char *name;               /* the CN */
 	const char *names;              /* subjectAltName in OpenSSL's configuration syntax; NULL: no such extension */
-	const struct identity *issuer;  /* NULL: signed by itself */
+	const struct identity *issuer;  /* NULL: self-signed */
 	EVP_PKEY *key;                  /* NULL: a new one */
 	const char *purposes;           /* extendedKeyUsage; NULL: none */
 	const EVP_MD *digest;           /* NULL: SHA-256 */
 	bool is_authority;
-	long from_s, to_s;              /* from now on; both 0: an hour */
+	long from_s, to_s;              /* relative to now; both 0: an hour */
 };
 
 static inline void extension_add(X509 *certificate, X509 *issuer, int nid, const char *value)
@@ -86,13 +86,13 @@ static inline void identity_free(struct identity *identity)
 	X509_free(identity->certificate);
 }
 
-/* A server that shows @identity, and behind it @issuer unless that is NULL. @version: the only one it speaks; 0: any.
- * */
+/* A server that shows @identity and, unless NULL, @issuer. @version is the only one it speaks; 0:
+ * any. */
 static inline SSL_CTX *server_new(const struct identity *identity, const struct identity *issuer, int version)
 {
 	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
 
-	/* Whatever is weak: the client must refuse it by itself. */
+	/* Allow weak parameters: the client must refuse them by itself. */
 	SSL_CTX_set_security_level(server, 0);
 	assert_int_equal(SSL_CTX_use_certificate(server, identity->certificate), 1);
 	assert_int_equal(SSL_CTX_use_PrivateKey(server, identity->key), 1);
@@ -105,7 +105,8 @@ static inline SSL_CTX *server_new(const struct identity *identity, const struct 
 	return server;
 }
 
-/* Both sides in turn, until neither waits for the other. Returns what the client's handshake came to. */
+/* Runs both sides in turn until neither makes progress. Returns the result of the client's
+ * handshake. */
 static inline int shake_hands(SSL *client, SSL *server)
 {
 	int r = 0;
@@ -121,7 +122,7 @@ static inline int shake_hands(SSL *client, SSL *server)
 	return r;
 }
 
-/* TLS 1.3 sends its tickets behind the handshake: they are read with the data. */
+/* TLS 1.3 sends its tickets after the handshake: they are read with the data. */
 static inline void exchange_data(SSL *client, SSL *server)
 {
 	char byte = 'x';
@@ -136,10 +137,10 @@ struct outcome {
 	int version;
 	char alpn[32];
 	struct failure failure;
-	struct tls_report report; /* what it says of the connection itself is gone with it */
+	struct tls_report report; /* its pointers into the connection are invalid */
 };
 
-/* One connection of @client, which goes with it, to @server. */
+/* Connects @client, which is freed, to @server. */
 static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 {
 	struct outcome outcome = {.failure.kind = FAILURE_NONE};
@@ -163,7 +164,7 @@ static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 		tls_failure(client, &outcome.failure);
 	}
 	tls_report(client, &outcome.report);
-	/* Else the server would forget the session: the stream's end was a good one. */
+	/* Otherwise the server forgets the session: mark the shutdown as proper. */
 	SSL_set_shutdown(server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(server);
 	tls_connection_free(client);
@@ -178,7 +179,8 @@ static inline struct outcome visit(struct tls_store *store, const struct tls_pol
 	return meet(client, server);
 }
 
-/* A file with @identity's certificate, for a policy's ca_file. @path has room for it. */
+/* Writes @identity's certificate into a file for a policy's ca_file. @path has room for its
+ * name. */
 enum {
 	TRUST_PATH_SIZE = 64,
 };
