@@ -167,7 +167,7 @@ void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *f
 {
 	answer->type = "terminate";
 	answer->condition = failure_bosh_condition(failure->kind);
-	/* The server's own words are pending. */
+	/* The server's stream error is pending, and says more. */
 	if (failure->kind != FAILURE_STREAM_ERROR) {
 		answer->text = failure_sentence(failure->kind);
 		answer->detail = failure->public_detail;

@@ -17,7 +17,7 @@ void bosh_body_deinit(struct bosh_body *body)
 	buffer_deinit(&body->text);
 }
 
-/* The texts among the attributes; all else of the table is numbers. */
+/* The attributes that are texts. */
 static const struct {
 	int ns;
 	struct sv name;
@@ -49,7 +49,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const
 		struct sv value = xml_item_attribute(scan, root, texts[i].ns, texts[i].name);
 
 		if (value.n > BOSH_ATTRIBUTE_MAX) {
-			/* The others still say whose request it is. */
+			/* The other attributes still tell the session. */
 			result = BOSH_BODY_E_TOO_COMPLEX;
 			value = SV_EMPTY;
 		}
@@ -62,7 +62,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const
 			return r;
 		}
 	}
-	/* Only now the buffer does not move any more. */
+	/* Views into the buffer are valid only now that it does not move any more. */
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		struct sv *field = (struct sv *)((char *)body + texts[i].offset);
 
@@ -134,7 +134,7 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan, const 
 	if (root->ns != NS_HTTPBIND || !sv_eq(root->name, SV("body"))) {
 		return BOSH_BODY_E_BAD_REQUEST;
 	}
-	/* First, for it decides in which words all else is refused. */
+	/* First, because it decides how a bad request is refused. */
 	int r = read_ver(body, scan, root);
 
 	if (r == BOSH_BODY_OK) {
@@ -143,7 +143,7 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan, const 
 	if (r == BOSH_BODY_OK) {
 		r = read_numbers(body, scan, root);
 	}
-	/* A key that does not follow is the session's affair; a sequence that cannot begin is bad grammar. */
+	/* The session checks keys. A `newkey` that is no key at all is bad syntax. */
 	struct bosh_key newkey;
 
 	return r == BOSH_BODY_OK && body->newkey.data && !bosh_key_read(body->newkey, &newkey)
@@ -151,8 +151,8 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan, const 
 		       : r;
 }
 
-/* The gateway negotiates TLS itself, and the stream is its own: a client that speaks of either would speak
- * in the gateway's name to the server. */
+/* The gateway opens the stream and negotiates TLS and compression. A client that sent elements of
+ * these namespaces would speak to the server in the gateway's name. */
 static bool is_refused(const struct xml_item *payload)
 {
 	return payload->ns == NS_STREAMS || payload->ns == NS_TLS || payload->ns == NS_COMPRESS ||
@@ -210,7 +210,7 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const stru
 	if (text.n > options->n_element_max) {
 		return BOSH_BODY_E_TOO_LARGE;
 	}
-	/* With a declaration, or white space before it, it is a document of its own. */
+	/* What begins with white space or an XML declaration needs the slower way. */
 	if (sv_starts_with(text, SV("<body"))) {
 		xml_scan_init_whole(&scan, pool, options);
 	} else {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One <body/> of a BOSH request (XEP-0124, "<body/> Wrapper Element"; XEP-0206): its attributes, and its payloads as the
- * bytes that go to the server.
+ * Parses the <body/> of a BOSH request (XEP-0124, "<body/> Wrapper Element"; XEP-0206) into its
+ * attributes and its payloads, the bytes that go to the server.
  *
- * payload  a child of <body/>: a stanza, a SASL element. In the server's stream it stands without the body, so it is given
- *          the declarations that it inherited; one without a namespace, or in the body's, is taken as jabber:client.
+ * payload  a child of <body/>: a stanza, a SASL element. The server gets it without the body, so the
+ *          namespace declarations that it inherited are added. A payload without a namespace, or in
+ *          that of the body, is taken as jabber:client.
  *
- * The result owns all its bytes, so it may be handed to another worker.
+ * The result owns all its bytes, so it can be handed to another worker.
  */
 #include <stdbool.h>
 
@@ -16,15 +17,16 @@
 
 enum bosh_body_result {
 	BOSH_BODY_OK,
-	BOSH_BODY_E_BAD_REQUEST, /* not XML, not a body, an attribute that cannot be understood */
+	BOSH_BODY_E_BAD_REQUEST, /* not XML, not a body, or an attribute with a wrong value */
 	BOSH_BODY_E_TOO_LARGE,   /* more bytes than allowed */
-	BOSH_BODY_E_TOO_COMPLEX, /* an attribute that is too long; too deep; too many namespaces */
+	BOSH_BODY_E_TOO_COMPLEX, /* an attribute too long, nested too deeply, too many namespaces */
 };
 
 enum {
 	/* XEP-0124, "Request IDs": 2^53 - 1. */
 	BOSH_RID_BITS = 53,
-	/* Attributes are kept with the session; none of them needs to be long. */
+	/* Attributes are kept with the session, and none of them needs to be long. A longer one would
+	 * let a client fill our memory. */
 	BOSH_ATTRIBUTE_MAX = 2048,
 	BOSH_SID_MAX = 64,
 };
@@ -46,19 +48,19 @@ struct bosh_body {
 	struct bosh_number wait, hold, ack, pause;
 	bool restart;
 	size_t n_payloads;
-	struct buffer payloads; /* ready for the server */
-	struct buffer text;     /* what the views above point into */
+	struct buffer payloads; /* as they go to the server */
+	struct buffer text;     /* the views above point into it */
 };
 
 /* The scan options for bodies up to @n_max bytes. */
 struct xml_scan_options bosh_body_options(size_t n_max);
 
-/* Understands @text. *ret_body is filled as far as it was understood even when the result is not OK (the `ver` decides in
- * which words the client is told), and is to be deinitialised always. Returns BOSH_BODY_* or -ENOMEM. */
+/* Parses @text. Returns BOSH_BODY_* or -ENOMEM. *ret_body has what could be parsed even when the
+ * result is not OK (the refusal depends on `ver`), and must be deinitialised in any case. */
 _must_check_ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
 				const struct xml_scan_options *options, struct sv text);
 void bosh_body_deinit(struct bosh_body *body);
 
 bool bosh_body_is_terminate(const struct bosh_body *body);
-/* Whether @body may be one more than `requests` ("Overactivity"). */
+/* Whether @body may be one more than `requests`: it pauses or terminates ("Overactivity"). */
 bool bosh_body_is_extra(const struct bosh_body *body);

@@ -39,7 +39,7 @@ static size_t name_length(struct sv text)
 	return n;
 }
 
-/* expat has found the element to be well-formed. */
+/* Relies on expat having found the element to be well-formed. */
 static struct parts split(const struct xml_item *item)
 {
 	bool alone = item->text.data[item->n_open - 2] == '/';
@@ -60,7 +60,7 @@ static struct parts split(const struct xml_item *item)
 
 /* The next attribute as it stands in a start tag. */
 struct attribute {
-	struct sv name, value; /* the value with its quotes */
+	struct sv name, value; /* the value has its quotes */
 };
 
 static bool next_attribute(struct sv *rest, struct attribute *ret_attribute)
@@ -159,7 +159,7 @@ int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers
 	}
 	r = xml_scan_feed(&scan, stanzas.data, stanzas.n);
 	if (r != -ENOMEM) {
-		/* What can no more be understood ends the list. */
+		/* The list ends at the first element that cannot be parsed. */
 		r = 0;
 		while (xml_scan_next(&scan, &item, &scan_result)) {
 			if (r == 0 && item.kind == XML_ITEM_ELEMENT) {

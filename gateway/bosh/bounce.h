@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a server is told of stanzas that came for a client which is gone (XEP-0206, "recipient-unavailable"; RFC 6121, 8.5): a message
- * comes back as an error with its content, so that the server can keep it for later; the asker of an <iq/> learns that nobody answers;
- * presence, errors, answers, and what names no sender come to nothing.
+ * Returns stanzas that could not be delivered to the client, as errors (XEP-0206,
+ * "recipient-unavailable"; RFC 6121, 8.5). A message is returned with its content, so that the server
+ * can store it. An <iq/> that asks is answered with an error. Presence, errors, answers, and stanzas
+ * that name no sender are dropped.
  */
 #include "common/xml.h"
 
-/* Appends the answers to @stanzas (completed, one behind the other) to @answers; what is no stanza, or not to be understood, is passed
- * over. @pool as for bodies. Returns 0 or -ENOMEM. */
+/* Appends the answers to @stanzas to @answers. @stanzas have their namespaces declared and follow each
+ * other without a root; what is no stanza is skipped. @pool as for bodies. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers);

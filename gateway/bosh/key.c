@@ -43,7 +43,7 @@ bool bosh_key_follows(struct sv digits, const struct bosh_key *expected)
 	if (!expected->set) {
 		return true;
 	}
-	/* The hash is of the digits as they were sent; only the comparison knows no case. */
+	/* The digits are hashed as they were sent. Only the comparison ignores their case. */
 	return bosh_key_read(digits, &key) &&
 	       EVP_Digest(digits.data, digits.n, hash, NULL, EVP_sha1(), NULL) == 1 &&
 	       CRYPTO_memcmp(hash, expected->bytes, BOSH_KEY_SIZE) == 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The key sequence of a session that is not secure (XEP-0124, "Protecting Insecure Sessions"): each request shows the value whose hash the
- * one before showed, so that who only listens cannot send the next.
+ * The key sequence of a session without TLS (XEP-0124, "Protecting Insecure Sessions"). The hash of
+ * the key of each request is the key of the request before, so an eavesdropper cannot send the next
+ * request.
  *
- * key     of a request, 40 hexadecimal digits: its SHA-1 is the key of the request before
- * newkey  where a sequence begins: what the key of the next request is checked against
+ * key     40 hexadecimal digits. Their SHA-1 is the key of the request before
+ * newkey  begins a sequence: the key of the next request is checked against it
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +27,9 @@ struct bosh_key {
 /* Reads 40 hexadecimal digits of either case. False for anything else. */
 bool bosh_key_read(struct sv digits, struct bosh_key *ret_key);
 
-/* Whether @digits, the key of a request, is the one that @expected calls for. Without a sequence (not set) any is. */
+/* Whether @digits, the key of a request, hash to @expected. True when @expected is not set: then there
+ * is no sequence. */
 bool bosh_key_follows(struct sv digits, const struct bosh_key *expected);
 
-/* Whether both are the same key, or both none: a repeated request shows what it showed before. */
+/* Whether both are the same key, or neither is set: a repeated request has to show the same key. */
 bool bosh_key_is_same(const struct bosh_key *a, const struct bosh_key *b);

@@ -4,13 +4,13 @@
 #include "common/writer.h"
 #include "gateway/bosh/session-state.h"
 
-/* What a request wants, by the first of these that fits. */
+/* What a request wants: the first of these that fits. */
 enum wish {
 	WISH_TERMINATE,
 	WISH_PAUSE,
 	WISH_RESTART, /* XEP-0206 */
 	WISH_STREAM,  /* one more */
-	WISH_SEND,   /* payloads to the server */
+	WISH_SEND,    /* payloads to the server */
 	WISH_NOTHING, /* but an answer */
 };
 
@@ -28,7 +28,7 @@ static enum wish wish_of(const struct bosh_session *session, const struct bosh_b
 	if (body->n_payloads) {
 		return WISH_SEND;
 	}
-	/* "Adding Streams To A Session": a client that was not offered it is not taken at its word. */
+	/* "Adding Streams To A Session": only a client that was offered streams can mean that. */
 	return body->to.n && session->offers_streams ? WISH_STREAM : WISH_NOTHING;
 }
 
@@ -42,32 +42,33 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
 }
 
 /*
- * "Overactivity" and "Polling Sessions": three rules.
+ * "Overactivity" and "Polling Sessions". A request breaks one of three rules if
  *
- * More requests under way than `requests`: too many, unless the last one pauses or terminates.
+ * - there are more requests under way than `requests`, unless the last one pauses or terminates;
  *
- * As many as `requests`, the last one empty, within `polling` of the one before. The letter of the
- * specification says no more, and would have an empty request behind one with payloads end the session.
- * Libraries send just that: a stanza, and then a request for the server to answer to. With it the stanza's
- * request is answered, nothing is repeated faster than the client has something to say, and ending the
- * session would protect nothing. What has to be stopped are empty requests that push each other out: the
- * second one brings the answer to the first, upon which the client may send a third, as fast as the network
- * carries them. So the last two have to be empty, both of them.
+ * - there are as many as `requests`, and the last two are empty and came within `polling` of each
+ *   other. The specification asks only for the last one to be empty, and would so end a session for
+ *   an empty request behind one with payloads. Libraries send just that: a stanza, and then a request
+ *   for the server to answer. That does no harm, since it happens no more often than the client has
+ *   something to say. What has to be stopped are empty requests that push each other out: the second
+ *   one causes the answer to the first, upon which the client may send a third, as fast as the
+ *   network carries them;
  *
- * Some libraries send two of these by mistake, where an answer, a timer and a stanza of theirs cross each
- * other (stanza.io 10, gloox). They do it once for a stanza, not for ever. So each request that carries
- * something excuses one, for as long as `polling`.
+ * - the session polls, and two empty requests came within `polling` of each other, the first of which
+ *   got an empty answer.
  *
- * In a session that polls, two empty ones within `polling`, the first of which was told nothing.
+ * Some libraries break the second rule by mistake, when an answer, a timer and a stanza of their own
+ * cross each other (stanza.io 10, gloox). That happens once for a stanza, not again and again. So
+ * each request that carries something excuses one empty request, for as long as `polling`.
  *
- * A client that has lost its connections sends more than it would otherwise. Requests that it does not
- * wait for any more count for none of the rules.
+ * A client that has lost its connections sends more than it would otherwise. Requests that it does
+ * not wait for any more do not count for any of the rules.
  */
 static enum bosh_rule judge_activity(const struct bosh_session *session, const struct bosh_body *body,
 				     bool empty, struct mono received)
 {
 	size_t n_max = session->creation.requests;
-	/* Those that came out of order came at their own times. */
+	/* Requests that came out of order may have come in reverse. */
 	int64_t apart_ms = llabs(mono_diff_ms(received, session->received));
 	bool soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
 	size_t n = bosh_slots_n_under_way(&session->slots);
@@ -264,7 +265,8 @@ static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *
 	bosh_turn_release(turn);
 }
 
-/* "Transmitting Payloads": whether @body names a stream that is not there. On an empty body the attribute says nothing. */
+/* "Transmitting Payloads": whether @body names a stream that does not exist. On an empty body the
+ * attribute says nothing. */
 static bool names_unknown_stream(struct bosh_session *session, const struct bosh_body *body, enum wish wish)
 {
 	bool speaks = body->n_payloads || wish == WISH_TERMINATE || wish == WISH_RESTART;
@@ -272,7 +274,7 @@ static bool names_unknown_stream(struct bosh_session *session, const struct bosh
 	return speaks && session->n_opened > 1 && body->stream.data && !bosh_stream_named(session, body);
 }
 
-/* What rule a request breaks whose turn it is. */
+/* Which rule the request breaks whose turn it is. */
 static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body *body, enum wish wish,
 			    bool empty, struct mono received)
 {
@@ -312,7 +314,8 @@ static void take_keys(struct bosh_session *session, const struct bosh_body *body
 	}
 }
 
-/* "Response Acknowledgements": without the attribute the client has all answers to the requests before this one. */
+/* "Response Acknowledgements": without the attribute the client has the answers to all requests
+ * before this one. */
 static void take_ack(struct bosh_session *session, const struct bosh_body *body, struct mono now)
 {
 	uint64_t last = body->rid - 1;
@@ -324,8 +327,8 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 	}
 }
 
-/* "Transmitting Payloads": what is for a stream that has just been closed, which the client perhaps did not know,
- * is ignored. Returns what is left of @wish. */
+/* "Transmitting Payloads": the client may not know yet that the latest stream was closed, so what it
+ * sends there is ignored. Returns what is left of @wish. */
 static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *body, enum wish wish)
 {
 	if (!names_unknown_stream(session, body, wish) || !session->last_closed[0] ||
@@ -336,7 +339,7 @@ static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *b
 	return wish == WISH_PAUSE ? WISH_PAUSE : WISH_NOTHING;
 }
 
-/* Takes from @body what concerns the session, whatever else the request wants. */
+/* Takes what every request says about the session. */
 static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arrival,
 			 struct bosh_slot *slot)
 {

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The rules that a BOSH request can break, from one list. Breaking one ends the session, if the request
- * named one (XEP-0124, "Terminal Binding Conditions"). The condition alone does not say what was wrong:
- * policy-violation stands for six rules. So the rule's name goes into the log, and its sentence to the
- * client.
+ * The rules that a BOSH request can break. Breaking one ends the session that the request names
+ * (XEP-0124, "Terminal Binding Conditions"). The condition alone does not tell what was wrong:
+ * policy-violation stands for six rules. So the log has the name of the rule, and the client gets its
+ * sentence.
  *
  * rule       what was broken
- * condition  what the specification calls it
- * sentence   the same in words, in <text/>
+ * condition  the specification's name for it
+ * sentence   the rule in words, in <text/>
  *
- * A rule that is about a sid says the same whether the session has never been, is over, or is not for
- * whoever asks. One that is about a session is only told to whoever knows its sid.
+ * The rule about an unknown sid says the same whether the session has never existed, is over, or
+ * belongs to another client. The other rules about a session are told only to clients that know its
+ * sid.
  */
 
-/* Terminal conditions that the engine and its owner say by themselves; those of the server side come as a
+/* The terminal conditions that the gateway itself decides on; those on the server's side have a
  * failure. The number is the HTTP status for a legacy client ("HTTP Conditions"). */
 #define BOSH_CONDITIONS(X)                                                                         \
 	X(NONE, "", 200)                                                                           \

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of a BOSH session, and what its files call of each other. Private to gateway/bosh; who uses a session reads
- * session.h, where the words are explained.
+ * The inside of a BOSH session, and what its files call of each other. Private to gateway/bosh; users
+ * of a session read session.h, which explains the words.
  *
- * From the top down; a file calls those below it:
+ * From the top down; a file calls only those below it:
  *
- * session.c   its making, the server's side, the time
- * request.c   requests as they arrive: in order, early, repeated, gone
- * process.c   what a request does when its turn has come
- * release.c   which request is answered when, and whether that is the end
- * ending.c    how it ends: terminated, refused, failed
- * response.c  gives a request its answer
- * payloads.c  what the client sends to its streams
- * streams.c   the streams: their names, and which of them has something to tell
- * reply-cache.c  answers that were given, for repeats and until they are acknowledged
- * slots.c     requests that wait for their answers
- * early.c     requests that came before their predecessors
- * actions.c   the list of what the owner is to do
+ * session.c      creation, what servers do, time
+ * request.c      requests as they arrive: in order, early, repeated, gone
+ * process.c      processes a request when its turn has come
+ * release.c      decides which request is answered when, and whether that ends the session
+ * ending.c       ends the session
+ * response.c     gives a request its answer
+ * payloads.c     sends the client's payloads to its streams
+ * streams.c      the streams: their names, their states, and which of them has something to tell
+ * reply-cache.c  the answers that were given
+ * slots.c        the requests that wait for an answer
+ * early.c        the requests that wait for their predecessors
+ * actions.c      the list of what the owner has to do
  */
 #include <assert.h>
 
@@ -37,70 +37,75 @@ enum {
 /* FREE -> OPEN -> FAILED or CLOSED -> SETTLING -> FREE; from OPEN also straight to SETTLING. */
 enum bosh_stream_state {
 	BOSH_STREAM_FREE,
-	/* Free, but not to be used again in this call of the owner's: actions that were pushed already,
-	 * and what comes of carrying them out, are about the stream that was there. */
+	/* The stream was removed during the current call of the owner's. Its number is not reusable
+	 * until the next one: actions that are queued already, and the callbacks that they cause,
+	 * still refer to the old stream. */
 	BOSH_STREAM_SETTLING,
 	BOSH_STREAM_OPEN,
-	BOSH_STREAM_FAILED, /* its link is over, and the client has not been told yet */
-	BOSH_STREAM_CLOSED, /* its link was closed by us; what is pending may still be delivered */
-};
-
-/* Independent of whether the creation answer was given: the first answer may be the last. */
-enum bosh_session_state {
-	BOSH_SESSION_LIVE,
-	BOSH_SESSION_ENDING, /* the last answers are being given: no reply is kept any more */
-	BOSH_SESSION_ENDED,
+	BOSH_STREAM_FAILED, /* the link is over, and the client has not been told yet */
+	BOSH_STREAM_CLOSED, /* we have closed the link; what is pending may still be delivered */
 };
 
 struct bosh_stream {
-	enum bosh_stream_state state; /* changed by bosh_stream_set_state() only */
+	enum bosh_stream_state state;           /* changed by bosh_stream_set_state() only */
 	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
 	bool features_seen;
-	/* The client may be heard: its features have come, also those behind the latest restart. */
+	/* The features have come, after a restart the new ones: payloads can be sent. */
 	bool ready;
 	bool congested;
 	bool managed;
-	bool throttled; /* its server is not read */
-	bool pending_uses_stream; /* pending uses the prefix "stream" */
+	bool throttled;            /* its server is not read */
+	bool pending_uses_stream;  /* pending uses the prefix "stream" */
 	struct buffer pending;
-	struct buffer waiting; /* from the client, until the stream is ready */
-	char *from, *authid; /* of the server, until they are said */
-	struct failure *failure; /* why it is FAILED; else NULL */
+	struct buffer waiting;
+	char *from, *authid;       /* of the server; NULL once they stand in an answer */
+	struct failure *failure;   /* why it is FAILED; else NULL */
+};
+
+enum bosh_session_state {
+	BOSH_SESSION_LIVE,
+	BOSH_SESSION_ENDING, /* the last answers are being given. No reply is kept any more */
+	BOSH_SESSION_ENDED,
 };
 
 struct bosh_session {
 	const struct bosh_limits *limits;
 	struct bosh_creation creation;
 	char sid[BOSH_SID_MAX + 1];
-	bool created;  /* the creation answer has been given */
-	bool legacy;
 	enum bosh_session_state state; /* changed by bosh_session_set_state() only */
-	bool throttled; /* the servers are not to be read */
-	bool acks;     /* the client acknowledges, and is acknowledged */
+	/* The creation answer was given. This is no state of its own: the first answer may be the
+	 * last. */
+	bool created;
+	bool legacy;     /* the client sent no `ver` */
+	bool acks;       /* client and gateway acknowledge requests and answers */
 	bool offers_streams;
-	bool last_empty; /* the last answer and its request carried nothing */
+	bool throttled;  /* the servers are not read */
+	/* Since it is throttled a held request was answered, to let the client acknowledge. */
+	bool ack_requested;
+	bool last_empty; /* neither the last answer nor its request carried anything */
 	uint64_t next_rid;
-	struct mono idle_since; /* since when no request could be answered */
-	struct mono received;   /* when the last request that was processed came */
-	struct mono carried;    /* when the last one came that carried something */
-	unsigned n_excused;     /* empty requests in excess that those excuse */
-	unsigned pause_s;       /* in place of inactivity; 0: the client has not paused */
-	struct mono linger;     /* until when one request more than `hold` waits; MONO_NEVER: it does not */
-	struct bosh_key key;    /* what the next request is checked against */
+	struct bosh_key key; /* what the next request is checked against */
 
-	struct bosh_stream *streams; /* their indices are the streams' numbers */
-	unsigned n_streams;
-	unsigned n_used, n_opened; /* now, and ever */
-	unsigned n_named;
-	unsigned last_answered;        /* whose turn it was */
+	struct mono received;   /* when the last request that was processed came */
+	struct mono carried;    /* when the last request came that carried something */
+	unsigned n_excused;     /* empty requests in excess that such requests still excuse */
+	struct mono idle_since; /* since when no request can be answered */
+	unsigned pause_s; /* the client has asked for that much in place of `inactivity`; 0: it has not */
+	struct mono linger; /* until when one request more than `hold` may wait; MONO_NEVER: none may */
+
+	struct bosh_stream *streams;
+	unsigned n_streams; /* entries, used or not */
+	unsigned n_used;    /* entries that are used: see bosh_stream_is_used() */
+	unsigned n_opened;  /* streams so far */
+	unsigned n_named;   /* names so far */
+	unsigned last_answered; /* the stream whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
 	/* Both have room for `requests`, and for one more to pause or terminate ("Overactivity"). */
 	struct bosh_slots slots;
 	struct bosh_early early;
-	uint64_t failed_exchange; /* of an early request, processing which failed; or 0 */
+	uint64_t failed_exchange; /* of an early request, the processing of which failed; 0: none */
 	struct bosh_reply_cache replies;
-	bool ack_requested;              /* a held request has been answered so that the client acknowledges */
 };
 
 static inline void bosh_session_set_state(struct bosh_session *session,
@@ -110,7 +115,7 @@ static inline void bosh_session_set_state(struct bosh_session *session,
 	session->state = state;
 }
 
-/* Whether @stream has not been forgotten yet: it is open, or there is something to tell about it. */
+/* Whether @stream is open, or over without the client having been told. */
 static inline bool bosh_stream_is_used(const struct bosh_stream *stream)
 {
 	return stream->state >= BOSH_STREAM_OPEN;
@@ -123,8 +128,8 @@ static inline unsigned bosh_stream_index(const struct bosh_session *session,
 	return (unsigned)(stream - session->streams);
 }
 
-/* One call of the owner's: what it is about, and where its actions go. Errors are remembered by the
- * actions, and whoever has begun the turn ends with bosh_actions_end(). */
+/* One call of the owner's. Functions that get a turn return no error: the actions remember it, and
+ * the function that began the turn ends with bosh_actions_end(). */
 struct bosh_turn {
 	struct bosh_session *session;
 	struct mono now;
@@ -138,7 +143,7 @@ static inline bool bosh_turn_failed(const struct bosh_turn *turn)
 
 /* process.c */
 
-/* Processes the request whose turn it is. What it needs of the body it moves out of it. */
+/* Processes the request whose turn it is. Moves what it needs out of its body. */
 void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);
 
 /* release.c */
@@ -196,27 +201,27 @@ void bosh_payloads_release(struct bosh_turn *turn);
 
 /* streams.c */
 
-/* Whether there may be one more. */
+/* Whether one more stream may be opened now. */
 bool bosh_stream_may_open(const struct bosh_session *session);
-/* Takes a place, which there must be, and gives the stream a name. Returns 0 with *ret_stream, or
- * -ENOMEM. */
+/* Opens a stream and gives it a name; bosh_stream_may_open() must have agreed. Returns 0 with
+ * *ret_stream, or -ENOMEM. */
 _must_check_ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream);
-/* Changes the state; the order above is asserted. */
+/* Asserts that the state may follow the one before. */
 void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state state);
 /* The link of an open stream is over because of @failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_stream_fail(struct bosh_stream *stream, const struct failure *failure);
-/* Frees the place of @stream; what is pending is dropped. */
+/* Forgets @stream and drops what is pending. Without effect on one that is not used. */
 void bosh_stream_remove(struct bosh_session *session, struct bosh_stream *stream);
-/* "Discovery": a name that no stream has, nor will have. Returns 0 or -ENOMEM. */
+/* "Discovery": a name that no stream has or will have. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_stream_make_name(struct bosh_session *session,
 				       char ret_name[static BOSH_STREAM_NAME_LENGTH + 1]);
 /* The stream of that name, or NULL. */
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name);
-/* A stream with something to tell, in turns; NULL when there is none. */
+/* A stream that has something to tell, NULL when there is none. Streams take turns. */
 struct bosh_stream *bosh_stream_due(struct bosh_session *session);
 /* The only stream that is left, if it has failed; else NULL. */
 struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
-/* A call begins: all places that have become free may be taken. */
+/* A call of the owner's begins: SETTLING becomes FREE. */
 void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
 bool bosh_streams_are_congested(const struct bosh_session *session);

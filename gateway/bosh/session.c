@@ -40,15 +40,15 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 	creation->maxpause_s = limits->maxpause_s;
 	creation->codings = limits->codings;
 	if (creation->wait_s == 0 || creation->hold == 0) {
-		/* "Polling Sessions": either says that no request may wait. A higher inactivity, and by more than the
-		 * polling interval. */
+		/* "Polling Sessions": in either case no request may wait. `inactivity` has to be higher then,
+		 * by more than the polling interval. */
 		creation->wait_s = 0;
 		creation->hold = 0;
 		creation->requests = 1;
 		creation->inactivity_s = 2 * limits->inactivity_s + limits->polling_s;
 	}
 	negotiate_ver(creation, body);
-	/* Streams are younger than `ver`: who does not send it does not know them. */
+	/* Streams are younger than `ver`: a client that does not send it does not know them. */
 	session->offers_streams = limits->n_streams_max > 1 && body->has_ver;
 	session->acks = body->ack.set && body->ack.value == 1;
 	(void)bosh_key_read(body->newkey, &session->key);
@@ -135,14 +135,14 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 	return exchange;
 }
 
-/* The server's side. */
+/* What servers do. */
 
 int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id, const char *from)
 {
 	struct bosh_stream *entry = &session->streams[stream];
 
 	if (entry->features_seen) {
-		/* Said once: after a restart the client knows them. */
+		/* After a restart the client knows them already. */
 		return 0;
 	}
 	char *new_id = id ? strdup(id) : NULL;
@@ -195,7 +195,7 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 	struct bosh_stream *entry = &session->streams[stream];
 
 	if (session->state == BOSH_SESSION_ENDED || entry->state != BOSH_STREAM_OPEN) {
-		/* Nobody will ever say that it reads again. */
+		/* The owner would never report that it reads again. */
 		return 0;
 	}
 	entry->congested = congested;
@@ -219,7 +219,7 @@ int bosh_session_fail(struct bosh_session *session, unsigned stream, const struc
 
 /* Time. */
 
-/* Requests that came out of order may have to be answered before those in front of them would. */
+/* A request that came out of order may have to be answered before those in front of it would. */
 static struct mono wait_end(const struct bosh_session *session)
 {
 	struct mono earliest = bosh_slots_earliest(&session->slots);
@@ -227,8 +227,8 @@ static struct mono wait_end(const struct bosh_session *session)
 	return mono_is_never(earliest) ? earliest : mono_add_s(earliest, session->creation.wait_s);
 }
 
-/* "Inactivity": since the last answer, or since a request that waits for its predecessor. Without the creation answer nobody knows the
- * sid: none can come back. */
+/* "Inactivity": counts from the last answer or from the last early request. Before the creation answer
+ * the client does not know the sid, so it cannot come back. */
 static struct mono inactivity_end(const struct bosh_session *session)
 {
 	unsigned allowed_s = session->pause_s ? session->pause_s : session->creation.inactivity_s;

@@ -6,9 +6,10 @@
 
 #include "gateway/bosh/session-state.h"
 
-/* Opaque, unpredictable, unique: the sid is all that, and a secret between the client and us; so a hash of it and a number is,
- * too. */
-int bosh_stream_make_name(struct bosh_session *session, char ret_name[static BOSH_STREAM_NAME_LENGTH + 1])
+/* The name has to be opaque, unpredictable and unique. The sid is all that, and a secret of the client
+ * and us, so a hash of it and a number is, too. */
+int bosh_stream_make_name(struct bosh_session *session,
+			  char ret_name[static BOSH_STREAM_NAME_LENGTH + 1])
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char hash[EVP_MAX_MD_SIZE];
@@ -41,7 +42,7 @@ void bosh_stream_set_state(struct bosh_stream *stream, enum bosh_stream_state st
 	assert((stream->failure != NULL) == (state == BOSH_STREAM_FAILED));
 }
 
-/* The first free place, or n_streams. */
+/* The first free entry, or n_streams. */
 static unsigned find_free_entry(const struct bosh_session *session)
 {
 	unsigned i = 0;
@@ -71,7 +72,8 @@ void bosh_streams_settle(struct bosh_session *session)
 	}
 }
 
-/* The first stream has a place of its own; few sessions ever have a second. */
+/* Makes sure that an entry is free. Few sessions ever have more than one stream, so the others are
+ * allocated with the second. */
 static int make_entries(struct bosh_session *session)
 {
 	unsigned n = session->n_streams ? session->limits->n_streams_max : 1;
