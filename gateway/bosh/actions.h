@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How the engine writes its list of actions. Private to gateway/bosh; struct bosh_actions is part of
- * session.h.
+ * How the engine writes its list of actions. Private to gateway/bosh; struct bosh_actions is part
+ * of session.h.
  *
  * The list remembers the first error, so that a function that pushes several actions need not check
  * each of them. After an error the functions push nothing, but still release what they are given.

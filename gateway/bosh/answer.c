@@ -122,7 +122,8 @@ static int join(const struct sv *parts, size_t n_parts, size_t i_payloads, struc
 	return 0;
 }
 
-int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob, struct sv *ret_payloads)
+int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
+		      struct sv *ret_payloads)
 {
 	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer words = BUFFER_INIT;
@@ -136,11 +137,8 @@ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob, 
 	}
 	bool empty = answer->payloads.n + words.n == 0;
 	const struct sv parts[] = {
-		buffer_sv(&head),
-		empty ? SV("/>") : SV(">"),
-		answer->payloads,
-		buffer_sv(&words),
-		empty ? SV_EMPTY : SV("</body>"),
+		buffer_sv(&head),  empty ? SV("/>") : SV(">"),       answer->payloads,
+		buffer_sv(&words), empty ? SV_EMPTY : SV("</body>"),
 	};
 
 	return join(parts, ARRAY_LENGTH(parts), 2, ret_blob, ret_payloads);

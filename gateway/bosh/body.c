@@ -23,7 +23,10 @@ static const struct {
 	struct sv name;
 	size_t offset;
 } texts[] = {
-#define TEXT(ns, name, field) {ns, {name, sizeof(name) - 1}, offsetof(struct bosh_body, field)}
+#define TEXT(ns, name, field)                                                   \
+	{                                                                       \
+		ns, {name, sizeof(name) - 1}, offsetof(struct bosh_body, field) \
+	}
 	TEXT(XML_NS_NONE, "sid", sid),
 	TEXT(XML_NS_NONE, "to", to),
 	TEXT(XML_NS_NONE, "from", from),
@@ -39,7 +42,8 @@ static const struct {
 #undef TEXT
 };
 
-static int read_texts(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+static int read_texts(struct bosh_body *body, const struct xml_scan *scan,
+		      const struct xml_item *root)
 {
 	size_t starts[ARRAY_LENGTH(texts)], lengths[ARRAY_LENGTH(texts)];
 	bool set[ARRAY_LENGTH(texts)];
@@ -86,7 +90,8 @@ static int read_number(const struct xml_scan *scan, const struct xml_item *root,
 }
 
 /* "<major>.<minor>", the minor an integer of its own: 1.10 is later than 1.6. */
-static int read_ver(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+static int read_ver(struct bosh_body *body, const struct xml_scan *scan,
+		    const struct xml_item *root)
 {
 	struct sv ver = xml_item_attribute(scan, root, XML_NS_NONE, SV("ver"));
 	size_t dot = sv_find(ver, '.');
@@ -113,7 +118,7 @@ static int read_numbers(struct bosh_body *body, const struct xml_scan *scan,
 		struct sv name;
 		struct bosh_number *number;
 	} numbers[] = {
-		{SV("rid"), &rid},	  {SV("wait"), &body->wait},   {SV("hold"), &body->hold},
+		{SV("rid"), &rid},       {SV("wait"), &body->wait},   {SV("hold"), &body->hold},
 		{SV("ack"), &body->ack}, {SV("pause"), &body->pause},
 	};
 	struct sv restart = xml_item_attribute(scan, root, NS_XBOSH, SV("restart"));
@@ -126,10 +131,12 @@ static int read_numbers(struct bosh_body *body, const struct xml_scan *scan,
 	body->rid = rid.value;
 	body->restart = sv_eq(restart, SV("true")) || sv_eq(restart, SV("1"));
 	/* "Generation": a positive integer. */
-	return result == BOSH_BODY_OK && rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST : result;
+	return result == BOSH_BODY_OK && rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST
+								   : result;
 }
 
-static int read_root(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *root)
+static int read_root(struct bosh_body *body, const struct xml_scan *scan,
+		     const struct xml_item *root)
 {
 	if (root->ns != NS_HTTPBIND || !sv_eq(root->name, SV("body"))) {
 		return BOSH_BODY_E_BAD_REQUEST;
@@ -147,8 +154,8 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan, const 
 	struct bosh_key newkey;
 
 	return r == BOSH_BODY_OK && body->newkey.data && !bosh_key_read(body->newkey, &newkey)
-		       ? BOSH_BODY_E_BAD_REQUEST
-		       : r;
+		     ? BOSH_BODY_E_BAD_REQUEST
+		     : r;
 }
 
 /* The gateway opens the stream and negotiates TLS and compression. A client that sent elements of
@@ -159,7 +166,8 @@ static bool is_refused(const struct xml_item *payload)
 	       payload->ns == NS_FRAMING;
 }
 
-static int read_payload(struct bosh_body *body, const struct xml_scan *scan, const struct xml_item *payload)
+static int read_payload(struct bosh_body *body, const struct xml_scan *scan,
+			const struct xml_item *payload)
 {
 	if (is_refused(payload)) {
 		return BOSH_BODY_E_BAD_REQUEST;
@@ -201,8 +209,8 @@ static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_re
 	return r == BOSH_BODY_OK && !xml_scan_is_complete(scan) ? BOSH_BODY_E_BAD_REQUEST : r;
 }
 
-int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const struct xml_scan_options *options,
-		   struct sv text)
+int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
+		   const struct xml_scan_options *options, struct sv text)
 {
 	struct xml_scan scan;
 
@@ -210,7 +218,7 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool, const stru
 	if (text.n > options->n_element_max) {
 		return BOSH_BODY_E_TOO_LARGE;
 	}
-	/* What begins with white space or an XML declaration needs the slower way. */
+	/* White space or an XML declaration in front needs the other way of scanning. */
 	if (sv_starts_with(text, SV("<body"))) {
 		xml_scan_init_whole(&scan, pool, options);
 	} else {

@@ -4,9 +4,9 @@
  * Parses the <body/> of a BOSH request (XEP-0124, "<body/> Wrapper Element"; XEP-0206) into its
  * attributes and its payloads, the bytes that go to the server.
  *
- * payload  a child of <body/>: a stanza, a SASL element. The server gets it without the body, so the
- *          namespace declarations that it inherited are added. A payload without a namespace, or in
- *          that of the body, is taken as jabber:client.
+ * payload  a child of <body/>: a stanza, a SASL element. The server gets it without the body, so
+ *          the namespace declarations that it inherited are added. A payload without a namespace,
+ *          or in that of the body, is taken as jabber:client.
  *
  * The result owns all its bytes, so it can be handed to another worker.
  */
@@ -25,8 +25,8 @@ enum bosh_body_result {
 enum {
 	/* XEP-0124, "Request IDs": 2^53 - 1. */
 	BOSH_RID_BITS = 53,
-	/* Attributes are kept with the session, and none of them needs to be long. A longer one would
-	 * let a client fill our memory. */
+	/* Attributes are kept with the session, and none of them needs to be long. A longer one
+	 * would let a client fill our memory. */
 	BOSH_ATTRIBUTE_MAX = 2048,
 	BOSH_SID_MAX = 64,
 };
@@ -42,7 +42,8 @@ struct bosh_number {
 struct bosh_body {
 	bool has_rid;
 	uint64_t rid;
-	struct sv sid, to, from, route, lang, type, condition, content, key, newkey, stream, xmpp_version;
+	struct sv sid, to, from, route, lang, type, condition, content, key, newkey, stream,
+		xmpp_version;
 	bool has_ver;
 	unsigned ver_major, ver_minor;
 	struct bosh_number wait, hold, ack, pause;

@@ -32,8 +32,8 @@ static size_t name_length(struct sv text)
 {
 	size_t n = 0;
 
-	while (n < text.n && !is_space(text.data[n]) && text.data[n] != '=' && text.data[n] != '/' &&
-	       text.data[n] != '>') {
+	while (n < text.n && !is_space(text.data[n]) && text.data[n] != '=' &&
+	       text.data[n] != '/' && text.data[n] != '>') {
 		n++;
 	}
 	return n;
@@ -53,7 +53,8 @@ static struct parts split(const struct xml_item *item)
 	}
 	return (struct parts){
 		.open = open,
-		.content = sv_first(sv_skip(item->text, item->n_open), item->text.n - item->n_open - n_close),
+		.content = sv_first(sv_skip(item->text, item->n_open),
+				    item->text.n - item->n_open - n_close),
 		.name = sv_first(sv_skip(open, 1), name_length(sv_skip(open, 1))),
 	};
 }
@@ -99,8 +100,7 @@ static void put_open(struct writer *writer, const struct parts *parts)
 	while (next_attribute(&rest, &attribute)) {
 		if (sv_eq(attribute.name, SV("from"))) {
 			put_attribute(writer, SV("to"), attribute.value);
-		} else if (!sv_eq(attribute.name, SV("to")) &&
-			   !sv_eq(attribute.name, SV("type"))) {
+		} else if (!sv_eq(attribute.name, SV("to")) && !sv_eq(attribute.name, SV("type"))) {
 			put_attribute(writer, attribute.name, attribute.value);
 		}
 	}
@@ -148,7 +148,8 @@ static int bounce(const struct xml_scan *scan, const struct xml_item *item, stru
 
 int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers)
 {
-	const struct xml_scan_options options = {.n_element_max = stanzas.n, .with_attributes = NS_BIT(CLIENT)};
+	const struct xml_scan_options options = {.n_element_max = stanzas.n,
+						 .with_attributes = NS_BIT(CLIENT)};
 	struct xml_scan scan;
 	struct xml_item item;
 	int r = xml_scan_init_rootless(&scan, pool, &options);

@@ -7,7 +7,10 @@ static const struct {
 	struct sv name;
 	const char *header;
 } types[] = {
-#define TYPE(name) {{name, sizeof(name) - 1}, name "; charset=utf-8"}
+#define TYPE(name)                                               \
+	{                                                        \
+		{name, sizeof(name) - 1}, name "; charset=utf-8" \
+	}
 	TYPE("text/xml"),
 	TYPE("application/xml"),
 	TYPE("text/plain"),
@@ -21,7 +24,8 @@ static bool is_utf8(struct sv parameter)
 		{"charset=\"utf-8\"", sizeof("charset=\"utf-8\"") - 1},
 	};
 
-	return parameter.n == 0 || sv_eq_nocase(parameter, forms[0]) || sv_eq_nocase(parameter, forms[1]);
+	return parameter.n == 0 || sv_eq_nocase(parameter, forms[0]) ||
+	       sv_eq_nocase(parameter, forms[1]);
 }
 
 const char *bosh_content_type(struct sv wish)
@@ -30,7 +34,8 @@ const char *bosh_content_type(struct sv wish)
 	struct sv name = sv_trim(sv_first(wish, semicolon));
 
 	for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
-		if (sv_eq_nocase(name, types[i].name) && is_utf8(sv_trim(sv_skip(wish, semicolon + 1)))) {
+		if (sv_eq_nocase(name, types[i].name) &&
+		    is_utf8(sv_trim(sv_skip(wish, semicolon + 1)))) {
 			return types[i].header;
 		}
 	}

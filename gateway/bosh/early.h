@@ -39,8 +39,7 @@ struct bosh_arrival *bosh_early_find(const struct bosh_early *early, uint64_t ri
 
 /* Moves the request of @rid to *ret_arrival, which the caller clears when done with it. False when
  * there is none. */
-bool bosh_early_take(struct bosh_early *early, uint64_t rid,
-		     struct bosh_arrival *ret_arrival);
+bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_arrival *ret_arrival);
 
 /* Frees the body of @arrival; its place is free afterwards. */
 void bosh_arrival_clear(struct bosh_arrival *arrival);

@@ -119,7 +119,7 @@ int bosh_session_shut(struct bosh_session *session, const struct failure *failur
 {
 	struct bosh_turn turn = {session, now, actions};
 	struct bosh_answer answer = {0};
-	/* One answer cannot hold what several streams have to tell. It is returned to the servers. */
+	/* What several streams have to tell does not fit into one answer: it is returned. */
 	struct bosh_stream *stream = session->n_opened > 1 ? NULL : &session->streams[0];
 
 	if (session->state == BOSH_SESSION_ENDED) {

@@ -27,8 +27,8 @@ struct bosh_key {
 /* Reads 40 hexadecimal digits of either case. False for anything else. */
 bool bosh_key_read(struct sv digits, struct bosh_key *ret_key);
 
-/* Whether @digits, the key of a request, hash to @expected. True when @expected is not set: then there
- * is no sequence. */
+/* Whether @digits, the key of a request, hash to @expected. True when @expected is not set: then
+ * there is no sequence. */
 bool bosh_key_follows(struct sv digits, const struct bosh_key *expected);
 
 /* Whether both are the same key, or neither is set: a repeated request has to show the same key. */

@@ -18,8 +18,8 @@ static bool is_any_ready(const struct bosh_session *session)
 	return false;
 }
 
-/* Whether the payloads of @body are for @stream. Without a name they go "over all open streams": one
- * whose features have not come is not open yet, unless that is so for all of them. */
+/* Whether the payloads of @body are for @stream. Without a name they go "over all open streams":
+ * one whose features have not come is not open yet, unless that is so for all of them. */
 static bool is_addressed(struct bosh_session *session, const struct bosh_body *body,
 			 const struct bosh_stream *stream)
 {

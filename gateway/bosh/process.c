@@ -47,15 +47,15 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
  * - there are more requests under way than `requests`, unless the last one pauses or terminates;
  *
  * - there are as many as `requests`, and the last two are empty and came within `polling` of each
- *   other. The specification asks only for the last one to be empty, and would so end a session for
- *   an empty request behind one with payloads. Libraries send just that: a stanza, and then a request
- *   for the server to answer. That does no harm, since it happens no more often than the client has
- *   something to say. What has to be stopped are empty requests that push each other out: the second
- *   one causes the answer to the first, upon which the client may send a third, as fast as the
- *   network carries them;
+ *   other. The specification asks only for the last one to be empty, and would so end a session
+ *   for an empty request behind one with payloads. Libraries send just that: a stanza, and then a
+ *   request for the server to answer. That does no harm, since it happens no more often than the
+ *   client has something to say. What has to be stopped are empty requests that push each other
+ *   out: the second one causes the answer to the first, upon which the client may send a third, as
+ *   fast as the network carries them;
  *
- * - the session polls, and two empty requests came within `polling` of each other, the first of which
- *   got an empty answer.
+ * - the session polls, and two empty requests came within `polling` of each other, the first of
+ *   which got an empty answer.
  *
  * Some libraries break the second rule by mistake, when an answer, a timer and a stanza of their own
  * cross each other (stanza.io 10, gloox). That happens once for a stanza, not again and again. So
@@ -64,8 +64,8 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
  * A client that has lost its connections sends more than it would otherwise. Requests that it does
  * not wait for any more do not count for any of the rules.
  */
-static enum bosh_rule judge_activity(const struct bosh_session *session, const struct bosh_body *body,
-				     bool empty, struct mono received)
+static enum bosh_rule judge_activity(const struct bosh_session *session,
+				     const struct bosh_body *body, bool empty, struct mono received)
 {
 	size_t n_max = session->creation.requests;
 	/* Requests that came out of order may have come in reverse. */
@@ -216,7 +216,7 @@ static void terminate(struct bosh_turn *turn, struct bosh_body *body)
 		close_stream(turn, stream);
 		return;
 	}
-	/* One answer cannot hold what several streams have to tell. It is returned to the servers. */
+	/* What several streams have to tell does not fit into one answer: it is returned. */
 	stream = session->n_opened > 1 ? NULL : &session->streams[0];
 	if (stream) {
 		bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
@@ -267,16 +267,18 @@ static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *
 
 /* "Transmitting Payloads": whether @body names a stream that does not exist. On an empty body the
  * attribute says nothing. */
-static bool names_unknown_stream(struct bosh_session *session, const struct bosh_body *body, enum wish wish)
+static bool names_unknown_stream(struct bosh_session *session, const struct bosh_body *body,
+				 enum wish wish)
 {
 	bool speaks = body->n_payloads || wish == WISH_TERMINATE || wish == WISH_RESTART;
 
-	return speaks && session->n_opened > 1 && body->stream.data && !bosh_stream_named(session, body);
+	return speaks && session->n_opened > 1 && body->stream.data &&
+	       !bosh_stream_named(session, body);
 }
 
 /* Which rule the request breaks whose turn it is. */
-static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body *body, enum wish wish,
-			    bool empty, struct mono received)
+static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body *body,
+			    enum wish wish, bool empty, struct mono received)
 {
 	if (!bosh_key_follows(body->key, &session->key)) {
 		return BOSH_RULE_KEY_MISMATCH;
@@ -300,11 +302,12 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 		return BOSH_RULE_STREAM_UNKNOWN;
 	}
 	return wish == WISH_SEND || wish == WISH_PAUSE ? bosh_payloads_judge(session, body)
-							: BOSH_RULE_NONE;
+						       : BOSH_RULE_NONE;
 }
 
 /* "Use of Keys", "Switching to Another Key Sequence". */
-static void take_keys(struct bosh_session *session, const struct bosh_body *body, struct bosh_slot *slot)
+static void take_keys(struct bosh_session *session, const struct bosh_body *body,
+		      struct bosh_slot *slot)
 {
 	(void)bosh_key_read(body->key, &slot->key);
 	if (body->newkey.n) {
@@ -320,15 +323,16 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 {
 	uint64_t last = body->rid - 1;
 
+	if (body->ack.set && body->ack.value < last) {
+		last = body->ack.value;
+	}
 	if (session->acks) {
-		bosh_reply_cache_acknowledge(&session->replies,
-					     body->ack.set && body->ack.value < last ? body->ack.value : last,
-					     now);
+		bosh_reply_cache_acknowledge(&session->replies, last, now);
 	}
 }
 
-/* "Transmitting Payloads": the client may not know yet that the latest stream was closed, so what it
- * sends there is ignored. Returns what is left of @wish. */
+/* "Transmitting Payloads": the client may not know yet that the latest stream was closed, so what
+ * it sends there is ignored. Returns what is left of @wish. */
 static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *body, enum wish wish)
 {
 	if (!names_unknown_stream(session, body, wish) || !session->last_closed[0] ||
@@ -366,13 +370,14 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 	if (bosh_turn_failed(turn)) {
 		return;
 	}
-	struct bosh_slot *slot = bosh_slots_push(&session->slots, &(struct bosh_slot){
-									  .rid = arrival->body->rid,
-									  .exchange = arrival->exchange,
-									  .received = arrival->received,
-									  .n_repeats = arrival->n_repeats,
-									  .empty = empty,
-								  });
+	const struct bosh_slot new_slot = {
+		.rid = arrival->body->rid,
+		.exchange = arrival->exchange,
+		.received = arrival->received,
+		.n_repeats = arrival->n_repeats,
+		.empty = empty,
+	};
+	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 
 	take_session(turn, arrival, slot);
 	if (bosh_stream_last_failed(session)) {

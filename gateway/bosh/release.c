@@ -54,9 +54,9 @@ static void answer_opener(struct bosh_turn *turn)
 	bosh_turn_answer(turn, &answer, stream);
 }
 
-/* The servers wait for acknowledgements, which only come with a request; and a client that holds one
- * has nothing to send. So one is answered, but only once: if the client acknowledges at all, it does
- * so in its next request. */
+/* The servers wait for acknowledgements, which only come with a request; and a client that holds
+ * one has nothing to send. So one is answered, but only once: if the client acknowledges at all, it
+ * does so in its next request. */
 static bool is_ack_wanted(struct bosh_session *session)
 {
 	if (!session->throttled || session->ack_requested || !session->acks ||
@@ -80,8 +80,8 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 	return session->slots.n > n_max;
 }
 
-/* Stops reading from the servers when the client does not take what they send, and starts again well
- * before nothing is left to deliver. */
+/* Stops reading from the servers when the client does not take what they send, and starts again
+ * well before nothing is left to deliver. */
 static void regulate(struct bosh_turn *turn)
 {
 	struct bosh_session *session = turn->session;
@@ -97,7 +97,9 @@ static void regulate(struct bosh_turn *turn)
 		if (bosh_stream_is_used(stream) && stream->throttled != throttled) {
 			stream->throttled = throttled;
 			bosh_actions_push_kind(turn->actions,
-					       throttled ? BOSH_ACTION_STOP_READING : BOSH_ACTION_RESUME_READING, i);
+					       throttled ? BOSH_ACTION_STOP_READING
+							 : BOSH_ACTION_RESUME_READING,
+					       i);
 		}
 	}
 }
@@ -117,9 +119,9 @@ static enum outcome answer_next(struct bosh_turn *turn)
 		answer_stream(turn, due);
 		return OUTCOME_ANSWERED;
 	}
-	/* When the connection of the oldest request is gone, an empty answer is kept for its repeat,
-	 * and the payloads go to a request that can be answered. The creation answer waits for
-	 * features only as long as some may come. */
+	/* When the connection of the oldest request is gone, an empty answer is kept for its
+	 * repeat, and the payloads go to a request that can be answered. The creation answer waits
+	 * for features only as long as some may come. */
 	if ((due && bosh_slots_are_attended(&session->slots)) ||
 	    bosh_slots_have_opener(&session->slots) || session->replies.missing ||
 	    is_ack_wanted(session) || is_too_many(session, turn->now) || !session->created) {
@@ -136,8 +138,8 @@ static enum outcome answer_failed(struct bosh_turn *turn, struct bosh_stream *fa
 	struct bosh_answer answer = {.payloads = buffer_sv(&failed->pending),
 				     .stream = failed->name};
 
-	/* "Transmitting Payloads": where there were several streams, payloads stand under the name of
-	 * theirs, and the end of the session has no name. So they get an answer of their own. */
+	/* "Transmitting Payloads": where there were several streams, payloads stand under the name
+	 * of theirs, and the end of the session has no name. So they get an answer of their own. */
 	if (failed->pending.n && session->n_opened > 1) {
 		if (bosh_slots_first(&session->slots)->exchange) {
 			bosh_turn_answer(turn, &answer, failed);
@@ -172,8 +174,8 @@ void bosh_turn_release(struct bosh_turn *turn)
 		struct bosh_stream *failed = bosh_stream_last_failed(session);
 
 		outcome = failed && bosh_slots_are_attended(&session->slots)
-				  ? answer_failed(turn, failed)
-				  : answer_next(turn);
+				? answer_failed(turn, failed)
+				: answer_next(turn);
 	}
 	if (outcome == OUTCOME_ENDED) {
 		return;

@@ -11,15 +11,16 @@ static void process_early(struct bosh_turn *turn)
 	       bosh_early_take(&session->early, session->next_rid, &arrival)) {
 		bosh_turn_process(turn, &arrival);
 		if (bosh_turn_failed(turn)) {
-			/* The session cannot answer it any more, and the caller does not know it. */
+			/* The session cannot answer it any more, and the caller does not know
+			 * it. */
 			session->failed_exchange = arrival.exchange;
 		}
 		bosh_arrival_clear(&arrival);
 	}
 }
 
-/* "Recoverable Binding Conditions": the repeat takes the place of the request of *exchange, which is
- * told that it should be repeated. */
+/* "Recoverable Binding Conditions": the repeat takes the place of the request of *exchange, which
+ * is told that it should be repeated. */
 static void displace(struct bosh_turn *turn, uint64_t *exchange, uint64_t repeat)
 {
 	struct blob *blob;

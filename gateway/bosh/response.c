@@ -54,7 +54,8 @@ static void complete(const struct bosh_session *session, const struct bosh_slot 
 		answer->from = stream->from;
 		answer->authid = stream->authid;
 	}
-	answer->uses_stream = !session->created || (answer->payloads.n && stream->pending_uses_stream);
+	answer->uses_stream =
+		!session->created || (answer->payloads.n && stream->pending_uses_stream);
 	acknowledge(session, slot, answer);
 	if (session->replies.missing && slot->exchange) {
 		answer->report = session->replies.missing;

@@ -6,7 +6,7 @@ static const struct {
 	enum bosh_condition condition;
 	const char *sentence;
 } rules[] = {
-#define X(id, name, condition, sentence)                                                           \
+#define X(id, name, condition, sentence) \
 	[BOSH_RULE_##id] = {name, BOSH_CONDITION_##condition, sentence},
 	BOSH_RULES(X)
 #undef X

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of a BOSH session, and what its files call of each other. Private to gateway/bosh; users
- * of a session read session.h, which explains the words.
+ * The inside of a BOSH session, and what its files call of each other. Private to gateway/bosh;
+ * users of a session read session.h, which explains the words.
  *
  * From the top down; a file calls only those below it:
  *
@@ -54,12 +54,12 @@ struct bosh_stream {
 	bool ready;
 	bool congested;
 	bool managed;
-	bool throttled;            /* its server is not read */
-	bool pending_uses_stream;  /* pending uses the prefix "stream" */
+	bool throttled;           /* its server is not read */
+	bool pending_uses_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
 	struct buffer waiting;
-	char *from, *authid;       /* of the server; NULL once they stand in an answer */
-	struct failure *failure;   /* why it is FAILED; else NULL */
+	char *from, *authid;     /* of the server; NULL once they stand in an answer */
+	struct failure *failure; /* why it is FAILED; else NULL */
 };
 
 enum bosh_session_state {
@@ -73,13 +73,12 @@ struct bosh_session {
 	struct bosh_creation creation;
 	char sid[BOSH_SID_MAX + 1];
 	enum bosh_session_state state; /* changed by bosh_session_set_state() only */
-	/* The creation answer was given. This is no state of its own: the first answer may be the
-	 * last. */
+	/* The creation answer was given. No state of its own: the first answer may be the last. */
 	bool created;
-	bool legacy;     /* the client sent no `ver` */
-	bool acks;       /* client and gateway acknowledge requests and answers */
+	bool legacy; /* the client sent no `ver` */
+	bool acks;   /* client and gateway acknowledge requests and answers */
 	bool offers_streams;
-	bool throttled;  /* the servers are not read */
+	bool throttled; /* the servers are not read */
 	/* Since it is throttled a held request was answered, to let the client acknowledge. */
 	bool ack_requested;
 	bool last_empty; /* neither the last answer nor its request carried anything */
@@ -90,18 +89,19 @@ struct bosh_session {
 	struct mono carried;    /* when the last request came that carried something */
 	unsigned n_excused;     /* empty requests in excess that such requests still excuse */
 	struct mono idle_since; /* since when no request can be answered */
-	unsigned pause_s; /* the client has asked for that much in place of `inactivity`; 0: it has not */
-	struct mono linger; /* until when one request more than `hold` may wait; MONO_NEVER: none may */
+	unsigned pause_s;       /* counts in place of `inactivity`; 0: the client has not paused */
+	/* Until then one request more than `hold` may wait. MONO_NEVER: none may. */
+	struct mono linger;
 
 	struct bosh_stream *streams;
-	unsigned n_streams; /* entries, used or not */
-	unsigned n_used;    /* entries that are used: see bosh_stream_is_used() */
-	unsigned n_opened;  /* streams so far */
-	unsigned n_named;   /* names so far */
+	unsigned n_streams;     /* entries, used or not */
+	unsigned n_used;        /* entries that are used: see bosh_stream_is_used() */
+	unsigned n_opened;      /* streams so far */
+	unsigned n_named;       /* names so far */
 	unsigned last_answered; /* the stream whose turn it was */
 	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
 
-	/* Both have room for `requests`, and for one more to pause or terminate ("Overactivity"). */
+	/* Both have room for one more than `requests`: to pause or terminate ("Overactivity"). */
 	struct bosh_slots slots;
 	struct bosh_early early;
 	uint64_t failed_exchange; /* of an early request, the processing of which failed; 0: none */
@@ -168,16 +168,16 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule rule);
 
 /* Closes the link of @stream, if it is open, and returns to its server what was not delivered. The
- * stream is forgotten later. @vanished: the client has not been heard of for so long that answers may
- * be lost, too. */
+ * stream is forgotten later. @vanished: the client has not been heard of for so long that answers
+ * may be lost, too. */
 void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool vanished);
 
 /* response.c */
 
 /* Answers the oldest request, which there must be. @answer says what is special about it, and
- * @stream which stream it is about (NULL: none); creation, names and acknowledgements are added here.
- * Its payloads, if any, are all that is pending of @stream, which has nothing pending afterwards. On
- * failure the request stays. */
+ * @stream which stream it is about (NULL: none); creation, names and acknowledgements are added
+ * here. Its payloads, if any, are all that is pending of @stream, which has nothing pending
+ * afterwards. On failure the request stays. */
 void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream);
 void bosh_turn_answer_empty(struct bosh_turn *turn);
@@ -193,8 +193,8 @@ void bosh_turn_replay(struct bosh_turn *turn, uint64_t exchange, const struct bo
 struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct bosh_body *body);
 /* Whether what @body carries is more than may wait. */
 enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bosh_body *body);
-/* Sends what @body carries to the streams that it is for, and takes it. What is for a stream that is
- * not ready waits. Nearly always there is one stream, and nothing is copied. */
+/* Sends what @body carries to the streams that it is for, and takes it. What is for a stream that
+ * is not ready waits. Nearly always there is one stream, and nothing is copied. */
 void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body);
 /* Sends what has waited for streams that are ready now. */
 void bosh_payloads_release(struct bosh_turn *turn);

@@ -40,8 +40,8 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 	creation->maxpause_s = limits->maxpause_s;
 	creation->codings = limits->codings;
 	if (creation->wait_s == 0 || creation->hold == 0) {
-		/* "Polling Sessions": in either case no request may wait. `inactivity` has to be higher then,
-		 * by more than the polling interval. */
+		/* "Polling Sessions": in either case no request may wait. `inactivity` has to be
+		 * higher then, by more than the polling interval. */
 		creation->wait_s = 0;
 		creation->hold = 0;
 		creation->requests = 1;
@@ -74,8 +74,9 @@ static int make_lists(struct bosh_session *session)
 	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 
-int bosh_session_new(const struct bosh_limits *limits, const char *sid, const struct bosh_body *body,
-		     uint64_t exchange, struct mono now, struct bosh_session **ret_session)
+int bosh_session_new(const struct bosh_limits *limits, const char *sid,
+		     const struct bosh_body *body, uint64_t exchange, struct mono now,
+		     struct bosh_session **ret_session)
 {
 	struct bosh_session *session = calloc(1, sizeof(*session));
 
@@ -94,8 +95,9 @@ int bosh_session_new(const struct bosh_limits *limits, const char *sid, const st
 		bosh_session_free(session);
 		return -ENOMEM;
 	}
-	bosh_slots_push(&session->slots,
-			&(struct bosh_slot){.rid = body->rid, .exchange = exchange, .received = now});
+	const struct bosh_slot slot = {.rid = body->rid, .exchange = exchange, .received = now};
+
+	bosh_slots_push(&session->slots, &slot);
 	*ret_session = session;
 	return 0;
 }
@@ -137,7 +139,8 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 
 /* What servers do. */
 
-int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id, const char *from)
+int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id,
+			const char *from)
 {
 	struct bosh_stream *entry = &session->streams[stream];
 
@@ -188,8 +191,8 @@ int bosh_session_flush(struct bosh_session *session, struct mono now, struct bos
 	return bosh_actions_end(actions);
 }
 
-int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested, struct mono now,
-			 struct bosh_actions *actions)
+int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested,
+			 struct mono now, struct bosh_actions *actions)
 {
 	struct bosh_turn turn = {session, now, actions};
 	struct bosh_stream *entry = &session->streams[stream];
@@ -227,8 +230,8 @@ static struct mono wait_end(const struct bosh_session *session)
 	return mono_is_never(earliest) ? earliest : mono_add_s(earliest, session->creation.wait_s);
 }
 
-/* "Inactivity": counts from the last answer or from the last early request. Before the creation answer
- * the client does not know the sid, so it cannot come back. */
+/* "Inactivity": counts from the last answer or from the last early request. Before the creation
+ * answer the client does not know the sid, so it cannot come back. */
 static struct mono inactivity_end(const struct bosh_session *session)
 {
 	unsigned allowed_s = session->pause_s ? session->pause_s : session->creation.inactivity_s;
@@ -243,7 +246,8 @@ static struct mono inactivity_end(const struct bosh_session *session)
 
 struct mono bosh_session_deadline(const struct bosh_session *session)
 {
-	return mono_earlier(session->linger, mono_earlier(wait_end(session), inactivity_end(session)));
+	return mono_earlier(session->linger,
+			    mono_earlier(wait_end(session), inactivity_end(session)));
 }
 
 int bosh_session_expire(struct bosh_session *session, struct mono now, struct bosh_actions *actions)

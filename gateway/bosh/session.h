@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A BOSH session (XEP-0124, XEP-0206), as an engine: parsed requests, the bytes that servers send and
- * the time go in, actions come out. It does no I/O, reads no clock and logs nothing. Section names in
- * comments are those of XEP-0124, unless another specification is named.
+ * A BOSH session (XEP-0124, XEP-0206), as an engine: parsed requests, the bytes that servers send
+ * and the time go in, actions come out. It does no I/O, reads no clock and logs nothing. Section
+ * names in comments are those of XEP-0124, unless another specification is named.
  *
  * exchange  an HTTP request that needs an answer. The owner numbers them; 0 is never used
  * rid       the client's number of a request. Requests are processed in the order of their rids
@@ -20,9 +20,9 @@
  * linger    how long a request waits that could be answered with an empty body, so that it can
  *           carry the server's reply instead
  *
- * Use: call a function with what happened and a struct bosh_actions; carry out the actions in order;
- * set one timer to bosh_session_deadline(). After BOSH_ACTION_END free the session. Nothing here
- * calls back.
+ * Use: call a function with what happened and a struct bosh_actions; carry out the actions in
+ * order; set one timer to bosh_session_deadline(). After BOSH_ACTION_END free the session. Nothing
+ * here calls back.
  *
  * Functions with @actions return 0 or -ENOMEM. After -ENOMEM answer every exchange that
  * bosh_session_take_exchange() gives, and free the session.
@@ -49,7 +49,8 @@ enum {
 	 * let a client poll without end. */
 	BOSH_POLLS_EXCUSED_MAX = 8,
 	/* Bytes of waiting payloads, of all streams together. A client that names a server which
-	 * never answers must not fill our memory. There is room for a login with a token of 16 KB. */
+	 * never answers must not fill our memory. A login with a token of 16 KB
+	 * has room. */
 	BOSH_WAITING_MAX = 64 * 1024,
 };
 
@@ -68,7 +69,7 @@ struct bosh_limits {
 /* All but ANSWER and END are about the stream `stream`. */
 enum bosh_action_kind {
 	BOSH_ACTION_ANSWER, /* answer `exchange` with `status` and `blob` (the taker's reference) */
-	/* Open one more stream. `payloads` has to, from, lang, version and route as five C strings. */
+	/* Open one more stream. `payloads` has five C strings: to, from, lang, version, route. */
 	BOSH_ACTION_OPEN,
 	BOSH_ACTION_SEND,    /* send `payloads`, which the taker owns, to the server */
 	BOSH_ACTION_RESTART, /* send a new stream header; `payloads` as for OPEN */
@@ -78,8 +79,8 @@ enum bosh_action_kind {
 	BOSH_ACTION_CLOSE,        /* close the stream in order */
 	BOSH_ACTION_STOP_READING, /* from the server */
 	BOSH_ACTION_RESUME_READING,
-	/* The session is over: drop the links that are left without closing their streams, and forget
-	 * the sid. `rule` is the rule that the client broke. */
+	/* The session is over: drop the links that are left without closing their streams, and
+	 * forget the sid. `rule` is the rule that the client broke. */
 	BOSH_ACTION_END,
 };
 
@@ -102,10 +103,10 @@ struct bosh_actions {
 /* Releases what actions still own, and the list itself. */
 void bosh_actions_deinit(struct bosh_actions *actions);
 
-/* Makes the answer to a request that has no session: <body type='terminate' .../>, with @text inside
- * when it is not NULL. For SEE_OTHER_URI @text is the URI, otherwise it is words. @legacy: the client
- * sent no `ver`. Returns 0 with *ret_status (200; 400, 403 or 404 for a legacy client) and *ret_blob,
- * or -ENOMEM. */
+/* Makes the answer to a request that has no session: <body type='terminate' .../>, with @text
+ * inside when it is not NULL. For SEE_OTHER_URI @text is the URI, otherwise it is words. @legacy:
+ * the client sent no `ver`. Returns 0 with *ret_status (200; 400, 403 or 404 for a legacy client)
+ * and *ret_blob, or -ENOMEM. */
 _must_check_ int bosh_refusal(enum bosh_condition condition, const char *text, bool legacy,
 			      unsigned *ret_status, struct blob **ret_blob);
 
@@ -132,10 +133,10 @@ _must_check_ int bosh_session_refuse(struct bosh_session *session, uint64_t exch
  * Connections"); an early request is forgotten. */
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now);
 
-/* To be called before a request that comes from another address than the one before it. The client's
- * network has changed, so the connections of held requests may be dead without having been closed.
- * Those requests are still answered and may be repeated, but do not count as being under way
- * ("Overactivity"). */
+/* To be called before a request that comes from another address than the one before it. The
+ * client's network has changed, so the connections of held requests may be dead without having been
+ * closed. Those requests are still answered and may be repeated, but do not count as being under
+ * way ("Overactivity"). */
 void bosh_session_moved(struct bosh_session *session);
 
 /* The server of @stream has sent its stream header. @id and @from are borrowed for the call and may
@@ -143,14 +144,15 @@ void bosh_session_moved(struct bosh_session *session);
 _must_check_ int bosh_session_header(struct bosh_session *session, unsigned stream, const char *id,
 				     const char *from);
 
-/* Where to append an element from the server of @stream, with its namespaces declared. @uses_stream:
- * it uses the prefix "stream" without declaring it. @is_features: the features are here, or none will
- * come. */
+/* Where to append an element from the server of @stream, with its namespaces declared.
+ * @uses_stream: it uses the prefix "stream" without declaring it. @is_features: the features are
+ * here, or none will come. */
 struct buffer *bosh_session_pending(struct bosh_session *session, unsigned stream, bool uses_stream,
 				    bool is_features);
 
-/* The server of @stream manages it (XEP-0198). It knows itself what was not acknowledged, so nothing
- * is returned to it when the session ends; and the stream is not closed, so that it can be resumed. */
+/* The server of @stream manages it (XEP-0198). It knows itself what was not acknowledged, so
+ * nothing is returned to it when the session ends; and the stream is not closed, so that it can be
+ * resumed. */
 void bosh_session_set_managed(struct bosh_session *session, unsigned stream);
 
 /* All elements that arrived together have been appended: answers what can be answered. */
@@ -158,8 +160,8 @@ _must_check_ int bosh_session_flush(struct bosh_session *session, struct mono no
 				    struct bosh_actions *actions);
 
 /* The link of @stream is over. The client first gets what is pending, when necessary with its next
- * request. If it was the last stream the session ends; if there are others the client learns the name
- * of this one ("Error Conditions"). */
+ * request. If it was the last stream the session ends; if there are others the client learns the
+ * name of this one ("Error Conditions"). */
 _must_check_ int bosh_session_fail(struct bosh_session *session, unsigned stream,
 				   const struct failure *failure, struct mono now,
 				   struct bosh_actions *actions);

@@ -6,8 +6,8 @@
 
 #include "gateway/bosh/session-state.h"
 
-/* The name has to be opaque, unpredictable and unique. The sid is all that, and a secret of the client
- * and us, so a hash of it and a number is, too. */
+/* The name has to be opaque, unpredictable and unique. The sid is all that, and a secret of the
+ * client and us, so a hash of it and a number is, too. */
 int bosh_stream_make_name(struct bosh_session *session,
 			  char ret_name[static BOSH_STREAM_NAME_LENGTH + 1])
 {
@@ -86,8 +86,7 @@ static int make_entries(struct bosh_session *session)
 	if (!streams) {
 		return -ENOMEM;
 	}
-	memset(streams + session->n_streams, 0,
-	       (n - session->n_streams) * sizeof(*streams));
+	memset(streams + session->n_streams, 0, (n - session->n_streams) * sizeof(*streams));
 	session->streams = streams;
 	session->n_streams = n;
 	return 0;
@@ -195,7 +194,8 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 bool bosh_streams_are_congested(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_streams; i++) {
-		if (session->streams[i].congested && session->streams[i].state == BOSH_STREAM_OPEN) {
+		if (session->streams[i].congested &&
+		    session->streams[i].state == BOSH_STREAM_OPEN) {
 			return true;
 		}
 	}
