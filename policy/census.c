@@ -13,7 +13,8 @@
 #include "common/random.h"
 #include "policy/client.h"
 
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* By default uthash ends the process when there is no memory. With these it marks the entry
+ * instead. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
 #include <uthash.h>
@@ -22,13 +23,14 @@ struct census_entry {
 	uint64_t key;
 	size_t n_connections;
 	size_t n_sessions;
-	bool is_homeless; /* the table had no memory for it */
+	bool is_homeless; /* there was no memory to insert it into the table */
 	UT_hash_handle hh;
 };
 
-/* In a tree and no hash table: whoever has a "*" rule lets clients choose the names, and chains. */
+/* In a tree instead of a hash table: under a "*" rule clients choose the names, and could choose
+ * names that collide. */
 struct domain_entry {
-	const char *name; /* behind the struct, but for a key */
+	const char *name; /* stored after the struct, except in a search key */
 	size_t n_sessions;
 };
 
@@ -38,7 +40,7 @@ struct census {
 	uint64_t secret;
 	size_t n_sessions;
 	struct census_entry *entries;
-	void *domains; /* of tsearch(3): domain_entry */
+	void *domains; /* tsearch(3) tree of struct domain_entry */
 	size_t n_domains;
 };
 
@@ -71,7 +73,7 @@ struct census *census_free(struct census *census)
 	if (!census) {
 		return NULL;
 	}
-	HASH_ITER (hh, census->entries, entry, next) {
+	HASH_ITER(hh, census->entries, entry, next) {
 		HASH_DEL(census->entries, entry);
 		free(entry);
 	}
@@ -91,7 +93,7 @@ static struct census_entry *entry_find(struct census *census, const struct addre
 	return entry;
 }
 
-/* The entry of @client, made when there is none; NULL without memory. */
+/* The entry of @client, which is added if there is none. NULL if there is no memory. */
 static struct census_entry *entry_get(struct census *census, const struct address *client)
 {
 	struct census_entry *entry = entry_find(census, client);
@@ -114,7 +116,8 @@ static struct census_entry *entry_get(struct census *census, const struct addres
 	return entry;
 }
 
-/* Entries without places go, else every address that ever came would stay in memory. */
+/* Frees the entry of a client that has nothing left. Otherwise the table would keep every address
+ * that has ever connected. */
 static void entry_settle(struct census *census, struct census_entry *entry)
 {
 	if (entry->n_connections == 0 && entry->n_sessions == 0) {
@@ -193,7 +196,8 @@ void census_leave_session(struct census *census, const struct address *client)
 
 static int domain_compare(const void *a, const void *b)
 {
-	return strcmp(((const struct domain_entry *)a)->name, ((const struct domain_entry *)b)->name);
+	return strcmp(((const struct domain_entry *)a)->name,
+		      ((const struct domain_entry *)b)->name);
 }
 
 static struct domain_entry *domain_find(const struct census *census, const char *domain)
@@ -204,7 +208,7 @@ static struct domain_entry *domain_find(const struct census *census, const char 
 	return node ? *node : NULL;
 }
 
-/* The entry of @domain, which is not there yet; NULL without memory. */
+/* Adds the entry of @domain, which has none yet. NULL if there is no memory. */
 static struct domain_entry *domain_add(struct census *census, const char *domain)
 {
 	size_t n_name = strlen(domain) + 1;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How many connections and sessions there are, in all, per client and per domain: the one table that all workers
- * share. Guarded by a mutex; asked when a connection is accepted and when a session is made, never per stanza.
+ * The number of connections and sessions: in all, per client and per domain. This is the only table
+ * that all workers share, guarded by a mutex. It is used when a connection is accepted and when a
+ * session is created or ends, never per stanza.
  *
- * client  an IPv4 address, or the /64 of an IPv6 address: what one subscriber is usually given, so that
- *         nobody multiplies by walking through it
+ * client  an IPv4 address, or the /64 of an IPv6 address. One subscriber usually has a whole /64,
+ *         and must not get around the limits by using many of its addresses.
  */
 #include <stddef.h>
 
@@ -21,31 +22,34 @@ enum census_result {
 };
 
 struct census_limits {
-	size_t sessions;                /* in all: memory */
-	size_t sessions_per_client;     /* one abuser must not take all places */
-	size_t connections_per_client;  /* likewise for descriptors */
+	size_t sessions;               /* in all; bounds the memory */
+	size_t sessions_per_client;    /* keeps one client from taking all sessions */
+	size_t connections_per_client; /* keeps one client from taking all descriptors */
 };
 
 _must_check_ int census_new(const struct census_limits *limits, struct census **ret_census);
 struct census *census_free(struct census *census);
 
-/* Take a place; each success is given back with the same address by the matching leave. Thread-safe.
- * Return CENSUS_OK, CENSUS_E_CLIENT_FULL, for sessions CENSUS_E_FULL, or -ENOMEM. */
+/* Count a connection or a session of @client, or refuse it. After CENSUS_OK the caller must call
+ * the matching leave function with the same address. Thread-safe. Return CENSUS_OK,
+ * CENSUS_E_CLIENT_FULL, for sessions CENSUS_E_FULL, or -ENOMEM. */
 _must_check_ int census_enter_connection(struct census *census, const struct address *client);
 void census_leave_connection(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client);
 void census_leave_session(struct census *census, const struct address *client);
 
-/* Takes a place among the sessions to @domain (ascii form), of which there may be @n_max at the same time; each
- * success is given back. For domains that have such a limit only: nobody counts the others. Thread-safe.
- * Returns CENSUS_OK, CENSUS_E_DOMAIN_FULL or -ENOMEM. */
+/* Counts a session to @domain (ascii form), or refuses it if there are @n_max already. To be called
+ * only for domains that have a limit; sessions to others are not counted. After CENSUS_OK the
+ * caller must call census_leave_domain(). Thread-safe. Returns CENSUS_OK, CENSUS_E_DOMAIN_FULL or
+ * -ENOMEM. */
 _must_check_ int census_enter_domain(struct census *census, const char *domain, size_t n_max);
 void census_leave_domain(struct census *census, const char *domain);
 
-/* How many domains have a place taken. */
+/* The number of domains with a session that is counted. */
 size_t census_domains(struct census *census);
 
+/* The number of sessions in all. */
 size_t census_sessions(struct census *census);
 
-/* How many clients have a connection or a session: what the table holds. */
+/* The number of clients with a connection or a session. */
 size_t census_clients(struct census *census);

@@ -41,7 +41,7 @@ bool client_is_proxy(const struct client_proxies *proxies, const struct address 
 	return false;
 }
 
-/* Takes the last item of a list separated by commas off @rest. False when nothing is left. */
+/* Removes the last item of a list separated by commas from @rest. Returns false at the end. */
 static bool take_last(struct sv *rest, struct sv *ret_item)
 {
 	size_t start = rest->n;
@@ -57,8 +57,8 @@ static bool take_last(struct sv *rest, struct sv *ret_item)
 	return true;
 }
 
-/* Some proxies write the port as well. It belongs to a connection that is not ours, so it is
- * dropped; and a zone would name one of our own links. */
+/* Some proxies add the port of the client, which is meaningless here. A zone is refused: it would
+ * name a network interface of this host. */
 static bool parse_item(struct sv item, struct address *ret_address)
 {
 	if (sv_find(item, '%') < item.n || address_parse(item, 0, ret_address) < 0) {
@@ -73,7 +73,7 @@ uint64_t client_key(const struct address *client)
 	uint64_t key;
 
 	if (client->any.sa_family == AF_INET) {
-		/* No IPv6 client has this prefix: it is one of multicast. */
+		/* No IPv6 client has this prefix: it is a multicast address. */
 		return UINT64_C(0xffffffff00000000) | client->v4.sin_addr.s_addr;
 	}
 	memcpy(&key, client->v6.sin6_addr.s6_addr, sizeof(key));
@@ -102,8 +102,8 @@ struct address client_address(const struct client_proxies *proxies, const struct
 	struct address address;
 	struct sv item;
 
-	/* From the right: the proxy next to us has written the last item itself. What stands left
-	 * of the first one that is no proxy of ours is the client's own word. */
+	/* Read from the right, because the proxy next to us added the last item. The client may
+	 * have written whatever is left of the first address that is not a trusted proxy. */
 	while (client_is_proxy(proxies, &client) && take_last(&forwarded_for, &item) &&
 	       parse_item(item, &address)) {
 		client = address;

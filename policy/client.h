@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Who the client is, when proxies stand between: X-Forwarded-For is believed only from the operator's own
- * proxies, and only as far as they reach.
+ * The client's identity behind proxies. X-Forwarded-For is trusted only if it comes from one of the
+ * operator's own proxies, and only for the addresses that these have added.
  */
 #include "common/address.h"
 #include "common/sv.h"
@@ -12,29 +12,34 @@ struct client_proxies {
 	size_t n_networks;
 };
 
-/* Returns 0, -ENOMEM, or -EINVAL with *ret_bad the index of the first text that is no network. */
-_must_check_ int client_proxies_init(struct client_proxies *proxies, const char *const *texts, size_t n,
-				     size_t *ret_bad);
+/* Returns 0, -ENOMEM, or -EINVAL; then *ret_bad is the index of the first text that is not a
+ * network. */
+_must_check_ int client_proxies_init(struct client_proxies *proxies, const char *const *texts,
+				     size_t n, size_t *ret_bad);
 void client_proxies_deinit(struct client_proxies *proxies);
 
-/* The client's address: @peer, unless @peer is a trusted proxy; then the right-most address of
- * @forwarded_for (the header's value, may be empty) that is no trusted proxy. An entry that is no address
- * ends the search: the last proxy found is taken. The port of a forwarded address is 0. */
+/* The client's address. This is @peer, unless @peer is a trusted proxy; then it is the rightmost
+ * address in @forwarded_for (the value of the header, may be empty) that is not a trusted proxy. If
+ * the search ends at an item that is not an address, or at the end, it is the last proxy found. The
+ * port of a forwarded address is 0. */
 struct address client_address(const struct client_proxies *proxies, const struct address *peer,
 			      struct sv forwarded_for);
 
-/* Whether the client came over TLS: only a trusted proxy knows, and says so in X-Forwarded-Proto (@forwarded_proto, the header's value, may
- * be empty; of several the right-most, which the proxy next to us wrote). */
+/* Whether the client uses TLS. Only a trusted proxy can tell, in X-Forwarded-Proto
+ * (@forwarded_proto is the value of the header, may be empty). Of several items the rightmost
+ * counts, which the proxy next to us added. */
 bool client_is_secure(const struct client_proxies *proxies, const struct address *peer,
 		      struct sv forwarded_proto);
 
-/* What tells clients apart: an IPv4 address, or the /64 of an IPv6 address, which is what one subscriber is usually given. */
+/* Identifies a client: the IPv4 address, or the /64 of the IPv6 address, because one subscriber
+ * usually has a whole /64. */
 uint64_t client_key(const struct address *client);
 
-/* A hash of client_key() for a table of clients. @secret is random for each table, so that the
- * owner of many /64s cannot pick those that share one chain. */
+/* A hash of client_key() for a table of clients. @secret is random and different for each table, so
+ * that the owner of many /64s cannot choose ones that collide. */
 unsigned client_hash(uint64_t key, uint64_t secret);
 
+/* Whether both addresses belong to the same client. Ports do not matter. */
 bool client_is_same(const struct address *a, const struct address *b);
 
 /* Whether @address is one of the operator's own proxies. */

@@ -5,14 +5,14 @@
 
 #include "common/writer.h"
 
-/* The list in the terms of Adobe's file, which knows hosts and whether they must have used TLS, and
- * neither other schemes nor ports. */
+/* An origin in the terms of Adobe's file, which has hosts and whether they must use TLS, but no
+ * ports and no other schemes. */
 struct site {
 	struct sv host;
 	bool secure;
 };
 
-/* Returns false for origins that plugins do not have, such as those of browser extensions. */
+/* Returns false for origins that plug-ins cannot have, such as those of browser extensions. */
 static bool site_from_origin(const char *origin, struct site *ret_site)
 {
 	struct sv view = sv_from(origin);
@@ -32,8 +32,8 @@ static bool site_from_origin(const char *origin, struct site *ret_site)
 	return true;
 }
 
-/* Each host gets one element, where it stands first in the list. It requires TLS only if all origins
- * of that host do. */
+/* Returns the site of origin @index, or false when an earlier origin has the same host: each host
+ * gets one element. It requires TLS only if all origins of that host do. */
 static bool site_at(const struct origin_list *origins, size_t index, struct site *ret_site)
 {
 	struct site other;
@@ -60,7 +60,8 @@ static void write_site(struct writer *writer, const char *element, const struct 
 	writer_printf(writer, "  <%s", element);
 	writer_put(writer, SV(" domain=\""));
 	writer_escaped(writer, site->host);
-	writer_printf(writer, "\"%s secure=\"%s\"/>\n", attributes, site->secure ? "true" : "false");
+	writer_printf(writer, "\"%s secure=\"%s\"/>\n", attributes,
+		      site->secure ? "true" : "false");
 }
 
 static void write_sites(struct writer *writer, const struct origin_list *origins,
@@ -84,15 +85,15 @@ int documents_crossdomain(const struct origin_list *origins, struct buffer *ret_
 {
 	struct writer writer = writer_begin(ret_document);
 
-	/* master-only: no other file of this host is a policy, so nothing that the gateway relays
-	 * can be taken for one. */
+	/* master-only: no other document of this host is a policy. Otherwise a plug-in could be
+	 * made to read one from a stanza that the gateway relays. */
 	writer_put(&writer,
 		   SV("<?xml version=\"1.0\"?>\n"
 		      "<!DOCTYPE cross-domain-policy SYSTEM"
 		      " \"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n"
 		      "<cross-domain-policy>\n"
 		      "  <site-control permitted-cross-domain-policies=\"master-only\"/>\n"));
-	/* The DTD wants all elements of one kind before those of the other. */
+	/* The DTD requires all elements of one kind before those of the other. */
 	write_sites(&writer, origins, "allow-access-from", "");
 	write_sites(&writer, origins, "allow-http-request-headers-from",
 		    " headers=\"Content-Type\"");
@@ -115,7 +116,7 @@ static void write_policy(struct writer *writer, const struct origin_list *origin
 	writer_put(writer, SV("    <policy>\n"
 			      "      <allow-from http-request-headers=\"Content-Type\">\n"));
 	if (origins->any) {
-		/* "*" alone keeps pages without TLS away from a service with TLS. */
+		/* "*" alone would not allow pages without TLS to use a service with TLS. */
 		write_domain(writer, "*");
 		write_domain(writer, "http://*");
 	}
@@ -146,7 +147,8 @@ int documents_clientaccesspolicy(const struct origin_list *origins, const char *
 	writer_put(&writer, SV("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
 			       "<access-policy>\n"
 			       "  <cross-domain-access>\n"));
-	/* A <policy> without a domain is not valid. A document without a policy says the same. */
+	/* A <policy> without a domain is invalid. A document without a policy allows nobody
+	 * either. */
 	if (has_site) {
 		write_policy(&writer, origins, bosh_path);
 	}

@@ -9,10 +9,10 @@
 
 enum {
 	DOMAIN_LABEL_MAX = 63, /* RFC 1035 */
-	DOMAIN_TEXT_MAX = 253, /* of the 255 bytes on the wire two are not text */
-	/* What a client may send before it is looked at: a name of 253 letters of four bytes.
-	 * Mapping and composing cost more than their input, so nobody may give them a whole request
-	 * body. */
+	DOMAIN_TEXT_MAX = 253, /* the other two of the 255 bytes on the wire are lengths */
+	/* The longest text from a client that is examined: a name of 253 characters of four bytes.
+	 * Mapping and normalising a name costs much more than reading it, so a client must not be
+	 * able to have a whole request body mapped. */
 	DOMAIN_INPUT_MAX = 4 * DOMAIN_TEXT_MAX,
 };
 
@@ -39,7 +39,7 @@ static bool is_letter(char c)
 	return c >= 'a' && c <= 'z';
 }
 
-/* Lower case for ASCII only; the rest has been mapped by libidn2 already. */
+/* Converts ASCII letters only; libidn2 maps all others. */
 static void lower(struct sv text, char *ret_text)
 {
 	for (size_t i = 0; i < text.n; i++) {
@@ -65,7 +65,8 @@ static bool label_is_valid(struct sv label)
 	return label.data[0] != '-' && label.data[label.n - 1] != '-';
 }
 
-/* What the C library and browsers read as the end of an IPv4 address ("127.1", "0x7f.0x1"). */
+/* Whether the C library and browsers would take a name that ends with @label for an IPv4 address
+ * ("127.1", "0x7f.0x1"). */
 static bool label_is_number(struct sv label)
 {
 	bool is_hex = label.n >= 2 && label.data[0] == '0' && label.data[1] == 'x';
@@ -105,8 +106,8 @@ static bool ascii_is_valid(struct sv ascii)
 	return !label_is_number(label);
 }
 
-/* Whether libidn2 has nothing to say about @text: then its rules for hyphens, which are about the
- * making of names and not about looking them up, need not be asked either. */
+/* Whether @text needs no conversion by libidn2. Its rules about hyphens are then not applied
+ * either: they are for registering names, and existing names break them. */
 static bool is_plain_ascii(struct sv text)
 {
 	for (size_t i = 0; i < text.n; i++) {
@@ -156,7 +157,7 @@ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
 	}
 	struct sv view = sv_from(ascii);
 
-	/* "example.org." is the same name, said to be complete. */
+	/* "example.org." is the same name; the dot only marks it as complete. */
 	if (view.n && view.data[view.n - 1] == '.') {
 		view.n--;
 	}
@@ -209,7 +210,7 @@ int domain_pattern_parse(struct sv text, char ret_name[static DOMAIN_MAX + 1], b
 	if (text.n == 0 || text.n > DOMAIN_INPUT_MAX) {
 		return -EINVAL;
 	}
-	/* With a label in place of the star it is a name that the pattern would match, if it is anything. */
+	/* With a label in place of the star, a valid pattern becomes a name that it matches. */
 	memcpy(input, text.data, text.n);
 	if (is_pattern) {
 		input[0] = 'a';
@@ -257,7 +258,8 @@ static int key_compare(const void *key_pointer, const void *rule_pointer)
 	return order ? order : (int)key->is_pattern - (int)rule->is_pattern;
 }
 
-static const struct domain_rule *find(const struct domain_rules *rules, const char *name, bool is_pattern)
+static const struct domain_rule *find(const struct domain_rules *rules, const char *name,
+				      bool is_pattern)
 {
 	const struct rule_key key = {name, is_pattern};
 
@@ -271,7 +273,8 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 	}
 	const struct domain_rule *rule = find(rules, ascii, false);
 
-	/* What is behind each dot in turn, the longest first; at last "", which "*" stands for. */
+	/* Look for a pattern after each dot in turn, the longest first, and at last for "", which
+	 * is the name of the pattern "*". */
 	while (!rule && *ascii) {
 		ascii += strcspn(ascii, ".");
 		ascii += *ascii == '.';
@@ -300,7 +303,7 @@ bool domain_rules_need_system_store(const struct domain_rules *rules)
 		}
 		has_rule_for_all |= rule->is_pattern && !*rule->name;
 	}
-	/* Without a rule for "*", a domain that no rule is for is served, by the defaults. */
+	/* Without a rule for "*", domains without a rule are served with the defaults. */
 	return !has_rule_for_all;
 }
 
@@ -309,7 +312,7 @@ const char *domain_tls_name(enum domain_tls tls)
 	return tls_names[tls];
 }
 
-/* The place of @name in @names, or -EINVAL. */
+/* The index of @name in @names, or -EINVAL. */
 static int name_parse(struct sv name, const char *const *names, size_t n_names)
 {
 	for (size_t i = 0; i < n_names; i++) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-	/* A scheme, "://", a domain name and a port; longer is no origin that a browser sends. */
+	/* A scheme, "://", a domain name and a port. A longer text is not an origin. */
 	ORIGIN_MAX = 320,
 };
 
@@ -53,7 +53,7 @@ static bool host_is_valid(struct sv host)
 	return consists_of(host, "-._");
 }
 
-/* Cuts the port off @authority; *ret_port is 0 where there is none. */
+/* Removes the port from @authority; *ret_port is 0 when there is none. */
 static bool split_port(struct sv *authority, uint64_t *ret_port)
 {
 	size_t n_host = authority->n;
@@ -78,8 +78,8 @@ static bool is_default_port(struct sv scheme, uint64_t port)
 	       (port == 80 && sv_eq_nocase(scheme, SV("http")));
 }
 
-/* How much of @text is the origin as a browser writes it: without a port that is the scheme's own.
- * 0 for what is no origin. "null" is none: every sandboxed frame of every page sends it. */
+/* The length of the origin as a browser writes it, without the default port of the scheme; 0 when
+ * @text is not an origin. "null" is not one: every sandboxed frame of every page sends it. */
 static size_t origin_length(struct sv text)
 {
 	size_t n_scheme = sv_find_sv(text, SV("://"));

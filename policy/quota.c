@@ -18,7 +18,7 @@ struct interval {
 
 struct entry {
 	LIST_ENTRY(entry) in_chain;
-	TAILQ_ENTRY(entry) in_order; /* or in the list of unused entries */
+	TAILQ_ENTRY(entry) in_order; /* in the list of unused entries otherwise */
 	uint64_t key;
 	struct address client;
 	struct interval interval;
@@ -32,7 +32,7 @@ struct quota {
 	LIST_HEAD(, entry) chains[N_CHAINS];
 	TAILQ_HEAD(entries, entry) order; /* by the start of the interval */
 	struct entries unused;
-	size_t n_touched; /* the entries from here on were never used and take no memory yet */
+	size_t n_touched; /* entries from here on have never been used and occupy no memory yet */
 	struct entry entries[QUOTA_CLIENTS_MAX];
 };
 
@@ -71,7 +71,7 @@ static struct entry *entry_find(struct quota *quota, uint64_t key)
 {
 	struct entry *entry;
 
-	LIST_FOREACH (entry, &quota->chains[chain_of(quota, key)], in_chain) {
+	LIST_FOREACH(entry, &quota->chains[chain_of(quota, key)], in_chain) {
 		if (entry->key == key) {
 			return entry;
 		}
@@ -139,8 +139,8 @@ bool quota_take(struct quota *quota, const struct address *client, struct mono n
 
 	*ret_excess = (struct quota_excess){0};
 	if (entry && mono_reached(entry->interval.end, now)) {
-		*ret_excess = (struct quota_excess){
-			.n = entry->interval.n_excess, .client = entry->client};
+		*ret_excess = (struct quota_excess){.n = entry->interval.n_excess,
+						    .client = entry->client};
 		entry_remove(quota, entry);
 		entry = NULL;
 	}
@@ -160,8 +160,8 @@ bool quota_expire(struct quota *quota, struct mono now, struct quota_excess *ret
 	struct entry *entry;
 
 	while ((entry = TAILQ_FIRST(&quota->order)) && mono_reached(entry->interval.end, now)) {
-		*ret_excess = (struct quota_excess){
-			.n = entry->interval.n_excess, .client = entry->client};
+		*ret_excess = (struct quota_excess){.n = entry->interval.n_excess,
+						    .client = entry->client};
 		entry_remove(quota, entry);
 		if (ret_excess->n) {
 			return true;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How often each client may do something within an interval: the first n times are granted, the
- * rest is counted. Meant for log lines: an event is worth a few lines, but not 9,000 a second. The
- * caller passes the time, and locks when several threads use one quota.
+ * How often each client may do something within an interval: the first n times are granted, further
+ * ones are refused and counted. Used for log lines: an event is worth a few lines, but not 9,000 a
+ * second. The caller passes the time, and locks when several threads use one quota.
  *
  * client    as in client.h: an IPv4 address, or the /64 of an IPv6 address
- * interval  starts when a client asks that has none, and lasts for interval_ms
+ * interval  starts when a client without one asks, and lasts for interval_ms
  * excess    how often a client was refused within an interval; reported once, after its end
- * others    the clients that find the table full; they share one interval
+ * others    clients that come when the table is full; they share one interval
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +32,7 @@ struct quota_limits {
 };
 
 struct quota_excess {
-	uint64_t n; /* 0: there is none */
+	uint64_t n; /* 0 for no excess */
 	bool is_others;
 	struct address client; /* the address that started the interval; not set for the others */
 };
@@ -41,12 +41,12 @@ struct quota_excess {
 _must_check_ int quota_new(const struct quota_limits *limits, struct quota **ret_quota);
 struct quota *quota_free(struct quota *quota);
 
-/* Returns whether @client is granted at @now. When this starts a new interval, @ret_excess is the
- * excess of the one before; otherwise it has n = 0. */
+/* Returns whether @client is granted at @now. If this starts a new interval, *ret_excess is the
+ * excess of the previous one; otherwise its n is 0. */
 bool quota_take(struct quota *quota, const struct address *client, struct mono now,
 		struct quota_excess *ret_excess);
 
-/* Removes the intervals that are over at @now (with MONO_NEVER: all), up to and including the first
- * that has an excess. Returns false when none has. To be called repeatedly until then, at least
- * once in an interval. */
+/* Removes the intervals that are over at @now (all of them with MONO_NEVER), up to and including
+ * the first that has an excess, and returns true with it. Returns false when none has. To be called
+ * at least once per interval, and then until it returns false. */
 bool quota_expire(struct quota *quota, struct mono now, struct quota_excess *ret_excess);
