@@ -3,9 +3,13 @@
 /*
  * The inside of the BOSH endpoint. Private to gateway/bosh; who uses it reads endpoint.h.
  *
- * endpoint.c  requests: to which session they go, and the making of new ones
- * entry.c     a session on its worker: carries out what the engine decides, and brings it the time
- * leg.c    the streams of a session: their links, and what comes through them
+ * entry  a session in the endpoint's table, with its engine and its timer
+ * leg    one stream of a session, and its link to a server
+ *
+ * endpoint.c      finds the session of a request, makes new ones
+ * entry.c         where engine and links meet: carries out what the engine decides, tells it what came
+ * leg.c           opens, finds and closes legs
+ * endpoint-log.c  log lines
  */
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
@@ -67,7 +71,10 @@ struct bosh_place {
 	struct redirect route; /* port 0: none */
 };
 
-struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint);
+static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
+{
+	return worker_now(endpoint->env);
+}
 
 /* entry.c */
 
@@ -84,8 +91,24 @@ void bosh_entry_on_due(struct due_item *item);
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_entry_end(struct bosh_entry *session);
 
-/* One line of the log about @session, if it is logged; @domain may be NULL. */
+/* Starts to reach the server of @stream. @counted: the stream has its place in the census. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
+				     const struct bosh_target *target,
+				     const struct bosh_place *place, bool counted);
+
+/* endpoint-log.c: lines about sessions that are logged. */
+
+/* One line about @session; @domain may be NULL. */
 void bosh_entry_log(const struct bosh_entry *session, const char *event, const char *domain);
+
+/* The session ends because its client broke @rule; counts it, too. */
+void bosh_entry_log_rule(const struct bosh_entry *session, enum bosh_rule rule, const char *domain);
+
+/* To be asked for each stream: one session can open and lose any number of them. */
+bool bosh_entry_may_log_stream(const struct bosh_entry *session);
+
+void bosh_leg_log_failure(const struct bosh_leg *leg, const struct failure *failure);
 
 /* leg.c */
 
@@ -97,17 +120,15 @@ enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, cons
 /* The leg of @stream, or NULL. */
 struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
 
-/* Starts to reach the server of @stream. @counted: the stream has its place in the census. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
-				  const struct bosh_target *target, const struct bosh_place *place,
-				  bool counted);
+/* Makes the leg of @stream, without a link. A former one of that number is over, and nothing calls it
+ * back. Returns NULL without memory. */
+struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
 
-/* The client wants one more stream. What stands against it, the client is told through the engine. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_leg_add(struct bosh_entry *session, unsigned stream,
-				 const struct bosh_target *target);
+/* Makes the leg of @stream and its link, which reports to @callbacks with the leg. @counted: the stream has
+ * its place in the census. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
+			       const struct bosh_target *target, const struct bosh_place *place,
+			       bool counted, const struct link_callbacks *callbacks);
 
 /* Ends the link of @leg, in order or (@drop) without a word, and gives its place in the census back. */
 void bosh_leg_close(struct bosh_leg *leg, bool drop);
-
-/* Logs @failure and tells the engine. Returns what that returned. */
-_must_check_ int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure);

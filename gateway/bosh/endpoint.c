@@ -118,7 +118,7 @@ static void open_session(struct bosh_entry *session, const struct bosh_target *t
 			 const struct bosh_place *place)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	int r = bosh_leg_open(session, 0, target, place, false);
+	int r = bosh_entry_open_leg(session, 0, target, place, false);
 
 	if (r == 0) {
 		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint), &endpoint->actions);

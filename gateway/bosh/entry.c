@@ -5,44 +5,11 @@
 #include "gateway/bosh/bounce.h"
 #include "gateway/bosh/endpoint-state.h"
 
-struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
-{
-	return (struct mono){(int64_t)uv_now(endpoint->env->loop)};
-}
-
-void bosh_entry_log(const struct bosh_entry *session, const char *event, const char *domain)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	if (!session->is_logged) {
-		return;
-	}
-	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", domain));
-}
-
-/* Why a session ends that has broken a rule. */
-static void log_rule(const struct bosh_entry *session, enum bosh_rule rule)
+static const char *domain_of(const struct bosh_entry *session)
 {
 	const struct bosh_leg *leg = bosh_leg_find(session, 0);
-	char client[ADDRESS_TEXT_MAX];
 
-	if (!rule) {
-		return;
-	}
-	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
-		counters_add(session->endpoint->env->counters, FAILURE_CLIENT);
-	}
-	if (!session->is_logged) {
-		return;
-	}
-	log_info("session-ended", LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "bosh"),
-		 LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
-		 LOG_STR("domain", leg ? leg->domain : ""),
-		 LOG_STR("rule", bosh_rule_name(rule)));
+	return leg ? leg->domain : "";
 }
 
 /* The end of a session. */
@@ -70,8 +37,7 @@ void bosh_entry_end(struct bosh_entry *session)
 		return;
 	}
 	session->over = true;
-	leg = bosh_leg_find(session, 0);
-	bosh_entry_log(session, "session-closed", leg ? leg->domain : "");
+	bosh_entry_log(session, "session-closed", domain_of(session));
 	SLIST_FOREACH (leg, &session->legs, in_session) {
 		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
 		bosh_leg_close(leg, true);
@@ -90,6 +56,132 @@ static void answer_all(struct bosh_entry *session)
 	while ((exchange = bosh_session_take_exchange(session->engine))) {
 		bosh_relay_answer(session->endpoint->relay, exchange, 500, session->content_type, NULL);
 	}
+}
+
+/* From the server. */
+
+static struct bosh_actions *actions_of(const struct bosh_leg *leg)
+{
+	return &leg->session->endpoint->actions;
+}
+
+static struct mono now_of(const struct bosh_leg *leg)
+{
+	return bosh_endpoint_now(leg->session->endpoint);
+}
+
+/* Logs @failure, counts it and tells the engine. Returns what that returned. */
+static int fail_leg(struct bosh_leg *leg, const struct failure *failure)
+{
+	bosh_leg_log_failure(leg, failure);
+	counters_add(leg->session->endpoint->env->counters, failure->kind);
+	return bosh_session_fail(leg->session->engine, leg->stream, failure, now_of(leg),
+				 actions_of(leg));
+}
+
+/* The stream is the client's: what it waits for comes with this turn, if at all. */
+static void on_header(void *userdata)
+{
+	struct bosh_leg *leg = userdata;
+	const struct stream *stream = link_stream(leg->link);
+	int r = bosh_session_header(leg->session->engine, leg->stream, stream->id,
+				    stream->from ? stream->from : leg->domain);
+
+	(void)bosh_session_pending(leg->session->engine, leg->stream, false, true);
+	bosh_entry_settle(leg->session, r);
+}
+
+static void on_element(void *userdata, enum stream_event_kind kind)
+{
+	struct bosh_leg *leg = userdata;
+	struct bosh_session *engine = leg->session->engine;
+	const struct stream *stream = link_stream(leg->link);
+	int r = stream_event_write(stream, bosh_session_pending(engine, leg->stream,
+								stream_event_is_stream(stream),
+								kind == STREAM_EVENT_FEATURES));
+
+	if (stream->managed) {
+		bosh_session_set_managed(engine, leg->stream);
+	}
+	if (r < 0) {
+		bosh_entry_settle(leg->session, r);
+	}
+}
+
+static void on_flush(void *userdata)
+{
+	struct bosh_leg *leg = userdata;
+
+	bosh_entry_settle(leg->session, bosh_session_flush(leg->session->engine, now_of(leg),
+								actions_of(leg)));
+}
+
+static void on_drained(void *userdata)
+{
+	struct bosh_leg *leg = userdata;
+
+	bosh_entry_settle(leg->session,
+			    bosh_session_congest(leg->session->engine, leg->stream, false, now_of(leg),
+						 actions_of(leg)));
+}
+
+static void on_over(void *userdata, const struct failure *failure)
+{
+	struct bosh_leg *leg = userdata;
+	int r = fail_leg(leg, failure);
+
+	bosh_leg_close(leg, false);
+	bosh_entry_settle(leg->session, r);
+}
+
+static const struct link_callbacks link_callbacks = {
+	.header = on_header,
+	.element = on_element,
+	.flush = on_flush,
+	.drained = on_drained,
+	.over = on_over,
+};
+
+/* Opening. */
+
+int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target,
+			const struct bosh_place *place, bool counted)
+{
+	return bosh_leg_open(session, stream, target, place, counted, &link_callbacks);
+}
+
+static int refuse_leg(struct bosh_entry *session, unsigned stream, enum failure_kind kind, const char *why)
+{
+	struct bosh_leg *leg = bosh_leg_new(session, stream, "");
+	struct failure failure;
+
+	failure_set(&failure, kind, why ? "%s" : NULL, why);
+	return leg ? fail_leg(leg, &failure) : -ENOMEM;
+}
+
+/* The client wants one more stream. What stands against it, the client is told through the engine.
+ * Returns 0 or -ENOMEM. */
+static int add_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target)
+{
+	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_place place;
+	const char *text;
+
+	if (bosh_target_judge(endpoint, target, &place, &text)) {
+		return refuse_leg(session, stream, FAILURE_DOMAIN_REFUSED, text);
+	}
+	/* Each is a connection like that of a session of its own. */
+	if (census_enter_session(endpoint->env->census, &session->client) != CENSUS_OK) {
+		return refuse_leg(session, stream, FAILURE_TOO_MANY, NULL);
+	}
+	int r = bosh_entry_open_leg(session, stream, target, &place, true);
+
+	if (r < 0) {
+		census_leave_session(endpoint->env->census, &session->client);
+	} else if (bosh_entry_may_log_stream(session)) {
+		bosh_entry_log(session, "stream-open", place.domain);
+	}
+	return r;
 }
 
 /* Carrying out what the engine decides. */
@@ -204,9 +296,9 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 		return 0;
 	case BOSH_ACTION_OPEN:
 		target = read_target(&action->payloads);
-		return bosh_leg_add(session, action->stream, &target);
+		return add_leg(session, action->stream, &target);
 	case BOSH_ACTION_END:
-		log_rule(session, action->rule);
+		bosh_entry_log_rule(session, action->rule, domain_of(session));
 		bosh_entry_end(session);
 		return 0;
 	default:
@@ -214,13 +306,13 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 	}
 }
 
-static int fail_leg(struct bosh_leg *leg, enum failure_kind kind)
+static int break_leg(struct bosh_leg *leg, enum failure_kind kind)
 {
 	struct failure failure;
 
 	failure_set(&failure, kind, NULL);
 	bosh_leg_close(leg, true);
-	return bosh_leg_fail(leg, &failure);
+	return fail_leg(leg, &failure);
 }
 
 /* Carries out all actions; those that they bring about too. @r is what the engine returned. */
@@ -238,7 +330,7 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (r == 0 && (result == -EPROTO || result == -ENOBUFS)) {
-			r = fail_leg(bosh_leg_find(session, action.stream),
+			r = break_leg(bosh_leg_find(session, action.stream),
 					result == -EPROTO ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
