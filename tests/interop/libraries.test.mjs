@@ -5,13 +5,13 @@ import { DOMAIN, PASSWORDS } from '../support/accounts.mjs';
 import { Doab } from '../support/doab.mjs';
 import { Ejabberd } from '../support/ejabberd.mjs';
 import { Prosody } from '../support/prosody.mjs';
-import { removeFolder, stopAll, within } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, within } from '../support/util.mjs';
 import { clientNamed, urlFor } from './clients/all.mjs';
 import { GlooxClient, buildGloox } from './clients/gloox.mjs';
 import { NodeXmppClient } from './clients/node-xmpp.mjs';
 import { StanzaIoClient } from './clients/stanza-io.mjs';
 
-const TIMEOUT = { timeout: 90000 };
+const TIMEOUT = { timeout: patiently(90000) };
 const LOGIN_MS = 30000;
 const N_MESSAGES = 50;
 // gloox ends without a goodbye where it has no connection, or no request, left for it: then it is found to be gone.
