@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Writes DNS messages (RFC 1035) octet by octet, so that parsers are tested against the specification
- * and not against a library. Included after cmocka.h.
+ * Writes DNS messages (RFC 1035) octet by octet, so that parsers are tested against the
+ * specification and not against a library. Included after cmocka.h.
  *
- * 	struct dns_message message;
+ * struct dns_message message;
  *
- * 	dns_begin(&message, DNS_RESPONSE | DNS_NXDOMAIN, "_xmpp-client._tcp.a.example", DNS_SRV);
- * 	dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, 60, dns_soa(30));
+ * dns_begin(&message, DNS_RESPONSE | DNS_NXDOMAIN, "_xmpp-client._tcp.a.example", DNS_SRV);
+ * dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, 60, dns_soa(30));
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -70,7 +70,8 @@ static inline size_t dns_put_name(unsigned char *at, const char *name)
 	return (size_t)(at - start);
 }
 
-static inline void dns_begin(struct dns_message *message, unsigned flags, const char *name, unsigned type)
+static inline void dns_begin(struct dns_message *message, unsigned flags, const char *name,
+			     unsigned type)
 {
 	memset(message->data, 0, DNS_HEADER);
 	dns_put(message->data + 2, 2, flags);
@@ -81,11 +82,12 @@ static inline void dns_begin(struct dns_message *message, unsigned flags, const 
 	message->n += 4;
 }
 
-static inline void dns_record(struct dns_message *message, unsigned section, const char *name, unsigned type,
-			      uint32_t ttl_s, struct dns_data data)
+static inline void dns_record(struct dns_message *message, unsigned section, const char *name,
+			      unsigned type, uint32_t ttl_s, struct dns_data data)
 {
 	unsigned char *count = message->data + section;
-	unsigned char *at = message->data + message->n + dns_put_name(message->data + message->n, name);
+	unsigned char *at =
+		message->data + message->n + dns_put_name(message->data + message->n, name);
 
 	dns_put(count, 2, ((uint32_t)count[0] << 8 | count[1]) + 1);
 	dns_put(at, 2, type);
@@ -104,7 +106,8 @@ static inline struct dns_data dns_name(const char *name)
 	return data;
 }
 
-static inline struct dns_data dns_srv(unsigned priority, unsigned weight, unsigned port, const char *host)
+static inline struct dns_data dns_srv(unsigned priority, unsigned weight, unsigned port,
+				      const char *host)
 {
 	struct dns_data data;
 
@@ -128,7 +131,8 @@ static inline struct dns_data dns_soa(uint32_t minimum_s)
 }
 
 /* @n octets, all @octet. */
-static inline struct dns_data dns_tlsa(unsigned usage, unsigned selector, unsigned matching, size_t n, int octet)
+static inline struct dns_data dns_tlsa(unsigned usage, unsigned selector, unsigned matching,
+				       size_t n, int octet)
 {
 	struct dns_data data;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A resolver and a DNS server on one loop, with real packets. The server answers each question by the
- * script that the test has set, and counts the questions. Included after cmocka.h.
+ * A resolver and a DNS server on one loop, with real packets. The server answers each question by
+ * the script that the test has set, and counts the questions. Included after cmocka.h.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -70,8 +70,8 @@ static inline unsigned read_name(const unsigned char *at, char name[256])
 	return n + 1;
 }
 
-static inline void on_question(uv_udp_t *socket, ssize_t n, const uv_buf_t *buffer, const struct sockaddr *peer,
-			unsigned flags)
+static inline void on_question(uv_udp_t *socket, ssize_t n, const uv_buf_t *buffer,
+			       const struct sockaddr *peer, unsigned flags)
 {
 	static struct dns_message message;
 	char name[256];
@@ -105,15 +105,17 @@ static inline void on_watchdog(uv_timer_t *timer)
 static inline void start_resolver(unsigned timeout_ms, unsigned n_tries)
 {
 	assert_int_equal(resolver_new(&dns.loop,
-				      &(struct resolver_options){
-					      .servers = dns.address, .timeout_ms = timeout_ms, .n_tries = n_tries},
+				      &(struct resolver_options){.servers = dns.address,
+								 .timeout_ms = timeout_ms,
+								 .n_tries = n_tries},
 				      &dns.resolver),
 			 0);
 }
 
 static inline int setup(void **state)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int n_address = sizeof(address);
 
 	(void)state;
@@ -122,7 +124,8 @@ static inline int setup(void **state)
 	uv_loop_init(&dns.loop);
 	uv_udp_init(&dns.loop, &dns.socket);
 	assert_int_equal(uv_udp_bind(&dns.socket, (struct sockaddr *)&address, 0), 0);
-	assert_int_equal(uv_udp_getsockname(&dns.socket, (struct sockaddr *)&address, &n_address), 0);
+	assert_int_equal(uv_udp_getsockname(&dns.socket, (struct sockaddr *)&address, &n_address),
+			 0);
 	assert_int_equal(uv_udp_recv_start(&dns.socket, on_alloc, on_question), 0);
 	snprintf(dns.address, sizeof(dns.address), "127.0.0.1:%u", ntohs(address.sin_port));
 	uv_timer_init(&dns.loop, &dns.watchdog);
@@ -155,7 +158,8 @@ static struct asker *note_result(void *userdata, enum resolver_result result)
 	return asker;
 }
 
-static inline void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
+static inline void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets,
+			  size_t n_targets)
 {
 	struct asker *asker = note_result(userdata, result);
 
@@ -166,7 +170,8 @@ static inline void on_srv(void *userdata, enum resolver_result result, struct sr
 	}
 }
 
-static inline void on_addresses(void *userdata, enum resolver_result result, const struct address *addresses, size_t n)
+static inline void on_addresses(void *userdata, enum resolver_result result,
+				const struct address *addresses, size_t n)
 {
 	struct asker *asker = note_result(userdata, result);
 
@@ -199,7 +204,9 @@ static inline void ask_addresses(struct asker *asker, const char *host, uint16_t
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_addresses(dns.resolver, host, port, on_addresses, asker, &asker->query), 0);
+	assert_int_equal(resolver_ask_addresses(dns.resolver, host, port, on_addresses, asker,
+						&asker->query),
+			 0);
 	assert_int_equal(asker->n_results, n_results);
 }
 
@@ -207,7 +214,8 @@ static inline void ask_tlsa(struct asker *asker, const char *host, uint16_t port
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, host, port, on_tlsa, asker, &asker->query), 0);
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, host, port, on_tlsa, asker, &asker->query),
+			 0);
 	assert_int_equal(asker->n_results, n_results);
 }
 
@@ -270,7 +278,8 @@ static inline bool script_services(const char *name, unsigned type, struct dns_m
 {
 	dns_begin(message, DNS_RESPONSE | (is_direct(name) ? DNS_AD : 0), name, type);
 	dns_record(message, DNS_ANSWER, name, DNS_SRV, 60,
-		   is_direct(name) ? dns_srv(1, 10, 5223, "direct.example") : dns_srv(2, 20, 5222, "starttls.example"));
+		   is_direct(name) ? dns_srv(1, 10, 5223, "direct.example")
+				   : dns_srv(2, 20, 5222, "starttls.example"));
 	return true;
 }
 

@@ -70,7 +70,8 @@ static void test_file(void **state)
 
 static void test_folders(void **state)
 {
-	static const char *const others[] = {"4a6481c9", "4a6481c9.", "4a6481c9.r0", "4a6481c.0", "4a6481c9a.0", "4A6481C9.0",
+	static const char *const others[] = {"4a6481c9",    "4a6481c9.",    "4a6481c9.r0",
+					     "4a6481c.0",   "4a6481c9a.0",  "4A6481C9.0",
 					     "4a6481c9.0x", "authority.pem"};
 	char path[PATH_SIZE];
 	char folders[2 * PATH_SIZE];
@@ -103,7 +104,8 @@ static void test_folders(void **state)
 
 static int set_up(void **state)
 {
-	struct identity authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	struct identity authority =
+		identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
 
 	(void)state;
 	trust_file(&authority, authority_file);

@@ -67,8 +67,8 @@ static void test_exact(void **state)
 	assert_false(names_say("DNS:a.example.org", "example.org"));
 	assert_false(names_say("DNS:example.or", "example.org"));
 	assert_false(names_say("DNS:example.orgg", "example.org"));
-	assert_false(names_say("IP:192.0.2.1,email:a@example.org,URI:xmpp:example.org",
-			       "example.org"));
+	assert_false(
+		names_say("IP:192.0.2.1,email:a@example.org,URI:xmpp:example.org", "example.org"));
 }
 
 static void test_case(void **state)
@@ -169,8 +169,9 @@ static void test_embedded_nul(void **state)
 
 static void test_list(void **state)
 {
-	X509 *certificate = certificate_new("cn.test", "DNS:a.test,IP:192.0.2.1,DNS:*.b.test," SRV_NAME
-							"_xmpp-client.c.test," XMPP_NAME "\xe4.test",
+	X509 *certificate = certificate_new("cn.test",
+					    "DNS:a.test,IP:192.0.2.1,DNS:*.b.test," SRV_NAME
+					    "_xmpp-client.c.test," XMPP_NAME "\xe4.test",
 					    0, 3600);
 	static const char all[] = "a.test,*.b.test,_xmpp-client.c.test,??.test";
 	char text[128];
@@ -206,14 +207,16 @@ static void on_name(void *userdata, enum certificate_name_kind kind, struct sv n
 
 static void test_each_name(void **state)
 {
-	X509 *certificate = certificate_new("cn.test", "DNS:a.test,IP:192.0.2.1,DNS:*.b.test," SRV_NAME
-							"_xmpp-client.c.test," XMPP_NAME "d.test",
+	X509 *certificate = certificate_new("cn.test",
+					    "DNS:a.test,IP:192.0.2.1,DNS:*.b.test," SRV_NAME
+					    "_xmpp-client.c.test," XMPP_NAME "d.test",
 					    0, 3600);
 	char text[128] = "";
 
 	(void)state;
 	certificate_each_name(certificate, on_name, text);
-	assert_string_equal(text, "dns a.test\ndns *.b.test\nsrv _xmpp-client.c.test\nxmpp d.test\n");
+	assert_string_equal(text,
+			    "dns a.test\ndns *.b.test\nsrv _xmpp-client.c.test\nxmpp d.test\n");
 	X509_free(certificate);
 }
 
@@ -234,14 +237,10 @@ static int free_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact),
-		cmocka_unit_test(test_case),
-		cmocka_unit_test(test_wildcard),
-		cmocka_unit_test(test_common_name_is_nothing),
-		cmocka_unit_test(test_srv_name),
-		cmocka_unit_test(test_xmpp_addr),
-		cmocka_unit_test(test_embedded_nul),
-		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_exact),        cmocka_unit_test(test_case),
+		cmocka_unit_test(test_wildcard),     cmocka_unit_test(test_common_name_is_nothing),
+		cmocka_unit_test(test_srv_name),     cmocka_unit_test(test_xmpp_addr),
+		cmocka_unit_test(test_embedded_nul), cmocka_unit_test(test_list),
 		cmocka_unit_test(test_each_name),
 	};
 

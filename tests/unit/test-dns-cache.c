@@ -34,7 +34,8 @@ static struct dns_reply *made(enum resolver_result result, uint32_t ttl_s, size_
 	return reply;
 }
 
-static void put(struct dns_cache *cache, const char *name, enum resolver_result result, uint32_t ttl_s)
+static void put(struct dns_cache *cache, const char *name, enum resolver_result result,
+		uint32_t ttl_s)
 {
 	struct dns_reply *reply = made(result, ttl_s, 0);
 
@@ -52,7 +53,8 @@ static long find(struct dns_cache *cache, const char *name, struct mono now)
 	return ttl_s;
 }
 
-static void assert_holds_s(struct dns_cache *cache, enum resolver_result result, uint32_t ttl_s, int64_t expected_s)
+static void assert_holds_s(struct dns_cache *cache, enum resolver_result result, uint32_t ttl_s,
+			   int64_t expected_s)
 {
 	put(cache, "a", result, ttl_s);
 	assert_int_equal(find(cache, "a", start), ttl_s);
@@ -98,7 +100,8 @@ static void test_names_and_kinds_are_apart(void **state)
 	put(cache, "a.example", RESOLVER_OK, 10);
 	put(cache, "b.example", RESOLVER_OK, 20);
 	assert_null(dns_cache_find(cache, DNS_KIND_ADDRESSES, "a.example", start));
-	assert_int_equal(dns_reply_new(DNS_KIND_ADDRESSES, RESOLVER_NO_NAME, 30, NULL, 0, &addresses), 0);
+	assert_int_equal(
+		dns_reply_new(DNS_KIND_ADDRESSES, RESOLVER_NO_NAME, 30, NULL, 0, &addresses), 0);
 	dns_cache_put(cache, DNS_KIND_ADDRESSES, "a.example", addresses, start);
 	assert_int_equal(dns_cache_count(cache), 3);
 	assert_ptr_equal(dns_cache_find(cache, DNS_KIND_ADDRESSES, "a.example", start), addresses);

@@ -58,8 +58,10 @@ static void test_srv(void **state)
 	(void)state;
 	begin(0);
 	add(name, DNS_SRV, 300, dns_srv(10, 20, 5222, "One.example"));
-	add("_XMPP-client._TCP.A.Example", DNS_SRV, 200, dns_srv(65535, 65534, 65533, "two.example"));
-	dns_record(&message, DNS_ADDITIONAL, name, DNS_SRV, 1, dns_srv(0, 0, 1, "additional.example"));
+	add("_XMPP-client._TCP.A.Example", DNS_SRV, 200,
+	    dns_srv(65535, 65534, 65533, "two.example"));
+	dns_record(&message, DNS_ADDITIONAL, name, DNS_SRV, 1,
+		   dns_srv(0, 0, 1, "additional.example"));
 	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
 	assert_int_equal(reply->result, RESOLVER_OK);
@@ -204,7 +206,11 @@ static void test_ttl(void **state)
 	static const struct {
 		uint32_t ttl_s;
 		uint32_t expected_s;
-	} rows[] = {{0, 0}, {1, 1}, {INT32_MAX, INT32_MAX}, {(uint32_t)INT32_MAX + 1, 0}, {UINT32_MAX, 0}};
+	} rows[] = {{0, 0},
+		    {1, 1},
+		    {INT32_MAX, INT32_MAX},
+		    {(uint32_t)INT32_MAX + 1, 0},
+		    {UINT32_MAX, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -222,13 +228,17 @@ static void test_negative(void **state)
 		uint32_t ttl_s;
 		uint32_t minimum_s;
 		uint32_t expected_s;
-	} rows[] = {{DNS_NXDOMAIN, 600, 60, 60}, {0, 60, 600, 60}, {0, 0, 600, 0}, {0, 600, UINT32_MAX, 0}};
+	} rows[] = {{DNS_NXDOMAIN, 600, 60, 60},
+		    {0, 60, 600, 60},
+		    {0, 0, 600, 0},
+		    {0, 600, UINT32_MAX, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		begin(rows[i].flags);
 		dns_record(&message, DNS_AUTHORITY, "a.example", 2, 1, dns_name("ns.example"));
-		dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, rows[i].ttl_s, dns_soa(rows[i].minimum_s));
+		dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, rows[i].ttl_s,
+			   dns_soa(rows[i].minimum_s));
 		struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
 		assert_int_equal(reply->result, RESOLVER_NO_NAME);
@@ -297,7 +307,8 @@ static void test_useless_records(void **state)
 /* A host that is a pointer to the question's name, as servers compress them. */
 static void test_compression(void **state)
 {
-	struct dns_data data = {.n = 11, .data = {0, 1, 0, 2, 0x14, 0x66, 2, 'h', '1', 0xc0, DNS_HEADER + 18}};
+	struct dns_data data = {
+		.n = 11, .data = {0, 1, 0, 2, 0x14, 0x66, 2, 'h', '1', 0xc0, DNS_HEADER + 18}};
 
 	(void)state;
 	begin(0);

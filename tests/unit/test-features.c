@@ -11,7 +11,8 @@
 #include "gateway/ops/features.h"
 #include "tests/unit/failmalloc.h"
 
-#define OPEN "<stream:features xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client'>"
+#define OPEN \
+	"<stream:features xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client'>"
 #define CLOSE "</stream:features>"
 #define SASL "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
 
@@ -30,7 +31,8 @@ static void expect_list(const struct features_list *list, const char *expected)
 	char text[512] = "";
 
 	for (size_t i = 0; i < list->n; i++) {
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "," : "", list->names[i]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "," : "",
+			 list->names[i]);
 	}
 	assert_string_equal(text, expected);
 }
@@ -38,11 +40,15 @@ static void expect_list(const struct features_list *list, const char *expected)
 static void test_lists(void **state)
 {
 	(void)state;
-	read_good("\n" SASL "<mechanism>SCRAM-SHA-1</mechanism>\n<mechanism a='b'> PLAIN </mechanism><mechanism/>"
+	read_good("\n" SASL "<mechanism>SCRAM-SHA-1</mechanism>\n<mechanism a='b'> PLAIN "
+		  "</mechanism><mechanism/>"
 		  "<other>X</other><mechanism>PLAIN</mechanism></mechanisms>"
-		  "<authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><inline><mechanism>NO</mechanism>"
+		  "<authentication "
+		  "xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</"
+		  "mechanism><inline><mechanism>NO</mechanism>"
 		  "</inline></authentication>"
-		  "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><c xmlns='http://jabber.org/protocol/caps'/><c xmlns='urn:x'/>"
+		  "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><c "
+		  "xmlns='http://jabber.org/protocol/caps'/><c xmlns='urn:x'/>"
 		  "<mechanisms xmlns='urn:other'><mechanism>EVIL</mechanism></mechanisms>");
 	expect_list(&features.sasl, "SCRAM-SHA-1,PLAIN");
 	expect_list(&features.sasl2, "SCRAM-SHA-256");
@@ -58,7 +64,9 @@ static void test_lists(void **state)
 static void test_prefix(void **state)
 {
 	(void)state;
-	read_good("<s:mechanisms xmlns:s='urn:ietf:params:xml:ns:xmpp-sasl'><s:mechanism>PLAIN</s:mechanism></s:mechanisms>");
+	read_good("<s:mechanisms "
+		  "xmlns:s='urn:ietf:params:xml:ns:xmpp-sasl'><s:mechanism>PLAIN</s:mechanism></"
+		  "s:mechanisms>");
 	expect_list(&features.sasl, "PLAIN");
 }
 
@@ -84,7 +92,8 @@ static void test_bounds(void **state)
 
 static void test_malformed(void **state)
 {
-	static const char *const rows[] = {"", "<a>", OPEN, OPEN "<a></b>" CLOSE, OPEN "text" CLOSE, OPEN "<!-- -->" CLOSE};
+	static const char *const rows[] = {
+		"", "<a>", OPEN, OPEN "<a></b>" CLOSE, OPEN "text" CLOSE, OPEN "<!-- -->" CLOSE};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -114,8 +123,11 @@ static void test_choice(void **state)
 		{"", NULL, 0, false},
 	};
 	static const char *const mechanisms[256] = {
-		['P'] = "PLAIN",      ['L'] = "LOGIN",      ['A'] = "ANONYMOUS",       ['O'] = "X-OTHER",  ['D'] = "DIGEST-MD5",
-		['1'] = "SCRAM-SHA-1", ['2'] = "SCRAM-SHA-256", ['+'] = "SCRAM-SHA-512-PLUS", ['E'] = "EXTERNAL",
+		['P'] = "PLAIN",         ['L'] = "LOGIN",
+		['A'] = "ANONYMOUS",     ['O'] = "X-OTHER",
+		['D'] = "DIGEST-MD5",    ['1'] = "SCRAM-SHA-1",
+		['2'] = "SCRAM-SHA-256", ['+'] = "SCRAM-SHA-512-PLUS",
+		['E'] = "EXTERNAL",
 	};
 
 	(void)state;
@@ -124,7 +136,8 @@ static void test_choice(void **state)
 		size_t n = strlen(content);
 
 		for (const char *c = rows[i].mechanisms; *c; c++) {
-			n += (size_t)snprintf(content + n, sizeof(content) - n, "<mechanism>%s</mechanism>",
+			n += (size_t)snprintf(content + n, sizeof(content) - n,
+					      "<mechanism>%s</mechanism>",
 					      mechanisms[(unsigned char)*c]);
 		}
 		snprintf(content + n, sizeof(content) - n, "</mechanisms>");
@@ -141,8 +154,10 @@ static void test_choice(void **state)
 static void test_both(void **state)
 {
 	(void)state;
-	read_good(SASL "<mechanism>PLAIN</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'>"
-		       "<mechanism>SCRAM-SHA-1</mechanism><mechanism>SCRAM-SHA-256</mechanism></authentication>");
+	read_good(SASL "<mechanism>PLAIN</mechanism><mechanism>SCRAM-SHA-1</mechanism></"
+		       "mechanisms><authentication xmlns='urn:xmpp:sasl:2'>"
+		       "<mechanism>SCRAM-SHA-1</mechanism><mechanism>SCRAM-SHA-256</mechanism></"
+		       "authentication>");
 	assert_string_equal(features_best(&features), "SCRAM-SHA-256");
 	assert_int_equal(features_count_others(&features), 2);
 }
@@ -152,19 +167,23 @@ static void test_inner(void **state)
 	static const struct {
 		const char *element, *inner;
 	} rows[] = {
-		{"<a>b</a>", "b"}, {"<a> b c\n</a>", "b c"}, {"<a/>", ""}, {"<a></a>", ""}, {"<a><b/>c</a>", "<b/>c"}, {"", ""}, {"x", ""},
+		{"<a>b</a>", "b"}, {"<a> b c\n</a>", "b c"},  {"<a/>", ""},
+		{"<a></a>", ""},   {"<a><b/>c</a>", "<b/>c"}, {"", ""},
+		{"x", ""},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		assert_true(sv_eq(features_inner(sv_from(rows[i].element)), sv_from(rows[i].inner)));
+		assert_true(
+			sv_eq(features_inner(sv_from(rows[i].element)), sv_from(rows[i].inner)));
 	}
 }
 
 static int scenario(void *userdata)
 {
 	(void)userdata;
-	return features_read(SV(OPEN SASL "<mechanism>PLAIN</mechanism></mechanisms>" CLOSE), &features);
+	return features_read(SV(OPEN SASL "<mechanism>PLAIN</mechanism></mechanisms>" CLOSE),
+			     &features);
 }
 
 static void test_no_memory(void **state)
@@ -176,14 +195,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_choice),
-		cmocka_unit_test(test_both),
-		cmocka_unit_test(test_inner),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_lists),  cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_bounds), cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_choice), cmocka_unit_test(test_both),
+		cmocka_unit_test(test_inner),  cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

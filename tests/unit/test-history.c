@@ -23,14 +23,16 @@ static struct address address_of(const char *text)
 	return address;
 }
 
-static void note(struct history *history, const char *text, enum history_verdict verdict, int64_t ms)
+static void note(struct history *history, const char *text, enum history_verdict verdict,
+		 int64_t ms)
 {
 	struct address address = address_of(text);
 
 	history_note(history, &address, verdict, at(ms));
 }
 
-static void check(const struct history *history, const char *text, int64_t ms, enum history_verdict verdict)
+static void check(const struct history *history, const char *text, int64_t ms,
+		  enum history_verdict verdict)
 {
 	struct address address = address_of(text);
 

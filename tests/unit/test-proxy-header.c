@@ -21,7 +21,8 @@ static struct address address(const char *text)
 	return result;
 }
 
-static void check(enum domain_proxy version, const char *client, const char *gateway, struct sv expected)
+static void check(enum domain_proxy version, const char *client, const char *gateway,
+		  struct sv expected)
 {
 	struct address client_address, gateway_address = address(gateway);
 	char header[PROXY_HEADER_MAX + 8];
@@ -30,7 +31,8 @@ static void check(enum domain_proxy version, const char *client, const char *gat
 		client_address = address(client);
 	}
 	memset(header, 'x', sizeof(header));
-	size_t n = proxy_header_write(version, client ? &client_address : NULL, &gateway_address, header);
+	size_t n = proxy_header_write(version, client ? &client_address : NULL, &gateway_address,
+				      header);
 
 	assert_int_equal(n, expected.n);
 	assert_memory_equal(header, expected.data, n);
@@ -50,8 +52,10 @@ static void test_v1(void **state)
 	check(DOMAIN_PROXY_V1, "192.168.0.1:56324", "192.168.0.11:443",
 	      SV("PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\n"));
 	/* An address that a front proxy reported has no port. */
-	check(DOMAIN_PROXY_V1, "192.0.2.1", "127.0.0.1:40000", SV("PROXY TCP4 192.0.2.1 127.0.0.1 0 40000\r\n"));
-	check(DOMAIN_PROXY_V1, "[2001:db8::1]:5", "[::1]:6", SV("PROXY TCP6 2001:db8::1 ::1 5 6\r\n"));
+	check(DOMAIN_PROXY_V1, "192.0.2.1", "127.0.0.1:40000",
+	      SV("PROXY TCP4 192.0.2.1 127.0.0.1 0 40000\r\n"));
+	check(DOMAIN_PROXY_V1, "[2001:db8::1]:5", "[::1]:6",
+	      SV("PROXY TCP6 2001:db8::1 ::1 5 6\r\n"));
 }
 
 static void test_v1_mixed(void **state)
@@ -59,9 +63,11 @@ static void test_v1_mixed(void **state)
 	(void)state;
 	check(DOMAIN_PROXY_V1, "[2001:db8::1]:5", "127.0.0.1:6",
 	      SV("PROXY TCP6 2001:db8::1 ::ffff:127.0.0.1 5 6\r\n"));
-	check(DOMAIN_PROXY_V1, "192.0.2.1:5", "[::1]:6", SV("PROXY TCP6 ::ffff:192.0.2.1 ::1 5 6\r\n"));
+	check(DOMAIN_PROXY_V1, "192.0.2.1:5", "[::1]:6",
+	      SV("PROXY TCP6 ::ffff:192.0.2.1 ::1 5 6\r\n"));
 	/* IPv4-mapped addresses are parsed as IPv4. */
-	check(DOMAIN_PROXY_V1, "[::ffff:192.0.2.1]:5", "127.0.0.1:6", SV("PROXY TCP4 192.0.2.1 127.0.0.1 5 6\r\n"));
+	check(DOMAIN_PROXY_V1, "[::ffff:192.0.2.1]:5", "127.0.0.1:6",
+	      SV("PROXY TCP4 192.0.2.1 127.0.0.1 5 6\r\n"));
 }
 
 static void test_v2(void **state)

@@ -93,11 +93,13 @@ static void test_history_expires(void **state)
 	begin(1);
 	check(HISTORY_MS - 1, "resolve 0; ");
 	answer(HISTORY_MS - 1, "192.0.2.1 192.0.2.2");
-	assert_int_equal(race_next(&race, at(HISTORY_MS - 1)).address->v4.sin_addr.s_addr, htonl(0xc0000202));
+	assert_int_equal(race_next(&race, at(HISTORY_MS - 1)).address->v4.sin_addr.s_addr,
+			 htonl(0xc0000202));
 	begin(1);
 	check(HISTORY_MS, "resolve 0; ");
 	answer(HISTORY_MS, "192.0.2.1 192.0.2.2");
-	assert_int_equal(race_next(&race, at(HISTORY_MS)).address->v4.sin_addr.s_addr, htonl(0xc0000201));
+	assert_int_equal(race_next(&race, at(HISTORY_MS)).address->v4.sin_addr.s_addr,
+			 htonl(0xc0000201));
 }
 
 /* More late addresses than may be dialled. */

@@ -123,10 +123,12 @@ static void test_families_take_turns(void **state)
 		const char *answer, *order;
 	} rows[] = {
 		{"2001:db8::1 2001:db8::2 2001:db8::3 192.0.2.1 192.0.2.2",
-		 "dial 0 2001:db8::1 of 0; dial 1 192.0.2.1 of 0; dial 2 2001:db8::2 of 0; dial 3 192.0.2.2 of 0; "
+		 "dial 0 2001:db8::1 of 0; dial 1 192.0.2.1 of 0; dial 2 2001:db8::2 of 0; dial 3 "
+		 "192.0.2.2 of 0; "
 		 "dial 4 2001:db8::3 of 0; lost; "},
 		{"192.0.2.1 192.0.2.2 192.0.2.3 2001:db8::1",
-		 "dial 0 192.0.2.1 of 0; dial 1 2001:db8::1 of 0; dial 2 192.0.2.2 of 0; dial 3 192.0.2.3 of 0; lost; "},
+		 "dial 0 192.0.2.1 of 0; dial 1 2001:db8::1 of 0; dial 2 192.0.2.2 of 0; dial 3 "
+		 "192.0.2.3 of 0; lost; "},
 		{"2001:db8::1 192.0.2.1 2001:db8::2",
 		 "dial 0 2001:db8::1 of 0; dial 1 192.0.2.1 of 0; dial 2 2001:db8::2 of 0; lost; "},
 		{"192.0.2.2 192.0.2.1", "dial 0 192.0.2.2 of 0; dial 1 192.0.2.1 of 0; lost; "},
@@ -305,7 +307,8 @@ static void test_at_once_bound(void **state)
 	(void)state;
 	begin(2);
 	check(0, "resolve 0; ");
-	answer(0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8");
+	answer(0,
+	       "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 192.0.2.8");
 	for (int i = 0; i < RACE_AT_ONCE_MAX; i++) {
 		action = race_next(&race, at(1000 * i));
 		assert_int_equal(action.kind, RACE_DIAL);
@@ -347,7 +350,7 @@ static void test_others(void **state)
 		const char *what;
 		size_t n_targets;
 		const char *answers[3]; /* of each target in turn; NULL: not yet */
-		bool is_second;		/* the second attempt wins */
+		bool is_second;         /* the second attempt wins */
 		bool has_others;
 	} rows[] = {
 		{"one address", 1, {"192.0.2.1"}, false, false},

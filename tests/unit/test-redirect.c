@@ -20,7 +20,9 @@ static void test_taken(void **state)
 		{"xmpp2.example.org", "xmpp2.example.org", NULL, 0},
 		{"xmpp2.example.org:9222", "xmpp2.example.org", NULL, 9222},
 		{"XMPP2.Example.ORG.:1", "xmpp2.example.org", NULL, 1},
-		{"b\xc3\xbc" "cher.example:65535", "xn--bcher-kva.example", NULL, 65535},
+		{"b\xc3\xbc"
+		 "cher.example:65535",
+		 "xn--bcher-kva.example", NULL, 65535},
 		{"localhost:5222", "localhost", NULL, 5222},
 		{"192.0.2.1", "", "192.0.2.1:0", 0},
 		{"192.0.2.1:5222", "", "192.0.2.1:5222", 5222},
@@ -42,7 +44,8 @@ static void test_taken(void **state)
 		assert_string_equal(redirect.host, rows[i].host);
 		assert_int_equal(redirect.port, rows[i].port);
 		if (rows[i].address) {
-			assert_string_equal(address_format(&redirect.address, text), rows[i].address);
+			assert_string_equal(address_format(&redirect.address, text),
+					    rows[i].address);
 		}
 	}
 }
@@ -112,9 +115,12 @@ static void test_refused(void **state)
 		}
 		assert_int_equal(redirect.port, 7);
 	}
-	assert_int_equal(redirect_parse((struct sv){"example.org\0.example.org", 24}, &(struct redirect){.port = 0}),
+	assert_int_equal(redirect_parse((struct sv){"example.org\0.example.org", 24},
+					&(struct redirect){.port = 0}),
 			 -EINVAL);
-	assert_int_equal(redirect_parse((struct sv){"192.0.2.1\0", 10}, &(struct redirect){.port = 0}), -EINVAL);
+	assert_int_equal(
+		redirect_parse((struct sv){"192.0.2.1\0", 10}, &(struct redirect){.port = 0}),
+		-EINVAL);
 	assert_int_equal(redirect_parse(SV_EMPTY, &(struct redirect){.port = 0}), -EINVAL);
 }
 

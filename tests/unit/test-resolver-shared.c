@@ -88,13 +88,14 @@ static void on_observed_question(void *userdata, enum dns_kind kind, const char 
 	snprintf(observed + n, sizeof(observed) - n, "?%d %s\n", kind, name);
 }
 
-static void on_observed_reply(void *userdata, enum dns_kind kind, const char *name, const struct dns_reply *reply)
+static void on_observed_reply(void *userdata, enum dns_kind kind, const char *name,
+			      const struct dns_reply *reply)
 {
 	size_t n = strlen(observed);
 
 	assert_ptr_equal(userdata, askers);
-	snprintf(observed + n, sizeof(observed) - n, "!%d %s %d, %zu, %u s\n", kind, name, reply->result,
-		 reply->n_records, (unsigned)reply->ttl_s);
+	snprintf(observed + n, sizeof(observed) - n, "!%d %s %d, %zu, %u s\n", kind, name,
+		 reply->result, reply->n_records, (unsigned)reply->ttl_s);
 }
 
 /* Each question and each reply with its service and TTL, including cached replies. */
@@ -109,7 +110,8 @@ static void test_observer(void **state)
 		.servers = dns.address, .timeout_ms = 1500, .n_tries = 3, .observer = &observer};
 	static const char starttls[] = "!0 _xmpp-client._tcp.a.example 0, 1, 60 s\n";
 	static const char direct[] = "!0 _xmpps-client._tcp.a.example 0, 1, 60 s\n";
-	static const char questions[] = "?0 _xmpp-client._tcp.a.example\n?0 _xmpps-client._tcp.a.example\n";
+	static const char questions[] =
+		"?0 _xmpp-client._tcp.a.example\n?0 _xmpps-client._tcp.a.example\n";
 
 	(void)state;
 	observed[0] = '\0';
@@ -142,12 +144,16 @@ static void test_bound(void **state)
 	dns.script = script_silent;
 	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &query), 0);
+		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &query),
+				 0);
 		/* Cancelling does not end the question. */
 		resolver_query_cancel(query);
 	}
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query), RESOLVER_E_BUSY);
-	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query), RESOLVER_E_BUSY);
+	assert_int_equal(
+		resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query),
+		RESOLVER_E_BUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query),
+			 RESOLVER_E_BUSY);
 	/* A cached reply, or a question under way, needs no new question. */
 	ask_srv(askers, "a.example");
 	wait_results(askers, 2);
@@ -166,9 +172,12 @@ static void test_bound_between_services(void **state)
 	dns.script = script_silent;
 	for (unsigned i = 0; i < LOOKUPS_MAX - 1; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, &askers[1], &askers[1].query), 0);
+		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, &askers[1],
+						   &askers[1].query),
+				 0);
 	}
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query), RESOLVER_E_BUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query),
+			 RESOLVER_E_BUSY);
 	assert_null(query);
 	resolver_free(dns.resolver);
 	read_questions();
@@ -178,7 +187,8 @@ static void test_bound_between_services(void **state)
 	wait_results(askers, 1);
 }
 
-static void on_srv_ask_more(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
+static void on_srv_ask_more(void *userdata, enum resolver_result result, struct srv_target *targets,
+			    size_t n_targets)
 {
 	on_srv(userdata, result, targets, n_targets);
 	cancel(&askers[1]);
@@ -193,7 +203,9 @@ static void test_asking_in_callback(void **state)
 	dns.script = script_services;
 	/* Of queries for the same question, the first one gets its reply last. */
 	ask_srv(&askers[1], "a.example");
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers, &askers->query), 0);
+	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers,
+					  &askers->query),
+			 0);
 	wait_results(askers, 1);
 	wait_results(&askers[2], 1);
 	wait_results(&askers[3], 1);
@@ -201,7 +213,8 @@ static void test_asking_in_callback(void **state)
 	assert_int_equal(dns.n_questions, 4);
 }
 
-static void on_srv_free(void *userdata, enum resolver_result result, struct srv_target *targets, size_t n_targets)
+static void on_srv_free(void *userdata, enum resolver_result result, struct srv_target *targets,
+			size_t n_targets)
 {
 	on_srv(userdata, result, targets, n_targets);
 	dns.resolver = resolver_free(dns.resolver);
@@ -214,7 +227,9 @@ static void test_freeing_in_callback(void **state)
 	dns.script = script_services;
 	ask_srv(&askers[1], "a.example");
 	ask_srv(&askers[2], "b.example");
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_free, askers, &askers->query), 0);
+	assert_int_equal(
+		resolver_ask_srv(dns.resolver, "a.example", on_srv_free, askers, &askers->query),
+		0);
 	wait_results(askers, 1);
 	assert_null(dns.resolver);
 	for (int i = 0; i < 10; i++) {
@@ -239,7 +254,9 @@ static void test_freeing(void **state)
 	for (int i = 0; i < 10; i++) {
 		uv_run(&dns.loop, UV_RUN_NOWAIT);
 	}
-	assert_int_equal(askers->n_results + askers[1].n_results + askers[2].n_results + askers[3].n_results, 1);
+	assert_int_equal(askers->n_results + askers[1].n_results + askers[2].n_results +
+				 askers[3].n_results,
+			 1);
 	assert_null(resolver_free(NULL));
 }
 
@@ -249,7 +266,8 @@ static void test_bad_servers(void **state)
 
 	(void)state;
 	assert_int_equal(resolver_new(&dns.loop,
-				      &(struct resolver_options){.servers = "nonsense", .timeout_ms = 1, .n_tries = 1},
+				      &(struct resolver_options){
+					      .servers = "nonsense", .timeout_ms = 1, .n_tries = 1},
 				      &resolver),
 			 -EINVAL);
 	assert_null(resolver);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A resolver whose answers are truncated: it asks again over TCP, on a connection for each question.
- * The DNS server truncates all answers over UDP; the test decides what it does over TCP.
+ * A resolver whose answers are truncated: it asks again over TCP, on a connection for each
+ * question. The DNS server truncates all answers over UDP; the test decides what it does over TCP.
  */
 #include <stdarg.h>
 #include <stddef.h>

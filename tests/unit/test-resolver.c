@@ -57,7 +57,8 @@ static bool script_half_refused(const char *name, unsigned type, struct dns_mess
 	return !is_direct(name);
 }
 
-static void assert_target(const struct srv_target *target, const char *host, unsigned port, bool direct)
+static void assert_target(const struct srv_target *target, const char *host, unsigned port,
+			  bool direct)
 {
 	assert_string_equal(target->host, host);
 	assert_int_equal(target->port, port);
@@ -177,7 +178,8 @@ static void test_addresses(void **state)
 /* Addresses in place of names. */
 static void test_literals(void **state)
 {
-	static const char *const rows[][2] = {{"192.0.2.7", "192.0.2.7:9"}, {"2001:db8::7", "[2001:db8::7]:9"}};
+	static const char *const rows[][2] = {{"192.0.2.7", "192.0.2.7:9"},
+					      {"2001:db8::7", "[2001:db8::7]:9"}};
 	char text[ADDRESS_TEXT_MAX];
 
 	(void)state;
@@ -270,9 +272,13 @@ static void test_names(void **state)
 	dns.script = script_nothing;
 	memset(name, 'a', sizeof(name));
 	name[SRV_HOST_MAX + 1] = '\0';
-	assert_int_equal(resolver_ask_srv(dns.resolver, name, on_srv, askers, &askers->query), RESOLVER_E_NAME);
-	assert_int_equal(resolver_ask_addresses(dns.resolver, name, 1, on_addresses, askers, &askers->query), RESOLVER_E_NAME);
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &askers->query), RESOLVER_E_NAME);
+	assert_int_equal(resolver_ask_srv(dns.resolver, name, on_srv, askers, &askers->query),
+			 RESOLVER_E_NAME);
+	assert_int_equal(
+		resolver_ask_addresses(dns.resolver, name, 1, on_addresses, askers, &askers->query),
+		RESOLVER_E_NAME);
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &askers->query),
+			 RESOLVER_E_NAME);
 	assert_null(askers->query);
 	/* Such a name cannot exist in the DNS. */
 	name[SRV_HOST_MAX] = '\0';
@@ -290,16 +296,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_both_services),
-		TEST(test_nothing),
-		TEST(test_failure),
-		TEST(test_time_out),
-		TEST(test_no_server),
-		TEST(test_addresses),
-		TEST(test_literals),
-		TEST(test_tlsa),
-		TEST(test_grace_period),
-		TEST(test_no_grace_without_targets),
+		TEST(test_both_services), TEST(test_nothing),
+		TEST(test_failure),       TEST(test_time_out),
+		TEST(test_no_server),     TEST(test_addresses),
+		TEST(test_literals),      TEST(test_tlsa),
+		TEST(test_grace_period),  TEST(test_no_grace_without_targets),
 		TEST(test_names),
 	};
 

@@ -9,7 +9,8 @@
 
 #include "policy/route.h"
 
-static const char *const texts[] = {"xmpp.example.org:5222", "BÜCHER.example:5223", "192.0.2.1:5222", "[2001:db8::1]:5222"};
+static const char *const texts[] = {"xmpp.example.org:5222", "BÜCHER.example:5223",
+				    "192.0.2.1:5222", "[2001:db8::1]:5222"};
 
 struct row {
 	const char *text;
@@ -67,14 +68,15 @@ static void test_routes(void **state)
 	(void)state;
 	assert_int_equal(routes_init(&routes, texts, 4, &bad), 0);
 	expect_results(&routes, "other.example", rows, ARRAY_LENGTH(rows));
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "other.example", &destination),
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "other.example",
+				     &destination),
 			 ROUTE_LISTED);
 	assert_string_equal(destination.host, "xmpp.example.org");
 	assert_int_equal(destination.port, 5222);
 	/* If listed, the domain's own name is a destination like any other. */
-	assert_int_equal(
-		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org", &destination),
-		ROUTE_LISTED);
+	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "xmpp.example.org",
+				     &destination),
+			 ROUTE_LISTED);
 	routes_deinit(&routes);
 }
 
@@ -140,8 +142,9 @@ static void test_none_by_default(void **state)
 	struct redirect destination;
 
 	(void)state;
-	assert_int_equal(routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "example.org", &destination),
-			 ROUTE_E_REFUSED);
+	assert_int_equal(
+		routes_find(&routes, SV("xmpp:xmpp.example.org:5222"), "example.org", &destination),
+		ROUTE_E_REFUSED);
 }
 
 static void test_bad_list(void **state)

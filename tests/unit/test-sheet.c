@@ -40,7 +40,8 @@ static void test_lines(void **state)
 	sheet_line(&sheet, "label", SHEET_PLAIN, NULL, "text %d", 5);
 	expect("  label                   text 5\n");
 	sheet_line(&sheet, "label", SHEET_PLAIN, TIMES(12345, 99999), "text");
-	expect("  label                   text                                                       12 ms     99 ms\n");
+	expect("  label                   text                                                     "
+	       "  12 ms     99 ms\n");
 	sheet_line(&sheet, "", SHEET_PLAIN, NULL, "below");
 	expect(MARGIN "below\n");
 }
@@ -60,7 +61,8 @@ static void test_times(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		char expected[SHEET_WIDTH + 2];
 
-		snprintf(expected, sizeof(expected), "  a                       b%53s%s%s\n", "", rows[i].text, "    1.2 ms");
+		snprintf(expected, sizeof(expected), "  a                       b%53s%s%s\n", "",
+			 rows[i].text, "    1.2 ms");
 		sheet_line(&sheet, "a", SHEET_PLAIN, TIMES(rows[i].us, 1234), "b");
 		expect(expected);
 	}
@@ -75,10 +77,13 @@ static void test_labels(void **state)
 	expect("  " TEN TEN "123 text\n");
 	sheet_line(&sheet, TEN TEN "1234", SHEET_PLAIN, NULL, "text");
 	expect("  " TEN TEN "1234  text\n");
-	sheet_line(&sheet, TEN TEN TEN TEN TEN TEN, SHEET_PLAIN, TIMES(1000, 1000), "%s", TEN "123456");
+	sheet_line(&sheet, TEN TEN TEN TEN TEN TEN, SHEET_PLAIN, TIMES(1000, 1000), "%s",
+		   TEN "123456");
 	expect("  " TEN TEN TEN TEN TEN TEN "  " TEN "123456    1.0 ms    1.0 ms\n");
-	sheet_line(&sheet, TEN TEN TEN TEN TEN TEN, SHEET_PLAIN, TIMES(1000, 1000), "%s", TEN "1234567");
-	expect("  " TEN TEN TEN TEN TEN TEN "\n" MARGIN TEN "1234567                                         1.0 ms    1.0 ms\n");
+	sheet_line(&sheet, TEN TEN TEN TEN TEN TEN, SHEET_PLAIN, TIMES(1000, 1000), "%s",
+		   TEN "1234567");
+	expect("  " TEN TEN TEN TEN TEN TEN "\n" MARGIN TEN
+	       "1234567                                         1.0 ms    1.0 ms\n");
 	/* Wider than the sheet. */
 	sheet_line(&sheet, TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN, SHEET_PLAIN, NULL, "text");
 	expect("  " TEN TEN TEN TEN TEN TEN TEN TEN TEN "12345678\n  90\n" MARGIN "text\n");
@@ -90,25 +95,33 @@ static void test_wrapping(void **state)
 	(void)state;
 	sheet_line(&sheet, "a", SHEET_PLAIN, NULL, "%s", TEN TEN TEN TEN TEN TEN " " TEN " 12 34");
 	expect("  a                       " TEN TEN TEN TEN TEN TEN " " TEN " 12\n" MARGIN "34\n");
-	sheet_line(&sheet, "a", SHEET_PLAIN, TIMES(1000, 2000), "%s", TEN TEN TEN TEN TEN " 123 12 34");
-	expect("  a                       " TEN TEN TEN TEN TEN " 123    1.0 ms    2.0 ms\n" MARGIN "12 34\n");
+	sheet_line(&sheet, "a", SHEET_PLAIN, TIMES(1000, 2000), "%s",
+		   TEN TEN TEN TEN TEN " 123 12 34");
+	expect("  a                       " TEN TEN TEN TEN TEN " 123    1.0 ms    2.0 ms\n" MARGIN
+	       "12 34\n");
 	sheet_line(&sheet, "a", SHEET_PLAIN, NULL, "%s", TEN TEN TEN TEN TEN TEN TEN TEN);
 	expect("  a                       " TEN TEN TEN TEN TEN TEN TEN "1234\n" MARGIN "567890\n");
-	sheet_paragraph(&sheet, SHEET_PLAIN, 4, "%s", TEN TEN TEN TEN TEN TEN TEN TEN TEN " 123456789 next");
+	sheet_paragraph(&sheet, SHEET_PLAIN, 4, "%s",
+			TEN TEN TEN TEN TEN TEN TEN TEN TEN " 123456789 next");
 	expect(TEN TEN TEN TEN TEN TEN TEN TEN TEN " 123456789\n    next\n");
-	sheet_paragraph(&sheet, SHEET_PLAIN, 4, "%s", TEN TEN TEN TEN TEN TEN TEN TEN TEN " 1234567890");
+	sheet_paragraph(&sheet, SHEET_PLAIN, 4, "%s",
+			TEN TEN TEN TEN TEN TEN TEN TEN TEN " 1234567890");
 	expect(TEN TEN TEN TEN TEN TEN TEN TEN TEN "\n    1234567890\n");
 }
 
 static void test_sections(void **state)
 {
 	(void)state;
-	sheet_heading(&sheet, "b\xc3\xbc" "cher.example");
-	expect("b\xc3\xbc" "cher.example\n");
+	sheet_heading(&sheet, "b\xc3\xbc"
+			      "cher.example");
+	expect("b\xc3\xbc"
+	       "cher.example\n");
 	sheet_section(&sheet, "DNS");
 	sheet_line(&sheet, "a", SHEET_PLAIN, TIMES(1000, 2000), "b");
-	expect("\nDNS                                                                                   step     start\n"
-	       "  a                       b                                                         1.0 ms    2.0 ms\n");
+	expect("\nDNS                                                                              "
+	       "     step     start\n"
+	       "  a                       b                                                        "
+	       " 1.0 ms    2.0 ms\n");
 	sheet_section(&sheet, "TLS");
 	expect("\nTLS\n");
 	sheet_gap(&sheet);
@@ -119,8 +132,10 @@ static void test_sections(void **state)
 static void test_escaping(void **state)
 {
 	(void)state;
-	sheet_line(&sheet, "a\033[31m\n", SHEET_PLAIN, NULL, "%s", "x\r\nA session would work\t\x7f\xc3\xa9\xe2\x80\xae\\");
-	expect("  a\\x1b[31m\\x0a           x\\x0d\\x0aA session would work\\x09\\x7f\\xc3\\xa9\\xe2\\x80\\xae\\\\\n");
+	sheet_line(&sheet, "a\033[31m\n", SHEET_PLAIN, NULL, "%s",
+		   "x\r\nA session would work\t\x7f\xc3\xa9\xe2\x80\xae\\");
+	expect("  a\\x1b[31m\\x0a           x\\x0d\\x0aA session would "
+	       "work\\x09\\x7f\\xc3\\xa9\\xe2\\x80\\xae\\\\\n");
 	sheet_paragraph(&sheet, SHEET_PLAIN, 0, "%s", "\xff\x1b]0;title\a");
 	expect("\\xff\\x1b]0;title\\x07\n");
 }
@@ -190,15 +205,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_lines),
-		TEST(test_times),
-		TEST(test_labels),
-		TEST(test_wrapping),
-		TEST(test_sections),
-		TEST(test_escaping),
-		TEST(test_cut),
-		TEST(test_colours),
-		TEST(test_no_memory),
+		TEST(test_lines),    TEST(test_times),    TEST(test_labels),
+		TEST(test_wrapping), TEST(test_sections), TEST(test_escaping),
+		TEST(test_cut),      TEST(test_colours),  TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,7 +241,8 @@ static void test_host(void **state)
 
 static void test_same_target_twice(void **state)
 {
-	struct srv_set set = set_of("a.example 5 7 1 A.Example. 3 8 1 a.example 4 9 1 a.example 5 7 2");
+	struct srv_set set =
+		set_of("a.example 5 7 1 A.Example. 3 8 1 a.example 4 9 1 a.example 5 7 2");
 
 	(void)state;
 	assert_hosts(&set, "A.Example a.example");
@@ -255,7 +256,8 @@ static struct dns_reply *reply_of(enum resolver_result result, const char *text,
 	struct srv_set set = set_of(text);
 	struct dns_reply *reply;
 
-	assert_int_equal(dns_reply_new(DNS_KIND_SRV, result, 0, set.targets, set.n_targets, &reply), 0);
+	assert_int_equal(dns_reply_new(DNS_KIND_SRV, result, 0, set.targets, set.n_targets, &reply),
+			 0);
 	reply->authentic = authentic;
 	return reply;
 }
@@ -264,7 +266,8 @@ static void test_merge_mixes(void **state)
 {
 	_cleanup_(dns_reply_unrefp) struct dns_reply *starttls =
 		reply_of(RESOLVER_OK, "a 20 1 5222 b 10 2 5222 . 0 0 0", false);
-	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "a 15 3 5223 b 30 4 5222", true);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct =
+		reply_of(RESOLVER_OK, "a 15 3 5223 b 30 4 5222", true);
 	uint32_t seed = 5;
 	struct srv_set set;
 
@@ -284,8 +287,10 @@ static void test_merge_mixes(void **state)
 static void test_merge_weights(void **state)
 {
 	enum { DRAWS = 1000 };
-	_cleanup_(dns_reply_unrefp) struct dns_reply *starttls = reply_of(RESOLVER_OK, "a 5 20 1 b 5 10 1", false);
-	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "a 5 60 2 b 5 10 2", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *starttls =
+		reply_of(RESOLVER_OK, "a 5 20 1 b 5 10 1", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct =
+		reply_of(RESOLVER_OK, "a 5 60 2 b 5 10 2", false);
 	unsigned n_direct = 0;
 	unsigned n_a = 0;
 	uint32_t seed = 368;
@@ -349,14 +354,16 @@ static void test_merge_results(void **state)
 		assert_int_equal(set.n_targets > 0, rows[i].expected == RESOLVER_OK);
 		if (rows[i].expected == RESOLVER_OK) {
 			assert_hosts(&set, rows[i].hosts);
-			assert_int_equal(srv_not_offered(set.targets, set.n_targets), !rows[i].hosts[0]);
+			assert_int_equal(srv_not_offered(set.targets, set.n_targets),
+					 !rows[i].hosts[0]);
 		}
 	}
 }
 
 static void test_merge_without_an_answer(void **state)
 {
-	_cleanup_(dns_reply_unrefp) struct dns_reply *reply = reply_of(RESOLVER_OK, "a 1 1 1", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *reply =
+		reply_of(RESOLVER_OK, "a 1 1 1", false);
 	struct srv_set set;
 
 	(void)state;
@@ -372,7 +379,8 @@ static void test_merge_bound(void **state)
 {
 	struct srv_set many = {0};
 	struct dns_reply *starttls;
-	_cleanup_(dns_reply_unrefp) struct dns_reply *direct = reply_of(RESOLVER_OK, "best 1 1 1 worst 9 1 1", false);
+	_cleanup_(dns_reply_unrefp) struct dns_reply *direct =
+		reply_of(RESOLVER_OK, "best 1 1 1 worst 9 1 1", false);
 	struct srv_set set;
 	uint32_t seed = 3;
 
@@ -380,7 +388,9 @@ static void test_merge_bound(void **state)
 	for (uint16_t i = 0; i < SRV_TARGETS_MAX; i++) {
 		srv_set_add(&many, "a", 5, 0, (uint16_t)(1 + i));
 	}
-	assert_int_equal(dns_reply_new(DNS_KIND_SRV, RESOLVER_OK, 0, many.targets, many.n_targets, &starttls), 0);
+	assert_int_equal(dns_reply_new(DNS_KIND_SRV, RESOLVER_OK, 0, many.targets, many.n_targets,
+				       &starttls),
+			 0);
 	assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
 	dns_reply_unref(starttls);
 	assert_int_equal(set.n_targets, SRV_TARGETS_MAX);

@@ -18,10 +18,12 @@ static struct tls_policy policy;
 
 static struct identity identity_of(const char *names, const struct identity *issuer)
 {
-	return identity_new(&(struct identity_spec){.name = "leaf", .names = names, .issuer = issuer});
+	return identity_new(
+		&(struct identity_spec){.name = "leaf", .names = names, .issuer = issuer});
 }
 
-static struct outcome show(const struct identity *identity, const struct identity *issuer, int version)
+static struct outcome show(const struct identity *identity, const struct identity *issuer,
+			   int version)
 {
 	SSL_CTX *server = server_new(identity, issuer, version);
 	struct outcome outcome = visit(store, &policy, server);
@@ -87,8 +89,11 @@ static void test_bad(void **state)
 
 static void test_expired(void **state)
 {
-	struct identity old = identity_new(&(struct identity_spec){
-		.name = "leaf", .names = "DNS:example.org", .issuer = &authority, .from_s = -7200, .to_s = -3600});
+	struct identity old = identity_new(&(struct identity_spec){.name = "leaf",
+								   .names = "DNS:example.org",
+								   .issuer = &authority,
+								   .from_s = -7200,
+								   .to_s = -3600});
 	struct outcome outcome = show(&old, NULL, 0);
 
 	(void)state;
@@ -119,7 +124,9 @@ static void test_pins(void **state)
 /* DANE-EE replaces chain and name; other usages do not. */
 static void test_dane(void **state)
 {
-	static struct tlsa_set set = {.n_records = 1, .records = {{.usage = 3, .selector = 1, .matching = 1, .n_data = PIN_SIZE}}};
+	static struct tlsa_set set = {
+		.n_records = 1,
+		.records = {{.usage = 3, .selector = 1, .matching = 1, .n_data = PIN_SIZE}}};
 	struct identity other = identity_of("DNS:other.example", &stranger);
 	struct pin pin;
 
@@ -178,7 +185,8 @@ static void test_many_names(void **state)
 	memset(common, 'x', sizeof(common));
 	memcpy(common, "\033[2J\r\n", 6);
 	common[64] = '\0';
-	struct identity many = identity_new(&(struct identity_spec){.name = common, .names = names, .issuer = &authority});
+	struct identity many = identity_new(
+		&(struct identity_spec){.name = common, .names = names, .issuer = &authority});
 	struct outcome outcome = show(&many, NULL, 0);
 
 	assert_true(outcome.is_open);
@@ -202,7 +210,8 @@ static void test_nothing(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	policy = (struct tls_policy){.domain = "example.org", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){
+		.domain = "example.org", .ca_file = authority_file, .verify = true};
 	return tls_store_new(&store);
 }
 
@@ -216,7 +225,8 @@ static int teardown(void **state)
 static int setup_group(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	authority =
+		identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
 	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	good = identity_of("DNS:example.org,DNS:*.example.org", &authority);
 	trust_file(&authority, authority_file);
@@ -236,14 +246,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_good),
-		TEST(test_bad),
-		TEST(test_expired),
-		TEST(test_pins),
-		TEST(test_dane),
-		TEST(test_not_asked),
-		TEST(test_many_names),
-		TEST(test_nothing),
+		TEST(test_good), TEST(test_bad),       TEST(test_expired),    TEST(test_pins),
+		TEST(test_dane), TEST(test_not_asked), TEST(test_many_names), TEST(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);

@@ -73,16 +73,17 @@ static void test_resumed_by_id(void **state)
 	SSL_CTX_free(server);
 }
 
-static SSL_TICKET_RETURN keep_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t n_name,
-				     SSL_TICKET_STATUS status, void *userdata)
+static SSL_TICKET_RETURN keep_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+				     size_t n_name, SSL_TICKET_STATUS status, void *userdata)
 {
 	(void)ssl;
 	(void)session;
 	(void)name;
 	(void)n_name;
 	(void)userdata;
-	return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE
-										   : SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW
+		     ? SSL_TICKET_RETURN_USE
+		     : SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
 /* Some servers send tickets only at full handshakes, so a ticket is used more than once. */
@@ -161,11 +162,31 @@ static void test_each_trust_by_itself(void **state)
 		{.domain = "a.test", .verify = true, .ca_file = authority_file},
 		{.domain = "b.test", .verify = true, .ca_file = authority_file},
 		{.domain = "a.test", .verify = true, .ca_file = same_file},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file, .pins = pins, .n_pins = 1},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file, .pins = pins, .n_pins = 2},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "h.test", .tlsa = &one},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "i.test", .tlsa = &one},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file, .host = "h.test", .tlsa = &two},
+		{.domain = "a.test",
+		 .verify = true,
+		 .ca_file = authority_file,
+		 .pins = pins,
+		 .n_pins = 1},
+		{.domain = "a.test",
+		 .verify = true,
+		 .ca_file = authority_file,
+		 .pins = pins,
+		 .n_pins = 2},
+		{.domain = "a.test",
+		 .verify = true,
+		 .ca_file = authority_file,
+		 .host = "h.test",
+		 .tlsa = &one},
+		{.domain = "a.test",
+		 .verify = true,
+		 .ca_file = authority_file,
+		 .host = "i.test",
+		 .tlsa = &one},
+		{.domain = "a.test",
+		 .verify = true,
+		 .ca_file = authority_file,
+		 .host = "h.test",
+		 .tlsa = &two},
 		{.domain = "a.test", .verify = true, .host = "h.test", .tlsa = &one},
 	};
 	SSL_CTX *server = server_new(&identity, NULL, 0);
@@ -194,7 +215,8 @@ static void test_each_trust_by_itself(void **state)
 /* The main point: an unverified session must not be used for a connection that verifies. */
 static void test_unverified_stays_so(void **state)
 {
-	struct identity bad = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	struct identity bad =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	SSL_CTX *server = server_new(&bad, NULL, 0);
 	struct outcome outcome;
 
@@ -240,8 +262,8 @@ static void test_server_that_stumbles(void **state)
  * blame. */
 static void test_certificate_bars_nothing(void **state)
 {
-	struct identity other = identity_new(
-		&(struct identity_spec){.name = "x", .names = "DNS:other.test", .issuer = &authority});
+	struct identity other = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:other.test", .issuer = &authority});
 	SSL_CTX *good = server_new(&identity, NULL, 0), *bad = server_new(&other, NULL, 0);
 
 	(void)state;
@@ -275,8 +297,11 @@ static void test_hang_forgets(void **state)
 /* A resumed connection gets a new ticket, but its certificate is as old as before. */
 static void test_end_of_certificate(void **state)
 {
-	struct identity brief = identity_new(&(struct identity_spec){
-		.name = "x", .names = "DNS:a.test", .issuer = &authority, .from_s = -10, .to_s = 60});
+	struct identity brief = identity_new(&(struct identity_spec){.name = "x",
+								     .names = "DNS:a.test",
+								     .issuer = &authority,
+								     .from_s = -10,
+								     .to_s = 60});
 	SSL_CTX *server = server_new(&brief, NULL, 0);
 	struct outcome outcome;
 
@@ -294,7 +319,8 @@ static void test_end_of_certificate(void **state)
 
 /* How long sessions may be resumed after a first connection under @of to a server that shows @shown
  * and its @issuer. */
-static int64_t until(const struct tls_policy *of, const struct identity *shown, const struct identity *issuer)
+static int64_t until(const struct tls_policy *of, const struct identity *shown,
+		     const struct identity *issuer)
 {
 	SSL_CTX *ctx = server_new(shown, issuer, 0);
 	SSL *server = SSL_new(ctx), *client;
@@ -316,9 +342,12 @@ static int64_t until(const struct tls_policy *of, const struct identity *shown, 
 
 static void test_until(void **state)
 {
-	struct identity_spec long_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 7200};
-	struct identity_spec short_one = {.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 600};
-	struct identity_spec issuer = {.name = "i", .is_authority = true, .issuer = &authority, .to_s = 300};
+	struct identity_spec long_one = {
+		.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 7200};
+	struct identity_spec short_one = {
+		.name = "x", .names = "DNS:a.test", .issuer = &authority, .to_s = 600};
+	struct identity_spec issuer = {
+		.name = "i", .is_authority = true, .issuer = &authority, .to_s = 300};
 	struct identity shown = identity_new(&long_one), middle = identity_new(&issuer);
 	struct tlsa_set tlsa = tlsa_of_key();
 
@@ -355,7 +384,8 @@ static int pad_ticket(SSL *ssl, void *userdata)
 
 static size_t n_ticket;
 
-static void note_ticket(int is_write, int version, int type, const void *data, size_t n, SSL *ssl, void *userdata)
+static void note_ticket(int is_write, int version, int type, const void *data, size_t n, SSL *ssl,
+			void *userdata)
 {
 	(void)version;
 	(void)data;
@@ -363,7 +393,8 @@ static void note_ticket(int is_write, int version, int type, const void *data, s
 	(void)userdata;
 	/* Before the ticket come type, length, lifetime and the length of the ticket (RFC 5077,
 	 * 3.3). */
-	if (is_write && type == SSL3_RT_HANDSHAKE && *(const unsigned char *)data == SSL3_MT_NEWSESSION_TICKET) {
+	if (is_write && type == SSL3_RT_HANDSHAKE &&
+	    *(const unsigned char *)data == SSL3_MT_NEWSESSION_TICKET) {
 		n_ticket = n - 10;
 	}
 }
@@ -400,7 +431,8 @@ static void test_ticket_bound(void **state)
 static int make(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true, .to_s = 86400});
+	authority = identity_new(
+		&(struct identity_spec){.name = "authority", .is_authority = true, .to_s = 86400});
 	identity = identity_new(&(struct identity_spec){
 		.name = "x", .names = "DNS:a.test,DNS:b.test,DNS:c.test", .issuer = &authority});
 	trust_file(&authority, authority_file);

@@ -65,15 +65,19 @@ static void test_pin_text(void **state)
 		"sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU==",
-		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=", /* unused bits that are not 0 */
-		"sha256//47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=", /* the URL variant of base64 */
+		/* unused bits that are not 0 */
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
+		/* the URL variant of base64 */
+		"sha256//47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256// 7DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUA",
 		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF==",
-		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa", /* a list, as curl accepts it */
+		/* a list, as curl accepts it */
+		"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;sha256//47DEQpj8HBSa",
 	};
 	/* SHA-256 of an empty text. */
-	static const unsigned char first[] = {0xe3, 0xb0, 0xc4, 0x42}, last[] = {0x78, 0x52, 0xb8, 0x55};
+	static const unsigned char first[] = {0xe3, 0xb0, 0xc4, 0x42},
+				   last[] = {0x78, 0x52, 0xb8, 0x55};
 	char text[PIN_TEXT_MAX];
 	struct pin pin;
 
@@ -135,8 +139,10 @@ static void test_pins(void **state)
 static void test_pin_words(void **state)
 {
 	struct identity identity = identity_of("DNS:example.org", &authority);
-	struct identity renewed = identity_new(&(struct identity_spec){
-		.name = "y", .names = "DNS:example.org", .issuer = &authority, .key = identity.key});
+	struct identity renewed = identity_new(&(struct identity_spec){.name = "y",
+								       .names = "DNS:example.org",
+								       .issuer = &authority,
+								       .key = identity.key});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	struct pin pins[1] = {{{0}}}, shown;
 	char text[PIN_TEXT_MAX];
@@ -147,7 +153,8 @@ static void test_pin_words(void **state)
 	struct failure failure = visit(store, &policy, server).failure;
 
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_PIN);
-	assert_int_equal(pin_parse(sv_skip(sv_from(failure.detail), strlen("it is ")), &pins[0]), 0);
+	assert_int_equal(pin_parse(sv_skip(sv_from(failure.detail), strlen("it is ")), &pins[0]),
+			 0);
 	assert_int_equal(pin_of(identity.certificate, &shown), 0);
 	assert_string_equal(failure.detail + strlen("it is "), pin_format(&shown, text));
 	assert_int_equal(show(&identity, NULL), FAILURE_NONE);
@@ -163,9 +170,14 @@ static void test_pin_is_not_enough(void **state)
 	struct identity_spec rows[] = {
 		{.name = "x", .names = "DNS:example.org", .issuer = &stranger},
 		{.name = "x", .names = "DNS:example.com", .issuer = &authority},
-		{.name = "x", .names = "DNS:example.org", .issuer = &authority, .from_s = -20, .to_s = -10},
+		{.name = "x",
+		 .names = "DNS:example.org",
+		 .issuer = &authority,
+		 .from_s = -20,
+		 .to_s = -10},
 	};
-	static const enum failure_kind kinds[] = {FAILURE_CERTIFICATE_UNTRUSTED, FAILURE_CERTIFICATE_NAME,
+	static const enum failure_kind kinds[] = {FAILURE_CERTIFICATE_UNTRUSTED,
+						  FAILURE_CERTIFICATE_NAME,
 						  FAILURE_CERTIFICATE_EXPIRED};
 
 	(void)state;
@@ -183,11 +195,13 @@ static void test_pin_is_not_enough(void **state)
 
 /* DANE. */
 
-static struct tlsa_record record_of(const struct identity *identity, uint8_t usage, uint8_t selector, uint8_t matching)
+static struct tlsa_record record_of(const struct identity *identity, uint8_t usage,
+				    uint8_t selector, uint8_t matching)
 {
 	struct tlsa_record record = {.usage = usage, .selector = selector, .matching = matching};
 	unsigned char *der = NULL;
-	int n = selector == SELECTOR_CERT ? i2d_X509(identity->certificate, &der) : i2d_PUBKEY(identity->key, &der);
+	int n = selector == SELECTOR_CERT ? i2d_X509(identity->certificate, &der)
+					  : i2d_PUBKEY(identity->key, &der);
 	unsigned n_data = (unsigned)n;
 
 	assert_in_range(n, 1, TLSA_DATA_MAX);
@@ -195,7 +209,8 @@ static struct tlsa_record record_of(const struct identity *identity, uint8_t usa
 		memcpy(record.data, der, n_data);
 	} else {
 		assert_int_equal(EVP_Digest(der, (size_t)n, record.data, &n_data,
-					    matching == MATCH_SHA256 ? EVP_sha256() : EVP_sha512(), NULL),
+					    matching == MATCH_SHA256 ? EVP_sha256() : EVP_sha512(),
+					    NULL),
 				 1);
 	}
 	record.n_data = (uint16_t)n_data;
@@ -207,7 +222,8 @@ static struct tlsa_record record_of(const struct identity *identity, uint8_t usa
 static enum failure_kind show_with(const struct identity *identity, const struct identity *issuer,
 				   const struct identity *said, uint8_t usage)
 {
-	struct tlsa_set set = {.n_records = 1, .records = {record_of(said, usage, SELECTOR_SPKI, MATCH_SHA256)}};
+	struct tlsa_set set = {.n_records = 1,
+			       .records = {record_of(said, usage, SELECTOR_SPKI, MATCH_SHA256)}};
 
 	policy.host = "xmpp.hoster.test";
 	policy.tlsa = &set;
@@ -249,10 +265,12 @@ static void test_usages(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		enum failure_kind kind = show_with(rows[i].shown, rows[i].issuer, rows[i].said, rows[i].usage);
+		enum failure_kind kind =
+			show_with(rows[i].shown, rows[i].issuer, rows[i].said, rows[i].usage);
 
 		if (kind != rows[i].kind) {
-			fail_msg("row %zu: %s, not %s", i, failure_name(kind), failure_name(rows[i].kind));
+			fail_msg("row %zu: %s, not %s", i, failure_name(kind),
+				 failure_name(rows[i].kind));
 		}
 	}
 	identity_free(&good);
@@ -297,14 +315,18 @@ static void test_dane_names(void **state)
 
 static void test_dane_dates(void **state)
 {
-	struct identity_spec old = {
-		.name = "x", .names = "DNS:example.org", .issuer = &stranger, .from_s = -20, .to_s = -10};
+	struct identity_spec old = {.name = "x",
+				    .names = "DNS:example.org",
+				    .issuer = &stranger,
+				    .from_s = -20,
+				    .to_s = -10};
 	struct identity identity = identity_new(&old);
 
 	(void)state;
 	/* RFC 7671, 5.1 */
 	assert_int_equal(show_with(&identity, &stranger, &identity, DANE_EE), FAILURE_NONE);
-	assert_int_equal(show_with(&identity, &stranger, &stranger, DANE_TA), FAILURE_CERTIFICATE_EXPIRED);
+	assert_int_equal(show_with(&identity, &stranger, &stranger, DANE_TA),
+			 FAILURE_CERTIFICATE_EXPIRED);
 	identity_free(&identity);
 }
 
@@ -395,16 +417,20 @@ static void test_unusable(void **state)
 static void test_dane_words(void **state)
 {
 	struct identity good = identity_of("DNS:other.test", &authority);
-	struct tlsa_set set = {.n_records = 1, .records = {record_of(&stranger, DANE_TA, SELECTOR_SPKI, MATCH_SHA256)}};
+	struct tlsa_set set = {
+		.n_records = 1,
+		.records = {record_of(&stranger, DANE_TA, SELECTOR_SPKI, MATCH_SHA256)}};
 	SSL_CTX *server = server_new(&good, &authority, 0);
 
 	(void)state;
 	policy.host = "xmpp.hoster.test";
 	policy.tlsa = &set;
-	assert_string_equal(visit(store, &policy, server).failure.detail, "no TLSA record of xmpp.hoster.test matches it");
-	set.records[0] = record_of(&authority, DANE_TA, SELECTOR_SPKI, MATCH_SHA256);
 	assert_string_equal(visit(store, &policy, server).failure.detail,
-			    "names in the certificate: other.test; wanted: example.org or xmpp.hoster.test");
+			    "no TLSA record of xmpp.hoster.test matches it");
+	set.records[0] = record_of(&authority, DANE_TA, SELECTOR_SPKI, MATCH_SHA256);
+	assert_string_equal(
+		visit(store, &policy, server).failure.detail,
+		"names in the certificate: other.test; wanted: example.org or xmpp.hoster.test");
 	SSL_CTX_free(server);
 	identity_free(&good);
 }
@@ -431,7 +457,8 @@ static void test_dane_with_others(void **state)
 static int make(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	authority =
+		identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
 	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	trust_file(&authority, authority_file);
 	return 0;
@@ -449,7 +476,8 @@ static int destroy(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	policy = (struct tls_policy){.domain = "example.org", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){
+		.domain = "example.org", .ca_file = authority_file, .verify = true};
 	return tls_store_new(&store);
 }
 

@@ -18,11 +18,15 @@ static struct tls_store *store;
 /* The outcome of a client that trusts the authority and wants @domain, at @server. */
 static struct outcome ask(SSL_CTX *server, const char *domain)
 {
-	return visit(store, &(struct tls_policy){.domain = domain, .ca_file = authority_file, .verify = true}, server);
+	return visit(
+		store,
+		&(struct tls_policy){.domain = domain, .ca_file = authority_file, .verify = true},
+		server);
 }
 
 /* The same, at a server that shows @identity. */
-static struct outcome show(const struct identity *identity, const struct identity *issuer, const char *domain)
+static struct outcome show(const struct identity *identity, const struct identity *issuer,
+			   const char *domain)
 {
 	SSL_CTX *server = server_new(identity, issuer, 0);
 	struct outcome outcome = ask(server, domain);
@@ -44,8 +48,8 @@ static struct failure show_new(const struct identity_spec *spec)
 
 static void test_names(void **state)
 {
-	struct identity identity = identity_new(
-		&(struct identity_spec){.name = "x", .names = "DNS:example.org,DNS:*.b.test", .issuer = &authority});
+	struct identity identity = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org,DNS:*.b.test", .issuer = &authority});
 	struct outcome outcome = show(&identity, NULL, "example.org");
 
 	(void)state;
@@ -58,7 +62,8 @@ static void test_names(void **state)
 			    "names in the certificate: example.org,*.b.test; wanted: example.com");
 	identity_free(&identity);
 
-	struct failure failure = show_new(&(struct identity_spec){.name = "example.org", .issuer = &authority});
+	struct failure failure =
+		show_new(&(struct identity_spec){.name = "example.org", .issuer = &authority});
 
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_NAME);
 	assert_string_equal(failure.detail, "names in the certificate: none; wanted: example.org");
@@ -94,17 +99,19 @@ static void test_dates_of_an_issuer(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct identity issuer = identity_new(&(struct identity_spec){.name = "issuer",
-									      .is_authority = true,
-									      .issuer = &authority,
-									      .from_s = rows[i].from_s,
-									      .to_s = rows[i].to_s});
-		struct identity identity = identity_new(
-			&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &issuer});
+		struct identity issuer =
+			identity_new(&(struct identity_spec){.name = "issuer",
+							     .is_authority = true,
+							     .issuer = &authority,
+							     .from_s = rows[i].from_s,
+							     .to_s = rows[i].to_s});
+		struct identity identity = identity_new(&(struct identity_spec){
+			.name = "x", .names = "DNS:example.org", .issuer = &issuer});
 		struct outcome outcome = show(&identity, &issuer, "example.org");
 
 		assert_int_equal(outcome.failure.kind, rows[i].kind);
-		assert_ptr_equal(strstr(outcome.failure.detail, "of an issuer: "), outcome.failure.detail);
+		assert_ptr_equal(strstr(outcome.failure.detail, "of an issuer: "),
+				 outcome.failure.detail);
 		identity_free(&identity);
 		identity_free(&issuer);
 	}
@@ -129,7 +136,8 @@ static void test_untrusted(void **state)
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
 	assert_non_null(strstr(failure.detail, "issuer /CN=x"));
 	/* The system's store does not know them either. */
-	outcome = visit(store, &(struct tls_policy){.domain = "example.org", .verify = true}, server);
+	outcome =
+		visit(store, &(struct tls_policy){.domain = "example.org", .verify = true}, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
 	/* Without verification neither trust nor name is checked. */
 	outcome = visit(store, &(struct tls_policy){.domain = "example.com"}, server);
@@ -141,10 +149,12 @@ static void test_untrusted(void **state)
 /* The server's own certificate as the trusted authority. */
 static void test_trust_itself(void **state)
 {
-	struct identity identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org"});
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org"});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	char file[TRUST_PATH_SIZE];
-	struct tls_policy policy = {.domain = "example.org", .ca_file = trust_file(&identity, file), .verify = true};
+	struct tls_policy policy = {
+		.domain = "example.org", .ca_file = trust_file(&identity, file), .verify = true};
 
 	(void)state;
 	assert_true(visit(store, &policy, server).is_open);
@@ -189,8 +199,8 @@ static void test_purpose(void **state)
 
 static void test_version(void **state)
 {
-	struct identity identity =
-		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+	struct identity identity = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 	struct outcome outcome;
 	SSL_CTX *server;
@@ -208,8 +218,8 @@ static void test_version(void **state)
 	server = server_new(&identity, NULL, TLS1_1_VERSION);
 	assert_int_equal(tls_connection_new(store,
 					    &(struct tls_policy){.domain = "example.org",
-							       .ca_file = authority_file,
-							       .verify = true},
+								 .ca_file = authority_file,
+								 .verify = true},
 					    &client),
 			 0);
 	SSL_set_security_level(client, 0);
@@ -226,8 +236,11 @@ static void test_not_tls(void **state)
 	SSL *client;
 
 	(void)state;
-	assert_int_equal(tls_connection_new(store, &(struct tls_policy){.domain = "example.org"}, &client), 0);
-	SSL_set_bio(client, BIO_new_mem_buf("HTTP/1.1 400 Bad Request\r\n", -1), BIO_new(BIO_s_null()));
+	assert_int_equal(
+		tls_connection_new(store, &(struct tls_policy){.domain = "example.org"}, &client),
+		0);
+	SSL_set_bio(client, BIO_new_mem_buf("HTTP/1.1 400 Bad Request\r\n", -1),
+		    BIO_new(BIO_s_null()));
 	assert_int_not_equal(SSL_do_handshake(client), 1);
 	tls_failure(client, &failure);
 	assert_int_equal(failure.kind, FAILURE_TLS_HANDSHAKE);
@@ -248,14 +261,15 @@ static int refuse_name(SSL *ssl, int *alert, void *userdata)
 static int note_name(SSL *ssl, int *alert, void *userdata)
 {
 	(void)alert;
-	(void)snprintf(userdata, TRUST_PATH_SIZE, "%s", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+	(void)snprintf(userdata, TRUST_PATH_SIZE, "%s",
+		       SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
 	return SSL_TLSEXT_ERR_OK;
 }
 
 static void test_sni(void **state)
 {
-	struct identity identity =
-		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+	struct identity identity = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	char name[TRUST_PATH_SIZE] = "";
 	struct outcome outcome;
@@ -275,8 +289,8 @@ static void test_sni(void **state)
 }
 
 /* The protocol that a server is made to choose; NULL: none, with an alert. */
-static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out, const unsigned char *in, unsigned n_in,
-		  void *userdata)
+static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out,
+		  const unsigned char *in, unsigned n_in, void *userdata)
 {
 	const char *choice = userdata;
 
@@ -291,7 +305,8 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out, con
 static void check_alpn(SSL_CTX *server)
 {
 	static char xmpp[] = "xmpp-client", http[] = "http/1.1";
-	struct tls_policy policy = {.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
+	struct tls_policy policy = {
+		.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
 	struct outcome outcome;
 
 	/* A server that ignores ALPN may still be the right one. */
@@ -311,18 +326,20 @@ static void check_alpn(SSL_CTX *server)
 	policy.direct = true;
 	outcome = visit(store, &policy, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
-	assert_string_equal(outcome.failure.detail, "the server says that it has no XMPP there (ALPN)");
+	assert_string_equal(outcome.failure.detail,
+			    "the server says that it has no XMPP there (ALPN)");
 	SSL_CTX_set_alpn_select_cb(server, choose, http);
 	outcome = visit(store, &policy, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
-	assert_string_equal(outcome.failure.detail,
-			    "the server chose another protocol than XMPP (ALPN), or sent a broken extension");
+	assert_string_equal(
+		outcome.failure.detail,
+		"the server chose another protocol than XMPP (ALPN), or sent a broken extension");
 }
 
 static void test_alpn(void **state)
 {
-	struct identity identity =
-		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org", .issuer = &authority});
+	struct identity identity = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org", .issuer = &authority});
 	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
 	(void)state;
@@ -366,7 +383,8 @@ static void test_chain_bound(void **state)
 
 static void test_bad_ca_file(void **state)
 {
-	struct tls_policy policy = {.domain = "a.test", .ca_file = "/nonexistent.pem", .verify = true};
+	struct tls_policy policy = {
+		.domain = "a.test", .ca_file = "/nonexistent.pem", .verify = true};
 	SSL *ssl = NULL;
 
 	(void)state;
@@ -381,7 +399,8 @@ static void test_bad_ca_file(void **state)
 static int setup(void **state)
 {
 	(void)state;
-	authority = identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
+	authority =
+		identity_new(&(struct identity_spec){.name = "authority", .is_authority = true});
 	stranger = identity_new(&(struct identity_spec){.name = "stranger", .is_authority = true});
 	trust_file(&authority, authority_file);
 	return tls_store_new(&store);

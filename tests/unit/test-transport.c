@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a transport needs from the kernel and other tests do not cover: timers, a peer that goes silent,
- * one that does not read, one that closes its half.
+ * What a transport needs from the kernel and other tests do not cover: timers, a peer that goes
+ * silent, one that does not read, one that closes its half.
  *
- * Uses real sockets on loopback; the test has the other end. A socket filter makes the peer silent: it
- * drops all that arrives, so nothing is acknowledged. Time-outs of the transport are shortened where a
- * test has to wait for them.
+ * Uses real sockets on loopback; the test has the other end. A socket filter makes the peer silent:
+ * it drops all that arrives, so nothing is acknowledged. Time-outs of the transport are shortened
+ * where a test has to wait for them.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -127,10 +127,12 @@ static int listen_on_loopback(struct address *ret_address)
 	socklen_t size = sizeof(ret_address->v4);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*ret_address = (struct address){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	*ret_address = (struct address){
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 	assert_true(fd >= 0);
 	/* With an explicit size the kernel's buffers do not grow: see fill_kernel(). */
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SOCKET_BUFFER}, sizeof(int)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SOCKET_BUFFER}, sizeof(int)),
+			 0);
 	assert_int_equal(bind(fd, &ret_address->any, size), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(getsockname(fd, &ret_address->any, &size), 0);
@@ -147,8 +149,9 @@ static int set_up(void **state)
 	assert_int_equal(uv_loop_init(&one->loop), 0);
 	uv_timer_init(&one->loop, &one->step);
 	uv_timer_start(&one->step, on_step, STEP_MS, STEP_MS);
-	assert_int_equal(transport_new(&one->loop, one->read_buffer, &address, PATIENCE_MS, &callbacks, NULL,
-				       &one->transport), 0);
+	assert_int_equal(transport_new(&one->loop, one->read_buffer, &address, PATIENCE_MS,
+				       &callbacks, NULL, &one->transport),
+			 0);
 	one->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(one->fd >= 0);
 	close(listener);
@@ -177,7 +180,8 @@ static int option_of(int level, int name)
 
 static void set_option(int level, int name, int value)
 {
-	assert_int_equal(setsockopt(one->transport->channel.fd, level, name, &value, sizeof(value)), 0);
+	assert_int_equal(setsockopt(one->transport->channel.fd, level, name, &value, sizeof(value)),
+			 0);
 }
 
 /* Some kernels lack socket filters or deny them to ordinary users. Returns 0 or an errno. */
@@ -186,7 +190,9 @@ static int try_to_silence_server(void)
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog program = {.len = 1, .filter = &nothing};
 
-	return setsockopt(one->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0 ? 0 : errno;
+	return setsockopt(one->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0
+		     ? 0
+		     : errno;
 }
 
 static void silence_server(void)
@@ -257,7 +263,8 @@ static void test_options(void **state)
 {
 	(void)state;
 	int idle_s = option_of(IPPROTO_TCP, TCP_KEEPIDLE);
-	int all_s = idle_s + option_of(IPPROTO_TCP, TCP_KEEPINTVL) * option_of(IPPROTO_TCP, TCP_KEEPCNT);
+	int all_s = idle_s +
+		    option_of(IPPROTO_TCP, TCP_KEEPINTVL) * option_of(IPPROTO_TCP, TCP_KEEPCNT);
 
 	assert_int_not_equal(option_of(IPPROTO_TCP, TCP_NODELAY), 0);
 	assert_int_not_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
@@ -331,7 +338,9 @@ static void run_until_given_up(void)
 		socklen_t size = sizeof(info);
 
 		uv_run(&one->loop, UV_RUN_ONCE);
-		assert_int_equal(getsockopt(one->transport->channel.fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+		assert_int_equal(
+			getsockopt(one->transport->channel.fd, IPPROTO_TCP, TCP_INFO, &info, &size),
+			0);
 	} while (info.tcpi_state != TCP_CLOSE && uv_now(&one->loop) < end);
 	assert_int_equal(info.tcpi_state, TCP_CLOSE);
 }

@@ -22,14 +22,15 @@ struct identity {
 };
 
 struct identity_spec {
-	const char *name;               /* the CN */
-	const char *names;              /* subjectAltName in OpenSSL's configuration syntax; NULL: no such extension */
-	const struct identity *issuer;  /* NULL: self-signed */
-	EVP_PKEY *key;                  /* NULL: a new one */
-	const char *purposes;           /* extendedKeyUsage; NULL: none */
-	const EVP_MD *digest;           /* NULL: SHA-256 */
+	const char *name; /* the CN */
+	/* subjectAltName in OpenSSL's configuration syntax; NULL: no such extension */
+	const char *names;
+	const struct identity *issuer; /* NULL: self-signed */
+	EVP_PKEY *key;                 /* NULL: a new one */
+	const char *purposes;          /* extendedKeyUsage; NULL: none */
+	const EVP_MD *digest;          /* NULL: SHA-256 */
 	bool is_authority;
-	long from_s, to_s;              /* relative to now; both 0: an hour */
+	long from_s, to_s; /* relative to now; both 0: an hour */
 };
 
 static inline void extension_add(X509 *certificate, X509 *issuer, int nid, const char *value)
@@ -60,23 +61,28 @@ static inline struct identity identity_new(const struct identity_spec *spec)
 
 	assert_int_equal(X509_set_version(certificate, X509_VERSION_3), 1);
 	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial), 1);
-	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), spec->to_s ? spec->from_s : -10));
-	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), spec->to_s ? spec->to_s : 3600));
-	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->name, -1,
-						    -1, 0),
+	assert_non_null(
+		X509_gmtime_adj(X509_getm_notBefore(certificate), spec->to_s ? spec->from_s : -10));
+	assert_non_null(
+		X509_gmtime_adj(X509_getm_notAfter(certificate), spec->to_s ? spec->to_s : 3600));
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+						    (const unsigned char *)spec->name, -1, -1, 0),
 			 1);
-	assert_int_equal(X509_set_issuer_name(certificate, X509_get_subject_name(issuer->certificate)), 1);
+	assert_int_equal(
+		X509_set_issuer_name(certificate, X509_get_subject_name(issuer->certificate)), 1);
 	assert_int_equal(X509_set_pubkey(certificate, self.key), 1);
 	if (spec->names) {
 		extension_add(certificate, issuer->certificate, NID_subject_alt_name, spec->names);
 	}
 	if (spec->is_authority) {
-		extension_add(certificate, issuer->certificate, NID_basic_constraints, "critical,CA:TRUE");
+		extension_add(certificate, issuer->certificate, NID_basic_constraints,
+			      "critical,CA:TRUE");
 	}
 	if (spec->purposes) {
 		extension_add(certificate, issuer->certificate, NID_ext_key_usage, spec->purposes);
 	}
-	assert_true(X509_sign(certificate, issuer->key, spec->digest ? spec->digest : EVP_sha256()) > 0);
+	assert_true(X509_sign(certificate, issuer->key,
+			      spec->digest ? spec->digest : EVP_sha256()) > 0);
 	return self;
 }
 
@@ -88,7 +94,8 @@ static inline void identity_free(struct identity *identity)
 
 /* A server that shows @identity and, unless NULL, @issuer. @version is the only one it speaks; 0:
  * any. */
-static inline SSL_CTX *server_new(const struct identity *identity, const struct identity *issuer, int version)
+static inline SSL_CTX *server_new(const struct identity *identity, const struct identity *issuer,
+				  int version)
 {
 	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
 
@@ -101,7 +108,8 @@ static inline SSL_CTX *server_new(const struct identity *identity, const struct 
 	}
 	assert_int_equal(SSL_CTX_set_min_proto_version(server, version), 1);
 	assert_int_equal(SSL_CTX_set_max_proto_version(server, version), 1);
-	assert_int_equal(SSL_CTX_set_session_id_context(server, (const unsigned char *)"test", 4), 1);
+	assert_int_equal(SSL_CTX_set_session_id_context(server, (const unsigned char *)"test", 4),
+			 1);
 	return server;
 }
 
@@ -171,7 +179,8 @@ static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 	return outcome;
 }
 
-static inline struct outcome visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server)
+static inline struct outcome visit(struct tls_store *store, const struct tls_policy *policy,
+				   SSL_CTX *server)
 {
 	SSL *client;
 
@@ -185,7 +194,8 @@ enum {
 	TRUST_PATH_SIZE = 64,
 };
 
-static inline const char *trust_file(const struct identity *identity, char path[static TRUST_PATH_SIZE])
+static inline const char *trust_file(const struct identity *identity,
+				     char path[static TRUST_PATH_SIZE])
 {
 	(void)snprintf(path, TRUST_PATH_SIZE, "/tmp/doab-trust-XXXXXX");
 	int fd = mkstemp(path);
