@@ -137,21 +137,23 @@ cfg_opt_t config_domain_options[] = {
 	CFG_END(),
 };
 
-/* What concerns two keys. Told at the section's line: libconfuse has forgotten theirs. */
+/* Checks that concern two keys. A mistake is reported at the line of the section, because libconfuse no
+ * longer knows the lines of the keys. */
 static void check_section(const struct domain_rule *rule, unsigned line)
 {
 	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
 
 	if (rule->n_pins && !is_verified) {
-		config_error(line, "pin: expected with tls = required or direct only, got it with %s",
+		config_error(line, "pin: expected only with tls = required or direct, got tls = %s",
 			     domain_tls_name(rule->tls));
 	}
-	/* No server that is not the operator's shall learn who the clients are; and most would take it for an error. */
+	/* Only the operator's own servers may learn the clients' addresses. Most other servers
+	 * would treat the header as an error anyway. */
 	if (rule->proxy != DOMAIN_PROXY_OFF && rule->n_connect == 0) {
-		config_error(line, "proxy_protocol: expected beside connect only");
+		config_error(line, "proxy_protocol: expected only together with connect");
 	}
 	if (rule->deny && rule->gone) {
-		config_error(line, "deny and gone: expected one of them only");
+		config_error(line, "deny and gone: expected at most one of them");
 	}
 }
 
@@ -186,7 +188,7 @@ static int rule_init_pins(struct domain_rule *rule, cfg_t *section)
 	return 0;
 }
 
-/* The values have been checked where they were read, unless there was a mistake. */
+/* The values were checked when they were read. Parsing fails only where a mistake has been reported. */
 static int rule_init(struct domain_rule *rule, cfg_t *section)
 {
 	const char *ca_file = cfg_getstr(section, "ca_file");
@@ -256,7 +258,7 @@ static int rules_add(struct domain_rules *rules, cfg_t *section, unsigned line)
 	return 0;
 }
 
-/* Goes on after a mistake, so that all are told. */
+/* Goes on after a mistake, so that all of them are reported. */
 static int rules_fill(struct domain_rules *rules, cfg_t *cfg, const unsigned *lines)
 {
 	size_t n = cfg_size(cfg, "domain");

@@ -58,22 +58,22 @@ int config_text_read(const char *path, char **ret_text, size_t *ret_n)
 	if (r < 0) {
 		return r;
 	}
-	/* Nothing has been consumed, so the bytes begin where the memory does. */
+	/* Nothing has been consumed, so the bytes begin at the start of the allocation. */
 	*ret_text = text.data;
 	*ret_n = text.n - 1;
 	text = BUFFER_INIT;
 	return 0;
 }
 
-/* The walk over a raw text. */
+/* A pass over a raw text. */
 struct walk {
 	char *text;
 	size_t n;
 	size_t at;
 	unsigned line;
-	bool in_word;	    /* "//" and C comments begin only where a word could */
-	size_t n_open;	    /* braces */
-	unsigned open_line; /* of the outermost */
+	bool in_word;       /* comments other than # cannot start inside a word */
+	size_t n_open;      /* braces */
+	unsigned open_line; /* of the outermost open brace */
 	const char *what;
 	unsigned what_line;
 };
@@ -121,7 +121,7 @@ static bool blank_comment(struct walk *walk)
 		}
 		walk_blank(walk);
 	}
-	return walk_fail(walk, start, "the comment that begins here has no end");
+	return walk_fail(walk, start, "this comment is not closed");
 }
 
 static bool pass_string(struct walk *walk)
@@ -133,30 +133,31 @@ static bool pass_string(struct walk *walk)
 		char c = walk->text[walk->at];
 
 		if (c == '\n') {
-			return walk_fail(walk, start, "the string that begins here has no end");
+			return walk_fail(walk, start, "this string is not closed");
 		}
 		if (quote == '"' && c == '$' && walk_peek(walk, 1) == '{') {
 			return walk_fail(walk, start,
-					 "${...} is not replaced: expected the value itself");
+					 "${...} is not expanded: expected the value itself");
 		}
 		walk->at++;
 		if (c == quote) {
 			return true;
 		}
-		/* The others are C's, and a bad one makes libconfuse lose its place for good. */
+		/* Others are escape sequences of C. A bad one makes libconfuse lose track of where it
+		 * is for good. */
 		if (c == '\\' && walk_peek(walk, 0) != quote && walk_peek(walk, 0) != '\\') {
 			return walk_fail(walk, start,
-					 "expected no \\ in a string but before a quote or a \\");
+					 "in a string, \\ is allowed only before a quote or another \\");
 		}
 		if (c == '\\') {
 			walk->at++;
 		}
 	}
-	return walk_fail(walk, start, "the string that begins here has no end");
+	return walk_fail(walk, start, "this string is not closed");
 }
 
-/* libconfuse takes the end of the file for the end of a section. One that closes too much is told.
- */
+/* libconfuse would accept the end of the file as the end of a section. A brace that closes
+ * nothing is an error to it, too. */
 static void count_brace(struct walk *walk, char c)
 {
 	if (c == '{' && walk->n_open++ == 0) {
@@ -176,7 +177,7 @@ static bool pass_plain(struct walk *walk, char c)
 		return walk_fail(walk, walk->line, "expected text, got a control character");
 	} else if (c == '*' || (c == '$' && walk_peek(walk, 1) == '{') ||
 		   (c == '+' && walk_peek(walk, 1) != '=')) {
-		return walk_fail(walk, walk->line, "expected *, + and ${ in quotes only");
+		return walk_fail(walk, walk->line, "*, + and ${ are allowed in quotes only");
 	}
 	count_brace(walk, c);
 	walk->in_word = !is_space && !strchr("{}()=+,", c);
@@ -214,7 +215,7 @@ static bool walk_all(struct walk *walk)
 		}
 	}
 	return !walk->n_open ||
-	       walk_fail(walk, walk->open_line, "the { that stands here has no } to it");
+	       walk_fail(walk, walk->open_line, "this { has no matching }");
 }
 
 int config_text_prepare(char *text, size_t n, unsigned *ret_line, const char **ret_what)
@@ -230,7 +231,7 @@ int config_text_prepare(char *text, size_t n, unsigned *ret_line, const char **r
 }
 
 struct token {
-	struct sv text; /* of a string: its quotes and all between */
+	struct sv text; /* of a string with its quotes */
 	unsigned line;
 };
 
@@ -244,7 +245,7 @@ static size_t string_length(const char *text)
 	return text[n] ? n + 1 : n;
 }
 
-/* Takes the next token off a prepared text. False at the end. */
+/* Reads the next token of a prepared text. Returns false at the end. */
 static bool token_next(const char **text, unsigned *line, struct token *ret_token)
 {
 	const char *at = *text;
@@ -297,7 +298,7 @@ void config_text_section_lines(const char *text, size_t n, unsigned *ret_lines)
 	size_t n_found = 0;
 
 	while (n_found < n && token_next(&text, &line, &token)) {
-		/* The brace of a list follows its equals sign, that of a section its title. */
+		/* The brace of a list follows an equals sign, that of a section its title. */
 		if (sv_eq(token.text, SV("{")) && !is_assignment(before.text)) {
 			ret_lines[n_found++] = before.line;
 		}

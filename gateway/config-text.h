@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The text of a configuration file before libconfuse sees it. libconfuse 3.3 counts the line of a
- * comment twice, takes no comment inside a list, passes over characters that it does not know, puts
- * environment variables in, and goes on in the next file inside a string that this one left open.
- * All of that is settled here: comments become spaces, the rest is refused. So its line numbers are
- * right, and what it reads is what is written.
+ * Prepares the text of a configuration file for libconfuse. Version 3.3 of it counts the line of a
+ * comment twice, does not allow comments inside lists, skips characters that it does not know,
+ * replaces ${...} by environment variables, and goes on into the next file inside a string that is
+ * not closed. Here comments become spaces and everything else of the kind is refused, so that
+ * libconfuse counts lines correctly and takes the text literally.
  *
- * text  the whole file, with a NUL behind it
+ * text  the whole file, with a NUL at the end
  * line  counted from 1
  */
 #include <stddef.h>
@@ -15,20 +15,21 @@
 #include "common/macro.h"
 
 enum {
-	/* Thousands of domains. More is no configuration but a device or a log given by mistake. */
+	/* Room for thousands of domains. A larger file is a log or a device, given by mistake. */
 	CONFIG_TEXT_MAX = 1024 * 1024,
 };
 
-/* Reads a file whole. Returns 0, -EFBIG, -ENOMEM or the errno of open(2) or read(2). */
+/* Reads a whole file. *ret_text must be freed. Returns 0, -EFBIG when it is too large, -ENOMEM, or the
+ * negative errno of open(2) or read(2). */
 _must_check_ int config_text_read(const char *path, char **ret_text, size_t *ret_n);
 
-/* Makes the @n bytes of @text ready for libconfuse, in place. Returns 0, or -EINVAL with what is
- * wrong at which line. */
+/* Prepares the @n bytes of @text for libconfuse, in place. Returns 0, or -EINVAL when something is
+ * refused; then *ret_what says what is wrong at *ret_line. */
 _must_check_ int config_text_prepare(char *text, size_t n, unsigned *ret_line,
 				     const char **ret_what);
 
-/* Where the prepared @text gives a value to @key for the last time, or 0. */
+/* The line of the last assignment to @key in the prepared @text, or 0 when there is none. */
 unsigned config_text_key_line(const char *text, const char *key);
 
-/* Where the first @n sections of the prepared @text begin; 0 for those that are not there. */
+/* The lines at which the first @n sections of the prepared @text begin; 0 for missing ones. */
 void config_text_section_lines(const char *text, size_t n, unsigned *ret_lines);

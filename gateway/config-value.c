@@ -14,18 +14,18 @@
 #include "policy/route.h"
 
 enum {
-	/* Each is a socket in each worker. */
+	/* Each costs a socket in each worker. */
 	CONFIG_LISTEN_MAX = 64,
-	/* c-ares asks one after the other: with more, a lookup outlasts every time-out here. */
+	/* c-ares asks one after the other. With more, a lookup would outlast all our time-outs. */
 	CONFIG_RESOLVERS_MAX = 8,
-	/* Every request with an Origin, or from a proxy, is compared with all of them. */
+	/* Every request with an Origin, or from a proxy, is compared with all entries. */
 	CONFIG_ORIGINS_MAX = 1024,
 	CONFIG_NETWORKS_MAX = 1024,
-	/* Every address that is dialled is compared with all of them. */
+	/* The port of every address that is dialled is compared with all entries. */
 	CONFIG_PORTS_MAX = 256,
-	/* And each route that a client names with all of these. */
+	/* Every route that a client names is compared with all entries. */
 	CONFIG_ROUTES_MAX = 256,
-	/* A longer one would leave a request line no room in what is looked at first. */
+	/* A longer path could push the end of the request line out of the bytes that are peeked at. */
 	CONFIG_PATH_MAX = 128,
 	CONFIG_URI_MAX = 1024,
 };
@@ -99,7 +99,7 @@ static void refuse(cfg_t *cfg, cfg_opt_t *opt, const char *expected, const char 
 	config_error((unsigned)cfg->line, "%s: expected %s, got '%s'", opt->name, expected, value);
 }
 
-/* libconfuse has made the place for the new entry already, so that nvalues counts it. */
+/* nvalues includes the new entry, for which libconfuse has made room already. Reported once per list. */
 static void check_count(cfg_t *cfg, cfg_opt_t *opt, unsigned max)
 {
 	if (opt->nvalues == max + 1) {
@@ -149,7 +149,7 @@ static bool path_characters_are_valid(struct sv path)
 	return true;
 }
 
-/* Browsers and proxies write the other paths anew before they ask for them. */
+/* Browsers and proxies normalise other paths before they send them. */
 static bool path_segments_are_valid(struct sv path)
 {
 	struct sv rest = sv_skip(path, 1);
@@ -185,7 +185,7 @@ int config_value_path(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resul
 	return take_string(value, result);
 }
 
-/* An https URI of printable ASCII, or nothing. */
+/* An https URI of printable ASCII, or an empty text. */
 int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	struct sv uri = sv_from(value);
@@ -196,7 +196,7 @@ int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result
 		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f && !strchr("<>\"'\\", uri.data[i]);
 	}
 	if (uri.n && !valid) {
-		refuse(cfg, opt, "an URI as in \"https://chat.example.org/http-bind\"", value);
+		refuse(cfg, opt, "a URI as in \"https://chat.example.org/http-bind\"", value);
 	}
 	return take_string(value, result);
 }
@@ -207,7 +207,8 @@ static bool address_is_any(const struct address *address)
 						  : address->v4.sin_addr.s_addr == INADDR_ANY;
 }
 
-/* What is wrong with @a beside @b; NULL for nothing. The second of two that overlap could not be bound. */
+/* What is expected of @a, given @b; NULL when they do not overlap. If they do, the second of them could
+ * not be bound. */
 static const char *expected_beside(const struct address *a, const struct address *b)
 {
 	if (address_port(a) != address_port(b)) {
@@ -217,7 +218,7 @@ static const char *expected_beside(const struct address *a, const struct address
 		return "each address once";
 	}
 	return a->any.sa_family == b->any.sa_family && (address_is_any(a) || address_is_any(b))
-		       ? "no other address beside one that stands for all of its port"
+		       ? "no other address on the port of 0.0.0.0 or [::]"
 		       : NULL;
 }
 
@@ -241,7 +242,7 @@ int config_value_listen(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 	struct address address;
 
 	check_count(cfg, opt, CONFIG_LISTEN_MAX);
-	/* Port 0 would be another port for each worker. */
+	/* Port 0 would give each worker a different port. */
 	if (address_parse(sv_from(value), CONFIG_PORT_LISTEN, &address) < 0 ||
 	    address_port(&address) == 0) {
 		refuse(cfg, opt,

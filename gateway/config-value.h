@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What config.c and config-domain.c share: how a mistake is told, and libconfuse's callbacks that
- * check one value where its line is still known. A callback that refuses has told so and lets the
- * reading go on, so that one run finds all mistakes.
+ * What config.c and config-domain.c share: how mistakes are reported, and the callbacks of libconfuse
+ * that check a value while its line is still known. A callback that refuses a value reports it and
+ * lets libconfuse go on, so that one run finds all mistakes.
  *
- * libconfuse hands its callbacks no pointer of ours, so what they collect is a static; it keeps
- * globals itself, and reads one file at a time.
+ * libconfuse passes no pointer of ours to its callbacks, so the mistakes are collected in a static
+ * variable. libconfuse has global variables itself, and reads one file at a time.
  */
 #include <confuse.h>
 #include <stddef.h>
@@ -14,26 +14,26 @@
 
 #include "common/macro.h"
 
-/* From here on mistakes go to @stream, with @path before them (NULL: the defaults). Both are
- * borrowed. */
+/* Begins a file: mistakes will be printed to @stream, after @path (NULL for the defaults). Both are
+ * borrowed until config_errors_end(). */
 void config_errors_begin(const char *path, FILE *stream);
 
-/* Returns 0, -EINVAL when there were mistakes, or -ENOMEM. */
+/* Returns 0, -EINVAL when there have been mistakes, or -ENOMEM. */
 _must_check_ int config_errors_end(void);
 
-/* Tells a mistake; @line is 0 where none can be named. */
+/* Prints a mistake. @line is 0 when none is known. */
 void config_error(unsigned line, const char *format, ...) _printf_(2, 3);
 
 /* Prints a warning in the same form; the configuration is still taken. */
 void config_warning(unsigned line, const char *format, ...) _printf_(2, 3);
 
-/* What ran out of memory was no mistake: nothing is printed. */
+/* Notes that there was no memory. Prints nothing, as this is not a mistake in the file. */
 void config_error_memory(void);
 
 /* The line of the last mistake, or 0. */
 unsigned config_errors_line(void);
 
-/* cfg_callback_t each. */
+/* Callbacks for CFG_STR_CB() and the like, each for one kind of value. */
 int config_value_bool(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_level(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);
 int config_value_path(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result);

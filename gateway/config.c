@@ -15,63 +15,64 @@
 #include "gateway/config-text.h"
 #include "gateway/config-value.h"
 
-/* The ranges. What an operator could set to stop the service or to lose a protection by a slip of a
- * digit is out of range; sizes and counts are bounded by what one machine has. */
+/* The ranges of numbers. They exclude values with which a mistyped digit would stop the service or
+ * remove a protection. Sizes and counts are bounded by what one machine has. */
 enum {
 	WORKERS_MIN = 0,
 	WORKERS_MAX = 256, /* threads; each has its own sockets, TLS context and resolver */
-	/* RFC 6120, 13.12: whoever refuses stanzas of less than 10000 bytes is no XMPP server.
-	 * Above the largest, a client that sends all but the last byte holds that much for each
-	 * connection. */
+	/* RFC 6120, 13.12: an XMPP server must accept stanzas of 10000 bytes. A client that sends all
+	 * but the last byte of a body makes each of its connections hold up to the maximum. */
 	BODY_MIN = 10000,
 	BODY_MAX = 16 * 1024 * 1024,
 	STANZA_MIN = 10000,
 	STANZA_MAX = 64 * 1024 * 1024,
-	/* A client that does not come back holds that much for each session. */
+	/* Up to that much is kept for each session of a client that has gone away. */
 	PENDING_MIN = 4096,
 	PENDING_MAX = 64 * 1024 * 1024,
-	WAIT_MIN = 0,	/* 0: nothing is held, all clients poll */
-	WAIT_MAX = 600, /* proxies and NAT have forgotten the connection by then */
-	HOLD_MIN = 1,	/* 0 would forbid what BOSH is for */
-	HOLD_MAX = 10,	/* each is a connection that the client takes from all others */
-	/* A page that is reloaded must find its session; one that is gone must not keep it long. */
+	WAIT_MIN = 0,	/* 0: no request is held, all clients poll */
+	WAIT_MAX = 600, /* after that, proxies and NAT have dropped the connection */
+	HOLD_MIN = 1,	/* with 0 clients would have to poll */
+	HOLD_MAX = 10,	/* each is a connection that other clients cannot use */
+	/* A page that is reloaded must still find its session. The session of a page that is gone must
+	 * not stay long. */
 	INACTIVITY_MIN = 5,
 	INACTIVITY_MAX = 3600,
 	PAUSE_MIN = 0, /* 0: none */
 	PAUSE_MAX = 3600,
-	/* 0: none. Longer would be felt: the request that waits is one that the client cannot use. */
+	/* Milliseconds, 0: none. Users would notice more, because the client cannot use a request that
+	 * is being held back. */
 	LINGER_MIN = 0,
 	LINGER_MAX = 1000,
-	REPEATS_MIN = 1, /* a network breaks */
+	REPEATS_MIN = 1, /* networks fail */
 	REPEATS_MAX = 1000,
-	STREAMS_MIN = 1, /* 1: none beside the first */
+	STREAMS_MIN = 1, /* 1: only the first */
 	STREAMS_MAX = 16,
 	POLLING_MIN = 0,
 	POLLING_MAX = 60,
 	PING_MIN = 0, /* 0: none */
 	PING_MAX = 3600,
-	/* Slow headers: a connection that sends a byte now and then is held so long. */
+	/* Against slow headers: a client that sends a byte now and then holds a connection so long. */
 	HEADER_TIMEOUT_MIN = 1,
 	HEADER_TIMEOUT_MAX = 120,
-	/* Far resolvers need some of it; a dead one is waited for so long, then twice and four times, by each
-	 * session of a domain that is not known yet. */
+	/* Milliseconds. A distant resolver needs some time. A dead one delays each session to a domain
+	 * that is not cached by this much, then by twice and four times as much. */
 	DNS_TIMEOUT_MIN = 50,
 	DNS_TIMEOUT_MAX = 30000,
 	DNS_TRIES_MIN = 1,
 	DNS_TRIES_MAX = 10,
-	/* A domain whose addresses swallow packets keeps a session half open so long. */
+	/* A domain whose addresses drop all packets keeps a session half open so long. */
 	CONNECT_TIMEOUT_MIN = 1,
 	CONNECT_TIMEOUT_MAX = 120,
 	OPEN_TIMEOUT_MIN = 1,
 	OPEN_TIMEOUT_MAX = 600,
 	KEEPALIVE_MIN = 0, /* 0: none */
 	KEEPALIVE_MAX = 3600,
-	/* Descriptors and memory of one machine: 10 KB and up to three descriptors a session. */
+	/* Each session needs 10 KB and up to three descriptors. */
 	PLACES_MIN = 1,
 	PLACES_MAX = 1000000,
 };
 
-/*        key, member, default, least, most */
+/* key, member, default, minimum, maximum */
 #define NUMBERS(X)                                                                                 \
 	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                         \
 	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                                      \
@@ -106,7 +107,7 @@ static const struct {
 #undef X
 };
 
-/* Decimal digits only: libconfuse itself would read 010 as eight. */
+/* Reads decimal digits only; libconfuse itself would read 010 as eight. */
 static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	size_t i = 0;
@@ -131,7 +132,7 @@ static int value_number(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 #define BOUND_KEY "session_bound_to_address"
 #define BOUND_KEY_BEFORE "bind_address"
 
-/* libconfuse wants its defaults of lists to be writable, and does not write to them. */
+/* libconfuse takes the defaults of lists as non-const, but does not write to them. */
 static char default_listen[] = "{\"127.0.0.1:5280\", \"[::1]:5280\"}";
 static char default_origins[] = "{\"*\"}";
 static char default_ports[] = "{\"443\", \"1024-65535\"}";
@@ -172,14 +173,14 @@ static int append_names(struct buffer *names, const cfg_opt_t *of)
 	return writer_end(&writer);
 }
 
-/* libconfuse's own words, but for the key that it does not know: there all known ones are said. */
+/* Prints libconfuse's own message, or for an unknown key one that lists all known keys. */
 static void library_error(cfg_t *cfg, const char *format, va_list arguments)
 {
 	_cleanup_(buffer_deinit) struct buffer names = BUFFER_INIT;
 	char text[256];
 	unsigned line = (unsigned)cfg->line;
 
-	/* It takes an unknown key for the name of a string, and stumbles over what follows. */
+	/* After an unknown key, libconfuse also reports what follows on that line. */
 	if (config_errors_line() == line) {
 		return;
 	}
@@ -199,8 +200,8 @@ static void library_error(cfg_t *cfg, const char *format, va_list arguments)
 	config_error(line, "unknown key '%s': expected one of %s", key, buffer_sv(&names).data);
 }
 
-/* Returns 0, or -EINVAL when libconfuse gave up, so that what only the whole shows cannot be
- * checked. */
+/* Returns 0, even with mistakes in values, or -EINVAL when the text could not be parsed to its end, so
+ * that checks of the whole are impossible. */
 static int parse(cfg_t *cfg, char *text, size_t n)
 {
 	unsigned line;
@@ -210,7 +211,7 @@ static int parse(cfg_t *cfg, char *text, size_t n)
 		config_error(line, "%s", what);
 		return -EINVAL;
 	}
-	/* The one unknown key about which libconfuse says nothing. */
+	/* libconfuse silently accepts this unknown key. */
 	line = config_text_key_line(text, "\"\"") + config_text_key_line(text, "''");
 	if (line) {
 		config_error(line, "unknown key ''");
@@ -220,7 +221,7 @@ static int parse(cfg_t *cfg, char *text, size_t n)
 	return cfg_parse_buf(cfg, text) == CFG_SUCCESS ? 0 : -EINVAL;
 }
 
-/* What concerns two keys is told at the later one. */
+/* The line at which a mistake about two keys is reported: the later one. */
 static unsigned later_line(const char *text, const char *a, const char *b)
 {
 	unsigned line_a = config_text_key_line(text, a);
@@ -257,7 +258,7 @@ static void check_whole(cfg_t *cfg, const char *text)
 			     "twice",
 			     cfg_getstr(cfg, "bosh_path"));
 	}
-	/* A client that polls as seldom as it may would lose its session each time. */
+	/* A client that polls as rarely as allowed would always lose its session. */
 	if (cfg_getint(cfg, "polling") >= cfg_getint(cfg, "inactivity")) {
 		config_error(later_line(text, "polling", "inactivity"),
 			     "polling: expected less than inactivity (%ld), got %ld",
@@ -277,7 +278,7 @@ static unsigned core_count(void)
 	return n < WORKERS_MAX ? (unsigned)n : WORKERS_MAX;
 }
 
-/* Every value has been checked when it was read. */
+/* The values were checked when they were read. */
 static int fill(struct config *config, cfg_t *cfg)
 {
 	int r;
@@ -305,7 +306,7 @@ static int fill(struct config *config, cfg_t *cfg)
 	return config_lists_fill(config, cfg);
 }
 
-/* @text is the file, or an empty one for the defaults; it is changed. */
+/* @text is the text of the file, or an empty one for the defaults. It is modified. */
 static int read_text(struct config *config, char *text, size_t n)
 {
 	cfg_t *cfg = cfg_init(options, CFGF_KEYSTRVAL);

@@ -63,16 +63,17 @@ static void print_help(FILE *stream)
 	      "       doab --check FILE\n"
 	      "       doab [--config FILE] --probe DOMAIN\n"
 	      "\n"
-	      "A gateway that lets web clients reach XMPP servers, over BOSH and WebSocket.\n"
+	      "A gateway that connects web clients to XMPP servers, over BOSH and WebSocket.\n"
 	      "\n"
-	      "  -c, --config FILE  read the configuration from FILE; without it the built-in defaults are used\n"
-	      "      --check FILE   tell whether FILE is a configuration, and end\n"
-	      "      --probe DOMAIN do by hand what a session to DOMAIN does, show each step, tell whether one would\n"
-	      "                     work, and end: with 0 if so, 1 if not, 2 if it could not be tried\n"
-	      "  -V, --version      tell the version, and end\n"
-	      "  -h, --help         print this text, and end\n"
+	      "  -c, --config FILE   read the configuration from FILE instead of using the defaults\n"
+	      "      --check FILE    check the configuration in FILE and exit\n"
+	      "      --probe DOMAIN  try to open a session to DOMAIN, show each step, and exit with\n"
+	      "                      status 0 if it works, 1 if it does not, 2 if it could not be tried\n"
+	      "  -V, --version       print the version and exit\n"
+	      "  -h, --help          print this text and exit\n"
 	      "\n"
-	      "It logs to standard error and ends by SIGINT or SIGTERM. By SIGUSR1 it logs how often which failure has been.\n",
+	      "Logs go to standard error. SIGINT and SIGTERM stop the program; SIGUSR1 logs a count of\n"
+	      "each kind of failure.\n",
 	      stream);
 }
 
@@ -120,7 +121,7 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 		return EXIT_USAGE;
 	}
 	if (n_probes > 1 || (n_probes && ret_arguments->check)) {
-		fprintf(stderr, "doab: --probe takes one domain, and no --check beside it\n");
+		fprintf(stderr, "doab: --probe takes one domain and excludes --check\n");
 		print_help(stderr);
 		return EXIT_USAGE;
 	}

@@ -32,7 +32,8 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 		},
 		.open_timeout_ms = (int64_t)config->open_timeout_s * 1000,
 		.trusts_dnssec = config->trusts_dnssec,
-		/* What was allowed when the server stopped reading, and all that a BOSH client may still have under way. */
+		/* What had been accepted when the server stopped reading, and all that a BOSH client
+		 * may have under way then. */
 		.n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max,
 		.scan_options = stream_options(config->n_stanza_max),
 	};
@@ -43,10 +44,14 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	}
 	int r = xml_pool_new(namespaces, NS_COUNT, &env->pool);
 
-	if (r == 0) {
-		r = tls_store_new(&env->tls_store);
+	if (r < 0) {
+		return r;
 	}
-	return r < 0 ? r : make_resolver(env, config, observer);
+	r = tls_store_new(&env->tls_store);
+	if (r < 0) {
+		return r;
+	}
+	return make_resolver(env, config, observer);
 }
 
 void outbound_close(struct link_env *env)

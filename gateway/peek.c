@@ -15,7 +15,8 @@ static struct sv path_of(struct sv line)
 	return peek_without_slash(sv_first(path, sv_find(path, '?')));
 }
 
-/* The value of a header that stands once; twice, and HTTP shall see to it. */
+/* The value of a header, with NULL as data if it is missing. Returns false when it occurs twice: HTTP
+ * judges such requests. */
 static bool header(struct sv head, struct sv name, struct sv *ret_value)
 {
 	struct sv line;
@@ -37,7 +38,8 @@ static bool header(struct sv head, struct sv name, struct sv *ret_value)
 	return true;
 }
 
-/* XEP-0124 gives no order of attributes; a sid in a payload would only lead to a detour. */
+/* XEP-0124 does not fix the order of attributes, so the first " sid=" is taken. If that one is in a
+ * payload, the request takes a detour over another worker and is still answered. */
 static struct sv find_sid(struct sv body)
 {
 	size_t at = sv_find_sv(body, SV(" sid="));
@@ -63,7 +65,7 @@ static void judge_bosh(struct sv bytes, struct peek *peek)
 		peek->kind = PEEK_BOSH;
 		return;
 	}
-	/* With an Expect the body comes when HTTP has asked for it. */
+	/* With Expect, the client sends the body only after HTTP has asked for it. */
 	if (!header(peek->head, SV("Expect"), &expect) || expect.data ||
 	    !header(peek->head, SV("Content-Length"), &length) ||
 	    sv_to_u64(length, UINT32_MAX, &n_body) < 0) {

@@ -9,14 +9,14 @@
 #include <zlib.h>
 
 enum {
-	/* Of the levels those with lazy matching take twice as long for 5 % less, and on some texts twenty times. */
+	/* Levels with lazy matching save 5 % and take twice as long, on some texts twenty times. */
 	LEVEL = 1,
-	/* One step below zlib's own: 64 KB less, and less to clear before each text. */
+	/* One below zlib's default: saves 64 KB, and time to clear them before each text. */
 	MEM_LEVEL = 7,
-	/* How zlib is told what is around the bytes: nothing when this is negated, gzip's when that is added. */
+	/* zlib's way to select a format: negated, bare deflate; plus GZIP_BITS, gzip. */
 	WINDOW_BITS = MAX_WBITS,
 	GZIP_BITS = 16,
-	/* In z_stream.data_type after Z_BLOCK: a block, or what stands before the first, has just ended. */
+	/* In z_stream.data_type after Z_BLOCK: a block, or the header, has just ended. */
 	BLOCK_ENDED = 128,
 	ROOM_MIN = 4096,
 	WEIGHT_MAX = 1000,
@@ -24,8 +24,8 @@ enum {
 
 struct coder {
 	z_stream deflate, inflate;
-	enum coding deflating; /* what .deflate is for; CODING_IDENTITY: not made yet */
-	bool can_inflate;      /* .inflate is made */
+	enum coding deflating; /* the coding of .deflate; CODING_IDENTITY before it is initialised */
+	bool can_inflate;      /* .inflate is initialised */
 	struct buffer scratch;
 };
 
@@ -46,7 +46,7 @@ static enum coding coding_find(struct sv name)
 {
 	enum coding coding = 0;
 
-	/* RFC 9110, 8.4.1.3: the same. */
+	/* RFC 9110, 8.4.1.3: an alias. */
 	if (sv_eq_nocase(name, SV("x-gzip"))) {
 		return CODING_GZIP;
 	}
@@ -61,13 +61,13 @@ enum coding coding_add(enum coding coding, struct sv value)
 	struct sv item;
 
 	if (sv_find(value, '/') < value.n) {
-		/* A media type. libpurple (Pidgin) puts it here: nothing has been said of a coding. */
+		/* A media type, which libpurple (Pidgin) sends here. It says nothing about a coding. */
 		return coding;
 	}
 	while (sv_split(&value, ',', &item)) {
 		enum coding next = coding_find(item);
 
-		/* RFC 9110, 5.6.1.2: empty items are to be passed over. */
+		/* RFC 9110, 5.6.1.2: empty items must be ignored. */
 		if (item.n && next != CODING_IDENTITY) {
 			coding = coding == CODING_IDENTITY ? next : CODING_UNKNOWN;
 		}
@@ -75,7 +75,8 @@ enum coding coding_add(enum coding coding, struct sv value)
 	return coding;
 }
 
-/* RFC 9110, 12.4.2: "0" or "1", and up to three decimals. Returns 0 or -EINVAL. */
+/* Reads "0" or "1" with up to three decimals (RFC 9110, 12.4.2). Returns 0, or -EINVAL when @text is not
+ * a weight. */
 static int parse_weight(struct sv text, uint16_t *ret_weight)
 {
 	unsigned weight = 0, unit = WEIGHT_MAX;
@@ -100,7 +101,7 @@ static int parse_weight(struct sv text, uint16_t *ret_weight)
 	return 0;
 }
 
-/* RFC 9110, 12.5.3: codings [ weight ]. */
+/* Reads "codings [ weight ]" (RFC 9110, 12.5.3). */
 static struct coding_wish parse_wish(struct sv item, struct sv *ret_name)
 {
 	struct coding_wish wish = {.named = true, .weight = WEIGHT_MAX};
@@ -139,7 +140,7 @@ static unsigned weight_of(const struct coding_wishes *wishes, enum coding coding
 	if (wishes->others.named) {
 		return wishes->others.weight;
 	}
-	/* RFC 9110, 12.5.3: who says nothing of identity takes it, when there is nothing better. */
+	/* RFC 9110, 12.5.3: identity is acceptable unless it is excluded. It is the last choice. */
 	return coding == CODING_IDENTITY ? 1 : 0;
 }
 
@@ -206,8 +207,8 @@ struct coder *coder_free(struct coder *coder)
 	return NULL;
 }
 
-/* One state serves both codings, and is made anew when the other one is wanted: whoever takes deflate takes gzip,
- * too, so that hardly happens. Returns 0 or -ENOMEM. */
+/* One state serves both codings and is made again when the other one is needed. That is rare, because
+ * clients that accept deflate accept gzip, too. Returns 0 or -ENOMEM. */
 static int begin_deflate(struct coder *coder, enum coding coding)
 {
 	int window_bits = coding == CODING_GZIP ? WINDOW_BITS + GZIP_BITS : WINDOW_BITS;
@@ -255,8 +256,8 @@ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struc
 	return r;
 }
 
-/* RFC 1950, 2.2: method 8, a window that exists, and a check. No coder begins bare deflate with such a byte: it would
- * be a stored block with something in its padding. */
+/* RFC 1950, 2.2: method 8, a valid window size and check bits. No encoder begins bare deflate like that:
+ * it would be a stored block with padding that is not zero. */
 static bool has_zlib_header(struct sv coded)
 {
 	unsigned method, flags;
@@ -288,7 +289,8 @@ static int begin_inflate(struct coder *coder, enum coding coding, struct sv code
 	return 0;
 }
 
-/* Makes room behind the text, by and by: what a client says of itself is not believed. Returns 0 or -ENOMEM. */
+/* Makes room for more text. The room grows with the text, because a size that the client claims cannot
+ * be trusted. Returns 0 or -ENOMEM. */
 static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
 {
 	assert(plain->n <= n_max);
@@ -306,8 +308,8 @@ static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
 	return 0;
 }
 
-/* Whether inflate(), which said @z, has something left to do. The end of a block may be in bits that it has read
- * already, so that it comes there without input. */
+/* Whether inflate(), which returned @z, can go on. It may reach the end of a block without more input,
+ * in bits that it has read already. */
 static bool goes_on(const z_stream *stream, int z)
 {
 	if (z != Z_OK && z != Z_BUF_ERROR) {
@@ -316,7 +318,8 @@ static bool goes_on(const z_stream *stream, int z)
 	return stream->avail_in || stream->avail_out == 0 || (stream->data_type & BLOCK_ENDED);
 }
 
-/* Expands to the end of the next block, or as far as there is room. Returns what inflate() said. */
+/* Expands up to the end of the next block, or as far as there is room. Returns the result of
+ * inflate(). */
 static int expand(z_stream *stream, struct buffer *plain, size_t *n_blocks)
 {
 	size_t n_room = stream->avail_out;
@@ -353,7 +356,7 @@ int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_
 			return CODING_OK;
 		}
 		if (z == Z_STREAM_END && coding == CODING_GZIP) {
-			/* The next member, or something that does not belong there. */
+			/* The next member follows, or garbage. */
 			inflateReset(stream);
 		} else if (!goes_on(stream, z)) {
 			return CODING_E_CORRUPT;

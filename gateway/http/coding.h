@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3), over zlib, as an engine: headers and bytes in, bytes out.
+ * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3) with zlib, as an engine: headers and bytes in,
+ * bytes out.
  *
- * coding  how a text is written: as it is (identity), gzip (RFC 1952) or deflate, which is the zlib format (RFC 1950);
- *         requests of old clients that send bare RFC 1951 under that name are understood, too
+ * coding  the encoding of a body: identity (as it is), gzip (RFC 1952) or deflate, which is the zlib
+ *         format (RFC 1950). Requests of old clients that send bare RFC 1951 as "deflate" are
+ *         understood, too
  * plain   the text itself
  * coded   the text in a coding
- * wish    what Accept-Encoding says of a coding: its weight in thousandths, 0 for "not that one"
- * coder   what one worker keeps of zlib, made when it is first needed: about 200 KB to code, 40 KB to take a coding
- *         off, and what CODING_TEXT_MAX bytes are coded into
+ * wish    what Accept-Encoding says about a coding: its weight in thousandths, 0 for "not this one"
+ * coder   the state that one worker keeps for zlib, made when it is first needed: about 200 KB for
+ *         encoding, 40 KB for decoding, and room for CODING_TEXT_MAX bytes when encoded
  *
- * Why nothing is coded unless the operator wants it (`compression`): the length of a coded answer tells how much its
- * parts have in common (CRIME, BREACH). Whoever can send stanzas to a user, and sees the length of what the gateway
- * sends that user, also within TLS, may guess at what else is in the same answer: a message of somebody else, a roster,
- * a page of an archive that the client asks for again and again. It takes an eavesdropper who is also a correspondent,
- * and a secret that is sent many times. Each answer is coded by itself, with nothing remembered of those before, so
- * nothing leaks from one into the next; what is sent during login is new each time, beside no stanza of anybody, and
- * mostly shorter than CODING_TEXT_MIN. Padding of random length would only make the guessing longer. The second
- * reason is CPU: coding 2 KB costs as much as all the rest of a round trip.
+ * Answers are encoded only if the operator enables it (`compression`), because the length of a
+ * compressed answer depends on how much its parts have in common (CRIME, BREACH). An attacker who can
+ * send stanzas to a user and can see the length of what the gateway sends to that user, even within
+ * TLS, can guess other parts of the same answer: a message from somebody else, a roster, a page of an
+ * archive that the client requests again and again. The attacker has to be a correspondent and an
+ * eavesdropper, and the secret has to be sent many times. Each answer is compressed on its own, so
+ * nothing leaks from one answer to the next. What is sent during login is new each time, is not mixed
+ * with stanzas from others, and is mostly shorter than CODING_TEXT_MIN. Padding of random length would
+ * only make the attack take longer. The second reason is CPU time: compressing 2 KB costs as much as
+ * the rest of a round trip.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,42 +38,41 @@
 
 enum coding {
 #define X(id, name) CODING_##id,
-	CODINGS(X)
+	CODINGS(X) CODING_COUNT,
 #undef X
-	CODING_COUNT,
 	CODING_UNKNOWN = CODING_COUNT,
 };
 
 enum coding_result {
 	CODING_OK,
-	CODING_E_CORRUPT,   /* broken, cut off, or with something behind its end */
-	CODING_E_TOO_LARGE, /* more text than was allowed, or more blocks than there is text for */
+	CODING_E_CORRUPT,   /* invalid, truncated, or followed by garbage */
+	CODING_E_TOO_LARGE, /* more text than allowed, or too many blocks for so little text */
 };
 
 enum {
-	/* A shorter text goes in one TCP segment with its headers, coded or not: coding would gain nothing. Not a key:
-	 * this does not depend on who runs the gateway. */
+	/* A shorter text fits into one TCP segment with its headers, coded or not, so coding would gain
+	 * nothing. Not a configuration key, because it is the same for every operator. */
 	CODING_TEXT_MIN = 1024,
-	/* Coding takes about a millisecond for that. A client that asks for a repeat of a long answer over and over
-	 * would hold up all other sessions of the worker at the cost of a small request each time. */
+	/* Coding that much takes about a millisecond. Without a limit, a client that requests a long
+	 * answer again and again could delay all sessions of the worker with small requests. */
 	CODING_TEXT_MAX = 128 * 1024,
-	/* Eleven bytes of a block that brings no text can make zlib build tables for a microsecond: a request of
-	 * nothing else would take forty times as long as one that is full of text. So many blocks are free, and one
-	 * more for each piece of text of that size. No coder in use makes smaller ones: zlib's smallest (memLevel 1)
-	 * have 127 symbols. Members of a gzip count, too. */
+	/* A block without text, of eleven bytes, can make zlib build tables for a microsecond. A request
+	 * full of them would take forty times as long as one full of text. Allowed are so many blocks,
+	 * and one more for each CODING_BLOCK_TEXT bytes of text. No encoder in use makes smaller blocks:
+	 * zlib's smallest (memLevel 1) have 127 symbols. The members of a gzip file count, too. */
 	CODING_BLOCKS_FREE = 64,
 	CODING_BLOCK_TEXT = 64,
 };
 
-/* As it stands in headers. */
+/* The name in headers. */
 const char *coding_name(enum coding coding);
 
-/* The coding of a body whose headers so far said @coding (at first CODING_IDENTITY), when one more Content-Encoding
- * says @value. CODING_UNKNOWN when it is not spoken here, or when there are several, one over the other. A media type,
- * which some clients put there, says nothing. */
+/* Adds a Content-Encoding header with @value to those before it, which gave @coding (at first
+ * CODING_IDENTITY). Returns CODING_UNKNOWN for a coding that is not supported, or for several on top of
+ * each other. A media type, which some clients send here, is ignored. */
 enum coding coding_add(enum coding coding, struct sv value);
 
-/* What a client would take. All zero: it said nothing. */
+/* The codings that a client accepts. All zero when it has not sent the header. */
 struct coding_wishes {
 	struct coding_wish {
 		bool named;
@@ -77,13 +80,14 @@ struct coding_wishes {
 	} of[CODING_COUNT], others; /* others: "*" */
 };
 
-/* Takes a header Accept-Encoding in; there may be several. What is not of RFC 9110's syntax is a wish to go without. */
+/* Adds an Accept-Encoding header; there may be several. A coding with a malformed weight counts as not
+ * accepted. */
 void coding_wishes_add(struct coding_wishes *wishes, struct sv accept_encoding);
 
-/* The coding for an answer of @n bytes. The client's weights decide, between equals gzip before deflate before
- * identity. A size out of CODING_TEXT_* is not worth coding, unless, below it, the client refuses identity. Never
- * CODING_UNKNOWN: a client that refuses all gets identity, for an answer must not be lost (RFC 9110, 12.4.1, allows
- * it). */
+/* The coding for an answer of @n bytes. The client's weights decide; with equal weights, gzip comes
+ * before deflate, and deflate before identity. Answers outside CODING_TEXT_MIN to CODING_TEXT_MAX are
+ * not coded, except short ones for a client that refuses identity. Never CODING_UNKNOWN: a client that
+ * refuses everything gets identity, because an answer must not be lost (RFC 9110, 12.4.1, allows it). */
 enum coding coding_choose(const struct coding_wishes *wishes, size_t n);
 
 struct coder;
@@ -92,13 +96,14 @@ struct coder;
 _must_check_ int coder_new(struct coder **ret_coder);
 struct coder *coder_free(struct coder *coder);
 
-/* *ret_coded is @plain, which is not longer than CODING_TEXT_MAX, in gzip or deflate: a reference of the caller's.
- * Returns 0 or -ENOMEM. */
+/* Encodes @plain, at most CODING_TEXT_MAX bytes, in gzip or deflate. The caller gets a reference to
+ * *ret_coded. Returns 0 or -ENOMEM. */
 _must_check_ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded);
 
-/* Appends the text of @coded, which is gzip or deflate, to the empty *ret_plain: never more than @n_max + 1 bytes, so
- * that a small request that says it is gigabytes is stopped there. A gzip may have several members (RFC 1952, 2.2):
- * their texts follow each other, and the bounds are for all together. Whatever the result, *ret_plain has the text up
- * to there and is the caller's to deinitialise. Returns CODING_OK, CODING_E_*, or -ENOMEM. */
+/* Decodes @coded, which is gzip or deflate, into the empty *ret_plain: at most @n_max + 1 bytes, so that
+ * a small request that would expand to gigabytes is stopped there. A gzip file may have several members
+ * (RFC 1952, 2.2); their texts are joined, and the limits apply to all of them together. Whatever the
+ * result, *ret_plain has the text so far, and the caller must deinitialise it. Returns CODING_OK,
+ * CODING_E_* or -ENOMEM. */
 _must_check_ int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max,
 			      struct buffer *ret_plain);
