@@ -28,6 +28,7 @@ struct worker_env {
 	struct xml_pool *pool;
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
+	bool is_stopping; /* no session is opened any more */
 };
 
 /* The time of the worker's loop. */

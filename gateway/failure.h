@@ -24,6 +24,8 @@
 	  "")                                                                                      \
 	X(DOMAIN_REFUSED, "domain-refused", "host-unknown", "host-unknown",                        \
 	  "this gateway does not serve that domain")                                               \
+	X(DOMAIN_MISSING, "domain-missing", "improper-addressing", "improper-addressing", "a session needs a 'to'")              \
+	X(DOMAIN_MALFORMED, "domain-malformed", "host-unknown", "host-unknown", "'to' is not the name of a domain")              \
 	X(DOMAIN_GONE, "domain-gone", "host-gone", "host-gone",                                    \
 	  "the domain is no longer served")                                                        \
 	X(DNS_NO_NAME, "dns-no-name", "host-unknown", "host-unknown",                              \
@@ -88,6 +90,10 @@
 	  "the client sent data before the server's features had arrived")                         \
 	X(TOO_MANY, "too-many-sessions", "policy-violation", "policy-violation",                   \
 	  "too many sessions")                                                                     \
+	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                                                              \
+	  "this gateway finds the server by DNS and does not take that 'route'")                                                        \
+	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format", "'route' is not of the form xmpp:host:port")                \
+	X(SEE_OTHER_URI, "see-other-uri", "see-other-uri", "see-other-host", "sessions are opened elsewhere")                          \
 	X(SHUTDOWN, "system-shutdown", "system-shutdown", "system-shutdown",                       \
 	  "the gateway is being shut down")                                                        \
 	X(INTERNAL, "internal", "internal-server-error", "internal-server-error",                  \

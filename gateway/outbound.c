@@ -18,11 +18,10 @@ static int make_resolver(struct link_env *env, const struct config *config, cons
 	return resolver_new(env->dialer.loop, &options, &env->dialer.resolver);
 }
 
-int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config, struct census *census,
+int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
 		  const struct lookup_observer *observer)
 {
 	*env = (struct link_env){
-		.census = census,
 		.dialer = {
 			.loop = loop,
 			.ports = &config->ports,

@@ -10,7 +10,7 @@
 
 /* All pointers are borrowed until outbound_deinit(); @observer may be NULL. Returns 0 or a negative
  * errno. Either way the caller must call outbound_close() and outbound_deinit(). */
-_must_check_ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config, struct census *census,
+_must_check_ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
 				const struct lookup_observer *observer);
 
 /* To be called when all links are gone. Closes the remaining handles; the loop must then be run until

@@ -37,7 +37,7 @@ struct worker {
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
 	struct mono grace_end;
-	bool started, stopping;
+	bool started;
 };
 
 /* A connection that belongs to another worker, because its first request names a session there. */
@@ -62,7 +62,7 @@ static void log_connection_failed(const struct worker *worker, const struct addr
 
 static void adopt_http(struct worker *worker, int fd, const struct address *peer)
 {
-	if (worker->stopping) {
+	if (worker->env.is_stopping) {
 		close(fd);
 		worker_leave_connection(&worker->env, peer);
 		return;
@@ -220,10 +220,10 @@ static void on_stop(uv_async_t *stop)
 {
 	struct worker *worker = CONTAINER_OF(stop, struct worker, stop);
 
-	if (worker->stopping) {
+	if (worker->env.is_stopping) {
 		return;
 	}
-	worker->stopping = true;
+	worker->env.is_stopping = true;
 	worker->listener = listener_free(worker->listener);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
@@ -287,7 +287,7 @@ static int parts_new(struct worker *worker)
 static int init(struct worker *worker)
 {
 	struct worker_env *env = &worker->env;
-	int r = outbound_init(&env->link, env->loop, env->config, env->census, NULL);
+	int r = outbound_init(&env->link, env->loop, env->config, NULL);
 
 	env->pool = env->link.pool;
 	if (r == 0) {

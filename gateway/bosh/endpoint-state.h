@@ -17,11 +17,11 @@
 #include <uthash.h>
 
 #include "common/due.h"
+#include "gateway/admission.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/xmpp/link.h"
-#include "policy/route.h"
 
 /* A stream of a session: one way to a server. */
 struct bosh_leg {
@@ -29,7 +29,7 @@ struct bosh_leg {
 	struct bosh_entry *session;
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL when it is over */
-	bool counted;      /* in the census; the first is not, for there the session is */
+	struct admission_seats seats; /* of the first leg the domain's only: the session has the other */
 	char domain[];     /* ascii form */
 };
 
@@ -42,6 +42,7 @@ struct bosh_entry {
 	struct due_item due; /* the timer has run out, and the engine has not been told yet */
 	struct mono armed; /* what the timer runs for */
 	struct address client;  /* that made it */
+	struct admission_seats seats; /* the client's */
 	uint64_t latest_client; /* client_key() of its latest request */
 	bool secure;            /* it was made over TLS */
 	bool is_logged;         /* or only counted, because its client starts too many */
@@ -57,18 +58,11 @@ struct bosh_endpoint {
 	struct bosh_limits limits;
 	struct bosh_actions actions; /* the list is used again and again */
 	struct due_queue due; /* sessions whose timer has run out */
-	bool shut;
 };
 
-/* Where a stream is to lead, in the client's words; and what has come of them. */
+/* Where a stream is to lead, in the client's words. */
 struct bosh_target {
 	struct sv to, from, lang, version, route;
-};
-
-struct bosh_place {
-	char domain[DOMAIN_MAX + 1]; /* ascii form */
-	const struct domain_rule *rule; /* NULL: none */
-	struct redirect route; /* port 0: none */
 };
 
 static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
@@ -91,11 +85,10 @@ void bosh_entry_on_due(struct due_item *item);
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_entry_end(struct bosh_entry *session);
 
-/* Starts to reach the server of @stream. @counted: the stream has its place in the census. Returns 0 or
- * -ENOMEM. */
+/* Starts to reach the server of @stream, as @admission allows it; the leg takes its seats, also on
+ * failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
-				     const struct bosh_target *target,
-				     const struct bosh_place *place, bool counted);
+				     const struct bosh_target *target, struct admission *admission);
 
 /* endpoint-log.c: lines about sessions that are logged. */
 
@@ -112,11 +105,6 @@ void bosh_leg_log_failure(const struct bosh_leg *leg, const struct failure *fail
 
 /* leg.c */
 
-/* Whether a stream may lead to @target. Returns BOSH_CONDITION_NONE with the place, or what the client is to be told, with words for
- * it. */
-enum bosh_condition bosh_target_judge(const struct bosh_endpoint *endpoint, const struct bosh_target *target,
-				      struct bosh_place *ret_place, const char **ret_text);
-
 /* The leg of @stream, or NULL. */
 struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
 
@@ -124,11 +112,11 @@ struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream
  * back. Returns NULL without memory. */
 struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
 
-/* Makes the leg of @stream and its link, which reports to @callbacks with the leg. @counted: the stream has
- * its place in the census. Returns 0 or -ENOMEM. */
+/* Makes the leg of @stream and its link, which reports to @callbacks with the leg. The leg takes the seats
+ * of @admission, also on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
-			       const struct bosh_target *target, const struct bosh_place *place,
-			       bool counted, const struct link_callbacks *callbacks);
+			       const struct bosh_target *target, struct admission *admission,
+			       const struct link_callbacks *callbacks);
 
-/* Ends the link of @leg, in order or (@drop) without a word, and gives its place in the census back. */
+/* Ends the link of @leg, in order or (@drop) without a word, and gives its seats back. */
 void bosh_leg_close(struct bosh_leg *leg, bool drop);

@@ -2,23 +2,62 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/bosh/answer.h"
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/endpoint-state.h"
 
 /* Requests. */
 
-/* Answers a request that has no session. A legacy client sends no `ver` when it creates one. */
+/* A legacy client sends no `ver` when it creates a session. */
+static bool is_legacy(const struct bosh_body *body)
+{
+	return body->has_rid && !body->sid.data && !body->has_ver;
+}
+
+/* Answers a request that has no session. */
 static void refuse(struct bosh_endpoint *endpoint, const struct bosh_request *request,
 		   enum bosh_condition condition, const char *text)
 {
-	const struct bosh_body *body = &request->body;
-	bool legacy = body->has_rid && !body->sid.data && !body->has_ver;
 	struct blob *blob = NULL;
 	unsigned status = 500;
 
 	/* Without memory for the words there is still the status. */
-	(void)!bosh_refusal(condition, text, legacy, &status, &blob);
-	bosh_relay_answer(endpoint->relay, request->exchange, status, bosh_content_type(body->content), blob);
+	(void)!bosh_refusal(condition, text, is_legacy(&request->body), &status, &blob);
+	bosh_relay_answer(endpoint->relay, request->exchange, status,
+			  bosh_content_type(request->body.content), blob);
+}
+
+/* The HTTP status for a condition by its name ("HTTP Conditions"). */
+static unsigned status_of(const char *condition, bool legacy)
+{
+	for (enum bosh_condition i = BOSH_CONDITION_NONE; i <= BOSH_CONDITION_OTHER_REQUEST; i++) {
+		if (strcmp(bosh_condition_name(i), condition) == 0) {
+			return bosh_condition_status(i, legacy);
+		}
+	}
+	return 200;
+}
+
+/* Answers a creation request that was not admitted. */
+static void refuse_by_verdict(struct bosh_endpoint *endpoint, const struct bosh_request *request,
+			      const struct admission *admission)
+{
+	struct bosh_answer answer = {0};
+	struct blob *blob = NULL;
+	struct sv payloads;
+	unsigned status;
+
+	if (admission->uri) {
+		refuse(endpoint, request, BOSH_CONDITION_SEE_OTHER_URI, admission->uri);
+		return;
+	}
+	bosh_answer_set_failure(&answer, &admission->verdict);
+	status = status_of(answer.condition, is_legacy(&request->body));
+	if (bosh_answer_write(&answer, &blob, &payloads) < 0) {
+		status = 500;
+	}
+	bosh_relay_answer(endpoint->relay, request->exchange, status,
+			  bosh_content_type(request->body.content), blob);
 }
 
 /* Refuses a request that has no session because of @rule. Anybody can send any number of these, so the log
@@ -88,42 +127,21 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	return 0;
 }
 
-static void log_refused(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	if (worker_may_log(endpoint->env, CLIENT_LOG_SESSION_REFUSED, &request->client)) {
-		log_warning("session-refused",
-			    LOG_STR("client", address_format_host(&request->client, client)),
-			    LOG_STR("transport", "bosh"),
-			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY)));
-	}
-}
-
-/* Takes the session's place in the census. */
-static bool admit(struct bosh_endpoint *endpoint, const struct bosh_request *request)
-{
-	int r = census_enter_session(endpoint->env->census, &request->client);
-
-	if (r != CENSUS_OK) {
-		log_refused(endpoint, request);
-		counters_add(endpoint->env->counters, FAILURE_TOO_MANY);
-		refuse(endpoint, request, BOSH_CONDITION_POLICY_VIOLATION, failure_sentence(FAILURE_TOO_MANY));
-	}
-	return r == CENSUS_OK;
-}
-
-/* The session's first stream. */
+/* The first stream of @session. */
 static void open_session(struct bosh_entry *session, const struct bosh_target *target,
-			 const struct bosh_place *place)
+			 struct admission *admission)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
-	int r = bosh_entry_open_leg(session, 0, target, place, false);
+	int r;
 
+	session->seats.client = admission->seats.client;
+	admission->seats.client = false;
+	r = bosh_entry_open_leg(session, 0, target, admission);
 	if (r == 0) {
-		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint), &endpoint->actions);
+		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint),
+				       &endpoint->actions);
 	}
-	bosh_entry_log(session, "session-open", place->domain);
+	bosh_entry_log(session, "session-open", admission->domain);
 	bosh_entry_settle(session, r);
 }
 
@@ -131,36 +149,34 @@ static void open_session(struct bosh_entry *session, const struct bosh_target *t
 static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 {
 	const struct bosh_body *body = &request->body;
-	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version, body->route};
-	const char *elsewhere = endpoint->env->config->see_other_uri;
+	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version,
+					   body->route};
+	const struct admission_request wish = {
+		.transport = ADMISSION_BOSH,
+		.client = &request->client,
+		.is_secure = request->secure,
+		.to = body->to,
+		.route = body->route,
+	};
 	struct bosh_entry *session;
-	struct bosh_place place;
-	const char *text;
+	struct admission admission;
 
-	if (elsewhere[0] && !request->secure) {
-		refuse(endpoint, request, BOSH_CONDITION_SEE_OTHER_URI, elsewhere);
-		return;
-	}
 	if (!body->has_rid || body->rid > BOSH_RID_MAX - 1) {
 		refuse_by_rule(endpoint, request,
 			       body->has_rid ? BOSH_RULE_RID_TOO_LARGE : BOSH_RULE_NO_RID);
 		return;
 	}
-	enum bosh_condition condition = bosh_target_judge(endpoint, &target, &place, &text);
-
-	if (condition) {
-		refuse(endpoint, request, condition, text);
-		return;
-	}
-	if (!admit(endpoint, request)) {
+	if (!admission_judge(endpoint->env, &wish, &admission)) {
+		refuse_by_verdict(endpoint, request, &admission);
 		return;
 	}
 	if (session_new(endpoint, request, &session) < 0) {
-		census_leave_session(endpoint->env->census, &request->client);
+		admission_leave_domain(endpoint->env, &admission.seats, admission.domain);
+		admission_leave_client(endpoint->env, &admission.seats, &request->client);
 		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
 		return;
 	}
-	open_session(session, &target, &place);
+	open_session(session, &target, &admission);
 }
 
 static struct bosh_entry *find(const struct bosh_endpoint *endpoint, struct sv sid)
@@ -295,7 +311,6 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	struct bosh_entry *session, *next;
 	struct failure failure;
 
-	endpoint->shut = true;
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	HASH_ITER(hh, endpoint->sessions, session, next)
 	{

@@ -44,7 +44,7 @@ void bosh_entry_end(struct bosh_entry *session)
 	}
 	due_queue_remove(&endpoint->due, &session->due);
 	HASH_DELETE(hh, endpoint->sessions, session);
-	census_leave_session(endpoint->env->census, &session->client);
+	admission_leave_client(endpoint->env, &session->seats, &session->client);
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
 }
 
@@ -145,41 +145,41 @@ static const struct link_callbacks link_callbacks = {
 /* Opening. */
 
 int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target,
-			const struct bosh_place *place, bool counted)
+			struct admission *admission)
 {
-	return bosh_leg_open(session, stream, target, place, counted, &link_callbacks);
+	return bosh_leg_open(session, stream, target, admission, &link_callbacks);
 }
 
-static int refuse_leg(struct bosh_entry *session, unsigned stream, enum failure_kind kind, const char *why)
+/* Tells the client, through the engine, that it does not get its stream. Returns 0 or -ENOMEM. */
+static int refuse_leg(struct bosh_entry *session, unsigned stream, const struct admission *admission)
 {
-	struct bosh_leg *leg = bosh_leg_new(session, stream, "");
-	struct failure failure;
+	struct bosh_leg *leg = bosh_leg_new(session, stream, admission->domain);
 
-	failure_set(&failure, kind, why ? "%s" : NULL, why);
-	return leg ? fail_leg(leg, &failure) : -ENOMEM;
+	return leg ? bosh_session_fail(session->engine, stream, &admission->verdict, now_of(leg),
+				       actions_of(leg))
+		   : -ENOMEM;
 }
 
-/* The client wants one more stream. What stands against it, the client is told through the engine.
- * Returns 0 or -ENOMEM. */
+/* The client wants one more stream. Returns 0 or -ENOMEM. */
 static int add_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target)
 {
-	struct bosh_endpoint *endpoint = session->endpoint;
-	struct bosh_place place;
-	const char *text;
+	const struct admission_request request = {
+		.transport = ADMISSION_BOSH,
+		.client = &session->client,
+		.is_secure = session->secure,
+		.session = sv_first(sv_from(session->sid), SID_LOG_LENGTH),
+		.to = target->to,
+		.route = target->route,
+	};
+	struct admission admission;
 
-	if (bosh_target_judge(endpoint, target, &place, &text)) {
-		return refuse_leg(session, stream, FAILURE_DOMAIN_REFUSED, text);
+	if (!admission_judge(session->endpoint->env, &request, &admission)) {
+		return refuse_leg(session, stream, &admission);
 	}
-	/* Each is a connection like that of a session of its own. */
-	if (census_enter_session(endpoint->env->census, &session->client) != CENSUS_OK) {
-		return refuse_leg(session, stream, FAILURE_TOO_MANY, NULL);
-	}
-	int r = bosh_entry_open_leg(session, stream, target, &place, true);
+	int r = bosh_entry_open_leg(session, stream, target, &admission);
 
-	if (r < 0) {
-		census_leave_session(endpoint->env->census, &session->client);
-	} else if (bosh_entry_may_log_stream(session)) {
-		bosh_entry_log(session, "stream-open", place.domain);
+	if (r == 0 && bosh_entry_may_log_stream(session)) {
+		bosh_entry_log(session, "stream-open", admission.domain);
 	}
 	return r;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/admission.h"
 #include "gateway/ops/probe-state.h"
 #include "gateway/outbound.h"
 
@@ -170,8 +171,11 @@ static int start(struct probe *probe)
 	probe->start_us = probe_now_us();
 	probe->step_us = probe->start_us;
 	probe->dialling = true;
-	if (probe->rule && probe->rule->deny) {
-		failure_set(&probe->failure, FAILURE_DOMAIN_REFUSED, NULL);
+	enum failure_kind refusal = admission_judge_rule(probe->rule);
+
+	if (refusal) {
+		failure_set(&probe->failure, refusal, refusal == FAILURE_DOMAIN_GONE ? "%s" : NULL,
+			    probe->domain);
 		probe->is_over = true;
 		return 0;
 	}
@@ -179,14 +183,13 @@ static int start(struct probe *probe)
 			&probe->link);
 }
 
-static int run(struct probe *probe, struct census *census, enum probe_status *ret_status)
+static int run(struct probe *probe, enum probe_status *ret_status)
 {
 	int r;
 
 	probe_observe_dial(probe);
 	probe_observe_stream(probe);
-	r = outbound_init(&probe->env, &probe->loop, probe->config, census,
-			  &probe->lookup_observer);
+	r = outbound_init(&probe->env, &probe->loop, probe->config, &probe->lookup_observer);
 	probe->env.dialer.observer = &probe->dial_observer;
 	probe->env.observer = &probe->link_observer;
 	if (r == 0) {
@@ -222,17 +225,12 @@ static enum probe_status complain(const char *what, const char *why)
 }
 
 DEFINE_CLEANUP(void *, free);
-DEFINE_CLEANUP(struct census *, census_free);
 
 /* Shows what is known beforehand, then probes. Returns 0 or a negative errno. */
 static int run_loop(struct probe *probe, const char *path, enum probe_status *ret_status)
 {
-	_cleanup_(census_freep) struct census *census = NULL;
-	int r = census_new(&probe->config->limits, &census);
+	int r;
 
-	if (r < 0) {
-		return r;
-	}
 	probe->rule = domain_rules_find(&probe->config->domains, probe->domain);
 	r = show_heading(probe);
 	if (r < 0) {
@@ -243,7 +241,7 @@ static int run_loop(struct probe *probe, const char *path, enum probe_status *re
 	if (r < 0) {
 		return r;
 	}
-	r = run(probe, census, ret_status);
+	r = run(probe, ret_status);
 	uv_loop_close(&probe->loop);
 	return r;
 }

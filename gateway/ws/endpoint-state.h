@@ -8,6 +8,7 @@
  */
 #include <sys/queue.h>
 
+#include "gateway/admission.h"
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/server.h"
@@ -27,9 +28,11 @@ struct ws_session {
 	struct address client;
 	char name[WS_SESSION_NAME_LENGTH + 1];
 	char domain[DOMAIN_MAX + 1];
+	struct admission_seats seats;
 	char *lang;         /* of the client's <open/>, for an <open/> of ours */
-	bool is_logged;     /* or only counted, because its client starts too many */
-	bool counted;       /* has a place in the census */
+	bool is_logged;     /* or only counted, because its client starts too many: asked */
+	bool asked_log;     /* before its first line */
+	bool is_open;       /* the log says so */
 	bool open_sent;     /* the <open/> of this stream (after a restart: of the new one) is out */
 	bool awaits_features; /* the stream is not the client's yet: what it sends early waits in its socket */
 	bool link_congested;  /* the server does not keep up: likewise */
@@ -44,7 +47,6 @@ struct ws_endpoint {
 	size_t n_sockets; /* that are not released yet */
 	struct xml_scan_options scan_options;
 	struct buffer scratch; /* the message that is being written */
-	bool shut;
 };
 
 /* Makes the session of a WebSocket that has just been opened. Returns 0 or a negative errno. */

@@ -122,7 +122,7 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 		refuse(site, exchange, result);
 		return;
 	}
-	if (endpoint->shut || http_exchange_detach(exchange, &fd) < 0) {
+	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &fd) < 0) {
 		site_answer_text(site, exchange, 503,
 				 "The gateway has no room for this connection now.\n");
 		return;
@@ -172,7 +172,6 @@ void ws_endpoint_shut(struct ws_endpoint *endpoint)
 {
 	struct ws_session *session;
 
-	endpoint->shut = true;
 	LIST_FOREACH(session, &endpoint->sessions, in_endpoint) {
 		ws_session_shut(session);
 	}

@@ -12,11 +12,22 @@ enum {
 
 /* Saying. */
 
-static void log_session(const struct ws_session *session, const char *event)
+/* Asked once. A WebSocket that is refused has no lines here. */
+static bool may_log(struct ws_session *session)
+{
+	if (!session->asked_log) {
+		session->asked_log = true;
+		session->is_logged = worker_may_log(session->endpoint->env, CLIENT_LOG_SESSION,
+						    &session->client);
+	}
+	return session->is_logged;
+}
+
+static void log_session(struct ws_session *session, const char *event)
 {
 	char client[ADDRESS_TEXT_MAX];
 
-	if (!session->is_logged) {
+	if (!may_log(session)) {
 		return;
 	}
 	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
@@ -24,12 +35,12 @@ static void log_session(const struct ws_session *session, const char *event)
 		 LOG_STR("domain", session->domain));
 }
 
-static void log_failure(const struct ws_session *session, const struct failure *failure)
+static void log_failure(struct ws_session *session, const struct failure *failure)
 {
 	char client[ADDRESS_TEXT_MAX];
 
 	counters_add(session->endpoint->env->counters, failure->kind);
-	if (!session->is_logged) {
+	if (!may_log(session)) {
 		return;
 	}
 	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
@@ -50,6 +61,13 @@ static int send_scratch(struct ws_session *session, int write_result)
 static void drop_link(struct ws_session *session)
 {
 	session->link = link_drop(session->link);
+	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
+}
+
+static void close_link(struct ws_session *session)
+{
+	session->link = link_close(session->link);
+	drop_link(session);
 }
 
 /* Nothing can be said any more. */
@@ -110,12 +128,21 @@ static void say_error(struct ws_session *session, const char *condition, const c
 	say_goodbye(session, status);
 }
 
+/* Tells the client of @failure and ends the session. */
+static void tell(struct ws_session *session, const struct failure *failure)
+{
+	enum ws_close_status status =
+		failure->kind == FAILURE_SHUTDOWN ? WS_CLOSE_GOING_AWAY : WS_CLOSE_NORMAL;
+
+	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
+		  failure->public_detail, status);
+	drop_link(session);
+}
+
 static void fail(struct ws_session *session, const struct failure *failure)
 {
 	log_failure(session, failure);
-	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
-		  failure->public_detail, WS_CLOSE_NORMAL);
-	drop_link(session);
+	tell(session, failure);
 }
 
 static void fail_kind(struct ws_session *session, enum failure_kind kind)
@@ -190,7 +217,7 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	 * 3.6). The client of a stream that never opened is told why. */
 	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent)) {
 		log_failure(session, failure);
-		session->link = link_close(session->link);
+		close_link(session);
 		say_goodbye(session, WS_CLOSE_NORMAL);
 		return;
 	}
@@ -207,15 +234,8 @@ static const struct link_callbacks link_callbacks = {
 
 /* From the client. */
 
-static int enter_census(struct ws_session *session)
-{
-	int r = census_enter_session(session->endpoint->env->census, &session->client);
-
-	session->counted = r == CENSUS_OK;
-	return r;
-}
-
-static void open_link(struct ws_session *session, const struct framing_event *event)
+static void open_link(struct ws_session *session, const struct framing_event *event,
+		      const struct domain_rule *rule)
 {
 	struct worker_env *env = session->endpoint->env;
 	struct stream_target target = {
@@ -225,18 +245,8 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 		.version = event->version,
 		.client = &session->client,
 	};
-	const struct domain_rule *rule = domain_rules_find(&env->config->domains, session->domain);
 
-	if (rule && rule->deny) {
-		fail_kind(session, FAILURE_DOMAIN_REFUSED);
-		return;
-	}
-	int r = enter_census(session);
-
-	if (r != CENSUS_OK) {
-		fail_kind(session, r == -ENOMEM ? FAILURE_INTERNAL : FAILURE_TOO_MANY);
-		return;
-	}
+	session->is_open = true;
 	log_session(session, "session-open");
 	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
@@ -247,21 +257,22 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 
 static void on_open(struct ws_session *session, const struct framing_event *event)
 {
-	struct failure failure;
-	int r = domain_to_ascii(event->to, session->domain);
+	const struct admission_request request = {
+		.transport = ADMISSION_WEBSOCKET,
+		.client = &session->client,
+		.to = event->to,
+	};
+	struct admission admission;
+	bool is_admitted = admission_judge(session->endpoint->env, &request, &admission);
 
 	ws_set_deadline(session->connection, 0);
-
 	session->lang = event->lang.n ? strndup(event->lang.data, event->lang.n) : NULL;
-	if (r == -ENOMEM) {
-		fail_kind(session, FAILURE_INTERNAL);
-	} else if (r < 0) {
-		failure_set(&failure, FAILURE_DOMAIN_REFUSED, "'%.*s' is not the name of a domain",
-			    SV_ARGS(sv_first(event->to, 100)));
-		session->domain[0] = '\0';
-		fail(session, &failure);
+	session->seats = admission.seats;
+	memcpy(session->domain, admission.domain, sizeof(session->domain));
+	if (is_admitted) {
+		open_link(session, event, admission.rule);
 	} else {
-		open_link(session, event);
+		tell(session, &admission.verdict);
 	}
 }
 
@@ -299,7 +310,7 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 
 static void on_close(struct ws_session *session)
 {
-	session->link = link_close(session->link);
+	close_link(session);
 	/* RFC 7395, 3.4: not even a refused stream goes without our <open/>. */
 	if (send_own_open(session) < 0) {
 		abandon(session);
@@ -391,7 +402,6 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
-	session->is_logged = worker_may_log(endpoint->env, CLIENT_LOG_SESSION, client);
 	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
@@ -401,12 +411,11 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 
 void ws_session_shut(struct ws_session *session)
 {
-	enum failure_kind kind = FAILURE_SHUTDOWN;
+	struct failure failure;
 
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	if (!session->over) {
-		say_error(session, failure_stream_condition(kind), failure_sentence(kind), NULL,
-			  WS_CLOSE_GOING_AWAY);
-		drop_link(session);
+		tell(session, &failure);
 	}
 }
 
@@ -416,11 +425,11 @@ void ws_session_on_closed(void *userdata, bool clean)
 	struct ws_session *session = userdata;
 
 	(void)clean;
-	log_session(session, "session-closed");
-	drop_link(session);
-	if (session->counted) {
-		census_leave_session(session->endpoint->env->census, &session->client);
+	if (session->is_open) {
+		log_session(session, "session-closed");
 	}
+	drop_link(session);
+	admission_leave_client(session->endpoint->env, &session->seats, &session->client);
 	LIST_REMOVE(session, in_endpoint);
 	framing_deinit(&session->framing);
 	free(session->lang);

@@ -9,7 +9,6 @@
 #include "gateway/xmpp/gather.h"
 #include "gateway/xmpp/keepalive.h"
 #include "gateway/xmpp/stream.h"
-#include "policy/census.h"
 
 enum {
 	/* A server that does not read our farewell must not hold the descriptor. */
@@ -37,7 +36,6 @@ struct link_observer {
 
 /* Outlives all links. */
 struct link_env {
-	struct census *census;
 	const struct link_observer *observer; /* NULL: none */
 	struct dialer dialer;
 	struct tls_store *tls_store;

@@ -18,9 +18,8 @@ struct link {
 	char *domain;     /* ASCII form */
 	uv_timer_t timer; /* for the next turn of the loop; its close frees the memory */
 	struct keepalive_member keepalive;
-	enum failure_kind refusal; /* reported at the next turn; FAILURE_NONE: there is none */
-	bool is_counted; /* has a place among the sessions to its domain */
 	bool paused;     /* the owner reads nothing; holds once the opening is over */
+	bool is_broken;  /* out of memory, reported at the next turn */
 	bool failing;    /* `over` has run or is running */
 	bool header_due; /* the server's header came, and its features did not yet */
 	bool offered;    /* the client has been told features */
@@ -41,10 +40,6 @@ static void let_go(struct link *link)
 	link->callbacks = NULL;
 	gather_drop(&link->env->gather, link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
-	if (link->is_counted) {
-		link->is_counted = false;
-		census_leave_domain(link->env->census, link->domain);
-	}
 	uv_close((uv_handle_t *)&link->timer, on_closed);
 }
 
@@ -274,13 +269,9 @@ static const struct opening_callbacks opening_callbacks = {
 static void on_turn(uv_timer_t *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
-	struct failure failure;
 
-	if (link->refusal == FAILURE_INTERNAL) {
+	if (link->is_broken) {
 		fail_kind(link, FAILURE_INTERNAL);
-	} else if (link->refusal) {
-		failure_set(&failure, link->refusal, "%s", link->domain);
-		fail(link, &failure);
 	} else if (stream_repeats(&link->stream)) {
 		tell_all(link, 0);
 	}
@@ -291,51 +282,15 @@ static void tell_at_next_turn(struct link *link)
 	uv_timer_start(&link->timer, on_turn, 0, 0);
 }
 
-static void refuse_at_next_turn(struct link *link, enum failure_kind kind)
-{
-	link->refusal = kind;
-	tell_at_next_turn(link);
-}
-
 /* The beginning. */
-
-/* Takes a place among the sessions to the domain, where the rule limits them. Returns 0 with
- * *ret_refusal, or -ENOMEM. */
-static int enter_domain(struct link *link, const struct domain_rule *rule,
-			enum failure_kind *ret_refusal)
-{
-	*ret_refusal = rule && rule->gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
-	if (!rule || rule->gone || !rule->max_sessions) {
-		return 0;
-	}
-	int r = census_enter_domain(link->env->census, link->domain, rule->max_sessions);
-
-	if (r == CENSUS_E_DOMAIN_FULL) {
-		*ret_refusal = FAILURE_TOO_MANY;
-		return 0;
-	}
-	link->is_counted = r == CENSUS_OK;
-	return r;
-}
 
 static int start(struct link *link, const struct stream_target *target,
 		 const struct domain_rule *rule)
 {
-	enum failure_kind refusal;
-
 	link->domain = strndup(target->to.data, target->to.n);
-	if (!link->domain) {
-		return -ENOMEM;
-	}
-	int r = enter_domain(link, rule, &refusal);
-
-	if (r == 0 && refusal) {
-		refuse_at_next_turn(link, refusal);
-	} else if (r == 0) {
-		r = opening_new(link->env, link->domain, rule, target, &link->stream,
-				&opening_callbacks, link, &link->opening);
-	}
-	return r;
+	return link->domain ? opening_new(link->env, link->domain, rule, target, &link->stream,
+					  &opening_callbacks, link, &link->opening)
+			    : -ENOMEM;
 }
 
 int link_new(struct link_env *env, const struct stream_target *target, const struct domain_rule *rule,
@@ -403,7 +358,8 @@ int link_gather(struct link *link, struct sv elements)
 void link_write_gathered(struct link *link, struct sv bytes)
 {
 	if (link->transport && transport_write(link->transport, bytes.data, bytes.n) < 0) {
-		refuse_at_next_turn(link, FAILURE_INTERNAL);
+		link->is_broken = true;
+		tell_at_next_turn(link);
 	}
 }
 

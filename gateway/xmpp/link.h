@@ -32,8 +32,7 @@ struct link_callbacks {
 /* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where the rule
  * wants it, the server is told first, by the PROXY protocol, that @target->client comes; but only at an address that
  * the rule names. A @target->route is dialled instead of what the DNS says of the domain, and the same policies are asked
- * of it. What the rule refuses (a domain that is gone, or that has as many sessions as it may) is told by
- * `over`, too.
+ * of it.
  * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the call.
  * Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,

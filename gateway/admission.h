@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Whether a client may open a session, and to where. Both transports (bosh/, ws/) ask here, so that the
+ * same request gets the same verdict, the same log line and the same counter whichever way it came.
+ * Whatever limits clients has its place behind this header.
+ *
+ * verdict  FAILURE_NONE, or the reason for the refusal (failure.h), which the client is told
+ * seat     a place in the census (policy/census.h): the client's is one of the sessions that there may
+ *          be of one client and in all, the domain's is one of the sessions to a domain whose rule
+ *          limits them (max_sessions)
+ * stream   a further stream of a BOSH session (XEP-0124, "Multiple Streams"): it costs as much as a
+ *          session, so it needs the same seats
+ */
+#include "gateway/env.h"
+#include "gateway/failure.h"
+#include "policy/domain.h"
+#include "policy/route.h"
+
+enum admission_transport {
+	ADMISSION_BOSH,
+	ADMISSION_WEBSOCKET,
+};
+
+/* Who wants to go where. Borrowed for the call. */
+struct admission_request {
+	enum admission_transport transport;
+	const struct address *client;
+	bool is_secure;    /* it came over TLS, as a trusted proxy says; read for BOSH only */
+	struct sv session; /* a further stream is wanted for this one, as the log names it; else empty */
+	struct sv to;      /* in the client's words */
+	struct sv route;   /* likewise; empty: none. BOSH only */
+};
+
+struct admission_seats {
+	bool client, domain;
+};
+
+struct admission {
+	struct failure verdict;
+	const char *uri;                /* for FAILURE_SEE_OTHER_URI: where to go. Borrowed */
+	char domain[DOMAIN_MAX + 1];    /* ASCII form; "" if `to` is missing or malformed */
+	const struct domain_rule *rule; /* that applies to the domain; NULL: none. Borrowed */
+	struct redirect route;          /* port 0: none, or one that says no more than `to` */
+	struct admission_seats seats;   /* the caller's, who gives each of them back */
+};
+
+/* Judges @request. Returns whether it is admitted. If not, the refusal has been logged and counted, no
+ * seat is taken, and the client is to be told the verdict: FAILURE_INTERNAL means out of memory. */
+_must_check_ bool admission_judge(struct worker_env *env, const struct admission_request *request,
+				  struct admission *ret_admission);
+
+/* What @rule alone says about sessions to its domain; it may be NULL. FAILURE_NONE, _DOMAIN_REFUSED or
+ * _DOMAIN_GONE. */
+enum failure_kind admission_judge_rule(const struct domain_rule *rule);
+
+/* Give a seat back, if it is in @seats. */
+void admission_leave_client(struct worker_env *env, struct admission_seats *seats,
+			    const struct address *client);
+void admission_leave_domain(struct worker_env *env, struct admission_seats *seats,
+			    const char *domain);
