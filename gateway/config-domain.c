@@ -36,11 +36,13 @@ static int value_pin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result
 	struct pin pin;
 
 	if (opt->nvalues == DOMAIN_PINS_MAX + 1) {
-		config_error((unsigned)cfg->line, "pin: expected at most %d entries", DOMAIN_PINS_MAX);
+		config_error((unsigned)cfg->line, "pin: expected at most %d entries",
+			     DOMAIN_PINS_MAX);
 	}
 	if (pin_parse(sv_from(value), &pin) < 0) {
 		config_error((unsigned)cfg->line,
-			     "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of "
+			     "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 "
+			     "characters of "
 			     "base64, got '%s'",
 			     value);
 	}
@@ -68,7 +70,8 @@ static int value_proxy(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 
 	(void)opt;
 	if (domain_proxy_parse(sv_from(value), &proxy) < 0) {
-		config_error((unsigned)cfg->line, "proxy_protocol: expected off, v1 or v2, got '%s'", value);
+		config_error((unsigned)cfg->line,
+			     "proxy_protocol: expected off, v1 or v2, got '%s'", value);
 	}
 	*(const char **)result = value;
 	return 0;
@@ -80,7 +83,8 @@ static int value_max_sessions(cfg_t *cfg, cfg_opt_t *opt, const char *value, voi
 
 	(void)opt;
 	if (sv_to_u64(sv_from(value), DOMAIN_SESSIONS_MAX, &number) < 0) {
-		config_error((unsigned)cfg->line, "max_sessions: expected a number from 0 (no limit) to %d, got %s",
+		config_error((unsigned)cfg->line,
+			     "max_sessions: expected a number from 0 (no limit) to %d, got %s",
 			     DOMAIN_SESSIONS_MAX, value);
 	}
 	*(long *)result = (long)number;
@@ -137,8 +141,8 @@ cfg_opt_t config_domain_options[] = {
 	CFG_END(),
 };
 
-/* Checks that concern two keys. A mistake is reported at the line of the section, because libconfuse no
- * longer knows the lines of the keys. */
+/* Checks that concern two keys. A mistake is reported at the line of the section, because
+ * libconfuse no longer knows the lines of the keys. */
 static void check_section(const struct domain_rule *rule, unsigned line)
 {
 	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
@@ -178,7 +182,8 @@ static int rule_init_pins(struct domain_rule *rule, cfg_t *section)
 	size_t n = cfg_size(section, "pin");
 
 	for (size_t i = 0; i < n && i < DOMAIN_PINS_MAX; i++) {
-		int r = pin_parse(sv_from(cfg_getnstr(section, "pin", (unsigned)i)), &rule->pins[i]);
+		int r = pin_parse(sv_from(cfg_getnstr(section, "pin", (unsigned)i)),
+				  &rule->pins[i]);
 
 		if (r < 0) {
 			return r;
@@ -188,7 +193,8 @@ static int rule_init_pins(struct domain_rule *rule, cfg_t *section)
 	return 0;
 }
 
-/* The values were checked when they were read. Parsing fails only where a mistake has been reported. */
+/* The values were checked when they were read. Parsing fails only where a mistake has been
+ * reported. */
 static int rule_init(struct domain_rule *rule, cfg_t *section)
 {
 	const char *ca_file = cfg_getstr(section, "ca_file");
@@ -221,7 +227,8 @@ static int rule_init(struct domain_rule *rule, cfg_t *section)
 static bool name_is_taken(const struct domain_rules *rules, const char *name, bool is_pattern)
 {
 	for (size_t i = 0; i < rules->n_rules; i++) {
-		if (rules->rules[i].is_pattern == is_pattern && strcmp(rules->rules[i].name, name) == 0) {
+		if (rules->rules[i].is_pattern == is_pattern &&
+		    strcmp(rules->rules[i].name, name) == 0) {
 			return true;
 		}
 	}
@@ -236,8 +243,10 @@ static int rules_add(struct domain_rules *rules, cfg_t *section, unsigned line)
 	int r = domain_pattern_parse(sv_from(cfg_title(section)), name, &is_pattern);
 
 	if (r == -EINVAL) {
-		config_error(line, "domain: expected a domain name, \"*.\" and a name, or \"*\", got '%s'",
-			     cfg_title(section));
+		config_error(
+			line,
+			"domain: expected a domain name, \"*.\" and a name, or \"*\", got '%s'",
+			cfg_title(section));
 	}
 	if (r < 0) {
 		return r;

@@ -117,7 +117,7 @@ static int fill_routes(struct config *config, cfg_t *cfg)
 
 int config_lists_fill(struct config *config, cfg_t *cfg)
 {
-	static int (*const fills[])(struct config *config, cfg_t *cfg) = {
+	static int (*const fills[])(struct config * config, cfg_t * cfg) = {
 		fill_listen, fill_resolvers, fill_origins, fill_proxies, fill_ports, fill_routes,
 	};
 	int r = 0;

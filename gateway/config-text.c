@@ -143,11 +143,12 @@ static bool pass_string(struct walk *walk)
 		if (c == quote) {
 			return true;
 		}
-		/* Others are escape sequences of C. A bad one makes libconfuse lose track of where it
-		 * is for good. */
+		/* Others are escape sequences of C. A bad one makes libconfuse lose track of where
+		 * it is for good. */
 		if (c == '\\' && walk_peek(walk, 0) != quote && walk_peek(walk, 0) != '\\') {
-			return walk_fail(walk, start,
-					 "in a string, \\ is allowed only before a quote or another \\");
+			return walk_fail(
+				walk, start,
+				"in a string, \\ is allowed only before a quote or another \\");
 		}
 		if (c == '\\') {
 			walk->at++;
@@ -214,8 +215,7 @@ static bool walk_all(struct walk *walk)
 			return false;
 		}
 	}
-	return !walk->n_open ||
-	       walk_fail(walk, walk->open_line, "this { has no matching }");
+	return !walk->n_open || walk_fail(walk, walk->open_line, "this { has no matching }");
 }
 
 int config_text_prepare(char *text, size_t n, unsigned *ret_line, const char **ret_what)

@@ -19,8 +19,8 @@ enum {
 	CONFIG_TEXT_MAX = 1024 * 1024,
 };
 
-/* Reads a whole file. *ret_text must be freed. Returns 0, -EFBIG when it is too large, -ENOMEM, or the
- * negative errno of open(2) or read(2). */
+/* Reads a whole file. *ret_text must be freed. Returns 0, -EFBIG when it is too large, -ENOMEM, or
+ * the negative errno of open(2) or read(2). */
 _must_check_ int config_text_read(const char *path, char **ret_text, size_t *ret_n);
 
 /* Prepares the @n bytes of @text for libconfuse, in place. Returns 0, or -EINVAL when something is

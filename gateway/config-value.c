@@ -25,7 +25,8 @@ enum {
 	CONFIG_PORTS_MAX = 256,
 	/* Every route that a client names is compared with all entries. */
 	CONFIG_ROUTES_MAX = 256,
-	/* A longer path could push the end of the request line out of the bytes that are peeked at. */
+	/* A longer path could push the end of the request line out of the bytes that are peeked
+	 * at. */
 	CONFIG_PATH_MAX = 128,
 	CONFIG_URI_MAX = 1024,
 };
@@ -99,7 +100,8 @@ static void refuse(cfg_t *cfg, cfg_opt_t *opt, const char *expected, const char 
 	config_error((unsigned)cfg->line, "%s: expected %s, got '%s'", opt->name, expected, value);
 }
 
-/* nvalues includes the new entry, for which libconfuse has made room already. Reported once per list. */
+/* nvalues includes the new entry, for which libconfuse has made room already. Reported once per
+ * list. */
 static void check_count(cfg_t *cfg, cfg_opt_t *opt, unsigned max)
 {
 	if (opt->nvalues == max + 1) {
@@ -193,7 +195,8 @@ int config_value_uri(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result
 		     sv_starts_with(uri, SV("https://"));
 
 	for (size_t i = 0; i < uri.n; i++) {
-		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f && !strchr("<>\"'\\", uri.data[i]);
+		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f &&
+			!strchr("<>\"'\\", uri.data[i]);
 	}
 	if (uri.n && !valid) {
 		refuse(cfg, opt, "a URI as in \"https://chat.example.org/http-bind\"", value);
@@ -207,8 +210,8 @@ static bool address_is_any(const struct address *address)
 						  : address->v4.sin_addr.s_addr == INADDR_ANY;
 }
 
-/* What is expected of @a, given @b; NULL when they do not overlap. If they do, the second of them could
- * not be bound. */
+/* What is expected of @a, given @b; NULL when they do not overlap. If they do, the second of them
+ * could not be bound. */
 static const char *expected_beside(const struct address *a, const struct address *b)
 {
 	if (address_port(a) != address_port(b)) {
@@ -218,8 +221,8 @@ static const char *expected_beside(const struct address *a, const struct address
 		return "each address once";
 	}
 	return a->any.sa_family == b->any.sa_family && (address_is_any(a) || address_is_any(b))
-		       ? "no other address on the port of 0.0.0.0 or [::]"
-		       : NULL;
+		     ? "no other address on the port of 0.0.0.0 or [::]"
+		     : NULL;
 }
 
 static const char *expected_listen(cfg_opt_t *opt, const struct address *address)
@@ -229,7 +232,8 @@ static const char *expected_listen(cfg_opt_t *opt, const struct address *address
 	for (unsigned i = 0; !expected && i + 1 < opt->nvalues; i++) {
 		struct address other;
 
-		if (address_parse(sv_from(opt->values[i]->string), CONFIG_PORT_LISTEN, &other) == 0) {
+		if (address_parse(sv_from(opt->values[i]->string), CONFIG_PORT_LISTEN, &other) ==
+		    0) {
 			expected = expected_beside(address, &other);
 		}
 	}
@@ -325,7 +329,8 @@ int config_value_ports(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *resu
 	if (r == 0) {
 		ports_deinit(&ports);
 	} else if (r == -EINVAL) {
-		refuse(cfg, opt, "a port or a range of ports, as in \"443\" or \"1024-65535\"", value);
+		refuse(cfg, opt, "a port or a range of ports, as in \"443\" or \"1024-65535\"",
+		       value);
 	} else {
 		config_error_memory();
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What config.c and config-domain.c share: how mistakes are reported, and the callbacks of libconfuse
- * that check a value while its line is still known. A callback that refuses a value reports it and
- * lets libconfuse go on, so that one run finds all mistakes.
+ * What config.c and config-domain.c share: how mistakes are reported, and the callbacks of
+ * libconfuse that check a value while its line is still known. A callback that refuses a value
+ * reports it and lets libconfuse go on, so that one run finds all mistakes.
  *
  * libconfuse passes no pointer of ours to its callbacks, so the mistakes are collected in a static
  * variable. libconfuse has global variables itself, and reads one file at a time.

@@ -20,8 +20,8 @@
 enum {
 	WORKERS_MIN = 0,
 	WORKERS_MAX = 256, /* threads; each has its own sockets, TLS context and resolver */
-	/* RFC 6120, 13.12: an XMPP server must accept stanzas of 10000 bytes. A client that sends all
-	 * but the last byte of a body makes each of its connections hold up to the maximum. */
+	/* RFC 6120, 13.12: an XMPP server must accept stanzas of 10000 bytes. A client that sends
+	 * all but the last byte of a body makes each of its connections hold up to the maximum. */
 	BODY_MIN = 10000,
 	BODY_MAX = 16 * 1024 * 1024,
 	STANZA_MIN = 10000,
@@ -29,18 +29,18 @@ enum {
 	/* Up to that much is kept for each session of a client that has gone away. */
 	PENDING_MIN = 4096,
 	PENDING_MAX = 64 * 1024 * 1024,
-	WAIT_MIN = 0,	/* 0: no request is held, all clients poll */
+	WAIT_MIN = 0,   /* 0: no request is held, all clients poll */
 	WAIT_MAX = 600, /* after that, proxies and NAT have dropped the connection */
-	HOLD_MIN = 1,	/* with 0 clients would have to poll */
-	HOLD_MAX = 10,	/* each is a connection that other clients cannot use */
-	/* A page that is reloaded must still find its session. The session of a page that is gone must
-	 * not stay long. */
+	HOLD_MIN = 1,   /* with 0 clients would have to poll */
+	HOLD_MAX = 10,  /* each is a connection that other clients cannot use */
+	/* A page that is reloaded must still find its session. The session of a page that is gone
+	 * must not stay long. */
 	INACTIVITY_MIN = 5,
 	INACTIVITY_MAX = 3600,
 	PAUSE_MIN = 0, /* 0: none */
 	PAUSE_MAX = 3600,
-	/* Milliseconds, 0: none. Users would notice more, because the client cannot use a request that
-	 * is being held back. */
+	/* Milliseconds, 0: none. Users would notice more, because the client cannot use a request
+	 * that is being held back. */
 	LINGER_MIN = 0,
 	LINGER_MAX = 1000,
 	REPEATS_MIN = 1, /* networks fail */
@@ -51,11 +51,12 @@ enum {
 	POLLING_MAX = 60,
 	PING_MIN = 0, /* 0: none */
 	PING_MAX = 3600,
-	/* Against slow headers: a client that sends a byte now and then holds a connection so long. */
+	/* Against slow headers: a client that sends a byte now and then holds a connection so
+	 * long. */
 	HEADER_TIMEOUT_MIN = 1,
 	HEADER_TIMEOUT_MAX = 120,
-	/* Milliseconds. A distant resolver needs some time. A dead one delays each session to a domain
-	 * that is not cached by this much, then by twice and four times as much. */
+	/* Milliseconds. A distant resolver needs some time. A dead one delays each session to a
+	 * domain that is not cached by this much, then by twice and four times as much. */
 	DNS_TIMEOUT_MIN = 50,
 	DNS_TIMEOUT_MAX = 30000,
 	DNS_TRIES_MIN = 1,
@@ -73,28 +74,28 @@ enum {
 };
 
 /* key, member, default, minimum, maximum */
-#define NUMBERS(X)                                                                                 \
-	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                         \
-	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                                      \
-	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                             \
-	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                          \
-	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                                    \
-	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                                       \
-	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                            \
-	X(max_pause, maxpause_s, 120, PAUSE_MIN, PAUSE_MAX)                                        \
-	X(linger, linger_ms, 10, LINGER_MIN, LINGER_MAX)                                           \
-	X(max_repeats, n_repeats_max, 10, REPEATS_MIN, REPEATS_MAX)                                \
-	X(max_streams, n_streams_max, 4, STREAMS_MIN, STREAMS_MAX)                                 \
-	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                         \
-	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                                  \
-	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)            \
-	X(dns_timeout, dns_timeout_ms, 1500, DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX)                     \
-	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                                 \
-	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)         \
-	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)                    \
-	X(keepalive, keepalive_s, 300, KEEPALIVE_MIN, KEEPALIVE_MAX)                               \
-	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                            \
-	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)           \
+#define NUMBERS(X)                                                                         \
+	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                 \
+	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                              \
+	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                     \
+	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                  \
+	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                            \
+	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                               \
+	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                    \
+	X(max_pause, maxpause_s, 120, PAUSE_MIN, PAUSE_MAX)                                \
+	X(linger, linger_ms, 10, LINGER_MIN, LINGER_MAX)                                   \
+	X(max_repeats, n_repeats_max, 10, REPEATS_MIN, REPEATS_MAX)                        \
+	X(max_streams, n_streams_max, 4, STREAMS_MIN, STREAMS_MAX)                         \
+	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                 \
+	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                          \
+	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)    \
+	X(dns_timeout, dns_timeout_ms, 1500, DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX)             \
+	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                         \
+	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX) \
+	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)            \
+	X(keepalive, keepalive_s, 300, KEEPALIVE_MIN, KEEPALIVE_MAX)                       \
+	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                    \
+	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)   \
 	X(connections_per_address, limits.connections_per_client, 500, PLACES_MIN, PLACES_MAX)
 
 static const struct {
@@ -155,7 +156,8 @@ static cfg_opt_t options[] = {
 #define X(key, member, default_, min, max) CFG_INT_CB(#key, default_, CFGF_NONE, value_number),
 	NUMBERS(X)
 #undef X
-	CFG_SEC("domain", config_domain_options, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+		CFG_SEC("domain", config_domain_options,
+			CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 	CFG_END(),
 };
 
@@ -200,8 +202,8 @@ static void library_error(cfg_t *cfg, const char *format, va_list arguments)
 	config_error(line, "unknown key '%s': expected one of %s", key, buffer_sv(&names).data);
 }
 
-/* Returns 0, even with mistakes in values, or -EINVAL when the text could not be parsed to its end, so
- * that checks of the whole are impossible. */
+/* Returns 0, even with mistakes in values, or -EINVAL when the text could not be parsed to its end,
+ * so that checks of the whole are impossible. */
 static int parse(cfg_t *cfg, char *text, size_t n)
 {
 	unsigned line;
@@ -283,7 +285,7 @@ static int fill(struct config *config, cfg_t *cfg)
 {
 	int r;
 
-#define X(key, member_, default_, min, max)                                                        \
+#define X(key, member_, default_, min, max) \
 	config->member_ = (__typeof__(config->member_))cfg_getint(cfg, #key);
 	NUMBERS(X)
 #undef X

@@ -22,7 +22,7 @@ struct config {
 	struct address *listen; /* where HTTP is served */
 	size_t n_listen;
 	bool listens_by_default; /* `listen` is not in the file */
-	unsigned n_workers; /* never 0, which has been replaced by one per core */
+	unsigned n_workers;      /* never 0, which has been replaced by one per core */
 	char *bosh_path;
 	char *websocket_path;
 	char *see_other_uri; /* where clients without TLS are sent for BOSH; "" for nowhere */
@@ -31,8 +31,8 @@ struct config {
 	struct origin_list origins;
 	struct client_proxies proxies;
 	struct routes routes; /* destinations that BOSH clients may name */
-	struct ports ports; /* ports that may be dialled */
-	char *resolvers; /* "127.0.0.1:5300,[::1]:53" for c-ares; NULL for the system's */
+	struct ports ports;   /* ports that may be dialled */
+	char *resolvers;      /* "127.0.0.1:5300,[::1]:53" for c-ares; NULL for the system's */
 	size_t n_body_max;    /* bytes of a request body or WebSocket message */
 	size_t n_stanza_max;  /* bytes of an element from a server */
 	size_t n_pending_max; /* bytes kept for an absent client before the server is paused */
@@ -47,9 +47,9 @@ struct config {
 	struct domain_rules domains;
 };
 
-/* Reads @path, or uses the built-in defaults when it is NULL. Mistakes (an unknown key, a bad value, a
- * file that cannot be read) are printed to @errors as "FILE:LINE: key: expected ..., got ...": all of
- * them, up to the first error of syntax. Not thread-safe, because libconfuse is not. Returns 0,
- * -EINVAL (printed), -ENOMEM, or the negative errno of reading the file (printed). */
+/* Reads @path, or uses the built-in defaults when it is NULL. Mistakes (an unknown key, a bad
+ * value, a file that cannot be read) are printed to @errors as "FILE:LINE: key: expected ..., got
+ * ...": all of them, up to the first error of syntax. Not thread-safe, because libconfuse is not.
+ * Returns 0, -EINVAL (printed), -ENOMEM, or the negative errno of reading the file (printed). */
 _must_check_ int config_new(const char *path, FILE *errors, struct config **ret_config);
 struct config *config_free(struct config *config);

@@ -6,7 +6,8 @@
 
 #include "gateway/xmpp/namespace.h"
 
-static int make_resolver(struct link_env *env, const struct config *config, const struct lookup_observer *observer)
+static int make_resolver(struct link_env *env, const struct config *config,
+			 const struct lookup_observer *observer)
 {
 	const struct resolver_options options = {
 		.servers = config->resolvers,
@@ -22,17 +23,18 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 		  const struct lookup_observer *observer)
 {
 	*env = (struct link_env){
-		.dialer = {
-			.loop = loop,
-			.ports = &config->ports,
-			.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000,
-			.read_buffer = malloc(TRANSPORT_READ_SIZE),
-			.history = calloc(1, sizeof(struct history)),
-		},
+		.dialer =
+			{
+				.loop = loop,
+				.ports = &config->ports,
+				.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000,
+				.read_buffer = malloc(TRANSPORT_READ_SIZE),
+				.history = calloc(1, sizeof(struct history)),
+			},
 		.open_timeout_ms = (int64_t)config->open_timeout_s * 1000,
 		.trusts_dnssec = config->trusts_dnssec,
-		/* What had been accepted when the server stopped reading, and all that a BOSH client
-		 * may have under way then. */
+		/* What had been accepted when the server stopped reading, and all that a BOSH
+		 * client may have under way then. */
 		.n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max,
 		.scan_options = stream_options(config->n_stanza_max),
 	};

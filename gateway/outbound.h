@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The outbound side of one loop, set up from the configuration: everything that links share, such as
- * the resolver, TLS contexts, parsers and what is known about addresses. Each worker has one, and so
- * does the probe.
+ * The outbound side of one loop, set up from the configuration: everything that links share, such
+ * as the resolver, TLS contexts, parsers and what is known about addresses. Each worker has one,
+ * and so does the probe.
  */
 #include "gateway/config.h"
 #include "gateway/xmpp/link.h"
@@ -11,10 +11,10 @@
 /* All pointers are borrowed until outbound_deinit(); @observer may be NULL. Returns 0 or a negative
  * errno. Either way the caller must call outbound_close() and outbound_deinit(). */
 _must_check_ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
-				const struct lookup_observer *observer);
+			       const struct lookup_observer *observer);
 
-/* To be called when all links are gone. Closes the remaining handles; the loop must then be run until
- * it is empty. */
+/* To be called when all links are gone. Closes the remaining handles; the loop must then be run
+ * until it is empty. */
 void outbound_close(struct link_env *env);
 
 /* To be called after that. */

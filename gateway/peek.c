@@ -15,8 +15,8 @@ static struct sv path_of(struct sv line)
 	return peek_without_slash(sv_first(path, sv_find(path, '?')));
 }
 
-/* The value of a header, with NULL as data if it is missing. Returns false when it occurs twice: HTTP
- * judges such requests. */
+/* The value of a header, with NULL as data if it is missing. Returns false when it occurs twice:
+ * HTTP judges such requests. */
 static bool header(struct sv head, struct sv name, struct sv *ret_value)
 {
 	struct sv line;

@@ -8,7 +8,8 @@
 #include "common/sv.h"
 
 enum {
-	/* The number of bytes that are examined. A longer head goes to HTTP, which has its own limits. */
+	/* The number of bytes that are examined. A longer head goes to HTTP, which has its own
+	 * limits. */
 	PEEK_MAX = 4096,
 };
 

@@ -24,7 +24,7 @@ enum {
 
 struct coder {
 	z_stream deflate, inflate;
-	enum coding deflating; /* the coding of .deflate; CODING_IDENTITY before it is initialised */
+	enum coding deflating; /* of .deflate; CODING_IDENTITY before it is initialised */
 	bool can_inflate;      /* .inflate is initialised */
 	struct buffer scratch;
 };
@@ -61,7 +61,8 @@ enum coding coding_add(enum coding coding, struct sv value)
 	struct sv item;
 
 	if (sv_find(value, '/') < value.n) {
-		/* A media type, which libpurple (Pidgin) sends here. It says nothing about a coding. */
+		/* A media type, which libpurple (Pidgin) sends here. It says nothing about a
+		 * coding. */
 		return coding;
 	}
 	while (sv_split(&value, ',', &item)) {
@@ -75,8 +76,8 @@ enum coding coding_add(enum coding coding, struct sv value)
 	return coding;
 }
 
-/* Reads "0" or "1" with up to three decimals (RFC 9110, 12.4.2). Returns 0, or -EINVAL when @text is not
- * a weight. */
+/* Reads "0" or "1" with up to three decimals (RFC 9110, 12.4.2). Returns 0, or -EINVAL when @text
+ * is not a weight. */
 static int parse_weight(struct sv text, uint16_t *ret_weight)
 {
 	unsigned weight = 0, unit = WEIGHT_MAX;
@@ -109,8 +110,8 @@ static struct coding_wish parse_wish(struct sv item, struct sv *ret_name)
 	struct sv weight = sv_trim(sv_skip(item, n_name + 1));
 
 	*ret_name = sv_trim(sv_first(item, n_name));
-	if (n_name < item.n &&
-	    (!sv_eq_nocase(sv_first(weight, 2), SV("q=")) || parse_weight(sv_skip(weight, 2), &wish.weight) < 0)) {
+	if (n_name < item.n && (!sv_eq_nocase(sv_first(weight, 2), SV("q=")) ||
+				parse_weight(sv_skip(weight, 2), &wish.weight) < 0)) {
 		wish.weight = 0;
 	}
 	return wish;
@@ -207,8 +208,8 @@ struct coder *coder_free(struct coder *coder)
 	return NULL;
 }
 
-/* One state serves both codings and is made again when the other one is needed. That is rare, because
- * clients that accept deflate accept gzip, too. Returns 0 or -ENOMEM. */
+/* One state serves both codings and is made again when the other one is needed. That is rare,
+ * because clients that accept deflate accept gzip, too. Returns 0 or -ENOMEM. */
 static int begin_deflate(struct coder *coder, enum coding coding)
 {
 	int window_bits = coding == CODING_GZIP ? WINDOW_BITS + GZIP_BITS : WINDOW_BITS;
@@ -217,7 +218,8 @@ static int begin_deflate(struct coder *coder, enum coding coding)
 		return deflateReset(&coder->deflate) == Z_OK ? 0 : -ENOMEM;
 	}
 	end_deflate(coder);
-	if (deflateInit2(&coder->deflate, LEVEL, Z_DEFLATED, window_bits, MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (deflateInit2(&coder->deflate, LEVEL, Z_DEFLATED, window_bits, MEM_LEVEL,
+			 Z_DEFAULT_STRATEGY) != Z_OK) {
 		return -ENOMEM;
 	}
 	coder->deflating = coding;
@@ -256,8 +258,8 @@ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struc
 	return r;
 }
 
-/* RFC 1950, 2.2: method 8, a valid window size and check bits. No encoder begins bare deflate like that:
- * it would be a stored block with padding that is not zero. */
+/* RFC 1950, 2.2: method 8, a valid window size and check bits. No encoder begins bare deflate like
+ * that: it would be a stored block with padding that is not zero. */
 static bool has_zlib_header(struct sv coded)
 {
 	unsigned method, flags;
@@ -267,15 +269,16 @@ static bool has_zlib_header(struct sv coded)
 	}
 	method = (unsigned char)coded.data[0];
 	flags = (unsigned char)coded.data[1];
-	return (method & 0x0f) == Z_DEFLATED && method >> 4 <= MAX_WBITS - 8 && (method << 8 | flags) % 31 == 0;
+	return (method & 0x0f) == Z_DEFLATED && method >> 4 <= MAX_WBITS - 8 &&
+	       (method << 8 | flags) % 31 == 0;
 }
 
 static int begin_inflate(struct coder *coder, enum coding coding, struct sv coded)
 {
 	z_stream *stream = &coder->inflate;
-	int window_bits = coding == CODING_GZIP	     ? WINDOW_BITS + GZIP_BITS
-			  : has_zlib_header(coded) ? WINDOW_BITS
-						     : -WINDOW_BITS;
+	int window_bits = coding == CODING_GZIP  ? WINDOW_BITS + GZIP_BITS
+			: has_zlib_header(coded) ? WINDOW_BITS
+						 : -WINDOW_BITS;
 
 	stream->next_in = (const Bytef *)coded.data;
 	stream->avail_in = (uInt)coded.n;
@@ -289,8 +292,8 @@ static int begin_inflate(struct coder *coder, enum coding coding, struct sv code
 	return 0;
 }
 
-/* Makes room for more text. The room grows with the text, because a size that the client claims cannot
- * be trusted. Returns 0 or -ENOMEM. */
+/* Makes room for more text. The room grows with the text, because a size that the client claims
+ * cannot be trusted. Returns 0 or -ENOMEM. */
 static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
 {
 	assert(plain->n <= n_max);
@@ -308,8 +311,8 @@ static int make_room(z_stream *stream, size_t n_max, struct buffer *plain)
 	return 0;
 }
 
-/* Whether inflate(), which returned @z, can go on. It may reach the end of a block without more input,
- * in bits that it has read already. */
+/* Whether inflate(), which returned @z, can go on. It may reach the end of a block without more
+ * input, in bits that it has read already. */
 static bool goes_on(const z_stream *stream, int z)
 {
 	if (z != Z_OK && z != Z_BUF_ERROR) {
@@ -330,7 +333,8 @@ static int expand(z_stream *stream, struct buffer *plain, size_t *n_blocks)
 	return z;
 }
 
-int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max, struct buffer *ret_plain)
+int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max,
+		 struct buffer *ret_plain)
 {
 	z_stream *stream = &coder->inflate;
 	size_t n_blocks = 0;
@@ -349,7 +353,8 @@ int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_
 		if (z == Z_MEM_ERROR) {
 			return -ENOMEM;
 		}
-		if (ret_plain->n > n_max || n_blocks > CODING_BLOCKS_FREE + ret_plain->n / CODING_BLOCK_TEXT) {
+		if (ret_plain->n > n_max ||
+		    n_blocks > CODING_BLOCKS_FREE + ret_plain->n / CODING_BLOCK_TEXT) {
 			return CODING_E_TOO_LARGE;
 		}
 		if (z == Z_STREAM_END && stream->avail_in == 0) {

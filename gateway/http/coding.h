@@ -4,8 +4,8 @@
  * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3) with zlib, as an engine: headers and bytes in,
  * bytes out.
  *
- * coding  the encoding of a body: identity (as it is), gzip (RFC 1952) or deflate, which is the zlib
- *         format (RFC 1950). Requests of old clients that send bare RFC 1951 as "deflate" are
+ * coding  the encoding of a body: identity (as it is), gzip (RFC 1952) or deflate, which is the
+ *         zlib format (RFC 1950). Requests of old clients that send bare RFC 1951 as "deflate" are
  *         understood, too
  * plain   the text itself
  * coded   the text in a coding
@@ -14,15 +14,15 @@
  *         encoding, 40 KB for decoding, and room for CODING_TEXT_MAX bytes when encoded
  *
  * Answers are encoded only if the operator enables it (`compression`), because the length of a
- * compressed answer depends on how much its parts have in common (CRIME, BREACH). An attacker who can
- * send stanzas to a user and can see the length of what the gateway sends to that user, even within
- * TLS, can guess other parts of the same answer: a message from somebody else, a roster, a page of an
- * archive that the client requests again and again. The attacker has to be a correspondent and an
- * eavesdropper, and the secret has to be sent many times. Each answer is compressed on its own, so
- * nothing leaks from one answer to the next. What is sent during login is new each time, is not mixed
- * with stanzas from others, and is mostly shorter than CODING_TEXT_MIN. Padding of random length would
- * only make the attack take longer. The second reason is CPU time: compressing 2 KB costs as much as
- * the rest of a round trip.
+ * compressed answer depends on how much its parts have in common (CRIME, BREACH). An attacker who
+ * can send stanzas to a user and can see the length of what the gateway sends to that user, even
+ * within TLS, can guess other parts of the same answer: a message from somebody else, a roster, a
+ * page of an archive that the client requests again and again. The attacker has to be a
+ * correspondent and an eavesdropper, and the secret has to be sent many times. Each answer is
+ * compressed on its own, so nothing leaks from one answer to the next. What is sent during login is
+ * new each time, is not mixed with stanzas from others, and is mostly shorter than CODING_TEXT_MIN.
+ * Padding of random length would only make the attack take longer. The second reason is CPU time:
+ * compressing 2 KB costs as much as the rest of a round trip.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,9 +31,9 @@
 #include "common/buffer.h"
 #include "common/sv.h"
 
-#define CODINGS(X)                                                                                 \
-	X(IDENTITY, "identity")                                                                    \
-	X(GZIP, "gzip")                                                                            \
+#define CODINGS(X)              \
+	X(IDENTITY, "identity") \
+	X(GZIP, "gzip")         \
 	X(DEFLATE, "deflate")
 
 enum coding {
@@ -50,16 +50,18 @@ enum coding_result {
 };
 
 enum {
-	/* A shorter text fits into one TCP segment with its headers, coded or not, so coding would gain
-	 * nothing. Not a configuration key, because it is the same for every operator. */
+	/* A shorter text fits into one TCP segment with its headers, coded or not, so coding would
+	 * gain nothing. Not a configuration key, because it is the same for every operator. */
 	CODING_TEXT_MIN = 1024,
-	/* Coding that much takes about a millisecond. Without a limit, a client that requests a long
-	 * answer again and again could delay all sessions of the worker with small requests. */
+	/* Coding that much takes about a millisecond. Without a limit, a client that requests a
+	 * long answer again and again could delay all sessions of the worker with small
+	 * requests. */
 	CODING_TEXT_MAX = 128 * 1024,
-	/* A block without text, of eleven bytes, can make zlib build tables for a microsecond. A request
-	 * full of them would take forty times as long as one full of text. Allowed are so many blocks,
-	 * and one more for each CODING_BLOCK_TEXT bytes of text. No encoder in use makes smaller blocks:
-	 * zlib's smallest (memLevel 1) have 127 symbols. The members of a gzip file count, too. */
+	/* A block without text, of eleven bytes, can make zlib build tables for a microsecond. A
+	 * request full of them would take forty times as long as one full of text. Allowed are so
+	 * many blocks, and one more for each CODING_BLOCK_TEXT bytes of text. No encoder in use
+	 * makes smaller blocks: zlib's smallest (memLevel 1) have 127 symbols. The members of a
+	 * gzip file count, too. */
 	CODING_BLOCKS_FREE = 64,
 	CODING_BLOCK_TEXT = 64,
 };
@@ -68,8 +70,8 @@ enum {
 const char *coding_name(enum coding coding);
 
 /* Adds a Content-Encoding header with @value to those before it, which gave @coding (at first
- * CODING_IDENTITY). Returns CODING_UNKNOWN for a coding that is not supported, or for several on top of
- * each other. A media type, which some clients send here, is ignored. */
+ * CODING_IDENTITY). Returns CODING_UNKNOWN for a coding that is not supported, or for several on
+ * top of each other. A media type, which some clients send here, is ignored. */
 enum coding coding_add(enum coding coding, struct sv value);
 
 /* The codings that a client accepts. All zero when it has not sent the header. */
@@ -80,14 +82,15 @@ struct coding_wishes {
 	} of[CODING_COUNT], others; /* others: "*" */
 };
 
-/* Adds an Accept-Encoding header; there may be several. A coding with a malformed weight counts as not
- * accepted. */
+/* Adds an Accept-Encoding header; there may be several. A coding with a malformed weight counts as
+ * not accepted. */
 void coding_wishes_add(struct coding_wishes *wishes, struct sv accept_encoding);
 
 /* The coding for an answer of @n bytes. The client's weights decide; with equal weights, gzip comes
- * before deflate, and deflate before identity. Answers outside CODING_TEXT_MIN to CODING_TEXT_MAX are
- * not coded, except short ones for a client that refuses identity. Never CODING_UNKNOWN: a client that
- * refuses everything gets identity, because an answer must not be lost (RFC 9110, 12.4.1, allows it). */
+ * before deflate, and deflate before identity. Answers outside CODING_TEXT_MIN to CODING_TEXT_MAX
+ * are not coded, except short ones for a client that refuses identity. Never CODING_UNKNOWN: a
+ * client that refuses everything gets identity, because an answer must not be lost (RFC 9110,
+ * 12.4.1, allows it). */
 enum coding coding_choose(const struct coding_wishes *wishes, size_t n);
 
 struct coder;
@@ -98,12 +101,13 @@ struct coder *coder_free(struct coder *coder);
 
 /* Encodes @plain, at most CODING_TEXT_MAX bytes, in gzip or deflate. The caller gets a reference to
  * *ret_coded. Returns 0 or -ENOMEM. */
-_must_check_ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded);
+_must_check_ int coder_encode(struct coder *coder, enum coding coding, struct sv plain,
+			      struct blob **ret_coded);
 
-/* Decodes @coded, which is gzip or deflate, into the empty *ret_plain: at most @n_max + 1 bytes, so that
- * a small request that would expand to gigabytes is stopped there. A gzip file may have several members
- * (RFC 1952, 2.2); their texts are joined, and the limits apply to all of them together. Whatever the
- * result, *ret_plain has the text so far, and the caller must deinitialise it. Returns CODING_OK,
- * CODING_E_* or -ENOMEM. */
-_must_check_ int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max,
-			      struct buffer *ret_plain);
+/* Decodes @coded, which is gzip or deflate, into the empty *ret_plain: at most @n_max + 1 bytes, so
+ * that a small request that would expand to gigabytes is stopped there. A gzip file may have
+ * several members (RFC 1952, 2.2); their texts are joined, and the limits apply to all of them
+ * together. Whatever the result, *ret_plain has the text so far, and the caller must deinitialise
+ * it. Returns CODING_OK, CODING_E_* or -ENOMEM. */
+_must_check_ int coder_decode(struct coder *coder, enum coding coding, struct sv coded,
+			      size_t n_max, struct buffer *ret_plain);
