@@ -357,7 +357,7 @@ static void *come_and_go(void *argument)
 
 static void test_threads(void **state)
 {
-	struct budget *budget = made(30 * S, 60 * S);
+	struct budget *budget = made(15 * S, 40 * S);
 	struct thread threads[N_OWNERS];
 	pthread_t ids[N_OWNERS];
 	unsigned n = 0;
