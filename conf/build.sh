@@ -38,9 +38,11 @@ describe() {
 	done
 }
 
-# Whether the folder has a complete configuration, and the one that is asked for.
+# Whether the folder has a complete configuration, and the one that is asked for. Half a build.ninja may still be one that
+# ninja accepts; meson writes the default target last.
 is_configured() {
 	[ -f "$folder/configured-for" ] && [ "$(cat "$folder/configured-for")" = "$state" ] &&
+		tail -n 2 "$folder/build.ninja" 2>/dev/null | grep -q '^default ' &&
 		meson configure "$folder" >/dev/null 2>&1 && ninja -C "$folder" -n >/dev/null 2>&1
 }
 

@@ -12,7 +12,8 @@ import { NS } from '../../support/xml.mjs';
 import { XmppJsClient } from '../clients/xmppjs.mjs';
 
 const BODY_BYTES = 262144; // of the largest message that the gateway takes by default
-const BOB = `bob@${DOMAIN}`;
+// Not bob, to whom a server may still have to deliver what the tests before have sent.
+const CAROL = `carol@${DOMAIN}`;
 
 async function authenticate(socket, user) {
 	await socket.start(DOMAIN);
@@ -71,7 +72,7 @@ export function testResume(place) {
 	});
 
 	// What the gateway refuses to carry, with what it says to a client of either transport.
-	const tooLarge = message(BOB, 'x'.repeat(BODY_BYTES + 40000));
+	const tooLarge = message(CAROL, 'x'.repeat(BODY_BYTES + 40000));
 	const enable = `<enable xmlns='${NS.sm}' resume='true'/>`;
 	const REFUSED = {
 		'a WebSocket message': async () => {
@@ -80,7 +81,7 @@ export function testResume(place) {
 			socket.send(enable);
 			const { id } = (await nextNamed(socket, 'enabled')).attributes;
 			const refuse = async () => {
-				socket.send(message(BOB, 'before'));
+				socket.send(message(CAROL, 'before'));
 				socket.send(tooLarge);
 				const error = await assertStreamError(socket, 'policy-violation');
 				assert.match(error.at('text').text, /larger/);
@@ -95,7 +96,7 @@ export function testResume(place) {
 			const isEnabled = ({ name }) => name === 'enabled';
 			const { id } = (await client.exchange(enable, isEnabled)).attributes;
 			const refuse = async () => {
-				await client.request(message(BOB, 'before'), { pause: 1 });
+				await client.request(message(CAROL, 'before'), { pause: 1 });
 				assertTerminated(await client.request(tooLarge), 'policy-violation');
 				client.close();
 			};
@@ -107,13 +108,13 @@ export function testResume(place) {
 		const title = `${what} that is too large: the client resumes, and nothing is lost`;
 
 		test(title, { timeout: patiently(40000) }, async () => {
-			const bob = await openWebSocket(place.doab.port);
-			await bob.login(DOMAIN, 'bob', PASSWORDS.bob);
-			bob.send('<presence xmlns=\'jabber:client\'/>');
+			const carol = await openWebSocket(place.doab.port);
+			await carol.login(DOMAIN, 'carol', PASSWORDS.carol);
+			carol.send('<presence xmlns=\'jabber:client\'/>');
 			const { jid, id, refuse } = await login();
 			await refuse();
-			assert.equal((await nextNamed(bob, 'message')).at('body').text, 'before');
-			bob.send(message(jid, 'while away'));
+			assert.equal((await nextNamed(carol, 'message')).at('body').text, 'before');
+			carol.send(message(jid, 'while away'));
 			const again = await openWebSocket(place.doab.port);
 			await authenticate(again, 'alice');
 			again.send(`<resume xmlns='${NS.sm}' previd='${id}' h='0'/>`);
@@ -121,10 +122,10 @@ export function testResume(place) {
 			const kept = await nextNamed(again, 'message');
 			assert.equal(kept.at('body').text, 'while away');
 			again.send(`<a xmlns='${NS.sm}' h='1'/>`);
-			again.send(message(bob.jid, 'after'));
-			assert.equal((await nextNamed(bob, 'message')).at('body').text, 'after');
+			again.send(message(carol.jid, 'after'));
+			assert.equal((await nextNamed(carol, 'message')).at('body').text, 'after');
 			await again.finish();
-			await bob.finish();
+			await carol.finish();
 		});
 	}
 
