@@ -51,7 +51,8 @@ void attempt_leave(struct attempt *attempt);
 /* Says goodbye to the server, if one is connected, and closes the connection in order. */
 void attempt_close(struct attempt *attempt);
 
-/* Gives the transport away, which tells @callbacks from now on. NULL when no server is connected. */
+/* Gives the transport away, which tells @callbacks from now on. NULL when no server is
+ * connected. */
 struct transport *attempt_take_transport(struct attempt *attempt,
 					 const struct transport_callbacks *callbacks,
 					 void *userdata);

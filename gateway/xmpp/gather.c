@@ -8,7 +8,7 @@ static void flush(struct gather *gather)
 	gather->link = NULL;
 	if (link) {
 		gather->write(link, buffer_sv(&gather->bytes));
-		/* The memory stays for the next turn, unless it is much. */
+		/* Keep the memory for the next turn of the loop, unless there is much of it. */
 		if (gather->bytes.size > GATHER_MAX) {
 			buffer_deinit(&gather->bytes);
 		}
@@ -26,14 +26,15 @@ static void on_check(uv_check_t *check)
 	flush(CONTAINER_OF(check, struct gather, check));
 }
 
-void gather_init(struct gather *gather, uv_loop_t *loop, void (*write)(struct link *link, struct sv bytes))
+void gather_init(struct gather *gather, uv_loop_t *loop,
+		 void (*write)(struct link *link, struct sv bytes))
 {
 	*gather = (struct gather){.write = write};
 	uv_prepare_init(loop, &gather->prepare);
 	uv_check_init(loop, &gather->check);
 	uv_prepare_start(&gather->prepare, on_prepare);
 	uv_check_start(&gather->check, on_check);
-	/* They alone are no reason for the loop to go on. */
+	/* These handles must not keep the loop running. */
 	uv_unref((uv_handle_t *)&gather->prepare);
 	uv_unref((uv_handle_t *)&gather->check);
 }

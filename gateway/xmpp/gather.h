@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What clients send one by one and a link is to send together: the stanzas of one turn of the loop go to the server in one write. For all
- * links of a worker, from two handles of its loop.
+ * Sends together what a link is given in one turn of the loop: a client that sends its stanzas one
+ * by one causes one write to the server. One object serves all links of a worker, because a turn
+ * usually handles one link after the other.
  *
- * Private to gateway/xmpp, but for what stands in struct link_env.
+ * Private to gateway/xmpp, except for being a member of struct link_env.
  */
 #include <uv.h>
 
@@ -13,32 +14,33 @@
 struct link;
 
 enum {
-	/* So much goes out by itself, without waiting for more of the same turn. */
+	/* Bytes that are sent at once, without waiting for the end of the turn. */
 	GATHER_MAX = 64 * 1024,
 };
 
 struct gather {
-	uv_prepare_t prepare; /* behind the loop's timers, */
-	uv_check_t check;     /* and behind its polls */
-	struct link *link;    /* whose these are; NULL: there are none */
+	uv_prepare_t prepare; /* runs after the loop's timers, */
+	uv_check_t check;     /* and after its polls */
+	struct link *link;    /* which the bytes are for; NULL: there are none */
 	struct buffer bytes;
 	void (*write)(struct link *link, struct sv bytes);
 };
 
 /* @write is called from the loop, or from gather_add() and gather_flush(). */
-void gather_init(struct gather *gather, uv_loop_t *loop, void (*write)(struct link *link, struct sv bytes));
+void gather_init(struct gather *gather, uv_loop_t *loop,
+		 void (*write)(struct link *link, struct sv bytes));
 
-/* No handle runs afterwards; the memory is the loop's until its next turn. */
+/* Drops the bytes and closes the handles. The memory belongs to the loop until its next turn. */
 void gather_close(struct gather *gather);
 
-/* Adds @bytes of @link; those of another one go out. Returns 0 or -ENOMEM. */
+/* Adds @bytes for @link, and sends those of another link. Returns 0 or -ENOMEM. */
 _must_check_ int gather_add(struct gather *gather, struct link *link, struct sv bytes);
 
-/* What is there of @link goes out now. */
+/* Sends the bytes of @link now. */
 void gather_flush(struct gather *gather, const struct link *link);
 
-/* What is there of @link is dropped. */
+/* Drops the bytes of @link. */
 void gather_drop(struct gather *gather, const struct link *link);
 
-/* How many bytes are there of @link. */
+/* Returns the number of bytes of @link. */
 size_t gather_waiting(const struct gather *gather, const struct link *link);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * TLS with one server: looks up its TLSA records (DANE, RFC 7673) while the stream's first words are
- * exchanged, then starts the handshake. The transport tells how that ends.
+ * TLS with one server: looks up its TLSA records (DANE, RFC 7673) while the stream's first words
+ * are exchanged, then starts the handshake. The transport tells how that ends.
  */
 #include "gateway/xmpp/link-env.h"
 
@@ -32,7 +32,7 @@ void handshake_deinit(struct handshake *handshake);
  * loop, never from this call. Returns as resolver_ask_tlsa(). */
 _must_check_ int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port);
 
-/* Starts TLS on @transport, which is borrowed until handshake_deinit(): now, or when the records are
- * there. @direct: TLS comes before the stream. Returns 0 or a negative errno. */
+/* Starts TLS on @transport, which is borrowed until handshake_deinit(): now, or when the records
+ * are there. @direct: TLS comes before the stream. Returns 0 or a negative errno. */
 _must_check_ int handshake_start(struct handshake *handshake, struct transport *transport,
 				 bool direct);

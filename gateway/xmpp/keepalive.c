@@ -56,7 +56,8 @@ void keepalive_leave(struct keepalive *keepalive, struct keepalive_member *membe
 	}
 }
 
-static bool is_due(const struct keepalive *keepalive, const struct keepalive_member *member, struct mono now)
+static bool is_due(const struct keepalive *keepalive, const struct keepalive_member *member,
+		   struct mono now)
 {
 	return mono_reached(mono_add_ms(member->looked_at, keepalive->interval_ms / 2), now);
 }
@@ -65,7 +66,8 @@ bool keepalive_look(struct keepalive *keepalive, struct mono now)
 {
 	struct keepalive_member *member;
 
-	for (int i = 0; (member = TAILQ_FIRST(&keepalive->members)) && is_due(keepalive, member, now); i++) {
+	for (int i = 0;
+	     (member = TAILQ_FIRST(&keepalive->members)) && is_due(keepalive, member, now); i++) {
 		if (i == KEEPALIVE_TURN_MAX) {
 			return true;
 		}
@@ -74,7 +76,8 @@ bool keepalive_look(struct keepalive *keepalive, struct mono now)
 		TAILQ_REMOVE(&keepalive->members, member, in_members);
 		TAILQ_INSERT_TAIL(&keepalive->members, member, in_members);
 		member->looked_at = now;
-		/* A space is a write too: the next follows after a whole interval, not half of one. */
+		/* The space counts as a write: the next one follows after a whole interval, not
+		 * half of one. */
 		member->wrote = !wrote;
 		if (!wrote) {
 			keepalive->send(member);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Whitespace keepalives (RFC 6120, 4.6.1) to all servers of a worker, from one timer.
+ * Sends whitespace keepalives (RFC 6120, 4.6.1) to the servers of a worker, with one timer.
  *
- * TCP's own keepalives find a dead host and keep NATs awake, but no proxy between the gateway and a server counts
- * them, and many servers end a stream on which nothing has come for a while. A client behind the gateway cannot
- * tell: its own connection is another one.
+ * TCP's own keepalives detect a dead host and keep NATs open. But proxies between the gateway and a
+ * server do not count them, and many servers end a stream on which nothing has arrived for a while.
+ * The client cannot help: its own connection ends at the gateway.
  *
- * member    a stream that may be sent a space whenever nothing else has been sent
- * interval  the longest time that a member's server hears nothing, give or take KEEPALIVE_TICK_MS
+ * member    a stream that gets a space when nothing else has been sent to it
+ * interval  the longest time without a byte to a member's server, plus or minus KEEPALIVE_TICK_MS
  *
- * Each member is looked at twice an interval, and sent a space when nothing was written since the last look. So a
- * write costs a flag, not the moving of a timer, and members are looked at in the order in which they entered: a
- * list will do.
+ * Each member is visited twice in an interval, and gets a space if nothing was written since the
+ * last visit. So a write only sets a flag and moves no timer, and a list in the order of the visits
+ * is all that is needed.
  */
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -21,38 +21,42 @@
 #include "common/mono.h"
 
 enum {
-	/* What is due is looked for so often. */
+	/* The period of the timer. */
 	KEEPALIVE_TICK_MS = 1000,
-	/* Members that are looked at in one turn of the loop. Those who logged in together, after a server was
-	 * started anew, are due together. */
+	/* Members visited in one turn of the loop. After a restart of a server many log in at the
+	 * same time, and are due at the same time. */
 	KEEPALIVE_TURN_MAX = 256,
 };
 
-/* In the object of its owner. All 0: not entered. */
+/* A part of its owner's object. All zero: not entered. */
 struct keepalive_member {
 	TAILQ_ENTRY(keepalive_member) in_members;
 	struct mono looked_at;
 	bool entered;
-	bool wrote; /* since then; for the owner to set */
+	bool wrote; /* since then; the owner sets it with each write */
 };
 
 struct keepalive {
-	TAILQ_HEAD(keepalive_members, keepalive_member) members; /* the one looked at first stands first */
-	uv_timer_t timer;                                        /* runs while there are members */
-	int64_t interval_ms;                                     /* 0: none are sent */
+	/* The member that was visited first stands first. */
+	TAILQ_HEAD(keepalive_members, keepalive_member) members;
+	uv_timer_t timer;    /* runs while there are members */
+	int64_t interval_ms; /* 0: off */
 	void (*send)(struct keepalive_member *member);
 };
 
-/* @send writes the space. Called from the loop; in it every function of this header may be called, for any member. */
+/* @send writes the space. It runs from the loop, and may call every function of this header for any
+ * member. */
 void keepalive_init(struct keepalive *keepalive, uv_loop_t *loop, unsigned interval_s,
 		    void (*send)(struct keepalive_member *member));
 
-/* No timer runs afterwards; the memory is the loop's until its next turn. Members may still leave. */
+/* Stops the timer. The memory belongs to the loop until its next turn. Members may still leave. */
 void keepalive_close(struct keepalive *keepalive);
 
-/* Enters @member, borrowed until it leaves; once is enough. With an interval of 0 nothing happens. */
+/* Adds @member, which is borrowed until it leaves. Does nothing if it is entered already, or if the
+ * interval is 0. */
 void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *member);
 void keepalive_leave(struct keepalive *keepalive, struct keepalive_member *member);
 
-/* What the timer does in one turn; whether more is due at once. For tests. */
+/* What the timer does in one turn. Returns whether more members are due at once. Public for
+ * tests. */
 bool keepalive_look(struct keepalive *keepalive, struct mono now);

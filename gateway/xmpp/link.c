@@ -253,12 +253,13 @@ static void on_not_opened(void *userdata, struct transport *transport,
 }
 
 static const struct opening_callbacks opening_callbacks = {
-	.transport = {
-		.data = on_data,
-		.drained = on_drained,
-		.ended = on_ended,
-		.failed = on_failed,
-	},
+	.transport =
+		{
+			.data = on_data,
+			.drained = on_drained,
+			.ended = on_ended,
+			.failed = on_failed,
+		},
 	.done = on_opened,
 	.failed = on_not_opened,
 };
@@ -293,8 +294,9 @@ static int start(struct link *link, const struct stream_target *target,
 			    : -ENOMEM;
 }
 
-int link_new(struct link_env *env, const struct stream_target *target, const struct domain_rule *rule,
-	     const struct link_callbacks *callbacks, void *userdata, struct link **ret_link)
+int link_new(struct link_env *env, const struct stream_target *target,
+	     const struct domain_rule *rule, const struct link_callbacks *callbacks, void *userdata,
+	     struct link **ret_link)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
@@ -316,7 +318,8 @@ int link_new(struct link_env *env, const struct stream_target *target, const str
 	return 0;
 }
 
-/* Whether @n bytes may be written now. Returns 0, -EPROTO, -ENOBUFS, or 1: nobody wants them any more. */
+/* Whether @n bytes may be written now. Returns 0, -EPROTO, -ENOBUFS, or 1: nobody wants them any
+ * more. */
 static int may_write(const struct link *link, size_t n)
 {
 	const struct link_env *env = link->env;
@@ -397,8 +400,8 @@ void link_keep_alive(struct keepalive_member *member)
 {
 	struct link *link = CONTAINER_OF(member, struct link, keepalive);
 
-	/* All that was written before are whole elements, so a space can only fall between two. A header
-	 * that has not been answered yet (stream.state) is a check of its own. */
+	/* All that was written before are whole elements, so a space can only fall between two. A
+	 * header that has not been answered yet (stream.state) is a check of its own. */
 	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) == -ENOMEM) {
 		fail_kind(link, FAILURE_INTERNAL);
 	}

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A session's stream to its XMPP server. An opening (opening.h) finds a server and brings its stream
- * up to the features; from then on the link carries: the session says what to send, and is told what
- * came. The one place where the stream engine meets the network for as long as a session lives.
+ * A session's stream to its XMPP server. An opening (opening.h) finds a server and brings its
+ * stream up to the features; from then on the link carries: the session says what to send, and is
+ * told what came. The one place where the stream engine meets the network for as long as a session
+ * lives.
  *
- * A link has one owner, its session. Callbacks run from the loop, never from a call into the link; in
- * a callback every function of this header may be called. After link_close() or link_drop() the owner
- * forgets the link: nothing calls back any more, and the memory goes at a later turn of the loop.
+ * A link has one owner, its session. Callbacks run from the loop, never from a call into the link;
+ * in a callback every function of this header may be called. After link_close() or link_drop() the
+ * owner forgets the link: nothing calls back any more, and the memory goes at a later turn of the
+ * loop.
  */
 #include "gateway/xmpp/link-env.h"
 
@@ -29,12 +31,12 @@ struct link_callbacks {
 	void (*over)(void *userdata, const struct failure *failure);
 };
 
-/* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where the rule
- * wants it, the server is told first, by the PROXY protocol, that @target->client comes; but only at an address that
- * the rule names. A @target->route is dialled instead of what the DNS says of the domain, and the same policies are asked
- * of it.
- * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the call.
- * Returns 0 or -ENOMEM. */
+/* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where
+ * the rule wants it, the server is told first, by the PROXY protocol, that @target->client comes;
+ * but only at an address that the rule names. A @target->route is dialled instead of what the DNS
+ * says of the domain, and the same policies are asked of it.
+ * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the
+ * call. Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
 			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
 			  void *userdata, struct link **ret_link);
@@ -51,19 +53,22 @@ struct link *link_close(struct link *link);
  * fine; returns NULL. */
 struct link *link_drop(struct link *link);
 
-/* Sends elements to the server; before the features nothing may be sent (the stream is not the client's yet): -EPROTO; nor when the server
- * has not read for so long that more waits for it than an owner who heeds link_is_congested() brings: -ENOBUFS.
- * Returns 0, -ENOMEM, -EPROTO, -ENOBUFS. */
+/* Sends elements to the server; before the features nothing may be sent (the stream is not the
+ * client's yet): -EPROTO; nor when the server has not read for so long that more waits for it than
+ * an owner who heeds link_is_congested() brings: -ENOBUFS. Returns 0, -ENOMEM, -EPROTO,
+ * -ENOBUFS. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
-/* The same, but together with what else comes in this turn of the loop: for clients that send their stanzas one by one. */
+/* The same, but together with what else comes in this turn of the loop: for clients that send their
+ * stanzas one by one. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
-/* The client wants a restart: a new header on the same connection, or, where it has not logged in since the
- * last one, its `header` and features again (stream.h). Returns 0 or -ENOMEM. */
+/* The client wants a restart: a new header on the same connection, or, where it has not logged in
+ * since the last one, its `header` and features again (stream.h). Returns 0 or -ENOMEM. */
 _must_check_ int link_restart(struct link *link, const struct stream_target *target);
 
-/* Whether the server does not keep up with what was written: take no more from the client until `drained`. */
+/* Whether the server does not keep up with what was written: take no more from the client until
+ * `drained`. */
 bool link_is_congested(const struct link *link);
 
 /* Stops and starts reading from the server. */

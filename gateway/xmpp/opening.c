@@ -115,8 +115,8 @@ static bool try_another(struct opening *opening, const struct failure *failure)
 	if (!opening->attempt.transport) {
 		return false;
 	}
-	/* A stream that the server ended is not noted: the reason may be what the client said in its
-	 * header. */
+	/* A stream that the server ended is not noted: the reason may be what the client said in
+	 * its header. */
 	if (servers_is_of_tls(failure)) {
 		note_unusable(opening);
 	}

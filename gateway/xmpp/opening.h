@@ -40,6 +40,6 @@ _must_check_ int opening_new(struct link_env *env, const char *domain,
 			     struct stream *stream, const struct opening_callbacks *callbacks,
 			     void *userdata, struct opening **ret_opening);
 
-/* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory goes at a
- * later turn of the loop. Returns NULL; takes NULL. */
+/* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory goes at
+ * a later turn of the loop. Returns NULL; takes NULL. */
 struct opening *opening_free(struct opening *opening);

@@ -2,7 +2,7 @@
 #include "gateway/xmpp/namespace.h"
 #include "gateway/xmpp/stream.h"
 
-/* Bytes of the start tag; a quoted ">" does not end it. @element is well-formed. */
+/* Returns the length of the start tag, in which ">" may be quoted. @element is well-formed. */
 static size_t start_tag(struct sv element)
 {
 	char quote = '\0';
@@ -21,7 +21,8 @@ static size_t start_tag(struct sv element)
 	return element.n;
 }
 
-/* What stands between the tags, when it is but text. Entities stay what they are: names of hosts need none. */
+/* Returns what is between the tags, if that is only text. Entities are not decoded, because names
+ * of hosts need none. */
 static struct sv content(struct sv element)
 {
 	struct sv rest = sv_skip(element, start_tag(element));
@@ -40,7 +41,7 @@ bool stream_event_redirect(const struct stream *stream, struct redirect *ret_red
 		struct xml_child child = xml_item_child(&stream->scan, &stream->item, i);
 
 		if (child.ns == NS_STREAM_ERRORS && sv_eq(child.name, SV("see-other-host"))) {
-			/* Without memory it is as if the text were none: the error goes to the client. */
+			/* Without memory the error goes to the client, like one without a host. */
 			return redirect_parse(content(child.text), ret_redirect) == 0;
 		}
 	}

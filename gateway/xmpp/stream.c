@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/writer.h"
 #include "gateway/xmpp/namespace.h"
 
-void stream_init(struct stream *stream, struct xml_pool *pool, const struct xml_scan_options *options,
-		 enum domain_tls tls)
+void stream_init(struct stream *stream, struct xml_pool *pool,
+		 const struct xml_scan_options *options, enum domain_tls tls)
 {
 	*stream = (struct stream){.pool = pool, .options = options, .tls = tls};
 	xml_scan_init(&stream->scan, pool, options);
@@ -86,49 +87,23 @@ int stream_set_target(struct stream *stream, const struct stream_target *target)
 	return r < 0 ? r : keep(&stream->version, target->version);
 }
 
-static int write_attribute(struct stream *stream, struct sv name, struct sv value)
-{
-	struct buffer *out = &stream->out;
-	int r;
-
-	if (value.n == 0) {
-		return 0;
-	}
-	r = buffer_append_sv(out, SV(" "));
-	if (r == 0) {
-		r = buffer_append_sv(out, name);
-	}
-	if (r == 0) {
-		r = buffer_append_sv(out, SV("='"));
-	}
-	if (r == 0) {
-		r = buffer_append_escaped(out, value);
-	}
-	return r < 0 ? r : buffer_append_sv(out, SV("'"));
-}
-
 static int write_header(struct stream *stream)
 {
-	bool private = stream->secure || stream->offered || stream->tls == DOMAIN_TLS_OFF;
-	int r = buffer_append_sv(&stream->out,
-				 SV("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
-				    "xmlns:stream='http://etherx.jabber.org/streams'"));
+	bool is_private = stream->secure || stream->offered || stream->tls == DOMAIN_TLS_OFF;
+	struct writer writer = writer_begin(&stream->out);
 
-	if (r == 0) {
-		r = write_attribute(stream, SV("to"), sv_from(stream->to));
+	writer_put(&writer, SV("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+			       "xmlns:stream='http://etherx.jabber.org/streams'"));
+	writer_attribute(&writer, SV("to"), sv_from(stream->to));
+	if (is_private) {
+		writer_attribute(&writer, SV("from"), sv_from(stream->client));
 	}
-	if (r == 0 && private) {
-		r = write_attribute(stream, SV("from"), sv_from(stream->client));
-	}
-	if (r == 0) {
-		r = write_attribute(stream, SV("xml:lang"), sv_from(stream->client_lang));
-	}
-	if (r == 0) {
-		r = write_attribute(stream, SV("version"), sv_from(stream->version ? stream->version : "1.0"));
-	}
-	if (r == 0) {
-		r = buffer_append_sv(&stream->out, SV(">"));
-	}
+	writer_attribute(&writer, SV("xml:lang"), sv_from(stream->client_lang));
+	writer_attribute(&writer, SV("version"),
+			 sv_from(stream->version ? stream->version : "1.0"));
+	writer_put(&writer, SV(">"));
+	int r = writer_end(&writer);
+
 	if (r < 0) {
 		return over(stream, r);
 	}
@@ -181,7 +156,8 @@ bool stream_repeats(const struct stream *stream)
 
 int stream_close(struct stream *stream)
 {
-	if (stream->closing || stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE) {
+	if (stream->closing || stream->state == STREAM_STATE_IDLE ||
+	    stream->state == STREAM_STATE_HANDSHAKE) {
 		return 0;
 	}
 	stream->closing = true;
@@ -190,7 +166,7 @@ int stream_close(struct stream *stream)
 
 int stream_feed(struct stream *stream, const char *data, size_t n)
 {
-	/* In the first two nothing that is said is taken: what comes before TLS is nobody's. */
+	/* What arrives before TLS is on must not count: anybody may have sent it. */
 	if (stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE ||
 	    stream->state == STREAM_STATE_OVER) {
 		return 0;
@@ -199,7 +175,8 @@ int stream_feed(struct stream *stream, const char *data, size_t n)
 	return stream->feed_result < 0 ? over(stream, stream->feed_result) : 0;
 }
 
-static enum stream_event_kind fail(struct stream *stream, enum failure_kind kind, const char *detail)
+static enum stream_event_kind fail(struct stream *stream, enum failure_kind kind,
+				   const char *detail)
 {
 	failure_set(&stream->failure, kind, detail ? "%s" : NULL, detail);
 	stream->state = STREAM_STATE_OVER;
@@ -222,7 +199,7 @@ static struct sv header_attribute(const struct stream *stream, int ns, struct sv
 {
 	struct sv value = xml_item_attribute(&stream->scan, &stream->item, ns, name);
 
-	/* Half of an id is none, and a cut may fall into a character. */
+	/* Part of an id is of no use, and the cut might fall into a character. */
 	return value.n <= STREAM_ID_MAX ? value : SV_EMPTY;
 }
 
@@ -231,7 +208,8 @@ static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
 	const struct xml_item *item = &stream->item;
 
 	if (item->ns != NS_STREAMS || !sv_eq(item->name, SV("stream"))) {
-		*ret_kind = fail(stream, FAILURE_STREAM_MALFORMED, "the root is no <stream:stream>");
+		*ret_kind =
+			fail(stream, FAILURE_STREAM_MALFORMED, "the root is no <stream:stream>");
 		return 0;
 	}
 	int r = keep(&stream->id, header_attribute(stream, XML_NS_NONE, SV("id")));
@@ -269,7 +247,7 @@ static bool has_starttls(const struct stream *stream)
 	return false;
 }
 
-/* For a repetition, as long as one may be wanted. */
+/* Keeps the features for a repetition, as long as there may be one. */
 static int keep_features(struct stream *stream)
 {
 	buffer_deinit(&stream->features);
@@ -283,8 +261,8 @@ static int keep_features(struct stream *stream)
 
 static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 {
-	bool wants_tls = !stream->secure && stream->state == STREAM_STATE_FEATURES && !stream->offered &&
-			 stream->tls != DOMAIN_TLS_OFF;
+	bool wants_tls = !stream->secure && stream->state == STREAM_STATE_FEATURES &&
+			 !stream->offered && stream->tls != DOMAIN_TLS_OFF;
 
 	if (wants_tls && has_starttls(stream)) {
 		int r = buffer_append_sv(&stream->out,
@@ -337,7 +315,8 @@ static enum stream_event_kind on_proceed(struct stream *stream)
 		return STREAM_EVENT_SECURE;
 	}
 	if (item->ns == NS_TLS && sv_eq(item->name, SV("failure"))) {
-		return fail(stream, FAILURE_TLS_NOT_OFFERED, "the server offered TLS and then refused it");
+		return fail(stream, FAILURE_TLS_NOT_OFFERED,
+			    "the server offered TLS and then refused it");
 	}
 	return fail(stream, FAILURE_STREAM_MALFORMED, "no answer to STARTTLS");
 }
@@ -361,8 +340,8 @@ static bool is_management(const struct xml_item *item)
 	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
 }
 
-/* Follows the login as far as restarts depend on it. What a client is told before it has logged in (XEP-0077)
- * does not end the login. */
+/* Keeps track of the login, on which restarts depend. An element that is not about SASL does not
+ * end it: a client may register first (XEP-0077). */
 static void note_login(struct stream *stream)
 {
 	const struct xml_item *item = &stream->item;
@@ -403,7 +382,7 @@ static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 	return 0;
 }
 
-/* The next event of a repetition, which goes before all else. */
+/* Returns the next event of a repetition, which comes before all others. */
 static bool repeat_event(struct stream *stream, enum stream_event_kind *ret_kind)
 {
 	stream->repeating = stream_repeats(stream);
@@ -411,9 +390,10 @@ static bool repeat_event(struct stream *stream, enum stream_event_kind *ret_kind
 		return false;
 	}
 	*ret_kind = stream->again;
-	stream->again = stream->again == STREAM_EVENT_HEADER && stream->offered && !stream->features_due
-				? STREAM_EVENT_FEATURES
-				: STREAM_EVENT_NONE;
+	stream->again =
+		stream->again == STREAM_EVENT_HEADER && stream->offered && !stream->features_due
+			? STREAM_EVENT_FEATURES
+			: STREAM_EVENT_NONE;
 	return true;
 }
 
