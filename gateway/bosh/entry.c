@@ -254,7 +254,7 @@ static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 	if (r == 0 && answers.n) {
 		r = link_write(leg->link, buffer_sv(&answers));
 	}
-	return r == -EPROTO || r == -ENOBUFS ? 0 : r;
+	return r < 0 ? r : 0;
 }
 
 /* What concerns a stream whose link is there. */
@@ -282,7 +282,8 @@ static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 	return 0;
 }
 
-/* Returns 0, or a negative errno: then the session cannot go on; or -EPROTO or -ENOBUFS: then its stream cannot. */
+/* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the session
+ * cannot. */
 static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 {
 	struct bosh_leg *leg = bosh_leg_find(session, action->stream);
@@ -329,9 +330,9 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		result = carry_out(session, &action);
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
-		if (r == 0 && (result == -EPROTO || result == -ENOBUFS)) {
+		if (r == 0 && result > 0) {
 			r = break_leg(bosh_leg_find(session, action.stream),
-					result == -EPROTO ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
+					result == LINK_E_EARLY ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}

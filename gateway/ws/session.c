@@ -297,9 +297,9 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 {
 	int r = link_gather(session->link, event->element);
 
-	if (r == -EPROTO) {
+	if (r == LINK_E_EARLY) {
 		fail_kind(session, FAILURE_TOO_EARLY);
-	} else if (r == -ENOBUFS) {
+	} else if (r == LINK_E_STALLED) {
 		fail_kind(session, FAILURE_SERVER_STALLED);
 	} else if (r < 0) {
 		fail_kind(session, FAILURE_INTERNAL);

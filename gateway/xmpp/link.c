@@ -318,29 +318,34 @@ int link_new(struct link_env *env, const struct stream_target *target,
 	return 0;
 }
 
-/* Whether @n bytes may be written now. Returns 0, -EPROTO, -ENOBUFS, or 1: nobody wants them any
- * more. */
-static int may_write(const struct link *link, size_t n)
+/* Whether what is written is of no use any more. The link itself reports that it is over. */
+static bool is_over(const struct link *link)
+{
+	return link->failing || link->stream.state == STREAM_STATE_OVER ||
+	       (link->stream.state == STREAM_STATE_OPEN && !link->transport);
+}
+
+/* Whether @n bytes may be written now. Returns LINK_OK or LINK_E_*. */
+static enum link_result check_write(const struct link *link, size_t n)
 {
 	const struct link_env *env = link->env;
 
 	if (link->stream.state != STREAM_STATE_OPEN) {
-		/* A link that is over tells so by itself. */
-		return link->failing || link->stream.state == STREAM_STATE_OVER ? 1 : -EPROTO;
-	}
-	if (!link->transport) {
-		return 1;
+		return LINK_E_EARLY;
 	}
 	n += transport_waiting(link->transport) + gather_waiting(&env->gather, link);
-	return n > env->n_waiting_max ? -ENOBUFS : 0;
+	return n > env->n_waiting_max ? LINK_E_STALLED : LINK_OK;
 }
 
 int link_write(struct link *link, struct sv elements)
 {
-	int r = may_write(link, elements.n);
+	if (is_over(link)) {
+		return LINK_OK;
+	}
+	enum link_result result = check_write(link, elements.n);
 
-	if (r != 0) {
-		return r < 0 ? r : 0;
+	if (result != LINK_OK) {
+		return (int)result;
 	}
 	gather_flush(&link->env->gather, link);
 	link->keepalive.wrote = true;
@@ -349,10 +354,13 @@ int link_write(struct link *link, struct sv elements)
 
 int link_gather(struct link *link, struct sv elements)
 {
-	int r = may_write(link, elements.n);
+	if (is_over(link)) {
+		return LINK_OK;
+	}
+	enum link_result result = check_write(link, elements.n);
 
-	if (r != 0) {
-		return r < 0 ? r : 0;
+	if (result != LINK_OK) {
+		return (int)result;
 	}
 	link->keepalive.wrote = true;
 	return gather_add(&link->env->gather, link, elements);

@@ -31,10 +31,7 @@ struct link_callbacks {
 	void (*over)(void *userdata, const struct failure *failure);
 };
 
-/* Starts to reach @target->to, which is in ascii form; the server is told its unicode form. Where
- * the rule wants it, the server is told first, by the PROXY protocol, that @target->client comes;
- * but only at an address that the rule names. A @target->route is dialled instead of what the DNS
- * says of the domain, and the same policies are asked of it.
+/* Starts to connect to the server of @target->to, a domain in ASCII form, as opening_new() says.
  * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the
  * call. Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
@@ -53,13 +50,18 @@ struct link *link_close(struct link *link);
  * fine; returns NULL. */
 struct link *link_drop(struct link *link);
 
-/* Sends elements to the server; before the features nothing may be sent (the stream is not the
- * client's yet): -EPROTO; nor when the server has not read for so long that more waits for it than
- * an owner who heeds link_is_congested() brings: -ENOBUFS. Returns 0, -ENOMEM, -EPROTO,
- * -ENOBUFS. */
+enum link_result {
+	LINK_OK,
+	LINK_E_EARLY,   /* the features have not arrived: the stream is not the client's yet */
+	LINK_E_STALLED, /* too many bytes wait for a server that does not read: more than an owner
+			 * that heeds link_is_congested() writes */
+};
+
+/* Sends elements to the server. When the link is over they are dropped. Returns LINK_OK, LINK_E_* or
+ * -ENOMEM. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
-/* The same, but together with what else comes in this turn of the loop: for clients that send their
+/* The same, together with what else is written in this turn of the loop: for clients that send their
  * stanzas one by one. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 

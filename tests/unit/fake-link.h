@@ -128,7 +128,7 @@ struct link *link_drop(struct link *link)
 int link_write(struct link *link, struct sv elements)
 {
 	if (fake_of(link)->stream.state != STREAM_STATE_OPEN) {
-		return -EPROTO;
+		return LINK_E_EARLY;
 	}
 	script_add("to server", elements);
 	return 0;
