@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What goes wrong in a benchmark ends it, with a word; and its clock.
+ * Checks for benchmarks, which end the program with a message, and a clock.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void die(const cha
 	exit(EXIT_FAILURE);
 }
 
-/* Dies with errno's words. */
+/* Ends the program with the message of errno. */
 static inline void check(bool good, const char *what)
 {
 	if (!good) {

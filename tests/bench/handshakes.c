@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What TLS to servers costs: 1000 connections to one domain, with and without resumption. Client and server are in
- * this process and speak through memory, so that nothing but the handshake is in the figures; what is timed is the
- * client's side of it, from tls_connection_new() on, in CPU time.
+ * The cost of TLS to servers: 1000 connections to one domain, with and without resumption. Client
+ * and server run in this process and are connected through memory, so that the figures contain only
+ * the handshake. Measured is the CPU time of the client, from tls_connection_new() on.
  *
  *     ninja -C build && meson test -C build --benchmark handshakes --verbose
  *
- * full      no session is offered, because the server gives none
- * resumed   as it goes by itself: the first handshake is a full one, what follows is up to the tickets
- * KB        what the heap grows by with each connection that is then open and idle
+ * full      full handshakes, because the server issues no tickets
+ * resumed   the normal case: after one full handshake the others use tickets
+ * KB        growth of the heap per connection that stays open and idle
  *
- * The server shows a chain of two certificates below the root, as servers on the Internet do. Fails if a connection
- * does, or if more than one of the second kind made a full handshake.
+ * The server sends a chain of two certificates below the root, as servers on the Internet do. Fails
+ * if a connection fails, or if more than one handshake of the second kind was a full one.
  */
 #include <malloc.h>
 #include <openssl/err.h>
@@ -24,7 +24,7 @@
 
 enum {
 	N_CONNECTIONS = 1000,
-	N_WARM = 20, /* what is made but once is there by then */
+	N_WARM = 20, /* until everything that is made only once exists */
 	BIO_SIZE = 64 * 1024,
 };
 
@@ -39,7 +39,7 @@ struct result {
 	size_t n_full;
 };
 
-/* Dies with OpenSSL's words. */
+/* Ends the program with the message of OpenSSL. */
 static void must(bool good, const char *what)
 {
 	if (!good) {
@@ -60,7 +60,7 @@ static void add_extension(X509 *certificate, int nid, const char *value)
 	X509_EXTENSION_free(extension);
 }
 
-/* @issuer NULL: signed by itself. */
+/* Self-signed when @issuer is NULL. */
 static struct identity identity_new(const char *name, bool is_rsa, const struct identity *issuer, bool is_authority)
 {
 	struct identity self = {is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"), X509_new()};
@@ -102,7 +102,7 @@ static SSL_CTX *server_new(const struct identity *leaf, const struct identity *i
 	return server;
 }
 
-/* One connection, left open; adds the client's CPU time to *ns. */
+/* Makes one connection, which stays open, and adds the CPU time of the client to *ns. */
 static SSL *visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server_ctx, uint64_t *ns)
 {
 	SSL *server = SSL_new(server_ctx), *client = NULL;
@@ -131,10 +131,12 @@ static SSL *visit(struct tls_store *store, const struct tls_policy *policy, SSL_
 	start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	must(SSL_read(client, &byte, 1) == 1, "SSL_read");
 	*ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - start;
-	/* Reading a ticket has OpenSSL make a buffer for writing, which it lets go when something has been written. */
+	/* Reading a ticket makes OpenSSL allocate a buffer for writing, which it frees after the
+	 * next write. */
 	must(SSL_write(client, &byte, 1) == 1, "SSL_write");
 	SSL_free(server);
-	/* The client's BIOs are the bench's, not the connection's: a socket has no such buffers. */
+	/* The memory of the BIOs must not count for the connection: a socket has no such
+	 * buffers. */
 	SSL_set_bio(client, NULL, NULL);
 	return client;
 }
@@ -150,7 +152,7 @@ static struct result measure(const struct tls_policy *policy, SSL_CTX *server)
 	for (size_t i = 0; i < N_WARM; i++) {
 		struct tls_policy other = *policy;
 
-		/* Another trust, so that the first one that counts is a full handshake. */
+		/* A new trust store, so that the first handshake that counts is a full one. */
 		other.verify = false;
 		tls_connection_free(visit(store, &other, server, &ns));
 	}

@@ -11,11 +11,11 @@
 #include "tests/bench/check.h"
 
 enum {
-	OPENING_MAX = 20, /* at once: a listening queue is no part of what is measured */
+	OPENING_MAX = 20, /* at once; more could overflow the listen queue */
 	EVENTS_MAX = 64,
 	TEXT_SIZE = 4096,
 	SILENCE_MS = 10000,
-	MASK = 0x5a, /* not 0, or there were nothing to unmask */
+	MASK = 0x5a, /* not 0, which would make unmasking trivial */
 	FRAME_LENGTH_16 = 126,
 };
 
@@ -37,7 +37,7 @@ struct session {
 	struct connection connections[2];
 	bool upgraded, ready;
 	uint64_t rid;
-	uint32_t number; /* of the stanza that went last */
+	uint32_t number; /* of the stanza that was sent last */
 	char sid[64];
 };
 
@@ -48,13 +48,13 @@ struct load {
 	bool sending;
 	size_t n_sessions, n_ready, n_under_way;
 	uint64_t n_round_trips;
-	struct session **held; /* a ring, the one that waits longest first */
+	struct session **held; /* a ring, the session that has waited longest first */
 	size_t first_held, n_held;
 	size_t n_sessions_max;
 	struct session *sessions;
 };
 
-/* Saying. */
+/* Sending. */
 
 int load_connect(uint16_t port)
 {
@@ -86,7 +86,8 @@ static void send_text(int fd, const char *data, size_t n)
 	check(send(fd, data, n, MSG_NOSIGNAL) == (ssize_t)n, "send");
 }
 
-/* One of the session's connections that bears no request. The second is made when there is a use for it. */
+/* A connection of the session without a pending request. The second one is opened when it is first
+ * needed. */
 static struct connection *free_connection(struct session *session)
 {
 	struct connection *connection = &session->connections[session->connections[0].busy];
@@ -158,7 +159,7 @@ static void send_stanza(struct session *session)
 	}
 }
 
-/* With a request under way, which its stanza has brought, there is one to be held already. */
+/* While the request that carried the stanza is under way, the gateway holds it already. */
 static void hold_request(struct session *session)
 {
 	struct load *load = session->load;
@@ -178,7 +179,7 @@ static struct session *take_held(struct load *load)
 	return session;
 }
 
-/* The stanza of @session is back. */
+/* The echo of the stanza of @session has arrived. */
 static void go_on(struct session *session)
 {
 	struct load *load = session->load;
@@ -191,14 +192,14 @@ static void go_on(struct session *session)
 	}
 }
 
-/* Hearing. */
+/* Receiving. */
 
 static char *find(struct text text, const char *needle)
 {
 	return memmem(text.data, text.n, needle, strlen(needle));
 }
 
-/* These take the first message of @all and return how many bytes it has, 0 when its head is not complete. */
+/* Each returns the first message in @all and its length, 0 when the message is incomplete. */
 
 static size_t take_answer(struct text all, struct text *ret_message)
 {
@@ -251,7 +252,7 @@ static size_t take(const struct session *session, struct text all, struct text *
 	}
 }
 
-/* The sid is in the answer that also has the server's features. */
+/* The answer with the sid also has the server's features. */
 static void note_sid(struct session *session, struct text text)
 {
 	char *start = find(text, " sid='");
@@ -337,7 +338,7 @@ static void turn(struct load *load)
 	}
 }
 
-/* Life of a load. */
+/* Lifetime. */
 
 static void open_session(struct load *load)
 {

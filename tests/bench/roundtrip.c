@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a stanza costs: starts the gateway with one worker, is its clients and its XMPP server, which sends every stanza
- * back, and tells how much CPU time (user and system) the gateway takes for one round trip.
+ * The cost of a stanza: starts the gateway with one worker, acts as its clients and as an XMPP
+ * server that echoes every stanza, and reports the CPU time (user and system) of the gateway per
+ * round trip.
  *
  *     roundtrip GATEWAY [--quick]
- *     roundtrip GATEWAY --only LOAD SECONDS     for a profiler to look at
+ *     roundtrip GATEWAY --only LOAD SECONDS     to run under a profiler
  *
- * echo       the yardstick: a bare epoll loop that sends back what it reads, over plain TCP
- * bosh       one request a round trip: it brings the stanza, its answer the echo
- * bosh-held  a request is held already when another connection brings the stanza: the echo rides on it, and the one that brought
- *            the stanza is held from there on
+ * echo       the baseline: a bare epoll loop that sends back what it reads, over plain TCP
+ * bosh       one request per round trip, answered with the echo
+ * bosh-held  one request is held while another connection sends the stanza. The held one is
+ *            answered with the echo, and the other is held from then on
  * websocket  one message each way
  *
- * There are 50 sessions. No machine is the same from one second to the next, so the loads take turns with the yardstick for
- * several rounds, figures are medians of the rounds, and the ratio to the yardstick of the same round says more than the
- * microseconds.
+ * There are 50 sessions. The speed of a machine varies from second to second, so the loads
+ * alternate with the baseline for several rounds. Figures are medians of the rounds, and the ratio
+ * to the baseline of the same round says more than the microseconds.
  *
- * Memory is what the resident set of a fresh gateway grows by with 2000 idle sessions. What the kernel keeps for their
- * sockets is not in it.
+ * Memory is the growth of the resident set of a new gateway with 2000 idle sessions, without what
+ * the kernel keeps for their sockets.
  *
- * Fails only if a round trip does not come back.
+ * Fails only if a round trip is not completed.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -36,7 +37,8 @@
 
 enum {
 	N_BUSY = 50,
-	N_WARM = 200, /* idle sessions before memory is first looked at: what is made but once is there by then */
+	/* idle sessions before the first look at memory: everything made only once exists then */
+	N_WARM = 200,
 	N_IDLE = 2000,
 	N_ROUNDS_MAX = 5,
 	ROUND_MS = 1500,
@@ -59,7 +61,7 @@ static pid_t gateway_pid;
 static clockid_t gateway_clock, echo_clock;
 static uint16_t gateway_port, server_port, echo_port;
 
-/* The XMPP server, which as a peer that is told no XML header is the yardstick. */
+/* The XMPP server. For a peer that sends no stream header, it is the baseline. */
 
 static void on_data(int fd, const char *data, size_t n)
 {
@@ -72,7 +74,7 @@ static void on_data(int fd, const char *data, size_t n)
 	if (n > 1 && data[0] == '<' && data[1] == '?') {
 		(void)!send(fd, header, sizeof(header) - 1, MSG_NOSIGNAL);
 	} else if (n > 1 && (data[0] != '<' || data[1] != '/')) {
-		/* Nothing but stanzas comes any more, and in pieces they come back as well. */
+		/* Only stanzas follow, and they may be echoed in pieces. */
 		(void)!send(fd, data, n, MSG_NOSIGNAL);
 	}
 }
@@ -185,7 +187,7 @@ static void start_gateway(void)
 	check(errno == 0, "clock_getcpuclockid");
 }
 
-/* At once: nobody is left who would want to hear of it. */
+/* Killed at once: nobody waits for an orderly end. */
 static void stop_gateway(void)
 {
 	kill(gateway_pid, SIGKILL);
@@ -263,7 +265,7 @@ static void print(struct figures *all, size_t n_rounds)
 	printf("%-12s %8s %17s %10s %14s\n", "round trip", "CPU us", "(least - most)", "x echo", "per second");
 	for (size_t kind = 0; kind < LOAD_KINDS; kind++) {
 		struct figures *figures = &all[kind];
-		double cpu_us = median(figures->cpu_us, n_rounds); /* and sorts them */
+		double cpu_us = median(figures->cpu_us, n_rounds); /* sorts them */
 
 		printf("%-12s %8.1f %8.1f -%7.1f %10.1f %14.0f\n", names[kind], cpu_us, figures->cpu_us[0],
 		       figures->cpu_us[n_rounds - 1], median(figures->ratio, n_rounds),
@@ -309,7 +311,7 @@ static void measure_one(const char *name, unsigned seconds)
 int main(int argc, char **argv)
 {
 	int server, echo;
-	clockid_t server_clock; /* it costs what it costs */
+	clockid_t server_clock; /* the CPU clock of the gateway */
 	unsigned seconds = 0;
 
 	if (argc == 5 && strcmp(argv[2], "--only") == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the tests of coders share: a coder, texts, and what zlib itself makes of them. Included
- * after cmocka.h.
+ * What the tests of coders share: a coder, texts, and the same texts encoded by zlib directly.
+ * Included after cmocka.h.
  */
 #include <stdlib.h>
 #define ZLIB_CONST
@@ -33,7 +33,7 @@ static inline int teardown(void **state)
 	return 0;
 }
 
-/* Text that is neither all alike nor without any pattern. */
+/* Text that compresses, but not extremely well. */
 static inline char *make_text(size_t n)
 {
 	char *text = malloc(n + 1);
@@ -49,7 +49,7 @@ static inline char *make_text(size_t n)
 	return text;
 }
 
-/* What zlib itself makes of @text; @flush_each: a flush behind so many bytes, 0 for none. */
+/* Encodes @text with zlib directly, with a flush after every @flush_each bytes, 0 for none. */
 static inline void code_with(int window_bits, int level, int mem_level, size_t flush_each, struct sv text,
 		      struct buffer *coded)
 {
@@ -81,7 +81,7 @@ static inline enum coding coding_of(int window_bits)
 	return window_bits == GZIP ? CODING_GZIP : CODING_DEFLATE;
 }
 
-/* Decodes a heap copy of just that size. */
+/* Decodes a heap copy of exactly that size. */
 static inline int decode(enum coding coding, struct sv coded, size_t n_max, struct buffer *ret_plain)
 {
 	char *copy = malloc(coded.n ? coded.n : 1);

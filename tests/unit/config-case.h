@@ -47,7 +47,7 @@ static inline int read_path(const char *path, struct config **ret_config)
 
 static inline int read_text(const char *text, struct config **ret_config)
 {
-	/* A file made anew: some filesystems write one that was cut to nothing to the disk at once. */
+	/* Makes a new file: some filesystems sync a file that was truncated at once. */
 	(void)unlink(config_path);
 	FILE *file = fopen(config_path, "w");
 
@@ -68,7 +68,7 @@ static inline struct config *made(const char *text)
 	return config;
 }
 
-/* What was printed first is about @line, and begins with @what. */
+/* The first message printed is about @line and begins with @what. */
 static inline void assert_printed(unsigned line, const char *what)
 {
 	char expected[512];

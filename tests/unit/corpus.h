@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Texts that peers send or could send, good and bad, and parser pools that have read all of them.
- * Unit tests use such a pool rather than a fresh one: what a parser keeps of earlier input must
- * make no difference. Included after cmocka.h.
+ * Texts that peers send or could send, valid and invalid, and parser pools that have read all of
+ * them. Unit tests use such a pool instead of a new one, because earlier input must make no
+ * difference. Included after cmocka.h.
  */
 #include <stdlib.h>
 
@@ -29,7 +29,7 @@
 		CORPUS("<m xmlns='a'>" text "</m>")
 
 static const struct sv corpus[] = {
-	/* What is good. */
+	/* Valid texts. */
 	CORPUS_EVERYWHERE(""),
 	CORPUS_EVERYWHERE(" \r\n\t"),
 	CORPUS_EVERYWHERE("<m xmlns='a' b='c'>d<e/></m>"),
@@ -48,7 +48,7 @@ static const struct sv corpus[] = {
 	CORPUS(CORPUS_STREAM "</stream:stream>"),
 	CORPUS("\xef\xbb\xbf" CORPUS_STREAM "<m/>"),
 	CORPUS("<m xmlns='a'>\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80</m>"),
-	/* Sections, and what is no section yet. */
+	/* CDATA sections, complete and not. */
 	CORPUS_EVERYWHERE("<![CDATA["),
 	CORPUS_EVERYWHERE("<![CDATA[ "),
 	CORPUS_EVERYWHERE("<![CDATA[]]>"),
@@ -56,7 +56,7 @@ static const struct sv corpus[] = {
 	CORPUS_EVERYWHERE("<![CDATA"),
 	CORPUS_EVERYWHERE("]]>"),
 	CORPUS_EVERYWHERE("]]"),
-	/* Halves of tokens. */
+	/* Parts of tokens. */
 	CORPUS_EVERYWHERE("<"),
 	CORPUS_EVERYWHERE("</"),
 	CORPUS_EVERYWHERE("<m"),
@@ -68,7 +68,7 @@ static const struct sv corpus[] = {
 	CORPUS_EVERYWHERE("&#32"),
 	CORPUS_EVERYWHERE("\xc3"),
 	CORPUS_EVERYWHERE("\xf0\x9f\x98"),
-	/* What XMPP restricts, complete and not. */
+	/* What XMPP forbids, complete and not. */
 	CORPUS_EVERYWHERE("<!-- -->"),
 	CORPUS_EVERYWHERE("<!-- "),
 	CORPUS_EVERYWHERE("<?p i?>"),
@@ -119,7 +119,7 @@ static const struct sv corpus[] = {
 	CORPUS("<stream:stream xmlns='urn:told' xmlns:stream='http://etherx.jabber.org/streams'><m "
 	       "id='1'/>"),
 	CORPUS("<stream:stream xmlns='jabber:client' xmlns:stream='urn:streams'><stream:m/>"),
-	/* Second roots, and end tags of what is not open. */
+	/* Second roots, and end tags without a start tag. */
 	CORPUS_EVERYWHERE("</x>"),
 	CORPUS_EVERYWHERE("</stream:stream>"),
 	CORPUS_EVERYWHERE("</body>"),
@@ -139,7 +139,7 @@ static const struct sv corpus[] = {
 	CORPUS("{\"a\": 1}"),
 };
 
-/* Texts that exceed a limit, or a parser's life: @open, @n times @piece, @close. */
+/* Texts that exceed a limit or outlive a parser: @open, @n times @piece, @close. */
 static const struct {
 	const char *open, *piece;
 	size_t n;
@@ -226,8 +226,8 @@ static inline void corpus_use(struct xml_pool *pool, enum corpus_kind kind, stru
 	pieces_end(pieces);
 }
 
-/* A pool that has read all of the short texts: each as one kind and cut in one way, which change from
- * pool to pool. */
+/* A pool that has read all of the short texts: each as one kind and cut in one way, which change
+ * from pool to pool. */
 static inline int corpus_pool_new(const char *const *ns_uris, size_t n_ns_uris,
 				  struct xml_pool **ret_pool)
 {

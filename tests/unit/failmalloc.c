@@ -29,10 +29,10 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t n);
 void __wrap_free(void *block);
 
-/* Only the thread that runs the scenario fails. */
+/* Allocations fail only in the thread that runs the scenario. */
 static _Thread_local struct {
 	bool armed;
-	bool lasting;     /* all behind the one fail too */
+	bool lasting;     /* all later ones fail, too */
 	size_t countdown; /* the allocation that fails, from 1 */
 	size_t n_failed;
 } fault;

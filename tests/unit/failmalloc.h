@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Runs a scenario once for each allocation that it makes, failing that one and all behind it, or that one alone: an
- * engine must come out with -ENOMEM or with success, and with nothing left allocated.
+ * Runs a scenario once for each allocation that it makes, letting that one fail, alone or with all
+ * later ones. The engine must return -ENOMEM or succeed, and leave nothing allocated.
  *
- * Each test, and the library of what is tested, is linked with the linker's --wrap for malloc, calloc, realloc,
- * reallocarray, strdup, strndup and free: so it meets the project's own calls, and expat's, whose memory is the
- * project's (common/xml-memory.h).
+ * Each test, and the library of what is tested, is linked with the linker's --wrap for malloc,
+ * calloc, realloc, reallocarray, strdup, strndup and free: so it meets the project's own calls, and
+ * expat's, whose memory is the project's (common/xml-memory.h).
  */
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Blocks that are allocated now, by whatever thread. */
+/* The number of blocks that all threads have allocated and not freed. */
 size_t failmalloc_n_live(void);
 
-/* From now on allocation @n (1: the next) fails, and with @lasting all after it, until
- * failmalloc_disarm(), which returns how many failed. */
+/* Makes allocation @n from now on fail (1 is the next), with @lasting also all after it, until
+ * failmalloc_disarm(), which returns how many have failed. */
 void failmalloc_arm(size_t n, bool lasting);
 size_t failmalloc_disarm(void);
 
-/* Calls @scenario until none of its allocations failed. It returns what it came to, 0 or -ENOMEM, or something else for what
- * should not be: an assertion would leave it with memory that still fails. It must make at least @n_min allocations, or the
- * test has tested nothing. */
+/* Calls @scenario until none of its allocations fails. It returns 0 or -ENOMEM, or anything else to
+ * report a failure of the test; it must not assert, because memory would keep failing afterwards.
+ * It must make at least @n_min allocations; otherwise the test would prove nothing. */
 void failmalloc_each(int (*scenario)(void *userdata), void *userdata, size_t n_min);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Checks that a pool does not carry anything from one user to the next: whatever was scanned over
- * it before, an engine reports the same of its input as over a fresh pool. The test passes a
+ * Checks that a pool carries nothing over from one user to the next: whatever was scanned with it
+ * before, an engine reports the same about its input as with a new pool. The test passes a
  * function that runs the engine; the input is the corpus. Included after cmocka.h; needs
  * failmalloc.c.
  */
@@ -15,13 +15,14 @@ enum {
 	ISOLATION_OPEN_MAX = 4,
 	ISOLATION_STRIDE = 41,
 	ISOLATION_STEPS = 500,
-	ISOLATION_STEPS_LONG = 100, /* one step in so many has a long text */
+	ISOLATION_STEPS_LONG = 100, /* one in this many steps has a long text */
 };
 
 struct isolation {
 	const char *const *namespaces;
 	size_t n_namespaces;
-	/* Feeds the pieces to a new engine over @pool, and writes all that it reports into @log. */
+	/* Feeds the pieces to a new engine that uses @pool, and writes everything that it reports
+	 * to @log. */
 	void (*run)(struct xml_pool *pool, struct pieces *pieces, struct buffer *log);
 };
 
@@ -33,7 +34,7 @@ static inline struct xml_pool *isolation_pool(const struct isolation *isolation)
 	return fresh;
 }
 
-/* Runs the engine over @used and over a fresh one, on the same pieces. @what is printed if they
+/* Runs the engine with @used and with a new pool, on the same pieces. @what is printed if they
  * differ: what happened to @used before. */
 static inline void isolation_compare(const struct isolation *isolation, struct xml_pool *used,
 				     const struct pieces *pieces, const char *what)
@@ -85,8 +86,8 @@ static inline void isolation_check_pairs(const struct isolation *isolation)
 	}
 }
 
-/* Scans @text in one piece while allocation @n fails, alone or with all after it. Returns how many
- * failed. */
+/* Scans @text in one piece while allocation @n fails, alone or with all later ones. Returns how
+ * many failed. */
 static inline size_t isolation_fail(struct xml_pool *used, enum corpus_kind kind, struct sv text,
 				    size_t n, bool lasting)
 {

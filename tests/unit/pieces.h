@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The same input to a parser whole, byte by byte, and cut at random points; what it says must be the same each time. Each
- * piece lies in a heap block of exactly its size that is gone when the next one comes, so that the sanitizer sees a byte
- * read behind the end and a slice kept too long. Included after cmocka.h.
+ * Feeds the same input to a parser whole, byte by byte, and cut at random points. It must report
+ * the same each time. Each piece is in a heap block of exactly its size, which is freed before the
+ * next piece, so that the sanitizer notices reads past the end and slices that are kept too long.
+ * Included after cmocka.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct pieces {
 	char *copy;
 };
 
-/* Writes into @log what the parser said of the pieces. */
+/* Writes what the parser reports about the pieces to @log. */
 typedef void pieces_run(struct pieces *pieces, struct buffer *log, void *userdata);
 
 static inline size_t pieces_random(struct pieces *pieces, size_t n)
@@ -46,7 +47,7 @@ static inline bool pieces_next(struct pieces *pieces, struct sv *ret_piece)
 	if (pieces->way == PIECES_BYTES) {
 		n = 1;
 	} else if (pieces->way >= PIECES_RANDOM) {
-		/* Small ones as often as large ones. */
+		/* Small pieces as often as large ones. */
 		n = 1 + pieces_random(pieces, pieces_random(pieces, 2) ? (n < 6 ? n : 6) : n);
 	}
 	pieces->copy = malloc(n);

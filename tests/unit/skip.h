@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Skipping a unit test for a reason. tests/run.sh lists what was skipped, and why, at its end.
+ * Skips a unit test with a reason. At its end, tests/run.sh lists the skipped tests with their
+ * reasons.
  *
- * Include it behind cmocka.h.
+ * Include it after cmocka.h.
  */
 
-/* Skips the test under way: for what this machine or this user cannot do, never for what fails. Does not return. */
+/* Skips the current test because this machine or this user cannot run it, never because it fails.
+ * Does not return. */
 #define SKIP_BECAUSE(...)                    \
 	do {                                 \
 		print_message("# skipped: "); \

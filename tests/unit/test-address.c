@@ -125,7 +125,7 @@ static void test_parse_refuses(void **state)
 			fail_msg("taken: '%s'", texts[i]);
 		}
 	}
-	/* A NUL, and what stands behind the end of the view, are no part of an address. */
+	/* A NUL is not part of an address, nor are bytes after the end of the view. */
 	assert_int_equal(address_parse(SV("192.0.2.1\0:1"), 1, &address), -EINVAL);
 	assert_int_equal(address_parse(SV("192.0.2.1\0"), 1, &address), -EINVAL);
 	assert_int_equal(address_parse((struct sv){"192.0.2.19", 9}, 1, &address), 0);

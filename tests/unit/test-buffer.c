@@ -114,7 +114,7 @@ static void test_reserve(void **state)
 	buffer.n += 10000;
 	assert_int_equal(buffer_sv(&buffer).data[10002], 'x');
 
-	/* More than there is in the world changes nothing. */
+	/* A size that cannot be allocated changes nothing. */
 	struct buffer before = buffer;
 
 	assert_int_equal(buffer_reserve(&buffer, SIZE_MAX), -ENOMEM);
@@ -158,7 +158,7 @@ static void test_printf(void **state)
 	buffer_deinit(&buffer);
 }
 
-/* Against a plain array: what goes in comes out, whatever the sizes and turns. */
+/* Compares with a plain array over random sizes and sequences of calls. */
 static void test_random_queue(void **state)
 {
 	enum {
@@ -195,7 +195,7 @@ static void test_random_queue(void **state)
 	free(model);
 }
 
-/* A queue that stays nearly full is neither copied at each turn nor does it grow for ever. */
+/* A queue that stays nearly full is not copied in each turn and does not grow for ever. */
 static void test_full_queue(void **state)
 {
 	enum {

@@ -40,7 +40,7 @@ static void test_connections(void **state)
 	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
 	assert_int_equal(census_enter_connection(census, &b), CENSUS_OK);
 	assert_int_equal(census_clients(census), 2);
-	/* What was refused has taken nothing. */
+	/* A refusal has counted nothing. */
 	census_leave_connection(census, &a_again);
 	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
 	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
@@ -68,9 +68,10 @@ static void test_sessions(void **state)
 	assert_int_equal(census_sessions(census), 3);
 	assert_int_equal(census_enter_session(census, &b), CENSUS_E_FULL);
 	assert_int_equal(census_enter_session(census, &c), CENSUS_E_FULL);
-	/* The full gateway keeps nothing of whom it sent away. */
+	/* A full gateway keeps no entry of a client that it refused. */
 	assert_int_equal(census_clients(census), 2);
-	/* Its own share comes first, so that nobody learns how full the gateway is. */
+	/* The client's own limit is checked first, so that a client cannot learn whether the
+	 * gateway is full. */
 	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
 	census_leave_session(census, &a);
 	assert_int_equal(census_sessions(census), 2);
@@ -115,7 +116,7 @@ static void test_v6_is_counted_by_64(void **state)
 	struct address before = at("2001:db8:1:1:ffff:ffff:ffff:ffff");
 	struct address zero = at("::1");
 	struct address v4 = at("0.0.0.1");
-	/* Begins with the four bytes of the one before. */
+	/* An IPv6 address that begins with the four bytes of the IPv4 address before. */
 	struct address like_v4 = at("0:1::");
 
 	(void)state;
@@ -129,7 +130,7 @@ static void test_v6_is_counted_by_64(void **state)
 	assert_int_equal(census_enter_connection(census, &v4), CENSUS_OK);
 	assert_int_equal(census_enter_connection(census, &like_v4), CENSUS_OK);
 	assert_int_equal(census_clients(census), 6);
-	/* Given back by another address of the same client. */
+	/* Left with another address of the same client. */
 	census_leave_connection(census, &last);
 	assert_int_equal(census_enter_connection(census, &first), CENSUS_OK);
 	census_free(census);
@@ -168,12 +169,12 @@ static void test_domains(void **state)
 	assert_int_equal(census_enter_domain(census, "b.test", 1), CENSUS_OK);
 	assert_int_equal(census_enter_domain(census, "b.test", 1), CENSUS_E_DOMAIN_FULL);
 	assert_int_equal(census_domains(census), 2);
-	/* The name was copied; what was refused has taken nothing. */
+	/* The name was copied, and a refusal has counted nothing. */
 	name[0] = 'c';
 	census_leave_domain(census, "a.test");
 	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_OK);
 	assert_int_equal(census_enter_domain(census, "a.test", 2), CENSUS_E_DOMAIN_FULL);
-	/* Two rules may say different things of one name, one after the other. */
+	/* The limit of a name may change when its rule does. */
 	assert_int_equal(census_enter_domain(census, "a.test", 3), CENSUS_OK);
 	for (int i = 0; i < 3; i++) {
 		census_leave_domain(census, "a.test");
@@ -181,10 +182,10 @@ static void test_domains(void **state)
 	assert_int_equal(census_domains(census), 1);
 	assert_int_equal(census_enter_domain(census, "d.test", 0), CENSUS_E_DOMAIN_FULL);
 	assert_int_equal(census_domains(census), 1);
-	/* They are no clients, and take none of their places. */
+	/* Domains do not count as clients. */
 	assert_int_equal(census_clients(census), 0);
 	assert_int_equal(census_sessions(census), 0);
-	/* What is left goes with it. */
+	/* Entries that are left are freed with the census. */
 	census_free(census);
 }
 

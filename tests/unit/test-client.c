@@ -34,16 +34,16 @@ static void test_client(void **state)
 		const char *forwarded;
 		const char *client;
 	} rows[] = {
-		/* no proxy: its word counts for nothing */
+		/* not a proxy: its header is ignored */
 		{"192.0.2.1", "198.51.100.1", "192.0.2.1:4711"},
 		{"192.0.2.1", NULL, "192.0.2.1:4711"},
 		{"11.0.0.1", "198.51.100.1", "11.0.0.1:4711"},
-		/* a proxy that says nothing */
+		/* a proxy without the header */
 		{"127.0.0.1", NULL, "127.0.0.1:4711"},
 		{"127.0.0.1", "", "127.0.0.1:4711"},
 		{"127.0.0.1", " ", "127.0.0.1:4711"},
 		{"::1", NULL, "[::1]:4711"},
-		/* one proxy; what is left of the right-most stranger is the client's invention */
+		/* one proxy; the client may have made up what is left of the rightmost stranger */
 		{"127.0.0.1", "198.51.100.1", "198.51.100.1:0"},
 		{"::ffff:127.0.0.1", "198.51.100.1", "198.51.100.1:0"},
 		{"127.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1:0"},
@@ -63,7 +63,7 @@ static void test_client(void **state)
 		{"::1", "::ffff:198.51.100.1", "198.51.100.1:0"},
 		{"::1", "198.51.100.1, ::ffff:10.1.1.1", "198.51.100.1:0"},
 		{"::1", "2001:db8::7, 2001:db8:ffff::1", "[2001:db8::7]:0"},
-		/* no address ends the search at the last proxy found */
+		/* an item that is not an address ends the search at the last proxy found */
 		{"127.0.0.1", "unknown", "127.0.0.1:4711"},
 		{"127.0.0.1", "198.51.100.1, unknown", "127.0.0.1:4711"},
 		{"127.0.0.1", "198.51.100.1, unknown, 10.1.1.1", "10.1.1.1:0"},

@@ -26,10 +26,11 @@ static void test_decode(void **state)
 	free(text);
 }
 
-/* However a client codes: without compression, with the smallest blocks, small windows, flushes behind each line. */
+/* Every way in which a client may encode: stored, smallest blocks, small windows, a flush after
+ * each line. */
 static void test_decode_any_coder(void **state)
 {
-	/* Stored, by either of zlib's ways to search, and as well as it can. */
+	/* Stored, with either search of zlib, and with the best compression. */
 	static const int levels[] = {0, 1, 6, 9};
 	char *text = make_text(N_MAX);
 	struct sv view = {text, N_MAX};
@@ -70,12 +71,12 @@ static void test_gzip_header_fields(void **state)
 	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
 	check(CODING_GZIP, (struct sv){(char *)coded, stream.total_out}, CODING_OK, SV("text"));
 	deflateEnd(&stream);
-	/* A bit that is reserved. */
+	/* A reserved bit. */
 	coded[3] |= 0x80;
 	check(CODING_GZIP, (struct sv){(char *)coded, stream.total_out}, CODING_E_CORRUPT, SV(""));
 }
 
-/* Every beginning of a coded text is refused, and what it gave is the beginning of the text. */
+/* Every truncated input is refused, and what it decodes to is a prefix of the text. */
 static void test_cut_off(void **state)
 {
 	char *text = make_text(300);
@@ -102,7 +103,7 @@ static void test_cut_off(void **state)
 	free(text);
 }
 
-/* A bit that fell over: never another text than that which was coded, where the format has a check. */
+/* A flipped bit never results in another text, where the format has a checksum. */
 static void test_corrupt(void **state)
 {
 	char *text = make_text(300);
@@ -134,7 +135,7 @@ static void test_corrupt(void **state)
 	free(text);
 }
 
-/* The whole text is there, and yet it is not what was coded. */
+/* The whole text is there, but the checksum or length is wrong. */
 static void test_checks(void **state)
 {
 	static const struct {
@@ -170,7 +171,8 @@ static void test_trailing(void **state)
 	}
 }
 
-/* RFC 1952, 2.2: "A gzip file consists of a series of members". Of deflate there is but one stream. */
+/* RFC 1952, 2.2: "A gzip file consists of a series of members". Of deflate there is but one
+ * stream. */
 static void test_members(void **state)
 {
 	(void)state;
@@ -193,7 +195,7 @@ static void test_members(void **state)
 	}
 }
 
-/* One coding is taken off, not two. */
+/* Only one coding is removed, not two. */
 static void test_nested(void **state)
 {
 	struct buffer inner = BUFFER_INIT, outer = BUFFER_INIT;
@@ -239,7 +241,7 @@ static void check_bomb(int format, struct sv text, int expected)
 	buffer_deinit(&coded);
 }
 
-/* @text is as long as it may be. */
+/* @text has exactly the longest length that is allowed. */
 static void check_bomb_of_members(struct sv text)
 {
 	struct buffer coded = BUFFER_INIT, plain = BUFFER_INIT;
@@ -254,7 +256,7 @@ static void check_bomb_of_members(struct sv text)
 	buffer_deinit(&coded);
 }
 
-/* The bound on the text: n, n + 1 and far beyond, in one piece or in members. */
+/* The limit of the text: n, n + 1 and far more, in one member or several. */
 static void test_bomb(void **state)
 {
 	static const struct {
@@ -306,7 +308,7 @@ static void check_blocks(size_t n_blocks, unsigned n_text, int expected)
 	buffer_deinit(&coded);
 }
 
-/* The bound on work that brings no text. */
+/* The limit of work that results in no text. */
 static void test_blocks(void **state)
 {
 	struct buffer coded = BUFFER_INIT, plain = BUFFER_INIT;
@@ -314,7 +316,7 @@ static void test_blocks(void **state)
 	(void)state;
 	check_blocks(CODING_BLOCKS_FREE, 0, CODING_OK);
 	check_blocks(CODING_BLOCKS_FREE + 1, 0, CODING_E_TOO_LARGE);
-	/* As many as there are, when each brings enough. */
+	/* Any number of blocks, if each has enough text. */
 	check_blocks(50000, CODING_BLOCK_TEXT, CODING_OK);
 	check_blocks(CODING_BLOCKS_FREE * CODING_BLOCK_TEXT, CODING_BLOCK_TEXT - 1, CODING_OK);
 	check_blocks(CODING_BLOCKS_FREE * CODING_BLOCK_TEXT + 1, CODING_BLOCK_TEXT - 1, CODING_E_TOO_LARGE);
@@ -357,7 +359,8 @@ static void test_encode(void **state)
 	char *text = make_text(CODING_TEXT_MAX);
 
 	(void)state;
-	/* In turn, so that the state is made anew each time; and twice, so that it is used again. */
+	/* In turn, so that the state is made anew each time; and twice, so that it is used
+	 * again. */
 	for (int i = 0; i < 8; i++) {
 		int format = i / 2 % 2 ? ZLIB : GZIP;
 

@@ -10,7 +10,8 @@
 #include "tests/unit/coding-case.h"
 #include "tests/unit/failmalloc.h"
 
-/* Nothing of one answer is in the next: the same text is coded to the same bytes, whatever came between. */
+/* Nothing of one answer is in the next: the same text is coded to the same bytes, whatever came
+ * between. */
 static void test_encode_forgets(void **state)
 {
 	char *text = make_text(5000);
@@ -208,7 +209,8 @@ static size_t use_without_memory(struct coder *used, const struct input *input, 
 	return n_failed;
 }
 
-/* Whatever one client sent or was sent, and whatever came of it, makes no difference to the next. */
+/* Whatever one client sent or was sent, and whatever came of it, makes no difference to the
+ * next. */
 static void test_isolation(void **state)
 {
 	char *bytes = make_text(N_TEXT);

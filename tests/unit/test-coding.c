@@ -69,7 +69,8 @@ static void test_content_encoding(void **state)
 	}
 }
 
-/* RFC 9110, 12.5.3: Accept-Encoding, for an answer that is worth coding, and for one that is too short. */
+/* RFC 9110, 12.5.3: Accept-Encoding, for an answer that is worth coding and for one that is too
+ * short. */
 static void test_accept_encoding(void **state)
 {
 	static const struct {
@@ -77,7 +78,7 @@ static void test_accept_encoding(void **state)
 		enum coding expected;
 		enum coding expected_short;
 	} rows[] = {
-		/* Nothing said: nothing is coded, though RFC 9110 would allow it. */
+		/* Without the header nothing is coded, though RFC 9110 would allow it. */
 		{{NULL}, CODING_IDENTITY, CODING_IDENTITY},
 		{{""}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"identity"}, CODING_IDENTITY, CODING_IDENTITY},
@@ -107,14 +108,14 @@ static void test_accept_encoding(void **state)
 		{{"gzip;q=0, deflate"}, CODING_DEFLATE, CODING_IDENTITY},
 		{{"gzip", "deflate;q=0.1"}, CODING_GZIP, CODING_IDENTITY},
 		{{"gzip;q=0.1", "deflate"}, CODING_DEFLATE, CODING_IDENTITY},
-		/* "*" is those that are not named. */
+		/* "*" stands for codings that are not named. */
 		{{"*"}, CODING_GZIP, CODING_IDENTITY},
 		{{"*;q=0.3"}, CODING_GZIP, CODING_IDENTITY},
 		{{"*;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"gzip;q=0, *"}, CODING_DEFLATE, CODING_IDENTITY},
 		{{"gzip;q=0.2, *;q=0.5"}, CODING_DEFLATE, CODING_IDENTITY},
 		{{"gzip;q=0, deflate;q=0, *"}, CODING_IDENTITY, CODING_IDENTITY},
-		/* What the client thinks of identity. */
+		/* With a weight for identity. */
 		{{"gzip;q=0.5, identity"}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"gzip;q=0.5, identity;q=0.5"}, CODING_GZIP, CODING_IDENTITY},
 		{{"gzip;q=0.5, identity;q=0.501"}, CODING_IDENTITY, CODING_IDENTITY},
@@ -124,7 +125,7 @@ static void test_accept_encoding(void **state)
 		{{"identity;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"identity;q=0, *"}, CODING_GZIP, CODING_GZIP},
 		{{"identity;q=0, gzip;q=0, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		/* Not of the syntax: no wish. */
+		/* Malformed items are not accepted codings. */
 		{{"gzip;q=2"}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"gzip;q=1.001"}, CODING_IDENTITY, CODING_IDENTITY},
 		{{"gzip;q=0.1234"}, CODING_IDENTITY, CODING_IDENTITY},

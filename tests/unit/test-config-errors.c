@@ -133,10 +133,10 @@ static void test_refused_syntax(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		refused(rows[i].text, rows[i].line, rows[i].what);
 	}
-	/* The rest of an unknown section is no second mistake. */
+	/* The rest of an unknown section is not reported as another mistake. */
 	refused("server \"x\" {\n}\n", 1, "unknown key 'server'");
 	assert_ptr_equal(strchr(errors_text, '\n'), errors_text + errors_n - 1);
-	/* What was wrong in one file is forgotten in the next. */
+	/* A mistake in one file is forgotten in the next. */
 	config_free(made("wait = 5\n"));
 }
 

@@ -49,7 +49,7 @@ static void test_prepare(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		/* No byte behind the end may be looked at. */
+		/* No byte after the end may be read. */
 		size_t n = strlen(rows[i].text);
 		char *text = malloc(n + 1);
 		const char *what = "";

@@ -165,7 +165,7 @@ static void test_renamed_key(void **state)
 	refused("session_bound_to_address = true\nbind_address = false\n", 2,
 		"bind_address: expected only its new name, session_bound_to_address\n");
 	refused("bind_address = 1\n", 1, "bind_address: expected true or false, got '1'\n");
-	/* The old name is not offered. */
+	/* The list of known keys does not contain the old name. */
 	refused("bind_adress = true\n", 1, "unknown key 'bind_adress': expected one of ");
 	assert_null(strstr(errors_text, "bind_address,"));
 	assert_non_null(strstr(errors_text, " session_bound_to_address,"));
@@ -247,7 +247,8 @@ static void test_domains(void **state)
 	assert_int_equal(rule->proxy, DOMAIN_PROXY_V2);
 	assert_int_equal(rule->max_sessions, 1000000);
 	assert_string_equal(rule->ca_file, config_path);
-	/* Its addresses are the operator's own words; others, which its server may name, are not. */
+	/* allow_private is not needed for the addresses in connect. Others may come from the
+	 * DNS. */
 	assert_false(rule->allow_private);
 
 	rule = rule_of(config, "xn--bcher-kva.example");
@@ -263,7 +264,7 @@ static void test_domains(void **state)
 	config_free(config);
 }
 
-/* Of each number its range: the ends are taken, their neighbours refused. */
+/* For each number, the ends of its range are accepted and the values next to them refused. */
 static void test_ranges(void **state)
 {
 	static const struct {
@@ -334,7 +335,7 @@ static void check_list_limit(const char *before, const char *item, unsigned max,
 			snprintf(what, sizeof(what), ": expected at most %u entries\n", max);
 			assert_int_equal(read_text(text, &(struct config *){NULL}), -EINVAL);
 			assert_non_null(strstr(errors_text, what));
-			/* Once, not for each entry too many. */
+			/* Reported once, not for each entry too many. */
 			assert_int_equal(strchr(errors_text, '\n') - errors_text, errors_n - 1);
 		} else {
 			config_free(made(text));

@@ -58,7 +58,7 @@ static void check_crossdomain(const char *const *texts, size_t n, const char *ex
 static void test_crossdomain(void **state)
 {
 	static const char *const any[] = {"*"};
-	/* Ports and case fall together; one origin without TLS makes its host one without. */
+	/* Ports and case do not count; one origin without TLS makes its host one without TLS. */
 	static const char *const some[] = {
 		"https://a.example",	  "https://b.example:8443",  "http://B.example",
 		"capacitor://localhost",  "https://a.example:444",   "http://[2001:db8::1]:80",

@@ -46,7 +46,7 @@ static void test_patterns(void **state)
 		"a.*.example.org", "example.*", "*.example.org:5222", "*.example..org", ".example.org", "*.192.0.2.1",
 		"*.1", "*.-a.example", "*.exa mple.org", "*. example.org", " *.example.org", "?.example.org",
 		"*.[::1]", "*/", "*,example.org", "example", "*." A64,
-		/* Nothing can stand below so long a name. */
+		/* No name can be below one that is this long. */
 		"*." NAME_252, "*." NAME_253,
 	};
 
@@ -121,7 +121,7 @@ static void test_find_patterns(void **state)
 		{"a.b.chat.example.org", "*.chat.example.org"},
 		{"xchat.example.org", "*.example.org"},
 		{"a.xchat.example.org", "*.example.org"},
-		/* Not below it, however alike. */
+		/* Similar names that are not below it. */
 		{"evilexample.org", "-"},
 		{"a.evilexample.org", "-"},
 		{"example.org.evil.net", "-"},
@@ -152,7 +152,7 @@ static void test_find_patterns(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		assert_string_equal(found(&rules, rows[i].ascii), rows[i].rule);
 	}
-	/* "*" takes what nobody else does. */
+	/* "*" matches what no other rule does. */
 	memcpy(with_all, patterns, sizeof(patterns));
 	with_all[ARRAY_LENGTH(patterns)] = "*";
 	rules_make(&rules, with_all, ARRAY_LENGTH(with_all));
@@ -163,7 +163,7 @@ static void test_find_patterns(void **state)
 	}
 }
 
-/* In whatever order the rules were written. */
+/* The order of the rules in the file does not matter. */
 static void test_find_in_any_order(void **state)
 {
 	const char *patterns[] = {"*", "*.b.c", "b.c", "*.c", "a.b.c"};
@@ -260,7 +260,7 @@ static void test_need_system_store(void **state)
 	assert_needs_system_store(NULL, 0, true);
 	assert_needs_system_store(rows, 1, true);
 	assert_needs_system_store(rows, 2, false);
-	/* A pattern for some leaves the others to the defaults. */
+	/* Domains outside a pattern have the defaults. */
 	rows[1] = (struct domain_rule){.name = "example", .is_pattern = true, .ca_file = file};
 	assert_needs_system_store(rows, 2, true);
 	for (enum domain_tls tls = DOMAIN_TLS_REQUIRED; tls <= DOMAIN_TLS_OFF; tls++) {

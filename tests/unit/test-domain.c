@@ -76,7 +76,7 @@ static void test_to_ascii_refuses(void **state)
 		".example.org",
 		"example..org",
 		"example.org..",
-		/* addresses, however written */
+		/* addresses in any notation */
 		"127.0.0.1",
 		"127.0.0.1.",
 		"127.1",
@@ -109,7 +109,7 @@ static void test_to_ascii_refuses(void **state)
 		"http://example.org",
 		"example.org?",
 		"example.org#",
-		/* what could leave a header or a query */
+		/* characters that could break out of a header or a query */
 		"exa mple.org",
 		" example.org",
 		"example.org ",
@@ -187,7 +187,7 @@ static void test_to_ascii_knows_the_end_of_its_text(void **state)
 		memcpy(large + i, "ü", 2);
 	}
 	assert_int_equal(domain_to_ascii((struct sv){large, sizeof(large)}, ascii), -EINVAL);
-	/* The longest label that Punycode takes, and one letter more. */
+	/* The longest label that fits after Punycode, and one letter more. */
 	assert_int_equal(domain_to_ascii(SV("ü" A10 A10 A10 A10 A10 "aaaaa.de"), ascii), 0);
 	assert_int_equal(strlen(ascii), 63 + 3);
 	assert_int_equal(domain_to_ascii(SV("ü" A10 A10 A10 A10 A10 "aaaaaa.de"), ascii), -EINVAL);
@@ -207,7 +207,7 @@ static void test_to_unicode(void **state)
 		{"xn--fa-hia.de", "faß.de"},
 		{"xn--r8jz45g.xn--zckzah", "例え.テスト"},
 		{"xn--mgba3a4f16a.xn--mgbh0fb", "ایران.مثال"},
-		/* What does not lead back to itself is better left alone. */
+		/* A name that does not convert back is left as it is. */
 		{"xn--a.example", "xn--a.example"},
 		{"xn--zzzzzzz999999.com", "xn--zzzzzzz999999.com"},
 		{"xn--.example", "xn--.example"},
@@ -224,7 +224,7 @@ static void test_to_unicode(void **state)
 	}
 }
 
-/* Every name that a client can give comes back as it was meant, and as long as it may be. */
+/* Every name that a client can give converts back, up to the longest one. */
 static void test_there_and_back(void **state)
 {
 	static const char *const texts[] = {

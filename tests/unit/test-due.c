@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a timer has made due is carried out behind the reads of the same iteration. Each test runs a
- * real loop and notes the order of what happens; no time is measured.
+ * What a timer has made due is carried out after the reads of the same iteration. Each test runs a
+ * real loop and records the order of events; no time is measured.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 
 enum {
 	N_ITEMS = 3,
-	/* Longer than the timers of a test: two events are both there when the loop looks. */
+	/* Longer than the timers of a test, so that both events are there when the loop polls. */
 	LONG_MS = 5,
 	/* A timer that no test waits for. */
 	FAR_MS = 60 * 1000,
@@ -36,7 +36,7 @@ static struct {
 	uv_timer_t timer, far;
 	uv_poll_t poll;
 	int pipe[2];
-	bool keeps_reading; /* what is readable stays so */
+	bool keeps_reading; /* leaves bytes, so that the socket stays readable */
 	char log[32];
 } one;
 
@@ -117,7 +117,7 @@ static int tear_down(void **state)
 	return uv_loop_close(&one.loop);
 }
 
-/* One iteration in which the timer is due already. */
+/* Runs one iteration at whose start the timer is due. */
 static void run_late(void)
 {
 	uv_timer_start(&one.timer, on_timer, 1, 0);
@@ -138,7 +138,7 @@ static void test_reads_come_first(void **state)
 	assert_string_equal(one.log, "tra");
 }
 
-/* What is always readable does not put it off. */
+/* A socket that is always readable does not delay the item. */
 static void test_one_poll_only(void **state)
 {
 	(void)state;
@@ -148,7 +148,7 @@ static void test_one_poll_only(void **state)
 	assert_string_equal(one.log, "tra");
 }
 
-/* Without anything to read the loop does not block until the next timer. */
+/* With nothing to read, the loop does not block until the next timer. */
 static void test_poll_does_not_block(void **state)
 {
 	(void)state;

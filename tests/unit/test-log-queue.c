@@ -75,12 +75,12 @@ static void test_full(void **state)
 	ASSERT_TAKEN(RING, "123456789012345678901234567890123456789012345678901234567890ab\n\n");
 	assert_int_equal(log_queue_take_loss(&queue), 1);
 	assert_int_equal(log_queue_take_loss(&queue), 0);
-	/* One that could never fit. */
+	/* A line that could never fit. */
 	lose("1234567890123456789012345678901234567890123456789012345678901234\n");
 	assert_int_equal(log_queue_take_loss(&queue), 1);
 }
 
-/* A loss has its place, later ones are added to it, and shorter lines may still find room. */
+/* A loss has a position. Later ones are added to it, and shorter lines may still fit. */
 static void test_loss(void **state)
 {
 	(void)state;
@@ -100,8 +100,8 @@ static void test_loss(void **state)
 	assert_int_equal(log_queue_take_loss(&queue), 0);
 }
 
-/* Numbered lines of random lengths, taken at random, many times around the ring: they come in
- * order, and each is either taken or counted. */
+/* Pushes numbered lines of random lengths and takes them at random times, many times around the
+ * ring: they come in order, and each is either taken or counted. */
 static void test_random(void **state)
 {
 	unsigned n_pushed = 0;

@@ -24,7 +24,7 @@ enum {
 
 enum { N_TESTS_MAX = 16 };
 
-/* Each test has its own, because a thread that hangs is left behind and goes on using them. */
+/* Each test has its own, because a thread that hangs is left behind and still uses them. */
 static struct log_writer writers[N_TESTS_MAX];
 static char rings[N_TESTS_MAX][RING];
 static struct log_writer *writer = writers;
@@ -43,7 +43,7 @@ static void push(const char *text)
 	log_writer_push(writer, sv_from(text));
 }
 
-/* Reads @n bytes, or fewer when no more come within PATIENCE_MS. */
+/* Reads @n bytes, or fewer if no more arrive within PATIENCE_MS. */
 static size_t read_bytes(int fd, char *ret_bytes, size_t n)
 {
 	size_t n_read = 0;
@@ -60,7 +60,7 @@ static size_t read_bytes(int fd, char *ret_bytes, size_t n)
 	return n_read;
 }
 
-/* The next line without its newline; the buffer is big enough for each here. */
+/* The next line without its newline. The buffer is large enough for any line here. */
 static const char *read_line(int fd)
 {
 	static char line[LOG_LINE_MAX + 1];
@@ -124,7 +124,7 @@ static void *push_many(void *argument)
 	return NULL;
 }
 
-/* The lines of each thread come in order and whole, and each is either there or counted. */
+/* The lines of each thread are complete and in order, and each is either written or counted. */
 static void test_threads(void **state)
 {
 	static char names[N_THREADS] = "ABCDEFGH";
@@ -169,7 +169,7 @@ static void test_threads(void **state)
 	close(fds[1]);
 }
 
-/* The writer has taken all lines from the queue; whether it could write them is another matter. */
+/* Whether the writer has taken all lines from the queue. It may not have written them. */
 static void wait_until_taken(void)
 {
 	size_t n = 1;
@@ -183,7 +183,7 @@ static void wait_until_taken(void)
 	}
 }
 
-/* Pushing never blocks. What did not fit is reported in its place when the reader is back. */
+/* Pushing never blocks. When the reader is back, lost lines are reported where they are missing. */
 static void test_stuck_reader(void **state)
 {
 	enum { N = 20000 };
@@ -248,7 +248,7 @@ static void test_stop_with_a_stuck_reader(void **state)
 	close(fds[1]);
 }
 
-/* Fills the terminal, then reads some of it, until poll(2) says that it can be written. */
+/* Fills the terminal, then reads from it until poll(2) reports that it can be written. */
 static void leave_little_room(int master, int terminal)
 {
 	struct pollfd out = {.fd = terminal, .events = POLLOUT};
@@ -263,7 +263,8 @@ static void leave_little_room(int master, int terminal)
 	}
 }
 
-/* A terminal takes a part of a write and blocks: the thread cannot notice that it has to stop. */
+/* A terminal accepts a part of a write and then blocks, so the thread cannot notice that it has to
+ * stop. */
 static void test_stop_with_a_hanging_write(void **state)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -286,7 +287,7 @@ static void test_stop_with_a_hanging_write(void **state)
 	assert_true(now_ms() - started < PATIENCE_MS);
 }
 
-/* What cannot be written is kept, and written once that is possible. */
+/* Lines that cannot be written are kept, and written as soon as that is possible. */
 static void test_full_disk(void **state)
 {
 	char name[] = "/tmp/doab-log-XXXXXX";
@@ -315,7 +316,7 @@ static void test_full_disk(void **state)
 	unlink(name);
 }
 
-/* A file that takes only a part of a line: the rest follows, byte for byte. */
+/* When a file accepts only a part of a line, the rest follows, byte for byte. */
 static void test_written_in_part(void **state)
 {
 	char name[] = "/tmp/doab-log-XXXXXX";
@@ -343,7 +344,7 @@ static void test_written_in_part(void **state)
 	unlink(name);
 }
 
-/* The reader is gone for good: no SIGPIPE, and the end does not wait. */
+/* When the reader is gone for good, there is no SIGPIPE, and stopping does not wait. */
 static void test_gone_reader(void **state)
 {
 	int fds[2];
@@ -361,7 +362,7 @@ static void test_gone_reader(void **state)
 	close(fds[1]);
 }
 
-/* The writer takes no signal from the thread that waits for it. */
+/* The writer's thread does not receive signals that another thread waits for. */
 static void test_signals(void **state)
 {
 	const struct timespec patience = {.tv_sec = PATIENCE_MS / 1000};

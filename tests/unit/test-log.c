@@ -13,7 +13,7 @@
 
 #include "common/log.h"
 
-/* What stderr got since capture_begin(). */
+/* What was written to standard error since capture_begin(). */
 static char captured[16384];
 static FILE *capture_file;
 static int capture_saved = -1;
@@ -38,7 +38,7 @@ static void capture_end(void)
 	captured[n] = '\0';
 }
 
-/* The line behind its time, whose form is checked. */
+/* The line after its time. The form of the time is checked. */
 static const char *captured_rest(void)
 {
 	const char *form = "time=dddd-dd-ddTdd:dd:dd.dddZ ";
@@ -98,7 +98,7 @@ static void test_quoting(void **state)
 		{"tab\there", "\"tab\\x09here\""},
 		{"\x1b[31mred", "\"\\x1b[31mred\""},
 		{"\x7f", "\"\\x7f\""},
-		/* Nothing outside ASCII is left to the reader's idea of a line's end. */
+		/* Bytes outside ASCII are escaped: some of them end a line for some programs. */
 		{"b\xc3\xbc", "\"b\\xc3\\xbc\""},
 		{"a\xc2\x85"
 		 "b",
@@ -137,7 +137,7 @@ static void test_cut(void **state)
 	struct log_field fields[20];
 
 	(void)state;
-	/* One value does not push the others out of the line. */
+	/* A long value is cut and leaves room for the others. */
 	memset(value, 'a', sizeof(value) - 1);
 	capture_begin();
 	log_info("e", LOG_STR("v", value), LOG_NUMBER("z", 1));
@@ -145,7 +145,7 @@ static void test_cut(void **state)
 	assert_in_range(strlen(captured), 300, 1024);
 	assert_non_null(strstr(captured, "aaa z=1\n"));
 
-	/* Many make a line that is cut, in one piece, with one end. */
+	/* Many values make a line that is cut, with one newline. */
 	for (int newlines = 0; newlines < 2; newlines++) {
 		memset(value, newlines ? '\n' : 'a', sizeof(value) - 1);
 		for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
@@ -198,7 +198,7 @@ static void test_level_names(void **state)
 	assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
-/* The writer writes the same lines; after it, and without it, logging works as before. */
+/* The writer writes the same lines. After it, and without it, logging works directly. */
 static void test_start_and_stop(void **state)
 {
 	(void)state;

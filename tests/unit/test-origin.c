@@ -172,7 +172,7 @@ static void test_listed(void **state)
 	assert_true(origin_list_allows(&list, SV_EMPTY));
 	assert_true(origin_list_allows(&list, SV("")));
 	assert_ptr_equal(origin_list_header(&list, SV("https://a.example")), list.origins[0]);
-	/* The list's own bytes, whatever the client's case. */
+	/* The bytes of the list, in whatever case the client wrote the origin. */
 	assert_ptr_equal(origin_list_header(&list, SV("HTTP://B.example:8080")), list.origins[1]);
 	assert_null(origin_list_header(&list, SV_EMPTY));
 	for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the first bytes of a connection are taken for, whole and at every length on the way there; the WebSocket handshake; sids. */
+/* The verdict on the first bytes of a connection, whole and at every shorter length; the WebSocket
+ * handshake; sids. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -18,7 +19,7 @@
 
 static const struct peek_paths paths = {.bosh = {"/http-bind", 10}, .websocket = {"/ws/", 4}};
 
-/* On a copy of exact size, so that a look beyond the bytes is seen. */
+/* Judges a copy of exactly that size, so that the sanitizer notices reads past the end. */
 static struct peek judge(const char *text, size_t n, char **ret_copy)
 {
 	struct peek peek;

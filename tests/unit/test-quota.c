@@ -87,7 +87,7 @@ static void test_next_interval(void **state)
 	assert_int_equal(excess.n, 2);
 	assert_false(excess.is_others);
 	assert_int_equal(address_port(&excess.client), 1);
-	/* An interval starts with the first time, not at the end of the one before. */
+	/* An interval starts when the client asks, not at the end of the previous one. */
 	assert_true(take(&a, 100 + INTERVAL_MS));
 	assert_int_equal(excess.n, 0);
 	assert_true(take(&a, 100 + INTERVAL_MS));
@@ -155,7 +155,8 @@ static void test_ipv6(void **state)
 	assert_true(take(&b, 0));
 }
 
-/* When the table is full, further clients share; those in the table do not notice. */
+/* When the table is full, further clients share an interval. Those in the table are not
+ * affected. */
 static void test_overflow(void **state)
 {
 	const struct address first = nth(0);
@@ -175,14 +176,14 @@ static void test_overflow(void **state)
 	}
 	assert_true(take(&first, 999));
 	assert_false(take(&first, 999));
-	/* Their interval is over: the next of them gets the excess. */
+	/* Their interval is over: the next one of them returns the excess. */
 	struct address other = nth(5 * QUOTA_CLIENTS_MAX);
 
 	assert_true(take(&other, 1500));
 	assert_int_equal(excess.n, 7);
 	assert_true(excess.is_others);
 	assert_true(take(&last, QUOTA_CLIENTS_MAX));
-	/* There is room again for a client that comes now. */
+	/* A new client finds room again. */
 	assert_true(expire(1500));
 	assert_true(address_same_host(&excess.client, &first));
 	assert_false(expire(1500));
@@ -210,7 +211,7 @@ static void test_others_expire(void **state)
 	assert_false(expire(INTERVAL_MS));
 }
 
-/* Whoever asks when: each time is granted, or reported once as excess. */
+/* In any sequence, each call is either granted or reported once as excess. */
 static void test_sums(void **state)
 {
 	uint64_t n_asked = 0;

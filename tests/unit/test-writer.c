@@ -36,7 +36,7 @@ static void test_parts(void **state)
 	assert_true(sv_eq(buffer_sv(&buffer), expected));
 }
 
-/* An error takes back what was written before it, and nothing is written after it. */
+/* An error removes what was written before it, and nothing is written after it. */
 static void test_first_error_stays(void **state)
 {
 	_cleanup_(buffer_deinit) struct buffer buffer = BUFFER_INIT;

@@ -23,7 +23,7 @@ static void test_limit_of_bytes(void **state)
 	check_outcome(*state, long_text(ROOT, "<m a='", "x", N_ELEMENT_MAX - 5, ""), "3");
 	check_outcome(*state, long_text(ROOT, open, "x", n, "</m   "), "3");
 	check_outcome(*state, long_text(ROOT, "<!--", "x", N_ELEMENT_MAX - 3, ""), "3");
-	/* Between elements nothing is counted: keepalives. */
+	/* White space between elements is not counted: it is used as keepalive. */
 	check_outcome(*state, long_text(ROOT, "<m/>", " ", 10 * N_ELEMENT_MAX, "<m/>"), "0");
 	check_outcome(*state, long_text(ROOT, "", "<m/>", 10 * N_ELEMENT_MAX, ""), "0");
 }
@@ -37,7 +37,7 @@ static void test_limit_of_root(void **state)
 	check_outcome(*state, long_text("", open, "x", n, close), "0");
 	check_outcome(*state, long_text("", open, "x", n + 1, close), "3");
 	check_outcome(*state, long_text("", " ", " ", XML_ROOT_MAX, "<r>"), "3");
-	/* One that never ends. */
+	/* An element that never ends. */
 	check_outcome(*state, long_text("", "<r a='", "x", XML_ROOT_MAX - 6, ""), "0");
 	check_outcome(*state, long_text("", "<r a='", "x", XML_ROOT_MAX - 5, ""), "3");
 }
@@ -86,7 +86,7 @@ static void test_limit_of_declarations(void **state)
 	}
 }
 
-/* A scan that never comes to rest changes its parser between two elements, and nobody sees it. */
+/* A scan that never rests between elements changes its parser unnoticed. */
 static void test_hand_over(void **state)
 {
 	enum {
@@ -106,7 +106,7 @@ static void test_hand_over(void **state)
 
 	xml_scan_init(&scan, one->pool, &options);
 	while (rest.n) {
-		/* Never at the end of an element. */
+		/* Pieces that never end at the end of an element. */
 		size_t n = rest.n < N_PIECE ? rest.n : N_PIECE;
 		struct sv done = {text.data, (size_t)(rest.data - text.data) + n - (sizeof(ROOT) - 1)};
 		n -= done.n % n_element == 0 && rest.n > n;
@@ -131,7 +131,7 @@ static void test_hand_over(void **state)
 		}
 		assert_int_equal(r, 0);
 		assert_non_null(scan.parser);
-		/* A fresh one has been fed less than the one before it; where it lies in memory says nothing. */
+		/* A new parser has been fed less than the last one. Its address may be the same. */
 		n_parsers += scan.parser->n_fed < n_fed;
 		n_fed = scan.parser->n_fed;
 		free(copy);
@@ -143,7 +143,7 @@ static void test_hand_over(void **state)
 	free((void *)text.data);
 }
 
-/* The same in one piece, and behind the change something that is refused. */
+/* The same in one piece, with something that is refused after the change. */
 static void test_hand_over_whole(void **state)
 {
 	struct setup *one = *state;
@@ -163,7 +163,7 @@ static void test_hand_over_whole(void **state)
 		buffer_deinit(&log);
 		free((void *)text.data);
 	}
-	/* One element of that size alone, in pieces: one parser has it to its end. */
+	/* A single element of that size, in pieces: one parser reads all of it. */
 	struct sv text = long_text(ROOT, "<m>", "x", XML_PARSER_BYTES_MAX, "</m>");
 	struct pieces pieces = {.rest = text, .way = PIECES_RANDOM};
 	struct buffer log = BUFFER_INIT;
@@ -175,7 +175,7 @@ static void test_hand_over_whole(void **state)
 	free((void *)text.data);
 }
 
-/* A tag in tiny pieces is scanned anew with each of them; text is not. */
+/* A tag in tiny pieces is scanned again with each of them; text is not. */
 static void test_rescan_budget(void **state)
 {
 	enum {
@@ -202,7 +202,7 @@ static void test_rescan_budget(void **state)
 	}
 	xml_scan_deinit(&scan);
 
-	/* Each element has the budget anew, also while the scan has no rest between them. */
+	/* Each element gets the whole budget, even if the scan never rests between them. */
 	xml_scan_init(&scan, one->pool, &large_options);
 	feed_quietly(&scan, ROOT "<m a='");
 	for (size_t i = 0; i < 4; i++) {
@@ -215,7 +215,7 @@ static void test_rescan_budget(void **state)
 	}
 	xml_scan_deinit(&scan);
 
-	/* As many bytes of text cost nothing of it. */
+	/* The same number of bytes of text does not use the budget. */
 	xml_scan_init(&scan, one->pool, &large_options);
 	feed_quietly(&scan, ROOT "<m>");
 	for (n = 0; n < 2 * 1000 * 1000; n += sizeof(piece)) {

@@ -10,7 +10,7 @@
 #include "tests/unit/isolation.h"
 #include "tests/unit/xml-case.h"
 
-/* What makes an idle session cheap: many scans take turns with one parser, and keep no bytes. */
+/* What makes an idle session cheap: many scans share one parser and keep no bytes. */
 static void test_parser_given_back(void **state)
 {
 	enum {
@@ -48,7 +48,7 @@ static void test_parser_given_back(void **state)
 	}
 }
 
-/* A parser that was left in the middle of everything is as good as a new one. */
+/* A parser that was returned in the middle of anything behaves like a new one. */
 static void test_parser_left_dirty(void **state)
 {
 	static const char *const left[] = {
@@ -102,7 +102,7 @@ static void test_parser_left_in_silence(void **state)
 	}
 }
 
-/* Nor does it tell what the one before it was not asked for. */
+/* A scan reports nothing that only the previous one asked for. */
 static void test_parser_left_untold(void **state)
 {
 	const struct setup *one = *state;
@@ -119,7 +119,8 @@ static void test_parser_left_untold(void **state)
 
 static void test_many_roots(void **state)
 {
-	/* More than a pool remembers, twice, so that some are met again and some made again. */
+	/* More roots than a pool remembers, twice, so that some are found and some are made
+	 * again. */
 	for (unsigned i = 0; i < 40; i++) {
 		char text[200], expected[200];
 
@@ -128,14 +129,14 @@ static void test_many_roots(void **state)
 			 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='u%u'/>\nidle\n", i % 20);
 		pieces_check(sv_from(text), run, *state, expected);
 	}
-	/* One that differs from a root that is remembered in its name, or in its prefix. */
+	/* Roots that differ from a remembered one in their name or prefix. */
 	pieces_check(SV("<q xmlns:p='u19'></q>"), run, *state, "root -2 q\nend\ncomplete\n");
 	pieces_check(SV("<q xmlns:r='u19'><r:m/>"), run, *state,
 		     "root -2 q\n-1 m <r:m/> -> <r:m xmlns:r='u19'/>\nidle\n");
 }
 
-/* A parser of a root that only one peer has is of use to nobody else. However many such parsers
- * there are, others find theirs behind their last element. */
+/* Nobody else can use the parser of a root that only one peer has. However many of them there are,
+ * other sessions still find their parser as they left it, after the last element. */
 static void test_warm_for_all(void **state)
 {
 	enum {
@@ -157,7 +158,7 @@ static void test_warm_for_all(void **state)
 	xml_scan_init(&scan, one->pool, &options);
 	assert_int_equal(feed_quietly(&scan, ROOT "<m/>"), 2);
 	for (size_t i = 1; i < 4; i++) {
-		/* It has read what it read before, and nothing again. */
+		/* It has read nothing again. */
 		assert_int_equal(feed_quietly(&scan, "<m"), 0);
 		assert_int_equal(scan.parser->n_header, strlen(ROOT) + i * strlen("<m/>"));
 		assert_int_equal(feed_quietly(&scan, "/>"), 1);
@@ -165,7 +166,7 @@ static void test_warm_for_all(void **state)
 	xml_scan_deinit(&scan);
 }
 
-/* What sessions share stays remembered while they last, whatever roots others come with. */
+/* A root that sessions share stays remembered, whatever roots other peers send. */
 static void test_roots_of_strangers(void **state)
 {
 	const struct setup *one = *state;
@@ -192,7 +193,8 @@ static void test_roots_of_strangers(void **state)
 	}
 }
 
-/* All that a worker does with scans: a pool, roots, elements whole and in pieces, children, a parser left behind. */
+/* Everything a worker does with scans: a pool, roots, elements whole and in pieces, children, and a
+ * parser that is returned early. */
 static int scenario(void *userdata)
 {
 	static const char text[] = "<?xml version='1.0'?>" ROOT "<s:f><a x='1'/><b/><c/><d/><e/><f/><g/><h/><i/></s:f>"
@@ -278,7 +280,7 @@ static void test_without_memory(void **state)
 	free((void *)text.data);
 }
 
-/* One text as a document, without a root, and as a root that comes whole. */
+/* A text as a document, without a root, and as a root in one feed. */
 static void run_all(struct xml_pool *pool, struct pieces *pieces, struct buffer *log)
 {
 	struct pieces again = *pieces, whole = {.rest = pieces->rest, .way = PIECES_WHOLE};

@@ -56,7 +56,7 @@ static void test_slices(void **state)
 static void test_sections(void **state)
 {
 	static const struct row rows[] = {
-		/* In an element, whatever they hold and wherever they are cut. */
+		/* Inside an element, with any content and cut anywhere. */
 		{ROOT "<m xmlns='a'><![CDATA[]]></m>",
 		 "root 1 stream\n-1 m <m xmlns='a'><![CDATA[]]></m>\nidle\n"},
 		{ROOT "<m xmlns='a'> <![CDATA[ \r\n]]>]]<![CDATA[]]]]></m>",
@@ -66,7 +66,7 @@ static void test_sections(void **state)
 		{ROOT "<m><![CDATA[", "root 1 stream\nopen\n"},
 		{ROOT "<m><![CDATA[ ]]", "root 1 stream\nopen\n"},
 		{ROOT "<m><n><![CDATA[</n></m>", "root 1 stream\nopen\n"},
-		/* Where an element belongs: open, empty, and with nothing but white space. */
+		/* Between elements: open, empty, and with nothing but white space. */
 		{ROOT "<![CDATA[", "root 1 stream\nerror 1\n"},
 		{ROOT "<![CDATA[]]>", "root 1 stream\nerror 1\n"},
 		{ROOT "<![CDATA[ ]]><m/>", "root 1 stream\nerror 1\n"},
@@ -74,7 +74,7 @@ static void test_sections(void **state)
 		{ROOT "<m xmlns='a'/><![CDATA[", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 1\n"},
 		{ROOT "<m xmlns='a'></m>\r<![CDATA[ ]]>",
 		 "root 1 stream\n-1 m <m xmlns='a'></m>\nerror 1\n"},
-		/* Half of its beginning may still become an element, or not: it is no rest. */
+		/* Half of its start could still become an element, so the scan is not idle. */
 		{ROOT "<!", "root 1 stream\nopen\n"},
 		{ROOT "<![CDATA", "root 1 stream\nopen\n"},
 		{ROOT " <![CDATA", "root 1 stream\nopen\n"},
@@ -82,7 +82,7 @@ static void test_sections(void **state)
 		{ROOT "]]", "root 1 stream\nopen\n"},
 		{ROOT "\xc3", "root 1 stream\nopen\n"},
 		{ROOT "&#32", "root 1 stream\nopen\n"},
-		/* Behind a root, and before one. */
+		/* After a root, and before one. */
 		{ROOT "</s:stream><![CDATA[", "root 1 stream\nend\nerror 1\n"},
 		{ROOT "</s:stream>\n<![CDATA[ ]]>", "root 1 stream\nend\nerror 1\n"},
 		{"<![CDATA[", "error 1\n"},
@@ -101,14 +101,14 @@ static void test_scopes(void **state)
 		{ROOT "<p:m xmlns:p='a'><n/></p:m>",
 		 "root 1 stream\n-1 m <p:m xmlns:p='a'><n/></p:m> -> "
 		 "<p:m xmlns='jabber:client' xmlns:p='a'><n/></p:m>\nidle\n"},
-		/* Made anew, the same or another: nothing is missing. */
+		/* Declared again, the same or another: nothing is missing. */
 		{ROOT "<m xmlns='jabber:client'/>", "root 1 stream\n0 m <m xmlns='jabber:client'/>\nidle\n"},
 		{ROOT "<m xmlns='b'><n xmlns='jabber:client'><o/></n></m>",
 		 "root 1 stream\n-1 m <m xmlns='b'><n xmlns='jabber:client'><o/></n></m>\nidle\n"},
 		{ROOT "<s:m xmlns:s='b'/>", "root 1 stream\n-1 m <s:m xmlns:s='b'/>\nidle\n"},
 		{ROOT "<m xmlns='a'><s:n xmlns:s='b'/></m>",
 		 "root 1 stream\n-1 m <m xmlns='a'><s:n xmlns:s='b'/></m>\nidle\n"},
-		/* What one element makes is not there for the next. */
+		/* A declaration of one element does not apply to the next. */
 		{ROOT "<m xmlns='jabber:client'/><m/>",
 		 "root 1 stream\n0 m <m xmlns='jabber:client'/>\n0 m <m/> -> "
 		 "<m xmlns='jabber:client'/>\nidle\n"},
@@ -121,21 +121,21 @@ static void test_scopes(void **state)
 		 "<m xmlns:p='a' xmlns:q='b'><p:n q:z='1'/></m>\nend\ncomplete\n"},
 		{"<r xmlns:p='a'><m p:z='1'/></r>",
 		 "root -2 r\n-2 m <m p:z='1'/> -> <m xmlns:p='a' p:z='1'/>\nend\ncomplete\n"},
-		/* Two prefixes of one namespace: the one that is used. */
+		/* Two prefixes of one namespace: only the one that is used is missing. */
 		{"<r xmlns:p='a' xmlns:q='a'><q:m/></r>",
 		 "root -2 r\n-1 m <q:m/> -> <q:m xmlns:q='a'/>\nend\ncomplete\n"},
-		/* A name that only begins like one. */
+		/* A name that only begins like a prefix. */
 		{"<r xmlns:p='a' xmlns:pp='b'><pp:m/></r>",
 		 "root -2 r\n-1 m <pp:m/> -> <pp:m xmlns:pp='b'/>\nend\ncomplete\n"},
-		/* What is written is escaped; what was written with a character reference too. */
+		/* URIs are escaped, also where they had a character reference. */
 		{"<r xmlns:p='a&amp;b&#39;&quot;&lt;'><p:m/></r>",
 		 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\ncomplete\n"},
-		/* xml: is everybody's. */
+		/* The prefix xml needs no declaration. */
 		{ROOT "<m xml:lang='de' xmlns='a'/>", "root 1 stream\n-1 m <m xml:lang='de' xmlns='a'/>\nidle\n"},
 		/* Out of scope again. */
 		{"<r xmlns='a'><m xmlns=''><n/></m></r>",
 		 "root -1 r\n-2 m <m xmlns=''><n/></m>\nend\ncomplete\n"},
-		/* A control character would come out of the copy as a space: another namespace. */
+		/* In the copy, a control character would be read as a space: another namespace. */
 		{"<r xmlns:p='a&#9;b'><p:m/></r>", "error 1\n"},
 		{"<r xmlns:p='a&#10;b'><p:m/></r>", "error 1\n"},
 	};
@@ -151,7 +151,7 @@ static void test_children_and_attributes(void **state)
 		 "<s:e></s:e></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'> <a xmlns='x'/>"
 		 "<t:b xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>"
 		 " [-1 a <a xmlns='x'/>] [2 b <t:b xmlns:t='urn:told'><c/>d</t:b >] [1 e <s:e></s:e>]\nidle\n"},
-		/* Not of other namespaces, and each item has its own. */
+		/* Not for other namespaces; each item has its own. */
 		{"<r xmlns='urn:streams'><f><a/></f><m xmlns='x'><a/></m><f/><f><b/><b><b/></b></f>",
 		 "root 1 r\n1 f <f><a/></f> -> <f xmlns='urn:streams'><a/></f> [1 a <a/>]\n"
 		 "-1 m <m xmlns='x'><a/></m>\n1 f <f/> -> <f xmlns='urn:streams'/>\n"
@@ -230,7 +230,7 @@ static void test_utf8(void **state)
 	CHECK_ROWS(*state, rows);
 }
 
-/* Bytes that expat would understand, and whoever gets them would not. */
+/* Bytes that expat would accept, but not the program that receives them. */
 static void test_utf16(void **state)
 {
 	static const char text[] = "<x><y/></x>";
@@ -263,7 +263,7 @@ static void test_rootless(void **state)
 		{" \r", "idle\n"},
 		{"<m>", "open\n"},
 		{"x", "error 1\n"},
-		/* Whatever name the scan takes for the root that is not there. */
+		/* For any name that the scan might use for the missing root. */
 		{"</x>", "end\ncomplete\n"},
 		{"</x><m/>", "end\nerror 1\n"},
 		{"</y>", "error 1\n"},

@@ -13,7 +13,7 @@
 enum {
 	CLIENT,
 	STREAMS,
-	TOLD, /* attributes of its elements are told */
+	TOLD, /* attributes of its elements are reported */
 	XML,
 	N_URIS,
 
@@ -162,7 +162,7 @@ static inline struct sv long_text(const char *root, const char *open, const char
 	return sv_from(text);
 }
 
-/* Only whether it is taken: "" or the error. */
+/* Whether it is accepted: "" or the error. */
 static inline void run_outcome(struct pieces *pieces, struct buffer *log, void *userdata)
 {
 	const struct setup *one = userdata;
@@ -183,7 +183,7 @@ static inline void check_outcome(const struct setup *one, struct sv text, const 
 	free((void *)text.data);
 }
 
-/* Feeds a heap copy and expects nothing else than silence or elements. */
+/* Feeds a heap copy and expects no error. */
 static inline size_t feed_quietly(struct xml_scan *scan, const char *text)
 {
 	size_t n = strlen(text), n_items = 0;
