@@ -61,7 +61,8 @@ static void add_extension(X509 *certificate, int nid, const char *value)
 }
 
 /* Self-signed when @issuer is NULL. */
-static struct identity identity_new(const char *name, bool is_rsa, const struct identity *issuer, bool is_authority)
+static struct identity identity_new(const char *name, bool is_rsa, const struct identity *issuer,
+				    bool is_authority)
 {
 	struct identity self = {is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"), X509_new()};
 	X509 *certificate = self.certificate;
@@ -70,7 +71,8 @@ static struct identity identity_new(const char *name, bool is_rsa, const struct 
 	must(self.key && X509_set_version(certificate, X509_VERSION_3), "X509_new");
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
-	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1,
+				   -1, 0);
 	issuer = issuer ? issuer : &self;
 	X509_set_issuer_name(certificate, X509_get_subject_name(issuer->certificate));
 	X509_set_pubkey(certificate, self.key);
@@ -86,13 +88,16 @@ static void identity_free(struct identity *identity)
 	X509_free(identity->certificate);
 }
 
-static SSL_CTX *server_new(const struct identity *leaf, const struct identity *issuer, int version, bool gives_sessions)
+static SSL_CTX *server_new(const struct identity *leaf, const struct identity *issuer, int version,
+			   bool gives_sessions)
 {
 	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
 
-	must(server && SSL_CTX_use_certificate(server, leaf->certificate) && SSL_CTX_use_PrivateKey(server, leaf->key) &&
+	must(server && SSL_CTX_use_certificate(server, leaf->certificate) &&
+		     SSL_CTX_use_PrivateKey(server, leaf->key) &&
 		     SSL_CTX_add1_chain_cert(server, issuer->certificate) &&
-		     SSL_CTX_set_min_proto_version(server, version) && SSL_CTX_set_max_proto_version(server, version),
+		     SSL_CTX_set_min_proto_version(server, version) &&
+		     SSL_CTX_set_max_proto_version(server, version),
 	     "SSL_CTX_new");
 	SSL_CTX_set_session_cache_mode(server, SSL_SESS_CACHE_OFF);
 	if (!gives_sessions) {
@@ -103,7 +108,8 @@ static SSL_CTX *server_new(const struct identity *leaf, const struct identity *i
 }
 
 /* Makes one connection, which stays open, and adds the CPU time of the client to *ns. */
-static SSL *visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server_ctx, uint64_t *ns)
+static SSL *visit(struct tls_store *store, const struct tls_policy *policy, SSL_CTX *server_ctx,
+		  uint64_t *ns)
 {
 	SSL *server = SSL_new(server_ctx), *client = NULL;
 	BIO *client_bio = BIO_new(BIO_s_mem()), *server_bio = BIO_new(BIO_s_mem());
@@ -173,15 +179,15 @@ static struct result measure(const struct tls_policy *policy, SSL_CTX *server)
 	return result;
 }
 
-static void compare(const char *name, const struct identity *leaf, const struct identity *issuer, int version,
-		    const struct tls_policy *policy)
+static void compare(const char *name, const struct identity *leaf, const struct identity *issuer,
+		    int version, const struct tls_policy *policy)
 {
 	SSL_CTX *without = server_new(leaf, issuer, version, false);
 	SSL_CTX *with = server_new(leaf, issuer, version, true);
 	struct result full = measure(policy, without), resumed = measure(policy, with);
 
-	printf("%-16s %7.0f %8.1f   %7.0f %8.1f   %4zu of %d\n", name, full.us, full.kilobytes, resumed.us,
-	       resumed.kilobytes, resumed.n_full, N_CONNECTIONS);
+	printf("%-16s %7.0f %8.1f   %7.0f %8.1f   %4zu of %d\n", name, full.us, full.kilobytes,
+	       resumed.us, resumed.kilobytes, resumed.n_full, N_CONNECTIONS);
 	SSL_CTX_free(without);
 	SSL_CTX_free(with);
 	if (full.n_full != N_CONNECTIONS || resumed.n_full > 1) {
@@ -211,10 +217,13 @@ int main(void)
 	for (int is_rsa = 0; is_rsa <= 1; is_rsa++) {
 		struct identity issuer = identity_new("issuer", is_rsa, &root, true);
 		struct identity leaf = identity_new("leaf", is_rsa, &issuer, false);
-		const struct tls_policy policy = {.domain = "bench.test", .ca_file = path, .verify = true};
+		const struct tls_policy policy = {
+			.domain = "bench.test", .ca_file = path, .verify = true};
 
-		compare(is_rsa ? "TLS 1.2, RSA" : "TLS 1.2, P-256", &leaf, &issuer, TLS1_2_VERSION, &policy);
-		compare(is_rsa ? "TLS 1.3, RSA" : "TLS 1.3, P-256", &leaf, &issuer, TLS1_3_VERSION, &policy);
+		compare(is_rsa ? "TLS 1.2, RSA" : "TLS 1.2, P-256", &leaf, &issuer, TLS1_2_VERSION,
+			&policy);
+		compare(is_rsa ? "TLS 1.3, RSA" : "TLS 1.3, P-256", &leaf, &issuer, TLS1_3_VERSION,
+			&policy);
 		identity_free(&issuer);
 		identity_free(&leaf);
 	}

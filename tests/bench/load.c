@@ -78,7 +78,8 @@ static void connection_open(struct session *session, struct connection *connecti
 	connection->session = session;
 	connection->fd = load_connect(session->load->port);
 	check(connection->fd >= 0, "connect");
-	check(epoll_ctl(session->load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0, "epoll_ctl");
+	check(epoll_ctl(session->load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0,
+	      "epoll_ctl");
 }
 
 static void send_text(int fd, const char *data, size_t n)
@@ -106,13 +107,15 @@ static void send_request(struct session *session, const char *attributes, const 
 	struct connection *connection = free_connection(session);
 	char body[TEXT_SIZE / 2], request[TEXT_SIZE];
 	int n = snprintf(body, sizeof(body),
-			 "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64 "'%s%s%s>%s</body>",
+			 "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64
+			 "'%s%s%s>%s</body>",
 			 session->rid++, session->sid[0] ? " sid='" : "", session->sid,
 			 session->sid[0] ? "'" : attributes, payload);
 
 	connection->busy = true;
 	n = snprintf(request, sizeof(request),
-		     "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: text/xml; charset=utf-8\r\n"
+		     "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: text/xml; "
+		     "charset=utf-8\r\n"
 		     "Content-Length: %d\r\n\r\n%s",
 		     n, body);
 	send_text(connection->fd, request, (size_t)n);
@@ -142,7 +145,8 @@ static void send_stanza(struct session *session)
 	char stanza[TEXT_SIZE / 4];
 
 	snprintf(stanza, sizeof(stanza),
-		 "<message xmlns='jabber:client' to='echo@bench.test' type='chat' id='%08" PRIx32 "'>"
+		 "<message xmlns='jabber:client' to='echo@bench.test' type='chat' id='%08" PRIx32
+		 "'>"
 		 "<body>Two rivers meet below the town, and flow on as one.</body></message>",
 		 ++session->number);
 	session->load->n_under_way++;
@@ -159,7 +163,7 @@ static void send_stanza(struct session *session)
 	}
 }
 
-/* While the request that carried the stanza is under way, the gateway holds it already. */
+/* Sends a request to be held, unless the one that carried the stanza is still under way. */
 static void hold_request(struct session *session)
 {
 	struct load *load = session->load;
@@ -210,7 +214,8 @@ static size_t take_answer(struct text all, struct text *ret_message)
 	if (!end) {
 		return 0;
 	}
-	for (length = length ? length + sizeof(name) - 1 : end; *length >= '0' && *length <= '9'; length++) {
+	for (length = length ? length + sizeof(name) - 1 : end; *length >= '0' && *length <= '9';
+	     length++) {
 		n = n * 10 + (size_t)(*length - '0');
 	}
 	*ret_message = (struct text){end + 4, n};
@@ -246,7 +251,8 @@ static size_t take(const struct session *session, struct text all, struct text *
 	case LOAD_ECHO:
 		return take_echo(all, ret_message);
 	case LOAD_WEBSOCKET:
-		return session->upgraded ? take_frame(all, ret_message) : take_answer(all, ret_message);
+		return session->upgraded ? take_frame(all, ret_message)
+					 : take_answer(all, ret_message);
 	default:
 		return take_answer(all, ret_message);
 	}
@@ -256,7 +262,8 @@ static size_t take(const struct session *session, struct text all, struct text *
 static void note_sid(struct session *session, struct text text)
 {
 	char *start = find(text, " sid='");
-	char *end = start ? memchr(start + 6, '\'', (size_t)(text.data + text.n - start - 6)) : NULL;
+	char *end =
+		start ? memchr(start + 6, '\'', (size_t)(text.data + text.n - start - 6)) : NULL;
 
 	if (!end || end - start - 6 >= (ptrdiff_t)sizeof(session->sid)) {
 		die("no session: %.*s", (int)text.n, text.data);
@@ -280,7 +287,8 @@ static void on_opening(struct session *session, struct text text)
 		set_ready(session);
 	} else if (!session->upgraded) {
 		session->upgraded = true;
-		send_frame(session, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='bench.test' version='1.0'/>");
+		send_frame(session, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "
+				    "to='bench.test' version='1.0'/>");
 	} else if (find(text, "features>")) {
 		set_ready(session);
 	}
@@ -307,7 +315,8 @@ static void on_message(struct session *session, struct text text)
 
 static void on_readable(struct connection *connection)
 {
-	ssize_t r = recv(connection->fd, connection->data + connection->n, sizeof(connection->data) - connection->n, 0);
+	ssize_t r = recv(connection->fd, connection->data + connection->n,
+			 sizeof(connection->data) - connection->n, 0);
 	struct text message;
 	size_t n;
 
@@ -315,7 +324,8 @@ static void on_readable(struct connection *connection)
 		die("the connection ended");
 	}
 	connection->n += (size_t)r;
-	while ((n = take(connection->session, (struct text){connection->data, connection->n}, &message)) &&
+	while ((n = take(connection->session, (struct text){connection->data, connection->n},
+			 &message)) &&
 	       n <= connection->n) {
 		connection->busy = false;
 		on_message(connection->session, message);
@@ -343,7 +353,8 @@ static void turn(struct load *load)
 static void open_session(struct load *load)
 {
 	static const char upgrade[] =
-		"GET /xmpp-websocket HTTP/1.1\r\nHost: bench.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+		"GET /xmpp-websocket HTTP/1.1\r\nHost: bench.test\r\nConnection: "
+		"Upgrade\r\nUpgrade: websocket\r\n"
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 		"Sec-WebSocket-Protocol: xmpp\r\n\r\n";
 	struct session *session = &load->sessions[load->n_sessions++];
@@ -355,8 +366,10 @@ static void open_session(struct load *load)
 	} else if (load->kind == LOAD_WEBSOCKET) {
 		send_text(session->connections[0].fd, upgrade, sizeof(upgrade) - 1);
 	} else {
-		send_request(session, " to='bench.test' wait='60' hold='1' ver='1.6' xml:lang='en'"
-				      " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0'", "");
+		send_request(session,
+			     " to='bench.test' wait='60' hold='1' ver='1.6' xml:lang='en'"
+			     " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0'",
+			     "");
 	}
 }
 
@@ -415,7 +428,8 @@ static void start(struct load *load)
 
 uint64_t load_run(struct load *load, unsigned ms)
 {
-	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000, n_before = load->n_round_trips;
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000,
+		 n_before = load->n_round_trips;
 
 	if (!load->sending) {
 		start(load);

@@ -50,14 +50,16 @@ static inline char *make_text(size_t n)
 }
 
 /* Encodes @text with zlib directly, with a flush after every @flush_each bytes, 0 for none. */
-static inline void code_with(int window_bits, int level, int mem_level, size_t flush_each, struct sv text,
-		      struct buffer *coded)
+static inline void code_with(int window_bits, int level, int mem_level, size_t flush_each,
+			     struct sv text, struct buffer *coded)
 {
 	z_stream stream = {0};
 	size_t n_room = text.n * 2 + 1000 + (flush_each ? text.n / flush_each * 20 : 0);
 
 	assert_int_equal(buffer_reserve(coded, n_room), 0);
-	assert_int_equal(deflateInit2(&stream, level, Z_DEFLATED, window_bits, mem_level, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflateInit2(&stream, level, Z_DEFLATED, window_bits, mem_level,
+				      Z_DEFAULT_STRATEGY),
+			 Z_OK);
 	stream.next_in = (const Bytef *)text.data;
 	stream.next_out = (Bytef *)buffer_end(coded);
 	stream.avail_out = (uInt)n_room;
@@ -82,7 +84,8 @@ static inline enum coding coding_of(int window_bits)
 }
 
 /* Decodes a heap copy of exactly that size. */
-static inline int decode(enum coding coding, struct sv coded, size_t n_max, struct buffer *ret_plain)
+static inline int decode(enum coding coding, struct sv coded, size_t n_max,
+			 struct buffer *ret_plain)
 {
 	char *copy = malloc(coded.n ? coded.n : 1);
 

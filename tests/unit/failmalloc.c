@@ -136,8 +136,8 @@ static size_t run_each(int (*scenario)(void *userdata), void *userdata, bool las
 
 		failmalloc_disarm();
 		if (r != -ENOMEM && r != 0) {
-			fail_msg("allocation %zu failed (%zu in all), and the scenario came to %d", n, fault.n_failed,
-				 r);
+			fail_msg("allocation %zu failed (%zu in all), and the scenario came to %d",
+				 n, fault.n_failed, r);
 		}
 		if (n_blocks != n_live) {
 			fail_msg("allocation %zu failed, and %zd blocks leaked", n,

@@ -66,7 +66,8 @@ static inline void pieces_end(struct pieces *pieces)
 
 #define LOG(log, ...) assert_int_equal(buffer_printf(log, __VA_ARGS__), 0)
 
-static inline void pieces_check(struct sv input, pieces_run *run, void *userdata, const char *expected)
+static inline void pieces_check(struct sv input, pieces_run *run, void *userdata,
+				const char *expected)
 {
 	for (unsigned way = 0; way < PIECES_WAYS; way++) {
 		struct pieces pieces = {.rest = input, .way = way, .random = way * 2654435761u};

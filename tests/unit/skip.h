@@ -9,10 +9,10 @@
 
 /* Skips the current test because this machine or this user cannot run it, never because it fails.
  * Does not return. */
-#define SKIP_BECAUSE(...)                    \
-	do {                                 \
+#define SKIP_BECAUSE(...)                     \
+	do {                                  \
 		print_message("# skipped: "); \
-		print_message(__VA_ARGS__);  \
-		print_message("\n");         \
-		skip();                      \
+		print_message(__VA_ARGS__);   \
+		print_message("\n");          \
+		skip();                       \
 	} while (0)

@@ -122,9 +122,10 @@ static void test_secure(void **state)
 		const char *peer, *proto;
 		bool secure;
 	} rows[] = {
-		{"127.0.0.1:1", "https", true},	    {"127.0.0.1:1", "HTTPS", true},  {"127.0.0.1:1", "http, https", true},
-		{"127.0.0.1:1", "https, http", false}, {"127.0.0.1:1", "http", false},  {"127.0.0.1:1", "", false},
-		{"127.0.0.1:1", "httpsx", false},      {"192.0.2.1:1", "https", false},
+		{"127.0.0.1:1", "https", true},       {"127.0.0.1:1", "HTTPS", true},
+		{"127.0.0.1:1", "http, https", true}, {"127.0.0.1:1", "https, http", false},
+		{"127.0.0.1:1", "http", false},       {"127.0.0.1:1", "", false},
+		{"127.0.0.1:1", "httpsx", false},     {"192.0.2.1:1", "https", false},
 	};
 	struct client_proxies proxies;
 	struct address peer;
@@ -134,7 +135,8 @@ static void test_secure(void **state)
 	assert_int_equal(client_proxies_init(&proxies, networks, 1, &bad), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		assert_int_equal(address_parse(sv_from(rows[i].peer), -1, &peer), 0);
-		assert_int_equal(client_is_secure(&proxies, &peer, sv_from(rows[i].proto)), rows[i].secure);
+		assert_int_equal(client_is_secure(&proxies, &peer, sv_from(rows[i].proto)),
+				 rows[i].secure);
 	}
 	assert_int_equal(address_parse(SV("127.0.0.1:1"), -1, &peer), 0);
 	assert_false(client_is_secure(&proxies, &peer, SV_EMPTY));

@@ -43,11 +43,15 @@ static void test_decode_any_coder(void **state)
 					const int window_bits[] = {bits + 16, bits, -bits};
 					struct buffer coded = BUFFER_INIT;
 
-					code_with(window_bits[f], levels[l], mem_level, 0, view, &coded);
-					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded), CODING_OK, view);
+					code_with(window_bits[f], levels[l], mem_level, 0, view,
+						  &coded);
+					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded),
+					      CODING_OK, view);
 					buffer_deinit(&coded);
-					code_with(window_bits[f], levels[l], mem_level, 200, view, &coded);
-					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded), CODING_OK, view);
+					code_with(window_bits[f], levels[l], mem_level, 200, view,
+						  &coded);
+					check(f ? CODING_DEFLATE : CODING_GZIP, buffer_sv(&coded),
+					      CODING_OK, view);
 					buffer_deinit(&coded);
 				}
 			}
@@ -60,10 +64,17 @@ static void test_decode_any_coder(void **state)
 static void test_gzip_header_fields(void **state)
 {
 	Bytef name[] = "name", comment[] = "comment", extra[] = "ab\2\0cd";
-	gz_header header = {.name = name, .comment = comment, .extra = extra, .extra_len = 6, .hcrc = 1, .time = 1};
+	gz_header header = {.name = name,
+			    .comment = comment,
+			    .extra = extra,
+			    .extra_len = 6,
+			    .hcrc = 1,
+			    .time = 1};
 	Bytef coded[200];
-	z_stream stream = {
-		.next_in = (const Bytef *)"text", .avail_in = 4, .next_out = coded, .avail_out = sizeof(coded)};
+	z_stream stream = {.next_in = (const Bytef *)"text",
+			   .avail_in = 4,
+			   .next_out = coded,
+			   .avail_out = sizeof(coded)};
 
 	(void)state;
 	assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, GZIP, 8, Z_DEFAULT_STRATEGY), Z_OK);
@@ -90,8 +101,10 @@ static void test_cut_off(void **state)
 			struct sv beginning = sv_first(buffer_sv(&coded), n);
 			struct buffer plain = BUFFER_INIT;
 
-			if (decode(coding_of(formats[f]), beginning, N_MAX, &plain) != CODING_E_CORRUPT) {
-				fail_msg("%zu of %zu bytes (%d) were taken", n, coded.n, formats[f]);
+			if (decode(coding_of(formats[f]), beginning, N_MAX, &plain) !=
+			    CODING_E_CORRUPT) {
+				fail_msg("%zu of %zu bytes (%d) were taken", n, coded.n,
+					 formats[f]);
 			}
 			assert_true(plain.n <= 300);
 			assert_memory_equal(buffer_sv(&plain).data, text, plain.n);
@@ -121,7 +134,8 @@ static void test_corrupt(void **state)
 			int r = decode(coding_of(formats[f]), buffer_sv(&coded), N_MAX, &plain);
 
 			coded.data[bit / 8] ^= (char)(1 << bit % 8);
-			assert_true(r == CODING_OK || r == CODING_E_CORRUPT || r == CODING_E_TOO_LARGE);
+			assert_true(r == CODING_OK || r == CODING_E_CORRUPT ||
+				    r == CODING_E_TOO_LARGE);
 			n_refused += r != CODING_OK;
 			if (r == CODING_OK && formats[f] != RAW) {
 				assert_true(sv_eq(buffer_sv(&plain), (struct sv){text, 300}));
@@ -149,14 +163,16 @@ static void test_checks(void **state)
 
 		code(rows[i].format, SV("<body/>"), &coded);
 		coded.data[coded.n - rows[i].from_end] ^= 1;
-		check(coding_of(rows[i].format), buffer_sv(&coded), CODING_E_CORRUPT, SV("<body/>"));
+		check(coding_of(rows[i].format), buffer_sv(&coded), CODING_E_CORRUPT,
+		      SV("<body/>"));
 		buffer_deinit(&coded);
 	}
 }
 
 static void test_trailing(void **state)
 {
-	static const struct sv tails[] = {{"\0", 1}, {"x", 1}, {"\n", 1}, {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16}};
+	static const struct sv tails[] = {
+		{"\0", 1}, {"x", 1}, {"\n", 1}, {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16}};
 
 	(void)state;
 	for (size_t f = 0; f < ARRAY_LENGTH(formats); f++) {
@@ -165,7 +181,8 @@ static void test_trailing(void **state)
 
 			code(formats[f], SV("<body/>"), &coded);
 			assert_int_equal(buffer_append_sv(&coded, tails[i]), 0);
-			check(coding_of(formats[f]), buffer_sv(&coded), CODING_E_CORRUPT, SV("<body/>"));
+			check(coding_of(formats[f]), buffer_sv(&coded), CODING_E_CORRUPT,
+			      SV("<body/>"));
 			buffer_deinit(&coded);
 		}
 	}
@@ -184,10 +201,11 @@ static void test_members(void **state)
 		code(formats[f], SV("rid='1'/>"), &coded);
 		if (formats[f] == GZIP) {
 			check(CODING_GZIP, buffer_sv(&coded), CODING_OK, SV("<body rid='1'/>"));
-			check(CODING_GZIP, sv_first(buffer_sv(&coded), coded.n - 1), CODING_E_CORRUPT,
-			      SV("<body rid='1'/>"));
+			check(CODING_GZIP, sv_first(buffer_sv(&coded), coded.n - 1),
+			      CODING_E_CORRUPT, SV("<body rid='1'/>"));
 			assert_int_equal(buffer_append(&coded, "\x1f", 1), 0);
-			check(CODING_GZIP, buffer_sv(&coded), CODING_E_CORRUPT, SV("<body rid='1'/>"));
+			check(CODING_GZIP, buffer_sv(&coded), CODING_E_CORRUPT,
+			      SV("<body rid='1'/>"));
 		} else {
 			check(CODING_DEFLATE, buffer_sv(&coded), CODING_E_CORRUPT, SV("<body "));
 		}
@@ -211,8 +229,14 @@ static void test_nested(void **state)
 static void test_wrong_format(void **state)
 {
 	/* Of zlib's header: FDICT, and a window of 64 KB. */
-	static const struct sv rows[] = {{"", 0}, {"x", 1}, {"x\x9c", 2}, {"<body/>", 7}, {"x\xbb\0\0\0\1\3\0", 8},
-					 {"\x88\x1c\3\0\0\0\0\1", 8}, {"\x1f\x8b", 2}, {"\x1f\x8b\7", 3}};
+	static const struct sv rows[] = {{"", 0},
+					 {"x", 1},
+					 {"x\x9c", 2},
+					 {"<body/>", 7},
+					 {"x\xbb\0\0\0\1\3\0", 8},
+					 {"\x88\x1c\3\0\0\0\0\1", 8},
+					 {"\x1f\x8b", 2},
+					 {"\x1f\x8b\7", 3}};
 	struct buffer coded = BUFFER_INIT;
 
 	(void)state;
@@ -285,8 +309,8 @@ static void test_bomb(void **state)
 static void make_blocks(size_t n_blocks, unsigned n_text, struct buffer *coded)
 {
 	for (size_t i = 0; i < n_blocks; i++) {
-		const unsigned char head[] = {i + 1 == n_blocks, (unsigned char)n_text, 0, (unsigned char)~n_text,
-					      0xff};
+		const unsigned char head[] = {i + 1 == n_blocks, (unsigned char)n_text, 0,
+					      (unsigned char)~n_text, 0xff};
 
 		assert_int_equal(buffer_append(coded, head, sizeof(head)), 0);
 		for (unsigned j = 0; j < n_text; j++) {
@@ -319,7 +343,8 @@ static void test_blocks(void **state)
 	/* Any number of blocks, if each has enough text. */
 	check_blocks(50000, CODING_BLOCK_TEXT, CODING_OK);
 	check_blocks(CODING_BLOCKS_FREE * CODING_BLOCK_TEXT, CODING_BLOCK_TEXT - 1, CODING_OK);
-	check_blocks(CODING_BLOCKS_FREE * CODING_BLOCK_TEXT + 1, CODING_BLOCK_TEXT - 1, CODING_E_TOO_LARGE);
+	check_blocks(CODING_BLOCKS_FREE * CODING_BLOCK_TEXT + 1, CODING_BLOCK_TEXT - 1,
+		     CODING_E_TOO_LARGE);
 
 	/* Members are blocks, too, and what stands before the first counts as one. */
 	for (int i = 0; i < CODING_BLOCKS_FREE / 2; i++) {
@@ -340,7 +365,9 @@ static void test_blocks(void **state)
 static void check_coded(int window_bits, const struct blob *coded, struct sv expected)
 {
 	char *text = malloc(expected.n + 1);
-	z_stream stream = {.next_in = (const Bytef *)coded->data, .avail_in = (uInt)coded->n, .next_out = (Bytef *)text,
+	z_stream stream = {.next_in = (const Bytef *)coded->data,
+			   .avail_in = (uInt)coded->n,
+			   .next_out = (Bytef *)text,
 			   .avail_out = (uInt)expected.n + 1};
 
 	assert_non_null(text);
@@ -389,7 +416,8 @@ static void test_encode_noise(void **state)
 		random = random * 1664525 + 1013904223;
 		noise[i] = (char)(random >> 24);
 	}
-	assert_int_equal(coder_encode(coder, CODING_GZIP, (struct sv){noise, sizeof(noise)}, &coded), 0);
+	assert_int_equal(
+		coder_encode(coder, CODING_GZIP, (struct sv){noise, sizeof(noise)}, &coded), 0);
 	check_coded(GZIP, coded, (struct sv){noise, sizeof(noise)});
 	blob_unref(coded);
 }

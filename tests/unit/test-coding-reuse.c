@@ -82,7 +82,8 @@ static int recovering_scenario(void *userdata)
 
 		r = coder_encode(own, i % 2 ? CODING_DEFLATE : CODING_GZIP, *text, &coded);
 		if (r == 0) {
-			r = coder_decode(own, i % 2 ? CODING_DEFLATE : CODING_GZIP, blob_sv(coded), text->n, &plain);
+			r = coder_decode(own, i % 2 ? CODING_DEFLATE : CODING_GZIP, blob_sv(coded),
+					 text->n, &plain);
 			if (r == CODING_OK && !sv_eq(buffer_sv(&plain), *text)) {
 				r = CODING_COUNT;
 			}

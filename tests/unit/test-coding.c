@@ -64,7 +64,8 @@ static void test_content_encoding(void **state)
 			coding = coding_add(coding, sv_from(rows[i].values[j]));
 		}
 		if (coding != rows[i].expected) {
-			fail_msg("'%s' gave %d, expected %d", rows[i].values[0], coding, rows[i].expected);
+			fail_msg("'%s' gave %d, expected %d", rows[i].values[0], coding,
+				 rows[i].expected);
 		}
 	}
 }
@@ -156,8 +157,8 @@ static void test_accept_encoding(void **state)
 		enum coding coding_short = coding_choose(&wishes, CODING_TEXT_MIN - 1);
 
 		if (coding != rows[i].expected || coding_short != rows[i].expected_short) {
-			fail_msg("'%s' gave %d and %d, expected %d and %d", rows[i].values[0], coding, coding_short,
-				 rows[i].expected, rows[i].expected_short);
+			fail_msg("'%s' gave %d and %d, expected %d and %d", rows[i].values[0],
+				 coding, coding_short, rows[i].expected, rows[i].expected_short);
 		}
 	}
 }

@@ -43,8 +43,10 @@ static void test_refused_values(void **state)
 		{"listen = {\"127.0.0.1\",\n\"[::ffff:127.0.0.1]:5280\"}", 2,
 		 "listen: expected each ad"},
 		{"listen += {\"[::1]\"}", 1, "listen: expected each address once, got '[::1]'"},
-		{"listen = {\"0.0.0.0:80\",\n\"127.0.0.1:80\"}", 2, "listen: expected no other address on the port of 0.0.0.0"},
-		{"listen = {\"[2001:db8::1]:80\",\n\"[::]:80\"}", 2, "listen: expected no other address on the port of 0.0.0.0"},
+		{"listen = {\"0.0.0.0:80\",\n\"127.0.0.1:80\"}", 2,
+		 "listen: expected no other address on the port of 0.0.0.0"},
+		{"listen = {\"[2001:db8::1]:80\",\n\"[::]:80\"}", 2,
+		 "listen: expected no other address on the port of 0.0.0.0"},
 
 		{"bosh_path = \"http-bind\"", 1, "bosh_path: expected a path of"},
 		{"bosh_path = \"\"", 1, "bosh_path: expected a path of"},
@@ -78,9 +80,11 @@ static void test_refused_values(void **state)
 		{"resolvers = {\"127.0.0.1:0\"}", 1, "resolvers: expected an IP address"},
 		{"\ncompression = 2\n", 2, "compression: expected true or false, got '2'"},
 		{"allowed_ports = {\"443\",\n\"1024-\"}", 2,
-		 "allowed_ports: expected a port or a range of ports, as in \"443\" or \"1024-65535\", got '1024-'\n"},
+		 "allowed_ports: expected a port or a range of ports, as in \"443\" or "
+		 "\"1024-65535\", got '1024-'\n"},
 		{"allowed_routes = {\"a.example:5222\",\n\"a.example\"}", 2,
-		 "allowed_routes: expected a host and a port, as in \"xmpp.example.org:5222\", got 'a.example'\n"},
+		 "allowed_routes: expected a host and a port, as in \"xmpp.example.org:5222\", got "
+		 "'a.example'\n"},
 		{"see_other_uri = \"http://a.example/\"", 1, "see_other_uri: expected a URI"},
 		{"allowed_ports = {0}", 1, "allowed_ports: expected a port"},
 
@@ -152,27 +156,35 @@ static void test_refused_domains(void **state)
 		{"domain \"a.example:5222\" { }", 1, "domain: expected a domain name"},
 		{"domain \"example\" { }", 1, "domain: expected a domain name"},
 		{"domain \"*.*.example.org\" { }", 1,
-		 "domain: expected a domain name, \"*.\" and a name, or \"*\", got '*.*.example.org'\n"},
+		 "domain: expected a domain name, \"*.\" and a name, or \"*\", got "
+		 "'*.*.example.org'\n"},
 		{"domain \"a.*.example.org\" { }", 1, "domain: expected a domain name"},
 		{"domain \"*example.org\" { }", 1, "domain: expected a domain name"},
 		{"domain \"*.bücher.example\" {}\ndomain \"*.xn--bcher-kva.example\" {}\n", 2,
 		 "domain: expected each domain once, got '*.xn--bcher-kva.example' again\n"},
 		{"domain a.example {\n pin = {\"sha256//AAAA\"} }", 2,
-		 "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of base64, got "
+		 "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of "
+		 "base64, got "
 		 "'sha256//AAAA'\n"},
 		{"\ndomain a.example {\n tls = opportunistic\n pin = {\"" PIN "\"}\n}", 2,
 		 "pin: expected only with tls = required or direct, got tls = opportunistic\n"},
 		{"domain a.example { max_sessions = 1000001 }", 1,
 		 "max_sessions: expected a number from 0 (no limit) to 1000000, got 1000001\n"},
-		{"domain a.example {\nmax_sessions = -1 }", 2, "max_sessions: expected a number from 0"},
-		{"domain a.example { max_sessions = 010x }", 1, "max_sessions: expected a number from 0"},
-		{"\n\ndomain a.example { deny = true gone = true }", 3, "deny and gone: expected at most one of them\n"},
+		{"domain a.example {\nmax_sessions = -1 }", 2,
+		 "max_sessions: expected a number from 0"},
+		{"domain a.example { max_sessions = 010x }", 1,
+		 "max_sessions: expected a number from 0"},
+		{"\n\ndomain a.example { deny = true gone = true }", 3,
+		 "deny and gone: expected at most one of them\n"},
 		{"domain a.example { gone = perhaps }", 1, "gone: expected true or false"},
-		{"domain a.example { proxy_protocol = v3 }", 1, "proxy_protocol: expected off, v1 or v2, got 'v3'\n"},
-		{"\ndomain a.example {\n proxy_protocol = v1 }", 2, "proxy_protocol: expected only together with connect\n"},
+		{"domain a.example { proxy_protocol = v3 }", 1,
+		 "proxy_protocol: expected off, v1 or v2, got 'v3'\n"},
+		{"\ndomain a.example {\n proxy_protocol = v1 }", 2,
+		 "proxy_protocol: expected only together with connect\n"},
 		{"domain a.example { tls = off pin = {\"" PIN "\"} }", 1,
 		 "pin: expected only with tls = required or direct, got tls = off\n"},
-		{"domain \"\" { }", 1, "domain: expected a domain name, \"*.\" and a name, or \"*\", got ''\n"},
+		{"domain \"\" { }", 1,
+		 "domain: expected a domain name, \"*.\" and a name, or \"*\", got ''\n"},
 		{"domain a.example { }\n\ndomain a.example { }\n", 3,
 		 "found duplicate title 'a.example'"},
 		{"domain a.example { connect = {\"127.0.0.1\"} }\n\ndomain A.example. {\n}\n", 3,
@@ -208,8 +220,8 @@ static void test_refused_domains(void **state)
 static void test_all_mistakes_of_one_run(void **state)
 {
 	static const char *const parts[] = {
-		":1: wait: ", ":3: unknown key 'bog': ", ":5: tls: ",	 ":5: deny: ",
-		":7: hold: ", ":8: log_level: ",	 ":9: domain: ", ":4: domain: ",
+		":1: wait: ", ":3: unknown key 'bog': ", ":5: tls: ",    ":5: deny: ",
+		":7: hold: ", ":8: log_level: ",         ":9: domain: ", ":4: domain: ",
 	};
 	struct config *config = NULL;
 	size_t n_lines = 0;

@@ -217,7 +217,7 @@ static void test_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prepare),	 cmocka_unit_test(test_prepare_refuses),
+		cmocka_unit_test(test_prepare),  cmocka_unit_test(test_prepare_refuses),
 		cmocka_unit_test(test_key_line), cmocka_unit_test(test_section_lines),
 		cmocka_unit_test(test_read),
 	};

@@ -375,10 +375,10 @@ static void test_list_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_lists),	 cmocka_unit_test(test_domains),
-		cmocka_unit_test(test_renamed_key),
-		cmocka_unit_test(test_ranges),	 cmocka_unit_test(test_list_limits),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_lists),       cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_renamed_key), cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_list_limits),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

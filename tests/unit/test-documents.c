@@ -31,16 +31,16 @@ static void assert_document(const struct buffer *document, const char *expected)
 	XML_ParserFree(parser);
 }
 
-#define CROSSDOMAIN_HEAD                                                                           \
-	"<?xml version=\"1.0\"?>\n"                                                                \
-	"<!DOCTYPE cross-domain-policy SYSTEM "                                                    \
-	"\"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n"                             \
-	"<cross-domain-policy>\n"                                                                  \
+#define CROSSDOMAIN_HEAD                                               \
+	"<?xml version=\"1.0\"?>\n"                                    \
+	"<!DOCTYPE cross-domain-policy SYSTEM "                        \
+	"\"http://www.adobe.com/xml/dtds/cross-domain-policy.dtd\">\n" \
+	"<cross-domain-policy>\n"                                      \
 	"  <site-control permitted-cross-domain-policies=\"master-only\"/>\n"
-#define ACCESS(domain, secure)                                                                     \
+#define ACCESS(domain, secure) \
 	"  <allow-access-from domain=\"" domain "\" secure=\"" secure "\"/>\n"
-#define HEADERS(domain, secure)                                                                    \
-	"  <allow-http-request-headers-from domain=\"" domain                                      \
+#define HEADERS(domain, secure)                               \
+	"  <allow-http-request-headers-from domain=\"" domain \
 	"\" headers=\"Content-Type\" secure=\"" secure "\"/>\n"
 #define CROSSDOMAIN_TAIL "</cross-domain-policy>\n"
 
@@ -60,7 +60,7 @@ static void test_crossdomain(void **state)
 	static const char *const any[] = {"*"};
 	/* Ports and case do not count; one origin without TLS makes its host one without TLS. */
 	static const char *const some[] = {
-		"https://a.example",	  "https://b.example:8443",  "http://B.example",
+		"https://a.example",      "https://b.example:8443",  "http://B.example",
 		"capacitor://localhost",  "https://a.example:444",   "http://[2001:db8::1]:80",
 		"http://[2001:db8::1]:1", "moz-extension://1b2c-3d", "https://aa.example",
 	};
@@ -81,21 +81,21 @@ static void test_crossdomain(void **state)
 	check_crossdomain(NULL, 0, CROSSDOMAIN_HEAD CROSSDOMAIN_TAIL);
 }
 
-#define CLIENTACCESS_HEAD                                                                          \
-	"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"                                             \
-	"<access-policy>\n"                                                                        \
+#define CLIENTACCESS_HEAD                              \
+	"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n" \
+	"<access-policy>\n"                            \
 	"  <cross-domain-access>\n"
-#define POLICY(domains, path)                                                                      \
-	"    <policy>\n"                                                                           \
-	"      <allow-from http-request-headers=\"Content-Type\">\n" domains                       \
-	"      </allow-from>\n"                                                                    \
-	"      <grant-to>\n"                                                                       \
-	"        <resource path=\"" path "\" include-subpaths=\"false\"/>\n"                       \
-	"      </grant-to>\n"                                                                      \
+#define POLICY(domains, path)                                                \
+	"    <policy>\n"                                                     \
+	"      <allow-from http-request-headers=\"Content-Type\">\n" domains \
+	"      </allow-from>\n"                                              \
+	"      <grant-to>\n"                                                 \
+	"        <resource path=\"" path "\" include-subpaths=\"false\"/>\n" \
+	"      </grant-to>\n"                                                \
 	"    </policy>\n"
 #define DOMAIN(uri) "        <domain uri=\"" uri "\"/>\n"
-#define CLIENTACCESS_TAIL                                                                          \
-	"  </cross-domain-access>\n"                                                               \
+#define CLIENTACCESS_TAIL            \
+	"  </cross-domain-access>\n" \
 	"</access-policy>\n"
 
 static void check_clientaccess(const char *const *texts, size_t n, const char *path,

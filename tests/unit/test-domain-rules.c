@@ -42,12 +42,35 @@ static void test_patterns(void **state)
 		{"*." NAME_251, NAME_251, true},
 	};
 	static const char *const bad[] = {
-		"", "**", "*.", "*..", "*.*", "*.*.example.org", "**.example.org", "*example.org", "a*.example.org",
-		"a.*.example.org", "example.*", "*.example.org:5222", "*.example..org", ".example.org", "*.192.0.2.1",
-		"*.1", "*.-a.example", "*.exa mple.org", "*. example.org", " *.example.org", "?.example.org",
-		"*.[::1]", "*/", "*,example.org", "example", "*." A64,
+		"",
+		"**",
+		"*.",
+		"*..",
+		"*.*",
+		"*.*.example.org",
+		"**.example.org",
+		"*example.org",
+		"a*.example.org",
+		"a.*.example.org",
+		"example.*",
+		"*.example.org:5222",
+		"*.example..org",
+		".example.org",
+		"*.192.0.2.1",
+		"*.1",
+		"*.-a.example",
+		"*.exa mple.org",
+		"*. example.org",
+		" *.example.org",
+		"?.example.org",
+		"*.[::1]",
+		"*/",
+		"*,example.org",
+		"example",
+		"*." A64,
 		/* No name can be below one that is this long. */
-		"*." NAME_252, "*." NAME_253,
+		"*." NAME_252,
+		"*." NAME_253,
 	};
 
 	(void)state;
@@ -70,7 +93,8 @@ static void test_patterns(void **state)
 		}
 		assert_string_equal(name, "untouched");
 	}
-	assert_int_equal(domain_pattern_parse(SV_EMPTY, (char[DOMAIN_MAX + 1]){0}, &(bool){false}), -EINVAL);
+	assert_int_equal(domain_pattern_parse(SV_EMPTY, (char[DOMAIN_MAX + 1]){0}, &(bool){false}),
+			 -EINVAL);
 }
 
 /* The names of @patterns as sorted rules. */
@@ -80,7 +104,9 @@ static size_t rules_make(struct domain_rules *rules, const char *const *patterns
 	for (size_t i = 0; i < n; i++) {
 		struct domain_rule *rule = &rules->rules[i];
 
-		assert_int_equal(domain_pattern_parse(sv_from(patterns[i]), rule->name, &rule->is_pattern), 0);
+		assert_int_equal(
+			domain_pattern_parse(sv_from(patterns[i]), rule->name, &rule->is_pattern),
+			0);
 	}
 	rules->n_rules = n;
 	domain_rules_sort(rules);
@@ -104,8 +130,9 @@ static const char *found(const struct domain_rules *rules, const char *ascii)
 static void test_find_patterns(void **state)
 {
 	static const char *const patterns[] = {
-		"*.example.org", "example.org", "chat.example.org", "*.chat.example.org",
-		"*.test", "*.xn--bcher-kva.example", "*.example-org.net", "z.example.org",
+		"*.example.org",      "example.org",   "chat.example.org",
+		"*.chat.example.org", "*.test",        "*.xn--bcher-kva.example",
+		"*.example-org.net",  "z.example.org",
 	};
 	static const struct {
 		const char *ascii;
@@ -168,7 +195,8 @@ static void test_find_in_any_order(void **state)
 {
 	const char *patterns[] = {"*", "*.b.c", "b.c", "*.c", "a.b.c"};
 	static const char *const rows[][2] = {
-		{"a.b.c", "a.b.c"}, {"x.b.c", "*.b.c"}, {"b.c", "b.c"}, {"d.c", "*.c"}, {"c", "*"}, {"d", "*"},
+		{"a.b.c", "a.b.c"}, {"x.b.c", "*.b.c"}, {"b.c", "b.c"},
+		{"d.c", "*.c"},     {"c", "*"},         {"d", "*"},
 	};
 	struct domain_rule list[ARRAY_LENGTH(patterns)];
 	struct domain_rules rules = {list, 0};
@@ -265,7 +293,8 @@ static void test_need_system_store(void **state)
 	assert_needs_system_store(rows, 2, true);
 	for (enum domain_tls tls = DOMAIN_TLS_REQUIRED; tls <= DOMAIN_TLS_OFF; tls++) {
 		rows[1] = (struct domain_rule){.is_pattern = true, .tls = tls};
-		assert_needs_system_store(rows, 2, tls == DOMAIN_TLS_REQUIRED || tls == DOMAIN_TLS_DIRECT);
+		assert_needs_system_store(rows, 2,
+					  tls == DOMAIN_TLS_REQUIRED || tls == DOMAIN_TLS_DIRECT);
 	}
 	rows[1] = (struct domain_rule){.is_pattern = true, .deny = true};
 	assert_needs_system_store(rows, 2, false);

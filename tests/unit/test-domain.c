@@ -228,10 +228,15 @@ static void test_to_unicode(void **state)
 static void test_there_and_back(void **state)
 {
 	static const char *const texts[] = {
-		"BÜCHER.Example", "bu\xcc\x88" "cher.example", "XN--BCHER-KVA.example", "例え。テスト。",
+		"BÜCHER.Example",
+		"bu\xcc\x88"
+		"cher.example",
+		"XN--BCHER-KVA.example",
+		"例え。テスト。",
 		"ü" A10 A10 A10 A10 A10 "aaaaa.de",
 		/* Letters of four bytes. */
-		"\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0.example",
+		"\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0\xf0\x90\x8c\xb0."
+		"example",
 	};
 
 	(void)state;

@@ -32,13 +32,13 @@ static void lose(const char *line)
 	assert_false(log_queue_push(&queue, sv_from(line)));
 }
 
-#define ASSERT_TAKEN(n_max, expected)                                                              \
-	do {                                                                                       \
-		char taken_[RING + 1] = {0};                                                       \
-		size_t n_ = log_queue_take(&queue, taken_, n_max);                                 \
-		assert_int_equal(n_, strlen(expected));                                            \
-		taken_[n_] = '\0';                                                                 \
-		assert_string_equal(taken_, expected);                                             \
+#define ASSERT_TAKEN(n_max, expected)                              \
+	do {                                                       \
+		char taken_[RING + 1] = {0};                       \
+		size_t n_ = log_queue_take(&queue, taken_, n_max); \
+		assert_int_equal(n_, strlen(expected));            \
+		taken_[n_] = '\0';                                 \
+		assert_string_equal(taken_, expected);             \
 	} while (0)
 
 static void test_order(void **state)

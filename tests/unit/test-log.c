@@ -55,12 +55,12 @@ static const char *captured_rest(void)
 	return captured + n;
 }
 
-#define ASSERT_LOGGED(expected, call)                                                              \
-	do {                                                                                       \
-		capture_begin();                                                                   \
-		call;                                                                              \
-		capture_end();                                                                     \
-		assert_string_equal(captured_rest(), expected);                                    \
+#define ASSERT_LOGGED(expected, call)                           \
+	do {                                                    \
+		capture_begin();                                \
+		call;                                           \
+		capture_end();                                  \
+		assert_string_equal(captured_rest(), expected); \
 	} while (0)
 
 static void test_line(void **state)
@@ -218,10 +218,10 @@ static void test_start_and_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line),	    cmocka_unit_test(test_empty_is_left_out),
-		cmocka_unit_test(test_quoting),	    cmocka_unit_test(test_no_forged_line),
-		cmocka_unit_test(test_cut),	    cmocka_unit_test(test_threshold),
-		cmocka_unit_test(test_level_names),  cmocka_unit_test(test_start_and_stop),
+		cmocka_unit_test(test_line),        cmocka_unit_test(test_empty_is_left_out),
+		cmocka_unit_test(test_quoting),     cmocka_unit_test(test_no_forged_line),
+		cmocka_unit_test(test_cut),         cmocka_unit_test(test_threshold),
+		cmocka_unit_test(test_level_names), cmocka_unit_test(test_start_and_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

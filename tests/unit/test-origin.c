@@ -20,8 +20,8 @@ static struct origin_list made(const char *const *texts, size_t n)
 	return list;
 }
 
-#define MADE(...)                                                                                  \
-	made((const char *const[]){__VA_ARGS__},                                                   \
+#define MADE(...)                                \
+	made((const char *const[]){__VA_ARGS__}, \
 	     sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void test_normalised(void **state)
@@ -200,8 +200,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_normalised), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_length),	   cmocka_unit_test(test_any),
-		cmocka_unit_test(test_listed),	   cmocka_unit_test(test_none),
+		cmocka_unit_test(test_length),     cmocka_unit_test(test_any),
+		cmocka_unit_test(test_listed),     cmocka_unit_test(test_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

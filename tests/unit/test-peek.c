@@ -13,9 +13,11 @@
 #include "gateway/ws/upgrade.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
-#define UPGRADE_HEADERS                                                                                                \
-	"Host: gw.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nOrigin: https://a.test\r\n"              \
-	"Sec-WebSocket-Key: " KEY "\r\nsec-websocket-version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
+#define UPGRADE_HEADERS                                                                      \
+	"Host: gw.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nOrigin: " \
+	"https://a.test\r\n"                                                                 \
+	"Sec-WebSocket-Key: " KEY                                                            \
+	"\r\nsec-websocket-version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
 
 static const struct peek_paths paths = {.bosh = {"/http-bind", 10}, .websocket = {"/ws/", 4}};
 
@@ -50,13 +52,17 @@ static void test_kinds(void **state)
 		{"GET /ws HTTP/1.1\r\n" UPGRADE_HEADERS "Upgrade: h2c\r\n\r\n", PEEK_HTTP},
 		{"POST /ws HTTP/1.1\r\n" UPGRADE_HEADERS "\r\n", PEEK_HTTP},
 		{"POST /http-bind HTTP/1.1\r\nContent-Length: 20\r\n\r\n<body rid='1'", PEEK_MORE},
-		{"POST /http-bind HTTP/1.1\r\nContent-Length: 20\r\n\r\n<body sid='a' rid='1", PEEK_BOSH},
-		{"POST /http-bind/?x HTTP/1.1\r\nContent-Length: 20\r\n\r\n<body sid=\"a\" rid='1", PEEK_BOSH},
+		{"POST /http-bind HTTP/1.1\r\nContent-Length: 20\r\n\r\n<body sid='a' rid='1",
+		 PEEK_BOSH},
+		{"POST /http-bind/?x HTTP/1.1\r\nContent-Length: 20\r\n\r\n<body sid=\"a\" rid='1",
+		 PEEK_BOSH},
 		{"POST /http-bind HTTP/1.1\r\nContent-Length: 14\r\n\r\n<body rid='1'>", PEEK_HTTP},
 		{"POST /http-bind HTTP/1.1\r\nContent-Length: 14\r\n\r\n<body sid=a'b>", PEEK_HTTP},
 		{"POST /http-bind HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", PEEK_HTTP},
-		{"POST /http-bind HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n", PEEK_HTTP},
-		{"POST /http-bind HTTP/1.1\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n", PEEK_HTTP},
+		{"POST /http-bind HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+		 PEEK_HTTP},
+		{"POST /http-bind HTTP/1.1\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n",
+		 PEEK_HTTP},
 	};
 
 	(void)state;
@@ -69,7 +75,8 @@ static void test_kinds(void **state)
 		/* The verdict never changes once it has been given. */
 		for (size_t j = 0, kind = PEEK_MORE; j <= n && kind == PEEK_MORE; j++) {
 			kind = judge(rows[i].text, j, &copy).kind;
-			assert_true(kind == PEEK_MORE || kind == rows[i].kind || rows[i].kind == PEEK_WEBSOCKET);
+			assert_true(kind == PEEK_MORE || kind == rows[i].kind ||
+				    rows[i].kind == PEEK_WEBSOCKET);
 			free(copy);
 		}
 	}
@@ -91,7 +98,8 @@ static void test_too_long(void **state)
 
 static void test_values(void **state)
 {
-	static const char text[] = "GET /ws HTTP/1.1\r\n" UPGRADE_HEADERS "X-Forwarded-For: 192.0.2.1\r\n\r\n";
+	static const char text[] =
+		"GET /ws HTTP/1.1\r\n" UPGRADE_HEADERS "X-Forwarded-For: 192.0.2.1\r\n\r\n";
 	char *copy;
 	struct peek peek = judge(text, sizeof(text) - 1, &copy);
 
@@ -139,9 +147,9 @@ static void test_upgrade(void **state)
 
 	(void)state;
 	assert_int_equal(upgrade_check(&good), UPGRADE_OK);
-#define BAD(field, value, result)                                                                                      \
-	bad = good;                                                                                                    \
-	bad.field = value;                                                                                             \
+#define BAD(field, value, result) \
+	bad = good;               \
+	bad.field = value;        \
 	assert_int_equal(upgrade_check(&bad), result)
 	BAD(connection, SV("close"), UPGRADE_E_NO_WEBSOCKET);
 	BAD(upgrade, SV("h2c"), UPGRADE_E_NO_WEBSOCKET);
@@ -161,8 +169,9 @@ static void test_upgrade(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds), cmocka_unit_test(test_too_long), cmocka_unit_test(test_values),
-		cmocka_unit_test(test_sid),   cmocka_unit_test(test_upgrade),
+		cmocka_unit_test(test_kinds),   cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_values),  cmocka_unit_test(test_sid),
+		cmocka_unit_test(test_upgrade),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,10 +247,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit),    TEST(test_next_interval),
-		TEST(test_expire),   TEST(test_time_of_another_thread),
-		TEST(test_ipv6),     TEST(test_overflow),
-		TEST(test_sums),     TEST(test_others_expire),
+		TEST(test_limit),  TEST(test_next_interval),
+		TEST(test_expire), TEST(test_time_of_another_thread),
+		TEST(test_ipv6),   TEST(test_overflow),
+		TEST(test_sums),   TEST(test_others_expire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

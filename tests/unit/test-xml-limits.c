@@ -53,7 +53,8 @@ static void test_limit_of_depth(void **state)
 
 static void test_limit_of_children(void **state)
 {
-	static const struct xml_scan_options told = {.n_element_max = 1024 * 1024, .with_children = 1 << STREAMS};
+	static const struct xml_scan_options told = {.n_element_max = 1024 * 1024,
+						     .with_children = 1 << STREAMS};
 	struct setup *one = *state;
 
 	one->options = &told;
@@ -74,8 +75,9 @@ static void test_limit_of_declarations(void **state)
 		}
 		LOG(&text, "><p%d:m/>", XML_SCOPE_MAX - 1);
 		if (n == XML_SCOPE_MAX) {
-			LOG(&expected, "root -2 r\n-1 m <p%zu:m/> -> <p%zu:m xmlns:p%zu='u%zu'/>\nidle\n", n - 1,
-			    n - 1, n - 1, n - 1);
+			LOG(&expected,
+			    "root -2 r\n-1 m <p%zu:m/> -> <p%zu:m xmlns:p%zu='u%zu'/>\nidle\n",
+			    n - 1, n - 1, n - 1, n - 1);
 		} else {
 			LOG(&expected, "error 3\n");
 		}
@@ -108,7 +110,8 @@ static void test_hand_over(void **state)
 	while (rest.n) {
 		/* Pieces that never end at the end of an element. */
 		size_t n = rest.n < N_PIECE ? rest.n : N_PIECE;
-		struct sv done = {text.data, (size_t)(rest.data - text.data) + n - (sizeof(ROOT) - 1)};
+		struct sv done = {text.data,
+				  (size_t)(rest.data - text.data) + n - (sizeof(ROOT) - 1)};
 		n -= done.n % n_element == 0 && rest.n > n;
 
 		char *copy = malloc(n);
@@ -124,7 +127,9 @@ static void test_hand_over(void **state)
 				assert_int_equal(item.text.n, n_element);
 				assert_memory_equal(item.text.data, element, n_element);
 				assert_int_equal(xml_item_write(&scan, &item, 0, &whole), 0);
-				assert_int_equal(whole.n, n_element + strlen(" xmlns='jabber:client' xmlns:s='urn:streams'"));
+				assert_int_equal(whole.n,
+						 n_element + strlen(" xmlns='jabber:client' "
+								    "xmlns:s='urn:streams'"));
 				buffer_deinit(&whole);
 				n_told++;
 			}
@@ -147,13 +152,15 @@ static void test_hand_over(void **state)
 static void test_hand_over_whole(void **state)
 {
 	struct setup *one = *state;
-	static const char *const ends[] = {"<m/>", "<m>", "<m></n>", "<!-- -->", "</s:stream>", "x"};
+	static const char *const ends[] = {"<m/>",     "<m>",         "<m></n>",
+					   "<!-- -->", "</s:stream>", "x"};
 	static const char *const expected[] = {"0", "0", "1", "2", "0", "1"};
 
 	one->options = &large_options;
 	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
-		struct sv text = long_text(ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
-					   XML_PARSER_BYTES_MAX / 40, ends[i]);
+		struct sv text = long_text(
+			ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
+			XML_PARSER_BYTES_MAX / 40, ends[i]);
 		struct pieces pieces = {.rest = text, .way = PIECES_WHOLE};
 		struct buffer log = BUFFER_INIT;
 
@@ -240,14 +247,10 @@ static void test_too_much_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit_of_bytes),
-		TEST(test_limit_of_root),
-		TEST(test_limit_of_depth),
-		TEST(test_limit_of_children),
-		TEST(test_limit_of_declarations),
-		TEST(test_hand_over),
-		TEST(test_hand_over_whole),
-		TEST(test_rescan_budget),
+		TEST(test_limit_of_bytes),        TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),        TEST(test_limit_of_children),
+		TEST(test_limit_of_declarations), TEST(test_hand_over),
+		TEST(test_hand_over_whole),       TEST(test_rescan_budget),
 		TEST(test_too_much_at_once),
 	};
 

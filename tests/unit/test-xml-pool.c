@@ -51,12 +51,22 @@ static void test_parser_given_back(void **state)
 /* A parser that was returned in the middle of anything behaves like a new one. */
 static void test_parser_left_dirty(void **state)
 {
-	static const char *const left[] = {
-		"<?xml version='1.0'?", "<r", "<!DOCTYPE x [", "<r><t xmlns='urn:told' id='9'><u>",
-		"<f xmlns='urn:streams'><g xmlns='urn:streams'><a", "<f xmlns='urn:streams'><g><h/><i>x", "<r xmlns:p='z'",
-		"<r></x>", "\xff\xfe", "<r>&x;",
-		ROOT "<![CDATA[", ROOT "<m xmlns='a'/><![CDATA[", ROOT "<![CDATA", ROOT "<m/>\r",
-		ROOT "]", ROOT "\xe2\x82"};
+	static const char *const left[] = {"<?xml version='1.0'?",
+					   "<r",
+					   "<!DOCTYPE x [",
+					   "<r><t xmlns='urn:told' id='9'><u>",
+					   "<f xmlns='urn:streams'><g xmlns='urn:streams'><a",
+					   "<f xmlns='urn:streams'><g><h/><i>x",
+					   "<r xmlns:p='z'",
+					   "<r></x>",
+					   "\xff\xfe",
+					   "<r>&x;",
+					   ROOT "<![CDATA[",
+					   ROOT "<m xmlns='a'/><![CDATA[",
+					   ROOT "<![CDATA",
+					   ROOT "<m/>\r",
+					   ROOT "]",
+					   ROOT "\xe2\x82"};
 	const struct setup *one = *state;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(left); i++) {
@@ -70,8 +80,10 @@ static void test_parser_left_dirty(void **state)
 		buffer_deinit(&log);
 		xml_scan_deinit(&scan);
 		pieces_check(SV(ROOT "<s:f><b/></s:f><t xmlns='urn:told' id='1'/>"), run, *state,
-			     "root 1 stream\n1 f <s:f><b/></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'>"
-			     "<b/></s:f> [0 b <b/>]\n2 t <t xmlns='urn:told' id='1'/> -2:id='1'\nidle\n");
+			     "root 1 stream\n1 f <s:f><b/></s:f> -> <s:f xmlns='jabber:client' "
+			     "xmlns:s='urn:streams'>"
+			     "<b/></s:f> [0 b <b/>]\n2 t <t xmlns='urn:told' id='1'/> "
+			     "-2:id='1'\nidle\n");
 	}
 }
 
@@ -197,11 +209,13 @@ static void test_roots_of_strangers(void **state)
  * parser that is returned early. */
 static int scenario(void *userdata)
 {
-	static const char text[] = "<?xml version='1.0'?>" ROOT "<s:f><a x='1'/><b/><c/><d/><e/><f/><g/><h/><i/></s:f>"
-				   "<t xmlns='urn:told' id='1'/><m><n>x</n></m><m/>";
-	static const char expected[] = "<s:f xmlns='jabber:client' xmlns:s='urn:streams'><a x='1'/><b/><c/><d/>"
-				       "<e/><f/><g/><h/><i/></s:f><t xmlns='urn:told' id='1'/>"
-				       "<m xmlns='jabber:client'><n>x</n></m><m xmlns='jabber:client'/>";
+	static const char text[] =
+		"<?xml version='1.0'?>" ROOT "<s:f><a x='1'/><b/><c/><d/><e/><f/><g/><h/><i/></s:f>"
+		"<t xmlns='urn:told' id='1'/><m><n>x</n></m><m/>";
+	static const char expected[] =
+		"<s:f xmlns='jabber:client' xmlns:s='urn:streams'><a x='1'/><b/><c/><d/>"
+		"<e/><f/><g/><h/><i/></s:f><t xmlns='urn:told' id='1'/>"
+		"<m xmlns='jabber:client'><n>x</n></m><m xmlns='jabber:client'/>";
 	struct xml_pool *pool;
 	struct xml_scan scans[2];
 	struct xml_item item;
@@ -273,7 +287,8 @@ static void test_without_memory(void **state)
 	failmalloc_each(scenario, NULL, 30);
 
 	struct sv element = long_text("", "<m>", "x", N_ELEMENT_MAX - strlen("<m></m>"), "</m>");
-	struct sv text = long_text(ROOT, "", element.data, 2 * (XML_PARSER_BYTES_MAX / N_ELEMENT_MAX), "<m");
+	struct sv text =
+		long_text(ROOT, "", element.data, 2 * (XML_PARSER_BYTES_MAX / N_ELEMENT_MAX), "<m");
 
 	failmalloc_each(hand_over_scenario, &text, 20);
 	free((void *)element.data);

@@ -33,12 +33,14 @@ static void test_slices(void **state)
 		{ROOT "<m xmlns='a'/>", "root 1 stream\n-1 m <m xmlns='a'/>\nidle\n"},
 		{ROOT "<m xmlns='a'></m\n>", "root 1 stream\n-1 m <m xmlns='a'></m\n>\nidle\n"},
 		{ROOT "<m xmlns='a' b = \"c>d\" >x<y/>z</m><n xmlns='' />",
-		 "root 1 stream\n-1 m <m xmlns='a' b = \"c>d\" >x<y/>z</m>\n-2 n <n xmlns='' />\nidle\n"},
+		 "root 1 stream\n-1 m <m xmlns='a' b = \"c>d\" >x<y/>z</m>\n-2 n <n xmlns='' "
+		 "/>\nidle\n"},
 		{ROOT "\r\n<m xmlns='a'>\r\n</m>\r\n<n xmlns='a'/>\r\n",
 		 "root 1 stream\n-1 m <m xmlns='a'>\r\n</m>\n-1 n <n xmlns='a'/>\nidle\n"},
 		{ROOT "<m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>",
 		 "root 1 stream\n-1 m <m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>\nidle\n"},
-		{ROOT "<m xmlns='a'/></s:stream>", "root 1 stream\n-1 m <m xmlns='a'/>\nend\ncomplete\n"},
+		{ROOT "<m xmlns='a'/></s:stream>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nend\ncomplete\n"},
 		{"<s:stream xmlns:s='urn:streams'/>", "root 1 stream\nend\ncomplete\n"},
 		{"<x/>", "root -2 x\nend\ncomplete\n"},
 		{"<x xmlns='other'></x>\n", "root -1 x\nend\ncomplete\n"},
@@ -96,13 +98,15 @@ static void test_scopes(void **state)
 {
 	static const struct row rows[] = {
 		/* The default namespace, used by the element or only inside it. */
-		{ROOT "<m a='b'/>", "root 1 stream\n0 m <m a='b'/> -> <m xmlns='jabber:client' a='b'/>\nidle\n"},
+		{ROOT "<m a='b'/>",
+		 "root 1 stream\n0 m <m a='b'/> -> <m xmlns='jabber:client' a='b'/>\nidle\n"},
 		{ROOT "<m/>", "root 1 stream\n0 m <m/> -> <m xmlns='jabber:client'/>\nidle\n"},
 		{ROOT "<p:m xmlns:p='a'><n/></p:m>",
 		 "root 1 stream\n-1 m <p:m xmlns:p='a'><n/></p:m> -> "
 		 "<p:m xmlns='jabber:client' xmlns:p='a'><n/></p:m>\nidle\n"},
 		/* Declared again, the same or another: nothing is missing. */
-		{ROOT "<m xmlns='jabber:client'/>", "root 1 stream\n0 m <m xmlns='jabber:client'/>\nidle\n"},
+		{ROOT "<m xmlns='jabber:client'/>",
+		 "root 1 stream\n0 m <m xmlns='jabber:client'/>\nidle\n"},
 		{ROOT "<m xmlns='b'><n xmlns='jabber:client'><o/></n></m>",
 		 "root 1 stream\n-1 m <m xmlns='b'><n xmlns='jabber:client'><o/></n></m>\nidle\n"},
 		{ROOT "<s:m xmlns:s='b'/>", "root 1 stream\n-1 m <s:m xmlns:s='b'/>\nidle\n"},
@@ -129,9 +133,11 @@ static void test_scopes(void **state)
 		 "root -2 r\n-1 m <pp:m/> -> <pp:m xmlns:pp='b'/>\nend\ncomplete\n"},
 		/* URIs are escaped, also where they had a character reference. */
 		{"<r xmlns:p='a&amp;b&#39;&quot;&lt;'><p:m/></r>",
-		 "root -2 r\n-1 m <p:m/> -> <p:m xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\ncomplete\n"},
+		 "root -2 r\n-1 m <p:m/> -> <p:m "
+		 "xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\ncomplete\n"},
 		/* The prefix xml needs no declaration. */
-		{ROOT "<m xml:lang='de' xmlns='a'/>", "root 1 stream\n-1 m <m xml:lang='de' xmlns='a'/>\nidle\n"},
+		{ROOT "<m xml:lang='de' xmlns='a'/>",
+		 "root 1 stream\n-1 m <m xml:lang='de' xmlns='a'/>\nidle\n"},
 		/* Out of scope again. */
 		{"<r xmlns='a'><m xmlns=''><n/></m></r>",
 		 "root -1 r\n-2 m <m xmlns=''><n/></m>\nend\ncomplete\n"},
@@ -146,13 +152,18 @@ static void test_scopes(void **state)
 static void test_children_and_attributes(void **state)
 {
 	static const struct row rows[] = {
-		{ROOT "<s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>",
-		 "root 1 stream\n1 f <s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b xmlns:t='urn:told'><c/>d</t:b >"
-		 "<s:e></s:e></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'> <a xmlns='x'/>"
+		{ROOT "<s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b "
+		      "xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>",
+		 "root 1 stream\n1 f <s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b "
+		 "xmlns:t='urn:told'><c/>d</t:b >"
+		 "<s:e></s:e></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'> <a "
+		 "xmlns='x'/>"
 		 "<t:b xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>"
-		 " [-1 a <a xmlns='x'/>] [2 b <t:b xmlns:t='urn:told'><c/>d</t:b >] [1 e <s:e></s:e>]\nidle\n"},
+		 " [-1 a <a xmlns='x'/>] [2 b <t:b xmlns:t='urn:told'><c/>d</t:b >] [1 e "
+		 "<s:e></s:e>]\nidle\n"},
 		/* Not for other namespaces; each item has its own. */
-		{"<r xmlns='urn:streams'><f><a/></f><m xmlns='x'><a/></m><f/><f><b/><b><b/></b></f>",
+		{"<r xmlns='urn:streams'><f><a/></f><m "
+		 "xmlns='x'><a/></m><f/><f><b/><b><b/></b></f>",
 		 "root 1 r\n1 f <f><a/></f> -> <f xmlns='urn:streams'><a/></f> [1 a <a/>]\n"
 		 "-1 m <m xmlns='x'><a/></m>\n1 f <f/> -> <f xmlns='urn:streams'/>\n"
 		 "1 f <f><b/><b><b/></b></f> -> <f xmlns='urn:streams'><b/><b><b/></b></f>"
@@ -160,7 +171,8 @@ static void test_children_and_attributes(void **state)
 		{"<r id='&lt;1&gt;' xml:lang='de'>", "root -2 r -2:id='<1>' 3:lang='de'\nidle\n"},
 		{"<r id=''>", "root -2 r -2:id=''\nidle\n"},
 		{"<r xmlns:c='jabber:client' c:id='1'>", "root -2 r 0:id='1'\nidle\n"},
-		{"<r xmlns='x' id='0'><t xmlns='urn:told' id='1'/><m id='2'/><t xmlns='urn:told' id='3' xml:lang='e'/>",
+		{"<r xmlns='x' id='0'><t xmlns='urn:told' id='1'/><m id='2'/><t xmlns='urn:told' "
+		 "id='3' xml:lang='e'/>",
 		 "root -1 r -2:id='0'\n2 t <t xmlns='urn:told' id='1'/> -2:id='1'\n"
 		 "-1 m <m id='2'/> -> <m xmlns='x' id='2'/>\n"
 		 "2 t <t xmlns='urn:told' id='3' xml:lang='e'/> -2:id='3' 3:lang='e'\nidle\n"},
@@ -179,7 +191,8 @@ static void test_refused(void **state)
 		{"<?p i?><x/>", "error 2\n"},
 		{ROOT "<!-- c -->", "root 1 stream\nerror 2\n"},
 		{ROOT "<?p i?>", "root 1 stream\nerror 2\n"},
-		{ROOT "<m xmlns='a'/><n><!-- --></n>", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 2\n"},
+		{ROOT "<m xmlns='a'/><n><!-- --></n>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nerror 2\n"},
 		{ROOT "<n><?p i?></n>", "root 1 stream\nerror 2\n"},
 		{ROOT "<n>&a;</n>", "root 1 stream\nerror 2\n"},
 		{ROOT "<n a='&nbsp;'/>", "root 1 stream\nerror 2\n"},
@@ -221,10 +234,13 @@ static void test_utf8(void **state)
 {
 	static const struct row rows[] = {
 		{ROOT "<m\xc3\xbc xmlns='a'>\xe2\x82\xac\xf0\x9f\x98\x80</m\xc3\xbc>",
-		 "root 1 stream\n-1 m\xc3\xbc <m\xc3\xbc xmlns='a'>\xe2\x82\xac\xf0\x9f\x98\x80</m\xc3\xbc>\nidle\n"},
+		 "root 1 stream\n-1 m\xc3\xbc <m\xc3\xbc "
+		 "xmlns='a'>\xe2\x82\xac\xf0\x9f\x98\x80</m\xc3\xbc>\nidle\n"},
 		{"<r xmlns:\xc3\xa4='urn:\xc3\xb6'><\xc3\xa4:m/>",
-		 "root -2 r\n-1 m <\xc3\xa4:m/> -> <\xc3\xa4:m xmlns:\xc3\xa4='urn:\xc3\xb6'/>\nidle\n"},
-		{"\xef\xbb\xbf" ROOT "<m xmlns='a'/>", "root 1 stream\n-1 m <m xmlns='a'/>\nidle\n"},
+		 "root -2 r\n-1 m <\xc3\xa4:m/> -> <\xc3\xa4:m "
+		 "xmlns:\xc3\xa4='urn:\xc3\xb6'/>\nidle\n"},
+		{"\xef\xbb\xbf" ROOT "<m xmlns='a'/>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nidle\n"},
 	};
 
 	CHECK_ROWS(*state, rows);
@@ -259,7 +275,8 @@ static void test_rootless(void **state)
 	static const struct row rows[] = {
 		{"<m/>", "-2 m <m/>\nidle\n"},
 		{" <m xmlns='a'/>\n", "-1 m <m xmlns='a'/>\nidle\n"},
-		{"<t xmlns='urn:told' id='1'/><m>x</m>", "2 t <t xmlns='urn:told' id='1'/> -2:id='1'\n-2 m <m>x</m>\nidle\n"},
+		{"<t xmlns='urn:told' id='1'/><m>x</m>",
+		 "2 t <t xmlns='urn:told' id='1'/> -2:id='1'\n-2 m <m>x</m>\nidle\n"},
 		{" \r", "idle\n"},
 		{"<m>", "open\n"},
 		{"x", "error 1\n"},
@@ -287,7 +304,8 @@ static void test_rootless(void **state)
 static void test_write_except(void **state)
 {
 	const struct setup *one = *state;
-	static const char text[] = "<b:body xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'><m><b:n/><c:o/></m>";
+	static const char text[] = "<b:body xmlns='urn:told' xmlns:b='urn:streams' "
+				   "xmlns:c='urn:told'><m><b:n/><c:o/></m>";
 	struct xml_scan scan;
 	struct xml_item item;
 	struct buffer out = BUFFER_INIT;
@@ -304,7 +322,8 @@ static void test_write_except(void **state)
 			  SV("<m xmlns:b='urn:streams' xmlns:c='urn:told'><b:n/><c:o/></m>")));
 	buffer_clear(&out);
 	assert_int_equal(xml_item_write_missing(&scan, &item, 0, &out), 0);
-	assert_true(sv_eq(buffer_sv(&out), SV(" xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
+	assert_true(sv_eq(buffer_sv(&out),
+			  SV(" xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
 	assert_false(xml_scan_next(&scan, &item, &r));
 	buffer_deinit(&out);
 	xml_scan_deinit(&scan);
@@ -313,14 +332,10 @@ static void test_write_except(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_slices),
-		TEST(test_sections),
-		TEST(test_scopes),
-		TEST(test_children_and_attributes),
-		TEST(test_refused),
-		TEST(test_utf8),
-		TEST(test_utf16),
-		TEST(test_rootless),
+		TEST(test_slices),       TEST(test_sections),
+		TEST(test_scopes),       TEST(test_children_and_attributes),
+		TEST(test_refused),      TEST(test_utf8),
+		TEST(test_utf16),        TEST(test_rootless),
 		TEST(test_write_except),
 	};
 

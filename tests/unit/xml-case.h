@@ -20,8 +20,8 @@ enum {
 	N_ELEMENT_MAX = 400,
 };
 
-static const char *const uris[N_URIS] = {
-	"jabber:client", "urn:streams", "urn:told", "http://www.w3.org/XML/1998/namespace"};
+static const char *const uris[N_URIS] = {"jabber:client", "urn:streams", "urn:told",
+					 "http://www.w3.org/XML/1998/namespace"};
 
 static const struct xml_scan_options options = {
 	.n_element_max = N_ELEMENT_MAX,
@@ -54,8 +54,8 @@ static inline int teardown(void **state)
 	return 0;
 }
 
-static inline void log_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns, const char *name,
-			  struct buffer *log)
+static inline void log_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,
+				 const char *name, struct buffer *log)
 {
 	struct sv value = xml_item_attribute(scan, item, ns, sv_from(name));
 
@@ -64,7 +64,8 @@ static inline void log_attribute(const struct xml_scan *scan, const struct xml_i
 	}
 }
 
-static inline void log_element(const struct xml_scan *scan, const struct xml_item *item, struct buffer *log)
+static inline void log_element(const struct xml_scan *scan, const struct xml_item *item,
+			       struct buffer *log)
 {
 	struct buffer text = BUFFER_INIT;
 
@@ -85,7 +86,8 @@ static inline void log_element(const struct xml_scan *scan, const struct xml_ite
 	}
 }
 
-static inline void log_item(const struct xml_scan *scan, const struct xml_item *item, struct buffer *log)
+static inline void log_item(const struct xml_scan *scan, const struct xml_item *item,
+			    struct buffer *log)
 {
 	switch (item->kind) {
 	case XML_ITEM_ROOT:
@@ -146,7 +148,8 @@ static inline void run(struct pieces *pieces, struct buffer *log, void *userdata
 }
 
 /* ROOT and "<m>", @n times @piece, "</m>"; the caller frees it. */
-static inline struct sv long_text(const char *root, const char *open, const char *piece, size_t n, const char *close)
+static inline struct sv long_text(const char *root, const char *open, const char *piece, size_t n,
+				  const char *close)
 {
 	size_t n_piece = strlen(piece);
 	size_t n_head = strlen(root) + strlen(open);
