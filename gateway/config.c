@@ -71,32 +71,40 @@ enum {
 	/* Each session needs 10 KB and up to three descriptors. */
 	PLACES_MIN = 1,
 	PLACES_MAX = 1000000,
+	LOGIN_BYTES_MIN = 65536,
+	LOGIN_BYTES_MAX = 2000 * 1024 * 1024,
+	/* The memory that one body or message can take while it arrives, and as much to spare, or else
+	 * the largest could never come: a buffer of twice its size, and a parser of four times its size
+	 * (XML_MEMORY_FACTOR). */
+	LOGIN_BODIES_MIN = 8,
 };
 
 /* key, member, default, minimum, maximum */
-#define NUMBERS(X)                                                                         \
-	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                 \
-	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                              \
-	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                     \
-	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                  \
-	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                            \
-	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                               \
-	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                    \
-	X(max_pause, maxpause_s, 120, PAUSE_MIN, PAUSE_MAX)                                \
-	X(linger, linger_ms, 10, LINGER_MIN, LINGER_MAX)                                   \
-	X(max_repeats, n_repeats_max, 10, REPEATS_MIN, REPEATS_MAX)                        \
-	X(max_streams, n_streams_max, 4, STREAMS_MIN, STREAMS_MAX)                         \
-	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                 \
-	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                          \
-	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)    \
-	X(dns_timeout, dns_timeout_ms, 1500, DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX)             \
-	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                         \
-	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX) \
-	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)            \
-	X(keepalive, keepalive_s, 300, KEEPALIVE_MIN, KEEPALIVE_MAX)                       \
-	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                    \
-	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)   \
-	X(connections_per_address, limits.connections_per_client, 500, PLACES_MIN, PLACES_MAX)
+#define NUMBERS(X)                                                                              \
+	X(workers, n_workers, 0, WORKERS_MIN, WORKERS_MAX)                                      \
+	X(body_bytes, n_body_max, 262144, BODY_MIN, BODY_MAX)                                   \
+	X(stanza_bytes, n_stanza_max, 1048576, STANZA_MIN, STANZA_MAX)                          \
+	X(pending_bytes, n_pending_max, 524288, PENDING_MIN, PENDING_MAX)                       \
+	X(wait, wait_s, 60, WAIT_MIN, WAIT_MAX)                                                 \
+	X(hold, hold, 1, HOLD_MIN, HOLD_MAX)                                                    \
+	X(inactivity, inactivity_s, 60, INACTIVITY_MIN, INACTIVITY_MAX)                         \
+	X(max_pause, maxpause_s, 120, PAUSE_MIN, PAUSE_MAX)                                     \
+	X(linger, linger_ms, 10, LINGER_MIN, LINGER_MAX)                                        \
+	X(max_repeats, n_repeats_max, 10, REPEATS_MIN, REPEATS_MAX)                             \
+	X(max_streams, n_streams_max, 4, STREAMS_MIN, STREAMS_MAX)                              \
+	X(polling, polling_s, 2, POLLING_MIN, POLLING_MAX)                                      \
+	X(ping_interval, ping_interval_s, 50, PING_MIN, PING_MAX)                               \
+	X(header_timeout, header_timeout_s, 15, HEADER_TIMEOUT_MIN, HEADER_TIMEOUT_MAX)         \
+	X(dns_timeout, dns_timeout_ms, 1500, DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX)                  \
+	X(dns_tries, n_dns_tries, 3, DNS_TRIES_MIN, DNS_TRIES_MAX)                              \
+	X(connect_timeout, connect_timeout_s, 8, CONNECT_TIMEOUT_MIN, CONNECT_TIMEOUT_MAX)      \
+	X(open_timeout, open_timeout_s, 30, OPEN_TIMEOUT_MIN, OPEN_TIMEOUT_MAX)                 \
+	X(keepalive, keepalive_s, 300, KEEPALIVE_MIN, KEEPALIVE_MAX)                            \
+	X(max_sessions, limits.sessions, 20000, PLACES_MIN, PLACES_MAX)                         \
+	X(sessions_per_address, limits.sessions_per_client, 200, PLACES_MIN, PLACES_MAX)        \
+	X(connections_per_address, limits.connections_per_client, 500, PLACES_MIN, PLACES_MAX)  \
+	X(login_bytes_per_address, budget.n_client, 16777216, LOGIN_BYTES_MIN, LOGIN_BYTES_MAX) \
+	X(login_bytes, budget.n_total, 67108864, LOGIN_BYTES_MIN, LOGIN_BYTES_MAX)
 
 static const struct {
 	const char *key;
@@ -280,6 +288,16 @@ static unsigned core_count(void)
 	return n < WORKERS_MAX ? (unsigned)n : WORKERS_MAX;
 }
 
+/* Raises limits that would keep the largest body from coming. */
+static void raise_budget(struct config *config)
+{
+	struct budget_limits *budget = &config->budget;
+	size_t n_least = LOGIN_BODIES_MIN * config->n_body_max;
+
+	budget->n_client = budget->n_client < n_least ? n_least : budget->n_client;
+	budget->n_total = budget->n_total < budget->n_client ? budget->n_client : budget->n_total;
+}
+
 /* The values were checked when they were read. */
 static int fill(struct config *config, cfg_t *cfg)
 {
@@ -289,6 +307,7 @@ static int fill(struct config *config, cfg_t *cfg)
 	config->member_ = (__typeof__(config->member_))cfg_getint(cfg, #key);
 	NUMBERS(X)
 #undef X
+	raise_budget(config);
 	config->coding = cfg_getbool(cfg, "compression");
 	config->trusts_dnssec = cfg_getbool(cfg, "trust_dnssec");
 	if (config->n_workers == 0) {

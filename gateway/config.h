@@ -11,6 +11,7 @@
 
 #include "common/address.h"
 #include "common/log.h"
+#include "policy/budget.h"
 #include "policy/census.h"
 #include "policy/client.h"
 #include "policy/domain.h"
@@ -44,6 +45,7 @@ struct config {
 	bool coding; /* gzip and deflate are offered; see gateway/http/coding.h for the risk */
 	unsigned header_timeout_s, connect_timeout_s, open_timeout_s, keepalive_s;
 	struct census_limits limits;
+	struct budget_limits budget;
 	struct domain_rules domains;
 };
 

@@ -23,6 +23,7 @@ struct worker_env {
 	const struct config *config;
 	const struct site *site;
 	struct census *census;
+	struct budget *budget;
 	struct counters *counters;
 	struct client_log *client_log;
 	struct xml_pool *pool;

@@ -90,6 +90,8 @@
 	  "the client sent data before the server's features had arrived")                         \
 	X(TOO_MANY, "too-many-sessions", "policy-violation", "policy-violation",                   \
 	  "too many sessions")                                                                     \
+	X(TOO_MANY_BYTES, "too-many-bytes", "policy-violation", "policy-violation",                \
+	  "too much unfinished data of clients that have not logged in")                           \
 	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                                                              \
 	  "this gateway finds the server by DNS and does not take that 'route'")                                                        \
 	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format", "'route' is not of the form xmpp:host:port")                \

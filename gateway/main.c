@@ -240,6 +240,9 @@ static int serve(const struct config *config, const sigset_t *signals)
 				      &shared.n_descriptors);
 	}
 	if (r == 0) {
+		r = budget_new(&config->budget, config->n_workers, &shared.budget);
+	}
+	if (r == 0) {
 		r = client_log_new(&config->limits, &shared.client_log);
 	}
 	if (r == 0) {
@@ -260,6 +263,7 @@ static int serve(const struct config *config, const sigset_t *signals)
 	free(workers);
 	site_free(site);
 	client_log_free(shared.client_log);
+	budget_free(shared.budget);
 	census_free(shared.census);
 	return r;
 }

@@ -34,6 +34,7 @@ struct worker {
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
 	uv_async_t stop; /* not a message: it must arrive when the mailbox is full */
+	uv_async_t evict;  /* likewise */
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
 	struct mono grace_end;
@@ -183,6 +184,45 @@ static void on_closed(void *userdata, const struct address *peer)
 	worker_leave_connection(&worker->env, peer);
 }
 
+/* Bytes that are held for clients before their login (policy/budget.h). */
+
+static struct address on_client(void *userdata, const struct http_exchange *exchange)
+{
+	const struct worker *worker = userdata;
+	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
+
+	return client_address(&worker->env.config->proxies, http_exchange_peer(exchange),
+			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+}
+
+static void on_cut(void *userdata, struct http_exchange *exchange)
+{
+	struct worker *worker = userdata;
+	struct address client = on_client(worker, exchange);
+	char text[ADDRESS_TEXT_MAX];
+
+	counters_add(worker->env.counters, FAILURE_TOO_MANY_BYTES);
+	if (worker_may_log(&worker->env, CLIENT_LOG_REQUEST_DROPPED, &client)) {
+		log_warning("request-dropped",
+			    LOG_STR("client", address_format_host(&client, text)),
+			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY_BYTES)));
+	}
+	site_answer_text(worker->env.site, exchange, 503,
+			 "This request took too long while others needed the memory. Try again.\n");
+}
+
+static void on_evict(uv_async_t *evict)
+{
+	struct worker *worker = CONTAINER_OF(evict, struct worker, evict);
+
+	budget_evict(worker->env.budget, worker->env.index);
+}
+
+static void wake_to_evict(void *userdata)
+{
+	uv_async_send(&((struct worker *)userdata)->evict);
+}
+
 /* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
 
 /* Parts that were never made are NULL. */
@@ -192,7 +232,9 @@ static void close_rest(struct worker *worker)
 	mailbox_close(&worker->mailbox);
 	bosh_endpoint_stop(worker->bosh);
 	outbound_close(&worker->env.link);
+	budget_set_wake(worker->env.budget, worker->env.index, NULL, NULL);
 	uv_close((uv_handle_t *)&worker->stop, NULL);
+	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
@@ -273,6 +315,10 @@ static int parts_new(struct worker *worker)
 				.n_body_max = env->config->n_body_max,
 				.timeout_s = env->config->header_timeout_s,
 				.coding = env->config->coding,
+				.budget = env->budget,
+				.owner = env->index,
+				.client = on_client,
+				.cut = on_cut,
 				.request = on_request,
 				.gone = on_gone,
 				.done = on_done,
@@ -309,6 +355,9 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		r = uv_async_init(&worker->loop, &worker->stop, on_stop);
 	}
 	if (r == 0) {
+		r = uv_async_init(&worker->loop, &worker->evict, on_evict);
+	}
+	if (r == 0) {
 		r = mailbox_init(&worker->mailbox, &worker->loop, worker);
 	}
 	if (r < 0) {
@@ -323,10 +372,12 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.config = shared->config,
 		.site = shared->site,
 		.census = shared->census,
+		.budget = shared->budget,
 		.counters = shared->counters,
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
 	};
+	budget_set_wake(shared->budget, index, wake_to_evict, worker);
 	r = init(worker);
 	if (r == 0) {
 		r = descriptors_reserve(&worker->loop, &worker->reserve, shared->n_descriptors);

@@ -14,6 +14,7 @@ struct worker_shared {
 	const struct config *config;
 	const struct site *site;
 	struct census *census;
+	struct budget *budget;
 	struct counters *counters;
 	struct client_log *client_log;
 	size_t n_descriptors; /* of descriptors_limit() */

@@ -79,22 +79,52 @@ static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char
 	exchange->connection->exchange = exchange;
 	exchange->mhd = mhd;
 	exchange->method = method;
+	http_exchange_charge_init(exchange);
 	look_at_headers(exchange);
 	return exchange;
 }
 
-static void keep_beginning(struct http_exchange *exchange)
+static void forget_body(struct http_exchange *exchange)
 {
-	exchange->body.n = exchange->body.n < HTTP_KEEP_LARGE ? exchange->body.n : HTTP_KEEP_LARGE;
+	buffer_deinit(&exchange->body);
+	budget_release(exchange->connection->shard->server->options.budget, &exchange->charge);
 }
 
-/* Takes a piece of the body. False when the client goes on for too long. */
+/* And none of the memory behind it. */
+static void keep_beginning(struct http_exchange *exchange)
+{
+	struct buffer beginning = BUFFER_INIT;
+
+	if (exchange->body.n <= HTTP_KEEP_LARGE) {
+		return;
+	}
+	if (buffer_append_sv(&beginning, sv_first(buffer_sv(&exchange->body), HTTP_KEEP_LARGE)) <
+	    0) {
+		exchange->body.n = HTTP_KEEP_LARGE;
+		return;
+	}
+	forget_body(exchange);
+	exchange->body = beginning;
+}
+
+/* Throws a piece of the body away. Returns false when the client has sent too much of it. */
+static bool discard(struct http_exchange *exchange, size_t n)
+{
+	exchange->n_discarded += n;
+	return exchange->n_discarded <= HTTP_DISCARD_MAX;
+}
+
+/* Takes a piece of the body. False when the client goes on for too long, or there is no memory. */
 static bool take_body(struct http_exchange *exchange, const char *data, size_t n)
 {
 	size_t n_max = exchange->connection->shard->server->options.n_body_max;
 
+	if (exchange->cut) {
+		return discard(exchange, n);
+	}
 	if (!exchange->too_large && n <= n_max - exchange->body.n) {
-		return buffer_append(&exchange->body, data, n) == 0;
+		return buffer_append(&exchange->body, data, n) == 0 &&
+		       http_exchange_charge(exchange) == 0;
 	}
 	if (exchange->body.n < HTTP_KEEP_LARGE) {
 		size_t n_room = HTTP_KEEP_LARGE - exchange->body.n;
@@ -103,8 +133,7 @@ static bool take_body(struct http_exchange *exchange, const char *data, size_t n
 	}
 	keep_beginning(exchange);
 	exchange->too_large = true;
-	exchange->n_discarded += n;
-	return exchange->n_discarded <= HTTP_DISCARD_MAX;
+	return discard(exchange, n);
 }
 
 static void dispatch(struct http_exchange *exchange)
@@ -118,7 +147,7 @@ static void dispatch(struct http_exchange *exchange)
 	}
 	server->options.request(server->options.userdata, exchange);
 	/* It has been understood or never will be; a held request keeps no bytes of it. */
-	buffer_deinit(&exchange->body);
+	forget_body(exchange);
 	if (!exchange->answered && !exchange->suspended) {
 		exchange->suspended = true;
 		MHD_suspend_connection(exchange->mhd);
@@ -189,7 +218,7 @@ enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *m
 		return taken ? MHD_YES : MHD_NO;
 	}
 	if (!exchange->dispatched) {
-		if (decode_body(exchange) < 0) {
+		if (exchange->cut || decode_body(exchange) < 0) {
 			return MHD_NO;
 		}
 		dispatch(exchange);
@@ -220,7 +249,7 @@ void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void
 		}
 		server->options.done(server->options.userdata, exchange);
 	}
-	buffer_deinit(&exchange->body);
+	forget_body(exchange);
 	free(exchange->path);
 	free(exchange);
 	*exchange_slot = NULL;
@@ -263,6 +292,10 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 {
 	if (exchange->answered) {
 		blob_unref(answer->body);
+		return;
+	}
+	if (exchange->cut) {
+		http_exchange_answer_cut(exchange, answer);
 		return;
 	}
 	struct MHD_Response *response = response_new(answer, answer->close || exchange->ambiguous);

@@ -5,6 +5,7 @@
  *
  * server.c    shards and connections: where sockets come in, and what runs libmicrohttpd
  * exchange.c  requests and their answers
+ * cut.c       requests that are cut off while they arrive, because of what they hold
  */
 #include <microhttpd.h>
 #include <sys/queue.h>
@@ -41,12 +42,14 @@ struct http_exchange {
 	const char *method;
 	char *path;
 	struct buffer body;
+	struct budget_charge charge; /* for body, until the request is dispatched */
 	size_t n_discarded;
 	enum coding coding; /* of the body */
 	struct coding_wishes wishes;
 	void *userdata;
 	bool too_large; /* the body is, and only its beginning is kept */
 	bool ambiguous; /* where it ends is told twice */
+	bool cut;       /* nobody waits for the rest of it */
 	bool dispatched, suspended, answered, gone;
 };
 
@@ -72,6 +75,13 @@ static inline struct mono http_server_now(const struct http_server *server)
 
 /* The client of a suspended request has gone. */
 void http_exchange_hang_up(struct http_exchange *exchange);
+
+/* Charges the budget with what the body holds. Returns 0 or -ENOMEM. */
+_must_check_ int http_exchange_charge(struct http_exchange *exchange);
+void http_exchange_charge_init(struct http_exchange *exchange);
+
+/* Answers a request that is cut off. */
+void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_answer *answer);
 
 /* libmicrohttpd's callbacks for a piece of a request, and for its end. */
 enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,

@@ -89,6 +89,16 @@ static void on_prepare(uv_prepare_t *prepare)
 	}
 }
 
+/* How long a connection may take, from its `since` on. */
+static unsigned patience_s(const struct http_connection *connection)
+{
+	if (connection->exchange && connection->exchange->cut) {
+		return HTTP_CUT_S;
+	}
+	return connection->shard->server->options.timeout_s +
+	       (connection->served ? HTTP_IDLE_S : 0);
+}
+
 /* libmicrohttpd's time-out begins anew with each byte: one who sends a byte a second would hold a descriptor for ever. */
 static void shard_cut_slow(struct http_shard *shard)
 {
@@ -97,10 +107,9 @@ static void shard_cut_slow(struct http_shard *shard)
 
 	LIST_FOREACH(connection, &shard->connections, in_shard) {
 		bool receiving = !connection->exchange || !connection->exchange->dispatched;
-		unsigned limit_s = server->options.timeout_s + (connection->served ? HTTP_IDLE_S : 0);
+		struct mono end = mono_add_s(connection->since, patience_s(connection));
 
-		if (receiving &&
-		    mono_reached(mono_add_s(connection->since, limit_s), http_server_now(server))) {
+		if (receiving && mono_reached(end, http_server_now(server))) {
 			shutdown(connection->fd, SHUT_RDWR);
 		}
 	}

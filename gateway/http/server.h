@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "gateway/http/exchange.h"
+#include "policy/budget.h"
 
 struct http_server;
 
@@ -21,6 +22,8 @@ enum {
 	/* Seconds that a connection may wait for its next request: more than proxies keep an idle one (nginx: 60), for they may use it in
 	 * the very moment in which it is closed, and a BOSH request must not be lost or sent twice. */
 	HTTP_IDLE_S = 75,
+	/* Seconds that the client of a request that was cut off has to read the answer. */
+	HTTP_CUT_S = 2,
 };
 
 struct http_server_options {
@@ -30,6 +33,14 @@ struct http_server_options {
 	unsigned timeout_s;
 	/* Whether content codings are spoken. */
 	bool coding;
+	/* Bounds the bytes of unfinished requests. The charges belong to @owner. */
+	struct budget *budget;
+	unsigned owner;
+	/* Returns the client of a request, which may have come through proxies. */
+	struct address (*client)(void *userdata, const struct http_exchange *exchange);
+	/* The budget wants the bytes of a request back, so its rest is not waited for. Answer it within
+	 * the call. Neither `request` nor `done` follows. */
+	void (*cut)(void *userdata, struct http_exchange *exchange);
 	/* A request is complete. Answer it now or later, from this thread. */
 	void (*request)(void *userdata, struct http_exchange *exchange);
 	/* The client has gone away and the request is not answered yet; an answer given later is not sent. */

@@ -30,6 +30,7 @@ enum {
 #define CLIENT_LOG_KINDS(X)                                  \
 	X(CONNECTION_REFUSED, "connection-refused", WARNING) \
 	X(CONNECTION_FAILED, "connection-failed", ERROR)     \
+	X(REQUEST_DROPPED, "request-dropped", WARNING)       \
 	X(SESSION_REFUSED, "session-refused", WARNING)       \
 	X(SESSION_GUARDED, "session-guarded", WARNING)       \
 	X(SESSION, "session", INFO)                          \

@@ -61,6 +61,8 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->limits.sessions, 20000);
 	assert_int_equal(config->limits.sessions_per_client, 200);
 	assert_int_equal(config->limits.connections_per_client, 500);
+	assert_int_equal(config->budget.n_client, 16 * 1024 * 1024);
+	assert_int_equal(config->budget.n_total, 64 * 1024 * 1024);
 	assert_int_equal(config->domains.n_rules, 0);
 }
 
@@ -103,7 +105,8 @@ static void test_every_key(void **state)
 		     "header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
 		     "keepalive = 22\n"
 		     "max_sessions = 19\nsessions_per_address = 20\n"
-		     "connections_per_address = 21\n");
+		     "connections_per_address = 21\n"
+		     "login_bytes_per_address = 100001\nlogin_bytes = 100002\n");
 
 	(void)state;
 	assert_false(config->listens_by_default);
@@ -143,7 +146,33 @@ static void test_every_key(void **state)
 	assert_int_equal(config->limits.sessions, 19);
 	assert_int_equal(config->limits.sessions_per_client, 20);
 	assert_int_equal(config->limits.connections_per_client, 21);
+	assert_int_equal(config->budget.n_client, 100001);
+	assert_int_equal(config->budget.n_total, 100002);
 	config_free(config);
+}
+
+/* Limits that would let no body in are raised. */
+static void test_least_budget(void **state)
+{
+	struct {
+		const char *text;
+		size_t n_client, n_total;
+	} rows[] = {
+		{"body_bytes = 10000\nlogin_bytes_per_address = 79999\n", 80000, 67108864},
+		{"body_bytes = 10000\nlogin_bytes_per_address = 80000\n", 80000, 67108864},
+		{"body_bytes = 10000\nlogin_bytes_per_address = 80001\n", 80001, 67108864},
+		{"login_bytes_per_address = 3000000\nlogin_bytes = 2999999\n", 3000000, 3000000},
+		{"body_bytes = 16777216\n", 134217728, 134217728},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct config *config = made(rows[i].text);
+
+		assert_int_equal(config->budget.n_client, rows[i].n_client);
+		assert_int_equal(config->budget.n_total, rows[i].n_total);
+		config_free(config);
+	}
 }
 
 static void test_renamed_key(void **state)
@@ -290,6 +319,8 @@ static void test_ranges(void **state)
 		{"max_sessions", 1, 1000000},
 		{"sessions_per_address", 1, 1000000},
 		{"connections_per_address", 1, 1000000},
+		{"login_bytes_per_address", 65536, 2097152000},
+		{"login_bytes", 65536, 2097152000},
 	};
 	char text[128];
 	char what[128];
@@ -375,10 +406,10 @@ static void test_list_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_lists),       cmocka_unit_test(test_domains),
-		cmocka_unit_test(test_renamed_key), cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_list_limits),
+		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_least_budget), cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_domains),      cmocka_unit_test(test_renamed_key),
+		cmocka_unit_test(test_ranges),       cmocka_unit_test(test_list_limits),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,214 @@
+// The bounds on what clients hold before they have logged in: the oldest slow sender is cut off, the others go on.
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { test } from 'node:test';
+import { assertTerminated } from '../support/assertions.mjs';
+import { BoshClient } from '../support/bosh.mjs';
+import { HttpConnection } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { sleep, stopAll, until, within } from '../support/util.mjs';
+import { parse } from '../support/xml.mjs';
+
+const TIMEOUT = { timeout: 60000 };
+const KB = 1024;
+// A body of which 16,000 bytes are here is held in 16 KB: so many of them fit the limits below.
+const BODY = 20000;
+const SENT = 16000;
+const FIT = 12;
+const LIMITS = { body_bytes: BODY, login_bytes_per_address: FIT * 16 * KB, login_bytes: 2 * FIT * 16 * KB };
+const ORIGIN = 'https://chat.example.org';
+
+async function withStage(config, use, scenarios = { plain: 'plain' }) {
+	const stage = await Stage.open(scenarios, { workers: 1, ...LIMITS, ...config });
+	try {
+		await use(stage);
+	} finally {
+		await stopAll(stage);
+	}
+}
+
+const HEAD = `<body xmlns='http://jabber.org/protocol/httpbind' rid='1' sid='nosuch'><m xmlns='jabber:client'>`;
+const TAIL = '</m></body>';
+
+// A request of which the end does not come by itself.
+async function sendSlowly(port, { from, headers = {}, n = SENT } = {}) {
+	const connection = await HttpConnection.open(port, '127.0.0.1', from);
+	const text = HEAD + 'x'.repeat(n - HEAD.length);
+	connection.write(HttpConnection.requestHead('POST', '/http-bind', { 'Content-Length': n + TAIL.length, Origin: ORIGIN, ...headers }) + text);
+	connection.finish = () => {
+		connection.write(TAIL);
+		return connection.response();
+	};
+	return connection;
+}
+
+async function sendMany(n, port, options) {
+	const connections = [];
+	for (let i = 0; i < n; i++) {
+		connections.push(await sendSlowly(port, options));
+		await sleep(2); // so that they arrive in this order
+	}
+	return connections;
+}
+
+const closeAll = (...connections) => connections.flat().forEach((connection) => connection.close());
+
+async function assertCut(connection) {
+	const answer = await connection.response();
+	assert.equal(answer.status, 503);
+	assert.equal(answer.headers.connection, 'close');
+	assert.equal(answer.headers['access-control-allow-origin'], '*');
+	assert.match(answer.headers['content-type'], /^text\/plain/);
+	assert.match(answer.text, /\w+ \w+/);
+	await connection.closed;
+}
+
+test('request bodies of one client: n are held, one more cuts off the oldest', TIMEOUT, async () => {
+	await withStage({}, async (stage) => {
+		const connections = await sendMany(FIT, stage.port);
+		await sleep(300);
+		assert.equal(stage.doab.events.some(({ event }) => event === 'request-dropped'), false);
+		const last = await sendSlowly(stage.port);
+		await assertCut(connections[0]);
+		const line = await stage.doab.logged('request-dropped', { client: '127.0.0.1', failure: 'too-many-bytes' });
+		assert.equal(line.level, 'warning');
+		// What the others sent is not lost.
+		for (const connection of [...connections.slice(1), last]) {
+			const answer = await connection.finish();
+			assertTerminated({ ...answer, element: parse(answer.text) }, 'item-not-found');
+		}
+		assert.equal(stage.doab.events.filter(({ event }) => event === 'request-dropped').length, 1);
+		closeAll(connections, last);
+	});
+});
+
+test('what is finished is given back', TIMEOUT, async () => {
+	await withStage({}, async (stage) => {
+		for (let round = 0; round < 5; round++) {
+			const connections = await sendMany(FIT, stage.port);
+			for (const connection of connections) {
+				assert.equal((await connection.finish()).status, 200);
+			}
+			const broken = await sendMany(FIT, stage.port);
+			closeAll(connections, broken);
+			await sleep(50);
+		}
+		assert.equal(stage.doab.events.some(({ event }) => event === 'request-dropped'), false);
+	});
+});
+
+test('one client cannot have another one cut off, as long as all together do not hold too much', TIMEOUT, async () => {
+	await withStage({}, async (stage) => {
+		const victim = await sendSlowly(stage.port, { from: '127.0.0.2' });
+		const attack = await sendMany(3 * FIT, stage.port, { from: '127.0.0.3' });
+		for (const connection of attack.slice(0, 2 * FIT)) {
+			await assertCut(connection);
+		}
+		assert.equal((await victim.finish()).status, 200);
+		closeAll(attack, victim);
+	});
+});
+
+test('all clients together: the oldest of all goes', TIMEOUT, async () => {
+	await withStage({}, async (stage) => {
+		const first = await sendMany(8, stage.port, { from: '127.0.0.2' });
+		const others = await sendMany(8, stage.port, { from: '127.0.0.3' });
+		others.push(...await sendMany(8, stage.port, { from: '127.0.0.4' }));
+		await sleep(300);
+		assert.equal(stage.doab.events.some(({ event }) => event === 'request-dropped'), false);
+		others.push(await sendSlowly(stage.port, { from: '127.0.0.5' }));
+		await assertCut(first[0]);
+		await stage.doab.logged('request-dropped', { client: '127.0.0.2' });
+		for (const connection of [...first.slice(1), ...others]) {
+			assert.equal((await connection.finish()).status, 200);
+		}
+		closeAll(first, others);
+	});
+});
+
+test('clients behind a trusted proxy are told apart', TIMEOUT, async () => {
+	await withStage({ trusted_proxies: ['127.0.0.0/8'] }, async (stage) => {
+		const attack = await sendMany(FIT, stage.port, { headers: { 'X-Forwarded-For': '192.0.2.1' } });
+		const neighbour = await sendSlowly(stage.port, { headers: { 'X-Forwarded-For': '192.0.2.2' } });
+		const last = await sendSlowly(stage.port, { headers: { 'X-Forwarded-For': '192.0.2.1' } });
+		await assertCut(attack[0]);
+		await stage.doab.logged('request-dropped', { client: '192.0.2.1' });
+		assert.equal((await neighbour.finish()).status, 200);
+		closeAll(attack, neighbour, last);
+	});
+});
+
+test('a slow sender on another worker is cut off, too', TIMEOUT, async () => {
+	await withStage({ workers: 4 }, async (stage) => {
+		const connections = await sendMany(4 * FIT, stage.port);
+		for (const connection of connections.slice(0, 3 * FIT)) {
+			await assertCut(connection);
+		}
+		for (const connection of connections.slice(3 * FIT)) {
+			assert.equal((await connection.finish()).status, 200);
+		}
+		closeAll(connections);
+	});
+});
+
+test('a client that is cut off and goes on sending is not read for ever', TIMEOUT, async () => {
+	await withStage({ header_timeout: 60 }, async (stage) => {
+		// Unlike others, this one does not end its own side when it has read the answer.
+		const slow = net.connect({ port: stage.port, host: '127.0.0.1', allowHalfOpen: true });
+		const gone = new Promise((resolve) => slow.once('close', resolve).once('error', resolve));
+		let answer = '';
+		slow.setEncoding('latin1').on('data', (data) => (answer += data));
+		const chunk = `${(4 * KB).toString(16)}\r\n${'x'.repeat(4 * KB)}\r\n`;
+		slow.write(HttpConnection.requestHead('POST', '/http-bind', { 'Transfer-Encoding': 'chunked' }) + chunk.repeat(3));
+		await sleep(100);
+		const others = await sendMany(FIT, stage.port);
+		await until(() => answer.includes('503'), 10000, 'an answer');
+		const drip = setInterval(() => slow.write(chunk), 100);
+		await within(gone, 20000, 'the end of the connection');
+		clearInterval(drip);
+		closeAll(others);
+	});
+});
+
+test('bodies that are too large keep no memory but for their beginning', TIMEOUT, async () => {
+	await withStage({}, async (stage) => {
+		const connections = [];
+		for (let i = 0; i < 2 * FIT; i++) {
+			const connection = await HttpConnection.open(stage.port);
+			connection.write(HttpConnection.requestHead('POST', '/http-bind', { 'Content-Length': 5 * BODY }) + 'x'.repeat(2 * BODY));
+			connections.push(connection);
+		}
+		await sleep(300);
+		assert.equal(stage.doab.events.some(({ event }) => event === 'request-dropped'), false);
+		closeAll(connections);
+	});
+});
+
+test('clients are served while others attack from one address and from many', TIMEOUT, async () => {
+	await withStage({ workers: 2 }, async (stage) => {
+		let isOver = false;
+		const attack = async (from) => {
+			const connections = [];
+			while (!isOver) {
+				connections.push(await sendSlowly(stage.port, { from }).catch(() => ({ close() {} })));
+				if (connections.length > 60) {
+					connections.shift().close();
+				}
+				await sleep(1);
+			}
+			closeAll(connections);
+		};
+		const attacks = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'].map(attack);
+		await stage.doab.logged('request-dropped');
+		for (let i = 0; i < 5; i++) {
+			const client = new BoshClient(stage.port);
+			await client.login('plain.test');
+			const message = `<message xmlns='jabber:client' id='m${i}'><body>${'y'.repeat(15000)}</body></message>`;
+			await client.exchange(message, ({ name, attributes }) => name === 'message' && attributes.id === `m${i}`);
+			await client.terminate();
+			client.close();
+		}
+		isOver = true;
+		await Promise.all(attacks);
+	});
+});
