@@ -10,7 +10,7 @@ enum {
 	WORDS_MAX = 100,
 };
 
-static const char *transport_name(enum admission_transport transport)
+const char *admission_transport_name(enum admission_transport transport)
 {
 	return transport == ADMISSION_BOSH ? "bosh" : "websocket";
 }
@@ -25,7 +25,7 @@ static void log_refusal(struct worker_env *env, const struct admission_request *
 	}
 	log_warning("session-refused",
 		    LOG_STR("client", address_format_host(request->client, client)),
-		    LOG_STR("transport", transport_name(request->transport)),
+		    LOG_STR("transport", admission_transport_name(request->transport)),
 		    LOG_SV("session", request->session), LOG_STR("domain", admission->domain),
 		    LOG_STR("failure", failure_name(admission->verdict.kind)),
 		    LOG_STR("detail", admission->verdict.detail));

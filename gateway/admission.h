@@ -45,6 +45,8 @@ struct admission {
 	struct admission_seats seats;   /* the caller's, who gives each of them back */
 };
 
+const char *admission_transport_name(enum admission_transport transport);
+
 /* Judges @request. Returns whether it is admitted. If not, the refusal has been logged and counted, no
  * seat is taken, and the client is to be told the verdict: FAILURE_INTERNAL means out of memory. */
 _must_check_ bool admission_judge(struct worker_env *env, const struct admission_request *request,

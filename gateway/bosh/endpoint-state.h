@@ -9,7 +9,6 @@
  * endpoint.c      finds the session of a request, makes new ones
  * entry.c         where engine and links meet: carries out what the engine decides, tells it what came
  * leg.c           opens, finds and closes legs
- * endpoint-log.c  log lines
  */
 /* uthash ends the process when it gets no memory, unless told otherwise. */
 #define HASH_NONFATAL_OOM 1
@@ -17,11 +16,10 @@
 #include <uthash.h>
 
 #include "common/due.h"
-#include "gateway/admission.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
-#include "gateway/xmpp/link.h"
+#include "gateway/session-log.h"
 
 /* A stream of a session: one way to a server. */
 struct bosh_leg {
@@ -29,6 +27,8 @@ struct bosh_leg {
 	struct bosh_entry *session;
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL when it is over */
+	struct mono opened;
+	bool is_ready;     /* its server's header has come */
 	struct admission_seats seats; /* of the first leg the domain's only: the session has the other */
 	char domain[];     /* ascii form */
 };
@@ -37,6 +37,7 @@ struct bosh_entry {
 	UT_hash_handle hh;
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
+	struct session_log log;
 	SLIST_HEAD(, bosh_leg) legs; /* one that is over stays until its stream's number is wanted again */
 	uv_timer_t timer;
 	struct due_item due; /* the timer has run out, and the engine has not been told yet */
@@ -45,7 +46,6 @@ struct bosh_entry {
 	struct admission_seats seats; /* the client's */
 	uint64_t latest_client; /* client_key() of its latest request */
 	bool secure;            /* it was made over TLS */
-	bool is_logged;         /* or only counted, because its client starts too many */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];
@@ -89,19 +89,6 @@ void bosh_entry_end(struct bosh_entry *session);
  * failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
 				     const struct bosh_target *target, struct admission *admission);
-
-/* endpoint-log.c: lines about sessions that are logged. */
-
-/* One line about @session; @domain may be NULL. */
-void bosh_entry_log(const struct bosh_entry *session, const char *event, const char *domain);
-
-/* The session ends because its client broke @rule; counts it, too. */
-void bosh_entry_log_rule(const struct bosh_entry *session, enum bosh_rule rule, const char *domain);
-
-/* To be asked for each stream: one session can open and lose any number of them. */
-bool bosh_entry_may_log_stream(const struct bosh_entry *session);
-
-void bosh_leg_log_failure(const struct bosh_leg *leg, const struct failure *failure);
 
 /* leg.c */
 

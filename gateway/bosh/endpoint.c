@@ -121,7 +121,8 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		return -ENOMEM;
 	}
 	uv_timer_init(endpoint->env->loop, &session->timer);
-	session->is_logged = worker_may_log(endpoint->env, CLIENT_LOG_SESSION, &session->client);
+	session_log_init(&session->log, endpoint->env, ADMISSION_BOSH, &session->client,
+			 sv_first(sv_from(session->sid), SID_LOG_LENGTH));
 	bosh_relay_created(endpoint->relay, request->exchange, session->sid);
 	*ret_session = session;
 	return 0;
@@ -141,7 +142,7 @@ static void open_session(struct bosh_entry *session, const struct bosh_target *t
 		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint),
 				       &endpoint->actions);
 	}
-	bosh_entry_log(session, "session-open", admission->domain);
+	session_log_open(&session->log, admission->domain);
 	bosh_entry_settle(session, r);
 }
 
@@ -314,6 +315,7 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	HASH_ITER(hh, endpoint->sessions, session, next)
 	{
+		session_log_set_reason(&session->log, failure_name(failure.kind));
 		int r = bosh_session_shut(session->engine, &failure, bosh_endpoint_now(endpoint), &endpoint->actions);
 
 		bosh_entry_settle(session, r);

@@ -37,7 +37,8 @@ void bosh_entry_end(struct bosh_entry *session)
 		return;
 	}
 	session->over = true;
-	bosh_entry_log(session, "session-closed", domain_of(session));
+	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
+	session_log_closed(&session->log, domain_of(session));
 	SLIST_FOREACH (leg, &session->legs, in_session) {
 		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
 		bosh_leg_close(leg, true);
@@ -70,11 +71,23 @@ static struct mono now_of(const struct bosh_leg *leg)
 	return bosh_endpoint_now(leg->session->endpoint);
 }
 
+/* Whether the session has another stream that goes on. */
+static bool has_other_link(const struct bosh_leg *leg)
+{
+	const struct bosh_leg *other;
+
+	SLIST_FOREACH (other, &leg->session->legs, in_session) {
+		if (other != leg && other->link) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Logs @failure, counts it and tells the engine. Returns what that returned. */
 static int fail_leg(struct bosh_leg *leg, const struct failure *failure)
 {
-	bosh_leg_log_failure(leg, failure);
-	counters_add(leg->session->endpoint->env->counters, failure->kind);
+	session_log_failed(&leg->session->log, leg->domain, failure, !has_other_link(leg));
 	return bosh_session_fail(leg->session->engine, leg->stream, failure, now_of(leg),
 				 actions_of(leg));
 }
@@ -87,6 +100,10 @@ static void on_header(void *userdata)
 	int r = bosh_session_header(leg->session->engine, leg->stream, stream->id,
 				    stream->from ? stream->from : leg->domain);
 
+	if (!leg->is_ready) {
+		leg->is_ready = true;
+		session_log_ready(&leg->session->log, leg->domain, leg->link, leg->opened);
+	}
 	(void)bosh_session_pending(leg->session->engine, leg->stream, false, true);
 	bosh_entry_settle(leg->session, r);
 }
@@ -96,10 +113,13 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct bosh_leg *leg = userdata;
 	struct bosh_session *engine = leg->session->engine;
 	const struct stream *stream = link_stream(leg->link);
-	int r = stream_event_write(stream, bosh_session_pending(engine, leg->stream,
-								stream_event_is_stream(stream),
-								kind == STREAM_EVENT_FEATURES));
+	struct buffer *pending = bosh_session_pending(engine, leg->stream,
+						      stream_event_is_stream(stream),
+						      kind == STREAM_EVENT_FEATURES);
+	size_t n_before = pending->n;
+	int r = stream_event_write(stream, pending);
 
+	leg->session->log.n_to_client += pending->n - n_before;
 	if (stream->managed) {
 		bosh_session_set_managed(engine, leg->stream);
 	}
@@ -178,8 +198,8 @@ static int add_leg(struct bosh_entry *session, unsigned stream, const struct bos
 	}
 	int r = bosh_entry_open_leg(session, stream, target, &admission);
 
-	if (r == 0 && bosh_entry_may_log_stream(session)) {
-		bosh_entry_log(session, "stream-open", admission.domain);
+	if (r == 0) {
+		session_log_stream(&session->log, admission.domain);
 	}
 	return r;
 }
@@ -238,6 +258,7 @@ static int forward(struct bosh_leg *leg, const struct buffer *payloads)
 	struct bosh_entry *session = leg->session;
 	int r = link_write(leg->link, buffer_sv(payloads));
 
+	session->log.n_from_client += payloads->n;
 	if (r == 0 && link_is_congested(leg->link)) {
 		r = bosh_session_congest(session->engine, leg->stream, true,
 					 bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
@@ -284,6 +305,18 @@ static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 
 /* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the session
  * cannot. */
+/* Why the session ends, if its client has broken a rule. */
+static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
+{
+	if (rule == BOSH_RULE_NONE) {
+		return;
+	}
+	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
+		counters_add(session->endpoint->env->counters, FAILURE_CLIENT);
+	}
+	session_log_ended(&session->log, domain_of(session), bosh_rule_name(rule));
+}
+
 static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 {
 	struct bosh_leg *leg = bosh_leg_find(session, action->stream);
@@ -299,7 +332,7 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 		target = read_target(&action->payloads);
 		return add_leg(session, action->stream, &target);
 	case BOSH_ACTION_END:
-		bosh_entry_log_rule(session, action->rule, domain_of(session));
+		log_rule(session, action->rule);
 		bosh_entry_end(session);
 		return 0;
 	default:
@@ -340,7 +373,7 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 	actions->n = 0;
 	if (r < 0) {
 		answer_all(session);
-		bosh_entry_log(session, "session-out-of-memory", "");
+		session_log_out_of_memory(&session->log);
 		bosh_entry_end(session);
 	} else if (!session->over) {
 		bosh_entry_arm(session);

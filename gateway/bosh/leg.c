@@ -67,6 +67,7 @@ int bosh_leg_open(struct bosh_entry *session, unsigned stream, const struct bosh
 	if (r < 0) {
 		give_back(session, &admission->seats, admission->domain);
 	} else {
+		leg->opened = bosh_endpoint_now(session->endpoint);
 		leg->seats = admission->seats;
 	}
 	return r;

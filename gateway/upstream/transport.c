@@ -115,6 +115,17 @@ int transport_local_address(const struct transport *transport, struct address *r
 	return address_from_sockaddr(&address.any, ret_address);
 }
 
+int transport_peer_address(const struct transport *transport, struct address *ret_address)
+{
+	struct address address;
+	socklen_t size = sizeof(address);
+
+	if (getpeername(transport->channel.fd, &address.any, &size) < 0) {
+		return -errno;
+	}
+	return address_from_sockaddr(&address.any, ret_address);
+}
+
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata)
 {

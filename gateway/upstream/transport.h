@@ -57,6 +57,10 @@ _must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct 
 _must_check_ int transport_local_address(const struct transport *transport,
 					 struct address *ret_address);
 
+/* Likewise that of the peer. */
+_must_check_ int transport_peer_address(const struct transport *transport,
+					struct address *ret_address);
+
 /* Replaces the callbacks: the dialer hands a connected transport over to its new owner. */
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata);

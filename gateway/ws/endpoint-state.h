@@ -8,11 +8,10 @@
  */
 #include <sys/queue.h>
 
-#include "gateway/admission.h"
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/server.h"
-#include "gateway/xmpp/link.h"
+#include "gateway/session-log.h"
 
 enum {
 	/* Names a session in the log; it opens nothing. */
@@ -26,13 +25,11 @@ struct ws_session {
 	struct framing framing;
 	struct link *link;
 	struct address client;
-	char name[WS_SESSION_NAME_LENGTH + 1];
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
+	struct session_log log;
 	char *lang;         /* of the client's <open/>, for an <open/> of ours */
-	bool is_logged;     /* or only counted, because its client starts too many: asked */
-	bool asked_log;     /* before its first line */
-	bool is_open;       /* the log says so */
+	bool is_ready;      /* its server's header has come */
 	bool open_sent;     /* the <open/> of this stream (after a restart: of the new one) is out */
 	bool awaits_features; /* the stream is not the client's yet: what it sends early waits in its socket */
 	bool link_congested;  /* the server does not keep up: likewise */

@@ -12,42 +12,6 @@ enum {
 
 /* Saying. */
 
-/* Asked once. A WebSocket that is refused has no lines here. */
-static bool may_log(struct ws_session *session)
-{
-	if (!session->asked_log) {
-		session->asked_log = true;
-		session->is_logged = worker_may_log(session->endpoint->env, CLIENT_LOG_SESSION,
-						    &session->client);
-	}
-	return session->is_logged;
-}
-
-static void log_session(struct ws_session *session, const char *event)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	if (!may_log(session)) {
-		return;
-	}
-	log_info(event, LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
-		 LOG_STR("domain", session->domain));
-}
-
-static void log_failure(struct ws_session *session, const struct failure *failure)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	counters_add(session->endpoint->env->counters, failure->kind);
-	if (!may_log(session)) {
-		return;
-	}
-	log_info("session-failed", LOG_STR("client", address_format_host(&session->client, client)),
-		 LOG_STR("transport", "websocket"), LOG_STR("session", session->name),
-		 LOG_STR("domain", session->domain), LOG_STR("failure", failure_name(failure->kind)), LOG_STR("detail", failure->detail));
-}
-
 /* Sends what scratch holds. Out of memory ends the session: the client must not miss a message in silence. */
 static int send_scratch(struct ws_session *session, int write_result)
 {
@@ -73,6 +37,7 @@ static void close_link(struct ws_session *session)
 /* Nothing can be said any more. */
 static void abandon(struct ws_session *session)
 {
+	session_log_set_reason(&session->log, SESSION_REASON_MEMORY);
 	session->over = true;
 	drop_link(session);
 	ws_close(session->connection, WS_CLOSE_INTERNAL);
@@ -141,7 +106,7 @@ static void tell(struct ws_session *session, const struct failure *failure)
 
 static void fail(struct ws_session *session, const struct failure *failure)
 {
-	log_failure(session, failure);
+	session_log_failed(&session->log, session->domain, failure, true);
 	tell(session, failure);
 }
 
@@ -169,6 +134,11 @@ static void on_header(void *userdata)
 	const char *from = stream->from ? stream->from : session->domain;
 
 	session->open_sent = true;
+	if (!session->is_ready) {
+		session->is_ready = true;
+		session_log_ready(&session->log, session->domain, session->link,
+				  session->log.opened);
+	}
 	set_reading(session, false, session->link_congested);
 	if (send_scratch(session, framing_write_open(&session->endpoint->scratch, from, stream->id,
 						     stream->lang)) < 0) {
@@ -182,9 +152,15 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 
 	(void)kind;
 	/* A server may end a stream before it has one to tell of. */
-	if (send_own_open(session) < 0 ||
-	    send_scratch(session,
-			 stream_event_write(link_stream(session->link), &session->endpoint->scratch)) < 0) {
+	if (send_own_open(session) < 0) {
+		abandon(session);
+		return;
+	}
+	struct buffer *scratch = &session->endpoint->scratch;
+	int r = stream_event_write(link_stream(session->link), scratch);
+
+	session->log.n_to_client += scratch->n;
+	if (send_scratch(session, r) < 0) {
 		abandon(session);
 		return;
 	}
@@ -216,7 +192,7 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,
 	 * 3.6). The client of a stream that never opened is told why. */
 	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent)) {
-		log_failure(session, failure);
+		session_log_failed(&session->log, session->domain, failure, true);
 		close_link(session);
 		say_goodbye(session, WS_CLOSE_NORMAL);
 		return;
@@ -246,8 +222,7 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 		.client = &session->client,
 	};
 
-	session->is_open = true;
-	log_session(session, "session-open");
+	session_log_open(&session->log, session->domain);
 	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
 		return;
@@ -297,6 +272,7 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 {
 	int r = link_gather(session->link, event->element);
 
+	session->log.n_from_client += event->element.n;
 	if (r == LINK_E_EARLY) {
 		fail_kind(session, FAILURE_TOO_EARLY);
 	} else if (r == LINK_E_STALLED) {
@@ -310,6 +286,7 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 
 static void on_close(struct ws_session *session)
 {
+	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	close_link(session);
 	/* RFC 7395, 3.4: not even a refused stream goes without our <open/>. */
 	if (send_own_open(session) < 0) {
@@ -324,7 +301,7 @@ static void on_bad(struct ws_session *session, const struct framing_event *event
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_CLIENT, "%s: %s", event->condition, event->reason);
-	log_failure(session, &failure);
+	session_log_failed(&session->log, session->domain, &failure, true);
 	say_error(session, event->condition, event->reason, NULL, WS_CLOSE_NORMAL);
 	drop_link(session);
 }
@@ -390,7 +367,8 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	if (!session) {
 		return -ENOMEM;
 	}
-	int r = random_name(session->name, WS_SESSION_NAME_LENGTH);
+	char name[WS_SESSION_NAME_LENGTH + 1];
+	int r = random_name(name, WS_SESSION_NAME_LENGTH);
 
 	if (r == 0) {
 		r = framing_init(&session->framing, endpoint->env->pool, &endpoint->scan_options);
@@ -402,6 +380,8 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
+	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET, &session->client,
+			 sv_from(name));
 	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
@@ -415,6 +395,7 @@ void ws_session_shut(struct ws_session *session)
 
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	if (!session->over) {
+		session_log_set_reason(&session->log, failure_name(failure.kind));
 		tell(session, &failure);
 	}
 }
@@ -425,9 +406,8 @@ void ws_session_on_closed(void *userdata, bool clean)
 	struct ws_session *session = userdata;
 
 	(void)clean;
-	if (session->is_open) {
-		log_session(session, "session-closed");
-	}
+	session_log_set_reason(&session->log, SESSION_REASON_LOST);
+	session_log_closed(&session->log, session->domain);
 	drop_link(session);
 	admission_leave_client(session->endpoint->env, &session->seats, &session->client);
 	LIST_REMOVE(session, in_endpoint);

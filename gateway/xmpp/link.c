@@ -399,6 +399,18 @@ void link_pause(struct link *link, bool pause)
 	}
 }
 
+int link_address(const struct link *link, struct address *ret_address)
+{
+	return link->transport ? transport_peer_address(link->transport, ret_address) : -ENOTCONN;
+}
+
+const char *link_tls_version(const struct link *link)
+{
+	const SSL *ssl = link->transport ? transport_tls(link->transport) : NULL;
+
+	return ssl ? SSL_get_version(ssl) : "none";
+}
+
 const struct stream *link_stream(const struct link *link)
 {
 	return &link->stream;

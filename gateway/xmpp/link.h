@@ -78,6 +78,12 @@ void link_pause(struct link *link, bool pause);
 
 const struct stream *link_stream(const struct link *link);
 
+/* The server's address. Returns 0, or a negative errno when no server is connected. */
+_must_check_ int link_address(const struct link *link, struct address *ret_address);
+
+/* The TLS version in use ("TLSv1.3"), or "none". Static. */
+const char *link_tls_version(const struct link *link);
+
 /* For keepalive_init(). Links enter by themselves, once their client has logged in. */
 void link_write_gathered(struct link *link, struct sv bytes);
 void link_keep_alive(struct keepalive_member *member);

@@ -123,7 +123,11 @@ struct stage {
 static void stage_init(struct stage *stage, struct xml_pool *pool)
 {
 	*stage = (struct stage){
-		.env = {.config = &config, .census = census, .counters = &counters, .pool = pool},
+		.env = {.loop = uv_default_loop(),
+			.config = &config,
+			.census = census,
+			.counters = &counters,
+			.pool = pool},
 		.endpoint = {.scan_options = framing_options(N_ELEMENT_MAX)},
 	};
 	stage->env.link.pool = pool;

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The log lines of one session, the same for both transports:
+ *
+ *     session-open    it was admitted, and its server is searched for
+ *     session-ready   the server's stream is the client's: server (its address), tls (version, or
+ *                     "none"), ms (since session-open or stream-open)
+ *     session-failed  failure, detail (gateway/failure.h)
+ *     session-ended   rule: the client broke it (gateway/bosh/rule.h)
+ *     session-closed  reason, ms (how long it was open), bytes_from_client, bytes_to_client
+ *
+ * Each has client, transport, session and domain. A session of a client that starts too many has no
+ * lines at all (ops/client-log.h). One that was never opened has neither session-open nor
+ * session-closed; if it was refused, the line is admission's.
+ *
+ * reason  the name of the failure or of the rule that ended the session, or one of the words below
+ * bytes   of stanzas and other elements of the stream, without what the transport adds
+ */
+#include "gateway/admission.h"
+#include "gateway/xmpp/link.h"
+
+#define SESSION_REASON_CLIENT "closed-by-client"
+#define SESSION_REASON_LOST "client-lost" /* its connection ended, and it did not close the stream */
+#define SESSION_REASON_MEMORY "out-of-memory"
+
+enum {
+	SESSION_LOG_NAME_MAX = 7,
+};
+
+struct session_log {
+	struct worker_env *env;
+	const struct address *client;
+	enum admission_transport transport;
+	char name[SESSION_LOG_NAME_MAX + 1];
+	const char *reason; /* NULL: not known */
+	struct mono opened;
+	uint64_t n_from_client, n_to_client;
+	bool is_open;
+	bool is_asked; /* whether it may log */
+	bool may_log;
+};
+
+/* @env and @client are borrowed for the session's life. @name is copied; it must open nothing. */
+void session_log_init(struct session_log *log, struct worker_env *env,
+		      enum admission_transport transport, const struct address *client,
+		      struct sv name);
+
+void session_log_open(struct session_log *log, const char *domain);
+
+/* A further stream of the session is opened. */
+void session_log_stream(struct session_log *log, const char *domain);
+
+/* @link: whose header has come. @since: when it was made. */
+void session_log_ready(struct session_log *log, const char *domain, const struct link *link,
+		       struct mono since);
+
+/* Counts @failure, too. @is_last: the session cannot go on, so this is the reason for its end. */
+void session_log_failed(struct session_log *log, const char *domain, const struct failure *failure,
+			bool is_last);
+
+/* @rule is static. */
+void session_log_ended(struct session_log *log, const char *domain, const char *rule);
+
+/* The gateway has no memory left for the session. */
+void session_log_out_of_memory(struct session_log *log);
+
+/* Sets the reason, unless there is one. @reason is static. */
+void session_log_set_reason(struct session_log *log, const char *reason);
+
+/* Nothing is logged if the session was never opened. */
+void session_log_closed(struct session_log *log, const char *domain);
