@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A BOSH session under test: requests as text, the server's side as text, and what the session has its owner do as a log,
- * one line an action. Exchanges are numbered from 1 in the order of requests. Included after cmocka.h.
+ * A BOSH session under test: requests and what servers send are text, and the actions are a log with
+ * a line for each. Exchanges are numbered from 1 in the order of requests. Included after cmocka.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ enum {
 #define TERMINATE_WITH(condition, words)                                                           \
 	"<body " HTTPBIND " type='terminate' condition='" condition                                \
 	"'><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" words "</text></body>"
-/* Rules, as far as tests meet them: the condition, the name, the sentence. */
+/* The rules that tests need: condition, name, sentence. */
 #define RID_WINDOW "item-not-found", "rid-window", "the rid is above the window of the session"
 #define RESPONSE_DROPPED                                                                           \
 	"item-not-found", "response-dropped", "the response to that rid is no longer kept"
@@ -49,7 +49,7 @@ enum {
 	"policy-violation", "pause-not-offered", "this gateway does not offer pauses"
 #define NOT_UNDERSTOOD                                                                             \
 	"bad-request", "not-understood", "the request is not a BOSH body that this gateway understands"
-/* With one of them: the answer to the request that broke it, those to the others, and the end. */
+/* For one of these: the answer to the request that broke it, to the other requests, and the end. */
 #define BROKE(...) BROKE_OF(__VA_ARGS__)
 #define BROKE_OF(condition, name, words) TERMINATE_WITH(condition, words)
 #define OTHER(...) OTHER_OF(__VA_ARGS__)
@@ -136,7 +136,7 @@ static inline void log_action(const struct bosh_action *action)
 	assert_int_equal(buffer_append_sv(&one.log, SV("\n")), 0);
 }
 
-/* Logs what a call brought about; @r is what it returned. */
+/* Logs the actions of a call that returned @r. */
 static inline void done(int r)
 {
 	assert_int_equal(r, 0);
@@ -157,7 +157,7 @@ static inline void expect(const char *expected, int line)
 	buffer_clear(&one.log);
 }
 
-/* The request @rid with more attributes and with payloads: exchange ++one.n_exchanges. */
+/* Parses the request @rid with more attributes and with payloads. Its exchange is ++one.n_exchanges. */
 static inline void read_request(uint64_t rid, const char *attributes, const char *payloads, struct bosh_body *ret_body)
 {
 	struct xml_scan_options options = bosh_body_options(10000);
@@ -223,7 +223,7 @@ static inline void congest(bool congested)
 	done(bosh_session_congest(one.session, 0, congested, one.now, &one.actions));
 }
 
-/* The time goes on to @ms since the start, with the owner's one timer. */
+/* Lets time pass until @ms since the start, with the owner's timer. */
 static inline void at_ms(int64_t ms)
 {
 	for (;;) {
@@ -232,7 +232,7 @@ static inline void at_ms(int64_t ms)
 		if (deadline.ms > ms) {
 			break;
 		}
-		/* What is due must be done by one call, or the owner would turn for ever. */
+		/* One call must do all that is due, or the owner would call for ever. */
 		one.now = deadline.ms > one.now.ms ? deadline : one.now;
 		size_t n = one.log.n;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
+#include <cmocka.h>
 #include <errno.h>
 
 #include "tests/unit/body-case.h"
@@ -25,7 +25,7 @@ static int read_padded(const char *name, size_t n)
 	}
 	int r = read_bytes(buffer_sv(&text), &body);
 
-	/* In which words to refuse is known, unless nothing was looked at. */
+	/* How to refuse is known, unless nothing was parsed. */
 	assert_int_equal(body.has_ver, text.n <= N_BODY_MAX);
 	buffer_deinit(&text);
 	bosh_body_deinit(&body);
@@ -117,7 +117,7 @@ static void log_number(struct buffer *log, const struct bosh_number *number)
 	LOG(log, " %d:%llu", number->set, (unsigned long long)number->value);
 }
 
-/* All that is told of a body, which comes in one piece. */
+/* Logs all that is known of a body, which comes in one piece. */
 static void run_body(struct xml_pool *over, struct pieces *pieces, struct buffer *log)
 {
 	struct bosh_body body;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
+#include <cmocka.h>
 #include <stdio.h>
 
 #include "tests/unit/body-case.h"
@@ -159,7 +159,7 @@ static void test_numbers(void **state)
 		}
 		bosh_body_deinit(&body);
 	}
-	/* Zero is a wait and a hold, and no rid. */
+	/* Zero is allowed as wait and hold, but not as rid. */
 	check_result("<body" NS " wait='0' hold='0' ack='0' pause='0'/>", BOSH_BODY_OK);
 	check_result("<body" NS " rid='0'/>", BOSH_BODY_E_BAD_REQUEST);
 }
@@ -185,7 +185,7 @@ static void test_ver(void **state)
 
 		snprintf(text, sizeof(text), "<body" NS " ver='%s'/>", rows[i].ver);
 		assert_int_equal(read_text(text, &body), rows[i].result);
-		/* One that says it wrongly says at least that it is no legacy client. */
+		/* Even a malformed `ver` tells that this is no legacy client. */
 		assert_true(body.has_ver);
 		if (rows[i].result == BOSH_BODY_OK) {
 			assert_int_equal(body.ver_major, rows[i].major);
@@ -202,7 +202,7 @@ static void test_payloads(void **state)
 		size_t n;
 		const char *payloads;
 	} rows[] = {
-		/* As it came. */
+		/* Nothing is added. */
 		{BODY("", "<message xmlns='jabber:client' to = \"a\"><body>x</body></message>"), 1,
 		 "<message xmlns='jabber:client' to = \"a\"><body>x</body></message>"},
 		/* No namespace, the body's, or what is left of it in the stanza: jabber:client, the stream's own. */
@@ -217,7 +217,7 @@ static void test_payloads(void **state)
 		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' xmlns='urn:x'><iq/></b:body>", 1, "<iq xmlns='urn:x'/>"},
 		{BODY("", "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"), 1,
 		 "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"},
-		/* Of SASL and stream management. */
+		/* Elements of SASL and stream management. */
 		{BODY("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"), 1,
 		 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"},
 		{BODY("", "<r xmlns='urn:xmpp:sm:3'/>"), 1, "<r xmlns='urn:xmpp:sm:3'/>"},
@@ -251,7 +251,7 @@ static void test_bad_request(void **state)
 		"<body" NS "></body>x",
 		"<body" NS "/><body" NS "/>",
 		"<body" NS "/><x/>",
-		/* The element of ours in which a parser that is used again reads them. */
+		/* A parser that is used again reads bodies inside an element of our own. */
 		"<body" NS "/></x>",
 		"<body" NS "/></x><x>",
 		"<body" NS "/></x>" BODY("", "<a/>"),
@@ -268,7 +268,7 @@ static void test_bad_request(void **state)
 		BODY("", "<a/><![CDATA[ ]]>"),
 		"<![CDATA[" BODY("", ""),
 		"<![CDATA[]]>" BODY("", ""),
-		/* Half of a token behind it, in either kind of document. */
+		/* Half of a token behind the body, in either kind of document. */
 		"<body" NS "/><",
 		"<body" NS "/>\r<![CDATA",
 		"<body" NS "/>]",
@@ -278,7 +278,7 @@ static void test_bad_request(void **state)
 		"\n<body" NS "/><",
 		"\n<body" NS "/>\n<!",
 		"\n<body" NS "/>\xc3",
-		/* White space, but not for a document that has ended. */
+		/* White space behind the body, but the document has not ended. */
 		"<body" NS "/>&#32;",
 		"<body" NS "/>&#x9;",
 		"\n<body" NS "/>&#32;",
@@ -300,7 +300,7 @@ static void test_bad_request(void **state)
 		BODY("", "<a>&b;</a>"),
 		"<!DOCTYPE body>" BODY("", ""),
 		"<?xml version='1.0' encoding='ISO-8859-1'?>" BODY("", ""),
-		/* The stream, its TLS and its compression are the gateway's. */
+		/* Opening the stream, TLS and compression are up to the gateway. */
 		BODY(" xmlns:stream='http://etherx.jabber.org/streams'", "<stream:stream/>"),
 		BODY("", "<error xmlns='http://etherx.jabber.org/streams'/>"),
 		BODY("", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
@@ -324,7 +324,7 @@ static void test_bad_request(void **state)
 	bosh_body_deinit(&body);
 }
 
-/* What was understood before it went wrong tells in which words the client is refused, and which session. */
+/* What could be parsed before the error tells how to refuse the request, and of which session it is. */
 static void test_partly_understood(void **state)
 {
 	struct buffer text = BUFFER_INIT;
@@ -343,7 +343,7 @@ static void test_partly_understood(void **state)
 	assert_int_equal(read_text("<body" NS " ver='1.6' rid='1'", &body), BOSH_BODY_E_BAD_REQUEST);
 	assert_false(body.has_ver || body.has_rid);
 	bosh_body_deinit(&body);
-	/* An attribute that is too long does not hide whose request it is. */
+	/* An attribute that is too long does not hide the session. */
 	assert_int_equal(buffer_printf(&text, "<body" NS " ver='1.6' to='%0*d' sid='s' rid='5'/>",
 				       BOSH_ATTRIBUTE_MAX + 1, 0),
 			 0);

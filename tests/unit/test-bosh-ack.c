@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Acknowledgements of a BOSH session; the rules are listed in test-bosh-session.c. */
+/* Acknowledgements in a BOSH session. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "gateway/bosh/reply-cache.h"
@@ -51,7 +52,7 @@ static void test_ack_announced(void **state)
 	}
 }
 
-/* The highest rid behind which none is missing; not the answered one's own. */
+/* An answer has the highest rid up to which none is missing, unless that is the rid it answers. */
 static void test_ack_of_requests(void **state)
 {
 	(void)state;
@@ -69,14 +70,14 @@ static void test_ack_of_requests(void **state)
 	EXPECT("send <c/>\nsend <d/>\n");
 	server("<iq/>");
 	EXPECT("5: <body " HTTPBIND " ack='104'><iq/></body>\n");
-	/* One that has come early counts as soon as nothing is missing before it, whose turn it is or not. */
+	/* An early request counts as soon as none before it is missing, even before its turn. */
 	server("<iq/>");
 	buffer_clear(&one.log);
 	server("<iq/>");
 	request_with(106, "", "<f/>");
 	request_with(105, "", "<e/>");
 	EXPECT("send <e/>\n7: <body " HTTPBIND " ack='106'><iq/></body>\nsend <f/>\n");
-	/* To a client that never said so, nothing is acknowledged. */
+	/* A client that did not ask for acknowledgements gets none. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin();
@@ -125,7 +126,7 @@ static void test_ack_left_out(void **state)
 	EXPECT("5: " BROKE(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED));
 }
 
-/* A client that acknowledges what was never answered says no more than that it has everything. */
+/* Acknowledging what was never answered says no more than acknowledging everything. */
 static void test_ack_of_the_future(void **state)
 {
 	(void)state;
@@ -148,7 +149,7 @@ static void test_report(void **state)
 	request_with(101, "", "<x/>");
 	server("<iq/>");
 	buffer_clear(&one.log);
-	/* A young answer is on its way. */
+	/* A young answer may still be on its way. */
 	at_ms(BOSH_REPORT_MS - 1);
 	request_with(102, " ack='100'", "<x/>");
 	EXPECT("send <x/>\n");
@@ -157,7 +158,7 @@ static void test_report(void **state)
 	at_ms(BOSH_REPORT_MS);
 	request_with(103, " ack='100'", "<x/>");
 	EXPECT("send <x/>\n4: <body " HTTPBIND " report='101' time='1000'/>\n");
-	/* Once; the next one that is missing, too. */
+	/* It is reported once. So is the next one that is missing. */
 	at_ms(5000);
 	request_with(104, " ack='100'", "<x/>");
 	EXPECT("send <x/>\n");
@@ -167,7 +168,7 @@ static void test_report(void **state)
 	EXPECT("send <x/>\n6: <body " HTTPBIND " report='102' time='4001'/>\n");
 }
 
-/* The report is for one who listens; and beside payloads, if there are some. */
+/* The report goes to a request that can be answered, together with payloads if there are any. */
 static void test_report_and_gone(void **state)
 {
 	(void)state;
@@ -185,7 +186,7 @@ static void test_report_and_gone(void **state)
 	EXPECT("send <x/>\n5: " BODY("<message/>") "\n");
 }
 
-/* Of a client that has vanished, what it has not acknowledged goes back. */
+/* When a client vanishes, what it has not acknowledged is returned. */
 static void test_ack_and_vanished(void **state)
 {
 	(void)state;
@@ -200,7 +201,7 @@ static void test_ack_and_vanished(void **state)
 	EXPECT("bounce <a/>\nbounce <b/>\nbounce <c/>\nclose\n" END(INACTIVITY));
 }
 
-/* A client that holds a request has nothing to acknowledge with: it is answered, once. */
+/* A client whose request is held cannot acknowledge, so that request is answered, once. */
 static void test_ack_wanted(void **state)
 {
 	char text[N_PENDING_MAX + 2];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When a client sends too many requests, or empty ones too often (XEP-0124, "Overactivity" and "Polling Sessions"), case by case.
- * A case is a text of steps, done in a session whose creation has been answered:
+ * Clients that send too many requests, or empty ones too often (XEP-0124, "Overactivity" and
+ * "Polling Sessions"). A case is a text of steps in a session whose creation has been answered:
  *
  *     e        an empty request with the next rid
  *     p        one with payloads
@@ -15,12 +15,13 @@
  *     +        `polling` passes, but for a millisecond
  *     .        a millisecond passes
  *
- * The last request must break the rule that the row names, and none before it any.
+ * The last request must break the rule that the row names, and no request before it any rule.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -34,7 +35,7 @@ struct row {
 #define TOO_OFTEN BOSH_RULE_POLLING_TOO_OFTEN
 #define FINE BOSH_RULE_NONE
 
-/* What the session ended for, in the call that was last made. */
+/* Why the session ended in the latest call. */
 static enum bosh_rule broken;
 static uint64_t rid;
 
@@ -102,7 +103,7 @@ static void do_step(char step)
 	}
 }
 
-/* Of the steps that follow it at once, a request answers for none but itself. */
+/* A step ends the session only because of itself, not because of those behind it. */
 static void run_rows(const char *creation, const struct row *rows, size_t n)
 {
 	void *state = NULL;
@@ -170,18 +171,18 @@ static void test_hold_of_one(void **state)
 		{"ere", FINE},
 		{"pppppppp", FINE},
 		{"ep", FINE},
-		/* What the server has answered was not sent too early. */
+		/* A request that the server has answered was not sent too early. */
 		{"eses", FINE},
 		{"eseses", FINE},
 		{"pseses", FINE},
 		{"esee", TOO_OFTEN},
-		/* A connection that broke: the client sends what it would have sent without. */
+		/* The connection broke, and the client sends what it would have sent otherwise. */
 		{"ege", FINE},
 		{"egege", FINE},
 		{"eg2e", TOO_OFTEN},
 		{"ege.e", TOO_OFTEN},
 		{"pge", FINE},
-		/* A network that is gone, without anybody having said so. */
+		/* The network changed, and the old connections were not closed. */
 		{"eE", FINE},
 		{"eEE", FINE},
 		{"eEe", TOO_OFTEN},
@@ -239,7 +240,7 @@ static void test_too_many(void **state)
 		{"cppgpp", FINE},
 		{"cppgppp", TOO_MANY},
 		{"cppgt", FINE},
-		/* And so with a network that is gone. */
+		/* So there is when the network has changed. */
 		{"cppP", FINE},
 		{"cppPp", FINE},
 		{"cppPpp", TOO_MANY},
@@ -251,7 +252,7 @@ static void test_too_many(void **state)
 	run_rows(" ver='1.6' hold='1'", rows, ARRAY_LENGTH(rows));
 }
 
-/* "Polling Sessions": hold='0'. What the first `e` gets are the features. */
+/* "Polling Sessions": hold='0'. The first `e` gets the features. */
 static void test_polling(void **state)
 {
 	static const struct row rows[] = {
@@ -262,7 +263,7 @@ static void test_polling(void **state)
 		{"eepe", FINE},
 		{"epe", FINE},
 		{"epee", TOO_OFTEN},
-		/* The answer to the first of two is what counts, not what has come since. */
+		/* The answer to the first of the two counts, not what has arrived since. */
 		{"ese", FINE},
 		{"esee", FINE},
 		{"eseee", TOO_OFTEN},
@@ -277,7 +278,7 @@ static void test_polling(void **state)
 	run_rows(" ver='1.6' hold='0'", rows, ARRAY_LENGTH(rows));
 }
 
-/* A gateway that names no polling interval has none. */
+/* Without a polling interval any number is allowed. */
 static void test_without_interval(void **state)
 {
 	static const struct row rows[] = {{"eeee", FINE}, {"eEeEe", FINE}};
@@ -291,7 +292,7 @@ static void test_without_interval(void **state)
 	(void)state;
 }
 
-/* The moment for which a request waits that could be answered is the gateway's own affair. */
+/* That a request lingers is not held against the client. */
 static void test_linger(void **state)
 {
 	static const struct row rows[] = {
@@ -306,7 +307,7 @@ static void test_linger(void **state)
 	(void)state;
 }
 
-/* What made room is answered, and its answer is kept for a repeat. */
+/* The request that made room is answered, and the answer is kept for a repeat. */
 static void test_room(void **state)
 {
 	(void)state;

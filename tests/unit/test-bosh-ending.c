@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A BOSH session's server side, its failures and its limits. The table of rules is in test-bosh-session.c. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -33,7 +34,7 @@ static void test_failure_detail(void **state)
 			    "the server&apos;s certificate is for another name: it names &lt;a&amp;&apos;b&gt;") "\nend\n");
 }
 
-/* Before the features: the creation answer says both, what the session would have been and why it is not. */
+/* Before the features: the creation answer describes the session and says why it failed. */
 static void test_failure_at_creation(void **state)
 {
 	(void)state;
@@ -68,7 +69,7 @@ static void test_failure_kept(void **state)
 	/* The first one counts. */
 	fail_link(FAILURE_STREAM_CLOSED, NULL);
 	EXPECT("");
-	/* A repeat gets what it had got. */
+	/* A repeat gets the same answer. */
 	request(100);
 	EXPECT("2: " CREATION ">" FEATURES "</body>\n");
 	request_with(101, "", "<iq/>");
@@ -99,7 +100,7 @@ static void test_failure_kept_for_nobody(void **state)
 	EXPECT(END(INACTIVITY));
 }
 
-/* Who has gone is told nothing; the reason is for one who listens. */
+/* A request without a connection gets no reason. The first that has one gets it. */
 static void test_failure_and_gone(void **state)
 {
 	(void)state;
@@ -113,7 +114,7 @@ static void test_failure_and_gone(void **state)
 	EXPECT("3: " LOST "\nend\n");
 }
 
-/* Between its end and the moment its owner frees it a session does nothing more. */
+/* A session does nothing between its end and being freed. */
 static void test_after_the_end(void **state)
 {
 	(void)state;
@@ -134,7 +135,7 @@ static void test_stream_error(void **state)
 	(void)state;
 	begin();
 	request(101);
-	/* As the link tells it: the element, and then that all is over; with or without a turn between them. */
+	/* As the link reports it: the element, then the end, with or without a flush between them. */
 	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<message/>")), 0);
 	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, true, false), SV(ERROR)), 0);
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
@@ -183,7 +184,7 @@ static void test_refuse(void **state)
 	       "\nclose\n" END(NOT_UNDERSTOOD));
 }
 
-/* Every rule has a name, a condition and words of its own, and the client and the owner are told them. */
+/* Every rule has a name, a condition and a sentence, which the client and the owner get. */
 static void test_rules(void **state)
 {
 	static const struct {
@@ -194,7 +195,7 @@ static void test_rules(void **state)
 		{BOSH_CONDITION_BAD_REQUEST, "bad-request", "(400) "},
 		{BOSH_CONDITION_POLICY_VIOLATION, "policy-violation", "(403) "},
 		{BOSH_CONDITION_ITEM_NOT_FOUND, "item-not-found", "(404) "},
-		/* What ends without the client's fault is said with 200. */
+		/* An end that is not the client's fault has the status 200. */
 		{BOSH_CONDITION_INTERNAL_SERVER_ERROR, "internal-server-error", ""},
 	};
 	char expected[1000];
@@ -304,7 +305,7 @@ static void test_backpressure(void **state)
 	EXPECT("pause\n");
 }
 
-/* While somebody waits nothing is pending, so that nothing is to be stopped. */
+/* While a request is held nothing stays pending, so no server is throttled. */
 static void test_no_backpressure_when_attended(void **state)
 {
 	(void)state;
@@ -329,7 +330,7 @@ static void test_congested(void **state)
 	congest(true);
 	request_with(103, "", "<c/>");
 	EXPECT("send <c/>\n");
-	/* Payloads are answers that must be, and so is the end of wait. */
+	/* Payloads have to be delivered, and `wait` has to be kept. */
 	server("<iq/>");
 	EXPECT("3: " BODY("<iq/>") "\n");
 	at_ms(60000);
@@ -365,7 +366,7 @@ static void test_shut(void **state)
 	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'>" SHUT "3: " TERMINATE("other-request") "\nclose\nend\n");
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	EXPECT("");
-	/* With nobody there, what waits goes back. */
+	/* Without a client, what is pending is returned. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin();
@@ -383,7 +384,7 @@ static void test_bounce(void **state)
 	server("<b/>");
 	EXPECT("2: " BODY("<a/>") "\n");
 	at_ms(30000);
-	/* Also what it was answered last: with that in hand it would have sent another request. */
+	/* So is the last answer: having received it, the client would have sent another request. */
 	EXPECT("bounce <a/>\nbounce <b/>\nclose\n" END(INACTIVITY));
 	teardown(state);
 	assert_int_equal(setup(state), 0);
@@ -412,7 +413,7 @@ static void test_managed(void **state)
 	server("<b/>");
 	at_ms(30000);
 	EXPECT(END(INACTIVITY));
-	/* A goodbye is one, whatever the server could resume. */
+	/* A client that terminates does not want the stream to be resumed. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The key sequence of a BOSH session; the rules are listed in test-bosh-session.c. */
+/* The key sequence of a BOSH session. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "gateway/bosh/key.h"
@@ -80,7 +81,7 @@ static void test_key_wrong(void **state)
 	}
 }
 
-/* Not that of what it is compared with. */
+/* The case of what the hash is compared with does not. */
 static void test_key_case(void **state)
 {
 	(void)state;
@@ -126,7 +127,7 @@ static void test_key_out_of_order(void **state)
 	EXPECT("send <a/>\nsend <a/>\n3: " EMPTY "\n");
 }
 
-/* What is repeated shows the key that it showed before: who knows the sid alone gets no answer, and displaces nobody. */
+/* A repeat has to show the same key: knowing the sid is not enough to get an answer, or to displace a request. */
 static void test_key_repeated(void **state)
 {
 	static const char *const wrong[] = {"", KEY(K2), KEY(K4)};
@@ -153,7 +154,7 @@ static void test_key_repeated(void **state)
 	}
 }
 
-/* Nor does who repeats a request before its turn. */
+/* The same for a repeat of an early request. */
 static void test_key_repeated_early(void **state)
 {
 	(void)state;

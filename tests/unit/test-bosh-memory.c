@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A BOSH session when each of its allocations fails in turn: it says -ENOMEM, leaves nothing behind, and nobody is forgotten: each
- * exchange is answered, or given by bosh_session_take_exchange(), or was that of the call that failed.
+ * A BOSH session when each of its allocations fails in turn. It returns -ENOMEM, leaks nothing, and
+ * forgets no exchange: each is answered, or given by bosh_session_take_exchange(), or that of the
+ * call that failed.
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -56,7 +58,7 @@ static int play_request(struct play *play, const char *text)
 	return r;
 }
 
-/* What the owner says: that a request could not be understood, or that all is to end. */
+/* The owner refuses a request, or ends the session. */
 static int play_owner(struct play *play, bool refuse)
 {
 	struct failure failure;
@@ -108,7 +110,7 @@ static int count_answers(struct play *play, int r)
 	while (play->session && (exchange = bosh_session_take_exchange(play->session))) {
 		known[exchange] = true;
 	}
-	/* The one that failed is its caller's. */
+	/* The caller answers the exchange of the call that failed. */
 	for (uint64_t i = 1; i < play->n_exchanges + (r == 0); i++) {
 		if (!known[i] && play->session) {
 			return -1000 - (int)i;
@@ -205,7 +207,7 @@ static void test_waiting(void **state)
 	failmalloc_each(scenario, &script, script.n_allocations_min);
 }
 
-/* What waits when the client is gone is bounced. */
+/* What is pending when the client has gone is returned. */
 static void test_end(void **state)
 {
 	struct script script = {

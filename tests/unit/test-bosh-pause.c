@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Pauses, and the moment before an empty answer; the rules are listed in test-bosh-session.c. */
+/* Pauses and lingering. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -23,7 +24,7 @@ static void test_pause_announced(void **state)
 	assert_non_null(memmem(one.log.data, one.log.n, " maxpause='120'", 15));
 }
 
-/* All are answered, the pause without payloads; then the client may be away for so long. */
+/* All requests are answered, the pause without payloads. Then the client may be away that long. */
 static void test_pause(void **state)
 {
 	(void)state;
@@ -55,7 +56,7 @@ static void test_pause_ends_with_next(void **state)
 	EXPECT("bounce <iq/>\nclose\n" END(INACTIVITY));
 }
 
-/* A pause shorter than inactivity makes a client that is lost be found sooner. */
+/* A pause shorter than inactivity ends the session sooner. */
 static void test_pause_short(void **state)
 {
 	static const struct {
@@ -119,7 +120,7 @@ static void test_pause_and_kept(void **state)
 	EXPECT("12: " BROKE(RESPONSE_DROPPED) "\nbounce <iq/>\nclose\n" END(RESPONSE_DROPPED));
 }
 
-/* "Overactivity": one more than `requests`, to pause. */
+/* "Overactivity": a request that pauses may be one more than `requests`. */
 static void test_pause_above(void **state)
 {
 	(void)state;
@@ -129,7 +130,7 @@ static void test_pause_above(void **state)
 	request_with(102, "", "<a/>");
 	request_with(103, " pause='10'", "");
 	EXPECT("send <a/>\n2: " EMPTY "\n3: " EMPTY "\n4: " EMPTY "\n");
-	/* And the window has one place more for it. */
+	/* The window is one rid larger for it. */
 	request_with(106, " pause='10'", "");
 	EXPECT("");
 	request_with(108, " pause='10'", "");
@@ -151,7 +152,7 @@ static void test_pause_repeated(void **state)
 	EXPECT("close\n" END(INACTIVITY));
 }
 
-/* One request a round trip. */
+/* With lingering, one request suffices for a round trip. */
 
 static void begin_lingering(void)
 {
@@ -167,7 +168,7 @@ static void test_linger(void **state)
 	at_ms(5000);
 	request_with(102, "", "<ping/>");
 	EXPECT("send <ping/>\n");
-	/* The reply rides on the older request, the newer waits on. */
+	/* The reply is in the answer to the older request. The newer one goes on waiting. */
 	at_ms(5004);
 	server("<pong/>");
 	EXPECT("2: " BODY("<pong/>") "\n");
@@ -179,12 +180,12 @@ static void test_linger(void **state)
 	EXPECT("");
 	at_ms(6010);
 	EXPECT("3: " EMPTY "\n");
-	/* A payload that comes later finds the newer one. */
+	/* A payload that comes later answers the newer one. */
 	server("<pong/>");
 	EXPECT("4: " BODY("<pong/>") "\n");
 }
 
-/* Only what makes the server reply is worth waiting for. */
+/* Only a request that makes the server reply is worth lingering for. */
 static void test_linger_not_for_empty(void **state)
 {
 	(void)state;
@@ -199,7 +200,7 @@ static void test_linger_not_for_empty(void **state)
 	EXPECT("3: " EMPTY "\n");
 }
 
-/* A client that goes on is answered first, and breaks no rule. */
+/* When the client sends its next request, the lingering one is answered first. No rule is broken. */
 static void test_linger_and_next(void **state)
 {
 	(void)state;
@@ -217,7 +218,7 @@ static void test_linger_and_next(void **state)
 	EXPECT("close\n4: " GOODBYE "\n5: " EMPTY "\nend\n");
 }
 
-/* Nothing is held by a session that polls, also not for a moment. */
+/* A session that polls holds nothing, so nothing lingers. */
 static void test_linger_not_for_polling(void **state)
 {
 	(void)state;

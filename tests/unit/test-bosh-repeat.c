@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* "Broken Connections" (XEP-0124): repeats, and requests whose client has gone. The table of rules is in test-bosh-session.c. */
+/* "Broken Connections" (XEP-0124): repeats, and requests whose connection broke. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -16,7 +17,7 @@ static void test_repeat_answered(void **state)
 	server("<iq/>");
 	EXPECT("send <message/>\n2: " BODY("<iq/>") "\n");
 	server("<presence/>");
-	/* Not sent again to the server, and what is new is for the next one. */
+	/* Nothing is sent to the server again, and new payloads go to the next request. */
 	request_with(101, "", "<message/>");
 	request_with(101, "", "<message/>");
 	EXPECT("3: " BODY("<iq/>") "\n4: " BODY("<iq/>") "\n");
@@ -85,7 +86,7 @@ static void test_repeat_limit(void **state)
 	request(101);
 	assert_int_equal(one.n_exchanges, 2 + one.limits.n_repeats_max + 1);
 	EXPECT("11: " BROKE(TOO_MANY_REPEATS) "\n10: " OTHER(TOO_MANY_REPEATS) "\nclose\n" END(TOO_MANY_REPEATS));
-	/* Rids of their own have limits of their own. */
+	/* Each rid has its own limit. */
 	void *next = NULL;
 
 	teardown(&next);
@@ -98,7 +99,7 @@ static void test_repeat_limit(void **state)
 	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
 }
 
-/* One whose answer is kept, and one whose turn has not come. */
+/* A repeat of an answered request, and of an early one. */
 static void test_repeat_limit_of_others(void **state)
 {
 	(void)state;
@@ -122,7 +123,7 @@ static void test_repeat_limit_of_others(void **state)
 	}
 }
 
-/* Early, held, answered: it is one request. */
+/* Whether early, held or answered, it is the same request, with one limit. */
 static void test_repeat_limit_of_a_life(void **state)
 {
 	(void)state;
@@ -144,7 +145,7 @@ static void test_repeat_limit_of_a_life(void **state)
 	assert_non_null(memmem(one.log.data, one.log.n, "policy-violation", 16));
 }
 
-/* What is kept is bounded in bytes, but for the last. */
+/* Replies are limited in bytes, except for the last. */
 static void test_repeat_bytes(void **state)
 {
 	char half[N_PENDING_MAX + 2];
@@ -176,7 +177,7 @@ static void test_gone(void **state)
 	EXPECT("send <message/>\n");
 	at_ms(10000);
 	gone(2);
-	/* Nobody is there to take it; it waits for the repeat. */
+	/* No request can be answered, so it waits for the repeat. */
 	server("<iq/>");
 	EXPECT("");
 	at_ms(20000);
@@ -184,7 +185,7 @@ static void test_gone(void **state)
 	EXPECT("3: " BODY("<iq/>") "\n");
 }
 
-/* The client has not noticed, and goes on: the next request makes the broken one be answered, for its repeat. */
+/* The client has not noticed and goes on. The next request causes the answer to the broken one, which is kept for its repeat. */
 static void test_gone_then_next(void **state)
 {
 	(void)state;
@@ -196,7 +197,7 @@ static void test_gone_then_next(void **state)
 	EXPECT("3: " BODY("<iq/>") "\n");
 	request(101);
 	EXPECT("4: " EMPTY "\n");
-	/* The same when nothing is pending: hold='1' is meant for the one that is there. */
+	/* The same when nothing is pending: hold='1' counts for the request that has a connection. */
 	request(103);
 	gone(5);
 	request(104);
@@ -207,7 +208,7 @@ static void test_gone_then_next(void **state)
 	EXPECT("6: " BODY("<iq/>") "\n");
 }
 
-/* The empty answer declares nothing for what another one carries. */
+/* The empty answer does not declare the prefix that the payloads of another one use. */
 static void test_gone_and_stream_pending(void **state)
 {
 	(void)state;
@@ -229,7 +230,7 @@ static void test_gone_for_good(void **state)
 	request(101);
 	at_ms(10000);
 	gone(2);
-	/* Inactivity counts from there, not from the answer that nobody heard. */
+	/* Inactivity counts from there, not from the answer that nobody received. */
 	assert_int_equal(bosh_session_deadline(one.session).ms, 40000);
 	at_ms(39999);
 	EXPECT("");
@@ -262,7 +263,7 @@ static void test_gone_wait_is_over(void **state)
 	EXPECT("close\n" END(INACTIVITY));
 }
 
-/* That an exchange is gone which nobody has is no sign of life. */
+/* That an unknown exchange has gone is no sign of life. */
 static void test_gone_unknown(void **state)
 {
 	(void)state;
@@ -276,7 +277,7 @@ static void test_gone_unknown(void **state)
 	EXPECT("bounce " FEATURES "\nclose\n" END(INACTIVITY));
 }
 
-/* Nobody knows the sid. */
+/* The client never learned the sid. */
 static void test_gone_before_creation(void **state)
 {
 	(void)state;
@@ -293,7 +294,7 @@ static void test_gone_early(void **state)
 	begin();
 	request_with(102, "", "<b/>");
 	gone(2);
-	/* It is forgotten: it will come again. */
+	/* It is forgotten: the client will send it again. */
 	request_with(101, "", "<a/>");
 	EXPECT("send <a/>\n");
 	request_with(102, "", "<b/>");

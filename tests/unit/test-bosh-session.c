@@ -1,106 +1,157 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and the test of each: here, in test-bosh-ack.c
- * (a), -ending.c (e), -key.c (k), -pause.c (p), -repeat.c (r), -streams.c (s), and in test-bounce.c and test-content.c. In
- * test-bosh-memory.c all that is done once for each allocation that it makes, which fails.
+ * The rules of a BOSH session, by the sections of XEP-0124 (of XEP-0206 where said), and below each
+ * rule the tests of it: in this file, in test-bosh-ack.c (a), -ending.c (e), -key.c (k), -pause.c
+ * (p), -repeat.c (r), -streams.c (s), or in the file that is named. test-bosh-memory.c repeats much
+ * of it with each allocation failing in turn.
  *
  * Session Creation Request
- *   what the client leaves out is ours; its hold and wait count up to ours            test_negotiation
- *   content: from a list of ours, never what was written                              test-content.c test_content
+ *   what the client leaves out the gateway chooses; hold and wait at most as configured
+ *       test_negotiation
+ *   content: one of a short list, never what the client wrote
+ *       test-content.c test_content
  * Session Creation Response
- *   sid, wait, requests, hold, inactivity, polling; ver is the lower of the two       test_negotiation, test_ver
- *   accept, where compressed requests are understood; charsets                        test_codings, CREATED in bosh-case.h
- *   maxpause, where pauses are                                                        p test_pause_announced
- *   ack, to a client that acknowledges                                                a test_ack_announced
- *   from, when it is known, once                                                      test_creation
+ *   sid, wait, requests, hold, inactivity, polling; ver is the lower one
+ *       test_negotiation, test_ver
+ *   accept, where compressed requests are accepted; charsets
+ *       test_codings, CREATED in bosh-case.h
+ *   maxpause, where pauses are allowed
+ *       p test_pause_announced
+ *   ack, to a client that acknowledges
+ *       a test_ack_announced
+ *   from, once it is known, in one answer
+ *       test_creation
  * XEP-0206, Session Creation Response
- *   the answer waits for the features; with authid, restartlogic, version             test_creation
- *   but not beyond wait: then the next answer has them                                test_creation_timeout
+ *   the answer waits for the features; with authid, restartlogic, version
+ *       test_creation
+ *   but not beyond wait: then the next answer has the features
+ *       test_creation_timeout
  * Sending and Receiving XML Payloads
- *   an empty answer after wait; up to hold requests wait                              test_wait, test_hold, test_hold_of_two,
- *                                                                                       test_wait_out_of_order
- *   payloads go at once, and in the order of the rids                                 test_payloads_down, test_payloads_up
+ *   an empty answer after wait; up to hold requests wait
+ *       test_wait, test_hold, test_hold_of_two, test_wait_out_of_order
+ *   payloads are sent at once, in the order of the rids
+ *       test_payloads_down, test_payloads_up
  * Request Acknowledgements
- *   the highest rid without a gap below it; not that of the answered request          a test_ack_of_requests
+ *   the highest rid without a gap below it; not that of the answered request
+ *       a test_ack_of_requests
  * Response Acknowledgements
- *   answers stay until they are acknowledged, by number or by leaving it out          a test_ack_of_answers, test_ack_left_out,
- *                                                                                       test_ack_of_the_future, test_kept_limit
- *   a missing one is reported at once, with its age, once, to one who listens         a test_report, test_report_and_gone
- *   what is not acknowledged counts as not delivered; who could acknowledge is asked  a test_ack_backpressure, test_ack_wanted,
- *                                                                                       test_ack_and_vanished
+ *   answers are kept until they are acknowledged, with or without `ack`
+ *       a test_ack_of_answers, test_ack_left_out, test_ack_of_the_future, test_kept_limit
+ *   a missing answer is reported once, with its age, to a request that can be answered
+ *       a test_report, test_report_and_gone
+ *   what is not acknowledged counts as not delivered; a held request is answered so that the client
+ *   can acknowledge
+ *       a test_ack_backpressure, test_ack_wanted, test_ack_and_vanished
  * Inactivity
- *   a session without a request ends, one with a request does not; an early one is
- *   a sign of life                                                                    test_inactivity, test_early_and_inactive
- *   a pause: all are answered, it without payloads; inactivity is what it asked for   p test_pause, test_pause_short
- *   the next request ends it, a repeat of the same does not                           p test_pause_ends_with_next, test_pause_repeated
- *   longer than was offered, or where none was: policy-violation                      p test_pause_limit
+ *   a session without a request ends, one with a request does not; an early request is a sign of
+ *   life
+ *       test_inactivity, test_early_and_inactive
+ *   a pause: all requests are answered, it without payloads; it replaces inactivity
+ *       p test_pause, test_pause_short
+ *   the next request ends it, a repeat of the same does not
+ *       p test_pause_ends_with_next, test_pause_repeated
+ *   longer than offered, or not offered: policy-violation
+ *       p test_pause_limit
  * Overactivity
- *   more requests under way than `requests`; one more to pause or terminate           test_overactivity, test_terminate_above,
- *                                                                                       p test_pause_above
- *   as many as `requests`, the last two empty, and within `polling` of each other     test_overactivity_of_polls,
- *                                                                                       test_order_is_no_overactivity
- *   what the client does not wait for any more does not count                         test-bosh-activity.c
+ *   more requests under way than `requests`; one more to pause or terminate
+ *       test_overactivity, test_terminate_above, p test_pause_above
+ *   as many as `requests`, the last two empty, and within `polling` of each other
+ *       test_overactivity_of_polls, test_order_is_no_overactivity
+ *   what the client does not wait for any more does not count
+ *       test-bosh-activity.c
  * Polling Sessions
- *   wait or hold 0: nothing is held, and inactivity is longer                         test_polling
- *   two empty requests within `polling`, the first told nothing: policy-violation     test_polling_often
+ *   wait or hold 0: nothing is held, and inactivity is longer
+ *       test_polling
+ *   two empty requests within `polling`, the first answered empty: policy-violation
+ *       test_polling_often
  * Terminating the BOSH Session
- *   payloads go on; "terminate" on the oldest connection, empty bodies on the others  test_terminate, test_terminate_alone,
- *                                                                                       test_terminate_misspelt
+ *   payloads go on; "terminate" on the oldest connection, empty bodies on the others
+ *       test_terminate, test_terminate_alone, test_terminate_misspelt
  * In-Order Message Forwarding
- *   an early request waits for its predecessor                                        test_out_of_order, test_out_of_order_terminate
- *   above the window the session ends                                                 test_window, test_window_ends_all
- *   rids go up to 2^53 - 1                                                            test_largest_rid
+ *   an early request waits for its predecessor
+ *       test_out_of_order, test_out_of_order_terminate
+ *   above the window the session ends
+ *       test_window, test_window_ends_all
+ *   rids go up to 2^53 - 1
+ *       test_largest_rid
  * Broken Connections
- *   an answered rid again: the same answer to the byte                                r test_repeat_answered, test_repeat_creation
- *   one whose answer is not kept any more: item-not-found                             r test_repeat_forgotten
- *   the answer to a pause is not among the `requests` that are kept                   p test_pause_and_kept
- *   a held rid again: the old request is told "error"                                 r test_repeat_held
- *   the same too often: policy-violation, be it held, answered or early               r test_repeat_limit, test_repeat_limit_of_others,
- *                                                                                       test_repeat_limit_of_a_life
- *   what is kept is bounded in bytes                                                  r test_repeat_bytes
- *   the answer waits for a client whose connection broke                              r test_gone, test_gone_then_next, test_gone_early
- *   but not for ever                                                                  r test_gone_for_good, test_gone_wait_is_over
+ *   an answered rid again: the same answer, byte for byte
+ *       r test_repeat_answered, test_repeat_creation
+ *   a rid whose answer is not kept any more: item-not-found
+ *       r test_repeat_forgotten
+ *   the answer to a pause is not among the `requests` that are kept
+ *       p test_pause_and_kept
+ *   a held rid again: the old request is answered with "error"
+ *       r test_repeat_held
+ *   the same rid too often, held, answered or early: policy-violation
+ *       r test_repeat_limit, test_repeat_limit_of_others, test_repeat_limit_of_a_life
+ *   the answers that are kept are limited in bytes
+ *       r test_repeat_bytes
+ *   when the connection broke, the answer waits for a repeat
+ *       r test_gone, test_gone_then_next, test_gone_early
+ *   but not for ever
+ *       r test_gone_for_good, test_gone_wait_is_over
  * Use of Keys
- *   each key is the origin of the one before; a wrong or missing one ends all         k test_key_sequence, test_key_wrong, test_key_case
- *   a repeat shows its own key again, before its turn too                             k test_key_repeated, test_key_repeated_early,
- *                                                                                       test_key_out_of_order
+ *   the hash of each key is the key before; a wrong or missing one ends the session
+ *       k test_key_sequence, test_key_wrong, test_key_case
+ *   a repeat shows the same key again, an early one, too
+ *       k test_key_repeated, test_key_repeated_early, test_key_out_of_order
  * Switching to Another Key Sequence
- *   with the last key the next newkey                                                 k test_key_switch, test_key_late
+ *   the request with the last key has the next newkey
+ *       k test_key_switch, test_key_late
  * Multiple Streams
- *   offered to those who can know it; without a second stream nothing is different    s test_stream_offered, test_stream_alone
- *   `to` adds one; the request that asked is told its name                            s test_stream_added, test_stream_limit
- *   payloads of one stream an answer, named; to one stream, or to all                 s test_stream_payloads_down, _up
- *   to all means to all that are open; a name that is nobody's ends the session       s test_stream_opening, _nameless
- *   closing one, the last one, all                                                    s test_stream_closed, test_stream_all_closed,
- *                                                                                       test_stream_closed_with_pending
- *   one that fails is told by its name, the last one ends the session                 s test_stream_failed, test_stream_both_failed,
- *                                                                                       test_stream_last_failed_with_pending
+ *   offered to clients that send ver; with one stream nothing is different
+ *       s test_stream_offered, test_stream_alone
+ *   `to` adds one; the answer to that request has its name
+ *       s test_stream_added, test_stream_limit
+ *   an answer has payloads of one stream, with its name; a request is for one stream or for all
+ *       s test_stream_payloads_down, _up
+ *   all means all that are open; an unknown name ends the session
+ *       s test_stream_opening, _nameless
+ *   closing one, the last one, all
+ *       s test_stream_closed, test_stream_all_closed, test_stream_closed_with_pending
+ *   one that fails is reported with its name, the last one ends the session
+ *       s test_stream_failed, test_stream_both_failed, test_stream_last_failed_with_pending
  * HTTP Conditions
- *   400, 403, 404 for clients without ver, 200 for all others                         e test_legacy, test_refusal_without_session
+ *   400, 403, 404 for clients without ver, 200 for all others
+ *       e test_legacy, test_refusal_without_session
  * Terminal Binding Conditions
- *   which rule was broken, in words, to who broke it and to those who wait (rule.h)   e test_rules, test_refuse
- *   the reason, once, to one who waits                                                e test_failure, test_failure_with_pending
- *   else to the next request                                                          e test_failure_kept, test_failure_kept_for_repeat
- *   see-other-uri has the URI in it                                                   e test_see_other_uri
- *   system-shutdown, to all                                                           e test_shut
+ *   the rule that was broken, in words, to all requests that can be answered (rule.h)
+ *       e test_rules, test_refuse
+ *   the reason for an end, in one answer
+ *       e test_failure, test_failure_with_pending
+ *   if no request is held, in the answer to the next
+ *       e test_failure_kept, test_failure_kept_for_repeat
+ *   see-other-uri has the URI in it
+ *       e test_see_other_uri
+ *   system-shutdown
+ *       e test_shut
  * XEP-0206, remote-stream-error
- *   stanzas, then the server's error, with xmlns:stream                               e test_stream_error, test_stream_error_kept
+ *   stanzas, then the server's error, with xmlns:stream
+ *       e test_stream_error, test_stream_error_kept
  * XEP-0206, Authentication and Resource Binding
- *   a restart makes a new header, and its payloads are ignored                        e test_restart
+ *   a restart makes a new header, and its payloads are ignored
+ *       e test_restart
  * XEP-0206, recipient-unavailable
- *   who is gone without a goodbye: what waited goes back, and the stream is closed    e test_bounce, test-bounce.c
- *   unless the server manages the stream (XEP-0198)                                   e test_managed
+ *   a client that vanishes: what was not delivered is returned, the stream is closed
+ *       e test_bounce, test-bounce.c
+ *   unless the server manages the stream (XEP-0198)
+ *       e test_managed
  * Not in the XEPs
- *   payloads before the features wait for them, up to a limit; a restart is the same  test-bosh-waiting.c
- *   for a client that is not there so much is kept, then the server is not read       e test_backpressure, s test_stream_backpressure
- *   while the server does not read, the client is answered late                       e test_congested
- *   a moment for the server's reply, and never longer than the client goes on         p test_linger, test_linger_and_next,
- *                                                                                       test_linger_not_for_empty, _polling
+ *   payloads wait for the features, up to a limit; the same after a restart
+ *       test-bosh-waiting.c
+ *   so much is kept for an absent client, then the server is not read
+ *       e test_backpressure, s test_stream_backpressure
+ *   while the server does not read, the client is answered late
+ *       e test_congested
+ *   lingering for the server's reply, at most until the next request
+ *       p test_linger, test_linger_and_next, test_linger_not_for_empty, _polling
  */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -117,7 +168,7 @@ static void test_creation(void **state)
 	EXPECT("");
 	server(FEATURES);
 	EXPECT("1: " CREATION " from='example.org' authid='i&lt;d&apos;'>" FEATURES "</body>\n");
-	/* All of it is said once, also after a restart of the stream. */
+	/* All of it stands in one answer only, even after a restart of the stream. */
 	request(101);
 	assert_int_equal(bosh_session_header(one.session, 0, "id2", "example.org"), 0);
 	server(FEATURES);
@@ -243,13 +294,13 @@ static void test_payloads_down(void **state)
 {
 	(void)state;
 	begin();
-	/* Kept while nobody asks, and told together. */
+	/* It stays pending while there is no request, and goes into one answer. */
 	server("<message><a/></message>");
 	server("<iq/>");
 	EXPECT("");
 	request(101);
 	EXPECT("2: " BODY("<message><a/></message><iq/>") "\n");
-	/* Only what uses the prefix makes it be declared. */
+	/* The prefix is declared only when it is used. */
 	server("<stream:x/>");
 	request(102);
 	EXPECT("3: <body " HTTPBIND " " STREAM "><stream:x/></body>\n");
@@ -300,7 +351,7 @@ static void test_polling(void **state)
 						 " ver='1.6' wait='0' hold='0'"};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++) {
-		/* Nothing waits, not even for the features. */
+		/* No request waits, not even for the features. */
 		create(attributes[i]);
 		EXPECT("1: " CREATED("0", "0", "1", "62") "/>\n");
 		at_ms(3000);
@@ -381,7 +432,7 @@ static void test_terminate_alone(void **state)
 	begin();
 	server("<message/>");
 	request_with(101, " type='terminate'", "");
-	/* What is pending is told before the client is let go. */
+	/* What is pending is delivered before the session ends. */
 	EXPECT("close\n2: <body " HTTPBIND " type='terminate'><message/></body>\nend\n");
 }
 
@@ -393,7 +444,7 @@ static void test_terminate_above(void **state)
 	request(101);
 	request_with(102, "", "<iq/>");
 	EXPECT("send <iq/>\n");
-	/* Both that are allowed are under way. */
+	/* Both requests that are allowed are under way. */
 	request_with(103, " type='terminate'", "");
 	EXPECT("close\n2: " GOODBYE "\n3: " EMPTY "\n4: " EMPTY "\nend\n");
 }
@@ -431,7 +482,7 @@ static void test_overactivity_of_polls(void **state)
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
-	/* With less than `requests` under way the client may be as quick as it likes; a request whose connection broke is not under way. */
+	/* With fewer than `requests` under way the client may be as quick as it likes. A request whose connection broke is not under way. */
 	begin();
 	for (uint64_t rid = 101; rid < 105; rid++) {
 		request(rid);
@@ -480,7 +531,7 @@ static void test_out_of_order(void **state)
 	EXPECT("");
 	request_with(101, "", "<a/>");
 	EXPECT("send <a/>\nsend <b/>\n3: " EMPTY "\n");
-	/* The answer is the one of its own rid. */
+	/* Each rid gets its own answer. */
 	server("<iq/>");
 	EXPECT("2: " BODY("<iq/>") "\n");
 	/* An early request again: the last one counts. */
@@ -504,7 +555,7 @@ static void test_out_of_order_terminate(void **state)
 	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY "\nend\n");
 }
 
-/* An early request is a sign of life, once: it holds an HTTP connection, and the session cannot go on with it. */
+/* An early request is a sign of life only once: it keeps an HTTP connection busy, and the session cannot go on with it. */
 static void test_early_and_inactive(void **state)
 {
 	(void)state;
@@ -517,7 +568,7 @@ static void test_early_and_inactive(void **state)
 	EXPECT("2: " BROKE(INACTIVITY) "\nbounce " FEATURES "\nclose\n" END(INACTIVITY));
 }
 
-/* Each waits for its own time, though answers go in the order of the rids. */
+/* Each waits no longer than `wait`, although answers go in the order of the rids. */
 static void test_wait_out_of_order(void **state)
 {
 	(void)state;
@@ -535,7 +586,7 @@ static void test_wait_out_of_order(void **state)
 	EXPECT("3: " EMPTY "\n2: " EMPTY "\n");
 }
 
-/* What comes out of order comes at its own time: these are fifteen seconds apart. */
+/* A request that came out of order counts from when it came: these are fifteen seconds apart. */
 static void test_order_is_no_overactivity(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The slots of a BOSH session: their order, their limit, and which of them somebody waits for. */
+/* The slots of a BOSH session: their order, their limit, and which of them can be answered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ static void test_empty(void **state)
 static void test_order(void **state)
 {
 	(void)state;
-	/* Round and round: popping must make room. */
+	/* Popping must make room, again and again. */
 	for (uint64_t rid = 1; rid <= N_MAX; rid++) {
 		assert_int_equal(push(rid, rid, 0)->rid, rid);
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Several streams in one BOSH session; the rules are listed in test-bosh-session.c. */
+/* Several streams in one BOSH session. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -84,7 +85,7 @@ static void begin_two(void)
 	EXPECT("open 1 b.org||en|||\n2: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S1'/>\n");
 }
 
-/* The second is the client's to use. */
+/* The second stream can be used. */
 static void open_second(void)
 {
 	begin_two();
@@ -105,7 +106,7 @@ static void test_stream_offered(void **state)
 		server(FEATURES);
 		assert_int_equal(memmem(one.log.data, one.log.n, " stream='", 9) != NULL, rows[i].offered);
 		buffer_clear(&one.log);
-		/* Who was not offered it asks for nothing but an answer. */
+		/* Where streams are not offered, such a request is an empty one. */
 		request_with(101, " to='b.org'", "");
 		assert_int_equal(one.log.n > 0, rows[i].offered);
 		teardown(state);
@@ -113,7 +114,7 @@ static void test_stream_offered(void **state)
 	}
 }
 
-/* As long as there is one stream the attribute is never used, and says nothing. */
+/* As long as there is one stream the attribute is not sent, and is ignored. */
 static void test_stream_alone(void **state)
 {
 	(void)state;
@@ -134,13 +135,13 @@ static void test_stream_added(void **state)
 	server_of(1, "<features/>");
 	request(102);
 	EXPECT("3: <body " HTTPBIND " stream='S1' from='b.org' authid='id'><features/></body>\n");
-	/* Held requests are answered before the one that asks: it is the one that is told. */
+	/* Held requests are answered first: only the answer to the request itself has the name. */
 	request(103);
 	at_ms(5000);
 	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'", "");
 	EXPECT("open 2 c.org|me@c.org||1.0|xmpp:c.org:1|\n4: " EMPTY
 	       "\n5: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
-	/* And a repeat is told the same. */
+	/* A repeat gets the same answer. */
 	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'", "");
 	EXPECT("6: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
 }
@@ -155,7 +156,7 @@ static void test_stream_limit(void **state)
 	shorten();
 	assert_non_null(memmem(one.log.data, one.log.n, "type='terminate' condition='policy-violation' stream=", 53));
 	buffer_clear(&one.log);
-	/* The session goes on; and when one is closed there is room. */
+	/* The session goes on, and when a stream is closed another can be opened. */
 	request_with(104, of(1, " type='terminate'"), "");
 	buffer_clear(&one.log);
 	request_with(105, " to='e.org'", "");
@@ -170,11 +171,11 @@ static void test_stream_payloads_up(void **state)
 	request_with(102, of(1, ""), "<a/>");
 	request_with(103, of(0, ""), "<b/>");
 	EXPECT("send 1 <a/>\nsend 0 <b/>\n3: " EMPTY "\n");
-	/* For all of them. */
+	/* Payloads without a name go to all streams. */
 	request_with(104, "", "<c/>");
 	EXPECT("send 0 <c/>\nsend 1 <c/>\n4: " EMPTY "\n");
 	request_with(105, " xmpp:restart='true'", "");
-	/* The others may be bound already. */
+	/* A restart without a name is for the first: the others may be bound already. */
 	EXPECT("restart 0 |||||\n5: " EMPTY "\n");
 	request_with(106, of(1, " xmpp:restart='true'"), "");
 	EXPECT("restart 1 |||||\n6: " EMPTY "\n");
@@ -186,7 +187,7 @@ static void test_stream_payloads_up(void **state)
 	EXPECT("9: " BROKE(STREAM_UNKNOWN) "\n8: " OTHER(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
 }
 
-/* Never two streams in one answer; in turns. */
+/* One answer never carries two streams. They take turns. */
 static void test_stream_payloads_down(void **state)
 {
 	(void)state;
@@ -211,10 +212,10 @@ static void test_stream_closed(void **state)
 	server_of(1, "");
 	request_with(103, of(1, " type='terminate'"), "<presence/>");
 	EXPECT("send 1 <presence/>\nclose 1\n3: <body " HTTPBIND " type='terminate' stream='S1'/>\n");
-	/* The client perhaps did not know: what it sends is ignored. */
+	/* The client may not have known yet: what it sends is ignored. */
 	request_with(104, of(1, ""), "<x/>");
 	EXPECT("4: " EMPTY "\n");
-	/* The other goes on, and is named, for there was more than one. */
+	/* The other goes on, and is named because there was more than one. */
 	server_of(0, "<a/>");
 	EXPECT("5: <body " HTTPBIND " stream='S0'><a/></body>\n");
 	/* With the last one the session ends. */
@@ -222,7 +223,7 @@ static void test_stream_closed(void **state)
 	EXPECT("send 0 <presence/>\nclose 0\n6: " GOODBYE "\nend\n");
 }
 
-/* A name that is nobody's, also where none has been closed. */
+/* A name that no stream has, also when none has been closed. */
 static void test_stream_nameless(void **state)
 {
 	(void)state;
@@ -231,7 +232,7 @@ static void test_stream_nameless(void **state)
 	EXPECT("3: " BROKE(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
 }
 
-/* What came for a stream that is closed goes back. */
+/* What is pending of a stream that is closed is returned. */
 static void test_stream_closed_with_pending(void **state)
 {
 	(void)state;
@@ -268,7 +269,7 @@ static void test_stream_failed(void **state)
 	EXPECT("4: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT "</body>\nend\n");
 }
 
-/* Both, before anybody could be told. */
+/* Both streams fail before any request could be answered. */
 static void test_stream_both_failed(void **state)
 {
 	(void)state;
@@ -293,7 +294,7 @@ static void test_stream_abandoned(void **state)
 	EXPECT("bounce 0 <a/>\nclose 0\n" END(INACTIVITY));
 }
 
-/* One whose features have not come is not open: what is for all is not for it. */
+/* A stream is not open before its features: payloads for all streams do not go to it. */
 static void test_stream_opening(void **state)
 {
 	(void)state;
@@ -305,7 +306,7 @@ static void test_stream_opening(void **state)
 	EXPECT("send 0 <c/>\nsend 1 <c/>\n3: " EMPTY "\n");
 }
 
-/* With the last stream the session ends, but what it had to tell is told under its name. */
+/* With the last stream the session ends. What is pending of it is delivered under its name. */
 static void test_stream_last_failed_with_pending(void **state)
 {
 	(void)state;
@@ -321,7 +322,7 @@ static void test_stream_last_failed_with_pending(void **state)
 	EXPECT("5: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT "</body>\nend\n");
 }
 
-/* Its server is nobody's affair any more, also when it stops reading in that very moment. */
+/* A closed stream does not count as congested, even when its server stops reading just then. */
 static void test_stream_closed_and_congested(void **state)
 {
 	(void)state;
@@ -335,7 +336,7 @@ static void test_stream_closed_and_congested(void **state)
 	EXPECT("send 0 <b/>\n4: " EMPTY "\n");
 }
 
-/* A place that becomes free in a call is not taken in the same one: what is still to come of it is of the stream that was there. */
+/* The number of a stream that is removed during a call is not reused during that call: actions that are queued already still refer to the old stream. */
 static void test_stream_place_not_taken_at_once(void **state)
 {
 	(void)state;
@@ -347,7 +348,7 @@ static void test_stream_place_not_taken_at_once(void **state)
 	assert_non_null(memmem(one.log.data, one.log.n, "open 2 c.org|", 13));
 }
 
-/* Nor does it get back what its place's former stream was answered. */
+/* A new stream is not returned what was delivered for the former stream of that number. */
 static void test_stream_place_taken_later(void **state)
 {
 	(void)state;
@@ -371,7 +372,7 @@ static void test_stream_place_taken_later(void **state)
 	assert_non_null(memmem(one.log.data, one.log.n, "close 1\nend ", 12));
 }
 
-/* All are stopped when too much waits, a new one too. */
+/* All servers are throttled when too much is pending, that of a new stream, too. */
 static void test_stream_backpressure(void **state)
 {
 	char text[N_PENDING_MAX + 2];
@@ -384,7 +385,7 @@ static void test_stream_backpressure(void **state)
 	EXPECT("");
 	server_of(1, "y");
 	EXPECT("pause 0\npause 1\n");
-	/* The one that asks for a third is told its name; the third is stopped at once. */
+	/* The request for a third stream gets its name. The third is throttled at once. */
 	request_with(102, " to='c.org'", "");
 	assert_non_null(memmem(one.log.data, one.log.n, "pause 2\n", 8));
 	buffer_clear(&one.log);

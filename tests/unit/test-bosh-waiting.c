@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Payloads from the client before the features of their stream have come. The rules are listed in test-bosh-session.c. */
+/* Payloads that the client sends before the features of their stream. test-bosh-session.c lists the rules. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -37,7 +38,7 @@ static void test_order(void **state)
 	EXPECT("send <d/>\n");
 }
 
-/* A server that has no features says so by its header. */
+/* A server without features: its header is enough. */
 static void test_no_features(void **state)
 {
 	(void)state;
@@ -48,7 +49,7 @@ static void test_no_features(void **state)
 	EXPECT("send <a/>\n");
 }
 
-/* What comes in the same turn as the features does not overtake what waits. */
+/* Payloads that come together with the features do not overtake those that wait. */
 static void test_no_overtaking(void **state)
 {
 	(void)state;
@@ -74,7 +75,7 @@ static void test_restart(void **state)
 	EXPECT("send <iq/>\n4: " FEATURES_TOLD "\n");
 }
 
-/* A pause brings its payloads in their turn, too. */
+/* The payloads of a pause wait in their turn, too. */
 static void test_pause(void **state)
 {
 	(void)state;
@@ -86,7 +87,7 @@ static void test_pause(void **state)
 	EXPECT("send <a/>\n");
 }
 
-/* Who says goodbye does not wait for a server. */
+/* A client that terminates does not wait for a server. */
 static void test_terminate(void **state)
 {
 	(void)state;
@@ -103,7 +104,7 @@ static void test_failure(void **state)
 	request_with(101, "", "<a/>");
 	fail_link(FAILURE_DNS_NO_NAME, NULL);
 	EXPECT("2: " TERMINATE_WITH("host-unknown", "there is no such domain in the DNS") "\nend\n");
-	/* And when nobody waits for an answer. */
+	/* The same when no request can be answered. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
 	begin_early();
@@ -142,14 +143,14 @@ static void test_limit(void **state)
 	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
 	assert_null(memmem(one.log.data, one.log.n, "send", 4));
 	buffer_clear(&one.log);
-	/* An empty request carries nothing that could be too much. */
+	/* An empty request carries nothing, so it cannot be too much. */
 	at_ms(5000);
 	request(rid);
 	buffer_clear(&one.log);
 	server(FEATURES);
 	assert_true(one.log.n > BOSH_WAITING_MAX);
 	assert_int_equal(memcmp(one.log.data, "send <a>", 8), 0);
-	/* It has all been sent, and so there is no limit any more. */
+	/* All of it has been sent, so there is no limit any more. */
 	buffer_clear(&one.log);
 	send_bytes(rid + 1, "", BOSH_WAITING_MAX + 1);
 	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));
@@ -171,7 +172,7 @@ static void test_above_limit(void **state)
 	EXPECT(expected);
 }
 
-/* Also behind a restart. */
+/* The same after a restart. */
 static void test_above_limit_of_restart(void **state)
 {
 	(void)state;
@@ -223,17 +224,17 @@ static void test_second_stream(void **state)
 	begin_two();
 	request_with(102, named(), "<a/>");
 	EXPECT("");
-	/* What is for all is for those that are open. */
+	/* Payloads for all streams go to those that are open. */
 	request_with(103, "", "<b/>");
 	EXPECT("send 0 <b/>\n3: " EMPTY "\n");
 	features_of(1);
 	EXPECT("send 1 <a/>\n");
-	/* From now on it is one of all. */
+	/* From now on it counts among all. */
 	request_with(104, "", "<c/>");
 	EXPECT("send 0 <c/>\nsend 1 <c/>\n4: " EMPTY "\n");
 }
 
-/* While none is open, it waits for each. */
+/* While none is open, payloads wait for each of them. */
 static void test_for_all(void **state)
 {
 	(void)state;
@@ -251,7 +252,7 @@ static void test_for_all(void **state)
 	EXPECT("send 0 <a/>\n");
 }
 
-/* One that restarts is still one of all, and waits for itself. */
+/* A stream that restarts still counts among all. Payloads wait for it alone. */
 static void test_restart_of_one(void **state)
 {
 	char attributes[100];
@@ -293,14 +294,14 @@ static void test_failure_of_one(void **state)
 	assert_non_null(at);
 }
 
-/* The limit is one for all streams. */
+/* All streams share one limit. */
 static void test_limit_of_all(void **state)
 {
 	(void)state;
 	one.limits.n_streams_max = 3;
 	begin_early();
 	request_with(101, " to='b.org'", "");
-	/* Each byte waits twice. */
+	/* Each byte waits for two streams, and counts twice. */
 	uint64_t rid = send_bytes(102, "", BOSH_WAITING_MAX / 2);
 
 	assert_null(memmem(one.log.data, one.log.n, "terminate", 9));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "gateway/bosh/bounce.h"
@@ -38,7 +39,7 @@ static void test_message(void **state)
 	check("<message " C "\n\tfrom = \"a'b\"\nto='d'\n></message\n>",
 	      "<message " C " to=\"a'b\" type='error'>" UNAVAILABLE "</message>");
 	check("<message " C " from='a'/>", "<message " C " to='a' type='error'>" UNAVAILABLE "</message>");
-	/* Declarations stay, for what is inside; so do attributes that are named alike. */
+	/* Declarations stay, because the content uses them; so do attributes with similar names. */
 	check("<m:message xmlns:m='jabber:client' xmlns:x='urn:x' from='a' x:to='b' x:type='/>'><x:y/></m:message>",
 	      "<m:message xmlns:m='jabber:client' xmlns:x='urn:x' to='a' x:to='b' x:type='/>' type='error'><x:y/>" UNAVAILABLE
 	      "</m:message>");
@@ -61,7 +62,7 @@ static void test_silence(void **state)
 		"<iq " C " from='a' type='result' id='i'/>",
 		"<iq " C " from='a' type='error' id='i'/>",
 		"<iq " C " from='a' id='i'/>",
-		/* Without a sender it is from the user's own account. */
+		/* A stanza without a sender is from the user's own account. */
 		"<message " C " to='a'/>",
 		"<iq " C " type='get' id='i'/>",
 		"<message xmlns='other' from='a'/>",
@@ -81,7 +82,7 @@ static void test_many(void **state)
 	(void)state;
 	check("<presence " C " from='a'/><message " C " from='b'/><iq " C " from='c' type='get'/>",
 	      "<message " C " to='b' type='error'>" UNAVAILABLE "</message><iq " C " to='c' type='error'>" NO_SERVICE "</iq>");
-	/* What cannot be understood ends the list. */
+	/* The list ends at what cannot be parsed. */
 	check("<message " C " from='b'/><x:y/><message " C " from='b'/>",
 	      "<message " C " to='b' type='error'>" UNAVAILABLE "</message>");
 	check("<message " C " from='b'/><message " C " from='b'",

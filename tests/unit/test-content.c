@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "gateway/bosh/content.h"
@@ -16,10 +17,10 @@ static void test_content(void **state)
 		{"text/xml; charset=utf-8", "text/xml; charset=utf-8"},
 		{"Application/XML;charset=\"UTF-8\"", "application/xml; charset=utf-8"},
 		{" text/plain ; charset=utf-8 ", "text/plain; charset=utf-8"},
-		/* Another charset is none of ours. */
+		/* Any other charset is refused. */
 		{"text/plain; charset=iso-8859-1", "text/xml; charset=utf-8"},
 		{"text/plain; charset=utf-8; x=y", "text/xml; charset=utf-8"},
-		/* What runs in a browser, or is no type, or would be a header of its own. */
+		/* Types that a browser runs, what is no type, and what would be a header of its own. */
 		{"text/html", "text/xml; charset=utf-8"},
 		{"application/xhtml+xml", "text/xml; charset=utf-8"},
 		{"image/svg+xml", "text/xml; charset=utf-8"},
