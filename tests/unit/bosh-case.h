@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A BOSH session under test: requests and what servers send are text, and the actions are a log with
- * a line for each. Exchanges are numbered from 1 in the order of requests. Included after cmocka.h.
+ * A BOSH session under test: requests and what servers send are text, and the actions are a log
+ * with a line for each. Exchanges are numbered from 1 in the order of requests. Included after
+ * cmocka.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,45 +24,47 @@ enum {
 #define EMPTY "<body " HTTPBIND "/>"
 #define BODY(content) "<body " HTTPBIND ">" content "</body>"
 #define TERMINATE(condition) "<body " HTTPBIND " type='terminate' condition='" condition "'/>"
-#define TERMINATE_WITH(condition, words)                                                           \
-	"<body " HTTPBIND " type='terminate' condition='" condition                                \
+#define TERMINATE_WITH(condition, words)                            \
+	"<body " HTTPBIND " type='terminate' condition='" condition \
 	"'><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" words "</text></body>"
 /* The rules that tests need: condition, name, sentence. */
 #define RID_WINDOW "item-not-found", "rid-window", "the rid is above the window of the session"
-#define RESPONSE_DROPPED                                                                           \
+#define RESPONSE_DROPPED \
 	"item-not-found", "response-dropped", "the response to that rid is no longer kept"
-#define KEY_MISMATCH                                                                               \
-	"item-not-found", "key-mismatch", "the key does not continue the key sequence"
-#define STREAM_UNKNOWN                                                                             \
+#define KEY_MISMATCH "item-not-found", "key-mismatch", "the key does not continue the key sequence"
+#define STREAM_UNKNOWN \
 	"item-not-found", "stream-unknown", "the session has no open stream of that name"
-#define INACTIVITY                                                                                 \
+#define INACTIVITY \
 	"item-not-found", "inactivity", "the request before this one did not arrive in time"
-#define TOO_MANY_REQUESTS                                                                          \
+#define TOO_MANY_REQUESTS \
 	"policy-violation", "too-many-requests", "more requests are open than the session allows"
-#define POLLING_TOO_OFTEN                                                                          \
-	"policy-violation", "polling-too-often",                                                   \
+#define POLLING_TOO_OFTEN                        \
+	"policy-violation", "polling-too-often", \
 		"empty requests follow each other faster than the polling interval allows"
-#define TOO_MANY_REPEATS                                                                           \
+#define TOO_MANY_REPEATS \
 	"policy-violation", "too-many-repeats", "the same request was repeated too often"
-#define PAUSE_TOO_LONG                                                                             \
+#define PAUSE_TOO_LONG \
 	"policy-violation", "pause-too-long", "the pause is longer than the session allows"
-#define PAUSE_NOT_OFFERED                                                                          \
+#define PAUSE_NOT_OFFERED \
 	"policy-violation", "pause-not-offered", "this gateway does not offer pauses"
-#define NOT_UNDERSTOOD                                                                             \
-	"bad-request", "not-understood", "the request is not a BOSH body that this gateway understands"
+#define NOT_UNDERSTOOD                   \
+	"bad-request", "not-understood", \
+		"the request is not a BOSH body that this gateway understands"
 /* For one of these: the answer to the request that broke it, to the other requests, and the end. */
 #define BROKE(...) BROKE_OF(__VA_ARGS__)
 #define BROKE_OF(condition, name, words) TERMINATE_WITH(condition, words)
 #define OTHER(...) OTHER_OF(__VA_ARGS__)
-#define OTHER_OF(condition, name, words)                                                           \
+#define OTHER_OF(condition, name, words) \
 	TERMINATE_WITH("other-request", "another request ended this session: " words)
 #define END(...) END_OF(__VA_ARGS__)
 #define END_OF(condition, name, words) "end " name "\n"
 #define GOODBYE "<body " HTTPBIND " type='terminate'/>"
 #define DISPLACED "<body " HTTPBIND " type='error'/>"
-#define CREATED(wait, hold, requests, inactivity)                                                                      \
-	"<body " HTTPBIND " " STREAM " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true' sid='SID'" \
-	" wait='" wait "' hold='" hold "' requests='" requests "' inactivity='" inactivity "' polling='2' charsets='UTF-8' ver='1.6'"
+#define CREATED(wait, hold, requests, inactivity)                                            \
+	"<body " HTTPBIND " " STREAM                                                         \
+	" xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' xmpp:restartlogic='true' sid='SID'" \
+	" wait='" wait "' hold='" hold "' requests='" requests "' inactivity='" inactivity   \
+	"' polling='2' charsets='UTF-8' ver='1.6'"
 #define CREATION CREATED("60", "1", "2", "30")
 
 struct bosh_case {
@@ -103,9 +106,14 @@ static inline int teardown(void **state)
 static inline void log_action(const struct bosh_action *action)
 {
 	static const char *const names[] = {
-		[BOSH_ACTION_OPEN] = "open",   [BOSH_ACTION_SEND] = "send",   [BOSH_ACTION_RESTART] = "restart",
-		[BOSH_ACTION_CLOSE] = "close", [BOSH_ACTION_STOP_READING] = "pause", [BOSH_ACTION_RESUME_READING] = "resume",
-		[BOSH_ACTION_END] = "end",     [BOSH_ACTION_BOUNCE] = "bounce",
+		[BOSH_ACTION_OPEN] = "open",
+		[BOSH_ACTION_SEND] = "send",
+		[BOSH_ACTION_RESTART] = "restart",
+		[BOSH_ACTION_CLOSE] = "close",
+		[BOSH_ACTION_STOP_READING] = "pause",
+		[BOSH_ACTION_RESUME_READING] = "resume",
+		[BOSH_ACTION_END] = "end",
+		[BOSH_ACTION_BOUNCE] = "bounce",
 	};
 	struct sv text = buffer_sv(&action->payloads);
 	int r;
@@ -152,21 +160,27 @@ static inline void done(int r)
 static inline void expect(const char *expected, int line)
 {
 	if (!sv_eq(buffer_sv(&one.log), sv_from(expected))) {
-		fail_msg("line %d: got\n%.*s\nexpected\n%s", line, SV_ARGS(buffer_sv(&one.log)), expected);
+		fail_msg("line %d: got\n%.*s\nexpected\n%s", line, SV_ARGS(buffer_sv(&one.log)),
+			 expected);
 	}
 	buffer_clear(&one.log);
 }
 
-/* Parses the request @rid with more attributes and with payloads. Its exchange is ++one.n_exchanges. */
-static inline void read_request(uint64_t rid, const char *attributes, const char *payloads, struct bosh_body *ret_body)
+/* Parses the request @rid with more attributes and with payloads. Its exchange is
+ * ++one.n_exchanges. */
+static inline void read_request(uint64_t rid, const char *attributes, const char *payloads,
+				struct bosh_body *ret_body)
 {
 	struct xml_scan_options options = bosh_body_options(10000);
 	struct buffer text = BUFFER_INIT;
 
-	assert_int_equal(buffer_printf(&text, "<body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' rid='%llu'%s>%s</body>",
+	assert_int_equal(buffer_printf(&text,
+				       "<body " HTTPBIND
+				       " xmlns:xmpp='urn:xmpp:xbosh' rid='%llu'%s>%s</body>",
 				       (unsigned long long)rid, attributes, payloads),
 			 0);
-	assert_int_equal(bosh_body_init(ret_body, one.pool, &options, buffer_sv(&text)), BOSH_BODY_OK);
+	assert_int_equal(bosh_body_init(ret_body, one.pool, &options, buffer_sv(&text)),
+			 BOSH_BODY_OK);
 	buffer_deinit(&text);
 	one.n_exchanges++;
 }
@@ -190,7 +204,9 @@ static inline void create(const char *attributes)
 	struct bosh_body body;
 
 	read_request(FIRST_RID, attributes, "", &body);
-	assert_int_equal(bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session), 0);
+	assert_int_equal(
+		bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session),
+		0);
 	bosh_body_deinit(&body);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 }

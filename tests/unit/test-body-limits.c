@@ -34,14 +34,16 @@ static int read_padded(const char *name, size_t n)
 
 static void test_limits(void **state)
 {
-	static const char *const names[] = {"to", "from", "sid", "route", "xml:lang", "key", "type"};
+	static const char *const names[] = {"to",       "from", "sid", "route",
+					    "xml:lang", "key",  "type"};
 	const size_t n = N_BODY_MAX - strlen("<body" NS " ver='1.6'><m></m></body>");
 	struct buffer deep = BUFFER_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX), BOSH_BODY_OK);
-		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX + 1), BOSH_BODY_E_TOO_COMPLEX);
+		assert_int_equal(read_padded(names[i], BOSH_ATTRIBUTE_MAX + 1),
+				 BOSH_BODY_E_TOO_COMPLEX);
 	}
 	assert_int_equal(read_padded(NULL, n), BOSH_BODY_OK);
 	assert_int_equal(read_padded(NULL, n + 1), BOSH_BODY_E_TOO_LARGE);
@@ -71,7 +73,8 @@ static void test_huge(void **state)
 		assert_int_equal(buffer_append_sv(&text, SV("<message>0123456789</message>")), 0);
 	}
 	assert_true(text.n > XML_PARSER_BYTES_MAX);
-	assert_int_equal(bosh_body_init(&body, pool, &large, buffer_sv(&text)), BOSH_BODY_E_BAD_REQUEST);
+	assert_int_equal(bosh_body_init(&body, pool, &large, buffer_sv(&text)),
+			 BOSH_BODY_E_BAD_REQUEST);
 	bosh_body_deinit(&body);
 	assert_int_equal(buffer_append_sv(&text, SV("</body>")), 0);
 	assert_int_equal(bosh_body_init(&body, pool, &large, buffer_sv(&text)), BOSH_BODY_OK);
@@ -83,8 +86,10 @@ static void test_huge(void **state)
 
 static int scenario(void *userdata)
 {
-	static const char text[] = "<body" NS " rid='1' sid='abc' to='example.org' from='a@example.org' xmlns:x='urn:x'>"
-				   "<message><x:y/></message><iq/></body>";
+	static const char text[] =
+		"<body" NS
+		" rid='1' sid='abc' to='example.org' from='a@example.org' xmlns:x='urn:x'>"
+		"<message><x:y/></message><iq/></body>";
 	struct xml_pool *own_pool;
 	struct bosh_body body = {0};
 	int r = xml_pool_new(namespaces, NS_COUNT, &own_pool);

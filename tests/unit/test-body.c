@@ -9,11 +9,12 @@
 
 #include "tests/unit/body-case.h"
 
-#define assert_sv(view, expected)                                                                                     \
-	do {                                                                                                           \
-		if (!sv_eq(view, sv_from(expected))) {                                                                 \
-			fail_msg("got '%.*s', expected '%s'", (int)(view).n, (view).n ? (view).data : "", expected); \
-		}                                                                                                      \
+#define assert_sv(view, expected)                                            \
+	do {                                                                 \
+		if (!sv_eq(view, sv_from(expected))) {                       \
+			fail_msg("got '%.*s', expected '%s'", (int)(view).n, \
+				 (view).n ? (view).data : "", expected);     \
+		}                                                            \
 	} while (0)
 
 static void test_creation(void **state)
@@ -21,12 +22,17 @@ static void test_creation(void **state)
 	struct bosh_body body;
 
 	(void)state;
-	assert_int_equal(read_text("<?xml version='1.0'?>\n<body content='text/xml; charset=utf-8' from='user@example.com' "
-				   "hold='1' rid='1573741820' to='example.com' route='xmpp:example.com:9999' ver='1.6' "
-				   "wait='60' ack='1' xml:lang='en' xmpp:version='1.0' newkey='ee9d80e206e7496c89fc34c85bd3998b3cf2b741' key='bb' stream='cc' "
-				   "unknown='dd' xmlns='http://jabber.org/protocol/httpbind' xmlns:xmpp='urn:xmpp:xbosh'/>\n",
-				   &body),
-			 BOSH_BODY_OK);
+	assert_int_equal(
+		read_text("<?xml version='1.0'?>\n<body content='text/xml; charset=utf-8' "
+			  "from='user@example.com' "
+			  "hold='1' rid='1573741820' to='example.com' "
+			  "route='xmpp:example.com:9999' ver='1.6' "
+			  "wait='60' ack='1' xml:lang='en' xmpp:version='1.0' "
+			  "newkey='ee9d80e206e7496c89fc34c85bd3998b3cf2b741' key='bb' stream='cc' "
+			  "unknown='dd' xmlns='http://jabber.org/protocol/httpbind' "
+			  "xmlns:xmpp='urn:xmpp:xbosh'/>\n",
+			  &body),
+		BOSH_BODY_OK);
 	assert_true(body.has_rid);
 	assert_int_equal(body.rid, 1573741820);
 	assert_true(body.has_ver);
@@ -62,7 +68,8 @@ static void test_absent_and_empty(void **state)
 
 	(void)state;
 	assert_int_equal(read_text("<body" NS "/>", &body), BOSH_BODY_OK);
-	assert_false(body.has_rid || body.has_ver || body.wait.set || body.hold.set || body.restart);
+	assert_false(body.has_rid || body.has_ver || body.wait.set || body.hold.set ||
+		     body.restart);
 	assert_null(body.to.data);
 	bosh_body_deinit(&body);
 
@@ -78,7 +85,9 @@ static void test_absent_and_empty(void **state)
 	bosh_body_deinit(&body);
 
 	/* Decoded once. */
-	assert_int_equal(read_text("<body" NS " from='&lt;&amp;lt;&#x41;' type='terminate' condition='x'/>", &body),
+	assert_int_equal(read_text("<body" NS
+				   " from='&lt;&amp;lt;&#x41;' type='terminate' condition='x'/>",
+				   &body),
 			 BOSH_BODY_OK);
 	assert_sv(body.from, "<&lt;A");
 	assert_sv(body.type, "terminate");
@@ -149,7 +158,8 @@ static void test_numbers(void **state)
 		if (r != rows[row].result) {
 			fail_msg("%s gave %d", text, r);
 		}
-		const struct bosh_number numbers[] = {{body.has_rid, body.rid}, body.wait, body.hold, body.ack, body.pause};
+		const struct bosh_number numbers[] = {
+			{body.has_rid, body.rid}, body.wait, body.hold, body.ack, body.pause};
 
 		if (r == BOSH_BODY_OK) {
 			for (size_t other = 0; other < ARRAY_LENGTH(numbers); other++) {
@@ -171,11 +181,16 @@ static void test_ver(void **state)
 		int result;
 		unsigned major, minor;
 	} rows[] = {
-		{"1.6", BOSH_BODY_OK, 1, 6},	   {"1.11", BOSH_BODY_OK, 1, 11},
-		{"2.0", BOSH_BODY_OK, 2, 0},	   {"1", BOSH_BODY_E_BAD_REQUEST, 0, 0},
-		{"1.", BOSH_BODY_E_BAD_REQUEST, 0, 0}, {".6", BOSH_BODY_E_BAD_REQUEST, 0, 0},
-		{"1.6.1", BOSH_BODY_E_BAD_REQUEST, 0, 0}, {"", BOSH_BODY_E_BAD_REQUEST, 0, 0},
-		{"1.65536", BOSH_BODY_E_BAD_REQUEST, 0, 0}, {"a.b", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"1.6", BOSH_BODY_OK, 1, 6},
+		{"1.11", BOSH_BODY_OK, 1, 11},
+		{"2.0", BOSH_BODY_OK, 2, 0},
+		{"1", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"1.", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{".6", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"1.6.1", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"1.65536", BOSH_BODY_E_BAD_REQUEST, 0, 0},
+		{"a.b", BOSH_BODY_E_BAD_REQUEST, 0, 0},
 	};
 
 	(void)state;
@@ -205,23 +220,32 @@ static void test_payloads(void **state)
 		/* Nothing is added. */
 		{BODY("", "<message xmlns='jabber:client' to = \"a\"><body>x</body></message>"), 1,
 		 "<message xmlns='jabber:client' to = \"a\"><body>x</body></message>"},
-		/* No namespace, the body's, or what is left of it in the stanza: jabber:client, the stream's own. */
-		{BODY("", "<message><body>x</body></message>\n<presence/>"), 2, "<message><body>x</body></message><presence/>"},
-		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind'><iq/></b:body>", 1, "<iq/>"},
-		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' xmlns='jabber:client'><iq/></b:body>", 1, "<iq/>"},
+		/* No namespace, the body's, or what is left of it in the stanza: jabber:client, the
+		 * stream's own. */
+		{BODY("", "<message><body>x</body></message>\n<presence/>"), 2,
+		 "<message><body>x</body></message><presence/>"},
+		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind'><iq/></b:body>", 1,
+		 "<iq/>"},
+		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' "
+		 "xmlns='jabber:client'><iq/></b:body>",
+		 1, "<iq/>"},
 		{BODY(" xmlns:c='jabber:client'", "<c:iq><query/></c:iq>"), 1,
 		 "<c:iq xmlns:c='jabber:client'><query/></c:iq>"},
 		/* Inherited from the body, by prefix and by default. */
-		{BODY(" xmlns:x='urn:x' xmlns:y='urn:y'", "<iq><x:query/></iq><iq y:a='1'/><iq/>"), 3,
-		 "<iq xmlns:x='urn:x'><x:query/></iq><iq xmlns:y='urn:y' y:a='1'/><iq/>"},
-		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' xmlns='urn:x'><iq/></b:body>", 1, "<iq xmlns='urn:x'/>"},
+		{BODY(" xmlns:x='urn:x' xmlns:y='urn:y'", "<iq><x:query/></iq><iq y:a='1'/><iq/>"),
+		 3, "<iq xmlns:x='urn:x'><x:query/></iq><iq xmlns:y='urn:y' y:a='1'/><iq/>"},
+		{"<b:body xmlns:b='http://jabber.org/protocol/httpbind' "
+		 "xmlns='urn:x'><iq/></b:body>",
+		 1, "<iq xmlns='urn:x'/>"},
 		{BODY("", "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"), 1,
 		 "<message><![CDATA[</body>]]><a><![CDATA[]]></a></message>"},
 		/* Elements of SASL and stream management. */
-		{BODY("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"), 1,
-		 "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"},
+		{BODY("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+			  "mechanism='PLAIN'>AGE=</auth>"),
+		 1, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"},
 		{BODY("", "<r xmlns='urn:xmpp:sm:3'/>"), 1, "<r xmlns='urn:xmpp:sm:3'/>"},
-		{BODY(" type='terminate'", "<presence type='unavailable'/>"), 1, "<presence type='unavailable'/>"},
+		{BODY(" type='terminate'", "<presence type='unavailable'/>"), 1,
+		 "<presence type='unavailable'/>"},
 	};
 
 	(void)state;
@@ -317,30 +341,37 @@ static void test_bad_request(void **state)
 	}
 	struct bosh_body body;
 
-	assert_int_equal(read_bytes((struct sv){utf16, sizeof(utf16)}, &body), BOSH_BODY_E_BAD_REQUEST);
+	assert_int_equal(read_bytes((struct sv){utf16, sizeof(utf16)}, &body),
+			 BOSH_BODY_E_BAD_REQUEST);
 	bosh_body_deinit(&body);
-	assert_int_equal(read_bytes((struct sv){"<body" NS ">\0</body>", sizeof("<body" NS ">\0</body>") - 1}, &body),
+	assert_int_equal(read_bytes((struct sv){"<body" NS ">\0</body>",
+						sizeof("<body" NS ">\0</body>") - 1},
+				    &body),
 			 BOSH_BODY_E_BAD_REQUEST);
 	bosh_body_deinit(&body);
 }
 
-/* What could be parsed before the error tells how to refuse the request, and of which session it is. */
+/* What could be parsed before the error tells how to refuse the request, and of which session it
+ * is. */
 static void test_partly_understood(void **state)
 {
 	struct buffer text = BUFFER_INIT;
 	struct bosh_body body;
 
 	(void)state;
-	assert_int_equal(read_text("<body" NS " ver='1.6' sid='s' rid='5'><a></b>", &body), BOSH_BODY_E_BAD_REQUEST);
+	assert_int_equal(read_text("<body" NS " ver='1.6' sid='s' rid='5'><a></b>", &body),
+			 BOSH_BODY_E_BAD_REQUEST);
 	assert_true(body.has_ver && body.has_rid);
 	assert_int_equal(body.rid, 5);
 	assert_sv(body.sid, "s");
 	bosh_body_deinit(&body);
-	assert_int_equal(read_text("<body" NS " wait='x' ver='1.6' sid='s' rid='5'/>", &body), BOSH_BODY_E_BAD_REQUEST);
+	assert_int_equal(read_text("<body" NS " wait='x' ver='1.6' sid='s' rid='5'/>", &body),
+			 BOSH_BODY_E_BAD_REQUEST);
 	assert_true(body.has_ver && body.has_rid);
 	assert_sv(body.sid, "s");
 	bosh_body_deinit(&body);
-	assert_int_equal(read_text("<body" NS " ver='1.6' rid='1'", &body), BOSH_BODY_E_BAD_REQUEST);
+	assert_int_equal(read_text("<body" NS " ver='1.6' rid='1'", &body),
+			 BOSH_BODY_E_BAD_REQUEST);
 	assert_false(body.has_ver || body.has_rid);
 	bosh_body_deinit(&body);
 	/* An attribute that is too long does not hide the session. */
@@ -357,14 +388,10 @@ static void test_partly_understood(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_creation),
-		cmocka_unit_test(test_absent_and_empty),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_ver),
-		cmocka_unit_test(test_payloads),
-		cmocka_unit_test(test_bad_request),
-		cmocka_unit_test(test_partly_understood),
+		cmocka_unit_test(test_creation),    cmocka_unit_test(test_absent_and_empty),
+		cmocka_unit_test(test_restart),     cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_ver),         cmocka_unit_test(test_payloads),
+		cmocka_unit_test(test_bad_request), cmocka_unit_test(test_partly_understood),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -46,7 +46,8 @@ static void test_ack_announced(void **state)
 		create(attributes);
 		assert_int_equal(bosh_session_header(one.session, 0, NULL, "x.org"), 0);
 		server(FEATURES);
-		assert_non_null(memmem(one.log.data, one.log.n, rows[i].expected, strlen(rows[i].expected)));
+		assert_non_null(memmem(one.log.data, one.log.n, rows[i].expected,
+				       strlen(rows[i].expected)));
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -107,7 +108,8 @@ static void test_ack_of_answers(void **state)
 	EXPECT("8: " BODY("<iq/>") "\n");
 	/* What has been acknowledged is gone. */
 	request_with(101, "", "<x/>");
-	EXPECT("9: " BROKE(RESPONSE_DROPPED) "\n7: " OTHER(RESPONSE_DROPPED) "\nclose\n" END(RESPONSE_DROPPED));
+	EXPECT("9: " BROKE(RESPONSE_DROPPED) "\n7: " OTHER(RESPONSE_DROPPED) "\nclose\n" END(
+		RESPONSE_DROPPED));
 }
 
 /* No attribute: the client has all answers to the requests before. */
@@ -274,16 +276,11 @@ static void test_kept_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ack_announced),
-		TEST(test_ack_of_requests),
-		TEST(test_ack_of_answers),
-		TEST(test_ack_left_out),
-		TEST(test_ack_of_the_future),
-		TEST(test_report),
-		TEST(test_report_and_gone),
-		TEST(test_ack_and_vanished),
-		TEST(test_ack_wanted),
-		TEST(test_ack_backpressure),
+		TEST(test_ack_announced),     TEST(test_ack_of_requests),
+		TEST(test_ack_of_answers),    TEST(test_ack_left_out),
+		TEST(test_ack_of_the_future), TEST(test_report),
+		TEST(test_report_and_gone),   TEST(test_ack_and_vanished),
+		TEST(test_ack_wanted),        TEST(test_ack_backpressure),
 		TEST(test_kept_limit),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine's list of actions: it remembers the first error, and then pushes nothing more and leaks
- * nothing. */
+/* The engine's list of actions: it remembers the first error, and then pushes nothing more and
+ * leaks nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -120,7 +120,8 @@ static void run_rows(const char *creation, const struct row *rows, size_t n)
 			broken = BOSH_RULE_NONE;
 			do_step(steps[j]);
 			if (broken && steps[j + 1]) {
-				fail_msg("\"%s\": %s after %zu steps", steps, bosh_rule_name(broken), j + 1);
+				fail_msg("\"%s\": %s after %zu steps", steps,
+					 bosh_rule_name(broken), j + 1);
 			}
 		}
 		if (broken != rows[i].rule) {
@@ -150,7 +151,8 @@ static void test_hold_of_one(void **state)
 		{"p.e", FINE},
 		{"p+e", FINE},
 		{"epe", FINE},
-		/* By mistake they send two. It is no way around the rule: one for each, for as long as `polling`. */
+		/* By mistake they send two. It is no way around the rule: one for each, for as long
+		 * as `polling`. */
 		{"pee", FINE},
 		{"psee", FINE},
 		{"ree", FINE},
@@ -162,10 +164,22 @@ static void test_hold_of_one(void **state)
 		{"pe+e", FINE},
 		{"p.e+e", TOO_OFTEN},
 		{"p.+ee", TOO_OFTEN},
-		{"pppppppp" "e" "eeeeeeee", FINE},
-		{"pppppppp" "e" "eeeeeeeee", TOO_OFTEN},
-		{"ppppppppp" "e" "eeeeeeee", FINE},
-		{"ppppppppp" "e" "eeeeeeeee", TOO_OFTEN},
+		{"pppppppp"
+		 "e"
+		 "eeeeeeee",
+		 FINE},
+		{"pppppppp"
+		 "e"
+		 "eeeeeeeee",
+		 TOO_OFTEN},
+		{"ppppppppp"
+		 "e"
+		 "eeeeeeee",
+		 FINE},
+		{"ppppppppp"
+		 "e"
+		 "eeeeeeeee",
+		 TOO_OFTEN},
 		{"pepepepepe", FINE},
 		{"re", FINE},
 		{"ere", FINE},
@@ -200,18 +214,9 @@ static void test_hold_of_one(void **state)
 static void test_hold_of_two(void **state)
 {
 	static const struct row rows[] = {
-		{"ee", FINE},
-		{"eee", TOO_OFTEN},
-		{"pee", FINE},
-		{"peee", TOO_OFTEN},
-		{"epe", FINE},
-		{"ppe", FINE},
-		{"e+.e+.e", FINE},
-		{"e+.ee", TOO_OFTEN},
-		{"eege", FINE},
-		{"egee", FINE},
-		{"eeE", FINE},
-		{"eEe", FINE},
+		{"ee", FINE},        {"eee", TOO_OFTEN}, {"pee", FINE},     {"peee", TOO_OFTEN},
+		{"epe", FINE},       {"ppe", FINE},      {"e+.e+.e", FINE}, {"e+.ee", TOO_OFTEN},
+		{"eege", FINE},      {"egee", FINE},     {"eeE", FINE},     {"eEe", FINE},
 		{"eEee", TOO_OFTEN},
 	};
 
@@ -231,7 +236,8 @@ static void test_too_many(void **state)
 		{"cppt", FINE},
 		{"cppz", FINE},
 		{"cppzpp", FINE},
-		/* With a connection that broke there is room for another request, however often it happens. */
+		/* With a connection that broke there is room for another request, however often it
+		 * happens. */
 		{"cppgp", FINE},
 		{"cpgpp", FINE},
 		{"cpgppp", TOO_MANY},
@@ -296,7 +302,7 @@ static void test_without_interval(void **state)
 static void test_linger(void **state)
 {
 	static const struct row rows[] = {
-		{"pe", FINE},	{"epe", FINE},	    {"eppe", FINE},	{"epppppp", FINE},
+		{"pe", FINE},    {"epe", FINE},        {"eppe", FINE},     {"epppppp", FINE},
 		{"ep.ep", FINE}, {"epeee", TOO_OFTEN}, {"cppp", TOO_MANY},
 	};
 
@@ -331,8 +337,8 @@ static void test_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_hold_of_one), TEST(test_hold_of_two),	     TEST(test_too_many),
-		TEST(test_polling),	TEST(test_without_interval), TEST(test_linger),
+		TEST(test_hold_of_one), TEST(test_hold_of_two),      TEST(test_too_many),
+		TEST(test_polling),     TEST(test_without_interval), TEST(test_linger),
 		TEST(test_room),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A BOSH session's server side, its failures and its limits. The table of rules is in test-bosh-session.c. */
+/* A BOSH session's server side, its failures and its limits. The table of rules is in
+ * test-bosh-session.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,11 +10,13 @@
 
 #include "tests/unit/bosh-case.h"
 
-#define FAILED(condition, text)                                                                                        \
-	"<body " HTTPBIND " type='terminate' condition='" condition                                                    \
+#define FAILED(condition, text)                                     \
+	"<body " HTTPBIND " type='terminate' condition='" condition \
 	"'><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" text "</text></body>"
 #define LOST FAILED("remote-connection-failed", "the connection to the server broke")
-#define ERROR "<stream:error " STREAM "><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+#define ERROR                   \
+	"<stream:error " STREAM \
+	"><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
 
 static void test_failure(void **state)
 {
@@ -31,7 +34,8 @@ static void test_failure_detail(void **state)
 	request(101);
 	fail_link(FAILURE_CERTIFICATE_NAME, "it names <a&'b>");
 	EXPECT("2: " FAILED("remote-connection-failed",
-			    "the server&apos;s certificate is for another name: it names &lt;a&amp;&apos;b&gt;") "\nend\n");
+			    "the server&apos;s certificate is for another name: it names "
+			    "&lt;a&amp;&apos;b&gt;") "\nend\n");
 }
 
 /* Before the features: the creation answer describes the session and says why it failed. */
@@ -41,7 +45,8 @@ static void test_failure_at_creation(void **state)
 	create(" ver='1.6'");
 	fail_link(FAILURE_DNS_NO_NAME, NULL);
 	EXPECT("1: " CREATION " type='terminate' condition='host-unknown'>"
-	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>there is no such domain in the DNS</text></body>\nend\n");
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>there is no such domain in the "
+	       "DNS</text></body>\nend\n");
 }
 
 static void test_failure_with_pending(void **state)
@@ -53,10 +58,14 @@ static void test_failure_with_pending(void **state)
 	request(101);
 	request(102);
 	request(104);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<message/>")), 0);
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false),
+					  SV("<message/>")),
+			 0);
 	fail_link(FAILURE_STREAM_CLOSED, NULL);
-	EXPECT("2: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><message/>"
-	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the server closed the stream</text></body>\n"
+	EXPECT("2: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed'><message/>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the server closed the "
+	       "stream</text></body>\n"
 	       "3: " EMPTY "\n4: " TERMINATE("other-request") "\nend\n");
 }
 
@@ -73,8 +82,10 @@ static void test_failure_kept(void **state)
 	request(100);
 	EXPECT("2: " CREATION ">" FEATURES "</body>\n");
 	request_with(101, "", "<iq/>");
-	EXPECT("3: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><message/>"
-	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server broke</text></body>\nend\n");
+	EXPECT("3: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed'><message/>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server "
+	       "broke</text></body>\nend\n");
 }
 
 static void test_failure_kept_for_repeat(void **state)
@@ -124,8 +135,9 @@ static void test_after_the_end(void **state)
 	server("<message/>");
 	fail_link(FAILURE_CONNECTION_LOST, NULL);
 	congest(true);
-	assert_int_equal(buffer_append(bosh_session_pending(one.session, 0, false, false), (char[N_PENDING_MAX]){0},
-				       N_PENDING_MAX), 0);
+	assert_int_equal(buffer_append(bosh_session_pending(one.session, 0, false, false),
+				       (char[N_PENDING_MAX]){0}, N_PENDING_MAX),
+			 0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 	EXPECT("");
 }
@@ -135,11 +147,16 @@ static void test_stream_error(void **state)
 	(void)state;
 	begin();
 	request(101);
-	/* As the link reports it: the element, then the end, with or without a flush between them. */
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<message/>")), 0);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, true, false), SV(ERROR)), 0);
+	/* As the link reports it: the element, then the end, with or without a flush between
+	 * them. */
+	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false),
+					  SV("<message/>")),
+			 0);
+	assert_int_equal(
+		buffer_append_sv(bosh_session_pending(one.session, 0, true, false), SV(ERROR)), 0);
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
-	EXPECT("2: <body " HTTPBIND " " STREAM " type='terminate' condition='remote-stream-error'><message/>" ERROR
+	EXPECT("2: <body " HTTPBIND " " STREAM
+	       " type='terminate' condition='remote-stream-error'><message/>" ERROR
 	       "</body>\nend\n");
 }
 
@@ -151,15 +168,17 @@ static void test_stream_error_kept(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	EXPECT("");
 	request(101);
-	EXPECT("2: <body " HTTPBIND " " STREAM " type='terminate' condition='remote-stream-error'>" ERROR
-	       "</body>\nend\n");
+	EXPECT("2: <body " HTTPBIND " " STREAM
+	       " type='terminate' condition='remote-stream-error'>" ERROR "</body>\nend\n");
 }
 
 static void test_restart(void **state)
 {
 	(void)state;
 	begin();
-	request_with(101, " to='example.org' xml:lang='de' from='a@example.org' xmpp:version='1.0' xmpp:restart='true'",
+	request_with(101,
+		     " to='example.org' xml:lang='de' from='a@example.org' xmpp:version='1.0' "
+		     "xmpp:restart='true'",
 		     "<iq/>");
 	EXPECT("restart example.org|a@example.org|de|1.0||\n");
 	server(FEATURES);
@@ -180,8 +199,8 @@ static void test_refuse(void **state)
 	request(101);
 	request(103);
 	refuse(9, BOSH_RULE_NOT_UNDERSTOOD);
-	EXPECT("9: " BROKE(NOT_UNDERSTOOD) "\n2: " OTHER(NOT_UNDERSTOOD) "\n3: " OTHER(NOT_UNDERSTOOD)
-	       "\nclose\n" END(NOT_UNDERSTOOD));
+	EXPECT("9: " BROKE(NOT_UNDERSTOOD) "\n2: " OTHER(NOT_UNDERSTOOD) "\n3: " OTHER(
+		NOT_UNDERSTOOD) "\nclose\n" END(NOT_UNDERSTOOD));
 }
 
 /* Every rule has a name, a condition and a sentence, which the client and the owner get. */
@@ -208,7 +227,8 @@ static void test_rules(void **state)
 		}
 		for (enum bosh_rule other = BOSH_RULE_NONE; other < rule; other++) {
 			assert_string_not_equal(bosh_rule_name(other), bosh_rule_name(rule));
-			assert_string_not_equal(bosh_rule_sentence(other), bosh_rule_sentence(rule));
+			assert_string_not_equal(bosh_rule_sentence(other),
+						bosh_rule_sentence(rule));
 		}
 		for (int legacy = 0; legacy < 2; legacy++) {
 			create(legacy ? "" : " ver='1.6'");
@@ -219,8 +239,9 @@ static void test_rules(void **state)
 				 "9: %s<body " HTTPBIND " type='terminate' condition='%s'><text "
 				 "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>%s</text></body>\n"
 				 "close\nend %s\n",
-				 legacy ? conditions[which].legacy_status : "", conditions[which].name,
-				 bosh_rule_sentence(rule), bosh_rule_name(rule));
+				 legacy ? conditions[which].legacy_status : "",
+				 conditions[which].name, bosh_rule_sentence(rule),
+				 bosh_rule_name(rule));
 			EXPECT(expected);
 			teardown(state);
 			assert_int_equal(setup(state), 0);
@@ -263,10 +284,15 @@ static void test_refusal_without_session(void **state)
 		struct blob *blob;
 		unsigned status;
 
-		assert_int_equal(bosh_refusal(rows[i].condition, i % 2 ? "a<b" : NULL, rows[i].legacy, &status, &blob), 0);
+		assert_int_equal(bosh_refusal(rows[i].condition, i % 2 ? "a<b" : NULL,
+					      rows[i].legacy, &status, &blob),
+				 0);
 		assert_int_equal(status, rows[i].status);
-		snprintf(expected, sizeof(expected), "<body " HTTPBIND " type='terminate' condition='%s'%s", rows[i].name,
-			 i % 2 ? "><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>a&lt;b</text></body>" : "/>");
+		snprintf(expected, sizeof(expected),
+			 "<body " HTTPBIND " type='terminate' condition='%s'%s", rows[i].name,
+			 i % 2 ? "><text "
+				 "xmlns='urn:ietf:params:xml:ns:xmpp-streams'>a&lt;b</text></body>"
+			       : "/>");
 		assert_true(sv_eq(blob_sv(blob), sv_from(expected)));
 		blob_unref(blob);
 	}
@@ -343,15 +369,19 @@ static void test_see_other_uri(void **state)
 	unsigned status;
 
 	(void)state;
-	assert_int_equal(bosh_refusal(BOSH_CONDITION_SEE_OTHER_URI, "https://a.org/b?c=d&e", false, &status, &blob), 0);
+	assert_int_equal(bosh_refusal(BOSH_CONDITION_SEE_OTHER_URI, "https://a.org/b?c=d&e", false,
+				      &status, &blob),
+			 0);
 	assert_int_equal(status, 200);
-	assert_true(sv_eq(blob_sv(blob), SV("<body " HTTPBIND " type='terminate' condition='see-other-uri'>"
-					    "<uri>https://a.org/b?c=d&amp;e</uri></body>")));
+	assert_true(sv_eq(blob_sv(blob),
+			  SV("<body " HTTPBIND " type='terminate' condition='see-other-uri'>"
+			     "<uri>https://a.org/b?c=d&amp;e</uri></body>")));
 	blob_unref(blob);
 }
 
-#define SHUT                                                                                                           \
-	"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the gateway is being shut down</text></body>\n"
+#define SHUT                                                                           \
+	"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the gateway is being shut " \
+	"down</text></body>\n"
 
 static void test_shut(void **state)
 {
@@ -363,7 +393,8 @@ static void test_shut(void **state)
 	request(101);
 	request(103);
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
-	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'>" SHUT "3: " TERMINATE("other-request") "\nclose\nend\n");
+	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'>" SHUT
+	       "3: " TERMINATE("other-request") "\nclose\nend\n");
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	EXPECT("");
 	/* Without a client, what is pending is returned. */

@@ -65,7 +65,12 @@ static void test_key_sequence(void **state)
 static void test_key_wrong(void **state)
 {
 	static const char *const rows[] = {
-		"",	 KEY(""), KEY("x"), KEY(K4), KEY(K2), KEY(L1),
+		"",
+		KEY(""),
+		KEY("x"),
+		KEY(K4),
+		KEY(K2),
+		KEY(L1),
 		/* A sequence cannot be left by beginning another. */
 		" newkey='" L2 "'",
 		/* The case of what is hashed matters. */
@@ -127,7 +132,8 @@ static void test_key_out_of_order(void **state)
 	EXPECT("send <a/>\nsend <a/>\n3: " EMPTY "\n");
 }
 
-/* A repeat has to show the same key: knowing the sid is not enough to get an answer, or to displace a request. */
+/* A repeat has to show the same key: knowing the sid is not enough to get an answer, or to displace
+ * a request. */
 static void test_key_repeated(void **state)
 {
 	static const char *const wrong[] = {"", KEY(K2), KEY(K4)};
@@ -150,7 +156,8 @@ static void test_key_repeated(void **state)
 		carries(101, KEY(K3));
 		buffer_clear(&one.log);
 		carries(101, wrong[i]);
-		EXPECT("3: " BROKE(KEY_MISMATCH) "\n2: " OTHER(KEY_MISMATCH) "\nclose\n" END(KEY_MISMATCH));
+		EXPECT("3: " BROKE(KEY_MISMATCH) "\n2: " OTHER(KEY_MISMATCH) "\nclose\n" END(
+			KEY_MISMATCH));
 	}
 }
 

@@ -19,10 +19,12 @@ enum {
 	STEPS_MAX = 16,
 };
 
-#define REQUEST(rid, attributes, payloads)                                                                             \
-	"<body " HTTPBIND " rid='" rid "' xmlns:xmpp='urn:xmpp:xbosh'" attributes ">" payloads "</body>"
+#define REQUEST(rid, attributes, payloads)                                                     \
+	"<body " HTTPBIND " rid='" rid "' xmlns:xmpp='urn:xmpp:xbosh'" attributes ">" payloads \
+	"</body>"
 
-/* A step is a request, what stream 0 sends, a failure of a stream ("fail 1"), time ("at 1000"), "refuse" or "shut". */
+/* A step is a request, what stream 0 sends, a failure of a stream ("fail 1"), time ("at 1000"),
+ * "refuse" or "shut". */
 struct script {
 	const char *creation;
 	const char *steps[STEPS_MAX];
@@ -52,7 +54,8 @@ static int play_request(struct play *play, const char *text)
 	int r = make_body(play, text, &body);
 
 	if (r == 0) {
-		r = bosh_session_request(play->session, ++play->n_exchanges, &body, play->now, &play->actions);
+		r = bosh_session_request(play->session, ++play->n_exchanges, &body, play->now,
+					 &play->actions);
 	}
 	bosh_body_deinit(&body);
 	return r;
@@ -64,7 +67,8 @@ static int play_owner(struct play *play, bool refuse)
 	struct failure failure;
 
 	if (refuse) {
-		return bosh_session_refuse(play->session, ++play->n_exchanges, BOSH_RULE_NOT_UNDERSTOOD, &play->actions);
+		return bosh_session_refuse(play->session, ++play->n_exchanges,
+					   BOSH_RULE_NOT_UNDERSTOOD, &play->actions);
 	}
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	return bosh_session_shut(play->session, &failure, play->now, &play->actions);
@@ -87,14 +91,18 @@ static int play_step(struct play *play, const char *step)
 	}
 	if (strncmp(step, "fail ", 5) == 0) {
 		failure_set(&failure, FAILURE_CONNECTION_LOST, "why");
-		return bosh_session_fail(play->session, (unsigned)(step[5] - '0'), &failure, play->now, &play->actions);
+		return bosh_session_fail(play->session, (unsigned)(step[5] - '0'), &failure,
+					 play->now, &play->actions);
 	}
 	r = bosh_session_header(play->session, 0, "id", "from");
-	r = r < 0 ? r : buffer_append_sv(bosh_session_pending(play->session, 0, true, true), sv_from(step));
+	r = r < 0 ? r
+		  : buffer_append_sv(bosh_session_pending(play->session, 0, true, true),
+				     sv_from(step));
 	return r < 0 ? r : bosh_session_flush(play->session, play->now, &play->actions);
 }
 
-/* Returns how many exchanges are answered, or a negative number: the exchange that was forgotten. */
+/* Returns how many exchanges are answered, or a negative number: the exchange that was
+ * forgotten. */
 static int count_answers(struct play *play, int r)
 {
 	bool known[N_EXCHANGES_MAX] = {0};
@@ -122,8 +130,16 @@ static int count_answers(struct play *play, int r)
 static int scenario(void *userdata)
 {
 	const struct script *script = userdata;
-	struct bosh_limits limits = {.wait_s = 60, .hold = 2, .inactivity_s = 30, .polling_s = 0, .maxpause_s = 60, .linger_ms = 10,
-				     .n_repeats_max = 9, .n_streams_max = 3, .n_pending_max = 100, .codings = true};
+	struct bosh_limits limits = {.wait_s = 60,
+				     .hold = 2,
+				     .inactivity_s = 30,
+				     .polling_s = 0,
+				     .maxpause_s = 60,
+				     .linger_ms = 10,
+				     .n_repeats_max = 9,
+				     .n_streams_max = 3,
+				     .n_pending_max = 100,
+				     .codings = true};
 	struct play play = {.n_exchanges = 1};
 	struct bosh_body body = {0};
 	int r = xml_pool_new(namespaces, NS_COUNT, &play.pool);
@@ -154,10 +170,12 @@ static void test_order(void **state)
 {
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='1'", ""),
-		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("101", "", "<a/>"), REQUEST("103", "", "<c/>"),
-		 REQUEST("103", "", "<c/>"), REQUEST("102", "", "<b/>"), REQUEST("102", "", "<b/>"),
-		 REQUEST("104", " xmpp:restart='true' to='a'", ""), "at 60000", "fail 0", REQUEST("105", "", "")},
-		9, 60,
+		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("101", "", "<a/>"),
+		 REQUEST("103", "", "<c/>"), REQUEST("103", "", "<c/>"), REQUEST("102", "", "<b/>"),
+		 REQUEST("102", "", "<b/>"), REQUEST("104", " xmpp:restart='true' to='a'", ""),
+		 "at 60000", "fail 0", REQUEST("105", "", "")},
+		9,
+		60,
 	};
 
 	(void)state;
@@ -168,10 +186,13 @@ static void test_acks(void **state)
 {
 	struct script script = {
 		REQUEST("100", " ver='1.6' ack='1' hold='1'", ""),
-		{FEATURES, REQUEST("101", "", "<a/>"), "<m xmlns='jabber:client' from='a'/>", REQUEST("102", " ack='100'", "<b/>"),
-		 "<n/>", REQUEST("103", " ack='100'", "<b/>"), "<n/>", REQUEST("104", " ack='100'", "<b/>"), "<n/>", "at 2000",
-		 REQUEST("105", " ack='100'", "<b/>"), REQUEST("106", " ack='104' type='terminate'", "")},
-		7, 60,
+		{FEATURES, REQUEST("101", "", "<a/>"), "<m xmlns='jabber:client' from='a'/>",
+		 REQUEST("102", " ack='100'", "<b/>"), "<n/>", REQUEST("103", " ack='100'", "<b/>"),
+		 "<n/>", REQUEST("104", " ack='100'", "<b/>"), "<n/>", "at 2000",
+		 REQUEST("105", " ack='100'", "<b/>"),
+		 REQUEST("106", " ack='104' type='terminate'", "")},
+		7,
+		60,
 	};
 
 	(void)state;
@@ -182,10 +203,12 @@ static void test_streams(void **state)
 {
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='1'", ""),
-		{FEATURES, REQUEST("101", " to='b.org'", ""), REQUEST("102", " to='c.org'", ""), REQUEST("103", " to='d.org'", ""),
-		 REQUEST("104", "", "<a/>"), "<m/>", REQUEST("105", " xmpp:restart='1'", ""), "fail 1", "<m/>", "fail 2", "fail 0",
+		{FEATURES, REQUEST("101", " to='b.org'", ""), REQUEST("102", " to='c.org'", ""),
+		 REQUEST("103", " to='d.org'", ""), REQUEST("104", "", "<a/>"), "<m/>",
+		 REQUEST("105", " xmpp:restart='1'", ""), "fail 1", "<m/>", "fail 2", "fail 0",
 		 REQUEST("106", "", ""), REQUEST("107", "", "")},
-		8, 60,
+		8,
+		60,
 	};
 
 	(void)state;
@@ -198,9 +221,10 @@ static void test_waiting(void **state)
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='1' wait='1'", ""),
 		{"at 1000", REQUEST("101", "", "<a/>"), REQUEST("102", "", "<b/>"), FEATURES,
-		 REQUEST("103", " to='b.org'", ""), REQUEST("104", " xmpp:restart='true'", ""), REQUEST("105", "", "<c/>"),
-		 REQUEST("106", "", "<d/>"), FEATURES},
-		6, 60,
+		 REQUEST("103", " to='b.org'", ""), REQUEST("104", " xmpp:restart='true'", ""),
+		 REQUEST("105", "", "<c/>"), REQUEST("106", "", "<d/>"), FEATURES},
+		6,
+		60,
 	};
 
 	(void)state;
@@ -212,8 +236,10 @@ static void test_end(void **state)
 {
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='1' ack='1'", ""),
-		{FEATURES, REQUEST("101", " pause='50'", "<a/>"), "<m/>", REQUEST("102", "", ""), "<m/>", "<n/>", "at 90000"},
-		3, 30,
+		{FEATURES, REQUEST("101", " pause='50'", "<a/>"), "<m/>", REQUEST("102", "", ""),
+		 "<m/>", "<n/>", "at 90000"},
+		3,
+		30,
 	};
 
 	(void)state;
@@ -225,7 +251,8 @@ static void test_refuse(void **state)
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='1'", ""),
 		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("103", "", "<c/>"), "refuse"},
-		4, 30,
+		4,
+		30,
 	};
 
 	(void)state;
@@ -236,8 +263,10 @@ static void test_shut(void **state)
 {
 	struct script script = {
 		REQUEST("100", " ver='1.6' hold='2'", ""),
-		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("102", "", "<a/>"), REQUEST("104", "", "<c/>"), "shut"},
-		4, 30,
+		{FEATURES, REQUEST("101", "", "<a/>"), REQUEST("102", "", "<a/>"),
+		 REQUEST("104", "", "<c/>"), "shut"},
+		4,
+		30,
 	};
 
 	(void)state;
@@ -247,12 +276,9 @@ static void test_shut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_acks),
-		cmocka_unit_test(test_streams),
-		cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_end),
-		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_order),   cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_streams), cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_end),     cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_shut),
 	};
 

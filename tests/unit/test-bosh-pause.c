@@ -200,7 +200,8 @@ static void test_linger_not_for_empty(void **state)
 	EXPECT("3: " EMPTY "\n");
 }
 
-/* When the client sends its next request, the lingering one is answered first. No rule is broken. */
+/* When the client sends its next request, the lingering one is answered first. No rule is
+ * broken. */
 static void test_linger_and_next(void **state)
 {
 	(void)state;

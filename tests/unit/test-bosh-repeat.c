@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* "Broken Connections" (XEP-0124): repeats, and requests whose connection broke. test-bosh-session.c lists the rules. */
+/* "Broken Connections" (XEP-0124): repeats, and requests whose connection broke.
+ * test-bosh-session.c lists the rules. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,7 +86,8 @@ static void test_repeat_limit(void **state)
 	buffer_clear(&one.log);
 	request(101);
 	assert_int_equal(one.n_exchanges, 2 + one.limits.n_repeats_max + 1);
-	EXPECT("11: " BROKE(TOO_MANY_REPEATS) "\n10: " OTHER(TOO_MANY_REPEATS) "\nclose\n" END(TOO_MANY_REPEATS));
+	EXPECT("11: " BROKE(TOO_MANY_REPEATS) "\n10: " OTHER(TOO_MANY_REPEATS) "\nclose\n" END(
+		TOO_MANY_REPEATS));
 	/* Each rid has its own limit. */
 	void *next = NULL;
 
@@ -163,7 +165,8 @@ static void test_repeat_bytes(void **state)
 		request_with(102, "", "<a/>");
 		assert_non_null(memmem(one.log.data, one.log.n, half, strlen(half)));
 		request_with(101, "", "<a/>");
-		assert_int_equal(memmem(one.log.data, one.log.n, "item-not-found", 14) != NULL, over);
+		assert_int_equal(memmem(one.log.data, one.log.n, "item-not-found", 14) != NULL,
+				 over);
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
@@ -185,7 +188,8 @@ static void test_gone(void **state)
 	EXPECT("3: " BODY("<iq/>") "\n");
 }
 
-/* The client has not noticed and goes on. The next request causes the answer to the broken one, which is kept for its repeat. */
+/* The client has not noticed and goes on. The next request causes the answer to the broken one,
+ * which is kept for its repeat. */
 static void test_gone_then_next(void **state)
 {
 	(void)state;
@@ -197,7 +201,8 @@ static void test_gone_then_next(void **state)
 	EXPECT("3: " BODY("<iq/>") "\n");
 	request(101);
 	EXPECT("4: " EMPTY "\n");
-	/* The same when nothing is pending: hold='1' counts for the request that has a connection. */
+	/* The same when nothing is pending: hold='1' counts for the request that has a
+	 * connection. */
 	request(103);
 	gone(5);
 	request(104);

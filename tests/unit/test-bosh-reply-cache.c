@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The reply cache of a BOSH session: its two limits, each at n and n+1, acknowledgements, and what is
- * reported missing. */
+/* The reply cache of a BOSH session: its two limits, each at n and n+1, acknowledgements, and what
+ * is reported missing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

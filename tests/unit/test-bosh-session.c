@@ -188,7 +188,8 @@ static void test_creation_timeout(void **state)
 	assert_int_equal(bosh_session_header(one.session, 0, "id2", "example.org"), 0);
 	EXPECT("");
 	server(FEATURES);
-	EXPECT("2: <body " HTTPBIND " " STREAM " from='example.org' authid='id2'>" FEATURES "</body>\n");
+	EXPECT("2: <body " HTTPBIND " " STREAM " from='example.org' authid='id2'>" FEATURES
+	       "</body>\n");
 }
 
 static void negotiated(const char *attributes, const char *expected, int line)
@@ -204,8 +205,10 @@ static void negotiated(const char *attributes, const char *expected, int line)
 
 static void test_negotiation(void **state)
 {
-#define NEGOTIATED(attributes, wait, hold, requests, inactivity)                                                       \
-	negotiated(" ver='1.6'" attributes, "1: " CREATED(wait, hold, requests, inactivity) ">" FEATURES "</body>\n", __LINE__)
+#define NEGOTIATED(attributes, wait, hold, requests, inactivity)                             \
+	negotiated(" ver='1.6'" attributes,                                                  \
+		   "1: " CREATED(wait, hold, requests, inactivity) ">" FEATURES "</body>\n", \
+		   __LINE__)
 	(void)state;
 	NEGOTIATED("", "60", "1", "2", "30");
 	NEGOTIATED(" wait='61' hold='3'", "60", "2", "3", "30");
@@ -217,8 +220,12 @@ static void test_negotiation(void **state)
 static void test_ver(void **state)
 {
 	static const char *const rows[][2] = {
-		{" ver='1.6'", " ver='1.6'"},  {" ver='1.10'", " ver='1.10'"}, {" ver='1.11'", " ver='1.11'"},
-		{" ver='1.12'", " ver='1.11'"}, {" ver='2.0'", " ver='1.11'"},	{" ver='0.9'", " ver='0.9'"},
+		{" ver='1.6'", " ver='1.6'"},
+		{" ver='1.10'", " ver='1.10'"},
+		{" ver='1.11'", " ver='1.11'"},
+		{" ver='1.12'", " ver='1.11'"},
+		{" ver='2.0'", " ver='1.11'"},
+		{" ver='0.9'", " ver='0.9'"},
 		{"", ""},
 	};
 
@@ -227,7 +234,8 @@ static void test_ver(void **state)
 
 		create(rows[i][0]);
 		server(FEATURES);
-		snprintf(end, sizeof(end), " polling='2' charsets='UTF-8'%s>" FEATURES "</body>\n", rows[i][1]);
+		snprintf(end, sizeof(end), " polling='2' charsets='UTF-8'%s>" FEATURES "</body>\n",
+			 rows[i][1]);
 		struct sv log = buffer_sv(&one.log);
 
 		assert_true(log.n > strlen(end));
@@ -309,8 +317,12 @@ static void test_payloads_down(void **state)
 	EXPECT("4: " BODY("<iq/>") "\n");
 	/* What arrived together goes together. */
 	request(104);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<a/>")), 0);
-	assert_int_equal(buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<b/>")), 0);
+	assert_int_equal(
+		buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<a/>")),
+		0);
+	assert_int_equal(
+		buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<b/>")),
+		0);
 	done(bosh_session_flush(one.session, one.now, &one.actions));
 	EXPECT("5: " BODY("<a/><b/>") "\n");
 }
@@ -347,7 +359,8 @@ static void test_inactivity(void **state)
 
 static void test_polling(void **state)
 {
-	static const char *const attributes[] = {" ver='1.6' wait='0' hold='1'", " ver='1.6' wait='60' hold='0'",
+	static const char *const attributes[] = {" ver='1.6' wait='0' hold='1'",
+						 " ver='1.6' wait='60' hold='0'",
 						 " ver='1.6' wait='0' hold='0'"};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(attributes); i++) {
@@ -380,7 +393,8 @@ static void test_polling_often(void **state)
 		int64_t later_ms;
 		bool refused;
 	} rows[] = {
-		{"", "", 1999, true},      {"", "", 2000, false},
+		{"", "", 1999, true},
+		{"", "", 2000, false},
 		{"<iq/>", "", 1, false}, /* the first was not empty */
 		{"", "<iq/>", 1, false}, /* the first was told something */
 	};
@@ -458,8 +472,8 @@ static void test_overactivity(void **state)
 	request_with(102, "", "<iq/>");
 	EXPECT("send <iq/>\n");
 	request_with(103, "", "<message/>");
-	EXPECT("4: " BROKE(TOO_MANY_REQUESTS) "\n2: " OTHER(TOO_MANY_REQUESTS)
-	       "\n3: " OTHER(TOO_MANY_REQUESTS) "\nclose\n" END(TOO_MANY_REQUESTS));
+	EXPECT("4: " BROKE(TOO_MANY_REQUESTS) "\n2: " OTHER(TOO_MANY_REQUESTS) "\n3: " OTHER(
+		TOO_MANY_REQUESTS) "\nclose\n" END(TOO_MANY_REQUESTS));
 }
 
 static void test_overactivity_of_polls(void **state)
@@ -469,7 +483,10 @@ static void test_overactivity_of_polls(void **state)
 		int64_t later_ms;
 		bool refused;
 	} rows[] = {
-		{"", "", 1999, true}, {"<a/>", "", 0, false}, {"", "", 2000, false}, {"", "<a/>", 0, false},
+		{"", "", 1999, true},
+		{"<a/>", "", 0, false},
+		{"", "", 2000, false},
+		{"", "<a/>", 0, false},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -478,11 +495,13 @@ static void test_overactivity_of_polls(void **state)
 		buffer_clear(&one.log);
 		at_ms(rows[i].later_ms);
 		request_with(102, "", rows[i].second);
-		assert_int_equal(memmem(one.log.data, one.log.n, "policy-violation", 16) != NULL, rows[i].refused);
+		assert_int_equal(memmem(one.log.data, one.log.n, "policy-violation", 16) != NULL,
+				 rows[i].refused);
 		teardown(state);
 		assert_int_equal(setup(state), 0);
 	}
-	/* With fewer than `requests` under way the client may be as quick as it likes. A request whose connection broke is not under way. */
+	/* With fewer than `requests` under way the client may be as quick as it likes. A request
+	 * whose connection broke is not under way. */
 	begin();
 	for (uint64_t rid = 101; rid < 105; rid++) {
 		request(rid);
@@ -510,7 +529,9 @@ static void test_largest_rid(void **state)
 
 	(void)state;
 	read_request(BOSH_RID_MAX - 2, " ver='1.6' hold='1' ack='1'", "", &body);
-	assert_int_equal(bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session), 0);
+	assert_int_equal(
+		bosh_session_new(&one.limits, "SID", &body, one.n_exchanges, one.now, &one.session),
+		0);
 	bosh_body_deinit(&body);
 	server(FEATURES);
 	buffer_clear(&one.log);
@@ -552,10 +573,12 @@ static void test_out_of_order_terminate(void **state)
 	request_with(102, "", "<b/>");
 	EXPECT("");
 	request_with(101, "", "<a/>");
-	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY "\nend\n");
+	EXPECT("send <a/>\nsend <b/>\n4: " EMPTY "\nsend <c/>\nclose\n3: " GOODBYE "\n2: " EMPTY
+	       "\nend\n");
 }
 
-/* An early request is a sign of life only once: it keeps an HTTP connection busy, and the session cannot go on with it. */
+/* An early request is a sign of life only once: it keeps an HTTP connection busy, and the session
+ * cannot go on with it. */
 static void test_early_and_inactive(void **state)
 {
 	(void)state;
@@ -635,8 +658,8 @@ static void test_window_ends_all(void **state)
 	request(103);
 	EXPECT("");
 	request(104);
-	EXPECT("4: " BROKE(RID_WINDOW) "\n2: " OTHER(RID_WINDOW)
-	       "\n3: " OTHER(RID_WINDOW) "\nclose\n" END(RID_WINDOW));
+	EXPECT("4: " BROKE(RID_WINDOW) "\n2: " OTHER(RID_WINDOW) "\n3: " OTHER(
+		RID_WINDOW) "\nclose\n" END(RID_WINDOW));
 }
 
 int main(void)

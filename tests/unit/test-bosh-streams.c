@@ -82,7 +82,8 @@ static void begin_two(void)
 {
 	begin_streams();
 	request_with(101, " to='b.org' xml:lang='en'", "");
-	EXPECT("open 1 b.org||en|||\n2: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S1'/>\n");
+	EXPECT("open 1 b.org||en|||\n2: <body " HTTPBIND
+	       " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S1'/>\n");
 }
 
 /* The second stream can be used. */
@@ -104,7 +105,8 @@ static void test_stream_offered(void **state)
 		one.limits.n_streams_max = rows[i].n_max;
 		create(rows[i].attributes);
 		server(FEATURES);
-		assert_int_equal(memmem(one.log.data, one.log.n, " stream='", 9) != NULL, rows[i].offered);
+		assert_int_equal(memmem(one.log.data, one.log.n, " stream='", 9) != NULL,
+				 rows[i].offered);
 		buffer_clear(&one.log);
 		/* Where streams are not offered, such a request is an empty one. */
 		request_with(101, " to='b.org'", "");
@@ -138,12 +140,15 @@ static void test_stream_added(void **state)
 	/* Held requests are answered first: only the answer to the request itself has the name. */
 	request(103);
 	at_ms(5000);
-	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'", "");
-	EXPECT("open 2 c.org|me@c.org||1.0|xmpp:c.org:1|\n4: " EMPTY
-	       "\n5: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
+	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'",
+		     "");
+	EXPECT("open 2 c.org|me@c.org||1.0|xmpp:c.org:1|\n4: " EMPTY "\n5: <body " HTTPBIND
+	       " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
 	/* A repeat gets the same answer. */
-	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'", "");
-	EXPECT("6: <body " HTTPBIND " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
+	request_with(104, " to='c.org' from='me@c.org' route='xmpp:c.org:1' xmpp:version='1.0'",
+		     "");
+	EXPECT("6: <body " HTTPBIND
+	       " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0' stream='S2'/>\n");
 }
 
 static void test_stream_limit(void **state)
@@ -154,7 +159,8 @@ static void test_stream_limit(void **state)
 	buffer_clear(&one.log);
 	request_with(103, " to='d.org'", "");
 	shorten();
-	assert_non_null(memmem(one.log.data, one.log.n, "type='terminate' condition='policy-violation' stream=", 53));
+	assert_non_null(memmem(one.log.data, one.log.n,
+			       "type='terminate' condition='policy-violation' stream=", 53));
 	buffer_clear(&one.log);
 	/* The session goes on, and when a stream is closed another can be opened. */
 	request_with(104, of(1, " type='terminate'"), "");
@@ -184,7 +190,8 @@ static void test_stream_payloads_up(void **state)
 	request_with(107, " stream='whatever'", "");
 	EXPECT("7: " EMPTY "\n");
 	request_with(108, " stream='whatever'", "<x/>");
-	EXPECT("9: " BROKE(STREAM_UNKNOWN) "\n8: " OTHER(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
+	EXPECT("9: " BROKE(STREAM_UNKNOWN) "\n8: " OTHER(STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(
+		STREAM_UNKNOWN));
 }
 
 /* One answer never carries two streams. They take turns. */
@@ -211,7 +218,8 @@ static void test_stream_closed(void **state)
 	request(102);
 	server_of(1, "");
 	request_with(103, of(1, " type='terminate'"), "<presence/>");
-	EXPECT("send 1 <presence/>\nclose 1\n3: <body " HTTPBIND " type='terminate' stream='S1'/>\n");
+	EXPECT("send 1 <presence/>\nclose 1\n3: <body " HTTPBIND
+	       " type='terminate' stream='S1'/>\n");
 	/* The client may not have known yet: what it sends is ignored. */
 	request_with(104, of(1, ""), "<x/>");
 	EXPECT("4: " EMPTY "\n");
@@ -248,10 +256,13 @@ static void test_stream_all_closed(void **state)
 	open_second();
 	server_of(1, "<a/>");
 	request_with(102, " type='terminate'", "<presence/>");
-	EXPECT("send 0 <presence/>\nsend 1 <presence/>\nclose 0\nbounce 1 <a/>\nclose 1\n3: " GOODBYE "\nend\n");
+	EXPECT("send 0 <presence/>\nsend 1 <presence/>\nclose 0\nbounce 1 <a/>\nclose "
+	       "1\n3: " GOODBYE "\nend\n");
 }
 
-#define FAILED_TEXT "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server broke</text>"
+#define FAILED_TEXT                                                                       \
+	"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server " \
+	"broke</text>"
 
 static void test_stream_failed(void **state)
 {
@@ -261,12 +272,15 @@ static void test_stream_failed(void **state)
 	fail_of(1, FAILURE_CONNECTION_LOST);
 	EXPECT("");
 	request(102);
-	EXPECT("3: <body " HTTPBIND " type='terminate' condition='remote-connection-failed' stream='S1'><a/>" FAILED_TEXT
+	EXPECT("3: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed' stream='S1'><a/>" FAILED_TEXT
 	       "</body>\n");
 	/* With the last one the session ends. */
 	request(103);
 	fail_of(0, FAILURE_CONNECTION_LOST);
-	EXPECT("4: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT "</body>\nend\n");
+	EXPECT("4: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT
+	       "</body>\nend\n");
 }
 
 /* Both streams fail before any request could be answered. */
@@ -278,9 +292,13 @@ static void test_stream_both_failed(void **state)
 	fail_of(1, FAILURE_CONNECTION_LOST);
 	request(102);
 	at_ms(5000);
-	EXPECT("3: <body " HTTPBIND " type='terminate' condition='remote-connection-failed' stream='S0'>" FAILED_TEXT "</body>\n");
+	EXPECT("3: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed' stream='S0'>" FAILED_TEXT
+	       "</body>\n");
 	request(103);
-	EXPECT("4: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT "</body>\nend\n");
+	EXPECT("4: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT
+	       "</body>\nend\n");
 }
 
 static void test_stream_abandoned(void **state)
@@ -319,7 +337,9 @@ static void test_stream_last_failed_with_pending(void **state)
 	request(103);
 	EXPECT("4: <body " HTTPBIND " stream='S1'><m/></body>\n");
 	request(104);
-	EXPECT("5: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT "</body>\nend\n");
+	EXPECT("5: <body " HTTPBIND
+	       " type='terminate' condition='remote-connection-failed'>" FAILED_TEXT
+	       "</body>\nend\n");
 }
 
 /* A closed stream does not count as congested, even when its server stops reading just then. */
@@ -336,7 +356,8 @@ static void test_stream_closed_and_congested(void **state)
 	EXPECT("send 0 <b/>\n4: " EMPTY "\n");
 }
 
-/* The number of a stream that is removed during a call is not reused during that call: actions that are queued already still refer to the old stream. */
+/* The number of a stream that is removed during a call is not reused during that call: actions that
+ * are queued already still refer to the old stream. */
 static void test_stream_place_not_taken_at_once(void **state)
 {
 	(void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Payloads that the client sends before the features of their stream. test-bosh-session.c lists the rules. */
+/* Payloads that the client sends before the features of their stream. test-bosh-session.c lists the
+ * rules. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +11,8 @@
 #include "tests/unit/bosh-case.h"
 
 #define FEATURES_TOLD "<body " HTTPBIND " " STREAM ">" FEATURES "</body>"
-#define TOO_MUCH                                                                                   \
-	"policy-violation", "too-much-too-early",                                                  \
+#define TOO_MUCH                                  \
+	"policy-violation", "too-much-too-early", \
 		"too much was sent before the features of the stream arrived"
 
 /* A session whose creation was answered without features: exchange 1. */
@@ -103,7 +104,8 @@ static void test_failure(void **state)
 	begin_early();
 	request_with(101, "", "<a/>");
 	fail_link(FAILURE_DNS_NO_NAME, NULL);
-	EXPECT("2: " TERMINATE_WITH("host-unknown", "there is no such domain in the DNS") "\nend\n");
+	EXPECT("2: " TERMINATE_WITH("host-unknown",
+				    "there is no such domain in the DNS") "\nend\n");
 	/* The same when no request can be answered. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);
@@ -114,7 +116,8 @@ static void test_failure(void **state)
 	fail_link(FAILURE_STREAM_TIMEOUT, NULL);
 	EXPECT("");
 	request_with(102, "", "<b/>");
-	EXPECT("3: " TERMINATE_WITH("remote-connection-failed", "the server did not open its stream in time") "\nend\n");
+	EXPECT("3: " TERMINATE_WITH("remote-connection-failed",
+				    "the server did not open its stream in time") "\nend\n");
 }
 
 /* @n bytes of payloads, in requests from @rid on. Returns the next rid. */
@@ -312,11 +315,13 @@ static void test_limit_of_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order),	  TEST(test_no_features),    TEST(test_no_overtaking),
-		TEST(test_restart),	  TEST(test_pause),	     TEST(test_terminate),
-		TEST(test_failure),	  TEST(test_limit),	     TEST(test_above_limit),
-		TEST(test_above_limit_of_restart),		     TEST(test_second_stream),
-		TEST(test_for_all),	  TEST(test_restart_of_one), TEST(test_failure_of_one),
+		TEST(test_order),          TEST(test_no_features),
+		TEST(test_no_overtaking),  TEST(test_restart),
+		TEST(test_pause),          TEST(test_terminate),
+		TEST(test_failure),        TEST(test_limit),
+		TEST(test_above_limit),    TEST(test_above_limit_of_restart),
+		TEST(test_second_stream),  TEST(test_for_all),
+		TEST(test_restart_of_one), TEST(test_failure_of_one),
 		TEST(test_limit_of_all),
 	};
 

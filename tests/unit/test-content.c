@@ -20,7 +20,8 @@ static void test_content(void **state)
 		/* Any other charset is refused. */
 		{"text/plain; charset=iso-8859-1", "text/xml; charset=utf-8"},
 		{"text/plain; charset=utf-8; x=y", "text/xml; charset=utf-8"},
-		/* Types that a browser runs, what is no type, and what would be a header of its own. */
+		/* Types that a browser runs, what is no type, and what would be a header of its
+		 * own. */
 		{"text/html", "text/xml; charset=utf-8"},
 		{"application/xhtml+xml", "text/xml; charset=utf-8"},
 		{"image/svg+xml", "text/xml; charset=utf-8"},
