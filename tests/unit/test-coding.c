@@ -70,95 +70,97 @@ static void test_content_encoding(void **state)
 	}
 }
 
+static const struct {
+	const char *values[3];
+	enum coding expected;
+	enum coding expected_short;
+} accept_encoding[] = {
+	/* Without the header nothing is coded, though RFC 9110 would allow it. */
+	{{NULL}, CODING_IDENTITY, CODING_IDENTITY},
+	{{""}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"identity"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"br, zstd"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"br;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	/* One. */
+	{{"gzip"}, CODING_GZIP, CODING_IDENTITY},
+	{{"x-gzip"}, CODING_GZIP, CODING_IDENTITY},
+	{{"GZIP"}, CODING_GZIP, CODING_IDENTITY},
+	{{"deflate"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"Deflate;Q=0.1"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip;q=0.001"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0."}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0.000"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=1."}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=1.000"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip ; q=1"}, CODING_GZIP, CODING_IDENTITY},
+	{{" ,gzip, ,"}, CODING_GZIP, CODING_IDENTITY},
+	/* Several. */
+	{{"gzip, deflate, br, zstd"}, CODING_GZIP, CODING_IDENTITY},
+	{{"deflate, gzip"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=0.5, deflate"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip;q=0.499, deflate;q=0.5"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip;q=0.51, deflate;q=0.5"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=0, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0, deflate"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip", "deflate;q=0.1"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=0.1", "deflate"}, CODING_DEFLATE, CODING_IDENTITY},
+	/* "*" stands for codings that are not named. */
+	{{"*"}, CODING_GZIP, CODING_IDENTITY},
+	{{"*;q=0.3"}, CODING_GZIP, CODING_IDENTITY},
+	{{"*;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0, *"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip;q=0.2, *;q=0.5"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{"gzip;q=0, deflate;q=0, *"}, CODING_IDENTITY, CODING_IDENTITY},
+	/* With a weight for identity. */
+	{{"gzip;q=0.5, identity"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0.5, identity;q=0.5"}, CODING_GZIP, CODING_IDENTITY},
+	{{"gzip;q=0.5, identity;q=0.501"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0.5, *;q=0.9, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip, identity;q=0"}, CODING_GZIP, CODING_GZIP},
+	{{"deflate;q=0.1, *;q=0"}, CODING_DEFLATE, CODING_DEFLATE},
+	{{"identity;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"identity;q=0, *"}, CODING_GZIP, CODING_GZIP},
+	{{"identity;q=0, gzip;q=0, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
+	/* Malformed items are not accepted codings. */
+	{{"gzip;q=2"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=1.001"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0.1234"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=00.1"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=.5"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0,5"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=0.x"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=-1"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=+1"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q="}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;level=9"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=1;q=1"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip deflate"}, CODING_IDENTITY, CODING_IDENTITY},
+	{{"gzip;q=x, deflate;q=0.1"}, CODING_DEFLATE, CODING_IDENTITY},
+	{{";q=1"}, CODING_IDENTITY, CODING_IDENTITY},
+};
+
 /* RFC 9110, 12.5.3: Accept-Encoding, for an answer that is worth coding and for one that is too
  * short. */
 static void test_accept_encoding(void **state)
 {
-	static const struct {
-		const char *values[3];
-		enum coding expected;
-		enum coding expected_short;
-	} rows[] = {
-		/* Without the header nothing is coded, though RFC 9110 would allow it. */
-		{{NULL}, CODING_IDENTITY, CODING_IDENTITY},
-		{{""}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"identity"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"br, zstd"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"br;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		/* One. */
-		{{"gzip"}, CODING_GZIP, CODING_IDENTITY},
-		{{"x-gzip"}, CODING_GZIP, CODING_IDENTITY},
-		{{"GZIP"}, CODING_GZIP, CODING_IDENTITY},
-		{{"deflate"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"Deflate;Q=0.1"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip;q=0.001"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0."}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0.000"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=1."}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=1.000"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip ; q=1"}, CODING_GZIP, CODING_IDENTITY},
-		{{" ,gzip, ,"}, CODING_GZIP, CODING_IDENTITY},
-		/* Several. */
-		{{"gzip, deflate, br, zstd"}, CODING_GZIP, CODING_IDENTITY},
-		{{"deflate, gzip"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=0.5, deflate"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip;q=0.499, deflate;q=0.5"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip;q=0.51, deflate;q=0.5"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=0, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0, deflate"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip", "deflate;q=0.1"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=0.1", "deflate"}, CODING_DEFLATE, CODING_IDENTITY},
-		/* "*" stands for codings that are not named. */
-		{{"*"}, CODING_GZIP, CODING_IDENTITY},
-		{{"*;q=0.3"}, CODING_GZIP, CODING_IDENTITY},
-		{{"*;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0, *"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip;q=0.2, *;q=0.5"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{"gzip;q=0, deflate;q=0, *"}, CODING_IDENTITY, CODING_IDENTITY},
-		/* With a weight for identity. */
-		{{"gzip;q=0.5, identity"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0.5, identity;q=0.5"}, CODING_GZIP, CODING_IDENTITY},
-		{{"gzip;q=0.5, identity;q=0.501"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0.5, *;q=0.9, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip, identity;q=0"}, CODING_GZIP, CODING_GZIP},
-		{{"deflate;q=0.1, *;q=0"}, CODING_DEFLATE, CODING_DEFLATE},
-		{{"identity;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"identity;q=0, *"}, CODING_GZIP, CODING_GZIP},
-		{{"identity;q=0, gzip;q=0, deflate;q=0"}, CODING_IDENTITY, CODING_IDENTITY},
-		/* Malformed items are not accepted codings. */
-		{{"gzip;q=2"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=1.001"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0.1234"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=00.1"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=.5"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0,5"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=0.x"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=-1"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=+1"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q="}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;level=9"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=1;q=1"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip deflate"}, CODING_IDENTITY, CODING_IDENTITY},
-		{{"gzip;q=x, deflate;q=0.1"}, CODING_DEFLATE, CODING_IDENTITY},
-		{{";q=1"}, CODING_IDENTITY, CODING_IDENTITY},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LENGTH(accept_encoding); i++) {
 		struct coding_wishes wishes = {0};
 
-		for (size_t j = 0; rows[i].values[j]; j++) {
-			coding_wishes_add(&wishes, sv_from(rows[i].values[j]));
+		for (size_t j = 0; accept_encoding[i].values[j]; j++) {
+			coding_wishes_add(&wishes, sv_from(accept_encoding[i].values[j]));
 		}
 		enum coding coding = coding_choose(&wishes, CODING_TEXT_MIN);
 		enum coding coding_short = coding_choose(&wishes, CODING_TEXT_MIN - 1);
 
-		if (coding != rows[i].expected || coding_short != rows[i].expected_short) {
-			fail_msg("'%s' gave %d and %d, expected %d and %d", rows[i].values[0],
-				 coding, coding_short, rows[i].expected, rows[i].expected_short);
+		if (coding != accept_encoding[i].expected ||
+		    coding_short != accept_encoding[i].expected_short) {
+			fail_msg("'%s' gave %d and %d, expected %d and %d",
+				 accept_encoding[i].values[0], coding, coding_short,
+				 accept_encoding[i].expected, accept_encoding[i].expected_short);
 		}
 	}
 }

@@ -85,28 +85,30 @@ static void test_defaults(void **state)
 	config_free(config);
 }
 
+static const char every_key[] =
+	"listen = {\"0.0.0.0:80\", # all of IPv4\n"
+	"  '[::]:8080', 192.0.2.1, \"2001:db8::1\"}\n"
+	"workers = 3\n"
+	"bosh_path = \"/a/b-c_d.e~f/\"\n"
+	"websocket_path = /ws\n"
+	"log_level = debug\n"
+	"allow_origins = {\"https://chat.example.org:443\", \"http://b:81\"}\n"
+	"trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
+	"resolvers = {\"127.0.0.1:5300\", \"::1\"}\n"
+	"compression = true\n"
+	"allowed_ports = {\"25\", \"70-71\"}\n"
+	"body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
+	"wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
+	"dns_timeout = 1600\ndns_tries = 4\n"
+	"header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
+	"keepalive = 22\n"
+	"max_sessions = 19\nsessions_per_address = 20\n"
+	"connections_per_address = 21\n"
+	"login_bytes_per_address = 100001\nlogin_bytes = 100002\n";
+
 static void test_every_key(void **state)
 {
-	struct config *config =
-		made("listen = {\"0.0.0.0:80\", # all of IPv4\n"
-		     "  '[::]:8080', 192.0.2.1, \"2001:db8::1\"}\n"
-		     "workers = 3\n"
-		     "bosh_path = \"/a/b-c_d.e~f/\"\n"
-		     "websocket_path = /ws\n"
-		     "log_level = debug\n"
-		     "allow_origins = {\"https://chat.example.org:443\", \"http://b:81\"}\n"
-		     "trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
-		     "resolvers = {\"127.0.0.1:5300\", \"::1\"}\n"
-		     "compression = true\n"
-		     "allowed_ports = {\"25\", \"70-71\"}\n"
-		     "body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
-		     "wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
-		     "dns_timeout = 1600\ndns_tries = 4\n"
-		     "header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
-		     "keepalive = 22\n"
-		     "max_sessions = 19\nsessions_per_address = 20\n"
-		     "connections_per_address = 21\n"
-		     "login_bytes_per_address = 100001\nlogin_bytes = 100002\n");
+	struct config *config = made(every_key);
 
 	(void)state;
 	assert_false(config->listens_by_default);
@@ -222,6 +224,20 @@ static const struct domain_rule *rule_of(const struct config *config, const char
 	return rule;
 }
 
+static void check_rule_defaults(const struct domain_rule *rule)
+{
+	assert_int_equal(rule->n_connect, 0);
+	assert_int_equal(rule->tls, DOMAIN_TLS_REQUIRED);
+	assert_null(rule->ca_file);
+	assert_int_equal(rule->n_pins, 0);
+	assert_int_equal(rule->proxy, DOMAIN_PROXY_OFF);
+	assert_int_equal(rule->max_sessions, 0);
+	assert_false(rule->gone);
+	assert_false(rule->is_pattern);
+	assert_false(rule->deny);
+	assert_false(rule->allow_private);
+}
+
 static void test_domains(void **state)
 {
 	char text[1024];
@@ -248,17 +264,7 @@ static void test_domains(void **state)
 	config = made(text);
 	assert_int_equal(config->domains.n_rules, 5);
 
-	rule = rule_of(config, "z.example");
-	assert_int_equal(rule->n_connect, 0);
-	assert_int_equal(rule->tls, DOMAIN_TLS_REQUIRED);
-	assert_null(rule->ca_file);
-	assert_int_equal(rule->n_pins, 0);
-	assert_int_equal(rule->proxy, DOMAIN_PROXY_OFF);
-	assert_int_equal(rule->max_sessions, 0);
-	assert_false(rule->gone);
-	assert_false(rule->is_pattern);
-	assert_false(rule->deny);
-	assert_false(rule->allow_private);
+	check_rule_defaults(rule_of(config, "z.example"));
 
 	rule = domain_rules_find(&config->domains, "a.z.example");
 	assert_non_null(rule);

@@ -21,26 +21,27 @@
 #define NAME_252 A63 "." A63 "." A63 "." A60
 #define NAME_253 A63 "." A63 "." A63 "." A60 "f"
 
+static const struct {
+	const char *text;
+	const char *name;
+	bool is_pattern;
+} names[] = {
+	{"example.org", "example.org", false},
+	{"Example.ORG.", "example.org", false},
+	{"localhost", "localhost", false},
+	{"*", "", true},
+	{"*.example.org", "example.org", true},
+	{"*.Example.ORG.", "example.org", true},
+	{"*.a.b.c.d", "a.b.c.d", true},
+	{"*.test", "test", true},
+	{"*.localhost", "localhost", true},
+	{"*.bücher.example", "xn--bcher-kva.example", true},
+	{"*.XN--BCHER-KVA.example", "xn--bcher-kva.example", true},
+	{"*." NAME_251, NAME_251, true},
+};
+
 static void test_patterns(void **state)
 {
-	static const struct {
-		const char *text;
-		const char *name;
-		bool is_pattern;
-	} rows[] = {
-		{"example.org", "example.org", false},
-		{"Example.ORG.", "example.org", false},
-		{"localhost", "localhost", false},
-		{"*", "", true},
-		{"*.example.org", "example.org", true},
-		{"*.Example.ORG.", "example.org", true},
-		{"*.a.b.c.d", "a.b.c.d", true},
-		{"*.test", "test", true},
-		{"*.localhost", "localhost", true},
-		{"*.bücher.example", "xn--bcher-kva.example", true},
-		{"*.XN--BCHER-KVA.example", "xn--bcher-kva.example", true},
-		{"*." NAME_251, NAME_251, true},
-	};
 	static const char *const bad[] = {
 		"",
 		"**",
@@ -74,15 +75,15 @@ static void test_patterns(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		char name[DOMAIN_MAX + 1];
-		bool is_pattern = !rows[i].is_pattern;
+		bool is_pattern = !names[i].is_pattern;
 
-		if (domain_pattern_parse(sv_from(rows[i].text), name, &is_pattern) != 0) {
-			fail_msg("refused: '%s'", rows[i].text);
+		if (domain_pattern_parse(sv_from(names[i].text), name, &is_pattern) != 0) {
+			fail_msg("refused: '%s'", names[i].text);
 		}
-		assert_string_equal(name, rows[i].name);
-		assert_int_equal(is_pattern, rows[i].is_pattern);
+		assert_string_equal(name, names[i].name);
+		assert_int_equal(is_pattern, names[i].is_pattern);
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
 		char name[DOMAIN_MAX + 1] = "untouched";
@@ -127,6 +128,43 @@ static const char *found(const struct domain_rules *rules, const char *ascii)
 	return text;
 }
 
+static const struct {
+	const char *ascii;
+	const char *rule;
+} find_patterns[] = {
+	{"example.org", "example.org"},
+	{"a.example.org", "*.example.org"},
+	{"a.b.example.org", "*.example.org"},
+	{"z.example.org", "z.example.org"},
+	{"a.z.example.org", "*.example.org"},
+	{"chat.example.org", "chat.example.org"},
+	{"a.chat.example.org", "*.chat.example.org"},
+	{"a.b.chat.example.org", "*.chat.example.org"},
+	{"xchat.example.org", "*.example.org"},
+	{"a.xchat.example.org", "*.example.org"},
+	/* Similar names that are not below it. */
+	{"evilexample.org", "-"},
+	{"a.evilexample.org", "-"},
+	{"example.org.evil.net", "-"},
+	{"a.example.org.evil.net", "-"},
+	{"example.orgx", "-"},
+	{"org", "-"},
+	{"example.com", "-"},
+	{"-example.org", "-"},
+	{"xn--example-org.net", "-"},
+	{"example-org.net", "-"},
+	{"a.example-org.net", "*.example-org.net"},
+	{"a.test", "*.test"},
+	{"a.b.c.d.test", "*.test"},
+	{"test", "-"},
+	{"atest", "-"},
+	{"a.atest", "-"},
+	{"xn--bcher-kva.example", "-"},
+	{"a.xn--bcher-kva.example", "*.xn--bcher-kva.example"},
+	{"localhost", "-"},
+	{"", "-"},
+};
+
 static void test_find_patterns(void **state)
 {
 	static const char *const patterns[] = {
@@ -134,59 +172,24 @@ static void test_find_patterns(void **state)
 		"*.chat.example.org", "*.test",        "*.xn--bcher-kva.example",
 		"*.example-org.net",  "z.example.org",
 	};
-	static const struct {
-		const char *ascii;
-		const char *rule;
-	} rows[] = {
-		{"example.org", "example.org"},
-		{"a.example.org", "*.example.org"},
-		{"a.b.example.org", "*.example.org"},
-		{"z.example.org", "z.example.org"},
-		{"a.z.example.org", "*.example.org"},
-		{"chat.example.org", "chat.example.org"},
-		{"a.chat.example.org", "*.chat.example.org"},
-		{"a.b.chat.example.org", "*.chat.example.org"},
-		{"xchat.example.org", "*.example.org"},
-		{"a.xchat.example.org", "*.example.org"},
-		/* Similar names that are not below it. */
-		{"evilexample.org", "-"},
-		{"a.evilexample.org", "-"},
-		{"example.org.evil.net", "-"},
-		{"a.example.org.evil.net", "-"},
-		{"example.orgx", "-"},
-		{"org", "-"},
-		{"example.com", "-"},
-		{"-example.org", "-"},
-		{"xn--example-org.net", "-"},
-		{"example-org.net", "-"},
-		{"a.example-org.net", "*.example-org.net"},
-		{"a.test", "*.test"},
-		{"a.b.c.d.test", "*.test"},
-		{"test", "-"},
-		{"atest", "-"},
-		{"a.atest", "-"},
-		{"xn--bcher-kva.example", "-"},
-		{"a.xn--bcher-kva.example", "*.xn--bcher-kva.example"},
-		{"localhost", "-"},
-		{"", "-"},
-	};
 	struct domain_rule list[ARRAY_LENGTH(patterns) + 1];
 	struct domain_rules rules = {list, 0};
 	const char *with_all[ARRAY_LENGTH(patterns) + 1];
 
 	(void)state;
 	rules_make(&rules, patterns, ARRAY_LENGTH(patterns));
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		assert_string_equal(found(&rules, rows[i].ascii), rows[i].rule);
+	for (size_t i = 0; i < ARRAY_LENGTH(find_patterns); i++) {
+		assert_string_equal(found(&rules, find_patterns[i].ascii), find_patterns[i].rule);
 	}
 	/* "*" matches what no other rule does. */
 	memcpy(with_all, patterns, sizeof(patterns));
 	with_all[ARRAY_LENGTH(patterns)] = "*";
 	rules_make(&rules, with_all, ARRAY_LENGTH(with_all));
-	for (size_t i = 0; i < ARRAY_LENGTH(rows) - 1; i++) {
-		bool is_none = rows[i].rule[0] == '-';
+	for (size_t i = 0; i < ARRAY_LENGTH(find_patterns) - 1; i++) {
+		bool is_none = find_patterns[i].rule[0] == '-';
 
-		assert_string_equal(found(&rules, rows[i].ascii), is_none ? "*" : rows[i].rule);
+		assert_string_equal(found(&rules, find_patterns[i].ascii),
+				    is_none ? "*" : find_patterns[i].rule);
 	}
 }
 
