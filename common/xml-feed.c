@@ -49,8 +49,8 @@ static size_t memory_max(const struct xml_parser *parser)
 	       2 * parser->n_at_once;
 }
 
-/* Limits what the size of an element does not: a start tag of the root that never ends, a token that
- * arrives in too many pieces, and the memory for too many names. */
+/* Limits what the size of an element does not: a start tag of the root that never ends, a token
+ * that arrives in too many pieces, and the memory for too many names. */
 static int check_work(struct xml_parser *parser)
 {
 	size_t position = xml_parser_position(parser);

@@ -59,8 +59,8 @@ struct xml_parser {
 	size_t n_rescanned;
 	size_t n_at_once; /* most bytes that one call fed */
 	size_t n_memory;  /* bytes that expat holds for it */
-	unsigned depth; /* open elements, including the root */
-	char first[2];  /* the first bytes fed: they select the encoding */
+	unsigned depth;   /* open elements, including the root */
+	char first[2];    /* the first bytes fed: they select the encoding */
 	bool in_header;
 	bool nested;   /* `depth` does not count the element of our own */
 	bool complete; /* the root has ended */

@@ -144,7 +144,8 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 	parser->scopes = &pool->scopes;
 	size_t n_before = xml_memory_held();
 
-	parser->expat = XML_ParserCreate_MM("UTF-8", &xml_memory, (const char[]){XML_NAME_SEPARATOR, '\0'});
+	parser->expat =
+		XML_ParserCreate_MM("UTF-8", &xml_memory, (const char[]){XML_NAME_SEPARATOR, '\0'});
 	if (!parser->expat) {
 		parser_free(parser);
 		return -ENOMEM;

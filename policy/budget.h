@@ -2,16 +2,18 @@
 #pragma once
 /*
  * How many bytes the gateway holds for clients that have not logged in, in all and for each client:
- * request bodies that are still arriving, unfinished messages, what a session keeps before its login.
+ * request bodies that are still arriving, unfinished messages, what a session keeps before its
+ * login.
  *
- * Without a bound, one client fills the memory with hundreds of connections, each of which sends all but
- * the last byte; and however small the share of one client is, many clients fill it. When a bound is
- * exceeded, the oldest charge has to go, of that client or of all. A client that wants to be served sends
- * the rest within moments, so the oldest charge is usually a slow sender's. The newer ones go on.
+ * Without a bound, one client fills the memory with hundreds of connections, each of which sends
+ * all but the last byte; and however small the share of one client is, many clients fill it. When a
+ * bound is exceeded, the oldest charge has to go, of that client or of all. A client that wants to
+ * be served sends the rest within moments, so the oldest charge is usually a slow sender's. The
+ * newer ones go on.
  *
  * charge  what one object holds. It is a member of the object and is released with it
- * step    charges count in whole steps, and the first step is free: ordinary requests and stanzas never
- *         come here
+ * step    charges count in whole steps, and the first step is free: ordinary requests and stanzas
+ *         never come here
  * client  as in client.h: an IPv4 address, or the /64 of an IPv6 address
  * owner   the worker in whose thread a charge is held, released and evicted
  * victim  a charge that has to go. It no longer counts, and its owner is woken to evict it
@@ -48,8 +50,8 @@ struct budget_charge {
 	void (*evict)(struct budget_charge *charge);
 };
 
-/* A charge of the worker @owner_ that holds nothing yet. budget_evict() calls @evict_ to end the object
- * that holds it. */
+/* A charge of the worker @owner_ that holds nothing yet. budget_evict() calls @evict_ to end the
+ * object that holds it. */
 #define BUDGET_CHARGE_INIT(owner_, evict_) \
 	((struct budget_charge){.owner = (owner_), .evict = (evict_)})
 
@@ -60,18 +62,18 @@ _must_check_ int budget_new(const struct budget_limits *limits, unsigned n_owner
 /* After all charges have been released. NULL is fine. */
 struct budget *budget_free(struct budget *budget);
 
-/* Sets how @owner learns that it has victims; @wake may be NULL. It is called from any thread with the
- * budget locked, so it must not call back. */
+/* Sets how @owner learns that it has victims; @wake may be NULL. It is called from any thread with
+ * the budget locked, so it must not call back. */
 void budget_set_wake(struct budget *budget, unsigned owner, void (*wake)(void *userdata),
 		     void *userdata);
 
-/* Says that @charge, whose object belongs to @client, holds @n bytes now. That may make it and others
- * victims. Returns 0 or -ENOMEM; then it holds what it held before. */
+/* Says that @charge, whose object belongs to @client, holds @n bytes now. That may make it and
+ * others victims. Returns 0 or -ENOMEM; then it holds what it held before. */
 _must_check_ int budget_hold(struct budget *budget, struct budget_charge *charge,
 			     const struct address *client, size_t n);
 
-/* Says that @charge holds nothing any more. A victim that has not been evicted yet is spared. May run
- * twice. */
+/* Says that @charge holds nothing any more. A victim that has not been evicted yet is spared. May
+ * run twice. */
 void budget_release(struct budget *budget, struct budget_charge *charge);
 
 /* Releases and evicts the victims of @owner, in its thread. */
