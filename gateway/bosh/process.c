@@ -57,12 +57,14 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
  * - the session polls, and two empty requests came within `polling` of each other, the first of
  *   which got an empty answer.
  *
- * Some libraries break the second rule by mistake, when an answer, a timer and a stanza of their own
- * cross each other (stanza.io 10, gloox). That happens once for a stanza, not again and again. So
- * each request that carries something excuses one empty request, for as long as `polling`.
+ * Some libraries break the second rule by mistake, when an answer, a timer and a stanza of their
+ * own cross each other (stanza.io 10, gloox). That happens once for a stanza, not again and again.
+ * So each request that carries something excuses one empty request, for as long as `polling`.
  *
  * A client that has lost its connections sends more than it would otherwise. Requests that it does
- * not wait for any more do not count for any of the rules.
+ * not wait for any more do not count for any of the rules. That a connection has broken may become
+ * known shortly after the request that the client sends instead on another one. So the verdict on
+ * the second rule waits for that moment.
  */
 static enum bosh_rule judge_activity(const struct bosh_session *session,
 				     const struct bosh_body *body, bool empty, struct mono received)
@@ -90,15 +92,20 @@ static enum bosh_rule judge_activity(const struct bosh_session *session,
 }
 
 /* Whether what the client has sent lately excuses one empty request more than allowed. */
-static bool excuse_poll(struct bosh_session *session, struct mono received)
+static bool is_excused(const struct bosh_session *session, struct mono received)
 {
 	int64_t ago_ms = mono_diff_ms(received, session->carried);
 
-	if (session->n_excused == 0 || ago_ms >= (int64_t)session->limits->polling_s * 1000) {
-		return false;
-	}
-	session->n_excused--;
-	return true;
+	return session->n_excused && ago_ms < (int64_t)session->limits->polling_s * 1000;
+}
+
+bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body)
+{
+	const struct bosh_session *session = turn->session;
+	bool empty = wish_of(session, body) == WISH_NOTHING;
+
+	return session->creation.hold && !is_excused(session, turn->now) &&
+	       judge_activity(session, body, empty, turn->now) == BOSH_RULE_POLLING_TOO_OFTEN;
 }
 
 /* A request has carried something. */
@@ -286,7 +293,8 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 	enum bosh_rule rule = judge_activity(session, body, empty, received);
 
 	if (rule == BOSH_RULE_POLLING_TOO_OFTEN && session->creation.hold &&
-	    excuse_poll(session, received)) {
+	    is_excused(session, received)) {
+		session->n_excused--;
 		rule = BOSH_RULE_NONE;
 	}
 	if (rule) {

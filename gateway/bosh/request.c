@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-/* "In-Order Message Forwarding": the requests whose predecessors have come now. */
-static void process_early(struct bosh_turn *turn)
+void bosh_turn_process_early(struct bosh_turn *turn)
 {
 	struct bosh_session *session = turn->session;
 	struct bosh_arrival arrival;
@@ -114,17 +113,39 @@ static void take_repeat(struct bosh_turn *turn, uint64_t exchange, const struct 
 	}
 }
 
-/* A rid above the one that is expected next. */
-static void take_early(struct bosh_turn *turn, uint64_t exchange, struct bosh_body *body)
+/* The rid that is expected next. */
+static void take_next(struct bosh_turn *turn, uint64_t exchange, struct bosh_body *body)
 {
-	struct bosh_early *early = &turn->session->early;
-	struct bosh_arrival *first = bosh_early_find(early, body->rid);
+	bosh_turn_process(turn, &(struct bosh_arrival){
+					.rid = body->rid,
+					.exchange = exchange,
+					.received = turn->now,
+					.body = body,
+				});
+	bosh_turn_process_early(turn);
+}
+
+/* A rid that is new, within the window. */
+static void take_new(struct bosh_turn *turn, uint64_t exchange, struct bosh_body *body)
+{
+	struct bosh_session *session = turn->session;
+	struct bosh_arrival *first = bosh_early_find(&session->early, body->rid);
+	bool is_next = body->rid == session->next_rid;
+	bool doubted = is_next && !first && bosh_turn_doubts(turn, body);
 
 	if (first) {
 		repeat_early(turn, first, exchange, body);
-	} else {
-		bosh_actions_fail(turn->actions, bosh_early_put(early, exchange, body, turn->now));
+		return;
 	}
+	if (is_next && !doubted) {
+		take_next(turn, exchange, body);
+		return;
+	}
+	if (doubted) {
+		session->verdict = mono_add_ms(turn->now, BOSH_VERDICT_MS);
+	}
+	bosh_actions_fail(turn->actions,
+			  bosh_early_put(&session->early, exchange, body, turn->now));
 }
 
 int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct bosh_body *body,
@@ -138,16 +159,8 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 		take_repeat(&turn, exchange, body);
 	} else if (body->rid - session->next_rid >= n_window) {
 		bosh_turn_refuse(&turn, exchange, BOSH_RULE_RID_WINDOW);
-	} else if (body->rid > session->next_rid) {
-		take_early(&turn, exchange, body);
 	} else {
-		bosh_turn_process(&turn, &(struct bosh_arrival){
-						 .rid = body->rid,
-						 .exchange = exchange,
-						 .received = now,
-						 .body = body,
-					 });
-		process_early(&turn);
+		take_new(&turn, exchange, body);
 	}
 	return bosh_actions_end(actions);
 }

@@ -88,6 +88,9 @@ struct bosh_session {
 	struct mono received;   /* when the last request that was processed came */
 	struct mono carried;    /* when the last request came that carried something */
 	unsigned n_excused;     /* empty requests in excess that such requests still excuse */
+	/* When the request of next_rid, which is kept among the early ones, is judged; or
+	 * MONO_NEVER. */
+	struct mono verdict;
 	struct mono idle_since; /* since when no request can be answered */
 	unsigned pause_s;       /* counts in place of `inactivity`; 0: the client has not paused */
 	/* Until then one request more than `hold` may wait. MONO_NEVER: none may. */
@@ -141,7 +144,16 @@ static inline bool bosh_turn_failed(const struct bosh_turn *turn)
 	return bosh_actions_failed(turn->actions);
 }
 
+/* request.c */
+
+/* "In-Order Message Forwarding": processes the early requests whose turn has come. */
+void bosh_turn_process_early(struct bosh_turn *turn);
+
 /* process.c */
+
+/* Whether the request @body, whose turn it is, breaks the rule about polling, unless the request
+ * before it turns out to have lost its connection. */
+bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body);
 
 /* Processes the request whose turn it is. Moves what it needs out of its body. */
 void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);

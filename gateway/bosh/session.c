@@ -90,6 +90,7 @@ int bosh_session_new(const struct bosh_limits *limits, const char *sid,
 	session->idle_since = now;
 	session->received = now;
 	session->linger = MONO_NEVER;
+	session->verdict = MONO_NEVER;
 	negotiate(session, body);
 	if (make_lists(session) < 0) {
 		bosh_session_free(session);
@@ -246,7 +247,7 @@ static struct mono inactivity_end(const struct bosh_session *session)
 
 struct mono bosh_session_deadline(const struct bosh_session *session)
 {
-	return mono_earlier(session->linger,
+	return mono_earlier(mono_earlier(session->linger, session->verdict),
 			    mono_earlier(wait_end(session), inactivity_end(session)));
 }
 
@@ -258,6 +259,13 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 	if (mono_reached(inactivity_end(session), now)) {
 		bosh_turn_abandon(&turn, BOSH_CONDITION_ITEM_NOT_FOUND, BOSH_RULE_INACTIVITY, true);
 		return bosh_actions_end(actions);
+	}
+	if (mono_reached(session->verdict, now)) {
+		session->verdict = MONO_NEVER;
+		bosh_turn_process_early(&turn);
+		if (session->state == BOSH_SESSION_ENDED) {
+			return bosh_actions_end(actions);
+		}
 	}
 	if (mono_reached(session->linger, now)) {
 		session->linger = MONO_NEVER;

@@ -484,6 +484,20 @@ test('overactivity: a client whose held request broke sends another one at once'
 	assert.deepEqual(idsOf(await held), ['found']);
 });
 
+test('overactivity: so it is where the connection of the next is another worker\'s, and the news of the broken one comes later', TIMEOUT, async () => {
+	await withStage({ workers: 3, sessions_per_address: 1000 }, async (own) => {
+		await Promise.all(Array.from({ length: 60 }, async () => {
+			const client = new BoshClient(own.port, { connection: 'fresh' });
+			await client.create('plain.test');
+			const held = client.request();
+			await sleep(200);
+			held.abort();
+			const next = await Promise.race([client.request(), sleep(1500)]);
+			assert.equal(next?.element.attributes.type, undefined, next?.text);
+		}));
+	});
+});
+
 test('overactivity: a client that comes from another address, its held request on a network that is gone', TIMEOUT, async () => {
 	await withStage({ trusted_proxies: ['127.0.0.1'] }, async (own) => {
 		const { client, connection } = await session({ hold: 1 }, own);

@@ -76,6 +76,7 @@ struct bosh_case {
 	struct bosh_actions actions;
 	struct buffer log;
 	bool ended;
+	enum bosh_rule rule; /* for which it has */
 };
 
 static struct bosh_case one;
@@ -149,7 +150,10 @@ static inline void done(int r)
 {
 	assert_int_equal(r, 0);
 	for (size_t i = 0; i < one.actions.n; i++) {
-		one.ended = one.ended || one.actions.items[i].kind == BOSH_ACTION_END;
+		if (one.actions.items[i].kind == BOSH_ACTION_END) {
+			one.ended = true;
+			one.rule = one.actions.items[i].rule;
+		}
 		log_action(&one.actions.items[i]);
 	}
 	bosh_actions_deinit(&one.actions);

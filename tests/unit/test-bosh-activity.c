@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients that send too many requests, or empty ones too often (XEP-0124, "Overactivity" and
- * "Polling Sessions"). A case is a text of steps in a session whose creation has been answered:
+ * When a client sends too many requests, or empty ones too often (XEP-0124, "Overactivity" and
+ * "Polling Sessions"), case by case. A case is a text of steps, done in a session whose creation
+ * has been answered:
  *
  *     e        an empty request with the next rid
  *     p        one with payloads
@@ -15,13 +16,12 @@
  *     +        `polling` passes, but for a millisecond
  *     .        a millisecond passes
  *
- * The last request must break the rule that the row names, and no request before it any rule.
+ * The last request must break the rule that the row names, and none before it any.
  */
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <setjmp.h>
 #include <stdint.h>
-
 #include <cmocka.h>
 
 #include "tests/unit/bosh-case.h"
@@ -35,28 +35,11 @@ struct row {
 #define TOO_OFTEN BOSH_RULE_POLLING_TOO_OFTEN
 #define FINE BOSH_RULE_NONE
 
-/* Why the session ended in the latest call. */
-static enum bosh_rule broken;
 static uint64_t rid;
-
-/* Reads the actions before they are logged and released. */
-static void settle(int r)
-{
-	for (size_t i = 0; i < one.actions.n; i++) {
-		if (one.actions.items[i].kind == BOSH_ACTION_END) {
-			broken = one.actions.items[i].rule;
-		}
-	}
-	done(r);
-}
 
 static void send_with(const char *attributes, const char *payloads)
 {
-	struct bosh_body body;
-
-	read_request(rid, attributes, payloads, &body);
-	settle(bosh_session_request(one.session, one.n_exchanges, &body, one.now, &one.actions));
-	bosh_body_deinit(&body);
+	request_with(rid, attributes, payloads);
 }
 
 static void do_step(char step)
@@ -103,7 +86,6 @@ static void do_step(char step)
 	}
 }
 
-/* A step ends the session only because of itself, not because of those behind it. */
 static void run_rows(const char *creation, const struct row *rows, size_t n)
 {
 	void *state = NULL;
@@ -117,15 +99,17 @@ static void run_rows(const char *creation, const struct row *rows, size_t n)
 		server(FEATURES);
 		rid = FIRST_RID;
 		for (size_t j = 0; steps[j]; j++) {
-			broken = BOSH_RULE_NONE;
-			do_step(steps[j]);
-			if (broken && steps[j + 1]) {
-				fail_msg("\"%s\": %s after %zu steps", steps,
-					 bosh_rule_name(broken), j + 1);
+			if (one.ended) {
+				fail_msg("\"%s\": over after %zu steps", steps, j);
 			}
+			do_step(steps[j]);
 		}
-		if (broken != rows[i].rule) {
-			fail_msg("\"%s\": %s instead of %s", steps, bosh_rule_name(broken),
+		/* The verdict. */
+		if (!one.ended) {
+			at_ms(one.now.ms + BOSH_VERDICT_MS);
+		}
+		if (one.rule != rows[i].rule) {
+			fail_msg("\"%s\": %s instead of %s", steps, bosh_rule_name(one.rule),
 				 bosh_rule_name(rows[i].rule));
 		}
 		teardown(&state);
@@ -185,18 +169,18 @@ static void test_hold_of_one(void **state)
 		{"ere", FINE},
 		{"pppppppp", FINE},
 		{"ep", FINE},
-		/* A request that the server has answered was not sent too early. */
+		/* What the server has answered was not sent too early. */
 		{"eses", FINE},
 		{"eseses", FINE},
 		{"pseses", FINE},
 		{"esee", TOO_OFTEN},
-		/* The connection broke, and the client sends what it would have sent otherwise. */
+		/* A connection that broke: the client sends what it would have sent without. */
 		{"ege", FINE},
 		{"egege", FINE},
 		{"eg2e", TOO_OFTEN},
 		{"ege.e", TOO_OFTEN},
 		{"pge", FINE},
-		/* The network changed, and the old connections were not closed. */
+		/* A network that is gone, without anybody having said so. */
 		{"eE", FINE},
 		{"eEE", FINE},
 		{"eEe", TOO_OFTEN},
@@ -246,7 +230,7 @@ static void test_too_many(void **state)
 		{"cppgpp", FINE},
 		{"cppgppp", TOO_MANY},
 		{"cppgt", FINE},
-		/* So there is when the network has changed. */
+		/* And so with a network that is gone. */
 		{"cppP", FINE},
 		{"cppPp", FINE},
 		{"cppPpp", TOO_MANY},
@@ -258,7 +242,7 @@ static void test_too_many(void **state)
 	run_rows(" ver='1.6' hold='1'", rows, ARRAY_LENGTH(rows));
 }
 
-/* "Polling Sessions": hold='0'. The first `e` gets the features. */
+/* "Polling Sessions": hold='0'. What the first `e` gets are the features. */
 static void test_polling(void **state)
 {
 	static const struct row rows[] = {
@@ -269,7 +253,7 @@ static void test_polling(void **state)
 		{"eepe", FINE},
 		{"epe", FINE},
 		{"epee", TOO_OFTEN},
-		/* The answer to the first of the two counts, not what has arrived since. */
+		/* The answer to the first of two is what counts, not what has come since. */
 		{"ese", FINE},
 		{"esee", FINE},
 		{"eseee", TOO_OFTEN},
@@ -284,7 +268,7 @@ static void test_polling(void **state)
 	run_rows(" ver='1.6' hold='0'", rows, ARRAY_LENGTH(rows));
 }
 
-/* Without a polling interval any number is allowed. */
+/* A gateway that names no polling interval has none. */
 static void test_without_interval(void **state)
 {
 	static const struct row rows[] = {{"eeee", FINE}, {"eEeEe", FINE}};
@@ -298,7 +282,7 @@ static void test_without_interval(void **state)
 	(void)state;
 }
 
-/* That a request lingers is not held against the client. */
+/* The moment for which a request waits that could be answered is the gateway's own affair. */
 static void test_linger(void **state)
 {
 	static const struct row rows[] = {
@@ -313,7 +297,88 @@ static void test_linger(void **state)
 	(void)state;
 }
 
-/* The request that made room is answered, and the answer is kept for a repeat. */
+/* The verdict waits for the news that a connection has broken. */
+static void test_verdict(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	at_ms(50);
+	request(102);
+	at_ms(50 + BOSH_VERDICT_MS - 1);
+	EXPECT("");
+	at_ms(50 + BOSH_VERDICT_MS);
+	EXPECT("3: " BROKE(POLLING_TOO_OFTEN) "\n2: " OTHER(POLLING_TOO_OFTEN) "\nclose\n" END(
+		POLLING_TOO_OFTEN));
+}
+
+static void test_verdict_and_gone(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(102);
+	/* What comes meanwhile waits, and so does its answer. */
+	request_with(103, "", "<a/>");
+	request(102);
+	EXPECT("3: " DISPLACED "\n");
+	gone(2);
+	at_ms(BOSH_VERDICT_MS);
+	EXPECT("send <a/>\n5: " EMPTY "\n");
+	server("<iq/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
+}
+
+/* What is to be judged has gone itself, or is none too many any more. */
+static void test_verdict_without_need(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(102);
+	gone(3);
+	at_ms(1000);
+	EXPECT("");
+	server("<iq/>");
+	EXPECT("2: " BODY("<iq/>") "\n");
+	request(102);
+	request(103);
+	server("<iq/>");
+	EXPECT("4: " BODY("<iq/>") "\n");
+	at_ms(1000 + BOSH_VERDICT_MS);
+	EXPECT("");
+	server("<iq/>");
+	EXPECT("5: " BODY("<iq/>") "\n");
+}
+
+/* A goodbye that comes meanwhile does not undo it, nor is it forgotten. */
+static void test_verdict_and_end(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	begin();
+	request(101);
+	request(102);
+	request_with(103, " type='terminate'", "");
+	EXPECT("");
+	at_ms(BOSH_VERDICT_MS);
+	EXPECT("3: " BROKE(POLLING_TOO_OFTEN) "\n2: " OTHER(POLLING_TOO_OFTEN) "\n4: " OTHER(
+		POLLING_TOO_OFTEN) "\nclose\n" END(POLLING_TOO_OFTEN));
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	request(101);
+	request(102);
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("2: " TERMINATE_WITH(
+		"system-shutdown",
+		"the gateway is being shut down") "\n3: " TERMINATE("other-request") "\nclose\nend"
+										     "\n");
+}
+
+/* What made room is answered, and its answer is kept for a repeat. */
 static void test_room(void **state)
 {
 	(void)state;
@@ -337,9 +402,17 @@ static void test_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_hold_of_one), TEST(test_hold_of_two),      TEST(test_too_many),
-		TEST(test_polling),     TEST(test_without_interval), TEST(test_linger),
+		TEST(test_hold_of_one),
+		TEST(test_hold_of_two),
+		TEST(test_too_many),
+		TEST(test_polling),
+		TEST(test_without_interval),
+		TEST(test_linger),
 		TEST(test_room),
+		TEST(test_verdict),
+		TEST(test_verdict_and_gone),
+		TEST(test_verdict_without_need),
+		TEST(test_verdict_and_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
