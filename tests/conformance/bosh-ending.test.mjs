@@ -138,6 +138,16 @@ test('a session that ends by the client\'s fault: what waited goes back', TIMEOU
 	await assertReturned(connection);
 });
 
+test('gloox says goodbye by another word: its session ends, too', TIMEOUT, async () => {
+	const { client, connection } = await session();
+	const held = client.request();
+	const end = await client.request('', { type: 'terminal' });
+	assert.deepEqual([(await held).element.attributes.type, end.element.attributes.type], ['terminate', undefined]);
+	await connection.end();
+	assert.equal(connection.streamEnds, 1);
+	assert.equal((await client.request()).element.attributes.condition, 'item-not-found');
+});
+
 test('a client that says goodbye is told all that waited, and nothing goes back', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await sendAll(connection);

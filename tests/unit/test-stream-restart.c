@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client that wants its stream restarted: behind <success/> a header goes out, before it the client is told again what it
- * knows. Phases of a script are what the server sends; the phase RESTART is the client's wish.
+ * A client that wants its stream restarted: behind <success/> a header goes out, before it the
+ * client is told again what it knows. Phases of a script are what the server sends; the phase
+ * RESTART is the client's wish.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +87,8 @@ static void test_too_early(void **state)
 	CHECK(HEADER OFFERED "element 0 " FAILURE "\n" HEADER OFFERED, OFFER, FAILURE, RESTART);
 	CHECK(HEADER OFFERED "element 0 <success xmlns='urn:x'/>\n" HEADER OFFERED, OFFER,
 	      "<success xmlns='urn:x'/>", RESTART);
-	CHECK(HEADER OFFERED "element 0 <successful xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\n" HEADER OFFERED,
+	CHECK(HEADER OFFERED
+	      "element 0 <successful xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>\n" HEADER OFFERED,
 	      OFFER, "<successful xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", RESTART);
 	/* Nor does a registration before it. */
 	CHECK(HEADER OFFERED "element 0 " IQ "\n" HEADER OFFERED, OFFER, IQ, RESTART);
@@ -98,7 +100,8 @@ static void test_too_early(void **state)
 static void test_completed(void **state)
 {
 	(void)state;
-	CHECK("header - - -\nfeatures 1 <stream:features" DECLARED " xmlns:x='http://etherx.jabber.org/streams'>" SASL
+	CHECK("header - - -\nfeatures 1 <stream:features" DECLARED
+	      " xmlns:x='http://etherx.jabber.org/streams'>" SASL
 	      "</stream:features>\nheader - - -\nfeatures 1 <stream:features" DECLARED
 	      " xmlns:x='http://etherx.jabber.org/streams'>" SASL "</stream:features>\n",
 	      ODD(""), "<x:features>" SASL COMPRESSION STARTTLS "</x:features>", RESTART);
@@ -111,25 +114,30 @@ static void test_login(void **state)
 	/* The server has not answered yet: it will. */
 	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT, OFFER, SUCCESS, RESTART, RESTART);
 	/* The success was for one restart. */
-	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT HEADER BINDABLE_TOLD HEADER BINDABLE_TOLD, OFFER, SUCCESS,
-	      RESTART, SERVER BINDABLE, RESTART);
+	CHECK(HEADER OFFERED "element 0 " SUCCESS
+			     "\n" SENT HEADER BINDABLE_TOLD HEADER BINDABLE_TOLD,
+	      OFFER, SUCCESS, RESTART, SERVER BINDABLE, RESTART);
 	/* When the client has gone on, there is nothing left to negotiate. */
-	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT HEADER BINDABLE_TOLD "element 0 " IQ "\n" HEADER NOTHING,
+	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT HEADER BINDABLE_TOLD "element 0 " IQ
+			     "\n" HEADER NOTHING,
 	      OFFER, SUCCESS, RESTART, SERVER BINDABLE IQ, RESTART);
 	/* Some servers want a second login. */
-	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT HEADER OFFERED "element 0 " SUCCESS "\n" SENT, OFFER,
-	      SUCCESS, RESTART, OFFER, SUCCESS, RESTART);
+	CHECK(HEADER OFFERED "element 0 " SUCCESS "\n" SENT HEADER OFFERED "element 0 " SUCCESS
+			     "\n" SENT,
+	      OFFER, SUCCESS, RESTART, OFFER, SUCCESS, RESTART);
 }
 
 /* XEP-0388: the features follow without a restart. */
 static void test_sasl2(void **state)
 {
 	(void)state;
-	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" HEADER BINDABLE_TOLD, OFFER, SUCCESS2, RESTART, BINDABLE);
-	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" BINDABLE_TOLD HEADER BINDABLE_TOLD, OFFER, SUCCESS2, BINDABLE,
-	      RESTART);
-	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" BINDABLE_TOLD "element 0 " IQ "\n" HEADER NOTHING, OFFER,
-	      SUCCESS2, BINDABLE, IQ, RESTART);
+	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" HEADER BINDABLE_TOLD, OFFER, SUCCESS2,
+	      RESTART, BINDABLE);
+	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" BINDABLE_TOLD HEADER BINDABLE_TOLD, OFFER,
+	      SUCCESS2, BINDABLE, RESTART);
+	CHECK(HEADER OFFERED "element 0 " SUCCESS2 "\n" BINDABLE_TOLD "element 0 " IQ
+			     "\n" HEADER NOTHING,
+	      OFFER, SUCCESS2, BINDABLE, IQ, RESTART);
 }
 
 static void test_other_states(void **state)
@@ -142,13 +150,15 @@ static void test_other_states(void **state)
 	CHECK(HEADER OFFERED "closed stream-closed\n", OFFER, "</stream:stream>", RESTART);
 	CHECK(HEADER OFFERED "failed stream-malformed: not well-formed\n", OFFER, "x", RESTART);
 	/* RFC 6120, 4.7.5: a server without features. */
-	CHECK("header - - -\nheader - - -\n", "<stream:stream xmlns='jabber:client'" DECLARED ">", RESTART);
+	CHECK("header - - -\nheader - - -\n", "<stream:stream xmlns='jabber:client'" DECLARED ">",
+	      RESTART);
 }
 
 /* A repetition goes before what the server has sent meanwhile; none after our farewell. */
 static void test_order(void **state)
 {
-	static const enum stream_event_kind expected[] = {STREAM_EVENT_HEADER, STREAM_EVENT_FEATURES,
+	static const enum stream_event_kind expected[] = {STREAM_EVENT_HEADER,
+							  STREAM_EVENT_FEATURES,
 							  STREAM_EVENT_ELEMENT, STREAM_EVENT_NONE};
 	struct buffer log = BUFFER_INIT;
 	struct stream stream;
@@ -211,7 +221,8 @@ static void test_limit(void **state)
 {
 	(void)state;
 	assert_int_equal(n_repeated(STREAM_FEATURES_MAX), STREAM_FEATURES_MAX);
-	assert_int_equal(n_repeated(STREAM_FEATURES_MAX + 1), strlen("<stream:features" DECLARED "/>"));
+	assert_int_equal(n_repeated(STREAM_FEATURES_MAX + 1),
+			 strlen("<stream:features" DECLARED "/>"));
 }
 
 /* Who has logged in and goes on holds no memory for it. */
@@ -240,10 +251,10 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_too_early), cmocka_unit_test(test_completed),
-		cmocka_unit_test(test_login),	  cmocka_unit_test(test_sasl2),
+		cmocka_unit_test(test_too_early),    cmocka_unit_test(test_completed),
+		cmocka_unit_test(test_login),        cmocka_unit_test(test_sasl2),
 		cmocka_unit_test(test_other_states), cmocka_unit_test(test_order),
-		cmocka_unit_test(test_limit),	  cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_limit),        cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
