@@ -73,9 +73,9 @@ enum {
 	PLACES_MAX = 1000000,
 	LOGIN_BYTES_MIN = 65536,
 	LOGIN_BYTES_MAX = 2000 * 1024 * 1024,
-	/* The memory that one body or message can take while it arrives, and as much to spare, or else
-	 * the largest could never come: a buffer of twice its size, and a parser of four times its size
-	 * (XML_MEMORY_FACTOR). */
+	/* The memory that one body or message can take while it arrives, and as much to spare, or
+	 * else the largest could never come: a buffer of twice its size, and a parser of four times
+	 * its size (XML_MEMORY_FACTOR). */
 	LOGIN_BODIES_MIN = 8,
 };
 
