@@ -6,10 +6,10 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { sleep, stopAll, until, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 import { parse } from '../support/xml.mjs';
 
-const TIMEOUT = { timeout: 60000 };
+const TIMEOUT = { timeout: patiently(60000) };
 const KB = 1024;
 // A body of which 16,000 bytes are here is held in 16 KB: so many of them fit the limits below.
 const BODY = 20000;
