@@ -121,6 +121,8 @@ static void tell_header(struct link *link)
 {
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
+		/* The time for a restart, if there was one. */
+		uv_timer_stop(&link->timer);
 		link->callbacks->header(link->userdata);
 	}
 }
@@ -374,6 +376,11 @@ void link_write_gathered(struct link *link, struct sv bytes)
 	}
 }
 
+static void on_restart_timeout(uv_timer_t *timer)
+{
+	fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_STREAM_TIMEOUT);
+}
+
 int link_restart(struct link *link, const struct stream_target *target)
 {
 	gather_flush(&link->env->gather, link);
@@ -381,6 +388,11 @@ int link_restart(struct link *link, const struct stream_target *target)
 
 	if (r == 0 && stream_repeats(&link->stream) && !link->failing) {
 		tell_at_next_turn(link);
+	} else if (r == 0 && link->transport && !link->failing) {
+		/* A server that does not answer would hold the session and its connection for
+		 * ever: nothing is read from the client meanwhile. */
+		uv_timer_start(&link->timer, on_restart_timeout,
+			       (uint64_t)link->env->open_timeout_ms, 0);
 	}
 	return r < 0 ? r : send_out(link);
 }

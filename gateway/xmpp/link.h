@@ -66,7 +66,8 @@ _must_check_ int link_write(struct link *link, struct sv elements);
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
 /* The client wants a restart: a new header on the same connection, or, where it has not logged in
- * since the last one, its `header` and features again (stream.h). Returns 0 or -ENOMEM. */
+ * since the last one, its `header` and features again (stream.h). The server gets as much time to
+ * answer as for the first header. Returns 0 or -ENOMEM. */
 _must_check_ int link_restart(struct link *link, const struct stream_target *target);
 
 /* Whether the server does not keep up with what was written: take no more from the client until

@@ -141,3 +141,31 @@ for (const [name, open] of Object.entries(transports)) {
 		client.close();
 	});
 }
+
+test('a server that says nothing after the restart', TIMEOUT, async () => {
+	const silent = await Stage.open({
+		mute: [...header(FEATURES), { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` }, { await: 'header' }, { pause: 60000 }],
+	}, { open_timeout: 1, ping_interval: 0, wait: 20 });
+	try {
+		const socket = await openWebSocket(silent.port);
+		await socket.start('mute.test');
+		socket.send(AUTH);
+		assert.equal((await socket.next()).name, 'success');
+		socket.open('mute.test');
+		assert.equal((await socket.next()).name, 'open');
+		const error = await socket.next();
+		assert.ok(error.at('remote-connection-failed'), `${error.name}`);
+		assert.equal((await socket.next()).name, 'close');
+		const client = new BoshClient(silent.port);
+		await client.create('mute.test');
+		await client.request(AUTH);
+		let { element } = await client.request('', { to: 'mute.test', 'xmlns:xmpp': NS.xbosh, 'xmpp:restart': 'true' });
+		if (!element.attributes.type) {
+			({ element } = await client.request());
+		}
+		assert.equal(element.attributes.condition, 'remote-connection-failed');
+		client.close();
+	} finally {
+		await stopAll(silent);
+	}
+});
