@@ -12,9 +12,9 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 ROOT=$PWD
-PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwebsockets-dev libssl-dev libc-ares-dev libexpat1-dev
-	libuv1-dev libconfuse-dev libidn2-dev uthash-dev zlib1g-dev libcmocka-dev libpurple-dev libgloox-dev g++ prosody ejabberd nginx-light haproxy chromium openssl
-	iproute2'
+PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libwebsockets-dev libssl-dev libc-ares-dev
+	libexpat1-dev libuv1-dev libconfuse-dev libidn2-dev uthash-dev zlib1g-dev ca-certificates
+	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy chromium openssl iproute2'
 NODE_LEAST=18
 
 is_fast=
