@@ -11,6 +11,7 @@
 #include "gateway/http/server.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
+#include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
 #include "gateway/ws/endpoint.h"
 
@@ -333,8 +334,13 @@ static int parts_new(struct worker *worker)
 static int init(struct worker *worker)
 {
 	struct worker_env *env = &worker->env;
-	int r = outbound_init(&env->link, env->loop, env->config, NULL);
+	bool traces = env->config->log_level == LOG_LEVEL_DEBUG;
+	int r = outbound_init(&env->link, env->loop, env->config,
+			      traces ? &trace_lookup_observer : NULL);
 
+	if (traces) {
+		trace_observe(&env->link);
+	}
 	env->pool = env->link.pool;
 	if (r == 0) {
 		r = parts_new(worker);

@@ -60,8 +60,8 @@ static void refuse_by_verdict(struct bosh_endpoint *endpoint, const struct bosh_
 			  bosh_content_type(request->body.content), blob);
 }
 
-/* Refuses a request that has no session because of @rule. Anybody can send any number of these, so the log
- * has them for those who look for something only. */
+/* Refuses a request that has no session because of @rule. Anybody can send any number of these, so
+ * the log has them for those who look for something only. */
 static void refuse_by_rule(struct bosh_endpoint *endpoint, const struct bosh_request *request,
 			   enum bosh_rule rule)
 {
@@ -202,8 +202,9 @@ static void log_guarded(const struct bosh_entry *session, const struct bosh_requ
 	}
 }
 
-/* The session that @request is for. One that was made over TLS is not there for a request that was not ("Connection Between Client and
- * BOSH Service": it is not to be ended by it either); nor is one that is bound to an address for another. */
+/* The session that @request is for. One that was made over TLS is not there for a request that was
+ * not ("Connection Between Client and BOSH Service": it is not to be ended by it either); nor is
+ * one that is bound to an address for another. */
 static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
@@ -228,6 +229,16 @@ static void note_client(struct bosh_entry *session, const struct address *client
 	}
 }
 
+static void trace_request(const struct bosh_entry *session, const struct bosh_request *request)
+{
+	const struct bosh_body *body = &request->body;
+
+	log_debug("bosh-request", LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+		  LOG_NUMBER("request", request->exchange), LOG_NUMBER("rid", body->rid),
+		  LOG_NUMBER("payloads", body->n_payloads), LOG_NUMBER("bytes", body->payloads.n),
+		  LOG_SV("type", body->type));
+}
+
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
@@ -236,6 +247,9 @@ static void on_request(void *userdata, struct bosh_request *request)
 	enum bosh_rule rule = judge_body(request);
 	int r;
 
+	if (session) {
+		trace_request(session, request);
+	}
 	if (session && rule) {
 		r = bosh_session_refuse(session->engine, request->exchange, rule, actions);
 	} else if (session) {

@@ -40,7 +40,8 @@ void bosh_entry_end(struct bosh_entry *session)
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	session_log_closed(&session->log, domain_of(session));
 	SLIST_FOREACH (leg, &session->legs, in_session) {
-		/* What was to be said has been; the rest may be resumed on the server (XEP-0198). */
+		/* What was to be said has been; the rest may be resumed on the server
+		 * (XEP-0198). */
 		bosh_leg_close(leg, true);
 	}
 	due_queue_remove(&endpoint->due, &session->due);
@@ -212,7 +213,8 @@ void bosh_entry_arm(struct bosh_entry *session)
 {
 	struct mono deadline = bosh_session_deadline(session->engine);
 
-	/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move it with each request. */
+	/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move
+	 * it with each request. */
 	if (deadline.ms < session->armed.ms) {
 		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(session->endpoint));
 
@@ -303,8 +305,15 @@ static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 	return 0;
 }
 
-/* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the session
- * cannot. */
+static void trace_answer(const struct bosh_entry *session, const struct bosh_action *action)
+{
+	log_debug("bosh-answer", LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+		  LOG_NUMBER("request", action->exchange), LOG_NUMBER("status", action->status),
+		  LOG_NUMBER("bytes", action->blob ? blob_sv(action->blob).n : 0));
+}
+
+/* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the
+ * session cannot. */
 /* Why the session ends, if its client has broken a rule. */
 static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
 {
@@ -324,6 +333,7 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 
 	switch (action->kind) {
 	case BOSH_ACTION_ANSWER:
+		trace_answer(session, action);
 		bosh_relay_answer(session->endpoint->relay, action->exchange, action->status,
 				  session->content_type, action->blob);
 		action->blob = NULL;

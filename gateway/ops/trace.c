@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ops/trace.h"
+
+#include <openssl/ssl.h>
+
+#include "common/log.h"
+
+static void on_asked(void *userdata, enum dns_kind kind, const char *name)
+{
+	(void)userdata;
+	(void)kind;
+	(void)name;
+}
+
+static void on_answered(void *userdata, enum dns_kind kind, const char *name,
+			const struct dns_reply *reply)
+{
+	static const char *const kinds[] = {
+		[DNS_KIND_SRV] = "SRV",
+		[DNS_KIND_TLSA] = "TLSA",
+		[DNS_KIND_ADDRESSES] = "A/AAAA",
+	};
+	static const char *const results[] = {
+		[RESOLVER_OK] = "ok",
+		[RESOLVER_NO_NAME] = "none",
+		[RESOLVER_TIMEOUT] = "time-out",
+		[RESOLVER_FAILED] = "failed",
+	};
+
+	(void)userdata;
+	log_debug("dns-answer", LOG_STR("name", name), LOG_STR("kind", kinds[kind]),
+		  LOG_STR("result", reply ? results[reply->result] : "out of memory"),
+		  LOG_NUMBER("n", reply ? reply->n_records : 0),
+		  LOG_NUMBER("ttl", reply ? reply->ttl_s : 0));
+}
+
+const struct lookup_observer trace_lookup_observer = {
+	.asked = on_asked,
+	.answered = on_answered,
+};
+
+static void on_ordered(void *userdata, const struct srv_target *targets, size_t n_targets)
+{
+	(void)userdata;
+	(void)targets;
+	(void)n_targets;
+}
+
+static void on_dialled(void *userdata, enum dial_step step, const struct srv_target *target,
+		       const struct address *address, const struct failure *failure)
+{
+	static const char *const steps[] = {
+		[DIAL_STARTED] = "started",
+		[DIAL_CONNECTED] = "connected",
+		[DIAL_FAILED] = "failed",
+		[DIAL_GIVEN_UP] = "given-up",
+	};
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)userdata;
+	log_debug("dial", LOG_STR("host", target ? target->host : ""),
+		  LOG_STR("address", address_format(address, text)), LOG_STR("step", steps[step]),
+		  LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
+		  LOG_STR("detail", failure ? failure->detail : ""));
+}
+
+static const struct dial_observer dial_observer = {
+	.ordered = on_ordered,
+	.dialled = on_dialled,
+};
+
+static void on_header(void *userdata, const struct stream *stream)
+{
+	(void)userdata;
+	log_debug("stream-header", LOG_STR("domain", stream->to), LOG_STR("id", stream->id),
+		  LOG_STR("secure", stream->secure ? "yes" : "no"));
+}
+
+static void on_handshake(void *userdata, bool direct)
+{
+	(void)userdata;
+	(void)direct;
+}
+
+static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
+{
+	(void)userdata;
+	log_debug("tls", LOG_STR("domain", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
+		  LOG_STR("version", SSL_get_version(ssl)),
+		  LOG_STR("cipher", SSL_get_cipher_name(ssl)),
+		  LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
+		  LOG_STR("detail", failure ? failure->detail : ""));
+}
+
+static void on_redirected(void *userdata, const struct redirect *redirect)
+{
+	char text[ADDRESS_TEXT_MAX];
+	const char *host = redirect->host;
+
+	(void)userdata;
+	log_debug("redirected",
+		  LOG_STR("host", host[0] ? host : address_format_host(&redirect->address, text)),
+		  LOG_NUMBER("port", redirect->port));
+}
+
+static void on_slow(void *userdata)
+{
+	(void)userdata;
+	log_debug("server-slow", LOG_STR("hint", "another server of the domain is looked for"));
+}
+
+static void on_left(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	log_debug("server-left", LOG_STR("failure", failure_name(failure->kind)),
+		  LOG_STR("detail", failure->detail));
+}
+
+static const struct link_observer link_observer = {
+	.header = on_header,
+	.handshake = on_handshake,
+	.secured = on_secured,
+	.redirected = on_redirected,
+	.slow = on_slow,
+	.left = on_left,
+};
+
+void trace_observe(struct link_env *env)
+{
+	env->dialer.observer = &dial_observer;
+	env->observer = &link_observer;
+}
