@@ -9,15 +9,15 @@
 #include "gateway/ws/upgrade.h"
 
 enum {
-	/* A client that answers our close frame with nothing must not keep the descriptor. */
+	/* A client that never answers the close frame must not keep its descriptor. */
 	CLOSE_TIMEOUT_S = 10,
 };
 
-/* A socket on its way through the handshake: how `opened` knows who it is. */
+/* A socket given to the WebSocket server. Tells on_opened() who the client is. */
 struct request {
 	struct address client;
 	struct address peer;
-	struct http_exchange *exchange; /* the one that came by HTTP; NULL for a socket of its own */
+	struct http_exchange *exchange; /* the request that was upgraded; NULL if it never reached the HTTP server */
 };
 
 static int on_opened(void *userdata, struct ws_connection *connection, void *request_pointer, void **ret_session)
@@ -82,7 +82,7 @@ bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct addres
 	};
 	char handshake[PEEK_MAX];
 
-	/* What has just been seen can be read. */
+	/* The handshake was peeked at, so it is there to be read. */
 	if (upgrade_check(&upgrade) != UPGRADE_OK ||
 	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
 		return false;
@@ -134,7 +134,7 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 	adopt(endpoint, fd, upgrade.key, &request);
 }
 
-/* Life of the endpoint. */
+/* Creating and ending the endpoint. */
 
 int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint)
 {

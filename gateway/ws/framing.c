@@ -56,7 +56,7 @@ static void set_bad_xml(struct framing *framing, int xml_result)
 	}
 }
 
-/* Copies the attributes of <open/>, which the scan forgets. */
+/* Copies the attributes of <open/>, which are valid only until the next step of the scan. */
 static int set_open(struct framing *framing, const struct xml_item *item)
 {
 	struct sv values[] = {
@@ -107,7 +107,7 @@ static int on_framing(struct framing *framing, const struct xml_item *item)
 static int on_element(struct framing *framing, const struct xml_item *item)
 {
 	if (framing->event.kind != FRAMING_EVENT_NONE) {
-		/* RFC 7395, 3.3.3: one element a message. */
+		/* RFC 7395, 3.3.3: one element per message. */
 		set_bad(framing, "bad-format", "a message may contain only one element");
 		return 0;
 	}
@@ -126,7 +126,7 @@ static int on_element(struct framing *framing, const struct xml_item *item)
 	}
 	if (item->ns == NS_STREAMS || item->ns == NS_TLS || item->ns == NS_COMPRESS ||
 	    item->ns == NS_HTTPBIND) {
-		/* The stream and its TLS are the gateway's: a client would speak in its name. */
+		/* The gateway negotiates these with the server; a client must not interfere. */
 		set_bad(framing, "unsupported-stanza-type",
 			"the stream, TLS and compression are negotiated by the gateway");
 		return 0;
@@ -190,7 +190,7 @@ void framing_next(struct framing *framing, struct framing_event *ret_event)
 {
 	*ret_event = (struct framing_event){0};
 	if (!framing->due) {
-		/* What the last event pointed to is of no more use: an idle session keeps no bytes. */
+		/* The last event is no longer valid. Free its bytes: an idle session holds none. */
 		if (framing->event.kind == FRAMING_EVENT_NONE) {
 			buffer_deinit(&framing->element);
 			buffer_deinit(&framing->text);

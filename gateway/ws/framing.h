@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The XMPP framing of a WebSocket (RFC 7395), as an engine: pieces of messages in, events out, and the texts that a
- * gateway answers with. No socket, no clock.
+ * The XMPP framing of WebSocket messages (RFC 7395), as an engine: it turns pieces of messages into
+ * events, and writes the framing elements and stream errors that the gateway sends. It uses no sockets
+ * and no clock.
  *
- * message  what the client sent between two ends of message; it has one element, or nothing but white space (ignored)
- * open     <open/>: the client's stream header; again after SASL: a restart
- * element  anything else: what goes to the server, as it came
+ * message  one WebSocket message; it holds one element, or only white space, which is ignored
+ * open     <open/>: the client's stream header; sent again after SASL, to restart the stream
+ * element  any other element; it goes to the server unchanged
  *
- * Use: framing_feed() with each piece, then framing_next() until it says FRAMING_EVENT_NONE. Events and what they point to are valid
- * until the next call.
+ * Use: call framing_feed() with each piece, then framing_next() until it returns FRAMING_EVENT_NONE. An
+ * event, and what it points to, is valid until the next call.
  */
 #include <stdbool.h>
 
@@ -18,17 +19,18 @@
 #include "gateway/failure.h"
 
 enum {
-	/* The attributes of <open/> are kept with the session and go into each stream header; none of them needs to be long. */
+	/* Bytes of each attribute of <open/>. They are kept with the session and copied into every stream
+	 * header; legitimate ones are short. */
 	FRAMING_ATTRIBUTE_MAX = 2048,
 };
 
 enum framing_event_kind {
 	FRAMING_EVENT_NONE,
-	FRAMING_EVENT_OPEN,    /* event.to, from, lang, version */
-	FRAMING_EVENT_RESTART, /* likewise */
-	FRAMING_EVENT_ELEMENT, /* event.element: for the server */
-	FRAMING_EVENT_CLOSE,   /* <close/>: nothing follows */
-	/* event.condition: a stream error (RFC 6120, 4.9.3); event.reason. Nothing follows. */
+	FRAMING_EVENT_OPEN,    /* sets to, from, lang, version */
+	FRAMING_EVENT_RESTART, /* sets the same */
+	FRAMING_EVENT_ELEMENT, /* sets element, to be sent to the server */
+	FRAMING_EVENT_CLOSE,   /* <close/>; no event follows */
+	/* Sets condition, a stream error (RFC 6120, 4.9.3), and reason. No event follows. */
 	FRAMING_EVENT_BAD,
 };
 
@@ -37,34 +39,35 @@ struct framing_event {
 	struct sv to, from, lang, version;
 	struct sv element;
 	const char *condition;
-	const char *reason; /* which rule the client has broken, in words; never freed */
+	const char *reason; /* which rule the client broke, in words; static */
 };
 
 struct framing {
 	struct xml_scan scan;
-	struct buffer element; /* of the message under way, until its end */
-	struct framing_event event; /* due at the end of the message */
-	struct buffer text;    /* what event points into */
+	struct buffer element; /* of the current message, until its end */
+	struct framing_event event; /* reported at the end of the message */
+	struct buffer text;    /* what `event` points into */
 	bool opened, over;
-	bool due;              /* event is to be told */
+	bool due;              /* `event` is to be reported */
 };
 
-/* The scan options for messages whose element has up to @n_max bytes. */
+/* Scan options for messages whose element has at most @n_max bytes. */
 struct xml_scan_options framing_options(size_t n_max);
 
-/* @pool and @options are borrowed for the framing's life. Returns 0 or -ENOMEM. */
+/* @pool and @options are borrowed until framing_deinit(). Returns 0 or -ENOMEM. */
 _must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
 			      const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
 
-/* A piece of a message; @final: its last. @text: not a binary message, which RFC 7395 (3.2) does not allow. Returns 0 or
- * -ENOMEM. */
+/* Processes a piece of a message; @final: the last one. @text: not a binary message, which RFC 7395 (3.2)
+ * does not allow. Returns 0 or -ENOMEM. */
 _must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool final, bool text);
 
-/* Tells what the message meant, once its end came. */
+/* Returns the event of the message, once it has been received completely. */
 void framing_next(struct framing *framing, struct framing_event *ret_event);
 
-/* Append what the gateway says: texts of peers are escaped. Empty and NULL texts are left out. */
+/* These append what the gateway sends. Texts from peers are escaped; attributes that are NULL or empty,
+ * and the text when it is NULL, are left out. Return 0 or -ENOMEM. */
 _must_check_ int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang);
 _must_check_ int framing_write_close(struct buffer *buffer);
 _must_check_ int framing_write_error(struct buffer *buffer, const char *condition, const char *text,

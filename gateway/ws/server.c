@@ -9,24 +9,26 @@
 #include <unistd.h>
 
 enum {
-	/* Handshakes under way at once; each has room for the headers that upgrade_write() makes. */
+	/* Handshakes in progress at once, and the bytes of headers each may have: enough for what
+	 * upgrade_write() writes. */
 	HEADER_POOL = 512,
 	HEADER_SIZE = 1024,
 	CLOSE_FRAME_SIZE = 4,
-	/* RFC 6455, 5.2: a frame's head, and the lengths above which it has 2 and 8 bytes of its own for them. */
+	/* RFC 6455, 5.2: the longest header of an unmasked frame, and the payload lengths above which it has
+	 * an extended length field of 2 or 8 bytes. */
 	FRAME_HEAD_MAX = 10,
 	FRAME_LENGTH_7 = 125,
 	FRAME_LENGTH_16 = 65535,
-	/* So much goes out by itself, without waiting for more of the same turn. */
+	/* Once this many bytes are gathered they are written at once, not at the end of the iteration. */
 	GATHERED_MAX = 64 * 1024,
-	/* Bytes of one write, more than any message has: of a longer one libwebsockets copies the
-	 * rest, and writes a piece of it in each turn of the loop. */
+	/* Bytes per write, more than any message has. libwebsockets would copy the rest of a longer
+	 * message and write one piece of it per iteration of the loop. */
 	WRITE_MAX = 1024 * 1024 * 1024,
-	/* What libwebsockets allocates for one handshake, generously: a connection, a watcher, the headers. */
+	/* An upper bound of what libwebsockets allocates for one handshake: a connection, a watcher, the headers. */
 	ADOPTION_RESERVE = 32 * 1024,
 };
 
-/* A message that waits, with the room before it that libwebsockets writes the frame's head into. */
+/* A queued message. libwebsockets writes the frame header into the space before it. */
 struct frame {
 	STAILQ_ENTRY(frame) in_queue;
 	size_t n;
@@ -49,18 +51,19 @@ struct ws_server {
 	struct lws_context *context;
 	struct lws_vhost *vhost;
 	lws_retry_bo_t idle_policy;
-	struct adoption *adopting; /* for the connection that is being made by ws_server_adopt() */
-	void *reserve; /* ADOPTION_RESERVE bytes that are there for the next one; NULL: there was no memory */
-	/* Messages of one turn of the loop go out together: these, behind LWS_PRE bytes for libwebsockets, are of `gathering`. */
+	struct adoption *adopting; /* of the connection that ws_server_adopt() is creating */
+	void *reserve; /* ADOPTION_RESERVE bytes, freed for the next adoption; NULL: out of memory */
+	/* The messages that `gathering` sent in this iteration of the loop, to be written together. LWS_PRE
+	 * bytes for libwebsockets come first. */
 	unsigned char *gathered;
 	size_t n_gathered, n_room;
 	struct ws_connection *gathering; /* NULL: none */
-	uv_prepare_t prepare; /* behind the loop's timers, */
-	uv_check_t check;     /* and behind its polls */
+	uv_prepare_t prepare; /* flushes after the loop's timers have run */
+	uv_check_t check;     /* flushes after the loop has polled */
 	bool stopping;
 };
 
-/* What libwebsockets keeps for a connection: before it is a WebSocket only the request. */
+/* The opaque pointer that libwebsockets keeps for each connection, from the start of the handshake. */
 struct adoption {
 	void *request;
 };
@@ -87,7 +90,7 @@ static void flush(struct ws_server *server)
 	if (!connection) {
 		return;
 	}
-	/* What the kernel does not take, libwebsockets keeps; a broken connection is told through `closed`. */
+	/* libwebsockets buffers what the kernel does not accept; a broken connection is reported by `closed`. */
 	lws_write(connection->wsi, server->gathered + LWS_PRE, n, LWS_WRITE_RAW);
 	if (is_blocked(connection)) {
 		lws_callback_on_writable(connection->wsi);
@@ -119,7 +122,7 @@ static int make_room(struct ws_server *server, size_t n)
 	return 0;
 }
 
-/* A final text frame, without a mask. Returns how many bytes its head has. */
+/* Writes the header of a final, unmasked text frame. Returns its length in bytes. */
 static size_t write_head(unsigned char *head, size_t n_text)
 {
 	size_t n_length = n_text <= FRAME_LENGTH_7 ? 0 : n_text <= FRAME_LENGTH_16 ? 2 : 8;
@@ -178,8 +181,9 @@ int ws_send(struct ws_connection *connection, struct sv text)
 	return 0;
 }
 
-/* The close frame, once nothing waits before it. libwebsockets would send it by itself, but Debian's 4.1.6 is built to close such a
- * connection twice at once, and the second time it is cut off with the frame unsent. */
+/* Sends the close frame once no messages are queued before it. libwebsockets could send it by itself,
+ * but Debian's build of 4.1.6 closes such a connection twice in a row, and the second time it drops the
+ * connection before the frame is sent. */
 static void send_close(struct ws_connection *connection)
 {
 	unsigned char frame[LWS_PRE + CLOSE_FRAME_SIZE] = {0};
@@ -189,12 +193,12 @@ static void send_close(struct ws_connection *connection)
 		return;
 	}
 	connection->close_sent = true;
-	frame[LWS_PRE] = 0x88; /* RFC 6455, 5.5.1: final, opcode 8; then the length, and the status */
+	frame[LWS_PRE] = 0x88; /* RFC 6455, 5.5.1: final, opcode 8; the length and the status follow */
 	frame[LWS_PRE + 1] = CLOSE_FRAME_SIZE - 2;
 	frame[LWS_PRE + 2] = (unsigned char)(connection->close_status >> 8);
 	frame[LWS_PRE + 3] = (unsigned char)(connection->close_status & 0xff);
 	lws_write(connection->wsi, frame + LWS_PRE, CLOSE_FRAME_SIZE, LWS_WRITE_RAW);
-	/* The client's answer must be read. */
+	/* Reading may be paused, but the client's close frame must be received. */
 	lws_rx_flow_control(connection->wsi, 1);
 }
 
@@ -202,7 +206,7 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status)
 {
 	if (connection->close_status == 0) {
 		connection->close_status = status;
-		/* Also for a client that takes nothing any more, not even what waits before the close frame. */
+		/* Starts now, not when the close frame is sent: a client that no longer reads would never get that far. */
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_ACK,
 				(int)connection->server->options.timeout_s);
 		send_close(connection);
@@ -231,7 +235,7 @@ void ws_pause(struct ws_connection *connection, bool pause)
 	lws_rx_flow_control(connection->wsi, pause ? 0 : 1);
 }
 
-/* Callbacks of libwebsockets. */
+/* Callbacks from libwebsockets. */
 
 static int on_established(struct lws *wsi, struct ws_connection **slot)
 {
@@ -265,7 +269,7 @@ static void on_receive(struct ws_connection *connection, const char *data, size_
 	}
 }
 
-/* Sends what waits. Nonzero closes the connection. */
+/* Sends the queued messages. A nonzero result closes the connection. */
 static int on_writable(struct ws_connection *connection)
 {
 	struct frame *frame;
@@ -294,7 +298,8 @@ static int on_writable(struct ws_connection *connection)
 	return 0;
 }
 
-/* The client's close frame. Nonzero closes the connection at once: it is the answer to ours. */
+/* The client sent a close frame. A nonzero result closes the connection at once: that is right when it
+ * answers ours. */
 static int on_peer_close(struct ws_connection *connection)
 {
 	connection->clean = true;
@@ -332,7 +337,7 @@ static void on_destroyed(struct lws *wsi)
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
 	struct ws_connection **slot = user;
-	/* There is none before the WebSocket is open, nor a slot for it when libwebsockets got no memory. */
+	/* NULL before the WebSocket is open. There is no slot, either, if libwebsockets ran out of memory. */
 	struct ws_connection *connection = slot ? *slot : NULL;
 
 	switch (reason) {
@@ -374,8 +379,9 @@ static const struct lws_protocols protocols[] = {
 	{.name = NULL},
 };
 
-/* When libwebsockets gets no memory in the middle of a handshake it keeps the descriptor and half of a connection for ever, for which it
- * waits when it is to end. So what it needs is set aside beforehand, or it is not asked. */
+/* If libwebsockets runs out of memory during a handshake, it leaks the descriptor and a half-made
+ * connection, and lws_context_destroy() then waits for that connection forever. So the memory that a
+ * handshake needs is set aside beforehand; without it, the connection is refused. */
 static bool has_reserve(struct ws_server *server)
 {
 	if (!server->reserve) {
@@ -402,11 +408,11 @@ void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void
 	adoption->request = request;
 	server->adopting = adoption;
 	give_reserve(server);
-	/* Runs the handshake, and so `opened`, before it returns. */
+	/* Performs the handshake, and so calls `opened`, before it returns. */
 	lws_adopt_socket_vhost_readbuf(server->vhost, fd, handshake.data, handshake.n);
 	(void)has_reserve(server);
 	if (server->adopting) {
-		/* It failed before there was anything that could be told of as destroyed. */
+		/* It failed before the connection existed, so no LWS_CALLBACK_WSI_DESTROY released it. */
 		server->adopting = NULL;
 		server->options.released(server->options.userdata, request);
 		free(adoption);
@@ -425,7 +431,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **re
 	server->idle_policy.secs_since_valid_ping = (uint16_t)options->ping_interval_s;
 	server->idle_policy.secs_since_valid_hangup = (uint16_t)(options->ping_interval_s * 2);
 	loops[0] = options->loop;
-	/* Silent: its log formats into one buffer that all threads share, and calls every adoption an error. */
+	/* No logging: it formats into a buffer shared by all threads, and reports every adoption as an error. */
 	lws_set_log_level(0, NULL);
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/ws/upgrade.h"
 
-/* 16 bytes in base64; so nothing else gets into the request that is written anew. */
+/* Whether @key is 16 bytes in base64. Nothing else may be copied into the request of upgrade_write(). */
 static bool is_key(struct sv key)
 {
 	if (key.n != UPGRADE_KEY_LENGTH || !sv_eq(sv_skip(key, UPGRADE_KEY_LENGTH - 2), SV("=="))) {
@@ -18,7 +18,7 @@ static bool is_key(struct sv key)
 	return true;
 }
 
-/* Subprotocols are compared as they are written, unlike other tokens. */
+/* Unlike other tokens, the names of subprotocols are case-sensitive. */
 static bool offers_xmpp(struct sv protocols)
 {
 	struct sv item;

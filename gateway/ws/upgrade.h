@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The WebSocket handshake (RFC 6455, 4.2) as far as the gateway judges it: by whichever way the request came, these headers
- * decide. What is accepted is written anew, with nothing of the client's but the key, for libwebsockets.
+ * Checks WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the request came first on
+ * its connection or through the HTTP server. For an accepted handshake a new request is written for
+ * libwebsockets, in which only the key is the client's.
  *
- * Views are borrowed for the call; a header that is absent has data NULL.
+ * Views are borrowed for the call; the data of an absent header is NULL.
  */
 #include "common/buffer.h"
 #include "common/sv.h"
@@ -16,10 +17,10 @@ struct upgrade {
 
 enum upgrade_result {
 	UPGRADE_OK,
-	UPGRADE_E_NO_WEBSOCKET, /* asks for another protocol, or not in full: 400 */
+	UPGRADE_E_NO_WEBSOCKET, /* asks for another protocol, or is incomplete: 400 */
 	UPGRADE_E_VERSION,      /* not version 13: 426 */
 	UPGRADE_E_PROTOCOL,     /* does not offer the subprotocol "xmpp" (RFC 7395, 3.1): 400 */
-	UPGRADE_E_ORIGIN,       /* from a page that may not use the gateway: site_refuse_origin() */
+	UPGRADE_E_ORIGIN,       /* sent by a page that may not use the gateway: site_refuse_origin() */
 };
 
 enum {
@@ -28,9 +29,10 @@ enum {
 
 enum upgrade_result upgrade_check(const struct upgrade *upgrade);
 
-/* In words, for the answer; of UPGRADE_E_ORIGIN http/site.h has them. */
+/* The text and the status of the response that refuses a handshake. Not for UPGRADE_E_ORIGIN, which
+ * site_refuse_origin() answers. */
 const char *upgrade_sentence(enum upgrade_result result);
 unsigned upgrade_status(enum upgrade_result result);
 
-/* Appends a request for @path with @key that means what the accepted one meant. Returns 0 or -ENOMEM. */
+/* Appends a request for @path with @key, equivalent to the accepted one. Returns 0 or -ENOMEM. */
 _must_check_ int upgrade_write(const char *path, struct sv key, struct buffer *buffer);
