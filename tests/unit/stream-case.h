@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A stream under test: what the server says goes in in pieces, what the stream tells and says comes out as a log, one line an
- * event; lines that begin with ">" are for the server. Included after cmocka.h.
+ * A stream under test: what the server says goes in in pieces, what the stream tells and says comes
+ * out as a log, one line an event; lines that begin with ">" are for the server. Included after
+ * cmocka.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,20 +17,26 @@ enum {
 	N_PHASES_MAX = 8,
 };
 
-#define OPEN                                                                                                           \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "  \
+#define OPEN                                                         \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' " \
+	"xmlns:stream='http://etherx.jabber.org/streams' "           \
 	"to='example.org'"
 #define OPEN_PLAIN OPEN " version='1.0'>"
 #define OPEN_SECURE OPEN " from='juliet@example.org' version='1.0'>"
-#define SERVER                                                                                                         \
-	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "  \
+#define SERVER                                                       \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' " \
+	"xmlns:stream='http://etherx.jabber.org/streams' "           \
 	"id='s1' from='example.org' version='1.0' xml:lang='en'>"
 #define HEADER "header s1 example.org en\n"
 #define DECLARED " xmlns:stream='http://etherx.jabber.org/streams'"
 #define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 #define PROCEED "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-#define COMPRESSION "<compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression>"
-#define SASL "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"
+#define COMPRESSION     \
+	"<compression " \
+	"xmlns='http://jabber.org/features/compress'><method>zlib</method></compression>"
+#define SASL           \
+	"<mechanisms " \
+	"xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"
 #define SUCCESS "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
 #define ASKED "> <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>\n"
 
@@ -62,27 +69,30 @@ static const struct stream_target juliet = {
 	.from = {"juliet@example.org", 18},
 };
 
-static inline void log_event(const struct stream *stream, enum stream_event_kind kind, struct buffer *log)
+static inline void log_event(const struct stream *stream, enum stream_event_kind kind,
+			     struct buffer *log)
 {
 	static const char *const names[] = {
-		[STREAM_EVENT_SECURE] = "secure",     [STREAM_EVENT_FEATURES] = "features",
-		[STREAM_EVENT_ELEMENT] = "element",   [STREAM_EVENT_ERROR] = "error",
-		[STREAM_EVENT_CLOSED] = "closed",     [STREAM_EVENT_FAILED] = "failed",
+		[STREAM_EVENT_SECURE] = "secure",   [STREAM_EVENT_FEATURES] = "features",
+		[STREAM_EVENT_ELEMENT] = "element", [STREAM_EVENT_ERROR] = "error",
+		[STREAM_EVENT_CLOSED] = "closed",   [STREAM_EVENT_FAILED] = "failed",
 	};
 	struct buffer text = BUFFER_INIT;
 
 	if (kind == STREAM_EVENT_HEADER) {
-		LOG(log, "header %s %s %s\n", stream->id ? stream->id : "-", stream->from ? stream->from : "-",
-		    stream->lang ? stream->lang : "-");
+		LOG(log, "header %s %s %s\n", stream->id ? stream->id : "-",
+		    stream->from ? stream->from : "-", stream->lang ? stream->lang : "-");
 		return;
 	}
 	LOG(log, "%s", names[kind]);
-	if (kind == STREAM_EVENT_FEATURES || kind == STREAM_EVENT_ELEMENT || kind == STREAM_EVENT_ERROR) {
+	if (kind == STREAM_EVENT_FEATURES || kind == STREAM_EVENT_ELEMENT ||
+	    kind == STREAM_EVENT_ERROR) {
 		assert_int_equal(stream_event_write(stream, &text), 0);
 		LOG(log, " %d %.*s", stream_event_is_stream(stream), SV_ARGS(buffer_sv(&text)));
 		buffer_deinit(&text);
 	}
-	if (kind == STREAM_EVENT_ERROR || kind == STREAM_EVENT_FAILED || kind == STREAM_EVENT_CLOSED) {
+	if (kind == STREAM_EVENT_ERROR || kind == STREAM_EVENT_FAILED ||
+	    kind == STREAM_EVENT_CLOSED) {
 		LOG(log, " %s", failure_name(stream->failure.kind));
 		LOG(log, stream->failure.detail[0] ? ": %s" : "%s", stream->failure.detail);
 		assert_int_equal(stream->state, STREAM_STATE_OVER);
@@ -112,8 +122,9 @@ static inline void run_phase(struct stream *stream, struct pieces *pieces, struc
 				break;
 			}
 			log_event(stream, kind, log);
-			success = success || (kind == STREAM_EVENT_ELEMENT && stream->item.ns == NS_SASL &&
-					      sv_eq(stream->item.name, SV("success")));
+			success = success ||
+				  (kind == STREAM_EVENT_ELEMENT && stream->item.ns == NS_SASL &&
+				   sv_eq(stream->item.name, SV("success")));
 		}
 	}
 	log_out(stream, log);
@@ -151,5 +162,6 @@ static inline void check(struct script script, const char *expected)
 
 #define OFF DOMAIN_TLS_OFF
 #define BEGIN "> " OPEN_SECURE "\n" HEADER
-#define ODD(declarations) "<x:stream xmlns:x='http://etherx.jabber.org/streams' version='1.0' " declarations ">"
+#define ODD(declarations) \
+	"<x:stream xmlns:x='http://etherx.jabber.org/streams' version='1.0' " declarations ">"
 #define ANONYMOUS "> " OPEN_SECURE "\nheader - - -\n"

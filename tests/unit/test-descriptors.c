@@ -46,7 +46,8 @@ static void must(bool condition)
 	}
 }
 
-/* Runs @child in a process of its own, whose limits and end are its own affair. Returns what waitpid(2) says. */
+/* Runs @child in a process of its own, whose limits and end are its own affair. Returns what
+ * waitpid(2) says. */
 static int status_of(void (*child)(void))
 {
 	int status;
@@ -83,7 +84,8 @@ static void watch_all(uv_loop_t *loop)
 
 	memory_is_gone = true;
 	while ((fd = eventfd(1, EFD_NONBLOCK)) >= 0) {
-		must(uv_poll_init(loop, &polls[n], fd) == 0 && uv_poll_start(&polls[n], UV_READABLE, on_readable) == 0);
+		must(uv_poll_init(loop, &polls[n], fd) == 0 &&
+		     uv_poll_start(&polls[n], UV_READABLE, on_readable) == 0);
 		last = fd;
 		n++;
 	}

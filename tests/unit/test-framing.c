@@ -99,7 +99,9 @@ static void run(struct pieces *pieces, struct buffer *log, void *userdata)
 			drain(&framing, log);
 		}
 		while (pieces_next(&message, &piece)) {
-			assert_int_equal(framing_feed(&framing, piece.data, piece.n, message.rest.n == 0, true), 0);
+			assert_int_equal(framing_feed(&framing, piece.data, piece.n,
+						      message.rest.n == 0, true),
+					 0);
 			drain(&framing, log);
 		}
 		pieces_end(&message);
@@ -114,14 +116,16 @@ static void run(struct pieces *pieces, struct buffer *log, void *userdata)
 	framing_deinit(&framing);
 }
 
-#define CHECK(expected, ...) pieces_check(SV(""), run, (const char *[N_MESSAGES_MAX]){__VA_ARGS__}, expected)
+#define CHECK(expected, ...) \
+	pieces_check(SV(""), run, (const char *[N_MESSAGES_MAX]){__VA_ARGS__}, expected)
 
 static void test_open(void **state)
 {
 	(void)state;
 	CHECK(OPENED, OPEN);
 	CHECK("open example.org a@example.org de 1.0\n",
-	      "<open from='a@example.org' version='1.0' xml:lang='de' to='example.org'" NS "></open>");
+	      "<open from='a@example.org' version='1.0' xml:lang='de' to='example.org'" NS
+	      "></open>");
 	CHECK("open - - - -\n", "<f:open xmlns:f='urn:ietf:params:xml:ns:xmpp-framing' to=''/>");
 	CHECK("open <&' - - -\n", "<open" NS " to='&lt;&amp;&apos;'/>");
 	CHECK(OPENED "restart x - - -\n", OPEN, "<open" NS " to='x'/>");
@@ -138,19 +142,22 @@ static void test_elements(void **state)
 	      " <c:iq xmlns:c='jabber:client'/>\n");
 	CHECK(OPENED "element <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>\n"
 		     "restart example.org - - 1.0\nelement <r xmlns='urn:xmpp:sm:3'/>\n",
-	      OPEN, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>", OPEN, "<r xmlns='urn:xmpp:sm:3'/>");
+	      OPEN, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGE=</auth>", OPEN,
+	      "<r xmlns='urn:xmpp:sm:3'/>");
 	CHECK(OPENED "element <a xmlns='b'><![CDATA[<&]]><c><![CDATA[]]></c></a>\n", OPEN,
 	      "<a xmlns='b'><![CDATA[<&]]><c><![CDATA[]]></c></a>");
 	/* A CR at the end of a message is white space too. */
-	CHECK(OPENED "element <iq xmlns='jabber:client'/>\nelement <iq xmlns='jabber:client'>\r</iq>\n", OPEN,
-	      "<iq xmlns='jabber:client'/>\r", "<iq xmlns='jabber:client'>\r</iq>");
+	CHECK(OPENED
+	      "element <iq xmlns='jabber:client'/>\nelement <iq xmlns='jabber:client'>\r</iq>\n",
+	      OPEN, "<iq xmlns='jabber:client'/>\r", "<iq xmlns='jabber:client'>\r</iq>");
 }
 
 static void test_close(void **state)
 {
 	(void)state;
 	CHECK("close\n", "<close" NS "/>", OPEN, "<");
-	CHECK(OPENED "close\n", OPEN, "<close" NS " see-other-uri='wss://x'/>", "<message xmlns='jabber:client'/>");
+	CHECK(OPENED "close\n", OPEN, "<close" NS " see-other-uri='wss://x'/>",
+	      "<message xmlns='jabber:client'/>");
 }
 
 #define BAD(condition, ...) CHECK(OPENED "bad " condition "\n", OPEN, __VA_ARGS__, OPEN)
@@ -190,7 +197,8 @@ static void test_bad(void **state)
 	BAD("bad-format", "<a xmlns='b'/><close" NS "/>");
 	BAD("invalid-namespace", "<message/>");
 	BAD("unsupported-stanza-type", "<x" NS "/>");
-	BAD("unsupported-stanza-type", "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>");
+	BAD("unsupported-stanza-type",
+	    "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>");
 	BAD("unsupported-stanza-type", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
 	BAD("unsupported-stanza-type", "<compress xmlns='http://jabber.org/protocol/compress'/>");
 	BAD("unsupported-stanza-type", "<body xmlns='http://jabber.org/protocol/httpbind'/>");
@@ -199,7 +207,8 @@ static void test_bad(void **state)
 	CHECK("bad invalid-namespace\n", "<message xmlns='jabber:client'/>", OPEN);
 	CHECK("bad invalid-namespace\n", "<open to='x'/>", OPEN);
 	CHECK("bad invalid-namespace\n", "<open xmlns='jabber:client' to='x'/>", OPEN);
-	CHECK("bad not-well-formed\n", "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>", OPEN);
+	CHECK("bad not-well-formed\n",
+	      "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>", OPEN);
 }
 
 static void test_binary(void **state)
@@ -247,14 +256,16 @@ static void test_limits(void **state)
 	(void)state;
 	for (size_t more = 0; more < 2; more++) {
 		/* "<a xmlns='b'></a>" has 17 bytes. */
-		snprintf(message, sizeof(message), "<a xmlns='b'>%0*d</a>", (int)(N_ELEMENT_MAX - 17 + more), 0);
+		snprintf(message, sizeof(message), "<a xmlns='b'>%0*d</a>",
+			 (int)(N_ELEMENT_MAX - 17 + more), 0);
 		if (more) {
 			BAD("policy-violation", message);
 		} else {
 			snprintf(expected, sizeof(expected), "%selement %s\n", OPENED, message);
 			CHECK(expected, OPEN, message);
 		}
-		snprintf(message, sizeof(message), "<open%s to='%0*d'/>", NS, (int)(FRAMING_ATTRIBUTE_MAX + more), 0);
+		snprintf(message, sizeof(message), "<open%s to='%0*d'/>", NS,
+			 (int)(FRAMING_ATTRIBUTE_MAX + more), 0);
 		snprintf(expected, sizeof(expected), "open %0*d - - -\n", FRAMING_ATTRIBUTE_MAX, 0);
 		CHECK(more ? "bad policy-violation\n" : expected, message);
 	}
@@ -276,22 +287,26 @@ static void test_write(void **state)
 	(void)state;
 	check_written(&buffer, framing_write_open(&buffer, "a'b", "<1>", "de"),
 		      "<open" NS " version='1.0' from='a&apos;b' id='&lt;1&gt;' xml:lang='de'/>");
-	check_written(&buffer, framing_write_open(&buffer, NULL, "", NULL), "<open" NS " version='1.0'/>");
+	check_written(&buffer, framing_write_open(&buffer, NULL, "", NULL),
+		      "<open" NS " version='1.0'/>");
 	check_written(&buffer, framing_write_close(&buffer), "<close" NS "/>");
 #define ERROR "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
 #define STREAMS " xmlns='urn:ietf:params:xml:ns:xmpp-streams'"
 	check_written(&buffer, framing_write_error(&buffer, "bad-format", NULL, NULL),
 		      ERROR "<bad-format" STREAMS "/></stream:error>");
 	check_written(&buffer, framing_write_error(&buffer, "x", "why", "<&>"),
-		      ERROR "<x" STREAMS "/><text" STREAMS " xml:lang='en'>why: &lt;&amp;&gt;</text></stream:error>");
+		      ERROR "<x" STREAMS "/><text" STREAMS
+			    " xml:lang='en'>why: &lt;&amp;&gt;</text></stream:error>");
 	check_written(&buffer, framing_write_error(&buffer, "x", "why", ""),
-		      ERROR "<x" STREAMS "/><text" STREAMS " xml:lang='en'>why</text></stream:error>");
+		      ERROR "<x" STREAMS "/><text" STREAMS
+			    " xml:lang='en'>why</text></stream:error>");
 }
 
 static int scenario(void *userdata)
 {
-	static const char *const messages[] = {"<open" NS " to='a' from='b' xml:lang='c' version='1.0'/>",
-					       "<message xmlns='jabber:client'><body>x</body></message>", OPEN, "<a></b>"};
+	static const char *const messages[] = {
+		"<open" NS " to='a' from='b' xml:lang='c' version='1.0'/>",
+		"<message xmlns='jabber:client'><body>x</body></message>", OPEN, "<a></b>"};
 	struct xml_pool *own_pool;
 	struct framing framing;
 	struct framing_event event;
@@ -305,8 +320,10 @@ static int scenario(void *userdata)
 	}
 	r = framing_init(&framing, own_pool, &options);
 	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(messages); i++) {
-		for (struct sv rest = sv_from(messages[i]); r == 0 && rest.n; rest = sv_skip(rest, 7)) {
-			r = framing_feed(&framing, rest.data, rest.n < 7 ? rest.n : 7, rest.n <= 7, true);
+		for (struct sv rest = sv_from(messages[i]); r == 0 && rest.n;
+		     rest = sv_skip(rest, 7)) {
+			r = framing_feed(&framing, rest.data, rest.n < 7 ? rest.n : 7, rest.n <= 7,
+					 true);
 		}
 		framing_next(&framing, &event);
 		n_events += event.kind != FRAMING_EVENT_NONE;
@@ -376,16 +393,11 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),
-		cmocka_unit_test(test_elements),
-		cmocka_unit_test(test_close),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_binary),
-		cmocka_unit_test(test_told_at_the_end),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_without_memory),
-		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_open),           cmocka_unit_test(test_elements),
+		cmocka_unit_test(test_close),          cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_binary),         cmocka_unit_test(test_told_at_the_end),
+		cmocka_unit_test(test_limits),         cmocka_unit_test(test_write),
+		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

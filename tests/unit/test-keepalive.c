@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is sent a space, and when. The loop is there for its clock, and never run: the tests say what time it is. */
+/* Who is sent a space, and when. The loop is there for its clock, and never run: the tests say what
+ * time it is. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -154,7 +155,8 @@ static void test_enter_and_leave(void **state)
 	assert_false(uv_is_active((uv_handle_t *)&one.keepalive.timer));
 }
 
-/* A connection that breaks while it is written to takes its session away; the others are reached. */
+/* A connection that breaks while it is written to takes its session away; the others are
+ * reached. */
 static void test_leave_in_send(void **state)
 {
 	(void)state;
@@ -198,8 +200,13 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_quiet), TEST(test_busy),          TEST(test_ticks), TEST(test_none),
-		TEST(test_enter_and_leave), TEST(test_leave_in_send), TEST(test_many),
+		TEST(test_quiet),
+		TEST(test_busy),
+		TEST(test_ticks),
+		TEST(test_none),
+		TEST(test_enter_and_leave),
+		TEST(test_leave_in_send),
+		TEST(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

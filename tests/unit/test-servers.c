@@ -96,18 +96,12 @@ static void test_blame(void **state)
 		enum failure_kind kind;
 		bool is_of_server, is_of_tls;
 	} cases[] = {
-		{FAILURE_TLS_HANDSHAKE, true, true},
-		{FAILURE_TLS_NOT_OFFERED, true, true},
-		{FAILURE_CERTIFICATE_EXPIRED, true, true},
-		{FAILURE_CERTIFICATE_DANE, true, true},
-		{FAILURE_STREAM_CLOSED, true, false},
-		{FAILURE_STREAM_TIMEOUT, true, false},
-		{FAILURE_STREAM_MALFORMED, true, false},
-		{FAILURE_CONNECTION_LOST, true, false},
-		{FAILURE_DNS_FAILED, true, false},
-		{FAILURE_STREAM_ERROR, false, false},
-		{FAILURE_INTERNAL, false, false},
-		{FAILURE_DOMAIN_REFUSED, false, false},
+		{FAILURE_TLS_HANDSHAKE, true, true},       {FAILURE_TLS_NOT_OFFERED, true, true},
+		{FAILURE_CERTIFICATE_EXPIRED, true, true}, {FAILURE_CERTIFICATE_DANE, true, true},
+		{FAILURE_STREAM_CLOSED, true, false},      {FAILURE_STREAM_TIMEOUT, true, false},
+		{FAILURE_STREAM_MALFORMED, true, false},   {FAILURE_CONNECTION_LOST, true, false},
+		{FAILURE_DNS_FAILED, true, false},         {FAILURE_STREAM_ERROR, false, false},
+		{FAILURE_INTERNAL, false, false},          {FAILURE_DOMAIN_REFUSED, false, false},
 	};
 	struct servers servers;
 

@@ -10,14 +10,16 @@
 #include "tests/unit/stream-case.h"
 
 #define ERROR(children) "<stream:error>" children "</stream:error></stream:stream>"
-#define TO(text) "<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" text "</see-other-host>"
+#define TO(text) \
+	"<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" text "</see-other-host>"
 
 static void log_redirect(const struct stream *stream, struct buffer *log)
 {
 	struct redirect redirect;
 
 	if (stream_event_redirect(stream, &redirect)) {
-		LOG(log, "to %s:%u", redirect.host[0] ? redirect.host : "an address", redirect.port);
+		LOG(log, "to %s:%u", redirect.host[0] ? redirect.host : "an address",
+		    redirect.port);
 	} else {
 		LOG(log, "no");
 	}
@@ -50,7 +52,8 @@ static void run_redirect(struct pieces *pieces, struct buffer *log, void *userda
 	assert_int_equal(stream.out.n, 0);
 	assert_int_equal(stream_next(&stream, &kind), 0);
 	assert_int_equal(kind, STREAM_EVENT_NONE);
-	assert_int_equal(stream_open(&stream, &(struct stream_target){.to = SV_EMPTY}, script->secure), 0);
+	assert_int_equal(
+		stream_open(&stream, &(struct stream_target){.to = SV_EMPTY}, script->secure), 0);
 	LOG(log, " %.*s", SV_ARGS(buffer_sv(&stream.out)));
 	stream_deinit(&stream);
 }
@@ -60,9 +63,11 @@ static void leads(const char *server, const char *where)
 	char expected[512];
 
 	for (int secure = 0; secure <= 1; secure++) {
-		struct script script = {.tls = DOMAIN_TLS_OPPORTUNISTIC, .secure = secure, .phases = {server}};
+		struct script script = {
+			.tls = DOMAIN_TLS_OPPORTUNISTIC, .secure = secure, .phases = {server}};
 
-		snprintf(expected, sizeof(expected), "%s %s", where, secure ? OPEN_SECURE : OPEN_PLAIN);
+		snprintf(expected, sizeof(expected), "%s %s", where,
+			 secure ? OPEN_SECURE : OPEN_PLAIN);
 		pieces_check(SV(""), run_redirect, &script, expected);
 	}
 }
@@ -73,9 +78,13 @@ static void test_read(void **state)
 	leads(SERVER ERROR(TO("b.example.org")), "to b.example.org:0");
 	leads(SERVER ERROR(TO("\n  b.example.org:9222\n")), "to b.example.org:9222");
 	leads(SERVER ERROR(TO("[2001:db8::1]:9222")), "to an address:9222");
-	leads(SERVER ERROR("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>gone</text>" TO("192.0.2.1")), "to an address:0");
-	leads(SERVER "<stream:error xmlns:e='urn:ietf:params:xml:ns:xmpp-streams'><e:see-other-host a='>'  b=\"'>\" >b.example</e:see-other-host >"
-		     "</stream:error>",
+	leads(SERVER ERROR("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>gone</text>" TO(
+		      "192.0.2.1")),
+	      "to an address:0");
+	leads(SERVER
+	      "<stream:error xmlns:e='urn:ietf:params:xml:ns:xmpp-streams'><e:see-other-host a='>' "
+	      " b=\"'>\" >b.example</e:see-other-host >"
+	      "</stream:error>",
 	      "to b.example:0");
 }
 
@@ -86,7 +95,8 @@ static void test_not_read(void **state)
 	leads(SERVER ERROR(""), "no");
 	leads(SERVER ERROR("<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"), "no");
 	leads(SERVER ERROR(TO("")), "no");
-	leads(SERVER ERROR("<see-other-host xmlns='urn:other'>b.example.org</see-other-host>"), "no");
+	leads(SERVER ERROR("<see-other-host xmlns='urn:other'>b.example.org</see-other-host>"),
+	      "no");
 	leads(SERVER ERROR("<see-other-host>b.example.org</see-other-host>"), "no");
 	leads(SERVER ERROR("<x xmlns='urn:x'>" TO("b.example.org") "</x>"), "no");
 	leads(SERVER ERROR(TO("b.example.org<x/>")), "no");
@@ -102,10 +112,12 @@ static void test_not_read(void **state)
 /* Once the client knows of the stream, it is the client's to follow. */
 static void test_too_late(void **state)
 {
-	struct script off = {.tls = OFF, .phases = {SERVER "<stream:features/>" ERROR(TO("b.example.org"))}};
+	struct script off = {.tls = OFF,
+			     .phases = {SERVER "<stream:features/>" ERROR(TO("b.example.org"))}};
 	struct script old = {
 		.tls = OFF,
-		.phases = {"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>" ERROR(TO("b.example.org"))},
+		.phases = {"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>" ERROR(
+			TO("b.example.org"))},
 	};
 
 	(void)state;
@@ -134,7 +146,9 @@ static void test_restarted(void **state)
 		if (i == 0) {
 			assert_int_equal(stream_next(&stream, &kind), 0);
 			assert_int_equal(kind, STREAM_EVENT_ELEMENT);
-			assert_int_equal(stream_restart(&stream, &(struct stream_target){.to = SV_EMPTY}), 0);
+			assert_int_equal(
+				stream_restart(&stream, &(struct stream_target){.to = SV_EMPTY}),
+				0);
 		}
 	}
 	stream_deinit(&stream);
@@ -221,8 +235,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_read),	      cmocka_unit_test(test_not_read), cmocka_unit_test(test_too_late),
-		cmocka_unit_test(test_restarted), cmocka_unit_test(test_new_connection), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_read),           cmocka_unit_test(test_not_read),
+		cmocka_unit_test(test_too_late),       cmocka_unit_test(test_restarted),
+		cmocka_unit_test(test_new_connection), cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

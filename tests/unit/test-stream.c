@@ -9,7 +9,8 @@
 #include "tests/unit/stream-case.h"
 
 /* The header alone, as @target and the way of TLS make it. */
-static void check_header(const struct stream_target *target, enum domain_tls tls, bool secure, const char *expected)
+static void check_header(const struct stream_target *target, enum domain_tls tls, bool secure,
+			 const char *expected)
 {
 	struct stream stream;
 
@@ -26,8 +27,10 @@ static void check_header(const struct stream_target *target, enum domain_tls tls
 
 static void test_header(void **state)
 {
-	const struct stream_target full = {
-		.to = SV("example.org"), .from = SV("a'b<&>\"@example.org"), .lang = SV("de'"), .version = SV("1.1")};
+	const struct stream_target full = {.to = SV("example.org"),
+					   .from = SV("a'b<&>\"@example.org"),
+					   .lang = SV("de'"),
+					   .version = SV("1.1")};
 
 	(void)state;
 	/* RFC 6120, 4.7.1: `from` is private until TLS is on, or none will come. */
@@ -35,32 +38,39 @@ static void test_header(void **state)
 	check_header(&juliet, DOMAIN_TLS_OPPORTUNISTIC, false, OPEN_PLAIN);
 	check_header(&juliet, DOMAIN_TLS_DIRECT, true, OPEN_SECURE);
 	check_header(&juliet, DOMAIN_TLS_OFF, false, OPEN_SECURE);
-	check_header(&(struct stream_target){.to = SV("example.org")}, DOMAIN_TLS_OFF, false, OPEN_PLAIN);
+	check_header(&(struct stream_target){.to = SV("example.org")}, DOMAIN_TLS_OFF, false,
+		     OPEN_PLAIN);
 	check_header(&full, DOMAIN_TLS_OFF, false,
-		     OPEN " from='a&apos;b&lt;&amp;&gt;&quot;@example.org' xml:lang='de&apos;' version='1.1'>");
+		     OPEN " from='a&apos;b&lt;&amp;&gt;&quot;@example.org' xml:lang='de&apos;' "
+			  "version='1.1'>");
 }
 
 static void test_starttls(void **state)
 {
 	(void)state;
-	check((struct script){.phases = {SERVER "\n<stream:features>" STARTTLS SASL "</stream:features>", PROCEED,
-					 SERVER, "<stream:features>" SASL "</stream:features>"}},
+	check((struct script){.phases = {SERVER "\n<stream:features>" STARTTLS SASL
+						"</stream:features>",
+					 PROCEED, SERVER,
+					 "<stream:features>" SASL "</stream:features>"}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED "secure\n> " OPEN_SECURE "\n" HEADER
 	      "features 1 <stream:features" DECLARED ">" SASL "</stream:features>\n");
 	/* TLS asked for where it is only wished for. */
 	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
-			      .phases = {SERVER "<stream:features>" STARTTLS "</stream:features>", PROCEED}},
+			      .phases = {SERVER "<stream:features>" STARTTLS "</stream:features>",
+					 PROCEED}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED "secure\n> " OPEN_SECURE "\n");
 	/* Refused, or answered with something else. */
 	check((struct script){.phases = {SERVER "<stream:features>" STARTTLS "</stream:features>",
-					 "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", SERVER}},
+					 "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+					 SERVER}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED
 	      "failed tls-not-offered: the server offered TLS and then refused it\n");
 	check((struct script){.phases = {SERVER "<stream:features>" STARTTLS "</stream:features>",
 					 "<proceed xmlns='jabber:client'/>"}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED "failed stream-malformed: no answer to STARTTLS\n");
 	check((struct script){.phases = {SERVER "<stream:features>" STARTTLS "</stream:features>",
-					 "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+					 "<stream:error><policy-violation "
+					 "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
 					 "</stream:error>"}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED "error 1 <stream:error" DECLARED
 	      "><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
@@ -70,50 +80,61 @@ static void test_starttls(void **state)
 static void test_tls_not_offered(void **state)
 {
 	(void)state;
-	check((struct script){.phases = {SERVER "<stream:features>" SASL "</stream:features>" SUCCESS}},
+	check((struct script){.phases = {SERVER "<stream:features>" SASL
+						"</stream:features>" SUCCESS}},
 	      "> " OPEN_PLAIN "\n" HEADER "failed tls-not-offered\n");
-	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC, .phases = {SERVER "<stream:features/>"}},
+	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
+			      .phases = {SERVER "<stream:features/>"}},
 	      "> " OPEN_PLAIN "\n" HEADER "features 1 <stream:features" DECLARED "/>\n");
 	/* An attacker may take it out of the features, or give a header without features. */
-	check((struct script){.phases = {"<stream:stream xmlns='jabber:client'" DECLARED " id='s1'>"}},
+	check((struct script){.phases = {"<stream:stream xmlns='jabber:client'" DECLARED
+					 " id='s1'>"}},
 	      "> " OPEN_PLAIN "\nfailed tls-not-offered\n");
 	/* Off, direct, and after TLS: it is not asked for, and not shown to the client. */
 	check((struct script){.tls = DOMAIN_TLS_OFF,
-			      .phases = {SERVER "<stream:features>" STARTTLS SASL "</stream:features>"}},
-	      "> " OPEN_SECURE "\n" HEADER "features 1 <stream:features" DECLARED ">" SASL "</stream:features>\n");
+			      .phases = {SERVER "<stream:features>" STARTTLS SASL
+						"</stream:features>"}},
+	      "> " OPEN_SECURE "\n" HEADER "features 1 <stream:features" DECLARED ">" SASL
+	      "</stream:features>\n");
 	check((struct script){.tls = DOMAIN_TLS_DIRECT,
 			      .secure = true,
 			      .phases = {SERVER "<stream:features>" STARTTLS "</stream:features>"}},
-	      "> " OPEN_SECURE "\n" HEADER "features 1 <stream:features" DECLARED "></stream:features>\n");
+	      "> " OPEN_SECURE "\n" HEADER "features 1 <stream:features" DECLARED
+	      "></stream:features>\n");
 	/* Only the features decide about TLS, and only the first. */
 	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
-			      .phases = {SERVER "<stream:features/><stream:features>" STARTTLS "</stream:features>"}},
+			      .phases = {SERVER "<stream:features/><stream:features>" STARTTLS
+						"</stream:features>"}},
 	      "> " OPEN_PLAIN "\n" HEADER "features 1 <stream:features" DECLARED "/>\n"
 	      "features 1 <stream:features" DECLARED "></stream:features>\n");
 	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
 			      .phases = {"<stream:stream xmlns='jabber:client'" DECLARED ">"
 					 "<stream:features>" STARTTLS "</stream:features>"}},
-	      "> " OPEN_PLAIN "\nheader - - -\nfeatures 1 <stream:features" DECLARED "></stream:features>\n");
+	      "> " OPEN_PLAIN "\nheader - - -\nfeatures 1 <stream:features" DECLARED
+	      "></stream:features>\n");
 }
 
 /* What stands behind <proceed/> came in clear: it must not be taken for what came inside TLS. */
 static void test_injection(void **state)
 {
-	static const char *const injected[] = {"<evil/>", SERVER "<stream:features/>", "</stream:stream>", "<!-- -->",
-					       "<", "<stream:error/>", "garbage"};
+	static const char *const injected[] = {
+		"<evil/>", SERVER "<stream:features/>", "</stream:stream>", "<!-- -->",
+		"<",       "<stream:error/>",           "garbage"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(injected); i++) {
 		char phase[1000];
 
 		snprintf(phase, sizeof(phase), "%s%s", PROCEED, injected[i]);
-		check((struct script){.phases = {SERVER "<stream:features>" STARTTLS "</stream:features>", phase, SERVER,
-						 "<stream:features/>"}},
+		check((struct script){.phases = {SERVER "<stream:features>" STARTTLS
+							"</stream:features>",
+						 phase, SERVER, "<stream:features/>"}},
 		      "> " OPEN_PLAIN "\n" HEADER ASKED "secure\n> " OPEN_SECURE "\n" HEADER
 		      "features 1 <stream:features" DECLARED "/>\n");
 	}
 	/* Nor may it come before. */
-	check((struct script){.phases = {SERVER "<stream:features>" STARTTLS "</stream:features><evil/>" PROCEED}},
+	check((struct script){.phases = {SERVER "<stream:features>" STARTTLS
+						"</stream:features><evil/>" PROCEED}},
 	      "> " OPEN_PLAIN "\n" HEADER "failed stream-malformed: no answer to STARTTLS\n" ASKED);
 }
 
@@ -121,13 +142,17 @@ static void test_restart(void **state)
 {
 	(void)state;
 	check((struct script){.tls = OFF,
-			      .phases = {SERVER "<stream:features>" SASL "</stream:features>", SUCCESS,
-					 "<?xml version='1.0'?><a:stream xmlns:a='http://etherx.jabber.org/streams' "
+			      .phases = {SERVER "<stream:features>" SASL "</stream:features>",
+					 SUCCESS,
+					 "<?xml version='1.0'?><a:stream "
+					 "xmlns:a='http://etherx.jabber.org/streams' "
 					 "xmlns='jabber:client' id='s2' version='1.0'>",
 					 "<a:features/><message/>"}},
 	      BEGIN "features 1 <stream:features" DECLARED ">" SASL "</stream:features>\n"
-		    "element 0 " SUCCESS "\n> " OPEN_SECURE "\nheader s2 - -\nfeatures 1 <stream:features" DECLARED
-		    " xmlns:a='http://etherx.jabber.org/streams'/>\nelement 0 <message xmlns='jabber:client'/>\n");
+		    "element 0 " SUCCESS "\n> " OPEN_SECURE
+		    "\nheader s2 - -\nfeatures 1 <stream:features" DECLARED
+		    " xmlns:a='http://etherx.jabber.org/streams'/>\nelement 0 <message "
+		    "xmlns='jabber:client'/>\n");
 }
 
 static void test_restart_target(void **state)
@@ -164,15 +189,18 @@ static void test_errors(void **state)
 		const char *phase, *expected;
 	} rows[] = {
 		{"<x/>", "failed stream-malformed: the root is no <stream:stream>\n"},
-		{"<stream xmlns='jabber:client'>", "failed stream-malformed: the root is no <stream:stream>\n"},
+		{"<stream xmlns='jabber:client'>",
+		 "failed stream-malformed: the root is no <stream:stream>\n"},
 		{"<x:streams xmlns:x='http://etherx.jabber.org/streams'>",
 		 "failed stream-malformed: the root is no <stream:stream>\n"},
 		{"HTTP/1.1 400 Bad Request\r\n\r\n", "failed stream-malformed: not well-formed\n"},
 		{SERVER "<message/>", HEADER "failed stream-malformed: no features\n"},
 		{SERVER "<stream:features/><a></b>",
-		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: not well-formed\n"},
+		 HEADER "features 1 <stream:features" DECLARED
+			"/>\nfailed stream-malformed: not well-formed\n"},
 		{SERVER "<stream:features/>x",
-		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: not well-formed\n"},
+		 HEADER "features 1 <stream:features" DECLARED
+			"/>\nfailed stream-malformed: not well-formed\n"},
 		{SERVER "<stream:features/><![CDATA[",
 		 HEADER "features 1 <stream:features" DECLARED "/>\n"
 			"failed stream-malformed: not well-formed\n"},
@@ -182,16 +210,22 @@ static void test_errors(void **state)
 		{SERVER "<![CDATA[ ]]>", HEADER "failed stream-malformed: not well-formed\n"},
 		{"<![CDATA[", "failed stream-malformed: not well-formed\n"},
 		{SERVER "<stream:features/><a><!-- --></a>",
-		 HEADER "features 1 <stream:features" DECLARED "/>\nfailed stream-malformed: restricted XML\n"},
+		 HEADER "features 1 <stream:features" DECLARED
+			"/>\nfailed stream-malformed: restricted XML\n"},
 		{SERVER "<stream:features/></stream:stream><a/>",
 		 HEADER "features 1 <stream:features" DECLARED "/>\nclosed stream-closed\n"},
 		{SERVER "</stream:stream>", HEADER "closed stream-closed\n"},
-		{SERVER "<stream:error><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>x</text>"
-			"<host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
-		 HEADER "error 1 <stream:error" DECLARED "><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>x</text>"
-			"<host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error> "
-			"stream-error: host-unknown\n"},
-		{SERVER "<stream:error/>", HEADER "error 1 <stream:error" DECLARED "/> stream-error\n"},
+		{SERVER
+		 "<stream:error><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>x</text>"
+		 "<host-unknown "
+		 "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
+		 HEADER
+		 "error 1 <stream:error" DECLARED
+		 "><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>x</text>"
+		 "<host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error> "
+		 "stream-error: host-unknown\n"},
+		{SERVER "<stream:error/>",
+		 HEADER "error 1 <stream:error" DECLARED "/> stream-error\n"},
 	};
 
 	(void)state;
@@ -200,7 +234,8 @@ static void test_errors(void **state)
 
 		LOG(&expected, "> %s\n%s", OPEN_SECURE, rows[i].expected);
 		assert_int_equal(buffer_append(&expected, "", 1), 0);
-		check((struct script){.tls = OFF, .phases = {rows[i].phase, "<late/>"}}, buffer_sv(&expected).data);
+		check((struct script){.tls = OFF, .phases = {rows[i].phase, "<late/>"}},
+		      buffer_sv(&expected).data);
 		buffer_deinit(&expected);
 	}
 }
@@ -221,8 +256,9 @@ static void test_close(void **state)
 	assert_true(sv_eq(buffer_sv(&stream.out), SV("</stream:stream>")));
 	/* What the server still sends is told. */
 	static const char last[] = SERVER "<stream:features/><message/></stream:stream>";
-	static const enum stream_event_kind expected[] = {STREAM_EVENT_HEADER, STREAM_EVENT_FEATURES,
-							  STREAM_EVENT_ELEMENT, STREAM_EVENT_CLOSED, STREAM_EVENT_NONE};
+	static const enum stream_event_kind expected[] = {
+		STREAM_EVENT_HEADER, STREAM_EVENT_FEATURES, STREAM_EVENT_ELEMENT,
+		STREAM_EVENT_CLOSED, STREAM_EVENT_NONE};
 
 	assert_int_equal(stream_feed(&stream, last, sizeof(last) - 1), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(expected); i++) {

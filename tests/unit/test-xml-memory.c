@@ -41,8 +41,8 @@ static void test_held(void **state)
 	free((void *)text.data);
 }
 
-/* Feeds names that are new in each tag until the scan refuses more. @format has one number. Returns how many bytes that took, or
- * what an element may have. */
+/* Feeds names that are new in each tag until the scan refuses more. @format has one number. Returns
+ * how many bytes that took, or what an element may have. */
 static size_t feed_names(struct xml_scan *scan, const char *open, const char *format)
 {
 	size_t n = strlen(ROOT) + strlen(open);

@@ -4,15 +4,16 @@
  *
  *     purple BOSH-URL JID/RESOURCE FOLDER
  *
- * The first line on standard input is the password. Then a line is a command, and a line on standard output an event; their
- * arguments are percent-encoded:
+ * The first line on standard input is the password. Then a line is a command, and a line on
+ * standard output an event; their arguments are percent-encoded:
  *
  *     message TO BODY                        online JID
  *     raw XML                                message FROM BODY
  *     quit                                   presence FROM TYPE
  *                                            closed REASON
  *
- * FOLDER is for what libpurple writes. With PURPLE_DEBUG in the environment it tells all it does on standard error.
+ * FOLDER is for what libpurple writes. With PURPLE_DEBUG in the environment it tells all it does on
+ * standard error.
  */
 #include <glib.h>
 #include <purple.h>
@@ -45,7 +46,8 @@ static gboolean on_ready(GIOChannel *channel, GIOCondition condition, gpointer d
 	return TRUE;
 }
 
-static guint add_input(int fd, PurpleInputCondition condition, PurpleInputFunction function, gpointer data)
+static guint add_input(int fd, PurpleInputCondition condition, PurpleInputFunction function,
+		       gpointer data)
 {
 	struct watch *watch = g_new0(struct watch, 1);
 	GIOChannel *channel = g_io_channel_unix_new(fd);
@@ -58,7 +60,8 @@ static guint add_input(int fd, PurpleInputCondition condition, PurpleInputFuncti
 	if (condition & PURPLE_INPUT_WRITE) {
 		mask |= G_IO_OUT | G_IO_HUP | G_IO_ERR | G_IO_NVAL;
 	}
-	guint id = g_io_add_watch_full(channel, G_PRIORITY_DEFAULT, (GIOCondition)mask, on_ready, watch, g_free);
+	guint id = g_io_add_watch_full(channel, G_PRIORITY_DEFAULT, (GIOCondition)mask, on_ready,
+				       watch, g_free);
 
 	g_io_channel_unref(channel);
 	return id;
@@ -105,14 +108,15 @@ static void on_signed_off(PurpleConnection *connection, gpointer data)
 	tell("closed", "signed off", NULL);
 }
 
-static void on_error(PurpleConnection *connection, PurpleConnectionError error, const char *description, gpointer data)
+static void on_error(PurpleConnection *connection, PurpleConnectionError error,
+		     const char *description, gpointer data)
 {
 	(void)connection, (void)error, (void)data;
 	tell("closed", description, NULL);
 }
 
-static void on_message(PurpleAccount *to, char *from, char *markup, PurpleConversation *conversation,
-		       PurpleMessageFlags flags, gpointer data)
+static void on_message(PurpleAccount *to, char *from, char *markup,
+		       PurpleConversation *conversation, PurpleMessageFlags flags, gpointer data)
 {
 	char *text = purple_unescape_html(markup);
 
@@ -121,7 +125,8 @@ static void on_message(PurpleAccount *to, char *from, char *markup, PurpleConver
 	g_free(text);
 }
 
-static gboolean on_presence(PurpleConnection *connection, const char *type, const char *from, gpointer node, gpointer data)
+static gboolean on_presence(PurpleConnection *connection, const char *type, const char *from,
+			    gpointer node, gpointer data)
 {
 	(void)connection, (void)node, (void)data;
 	tell("presence", from, type ? type : "available", NULL);
@@ -196,11 +201,16 @@ static void connect_signals(void)
 	static int handle;
 	PurplePlugin *jabber = purple_find_prpl("prpl-jabber");
 
-	purple_signal_connect(purple_connections_get_handle(), "signed-on", &handle, PURPLE_CALLBACK(on_signed_on), NULL);
-	purple_signal_connect(purple_connections_get_handle(), "signed-off", &handle, PURPLE_CALLBACK(on_signed_off), NULL);
-	purple_signal_connect(purple_connections_get_handle(), "connection-error", &handle, PURPLE_CALLBACK(on_error), NULL);
-	purple_signal_connect(purple_conversations_get_handle(), "received-im-msg", &handle, PURPLE_CALLBACK(on_message), NULL);
-	purple_signal_connect(jabber, "jabber-receiving-presence", &handle, PURPLE_CALLBACK(on_presence), NULL);
+	purple_signal_connect(purple_connections_get_handle(), "signed-on", &handle,
+			      PURPLE_CALLBACK(on_signed_on), NULL);
+	purple_signal_connect(purple_connections_get_handle(), "signed-off", &handle,
+			      PURPLE_CALLBACK(on_signed_off), NULL);
+	purple_signal_connect(purple_connections_get_handle(), "connection-error", &handle,
+			      PURPLE_CALLBACK(on_error), NULL);
+	purple_signal_connect(purple_conversations_get_handle(), "received-im-msg", &handle,
+			      PURPLE_CALLBACK(on_message), NULL);
+	purple_signal_connect(jabber, "jabber-receiving-presence", &handle,
+			      PURPLE_CALLBACK(on_presence), NULL);
 }
 
 static void log_in(const char *url, const char *jid, const char *password)
@@ -219,7 +229,8 @@ int main(int argc, char **argv)
 	char *password = NULL;
 	gsize end = 0;
 
-	if (argc != 4 || g_io_channel_read_line(input, &password, NULL, &end, NULL) != G_IO_STATUS_NORMAL) {
+	if (argc != 4 ||
+	    g_io_channel_read_line(input, &password, NULL, &end, NULL) != G_IO_STATUS_NORMAL) {
 		fprintf(stderr, "usage: %s BOSH-URL JID/RESOURCE FOLDER\n", argv[0]);
 		return 2;
 	}
