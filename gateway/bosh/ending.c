@@ -69,6 +69,35 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 			  (struct bosh_action){.kind = BOSH_ACTION_END, .rule = rule});
 }
 
+/* Answers the requests that came before their predecessors: no other can be told the reason. */
+static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answer)
+{
+	struct bosh_early *early = &turn->session->early;
+	struct sv payloads;
+	struct blob *blob;
+
+	if (early->size == 0) {
+		return;
+	}
+	int r = bosh_answer_write(answer, &blob, &payloads);
+
+	if (r < 0) {
+		bosh_actions_fail(turn->actions, r);
+		return;
+	}
+	for (size_t i = 0; i < early->size; i++) {
+		struct bosh_arrival *arrival = &early->items[i];
+
+		if (arrival->exchange) {
+			bosh_actions_push_answer(turn->actions, arrival->exchange, blob);
+		}
+		if (!bosh_turn_failed(turn)) {
+			bosh_arrival_clear(arrival);
+		}
+	}
+	blob_unref(blob);
+}
+
 void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream)
 {
@@ -83,6 +112,8 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 			answer->payloads = buffer_sv(&stream->pending);
 		}
 		bosh_turn_answer(turn, answer, stream);
+	} else {
+		answer_early(turn, answer);
 	}
 	bosh_turn_answer_all_empty(turn);
 	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, false);

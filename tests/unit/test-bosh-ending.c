@@ -404,6 +404,14 @@ static void test_shut(void **state)
 	server("<a/>");
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	EXPECT("bounce <a/>\nclose\nend\n");
+	/* A request that waits for its predecessor is told the reason when no other is. */
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	request(102);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'>" SHUT
+	       "close\nend\n");
 }
 
 static void test_bounce(void **state)
