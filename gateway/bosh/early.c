@@ -136,3 +136,15 @@ uint64_t bosh_early_take_exchange(struct bosh_early *early)
 	}
 	return 0;
 }
+
+size_t bosh_early_held(const struct bosh_early *early)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < early->size; i++) {
+		const struct bosh_body *body = early->items[i].body;
+
+		n += body ? sizeof(*body) + body->payloads.size + body->text.size : 0;
+	}
+	return n;
+}

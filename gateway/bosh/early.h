@@ -54,5 +54,8 @@ struct mono bosh_early_latest(const struct bosh_early *early, struct mono since)
 /* The connection of @exchange broke: nobody has seen the request, so it is forgotten. */
 void bosh_early_forget(struct bosh_early *early, uint64_t exchange);
 
+/* Bytes of memory that the requests hold. */
+size_t bosh_early_held(const struct bosh_early *early);
+
 /* Gives the exchange of one request and forgets it; 0 when there is none left. */
 uint64_t bosh_early_take_exchange(struct bosh_early *early);

@@ -43,9 +43,11 @@ struct bosh_entry {
 	struct due_item due; /* the timer has run out, and the engine has not been told yet */
 	struct mono armed; /* what the timer runs for */
 	struct address client;  /* that made it */
+	struct budget_charge charge;  /* for what it holds until the client has logged in */
 	struct admission_seats seats; /* the client's */
 	uint64_t latest_client; /* client_key() of its latest request */
 	bool secure;            /* it was made over TLS */
+	bool logged_in;         /* on one of its streams */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];
@@ -84,6 +86,12 @@ void bosh_entry_on_due(struct due_item *item);
 
 /* The session is over: it is forgotten now, its memory goes at a later turn. */
 void bosh_entry_end(struct bosh_entry *session);
+
+/* Ends the session because of @failure, which the client is told. */
+void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure);
+
+/* The charge of a session that holds nothing yet. */
+struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint);
 
 /* Starts to reach the server of @stream, as @admission allows it; the leg takes its seats, also on
  * failure. Returns 0 or -ENOMEM. */

@@ -101,6 +101,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->endpoint = endpoint;
 	session->armed = MONO_NEVER;
 	session->client = request->client;
+	session->charge = bosh_entry_charge_init(endpoint);
 	session->latest_client = client_key(&request->client);
 	session->secure = request->secure;
 	session->content_type = bosh_content_type(request->body.content);
@@ -330,10 +331,7 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	HASH_ITER(hh, endpoint->sessions, session, next)
 	{
 		session_log_set_reason(&session->log, failure_name(failure.kind));
-		int r = bosh_session_shut(session->engine, &failure, bosh_endpoint_now(endpoint), &endpoint->actions);
-
-		bosh_entry_settle(session, r);
-		bosh_entry_end(session);
+		bosh_entry_shut(session, &failure);
 	}
 }
 

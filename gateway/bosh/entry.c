@@ -45,6 +45,7 @@ void bosh_entry_end(struct bosh_entry *session)
 		bosh_leg_close(leg, true);
 	}
 	due_queue_remove(&endpoint->due, &session->due);
+	budget_release(endpoint->env->budget, &session->charge);
 	HASH_DELETE(hh, endpoint->sessions, session);
 	admission_leave_client(endpoint->env, &session->seats, &session->client);
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
@@ -155,11 +156,21 @@ static void on_over(void *userdata, const struct failure *failure)
 	bosh_entry_settle(leg->session, r);
 }
 
+static void on_held(void *userdata)
+{
+	struct bosh_leg *leg = userdata;
+
+	if (!leg->session->logged_in) {
+		bosh_entry_settle(leg->session, 0);
+	}
+}
+
 static const struct link_callbacks link_callbacks = {
 	.header = on_header,
 	.element = on_element,
 	.flush = on_flush,
 	.drained = on_drained,
+	.held = on_held,
 	.over = on_over,
 };
 
@@ -203,6 +214,69 @@ static int add_leg(struct bosh_entry *session, unsigned stream, const struct bos
 		session_log_stream(&session->log, admission.domain);
 	}
 	return r;
+}
+
+/* Before the login. */
+
+void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure)
+{
+	struct bosh_endpoint *endpoint = session->endpoint;
+	int r = bosh_session_shut(session->engine, failure, bosh_endpoint_now(endpoint),
+				  &endpoint->actions);
+
+	bosh_entry_settle(session, r);
+	bosh_entry_end(session);
+}
+
+static void on_evict(struct budget_charge *charge)
+{
+	struct bosh_entry *session = CONTAINER_OF(charge, struct bosh_entry, charge);
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_TOO_MANY_BYTES, NULL);
+	session_log_failed(&session->log, domain_of(session), &failure, true);
+	bosh_entry_shut(session, &failure);
+}
+
+struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint)
+{
+	return BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
+}
+
+static bool has_logged_in(const struct bosh_entry *session)
+{
+	const struct bosh_leg *leg;
+
+	SLIST_FOREACH(leg, &session->legs, in_session) {
+		if (leg->link && link_stream(leg->link)->logged_in) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static size_t held(const struct bosh_entry *session)
+{
+	size_t n = bosh_session_held(session->engine);
+	const struct bosh_leg *leg;
+
+	SLIST_FOREACH(leg, &session->legs, in_session) {
+		n += leg->link ? link_held(leg->link) : 0;
+	}
+	return n;
+}
+
+/* Charges the budget with what the session and its links hold. Returns 0 or -ENOMEM. */
+static int charge(struct bosh_entry *session)
+{
+	struct budget *budget = session->endpoint->env->budget;
+
+	session->logged_in = session->logged_in || has_logged_in(session);
+	if (session->logged_in) {
+		budget_release(budget, &session->charge);
+		return 0;
+	}
+	return budget_hold(budget, &session->charge, &session->client, held(session));
 }
 
 /* Carrying out what the engine decides. */
@@ -381,6 +455,9 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		}
 	}
 	actions->n = 0;
+	if (r == 0 && !session->over) {
+		r = charge(session);
+	}
 	if (r < 0) {
 		answer_all(session);
 		session_log_out_of_memory(&session->log);

@@ -236,4 +236,6 @@ struct bosh_stream *bosh_stream_last_failed(struct bosh_session *session);
 /* A call of the owner's begins: SETTLING becomes FREE. */
 void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
+/* Bytes of memory for what waits in either direction. */
+size_t bosh_streams_held(const struct bosh_session *session);
 bool bosh_streams_are_congested(const struct bosh_session *session);

@@ -119,6 +119,12 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	return NULL;
 }
 
+size_t bosh_session_held(const struct bosh_session *session)
+{
+	return bosh_early_held(&session->early) + bosh_streams_held(session) +
+	       session->replies.n_bytes;
+}
+
 const char *bosh_session_sid(const struct bosh_session *session)
 {
 	return session->sid;

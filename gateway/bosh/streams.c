@@ -191,6 +191,16 @@ size_t bosh_streams_n_pending(const struct bosh_session *session)
 	return n;
 }
 
+size_t bosh_streams_held(const struct bosh_session *session)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < session->n_streams; i++) {
+		n += session->streams[i].pending.size + session->streams[i].waiting.size;
+	}
+	return n;
+}
+
 bool bosh_streams_are_congested(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_streams; i++) {

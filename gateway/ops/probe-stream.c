@@ -258,6 +258,11 @@ static void on_drained(void *userdata)
 	(void)userdata;
 }
 
+static void on_held(void *userdata)
+{
+	(void)userdata;
+}
+
 static void on_over(void *userdata, const struct failure *failure)
 {
 	struct probe *probe = userdata;
@@ -273,5 +278,6 @@ const struct link_callbacks probe_link_callbacks = {
 	.element = on_element,
 	.flush = on_flush,
 	.drained = on_drained,
+	.held = on_held,
 	.over = on_over,
 };

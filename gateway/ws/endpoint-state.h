@@ -25,6 +25,7 @@ struct ws_session {
 	struct framing framing;
 	struct link *link;
 	struct address client;
+	struct budget_charge charge; /* for what it holds until the client has logged in */
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
 	struct session_log log;

@@ -186,6 +186,11 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	return 0;
 }
 
+size_t framing_held(const struct framing *framing)
+{
+	return xml_scan_held(&framing->scan) + framing->element.size + framing->text.size;
+}
+
 void framing_next(struct framing *framing, struct framing_event *ret_event)
 {
 	*ret_event = (struct framing_event){0};

@@ -66,6 +66,9 @@ _must_check_ int framing_feed(struct framing *framing, const char *data, size_t 
 /* Returns the event of the message, once it has been received completely. */
 void framing_next(struct framing *framing, struct framing_event *ret_event);
 
+/* Bytes of memory that are held for an incomplete message. Valid after FRAMING_EVENT_NONE. */
+size_t framing_held(const struct framing *framing);
+
 /* These append what the gateway sends. Texts from peers are escaped; attributes that are NULL or empty,
  * and the text when it is NULL, are left out. Return 0 or -ENOMEM. */
 _must_check_ int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang);

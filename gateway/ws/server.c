@@ -227,6 +227,11 @@ bool ws_is_congested(const struct ws_connection *connection)
 	return connection->congested;
 }
 
+size_t ws_waiting(const struct ws_connection *connection)
+{
+	return connection->n_queued;
+}
+
 void ws_pause(struct ws_connection *connection, bool pause)
 {
 	if (connection->close_sent) {

@@ -79,5 +79,8 @@ void ws_set_deadline(struct ws_connection *connection, unsigned seconds);
 
 bool ws_is_congested(const struct ws_connection *connection);
 
+/* Bytes that wait for a client that does not read. */
+size_t ws_waiting(const struct ws_connection *connection);
+
 /* Stops (@pause) or resumes reading from the client. */
 void ws_pause(struct ws_connection *connection, bool pause);

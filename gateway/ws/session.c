@@ -118,6 +118,37 @@ static void fail_kind(struct ws_session *session, enum failure_kind kind)
 	fail(session, &failure);
 }
 
+/* Before the login. */
+
+static void on_evict(struct budget_charge *charge)
+{
+	struct ws_session *session = CONTAINER_OF(charge, struct ws_session, charge);
+
+	fail_kind(session, FAILURE_TOO_MANY_BYTES);
+	framing_deinit(&session->framing);
+}
+
+/* Charges the budget with what the session holds. */
+static void charge(struct ws_session *session)
+{
+	struct budget *budget = session->endpoint->env->budget;
+
+	if (session->over) {
+		/* The rest of a message is thrown away. Its client may take long to close. */
+		framing_deinit(&session->framing);
+	}
+	if (session->over || (session->link && link_stream(session->link)->logged_in)) {
+		budget_release(budget, &session->charge);
+		return;
+	}
+	size_t n = framing_held(&session->framing) + ws_waiting(session->connection);
+
+	n += session->link ? link_held(session->link) : 0;
+	if (budget_hold(budget, &session->charge, &session->client, n) < 0) {
+		fail_kind(session, FAILURE_INTERNAL);
+	}
+}
+
 static void set_reading(struct ws_session *session, bool awaits_features, bool link_congested)
 {
 	session->awaits_features = awaits_features;
@@ -175,10 +206,16 @@ static void on_flush(void *userdata)
 	(void)userdata;
 }
 
+static void on_held(void *userdata)
+{
+	charge(userdata);
+}
+
 static void on_link_drained(void *userdata)
 {
 	struct ws_session *session = userdata;
 
+	charge(session);
 	if (session->link_congested) {
 		set_reading(session, session->awaits_features, false);
 	}
@@ -205,6 +242,7 @@ static const struct link_callbacks link_callbacks = {
 	.element = on_element,
 	.flush = on_flush,
 	.drained = on_link_drained,
+	.held = on_held,
 	.over = on_link_over,
 };
 
@@ -345,6 +383,7 @@ void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final,
 		framing_next(&session->framing, &event);
 		on_event(session, &event);
 	} while (event.kind != FRAMING_EVENT_NONE && !session->over);
+	charge(session);
 }
 
 void ws_session_on_drained(void *userdata)
@@ -380,6 +419,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
+	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
 	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET, &session->client,
 			 sv_from(name));
 	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
@@ -411,6 +451,7 @@ void ws_session_on_closed(void *userdata, bool clean)
 	drop_link(session);
 	admission_leave_client(session->endpoint->env, &session->seats, &session->client);
 	LIST_REMOVE(session, in_endpoint);
+	budget_release(session->endpoint->env->budget, &session->charge);
 	framing_deinit(&session->framing);
 	free(session->lang);
 	free(session);

@@ -156,6 +156,8 @@ static void on_data(void *userdata, const char *data, size_t n)
 	}
 	if (r < 0) {
 		fail_kind(attempt, FAILURE_INTERNAL);
+	} else if (kind == STREAM_EVENT_NONE) {
+		attempt->callbacks->received(attempt->userdata);
 	}
 }
 

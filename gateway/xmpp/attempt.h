@@ -13,6 +13,8 @@ struct attempt_callbacks {
 	void (*usable)(void *userdata, enum stream_event_kind kind);
 	/* The server sent a stream error: the event ERROR of the stream is due. */
 	void (*refused)(void *userdata);
+	/* The server has sent something, of which nothing has come yet. */
+	void (*received)(void *userdata);
 	/* The server cannot be used. */
 	void (*failed)(void *userdata, const struct failure *failure);
 };

@@ -198,6 +198,9 @@ static void tell_all(struct link *link, int r)
 		return;
 	}
 	link->callbacks->flush(link->userdata);
+	if (link->callbacks) {
+		link->callbacks->held(link->userdata);
+	}
 }
 
 static void on_data(void *userdata, const char *data, size_t n)
@@ -224,6 +227,13 @@ static void on_ended(void *userdata)
 static void on_failed(void *userdata, const struct failure *failure)
 {
 	fail(userdata, failure);
+}
+
+static void on_received(void *userdata)
+{
+	struct link *link = userdata;
+
+	link->callbacks->held(link->userdata);
 }
 
 static void on_opened(void *userdata, struct transport *transport, enum stream_event_kind kind)
@@ -262,6 +272,7 @@ static const struct opening_callbacks opening_callbacks = {
 			.ended = on_ended,
 			.failed = on_failed,
 		},
+	.received = on_received,
 	.done = on_opened,
 	.failed = on_not_opened,
 };
@@ -426,6 +437,13 @@ const char *link_tls_version(const struct link *link)
 const struct stream *link_stream(const struct link *link)
 {
 	return &link->stream;
+}
+
+size_t link_held(const struct link *link)
+{
+	size_t n = stream_held(&link->stream) + gather_waiting(&link->env->gather, link);
+
+	return link->transport ? n + transport_waiting(link->transport) : n;
 }
 
 void link_keep_alive(struct keepalive_member *member)

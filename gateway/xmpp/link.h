@@ -26,6 +26,8 @@ struct link_callbacks {
 	void (*flush)(void *userdata);
 	/* The server reads again after link_is_congested(). */
 	void (*drained)(void *userdata);
+	/* What link_held() returns may have changed, because the server has sent something. */
+	void (*held)(void *userdata);
 	/* The link cannot be used any more: STREAM_ERROR (`element` ran before), STREAM_CLOSED, ...
 	 * The owner drops or closes it. */
 	void (*over)(void *userdata, const struct failure *failure);
@@ -84,6 +86,10 @@ _must_check_ int link_address(const struct link *link, struct address *ret_addre
 
 /* The TLS version in use ("TLSv1.3"), or "none". Static. */
 const char *link_tls_version(const struct link *link);
+
+/* Bytes of memory that the link holds for its session: what the server has sent incompletely, and what
+ * waits for the server. */
+size_t link_held(const struct link *link);
 
 /* For keepalive_init(). Links enter by themselves, once their client has logged in. */
 void link_write_gathered(struct link *link, struct sv bytes);

@@ -244,7 +244,15 @@ static void on_failed(void *userdata, const struct failure *failure)
 	fail(userdata, failure);
 }
 
+static void on_received(void *userdata)
+{
+	struct opening *opening = userdata;
+
+	opening->callbacks->received(opening->userdata);
+}
+
 static const struct attempt_callbacks attempt_callbacks = {
+	.received = on_received,
 	.usable = on_usable,
 	.refused = on_refused,
 	.failed = on_failed,

@@ -397,6 +397,11 @@ static bool repeat_event(struct stream *stream, enum stream_event_kind *ret_kind
 	return true;
 }
 
+size_t stream_held(const struct stream *stream)
+{
+	return xml_scan_held(&stream->scan) + stream->features.size;
+}
+
 int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 {
 	int r = 0;

@@ -143,6 +143,9 @@ _must_check_ int stream_close(struct stream *stream);
  * after which the stream is over. */
 _must_check_ int stream_feed(struct stream *stream, const char *data, size_t n);
 
+/* Bytes of memory that the stream holds of what the server sent. To be asked after NONE. */
+size_t stream_held(const struct stream *stream);
+
 /* Gets the next event. Returns 0 with *ret_kind, or -ENOMEM, after which the stream is over. */
 _must_check_ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind);
 

@@ -157,6 +157,11 @@ void link_pause(struct link *link, bool pause)
 	(void)pause;
 }
 
+size_t link_held(const struct link *link)
+{
+	return stream_held(link_stream(link));
+}
+
 const struct stream *link_stream(const struct link *link)
 {
 	return &((const struct fake_link *)link)->stream;
@@ -217,5 +222,8 @@ static inline void server_says(const char *text)
 	} while (fake_tell(fake, kind));
 	if (fake == fake_link && fake->stream.state != STREAM_STATE_OVER) {
 		fake->callbacks->flush(fake->userdata);
+	}
+	if (fake == fake_link) {
+		fake->callbacks->held(fake->userdata);
 	}
 }

@@ -59,6 +59,7 @@ static const char *const scripts[][12] = {
 };
 
 static struct census *census;
+static struct budget *budget;
 static struct counters counters;
 static struct config config;
 static uv_loop_t loop;
@@ -70,6 +71,7 @@ static int setup(void **state)
 	const struct census_limits limits = {.sessions = SIZE_MAX,
 					     .sessions_per_client = SIZE_MAX,
 					     .connections_per_client = SIZE_MAX};
+	const struct budget_limits no_limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
 	int r = uv_loop_init(&loop);
 
 	(void)state;
@@ -81,12 +83,16 @@ static int setup(void **state)
 	config.n_streams_max = 1;
 	config.n_pending_max = 10000;
 	config.see_other_uri = nowhere;
+	if (r == 0) {
+		r = budget_new(&no_limits, 1, &budget);
+	}
 	return r < 0 ? r : census_new(&limits, &census);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
+	budget = budget_free(budget);
 	census = census_free(census);
 	return uv_loop_close(&loop);
 }
@@ -139,6 +145,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 					.n_workers = 1,
 					.config = &config,
 					.census = census,
+					.budget = budget,
 					.counters = &counters,
 					.pool = pool}};
 	stage->env.link.pool = pool;
@@ -188,6 +195,7 @@ static void end(struct stage *stage)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_null(fake_link);
 	assert_int_equal(census_sessions(census), 0);
+	assert_int_equal(budget_clients(budget), 0);
 }
 
 /* What a session says on an endpoint of its own. */

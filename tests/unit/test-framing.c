@@ -390,14 +390,48 @@ static void test_isolation(void **state)
 	isolation_check(&isolation);
 }
 
+static void test_held(void **state)
+{
+	static const char begin[] = "<message xmlns='jabber:client'><body>";
+	static const char end[] = "</body></message>";
+	char text[2000];
+	struct framing_event event;
+	struct framing framing;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(framing_init(&framing, pool, &options), 0);
+	assert_int_equal(framing_feed(&framing, OPEN, strlen(OPEN), true, true), 0);
+	framing_next(&framing, &event);
+	framing_next(&framing, &event);
+	assert_int_equal(framing_held(&framing), 0);
+	assert_int_equal(framing_feed(&framing, begin, strlen(begin), false, true), 0);
+	assert_int_equal(framing_feed(&framing, text, sizeof(text), false, true), 0);
+	framing_next(&framing, &event);
+	assert_true(framing_held(&framing) > sizeof(text));
+	/* The element is complete, and the message is not. */
+	assert_int_equal(framing_feed(&framing, end, strlen(end), false, true), 0);
+	framing_next(&framing, &event);
+	assert_int_equal(event.kind, FRAMING_EVENT_NONE);
+	assert_true(framing_held(&framing) > sizeof(text));
+	assert_int_equal(framing_feed(&framing, " ", 1, true, true), 0);
+	framing_next(&framing, &event);
+	assert_int_equal(event.kind, FRAMING_EVENT_ELEMENT);
+	framing_next(&framing, &event);
+	assert_int_equal(framing_held(&framing), 0);
+	framing_deinit(&framing);
+	assert_int_equal(framing_held(&framing), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),           cmocka_unit_test(test_elements),
-		cmocka_unit_test(test_close),          cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_binary),         cmocka_unit_test(test_told_at_the_end),
-		cmocka_unit_test(test_limits),         cmocka_unit_test(test_write),
-		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_open),      cmocka_unit_test(test_elements),
+		cmocka_unit_test(test_close),     cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_binary),    cmocka_unit_test(test_told_at_the_end),
+		cmocka_unit_test(test_limits),    cmocka_unit_test(test_held),
+		cmocka_unit_test(test_write),     cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -348,6 +348,29 @@ static void test_managed(void **state)
 	}
 }
 
+static void test_held(void **state)
+{
+	static const char half[] = SERVER "<stream:features><x xmlns='urn:x'>";
+	char text[500];
+	enum stream_event_kind kind;
+	struct stream stream;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	stream_init(&stream, pool, &options, OFF);
+	assert_int_equal(stream_open(&stream, &juliet, false), 0);
+	assert_int_equal(stream_held(&stream), 0);
+	assert_int_equal(stream_feed(&stream, half, strlen(half)), 0);
+	while (stream_next(&stream, &kind) == 0 && kind != STREAM_EVENT_NONE) {
+	}
+	assert_int_equal(stream_feed(&stream, text, sizeof(text)), 0);
+	while (stream_next(&stream, &kind) == 0 && kind != STREAM_EVENT_NONE) {
+	}
+	assert_true(stream_held(&stream) > sizeof(text));
+	stream_deinit(&stream);
+	assert_int_equal(stream_held(&stream), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_close_then_restart),
 		cmocka_unit_test(test_managed),
+		cmocka_unit_test(test_held),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -50,6 +50,7 @@ static const char *const scripts[][12] = {
 };
 
 static struct census *census;
+static struct budget *budget;
 static struct counters counters;
 static struct config config;
 
@@ -59,14 +60,18 @@ static int setup(void **state)
 					     .sessions_per_client = SIZE_MAX,
 					     .connections_per_client = SIZE_MAX};
 
+	const struct budget_limits no_limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+	int r = census_new(&limits, &census);
+
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
-	return census_new(&limits, &census);
+	return r < 0 ? r : budget_new(&no_limits, 1, &budget);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
+	budget = budget_free(budget);
 	census = census_free(census);
 	return 0;
 }
@@ -108,6 +113,12 @@ bool ws_is_congested(const struct ws_connection *connection)
 	return false;
 }
 
+size_t ws_waiting(const struct ws_connection *connection)
+{
+	(void)connection;
+	return 0;
+}
+
 void ws_pause(struct ws_connection *connection, bool pause)
 {
 	(void)connection;
@@ -126,6 +137,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 		.env = {.loop = uv_default_loop(),
 			.config = &config,
 			.census = census,
+			.budget = budget,
 			.counters = &counters,
 			.pool = pool},
 		.endpoint = {.scan_options = framing_options(N_ELEMENT_MAX)},
@@ -165,6 +177,7 @@ static void play(struct stage *stage, const char *const *steps)
 	}
 	ws_session_on_closed(session, false);
 	assert_null(fake_link);
+	assert_int_equal(budget_clients(budget), 0);
 }
 
 /* What a session says on an endpoint of its own. */
