@@ -137,30 +137,66 @@ static const struct listener_callbacks listener_callbacks = {
 
 /* Requests. */
 
-static void on_request(void *userdata, struct http_exchange *exchange)
+static struct address on_client(void *userdata, const struct http_exchange *exchange)
 {
-	struct worker *worker = userdata;
+	const struct worker *worker = userdata;
+	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
 
-	if (http_exchange_is_ambiguous(exchange)) {
-		site_answer_text(worker->env.site, exchange, 400, "Where this request ends is not clear.\n");
+	return client_address(&worker->env.config->proxies, http_exchange_peer(exchange),
+			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+}
+
+/* Whatever HTTP refuses. A browser hides from the page, and so from whoever looks for the cause, what
+ * the answer was. */
+static void log_refused(struct worker *worker, const struct http_exchange *exchange)
+{
+	struct address client = on_client(worker, exchange);
+	unsigned status = http_exchange_status(exchange);
+	bool is_origin = status == 403;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (status < 400 || !worker_may_log(&worker->env, CLIENT_LOG_REQUEST_REFUSED, &client)) {
 		return;
 	}
-	switch (site_route(worker->env.site, exchange)) {
+	log_info("request-refused", LOG_STR("client", address_format_host(&client, text)),
+		 LOG_NUMBER("status", status), LOG_SV("method", http_exchange_method(exchange)),
+		 LOG_SV("path", http_exchange_path(exchange)),
+		 LOG_SV("origin", is_origin ? http_exchange_header(exchange, "Origin") : SV("")));
+}
+
+/* Returns whether @exchange went on to the BOSH sessions, which write their own lines. */
+static bool route(struct worker *worker, struct http_exchange *exchange)
+{
+	const struct site *site = worker->env.site;
+
+	if (http_exchange_is_ambiguous(exchange)) {
+		site_answer_text(site, exchange, 400, "Where this request ends is not clear.\n");
+		return false;
+	}
+	switch (site_route(site, exchange)) {
 	case SITE_ROUTE_BOSH:
-		if (site_allows(worker->env.site, http_exchange_header(exchange, "Origin"),
+		if (site_allows(site, http_exchange_header(exchange, "Origin"),
 				http_exchange_header(exchange, "Host"))) {
 			bosh_relay_request(bosh_endpoint_relay(worker->bosh), exchange);
-		} else {
-			site_refuse_origin(worker->env.site, exchange);
+			return true;
 		}
+		site_refuse_origin(site, exchange);
 		break;
 	case SITE_ROUTE_WEBSOCKET:
 		ws_endpoint_upgrade(worker->ws, exchange);
 		break;
 	case SITE_ROUTE_PAGE:
 	case SITE_ROUTE_OTHER:
-		site_answer(worker->env.site, exchange);
+		site_answer(site, exchange);
 		break;
+	}
+	return false;
+}
+
+static void on_request(void *userdata, struct http_exchange *exchange)
+{
+	if (!route(userdata, exchange)) {
+		log_refused(userdata, exchange);
 	}
 }
 
@@ -186,15 +222,6 @@ static void on_closed(void *userdata, const struct address *peer)
 }
 
 /* Bytes that are held for clients before their login (policy/budget.h). */
-
-static struct address on_client(void *userdata, const struct http_exchange *exchange)
-{
-	const struct worker *worker = userdata;
-	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
-
-	return client_address(&worker->env.config->proxies, http_exchange_peer(exchange),
-			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
-}
 
 static void on_cut(void *userdata, struct http_exchange *exchange)
 {

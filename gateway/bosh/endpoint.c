@@ -60,15 +60,17 @@ static void refuse_by_verdict(struct bosh_endpoint *endpoint, const struct bosh_
 			  bosh_content_type(request->body.content), blob);
 }
 
-/* Refuses a request that has no session because of @rule. Anybody can send any number of these, so
- * the log has them for those who look for something only. */
+/* Refuses a request that has no session because of @rule. */
 static void refuse_by_rule(struct bosh_endpoint *endpoint, const struct bosh_request *request,
 			   enum bosh_rule rule)
 {
 	char client[ADDRESS_TEXT_MAX];
 
-	log_debug("request-refused", LOG_STR("client", address_format_host(&request->client, client)),
-		  LOG_STR("transport", "bosh"), LOG_STR("rule", bosh_rule_name(rule)));
+	if (worker_may_log(endpoint->env, CLIENT_LOG_REQUEST_REFUSED, &request->client)) {
+		log_info("request-refused",
+			 LOG_STR("client", address_format_host(&request->client, client)),
+			 LOG_STR("transport", "bosh"), LOG_STR("rule", bosh_rule_name(rule)));
+	}
 	refuse(endpoint, request, bosh_rule_condition(rule), bosh_rule_sentence(rule));
 }
 

@@ -301,6 +301,7 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 	struct MHD_Response *response = response_new(answer, answer->close || exchange->ambiguous);
 
 	exchange->answered = true;
+	exchange->status = answer->status;
 	if (response) {
 		MHD_queue_response(exchange->mhd, answer->status, response);
 		MHD_destroy_response(response);
@@ -350,6 +351,11 @@ void http_exchange_release(struct http_exchange *exchange)
 struct sv http_exchange_method(const struct http_exchange *exchange)
 {
 	return sv_from(exchange->method);
+}
+
+unsigned http_exchange_status(const struct http_exchange *exchange)
+{
+	return exchange->status;
 }
 
 struct sv http_exchange_path(const struct http_exchange *exchange)

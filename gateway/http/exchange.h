@@ -64,6 +64,9 @@ _must_check_ int http_exchange_encode(struct http_exchange *exchange, enum codin
 /* Answers; once. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer);
 
+/* The status of the answer; 0: there is none yet. */
+unsigned http_exchange_status(const struct http_exchange *exchange);
+
 /* Takes the connection out of HTTP's hands instead of answering (a WebSocket upgrade): *ret_fd is a descriptor of the same
  * socket and the caller's. http_exchange_release() ends the exchange when that descriptor has been closed. Returns 0 or a negative
  * errno. */

@@ -47,6 +47,7 @@ struct http_exchange {
 	enum coding coding; /* of the body */
 	struct coding_wishes wishes;
 	void *userdata;
+	unsigned status; /* of the answer; 0: none yet */
 	bool too_large; /* the body is, and only its beginning is kept */
 	bool ambiguous; /* where it ends is told twice */
 	bool cut;       /* nobody waits for the rest of it */

@@ -31,6 +31,7 @@ enum {
 	X(CONNECTION_REFUSED, "connection-refused", WARNING) \
 	X(CONNECTION_FAILED, "connection-failed", ERROR)     \
 	X(REQUEST_DROPPED, "request-dropped", WARNING)       \
+	X(REQUEST_REFUSED, "request-refused", INFO)          \
 	X(SESSION_REFUSED, "session-refused", WARNING)       \
 	X(SESSION_GUARDED, "session-guarded", WARNING)       \
 	X(SESSION, "session", INFO)                          \
