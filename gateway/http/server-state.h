@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of the HTTP server. Private to gateway/http; who uses it reads server.h.
+ * Internals of the HTTP server. Private to gateway/http; users include server.h.
  *
- * server.c    shards and connections: where sockets come in, and what runs libmicrohttpd
+ * server.c    shards and connections: adopts sockets and runs libmicrohttpd
  * exchange.c  requests and their answers
- * cut.c       requests that are cut off while they arrive, because of what they hold
+ * cut.c       requests that are cut off while they are received, to free the memory of their bodies
  */
 #include <microhttpd.h>
 #include <sys/queue.h>
@@ -21,7 +21,7 @@ struct http_shard {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	size_t n_connections;
-	bool due; /* a connection was resumed: run before the loop sleeps */
+	bool due; /* there is work left: run the shard before the loop sleeps */
 };
 
 struct http_connection {
@@ -29,11 +29,11 @@ struct http_connection {
 	struct http_shard *shard;
 	struct address peer;
 	int fd; /* libmicrohttpd's */
-	struct http_exchange *exchange; /* the one under way, or NULL */
-	struct mono since; /* when it was made, or its last request ended */
-	bool served;       /* it has had a request */
+	struct http_exchange *exchange; /* the current one, or NULL */
+	struct mono since; /* when it was accepted, or its last request ended */
+	bool served;       /* it has had at least one request */
 	bool detached;
-	bool hung_up; /* the client sends no more: it is not there to be answered later */
+	bool hung_up; /* the client closed its side: a request that is held will not be waited for */
 };
 
 struct http_exchange {
@@ -44,29 +44,29 @@ struct http_exchange {
 	struct buffer body;
 	struct budget_charge charge; /* for body, until the request is dispatched */
 	size_t n_discarded;
-	enum coding coding; /* of the body */
+	enum coding coding; /* content coding of the body */
 	struct coding_wishes wishes;
 	void *userdata;
 	unsigned status; /* of the answer; 0: none yet */
-	bool too_large; /* the body is, and only its beginning is kept */
-	bool ambiguous; /* where it ends is told twice */
-	bool cut;       /* nobody waits for the rest of it */
+	bool too_large; /* the body is too large; only its beginning is kept */
+	bool ambiguous; /* more than one header says where the body ends */
+	bool cut;       /* cut off: the rest of it is not waited for */
 	bool dispatched, suspended, answered, gone;
 };
 
 struct http_server {
 	struct http_server_options options;
 	SLIST_HEAD(, http_shard) shards;
-	size_t n_handles; /* that are not closed yet; the server goes with the last */
+	size_t n_handles; /* not closed yet; the server is freed with the last */
 	uv_check_t check;
 	uv_prepare_t prepare;
 	uv_idle_t idle;  /* active while a shard is due: the loop does not sleep */
 	uv_timer_t timer;
 	uv_poll_t watch; /* of watch_fd */
-	int watch_fd;    /* an epoll that tells of clients that hang up while they are suspended */
+	int watch_fd;    /* an epoll that reports clients that hang up while their request is suspended */
 	struct http_connection *adopting;
-	struct coder *coder; /* NULL: no codings are spoken */
-	bool closing; /* no request is taken any more */
+	struct coder *coder; /* NULL: content codings are off */
+	bool closing; /* new requests are not accepted any more */
 };
 
 static inline struct mono http_server_now(const struct http_server *server)
@@ -74,17 +74,17 @@ static inline struct mono http_server_now(const struct http_server *server)
 	return (struct mono){(int64_t)uv_now(server->options.loop)};
 }
 
-/* The client of a suspended request has gone. */
+/* The client of a suspended request has hung up. */
 void http_exchange_hang_up(struct http_exchange *exchange);
 
-/* Charges the budget with what the body holds. Returns 0 or -ENOMEM. */
+/* Charges the budget for the bytes of the body. Returns 0 or -ENOMEM. */
 _must_check_ int http_exchange_charge(struct http_exchange *exchange);
 void http_exchange_charge_init(struct http_exchange *exchange);
 
 /* Answers a request that is cut off. */
 void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_answer *answer);
 
-/* libmicrohttpd's callbacks for a piece of a request, and for its end. */
+/* libmicrohttpd's callbacks for a piece of a request and for its end. */
 enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
 					const char *method, const char *version, const char *data,
 					size_t *n_data, void **exchange_slot);

@@ -9,19 +9,19 @@
 
 enum {
 	SHARD_CONNECTIONS_MAX = 256,
-	/* libmicrohttpd looks for connections whose time is over when it is run. */
+	/* How often shards are run so that libmicrohttpd checks for connections that timed out. */
 	TIMEOUT_CHECK_MS = 1000,
 	WATCH_EVENTS = 64,
 	/* One run of libmicrohttpd reads at most HTTP_CONNECTION_POOL bytes from each connection.
-	 * Clients that send as fast as they are read would keep the worker to themselves: a turn of
-	 * the loop has no more runs than these. */
+	 * Clients that send as fast as they are read could otherwise occupy the worker: a shard gets at
+	 * most this many runs at a time. */
 	SHARD_RUNS_MAX = 4,
 };
 
 /* Running. */
 
-/* Whether resumed connections, or bytes that are still to be read, are left over: then the timeout
- * that libmicrohttpd gives is 0. */
+/* Whether the shard still has work: resumed connections, or bytes to be read. libmicrohttpd then reports
+ * a timeout of 0. */
 static bool shard_is_due(const struct http_shard *shard)
 {
 	unsigned MHD_LONG_LONG timeout;
@@ -29,7 +29,7 @@ static bool shard_is_due(const struct http_shard *shard)
 	return MHD_get_timeout(shard->daemon, &timeout) == MHD_YES && timeout == 0;
 }
 
-/* Leaves the shard due if it is not done, and if something is answered meanwhile. */
+/* Leaves the shard due if work is left, or if a request was answered meanwhile. */
 static void shard_run(struct http_shard *shard)
 {
 	bool is_due = true;
@@ -49,7 +49,7 @@ static void on_shard_readable(uv_poll_t *poll, int status, int events)
 	shard_run(CONTAINER_OF(poll, struct http_shard, poll));
 }
 
-/* Runs the shards that are due. Returns whether one still is. */
+/* Runs the shards that are due. Returns whether any still is. */
 static bool run_due(struct http_server *server)
 {
 	struct http_shard *shard;
@@ -66,7 +66,7 @@ static bool run_due(struct http_server *server)
 	return is_due;
 }
 
-/* Behind the polls: what has been answered there goes out in this turn. */
+/* Runs after the loop has polled: answers given there go out in the same iteration. */
 static void on_check(uv_check_t *check)
 {
 	(void)run_due(CONTAINER_OF(check, struct http_server, check));
@@ -77,7 +77,7 @@ static void on_idle(uv_idle_t *idle)
 	(void)idle;
 }
 
-/* Behind the timers, and before the loop sleeps, which it must not do while anything is left. */
+/* Runs after the timers and before the loop sleeps, which it must not do while a shard is due. */
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct http_server *server = CONTAINER_OF(prepare, struct http_server, prepare);
@@ -89,7 +89,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	}
 }
 
-/* How long a connection may take, from its `since` on. */
+/* How many seconds a connection has, counted from `since`, to send its next request. */
 static unsigned patience_s(const struct http_connection *connection)
 {
 	if (connection->exchange && connection->exchange->cut) {
@@ -99,7 +99,8 @@ static unsigned patience_s(const struct http_connection *connection)
 	       (connection->served ? HTTP_IDLE_S : 0);
 }
 
-/* libmicrohttpd's time-out begins anew with each byte: one who sends a byte a second would hold a descriptor for ever. */
+/* libmicrohttpd restarts its timeout with every byte, so a client that sends one byte per second could
+ * hold its descriptor forever. */
 static void shard_cut_slow(struct http_shard *shard)
 {
 	struct http_server *server = shard->server;
@@ -128,7 +129,8 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
-/* libmicrohttpd does not look at suspended connections, so this is how a held request is known to be nobody's. */
+/* libmicrohttpd does not watch suspended connections, so this is how the server learns that the client of
+ * a held request has hung up. */
 static void on_watch(uv_poll_t *watch, int status, int events)
 {
 	struct http_server *server = CONTAINER_OF(watch, struct http_server, watch);
@@ -170,7 +172,8 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 	shard->n_connections--;
 	LIST_REMOVE(connection, in_shard);
 	if (connection->detached) {
-		/* The socket lives on in another descriptor, so the epoll would go on telling of it. */
+		/* Another descriptor refers to the same socket, so closing this one does not remove it from the
+		 * epoll. */
 		epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
 	}
 	server->options.closed(server->options.userdata, &connection->peer);
@@ -254,7 +257,8 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 	server->adopting = connection;
 	if (MHD_add_connection(shard->daemon, fd, &peer->any, address_size(peer)) != MHD_YES &&
 	    server->adopting) {
-		/* It has closed the descriptor. Had it told of the connection before, then of its end as well. */
+		/* libmicrohttpd has closed the descriptor. If it had reported the connection's start, on_connection()
+		 * would have cleared `adopting`, and freed the connection at its end. */
 		server->adopting = NULL;
 		free(connection);
 		return -ENOMEM;
@@ -287,7 +291,7 @@ bool http_server_is_busy(const struct http_server *server)
 	return false;
 }
 
-/* Life of the server. */
+/* Creating and ending the server. */
 
 static void server_drop(struct http_server *server)
 {

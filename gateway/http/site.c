@@ -9,11 +9,12 @@
 #include "policy/documents.h"
 
 enum {
-	/* Name and value of each, and the NULL: see headers_add(). */
+	/* Names and values of up to ten headers, and the terminating NULL. */
 	SITE_HEADERS_MAX = 2 * 10 + 1,
 };
 
-/* A text that is the same for all: coded once, where that is worth it; NULL in a coding where it is not. */
+/* A text that is the same for all clients. It is encoded once in each content coding; NULL where that is
+ * not worth it. */
 struct document {
 	struct blob *in[CODING_COUNT];
 };
@@ -184,7 +185,7 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host)
 	return own || origin_list_allows(&site->config->origins, origin);
 }
 
-/* What the answer depends on beside its path; NULL for nothing. */
+/* The value of the Vary header: what the answer depends on besides its path. NULL: no header. */
 static const char *vary(const struct site *site, bool has_text)
 {
 	bool is_coded = has_text && site->config->coding;
@@ -195,7 +196,8 @@ static const char *vary(const struct site *site, bool has_text)
 	return is_coded ? "Origin, Accept-Encoding" : "Origin";
 }
 
-/* What every answer has. XEP-0124 leaves caching to HTTP; a cached answer would be a repeated one. */
+/* Adds the headers of every answer. XEP-0124 leaves caching to HTTP; a cached answer would deliver the
+ * same stanzas twice. */
 static void headers_common(struct headers *headers, const struct site *site,
 			   const struct http_exchange *exchange, bool has_text)
 {
@@ -208,7 +210,7 @@ static void headers_common(struct headers *headers, const struct site *site,
 	headers_add(headers, "Cache-Control", "no-store");
 }
 
-/* Answers with @text, a reference of the callee's, which is in @coding. */
+/* Answers with @text, which is encoded in @coding. Consumes the reference. */
 static void answer_in(struct http_exchange *exchange, unsigned status, const char *content_type, enum coding coding,
 		      struct blob *text, struct headers *headers)
 {
@@ -219,7 +221,7 @@ static void answer_in(struct http_exchange *exchange, unsigned status, const cha
 							     .headers = headers->list});
 }
 
-/* Answers with @text, a reference of the callee's, in the coding that the client wants. */
+/* Answers with @text in the coding that the client prefers. Consumes the reference. */
 static void answer_text(struct http_exchange *exchange, unsigned status, const char *content_type, struct blob *text,
 			struct headers *headers)
 {
@@ -275,7 +277,7 @@ static void answer_policy(const struct site *site, struct http_exchange *exchang
 	answer_document(exchange, "text/xml; charset=utf-8", policy, &headers);
 }
 
-/* The methods of a path; NULL when there is no such path. */
+/* The methods that the path supports; NULL if there is no such path. */
 static const char *methods_of(const struct site *site, const struct http_exchange *exchange)
 {
 	if (has_path(exchange, site->config->bosh_path)) {
@@ -288,7 +290,7 @@ static const char *methods_of(const struct site *site, const struct http_exchang
 	return NULL;
 }
 
-/* WHATWG Fetch, "CORS-preflight request"; an OPTIONS that is none is answered alike. */
+/* WHATWG Fetch, "CORS-preflight request". Other OPTIONS requests get the same answer. */
 static void answer_options(const struct site *site, struct http_exchange *exchange, const char *methods)
 {
 	struct headers headers = {.n = 0};
@@ -302,7 +304,7 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 	http_exchange_answer(exchange, &(struct http_answer){.status = 204, .headers = headers.list});
 }
 
-/* @allow: the methods of the path; NULL where they are not the matter. */
+/* @allow: the methods of the path, for the Allow header; NULL: no such header. */
 static void answer_sentence(const struct site *site, struct http_exchange *exchange, unsigned status,
 			    const char *sentence, const char *allow)
 {

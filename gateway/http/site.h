@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the gateway serves beside sessions, and the headers that every answer has: the page, the policy files, CORS,
- * content codings. Made once from the configuration, read-only, shared by all workers.
+ * What the gateway serves besides sessions (the test page, policy files, CORS preflights), and the headers
+ * and content codings of all answers. Created once from the configuration; read-only and shared by all
+ * workers.
  *
- * text   the body of an answer, which goes out in the coding that the client wants (coding.h)
- * page   the test page, one self-contained document; its script and style are allowed by their hashes (CSP)
- * route  what a path is for
+ * text   the body of an answer; it is sent in the content coding that the client prefers (coding.h)
+ * page   the test page, one self-contained document; the CSP allows its script and style by their hashes
+ * route  which part of the gateway handles a request
  */
 #include "gateway/config.h"
 #include "gateway/http/exchange.h"
@@ -20,30 +21,30 @@ enum site_route {
 
 struct site;
 
-/* @config is borrowed for the site's life. Returns 0 or -ENOMEM. */
+/* @config is borrowed until site_free(). Returns 0 or -ENOMEM. */
 _must_check_ int site_new(const struct config *config, struct site **ret_site);
 struct site *site_free(struct site *site);
 
-/* Where @exchange belongs. A trailing slash of the path does not matter. */
+/* Returns the route of @exchange. A trailing slash of the path is ignored. */
 enum site_route site_route(const struct site *site, const struct http_exchange *exchange);
 
-/* Answers what is not a session's. */
+/* Answers a request of the route SITE_ROUTE_PAGE or SITE_ROUTE_OTHER. */
 void site_answer(const struct site *site, struct http_exchange *exchange);
 
-/* Whether the page that made a request with these headers may use the gateway: its origin is in the list, is the gateway's own (what
- * it served itself, at @host), or there is none. */
+/* Whether the page that sent a request with these headers may use the gateway: @origin is in the list of
+ * allowed origins, is the gateway's own (equal to @host), or is absent. */
 bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
-/* Answers with a text of a client's session, or about it: in @content_type, with the headers for CORS and caching.
- * @body is a reference of the callee's, and is left as it is for whoever else has it: what is coded is a copy.
+/* Answers with a text of a client's session, or about it: in @content_type, with the headers for CORS and
+ * caching. Consumes the caller's reference to @body but does not change it; a coded answer is a copy.
  *
- * A browser that shows such an answer as a document must run nothing of it, so it is put into a sandbox. That is what
- * happens when a form of a hostile page is posted here (enctype text/plain can write XML): the document then has the
- * gateway's own origin, and what is in it was chosen by the server of a domain that the form named. */
+ * The answer is sandboxed (CSP), so that a browser that shows it as a document runs no scripts from it. That
+ * matters because a form on a hostile page can post XML here (enctype text/plain). The answer is then shown
+ * with the gateway's own origin, and its content was chosen by the server of a domain that the form named. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 
-/* Answers 403: the page that made the request may not use the gateway (site_allows()). */
+/* Answers 403: the page that sent the request may not use the gateway (site_allows()). */
 void site_refuse_origin(const struct site *site, struct http_exchange *exchange);
 
 /* Answers with a sentence in plain text. */
