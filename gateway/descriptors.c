@@ -16,7 +16,7 @@ size_t descriptors_needed(size_t n_sessions, unsigned n_workers)
 	return DESCRIPTORS_PER_SESSION * n_sessions + DESCRIPTORS_PER_WORKER * (size_t)n_workers + DESCRIPTORS_BESIDE;
 }
 
-/* As many as the kernel lets the user watch; where it does not say, as many as one likes. */
+/* How many descriptors the kernel lets the user watch; no limit if that is unknown. */
 static size_t watchable(void)
 {
 	FILE *file = fopen("/proc/sys/fs/epoll/max_user_watches", "re");
@@ -58,7 +58,7 @@ static void on_nothing(uv_poll_t *poll, int status, int events)
 	(void)events;
 }
 
-/* The descriptor @n - 1, of something that can be polled. Returns it or a negative errno. */
+/* Opens the descriptor @n - 1, on an object that can be polled. Returns it or a negative errno. */
 static int open_last(size_t n)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);
@@ -83,7 +83,7 @@ int descriptors_reserve(uv_loop_t *loop, uv_poll_t *poll, size_t n)
 	int r = uv_poll_init(loop, poll, last);
 
 	if (r == 0) {
-		/* Makes the table; libuv never makes it shorter. */
+		/* This grows the table; libuv never shrinks it. */
 		uv_poll_start(poll, UV_READABLE, on_nothing);
 		uv_close((uv_handle_t *)poll, NULL);
 	}

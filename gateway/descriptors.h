@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * File descriptors: how many the process may have, and what each of them costs beforehand.
+ * File descriptors: how many the process may have, and the memory that is set aside for them at the start.
  *
- * libuv keeps a table for each loop, as long as the highest descriptor that the loop has ever watched. uv_poll_start() makes it
- * longer, and ends the process (abort) when there is no memory for that: all sessions would be lost because one more client
- * came at a bad moment. So each loop's table is made once, at the start, as long as it can ever have to be, and the process
- * takes no more descriptors than that.
+ * libuv keeps a table for each loop, indexed by descriptor. uv_poll_start() grows it when needed and aborts
+ * the process if it runs out of memory, so one more client at the wrong moment could end all sessions.
+ * Therefore each loop's table is grown to its final size at the start, and the limit on the process's
+ * descriptors is set accordingly.
  *
- * The same goes for what the kernel allows a user to watch (fs.epoll.max_user_watches): libuv ends the process when
- * epoll_ctl(2) fails for a descriptor that it had accepted before. So there are not more descriptors than can be watched.
+ * libuv also aborts the process when epoll_ctl(2) fails for a descriptor that it had accepted before, which
+ * happens at the kernel's limit on watches per user (fs.epoll.max_user_watches). Therefore the process is
+ * not allowed more descriptors than can be watched.
  */
 #include <stddef.h>
 #include <uv.h>
@@ -17,26 +18,29 @@
 #include "common/macro.h"
 
 enum {
-	/* A session has at most three (a WebSocket that came by HTTP has two, and one to its server). The fourth is for
-	 * connections that have no session, or have one no more: they idle for up to HTTP_IDLE_S seconds. */
+	/* A session has at most three: a WebSocket that was upgraded by the HTTP server has two, and the link
+	 * to the XMPP server one. The fourth is for idle connections without a session, or whose session has
+	 * ended; they last up to HTTP_IDLE_S seconds. */
 	DESCRIPTORS_PER_SESSION = 4,
-	/* For connections without a session, however few sessions there may be: clients that are refused, pages that are
-	 * looked at. Whoever wants to fill this many needs tens of addresses (connections_per_address). */
+	/* For connections without a session, independently of the number of sessions: clients that are refused,
+	 * browsers that show the page. An attacker needs dozens of addresses to use them all up
+	 * (connections_per_address). */
 	DESCRIPTORS_BESIDE = 16384,
-	/* Epolls of loops and libraries, listening and DNS sockets. */
+	/* The epoll descriptors of loops and libraries, listening sockets, DNS sockets. */
 	DESCRIPTORS_PER_WORKER = 128,
-	/* A connection is in the epoll of libmicrohttpd and in our own, which hears of its end; the third is for other programs
-	 * of the same user. */
+	/* Watches per descriptor. A connection is in libmicrohttpd's epoll and in the one that detects hang-ups;
+	 * the third is left to other programs of the same user. */
 	DESCRIPTORS_WATCHES = 3,
 };
 
-/* How many @n_sessions sessions on @n_workers workers need. */
+/* Returns how many descriptors @n_sessions sessions on @n_workers workers need. */
 size_t descriptors_needed(size_t n_sessions, unsigned n_workers);
 
-/* Lets the process have @n_needed, or as many as the hard limit and the kernel's watches allow if they are fewer. Before other threads
- * and the loops. Returns 0 with *ret_n: all descriptors are below it; or a negative errno. */
+/* Sets the soft limit of the process to @n_needed descriptors, or to fewer if the hard limit or the kernel's
+ * limit on watches requires it. Call before starting threads and creating loops. Returns 0 and sets *ret_n to
+ * the limit (every descriptor is less than it), or a negative errno. */
 _must_check_ int descriptors_limit(size_t n_needed, size_t *ret_n);
 
-/* Makes @loop's table long enough for all descriptors below @n: 8 bytes for each. @poll is the loop's until it has ended. Returns 0
- * or a negative errno. */
+/* Grows @loop's table to hold all descriptors below @n, at 8 bytes each. @poll must stay valid until the loop
+ * has ended. Returns 0 or a negative errno. */
 _must_check_ int descriptors_reserve(uv_loop_t *loop, uv_poll_t *poll, size_t n);

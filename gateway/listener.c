@@ -39,11 +39,11 @@ struct listener {
 	struct socket *sockets;
 	size_t n_sockets;
 	TAILQ_HEAD(, waiting) waiting;
-	int peek_fd;       /* an epoll: edge-triggered, so that a slow sender costs nothing */
+	int peek_fd;       /* an epoll; edge-triggered, so that unread bytes do not wake the loop again */
 	uv_poll_t peek;
 	uv_timer_t sweep;
-	size_t n_handles;  /* not closed yet; the listener goes with the last */
-	bool exhausted;    /* no descriptors: listening again at the next sweep */
+	size_t n_handles;  /* not closed yet; the listener is freed with the last */
+	bool exhausted;    /* out of descriptors or memory: accepts again from the next sweep on */
 };
 
 static void drop(struct listener *listener, int fd, const struct address *peer)
@@ -53,12 +53,12 @@ static void drop(struct listener *listener, int fd, const struct address *peer)
 }
 
 enum look {
-	LOOK_WAIT, /* too little to tell */
+	LOOK_WAIT, /* more bytes are needed */
 	LOOK_TOLD,
 	LOOK_DEAD,
 };
 
-/* Looks at what @fd has to read, without taking it. @ret_peek points into @bytes. */
+/* Classifies the bytes received on @fd without consuming them. @ret_peek points into @bytes. */
 static enum look look(const struct listener *listener, int fd, char bytes[static PEEK_MAX],
 		      struct peek *ret_peek)
 {
@@ -176,7 +176,7 @@ static void set_listening(struct listener *listener, bool listening)
 	}
 }
 
-/* Before the next owner has the descriptor, for the epoll would go on telling of it. */
+/* Call before passing the descriptor on, because the epoll would continue to report its events. */
 static void forget(struct listener *listener, struct waiting *waiting)
 {
 	epoll_ctl(listener->peek_fd, EPOLL_CTL_DEL, waiting->fd, NULL);
@@ -192,7 +192,7 @@ static void on_said(struct listener *listener, struct waiting *waiting, bool end
 	enum look told = look(listener, due.fd, bytes, &peek);
 
 	if (told == LOOK_WAIT && ended) {
-		/* It says no more; if what it said wants an answer, HTTP gives it. */
+		/* The client sends no more. If its bytes need an answer, the HTTP server gives it. */
 		peek = (struct peek){.kind = PEEK_HTTP};
 		told = LOOK_TOLD;
 	}
@@ -239,7 +239,7 @@ static void on_sweep(uv_timer_t *timer)
 	}
 }
 
-/* Life. */
+/* Creating and ending the listener. */
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -252,13 +252,14 @@ static void on_handle_closed(uv_handle_t *handle)
 	}
 }
 
-/* A machine without IPv6 starts with the built-in default, which nobody wrote; what the operator asks for must be had. */
+/* The built-in default must work on a machine without IPv6, so its addresses may be skipped. Addresses that
+ * the operator configured are required. */
 static bool may_skip(const struct listener *listener, int r)
 {
 	return listener->env->config->listens_by_default && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
 }
 
-/* Logs why @address cannot be had. Returns 0 when it is done without. */
+/* Logs why @address cannot be bound. Returns 0 if it may be skipped, else @r. */
 static int on_not_bound(const struct listener *listener, const struct address *address, int r)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -276,7 +277,7 @@ static int on_not_bound(const struct listener *listener, const struct address *a
 static int add_socket(struct listener *listener, const struct address *address)
 {
 	struct socket *one = &listener->sockets[listener->n_sockets];
-	/* The workers are made one after the other. */
+	/* Workers are created one after the other, so the first one makes the claim. */
 	int r = bind_listen(address, listener->env->index == 0 ? BIND_CLAIM : BIND_JOIN, &one->fd);
 
 	if (r < 0) {
@@ -295,7 +296,7 @@ static int add_socket(struct listener *listener, const struct address *address)
 	return 0;
 }
 
-/* Tries all, so that the log names each address that cannot be had. */
+/* Tries all addresses, even after an error, so that the log names each one that cannot be bound. */
 static int add_sockets(struct listener *listener)
 {
 	const struct config *config = listener->env->config;

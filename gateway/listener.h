@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A worker's listening sockets: accepts, counts (policy/census.h), looks at the first bytes without taking them (peek.h), and gives
- * the connection to who is to have it.
+ * A worker's listening sockets. Accepts connections, counts them (policy/census.h), peeks at their first
+ * bytes without consuming them (peek.h), and passes each connection to a callback.
  *
- * waiting  an accepted connection that has not said enough yet; it costs a descriptor and a few bytes, and is closed after
- *          header_timeout
+ * waiting  an accepted connection that has not sent enough to be classified; it costs a descriptor and a few
+ *          bytes, and is closed after header_timeout
  */
 #include "gateway/env.h"
 #include "gateway/peek.h"
@@ -13,24 +13,26 @@
 struct listener;
 
 enum {
-	/* Connections accepted in one turn of the loop: fair to the sessions that there are. */
+	/* Connections accepted per socket and iteration of the loop, so that existing sessions get their turn. */
 	LISTENER_ACCEPTS_MAX = 64,
 };
 
 struct listener_callbacks {
-	/* @fd is the callee's; nothing has been read off it. @peek's views are borrowed for the call. Who closes the connection calls
-	 * worker_leave_connection(). */
+	/* The callee takes ownership of @fd, from which nothing has been read. The views of @peek are borrowed
+	 * for the call. Call worker_leave_connection() when the connection is closed. */
 	void (*connection)(void *userdata, int fd, const struct address *peer, const struct peek *peek);
 };
 
-/* Opens the sockets of the configuration (gateway/bind.h; the first worker's are the claims, so it is made before the others). An
- * address that cannot be had is logged and an error; only of the built-in default one may be left out that this machine does not have.
- * Returns 0 or a negative errno. */
+/* Opens the sockets of the configuration. The first worker's are the claims (gateway/bind.h), so its listener
+ * must be created first. Each address that cannot be bound is logged and is an error, with one exception:
+ * addresses of the built-in default that this machine does not support are skipped. Returns 0 or a negative
+ * errno. */
 _must_check_ int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks,
 			      void *userdata, struct listener **ret_listener);
 
-/* Logs the addresses that it listens on. */
+/* Logs the addresses on which @listener listens. */
 void listener_log(const struct listener *listener);
 
-/* Closes the sockets and what waits; memory goes at a later turn. NULL is fine. */
+/* Closes the sockets and the waiting connections; memory is freed in a later iteration of the loop.
+ * @listener may be NULL. Returns NULL. */
 struct listener *listener_free(struct listener *listener);

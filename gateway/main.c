@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The main thread: reads the configuration, makes the workers, waits for a signal, ends them.
+ * The main thread: reads the configuration, starts the workers, waits for a signal, and stops them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,11 +30,12 @@ struct arguments {
 };
 
 /* Opens /dev/null for each standard descriptor that was closed when the program started. Otherwise
- * a socket would get its number, and the log would be written into it. Returns 0 or a negative
+ * a socket could get one of their numbers, and the log would be written to it. Returns 0 or a negative
  * errno. */
 static int fill_standard_descriptors(void)
 {
-	/* Output of --version and the like must still fail when there is no standard output. */
+	/* Standard output is opened read-only so that writing to it still fails, as --version must when there is
+	 * none. */
 	static const int modes[] = {
 		[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
 
@@ -47,7 +48,7 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
-/* Returns the exit status: a failure when standard output could not be written. */
+/* Returns the exit status: EXIT_FAILURE if standard output could not be written. */
 static int flush_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout)) {
@@ -77,7 +78,7 @@ static void print_help(FILE *stream)
 	      stream);
 }
 
-/* Returns -1 to go on, or the exit status to end with. */
+/* Returns -1 to continue, or the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *ret_arguments)
 {
 	static const struct option options[] = {
@@ -128,8 +129,8 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 	return -1;
 }
 
-/* Only the main thread takes signals, in wait_for_signal(). They are blocked before other threads
- * start, which inherit that. */
+/* Only the main thread handles signals, in wait_for_signal(). They are blocked before other threads start
+ * because threads inherit the mask. */
 static void block_signals(sigset_t *ret_signals)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
@@ -154,7 +155,8 @@ static int make_workers(const struct worker_shared *shared, struct worker **work
 	return 0;
 }
 
-/* At the start, because otherwise each session finds out by itself, and only says that a certificate is not trusted. */
+/* Checked at the start, because otherwise every session would fail separately, with no better explanation
+ * than an untrusted certificate. */
 static void warn_without_authorities(const struct config *config)
 {
 	bool is_found = true;
@@ -173,7 +175,7 @@ static struct mono now(void)
 	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
 }
 
-/* Waits until the program has to end. Returns the signal that says so. */
+/* Waits for a signal to stop, and returns it. */
 static int wait_for_signal(const sigset_t *signals, const struct worker_shared *shared)
 {
 	static const struct timespec second = {.tv_sec = 1};
@@ -191,8 +193,8 @@ static int wait_for_signal(const sigset_t *signals, const struct worker_shared *
 			break;
 		case SIGHUP:
 		case SIGUSR2:
-			/* Other daemons reload their configuration: who tries that here must not
-			 * end all sessions. */
+			/* Other daemons reload their configuration on these signals. An operator who
+			 * tries that here must not end all sessions. */
 			log_warning("signal-ignored", LOG_STR("signal", strsignal(number)));
 			break;
 		}
@@ -268,7 +270,7 @@ static int serve(const struct config *config, const sigset_t *signals)
 	return r;
 }
 
-/* Does what the command line asks for other than serving. Returns the exit status. */
+/* Runs --check or --probe. Returns the exit status. */
 static int run_by_hand(const struct arguments *arguments, const struct config *config)
 {
 	if (arguments->check) {
@@ -301,7 +303,7 @@ int main(int argc, char **argv)
 	struct config *config;
 	sigset_t signals;
 
-	/* Comes first because anything else may open a descriptor. */
+	/* Must come first, because anything else may open a descriptor. */
 	int r = fill_standard_descriptors();
 
 	if (r < 0) {
@@ -313,7 +315,7 @@ int main(int argc, char **argv)
 	if (status >= 0) {
 		return status;
 	}
-	/* A peer that is gone is an error of its write, for libraries that do not ask for that by themselves. */
+	/* Writing to a closed connection must return an error, also in libraries that do not use MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 	bool by_hand = arguments.check || arguments.probe;
 
