@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of the BOSH endpoint. Private to gateway/bosh; who uses it reads endpoint.h.
+ * Internals of the BOSH endpoint. Private to gateway/bosh; users include endpoint.h.
  *
  * entry  a session in the endpoint's table, with its engine and its timer
  * leg    one stream of a session, and its link to a server
  *
- * endpoint.c      finds the session of a request, makes new ones
- * entry.c         where engine and links meet: carries out what the engine decides, tells it what came
- * leg.c           opens, finds and closes legs
+ * endpoint.c  finds the session of a request, creates new ones
+ * entry.c     connects engine and links: carries out the engine's actions, and reports to it what arrived
+ * leg.c       opens, finds and closes legs
  */
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* By default uthash exits the process when it runs out of memory. */
 #define HASH_NONFATAL_OOM 1
 #include <sys/queue.h>
 #include <uthash.h>
@@ -21,16 +21,16 @@
 #include "gateway/bosh/sid.h"
 #include "gateway/session-log.h"
 
-/* A stream of a session: one way to a server. */
+/* One stream of a session, to one server. */
 struct bosh_leg {
 	SLIST_ENTRY(bosh_leg) in_session;
 	struct bosh_entry *session;
 	unsigned stream;   /* its number in the engine */
-	struct link *link; /* NULL when it is over */
+	struct link *link; /* NULL once it has ended */
 	struct mono opened;
-	bool is_ready;     /* its server's header has come */
-	struct admission_seats seats; /* of the first leg the domain's only: the session has the other */
-	char domain[];     /* ascii form */
+	bool is_ready;     /* the server's stream header has arrived */
+	struct admission_seats seats; /* the first leg's: only the domain's seat; the session has the client's */
+	char domain[];     /* in ASCII form (A-labels) */
 };
 
 struct bosh_entry {
@@ -38,15 +38,15 @@ struct bosh_entry {
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
 	struct session_log log;
-	SLIST_HEAD(, bosh_leg) legs; /* one that is over stays until its stream's number is wanted again */
+	SLIST_HEAD(, bosh_leg) legs; /* one that has ended stays until its stream number is reused */
 	uv_timer_t timer;
-	struct due_item due; /* the timer has run out, and the engine has not been told yet */
-	struct mono armed; /* what the timer runs for */
-	struct address client;  /* that made it */
-	struct budget_charge charge;  /* for what it holds until the client has logged in */
+	struct due_item due; /* queued when the timer has expired, until the engine is told */
+	struct mono armed; /* the deadline for which the timer is set */
+	struct address client;  /* the one that created the session */
+	struct budget_charge charge;  /* for what is held until the client has logged in */
 	struct admission_seats seats; /* the client's */
 	uint64_t latest_client; /* client_key() of its latest request */
-	bool secure;            /* it was made over TLS */
+	bool secure;            /* it was created over TLS */
 	bool logged_in;         /* on one of its streams */
 	bool over;
 	const char *content_type;
@@ -58,11 +58,11 @@ struct bosh_endpoint {
 	struct bosh_relay *relay;
 	struct bosh_entry *sessions; /* uthash by sid */
 	struct bosh_limits limits;
-	struct bosh_actions actions; /* the list is used again and again */
-	struct due_queue due; /* sessions whose timer has run out */
+	struct bosh_actions actions; /* reused for every call of an engine */
+	struct due_queue due; /* sessions whose timer has expired */
 };
 
-/* Where a stream is to lead, in the client's words. */
+/* The target of a stream, as the client requested it. */
 struct bosh_target {
 	struct sv to, from, lang, version, route;
 };
@@ -74,8 +74,9 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
 
 /* entry.c */
 
-/* Carries out the actions that the engine gave, and those that they bring about, and sets the timer. @r is what the engine
- * returned: out of memory ends the session, which may be over afterwards in any case. */
+/* Carries out the engine's actions, including those that result from carrying them out, and sets the timer.
+ * @r is what the engine returned; -ENOMEM ends the session. The session may have ended afterwards in any
+ * case. */
 void bosh_entry_settle(struct bosh_entry *session, int r);
 
 /* Sets the timer for the engine's deadline. */
@@ -84,34 +85,34 @@ void bosh_entry_arm(struct bosh_entry *session);
 /* For due_queue_init(): the session's deadline has passed. */
 void bosh_entry_on_due(struct due_item *item);
 
-/* The session is over: it is forgotten now, its memory goes at a later turn. */
+/* Ends the session: it is removed from the table now; its memory is freed in a later iteration of the loop. */
 void bosh_entry_end(struct bosh_entry *session);
 
 /* Ends the session because of @failure, which the client is told. */
 void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure);
 
-/* The charge of a session that holds nothing yet. */
+/* Returns the charge of a session that holds nothing yet. */
 struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint);
 
-/* Starts to reach the server of @stream, as @admission allows it; the leg takes its seats, also on
- * failure. Returns 0 or -ENOMEM. */
+/* Starts connecting to the server of @stream, as @admission allows. Consumes the seats of @admission, even
+ * on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
 				     const struct bosh_target *target, struct admission *admission);
 
 /* leg.c */
 
-/* The leg of @stream, or NULL. */
+/* Returns the leg of @stream, or NULL. */
 struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
 
-/* Makes the leg of @stream, without a link. A former one of that number is over, and nothing calls it
- * back. Returns NULL without memory. */
+/* Creates the leg of @stream, without a link, and frees the previous leg of that number, which must have
+ * ended. Returns NULL if out of memory. */
 struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
 
-/* Makes the leg of @stream and its link, which reports to @callbacks with the leg. The leg takes the seats
- * of @admission, also on failure. Returns 0 or -ENOMEM. */
+/* Creates the leg of @stream and its link, which calls @callbacks with the leg. Consumes the seats of
+ * @admission, even on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 			       const struct bosh_target *target, struct admission *admission,
 			       const struct link_callbacks *callbacks);
 
-/* Ends the link of @leg, in order or (@drop) without a word, and gives its seats back. */
+/* Closes the link of @leg, orderly or (@drop) without closing the stream, and gives its seats back. */
 void bosh_leg_close(struct bosh_leg *leg, bool drop);

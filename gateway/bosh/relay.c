@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-/* uthash ends the process when it gets no memory, unless told otherwise. */
+/* By default uthash exits the process when it runs out of memory. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
@@ -16,7 +16,7 @@ enum {
 	EXCHANGE_BITS = 48,
 };
 
-/* A request that this worker bears, until its exchange is done. */
+/* A request whose connection this worker has, until its exchange has ended. */
 struct pending {
 	UT_hash_handle hh;
 	uint64_t id;
@@ -33,12 +33,12 @@ struct bosh_relay {
 	struct pending *pending; /* uthash by id */
 	uint64_t next_number;
 	struct xml_scan_options scan_options;
-	struct bosh_relay *relays[]; /* of all workers, by index */
+	struct bosh_relay *relays[]; /* of all workers, by worker index */
 };
 
 struct request_message {
 	struct message message;
-	struct bosh_relay *relay; /* the receiver, as in each message */
+	struct bosh_relay *relay; /* the receiver's; likewise in the other messages */
 	struct bosh_request request;
 };
 
@@ -87,7 +87,7 @@ void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other)
 	relay->relays[other->env->index] = other;
 }
 
-/* Sends @message to @relay of another worker. Returns as mailbox_post(). */
+/* Sends @message to @relay, another worker's. Returns what mailbox_post() does. */
 static int post(struct bosh_relay *relay, struct message *message)
 {
 	return mailbox_post(relay->env->mailbox, message);
@@ -161,7 +161,7 @@ void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned sta
 		.blob = blob,
 	};
 	if (post(answer->relay, &answer->message) < 0) {
-		/* The client repeats a request that is not answered, and finds the answer kept. */
+		/* The client will repeat its unanswered request, and then gets the kept answer. */
 		drop_answer(&answer->message);
 	}
 }
@@ -192,7 +192,7 @@ static void drop_request(struct message *message)
 	free(request);
 }
 
-/* Answers for an owner that cannot be reached, because of @r. */
+/* Answers a request that could not be passed to its owner, because of the error @r. */
 static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 {
 	bool shut = r == -ESHUTDOWN;
@@ -259,7 +259,7 @@ static void read_body(struct bosh_relay *relay, const struct http_exchange *exch
 	}
 }
 
-/* What the proxies in front say of the client; without such the headers are not even looked for. */
+/* Determines the client from the headers of trusted proxies. If the peer is not one, the headers are ignored. */
 static void read_client(struct bosh_relay *relay, const struct http_exchange *exchange,
 			struct bosh_request *request)
 {
@@ -301,7 +301,7 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	request_deinit(&request);
 }
 
-/* Clients that go. */
+/* Clients that hang up. */
 
 static void on_gone(struct message *message, void *reader)
 {
@@ -342,7 +342,7 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 	};
 	memcpy(gone->sid, pending->sid, sizeof(gone->sid));
 	if (post(gone->relay, &gone->message) < 0) {
-		/* The owner then finds it out by the time-out of the request. */
+		/* The owner then notices only when the request times out. */
 		free(gone);
 	}
 }

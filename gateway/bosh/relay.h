@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Requests of BOSH clients between the worker that has their connection and the worker that has their session. On the same worker a
- * call; else a message.
+ * Passes BOSH requests from the worker that has the connection to the worker that has the session, and the
+ * answers back. On the same worker this is a function call; between workers it is a message.
  *
- * exchange id  names a request across workers: the bearer in the upper 16 bits, a number of its own below
+ * bearer       the worker that has the client's connection
+ * owner        the worker that has the session
+ * exchange id  identifies a request across workers: the bearer's index in the upper 16 bits, a number that
+ *              the bearer assigned in the lower 48
  */
 #include "common/address.h"
 #include "common/blob.h"
@@ -14,38 +17,41 @@
 
 struct bosh_relay;
 
-/* What the owner is told of a request. */
+/* A request, as the owner receives it. */
 struct bosh_request {
 	uint64_t exchange;
 	struct address client;
-	bool secure;           /* it came over TLS, as a trusted proxy says */
+	bool secure;           /* it came over TLS, according to a trusted proxy */
 	int body_result;       /* BOSH_BODY_* or a negative errno */
-	struct bosh_body body; /* what was understood; the callee moves out of it what it keeps */
+	struct bosh_body body; /* the parsed body; the callee moves out of it what it keeps */
 };
 
 struct bosh_relay_callbacks {
 	/* A request for a session of this worker, or for a new one. */
 	void (*request)(void *userdata, struct bosh_request *request);
-	/* The client of a request that is not answered yet has gone. */
+	/* The client of an unanswered request hung up. */
 	void (*gone)(void *userdata, struct sv sid, uint64_t exchange);
 };
 
+/* @env and @callbacks are borrowed until bosh_relay_free(). Returns 0 or -ENOMEM. */
 _must_check_ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
 				void *userdata, struct bosh_relay **ret_relay);
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay);
 
-/* Makes @other, the relay of a worker, known to @relay; itself too. Before the workers start. */
+/* Makes @other, the relay of a worker, known to @relay. Call it for the relays of all workers, including
+ * @relay itself, before the workers start. */
 void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other);
 
-/* Bearer: takes an exchange, understands its body, and brings it to its owner. */
+/* On the bearer: parses the body of a request and passes it to its owner; reports that the client hung up;
+ * and forgets the exchange when it has ended. */
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange);
 
-/* Owner: the creation request @exchange made the session @sid, so that `gone` can name it. */
+/* On the owner: the creation request @exchange created the session @sid, so that `gone` can name it. */
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid);
 
-/* Owner: answers with @blob, a reference of the callee's, of @content_type (content.h). An exchange that has gone meanwhile, or has been
- * answered, is nobody's: nothing happens. */
+/* On the owner: answers with @blob of @content_type (content.h). Consumes the reference. Does nothing else if
+ * the exchange has ended or was already answered. */
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
 		       const char *content_type, struct blob *blob);
