@@ -17,7 +17,8 @@ static bool listen_on(int fd, const struct address *address, enum bind_role role
 	return set_option(fd, SOL_SOCKET, SO_REUSEADDR) &&
 	       (address->any.sa_family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY)) &&
 	       (role != BIND_JOIN || set_option(fd, SOL_SOCKET, SO_REUSEPORT)) &&
-	       bind(fd, &address->any, address_size(address)) == 0 && listen(fd, BIND_BACKLOG) == 0 &&
+	       bind(fd, &address->any, address_size(address)) == 0 &&
+	       listen(fd, BIND_BACKLOG) == 0 &&
 	       (role != BIND_CLAIM || set_option(fd, SOL_SOCKET, SO_REUSEPORT));
 }
 

@@ -13,7 +13,8 @@
 
 size_t descriptors_needed(size_t n_sessions, unsigned n_workers)
 {
-	return DESCRIPTORS_PER_SESSION * n_sessions + DESCRIPTORS_PER_WORKER * (size_t)n_workers + DESCRIPTORS_BESIDE;
+	return DESCRIPTORS_PER_SESSION * n_sessions + DESCRIPTORS_PER_WORKER * (size_t)n_workers +
+	       DESCRIPTORS_BESIDE;
 }
 
 /* How many descriptors the kernel lets the user watch; no limit if that is unknown. */
@@ -26,7 +27,8 @@ static size_t watchable(void)
 	if (!file) {
 		return SIZE_MAX;
 	}
-	if (!fgets(text, sizeof(text), file) || sv_to_u64(sv_trim(sv_from(text)), SIZE_MAX, &n) < 0) {
+	if (!fgets(text, sizeof(text), file) ||
+	    sv_to_u64(sv_trim(sv_from(text)), SIZE_MAX, &n) < 0) {
 		n = SIZE_MAX;
 	}
 	(void)fclose(file);

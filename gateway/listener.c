@@ -39,11 +39,11 @@ struct listener {
 	struct socket *sockets;
 	size_t n_sockets;
 	TAILQ_HEAD(, waiting) waiting;
-	int peek_fd;       /* an epoll; edge-triggered, so that unread bytes do not wake the loop again */
+	int peek_fd; /* an epoll; edge-triggered, so that unread bytes do not wake the loop again */
 	uv_poll_t peek;
 	uv_timer_t sweep;
-	size_t n_handles;  /* not closed yet; the listener is freed with the last */
-	bool exhausted;    /* out of descriptors or memory: accepts again from the next sweep on */
+	size_t n_handles; /* not closed yet; the listener is freed with the last */
+	bool exhausted;   /* out of descriptors or memory: accepts again from the next sweep on */
 };
 
 static void drop(struct listener *listener, int fd, const struct address *peer)
@@ -147,10 +147,12 @@ static void on_accept(uv_poll_t *poll, int status, int events)
 		struct sockaddr_storage storage;
 		socklen_t n = sizeof(storage);
 		struct address peer;
-		int fd = accept4(one->fd, (struct sockaddr *)&storage, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(one->fd, (struct sockaddr *)&storage, &n,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS) {
 				log_error("accept-failed", LOG_STR("error", strerror(errno)));
 				listener->exhausted = true;
 				set_listening(listener, false);
@@ -192,7 +194,8 @@ static void on_said(struct listener *listener, struct waiting *waiting, bool end
 	enum look told = look(listener, due.fd, bytes, &peek);
 
 	if (told == LOOK_WAIT && ended) {
-		/* The client sends no more. If its bytes need an answer, the HTTP server gives it. */
+		/* The client sends no more. If its bytes need an answer, the HTTP server gives
+		 * it. */
 		peek = (struct peek){.kind = PEEK_HTTP};
 		told = LOOK_TOLD;
 	}
@@ -217,7 +220,8 @@ static void on_peek(uv_poll_t *poll, int status, int events)
 	(void)events;
 	n = epoll_wait(listener->peek_fd, ready, PEEK_EVENTS, 0);
 	for (int i = 0; i < n; i++) {
-		on_said(listener, ready[i].data.ptr, ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+		on_said(listener, ready[i].data.ptr,
+			ready[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 	}
 }
 
@@ -227,7 +231,8 @@ static void on_sweep(uv_timer_t *timer)
 	struct mono now = {(int64_t)uv_now(listener->env->loop)};
 	struct waiting *waiting;
 
-	while ((waiting = TAILQ_FIRST(&listener->waiting)) && mono_reached(waiting->deadline, now)) {
+	while ((waiting = TAILQ_FIRST(&listener->waiting)) &&
+	       mono_reached(waiting->deadline, now)) {
 		struct waiting late = *waiting;
 
 		forget(listener, waiting);
@@ -252,11 +257,12 @@ static void on_handle_closed(uv_handle_t *handle)
 	}
 }
 
-/* The built-in default must work on a machine without IPv6, so its addresses may be skipped. Addresses that
- * the operator configured are required. */
+/* The built-in default must work on a machine without IPv6, so its addresses may be skipped.
+ * Addresses that the operator configured are required. */
 static bool may_skip(const struct listener *listener, int r)
 {
-	return listener->env->config->listens_by_default && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
+	return listener->env->config->listens_by_default &&
+	       (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
 }
 
 /* Logs why @address cannot be bound. Returns 0 if it may be skipped, else @r. */
@@ -269,8 +275,8 @@ static int on_not_bound(const struct listener *listener, const struct address *a
 			    LOG_STR("error", strerror(-r)));
 		return 0;
 	}
-	log_error("listen-failed", LOG_STR("address", address_format(address, text)), LOG_STR("error", strerror(-r)),
-		  LOG_STR("detail", bind_advice(r)));
+	log_error("listen-failed", LOG_STR("address", address_format(address, text)),
+		  LOG_STR("error", strerror(-r)), LOG_STR("detail", bind_advice(r)));
 	return r;
 }
 
@@ -319,7 +325,8 @@ void listener_log(const struct listener *listener)
 	for (size_t i = 0; i < listener->n_sockets; i++) {
 		char text[ADDRESS_TEXT_MAX];
 
-		log_info("listening", LOG_STR("address", address_format(&listener->sockets[i].address, text)));
+		log_info("listening",
+			 LOG_STR("address", address_format(&listener->sockets[i].address, text)));
 	}
 }
 
@@ -339,7 +346,8 @@ int listener_new(struct worker_env *env, const struct listener_callbacks *callba
 	listener->paths.websocket = sv_from(env->config->websocket_path);
 	TAILQ_INIT(&listener->waiting);
 	listener->peek_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = listener->peek_fd < 0 ? -errno : uv_poll_init(env->loop, &listener->peek, listener->peek_fd);
+	r = listener->peek_fd < 0 ? -errno
+				  : uv_poll_init(env->loop, &listener->peek, listener->peek_fd);
 	if (r < 0) {
 		if (listener->peek_fd >= 0) {
 			close(listener->peek_fd);

@@ -30,12 +30,12 @@ struct arguments {
 };
 
 /* Opens /dev/null for each standard descriptor that was closed when the program started. Otherwise
- * a socket could get one of their numbers, and the log would be written to it. Returns 0 or a negative
- * errno. */
+ * a socket could get one of their numbers, and the log would be written to it. Returns 0 or a
+ * negative errno. */
 static int fill_standard_descriptors(void)
 {
-	/* Standard output is opened read-only so that writing to it still fails, as --version must when there is
-	 * none. */
+	/* Standard output is opened read-only so that writing to it still fails, as --version must
+	 * when there is none. */
 	static const int modes[] = {
 		[STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
 
@@ -58,36 +58,35 @@ static int flush_output(void)
 	return EXIT_FAILURE;
 }
 
+static const char help[] =
+	"Usage: doab [--config FILE]\n"
+	"       doab --check FILE\n"
+	"       doab [--config FILE] --probe DOMAIN\n"
+	"\n"
+	"A gateway that connects web clients to XMPP servers, over BOSH and WebSocket.\n"
+	"\n"
+	"  -c, --config FILE   read the configuration from FILE instead of using the defaults\n"
+	"      --check FILE    check the configuration in FILE and exit\n"
+	"      --probe DOMAIN  try to open a session to DOMAIN, show each step, and exit with\n"
+	"                      status 0 if it works, 1 if it does not, 2 if it could not be tried\n"
+	"  -V, --version       print the version and exit\n"
+	"  -h, --help          print this text and exit\n"
+	"\n"
+	"Logs go to standard error. SIGINT and SIGTERM stop the program; SIGUSR1 logs a count of\n"
+	"each kind of failure.\n";
+
 static void print_help(FILE *stream)
 {
-	fputs("Usage: doab [--config FILE]\n"
-	      "       doab --check FILE\n"
-	      "       doab [--config FILE] --probe DOMAIN\n"
-	      "\n"
-	      "A gateway that connects web clients to XMPP servers, over BOSH and WebSocket.\n"
-	      "\n"
-	      "  -c, --config FILE   read the configuration from FILE instead of using the defaults\n"
-	      "      --check FILE    check the configuration in FILE and exit\n"
-	      "      --probe DOMAIN  try to open a session to DOMAIN, show each step, and exit with\n"
-	      "                      status 0 if it works, 1 if it does not, 2 if it could not be tried\n"
-	      "  -V, --version       print the version and exit\n"
-	      "  -h, --help          print this text and exit\n"
-	      "\n"
-	      "Logs go to standard error. SIGINT and SIGTERM stop the program; SIGUSR1 logs a count of\n"
-	      "each kind of failure.\n",
-	      stream);
+	fputs(help, stream);
 }
 
 /* Returns -1 to continue, or the exit status. */
 static int read_arguments(int argc, char **argv, struct arguments *ret_arguments)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", required_argument, NULL, 'k'},
-		{"probe", required_argument, NULL, 'p'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'}, {"check", required_argument, NULL, 'k'},
+		{"probe", required_argument, NULL, 'p'},  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 	};
 	unsigned n_probes = 0;
 	int option;
@@ -129,8 +128,8 @@ static int read_arguments(int argc, char **argv, struct arguments *ret_arguments
 	return -1;
 }
 
-/* Only the main thread handles signals, in wait_for_signal(). They are blocked before other threads start
- * because threads inherit the mask. */
+/* Only the main thread handles signals, in wait_for_signal(). They are blocked before other threads
+ * start because threads inherit the mask. */
 static void block_signals(sigset_t *ret_signals)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
@@ -142,7 +141,8 @@ static void block_signals(sigset_t *ret_signals)
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 }
 
-static int make_workers(const struct worker_shared *shared, struct worker **workers, unsigned n_workers)
+static int make_workers(const struct worker_shared *shared, struct worker **workers,
+			unsigned n_workers)
 {
 	for (unsigned i = 0; i < n_workers; i++) {
 		int r = worker_new(shared, i, &workers[i]);
@@ -155,17 +155,19 @@ static int make_workers(const struct worker_shared *shared, struct worker **work
 	return 0;
 }
 
-/* Checked at the start, because otherwise every session would fail separately, with no better explanation
- * than an untrusted certificate. */
+/* Checked at the start, because otherwise every session would fail separately, with no better
+ * explanation than an untrusted certificate. */
 static void warn_without_authorities(const struct config *config)
 {
 	bool is_found = true;
 
-	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 && !is_found) {
+	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 &&
+	    !is_found) {
 		log_warning("no-authorities", LOG_STR("file", authorities_file()),
 			    LOG_STR("folders", authorities_folders()),
-			    LOG_STR("hint", "no server's certificate can be verified: install the package "
-					    "ca-certificates and restart, or name a ca_file"));
+			    LOG_STR("hint",
+				    "no server's certificate can be verified: install the package "
+				    "ca-certificates and restart, or name a ca_file"));
 	}
 }
 
@@ -193,8 +195,8 @@ static int wait_for_signal(const sigset_t *signals, const struct worker_shared *
 			break;
 		case SIGHUP:
 		case SIGUSR2:
-			/* Other daemons reload their configuration on these signals. An operator who
-			 * tries that here must not end all sessions. */
+			/* Other daemons reload their configuration on these signals. An operator
+			 * who tries that here must not end all sessions. */
 			log_warning("signal-ignored", LOG_STR("signal", strsignal(number)));
 			break;
 		}
@@ -214,7 +216,8 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 	}
 	if (r == 0) {
 		worker_log_listening(workers[0]);
-		log_info("ready", LOG_STR("version", DOAB_VERSION), LOG_NUMBER("workers", config->n_workers));
+		log_info("ready", LOG_STR("version", DOAB_VERSION),
+			 LOG_NUMBER("workers", config->n_workers));
 		int number = wait_for_signal(signals, shared);
 
 		log_info("stopping", LOG_STR("signal", strsignal(number)));
@@ -238,8 +241,9 @@ static int serve(const struct config *config, const sigset_t *signals)
 
 	warn_without_authorities(config);
 	if (r == 0) {
-		r = descriptors_limit(descriptors_needed(config->limits.sessions, config->n_workers),
-				      &shared.n_descriptors);
+		r = descriptors_limit(
+			descriptors_needed(config->limits.sessions, config->n_workers),
+			&shared.n_descriptors);
 	}
 	if (r == 0) {
 		r = budget_new(&config->budget, config->n_workers, &shared.budget);
@@ -315,7 +319,8 @@ int main(int argc, char **argv)
 	if (status >= 0) {
 		return status;
 	}
-	/* Writing to a closed connection must return an error, also in libraries that do not use MSG_NOSIGNAL. */
+	/* Writing to a closed connection must return an error, also in libraries that do not use
+	 * MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
 	bool by_hand = arguments.check || arguments.probe;
 

@@ -7,7 +7,8 @@
  * leg    one stream of a session, and its link to a server
  *
  * endpoint.c  finds the session of a request, creates new ones
- * entry.c     connects engine and links: carries out the engine's actions, and reports to it what arrived
+ * entry.c     connects engine and links: carries out the engine's actions, and reports to it what
+ *             arrived
  * leg.c       opens, finds and closes legs
  */
 /* By default uthash exits the process when it runs out of memory. */
@@ -28,9 +29,10 @@ struct bosh_leg {
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL once it has ended */
 	struct mono opened;
-	bool is_ready;     /* the server's stream header has arrived */
-	struct admission_seats seats; /* the first leg's: only the domain's seat; the session has the client's */
-	char domain[];     /* in ASCII form (A-labels) */
+	bool is_ready; /* the server's stream header has arrived */
+	struct admission_seats
+		seats; /* the first leg's: only the domain's seat; the session has the client's */
+	char domain[]; /* in ASCII form (A-labels) */
 };
 
 struct bosh_entry {
@@ -38,16 +40,17 @@ struct bosh_entry {
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
 	struct session_log log;
-	SLIST_HEAD(, bosh_leg) legs; /* one that has ended stays until its stream number is reused */
+	SLIST_HEAD(, bosh_leg)
+	legs; /* one that has ended stays until its stream number is reused */
 	uv_timer_t timer;
-	struct due_item due; /* queued when the timer has expired, until the engine is told */
-	struct mono armed; /* the deadline for which the timer is set */
-	struct address client;  /* the one that created the session */
+	struct due_item due;   /* queued when the timer has expired, until the engine is told */
+	struct mono armed;     /* the deadline for which the timer is set */
+	struct address client; /* the one that created the session */
 	struct budget_charge charge;  /* for what is held until the client has logged in */
 	struct admission_seats seats; /* the client's */
-	uint64_t latest_client; /* client_key() of its latest request */
-	bool secure;            /* it was created over TLS */
-	bool logged_in;         /* on one of its streams */
+	uint64_t latest_client;       /* client_key() of its latest request */
+	bool secure;                  /* it was created over TLS */
+	bool logged_in;               /* on one of its streams */
 	bool over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];
@@ -59,7 +62,7 @@ struct bosh_endpoint {
 	struct bosh_entry *sessions; /* uthash by sid */
 	struct bosh_limits limits;
 	struct bosh_actions actions; /* reused for every call of an engine */
-	struct due_queue due; /* sessions whose timer has expired */
+	struct due_queue due;        /* sessions whose timer has expired */
 };
 
 /* The target of a stream, as the client requested it. */
@@ -74,9 +77,10 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
 
 /* entry.c */
 
-/* Carries out the engine's actions, including those that result from carrying them out, and sets the timer.
- * @r is what the engine returned; -ENOMEM ends the session. The session may have ended afterwards in any
- * case. */
+/* Carries out the engine's actions, including those that result from carrying them out, and sets
+ * the timer.
+ * @r is what the engine returned; -ENOMEM ends the session. The session may have ended afterwards
+ * in any case. */
 void bosh_entry_settle(struct bosh_entry *session, int r);
 
 /* Sets the timer for the engine's deadline. */
@@ -85,7 +89,8 @@ void bosh_entry_arm(struct bosh_entry *session);
 /* For due_queue_init(): the session's deadline has passed. */
 void bosh_entry_on_due(struct due_item *item);
 
-/* Ends the session: it is removed from the table now; its memory is freed in a later iteration of the loop. */
+/* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
+ * the loop. */
 void bosh_entry_end(struct bosh_entry *session);
 
 /* Ends the session because of @failure, which the client is told. */
@@ -94,8 +99,8 @@ void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure);
 /* Returns the charge of a session that holds nothing yet. */
 struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint);
 
-/* Starts connecting to the server of @stream, as @admission allows. Consumes the seats of @admission, even
- * on failure. Returns 0 or -ENOMEM. */
+/* Starts connecting to the server of @stream, as @admission allows. Consumes the seats of
+ * @admission, even on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
 				     const struct bosh_target *target, struct admission *admission);
 
@@ -104,15 +109,17 @@ _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream
 /* Returns the leg of @stream, or NULL. */
 struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
 
-/* Creates the leg of @stream, without a link, and frees the previous leg of that number, which must have
- * ended. Returns NULL if out of memory. */
+/* Creates the leg of @stream, without a link, and frees the previous leg of that number, which must
+ * have ended. Returns NULL if out of memory. */
 struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
 
-/* Creates the leg of @stream and its link, which calls @callbacks with the leg. Consumes the seats of
+/* Creates the leg of @stream and its link, which calls @callbacks with the leg. Consumes the seats
+ * of
  * @admission, even on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 			       const struct bosh_target *target, struct admission *admission,
 			       const struct link_callbacks *callbacks);
 
-/* Closes the link of @leg, orderly or (@drop) without closing the stream, and gives its seats back. */
+/* Closes the link of @leg, orderly or (@drop) without closing the stream, and gives its seats
+ * back. */
 void bosh_leg_close(struct bosh_leg *leg, bool drop);

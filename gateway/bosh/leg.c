@@ -21,7 +21,7 @@ struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream
 {
 	struct bosh_leg *leg;
 
-	SLIST_FOREACH (leg, &session->legs, in_session) {
+	SLIST_FOREACH(leg, &session->legs, in_session) {
 		if (leg->stream == stream) {
 			break;
 		}

@@ -58,8 +58,8 @@ struct answer_message {
 	struct blob *blob;
 };
 
-int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks, void *userdata,
-		   struct bosh_relay **ret_relay)
+int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
+		   void *userdata, struct bosh_relay **ret_relay)
 {
 	size_t n_relays = env->n_workers * sizeof(struct bosh_relay *);
 	struct bosh_relay *relay = calloc(1, sizeof(*relay) + n_relays);
@@ -105,8 +105,8 @@ void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char 
 
 /* Answering, on the bearer. */
 
-static void answer_pending(struct bosh_relay *relay, uint64_t id, unsigned status, const char *content_type,
-			 struct blob *blob)
+static void answer_pending(struct bosh_relay *relay, uint64_t id, unsigned status,
+			   const char *content_type, struct blob *blob)
 {
 	struct pending *pending;
 
@@ -125,7 +125,7 @@ static void on_answer(struct message *message, void *reader)
 
 	(void)reader;
 	answer_pending(answer->relay, answer->exchange, answer->status, answer->content_type,
-		     answer->blob);
+		       answer->blob);
 	free(answer);
 }
 
@@ -137,8 +137,8 @@ static void drop_answer(struct message *message)
 	free(answer);
 }
 
-void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status, const char *content_type,
-		       struct blob *blob)
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
+		       const char *content_type, struct blob *blob)
 {
 	unsigned bearer = (unsigned)(exchange >> EXCHANGE_BITS);
 
@@ -199,9 +199,10 @@ static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 	struct blob *blob;
 	unsigned status;
 
-	if (bosh_refusal(shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
-			 shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy", false, &status,
-			 &blob) == 0) {
+	if (bosh_refusal(shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN
+			      : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
+			 shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy",
+			 false, &status, &blob) == 0) {
 		answer_pending(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
 	} else {
 		answer_pending(relay, exchange, 500, BOSH_CONTENT_DEFAULT, NULL);
@@ -252,14 +253,15 @@ static struct pending *pending_new(struct bosh_relay *relay, struct http_exchang
 static void read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
 		      struct bosh_request *request)
 {
-	request->body_result = bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
-					      http_exchange_body(exchange));
+	request->body_result = bosh_body_init(&request->body, relay->env->pool,
+					      &relay->scan_options, http_exchange_body(exchange));
 	if (http_exchange_body_too_large(exchange)) {
 		request->body_result = BOSH_BODY_E_TOO_LARGE;
 	}
 }
 
-/* Determines the client from the headers of trusted proxies. If the peer is not one, the headers are ignored. */
+/* Determines the client from the headers of trusted proxies. If the peer is not one, the headers
+ * are ignored. */
 static void read_client(struct bosh_relay *relay, const struct http_exchange *exchange,
 			struct bosh_request *request)
 {
@@ -272,9 +274,11 @@ static void read_client(struct bosh_relay *relay, const struct http_exchange *ex
 	request->secure = false;
 	if (client_is_proxy(proxies, peer)) {
 		request->client = client_address(
-			proxies, peer, http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+			proxies, peer,
+			http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
 		request->secure = client_is_secure(
-			proxies, peer, http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos));
+			proxies, peer,
+			http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos));
 	}
 }
 
@@ -284,7 +288,8 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	struct bosh_request request;
 
 	if (!pending) {
-		site_answer_text(relay->env->site, exchange, 503, "The gateway is out of memory.\n");
+		site_answer_text(relay->env->site, exchange, 503,
+				 "The gateway is out of memory.\n");
 		return;
 	}
 	request.exchange = pending->id;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Passes BOSH requests from the worker that has the connection to the worker that has the session, and the
- * answers back. On the same worker this is a function call; between workers it is a message.
+ * Passes BOSH requests from the worker that has the connection to the worker that has the session,
+ * and the answers back. On the same worker this is a function call; between workers it is a
+ * message.
  *
  * bearer       the worker that has the client's connection
  * owner        the worker that has the session
- * exchange id  identifies a request across workers: the bearer's index in the upper 16 bits, a number that
- *              the bearer assigned in the lower 48
+ * exchange id  identifies a request across workers: the bearer's index in the upper 16 bits, a
+ *              number that the bearer assigned in the lower 48
  */
 #include "common/address.h"
 #include "common/blob.h"
@@ -34,24 +35,26 @@ struct bosh_relay_callbacks {
 };
 
 /* @env and @callbacks are borrowed until bosh_relay_free(). Returns 0 or -ENOMEM. */
-_must_check_ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
-				void *userdata, struct bosh_relay **ret_relay);
+_must_check_ int bosh_relay_new(struct worker_env *env,
+				const struct bosh_relay_callbacks *callbacks, void *userdata,
+				struct bosh_relay **ret_relay);
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay);
 
-/* Makes @other, the relay of a worker, known to @relay. Call it for the relays of all workers, including
- * @relay itself, before the workers start. */
+/* Makes @other, the relay of a worker, known to @relay. Call it for the relays of all workers,
+ * including @relay itself, before the workers start. */
 void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other);
 
-/* On the bearer: parses the body of a request and passes it to its owner; reports that the client hung up;
- * and forgets the exchange when it has ended. */
+/* On the bearer: parses the body of a request and passes it to its owner; reports that the client
+ * hung up; and forgets the exchange when it has ended. */
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange);
 void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange);
 
-/* On the owner: the creation request @exchange created the session @sid, so that `gone` can name it. */
+/* On the owner: the creation request @exchange created the session @sid, so that `gone` can name
+ * it. */
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid);
 
-/* On the owner: answers with @blob of @content_type (content.h). Consumes the reference. Does nothing else if
- * the exchange has ended or was already answered. */
+/* On the owner: answers with @blob of @content_type (content.h). Consumes the reference. Does
+ * nothing else if the exchange has ended or was already answered. */
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
 		       const char *content_type, struct blob *blob);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Session identifiers (XEP-0124, "Session Creation Response"). They are opaque to the client. The first
- * characters encode the worker that has the session; the rest is random.
+ * Session identifiers (XEP-0124, "Session Creation Response"). They are opaque to the client. The
+ * first characters encode the worker that has the session; the rest is random.
  */
 #include <stdbool.h>
 
@@ -20,5 +20,6 @@ enum {
 /* Makes a new sid for a session of @worker. Returns 0 or a negative errno. */
 _must_check_ int sid_make(unsigned worker, char ret_sid[static SID_LENGTH + 1]);
 
-/* Sets *ret_worker to the worker that @sid encodes. Returns false if @sid is not one of this gateway. */
+/* Sets *ret_worker to the worker that @sid encodes. Returns false if @sid is not one of this
+ * gateway. */
 bool sid_worker(struct sv sid, unsigned n_workers, unsigned *ret_worker);

@@ -28,12 +28,13 @@ struct http_connection {
 	LIST_ENTRY(http_connection) in_shard;
 	struct http_shard *shard;
 	struct address peer;
-	int fd; /* libmicrohttpd's */
+	int fd;                         /* libmicrohttpd's */
 	struct http_exchange *exchange; /* the current one, or NULL */
-	struct mono since; /* when it was accepted, or its last request ended */
-	bool served;       /* it has had at least one request */
+	struct mono since;              /* when it was accepted, or its last request ended */
+	bool served;                    /* it has had at least one request */
 	bool detached;
-	bool hung_up; /* the client closed its side: a request that is held will not be waited for */
+	/* the client closed its side: a request that is held will not be waited for */
+	bool hung_up;
 };
 
 struct http_exchange {
@@ -60,13 +61,14 @@ struct http_server {
 	size_t n_handles; /* not closed yet; the server is freed with the last */
 	uv_check_t check;
 	uv_prepare_t prepare;
-	uv_idle_t idle;  /* active while a shard is due: the loop does not sleep */
+	uv_idle_t idle; /* active while a shard is due: the loop does not sleep */
 	uv_timer_t timer;
 	uv_poll_t watch; /* of watch_fd */
-	int watch_fd;    /* an epoll that reports clients that hang up while their request is suspended */
+	/* an epoll that reports clients that hang up while their request is suspended */
+	int watch_fd;
 	struct http_connection *adopting;
 	struct coder *coder; /* NULL: content codings are off */
-	bool closing; /* new requests are not accepted any more */
+	bool closing;        /* new requests are not accepted any more */
 };
 
 static inline struct mono http_server_now(const struct http_server *server)
@@ -85,8 +87,8 @@ void http_exchange_charge_init(struct http_exchange *exchange);
 void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_answer *answer);
 
 /* libmicrohttpd's callbacks for a piece of a request and for its end. */
-enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
-					const char *method, const char *version, const char *data,
-					size_t *n_data, void **exchange_slot);
+enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd,
+					const char *path, const char *method, const char *version,
+					const char *data, size_t *n_data, void **exchange_slot);
 void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void **exchange_slot,
 				enum MHD_RequestTerminationCode code);

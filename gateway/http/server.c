@@ -13,15 +13,15 @@ enum {
 	TIMEOUT_CHECK_MS = 1000,
 	WATCH_EVENTS = 64,
 	/* One run of libmicrohttpd reads at most HTTP_CONNECTION_POOL bytes from each connection.
-	 * Clients that send as fast as they are read could otherwise occupy the worker: a shard gets at
-	 * most this many runs at a time. */
+	 * Clients that send as fast as they are read could otherwise occupy the worker: a shard
+	 * gets at most this many runs at a time. */
 	SHARD_RUNS_MAX = 4,
 };
 
 /* Running. */
 
-/* Whether the shard still has work: resumed connections, or bytes to be read. libmicrohttpd then reports
- * a timeout of 0. */
+/* Whether the shard still has work: resumed connections, or bytes to be read. libmicrohttpd then
+ * reports a timeout of 0. */
 static bool shard_is_due(const struct http_shard *shard)
 {
 	unsigned MHD_LONG_LONG timeout;
@@ -99,8 +99,8 @@ static unsigned patience_s(const struct http_connection *connection)
 	       (connection->served ? HTTP_IDLE_S : 0);
 }
 
-/* libmicrohttpd restarts its timeout with every byte, so a client that sends one byte per second could
- * hold its descriptor forever. */
+/* libmicrohttpd restarts its timeout with every byte, so a client that sends one byte per second
+ * could hold its descriptor forever. */
 static void shard_cut_slow(struct http_shard *shard)
 {
 	struct http_server *server = shard->server;
@@ -129,8 +129,8 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
-/* libmicrohttpd does not watch suspended connections, so this is how the server learns that the client of
- * a held request has hung up. */
+/* libmicrohttpd does not watch suspended connections, so this is how the server learns that the
+ * client of a held request has hung up. */
 static void on_watch(uv_poll_t *watch, int status, int events)
 {
 	struct http_server *server = CONTAINER_OF(watch, struct http_server, watch);
@@ -172,8 +172,8 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 	shard->n_connections--;
 	LIST_REMOVE(connection, in_shard);
 	if (connection->detached) {
-		/* Another descriptor refers to the same socket, so closing this one does not remove it from the
-		 * epoll. */
+		/* Another descriptor refers to the same socket, so closing this one does not remove
+		 * it from the epoll. */
 		epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
 	}
 	server->options.closed(server->options.userdata, &connection->peer);
@@ -191,16 +191,19 @@ static int shard_new(struct http_server *server, struct http_shard **ret_shard)
 	}
 	shard->server = server;
 	shard->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_access,
-		server, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-		on_connection, shard, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_POOL,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)SHARD_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		http_exchange_on_access, server, MHD_OPTION_NOTIFY_COMPLETED,
+		http_exchange_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		shard, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_POOL,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)SHARD_CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT,
+		1, MHD_OPTION_END);
 	if (!shard->daemon) {
 		free(shard);
 		return -ENOMEM;
 	}
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(shard->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(shard->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	int r = uv_poll_init(server->options.loop, &shard->poll, info->epoll_fd);
 
 	if (r < 0) {
@@ -257,8 +260,9 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 	server->adopting = connection;
 	if (MHD_add_connection(shard->daemon, fd, &peer->any, address_size(peer)) != MHD_YES &&
 	    server->adopting) {
-		/* libmicrohttpd has closed the descriptor. If it had reported the connection's start, on_connection()
-		 * would have cleared `adopting`, and freed the connection at its end. */
+		/* libmicrohttpd has closed the descriptor. If it had reported the connection's
+		 * start, on_connection() would have cleared `adopting`, and freed the connection at
+		 * its end. */
 		server->adopting = NULL;
 		free(connection);
 		return -ENOMEM;

@@ -13,8 +13,8 @@ enum {
 	SITE_HEADERS_MAX = 2 * 10 + 1,
 };
 
-/* A text that is the same for all clients. It is encoded once in each content coding; NULL where that is
- * not worth it. */
+/* A text that is the same for all clients. It is encoded once in each content coding; NULL where
+ * that is not worth it. */
 struct document {
 	struct blob *in[CODING_COUNT];
 };
@@ -48,7 +48,8 @@ static int make_policies(struct site *site)
 	int r = documents_crossdomain(&config->origins, &crossdomain);
 
 	if (r == 0) {
-		r = documents_clientaccesspolicy(&config->origins, config->bosh_path, &clientaccess);
+		r = documents_clientaccesspolicy(&config->origins, config->bosh_path,
+						 &clientaccess);
 	}
 	if (r == 0) {
 		r = blob_from(&crossdomain, &site->crossdomain.in[CODING_IDENTITY]);
@@ -132,7 +133,8 @@ struct site *site_free(struct site *site)
 
 static bool has_path(const struct http_exchange *exchange, const char *path)
 {
-	return sv_eq(peek_without_slash(http_exchange_path(exchange)), peek_without_slash(sv_from(path)));
+	return sv_eq(peek_without_slash(http_exchange_path(exchange)),
+		     peek_without_slash(sv_from(path)));
 }
 
 static bool has_method(const struct http_exchange *exchange, struct sv method)
@@ -155,15 +157,17 @@ enum site_route site_route(const struct site *site, const struct http_exchange *
 	const struct config *config = site->config;
 
 	if (is_post_of_bosh(site, exchange)) {
-		return http_exchange_is_coded_otherwise(exchange) ? SITE_ROUTE_OTHER : SITE_ROUTE_BOSH;
+		return http_exchange_is_coded_otherwise(exchange) ? SITE_ROUTE_OTHER
+								  : SITE_ROUTE_BOSH;
 	}
 	if (has_path(exchange, config->bosh_path)) {
 		return is_read(exchange) ? SITE_ROUTE_PAGE : SITE_ROUTE_OTHER;
 	}
 	if (has_path(exchange, config->websocket_path) && is_read(exchange)) {
-		return http_exchange_header(exchange, "Upgrade").n && has_method(exchange, SV("GET"))
-			       ? SITE_ROUTE_WEBSOCKET
-			       : SITE_ROUTE_PAGE;
+		return http_exchange_header(exchange, "Upgrade").n &&
+				       has_method(exchange, SV("GET"))
+			     ? SITE_ROUTE_WEBSOCKET
+			     : SITE_ROUTE_PAGE;
 	}
 	return has_path(exchange, "/") && is_read(exchange) ? SITE_ROUTE_PAGE : SITE_ROUTE_OTHER;
 }
@@ -196,8 +200,8 @@ static const char *vary(const struct site *site, bool has_text)
 	return is_coded ? "Origin, Accept-Encoding" : "Origin";
 }
 
-/* Adds the headers of every answer. XEP-0124 leaves caching to HTTP; a cached answer would deliver the
- * same stanzas twice. */
+/* Adds the headers of every answer. XEP-0124 leaves caching to HTTP; a cached answer would deliver
+ * the same stanzas twice. */
 static void headers_common(struct headers *headers, const struct site *site,
 			   const struct http_exchange *exchange, bool has_text)
 {
@@ -211,10 +215,11 @@ static void headers_common(struct headers *headers, const struct site *site,
 }
 
 /* Answers with @text, which is encoded in @coding. Consumes the reference. */
-static void answer_in(struct http_exchange *exchange, unsigned status, const char *content_type, enum coding coding,
-		      struct blob *text, struct headers *headers)
+static void answer_in(struct http_exchange *exchange, unsigned status, const char *content_type,
+		      enum coding coding, struct blob *text, struct headers *headers)
 {
-	headers_add(headers, "Content-Encoding", coding == CODING_IDENTITY ? NULL : coding_name(coding));
+	headers_add(headers, "Content-Encoding",
+		    coding == CODING_IDENTITY ? NULL : coding_name(coding));
 	http_exchange_answer(exchange, &(struct http_answer){.status = status,
 							     .content_type = content_type,
 							     .body = text,
@@ -222,13 +227,15 @@ static void answer_in(struct http_exchange *exchange, unsigned status, const cha
 }
 
 /* Answers with @text in the coding that the client prefers. Consumes the reference. */
-static void answer_text(struct http_exchange *exchange, unsigned status, const char *content_type, struct blob *text,
-			struct headers *headers)
+static void answer_text(struct http_exchange *exchange, unsigned status, const char *content_type,
+			struct blob *text, struct headers *headers)
 {
-	enum coding coding = text ? http_exchange_choose_coding(exchange, text->n) : CODING_IDENTITY;
+	enum coding coding =
+		text ? http_exchange_choose_coding(exchange, text->n) : CODING_IDENTITY;
 	struct blob *coded;
 
-	if (coding != CODING_IDENTITY && http_exchange_encode(exchange, coding, blob_sv(text), &coded) == 0) {
+	if (coding != CODING_IDENTITY &&
+	    http_exchange_encode(exchange, coding, blob_sv(text), &coded) == 0) {
 		blob_unref(text);
 		answer_in(exchange, status, content_type, coding, coded, headers);
 	} else {
@@ -236,10 +243,11 @@ static void answer_text(struct http_exchange *exchange, unsigned status, const c
 	}
 }
 
-static void answer_document(struct http_exchange *exchange, const char *content_type, const struct document *document,
-			    struct headers *headers)
+static void answer_document(struct http_exchange *exchange, const char *content_type,
+			    const struct document *document, struct headers *headers)
 {
-	enum coding coding = http_exchange_choose_coding(exchange, document->in[CODING_IDENTITY]->n);
+	enum coding coding =
+		http_exchange_choose_coding(exchange, document->in[CODING_IDENTITY]->n);
 
 	if (!document->in[coding]) {
 		coding = CODING_IDENTITY;
@@ -284,14 +292,16 @@ static const char *methods_of(const struct site *site, const struct http_exchang
 		return "GET, HEAD, OPTIONS, POST";
 	}
 	if (has_path(exchange, "/") || has_path(exchange, site->config->websocket_path) ||
-	    has_path(exchange, "/crossdomain.xml") || has_path(exchange, "/clientaccesspolicy.xml")) {
+	    has_path(exchange, "/crossdomain.xml") ||
+	    has_path(exchange, "/clientaccesspolicy.xml")) {
 		return "GET, HEAD, OPTIONS";
 	}
 	return NULL;
 }
 
 /* WHATWG Fetch, "CORS-preflight request". Other OPTIONS requests get the same answer. */
-static void answer_options(const struct site *site, struct http_exchange *exchange, const char *methods)
+static void answer_options(const struct site *site, struct http_exchange *exchange,
+			   const char *methods)
 {
 	struct headers headers = {.n = 0};
 
@@ -301,12 +311,13 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 	headers_add(&headers, "Access-Control-Allow-Headers",
 		    "Content-Type, Content-Encoding, X-Requested-With");
 	headers_add(&headers, "Access-Control-Max-Age", "86400");
-	http_exchange_answer(exchange, &(struct http_answer){.status = 204, .headers = headers.list});
+	http_exchange_answer(exchange,
+			     &(struct http_answer){.status = 204, .headers = headers.list});
 }
 
 /* @allow: the methods of the path, for the Allow header; NULL: no such header. */
-static void answer_sentence(const struct site *site, struct http_exchange *exchange, unsigned status,
-			    const char *sentence, const char *allow)
+static void answer_sentence(const struct site *site, struct http_exchange *exchange,
+			    unsigned status, const char *sentence, const char *allow)
 {
 	struct headers headers = {.n = 0};
 	struct blob *body;
@@ -321,7 +332,8 @@ static void answer_sentence(const struct site *site, struct http_exchange *excha
 	}
 	if (status == 415) {
 		/* RFC 9110, 15.5.16. */
-		headers_add(&headers, "Accept-Encoding", site->config->coding ? "gzip, deflate" : "identity");
+		headers_add(&headers, "Accept-Encoding",
+			    site->config->coding ? "gzip, deflate" : "identity");
 	}
 	if (blob_new(n, &body) < 0) {
 		body = NULL;
@@ -355,9 +367,11 @@ void site_answer(const struct site *site, struct http_exchange *exchange)
 	} else if (has_method(exchange, SV("OPTIONS"))) {
 		answer_options(site, exchange, methods);
 	} else if (is_post_of_bosh(site, exchange)) {
-		answer_sentence(site, exchange, 415, "This content coding is not spoken here.\n", NULL);
+		answer_sentence(site, exchange, 415, "This content coding is not spoken here.\n",
+				NULL);
 	} else if (!is_read(exchange)) {
-		answer_sentence(site, exchange, 405, "This path does not take that method.\n", methods);
+		answer_sentence(site, exchange, 405, "This path does not take that method.\n",
+				methods);
 	} else {
 		answer_policy(site, exchange);
 	}

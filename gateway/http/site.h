@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the gateway serves besides sessions (the test page, policy files, CORS preflights), and the headers
- * and content codings of all answers. Created once from the configuration; read-only and shared by all
- * workers.
+ * What the gateway serves besides sessions (the test page, policy files, CORS preflights), and the
+ * headers and content codings of all answers. Created once from the configuration; read-only and
+ * shared by all workers.
  *
  * text   the body of an answer; it is sent in the content coding that the client prefers (coding.h)
- * page   the test page, one self-contained document; the CSP allows its script and style by their hashes
+ * page   the test page, one self-contained document; the CSP allows its script and style by their
+ *        hashes
  * route  which part of the gateway handles a request
  */
 #include "gateway/config.h"
@@ -31,16 +32,18 @@ enum site_route site_route(const struct site *site, const struct http_exchange *
 /* Answers a request of the route SITE_ROUTE_PAGE or SITE_ROUTE_OTHER. */
 void site_answer(const struct site *site, struct http_exchange *exchange);
 
-/* Whether the page that sent a request with these headers may use the gateway: @origin is in the list of
- * allowed origins, is the gateway's own (equal to @host), or is absent. */
+/* Whether the page that sent a request with these headers may use the gateway: @origin is in the
+ * list of allowed origins, is the gateway's own (equal to @host), or is absent. */
 bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
-/* Answers with a text of a client's session, or about it: in @content_type, with the headers for CORS and
- * caching. Consumes the caller's reference to @body but does not change it; a coded answer is a copy.
+/* Answers with a text of a client's session, or about it: in @content_type, with the headers for
+ * CORS and caching. Consumes the caller's reference to @body but does not change it; a coded answer
+ * is a copy.
  *
- * The answer is sandboxed (CSP), so that a browser that shows it as a document runs no scripts from it. That
- * matters because a form on a hostile page can post XML here (enctype text/plain). The answer is then shown
- * with the gateway's own origin, and its content was chosen by the server of a domain that the form named. */
+ * The answer is sandboxed (CSP), so that a browser that shows it as a document runs no scripts from
+ * it. That matters because a form on a hostile page can post XML here (enctype text/plain). The
+ * answer is then shown with the gateway's own origin, and its content was chosen by the server of a
+ * domain that the form named. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 

@@ -14,7 +14,8 @@
 #include "gateway/session-log.h"
 
 enum {
-	/* Length of a session's name in the log. Knowing the name gives no access to the session. */
+	/* Length of a session's name in the log. Knowing the name gives no access to the
+	 * session. */
 	WS_SESSION_NAME_LENGTH = 6,
 };
 
@@ -29,13 +30,14 @@ struct ws_session {
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
 	struct session_log log;
-	char *lang;         /* from the client's <open/>, for the gateway's */
-	bool is_ready;      /* the server's stream header has arrived */
-	bool open_sent;     /* the gateway's <open/> is sent; after a restart: the new stream's */
-	bool awaits_features; /* the server's features are not there yet: the client is not read until they are */
-	bool link_congested;  /* the server does not keep up: the client is not read */
-	bool paused_server;   /* the client does not keep up: the server is not read */
-	bool over;          /* <close/> is sent: nothing may follow */
+	char *lang;     /* from the client's <open/>, for the gateway's */
+	bool is_ready;  /* the server's stream header has arrived */
+	bool open_sent; /* the gateway's <open/> is sent; after a restart: the new stream's */
+	/* the server's features are not there yet: the client is not read until they are */
+	bool awaits_features;
+	bool link_congested; /* the server does not keep up: the client is not read */
+	bool paused_server;  /* the client does not keep up: the server is not read */
+	bool over;           /* <close/> is sent: nothing may follow */
 };
 
 struct ws_endpoint {

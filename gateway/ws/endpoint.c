@@ -17,10 +17,12 @@ enum {
 struct request {
 	struct address client;
 	struct address peer;
-	struct http_exchange *exchange; /* the request that was upgraded; NULL if it never reached the HTTP server */
+	/* the request that was upgraded; NULL if it never reached the HTTP server */
+	struct http_exchange *exchange;
 };
 
-static int on_opened(void *userdata, struct ws_connection *connection, void *request_pointer, void **ret_session)
+static int on_opened(void *userdata, struct ws_connection *connection, void *request_pointer,
+		     void **ret_session)
 {
 	const struct request *request = request_pointer;
 	struct ws_session *session;
@@ -49,7 +51,8 @@ static void on_released(void *userdata, void *request)
 	free(request);
 }
 
-static void adopt(struct ws_endpoint *endpoint, int fd, struct sv key, const struct request *request)
+static void adopt(struct ws_endpoint *endpoint, int fd, struct sv key,
+		  const struct request *request)
 {
 	_cleanup_(buffer_deinit) struct buffer handshake = BUFFER_INIT;
 	struct request *copy = malloc(sizeof(*copy));
@@ -77,7 +80,8 @@ bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct addres
 		.origin_allowed = site_allows(endpoint->env->site, peek->origin, peek->host),
 	};
 	const struct request request = {
-		.client = client_address(&endpoint->env->config->proxies, peer, peek->forwarded_for),
+		.client =
+			client_address(&endpoint->env->config->proxies, peer, peek->forwarded_for),
 		.peer = *peer,
 	};
 	char handshake[PEEK_MAX];
@@ -128,9 +132,9 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 		return;
 	}
 	request.peer = *http_exchange_peer(exchange);
-	request.client = client_address(
-		&endpoint->env->config->proxies, &request.peer,
-		http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+	request.client =
+		client_address(&endpoint->env->config->proxies, &request.peer,
+			       http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
 	adopt(endpoint, fd, upgrade.key, &request);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * WebSocket sessions of a worker (RFC 7395). Each connects a WebSocket, a framing engine and a link.
+ * WebSocket sessions of a worker (RFC 7395). Each connects a WebSocket, a framing engine and a
+ * link.
  *
  * session  exists from the opening of its WebSocket until the connection ends
  */
@@ -14,29 +15,31 @@ struct ws_endpoint;
 /* @env is borrowed until ws_endpoint_free(). Returns 0 or a negative errno. */
 _must_check_ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint);
 
-/* Tells every client that the gateway is shutting down; the sessions end during the next iterations of
- * the loop. */
+/* Tells every client that the gateway is shutting down; the sessions end during the next iterations
+ * of the loop. */
 void ws_endpoint_shut(struct ws_endpoint *endpoint);
 
-/* Closes the remaining connections without a closing handshake, during the next iterations of the loop.
+/* Closes the remaining connections without a closing handshake, during the next iterations of the
+ * loop.
  * @endpoint may be NULL. */
 void ws_endpoint_stop(struct ws_endpoint *endpoint);
 
-/* Whether the endpoint still has a socket. While it does, the HTTP server must exist: an upgraded socket
- * is still counted as one of its connections. */
+/* Whether the endpoint still has a socket. While it does, the HTTP server must exist: an upgraded
+ * socket is still counted as one of its connections. */
 bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 
 /* Call when the loop has no active handles left. @endpoint may be NULL. Returns NULL. */
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);
 
-/* Checks a handshake that is the first request on its connection. @fd: the connection, from which nothing
- * has been read yet; @peek: its first bytes, parsed; more bytes may follow the handshake. Returns true if
- * the handshake is accepted: the endpoint then owns @fd, and gives the seat of @peer in the census back
- * when the connection is closed. False: the caller keeps @fd, still unread, and passes it to the HTTP
- * server, through which ws_endpoint_upgrade() refuses the handshake. */
+/* Checks a handshake that is the first request on its connection. @fd: the connection, from which
+ * nothing has been read yet; @peek: its first bytes, parsed; more bytes may follow the handshake.
+ * Returns true if the handshake is accepted: the endpoint then owns @fd, and gives the seat of
+ * @peer in the census back when the connection is closed. False: the caller keeps @fd, still
+ * unread, and passes it to the HTTP server, through which ws_endpoint_upgrade() refuses the
+ * handshake. */
 bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
 		       const struct peek *peek);
 
-/* Checks a handshake that the HTTP server received. Takes the connection over, or answers @exchange with
- * the reason for the refusal. */
+/* Checks a handshake that the HTTP server received. Takes the connection over, or answers @exchange
+ * with the reason for the refusal. */
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange);

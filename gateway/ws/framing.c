@@ -13,7 +13,8 @@ struct xml_scan_options framing_options(size_t n_max)
 	};
 }
 
-int framing_init(struct framing *framing, struct xml_pool *pool, const struct xml_scan_options *options)
+int framing_init(struct framing *framing, struct xml_pool *pool,
+		 const struct xml_scan_options *options)
 {
 	*framing = (struct framing){0};
 	return xml_scan_init_rootless(&framing->scan, pool, options);
@@ -225,7 +226,8 @@ static int write_attribute(struct buffer *buffer, struct sv name, const char *va
 
 int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang)
 {
-	int r = buffer_append_sv(buffer, SV("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'"));
+	int r = buffer_append_sv(
+		buffer, SV("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'"));
 
 	if (r == 0) {
 		r = write_attribute(buffer, SV(" from='"), from);
@@ -261,7 +263,8 @@ static int write_error_text(struct buffer *buffer, const char *text, const char 
 	return r < 0 ? r : buffer_append_sv(buffer, SV("</text>"));
 }
 
-int framing_write_error(struct buffer *buffer, const char *condition, const char *text, const char *detail)
+int framing_write_error(struct buffer *buffer, const char *condition, const char *text,
+			const char *detail)
 {
 	int r = buffer_printf(buffer,
 			      "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"

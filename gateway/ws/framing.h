@@ -2,15 +2,15 @@
 #pragma once
 /*
  * The XMPP framing of WebSocket messages (RFC 7395), as an engine: it turns pieces of messages into
- * events, and writes the framing elements and stream errors that the gateway sends. It uses no sockets
- * and no clock.
+ * events, and writes the framing elements and stream errors that the gateway sends. It uses no
+ * sockets and no clock.
  *
  * message  one WebSocket message; it holds one element, or only white space, which is ignored
  * open     <open/>: the client's stream header; sent again after SASL, to restart the stream
  * element  any other element; it goes to the server unchanged
  *
- * Use: call framing_feed() with each piece, then framing_next() until it returns FRAMING_EVENT_NONE. An
- * event, and what it points to, is valid until the next call.
+ * Use: call framing_feed() with each piece, then framing_next() until it returns
+ * FRAMING_EVENT_NONE. An event, and what it points to, is valid until the next call.
  */
 #include <stdbool.h>
 
@@ -19,8 +19,8 @@
 #include "gateway/failure.h"
 
 enum {
-	/* Bytes of each attribute of <open/>. They are kept with the session and copied into every stream
-	 * header; legitimate ones are short. */
+	/* Bytes of each attribute of <open/>. They are kept with the session and copied into every
+	 * stream header; legitimate ones are short. */
 	FRAMING_ATTRIBUTE_MAX = 2048,
 };
 
@@ -44,11 +44,11 @@ struct framing_event {
 
 struct framing {
 	struct xml_scan scan;
-	struct buffer element; /* of the current message, until its end */
+	struct buffer element;      /* of the current message, until its end */
 	struct framing_event event; /* reported at the end of the message */
-	struct buffer text;    /* what `event` points into */
+	struct buffer text;         /* what `event` points into */
 	bool opened, over;
-	bool due;              /* `event` is to be reported */
+	bool due; /* `event` is to be reported */
 };
 
 /* Scan options for messages whose element has at most @n_max bytes. */
@@ -59,9 +59,10 @@ _must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
 			      const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
 
-/* Processes a piece of a message; @final: the last one. @text: not a binary message, which RFC 7395 (3.2)
- * does not allow. Returns 0 or -ENOMEM. */
-_must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool final, bool text);
+/* Processes a piece of a message; @final: the last one. @text: not a binary message, which RFC 7395
+ * (3.2) does not allow. Returns 0 or -ENOMEM. */
+_must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool final,
+			      bool text);
 
 /* Returns the event of the message, once it has been received completely. */
 void framing_next(struct framing *framing, struct framing_event *ret_event);
@@ -69,9 +70,10 @@ void framing_next(struct framing *framing, struct framing_event *ret_event);
 /* Bytes of memory that are held for an incomplete message. Valid after FRAMING_EVENT_NONE. */
 size_t framing_held(const struct framing *framing);
 
-/* These append what the gateway sends. Texts from peers are escaped; attributes that are NULL or empty,
- * and the text when it is NULL, are left out. Return 0 or -ENOMEM. */
-_must_check_ int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang);
+/* These append what the gateway sends. Texts from peers are escaped; attributes that are NULL or
+ * empty, and the text when it is NULL, are left out. Return 0 or -ENOMEM. */
+_must_check_ int framing_write_open(struct buffer *buffer, const char *from, const char *id,
+				    const char *lang);
 _must_check_ int framing_write_close(struct buffer *buffer);
 _must_check_ int framing_write_error(struct buffer *buffer, const char *condition, const char *text,
 				     const char *detail);

@@ -14,17 +14,18 @@ enum {
 	HEADER_POOL = 512,
 	HEADER_SIZE = 1024,
 	CLOSE_FRAME_SIZE = 4,
-	/* RFC 6455, 5.2: the longest header of an unmasked frame, and the payload lengths above which it has
-	 * an extended length field of 2 or 8 bytes. */
+	/* RFC 6455, 5.2: the longest header of an unmasked frame, and the payload lengths above
+	 * which it has an extended length field of 2 or 8 bytes. */
 	FRAME_HEAD_MAX = 10,
 	FRAME_LENGTH_7 = 125,
 	FRAME_LENGTH_16 = 65535,
-	/* Once this many bytes are gathered they are written at once, not at the end of the iteration. */
+	/* Once this many bytes are gathered they are written at once, not at the end of the
+	 * iteration. */
 	GATHERED_MAX = 64 * 1024,
 	/* Bytes per write, more than any message has. libwebsockets would copy the rest of a longer
 	 * message and write one piece of it per iteration of the loop. */
 	WRITE_MAX = 1024 * 1024 * 1024,
-	/* An upper bound of what libwebsockets allocates for one handshake: a connection, a watcher, the headers. */
+	/* More than libwebsockets allocates for a handshake: connection, watcher, headers. */
 	ADOPTION_RESERVE = 32 * 1024,
 };
 
@@ -52,18 +53,19 @@ struct ws_server {
 	struct lws_vhost *vhost;
 	lws_retry_bo_t idle_policy;
 	struct adoption *adopting; /* of the connection that ws_server_adopt() is creating */
-	void *reserve; /* ADOPTION_RESERVE bytes, freed for the next adoption; NULL: out of memory */
-	/* The messages that `gathering` sent in this iteration of the loop, to be written together. LWS_PRE
-	 * bytes for libwebsockets come first. */
+	/* ADOPTION_RESERVE bytes, freed for the next adoption; NULL: out of memory */
+	void *reserve;
+	/* The messages that `gathering` sent in this iteration of the loop, to be written together.
+	 * LWS_PRE bytes for libwebsockets come first. */
 	unsigned char *gathered;
 	size_t n_gathered, n_room;
 	struct ws_connection *gathering; /* NULL: none */
-	uv_prepare_t prepare; /* flushes after the loop's timers have run */
-	uv_check_t check;     /* flushes after the loop has polled */
+	uv_prepare_t prepare;            /* flushes after the loop's timers have run */
+	uv_check_t check;                /* flushes after the loop has polled */
 	bool stopping;
 };
 
-/* The opaque pointer that libwebsockets keeps for each connection, from the start of the handshake. */
+/* The opaque pointer of each connection of libwebsockets, from the start of the handshake on. */
 struct adoption {
 	void *request;
 };
@@ -90,7 +92,8 @@ static void flush(struct ws_server *server)
 	if (!connection) {
 		return;
 	}
-	/* libwebsockets buffers what the kernel does not accept; a broken connection is reported by `closed`. */
+	/* libwebsockets buffers what the kernel does not accept; a broken connection is reported by
+	 * `closed`. */
 	lws_write(connection->wsi, server->gathered + LWS_PRE, n, LWS_WRITE_RAW);
 	if (is_blocked(connection)) {
 		lws_callback_on_writable(connection->wsi);
@@ -181,9 +184,9 @@ int ws_send(struct ws_connection *connection, struct sv text)
 	return 0;
 }
 
-/* Sends the close frame once no messages are queued before it. libwebsockets could send it by itself,
- * but Debian's build of 4.1.6 closes such a connection twice in a row, and the second time it drops the
- * connection before the frame is sent. */
+/* Sends the close frame once no messages are queued before it. libwebsockets could send it by
+ * itself, but Debian's build of 4.1.6 closes such a connection twice in a row, and the second time
+ * it drops the connection before the frame is sent. */
 static void send_close(struct ws_connection *connection)
 {
 	unsigned char frame[LWS_PRE + CLOSE_FRAME_SIZE] = {0};
@@ -193,7 +196,7 @@ static void send_close(struct ws_connection *connection)
 		return;
 	}
 	connection->close_sent = true;
-	frame[LWS_PRE] = 0x88; /* RFC 6455, 5.5.1: final, opcode 8; the length and the status follow */
+	frame[LWS_PRE] = 0x88; /* RFC 6455, 5.5.1: final, opcode 8; then length and status */
 	frame[LWS_PRE + 1] = CLOSE_FRAME_SIZE - 2;
 	frame[LWS_PRE + 2] = (unsigned char)(connection->close_status >> 8);
 	frame[LWS_PRE + 3] = (unsigned char)(connection->close_status & 0xff);
@@ -206,7 +209,8 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status)
 {
 	if (connection->close_status == 0) {
 		connection->close_status = status;
-		/* Starts now, not when the close frame is sent: a client that no longer reads would never get that far. */
+		/* Starts now, not when the close frame is sent: a client that no longer reads would
+		 * never get that far. */
 		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_ACK,
 				(int)connection->server->options.timeout_s);
 		send_close(connection);
@@ -217,7 +221,8 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status)
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
 {
 	if (!connection->close_status) {
-		lws_set_timeout(connection->wsi, seconds ? PENDING_TIMEOUT_USER_REASON_BASE : NO_PENDING_TIMEOUT,
+		lws_set_timeout(connection->wsi,
+				seconds ? PENDING_TIMEOUT_USER_REASON_BASE : NO_PENDING_TIMEOUT,
 				(int)seconds);
 	}
 }
@@ -254,8 +259,8 @@ static int on_established(struct lws *wsi, struct ws_connection **slot)
 	connection->server = server;
 	connection->wsi = wsi;
 	STAILQ_INIT(&connection->queue);
-	if (!adoption || server->options.opened(server->options.userdata, connection, adoption->request,
-						&connection->session) < 0) {
+	if (!adoption || server->options.opened(server->options.userdata, connection,
+						adoption->request, &connection->session) < 0) {
 		free(connection);
 		return -1;
 	}
@@ -303,8 +308,8 @@ static int on_writable(struct ws_connection *connection)
 	return 0;
 }
 
-/* The client sent a close frame. A nonzero result closes the connection at once: that is right when it
- * answers ours. */
+/* The client sent a close frame. A nonzero result closes the connection at once: that is right when
+ * it answers ours. */
 static int on_peer_close(struct ws_connection *connection)
 {
 	connection->clean = true;
@@ -339,10 +344,12 @@ static void on_destroyed(struct lws *wsi)
 	}
 }
 
-static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		    size_t n)
 {
 	struct ws_connection **slot = user;
-	/* NULL before the WebSocket is open. There is no slot, either, if libwebsockets ran out of memory. */
+	/* NULL before the WebSocket is open. There is no slot, either, if libwebsockets ran out of
+	 * memory. */
 	struct ws_connection *connection = slot ? *slot : NULL;
 
 	switch (reason) {
@@ -385,8 +392,8 @@ static const struct lws_protocols protocols[] = {
 };
 
 /* If libwebsockets runs out of memory during a handshake, it leaks the descriptor and a half-made
- * connection, and lws_context_destroy() then waits for that connection forever. So the memory that a
- * handshake needs is set aside beforehand; without it, the connection is refused. */
+ * connection, and lws_context_destroy() then waits for that connection forever. So the memory that
+ * a handshake needs is set aside beforehand; without it, the connection is refused. */
 static bool has_reserve(struct ws_server *server)
 {
 	if (!server->reserve) {
@@ -417,7 +424,7 @@ void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void
 	lws_adopt_socket_vhost_readbuf(server->vhost, fd, handshake.data, handshake.n);
 	(void)has_reserve(server);
 	if (server->adopting) {
-		/* It failed before the connection existed, so no LWS_CALLBACK_WSI_DESTROY released it. */
+		/* It failed before there was a connection that could be reported as destroyed. */
 		server->adopting = NULL;
 		server->options.released(server->options.userdata, request);
 		free(adoption);
@@ -436,7 +443,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **re
 	server->idle_policy.secs_since_valid_ping = (uint16_t)options->ping_interval_s;
 	server->idle_policy.secs_since_valid_hangup = (uint16_t)(options->ping_interval_s * 2);
 	loops[0] = options->loop;
-	/* No logging: it formats into a buffer shared by all threads, and reports every adoption as an error. */
+	/* Its log uses one buffer for all threads and reports every adoption as an error. */
 	lws_set_log_level(0, NULL);
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN_SERVER,

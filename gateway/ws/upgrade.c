@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/ws/upgrade.h"
 
-/* Whether @key is 16 bytes in base64. Nothing else may be copied into the request of upgrade_write(). */
+/* Whether @key is 16 bytes in base64. Nothing else may be copied into the request of
+ * upgrade_write(). */
 static bool is_key(struct sv key)
 {
 	if (key.n != UPGRADE_KEY_LENGTH || !sv_eq(sv_skip(key, UPGRADE_KEY_LENGTH - 2), SV("=="))) {
@@ -10,8 +11,8 @@ static bool is_key(struct sv key)
 	for (size_t i = 0; i < UPGRADE_KEY_LENGTH - 2; i++) {
 		char c = key.data[i];
 
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-		      c == '/')) {
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		      c == '+' || c == '/')) {
 			return false;
 		}
 	}
@@ -73,7 +74,8 @@ unsigned upgrade_status(enum upgrade_result result)
 int upgrade_write(const char *path, struct sv key, struct buffer *buffer)
 {
 	return buffer_printf(buffer,
-			     "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			     "GET %s HTTP/1.1\r\nHost: localhost\r\n"
+			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
 			     "Sec-WebSocket-Key: %.*s\r\n\r\n",
 			     path, SV_ARGS(key));

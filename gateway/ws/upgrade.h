@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Checks WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the request came first on
- * its connection or through the HTTP server. For an accepted handshake a new request is written for
- * libwebsockets, in which only the key is the client's.
+ * Checks WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the request came
+ * first on its connection or through the HTTP server. For an accepted handshake a new request is
+ * written for libwebsockets, in which only the key is the client's.
  *
  * Views are borrowed for the call; the data of an absent header is NULL.
  */
@@ -20,7 +20,7 @@ enum upgrade_result {
 	UPGRADE_E_NO_WEBSOCKET, /* asks for another protocol, or is incomplete: 400 */
 	UPGRADE_E_VERSION,      /* not version 13: 426 */
 	UPGRADE_E_PROTOCOL,     /* does not offer the subprotocol "xmpp" (RFC 7395, 3.1): 400 */
-	UPGRADE_E_ORIGIN,       /* sent by a page that may not use the gateway: site_refuse_origin() */
+	UPGRADE_E_ORIGIN,       /* sent by a page that may not use the gateway: 403 */
 };
 
 enum {
