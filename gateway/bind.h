@@ -11,8 +11,9 @@
  *        socket is already listening on the address
  * join   any further socket of the process that holds the claim
  *
- * Two processes cannot both succeed: a claim lacks SO_REUSEPORT until it listens, and until then
- * the kernel refuses it if any other socket, with or without the option, is bound to the address.
+ * Two processes cannot both succeed. While a claim is being made, the kernel compares it with every
+ * other socket of the address, bound or listening, and of any two that lack SO_REUSEPORT it refuses
+ * one. The claim gets the option only once it listens.
  */
 #include "common/address.h"
 #include "common/macro.h"
