@@ -16,11 +16,11 @@
 #include "gateway/ws/endpoint.h"
 
 enum {
-	/* The longest time that a stopping worker gives its clients to take their last answer. */
+	/* How long a stopping worker waits for its clients to receive their last answer. */
 	STOP_GRACE_MS = 1000,
-	/* It looks so often whether they have, and whether the last WebSocket is closed. */
+	/* How often it checks whether they have, and whether the last WebSocket is closed. */
 	STOP_POLL_MS = 10,
-	/* Turns of the loop that a worker which was never started gets to close what it has. */
+	/* Turns of the loop in which a worker that was never started closes its handles. */
 	CLOSE_TURNS_MAX = 100,
 };
 
@@ -42,12 +42,12 @@ struct worker {
 	bool started;
 };
 
-/* A connection that belongs to another worker, because its first request names a session there. */
+/* A connection whose first request names a session of another worker. */
 struct connection_message {
 	struct message message;
 	int fd;
 	struct address peer;
-	struct worker_env *env; /* of the sender: for the shared census */
+	struct worker_env *env; /* the sender's; for the shared census */
 };
 
 /* Connections. */
@@ -94,7 +94,7 @@ static void drop_connection_message(struct message *message)
 	free(connection);
 }
 
-/* Returns 0, or a negative errno: then the connection is still the caller's. */
+/* Returns 0, or a negative errno; then the connection still belongs to the caller. */
 static int send_connection(struct worker *worker, unsigned owner, int fd, const struct address *peer)
 {
 	struct connection_message *connection = malloc(sizeof(*connection));
@@ -146,8 +146,8 @@ static struct address on_client(void *userdata, const struct http_exchange *exch
 			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
 }
 
-/* Whatever HTTP refuses. A browser hides from the page, and so from whoever looks for the cause, what
- * the answer was. */
+/* Logs what HTTP refused. Browsers hide such answers from the page, so its developer has only this
+ * line to find the cause. */
 static void log_refused(struct worker *worker, const struct http_exchange *exchange)
 {
 	struct address client = on_client(worker, exchange);
@@ -164,7 +164,7 @@ static void log_refused(struct worker *worker, const struct http_exchange *excha
 		 LOG_SV("origin", is_origin ? http_exchange_header(exchange, "Origin") : SV("")));
 }
 
-/* Returns whether @exchange went on to the BOSH sessions, which write their own lines. */
+/* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */
 static bool route(struct worker *worker, struct http_exchange *exchange)
 {
 	const struct site *site = worker->env.site;
@@ -251,9 +251,10 @@ static void wake_to_evict(void *userdata)
 	uv_async_send(&((struct worker *)userdata)->evict);
 }
 
-/* Stopping: sessions are told, clients get a moment to hear it, then all is closed and the loop runs empty. */
+/* Stopping: the sessions end, their clients get a moment to receive the last answer, then all handles
+ * are closed and the loop ends. */
 
-/* Parts that were never made are NULL. */
+/* Parts that were never created are NULL. */
 static void close_rest(struct worker *worker)
 {
 	worker->http = http_server_free(worker->http);
@@ -266,13 +267,13 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
-/* Whether a client is still to get an answer, or to answer the closing of its WebSocket. */
+/* Whether a client still waits for an answer, or has not answered the close frame of its WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
 	return http_server_is_busy(worker->http) || ws_endpoint_is_busy(worker->ws);
 }
 
-/* A WebSocket that came by HTTP gives its connection back when it is closed: HTTP stays until then. */
+/* The HTTP server must outlive each WebSocket that was upgraded from one of its connections. */
 static void on_grace(uv_timer_t *grace)
 {
 	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
@@ -326,7 +327,7 @@ void worker_join(struct worker *worker)
 	uv_thread_join(&worker->thread);
 }
 
-/* Making. */
+/* Creation. */
 
 static int parts_new(struct worker *worker)
 {
@@ -449,7 +450,8 @@ struct worker *worker_free(struct worker *worker)
 		worker->listener = listener_free(worker->listener);
 		ws_endpoint_stop(worker->ws);
 		close_rest(worker);
-		/* Not until it is empty: a library that could not start may have left something in it for ever. */
+		/* Bounded, because a library that failed to start may have left a handle that never
+		 * closes. */
 		for (int i = 0; i < CLOSE_TURNS_MAX && uv_run(&worker->loop, UV_RUN_NOWAIT); i++) {
 		}
 	}

@@ -21,13 +21,13 @@ static void refuse(struct bosh_endpoint *endpoint, const struct bosh_request *re
 	struct blob *blob = NULL;
 	unsigned status = 500;
 
-	/* Without memory for the words there is still the status. */
+	/* Out of memory: answer with the status alone. */
 	(void)!bosh_refusal(condition, text, is_legacy(&request->body), &status, &blob);
 	bosh_relay_answer(endpoint->relay, request->exchange, status,
 			  bosh_content_type(request->body.content), blob);
 }
 
-/* The HTTP status for a condition by its name ("HTTP Conditions"). */
+/* The HTTP status for the condition with this name ("HTTP Conditions"). */
 static unsigned status_of(const char *condition, bool legacy)
 {
 	for (enum bosh_condition i = BOSH_CONDITION_NONE; i <= BOSH_CONDITION_OTHER_REQUEST; i++) {
@@ -74,7 +74,7 @@ static void refuse_by_rule(struct bosh_endpoint *endpoint, const struct bosh_req
 	refuse(endpoint, request, bosh_rule_condition(rule), bosh_rule_sentence(rule));
 }
 
-/* What is wrong with a request before it is known what it is for. */
+/* Judges a request by its body alone, whichever session it names. */
 static enum bosh_rule judge_body(const struct bosh_request *request)
 {
 	switch (request->body_result) {
@@ -205,9 +205,9 @@ static void log_guarded(const struct bosh_entry *session, const struct bosh_requ
 	}
 }
 
-/* The session that @request is for. One that was made over TLS is not there for a request that was
- * not ("Connection Between Client and BOSH Service": it is not to be ended by it either); nor is
- * one that is bound to an address for another. */
+/* Finds the session that @request names. A session created over TLS does not exist for a request
+ * without TLS, which must not even end it ("Connection Between Client and BOSH Service"). Neither does
+ * a session that is bound to an address exist for another address. */
 static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
@@ -221,7 +221,7 @@ static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint, const s
 	return session;
 }
 
-/* A client may come from another address than before, unless the session is bound to one. */
+/* A client may change its address, unless the session is bound to one. */
 static void note_client(struct bosh_entry *session, const struct address *client)
 {
 	uint64_t key = client_key(client);
@@ -271,7 +271,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 	}
 	bosh_entry_settle(session, r);
 	if (r < 0) {
-		/* Nobody else knows of it. */
+		/* The engine did not take this request, so nobody else will answer it. */
 		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
 	}
 }

@@ -40,8 +40,7 @@ void bosh_entry_end(struct bosh_entry *session)
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	session_log_closed(&session->log, domain_of(session));
 	SLIST_FOREACH (leg, &session->legs, in_session) {
-		/* What was to be said has been; the rest may be resumed on the server
-		 * (XEP-0198). */
+		/* Not closed in order, so that a client can resume its stream (XEP-0198). */
 		bosh_leg_close(leg, true);
 	}
 	due_queue_remove(&endpoint->due, &session->due);
@@ -51,7 +50,7 @@ void bosh_entry_end(struct bosh_entry *session)
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
 }
 
-/* The engine has no memory to answer those who wait. */
+/* The engine had no memory to answer the requests that wait. */
 static void answer_all(struct bosh_entry *session)
 {
 	uint64_t exchange;
@@ -73,7 +72,7 @@ static struct mono now_of(const struct bosh_leg *leg)
 	return bosh_endpoint_now(leg->session->endpoint);
 }
 
-/* Whether the session has another stream that goes on. */
+/* Whether another stream of the session is still open. */
 static bool has_other_link(const struct bosh_leg *leg)
 {
 	const struct bosh_leg *other;
@@ -86,7 +85,7 @@ static bool has_other_link(const struct bosh_leg *leg)
 	return false;
 }
 
-/* Logs @failure, counts it and tells the engine. Returns what that returned. */
+/* Logs and counts @failure, and tells the engine. Returns what the engine returned. */
 static int fail_leg(struct bosh_leg *leg, const struct failure *failure)
 {
 	session_log_failed(&leg->session->log, leg->domain, failure, !has_other_link(leg));
@@ -94,7 +93,7 @@ static int fail_leg(struct bosh_leg *leg, const struct failure *failure)
 				 actions_of(leg));
 }
 
-/* The stream is the client's: what it waits for comes with this turn, if at all. */
+/* The client learns of the stream with the features, which follow in this turn or not at all. */
 static void on_header(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
@@ -182,7 +181,7 @@ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream, const struc
 	return bosh_leg_open(session, stream, target, admission, &link_callbacks);
 }
 
-/* Tells the client, through the engine, that it does not get its stream. Returns 0 or -ENOMEM. */
+/* Has the engine tell the client that its stream was refused. Returns 0 or -ENOMEM. */
 static int refuse_leg(struct bosh_entry *session, unsigned stream, const struct admission *admission)
 {
 	struct bosh_leg *leg = bosh_leg_new(session, stream, admission->domain);
@@ -192,7 +191,7 @@ static int refuse_leg(struct bosh_entry *session, unsigned stream, const struct 
 		   : -ENOMEM;
 }
 
-/* The client wants one more stream. Returns 0 or -ENOMEM. */
+/* Opens a further stream for the client. Returns 0 or -ENOMEM. */
 static int add_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target)
 {
 	const struct admission_request request = {
@@ -279,7 +278,7 @@ static int charge(struct bosh_entry *session)
 	return budget_hold(budget, &session->charge, &session->client, held(session));
 }
 
-/* Carrying out what the engine decides. */
+/* Carrying out the actions of the engine. */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -319,7 +318,7 @@ static struct bosh_target read_target(const struct buffer *texts)
 	return target;
 }
 
-/* The domain of a stream does not change; RFC 6120 (4.3.3) has the client repeat it. */
+/* The domain of a stream stays, although the client must repeat it (RFC 6120, 4.3.3). */
 static int restart(struct bosh_leg *leg, const struct buffer *texts)
 {
 	struct bosh_target target = read_target(texts);
@@ -347,14 +346,14 @@ static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
 	int r = bosh_bounce(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
 
-	/* Before the stream is the client's there can be nothing to answer. */
+	/* Nothing can be sent before the features, but then there was nothing to return either. */
 	if (r == 0 && answers.n) {
 		r = link_write(leg->link, buffer_sv(&answers));
 	}
 	return r < 0 ? r : 0;
 }
 
-/* What concerns a stream whose link is there. */
+/* Carries out an action on a stream that has a link. */
 static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	switch (action->kind) {
@@ -386,9 +385,7 @@ static void trace_answer(const struct bosh_entry *session, const struct bosh_act
 		  LOG_NUMBER("bytes", action->blob ? blob_sv(action->blob).n : 0));
 }
 
-/* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the
- * session cannot. */
-/* Why the session ends, if its client has broken a rule. */
+/* Logs why the session ends, if its client broke a rule. */
 static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
 {
 	if (rule == BOSH_RULE_NONE) {
@@ -400,6 +397,8 @@ static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
 	session_log_ended(&session->log, domain_of(session), bosh_rule_name(rule));
 }
 
+/* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the
+ * session cannot. */
 static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 {
 	struct bosh_leg *leg = bosh_leg_find(session, action->stream);
@@ -433,13 +432,13 @@ static int break_leg(struct bosh_leg *leg, enum failure_kind kind)
 	return fail_leg(leg, &failure);
 }
 
-/* Carries out all actions; those that they bring about too. @r is what the engine returned. */
+/* @r is what the engine returned. Actions may add further actions. */
 void bosh_entry_settle(struct bosh_entry *session, int r)
 {
 	struct bosh_actions *actions = &session->endpoint->actions;
 
 	for (size_t i = 0; i < actions->n; i++) {
-		/* The list may grow, and so move, while one is carried out. */
+		/* The list may grow, and so be moved, while an action is carried out. */
 		struct bosh_action action = actions->items[i];
 		int result;
 
@@ -467,8 +466,8 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 	}
 }
 
-/* The server's reply, or the client's next request, may be in a socket: after a long turn of the
- * loop the timers run before anything is read. */
+/* After a long turn of the loop, timers run before sockets are read. The server's reply or the
+ * client's next request may have arrived already, so the engine is told only after the reads. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);

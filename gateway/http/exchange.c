@@ -12,7 +12,7 @@ void http_exchange_hang_up(struct http_exchange *exchange)
 
 	exchange->gone = true;
 	server->options.gone(server->options.userdata, exchange);
-	/* Nobody reads this; it is how the connection comes to its end. */
+	/* Nobody reads the answer, but libmicrohttpd closes the connection after it. */
 	http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
 }
 
@@ -25,7 +25,7 @@ static bool speaks_codings(const struct http_exchange *exchange)
 
 struct look {
 	struct http_exchange *exchange;
-	unsigned n_told; /* how often it is told where the body ends */
+	unsigned n_told; /* how many times the headers say where the body ends */
 };
 
 static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
@@ -44,7 +44,7 @@ static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, c
 	} else if (speaks_codings(exchange) && sv_eq_nocase(name, SV("accept-encoding"))) {
 		coding_wishes_add(&exchange->wishes, sv_from(value));
 	}
-	/* RFC 9112, 5.1: white space before the colon, which others read as part of the name. */
+	/* White space before the colon (RFC 9112, 5.1): other programs read it as part of the name. */
 	look->n_told += name.n == strlen(key) ? 0 : 2;
 	return MHD_YES;
 }
@@ -54,7 +54,7 @@ static void look_at_headers(struct http_exchange *exchange)
 	struct look look = {.exchange = exchange};
 
 	MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, look_at_header, &look);
-	/* Two ways to tell where a body ends are how requests are smuggled past a proxy (CWE-444). */
+	/* Contradicting lengths serve to smuggle requests past a proxy (CWE-444). */
 	exchange->ambiguous = look.n_told > 1;
 	if (exchange->coding != CODING_IDENTITY && !speaks_codings(exchange)) {
 		exchange->coding = CODING_UNKNOWN;
@@ -90,7 +90,7 @@ static void forget_body(struct http_exchange *exchange)
 	budget_release(exchange->connection->shard->server->options.budget, &exchange->charge);
 }
 
-/* And none of the memory behind it. */
+/* Shortens the body to what is kept of one that is too large, and frees the rest of its memory. */
 static void keep_beginning(struct http_exchange *exchange)
 {
 	struct buffer beginning = BUFFER_INIT;
@@ -107,14 +107,14 @@ static void keep_beginning(struct http_exchange *exchange)
 	exchange->body = beginning;
 }
 
-/* Throws a piece of the body away. Returns false when the client has sent too much of it. */
+/* Discards a piece of the body. Returns false when the client has sent too much. */
 static bool discard(struct http_exchange *exchange, size_t n)
 {
 	exchange->n_discarded += n;
 	return exchange->n_discarded <= HTTP_DISCARD_MAX;
 }
 
-/* Takes a piece of the body. False when the client goes on for too long, or there is no memory. */
+/* Takes a piece of the body. Returns false when the client has sent too much, or out of memory. */
 static bool take_body(struct http_exchange *exchange, const char *data, size_t n)
 {
 	size_t n_max = exchange->connection->shard->server->options.n_body_max;
@@ -146,7 +146,7 @@ static void dispatch(struct http_exchange *exchange)
 		return;
 	}
 	server->options.request(server->options.userdata, exchange);
-	/* It has been understood or never will be; a held request keeps no bytes of it. */
+	/* The body has been parsed; a held request does not need it any more. */
 	forget_body(exchange);
 	if (!exchange->answered && !exchange->suspended) {
 		exchange->suspended = true;
@@ -157,8 +157,7 @@ static void dispatch(struct http_exchange *exchange)
 	}
 }
 
-/* Takes the coding off the body, which is here now: all of it, or its beginning when it is too large. Returns 0 or
- * -ENOMEM. */
+/* Decodes the body, or its beginning if it is too large. Returns 0 or -ENOMEM. */
 static int decode_body(struct http_exchange *exchange)
 {
 	struct http_server *server = exchange->connection->shard->server;
@@ -177,13 +176,13 @@ static int decode_body(struct http_exchange *exchange)
 	}
 	if (r > CODING_OK) {
 		keep_beginning(exchange);
-		/* A text may be there to its last byte, and its check is wrong. */
+		/* The text may be complete and only its checksum be wrong. */
 		r = buffer_append(&exchange->body, "", 1);
 	}
 	return r;
 }
 
-/* A body that says of itself that it will not even be read to its end. */
+/* Whether the body is declared so large that it will not be read to its end. */
 static bool is_hopeless(const struct http_exchange *exchange)
 {
 	size_t n_max = exchange->connection->shard->server->options.n_body_max;
@@ -205,7 +204,7 @@ enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *m
 		exchange = exchange_new(mhd, method, path);
 		*exchange_slot = exchange;
 		if (exchange && is_hopeless(exchange)) {
-			/* Answered before the body has come, which ends the connection. */
+			/* An answer before the body has arrived ends the connection. */
 			exchange->too_large = true;
 			dispatch(exchange);
 		}
@@ -341,12 +340,12 @@ int http_exchange_detach(struct http_exchange *exchange, int *ret_fd)
 
 void http_exchange_release(struct http_exchange *exchange)
 {
-	/* Nothing of HTTP may come behind what the other protocol said. */
+	/* No HTTP may follow what the other protocol has sent. */
 	shutdown(exchange->connection->fd, SHUT_RDWR);
 	http_exchange_answer(exchange, &(struct http_answer){.status = 400, .close = true});
 }
 
-/* Looking. */
+/* Accessors. */
 
 struct sv http_exchange_method(const struct http_exchange *exchange)
 {

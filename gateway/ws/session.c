@@ -6,13 +6,14 @@
 #include "gateway/ws/endpoint-state.h"
 
 enum {
-	/* The id in an <open/> of ours, when the server has none to tell. */
+	/* Of the id in an <open/> that is not the server's. */
 	OPEN_ID_LENGTH = 22,
 };
 
-/* Saying. */
+/* To the client. */
 
-/* Sends what scratch holds. Out of memory ends the session: the client must not miss a message in silence. */
+/* Sends the content of the scratch buffer. A failure must end the session, because the client would
+ * miss a message. */
 static int send_scratch(struct ws_session *session, int write_result)
 {
 	struct buffer *scratch = &session->endpoint->scratch;
@@ -34,7 +35,7 @@ static void close_link(struct ws_session *session)
 	drop_link(session);
 }
 
-/* Nothing can be said any more. */
+/* Ends the session without a word to the client, for which there is no memory. */
 static void abandon(struct ws_session *session)
 {
 	session_log_set_reason(&session->log, SESSION_REASON_MEMORY);
@@ -43,7 +44,7 @@ static void abandon(struct ws_session *session)
 	ws_close(session->connection, WS_CLOSE_INTERNAL);
 }
 
-/* RFC 7395, 3.6: <close/>, and the WebSocket's own closing behind it. */
+/* Sends <close/> and then the close frame (RFC 7395, 3.6). */
 static void say_goodbye(struct ws_session *session, enum ws_close_status status)
 {
 	if (session->over) {
@@ -56,7 +57,7 @@ static void say_goodbye(struct ws_session *session, enum ws_close_status status)
 	ws_close(session->connection, status);
 }
 
-/* RFC 7395, 3.4: also an error at opening stands behind an <open/>. */
+/* An error must follow an <open/>, also while the stream is being opened (RFC 7395, 3.4). */
 static int send_own_open(struct ws_session *session)
 {
 	char id[OPEN_ID_LENGTH + 1];
@@ -182,7 +183,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct ws_session *session = userdata;
 
 	(void)kind;
-	/* A server may end a stream before it has one to tell of. */
+	/* A server may send a stream error before its features. */
 	if (send_own_open(session) < 0) {
 		abandon(session);
 		return;
@@ -297,7 +298,7 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 		.version = event->version,
 	};
 
-	/* An error from here on comes behind an <open/> of the new stream. */
+	/* A later error must follow an <open/> of the new stream. */
 	session->open_sent = false;
 	if (link_restart(session->link, &target) < 0) {
 		fail_kind(session, FAILURE_INTERNAL);
@@ -326,7 +327,7 @@ static void on_close(struct ws_session *session)
 {
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	close_link(session);
-	/* RFC 7395, 3.4: not even a refused stream goes without our <open/>. */
+	/* Also a stream that never opened must begin with <open/> (RFC 7395, 3.4). */
 	if (send_own_open(session) < 0) {
 		abandon(session);
 		return;
@@ -422,7 +423,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
 	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET, &session->client,
 			 sv_from(name));
-	/* A WebSocket that does not say <open/> is a descriptor for nothing. */
+	/* A client that never sends <open/> must not hold a descriptor. */
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
 	*ret_session = session;
@@ -440,7 +441,7 @@ void ws_session_shut(struct ws_session *session)
 	}
 }
 
-/* Without a <close/> the client may come back for what can be resumed (XEP-0198). */
+/* A client that did not send <close/> may come back and resume its stream (XEP-0198). */
 void ws_session_on_closed(void *userdata, bool clean)
 {
 	struct ws_session *session = userdata;
