@@ -8,17 +8,14 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "gateway/ws/frame-head.h"
+
 enum {
 	/* Handshakes in progress at once, and the bytes of headers each may have: enough for what
 	 * upgrade_write() writes. */
 	HEADER_POOL = 512,
 	HEADER_SIZE = 1024,
 	CLOSE_FRAME_SIZE = 4,
-	/* RFC 6455, 5.2: the longest header of an unmasked frame, and the payload lengths above
-	 * which it has an extended length field of 2 or 8 bytes. */
-	FRAME_HEAD_MAX = 10,
-	FRAME_LENGTH_7 = 125,
-	FRAME_LENGTH_16 = 65535,
 	/* Once this many bytes are gathered they are written at once, not at the end of the
 	 * iteration. */
 	GATHERED_MAX = 64 * 1024,
@@ -125,19 +122,6 @@ static int make_room(struct ws_server *server, size_t n)
 	return 0;
 }
 
-/* Writes the header of a final, unmasked text frame. Returns its length in bytes. */
-static size_t write_head(unsigned char *head, size_t n_text)
-{
-	size_t n_length = n_text <= FRAME_LENGTH_7 ? 0 : n_text <= FRAME_LENGTH_16 ? 2 : 8;
-
-	head[0] = 0x81;
-	head[1] = (unsigned char)(n_length == 0 ? n_text : n_length == 2 ? 126 : 127);
-	for (size_t i = 0; i < n_length; i++) {
-		head[2 + i] = (unsigned char)(n_text >> 8 * (n_length - 1 - i));
-	}
-	return 2 + n_length;
-}
-
 static int gather(struct ws_connection *connection, struct sv text)
 {
 	struct ws_server *server = connection->server;
@@ -151,7 +135,7 @@ static int gather(struct ws_connection *connection, struct sv text)
 		return r;
 	}
 	unsigned char *at = server->gathered + LWS_PRE + server->n_gathered;
-	size_t n_head = write_head(at, text.n);
+	size_t n_head = frame_head_write(text.n, at);
 
 	memcpy(at + n_head, text.data, text.n);
 	server->gathering = connection;

@@ -69,13 +69,14 @@ static int send_own_open(struct ws_session *session)
 	session->open_sent = true;
 	r = random_name(id, OPEN_ID_LENGTH);
 	if (r == 0) {
-		r = framing_write_open(&session->endpoint->scratch, session->domain, id, session->lang);
+		r = framing_write_open(&session->endpoint->scratch, session->domain, id,
+				       session->lang);
 	}
 	return send_scratch(session, r);
 }
 
-static void say_error(struct ws_session *session, const char *condition, const char *text, const char *detail,
-		      enum ws_close_status status)
+static void say_error(struct ws_session *session, const char *condition, const char *text,
+		      const char *detail, enum ws_close_status status)
 {
 	struct buffer *scratch = &session->endpoint->scratch;
 
@@ -399,8 +400,8 @@ void ws_session_on_drained(void *userdata)
 
 /* Life. */
 
-int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection, const struct address *client,
-		   struct ws_session **ret_session)
+int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
+		   const struct address *client, struct ws_session **ret_session)
 {
 	struct ws_session *session = calloc(1, sizeof(*session));
 
