@@ -36,8 +36,8 @@ static void set_verdict(struct admission *admission, enum failure_kind kind)
 	failure_set(&admission->verdict, kind, NULL);
 }
 
-/* The key says where BOSH is to be asked instead: it sends no WebSocket away. A further stream comes by
- * a request of a session that was admitted. */
+/* The key says where BOSH is to be asked instead: it sends no WebSocket away. A further stream
+ * comes by a request of a session that was admitted. */
 static void judge_security(struct worker_env *env, const struct admission_request *request,
 			   struct admission *admission)
 {
@@ -164,8 +164,8 @@ static void judge_shutdown(struct worker_env *env, const struct admission_reques
 	}
 }
 
-/* In this order; the first that refuses decides. Seats come last, so that a refusal has none to give
- * back. */
+/* In this order; the first that refuses decides. Seats come last, so that a refusal has none to
+ * give back. */
 static void (*const judges[])(struct worker_env *env, const struct admission_request *request,
 			      struct admission *admission) = {
 	judge_shutdown, judge_security, judge_domain, judge_route, take_seats,

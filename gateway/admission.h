@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Whether a client may open a session, and to where. Both transports (bosh/, ws/) ask here, so that the
- * same request gets the same verdict, the same log line and the same counter whichever way it came.
- * Whatever limits clients has its place behind this header.
+ * Whether a client may open a session, and to where. Both transports (bosh/, ws/) ask here, so that
+ * the same request gets the same verdict, the same log line and the same counter whichever way it
+ * came. Whatever limits clients has its place behind this header.
  *
  * verdict  FAILURE_NONE, or the reason for the refusal (failure.h), which the client is told
- * seat     a place in the census (policy/census.h): the client's is one of the sessions that there may
- *          be of one client and in all, the domain's is one of the sessions to a domain whose rule
- *          limits them (max_sessions)
+ * seat     a place in the census (policy/census.h): the client's is one of the sessions that there
+ *          may be of one client and in all, the domain's is one of the sessions to a domain whose
+ *          rule limits them (max_sessions)
  * stream   a further stream of a BOSH session (XEP-0124, "Multiple Streams"): it costs as much as a
  *          session, so it needs the same seats
  */
@@ -26,10 +26,12 @@ enum admission_transport {
 struct admission_request {
 	enum admission_transport transport;
 	const struct address *client;
-	bool is_secure;    /* it came over TLS, as a trusted proxy says; read for BOSH only */
-	struct sv session; /* a further stream is wanted for this one, as the log names it; else empty */
-	struct sv to;      /* in the client's words */
-	struct sv route;   /* likewise; empty: none. BOSH only */
+	bool is_secure; /* it came over TLS, as a trusted proxy says; read for BOSH only */
+	struct sv
+		/* a further stream is wanted for this one, as the log names it; else empty */
+		session;
+	struct sv to;    /* in the client's words */
+	struct sv route; /* likewise; empty: none. BOSH only */
 };
 
 struct admission_seats {
@@ -47,13 +49,14 @@ struct admission {
 
 const char *admission_transport_name(enum admission_transport transport);
 
-/* Judges @request. Returns whether it is admitted. If not, the refusal has been logged and counted, no
- * seat is taken, and the client is to be told the verdict: FAILURE_INTERNAL means out of memory. */
+/* Judges @request. Returns whether it is admitted. If not, the refusal has been logged and counted,
+ * no seat is taken, and the client is to be told the verdict: FAILURE_INTERNAL means out of
+ * memory. */
 _must_check_ bool admission_judge(struct worker_env *env, const struct admission_request *request,
 				  struct admission *ret_admission);
 
-/* What @rule alone says about sessions to its domain; it may be NULL. FAILURE_NONE, _DOMAIN_REFUSED or
- * _DOMAIN_GONE. */
+/* What @rule alone says about sessions to its domain; it may be NULL. FAILURE_NONE, _DOMAIN_REFUSED
+ * or _DOMAIN_GONE. */
 enum failure_kind admission_judge_rule(const struct domain_rule *rule);
 
 /* Give a seat back, if it is in @seats. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a worker shows to its parts: the listener, the HTTP server and the endpoints (bosh/, ws/). They
- * know this struct and not the worker.
+ * What a worker shows to its parts: the listener, the HTTP server and the endpoints (bosh/, ws/).
+ * They know this struct and not the worker.
  *
  * peer    the address at the other end of a connection
  * client  who is behind it: the peer itself, or whom a trusted proxy names
@@ -36,8 +36,8 @@ struct worker_env {
 struct mono worker_now(const struct worker_env *env);
 
 /* A connection of @peer takes a seat in the census and gives it back when it is closed. The
- * operator's own proxies carry many clients: their connections are not counted, the sessions of their
- * clients are. Returns as census_enter_connection(). */
+ * operator's own proxies carry many clients: their connections are not counted, the sessions of
+ * their clients are. Returns as census_enter_connection(). */
 _must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 

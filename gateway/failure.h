@@ -24,8 +24,10 @@
 	  "")                                                                                      \
 	X(DOMAIN_REFUSED, "domain-refused", "host-unknown", "host-unknown",                        \
 	  "this gateway does not serve that domain")                                               \
-	X(DOMAIN_MISSING, "domain-missing", "improper-addressing", "improper-addressing", "a session needs a 'to'")              \
-	X(DOMAIN_MALFORMED, "domain-malformed", "host-unknown", "host-unknown", "'to' is not the name of a domain")              \
+	X(DOMAIN_MISSING, "domain-missing", "improper-addressing", "improper-addressing",          \
+	  "a session needs a 'to'")                                                                \
+	X(DOMAIN_MALFORMED, "domain-malformed", "host-unknown", "host-unknown",                    \
+	  "'to' is not the name of a domain")                                                      \
 	X(DOMAIN_GONE, "domain-gone", "host-gone", "host-gone",                                    \
 	  "the domain is no longer served")                                                        \
 	X(DNS_NO_NAME, "dns-no-name", "host-unknown", "host-unknown",                              \
@@ -92,10 +94,12 @@
 	  "too many sessions")                                                                     \
 	X(TOO_MANY_BYTES, "too-many-bytes", "policy-violation", "policy-violation",                \
 	  "too much unfinished data of clients that have not logged in")                           \
-	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                                                              \
-	  "this gateway finds the server by DNS and does not take that 'route'")                                                        \
-	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format", "'route' is not of the form xmpp:host:port")                \
-	X(SEE_OTHER_URI, "see-other-uri", "see-other-uri", "see-other-host", "sessions are opened elsewhere")                          \
+	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                          \
+	  "this gateway finds the server by DNS and does not take that 'route'")                   \
+	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format",                         \
+	  "'route' is not of the form xmpp:host:port")                                             \
+	X(SEE_OTHER_URI, "see-other-uri", "see-other-uri", "see-other-host",                       \
+	  "sessions are opened elsewhere")                                                         \
 	X(SHUTDOWN, "system-shutdown", "system-shutdown", "system-shutdown",                       \
 	  "the gateway is being shut down")                                                        \
 	X(INTERNAL, "internal", "internal-server-error", "internal-server-error",                  \
@@ -106,7 +110,7 @@ enum failure_kind {
 #define X(id, name, bosh, stream, sentence) FAILURE_##id,
 	FAILURES(X)
 #undef X
-	FAILURE_COUNT
+		FAILURE_COUNT
 };
 
 enum {

@@ -21,7 +21,8 @@
 #include "gateway/xmpp/link.h"
 
 #define SESSION_REASON_CLIENT "closed-by-client"
-#define SESSION_REASON_LOST "client-lost" /* its connection ended, and it did not close the stream */
+#define SESSION_REASON_LOST \
+	"client-lost" /* its connection ended, and it did not close the stream */
 #define SESSION_REASON_MEMORY "out-of-memory"
 
 enum {

@@ -34,7 +34,7 @@ struct worker {
 	struct http_server *http;
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
-	uv_async_t stop; /* not a message: it must arrive when the mailbox is full */
+	uv_async_t stop;   /* not a message: it must arrive when the mailbox is full */
 	uv_async_t evict;  /* likewise */
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
@@ -79,7 +79,8 @@ static void adopt_http(struct worker *worker, int fd, const struct address *peer
 
 static void on_connection_message(struct message *message, void *reader)
 {
-	struct connection_message *connection = CONTAINER_OF(message, struct connection_message, message);
+	struct connection_message *connection =
+		CONTAINER_OF(message, struct connection_message, message);
 
 	adopt_http(reader, connection->fd, &connection->peer);
 	free(connection);
@@ -87,7 +88,8 @@ static void on_connection_message(struct message *message, void *reader)
 
 static void drop_connection_message(struct message *message)
 {
-	struct connection_message *connection = CONTAINER_OF(message, struct connection_message, message);
+	struct connection_message *connection =
+		CONTAINER_OF(message, struct connection_message, message);
 
 	close(connection->fd);
 	worker_leave_connection(connection->env, &connection->peer);
@@ -95,7 +97,8 @@ static void drop_connection_message(struct message *message)
 }
 
 /* Returns 0, or a negative errno; then the connection still belongs to the caller. */
-static int send_connection(struct worker *worker, unsigned owner, int fd, const struct address *peer)
+static int send_connection(struct worker *worker, unsigned owner, int fd,
+			   const struct address *peer)
 {
 	struct connection_message *connection = malloc(sizeof(*connection));
 
@@ -116,7 +119,8 @@ static int send_connection(struct worker *worker, unsigned owner, int fd, const 
 	return r;
 }
 
-static void on_connection(void *userdata, int fd, const struct address *peer, const struct peek *peek)
+static void on_connection(void *userdata, int fd, const struct address *peer,
+			  const struct peek *peek)
 {
 	struct worker *worker = userdata;
 	unsigned owner;
@@ -251,8 +255,8 @@ static void wake_to_evict(void *userdata)
 	uv_async_send(&((struct worker *)userdata)->evict);
 }
 
-/* Stopping: the sessions end, their clients get a moment to receive the last answer, then all handles
- * are closed and the loop ends. */
+/* Stopping: the sessions end, their clients get a moment to receive the last answer, then all
+ * handles are closed and the loop ends. */
 
 /* Parts that were never created are NULL. */
 static void close_rest(struct worker *worker)
@@ -267,7 +271,8 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 }
 
-/* Whether a client still waits for an answer, or has not answered the close frame of its WebSocket. */
+/* Whether a client still waits for an answer, or has not answered the close frame of its
+ * WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
 	return http_server_is_busy(worker->http) || ws_endpoint_is_busy(worker->ws);
@@ -417,7 +422,8 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		r = descriptors_reserve(&worker->loop, &worker->reserve, shared->n_descriptors);
 	}
 	if (r < 0) {
-		log_error("worker-failed", LOG_NUMBER("worker", index), LOG_STR("error", strerror(-r)));
+		log_error("worker-failed", LOG_NUMBER("worker", index),
+			  LOG_STR("error", strerror(-r)));
 		worker_free(worker);
 		return r;
 	}

@@ -2,9 +2,9 @@
 #pragma once
 /*
  * A worker is one thread with one loop. It has its own listening sockets, HTTP shards, WebSocket
- * context, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the site,
- * which are read-only, and the census, which is guarded; they send each other messages. The parts of a
- * worker see what gateway/env.h shows.
+ * context, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the
+ * site, which are read-only, and the census, which is guarded; they send each other messages. The
+ * parts of a worker see what gateway/env.h shows.
  */
 #include "gateway/env.h"
 
@@ -23,7 +23,8 @@ struct worker_shared {
 
 /* Prepares worker @index, counted from 0, except for its thread. Logs what fails. Returns 0 or a
  * negative errno. */
-_must_check_ int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker);
+_must_check_ int worker_new(const struct worker_shared *shared, unsigned index,
+			    struct worker **ret_worker);
 
 /* Makes the workers known to each other. Call it before the first is started. */
 void worker_connect(struct worker *const *workers, unsigned n_workers);
@@ -41,6 +42,6 @@ void worker_stop(struct worker *worker);
 /* Waits for the thread. */
 void worker_join(struct worker *worker);
 
-/* Call it after all started workers have been joined. Also ends a worker that was never started. Takes
- * NULL; returns NULL. */
+/* Call it after all started workers have been joined. Also ends a worker that was never started.
+ * Takes NULL; returns NULL. */
 struct worker *worker_free(struct worker *worker);

@@ -235,7 +235,8 @@ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
 
 bool bosh_body_is_terminate(const struct bosh_body *body)
 {
-	/* gloox 1.0 writes "terminal". Not understood, its session would stay until it times out. */
+	/* gloox 1.0 writes "terminal". Not understood, its session would stay until it times
+	 * out. */
 	return sv_eq(body->type, SV("terminate")) || sv_eq(body->type, SV("terminal"));
 }
 

@@ -110,8 +110,8 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	int r = sid_make(endpoint->env->index, session->sid);
 
 	if (r == 0) {
-		r = bosh_session_new(&endpoint->limits, session->sid, &request->body, request->exchange, now,
-				     &session->engine);
+		r = bosh_session_new(&endpoint->limits, session->sid, &request->body,
+				     request->exchange, now, &session->engine);
 	}
 	if (r < 0) {
 		free(session);
@@ -206,9 +206,10 @@ static void log_guarded(const struct bosh_entry *session, const struct bosh_requ
 }
 
 /* Finds the session that @request names. A session created over TLS does not exist for a request
- * without TLS, which must not even end it ("Connection Between Client and BOSH Service"). Neither does
- * a session that is bound to an address exist for another address. */
-static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
+ * without TLS, which must not even end it ("Connection Between Client and BOSH Service"). Neither
+ * does a session that is bound to an address exist for another address. */
+static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
+				   const struct bosh_request *request)
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
 
@@ -236,7 +237,8 @@ static void trace_request(const struct bosh_entry *session, const struct bosh_re
 {
 	const struct bosh_body *body = &request->body;
 
-	log_debug("bosh-request", LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+	log_debug("bosh-request",
+		  LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
 		  LOG_NUMBER("request", request->exchange), LOG_NUMBER("rid", body->rid),
 		  LOG_NUMBER("payloads", body->n_payloads), LOG_NUMBER("bytes", body->payloads.n),
 		  LOG_SV("type", body->type));
@@ -330,8 +332,7 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
-	HASH_ITER(hh, endpoint->sessions, session, next)
-	{
+	HASH_ITER(hh, endpoint->sessions, session, next) {
 		session_log_set_reason(&session->log, failure_name(failure.kind));
 		bosh_entry_shut(session, &failure);
 	}

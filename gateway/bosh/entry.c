@@ -39,7 +39,7 @@ void bosh_entry_end(struct bosh_entry *session)
 	session->over = true;
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	session_log_closed(&session->log, domain_of(session));
-	SLIST_FOREACH (leg, &session->legs, in_session) {
+	SLIST_FOREACH(leg, &session->legs, in_session) {
 		/* Not closed in order, so that a client can resume its stream (XEP-0198). */
 		bosh_leg_close(leg, true);
 	}
@@ -56,7 +56,8 @@ static void answer_all(struct bosh_entry *session)
 	uint64_t exchange;
 
 	while ((exchange = bosh_session_take_exchange(session->engine))) {
-		bosh_relay_answer(session->endpoint->relay, exchange, 500, session->content_type, NULL);
+		bosh_relay_answer(session->endpoint->relay, exchange, 500, session->content_type,
+				  NULL);
 	}
 }
 
@@ -77,7 +78,7 @@ static bool has_other_link(const struct bosh_leg *leg)
 {
 	const struct bosh_leg *other;
 
-	SLIST_FOREACH (other, &leg->session->legs, in_session) {
+	SLIST_FOREACH(other, &leg->session->legs, in_session) {
 		if (other != leg && other->link) {
 			return true;
 		}
@@ -114,9 +115,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct bosh_leg *leg = userdata;
 	struct bosh_session *engine = leg->session->engine;
 	const struct stream *stream = link_stream(leg->link);
-	struct buffer *pending = bosh_session_pending(engine, leg->stream,
-						      stream_event_is_stream(stream),
-						      kind == STREAM_EVENT_FEATURES);
+	struct buffer *pending = bosh_session_pending(
+		engine, leg->stream, stream_event_is_stream(stream), kind == STREAM_EVENT_FEATURES);
 	size_t n_before = pending->n;
 	int r = stream_event_write(stream, pending);
 
@@ -133,17 +133,16 @@ static void on_flush(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	bosh_entry_settle(leg->session, bosh_session_flush(leg->session->engine, now_of(leg),
-								actions_of(leg)));
+	bosh_entry_settle(leg->session,
+			  bosh_session_flush(leg->session->engine, now_of(leg), actions_of(leg)));
 }
 
 static void on_drained(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	bosh_entry_settle(leg->session,
-			    bosh_session_congest(leg->session->engine, leg->stream, false, now_of(leg),
-						 actions_of(leg)));
+	bosh_entry_settle(leg->session, bosh_session_congest(leg->session->engine, leg->stream,
+							     false, now_of(leg), actions_of(leg)));
 }
 
 static void on_over(void *userdata, const struct failure *failure)
@@ -175,14 +174,15 @@ static const struct link_callbacks link_callbacks = {
 
 /* Opening. */
 
-int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target,
-			struct admission *admission)
+int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
+			const struct bosh_target *target, struct admission *admission)
 {
 	return bosh_leg_open(session, stream, target, admission, &link_callbacks);
 }
 
 /* Has the engine tell the client that its stream was refused. Returns 0 or -ENOMEM. */
-static int refuse_leg(struct bosh_entry *session, unsigned stream, const struct admission *admission)
+static int refuse_leg(struct bosh_entry *session, unsigned stream,
+		      const struct admission *admission)
 {
 	struct bosh_leg *leg = bosh_leg_new(session, stream, admission->domain);
 
@@ -323,9 +323,9 @@ static int restart(struct bosh_leg *leg, const struct buffer *texts)
 {
 	struct bosh_target target = read_target(texts);
 
-	return link_restart(leg->link,
-			    &(struct stream_target){
-				    .from = target.from, .lang = target.lang, .version = target.version});
+	return link_restart(leg->link, &(struct stream_target){.from = target.from,
+							       .lang = target.lang,
+							       .version = target.version});
 }
 
 static int forward(struct bosh_leg *leg, const struct buffer *payloads)
@@ -336,7 +336,8 @@ static int forward(struct bosh_leg *leg, const struct buffer *payloads)
 	session->log.n_from_client += payloads->n;
 	if (r == 0 && link_is_congested(leg->link)) {
 		r = bosh_session_congest(session->engine, leg->stream, true,
-					 bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
+					 bosh_endpoint_now(session->endpoint),
+					 &session->endpoint->actions);
 	}
 	return r;
 }
@@ -448,7 +449,8 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		buffer_deinit(&action.payloads);
 		if (r == 0 && result > 0) {
 			r = break_leg(bosh_leg_find(session, action.stream),
-					result == LINK_E_EARLY ? FAILURE_TOO_EARLY : FAILURE_SERVER_STALLED);
+				      result == LINK_E_EARLY ? FAILURE_TOO_EARLY
+							     : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}
@@ -480,6 +482,7 @@ void bosh_entry_on_due(struct due_item *item)
 	struct bosh_entry *session = CONTAINER_OF(item, struct bosh_entry, due);
 
 	session->armed = MONO_NEVER;
-	bosh_entry_settle(session, bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
-							 &session->endpoint->actions));
+	bosh_entry_settle(session,
+			  bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
+					      &session->endpoint->actions));
 }

@@ -85,9 +85,9 @@ struct bosh_session {
 	uint64_t next_rid;
 	struct bosh_key key; /* what the next request is checked against */
 
-	struct mono received;   /* when the last request that was processed came */
-	struct mono carried;    /* when the last request came that carried something */
-	unsigned n_excused;     /* empty requests in excess that such requests still excuse */
+	struct mono received; /* when the last request that was processed came */
+	struct mono carried;  /* when the last request came that carried something */
+	unsigned n_excused;   /* empty requests in excess that such requests still excuse */
 	/* When the request of next_rid, which is kept among the early ones, is judged; or
 	 * MONO_NEVER. */
 	struct mono verdict;

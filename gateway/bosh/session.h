@@ -187,8 +187,8 @@ _must_check_ int bosh_session_expire(struct bosh_session *session, struct mono n
  * call; 0 when there are none left. */
 uint64_t bosh_session_take_exchange(struct bosh_session *session);
 
-/* Bytes of memory that the session holds: requests and payloads of the client that have to wait, what
- * the servers have sent and the client has not got yet, and replies that are kept. */
+/* Bytes of memory that the session holds: requests and payloads of the client that have to wait,
+ * what the servers have sent and the client has not got yet, and replies that are kept. */
 size_t bosh_session_held(const struct bosh_session *session);
 
 const char *bosh_session_sid(const struct bosh_session *session);

@@ -68,9 +68,10 @@ static int write_answer(const struct http_exchange *exchange, const struct http_
 	return writer_end(&writer);
 }
 
-/* libmicrohttpd takes no answer while a body arrives. It has written nothing since the last answer, so
- * this goes to the socket itself. Nothing may follow it; what the client still sends is thrown away, because
- * closing the connection at once could reset it before the client has read the answer. */
+/* libmicrohttpd takes no answer while a body arrives. It has written nothing since the last answer,
+ * so this goes to the socket itself. Nothing may follow it; what the client still sends is thrown
+ * away, because closing the connection at once could reset it before the client has read the
+ * answer. */
 void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_answer *answer)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
@@ -78,7 +79,8 @@ void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_
 
 	exchange->answered = true;
 	if (write_answer(exchange, answer, &text) == 0) {
-		/* It is small and nothing waits before it. A client that does not get it sees the end. */
+		/* It is small and nothing waits before it. A client that does not get it sees the
+		 * end. */
 		(void)!send(fd, buffer_sv(&text).data, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 	shutdown(fd, SHUT_WR);

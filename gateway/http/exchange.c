@@ -28,7 +28,8 @@ struct look {
 	unsigned n_told; /* how many times the headers say where the body ends */
 };
 
-static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, const char *key,
+				      const char *value)
 {
 	struct sv name = sv_trim(sv_from(key));
 	struct look *look = userdata;
@@ -44,7 +45,8 @@ static enum MHD_Result look_at_header(void *userdata, enum MHD_ValueKind kind, c
 	} else if (speaks_codings(exchange) && sv_eq_nocase(name, SV("accept-encoding"))) {
 		coding_wishes_add(&exchange->wishes, sv_from(value));
 	}
-	/* White space before the colon (RFC 9112, 5.1): other programs read it as part of the name. */
+	/* White space before the colon (RFC 9112, 5.1): other programs read it as part of the
+	 * name. */
 	look->n_told += name.n == strlen(key) ? 0 : 2;
 	return MHD_YES;
 }
@@ -61,9 +63,11 @@ static void look_at_headers(struct http_exchange *exchange)
 	}
 }
 
-static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char *method, const char *path)
+static struct http_exchange *exchange_new(struct MHD_Connection *mhd, const char *method,
+					  const char *path)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct http_exchange *exchange = calloc(1, sizeof(*exchange));
 
 	if (!exchange || !info || !info->socket_context) {
@@ -168,7 +172,8 @@ static int decode_body(struct http_exchange *exchange)
 		return 0;
 	}
 	exchange->body = BUFFER_INIT;
-	int r = coder_decode(server->coder, exchange->coding, buffer_sv(&coded), n_max, &exchange->body);
+	int r = coder_decode(server->coder, exchange->coding, buffer_sv(&coded), n_max,
+			     &exchange->body);
 
 	buffer_deinit(&coded);
 	if (r == CODING_E_TOO_LARGE) {
@@ -192,9 +197,9 @@ static bool is_hopeless(const struct http_exchange *exchange)
 	return length.n && (sv_to_u64(length, UINT64_MAX, &n) < 0 || n > n_max + HTTP_DISCARD_MAX);
 }
 
-enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
-					const char *method, const char *version, const char *data,
-					size_t *n_data, void **exchange_slot)
+enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd,
+					const char *path, const char *method, const char *version,
+					const char *data, size_t *n_data, void **exchange_slot)
 {
 	struct http_exchange *exchange = *exchange_slot;
 
@@ -317,7 +322,8 @@ enum coding http_exchange_choose_coding(const struct http_exchange *exchange, si
 	return speaks_codings(exchange) ? coding_choose(&exchange->wishes, n) : CODING_IDENTITY;
 }
 
-int http_exchange_encode(struct http_exchange *exchange, enum coding coding, struct sv plain, struct blob **ret_coded)
+int http_exchange_encode(struct http_exchange *exchange, enum coding coding, struct sv plain,
+			 struct blob **ret_coded)
 {
 	return coder_encode(exchange->connection->shard->server->coder, coding, plain, ret_coded);
 }
@@ -394,7 +400,8 @@ struct list {
 	int r;
 };
 
-static enum MHD_Result join_line(void *userdata, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result join_line(void *userdata, enum MHD_ValueKind kind, const char *key,
+				 const char *value)
 {
 	struct list *list = userdata;
 
@@ -409,7 +416,8 @@ static enum MHD_Result join_line(void *userdata, enum MHD_ValueKind kind, const 
 	return list->r < 0 ? MHD_NO : MHD_YES;
 }
 
-struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name, struct buffer *joined)
+struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name,
+				    struct buffer *joined)
 {
 	struct list list = {.name = name, .joined = joined};
 

@@ -3,8 +3,8 @@
 /*
  * One HTTP request and its answer.
  *
- * exchange  a request and the one answer that it wants. It lives from the server's callback `request`
- *           until `done`, and may be answered at any time in between
+ * exchange  a request and the one answer that it wants. It lives from the server's callback
+ *           `request` until `done`, and may be answered at any time in between
  */
 #include "common/address.h"
 #include "common/blob.h"
@@ -15,54 +15,57 @@
 struct http_exchange;
 
 enum {
-	/* How much of a body that is too large is read and discarded. Many clients read no answer before
-	 * they have sent the whole body. */
+	/* How much of a body that is too large is read and discarded. Many clients read no answer
+	 * before they have sent the whole body. */
 	HTTP_DISCARD_MAX = 512 * 1024,
-	/* How much of its beginning is kept, so that the answer can be in the words of the protocol. */
+	/* How much of its beginning is kept, so that the answer can be in the words of the
+	 * protocol. */
 	HTTP_KEEP_LARGE = 4096,
 };
 
 /* Texts are borrowed for the call. */
 struct http_answer {
 	unsigned status;
-	const char *content_type; /* NULL: no body */
-	struct blob *body;        /* the reference passes to the callee; NULL: no body */
+	const char *content_type;   /* NULL: no body */
+	struct blob *body;          /* the reference passes to the callee; NULL: no body */
 	const char *const *headers; /* name, value, name, value ... NULL */
-	bool close;               /* closes the connection */
+	bool close;                 /* closes the connection */
 };
 
 struct sv http_exchange_method(const struct http_exchange *exchange);
 struct sv http_exchange_path(const struct http_exchange *exchange);
-/* The decoded body; valid only inside `request`. If decoding failed, it is the beginning, followed by a
- * NUL, which no text contains, so that it cannot be taken for a whole body. */
+/* The decoded body; valid only inside `request`. If decoding failed, it is the beginning, followed
+ * by a NUL, which no text contains, so that it cannot be taken for a whole body. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
 /* Whether the headers disagree about the end of the body. Such a request must be refused; its
  * connection is closed after the answer. */
 bool http_exchange_is_ambiguous(const struct http_exchange *exchange);
-/* Whether the body exceeds n_body_max, as sent or as decoded, or would take too much work to decode.
- * Then only its beginning is there. */
+/* Whether the body exceeds n_body_max, as sent or as decoded, or would take too much work to
+ * decode. Then only its beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);
 /* Whether the body has a content coding that is not supported. Such a request must be refused; the
  * body is there as it was sent. */
 bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange);
 /* The value of a header, borrowed until the answer; data is NULL when there is none. */
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name);
-/* Likewise for a header whose lines form one list (RFC 9110, 5.3). All lines count, so that a client
- * cannot hide the line of a proxy behind its own. @joined belongs to the caller and holds the value if
- * there are several lines. Out of memory: as if there were none. */
-struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name, struct buffer *joined);
+/* Likewise for a header whose lines form one list (RFC 9110, 5.3). All lines count, so that a
+ * client cannot hide the line of a proxy behind its own. @joined belongs to the caller and holds
+ * the value if there are several lines. Out of memory: as if there were none. */
+struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name,
+				    struct buffer *joined);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
 
 /* A pointer for the owner's use. */
 void http_exchange_set_userdata(struct http_exchange *exchange, void *userdata);
 void *http_exchange_userdata(const struct http_exchange *exchange);
 
-/* The coding that the client prefers for an answer of @n bytes; CODING_IDENTITY if codings are off. */
+/* The coding that the client prefers for an answer of @n bytes; CODING_IDENTITY if codings are
+ * off. */
 enum coding http_exchange_choose_coding(const struct http_exchange *exchange, size_t n);
 
 /* coder_encode() with the coder of the server. */
-_must_check_ int http_exchange_encode(struct http_exchange *exchange, enum coding coding, struct sv plain,
-				      struct blob **ret_coded);
+_must_check_ int http_exchange_encode(struct http_exchange *exchange, enum coding coding,
+				      struct sv plain, struct blob **ret_coded);
 
 /* Answers the request. Only the first call counts. */
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer);
@@ -71,7 +74,7 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 unsigned http_exchange_status(const struct http_exchange *exchange);
 
 /* Takes the connection away from HTTP instead of answering, for a WebSocket upgrade. *ret_fd is a
- * duplicate of the socket's descriptor and belongs to the caller, who calls http_exchange_release() after
- * closing it. Returns 0 or a negative errno. */
+ * duplicate of the socket's descriptor and belongs to the caller, who calls http_exchange_release()
+ * after closing it. Returns 0 or a negative errno. */
 _must_check_ int http_exchange_detach(struct http_exchange *exchange, int *ret_fd);
 void http_exchange_release(struct http_exchange *exchange);

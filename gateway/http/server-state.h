@@ -49,9 +49,9 @@ struct http_exchange {
 	struct coding_wishes wishes;
 	void *userdata;
 	unsigned status; /* of the answer; 0: none yet */
-	bool too_large; /* the body is too large; only its beginning is kept */
-	bool ambiguous; /* more than one header says where the body ends */
-	bool cut;       /* cut off: the rest of it is not waited for */
+	bool too_large;  /* the body is too large; only its beginning is kept */
+	bool ambiguous;  /* more than one header says where the body ends */
+	bool cut;        /* cut off: the rest of it is not waited for */
 	bool dispatched, suspended, answered, gone;
 };
 

@@ -41,7 +41,7 @@ enum client_log_kind {
 #define X(id, name, level) CLIENT_LOG_##id,
 	CLIENT_LOG_KINDS(X)
 #undef X
-	CLIENT_LOG_KIND_COUNT
+		CLIENT_LOG_KIND_COUNT
 };
 
 struct client_log;

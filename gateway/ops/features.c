@@ -30,7 +30,7 @@ enum {
 #define X(id, uri, name) FEATURE_##id,
 	FEATURE_NAMESPACES(X)
 #undef X
-	FEATURE_COUNT
+		FEATURE_COUNT
 };
 
 static const char *const uris[] = {

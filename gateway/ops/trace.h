@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Logs the steps on the way to servers, at level debug: DNS answers (dns-answer), addresses that are
- * dialled (dial), TLS (tls), stream headers (stream-header), redirections (redirected), and servers
- * that are slow or given up (server-slow, server-left). The steps of BOSH requests are logged where
- * they happen (bosh/), as bosh-request and bosh-answer.
+ * Logs the steps on the way to servers, at level debug: DNS answers (dns-answer), addresses that
+ * are dialled (dial), TLS (tls), stream headers (stream-header), redirections (redirected), and
+ * servers that are slow or given up (server-slow, server-left). The steps of BOSH requests are
+ * logged where they happen (bosh/), as bosh-request and bosh-answer.
  *
  * Nothing of a stream but its header is logged.
  */

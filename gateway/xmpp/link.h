@@ -59,12 +59,12 @@ enum link_result {
 			 * that heeds link_is_congested() writes */
 };
 
-/* Sends elements to the server. When the link is over they are dropped. Returns LINK_OK, LINK_E_* or
- * -ENOMEM. */
+/* Sends elements to the server. When the link is over they are dropped. Returns LINK_OK, LINK_E_*
+ * or -ENOMEM. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
-/* The same, together with what else is written in this turn of the loop: for clients that send their
- * stanzas one by one. */
+/* The same, together with what else is written in this turn of the loop: for clients that send
+ * their stanzas one by one. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
 /* The client wants a restart: a new header on the same connection, or, where it has not logged in
@@ -87,8 +87,8 @@ _must_check_ int link_address(const struct link *link, struct address *ret_addre
 /* The TLS version in use ("TLSv1.3"), or "none". Static. */
 const char *link_tls_version(const struct link *link);
 
-/* Bytes of memory that the link holds for its session: what the server has sent incompletely, and what
- * waits for the server. */
+/* Bytes of memory that the link holds for its session: what the server has sent incompletely, and
+ * what waits for the server. */
 size_t link_held(const struct link *link);
 
 /* For keepalive_init(). Links enter by themselves, once their client has logged in. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* The test page, put into the binary by embed.sh: its document, its style, and the parts of its script in one. */
+/* The test page, put into the binary by embed.sh: its document, its style, and the parts of its
+ * script in one. */
 #include <stddef.h>
 
 extern const unsigned char page_html[];
