@@ -1,5 +1,5 @@
 // XEP-0124 from the outside: acknowledgements, keys, pauses, the one request of a round trip, and what is too much. The rules are
-// listed in tests/unit/test-bosh-session.c.
+// listed in tests/unit/gateway/bosh/test-bosh-session.c.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/xml-parser.h"
+#include "tests/unit/common/xml-case.h"
+
+static const struct xml_scan_options large_options = {.n_element_max = 16 * 1024 * 1024};
+
+static void test_limit_of_bytes(void **state)
+{
+	static const char open[] = "<m xmlns='a'>";
+	static const char close[] = "</m>";
+	const size_t n = N_ELEMENT_MAX - (sizeof(open) - 1) - (sizeof(close) - 1);
+
+	check_outcome(*state, long_text(ROOT, open, "x", n, close), "0");
+	check_outcome(*state, long_text(ROOT, open, "x", n + 1, close), "3");
+	/* A start tag, an end tag and a comment that never end. */
+	check_outcome(*state, long_text(ROOT, "<m a='", "x", N_ELEMENT_MAX - 6, ""), "0");
+	check_outcome(*state, long_text(ROOT, "<m a='", "x", N_ELEMENT_MAX - 5, ""), "3");
+	check_outcome(*state, long_text(ROOT, open, "x", n, "</m   "), "3");
+	check_outcome(*state, long_text(ROOT, "<!--", "x", N_ELEMENT_MAX - 3, ""), "3");
+	/* White space between elements is not counted: it is used as keepalive. */
+	check_outcome(*state, long_text(ROOT, "<m/>", " ", 10 * N_ELEMENT_MAX, "<m/>"), "0");
+	check_outcome(*state, long_text(ROOT, "", "<m/>", 10 * N_ELEMENT_MAX, ""), "0");
+}
+
+static void test_limit_of_root(void **state)
+{
+	static const char open[] = "<r xmlns='a' id='";
+	static const char close[] = "'>";
+	const size_t n = XML_ROOT_MAX - (sizeof(open) - 1) - (sizeof(close) - 1);
+
+	check_outcome(*state, long_text("", open, "x", n, close), "0");
+	check_outcome(*state, long_text("", open, "x", n + 1, close), "3");
+	check_outcome(*state, long_text("", " ", " ", XML_ROOT_MAX, "<r>"), "3");
+	/* An element that never ends. */
+	check_outcome(*state, long_text("", "<r a='", "x", XML_ROOT_MAX - 6, ""), "0");
+	check_outcome(*state, long_text("", "<r a='", "x", XML_ROOT_MAX - 5, ""), "3");
+}
+
+static void test_limit_of_depth(void **state)
+{
+	struct setup *one = *state;
+
+	one->options = &large_options;
+	check_outcome(one, long_text(ROOT, "", "<m>", XML_DEPTH_MAX - 1, ""), "0");
+	check_outcome(one, long_text(ROOT, "", "<m>", XML_DEPTH_MAX, ""), "3");
+}
+
+static void test_limit_of_children(void **state)
+{
+	static const struct xml_scan_options told = {.n_element_max = 1024 * 1024,
+						     .with_children = 1 << STREAMS};
+	struct setup *one = *state;
+
+	one->options = &told;
+	check_outcome(one, long_text(ROOT, "<s:f>", "<a/>", XML_CHILDREN_MAX, "</s:f>"), "0");
+	check_outcome(one, long_text(ROOT, "<s:f>", "<a/>", XML_CHILDREN_MAX + 1, "</s:f>"), "3");
+	check_outcome(one, long_text(ROOT, "<f>", "<a/>", XML_CHILDREN_MAX + 1, "</f>"), "0");
+}
+
+static void test_limit_of_declarations(void **state)
+{
+	for (size_t n = XML_SCOPE_MAX; n <= XML_SCOPE_MAX + 1; n++) {
+		struct buffer text = BUFFER_INIT;
+		struct buffer expected = BUFFER_INIT;
+
+		LOG(&text, "<r");
+		for (size_t i = 0; i < n; i++) {
+			LOG(&text, " xmlns:p%zu='u%zu'", i, i);
+		}
+		LOG(&text, "><p%d:m/>", XML_SCOPE_MAX - 1);
+		if (n == XML_SCOPE_MAX) {
+			LOG(&expected,
+			    "root -2 r\n-1 m <p%zu:m/> -> <p%zu:m xmlns:p%zu='u%zu'/>\nidle\n",
+			    n - 1, n - 1, n - 1, n - 1);
+		} else {
+			LOG(&expected, "error 3\n");
+		}
+		assert_int_equal(buffer_append(&expected, "", 1), 0);
+		pieces_check(buffer_sv(&text), run, *state, buffer_sv(&expected).data);
+		buffer_deinit(&text);
+		buffer_deinit(&expected);
+	}
+}
+
+/* A scan that never rests between elements changes its parser unnoticed. */
+static void test_hand_over(void **state)
+{
+	enum {
+		N_BYTES = 3 * XML_PARSER_BYTES_MAX,
+		N_PIECE = 1000,
+	};
+	const struct setup *one = *state;
+	static const char element[] = "<m n='0123456789'><s:x>0123456789</s:x></m>";
+	size_t n_element = sizeof(element) - 1;
+	size_t n_elements = N_BYTES / n_element;
+	struct sv text = long_text(ROOT, "", element, n_elements, "<m");
+	struct sv rest = text;
+	struct xml_scan scan;
+	struct xml_item item;
+	size_t n_told = 0, n_parsers = 1, n_fed = 0;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &options);
+	while (rest.n) {
+		/* Pieces that never end at the end of an element. */
+		size_t n = rest.n < N_PIECE ? rest.n : N_PIECE;
+		struct sv done = {text.data,
+				  (size_t)(rest.data - text.data) + n - (sizeof(ROOT) - 1)};
+		n -= done.n % n_element == 0 && rest.n > n;
+
+		char *copy = malloc(n);
+
+		assert_non_null(copy);
+		memcpy(copy, rest.data, n);
+		rest = sv_skip(rest, n);
+		assert_int_equal(xml_scan_feed(&scan, copy, n), 0);
+		while (xml_scan_next(&scan, &item, &r)) {
+			struct buffer whole = BUFFER_INIT;
+
+			if (item.kind == XML_ITEM_ELEMENT) {
+				assert_int_equal(item.text.n, n_element);
+				assert_memory_equal(item.text.data, element, n_element);
+				assert_int_equal(xml_item_write(&scan, &item, 0, &whole), 0);
+				assert_int_equal(whole.n,
+						 n_element + strlen(" xmlns='jabber:client' "
+								    "xmlns:s='urn:streams'"));
+				buffer_deinit(&whole);
+				n_told++;
+			}
+		}
+		assert_int_equal(r, 0);
+		assert_non_null(scan.parser);
+		/* A new parser has been fed less than the last one. Its address may be the same. */
+		n_parsers += scan.parser->n_fed < n_fed;
+		n_fed = scan.parser->n_fed;
+		free(copy);
+	}
+	assert_int_equal(n_told, n_elements);
+	assert_in_range(n_parsers, 3, 4);
+	assert_false(xml_scan_is_idle(&scan));
+	xml_scan_deinit(&scan);
+	free((void *)text.data);
+}
+
+/* The same in one piece, with something that is refused after the change. */
+static void test_hand_over_whole(void **state)
+{
+	struct setup *one = *state;
+	static const char *const ends[] = {"<m/>",     "<m>",         "<m></n>",
+					   "<!-- -->", "</s:stream>", "x"};
+	static const char *const expected[] = {"0", "0", "1", "2", "0", "1"};
+
+	one->options = &large_options;
+	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+		struct sv text = long_text(
+			ROOT, "", "<m xmlns='a'>0123456789012345678901234567890123456789</m>",
+			XML_PARSER_BYTES_MAX / 40, ends[i]);
+		struct pieces pieces = {.rest = text, .way = PIECES_WHOLE};
+		struct buffer log = BUFFER_INIT;
+
+		run_outcome(&pieces, &log, one);
+		pieces_end(&pieces);
+		assert_true(sv_eq(buffer_sv(&log), sv_from(expected[i])));
+		buffer_deinit(&log);
+		free((void *)text.data);
+	}
+	/* A single element of that size, in pieces: one parser reads all of it. */
+	struct sv text = long_text(ROOT, "<m>", "x", XML_PARSER_BYTES_MAX, "</m>");
+	struct pieces pieces = {.rest = text, .way = PIECES_RANDOM};
+	struct buffer log = BUFFER_INIT;
+
+	run_outcome(&pieces, &log, one);
+	pieces_end(&pieces);
+	assert_true(sv_eq(buffer_sv(&log), SV("0")));
+	buffer_deinit(&log);
+	free((void *)text.data);
+}
+
+/* A tag in tiny pieces is scanned again with each of them; text is not. */
+static void test_rescan_budget(void **state)
+{
+	enum {
+		N_PIECE = 100,
+	};
+	const struct setup *one = *state;
+	char piece[N_PIECE];
+	struct xml_scan scan;
+	struct xml_item item;
+	int r = 0;
+	uint64_t n = strlen("<m a='"), n_scanned = n;
+
+	memset(piece, 'x', sizeof(piece));
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m a='");
+	while (r == 0) {
+		r = xml_scan_feed(&scan, piece, sizeof(piece));
+		if (r == 0) {
+			assert_false(xml_scan_next(&scan, &item, &r));
+		}
+		n += sizeof(piece);
+		n_scanned += n;
+		assert_int_equal(r, n_scanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0);
+	}
+	xml_scan_deinit(&scan);
+
+	/* Each element gets the whole budget, even if the scan never rests between them. */
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m a='");
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t piece_n = 0; piece_n < 850; piece_n++) {
+			assert_int_equal(xml_scan_feed(&scan, piece, sizeof(piece)), 0);
+			assert_false(xml_scan_next(&scan, &item, &r));
+			assert_int_equal(r, 0);
+		}
+		assert_int_equal(feed_quietly(&scan, "'/><m a='"), 1);
+	}
+	xml_scan_deinit(&scan);
+
+	/* The same number of bytes of text does not use the budget. */
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m>");
+	for (n = 0; n < 2 * 1000 * 1000; n += sizeof(piece)) {
+		assert_int_equal(xml_scan_feed(&scan, piece, sizeof(piece)), 0);
+		assert_false(xml_scan_next(&scan, &item, &r));
+		assert_int_equal(r, 0);
+	}
+	xml_scan_deinit(&scan);
+}
+
+static void test_too_much_at_once(void **state)
+{
+	const struct setup *one = *state;
+	struct xml_scan scan;
+
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(xml_scan_feed(&scan, "", (size_t)INT32_MAX), XML_E_TOO_LARGE);
+	assert_int_equal(feed_quietly(&scan, ""), 0);
+	xml_scan_deinit(&scan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_limit_of_bytes),        TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),        TEST(test_limit_of_children),
+		TEST(test_limit_of_declarations), TEST(test_hand_over),
+		TEST(test_hand_over_whole),       TEST(test_rescan_budget),
+		TEST(test_too_much_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

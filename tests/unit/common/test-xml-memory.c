@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/xml-parser.h"
+#include "tests/unit/common/xml-case.h"
+
+enum {
+	N_LARGE = 256 * 1024,
+	/* What a parser may keep in the pool. */
+	N_KEPT = 192 * 1024,
+};
+
+static const struct xml_scan_options large_options = {.n_element_max = N_LARGE};
+static const size_t n_memory_max = XML_MEMORY_BASE + XML_MEMORY_FACTOR * (size_t)N_LARGE;
+
+static void test_held(void **state)
+{
+	const struct setup *one = *state;
+	struct xml_scan scan;
+
+	xml_scan_init(&scan, one->pool, &large_options);
+	assert_int_equal(xml_scan_held(&scan), 0);
+	feed_quietly(&scan, ROOT);
+	assert_int_equal(xml_scan_held(&scan), 0);
+	struct sv text = long_text("", "<m>", "x", 100000, "");
+
+	feed_quietly(&scan, text.data);
+	assert_in_range(xml_scan_held(&scan), 100000, 4 * 100000);
+	feed_quietly(&scan, "</m>");
+	assert_int_equal(xml_scan_held(&scan), 0);
+	/* A start tag that never ends is held twice: here, and by expat. */
+	feed_quietly(&scan, "<m a='");
+	feed_quietly(&scan, text.data + strlen("<m>"));
+	assert_in_range(xml_scan_held(&scan), 2 * 100000, 4 * 100000 + N_KEPT);
+	xml_scan_deinit(&scan);
+	assert_int_equal(xml_scan_held(&scan), 0);
+	free((void *)text.data);
+}
+
+/* Feeds names that are new in each tag until the scan refuses more. @format has one number. Returns
+ * how many bytes that took, or what an element may have. */
+static size_t feed_names(struct xml_scan *scan, const char *open, const char *format)
+{
+	size_t n = strlen(ROOT) + strlen(open);
+	struct xml_item item;
+	int r = 0;
+
+	feed_quietly(scan, ROOT);
+	feed_quietly(scan, open);
+	for (unsigned i = 0; r == 0 && n < N_LARGE - 100; i++) {
+		char text[64];
+		int n_text = snprintf(text, sizeof(text), format, i, i);
+
+		n += (size_t)n_text;
+		r = xml_scan_feed(scan, text, (size_t)n_text);
+		int next_r;
+
+		assert_false(xml_scan_next(scan, &item, &next_r));
+		r = r ? r : next_r;
+		size_t n_max = n_memory_max + 2 * scan->parser->n_at_once;
+
+		assert_int_equal(r, scan->parser->n_memory > n_max ? XML_E_TOO_LARGE : 0);
+	}
+	return n;
+}
+
+static void test_limit_of_memory(void **state)
+{
+	const struct setup *one = *state;
+	struct {
+		const char *open, *format;
+		bool is_refused;
+	} rows[] = {
+		{"<m>", "<e%x/>", true},
+		{"<m>", "<e%x a%x=''/>", true},
+		{"<m>", "<e%x xmlns:p%x='u'/>", true},
+		/* What stanzas look like. */
+		{"<m>", "<e jid='%x@example.org' name='n%x'><g>g</g></e>", false},
+		{"<m>", "text %x", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct xml_scan scan;
+
+		xml_scan_init(&scan, one->pool, &large_options);
+		size_t n = feed_names(&scan, rows[i].open, rows[i].format);
+
+		assert_int_equal(n < N_LARGE - 100, rows[i].is_refused);
+		xml_scan_deinit(&scan);
+	}
+}
+
+/* One attribute as long as an element may be, in whatever pieces, is no case for the limit. */
+static void test_one_long_attribute(void **state)
+{
+	struct setup *one = *state;
+	size_t n = N_LARGE - strlen("<m a=''/>");
+
+	one->options = &large_options;
+	struct sv text = long_text(ROOT, "<m a='", "x", n, "'/>");
+	struct pieces pieces = {.rest = text, .way = PIECES_WHOLE};
+	struct buffer log = BUFFER_INIT;
+
+	run_outcome(&pieces, &log, one);
+	pieces_end(&pieces);
+	pieces = (struct pieces){.rest = text, .way = PIECES_RANDOM};
+	run_outcome(&pieces, &log, one);
+	pieces_end(&pieces);
+	assert_true(sv_eq(buffer_sv(&log), SV("00")));
+	buffer_deinit(&log);
+	free((void *)text.data);
+}
+
+/* What a large input made a parser take is not kept for the next. */
+static void test_pool_keeps_no_memory(void **state)
+{
+	const struct setup *one = *state;
+	struct xml_scan scans[4];
+
+	for (size_t round = 0; round < 2; round++) {
+		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+			xml_scan_init(&scans[i], one->pool, &large_options);
+			(void)feed_names(&scans[i], "<m>", "<e a%x=''/>");
+		}
+		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+			xml_scan_deinit(&scans[i]);
+		}
+		/* One that ends well would be used again at once. */
+		xml_scan_init(&scans[0], one->pool, &large_options);
+		feed_quietly(&scans[0], ROOT "<m>");
+		for (unsigned i = 0; i < 6000; i++) {
+			char text[32];
+
+			snprintf(text, sizeof(text), "<e a%u=''/>", i);
+			feed_quietly(&scans[0], text);
+		}
+		assert_true(scans[0].parser->n_memory > N_KEPT);
+		feed_quietly(&scans[0], "</m>");
+		assert_null(scans[0].parser);
+		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+			if (i) {
+				xml_scan_init(&scans[i], one->pool, &large_options);
+				feed_quietly(&scans[i], ROOT);
+			}
+			feed_quietly(&scans[i], "<m");
+			assert_in_range(scans[i].parser->n_memory, 1, N_KEPT);
+		}
+		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
+			xml_scan_deinit(&scans[i]);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_held),
+		TEST(test_limit_of_memory),
+		TEST(test_one_long_attribute),
+		TEST(test_pool_keeps_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

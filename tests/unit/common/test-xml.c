@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/common/xml-case.h"
+
+struct row {
+	const char *input, *expected;
+};
+
+static void check_rows(const struct setup *one, const struct row *rows, size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		pieces_check(sv_from(rows[i].input), run, (void *)one, rows[i].expected);
+	}
+}
+
+#define CHECK_ROWS(one, rows) check_rows(one, rows, ARRAY_LENGTH(rows))
+
+static void test_slices(void **state)
+{
+	static const struct row rows[] = {
+		{ROOT, "root 1 stream\nidle\n"},
+		{"<?xml version='1.0'?>\n" ROOT, "root 1 stream\nidle\n"},
+		{ROOT " \r\n\t", "root 1 stream\nidle\n"},
+		{ROOT "\r", "root 1 stream\nidle\n"},
+		{ROOT "<", "root 1 stream\nopen\n"},
+		{ROOT "<m", "root 1 stream\nopen\n"},
+		{ROOT "<m><b></b>", "root 1 stream\nopen\n"},
+		{ROOT "<m xmlns='a'/>", "root 1 stream\n-1 m <m xmlns='a'/>\nidle\n"},
+		{ROOT "<m xmlns='a'></m\n>", "root 1 stream\n-1 m <m xmlns='a'></m\n>\nidle\n"},
+		{ROOT "<m xmlns='a' b = \"c>d\" >x<y/>z</m><n xmlns='' />",
+		 "root 1 stream\n-1 m <m xmlns='a' b = \"c>d\" >x<y/>z</m>\n-2 n <n xmlns='' "
+		 "/>\nidle\n"},
+		{ROOT "\r\n<m xmlns='a'>\r\n</m>\r\n<n xmlns='a'/>\r\n",
+		 "root 1 stream\n-1 m <m xmlns='a'>\r\n</m>\n-1 n <n xmlns='a'/>\nidle\n"},
+		{ROOT "<m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'>&lt;&#60;&amp;<![CDATA[<&]]></m>\nidle\n"},
+		{ROOT "<m xmlns='a'/></s:stream>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nend\ncomplete\n"},
+		{"<s:stream xmlns:s='urn:streams'/>", "root 1 stream\nend\ncomplete\n"},
+		{"<x/>", "root -2 x\nend\ncomplete\n"},
+		{"<x xmlns='other'></x>\n", "root -1 x\nend\ncomplete\n"},
+		{"<x/>\r\n \t", "root -2 x\nend\ncomplete\n"},
+		{"<x/>\r", "root -2 x\nend\ncomplete\n"},
+		{"<x/>\n<", "root -2 x\nend\nopen\n"},
+		{"<x/><!", "root -2 x\nend\nopen\n"},
+		{"<x/>\xc3", "root -2 x\nend\nopen\n"},
+		{"\n <s:stream xmlns:s='urn:strea", "open\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_sections(void **state)
+{
+	static const struct row rows[] = {
+		/* Inside an element, with any content and cut anywhere. */
+		{ROOT "<m xmlns='a'><![CDATA[]]></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'><![CDATA[]]></m>\nidle\n"},
+		{ROOT "<m xmlns='a'> <![CDATA[ \r\n]]>]]<![CDATA[]]]]></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'> <![CDATA[ \r\n]]>]]<![CDATA[]]]]></m>\nidle\n"},
+		{ROOT "<m xmlns='a'><n><![CDATA[</m>&a;<!-- -->]]></n></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'><n><![CDATA[</m>&a;<!-- -->]]></n></m>\nidle\n"},
+		{ROOT "<m><![CDATA[", "root 1 stream\nopen\n"},
+		{ROOT "<m><![CDATA[ ]]", "root 1 stream\nopen\n"},
+		{ROOT "<m><n><![CDATA[</n></m>", "root 1 stream\nopen\n"},
+		/* Between elements: open, empty, and with nothing but white space. */
+		{ROOT "<![CDATA[", "root 1 stream\nerror 1\n"},
+		{ROOT "<![CDATA[]]>", "root 1 stream\nerror 1\n"},
+		{ROOT "<![CDATA[ ]]><m/>", "root 1 stream\nerror 1\n"},
+		{ROOT "\n<![CDATA[<m/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m xmlns='a'/><![CDATA[", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 1\n"},
+		{ROOT "<m xmlns='a'></m>\r<![CDATA[ ]]>",
+		 "root 1 stream\n-1 m <m xmlns='a'></m>\nerror 1\n"},
+		/* Half of its start could still become an element, so the scan is not idle. */
+		{ROOT "<!", "root 1 stream\nopen\n"},
+		{ROOT "<![CDATA", "root 1 stream\nopen\n"},
+		{ROOT " <![CDATA", "root 1 stream\nopen\n"},
+		{ROOT "]", "root 1 stream\nopen\n"},
+		{ROOT "]]", "root 1 stream\nopen\n"},
+		{ROOT "\xc3", "root 1 stream\nopen\n"},
+		{ROOT "&#32", "root 1 stream\nopen\n"},
+		/* After a root, and before one. */
+		{ROOT "</s:stream><![CDATA[", "root 1 stream\nend\nerror 1\n"},
+		{ROOT "</s:stream>\n<![CDATA[ ]]>", "root 1 stream\nend\nerror 1\n"},
+		{"<![CDATA[", "error 1\n"},
+		{"<?xml version='1.0'?><![CDATA[ ]]><x/>", "error 1\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_scopes(void **state)
+{
+	static const struct row rows[] = {
+		/* The default namespace, used by the element or only inside it. */
+		{ROOT "<m a='b'/>",
+		 "root 1 stream\n0 m <m a='b'/> -> <m xmlns='jabber:client' a='b'/>\nidle\n"},
+		{ROOT "<m/>", "root 1 stream\n0 m <m/> -> <m xmlns='jabber:client'/>\nidle\n"},
+		{ROOT "<p:m xmlns:p='a'><n/></p:m>",
+		 "root 1 stream\n-1 m <p:m xmlns:p='a'><n/></p:m> -> "
+		 "<p:m xmlns='jabber:client' xmlns:p='a'><n/></p:m>\nidle\n"},
+		/* Declared again, the same or another: nothing is missing. */
+		{ROOT "<m xmlns='jabber:client'/>",
+		 "root 1 stream\n0 m <m xmlns='jabber:client'/>\nidle\n"},
+		{ROOT "<m xmlns='b'><n xmlns='jabber:client'><o/></n></m>",
+		 "root 1 stream\n-1 m <m xmlns='b'><n xmlns='jabber:client'><o/></n></m>\nidle\n"},
+		{ROOT "<s:m xmlns:s='b'/>", "root 1 stream\n-1 m <s:m xmlns:s='b'/>\nidle\n"},
+		{ROOT "<m xmlns='a'><s:n xmlns:s='b'/></m>",
+		 "root 1 stream\n-1 m <m xmlns='a'><s:n xmlns:s='b'/></m>\nidle\n"},
+		/* A declaration of one element does not apply to the next. */
+		{ROOT "<m xmlns='jabber:client'/><m/>",
+		 "root 1 stream\n0 m <m xmlns='jabber:client'/>\n0 m <m/> -> "
+		 "<m xmlns='jabber:client'/>\nidle\n"},
+		{ROOT "<m xmlns='a'/><p:m/>", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 1\n"},
+		/* Prefixes: of the element, of a child, of an attribute, of a child's attribute. */
+		{ROOT "<s:m/>",
+		 "root 1 stream\n1 m <s:m/> -> <s:m xmlns:s='urn:streams'/>\nidle\n"},
+		{"<r xmlns:p='a' xmlns:q='b' xmlns:u='c'><m><p:n q:z='1'/></m></r>",
+		 "root -2 r\n-2 m <m><p:n q:z='1'/></m> -> "
+		 "<m xmlns:p='a' xmlns:q='b'><p:n q:z='1'/></m>\nend\ncomplete\n"},
+		{"<r xmlns:p='a'><m p:z='1'/></r>",
+		 "root -2 r\n-2 m <m p:z='1'/> -> <m xmlns:p='a' p:z='1'/>\nend\ncomplete\n"},
+		/* Two prefixes of one namespace: only the one that is used is missing. */
+		{"<r xmlns:p='a' xmlns:q='a'><q:m/></r>",
+		 "root -2 r\n-1 m <q:m/> -> <q:m xmlns:q='a'/>\nend\ncomplete\n"},
+		/* A name that only begins like a prefix. */
+		{"<r xmlns:p='a' xmlns:pp='b'><pp:m/></r>",
+		 "root -2 r\n-1 m <pp:m/> -> <pp:m xmlns:pp='b'/>\nend\ncomplete\n"},
+		/* URIs are escaped, also where they had a character reference. */
+		{"<r xmlns:p='a&amp;b&#39;&quot;&lt;'><p:m/></r>",
+		 "root -2 r\n-1 m <p:m/> -> <p:m "
+		 "xmlns:p='a&amp;b&apos;&quot;&lt;'/>\nend\ncomplete\n"},
+		/* The prefix xml needs no declaration. */
+		{ROOT "<m xml:lang='de' xmlns='a'/>",
+		 "root 1 stream\n-1 m <m xml:lang='de' xmlns='a'/>\nidle\n"},
+		/* Out of scope again. */
+		{"<r xmlns='a'><m xmlns=''><n/></m></r>",
+		 "root -1 r\n-2 m <m xmlns=''><n/></m>\nend\ncomplete\n"},
+		/* In the copy, a control character would be read as a space: another namespace. */
+		{"<r xmlns:p='a&#9;b'><p:m/></r>", "error 1\n"},
+		{"<r xmlns:p='a&#10;b'><p:m/></r>", "error 1\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_children_and_attributes(void **state)
+{
+	static const struct row rows[] = {
+		{ROOT "<s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b "
+		      "xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>",
+		 "root 1 stream\n1 f <s:f xmlns:s='urn:streams'> <a xmlns='x'/><t:b "
+		 "xmlns:t='urn:told'><c/>d</t:b >"
+		 "<s:e></s:e></s:f> -> <s:f xmlns='jabber:client' xmlns:s='urn:streams'> <a "
+		 "xmlns='x'/>"
+		 "<t:b xmlns:t='urn:told'><c/>d</t:b ><s:e></s:e></s:f>"
+		 " [-1 a <a xmlns='x'/>] [2 b <t:b xmlns:t='urn:told'><c/>d</t:b >] [1 e "
+		 "<s:e></s:e>]\nidle\n"},
+		/* Not for other namespaces; each item has its own. */
+		{"<r xmlns='urn:streams'><f><a/></f><m "
+		 "xmlns='x'><a/></m><f/><f><b/><b><b/></b></f>",
+		 "root 1 r\n1 f <f><a/></f> -> <f xmlns='urn:streams'><a/></f> [1 a <a/>]\n"
+		 "-1 m <m xmlns='x'><a/></m>\n1 f <f/> -> <f xmlns='urn:streams'/>\n"
+		 "1 f <f><b/><b><b/></b></f> -> <f xmlns='urn:streams'><b/><b><b/></b></f>"
+		 " [1 b <b/>] [1 b <b><b/></b>]\nidle\n"},
+		{"<r id='&lt;1&gt;' xml:lang='de'>", "root -2 r -2:id='<1>' 3:lang='de'\nidle\n"},
+		{"<r id=''>", "root -2 r -2:id=''\nidle\n"},
+		{"<r xmlns:c='jabber:client' c:id='1'>", "root -2 r 0:id='1'\nidle\n"},
+		{"<r xmlns='x' id='0'><t xmlns='urn:told' id='1'/><m id='2'/><t xmlns='urn:told' "
+		 "id='3' xml:lang='e'/>",
+		 "root -1 r -2:id='0'\n2 t <t xmlns='urn:told' id='1'/> -2:id='1'\n"
+		 "-1 m <m id='2'/> -> <m xmlns='x' id='2'/>\n"
+		 "2 t <t xmlns='urn:told' id='3' xml:lang='e'/> -2:id='3' 3:lang='e'\nidle\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_refused(void **state)
+{
+	static const struct row rows[] = {
+		/* Restricted: RFC 6120, 11.1. */
+		{"<!DOCTYPE x><x/>", "error 2\n"},
+		{"<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", "error 2\n"},
+		{"<!-- c --><x/>", "error 2\n"},
+		{"<?p i?><x/>", "error 2\n"},
+		{ROOT "<!-- c -->", "root 1 stream\nerror 2\n"},
+		{ROOT "<?p i?>", "root 1 stream\nerror 2\n"},
+		{ROOT "<m xmlns='a'/><n><!-- --></n>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nerror 2\n"},
+		{ROOT "<n><?p i?></n>", "root 1 stream\nerror 2\n"},
+		{ROOT "<n>&a;</n>", "root 1 stream\nerror 2\n"},
+		{ROOT "<n a='&nbsp;'/>", "root 1 stream\nerror 2\n"},
+		{ROOT "</s:stream><!-- -->", "root 1 stream\nend\nerror 2\n"},
+		/* An encoding other than UTF-8. */
+		{"<?xml version='1.0' encoding='ISO-8859-1'?><x/>", "error 2\n"},
+		{"<?xml version='1.0' encoding='UTF-16'?><x/>", "error 2\n"},
+		{"<?xml version='1.0' encoding='utf-8'?><x>", "root -2 x\nidle\n"},
+		/* Text between elements. */
+		{ROOT "x", "root 1 stream\nerror 1\n"},
+		{ROOT "<m xmlns='a'/>&#32;&#x41;", "root 1 stream\n-1 m <m xmlns='a'/>\nerror 1\n"},
+		{ROOT "<![CDATA[x]]>", "root 1 stream\nerror 1\n"},
+		{"x" ROOT, "error 1\n"},
+		/* Not well-formed. */
+		{ROOT "<m></n>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m a='1' a='2'/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m a=1/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m a='<'/>", "root 1 stream\nerror 1\n"},
+		{ROOT "</x>", "root 1 stream\nerror 1\n"},
+		{ROOT "<p:m/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m p:a='1'/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m xmlns:p=''/>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>]]></m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>&#0;</m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<?xml version='1.0'?>", "root 1 stream\nerror 1\n"},
+		{ROOT "</s:stream><x/>", "root 1 stream\nend\nerror 1\n"},
+		/* Bad UTF-8: a lone byte, an overlong form, a surrogate, more than Unicode has. */
+		{ROOT "<m>\xff</m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>\xc0\xbc</m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>\xed\xa0\x80</m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>\xf4\x90\x80\x80</m>", "root 1 stream\nerror 1\n"},
+		{ROOT "<m>\xc3<</m>", "root 1 stream\nerror 1\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+static void test_utf8(void **state)
+{
+	static const struct row rows[] = {
+		{ROOT "<m\xc3\xbc xmlns='a'>\xe2\x82\xac\xf0\x9f\x98\x80</m\xc3\xbc>",
+		 "root 1 stream\n-1 m\xc3\xbc <m\xc3\xbc "
+		 "xmlns='a'>\xe2\x82\xac\xf0\x9f\x98\x80</m\xc3\xbc>\nidle\n"},
+		{"<r xmlns:\xc3\xa4='urn:\xc3\xb6'><\xc3\xa4:m/>",
+		 "root -2 r\n-1 m <\xc3\xa4:m/> -> <\xc3\xa4:m "
+		 "xmlns:\xc3\xa4='urn:\xc3\xb6'/>\nidle\n"},
+		{"\xef\xbb\xbf" ROOT "<m xmlns='a'/>",
+		 "root 1 stream\n-1 m <m xmlns='a'/>\nidle\n"},
+	};
+
+	CHECK_ROWS(*state, rows);
+}
+
+/* Bytes that expat would accept, but not the program that receives them. */
+static void test_utf16(void **state)
+{
+	static const char text[] = "<x><y/></x>";
+	char bytes[2 + 2 * sizeof(text)];
+
+	for (unsigned big = 0; big < 2; big++) {
+		for (unsigned mark = 0; mark < 2; mark++) {
+			size_t n = 0;
+
+			if (mark) {
+				bytes[n++] = (char)(big ? 0xfe : 0xff);
+				bytes[n++] = (char)(big ? 0xff : 0xfe);
+			}
+			for (size_t i = 0; i < sizeof(text) - 1; i++) {
+				bytes[n++] = big ? '\0' : text[i];
+				bytes[n++] = big ? text[i] : '\0';
+			}
+			pieces_check((struct sv){bytes, n}, run, *state, "error 2\n");
+		}
+	}
+	pieces_check((struct sv){"<x><y>\0</y>", 11}, run, *state, "root -2 x\nerror 1\n");
+}
+
+static void test_rootless(void **state)
+{
+	static const struct row rows[] = {
+		{"<m/>", "-2 m <m/>\nidle\n"},
+		{" <m xmlns='a'/>\n", "-1 m <m xmlns='a'/>\nidle\n"},
+		{"<t xmlns='urn:told' id='1'/><m>x</m>",
+		 "2 t <t xmlns='urn:told' id='1'/> -2:id='1'\n-2 m <m>x</m>\nidle\n"},
+		{" \r", "idle\n"},
+		{"<m>", "open\n"},
+		{"x", "error 1\n"},
+		/* For any name that the scan might use for the missing root. */
+		{"</x>", "end\ncomplete\n"},
+		{"</x><m/>", "end\nerror 1\n"},
+		{"</y>", "error 1\n"},
+		{"<p:m/>", "error 1\n"},
+		{"<?xml version='1.0'?><m/>", "error 1\n"},
+		{"<![CDATA[", "error 1\n"},
+		{"<![CDATA[]]>", "error 1\n"},
+		{" <![CDATA[ ]]> <m/>", "error 1\n"},
+		{"<m/><![CDATA[", "-2 m <m/>\nerror 1\n"},
+		{"</x><![CDATA[", "end\nerror 1\n"},
+		{"<![CDATA", "open\n"},
+		{"]", "open\n"},
+		{"<m><![CDATA[<&]]></m>", "-2 m <m><![CDATA[<&]]></m>\nidle\n"},
+	};
+	struct setup *one = *state;
+
+	one->rootless = true;
+	CHECK_ROWS(one, rows);
+}
+
+static void test_write_except(void **state)
+{
+	const struct setup *one = *state;
+	static const char text[] = "<b:body xmlns='urn:told' xmlns:b='urn:streams' "
+				   "xmlns:c='urn:told'><m><b:n/><c:o/></m>";
+	struct xml_scan scan;
+	struct xml_item item;
+	struct buffer out = BUFFER_INIT;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(xml_scan_feed(&scan, text, sizeof(text) - 1), 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	assert_int_equal(item.n_prefix, 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	assert_int_equal(xml_item_write(&scan, &item, 1 << TOLD | 1 << STREAMS, &out), 0);
+	/* Only the default namespace may be left out: a prefix means nothing to the receiver. */
+	assert_true(sv_eq(buffer_sv(&out),
+			  SV("<m xmlns:b='urn:streams' xmlns:c='urn:told'><b:n/><c:o/></m>")));
+	buffer_clear(&out);
+	assert_int_equal(xml_item_write_missing(&scan, &item, 0, &out), 0);
+	assert_true(sv_eq(buffer_sv(&out),
+			  SV(" xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
+	assert_false(xml_scan_next(&scan, &item, &r));
+	buffer_deinit(&out);
+	xml_scan_deinit(&scan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_slices),       TEST(test_sections),
+		TEST(test_scopes),       TEST(test_children_and_attributes),
+		TEST(test_refused),      TEST(test_utf8),
+		TEST(test_utf16),        TEST(test_rootless),
+		TEST(test_write_except),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "gateway/bosh/endpoint.h"
+#include "gateway/bosh/relay.h"
+#include "gateway/xmpp/namespace.h"
+#include "tests/unit/corpus.h"
+#include "tests/unit/failmalloc.h"
+#include "tests/unit/gateway/fake-link.h"
+
+/* The sessions of an endpoint share its parsers and the list of actions that their engines fill.
+ * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
+
+enum {
+	N_BODY_MAX = 10000,
+};
+
+#define NS "xmlns='http://jabber.org/protocol/httpbind'"
+/* Names are counted, not drawn. */
+#define SID "AAaaaaaaaaaaaaaaaaaaaaaa"
+#define CREATE "> <body " NS " rid='1' to='example.org' ver='1.6' wait='60' hold='1'/>"
+#define BODY(rid, more, content) \
+	"> <body " NS " sid='" SID "' rid='" rid "'" more ">" content "</body>"
+#define EMPTY(rid) BODY(rid, "", "")
+#define MESSAGE(rid) BODY(rid, "", "<message xmlns='jabber:client'><body>" rid "</body></message>")
+#define SERVER                                                                                  \
+	"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' " \
+	"id='s' "                                                                               \
+	"from='example.org' version='1.0'>"
+
+/* A step is what the client sends ("> text") or the server ("< text"). */
+static const char *const scripts[][12] = {
+	{CREATE, "< " SERVER "<stream:features/>", EMPTY("2"), MESSAGE("3"),
+	 "< <message><body>secret</body></message>", EMPTY("4"), "< <presence/>", EMPTY("5")},
+	{CREATE, EMPTY("2"), "< " SERVER "<stream:features/>",
+	 BODY("3", "", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
+	 "< <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+	 BODY("4", " xmlns:xmpp='urn:xmpp:xbosh' xmpp:restart='true'", ""),
+	 "< " SERVER "<stream:features/>",
+	 "< <stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"},
+	/* Out of turn, and again. */
+	{CREATE, "< " SERVER "<stream:features/>", MESSAGE("3"), MESSAGE("2"), MESSAGE("2"),
+	 MESSAGE("9")},
+	{CREATE, "< " SERVER "<stream:features/>", MESSAGE("2") "<![CDATA["},
+	{CREATE, "< " SERVER "<stream:features/><![CDATA["},
+	{CREATE, "< " SERVER "<stream:features/>", MESSAGE("2"),
+	 "< <message>1</message></stream:stream>"},
+	{CREATE, "< <html>"},
+	{CREATE, MESSAGE("2"), MESSAGE("3")},
+	{CREATE "<![CDATA["},
+	{"> <body " NS " rid='1' to='no host' ver='1.6'/>"},
+	{"> <body " NS " rid='1' sid='nosuch'/>"},
+	{"> <bo"},
+};
+
+static struct census *census;
+static struct budget *budget;
+static struct counters counters;
+static struct config config;
+static uv_loop_t loop;
+static const struct bosh_relay_callbacks *relay_callbacks;
+
+static int setup(void **state)
+{
+	static char nowhere[] = "";
+	const struct census_limits limits = {.sessions = SIZE_MAX,
+					     .sessions_per_client = SIZE_MAX,
+					     .connections_per_client = SIZE_MAX};
+	const struct budget_limits no_limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+	int r = uv_loop_init(&loop);
+
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	config.wait_s = 60;
+	config.hold = 2;
+	config.inactivity_s = 60;
+	config.n_repeats_max = 8;
+	config.n_streams_max = 1;
+	config.n_pending_max = 10000;
+	config.see_other_uri = nowhere;
+	if (r == 0) {
+		r = budget_new(&no_limits, 1, &budget);
+	}
+	return r < 0 ? r : census_new(&limits, &census);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	budget = budget_free(budget);
+	census = census_free(census);
+	return uv_loop_close(&loop);
+}
+
+/* The relay below. */
+
+int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
+		   void *userdata, struct bosh_relay **ret_relay)
+{
+	(void)env;
+	(void)userdata;
+	relay_callbacks = callbacks;
+	*ret_relay = NULL;
+	return 0;
+}
+
+struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
+{
+	return relay;
+}
+
+void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
+{
+	(void)relay;
+	(void)exchange;
+	(void)sid;
+}
+
+void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
+		       const char *content_type, struct blob *blob)
+{
+	char what[100];
+
+	(void)relay;
+	(void)snprintf(what, sizeof(what), "answer %d, %u, %s:", (int)exchange, status,
+		       content_type);
+	script_add(what, blob ? blob_sv(blob) : SV("-"));
+	blob_unref(blob);
+}
+
+/* An endpoint with what its worker has. */
+struct stage {
+	struct worker_env env;
+	struct bosh_endpoint *endpoint;
+};
+
+static void stage_init(struct stage *stage, struct xml_pool *pool)
+{
+	*stage = (struct stage){.env = {.loop = &loop,
+					.n_workers = 1,
+					.config = &config,
+					.census = census,
+					.budget = budget,
+					.counters = &counters,
+					.pool = pool}};
+	stage->env.link.pool = pool;
+	stage->env.link.scan_options = stream_options(N_BODY_MAX);
+	assert_int_equal(bosh_endpoint_new(&stage->env, &stage->endpoint), 0);
+}
+
+static void stage_deinit(struct stage *stage)
+{
+	bosh_endpoint_stop(stage->endpoint);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	bosh_endpoint_free(stage->endpoint);
+	xml_pool_free(stage->env.pool);
+}
+
+static void client_says(struct stage *stage, uint64_t exchange, const char *text)
+{
+	const struct xml_scan_options options = bosh_body_options(N_BODY_MAX);
+	struct bosh_request request = {.exchange = exchange, .client = {.any.sa_family = AF_INET}};
+
+	request.body_result =
+		bosh_body_init(&request.body, stage->env.pool, &options, sv_from(text));
+	relay_callbacks->request(stage->endpoint, &request);
+	bosh_body_deinit(&request.body);
+}
+
+/* A session from its creation to the end of its script. */
+static void play(struct stage *stage, const char *const *steps)
+{
+	uint64_t exchange = 0;
+
+	script_reset();
+	for (; *steps; steps++) {
+		if ((*steps)[0] == '<') {
+			server_says(*steps + 2);
+		} else {
+			client_says(stage, ++exchange, *steps + 2);
+		}
+	}
+}
+
+/* Ends the session, unless it has ended, with a rid outside of its window. Its memory goes at a
+ * later turn of the loop. */
+static void end(struct stage *stage)
+{
+	client_says(stage, 100, "<body " NS " sid='" SID "' rid='9000000'/>");
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_null(fake_link);
+	assert_int_equal(census_sessions(census), 0);
+	assert_int_equal(budget_clients(budget), 0);
+}
+
+/* What a session says on an endpoint of its own. */
+static const char *expected_of(const char *const *steps)
+{
+	static char text[SCRIPT_MAX];
+	struct xml_pool *pool;
+	struct stage own;
+
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&own, pool);
+	play(&own, steps);
+	end(&own);
+	memcpy(text, script.text, script.n + 1);
+	stage_deinit(&own);
+	return text;
+}
+
+static void check(struct stage *stage, const char *const *steps)
+{
+	const char *expected = expected_of(steps);
+
+	play(stage, steps);
+	end(stage);
+	if (strcmp(script.text, expected) != 0) {
+		fail_msg("got\n%s\nexpected\n%s", script.text, expected);
+	}
+}
+
+/* The scripts do what they are meant to do. */
+static void test_words(void **state)
+{
+	const char *said = expected_of(scripts[0]);
+
+	(void)state;
+	assert_non_null(strstr(said, " sid='" SID "'"));
+	assert_non_null(strstr(
+		said, "\nto server <message xmlns='jabber:client'><body>3</body></message>\n"));
+	assert_non_null(strstr(
+		said, "\nanswer 3, 200, text/xml; charset=utf-8: <body " NS
+		      "><message xmlns='jabber:client'><body>secret</body></message></body>\n"));
+}
+
+static void test_isolation(void **state)
+{
+	struct xml_pool *pool;
+	struct stage used;
+
+	(void)state;
+	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&used, pool);
+	for (size_t i = 0; i < ARRAY_LENGTH(scripts) * ARRAY_LENGTH(scripts); i++) {
+		play(&used, scripts[i / ARRAY_LENGTH(scripts)]);
+		end(&used);
+		check(&used, scripts[i % ARRAY_LENGTH(scripts)]);
+	}
+	stage_deinit(&used);
+}
+
+static void test_without_memory(void **state)
+{
+	struct xml_pool *pool;
+	struct stage used;
+
+	(void)state;
+	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&used, pool);
+	for (size_t i = 0; i < ARRAY_LENGTH(scripts) * 2; i++) {
+		size_t n_failed = 1;
+
+		for (size_t n = 1; n_failed; n++) {
+			failmalloc_arm(n, i % 2);
+			play(&used, scripts[i / 2]);
+			n_failed = failmalloc_disarm();
+			end(&used);
+			check(&used, scripts[(i + n) % ARRAY_LENGTH(scripts)]);
+		}
+	}
+	stage_deinit(&used);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_without_memory),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "gateway/config.h"
+#include "tests/unit/gateway/config-case.h"
+
+#define PIN "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *what;
+} refused_values[] = {
+	{"# a\n# b\n\nwait = 9999\n", 4, "wait: expected a number from 0 to 600, got 9999\n"},
+	{"/* a\n\n*/ wait = 9999", 3, "wait: expected"},
+	{"wait = \"\"", 1, "wait: expected a number from 0 to 600, got \n"},
+	{"wait = 0x10", 1, "wait: expected"},
+	{"wait = 6O", 1, "wait: expected"},
+	{"wait = 60s", 1, "wait: expected"},
+	{"wait = 99999999999999999999999", 1, "wait: expected"},
+	{"hold = 1.5", 1, "hold: expected"},
+
+	{"log_level = verbose", 1, "log_level: expected error, warning, info or debug, got 'v"},
+
+	{"listen = {\n\"127.0.0.1:1\",\n\n\"localhost:1\"}", 4, "listen: expected an IP addr"},
+	{"listen = {\"127.0.0.1:0\"}", 1, "listen: expected an IP address and a port"},
+	{"listen = {\"127.0.0.1:65536\"}", 1, "listen: expected"},
+	{"listen = {\"\"}", 1, "listen: expected"},
+	{"\nlisten = {}\nwait = 1", 2, "listen: expected at least one address\n"},
+	{"listen = {\"127.0.0.1\",\n\"127.0.0.1:5280\"}", 2, "listen: expected each address on"},
+	{"listen = {\"127.0.0.1\",\n\"[::ffff:127.0.0.1]:5280\"}", 2, "listen: expected each ad"},
+	{"listen += {\"[::1]\"}", 1, "listen: expected each address once, got '[::1]'"},
+	{"listen = {\"0.0.0.0:80\",\n\"127.0.0.1:80\"}", 2,
+	 "listen: expected no other address on the port of 0.0.0.0"},
+	{"listen = {\"[2001:db8::1]:80\",\n\"[::]:80\"}", 2,
+	 "listen: expected no other address on the port of 0.0.0.0"},
+
+	{"bosh_path = \"http-bind\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/a b\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/a?b\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/a%20b\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/b\xc3\xbc\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"//a\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/a//b\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/a/../b\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/.\"", 1, "bosh_path: expected a path of"},
+	{"bosh_path = \"/\"", 1, "bosh_path: expected a path that is not one of the gateway's"},
+	{"bosh_path = \"/crossdomain.xml\"", 1, "bosh_path: expected a path that is not one"},
+	{"websocket_path = \"/clientaccesspolicy.xml\"", 1, "websocket_path: expected a path t"},
+	{"\nwebsocket_path = \"/http-bind\"\n", 2, "bosh_path and websocket_path: expected two"},
+	{"websocket_path = /x\n\nbosh_path = /x\n", 3, "bosh_path and websocket_path: expected"},
+
+	{"allow_origins = {\"*\",\n\"https://a/\"}", 2, "allow_origins: expected \"*\" or an ori"},
+	{"allow_origins = {\"null\"}", 1, "allow_origins: expected"},
+	{"allow_origins = {*}", 1, "*, + and ${ are allowed in quotes only\n"},
+	{"trusted_proxies = {\"10.0.0.0/33\"}", 1, "trusted_proxies: expected an address or"},
+	{"trusted_proxies = {\"localhost\"}", 1, "trusted_proxies: expected"},
+	{"resolvers = {\"dns.example\"}", 1, "resolvers: expected an IP address"},
+	{"resolvers = {\"127.0.0.1:0\"}", 1, "resolvers: expected an IP address"},
+	{"\ncompression = 2\n", 2, "compression: expected true or false, got '2'"},
+	{"allowed_ports = {\"443\",\n\"1024-\"}", 2,
+	 "allowed_ports: expected a port or a range of ports, as in \"443\" or "
+	 "\"1024-65535\", got '1024-'\n"},
+	{"allowed_routes = {\"a.example:5222\",\n\"a.example\"}", 2,
+	 "allowed_routes: expected a host and a port, as in \"xmpp.example.org:5222\", got "
+	 "'a.example'\n"},
+	{"see_other_uri = \"http://a.example/\"", 1, "see_other_uri: expected a URI"},
+	{"allowed_ports = {0}", 1, "allowed_ports: expected a port"},
+
+	{"inactivity = 10\npolling = 10\n", 2, "polling: expected less than inactivity (10), got"},
+	{"polling = 60\n", 1, "polling: expected less than inactivity (60), got 60\n"},
+};
+
+static void test_refused_values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(refused_values); i++) {
+		refused(refused_values[i].text, refused_values[i].line, refused_values[i].what);
+	}
+}
+
+static void test_refused_syntax(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+		const char *what;
+	} rows[] = {
+		{"# c\nwiat = 5\n", 2, "unknown key 'wiat': expected one of listen, bosh_path, "},
+		{"wait = 5 # x\nport = 1\n", 2, "unknown key 'port': expected one of"},
+		{"\nserver \"x\" { }\n", 2, "unknown key 'server': expected one of"},
+		{"server {\n a = 1\n}\n", 1, "unknown key 'server': expected one of"},
+		{"WAIT = 5\n", 1, "unknown key 'WAIT'"},
+		{"\n\"\" = 5\n", 2, "unknown key ''"},
+		{"include(\"/dev/null\")\n", 1, "unknown key 'include'"},
+		{"domain \"a.example\" {\n  # c\n  wait = 5\n}\n", 3,
+		 "unknown key 'wait': expected one of connect, tls, ca_file, pin, "
+		 "proxy_protocol, max_sessions, deny, gone, allow_private\n"},
+		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
+		 "unknown key 'domain'"},
+		{"tls = off\n", 1, "unknown key 'tls'"},
+		{"wait 5\n", 1, "missing equal sign after option 'wait'"},
+		{"wait = {5}\n", 1, "unexpected token '{'"},
+		{"wait += 5\n", 1, "attempt to append to non-list option 'wait'"},
+		{"wait = 5\n}\n", 2, "unexpected closing brace"},
+		{"domain { }\n", 1, "missing title for section 'domain'"},
+		{"domain = 5\n", 1, "missing title for section 'domain'"},
+		{"\ndomain \"a.example\" {\n\n", 2, "this { has no matching }\n"},
+		{"listen = {\"127.0.0.1\"\n\n", 1, "this { has no matching }\n"},
+		{"wait =\n", 2, "premature end of file"},
+		{"wait = \"5\n", 1, "this string is not closed\n"},
+		{"wait = 5\n/* x\n", 2, "this comment is not closed\n"},
+		{"bosh_path = \"${HOME}\"\n", 1, "${...} is not expanded"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		refused(rows[i].text, rows[i].line, rows[i].what);
+	}
+	/* The rest of an unknown section is not reported as another mistake. */
+	refused("server \"x\" {\n}\n", 1, "unknown key 'server'");
+	assert_ptr_equal(strchr(errors_text, '\n'), errors_text + errors_n - 1);
+	/* A mistake in one file is forgotten in the next. */
+	config_free(made("wait = 5\n"));
+}
+
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *what;
+} refused_domains[] = {
+	{"\ndomain \"192.0.2.1\" {\n}\n", 2,
+	 "domain: expected a domain name, \"*.\" and a name, or \"*\", got '192.0.2.1'\n"},
+	{"domain \"a.example:5222\" { }", 1, "domain: expected a domain name"},
+	{"domain \"example\" { }", 1, "domain: expected a domain name"},
+	{"domain \"*.*.example.org\" { }", 1,
+	 "domain: expected a domain name, \"*.\" and a name, or \"*\", got "
+	 "'*.*.example.org'\n"},
+	{"domain \"a.*.example.org\" { }", 1, "domain: expected a domain name"},
+	{"domain \"*example.org\" { }", 1, "domain: expected a domain name"},
+	{"domain \"*.bücher.example\" {}\ndomain \"*.xn--bcher-kva.example\" {}\n", 2,
+	 "domain: expected each domain once, got '*.xn--bcher-kva.example' again\n"},
+	{"domain a.example {\n pin = {\"sha256//AAAA\"} }", 2,
+	 "pin: expected the SHA-256 of a public key, \"sha256//\" and 44 characters of "
+	 "base64, got "
+	 "'sha256//AAAA'\n"},
+	{"\ndomain a.example {\n tls = opportunistic\n pin = {\"" PIN "\"}\n}", 2,
+	 "pin: expected only with tls = required or direct, got tls = opportunistic\n"},
+	{"domain a.example { max_sessions = 1000001 }", 1,
+	 "max_sessions: expected a number from 0 (no limit) to 1000000, got 1000001\n"},
+	{"domain a.example {\nmax_sessions = -1 }", 2, "max_sessions: expected a number from 0"},
+	{"domain a.example { max_sessions = 010x }", 1, "max_sessions: expected a number from 0"},
+	{"\n\ndomain a.example { deny = true gone = true }", 3,
+	 "deny and gone: expected at most one of them\n"},
+	{"domain a.example { gone = perhaps }", 1, "gone: expected true or false"},
+	{"domain a.example { proxy_protocol = v3 }", 1,
+	 "proxy_protocol: expected off, v1 or v2, got 'v3'\n"},
+	{"\ndomain a.example {\n proxy_protocol = v1 }", 2,
+	 "proxy_protocol: expected only together with connect\n"},
+	{"domain a.example { tls = off pin = {\"" PIN "\"} }", 1,
+	 "pin: expected only with tls = required or direct, got tls = off\n"},
+	{"domain \"\" { }", 1,
+	 "domain: expected a domain name, \"*.\" and a name, or \"*\", got ''\n"},
+	{"domain a.example { }\n\ndomain a.example { }\n", 3, "found duplicate title 'a.example'"},
+	{"domain a.example { connect = {\"127.0.0.1\"} }\n\ndomain A.example. {\n}\n", 3,
+	 "domain: expected each domain once, got 'A.example.' again\n"},
+	{"domain \"bücher.example\" {}\ndomain xn--bcher-kva.example {}\n", 2,
+	 "domain: expected each domain once"},
+	{"domain a.example {\n  tls = \"none\"\n}", 2,
+	 "tls: expected required, direct, opportunistic or off, got 'none'\n"},
+	{"domain a.example {\n\n  deny = maybe }", 3, "deny: expected true or false, got 'maybe'"},
+	{"domain a.example { allow_private = 2 }", 1, "allow_private: expected true or false"},
+	{"domain a.example { connect = {\"b.example\"} }", 1,
+	 "connect: expected an IP address, as in"},
+	{"domain a.example { connect = {\"1.1.1.1:0\"} }", 1, "connect: expected an IP address"},
+	{"domain a.example { connect = {\"1.1.1.1\",\n\"2.2.2.2:99999\"} }", 2, "connect: expect"},
+	{"domain a.example {\n ca_file = \"/nonexistent/ca.pem\"\n}", 2,
+	 "ca_file: expected a file of PEM certificates that can be read, got "
+	 "'/nonexistent/ca.pem' (No such file or directory)\n"},
+	{"domain a.example { ca_file = \"/tmp\" }", 1,
+	 "ca_file: expected a file of PEM certificates that can be read, got '/tmp' (Is a "
+	 "dir"},
+};
+
+static void test_refused_domains(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(refused_domains); i++) {
+		refused(refused_domains[i].text, refused_domains[i].line, refused_domains[i].what);
+	}
+}
+
+static void test_all_mistakes_of_one_run(void **state)
+{
+	static const char *const parts[] = {
+		":1: wait: ", ":3: unknown key 'bog': ", ":5: tls: ",    ":5: deny: ",
+		":7: hold: ", ":8: log_level: ",         ":9: domain: ", ":4: domain: ",
+	};
+	struct config *config = NULL;
+	size_t n_lines = 0;
+
+	(void)state;
+	assert_int_equal(read_text("wait = 601\n"
+				   "polling = 3\n"
+				   "bog = 3\n"
+				   "domain \"x y\" {\n"
+				   "  tls = x deny = x\n"
+				   "}\n"
+				   "hold = 0 # none\n"
+				   "log_level = \"x\"\n"
+				   "domain \"z\" { }\n",
+				   &config),
+			 -EINVAL);
+	assert_null(config);
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		if (!strstr(errors_text, parts[i])) {
+			fail_msg("no '%s' in\n%s", parts[i], errors_text);
+		}
+	}
+	for (size_t i = 0; i < errors_n; i++) {
+		n_lines += errors_text[i] == '\n';
+	}
+	assert_int_equal(n_lines, ARRAY_LENGTH(parts));
+}
+
+static void test_unreadable(void **state)
+{
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(read_path("/nonexistent/doab.conf", &config), -ENOENT);
+	assert_string_equal(errors_text,
+			    "/nonexistent/doab.conf: cannot be read: No such file or directory\n");
+	assert_int_equal(read_path("/tmp", &config), -EISDIR);
+	assert_string_equal(errors_text, "/tmp: cannot be read: Is a directory\n");
+	assert_null(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused_values),
+		cmocka_unit_test(test_refused_syntax),
+		cmocka_unit_test(test_refused_domains),
+		cmocka_unit_test(test_all_mistakes_of_one_run),
+		cmocka_unit_test(test_unreadable),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "gateway/upstream/channel.h"
+#include "tests/unit/gateway/upstream/tls-case.h"
+
+/* OpenSSL's error queue is per thread, so all connections of a worker share it. Errors that one
+ * connection leaves must not be taken for failures of another. */
+
+enum {
+	TURNS_MAX = 20,
+};
+
+struct pair {
+	struct tls_store *store;
+	SSL_CTX *server_ctx;
+	SSL *server;
+	struct channel channel;
+	int server_fd;
+};
+
+/* Leaves the errors of a server that does not speak TLS and of a malformed certificate. */
+static void leave_errors(void)
+{
+	ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
+	ERR_raise(ERR_LIB_X509, X509_R_INVALID_FIELD_NAME);
+}
+
+static void pair_open(struct pair *pair, const struct identity *identity)
+{
+	int fds[2];
+	SSL *client;
+
+	*pair = (struct pair){.server_ctx = server_new(identity, NULL, 0)};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	pair->channel.fd = fds[0];
+	pair->server_fd = fds[1];
+	pair->server = SSL_new(pair->server_ctx);
+	assert_int_equal(SSL_set_fd(pair->server, pair->server_fd), 1);
+	SSL_set_accept_state(pair->server);
+	assert_int_equal(tls_store_new(&pair->store), 0);
+	leave_errors();
+	assert_int_equal(
+		tls_connection_new(pair->store, &(struct tls_policy){.domain = "a.test"}, &client),
+		0);
+	leave_errors();
+	assert_int_equal(channel_secure(&pair->channel, client), 0);
+}
+
+static void pair_close(struct pair *pair)
+{
+	channel_deinit(&pair->channel);
+	SSL_free(pair->server);
+	SSL_CTX_free(pair->server_ctx);
+	close(pair->server_fd);
+	tls_store_free(pair->store);
+}
+
+static void shake(struct pair *pair)
+{
+	enum channel_result result = CHANNEL_AGAIN;
+
+	for (int i = 0;
+	     i < TURNS_MAX && (result != CHANNEL_OK || !SSL_is_init_finished(pair->server)); i++) {
+		leave_errors();
+		result = channel_handshake(&pair->channel);
+		assert_in_set(result, ((uintmax_t[]){CHANNEL_OK, CHANNEL_AGAIN}), 2);
+		ERR_clear_error();
+		(void)SSL_do_handshake(pair->server);
+	}
+	assert_int_equal(result, CHANNEL_OK);
+}
+
+static void test_errors_of_others(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	leave_errors();
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	leave_errors();
+	assert_int_equal(channel_write(&pair.channel, "ping", 4, &n), CHANNEL_OK);
+	assert_int_equal(n, 4);
+	ERR_clear_error();
+	assert_int_equal(SSL_read(pair.server, bytes, sizeof(bytes)), 4);
+	assert_int_equal(SSL_write(pair.server, "pong", 4), 4);
+	leave_errors();
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, 4);
+	assert_int_equal(SSL_shutdown(pair.server), 0);
+	leave_errors();
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_ENDED);
+	leave_errors();
+	assert_int_equal(channel_shutdown(&pair.channel), CHANNEL_OK);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
+/* The peer does not read and its buffer is full: try again later, not broken. */
+static void test_full_among_errors(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	static const char bytes[CHANNEL_RECORD_MAX];
+	enum channel_result result = CHANNEL_OK;
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	for (int i = 0; i < 10000 && result == CHANNEL_OK; i++) {
+		leave_errors();
+		result = channel_write(&pair.channel, bytes, sizeof(bytes), &n);
+	}
+	assert_int_equal(result, CHANNEL_AGAIN);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
+/* A failure is reported with its own reason. */
+static void test_own_reason(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	struct failure failure;
+	struct pair pair;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	leave_errors();
+	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_AGAIN);
+	/* A TLS alert: unrecognized_name. */
+	assert_int_equal(write(pair.server_fd, "\x15\x03\x03\x00\x02\x02\x70", 7), 7);
+	leave_errors();
+	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_BROKEN);
+	tls_failure(pair.channel.ssl, &failure);
+	assert_int_equal(failure.kind, FAILURE_TLS_HANDSHAKE);
+	assert_string_equal(failure.detail, "the server does not know the domain (SNI)");
+	assert_int_equal(ERR_peek_error(), 0);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errors_of_others),
+		cmocka_unit_test(test_full_among_errors),
+		cmocka_unit_test(test_own_reason),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

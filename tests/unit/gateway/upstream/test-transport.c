@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a transport needs from the kernel and other tests do not cover: timers, a peer that goes
+ * silent, one that does not read, one that closes its half.
+ *
+ * Uses real sockets on loopback; the test has the other end. A socket filter makes the peer silent:
+ * it drops all that arrives, so nothing is acknowledged. Time-outs of the transport are shortened
+ * where a test has to wait for them.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/macro.h"
+#include "gateway/upstream/transport-state.h"
+#include "tests/unit/gateway/upstream/skip.h"
+
+enum {
+	PATIENCE_MS = 20000,
+	STEP_MS = 5,
+	/* Enough turns of the loop for anything to happen. */
+	TURNS_MS = 10 * STEP_MS,
+	SHORT_MS = 100,
+	SOCKET_BUFFER = 16 * 1024,
+};
+
+struct peer {
+	uv_loop_t loop;
+	uv_timer_t step; /* wakes the loop, so that conditions are checked */
+	char read_buffer[TRANSPORT_READ_SIZE];
+	struct transport *transport;
+	int fd; /* the server's end */
+	unsigned n_connected, n_ended, n_failed, n_drained;
+	size_t n_received;
+	struct failure failure;
+};
+
+static struct peer each; /* of the test that runs */
+static struct peer idle; /* of test_silent_and_idle() */
+static struct peer *one = &each;
+
+static void on_connected(void *userdata)
+{
+	(void)userdata;
+	one->n_connected++;
+}
+
+static void on_secured(void *userdata)
+{
+	(void)userdata;
+	fail();
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	(void)userdata;
+	(void)data;
+	one->n_received += n;
+}
+
+static void on_drained(void *userdata)
+{
+	(void)userdata;
+	one->n_drained++;
+}
+
+static void on_ended(void *userdata)
+{
+	(void)userdata;
+	one->n_ended++;
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	one->n_failed++;
+	one->failure = *failure;
+}
+
+static const struct transport_callbacks callbacks = {
+	.connected = on_connected,
+	.secured = on_secured,
+	.data = on_data,
+	.drained = on_drained,
+	.ended = on_ended,
+	.failed = on_failed,
+};
+
+static void on_step(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Runs the loop until *@count is not 0, for at most PATIENCE_MS. */
+static void run_until(const unsigned *count)
+{
+	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
+
+	while (*count == 0 && uv_now(&one->loop) < end) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	assert_int_not_equal(*count, 0);
+}
+
+static void run_for(uint64_t ms)
+{
+	uint64_t end = uv_now(&one->loop) + ms;
+
+	while (uv_now(&one->loop) < end) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+}
+
+static int listen_on_loopback(struct address *ret_address)
+{
+	socklen_t size = sizeof(ret_address->v4);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*ret_address = (struct address){
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	assert_true(fd >= 0);
+	/* With an explicit size the kernel's buffers do not grow: see fill_kernel(). */
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){SOCKET_BUFFER}, sizeof(int)),
+			 0);
+	assert_int_equal(bind(fd, &ret_address->any, size), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, &ret_address->any, &size), 0);
+	return fd;
+}
+
+static int set_up(void **state)
+{
+	struct address address;
+	int listener = listen_on_loopback(&address);
+
+	(void)state;
+	memset(one, 0, sizeof(*one));
+	assert_int_equal(uv_loop_init(&one->loop), 0);
+	uv_timer_init(&one->loop, &one->step);
+	uv_timer_start(&one->step, on_step, STEP_MS, STEP_MS);
+	assert_int_equal(transport_new(&one->loop, one->read_buffer, &address, PATIENCE_MS,
+				       &callbacks, NULL, &one->transport),
+			 0);
+	one->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(one->fd >= 0);
+	close(listener);
+	run_until(&one->n_connected);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	one->transport = transport_free(one->transport);
+	uv_close((uv_handle_t *)&one->step, NULL);
+	close(one->fd);
+	uv_run(&one->loop, UV_RUN_DEFAULT);
+	return uv_loop_close(&one->loop);
+}
+
+static int option_of(int level, int name)
+{
+	int value;
+	socklen_t size = sizeof(value);
+
+	assert_int_equal(getsockopt(one->transport->channel.fd, level, name, &value, &size), 0);
+	return value;
+}
+
+static void set_option(int level, int name, int value)
+{
+	assert_int_equal(setsockopt(one->transport->channel.fd, level, name, &value, sizeof(value)),
+			 0);
+}
+
+/* Some kernels lack socket filters or deny them to ordinary users. Returns 0 or an errno. */
+static int try_to_silence_server(void)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+	return setsockopt(one->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0
+		     ? 0
+		     : errno;
+}
+
+static void silence_server(void)
+{
+	int error = try_to_silence_server();
+
+	if (error) {
+		SKIP_BECAUSE("SO_ATTACH_FILTER: %s", strerror(error));
+	}
+}
+
+static void assert_timed_out(void)
+{
+	assert_int_equal(one->failure.kind, FAILURE_CONNECTION_LOST);
+	assert_string_equal(one->failure.detail, "Connection timed out");
+	assert_int_equal(one->n_ended, 0);
+	run_for(TURNS_MS);
+	assert_int_equal(one->n_failed, 1);
+}
+
+/* Reads until *@count is not 0. */
+static size_t drain_server_until(const unsigned *count)
+{
+	static char data[65536];
+	size_t n = 0;
+	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
+
+	while (*count == 0 && uv_now(&one->loop) < end) {
+		ssize_t r = recv(one->fd, data, sizeof(data), MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one->loop, r > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+	}
+	assert_int_not_equal(*count, 0);
+	return n;
+}
+
+/* Writes @n bytes. */
+static void write_bytes(size_t n)
+{
+	char *data = calloc(1, n);
+
+	assert_non_null(data);
+	memset(data, 'x', n);
+	assert_int_equal(transport_write(one->transport, data, n), 0);
+	free(data);
+}
+
+/* Writes until the kernel takes no more, so that further bytes wait in the transport. Returns the
+ * number of bytes. */
+static size_t fill_kernel(void)
+{
+	size_t n = 0;
+
+	set_option(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
+	while (one->transport->out.n == 0) {
+		write_bytes(4096);
+		n += 4096;
+		if (one->transport->out.n) {
+			/* Bytes in transit free space in the kernel when they arrive. */
+			run_for(TURNS_MS);
+		}
+	}
+	return n;
+}
+
+static void test_options(void **state)
+{
+	(void)state;
+	int idle_s = option_of(IPPROTO_TCP, TCP_KEEPIDLE);
+	int all_s = idle_s +
+		    option_of(IPPROTO_TCP, TCP_KEEPINTVL) * option_of(IPPROTO_TCP, TCP_KEEPCNT);
+
+	assert_int_not_equal(option_of(IPPROTO_TCP, TCP_NODELAY), 0);
+	assert_int_not_equal(option_of(SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_in_range(idle_s, 30, 240);
+	assert_in_range(all_s, idle_s + 30, 300);
+	/* A lost probe must not end the connection: see transport.c. */
+	assert_int_equal(option_of(IPPROTO_TCP, TCP_USER_TIMEOUT), all_s * 1000);
+}
+
+static void test_silent_with_data(void **state)
+{
+	(void)state;
+	uint64_t start = uv_hrtime();
+
+	silence_server();
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	write_bytes(1);
+	run_until(&one->n_failed);
+	/* It waited for the time-out. */
+	assert_true(uv_hrtime() - start >= SHORT_MS * 1000000ULL);
+	assert_timed_out();
+}
+
+/* The kernel's keepalive takes two seconds at least. They pass while the other tests run. */
+static int make_idle(void **state)
+{
+	one = &idle;
+	set_up(state);
+	(void)try_to_silence_server();
+	set_option(IPPROTO_TCP, TCP_KEEPIDLE, 1);
+	set_option(IPPROTO_TCP, TCP_KEEPINTVL, 1);
+	set_option(IPPROTO_TCP, TCP_KEEPCNT, 1);
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, 2000);
+	one = &each;
+	return 0;
+}
+
+static int take_idle(void **state)
+{
+	(void)state;
+	one = &idle;
+	uv_update_time(&one->loop);
+	return 0;
+}
+
+static void test_silent_and_idle(void **state)
+{
+	(void)state;
+	silence_server();
+	run_until(&one->n_failed);
+	assert_timed_out();
+}
+
+/* The peer acknowledges but keeps its window shut. */
+static void test_not_reading(void **state)
+{
+	(void)state;
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	fill_kernel();
+	run_until(&one->n_failed);
+	assert_timed_out();
+}
+
+/* Runs the loop until the kernel has given up the connection, before the transport reports it. */
+static void run_until_given_up(void)
+{
+	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
+	struct tcp_info info;
+
+	do {
+		socklen_t size = sizeof(info);
+
+		uv_run(&one->loop, UV_RUN_ONCE);
+		assert_int_equal(
+			getsockopt(one->transport->channel.fd, IPPROTO_TCP, TCP_INFO, &info, &size),
+			0);
+	} while (info.tcpi_state != TCP_CLOSE && uv_now(&one->loop) < end);
+	assert_int_equal(info.tcpi_state, TCP_CLOSE);
+}
+
+/* While the owner has paused it, a broken connection is not reported: what the server sent before
+ * comes first. */
+static void test_silent_while_paused(void **state)
+{
+	(void)state;
+	assert_int_equal(send(one->fd, "farewell", 8, 0), 8);
+	transport_pause(one->transport, true);
+	silence_server();
+	set_option(IPPROTO_TCP, TCP_USER_TIMEOUT, SHORT_MS);
+	write_bytes(1);
+	run_until_given_up();
+	run_for(TURNS_MS);
+	assert_int_equal(one->n_failed, 0);
+	assert_int_equal(one->n_received, 0);
+	transport_pause(one->transport, false);
+	run_until(&one->n_failed);
+	assert_int_equal(one->n_received, 8);
+	assert_int_equal(one->failure.kind, FAILURE_CONNECTION_LOST);
+}
+
+static void test_congestion(void **state)
+{
+	(void)state;
+	size_t n = fill_kernel();
+	size_t n_more = TRANSPORT_HIGH_WATER - one->transport->out.n;
+
+	write_bytes(n_more);
+	assert_int_equal(one->transport->out.n, TRANSPORT_HIGH_WATER);
+	assert_false(transport_is_congested(one->transport));
+	write_bytes(1);
+	assert_true(transport_is_congested(one->transport));
+	assert_int_equal(one->n_drained, 0);
+	size_t n_read = drain_server_until(&one->n_drained);
+
+	assert_false(transport_is_congested(one->transport));
+	assert_true(one->transport->out.n <= TRANSPORT_LOW_WATER);
+	/* Nothing is lost: the rest arrives as well. */
+	while (n_read < n + n_more + 1) {
+		char data[4096];
+		ssize_t r = recv(one->fd, data, sizeof(data), MSG_DONTWAIT);
+
+		n_read += r > 0 ? (size_t)r : 0;
+		run_for(r > 0 ? 0 : 1);
+	}
+	assert_int_equal(n_read, n + n_more + 1);
+	assert_int_equal(recv(one->fd, &(char){0}, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(one->n_drained, 1);
+	assert_int_equal(one->n_failed, 0);
+}
+
+static void test_pause(void **state)
+{
+	char data[16];
+
+	(void)state;
+	transport_pause(one->transport, true);
+	assert_int_equal(send(one->fd, "12345", 5, 0), 5);
+	assert_int_equal(recv(one->transport->channel.fd, data, sizeof(data), MSG_PEEK), 5);
+	run_for(TURNS_MS);
+	assert_int_equal(one->n_received, 0);
+	transport_pause(one->transport, false);
+	shutdown(one->fd, SHUT_WR);
+	run_until(&one->n_ended);
+	assert_int_equal(one->n_received, 5);
+}
+
+/* The server has closed its half; ours is open. */
+static void test_half_closed(void **state)
+{
+	char data[16];
+
+	(void)state;
+	assert_int_equal(send(one->fd, "bye", 3, 0), 3);
+	shutdown(one->fd, SHUT_WR);
+	run_until(&one->n_ended);
+	assert_int_equal(one->n_received, 3);
+	write_bytes(5);
+	assert_int_equal(recv(one->fd, data, sizeof(data), 0), 5);
+	run_for(TURNS_MS);
+	assert_int_equal(one->n_ended, 1);
+	assert_int_equal(one->n_failed, 0);
+}
+
+static void on_finished(uv_handle_t *handle, void *userdata)
+{
+	*(bool *)userdata |= handle != (uv_handle_t *)&one->step;
+}
+
+/* The transport has freed itself. */
+static void run_until_freed(void)
+{
+	uint64_t end = uv_now(&one->loop) + PATIENCE_MS;
+	bool busy;
+
+	do {
+		uv_run(&one->loop, UV_RUN_ONCE);
+		busy = false;
+		uv_walk(&one->loop, on_finished, &busy);
+	} while (busy && uv_now(&one->loop) < end);
+	assert_false(busy);
+	assert_int_equal(one->n_ended + one->n_failed + one->n_drained, 0);
+}
+
+/* A server that reads late gets all our bytes and our FIN; the transport waits for it. */
+static void test_finish(void **state)
+{
+	struct transport *transport = one->transport;
+	size_t n = fill_kernel();
+	char data[65536];
+	ssize_t r;
+
+	(void)state;
+	transport_finish(transport, PATIENCE_MS);
+	one->transport = NULL;
+	do {
+		r = recv(one->fd, data, sizeof(data), MSG_DONTWAIT);
+		n -= r > 0 ? (size_t)r : 0;
+		run_for(r < 0 ? 1 : 0);
+	} while (r != 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(transport->state, TRANSPORT_FINISHING);
+	assert_true(uv_is_active((uv_handle_t *)&transport->timer));
+	assert_true(uv_timer_get_due_in(&transport->timer) <= PATIENCE_MS);
+	close(one->fd);
+	one->fd = -1;
+	run_until_freed();
+}
+
+/* A server that does not close its half is given up after the time-out. */
+static void test_finish_without_answer(void **state)
+{
+	uint64_t start = uv_now(&one->loop);
+	char data[16];
+
+	(void)state;
+	transport_finish(one->transport, SHORT_MS);
+	one->transport = NULL;
+	assert_int_equal(recv(one->fd, data, sizeof(data), 0), 0);
+	run_until_freed();
+	assert_true(uv_now(&one->loop) - start >= SHORT_MS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_options),
+		TEST(test_silent_with_data),
+		TEST(test_not_reading),
+		TEST(test_silent_while_paused),
+		TEST(test_congestion),
+		TEST(test_pause),
+		TEST(test_half_closed),
+		TEST(test_finish),
+		TEST(test_finish_without_answer),
+		cmocka_unit_test_setup_teardown(test_silent_and_idle, take_idle, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, make_idle, NULL);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "gateway/ws/endpoint-state.h"
+#include "gateway/xmpp/namespace.h"
+#include "tests/unit/corpus.h"
+#include "tests/unit/failmalloc.h"
+#include "tests/unit/gateway/fake-link.h"
+
+/* The sessions of an endpoint share its parsers and the buffer that messages are written into.
+ * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
+
+enum {
+	N_ELEMENT_MAX = 2000,
+};
+
+#define OPEN "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' version='1.0'/>"
+#define CLOSE "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
+#define SERVER                                                                                  \
+	"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' " \
+	"id='s' "                                                                               \
+	"from='example.org' version='1.0'>"
+
+/* A step is what the client sends ("> text", or ">- text" for a fragment that is not the last) or
+ * what the server sends ("< text"). */
+static const char *const scripts[][12] = {
+	{"> " OPEN, "< " SERVER "<stream:features/>", ">- <message xmlns='jabber:client'><bo",
+	 "> dy>x</body></message>", "< <message><body>secret</body></message><pre", "< sence/>",
+	 "> " CLOSE},
+	{"> " OPEN, "< " SERVER "<stream:features/>",
+	 "> <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+	 "< <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "> " OPEN,
+	 "< " SERVER "<stream:features/>",
+	 "< <stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"},
+	{"> " OPEN, "< " SERVER "<stream:features/><![CDATA["},
+	{"> " OPEN, "< " SERVER "<stream:features/></stream:stream>"},
+	{"> " OPEN, "< <html>"},
+	{"> " OPEN, "< " SERVER "<stream:features/>", "> <iq xmlns='jabber:client'/><![CDATA["},
+	{"> " OPEN, ">- <message xmlns='jab"},
+	{"> <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='no host'/>"},
+	{"> <![CDATA["},
+	{"> <message xmlns='jabber:client'/>"},
+	{"> " CLOSE},
+	{">- <"},
+};
+
+static struct census *census;
+static struct budget *budget;
+static struct counters counters;
+static struct config config;
+
+static int setup(void **state)
+{
+	const struct census_limits limits = {.sessions = SIZE_MAX,
+					     .sessions_per_client = SIZE_MAX,
+					     .connections_per_client = SIZE_MAX};
+
+	const struct budget_limits no_limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+	int r = census_new(&limits, &census);
+
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	return r < 0 ? r : budget_new(&no_limits, 1, &budget);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	budget = budget_free(budget);
+	census = census_free(census);
+	return 0;
+}
+
+/* The WebSocket below. */
+
+int ws_send(struct ws_connection *connection, struct sv text)
+{
+	/* As the real one may. */
+	void *copy = malloc(text.n + 1);
+
+	(void)connection;
+	free(copy);
+	if (!copy) {
+		return -ENOMEM;
+	}
+	script_add("to client", text);
+	return 0;
+}
+
+void ws_close(struct ws_connection *connection, enum ws_close_status status)
+{
+	char text[12];
+
+	(void)connection;
+	(void)snprintf(text, sizeof(text), "%d", status);
+	script_add("end", sv_from(text));
+}
+
+void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
+{
+	(void)connection;
+	(void)seconds;
+}
+
+bool ws_is_congested(const struct ws_connection *connection)
+{
+	(void)connection;
+	return false;
+}
+
+size_t ws_waiting(const struct ws_connection *connection)
+{
+	(void)connection;
+	return 0;
+}
+
+void ws_pause(struct ws_connection *connection, bool pause)
+{
+	(void)connection;
+	(void)pause;
+}
+
+/* An endpoint with what its worker has. */
+struct stage {
+	struct worker_env env;
+	struct ws_endpoint endpoint;
+};
+
+static void stage_init(struct stage *stage, struct xml_pool *pool)
+{
+	*stage = (struct stage){
+		.env = {.loop = uv_default_loop(),
+			.config = &config,
+			.census = census,
+			.budget = budget,
+			.counters = &counters,
+			.pool = pool},
+		.endpoint = {.scan_options = framing_options(N_ELEMENT_MAX)},
+	};
+	stage->env.link.pool = pool;
+	stage->env.link.scan_options = stream_options(N_ELEMENT_MAX);
+	stage->endpoint.env = &stage->env;
+	LIST_INIT(&stage->endpoint.sessions);
+}
+
+static void stage_deinit(struct stage *stage)
+{
+	assert_true(LIST_EMPTY(&stage->endpoint.sessions));
+	buffer_deinit(&stage->endpoint.scratch);
+	xml_pool_free(stage->env.pool);
+}
+
+/* A session from its opening to the end of its script, and of the connection. */
+static void play(struct stage *stage, const char *const *steps)
+{
+	const struct address client = {.any.sa_family = AF_INET};
+	struct ws_session *session;
+
+	script_reset();
+	if (ws_session_new(&stage->endpoint, NULL, &client, &session) < 0) {
+		return;
+	}
+	for (; *steps; steps++) {
+		bool final = (*steps)[1] != '-';
+		const char *text = *steps + (final ? 2 : 3);
+
+		if ((*steps)[0] == '<') {
+			server_says(text);
+		} else {
+			ws_session_on_piece(session, text, strlen(text), final, true);
+		}
+	}
+	ws_session_on_closed(session, false);
+	assert_null(fake_link);
+	assert_int_equal(budget_clients(budget), 0);
+}
+
+/* What a session says on an endpoint of its own. */
+static const char *expected_of(const char *const *steps)
+{
+	static char text[SCRIPT_MAX];
+	struct xml_pool *pool;
+	struct stage own;
+
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&own, pool);
+	play(&own, steps);
+	memcpy(text, script.text, script.n + 1);
+	stage_deinit(&own);
+	return text;
+}
+
+static void check(struct stage *stage, const char *const *steps)
+{
+	const char *expected = expected_of(steps);
+
+	play(stage, steps);
+	if (strcmp(script.text, expected) != 0) {
+		fail_msg("got\n%s\nexpected\n%s", script.text, expected);
+	}
+}
+
+/* The scripts do what they are meant to do. */
+static void test_words(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		expected_of(scripts[0]),
+		"link <?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+		"xmlns:stream='http://etherx.jabber.org/streams' to='example.org' version='1.0'>\n"
+		"to client <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0' "
+		"from='example.org' "
+		"id='s'/>\n"
+		"to client <stream:features xmlns:stream='http://etherx.jabber.org/streams'/>\n"
+		"to server <message xmlns='jabber:client'><body>x</body></message>\n"
+		"to client <message xmlns='jabber:client'><body>secret</body></message>\n"
+		"to client <presence xmlns='jabber:client'/>\n"
+		"close \n"
+		"to client <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>\n"
+		"end 1000\n");
+}
+
+static void test_isolation(void **state)
+{
+	struct xml_pool *pool;
+	struct stage used;
+
+	(void)state;
+	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&used, pool);
+	for (size_t i = 0; i < ARRAY_LENGTH(scripts) * ARRAY_LENGTH(scripts); i++) {
+		play(&used, scripts[i / ARRAY_LENGTH(scripts)]);
+		check(&used, scripts[i % ARRAY_LENGTH(scripts)]);
+	}
+	stage_deinit(&used);
+}
+
+static void test_without_memory(void **state)
+{
+	struct xml_pool *pool;
+	struct stage used;
+
+	(void)state;
+	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&used, pool);
+	for (size_t i = 0; i < ARRAY_LENGTH(scripts) * 2; i++) {
+		size_t n_failed = 1;
+
+		for (size_t n = 1; n_failed; n++) {
+			/* Otherwise the buffer would have its room from the session before. */
+			buffer_deinit(&used.endpoint.scratch);
+			failmalloc_arm(n, i % 2);
+			play(&used, scripts[i / 2]);
+			n_failed = failmalloc_disarm();
+			check(&used, scripts[(i + n) % ARRAY_LENGTH(scripts)]);
+		}
+	}
+	stage_deinit(&used);
+	assert_int_equal(census_sessions(census), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_without_memory),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
