@@ -44,7 +44,7 @@ after(async () => {
 afterEach(assertUnblamed);
 
 function assertUnblamed() {
-	const isNews = (line) => !['session-open', 'session-closed'].includes(line.event);
+	const isNews = (line) => !['session-open', 'session-ready', 'session-closed'].includes(line.event);
 	const blamed = stage.doab.events.filter((line) => line.client === VICTIM && isNews(line));
 	assert.deepEqual(blamed, [], 'the log blames the victim');
 }
