@@ -3,12 +3,11 @@
 /*
  * Whether a client may open a session, and to where. Both transports (bosh/, ws/) ask here, so that
  * the same request gets the same verdict, the same log line and the same counter whichever way it
- * came. Whatever limits clients has its place behind this header.
+ * came. Whatever limits clients belongs behind this header.
  *
  * verdict  FAILURE_NONE, or the reason for the refusal (failure.h), which the client is told
- * seat     a place in the census (policy/census.h): the client's is one of the sessions that there
- *          may be of one client and in all, the domain's is one of the sessions to a domain whose
- *          rule limits them (max_sessions)
+ * seat     a place in the census (policy/census.h). The client's counts towards the limits for one
+ *          client and for all; the domain's towards the max_sessions of the domain's rule
  * stream   a further stream of a BOSH session (XEP-0124, "Multiple Streams"): it costs as much as a
  *          session, so it needs the same seats
  */
@@ -26,12 +25,10 @@ enum admission_transport {
 struct admission_request {
 	enum admission_transport transport;
 	const struct address *client;
-	bool is_secure; /* it came over TLS, as a trusted proxy says; read for BOSH only */
-	struct sv
-		/* a further stream is wanted for this one, as the log names it; else empty */
-		session;
-	struct sv to;    /* in the client's words */
-	struct sv route; /* likewise; empty: none. BOSH only */
+	bool is_secure;    /* it came over TLS, as a trusted proxy says; read for BOSH only */
+	struct sv session; /* in the log, if one more stream of it is wanted; else empty */
+	struct sv to;      /* in the client's words */
+	struct sv route;   /* likewise; empty: none. BOSH only */
 };
 
 struct admission_seats {

@@ -21,8 +21,8 @@
 #include "gateway/xmpp/link.h"
 
 #define SESSION_REASON_CLIENT "closed-by-client"
-#define SESSION_REASON_LOST \
-	"client-lost" /* its connection ended, and it did not close the stream */
+/* the connection ended before the client closed its stream */
+#define SESSION_REASON_LOST "client-lost"
 #define SESSION_REASON_MEMORY "out-of-memory"
 
 enum {

@@ -30,8 +30,8 @@ struct bosh_leg {
 	struct link *link; /* NULL once it has ended */
 	struct mono opened;
 	bool is_ready; /* the server's stream header has arrived */
-	struct admission_seats
-		seats; /* the first leg's: only the domain's seat; the session has the client's */
+	/* The first leg has the domain's only; the session has the client's. */
+	struct admission_seats seats;
 	char domain[]; /* in ASCII form (A-labels) */
 };
 
@@ -40,8 +40,8 @@ struct bosh_entry {
 	struct bosh_endpoint *endpoint;
 	struct bosh_session *engine;
 	struct session_log log;
-	SLIST_HEAD(, bosh_leg)
-	legs; /* one that has ended stays until its stream number is reused */
+	/* A leg that has ended stays until its stream number is reused. */
+	SLIST_HEAD(, bosh_leg) legs;
 	uv_timer_t timer;
 	struct due_item due;   /* queued when the timer has expired, until the engine is told */
 	struct mono armed;     /* the deadline for which the timer is set */
