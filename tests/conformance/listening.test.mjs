@@ -149,7 +149,9 @@ async function withoutIpv6(args) {
 	const { stderr } = await inside(`
 		ip link set lo up
 		echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
-		${BINARY} ${args} 2>${log} &
+		# Before the gateway starts: the log of the run before says that it is ready.
+		: >${log}
+		${BINARY} ${args} 2>>${log} &
 		for i in $(seq 300); do
 			grep -q 'event=ready' ${log} || ! kill -0 $! 2>/dev/null && break
 			sleep 0.1
