@@ -457,21 +457,6 @@ test('overactivity: a stanza that the server does not answer, and an empty reque
 	}
 });
 
-// With a long `polling`, so that the excuses do not run out while the machine is busy.
-test('overactivity: a stanza excuses one empty request more than allowed', TIMEOUT, () => withStage({ polling: 60, inactivity: 120 }, async (own) => {
-	const { client } = await session({ hold: 1 }, own);
-	for (let i = 0; i < 3; i++) {
-		assert.deepEqual(idsOf(await client.request(message(`x${i}`))), [`x${i}`]);
-	}
-	const empty = Array.from({ length: 4 }, () => client.request());
-	for (const answer of await Promise.all(empty.slice(0, 3))) {
-		assert.equal(answer.element.attributes.type, undefined);
-	}
-	const last = client.request();
-	assertTerminated(await last, 'policy-violation');
-	assertTerminated(await empty[3], 'other-request');
-}));
-
 test('overactivity: a client whose held request broke sends another one at once', TIMEOUT, async () => {
 	const { client, connection } = await session({ hold: 1 });
 	for (let i = 0; i < 3; i++) {
