@@ -51,7 +51,7 @@ uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid);
 /* When the latest request came, or @since if that is later. */
 struct mono bosh_early_latest(const struct bosh_early *early, struct mono since);
 
-/* The connection of @exchange broke: nobody has seen the request, so it is forgotten. */
+/* The connection of @exchange broke before its turn came: forgets the request. */
 void bosh_early_forget(struct bosh_early *early, uint64_t exchange);
 
 /* Bytes of memory that the requests hold. */
