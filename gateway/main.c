@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,18 +15,9 @@
 #include "gateway/descriptors.h"
 #include "gateway/http/site.h"
 #include "gateway/ops/probe.h"
+#include "gateway/options.h"
 #include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"
-
-enum {
-	EXIT_USAGE = 2,
-};
-
-struct arguments {
-	const char *config;
-	const char *probe; /* the domain, or NULL */
-	bool check;
-};
 
 /* Opens /dev/null for each standard descriptor that was closed when the program started. Otherwise
  * a socket could get one of their numbers, and the log would be written to it. Returns 0 or a
@@ -46,86 +36,6 @@ static int fill_standard_descriptors(void)
 		}
 	}
 	return 0;
-}
-
-/* Returns the exit status: EXIT_FAILURE if standard output could not be written. */
-static int flush_output(void)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout)) {
-		return EXIT_SUCCESS;
-	}
-	fprintf(stderr, "doab: standard output: %s\n", strerror(errno));
-	return EXIT_FAILURE;
-}
-
-static const char help[] =
-	"Usage: doab [--config FILE]\n"
-	"       doab --check FILE\n"
-	"       doab [--config FILE] --probe DOMAIN\n"
-	"\n"
-	"A gateway that connects web clients to XMPP servers, over BOSH and WebSocket.\n"
-	"\n"
-	"  -c, --config FILE   read the configuration from FILE instead of using the defaults\n"
-	"      --check FILE    check the configuration in FILE and exit\n"
-	"      --probe DOMAIN  try to open a session to DOMAIN, show each step, and exit with\n"
-	"                      status 0 if it works, 1 if it does not, 2 if it could not be tried\n"
-	"  -V, --version       print the version and exit\n"
-	"  -h, --help          print this text and exit\n"
-	"\n"
-	"Logs go to standard error. SIGINT and SIGTERM stop the program; SIGUSR1 logs a count of\n"
-	"each kind of failure.\n";
-
-static void print_help(FILE *stream)
-{
-	fputs(help, stream);
-}
-
-/* Returns -1 to continue, or the exit status. */
-static int read_arguments(int argc, char **argv, struct arguments *ret_arguments)
-{
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"check", required_argument, NULL, 'k'},
-		{"probe", required_argument, NULL, 'p'},  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-	};
-	unsigned n_probes = 0;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
-		switch (option) {
-		case 'k':
-			ret_arguments->check = true;
-			ret_arguments->config = optarg;
-			break;
-		case 'c':
-			ret_arguments->config = optarg;
-			break;
-		case 'p':
-			n_probes++;
-			ret_arguments->probe = optarg;
-			break;
-		case 'V':
-			puts("doab " DOAB_VERSION);
-			return flush_output();
-		case 'h':
-			print_help(stdout);
-			return flush_output();
-		default:
-			print_help(stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "doab: unexpected argument '%s'\n", argv[optind]);
-		print_help(stderr);
-		return EXIT_USAGE;
-	}
-	if (n_probes > 1 || (n_probes && ret_arguments->check)) {
-		fprintf(stderr, "doab: --probe takes one domain and excludes --check\n");
-		print_help(stderr);
-		return EXIT_USAGE;
-	}
-	return -1;
 }
 
 /* Only the main thread handles signals, in wait_for_signal(). They are blocked before other threads
@@ -275,13 +185,13 @@ static int serve(const struct config *config, const sigset_t *signals)
 }
 
 /* Runs --check or --probe. Returns the exit status. */
-static int run_by_hand(const struct arguments *arguments, const struct config *config)
+static int run_by_hand(const struct options *options, const struct config *config)
 {
-	if (arguments->check) {
-		printf("%s: OK\n", arguments->config);
-		return flush_output();
+	if (options->action == OPTION_PROBE) {
+		return (int)probe_run(config, options->config, options->value, stdout);
 	}
-	return (int)probe_run(config, arguments->config, arguments->probe, stdout);
+	printf("%s: OK\n", options->config);
+	return options_flush_output();
 }
 
 static int run_service(const struct config *config, const sigset_t *signals)
@@ -303,9 +213,10 @@ static int run_service(const struct config *config, const sigset_t *signals)
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct options options;
 	struct config *config;
 	sigset_t signals;
+	int status;
 
 	/* Must come first, because anything else may open a descriptor. */
 	int r = fill_standard_descriptors();
@@ -314,23 +225,21 @@ int main(int argc, char **argv)
 		fprintf(stderr, "doab: /dev/null: %s\n", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	int status = read_arguments(argc, argv, &arguments);
-
-	if (status >= 0) {
+	if (options_read(argc, argv, &options, &status) != OPTIONS_OK) {
 		return status;
 	}
 	/* Writing to a closed connection must return an error, also in libraries that do not use
 	 * MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
-	bool by_hand = arguments.check || arguments.probe;
+	bool by_hand = options.action != OPTION_NONE;
 
 	if (!by_hand) {
 		block_signals(&signals);
 	}
-	if (config_new(arguments.config, stderr, &config) < 0) {
-		return arguments.probe ? (int)PROBE_CANNOT : EXIT_FAILURE;
+	if (config_new(options.config, stderr, &config) < 0) {
+		return options.action == OPTION_PROBE ? (int)PROBE_CANNOT : EXIT_FAILURE;
 	}
-	status = by_hand ? run_by_hand(&arguments, config) : run_service(config, &signals);
+	status = by_hand ? run_by_hand(&options, config) : run_service(config, &signals);
 	config_free(config);
 	return status;
 }

@@ -35,9 +35,33 @@ test('--version prints name and version', TIMEOUT, async () => {
 test('--help names every option', TIMEOUT, async () => {
 	const { code, stdout } = await runDoab('--help');
 	assert.equal(code, 0);
-	for (const option of ['--config', '--check', '--version', '--help']) {
-		assert.ok(stdout.includes(option), option);
+	for (const option of ['-c, --config FILE', '    --check FILE', '    --probe DOMAIN', '-V, --version', '-h, --help']) {
+		assert.match(stdout, new RegExp(`^  ${option} +[a-z]`, 'm'), option);
 	}
+});
+
+test('the short forms are those that --help tells', TIMEOUT, async () => {
+	for (const [short, long] of [['-V', '--version'], ['-h', '--help']]) {
+		assert.deepEqual(await runDoab(short), await runDoab(long));
+	}
+	for (const option of ['-c', '--config', '--conf']) {
+		assert.match((await runDoab(option, path.join(folder, 'nowhere.conf'))).stderr, /nowhere\.conf/, option);
+	}
+});
+
+test('one action at a time, and once', TIMEOUT, async () => {
+	for (const [args, message] of [
+		[['--check', SHIPPED, '--probe', 'a.example'], /--check and --probe exclude each other/],
+		[['--probe', 'a.example', '--version'], /--probe and --version exclude each other/],
+		[['--probe', 'a.example', '--probe', 'b.example'], /--probe is given twice/],
+		[['--check', SHIPPED, '--check', SHIPPED], /--check is given twice/],
+	]) {
+		const { code, stdout, stderr } = await runDoab(...args);
+		assert.equal(code, 2, args.join(' '));
+		assert.equal(stdout, '');
+		assert.match(stderr, message);
+	}
+	assert.equal((await runDoab('--config', 'nowhere.conf', '--check', SHIPPED)).code, 0, 'the file of --check counts');
 });
 
 test('an unknown option, an argument too many, an option without its value', TIMEOUT, async () => {
