@@ -135,7 +135,8 @@ static int gather(struct ws_connection *connection, struct sv text)
 		return r;
 	}
 	unsigned char *at = server->gathered + LWS_PRE + server->n_gathered;
-	size_t n_head = frame_head_write(text.n, at);
+	size_t n_head = frame_head_write(
+		(struct frame_head){.opcode = FRAME_TEXT, .n_payload = text.n}, at);
 
 	memcpy(at + n_head, text.data, text.n);
 	server->gathering = connection;

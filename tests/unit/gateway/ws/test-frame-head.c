@@ -29,8 +29,30 @@ static void test_lengths(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		assert_int_equal(frame_head_write(rows[i].n_text, head), rows[i].n_head);
+		const struct frame_head frame = {.opcode = FRAME_TEXT, .n_payload = rows[i].n_text};
+
+		assert_int_equal(frame_head_write(frame, head), rows[i].n_head);
 		assert_memory_equal(head, rows[i].head, rows[i].n_head);
+	}
+}
+
+static void test_first_byte(void **state)
+{
+	static const struct {
+		struct frame_head frame;
+		unsigned char first;
+	} rows[] = {
+		{{.opcode = FRAME_TEXT}, 0x81},  {{.opcode = FRAME_TEXT, .coded = true}, 0xc1},
+		{{.opcode = FRAME_CLOSE}, 0x88}, {{.opcode = FRAME_PING}, 0x89},
+		{{.opcode = FRAME_PONG}, 0x8a},
+	};
+	unsigned char head[FRAME_HEAD_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		assert_int_equal(frame_head_write(rows[i].frame, head), 2);
+		assert_int_equal(head[0], rows[i].first);
+		assert_int_equal(head[1], 0);
 	}
 }
 
@@ -38,6 +60,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_first_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
