@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gateway/wire-state.h"
+
+enum {
+	EVENTS = 64,
+	SECOND_MS = 1000,
+};
+
+/* Events. */
+
+/* The callbacks may close the wire, whose `user` is then NULL. `ready` may give it to another
+ * thread, so nothing may follow it. */
+static void tell(struct wire *wire, bool written, bool ready)
+{
+	if (written && wire->user && wire->callbacks->written) {
+		wire->callbacks->written(wire->user);
+	}
+	if (ready && wire->user) {
+		wire->callbacks->ready(wire->user);
+	}
+}
+
+static void on_due(struct due_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, due);
+	bool wakes = wire->wakes;
+	bool is_late = wire->is_late && !wakes;
+	bool written = wire_flush(wire);
+
+	wire->wakes = false;
+	if (wire->is_late && wakes) {
+		/* `ready` may set a new deadline, and it may give the wire away. */
+		due_queue_add(&wire->hub->due, &wire->due);
+	}
+	tell(wire, written, wakes);
+	if (is_late && wire->user && wire->is_late) {
+		wire->is_late = false;
+		wire->callbacks->late(wire->user);
+	}
+}
+
+static void on_event(struct wire *wire, uint32_t events)
+{
+	bool written = false;
+
+	if (wire->fd < 0) {
+		return;
+	}
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		wire->hung_up = true;
+	}
+	if (events & EPOLLOUT) {
+		written = wire_flush(wire);
+	}
+	tell(wire, written, events & ~EPOLLOUT);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct wire_hub *hub = CONTAINER_OF(poll, struct wire_hub, poll);
+	struct epoll_event ready[EVENTS];
+	int n = epoll_wait(hub->epoll_fd, ready, EVENTS, 0);
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < n; i++) {
+		on_event(ready[i].data.ptr, ready[i].events);
+	}
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	wire_deadline_tick(CONTAINER_OF(timer, struct wire_hub, timer));
+}
+
+/* Frees the wires that were closed in this turn of the loop. */
+static void reap(struct wire_hub *hub)
+{
+	struct wire *wire;
+
+	while ((wire = LIST_FIRST(&hub->dead))) {
+		LIST_REMOVE(wire, in_hub);
+		free(wire);
+	}
+}
+
+static void on_reap(uv_check_t *check)
+{
+	reap(CONTAINER_OF(check, struct wire_hub, reap));
+}
+
+/* Wires. */
+
+int wire_new(int fd, const struct address *peer, struct wire **ret_wire)
+{
+	struct wire *wire = calloc(1, sizeof(*wire));
+
+	if (!wire) {
+		return -ENOMEM;
+	}
+	wire->fd = fd;
+	wire->peer = *peer;
+	*ret_wire = wire;
+	return 0;
+}
+
+int wire_join(struct wire *wire, struct wire_hub *hub)
+{
+	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET, .data.ptr = wire};
+
+	if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, wire->fd, &event) < 0) {
+		return -errno;
+	}
+	wire->hub = hub;
+	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
+	return 0;
+}
+
+void wire_leave(struct wire *wire)
+{
+	assert(wire->out.n == 0);
+	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
+	wire_deadline_forget(wire);
+	due_queue_remove(&wire->hub->due, &wire->due);
+	LIST_REMOVE(wire, in_hub);
+	wire->hub = NULL;
+}
+
+/* Creating and ending the hub. */
+
+int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_hub)
+{
+	struct wire_hub *hub = calloc(1, sizeof(*hub));
+
+	if (!hub) {
+		return -ENOMEM;
+	}
+	hub->options = *options;
+	hub->tick = 1;
+	hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int r = hub->epoll_fd < 0 ? -errno : uv_poll_init(options->loop, &hub->poll, hub->epoll_fd);
+
+	if (r < 0) {
+		if (hub->epoll_fd >= 0) {
+			close(hub->epoll_fd);
+		}
+		free(hub);
+		return r;
+	}
+	uv_timer_init(options->loop, &hub->timer);
+	uv_check_init(options->loop, &hub->reap);
+	due_queue_init(&hub->due, options->loop, on_due);
+	uv_poll_start(&hub->poll, UV_READABLE, on_poll);
+	unsigned second = options->second_ms ? options->second_ms : SECOND_MS;
+
+	uv_timer_start(&hub->timer, on_tick, second, second);
+	uv_check_start(&hub->reap, on_reap);
+	*ret_hub = hub;
+	return 0;
+}
+
+void wire_hub_close(struct wire_hub *hub)
+{
+	struct wire *wire;
+
+	if (!hub) {
+		return;
+	}
+	while ((wire = LIST_FIRST(&hub->wires))) {
+		wire_close(wire);
+	}
+	due_queue_close(&hub->due);
+	uv_close((uv_handle_t *)&hub->poll, NULL);
+	uv_close((uv_handle_t *)&hub->timer, NULL);
+	uv_close((uv_handle_t *)&hub->reap, NULL);
+}
+
+struct wire_hub *wire_hub_free(struct wire_hub *hub)
+{
+	if (!hub) {
+		return NULL;
+	}
+	reap(hub);
+	close(hub->epoll_fd);
+	free(hub);
+	return NULL;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/wire-state.h"
+
+enum {
+	DISCARD_SIZE = 4096,
+};
+
+/* The user. */
+
+void wire_set_user(struct wire *wire, const struct wire_callbacks *callbacks, void *user)
+{
+	wire->callbacks = callbacks;
+	wire->user = user;
+}
+
+const struct address *wire_peer(const struct wire *wire)
+{
+	return &wire->peer;
+}
+
+bool wire_is_hung_up(const struct wire *wire)
+{
+	return wire->hung_up;
+}
+
+/* Closing. */
+
+/* The wire is not in the hub any more; its memory stays until events that the epoll has already
+ * reported have been passed over. */
+static void bury(struct wire *wire)
+{
+	struct wire_hub *hub = wire->hub;
+
+	wire_deadline_forget(wire);
+	due_queue_remove(&hub->due, &wire->due);
+	LIST_REMOVE(wire, in_hub);
+	LIST_INSERT_HEAD(&hub->dead, wire, in_hub);
+	wire->fd = -1;
+	wire->user = NULL;
+	buffer_deinit(&wire->out);
+}
+
+struct wire *wire_close(struct wire *wire)
+{
+	if (!wire) {
+		return NULL;
+	}
+	struct wire_hub *hub = wire->hub;
+
+	close(wire->fd);
+	if (!hub) {
+		free(wire);
+		return NULL;
+	}
+	bury(wire);
+	hub->options.closed(hub->options.userdata, &wire->peer);
+	return NULL;
+}
+
+int wire_into_fd(struct wire *wire)
+{
+	int fd = wire->fd;
+
+	assert(wire->out.n == 0);
+	if (wire->hub) {
+		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		bury(wire);
+	} else {
+		free(wire);
+	}
+	return fd;
+}
+
+/* Receiving. */
+
+static enum wire_result result_of(struct wire *wire, ssize_t n)
+{
+	if (n > 0) {
+		return WIRE_OK;
+	}
+	if (n < 0 && errno == EAGAIN) {
+		return WIRE_AGAIN;
+	}
+	wire->hung_up = true;
+	return n == 0 ? WIRE_ENDED : WIRE_BROKEN;
+}
+
+static ssize_t receive(struct wire *wire, char *data, size_t size, int flags)
+{
+	ssize_t n;
+
+	do {
+		n = recv(wire->fd, data, size, flags);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes)
+{
+	char *bytes = wire->hub->bytes;
+	ssize_t n = receive(wire, bytes, n_max < WIRE_PEEK_MAX ? n_max : WIRE_PEEK_MAX, MSG_PEEK);
+
+	*ret_bytes = (struct sv){bytes, n > 0 ? (size_t)n : 0};
+	return result_of(wire, n);
+}
+
+/* Consumes up to @n bytes. Returns as recv(2). */
+static ssize_t discard(struct wire *wire, size_t n)
+{
+	char room[DISCARD_SIZE];
+	ssize_t r = wire->copies ? -1 : receive(wire, NULL, n, MSG_TRUNC);
+
+	if (wire->copies || (r < 0 && errno == EFAULT)) {
+		/* Only TCP discards in the kernel. */
+		wire->copies = true;
+		r = receive(wire, room, n < sizeof(room) ? n : sizeof(room), 0);
+	}
+	return r;
+}
+
+void wire_take(struct wire *wire, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = discard(wire, n);
+
+		if (r <= 0) {
+			wire->hung_up = true;
+			return;
+		}
+		n -= (size_t)r;
+	}
+}
+
+enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
+{
+	ssize_t n = receive(wire, data, size, 0);
+
+	*ret_n_read = n > 0 ? (size_t)n : 0;
+	return result_of(wire, n);
+}
+
+/* Sending. */
+
+size_t wire_waiting(const struct wire *wire)
+{
+	return wire->out.n;
+}
+
+/* Nobody will read what waits. */
+static void give_up(struct wire *wire)
+{
+	buffer_deinit(&wire->out);
+	wire->hung_up = true;
+	wire->broken = true;
+	wire_wake(wire);
+}
+
+static void want_write(struct wire *wire, bool wants)
+{
+	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET | (wants ? EPOLLOUT : 0u),
+				    .data.ptr = wire};
+
+	if (wire->wants_write != wants) {
+		wire->wants_write = wants;
+		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_MOD, wire->fd, &event);
+	}
+}
+
+/* Sends what waits. Returns whether anything was sent. */
+bool wire_flush(struct wire *wire)
+{
+	struct sv out = buffer_sv(&wire->out);
+	ssize_t n;
+
+	if (out.n == 0) {
+		return false;
+	}
+	do {
+		n = send(wire->fd, out.data, out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN) {
+		give_up(wire);
+		return false;
+	}
+	if (n > 0) {
+		buffer_consume(&wire->out, (size_t)n);
+	}
+	want_write(wire, wire->out.n);
+	return n > 0;
+}
+
+/* Queues @parts without the first @n_sent bytes. */
+static int queue(struct wire *wire, const struct iovec *parts, size_t n_parts, size_t n_sent)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n_parts; i++) {
+		size_t n = parts[i].iov_len;
+		size_t n_skipped = n_sent < n ? n_sent : n;
+
+		n_sent -= n_skipped;
+		r = buffer_append(&wire->out, (char *)parts[i].iov_base + n_skipped, n - n_skipped);
+	}
+	return r;
+}
+
+int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
+	ssize_t n = 0;
+
+	if (wire->broken) {
+		return 0;
+	}
+	if (wire->out.n == 0) {
+		do {
+			n = sendmsg(wire->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		} while (n < 0 && errno == EINTR);
+	}
+	if (n < 0 && errno != EAGAIN) {
+		give_up(wire);
+		return 0;
+	}
+	int r = queue(wire, parts, n_parts, n > 0 ? (size_t)n : 0);
+
+	if (r == 0 && wire->out.n) {
+		want_write(wire, true);
+	}
+	return r;
+}
+
+int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	int r = wire->broken ? 0 : queue(wire, parts, n_parts, 0);
+
+	if (r == 0 && wire->out.n && !wire->wants_write) {
+		due_queue_add(&wire->hub->due, &wire->due);
+	}
+	return r;
+}
+
+/* Lingering. */
+
+/* Returns false when the wire is closed. */
+static bool linger_on(struct wire *wire)
+{
+	ssize_t n = 1;
+
+	if (wire->broken) {
+		wire_close(wire);
+		return false;
+	}
+	if (wire->out.n == 0 && !wire->ended) {
+		wire->ended = true;
+		shutdown(wire->fd, SHUT_WR);
+	}
+	while (n > 0 && wire->n_discarded < WIRE_LINGER_MAX) {
+		n = discard(wire, WIRE_LINGER_MAX);
+		wire->n_discarded += n > 0 ? (uint32_t)n : 0;
+	}
+	if (n >= 0 || errno != EAGAIN) {
+		/* A client that has closed its side may still read. */
+		if (n == 0 && wire->out.n) {
+			return true;
+		}
+		wire_close(wire);
+		return false;
+	}
+	return true;
+}
+
+static void on_lingering(void *user)
+{
+	linger_on(user);
+}
+
+static void on_lingered(void *user)
+{
+	wire_close(user);
+}
+
+static const struct wire_callbacks lingering = {
+	.ready = on_lingering,
+	.written = on_lingering,
+	.late = on_lingered,
+};
+
+void wire_linger(struct wire *wire)
+{
+	wire_set_user(wire, &lingering, wire);
+	wire_set_deadline(wire, WIRE_LINGER_S);
+	wire_flush(wire);
+	linger_on(wire);
+}
+
+/* Events. */
+
+void wire_wake(struct wire *wire)
+{
+	wire->wakes = true;
+	due_queue_add(&wire->hub->due, &wire->due);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The bytes of one client's connection. Everything behind it (the HTTP reader, the WebSocket
+ * server) uses this interface and does not know the socket.
+ *
+ * wire   one accepted connection: its descriptor, its peer, what waits to be sent. An idle wire
+ *        costs its struct and nothing else: there is no buffer for receiving
+ * hub    the wires of a worker: one edge-triggered epoll on the worker's loop, and one buffer that
+ *        all wires peek into
+ * user   who uses the wire now: a table of callbacks and a pointer
+ * peek   bytes that have arrived, looked at without consuming them. They can still be given to
+ *        somebody else, with the descriptor
+ * take   consumes bytes that have been peeked at, without copying them
+ * linger closing so that the client can read the last answer: FIN, then what still arrives is
+ *        discarded. A descriptor that is closed with unread bytes resets the connection
+ *
+ * Readiness is edge-triggered: `ready` is called once when something has arrived. A user that does
+ * not read all of it calls wire_wake() when it wants to go on. Nothing needs to be switched off
+ * while a user does not read, and a slow sender costs no wake-ups.
+ *
+ * A wire that is closed is freed after the callbacks of this turn of the loop have run, so
+ * wire_close() may be called from any callback, for any wire.
+ *
+ * TLS of the gateway's own listener goes in here and nowhere else: a `struct channel` with a
+ * server-side SSL beside the descriptor. wire_peek() then reads into a buffer of the wire's own,
+ * which is freed when it is empty, wire_take() drops from that buffer, wire_send() writes through
+ * the channel, and wire_into_fd() gives one end of a socket pair and pumps the other.
+ *
+ * Not thread-safe: a wire belongs to the thread of its hub. wire_leave() and wire_join() move it.
+ */
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "common/address.h"
+#include "common/sv.h"
+
+struct wire;
+struct wire_hub;
+
+enum {
+	/* The most that wire_peek() shows: a request head of the largest size with a body that is
+	 * as large. */
+	WIRE_PEEK_MAX = 32 * 1024,
+	/* How long a lingering wire waits for the client to close, and how much it discards: a
+	 * client that goes on sending must not keep the descriptor. */
+	WIRE_LINGER_S = 2,
+	WIRE_LINGER_MAX = 1024 * 1024,
+	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a
+	 * client's bytes. */
+	WIRE_DEADLINE_MAX = 24 * 3600,
+};
+
+enum wire_result {
+	WIRE_OK,     /* there are bytes */
+	WIRE_AGAIN,  /* there is nothing now; `ready` tells */
+	WIRE_ENDED,  /* the client has closed its side, and all its bytes have been consumed */
+	WIRE_BROKEN, /* the connection cannot be used any more */
+};
+
+struct wire_callbacks {
+	/* Bytes have arrived, or the client has closed its side (wire_is_hung_up()), or the
+	 * connection broke. */
+	void (*ready)(void *user);
+	/* Bytes that had to wait were sent; wire_waiting() says what is left. NULL: not called. */
+	void (*written)(void *user);
+	/* The deadline of wire_set_deadline() has passed. */
+	void (*late)(void *user);
+};
+
+struct wire_hub_options {
+	uv_loop_t *loop;
+	/* A wire of @peer was closed. Not called for a wire that was given away (wire_leave(),
+	 * wire_into_fd()). */
+	void (*closed)(void *userdata, const struct address *peer);
+	void *userdata;
+	/* How long a second of a deadline lasts; 0: 1000. Tests shorten it. */
+	unsigned second_ms;
+};
+
+/* @options is copied. Returns 0 or a negative errno. */
+_must_check_ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_hub);
+
+/* Closes the wires that are left, without telling their users, and the handles. Takes NULL. */
+void wire_hub_close(struct wire_hub *hub);
+
+/* Call it after wire_hub_close(), when the loop has no active handles left. Takes NULL; returns
+ * NULL. */
+struct wire_hub *wire_hub_free(struct wire_hub *hub);
+
+/* Makes a wire that belongs to no hub yet. Takes ownership of the accepted, non-blocking socket @fd
+ * of @peer; on failure it still belongs to the caller. Returns 0 or -ENOMEM. */
+_must_check_ int wire_new(int fd, const struct address *peer, struct wire **ret_wire);
+
+/* Puts @wire, which belongs to no hub, into @hub; its user is then told of what has arrived already
+ * and of what will. Set a user first. Returns 0 or a negative errno; @wire is then as before. */
+_must_check_ int wire_join(struct wire *wire, struct wire_hub *hub);
+
+/* Takes @wire out of its hub, to move it to another thread's. Nothing may wait to be sent. Call it
+ * from `ready` of this wire, or right after wire_join(), so that the hub does not meet it again. */
+void wire_leave(struct wire *wire);
+
+/* Replaces the user. @callbacks is borrowed for as long as it is the user's. */
+void wire_set_user(struct wire *wire, const struct wire_callbacks *callbacks, void *user);
+
+/* Closes the connection at once; what waits is lost. The user is not called any more. Also for a
+ * wire that belongs to no hub (`closed` is then not called). Takes NULL; returns NULL. */
+struct wire *wire_close(struct wire *wire);
+
+/* Sends what waits, then ends the connection as explained above. Takes the wire: the user is not
+ * called any more. */
+void wire_linger(struct wire *wire);
+
+/* Gives the descriptor of the clear text to somebody else, with all that has not been consumed, and
+ * frees the wire. Nothing may wait to be sent. Returns the descriptor or a negative errno; the wire
+ * is then as before. */
+_must_check_ int wire_into_fd(struct wire *wire);
+
+const struct address *wire_peer(const struct wire *wire);
+
+/* Whether the client has closed its side, or the connection broke. Bytes may still be there. No
+ * further event will come, so a user that reads must read until WIRE_ENDED. */
+bool wire_is_hung_up(const struct wire *wire);
+
+/* Shows up to @n_max bytes (at most WIRE_PEEK_MAX) that have arrived, without consuming them.
+ * *ret_bytes points into the hub's buffer and is valid until the next peek of any wire. With fewer
+ * than @n_max bytes there are no more now. */
+_must_check_ enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes);
+
+/* Consumes @n bytes, no more than were peeked at. */
+void wire_take(struct wire *wire, size_t n);
+
+/* Consumes up to @size bytes into @data. With fewer than @size bytes there are no more now. */
+_must_check_ enum wire_result wire_read(struct wire *wire, char *data, size_t size,
+					size_t *ret_n_read);
+
+/* Sends @parts in one system call, after what waits. What the kernel does not accept is copied and
+ * waits; the caller bounds that by wire_waiting(). On a broken connection the bytes are dropped,
+ * and `ready` is called later. Returns 0 or -ENOMEM; the stream then lacks bytes and must be closed. */
+_must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts);
+
+/* Likewise, at the end of this turn of the loop, in one write with all that is sent until then. */
+_must_check_ int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts);
+
+/* Bytes that wait to be sent. */
+size_t wire_waiting(const struct wire *wire);
+
+/* Calls `ready` after the loop has polled the next time, whether or not anything arrives. */
+void wire_wake(struct wire *wire);
+
+/* `late` is called @seconds from now, or up to a second later, and after `ready` if something has
+ * arrived meanwhile. Replaces an earlier deadline; 0 clears it. For a wire that is in a hub. */
+void wire_set_deadline(struct wire *wire, unsigned seconds);

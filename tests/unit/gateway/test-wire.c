@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/* A wire on a real loop, over TCP and over a socket that does not discard in the kernel. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/wire.h"
+
+enum {
+	TURNS_MAX = 10000,
+	SECOND_MS = 10,
+	/* More than the kernel takes at once. */
+	LONG = 16 * 1024 * 1024,
+};
+
+struct client {
+	struct wire *wire;
+	unsigned n_ready, n_written, n_late;
+	struct wire **to_close; /* in `ready` */
+	bool reads;
+	size_t n_read;
+};
+
+static struct {
+	uv_loop_t loop;
+	struct wire_hub *hub;
+	struct address peer;
+	struct client clients[2];
+	int theirs[2];
+	unsigned n_closed;
+} one;
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	assert_ptr_equal(userdata, &one);
+	assert_true(address_same_host(peer, &one.peer));
+	one.n_closed++;
+}
+
+static void on_ready(void *user)
+{
+	struct client *client = user;
+	char bytes[64];
+	size_t n = sizeof(bytes);
+
+	client->n_ready++;
+	while (client->reads && n == sizeof(bytes) &&
+	       wire_read(client->wire, bytes, sizeof(bytes), &n) == WIRE_OK) {
+		client->n_read += n;
+	}
+	if (client->to_close) {
+		*client->to_close = wire_close(*client->to_close);
+	}
+}
+
+static void on_written(void *user)
+{
+	((struct client *)user)->n_written++;
+}
+
+static void on_late(void *user)
+{
+	((struct client *)user)->n_late++;
+}
+
+static const struct wire_callbacks callbacks = {on_ready, on_written, on_late};
+
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fds[1], (struct sockaddr *)&address, n), 0);
+	fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	assert_true(fds[0] >= 0);
+	close(listener);
+}
+
+static void join(unsigned i, bool is_tcp)
+{
+	int fds[2];
+
+	if (is_tcp) {
+		tcp_pair(fds);
+	} else {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	}
+	one.theirs[i] = fds[1];
+	one.clients[i] = (struct client){0};
+	assert_int_equal(wire_new(fds[0], &one.peer, &one.clients[i].wire), 0);
+	wire_set_user(one.clients[i].wire, &callbacks, &one.clients[i]);
+	assert_int_equal(wire_join(one.clients[i].wire, one.hub), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	one.theirs[0] = one.theirs[1] = -1;
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(
+		wire_hub_new(&(struct wire_hub_options){&one.loop, on_closed, &one, SECOND_MS},
+			     &one.hub),
+		0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	wire_hub_close(one.hub);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	one.hub = wire_hub_free(one.hub);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (one.theirs[i] >= 0) {
+			close(one.theirs[i]);
+		}
+	}
+	return 0;
+}
+
+static void say(unsigned i, const char *text)
+{
+	assert_int_equal(send(one.theirs[i], text, strlen(text), 0), strlen(text));
+}
+
+static void turn_until(const unsigned *counter, unsigned n)
+{
+	for (int i = 0; i < TURNS_MAX && *counter < n; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(*counter, n);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 3; i++) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+}
+
+/* What is peeked at stays; what is taken is gone; no event repeats without new bytes. */
+static void peek_and_take(bool is_tcp)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+	char rest[8];
+	size_t n;
+
+	join(0, is_tcp);
+	assert_int_equal(wire_peek(client->wire, 10, &bytes), WIRE_AGAIN);
+	say(0, "abcdef");
+	turn_until(&client->n_ready, 1);
+	turn();
+	assert_int_equal(client->n_ready, 1);
+	assert_int_equal(wire_peek(client->wire, 4, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("abcd")));
+	wire_take(client->wire, 3);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("def")));
+	assert_int_equal(wire_read(client->wire, rest, 2, &n), WIRE_OK);
+	assert_int_equal(n, 2);
+	say(0, "g");
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("fg")));
+	wire_wake(client->wire);
+	turn_until(&client->n_ready, 3);
+	assert_false(wire_is_hung_up(client->wire));
+	shutdown(one.theirs[0], SHUT_WR);
+	turn_until(&client->n_ready, 4);
+	assert_true(wire_is_hung_up(client->wire));
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	wire_take(client->wire, 2);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_ENDED);
+	wire_close(client->wire);
+	assert_int_equal(one.n_closed, 1);
+}
+
+static void test_peek_tcp(void **state)
+{
+	(void)state;
+	peek_and_take(true);
+}
+
+static void test_peek_copied(void **state)
+{
+	(void)state;
+	peek_and_take(false);
+}
+
+/* Reads all that the gateway sends, and compares it with a counting pattern. */
+static void receive_pattern(size_t n)
+{
+	static unsigned char bytes[64 * 1024];
+	size_t at = 0;
+
+	while (at < n) {
+		ssize_t r = recv(one.theirs[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		for (ssize_t i = 0; i < r; i++) {
+			assert_int_equal(bytes[i], (unsigned char)((at + (size_t)i) * 7));
+		}
+		at += r > 0 ? (size_t)r : 0;
+		if (r <= 0) {
+			assert_int_equal(errno, EAGAIN);
+			uv_run(&one.loop, UV_RUN_NOWAIT);
+		}
+	}
+	assert_int_equal(recv(one.theirs[0], bytes, 1, MSG_DONTWAIT), -1);
+}
+
+static void test_send(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char *text = malloc(LONG);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < LONG; i++) {
+		text[i] = (unsigned char)(i * 7);
+	}
+	struct iovec parts[] = {{text, 5}, {text + 5, 0}, {text + 5, LONG - 10}};
+	struct iovec rest[] = {{text + LONG - 5, 2}, {text + LONG - 3, 3}};
+
+	join(0, true);
+	assert_int_equal(wire_send(client->wire, parts, 3), 0);
+	assert_in_range(wire_waiting(client->wire), 1, LONG - 11);
+	assert_int_equal(wire_send(client->wire, &rest[0], 1), 0);
+	assert_int_equal(wire_send_later(client->wire, &rest[1], 1), 0);
+	receive_pattern(LONG);
+	turn();
+	assert_int_equal(wire_waiting(client->wire), 0);
+	assert_true(client->n_written > 0);
+	free(text);
+}
+
+/* Parts that are sent later go out together when the loop has polled. */
+static void test_send_later(void **state)
+{
+	struct client *client = &one.clients[0];
+	char ab[] = "ab";
+	struct iovec part = {ab, 2};
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
+	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), 4);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), MSG_DONTWAIT), -1);
+	turn_until(&client->n_written, 1);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), 0), 4);
+}
+
+/* A callback may close any wire, also one whose event is reported in the same turn. */
+static void test_close_each_other(void **state)
+{
+	(void)state;
+	join(0, true);
+	join(1, true);
+	one.clients[0].to_close = &one.clients[1].wire;
+	one.clients[1].to_close = &one.clients[0].wire;
+	say(0, "x");
+	say(1, "x");
+	turn_until(&one.n_closed, 1);
+	turn();
+	assert_int_equal(one.n_closed, 1);
+	assert_int_equal(one.clients[0].n_ready + one.clients[1].n_ready, 1);
+}
+
+/* The client reads the last answer although it sent more than was read, and is not waited for
+ * forever. */
+static void test_linger(void **state)
+{
+	char bye[] = "bye";
+	struct iovec part = {bye, 3};
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	say(0, "much that nobody reads");
+	turn_until(&one.clients[0].n_ready, 1);
+	assert_int_equal(wire_send_later(one.clients[0].wire, &part, 1), 0);
+	wire_linger(one.clients[0].wire);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), MSG_WAITALL), 3);
+	say(0, "more");
+	turn();
+	assert_int_equal(one.n_closed, 0);
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.n_closed, 1);
+	/* One that does not close its side. */
+	join(0, true);
+	wire_linger(one.clients[0].wire);
+	turn_until(&one.n_closed, 2);
+}
+
+static void test_linger_is_bounded(void **state)
+{
+	static const char some[64 * 1024];
+	size_t n = 0;
+
+	(void)state;
+	join(0, true);
+	wire_linger(one.clients[0].wire);
+	for (int i = 0; i < TURNS_MAX && one.n_closed == 0; i++) {
+		ssize_t r = send(one.theirs[0], some, sizeof(some), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(one.n_closed, 1);
+	assert_true(n >= WIRE_LINGER_MAX);
+}
+
+/* A deadline passes once; a new one replaces it; what has arrived meanwhile is told first. */
+static void test_deadline(void **state)
+{
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	client->reads = true;
+	wire_set_deadline(client->wire, 1);
+	wire_set_deadline(one.clients[1].wire, 1);
+	wire_set_deadline(one.clients[1].wire, WIRE_DEADLINE_MAX);
+	turn_until(&client->n_late, 1);
+	wire_set_deadline(client->wire, 300);
+	wire_set_deadline(client->wire, 1);
+	turn_until(&client->n_late, 2);
+	wire_set_deadline(client->wire, 1);
+	wire_set_deadline(client->wire, 0);
+	turn();
+	assert_int_equal(one.clients[1].n_late, 0);
+}
+
+static void test_into_fd(void **state)
+{
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&one.clients[0].n_ready, 1);
+	wire_take(one.clients[0].wire, 1);
+	int fd = wire_into_fd(one.clients[0].wire);
+
+	assert_true(fd >= 0);
+	turn();
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 2);
+	assert_int_equal(one.n_closed, 0);
+	close(fd);
+}
+
+static void test_leave_and_join(void **state)
+{
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	wire_set_deadline(client->wire, 1);
+	wire_leave(client->wire);
+	assert_int_equal(wire_join(client->wire, one.hub), 0);
+	/* What has arrived before is told again. */
+	turn_until(&client->n_ready, 2);
+	wire_leave(client->wire);
+	wire_close(client->wire);
+	assert_int_equal(one.n_closed, 0);
+}
+
+/* A client that resets the connection: the sender learns of it by an event. */
+static void test_broken(void **state)
+{
+	struct linger reset = {.l_onoff = 1};
+	char x[] = "x";
+	struct iovec part = {x, 1};
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	setsockopt(one.theirs[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.clients[0].n_ready, 1);
+	assert_true(wire_is_hung_up(one.clients[0].wire));
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_waiting(one.clients[0].wire), 0);
+	turn_until(&one.clients[0].n_ready, 2);
+	assert_true(wire_peek(one.clients[0].wire, 1, &bytes) >= WIRE_ENDED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_peek_tcp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peek_copied, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
