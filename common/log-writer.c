@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
-#include <unistd.h>
+#include <string.h>
 
 /* A longer write could block even though poll(2) reports room in the pipe. */
 _Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a chunk is one atomic write");
@@ -51,7 +50,7 @@ static bool chunk_fill(struct log_writer *writer)
 	if (n_lost) {
 		struct log_line line;
 
-		log_line_format(&line, LOG_LEVEL_ERROR, "log-lost",
+		log_line_format(&line, &writer->style, LOG_LEVEL_ERROR, "log-lost",
 				LOG_FIELDS(LOG_NUMBER("n", n_lost)));
 		memcpy(writer->chunk, line.data, line.n);
 		writer->n_chunk = line.n;
@@ -64,21 +63,41 @@ static bool chunk_fill(struct log_writer *writer)
 /* Returns 0, even if there was no room to write yet, or a negative errno. */
 static int chunk_write(struct log_writer *writer)
 {
-	struct pollfd out = {.fd = writer->fd, .events = POLLOUT};
-
-	int n_ready = poll(&out, 1, LOG_POLL_MS);
-
-	if (n_ready <= 0) {
-		return n_ready < 0 ? -errno : 0;
-	}
-	ssize_t n = write(writer->fd, writer->chunk + writer->n_written,
-			  writer->n_chunk - writer->n_written);
+	struct sv rest = sv_skip((struct sv){writer->chunk, writer->n_chunk}, writer->n_written);
+	int n = log_sink_write(&writer->sink, rest, LOG_POLL_MS);
 
 	if (n < 0) {
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n;
 	}
 	writer->n_written += (size_t)n;
 	return 0;
+}
+
+/* A line of which a part is in the former file is written again as a whole. */
+static void chunk_rewind(struct log_writer *writer)
+{
+	const char *newline = memrchr(writer->chunk, '\n', writer->n_written);
+
+	writer->n_written = newline ? (size_t)(newline + 1 - writer->chunk) : 0;
+}
+
+static void reopen(struct log_writer *writer)
+{
+	struct log_line line;
+
+	writer->must_reopen = false;
+	pthread_mutex_unlock(&writer->mutex);
+	int r = log_sink_reopen(&writer->sink);
+
+	pthread_mutex_lock(&writer->mutex);
+	if (r == 0 && writer->sink.place == LOG_PLACE_FILE) {
+		chunk_rewind(writer);
+	} else if (r < 0) {
+		log_line_format(&line, &writer->style, LOG_LEVEL_ERROR, "log-reopen-failed",
+				LOG_FIELDS(LOG_STR("file", writer->sink.path),
+					   LOG_STR("error", strerror(-r))));
+		writer->n_lost += !log_queue_push(&writer->queue, (struct sv){line.data, line.n});
+	}
 }
 
 /* Waits until the next try is due or the writer has to stop. */
@@ -87,7 +106,7 @@ static void pause_after_error(struct log_writer *writer)
 	struct timespec until = time_after(time_now(), LOG_RETRY_MS);
 	int r = 0;
 
-	while (!writer->is_ending && r == 0) {
+	while (!writer->is_ending && !writer->must_reopen && r == 0) {
 		r = pthread_cond_timedwait(&writer->wake, &writer->mutex, &until);
 	}
 }
@@ -95,7 +114,12 @@ static void pause_after_error(struct log_writer *writer)
 /* Returns true with lines in the chunk, or false when the writer has to stop. */
 static bool wait_for_lines(struct log_writer *writer)
 {
-	while (writer->n_written == writer->n_chunk && !chunk_fill(writer)) {
+	while (writer->must_reopen ||
+	       (writer->n_written == writer->n_chunk && !chunk_fill(writer))) {
+		if (writer->must_reopen) {
+			reopen(writer);
+			continue;
+		}
 		if (writer->is_ending) {
 			return false;
 		}
@@ -149,13 +173,15 @@ static void deinit(struct log_writer *writer)
 	pthread_cond_destroy(&writer->gone);
 	pthread_cond_destroy(&writer->wake);
 	pthread_mutex_destroy(&writer->mutex);
+	log_sink_close(&writer->sink);
 }
 
-int log_writer_start(struct log_writer *writer, int fd, char *bytes, size_t n_max)
+int log_writer_start(struct log_writer *writer, const struct log_sink *sink,
+		     const struct log_style *style, char *bytes, size_t n_max)
 {
 	pthread_condattr_t monotonic;
 
-	*writer = (struct log_writer){.fd = fd};
+	*writer = (struct log_writer){.sink = *sink, .style = *style};
 	log_queue_init(&writer->queue, bytes, n_max);
 	/* With glibc, none of these can fail. */
 	pthread_condattr_init(&monotonic);
@@ -175,10 +201,29 @@ int log_writer_start(struct log_writer *writer, int fd, char *bytes, size_t n_ma
 void log_writer_push(struct log_writer *writer, struct sv line)
 {
 	pthread_mutex_lock(&writer->mutex);
-	if (log_queue_push(&writer->queue, line) && writer->is_idle) {
+	if (!log_queue_push(&writer->queue, line)) {
+		writer->n_lost++;
+	} else if (writer->is_idle) {
 		pthread_cond_signal(&writer->wake);
 	}
 	pthread_mutex_unlock(&writer->mutex);
+}
+
+void log_writer_reopen(struct log_writer *writer)
+{
+	pthread_mutex_lock(&writer->mutex);
+	writer->must_reopen = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+uint64_t log_writer_lost(struct log_writer *writer)
+{
+	pthread_mutex_lock(&writer->mutex);
+	uint64_t n_lost = writer->n_lost;
+
+	pthread_mutex_unlock(&writer->mutex);
+	return n_lost;
 }
 
 bool log_writer_stop(struct log_writer *writer, int timeout_ms)

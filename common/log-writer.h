@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A thread that writes log lines to a descriptor, so that no other thread ever waits for a stopped
- * terminal, a pipe that nobody reads or a slow disk.
+ * A thread that writes log lines to a sink (log-sink.h), so that no other thread ever waits for a
+ * stopped terminal, a pipe that nobody reads or a slow disk.
  *
  * Lines that do not fit into the queue are lost. The writer reports their number in a line of its
  * own (event=log-lost n=...) at the place where they are missing. When writing fails (EPIPE,
@@ -13,6 +13,7 @@
 
 #include "common/log-line.h"
 #include "common/log-queue.h"
+#include "common/log-sink.h"
 
 enum {
 	/* How often a writer that waits for its reader checks whether it has to stop. */
@@ -25,21 +26,32 @@ struct log_writer {
 	pthread_cond_t wake;   /* wakes the writer: there is a line, or it has to stop */
 	pthread_cond_t gone;   /* wakes log_writer_stop(): the thread has ended */
 	struct log_queue queue;
+	uint64_t n_lost; /* lines, since the start */
 	bool is_idle, is_ending, is_gone;
+	bool must_reopen;
 	struct timespec deadline; /* when is_ending */
 	pthread_t thread;
-	int fd;
+	struct log_style style; /* of the writer's own lines */
 	/* Used by the thread alone: the lines that are being written, at most PIPE_BUF bytes. */
+	struct log_sink sink;
 	char chunk[LOG_LINE_MAX];
 	size_t n_chunk, n_written;
 };
 
-/* Starts the thread, with all signals blocked. @fd and @bytes are borrowed until log_writer_stop()
- * has returned true. Returns 0 or a negative errno. */
-_must_check_ int log_writer_start(struct log_writer *writer, int fd, char *bytes, size_t n_max);
+/* Starts the thread, with all signals blocked. Takes @sink, also when this fails. @bytes are
+ * borrowed until log_writer_stop() has returned true. Returns 0 or a negative errno. */
+_must_check_ int log_writer_start(struct log_writer *writer, const struct log_sink *sink,
+				  const struct log_style *style, char *bytes, size_t n_max);
 
 /* Queues a copy of @line (log-queue.h). Never waits for the descriptor. Thread-safe. */
 void log_writer_push(struct log_writer *writer, struct sv line);
+
+/* Has the thread open its sink anew before it writes the next line. If that fails, it logs
+ * event=log-reopen-failed and goes on with the former one. Thread-safe. */
+void log_writer_reopen(struct log_writer *writer);
+
+/* The number of lines that have been lost since the start. Thread-safe. */
+uint64_t log_writer_lost(struct log_writer *writer);
 
 /* Stops the thread once it has written what is queued, or after @timeout_ms and a moment. Nobody
  * may push any more. Returns whether everything has been written. If not, the thread may still hang

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_LISTENER
 #include "gateway/listener.h"
 
 #include <errno.h>

@@ -197,7 +197,7 @@ static int run_by_hand(const struct options *options, const struct config *confi
 static int run_service(const struct config *config, const sigset_t *signals)
 {
 	log_set_level(config->log_level);
-	int r = log_start();
+	int r = log_start(&(struct log_options){.place = LOG_PLACE_STDERR});
 
 	if (r == 0) {
 		r = serve(config, signals);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_SESSION
 #include "gateway/session-log.h"
 
 #include "common/log.h"

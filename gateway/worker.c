@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_HTTP
 #include "gateway/worker.h"
 
 #include <errno.h>

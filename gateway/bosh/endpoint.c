@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_BOSH
 #include <errno.h>
 #include <stdlib.h>
 

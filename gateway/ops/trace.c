@@ -28,10 +28,11 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name,
 	};
 
 	(void)userdata;
-	log_debug("dns-answer", LOG_STR("name", name), LOG_STR("kind", kinds[kind]),
-		  LOG_STR("result", reply ? results[reply->result] : "out of memory"),
-		  LOG_NUMBER("n", reply ? reply->n_records : 0),
-		  LOG_NUMBER("ttl", reply ? reply->ttl_s : 0));
+	log_debug_in(LOG_AREA_DNS, "dns-answer", LOG_STR("name", name),
+		     LOG_STR("kind", kinds[kind]),
+		     LOG_STR("result", reply ? results[reply->result] : "out of memory"),
+		     LOG_NUMBER("n", reply ? reply->n_records : 0),
+		     LOG_NUMBER("ttl", reply ? reply->ttl_s : 0));
 }
 
 const struct lookup_observer trace_lookup_observer = {
@@ -58,10 +59,11 @@ static void on_dialled(void *userdata, enum dial_step step, const struct srv_tar
 	char text[ADDRESS_TEXT_MAX];
 
 	(void)userdata;
-	log_debug("dial", LOG_STR("host", target ? target->host : ""),
-		  LOG_STR("address", address_format(address, text)), LOG_STR("step", steps[step]),
-		  LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
-		  LOG_STR("detail", failure ? failure->detail : ""));
+	log_debug_in(LOG_AREA_DIAL, "dial", LOG_STR("host", target ? target->host : ""),
+		     LOG_STR("address", address_format(address, text)),
+		     LOG_STR("step", steps[step]),
+		     LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
+		     LOG_STR("detail", failure ? failure->detail : ""));
 }
 
 static const struct dial_observer dial_observer = {
@@ -72,8 +74,8 @@ static const struct dial_observer dial_observer = {
 static void on_header(void *userdata, const struct stream *stream)
 {
 	(void)userdata;
-	log_debug("stream-header", LOG_STR("domain", stream->to), LOG_STR("id", stream->id),
-		  LOG_STR("secure", stream->secure ? "yes" : "no"));
+	log_debug_in(LOG_AREA_STREAM, "stream-header", LOG_STR("domain", stream->to),
+		     LOG_STR("id", stream->id), LOG_STR("secure", stream->secure ? "yes" : "no"));
 }
 
 static void on_handshake(void *userdata, bool direct)
@@ -85,11 +87,12 @@ static void on_handshake(void *userdata, bool direct)
 static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
 {
 	(void)userdata;
-	log_debug("tls", LOG_STR("domain", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
-		  LOG_STR("version", SSL_get_version(ssl)),
-		  LOG_STR("cipher", SSL_get_cipher_name(ssl)),
-		  LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
-		  LOG_STR("detail", failure ? failure->detail : ""));
+	log_debug_in(LOG_AREA_TLS, "tls",
+		     LOG_STR("domain", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
+		     LOG_STR("version", SSL_get_version(ssl)),
+		     LOG_STR("cipher", SSL_get_cipher_name(ssl)),
+		     LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
+		     LOG_STR("detail", failure ? failure->detail : ""));
 }
 
 static void on_redirected(void *userdata, const struct redirect *redirect)
@@ -98,22 +101,25 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 	const char *host = redirect->host;
 
 	(void)userdata;
-	log_debug("redirected",
-		  LOG_STR("host", host[0] ? host : address_format_host(&redirect->address, text)),
-		  LOG_NUMBER("port", redirect->port));
+	log_debug_in(
+		LOG_AREA_DIAL, "redirected",
+		LOG_STR("host", host[0] ? host : address_format_host(&redirect->address, text)),
+		LOG_NUMBER("port", redirect->port));
 }
 
 static void on_slow(void *userdata)
 {
 	(void)userdata;
-	log_debug("server-slow", LOG_STR("hint", "another server of the domain is looked for"));
+	log_debug_in(LOG_AREA_STREAM, "server-slow",
+		     LOG_STR("hint", "another server of the domain is looked for"));
 }
 
 static void on_left(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
-	log_debug("server-left", LOG_STR("failure", failure_name(failure->kind)),
-		  LOG_STR("detail", failure->detail));
+	log_debug_in(LOG_AREA_STREAM, "server-left",
+		     LOG_STR("failure", failure_name(failure->kind)),
+		     LOG_STR("detail", failure->detail));
 }
 
 static const struct link_observer link_observer = {

@@ -43,6 +43,14 @@ static void push(const char *text)
 	log_writer_push(writer, sv_from(text));
 }
 
+static int start(int fd)
+{
+	static const struct log_style style;
+	const struct log_sink sink = {.place = LOG_PLACE_STDERR, .fd = fd};
+
+	return log_writer_start(writer, &sink, &style, ring, RING);
+}
+
 /* Reads @n bytes, or fewer if no more arrive within PATIENCE_MS. */
 static size_t read_bytes(int fd, char *ret_bytes, size_t n)
 {
@@ -92,7 +100,7 @@ static void test_order(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	push("one\n");
 	assert_int_equal(read_bytes(fds[0], bytes, 4), 4);
 	push("two\n");
@@ -136,7 +144,7 @@ static void test_threads(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	for (int i = 0; i < N_THREADS; i++) {
 		last[i] = -1;
 		assert_int_equal(pthread_create(&threads[i], NULL, push_many, &names[i]), 0);
@@ -196,7 +204,7 @@ static void test_stuck_reader(void **state)
 	assert_int_equal(pipe(fds), 0);
 	assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, sizeof(filling)), sizeof(filling));
 	assert_int_equal(write(fds[1], filling, sizeof(filling)), sizeof(filling));
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	push("first\n");
 	wait_until_taken();
 	for (unsigned i = 0; i < N; i++) {
@@ -236,7 +244,7 @@ static void test_stop_with_a_stuck_reader(void **state)
 	assert_int_equal(pipe(fds), 0);
 	/* Less than the ring has. */
 	assert_int_equal(fcntl(fds[1], F_SETPIPE_SZ, 4096), 4096);
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	for (int i = 0; i < 10000; i++) {
 		push("0123456789\n");
 	}
@@ -277,7 +285,7 @@ static void test_stop_with_a_hanging_write(void **state)
 
 	assert_true(terminal >= 0);
 	leave_little_room(master, terminal);
-	assert_int_equal(log_writer_start(writer, terminal, ring, RING), 0);
+	assert_int_equal(start(terminal), 0);
 	for (int i = 0; i < 10000; i++) {
 		push("0123456789\n");
 	}
@@ -296,7 +304,7 @@ static void test_full_disk(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(log_writer_start(writer, fd, ring, RING), 0);
+	assert_int_equal(start(fd), 0);
 	push("one\n");
 	push("two\n");
 	usleep(100000);
@@ -328,7 +336,7 @@ static void test_written_in_part(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){6, before.rlim_max}), 0);
-	assert_int_equal(log_writer_start(writer, fd, ring, RING), 0);
+	assert_int_equal(start(fd), 0);
 	push("one\n");
 	push("two\n");
 	push("three\n");
@@ -352,7 +360,7 @@ static void test_gone_reader(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	close(fds[0]);
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	push("one\n");
 	usleep(100000);
 	int64_t started = now_ms();
@@ -371,7 +379,7 @@ static void test_signals(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	assert_int_equal(log_writer_start(writer, fds[1], ring, RING), 0);
+	assert_int_equal(start(fds[1]), 0);
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &usr1, NULL);

@@ -38,6 +38,11 @@ static void capture_end(void)
 	captured[n] = '\0';
 }
 
+static int start(void)
+{
+	return log_start(&(struct log_options){.place = LOG_PLACE_STDERR});
+}
+
 /* The line after its time. The form of the time is checked. */
 static const char *captured_rest(void)
 {
@@ -180,6 +185,28 @@ static void test_threshold(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
+static void test_areas(void **state)
+{
+	enum log_area area = LOG_AREA_COUNT;
+
+	(void)state;
+	assert_int_equal(log_area_parse(SV("bosh"), &area), 0);
+	assert_int_equal(area, LOG_AREA_BOSH);
+	assert_string_equal(log_area_name(area), "bosh");
+	assert_int_equal(log_area_parse(SV("Bosh"), &area), -EINVAL);
+
+	log_set_area_level(LOG_AREA_BOSH, LOG_LEVEL_DEBUG);
+	log_set_area_level(LOG_AREA_MAIN, LOG_LEVEL_ERROR);
+	ASSERT_LOGGED("level=debug event=shown a=1\n",
+		      log_debug_in(LOG_AREA_BOSH, "shown", LOG_NUMBER("a", 1)));
+	capture_begin();
+	log_debug_in(LOG_AREA_DNS, "hidden", LOG_NUMBER("a", 1));
+	log_warning("hidden", LOG_NUMBER("a", 1));
+	capture_end();
+	assert_string_equal(captured, "");
+	log_set_level(LOG_LEVEL_INFO);
+}
+
 static void test_level_names(void **state)
 {
 	static const char *const names[] = {"error", "warning", "info", "debug"};
@@ -205,7 +232,7 @@ static void test_start_and_stop(void **state)
 	for (int i = 0; i < 2; i++) {
 		capture_begin();
 		log_stop();
-		assert_int_equal(log_start(), 0);
+		assert_int_equal(start(), 0);
 		log_debug("hidden", LOG_NUMBER("a", 1));
 		log_info("e", LOG_NUMBER("a", 1));
 		log_stop();
@@ -218,10 +245,15 @@ static void test_start_and_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line),        cmocka_unit_test(test_empty_is_left_out),
-		cmocka_unit_test(test_quoting),     cmocka_unit_test(test_no_forged_line),
-		cmocka_unit_test(test_cut),         cmocka_unit_test(test_threshold),
-		cmocka_unit_test(test_level_names), cmocka_unit_test(test_start_and_stop),
+		cmocka_unit_test(test_line),
+		cmocka_unit_test(test_empty_is_left_out),
+		cmocka_unit_test(test_quoting),
+		cmocka_unit_test(test_no_forged_line),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_threshold),
+		cmocka_unit_test(test_areas),
+		cmocka_unit_test(test_level_names),
+		cmocka_unit_test(test_start_and_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+	REPLACEMENT = 0xfffd,
+	PLANE = 0x10000, /* the first code point that needs a surrogate pair */
+	SURROGATE_FIRST = 0xd800,
+	SURROGATE_LAST = 0xdfff,
+	SURROGATE_LOW = 0xdc00,
+	CODE_POINT_MAX = 0x10ffff,
+};
+
+/* The length of the sequence that begins with @c; 0 if none does. */
+static size_t sequence_length(unsigned char c)
+{
+	return c < 0x80 ? 1 : c >> 5 == 0x6 ? 2 : c >> 4 == 0xe ? 3 : c >> 3 == 0x1e ? 4 : 0;
+}
+
+static bool is_valid(uint32_t code, size_t n)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, PLANE};
+
+	return code >= least[n] && code <= CODE_POINT_MAX &&
+	       (code < SURROGATE_FIRST || code > SURROGATE_LAST);
+}
+
+/* Takes one character. */
+static uint32_t take(struct sv *rest)
+{
+	unsigned char first = (unsigned char)rest->data[0];
+	size_t n = sequence_length(first);
+	uint32_t code = n == 1 ? first : first & (0x7fU >> n);
+
+	for (size_t i = 1; i < n; i++) {
+		unsigned char c = i < rest->n ? (unsigned char)rest->data[i] : 0;
+
+		if ((c & 0xc0) != 0x80) {
+			n = 0;
+			break;
+		}
+		code = code << 6 | (c & 0x3f);
+	}
+	if (n == 0 || !is_valid(code, n)) {
+		*rest = sv_skip(*rest, 1);
+		return REPLACEMENT;
+	}
+	*rest = sv_skip(*rest, n);
+	return code;
+}
+
+size_t json_character(struct sv *rest, char ret_form[static JSON_CHARACTER_MAX])
+{
+	uint32_t code = take(rest);
+	int n;
+
+	if (code == '"' || code == '\\') {
+		n = snprintf(ret_form, JSON_CHARACTER_MAX, "\\%c", (char)code);
+	} else if (code >= ' ' && code < 0x7f) {
+		n = snprintf(ret_form, JSON_CHARACTER_MAX, "%c", (char)code);
+	} else if (code < PLANE) {
+		n = snprintf(ret_form, JSON_CHARACTER_MAX, "\\u%04x", code);
+	} else {
+		code -= PLANE;
+		n = snprintf(ret_form, JSON_CHARACTER_MAX, "\\u%04x\\u%04x",
+			     SURROGATE_FIRST + (code >> 10), SURROGATE_LOW + (code & 0x3ff));
+	}
+	return (size_t)n;
+}
+
+void json_string(struct writer *writer, struct sv text)
+{
+	writer_put(writer, SV("\""));
+	while (text.n) {
+		char form[JSON_CHARACTER_MAX];
+		size_t n = json_character(&text, form);
+
+		writer_put(writer, (struct sv){form, n});
+	}
+	writer_put(writer, SV("\""));
+}
+
+void json_next(struct writer *writer)
+{
+	struct sv text = buffer_sv(writer->buffer);
+
+	if (text.n > writer->n_before && !memchr("{[:", text.data[text.n - 1], 3)) {
+		writer_put(writer, SV(","));
+	}
+}
+
+void json_key(struct writer *writer, const char *key)
+{
+	json_next(writer);
+	json_string(writer, sv_from(key));
+	writer_put(writer, SV(":"));
+}
+
+void json_member_string(struct writer *writer, const char *key, struct sv text)
+{
+	json_key(writer, key);
+	json_string(writer, text);
+}
+
+void json_member_number(struct writer *writer, const char *key, int64_t number)
+{
+	json_key(writer, key);
+	writer_printf(writer, "%lld", (long long)number);
+}
+
+void json_member_real(struct writer *writer, const char *key, double number)
+{
+	json_key(writer, key);
+	writer_printf(writer, "%.9g", number);
+}
+
+void json_member_bool(struct writer *writer, const char *key, bool value)
+{
+	json_key(writer, key);
+	writer_put(writer, value ? SV("true") : SV("false"));
+}
