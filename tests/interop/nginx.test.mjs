@@ -1,101 +1,30 @@
 // The shipped nginx configuration, with other ports and paths put in: BOSH and WebSocket through a real nginx.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
-import net from 'node:net';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 import WebSocket from 'ws';
-import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { PROXIES, shippedFile } from '../support/proxies.mjs';
+import { freePort, patiently, stopAll, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { StropheClient } from './clients/strophe.mjs';
 
-const SHIPPED = fileURLToPath(new URL('../../conf/nginx.conf', import.meta.url));
+const SHIPPED = shippedFile('nginx.conf');
 const TIMEOUT = { timeout: patiently(60000) };
-const DEFAULT_FILES = 1024;
 let prosody;
 let doab;
 let nginx;
 
-// The file as shipped but for the addresses, names and files of this run. Throws when one of them is not in it.
-function adapt(text, replacements) {
-	return replacements.reduce((all, [from, to]) => {
-		assert.ok(all.includes(from), `${from} in conf/nginx.conf`);
-		return all.replaceAll(from, to);
-	}, text);
-}
-
-class Nginx {
-	async start(doabPort) {
-		this.folder = temporaryFolder('nginx');
-		const authority = new Authority(this.folder);
-		const { certificate, key } = authority.issue('front', ['chat.example.test']);
-		this.port = await freePort();
-		const text = adapt(readFileSync(SHIPPED, 'utf8'), [
-			['worker_processes auto;', 'worker_processes 1;'],
-			['pid /run/nginx.pid;', `pid ${this.folder}/nginx.pid; daemon off;`],
-			['/var/log/nginx/error.log', 'stderr'],
-			['access_log off;', `access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${this.folder}/${name};`).join(' ')}`],
-			['server 127.0.0.1:5280;', `server 127.0.0.1:${doabPort};`],
-			['listen 443 ssl http2;', `listen 127.0.0.1:${this.port} ssl http2;`],
-			['listen [::]:443 ssl http2;', ''],
-			['server_name chat.example.org;', 'server_name chat.example.test;'],
-			['/etc/ssl/chat.example.org/fullchain.pem', certificate],
-			['/etc/ssl/chat.example.org/privkey.pem', key],
-		]);
-		const file = path.join(this.folder, 'nginx.conf');
-		writeFileSync(file, text);
-		this.ca = readFileSync(authority.certificate);
-		this.agent = new https.Agent({ keepAlive: true, ca: this.ca });
-		this.output = '';
-		// With the limit that systemd gives a service; the file is to raise it.
-		const args = ['-c', `ulimit -S -n ${DEFAULT_FILES}; exec /usr/sbin/nginx "$@"`, 'nginx', '-e', 'stderr', '-p', this.folder, '-c', file];
-		this.child = startChild('sh', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-		this.child.stderr.setEncoding('utf8').on('data', (more) => (this.output += more));
-		await until(() => new Promise((resolve, reject) => {
-			if (this.child.exitCode !== null) {
-				reject(new Error(`nginx ended: ${this.output}`));
-			}
-			const probe = net.connect(this.port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
-			probe.once('connect', () => probe.destroy());
-		}), 10000, 'nginx listens');
-		return this;
-	}
-
-	request(method, target, { headers = {}, body = '' } = {}) {
-		return new Promise((resolve, reject) => {
-			const options = { host: '127.0.0.1', port: this.port, path: target, method, ca: this.ca, servername: 'chat.example.test', agent: this.agent,
-				headers: { Host: 'chat.example.test', 'Content-Length': Buffer.byteLength(body), ...headers } };
-			const request = https.request(options, (response) => {
-				const chunks = [];
-				response.on('data', (chunk) => chunks.push(chunk)).once('end', () => {
-					const bytes = Buffer.concat(chunks);
-					resolve({ status: response.statusCode, headers: response.headers, bytes, text: bytes.toString() });
-				});
-			});
-			request.once('error', reject).end(body);
-		});
-	}
-
-	async stop() {
-		this.agent?.destroy();
-		await stopChild(this.child, { signal: 'SIGQUIT', patience: 5000 });
-		removeFolder(this.folder);
-	}
-}
-
 before(async () => {
 	prosody = await Prosody.start();
 	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
-	nginx = await new Nginx().start(doab.port);
+	nginx = await PROXIES.nginx.start(doab.port);
 	// strophe.js behind XMLHttpRequest gets no options of its own: what it has to trust is set for all.
 	https.globalAgent.options.ca = nginx.ca;
 	https.globalAgent.options.servername = 'chat.example.test';
@@ -180,7 +109,7 @@ test('nginx: the page comes through at the root', TIMEOUT, async () => {
 });
 
 test('nginx: without the gateway its own answers have CORS headers, and so has a body that it refuses', TIMEOUT, async () => {
-	const alone = await new Nginx().start(await freePort());
+	const alone = await PROXIES.nginx.start(await freePort());
 	try {
 		const bosh = await alone.request('POST', '/http-bind', { headers: { Origin: 'https://a.example' }, body: `<body xmlns='${NS.httpbind}'/>` });
 		assert.equal(bosh.status, 502);
@@ -214,7 +143,7 @@ async function recorder() {
 
 test('nginx: the client\'s cookies are not passed on, what the gateway asks for is', TIMEOUT, async () => {
 	const server = await recorder();
-	const front = await new Nginx().start(server.port);
+	const front = await PROXIES.nginx.start(server.port);
 	try {
 		for (const target of ['/http-bind', '/xmpp-websocket', '/', '/crossdomain.xml']) {
 			const answered = front.request('GET', target, { headers: { Cookie: `a=${'b'.repeat(1000)}`, 'X-Forwarded-For': '192.0.2.1' } });
@@ -244,7 +173,7 @@ const NOT_ENOUGH_FILES = (() => {
 
 test(`nginx: one worker holds ${N_HELD} requests, which take more files than a service may have by default`, { ...TIMEOUT, skip: NOT_ENOUGH_FILES }, async () => {
 	const server = await recorder();
-	const front = await new Nginx().start(server.port);
+	const front = await PROXIES.nginx.start(server.port);
 	const connections = Array.from({ length: N_HELD / STREAMS_MAX }, () =>
 		http2.connect(`https://127.0.0.1:${front.port}`, { ca: front.ca, servername: 'chat.example.test' }));
 	try {

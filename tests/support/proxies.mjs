@@ -1,0 +1,154 @@
+// The proxies whose configurations are shipped in conf/, as they are shipped but for the addresses, names and files of a run.
+//
+//     const proxy = await PROXIES.caddy.start(doab.port);
+//     proxy.port; proxy.ca; await proxy.request('POST', '/http-bind', { headers, body }); await proxy.stop();
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Authority } from './certificates.mjs';
+import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until } from './util.mjs';
+
+export const HOST = 'chat.example.test';
+
+export const shippedFile = (name) => fileURLToPath(new URL(`../../conf/${name}`, import.meta.url));
+
+// Throws when one of the texts to be replaced is not in the file.
+function adapt(name, replacements) {
+	return replacements.reduce((all, [from, to]) => {
+		assert.ok(all.includes(from), `${from} in conf/${name}`);
+		return all.replaceAll(from, to);
+	}, readFileSync(shippedFile(name), 'utf8'));
+}
+
+function listens(port) {
+	return new Promise((resolve) => {
+		const probe = net.connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+		probe.once('connect', () => probe.destroy());
+	});
+}
+
+class Proxy {
+	// @file: the configuration's name in conf/. @replace(self): pairs of texts. @command(self, file): the program and its arguments.
+	constructor({ file, replace, command, signal = 'SIGTERM', env = {} }) {
+		Object.assign(this, { file, replace, command, signal, env, output: '' });
+	}
+
+	async start(doabPort) {
+		this.folder = temporaryFolder('proxy');
+		this.doabPort = doabPort;
+		this.authority = new Authority(this.folder);
+		Object.assign(this, this.authority.issue('front', [HOST, 'localhost'], { more: ['IP:127.0.0.1'] }));
+		this.port = await freePort();
+		this.ca = readFileSync(this.authority.certificate);
+		this.agent = new https.Agent({ keepAlive: true, ca: this.ca });
+		const file = path.join(this.folder, this.file);
+		writeFileSync(file, adapt(this.file, this.replace(this)));
+		const [program, ...args] = this.command(this, file);
+		this.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: this.folder, ...this.env } });
+		for (const pipe of [this.child.stdout, this.child.stderr]) {
+			pipe.setEncoding('utf8').on('data', (more) => (this.output += more));
+		}
+		await until(() => {
+			assert.equal(this.child.exitCode, null, `${this.file}: ${this.output}`);
+			return listens(this.port);
+		}, 10000, `${this.file}: the proxy listens`);
+		return this;
+	}
+
+	request(method, target, { headers = {}, body = '' } = {}) {
+		return new Promise((resolve, reject) => {
+			const options = { host: '127.0.0.1', port: this.port, path: target, method, ca: this.ca, servername: HOST, agent: this.agent,
+				headers: { Host: HOST, 'Content-Length': Buffer.byteLength(body), ...headers } };
+			const request = https.request(options, (response) => {
+				const chunks = [];
+				response.on('data', (chunk) => chunks.push(chunk)).once('end', () => {
+					const bytes = Buffer.concat(chunks);
+					resolve({ status: response.statusCode, headers: response.headers, bytes, text: bytes.toString() });
+				});
+			});
+			request.once('error', reject).end(body);
+		});
+	}
+
+	async stop() {
+		this.agent?.destroy();
+		await stopChild(this.child, { signal: this.signal, patience: 5000 });
+		removeFolder(this.folder);
+	}
+}
+
+const DEFAULT_FILES = 1024;
+const NGINX_FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+const APACHE_MODULES = ['mpm_event', 'authz_core', 'headers', 'http2', 'proxy', 'proxy_http', 'proxy_wstunnel', 'socache_shmcb', 'ssl'];
+
+const nginx = {
+	file: 'nginx.conf',
+	replace: (self) => [
+		['worker_processes auto;', 'worker_processes 1;'],
+		['pid /run/nginx.pid;', `pid ${self.folder}/nginx.pid; daemon off;`],
+		['/var/log/nginx/error.log', 'stderr'],
+		['access_log off;', `access_log off; ${NGINX_FOLDERS.map((name) => `${name}_temp_path ${self.folder}/${name};`).join(' ')}`],
+		['server 127.0.0.1:5280;', `server 127.0.0.1:${self.doabPort};`],
+		['listen 443 ssl http2;', `listen 127.0.0.1:${self.port} ssl http2;`],
+		['listen [::]:443 ssl http2;', ''],
+		['server_name chat.example.org;', `server_name ${HOST};`],
+		['/etc/ssl/chat.example.org/fullchain.pem', self.certificate],
+		['/etc/ssl/chat.example.org/privkey.pem', self.key],
+	],
+	// With the limit that systemd gives a service; the file is to raise it.
+	command: (self, file) => ['sh', '-c', `ulimit -S -n ${DEFAULT_FILES}; exec /usr/sbin/nginx "$@"`, 'nginx', '-e', 'stderr', '-p', self.folder, '-c', file],
+	signal: 'SIGQUIT',
+};
+
+const haproxy = {
+	file: 'haproxy.cfg',
+	replace: (self) => {
+		const bundle = path.join(self.folder, 'bundle.pem');
+		writeFileSync(bundle, Buffer.concat([self.cert, self.keyText]));
+		return [
+			['bind :443 ssl', `bind 127.0.0.1:${self.port} ssl`],
+			['/etc/haproxy/chat.example.org.pem', bundle],
+			['127.0.0.1:5280', `127.0.0.1:${self.doabPort}`],
+		];
+	},
+	command: (self, file) => ['/usr/sbin/haproxy', '-db', '-f', file],
+	signal: 'SIGUSR1',
+};
+
+const apache = {
+	file: 'apache.conf',
+	replace: (self) => [
+		['Listen 443\n', [
+			...APACHE_MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`),
+			`Listen 127.0.0.1:${self.port} https`, `PidFile ${self.folder}/apache.pid`, `DefaultRuntimeDir ${self.folder}`,
+			`ErrorLog ${self.folder}/error.log`, ...(process.getuid() === 0 ? ['User www-data', 'Group www-data'] : []), ''].join('\n')],
+		['*:443', `127.0.0.1:${self.port}`],
+		['chat.example.org\n', `${HOST}\n`],
+		['/etc/ssl/chat.example.org/fullchain.pem', self.certificate],
+		['/etc/ssl/chat.example.org/privkey.pem', self.key],
+		['127.0.0.1:5280', `127.0.0.1:${self.doabPort}`],
+	],
+	command: (self, file) => ['/usr/sbin/apache2', '-DFOREGROUND', '-f', file],
+};
+
+const caddy = {
+	file: 'Caddyfile',
+	replace: (self) => {
+		mkdirSync(path.join(self.folder, 'storage'));
+		return [
+			['chat.example.org {\n', [
+				`{\n\tadmin off\n\tauto_https off\n\tstorage file_system ${self.folder}/storage\n}`,
+				`https://${HOST}:${self.port}, https://localhost:${self.port}, https://127.0.0.1:${self.port} {`,
+				'\tbind 127.0.0.1', `\ttls ${self.certificate} ${self.key}`, ''].join('\n')],
+			['reverse_proxy 127.0.0.1:5280', `reverse_proxy 127.0.0.1:${self.doabPort}`],
+		];
+	},
+	command: (self, file) => ['/usr/bin/caddy', 'run', '--adapter', 'caddyfile', '--config', file],
+};
+
+const proxy = (description) => ({ start: (doabPort) => new Proxy(description).start(doabPort) });
+
+export const PROXIES = { nginx: proxy(nginx), HAProxy: proxy(haproxy), Apache: proxy(apache), Caddy: proxy(caddy) };
