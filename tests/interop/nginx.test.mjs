@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
-import https from 'node:https';
 import { after, before, test } from 'node:test';
 import zlib from 'node:zlib';
 import WebSocket from 'ws';
@@ -14,6 +13,7 @@ import { PROXIES, shippedFile } from '../support/proxies.mjs';
 import { freePort, patiently, stopAll, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { StropheClient } from './clients/strophe.mjs';
+import { trust } from './clients/trusting.mjs';
 
 const SHIPPED = shippedFile('nginx.conf');
 const TIMEOUT = { timeout: patiently(60000) };
@@ -25,9 +25,7 @@ before(async () => {
 	prosody = await Prosody.start();
 	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
 	nginx = await PROXIES.nginx.start(doab.port);
-	// strophe.js behind XMLHttpRequest gets no options of its own: what it has to trust is set for all.
-	https.globalAgent.options.ca = nginx.ca;
-	https.globalAgent.options.servername = 'chat.example.test';
+	trust({ ca: nginx.ca, servername: 'chat.example.test' });
 });
 after(() => stopAll(nginx, doab, prosody));
 

@@ -109,6 +109,8 @@ const haproxy = {
 		const bundle = path.join(self.folder, 'bundle.pem');
 		writeFileSync(bundle, Buffer.concat([self.cert, self.keyText]));
 		return [
+			// A test may not raise the limit of open files.
+			['maxconn 20000', 'maxconn 1000'],
 			['bind :443 ssl', `bind 127.0.0.1:${self.port} ssl`],
 			['/etc/haproxy/chat.example.org.pem', bundle],
 			['127.0.0.1:5280', `127.0.0.1:${self.doabPort}`],
@@ -149,6 +151,13 @@ const caddy = {
 	command: (self, file) => ['/usr/bin/caddy', 'run', '--adapter', 'caddyfile', '--config', file],
 };
 
-const proxy = (description) => ({ start: (doabPort) => new Proxy(description).start(doabPort) });
+// @answersPreflights: also while the gateway is away.
+const proxy = (description, { answersPreflights = true } = {}) =>
+	({ answersPreflights, start: (doabPort) => new Proxy(description).start(doabPort) });
 
-export const PROXIES = { nginx: proxy(nginx), HAProxy: proxy(haproxy), Apache: proxy(apache), Caddy: proxy(caddy) };
+export const PROXIES = {
+	nginx: proxy(nginx),
+	HAProxy: proxy(haproxy),
+	Apache: proxy(apache, { answersPreflights: false }),
+	Caddy: proxy(caddy),
+};
