@@ -3,11 +3,6 @@
 
 #include <errno.h>
 
-static char ascii_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool is_white(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -19,7 +14,7 @@ bool sv_eq_nocase(struct sv a, struct sv b)
 		return false;
 	}
 	for (size_t i = 0; i < a.n; i++) {
-		if (ascii_lower(a.data[i]) != ascii_lower(b.data[i])) {
+		if (sv_lower(a.data[i]) != sv_lower(b.data[i])) {
 			return false;
 		}
 	}

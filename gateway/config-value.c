@@ -282,7 +282,8 @@ int config_value_origin(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *res
 		origin_list_deinit(&list);
 	} else if (r == -EINVAL) {
 		refuse(cfg, opt,
-		       "\"*\" or an origin without a path, as in \"https://chat.example.org\"",
+		       "\"*\" or an origin without a path, as in \"https://chat.example.org\" or "
+		       "\"https://*.example.org\"",
 		       value);
 	} else {
 		config_error_memory();

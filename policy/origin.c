@@ -2,151 +2,144 @@
 #include "policy/origin.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum {
-	/* A scheme, "://", a domain name and a port. A longer text is not an origin. */
-	ORIGIN_MAX = 320,
+/* An origin that a client has sent. */
+struct origin {
+	struct sv scheme, host;
+	uint16_t port; /* 0: the default of the scheme, or none */
 };
 
-static char to_lower(char c)
+static bool is_letter(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_alnum(char c)
-{
-	c = to_lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-static bool consists_of(struct sv view, const char *others)
-{
-	for (size_t i = 0; i < view.n; i++) {
-		if (!is_alnum(view.data[i]) &&
-		    (view.data[i] == '\0' || !strchr(others, view.data[i]))) {
-			return false;
-		}
-	}
-	return view.n > 0;
+	c = sv_lower(c);
+	return c >= 'a' && c <= 'z';
 }
 
 static bool scheme_is_valid(struct sv scheme)
 {
-	return consists_of(scheme, "+-.") && to_lower(scheme.data[0]) >= 'a';
-}
+	for (size_t i = 0; i < scheme.n; i++) {
+		char c = scheme.data[i];
 
-/* A name in A-labels, an IPv4 address, or an IPv6 address in brackets. */
-static bool host_is_valid(struct sv host)
-{
-	if (host.n && host.data[0] == '[') {
-		struct sv inner = {host.data + 1, host.n - 1};
-
-		if (inner.n < 3 || inner.data[inner.n - 1] != ']') {
+		if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') {
 			return false;
 		}
-		inner.n--;
-		return consists_of(inner, ":.") && sv_find(inner, ':') < inner.n;
 	}
-	return consists_of(host, "-._");
+	return scheme.n > 0 && is_letter(scheme.data[0]);
 }
 
-/* Removes the port from @authority; *ret_port is 0 when there is none. */
-static bool split_port(struct sv *authority, uint64_t *ret_port)
+static uint16_t default_port(struct sv scheme)
 {
-	size_t n_host = authority->n;
+	if (sv_eq_nocase(scheme, SV("https"))) {
+		return 443;
+	}
+	return sv_eq_nocase(scheme, SV("http")) ? 80 : 0;
+}
 
-	*ret_port = 0;
-	while (n_host && authority->data[n_host - 1] != ':' && authority->data[n_host - 1] != ']') {
-		n_host--;
-	}
-	if (n_host == 0 || authority->data[n_host - 1] == ']') {
-		return true;
-	}
-	if (sv_to_u64(sv_skip(*authority, n_host), UINT16_MAX, ret_port) < 0 || *ret_port == 0) {
+/* Splits @text at "://". */
+static bool split_scheme(struct sv text, struct sv *ret_scheme, struct sv *ret_authority)
+{
+	size_t n = sv_find_sv(text, SV("://"));
+
+	*ret_scheme = sv_first(text, n);
+	*ret_authority = sv_skip(text, n + strlen("://"));
+	return text.n <= ORIGIN_LENGTH_MAX && n < text.n && scheme_is_valid(*ret_scheme);
+}
+
+static bool origin_parse(struct sv text, struct origin *ret_origin)
+{
+	struct sv authority;
+
+	if (!split_scheme(text, &ret_origin->scheme, &authority) ||
+	    !host_split(authority, &ret_origin->host, &ret_origin->port)) {
 		return false;
 	}
-	authority->n = n_host - 1;
+	if (ret_origin->port == default_port(ret_origin->scheme)) {
+		ret_origin->port = 0;
+	}
 	return true;
 }
 
-static bool is_default_port(struct sv scheme, uint64_t port)
+/* Removes ":*" or a port from @authority. Returns false if the port is not valid. */
+static bool split_port(struct sv *authority, struct origin_pattern *pattern)
 {
-	return (port == 443 && sv_eq_nocase(scheme, SV("https"))) ||
-	       (port == 80 && sv_eq_nocase(scheme, SV("http")));
-}
-
-/* The length of the origin as a browser writes it, without the default port of the scheme; 0 when
- * @text is not an origin. "null" is not one: every sandboxed frame of every page sends it. */
-static size_t origin_length(struct sv text)
-{
-	size_t n_scheme = sv_find_sv(text, SV("://"));
-	struct sv scheme = sv_first(text, n_scheme);
-	struct sv authority = sv_skip(text, n_scheme + strlen("://"));
+	size_t n = authority->n;
 	uint64_t port;
 
-	if (text.n > ORIGIN_MAX || n_scheme == text.n || !scheme_is_valid(scheme)) {
-		return 0;
+	while (n && authority->data[n - 1] != ':' && authority->data[n - 1] != ']') {
+		n--;
 	}
-	if (!split_port(&authority, &port) || !host_is_valid(authority)) {
-		return 0;
+	if (n == 0 || authority->data[n - 1] == ']') {
+		return true;
 	}
-	if (is_default_port(scheme, port)) {
-		return (size_t)(authority.data + authority.n - text.data);
+	struct sv text = sv_skip(*authority, n);
+
+	pattern->any_port = sv_eq(text, SV("*"));
+	if (!pattern->any_port) {
+		if (sv_to_u64(text, UINT16_MAX, &port) < 0 || port == 0) {
+			return false;
+		}
+		pattern->port = (uint16_t)port;
 	}
-	return text.n;
+	*authority = sv_first(*authority, n - 1);
+	return true;
 }
 
-static int origin_add(struct origin_list *list, struct sv text)
+static void pattern_deinit(struct origin_pattern *pattern)
 {
-	size_t n = origin_length(text);
-	char *origin;
+	free(pattern->scheme);
+	host_pattern_deinit(&pattern->host);
+}
 
-	if (n == 0) {
+static int pattern_init(struct origin_pattern *pattern, struct sv text)
+{
+	struct origin_pattern made = {0};
+	struct sv scheme, authority;
+
+	if (!split_scheme(text, &scheme, &authority) || !split_port(&authority, &made)) {
 		return -EINVAL;
 	}
-	origin = malloc(n + 1);
-	if (!origin) {
+	if (made.port == default_port(scheme)) {
+		made.port = 0;
+	}
+	int r = host_pattern_init(&made.host, authority);
+
+	if (r < 0) {
+		return r;
+	}
+	made.scheme = strndup(scheme.data, scheme.n);
+	if (!made.scheme) {
+		pattern_deinit(&made);
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < n; i++) {
-		origin[i] = to_lower(text.data[i]);
+	for (char *c = made.scheme; *c; c++) {
+		*c = sv_lower(*c);
 	}
-	origin[n] = '\0';
-	list->origins[list->n_origins++] = origin;
+	*pattern = made;
 	return 0;
 }
 
 int origin_list_init(struct origin_list *list, const char *const *texts, size_t n, size_t *ret_bad)
 {
-	struct origin_list made = {0};
-	int r = 0;
+	struct origin_list made = {.patterns = calloc(n ? n : 1, sizeof(*made.patterns))};
 
-	made.origins = calloc(n ? n : 1, sizeof(*made.origins));
-	if (!made.origins) {
+	if (!made.patterns) {
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct sv text = sv_from(texts[i]);
-
-		if (sv_eq(text, SV("*"))) {
+	for (size_t i = 0; i < n; i++) {
+		if (sv_eq(sv_from(texts[i]), SV("*"))) {
 			made.any = true;
 			continue;
 		}
-		r = origin_add(&made, text);
-		if (r == -EINVAL) {
+		int r = pattern_init(&made.patterns[made.n_patterns], sv_from(texts[i]));
+
+		if (r < 0) {
+			origin_list_deinit(&made);
 			*ret_bad = i;
+			return r;
 		}
-	}
-	if (r < 0) {
-		origin_list_deinit(&made);
-		return r;
-	}
-	if (made.any) {
-		origin_list_deinit(&made);
-		made.any = true;
+		made.n_patterns++;
 	}
 	*list = made;
 	return 0;
@@ -154,29 +147,49 @@ int origin_list_init(struct origin_list *list, const char *const *texts, size_t 
 
 void origin_list_deinit(struct origin_list *list)
 {
-	for (size_t i = 0; i < list->n_origins; i++) {
-		free(list->origins[i]);
+	for (size_t i = 0; i < list->n_patterns; i++) {
+		pattern_deinit(&list->patterns[i]);
 	}
-	free(list->origins);
+	free(list->patterns);
 	*list = (struct origin_list){0};
 }
 
-static const char *list_find(const struct origin_list *list, struct sv origin)
+static bool pattern_matches(const struct origin_pattern *pattern, const struct origin *origin)
 {
-	for (size_t i = 0; i < list->n_origins; i++) {
-		if (sv_eq_nocase(origin, sv_from(list->origins[i]))) {
-			return list->origins[i];
+	return sv_eq_nocase(origin->scheme, sv_from(pattern->scheme)) &&
+	       (pattern->any_port || origin->port == pattern->port) &&
+	       host_pattern_matches(&pattern->host, origin->host);
+}
+
+static void origin_write(const struct origin *origin, char ret_text[static ORIGIN_LENGTH_MAX + 1])
+{
+	int n = snprintf(ret_text, ORIGIN_LENGTH_MAX + 1, "%.*s://%.*s", SV_ARGS(origin->scheme),
+			 SV_ARGS(origin->host));
+
+	if (origin->port) {
+		snprintf(ret_text + n, ORIGIN_LENGTH_MAX + 1 - (size_t)n, ":%u", origin->port);
+	}
+	for (char *c = ret_text; *c; c++) {
+		*c = sv_lower(*c);
+	}
+}
+
+enum origin_verdict origin_list_judge(const struct origin_list *list, struct sv origin,
+				      char ret_text[static ORIGIN_LENGTH_MAX + 1])
+{
+	struct origin parsed;
+
+	ret_text[0] = '\0';
+	if (origin.n == 0) {
+		return ORIGIN_ABSENT;
+	}
+	if (origin_parse(origin, &parsed)) {
+		for (size_t i = 0; i < list->n_patterns; i++) {
+			if (pattern_matches(&list->patterns[i], &parsed)) {
+				origin_write(&parsed, ret_text);
+				return ORIGIN_LISTED;
+			}
 		}
 	}
-	return NULL;
-}
-
-bool origin_list_allows(const struct origin_list *list, struct sv origin)
-{
-	return list->any || origin.n == 0 || list_find(list, origin);
-}
-
-const char *origin_list_header(const struct origin_list *list, struct sv origin)
-{
-	return list->any ? "*" : list_find(list, origin);
+	return list->any ? ORIGIN_ANY : ORIGIN_REFUSED;
 }

@@ -28,6 +28,7 @@ struct site {
 struct headers {
 	const char *list[SITE_HEADERS_MAX];
 	size_t n;
+	char origin[ORIGIN_LENGTH_MAX + 1];
 };
 
 static int blob_from(const struct buffer *buffer, struct blob **ret_blob)
@@ -48,7 +49,8 @@ static int make_policies(struct site *site)
 	int r = documents_crossdomain(&config->origins, &crossdomain);
 
 	if (r == 0) {
-		r = documents_clientaccesspolicy(&config->origins, config->bosh_path,
+		r = documents_clientaccesspolicy(&config->origins,
+						 peek_without_slash(sv_from(config->bosh_path)),
 						 &clientaccess);
 	}
 	if (r == 0) {
@@ -185,8 +187,9 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host)
 {
 	size_t scheme = sv_find_sv(origin, SV("://"));
 	bool own = host.n && scheme < origin.n && sv_eq_nocase(sv_skip(origin, scheme + 3), host);
+	char text[ORIGIN_LENGTH_MAX + 1];
 
-	return own || origin_list_allows(&site->config->origins, origin);
+	return own || origin_list_judge(&site->config->origins, origin, text) != ORIGIN_REFUSED;
 }
 
 /* The value of the Vary header: what the answer depends on besides its path. NULL: no header. */
@@ -194,7 +197,7 @@ static const char *vary(const struct site *site, bool has_text)
 {
 	bool is_coded = has_text && site->config->coding;
 
-	if (site->config->origins.any) {
+	if (!origin_list_varies(&site->config->origins)) {
 		return is_coded ? "Accept-Encoding" : NULL;
 	}
 	return is_coded ? "Origin, Accept-Encoding" : "Origin";
@@ -206,9 +209,14 @@ static void headers_common(struct headers *headers, const struct site *site,
 			   const struct http_exchange *exchange, bool has_text)
 {
 	const struct origin_list *origins = &site->config->origins;
+	enum origin_verdict verdict = origin_list_judge(
+		origins, http_exchange_header(exchange, "Origin"), headers->origin);
 
-	headers_add(headers, "Access-Control-Allow-Origin",
-		    origin_list_header(origins, http_exchange_header(exchange, "Origin")));
+	if (verdict == ORIGIN_LISTED) {
+		headers_add(headers, "Access-Control-Allow-Origin", headers->origin);
+	} else if (origins->any) {
+		headers_add(headers, "Access-Control-Allow-Origin", "*");
+	}
 	headers_add(headers, "Vary", vary(site, has_text));
 	headers_add(headers, "X-Content-Type-Options", "nosniff");
 	headers_add(headers, "Cache-Control", "no-store");

@@ -122,8 +122,9 @@ static void test_every_key(void **state)
 	assert_string_equal(config->websocket_path, "/ws");
 	assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
 	assert_false(config->origins.any);
-	assert_int_equal(config->origins.n_origins, 2);
-	assert_string_equal(config->origins.origins[0], "https://chat.example.org");
+	assert_int_equal(config->origins.n_patterns, 2);
+	assert_string_equal(config->origins.patterns[0].scheme, "https");
+	assert_string_equal(config->origins.patterns[0].host.name, "chat.example.org");
 	assert_int_equal(config->proxies.n_networks, 2);
 	assert_string_equal(config->resolvers, "127.0.0.1:5300,[::1]:53");
 	assert_true(config->coding);
@@ -208,7 +209,7 @@ static void test_lists(void **state)
 
 	(void)state;
 	assert_false(config->origins.any);
-	assert_int_equal(config->origins.n_origins, 0);
+	assert_int_equal(config->origins.n_patterns, 0);
 	assert_false(config->listens_by_default);
 	assert_int_equal(config->n_listen, 3);
 	check_address(&config->listen[2], "192.0.2.1:1");
