@@ -23,7 +23,7 @@ static void write_content(const struct stream *stream, size_t from, size_t to,
 		struct xml_child child = xml_item_child(&stream->scan, item, i);
 		size_t start = (size_t)(child.text.data - item->text.data);
 
-		if (is_hidden(&child)) {
+		if (item->ns == NS_STREAMS && is_hidden(&child)) {
 			writer_put(writer, (struct sv){item->text.data + from, start - from});
 			from = start + child.text.n;
 		}

@@ -49,7 +49,7 @@ struct xml_scan_options stream_options(size_t n_element_max)
 {
 	return (struct xml_scan_options){
 		.n_element_max = n_element_max,
-		.with_children = NS_BIT(STREAMS),
+		.with_children = NS_BIT(STREAMS) | NS_BIT(SASL) | NS_BIT(SASL2),
 	};
 }
 
@@ -340,6 +340,17 @@ static bool is_management(const struct xml_item *item)
 	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
 }
 
+/* A login by XEP-0078 is believed less: it is seen less surely. */
+static bool sees_login(const struct stream *stream)
+{
+	return !stream->logged_in || stream->login.is_legacy;
+}
+
+size_t stream_sent(struct stream *stream, struct sv elements)
+{
+	return sees_login(stream) ? login_sent(&stream->login, elements) : 0;
+}
+
 /* Keeps track of the login, on which restarts depend. An element that is not about SASL does not
  * end it: a client may register first (XEP-0077). */
 static void note_login(struct stream *stream)
@@ -347,8 +358,13 @@ static void note_login(struct stream *stream)
 	const struct xml_item *item = &stream->item;
 	bool is_sasl = item->ns == NS_SASL || item->ns == NS_SASL2;
 
+	if (sees_login(stream)) {
+		stream->login_result = login_received(&stream->login, &stream->scan, item,
+						      &stream->login_condition);
+		stream->logged_in =
+			stream->logged_in || stream->login_result == LOGIN_SUCCEEDED;
+	}
 	if (is_sasl && sv_eq(item->name, SV("success"))) {
-		stream->logged_in = true;
 		stream->succeeded = stream->succeeded || item->ns == NS_SASL;
 		stream->features_due = item->ns == NS_SASL2;
 		buffer_deinit(&stream->features);
@@ -407,6 +423,7 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 	int r = 0;
 
 	*ret_kind = STREAM_EVENT_NONE;
+	stream->login_result = LOGIN_NONE;
 	if (repeat_event(stream, ret_kind)) {
 		return 0;
 	}

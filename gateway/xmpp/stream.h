@@ -27,6 +27,7 @@
 #include "common/buffer.h"
 #include "common/xml.h"
 #include "gateway/failure.h"
+#include "gateway/xmpp/login.h"
 #include "policy/domain.h"
 #include "policy/redirect.h"
 
@@ -90,7 +91,7 @@ struct stream {
 	bool early;        /* the server's error came before the client got features */
 	bool managed;      /* the server has sent <enabled/> or <resumed/> (XEP-0198) */
 	bool succeeded;    /* SASL's <success/> came after our last header: a restart is due */
-	bool logged_in;    /* <success/> has come, of SASL or SASL2 */
+	bool logged_in;    /* <success/> has come, of SASL or SASL2, or what XEP-0078 has instead */
 	bool features_due; /* SASL2: features follow without a restart */
 	bool repeating;    /* the last event is a repetition */
 	enum stream_event_kind again; /* the next event of a repetition; NONE: there is none */
@@ -99,6 +100,9 @@ struct stream {
 	char *to, *client, *client_lang, *version; /* of our header; NULL: left out */
 	char *id, *from, *lang;                    /* of the server's header; likewise */
 	struct xml_item item;                      /* of the last event */
+	struct login login;
+	enum login_result login_result; /* what the last event says about the login */
+	struct sv login_condition;      /* with LOGIN_FAILED and LOGIN_UNTRIED: why */
 };
 
 /* @options (see stream_options()) and @pool are borrowed for the stream's life. */
@@ -134,6 +138,10 @@ _must_check_ int stream_restart(struct stream *stream, const struct stream_targe
 
 /* Whether stream_next() has a repetition. */
 bool stream_repeats(const struct stream *stream);
+
+/* The client sends @elements, which the stream looks at (login.h) until the login is done. Returns
+ * the number of logins that they try. */
+size_t stream_sent(struct stream *stream, struct sv elements);
 
 /* Writes </stream:stream> once, if the stream has been opened; also in answer to the server's.
  * Returns 0 or -ENOMEM. */
