@@ -8,7 +8,7 @@
  * client  who is behind it: the peer itself, or whom a trusted proxy names
  */
 #include "common/mailbox.h"
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 #include "gateway/ops/client-log.h"
 #include "gateway/ops/counters.h"
 #include "gateway/xmpp/link-env.h"

@@ -240,6 +240,6 @@ int main(int argc, char **argv)
 		return options.action == OPTION_PROBE ? (int)PROBE_CANNOT : EXIT_FAILURE;
 	}
 	status = by_hand ? run_by_hand(&options, config) : run_service(config, &signals);
-	config_free(config);
+	config_unref(config);
 	return status;
 }

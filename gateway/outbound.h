@@ -5,7 +5,7 @@
  * as the resolver, TLS contexts, parsers and what is known about addresses. Each worker has one,
  * and so does the probe.
  */
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 #include "gateway/xmpp/link.h"
 
 /* All pointers are borrowed until outbound_deinit(); @observer may be NULL. Returns 0 or a negative

@@ -17,16 +17,9 @@ enum {
 };
 
 static const char *const tls_names[] = {
-	[DOMAIN_TLS_REQUIRED] = "required",
-	[DOMAIN_TLS_DIRECT] = "direct",
-	[DOMAIN_TLS_OPPORTUNISTIC] = "opportunistic",
-	[DOMAIN_TLS_OFF] = "off",
-};
-
-static const char *const proxy_names[] = {
-	[DOMAIN_PROXY_OFF] = "off",
-	[DOMAIN_PROXY_V1] = "v1",
-	[DOMAIN_PROXY_V2] = "v2",
+#define X(name, text) [DOMAIN_TLS_##name] = text,
+	DOMAIN_TLS_MODES(X)
+#undef X
 };
 
 static bool is_digit(char c)
@@ -310,39 +303,6 @@ bool domain_rules_need_system_store(const struct domain_rules *rules)
 const char *domain_tls_name(enum domain_tls tls)
 {
 	return tls_names[tls];
-}
-
-/* The index of @name in @names, or -EINVAL. */
-static int name_parse(struct sv name, const char *const *names, size_t n_names)
-{
-	for (size_t i = 0; i < n_names; i++) {
-		if (sv_eq(name, sv_from(names[i]))) {
-			return (int)i;
-		}
-	}
-	return -EINVAL;
-}
-
-int domain_tls_parse(struct sv name, enum domain_tls *ret_tls)
-{
-	int r = name_parse(name, tls_names, ARRAY_LENGTH(tls_names));
-
-	if (r < 0) {
-		return r;
-	}
-	*ret_tls = (enum domain_tls)r;
-	return 0;
-}
-
-int domain_proxy_parse(struct sv name, enum domain_proxy *ret_proxy)
-{
-	int r = name_parse(name, proxy_names, ARRAY_LENGTH(proxy_names));
-
-	if (r < 0) {
-		return r;
-	}
-	*ret_proxy = (enum domain_proxy)r;
-	return 0;
 }
 
 bool domain_rule_names_address(const struct domain_rule *rule, const struct address *address)

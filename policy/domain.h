@@ -17,18 +17,33 @@
 #include "common/address.h"
 #include "common/sv.h"
 
+/* How TLS is used for a server: name, as it is written in the configuration.
+ *
+ * REQUIRED       STARTTLS; no stream without it
+ * DIRECT         TLS before the first byte
+ * OPPORTUNISTIC  STARTTLS if the server offers it; certificate not checked */
+#define DOMAIN_TLS_MODES(X)                \
+	X(REQUIRED, "required")            \
+	X(DIRECT, "direct")                \
+	X(OPPORTUNISTIC, "opportunistic")  \
+	X(OFF, "off")
+
 enum domain_tls {
-	DOMAIN_TLS_REQUIRED,      /* STARTTLS; no stream without it */
-	DOMAIN_TLS_DIRECT,        /* TLS before the first byte */
-	DOMAIN_TLS_OPPORTUNISTIC, /* STARTTLS if the server offers it; certificate not checked */
-	DOMAIN_TLS_OFF,
+#define X(name, text) DOMAIN_TLS_##name,
+	DOMAIN_TLS_MODES(X)
+#undef X
 };
 
 /* The PROXY header that tells a server the client's address (gateway/upstream/proxy-header.h). */
+#define DOMAIN_PROXIES(X) \
+	X(OFF, "off")     \
+	X(V1, "v1")       \
+	X(V2, "v2")
+
 enum domain_proxy {
-	DOMAIN_PROXY_OFF,
-	DOMAIN_PROXY_V1,
-	DOMAIN_PROXY_V2,
+#define X(name, text) DOMAIN_PROXY_##name,
+	DOMAIN_PROXIES(X)
+#undef X
 };
 
 enum {
@@ -108,11 +123,6 @@ static inline enum domain_tls domain_rule_tls(const struct domain_rule *rule)
 }
 
 const char *domain_tls_name(enum domain_tls tls);
-/* Returns 0, or -EINVAL when @name is not the name of an enum domain_tls. */
-_must_check_ int domain_tls_parse(struct sv name, enum domain_tls *ret_tls);
-
-/* Reads "off", "v1" or "v2". Returns 0, or -EINVAL for anything else. */
-_must_check_ int domain_proxy_parse(struct sv name, enum domain_proxy *ret_proxy);
 
 /* Whether @address is in the `connect` list of @rule, which may be NULL. */
 bool domain_rule_names_address(const struct domain_rule *rule, const struct address *address);

@@ -3,7 +3,7 @@
 /* Makes the test page: one document from its three files, and the policy that browsers apply to
  * it. */
 #include "common/blob.h"
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 
 /* *ret_document is the page, *ret_policy the value of Content-Security-Policy, which must be freed.
  * Returns 0 or -ENOMEM. */

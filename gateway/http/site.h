@@ -10,7 +10,7 @@
  *        hashes
  * route  which part of the gateway handles a request
  */
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 #include "gateway/http/exchange.h"
 
 enum site_route {

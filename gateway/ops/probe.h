@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 
 /* The exit status of the program. */
 enum probe_status {

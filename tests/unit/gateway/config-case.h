@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/config.h"
+#include "gateway/config/config.h"
 
 static char config_path[] = "/tmp/doab-config-XXXXXX";
 static char *errors_text;

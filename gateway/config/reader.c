@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config/reader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/writer.h"
+#include "gateway/config/scope.h"
+#include "gateway/config/setting.h"
+
+/* A file while it is read. */
+struct file {
+	struct config_reader *reader;
+	const char *name;
+	struct config_lexer lexer;
+	struct config_token token; /* the one that is looked at */
+};
+
+/* What a word means in a scope: one of these, or nothing. */
+struct meaning {
+	struct config_scope *scope; /* to which it belongs */
+	struct config_setting *setting;
+	const struct config_table *table; /* of a section */
+	size_t index;                     /* of the section's table in the scope's */
+};
+
+static struct config_place place_of(const struct file *file)
+{
+	return (struct config_place){file->name, file->token.line, file->reader->serial};
+}
+
+static int fail(struct file *file, const char *what)
+{
+	config_error(file->reader->errors, place_of(file), "%s", what);
+	return -EINVAL;
+}
+
+static int next(struct file *file)
+{
+	const char *what;
+	int r = config_lexer_next(&file->lexer, &file->token, &what);
+
+	return r < 0 ? fail(file, what) : 0;
+}
+
+static bool is_text(const struct config_token *token)
+{
+	return token->kind == CONFIG_TOKEN_WORD || token->kind == CONFIG_TOKEN_STRING;
+}
+
+static bool find(struct config_scope *scope, struct sv word, struct meaning *ret_meaning)
+{
+	const struct config_table *table = scope->table;
+
+	for (size_t i = 0; i < table->n_keys; i++) {
+		if (sv_eq(word, sv_from(table->keys[i].name))) {
+			*ret_meaning = (struct meaning){scope, &scope->settings[i], NULL, 0};
+			return true;
+		}
+	}
+	for (size_t i = 0; i < table->n_tables; i++) {
+		const struct config_table *inner = table->tables[i];
+
+		if (!inner->name && find(&scope->scopes[i], word, ret_meaning)) {
+			return true;
+		}
+		if (inner->name && sv_eq(word, sv_from(inner->name))) {
+			*ret_meaning = (struct meaning){scope, NULL, inner, i};
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The scope of the section @name of the file itself, or that of the file. */
+static struct config_scope *scope_named(struct config_scope *file, const char *name)
+{
+	struct meaning meaning;
+
+	if (!name) {
+		return file;
+	}
+	bool found = find(file, sv_from(name), &meaning);
+
+	assert(found && meaning.table && !meaning.table->add);
+	return &meaning.scope->scopes[meaning.index];
+}
+
+/* Finds what the old name of a key in the file itself means, and warns. */
+static bool find_renamed(struct file *file, const struct config_scope *scope,
+			 struct meaning *ret_meaning)
+{
+	const struct config_rename *rename = config_rename_find(file->token.text);
+
+	if (scope != file->reader->file || !rename) {
+		return false;
+	}
+	bool found = find(scope_named(file->reader->file, rename->section), sv_from(rename->name),
+			  ret_meaning);
+
+	assert(found && ret_meaning->setting);
+	config_warning(file->reader->errors, place_of(file), "%s is now called %s%s%s",
+		       rename->before, rename->name, rename->section ? " in the section " : "",
+		       rename->section ? rename->section : "");
+	return true;
+}
+
+static void put_name(struct writer *writer, const char *name)
+{
+	writer_put(writer, writer->buffer->n ? SV(", ") : SV_EMPTY);
+	writer_put(writer, sv_from(name));
+}
+
+static void put_names(struct writer *writer, const struct config_table *table)
+{
+	for (size_t i = 0; i < table->n_keys; i++) {
+		put_name(writer, table->keys[i].name);
+	}
+	for (size_t i = 0; i < table->n_tables; i++) {
+		if (table->tables[i]->name) {
+			put_name(writer, table->tables[i]->name);
+		} else {
+			put_names(writer, table->tables[i]);
+		}
+	}
+}
+
+static int report_unknown(struct file *file, const struct config_scope *scope)
+{
+	_cleanup_(buffer_deinit) struct buffer names = BUFFER_INIT;
+	struct writer writer = writer_begin(&names);
+
+	put_names(&writer, scope->table);
+	writer_put(&writer, SV("\0"));
+	int r = writer_end(&writer);
+
+	if (r == 0) {
+		config_error(file->reader->errors, place_of(file),
+			     "unknown key '%.*s': expected one of %s", SV_ARGS(file->token.text),
+			     buffer_sv(&names).data);
+	}
+	return r;
+}
+
+/* Skips what stands in braces, of which one has been read. */
+static int skip_braces(struct file *file)
+{
+	struct config_place start = place_of(file);
+	size_t n_open = 1;
+
+	while (n_open) {
+		int r = next(file);
+
+		if (r < 0) {
+			return r;
+		}
+		if (file->token.kind == CONFIG_TOKEN_END) {
+			config_error(file->reader->errors, start, "this { has no matching }");
+			return -EINVAL;
+		}
+		n_open += file->token.kind == CONFIG_TOKEN_OPEN;
+		n_open -= file->token.kind == CONFIG_TOKEN_CLOSE;
+	}
+	return 0;
+}
+
+/* Skips the value or the section of an unknown key. */
+static int skip_unknown(struct file *file)
+{
+	int r = next(file);
+
+	if (r < 0) {
+		return r;
+	}
+	bool is_assigned = file->token.kind == CONFIG_TOKEN_EQUALS ||
+			   file->token.kind == CONFIG_TOKEN_PLUS_EQUALS;
+
+	if (is_assigned || is_text(&file->token)) {
+		r = next(file);
+	}
+	if (r == 0 && file->token.kind == CONFIG_TOKEN_OPEN) {
+		return skip_braces(file);
+	}
+	return r < 0 || is_assigned ? r : -EINVAL;
+}
+
+/* The later of two assignments would silently win. */
+static void check_repeated(struct file *file, const struct config_setting *setting,
+			   struct config_place place)
+{
+	if (setting->place.serial) {
+		config_error(file->reader->errors, place,
+			     "%s: expected each key once, got it again, after %s:%u",
+			     setting->key->name, setting->place.file, setting->place.line);
+	}
+}
+
+static int assign(struct file *file, const struct meaning *meaning)
+{
+	struct config_setting *setting = meaning->setting;
+	struct config_place place = place_of(file);
+	const char *what;
+	int r = next(file);
+
+	if (r < 0) {
+		return r;
+	}
+	bool is_appended = file->token.kind == CONFIG_TOKEN_PLUS_EQUALS;
+
+	check_repeated(file, setting, place);
+	if (file->token.kind != CONFIG_TOKEN_EQUALS && !is_appended) {
+		config_error(file->reader->errors, place, "%s: expected '=' and a value",
+			     setting->key->name);
+		return -EINVAL;
+	}
+	if (is_appended && !setting->key->type->is_list) {
+		config_error(file->reader->errors, place, "%s: expected '=', got '+='",
+			     setting->key->name);
+		is_appended = false;
+	}
+	if (!is_appended) {
+		config_setting_clear(setting);
+	}
+	place.serial = setting->place.serial = ++file->reader->serial;
+	setting->place = place;
+	r = config_setting_read(setting, &file->lexer, place, &file->token.line, &what);
+	if (r == -EINVAL) {
+		return fail(file, what);
+	}
+	if (r == 0) {
+		r = config_scope_set(meaning->scope, setting);
+	}
+	return r == -EINVAL ? 0 : r;
+}
+
+static int read_items(struct file *file, struct config_scope *scope);
+
+/* Reads what stands between the braces of a section. */
+static int read_body(struct file *file, struct config_scope *scope)
+{
+	struct config_place start = place_of(file);
+	int r = read_items(file, scope);
+
+	if (r == 0 && file->token.kind == CONFIG_TOKEN_END) {
+		config_error(file->reader->errors, start, "this { has no matching }");
+		r = -EINVAL;
+	}
+	return r;
+}
+
+static int sections_append(struct config_sections *sections, struct config_place place)
+{
+	size_t n = sections->n;
+
+	/* The room doubles at each power of two. */
+	if ((n & (n - 1)) == 0) {
+		struct config_place *places =
+			reallocarray(sections->places, n ? 2 * n : 1, sizeof(*places));
+
+		if (!places) {
+			return -ENOMEM;
+		}
+		sections->places = places;
+	}
+	sections->places[sections->n++] = place;
+	return 0;
+}
+
+/* Reads one more section of a table with `add`. */
+static int read_added(struct file *file, const struct meaning *meaning, struct config_place place,
+		      char *title)
+{
+	_cleanup_(config_scope_deinit) struct config_scope scope = {
+		.config = meaning->scope->config,
+		.errors = file->reader->errors,
+		.place = place,
+		.title = title,
+	};
+	int r = sections_append(&meaning->scope->sections[meaning->index], place);
+
+	if (r < 0) {
+		return r;
+	}
+	int refused = config_scope_init(&scope, meaning->table, NULL);
+
+	if (refused == -ENOMEM) {
+		return refused;
+	}
+	r = read_body(file, &scope);
+	return r < 0 ? r : config_scope_complete(&scope);
+}
+
+static int read_title(struct file *file, const struct config_table *table, char **ret_title)
+{
+	char *title = NULL;
+	int r = next(file);
+
+	if (r == 0 && is_text(&file->token) && table->title) {
+		title = malloc(file->token.text.n + 1);
+		if (!title) {
+			return -ENOMEM;
+		}
+		config_token_copy(&file->token, title);
+		r = next(file);
+	}
+	if (r == 0 && (file->token.kind != CONFIG_TOKEN_OPEN || (table->title && !title))) {
+		config_error(file->reader->errors, place_of(file), "%s: expected %s%sand '{'",
+			     table->name, table->title ? table->title : "",
+			     table->title ? " " : "");
+		r = -EINVAL;
+	}
+	if (r < 0) {
+		free(title);
+		return r;
+	}
+	*ret_title = title;
+	return 0;
+}
+
+static int read_section(struct file *file, const struct meaning *meaning)
+{
+	struct config_place place = place_of(file);
+	char *title;
+	int r = read_title(file, meaning->table, &title);
+
+	if (r < 0) {
+		return r;
+	}
+	place.serial = ++file->reader->serial;
+	if (meaning->table->add) {
+		return read_added(file, meaning, place, title);
+	}
+	struct config_scope *scope = &meaning->scope->scopes[meaning->index];
+
+	free(title);
+	scope->place = place;
+	return read_body(file, scope);
+}
+
+static int read_item(struct file *file, struct config_scope *scope)
+{
+	struct meaning meaning;
+
+	if (!is_text(&file->token)) {
+		config_error(file->reader->errors, place_of(file), "expected a key, got %s",
+			     config_token_name(file->token.kind));
+		return -EINVAL;
+	}
+	if (!find(scope, file->token.text, &meaning) && !find_renamed(file, scope, &meaning)) {
+		int r = report_unknown(file, scope);
+
+		return r < 0 ? r : skip_unknown(file);
+	}
+	return meaning.setting ? assign(file, &meaning) : read_section(file, &meaning);
+}
+
+/* Reads up to the end of the file, or to the brace that closes the section. */
+static int read_items(struct file *file, struct config_scope *scope)
+{
+	for (;;) {
+		int r = next(file);
+
+		if (r < 0) {
+			return r;
+		}
+		bool is_end = file->token.kind == CONFIG_TOKEN_END ||
+			      (file->token.kind == CONFIG_TOKEN_CLOSE && scope->table->name);
+
+		if (is_end) {
+			return 0;
+		}
+		r = read_item(file, scope);
+		if (r < 0) {
+			return r;
+		}
+	}
+}
+
+int config_read(struct config_reader *reader, const char *name, struct sv text)
+{
+	struct file file = {.reader = reader, .name = name, .lexer = config_lexer_init(text)};
+
+	return read_items(&file, reader->file);
+}

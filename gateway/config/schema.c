@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config/schema.h"
+
+#include "gateway/config/tables.h"
+
+static const struct config_table *const tables[] = {
+	&config_table_listeners, &config_table_log,  &config_table_who,       &config_table_limits,
+	&config_table_servers,   &config_table_bosh, &config_table_websocket, &config_table_domain,
+};
+
+const struct config_table config_table_file = {.tables = tables, .n_tables = ARRAY_LENGTH(tables)};
+
+static const struct config_rename renames[] = {
+	/* "bind" usually means an address to listen on. */
+	{"bind_address", NULL, "session_bound_to_address"},
+};
+
+const struct config_rename *config_rename_find(struct sv before)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(renames); i++) {
+		if (sv_eq(before, sv_from(renames[i].before))) {
+			return &renames[i];
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The types of keys whose list is one of policy/. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/config/types.h"
+#include "policy/client.h"
+#include "policy/origin.h"
+#include "policy/ports.h"
+#include "policy/route.h"
+
+/* How a list of policy/ is made from texts: origin_list_init() and the like. */
+typedef int list_init(void *list, const char *const *texts, size_t n, size_t *ret_bad);
+
+/* A list of any of these types, which is made before that of the member is given up. */
+union list {
+	struct origin_list origins;
+	struct client_proxies proxies;
+	struct routes routes;
+	struct ports ports;
+};
+
+/* Refuses each entry that a list of its own cannot be made from. */
+static int check_each(const struct config_setting *setting, list_init *init,
+		      void (*deinit)(void *list), const char *expected)
+{
+	int result = 0;
+	size_t bad;
+
+	for (size_t i = 0; i < setting->n_values; i++) {
+		const struct config_value *value = &setting->values[i];
+		const char *text = value->text;
+		union list list = {0};
+		int r = init(&list, &text, 1, &bad);
+
+		if (r == -ENOMEM) {
+			return r;
+		}
+		if (r < 0) {
+			result = config_refuse(setting, value, expected);
+		} else {
+			deinit(&list);
+		}
+	}
+	int r = config_check_count(setting);
+
+	return r < 0 ? r : result;
+}
+
+static int make_list(const struct config_setting *setting, list_init *init, union list *ret_list)
+{
+	const char **texts = calloc(setting->n_values + 1, sizeof(*texts));
+	size_t bad;
+
+	if (!texts) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < setting->n_values; i++) {
+		texts[i] = setting->values[i].text;
+	}
+	int r = init(ret_list, texts, setting->n_values, &bad);
+
+	free(texts);
+	return r;
+}
+
+#define DEFINE_LIST(type_, struct_, init_, deinit_, expected_)                                   \
+	static int type_##_init(void *list, const char *const *texts, size_t n, size_t *ret_bad) \
+	{                                                                                        \
+		return init_(list, texts, n, ret_bad);                                           \
+	}                                                                                        \
+	static void type_##_deinit(void *list)                                                   \
+	{                                                                                        \
+		deinit_(list);                                                                   \
+	}                                                                                        \
+	static int type_##_set(const struct config_setting *setting, void *member)               \
+	{                                                                                        \
+		union list list = {0};                                                           \
+		int r = check_each(setting, type_##_init, type_##_deinit, expected_);            \
+                                                                                                 \
+		if (r == 0) {                                                                    \
+			r = make_list(setting, type_##_init, &list);                             \
+		}                                                                                \
+		if (r == 0) {                                                                    \
+			deinit_(member);                                                         \
+			memcpy(member, &list, sizeof(struct struct_));                           \
+		}                                                                                \
+		return r;                                                                        \
+	}                                                                                        \
+	const struct config_type type_ = {                                                       \
+		.is_list = true, .set = type_##_set, .deinit = type_##_deinit}
+
+DEFINE_LIST(config_type_origins, origin_list, origin_list_init, origin_list_deinit,
+	    "\"*\" or an origin without a path, as in \"https://chat.example.org\" or "
+	    "\"https://*.example.org\"");
+DEFINE_LIST(config_type_networks, client_proxies, client_proxies_init, client_proxies_deinit,
+	    "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\"");
+DEFINE_LIST(config_type_routes, routes, routes_init, routes_deinit,
+	    "a host and a port, as in \"xmpp.example.org:5222\"");
+DEFINE_LIST(config_type_ports, ports, ports_init, ports_deinit,
+	    "a port or a range of ports, as in \"443\" or \"1024-65535\"");

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* The types of keys that more than one table uses, and what types of one's own are made of. */
+#include "gateway/config/schema.h"
+
+enum {
+	/* Every request with an Origin, or from a proxy, is compared with all entries. */
+	CONFIG_ORIGINS_MAX = 1024,
+	CONFIG_NETWORKS_MAX = 1024,
+	/* A longer path could push the end of the request line out of the bytes that are peeked
+	 * at. */
+	CONFIG_PATH_MAX = 128,
+	CONFIG_URI_MAX = 1024,
+};
+
+extern const struct config_type config_type_bool;
+extern const struct config_type config_type_number;
+extern const struct config_type config_type_choice;
+extern const struct config_type config_type_path;     /* char *: of a URL */
+extern const struct config_type config_type_uri;      /* char *: https, or "" */
+extern const struct config_type config_type_file;     /* char *: can be read; NULL for "" */
+extern const struct config_type config_type_origins;  /* struct origin_list */
+extern const struct config_type config_type_networks; /* struct client_proxies */
+extern const struct config_type config_type_routes;   /* struct routes */
+extern const struct config_type config_type_ports;    /* struct ports */
+
+/* Reports that @value is not what is @expected. Returns -EINVAL. */
+int config_refuse(const struct config_setting *setting, const struct config_value *value,
+		  const char *expected);
+
+/* Reports that the list has more than key->max entries. Returns 0 or -EINVAL. */
+_must_check_ int config_check_count(const struct config_setting *setting);
+
+/* Copies @text into @member, a char *, in place of what was there. Returns 0 or -ENOMEM. */
+_must_check_ int config_set_text(void *member, const char *text);
+
+/* config_type.deinit of a char *. */
+void config_text_deinit(void *member);
+
+/* The index of @text in @names, or -EINVAL. */
+_must_check_ int config_names_find(const char *text, const char *const *names, size_t n_names);
