@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/head.h"
+
+/* Faults, aliens and names. */
+
+const char *http_fault_name(enum http_fault fault)
+{
+	static const char *const names[] = {
+#define X(id, status, name, sentence) [HTTP_FAULT_##id] = name,
+		HTTP_FAULTS(X)
+#undef X
+	};
+
+	return names[fault];
+}
+
+unsigned http_fault_status(enum http_fault fault)
+{
+	static const unsigned short statuses[] = {
+#define X(id, status, name, sentence) [HTTP_FAULT_##id] = status,
+		HTTP_FAULTS(X)
+#undef X
+	};
+
+	return statuses[fault];
+}
+
+const char *http_fault_sentence(enum http_fault fault)
+{
+	static const char *const sentences[] = {
+#define X(id, status, name, sentence) [HTTP_FAULT_##id] = sentence,
+		HTTP_FAULTS(X)
+#undef X
+	};
+
+	return sentences[fault];
+}
+
+const char *http_alien_name(enum http_alien alien)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		HTTP_ALIENS(X)
+#undef X
+	};
+
+	return names[alien];
+}
+
+static const struct sv known_names[HTTP_KNOWN_COUNT] = {
+#define X(id, name) {name, sizeof(name) - 1},
+	HTTP_KNOWN(X)
+#undef X
+};
+
+/* Bytes. */
+
+static bool is_alphanumeric(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* RFC 9110, 5.6.2. */
+static bool is_token_byte(unsigned char c)
+{
+	return is_alphanumeric(c) || c == '-' || (c && strchr("!#$%&'*+.^_`|~", c));
+}
+
+static size_t token_length(struct sv text)
+{
+	size_t n = 0;
+
+	while (n < text.n && is_token_byte((unsigned char)text.data[n])) {
+		n++;
+	}
+	return n;
+}
+
+/* Whether @text has a byte that no header value may have: a control byte other than a tab. */
+static bool has_control(struct sv text)
+{
+	const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
+	size_t i = 0;
+
+	/* Eight bytes at a time. The test may also stop at a byte that is allowed, but it misses
+	 * none below a space and no DEL. */
+	while (i + sizeof(uint64_t) <= text.n) {
+		uint64_t word;
+
+		memcpy(&word, text.data + i, sizeof(word));
+		uint64_t dels = word ^ (ones * 0x7f);
+
+		if ((((word - ones * 0x20) & ~word) | ((dels - ones) & ~dels)) & highs) {
+			break;
+		}
+		i += sizeof(word);
+	}
+	for (; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct http_span span_of(struct sv part, const char *bytes)
+{
+	return (struct http_span){(uint16_t)(part.data - bytes), (uint16_t)part.n};
+}
+
+static enum http_head_result fail(struct http_head *head, enum http_fault fault)
+{
+	head->fault = fault;
+	return HTTP_HEAD_FAULT;
+}
+
+/* Paths and targets. */
+
+static struct sv without_slash(struct sv path)
+{
+	while (path.n > 1 && path.data[path.n - 1] == '/') {
+		path.n--;
+	}
+	return path;
+}
+
+bool http_path_eq(struct sv path, struct sv known)
+{
+	size_t i = 0;
+
+	path = path.n ? without_slash(path) : SV("/");
+	known = without_slash(known);
+	for (size_t j = 0; j < known.n; i++, j++) {
+		if (i >= path.n || path.data[i] != known.data[j]) {
+			return false;
+		}
+		while (path.data[i] == '/' && i + 1 < path.n && path.data[i + 1] == '/') {
+			i++;
+		}
+	}
+	return i == path.n;
+}
+
+bool http_target_split(struct sv target, struct sv *ret_path, struct sv *ret_authority)
+{
+	size_t n_scheme = 0;
+	struct sv rest = target;
+
+	*ret_authority = SV_EMPTY;
+	if (sv_eq_nocase(sv_first(target, 7), SV("http://"))) {
+		n_scheme = 7;
+	} else if (sv_eq_nocase(sv_first(target, 8), SV("https://"))) {
+		n_scheme = 8;
+	}
+	if (n_scheme) {
+		rest = sv_skip(target, n_scheme);
+		size_t slash = sv_find(rest, '/'), query = sv_find(rest, '?');
+		size_t n = slash < query ? slash : query;
+
+		*ret_authority = sv_first(rest, n);
+		rest = (struct sv){rest.data + n, rest.n - n};
+		if (ret_authority->n == 0) {
+			return false;
+		}
+	} else if (!sv_eq(target, SV("*")) && (target.n == 0 || target.data[0] != '/')) {
+		return false;
+	}
+	*ret_path = sv_first(rest, sv_find(rest, '?'));
+	return true;
+}
+
+/* RFC 9112, 3.2: a host, and perhaps a port. An address in brackets has colons of its own. */
+static bool is_host(struct sv host)
+{
+	for (size_t i = 0; i < host.n; i++) {
+		unsigned char c = (unsigned char)host.data[i];
+
+		if (!is_alphanumeric(c) && (!c || !strchr("-._~%!$&'()*+;=:[]", c))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The beginning of the connection. */
+
+static bool may_begin(struct sv bytes, struct sv with)
+{
+	size_t n = bytes.n < with.n ? bytes.n : with.n;
+
+	return sv_eq(sv_first(bytes, n), sv_first(with, n));
+}
+
+static enum http_head_result alien(struct http_head *head, enum http_alien alien)
+{
+	head->alien = alien;
+	return fail(head, HTTP_FAULT_ALIEN);
+}
+
+static enum http_head_result judge_markup(struct http_head *head, struct sv bytes)
+{
+	const struct sv policy = {"<policy-file-request/>", 23}; /* with its NUL */
+
+	if (may_begin(bytes, policy)) {
+		return bytes.n < policy.n ? HTTP_HEAD_MORE : alien(head, HTTP_ALIEN_POLICY);
+	}
+	if (may_begin(bytes, SV("<?xml ")) || may_begin(bytes, SV("<stream:"))) {
+		return alien(head, HTTP_ALIEN_XMPP);
+	}
+	return alien(head, HTTP_ALIEN_UNKNOWN);
+}
+
+/* Judges the first bytes of a request line that is not complete, so that a client that does not
+ * speak HTTP, and may never send a line's end, does not wait. */
+static enum http_head_result judge_beginning(struct http_head *head, struct sv bytes)
+{
+	size_t n = token_length(sv_first(bytes, HTTP_METHOD_MAX + 1));
+
+	if (bytes.n == 0 || sv_eq(bytes, SV("\r"))) {
+		return HTTP_HEAD_MORE;
+	}
+	if (bytes.data[0] == 0x16) {
+		return alien(head, HTTP_ALIEN_TLS);
+	}
+	if (bytes.data[0] == '<') {
+		return judge_markup(head, bytes);
+	}
+	if (sv_starts_with(bytes, SV("SSH-"))) {
+		return alien(head, HTTP_ALIEN_SSH);
+	}
+	if (sv_starts_with(bytes, SV("PRI * HTTP/2"))) {
+		return alien(head, HTTP_ALIEN_HTTP2);
+	}
+	if (sv_starts_with(bytes, SV("PROXY TCP")) || sv_starts_with(bytes, SV("PROXY UNKNOWN")) ||
+	    (bytes.data[0] == '\0' && head->n_empty == HTTP_EMPTY_LINES_MAX)) {
+		return alien(head, HTTP_ALIEN_PROXY);
+	}
+	if (n < bytes.n && (bytes.data[n] < ' ' || bytes.data[n] == 0x7f) &&
+	    bytes.data[n] != '\r') {
+		return alien(head, HTTP_ALIEN_UNKNOWN);
+	}
+	if (n == 0 || n > HTTP_METHOD_MAX ||
+	    (n < bytes.n && bytes.data[n] != ' ' && bytes.data[n] != '\r')) {
+		return fail(head, HTTP_FAULT_METHOD);
+	}
+	return HTTP_HEAD_MORE;
+}
+
+/* Lines. */
+
+static enum http_head_result read_version(struct http_head *head, struct sv version)
+{
+	bool is_known = version.n == 8 && sv_starts_with(version, SV("HTTP/")) &&
+			version.data[6] == '.' && version.data[5] >= '0' &&
+			version.data[5] <= '9' && version.data[7] >= '0' && version.data[7] <= '9';
+
+	if (!is_known || version.data[5] != '1') {
+		return fail(head, HTTP_FAULT_VERSION);
+	}
+	head->minor = version.data[7] == '0' ? 0 : 1;
+	return HTTP_HEAD_MORE;
+}
+
+static enum http_head_result read_request_line(struct http_head *head, const char *bytes,
+					       struct sv line)
+{
+	size_t n_method = sv_find(line, ' ');
+	struct sv rest = sv_skip(line, n_method + 1);
+	struct sv target = sv_first(rest, sv_find(rest, ' '));
+	struct sv path, authority;
+
+	if (target.n > HTTP_TARGET_MAX) {
+		return fail(head, HTTP_FAULT_TARGET_TOO_LONG);
+	}
+	for (size_t i = 0; i < target.n; i++) {
+		if (target.data[i] <= ' ' || target.data[i] >= 0x7f || target.data[i] == '#') {
+			return fail(head, HTTP_FAULT_TARGET);
+		}
+	}
+	if (!http_target_split(target, &path, &authority) || !is_host(authority)) {
+		return fail(head, HTTP_FAULT_TARGET);
+	}
+	head->method = span_of(sv_first(line, n_method), bytes);
+	head->path = span_of(path, bytes);
+	head->authority = authority.n ? span_of(authority, bytes) : (struct http_span){0, 0};
+	head->is_escaped = sv_find(path, '%') < path.n;
+	return read_version(head, sv_skip(rest, target.n + 1));
+}
+
+static enum http_head_result read_length(struct http_head *head, struct sv value)
+{
+	if (head->has_length || sv_to_u64(value, INT64_MAX, &head->n_body) < 0) {
+		return fail(head, HTTP_FAULT_LENGTH);
+	}
+	head->has_length = true;
+	return HTTP_HEAD_MORE;
+}
+
+static enum http_head_result read_coding(struct http_head *head, struct sv value)
+{
+	if (head->is_chunked) {
+		return fail(head, HTTP_FAULT_LENGTH);
+	}
+	if (!sv_eq_nocase(value, SV("chunked"))) {
+		return fail(head, HTTP_FAULT_CODING);
+	}
+	head->is_chunked = true;
+	return HTTP_HEAD_MORE;
+}
+
+static enum http_head_result read_known(struct http_head *head, const char *bytes,
+					enum http_known known, struct sv value)
+{
+	if (head->n_known[known]++ == 0) {
+		head->known[known] = span_of(value, bytes);
+	}
+	switch (known) {
+	case HTTP_KNOWN_HOST:
+		return head->n_known[known] > 1 || !is_host(value) ? fail(head, HTTP_FAULT_HOST)
+								   : HTTP_HEAD_MORE;
+	case HTTP_KNOWN_CONTENT_LENGTH:
+		return read_length(head, value);
+	case HTTP_KNOWN_TRANSFER_ENCODING:
+		return read_coding(head, value);
+	case HTTP_KNOWN_CONNECTION:
+		head->closes = head->closes || sv_has_token(value, SV("close"));
+		return HTTP_HEAD_MORE;
+	default:
+		return HTTP_HEAD_MORE;
+	}
+}
+
+static enum http_head_result read_header(struct http_head *head, const char *bytes, struct sv line)
+{
+	size_t n_name = token_length(line);
+	struct sv name = sv_first(line, n_name);
+	struct sv value = sv_trim(sv_skip(line, n_name + 1));
+
+	if (line.data[0] == ' ' || line.data[0] == '\t') {
+		return fail(head, HTTP_FAULT_FOLDED);
+	}
+	if (n_name == 0 || n_name == line.n || line.data[n_name] != ':') {
+		return fail(head, HTTP_FAULT_NAME);
+	}
+	if (has_control(sv_skip(line, n_name))) {
+		return fail(head, HTTP_FAULT_CONTROL);
+	}
+	if (head->n_lines++ == HTTP_LINES_MAX) {
+		return fail(head, HTTP_FAULT_TOO_MANY);
+	}
+	for (enum http_known known = 0; known < HTTP_KNOWN_COUNT; known++) {
+		if (name.n == known_names[known].n && sv_eq_nocase(name, known_names[known])) {
+			return read_known(head, bytes, known, value);
+		}
+	}
+	return HTTP_HEAD_MORE;
+}
+
+/* The empty line has come: judges what needs all headers. */
+static enum http_head_result finish(struct http_head *head)
+{
+	if (head->minor >= 1 && head->n_known[HTTP_KNOWN_HOST] == 0) {
+		return fail(head, HTTP_FAULT_HOST);
+	}
+	if (head->is_chunked && (head->has_length || head->minor == 0)) {
+		return fail(head, HTTP_FAULT_LENGTH);
+	}
+	head->closes = head->closes || head->minor == 0;
+	head->n = head->n_searched;
+	return HTTP_HEAD_DONE;
+}
+
+/* @line has no line end. */
+static enum http_head_result read_line(struct http_head *head, const char *bytes, struct sv line)
+{
+	if (head->has_request_line) {
+		return line.n ? read_header(head, bytes, line) : finish(head);
+	}
+	if (line.n == 0) {
+		return head->n_empty++ < HTTP_EMPTY_LINES_MAX ? HTTP_HEAD_MORE
+							      : alien(head, HTTP_ALIEN_UNKNOWN);
+	}
+	head->has_request_line = true;
+	head->fields = head->n_searched;
+	return read_request_line(head, bytes, line);
+}
+
+/* What an incomplete line tells. */
+static enum http_head_result judge_rest(struct http_head *head, struct sv bytes)
+{
+	enum http_head_result result = HTTP_HEAD_MORE;
+
+	if (!head->has_request_line) {
+		result = judge_beginning(head, sv_skip(bytes, head->line));
+	}
+	if (result == HTTP_HEAD_MORE && !head->has_request_line &&
+	    bytes.n - head->line > HTTP_TARGET_MAX + HTTP_METHOD_MAX + 16) {
+		return fail(head, HTTP_FAULT_TARGET_TOO_LONG);
+	}
+	return result == HTTP_HEAD_MORE && bytes.n >= HTTP_HEAD_MAX
+		     ? fail(head, HTTP_FAULT_TOO_LARGE)
+		     : result;
+}
+
+enum http_head_result http_head_feed(struct http_head *head, struct sv bytes)
+{
+	struct sv head_bytes = sv_first(bytes, HTTP_HEAD_MAX);
+	enum http_head_result result = HTTP_HEAD_MORE;
+
+	while (result == HTTP_HEAD_MORE && head->n_searched < head_bytes.n) {
+		struct sv rest = sv_skip(head_bytes, head->n_searched);
+		size_t n = sv_find(rest, '\n');
+
+		head->n_searched += (uint16_t)(n < rest.n ? n + 1 : n);
+		if (n == rest.n) {
+			break;
+		}
+		struct sv line = {bytes.data + head->line,
+				  (size_t)(head->n_searched - head->line - 1)};
+
+		if (!head->has_request_line && line.n && line.data[0] != '\r') {
+			result = judge_beginning(head, line);
+		}
+		if (result == HTTP_HEAD_MORE && (line.n == 0 || line.data[line.n - 1] != '\r')) {
+			result = fail(head, HTTP_FAULT_LINE_END);
+		}
+		if (result == HTTP_HEAD_MORE) {
+			head->line = head->n_searched;
+			result = read_line(head, bytes.data, sv_first(line, line.n - 1));
+		}
+	}
+	return result == HTTP_HEAD_MORE ? judge_rest(head, head_bytes) : result;
+}
+
+/* Values. */
+
+struct sv http_head_value(const struct http_head *head, const char *bytes, enum http_known known)
+{
+	return head->n_known[known] ? http_span_sv(head->known[known], bytes) : SV_EMPTY;
+}
+
+bool http_head_next(const struct http_head *head, const char *bytes, struct sv name,
+		    uint16_t *cursor, struct sv *ret_value)
+{
+	uint16_t at = *cursor ? *cursor : head->fields;
+
+	while (at < head->n) {
+		struct sv rest = {bytes + at, (size_t)(head->n - at)};
+		struct sv line = sv_first(rest, sv_find(rest, '\n'));
+
+		at = (uint16_t)(at + line.n + 1);
+		if (line.n > name.n && line.data[name.n] == ':' &&
+		    sv_eq_nocase(sv_first(line, name.n), name)) {
+			*cursor = at;
+			*ret_value = sv_trim(sv_skip(line, name.n + 1));
+			return true;
+		}
+	}
+	return false;
+}

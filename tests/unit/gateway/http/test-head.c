@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+/* The head of a request: a table of every rule, each case whole, byte by byte and cut at random. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/http/head.h"
+
+#define LINE "POST /http-bind HTTP/1.1\r\n"
+#define HOST "Host: gw.test\r\n"
+#define FILL_16 "0123456789abcdef"
+
+struct row {
+	struct sv text;
+	enum http_fault fault; /* HTTP_FAULT_NONE: the head is accepted */
+};
+
+#define OK(text)                                          \
+	{                                                 \
+		{text, sizeof(text) - 1}, HTTP_FAULT_NONE \
+	}
+#define BAD(fault, text)                                     \
+	{                                                    \
+		{text, sizeof(text) - 1}, HTTP_FAULT_##fault \
+	}
+
+static const struct row rows[] = {
+	OK("GET / HTTP/1.1\r\n" HOST "\r\n"),
+	OK("\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"),
+	OK("GET / HTTP/1.0\r\n\r\n"),
+	OK("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"),
+	OK("GET http://gw.test:80/a?b HTTP/1.1\r\n" HOST "\r\n"),
+	OK("GET / HTTP/1.1\r\nHost:\r\n\r\n"),
+	OK("GET / HTTP/1.1\r\nHost: [2001:db8::1]:5280\r\n\r\n"),
+	OK(LINE HOST "Content-Length: 0\r\n\r\n"),
+	OK(LINE HOST "content-LENGTH:\t 17 \t\r\n\r\nbody"),
+	OK(LINE HOST "Transfer-Encoding: Chunked\r\n\r\n"),
+	OK(LINE HOST "X: a\tb \x80\xff\r\n\r\n"),
+	OK(LINE HOST "X:\r\nY: \r\n!#$%&'*+-.^_`|~09azAZ: x\r\n\r\n"),
+	OK(LINE HOST "Connection: a\r\nConnection: b\r\n\r\n"),
+	BAD(METHOD, " GET / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(METHOD, "G@T / HTTP/1.1 \r\n" HOST "\r\n"),
+	BAD(TARGET, "GET\r\n\r\n"),
+	BAD(TARGET, "GET  HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET  / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET index.html HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /a#b HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /\x7f HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /a\tb HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /a\0b HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET http:///a HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET http://user@gw.test/a HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET ftp://gw.test/a HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT gw.test:80 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(VERSION, "GET /\r\n\r\n"),
+	BAD(VERSION, "GET / HTTP/2.0\r\n" HOST "\r\n"),
+	BAD(VERSION, "GET / HTTP/1.1 \r\n" HOST "\r\n"),
+	BAD(VERSION, "GET / HTTP/1.1x\r\n" HOST "\r\n"),
+	BAD(VERSION, "GET / http/1.1\r\n" HOST "\r\n"),
+	BAD(VERSION, "GET / HTTP/1,1\r\n" HOST "\r\n"),
+	BAD(LINE_END, "GET / HTTP/1.1\n" HOST "\r\n"),
+	BAD(LINE_END, "\nGET / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(LINE_END, LINE "Host: a\n\r\n"),
+	BAD(LINE_END, LINE HOST "\n"),
+	BAD(CONTROL, LINE HOST "X: a\rb\r\n\r\n"),
+	BAD(CONTROL, LINE HOST "X: a\r\r\n\r\n"),
+	BAD(CONTROL, LINE HOST "X: a\0b\r\n\r\n"),
+	BAD(CONTROL, LINE HOST "X: long enough for a word\x01 and more\r\n\r\n"),
+	BAD(CONTROL, LINE HOST "X: long enough for a word\t\x1f and more\r\n\r\n"),
+	BAD(CONTROL, LINE HOST "X: long enough for a word\x7f and more\r\n\r\n"),
+	BAD(FOLDED, LINE HOST "X: a\r\n b\r\n\r\n"),
+	BAD(FOLDED, LINE HOST "X: a\r\n\tb\r\n\r\n"),
+	BAD(FOLDED, LINE " X: a\r\n" HOST "\r\n"),
+	BAD(NAME, LINE HOST "X : a\r\n\r\n"),
+	BAD(NAME, LINE HOST "X\t: a\r\n\r\n"),
+	BAD(NAME, LINE HOST ": a\r\n\r\n"),
+	BAD(NAME, LINE HOST "X\r\n\r\n"),
+	BAD(NAME, LINE HOST "X y: a\r\n\r\n"),
+	BAD(NAME, LINE HOST "X\xc3: a\r\n\r\n"),
+	BAD(NAME, LINE HOST "X\0: a\r\n\r\n"),
+	BAD(NAME, LINE HOST "X(: a\r\n\r\n"),
+	BAD(HOST, LINE "\r\n"),
+	BAD(HOST, LINE HOST HOST "\r\n"),
+	BAD(HOST, LINE "Host: a b\r\n\r\n"),
+	BAD(HOST, LINE "Host: a,b\r\n\r\n"),
+	BAD(HOST, LINE "Host: a/b\r\n\r\n"),
+	BAD(HOST, LINE "Host: u@b\r\n\r\n"),
+	BAD(HOST, "GET / HTTP/1.0\r\n" HOST HOST "\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 1, 1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length:\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: +1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: -1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 0x1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 1 1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 9223372036854775808\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	BAD(LENGTH, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: gzip, chunked\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: chunked, chunked\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: identity\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: \"chunked\"\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding:\r\n\r\n"),
+	BAD(ALIEN, "\r\n\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(METHOD, "THE-METHOD-WITH-25-LETTERS / HTTP/1.1\r\n"),
+	BAD(ALIEN, "\x16\x03\x01\x02\x00\x01\n"),
+	BAD(ALIEN, "\x80\x2e\x01"),
+	BAD(ALIEN, "G\xc3T / HTTP/1.1\r\n"),
+	BAD(ALIEN, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+};
+
+static enum http_head_result feed_whole(struct sv text, struct http_head *ret_head)
+{
+	*ret_head = (struct http_head){0};
+	return http_head_feed(ret_head, text);
+}
+
+/* Each piece is fed from a copy of exactly its size at another address. */
+static enum http_head_result feed_pieces(struct sv text, size_t n_piece, struct http_head *ret_head)
+{
+	enum http_head_result result = HTTP_HEAD_MORE;
+
+	*ret_head = (struct http_head){0};
+	for (size_t n = 0; result == HTTP_HEAD_MORE && n < text.n;) {
+		size_t n_next = n_piece ? n_piece : 1 + (size_t)rand() % 40;
+
+		n = n + n_next < text.n ? n + n_next : text.n;
+		char *copy = malloc(n);
+
+		assert_non_null(copy);
+		memcpy(copy, text.data, n);
+		result = http_head_feed(ret_head, (struct sv){copy, n});
+		free(copy);
+	}
+	return result;
+}
+
+static void assert_same(const struct http_head *a, const struct http_head *b)
+{
+	assert_int_equal(a->fault, b->fault);
+	assert_int_equal(a->alien, b->alien);
+	if (a->fault) {
+		return;
+	}
+	assert_int_equal(a->n, b->n);
+	assert_int_equal(a->n_body, b->n_body);
+	assert_memory_equal(&a->method, &b->method, sizeof(a->method));
+	assert_memory_equal(&a->path, &b->path, sizeof(a->path));
+	assert_memory_equal(a->known, b->known, sizeof(a->known));
+	assert_memory_equal(a->n_known, b->n_known, sizeof(a->n_known));
+}
+
+static void check(const struct row *row)
+{
+	struct http_head whole, pieces;
+	enum http_head_result result = feed_whole(row->text, &whole);
+
+	if (whole.fault != row->fault ||
+	    result != (row->fault ? HTTP_HEAD_FAULT : HTTP_HEAD_DONE)) {
+		fail_msg("result %d, fault %d, expected %d: %.*s", (int)result, (int)whole.fault,
+			 (int)row->fault, SV_ARGS(row->text));
+	}
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(feed_pieces(row->text, i == 0, &pieces), result);
+		assert_same(&whole, &pieces);
+	}
+}
+
+static void test_rules(void **state)
+{
+	(void)state;
+	srand(1);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		check(&rows[i]);
+	}
+}
+
+/* Every head of the table that is accepted waits for more at each shorter length. */
+static void test_incomplete(void **state)
+{
+	struct http_head head;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		if (rows[i].fault) {
+			continue;
+		}
+		feed_whole(rows[i].text, &head);
+		for (size_t n = 0, n_head = head.n; n < n_head; n++) {
+			assert_int_equal(feed_whole(sv_first(rows[i].text, n), &head),
+					 HTTP_HEAD_MORE);
+		}
+	}
+}
+
+static void test_aliens(void **state)
+{
+	static const struct {
+		struct sv text;
+		enum http_alien alien;
+		size_t n; /* how many bytes it takes to know */
+	} aliens[] = {
+		{{"\x16\x03\x01\x02", 4}, HTTP_ALIEN_TLS, 1},
+		{{"SSH-2.0-OpenSSH_9\r\n", 19}, HTTP_ALIEN_SSH, 4},
+		{{"<stream:stream xmlns", 20}, HTTP_ALIEN_XMPP, 2},
+		{{"<?xml version='1.0'?>", 21}, HTTP_ALIEN_XMPP, 2},
+		{{"<policy-file-request/>\0", 23}, HTTP_ALIEN_POLICY, 23},
+		{{"<policy-file-requesx/>\0", 23}, HTTP_ALIEN_UNKNOWN, 20},
+		{{"<html>", 6}, HTTP_ALIEN_UNKNOWN, 2},
+		{{"PRI * HTTP/2.0\r\n", 16}, HTTP_ALIEN_HTTP2, 12},
+		{{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 36}, HTTP_ALIEN_PROXY, 9},
+		{{"PROXY UNKNOWN\r\n", 15}, HTTP_ALIEN_PROXY, 13},
+		{{"\r\n\r\n\0\r\nQUIT\n", 12}, HTTP_ALIEN_PROXY, 5},
+		{{"\0", 1}, HTTP_ALIEN_UNKNOWN, 1},
+		{{"\xff", 1}, HTTP_ALIEN_UNKNOWN, 1},
+	};
+	struct http_head head;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(aliens); i++) {
+		size_t n = 0;
+
+		while (feed_whole(sv_first(aliens[i].text, n), &head) == HTTP_HEAD_MORE) {
+			n++;
+		}
+		assert_int_equal(head.fault, HTTP_FAULT_ALIEN);
+		/* What begins with "<" is told apart later. */
+		assert_int_equal(n, aliens[i].n);
+		assert_int_equal(feed_whole(aliens[i].text, &head), HTTP_HEAD_FAULT);
+		assert_int_equal(head.alien, aliens[i].alien);
+		assert_true(http_alien_name(head.alien)[0]);
+	}
+}
+
+/* A request whose head has @n bytes. */
+static struct sv make_head(char *text, size_t n)
+{
+	size_t at = (size_t)snprintf(text, n, LINE HOST "X: ");
+
+	memset(text + at, 'a', n - at);
+	memcpy(text + n - 4, "\r\n\r\n", 4);
+	return (struct sv){text, n};
+}
+
+static void test_head_size(void **state)
+{
+	static char text[HTTP_HEAD_MAX + 64];
+	struct http_head head;
+
+	(void)state;
+	assert_int_equal(feed_whole(make_head(text, HTTP_HEAD_MAX), &head), HTTP_HEAD_DONE);
+	assert_int_equal(head.n, HTTP_HEAD_MAX);
+	assert_int_equal(feed_whole(make_head(text, HTTP_HEAD_MAX + 1), &head), HTTP_HEAD_FAULT);
+	assert_int_equal(head.fault, HTTP_FAULT_TOO_LARGE);
+	assert_int_equal(feed_pieces((struct sv){text, HTTP_HEAD_MAX + 1}, 997, &head),
+			 HTTP_HEAD_FAULT);
+	assert_int_equal(head.fault, HTTP_FAULT_TOO_LARGE);
+	assert_int_equal(http_fault_status(head.fault), 431);
+	/* What follows the head does not count. */
+	make_head(text, 200);
+	assert_int_equal(feed_whole((struct sv){text, sizeof(text)}, &head), HTTP_HEAD_DONE);
+	assert_int_equal(head.n, 200);
+}
+
+static void test_target_size(void **state)
+{
+	static char text[HTTP_HEAD_MAX];
+	struct http_head head;
+
+	(void)state;
+	for (size_t extra = 0; extra < 2; extra++) {
+		size_t n_target = HTTP_TARGET_MAX + extra;
+		size_t n = 4;
+
+		memcpy(text, "GET ", n);
+		memset(text + n, '/', n_target);
+		n += n_target;
+		n += (size_t)snprintf(text + n, 64, " HTTP/1.1\r\n" HOST "\r\n");
+		assert_int_equal(feed_whole((struct sv){text, n}, &head),
+				 extra ? HTTP_HEAD_FAULT : HTTP_HEAD_DONE);
+		assert_int_equal(head.fault, extra ? HTTP_FAULT_TARGET_TOO_LONG : 0);
+	}
+	/* One that never ends. */
+	memset(text, '/', sizeof(text));
+	memcpy(text, "GET ", 4);
+	assert_int_equal(feed_pieces((struct sv){text, sizeof(text)}, 1000, &head),
+			 HTTP_HEAD_FAULT);
+	assert_int_equal(head.fault, HTTP_FAULT_TARGET_TOO_LONG);
+	assert_int_equal(http_fault_status(head.fault), 414);
+}
+
+static void test_line_count(void **state)
+{
+	static char text[HTTP_HEAD_MAX];
+	struct http_head head;
+
+	(void)state;
+	for (size_t extra = 0; extra < 2; extra++) {
+		size_t n = (size_t)snprintf(text, sizeof(text), LINE HOST);
+
+		for (size_t i = 1; i < HTTP_LINES_MAX + extra; i++) {
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "X%zu: %s\r\n", i,
+					      FILL_16);
+		}
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "\r\n");
+		assert_int_equal(feed_whole((struct sv){text, n}, &head),
+				 extra ? HTTP_HEAD_FAULT : HTTP_HEAD_DONE);
+		assert_int_equal(head.fault, extra ? HTTP_FAULT_TOO_MANY : 0);
+	}
+}
+
+static void test_values(void **state)
+{
+	static const char text[] = "POST http://gw.test:1//http-bind/?a=/b HTTP/1.1\r\n" HOST
+				   "connection: keep-alive\r\nCONNECTION:  Close \r\nX:1\r\n"
+				   "Connections: no\r\nOrigin:\r\n\r\nConnection: body";
+	struct http_head head;
+	struct sv value;
+	uint16_t cursor = 0;
+
+	(void)state;
+	assert_int_equal(feed_whole((struct sv){text, sizeof(text) - 1}, &head), HTTP_HEAD_DONE);
+	assert_true(sv_eq(http_span_sv(head.method, text), SV("POST")));
+	assert_true(sv_eq(http_span_sv(head.path, text), SV("//http-bind/")));
+	assert_true(sv_eq(http_span_sv(head.authority, text), SV("gw.test:1")));
+	assert_true(sv_eq(http_head_value(&head, text, HTTP_KNOWN_HOST), SV("gw.test")));
+	assert_true(sv_eq(http_head_value(&head, text, HTTP_KNOWN_CONNECTION), SV("keep-alive")));
+	assert_int_equal(head.n_known[HTTP_KNOWN_CONNECTION], 2);
+	assert_non_null(http_head_value(&head, text, HTTP_KNOWN_ORIGIN).data);
+	assert_null(http_head_value(&head, text, HTTP_KNOWN_EXPECT).data);
+	assert_true(head.closes);
+	assert_true(http_head_next(&head, text, SV("Connection"), &cursor, &value));
+	assert_true(sv_eq(value, SV("keep-alive")));
+	assert_true(http_head_next(&head, text, SV("Connection"), &cursor, &value));
+	assert_true(sv_eq(value, SV("Close")));
+	assert_false(http_head_next(&head, text, SV("Connection"), &cursor, &value));
+}
+
+static void test_paths(void **state)
+{
+	static const struct {
+		const char *path, *known;
+		bool same;
+	} paths[] = {
+		{"/http-bind", "/http-bind", true},
+		{"/http-bind/", "/http-bind", true},
+		{"/http-bind", "/http-bind/", true},
+		{"//http-bind", "/http-bind", true},
+		{"///a////b//", "/a/b", true},
+		{"/", "/", true},
+		{"//", "/", true},
+		{"", "/", true},
+		{"/http-bin", "/http-bind", false},
+		{"/http-bindx", "/http-bind", false},
+		{"/http/-bind", "/http-bind", false},
+		{"/HTTP-bind", "/http-bind", false},
+		{"/a", "/", false},
+		{"/", "/a", false},
+		{"*", "/", false},
+		{"/a/b", "/ab", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		assert_int_equal(http_path_eq(sv_from(paths[i].path), sv_from(paths[i].known)),
+				 paths[i].same);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rules),       cmocka_unit_test(test_incomplete),
+		cmocka_unit_test(test_aliens),      cmocka_unit_test(test_head_size),
+		cmocka_unit_test(test_target_size), cmocka_unit_test(test_line_count),
+		cmocka_unit_test(test_values),      cmocka_unit_test(test_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
