@@ -123,7 +123,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 
 void wire_leave(struct wire *wire)
 {
-	assert(wire->out.n == 0);
+	assert(wire_waiting(wire) == 0);
 	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
 	wire_deadline_forget(wire);
 	due_queue_remove(&wire->hub->due, &wire->due);

@@ -29,6 +29,8 @@ struct wire {
 	LIST_ENTRY(wire) in_slot;
 	struct due_item due;
 	struct buffer out;
+	struct blob *tail; /* what waits behind `out`; NULL: nothing */
+	size_t n_tail_sent;
 	struct address peer;
 	int fd;                       /* -1: closed or given away */
 	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot */

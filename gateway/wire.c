@@ -44,6 +44,7 @@ static void bury(struct wire *wire)
 	wire->fd = -1;
 	wire->user = NULL;
 	buffer_deinit(&wire->out);
+	wire->tail = blob_unref(wire->tail);
 }
 
 struct wire *wire_close(struct wire *wire)
@@ -67,7 +68,7 @@ int wire_into_fd(struct wire *wire)
 {
 	int fd = wire->fd;
 
-	assert(wire->out.n == 0);
+	assert(wire_waiting(wire) == 0);
 	if (wire->hub) {
 		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		bury(wire);
@@ -147,15 +148,21 @@ enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *r
 
 /* Sending. */
 
+static struct sv tail_of(const struct wire *wire)
+{
+	return wire->tail ? sv_skip(blob_sv(wire->tail), wire->n_tail_sent) : SV_EMPTY;
+}
+
 size_t wire_waiting(const struct wire *wire)
 {
-	return wire->out.n;
+	return wire->out.n + tail_of(wire).n;
 }
 
 /* Nobody will read what waits. */
 static void give_up(struct wire *wire)
 {
 	buffer_deinit(&wire->out);
+	wire->tail = blob_unref(wire->tail);
 	wire->hung_up = true;
 	wire->broken = true;
 	wire_wake(wire);
@@ -172,66 +179,127 @@ static void want_write(struct wire *wire, bool wants)
 	}
 }
 
-/* Sends what waits. Returns whether anything was sent. */
-bool wire_flush(struct wire *wire)
+/* Returns how many bytes the kernel has taken. */
+static size_t transmit(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	struct sv out = buffer_sv(&wire->out);
+	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
 	ssize_t n;
 
-	if (out.n == 0) {
-		return false;
-	}
 	do {
-		n = send(wire->fd, out.data, out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = sendmsg(wire->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN) {
 		give_up(wire);
+	}
+	return n > 0 ? (size_t)n : 0;
+}
+
+static struct iovec part_of(struct sv view)
+{
+	return (struct iovec){(char *)view.data, view.n};
+}
+
+static void drop_sent(struct wire *wire, size_t n_sent)
+{
+	size_t n_out = n_sent < wire->out.n ? n_sent : wire->out.n;
+
+	buffer_consume(&wire->out, n_out);
+	wire->n_tail_sent += n_sent - n_out;
+	if (wire->tail && tail_of(wire).n == 0) {
+		wire->tail = blob_unref(wire->tail);
+	}
+}
+
+/* Sends what waits. Returns whether anything was sent. */
+bool wire_flush(struct wire *wire)
+{
+	const struct iovec parts[] = {part_of(buffer_sv(&wire->out)), part_of(tail_of(wire))};
+
+	if (wire_waiting(wire) == 0) {
 		return false;
 	}
-	if (n > 0) {
-		buffer_consume(&wire->out, (size_t)n);
+	size_t n = transmit(wire, parts, ARRAY_LENGTH(parts));
+
+	if (wire->broken) {
+		return false;
 	}
-	want_write(wire, wire->out.n);
+	drop_sent(wire, n);
+	want_write(wire, wire_waiting(wire) > 0);
 	return n > 0;
+}
+
+/* Copies the tail, so that more can be queued behind it. */
+static int flatten(struct wire *wire)
+{
+	int r = wire->tail ? buffer_append_sv(&wire->out, tail_of(wire)) : 0;
+
+	wire->tail = blob_unref(wire->tail);
+	return r;
 }
 
 /* Queues @parts without the first @n_sent bytes. */
 static int queue(struct wire *wire, const struct iovec *parts, size_t n_parts, size_t n_sent)
 {
-	int r = 0;
+	int r = flatten(wire);
 
 	for (size_t i = 0; r == 0 && i < n_parts; i++) {
 		size_t n = parts[i].iov_len;
 		size_t n_skipped = n_sent < n ? n_sent : n;
 
 		n_sent -= n_skipped;
-		r = buffer_append(&wire->out, (char *)parts[i].iov_base + n_skipped, n - n_skipped);
+		r = n > n_skipped ? buffer_append(&wire->out, (char *)parts[i].iov_base + n_skipped,
+						  n - n_skipped)
+				  : 0;
 	}
 	return r;
 }
 
+static size_t length_of(const struct iovec *parts, size_t n_parts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_parts; i++) {
+		n += parts[i].iov_len;
+	}
+	return n;
+}
+
 int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
-	ssize_t n = 0;
+	size_t n = 0;
 
-	if (wire->broken) {
+	if (!wire->broken && wire_waiting(wire) == 0) {
+		n = transmit(wire, parts, n_parts);
+	}
+	if (wire->broken || n == length_of(parts, n_parts)) {
 		return 0;
 	}
-	if (wire->out.n == 0) {
-		do {
-			n = sendmsg(wire->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-		} while (n < 0 && errno == EINTR);
+	want_write(wire, true);
+	return queue(wire, parts, n_parts, n);
+}
+
+int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)
+{
+	struct iovec all[WIRE_PARTS_MAX + 1];
+	size_t n_head = length_of(parts, n_parts), n = 0;
+
+	assert(n_parts <= WIRE_PARTS_MAX);
+	for (size_t i = 0; i < n_parts; i++) {
+		all[i] = parts[i];
 	}
-	if (n < 0 && errno != EAGAIN) {
-		give_up(wire);
+	all[n_parts] = part_of(body ? blob_sv(body) : SV_EMPTY);
+	if (!wire->broken && wire_waiting(wire) == 0) {
+		n = transmit(wire, all, n_parts + 1);
+	}
+	if (wire->broken || n == n_head + all[n_parts].iov_len) {
+		blob_unref(body);
 		return 0;
 	}
-	int r = queue(wire, parts, n_parts, n > 0 ? (size_t)n : 0);
+	int r = queue(wire, parts, n_parts, n);
 
-	if (r == 0 && wire->out.n) {
-		want_write(wire, true);
-	}
+	wire->tail = body;
+	wire->n_tail_sent = n > n_head ? n - n_head : 0;
+	want_write(wire, true);
 	return r;
 }
 
@@ -256,7 +324,7 @@ static bool linger_on(struct wire *wire)
 		wire_close(wire);
 		return false;
 	}
-	if (wire->out.n == 0 && !wire->ended) {
+	if (wire_waiting(wire) == 0 && !wire->ended) {
 		wire->ended = true;
 		shutdown(wire->fd, SHUT_WR);
 	}
@@ -266,7 +334,7 @@ static bool linger_on(struct wire *wire)
 	}
 	if (n >= 0 || errno != EAGAIN) {
 		/* A client that has closed its side may still read. */
-		if (n == 0 && wire->out.n) {
+		if (n == 0 && wire_waiting(wire)) {
 			return true;
 		}
 		wire_close(wire);

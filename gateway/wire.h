@@ -33,6 +33,7 @@
 #include <uv.h>
 
 #include "common/address.h"
+#include "common/blob.h"
 #include "common/sv.h"
 
 struct wire;
@@ -46,6 +47,7 @@ enum {
 	 * client that goes on sending must not keep the descriptor. */
 	WIRE_LINGER_S = 2,
 	WIRE_LINGER_MAX = 1024 * 1024,
+	WIRE_PARTS_MAX = 4,
 	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a
 	 * client's bytes. */
 	WIRE_DEADLINE_MAX = 24 * 3600,
@@ -136,8 +138,14 @@ _must_check_ enum wire_result wire_read(struct wire *wire, char *data, size_t si
 
 /* Sends @parts in one system call, after what waits. What the kernel does not accept is copied and
  * waits; the caller bounds that by wire_waiting(). On a broken connection the bytes are dropped,
- * and `ready` is called later. Returns 0 or -ENOMEM; the stream then lacks bytes and must be closed. */
+ * and `ready` is called later. Returns 0 or -ENOMEM; then bytes are missing: close the wire. */
 _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts);
+
+/* Likewise, followed by @body, of which the wire keeps a reference instead of a copy while it
+ * waits, so that clients that read slowly do not multiply a large answer. Takes the caller's
+ * reference, also on failure; NULL: no body. At most WIRE_PARTS_MAX parts. */
+_must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
+				struct blob *body);
 
 /* Likewise, at the end of this turn of the loop, in one write with all that is sent until then. */
 _must_check_ int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts);

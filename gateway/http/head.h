@@ -17,11 +17,12 @@
  * the bytes may stand elsewhere each time.
  *
  * Refused (the section of RFC 9112 in parentheses): methods and header names that are no tokens
- * (3.1, 5.1), white space before the colon (5.1), folded lines (5.2), lines that end without CR (2.2),
- * a CR elsewhere, NUL and other control bytes (5.5), several Content-Length, one that is no number, a
- * list of them (6.3), Content-Length beside Transfer-Encoding (6.1), Transfer-Encoding in HTTP/1.0
- * (6.1), transfer codings other than chunked once (6.1), no Host in HTTP/1.1, two of them, or one
- * that is no host (3.2), targets with bytes that no URI has (3.2), other versions than 1.x (2.3).
+ * (3.1, 5.1), white space before the colon (5.1), folded lines (5.2), lines that end without CR
+ * (2.2), a CR elsewhere, NUL and other control bytes (5.5), several Content-Length, one that is no
+ * number, a list of them (6.3), Content-Length beside Transfer-Encoding (6.1), Transfer-Encoding in
+ * HTTP/1.0 (6.1), transfer codings other than chunked once (6.1), no Host in HTTP/1.1, two of them,
+ * or one that is no host (3.2), targets with bytes that no URI has (3.2), other versions than 1.x
+ * (2.3).
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,7 +44,7 @@ enum {
 	HTTP_EMPTY_LINES_MAX = 2,
 };
 
-/* id, status, name in the log, sentence for the client. Status 0: not HTTP, so there is no answer. */
+/* id, status, name in the log, sentence for the client. Status 0: no answer, for it is no HTTP. */
 #define HTTP_FAULTS(X)                                                                            \
 	X(ALIEN, 0, "not-http", "")                                                               \
 	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")                \

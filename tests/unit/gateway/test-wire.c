@@ -251,6 +251,43 @@ static void test_send(void **state)
 	free(text);
 }
 
+/* A body that the kernel does not take whole is kept by reference, and copied only when something
+ * else is sent behind it. */
+static void test_send_blob(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char head[10], end[5];
+	struct iovec parts[] = {{head, 4}, {head + 4, 6}};
+	struct iovec last = {end, sizeof(end)};
+	struct blob *body;
+
+	(void)state;
+	assert_int_equal(blob_new(LONG - sizeof(head) - sizeof(end), &body), 0);
+	for (size_t i = 0; i < LONG; i++) {
+		*(i < 10         ? (char *)&head[i]
+		  : i < LONG - 5 ? &body->data[i - 10]
+				 : (char *)&end[i - (LONG - 5)]) = (char)(unsigned char)(i * 7);
+	}
+	join(0, true);
+	blob_ref(body);
+	assert_int_equal(wire_send_blob(client->wire, parts, 2, body), 0);
+	assert_int_equal(body->n_refs, 2);
+	assert_in_range(wire_waiting(client->wire), 1, LONG - 16);
+	assert_int_equal(wire_send(client->wire, &last, 1), 0);
+	assert_int_equal(body->n_refs, 1);
+	receive_pattern(LONG);
+	blob_ref(body);
+	assert_int_equal(wire_send_blob(client->wire, NULL, 0, body), 0);
+	while (wire_waiting(client->wire)) {
+		char some[4096];
+
+		(void)!recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(body->n_refs, 1);
+	blob_unref(body);
+}
+
 /* Parts that are sent later go out together when the loop has polled. */
 static void test_send_later(void **state)
 {
@@ -416,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_peek_tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peek_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_blob, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
