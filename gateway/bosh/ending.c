@@ -90,6 +90,7 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 
 		if (arrival->exchange) {
 			bosh_actions_push_answer(turn->actions, arrival->exchange, blob);
+			bosh_last_answer_set(&turn->session->last, 200, blob);
 		}
 		if (!bosh_turn_failed(turn)) {
 			bosh_arrival_clear(arrival);
@@ -98,12 +99,34 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	blob_unref(blob);
 }
 
+/* Notes the requests that are not answered yet: their answers may be lost with their
+ * connections. */
+static void note_asked(struct bosh_session *session)
+{
+	struct bosh_key key;
+
+	for (size_t i = 0; i < session->slots.n; i++) {
+		const struct bosh_slot *slot = &session->slots.items[i];
+
+		bosh_last_answer_add(&session->last, slot->rid, &slot->key);
+	}
+	for (size_t i = 0; i < session->early.size; i++) {
+		const struct bosh_arrival *arrival = &session->early.items[i];
+
+		if (arrival->body) {
+			(void)bosh_key_read(arrival->body->key, &key);
+			bosh_last_answer_add(&session->last, arrival->rid, &key);
+		}
+	}
+}
+
 void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream)
 {
 	struct bosh_session *session = turn->session;
 
 	bosh_session_set_state(session, BOSH_SESSION_ENDING);
+	note_asked(session);
 	if (bosh_slots_are_attended(&session->slots)) {
 		while (!bosh_slots_first(&session->slots)->exchange && !bosh_turn_failed(turn)) {
 			bosh_turn_answer_empty(turn);
@@ -119,12 +142,31 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, false);
 }
 
-void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule rule)
+/* Notes the refusal of @body, which is the latest action. */
+static void note_refusal(struct bosh_turn *turn, const struct bosh_body *body)
+{
+	struct bosh_last_answer *last = &turn->session->last;
+	const struct bosh_action *action = &turn->actions->items[turn->actions->n - 1];
+	struct bosh_key key;
+
+	note_asked(turn->session);
+	if (body->has_rid) {
+		(void)bosh_key_read(body->key, &key);
+		bosh_last_answer_add(last, body->rid, &key);
+	}
+	bosh_last_answer_set(last, action->status, action->blob);
+}
+
+void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body,
+		      enum bosh_rule rule)
 {
 	struct bosh_session *session = turn->session;
 
 	bosh_actions_push_refusal(turn->actions, exchange, bosh_rule_condition(rule), rule,
 				  session->legacy);
+	if (!bosh_turn_failed(turn)) {
+		note_refusal(turn, body);
+	}
 	for (size_t i = 0; i < session->slots.n; i++) {
 		bosh_actions_push_refusal(turn->actions, session->slots.items[i].exchange,
 					  BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
@@ -135,13 +177,14 @@ void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule 
 	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, rule, false);
 }
 
-int bosh_session_refuse(struct bosh_session *session, uint64_t exchange, enum bosh_rule rule,
+int bosh_session_refuse(struct bosh_session *session, uint64_t exchange,
+			const struct bosh_body *body, enum bosh_rule rule,
 			struct bosh_actions *actions)
 {
 	/* Nothing that happens here depends on the time. */
 	struct bosh_turn turn = {.session = session, .actions = actions};
 
-	bosh_turn_refuse(&turn, exchange, rule);
+	bosh_turn_refuse(&turn, exchange, body, rule);
 	return bosh_actions_end(actions);
 }
 

@@ -17,6 +17,7 @@
 #include <uthash.h>
 
 #include "common/due.h"
+#include "gateway/bosh/ended.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
@@ -60,6 +61,7 @@ struct bosh_endpoint {
 	struct worker_env *env;
 	struct bosh_relay *relay;
 	struct bosh_entry *sessions; /* uthash by sid */
+	struct bosh_ended_table *ended;
 	struct bosh_limits limits;
 	struct bosh_actions actions; /* reused for every call of an engine */
 	struct due_queue due;        /* sessions whose timer has expired */

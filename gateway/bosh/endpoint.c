@@ -194,33 +194,59 @@ static struct bosh_entry *find(const struct bosh_endpoint *endpoint, struct sv s
 	return session;
 }
 
-static void log_guarded(const struct bosh_entry *session, const struct bosh_request *request)
+static void log_guarded(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
 	char client[ADDRESS_TEXT_MAX];
 
-	if (worker_may_log(session->endpoint->env, CLIENT_LOG_SESSION_GUARDED, &request->client)) {
+	if (worker_may_log(endpoint->env, CLIENT_LOG_SESSION_GUARDED, &request->client)) {
 		log_warning("session-guarded",
 			    LOG_STR("client", address_format_host(&request->client, client)),
 			    LOG_STR("transport", "bosh"),
-			    LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)));
+			    LOG_SV("session", sv_first(request->body.sid, SID_LOG_LENGTH)));
 	}
 }
 
-/* Finds the session that @request names. A session created over TLS does not exist for a request
- * without TLS, which must not even end it ("Connection Between Client and BOSH Service"). Neither
- * does a session that is bound to an address exist for another address. */
+/* Whether @request may name a session that @client created, over TLS if @secure. A session created
+ * over TLS does not exist for a request without TLS, which must not even end it ("Connection
+ * Between Client and BOSH Service"). Neither does a session that is bound to an address exist for
+ * another address. */
+static bool may_name(const struct bosh_endpoint *endpoint, const struct bosh_request *request,
+		     const struct address *client, bool secure)
+{
+	bool is_bound = endpoint->env->config->session_bound_to_address;
+
+	if ((secure && !request->secure) ||
+	    (is_bound && !client_is_same(client, &request->client))) {
+		log_guarded(endpoint, request);
+		return false;
+	}
+	return true;
+}
+
+/* Finds the session that @request names. */
 static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
 				   const struct bosh_request *request)
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
 
-	if (session && ((session->secure && !request->secure) ||
-			(endpoint->env->config->session_bound_to_address &&
-			 !client_is_same(&session->client, &request->client)))) {
-		log_guarded(session, request);
-		return NULL;
+	return session && may_name(endpoint, request, &session->client, session->secure) ? session
+											 : NULL;
+}
+
+/* Answers a request for a session that is not there. If it repeats one whose answer ended the
+ * session, it gets that answer again. */
+static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_request *request)
+{
+	const struct bosh_body *body = &request->body;
+	const struct bosh_ended *ended = bosh_ended_table_find(
+		endpoint->ended, body->sid, body->rid, body->key, bosh_endpoint_now(endpoint));
+
+	if (!ended || !may_name(endpoint, request, &ended->client, ended->secure)) {
+		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
+		return;
 	}
-	return session;
+	bosh_relay_answer(endpoint->relay, request->exchange, ended->last.status,
+			  ended->content_type, blob_ref(ended->last.blob));
 }
 
 /* A client may change its address, unless the session is bound to one. */
@@ -257,7 +283,8 @@ static void on_request(void *userdata, struct bosh_request *request)
 		trace_request(session, request);
 	}
 	if (session && rule) {
-		r = bosh_session_refuse(session->engine, request->exchange, rule, actions);
+		r = bosh_session_refuse(session->engine, request->exchange, &request->body, rule,
+					actions);
 	} else if (session) {
 		note_client(session, &request->client);
 		r = bosh_session_request(session->engine, request->exchange, &request->body,
@@ -266,7 +293,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 		refuse_by_rule(endpoint, request, rule);
 		return;
 	} else if (request->body.sid.data) {
-		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
+		answer_late(endpoint, request);
 		return;
 	} else {
 		create(endpoint, request);
@@ -318,7 +345,12 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 	};
 	int r = bosh_relay_new(env, &relay_callbacks, endpoint, &endpoint->relay);
 
+	if (r == 0) {
+		/* For so long a client may think that its session goes on. */
+		r = bosh_ended_table_new(env->config->inactivity_s, &endpoint->ended);
+	}
 	if (r < 0) {
+		bosh_relay_free(endpoint->relay);
 		free(endpoint);
 		return r;
 	}
@@ -353,6 +385,7 @@ struct bosh_endpoint *bosh_endpoint_free(struct bosh_endpoint *endpoint)
 	}
 	bosh_actions_deinit(&endpoint->actions);
 	bosh_relay_free(endpoint->relay);
+	bosh_ended_table_free(endpoint->ended);
 	free(endpoint);
 	return NULL;
 }

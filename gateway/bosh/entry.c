@@ -44,6 +44,14 @@ void bosh_entry_end(struct bosh_entry *session)
 		/* Not closed in order, so that a client can resume its stream (XEP-0198). */
 		bosh_leg_close(leg, true);
 	}
+	const struct bosh_ended ended = {
+		.last = bosh_session_take_last(session->engine),
+		.content_type = session->content_type,
+		.client = session->client,
+		.secure = session->secure,
+	};
+
+	bosh_ended_table_put(endpoint->ended, session->sid, &ended, bosh_endpoint_now(endpoint));
 	due_queue_remove(&endpoint->due, &session->due);
 	budget_release(endpoint->env->budget, &session->charge);
 	HASH_DELETE(hh, endpoint->sessions, session);

@@ -413,7 +413,7 @@ void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival)
 	enum bosh_rule rule = judge(session, arrival->body, wish, empty, arrival->received);
 
 	if (rule) {
-		bosh_turn_refuse(turn, arrival->exchange, rule);
+		bosh_turn_refuse(turn, arrival->exchange, arrival->body, rule);
 	} else {
 		accept(turn, arrival, wish, empty);
 	}

@@ -62,7 +62,7 @@ static void repeat_held(struct bosh_turn *turn, struct bosh_slot *slot, uint64_t
 	enum bosh_rule rule = judge_repeat(turn->session, body, &slot->key, &slot->n_repeats);
 
 	if (rule) {
-		bosh_turn_refuse(turn, exchange, rule);
+		bosh_turn_refuse(turn, exchange, body, rule);
 		return;
 	}
 	displace(turn, &slot->exchange, exchange);
@@ -79,7 +79,7 @@ static void repeat_answered(struct bosh_turn *turn, uint64_t exchange, const str
 		rule = judge_repeat(turn->session, body, &reply->key, &reply->n_repeats);
 	}
 	if (rule) {
-		bosh_turn_refuse(turn, exchange, rule);
+		bosh_turn_refuse(turn, exchange, body, rule);
 		return;
 	}
 	bosh_turn_replay(turn, exchange, reply);
@@ -95,7 +95,7 @@ static void repeat_early(struct bosh_turn *turn, struct bosh_arrival *early, uin
 	enum bosh_rule rule = judge_repeat(turn->session, body, &key, &early->n_repeats);
 
 	if (rule) {
-		bosh_turn_refuse(turn, exchange, rule);
+		bosh_turn_refuse(turn, exchange, body, rule);
 		return;
 	}
 	displace(turn, &early->exchange, exchange);
@@ -158,7 +158,7 @@ int bosh_session_request(struct bosh_session *session, uint64_t exchange, struct
 	if (body->rid < session->next_rid) {
 		take_repeat(&turn, exchange, body);
 	} else if (body->rid - session->next_rid >= n_window) {
-		bosh_turn_refuse(&turn, exchange, BOSH_RULE_RID_WINDOW);
+		bosh_turn_refuse(&turn, exchange, body, BOSH_RULE_RID_WINDOW);
 	} else {
 		take_new(&turn, exchange, body);
 	}

@@ -72,6 +72,11 @@ static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_st
 
 	if (slot->exchange) {
 		bosh_actions_push_answer(turn->actions, slot->exchange, blob);
+		if (session->state == BOSH_SESSION_ENDING) {
+			/* The first to be answered is told the reason, the others get empty
+			 * bodies. */
+			bosh_last_answer_set(&session->last, 200, blob);
+		}
 	}
 	if (session->state != BOSH_SESSION_LIVE || bosh_turn_failed(turn)) {
 		return;

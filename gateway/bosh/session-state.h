@@ -17,6 +17,7 @@
  * reply-cache.c  the answers that were given
  * slots.c        the requests that wait for an answer
  * early.c        the requests that wait for their predecessors
+ * last-answer.c  the answer that ended the session
  * actions.c      the list of what the owner has to do
  */
 #include <assert.h>
@@ -109,6 +110,7 @@ struct bosh_session {
 	struct bosh_early early;
 	uint64_t failed_exchange; /* of an early request, the processing of which failed; 0: none */
 	struct bosh_reply_cache replies;
+	struct bosh_last_answer last;
 };
 
 static inline void bosh_session_set_state(struct bosh_session *session,
@@ -176,8 +178,9 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, enum bosh_rule rule,
 		       bool vanished);
 
-/* Ends the session because @exchange broke @rule. */
-void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, enum bosh_rule rule);
+/* Ends the session because @body, which came with @exchange, broke @rule. */
+void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body,
+		      enum bosh_rule rule);
 
 /* Closes the link of @stream, if it is open, and returns to its server what was not delivered. The
  * stream is forgotten later. @vanished: the client has not been heard of for so long that answers

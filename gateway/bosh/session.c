@@ -113,6 +113,7 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 		bosh_stream_remove(session, &session->streams[i]);
 	}
 	bosh_reply_cache_deinit(&session->replies);
+	bosh_last_answer_deinit(&session->last);
 	free(session->streams);
 	bosh_slots_deinit(&session->slots);
 	free(session);
@@ -142,6 +143,14 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session)
 		session->failed_exchange = 0;
 	}
 	return exchange;
+}
+
+struct bosh_last_answer bosh_session_take_last(struct bosh_session *session)
+{
+	struct bosh_last_answer last = session->last;
+
+	session->last = (struct bosh_last_answer){0};
+	return last;
 }
 
 /* What servers do. */

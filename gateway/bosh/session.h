@@ -34,6 +34,7 @@
 #include "common/buffer.h"
 #include "common/mono.h"
 #include "gateway/bosh/body.h"
+#include "gateway/bosh/last-answer.h"
 #include "gateway/bosh/rule.h"
 #include "gateway/failure.h"
 
@@ -128,10 +129,11 @@ _must_check_ int bosh_session_request(struct bosh_session *session, uint64_t exc
 				      struct bosh_body *body, struct mono now,
 				      struct bosh_actions *actions);
 
-/* The owner has found that a request which named the session breaks @rule: the session ends
- * ("Terminal Binding Conditions"). */
+/* The owner has found that the request @body, which named the session, breaks @rule: the session
+ * ends ("Terminal Binding Conditions"). */
 _must_check_ int bosh_session_refuse(struct bosh_session *session, uint64_t exchange,
-				     enum bosh_rule rule, struct bosh_actions *actions);
+				     const struct bosh_body *body, enum bosh_rule rule,
+				     struct bosh_actions *actions);
 
 /* The client's connection broke before @exchange was answered. The slot stays for a repeat ("Broken
  * Connections"); an early request is forgotten. */
@@ -192,3 +194,7 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session);
 size_t bosh_session_held(const struct bosh_session *session);
 
 const char *bosh_session_sid(const struct bosh_session *session);
+
+/* After BOSH_ACTION_END: the answer that ended the session, and the requests whose repeats should
+ * get it again. The caller owns it. */
+struct bosh_last_answer bosh_session_take_last(struct bosh_session *session);

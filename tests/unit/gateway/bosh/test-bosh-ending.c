@@ -189,7 +189,9 @@ static void test_restart(void **state)
 
 static void refuse(uint64_t exchange, enum bosh_rule rule)
 {
-	done(bosh_session_refuse(one.session, exchange, rule, &one.actions));
+	const struct bosh_body body = {.has_rid = true, .rid = 102};
+
+	done(bosh_session_refuse(one.session, exchange, &body, rule, &one.actions));
 }
 
 static void test_refuse(void **state)

@@ -67,7 +67,9 @@ static int play_owner(struct play *play, bool refuse)
 	struct failure failure;
 
 	if (refuse) {
-		return bosh_session_refuse(play->session, ++play->n_exchanges,
+		const struct bosh_body body = {0};
+
+		return bosh_session_refuse(play->session, ++play->n_exchanges, &body,
 					   BOSH_RULE_NOT_UNDERSTOOD, &play->actions);
 	}
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);

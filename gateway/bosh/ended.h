@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * BOSH sessions that are over, for as long as their clients may not know it (last-answer.h).
+ *
+ * Their number and their bytes are bounded, and the oldest are dropped: nobody can fill our memory
+ * by ending sessions. Large answers (with stanzas that arrived at the very end) are not kept.
+ */
+#include "common/address.h"
+#include "common/mono.h"
+#include "gateway/bosh/last-answer.h"
+#include "gateway/bosh/sid.h"
+
+enum {
+	/* Of one worker. When a server goes down, all its sessions end at once. */
+	BOSH_ENDED_MAX = 4096,
+	/* Bytes of all answers, and of one. One attacker's must not displace those of many. */
+	BOSH_ENDED_BYTES_MAX = 2 * 1024 * 1024,
+	BOSH_ENDED_LENGTH_MAX = 16 * 1024,
+};
+
+/* A session that is over. */
+struct bosh_ended {
+	struct bosh_last_answer last;
+	const char *content_type; /* static */
+	struct address client;    /* the one that created the session */
+	bool secure;              /* it was created over TLS */
+};
+
+/* Such sessions, by their sids. */
+struct bosh_ended_table;
+
+/* @keep_s: how long a session is remembered. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_ended_table_new(unsigned keep_s, struct bosh_ended_table **ret_table);
+struct bosh_ended_table *bosh_ended_table_free(struct bosh_ended_table *table);
+
+/* Keeps a copy of @ended, the session @sid, and takes what its `last` owns. Without memory nothing
+ * is kept. */
+void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static SID_LENGTH],
+			  const struct bosh_ended *ended, struct mono now);
+
+/* The session @sid, if @rid with @key is a request that it did not answer; else NULL. Valid until
+ * the next call. */
+const struct bosh_ended *bosh_ended_table_find(struct bosh_ended_table *table, struct sv sid,
+					       uint64_t rid, struct sv key, struct mono now);

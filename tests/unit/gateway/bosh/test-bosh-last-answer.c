@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/gateway/bosh/bosh-case.h"
+
+/* What a session leaves for clients that repeat the request that it ended with. */
+
+static struct bosh_last_answer last;
+
+static void take_last(void)
+{
+	assert_true(one.ended);
+	last = bosh_session_take_last(one.session);
+	assert_null(bosh_session_take_last(one.session).blob);
+}
+
+static int clear(void **state)
+{
+	bosh_last_answer_deinit(&last);
+	return teardown(state);
+}
+
+static void assert_last(unsigned status, const char *text)
+{
+	assert_non_null(last.blob);
+	assert_int_equal(last.status, status);
+	if (!sv_eq(blob_sv(last.blob), sv_from(text))) {
+		fail_msg("%.*s", SV_ARGS(blob_sv(last.blob)));
+	}
+}
+
+static void assert_is_for(uint64_t first, uint64_t n)
+{
+	for (uint64_t rid = first - 1; rid <= first + n; rid++) {
+		bool expected = rid >= first && rid < first + n;
+
+		if (bosh_last_answer_is_for(&last, rid, SV_EMPTY) != expected) {
+			fail_msg("rid %d", (int)rid);
+		}
+	}
+}
+
+static void test_failure(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_last(200, TERMINATE("remote-stream-error"));
+	assert_is_for(101, 1);
+}
+
+/* Nobody hears of the end before the next request. */
+static void test_failure_told_later(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	assert_false(one.ended);
+	request(102);
+	take_last();
+	assert_last(200, TERMINATE("remote-stream-error"));
+	/* The answer to 101 went nowhere. */
+	assert_is_for(101, 2);
+}
+
+static void test_two_held(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='2' wait='60' to='example.org'");
+	server(FEATURES);
+	request(101);
+	request(102);
+	request(104);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_last(200, TERMINATE("remote-stream-error"));
+	assert_true(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
+	assert_true(bosh_last_answer_is_for(&last, 102, SV_EMPTY));
+	assert_false(bosh_last_answer_is_for(&last, 103, SV_EMPTY));
+	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
+}
+
+static void test_goodbye(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request_with(102, " type='terminate'", "");
+	take_last();
+	assert_last(200, GOODBYE);
+	assert_is_for(101, 2);
+}
+
+static void test_refusal(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(104);
+	take_last();
+	assert_last(200, BROKE(RID_WINDOW));
+	assert_true(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
+	assert_false(bosh_last_answer_is_for(&last, 102, SV_EMPTY));
+	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
+}
+
+static void test_legacy_refusal(void **state)
+{
+	(void)state;
+	create(" hold='1' wait='60' to='example.org'");
+	server(FEATURES);
+	request(104);
+	take_last();
+	assert_last(404, BROKE(RID_WINDOW));
+	assert_is_for(104, 1);
+}
+
+static void test_inactivity(void **state)
+{
+	(void)state;
+	begin();
+	at_ms(60000);
+	take_last();
+	assert_null(last.blob);
+}
+
+#define KEY "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
+
+static void test_keys(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='1' wait='60' to='example.org' "
+	       "newkey='ca32af0d1b6a1f07a1b7bcbb1d1a1e1f1a1b1c1d'");
+	server(FEATURES);
+	request_with(101, " key='" KEY "'", "");
+	take_last();
+	assert_last(200, BROKE(KEY_MISMATCH));
+	assert_true(bosh_last_answer_is_for(&last, 101, SV(KEY)));
+	assert_false(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
+}
+
+#define LAST_TEST(name) cmocka_unit_test_setup_teardown(name, setup, clear)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LAST_TEST(test_failure),    LAST_TEST(test_failure_told_later),
+		LAST_TEST(test_two_held),   LAST_TEST(test_goodbye),
+		LAST_TEST(test_refusal),    LAST_TEST(test_legacy_refusal),
+		LAST_TEST(test_inactivity), LAST_TEST(test_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/bosh/ended.h"
+#include "tests/unit/failmalloc.h"
+
+enum {
+	KEEP_S = 60,
+};
+
+#define KEY "0123456789012345678901234567890123456789"
+#define OTHER_KEY "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
+
+static struct bosh_ended_table *table;
+static struct mono now;
+
+static int setup(void **state)
+{
+	(void)state;
+	now = (struct mono){1000};
+	return bosh_ended_table_new(KEEP_S, &table);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	table = bosh_ended_table_free(table);
+	return 0;
+}
+
+static struct sv sid_of(unsigned number)
+{
+	static char sid[SID_LENGTH + 1];
+
+	snprintf(sid, sizeof(sid), "%024u", number);
+	return sv_from(sid);
+}
+
+/* The end of a session that was asked @rid and has answered with @n bytes. */
+static struct bosh_ended ended_of(uint64_t rid, const char *key, size_t n)
+{
+	struct bosh_ended ended = {.content_type = "text/xml", .secure = true};
+	struct bosh_key read;
+	struct blob *blob;
+
+	(void)bosh_key_read(sv_from(key), &read);
+	bosh_last_answer_add(&ended.last, rid, &read);
+	if (blob_new(n, &blob) == 0) {
+		bosh_last_answer_set(&ended.last, 403, blob);
+		blob_unref(blob);
+	}
+	return ended;
+}
+
+static void put(unsigned number, uint64_t rid, const char *key, size_t n)
+{
+	struct bosh_ended ended = ended_of(rid, key, n);
+
+	bosh_ended_table_put(table, sid_of(number).data, &ended, now);
+}
+
+static bool has(unsigned number, uint64_t rid, const char *key)
+{
+	return bosh_ended_table_find(table, sid_of(number), rid, sv_from(key), now);
+}
+
+static void test_found(void **state)
+{
+	const struct bosh_ended *ended;
+
+	(void)state;
+	put(1, 100, "", 7);
+	put(2, 200, KEY, 8);
+	assert_false(has(1, 99, ""));
+	assert_false(has(1, 101, ""));
+	assert_false(has(1, 100, KEY));
+	assert_false(has(3, 100, ""));
+	assert_false(has(2, 200, ""));
+	assert_false(has(2, 200, OTHER_KEY));
+	assert_true(has(2, 200, KEY));
+	ended = bosh_ended_table_find(table, sid_of(1), 100, SV_EMPTY, now);
+	assert_non_null(ended);
+	assert_int_equal(ended->last.status, 403);
+	assert_int_equal(ended->last.blob->n, 7);
+	assert_string_equal(ended->content_type, "text/xml");
+	assert_true(ended->secure);
+	/* It stays for a further repeat. */
+	assert_true(has(1, 100, ""));
+	assert_null(bosh_ended_table_find(table, SV("short"), 100, SV_EMPTY, now));
+	assert_null(bosh_ended_table_find(table, SV_EMPTY, 100, SV_EMPTY, now));
+}
+
+static void test_time(void **state)
+{
+	(void)state;
+	put(1, 100, "", 7);
+	now = mono_add_s(now, KEEP_S - 1);
+	put(2, 100, "", 7);
+	assert_true(has(1, 100, ""));
+	now = mono_add_s(now, 1);
+	assert_false(has(1, 100, ""));
+	assert_true(has(2, 100, ""));
+	now = mono_add_s(now, KEEP_S);
+	assert_false(has(2, 100, ""));
+}
+
+static void test_number(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BOSH_ENDED_MAX; i++) {
+		put(i, 100, "", 7);
+	}
+	assert_true(has(0, 100, ""));
+	put(BOSH_ENDED_MAX, 100, "", 7);
+	assert_false(has(0, 100, ""));
+	assert_true(has(1, 100, ""));
+	assert_true(has(BOSH_ENDED_MAX, 100, ""));
+}
+
+static void test_bytes(void **state)
+{
+	enum {
+		N = BOSH_ENDED_BYTES_MAX / BOSH_ENDED_LENGTH_MAX,
+	};
+
+	(void)state;
+	put(1000, 100, "", BOSH_ENDED_LENGTH_MAX + 1);
+	assert_false(has(1000, 100, ""));
+	for (unsigned i = 0; i < N; i++) {
+		put(i, 100, "", BOSH_ENDED_LENGTH_MAX);
+	}
+	assert_true(has(0, 100, ""));
+	put(N, 100, "", 1);
+	assert_false(has(0, 100, ""));
+	assert_true(has(1, 100, ""));
+	put(N + 1, 100, "", BOSH_ENDED_LENGTH_MAX);
+	assert_false(has(1, 100, ""));
+	assert_true(has(2, 100, ""));
+}
+
+static void test_nothing_to_keep(void **state)
+{
+	struct bosh_ended ended = {.secure = false};
+
+	(void)state;
+	bosh_ended_table_put(table, sid_of(1).data, &ended, now);
+	bosh_last_answer_add(&ended.last, 100, &(struct bosh_key){0});
+	bosh_ended_table_put(table, sid_of(1).data, &ended, now);
+	assert_false(has(1, 100, ""));
+	assert_null(bosh_ended_table_free(NULL));
+}
+
+static int scenario(void *userdata)
+{
+	int r = bosh_ended_table_new(KEEP_S, &table);
+
+	(void)userdata;
+	if (r < 0) {
+		return r;
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		put(i, 100, "", 7);
+		(void)has(i, 100, "");
+	}
+	table = bosh_ended_table_free(table);
+	return 0;
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(scenario, NULL, 40);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_found),           TEST(test_time),
+		TEST(test_number),          TEST(test_bytes),
+		TEST(test_nothing_to_keep), cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
