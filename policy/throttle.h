@@ -42,7 +42,7 @@ enum throttle_result {
 	THROTTLE_E_CLIENT,        /* the client is too fast */
 	THROTTLE_E_DOMAIN,        /* all clients together are too fast for the domain */
 	THROTTLE_E_CLIENT_LOGINS, /* too many failed logins of the client to the domain */
-	THROTTLE_E_DOMAIN_LOGINS, /* too many failed logins to the domain, and the client is unknown */
+	THROTTLE_E_DOMAIN_LOGINS, /* likewise of all, and the client is unknown */
 };
 
 struct throttle;
