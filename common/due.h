@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Delays what a timer has made due until the loop has read the sockets. At the start of an
- * iteration libuv runs the timers that are due, and only then polls. After a long iteration, the
- * event whose absence the timer stands for has often arrived and waits in a socket. To read it
- * first, the timer's callback adds an item to this queue; the queue carries it out once, after the
- * poll of the same iteration.
+ * Delays what a timer has made due until the loop has read the sockets. Between two polls libuv
+ * runs the timers that are due. After a long iteration, the event whose absence the timer stands
+ * for has often arrived and waits in a socket. To read it first, the timer's callback adds an item
+ * to this queue; the queue carries it out once, after the next poll.
  *
  * item  embedded in the object that is due; in the queue at most once
  *

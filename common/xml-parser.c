@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/xml-expat.h"
+
 static int name_ns(const struct xml_parser *parser, const struct xml_name *name)
 {
 	return name->uri.n ? xml_scopes_namespace(parser->scopes, name->uri) : XML_NS_NONE;
@@ -19,7 +21,7 @@ static void fail(struct xml_parser *parser, int error)
 
 size_t xml_parser_position(const struct xml_parser *parser)
 {
-	XML_Index index = XML_GetCurrentByteIndex(parser->expat);
+	int64_t index = expat_token_index(parser->expat);
 
 	/* It is -1 until expat has read the first token. */
 	return index < 0 ? 0 : (size_t)index - parser->n_header;
@@ -27,7 +29,7 @@ size_t xml_parser_position(const struct xml_parser *parser)
 
 static size_t position_behind(const struct xml_parser *parser)
 {
-	return xml_parser_position(parser) + (size_t)XML_GetCurrentByteCount(parser->expat);
+	return xml_parser_position(parser) + expat_token_length(parser->expat);
 }
 
 bool xml_parser_is_settled(const struct xml_parser *parser)
@@ -49,7 +51,7 @@ static void account(struct xml_parser *parser, size_t start, size_t n)
 /* Accounts for the token that is being reported. */
 static void account_token(struct xml_parser *parser)
 {
-	size_t n = (size_t)XML_GetCurrentByteCount(parser->expat);
+	size_t n = expat_token_length(parser->expat);
 
 	account(parser, xml_parser_position(parser), n);
 }
@@ -253,7 +255,7 @@ static void start_element(struct xml_parser *parser, const struct xml_name *name
 		.item = {.kind = XML_ITEM_ELEMENT,
 			 .ns = name_ns(parser, name),
 			 .n_prefix = n_prefix,
-			 .n_open = (size_t)XML_GetCurrentByteCount(parser->expat),
+			 .n_open = expat_token_length(parser->expat),
 			 .first_child = parser->n_children},
 		.start = xml_parser_position(parser),
 		.n_qname = n_prefix + name->local.n,
@@ -380,7 +382,7 @@ static void on_text(void *userdata, const char *text, int n)
 	if (parser->depth > 1 || parser->in_header || parser->error) {
 		return;
 	}
-	size_t n_token = (size_t)XML_GetCurrentByteCount(parser->expat);
+	size_t n_token = expat_token_length(parser->expat);
 	/* Outside the root, a document has no character references. A nested parser would let expat
 	 * accept them, as they stand in an element there. A token that is longer than its text is
 	 * such a reference, except for CR LF, which is longer by one byte. */
@@ -449,13 +451,13 @@ static void on_declaration(void *userdata, const char *version, const char *enco
 	}
 }
 
-void xml_parser_prepare(struct xml_parser *parser, unsigned long salt)
+void xml_parser_prepare(struct xml_parser *parser, const uint8_t *salt)
 {
 	XML_Parser expat = parser->expat;
 
 	XML_SetUserData(expat, parser);
 	XML_SetReturnNSTriplet(expat, 1);
-	XML_SetHashSalt(expat, salt);
+	expat_set_salt(expat, salt);
 	XML_SetElementHandler(expat, on_start, on_end);
 	XML_SetStartNamespaceDeclHandler(expat, on_start_namespace);
 	XML_SetCharacterDataHandler(expat, on_text);

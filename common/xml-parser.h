@@ -110,5 +110,6 @@ void xml_parser_clear(struct xml_parser *parser);
 /* The scope that declares nothing. Borrowed from the pool. */
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool);
 
-/* Sets the handlers of an expat parser that is new or reset. */
-void xml_parser_prepare(struct xml_parser *parser, unsigned long salt);
+/* Sets the handlers of an expat parser that is new or reset, and the salt of its hash tables,
+ * EXPAT_SALT_SIZE random bytes. */
+void xml_parser_prepare(struct xml_parser *parser, const uint8_t *salt);

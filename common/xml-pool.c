@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/random.h"
+#include "common/xml-expat.h"
 #include "common/xml-memory.h"
 #include "common/xml-parser.h"
 
@@ -29,7 +30,8 @@ struct xml_pool {
 	struct shelf warm;   /* after an element; for another scan with the same scope */
 	struct shelf nested; /* nested parsers after a root; for another root */
 	struct xml_scopes scopes;
-	unsigned long salt; /* keeps peers from choosing names that collide in expat's tables */
+	/* keeps peers from choosing names that collide in expat's tables */
+	uint8_t salt[EXPAT_SALT_SIZE];
 };
 
 static bool shelf_push(struct shelf *shelf, struct xml_parser *parser)
@@ -100,7 +102,7 @@ int xml_pool_new(const char *const *namespaces, size_t n_namespaces, struct xml_
 	if (!pool) {
 		return -ENOMEM;
 	}
-	int r = random_bytes(&pool->salt, sizeof(pool->salt));
+	int r = random_bytes(pool->salt, sizeof(pool->salt));
 
 	if (r == 0) {
 		r = xml_scopes_init(&pool->scopes, namespaces, n_namespaces);

@@ -163,9 +163,13 @@ static int channel_new(struct ares_loop *ares, const struct ares_loop_options *o
 		.sock_state_cb = on_socket_state,
 		.sock_state_cb_data = ares,
 	};
-	int status = ares_init_options(&ares->channel, &of_ares,
-				       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-					       ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
+	int present = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS |
+		      ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+	/* No cache in c-ares: of_ares.qcache_max_ttl is 0. The cache of the resolver knows more. */
+	present |= ARES_OPT_QUERY_CACHE;
+#endif
+	int status = ares_init_options(&ares->channel, &of_ares, present);
 
 	if (status != ARES_SUCCESS) {
 		return -ENOMEM;

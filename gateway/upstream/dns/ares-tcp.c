@@ -359,7 +359,58 @@ static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_
 	return n;
 }
 
-void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel)
+#ifdef HAVE_ARES_DNSREC
+static int on_option(ares_socket_t fd, ares_socket_opt_t option, const void *value,
+		     ares_socklen_t n_value, void *userdata)
+{
+	(void)fd;
+	(void)option;
+	(void)value;
+	(void)n_value;
+	(void)userdata;
+	errno = ENOSYS;
+	return -1;
+}
+
+static int on_connect_ex(ares_socket_t fd, const struct sockaddr *server, ares_socklen_t n_server,
+			 unsigned flags, void *userdata)
+{
+	(void)flags;
+	return on_connect(fd, server, n_server, userdata);
+}
+
+/* All sockets are connected, so there is never an address to send to. */
+static ares_ssize_t on_sendto(ares_socket_t fd, const void *data, size_t n, int flags,
+			      const struct sockaddr *to, ares_socklen_t n_to, void *userdata)
+{
+	struct iovec part = {.iov_base = (void *)data, .iov_len = n};
+
+	(void)flags;
+	(void)to;
+	(void)n_to;
+	return on_sendv(fd, &part, 1, userdata);
+}
+
+static void set_functions(struct ares_tcp *tcp, ares_channel_t *channel)
+{
+	static const struct ares_socket_functions_ex functions = {
+		.version = 1,
+		.flags = ARES_SOCKFUNC_FLAG_NONBLOCKING,
+		.asocket = on_socket,
+		.aclose = on_close,
+		.asetsockopt = on_option,
+		.aconnect = on_connect_ex,
+		.arecvfrom = on_recvfrom,
+		.asendto = on_sendto,
+	};
+	ares_status_t status = ares_set_socket_functions_ex(channel, &functions, tcp);
+
+	/* It fails only if one is missing. */
+	assert(status == ARES_SUCCESS);
+	(void)status;
+}
+#else
+static void set_functions(struct ares_tcp *tcp, ares_channel channel)
 {
 	static const struct ares_socket_functions functions = {
 		.asocket = on_socket,
@@ -369,9 +420,15 @@ void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel)
 		.asendv = on_sendv,
 	};
 
+	ares_set_socket_functions(channel, &functions, tcp);
+}
+#endif
+
+void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel)
+{
 	tcp->loop = loop;
 	LIST_INIT(&tcp->stand_ins);
 	TAILQ_INIT(&tcp->exchanges);
 	tcp->n_exchanges = 0;
-	ares_set_socket_functions(channel, &functions, tcp);
+	set_functions(tcp, channel);
 }

@@ -6,11 +6,13 @@
 #include "common/address.h"
 #include "common/random.h"
 
+#ifndef HAVE_ARES_DNSREC
 enum {
 	/* The AD bit in the header of a message (RFC 6840, 5.7). */
 	AD_OFFSET = 3,
 	AD_BIT = 0x20,
 };
+#endif
 
 static enum resolver_result result_of(int status)
 {
@@ -36,24 +38,84 @@ static void question_end(struct question *question, int status)
 	question->answered(question, r < 0 ? NULL : reply);
 }
 
-static void on_message(void *userdata, int status, int n_timeouts, unsigned char *message,
-		       int n_message)
+static void question_read(struct question *question, const unsigned char *message, size_t n_message)
 {
-	struct question *question = userdata;
 	struct dns_reply *reply;
-
-	(void)n_timeouts;
-	if (status != ARES_SUCCESS) {
-		question_end(question, status);
-		return;
-	}
-	int r = dns_reply_read(question->kind, question->name, message, (size_t)n_message, &reply);
+	int r = dns_reply_read(question->kind, question->name, message, n_message, &reply);
 
 	question->answered(question, r < 0 ? NULL : reply);
 }
 
-/* Uses an id of our own. c-ares makes its ids with RC4 from a weak seed, and guessing the id is
- * half of forging an answer. */
+#ifdef HAVE_ARES_DNSREC
+static void on_record(void *userdata, ares_status_t status, size_t n_timeouts,
+		      const ares_dns_record_t *record)
+{
+	struct question *question = userdata;
+	unsigned char *message;
+	size_t n_message;
+
+	(void)n_timeouts;
+	if (status == ARES_SUCCESS) {
+		status = ares_dns_write(record, &message, &n_message);
+	}
+	if (status != ARES_SUCCESS) {
+		question_end(question, (int)status);
+		return;
+	}
+	question_read(question, message, n_message);
+	ares_free_string(message);
+}
+
+/* This c-ares chooses the id at random. */
+static ares_status_t make_query(const struct question *question, ares_dns_record_t **ret_query)
+{
+	ares_dns_rec_type_t type =
+		question->kind == DNS_KIND_SRV ? ARES_REC_TYPE_SRV : ARES_REC_TYPE_TLSA;
+	ares_dns_record_t *query;
+	ares_status_t status = ares_dns_record_create(&query, 0, ARES_FLAG_RD | ARES_FLAG_AD,
+						      ARES_OPCODE_QUERY, ARES_RCODE_NOERROR);
+
+	if (status != ARES_SUCCESS) {
+		return status;
+	}
+	status = ares_dns_record_query_add(query, question->name, type, ARES_CLASS_IN);
+	if (status != ARES_SUCCESS) {
+		ares_dns_record_destroy(query);
+		return status;
+	}
+	*ret_query = query;
+	return ARES_SUCCESS;
+}
+
+static void ask_records(struct question *question, struct ares_loop *ares)
+{
+	ares_dns_record_t *query;
+	ares_status_t status = make_query(question, &query);
+
+	if (status != ARES_SUCCESS) {
+		question_end(question, (int)status);
+		return;
+	}
+	/* It tells on_record() if it fails. */
+	(void)ares_send_dnsrec(ares_loop_channel(ares), query, on_record, question, NULL);
+	ares_dns_record_destroy(query);
+}
+#else
+static void on_message(void *userdata, int status, int n_timeouts, unsigned char *message,
+		       int n_message)
+{
+	struct question *question = userdata;
+
+	(void)n_timeouts;
+	if (status == ARES_SUCCESS) {
+		question_read(question, message, (size_t)n_message);
+	} else {
+		question_end(question, status);
+	}
+}
+
+/* Uses an id of our own. c-ares 1.18 makes its ids with RC4 from a weak seed, and guessing the id
+ * is half of forging an answer. */
 static void ask_records(struct question *question, struct ares_loop *ares)
 {
 	ns_type type = question->kind == DNS_KIND_SRV ? ns_t_srv : ns_t_tlsa;
@@ -76,6 +138,7 @@ static void ask_records(struct question *question, struct ares_loop *ares)
 	ares_send(ares_loop_channel(ares), message, n_message, on_message, question);
 	ares_free_string(message);
 }
+#endif
 
 static uint32_t lesser_ttl(uint32_t ttl_s, int other_s)
 {
@@ -151,8 +214,22 @@ static void ask_addresses(struct question *question, struct ares_loop *ares)
 	}
 }
 
+/* RFC 7686, 2: such names must not be sent to the DNS. c-ares 1.34 sends them when it is asked for
+ * records. */
+static bool is_onion(const char *name)
+{
+	const struct sv onion = SV(".onion");
+	struct sv view = sv_from(name);
+
+	return view.n > onion.n && sv_eq_nocase(sv_skip(view, view.n - onion.n), onion);
+}
+
 void question_ask(struct question *question, struct ares_loop *ares)
 {
+	if (is_onion(question->name)) {
+		question_end(question, ARES_ENOTFOUND);
+		return;
+	}
 	if (question->kind == DNS_KIND_ADDRESSES) {
 		ask_addresses(question, ares);
 	} else {

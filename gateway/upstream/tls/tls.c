@@ -85,13 +85,22 @@ struct tls_store *tls_store_free(struct tls_store *store)
 	return NULL;
 }
 
+static int64_t session_start(const SSL_SESSION *session)
+{
+#if OPENSSL_VERSION_PREREQ(3, 3)
+	return SSL_SESSION_get_time_ex(session);
+#else
+	return SSL_SESSION_get_time(session);
+#endif
+}
+
 /* The server has sent a session that can be resumed; with TLS 1.3 this may happen often. Returns 1
  * when the reference has been taken. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct verify *verify = verify_of(ssl);
 	int64_t now = time(NULL);
-	int64_t end = SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session);
+	int64_t end = session_start(session) + SSL_SESSION_get_timeout(session);
 	unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
 	const unsigned char *ticket;
 	size_t n_ticket;

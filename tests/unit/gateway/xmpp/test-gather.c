@@ -76,7 +76,7 @@ static void turn(void)
 
 	uv_timer_init(&loop, &timer);
 	uv_timer_start(&timer, on_timer, 0, 0);
-	uv_run(&loop, UV_RUN_NOWAIT);
+	uv_run(&loop, UV_RUN_DEFAULT);
 }
 
 /* What one link has waiting goes out before that of another, and at the end of the turn. */
