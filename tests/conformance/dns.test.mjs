@@ -296,7 +296,8 @@ test('an SRV name that is an alias, a target that is an address, a target named 
 for (const name of Object.keys(GARBAGE)) {
 	test(`an answer of garbage is a DNS failure: ${name}`, TIMEOUT, async () => {
 		const answer = await create(`${name}.test`);
-		assertTerminated(answer, 'remote-connection-failed');
+		// c-ares 1.34 ignores what follows the records, and so this is an answer without any.
+		assertTerminated(answer, name === 'trailing' ? ['remote-connection-failed', 'host-unknown'] : 'remote-connection-failed');
 		assert.match(answer.element.text, /DNS/);
 		await assertReaches('single.test', servers.one);
 	});

@@ -317,13 +317,47 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_sock
 	return 0;
 }
 
+/* c-ares 1.34 takes a malformed datagram for a broken connection: every question that was sent on it
+ * would lose a try. Older versions ignore such a datagram. */
+static bool is_readable(const void *message, size_t n)
+{
+#ifdef HAVE_ARES_DNSREC
+	ares_dns_record_t *record;
+
+	if (ares_dns_parse(message, n, 0, &record) != ARES_SUCCESS) {
+		return false;
+	}
+	ares_dns_record_destroy(record);
+#else
+	(void)message;
+	(void)n;
+#endif
+	return true;
+}
+
+static ares_ssize_t receive_datagram(int fd, void *data, size_t size, int flags,
+				     struct sockaddr *from, ares_socklen_t *n_from)
+{
+	for (;;) {
+		ares_socklen_t n_address = n_from ? *n_from : 0;
+		ares_ssize_t n = recvfrom(fd, data, size, flags, from, n_from ? &n_address : NULL);
+
+		if (n < 0 || is_readable(data, (size_t)n)) {
+			if (n_from) {
+				*n_from = n_address;
+			}
+			return n;
+		}
+	}
+}
+
 static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags,
 				struct sockaddr *from, ares_socklen_t *n_from, void *userdata)
 {
 	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
 
 	return stand_in ? stand_in_read(stand_in, data, size)
-			: recvfrom(fd, data, size, flags, from, n_from);
+			: receive_datagram(fd, data, size, flags, from, n_from);
 }
 
 /* The kernel reports an ICMP error that one datagram caused when the next one is sent. Send that
