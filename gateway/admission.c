@@ -32,6 +32,11 @@ static void log_refusal(struct worker_env *env, const struct admission_request *
 		    LOG_STR("detail", admission->verdict.detail));
 }
 
+static enum metrics_transport transport_of(const struct admission_request *request)
+{
+	return request->transport == ADMISSION_BOSH ? METRICS_BOSH : METRICS_WEBSOCKET;
+}
+
 static void set_verdict(struct admission *admission, enum failure_kind kind)
 {
 	failure_set(&admission->verdict, kind, NULL);
@@ -116,20 +121,23 @@ static void judge_route(struct worker_env *env, const struct admission_request *
 
 /* How full the gateway is, is nobody's business: clients are told of their own limit and of that of
  * all in the same words. */
-static void set_full(struct admission *admission, int r)
+static void set_full(struct worker_env *env, struct admission *admission, int r)
 {
 	struct failure *verdict = &admission->verdict;
 
 	switch (r) {
 	case CENSUS_E_CLIENT_FULL:
+		metrics_refuse(env->metrics, METRIC_REFUSAL_SESSIONS_PER_ADDRESS);
 		failure_set(verdict, FAILURE_TOO_MANY, "of this client");
 		failure_set_public(verdict, NULL);
 		break;
 	case CENSUS_E_FULL:
+		metrics_refuse(env->metrics, METRIC_REFUSAL_MAX_SESSIONS);
 		failure_set(verdict, FAILURE_TOO_MANY, "in all");
 		failure_set_public(verdict, NULL);
 		break;
 	case CENSUS_E_DOMAIN_FULL:
+		metrics_refuse(env->metrics, METRIC_REFUSAL_DOMAIN_SESSIONS);
 		failure_set(verdict, FAILURE_TOO_MANY, "to this domain");
 		failure_set_public(verdict, "%s", admission->domain);
 		break;
@@ -152,7 +160,7 @@ static void take_seats(struct worker_env *env, const struct admission_request *r
 	}
 	if (r != CENSUS_OK) {
 		admission_leave_client(env, &admission->seats, request->client);
-		set_full(admission, r);
+		set_full(env, admission, r);
 	}
 }
 
@@ -180,7 +188,8 @@ bool admission_judge(struct worker_env *env, const struct admission_request *req
 		judges[i](env, request, ret_admission);
 		if (ret_admission->verdict.kind != FAILURE_NONE) {
 			log_refusal(env, request, ret_admission);
-			counters_add(env->counters, ret_admission->verdict.kind);
+			metrics_fail(env->metrics, transport_of(request),
+				     ret_admission->verdict.kind);
 			return false;
 		}
 	}

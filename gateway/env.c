@@ -13,13 +13,24 @@ static bool is_counted(const struct worker_env *env, const struct address *peer)
 
 int worker_enter_connection(struct worker_env *env, const struct address *peer)
 {
-	return is_counted(env, peer) ? census_enter_connection(env->census, peer) : CENSUS_OK;
+	if (!is_counted(env, peer)) {
+		return CENSUS_OK;
+	}
+	int r = census_enter_connection(env->census, peer);
+
+	if (r == CENSUS_OK) {
+		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
+	} else if (r == CENSUS_E_CLIENT_FULL) {
+		metrics_refuse(env->metrics, METRIC_REFUSAL_CONNECTIONS_PER_ADDRESS);
+	}
+	return r;
 }
 
 void worker_leave_connection(struct worker_env *env, const struct address *peer)
 {
 	if (is_counted(env, peer)) {
 		census_leave_connection(env->census, peer);
+		metrics_add(env->metrics, METRIC_CONNECTIONS, -1);
 	}
 }
 

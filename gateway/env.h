@@ -7,13 +7,16 @@
  * peer    the address at the other end of a connection
  * client  who is behind it: the peer itself, or whom a trusted proxy names
  */
+#include <sys/queue.h>
+
 #include "common/mailbox.h"
 #include "gateway/config/config.h"
 #include "gateway/ops/client-log.h"
-#include "gateway/ops/counters.h"
+#include "gateway/ops/metrics.h"
 #include "gateway/xmpp/link-env.h"
 
 struct site;
+struct session_log;
 
 /* All pointers are borrowed and outlive the parts. */
 struct worker_env {
@@ -24,12 +27,13 @@ struct worker_env {
 	const struct site *site;
 	struct census *census;
 	struct budget *budget;
-	struct counters *counters;
+	struct metrics_cell *metrics; /* of this worker */
 	struct client_log *client_log;
 	struct xml_pool *pool;
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
-	bool is_stopping; /* no session is opened any more */
+	LIST_HEAD(session_list, session_log) sessions; /* open ones; session-log.h keeps it */
+	bool is_stopping;                              /* no session is opened any more */
 };
 
 /* The time of the worker's loop. */

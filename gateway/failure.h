@@ -94,6 +94,8 @@
 	  "too many sessions")                                                                     \
 	X(TOO_MANY_BYTES, "too-many-bytes", "policy-violation", "policy-violation",                \
 	  "too much unfinished data of clients that have not logged in")                           \
+	X(KICKED, "kicked", "policy-violation", "policy-violation",                                \
+	  "the operator of this gateway has ended the session")                                    \
 	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                          \
 	  "this gateway finds the server by DNS and does not take that 'route'")                   \
 	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format",                         \

@@ -101,7 +101,7 @@ static int wait_for_signal(const sigset_t *signals, const struct worker_shared *
 		case SIGTERM:
 			return number;
 		case SIGUSR1:
-			counters_log(shared->counters);
+			metrics_log_failures(shared->metrics);
 			break;
 		case SIGHUP:
 		case SIGUSR2:
@@ -143,8 +143,7 @@ static int run_workers(const struct worker_shared *shared, struct worker **worke
 
 static int serve(const struct config *config, const sigset_t *signals)
 {
-	struct counters counters = {0};
-	struct worker_shared shared = {.config = config, .counters = &counters};
+	struct worker_shared shared = {.config = config};
 	struct worker **workers = calloc(config->n_workers, sizeof(struct worker *));
 	struct site *site = NULL;
 	int r = workers ? census_new(&config->limits, &shared.census) : -ENOMEM;
@@ -159,6 +158,9 @@ static int serve(const struct config *config, const sigset_t *signals)
 		r = budget_new(&config->budget, config->n_workers, &shared.budget);
 	}
 	if (r == 0) {
+		r = metrics_new(config->n_workers, &shared.metrics);
+	}
+	if (r == 0) {
 		r = client_log_new(&config->limits, &shared.client_log);
 	}
 	if (r == 0) {
@@ -171,13 +173,14 @@ static int serve(const struct config *config, const sigset_t *signals)
 	if (r == 0) {
 		r = run_workers(&shared, workers, signals);
 		client_log_sum_up(shared.client_log, MONO_NEVER);
-		counters_log(&counters);
+		metrics_log_failures(shared.metrics);
 	}
 	for (unsigned i = 0; workers && i < config->n_workers; i++) {
 		worker_free(workers[i]);
 	}
 	free(workers);
 	site_free(site);
+	metrics_free(shared.metrics);
 	client_log_free(shared.client_log);
 	budget_free(shared.budget);
 	census_free(shared.census);

@@ -12,9 +12,14 @@ enum {
 
 void session_log_init(struct session_log *log, struct worker_env *env,
 		      enum admission_transport transport, const struct address *client,
-		      struct sv name)
+		      struct sv name, const struct session_log_owner *owner)
 {
-	*log = (struct session_log){.env = env, .client = client, .transport = transport};
+	*log = (struct session_log){
+		.env = env,
+		.client = client,
+		.transport = transport,
+		.owner = owner,
+	};
 	name = sv_first(name, SESSION_LOG_NAME_MAX);
 	memcpy(log->name, name.data, name.n);
 }
@@ -58,10 +63,90 @@ static int64_t ms_since(const struct session_log *log, struct mono then)
 	return mono_diff_ms(worker_now(log->env), then);
 }
 
+/* Numbers. */
+
+_Static_assert((int)ADMISSION_BOSH == (int)METRICS_BOSH &&
+		       (int)ADMISSION_WEBSOCKET == (int)METRICS_WEBSOCKET,
+	       "a transport is the same for both");
+
+static void add(struct session_log *log, enum metrics_value of_bosh, int64_t n)
+{
+	metrics_add(log->env->metrics, of_bosh + log->transport, n);
+}
+
+static void observe(struct session_log *log, enum metrics_histogram_id of_bosh, int64_t us)
+{
+	metrics_observe(log->env->metrics, of_bosh + log->transport, us);
+}
+
+/* @n is 1 or -1. */
+static void add_to_state(struct session_log *log, int64_t n)
+{
+	static const enum metrics_value values[] = {
+		[SESSION_CONNECTING] = METRIC_CONNECTING_BOSH,
+		[SESSION_READY] = METRIC_READY_BOSH,
+		[SESSION_ONLINE] = METRIC_ONLINE_BOSH,
+	};
+
+	add(log, values[log->state], n);
+}
+
+static void set_state(struct session_log *log, enum session_state state)
+{
+	if (log->is_open && state > log->state) {
+		add_to_state(log, -1);
+		log->state = state;
+		add_to_state(log, 1);
+	}
+}
+
+const char *session_state_name(enum session_state state)
+{
+	static const char *const names[] = {
+#define X(id, name) [SESSION_##id] = name,
+		SESSION_STATES(X)
+#undef X
+	};
+
+	return names[state];
+}
+
+void session_log_online(struct session_log *log)
+{
+	set_state(log, SESSION_ONLINE);
+}
+
+void session_log_from_client(struct session_log *log, size_t n, size_t n_bytes)
+{
+	log->n_from_client += n_bytes;
+	add(log, METRIC_BYTES_IN_BOSH, (int64_t)n_bytes);
+	add(log, METRIC_STANZAS_IN_BOSH, (int64_t)n);
+	if (log->asked_ns == 0) {
+		log->asked_ns = uv_hrtime();
+	}
+}
+
+void session_log_to_client(struct session_log *log, size_t n, size_t n_bytes)
+{
+	log->n_to_client += n_bytes;
+	add(log, METRIC_BYTES_OUT_BOSH, (int64_t)n_bytes);
+	add(log, METRIC_STANZAS_OUT_BOSH, (int64_t)n);
+	if (log->asked_ns) {
+		observe(log, METRIC_HISTOGRAM_ROUND_TRIP_BOSH,
+			(int64_t)(uv_hrtime() - log->asked_ns) / 1000);
+		log->asked_ns = 0;
+	}
+}
+
+/* Lines. */
+
 void session_log_open(struct session_log *log, const char *domain)
 {
 	log->is_open = true;
 	log->opened = worker_now(log->env);
+	LIST_INSERT_HEAD(&log->env->sessions, log, in_worker);
+	add(log, METRIC_OPENED_BOSH, 1);
+	add_to_state(log, 1);
 	if (may_log(log)) {
 		write_line(log, "session-open", domain, NULL, 0);
 	}
@@ -80,6 +165,8 @@ void session_log_ready(struct session_log *log, const char *domain, const struct
 	char server[ADDRESS_TEXT_MAX];
 	struct address address;
 
+	set_state(log, SESSION_READY);
+	observe(log, METRIC_HISTOGRAM_OPEN_BOSH, ms_since(log, since) * 1000);
 	if (!may_log_stream(log)) {
 		return;
 	}
@@ -88,6 +175,7 @@ void session_log_ready(struct session_log *log, const char *domain, const struct
 	const struct log_field fields[] = {
 		LOG_STR("server", text),
 		LOG_STR("tls", link_tls_version(link)),
+		LOG_STR("cipher", link_tls_cipher(link)),
 		LOG_NUMBER("ms", ms_since(log, since)),
 	};
 
@@ -102,7 +190,7 @@ void session_log_failed(struct session_log *log, const char *domain, const struc
 		LOG_STR("detail", failure->detail),
 	};
 
-	counters_add(log->env->counters, failure->kind);
+	metrics_fail(log->env->metrics, (enum metrics_transport)log->transport, failure->kind);
 	if (is_last) {
 		session_log_set_reason(log, failure_name(failure->kind));
 	}
@@ -145,7 +233,12 @@ void session_log_closed(struct session_log *log, const char *domain)
 		LOG_NUMBER("bytes_to_client", log->n_to_client),
 	};
 
-	if (log->is_open && may_log(log)) {
+	if (!log->is_open) {
+		return;
+	}
+	LIST_REMOVE(log, in_worker);
+	add_to_state(log, -1);
+	if (may_log(log)) {
 		write_line(log, "session-closed", domain, fields, ARRAY_LENGTH(fields));
 	}
 }

@@ -12,6 +12,7 @@
 #include "gateway/http/server.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
+#include "gateway/ops/pulse.h"
 #include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
 #include "gateway/ws/endpoint.h"
@@ -39,6 +40,8 @@ struct worker {
 	uv_async_t evict;  /* likewise */
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
+	struct pulse pulse;
+	struct trace trace;
 	struct mono grace_end;
 	bool started;
 };
@@ -131,6 +134,7 @@ static void on_connection(void *userdata, int fd, const struct address *peer,
 		return;
 	}
 	if (peek->kind == PEEK_WEBSOCKET && ws_endpoint_adopt(worker->ws, fd, peer, peek)) {
+		metrics_add(worker->env.metrics, METRIC_REQUESTS_WEBSOCKET, 1);
 		return;
 	}
 	adopt_http(worker, fd, peer);
@@ -160,6 +164,7 @@ static void log_refused(struct worker *worker, const struct http_exchange *excha
 	bool is_origin = status == 403;
 	char text[ADDRESS_TEXT_MAX];
 
+	metrics_add(worker->env.metrics, METRIC_REQUESTS_REFUSED, status >= 400);
 	if (status < 400 || !worker_may_log(&worker->env, CLIENT_LOG_REQUEST_REFUSED, &client)) {
 		return;
 	}
@@ -180,6 +185,7 @@ static bool route(struct worker *worker, struct http_exchange *exchange)
 	}
 	switch (site_route(site, exchange)) {
 	case SITE_ROUTE_BOSH:
+		metrics_add(worker->env.metrics, METRIC_REQUESTS_BOSH, 1);
 		if (site_allows(site, http_exchange_header(exchange, "Origin"),
 				http_exchange_header(exchange, "Host"))) {
 			bosh_relay_request(bosh_endpoint_relay(worker->bosh), exchange);
@@ -188,10 +194,12 @@ static bool route(struct worker *worker, struct http_exchange *exchange)
 		site_refuse_origin(site, exchange);
 		break;
 	case SITE_ROUTE_WEBSOCKET:
+		metrics_add(worker->env.metrics, METRIC_REQUESTS_WEBSOCKET, 1);
 		ws_endpoint_upgrade(worker->ws, exchange);
 		break;
 	case SITE_ROUTE_PAGE:
 	case SITE_ROUTE_OTHER:
+		metrics_add(worker->env.metrics, METRIC_REQUESTS_OTHER, 1);
 		site_answer(site, exchange);
 		break;
 	}
@@ -234,7 +242,8 @@ static void on_cut(void *userdata, struct http_exchange *exchange)
 	struct address client = on_client(worker, exchange);
 	char text[ADDRESS_TEXT_MAX];
 
-	counters_add(worker->env.counters, FAILURE_TOO_MANY_BYTES);
+	metrics_fail(worker->env.metrics, METRICS_HTTP, FAILURE_TOO_MANY_BYTES);
+	metrics_refuse(worker->env.metrics, METRIC_REFUSAL_LOGIN_BYTES);
 	if (worker_may_log(&worker->env, CLIENT_LOG_REQUEST_DROPPED, &client)) {
 		log_warning("request-dropped",
 			    LOG_STR("client", address_format_host(&client, text)),
@@ -270,6 +279,7 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->stop, NULL);
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
+	pulse_close(&worker->pulse);
 }
 
 /* Whether a client still waits for an answer, or has not answered the close frame of its
@@ -368,13 +378,11 @@ static int parts_new(struct worker *worker)
 static int init(struct worker *worker)
 {
 	struct worker_env *env = &worker->env;
-	bool traces = env->config->log_level == LOG_LEVEL_DEBUG;
-	int r = outbound_init(&env->link, env->loop, env->config,
-			      traces ? &trace_lookup_observer : NULL);
+	int r;
 
-	if (traces) {
-		trace_observe(&env->link);
-	}
+	trace_init(&worker->trace, env->metrics);
+	r = outbound_init(&env->link, env->loop, env->config, &worker->trace.lookup);
+	trace_observe(&worker->trace, &env->link);
 	env->pool = env->link.pool;
 	if (r == 0) {
 		r = parts_new(worker);
@@ -413,10 +421,11 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.site = shared->site,
 		.census = shared->census,
 		.budget = shared->budget,
-		.counters = shared->counters,
+		.metrics = &shared->metrics->cells[index],
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
 	};
+	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);
 	budget_set_wake(shared->budget, index, wake_to_evict, worker);
 	r = init(worker);
 	if (r == 0) {

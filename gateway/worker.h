@@ -16,7 +16,7 @@ struct worker_shared {
 	const struct site *site;
 	struct census *census;
 	struct budget *budget;
-	struct counters *counters;
+	struct metrics *metrics;
 	struct client_log *client_log;
 	size_t n_descriptors; /* of descriptors_limit() */
 };

@@ -92,6 +92,28 @@ static enum bosh_rule judge_body(const struct bosh_request *request)
 	}
 }
 
+/* For the list of sessions. */
+
+static const char *domain_of_log(const struct session_log *log)
+{
+	const struct bosh_leg *leg = bosh_leg_find(CONTAINER_OF(log, struct bosh_entry, log), 0);
+
+	return leg ? leg->domain : "";
+}
+
+static void end_by_log(struct session_log *log, const struct failure *failure)
+{
+	session_log_failed(log, domain_of_log(log), failure, true);
+	bosh_entry_shut(CONTAINER_OF(log, struct bosh_entry, log), failure);
+}
+
+static const struct session_log_owner log_owner = {
+	.domain = domain_of_log,
+	.end = end_by_log,
+};
+
+/* Creating sessions. */
+
 static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request,
 		       struct bosh_entry **ret_session)
 {
@@ -126,7 +148,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	}
 	uv_timer_init(endpoint->env->loop, &session->timer);
 	session_log_init(&session->log, endpoint->env, ADMISSION_BOSH, &session->client,
-			 sv_first(sv_from(session->sid), SID_LOG_LENGTH));
+			 sv_first(sv_from(session->sid), SID_LOG_LENGTH), &log_owner);
 	bosh_relay_created(endpoint->relay, request->exchange, session->sid);
 	*ret_session = session;
 	return 0;

@@ -129,7 +129,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	size_t n_before = pending->n;
 	int r = stream_event_write(stream, pending);
 
-	leg->session->log.n_to_client += pending->n - n_before;
+	session_log_to_client(&leg->session->log, 1, pending->n - n_before);
 	if (stream->managed) {
 		bosh_session_set_managed(engine, leg->stream);
 	}
@@ -281,6 +281,7 @@ static int charge(struct bosh_entry *session)
 
 	session->logged_in = session->logged_in || has_logged_in(session);
 	if (session->logged_in) {
+		session_log_online(&session->log);
 		budget_release(budget, &session->charge);
 		return 0;
 	}
@@ -337,12 +338,13 @@ static int restart(struct bosh_leg *leg, const struct buffer *texts)
 							       .version = target.version});
 }
 
-static int forward(struct bosh_leg *leg, const struct buffer *payloads)
+static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 {
+	const struct buffer *payloads = &action->payloads;
 	struct bosh_entry *session = leg->session;
 	int r = link_write(leg->link, buffer_sv(payloads));
 
-	session->log.n_from_client += payloads->n;
+	session_log_from_client(&session->log, action->n_payloads, payloads->n);
 	if (r == 0 && link_is_congested(leg->link)) {
 		r = bosh_session_congest(session->engine, leg->stream, true,
 					 bosh_endpoint_now(session->endpoint),
@@ -368,7 +370,7 @@ static int carry_out_leg(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	switch (action->kind) {
 	case BOSH_ACTION_SEND:
-		return forward(leg, &action->payloads);
+		return forward(leg, action);
 	case BOSH_ACTION_RESTART:
 		return restart(leg, &action->payloads);
 	case BOSH_ACTION_BOUNCE:
@@ -402,7 +404,7 @@ static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
 		return;
 	}
 	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
-		counters_add(session->endpoint->env->counters, FAILURE_CLIENT);
+		metrics_fail(session->endpoint->env->metrics, METRICS_BOSH, FAILURE_CLIENT);
 	}
 	session_log_ended(&session->log, domain_of(session), bosh_rule_name(rule));
 }

@@ -50,17 +50,20 @@ enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bo
 }
 
 /* Sends @payloads, which it takes, to the server of @stream, or lets them wait. */
-static void push(struct bosh_turn *turn, struct bosh_stream *stream, struct buffer payloads)
+static void push(struct bosh_turn *turn, struct bosh_stream *stream, struct buffer payloads,
+		 size_t n_payloads)
 {
 	if (stream->ready && stream->waiting.n == 0) {
 		bosh_actions_push(turn->actions,
 				  (struct bosh_action){
 					  .kind = BOSH_ACTION_SEND,
+					  .n_payloads = n_payloads,
 					  .stream = bosh_stream_index(turn->session, stream),
 					  .payloads = payloads,
 				  });
 		return;
 	}
+	stream->n_waiting += n_payloads;
 	if (stream->waiting.n == 0) {
 		stream->waiting = payloads;
 		return;
@@ -80,7 +83,7 @@ void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body)
 		struct buffer payloads = body->payloads;
 
 		body->payloads = BUFFER_INIT;
-		push(turn, &session->streams[0], payloads);
+		push(turn, &session->streams[0], payloads, body->n_payloads);
 		return;
 	}
 	for (unsigned i = 0; i < session->n_streams; i++) {
@@ -92,7 +95,7 @@ void bosh_payloads_push(struct bosh_turn *turn, struct bosh_body *body)
 		}
 		bosh_actions_fail(turn->actions,
 				  buffer_append_sv(&payloads, buffer_sv(&body->payloads)));
-		push(turn, stream, payloads);
+		push(turn, stream, payloads, body->n_payloads);
 	}
 }
 
@@ -106,8 +109,11 @@ void bosh_payloads_release(struct bosh_turn *turn)
 		if (stream->ready && stream->waiting.n) {
 			struct buffer payloads = stream->waiting;
 
+			size_t n = stream->n_waiting;
+
 			stream->waiting = BUFFER_INIT;
-			push(turn, stream, payloads);
+			stream->n_waiting = 0;
+			push(turn, stream, payloads, n);
 		}
 	}
 }

@@ -59,6 +59,7 @@ struct bosh_stream {
 	bool pending_uses_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
 	struct buffer waiting;
+	size_t n_waiting;        /* elements in it */
 	char *from, *authid;     /* of the server; NULL once they stand in an answer */
 	struct failure *failure; /* why it is FAILED; else NULL */
 };

@@ -97,6 +97,7 @@ struct bosh_action {
 	uint64_t exchange;
 	struct blob *blob;
 	struct buffer payloads;
+	size_t n_payloads; /* elements in `payloads` that go to the server */
 };
 
 struct bosh_actions {

@@ -417,6 +417,14 @@ void probe_show_pending(struct probe *probe)
 
 void probe_observe_dial(struct probe *probe)
 {
-	probe->lookup_observer = (struct lookup_observer){on_asked, on_answered, probe};
-	probe->dial_observer = (struct dial_observer){on_ordered, on_dialled, probe};
+	probe->lookup_observer = (struct lookup_observer){
+		.asked = on_asked,
+		.answered = on_answered,
+		.userdata = probe,
+	};
+	probe->dial_observer = (struct dial_observer){
+		.ordered = on_ordered,
+		.dialled = on_dialled,
+		.userdata = probe,
+	};
 }

@@ -35,10 +35,10 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name,
 		     LOG_NUMBER("ttl", reply ? reply->ttl_s : 0));
 }
 
-const struct lookup_observer trace_lookup_observer = {
-	.asked = on_asked,
-	.answered = on_answered,
-};
+static void on_dns_took(void *userdata, int64_t us)
+{
+	metrics_observe(userdata, METRIC_HISTOGRAM_DNS, us);
+}
 
 static void on_ordered(void *userdata, const struct srv_target *targets, size_t n_targets)
 {
@@ -66,10 +66,10 @@ static void on_dialled(void *userdata, enum dial_step step, const struct srv_tar
 		     LOG_STR("detail", failure ? failure->detail : ""));
 }
 
-static const struct dial_observer dial_observer = {
-	.ordered = on_ordered,
-	.dialled = on_dialled,
-};
+static void on_dial_took(void *userdata, int64_t us)
+{
+	metrics_observe(userdata, METRIC_HISTOGRAM_DIAL, us);
+}
 
 static void on_header(void *userdata, const struct stream *stream)
 {
@@ -122,17 +122,44 @@ static void on_left(void *userdata, const struct failure *failure)
 		     LOG_STR("detail", failure->detail));
 }
 
-static const struct link_observer link_observer = {
-	.header = on_header,
-	.handshake = on_handshake,
-	.secured = on_secured,
-	.redirected = on_redirected,
-	.slow = on_slow,
-	.left = on_left,
-};
-
-void trace_observe(struct link_env *env)
+static void on_handshake_took(void *userdata, int64_t us)
 {
-	env->dialer.observer = &dial_observer;
-	env->observer = &link_observer;
+	metrics_observe(userdata, METRIC_HISTOGRAM_TLS, us);
+}
+
+void trace_init(struct trace *trace, struct metrics_cell *metrics)
+{
+	*trace = (struct trace){
+		.lookup =
+			{
+				.asked = on_asked,
+				.answered = on_answered,
+				.took = on_dns_took,
+				.userdata = metrics,
+			},
+		.dial =
+			{
+				.ordered = on_ordered,
+				.dialled = on_dialled,
+				.took = on_dial_took,
+				.userdata = metrics,
+			},
+		.link =
+			{
+				.header = on_header,
+				.handshake = on_handshake,
+				.secured = on_secured,
+				.redirected = on_redirected,
+				.slow = on_slow,
+				.left = on_left,
+				.took = on_handshake_took,
+				.userdata = metrics,
+			},
+	};
+}
+
+void trace_observe(const struct trace *trace, struct link_env *env)
+{
+	env->dialer.observer = &trace->dial;
+	env->observer = &trace->link;
 }

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Logs the steps on the way to servers, at level debug: DNS answers (dns-answer), addresses that
- * are dialled (dial), TLS (tls), stream headers (stream-header), redirections (redirected), and
- * servers that are slow or given up (server-slow, server-left). The steps of BOSH requests are
- * logged where they happen (bosh/), as bosh-request and bosh-answer.
+ * Logs and measures the steps on the way to servers. At level debug: DNS answers (dns-answer),
+ * addresses that are dialled (dial), TLS (tls), stream headers (stream-header), redirections
+ * (redirected), and servers that are slow or given up (server-slow, server-left). The steps of BOSH
+ * requests are logged where they happen (bosh/), as bosh-request and bosh-answer.
  *
- * Nothing of a stream but its header is logged.
+ * Nothing of a stream but its header is logged. How long DNS questions, connections and handshakes
+ * took goes into the worker's cell (ops/metrics.h).
  */
+#include "gateway/ops/metrics.h"
 #include "gateway/xmpp/link-env.h"
 
-extern const struct lookup_observer trace_lookup_observer;
+struct trace {
+	struct lookup_observer lookup;
+	struct dial_observer dial;
+	struct link_observer link;
+};
 
-/* Sets the observers of @env's dialer and links. They stay valid for ever. */
-void trace_observe(struct link_env *env);
+/* @metrics is borrowed for the trace's life. */
+void trace_init(struct trace *trace, struct metrics_cell *metrics);
+
+/* Sets the observers of @env's dialer and links. @trace must outlive @env. */
+void trace_observe(const struct trace *trace, struct link_env *env);

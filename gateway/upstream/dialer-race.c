@@ -201,6 +201,7 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			      &attempt->transport);
 
 	if (r == 0) {
+		attempt->started_ns = uv_hrtime();
 		notify_observer(attempt, DIAL_STARTED, NULL);
 		return true;
 	}
@@ -283,6 +284,10 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 	};
 
 	notify_observer(attempt, DIAL_CONNECTED, NULL);
+	if (dial->dialer->observer && dial->dialer->observer->took) {
+		dial->dialer->observer->took(dial->dialer->observer->userdata,
+					     (int64_t)(uv_hrtime() - attempt->started_ns) / 1000);
+	}
 	attempt->transport = NULL;
 	transport_hand_over(transport, &callbacks->transport, dial->userdata);
 	/* dial->userdata may still be read: the memory is freed at the next turn of the loop. */

@@ -16,6 +16,7 @@ struct dial_attempt {
 	struct transport *transport;   /* NULL once the attempt is over */
 	const struct address *address; /* borrowed from the race */
 	size_t target;
+	uint64_t started_ns;
 };
 
 struct dial {

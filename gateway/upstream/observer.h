@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Observers of DNS lookups and of dialling, for displaying them (ops/probe.h). Sessions have none.
+ * Observers of DNS lookups and of dialling, for displaying, logging and measuring them
+ * (ops/probe.h, ops/trace.h).
  * The callbacks run inside the code that they observe: they must not ask, dial or free anything.
  */
 #include <stddef.h>
@@ -18,6 +19,9 @@ struct lookup_observer {
 	 * memory. */
 	void (*answered)(void *userdata, enum dns_kind kind, const char *name,
 			 const struct dns_reply *reply);
+	/* A question that was sent has been answered, or given up, after @us microseconds. May be
+	 * NULL. */
+	void (*took)(void *userdata, int64_t us);
 	void *userdata;
 };
 
@@ -35,5 +39,7 @@ struct dial_observer {
 	 * address). @failure is set with DIAL_FAILED. */
 	void (*dialled)(void *userdata, enum dial_step step, const struct srv_target *target,
 			const struct address *address, const struct failure *failure);
+	/* With DIAL_CONNECTED: @us microseconds since DIAL_STARTED. May be NULL. */
+	void (*took)(void *userdata, int64_t us);
 	void *userdata;
 };

@@ -139,7 +139,12 @@ static void charge(struct ws_session *session)
 		/* The rest of a message is thrown away. Its client may take long to close. */
 		framing_deinit(&session->framing);
 	}
-	if (session->over || (session->link && link_stream(session->link)->logged_in)) {
+	bool is_online = session->link && link_stream(session->link)->logged_in;
+
+	if (is_online) {
+		session_log_online(&session->log);
+	}
+	if (session->over || is_online) {
 		budget_release(budget, &session->charge);
 		return;
 	}
@@ -192,7 +197,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct buffer *scratch = &session->endpoint->scratch;
 	int r = stream_event_write(link_stream(session->link), scratch);
 
-	session->log.n_to_client += scratch->n;
+	session_log_to_client(&session->log, 1, scratch->n);
 	if (send_scratch(session, r) < 0) {
 		abandon(session);
 		return;
@@ -312,7 +317,7 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 {
 	int r = link_gather(session->link, event->element);
 
-	session->log.n_from_client += event->element.n;
+	session_log_from_client(&session->log, 1, event->element.n);
 	if (r == LINK_E_EARLY) {
 		fail_kind(session, FAILURE_TOO_EARLY);
 	} else if (r == LINK_E_STALLED) {
@@ -398,6 +403,27 @@ void ws_session_on_drained(void *userdata)
 	}
 }
 
+/* For the list of sessions. */
+
+static const char *domain_of(const struct session_log *log)
+{
+	return CONTAINER_OF(log, struct ws_session, log)->domain;
+}
+
+static void end_session(struct session_log *log, const struct failure *failure)
+{
+	struct ws_session *session = CONTAINER_OF(log, struct ws_session, log);
+
+	if (!session->over) {
+		fail(session, failure);
+	}
+}
+
+static const struct session_log_owner log_owner = {
+	.domain = domain_of,
+	.end = end_session,
+};
+
 /* Life. */
 
 int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
@@ -423,7 +449,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->client = *client;
 	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
 	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET, &session->client,
-			 sv_from(name));
+			 sv_from(name), &log_owner);
 	/* A client that never sends <open/> must not hold a descriptor. */
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);

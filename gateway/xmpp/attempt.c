@@ -47,6 +47,10 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 	if (observer) {
 		observer->secured(observer->userdata, transport_tls(attempt->transport), failure);
 	}
+	if (observer && observer->took && !failure) {
+		observer->took(observer->userdata,
+			       (int64_t)(uv_hrtime() - attempt->handshake.started_ns) / 1000);
+	}
 }
 
 /* DANE counts only where the domain's own signed DNS led to the server. A redirection may have been

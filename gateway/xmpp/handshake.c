@@ -43,6 +43,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 	};
 	SSL *ssl;
 
+	handshake->started_ns = uv_hrtime();
 	if (env->observer) {
 		env->observer->handshake(env->observer->userdata, handshake->direct);
 	}

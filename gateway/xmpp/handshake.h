@@ -11,6 +11,7 @@ struct handshake {
 	const char *domain;             /* which the certificate has to name */
 	const struct domain_rule *rule; /* NULL: none */
 	struct transport *transport;    /* the handshake waits for the records; NULL: it does not */
+	uint64_t started_ns;            /* by uv_hrtime() */
 	bool direct;                    /* TLS comes before the stream */
 	struct resolver_query *query;   /* for TLSA records; NULL: none is under way */
 	struct tlsa_set *tlsa;          /* owned; NULL: no records */

@@ -15,8 +15,8 @@ enum {
 	LINK_CLOSE_TIMEOUT_MS = 5000,
 };
 
-/* Reports the steps of an opening, for `doab --probe` and the debug log. Callbacks must not call
- * back into the link. */
+/* Reports the steps of an opening, for `doab --probe`, the debug log and the metrics. Callbacks
+ * must not call back into the link. */
 struct link_observer {
 	/* A server sent its stream header; there may be one more after TLS. */
 	void (*header)(void *userdata, const struct stream *stream);
@@ -31,6 +31,9 @@ struct link_observer {
 	void (*slow)(void *userdata);
 	/* The server is given up because of @failure, and another one is tried. */
 	void (*left)(void *userdata, const struct failure *failure);
+	/* With `secured`, if that has no failure: the handshake took @us microseconds. May be
+	 * NULL. */
+	void (*took)(void *userdata, int64_t us);
 	void *userdata;
 };
 

@@ -434,6 +434,13 @@ const char *link_tls_version(const struct link *link)
 	return ssl ? SSL_get_version(ssl) : "none";
 }
 
+const char *link_tls_cipher(const struct link *link)
+{
+	const SSL *ssl = link->transport ? transport_tls(link->transport) : NULL;
+
+	return ssl ? SSL_get_cipher_name(ssl) : "";
+}
+
 const struct stream *link_stream(const struct link *link)
 {
 	return &link->stream;

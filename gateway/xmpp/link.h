@@ -87,6 +87,9 @@ _must_check_ int link_address(const struct link *link, struct address *ret_addre
 /* The TLS version in use ("TLSv1.3"), or "none". Static. */
 const char *link_tls_version(const struct link *link);
 
+/* The name of the TLS cipher in use ("TLS_AES_256_GCM_SHA384"); "" without TLS. Static. */
+const char *link_tls_cipher(const struct link *link);
+
 /* Bytes of memory that the link holds for its session: what the server has sent incompletely, and
  * what waits for the server. */
 size_t link_held(const struct link *link);

@@ -28,7 +28,8 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
-	bool add_failed;                /* uthash was out of memory */
+	uint64_t asked_ns;
+	bool add_failed; /* uthash was out of memory */
 };
 
 int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
@@ -89,6 +90,10 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	struct lookup_wait *wait;
 
 	notify_observer(lookups, question->kind, question->name, reply);
+	if (lookups->observer && lookups->observer->took) {
+		lookups->observer->took(lookups->observer->userdata,
+					(int64_t)(uv_hrtime() - lookup->asked_ns) / 1000);
+	}
 	if (reply) {
 		dns_cache_put(lookups->cache, question->kind, question->name, reply,
 			      lookups_now(lookups));
@@ -118,6 +123,7 @@ static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *n
 		return -ENOMEM;
 	}
 	lookup->lookups = lookups;
+	lookup->asked_ns = uv_hrtime();
 	lookup->question.kind = kind;
 	lookup->question.answered = on_answered;
 	memcpy(lookup->question.name, name, strlen(name) + 1);

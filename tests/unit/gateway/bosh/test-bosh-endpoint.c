@@ -60,7 +60,7 @@ static const char *const scripts[][12] = {
 
 static struct census *census;
 static struct budget *budget;
-static struct counters counters;
+static struct metrics_cell metrics;
 static struct config config;
 static uv_loop_t loop;
 static const struct bosh_relay_callbacks *relay_callbacks;
@@ -147,7 +147,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 					.config = &config,
 					.census = census,
 					.budget = budget,
-					.counters = &counters,
+					.metrics = &metrics,
 					.pool = pool}};
 	stage->env.link.pool = pool;
 	stage->env.link.scan_options = stream_options(N_BODY_MAX);

@@ -51,7 +51,7 @@ static const char *const scripts[][12] = {
 
 static struct census *census;
 static struct budget *budget;
-static struct counters counters;
+static struct metrics_cell metrics;
 static struct config config;
 
 static int setup(void **state)
@@ -138,7 +138,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 			.config = &config,
 			.census = census,
 			.budget = budget,
-			.counters = &counters,
+			.metrics = &metrics,
 			.pool = pool},
 		.endpoint = {.scan_options = framing_options(N_ELEMENT_MAX)},
 	};
