@@ -4,7 +4,7 @@
  * Internals of the HTTP server. Private to gateway/http; users include server.h.
  *
  * server.c    shards and connections: adopts sockets and runs libmicrohttpd
- * exchange.c  requests and their answers
+ * server-exchange.c  requests and their answers
  * cut.c       requests that are cut off while they are received, to free the memory of their bodies
  */
 #include <microhttpd.h>
