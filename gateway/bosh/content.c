@@ -14,6 +14,10 @@ static const struct {
 	TYPE("text/xml"),
 	TYPE("application/xml"),
 	TYPE("text/plain"),
+	TYPE("text/html"),
+	TYPE("application/xhtml+xml"),
+	TYPE("application/soap+xml"),
+	TYPE("application/octet-stream"),
 #undef TYPE
 };
 

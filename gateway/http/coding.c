@@ -56,6 +56,21 @@ static enum coding coding_find(struct sv name)
 	return coding;
 }
 
+/* Names of character sets and of transfer encodings (RFC 2045, 6), which clients send in this
+ * header by mistake. None of them changes the bytes. */
+static bool is_no_coding(struct sv name)
+{
+	static const char *const mistaken[] = {"utf-8", "utf8", "us-ascii", "iso-8859-1",
+					       "7bit",  "8bit", "binary",   "none"};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(mistaken); i++) {
+		if (sv_eq_nocase(name, sv_from(mistaken[i]))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum coding coding_add(enum coding coding, struct sv value)
 {
 	struct sv item;
@@ -66,7 +81,7 @@ enum coding coding_add(enum coding coding, struct sv value)
 		return coding;
 	}
 	while (sv_split(&value, ',', &item)) {
-		enum coding next = coding_find(item);
+		enum coding next = is_no_coding(item) ? CODING_IDENTITY : coding_find(item);
 
 		/* RFC 9110, 5.6.1.2: empty items must be ignored. */
 		if (item.n && next != CODING_IDENTITY) {

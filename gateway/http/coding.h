@@ -71,7 +71,8 @@ const char *coding_name(enum coding coding);
 
 /* Adds a Content-Encoding header with @value to those before it, which gave @coding (at first
  * CODING_IDENTITY). Returns CODING_UNKNOWN for a coding that is not supported, or for several on
- * top of each other. A media type, which some clients send here, is ignored. */
+ * top of each other. A media type and the name of a character set or of a transfer encoding, which
+ * some clients send here, are ignored. */
 enum coding coding_add(enum coding coding, struct sv value);
 
 /* The codings that a client accepts. All zero when it has not sent the header. */

@@ -269,7 +269,7 @@ void site_answer_with(const struct site *site, struct http_exchange *exchange, u
 	struct headers headers = {.n = 0};
 
 	headers_common(&headers, site, exchange, body);
-	headers_add(&headers, "Content-Security-Policy", "sandbox");
+	headers_add(&headers, "Content-Security-Policy", "default-src 'none'; sandbox");
 	answer_text(exchange, status, content_type, body, &headers);
 }
 

@@ -41,7 +41,7 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host);
  * is a copy.
  *
  * The answer is sandboxed (CSP), so that a browser that shows it as a document runs no scripts from
- * it. That matters because a form on a hostile page can post XML here (enctype text/plain). The
+ * it and loads nothing, whatever its media type is. That matters because a form on a hostile page can post XML here (enctype text/plain). The
  * answer is then shown with the gateway's own origin, and its content was chosen by the server of a
  * domain that the form named. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,

@@ -61,11 +61,13 @@ async function assertAlive(client) {
 function assertType(answer, type, what) {
 	assert.equal(answer.headers['content-type'], type, what);
 	assert.equal(answer.headers['x-content-type-options'], 'nosniff', what);
+	assert.equal(answer.headers['content-security-policy'], "default-src 'none'; sandbox", what);
 }
 
 test('content: a type that is on the list is that of all answers of the session', TIMEOUT, async () => {
 	for (const [asked, type] of [['text/plain', PLAIN_TEXT], ['TEXT/Plain ; Charset="UTF-8"', PLAIN_TEXT],
-		['application/xml', 'application/xml; charset=utf-8'], ['text/xml; charset=utf-8', XML], [undefined, XML]]) {
+		['application/xml', 'application/xml; charset=utf-8'], ['text/html', 'text/html; charset=utf-8'],
+		['application/xhtml+xml', 'application/xhtml+xml; charset=utf-8'], ['text/xml; charset=utf-8', XML], [undefined, XML]]) {
 		const { client, created } = await session(stage, {}, { content: asked });
 		assertType(created, type, 'the creation answer');
 		assertType(await client.request(message('m')), type, 'a payload');
@@ -122,7 +124,7 @@ function assertTypeOfShutdown(answer) {
 }
 
 test('content: a type that is not on the list, or in another encoding, is not taken', TIMEOUT, async () => {
-	for (const content of ['text/html', 'text/html; charset=utf-8', 'application/xhtml+xml', 'image/svg+xml', 'text/javascript', '*/*', '',
+	for (const content of ['text/htm', 'text/html; charset=utf-7', 'image/svg+xml', 'text/javascript', '*/*', '',
 		'text/plain; charset=utf-7', 'text/xml; charset=iso-8859-1', 'text/plain; boundary=x', 'text/plain, text/html', 'text/plain\u00a0', 'text', 'x'.repeat(2000)]) {
 		const { client, created } = await session(stage, {}, { content });
 		assertType(created, XML, content);

@@ -85,6 +85,7 @@ const CODERS = {
 	'deflate, in zlib\'s format': { 'Content-Encoding': 'deflate', encode: zlib.deflateSync },
 	'deflate, bare': { 'Content-Encoding': 'deflate', encode: zlib.deflateRawSync },
 	identity: { 'Content-Encoding': 'identity' },
+	'a charset by mistake': { 'Content-Encoding': 'UTF-8' },
 	'an empty list': { 'Content-Encoding': ', ' },
 	'gzip in chunks': { 'Content-Encoding': 'gzip', encode: zlib.gzipSync, 'Transfer-Encoding': 'chunked' },
 };

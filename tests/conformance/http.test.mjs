@@ -161,7 +161,7 @@ test('answers of BOSH must not be kept by caches', TIMEOUT, async () => {
 test('answers of BOSH must not run as documents', TIMEOUT, async () => {
 	for (const body of [FIRST, 'junk', '', `<body xmlns='${NS.httpbind}' rid='1' sid='x'/>`]) {
 		const { headers } = await ask(open, 'POST', '/http-bind', { body });
-		assert.equal(headers['content-security-policy'], 'sandbox');
+		assert.equal(headers['content-security-policy'], "default-src 'none'; sandbox");
 		assert.equal(headers['x-content-type-options'], 'nosniff');
 	}
 });

@@ -12,7 +12,7 @@ import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 // A form writes its field as name=value.
-const FIELD = [`<body xmlns='${NS.httpbind}' rid='7' to='hostile.test' ver='1.11' wait='5' hold='1' x='`, '\'/>'];
+const fieldOf = (content) => [`<body xmlns='${NS.httpbind}' rid='7' to='hostile.test' ver='1.11' wait='5' hold='1' content='${content}' x='`, '\'/>'];
 let site;
 let stage;
 let browser;
@@ -51,13 +51,20 @@ before(async () => {
 });
 after(() => stopAll(browser, stage, site));
 
-test('a script in the answer to a form does not run, and would without the policy', TIMEOUT, async () => {
+for (const content of ['text/xml', 'text/html', 'application/xhtml+xml']) {
+	test(`a script in an answer of type ${content} to a form does not run, and would without the policy`, TIMEOUT, () => check(content));
+}
+
+async function check(content) {
+	const field = fieldOf(content);
+	site.ran.length = 0;
 	const page = await (await browser.newContext()).newPage();
 	page.setDefaultTimeout(patiently(20000));
-	const { headers, body, text } = await httpRequest(stage.port, 'POST', '/http-bind', { body: `${FIELD.join('=')}\r\n` });
+	const { headers, body, text } = await httpRequest(stage.port, 'POST', '/http-bind', { body: `${field.join('=')}\r\n` });
 	assert.match(text, /<script /, 'the server\'s features come with what it put there');
 	const { 'content-security-policy': policy, connection, ...others } = headers;
-	assert.equal(policy, 'sandbox');
+	assert.equal(policy, "default-src 'none'; sandbox");
+	assert.equal(headers['content-type'], `${content}; charset=utf-8`);
 	Object.assign(site, { headers: others, body });
 	await page.goto(`${site.origin}/bare`).catch(() => {});
 	await until(() => site.ran.includes(site.origin), 10000, 'the script runs where nothing forbids it');
@@ -69,10 +76,10 @@ test('a script in the answer to a form does not run, and would without the polic
 		form.append(Object.assign(document.createElement('input'), { name, value }));
 		document.body.append(form);
 		form.submit();
-	}, [stage.doab.boshUrl, FIELD]);
+	}, [stage.doab.boshUrl, field]);
 	assert.match((await (await posted).body()).toString(), /<script /, 'the form made a session');
 	await page.waitForURL(stage.doab.boshUrl);
 	await sleep(1500);
 	assert.deepEqual(site.ran, [site.origin]);
 	await page.context().close();
-});
+}

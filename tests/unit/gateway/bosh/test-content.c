@@ -20,10 +20,14 @@ static void test_content(void **state)
 		/* Any other charset is refused. */
 		{"text/plain; charset=iso-8859-1", "text/xml; charset=utf-8"},
 		{"text/plain; charset=utf-8; x=y", "text/xml; charset=utf-8"},
-		/* Types that a browser runs, what is no type, and what would be a header of its
-		 * own. */
-		{"text/html", "text/xml; charset=utf-8"},
-		{"application/xhtml+xml", "text/xml; charset=utf-8"},
+		{"text/html", "text/html; charset=utf-8"},
+		{"TEXT/html; charset=UTF-8", "text/html; charset=utf-8"},
+		{"application/xhtml+xml", "application/xhtml+xml; charset=utf-8"},
+		{"application/soap+xml", "application/soap+xml; charset=utf-8"},
+		{"application/octet-stream", "application/octet-stream; charset=utf-8"},
+		/* Types that are not on the list, what is no type, and what would be a header of
+		 * its own. */
+		{"text/javascript", "text/xml; charset=utf-8"},
 		{"image/svg+xml", "text/xml; charset=utf-8"},
 		{"text/plain\r\nSet-Cookie: a=b", "text/xml; charset=utf-8"},
 		{"text/plain; charset=utf-8\r\nSet-Cookie: a=b", "text/xml; charset=utf-8"},

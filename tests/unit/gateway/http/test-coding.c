@@ -54,6 +54,17 @@ static void test_content_encoding(void **state)
 		{{"text/xml; charset=utf-8"}, CODING_IDENTITY},
 		{{"text/xml; charset=utf-8", "gzip"}, CODING_GZIP},
 		{{"br", "text/xml"}, CODING_UNKNOWN},
+		/* Others mean a charset, or Content-Transfer-Encoding. */
+		{{"UTF-8"}, CODING_IDENTITY},
+		{{"utf8"}, CODING_IDENTITY},
+		{{"8bit"}, CODING_IDENTITY},
+		{{"binary"}, CODING_IDENTITY},
+		{{"none"}, CODING_IDENTITY},
+		{{"utf-8, gzip"}, CODING_GZIP},
+		{{"gzip", "UTF-8"}, CODING_GZIP},
+		{{"br", "UTF-8"}, CODING_UNKNOWN},
+		{{"utf-16"}, CODING_UNKNOWN},
+		{{"base64"}, CODING_UNKNOWN},
 	};
 
 	(void)state;
