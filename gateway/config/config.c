@@ -89,6 +89,7 @@ static void config_free(struct config *config)
 {
 	config_table_deinit(&config_table_file, config);
 	config_domains_deinit(&config->domains);
+	config_listeners_deinit(&config->listeners);
 	free(config);
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/address.h"
 #include "common/log.h"
+#include "gateway/config/listener.h"
 #include "policy/budget.h"
 #include "policy/census.h"
 #include "policy/client.h"
@@ -26,9 +27,10 @@ struct config {
 	atomic_uint n_references;
 
 	/* keys-listeners.c: where it listens */
-	struct address *listen; /* where HTTP is served */
+	struct config_listeners listeners; /* all: the sections, and those of `listen` */
+	struct address *listen;            /* the addresses of `listen` alone */
 	size_t n_listen;
-	bool listens_by_default; /* `listen` is not in the file */
+	bool listens_by_default; /* neither `listen` nor a section is in the file */
 	unsigned n_workers;      /* never 0, which has been replaced by one per core */
 	char *bosh_path;
 	char *websocket_path;

@@ -5,13 +5,11 @@
 #include <unistd.h>
 
 #include "gateway/config/config.h"
+#include "gateway/config/endpoint.h"
 #include "gateway/config/tables.h"
 #include "gateway/config/types.h"
 
 enum {
-	PORT_LISTEN = 5280, /* IANA: xmpp-bosh */
-	/* Each costs a socket in each worker. */
-	LISTEN_MAX = 64,
 	WORKERS_MIN = 0,
 	WORKERS_MAX = 256, /* threads; each has its own sockets, TLS context and resolver */
 	/* Against slow headers: a client that sends a byte now and then holds a connection so
@@ -20,39 +18,13 @@ enum {
 	HEADER_TIMEOUT_MAX = 120,
 };
 
-static bool address_is_any(const struct address *address)
-{
-	return address->any.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr)
-						  : address->v4.sin_addr.s_addr == INADDR_ANY;
-}
-
-/* What is expected of @a, given @b; NULL when they do not overlap. If they do, the second of them
- * could not be bound. */
-static const char *expected_beside(const struct address *a, const struct address *b)
-{
-	if (address_port(a) != address_port(b)) {
-		return NULL;
-	}
-	if (address_same_host(a, b)) {
-		return "each address once";
-	}
-	return a->any.sa_family == b->any.sa_family && (address_is_any(a) || address_is_any(b))
-		     ? "no other address on the port of 0.0.0.0 or [::]"
-		     : NULL;
-}
-
 static int read_address(const struct config_setting *setting, const struct config_value *value,
 			const struct address *others, size_t n_others, struct address *ret_address)
 {
-	const char *expected = NULL;
+	const char *expected = config_listen_parse(value->text, ret_address);
 
-	/* Port 0 would give each worker a different port. */
-	if (address_parse(sv_from(value->text), PORT_LISTEN, ret_address) < 0 ||
-	    address_port(ret_address) == 0) {
-		expected = "an IP address and a port, as in \"127.0.0.1:5280\" or \"[::1]:5280\"";
-	}
 	for (size_t i = 0; !expected && i < n_others; i++) {
-		expected = expected_beside(ret_address, &others[i]);
+		expected = config_listen_beside(ret_address, &others[i]);
 	}
 	return expected ? config_refuse(setting, value, expected) : 0;
 }
@@ -108,7 +80,7 @@ static const struct config_key keys[] = {
 	 .offset = offsetof(struct config, listen),
 	 .initial = "{\"127.0.0.1:5280\", \"[::1]:5280\"}",
 	 .is_implied = true,
-	 .max = LISTEN_MAX},
+	 .max = CONFIG_LISTEN_MAX},
 	CONFIG_NUMBER("workers", config, n_workers, "0", WORKERS_MIN, WORKERS_MAX),
 	CONFIG_KEY("bosh_path", config_type_path, config, bosh_path, "\"/http-bind\""),
 	CONFIG_KEY("websocket_path", config_type_path, config, websocket_path,

@@ -4,6 +4,7 @@
 
 #include "common/writer.h"
 #include "gateway/config/config.h"
+#include "gateway/config/endpoint.h"
 #include "gateway/config/tables.h"
 #include "gateway/config/types.h"
 
@@ -33,12 +34,11 @@ enum {
 static int read_resolver(const struct config_setting *setting, const struct config_value *value,
 			 struct address *ret_address)
 {
-	if (address_parse(sv_from(value->text), PORT_DNS, ret_address) < 0 ||
-	    address_port(ret_address) == 0) {
-		return config_refuse(setting, value,
-				     "an IP address, as in \"192.0.2.53\" or \"127.0.0.1:5300\"");
-	}
-	return 0;
+	const char *expected = config_endpoint_parse(
+		value->text, PORT_DNS, "an IP address, as in \"192.0.2.53\" or \"127.0.0.1:5300\"",
+		ret_address);
+
+	return expected ? config_refuse(setting, value, expected) : 0;
 }
 
 /* Writes the addresses in the form that c-ares reads. */

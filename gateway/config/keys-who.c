@@ -6,7 +6,7 @@
 static const struct config_key keys[] = {
 	CONFIG_LIST("allow_origins", config_type_origins, config, origins, "{\"*\"}",
 		    CONFIG_ORIGINS_MAX),
-	CONFIG_LIST("trusted_proxies", config_type_networks, config, proxies, "{}",
+	CONFIG_LIST("trusted_proxies", config_type_proxies, config, proxies, "{}",
 		    CONFIG_NETWORKS_MAX),
 };
 

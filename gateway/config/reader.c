@@ -305,9 +305,9 @@ static int read_title(struct file *file, const struct config_table *table, char 
 		r = next(file);
 	}
 	if (r == 0 && (file->token.kind != CONFIG_TOKEN_OPEN || (table->title && !title))) {
-		config_error(file->reader->errors, place_of(file), "%s: expected %s%sand '{'",
+		config_error(file->reader->errors, place_of(file), "%s: expected %s%s'{'",
 			     table->name, table->title ? table->title : "",
-			     table->title ? " " : "");
+			     table->title ? " and " : "");
 		r = -EINVAL;
 	}
 	if (r < 0) {
@@ -334,6 +334,11 @@ static int read_section(struct file *file, const struct meaning *meaning)
 	struct config_scope *scope = &meaning->scope->scopes[meaning->index];
 
 	free(title);
+	if (scope->place.serial) {
+		config_error(file->reader->errors, place,
+			     "%s: expected each section once, got it again, after %s:%u",
+			     meaning->table->name, scope->place.file, scope->place.line);
+	}
 	scope->place = place;
 	return read_body(file, scope);
 }

@@ -75,8 +75,8 @@ static int init_tables(struct config_scope *scope)
 
 		scope->sections[i] =
 			(struct config_sections){.config = scope->config, .errors = scope->errors};
-		scope->scopes[i] = (struct config_scope){
-			.config = scope->config, .errors = scope->errors, .place = scope->place};
+		scope->scopes[i] =
+			(struct config_scope){.config = scope->config, .errors = scope->errors};
 		if (!inner->add) {
 			r = config_scope_init(&scope->scopes[i], inner,
 					      member_of(scope->base, inner->offset));

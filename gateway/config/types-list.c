@@ -5,6 +5,7 @@
 
 #include "gateway/config/types.h"
 #include "policy/client.h"
+#include "policy/networks.h"
 #include "policy/origin.h"
 #include "policy/ports.h"
 #include "policy/route.h"
@@ -93,9 +94,48 @@ static int make_list(const struct config_setting *setting, list_init *init, unio
 DEFINE_LIST(config_type_origins, origin_list, origin_list_init, origin_list_deinit,
 	    "\"*\" or an origin without a path, as in \"https://chat.example.org\" or "
 	    "\"https://*.example.org\"");
-DEFINE_LIST(config_type_networks, client_proxies, client_proxies_init, client_proxies_deinit,
-	    "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\"");
+DEFINE_LIST(config_type_proxies, client_proxies, client_proxies_init, client_proxies_deinit,
+	    CONFIG_NETWORK_EXPECTED);
 DEFINE_LIST(config_type_routes, routes, routes_init, routes_deinit,
 	    "a host and a port, as in \"xmpp.example.org:5222\"");
 DEFINE_LIST(config_type_ports, ports, ports_init, ports_deinit,
 	    "a port or a range of ports, as in \"443\" or \"1024-65535\"");
+
+static int add_network(const struct config_setting *setting, const struct config_value *value,
+		       struct networks *networks)
+{
+	struct network network;
+
+	if (network_parse(sv_from(value->text), &network) < 0) {
+		return config_refuse(setting, value, CONFIG_NETWORK_EXPECTED);
+	}
+	return networks_add(networks, &network);
+}
+
+static int set_networks(const struct config_setting *setting, void *member)
+{
+	struct networks networks = {0};
+	int result = config_check_count(setting);
+
+	for (size_t i = 0; i < setting->n_values && result != -ENOMEM; i++) {
+		int r = add_network(setting, &setting->values[i], &networks);
+
+		result = r < 0 ? r : result;
+	}
+	if (result < 0) {
+		networks_deinit(&networks);
+		return result;
+	}
+	networks_seal(&networks);
+	networks_deinit(member);
+	*(struct networks *)member = networks;
+	return 0;
+}
+
+static void deinit_networks(void *member)
+{
+	networks_deinit(member);
+}
+
+const struct config_type config_type_networks = {
+	.is_list = true, .set = set_networks, .deinit = deinit_networks};

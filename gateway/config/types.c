@@ -139,6 +139,13 @@ static int set_choice(const struct config_setting *setting, void *member)
 
 const struct config_type config_type_choice = {.set = set_choice};
 
+static int set_text(const struct config_setting *setting, void *member)
+{
+	return config_set_text(member, setting->values->text);
+}
+
+const struct config_type config_type_text = {.set = set_text, .deinit = config_text_deinit};
+
 static bool path_characters_are_valid(struct sv path)
 {
 	for (size_t i = 0; i < path.n; i++) {
@@ -240,8 +247,7 @@ static int set_file(const struct config_setting *setting, void *member)
 
 	if (r < 0) {
 		config_error(setting->errors, setting->values->place,
-			     "%s: expected a file of PEM certificates that can be read, got '%s' "
-			     "(%s)",
+			     "%s: expected a file that can be read, got '%s' (%s)",
 			     setting->key->name, path, strerror(-r));
 		return -EINVAL;
 	}

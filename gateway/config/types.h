@@ -3,6 +3,9 @@
 /* The types of keys that more than one table uses, and what types of one's own are made of. */
 #include "gateway/config/schema.h"
 
+/* What is expected of an entry of a list of networks. */
+#define CONFIG_NETWORK_EXPECTED "an address or a network, as in \"192.0.2.7\" or \"10.0.0.0/8\""
+
 enum {
 	/* Every request with an Origin, or from a proxy, is compared with all entries. */
 	CONFIG_ORIGINS_MAX = 1024,
@@ -16,11 +19,13 @@ enum {
 extern const struct config_type config_type_bool;
 extern const struct config_type config_type_number;
 extern const struct config_type config_type_choice;
+extern const struct config_type config_type_text;     /* char * */
 extern const struct config_type config_type_path;     /* char *: of a URL */
 extern const struct config_type config_type_uri;      /* char *: https, or "" */
 extern const struct config_type config_type_file;     /* char *: can be read; NULL for "" */
 extern const struct config_type config_type_origins;  /* struct origin_list */
-extern const struct config_type config_type_networks; /* struct client_proxies */
+extern const struct config_type config_type_proxies;  /* struct client_proxies */
+extern const struct config_type config_type_networks; /* struct networks */
 extern const struct config_type config_type_routes;   /* struct routes */
 extern const struct config_type config_type_ports;    /* struct ports */
 

@@ -87,14 +87,14 @@ static void test_defaults(void **state)
 
 static const char every_key[] =
 	"listen = {\"0.0.0.0:80\", # all of IPv4\n"
-	"  '[::]:8080', 192.0.2.1, \"2001:db8::1\"}\n"
+	"  '[::]:8080', 192.0.2.1, \"[2001:db8::1]\"}\n"
 	"workers = 3\n"
 	"bosh_path = \"/a/b-c_d.e~f/\"\n"
 	"websocket_path = /ws\n"
 	"log_level = debug\n"
 	"allow_origins = {\"https://chat.example.org:443\", \"http://b:81\"}\n"
 	"trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
-	"resolvers = {\"127.0.0.1:5300\", \"::1\"}\n"
+	"resolvers = {\"127.0.0.1:5300\", \"[::1]\"}\n"
 	"compression = true\n"
 	"allowed_ports = {\"25\", \"70-71\"}\n"
 	"body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"

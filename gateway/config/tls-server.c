@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config/tls-server.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Writes what went wrong with @file of the key @key, in OpenSSL's words. */
+static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const char *what,
+		  const char *value)
+{
+	unsigned long error = ERR_peek_last_error();
+	const char *reason = ERR_reason_error_string(error);
+
+	if (error && ERR_SYSTEM_ERROR(error)) {
+		reason = strerror(ERR_GET_REASON(error));
+	}
+	snprintf(why, TLS_SERVER_WHY_MAX, "%s: expected %s, got '%s'%s%s%s", key, what, value,
+		 reason ? " (" : "", reason ? reason : "", reason ? ")" : "");
+	ERR_clear_error();
+	return -EINVAL;
+}
+
+/* OpenSSL would ask on the terminal. */
+static int no_password(char *buffer, int size, int is_writing, void *userdata)
+{
+	(void)buffer;
+	(void)size;
+	(void)is_writing;
+	(void)userdata;
+	return -1;
+}
+
+static int use_certificate(SSL_CTX *context, const struct config_listener_tls *tls,
+			   char why[static TLS_SERVER_WHY_MAX])
+{
+	const char *key = tls->key ? tls->key : tls->certificate;
+
+	if (!tls->certificate) {
+		snprintf(why, TLS_SERVER_WHY_MAX, "certificate: expected a file in a tls section");
+		return -EINVAL;
+	}
+	SSL_CTX_set_default_passwd_cb(context, no_password);
+	if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1) {
+		return refuse(why, "certificate", "a file of PEM certificates", tls->certificate);
+	}
+	if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
+		/* With the certificate loaded, OpenSSL compares them here. */
+		return refuse(why, "key", "the PEM private key of the certificate, not encrypted",
+			      key);
+	}
+	return SSL_CTX_check_private_key(context) == 1
+		     ? 0
+		     : refuse(why, "key", "the private key of the certificate", key);
+}
+
+static int use_protocol(SSL_CTX *context, const struct config_listener_tls *tls,
+			char why[static TLS_SERVER_WHY_MAX])
+{
+	int min = tls->versions & CONFIG_TLS_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+	int max = tls->versions & CONFIG_TLS_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+	if (SSL_CTX_set_min_proto_version(context, min) != 1 ||
+	    SSL_CTX_set_max_proto_version(context, max) != 1) {
+		return refuse(why, "versions", "versions that OpenSSL has", "");
+	}
+	if (tls->ciphers[0] && SSL_CTX_set_cipher_list(context, tls->ciphers) != 1) {
+		return refuse(why, "ciphers", "a list of ciphers as `openssl ciphers` reads it",
+			      tls->ciphers);
+	}
+	if (tls->ciphersuites[0] && SSL_CTX_set_ciphersuites(context, tls->ciphersuites) != 1) {
+		return refuse(why, "ciphersuites", "cipher suites of TLS 1.3", tls->ciphersuites);
+	}
+	return 0;
+}
+
+static int use_clients(SSL_CTX *context, const struct config_listener_tls *tls,
+		       char why[static TLS_SERVER_WHY_MAX])
+{
+	static const int modes[] = {
+		[CONFIG_VERIFY_OFF] = SSL_VERIFY_NONE,
+		[CONFIG_VERIFY_OPTIONAL] = SSL_VERIFY_PEER,
+		[CONFIG_VERIFY_REQUIRED] = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+	};
+	STACK_OF(X509_NAME) * names;
+
+	if (tls->verify == CONFIG_VERIFY_OFF) {
+		return 0;
+	}
+	if (!tls->client_ca) {
+		snprintf(why, TLS_SERVER_WHY_MAX,
+			 "verify: expected client_ca beside it, with the authorities of clients");
+		return -EINVAL;
+	}
+	names = SSL_load_client_CA_file(tls->client_ca);
+	if (!names || SSL_CTX_load_verify_locations(context, tls->client_ca, NULL) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return refuse(why, "client_ca", "a file of PEM certificates", tls->client_ca);
+	}
+	SSL_CTX_set_client_CA_list(context, names);
+	/* Without one, OpenSSL refuses to resume sessions of clients that showed a certificate. */
+	SSL_CTX_set_session_id_context(context, (const unsigned char *)"doab", 4);
+	SSL_CTX_set_verify(context, modes[tls->verify], NULL);
+	return 0;
+}
+
+/* Whether the file is one response. Its contents belong to who staples it, as it changes daily. */
+static int check_ocsp(const struct config_listener_tls *tls, char why[static TLS_SERVER_WHY_MAX])
+{
+	if (!tls->ocsp_file) {
+		return 0;
+	}
+	BIO *bio = BIO_new_file(tls->ocsp_file, "rb");
+	OCSP_RESPONSE *response = bio ? d2i_OCSP_RESPONSE_bio(bio, NULL) : NULL;
+	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
+
+	/* A response of another status has no contents. */
+	bool is_good = basic != NULL;
+
+	OCSP_RESPONSE_free(response);
+	OCSP_BASICRESP_free(basic);
+	BIO_free(bio);
+	return is_good
+		     ? 0
+		     : refuse(why, "ocsp_file", "a successful OCSP response (DER)", tls->ocsp_file);
+}
+
+/* Browsers offer h2, too. Without an answer they would have to guess. */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out,
+		       const unsigned char *in, unsigned n_in, void *userdata)
+{
+	static const unsigned char ours[] = "\x08http/1.1";
+	unsigned char *chosen;
+
+	(void)ssl;
+	(void)userdata;
+	if (SSL_select_next_proto(&chosen, n_out, ours, sizeof(ours) - 1, in, n_in) !=
+	    OPENSSL_NPN_NEGOTIATED) {
+		return SSL_TLSEXT_ERR_NOACK;
+	}
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static int fill(SSL_CTX *context, const struct config_listener_tls *tls,
+		char why[static TLS_SERVER_WHY_MAX])
+{
+	int r = use_certificate(context, tls, why);
+
+	r = r < 0 ? r : use_protocol(context, tls, why);
+	r = r < 0 ? r : use_clients(context, tls, why);
+	r = r < 0 ? r : check_ocsp(tls, why);
+	if (r == 0) {
+		SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
+		SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
+						     SSL_OP_CIPHER_SERVER_PREFERENCE |
+						     (tls->tickets ? 0 : SSL_OP_NO_TICKET));
+	}
+	return r;
+}
+
+int tls_server_new(const struct config_listener_tls *tls, char ret_why[static TLS_SERVER_WHY_MAX],
+		   SSL_CTX **ret_context)
+{
+	ERR_clear_error();
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+	if (!context) {
+		return -ENOMEM;
+	}
+	int r = fill(context, tls, ret_why);
+
+	if (r < 0) {
+		SSL_CTX_free(context);
+		return r;
+	}
+	*ret_context = context;
+	return 0;
+}
