@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gateway/config/config.h"
+#include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/config-case.h"
 
 static void check_address(const struct address *address, const char *expected)
@@ -415,6 +416,47 @@ static void test_list_limits(void **state)
 	refused(text, 1, "bosh_path: expected a path of");
 }
 
+/* A snapshot lives until the last reference is gone. */
+static void test_references(void **state)
+{
+	struct config *config = made("bosh_path = \"/x\"\n");
+
+	(void)state;
+	assert_ptr_equal(config_ref(config), config);
+	assert_null(config_unref(config));
+	assert_string_equal(config->bosh_path, "/x");
+	assert_null(config_unref(config));
+	assert_null(config_unref(NULL));
+}
+
+static int read_everything(void *userdata)
+{
+	struct config *config = NULL;
+	int r = config_new(config_path, userdata, &config);
+
+	config_unref(config);
+	return r;
+}
+
+static void test_no_memory(void **state)
+{
+	FILE *errors = fopen("/dev/null", "w");
+	FILE *file = fopen(config_path, "w");
+
+	(void)state;
+	assert_non_null(errors);
+	assert_non_null(file);
+	fputs(every_key, file);
+	fputs("bind_address = true\n"
+	      "domain a.example { connect = {192.0.2.1, 192.0.2.2} ca_file = /dev/null }\n"
+	      "domain \"*.a.example\" { }\ndomain b.example { }\n"
+	      "listener unix:/a { allow = {\"10.0.0.0/8\", \"::1\"} }\n",
+	      file);
+	assert_int_equal(fclose(file), 0);
+	failmalloc_each(read_everything, errors, 100);
+	fclose(errors);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_least_budget), cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_domains),      cmocka_unit_test(test_renamed_key),
 		cmocka_unit_test(test_ranges),       cmocka_unit_test(test_list_limits),
+		cmocka_unit_test(test_references),   cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
