@@ -17,8 +17,8 @@ struct utf8 {
 	uint8_t n_missing, least, most;
 };
 
-/* Checks the next @bytes. Returns false if they can be no UTF-8, whatever follows; @utf8 must not be
- * used any more. */
+/* Checks the next @bytes. Returns false if they can be no UTF-8, whatever follows; @utf8 must not
+ * be used any more. */
 _must_check_ bool utf8_feed(struct utf8 *utf8, struct sv bytes);
 
 /* Whether the bytes so far end with a whole character. */

@@ -84,6 +84,7 @@ static void judge_websocket(struct peek *peek)
 		{SV("Host"), &peek->host},
 		{SV("Origin"), &peek->origin},
 		{SV("X-Forwarded-For"), &peek->forwarded_for},
+		{SV("X-Forwarded-Proto"), &peek->forwarded_proto},
 		{SV("Connection"), &peek->connection},
 		{SV("Upgrade"), &peek->upgrade},
 		{SV("Sec-WebSocket-Version"), &peek->version},

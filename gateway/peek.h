@@ -29,7 +29,7 @@ struct peek {
 	enum peek_kind kind;
 	struct sv sid;
 	struct sv head; /* the request line and all headers */
-	struct sv host, origin, forwarded_for;
+	struct sv host, origin, forwarded_for, forwarded_proto;
 	struct sv connection, upgrade, version, key, protocol;
 };
 

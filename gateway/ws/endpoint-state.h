@@ -3,20 +3,27 @@
 /*
  * Internals of the WebSocket endpoint. Private to gateway/ws; users include endpoint.h.
  *
- * endpoint.c  sockets during the handshake; the list of sessions
- * session.c   a session: from <open/> to <close/>
+ * endpoint.c     handshakes; the list of sessions
+ * session.c      a session: from <open/> to <close/>
+ * session-end.c  what its client is told at the end
  */
 #include <sys/queue.h>
 
+#include "gateway/session-log.h"
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/server.h"
-#include "gateway/session-log.h"
 
 enum {
 	/* Length of a session's name in the log. Knowing the name gives no access to the
 	 * session. */
 	WS_SESSION_NAME_LENGTH = 6,
+};
+
+/* Who opens a WebSocket. */
+struct ws_client {
+	struct address address;
+	bool is_secure; /* it came over TLS, as a trusted proxy says */
 };
 
 struct ws_session {
@@ -25,7 +32,7 @@ struct ws_session {
 	struct ws_connection *connection;
 	struct framing framing;
 	struct link *link;
-	struct address client;
+	struct ws_client client;
 	struct budget_charge charge; /* for what it holds until the client has logged in */
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
@@ -33,6 +40,8 @@ struct ws_session {
 	char *lang;     /* from the client's <open/>, for the gateway's */
 	bool is_ready;  /* the server's stream header has arrived */
 	bool open_sent; /* the gateway's <open/> is sent; after a restart: the new stream's */
+	bool is_served; /* the client has got an element of the server's present stream */
+	bool logged_in;
 	/* the server's features are not there yet: the client is not read until they are */
 	bool awaits_features;
 	bool link_congested; /* the server does not keep up: the client is not read */
@@ -43,15 +52,20 @@ struct ws_session {
 struct ws_endpoint {
 	struct worker_env *env;
 	struct ws_server *server;
+	struct wire_hub *hub;
+	/* of duplicates of descriptors that the HTTP server has, which counts their connections */
+	struct wire_hub *duplicates;
 	LIST_HEAD(, ws_session) sessions;
 	size_t n_sockets; /* not released yet */
 	struct xml_scan_options scan_options;
-	struct buffer scratch; /* the message being written */
+	struct buffer scratch;            /* the message being written */
+	const struct ws_client *adopting; /* whose handshake is being answered */
+	bool is_stopped;
 };
 
 /* Creates the session of a WebSocket that has just opened. Returns 0 or a negative errno. */
 _must_check_ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
-				const struct address *client, struct ws_session **ret_session);
+				const struct ws_client *client, struct ws_session **ret_session);
 
 /* Tells the client that the gateway is shutting down, and ends the session. */
 void ws_session_shut(struct ws_session *session);
@@ -59,4 +73,42 @@ void ws_session_shut(struct ws_session *session);
 /* Callbacks of the WebSocket server (ws/server.h); ws_session_on_closed() frees the session. */
 void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final, bool text);
 void ws_session_on_drained(void *userdata);
+void ws_session_on_held(void *userdata);
+void ws_session_on_late(void *userdata);
+void ws_session_on_failed(void *userdata, const char *rule);
 void ws_session_on_closed(void *userdata, bool clean);
+
+/* What the client is told at the end. Texts are borrowed for the call. */
+struct ws_goodbye {
+	const char *condition;     /* of a stream error; NULL: there is none */
+	const char *text;          /* of the stream error and of the close frame; may be NULL */
+	const char *detail;        /* behind the text of the stream error; may be NULL or empty */
+	const char *see_other_uri; /* in <close/> (RFC 7395, 3.6.1); may be NULL */
+	enum ws_close_status status;
+};
+
+/* Sends the content of the scratch buffer, if @write_result is 0. Returns that or -ENOMEM: the
+ * session must then be abandoned, because the client would miss a message. */
+_must_check_ int ws_session_send(struct ws_session *session, int write_result);
+
+/* Sends an <open/> if the client has none: an error must follow one, also while the stream is being
+ * opened (RFC 7395, 3.4). Returns as ws_session_send(). */
+_must_check_ int ws_session_send_own_open(struct ws_session *session);
+
+/* link_drop() and link_close(). */
+void ws_session_drop_link(struct ws_session *session);
+void ws_session_close_link(struct ws_session *session);
+
+/* Ends the session without a word to the client, for which there is no memory. */
+void ws_session_abandon(struct ws_session *session);
+
+/* Sends <close/> and then the close frame (RFC 7395, 3.6). */
+void ws_session_say_goodbye(struct ws_session *session, const struct ws_goodbye *goodbye);
+
+/* Sends <open/>, if there was none, the stream error, and says goodbye. */
+void ws_session_say_error(struct ws_session *session, const struct ws_goodbye *goodbye);
+
+/* Tells the client of @failure and ends the session; ws_session_fail() logs it, too. */
+void ws_session_tell(struct ws_session *session, const struct failure *failure);
+void ws_session_fail(struct ws_session *session, const struct failure *failure);
+void ws_session_fail_kind(struct ws_session *session, enum failure_kind kind);

@@ -13,59 +13,75 @@ enum {
 	CLOSE_TIMEOUT_S = 10,
 };
 
-/* A socket given to the WebSocket server. Tells on_opened() who the client is. */
-struct request {
-	struct address client;
-	struct address peer;
-	/* the request that was upgraded; NULL if it never reached the HTTP server */
-	struct http_exchange *exchange;
-};
-
-static int on_opened(void *userdata, struct ws_connection *connection, void *request_pointer,
+static int on_opened(void *userdata, struct ws_connection *connection, void *exchange,
 		     void **ret_session)
 {
-	const struct request *request = request_pointer;
+	struct ws_endpoint *endpoint = userdata;
 	struct ws_session *session;
-	int r = ws_session_new(userdata, connection, &request->client, &session);
+	int r = ws_session_new(endpoint, connection, endpoint->adopting, &session);
 
+	(void)exchange;
 	if (r == 0) {
 		*ret_session = session;
 	}
 	return r;
 }
 
-/* The socket of @request is closed. */
-static void release(struct ws_endpoint *endpoint, const struct request *request)
+/* @exchange: the request that was upgraded; NULL if it never reached the HTTP server. */
+static void on_released(void *userdata, void *exchange)
 {
+	struct ws_endpoint *endpoint = userdata;
+
 	endpoint->n_sockets--;
-	if (request->exchange) {
-		http_exchange_release(request->exchange);
-	} else {
-		worker_leave_connection(endpoint->env, &request->peer);
+	if (exchange) {
+		http_exchange_release(exchange);
 	}
 }
 
-static void on_released(void *userdata, void *request)
+static void on_wire_closed(void *userdata, const struct address *peer)
 {
-	release(userdata, request);
-	free(request);
+	struct ws_endpoint *endpoint = userdata;
+
+	worker_leave_connection(endpoint->env, peer);
 }
 
-static void adopt(struct ws_endpoint *endpoint, int fd, struct sv key,
-		  const struct request *request)
+static void on_duplicate_closed(void *userdata, const struct address *peer)
 {
-	_cleanup_(buffer_deinit) struct buffer handshake = BUFFER_INIT;
-	struct request *copy = malloc(sizeof(*copy));
+	(void)userdata;
+	(void)peer;
+}
+
+/* The hub must not report the end of a wire that it never had. */
+static struct wire *new_wire(struct wire_hub *hub, int fd, const struct address *peer)
+{
+	struct wire *wire;
+
+	if (wire_new(fd, peer, &wire) < 0) {
+		close(fd);
+		return NULL;
+	}
+	return wire_join(wire, hub) < 0 ? wire_close(wire) : wire;
+}
+
+/* Takes @wire, which is in a hub. */
+static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key,
+		  const struct ws_client *client, struct http_exchange *exchange)
+{
+	_cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
 
 	endpoint->n_sockets++;
-	if (!copy || upgrade_write(endpoint->env->config->websocket_path, key, &handshake) < 0) {
-		free(copy);
-		close(fd);
-		release(endpoint, request);
+	if (upgrade_write(key, &answer) < 0) {
+		wire_close(wire);
+		on_released(endpoint, exchange);
 		return;
 	}
-	*copy = *request;
-	ws_server_adopt(endpoint->server, fd, buffer_sv(&handshake), copy);
+	endpoint->adopting = client;
+	ws_server_adopt(endpoint->server, &(struct ws_adoption){
+						  .wire = wire,
+						  .is_duplicate = exchange != NULL,
+						  .answer = buffer_sv(&answer),
+						  .request = exchange,
+					  });
 }
 
 bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
@@ -79,19 +95,25 @@ bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct addres
 		.protocol = peek->protocol,
 		.origin_allowed = site_allows(endpoint->env->site, peek->origin, peek->host),
 	};
-	const struct request request = {
-		.client =
-			client_address(&endpoint->env->config->proxies, peer, peek->forwarded_for),
-		.peer = *peer,
+	const struct client_proxies *proxies = &endpoint->env->config->proxies;
+	const struct ws_client client = {
+		.address = client_address(proxies, peer, peek->forwarded_for),
+		.is_secure = client_is_secure(proxies, peer, peek->forwarded_proto),
 	};
 	char handshake[PEEK_MAX];
+	struct wire *wire;
 
 	/* The handshake was peeked at, so it is there to be read. */
 	if (upgrade_check(&upgrade) != UPGRADE_OK ||
 	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
 		return false;
 	}
-	adopt(endpoint, fd, upgrade.key, &request);
+	wire = new_wire(endpoint->hub, fd, peer);
+	if (wire) {
+		adopt(endpoint, wire, upgrade.key, &client, NULL);
+	} else {
+		worker_leave_connection(endpoint->env, peer);
+	}
 	return true;
 }
 
@@ -105,40 +127,112 @@ static void refuse(const struct site *site, struct http_exchange *exchange,
 	}
 }
 
+static struct ws_client client_of(const struct ws_endpoint *endpoint,
+				  struct http_exchange *exchange)
+{
+	const struct client_proxies *proxies = &endpoint->env->config->proxies;
+	const struct address *peer = http_exchange_peer(exchange);
+	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT, protos = BUFFER_INIT;
+
+	return (struct ws_client){
+		.address = client_address(
+			proxies, peer,
+			http_exchange_header_list(exchange, "X-Forwarded-For", &addresses)),
+		.is_secure = client_is_secure(
+			proxies, peer,
+			http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos)),
+	};
+}
+
+/* Takes the connection of an accepted handshake away from the HTTP server. */
+static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange, struct sv key)
+{
+	const struct ws_client client = client_of(endpoint, exchange);
+	int fd;
+
+	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &fd) < 0) {
+		site_answer_text(endpoint->env->site, exchange, 503,
+				 "The gateway has no room for this connection now.\n");
+		return;
+	}
+	struct wire *wire = new_wire(endpoint->duplicates, fd, http_exchange_peer(exchange));
+
+	if (wire) {
+		adopt(endpoint, wire, key, &client, exchange);
+	} else {
+		http_exchange_release(exchange);
+	}
+}
+
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange)
 {
+	enum { CONNECTION, UPGRADE, VERSION, KEY, PROTOCOL, N };
+	static const char *const names[N] = {
+		[CONNECTION] = "Connection",           [UPGRADE] = "Upgrade",
+		[VERSION] = "Sec-WebSocket-Version",   [KEY] = "Sec-WebSocket-Key",
+		[PROTOCOL] = "Sec-WebSocket-Protocol",
+	};
 	const struct site *site = endpoint->env->site;
+	struct buffer joined[N] = {BUFFER_INIT};
+	struct sv values[N];
+
+	for (size_t i = 0; i < N; i++) {
+		values[i] = http_exchange_header_list(exchange, names[i], &joined[i]);
+	}
 	const struct upgrade upgrade = {
-		.connection = http_exchange_header(exchange, "Connection"),
-		.upgrade = http_exchange_header(exchange, "Upgrade"),
-		.version = http_exchange_header(exchange, "Sec-WebSocket-Version"),
-		.key = http_exchange_header(exchange, "Sec-WebSocket-Key"),
-		.protocol = http_exchange_header(exchange, "Sec-WebSocket-Protocol"),
+		.connection = values[CONNECTION],
+		.upgrade = values[UPGRADE],
+		.version = values[VERSION],
+		.key = values[KEY],
+		.protocol = values[PROTOCOL],
 		.origin_allowed = site_allows(site, http_exchange_header(exchange, "Origin"),
 					      http_exchange_header(exchange, "Host")),
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
-	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
-	struct request request = {.exchange = exchange};
-	int fd;
 
-	if (result != UPGRADE_OK) {
+	if (result == UPGRADE_OK) {
+		take_over(endpoint, exchange, upgrade.key);
+	} else {
 		refuse(site, exchange, result);
-		return;
 	}
-	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &fd) < 0) {
-		site_answer_text(site, exchange, 503,
-				 "The gateway has no room for this connection now.\n");
-		return;
+	for (size_t i = 0; i < N; i++) {
+		buffer_deinit(&joined[i]);
 	}
-	request.peer = *http_exchange_peer(exchange);
-	request.client =
-		client_address(&endpoint->env->config->proxies, &request.peer,
-			       http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
-	adopt(endpoint, fd, upgrade.key, &request);
 }
 
 /* Creating and ending the endpoint. */
+
+static int server_new(struct ws_endpoint *endpoint)
+{
+	const struct ws_server_options options = {
+		.timeout_s = CLOSE_TIMEOUT_S,
+		.ping_interval_s = endpoint->env->config->ping_interval_s,
+		.opened = on_opened,
+		.piece = ws_session_on_piece,
+		.drained = ws_session_on_drained,
+		.held = ws_session_on_held,
+		.late = ws_session_on_late,
+		.failed = ws_session_on_failed,
+		.closed = ws_session_on_closed,
+		.released = on_released,
+		.userdata = endpoint,
+	};
+
+	return ws_server_new(&options, &endpoint->server);
+}
+
+static int hubs_new(struct ws_endpoint *endpoint)
+{
+	struct wire_hub_options options = {
+		.loop = endpoint->env->loop,
+		.closed = on_wire_closed,
+		.userdata = endpoint,
+	};
+	int r = wire_hub_new(&options, &endpoint->hub);
+
+	options.closed = on_duplicate_closed;
+	return r < 0 ? r : wire_hub_new(&options, &endpoint->duplicates);
+}
 
 int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint)
 {
@@ -150,26 +244,10 @@ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint)
 	endpoint->env = env;
 	endpoint->scan_options = framing_options(env->config->n_body_max);
 	LIST_INIT(&endpoint->sessions);
-	int r = ws_server_new(
-		&(struct ws_server_options){
-			.loop = env->loop,
-			.timeout_s = CLOSE_TIMEOUT_S,
-			.ping_interval_s = env->config->ping_interval_s,
-			.opened = on_opened,
-			.piece = ws_session_on_piece,
-			.drained = ws_session_on_drained,
-			.closed = ws_session_on_closed,
-			.released = on_released,
-			.userdata = endpoint,
-		},
-		&endpoint->server);
-
-	if (r < 0) {
-		free(endpoint);
-		return r;
-	}
 	*ret_endpoint = endpoint;
-	return 0;
+	int r = server_new(endpoint);
+
+	return r < 0 ? r : hubs_new(endpoint);
 }
 
 void ws_endpoint_shut(struct ws_endpoint *endpoint)
@@ -183,8 +261,11 @@ void ws_endpoint_shut(struct ws_endpoint *endpoint)
 
 void ws_endpoint_stop(struct ws_endpoint *endpoint)
 {
-	if (endpoint) {
+	if (endpoint && !endpoint->is_stopped) {
+		endpoint->is_stopped = true;
 		ws_server_stop(endpoint->server);
+		wire_hub_close(endpoint->hub);
+		wire_hub_close(endpoint->duplicates);
 	}
 }
 
@@ -199,6 +280,8 @@ struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint)
 		return NULL;
 	}
 	ws_server_free(endpoint->server);
+	wire_hub_free(endpoint->hub);
+	wire_hub_free(endpoint->duplicates);
 	buffer_deinit(&endpoint->scratch);
 	free(endpoint);
 	return NULL;

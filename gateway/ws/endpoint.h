@@ -12,20 +12,20 @@
 
 struct ws_endpoint;
 
-/* @env is borrowed until ws_endpoint_free(). Returns 0 or a negative errno. */
+/* @env is borrowed until ws_endpoint_free(), which must be called also after a failure, if
+ * *ret_endpoint was set. Returns 0 or a negative errno. */
 _must_check_ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint);
 
 /* Tells every client that the gateway is shutting down; the sessions end during the next iterations
  * of the loop. */
 void ws_endpoint_shut(struct ws_endpoint *endpoint);
 
-/* Closes the remaining connections without a closing handshake, during the next iterations of the
- * loop.
- * @endpoint may be NULL. */
+/* Closes the remaining connections without a closing handshake. May run twice; @endpoint may be
+ * NULL. */
 void ws_endpoint_stop(struct ws_endpoint *endpoint);
 
-/* Whether the endpoint still has a socket. While it does, the HTTP server must exist: an upgraded
- * socket is still counted as one of its connections. */
+/* Whether the endpoint still has a WebSocket. While it does, the HTTP server must exist: an
+ * upgraded socket is still counted as one of its connections. */
 bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 
 /* Call when the loop has no active handles left. @endpoint may be NULL. Returns NULL. */

@@ -32,7 +32,7 @@ enum frames_event_kind {
 	FRAMES_EVENT_PIECE, /* sets data, is_final, is_text, is_coded */
 	FRAMES_EVENT_PING,  /* sets data */
 	FRAMES_EVENT_PONG,  /* sets data */
-	FRAMES_EVENT_CLOSE, /* the client's close frame: sets status, data (the reason). Last event */
+	FRAMES_EVENT_CLOSE, /* the client's: sets status, data (the reason). Last event */
 	FRAMES_EVENT_BAD,   /* sets status, to be sent, and mistake. Last event */
 };
 
@@ -78,7 +78,8 @@ void frames_init(struct frames *frames, struct frames_pool *pool, bool may_code)
 /* May run twice. */
 void frames_deinit(struct frames *frames);
 
-/* Feeds @bytes, borrowed until frames_next() returns NONE. They are ignored after the last event. */
+/* Feeds @bytes, borrowed until frames_next() returns NONE. After the last event they are
+ * ignored. */
 void frames_feed(struct frames *frames, struct sv bytes);
 
 /* Gets the next event. Returns 0 or -ENOMEM, after which no event follows. */

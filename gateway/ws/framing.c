@@ -16,7 +16,7 @@ struct xml_scan_options framing_options(size_t n_max)
 int framing_init(struct framing *framing, struct xml_pool *pool,
 		 const struct xml_scan_options *options)
 {
-	*framing = (struct framing){0};
+	*framing = (struct framing){.n_message_max = options->n_element_max};
 	return xml_scan_init_rootless(&framing->scan, pool, options);
 }
 
@@ -28,15 +28,27 @@ void framing_deinit(struct framing *framing)
 	framing->over = true;
 }
 
-static void set_bad(struct framing *framing, const char *condition, const char *reason)
+static void set_fault(struct framing *framing, const char *condition, const char *reason,
+		      enum framing_fault fault)
 {
 	framing->event = (struct framing_event){
 		.kind = FRAMING_EVENT_BAD,
 		.condition = condition,
 		.reason = reason,
+		.fault = fault,
 	};
 	framing->due = true;
 	framing->over = true;
+}
+
+static void set_bad(struct framing *framing, const char *condition, const char *reason)
+{
+	set_fault(framing, condition, reason, FRAMING_FAULT_CONTENT);
+}
+
+static void set_too_large(struct framing *framing, const char *reason)
+{
+	set_fault(framing, "policy-violation", reason, FRAMING_FAULT_SIZE);
 }
 
 static void set_bad_xml(struct framing *framing, int xml_result)
@@ -48,7 +60,8 @@ static void set_bad_xml(struct framing *framing, int xml_result)
 			"not allowed");
 		break;
 	case XML_E_TOO_LARGE:
-		set_bad(framing, "policy-violation",
+		set_too_large(
+			framing,
 			"the element is larger or more deeply nested than this gateway accepts");
 		break;
 	default:
@@ -72,7 +85,7 @@ static int set_open(struct framing *framing, const struct xml_item *item)
 	buffer_clear(&framing->text);
 	for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
 		if (values[i].n > FRAMING_ATTRIBUTE_MAX) {
-			set_bad(framing, "policy-violation", "an attribute of <open/> is too long");
+			set_too_large(framing, "an attribute of <open/> is too long");
 			return 0;
 		}
 		int r = buffer_append_sv(&framing->text, values[i]);
@@ -143,6 +156,7 @@ static void on_message_end(struct framing *framing)
 		set_bad(framing, "not-well-formed", "the message ends inside an element");
 		return;
 	}
+	framing->n_message = 0;
 	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
 	framing->event.element = buffer_sv(&framing->element);
 }
@@ -156,7 +170,13 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		return 0;
 	}
 	if (!text) {
-		set_bad(framing, "bad-format", "binary messages are not allowed");
+		set_fault(framing, "bad-format", "binary messages are not allowed",
+			  FRAMING_FAULT_BINARY);
+		return 0;
+	}
+	framing->n_message += n;
+	if (framing->n_message > framing->n_message_max) {
+		set_too_large(framing, "the message is larger than this gateway accepts now");
 		return 0;
 	}
 	r = xml_scan_feed(&framing->scan, data, n);
@@ -241,9 +261,14 @@ int framing_write_open(struct buffer *buffer, const char *from, const char *id, 
 	return r < 0 ? r : buffer_append_sv(buffer, SV("/>"));
 }
 
-int framing_write_close(struct buffer *buffer)
+int framing_write_close(struct buffer *buffer, const char *see_other_uri)
 {
-	return buffer_append_sv(buffer, SV("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"));
+	int r = buffer_append_sv(buffer, SV("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'"));
+
+	if (r == 0) {
+		r = write_attribute(buffer, SV(" see-other-uri='"), see_other_uri);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, SV("/>"));
 }
 
 static int write_error_text(struct buffer *buffer, const char *text, const char *detail)

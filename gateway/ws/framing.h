@@ -5,7 +5,8 @@
  * events, and writes the framing elements and stream errors that the gateway sends. It uses no
  * sockets and no clock.
  *
- * message  one WebSocket message; it holds one element, or only white space, which is ignored
+ * message  one WebSocket message; it holds one element, or only white space, which is ignored. It
+ *          has at most framing.n_message_max bytes, which its owner may change at any time
  * open     <open/>: the client's stream header; sent again after SASL, to restart the stream
  * element  any other element; it goes to the server unchanged
  *
@@ -30,8 +31,15 @@ enum framing_event_kind {
 	FRAMING_EVENT_RESTART, /* sets the same */
 	FRAMING_EVENT_ELEMENT, /* sets element, to be sent to the server */
 	FRAMING_EVENT_CLOSE,   /* <close/>; no event follows */
-	/* Sets condition, a stream error (RFC 6120, 4.9.3), and reason. No event follows. */
+	/* Sets condition, a stream error (RFC 6120, 4.9.3), reason and fault. No event follows. */
 	FRAMING_EVENT_BAD,
+};
+
+/* For the status of the close frame (RFC 6455, 7.4.1). */
+enum framing_fault {
+	FRAMING_FAULT_CONTENT,
+	FRAMING_FAULT_BINARY,
+	FRAMING_FAULT_SIZE,
 };
 
 struct framing_event {
@@ -40,6 +48,7 @@ struct framing_event {
 	struct sv element;
 	const char *condition;
 	const char *reason; /* which rule the client broke, in words; static */
+	enum framing_fault fault;
 };
 
 struct framing {
@@ -47,6 +56,8 @@ struct framing {
 	struct buffer element;      /* of the current message, until its end */
 	struct framing_event event; /* reported at the end of the message */
 	struct buffer text;         /* what `event` points into */
+	size_t n_message_max;
+	size_t n_message; /* of the current message, so far */
 	bool opened, over;
 	bool due; /* `event` is to be reported */
 };
@@ -54,7 +65,8 @@ struct framing {
 /* Scan options for messages whose element has at most @n_max bytes. */
 struct xml_scan_options framing_options(size_t n_max);
 
-/* @pool and @options are borrowed until framing_deinit(). Returns 0 or -ENOMEM. */
+/* @pool and @options are borrowed until framing_deinit(). n_message_max is set to the limit of an
+ * element. Returns 0 or -ENOMEM. */
 _must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
 			      const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
@@ -74,6 +86,6 @@ size_t framing_held(const struct framing *framing);
  * empty, and the text when it is NULL, are left out. Return 0 or -ENOMEM. */
 _must_check_ int framing_write_open(struct buffer *buffer, const char *from, const char *id,
 				    const char *lang);
-_must_check_ int framing_write_close(struct buffer *buffer);
+_must_check_ int framing_write_close(struct buffer *buffer, const char *see_other_uri);
 _must_check_ int framing_write_error(struct buffer *buffer, const char *condition, const char *text,
 				     const char *detail);

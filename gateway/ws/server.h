@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * WebSocket server of a worker: runs libwebsockets on the worker's loop. It is given sockets whose
- * handshake has already been checked (ws/upgrade.h). No type of libwebsockets appears here.
+ * WebSocket server of a worker: frames (ws/frames.h) on wires (gateway/wire.h). It is given wires
+ * whose handshake has already been checked (ws/upgrade.h).
  *
  * connection  one WebSocket; it exists from `opened` until `closed`
  * piece       a part of a message, as it was received; not necessarily a WebSocket fragment
+ * paused      the session takes no messages now. The connection still reads a little, so that it
+ *             sees pongs, the client's pings and the close frame, and holds the messages before
+ *             them for the session
+ * closing     the close frame is sent; what the client still sends is discarded until its own close
+ *             frame or its end, but not longer than the deadline
  */
 #include <stdbool.h>
-#include <uv.h>
 
-#include "common/address.h"
 #include "common/sv.h"
+#include "gateway/wire.h"
 
 struct ws_server;
 struct ws_connection;
@@ -21,21 +25,28 @@ enum {
 	 * does not read, until no more than WS_LOW_WATER are. */
 	WS_HIGH_WATER = 256 * 1024,
 	WS_LOW_WATER = 32 * 1024,
-	/* Size of each connection's receive buffer, in bytes. */
-	WS_RECEIVE_SIZE = 2048,
+	/* Bytes of messages that are read for a paused session. Above it the client is not read at
+	 * all: it could otherwise fill the memory while its server does not read. */
+	WS_HELD_MAX = 16 * 1024,
+	/* RFC 6455, 5.5 and 5.5.1: a control frame of 125 bytes, without the status. */
+	WS_REASON_MAX = 123,
 };
 
+/* RFC 6455, 7.4.1. */
 enum ws_close_status {
 	WS_CLOSE_NORMAL = 1000,
 	WS_CLOSE_GOING_AWAY = 1001,
+	WS_CLOSE_UNSUPPORTED = 1003, /* a binary message */
+	WS_CLOSE_POLICY = 1008,
+	WS_CLOSE_TOO_LARGE = 1009,
 	WS_CLOSE_INTERNAL = 1011,
 };
 
 struct ws_server_options {
-	uv_loop_t *loop;
-	/* for the opening handshake, and for the client's answer to a close frame */
+	/* for the client's answer to a close frame, and to read what was sent before it */
 	unsigned timeout_s;
-	/* 0: no pings; a client that does not answer within another interval is dropped */
+	/* Seconds without a byte from the client after which it is sent a ping. 0: no pings. A
+	 * client that does not answer within another interval is dropped. */
 	unsigned ping_interval_s;
 	/* The WebSocket is open. @request is the argument of ws_server_adopt(). *ret_session is
 	 * passed to the other callbacks of this connection. Returns 0, or a negative errno to close
@@ -47,11 +58,17 @@ struct ws_server_options {
 	void (*piece)(void *session, const char *data, size_t n, bool final, bool text);
 	/* The connection is no longer congested. */
 	void (*drained)(void *session);
+	/* What ws_held() returns may have changed. */
+	void (*held)(void *session);
+	/* The deadline of ws_set_deadline() has passed. */
+	void (*late)(void *session);
+	/* The client broke @rule of the WebSocket protocol, in words; NULL: out of memory. The
+	 * close frame is sent after the call; `closed` follows later. */
+	void (*failed)(void *session, const char *rule);
 	/* The connection has ended and must not be used any more. @clean: after a closing
 	 * handshake. */
 	void (*closed)(void *session, bool clean);
-	/* The descriptor given to ws_server_adopt() is closed, whether or not it became a
-	 * WebSocket. */
+	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
 	void (*released)(void *userdata, void *request);
 	void *userdata;
 };
@@ -60,34 +77,41 @@ struct ws_server_options {
 _must_check_ int ws_server_new(const struct ws_server_options *options,
 			       struct ws_server **ret_server);
 
-/* Closes all connections without a closing handshake; `closed` and `released` are called during the
- * next iterations of the loop. */
+/* Closes all connections without a closing handshake: `closed` and `released` are called. @server
+ * may be NULL. */
 void ws_server_stop(struct ws_server *server);
 
-/* Call after ws_server_stop(), when the loop has no active handles left. @server may be NULL.
- * Returns NULL. */
+/* Call after ws_server_stop(). @server may be NULL. Returns NULL. */
 struct ws_server *ws_server_free(struct ws_server *server);
 
-/* Takes ownership of the non-blocking socket @fd and serves it as if the client had sent @handshake
- * (upgrade_write()). @request must stay valid until `released`, which may be called before this
- * function returns. */
-void ws_server_adopt(struct ws_server *server, int fd, struct sv handshake, void *request);
+struct ws_adoption {
+	struct wire *wire; /* taken; it is in a hub, and what was read is consumed */
+	/* The descriptor is a duplicate, and must be closed before `released`: there is no
+	 * lingering close. */
+	bool is_duplicate;
+	struct sv answer; /* the response to the handshake */
+	void *request;    /* must stay valid until `released` */
+};
 
-/* Sends @text as one message. Messages sent in the same iteration of the loop go out in one write;
- * what the kernel does not accept is queued. Returns 0 or -ENOMEM. */
+/* Answers the handshake and serves the wire. `released` may be called before it returns. */
+void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoption);
+
+/* Sends @text as one message. Messages sent in the same turn of the loop go out in one write; what
+ * the kernel does not accept is queued. Returns 0 or -ENOMEM; the connection then ends. */
 _must_check_ int ws_send(struct ws_connection *connection, struct sv text);
 
-/* Starts the closing handshake once the queued messages are sent. Later calls of ws_send() do
- * nothing, and what the client sends is discarded. */
-void ws_close(struct ws_connection *connection, enum ws_close_status status);
+/* Starts the closing handshake. @reason, UTF-8, is cut to WS_REASON_MAX bytes. Later calls of
+ * ws_send() do nothing, and what the client sends is discarded. */
+void ws_close(struct ws_connection *connection, enum ws_close_status status, struct sv reason);
 
-/* Closes the connection in @seconds from now; 0 cancels the deadline. */
+/* `late` is called in @seconds from now; 0 cancels the deadline. No pings are sent before it. */
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds);
 
 bool ws_is_congested(const struct ws_connection *connection);
 
-/* Bytes that wait for a client that does not read. */
-size_t ws_waiting(const struct ws_connection *connection);
+/* Bytes of memory that the connection holds: what waits for a client that does not read, messages
+ * for a paused session, and an incomplete frame. */
+size_t ws_held(const struct ws_connection *connection);
 
-/* Stops (@pause) or resumes reading from the client. */
+/* Pauses (@pause) or resumes the session. */
 void ws_pause(struct ws_connection *connection, bool pause);

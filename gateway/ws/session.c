@@ -5,119 +5,12 @@
 #include "common/random.h"
 #include "gateway/ws/endpoint-state.h"
 
-enum {
-	/* Of the id in an <open/> that is not the server's. */
-	OPEN_ID_LENGTH = 22,
-};
-
-/* To the client. */
-
-/* Sends the content of the scratch buffer. A failure must end the session, because the client would
- * miss a message. */
-static int send_scratch(struct ws_session *session, int write_result)
-{
-	struct buffer *scratch = &session->endpoint->scratch;
-	int r = write_result < 0 ? write_result : ws_send(session->connection, buffer_sv(scratch));
-
-	buffer_clear(scratch);
-	return r;
-}
-
-static void drop_link(struct ws_session *session)
-{
-	session->link = link_drop(session->link);
-	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
-}
-
-static void close_link(struct ws_session *session)
-{
-	session->link = link_close(session->link);
-	drop_link(session);
-}
-
-/* Ends the session without a word to the client, for which there is no memory. */
-static void abandon(struct ws_session *session)
-{
-	session_log_set_reason(&session->log, SESSION_REASON_MEMORY);
-	session->over = true;
-	drop_link(session);
-	ws_close(session->connection, WS_CLOSE_INTERNAL);
-}
-
-/* Sends <close/> and then the close frame (RFC 7395, 3.6). */
-static void say_goodbye(struct ws_session *session, enum ws_close_status status)
-{
-	if (session->over) {
-		return;
-	}
-	session->over = true;
-	if (send_scratch(session, framing_write_close(&session->endpoint->scratch)) < 0) {
-		status = WS_CLOSE_INTERNAL;
-	}
-	ws_close(session->connection, status);
-}
-
-/* An error must follow an <open/>, also while the stream is being opened (RFC 7395, 3.4). */
-static int send_own_open(struct ws_session *session)
-{
-	char id[OPEN_ID_LENGTH + 1];
-	int r;
-
-	if (session->open_sent) {
-		return 0;
-	}
-	session->open_sent = true;
-	r = random_name(id, OPEN_ID_LENGTH);
-	if (r == 0) {
-		r = framing_write_open(&session->endpoint->scratch, session->domain, id,
-				       session->lang);
-	}
-	return send_scratch(session, r);
-}
-
-static void say_error(struct ws_session *session, const char *condition, const char *text,
-		      const char *detail, enum ws_close_status status)
-{
-	struct buffer *scratch = &session->endpoint->scratch;
-
-	if (session->over) {
-		return;
-	}
-	int r = send_own_open(session);
-
-	if (r == 0) {
-		r = send_scratch(session, framing_write_error(scratch, condition, text, detail));
-	}
-	if (r < 0) {
-		abandon(session);
-		return;
-	}
-	say_goodbye(session, status);
-}
-
-/* Tells the client of @failure and ends the session. */
-static void tell(struct ws_session *session, const struct failure *failure)
-{
-	enum ws_close_status status =
-		failure->kind == FAILURE_SHUTDOWN ? WS_CLOSE_GOING_AWAY : WS_CLOSE_NORMAL;
-
-	say_error(session, failure_stream_condition(failure->kind), failure_sentence(failure->kind),
-		  failure->public_detail, status);
-	drop_link(session);
-}
-
-static void fail(struct ws_session *session, const struct failure *failure)
-{
-	session_log_failed(&session->log, session->domain, failure, true);
-	tell(session, failure);
-}
-
-static void fail_kind(struct ws_session *session, enum failure_kind kind)
+static void log_client_failure(struct ws_session *session, const char *what, const char *rule)
 {
 	struct failure failure;
 
-	failure_set(&failure, kind, NULL);
-	fail(session, &failure);
+	failure_set(&failure, FAILURE_CLIENT, "%s: %s", what, rule);
+	session_log_failed(&session->log, session->domain, &failure, true);
 }
 
 /* Before the login. */
@@ -126,7 +19,7 @@ static void on_evict(struct budget_charge *charge)
 {
 	struct ws_session *session = CONTAINER_OF(charge, struct ws_session, charge);
 
-	fail_kind(session, FAILURE_TOO_MANY_BYTES);
+	ws_session_fail_kind(session, FAILURE_TOO_MANY_BYTES);
 	framing_deinit(&session->framing);
 }
 
@@ -139,20 +32,23 @@ static void charge(struct ws_session *session)
 		/* The rest of a message is thrown away. Its client may take long to close. */
 		framing_deinit(&session->framing);
 	}
-	bool is_online = session->link && link_stream(session->link)->logged_in;
-
-	if (is_online) {
-		session_log_online(&session->log);
-	}
-	if (session->over || is_online) {
+	if (session->over || session->logged_in) {
 		budget_release(budget, &session->charge);
 		return;
 	}
-	size_t n = framing_held(&session->framing) + ws_waiting(session->connection);
+	size_t n = framing_held(&session->framing) + ws_held(session->connection);
 
 	n += session->link ? link_held(session->link) : 0;
-	if (budget_hold(budget, &session->charge, &session->client, n) < 0) {
-		fail_kind(session, FAILURE_INTERNAL);
+	if (budget_hold(budget, &session->charge, &session->client.address, n) < 0) {
+		ws_session_fail_kind(session, FAILURE_INTERNAL);
+	}
+}
+
+static void look_for_login(struct ws_session *session)
+{
+	if (!session->logged_in && link_stream(session->link)->logged_in) {
+		session->logged_in = true;
+		session_log_online(&session->log);
 	}
 }
 
@@ -178,9 +74,9 @@ static void on_header(void *userdata)
 				  session->log.opened);
 	}
 	set_reading(session, false, session->link_congested);
-	if (send_scratch(session, framing_write_open(&session->endpoint->scratch, from, stream->id,
-						     stream->lang)) < 0) {
-		abandon(session);
+	if (ws_session_send(session, framing_write_open(&session->endpoint->scratch, from,
+							stream->id, stream->lang)) < 0) {
+		ws_session_abandon(session);
 	}
 }
 
@@ -189,17 +85,19 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct ws_session *session = userdata;
 
 	(void)kind;
+	look_for_login(session);
 	/* A server may send a stream error before its features. */
-	if (send_own_open(session) < 0) {
-		abandon(session);
+	if (ws_session_send_own_open(session) < 0) {
+		ws_session_abandon(session);
 		return;
 	}
 	struct buffer *scratch = &session->endpoint->scratch;
 	int r = stream_event_write(link_stream(session->link), scratch);
 
+	session->is_served = true;
 	session_log_to_client(&session->log, 1, scratch->n);
-	if (send_scratch(session, r) < 0) {
-		abandon(session);
+	if (ws_session_send(session, r) < 0) {
+		ws_session_abandon(session);
 		return;
 	}
 	if (ws_is_congested(session->connection) && !session->paused_server) {
@@ -228,20 +126,29 @@ static void on_link_drained(void *userdata)
 	}
 }
 
+/* The stream ends as it should. */
+static void say_goodbye(struct ws_session *session)
+{
+	const struct ws_goodbye goodbye = {.status = WS_CLOSE_NORMAL};
+
+	ws_session_say_goodbye(session, &goodbye);
+}
+
 static void on_link_over(void *userdata, const struct failure *failure)
 {
 	struct ws_session *session = userdata;
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
 	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,
-	 * 3.6). The client of a stream that never opened is told why. */
-	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent)) {
+	 * 3.6). A client that has got nothing from its server is told why. */
+	if (is_told ||
+	    (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent && session->is_served)) {
 		session_log_failed(&session->log, session->domain, failure, true);
-		close_link(session);
-		say_goodbye(session, WS_CLOSE_NORMAL);
+		ws_session_close_link(session);
+		say_goodbye(session);
 		return;
 	}
-	fail(session, failure);
+	ws_session_fail(session, failure);
 }
 
 static const struct link_callbacks link_callbacks = {
@@ -264,12 +171,12 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 		.from = event->from,
 		.lang = event->lang,
 		.version = event->version,
-		.client = &session->client,
+		.client = &session->client.address,
 	};
 
 	session_log_open(&session->log, session->domain);
 	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
-		fail_kind(session, FAILURE_INTERNAL);
+		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}
 	set_reading(session, true, false);
@@ -279,7 +186,8 @@ static void on_open(struct ws_session *session, const struct framing_event *even
 {
 	const struct admission_request request = {
 		.transport = ADMISSION_WEBSOCKET,
-		.client = &session->client,
+		.client = &session->client.address,
+		.is_secure = session->client.is_secure,
 		.to = event->to,
 	};
 	struct admission admission;
@@ -292,7 +200,7 @@ static void on_open(struct ws_session *session, const struct framing_event *even
 	if (is_admitted) {
 		open_link(session, event, admission.rule);
 	} else {
-		tell(session, &admission.verdict);
+		ws_session_tell(session, &admission.verdict);
 	}
 }
 
@@ -306,8 +214,9 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 
 	/* A later error must follow an <open/> of the new stream. */
 	session->open_sent = false;
+	session->is_served = false;
 	if (link_restart(session->link, &target) < 0) {
-		fail_kind(session, FAILURE_INTERNAL);
+		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}
 	set_reading(session, true, session->link_congested);
@@ -319,11 +228,11 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 
 	session_log_from_client(&session->log, 1, event->element.n);
 	if (r == LINK_E_EARLY) {
-		fail_kind(session, FAILURE_TOO_EARLY);
+		ws_session_fail_kind(session, FAILURE_TOO_EARLY);
 	} else if (r == LINK_E_STALLED) {
-		fail_kind(session, FAILURE_SERVER_STALLED);
+		ws_session_fail_kind(session, FAILURE_SERVER_STALLED);
 	} else if (r < 0) {
-		fail_kind(session, FAILURE_INTERNAL);
+		ws_session_fail_kind(session, FAILURE_INTERNAL);
 	} else if (link_is_congested(session->link) && !session->link_congested) {
 		set_reading(session, session->awaits_features, true);
 	}
@@ -332,23 +241,31 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 static void on_close(struct ws_session *session)
 {
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
-	close_link(session);
+	ws_session_close_link(session);
 	/* Also a stream that never opened must begin with <open/> (RFC 7395, 3.4). */
-	if (send_own_open(session) < 0) {
-		abandon(session);
+	if (ws_session_send_own_open(session) < 0) {
+		ws_session_abandon(session);
 		return;
 	}
-	say_goodbye(session, WS_CLOSE_NORMAL);
+	say_goodbye(session);
 }
 
 static void on_bad(struct ws_session *session, const struct framing_event *event)
 {
-	struct failure failure;
+	static const enum ws_close_status statuses[] = {
+		[FRAMING_FAULT_CONTENT] = WS_CLOSE_POLICY,
+		[FRAMING_FAULT_BINARY] = WS_CLOSE_UNSUPPORTED,
+		[FRAMING_FAULT_SIZE] = WS_CLOSE_TOO_LARGE,
+	};
+	const struct ws_goodbye goodbye = {
+		.condition = event->condition,
+		.text = event->reason,
+		.status = statuses[event->fault],
+	};
 
-	failure_set(&failure, FAILURE_CLIENT, "%s: %s", event->condition, event->reason);
-	session_log_failed(&session->log, session->domain, &failure, true);
-	say_error(session, event->condition, event->reason, NULL, WS_CLOSE_NORMAL);
-	drop_link(session);
+	log_client_failure(session, event->condition, event->reason);
+	ws_session_say_error(session, &goodbye);
+	ws_session_drop_link(session);
 }
 
 static void on_event(struct ws_session *session, const struct framing_event *event)
@@ -383,7 +300,7 @@ void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final,
 		return;
 	}
 	if (framing_feed(&session->framing, data, n, final, text) < 0) {
-		fail_kind(session, FAILURE_INTERNAL);
+		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}
 	do {
@@ -403,6 +320,39 @@ void ws_session_on_drained(void *userdata)
 	}
 }
 
+void ws_session_on_held(void *userdata)
+{
+	charge(userdata);
+}
+
+/* A client that does not open a stream must not hold a descriptor. */
+void ws_session_on_late(void *userdata)
+{
+	const struct ws_goodbye goodbye = {
+		.condition = "connection-timeout",
+		.text = "the client did not send <open/> in time",
+		.status = WS_CLOSE_POLICY,
+	};
+
+	ws_session_say_error(userdata, &goodbye);
+}
+
+void ws_session_on_failed(void *userdata, const char *rule)
+{
+	struct ws_session *session = userdata;
+
+	if (session->over) {
+		return;
+	}
+	session->over = true;
+	if (rule) {
+		log_client_failure(session, "WebSocket", rule);
+	} else {
+		session_log_set_reason(&session->log, SESSION_REASON_MEMORY);
+	}
+	ws_session_drop_link(session);
+}
+
 /* For the list of sessions. */
 
 static const char *domain_of(const struct session_log *log)
@@ -415,7 +365,7 @@ static void end_session(struct session_log *log, const struct failure *failure)
 	struct ws_session *session = CONTAINER_OF(log, struct ws_session, log);
 
 	if (!session->over) {
-		fail(session, failure);
+		ws_session_fail(session, failure);
 	}
 }
 
@@ -427,7 +377,7 @@ static const struct session_log_owner log_owner = {
 /* Life. */
 
 int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
-		   const struct address *client, struct ws_session **ret_session)
+		   const struct ws_client *client, struct ws_session **ret_session)
 {
 	struct ws_session *session = calloc(1, sizeof(*session));
 
@@ -448,9 +398,8 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->connection = connection;
 	session->client = *client;
 	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
-	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET, &session->client,
-			 sv_from(name), &log_owner);
-	/* A client that never sends <open/> must not hold a descriptor. */
+	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET,
+			 &session->client.address, sv_from(name), &log_owner);
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
 	*ret_session = session;
@@ -464,7 +413,7 @@ void ws_session_shut(struct ws_session *session)
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
 	if (!session->over) {
 		session_log_set_reason(&session->log, failure_name(failure.kind));
-		tell(session, &failure);
+		ws_session_tell(session, &failure);
 	}
 }
 
@@ -476,8 +425,8 @@ void ws_session_on_closed(void *userdata, bool clean)
 	(void)clean;
 	session_log_set_reason(&session->log, SESSION_REASON_LOST);
 	session_log_closed(&session->log, session->domain);
-	drop_link(session);
-	admission_leave_client(session->endpoint->env, &session->seats, &session->client);
+	ws_session_drop_link(session);
+	admission_leave_client(session->endpoint->env, &session->seats, &session->client.address);
 	LIST_REMOVE(session, in_endpoint);
 	budget_release(session->endpoint->env->budget, &session->charge);
 	framing_deinit(&session->framing);

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/ws/upgrade.h"
 
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+enum {
+	/* 20 bytes in base64, and a NUL. */
+	UPGRADE_ACCEPT_SIZE = 29,
+};
+
 /* Whether @key is 16 bytes in base64. Nothing else may be copied into the request of
  * upgrade_write(). */
 static bool is_key(struct sv key)
@@ -71,12 +80,23 @@ unsigned upgrade_status(enum upgrade_result result)
 	}
 }
 
-int upgrade_write(const char *path, struct sv key, struct buffer *buffer)
+int upgrade_write(struct sv key, struct buffer *buffer)
 {
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	char text[UPGRADE_KEY_LENGTH + sizeof(guid)];
+	unsigned char digest[SHA_DIGEST_LENGTH];
+	unsigned char accept[UPGRADE_ACCEPT_SIZE];
+
+	/* upgrade_check() has seen the length. */
+	memcpy(text, key.data, UPGRADE_KEY_LENGTH);
+	memcpy(text + UPGRADE_KEY_LENGTH, guid, sizeof(guid));
+	if (!SHA1((const unsigned char *)text, sizeof(text) - 1, digest)) {
+		return -ENOMEM;
+	}
+	EVP_EncodeBlock(accept, digest, SHA_DIGEST_LENGTH);
 	return buffer_printf(buffer,
-			     "GET %s HTTP/1.1\r\nHost: localhost\r\n"
+			     "HTTP/1.1 101 Switching Protocols\r\n"
 			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-			     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n"
-			     "Sec-WebSocket-Key: %.*s\r\n\r\n",
-			     path, SV_ARGS(key));
+			     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n",
+			     (const char *)accept);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Checks WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the request came
- * first on its connection or through the HTTP server. For an accepted handshake a new request is
- * written for libwebsockets, in which only the key is the client's.
+ * Checks and answers WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the
+ * request came first on its connection or through the HTTP server. Of an accepted handshake only
+ * the key has an effect on the answer.
  *
- * Views are borrowed for the call; the data of an absent header is NULL.
+ * Views are borrowed for the call; the data of an absent header is NULL. Headers that come in
+ * several lines are to be joined with commas (RFC 9110, 5.3), the version and the key, too, which
+ * are then refused.
  */
 #include "common/buffer.h"
 #include "common/sv.h"
@@ -34,5 +36,5 @@ enum upgrade_result upgrade_check(const struct upgrade *upgrade);
 const char *upgrade_sentence(enum upgrade_result result);
 unsigned upgrade_status(enum upgrade_result result);
 
-/* Appends a request for @path with @key, equivalent to the accepted one. Returns 0 or -ENOMEM. */
-_must_check_ int upgrade_write(const char *path, struct sv key, struct buffer *buffer);
+/* Appends the answer to an accepted handshake with @key: status 101. Returns 0 or -ENOMEM. */
+_must_check_ int upgrade_write(struct sv key, struct buffer *buffer);

@@ -78,7 +78,7 @@ const fragments = [
 ];
 
 // What a WebSocket client does, and what it is told: [bytes, condition, words]; without the latter
-// two where libwebsockets ends the connection by itself.
+// two where the frame is at fault: then a close frame is all that may come.
 const FAULTS = {
 	'a message that is too large': [text(`<a xmlns='b'>${TOO_LARGE}</a>`), 'policy-violation',
 		/larger/],

@@ -271,6 +271,47 @@ static void test_limits(void **state)
 	}
 }
 
+/* Feeds one message in two pieces. Returns the fault, or -1 if there is none. */
+static int feed_of_size(struct framing *framing, size_t n)
+{
+	char message[N_ELEMENT_MAX + 1];
+	struct framing_event event;
+
+	memset(message, ' ', n);
+	assert_int_equal(framing_feed(framing, message, n / 2, false, true), 0);
+	assert_int_equal(framing_feed(framing, message, n - n / 2, true, true), 0);
+	framing_next(framing, &event);
+	return event.kind == FRAMING_EVENT_BAD ? (int)event.fault : -1;
+}
+
+/* White space counts, too, and the limit may change between two messages. */
+static void test_message_limit(void **state)
+{
+	static const struct {
+		size_t n_max, n;
+		int expected;
+	} rows[] = {
+		{N_ELEMENT_MAX, N_ELEMENT_MAX, -1},
+		{100, 100, -1},
+		{100, 99, -1},
+		{N_ELEMENT_MAX, N_ELEMENT_MAX, -1},
+		{100, 101, FRAMING_FAULT_SIZE},
+	};
+	struct framing framing;
+
+	(void)state;
+	assert_int_equal(framing_init(&framing, pool, &options), 0);
+	assert_int_equal(framing.n_message_max, N_ELEMENT_MAX);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		framing.n_message_max = rows[i].n_max;
+		assert_int_equal(feed_of_size(&framing, rows[i].n), rows[i].expected);
+	}
+	framing_deinit(&framing);
+	assert_int_equal(framing_init(&framing, pool, &options), 0);
+	assert_int_equal(feed_of_size(&framing, N_ELEMENT_MAX + 1), FRAMING_FAULT_SIZE);
+	framing_deinit(&framing);
+}
+
 static void check_written(struct buffer *buffer, int r, const char *expected)
 {
 	assert_int_equal(r, 0);
@@ -289,7 +330,9 @@ static void test_write(void **state)
 		      "<open" NS " version='1.0' from='a&apos;b' id='&lt;1&gt;' xml:lang='de'/>");
 	check_written(&buffer, framing_write_open(&buffer, NULL, "", NULL),
 		      "<open" NS " version='1.0'/>");
-	check_written(&buffer, framing_write_close(&buffer), "<close" NS "/>");
+	check_written(&buffer, framing_write_close(&buffer, NULL), "<close" NS "/>");
+	check_written(&buffer, framing_write_close(&buffer, "wss://a/?b&c'"),
+		      "<close" NS " see-other-uri='wss://a/?b&amp;c&apos;'/>");
 #define ERROR "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
 #define STREAMS " xmlns='urn:ietf:params:xml:ns:xmpp-streams'"
 	check_written(&buffer, framing_write_error(&buffer, "bad-format", NULL, NULL),
@@ -338,7 +381,7 @@ static int scenario(void *userdata)
 		r = framing_write_error(&out, "a", "b", "c");
 	}
 	if (r == 0) {
-		r = framing_write_close(&out);
+		r = framing_write_close(&out, "d");
 	}
 	buffer_deinit(&out);
 	framing_deinit(&framing);
@@ -426,11 +469,17 @@ static void test_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open),      cmocka_unit_test(test_elements),
-		cmocka_unit_test(test_close),     cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_binary),    cmocka_unit_test(test_told_at_the_end),
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_held),
-		cmocka_unit_test(test_write),     cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_message_limit),
+		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_elements),
+		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_told_at_the_end),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
 	};
 

@@ -92,12 +92,13 @@ int ws_send(struct ws_connection *connection, struct sv text)
 	return 0;
 }
 
-void ws_close(struct ws_connection *connection, enum ws_close_status status)
+void ws_close(struct ws_connection *connection, enum ws_close_status status, struct sv reason)
 {
-	char text[12];
+	char text[200];
 
 	(void)connection;
-	(void)snprintf(text, sizeof(text), "%d", status);
+	(void)snprintf(text, sizeof(text), "%d%s%.*s", status, reason.n ? " " : "",
+		       SV_ARGS(reason));
 	script_add("end", sv_from(text));
 }
 
@@ -113,7 +114,7 @@ bool ws_is_congested(const struct ws_connection *connection)
 	return false;
 }
 
-size_t ws_waiting(const struct ws_connection *connection)
+size_t ws_held(const struct ws_connection *connection)
 {
 	(void)connection;
 	return 0;
@@ -158,7 +159,7 @@ static void stage_deinit(struct stage *stage)
 /* A session from its opening to the end of its script, and of the connection. */
 static void play(struct stage *stage, const char *const *steps)
 {
-	const struct address client = {.any.sa_family = AF_INET};
+	const struct ws_client client = {.address.any.sa_family = AF_INET};
 	struct ws_session *session;
 
 	script_reset();

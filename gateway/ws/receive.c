@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/ws/server-state.h"
+
+enum {
+	/* Reads for one connection before the others get their turn. */
+	READS_MAX = 4,
+};
+
+/* What stands before the bytes of a piece in `held`. */
+struct held_piece {
+	size_t n;
+	bool is_final, is_text;
+};
+
+/* Whether the session wants no more messages. */
+static bool is_deaf(const struct ws_connection *connection)
+{
+	return connection->close_sent || !connection->session;
+}
+
+/* The client broke @rule; NULL: out of memory. */
+static void fail(struct ws_connection *connection, unsigned status, const char *rule)
+{
+	connection->peer_failed = true;
+	if (!is_deaf(connection)) {
+		connection->server->options.failed(connection->session, rule);
+	}
+	ws_send_close(connection, status, sv_from(rule));
+}
+
+static int hold(struct ws_connection *connection, const struct frames_event *event)
+{
+	const struct held_piece piece = {event->data.n, event->is_final, event->is_text};
+	int r = buffer_append(&connection->held, &piece, sizeof(piece));
+
+	return r < 0 ? r : buffer_append_sv(&connection->held, event->data);
+}
+
+static void deliver(struct ws_connection *connection, const struct held_piece *piece,
+		    const char *data)
+{
+	connection->server->options.piece(connection->session, data, piece->n, piece->is_final,
+					  piece->is_text);
+}
+
+/* The session takes what was held for it, until it is paused again. */
+static void deliver_held(struct ws_connection *connection)
+{
+	struct held_piece piece;
+	bool any = connection->held.n;
+
+	while (connection->held.n && !connection->paused && !is_deaf(connection)) {
+		struct sv held = buffer_sv(&connection->held);
+
+		memcpy(&piece, held.data, sizeof(piece));
+		deliver(connection, &piece, held.data + sizeof(piece));
+		buffer_consume(&connection->held, sizeof(piece) + piece.n);
+	}
+	if (is_deaf(connection)) {
+		buffer_deinit(&connection->held);
+	} else if (any) {
+		connection->server->options.held(connection->session);
+	}
+}
+
+static void on_piece(struct ws_connection *connection, const struct frames_event *event)
+{
+	const struct held_piece piece = {event->data.n, event->is_final, event->is_text};
+
+	if (is_deaf(connection)) {
+		return;
+	}
+	if (!connection->paused && connection->held.n == 0) {
+		deliver(connection, &piece, event->data.data);
+	} else if (hold(connection, event) < 0) {
+		fail(connection, WS_CLOSE_INTERNAL, NULL);
+	}
+}
+
+static void on_event(struct ws_connection *connection, const struct frames_event *event)
+{
+	switch (event->kind) {
+	case FRAMES_EVENT_NONE:
+	case FRAMES_EVENT_PONG:
+		break;
+	case FRAMES_EVENT_PIECE:
+		on_piece(connection, event);
+		break;
+	case FRAMES_EVENT_PING:
+		ws_send_pong(connection, event->data);
+		break;
+	case FRAMES_EVENT_CLOSE:
+		connection->peer_closed = true;
+		connection->peer_status =
+			event->status == FRAMES_STATUS_NONE ? WS_CLOSE_NORMAL : event->status;
+		break;
+	case FRAMES_EVENT_BAD:
+		fail(connection, event->status, event->mistake);
+		break;
+	}
+}
+
+static void on_bytes(struct ws_connection *connection, struct sv bytes)
+{
+	struct frames_event event;
+	int r;
+
+	frames_feed(&connection->frames, bytes);
+	do {
+		r = frames_next(&connection->frames, &event);
+		if (r < 0) {
+			fail(connection, WS_CLOSE_INTERNAL, NULL);
+			return;
+		}
+		on_event(connection, &event);
+	} while (event.kind != FRAMES_EVENT_NONE);
+}
+
+/* The client lives: its time until the next ping begins anew. */
+static void on_sign_of_life(struct ws_connection *connection)
+{
+	connection->awaits_pong = false;
+	if (!connection->has_deadline && !connection->close_sent && !connection->peer_closed) {
+		wire_set_deadline(connection->wire, connection->server->options.ping_interval_s);
+	}
+}
+
+/* Returns whether there may be more to read. */
+static bool read_once(struct ws_connection *connection)
+{
+	struct ws_server *server = connection->server;
+	size_t n, n_held = connection->held.n;
+
+	switch (wire_read(connection->wire, server->input, sizeof(server->input), &n)) {
+	case WIRE_OK:
+		break;
+	case WIRE_AGAIN:
+		return false;
+	case WIRE_BROKEN:
+		connection->lost = true;
+		connection->hung_up = true;
+		return false;
+	case WIRE_ENDED:
+		connection->hung_up = true;
+		return false;
+	}
+	on_sign_of_life(connection);
+	on_bytes(connection, (struct sv){server->input, n});
+	if (connection->held.n != n_held && !is_deaf(connection)) {
+		server->options.held(connection->session);
+	}
+	/* The end does not come as an event of its own. */
+	return n == sizeof(server->input) || wire_is_hung_up(connection->wire);
+}
+
+void ws_receive(struct ws_connection *connection)
+{
+	deliver_held(connection);
+	for (size_t i = 0; i < READS_MAX; i++) {
+		connection->stopped = connection->held.n >= WS_HELD_MAX;
+		if (connection->stopped || connection->hung_up || !read_once(connection)) {
+			return;
+		}
+	}
+	wire_wake(connection->wire);
+}
+
+void ws_pause(struct ws_connection *connection, bool pause)
+{
+	connection->paused = pause;
+	if (!pause && (connection->held.n || connection->stopped)) {
+		wire_wake(connection->wire);
+	}
+}

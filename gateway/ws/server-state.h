@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Internals of the WebSocket server. Private to gateway/ws; users include server.h.
+ *
+ * server.c   connections: from the handshake's answer to the end; deadlines
+ * receive.c  what the client sends
+ * send.c     what it is sent
+ *
+ * A connection is only freed by server.c, at the end of a callback of its wire.
+ */
+#include <sys/queue.h>
+
+#include "common/buffer.h"
+#include "gateway/ws/frame-head.h"
+#include "gateway/ws/frames.h"
+#include "gateway/ws/server.h"
+
+enum {
+	/* Bytes that are read at once, into a buffer of the server. */
+	WS_READ_SIZE = 16 * 1024,
+};
+
+struct ws_connection {
+	LIST_ENTRY(ws_connection) in_server;
+	struct ws_server *server;
+	struct wire *wire;
+	void *request;
+	void *session; /* NULL once it has been told that the connection has ended */
+	struct frames frames;
+	struct buffer held; /* pieces for a paused session, each after a struct held_piece */
+	struct buffer pong; /* the payload of the last ping that could not be answered yet */
+	unsigned peer_status;
+	bool is_duplicate : 1;
+	bool owes_pong : 1;
+	bool paused : 1;
+	bool stopped : 1; /* too much is held: the client is not read */
+	bool congested : 1;
+	bool has_deadline : 1; /* the session's */
+	bool awaits_pong : 1;
+	bool close_sent : 1;
+	bool peer_closed : 1; /* the client's close frame has come; `peer_status` is valid */
+	bool peer_failed : 1; /* it broke a rule: no frame of it can be read any more */
+	bool hung_up : 1;     /* nothing more comes */
+	bool lost : 1;        /* the connection cannot be used any more */
+	bool draining : 1;    /* nothing is left but to wait for the client's end */
+};
+
+struct ws_server {
+	struct ws_server_options options;
+	struct frames_pool *pool;
+	LIST_HEAD(, ws_connection) connections;
+	char input[WS_READ_SIZE];
+};
+
+/* Reads and handles what has arrived, and what is held for a session that is not paused. */
+void ws_receive(struct ws_connection *connection);
+
+/* Sends a control frame of at most 125 bytes. */
+void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload);
+
+/* Answers a ping: at once, or, of those that come while the client does not read, the last. */
+void ws_send_pong(struct ws_connection *connection, struct sv payload);
+
+/* Sends the close frame, if none was sent. */
+void ws_send_close(struct ws_connection *connection, unsigned status, struct sv reason);
+
+/* Bytes that had to wait were sent. */
+void ws_on_written(struct ws_connection *connection);
