@@ -2,6 +2,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static enum log_way log_way;
 static struct log_style log_style;
 static struct log_writer log_writer;
 static char log_queue_bytes[LOG_QUEUE_MAX];
+static char log_path[PATH_MAX];
 
 const char *log_area_name(enum log_area area)
 {
@@ -94,7 +96,16 @@ int log_start(const struct log_options *options)
 {
 	struct log_style style = {options->format, choose_frame(options->place)};
 	struct log_sink sink;
-	int r = log_sink_open(options->place, options->path, &sink);
+	size_t n = options->path ? strlen(options->path) : 0;
+
+	if (n >= sizeof(log_path)) {
+		return -ENAMETOOLONG;
+	}
+	if (n) {
+		memcpy(log_path, options->path, n);
+	}
+	log_path[n] = '\0';
+	int r = log_sink_open(options->place, log_path, &sink);
 
 	if (r == 0) {
 		r = log_writer_start(&log_writer, &sink, &style, log_queue_bytes, LOG_QUEUE_MAX);

@@ -55,7 +55,7 @@ enum {
 
 struct log_options {
 	enum log_place place;
-	const char *path; /* of the file or the daemon's socket; borrowed until log_stop() */
+	const char *path; /* of the file or the daemon's socket; copied */
 	enum log_format format;
 };
 

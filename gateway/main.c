@@ -14,6 +14,7 @@
 
 #include "gateway/descriptors.h"
 #include "gateway/http/site.h"
+#include "gateway/log-setup.h"
 #include "gateway/ops/probe.h"
 #include "gateway/options.h"
 #include "gateway/upstream/tls/authorities.h"
@@ -104,6 +105,8 @@ static int wait_for_signal(const sigset_t *signals, const struct worker_shared *
 			metrics_log_failures(shared->metrics);
 			break;
 		case SIGHUP:
+			log_reopen();
+			/* fall through */
 		case SIGUSR2:
 			/* Other daemons reload their configuration on these signals. An operator
 			 * who tries that here must not end all sessions. */
@@ -199,8 +202,7 @@ static int run_by_hand(const struct options *options, const struct config *confi
 
 static int run_service(const struct config *config, const sigset_t *signals)
 {
-	log_set_level(config->log_level);
-	int r = log_start(&(struct log_options){.place = LOG_PLACE_STDERR});
+	int r = log_setup_start(config);
 
 	if (r == 0) {
 		r = serve(config, signals);

@@ -38,6 +38,10 @@ struct config {
 
 	/* keys-log.c */
 	enum log_level log_level;
+	enum log_level log_levels[LOG_AREA_COUNT]; /* that of an area */
+	enum log_format log_format;
+	enum log_place log_place;
+	char *log_path; /* of the file or socket */
 
 	/* keys-who.c: who may use it */
 	struct origin_list origins;

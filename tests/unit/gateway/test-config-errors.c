@@ -28,6 +28,16 @@ static const struct {
 
 	{"log_level = verbose", 1, "log_level: expected error, warning, info or debug, got 'v"},
 
+	{"log_format = xml", 1, "log_format: expected logfmt or json, got 'xml'\n"},
+	{"log_to = stdout", 1, "log_to: expected \"stderr\", \"syslog\", \"syslog:/path/of/its/s"},
+	{"log_to = \"\"", 1, "log_to: expected"},
+	{"log_to = \"syslog:dev/log\"", 1, "log_to: expected"},
+	{"log_levels = {\"bosh=debug\",\n\"bush=debug\"}", 2,
+	 "log_levels: expected one of the areas "},
+	{"log_levels = {\"bosh=loud\"}", 1, "log_levels: expected \"=\" and error, warning, in"},
+	{"log_levels = {\"bosh\"}", 1, "log_levels: expected \"=\" and"},
+	{"log_levels = {\"=debug\"}", 1, "log_levels: expected one of the areas main, listener"},
+
 	{"listen = {\n\"127.0.0.1:1\",\n\n\"localhost:1\"}", 4, "listen: expected an IP addr"},
 	{"listen = {\"127.0.0.1:0\"}", 1, "listen: expected an IP address and a port"},
 	{"listen = {\"127.0.0.1:65536\"}", 1, "listen: expected"},

@@ -35,6 +35,11 @@ static void check_defaults(const struct config *config)
 	assert_string_equal(config->bosh_path, "/http-bind");
 	assert_string_equal(config->websocket_path, "/xmpp-websocket");
 	assert_int_equal(config->log_level, LOG_LEVEL_INFO);
+	for (int i = 0; i < LOG_AREA_COUNT; i++) {
+		assert_int_equal(config->log_levels[i], LOG_LEVEL_INFO);
+	}
+	assert_int_equal(config->log_format, LOG_FORMAT_LOGFMT);
+	assert_int_equal(config->log_place, LOG_PLACE_STDERR);
 	assert_true(config->origins.any);
 	assert_int_equal(config->proxies.n_networks, 0);
 	assert_null(config->resolvers);
@@ -92,7 +97,8 @@ static const char every_key[] =
 	"workers = 3\n"
 	"bosh_path = \"/a/b-c_d.e~f/\"\n"
 	"websocket_path = /ws\n"
-	"log_level = debug\n"
+	"log_level = debug\nlog_levels = {\"dns=error\", \"bosh=info\", \"dns=warning\"}\n"
+	"log_to = \"syslog:/run/log\"\nlog_format = json\n"
 	"allow_origins = {\"https://chat.example.org:443\", \"http://b:81\"}\n"
 	"trusted_proxies = {\"10.0.0.0/8\", \"::1\"}\n"
 	"resolvers = {\"127.0.0.1:5300\", \"[::1]\"}\n"
@@ -122,6 +128,12 @@ static void test_every_key(void **state)
 	assert_string_equal(config->bosh_path, "/a/b-c_d.e~f/");
 	assert_string_equal(config->websocket_path, "/ws");
 	assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
+	assert_int_equal(config->log_levels[LOG_AREA_DNS], LOG_LEVEL_WARNING);
+	assert_int_equal(config->log_levels[LOG_AREA_BOSH], LOG_LEVEL_INFO);
+	assert_int_equal(config->log_levels[LOG_AREA_TLS], LOG_LEVEL_DEBUG);
+	assert_int_equal(config->log_format, LOG_FORMAT_JSON);
+	assert_int_equal(config->log_place, LOG_PLACE_SYSLOG);
+	assert_string_equal(config->log_path, "/run/log");
 	assert_false(config->origins.any);
 	assert_int_equal(config->origins.n_patterns, 2);
 	assert_string_equal(config->origins.patterns[0].scheme, "https");

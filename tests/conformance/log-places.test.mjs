@@ -1,0 +1,216 @@
+// Where the log goes, and in which form: standard error, a file that is renamed, a syslog daemon, systemd's journal; and that
+// what clients send stays one line of printable ASCII in each of them.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, fstatSync, openSync, closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { createInterface } from 'node:readline';
+import { BINARY, configText, parseLogLine, runDoab } from '../support/doab.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
+import { freePort, patiently, removeFolder, startChild, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+
+const TIMEOUT = { timeout: patiently(60000) };
+// What a client sends to forge a line or to write to a terminal: line ends, escapes, quotes, and bytes that are not UTF-8.
+const EVIL = Buffer.from('\n\r\u0085\u2028\u202e\x1b[31m" event=forged x="\\', 'utf8');
+const ASCII = /^[\x20-\x7e]*$/;
+let folder;
+
+before(() => {
+	folder = temporaryFolder('log-places');
+	chmodSync(folder, 0o755);
+});
+after(() => removeFolder(folder));
+
+// Runs the gateway with @config; @use(running) may use .port, .child and .stderr (the lines).
+async function running(config, use, { stdio = 'pipe', env = {} } = {}) {
+	const port = await freePort();
+	const file = path.join(folder, `${port}.conf`);
+	writeFileSync(file, configText({ listen: [`127.0.0.1:${port}`], workers: 1, ...config }));
+	const child = startChild(BINARY, ['--config', file], { stdio: ['ignore', 'ignore', stdio], env: { ...process.env, ...env } });
+	const closed = new Promise((resolve) => child.once('close', resolve));
+	const stderr = [];
+	if (stdio === 'pipe') {
+		createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line));
+	}
+	await until(() => httpRequest(port, 'GET', '/').then(({ status }) => status === 200, () => false), 15000, 'the start');
+	try {
+		await use({ port, child, stderr });
+	} finally {
+		assert.equal(await stopChild(child, { patience: 20000 }), 0);
+		await within(closed, 15000, 'the last lines'); // not at 'exit', behind which they may still come
+	}
+	return stderr;
+}
+
+// Causes lines with what a client sent: a domain in the log of a refused session, a path in that of a refused request.
+async function provoke(port) {
+	const socket = await openWebSocket(port);
+	socket.open(EVIL.toString('utf8').replace(/\x1b/, '')); // XML has no U+001B
+	assert.match(await socket.nextMessage(), /<open/);
+	await socket.nextMessage();
+	socket.drop();
+	const connection = await HttpConnection.open(port);
+	connection.write(Buffer.concat([Buffer.from('GET /no%0Asuch/'), Buffer.from([0xff, 0xfe, 0xc3, 0x28]), Buffer.from('"x HTTP/1.1\r\nHost: a\r\nOrigin: \xff\x80"\r\n\r\n', 'latin1')]));
+	await connection.head().catch(() => {});
+	connection.close();
+}
+
+function assertLogfmt(lines) {
+	assert.ok(lines.length);
+	for (const line of lines) {
+		assert.match(line, ASCII);
+		assert.ok(parseLogLine(line).event, line);
+	}
+	assert.ok(!lines.some((line) => parseLogLine(line).event === 'forged'));
+	assert.ok(lines.some((line) => parseLogLine(line).event === 'session-refused'));
+}
+
+const linesOf = (file) => readFileSync(file, 'latin1').split('\n').slice(0, -1);
+
+test('a file: lines are appended, and SIGHUP opens it anew after it was renamed', TIMEOUT, async () => {
+	const file = path.join(folder, 'doab.log');
+	const before = path.join(folder, 'doab.log.1');
+	const stderr = await running({ log_to: file }, async ({ port, child }) => {
+		await until(() => existsSync(file) && linesOf(file).some((line) => / event=ready /.test(line)), 15000, 'event=ready');
+		assert.equal(statSync(file).mode & 0o007, 0, 'others cannot read it');
+		await provoke(port);
+		await until(() => linesOf(file).some((line) => /session-refused/.test(line)), 15000, 'a line of the session');
+		renameSync(file, before);
+		child.kill('SIGHUP');
+		await until(() => existsSync(file), 15000, 'the new file');
+		child.kill('SIGUSR1');
+		await until(() => linesOf(file).some((line) => / event=failures/.test(line)), 15000, 'a line in the new file');
+	});
+	assert.deepEqual(stderr, []);
+	assertLogfmt(linesOf(before));
+	assert.match(linesOf(file).at(-1), / event=stopped /);
+	assert.ok(linesOf(before).some((line) => / event=ready /.test(line)));
+	assert.ok(!linesOf(before).some((line) => / event=stopped /.test(line)));
+});
+
+test('a file that cannot be opened keeps the gateway from starting, and standard error says why', TIMEOUT, async () => {
+	const file = path.join(folder, 'bad.conf');
+	writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`], log_to: path.join(folder, 'no/such/folder/log') }));
+	const { code, stderr } = await runDoab('--config', file);
+	assert.equal(code, 1);
+	assert.match(stderr, /level=error event=failed error="No such file or directory"/);
+});
+
+test('JSON: each line is an object of printable ASCII, with what the client sent', TIMEOUT, async () => {
+	const stderr = await running({ log_format: 'json', log_level: 'debug' }, ({ port }) => provoke(port));
+	const events = stderr.map((line) => {
+		assert.match(line, ASCII);
+		return JSON.parse(line);
+	});
+	assert.ok(events.every(({ time, level, event }) => /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(time) && level && event));
+	assert.ok(!events.some(({ event }) => event === 'forged'));
+	const refused = events.find(({ event }) => event === 'session-refused');
+	assert.equal(refused.failure, 'domain-malformed');
+	assert.match(refused.detail, /\u2028\u202e\[31m" event=forged x="\\/);
+	assert.equal(typeof events.find(({ event }) => event === 'ready').workers, 'number');
+});
+
+test('logfmt on standard error: what the client sent stays within its line', TIMEOUT, async () => {
+	assertLogfmt(await running({}, ({ port }) => provoke(port)));
+});
+
+// A syslog daemon, because Node has no datagrams on Unix sockets.
+function startDaemon(socket, file) {
+	const code = `import os, socket, sys
+if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+daemon.bind(sys.argv[1])
+with open(sys.argv[2], "ab", 0) as out:
+    while True:
+        out.write(daemon.recv(65536) + b"\\n")
+`;
+	return spawn('python3', ['-c', code, socket, file], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+test('syslog: each line is a message with a priority, also after the daemon was restarted', TIMEOUT, async () => {
+	const socket = path.join(folder, 'syslog.socket');
+	const file = path.join(folder, 'syslog.txt');
+	const FORM = /^<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d doab\[(\d+)\]: (level=(\w+) event=.*)$/;
+	const PRIORITIES = { error: 27, warning: 28, info: 30, debug: 31 };
+	let daemon = startDaemon(socket, file);
+	let pid;
+	try {
+		await until(() => existsSync(socket), 15000, 'the daemon');
+		await running({ log_to: `syslog:${socket}`, log_level: 'debug' }, async ({ port, child }) => {
+			pid = child.pid;
+			await provoke(port);
+			await until(() => existsSync(file) && linesOf(file).some((line) => /session-refused/.test(line)), 15000, 'the session');
+			daemon.kill('SIGKILL');
+			await new Promise((resolve) => daemon.once('exit', resolve));
+			daemon = startDaemon(socket, file);
+			child.kill('SIGUSR1');
+			await until(() => linesOf(file).some((line) => /event=failures/.test(line)), 20000, 'a line at the new daemon');
+		});
+		await until(() => linesOf(file).some((line) => /event=stopped/.test(line)), 15000, 'the last line');
+	} finally {
+		daemon.kill('SIGKILL');
+	}
+	const lines = linesOf(file);
+	for (const line of lines) {
+		const [, priority, , , level] = FORM.exec(line) ?? assert.fail(line);
+		assert.match(line, ASCII);
+		assert.equal(Number(priority), PRIORITIES[level], line);
+	}
+	assert.ok(pid && new Set(lines.map((line) => FORM.exec(line)[2])).size === 1);
+	assertLogfmt(lines.map((line) => FORM.exec(line)[3]));
+});
+
+test('systemd\'s journal: a priority and no time, if JOURNAL_STREAM names standard error', TIMEOUT, async () => {
+	for (const isJournal of [true, false]) {
+		const file = path.join(folder, `journal-${isJournal}`);
+		const fd = openSync(file, 'a');
+		const { dev, ino } = fstatSync(fd);
+		const env = { JOURNAL_STREAM: `${dev}:${isJournal ? ino : ino + 1}` };
+		await running({}, ({ port }) => provoke(port), { stdio: fd, env });
+		closeSync(fd);
+		for (const line of linesOf(file)) {
+			assert.match(line, isJournal ? /^<[3467]>level=\w+ event=/ : /^time=\S+ level=\w+ event=/);
+		}
+	}
+});
+
+test('the levels of parts: one is louder, one is quieter than the others', TIMEOUT, async () => {
+	const stderr = await running({ log_level: 'error', log_levels: ['admission=warning', 'http=info', 'main=warning'] },
+		({ port }) => provoke(port));
+	const events = stderr.map((line) => parseLogLine(line).event);
+	assert.ok(events.includes('session-refused'), stderr.join('\n'));
+	assert.ok(!events.includes('ready'), stderr.join('\n'));
+	assert.ok(!events.includes('stopped'));
+});
+
+test('a full disk: nothing waits for it, and what is missing is told when there is room', TIMEOUT, async (context) => {
+	const disk = path.join(folder, 'disk');
+	execFileSync('mkdir', [disk]);
+	try {
+		execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk], { stdio: 'pipe' });
+	} catch {
+		context.skip('this machine lets nobody mount a small disk here');
+		return;
+	}
+	try {
+		const file = path.join(disk, 'doab.log');
+		const filler = path.join(disk, 'filler');
+		await running({ log_to: file, workers: 2 }, async ({ port, child }) => {
+			await until(() => existsSync(file) && linesOf(file).length, 15000, 'the first lines');
+			assert.throws(() => writeFileSync(filler, Buffer.alloc(1024 * 1024)), /ENOSPC/);
+			for (let i = 0; i < 10; i++) {
+				await provoke(port);
+				assert.equal((await httpRequest(port, 'GET', '/')).status, 200);
+			}
+			execFileSync('rm', [filler]);
+			child.kill('SIGUSR1');
+			await until(() => linesOf(file).some((line) => /event=failures/.test(line)), 20000, 'the lines that waited');
+		});
+		const lines = linesOf(file);
+		assertLogfmt(lines);
+		assert.equal(lines.filter((line) => /event=session-refused/.test(line)).length, 10, 'the queue has kept them');
+	} finally {
+		execFileSync('umount', [disk]);
+	}
+});
