@@ -138,7 +138,8 @@ static void run_body(struct xml_pool *over, struct pieces *pieces, struct buffer
 	log_number(log, &body.ack);
 	log_number(log, &body.pause);
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-		LOG(log, " %s%.*s", texts[i].data ? "=" : "-", SV_ARGS(texts[i]));
+		LOG(log, " %s", texts[i].data ? "=" : "-");
+		assert_int_equal(buffer_append_sv(log, texts[i]), 0);
 	}
 	LOG(log, "\n%.*s\n", SV_ARGS(buffer_sv(&body.payloads)));
 	bosh_body_deinit(&body);
