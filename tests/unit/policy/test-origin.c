@@ -223,8 +223,8 @@ static void test_listed(void **state)
 		"http://2001:db8::1",
 		"https://localhost",
 		"http://localhost:0",
-		"https://b\xc3\xbc"
-		"cher.example",
+		("https://b\xc3\xbc"
+		 "cher.example"),
 		"https://a.example,https://b",
 	};
 
