@@ -42,15 +42,15 @@ static void set_verdict(struct admission *admission, enum failure_kind kind)
 	failure_set(&admission->verdict, kind, NULL);
 }
 
-/* The key says where BOSH is to be asked instead: it sends no WebSocket away. A further stream
- * comes by a request of a session that was admitted. */
+/* A further stream comes by a request of a session that was admitted. */
 static void judge_security(struct worker_env *env, const struct admission_request *request,
 			   struct admission *admission)
 {
-	const char *uri = env->config->see_other_uri;
+	const char *uri = request->transport == ADMISSION_BOSH
+				  ? env->config->see_other_uri
+				  : env->config->websocket_see_other_uri;
 
-	if (request->transport == ADMISSION_BOSH && request->session.n == 0 && uri[0] &&
-	    !request->is_secure) {
+	if (request->session.n == 0 && uri[0] && !request->is_secure) {
 		failure_set(&admission->verdict, FAILURE_SEE_OTHER_URI, "%s", uri);
 		admission->uri = uri;
 	}

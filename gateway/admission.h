@@ -25,7 +25,7 @@ enum admission_transport {
 struct admission_request {
 	enum admission_transport transport;
 	const struct address *client;
-	bool is_secure;    /* it came over TLS, as a trusted proxy says; read for BOSH only */
+	bool is_secure;    /* it came over TLS, as a trusted proxy says */
 	struct sv session; /* in the log, if one more stream of it is wanted; else empty */
 	struct sv to;      /* in the client's words */
 	struct sv route;   /* likewise; empty: none. BOSH only */

@@ -71,6 +71,8 @@ struct config {
 
 	/* keys-websocket.c */
 	unsigned ping_interval_s;
+	size_t n_login_message_max;    /* bytes of a message before the login */
+	char *websocket_see_other_uri; /* where clients without TLS are sent; "" for nowhere */
 
 	/* keys-domain.c: the `domain` sections */
 	struct domain_rules domains;

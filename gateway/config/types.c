@@ -196,18 +196,25 @@ static int set_path(const struct config_setting *setting, void *member)
 
 const struct config_type config_type_path = {.set = set_path, .deinit = config_text_deinit};
 
-/* An https URI of printable ASCII, or an empty text. */
-static int set_uri(const struct config_setting *setting, void *member)
+/* Whether @uri is @scheme and more, in printable ASCII without quotes. */
+static bool is_uri(struct sv uri, struct sv scheme)
 {
-	struct sv uri = sv_from(setting->values->text);
-	bool valid = uri.n > sizeof("https://") - 1 && uri.n <= CONFIG_URI_MAX &&
-		     sv_starts_with(uri, SV("https://"));
+	bool valid =
+		uri.n > scheme.n && uri.n <= CONFIG_URI_MAX && sv_starts_with(uri, scheme);
 
 	for (size_t i = 0; i < uri.n; i++) {
 		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f &&
 			!strchr("<>\"'\\", uri.data[i]);
 	}
-	if (uri.n && !valid) {
+	return valid;
+}
+
+/* An https URI, or an empty text. */
+static int set_uri(const struct config_setting *setting, void *member)
+{
+	struct sv uri = sv_from(setting->values->text);
+
+	if (uri.n && !is_uri(uri, SV("https://"))) {
 		return config_refuse(setting, setting->values,
 				     "a URI as in \"https://chat.example.org/http-bind\"");
 	}
@@ -215,6 +222,21 @@ static int set_uri(const struct config_setting *setting, void *member)
 }
 
 const struct config_type config_type_uri = {.set = set_uri, .deinit = config_text_deinit};
+
+/* A wss URI, an https URI (of BOSH), or an empty text. */
+static int set_websocket_uri(const struct config_setting *setting, void *member)
+{
+	struct sv uri = sv_from(setting->values->text);
+
+	if (uri.n && !is_uri(uri, SV("wss://")) && !is_uri(uri, SV("https://"))) {
+		return config_refuse(setting, setting->values,
+				     "a URI as in \"wss://chat.example.org/xmpp-websocket\"");
+	}
+	return config_set_text(member, setting->values->text);
+}
+
+const struct config_type config_type_websocket_uri = {.set = set_websocket_uri,
+						      .deinit = config_text_deinit};
 
 /* Returns 0 or a negative errno. */
 static int file_is_readable(const char *path)

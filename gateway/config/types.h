@@ -22,6 +22,7 @@ extern const struct config_type config_type_choice;
 extern const struct config_type config_type_text;     /* char * */
 extern const struct config_type config_type_path;     /* char *: of a URL */
 extern const struct config_type config_type_uri;      /* char *: https, or "" */
+extern const struct config_type config_type_websocket_uri; /* char *: wss or https, or "" */
 extern const struct config_type config_type_file;     /* char *: can be read; NULL for "" */
 extern const struct config_type config_type_origins;  /* struct origin_list */
 extern const struct config_type config_type_proxies;  /* struct client_proxies */

@@ -112,3 +112,6 @@ void ws_session_say_error(struct ws_session *session, const struct ws_goodbye *g
 void ws_session_tell(struct ws_session *session, const struct failure *failure);
 void ws_session_fail(struct ws_session *session, const struct failure *failure);
 void ws_session_fail_kind(struct ws_session *session, enum failure_kind kind);
+
+/* Ends the session with <close see-other-uri='@uri'/>. */
+void ws_session_send_elsewhere(struct ws_session *session, const char *uri);

@@ -119,6 +119,18 @@ void ws_session_tell(struct ws_session *session, const struct failure *failure)
 	ws_session_drop_link(session);
 }
 
+void ws_session_send_elsewhere(struct ws_session *session, const char *uri)
+{
+	const struct ws_goodbye goodbye = {
+		.text = failure_sentence(FAILURE_SEE_OTHER_URI),
+		.see_other_uri = uri,
+		.status = WS_CLOSE_NORMAL,
+	};
+
+	ws_session_say_error(session, &goodbye);
+	ws_session_drop_link(session);
+}
+
 void ws_session_fail(struct ws_session *session, const struct failure *failure)
 {
 	session_log_failed(&session->log, session->domain, failure, true);

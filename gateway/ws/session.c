@@ -44,10 +44,12 @@ static void charge(struct ws_session *session)
 	}
 }
 
+/* From now on the client is one of its server's users, whose messages may be as large as theirs. */
 static void look_for_login(struct ws_session *session)
 {
 	if (!session->logged_in && link_stream(session->link)->logged_in) {
 		session->logged_in = true;
+		session->framing.n_message_max = session->endpoint->env->config->n_body_max;
 		session_log_online(&session->log);
 	}
 }
@@ -199,6 +201,8 @@ static void on_open(struct ws_session *session, const struct framing_event *even
 	memcpy(session->domain, admission.domain, sizeof(session->domain));
 	if (is_admitted) {
 		open_link(session, event, admission.rule);
+	} else if (admission.uri) {
+		ws_session_send_elsewhere(session, admission.uri);
 	} else {
 		ws_session_tell(session, &admission.verdict);
 	}
@@ -393,6 +397,9 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	if (r < 0) {
 		free(session);
 		return r;
+	}
+	if (session->framing.n_message_max > endpoint->env->config->n_login_message_max) {
+		session->framing.n_message_max = endpoint->env->config->n_login_message_max;
 	}
 	session->endpoint = endpoint;
 	session->connection = connection;

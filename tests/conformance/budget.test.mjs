@@ -17,7 +17,7 @@ const KB = 1024;
 const BODY = 20000;
 const SENT = 16000;
 const FIT = 12;
-const LIMITS = { body_bytes: BODY, login_bytes_per_address: FIT * 16 * KB, login_bytes: 2 * FIT * 16 * KB };
+const LIMITS = { body_bytes: BODY, login_message_bytes: BODY, login_bytes_per_address: FIT * 16 * KB, login_bytes: 2 * FIT * 16 * KB };
 const ORIGIN = 'https://chat.example.org';
 
 async function withStage(config, use, scenarios = { plain: 'plain' }) {

@@ -82,6 +82,10 @@ static const struct {
 	 "allowed_routes: expected a host and a port, as in \"xmpp.example.org:5222\", got "
 	 "'a.example'\n"},
 	{"see_other_uri = \"http://a.example/\"", 1, "see_other_uri: expected a URI"},
+	{"see_other_uri = \"wss://a.example/\"", 1, "see_other_uri: expected a URI"},
+	{"websocket_see_other_uri = \"ws://a.example/\"", 1,
+	 "websocket_see_other_uri: expected a URI"},
+	{"websocket_see_other_uri = \"wss://\"", 1, "websocket_see_other_uri: expected a URI"},
 	{"allowed_ports = {0}", 1, "allowed_ports: expected a port"},
 
 	{"inactivity = 10\npolling = 10\n", 2, "polling: expected less than inactivity (10), got"},

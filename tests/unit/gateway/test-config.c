@@ -58,6 +58,8 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->inactivity_s, 60);
 	assert_int_equal(config->polling_s, 2);
 	assert_int_equal(config->ping_interval_s, 50);
+	assert_int_equal(config->n_login_message_max, 8192);
+	assert_string_equal(config->websocket_see_other_uri, "");
 	assert_int_equal(config->header_timeout_s, 15);
 	assert_int_equal(config->dns_timeout_ms, 1500);
 	assert_int_equal(config->n_dns_tries, 3);
@@ -106,6 +108,8 @@ static const char every_key[] =
 	"allowed_ports = {\"25\", \"70-71\"}\n"
 	"body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
 	"wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
+	"login_message_bytes = 4097\n"
+	"websocket_see_other_uri = \"wss://a.example/ws\"\n"
 	"dns_timeout = 1600\ndns_tries = 4\n"
 	"header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
 	"keepalive = 22\n"
@@ -153,6 +157,8 @@ static void test_every_key(void **state)
 	assert_int_equal(config->inactivity_s, 13);
 	assert_int_equal(config->polling_s, 4);
 	assert_int_equal(config->ping_interval_s, 15);
+	assert_int_equal(config->n_login_message_max, 4097);
+	assert_string_equal(config->websocket_see_other_uri, "wss://a.example/ws");
 	assert_int_equal(config->header_timeout_s, 16);
 	assert_int_equal(config->dns_timeout_ms, 1600);
 	assert_int_equal(config->n_dns_tries, 4);
@@ -335,6 +341,7 @@ static void test_ranges(void **state)
 		{"inactivity", 5, 3600},
 		{"polling", 0, 60},
 		{"ping_interval", 0, 3600},
+		{"login_message_bytes", 4096, 16777216},
 		{"header_timeout", 1, 120},
 		{"dns_timeout", 50, 30000},
 		{"dns_tries", 1, 10},

@@ -16,6 +16,7 @@
  * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
 
 enum {
+	N_LOGIN_MAX = 500,
 	N_ELEMENT_MAX = 2000,
 };
 
@@ -53,6 +54,8 @@ static struct census *census;
 static struct budget *budget;
 static struct metrics_cell metrics;
 static struct config config;
+static char nowhere[] = "";
+static char elsewhere[] = "wss://a.example/?b&c";
 
 static int setup(void **state)
 {
@@ -64,6 +67,9 @@ static int setup(void **state)
 	int r = census_new(&limits, &census);
 
 	(void)state;
+	config.n_login_message_max = N_LOGIN_MAX;
+	config.n_body_max = N_ELEMENT_MAX;
+	config.websocket_see_other_uri = nowhere;
 	log_set_level(LOG_LEVEL_ERROR);
 	return r < 0 ? r : budget_new(&no_limits, 1, &budget);
 }
@@ -265,12 +271,90 @@ static void test_without_memory(void **state)
 	assert_int_equal(census_sessions(census), 0);
 }
 
+/* Sends a message of white space and tells whether the session goes on. */
+static bool takes(struct ws_session *session, size_t n)
+{
+	char message[N_ELEMENT_MAX + 1];
+
+	memset(message, ' ', n);
+	ws_session_on_piece(session, message, n, true, true);
+	return !session->over;
+}
+
+/* Before the login a message may be shorter than after it. */
+static void test_message_limits(void **state)
+{
+	static const struct {
+		bool logs_in;
+		size_t n_max;
+	} rows[] = {{false, N_LOGIN_MAX}, {true, N_ELEMENT_MAX}};
+	const struct ws_client client = {.address.any.sa_family = AF_INET};
+	struct ws_session *session;
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		script_reset();
+		assert_int_equal(ws_session_new(&stage.endpoint, NULL, &client, &session), 0);
+		assert_true(takes(session, N_LOGIN_MAX));
+		ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
+		server_says(SERVER "<stream:features/>");
+		if (rows[i].logs_in) {
+			assert_true(takes(session, N_LOGIN_MAX));
+			server_says("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+		}
+		assert_true(takes(session, rows[i].n_max));
+		assert_false(takes(session, rows[i].n_max + 1));
+		assert_non_null(strstr(script.text, "<policy-violation"));
+		assert_non_null(strstr(script.text, "\nend 1009 the message is larger"));
+		ws_session_on_closed(session, true);
+	}
+	stage_deinit(&stage);
+}
+
+/* Without TLS, and with it. */
+static void test_see_other_uri(void **state)
+{
+	struct ws_client client = {.address.any.sa_family = AF_INET};
+	struct ws_session *session;
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	config.websocket_see_other_uri = elsewhere;
+	for (int i = 0; i < 2; i++) {
+		client.is_secure = i;
+		script_reset();
+		assert_int_equal(ws_session_new(&stage.endpoint, NULL, &client, &session), 0);
+		ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
+		assert_int_equal(session->over, !client.is_secure);
+		assert_int_equal(!fake_link, !client.is_secure);
+		ws_session_on_closed(session, true);
+		if (!client.is_secure) {
+			assert_string_equal(
+				script.text,
+				"to client <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "
+				"version='1.0' id='bbbbbbbbbbbbbbbbbbbbbb'/>\n"
+				"to client <close xmlns='urn:ietf:params:xml:ns:xmpp-framing' "
+				"see-other-uri='wss://a.example/?b&amp;c'/>\n"
+				"end 1000 sessions are opened elsewhere\n");
+		}
+	}
+	config.websocket_see_other_uri = nowhere;
+	stage_deinit(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_isolation),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_words),          cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_message_limits),
+		cmocka_unit_test(test_see_other_uri),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
