@@ -197,7 +197,6 @@ static bool route(struct worker *worker, struct http_exchange *exchange)
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_WEBSOCKET, 1);
 		ws_endpoint_upgrade(worker->ws, exchange);
 		break;
-	case SITE_ROUTE_PAGE:
 	case SITE_ROUTE_OTHER:
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_OTHER, 1);
 		site_answer(site, exchange);

@@ -4,8 +4,9 @@
  * The media type of a session's answers (XEP-0124, "Session Creation Request": `content`). A client
  * may choose from a list. Nothing that a client wrote ever stands in a header.
  *
- * Some of the types are those of pages. What makes the answers inert are their headers (http/site.h):
- * a Content-Security-Policy that allows neither scripts nor forms nor any load, and nosniff.
+ * Some of the types are those of pages. What makes the answers inert are their headers
+ * (http/site.h): a Content-Security-Policy that allows neither scripts nor forms nor any load, and
+ * nosniff.
  */
 #include "common/sv.h"
 

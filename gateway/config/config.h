@@ -15,6 +15,7 @@
 #include "common/address.h"
 #include "common/log.h"
 #include "gateway/config/listener.h"
+#include "gateway/config/web.h"
 #include "policy/budget.h"
 #include "policy/census.h"
 #include "policy/client.h"
@@ -46,6 +47,9 @@ struct config {
 	/* keys-who.c: who may use it */
 	struct origin_list origins;
 	struct client_proxies proxies;
+
+	/* keys-web.c: web pages and plug-ins */
+	struct config_web web;
 
 	/* keys-limits.c: how much, of what size */
 	struct census_limits limits;

@@ -5,6 +5,7 @@
 
 #include "gateway/config/types.h"
 #include "policy/client.h"
+#include "policy/host.h"
 #include "policy/networks.h"
 #include "policy/origin.h"
 #include "policy/ports.h"
@@ -16,6 +17,7 @@ typedef int list_init(void *list, const char *const *texts, size_t n, size_t *re
 /* A list of any of these types, which is made before that of the member is given up. */
 union list {
 	struct origin_list origins;
+	struct host_list hosts;
 	struct client_proxies proxies;
 	struct routes routes;
 	struct ports ports;
@@ -94,6 +96,8 @@ static int make_list(const struct config_setting *setting, list_init *init, unio
 DEFINE_LIST(config_type_origins, origin_list, origin_list_init, origin_list_deinit,
 	    "\"*\" or an origin without a path, as in \"https://chat.example.org\" or "
 	    "\"https://*.example.org\"");
+DEFINE_LIST(config_type_hosts, host_list, host_list_init, host_list_deinit,
+	    "a host name, as in \"chat.example.org\" or \"*.example.org\"");
 DEFINE_LIST(config_type_proxies, client_proxies, client_proxies_init, client_proxies_deinit,
 	    CONFIG_NETWORK_EXPECTED);
 DEFINE_LIST(config_type_routes, routes, routes_init, routes_deinit,

@@ -178,7 +178,9 @@ static bool path_segments_are_valid(struct sv path)
 
 static int set_path(const struct config_setting *setting, void *member)
 {
-	static const char *const fixed[] = {"/", "/crossdomain.xml", "/clientaccesspolicy.xml"};
+	static const char *const fixed[] = {"/", "/crossdomain.xml", "/clientaccesspolicy.xml",
+					    "/.well-known/host-meta",
+					    "/.well-known/host-meta.json"};
 	const char *text = setting->values->text;
 	struct sv path = sv_from(text);
 

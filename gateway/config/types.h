@@ -25,6 +25,7 @@ extern const struct config_type config_type_uri;      /* char *: https, or "" */
 extern const struct config_type config_type_websocket_uri; /* char *: wss or https, or "" */
 extern const struct config_type config_type_file;     /* char *: can be read; NULL for "" */
 extern const struct config_type config_type_origins;  /* struct origin_list */
+extern const struct config_type config_type_hosts;    /* struct host_list */
 extern const struct config_type config_type_proxies;  /* struct client_proxies */
 extern const struct config_type config_type_networks; /* struct networks */
 extern const struct config_type config_type_routes;   /* struct routes */

@@ -4,97 +4,26 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/http/document.h"
-#include "gateway/peek.h"
-#include "policy/documents.h"
+#include "gateway/http/fixed.h"
+#include "gateway/http/head.h"
+#include "policy/cors.h"
 
 enum {
-	/* Names and values of up to ten headers, and the terminating NULL. */
-	SITE_HEADERS_MAX = 2 * 10 + 1,
-};
-
-/* A text that is the same for all clients. It is encoded once in each content coding; NULL where
- * that is not worth it. */
-struct document {
-	struct blob *in[CODING_COUNT];
+	/* Names and values of up to twelve headers, and the terminating NULL. */
+	SITE_HEADERS_MAX = 2 * 12 + 1,
 };
 
 struct site {
 	const struct config *config;
-	struct document page, crossdomain, clientaccess;
-	char *page_policy;
+	struct fixed fixed;
 };
 
 struct headers {
 	const char *list[SITE_HEADERS_MAX];
 	size_t n;
+	enum origin_verdict verdict; /* about the page that sent the request */
 	char origin[ORIGIN_LENGTH_MAX + 1];
 };
-
-static int blob_from(const struct buffer *buffer, struct blob **ret_blob)
-{
-	int r = blob_new(buffer->n, ret_blob);
-
-	if (r == 0) {
-		memcpy((*ret_blob)->data, buffer_sv(buffer).data, buffer->n);
-	}
-	return r;
-}
-
-static int make_policies(struct site *site)
-{
-	_cleanup_(buffer_deinit) struct buffer crossdomain = BUFFER_INIT;
-	_cleanup_(buffer_deinit) struct buffer clientaccess = BUFFER_INIT;
-	const struct config *config = site->config;
-	int r = documents_crossdomain(&config->origins, &crossdomain);
-
-	if (r == 0) {
-		r = documents_clientaccesspolicy(&config->origins,
-						 peek_without_slash(sv_from(config->bosh_path)),
-						 &clientaccess);
-	}
-	if (r == 0) {
-		r = blob_from(&crossdomain, &site->crossdomain.in[CODING_IDENTITY]);
-	}
-	return r < 0 ? r : blob_from(&clientaccess, &site->clientaccess.in[CODING_IDENTITY]);
-}
-
-static int document_encode(struct document *document, struct coder *coder)
-{
-	struct sv plain = blob_sv(document->in[CODING_IDENTITY]);
-	int r = 0;
-
-	if (plain.n < CODING_TEXT_MIN || plain.n > CODING_TEXT_MAX) {
-		return 0;
-	}
-	for (enum coding coding = CODING_IDENTITY + 1; r == 0 && coding < CODING_COUNT; coding++) {
-		r = coder_encode(coder, coding, plain, &document->in[coding]);
-	}
-	return r;
-}
-
-static int encode_documents(struct site *site)
-{
-	struct document *documents[] = {&site->page, &site->crossdomain, &site->clientaccess};
-	struct coder *coder;
-	int r = coder_new(&coder);
-
-	if (r < 0) {
-		return r;
-	}
-	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(documents); i++) {
-		r = document_encode(documents[i], coder);
-	}
-	coder_free(coder);
-	return r;
-}
-
-static void document_deinit(struct document *document)
-{
-	for (size_t i = 0; i < CODING_COUNT; i++) {
-		blob_unref(document->in[i]);
-	}
-}
 
 int site_new(const struct config *config, struct site **ret_site)
 {
@@ -104,14 +33,8 @@ int site_new(const struct config *config, struct site **ret_site)
 		return -ENOMEM;
 	}
 	site->config = config;
-	int r = document_page(config, &site->page.in[CODING_IDENTITY], &site->page_policy);
+	int r = fixed_init(&site->fixed, config);
 
-	if (r == 0) {
-		r = make_policies(site);
-	}
-	if (r == 0 && config->coding) {
-		r = encode_documents(site);
-	}
 	if (r < 0) {
 		site_free(site);
 		return r;
@@ -122,21 +45,16 @@ int site_new(const struct config *config, struct site **ret_site)
 
 struct site *site_free(struct site *site)
 {
-	if (!site) {
-		return NULL;
+	if (site) {
+		fixed_deinit(&site->fixed);
+		free(site);
 	}
-	document_deinit(&site->page);
-	document_deinit(&site->crossdomain);
-	document_deinit(&site->clientaccess);
-	free(site->page_policy);
-	free(site);
 	return NULL;
 }
 
 static bool has_path(const struct http_exchange *exchange, const char *path)
 {
-	return sv_eq(peek_without_slash(http_exchange_path(exchange)),
-		     peek_without_slash(sv_from(path)));
+	return http_path_eq(http_exchange_path(exchange), sv_from(path));
 }
 
 static bool has_method(const struct http_exchange *exchange, struct sv method)
@@ -154,24 +72,34 @@ static bool is_post_of_bosh(const struct site *site, const struct http_exchange 
 	return has_method(exchange, SV("POST")) && has_path(exchange, site->config->bosh_path);
 }
 
+/* Whether the client is a browser that wants to show what it gets. Others ask only to see whether
+ * there is an answer, or to keep a connection open. */
+static bool wants_page(const struct http_exchange *exchange)
+{
+	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
+	struct sv types = http_exchange_header_list(exchange, "Accept", &joined);
+	struct sv type;
+
+	while (sv_split(&types, ',', &type)) {
+		if (sv_eq_nocase(sv_trim(sv_first(type, sv_find(type, ';'))), SV("text/html"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_upgrade(const struct site *site, const struct http_exchange *exchange)
+{
+	return has_path(exchange, site->config->websocket_path) &&
+	       has_method(exchange, SV("GET")) && http_exchange_header(exchange, "Upgrade").n;
+}
+
 enum site_route site_route(const struct site *site, const struct http_exchange *exchange)
 {
-	const struct config *config = site->config;
-
-	if (is_post_of_bosh(site, exchange)) {
-		return http_exchange_is_coded_otherwise(exchange) ? SITE_ROUTE_OTHER
-								  : SITE_ROUTE_BOSH;
+	if (is_post_of_bosh(site, exchange) && !http_exchange_is_coded_otherwise(exchange)) {
+		return SITE_ROUTE_BOSH;
 	}
-	if (has_path(exchange, config->bosh_path)) {
-		return is_read(exchange) ? SITE_ROUTE_PAGE : SITE_ROUTE_OTHER;
-	}
-	if (has_path(exchange, config->websocket_path) && is_read(exchange)) {
-		return http_exchange_header(exchange, "Upgrade").n &&
-				       has_method(exchange, SV("GET"))
-			     ? SITE_ROUTE_WEBSOCKET
-			     : SITE_ROUTE_PAGE;
-	}
-	return has_path(exchange, "/") && is_read(exchange) ? SITE_ROUTE_PAGE : SITE_ROUTE_OTHER;
+	return is_upgrade(site, exchange) ? SITE_ROUTE_WEBSOCKET : SITE_ROUTE_OTHER;
 }
 
 static void headers_add(struct headers *headers, const char *name, const char *value)
@@ -183,13 +111,31 @@ static void headers_add(struct headers *headers, const char *name, const char *v
 	}
 }
 
+/* Whether the page came from the gateway itself: its origin is the host that it asks for. */
+static bool is_same_host(struct sv origin, struct sv host)
+{
+	size_t n = sv_find_sv(origin, SV("://"));
+	struct sv scheme = sv_first(origin, n);
+
+	return (sv_eq(scheme, SV("https")) || sv_eq(scheme, SV("http"))) && host.n &&
+	       sv_eq_nocase(sv_skip(origin, n + strlen("://")), host);
+}
+
 bool site_allows(const struct site *site, struct sv origin, struct sv host)
 {
-	size_t scheme = sv_find_sv(origin, SV("://"));
-	bool own = host.n && scheme < origin.n && sv_eq_nocase(sv_skip(origin, scheme + 3), host);
+	const struct config *config = site->config;
 	char text[ORIGIN_LENGTH_MAX + 1];
 
-	return own || origin_list_judge(&site->config->origins, origin, text) != ORIGIN_REFUSED;
+	switch (origin_list_judge(&config->origins, origin, text)) {
+	case ORIGIN_ANY:
+	case ORIGIN_LISTED:
+		return true;
+	case ORIGIN_ABSENT:
+		return !config->web.requires_origin;
+	case ORIGIN_REFUSED:
+		break;
+	}
+	return is_same_host(origin, host) && host_list_owns(&config->web.own_hosts, host);
 }
 
 /* The value of the Vary header: what the answer depends on besides its path. NULL: no header. */
@@ -203,23 +149,32 @@ static const char *vary(const struct site *site, bool has_text)
 	return is_coded ? "Origin, Accept-Encoding" : "Origin";
 }
 
-/* Adds the headers of every answer. XEP-0124 leaves caching to HTTP; a cached answer would deliver
- * the same stanzas twice. */
-static void headers_common(struct headers *headers, const struct site *site,
-			   const struct http_exchange *exchange, bool has_text)
+/* WHATWG Fetch, "CORS protocol". Credentials are never allowed to all pages. */
+static void headers_cors(struct headers *headers, const struct site *site,
+			 const struct http_exchange *exchange)
 {
-	const struct origin_list *origins = &site->config->origins;
-	enum origin_verdict verdict = origin_list_judge(
-		origins, http_exchange_header(exchange, "Origin"), headers->origin);
+	const struct config *config = site->config;
 
-	if (verdict == ORIGIN_LISTED) {
+	headers->verdict = origin_list_judge(
+		&config->origins, http_exchange_header(exchange, "Origin"), headers->origin);
+	if (headers->verdict == ORIGIN_LISTED) {
 		headers_add(headers, "Access-Control-Allow-Origin", headers->origin);
-	} else if (origins->any) {
+		headers_add(headers, "Access-Control-Allow-Credentials",
+			    config->web.allows_credentials ? "true" : NULL);
+	} else if (config->origins.any) {
 		headers_add(headers, "Access-Control-Allow-Origin", "*");
 	}
+}
+
+/* Adds the headers of every answer. */
+static void headers_common(struct headers *headers, const struct site *site,
+			   const struct http_exchange *exchange, bool has_text,
+			   const char *cache_control)
+{
+	headers_cors(headers, site, exchange);
 	headers_add(headers, "Vary", vary(site, has_text));
 	headers_add(headers, "X-Content-Type-Options", "nosniff");
-	headers_add(headers, "Cache-Control", "no-store");
+	headers_add(headers, "Cache-Control", cache_control);
 }
 
 /* Answers with @text, which is encoded in @coding. Consumes the reference. */
@@ -251,46 +206,48 @@ static void answer_text(struct http_exchange *exchange, unsigned status, const c
 	}
 }
 
-static void answer_document(struct http_exchange *exchange, const char *content_type,
-			    const struct document *document, struct headers *headers)
-{
-	enum coding coding =
-		http_exchange_choose_coding(exchange, document->in[CODING_IDENTITY]->n);
-
-	if (!document->in[coding]) {
-		coding = CODING_IDENTITY;
-	}
-	answer_in(exchange, 200, content_type, coding, blob_ref(document->in[coding]), headers);
-}
-
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body)
 {
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange, body);
+	/* XEP-0124 leaves caching to HTTP; a cached answer would deliver the same stanzas twice. */
+	headers_common(&headers, site, exchange, body, "no-store");
 	headers_add(&headers, "Content-Security-Policy", "default-src 'none'; sandbox");
 	answer_text(exchange, status, content_type, body, &headers);
 }
 
-static void answer_page(const struct site *site, struct http_exchange *exchange)
+static bool has_tag(const struct http_exchange *exchange, const struct fixed_text *text)
 {
-	struct headers headers = {.n = 0};
+	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
 
-	headers_common(&headers, site, exchange, true);
-	headers_add(&headers, "Content-Security-Policy", site->page_policy);
-	headers_add(&headers, "Referrer-Policy", "no-referrer");
-	answer_document(exchange, "text/html; charset=utf-8", &site->page, &headers);
+	return fixed_text_is_known(text,
+				   http_exchange_header_list(exchange, "If-None-Match", &joined));
 }
 
-static void answer_policy(const struct site *site, struct http_exchange *exchange)
+/* Answers with a text that is the same for all. The page is asked for anew each time. */
+static void answer_fixed(const struct site *site, struct http_exchange *exchange,
+			 const struct fixed_text *text)
 {
-	bool cross = has_path(exchange, "/crossdomain.xml");
-	const struct document *policy = cross ? &site->crossdomain : &site->clientaccess;
+	bool is_page = text == &site->fixed.texts[FIXED_PAGE];
+	enum coding coding = http_exchange_choose_coding(exchange, text->in[CODING_IDENTITY]->n);
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange, true);
-	answer_document(exchange, "text/xml; charset=utf-8", policy, &headers);
+	headers_common(&headers, site, exchange, true, is_page ? "no-cache" : "max-age=300");
+	headers_add(&headers, "ETag", text->tag);
+	if (has_tag(exchange, text)) {
+		http_exchange_answer(exchange,
+				     &(struct http_answer){.status = 304, .headers = headers.list});
+		return;
+	}
+	if (is_page) {
+		headers_add(&headers, "Content-Security-Policy", site->fixed.page_policy);
+		headers_add(&headers, "Referrer-Policy", "no-referrer");
+	}
+	if (!text->in[coding]) {
+		coding = CODING_IDENTITY;
+	}
+	answer_in(exchange, 200, text->content_type, coding, blob_ref(text->in[coding]), &headers);
 }
 
 /* The methods that the path supports; NULL if there is no such path. */
@@ -300,8 +257,7 @@ static const char *methods_of(const struct site *site, const struct http_exchang
 		return "GET, HEAD, OPTIONS, POST";
 	}
 	if (has_path(exchange, "/") || has_path(exchange, site->config->websocket_path) ||
-	    has_path(exchange, "/crossdomain.xml") ||
-	    has_path(exchange, "/clientaccesspolicy.xml")) {
+	    fixed_find(&site->fixed, http_exchange_path(exchange))) {
 		return "GET, HEAD, OPTIONS";
 	}
 	return NULL;
@@ -311,14 +267,23 @@ static const char *methods_of(const struct site *site, const struct http_exchang
 static void answer_options(const struct site *site, struct http_exchange *exchange,
 			   const char *methods)
 {
+	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
+	struct sv asked =
+		http_exchange_header_list(exchange, "Access-Control-Request-Headers", &joined);
+	char list[CORS_HEADERS_LENGTH_MAX + 1];
 	struct headers headers = {.n = 0};
 
-	headers_common(&headers, site, exchange, false);
+	headers_common(&headers, site, exchange, false, "no-store");
 	headers_add(&headers, "Allow", methods);
 	headers_add(&headers, "Access-Control-Allow-Methods", methods);
 	headers_add(&headers, "Access-Control-Allow-Headers",
-		    "Content-Type, Content-Encoding, X-Requested-With");
+		    cors_headers_judge(asked, list) ? list : CORS_HEADERS_DEFAULT);
 	headers_add(&headers, "Access-Control-Max-Age", "86400");
+	if (headers.verdict == ORIGIN_LISTED && site->config->web.allows_private_network &&
+	    sv_eq(http_exchange_header(exchange, "Access-Control-Request-Private-Network"),
+		  SV("true"))) {
+		headers_add(&headers, "Access-Control-Allow-Private-Network", "true");
+	}
 	http_exchange_answer(exchange,
 			     &(struct http_answer){.status = 204, .headers = headers.list});
 }
@@ -331,7 +296,7 @@ static void answer_sentence(const struct site *site, struct http_exchange *excha
 	struct blob *body;
 	size_t n = strlen(sentence);
 
-	headers_common(&headers, site, exchange, true);
+	headers_common(&headers, site, exchange, true, "no-store");
 	headers_add(&headers, "Allow", allow);
 	if (status == 426) {
 		/* RFC 6455, 4.2.2. */
@@ -359,28 +324,58 @@ void site_answer_text(const struct site *site, struct http_exchange *exchange, u
 
 void site_refuse_origin(const struct site *site, struct http_exchange *exchange)
 {
-	site_answer_text(site, exchange, 403,
-			 "Pages of this origin may not use this gateway; "
-			 "its operator can allow them (allow_origins).\n");
+	struct sv origin = http_exchange_header(exchange, "Origin");
+	const char *sentence = "Pages of this origin may not use this gateway; "
+			       "its operator can allow them (allow_origins).\n";
+
+	if (origin.n == 0) {
+		sentence = "Only web pages may use this gateway: this request has no Origin "
+			   "(require_origin).\n";
+	} else if (is_same_host(origin, http_exchange_header(exchange, "Host"))) {
+		sentence = "This host name is not known as the gateway's own; "
+			   "its operator can add it (own_hosts).\n";
+	}
+	site_answer_text(site, exchange, 403, sentence);
+}
+
+/* What is read at the paths of the transports and at "/". */
+static void answer_place(const struct site *site, struct http_exchange *exchange)
+{
+	if (has_path(exchange, "/") || wants_page(exchange)) {
+		answer_fixed(site, exchange, &site->fixed.texts[FIXED_PAGE]);
+	} else if (has_path(exchange, site->config->bosh_path)) {
+		site_answer_text(site, exchange, 200, "XMPP over BOSH\n");
+	} else {
+		site_answer_text(site, exchange, 200, "XMPP over WebSocket\n");
+	}
+}
+
+static void answer_read(const struct site *site, struct http_exchange *exchange)
+{
+	const struct fixed_text *text = fixed_find(&site->fixed, http_exchange_path(exchange));
+
+	if (text) {
+		answer_fixed(site, exchange, text);
+	} else {
+		answer_place(site, exchange);
+	}
 }
 
 void site_answer(const struct site *site, struct http_exchange *exchange)
 {
 	const char *methods = methods_of(site, exchange);
 
-	if (site_route(site, exchange) == SITE_ROUTE_PAGE) {
-		answer_page(site, exchange);
-	} else if (!methods) {
+	if (!methods) {
 		answer_sentence(site, exchange, 404, "There is nothing here.\n", NULL);
 	} else if (has_method(exchange, SV("OPTIONS"))) {
 		answer_options(site, exchange, methods);
 	} else if (is_post_of_bosh(site, exchange)) {
 		answer_sentence(site, exchange, 415, "This content coding is not spoken here.\n",
 				NULL);
-	} else if (!is_read(exchange)) {
+	} else if (is_read(exchange)) {
+		answer_read(site, exchange);
+	} else {
 		answer_sentence(site, exchange, 405, "This path does not take that method.\n",
 				methods);
-	} else {
-		answer_policy(site, exchange);
 	}
 }

@@ -14,10 +14,10 @@
 #include "gateway/http/exchange.h"
 
 enum site_route {
-	SITE_ROUTE_PAGE,      /* answered by site_answer() */
 	SITE_ROUTE_BOSH,      /* a POST for the BOSH endpoint */
 	SITE_ROUTE_WEBSOCKET, /* a GET that asks for an upgrade */
-	SITE_ROUTE_OTHER,     /* answered by site_answer(): documents, preflight, 404, 405, 415 */
+	/* answered by site_answer(): the page, documents, preflights, 404, 405, 415 */
+	SITE_ROUTE_OTHER,
 };
 
 struct site;
@@ -29,11 +29,14 @@ struct site *site_free(struct site *site);
 /* Returns the route of @exchange. A trailing slash of the path is ignored. */
 enum site_route site_route(const struct site *site, const struct http_exchange *exchange);
 
-/* Answers a request of the route SITE_ROUTE_PAGE or SITE_ROUTE_OTHER. */
+/* Answers a request of the route SITE_ROUTE_OTHER. At the paths of the transports, browsers that
+ * show what they get (Accept: text/html) get the page, and others a few bytes: clients ask there
+ * again and again, to keep a connection open. */
 void site_answer(const struct site *site, struct http_exchange *exchange);
 
-/* Whether the page that sent a request with these headers may use the gateway: @origin is in the
- * list of allowed origins, is the gateway's own (equal to @host), or is absent. */
+/* Whether the page that sent a request with these headers may use the gateway: @origin is allowed
+ * (policy/origin.h), or it is the gateway's own, which means that it is @host and that is a host of
+ * the gateway (policy/host.h), or it is absent and need not be there. */
 bool site_allows(const struct site *site, struct sv origin, struct sv host);
 
 /* Answers with a text of a client's session, or about it: in @content_type, with the headers for
@@ -41,9 +44,9 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host);
  * is a copy.
  *
  * The answer is sandboxed (CSP), so that a browser that shows it as a document runs no scripts from
- * it and loads nothing, whatever its media type is. That matters because a form on a hostile page can post XML here (enctype text/plain). The
- * answer is then shown with the gateway's own origin, and its content was chosen by the server of a
- * domain that the form named. */
+ * it and loads nothing, whatever its media type is. That matters because a form on a hostile page
+ * can post XML here (enctype text/plain). The answer is then shown with the gateway's own origin,
+ * and its content was chosen by the server of a domain that the form named. */
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 

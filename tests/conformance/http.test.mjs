@@ -106,7 +106,7 @@ test('a list of origins: a WebSocket of another one is 403', TIMEOUT, async () =
 test('the page is HTML with nothing from elsewhere', TIMEOUT, async () => {
 	const texts = [];
 	for (const target of ['/', '/http-bind', '/xmpp-websocket', '/http-bind/', '/xmpp-websocket/?room=x']) {
-		const { status, headers, text } = await ask(open, 'GET', target);
+		const { status, headers, text } = await ask(open, 'GET', target, { headers: { Accept: 'image/avif, text/HTML;q=0.9' } });
 		assert.equal(status, 200, target);
 		assert.match(headers['content-type'], /^text\/html; charset=utf-8$/i);
 		assert.match(headers['content-security-policy'] ?? '', /default-src/);
@@ -123,6 +123,25 @@ test('the page is HTML with nothing from elsewhere', TIMEOUT, async () => {
 	}
 });
 
+test('who does not show a page gets a few bytes at the paths of the transports', TIMEOUT, async () => {
+	for (const [target, expected] of [['/xmpp-websocket', 'XMPP over WebSocket\n'], ['/xmpp-websocket/?room=x', 'XMPP over WebSocket\n'], ['/http-bind', 'XMPP over BOSH\n']]) {
+		for (const Accept of [undefined, '*/*', 'application/json', 'text/htmlx', 'x-text/html']) {
+			const { status, headers, text } = await ask(open, 'GET', target, { headers: Accept ? { Accept } : {} });
+			assert.equal(status, 200, target);
+			assert.equal(text, expected);
+			assert.match(headers['content-type'], /^text\/plain/);
+			assert.equal(headers['access-control-allow-origin'], '*');
+		}
+	}
+	const kept = await HttpConnection.open(open.port);
+	for (let i = 0; i < 3; i++) {
+		assert.equal((await kept.request('HEAD', '/xmpp-websocket')).status, 200);
+		assert.equal((await kept.request('GET', '/xmpp-websocket')).status, 200);
+	}
+	kept.close();
+	assert.match((await ask(open, 'GET', '/')).text, /id="form"/);
+});
+
 test('HEAD has the headers of GET and no body', TIMEOUT, async () => {
 	const connection = await HttpConnection.open(open.port);
 	const head = await connection.request('HEAD', '/');
@@ -135,7 +154,7 @@ test('HEAD has the headers of GET and no body', TIMEOUT, async () => {
 
 test('/crossdomain.xml and /clientaccesspolicy.xml', TIMEOUT, async () => {
 	const any = await ask(open, 'GET', '/crossdomain.xml');
-	assert.match(any.headers['content-type'], /xml/);
+	assert.equal(any.headers['content-type'], 'text/x-cross-domain-policy');
 	assert.match(any.text, /<allow-access-from domain="\*"/);
 	const some = await ask(listed, 'GET', '/crossdomain.xml');
 	assert.match(some.text, /chat\.example\.org/);

@@ -93,6 +93,33 @@ static void test_defaults(void **state)
 	config_unref(config);
 }
 
+static void test_web(void **state)
+{
+	struct config *config = made("own_hosts = {\"*.Own.example\", \"gateway\"}\n"
+				     "require_origin = true\nallow_credentials = true\n"
+				     "allow_private_network = true\n"
+				     "public_bosh_url = \"https://a.example/b\"\n"
+				     "public_websocket_url = \"wss://a.example/w\"\n");
+
+	(void)state;
+	assert_int_equal(config->web.own_hosts.n_patterns, 2);
+	assert_string_equal(config->web.own_hosts.patterns[0].name, "own.example");
+	assert_true(config->web.requires_origin);
+	assert_true(config->web.allows_credentials);
+	assert_true(config->web.allows_private_network);
+	assert_string_equal(config->web.bosh_url, "https://a.example/b");
+	assert_string_equal(config->web.websocket_url, "wss://a.example/w");
+	assert_null(config->web.crossdomain);
+	config_unref(config);
+	config = made("");
+	assert_int_equal(config->web.own_hosts.n_patterns, 0);
+	assert_false(config->web.requires_origin);
+	assert_false(config->web.allows_credentials);
+	assert_false(config->web.allows_private_network);
+	assert_string_equal(config->web.bosh_url, "");
+	config_unref(config);
+}
+
 static const char every_key[] =
 	"listen = {\"0.0.0.0:80\", # all of IPv4\n"
 	"  '[::]:8080', 192.0.2.1, \"[2001:db8::1]\"}\n"
@@ -479,11 +506,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_least_budget), cmocka_unit_test(test_lists),
-		cmocka_unit_test(test_domains),      cmocka_unit_test(test_renamed_key),
-		cmocka_unit_test(test_ranges),       cmocka_unit_test(test_list_limits),
-		cmocka_unit_test(test_references),   cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_web),         cmocka_unit_test(test_least_budget),
+		cmocka_unit_test(test_lists),       cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_renamed_key), cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_list_limits), cmocka_unit_test(test_references),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/config/config.h"
+#include "gateway/config/tables.h"
+#include "gateway/config/types.h"
+
+enum {
+	/* Every request of a page of no listed origin is compared with all entries. */
+	HOSTS_MAX = 1024,
+};
+
+/* Whether @text is a URL of @scheme and a host, in printable ASCII. */
+static bool url_is_valid(struct sv text, struct sv scheme)
+{
+	struct sv rest = sv_skip(text, scheme.n);
+	struct sv host;
+	uint16_t port;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.data[i] <= ' ' || text.data[i] >= 0x7f ||
+		    strchr("<>\"'\\#", text.data[i])) {
+			return false;
+		}
+	}
+	return text.n <= CONFIG_URI_MAX && sv_starts_with(text, scheme) &&
+	       host_split(sv_first(rest, sv_find(rest, '/')), &host, &port);
+}
+
+/* XEP-0156: only URLs with TLS may be announced. */
+static int set_bosh_url(const struct config_setting *setting, void *member)
+{
+	const char *text = setting->values->text;
+
+	if (text[0] && !url_is_valid(sv_from(text), SV("https://"))) {
+		return config_refuse(setting, setting->values,
+				     "a URL as in \"https://chat.example.org/http-bind\"");
+	}
+	return config_set_text(member, text);
+}
+
+static int set_websocket_url(const struct config_setting *setting, void *member)
+{
+	const char *text = setting->values->text;
+
+	if (text[0] && !url_is_valid(sv_from(text), SV("wss://"))) {
+		return config_refuse(setting, setting->values,
+				     "a URL as in \"wss://chat.example.org/xmpp-websocket\"");
+	}
+	return config_set_text(member, text);
+}
+
+/* Reads up to @size bytes. Returns the number of bytes or a negative errno. */
+static ssize_t read_up_to(const char *path, char *data, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t n = 0;
+	ssize_t n_read = 1;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	while (n < size && n_read > 0) {
+		n_read = read(fd, data + n, size - n);
+		n += n_read > 0 ? (size_t)n_read : 0;
+	}
+	int error = errno;
+
+	close(fd);
+	return n_read < 0 ? -error : (ssize_t)n;
+}
+
+static int refuse_file(const struct config_setting *setting, const char *reason)
+{
+	config_error(setting->errors, setting->values->place,
+		     "%s: expected a document of at most %d bytes, got '%s' (%s)",
+		     setting->key->name, CONFIG_DOCUMENT_MAX, setting->values->text, reason);
+	return -EINVAL;
+}
+
+static int take_document(const struct config_setting *setting, char *text, void *member)
+{
+	ssize_t n = read_up_to(setting->values->text, text, CONFIG_DOCUMENT_MAX + 1);
+
+	if (n < 0) {
+		return refuse_file(setting, strerror((int)-n));
+	}
+	if (n == 0 || n > CONFIG_DOCUMENT_MAX) {
+		return refuse_file(setting, n ? "it is larger" : "it is empty");
+	}
+	if (memchr(text, '\0', (size_t)n)) {
+		return refuse_file(setting, "it has a NUL");
+	}
+	return config_set_text(member, text);
+}
+
+/* A char * with what is in the file, so that a reload is what changes it. */
+static int set_document(const struct config_setting *setting, void *member)
+{
+	if (!setting->values->text[0]) {
+		config_text_deinit(member);
+		return 0;
+	}
+	char *text = calloc(1, CONFIG_DOCUMENT_MAX + 2);
+
+	if (!text) {
+		return -ENOMEM;
+	}
+	int r = take_document(setting, text, member);
+
+	free(text);
+	return r;
+}
+
+static const struct config_type type_bosh_url = {.set = set_bosh_url, .deinit = config_text_deinit};
+static const struct config_type type_websocket_url = {.set = set_websocket_url,
+						      .deinit = config_text_deinit};
+static const struct config_type type_document = {.set = set_document, .deinit = config_text_deinit};
+
+static const struct config_key keys[] = {
+	CONFIG_LIST("own_hosts", config_type_hosts, config, web.own_hosts, "{}", HOSTS_MAX),
+	CONFIG_KEY("require_origin", config_type_bool, config, web.requires_origin, "false"),
+	CONFIG_KEY("allow_credentials", config_type_bool, config, web.allows_credentials, "false"),
+	CONFIG_KEY("allow_private_network", config_type_bool, config, web.allows_private_network,
+		   "false"),
+	CONFIG_KEY("public_bosh_url", type_bosh_url, config, web.bosh_url, "\"\""),
+	CONFIG_KEY("public_websocket_url", type_websocket_url, config, web.websocket_url, "\"\""),
+	CONFIG_KEY("host_meta_file", type_document, config, web.host_meta, "\"\""),
+	CONFIG_KEY("host_meta_json_file", type_document, config, web.host_meta_json, "\"\""),
+	CONFIG_KEY("crossdomain_file", type_document, config, web.crossdomain, "\"\""),
+	CONFIG_KEY("clientaccesspolicy_file", type_document, config, web.clientaccesspolicy,
+		   "\"\""),
+};
+
+const struct config_table config_table_web = {.keys = keys, .n_keys = ARRAY_LENGTH(keys)};
