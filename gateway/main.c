@@ -200,6 +200,18 @@ static int run_by_hand(const struct options *options, const struct config *confi
 	return options_flush_output();
 }
 
+/* Runs --dump. Returns the exit status. */
+static int dump_config(const char *path)
+{
+	_cleanup_(buffer_deinit) struct buffer dump = BUFFER_INIT;
+
+	if (config_dump(path, stderr, &dump) < 0) {
+		return EXIT_FAILURE;
+	}
+	fwrite(buffer_sv(&dump).data, 1, dump.n, stdout);
+	return options_flush_output();
+}
+
 static int run_service(const struct config *config, const sigset_t *signals)
 {
 	int r = log_setup_start(config);
@@ -236,6 +248,9 @@ int main(int argc, char **argv)
 	/* Writing to a closed connection must return an error, also in libraries that do not use
 	 * MSG_NOSIGNAL. */
 	signal(SIGPIPE, SIG_IGN);
+	if (options.action == OPTION_DUMP) {
+		return dump_config(options.config);
+	}
 	bool by_hand = options.action != OPTION_NONE;
 
 	if (!by_hand) {

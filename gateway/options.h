@@ -27,6 +27,8 @@
 	  "read the configuration from FILE instead of using the defaults")                        \
 	X(CHECK, 0, "check", "FILE", ACTION,                                                       \
 	  "check the configuration in FILE and exit")                                              \
+	X(DUMP, 0, "dump", NULL, ACTION,                                                           \
+	  "print the configuration in force, as a file with all keys, and exit")                   \
 	X(PROBE, 0, "probe", "DOMAIN", ACTION,                                                     \
 	  "try to open a session to DOMAIN, show each step, and exit with\n"                       \
 	  "status 0 if it works, 1 if it does not, 2 if it could not be tried")                    \
@@ -38,6 +40,7 @@
 #define OPTIONS_USAGES(X)                                                                          \
 	X("[--config FILE]")                                                                       \
 	X("--check FILE")                                                                          \
+	X("[--config FILE] --dump")                                                                \
 	X("[--config FILE] --probe DOMAIN")
 /* clang-format on */
 

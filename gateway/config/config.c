@@ -2,87 +2,47 @@
 #include "gateway/config/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "common/buffer.h"
+#include "common/writer.h"
+#include "gateway/config/dump.h"
 #include "gateway/config/reader.h"
 #include "gateway/config/scope.h"
 #include "gateway/config/tables.h"
 
-enum {
-	/* Room for tens of thousands of domains. A larger file is a log or a device, given by
-	 * mistake. */
-	TEXT_MAX = 16 * 1024 * 1024,
-	READ_SIZE = 64 * 1024,
-};
-
-static int read_all(int fd, struct buffer *text)
+static int complete(struct config_scope *file)
 {
-	while (text->n <= TEXT_MAX) {
-		int r = buffer_reserve(text, READ_SIZE);
+	int r = config_scope_complete(file);
 
-		if (r < 0) {
-			return r;
-		}
-		ssize_t n = read(fd, buffer_end(text), READ_SIZE);
-
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			return -errno;
-		}
-		if (n == 0) {
-			return 0;
-		}
-		text->n += (size_t)n;
-	}
-	return -EFBIG;
+	return r == 0 && file->errors->n ? -EINVAL : r;
 }
 
-static int read_path(const char *path, struct buffer *text)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		return -errno;
-	}
-	int r = read_all(fd, text);
-
-	close(fd);
-	return r;
-}
-
-/* Reads @path into @file. Returns 0, -EINVAL (reported), -ENOMEM, or the errno of reading the file
- * (reported). */
-static int read_file(struct config_scope *file, const char *path)
+/* Fills @config in, and writes it to @dump unless that is NULL. */
+static int fill(struct config *config, const char *path, struct config_errors *errors,
+		struct writer *dump)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
-	struct config_reader reader = {.errors = file->errors, .file = file};
-	int r = read_path(path, &text);
-
-	if (r < 0 && r != -ENOMEM) {
-		config_error(file->errors, (struct config_place){.file = path},
-			     "cannot be read: %s", strerror(-r));
-	}
-	return r < 0 ? r : config_read(&reader, path, buffer_sv(&text));
-}
-
-static int fill(struct config *config, const char *path, struct config_errors *errors)
-{
+	struct writer sections = writer_begin(&text);
+	_cleanup_(config_reader_deinit) struct config_reader reader = {
+		.errors = errors, .sections = dump ? &sections : NULL};
 	_cleanup_(config_scope_deinit) struct config_scope file = {.config = config,
 								   .errors = errors};
 	int r = config_scope_init(&file, &config_table_file, config);
 
+	reader.file = &file;
 	if (r == 0 && path) {
-		r = read_file(&file, path);
+		r = config_read(&reader, path);
 	}
 	if (r == 0) {
-		r = config_scope_complete(&file);
+		r = complete(&file);
 	}
-	return r == 0 && errors->n ? -EINVAL : r;
+	if (r < 0 || !dump) {
+		return r;
+	}
+	config_dump_scope(dump, &file);
+	writer_fail(dump, writer_end(&sections));
+	writer_put(dump, buffer_sv(&text));
+	return writer_end(dump);
 }
 
 static void config_free(struct config *config)
@@ -93,7 +53,7 @@ static void config_free(struct config *config)
 	free(config);
 }
 
-int config_new(const char *path, FILE *stream, struct config **ret_config)
+static int make(const char *path, FILE *stream, struct writer *dump, struct config **ret_config)
 {
 	struct config_errors errors = {.stream = stream};
 	struct config *config = calloc(1, sizeof(*config));
@@ -102,7 +62,7 @@ int config_new(const char *path, FILE *stream, struct config **ret_config)
 		return -ENOMEM;
 	}
 	config->n_references = 1;
-	int r = fill(config, path, &errors);
+	int r = fill(config, path, &errors, dump);
 
 	if (r < 0) {
 		config_free(config);
@@ -110,6 +70,23 @@ int config_new(const char *path, FILE *stream, struct config **ret_config)
 	}
 	*ret_config = config;
 	return 0;
+}
+
+int config_new(const char *path, FILE *errors, struct config **ret_config)
+{
+	return make(path, errors, NULL, ret_config);
+}
+
+int config_dump(const char *path, FILE *errors, struct buffer *dump)
+{
+	struct writer writer = writer_begin(dump);
+	struct config *config;
+	int r = make(path, errors, &writer, &config);
+
+	if (r == 0) {
+		config_unref(config);
+	}
+	return r;
 }
 
 /* Only the count of a snapshot ever changes. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "common/address.h"
+#include "common/buffer.h"
 #include "common/log.h"
 #include "gateway/config/listener.h"
 #include "gateway/config/web.h"
@@ -88,6 +89,10 @@ struct config {
  * result. Returns 0, -EINVAL (printed), -ENOMEM, or the negative errno of reading the file
  * (printed). */
 _must_check_ int config_new(const char *path, FILE *errors, struct config **ret_config);
+
+/* Reads @path like config_new(), and appends the configuration in force to @dump: a file that reads
+ * back to the same, with all keys, without includes and old names. */
+_must_check_ int config_dump(const char *path, FILE *errors, struct buffer *dump);
 
 /* Adds a reference. Returns @config. */
 const struct config *config_ref(const struct config *config);

@@ -145,8 +145,17 @@ static const struct config_table table_tls = {
 };
 
 static const struct config_key keys[] = {
-	CONFIG_KEY("mode", type_mode, config_listener, mode, "\"0660\""),
-	CONFIG_KEY("group", type_group, config_listener, group, "\"\""),
+	/* Where they are set, the listener has to be a unix socket. */
+	{.name = "mode",
+	 .type = &type_mode,
+	 .offset = offsetof(struct config_listener, mode),
+	 .initial = "\"0660\"",
+	 .is_implied = true},
+	{.name = "group",
+	 .type = &type_group,
+	 .offset = offsetof(struct config_listener, group),
+	 .initial = "\"\"",
+	 .is_implied = true},
 	CONFIG_NUMBER("backlog", config_listener, backlog, "1024", BACKLOG_MIN, BACKLOG_MAX),
 	CONFIG_NUMBER("receive_buffer", config_listener, receive_buffer, "0", SOCKET_BUFFER_MIN,
 		      SOCKET_BUFFER_MAX),

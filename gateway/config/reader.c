@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/writer.h"
+#include "gateway/config/dump.h"
 #include "gateway/config/scope.h"
 #include "gateway/config/setting.h"
+#include "gateway/config/types.h"
+#include "gateway/config/unknown.h"
 
 /* A file while it is read. */
 struct file {
@@ -106,43 +108,6 @@ static bool find_renamed(struct file *file, const struct config_scope *scope,
 	return true;
 }
 
-static void put_name(struct writer *writer, const char *name)
-{
-	writer_put(writer, writer->buffer->n ? SV(", ") : SV_EMPTY);
-	writer_put(writer, sv_from(name));
-}
-
-static void put_names(struct writer *writer, const struct config_table *table)
-{
-	for (size_t i = 0; i < table->n_keys; i++) {
-		put_name(writer, table->keys[i].name);
-	}
-	for (size_t i = 0; i < table->n_tables; i++) {
-		if (table->tables[i]->name) {
-			put_name(writer, table->tables[i]->name);
-		} else {
-			put_names(writer, table->tables[i]);
-		}
-	}
-}
-
-static int report_unknown(struct file *file, const struct config_scope *scope)
-{
-	_cleanup_(buffer_deinit) struct buffer names = BUFFER_INIT;
-	struct writer writer = writer_begin(&names);
-
-	put_names(&writer, scope->table);
-	writer_put(&writer, SV("\0"));
-	int r = writer_end(&writer);
-
-	if (r == 0) {
-		config_error(file->reader->errors, place_of(file),
-			     "unknown key '%.*s': expected one of %s", SV_ARGS(file->token.text),
-			     buffer_sv(&names).data);
-	}
-	return r;
-}
-
 /* Skips what stands in braces, of which one has been read. */
 static int skip_braces(struct file *file)
 {
@@ -185,11 +150,37 @@ static int skip_unknown(struct file *file)
 	return r < 0 || is_assigned ? r : -EINVAL;
 }
 
-/* The later of two assignments would silently win. */
+static int read_path(struct config_reader *reader, const char *path);
+
+static int include(struct file *file, const struct config_setting *setting)
+{
+	struct config_files *files = &file->reader->files;
+	size_t n_before = files->n;
+	int r = 0;
+
+	/* Files that include each other would have no end. */
+	if (file->name != files->names[0]) {
+		config_error(file->reader->errors, setting->place,
+			     "include: expected only in the main file");
+		return 0;
+	}
+	for (size_t i = 0; i < setting->n_values && r != -ENOMEM; i++) {
+		r = config_files_match(files, setting->values[i].text, file->name,
+				       file->reader->errors, setting->values[i].place);
+	}
+	r = r == -ENOMEM ? r : 0;
+	/* Each file is read as far as it can be. */
+	for (size_t i = n_before; i < files->n && r != -ENOMEM; i++) {
+		r = read_path(file->reader, files->names[i]);
+	}
+	return r == -ENOMEM ? r : 0;
+}
+
+/* The later of two assignments would silently win. Another file may want that. */
 static void check_repeated(struct file *file, const struct config_setting *setting,
 			   struct config_place place)
 {
-	if (setting->place.serial) {
+	if (setting->place.serial && setting->place.file == file->name) {
 		config_error(file->reader->errors, place,
 			     "%s: expected each key once, got it again, after %s:%u",
 			     setting->key->name, setting->place.file, setting->place.line);
@@ -230,6 +221,9 @@ static int assign(struct file *file, const struct meaning *meaning)
 	}
 	if (r == 0) {
 		r = config_scope_set(meaning->scope, setting);
+	}
+	if (r == 0 && setting->key->type == &config_type_include) {
+		return include(file, setting);
 	}
 	return r == -EINVAL ? 0 : r;
 }
@@ -288,7 +282,13 @@ static int read_added(struct file *file, const struct meaning *meaning, struct c
 		return refused;
 	}
 	r = read_body(file, &scope);
-	return r < 0 ? r : config_scope_complete(&scope);
+	if (r == 0) {
+		r = config_scope_complete(&scope);
+	}
+	if (r == 0 && file->reader->sections) {
+		config_dump_scope(file->reader->sections, &scope);
+	}
+	return r;
 }
 
 static int read_title(struct file *file, const struct config_table *table, char **ret_title)
@@ -334,7 +334,7 @@ static int read_section(struct file *file, const struct meaning *meaning)
 	struct config_scope *scope = &meaning->scope->scopes[meaning->index];
 
 	free(title);
-	if (scope->place.serial) {
+	if (scope->place.serial && scope->place.file == file->name) {
 		config_error(file->reader->errors, place,
 			     "%s: expected each section once, got it again, after %s:%u",
 			     meaning->table->name, scope->place.file, scope->place.line);
@@ -353,7 +353,8 @@ static int read_item(struct file *file, struct config_scope *scope)
 		return -EINVAL;
 	}
 	if (!find(scope, file->token.text, &meaning) && !find_renamed(file, scope, &meaning)) {
-		int r = report_unknown(file, scope);
+		int r = config_report_unknown(file->reader->errors, place_of(file),
+					      file->token.text, scope->table);
 
 		return r < 0 ? r : skip_unknown(file);
 	}
@@ -382,9 +383,51 @@ static int read_items(struct file *file, struct config_scope *scope)
 	}
 }
 
-int config_read(struct config_reader *reader, const char *name, struct sv text)
+/* Editors on other systems put such bytes first. */
+static int check_encoding(struct file *file)
 {
-	struct file file = {.reader = reader, .name = name, .lexer = config_lexer_init(text)};
+	struct sv text = file->lexer.rest;
 
-	return read_items(&file, reader->file);
+	file->token.line = 1;
+	if (sv_starts_with(text, SV("\xff\xfe")) || sv_starts_with(text, SV("\xfe\xff"))) {
+		return fail(file, "the file is in UTF-16: expected UTF-8");
+	}
+	if (sv_starts_with(text, SV("\xef\xbb\xbf"))) {
+		file->lexer.rest = sv_skip(text, 3);
+		config_error(file->reader->errors, place_of(file),
+			     "the file begins with a byte order mark: expected UTF-8 without one");
+	}
+	return 0;
+}
+
+/* @path is borrowed until the scopes end. */
+static int read_path(struct config_reader *reader, const char *path)
+{
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+	int r = config_file_read(path, &text);
+
+	if (r < 0) {
+		if (r != -ENOMEM) {
+			config_error(reader->errors, (struct config_place){.file = path},
+				     "cannot be read: %s", strerror(-r));
+		}
+		return r;
+	}
+	struct file file = {
+		.reader = reader, .name = path, .lexer = config_lexer_init(buffer_sv(&text))};
+
+	r = check_encoding(&file);
+	return r < 0 ? r : read_items(&file, reader->file);
+}
+
+int config_read(struct config_reader *reader, const char *path)
+{
+	int r = config_files_add(&reader->files, path);
+
+	return r < 0 ? r : read_path(reader, reader->files.names[0]);
+}
+
+void config_reader_deinit(struct config_reader *reader)
+{
+	config_files_deinit(&reader->files);
 }

@@ -2,6 +2,7 @@
 #include "gateway/config/schema.h"
 
 #include "gateway/config/tables.h"
+#include "gateway/config/types.h"
 
 static const struct config_table *const tables[] = {
 	&config_table_listeners, &config_table_listener, &config_table_log,     &config_table_who,
@@ -9,7 +10,14 @@ static const struct config_table *const tables[] = {
 	&config_table_websocket, &config_table_domain,
 };
 
-const struct config_table config_table_file = {.tables = tables, .n_tables = ARRAY_LENGTH(tables)};
+static const struct config_key keys[] = {
+	{.name = "include", .type = &config_type_include, .initial = "{}"},
+};
+
+const struct config_table config_table_file = {.keys = keys,
+					       .n_keys = ARRAY_LENGTH(keys),
+					       .tables = tables,
+					       .n_tables = ARRAY_LENGTH(tables)};
 
 static const struct config_rename renames[] = {
 	/* "bind" usually means an address to listen on. */

@@ -40,7 +40,8 @@ struct config_setting {
 
 struct config_type {
 	bool is_list;
-	bool is_bare; /* --dump writes the value without quotes */
+	bool is_bare;      /* --dump writes the value without quotes */
+	bool is_directive; /* tells the reader something, and sets no member */
 	/* Checks the values and puts them into @member, in place of what was there. Returns 0,
 	 * -EINVAL (reported, @member not changed) or -ENOMEM (@member not changed). */
 	int (*set)(const struct config_setting *setting, void *member);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/writer.h"
+#include "gateway/config/similar.h"
 
 int config_refuse(const struct config_setting *setting, const struct config_value *value,
 		  const char *expected)
@@ -49,6 +50,22 @@ void config_text_deinit(void *member)
 	free(*place);
 	*place = NULL;
 }
+
+/* The reader reads the files when it has read the key. */
+static int set_include(const struct config_setting *setting, void *member)
+{
+	(void)member;
+	for (size_t i = 0; i < setting->n_values; i++) {
+		if (!setting->values[i].text[0]) {
+			return config_refuse(setting, &setting->values[i],
+					     "the name of a file, or a pattern");
+		}
+	}
+	return 0;
+}
+
+const struct config_type config_type_include = {
+	.is_list = true, .is_directive = true, .set = set_include};
 
 static int set_bool(const struct config_setting *setting, void *member)
 {
@@ -113,16 +130,25 @@ static int refuse_choice(const struct config_setting *setting)
 {
 	_cleanup_(buffer_deinit) struct buffer list = BUFFER_INIT;
 	struct writer writer = writer_begin(&list);
+	struct similar similar = similar_init(sv_from(setting->values->text));
 	size_t n = setting->key->n_names;
 
 	for (size_t i = 0; i < n; i++) {
 		writer_put(&writer, i == 0 ? SV_EMPTY : i + 1 < n ? SV(", ") : SV(" or "));
 		writer_put(&writer, sv_from(setting->key->names[i]));
+		similar_offer(&similar, setting->key->names[i]);
 	}
 	writer_put(&writer, SV("\0"));
 	int r = writer_end(&writer);
 
-	return r < 0 ? r : config_refuse(setting, setting->values, buffer_sv(&list).data);
+	if (r < 0) {
+		return r;
+	}
+	config_error(setting->errors, setting->values->place, "%s: expected %s, got '%s'%s%s%s",
+		     setting->key->name, buffer_sv(&list).data, setting->values->text,
+		     similar.name ? ": did you mean '" : "", similar.name ? similar.name : "",
+		     similar.name ? "'?" : "");
+	return -EINVAL;
 }
 
 static int set_choice(const struct config_setting *setting, void *member)

@@ -16,6 +16,7 @@ enum {
 	CONFIG_URI_MAX = 1024,
 };
 
+extern const struct config_type config_type_include; /* a directive: patterns of files */
 extern const struct config_type config_type_bool;
 extern const struct config_type config_type_number;
 extern const struct config_type config_type_choice;
