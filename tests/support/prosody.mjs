@@ -7,9 +7,12 @@ import { freePort, within } from './util.mjs';
 
 export { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS };
 
+const MODULES = ['roster', 'saslauth', 'tls', 'disco', 'ping', 'smacks', 'bosh', 'websocket', 'admin_telnet', 'presence', 'message', 'iq',
+	'offline'];
+
 const luaList = (names) => `{ ${names.map((name) => `"${name}"`).join(', ')} }`;
 
-function configText({ folder, c2sPort, directTlsPort, operatorPort, httpPort, certificate, mechanismsOff }) {
+function configText({ folder, c2sPort, directTlsPort, operatorPort, httpPort, certificate, mechanismsOff, modules }) {
 	return `
 run_as_root = true
 daemonize = false
@@ -25,7 +28,7 @@ https_ports = { }
 console_ports = { ${operatorPort} }
 console_banner = "short"
 plugin_paths = { }
-modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "smacks", "bosh", "websocket", "admin_telnet", "presence", "message", "iq", "offline" }
+modules_enabled = ${luaList([...MODULES, ...modules])}
 modules_disabled = { "s2s" }
 c2s_require_encryption = true
 consider_bosh_secure = true
@@ -45,11 +48,11 @@ VirtualHost "${ANONYMOUS_DOMAIN}"
 }
 
 export class Prosody extends RealServer {
-	// @mechanismsOff: SASL mechanisms not to offer.
-	static async start({ mechanismsOff = [] } = {}) {
+	// @mechanismsOff: SASL mechanisms not to offer. @modules: what it offers beside MODULES.
+	static async start({ mechanismsOff = [], modules = [] } = {}) {
 		const prosody = new this();
 		await prosody.prepare('prosody');
-		prosody.mechanismsOff = mechanismsOff;
+		Object.assign(prosody, { mechanismsOff, modules });
 		prosody.httpPort = await freePort();
 		mkdirSync(prosody.at('data'));
 		writeFileSync(prosody.at('prosody.cfg.lua'), configText(prosody));

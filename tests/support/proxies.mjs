@@ -32,8 +32,8 @@ function listens(port) {
 
 class Proxy {
 	// @file: the configuration's name in conf/. @replace(self): pairs of texts. @command(self, file): the program and its arguments.
-	constructor({ file, replace, command, signal = 'SIGTERM', env = {} }) {
-		Object.assign(this, { file, replace, command, signal, env, output: '' });
+	constructor({ file, replace, command, signal = 'SIGTERM' }, more) {
+		Object.assign(this, { file, replace, command, signal, output: '' }, more);
 	}
 
 	async start(doabPort) {
@@ -44,10 +44,10 @@ class Proxy {
 		this.port = await freePort();
 		this.ca = readFileSync(this.authority.certificate);
 		this.agent = new https.Agent({ keepAlive: true, ca: this.ca });
-		const file = path.join(this.folder, this.file);
+		const file = path.join(this.folder, path.basename(this.file));
 		writeFileSync(file, adapt(this.file, this.replace(this)));
 		const [program, ...args] = this.command(this, file);
-		this.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: this.folder, ...this.env } });
+		this.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: this.folder } });
 		for (const pipe of [this.child.stdout, this.child.stderr]) {
 			pipe.setEncoding('utf8').on('data', (more) => (this.output += more));
 		}
@@ -101,6 +101,16 @@ const nginx = {
 	// With the limit that systemd gives a service; the file is to raise it.
 	command: (self, file) => ['sh', '-c', `ulimit -S -n ${DEFAULT_FILES}; exec /usr/sbin/nginx "$@"`, 'nginx', '-e', 'stderr', '-p', self.folder, '-c', file],
 	signal: 'SIGQUIT',
+};
+
+// Serves the folder `site`, too.
+const converse = {
+	...nginx,
+	file: 'converse/nginx.conf',
+	replace: (self) => [
+		...nginx.replace(self),
+		['/var/www/chat', self.site],
+	],
 };
 
 const haproxy = {
@@ -161,3 +171,6 @@ export const PROXIES = {
 	Apache: proxy(apache, { answersPreflights: false }),
 	Caddy: proxy(caddy),
 };
+
+// Converse.js in the folder @site, and the gateway, behind one nginx.
+export const startConverseSite = (doabPort, site) => new Proxy(converse, { site }).start(doabPort);
