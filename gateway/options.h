@@ -3,8 +3,9 @@
 /*
  * The command line.
  *
- * OPTIONS_LIST is the only list of the options. To add one, add it to the list, and act on it where
- * main() acts on the others.
+ * OPTIONS_LIST is the only list of the options. `doab --help` prints it; conf/reference.py reads it
+ * from this file for the manual page and the completion of shells. To add an option, add it to the
+ * list, and act on it where main() acts on the others.
  *
  *   X(ID, letter, "name", "VALUE", ROLE, "what it does")
  *
