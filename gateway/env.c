@@ -6,17 +6,10 @@ struct mono worker_now(const struct worker_env *env)
 	return (struct mono){(int64_t)uv_now(env->loop)};
 }
 
-static bool is_counted(const struct worker_env *env, const struct address *peer)
-{
-	return !client_is_proxy(&env->config->proxies, peer);
-}
-
 int worker_enter_connection(struct worker_env *env, const struct address *peer)
 {
-	if (!is_counted(env, peer)) {
-		return CENSUS_OK;
-	}
-	int r = census_enter_connection(env->census, peer);
+	bool is_proxy = client_is_proxy(&env->config->proxies, peer);
+	int r = census_enter_connection(env->census, peer, !is_proxy);
 
 	if (r == CENSUS_OK) {
 		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
@@ -28,10 +21,8 @@ int worker_enter_connection(struct worker_env *env, const struct address *peer)
 
 void worker_leave_connection(struct worker_env *env, const struct address *peer)
 {
-	if (is_counted(env, peer)) {
-		census_leave_connection(env->census, peer);
-		metrics_add(env->metrics, METRIC_CONNECTIONS, -1);
-	}
+	census_leave_connection(env->census, peer);
+	metrics_add(env->metrics, METRIC_CONNECTIONS, -1);
 }
 
 bool worker_may_log(const struct worker_env *env, enum client_log_kind kind,

@@ -68,6 +68,13 @@ struct budget *budget_free(struct budget *budget)
 	return NULL;
 }
 
+void budget_set_limits(struct budget *budget, const struct budget_limits *limits)
+{
+	pthread_mutex_lock(&budget->mutex);
+	budget->limits = *limits;
+	pthread_mutex_unlock(&budget->mutex);
+}
+
 void budget_set_wake(struct budget *budget, unsigned owner, void (*wake)(void *userdata),
 		     void *userdata)
 {

@@ -62,6 +62,10 @@ _must_check_ int budget_new(const struct budget_limits *limits, unsigned n_owner
 /* After all charges have been released. NULL is fine. */
 struct budget *budget_free(struct budget *budget);
 
+/* Replaces the limits. Charges that exceed the new ones become victims when the next one grows.
+ * Thread-safe. */
+void budget_set_limits(struct budget *budget, const struct budget_limits *limits);
+
 /* Sets how @owner learns that it has victims; @wake may be NULL. It is called from any thread with
  * the budget locked, so it must not call back. */
 void budget_set_wake(struct budget *budget, unsigned owner, void (*wake)(void *userdata),

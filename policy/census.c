@@ -126,7 +126,14 @@ static void entry_settle(struct census *census, struct census_entry *entry)
 	}
 }
 
-int census_enter_connection(struct census *census, const struct address *client)
+void census_set_limits(struct census *census, const struct census_limits *limits)
+{
+	pthread_mutex_lock(&census->mutex);
+	census->limits = *limits;
+	pthread_mutex_unlock(&census->mutex);
+}
+
+int census_enter_connection(struct census *census, const struct address *client, bool is_limited)
 {
 	int r = CENSUS_OK;
 
@@ -136,7 +143,7 @@ int census_enter_connection(struct census *census, const struct address *client)
 	if (!entry) {
 		r = -ENOMEM;
 	} else {
-		if (entry->n_connections >= census->limits.connections_per_client) {
+		if (is_limited && entry->n_connections >= census->limits.connections_per_client) {
 			r = CENSUS_E_CLIENT_FULL;
 		} else {
 			entry->n_connections++;

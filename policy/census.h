@@ -8,6 +8,7 @@
  * client  an IPv4 address, or the /64 of an IPv6 address. One subscriber usually has a whole /64,
  *         and must not get around the limits by using many of its addresses.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/address.h"
@@ -30,10 +31,16 @@ struct census_limits {
 _must_check_ int census_new(const struct census_limits *limits, struct census **ret_census);
 struct census *census_free(struct census *census);
 
-/* Count a connection or a session of @client, or refuse it. After CENSUS_OK the caller must call
+/* Replaces the limits. Who has more than the new ones allow keeps what is open. Thread-safe. */
+void census_set_limits(struct census *census, const struct census_limits *limits);
+
+/* Count a connection or a session of @client, or refuse it. Connections that are not
+ * limited, as those of the operator's own proxies, are counted as well, so that it does not matter
+ * whether that has changed when they leave. After CENSUS_OK the caller must call
  * the matching leave function with the same address. Thread-safe. Return CENSUS_OK,
  * CENSUS_E_CLIENT_FULL, for sessions CENSUS_E_FULL, or -ENOMEM. */
-_must_check_ int census_enter_connection(struct census *census, const struct address *client);
+_must_check_ int census_enter_connection(struct census *census, const struct address *client,
+					 bool is_limited);
 void census_leave_connection(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client);
 void census_leave_session(struct census *census, const struct address *client);

@@ -36,6 +36,11 @@ struct quota {
 	struct entry entries[QUOTA_CLIENTS_MAX];
 };
 
+void quota_set_limits(struct quota *quota, const struct quota_limits *limits)
+{
+	quota->limits = *limits;
+}
+
 int quota_new(const struct quota_limits *limits, struct quota **ret_quota)
 {
 	struct quota *quota = calloc(1, sizeof(*quota));

@@ -38,6 +38,9 @@ struct quota_excess {
 };
 
 /* Returns 0 or a negative errno. */
+/* Replaces the limits; intervals that have begun end as they would have. */
+void quota_set_limits(struct quota *quota, const struct quota_limits *limits);
+
 _must_check_ int quota_new(const struct quota_limits *limits, struct quota **ret_quota);
 struct quota *quota_free(struct quota *quota);
 

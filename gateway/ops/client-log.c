@@ -22,6 +22,28 @@ static const struct {
 #undef X
 };
 
+static struct quota_limits limits_of(enum client_log_kind kind, const struct census_limits *limits)
+{
+	bool is_session = kind == CLIENT_LOG_SESSION || kind == CLIENT_LOG_STREAM;
+
+	return (struct quota_limits){
+		.n_client = is_session ? limits->sessions_per_client : CLIENT_LOG_LINES_MAX,
+		.n_others = is_session ? limits->sessions : CLIENT_LOG_LINES_OTHERS_MAX,
+		.interval_ms = CLIENT_LOG_INTERVAL_S * 1000,
+	};
+}
+
+void client_log_set_limits(struct client_log *log, const struct census_limits *limits)
+{
+	pthread_mutex_lock(&log->mutex);
+	for (unsigned kind = 0; kind < CLIENT_LOG_KIND_COUNT; kind++) {
+		const struct quota_limits of_kind = limits_of(kind, limits);
+
+		quota_set_limits(log->quotas[kind], &of_kind);
+	}
+	pthread_mutex_unlock(&log->mutex);
+}
+
 int client_log_new(const struct census_limits *limits, struct client_log **ret_log)
 {
 	struct client_log *log = calloc(1, sizeof(*log));
@@ -32,17 +54,9 @@ int client_log_new(const struct census_limits *limits, struct client_log **ret_l
 	int r = -pthread_mutex_init(&log->mutex, NULL);
 
 	for (unsigned kind = 0; r == 0 && kind < CLIENT_LOG_KIND_COUNT; kind++) {
-		bool is_session = kind == CLIENT_LOG_SESSION || kind == CLIENT_LOG_STREAM;
+		const struct quota_limits of_kind = limits_of(kind, limits);
 
-		r = quota_new(
-			&(struct quota_limits){
-				.n_client = is_session ? limits->sessions_per_client
-						       : CLIENT_LOG_LINES_MAX,
-				.n_others =
-					is_session ? limits->sessions : CLIENT_LOG_LINES_OTHERS_MAX,
-				.interval_ms = CLIENT_LOG_INTERVAL_S * 1000,
-			},
-			&log->quotas[kind]);
+		r = quota_new(&of_kind, &log->quotas[kind]);
 	}
 	if (r < 0) {
 		client_log_free(log);

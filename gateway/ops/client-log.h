@@ -50,6 +50,9 @@ struct client_log;
  * as many lines about streams. Returns 0 or a negative errno. */
 _must_check_ int client_log_new(const struct census_limits *limits, struct client_log **ret_log);
 
+/* Replaces the limits. Thread-safe. */
+void client_log_set_limits(struct client_log *log, const struct census_limits *limits);
+
 /* Takes NULL; returns NULL. */
 struct client_log *client_log_free(struct client_log *log);
 

@@ -35,15 +35,15 @@ static void test_connections(void **state)
 	struct address b = at("192.0.2.2");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a_again), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_connection(census, &b), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a_again, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &b, true), CENSUS_OK);
 	assert_int_equal(census_clients(census), 2);
 	/* A refusal has counted nothing. */
 	census_leave_connection(census, &a_again);
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	census_leave_connection(census, &a);
 	assert_int_equal(census_clients(census), 1);
@@ -91,15 +91,15 @@ static void test_the_two_counts_are_apart(void **state)
 	struct address a = at("192.0.2.1");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
 	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
 	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	/* The session keeps the entry, and its own count. */
 	assert_int_equal(census_clients(census), 1);
 	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_connection(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
 	census_leave_session(census, &a);
 	assert_int_equal(census_clients(census), 1);
 	census_leave_connection(census, &a);
@@ -120,19 +120,19 @@ static void test_v6_is_counted_by_64(void **state)
 	struct address like_v4 = at("0:1::");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &first), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &last), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &first), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &last, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_E_CLIENT_FULL);
 	assert_int_equal(census_clients(census), 1);
-	assert_int_equal(census_enter_connection(census, &next), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &before), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &zero), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &v4), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &like_v4), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &next, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &before, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &zero, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &v4, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &like_v4, true), CENSUS_OK);
 	assert_int_equal(census_clients(census), 6);
 	/* Left with another address of the same client. */
 	census_leave_connection(census, &last);
-	assert_int_equal(census_enter_connection(census, &first), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_OK);
 	census_free(census);
 }
 
@@ -148,12 +148,13 @@ static void test_every_v4_is_a_client(void **state)
 		snprintf(text, sizeof(text), "198.18.%d.%d", i / 256, i % 256);
 		struct address address = at(text);
 
-		assert_int_equal(census_enter_connection(census, &address), CENSUS_OK);
-		assert_int_equal(census_enter_connection(census, &address), CENSUS_E_CLIENT_FULL);
+		assert_int_equal(census_enter_connection(census, &address, true), CENSUS_OK);
+		assert_int_equal(census_enter_connection(census, &address, true),
+				 CENSUS_E_CLIENT_FULL);
 	}
 	assert_int_equal(census_clients(census), 5000);
-	assert_int_equal(census_enter_connection(census, &mapped), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &plain), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &mapped, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &plain, true), CENSUS_E_CLIENT_FULL);
 	census_free(census);
 }
 
@@ -223,7 +224,7 @@ static void *come_and_go(void *argument)
 
 	for (int i = 0; i < N_ROUNDS; i++) {
 		if (census_enter_session(census, &a) != CENSUS_OK ||
-		    census_enter_connection(census, &a) != CENSUS_OK ||
+		    census_enter_connection(census, &a, true) != CENSUS_OK ||
 		    census_enter_domain(census, "a.test", N_THREADS) != CENSUS_OK) {
 			return argument;
 		}
@@ -255,6 +256,45 @@ static void test_threads(void **state)
 	census_free(census);
 }
 
+/* A proxy that is one no longer, or has become one, leaves as it came. */
+static void test_connections_without_a_limit(void **state)
+{
+	struct census *census = made(9, 9, 1);
+	struct address a = at("192.0.2.1");
+
+	(void)state;
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
+	census_leave_connection(census, &a);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_clients(census), 0);
+	census_free(census);
+}
+
+static void test_limits_are_replaced(void **state)
+{
+	struct census *census = made(9, 2, 9);
+	struct address a = at("192.0.2.1");
+
+	(void)state;
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	census_set_limits(census, &(struct census_limits){9, 1, 9});
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	/* There are more than the new limit allows, and they stay. */
+	assert_int_equal(census_sessions(census), 2);
+	census_leave_session(census, &a);
+	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	census_set_limits(census, &(struct census_limits){9, 3, 9});
+	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	census_leave_session(census, &a);
+	census_leave_session(census, &a);
+	census_free(census);
+}
+
 static void test_free_takes_null(void **state)
 {
 	(void)state;
@@ -266,6 +306,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_sessions),
+		cmocka_unit_test(test_connections_without_a_limit),
+		cmocka_unit_test(test_limits_are_replaced),
 		cmocka_unit_test(test_the_two_counts_are_apart),
 		cmocka_unit_test(test_v6_is_counted_by_64),
 		cmocka_unit_test(test_every_v4_is_a_client),
