@@ -6,17 +6,39 @@
 
 #include "gateway/xmpp/namespace.h"
 
-static int make_resolver(struct link_env *env, const struct config *config,
-			 const struct lookup_observer *observer)
+static struct resolver_options resolver_options(const struct config *config,
+						const struct lookup_observer *observer)
 {
-	const struct resolver_options options = {
+	return (struct resolver_options){
 		.servers = config->resolvers,
 		.timeout_ms = config->dns_timeout_ms,
 		.n_tries = config->n_dns_tries,
 		.observer = observer,
 	};
+}
 
-	return resolver_new(env->dialer.loop, &options, &env->dialer.resolver);
+/* What links read from the configuration when they begin. */
+static void set_config(struct link_env *env, const struct config *config)
+{
+	env->config = config;
+	env->dialer.ports = &config->ports;
+	env->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
+	env->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
+	env->trusts_dnssec = config->trusts_dnssec;
+	/* What had been accepted when the server stopped reading, and all that a BOSH client may
+	 * have under way then. */
+	env->n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max;
+	env->scan_options = stream_options(config->n_stanza_max);
+}
+
+int outbound_reload(struct link_env *env, const struct config *config)
+{
+	const struct resolver_options options = resolver_options(config, NULL);
+
+	set_config(env, config);
+	keepalive_set_interval(&env->keepalive, config->keepalive_s);
+	tls_store_renew(env->tls_store);
+	return resolver_reload(env->dialer.resolver, &options);
 }
 
 int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
@@ -26,18 +48,11 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 		.dialer =
 			{
 				.loop = loop,
-				.ports = &config->ports,
-				.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000,
 				.read_buffer = malloc(TRANSPORT_READ_SIZE),
 				.history = calloc(1, sizeof(struct history)),
 			},
-		.open_timeout_ms = (int64_t)config->open_timeout_s * 1000,
-		.trusts_dnssec = config->trusts_dnssec,
-		/* What had been accepted when the server stopped reading, and all that a BOSH
-		 * client may have under way then. */
-		.n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max,
-		.scan_options = stream_options(config->n_stanza_max),
 	};
+	set_config(env, config);
 	keepalive_init(&env->keepalive, loop, config->keepalive_s, link_keep_alive);
 	gather_init(&env->gather, loop, link_write_gathered);
 	if (!env->dialer.read_buffer || !env->dialer.history) {
@@ -52,7 +67,9 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	if (r < 0) {
 		return r;
 	}
-	return make_resolver(env, config, observer);
+	const struct resolver_options options = resolver_options(config, observer);
+
+	return resolver_new(loop, &options, &env->dialer.resolver);
 }
 
 void outbound_close(struct link_env *env)

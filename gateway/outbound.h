@@ -13,6 +13,11 @@
 _must_check_ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
 			       const struct lookup_observer *observer);
 
+/* Replaces the configuration. Links that begin from now on use it, with trust stores, name servers
+ * and hosts that are read anew; the others go on as they are. @config is borrowed until the next
+ * call. Returns 0, or a negative errno; then names are resolved as before. */
+_must_check_ int outbound_reload(struct link_env *env, const struct config *config);
+
 /* To be called when all links are gone. Closes the remaining handles; the loop must then be run
  * until it is empty. */
 void outbound_close(struct link_env *env);

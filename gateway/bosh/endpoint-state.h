@@ -20,6 +20,7 @@
 #include "gateway/bosh/ended.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
+#include "gateway/bosh/settings.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/session-log.h"
 
@@ -39,6 +40,7 @@ struct bosh_leg {
 struct bosh_entry {
 	UT_hash_handle hh;
 	struct bosh_endpoint *endpoint;
+	struct bosh_settings *settings;
 	struct bosh_session *engine;
 	struct session_log log;
 	/* A leg that has ended stays until its stream number is reused. */
@@ -62,7 +64,7 @@ struct bosh_endpoint {
 	struct bosh_relay *relay;
 	struct bosh_entry *sessions; /* uthash by sid */
 	struct bosh_ended_table *ended;
-	struct bosh_limits limits;
+	struct bosh_settings *settings; /* of new sessions */
 	struct bosh_actions actions; /* reused for every call of an engine */
 	struct due_queue due;        /* sessions whose timer has expired */
 };

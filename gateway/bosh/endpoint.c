@@ -130,10 +130,11 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->latest_client = client_key(&request->client);
 	session->secure = request->secure;
 	session->content_type = bosh_content_type(request->body.content);
+	session->settings = endpoint->settings;
 	int r = sid_make(endpoint->env->index, session->sid);
 
 	if (r == 0) {
-		r = bosh_session_new(&endpoint->limits, session->sid, &request->body,
+		r = bosh_session_new(&session->settings->limits, session->sid, &request->body,
 				     request->exchange, now, &session->engine);
 	}
 	if (r < 0) {
@@ -146,6 +147,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		free(session);
 		return -ENOMEM;
 	}
+	bosh_settings_ref(session->settings);
 	uv_timer_init(endpoint->env->loop, &session->timer);
 	session_log_init(&session->log, endpoint->env, ADMISSION_BOSH, &session->client,
 			 sv_first(sv_from(session->sid), SID_LOG_LENGTH), &log_owner);
@@ -233,10 +235,8 @@ static void log_guarded(const struct bosh_endpoint *endpoint, const struct bosh_
  * Between Client and BOSH Service"). Neither does a session that is bound to an address exist for
  * another address. */
 static bool may_name(const struct bosh_endpoint *endpoint, const struct bosh_request *request,
-		     const struct address *client, bool secure)
+		     const struct address *client, bool secure, bool is_bound)
 {
-	bool is_bound = endpoint->env->config->session_bound_to_address;
-
 	if ((secure && !request->secure) ||
 	    (is_bound && !client_is_same(client, &request->client))) {
 		log_guarded(endpoint, request);
@@ -251,8 +251,10 @@ static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
 
-	return session && may_name(endpoint, request, &session->client, session->secure) ? session
-											 : NULL;
+	return session && may_name(endpoint, request, &session->client, session->secure,
+				   session->settings->is_bound_to_address)
+		     ? session
+		     : NULL;
 }
 
 /* Answers a request for a session that is not there. If it repeats one whose answer ended the
@@ -263,7 +265,8 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 	const struct bosh_ended *ended = bosh_ended_table_find(
 		endpoint->ended, body->sid, body->rid, body->key, bosh_endpoint_now(endpoint));
 
-	if (!ended || !may_name(endpoint, request, &ended->client, ended->secure)) {
+	if (!ended || !may_name(endpoint, request, &ended->client, ended->secure,
+				endpoint->settings->is_bound_to_address)) {
 		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
 		return;
 	}
@@ -345,6 +348,22 @@ static const struct bosh_relay_callbacks relay_callbacks = {
 
 /* Life of the endpoint. */
 
+int bosh_endpoint_reload(struct bosh_endpoint *endpoint)
+{
+	struct bosh_settings *settings;
+	int r = bosh_settings_new(endpoint->env->config, &settings);
+
+	if (r < 0) {
+		return r;
+	}
+	bosh_settings_unref(endpoint->settings);
+	endpoint->settings = settings;
+	if (endpoint->relay) {
+		bosh_relay_reload(endpoint->relay);
+	}
+	return 0;
+}
+
 int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoint)
 {
 	struct bosh_endpoint *endpoint = calloc(1, sizeof(*endpoint));
@@ -353,26 +372,18 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		return -ENOMEM;
 	}
 	endpoint->env = env;
-	endpoint->limits = (struct bosh_limits){
-		.wait_s = env->config->wait_s,
-		.hold = env->config->hold,
-		.inactivity_s = env->config->inactivity_s,
-		.polling_s = env->config->polling_s,
-		.maxpause_s = env->config->maxpause_s,
-		.linger_ms = env->config->linger_ms,
-		.n_repeats_max = env->config->n_repeats_max,
-		.n_streams_max = env->config->n_streams_max,
-		.codings = env->config->coding,
-		.n_pending_max = env->config->n_pending_max,
-	};
-	int r = bosh_relay_new(env, &relay_callbacks, endpoint, &endpoint->relay);
+	int r = bosh_endpoint_reload(endpoint);
 
+	if (r == 0) {
+		r = bosh_relay_new(env, &relay_callbacks, endpoint, &endpoint->relay);
+	}
 	if (r == 0) {
 		/* For so long a client may think that its session goes on. */
 		r = bosh_ended_table_new(env->config->inactivity_s, &endpoint->ended);
 	}
 	if (r < 0) {
 		bosh_relay_free(endpoint->relay);
+		bosh_settings_unref(endpoint->settings);
 		free(endpoint);
 		return r;
 	}
@@ -408,6 +419,7 @@ struct bosh_endpoint *bosh_endpoint_free(struct bosh_endpoint *endpoint)
 	bosh_actions_deinit(&endpoint->actions);
 	bosh_relay_free(endpoint->relay);
 	bosh_ended_table_free(endpoint->ended);
+	bosh_settings_unref(endpoint->settings);
 	free(endpoint);
 	return NULL;
 }

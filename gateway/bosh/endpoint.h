@@ -13,6 +13,10 @@ struct bosh_endpoint;
 /* @env is borrowed for the endpoint's life. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoint);
 
+/* The configuration of the environment has been replaced: new sessions use it. Returns 0 or
+ * -ENOMEM; then new sessions are opened as before. */
+_must_check_ int bosh_endpoint_reload(struct bosh_endpoint *endpoint);
+
 /* Tells all sessions that the gateway is being shut down, and ends them. New ones are refused. */
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint);
 

@@ -26,6 +26,7 @@ static void on_timer_closed(uv_handle_t *handle)
 		free(leg);
 	}
 	bosh_session_free(session->engine);
+	bosh_settings_unref(session->settings);
 	free(session);
 }
 

@@ -58,6 +58,11 @@ struct answer_message {
 	struct blob *blob;
 };
 
+void bosh_relay_reload(struct bosh_relay *relay)
+{
+	relay->scan_options = bosh_body_options(relay->env->config->n_body_max);
+}
+
 int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *callbacks,
 		   void *userdata, struct bosh_relay **ret_relay)
 {
@@ -71,7 +76,7 @@ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *ca
 	relay->callbacks = callbacks;
 	relay->userdata = userdata;
 	relay->next_number = 1;
-	relay->scan_options = bosh_body_options(env->config->n_body_max);
+	bosh_relay_reload(relay);
 	*ret_relay = relay;
 	return 0;
 }

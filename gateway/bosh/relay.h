@@ -38,6 +38,9 @@ struct bosh_relay_callbacks {
 _must_check_ int bosh_relay_new(struct worker_env *env,
 				const struct bosh_relay_callbacks *callbacks, void *userdata,
 				struct bosh_relay **ret_relay);
+/* The configuration of the environment has been replaced. */
+void bosh_relay_reload(struct bosh_relay *relay);
+
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay);
 
 /* Makes @other, the relay of a worker, known to @relay. Call it for the relays of all workers,

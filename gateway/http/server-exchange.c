@@ -20,7 +20,7 @@ void http_exchange_hang_up(struct http_exchange *exchange)
 
 static bool speaks_codings(const struct http_exchange *exchange)
 {
-	return exchange->connection->shard->server->coder;
+	return exchange->connection->shard->server->options.coding;
 }
 
 struct look {

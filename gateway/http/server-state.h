@@ -67,7 +67,7 @@ struct http_server {
 	/* an epoll that reports clients that hang up while their request is suspended */
 	int watch_fd;
 	struct http_connection *adopting;
-	struct coder *coder; /* NULL: content codings are off */
+	struct coder *coder; /* NULL: content codings have never been on */
 	bool closing;        /* new requests are not accepted any more */
 };
 

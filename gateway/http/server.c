@@ -366,6 +366,18 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	return 0;
 }
 
+int http_server_reload(struct http_server *server, size_t n_body_max, unsigned timeout_s,
+		       bool coding)
+{
+	server->options.n_body_max = n_body_max;
+	server->options.timeout_s = timeout_s;
+	/* The coder stays when it is switched off: a request may be in the middle of it. */
+	int r = coding && !server->coder ? coder_new(&server->coder) : 0;
+
+	server->options.coding = coding && r == 0;
+	return r;
+}
+
 /* libmicrohttpd does not stop while a connection is suspended. */
 static void shard_resume_all(struct http_shard *shard)
 {

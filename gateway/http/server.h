@@ -59,6 +59,11 @@ struct http_server_options {
 _must_check_ int http_server_new(const struct http_server_options *options,
 				 struct http_server **ret_server);
 
+/* Replaces limits, and whether content codings are supported, for the requests that follow. Returns
+ * 0, or -ENOMEM; then codings are not supported. */
+_must_check_ int http_server_reload(struct http_server *server, size_t n_body_max,
+				    unsigned timeout_s, bool coding);
+
 /* Closes all connections (`done` is called for their exchanges) and then the server, whose memory
  * is freed in a later iteration of the loop. @server may be NULL. Returns NULL. */
 struct http_server *http_server_free(struct http_server *server);

@@ -234,6 +234,12 @@ static int hubs_new(struct ws_endpoint *endpoint)
 	return r < 0 ? r : wire_hub_new(&options, &endpoint->duplicates);
 }
 
+void ws_endpoint_reload(struct ws_endpoint *endpoint)
+{
+	endpoint->scan_options = framing_options(endpoint->env->config->n_body_max);
+	ws_server_set_ping_interval(endpoint->server, endpoint->env->config->ping_interval_s);
+}
+
 int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint)
 {
 	struct ws_endpoint *endpoint = calloc(1, sizeof(*endpoint));

@@ -16,6 +16,9 @@ struct ws_endpoint;
  * *ret_endpoint was set. Returns 0 or a negative errno. */
 _must_check_ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint);
 
+/* The configuration of the environment has been replaced: new sessions use it. */
+void ws_endpoint_reload(struct ws_endpoint *endpoint);
+
 /* Tells every client that the gateway is shutting down; the sessions end during the next iterations
  * of the loop. */
 void ws_endpoint_shut(struct ws_endpoint *endpoint);

@@ -52,6 +52,7 @@ struct framing_event {
 };
 
 struct framing {
+	struct xml_scan_options options; /* a copy: a reload replaces the worker's */
 	struct xml_scan scan;
 	struct buffer element;      /* of the current message, until its end */
 	struct framing_event event; /* reported at the end of the message */
@@ -65,8 +66,8 @@ struct framing {
 /* Scan options for messages whose element has at most @n_max bytes. */
 struct xml_scan_options framing_options(size_t n_max);
 
-/* @pool and @options are borrowed until framing_deinit(). n_message_max is set to the limit of an
- * element. Returns 0 or -ENOMEM. */
+/* @pool is borrowed until framing_deinit(), @options is copied. @framing must not be moved.
+ * n_message_max is set to the limit of an element. Returns 0 or -ENOMEM. */
 _must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
 			      const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);

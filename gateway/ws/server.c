@@ -215,6 +215,11 @@ void ws_server_stop(struct ws_server *server)
 	}
 }
 
+void ws_server_set_ping_interval(struct ws_server *server, unsigned interval_s)
+{
+	server->options.ping_interval_s = interval_s;
+}
+
 struct ws_server *ws_server_free(struct ws_server *server)
 {
 	if (server) {

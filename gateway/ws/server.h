@@ -77,6 +77,9 @@ struct ws_server_options {
 _must_check_ int ws_server_new(const struct ws_server_options *options,
 			       struct ws_server **ret_server);
 
+/* Replaces the interval; each connection follows with its next byte or ping. 0: no pings. */
+void ws_server_set_ping_interval(struct ws_server *server, unsigned interval_s);
+
 /* Closes all connections without a closing handshake: `closed` and `released` are called. @server
  * may be NULL. */
 void ws_server_stop(struct ws_server *server);

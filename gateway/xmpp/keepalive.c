@@ -31,6 +31,11 @@ void keepalive_close(struct keepalive *keepalive)
 	uv_close((uv_handle_t *)&keepalive->timer, NULL);
 }
 
+void keepalive_set_interval(struct keepalive *keepalive, unsigned interval_s)
+{
+	keepalive->interval_ms = (int64_t)interval_s * 1000;
+}
+
 void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *member)
 {
 	if (keepalive->interval_ms == 0 || member->entered) {
@@ -59,7 +64,8 @@ void keepalive_leave(struct keepalive *keepalive, struct keepalive_member *membe
 static bool is_due(const struct keepalive *keepalive, const struct keepalive_member *member,
 		   struct mono now)
 {
-	return mono_reached(mono_add_ms(member->looked_at, keepalive->interval_ms / 2), now);
+	return keepalive->interval_ms &&
+	       mono_reached(mono_add_ms(member->looked_at, keepalive->interval_ms / 2), now);
 }
 
 bool keepalive_look(struct keepalive *keepalive, struct mono now)

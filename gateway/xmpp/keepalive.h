@@ -52,6 +52,10 @@ void keepalive_init(struct keepalive *keepalive, uv_loop_t *loop, unsigned inter
 /* Stops the timer. The memory belongs to the loop until its next turn. Members may still leave. */
 void keepalive_close(struct keepalive *keepalive);
 
+/* Changes the interval of all members; 0: they get no space any more. Streams that did not enter
+ * because it was 0 stay out. */
+void keepalive_set_interval(struct keepalive *keepalive, unsigned interval_s);
+
 /* Adds @member, which is borrowed until it leaves. Does nothing if it is entered already, or if the
  * interval is 0. */
 void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *member);

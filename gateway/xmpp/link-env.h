@@ -5,6 +5,7 @@
  */
 #include <uv.h>
 
+#include "gateway/config/config.h"
 #include "gateway/upstream/dialer.h"
 #include "gateway/xmpp/gather.h"
 #include "gateway/xmpp/keepalive.h"
@@ -37,8 +38,10 @@ struct link_observer {
 	void *userdata;
 };
 
-/* Outlives all links. */
+/* Outlives all links. A reload replaces what comes from the configuration; links that exist keep
+ * what they were made with. */
 struct link_env {
+	const struct config *config;          /* the newest; links take references */
 	const struct link_observer *observer; /* NULL: none */
 	struct dialer dialer;
 	struct tls_store *tls_store;

@@ -16,6 +16,7 @@ struct link {
 	struct transport *transport; /* NULL while there is an opening, and after a failure */
 	struct stream stream;
 	char *domain;     /* ASCII form */
+	const struct config *config; /* of its beginning: the rule is part of it */
 	uv_timer_t timer; /* for the next turn of the loop; its close frees the memory */
 	struct keepalive_member keepalive;
 	bool paused;     /* the owner reads nothing; holds once the opening is over */
@@ -31,6 +32,7 @@ static void on_closed(uv_handle_t *handle)
 
 	stream_deinit(&link->stream);
 	free(link->domain);
+	config_unref(link->config);
 	free(link);
 }
 
@@ -317,6 +319,7 @@ int link_new(struct link_env *env, const struct stream_target *target,
 		return -ENOMEM;
 	}
 	link->env = env;
+	link->config = config_ref(env->config);
 	link->callbacks = callbacks;
 	link->userdata = userdata;
 	stream_init(&link->stream, env->pool, &env->scan_options, domain_rule_tls(rule));

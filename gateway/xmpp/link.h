@@ -34,8 +34,8 @@ struct link_callbacks {
 };
 
 /* Starts to connect to the server of @target->to, a domain in ASCII form, as opening_new() says.
- * @rule may be NULL. @env, @rule and @callbacks are borrowed for the link's life, @target for the
- * call. Returns 0 or -ENOMEM. */
+ * @rule may be NULL; it is part of env->config, which the link keeps. @env and @callbacks are
+ * borrowed for the link's life, @target for the call. Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
 			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
 			  void *userdata, struct link **ret_link);

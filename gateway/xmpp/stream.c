@@ -10,14 +10,14 @@
 void stream_init(struct stream *stream, struct xml_pool *pool,
 		 const struct xml_scan_options *options, enum domain_tls tls)
 {
-	*stream = (struct stream){.pool = pool, .options = options, .tls = tls};
-	xml_scan_init(&stream->scan, pool, options);
+	*stream = (struct stream){.pool = pool, .options = *options, .tls = tls};
+	xml_scan_init(&stream->scan, pool, &stream->options);
 }
 
 static void forget_server(struct stream *stream)
 {
 	xml_scan_deinit(&stream->scan);
-	xml_scan_init(&stream->scan, stream->pool, stream->options);
+	xml_scan_init(&stream->scan, stream->pool, &stream->options);
 	stream->feed_result = 0;
 	stream->succeeded = false;
 	stream->again = STREAM_EVENT_NONE;

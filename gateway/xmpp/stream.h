@@ -80,7 +80,7 @@ struct stream_target {
 struct stream {
 	enum stream_state state;
 	struct xml_pool *pool;
-	const struct xml_scan_options *options;
+	struct xml_scan_options options; /* a copy: a reload replaces those of the worker */
 	struct xml_scan scan;
 	struct buffer out; /* bytes for the server; the owner sends and consumes them */
 	struct failure failure;
@@ -105,7 +105,8 @@ struct stream {
 	struct sv login_condition;      /* with LOGIN_FAILED and LOGIN_UNTRIED: why */
 };
 
-/* @options (see stream_options()) and @pool are borrowed for the stream's life. */
+/* @pool is borrowed for the stream's life, @options (see stream_options()) is copied. @stream must
+ * not be moved. */
 void stream_init(struct stream *stream, struct xml_pool *pool,
 		 const struct xml_scan_options *options, enum domain_tls tls);
 /* May run twice. */

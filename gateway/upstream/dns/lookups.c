@@ -62,6 +62,11 @@ struct lookups *lookups_free(struct lookups *lookups)
 	return NULL;
 }
 
+bool lookups_are_idle(const struct lookups *lookups)
+{
+	return lookups->n_lookups == 0;
+}
+
 struct mono lookups_now(const struct lookups *lookups)
 {
 	return (struct mono){(int64_t)uv_now(lookups->loop)};

@@ -48,6 +48,9 @@ _must_check_ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *op
  * loop. Takes NULL; returns NULL. */
 struct lookups *lookups_free(struct lookups *lookups);
 
+/* Whether no question is under way. */
+bool lookups_are_idle(const struct lookups *lookups);
+
 /* The loop's time. */
 struct mono lookups_now(const struct lookups *lookups);
 

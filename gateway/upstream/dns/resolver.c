@@ -21,13 +21,21 @@ TAILQ_HEAD(query_queue, resolver_query);
  * delivered in one place, resolver_deliver(), outside of c-ares. */
 struct resolver {
 	uv_timer_t timer; /* for deliveries and grace periods */
+	uv_loop_t *loop;
+	const struct lookup_observer *observer; /* may be NULL */
 	struct lookups *lookups;
+	SLIST_HEAD(, retired) retired;       /* lookups of earlier servers, until they have ended */
 	LIST_HEAD(, resolver_query) queries; /* resolver_query::in_resolver */
 	struct query_queue finished;         /* resolver_query::in_queue: to be delivered */
 	/* likewise, by deadline: one service has answered with targets, the other has not yet */
 	struct query_queue in_grace;
 	int64_t grace_ms;
 	bool closing;
+};
+
+struct retired {
+	SLIST_ENTRY(retired) in_resolver;
+	struct lookups *lookups;
 };
 
 struct resolver_query {
@@ -214,6 +222,22 @@ static void on_timer(uv_timer_t *timer)
 	resolver_deliver(timer->data);
 }
 
+/* Frees the earlier lookups that have ended (@all: the others as well). */
+static void reap_retired(struct resolver *resolver, bool all)
+{
+	struct retired *retired = SLIST_FIRST(&resolver->retired);
+	struct retired *next;
+
+	for (; retired; retired = next) {
+		next = SLIST_NEXT(retired, in_resolver);
+		if (all || lookups_are_idle(retired->lookups)) {
+			SLIST_REMOVE(&resolver->retired, retired, retired, in_resolver);
+			lookups_free(retired->lookups);
+			free(retired);
+		}
+	}
+}
+
 static void on_worked(void *userdata)
 {
 	resolver_deliver(userdata);
@@ -347,14 +371,9 @@ void resolver_query_cancel(struct resolver_query *query)
 
 /* Construction. */
 
-int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
-		 struct resolver **ret_resolver)
+static int make_lookups(struct resolver *resolver, const struct resolver_options *options,
+			struct lookups **ret_lookups)
 {
-	struct resolver *resolver = calloc(1, sizeof(*resolver));
-
-	if (!resolver) {
-		return -ENOMEM;
-	}
 	const struct ares_loop_options of_ares = {
 		.servers = options->servers,
 		.timeout_ms = options->timeout_ms,
@@ -363,11 +382,25 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 		.userdata = resolver,
 	};
 
+	return lookups_new(resolver->loop, &of_ares, resolver->observer, ret_lookups);
+}
+
+int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
+		 struct resolver **ret_resolver)
+{
+	struct resolver *resolver = calloc(1, sizeof(*resolver));
+
+	if (!resolver) {
+		return -ENOMEM;
+	}
 	LIST_INIT(&resolver->queries);
 	TAILQ_INIT(&resolver->finished);
 	TAILQ_INIT(&resolver->in_grace);
+	SLIST_INIT(&resolver->retired);
+	resolver->loop = loop;
+	resolver->observer = options->observer;
 	resolver->grace_ms = options->timeout_ms;
-	int r = lookups_new(loop, &of_ares, options->observer, &resolver->lookups);
+	int r = make_lookups(resolver, options, &resolver->lookups);
 
 	if (r < 0) {
 		free(resolver);
@@ -376,6 +409,24 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 	uv_timer_init(loop, &resolver->timer);
 	resolver->timer.data = resolver;
 	*ret_resolver = resolver;
+	return 0;
+}
+
+int resolver_reload(struct resolver *resolver, const struct resolver_options *options)
+{
+	struct retired *retired = malloc(sizeof(*retired));
+	struct lookups *lookups;
+	int r = retired ? make_lookups(resolver, options, &lookups) : -ENOMEM;
+
+	if (r < 0) {
+		free(retired);
+		return r;
+	}
+	retired->lookups = resolver->lookups;
+	SLIST_INSERT_HEAD(&resolver->retired, retired, in_resolver);
+	resolver->lookups = lookups;
+	resolver->grace_ms = options->timeout_ms;
+	reap_retired(resolver, false);
 	return 0;
 }
 
@@ -396,6 +447,7 @@ struct resolver *resolver_free(struct resolver *resolver)
 		resolver_query_cancel(query);
 	}
 	resolver->lookups = lookups_free(resolver->lookups);
+	reap_retired(resolver, true);
 	uv_close((uv_handle_t *)&resolver->timer, on_timer_closed);
 	return NULL;
 }

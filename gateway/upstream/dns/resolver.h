@@ -51,6 +51,11 @@ typedef void (*resolver_tlsa_done)(void *userdata, enum resolver_result result,
 _must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 			      struct resolver **ret_resolver);
 
+/* Asks other servers from now on, as @options says (its observer is ignored), and reads
+ * /etc/resolv.conf and /etc/hosts anew. Nothing that is known is kept. Queries under way go on with
+ * the earlier servers. Returns as resolver_new(); on failure nothing has changed. */
+_must_check_ int resolver_reload(struct resolver *resolver, const struct resolver_options *options);
+
 /* Ends all queries without callbacks and frees them: their owners must forget them. The memory of
  * handles is freed at a later turn of the loop. Takes NULL; returns NULL. */
 struct resolver *resolver_free(struct resolver *resolver);

@@ -25,6 +25,7 @@ struct entry {
 TAILQ_HEAD(entries, entry);
 
 struct session_cache {
+	unsigned epoch;
 	struct entry *table;
 	struct entries used; /* entry::in_use; least recently used first */
 	size_t n_max;
@@ -52,14 +53,25 @@ static void entry_remove(struct session_cache *cache, struct entry *entry)
 	free(entry);
 }
 
+void session_cache_clear(struct session_cache *cache)
+{
+	while (!TAILQ_EMPTY(&cache->used)) {
+		entry_remove(cache, TAILQ_FIRST(&cache->used));
+	}
+	cache->epoch++;
+}
+
+unsigned session_cache_epoch(const struct session_cache *cache)
+{
+	return cache->epoch;
+}
+
 struct session_cache *session_cache_free(struct session_cache *cache)
 {
 	if (!cache) {
 		return NULL;
 	}
-	while (!TAILQ_EMPTY(&cache->used)) {
-		entry_remove(cache, TAILQ_FIRST(&cache->used));
-	}
+	session_cache_clear(cache);
 	free(cache);
 	return NULL;
 }

@@ -46,4 +46,10 @@ void session_cache_forget(struct session_cache *cache,
 void session_cache_bar(struct session_cache *cache, const unsigned char key[static TRUST_KEY_SIZE],
 		       int64_t until);
 
+/* Forgets all sessions, and begins a new epoch. */
+void session_cache_clear(struct session_cache *cache);
+
+/* The number of times that the cache was cleared. */
+unsigned session_cache_epoch(const struct session_cache *cache);
+
 size_t session_cache_count(const struct session_cache *cache);

@@ -69,17 +69,29 @@ static struct tls_context *context_free(struct tls_context *context)
 
 DEFINE_CLEANUP(struct tls_context *, context_free);
 
-struct tls_store *tls_store_free(struct tls_store *store)
+/* Connections keep the part of a context that they need. */
+static void forget_contexts(struct tls_store *store)
 {
 	struct tls_context *context;
 
-	if (!store) {
-		return NULL;
-	}
 	while ((context = SLIST_FIRST(&store->contexts))) {
 		SLIST_REMOVE_HEAD(&store->contexts, in_store);
 		context_free(context);
 	}
+}
+
+void tls_store_renew(struct tls_store *store)
+{
+	forget_contexts(store);
+	session_cache_clear(store->sessions);
+}
+
+struct tls_store *tls_store_free(struct tls_store *store)
+{
+	if (!store) {
+		return NULL;
+	}
+	forget_contexts(store);
 	session_cache_free(store->sessions);
 	free(store);
 	return NULL;
@@ -106,7 +118,8 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	size_t n_ticket;
 
 	SSL_SESSION_get0_ticket(session, &ticket, &n_ticket);
-	if (n_ticket > TLS_TICKET_MAX) {
+	/* A connection from before tls_store_renew() was verified with other authorities. */
+	if (n_ticket > TLS_TICKET_MAX || verify->epoch != session_cache_epoch(verify->cache)) {
 		return 0;
 	}
 	/* A resumed handshake shows no certificate: the end stays that of the session that was

@@ -56,6 +56,10 @@ struct tls_policy {
 _must_check_ int tls_store_new(struct tls_store **ret_store);
 struct tls_store *tls_store_free(struct tls_store *store);
 
+/* Forgets the authorities that were read, and the sessions that were verified with them.
+ * Connections that begin from now on read the files anew. */
+void tls_store_renew(struct tls_store *store);
+
 /* Makes a client connection for @policy: SNI set, TLS 1.2 or later, partial and moving writes,
  * buffers released when idle, a cached session offered. The caller owns it until
  * tls_connection_free(). @store must outlive it. Returns 0, -ENOMEM, or -EINVAL when the ca_file

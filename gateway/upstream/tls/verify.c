@@ -148,6 +148,7 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 		return -ENOMEM;
 	}
 	verify->cache = cache;
+	verify->epoch = session_cache_epoch(cache);
 	verify->pins = policy->pins;
 	verify->n_pins = policy->n_pins;
 	verify->direct = policy->direct;

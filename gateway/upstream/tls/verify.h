@@ -19,6 +19,7 @@
 
 struct verify {
 	struct session_cache *cache;
+	unsigned epoch; /* of the cache, when the connection began */
 	unsigned char key[TRUST_KEY_SIZE];
 	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
