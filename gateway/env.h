@@ -13,18 +13,22 @@
 #include "gateway/config/config.h"
 #include "gateway/ops/client-log.h"
 #include "gateway/ops/metrics.h"
+#include "gateway/process/state.h"
 #include "gateway/xmpp/link-env.h"
 
 struct site;
 struct session_log;
 
-/* All pointers are borrowed and outlive the parts. */
+/* All pointers are borrowed and outlive the parts, except for `config` and `site`, which a reload
+ * replaces: they are the newest, and valid for one callback of the loop. What lives longer takes a
+ * reference (config_ref()) or a copy. */
 struct worker_env {
 	unsigned index; /* which worker this is */
 	unsigned n_workers;
 	uv_loop_t *loop;
 	const struct config *config;
 	const struct site *site;
+	struct process_state *process;
 	struct census *census;
 	struct budget *budget;
 	struct metrics_cell *metrics; /* of this worker */
@@ -40,7 +44,7 @@ struct worker_env {
 struct mono worker_now(const struct worker_env *env);
 
 /* A connection of @peer takes a seat in the census and gives it back when it is closed. The
- * operator's own proxies carry many clients: their connections are not counted, the sessions of
+ * operator's own proxies carry many clients: their connections are not limited, the sessions of
  * their clients are. Returns as census_enter_connection(). */
 _must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);

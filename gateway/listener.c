@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/mono.h"
-#include "gateway/bind.h"
+#include "gateway/acceptor.h"
 
 enum {
 	SWEEP_MS = 1000,
@@ -25,26 +25,17 @@ struct waiting {
 	struct mono deadline;
 };
 
-struct socket {
-	uv_poll_t poll;
-	struct listener *listener;
-	struct address address;
-	int fd;
-};
-
 struct listener {
 	struct worker_env *env;
 	const struct listener_callbacks *callbacks;
 	void *userdata;
 	struct peek_paths paths;
-	struct socket *sockets;
-	size_t n_sockets;
+	struct acceptor *acceptor;
 	TAILQ_HEAD(, waiting) waiting;
 	int peek_fd; /* an epoll; edge-triggered, so that unread bytes do not wake the loop again */
 	uv_poll_t peek;
 	uv_timer_t sweep;
 	size_t n_handles; /* not closed yet; the listener is freed with the last */
-	bool exhausted;   /* out of descriptors or memory: accepts again from the next sweep on */
 };
 
 static void drop(struct listener *listener, int fd, const struct address *peer)
@@ -108,8 +99,9 @@ static void log_refused(const struct listener *listener, const struct address *p
 	}
 }
 
-static void on_accepted(struct listener *listener, int fd, const struct address *peer)
+static void on_accepted(void *userdata, int fd, const struct address *peer)
 {
+	struct listener *listener = userdata;
 	char bytes[PEEK_MAX];
 	struct peek peek;
 	int one = 1;
@@ -132,50 +124,6 @@ static void on_accepted(struct listener *listener, int fd, const struct address 
 	case LOOK_DEAD:
 		drop(listener, fd, peer);
 		break;
-	}
-}
-
-static void set_listening(struct listener *listener, bool listening);
-
-static void on_accept(uv_poll_t *poll, int status, int events)
-{
-	struct socket *one = CONTAINER_OF(poll, struct socket, poll);
-	struct listener *listener = one->listener;
-
-	(void)status;
-	(void)events;
-	for (int i = 0; i < LISTENER_ACCEPTS_MAX; i++) {
-		struct sockaddr_storage storage;
-		socklen_t n = sizeof(storage);
-		struct address peer;
-		int fd = accept4(one->fd, (struct sockaddr *)&storage, &n,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-			    errno == ENOBUFS) {
-				log_error("accept-failed", LOG_STR("error", strerror(errno)));
-				listener->exhausted = true;
-				set_listening(listener, false);
-			}
-			return;
-		}
-		if (address_from_sockaddr((struct sockaddr *)&storage, &peer) < 0) {
-			close(fd);
-			continue;
-		}
-		on_accepted(listener, fd, &peer);
-	}
-}
-
-static void set_listening(struct listener *listener, bool listening)
-{
-	for (size_t i = 0; i < listener->n_sockets; i++) {
-		if (listening) {
-			uv_poll_start(&listener->sockets[i].poll, UV_READABLE, on_accept);
-		} else {
-			uv_poll_stop(&listener->sockets[i].poll);
-		}
 	}
 }
 
@@ -239,10 +187,6 @@ static void on_sweep(uv_timer_t *timer)
 		forget(listener, waiting);
 		drop(listener, late.fd, &late.peer);
 	}
-	if (listener->exhausted) {
-		listener->exhausted = false;
-		set_listening(listener, true);
-	}
 }
 
 /* Creating and ending the listener. */
@@ -253,86 +197,24 @@ static void on_handle_closed(uv_handle_t *handle)
 
 	if (--listener->n_handles == 0) {
 		close(listener->peek_fd);
-		free(listener->sockets);
 		free(listener);
 	}
 }
 
-/* The built-in default must work on a machine without IPv6, so its addresses may be skipped.
- * Addresses that the operator configured are required. */
-static bool may_skip(const struct listener *listener, int r)
+static void set_paths(struct listener *listener)
 {
-	return listener->env->config->listens_by_default &&
-	       (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
+	listener->paths.bosh = sv_from(listener->env->config->bosh_path);
+	listener->paths.websocket = sv_from(listener->env->config->websocket_path);
 }
 
-/* Logs why @address cannot be bound. Returns 0 if it may be skipped, else @r. */
-static int on_not_bound(const struct listener *listener, const struct address *address, int r)
+int listener_reload(struct listener *listener, const int *fds, size_t n_fds)
 {
-	char text[ADDRESS_TEXT_MAX];
-
-	if (may_skip(listener, r)) {
-		log_warning("listen-skipped", LOG_STR("address", address_format(address, text)),
-			    LOG_STR("error", strerror(-r)));
-		return 0;
-	}
-	log_error("listen-failed", LOG_STR("address", address_format(address, text)),
-		  LOG_STR("error", strerror(-r)), LOG_STR("detail", bind_advice(r)));
-	return r;
-}
-
-static int add_socket(struct listener *listener, const struct address *address)
-{
-	struct socket *one = &listener->sockets[listener->n_sockets];
-	/* Workers are created one after the other, so the first one makes the claim. */
-	int r = bind_listen(address, listener->env->index == 0 ? BIND_CLAIM : BIND_JOIN, &one->fd);
-
-	if (r < 0) {
-		return on_not_bound(listener, address, r);
-	}
-	one->listener = listener;
-	one->address = *address;
-	r = uv_poll_init(listener->env->loop, &one->poll, one->fd);
-	if (r < 0) {
-		close(one->fd);
-		return r;
-	}
-	one->poll.data = listener;
-	listener->n_sockets++;
-	listener->n_handles++;
-	return 0;
-}
-
-/* Tries all addresses, even after an error, so that the log names each one that cannot be bound. */
-static int add_sockets(struct listener *listener)
-{
-	const struct config *config = listener->env->config;
-	int r = 0;
-
-	listener->sockets = calloc(config->n_listen, sizeof(*listener->sockets));
-	if (!listener->sockets) {
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < config->n_listen; i++) {
-		int result = add_socket(listener, &config->listen[i]);
-
-		r = r < 0 ? r : result;
-	}
-	return r == 0 && listener->n_sockets == 0 ? -EADDRNOTAVAIL : r;
-}
-
-void listener_log(const struct listener *listener)
-{
-	for (size_t i = 0; i < listener->n_sockets; i++) {
-		char text[ADDRESS_TEXT_MAX];
-
-		log_info("listening",
-			 LOG_STR("address", address_format(&listener->sockets[i].address, text)));
-	}
+	set_paths(listener);
+	return acceptor_set(listener->acceptor, fds, n_fds);
 }
 
 int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks, void *userdata,
-		 struct listener **ret_listener)
+		 const int *fds, size_t n_fds, struct listener **ret_listener)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
 	int r;
@@ -343,8 +225,7 @@ int listener_new(struct worker_env *env, const struct listener_callbacks *callba
 	listener->env = env;
 	listener->callbacks = callbacks;
 	listener->userdata = userdata;
-	listener->paths.bosh = sv_from(env->config->bosh_path);
-	listener->paths.websocket = sv_from(env->config->websocket_path);
+	set_paths(listener);
 	TAILQ_INIT(&listener->waiting);
 	listener->peek_fd = epoll_create1(EPOLL_CLOEXEC);
 	r = listener->peek_fd < 0 ? -errno
@@ -360,14 +241,16 @@ int listener_new(struct worker_env *env, const struct listener_callbacks *callba
 	listener->peek.data = listener;
 	listener->sweep.data = listener;
 	listener->n_handles = 2;
-	r = add_sockets(listener);
+	r = acceptor_new(env->loop, on_accepted, listener, &listener->acceptor);
+	if (r == 0) {
+		r = acceptor_set(listener->acceptor, fds, n_fds);
+	}
 	if (r < 0) {
 		listener_free(listener);
 		return r;
 	}
 	uv_poll_start(&listener->peek, UV_READABLE, on_peek);
 	uv_timer_start(&listener->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-	set_listening(listener, true);
 	*ret_listener = listener;
 	return 0;
 }
@@ -385,11 +268,7 @@ struct listener *listener_free(struct listener *listener)
 		forget(listener, waiting);
 		drop(listener, late.fd, &late.peer);
 	}
-	for (size_t i = 0; i < listener->n_sockets; i++) {
-		uv_poll_stop(&listener->sockets[i].poll);
-		close(listener->sockets[i].fd);
-		uv_close((uv_handle_t *)&listener->sockets[i].poll, on_handle_closed);
-	}
+	listener->acceptor = acceptor_free(listener->acceptor);
 	uv_close((uv_handle_t *)&listener->peek, on_handle_closed);
 	uv_close((uv_handle_t *)&listener->sweep, on_handle_closed);
 	return NULL;

@@ -12,12 +12,6 @@
 
 struct listener;
 
-enum {
-	/* Connections accepted per socket and iteration of the loop, so that existing sessions get
-	 * their turn. */
-	LISTENER_ACCEPTS_MAX = 64,
-};
-
 struct listener_callbacks {
 	/* The callee takes ownership of @fd, from which nothing has been read. The views of @peek
 	 * are borrowed for the call. Call worker_leave_connection() when the connection is
@@ -26,15 +20,15 @@ struct listener_callbacks {
 			   const struct peek *peek);
 };
 
-/* Opens the sockets of the configuration. The first worker's are the claims (gateway/bind.h), so
- * its listener must be created first. Each address that cannot be bound is logged and is an error,
- * with one exception: addresses of the built-in default that this machine does not support are
- * skipped. Returns 0 or a negative errno. */
+/* Accepts from the listening sockets @fds, which are duplicated. Returns 0 or a negative errno. */
 _must_check_ int listener_new(struct worker_env *env, const struct listener_callbacks *callbacks,
-			      void *userdata, struct listener **ret_listener);
+			      void *userdata, const int *fds, size_t n_fds,
+			      struct listener **ret_listener);
 
-/* Logs the addresses on which @listener listens. */
-void listener_log(const struct listener *listener);
+/* The configuration of @env has been replaced, and with it the listening sockets (acceptor.h).
+ * Connections that wait are judged by the new one. Returns 0 or a negative errno; then the earlier
+ * sockets stay. */
+_must_check_ int listener_reload(struct listener *listener, const int *fds, size_t n_fds);
 
 /* Closes the sockets and the waiting connections; memory is freed in a later iteration of the loop.
  * @listener may be NULL. Returns NULL. */

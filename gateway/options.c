@@ -82,8 +82,9 @@ static void print_help(FILE *stream)
 	for (size_t i = 0; i < N_ENTRIES; i++) {
 		print_entry(&entries[i], stream);
 	}
-	fputs("\nLogs go to standard error. SIGINT and SIGTERM stop the program; SIGUSR1 logs a\n"
-	      "count of each kind of failure.\n",
+	fputs("\nLogs go to standard error. SIGINT and SIGTERM stop the program, SIGHUP reads the\n"
+	      "configuration anew, SIGUSR2 upgrades to the program's file as it is now, SIGUSR1\n"
+	      "logs a count of each kind of failure.\n",
 	      stream);
 }
 

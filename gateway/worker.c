@@ -9,12 +9,15 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/descriptors.h"
+#include "gateway/handover.h"
 #include "gateway/http/server.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
 #include "gateway/ops/pulse.h"
 #include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
+#include "gateway/request-log.h"
+#include "gateway/worker-update.h"
 #include "gateway/ws/endpoint.h"
 
 enum {
@@ -36,22 +39,18 @@ struct worker {
 	struct http_server *http;
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
-	uv_async_t stop;   /* not a message: it must arrive when the mailbox is full */
+	uv_async_t order;  /* not a message: it must arrive when the mailbox is full */
 	uv_async_t evict;  /* likewise */
+	/* The orders, set by the main thread. */
+	atomic_bool has_to_drain, has_to_stop;
+	_Atomic(struct worker_update *) update; /* the newest; the worker takes it out */
+	struct snapshot *snapshot;
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
 	struct pulse pulse;
 	struct trace trace;
 	struct mono grace_end;
 	bool started;
-};
-
-/* A connection whose first request names a session of another worker. */
-struct connection_message {
-	struct message message;
-	int fd;
-	struct address peer;
-	struct worker_env *env; /* the sender's; for the shared census */
 };
 
 /* Connections. */
@@ -81,46 +80,9 @@ static void adopt_http(struct worker *worker, int fd, const struct address *peer
 	}
 }
 
-static void on_connection_message(struct message *message, void *reader)
+static void on_handed_over(void *reader, int fd, const struct address *peer)
 {
-	struct connection_message *connection =
-		CONTAINER_OF(message, struct connection_message, message);
-
-	adopt_http(reader, connection->fd, &connection->peer);
-	free(connection);
-}
-
-static void drop_connection_message(struct message *message)
-{
-	struct connection_message *connection =
-		CONTAINER_OF(message, struct connection_message, message);
-
-	close(connection->fd);
-	worker_leave_connection(connection->env, &connection->peer);
-	free(connection);
-}
-
-/* Returns 0, or a negative errno; then the connection still belongs to the caller. */
-static int send_connection(struct worker *worker, unsigned owner, int fd,
-			   const struct address *peer)
-{
-	struct connection_message *connection = malloc(sizeof(*connection));
-
-	if (!connection) {
-		return -ENOMEM;
-	}
-	*connection = (struct connection_message){
-		.message = {.handle = on_connection_message, .drop = drop_connection_message},
-		.fd = fd,
-		.peer = *peer,
-		.env = &worker->env,
-	};
-	int r = mailbox_post(worker->mailboxes[owner], &connection->message);
-
-	if (r < 0) {
-		free(connection);
-	}
-	return r;
+	adopt_http(reader, fd, peer);
 }
 
 static void on_connection(void *userdata, int fd, const struct address *peer,
@@ -130,7 +92,8 @@ static void on_connection(void *userdata, int fd, const struct address *peer,
 	unsigned owner;
 
 	if (peek->kind == PEEK_BOSH && sid_worker(peek->sid, worker->env.n_workers, &owner) &&
-	    owner != worker->env.index && send_connection(worker, owner, fd, peer) == 0) {
+	    owner != worker->env.index &&
+	    handover_post(worker->mailboxes[owner], fd, peer, &worker->env, on_handed_over) == 0) {
 		return;
 	}
 	if (peek->kind == PEEK_WEBSOCKET && ws_endpoint_adopt(worker->ws, fd, peer, peek)) {
@@ -153,25 +116,6 @@ static struct address on_client(void *userdata, const struct http_exchange *exch
 
 	return client_address(&worker->env.config->proxies, http_exchange_peer(exchange),
 			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
-}
-
-/* Logs what HTTP refused. Browsers hide such answers from the page, so its developer has only this
- * line to find the cause. */
-static void log_refused(struct worker *worker, const struct http_exchange *exchange)
-{
-	struct address client = on_client(worker, exchange);
-	unsigned status = http_exchange_status(exchange);
-	bool is_origin = status == 403;
-	char text[ADDRESS_TEXT_MAX];
-
-	metrics_add(worker->env.metrics, METRIC_REQUESTS_REFUSED, status >= 400);
-	if (status < 400 || !worker_may_log(&worker->env, CLIENT_LOG_REQUEST_REFUSED, &client)) {
-		return;
-	}
-	log_info("request-refused", LOG_STR("client", address_format_host(&client, text)),
-		 LOG_NUMBER("status", status), LOG_SV("method", http_exchange_method(exchange)),
-		 LOG_SV("path", http_exchange_path(exchange)),
-		 LOG_SV("origin", is_origin ? http_exchange_header(exchange, "Origin") : SV("")));
 }
 
 /* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */
@@ -207,8 +151,10 @@ static bool route(struct worker *worker, struct http_exchange *exchange)
 
 static void on_request(void *userdata, struct http_exchange *exchange)
 {
-	if (!route(userdata, exchange)) {
-		log_refused(userdata, exchange);
+	struct worker *worker = userdata;
+
+	if (!route(worker, exchange)) {
+		request_log_refused(&worker->env, exchange, on_client(worker, exchange));
 	}
 }
 
@@ -238,16 +184,7 @@ static void on_closed(void *userdata, const struct address *peer)
 static void on_cut(void *userdata, struct http_exchange *exchange)
 {
 	struct worker *worker = userdata;
-	struct address client = on_client(worker, exchange);
-	char text[ADDRESS_TEXT_MAX];
-
-	metrics_fail(worker->env.metrics, METRICS_HTTP, FAILURE_TOO_MANY_BYTES);
-	metrics_refuse(worker->env.metrics, METRIC_REFUSAL_LOGIN_BYTES);
-	if (worker_may_log(&worker->env, CLIENT_LOG_REQUEST_DROPPED, &client)) {
-		log_warning("request-dropped",
-			    LOG_STR("client", address_format_host(&client, text)),
-			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY_BYTES)));
-	}
+	request_log_dropped(&worker->env, on_client(worker, exchange));
 	site_answer_text(worker->env.site, exchange, 503,
 			 "This request took too long while others needed the memory. Try again.\n");
 }
@@ -275,7 +212,7 @@ static void close_rest(struct worker *worker)
 	bosh_endpoint_stop(worker->bosh);
 	outbound_close(&worker->env.link);
 	budget_set_wake(worker->env.budget, worker->env.index, NULL, NULL);
-	uv_close((uv_handle_t *)&worker->stop, NULL);
+	uv_close((uv_handle_t *)&worker->order, NULL);
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 	pulse_close(&worker->pulse);
@@ -302,10 +239,8 @@ static void on_grace(uv_timer_t *grace)
 	}
 }
 
-static void on_stop(uv_async_t *stop)
+static void stop(struct worker *worker)
 {
-	struct worker *worker = CONTAINER_OF(stop, struct worker, stop);
-
 	if (worker->env.is_stopping) {
 		return;
 	}
@@ -317,9 +252,79 @@ static void on_stop(uv_async_t *stop)
 	uv_timer_start(&worker->grace, on_grace, 0, STOP_POLL_MS);
 }
 
+/* Reloading. */
+
+/* Each part goes on with the earlier configuration where the new one cannot be used, for want of
+ * memory or descriptors. */
+static void reload(struct worker *worker, struct worker_update *update)
+{
+	struct worker_env *env = &worker->env;
+	struct snapshot *before = worker->snapshot;
+
+	worker->snapshot = snapshot_ref(update->snapshot);
+	env->config = worker->snapshot->config;
+	env->site = worker->snapshot->site;
+	int r = outbound_reload(&env->link, env->config);
+
+	ws_endpoint_reload(worker->ws);
+	if (r == 0) {
+		r = bosh_endpoint_reload(worker->bosh);
+	}
+	if (r == 0) {
+		r = http_server_reload(worker->http, env->config->n_body_max,
+				       env->config->header_timeout_s, env->config->coding);
+	}
+	if (r == 0 && worker->listener) {
+		r = listener_reload(worker->listener, update->fds, update->n_fds);
+	}
+	if (r < 0) {
+		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
+			  LOG_STR("error", strerror(-r)));
+	}
+	snapshot_unref(before);
+	worker_update_free(update);
+}
+
+static void on_order(uv_async_t *order)
+{
+	struct worker *worker = CONTAINER_OF(order, struct worker, order);
+	struct worker_update *update = atomic_exchange(&worker->update, NULL);
+
+	if (update) {
+		reload(worker, update);
+	}
+	if (worker->has_to_drain) {
+		worker->listener = listener_free(worker->listener);
+	}
+	if (worker->has_to_stop) {
+		stop(worker);
+	}
+}
+
+int worker_reload(struct worker *worker, struct snapshot *snapshot,
+		  const struct listening *listening)
+{
+	struct worker_update *update;
+	int r = worker_update_new(snapshot, listening, worker->env.index, worker->env.n_workers,
+				  &update);
+
+	if (r == 0) {
+		worker_update_free(atomic_exchange(&worker->update, update));
+		uv_async_send(&worker->order);
+	}
+	return r;
+}
+
+void worker_drain(struct worker *worker)
+{
+	worker->has_to_drain = true;
+	uv_async_send(&worker->order);
+}
+
 void worker_stop(struct worker *worker)
 {
-	uv_async_send(&worker->stop);
+	worker->has_to_stop = true;
+	uv_async_send(&worker->order);
 }
 
 static void run(void *argument)
@@ -344,7 +349,21 @@ void worker_join(struct worker *worker)
 
 /* Creation. */
 
-static int parts_new(struct worker *worker)
+static int listen_on(struct worker *worker, const struct worker_shared *shared)
+{
+	struct worker_update *update;
+	int r = worker_update_new(shared->snapshot, shared->listening, worker->env.index,
+				  shared->n_workers, &update);
+
+	if (r == 0) {
+		r = listener_new(&worker->env, &listener_callbacks, worker, update->fds,
+				 update->n_fds, &worker->listener);
+		worker_update_free(update);
+	}
+	return r;
+}
+
+static int parts_new(struct worker *worker, const struct worker_shared *shared)
 {
 	struct worker_env *env = &worker->env;
 	int r = bosh_endpoint_new(env, &worker->bosh);
@@ -371,10 +390,10 @@ static int parts_new(struct worker *worker)
 			},
 			&worker->http);
 	}
-	return r < 0 ? r : listener_new(env, &listener_callbacks, worker, &worker->listener);
+	return r < 0 ? r : listen_on(worker, shared);
 }
 
-static int init(struct worker *worker)
+static int init(struct worker *worker, const struct worker_shared *shared)
 {
 	struct worker_env *env = &worker->env;
 	int r;
@@ -384,7 +403,7 @@ static int init(struct worker *worker)
 	trace_observe(&worker->trace, &env->link);
 	env->pool = env->link.pool;
 	if (r == 0) {
-		r = parts_new(worker);
+		r = parts_new(worker, shared);
 	}
 	if (r < 0) {
 		return r;
@@ -399,7 +418,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 	int r = worker ? uv_loop_init(&worker->loop) : -ENOMEM;
 
 	if (r == 0) {
-		r = uv_async_init(&worker->loop, &worker->stop, on_stop);
+		r = uv_async_init(&worker->loop, &worker->order, on_order);
 	}
 	if (r == 0) {
 		r = uv_async_init(&worker->loop, &worker->evict, on_evict);
@@ -412,12 +431,14 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		return r;
 	}
 	uv_timer_init(&worker->loop, &worker->grace);
+	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){
 		.index = index,
-		.n_workers = shared->config->n_workers,
+		.n_workers = shared->n_workers,
 		.loop = &worker->loop,
-		.config = shared->config,
-		.site = shared->site,
+		.config = shared->snapshot->config,
+		.site = shared->snapshot->site,
+		.process = shared->process,
 		.census = shared->census,
 		.budget = shared->budget,
 		.metrics = &shared->metrics->cells[index],
@@ -426,7 +447,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 	};
 	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);
 	budget_set_wake(shared->budget, index, wake_to_evict, worker);
-	r = init(worker);
+	r = init(worker, shared);
 	if (r == 0) {
 		r = descriptors_reserve(&worker->loop, &worker->reserve, shared->n_descriptors);
 	}
@@ -451,11 +472,6 @@ void worker_connect(struct worker *const *workers, unsigned n_workers)
 	}
 }
 
-void worker_log_listening(const struct worker *worker)
-{
-	listener_log(worker->listener);
-}
-
 struct worker *worker_free(struct worker *worker)
 {
 	if (!worker) {
@@ -475,6 +491,8 @@ struct worker *worker_free(struct worker *worker)
 	mailbox_deinit(&worker->mailbox);
 	outbound_deinit(&worker->env.link);
 	free(worker->mailboxes);
+	worker_update_free(worker->update);
+	snapshot_unref(worker->snapshot);
 	uv_loop_close(&worker->loop);
 	free(worker);
 	return NULL;

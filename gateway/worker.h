@@ -7,13 +7,18 @@
  * parts of a worker see what gateway/env.h shows.
  */
 #include "gateway/env.h"
+#include "gateway/listening.h"
+#include "gateway/snapshot.h"
 
 struct worker;
 
-/* What all workers share. Borrowed for the workers' life. */
+/* What all workers share. Borrowed for the workers' life, but for the snapshot and the sockets,
+ * which are those of the start. */
 struct worker_shared {
-	const struct config *config;
-	const struct site *site;
+	struct snapshot *snapshot;
+	const struct listening *listening;
+	unsigned n_workers;
+	struct process_state *process;
 	struct census *census;
 	struct budget *budget;
 	struct metrics *metrics;
@@ -29,12 +34,17 @@ _must_check_ int worker_new(const struct worker_shared *shared, unsigned index,
 /* Makes the workers known to each other. Call it before the first is started. */
 void worker_connect(struct worker *const *workers, unsigned n_workers);
 
-/* Logs the addresses that the worker listens on, which are the same for all workers. Call it before
- * worker_stop(). */
-void worker_log_listening(const struct worker *worker);
-
 /* Starts the thread. Returns 0 or a negative errno. */
 _must_check_ int worker_start(struct worker *worker);
+
+/* Asks the worker to use @snapshot and the sockets of @listening from now on; @listening is
+ * borrowed for the call. The worker's sessions go on with the configuration that they were opened
+ * with. Thread-safe. Returns 0 or a negative errno; then nothing has changed. */
+_must_check_ int worker_reload(struct worker *worker, struct snapshot *snapshot,
+			       const struct listening *listening);
+
+/* Asks the worker to close its listening sockets and to go on with its sessions. Thread-safe. */
+void worker_drain(struct worker *worker);
 
 /* Asks the worker to end its sessions and then itself. Thread-safe. */
 void worker_stop(struct worker *worker);

@@ -38,6 +38,9 @@ struct config {
 	char *websocket_path;
 	unsigned header_timeout_s;
 
+	/* keys-process.c */
+	unsigned drain_timeout_s; /* how long sessions go on when the gateway is stopped */
+
 	/* keys-log.c */
 	enum log_level log_level;
 	enum log_level log_levels[LOG_AREA_COUNT]; /* that of an area */

@@ -38,7 +38,7 @@ after(async () => {
 	removeFolder(folder);
 });
 
-const status = (key) => 1024 * Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${stage.doab.child.pid}/status`, 'utf8'))[1]);
+const status = (key) => 1024 * Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${stage.doab.serverPid}/status`, 'utf8'))[1]);
 
 // A sanitizer reserves terabytes of addresses, and keeps what is freed: there is nothing to see then.
 const isMeasurable = () => status('VmSize') < 1024 * 1024 * MEGABYTE;

@@ -41,7 +41,7 @@ async function withBusyStage(scenarios, config, use) {
 			await sleep(1000);
 		});
 	} finally {
-		process.kill(stage.doab.child.pid, 'SIGCONT');
+		process.kill(stage.doab.serverPid, 'SIGCONT');
 		await (sender && stopChild(sender, { signal: 'SIGKILL' }));
 		await stopAll(stage);
 	}
@@ -67,7 +67,7 @@ test('linger: a reply that comes in a busy moment rides on the held request', TI
 	const begin = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }];
 	const scenarios = { replies: [...begin, { pause: 600000 }] };
 	await withBusyStage(scenarios, { linger: LINGER_MS }, async (stage, beginBusy) => {
-		const { pid } = stage.doab.child;
+		const pid = stage.doab.serverPid;
 		const client = new BoshClient(stage.port);
 		await client.login('replies.test');
 		const connection = await stage.connectionOf('replies');

@@ -210,7 +210,7 @@ for (const [coding, encode] of [['gzip', zlib.gzipSync], ['deflate', zlib.deflat
 	test(`a bomb is not expanded, by ${encode.name}`, TIMEOUT, async () => {
 		const client = await session(large);
 		const connection = await large.connectionOf('plain');
-		const memory = () => Number(/VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${large.doab.child.pid}/status`, 'utf8'))[1]);
+		const memory = () => Number(/VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${large.doab.serverPid}/status`, 'utf8'))[1]);
 		const before = memory();
 		const head = client.bodyText({ rid: ++client.rid, sid: client.sid }, '<a/>').replace('<a/></body>', '');
 		const bomb = encode(Buffer.concat([Buffer.from(head), Buffer.alloc(200 * 1024 * 1024, ' ')]), { level: 9 });

@@ -187,17 +187,3 @@ test('failures are counted over all transports and workers, and told by SIGUSR1 
 		assert.deepEqual(Object.keys(told).sort(), ['connection-lost', 'event', 'level', 'time']);
 	});
 });
-
-test('SIGHUP and SIGUSR2 end nothing, and are logged', TIMEOUT, async () => {
-	await withStage({ plain: 'plain' }, { workers: 2 }, async (stage) => {
-		const client = new BoshClient(stage.port);
-		await client.login('plain.test');
-		for (const [signal, name] of [['SIGHUP', 'Hangup'], ['SIGUSR2', 'User defined signal 2']]) {
-			process.kill(stage.doab.child.pid, signal);
-			assert.equal((await stage.doab.logged('signal-ignored', { signal: name })).level, 'warning');
-		}
-		const echo = await client.exchange('<message xmlns="jabber:client" id="after"/>', (element) => element.attributes.id === 'after');
-		assert.equal(echo.name, 'message');
-		client.close();
-	});
-});

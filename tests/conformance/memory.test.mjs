@@ -26,7 +26,7 @@ for (const [what, beginning] of Object.entries(BEGINNINGS)) {
 	test(`memory that ends while there come ${what} ends no process`, TIMEOUT, async (t) => {
 		for (const left of [1 * MB, 2.5 * MB, 4 * MB]) {
 			const doab = await Doab.start({ connections_per_address: 1000, log_level: 'info' });
-			const { pid } = doab.child;
+			const pid = doab.serverPid;
 			const size = sizeOf(pid);
 			if (size > 2 ** 40) {
 				await doab.stop();

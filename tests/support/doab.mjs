@@ -6,7 +6,7 @@
 //
 // DOAB names the binary. What a sanitizer prints fails the test that stops the gateway.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
@@ -156,6 +156,13 @@ export class Doab {
 
 	get websocketUrl() {
 		return `ws://127.0.0.1:${this.port}/xmpp-websocket`;
+	}
+
+	// The process that serves clients: the newest child of the supervisor, which is this.child.
+	get serverPid() {
+		const { pid } = this.child;
+		const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+		return Number(children.at(-1));
 	}
 
 	get isRunning() {

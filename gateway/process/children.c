@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/process/children.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "gateway/process/launch.h"
+
+void children_init(struct children *children, char *const *argv)
+{
+	*children = (struct children){.argv = argv};
+	TAILQ_INIT(&children->list);
+}
+
+struct child *children_find_pid(struct children *children, pid_t pid)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		if (child->pid == pid) {
+			return child;
+		}
+	}
+	return NULL;
+}
+
+struct child *children_find(struct children *children, enum child_state state)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		if (child->state == state) {
+			return child;
+		}
+	}
+	return NULL;
+}
+
+static void order_fd(const struct child *child, enum control_kind kind, unsigned generation,
+		     const int *fd)
+{
+	const struct control_message message = {.kind = kind, .generation = generation};
+
+	if (child->control < 0) {
+		return;
+	}
+	int r = control_send(child->control, &message, fd, fd ? 1 : 0);
+
+	/* One that is gone is reported by SIGCHLD. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET) {
+		log_warning("order-failed", LOG_NUMBER("generation", child->generation),
+			    LOG_STR("error", strerror(-r)));
+	}
+}
+
+void child_order(const struct child *child, enum control_kind kind)
+{
+	order_fd(child, kind, 0, NULL);
+}
+
+void children_order(struct children *children, enum control_kind kind)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		child_order(child, kind);
+	}
+}
+
+static void child_free(struct child *child)
+{
+	if (child->control >= 0) {
+		close(child->control);
+	}
+	if (child->binder >= 0) {
+		close(child->binder);
+	}
+	if (child->door >= 0) {
+		close(child->door);
+	}
+	free(child);
+}
+
+static void close_ends(const struct launch *launch)
+{
+	const int fds[] = {launch->control, launch->binder, launch->door};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
+		if (fds[i] >= 0) {
+			close(fds[i]);
+		}
+	}
+}
+
+/* Makes the pairs. What was made is the callers', also on failure. */
+static int make_pairs(struct child *child, struct launch *launch)
+{
+	struct {
+		int *ours, *theirs;
+	} ends[] = {
+		{&child->control, &launch->control},
+		{&child->binder, &launch->binder},
+		{&child->door, &launch->door},
+	};
+	int fds[2];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(ends); i++) {
+		r = control_pair(fds);
+		if (r == 0) {
+			*ends[i].ours = fds[0];
+			*ends[i].theirs = fds[1];
+		}
+	}
+	return r;
+}
+
+static bool is_taken(struct children *children, unsigned generation)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		if (child->generation == generation) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* There are more numbers than servers. */
+static unsigned choose_generation(struct children *children)
+{
+	unsigned generation = children->next_generation;
+
+	while (is_taken(children, generation)) {
+		generation = (generation + 1) % CONTROL_GENERATIONS;
+	}
+	children->next_generation = (generation + 1) % CONTROL_GENERATIONS;
+	return generation;
+}
+
+/* The new server learns before it serves where the sessions of the others are. */
+static void introduce_others(struct children *children, struct child *child)
+{
+	struct child *other;
+
+	TAILQ_FOREACH(other, &children->list, in_children) {
+		if (other != child) {
+			order_fd(child, CONTROL_DOOR, other->generation, &other->door);
+		}
+	}
+}
+
+int children_start(struct children *children, struct mono now)
+{
+	struct child *child = malloc(sizeof(*child));
+	struct launch launch = {
+		.control = -1, .binder = -1, .door = -1, .has_watchdog = children->has_watchdog};
+
+	if (!child) {
+		return -ENOMEM;
+	}
+	*child = (struct child){.control = -1, .binder = -1, .door = -1, .started = now};
+	int r = make_pairs(child, &launch);
+
+	if (r == 0) {
+		child->generation = launch.generation = choose_generation(children);
+		child->pid = launch_start(&launch, children->argv);
+		r = child->pid < 0 ? (int)child->pid : 0;
+	}
+	close_ends(&launch);
+	if (r < 0) {
+		child_free(child);
+		return r;
+	}
+	introduce_others(children, child);
+	TAILQ_INSERT_TAIL(&children->list, child, in_children);
+	children->n++;
+	return 0;
+}
+
+void children_introduce(struct children *children, const struct child *child)
+{
+	struct child *other;
+
+	TAILQ_FOREACH(other, &children->list, in_children) {
+		if (other != child) {
+			order_fd(other, CONTROL_DOOR, child->generation, &child->door);
+		}
+	}
+}
+
+void children_remove(struct children *children, struct child *child)
+{
+	struct child *other;
+
+	TAILQ_REMOVE(&children->list, child, in_children);
+	children->n--;
+	TAILQ_FOREACH(other, &children->list, in_children) {
+		order_fd(other, CONTROL_GONE, child->generation, NULL);
+	}
+	child_free(child);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/process/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/sv.h"
+#include "gateway/process/control.h"
+
+enum {
+	LAUNCH_FIELDS = 6,
+};
+
+static char program[PATH_MAX];
+
+void launch_init(const char *name)
+{
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	if (n > 0) {
+		program[n] = '\0';
+	} else {
+		snprintf(program, sizeof(program), "%s", name);
+	}
+}
+
+/* posix_spawn(3) clears the close-on-exec flag of a descriptor that is duplicated onto itself. */
+static int inherit(posix_spawn_file_actions_t *actions, const struct launch *launch)
+{
+	int r = posix_spawn_file_actions_adddup2(actions, launch->control, launch->control);
+
+	if (r == 0) {
+		r = posix_spawn_file_actions_adddup2(actions, launch->binder, launch->binder);
+	}
+	if (r == 0) {
+		r = posix_spawn_file_actions_adddup2(actions, launch->door, launch->door);
+	}
+	return -r;
+}
+
+pid_t launch_start(const struct launch *launch, char *const *argv)
+{
+	posix_spawn_file_actions_t actions;
+	char value[128];
+	pid_t pid;
+	int r = -posix_spawn_file_actions_init(&actions);
+
+	if (r < 0) {
+		return r;
+	}
+	snprintf(value, sizeof(value), "%d:%u:%d:%d:%d:%d", CONTROL_PROTOCOL, launch->generation,
+		 launch->control, launch->binder, launch->door, launch->has_watchdog);
+	r = setenv(LAUNCH_VARIABLE, value, true) < 0 ? -errno : inherit(&actions, launch);
+	if (r == 0) {
+		r = -posix_spawnp(&pid, program, &actions, NULL, argv, environ);
+	}
+	unsetenv(LAUNCH_VARIABLE);
+	posix_spawn_file_actions_destroy(&actions);
+	return r < 0 ? r : pid;
+}
+
+/* Reads the fields of @text. Returns false if they are not what launch_start() wrote. */
+static bool read_fields(struct sv text, uint64_t ret_fields[static LAUNCH_FIELDS])
+{
+	struct sv field;
+	size_t n = 0;
+
+	while (sv_split(&text, ':', &field)) {
+		if (n == LAUNCH_FIELDS || sv_to_u64(field, INT_MAX, &ret_fields[n]) < 0) {
+			return false;
+		}
+		n++;
+	}
+	return n == LAUNCH_FIELDS;
+}
+
+enum launch_result launch_read(struct launch *ret_launch)
+{
+	const char *value = getenv(LAUNCH_VARIABLE);
+	uint64_t fields[LAUNCH_FIELDS];
+
+	if (!value) {
+		return LAUNCH_NONE;
+	}
+	bool is_ours = read_fields(sv_from(value), fields) && fields[0] == CONTROL_PROTOCOL &&
+		       fields[1] < CONTROL_GENERATIONS;
+
+	unsetenv(LAUNCH_VARIABLE);
+	if (!is_ours) {
+		return LAUNCH_E_PROTOCOL;
+	}
+	*ret_launch = (struct launch){
+		.generation = (unsigned)fields[1],
+		.control = (int)fields[2],
+		.binder = (int)fields[3],
+		.door = (int)fields[4],
+		.has_watchdog = fields[5],
+	};
+	const int fds[] = {ret_launch->control, ret_launch->binder, ret_launch->door};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
+		fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+	}
+	fcntl(ret_launch->door, F_SETFL, O_NONBLOCK);
+	return LAUNCH_FOUND;
+}

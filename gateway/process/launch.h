@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Starting a server (control.h) and what it finds when it starts. The supervisor executes the
+ * program's file again, with the same arguments: after an upgrade that is the new one. The
+ * descriptors are inherited; one environment variable, LAUNCH_VARIABLE, tells their numbers:
+ *
+ *     DOAB_SERVER=PROTOCOL:GENERATION:CONTROL:BINDER:DOOR:WATCHDOG
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/macro.h"
+
+#define LAUNCH_VARIABLE "DOAB_SERVER"
+
+/* The server's ends. */
+struct launch {
+	unsigned generation;
+	int control, binder, door;
+	bool has_watchdog; /* CONTROL_ALIVE is wanted */
+};
+
+/* What launch_read() finds. */
+enum launch_result {
+	LAUNCH_NONE,       /* this process was started by the operator */
+	LAUNCH_FOUND,      /* this process is a server */
+	LAUNCH_E_PROTOCOL, /* a server of another version's supervisor: a restart is necessary */
+};
+
+/* Remembers the file of this program. To be called at the start: after an upgrade the kernel no
+ * longer knows the file by its name. @name is argv[0], which is used if /proc is not there. */
+void launch_init(const char *name);
+
+/* Executes the file with @argv and the descriptors of @launch, which stay the caller's. The signal
+ * mask is inherited. Returns the process id or a negative errno. */
+_must_check_ pid_t launch_start(const struct launch *launch, char *const *argv);
+
+/* Reads the variable and removes it. The descriptors are closed on exec from then on, and @launch's
+ * door does not block. */
+enum launch_result launch_read(struct launch *ret_launch);

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/process/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/descriptors.h"
+#include "gateway/log-setup.h"
+#include "gateway/process/binder.h"
+#include "gateway/process/reload.h"
+#include "gateway/upstream/tls/authorities.h"
+#include "gateway/worker.h"
+
+struct server {
+	struct launch launch;
+	const char *path;
+	size_t n_sessions_max; /* for which there are descriptors */
+	struct process_state state;
+	struct worker_shared shared;
+	struct worker **workers;
+	unsigned n_workers;
+	unsigned n_started;
+	bool is_draining, is_stopping;
+	struct mono drained_until;
+};
+
+/* The clock of the workers' loops. */
+static struct mono now(void)
+{
+	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
+}
+
+static void report(const struct server *server, enum control_kind kind, int result)
+{
+	const struct control_message message = {.kind = kind, .result = result};
+
+	/* A supervisor that is gone is noticed where its orders are read. */
+	(void)!control_send(server->launch.control, &message, NULL, 0);
+}
+
+/* Checked at the start, because otherwise every session would fail separately, with no better
+ * explanation than an untrusted certificate. */
+static void warn_without_authorities(const struct config *config)
+{
+	bool is_found = true;
+
+	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 &&
+	    !is_found) {
+		log_warning("no-authorities", LOG_STR("file", authorities_file()),
+			    LOG_STR("folders", authorities_folders()),
+			    LOG_STR("hint",
+				    "no server's certificate can be verified: install the package "
+				    "ca-certificates and restart, or name a ca_file"));
+	}
+}
+
+/* Reloading. */
+
+/* The limit on sessions cannot be raised above what there are descriptors for. */
+static struct census_limits limits_of(const struct server *server, const struct config *config)
+{
+	struct census_limits limits = config->limits;
+
+	if (limits.sessions > server->n_sessions_max) {
+		limits.sessions = server->n_sessions_max;
+	}
+	return limits;
+}
+
+/* Has everything use @snapshot. */
+static int use(struct server *server, struct snapshot *snapshot, const struct listening *listening)
+{
+	const struct config *config = snapshot->config;
+	const struct census_limits limits = limits_of(server, config);
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < server->n_workers; i++) {
+		r = worker_reload(server->workers[i], snapshot, listening);
+	}
+	if (r < 0) {
+		return r;
+	}
+	census_set_limits(server->shared.census, &limits);
+	budget_set_limits(server->shared.budget, &config->budget);
+	client_log_set_limits(server->shared.client_log, &limits);
+	log_setup_levels(config);
+	warn_without_authorities(config);
+	reload_log_restart(server->shared.snapshot->config, config);
+	snapshot_unref(server->shared.snapshot);
+	server->shared.snapshot = snapshot_ref(snapshot);
+	return 0;
+}
+
+static int take_over(struct server *server, struct config *config)
+{
+	struct listening listening = {0};
+	struct snapshot *snapshot;
+	int r = snapshot_new(config, &snapshot);
+
+	if (r < 0) {
+		return r;
+	}
+	if (!server->is_draining) {
+		r = binder_open(server->launch.binder, config, &listening);
+	}
+	if (r == 0) {
+		r = use(server, snapshot, &listening);
+		binder_commit(server->launch.binder, r == 0);
+		listening_deinit(&listening);
+	}
+	snapshot_unref(snapshot);
+	return r;
+}
+
+static void reload(struct server *server)
+{
+	struct config *config;
+	int r = reload_read(server->path, &config);
+
+	log_reopen();
+	if (r == 0) {
+		r = take_over(server, config);
+	}
+	reload_done(&server->state, r);
+	report(server, CONTROL_RELOADED, r);
+}
+
+/* Draining. */
+
+static void stop(struct server *server)
+{
+	server->is_stopping = true;
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_stop(server->workers[i]);
+	}
+}
+
+static void drain(struct server *server, unsigned seconds)
+{
+	struct mono until = mono_add_s(now(), seconds);
+
+	/* A retired server is told to drain when the gateway is stopped. */
+	server->drained_until =
+		server->is_draining ? mono_earlier(server->drained_until, until) : until;
+	server->is_draining = true;
+	server->state.is_draining = true;
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_drain(server->workers[i]);
+	}
+}
+
+static void obey(struct server *server, const struct control_message *message)
+{
+	unsigned seconds = server->shared.snapshot->config->drain_timeout_s;
+
+	switch ((enum control_kind)message->kind) {
+	case CONTROL_RELOAD:
+		reload(server);
+		break;
+	case CONTROL_COUNT:
+		metrics_log_failures(server->shared.metrics);
+		break;
+	case CONTROL_DRAIN:
+		drain(server, seconds);
+		break;
+	case CONTROL_RETIRE:
+		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
+			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
+		drain(server, seconds ? seconds : SERVER_RETIRED_S);
+		break;
+	case CONTROL_STOP:
+		stop(server);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Obeys one order. Returns false if there is none, or none will come any more. */
+static bool read_order(struct server *server)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t n_fds;
+	int r = control_receive(server->launch.control, &message, fds, &n_fds);
+
+	if (r == CONTROL_RECEIVED) {
+		obey(server, &message);
+		for (size_t i = 0; i < n_fds; i++) {
+			close(fds[i]);
+		}
+		return true;
+	}
+	if (r != CONTROL_EMPTY) {
+		log_error("supervisor-gone", LOG_STR("hint", "it has been killed"));
+		stop(server);
+	}
+	return false;
+}
+
+static void check_drained(struct server *server)
+{
+	if (server->is_draining && (census_sessions(server->shared.census) == 0 ||
+				    mono_reached(server->drained_until, now()))) {
+		stop(server);
+	}
+}
+
+static void obey_until_stopped(struct server *server)
+{
+	while (!server->is_stopping) {
+		struct pollfd control = {.fd = server->launch.control, .events = POLLIN};
+		int timeout_ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
+
+		if (poll(&control, 1, timeout_ms) > 0) {
+			read_order(server);
+		}
+		client_log_sum_up(server->shared.client_log, now());
+		check_drained(server);
+	}
+}
+
+/* The beginning. */
+
+static int make_workers(struct server *server)
+{
+	server->workers = calloc(server->n_workers, sizeof(*server->workers));
+	if (!server->workers) {
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < server->n_workers; i++) {
+		int r = worker_new(&server->shared, i, &server->workers[i]);
+
+		if (r < 0) {
+			return r;
+		}
+	}
+	worker_connect(server->workers, server->n_workers);
+	return 0;
+}
+
+static int run_workers(struct server *server, struct listening *listening)
+{
+	int r = 0;
+
+	while (r == 0 && server->n_started < server->n_workers) {
+		r = worker_start(server->workers[server->n_started]);
+		server->n_started += r == 0;
+	}
+	if (r == 0) {
+		listening_log(listening);
+		/* The workers have duplicates. One more would keep a socket open for ever, with
+		 * connections that nobody accepts. */
+		listening_deinit(listening);
+		binder_commit(server->launch.binder, true);
+		log_info("ready", LOG_STR("version", DOAB_VERSION),
+			 LOG_NUMBER("workers", server->n_workers));
+		report(server, CONTROL_READY, 0);
+		obey_until_stopped(server);
+	} else {
+		stop(server);
+	}
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_join(server->workers[i]);
+	}
+	return r;
+}
+
+/* What all workers share. */
+static int make_shared(struct server *server)
+{
+	const struct config *config = server->shared.snapshot->config;
+	struct worker_shared *shared = &server->shared;
+	int r = census_new(&config->limits, &shared->census);
+
+	if (r == 0) {
+		r = descriptors_limit(
+			descriptors_needed(config->limits.sessions, config->n_workers),
+			&shared->n_descriptors);
+	}
+	if (r == 0) {
+		r = budget_new(&config->budget, config->n_workers, &shared->budget);
+	}
+	if (r == 0) {
+		r = metrics_new(config->n_workers, &shared->metrics);
+	}
+	if (r == 0) {
+		r = client_log_new(&config->limits, &shared->client_log);
+	}
+	return r;
+}
+
+static void free_all(struct server *server)
+{
+	for (unsigned i = 0; server->workers && i < server->n_workers; i++) {
+		worker_free(server->workers[i]);
+	}
+	free(server->workers);
+	metrics_free(server->shared.metrics);
+	client_log_free(server->shared.client_log);
+	budget_free(server->shared.budget);
+	census_free(server->shared.census);
+	snapshot_unref(server->shared.snapshot);
+}
+
+static int serve(struct server *server)
+{
+	struct listening listening = {0};
+	const struct config *config = server->shared.snapshot->config;
+
+	server->n_workers = server->shared.n_workers = config->n_workers;
+	server->n_sessions_max = config->limits.sessions;
+	server->shared.listening = &listening;
+	warn_without_authorities(config);
+	int r = make_shared(server);
+
+	if (r == 0) {
+		r = binder_open(server->launch.binder, config, &listening);
+	}
+	if (r == 0) {
+		r = make_workers(server);
+	}
+	if (r == 0) {
+		r = run_workers(server, &listening);
+		client_log_sum_up(server->shared.client_log, MONO_NEVER);
+		metrics_log_failures(server->shared.metrics);
+	}
+	listening_deinit(&listening);
+	return r;
+}
+
+static int run(struct server *server)
+{
+	/* The log borrows texts of it. */
+	const struct config *config = config_ref(server->shared.snapshot->config);
+	int r = log_setup_start(config);
+
+	if (r == 0) {
+		r = serve(server);
+	}
+	if (r < 0) {
+		log_error("failed", LOG_STR("error", strerror(-r)));
+	} else {
+		log_info("stopped", LOG_STR("version", DOAB_VERSION));
+	}
+	log_stop();
+	config_unref(config);
+	return r;
+}
+
+int server_run(const struct launch *launch, const char *path)
+{
+	struct server server = {
+		.launch = *launch,
+		.path = path,
+		.state = {.generation = launch->generation,
+			  .config_generation = 1,
+			  .config_is_current = true,
+			  .config_loaded = (unsigned long long)time(NULL)},
+	};
+	struct config *config;
+
+	/* A supervisor that is killed takes its servers along: nobody else could end them. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	server.shared.process = &server.state;
+	if (config_new(path, stderr, &config) < 0) {
+		return EXIT_FAILURE;
+	}
+	int r = snapshot_new(config, &server.shared.snapshot);
+
+	if (r == 0) {
+		r = run(&server);
+	}
+	free_all(&server);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

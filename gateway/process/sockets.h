@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The listening sockets of the gateway, held by the supervisor. Servers get duplicates of them, so
+ * a connection that waits to be accepted is never lost when a server gives way to the next one, and
+ * no connection is refused in between.
+ *
+ * Each worker should have a socket of its own for each address, because the kernel then distributes
+ * the connections (bind.h). A socket that was opened once stays as long as its address is in use,
+ * even if the next server has fewer workers: connections may wait in each of them.
+ *
+ * list      the addresses of one configuration, asked for one by one between sockets_begin() and
+ *           sockets_commit() or sockets_abort(). The sockets of the list before stay open until
+ *           then: the new ones are bound before the old ones are closed
+ * given     a socket that the service manager opened (socket activation). Given sockets take the
+ *           place of all addresses that the configuration lists: where to listen is written in the
+ *           manager's own file then
+ */
+#include "common/address.h"
+#include "common/macro.h"
+
+struct sockets;
+
+_must_check_ int sockets_new(struct sockets **ret_sockets);
+
+/* Closes all sockets. Takes NULL; returns NULL. */
+struct sockets *sockets_free(struct sockets *sockets);
+
+/* Takes over @fd from the service manager, also on failure. Returns 0, or -EINVAL if it is no
+ * listening TCP socket, or -ENOMEM. */
+_must_check_ int sockets_give(struct sockets *sockets, int fd);
+
+/* Whether there are given sockets. */
+bool sockets_are_given(const struct sockets *sockets);
+
+/* Begins a list; a list that was not completed is aborted. */
+void sockets_begin(struct sockets *sockets);
+
+/* Sets *ret_fds to all sockets of @address, which are @n at least: those that are missing are
+ * opened. With given sockets, sets it to those, whatever the address and @n. The array is borrowed
+ * until the next call; the sockets stay this module's. Returns 0 or a negative errno of
+ * bind_listen(). */
+_must_check_ int sockets_want(struct sockets *sockets, const struct address *address, size_t n,
+			      const int **ret_fds, size_t *ret_n_fds);
+
+/* Closes the sockets that the list did not want. */
+void sockets_commit(struct sockets *sockets);
+
+/* Closes the sockets that were opened for the list. */
+void sockets_abort(struct sockets *sockets);
+
+/* Closes all sockets but keeps the object: the gateway is being shut down. */
+void sockets_close(struct sockets *sockets);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What the server process says about itself: to the health check, the metrics and the status.
+ * Written by the main thread, read by any.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct process_state {
+	unsigned generation;           /* control.h; does not change */
+	atomic_bool is_draining;       /* no new sessions: /healthz answers 503 */
+	atomic_uint config_generation; /* 1 for the configuration of the start */
+	atomic_bool config_is_current; /* the last reload succeeded */
+	atomic_ullong config_loaded;   /* when, in seconds since the epoch */
+	atomic_uint n_reloads, n_reloads_failed;
+};

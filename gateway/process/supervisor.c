@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/process/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "common/log.h"
+#include "common/mono.h"
+#include "gateway/process/binder.h"
+#include "gateway/process/children.h"
+#include "gateway/process/notify.h"
+
+struct supervisor {
+	struct sockets *sockets;
+	struct children children;
+	int signals;
+	int64_t watchdog_ms;
+	struct mono watchdog_due;
+	bool is_alive; /* the serving one has said so since the last WATCHDOG=1 */
+	bool reload_is_wanted, is_reloading;
+	unsigned n_stops; /* SIGTERM and SIGINT so far */
+	int status;
+};
+
+static struct mono now(void)
+{
+	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
+}
+
+/* Signals. */
+
+static void reload(struct supervisor *supervisor)
+{
+	struct child *server = children_find(&supervisor->children, CHILD_SERVING);
+
+	if (!server || supervisor->is_reloading ||
+	    children_find(&supervisor->children, CHILD_STARTING)) {
+		supervisor->reload_is_wanted = true;
+		return;
+	}
+	supervisor->reload_is_wanted = false;
+	supervisor->is_reloading = true;
+	notify_reloading();
+	child_order(server, CONTROL_RELOAD);
+}
+
+static void refuse_upgrade(const char *reason)
+{
+	log_error("upgrade-failed", LOG_STR("reason", reason));
+}
+
+static void upgrade(struct supervisor *supervisor)
+{
+	if (children_find(&supervisor->children, CHILD_STARTING)) {
+		refuse_upgrade("a server is starting already");
+		return;
+	}
+	if (supervisor->is_reloading) {
+		refuse_upgrade("the configuration is being reloaded");
+		return;
+	}
+	if (supervisor->children.n >= SUPERVISOR_SERVERS_MAX) {
+		refuse_upgrade("too many earlier servers still have sessions");
+		return;
+	}
+	log_info("upgrading", LOG_NUMBER("servers", supervisor->children.n));
+	notify_reloading();
+	int r = children_start(&supervisor->children, now());
+
+	if (r < 0) {
+		refuse_upgrade(strerror(-r));
+		notify_send("READY=1");
+	}
+}
+
+/* Nothing is accepted from here on. The servers close their own duplicates of the sockets. */
+static void stop(struct supervisor *supervisor)
+{
+	if (supervisor->n_stops++ == 0) {
+		notify_send("STOPPING=1");
+		sockets_close(supervisor->sockets);
+		children_order(&supervisor->children, CONTROL_DRAIN);
+	} else {
+		children_order(&supervisor->children, CONTROL_STOP);
+	}
+}
+
+static void log_ended(const struct child *server, int status)
+{
+	if (WIFSIGNALED(status)) {
+		log_error("server-killed", LOG_NUMBER("generation", server->generation),
+			  LOG_STR("signal", strsignal(WTERMSIG(status))));
+	}
+}
+
+static int exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+static void on_ended(struct supervisor *supervisor, struct child *server, int status)
+{
+	enum child_state state = server->state;
+
+	log_ended(server, status);
+	children_remove(&supervisor->children, server);
+	if (supervisor->n_stops) {
+		supervisor->status = supervisor->status ? supervisor->status : exit_status(status);
+	} else if (state == CHILD_STARTING && children_find(&supervisor->children, CHILD_SERVING)) {
+		sockets_abort(supervisor->sockets);
+		refuse_upgrade("the new server did not start");
+		notify_send("READY=1");
+	} else if (state != CHILD_RETIRED) {
+		supervisor->status = exit_status(status);
+		if (supervisor->children.n) {
+			/* The sessions of the earlier servers end in order. */
+			stop(supervisor);
+		}
+	}
+	if (supervisor->reload_is_wanted) {
+		reload(supervisor);
+	}
+}
+
+static void reap(struct supervisor *supervisor)
+{
+	int status;
+	pid_t pid;
+
+	/* Process 1 of a container also gets the children of others. */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct child *server = children_find_pid(&supervisor->children, pid);
+
+		if (server) {
+			on_ended(supervisor, server, status);
+		}
+	}
+}
+
+static void on_signal(struct supervisor *supervisor, int number)
+{
+	switch (number) {
+	case SIGHUP:
+		reload(supervisor);
+		break;
+	case SIGUSR1:
+		children_order(&supervisor->children, CONTROL_COUNT);
+		break;
+	case SIGUSR2:
+		if (!supervisor->n_stops) {
+			upgrade(supervisor);
+		}
+		break;
+	case SIGCHLD:
+		reap(supervisor);
+		break;
+	default:
+		log_info("stopping", LOG_STR("signal", strsignal(number)));
+		stop(supervisor);
+		break;
+	}
+}
+
+static void read_signals(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	while (read(supervisor->signals, &info, sizeof(info)) == sizeof(info)) {
+		on_signal(supervisor, (int)info.ssi_signo);
+	}
+}
+
+/* Reports. */
+
+static void on_ready(struct supervisor *supervisor, struct child *server)
+{
+	struct child *before = children_find(&supervisor->children, CHILD_SERVING);
+
+	server->state = CHILD_SERVING;
+	children_introduce(&supervisor->children, server);
+	if (before) {
+		before->state = CHILD_RETIRED;
+		child_order(before, CONTROL_RETIRE);
+		log_info("upgraded", LOG_NUMBER("generation", server->generation),
+			 LOG_NUMBER("pid", (unsigned long)server->pid));
+	}
+	notify_send("READY=1");
+	if (supervisor->reload_is_wanted) {
+		reload(supervisor);
+	}
+}
+
+static void on_report(struct supervisor *supervisor, struct child *server,
+		      const struct control_message *message)
+{
+	switch ((enum control_kind)message->kind) {
+	case CONTROL_READY:
+		on_ready(supervisor, server);
+		break;
+	case CONTROL_RELOADED:
+		supervisor->is_reloading = false;
+		notify_send("READY=1");
+		if (supervisor->reload_is_wanted) {
+			reload(supervisor);
+		}
+		break;
+	case CONTROL_ALIVE:
+		supervisor->is_alive |= server->state == CHILD_SERVING;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Reads a report or a question. A server that breaks the protocol is not heard any more. */
+static void read_server(struct supervisor *supervisor, struct child *server, int *fd)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t n_fds;
+	int r = control_receive(*fd, &message, fds, &n_fds);
+
+	if (r != CONTROL_RECEIVED) {
+		close(*fd);
+		*fd = -1;
+		return;
+	}
+	/* Servers have no descriptors for the supervisor. */
+	for (size_t i = 0; i < n_fds; i++) {
+		close(fds[i]);
+	}
+	if (fd == &server->control) {
+		on_report(supervisor, server, &message);
+	} else if (!supervisor->n_stops) {
+		binder_answer(supervisor->sockets, *fd, &message);
+	}
+}
+
+/* The loop. */
+
+static void check_start(struct supervisor *supervisor)
+{
+	struct child *server = children_find(&supervisor->children, CHILD_STARTING);
+
+	if (server && children_find(&supervisor->children, CHILD_SERVING) &&
+	    mono_reached(mono_add_s(server->started, SUPERVISOR_START_S), now())) {
+		kill(server->pid, SIGKILL);
+	}
+}
+
+static void feed_watchdog(struct supervisor *supervisor)
+{
+	if (!supervisor->watchdog_ms || !mono_reached(supervisor->watchdog_due, now())) {
+		return;
+	}
+	if (supervisor->is_alive || children_find(&supervisor->children, CHILD_STARTING)) {
+		notify_send("WATCHDOG=1");
+	}
+	supervisor->is_alive = false;
+	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
+}
+
+/* Waits for signals, reports and questions, for at most a second where time matters. */
+static void turn(struct supervisor *supervisor)
+{
+	struct pollfd polled[1 + 2 * SUPERVISOR_SERVERS_MAX] = {
+		{.fd = supervisor->signals, .events = POLLIN}};
+	bool is_timed =
+		supervisor->watchdog_ms || children_find(&supervisor->children, CHILD_STARTING);
+	struct child *server, *next;
+	nfds_t n = 1;
+
+	TAILQ_FOREACH(server, &supervisor->children.list, in_children) {
+		polled[n++] = (struct pollfd){.fd = server->control, .events = POLLIN};
+		polled[n++] = (struct pollfd){.fd = server->binder, .events = POLLIN};
+	}
+	if (poll(polled, n, is_timed ? 1000 : -1) < 0) {
+		return;
+	}
+	n = 1;
+	for (server = TAILQ_FIRST(&supervisor->children.list); server; server = next) {
+		next = TAILQ_NEXT(server, in_children);
+		if (polled[n++].revents) {
+			read_server(supervisor, server, &server->control);
+		}
+		if (polled[n++].revents) {
+			read_server(supervisor, server, &server->binder);
+		}
+	}
+	/* Last, because it may remove servers from the list. */
+	if (polled[0].revents) {
+		read_signals(supervisor);
+	}
+	check_start(supervisor);
+	feed_watchdog(supervisor);
+}
+
+static int watch_signals(struct supervisor *supervisor)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+		sigaddset(&set, numbers[i]);
+	}
+	/* The servers inherit the mask, too: they take orders from the supervisor alone. A terminal
+	 * and systemd send signals to all processes. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	supervisor->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return supervisor->signals < 0 ? -errno : 0;
+}
+
+/* Takes the sockets of the service manager. */
+static int take_given(struct supervisor *supervisor)
+{
+	size_t n = notify_sockets();
+	char name[64];
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int result = sockets_give(supervisor->sockets, NOTIFY_FIRST_FD + (int)i);
+
+		notify_socket_name(i, sizeof(name), name);
+		if (result < 0) {
+			log_error("socket-refused", LOG_STR("name", name),
+				  LOG_STR("error", strerror(-result)),
+				  LOG_STR("hint", "it must be a listening TCP socket"));
+			r = result;
+		}
+	}
+	return r;
+}
+
+static int supervise(struct supervisor *supervisor)
+{
+	int r = watch_signals(supervisor);
+
+	if (r == 0) {
+		r = sockets_new(&supervisor->sockets);
+	}
+	if (r == 0) {
+		r = take_given(supervisor);
+	}
+	supervisor->watchdog_ms = notify_watchdog_ms();
+	supervisor->children.has_watchdog = supervisor->watchdog_ms > 0;
+	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
+	notify_forget();
+	if (r == 0) {
+		r = log_start(&(struct log_options){.place = LOG_PLACE_STDERR});
+	}
+	if (r == 0) {
+		r = children_start(&supervisor->children, now());
+	}
+	while (r == 0 && supervisor->children.n) {
+		turn(supervisor);
+	}
+	return r;
+}
+
+int supervisor_run(char *const *argv)
+{
+	struct supervisor supervisor = {.signals = -1};
+
+	children_init(&supervisor.children, argv);
+	int r = supervise(&supervisor);
+
+	if (r < 0) {
+		log_error("failed", LOG_STR("error", strerror(-r)));
+	}
+	log_stop();
+	sockets_free(supervisor.sockets);
+	if (supervisor.signals >= 0) {
+		close(supervisor.signals);
+	}
+	return r < 0 ? EXIT_FAILURE : supervisor.status;
+}

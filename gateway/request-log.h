@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* Log lines about HTTP requests that were not served. */
+#include "gateway/env.h"
+#include "gateway/http/exchange.h"
+
+/* HTTP refused @exchange of @client. Browsers hide such answers from the page, so its developer has
+ * only this line to find the cause. Nothing is logged if the answer is no refusal. */
+void request_log_refused(const struct worker_env *env, const struct http_exchange *exchange,
+			 struct address client);
+
+/* A request of @client was cut off, because its bytes were needed for others (policy/budget.h).
+ * Counts the failure, too. */
+void request_log_dropped(const struct worker_env *env, struct address client);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What a reload brings to a worker: a configuration, and the worker's share of the listening
+ * sockets. Made by the main thread, used and freed by the worker.
+ */
+#include "gateway/listening.h"
+#include "gateway/snapshot.h"
+
+/* Owns all. */
+struct worker_update {
+	struct snapshot *snapshot;
+	int *fds; /* listening sockets */
+	size_t n_fds;
+};
+
+/* Takes a reference to @snapshot and duplicates of the sockets. Returns 0 or a negative errno. */
+_must_check_ int worker_update_new(struct snapshot *snapshot, const struct listening *listening,
+				   unsigned index, unsigned n_workers,
+				   struct worker_update **ret_update);
+
+/* Takes NULL; returns NULL. */
+struct worker_update *worker_update_free(struct worker_update *update);
