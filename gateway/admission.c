@@ -65,7 +65,8 @@ static void judge_domain(struct worker_env *env, const struct admission_request 
 		set_verdict(admission, FAILURE_DOMAIN_MISSING);
 		return;
 	}
-	int r = domain_to_ascii(request->to, admission->domain);
+	int r = domain_rules_judge(&env->config->domains, request->to, admission->domain,
+				   &admission->rule);
 
 	if (r < 0) {
 		admission->domain[0] = '\0';
@@ -76,7 +77,6 @@ static void judge_domain(struct worker_env *env, const struct admission_request 
 		failure_set(verdict, FAILURE_DOMAIN_MALFORMED, "%.*s",
 			    SV_ARGS(sv_first(request->to, WORDS_MAX)));
 	} else {
-		admission->rule = domain_rules_find(&env->config->domains, admission->domain);
 		set_verdict(admission, admission_judge_rule(admission->rule));
 	}
 	if (verdict->kind == FAILURE_DOMAIN_GONE) {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <idn2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,8 @@ static void lower(struct sv text, char *ret_text)
 	ret_text[text.n] = '\0';
 }
 
-static bool label_is_valid(struct sv label)
+/* @more are characters besides letters, digits and hyphens. */
+static bool label_is_valid(struct sv label, const char *more)
 {
 	if (label.n == 0 || label.n > DOMAIN_LABEL_MAX) {
 		return false;
@@ -51,7 +53,7 @@ static bool label_is_valid(struct sv label)
 	for (size_t i = 0; i < label.n; i++) {
 		char c = label.data[i];
 
-		if (!is_letter(c) && !is_digit(c) && c != '-') {
+		if (!is_letter(c) && !is_digit(c) && c != '-' && !(c && strchr(more, c))) {
 			return false;
 		}
 	}
@@ -74,11 +76,11 @@ static bool label_is_number(struct sv label)
 	return true;
 }
 
-static bool ascii_is_valid(struct sv ascii)
+/* Whether @ascii consists of valid labels and does not end like an address. */
+static bool labels_are_valid(struct sv ascii, const char *more)
 {
 	struct sv rest = ascii;
 	struct sv label = SV_EMPTY;
-	size_t n_labels = 0;
 
 	if (ascii.n == 0 || ascii.n > DOMAIN_TEXT_MAX) {
 		return false;
@@ -87,16 +89,24 @@ static bool ascii_is_valid(struct sv ascii)
 		size_t n = sv_find(rest, '.');
 
 		label = sv_first(rest, n);
-		if (!label_is_valid(label)) {
+		if (!label_is_valid(label, more)) {
 			return false;
 		}
-		n_labels++;
 		rest = n < rest.n ? sv_skip(rest, n + 1) : SV_EMPTY;
 	}
-	if (n_labels == 1) {
-		return sv_eq(ascii, SV("localhost"));
-	}
 	return !label_is_number(label);
+}
+
+static bool domain_is_valid(struct sv ascii)
+{
+	bool has_dot = sv_find(ascii, '.') < ascii.n;
+
+	return labels_are_valid(ascii, "") && (has_dot || sv_eq(ascii, SV("localhost")));
+}
+
+static bool host_is_valid(struct sv ascii)
+{
+	return labels_are_valid(ascii, "_");
 }
 
 /* Whether @text needs no conversion by libidn2. Its rules about hyphens are then not applied
@@ -130,7 +140,8 @@ static int idn_to_ascii(const char *text, char ret_ascii[static DOMAIN_INPUT_MAX
 	return r;
 }
 
-int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
+static int to_ascii(struct sv text, bool (*is_valid)(struct sv ascii),
+		    char ret_ascii[static DOMAIN_MAX + 1])
 {
 	char input[DOMAIN_INPUT_MAX + 1];
 	char ascii[DOMAIN_INPUT_MAX + 1];
@@ -154,12 +165,50 @@ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
 	if (view.n && view.data[view.n - 1] == '.') {
 		view.n--;
 	}
-	if (!ascii_is_valid(view)) {
+	if (!is_valid(view)) {
 		return -EINVAL;
 	}
 	memcpy(ret_ascii, view.data, view.n);
 	ret_ascii[view.n] = '\0';
 	return 0;
+}
+
+int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
+{
+	return to_ascii(text, domain_is_valid, ret_ascii);
+}
+
+/* Writes the one form of an address in which it is compared. Returns false for other texts. */
+static bool address_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
+{
+	bool has_brackets = sv_starts_with(text, SV("[")) && text.data[text.n - 1] == ']';
+	bool has_port = !has_brackets && sv_find(text, ':') < text.n;
+	char host[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	/* A zone means something on this machine only. */
+	if (has_port || sv_find(text, '%') < text.n || address_parse(text, 0, &address) < 0) {
+		return false;
+	}
+	address_format_host(&address, host);
+	/* An IPv4 address that is mapped into IPv6 has none any more. */
+	has_brackets = strchr(host, ':');
+	(void)snprintf(ret_ascii, DOMAIN_MAX + 1, "%s%s%s", has_brackets ? "[" : "", host,
+		       has_brackets ? "]" : "");
+	return true;
+}
+
+int domain_host_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
+{
+	return address_to_ascii(text, ret_ascii) ? 0 : to_ascii(text, host_is_valid, ret_ascii);
+}
+
+bool domain_is_address(const char *ascii)
+{
+	/* No name ends with a number. */
+	const char *dot = strrchr(ascii, '.');
+
+	return ascii[0] == '[' || (dot && is_digit(dot[1]) && label_is_number(sv_from(dot + 1)));
 }
 
 int domain_to_unicode(const char *ascii, char ret_unicode[static DOMAIN_UNICODE_MAX + 1])
@@ -208,7 +257,8 @@ int domain_pattern_parse(struct sv text, char ret_name[static DOMAIN_MAX + 1], b
 	if (is_pattern) {
 		input[0] = 'a';
 	}
-	int r = domain_to_ascii((struct sv){input, text.n}, ascii);
+	struct sv view = {input, text.n};
+	int r = is_pattern ? domain_to_ascii(view, ascii) : domain_host_to_ascii(view, ascii);
 
 	if (r < 0) {
 		return r;
@@ -276,6 +326,32 @@ const struct domain_rule *domain_rules_find(const struct domain_rules *rules, co
 	return rule;
 }
 
+int domain_rules_judge(const struct domain_rules *rules, struct sv text,
+		       char ret_ascii[static DOMAIN_MAX + 1], const struct domain_rule **ret_rule)
+{
+	char host[DOMAIN_MAX + 1];
+	int r = domain_to_ascii(text, ret_ascii);
+
+	if (r == 0) {
+		*ret_rule = domain_rules_find(rules, ret_ascii);
+	}
+	if (r != -EINVAL || rules->n_rules == 0) {
+		return r;
+	}
+	r = domain_host_to_ascii(text, host);
+	if (r < 0) {
+		return r;
+	}
+	const struct domain_rule *rule = find(rules, host, false);
+
+	if (!rule || rule->n_connect == 0) {
+		return -EINVAL;
+	}
+	memcpy(ret_ascii, host, sizeof(host));
+	*ret_rule = rule;
+	return 0;
+}
+
 static bool rule_needs_system_store(const struct domain_rule *rule)
 {
 	bool is_served = !rule->deny && !rule->gone;
@@ -308,8 +384,10 @@ const char *domain_tls_name(enum domain_tls tls)
 bool domain_rule_names_address(const struct domain_rule *rule, const struct address *address)
 {
 	for (size_t i = 0; rule && i < rule->n_connect; i++) {
-		if (address_same_host(&rule->connect[i], address) &&
-		    address_port(&rule->connect[i]) == address_port(address)) {
+		const struct domain_server *server = &rule->connect[i];
+
+		if (!server->host && address_same_host(&server->address, address) &&
+		    address_port(&server->address) == address_port(address)) {
 			return true;
 		}
 	}

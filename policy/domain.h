@@ -22,10 +22,10 @@
  * REQUIRED       STARTTLS; no stream without it
  * DIRECT         TLS before the first byte
  * OPPORTUNISTIC  STARTTLS if the server offers it; certificate not checked */
-#define DOMAIN_TLS_MODES(X)                \
-	X(REQUIRED, "required")            \
-	X(DIRECT, "direct")                \
-	X(OPPORTUNISTIC, "opportunistic")  \
+#define DOMAIN_TLS_MODES(X)               \
+	X(REQUIRED, "required")           \
+	X(DIRECT, "direct")               \
+	X(OPPORTUNISTIC, "opportunistic") \
 	X(OFF, "off")
 
 enum domain_tls {
@@ -60,11 +60,30 @@ struct pin {
 	unsigned char sha256[PIN_SIZE];
 };
 
+/* A server that the operator names: an address, or a host and a port. */
+struct domain_server {
+	char *host;             /* owned by the rule; NULL for an address */
+	struct address address; /* with the port */
+	uint16_t port;          /* of the host */
+};
+
+/* The form in which the domain is written in the stream header (`to`). */
+#define DOMAIN_FORMS(X)       \
+	X(UNICODE, "unicode") \
+	X(ASCII, "ascii")
+
+enum domain_form {
+#define X(name, text) DOMAIN_FORM_##name,
+	DOMAIN_FORMS(X)
+#undef X
+};
+
 struct domain_rule {
 	char name[DOMAIN_MAX + 1]; /* ascii form; of a pattern without the "*.", of "*" empty */
 	bool is_pattern;
-	struct address connect[DOMAIN_CONNECT_MAX];
+	struct domain_server connect[DOMAIN_CONNECT_MAX];
 	size_t n_connect;
+	enum domain_form form;
 	enum domain_tls tls;
 	char *ca_file;                    /* owned by the rule; NULL for the system's store */
 	struct pin pins[DOMAIN_PINS_MAX]; /* if any: the server's key must be one of them */
@@ -95,13 +114,20 @@ struct domain_rules {
  * not such a domain. */
 _must_check_ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1]);
 
+/* Like domain_to_ascii(), for a name that the operator writes or has written: also names of one
+ * label ("chat"), labels with underscores, and addresses ("192.0.2.1", "[2001:db8::1]"). */
+_must_check_ int domain_host_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1]);
+
+/* Whether @ascii, made by domain_host_to_ascii(), is an address. */
+bool domain_is_address(const char *ascii);
+
 /* Converts @ascii, made by domain_to_ascii(), to its unicode form. If there is none that converts
  * back to @ascii, the result is @ascii. Returns 0 or -ENOMEM. */
 _must_check_ int domain_to_unicode(const char *ascii,
 				   char ret_unicode[static DOMAIN_UNICODE_MAX + 1]);
 
-/* Reads the name of a rule: a domain or a pattern. After "*." a single label is allowed ("*.test").
- * Returns 0, -ENOMEM, or -EINVAL when @text is neither. */
+/* Reads the name of a rule: a domain, also one for domain_host_to_ascii(), or a pattern. After "*."
+ * a single label is allowed ("*.test"). Returns 0, -ENOMEM, or -EINVAL when @text is neither. */
 _must_check_ int domain_pattern_parse(struct sv text, char ret_name[static DOMAIN_MAX + 1],
 				      bool *ret_is_pattern);
 
@@ -111,6 +137,14 @@ void domain_rules_sort(struct domain_rules *rules);
 /* The rule for @ascii, made by domain_to_ascii(): the one of that name, else the longest pattern
  * that matches, else NULL. Only this rule counts; rules are not combined. Borrowed from @rules. */
 const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii);
+
+/* Judges @text, a domain that a client names: the ascii form and the rule, which may be NULL. What
+ * only domain_host_to_ascii() takes is a domain if a rule of that very name says where its server
+ * is. Otherwise a client could name hosts of the operator's network. Returns 0, -ENOMEM, or -EINVAL
+ * when @text is not a domain. The rule is borrowed from @rules. */
+_must_check_ int domain_rules_judge(const struct domain_rules *rules, struct sv text,
+				    char ret_ascii[static DOMAIN_MAX + 1],
+				    const struct domain_rule **ret_rule);
 
 /* Whether there can be sessions whose certificates are verified against the system's trust store.
  * They fail if the system has none. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "gateway/config/config.h"
+#include "gateway/config/endpoint.h"
+#include "gateway/config/scope.h"
 #include "gateway/config/tables.h"
 #include "gateway/config/types.h"
 #include "gateway/upstream/tls/pin.h"
@@ -12,32 +14,84 @@ enum {
 	PORT_CONNECT = 5222, /* IANA: xmpp-client */
 };
 
+/* Reads "host" or "host:port". Returns 0, -EINVAL or -ENOMEM. */
+static int read_host(const char *text, struct domain_server *server)
+{
+	struct sv view = sv_from(text);
+	size_t n_host = sv_find(view, ':');
+	char ascii[DOMAIN_MAX + 1];
+	uint64_t port = PORT_CONNECT;
+
+	if (n_host < view.n &&
+	    (sv_to_u64(sv_skip(view, n_host + 1), UINT16_MAX, &port) < 0 || !port)) {
+		return -EINVAL;
+	}
+	int r = domain_host_to_ascii(sv_first(view, n_host), ascii);
+
+	if (r < 0) {
+		return r;
+	}
+	server->host = strdup(ascii);
+	server->port = (uint16_t)port;
+	return server->host ? 0 : -ENOMEM;
+}
+
+static int read_server(const struct config_setting *setting, const struct config_value *value,
+		       struct domain_server *server)
+{
+	static const char other[] = "a host or an IP address, as in \"xmpp.example.org:5222\", "
+				    "\"192.0.2.1:5222\" or \"[2001:db8::1]:5222\"";
+	const char *expected =
+		config_endpoint_parse(value->text, PORT_CONNECT, other, &server->address);
+
+	if (!expected) {
+		return 0;
+	}
+	int r = expected == other ? read_host(value->text, server) : -EINVAL;
+
+	return r == -EINVAL ? config_refuse(setting, value, expected) : r;
+}
+
+static void free_servers(struct domain_server *list)
+{
+	for (size_t i = 0; i < DOMAIN_CONNECT_MAX; i++) {
+		free(list[i].host);
+		list[i] = (struct domain_server){0};
+	}
+}
+
 static int set_connect(const struct config_setting *setting, void *member)
 {
 	struct domain_rule *rule = CONTAINER_OF(member, struct domain_rule, connect);
-	struct address list[DOMAIN_CONNECT_MAX] = {0};
+	struct domain_server list[DOMAIN_CONNECT_MAX] = {0};
 	int result = config_check_count(setting);
 
-	for (size_t i = 0; i < setting->n_values; i++) {
-		struct address address;
+	for (size_t i = 0; i < setting->n_values && i < DOMAIN_CONNECT_MAX && result != -ENOMEM;
+	     i++) {
+		int r = read_server(setting, &setting->values[i], &list[i]);
 
-		if (address_parse(sv_from(setting->values[i].text), PORT_CONNECT, &address) < 0 ||
-		    address_port(&address) == 0) {
-			result = config_refuse(setting, &setting->values[i],
-					       "an IP address, as in \"192.0.2.1:5222\" or "
-					       "\"[2001:db8::1]:5222\"");
-		} else if (i < DOMAIN_CONNECT_MAX) {
-			list[i] = address;
-		}
+		result = r < 0 ? r : result;
 	}
-	if (result == 0) {
-		memcpy(rule->connect, list, sizeof(list));
-		rule->n_connect = setting->n_values;
+	if (result < 0) {
+		free_servers(list);
+		return result;
 	}
-	return result;
+	free_servers(rule->connect);
+	memcpy(rule->connect, list, sizeof(list));
+	rule->n_connect = setting->n_values;
+	return 0;
 }
 
-static const struct config_type type_connect = {.is_list = true, .set = set_connect};
+static void deinit_connect(void *member)
+{
+	struct domain_rule *rule = CONTAINER_OF(member, struct domain_rule, connect);
+
+	free_servers(rule->connect);
+	rule->n_connect = 0;
+}
+
+static const struct config_type type_connect = {
+	.is_list = true, .set = set_connect, .deinit = deinit_connect};
 
 static int set_pins(const struct config_setting *setting, void *member)
 {
@@ -77,8 +131,15 @@ static const char *const tls_modes[] = {
 #undef X
 };
 
+static const char *const forms[] = {
+#define X(name, text) [DOMAIN_FORM_##name] = text,
+	DOMAIN_FORMS(X)
+#undef X
+};
+
 static const struct config_key keys[] = {
 	CONFIG_LIST("connect", type_connect, domain_rule, connect, "{}", DOMAIN_CONNECT_MAX),
+	CONFIG_CHOICE("name_form", domain_rule, form, "\"unicode\"", forms),
 	CONFIG_CHOICE("tls", domain_rule, tls, "\"required\"", tls_modes),
 	CONFIG_KEY("ca_file", config_type_file, domain_rule, ca_file, "\"\""),
 	CONFIG_LIST("pin", type_pins, domain_rule, pins, "{}", DOMAIN_PINS_MAX),
@@ -133,7 +194,16 @@ static int complete(struct config_scope *scope)
 {
 	const struct domain_rule *rule = scope->base;
 	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
+	char ascii[DOMAIN_MAX + 1];
 
+	/* Without a server of its own, such a name could never be used. */
+	if (rule->n_connect == 0 && rule->name[0] && !rule->is_pattern &&
+	    domain_to_ascii(sv_from(rule->name), ascii) == -EINVAL) {
+		config_error(scope->errors, scope->place,
+			     "domain: expected connect in the section of an address, a name of one "
+			     "label or one with \"_\", got '%s'",
+			     scope->title);
+	}
 	if (rule->n_pins && !is_verified) {
 		config_error(scope->errors, config_scope_find(scope, "pin")->place,
 			     "pin: expected only with tls = required or direct, got tls = %s",
@@ -220,7 +290,7 @@ const struct config_table config_table_domain = {
 void config_domains_deinit(struct domain_rules *rules)
 {
 	for (size_t i = 0; i < rules->n_rules; i++) {
-		free(rules->rules[i].ca_file);
+		config_table_deinit(&config_table_domain, &rules->rules[i]);
 	}
 	free(rules->rules);
 	*rules = (struct domain_rules){0};

@@ -64,6 +64,7 @@ static void show_rule(struct probe *probe, const char *path)
 		{rule->deny, "deny"},
 		{rule->gone, "gone"},
 		{rule->n_connect, "connect"},
+		{rule->form != DOMAIN_FORM_UNICODE, "name_form"},
 		{rule->ca_file, "ca_file"},
 		{rule->n_pins, "pin"},
 		{rule->allow_private && !rule->n_connect, "allow_private"},
@@ -231,7 +232,6 @@ static int run_loop(struct probe *probe, const char *path, enum probe_status *re
 {
 	int r;
 
-	probe->rule = domain_rules_find(&probe->config->domains, probe->domain);
 	r = show_heading(probe);
 	if (r < 0) {
 		return r;
@@ -259,7 +259,7 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 	probe->config = config;
 	probe->out = out;
 	probe->sheet.coloured = wants_colours(out);
-	int r = domain_to_ascii(sv_from(domain), probe->domain);
+	int r = domain_rules_judge(&config->domains, sv_from(domain), probe->domain, &probe->rule);
 
 	if (r == -EINVAL) {
 		return complain(domain, "not a domain: expected one like example.org");

@@ -45,7 +45,10 @@ static void dial_note(struct dial *dial, const struct failure *failure)
 
 static const struct srv_target *attempt_target(const struct dial_attempt *attempt)
 {
-	return attempt->dial->targets ? &attempt->dial->targets[attempt->target] : NULL;
+	const struct srv_target *targets = attempt->dial->targets;
+
+	/* One without a host is an address of the rule. */
+	return targets && targets[attempt->target].host[0] ? &targets[attempt->target] : NULL;
 }
 
 static void notify_observer(const struct dial_attempt *attempt, enum dial_step step,
@@ -70,8 +73,9 @@ static void dial_note_attempt(const struct dial_attempt *attempt, const struct f
 	address_format(attempt->address, text);
 	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
 		    why->detail[0] ? ": " : "", why->detail);
-	/* The system's error text describes this machine's network: clients are not told. */
-	if (target) {
+	/* The system's error text describes this machine's network, and the operator's hosts may be
+	 * names of an inner network: clients are not told. */
+	if (target && !attempt->dial->exempt) {
 		failure_set_public(&failure, "%s:%u", host, target->port);
 	} else {
 		failure_set_public(&failure, NULL);
@@ -88,7 +92,15 @@ void dial_note_dns(struct dial *dial, enum resolver_result result, const char *n
 	};
 	struct failure failure;
 
-	failure_set(&failure, kinds[result], "%s", name);
+	/* That a host of the operator's is missing says nothing about the domain. */
+	if (dial->exempt && result == RESOLVER_NO_NAME) {
+		failure_set(&failure, FAILURE_CONNECT_UNREACHABLE, "%s: no such host", name);
+	} else {
+		failure_set(&failure, kinds[result], "%s", name);
+	}
+	if (dial->exempt) {
+		failure_set_public(&failure, NULL);
+	}
 	dial_note(dial, &failure);
 }
 
@@ -249,9 +261,9 @@ static void dial_resolve(struct dial *dial, size_t target)
 {
 	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
 
-	if (!asked) {
-		race_answer(&dial->race, dial->fixed, dial->n_fixed, RACE_ORDER_GIVEN,
-			    dial_now(dial));
+	if (!asked || !asked->host[0]) {
+		race_answer(&dial->race, dial->fixed + (asked ? target : 0),
+			    asked ? 1 : dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
 		return;
 	}
 	dial->asked = target;
@@ -281,6 +293,7 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.direct = target ? target->direct : dial->direct,
 		.has_others = race_has_others(&dial->race),
 		.authentic = target && target->authentic && !dial->redirect.host[0],
+		.is_configured = dial->exempt,
 	};
 
 	notify_observer(attempt, DIAL_CONNECTED, NULL);

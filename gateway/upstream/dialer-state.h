@@ -30,12 +30,15 @@ struct dial {
 	const struct dial_callbacks *callbacks;
 	void *userdata;
 	struct resolver_query *query; /* NULL when no query is under way */
-	struct srv_target *targets;   /* in the order of trying; NULL for fixed addresses */
+	/* In the order of trying; NULL for fixed addresses. Where the rule names hosts, there is
+	 * one for each of its servers, without a host for an address. */
+	struct srv_target *targets;
+	struct address literal[DOMAIN_CONNECT_MAX]; /* of the rule: what `fixed` points to */
 	const struct address *fixed;
 	size_t n_fixed;
 	const struct address *avoided; /* already tried; borrowed */
 	size_t n_avoided;
-	/* the fixed addresses come from the operator: no policy applies */
+	/* the servers are the operator's own words: no policy applies */
 	bool exempt;
 	/* fixed addresses, and redirects to a port, use TLS from the first byte */
 	bool direct;

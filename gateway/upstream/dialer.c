@@ -2,6 +2,7 @@
 #include "gateway/upstream/dialer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,10 +147,55 @@ static void dial_redirect_target(struct dial *dial)
 	}
 }
 
+/* One target for each server of the rule, as it was written. */
+static int dial_set_servers(struct dial *dial)
+{
+	const struct domain_rule *rule = dial->rule;
+
+	dial->targets = calloc(rule->n_connect, sizeof(*dial->targets));
+	if (!dial->targets) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < rule->n_connect; i++) {
+		const struct domain_server *server = &rule->connect[i];
+		struct srv_target *target = &dial->targets[i];
+
+		target->port = server->host ? server->port : address_port(&server->address);
+		target->direct = dial->direct;
+		if (server->host) {
+			(void)snprintf(target->host, sizeof(target->host), "%s", server->host);
+		}
+	}
+	return 0;
+}
+
+/* With addresses only, they are one target, so that those that won lately come first. */
+static void dial_race_servers(struct dial *dial)
+{
+	const struct domain_rule *rule = dial->rule;
+	bool has_hosts = false;
+
+	for (size_t i = 0; i < rule->n_connect; i++) {
+		dial->literal[i] = rule->connect[i].address;
+		has_hosts |= rule->connect[i].host != NULL;
+	}
+	dial->fixed = dial->literal;
+	dial->n_fixed = rule->n_connect;
+	if (has_hosts && dial_set_servers(dial) < 0) {
+		dial_fail_internal(dial, strerrordesc_np(ENOMEM));
+		return;
+	}
+	dial_race(dial, has_hosts ? rule->n_connect : 1);
+}
+
 static void on_start(uv_timer_t *timer)
 {
 	struct dial *dial = timer->data;
 
+	if (dial->exempt) {
+		dial_race_servers(dial);
+		return;
+	}
 	if (dial->n_fixed) {
 		dial_race(dial, 1);
 		return;
@@ -195,11 +241,7 @@ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule
 		return -ENOMEM;
 	}
 	dial->domain = domain;
-	if (rule && rule->n_connect) {
-		dial->fixed = rule->connect;
-		dial->n_fixed = rule->n_connect;
-		dial->exempt = true;
-	}
+	dial->exempt = rule && rule->n_connect;
 	*ret_dial = dial;
 	return 0;
 }

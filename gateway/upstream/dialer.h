@@ -3,12 +3,12 @@
 /*
  * Finds a server for an XMPP domain and connects to it: looks up SRV records, orders them as RFC
  * 2782 says, looks up the addresses of each target and races them (race.h). Without SRV records it
- * tries the domain itself on port 5222 (5223 for direct TLS). A domain rule with fixed addresses
- * skips the DNS; its addresses are raced in the order in which they are written. A redirect of a
- * server (see-other-host) can be followed as well.
+ * tries the domain itself on port 5222 (5223 for direct TLS). A domain rule with servers of its own
+ * needs no SRV records; its addresses, and those of its hosts, are raced in the order in which they
+ * are written. A redirect of a server (see-other-host) can be followed as well.
  *
- * The policies for addresses and ports judge each address right before connect(2). The fixed
- * addresses of a rule are exempt, because the operator wrote them.
+ * The policies for addresses and ports judge each address right before connect(2). The servers of a
+ * rule are exempt, because the operator wrote them.
  *
  * dial     one such search. Owned by its creator until `done` or `failed` runs, then freed.
  * failure  of all failed attempts the most telling one: what the last server answered or, if no
@@ -52,6 +52,7 @@ struct dial_result {
 	/* `host` is the domain itself, or the resolver says that the records leading to it were
 	 * signed */
 	bool authentic;
+	bool is_configured; /* the rule names this server */
 };
 
 struct dial_callbacks {
@@ -71,7 +72,7 @@ _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struc
 			  struct dial **ret_dial);
 
 /* Like dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of @domain named an address, a
- * host and a port, or a host to look up like a domain. @redirect is copied. The fixed addresses of
+ * host and a port, or a host to look up like a domain. @redirect is copied. The servers of
  * the rule are ignored, and the policies apply. @direct says that the redirecting server was
  * reached with TLS from the first byte: a port or an address that it names is then expected to use
  * that, too. */

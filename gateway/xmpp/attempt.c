@@ -225,7 +225,7 @@ static int send_proxy_header(struct attempt *attempt)
 	struct address local;
 
 	if (!rule || rule->proxy == DOMAIN_PROXY_OFF ||
-	    !domain_rule_names_address(rule, &attempt->address)) {
+	    !(attempt->is_configured || domain_rule_names_address(rule, &attempt->address))) {
 		return 0;
 	}
 	int r = transport_local_address(attempt->transport, &local);
@@ -242,6 +242,7 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 {
 	attempt->transport = transport;
 	attempt->address = *result->address;
+	attempt->is_configured = result->is_configured;
 	attempt->direct = result->direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
 	if (send_proxy_header(attempt) < 0 ||

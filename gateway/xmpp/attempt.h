@@ -30,6 +30,7 @@ struct attempt {
 
 	struct transport *transport; /* owned; NULL: no server is connected */
 	struct address address;      /* of the server */
+	bool is_configured;          /* the rule names the server */
 	bool direct;                 /* TLS comes before the stream */
 	struct handshake handshake;
 };

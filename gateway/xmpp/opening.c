@@ -303,6 +303,7 @@ static const struct dial_callbacks dial_callbacks = {
 /* Gives the stream what its header will say. */
 static int set_target(struct opening *opening, const struct stream_target *target)
 {
+	const struct domain_rule *rule = opening->rule;
 	char unicode[DOMAIN_UNICODE_MAX + 1];
 	struct stream_target header = *target;
 	int r = domain_to_unicode(opening->domain, unicode);
@@ -310,7 +311,7 @@ static int set_target(struct opening *opening, const struct stream_target *targe
 	if (r < 0) {
 		return r;
 	}
-	header.to = sv_from(unicode);
+	header.to = sv_from(rule && rule->form == DOMAIN_FORM_ASCII ? opening->domain : unicode);
 	return stream_set_target(opening->stream, &header);
 }
 

@@ -105,7 +105,7 @@ const MISTAKES = {
 	'a network that is none': ['trusted_proxies = {"10.0.0.0/99"}\n', 1, /trusted_proxies/],
 	'a resolver that is a name': ['resolvers = {"dns.example"}\n', 1, /resolvers/],
 	'an unknown TLS mode': ['domain "a.example" {\n\ttls = "maybe"\n}\n', 2, /tls.*(required|direct|opportunistic|off)/s],
-	'a connect address that is a name': ['domain "a.example" {\n\tconnect = {"xmpp.a.example:5222"}\n}\n', 2, /connect/],
+	'a connect host that is none': ['domain "a.example" {\n\tconnect = {"xmpp a example:5222"}\n}\n', 2, /connect/],
 	'a domain that is none': ['domain "a b" {\n}\n', undefined, /domain|a b/],
 	'a domain twice': ['domain "a.example" {\n}\ndomain "A.example" {\n}\n', undefined, /a\.example/i],
 	'a CA file that is not there': ['domain "a.example" {\n\tca_file = "/nonexistent/ca.pem"\n}\n', 2, /ca_file|nonexistent/],

@@ -54,8 +54,9 @@ export async function runDoab(...args) {
 }
 
 export class Doab {
-	// @env: environment variables to set beside those of this process.
-	static async start(config = {}, { env = {} } = {}) {
+	// @env: environment variables to set beside those of this process. @through: a command and arguments that become the gateway
+	// when its own path and arguments are appended, as unshare(1) does.
+	static async start(config = {}, { env = {}, through = [] } = {}) {
 		assert.ok(existsSync(BINARY), `${BINARY} is not built`);
 		const doab = new Doab();
 		doab.port = await freePort();
@@ -63,7 +64,7 @@ export class Doab {
 		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug', ...config };
 		const file = path.join(doab.folder, 'doab.conf');
 		writeFileSync(file, configText(doab.config));
-		doab.launch(['--config', file], env);
+		doab.launch(['--config', file], env, through);
 		await doab.logged('ready').catch((error) => {
 			doab.child.kill('SIGKILL');
 			throw error;
@@ -79,8 +80,9 @@ export class Doab {
 		this.exited = null;
 	}
 
-	launch(args, env = {}) {
-		this.child = startChild(BINARY, args, {
+	launch(args, env = {}, through = []) {
+		const [command, ...rest] = [...through, BINARY, ...args];
+		this.child = startChild(command, rest, {
 			stdio: ['ignore', 'ignore', 'pipe'],
 			env: { ...process.env, ...sanitizerOptions, ...env },
 		});

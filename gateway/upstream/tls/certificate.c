@@ -3,6 +3,7 @@
 
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/macro.h"
@@ -102,8 +103,23 @@ static GENERAL_NAMES *names_of(const X509 *certificate)
 	return X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 }
 
+/* An address is compared with the iPAddress names alone: "*.0.2.1" is no wildcard for it. */
+static bool names_address(const X509 *certificate, const char *domain)
+{
+	struct sv text = sv_from(domain);
+	char host[DOMAIN_MAX + 1];
+	bool has_brackets = text.data[0] == '[';
+
+	(void)snprintf(host, sizeof(host), "%.*s", (int)text.n - (has_brackets ? 2 : 0),
+		       text.data + has_brackets);
+	return X509_check_ip_asc((X509 *)(uintptr_t)certificate, host, 0) == 1;
+}
+
 bool certificate_names(const X509 *certificate, const char *domain)
 {
+	if (domain_is_address(domain)) {
+		return names_address(certificate, domain);
+	}
 	_cleanup_(GENERAL_NAMES_freep) GENERAL_NAMES *names = names_of(certificate);
 	int n_names = names ? sk_GENERAL_NAME_num(names) : 0;
 

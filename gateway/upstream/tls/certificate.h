@@ -21,7 +21,7 @@ enum certificate_name_kind {
 	CERTIFICATE_NAME_XMPP,
 };
 
-/* Whether @certificate names @domain (ascii form). */
+/* Whether @certificate names @domain (ascii form; an address has to be an iPAddress there). */
 bool certificate_names(const X509 *certificate, const char *domain);
 
 /* Calls @each with every name of the three kinds, in the order of the certificate. The name is

@@ -161,8 +161,8 @@ static void test_contents(void **state)
 	assert_non_null(strstr(dump, "#listen = {\"127.0.0.1:5280\", \"[::1]:5280\"}\n"));
 	assert_non_null(strstr(dump, "\nwait = 5\n"));
 	assert_non_null(strstr(dump, "\nhold = 1\n"));
-	assert_non_null(
-		strstr(dump, "\ndomain \"A.example\" {\n\tconnect = {}\n\ttls = \"off\"\n"));
+	assert_non_null(strstr(dump, "\ndomain \"A.example\" {\n\tconnect = {}\n"
+				     "\tname_form = \"unicode\"\n\ttls = \"off\"\n"));
 	free(dump);
 }
 

@@ -134,7 +134,7 @@ static void test_refused_syntax(void **state)
 		{"domain \"a.example\" {\n  # c\n  wait = 5\n}\n", 3,
 		 "unknown key 'wait': expected it outside of the section 'domain'\n"},
 		{"domain \"a.example\" {\n  # c\n  nonsense = 5\n}\n", 3,
-		 "unknown key 'nonsense': expected one of connect, tls, ca_file, pin, "
+		 "unknown key 'nonsense': expected one of connect, name_form, tls, ca_file, pin, "
 		 "proxy_protocol, max_sessions, deny, gone, allow_private\n"},
 		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
 		 "unknown key 'domain'"},
@@ -181,9 +181,19 @@ static const struct {
 	const char *what;
 } refused_domains[] = {
 	{"\ndomain \"192.0.2.1\" {\n}\n", 2,
-	 "domain: expected a domain name, \"*.\" and a name, or \"*\", got '192.0.2.1'\n"},
+	 "domain: expected connect in the section of an address, a name of one label or one with "
+	 "\"_\", got '192.0.2.1'\n"},
+	{"domain \"chat\" { deny = true }", 1, "domain: expected connect in the section of an"},
+	{"domain \"a_b.example\" { }", 1, "domain: expected connect in the section of an addr"},
+	{"domain \"*.a_b.example\" { connect = {a} }", 1, "domain: expected a domain name"},
+	{"domain \"192.0.2.1:1\" { connect = {a} }", 1, "domain: expected a domain name"},
+	{"domain \"::1\" { connect = {a} }", 1, "domain: expected a domain name"},
+	{"domain chat { connect = {a} }\ndomain CHAT. { connect = {a} }", 2,
+	 "domain: expected each domain once, got 'chat' again"},
+	{"domain a.example { name_form = latin }", 1,
+	 "name_form: expected unicode or ascii, got 'latin'\n"},
 	{"domain \"a.example:5222\" { }", 1, "domain: expected a domain name"},
-	{"domain \"example\" { }", 1, "domain: expected a domain name"},
+	{"domain \"example\" { }", 1, "domain: expected connect in the section of an address"},
 	{"domain \"*.*.example.org\" { }", 1,
 	 "domain: expected a domain name, \"*.\" and a name, or \"*\", got "
 	 "'*.*.example.org'\n"},
@@ -225,9 +235,16 @@ static const struct {
 	 "tls: expected required, direct, opportunistic or off, got 'none'\n"},
 	{"domain a.example {\n\n  deny = maybe }", 3, "deny: expected true or false, got 'maybe'"},
 	{"domain a.example { allow_private = 2 }", 1, "allow_private: expected true or false"},
-	{"domain a.example { connect = {\"b.example\"} }", 1,
-	 "connect: expected an IP address, as in"},
-	{"domain a.example { connect = {\"1.1.1.1:0\"} }", 1, "connect: expected an IP address"},
+	{"domain a.example { connect = {\"b.example:0\"} }", 1,
+	 "connect: expected a host or an IP address, as in"},
+	{"domain a.example { connect = {\"b.example:65536\"} }", 1, "connect: expected a host"},
+	{"domain a.example { connect = {\"b.example:\"} }", 1, "connect: expected a host or"},
+	{"domain a.example { connect = {\"b c\"} }", 1, "connect: expected a host or an IP add"},
+	{"domain a.example { connect = {\"\"} }", 1, "connect: expected a host or an IP address"},
+	{"domain a.example { connect = {\"1.1.1\"} }", 1, "connect: expected a host or an IP a"},
+	{"domain a.example { connect = {\"2001:db8::1\"} }", 1,
+	 "connect: expected an IPv6 address in brackets, as in"},
+	{"domain a.example { connect = {\"1.1.1.1:0\"} }", 1, "connect: expected a host or an IP"},
 	{"domain a.example { connect = {\"1.1.1.1\",\n\"2.2.2.2:99999\"} }", 2, "connect: expect"},
 	{"domain a.example {\n ca_file = \"/nonexistent/ca.pem\"\n}", 2,
 	 "ca_file: expected a file that can be read, got "

@@ -280,6 +280,7 @@ static const struct domain_rule *rule_of(const struct config *config, const char
 static void check_rule_defaults(const struct domain_rule *rule)
 {
 	assert_int_equal(rule->n_connect, 0);
+	assert_int_equal(rule->form, DOMAIN_FORM_UNICODE);
 	assert_int_equal(rule->tls, DOMAIN_TLS_REQUIRED);
 	assert_null(rule->ca_file);
 	assert_int_equal(rule->n_pins, 0);
@@ -293,7 +294,7 @@ static void check_rule_defaults(const struct domain_rule *rule)
 
 static void test_domains(void **state)
 {
-	char text[1024];
+	char text[2048];
 	struct config *config;
 	const struct domain_rule *rule;
 
@@ -308,6 +309,8 @@ static void test_domains(void **state)
 		 "  ca_file = \"%s\"\n"
 		 "}\n"
 		 "domain \"bücher.example.\" { tls = off deny = true ca_file = \"\" }\n"
+		 "domain chat { connect = {prosody, \"Bücher.example:1\", 192.0.2.1} "
+		 "name_form = ascii }\n"
 		 "domain localhost { tls = opportunistic allow_private = yes }\n"
 		 "domain \"*.z.example\" { gone = true\n"
 		 "  pin = {\"sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\",\n"
@@ -315,7 +318,7 @@ static void test_domains(void **state)
 		 "}\n",
 		 config_path);
 	config = made(text);
-	assert_int_equal(config->domains.n_rules, 5);
+	assert_int_equal(config->domains.n_rules, 6);
 
 	check_rule_defaults(rule_of(config, "z.example"));
 
@@ -329,8 +332,8 @@ static void test_domains(void **state)
 
 	rule = rule_of(config, "example.org");
 	assert_int_equal(rule->n_connect, 2);
-	check_address(&rule->connect[0], "127.0.0.1:5222");
-	check_address(&rule->connect[1], "[::1]:5269");
+	check_address(&rule->connect[0].address, "127.0.0.1:5222");
+	check_address(&rule->connect[1].address, "[::1]:5269");
 	assert_int_equal(rule->tls, DOMAIN_TLS_DIRECT);
 	assert_int_equal(rule->proxy, DOMAIN_PROXY_V2);
 	assert_int_equal(rule->max_sessions, 1000000);
@@ -344,6 +347,15 @@ static void test_domains(void **state)
 	assert_null(rule->ca_file);
 	assert_true(rule->deny);
 	assert_false(rule->allow_private);
+
+	rule = rule_of(config, "chat");
+	assert_int_equal(rule->form, DOMAIN_FORM_ASCII);
+	assert_int_equal(rule->n_connect, 3);
+	assert_string_equal(rule->connect[0].host, "prosody");
+	assert_int_equal(rule->connect[0].port, 5222);
+	assert_string_equal(rule->connect[1].host, "xn--bcher-kva.example");
+	assert_int_equal(rule->connect[1].port, 1);
+	assert_null(rule->connect[2].host);
 
 	rule = rule_of(config, "localhost");
 	assert_int_equal(rule->tls, DOMAIN_TLS_OPPORTUNISTIC);
@@ -495,7 +507,7 @@ static void test_no_memory(void **state)
 	assert_non_null(file);
 	fputs(every_key, file);
 	fputs("bind_address = true\n"
-	      "domain a.example { connect = {192.0.2.1, 192.0.2.2} ca_file = /dev/null }\n"
+	      "domain a.example { connect = {192.0.2.1, b.example:1} ca_file = /dev/null }\n"
 	      "domain \"*.a.example\" { }\ndomain b.example { }\n"
 	      "listener unix:/a { allow = {\"10.0.0.0/8\", \"::1\"} }\n",
 	      file);

@@ -67,7 +67,12 @@ static void test_patterns(void **state)
 		"*.[::1]",
 		"*/",
 		"*,example.org",
-		"example",
+		"exa mple",
+		"*.a_b.example",
+		"*.192.0.2.1",
+		"192.0.2",
+		"192.0.2.1:1",
+		"[2001:db8::1",
 		"*." A64,
 		/* No name can be below one that is this long. */
 		"*." NAME_252,
@@ -257,21 +262,90 @@ static void test_rule_names_address(void **state)
 {
 	struct domain_rule rule = {.n_connect = 2};
 	struct address address;
+	char host[] = "192.0.2.9";
 
 	(void)state;
-	assert_int_equal(address_parse(SV("192.0.2.1:5222"), -1, &rule.connect[0]), 0);
-	assert_int_equal(address_parse(SV("[2001:db8::1]:5223"), -1, &rule.connect[1]), 0);
+	assert_int_equal(address_parse(SV("192.0.2.1:5222"), -1, &rule.connect[0].address), 0);
+	assert_int_equal(address_parse(SV("[2001:db8::1]:5223"), -1, &rule.connect[1].address), 0);
 	for (size_t i = 0; i < 2; i++) {
-		assert_true(domain_rule_names_address(&rule, &rule.connect[i]));
-		address = rule.connect[i];
+		assert_true(domain_rule_names_address(&rule, &rule.connect[i].address));
+		address = rule.connect[i].address;
 		address_set_port(&address, 1);
 		assert_false(domain_rule_names_address(&rule, &address));
 	}
 	assert_int_equal(address_parse(SV("192.0.2.2:5222"), -1, &address), 0);
 	assert_false(domain_rule_names_address(&rule, &address));
 	rule.n_connect = 1;
-	assert_false(domain_rule_names_address(&rule, &rule.connect[1]));
-	assert_false(domain_rule_names_address(NULL, &rule.connect[0]));
+	assert_false(domain_rule_names_address(&rule, &rule.connect[1].address));
+	assert_false(domain_rule_names_address(NULL, &rule.connect[0].address));
+	/* A host has no address that could be known here. */
+	rule.connect[0] = (struct domain_server){.host = host, .port = 5222};
+	assert_false(domain_rule_names_address(&rule, &rule.connect[0].address));
+}
+
+static void test_judge(void **state)
+{
+	struct domain_rule rows[] = {
+		{.is_pattern = true, .n_connect = 1},      {.name = "192.0.2.1", .n_connect = 1},
+		{.name = "[2001:db8::1]", .n_connect = 1}, {.name = "a.example"},
+		{.name = "chat", .n_connect = 1},          {.name = "nowhere"},
+		{.name = "x_y.example", .n_connect = 1},
+	};
+	static const struct {
+		const char *text;
+		const char *name; /* NULL: not a domain */
+	} cases[] = {
+		{"a.example", "a.example"},
+		{"b.example", ""},
+		{"Chat.", "chat"},
+		{"chat", "chat"},
+		{"X_y.Example", "x_y.example"},
+		{"192.0.2.1", "192.0.2.1"},
+		{"[2001:DB8:0::1]", "[2001:db8::1]"},
+		{"[::ffff:192.0.2.1]", "192.0.2.1"},
+		{"nowhere", NULL},
+		{"other", NULL},
+		{"y_x.example", NULL},
+		{"192.0.2.2", NULL},
+		{"192.0.2.1:5222", NULL},
+		{"[2001:db8::1]:5222", NULL},
+		{"2001:db8::1", NULL},
+		{"[2001:db8::1", NULL},
+		{"[2001:db8::1%lo]", NULL},
+		{"192.0.2.01", NULL},
+		{"chat:1", NULL},
+		{"", NULL},
+		{"[", NULL},
+		{"[]", NULL},
+		{"*", NULL},
+	};
+	struct domain_rules rules = {rows, ARRAY_LENGTH(rows)};
+	struct domain_rules none = {0};
+
+	(void)state;
+	domain_rules_sort(&rules);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		const struct domain_rule *rule = NULL;
+		char ascii[DOMAIN_MAX + 1] = "?";
+		int r = domain_rules_judge(&rules, sv_from(cases[i].text), ascii, &rule);
+
+		if (!cases[i].name) {
+			assert_int_equal(r, -EINVAL);
+			assert_string_equal(ascii, "?");
+			assert_null(rule);
+			continue;
+		}
+		if (r != 0) {
+			fail_msg("refused: %s", cases[i].text);
+		}
+		assert_string_equal(rule->name, cases[i].name);
+	}
+	const struct domain_rule *rule = &rows[0];
+	char ascii[DOMAIN_MAX + 1];
+
+	assert_int_equal(domain_rules_judge(&none, SV("a.example"), ascii, &rule), 0);
+	assert_null(rule);
+	assert_int_equal(domain_rules_judge(&none, SV("chat"), ascii, &rule), -EINVAL);
 }
 
 static void assert_needs_system_store(struct domain_rule *rows, size_t n, bool expected)
@@ -316,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_find_in_many_labels),
 		cmocka_unit_test(test_rules_find),
 		cmocka_unit_test(test_rule_names_address),
+		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_need_system_store),
 	};
 

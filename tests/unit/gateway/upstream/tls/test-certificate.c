@@ -102,6 +102,22 @@ static void test_wildcard(void **state)
 	assert_false(names_say("DNS:*.", "localhost"));
 }
 
+/* An address is named by iPAddress alone. */
+static void test_address(void **state)
+{
+	(void)state;
+	assert_true(names_say("IP:192.0.2.1", "192.0.2.1"));
+	assert_true(names_say("DNS:a.example,IP:2001:db8::1", "[2001:db8::1]"));
+	assert_false(names_say("IP:192.0.2.1", "192.0.2.2"));
+	assert_false(names_say("IP:192.0.2.1", "[2001:db8::1]"));
+	assert_false(names_say("DNS:192.0.2.1", "192.0.2.1"));
+	assert_false(names_say("DNS:*.0.2.1", "192.0.2.1"));
+	assert_false(names_say(XMPP_NAME "192.0.2.1", "192.0.2.1"));
+	assert_false(names_say(NULL, "192.0.2.1"));
+	assert_true(names_say("DNS:chat", "chat"));
+	assert_true(names_say("DNS:a_b.example", "a_b.example"));
+}
+
 static void test_common_name_is_nothing(void **state)
 {
 	X509 *certificate = certificate_new("example.org", NULL, 0, 3600);
@@ -237,10 +253,15 @@ static int free_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact),        cmocka_unit_test(test_case),
-		cmocka_unit_test(test_wildcard),     cmocka_unit_test(test_common_name_is_nothing),
-		cmocka_unit_test(test_srv_name),     cmocka_unit_test(test_xmpp_addr),
-		cmocka_unit_test(test_embedded_nul), cmocka_unit_test(test_list),
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_case),
+		cmocka_unit_test(test_wildcard),
+		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_common_name_is_nothing),
+		cmocka_unit_test(test_srv_name),
+		cmocka_unit_test(test_xmpp_addr),
+		cmocka_unit_test(test_embedded_nul),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_each_name),
 	};
 
