@@ -55,16 +55,6 @@ struct worker {
 
 /* Connections. */
 
-static void log_connection_failed(const struct worker *worker, const struct address *peer, int r)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	if (worker_may_log(&worker->env, CLIENT_LOG_CONNECTION_FAILED, peer)) {
-		log_error("connection-failed", LOG_STR("client", address_format_host(peer, client)),
-			  LOG_STR("error", strerror(-r)));
-	}
-}
-
 static void adopt_http(struct worker *worker, int fd, const struct address *peer)
 {
 	if (worker->env.is_stopping) {
@@ -75,7 +65,7 @@ static void adopt_http(struct worker *worker, int fd, const struct address *peer
 	int r = http_server_adopt(worker->http, fd, peer);
 
 	if (r < 0) {
-		log_connection_failed(worker, peer, r);
+		request_log_lost(&worker->env, peer, r);
 		worker_leave_connection(&worker->env, peer);
 	}
 }
