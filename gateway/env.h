@@ -17,6 +17,7 @@
 #include "gateway/xmpp/link-env.h"
 
 struct site;
+struct socket_policy;
 struct session_log;
 
 /* All pointers are borrowed and outlive the parts, except for `config` and `site`, which a reload
@@ -28,6 +29,7 @@ struct worker_env {
 	uv_loop_t *loop;
 	const struct config *config;
 	const struct site *site;
+	struct socket_policy *socket_policy;
 	struct process_state *process;
 	struct census *census;
 	struct budget *budget;

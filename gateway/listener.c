@@ -12,6 +12,7 @@
 
 #include "common/mono.h"
 #include "gateway/acceptor.h"
+#include "gateway/socket-policy.h"
 
 enum {
 	SWEEP_MS = 1000,
@@ -99,10 +100,21 @@ static void log_refused(const struct listener *listener, const struct address *p
 	}
 }
 
+static void pass_on(struct listener *listener, int fd, const struct address *peer,
+		    const struct peek *peek)
+{
+	if (peek->kind == PEEK_POLICY) {
+		socket_policy_adopt(listener->env->socket_policy, fd, peer, SITE_PLUGIN_FLASH);
+	} else {
+		listener->callbacks->connection(listener->userdata, fd, peer, peek);
+	}
+}
+
 static void on_accepted(void *userdata, int fd, const struct address *peer)
 {
 	struct listener *listener = userdata;
 	char bytes[PEEK_MAX];
+	enum site_plugin plugin;
 	struct peek peek;
 	int one = 1;
 
@@ -111,10 +123,14 @@ static void on_accepted(void *userdata, int fd, const struct address *peer)
 		close(fd);
 		return;
 	}
+	if (socket_policy_is_asked(listener->env->config, fd, &plugin)) {
+		socket_policy_adopt(listener->env->socket_policy, fd, peer, plugin);
+		return;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	switch (look(listener, fd, bytes, &peek)) {
 	case LOOK_TOLD:
-		listener->callbacks->connection(listener->userdata, fd, peer, &peek);
+		pass_on(listener, fd, peer, &peek);
 		break;
 	case LOOK_WAIT:
 		if (wait_for(listener, fd, peer) < 0) {
@@ -153,7 +169,7 @@ static void on_said(struct listener *listener, struct waiting *waiting, bool end
 	}
 	forget(listener, waiting);
 	if (told == LOOK_TOLD) {
-		listener->callbacks->connection(listener->userdata, due.fd, &due.peer, &peek);
+		pass_on(listener, due.fd, &due.peer, &peek);
 	} else {
 		drop(listener, due.fd, &due.peer);
 	}

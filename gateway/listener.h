@@ -2,7 +2,8 @@
 #pragma once
 /*
  * A worker's listening sockets. Accepts connections, counts them (policy/census.h), peeks at their
- * first bytes without consuming them (peek.h), and passes each connection to a callback.
+ * first bytes without consuming them (peek.h), and passes each connection to a callback, or to
+ * socket-policy.h if a plug-in asks for a socket policy.
  *
  * waiting  an accepted connection that has not sent enough to be classified; it costs a descriptor
  *          and a few bytes, and is closed after header_timeout

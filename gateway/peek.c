@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/peek.h"
 
+#include "policy/policy-request.h"
+
 struct sv peek_without_slash(struct sv path)
 {
 	return path.n > 1 && path.data[path.n - 1] == '/' ? sv_first(path, path.n - 1) : path;
@@ -110,6 +112,18 @@ static bool may_begin(struct sv bytes, struct sv with)
 	return sv_eq(sv_first(bytes, n), sv_first(with, n));
 }
 
+static enum peek_kind kind_of_policy(struct sv bytes)
+{
+	switch (policy_request_judge(bytes)) {
+	case POLICY_REQUEST_WHOLE:
+		return PEEK_POLICY;
+	case POLICY_REQUEST_OTHER:
+		return PEEK_HTTP;
+	default:
+		return PEEK_MORE;
+	}
+}
+
 void peek_judge(struct sv bytes, const struct peek_paths *paths, struct peek *ret_peek)
 {
 	size_t end = sv_find_sv(bytes, SV("\r\n\r\n"));
@@ -118,6 +132,7 @@ void peek_judge(struct sv bytes, const struct peek_paths *paths, struct peek *re
 
 	*ret_peek = (struct peek){.kind = PEEK_HTTP};
 	if (!get && !post) {
+		ret_peek->kind = kind_of_policy(bytes);
 		return;
 	}
 	if (end == bytes.n) {

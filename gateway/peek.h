@@ -17,6 +17,7 @@ enum peek_kind {
 	PEEK_MORE,      /* undecided: more bytes are needed */
 	PEEK_HTTP,      /* everything else, which HTTP answers */
 	PEEK_BOSH,      /* a BOSH request that names a session: `sid` */
+	PEEK_POLICY,    /* the request for a socket policy (policy/policy-request.h) */
 	PEEK_WEBSOCKET, /* a complete WebSocket handshake: `head` and the headers */
 };
 

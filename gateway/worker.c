@@ -17,6 +17,7 @@
 #include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
 #include "gateway/request-log.h"
+#include "gateway/socket-policy.h"
 #include "gateway/worker-update.h"
 #include "gateway/ws/endpoint.h"
 
@@ -200,6 +201,7 @@ static void close_rest(struct worker *worker)
 	worker->http = http_server_free(worker->http);
 	mailbox_close(&worker->mailbox);
 	bosh_endpoint_stop(worker->bosh);
+	socket_policy_close(worker->env.socket_policy);
 	outbound_close(&worker->env.link);
 	budget_set_wake(worker->env.budget, worker->env.index, NULL, NULL);
 	uv_close((uv_handle_t *)&worker->order, NULL);
@@ -380,6 +382,9 @@ static int parts_new(struct worker *worker, const struct worker_shared *shared)
 			},
 			&worker->http);
 	}
+	if (r == 0) {
+		r = socket_policy_new(env, &worker->env.socket_policy);
+	}
 	return r < 0 ? r : listen_on(worker, shared);
 }
 
@@ -478,6 +483,7 @@ struct worker *worker_free(struct worker *worker)
 	}
 	bosh_endpoint_free(worker->bosh);
 	ws_endpoint_free(worker->ws);
+	socket_policy_free(worker->env.socket_policy);
 	mailbox_deinit(&worker->mailbox);
 	outbound_deinit(&worker->env.link);
 	free(worker->mailboxes);

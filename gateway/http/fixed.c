@@ -10,6 +10,7 @@
 #include "gateway/http/head.h"
 #include "policy/documents.h"
 
+/* The socket policies have neither. */
 static const struct {
 	const char *path;
 	const char *content_type;
@@ -33,12 +34,38 @@ static int blob_from(struct sv text, struct blob **ret_blob)
 	return r;
 }
 
+/* The policy for sockets of Flash: to the ports that the operator names, or those of HTTP. */
+static int write_flash_sockets(const struct config *config, struct buffer *ret_text)
+{
+	struct ports ports = config->web.flash_ports;
+
+	if (ports.n_ranges) {
+		return documents_flash_sockets(&config->origins, &ports, ret_text);
+	}
+	ports.ranges = calloc(config->listeners.n + 1, sizeof(*ports.ranges));
+	if (!ports.ranges) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < config->listeners.n; i++) {
+		const struct config_listener *listener = &config->listeners.list[i];
+
+		uint16_t port = address_port(&listener->address);
+
+		if (listener->kind == CONFIG_LISTENER_ADDRESS && !ports_allow(&ports, port)) {
+			ports.ranges[ports.n_ranges++] = (struct ports_range){port, port};
+		}
+	}
+	int r = documents_flash_sockets(&config->origins, &ports, ret_text);
+
+	free(ports.ranges);
+	return r;
+}
+
 /* Appends the document @id as it is made from the configuration; nothing if there is none. */
 static int write_document(enum fixed_id id, const struct config *config, struct buffer *ret_text)
 {
 	const struct config_web *web = &config->web;
 	bool has_url = web->bosh_url[0] || web->websocket_url[0];
-
 	struct sv bosh_path = sv_from(config->bosh_path);
 
 	if (bosh_path.data[bosh_path.n - 1] == '/') {
@@ -56,6 +83,11 @@ static int write_document(enum fixed_id id, const struct config *config, struct 
 		return has_url
 			     ? documents_host_meta_json(web->bosh_url, web->websocket_url, ret_text)
 			     : 0;
+	case FIXED_FLASH_SOCKETS:
+		return write_flash_sockets(config, ret_text);
+	case FIXED_SILVERLIGHT_SOCKETS:
+		return documents_silverlight_sockets(&config->origins, &web->silverlight_ports,
+						     ret_text);
 	default:
 		return 0;
 	}
@@ -73,6 +105,10 @@ static const char *replacement(enum fixed_id id, const struct config_web *web)
 		return web->host_meta;
 	case FIXED_HOST_META_JSON:
 		return web->host_meta_json;
+	case FIXED_FLASH_SOCKETS:
+		return web->flash_sockets;
+	case FIXED_SILVERLIGHT_SOCKETS:
+		return web->silverlight_sockets;
 	default:
 		return NULL;
 	}

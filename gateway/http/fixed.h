@@ -24,12 +24,15 @@ enum fixed_id {
 	FIXED_CLIENTACCESS,
 	FIXED_HOST_META,
 	FIXED_HOST_META_JSON,
+	FIXED_FLASH_SOCKETS,
+	FIXED_SILVERLIGHT_SOCKETS,
 	FIXED_COUNT
 };
 
 struct fixed_text {
 	const char *content_type;
-	/* Where it is served. NULL for the page, which has several places. */
+	/* Where it is served by HTTP. NULL for the page, which has several places, and for the
+	 * socket policies, which have none. */
 	const char *path;
 	/* IDENTITY is NULL if there is no such text, another if coding is not worth it. */
 	struct blob *in[CODING_COUNT];

@@ -111,6 +111,14 @@ static void headers_add(struct headers *headers, const char *name, const char *v
 	}
 }
 
+struct sv site_socket_policy(const struct site *site, enum site_plugin plugin)
+{
+	enum fixed_id id =
+		plugin == SITE_PLUGIN_FLASH ? FIXED_FLASH_SOCKETS : FIXED_SILVERLIGHT_SOCKETS;
+
+	return blob_sv(site->fixed.texts[id].in[CODING_IDENTITY]);
+}
+
 /* Whether the page came from the gateway itself: its origin is the host that it asks for. */
 static bool is_same_host(struct sv origin, struct sv host)
 {

@@ -20,6 +20,12 @@ enum site_route {
 	SITE_ROUTE_OTHER,
 };
 
+/* Plug-ins that ask whether they may open sockets. */
+enum site_plugin {
+	SITE_PLUGIN_FLASH,
+	SITE_PLUGIN_SILVERLIGHT,
+};
+
 struct site;
 
 /* @config is borrowed until site_free(). Returns 0 or -ENOMEM. */
@@ -33,6 +39,10 @@ enum site_route site_route(const struct site *site, const struct http_exchange *
  * show what they get (Accept: text/html) get the page, and others a few bytes: clients ask there
  * again and again, to keep a connection open. */
 void site_answer(const struct site *site, struct http_exchange *exchange);
+
+/* The socket policy for @plugin, without the NUL that Flash wants at its end. Borrowed from
+ * @site. */
+struct sv site_socket_policy(const struct site *site, enum site_plugin plugin);
 
 /* Whether the page that sent a request with these headers may use the gateway: @origin is allowed
  * (policy/origin.h), or it is the gateway's own, which means that it is @host and that is a host of

@@ -161,20 +161,34 @@ static int spread(struct listening *listening)
 	return 0;
 }
 
+/* The addresses that the configuration wants: those of HTTP, then those of plug-ins. */
+static const struct address *address_at(const struct config *config, size_t i)
+{
+	const struct config_web *web = &config->web;
+
+	if (i < config->n_listen) {
+		return &config->listen[i];
+	}
+	i -= config->n_listen;
+	return i < web->flash_listen.n ? &web->flash_listen.list[i]
+				       : &web->silverlight_listen.list[i - web->flash_listen.n];
+}
+
 /* Tries all addresses, even after an error, so that the log names each one that cannot be bound. */
 static int open_all(int fd, const struct config *config, struct listening *listening)
 {
+	size_t n = config->n_listen + config->web.flash_listen.n + config->web.silverlight_listen.n;
 	int r = 0;
 
-	listening->addresses = calloc(config->n_listen, sizeof(*listening->addresses));
+	listening->addresses = calloc(n, sizeof(*listening->addresses));
 	if (!listening->addresses) {
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < config->n_listen; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct listening_address *address = &listening->addresses[listening->n_addresses];
 		bool is_given = false;
 
-		*address = (struct listening_address){.address = config->listen[i]};
+		*address = (struct listening_address){.address = *address_at(config, i)};
 		int result = ask(fd, config->n_workers, address, &is_given);
 
 		if (result < 0) {
