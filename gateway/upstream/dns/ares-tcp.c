@@ -317,8 +317,8 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_sock
 	return 0;
 }
 
-/* c-ares 1.34 takes a malformed datagram for a broken connection: every question that was sent on it
- * would lose a try. Older versions ignore such a datagram. */
+/* c-ares 1.34 takes a malformed datagram for a broken connection: every question that was sent on
+ * it would lose a try. Older versions ignore such a datagram. */
 static bool is_readable(const void *message, size_t n)
 {
 #ifdef HAVE_ARES_DNSREC
