@@ -209,6 +209,13 @@ void log_writer_push(struct log_writer *writer, struct sv line)
 	pthread_mutex_unlock(&writer->mutex);
 }
 
+void log_writer_set_style(struct log_writer *writer, const struct log_style *style)
+{
+	pthread_mutex_lock(&writer->mutex);
+	writer->style = *style;
+	pthread_mutex_unlock(&writer->mutex);
+}
+
 void log_writer_reopen(struct log_writer *writer)
 {
 	pthread_mutex_lock(&writer->mutex);

@@ -46,6 +46,9 @@ _must_check_ int log_writer_start(struct log_writer *writer, const struct log_si
 /* Queues a copy of @line (log-queue.h). Never waits for the descriptor. Thread-safe. */
 void log_writer_push(struct log_writer *writer, struct sv line);
 
+/* Changes the style of the writer's own lines. Thread-safe. */
+void log_writer_set_style(struct log_writer *writer, const struct log_style *style);
+
 /* Has the thread open its sink anew before it writes the next line. If that fails, it logs
  * event=log-reopen-failed and goes on with the former one. Thread-safe. */
 void log_writer_reopen(struct log_writer *writer);

@@ -117,6 +117,14 @@ int log_start(const struct log_options *options)
 	return r;
 }
 
+void log_set_format(enum log_format format)
+{
+	log_style.format = format;
+	if (log_way == LOG_WAY_QUEUED) {
+		log_writer_set_style(&log_writer, &log_style);
+	}
+}
+
 void log_reopen(void)
 {
 	if (log_way == LOG_WAY_QUEUED) {

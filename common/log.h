@@ -88,6 +88,9 @@ bool log_is_on(enum log_area area, enum log_level level);
  * log. Returns 0 or a negative errno. */
 _must_check_ int log_start(const struct log_options *options);
 
+/* Changes the format. To be called while no other thread logs. */
+void log_set_format(enum log_format format);
+
 /* Has the writer open its file or socket anew, as after the file was renamed. Nothing waits for it:
  * lines that are logged from now on go into the new file. Thread-safe. */
 void log_reopen(void);

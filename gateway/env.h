@@ -38,7 +38,7 @@ struct worker_env {
 	struct xml_pool *pool;
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
-	LIST_HEAD(session_list, session_log) sessions; /* open ones; session-log.h keeps it */
+	LIST_HEAD(open_sessions, session_log) sessions; /* open ones; session-log.h keeps it */
 	bool is_stopping;                              /* no session is opened any more */
 };
 

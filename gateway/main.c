@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/ops/admin-client.h"
 #include "gateway/ops/probe.h"
 #include "gateway/options.h"
 #include "gateway/process/server.h"
@@ -36,14 +37,31 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
-/* Runs --check or --probe. Returns the exit status. */
+static int ask_admin(const struct options *options, const struct config *config,
+		     enum admin_client_question question)
+{
+	int status = admin_client_run(config, question, options->value, stdout);
+	int flushed = options_flush_output();
+
+	return status ? status : flushed;
+}
+
+/* Does what is to be done instead of serving. Returns the exit status. */
 static int run_by_hand(const struct options *options, const struct config *config)
 {
-	if (options->action == OPTION_PROBE) {
+	switch (options->action) {
+	case OPTION_PROBE:
 		return (int)probe_run(config, options->config, options->value, stdout);
+	case OPTION_STATUS:
+		return ask_admin(options, config, ADMIN_CLIENT_STATUS);
+	case OPTION_SESSIONS:
+		return ask_admin(options, config, ADMIN_CLIENT_SESSIONS);
+	case OPTION_KICK:
+		return ask_admin(options, config, ADMIN_CLIENT_KICK);
+	default:
+		printf("%s: OK\n", options->config);
+		return options_flush_output();
 	}
-	printf("%s: OK\n", options->config);
-	return options_flush_output();
 }
 
 /* Runs --dump. Returns the exit status. */

@@ -33,6 +33,13 @@
 	X(PROBE, 0, "probe", "DOMAIN", ACTION,                                                     \
 	  "try to open a session to DOMAIN, show each step, and exit with\n"                       \
 	  "status 0 if it works, 1 if it does not, 2 if it could not be tried")                    \
+	X(STATUS, 0, "status", NULL, ACTION,                                                       \
+	  "show how the running gateway is doing: sessions, failures, load")                       \
+	X(SESSIONS, 0, "sessions", NULL, ACTION,                                                   \
+	  "list the open sessions of the running gateway")                                         \
+	X(KICK, 0, "kick", "SESSION", ACTION,                                                      \
+	  "end a session of the running gateway; SESSION@ADDRESS where several\n"                  \
+	  "have the same id")                                                                      \
 	X(VERSION, 'V', "version", NULL, ACTION,                                                   \
 	  "print the version and exit")                                                            \
 	X(HELP, 'h', "help", NULL, ACTION,                                                         \
@@ -42,7 +49,8 @@
 	X("[--config FILE]")                                                                       \
 	X("--check FILE")                                                                          \
 	X("[--config FILE] --dump")                                                                \
-	X("[--config FILE] --probe DOMAIN")
+	X("[--config FILE] --probe DOMAIN")                                                        \
+	X("--config FILE --status | --sessions | --kick SESSION")
 /* clang-format on */
 
 enum option_id {

@@ -440,6 +440,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
 	};
+	shared->envs[index] = &worker->env;
 	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);
 	budget_set_wake(shared->budget, index, wake_to_evict, worker);
 	r = init(worker, shared);

@@ -23,6 +23,9 @@ struct worker_shared {
 	struct budget *budget;
 	struct metrics *metrics;
 	struct client_log *client_log;
+	/* What each worker shows to its parts, by index. Other threads may use the mailboxes until
+	 * worker_free(). */
+	struct worker_env **envs;
 	size_t n_descriptors; /* of descriptors_limit() */
 };
 

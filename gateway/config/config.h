@@ -48,6 +48,9 @@ struct config {
 	enum log_place log_place;
 	char *log_path; /* of the file or socket */
 
+	/* keys-admin.c */
+	char *admin; /* an address with a port, the path of a socket, or "": off */
+
 	/* keys-who.c: who may use it */
 	struct origin_list origins;
 	struct client_proxies proxies;

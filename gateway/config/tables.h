@@ -9,6 +9,7 @@ extern const struct config_table config_table_listeners;
 extern const struct config_table config_table_listener; /* listener "192.0.2.1:443" { ... } */
 extern const struct config_table config_table_process;
 extern const struct config_table config_table_log;
+extern const struct config_table config_table_admin;
 extern const struct config_table config_table_who;
 extern const struct config_table config_table_web;
 extern const struct config_table config_table_limits;

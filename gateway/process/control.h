@@ -39,7 +39,7 @@ enum control_kind {
 	CONTROL_DOOR,       /* `generation` is reached by the attached descriptor */
 	CONTROL_GONE,       /* `generation` has ended */
 	/* Reports. */
-	CONTROL_READY,    /* the server serves: the start is complete */
+	CONTROL_READY,    /* the server serves: the start is complete. `n`: enum log_format */
 	CONTROL_RELOADED, /* `result`: 0, or why the old configuration stays */
 	CONTROL_ALIVE,    /* all workers have answered; for the watchdog */
 	/* Questions, and answers. */

@@ -63,6 +63,9 @@ void reload_log_restart(const struct config *before, const struct config *after)
 	    !is_same(before->log_path, after->log_path)) {
 		log_warning("restart-needed", LOG_STR("key", "log_to"));
 	}
+	if (!is_same(before->admin, after->admin)) {
+		log_warning("restart-needed", LOG_STR("key", "admin"));
+	}
 	/* The descriptors of a process, and the tables for them, are set aside at its start. */
 	if (before->limits.sessions < after->limits.sessions) {
 		log_unchanged("max_sessions", before->limits.sessions, after->limits.sessions);

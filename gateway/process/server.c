@@ -11,6 +11,7 @@
 
 #include "gateway/descriptors.h"
 #include "gateway/log-setup.h"
+#include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
 #include "gateway/process/reload.h"
 #include "gateway/upstream/tls/authorities.h"
@@ -23,6 +24,7 @@ struct server {
 	struct process_state state;
 	struct worker_shared shared;
 	struct worker **workers;
+	struct admin *admin; /* NULL: none */
 	unsigned n_workers;
 	unsigned n_started;
 	bool is_draining, is_stopping;
@@ -37,7 +39,11 @@ static struct mono now(void)
 
 static void report(const struct server *server, enum control_kind kind, int result)
 {
-	const struct control_message message = {.kind = kind, .result = result};
+	const struct control_message message = {
+		.kind = kind,
+		.result = result,
+		.n = (uint32_t)server->shared.snapshot->config->log_format,
+	};
 
 	/* A supervisor that is gone is noticed where its orders are read. */
 	(void)!control_send(server->launch.control, &message, NULL, 0);
@@ -89,6 +95,7 @@ static int use(struct server *server, struct snapshot *snapshot, const struct li
 	budget_set_limits(server->shared.budget, &config->budget);
 	client_log_set_limits(server->shared.client_log, &limits);
 	log_setup_levels(config);
+	admin_set_config(server->admin, config);
 	warn_without_authorities(config);
 	reload_log_restart(server->shared.snapshot->config, config);
 	snapshot_unref(server->shared.snapshot);
@@ -171,6 +178,8 @@ static void obey(struct server *server, const struct control_message *message)
 	case CONTROL_RETIRE:
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
+		/* The newer server has one of its own. */
+		server->admin = admin_free(server->admin);
 		drain(server, seconds ? seconds : SERVER_RETIRED_S);
 		break;
 	case CONTROL_STOP:
@@ -230,7 +239,8 @@ static void obey_until_stopped(struct server *server)
 static int make_workers(struct server *server)
 {
 	server->workers = calloc(server->n_workers, sizeof(*server->workers));
-	if (!server->workers) {
+	server->shared.envs = calloc(server->n_workers, sizeof(*server->shared.envs));
+	if (!server->workers || !server->shared.envs) {
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < server->n_workers; i++) {
@@ -301,11 +311,26 @@ static void free_all(struct server *server)
 		worker_free(server->workers[i]);
 	}
 	free(server->workers);
+	free(server->shared.envs);
 	metrics_free(server->shared.metrics);
 	client_log_free(server->shared.client_log);
 	budget_free(server->shared.budget);
 	census_free(server->shared.census);
 	snapshot_unref(server->shared.snapshot);
+}
+
+static int start_admin(struct server *server)
+{
+	const struct worker_shared *shared = &server->shared;
+	const struct admin_options options = {
+		.place = shared->snapshot->config->admin,
+		.config = shared->snapshot->config,
+		.process = &server->state,
+		.metrics = shared->metrics,
+		.envs = shared->envs,
+	};
+
+	return options.place[0] ? admin_new(&options, &server->admin) : 0;
 }
 
 static int serve(struct server *server)
@@ -326,10 +351,14 @@ static int serve(struct server *server)
 		r = make_workers(server);
 	}
 	if (r == 0) {
+		r = start_admin(server);
+	}
+	if (r == 0) {
 		r = run_workers(server, &listening);
 		client_log_sum_up(server->shared.client_log, MONO_NEVER);
 		metrics_log_failures(server->shared.metrics);
 	}
+	server->admin = admin_free(server->admin);
 	listening_deinit(&listening);
 	return r;
 }

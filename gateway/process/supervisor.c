@@ -202,6 +202,9 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 {
 	switch ((enum control_kind)message->kind) {
 	case CONTROL_READY:
+		if (message->n < LOG_FORMAT_COUNT) {
+			log_set_format((enum log_format)message->n);
+		}
 		on_ready(supervisor, server);
 		break;
 	case CONTROL_RELOADED:

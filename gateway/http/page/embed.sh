@@ -1,9 +1,11 @@
 #!/bin/sh
-# Writes a C source that holds files: sh embed.sh OUTPUT NAME FILE... [-- NAME FILE...]...
+# Writes a C source that holds files: sh embed.sh OUTPUT HEADER NAME FILE... [-- NAME FILE...]...
+# HEADER declares them.
 # The files of a name are put behind each other.
 set -eu
 output=$1
-shift
+header=$2
+shift 2
 
 hold() {
 	name=$1
@@ -14,7 +16,7 @@ hold() {
 }
 
 {
-	printf '#include "gateway/http/page/page.h"\n'
+	printf '#include "%s"\n' "$header"
 	files=
 	for word in "$@" --; do
 		if [ "$word" = -- ]; then

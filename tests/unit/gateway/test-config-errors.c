@@ -28,6 +28,13 @@ static const struct {
 
 	{"log_level = verbose", 1, "log_level: expected error, warning, info or debug, got 'v"},
 
+	{"admin = localhost", 1, "admin: expected an IP address and a port, as in"},
+	{"admin = 127.0.0.1", 1, "admin: expected an IP address and a port"},
+	{"admin = \"127.0.0.1:0\"", 1, "admin: expected an IP address and a port"},
+	{"listen = {\"127.0.0.1:80\"}\nadmin = \"127.0.0.1:80\"", 2, "admin: expected a port or a"},
+	{"listen = {\"0.0.0.0:80\"}\nadmin = \"127.0.0.1:80\"", 2, "admin: expected a port or a"},
+	{"\nadmin = \"[::1]:5280\"", 2, "admin: expected a port or a path that no listener has"},
+
 	{"log_format = xml", 1, "log_format: expected logfmt or json, got 'xml'\n"},
 	{"log_to = stdout", 1, "log_to: expected \"stderr\", \"syslog\", \"syslog:/path/of/its/s"},
 	{"log_to = \"\"", 1, "log_to: expected"},
