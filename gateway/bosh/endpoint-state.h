@@ -127,3 +127,9 @@ _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 /* Closes the link of @leg, orderly or (@drop) without closing the stream, and gives its seats
  * back. */
 void bosh_leg_close(struct bosh_leg *leg, bool drop);
+
+/* Logs and counts @failure of @leg, and tells the engine. Returns what the engine returned. */
+_must_check_ int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure);
+
+/* Drops the link of @leg because of a failure of @kind. Returns as above. */
+_must_check_ int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind);

@@ -83,27 +83,6 @@ static struct mono now_of(const struct bosh_leg *leg)
 	return bosh_endpoint_now(leg->session->endpoint);
 }
 
-/* Whether another stream of the session is still open. */
-static bool has_other_link(const struct bosh_leg *leg)
-{
-	const struct bosh_leg *other;
-
-	SLIST_FOREACH(other, &leg->session->legs, in_session) {
-		if (other != leg && other->link) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Logs and counts @failure, and tells the engine. Returns what the engine returned. */
-static int fail_leg(struct bosh_leg *leg, const struct failure *failure)
-{
-	session_log_failed(&leg->session->log, leg->domain, failure, !has_other_link(leg));
-	return bosh_session_fail(leg->session->engine, leg->stream, failure, now_of(leg),
-				 actions_of(leg));
-}
-
 /* The client learns of the stream with the features, which follow in this turn or not at all. */
 static void on_header(void *userdata)
 {
@@ -158,7 +137,7 @@ static void on_drained(void *userdata)
 static void on_over(void *userdata, const struct failure *failure)
 {
 	struct bosh_leg *leg = userdata;
-	int r = fail_leg(leg, failure);
+	int r = bosh_leg_fail(leg, failure);
 
 	bosh_leg_close(leg, false);
 	bosh_entry_settle(leg->session, r);
@@ -436,15 +415,6 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 	}
 }
 
-static int break_leg(struct bosh_leg *leg, enum failure_kind kind)
-{
-	struct failure failure;
-
-	failure_set(&failure, kind, NULL);
-	bosh_leg_close(leg, true);
-	return fail_leg(leg, &failure);
-}
-
 /* @r is what the engine returned. Actions may add further actions. */
 void bosh_entry_settle(struct bosh_entry *session, int r)
 {
@@ -460,9 +430,9 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (r == 0 && result > 0) {
-			r = break_leg(bosh_leg_find(session, action.stream),
-				      result == LINK_E_EARLY ? FAILURE_TOO_EARLY
-							     : FAILURE_SERVER_STALLED);
+			r = bosh_leg_break(bosh_leg_find(session, action.stream),
+					   result == LINK_E_EARLY ? FAILURE_TOO_EARLY
+								  : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
 			r = result;
 		}

@@ -72,3 +72,33 @@ int bosh_leg_open(struct bosh_entry *session, unsigned stream, const struct bosh
 	}
 	return r;
 }
+
+/* Whether another stream of the session is still open. */
+static bool has_other_link(const struct bosh_leg *leg)
+{
+	const struct bosh_leg *other;
+
+	SLIST_FOREACH(other, &leg->session->legs, in_session) {
+		if (other != leg && other->link) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure)
+{
+	session_log_failed(&leg->session->log, leg->domain, failure, !has_other_link(leg));
+	return bosh_session_fail(leg->session->engine, leg->stream, failure,
+				 bosh_endpoint_now(leg->session->endpoint),
+				 &leg->session->endpoint->actions);
+}
+
+int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, NULL);
+	bosh_leg_close(leg, true);
+	return bosh_leg_fail(leg, &failure);
+}
