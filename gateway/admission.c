@@ -92,6 +92,59 @@ enum failure_kind admission_judge_rule(const struct domain_rule *rule)
 	return rule && rule->gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
 }
 
+void admission_refuse_login(struct worker_env *env, enum throttle_result result, const char *domain,
+			    struct failure *ret_failure)
+{
+	bool is_client = result == THROTTLE_E_CLIENT_LOGINS;
+
+	metrics_refuse(env->metrics, is_client ? METRIC_REFUSAL_FAILED_LOGINS
+					       : METRIC_REFUSAL_DOMAIN_FAILED_LOGINS);
+	failure_set(ret_failure, FAILURE_FAILED_LOGINS, "%s to %s",
+		    is_client ? "of this client" : "in all", domain);
+	failure_set_public(ret_failure, "%s", domain);
+}
+
+static void judge_client(struct worker_env *env, const struct admission_request *request,
+			 struct admission *admission)
+{
+	const struct config *config = env->config;
+
+	/* It may be behind a proxy that may connect. */
+	if (!networks_admit(&config->allowed_clients, &config->denied_clients, request->client)) {
+		set_verdict(admission, FAILURE_CLIENT_REFUSED);
+		metrics_refuse(env->metrics, METRIC_REFUSAL_CLIENTS);
+	}
+}
+
+static void judge_rates(struct worker_env *env, const struct admission_request *request,
+			struct admission *admission)
+{
+	struct failure *verdict = &admission->verdict;
+	enum throttle_result result =
+		throttle_session(env->throttle, &env->config->throttle, request->client,
+				 worker_is_exempt(env, request->client), sv_from(admission->domain),
+				 worker_now(env));
+
+	switch (result) {
+	case THROTTLE_OK:
+		break;
+	case THROTTLE_E_CLIENT:
+		failure_set(verdict, FAILURE_TOO_FAST, "of this client");
+		failure_set_public(verdict, NULL);
+		metrics_refuse(env->metrics, METRIC_REFUSAL_SESSION_RATE);
+		break;
+	case THROTTLE_E_DOMAIN:
+		failure_set(verdict, FAILURE_TOO_FAST, "to this domain");
+		failure_set_public(verdict, "%s", admission->domain);
+		metrics_refuse(env->metrics, METRIC_REFUSAL_DOMAIN_SESSION_RATE);
+		break;
+	case THROTTLE_E_CLIENT_LOGINS:
+	case THROTTLE_E_DOMAIN_LOGINS:
+		admission_refuse_login(env, result, admission->domain, verdict);
+		break;
+	}
+}
+
 static void judge_route(struct worker_env *env, const struct admission_request *request,
 			struct admission *admission)
 {
@@ -151,7 +204,8 @@ static void take_seats(struct worker_env *env, const struct admission_request *r
 		       struct admission *admission)
 {
 	const struct domain_rule *rule = admission->rule;
-	int r = census_enter_session(env->census, request->client);
+	int r = census_enter_session(env->census, request->client,
+				     worker_is_exempt(env, request->client));
 
 	admission->seats.client = r == CENSUS_OK;
 	if (r == CENSUS_OK && rule && rule->max_sessions) {
@@ -177,7 +231,8 @@ static void judge_shutdown(struct worker_env *env, const struct admission_reques
  * give back. */
 static void (*const judges[])(struct worker_env *env, const struct admission_request *request,
 			      struct admission *admission) = {
-	judge_shutdown, judge_security, judge_domain, judge_route, take_seats,
+	judge_shutdown, judge_client, judge_security, judge_domain,
+	judge_route,    judge_rates,  take_seats,
 };
 
 bool admission_judge(struct worker_env *env, const struct admission_request *request,

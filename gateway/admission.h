@@ -56,6 +56,11 @@ _must_check_ bool admission_judge(struct worker_env *env, const struct admission
  * or _DOMAIN_GONE. */
 enum failure_kind admission_judge_rule(const struct domain_rule *rule);
 
+/* Fills in what the client is told when @result, a THROTTLE_E_*_LOGINS, refuses its session to
+ * @domain or ends it, and counts that. */
+void admission_refuse_login(struct worker_env *env, enum throttle_result result, const char *domain,
+			    struct failure *ret_failure);
+
 /* Give a seat back, if it is in @seats. */
 void admission_leave_client(struct worker_env *env, struct admission_seats *seats,
 			    const struct address *client);

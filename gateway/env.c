@@ -6,17 +6,56 @@ struct mono worker_now(const struct worker_env *env)
 	return (struct mono){(int64_t)uv_now(env->loop)};
 }
 
-int worker_enter_connection(struct worker_env *env, const struct address *peer)
+bool worker_is_exempt(const struct worker_env *env, const struct address *client)
 {
-	bool is_proxy = client_is_proxy(&env->config->proxies, peer);
-	int r = census_enter_connection(env->census, peer, !is_proxy);
+	return networks_match(&env->config->exempt, client) >= 0;
+}
 
-	if (r == CENSUS_OK) {
-		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
-	} else if (r == CENSUS_E_CLIENT_FULL) {
-		metrics_refuse(env->metrics, METRIC_REFUSAL_CONNECTIONS_PER_ADDRESS);
+bool worker_takes_request(struct worker_env *env, const struct address *client,
+			  struct bucket *requests)
+{
+	if (bucket_take(requests, env->config->request_rate, worker_now(env)) ||
+	    worker_is_exempt(env, client)) {
+		return true;
 	}
-	return r;
+	metrics_refuse(env->metrics, METRIC_REFUSAL_REQUEST_RATE);
+	return false;
+}
+
+/* Returns the refusal, or METRIC_REFUSAL_COUNT if the connection has its seat. */
+static enum metrics_refusal judge_connection(struct worker_env *env, const struct address *peer)
+{
+	const struct config *config = env->config;
+	bool is_exempt = client_is_proxy(&config->proxies, peer) || worker_is_exempt(env, peer);
+
+	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
+		return METRIC_REFUSAL_CLIENTS;
+	}
+	if (!is_exempt && throttle_connection(env->throttle, &config->throttle, peer,
+					      worker_now(env)) != THROTTLE_OK) {
+		return METRIC_REFUSAL_CONNECTION_RATE;
+	}
+	switch (census_enter_connection(env->census, peer, is_exempt)) {
+	case CENSUS_OK:
+		return METRIC_REFUSAL_COUNT;
+	case CENSUS_E_CLIENT_FULL:
+		return METRIC_REFUSAL_CONNECTIONS_PER_ADDRESS;
+	default:
+		/* Without memory there is no room either. */
+		return METRIC_REFUSAL_MAX_CONNECTIONS;
+	}
+}
+
+const char *worker_enter_connection(struct worker_env *env, const struct address *peer)
+{
+	enum metrics_refusal refusal = judge_connection(env, peer);
+
+	if (refusal == METRIC_REFUSAL_COUNT) {
+		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
+		return NULL;
+	}
+	metrics_refuse(env->metrics, refusal);
+	return metrics_refusal_name(refusal);
 }
 
 void worker_leave_connection(struct worker_env *env, const struct address *peer)

@@ -15,6 +15,7 @@
 #include "gateway/ops/metrics.h"
 #include "gateway/process/state.h"
 #include "gateway/xmpp/link-env.h"
+#include "policy/throttle.h"
 
 struct site;
 struct socket_policy;
@@ -32,6 +33,7 @@ struct worker_env {
 	struct socket_policy *socket_policy;
 	struct process_state *process;
 	struct census *census;
+	struct throttle *throttle;
 	struct budget *budget;
 	struct metrics_cell *metrics; /* of this worker */
 	struct client_log *client_log;
@@ -45,10 +47,20 @@ struct worker_env {
 /* The time of the worker's loop. */
 struct mono worker_now(const struct worker_env *env);
 
+/* Whether the limits for one client do not apply to @client, because the operator says so. */
+bool worker_is_exempt(const struct worker_env *env, const struct address *client);
+
+/* Whether a session of @client, whose bucket is @requests, may make one more request (BOSH) or send
+ * one more message (WebSocket). If not, the refusal has been counted. */
+_must_check_ bool worker_takes_request(struct worker_env *env, const struct address *client,
+				       struct bucket *requests);
+
 /* A connection of @peer takes a seat in the census and gives it back when it is closed. The
- * operator's own proxies carry many clients: their connections are not limited, the sessions of
- * their clients are. Returns as census_enter_connection(). */
-_must_check_ int worker_enter_connection(struct worker_env *env, const struct address *peer);
+ * operator's own proxies carry many clients: they are exempt from what one client may have, their
+ * clients are not. Returns NULL, or the name of the limit that refuses it, which has been
+ * counted. */
+_must_check_ const char *worker_enter_connection(struct worker_env *env,
+						 const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
 /* Returns whether a line of @kind about @client should be logged, or is only counted

@@ -96,6 +96,18 @@
 	  "too much unfinished data of clients that have not logged in")                           \
 	X(KICKED, "kicked", "policy-violation", "policy-violation",                                \
 	  "the operator of this gateway has ended the session")                                    \
+	X(TOO_FAST, "too-fast", "policy-violation", "policy-violation",                            \
+	  "too many new sessions within a short time; try again later")                            \
+	X(TOO_MANY_REQUESTS, "too-many-requests", "policy-violation", "policy-violation",          \
+	  "too many requests or messages within a short time")                                     \
+	X(LOGIN_FAILED, "login-failed", "not-authorized", "not-authorized",                        \
+	  "the server refused the login")                                                          \
+	X(FAILED_LOGINS, "failed-logins", "policy-violation", "policy-violation",                  \
+	  "too many logins have failed; try again later")                                          \
+	X(LOGIN_TIMEOUT, "login-timeout", "policy-violation", "policy-violation",                  \
+	  "the client has not logged in in time")                                                  \
+	X(CLIENT_REFUSED, "client-refused", "policy-violation", "policy-violation",                \
+	  "this gateway does not serve the client's address")                                      \
 	X(ROUTE_REFUSED, "route-refused", "host-unknown", "host-unknown",                          \
 	  "this gateway finds the server by DNS and does not take that 'route'")                   \
 	X(ROUTE_MALFORMED, "route-malformed", "bad-request", "bad-format",                         \

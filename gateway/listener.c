@@ -89,14 +89,15 @@ static int wait_for(struct listener *listener, int fd, const struct address *pee
 	return 0;
 }
 
-static void log_refused(const struct listener *listener, const struct address *peer)
+static void log_refused(const struct listener *listener, const struct address *peer,
+			const char *limit)
 {
 	char text[ADDRESS_TEXT_MAX];
 
 	if (worker_may_log(listener->env, CLIENT_LOG_CONNECTION_REFUSED, peer)) {
 		log_warning("connection-refused",
 			    LOG_STR("client", address_format_host(peer, text)),
-			    LOG_STR("reason", "too many connections"));
+			    LOG_STR("limit", limit));
 	}
 }
 
@@ -118,8 +119,10 @@ static void on_accepted(void *userdata, int fd, const struct address *peer)
 	struct peek peek;
 	int one = 1;
 
-	if (worker_enter_connection(listener->env, peer) != CENSUS_OK) {
-		log_refused(listener, peer);
+	const char *limit = worker_enter_connection(listener->env, peer);
+
+	if (limit) {
+		log_refused(listener, peer, limit);
 		close(fd);
 		return;
 	}

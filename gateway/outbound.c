@@ -24,6 +24,7 @@ static void set_config(struct link_env *env, const struct config *config)
 	env->dialer.ports = &config->ports;
 	env->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
 	env->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
+	env->login_timeout_ms = (int64_t)config->login_timeout_s * 1000;
 	env->trusts_dnssec = config->trusts_dnssec;
 	/* What had been accepted when the server stopped reading, and all that a BOSH client may
 	 * have under way then. */

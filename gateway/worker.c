@@ -435,6 +435,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.site = shared->snapshot->site,
 		.process = shared->process,
 		.census = shared->census,
+		.throttle = shared->throttle,
 		.budget = shared->budget,
 		.metrics = &shared->metrics->cells[index],
 		.client_log = shared->client_log,

@@ -3,8 +3,8 @@
 /*
  * A worker is one thread with one loop. It has its own listening sockets, HTTP shards, WebSocket
  * context, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the
- * site, which are read-only, and the census, which is guarded; they send each other messages. The
- * parts of a worker see what gateway/env.h shows.
+ * site, which are read-only, and the tables of policy/, which are guarded; they send each other
+ * messages. The parts of a worker see what gateway/env.h shows.
  */
 #include "gateway/env.h"
 #include "gateway/listening.h"
@@ -20,6 +20,7 @@ struct worker_shared {
 	unsigned n_workers;
 	struct process_state *process;
 	struct census *census;
+	struct throttle *throttle;
 	struct budget *budget;
 	struct metrics *metrics;
 	struct client_log *client_log;

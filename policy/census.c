@@ -38,6 +38,7 @@ struct census {
 	pthread_mutex_t mutex;
 	struct census_limits limits;
 	uint64_t secret;
+	size_t n_connections;
 	size_t n_sessions;
 	struct census_entry *entries;
 	void *domains; /* tsearch(3) tree of struct domain_entry */
@@ -133,8 +134,9 @@ void census_set_limits(struct census *census, const struct census_limits *limits
 	pthread_mutex_unlock(&census->mutex);
 }
 
-int census_enter_connection(struct census *census, const struct address *client, bool is_limited)
+int census_enter_connection(struct census *census, const struct address *client, bool is_exempt)
 {
+	const struct census_limits *limits = &census->limits;
 	int r = CENSUS_OK;
 
 	pthread_mutex_lock(&census->mutex);
@@ -143,10 +145,13 @@ int census_enter_connection(struct census *census, const struct address *client,
 	if (!entry) {
 		r = -ENOMEM;
 	} else {
-		if (is_limited && entry->n_connections >= census->limits.connections_per_client) {
+		if (!is_exempt && entry->n_connections >= limits->connections_per_client) {
 			r = CENSUS_E_CLIENT_FULL;
+		} else if (limits->connections && census->n_connections >= limits->connections) {
+			r = CENSUS_E_FULL;
 		} else {
 			entry->n_connections++;
+			census->n_connections++;
 		}
 		entry_settle(census, entry);
 	}
@@ -161,11 +166,12 @@ void census_leave_connection(struct census *census, const struct address *client
 
 	assert(entry && entry->n_connections);
 	entry->n_connections--;
+	census->n_connections--;
 	entry_settle(census, entry);
 	pthread_mutex_unlock(&census->mutex);
 }
 
-int census_enter_session(struct census *census, const struct address *client)
+int census_enter_session(struct census *census, const struct address *client, bool is_exempt)
 {
 	int r = CENSUS_OK;
 
@@ -175,7 +181,7 @@ int census_enter_session(struct census *census, const struct address *client)
 	if (!entry) {
 		r = -ENOMEM;
 	} else {
-		if (entry->n_sessions >= census->limits.sessions_per_client) {
+		if (!is_exempt && entry->n_sessions >= census->limits.sessions_per_client) {
 			r = CENSUS_E_CLIENT_FULL;
 		} else if (census->n_sessions >= census->limits.sessions) {
 			r = CENSUS_E_FULL;
@@ -272,6 +278,15 @@ size_t census_domains(struct census *census)
 {
 	pthread_mutex_lock(&census->mutex);
 	size_t n = census->n_domains;
+
+	pthread_mutex_unlock(&census->mutex);
+	return n;
+}
+
+size_t census_connections(struct census *census)
+{
+	pthread_mutex_lock(&census->mutex);
+	size_t n = census->n_connections;
 
 	pthread_mutex_unlock(&census->mutex);
 	return n;

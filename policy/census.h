@@ -19,11 +19,12 @@ enum census_result {
 	CENSUS_OK,
 	CENSUS_E_CLIENT_FULL, /* the client has as many as one client may have */
 	CENSUS_E_DOMAIN_FULL, /* the domain has as many as its limit allows */
-	CENSUS_E_FULL,        /* the gateway has as many sessions as it may have */
+	CENSUS_E_FULL,        /* the gateway has as many as it may have */
 };
 
 struct census_limits {
 	size_t sessions;               /* in all; bounds the memory */
+	size_t connections;            /* in all; bounds the descriptors. 0: no limit */
 	size_t sessions_per_client;    /* keeps one client from taking all sessions */
 	size_t connections_per_client; /* keeps one client from taking all descriptors */
 };
@@ -34,15 +35,14 @@ struct census *census_free(struct census *census);
 /* Replaces the limits. Who has more than the new ones allow keeps what is open. Thread-safe. */
 void census_set_limits(struct census *census, const struct census_limits *limits);
 
-/* Count a connection or a session of @client, or refuse it. Connections that are not
- * limited, as those of the operator's own proxies, are counted as well, so that it does not matter
- * whether that has changed when they leave. After CENSUS_OK the caller must call
- * the matching leave function with the same address. Thread-safe. Return CENSUS_OK,
- * CENSUS_E_CLIENT_FULL, for sessions CENSUS_E_FULL, or -ENOMEM. */
+/* Count a connection or a session of @client, or refuse it. @is_exempt: the limit for one client
+ * does not apply to it. After CENSUS_OK the caller must call the matching leave function with the
+ * same address. Thread-safe. Return CENSUS_OK, CENSUS_E_CLIENT_FULL, CENSUS_E_FULL, or -ENOMEM. */
 _must_check_ int census_enter_connection(struct census *census, const struct address *client,
-					 bool is_limited);
+					 bool is_exempt);
 void census_leave_connection(struct census *census, const struct address *client);
-_must_check_ int census_enter_session(struct census *census, const struct address *client);
+_must_check_ int census_enter_session(struct census *census, const struct address *client,
+				      bool is_exempt);
 void census_leave_session(struct census *census, const struct address *client);
 
 /* Counts a session to @domain (ascii form), or refuses it if there are @n_max already. To be called
@@ -54,6 +54,9 @@ void census_leave_domain(struct census *census, const char *domain);
 
 /* The number of domains with a session that is counted. */
 size_t census_domains(struct census *census);
+
+/* The number of connections in all. */
+size_t census_connections(struct census *census);
 
 /* The number of sessions in all. */
 size_t census_sessions(struct census *census);

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/forwarded.h"
 
-#include <errno.h>
-
-static const char *const notations[] = {
-	[FORWARDED_X] = "x-forwarded",
-	[FORWARDED_RFC7239] = "forwarded",
-};
-
 /* What a proxy says about one hop. */
 struct hop {
 	struct sv from;  /* as text; empty: not said */
@@ -175,15 +168,4 @@ struct forwarded_client forwarded_client(const struct client_proxies *proxies,
 	}
 	client.is_secure = sv_eq_nocase(hop.proto, SV("https"));
 	return client;
-}
-
-int forwarded_notation_parse(struct sv name, enum forwarded_notation *ret_notation)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(notations); i++) {
-		if (sv_eq(name, sv_from(notations[i]))) {
-			*ret_notation = (enum forwarded_notation)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }

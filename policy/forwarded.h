@@ -14,9 +14,16 @@
  */
 #include "policy/client.h"
 
+/* clang-format off */
+#define FORWARDED_NOTATIONS(X)                                                 \
+	X(X, "x-forwarded")     /* X-Forwarded-For and X-Forwarded-Proto */    \
+	X(RFC7239, "forwarded") /* Forwarded */
+/* clang-format on */
+
 enum forwarded_notation {
-	FORWARDED_X,       /* X-Forwarded-For and X-Forwarded-Proto */
-	FORWARDED_RFC7239, /* Forwarded */
+#define X(id, name) FORWARDED_##id,
+	FORWARDED_NOTATIONS(X)
+#undef X
 };
 
 /* The values of the headers, several lines joined with commas; empty where there is none. */
@@ -38,6 +45,3 @@ struct forwarded_client forwarded_client(const struct client_proxies *proxies,
 					 enum forwarded_notation notation,
 					 const struct address *peer,
 					 const struct forwarded_headers *headers);
-
-/* Reads "x-forwarded" or "forwarded". Returns 0, or -EINVAL for anything else. */
-_must_check_ int forwarded_notation_parse(struct sv name, enum forwarded_notation *ret_notation);

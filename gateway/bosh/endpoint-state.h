@@ -22,7 +22,7 @@
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/settings.h"
 #include "gateway/bosh/sid.h"
-#include "gateway/session-log.h"
+#include "gateway/login-guard.h"
 
 /* One stream of a session, to one server. */
 struct bosh_leg {
@@ -51,6 +51,7 @@ struct bosh_entry {
 	struct address client; /* the one that created the session */
 	struct budget_charge charge;  /* for what is held until the client has logged in */
 	struct admission_seats seats; /* the client's */
+	struct bucket requests;       /* of the session */
 	uint64_t latest_client;       /* client_key() of its latest request */
 	bool secure;                  /* it was created over TLS */
 	bool logged_in;               /* on one of its streams */

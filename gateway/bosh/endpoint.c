@@ -296,6 +296,18 @@ static void trace_request(const struct bosh_entry *session, const struct bosh_re
 		  LOG_SV("type", body->type));
 }
 
+/* Over-activity (XEP-0124) is about empty requests and about those that are open at the same time;
+ * this is about all of them, for each costs CPU, here and at the server. */
+static enum bosh_rule judge_rate(struct bosh_entry *session)
+{
+	struct worker_env *env = session->endpoint->env;
+
+	if (worker_takes_request(env, &session->client, &session->requests)) {
+		return BOSH_RULE_NONE;
+	}
+	return BOSH_RULE_TOO_FAST;
+}
+
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
@@ -306,6 +318,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 
 	if (session) {
 		trace_request(session, request);
+		rule = rule ? rule : judge_rate(session);
 	}
 	if (session && rule) {
 		r = bosh_session_refuse(session->engine, request->exchange, &request->body, rule,

@@ -99,9 +99,19 @@ static void on_header(void *userdata)
 	bosh_entry_settle(leg->session, r);
 }
 
+/* Ends the stream, whose client guesses passwords. */
+static void end_guesses(struct bosh_leg *leg, const struct failure *failure)
+{
+	int r = bosh_leg_fail(leg, failure);
+
+	bosh_leg_close(leg, false);
+	bosh_entry_settle(leg->session, r);
+}
+
 static void on_element(void *userdata, enum stream_event_kind kind)
 {
 	struct bosh_leg *leg = userdata;
+	struct failure failure;
 	struct bosh_session *engine = leg->session->engine;
 	const struct stream *stream = link_stream(leg->link);
 	struct buffer *pending = bosh_session_pending(
@@ -115,6 +125,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	}
 	if (r < 0) {
 		bosh_entry_settle(leg->session, r);
+	} else if (!login_guard_received(&leg->session->log, leg->domain, leg->link, &failure)) {
+		end_guesses(leg, &failure);
 	}
 }
 
@@ -322,6 +334,13 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	const struct buffer *payloads = &action->payloads;
 	struct bosh_entry *session = leg->session;
+	struct failure failure;
+
+	if (!login_guard_sent(&session->log, leg->domain, leg->link, buffer_sv(payloads),
+			      &failure)) {
+		bosh_leg_close(leg, false);
+		return bosh_leg_fail(leg, &failure);
+	}
 	int r = link_write(leg->link, buffer_sv(payloads));
 
 	session_log_from_client(&session->log, action->n_payloads, payloads->n);

@@ -3,7 +3,7 @@
 /*
  * The rules that a BOSH request can break. Breaking one ends the session that the request names
  * (XEP-0124, "Terminal Binding Conditions"). The condition alone does not tell what was wrong:
- * policy-violation stands for six rules. So the log has the name of the rule, and the client gets
+ * policy-violation stands for many rules. So the log has the name of the rule, and the client gets
  * its sentence.
  *
  * rule       what was broken
@@ -61,6 +61,8 @@ enum bosh_condition {
 	  "more requests are open than the session allows")                                       \
 	X(POLLING_TOO_OFTEN, "polling-too-often", POLICY_VIOLATION,                               \
 	  "empty requests follow each other faster than the polling interval allows")             \
+	X(TOO_FAST, "too-fast", POLICY_VIOLATION,                                                 \
+	  "requests follow each other faster than this gateway accepts")                          \
 	X(TOO_MANY_REPEATS, "too-many-repeats", POLICY_VIOLATION,                                 \
 	  "the same request was repeated too often")                                              \
 	X(PAUSE_TOO_LONG, "pause-too-long", POLICY_VIOLATION,                                     \

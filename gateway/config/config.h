@@ -21,9 +21,12 @@
 #include "policy/census.h"
 #include "policy/client.h"
 #include "policy/domain.h"
+#include "policy/forwarded.h"
+#include "policy/networks.h"
 #include "policy/origin.h"
 #include "policy/ports.h"
 #include "policy/route.h"
+#include "policy/throttle.h"
 
 struct config {
 	atomic_uint n_references;
@@ -36,7 +39,6 @@ struct config {
 	unsigned n_workers;      /* never 0, which has been replaced by one per core */
 	char *bosh_path;
 	char *websocket_path;
-	unsigned header_timeout_s;
 
 	/* keys-process.c */
 	unsigned drain_timeout_s; /* how long sessions go on when the gateway is stopped */
@@ -54,12 +56,20 @@ struct config {
 	/* keys-who.c: who may use it */
 	struct origin_list origins;
 	struct client_proxies proxies;
+	enum forwarded_notation forwarded; /* what the proxies write */
+	struct networks allowed_clients, denied_clients; /* those of the files, too */
+	char *allow_clients_file, *deny_clients_file;
 
 	/* keys-web.c: web pages and plug-ins */
 	struct config_web web;
 
 	/* keys-limits.c: how much, of what size */
 	struct census_limits limits;
+	struct throttle_limits throttle;
+	struct networks exempt;          /* limits for one client do not apply to them */
+	struct bucket_rate request_rate; /* of a session */
+	unsigned login_timeout_s;        /* 0: none */
+	unsigned header_timeout_s;
 	struct budget_limits budget;
 	size_t n_body_max;    /* bytes of a request body or WebSocket message */
 	size_t n_stanza_max;  /* bytes of an element from a server */

@@ -72,7 +72,7 @@ static void put_scope(struct writer *writer, const struct config_scope *scope, u
 	bool is_section = table->name;
 
 	/* A section that is not there may mean more than one that has only defaults. */
-	if (is_section && scope->place.serial == 0) {
+	if (is_section && !table->is_theme && scope->place.serial == 0) {
 		return;
 	}
 	if (is_section) {

@@ -23,14 +23,51 @@ enum {
 	/* Up to that much is kept for each session of a client that has gone away. */
 	PENDING_MIN = 4096,
 	PENDING_MAX = 64 * 1024 * 1024,
+	CONNECTIONS_MIN = 0, /* 0: as many as there are descriptors */
+	/* A client that never logs in must not hold a session, here and at its server. People fill
+	 * in a registration form (XEP-0077) before they log in. 0: no limit. */
+	LOGIN_TIMEOUT_MIN = 0,
+	LOGIN_TIMEOUT_MAX = 3600,
+	/* Against slow headers: a client that sends a byte now and then holds a connection so
+	 * long. */
+	HEADER_TIMEOUT_MIN = 1,
+	HEADER_TIMEOUT_MAX = 120,
 };
 
+static int set_rate(const struct config_setting *setting, void *member)
+{
+	if (bucket_rate_parse(sv_from(setting->values->text), member) < 0) {
+		return config_refuse(
+			setting, setting->values,
+			"a number and seconds, as in \"20/60\", or \"0\" for no limit");
+	}
+	return 0;
+}
+
+static const struct config_type type_rate = {.set = set_rate};
+
 static const struct config_key keys[] = {
+	CONFIG_LIST("exempt", config_type_networks, config, exempt, "{}", CONFIG_NETWORK_SET_MAX),
+	CONFIG_NUMBER("max_connections", config, limits.connections, "0", CONNECTIONS_MIN,
+		      PLACES_MAX),
 	CONFIG_NUMBER("max_sessions", config, limits.sessions, "20000", PLACES_MIN, PLACES_MAX),
 	CONFIG_NUMBER("sessions_per_address", config, limits.sessions_per_client, "200", PLACES_MIN,
 		      PLACES_MAX),
 	CONFIG_NUMBER("connections_per_address", config, limits.connections_per_client, "500",
 		      PLACES_MIN, PLACES_MAX),
+	CONFIG_KEY("connection_rate", type_rate, config, throttle.connections, "\"2000/10\""),
+	CONFIG_KEY("session_rate", type_rate, config, throttle.sessions, "\"1000/60\""),
+	CONFIG_KEY("domain_session_rate", type_rate, config, throttle.domain_sessions,
+		   "\"5000/10\""),
+	CONFIG_KEY("request_rate", type_rate, config, request_rate, "\"5000/10\""),
+	CONFIG_KEY("failed_logins_per_address", type_rate, config, throttle.client_failed_logins,
+		   "\"20/300\""),
+	CONFIG_KEY("failed_logins_per_domain", type_rate, config, throttle.domain_failed_logins,
+		   "\"200/300\""),
+	CONFIG_NUMBER("login_timeout", config, login_timeout_s, "300", LOGIN_TIMEOUT_MIN,
+		      LOGIN_TIMEOUT_MAX),
+	CONFIG_NUMBER("header_timeout", config, header_timeout_s, "15", HEADER_TIMEOUT_MIN,
+		      HEADER_TIMEOUT_MAX),
 	CONFIG_NUMBER("login_bytes_per_address", config, budget.n_client, "16777216",
 		      LOGIN_BYTES_MIN, LOGIN_BYTES_MAX),
 	CONFIG_NUMBER("login_bytes", config, budget.n_total, "67108864", LOGIN_BYTES_MIN,
@@ -51,5 +88,8 @@ static int complete(struct config_scope *scope)
 	return 0;
 }
 
-const struct config_table config_table_limits = {
-	.keys = keys, .n_keys = ARRAY_LENGTH(keys), .complete = complete};
+const struct config_table config_table_limits = {.name = "limits",
+						 .is_theme = true,
+						 .keys = keys,
+						 .n_keys = ARRAY_LENGTH(keys),
+						 .complete = complete};

@@ -12,10 +12,6 @@
 enum {
 	WORKERS_MIN = 0,
 	WORKERS_MAX = 256, /* threads; each has its own sockets, TLS context and resolver */
-	/* Against slow headers: a client that sends a byte now and then holds a connection so
-	 * long. */
-	HEADER_TIMEOUT_MIN = 1,
-	HEADER_TIMEOUT_MAX = 120,
 };
 
 static int read_address(const struct config_setting *setting, const struct config_value *value,
@@ -85,8 +81,6 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("bosh_path", config_type_path, config, bosh_path, "\"/http-bind\""),
 	CONFIG_KEY("websocket_path", config_type_path, config, websocket_path,
 		   "\"/xmpp-websocket\""),
-	CONFIG_NUMBER("header_timeout", config, header_timeout_s, "15", HEADER_TIMEOUT_MIN,
-		      HEADER_TIMEOUT_MAX),
 };
 
 static unsigned core_count(void)

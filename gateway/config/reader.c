@@ -102,8 +102,11 @@ static bool find_renamed(struct file *file, const struct config_scope *scope,
 			  ret_meaning);
 
 	assert(found && ret_meaning->setting);
-	config_warning(file->reader->errors, place_of(file), "%s is now called %s%s%s",
-		       rename->before, rename->name, rename->section ? " in the section " : "",
+	bool has_name = strcmp(rename->before, rename->name) != 0;
+
+	config_warning(file->reader->errors, place_of(file), "%s is now%s%s%s%s", rename->before,
+		       has_name ? " called " : "", has_name ? rename->name : "",
+		       rename->section ? " in the section " : "",
 		       rename->section ? rename->section : "");
 	return true;
 }

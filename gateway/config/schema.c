@@ -24,6 +24,16 @@ const struct config_table config_table_file = {.keys = keys,
 static const struct config_rename renames[] = {
 	/* "bind" usually means an address to listen on. */
 	{"bind_address", NULL, "session_bound_to_address"},
+	/* They have got a section. */
+	{"max_sessions", "limits", "max_sessions"},
+	{"sessions_per_address", "limits", "sessions_per_address"},
+	{"connections_per_address", "limits", "connections_per_address"},
+	{"login_bytes_per_address", "limits", "login_bytes_per_address"},
+	{"login_bytes", "limits", "login_bytes"},
+	{"body_bytes", "limits", "body_bytes"},
+	{"stanza_bytes", "limits", "stanza_bytes"},
+	{"pending_bytes", "limits", "pending_bytes"},
+	{"header_timeout", "limits", "header_timeout"},
 };
 
 const struct config_rename *config_rename_find(struct sv before)

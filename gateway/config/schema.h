@@ -71,6 +71,7 @@ struct config_table {
 	const struct config_table *const *tables;
 	size_t n_tables;
 	const char *title; /* what the title is, for messages; NULL for a section without one */
+	bool is_theme;     /* a section that means the same with its defaults and left out */
 	/* Makes a struct for one more section, and sets scope->base to it; it stays there until
 	 * `complete` has returned. Returns 0, -EINVAL (reported; scope->base is set) or -ENOMEM. */
 	int (*add)(struct config_scope *scope);

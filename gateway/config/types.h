@@ -10,6 +10,7 @@ enum {
 	/* Every request with an Origin, or from a proxy, is compared with all entries. */
 	CONFIG_ORIGINS_MAX = 1024,
 	CONFIG_NETWORKS_MAX = 1024,
+	CONFIG_NETWORK_SET_MAX = 100000, /* they are searched, and each has 18 bytes */
 	/* A longer path could push the end of the request line out of the bytes that are peeked
 	 * at. */
 	CONFIG_PATH_MAX = 128,

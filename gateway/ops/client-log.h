@@ -33,6 +33,7 @@ enum {
 	X(REQUEST_DROPPED, "request-dropped", WARNING)       \
 	X(REQUEST_REFUSED, "request-refused", INFO)          \
 	X(SESSION_REFUSED, "session-refused", WARNING)       \
+	X(AUTH_FAILED, "auth-failed", INFO)                  \
 	X(SESSION_GUARDED, "session-guarded", WARNING)       \
 	X(SESSION, "session", INFO)                          \
 	X(STREAM, "stream", INFO)

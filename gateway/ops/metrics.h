@@ -48,7 +48,7 @@ enum metrics_transport {
 	X(OPENED_WEBSOCKET, "counter", "doab_sessions_opened_total", "transport=\"websocket\"",    \
 	  "")                                                                                      \
 	X(CONNECTIONS, "gauge", "doab_connections", "",                                            \
-	  "Connections of clients that are not trusted proxies.")                                  \
+	  "Connections of clients and proxies.")                                  \
 	X(REQUESTS_BOSH, "counter", "doab_requests_total", "kind=\"bosh\"",                        \
 	  "HTTP requests by what they asked for.")                                                 \
 	X(REQUESTS_WEBSOCKET, "counter", "doab_requests_total", "kind=\"websocket\"", "")          \
@@ -88,9 +88,18 @@ enum metrics_transport {
 
 /* The configuration key of the limit. */
 #define METRICS_REFUSALS(X)                                   \
+	X(CLIENTS, "deny_clients")                            \
+	X(MAX_CONNECTIONS, "max_connections")                 \
 	X(CONNECTIONS_PER_ADDRESS, "connections_per_address") \
+	X(CONNECTION_RATE, "connection_rate")                 \
 	X(SESSIONS_PER_ADDRESS, "sessions_per_address")       \
 	X(MAX_SESSIONS, "max_sessions")                       \
+	X(SESSION_RATE, "session_rate")                       \
+	X(DOMAIN_SESSION_RATE, "domain_session_rate")         \
+	X(FAILED_LOGINS, "failed_logins_per_address")         \
+	X(DOMAIN_FAILED_LOGINS, "failed_logins_per_domain")   \
+	X(LOGIN_TIMEOUT, "login_timeout")                     \
+	X(REQUEST_RATE, "request_rate")                       \
 	X(DOMAIN_SESSIONS, "domain_max_sessions")             \
 	X(LOGIN_BYTES, "login_bytes")                         \
 	X(BODY_BYTES, "body_bytes")

@@ -297,6 +297,9 @@ static int make_shared(struct server *server)
 		r = budget_new(&config->budget, config->n_workers, &shared->budget);
 	}
 	if (r == 0) {
+		r = throttle_new(&shared->throttle);
+	}
+	if (r == 0) {
 		r = metrics_new(config->n_workers, &shared->metrics);
 	}
 	if (r == 0) {
@@ -315,6 +318,7 @@ static void free_all(struct server *server)
 	metrics_free(server->shared.metrics);
 	client_log_free(server->shared.client_log);
 	budget_free(server->shared.budget);
+	throttle_free(server->shared.throttle);
 	census_free(server->shared.census);
 	snapshot_unref(server->shared.snapshot);
 }

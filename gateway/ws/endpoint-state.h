@@ -9,7 +9,7 @@
  */
 #include <sys/queue.h>
 
-#include "gateway/session-log.h"
+#include "gateway/login-guard.h"
 #include "gateway/ws/endpoint.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/server.h"
@@ -36,6 +36,7 @@ struct ws_session {
 	struct budget_charge charge; /* for what it holds until the client has logged in */
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
+	struct bucket messages; /* of the client */
 	struct session_log log;
 	char *lang;     /* from the client's <open/>, for the gateway's */
 	bool is_ready;  /* the server's stream header has arrived */

@@ -85,10 +85,10 @@ static void on_header(void *userdata)
 static void on_element(void *userdata, enum stream_event_kind kind)
 {
 	struct ws_session *session = userdata;
+	struct failure failure;
 
-	(void)kind;
+	(void)kind; /* a server may send a stream error before its features */
 	look_for_login(session);
-	/* A server may send a stream error before its features. */
 	if (ws_session_send_own_open(session) < 0) {
 		ws_session_abandon(session);
 		return;
@@ -100,6 +100,10 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	session_log_to_client(&session->log, 1, scratch->n);
 	if (ws_session_send(session, r) < 0) {
 		ws_session_abandon(session);
+		return;
+	}
+	if (!login_guard_received(&session->log, session->domain, session->link, &failure)) {
+		ws_session_fail(session, &failure);
 		return;
 	}
 	if (ws_is_congested(session->connection) && !session->paused_server) {
@@ -228,15 +232,20 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 
 static void on_stanza(struct ws_session *session, const struct framing_event *event)
 {
+	struct failure failure;
+
+	if (!login_guard_sent(&session->log, session->domain, session->link, event->element,
+			      &failure)) {
+		ws_session_fail(session, &failure);
+		return;
+	}
 	int r = link_gather(session->link, event->element);
 
 	session_log_from_client(&session->log, 1, event->element.n);
-	if (r == LINK_E_EARLY) {
-		ws_session_fail_kind(session, FAILURE_TOO_EARLY);
-	} else if (r == LINK_E_STALLED) {
-		ws_session_fail_kind(session, FAILURE_SERVER_STALLED);
-	} else if (r < 0) {
-		ws_session_fail_kind(session, FAILURE_INTERNAL);
+	if (r != LINK_OK) {
+		ws_session_fail_kind(session, r == LINK_E_EARLY     ? FAILURE_TOO_EARLY
+					      : r == LINK_E_STALLED ? FAILURE_SERVER_STALLED
+								    : FAILURE_INTERNAL);
 	} else if (link_is_congested(session->link) && !session->link_congested) {
 		set_reading(session, session->awaits_features, true);
 	}
@@ -301,6 +310,11 @@ void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final,
 	struct framing_event event;
 
 	if (session->over) {
+		return;
+	}
+	if (final && !worker_takes_request(session->endpoint->env, &session->client.address,
+					   &session->messages)) {
+		ws_session_fail_kind(session, FAILURE_TOO_MANY_REQUESTS);
 		return;
 	}
 	if (framing_feed(&session->framing, data, n, final, text) < 0) {

@@ -49,6 +49,7 @@ struct link_env {
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */
+	int64_t login_timeout_ms;             /* from the features to the login; 0: no limit */
 	bool trusts_dnssec;                   /* believe AD=1 of the resolvers, and so use DANE */
 	struct keepalive keepalive;           /* calls link_keep_alive() */
 	struct gather gather;                 /* calls link_write_gathered() */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "gateway/xmpp/link.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 #include "gateway/xmpp/opening.h"
 
@@ -15,9 +14,10 @@ struct link {
 	struct opening *opening;     /* NULL: it is over */
 	struct transport *transport; /* NULL while there is an opening, and after a failure */
 	struct stream stream;
-	char *domain;     /* ASCII form */
+	char *domain;                /* ASCII form */
 	const struct config *config; /* of its beginning: the rule is part of it */
-	uv_timer_t timer; /* for the next turn of the loop; its close frees the memory */
+	uv_timer_t timer;           /* of on_turn(), or of a deadline; its close frees the memory */
+	struct mono login_deadline; /* 0: the features have not come yet */
 	struct keepalive_member keepalive;
 	bool paused;     /* the owner reads nothing; holds once the opening is over */
 	bool is_broken;  /* out of memory, reported at the next turn */
@@ -117,20 +117,40 @@ static void fail_kind(struct link *link, enum failure_kind kind)
 	fail(link, &failure);
 }
 
-/* The client is told a header together with the features: a restarted stream may still fail before
- * them. */
+static void on_login_timeout(uv_timer_t *timer)
+{
+	fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_LOGIN_TIMEOUT);
+}
+
+/* Sets the timer to the end of the time for the login, which begins with the first features. */
+static void rest(struct link *link)
+{
+	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
+
+	uv_timer_stop(&link->timer);
+	if (link->env->login_timeout_ms == 0 || link->stream.logged_in) {
+		return;
+	}
+	if (link->login_deadline.ms == 0) {
+		link->login_deadline = mono_add_ms(now, link->env->login_timeout_ms);
+	}
+	int64_t ms = mono_diff_ms(link->login_deadline, now);
+
+	uv_timer_start(&link->timer, on_login_timeout, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
+/* A header is told together with the features: a restarted stream may still fail before them. */
 static void tell_header(struct link *link)
 {
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
-		/* The time for a restart, if there was one. */
-		uv_timer_stop(&link->timer);
+		/* The time for a restart is over, if there was one. */
+		rest(link);
 		link->callbacks->header(link->userdata);
 	}
 }
 
-/* Begins with the second features. The first ones lead to the login, during which whitespace is not
- * allowed (RFC 6120, 6.3.5). */
+/* From the second features on: during the login whitespace is not allowed (RFC 6120, 6.3.5). */
 static void keep_alive(struct link *link)
 {
 	if (stream_event_is_repeated(&link->stream)) {
@@ -159,6 +179,9 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 		}
 		break;
 	case STREAM_EVENT_ELEMENT:
+		if (link->stream.login_result == LOGIN_SUCCEEDED) {
+			rest(link);
+		}
 		link->callbacks->element(link->userdata, kind);
 		break;
 	case STREAM_EVENT_ERROR:
@@ -286,6 +309,7 @@ static void on_turn(uv_timer_t *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
+	rest(link);
 	if (link->is_broken) {
 		fail_kind(link, FAILURE_INTERNAL);
 	} else if (stream_repeats(&link->stream)) {
@@ -409,6 +433,13 @@ int link_restart(struct link *link, const struct stream_target *target)
 			       (uint64_t)link->env->open_timeout_ms, 0);
 	}
 	return r < 0 ? r : send_out(link);
+}
+
+unsigned link_sent(struct link *link, struct sv elements)
+{
+	size_t n_tries = stream_sent(&link->stream, elements);
+
+	return n_tries ? link->stream.login.n_open : 0;
 }
 
 bool link_is_congested(const struct link *link)

@@ -67,6 +67,10 @@ _must_check_ int link_write(struct link *link, struct sv elements);
  * their stanzas one by one. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
+/* To be told what the client sends, ahead of link_write() and link_gather(). Returns 0 if that
+ * tries no login, else how many are open then (login.h). */
+unsigned link_sent(struct link *link, struct sv elements);
+
 /* The client wants a restart: a new header on the same connection, or, where it has not logged in
  * since the last one, its `header` and features again (stream.h). The server gets as much time to
  * answer as for the first header. Returns 0 or -ENOMEM. */

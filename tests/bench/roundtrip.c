@@ -163,8 +163,10 @@ static void write_config(void)
 	fprintf(file,
 		"listen = {\"127.0.0.1:%u\"}\nworkers = 1\nwait = 60\ninactivity = "
 		"5\nping_interval = 0\n"
-		"log_level = \"error\"\nmax_sessions = 100000\nsessions_per_address = 100000\n"
-		"connections_per_address = 100000\n"
+		"log_level = \"error\"\nlimits {\n\tmax_sessions = 100000\n"
+		"\tsessions_per_address = 100000\n\tconnections_per_address = 100000\n"
+		"\tconnection_rate = 0\n\tsession_rate = 0\n\tdomain_session_rate = 0\n"
+		"\trequest_rate = 0\n}\n"
 		"domain \"bench.test\" {\n\tconnect = {\"127.0.0.1:%u\"}\n\ttls = \"off\"\n}\n",
 		gateway_port, server_port);
 	check(fclose(file) == 0, config_path);

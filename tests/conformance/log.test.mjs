@@ -33,7 +33,8 @@ class Logging {
 		logging.port = await freePort();
 		logging.agent = new http.Agent({ keepAlive: true, noDelay: true, maxSockets: 20 });
 		const nowhere = `127.0.0.1:${await freePort()}`;
-		writeFileSync(file, configText({ listen: [`127.0.0.1:${logging.port}`], workers: 2, sessions_per_address: 100000, ...config,
+		writeFileSync(file, configText({ listen: [`127.0.0.1:${logging.port}`], workers: 2, sessions_per_address: 100000, session_rate: 0,
+			...config,
 			domains: { [DOMAIN]: { connect: [nowhere], tls: 'off' } } }));
 		execFileSync('mkfifo', [pipe]);
 		logging.fd = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -29,9 +29,17 @@ function configValue(value) {
 	return typeof value === 'string' ? quote(value) : String(value);
 }
 
+// Keys of the section `limits`, which a test may write beside the others.
+const LIMITS = new Set(['max_sessions', 'sessions_per_address', 'connections_per_address', 'login_bytes_per_address', 'login_bytes',
+	'body_bytes', 'stanza_bytes', 'pending_bytes', 'header_timeout', 'exempt', 'max_connections', 'connection_rate', 'session_rate',
+	'domain_session_rate', 'request_rate', 'failed_logins_per_address', 'failed_logins_per_domain', 'login_timeout']);
+
 // The text of a configuration file for an object of keys; `domains` becomes the sections.
 export function configText({ domains = {}, ...keys }) {
-	const lines = Object.entries(keys).map(([key, value]) => `${key} = ${configValue(value)}`);
+	const text = ([key, value]) => `${key} = ${configValue(value)}`;
+	const entries = Object.entries(keys);
+	const lines = entries.filter(([key]) => !LIMITS.has(key)).map(text);
+	lines.push('limits {', ...entries.filter(([key]) => LIMITS.has(key)).map((entry) => `\t${text(entry)}`), '}');
 	for (const [name, section] of Object.entries(domains)) {
 		lines.push(`domain ${quote(name)} {`);
 		lines.push(...Object.entries(section).map(([key, value]) => `\t${key} = ${configValue(value)}`));
@@ -61,7 +69,9 @@ export class Doab {
 		const doab = new Doab();
 		doab.port = await freePort();
 		doab.folder = temporaryFolder('gateway');
-		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug', ...config };
+		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug',
+			// A test is one client, and opens sessions as fast as it can.
+			session_rate: 0, ...config };
 		const file = path.join(doab.folder, 'doab.conf');
 		writeFileSync(file, configText(doab.config));
 		doab.launch(['--config', file], env, through);

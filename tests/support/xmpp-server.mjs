@@ -10,7 +10,7 @@
 //     { "send": TEXT, "times": N }      writes it; {id} and {domain} are filled in
 //     { "header": true, "features": TEXT, "prefix": "stream" }
 //                                       answers the stream header, with these features (null: none)
-//     { "serve": true }                 from here on: SASL, restart, bind, ping, and an echo for each message
+//     { "serve": true }                 from here on: SASL (any password but "wrong"), restart, bind, ping, and an echo for each message
 //     { "chunk": N, "gap": MS }         from here on writes N bytes at a time, MS apart
 //     { "pause": MS }                   does nothing for a while
 //     { "starttls": true }              waits for <starttls/>, lets TLS begin; "inject": TEXT goes out with <proceed/>
@@ -94,6 +94,9 @@ export const SCENARIOS = {
 	'proxy-starttls': [{ proxy: true }, awaitHeader, header(`<stream:features>${STARTTLS}</stream:features>`), { starttls: true }, ...plain],
 	'proxy-direct-tls': [{ proxy: true, tls: true }, ...plain],
 };
+
+// Of PLAIN: the password "wrong" is wrong, each other is right.
+const hasWrongPassword = (raw) => Buffer.from(/>([^<]*)</.exec(raw)?.[1] ?? '', 'base64').toString().endsWith('\0wrong');
 
 class Connection extends EventEmitter {
 	constructor(server, socket) {
@@ -226,7 +229,9 @@ class Connection extends EventEmitter {
 	}
 
 	answer(element) {
-		if (element.name === 'auth') {
+		if (element.name === 'auth' && hasWrongPassword(element.raw)) {
+			this.send(`<failure xmlns='${NS_SASL}'><not-authorized/><text xml:lang='en'>no</text></failure>`);
+		} else if (element.name === 'auth') {
 			this.isAuthenticated = true;
 			this.send(`<success xmlns='${NS_SASL}'/>`);
 		} else if (element.name === 'iq' && element.text.includes(NS_BIND)) {

@@ -120,6 +120,7 @@ static void random_file(unsigned seed, char *ret_text, size_t n)
 		"compression = On\n",
 		"listen = 192.0.2.1:1\n",
 		"max_sessions = 1\n",
+		"limits { login_timeout = 9 session_rate = 1/2 }\n",
 		"domain a.example { connect = {\"192.0.2.1\", \"[::1]:1\"} proxy_protocol = v2 }\n",
 		"domain \"*.example\" { max_sessions = 9 tls = \"direct\" allow_private = yes }\n",
 		"domain localhost { gone = true }\n",

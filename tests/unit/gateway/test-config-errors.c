@@ -123,7 +123,7 @@ static void test_refused_syntax(void **state)
 		const char *what;
 	} rows[] = {
 		{"# c\nwiat = 5\n", 2, "unknown key 'wiat': did you mean 'wait'?\n"},
-		{"max_session = 5\n", 1, "unknown key 'max_session': did you mean 'max_sessions'?"},
+		{"max_stream = 5\n", 1, "unknown key 'max_stream': did you mean 'max_streams'?"},
 		{"port = 5 # x\nnonsense = 1\n", 1,
 		 "unknown key 'port': expected one of include, l"},
 		{"domian a.example { }\n", 1, "unknown key 'domian': did you mean 'domain'?\n"},

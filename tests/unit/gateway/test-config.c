@@ -133,16 +133,17 @@ static const char every_key[] =
 	"resolvers = {\"127.0.0.1:5300\", \"[::1]\"}\n"
 	"compression = true\n"
 	"allowed_ports = {\"25\", \"70-71\"}\n"
-	"body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
+	"limits { body_bytes = 10001\nstanza_bytes = 10002\npending_bytes = 10003\n"
+	"header_timeout = 16\n"
+	"max_sessions = 19\nsessions_per_address = 20\n"
+	"connections_per_address = 21\n"
+	"login_bytes_per_address = 100001\nlogin_bytes = 100002 }\n"
 	"wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 	"login_message_bytes = 4097\n"
 	"websocket_see_other_uri = \"wss://a.example/ws\"\n"
 	"dns_timeout = 1600\ndns_tries = 4\n"
-	"header_timeout = 16\nconnect_timeout = 17\nopen_timeout = 18\n"
-	"keepalive = 22\n"
-	"max_sessions = 19\nsessions_per_address = 20\n"
-	"connections_per_address = 21\n"
-	"login_bytes_per_address = 100001\nlogin_bytes = 100002\n";
+	"connect_timeout = 17\nopen_timeout = 18\n"
+	"keepalive = 22\n";
 
 static void test_every_key(void **state)
 {
@@ -207,11 +208,15 @@ static void test_least_budget(void **state)
 		const char *text;
 		size_t n_client, n_total;
 	} rows[] = {
-		{"body_bytes = 10000\nlogin_bytes_per_address = 79999\n", 80000, 67108864},
-		{"body_bytes = 10000\nlogin_bytes_per_address = 80000\n", 80000, 67108864},
-		{"body_bytes = 10000\nlogin_bytes_per_address = 80001\n", 80001, 67108864},
-		{"login_bytes_per_address = 3000000\nlogin_bytes = 2999999\n", 3000000, 3000000},
-		{"body_bytes = 16777216\n", 134217728, 134217728},
+		{"limits { body_bytes = 10000\nlogin_bytes_per_address = 79999 }\n", 80000,
+		 67108864},
+		{"limits { body_bytes = 10000\nlogin_bytes_per_address = 80000 }\n", 80000,
+		 67108864},
+		{"limits { body_bytes = 10000\nlogin_bytes_per_address = 80001 }\n", 80001,
+		 67108864},
+		{"limits { login_bytes_per_address = 3000000\nlogin_bytes = 2999999 }\n", 3000000,
+		 3000000},
+		{"limits { body_bytes = 16777216 }\n", 134217728, 134217728},
 	};
 
 	(void)state;
@@ -371,28 +376,31 @@ static void test_ranges(void **state)
 		const char *key;
 		long min;
 		long max;
+		bool is_limit;
 	} rows[] = {
-		{"workers", 0, 256},
-		{"body_bytes", 10000, 16777216},
-		{"stanza_bytes", 10000, 67108864},
-		{"pending_bytes", 4096, 67108864},
-		{"wait", 0, 600},
-		{"hold", 1, 10},
-		{"inactivity", 5, 3600},
-		{"polling", 0, 60},
-		{"ping_interval", 0, 3600},
-		{"login_message_bytes", 4096, 16777216},
-		{"header_timeout", 1, 120},
-		{"dns_timeout", 50, 30000},
-		{"dns_tries", 1, 10},
-		{"connect_timeout", 1, 120},
-		{"open_timeout", 1, 600},
-		{"keepalive", 0, 3600},
-		{"max_sessions", 1, 1000000},
-		{"sessions_per_address", 1, 1000000},
-		{"connections_per_address", 1, 1000000},
-		{"login_bytes_per_address", 65536, 2097152000},
-		{"login_bytes", 65536, 2097152000},
+		{"workers", 0, 256, false},
+		{"body_bytes", 10000, 16777216, true},
+		{"stanza_bytes", 10000, 67108864, true},
+		{"pending_bytes", 4096, 67108864, true},
+		{"wait", 0, 600, false},
+		{"hold", 1, 10, false},
+		{"inactivity", 5, 3600, false},
+		{"polling", 0, 60, false},
+		{"ping_interval", 0, 3600, false},
+		{"login_message_bytes", 4096, 16777216, false},
+		{"header_timeout", 1, 120, true},
+		{"dns_timeout", 50, 30000, false},
+		{"dns_tries", 1, 10, false},
+		{"connect_timeout", 1, 120, false},
+		{"open_timeout", 1, 600, false},
+		{"keepalive", 0, 3600, false},
+		{"max_sessions", 1, 1000000, true},
+		{"sessions_per_address", 1, 1000000, true},
+		{"connections_per_address", 1, 1000000, true},
+		{"login_bytes_per_address", 65536, 2097152000, true},
+		{"login_bytes", 65536, 2097152000, true},
+		{"max_connections", 0, 1000000, true},
+		{"login_timeout", 0, 3600, true},
 	};
 	char text[128];
 	char what[128];
@@ -401,14 +409,18 @@ static void test_ranges(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		const long bad[] = {rows[i].min - 1, rows[i].max + 1};
 		/* polling must stay below inactivity. */
-		const char *more = strcmp(rows[i].key, "polling") == 0 ? "inactivity = 61\n" : "";
+		const char *more = strcmp(rows[i].key, "polling") == 0 ? "inactivity = 61\n"
+				 : rows[i].is_limit                    ? "limits {\n"
+								       : "";
+		const char *end = rows[i].is_limit ? "}" : "";
 
-		snprintf(text, sizeof(text), "%s%s = %ld\n", more, rows[i].key, rows[i].min);
+		snprintf(text, sizeof(text), "%s%s = %ld%s\n", more, rows[i].key, rows[i].min, end);
 		config_unref(made(text));
-		snprintf(text, sizeof(text), "%s%s = %ld\n", more, rows[i].key, rows[i].max);
+		snprintf(text, sizeof(text), "%s%s = %ld%s\n", more, rows[i].key, rows[i].max, end);
 		config_unref(made(text));
 		for (size_t j = 0; j < ARRAY_LENGTH(bad); j++) {
-			snprintf(text, sizeof(text), "\n%s = %ld\n", rows[i].key, bad[j]);
+			snprintf(text, sizeof(text), "%s\n%s = %ld%s\n",
+				 rows[i].is_limit ? "limits {" : "", rows[i].key, bad[j], end);
 			snprintf(what, sizeof(what),
 				 "%s: expected a number from %ld to %ld, got %ld\n", rows[i].key,
 				 rows[i].min, rows[i].max, bad[j]);

@@ -20,7 +20,11 @@ static struct address at(const char *text)
 
 static struct census *made(size_t sessions, size_t per_client, size_t connections)
 {
-	struct census_limits limits = {sessions, per_client, connections};
+	const struct census_limits limits = {
+		.sessions = sessions,
+		.sessions_per_client = per_client,
+		.connections_per_client = connections,
+	};
 	struct census *census = NULL;
 
 	assert_int_equal(census_new(&limits, &census), 0);
@@ -35,15 +39,15 @@ static void test_connections(void **state)
 	struct address b = at("192.0.2.2");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a_again, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_connection(census, &b, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a_again, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_OK);
 	assert_int_equal(census_clients(census), 2);
 	/* A refusal has counted nothing. */
 	census_leave_connection(census, &a_again);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	census_leave_connection(census, &a);
 	assert_int_equal(census_clients(census), 1);
@@ -61,22 +65,22 @@ static void test_sessions(void **state)
 	struct address c = at("192.0.2.3");
 
 	(void)state;
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_session(census, &b), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &b, false), CENSUS_OK);
 	assert_int_equal(census_sessions(census), 3);
-	assert_int_equal(census_enter_session(census, &b), CENSUS_E_FULL);
-	assert_int_equal(census_enter_session(census, &c), CENSUS_E_FULL);
+	assert_int_equal(census_enter_session(census, &b, false), CENSUS_E_FULL);
+	assert_int_equal(census_enter_session(census, &c, false), CENSUS_E_FULL);
 	/* A full gateway keeps no entry of a client that it refused. */
 	assert_int_equal(census_clients(census), 2);
 	/* The client's own limit is checked first, so that a client cannot learn whether the
 	 * gateway is full. */
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
 	census_leave_session(census, &a);
 	assert_int_equal(census_sessions(census), 2);
-	assert_int_equal(census_enter_session(census, &c), CENSUS_OK);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_FULL);
+	assert_int_equal(census_enter_session(census, &c, false), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_FULL);
 	census_leave_session(census, &a);
 	census_leave_session(census, &b);
 	census_leave_session(census, &c);
@@ -91,15 +95,15 @@ static void test_the_two_counts_are_apart(void **state)
 	struct address a = at("192.0.2.1");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
 	census_leave_connection(census, &a);
 	/* The session keeps the entry, and its own count. */
 	assert_int_equal(census_clients(census), 1);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
 	census_leave_session(census, &a);
 	assert_int_equal(census_clients(census), 1);
 	census_leave_connection(census, &a);
@@ -120,19 +124,19 @@ static void test_v6_is_counted_by_64(void **state)
 	struct address like_v4 = at("0:1::");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &last, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &first, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &last, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &first, false), CENSUS_E_CLIENT_FULL);
 	assert_int_equal(census_clients(census), 1);
-	assert_int_equal(census_enter_connection(census, &next, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &before, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &zero, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &v4, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &like_v4, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &next, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &before, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &zero, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &v4, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &like_v4, false), CENSUS_OK);
 	assert_int_equal(census_clients(census), 6);
 	/* Left with another address of the same client. */
 	census_leave_connection(census, &last);
-	assert_int_equal(census_enter_connection(census, &first, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &first, false), CENSUS_OK);
 	census_free(census);
 }
 
@@ -148,13 +152,13 @@ static void test_every_v4_is_a_client(void **state)
 		snprintf(text, sizeof(text), "198.18.%d.%d", i / 256, i % 256);
 		struct address address = at(text);
 
-		assert_int_equal(census_enter_connection(census, &address, true), CENSUS_OK);
-		assert_int_equal(census_enter_connection(census, &address, true),
+		assert_int_equal(census_enter_connection(census, &address, false), CENSUS_OK);
+		assert_int_equal(census_enter_connection(census, &address, false),
 				 CENSUS_E_CLIENT_FULL);
 	}
 	assert_int_equal(census_clients(census), 5000);
-	assert_int_equal(census_enter_connection(census, &mapped, true), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &plain, true), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &mapped, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &plain, false), CENSUS_E_CLIENT_FULL);
 	census_free(census);
 }
 
@@ -223,8 +227,8 @@ static void *come_and_go(void *argument)
 	struct address a = at("192.0.2.1");
 
 	for (int i = 0; i < N_ROUNDS; i++) {
-		if (census_enter_session(census, &a) != CENSUS_OK ||
-		    census_enter_connection(census, &a, true) != CENSUS_OK ||
+		if (census_enter_session(census, &a, false) != CENSUS_OK ||
+		    census_enter_connection(census, &a, false) != CENSUS_OK ||
 		    census_enter_domain(census, "a.test", N_THREADS) != CENSUS_OK) {
 			return argument;
 		}
@@ -263,12 +267,12 @@ static void test_connections_without_a_limit(void **state)
 	struct address a = at("192.0.2.1");
 
 	(void)state;
-	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
-	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_CLIENT_FULL);
-	census_leave_connection(census, &a);
-	census_leave_connection(census, &a);
 	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_E_CLIENT_FULL);
+	census_leave_connection(census, &a);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
 	census_leave_connection(census, &a);
 	assert_int_equal(census_clients(census), 0);
 	census_free(census);
@@ -280,16 +284,16 @@ static void test_limits_are_replaced(void **state)
 	struct address a = at("192.0.2.1");
 
 	(void)state;
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
-	census_set_limits(census, &(struct census_limits){9, 1, 9});
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
+	census_set_limits(census, &(struct census_limits){.sessions = 9, .sessions_per_client = 1});
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
 	/* There are more than the new limit allows, and they stay. */
 	assert_int_equal(census_sessions(census), 2);
 	census_leave_session(census, &a);
-	assert_int_equal(census_enter_session(census, &a), CENSUS_E_CLIENT_FULL);
-	census_set_limits(census, &(struct census_limits){9, 3, 9});
-	assert_int_equal(census_enter_session(census, &a), CENSUS_OK);
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_E_CLIENT_FULL);
+	census_set_limits(census, &(struct census_limits){.sessions = 9, .sessions_per_client = 3});
+	assert_int_equal(census_enter_session(census, &a, false), CENSUS_OK);
 	census_leave_session(census, &a);
 	census_leave_session(census, &a);
 	census_free(census);
@@ -301,10 +305,61 @@ static void test_free_takes_null(void **state)
 	assert_null(census_free(NULL));
 }
 
+static void test_connections_in_all(void **state)
+{
+	const struct census_limits limits = {
+		.sessions = 9,
+		.connections = 3,
+		.connections_per_client = 2,
+	};
+	struct census *census = NULL;
+	struct address a = at("192.0.2.1");
+	struct address b = at("192.0.2.2");
+
+	(void)state;
+	assert_int_equal(census_new(&limits, &census), 0);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_OK);
+	assert_int_equal(census_connections(census), 3);
+	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_E_FULL);
+	assert_int_equal(census_enter_connection(census, &b, true), CENSUS_E_FULL);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_OK);
+	census_leave_connection(census, &a);
+	census_leave_connection(census, &b);
+	census_leave_connection(census, &b);
+	assert_int_equal(census_connections(census), 0);
+	assert_null(census_free(census));
+}
+
+static void test_exempt(void **state)
+{
+	struct census *census = made(3, 1, 1);
+	struct address a = at("192.0.2.1");
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(census_enter_connection(census, &a, true), CENSUS_OK);
+		assert_int_equal(census_enter_session(census, &a, true), CENSUS_OK);
+	}
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_E_CLIENT_FULL);
+	/* The limit for all holds for all. */
+	assert_int_equal(census_enter_session(census, &a, true), CENSUS_E_FULL);
+	for (int i = 0; i < 3; i++) {
+		census_leave_connection(census, &a);
+		census_leave_session(census, &a);
+	}
+	assert_int_equal(census_clients(census), 0);
+	assert_null(census_free(census));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connections),
+		cmocka_unit_test(test_connections_in_all),
+		cmocka_unit_test(test_exempt),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_connections_without_a_limit),
 		cmocka_unit_test(test_limits_are_replaced),

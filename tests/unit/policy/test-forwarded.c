@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-
 #include "policy/forwarded.h"
 
 static const char *const networks[] = {"127.0.0.1", "::1", "10.0.0.0/8", "2001:db8:ffff::/48"};
@@ -252,25 +250,11 @@ static void test_ignored(void **state)
 	assert_false(is_ignored(FORWARDED_RFC7239, "127.0.0.1", rfc));
 }
 
-static void test_notations(void **state)
-{
-	enum forwarded_notation notation;
-
-	(void)state;
-	assert_int_equal(forwarded_notation_parse(SV("x-forwarded"), &notation), 0);
-	assert_int_equal(notation, FORWARDED_X);
-	assert_int_equal(forwarded_notation_parse(SV("forwarded"), &notation), 0);
-	assert_int_equal(notation, FORWARDED_RFC7239);
-	assert_int_equal(forwarded_notation_parse(SV("Forwarded"), &notation), -EINVAL);
-	assert_int_equal(forwarded_notation_parse(SV(""), &notation), -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_x_address), cmocka_unit_test(test_x_scheme),
 		cmocka_unit_test(test_rfc7239),   cmocka_unit_test(test_ignored),
-		cmocka_unit_test(test_notations),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

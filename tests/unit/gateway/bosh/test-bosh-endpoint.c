@@ -59,6 +59,7 @@ static const char *const scripts[][12] = {
 };
 
 static struct census *census;
+static struct throttle *throttle;
 static struct budget *budget;
 static struct metrics_cell metrics;
 static struct config config;
@@ -87,6 +88,9 @@ static int setup(void **state)
 	if (r == 0) {
 		r = budget_new(&no_limits, 1, &budget);
 	}
+	if (r == 0) {
+		r = throttle_new(&throttle);
+	}
 	return r < 0 ? r : census_new(&limits, &census);
 }
 
@@ -95,6 +99,7 @@ static int teardown(void **state)
 	(void)state;
 	budget = budget_free(budget);
 	census = census_free(census);
+	throttle = throttle_free(throttle);
 	return uv_loop_close(&loop);
 }
 
@@ -146,6 +151,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 					.n_workers = 1,
 					.config = &config,
 					.census = census,
+					.throttle = throttle,
 					.budget = budget,
 					.metrics = &metrics,
 					.pool = pool}};

@@ -51,6 +51,7 @@ static const char *const scripts[][12] = {
 };
 
 static struct census *census;
+static struct throttle *throttle;
 static struct budget *budget;
 static struct metrics_cell metrics;
 static struct config config;
@@ -71,6 +72,9 @@ static int setup(void **state)
 	config.n_body_max = N_ELEMENT_MAX;
 	config.websocket_see_other_uri = nowhere;
 	log_set_level(LOG_LEVEL_ERROR);
+	if (r == 0) {
+		r = throttle_new(&throttle);
+	}
 	return r < 0 ? r : budget_new(&no_limits, 1, &budget);
 }
 
@@ -79,6 +83,7 @@ static int teardown(void **state)
 	(void)state;
 	budget = budget_free(budget);
 	census = census_free(census);
+	throttle = throttle_free(throttle);
 	return 0;
 }
 
@@ -144,6 +149,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 		.env = {.loop = uv_default_loop(),
 			.config = &config,
 			.census = census,
+			.throttle = throttle,
 			.budget = budget,
 			.metrics = &metrics,
 			.pool = pool},

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What the gateway makes of the logins that pass through it (xmpp/login.h), for both transports:
+ * the log line `auth-failed`, the counter, and the end of sessions that guess passwords
+ * (policy/throttle.h).
+ *
+ *     event=auth-failed client=192.0.2.7 transport=bosh session=x8G2sQe domain=example.org
+ *     mechanism=SCRAM-SHA-1 condition=not-authorized
+ *
+ * It has no user name: the gateway does not know it, and users mistype passwords into it. A client
+ * gets a few lines in an interval, as for any other line (ops/client-log.h).
+ */
+#include "gateway/session-log.h"
+
+/* The session @log, on its stream to @domain, is about to send @elements. Returns whether it may;
+ * if not, *ret_failure is why, and the session is to be ended. */
+_must_check_ bool login_guard_sent(const struct session_log *log, const char *domain,
+				   struct link *link, struct sv elements,
+				   struct failure *ret_failure);
+
+/* To be called for each element from the server, after it has been passed on. Returns as above. */
+_must_check_ bool login_guard_received(const struct session_log *log, const char *domain,
+				       const struct link *link, struct failure *ret_failure);
