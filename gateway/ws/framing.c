@@ -5,6 +5,12 @@
 
 #include "gateway/xmpp/namespace.h"
 
+enum {
+	/* "<!D", which is where expat stops. */
+	DOCTYPE_SEEN = 3,
+	NO_DOCTYPE = UINT8_MAX,
+};
+
 struct xml_scan_options framing_options(size_t n_max)
 {
 	return (struct xml_scan_options){
@@ -54,8 +60,33 @@ static void set_too_large(struct framing *framing, const char *reason)
 	set_fault(framing, "policy-violation", reason, FRAMING_FAULT_SIZE);
 }
 
+/* A DTD before the element. Within the element that the parser is in, expat sees no more than a
+ * mistake at the first letter. */
+static void look_for_doctype(struct framing *framing, struct sv data)
+{
+	static const struct sv doctype = {"<!DOCTYPE", 9};
+
+	for (size_t i = 0; i < data.n && framing->n_doctype < doctype.n; i++) {
+		char c = data.data[i];
+
+		if (c == doctype.data[framing->n_doctype]) {
+			framing->n_doctype++;
+		} else if (framing->n_doctype || !memchr(" \t\r\n", c, 4)) {
+			framing->n_doctype = NO_DOCTYPE;
+		}
+	}
+}
+
+static bool is_doctype(const struct framing *framing)
+{
+	return framing->n_doctype >= DOCTYPE_SEEN && framing->n_doctype != NO_DOCTYPE;
+}
+
 static void set_bad_xml(struct framing *framing, int xml_result)
 {
+	if (xml_result == XML_E_SYNTAX && is_doctype(framing)) {
+		xml_result = XML_E_RESTRICTED;
+	}
 	switch (xml_result) {
 	case XML_E_RESTRICTED:
 		set_bad(framing, "restricted-xml",
@@ -160,6 +191,7 @@ static void on_message_end(struct framing *framing)
 		return;
 	}
 	framing->n_message = 0;
+	framing->n_doctype = 0;
 	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
 	framing->event.element = buffer_sv(&framing->element);
 }
@@ -182,6 +214,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		set_too_large(framing, "the message is larger than this gateway accepts now");
 		return 0;
 	}
+	look_for_doctype(framing, (struct sv){data, n});
 	r = xml_scan_feed(&framing->scan, data, n);
 	if (r < 0) {
 		return r;

@@ -14,6 +14,7 @@
  * FRAMING_EVENT_NONE. An event, and what it points to, is valid until the next call.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/buffer.h"
 #include "common/xml.h"
@@ -58,7 +59,8 @@ struct framing {
 	struct framing_event event; /* reported at the end of the message */
 	struct buffer text;         /* what `event` points into */
 	size_t n_message_max;
-	size_t n_message; /* of the current message, so far */
+	size_t n_message;  /* of the current message, so far */
+	uint8_t n_doctype; /* how much of "<!DOCTYPE" it begins with; NO_DOCTYPE: something else */
 	bool opened, over;
 	bool due; /* `event` is to be reported */
 };

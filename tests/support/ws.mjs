@@ -79,6 +79,9 @@ export class WebSocketClient {
 		this.answersPings = true; // as a browser does, whether anybody reads messages or not
 		this.wake = () => {};
 		socket.on('data', (data) => this.read(data));
+		socket.on('error', (error) => {
+			this.error = error;
+		});
 		for (const event of ['end', 'close', 'error']) {
 			socket.on(event, () => {
 				this.isOpen = false;
@@ -124,6 +127,15 @@ export class WebSocketClient {
 			this.wake();
 		});
 		return within(found, ms, 'a WebSocket frame');
+	}
+
+	// The frames that still come, up to the end of the connection.
+	async untilEnd(ms) {
+		const all = [];
+		for (let frame = await this.nextFrame(ms); frame; frame = await this.nextFrame(ms)) {
+			all.push(frame);
+		}
+		return all;
 	}
 
 	// The text of the next message.

@@ -188,6 +188,10 @@ static void test_bad(void **state)
 	BAD("not-well-formed", "\r<!", "<a xmlns='b'/>");
 	BAD("not-well-formed", "]", "]");
 	BAD("not-well-formed", "\xc3");
+	BAD("restricted-xml", "<!DOCTYPE a><a xmlns='b'/>");
+	BAD("restricted-xml", " \n<!DOCTYPE a [<!ENTITY b 'c'>]>");
+	BAD("not-well-formed", "x<!DOCTYPE a>");
+	BAD("not-well-formed", "<!ELEMENT a>");
 	BAD("restricted-xml", "<!-- -->");
 	BAD("restricted-xml", "<?p i?>");
 	BAD("restricted-xml", "<a xmlns='b'>&c;</a>");

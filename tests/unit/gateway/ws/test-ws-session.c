@@ -238,6 +238,22 @@ static void test_words(void **state)
 		"end 1000\n");
 }
 
+/* A server that ends its stream before it has said anything leaves its client a reason. */
+static void test_ends_without_a_word(void **state)
+{
+	static const char *const steps[] = {
+		"> " OPEN,
+		"< <stream:stream xmlns:stream='http://etherx.jabber.org/streams' id='s'>",
+		"< </stream:stream>", NULL};
+	const char *said = expected_of(steps);
+
+	(void)state;
+	assert_non_null(strstr(said, "to client <open "));
+	assert_non_null(strstr(said, "<remote-connection-failed "));
+	assert_non_null(strstr(said, "the server closed the stream"));
+	assert_non_null(strstr(said, "\nend 1000 the server closed the stream\n"));
+}
+
 static void test_isolation(void **state)
 {
 	struct xml_pool *pool;
@@ -358,9 +374,9 @@ static void test_see_other_uri(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),          cmocka_unit_test(test_isolation),
-		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_message_limits),
-		cmocka_unit_test(test_see_other_uri),
+		cmocka_unit_test(test_words),          cmocka_unit_test(test_ends_without_a_word),
+		cmocka_unit_test(test_isolation),      cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_message_limits), cmocka_unit_test(test_see_other_uri),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
