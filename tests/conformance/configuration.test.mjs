@@ -106,10 +106,14 @@ test('conf/OPERATING.md has each key with its default, and no other', TIMEOUT, a
 	let section = '';
 	for (const line of chapter.split('\n## ')[0].split('\n')) {
 		[, section = section] = /^An? `([a-z]+) (?:"[^"]*" )?\{ … \}`/.exec(line) ?? [];
-		const [, key, value] = /^\| `([a-z_]+)` \| `([^`]*)` \|/.exec(line) ?? [];
 		found[section] ??= {};
-		if (key) {
-			found[section][key] = value;
+		// Keys that are described together share a row.
+		const [keys, values] = line.split(' | ').map((cell) => [...cell.matchAll(/`([^`]*)`/g)].map(([, text]) => text));
+		if (line.startsWith('| `')) {
+			assert.equal(keys.length, values.length, line);
+			keys.forEach((key, index) => {
+				found[section][key] = values[index];
+			});
 		}
 	}
 	assert.deepEqual(found, await allKeys());
