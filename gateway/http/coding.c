@@ -16,6 +16,9 @@ enum {
 	/* zlib's way to select a format: negated, bare deflate; plus GZIP_BITS, gzip. */
 	WINDOW_BITS = MAX_WBITS,
 	GZIP_BITS = 16,
+	BARE_WINDOW_BITS = -WINDOW_BITS,
+	/* What a flush writes behind the text; messages go without it. */
+	FLUSH_SIZE = 4,
 	/* In z_stream.data_type after Z_BLOCK: a block, or the header, has just ended. */
 	BLOCK_ENDED = 128,
 	ROOM_MIN = 4096,
@@ -24,8 +27,8 @@ enum {
 
 struct coder {
 	z_stream deflate, inflate;
-	enum coding deflating; /* of .deflate; CODING_IDENTITY before it is initialised */
-	bool can_inflate;      /* .inflate is initialised */
+	int deflating;    /* window bits of .deflate; 0 before it is initialised */
+	bool can_inflate; /* .inflate is initialised */
 	struct buffer scratch;
 };
 
@@ -203,9 +206,9 @@ int coder_new(struct coder **ret_coder)
 
 static void end_deflate(struct coder *coder)
 {
-	if (coder->deflating != CODING_IDENTITY) {
+	if (coder->deflating) {
 		deflateEnd(&coder->deflate);
-		coder->deflating = CODING_IDENTITY;
+		coder->deflating = 0;
 	}
 }
 
@@ -223,13 +226,11 @@ struct coder *coder_free(struct coder *coder)
 	return NULL;
 }
 
-/* One state serves both codings and is made again when the other one is needed. That is rare,
- * because clients that accept deflate accept gzip, too. Returns 0 or -ENOMEM. */
-static int begin_deflate(struct coder *coder, enum coding coding)
+/* One state serves all codings and is made again when another one is needed. That is rare, because
+ * clients that accept deflate accept gzip, too. Returns 0 or -ENOMEM. */
+static int begin_deflate(struct coder *coder, int window_bits)
 {
-	int window_bits = coding == CODING_GZIP ? WINDOW_BITS + GZIP_BITS : WINDOW_BITS;
-
-	if (coder->deflating == coding) {
+	if (coder->deflating == window_bits) {
 		return deflateReset(&coder->deflate) == Z_OK ? 0 : -ENOMEM;
 	}
 	end_deflate(coder);
@@ -237,38 +238,63 @@ static int begin_deflate(struct coder *coder, enum coding coding)
 			 Z_DEFAULT_STRATEGY) != Z_OK) {
 		return -ENOMEM;
 	}
-	coder->deflating = coding;
+	coder->deflating = window_bits;
 	return 0;
 }
 
-int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded)
+/* Encodes @plain behind what is in @coded. @flush: Z_FINISH, or Z_SYNC_FLUSH, which the text can go
+ * on after. Returns 0 or -ENOMEM. */
+static int compress_text(struct coder *coder, struct sv plain, int flush, struct buffer *coded)
 {
 	z_stream *stream = &coder->deflate;
-	assert(plain.n <= CODING_TEXT_MAX);
-	int r = begin_deflate(coder, coding);
+	/* A flush may need a few bytes more than the text alone. */
+	uLong n_room = deflateBound(stream, plain.n) + 2 * FLUSH_SIZE;
+	int r = buffer_reserve(coded, n_room);
 
-	if (r < 0) {
-		return r;
-	}
-	uLong n_room = deflateBound(stream, plain.n);
-
-	buffer_clear(&coder->scratch);
-	r = buffer_reserve(&coder->scratch, n_room);
 	if (r < 0) {
 		return r;
 	}
 	stream->next_in = (const Bytef *)plain.data;
 	stream->avail_in = (uInt)plain.n;
-	stream->next_out = (Bytef *)buffer_end(&coder->scratch);
+	stream->next_out = (Bytef *)buffer_end(coded);
 	stream->avail_out = (uInt)n_room;
-	int z = deflate(stream, Z_FINISH);
+	int z = deflate(stream, flush);
 
 	/* There is room for the worst case. */
-	assert(z == Z_STREAM_END);
+	assert(z == (flush == Z_FINISH ? Z_STREAM_END : Z_OK) && stream->avail_out > 0);
 	(void)z;
-	r = blob_new(stream->total_out, ret_coded);
+	coded->n += stream->total_out;
+	return 0;
+}
+
+int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struct blob **ret_coded)
+{
+	assert(plain.n <= CODING_TEXT_MAX);
+	int r = begin_deflate(coder, coding == CODING_GZIP ? WINDOW_BITS + GZIP_BITS : WINDOW_BITS);
+
+	buffer_clear(&coder->scratch);
 	if (r == 0) {
-		memcpy((*ret_coded)->data, coder->scratch.data, stream->total_out);
+		r = compress_text(coder, plain, Z_FINISH, &coder->scratch);
+	}
+	if (r == 0) {
+		r = blob_new(coder->scratch.n, ret_coded);
+	}
+	if (r == 0) {
+		memcpy((*ret_coded)->data, coder->scratch.data, coder->scratch.n);
+	}
+	return r;
+}
+
+int coder_encode_message(struct coder *coder, struct sv plain, struct buffer *coded)
+{
+	assert(plain.n > 0 && plain.n <= CODING_TEXT_MAX);
+	int r = begin_deflate(coder, BARE_WINDOW_BITS);
+
+	if (r == 0) {
+		r = compress_text(coder, plain, Z_SYNC_FLUSH, coded);
+	}
+	if (r == 0) {
+		buffer_truncate(coded, coded->n - FLUSH_SIZE);
 	}
 	return r;
 }
@@ -288,12 +314,9 @@ static bool has_zlib_header(struct sv coded)
 	       (method << 8 | flags) % 31 == 0;
 }
 
-static int begin_inflate(struct coder *coder, enum coding coding, struct sv coded)
+static int begin_inflate(struct coder *coder, int window_bits, struct sv coded)
 {
 	z_stream *stream = &coder->inflate;
-	int window_bits = coding == CODING_GZIP  ? WINDOW_BITS + GZIP_BITS
-			: has_zlib_header(coded) ? WINDOW_BITS
-						 : -WINDOW_BITS;
 
 	stream->next_in = (const Bytef *)coded.data;
 	stream->avail_in = (uInt)coded.n;
@@ -348,12 +371,19 @@ static int expand(z_stream *stream, struct buffer *plain, size_t *n_blocks)
 	return z;
 }
 
-int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max,
-		 struct buffer *ret_plain)
+/* How the coded text may end. */
+enum end {
+	END_ONCE,    /* with the final block, and nothing behind it */
+	END_MEMBERS, /* likewise, or with another such text (gzip) */
+	END_FLUSHED, /* behind any block (messages) */
+};
+
+static int decode(struct coder *coder, enum end end, size_t n_max, struct buffer *ret_plain)
 {
 	z_stream *stream = &coder->inflate;
+	bool is_behind_block = false;
 	size_t n_blocks = 0;
-	int r = begin_inflate(coder, coding, coded);
+	int r = 0;
 
 	stream->avail_out = 0;
 	while (r == 0) {
@@ -375,12 +405,40 @@ int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_
 		if (z == Z_STREAM_END && stream->avail_in == 0) {
 			return CODING_OK;
 		}
-		if (z == Z_STREAM_END && coding == CODING_GZIP) {
+		if (z == Z_STREAM_END && end != END_ONCE) {
 			/* The next member follows, or garbage. */
 			inflateReset(stream);
 		} else if (!goes_on(stream, z)) {
-			return CODING_E_CORRUPT;
+			return end == END_FLUSHED && is_behind_block && stream->avail_in == 0
+				     ? CODING_OK
+				     : CODING_E_CORRUPT;
 		}
+		is_behind_block = stream->data_type & BLOCK_ENDED;
 	}
 	return r;
+}
+
+int coder_decode(struct coder *coder, enum coding coding, struct sv coded, size_t n_max,
+		 struct buffer *ret_plain)
+{
+	int window_bits = coding == CODING_GZIP  ? WINDOW_BITS + GZIP_BITS
+			: has_zlib_header(coded) ? WINDOW_BITS
+						 : BARE_WINDOW_BITS;
+	int r = begin_inflate(coder, window_bits, coded);
+
+	return r < 0 ? r
+		     : decode(coder, coding == CODING_GZIP ? END_MEMBERS : END_ONCE, n_max,
+			      ret_plain);
+}
+
+int coder_decode_message(struct coder *coder, struct buffer *coded, size_t n_max,
+			 struct buffer *ret_plain)
+{
+	static const char flush[FLUSH_SIZE] = {0x00, 0x00, (char)0xff, (char)0xff};
+	int r = buffer_append(coded, flush, sizeof(flush));
+
+	if (r == 0) {
+		r = begin_inflate(coder, BARE_WINDOW_BITS, buffer_sv(coded));
+	}
+	return r < 0 ? r : decode(coder, END_FLUSHED, n_max, ret_plain);
 }

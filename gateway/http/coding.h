@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3) with zlib, as an engine: headers and bytes in,
- * bytes out.
+ * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3) and the compression of WebSocket messages
+ * (RFC 7692) with zlib, as an engine: headers and bytes in, bytes out.
  *
  * coding  the encoding of a body: identity (as it is), gzip (RFC 1952) or deflate, which is the
  *         zlib format (RFC 1950). Requests of old clients that send bare RFC 1951 as "deflate" are
@@ -112,3 +112,13 @@ _must_check_ int coder_encode(struct coder *coder, enum coding coding, struct sv
  * it. Returns CODING_OK, CODING_E_* or -ENOMEM. */
 _must_check_ int coder_decode(struct coder *coder, enum coding coding, struct sv coded,
 			      size_t n_max, struct buffer *ret_plain);
+
+/* WebSocket messages (RFC 7692, 7.2): bare deflate, each message on its own, without the four bytes
+ * that a flush ends with. */
+
+/* Appends @plain, of 1 to CODING_TEXT_MAX bytes, encoded. Returns 0 or -ENOMEM. */
+_must_check_ int coder_encode_message(struct coder *coder, struct sv plain, struct buffer *coded);
+
+/* Decodes a whole message as coder_decode() does. @coded is changed. */
+_must_check_ int coder_decode_message(struct coder *coder, struct buffer *coded, size_t n_max,
+				      struct buffer *ret_plain);
