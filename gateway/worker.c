@@ -8,6 +8,7 @@
 
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/sid.h"
+#include "gateway/client-of.h"
 #include "gateway/descriptors.h"
 #include "gateway/handover.h"
 #include "gateway/http/server.h"
@@ -103,10 +104,8 @@ static const struct listener_callbacks listener_callbacks = {
 static struct address on_client(void *userdata, const struct http_exchange *exchange)
 {
 	const struct worker *worker = userdata;
-	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
 
-	return client_address(&worker->env.config->proxies, http_exchange_peer(exchange),
-			      http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
+	return client_of(&worker->env, exchange).address;
 }
 
 /* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The client's identity behind proxies. X-Forwarded-For is trusted only if it comes from one of the
- * operator's own proxies, and only for the addresses that these have added.
+ * What a client is where clients are counted, and which peers are the operator's own proxies. Who
+ * is behind a proxy is told by forwarded.h.
  */
 #include "common/address.h"
 #include "common/sv.h"
@@ -17,19 +17,6 @@ struct client_proxies {
 _must_check_ int client_proxies_init(struct client_proxies *proxies, const char *const *texts,
 				     size_t n, size_t *ret_bad);
 void client_proxies_deinit(struct client_proxies *proxies);
-
-/* The client's address. This is @peer, unless @peer is a trusted proxy; then it is the rightmost
- * address in @forwarded_for (the value of the header, may be empty) that is not a trusted proxy. If
- * the search ends at an item that is not an address, or at the end, it is the last proxy found. The
- * port of a forwarded address is 0. */
-struct address client_address(const struct client_proxies *proxies, const struct address *peer,
-			      struct sv forwarded_for);
-
-/* Whether the client uses TLS. Only a trusted proxy can tell, in X-Forwarded-Proto
- * (@forwarded_proto is the value of the header, may be empty). Of several items the rightmost
- * counts, which the proxy next to us added. */
-bool client_is_secure(const struct client_proxies *proxies, const struct address *peer,
-		      struct sv forwarded_proto);
 
 /* Identifies a client: the IPv4 address, or the /64 of the IPv6 address, because one subscriber
  * usually has a whole /64. */

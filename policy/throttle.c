@@ -15,6 +15,8 @@ struct throttle {
 	struct bucket_table *client_failed_logins;   /* by client and domain */
 	struct bucket_table *domain_failed_logins;   /* by domain */
 	struct bucket_table *known;                  /* by client and domain */
+	struct bucket_table *warnings;               /* by client */
+	struct bucket warnings_all;
 };
 
 int throttle_new(struct throttle **ret_throttle)
@@ -25,9 +27,13 @@ int throttle_new(struct throttle **ret_throttle)
 		return -ENOMEM;
 	}
 	struct bucket_table **tables[] = {
-		&throttle->connections,          &throttle->sessions,
-		&throttle->domain_sessions,      &throttle->client_failed_logins,
-		&throttle->domain_failed_logins, &throttle->known,
+		&throttle->connections,
+		&throttle->sessions,
+		&throttle->domain_sessions,
+		&throttle->client_failed_logins,
+		&throttle->domain_failed_logins,
+		&throttle->known,
+		&throttle->warnings,
 	};
 	int r = -pthread_mutex_init(&throttle->mutex, NULL);
 
@@ -57,6 +63,7 @@ struct throttle *throttle_free(struct throttle *throttle)
 	bucket_table_free(throttle->client_failed_logins);
 	bucket_table_free(throttle->domain_failed_logins);
 	bucket_table_free(throttle->known);
+	bucket_table_free(throttle->warnings);
 	pthread_mutex_destroy(&throttle->mutex);
 	free(throttle);
 	return NULL;
@@ -203,4 +210,19 @@ void throttle_login_succeeded(struct throttle *throttle, const struct address *c
 	*bucket = (struct bucket){0};
 	bucket_charge(bucket, known_rate, now);
 	pthread_mutex_unlock(&throttle->mutex);
+}
+
+bool throttle_warning(struct throttle *throttle, const struct address *client, struct mono now)
+{
+	const struct query query = {.throttle = throttle, .client = client, .now = now};
+
+	pthread_mutex_lock(&throttle->mutex);
+	bool may = has(&query, throttle->warnings, client, SV_EMPTY, THROTTLE_WARNINGS) &&
+		   bucket_take(&throttle->warnings_all, THROTTLE_WARNINGS_ALL, now);
+
+	if (may) {
+		charge(&query, throttle->warnings, client, SV_EMPTY, THROTTLE_WARNINGS);
+	}
+	pthread_mutex_unlock(&throttle->mutex);
+	return may;
 }

@@ -29,6 +29,10 @@ enum {
 	THROTTLE_KNOWN_S = 7 * 24 * 3600,
 };
 
+/* Warnings about single addresses: once a day about each, and a few in an hour about all. */
+#define THROTTLE_WARNINGS ((struct bucket_rate){1, 24 * 3600})
+#define THROTTLE_WARNINGS_ALL ((struct bucket_rate){20, 3600})
+
 struct throttle_limits {
 	struct bucket_rate connections;          /* of a client: CPU for accepting and TLS */
 	struct bucket_rate sessions;             /* of a client: DNS and dials on its behalf */
@@ -80,3 +84,7 @@ _must_check_ enum throttle_result throttle_login_failed(struct throttle *throttl
 /* The login succeeded: the client is known. */
 void throttle_login_succeeded(struct throttle *throttle, const struct address *client,
 			      struct sv domain, struct mono now);
+
+/* Whether a warning about @client is due, and not one of too many. */
+_must_check_ bool throttle_warning(struct throttle *throttle, const struct address *client,
+				   struct mono now);

@@ -10,6 +10,7 @@
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
+#include "gateway/client-of.h"
 #include "gateway/http/site.h"
 
 enum {
@@ -265,28 +266,6 @@ static void read_body(struct bosh_relay *relay, const struct http_exchange *exch
 	}
 }
 
-/* Determines the client from the headers of trusted proxies. If the peer is not one, the headers
- * are ignored. */
-static void read_client(struct bosh_relay *relay, const struct http_exchange *exchange,
-			struct bosh_request *request)
-{
-	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT;
-	_cleanup_(buffer_deinit) struct buffer protos = BUFFER_INIT;
-	const struct client_proxies *proxies = &relay->env->config->proxies;
-	const struct address *peer = http_exchange_peer(exchange);
-
-	request->client = *peer;
-	request->secure = false;
-	if (client_is_proxy(proxies, peer)) {
-		request->client = client_address(
-			proxies, peer,
-			http_exchange_header_list(exchange, "X-Forwarded-For", &addresses));
-		request->secure = client_is_secure(
-			proxies, peer,
-			http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos));
-	}
-}
-
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
 {
 	struct pending *pending = pending_new(relay, exchange);
@@ -298,8 +277,14 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 		return;
 	}
 	request.exchange = pending->id;
-	read_client(relay, exchange, &request);
+	const struct forwarded_client client = client_of(relay->env, exchange);
+
+	request.client = client.address;
+	request.secure = client.is_secure;
 	read_body(relay, exchange, &request);
+	if (!request.body.sid.data) {
+		client_warn_ignored(relay->env, exchange);
+	}
 	if (sid_worker(request.body.sid, relay->env->n_workers, &pending->owner)) {
 		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
 	}

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/client-of.h"
 #include "gateway/http/site.h"
 #include "gateway/ws/endpoint-state.h"
 #include "gateway/ws/upgrade.h"
@@ -95,16 +96,18 @@ bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct addres
 		.protocol = peek->protocol,
 		.origin_allowed = site_allows(endpoint->env->site, peek->origin, peek->host),
 	};
-	const struct client_proxies *proxies = &endpoint->env->config->proxies;
-	const struct ws_client client = {
-		.address = client_address(proxies, peer, peek->forwarded_for),
-		.is_secure = client_is_secure(proxies, peer, peek->forwarded_proto),
-	};
+	const struct config *config = endpoint->env->config;
+	const struct forwarded_headers headers = {.x_for = peek->forwarded_for,
+						  .x_proto = peek->forwarded_proto};
+	const struct forwarded_client who =
+		forwarded_client(&config->proxies, FORWARDED_X, peer, &headers);
+	const struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
 	char handshake[PEEK_MAX];
 	struct wire *wire;
 
-	/* The handshake was peeked at, so it is there to be read. */
-	if (upgrade_check(&upgrade) != UPGRADE_OK ||
+	/* The peek does not look for Forwarded. The handshake was peeked at, so it is there to be
+	 * read. */
+	if (config->forwarded != FORWARDED_X || upgrade_check(&upgrade) != UPGRADE_OK ||
 	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
 		return false;
 	}
@@ -127,29 +130,14 @@ static void refuse(const struct site *site, struct http_exchange *exchange,
 	}
 }
 
-static struct ws_client client_of(const struct ws_endpoint *endpoint,
-				  struct http_exchange *exchange)
-{
-	const struct client_proxies *proxies = &endpoint->env->config->proxies;
-	const struct address *peer = http_exchange_peer(exchange);
-	_cleanup_(buffer_deinit) struct buffer addresses = BUFFER_INIT, protos = BUFFER_INIT;
-
-	return (struct ws_client){
-		.address = client_address(
-			proxies, peer,
-			http_exchange_header_list(exchange, "X-Forwarded-For", &addresses)),
-		.is_secure = client_is_secure(
-			proxies, peer,
-			http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos)),
-	};
-}
-
 /* Takes the connection of an accepted handshake away from the HTTP server. */
 static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange, struct sv key)
 {
-	const struct ws_client client = client_of(endpoint, exchange);
+	const struct forwarded_client who = client_of(endpoint->env, exchange);
+	const struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
 	int fd;
 
+	client_warn_ignored(endpoint->env, exchange);
 	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &fd) < 0) {
 		site_answer_text(endpoint->env->site, exchange, 503,
 				 "The gateway has no room for this connection now.\n");

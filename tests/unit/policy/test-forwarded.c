@@ -223,6 +223,20 @@ static void test_rfc7239(void **state)
 	check_rfc("127.0.0.1", "198.51.100.1", "127.0.0.1:4711", false);
 }
 
+/* Nothing behind the view is read. */
+static void test_view_ends(void **state)
+{
+	const struct forwarded_headers headers = {.x_for = {"192.0.2.12", 9}};
+	struct address peer;
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(address_parse(SV("127.0.0.1"), 1, &peer), 0);
+	struct forwarded_client client = forwarded_client(&proxies, FORWARDED_X, &peer, &headers);
+
+	assert_string_equal(address_format(&client.address, text), "192.0.2.1:0");
+}
+
 static bool is_ignored(enum forwarded_notation notation, const char *peer,
 		       struct forwarded_headers headers)
 {
@@ -254,7 +268,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_x_address), cmocka_unit_test(test_x_scheme),
-		cmocka_unit_test(test_rfc7239),   cmocka_unit_test(test_ignored),
+		cmocka_unit_test(test_rfc7239),   cmocka_unit_test(test_view_ends),
+		cmocka_unit_test(test_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -229,6 +229,29 @@ static void test_no_limits(void **state)
 	}
 }
 
+static void test_warnings(void **state)
+{
+	const struct address a = client_of(1);
+	const struct address b = client_of(2);
+	const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+
+	(void)state;
+	assert_true(throttle_warning(throttle, &a, (struct mono){0}));
+	assert_false(throttle_warning(throttle, &a, (struct mono){day_ms - 1}));
+	assert_true(throttle_warning(throttle, &b, (struct mono){day_ms - 1}));
+	assert_true(throttle_warning(throttle, &a, (struct mono){day_ms}));
+}
+
+static void test_many_warnings(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i <= 20; i++) {
+		const struct address client = client_of(i);
+
+		assert_int_equal(throttle_warning(throttle, &client, (struct mono){0}), i < 20);
+	}
+}
+
 static int make(void *userdata)
 {
 	struct throttle *one;
@@ -244,7 +267,7 @@ static int make(void *userdata)
 static void test_no_memory(void **state)
 {
 	(void)state;
-	failmalloc_each(make, NULL, 7);
+	failmalloc_each(make, NULL, 8);
 }
 
 int main(void)
@@ -260,6 +283,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many_guessers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_known_for_a_week, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_warnings, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_warnings, set_up, tear_down),
 		cmocka_unit_test(test_no_memory),
 	};
 
