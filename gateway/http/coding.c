@@ -409,7 +409,8 @@ static int decode(struct coder *coder, enum end end, size_t n_max, struct buffer
 			/* The next member follows, or garbage. */
 			inflateReset(stream);
 		} else if (!goes_on(stream, z)) {
-			return end == END_FLUSHED && is_behind_block && stream->avail_in == 0
+			/* There was nothing left to do, and the last block was complete. */
+			return end == END_FLUSHED && is_behind_block && z == Z_BUF_ERROR
 				     ? CODING_OK
 				     : CODING_E_CORRUPT;
 		}
