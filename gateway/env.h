@@ -14,6 +14,7 @@
 #include "gateway/ops/client-log.h"
 #include "gateway/ops/metrics.h"
 #include "gateway/process/state.h"
+#include "gateway/wire.h"
 #include "gateway/xmpp/link-env.h"
 #include "policy/throttle.h"
 
@@ -38,6 +39,7 @@ struct worker_env {
 	struct metrics_cell *metrics; /* of this worker */
 	struct client_log *client_log;
 	struct xml_pool *pool;
+	struct wire_hub *hub;    /* of the clients' connections */
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
 	LIST_HEAD(open_sessions, session_log) sessions; /* open ones; session-log.h keeps it */

@@ -3,50 +3,59 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-struct handover {
+struct handover_message {
 	struct message message;
-	int fd;
-	struct address peer;
-	struct worker_env *env; /* for the census */
+	struct wire *wire;
+	struct worker_env *env; /* the sender's; for the shared census */
 	handover_taken taken;
 };
 
+void handover_drop(struct worker_env *env, struct wire *wire)
+{
+	const struct address peer = *wire_peer(wire);
+
+	wire_close(wire);
+	worker_leave_connection(env, &peer);
+}
+
 static void on_message(struct message *message, void *reader)
 {
-	struct handover *handover = CONTAINER_OF(message, struct handover, message);
+	struct handover_message *handover = CONTAINER_OF(message, struct handover_message, message);
 
-	handover->taken(reader, handover->fd, &handover->peer);
+	handover->taken(reader, handover->wire);
 	free(handover);
 }
 
-static void drop(struct message *message)
+static void drop_message(struct message *message)
 {
-	struct handover *handover = CONTAINER_OF(message, struct handover, message);
+	struct handover_message *handover = CONTAINER_OF(message, struct handover_message, message);
 
-	close(handover->fd);
-	worker_leave_connection(handover->env, &handover->peer);
+	handover_drop(handover->env, handover->wire);
 	free(handover);
 }
 
-int handover_post(struct mailbox *mailbox, int fd, const struct address *peer,
-		  struct worker_env *env, handover_taken taken)
+int handover_post(struct mailbox *mailbox, struct wire *wire, struct worker_env *env,
+		  handover_taken taken)
 {
-	struct handover *handover = malloc(sizeof(*handover));
+	struct handover_message *handover = malloc(sizeof(*handover));
 
 	if (!handover) {
 		return -ENOMEM;
 	}
-	*handover = (struct handover){
-		.message = {.handle = on_message, .drop = drop},
-		.fd = fd,
-		.peer = *peer,
+	*handover = (struct handover_message){
+		.message = {.handle = on_message, .drop = drop_message},
+		.wire = wire,
 		.env = env,
 		.taken = taken,
 	};
+	wire_leave(wire);
 	int r = mailbox_post(mailbox, &handover->message);
 
+	if (r < 0 && wire_join(wire, env->hub) < 0) {
+		drop_message(&handover->message);
+		return 0;
+	}
 	if (r < 0) {
 		free(handover);
 	}

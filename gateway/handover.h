@@ -5,11 +5,15 @@
  */
 #include "gateway/env.h"
 
-/* Runs in the receiving worker; @reader as given to mailbox_init(). Takes @fd. */
-typedef void (*handover_taken)(void *reader, int fd, const struct address *peer);
+/* Runs in the receiving worker; @reader as given to mailbox_init(). Takes @wire, which belongs to
+ * no hub. */
+typedef void (*handover_taken)(void *reader, struct wire *wire);
 
-/* Posts @fd, on which nothing has been read, to @mailbox. @env, of any worker, gives the seat of
- * @peer back if the receiver is being stopped. Thread-safe. Returns 0 or a negative errno; then the
- * connection still belongs to the caller. */
-_must_check_ int handover_post(struct mailbox *mailbox, int fd, const struct address *peer,
-			       struct worker_env *env, handover_taken taken);
+/* Posts @wire, on which nothing has been consumed, to @mailbox. @env is the sender's; it gives the
+ * seat in the census back if the receiver is being stopped. Call it from `ready` of the wire.
+ * Returns 0, or a negative errno; then @wire is where it was. */
+_must_check_ int handover_post(struct mailbox *mailbox, struct wire *wire, struct worker_env *env,
+			       handover_taken taken);
+
+/* Closes @wire, which belongs to no hub, and gives its seat back. */
+void handover_drop(struct worker_env *env, struct wire *wire);

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A worker's listening sockets. Accepts connections, counts them (policy/census.h), peeks at their
- * first bytes without consuming them (peek.h), and passes each connection to a callback, or to
- * socket-policy.h if a plug-in asks for a socket policy.
- *
- * waiting  an accepted connection that has not sent enough to be classified; it costs a descriptor
- *          and a few bytes, and is closed after header_timeout
+ * A worker's listening sockets. Accepts connections, counts them (policy/census.h), and passes
+ * each one to a callback before anything has been read from it, or to socket-policy.h if it came to
+ * a port for plug-ins.
  */
 #include "gateway/env.h"
-#include "gateway/peek.h"
 
 struct listener;
 
 struct listener_callbacks {
-	/* The callee takes ownership of @fd, from which nothing has been read. The views of @peek
-	 * are borrowed for the call. Call worker_leave_connection() when the connection is
-	 * closed. */
-	void (*connection)(void *userdata, int fd, const struct address *peer,
-			   const struct peek *peek);
+	/* Takes @wire, which belongs to no hub yet. It has a seat in the census; the hub gives that
+	 * back when it closes the wire. Call worker_leave_connection() if it comes to no hub. */
+	void (*connection)(void *userdata, struct wire *wire);
 };
 
 /* Accepts from the listening sockets @fds, which are duplicated. Returns 0 or a negative errno. */
@@ -27,10 +21,9 @@ _must_check_ int listener_new(struct worker_env *env, const struct listener_call
 			      struct listener **ret_listener);
 
 /* The configuration of @env has been replaced, and with it the listening sockets (acceptor.h).
- * Connections that wait are judged by the new one. Returns 0 or a negative errno; then the earlier
+ * Returns 0 or a negative errno; then the earlier
  * sockets stay. */
 _must_check_ int listener_reload(struct listener *listener, const int *fds, size_t n_fds);
 
-/* Closes the sockets and the waiting connections; memory is freed in a later iteration of the loop.
- * @listener may be NULL. Returns NULL. */
+/* Closes the sockets. Takes NULL; returns NULL. */
 struct listener *listener_free(struct listener *listener);

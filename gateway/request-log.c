@@ -3,7 +3,7 @@
 #include "gateway/request-log.h"
 
 void request_log_refused(const struct worker_env *env, const struct http_exchange *exchange,
-			 struct address client)
+			 struct address client, const char *reason)
 {
 	unsigned status = http_exchange_status(exchange);
 	bool is_origin = status == 403;
@@ -14,7 +14,8 @@ void request_log_refused(const struct worker_env *env, const struct http_exchang
 		return;
 	}
 	log_info("request-refused", LOG_STR("client", address_format_host(&client, text)),
-		 LOG_NUMBER("status", status), LOG_SV("method", http_exchange_method(exchange)),
+		 LOG_NUMBER("status", status), LOG_STR("reason", reason),
+		 LOG_SV("method", http_exchange_method(exchange)),
 		 LOG_SV("path", http_exchange_path(exchange)),
 		 LOG_SV("origin", is_origin ? http_exchange_header(exchange, "Origin") : SV("")));
 }

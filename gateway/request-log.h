@@ -5,9 +5,10 @@
 #include "gateway/http/exchange.h"
 
 /* HTTP refused @exchange of @client. Browsers hide such answers from the page, so its developer has
- * only this line to find the cause. Nothing is logged if the answer is no refusal. */
+ * only this line to find the cause. @reason: in a word, or "". Nothing is logged if the answer is
+ * no refusal. */
 void request_log_refused(const struct worker_env *env, const struct http_exchange *exchange,
-			 struct address client);
+			 struct address client, const char *reason);
 
 /* The accepted connection of @peer could not be served, because of the error @r. */
 void request_log_lost(const struct worker_env *env, const struct address *peer, int r);

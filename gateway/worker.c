@@ -7,17 +7,13 @@
 #include <unistd.h>
 
 #include "gateway/bosh/endpoint.h"
-#include "gateway/bosh/sid.h"
-#include "gateway/client-of.h"
 #include "gateway/descriptors.h"
-#include "gateway/handover.h"
-#include "gateway/http/server.h"
+#include "gateway/front.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
 #include "gateway/ops/pulse.h"
 #include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
-#include "gateway/request-log.h"
 #include "gateway/socket-policy.h"
 #include "gateway/worker-update.h"
 #include "gateway/ws/endpoint.h"
@@ -38,11 +34,11 @@ struct worker {
 	struct mailbox mailbox;
 	struct mailbox **mailboxes; /* of all workers, by index */
 	struct listener *listener;
-	struct http_server *http;
+	struct front front;
 	struct bosh_endpoint *bosh;
 	struct ws_endpoint *ws;
-	uv_async_t order;  /* not a message: it must arrive when the mailbox is full */
-	uv_async_t evict;  /* likewise */
+	uv_async_t order; /* not a message: it must arrive when the mailbox is full */
+	uv_async_t evict; /* likewise */
 	/* The orders, set by the main thread. */
 	atomic_bool has_to_drain, has_to_stop;
 	_Atomic(struct worker_update *) update; /* the newest; the worker takes it out */
@@ -57,42 +53,14 @@ struct worker {
 
 /* Connections. */
 
-static void adopt_http(struct worker *worker, int fd, const struct address *peer)
+static void on_connection(void *userdata, struct wire *wire)
 {
-	if (worker->env.is_stopping) {
-		close(fd);
-		worker_leave_connection(&worker->env, peer);
-		return;
-	}
-	int r = http_server_adopt(worker->http, fd, peer);
-
-	if (r < 0) {
-		request_log_lost(&worker->env, peer, r);
-		worker_leave_connection(&worker->env, peer);
-	}
+	front_accept(&((struct worker *)userdata)->front, wire);
 }
 
-static void on_handed_over(void *reader, int fd, const struct address *peer)
+static void on_handed_over(void *reader, struct wire *wire)
 {
-	adopt_http(reader, fd, peer);
-}
-
-static void on_connection(void *userdata, int fd, const struct address *peer,
-			  const struct peek *peek)
-{
-	struct worker *worker = userdata;
-	unsigned owner;
-
-	if (peek->kind == PEEK_BOSH && sid_worker(peek->sid, worker->env.n_workers, &owner) &&
-	    owner != worker->env.index &&
-	    handover_post(worker->mailboxes[owner], fd, peer, &worker->env, on_handed_over) == 0) {
-		return;
-	}
-	if (peek->kind == PEEK_WEBSOCKET && ws_endpoint_adopt(worker->ws, fd, peer, peek)) {
-		metrics_add(worker->env.metrics, METRIC_REQUESTS_WEBSOCKET, 1);
-		return;
-	}
-	adopt_http(worker, fd, peer);
+	front_take(&((struct worker *)reader)->front, wire);
 }
 
 static const struct listener_callbacks listener_callbacks = {
@@ -101,16 +69,10 @@ static const struct listener_callbacks listener_callbacks = {
 
 /* Requests. */
 
-static struct address on_client(void *userdata, const struct http_exchange *exchange)
-{
-	const struct worker *worker = userdata;
-
-	return client_of(&worker->env, exchange).address;
-}
-
 /* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */
-static bool route(struct worker *worker, struct http_exchange *exchange)
+static bool on_request(void *userdata, struct http_exchange *exchange)
 {
+	struct worker *worker = userdata;
 	const struct site *site = worker->env.site;
 
 	if (http_exchange_is_ambiguous(exchange)) {
@@ -139,15 +101,6 @@ static bool route(struct worker *worker, struct http_exchange *exchange)
 	return false;
 }
 
-static void on_request(void *userdata, struct http_exchange *exchange)
-{
-	struct worker *worker = userdata;
-
-	if (!route(worker, exchange)) {
-		request_log_refused(&worker->env, exchange, on_client(worker, exchange));
-	}
-}
-
 static void on_gone(void *userdata, struct http_exchange *exchange)
 {
 	struct worker *worker = userdata;
@@ -162,22 +115,14 @@ static void on_done(void *userdata, struct http_exchange *exchange)
 	bosh_relay_done(bosh_endpoint_relay(worker->bosh), exchange);
 }
 
-static void on_closed(void *userdata, const struct address *peer)
-{
-	struct worker *worker = userdata;
-
-	worker_leave_connection(&worker->env, peer);
-}
+static const struct front_callbacks front_callbacks = {
+	.request = on_request,
+	.gone = on_gone,
+	.done = on_done,
+	.handed_over = on_handed_over,
+};
 
 /* Bytes that are held for clients before their login (policy/budget.h). */
-
-static void on_cut(void *userdata, struct http_exchange *exchange)
-{
-	struct worker *worker = userdata;
-	request_log_dropped(&worker->env, on_client(worker, exchange));
-	site_answer_text(worker->env.site, exchange, 503,
-			 "This request took too long while others needed the memory. Try again.\n");
-}
 
 static void on_evict(uv_async_t *evict)
 {
@@ -197,7 +142,7 @@ static void wake_to_evict(void *userdata)
 /* Parts that were never created are NULL. */
 static void close_rest(struct worker *worker)
 {
-	worker->http = http_server_free(worker->http);
+	front_close(&worker->front);
 	mailbox_close(&worker->mailbox);
 	bosh_endpoint_stop(worker->bosh);
 	socket_policy_close(worker->env.socket_policy);
@@ -213,7 +158,7 @@ static void close_rest(struct worker *worker)
  * WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
-	return http_server_is_busy(worker->http) || ws_endpoint_is_busy(worker->ws);
+	return front_is_busy(&worker->front) || ws_endpoint_is_busy(worker->ws);
 }
 
 /* The HTTP server must outlive each WebSocket that was upgraded from one of its connections. */
@@ -262,8 +207,7 @@ static void reload(struct worker *worker, struct worker_update *update)
 		r = bosh_endpoint_reload(worker->bosh);
 	}
 	if (r == 0) {
-		r = http_server_reload(worker->http, env->config->n_body_max,
-				       env->config->header_timeout_s, env->config->coding);
+		r = front_reload(&worker->front);
 	}
 	if (r == 0 && worker->listener) {
 		r = listener_reload(worker->listener, update->fds, update->n_fds);
@@ -357,29 +301,13 @@ static int listen_on(struct worker *worker, const struct worker_shared *shared)
 static int parts_new(struct worker *worker, const struct worker_shared *shared)
 {
 	struct worker_env *env = &worker->env;
-	int r = bosh_endpoint_new(env, &worker->bosh);
+	int r = front_init(&worker->front, env, &front_callbacks, worker);
 
 	if (r == 0) {
-		r = ws_endpoint_new(env, &worker->ws);
+		r = bosh_endpoint_new(env, &worker->bosh);
 	}
 	if (r == 0) {
-		r = http_server_new(
-			&(struct http_server_options){
-				.loop = env->loop,
-				.n_body_max = env->config->n_body_max,
-				.timeout_s = env->config->header_timeout_s,
-				.coding = env->config->coding,
-				.budget = env->budget,
-				.owner = env->index,
-				.client = on_client,
-				.cut = on_cut,
-				.request = on_request,
-				.gone = on_gone,
-				.done = on_done,
-				.closed = on_closed,
-				.userdata = worker,
-			},
-			&worker->http);
+		r = ws_endpoint_new(env, &worker->ws);
 	}
 	if (r == 0) {
 		r = socket_policy_new(env, &worker->env.socket_policy);
@@ -460,6 +388,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 void worker_connect(struct worker *const *workers, unsigned n_workers)
 {
 	for (unsigned i = 0; i < n_workers; i++) {
+		front_connect(&workers[i]->front, workers[i]->mailboxes);
 		for (unsigned j = 0; j < n_workers; j++) {
 			workers[i]->mailboxes[j] = &workers[j]->mailbox;
 			bosh_relay_introduce(bosh_endpoint_relay(workers[i]->bosh),
@@ -485,6 +414,7 @@ struct worker *worker_free(struct worker *worker)
 	bosh_endpoint_free(worker->bosh);
 	ws_endpoint_free(worker->ws);
 	socket_policy_free(worker->env.socket_policy);
+	front_deinit(&worker->front);
 	mailbox_deinit(&worker->mailbox);
 	outbound_deinit(&worker->env.link);
 	free(worker->mailboxes);

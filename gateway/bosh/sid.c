@@ -34,3 +34,23 @@ bool sid_worker(struct sv sid, unsigned n_workers, unsigned *ret_worker)
 	*ret_worker = worker;
 	return true;
 }
+
+bool sid_find(struct sv body, struct sv *ret_sid)
+{
+	struct sv open = sv_first(body, SID_FIND_MAX);
+	size_t at = sv_find_sv(open, SV(" sid="));
+	struct sv rest = sv_skip(open, at + 5);
+	bool is_quoted = rest.n && (rest.data[0] == '\'' || rest.data[0] == '"');
+
+	*ret_sid = SV_EMPTY;
+	if (is_quoted) {
+		struct sv value = sv_skip(rest, 1);
+		size_t end = sv_find(value, rest.data[0]);
+
+		if (end < value.n) {
+			*ret_sid = sv_first(value, end);
+			return true;
+		}
+	}
+	return open.n == SID_FIND_MAX || sv_find(open, '>') < open.n || (rest.n && !is_quoted);
+}

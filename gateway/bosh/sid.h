@@ -15,6 +15,9 @@ enum {
 	SID_LENGTH = SID_WORKER_LENGTH + SID_RANDOM_LENGTH,
 	/* How much of it may be logged: three of the 22 random characters. */
 	SID_LOG_LENGTH = SID_WORKER_LENGTH + 3,
+	/* How much of a body is searched for it: a client that does not send it at once must not
+	 * have the same bytes looked at again and again. */
+	SID_FIND_MAX = 2048,
 };
 
 /* Makes a new sid for a session of @worker. Returns 0 or a negative errno. */
@@ -23,3 +26,8 @@ _must_check_ int sid_make(unsigned worker, char ret_sid[static SID_LENGTH + 1]);
 /* Sets *ret_worker to the worker that @sid encodes. Returns false if @sid is not one of this
  * gateway. */
 bool sid_worker(struct sv sid, unsigned n_workers, unsigned *ret_worker);
+
+/* Finds the sid in a body that need not be complete, without parsing it: the first attribute of
+ * that name. If it is in a payload, the request takes a detour over another worker and is still
+ * answered. Returns false if more of the body may tell; *ret_sid is empty if there is none. */
+bool sid_find(struct sv body, struct sv *ret_sid);

@@ -11,6 +11,7 @@
 #include "common/buffer.h"
 #include "common/sv.h"
 #include "gateway/http/coding.h"
+#include "gateway/wire.h"
 
 struct http_exchange;
 
@@ -33,6 +34,7 @@ struct http_answer {
 };
 
 struct sv http_exchange_method(const struct http_exchange *exchange);
+/* Without scheme, authority and query; compare it with http_path_eq(). */
 struct sv http_exchange_path(const struct http_exchange *exchange);
 /* The decoded body; valid only inside `request`. If decoding failed, it is the beginning, followed
  * by a NUL, which no text contains, so that it cannot be taken for a whole body. */
@@ -46,7 +48,8 @@ bool http_exchange_body_too_large(const struct http_exchange *exchange);
 /* Whether the body has a content coding that is not supported. Such a request must be refused; the
  * body is there as it was sent. */
 bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange);
-/* The value of a header, borrowed until the answer; data is NULL when there is none. */
+/* The value of a header; data is NULL when there is none. Method, path and headers are valid only
+ * inside `request` and `cut`, except for the value of Origin, which is valid until the answer. */
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name);
 /* Likewise for a header whose lines form one list (RFC 9110, 5.3). All lines count, so that a
  * client cannot hide the line of a proxy behind its own. @joined belongs to the caller and holds
@@ -73,8 +76,11 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 /* The status of the answer; 0: there is none yet. */
 unsigned http_exchange_status(const struct http_exchange *exchange);
 
-/* Takes the connection away from HTTP instead of answering, for a WebSocket upgrade. *ret_fd is a
- * duplicate of the socket's descriptor and belongs to the caller, who calls http_exchange_release()
- * after closing it. Returns 0 or a negative errno. */
-_must_check_ int http_exchange_detach(struct http_exchange *exchange, int *ret_fd);
+/* Takes the connection away from HTTP instead of answering, for a WebSocket upgrade. *ret_wire has
+ * the bytes that follow the request; it is in the worker's hub, has no user yet, and gives its seat
+ * in the census back when it is closed. Set a user, then wire_wake() it. *ret_kept is NULL, or must
+ * be given to http_exchange_release() after *ret_wire was closed; @exchange itself must not be used
+ * any more. Returns 0 or a negative errno; then the request must be answered. */
+_must_check_ int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire,
+				      struct http_exchange **ret_kept);
 void http_exchange_release(struct http_exchange *exchange);

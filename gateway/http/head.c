@@ -118,7 +118,7 @@ static enum http_head_result fail(struct http_head *head, enum http_fault fault)
 
 /* Paths and targets. */
 
-static struct sv without_slash(struct sv path)
+struct sv http_path_without_slash(struct sv path)
 {
 	while (path.n > 1 && path.data[path.n - 1] == '/') {
 		path.n--;
@@ -130,8 +130,8 @@ bool http_path_eq(struct sv path, struct sv known)
 {
 	size_t i = 0;
 
-	path = path.n ? without_slash(path) : SV("/");
-	known = without_slash(known);
+	path = path.n ? http_path_without_slash(path) : SV("/");
+	known = http_path_without_slash(known);
 	for (size_t j = 0; j < known.n; i++, j++) {
 		if (i >= path.n || path.data[i] != known.data[j]) {
 			return false;
@@ -445,9 +445,10 @@ bool http_head_next(const struct http_head *head, const char *bytes, struct sv n
 		    uint16_t *cursor, struct sv *ret_value)
 {
 	uint16_t at = *cursor ? *cursor : head->fields;
+	uint16_t end = head->n ? head->n : head->line;
 
-	while (at < head->n) {
-		struct sv rest = {bytes + at, (size_t)(head->n - at)};
+	while (at < end) {
+		struct sv rest = {bytes + at, (size_t)(end - at)};
 		struct sv line = sv_first(rest, sv_find(rest, '\n'));
 
 		at = (uint16_t)(at + line.n + 1);

@@ -6,7 +6,8 @@
  * proxy and the gateway that disagree about a request can be made to disagree about where the next
  * one begins (request smuggling, CWE-444).
  *
- * fault      why a head is refused; one list with the status and the sentence of the answer
+ * fault      why a head is refused; one list with the status and the sentence of the answer. LATE
+ *            and BUSY are the reader's
  * alien      a connection that does not speak HTTP: TLS, an XMPP stream, SSH ...
  * path       the target without scheme, authority and query, as the client wrote it. Compare it by
  *            http_path_eq()
@@ -45,21 +46,24 @@ enum {
 };
 
 /* id, status, name in the log, sentence for the client. Status 0: no answer, for it is no HTTP. */
-#define HTTP_FAULTS(X)                                                                            \
-	X(ALIEN, 0, "not-http", "")                                                               \
-	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")                \
-	X(TARGET, 400, "bad-target", "The target of this request is malformed.\n")                \
-	X(TARGET_TOO_LONG, 414, "target-too-long", "The target of this request is too long.\n")   \
-	X(VERSION, 505, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")           \
-	X(LINE_END, 400, "bad-line-end", "A line of this request does not end with CR LF.\n")     \
-	X(CONTROL, 400, "control-byte", "A header of this request has a control character.\n")    \
-	X(FOLDED, 400, "folded-header", "A header of this request is folded.\n")                  \
-	X(NAME, 400, "bad-header-name", "A header of this request has a malformed name.\n")       \
-	X(HOST, 400, "bad-host", "This request needs exactly one valid Host header.\n")           \
-	X(LENGTH, 400, "ambiguous-length", "Where this request ends is not clear.\n")             \
-	X(CODING, 501, "unknown-transfer-coding", "This transfer coding is not spoken here.\n")   \
-	X(TOO_LARGE, 431, "head-too-large", "The headers of this request are larger than 16 KB; " \
-					    "cookies of this host may be the cause.\n")           \
+#define HTTP_FAULTS(X)                                                                          \
+	X(ALIEN, 0, "not-http", "")                                                             \
+	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")              \
+	X(TARGET, 400, "bad-target", "The target of this request is malformed.\n")              \
+	X(TARGET_TOO_LONG, 414, "target-too-long", "The target of this request is too long.\n") \
+	X(VERSION, 505, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")         \
+	X(LINE_END, 400, "bad-line-end", "A line of this request does not end with CR LF.\n")   \
+	X(CONTROL, 400, "control-byte", "A header of this request has a control character.\n")  \
+	X(FOLDED, 400, "folded-header", "A header of this request is folded.\n")                \
+	X(NAME, 400, "bad-header-name", "A header of this request has a malformed name.\n")     \
+	X(HOST, 400, "bad-host", "This request needs exactly one valid Host header.\n")         \
+	X(LENGTH, 400, "ambiguous-length", "Where this request ends is not clear.\n")           \
+	X(CODING, 501, "unknown-transfer-coding", "This transfer coding is not spoken here.\n") \
+	X(TOO_LARGE, 431, "head-too-large",                                                     \
+	  "The headers of this request are larger than 16 KB; "                                 \
+	  "cookies of this host may be the cause.\n")                                           \
+	X(BUSY, 503, "busy", "Too many requests of this kind are being served. Try again.\n")   \
+	X(LATE, 408, "too-slow", "This request took too long to arrive.\n")                     \
 	X(TOO_MANY, 431, "too-many-headers", "This request has more than 128 headers.\n")
 
 enum http_fault {
@@ -91,20 +95,20 @@ enum http_alien {
 
 const char *http_alien_name(enum http_alien alien);
 
-#define HTTP_KNOWN(X)                                    \
-	X(HOST, "Host")                                  \
-	X(CONNECTION, "Connection")                      \
-	X(CONTENT_LENGTH, "Content-Length")              \
-	X(TRANSFER_ENCODING, "Transfer-Encoding")        \
-	X(CONTENT_ENCODING, "Content-Encoding")          \
-	X(ACCEPT_ENCODING, "Accept-Encoding")            \
-	X(EXPECT, "Expect")                              \
-	X(ORIGIN, "Origin")                              \
-	X(UPGRADE, "Upgrade")                            \
-	X(FORWARDED_FOR, "X-Forwarded-For")              \
-	X(FORWARDED_PROTO, "X-Forwarded-Proto")          \
-	X(WEBSOCKET_KEY, "Sec-WebSocket-Key")            \
-	X(WEBSOCKET_VERSION, "Sec-WebSocket-Version")    \
+#define HTTP_KNOWN(X)                                 \
+	X(HOST, "Host")                               \
+	X(CONNECTION, "Connection")                   \
+	X(CONTENT_LENGTH, "Content-Length")           \
+	X(TRANSFER_ENCODING, "Transfer-Encoding")     \
+	X(CONTENT_ENCODING, "Content-Encoding")       \
+	X(ACCEPT_ENCODING, "Accept-Encoding")         \
+	X(EXPECT, "Expect")                           \
+	X(ORIGIN, "Origin")                           \
+	X(UPGRADE, "Upgrade")                         \
+	X(FORWARDED_FOR, "X-Forwarded-For")           \
+	X(FORWARDED_PROTO, "X-Forwarded-Proto")       \
+	X(WEBSOCKET_KEY, "Sec-WebSocket-Key")         \
+	X(WEBSOCKET_VERSION, "Sec-WebSocket-Version") \
 	X(WEBSOCKET_PROTOCOL, "Sec-WebSocket-Protocol")
 
 enum http_known {
@@ -128,8 +132,8 @@ struct http_head {
 	uint16_t n;                               /* the bytes of the head */
 	uint8_t minor;                            /* HTTP/1.minor, at most 1 */
 	bool has_length, is_chunked;
-	bool closes;        /* the client wants one answer and then the end */
-	bool is_escaped;    /* the path has percent signs */
+	bool closes;           /* the client wants one answer and then the end */
+	bool is_escaped;       /* the path has percent signs */
 	enum http_fault fault; /* after HTTP_HEAD_FAULT */
 	enum http_alien alien; /* after HTTP_FAULT_ALIEN */
 
@@ -158,7 +162,8 @@ static inline struct sv http_span_sv(struct http_span span, const char *bytes)
  * now. */
 struct sv http_head_value(const struct http_head *head, const char *bytes, enum http_known known);
 
-/* Goes through the values of the header @name, in the order of their lines. *@cursor is 0 at first.
+/* Goes through the values of the header @name, in the order of their lines; of a head that is not
+ * done, through those that have been read. *@cursor is 0 at first.
  * Returns false at the end. */
 bool http_head_next(const struct http_head *head, const char *bytes, struct sv name,
 		    uint16_t *cursor, struct sv *ret_value);
@@ -166,6 +171,9 @@ bool http_head_next(const struct http_head *head, const char *bytes, struct sv n
 /* Whether a request for @path is one for @known: doubled slashes count as one, and a slash at the
  * end does not count. */
 bool http_path_eq(struct sv path, struct sv known);
+
+/* @path without slashes at its end. */
+struct sv http_path_without_slash(struct sv path);
 
 /* Takes the scheme and the authority of an absolute-form target away (RFC 9112, 3.2.2), and the
  * query. *ret_authority is empty for other forms. Returns false for a target of no form. */

@@ -5,13 +5,13 @@
  *
  * server.c    shards and connections: adopts sockets and runs libmicrohttpd
  * server-exchange.c  requests and their answers
- * cut.c       requests that are cut off while they are received, to free the memory of their bodies
+ * cut.c       answers to requests that are cut off while they are received
  */
 #include <microhttpd.h>
 #include <sys/queue.h>
 
-#include "common/buffer.h"
 #include "common/mono.h"
+#include "gateway/http/gather.h"
 #include "gateway/http/server.h"
 
 struct http_shard {
@@ -21,42 +21,35 @@ struct http_shard {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	size_t n_connections;
-	bool due; /* there is work left: run the shard before the loop sleeps */
+	bool large; /* of HTTP_POOL_LARGE */
+	bool due;   /* there is work left: run the shard before the loop sleeps */
 };
 
 struct http_connection {
 	LIST_ENTRY(http_connection) in_shard;
 	struct http_shard *shard;
 	struct address peer;
-	int fd;                         /* libmicrohttpd's */
-	struct http_exchange *exchange; /* the current one, or NULL */
-	struct mono since;              /* when it was accepted, or its last request ended */
-	bool served;                    /* it has had at least one request */
+	int fd;                        /* libmicrohttpd's */
+	struct mhd_exchange *exchange; /* the current one, or NULL */
+	struct mono since;             /* when it was accepted, or its last request ended */
+	bool served;                   /* it has had at least one request */
 	bool detached;
 	/* the client closed its side: a request that is held will not be waited for */
 	bool hung_up;
 };
 
-struct http_exchange {
+/* An exchange whose request libmicrohttpd receives. */
+struct mhd_exchange {
+	struct http_exchange base;
 	struct http_connection *connection;
 	struct MHD_Connection *mhd;
-	const char *method;
 	char *path;
-	struct buffer body;
-	struct budget_charge charge; /* for body, until the request is dispatched */
-	size_t n_discarded;
-	enum coding coding; /* content coding of the body */
-	struct coding_wishes wishes;
-	void *userdata;
-	unsigned status; /* of the answer; 0: none yet */
-	bool too_large;  /* the body is too large; only its beginning is kept */
-	bool ambiguous;  /* more than one header says where the body ends */
-	bool cut;        /* cut off: the rest of it is not waited for */
-	bool dispatched, suspended, answered, gone;
+	struct http_gather gather; /* until the request is dispatched */
+	bool dispatched, suspended;
 };
 
 struct http_server {
-	struct http_server_options options;
+	struct http_options options;
 	SLIST_HEAD(, http_shard) shards;
 	size_t n_handles; /* not closed yet; the server is freed with the last */
 	uv_check_t check;
@@ -67,8 +60,7 @@ struct http_server {
 	/* an epoll that reports clients that hang up while their request is suspended */
 	int watch_fd;
 	struct http_connection *adopting;
-	struct coder *coder; /* NULL: content codings have never been on */
-	bool closing;        /* new requests are not accepted any more */
+	bool closing; /* new requests are not accepted any more */
 };
 
 static inline struct mono http_server_now(const struct http_server *server)
@@ -76,19 +68,20 @@ static inline struct mono http_server_now(const struct http_server *server)
 	return (struct mono){(int64_t)uv_now(server->options.loop)};
 }
 
-/* The client of a suspended request has hung up. */
-void http_exchange_hang_up(struct http_exchange *exchange);
+static inline struct mhd_exchange *mhd_exchange_of(const struct http_exchange *exchange)
+{
+	return CONTAINER_OF(exchange, struct mhd_exchange, base);
+}
 
-/* Charges the budget for the bytes of the body. Returns 0 or -ENOMEM. */
-_must_check_ int http_exchange_charge(struct http_exchange *exchange);
-void http_exchange_charge_init(struct http_exchange *exchange);
+/* The client of a suspended request has hung up. */
+void mhd_exchange_hang_up(struct mhd_exchange *exchange);
 
 /* Answers a request that is cut off. */
-void http_exchange_answer_cut(struct http_exchange *exchange, const struct http_answer *answer);
+void mhd_exchange_answer_cut(struct mhd_exchange *exchange, const struct http_answer *answer);
 
 /* libmicrohttpd's callbacks for a piece of a request and for its end. */
-enum MHD_Result http_exchange_on_access(void *userdata, struct MHD_Connection *mhd,
-					const char *path, const char *method, const char *version,
-					const char *data, size_t *n_data, void **exchange_slot);
-void http_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void **exchange_slot,
-				enum MHD_RequestTerminationCode code);
+enum MHD_Result mhd_exchange_on_access(void *userdata, struct MHD_Connection *mhd, const char *path,
+				       const char *method, const char *version, const char *data,
+				       size_t *n_data, void **exchange_slot);
+void mhd_exchange_on_completed(void *userdata, struct MHD_Connection *mhd, void **exchange_slot,
+			       enum MHD_RequestTerminationCode code);

@@ -12,7 +12,7 @@ enum {
 	/* How often shards are run so that libmicrohttpd checks for connections that timed out. */
 	TIMEOUT_CHECK_MS = 1000,
 	WATCH_EVENTS = 64,
-	/* One run of libmicrohttpd reads at most HTTP_CONNECTION_POOL bytes from each connection.
+	/* One run of libmicrohttpd reads at most the pool's size in bytes from each connection.
 	 * Clients that send as fast as they are read could otherwise occupy the worker: a shard
 	 * gets at most this many runs at a time. */
 	SHARD_RUNS_MAX = 4,
@@ -92,10 +92,10 @@ static void on_prepare(uv_prepare_t *prepare)
 /* How many seconds a connection has, counted from `since`, to send its next request. */
 static unsigned patience_s(const struct http_connection *connection)
 {
-	if (connection->exchange && connection->exchange->cut) {
+	if (connection->exchange && connection->exchange->gather.cut) {
 		return HTTP_CUT_S;
 	}
-	return connection->shard->server->options.timeout_s +
+	return connection->shard->server->options.limits.timeout_s +
 	       (connection->served ? HTTP_IDLE_S : 0);
 }
 
@@ -142,11 +142,12 @@ static void on_watch(uv_poll_t *watch, int status, int events)
 	n = epoll_wait(server->watch_fd, ready, WATCH_EVENTS, 0);
 	for (int i = 0; i < n; i++) {
 		struct http_connection *connection = ready[i].data.ptr;
-		struct http_exchange *exchange = connection->exchange;
+		struct mhd_exchange *exchange = connection->exchange;
 
 		connection->hung_up = true;
-		if (exchange && exchange->suspended && !connection->detached && !exchange->gone) {
-			http_exchange_hang_up(exchange);
+		if (exchange && exchange->suspended && !connection->detached &&
+		    !exchange->base.gone) {
+			mhd_exchange_hang_up(exchange);
 		}
 	}
 }
@@ -176,13 +177,15 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 		 * it from the epoll. */
 		epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
 	}
-	server->options.closed(server->options.userdata, &connection->peer);
+	if (!connection->detached) {
+		server->options.closed(server->options.userdata, &connection->peer);
+	}
 	free(connection);
 }
 
 /* Shards. */
 
-static int shard_new(struct http_server *server, struct http_shard **ret_shard)
+static int shard_new(struct http_server *server, bool large, struct http_shard **ret_shard)
 {
 	struct http_shard *shard = calloc(1, sizeof(*shard));
 
@@ -190,14 +193,15 @@ static int shard_new(struct http_server *server, struct http_shard **ret_shard)
 		return -ENOMEM;
 	}
 	shard->server = server;
+	shard->large = large;
 	shard->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		http_exchange_on_access, server, MHD_OPTION_NOTIFY_COMPLETED,
-		http_exchange_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-		shard, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_POOL,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)SHARD_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT,
-		1, MHD_OPTION_END);
+		mhd_exchange_on_access, server, MHD_OPTION_NOTIFY_COMPLETED,
+		mhd_exchange_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		shard, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)(large ? HTTP_POOL_LARGE : HTTP_POOL), MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)SHARD_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)HTTP_IDLE_S, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!shard->daemon) {
 		free(shard);
 		return -ENOMEM;
@@ -218,17 +222,17 @@ static int shard_new(struct http_server *server, struct http_shard **ret_shard)
 	return 0;
 }
 
-static int shard_with_room(struct http_server *server, struct http_shard **ret_shard)
+static int shard_with_room(struct http_server *server, bool large, struct http_shard **ret_shard)
 {
 	struct http_shard *shard;
 
 	SLIST_FOREACH(shard, &server->shards, in_server) {
-		if (shard->n_connections < SHARD_CONNECTIONS_MAX) {
+		if (shard->large == large && shard->n_connections < SHARD_CONNECTIONS_MAX) {
 			*ret_shard = shard;
 			return 0;
 		}
 	}
-	return shard_new(server, ret_shard);
+	return shard_new(server, large, ret_shard);
 }
 
 static int connection_watch(struct http_server *server, struct http_connection *connection)
@@ -238,14 +242,25 @@ static int connection_watch(struct http_server *server, struct http_connection *
 	return epoll_ctl(server->watch_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0 ? -errno : 0;
 }
 
-int http_server_adopt(struct http_server *server, int fd, const struct address *peer)
+bool http_server_has_room(const struct http_server *server, size_t n_head)
+{
+	struct http_shard *shard;
+	size_t n_large = 0;
+
+	SLIST_FOREACH(shard, &server->shards, in_server) {
+		n_large += shard->large ? shard->n_connections : 0;
+	}
+	return n_head <= HTTP_POOL_HEAD || n_large < HTTP_LARGE_MAX;
+}
+
+int http_server_adopt(struct http_server *server, int fd, const struct address *peer, size_t n_head)
 {
 	struct http_shard *shard = NULL;
 	struct http_connection *connection = calloc(1, sizeof(*connection));
 	int r = connection ? 0 : -ENOMEM;
 
 	if (r == 0) {
-		r = shard_with_room(server, &shard);
+		r = shard_with_room(server, n_head > HTTP_POOL_HEAD, &shard);
 	}
 	if (r == 0) {
 		*connection = (struct http_connection){
@@ -302,7 +317,6 @@ static void server_drop(struct http_server *server)
 	if (server->watch_fd >= 0) {
 		close(server->watch_fd);
 	}
-	coder_free(server->coder);
 	free(server);
 }
 
@@ -326,7 +340,7 @@ static void on_shard_closed(uv_handle_t *handle)
 	on_handle_closed(handle);
 }
 
-int http_server_new(const struct http_server_options *options, struct http_server **ret_server)
+int http_server_new(const struct http_options *options, struct http_server **ret_server)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 
@@ -338,9 +352,6 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	server->watch_fd = epoll_create1(EPOLL_CLOEXEC);
 	int r = server->watch_fd < 0 ? -errno : 0;
 
-	if (r == 0 && options->coding) {
-		r = coder_new(&server->coder);
-	}
 	if (r == 0) {
 		r = uv_poll_init(options->loop, &server->watch, server->watch_fd);
 	}
@@ -366,16 +377,9 @@ int http_server_new(const struct http_server_options *options, struct http_serve
 	return 0;
 }
 
-int http_server_reload(struct http_server *server, size_t n_body_max, unsigned timeout_s,
-		       bool coding)
+void http_server_reload(struct http_server *server, const struct http_limits *limits)
 {
-	server->options.n_body_max = n_body_max;
-	server->options.timeout_s = timeout_s;
-	/* The coder stays when it is switched off: a request may be in the middle of it. */
-	int r = coding && !server->coder ? coder_new(&server->coder) : 0;
-
-	server->options.coding = coding && r == 0;
-	return r;
+	server->options.limits = *limits;
 }
 
 /* libmicrohttpd does not stop while a connection is suspended. */
@@ -385,7 +389,7 @@ static void shard_resume_all(struct http_shard *shard)
 
 	LIST_FOREACH(connection, &shard->connections, in_shard) {
 		if (connection->exchange && connection->exchange->suspended) {
-			http_exchange_answer(connection->exchange,
+			http_exchange_answer(&connection->exchange->base,
 					     &(struct http_answer){.status = 503, .close = true});
 		}
 	}

@@ -53,9 +53,6 @@ struct ws_session {
 struct ws_endpoint {
 	struct worker_env *env;
 	struct ws_server *server;
-	struct wire_hub *hub;
-	/* of duplicates of descriptors that the HTTP server has, which counts their connections */
-	struct wire_hub *duplicates;
 	LIST_HEAD(, ws_session) sessions;
 	size_t n_sockets; /* not released yet */
 	struct xml_scan_options scan_options;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/client-of.h"
 #include "gateway/http/site.h"
@@ -28,7 +26,7 @@ static int on_opened(void *userdata, struct ws_connection *connection, void *exc
 	return r;
 }
 
-/* @exchange: the request that was upgraded; NULL if it never reached the HTTP server. */
+/* @exchange: what http_exchange_detach() has kept; may be NULL. */
 static void on_released(void *userdata, void *exchange)
 {
 	struct ws_endpoint *endpoint = userdata;
@@ -37,31 +35,6 @@ static void on_released(void *userdata, void *exchange)
 	if (exchange) {
 		http_exchange_release(exchange);
 	}
-}
-
-static void on_wire_closed(void *userdata, const struct address *peer)
-{
-	struct ws_endpoint *endpoint = userdata;
-
-	worker_leave_connection(endpoint->env, peer);
-}
-
-static void on_duplicate_closed(void *userdata, const struct address *peer)
-{
-	(void)userdata;
-	(void)peer;
-}
-
-/* The hub must not report the end of a wire that it never had. */
-static struct wire *new_wire(struct wire_hub *hub, int fd, const struct address *peer)
-{
-	struct wire *wire;
-
-	if (wire_new(fd, peer, &wire) < 0) {
-		close(fd);
-		return NULL;
-	}
-	return wire_join(wire, hub) < 0 ? wire_close(wire) : wire;
 }
 
 /* Takes @wire, which is in a hub. */
@@ -85,41 +58,6 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 					  });
 }
 
-bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
-		       const struct peek *peek)
-{
-	const struct upgrade upgrade = {
-		.connection = peek->connection,
-		.upgrade = peek->upgrade,
-		.version = peek->version,
-		.key = peek->key,
-		.protocol = peek->protocol,
-		.origin_allowed = site_allows(endpoint->env->site, peek->origin, peek->host),
-	};
-	const struct config *config = endpoint->env->config;
-	const struct forwarded_headers headers = {.x_for = peek->forwarded_for,
-						  .x_proto = peek->forwarded_proto};
-	const struct forwarded_client who =
-		forwarded_client(&config->proxies, FORWARDED_X, peer, &headers);
-	const struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
-	char handshake[PEEK_MAX];
-	struct wire *wire;
-
-	/* The peek does not look for Forwarded. The handshake was peeked at, so it is there to be
-	 * read. */
-	if (config->forwarded != FORWARDED_X || upgrade_check(&upgrade) != UPGRADE_OK ||
-	    recv(fd, handshake, peek->head.n, 0) != (ssize_t)peek->head.n) {
-		return false;
-	}
-	wire = new_wire(endpoint->hub, fd, peer);
-	if (wire) {
-		adopt(endpoint, wire, upgrade.key, &client, NULL);
-	} else {
-		worker_leave_connection(endpoint->env, peer);
-	}
-	return true;
-}
-
 static void refuse(const struct site *site, struct http_exchange *exchange,
 		   enum upgrade_result result)
 {
@@ -135,21 +73,16 @@ static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchan
 {
 	const struct forwarded_client who = client_of(endpoint->env, exchange);
 	const struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
-	int fd;
+	struct http_exchange *kept;
+	struct wire *wire;
 
 	client_warn_ignored(endpoint->env, exchange);
-	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &fd) < 0) {
+	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &wire, &kept) < 0) {
 		site_answer_text(endpoint->env->site, exchange, 503,
 				 "The gateway has no room for this connection now.\n");
 		return;
 	}
-	struct wire *wire = new_wire(endpoint->duplicates, fd, http_exchange_peer(exchange));
-
-	if (wire) {
-		adopt(endpoint, wire, key, &client, exchange);
-	} else {
-		http_exchange_release(exchange);
-	}
+	adopt(endpoint, wire, key, &client, kept);
 }
 
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange)
@@ -209,19 +142,6 @@ static int server_new(struct ws_endpoint *endpoint)
 	return ws_server_new(&options, &endpoint->server);
 }
 
-static int hubs_new(struct ws_endpoint *endpoint)
-{
-	struct wire_hub_options options = {
-		.loop = endpoint->env->loop,
-		.closed = on_wire_closed,
-		.userdata = endpoint,
-	};
-	int r = wire_hub_new(&options, &endpoint->hub);
-
-	options.closed = on_duplicate_closed;
-	return r < 0 ? r : wire_hub_new(&options, &endpoint->duplicates);
-}
-
 void ws_endpoint_reload(struct ws_endpoint *endpoint)
 {
 	endpoint->scan_options = framing_options(endpoint->env->config->n_body_max);
@@ -239,9 +159,7 @@ int ws_endpoint_new(struct worker_env *env, struct ws_endpoint **ret_endpoint)
 	endpoint->scan_options = framing_options(env->config->n_body_max);
 	LIST_INIT(&endpoint->sessions);
 	*ret_endpoint = endpoint;
-	int r = server_new(endpoint);
-
-	return r < 0 ? r : hubs_new(endpoint);
+	return server_new(endpoint);
 }
 
 void ws_endpoint_shut(struct ws_endpoint *endpoint)
@@ -258,8 +176,6 @@ void ws_endpoint_stop(struct ws_endpoint *endpoint)
 	if (endpoint && !endpoint->is_stopped) {
 		endpoint->is_stopped = true;
 		ws_server_stop(endpoint->server);
-		wire_hub_close(endpoint->hub);
-		wire_hub_close(endpoint->duplicates);
 	}
 }
 
@@ -274,8 +190,6 @@ struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint)
 		return NULL;
 	}
 	ws_server_free(endpoint->server);
-	wire_hub_free(endpoint->hub);
-	wire_hub_free(endpoint->duplicates);
 	buffer_deinit(&endpoint->scratch);
 	free(endpoint);
 	return NULL;

@@ -8,7 +8,6 @@
  */
 #include "gateway/env.h"
 #include "gateway/http/exchange.h"
-#include "gateway/peek.h"
 
 struct ws_endpoint;
 
@@ -33,15 +32,6 @@ bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 
 /* Call when the loop has no active handles left. @endpoint may be NULL. Returns NULL. */
 struct ws_endpoint *ws_endpoint_free(struct ws_endpoint *endpoint);
-
-/* Checks a handshake that is the first request on its connection. @fd: the connection, from which
- * nothing has been read yet; @peek: its first bytes, parsed; more bytes may follow the handshake.
- * Returns true if the handshake is accepted: the endpoint then owns @fd, and gives the seat of
- * @peer in the census back when the connection is closed. False: the caller keeps @fd, still
- * unread, and passes it to the HTTP server, through which ws_endpoint_upgrade() refuses the
- * handshake. */
-bool ws_endpoint_adopt(struct ws_endpoint *endpoint, int fd, const struct address *peer,
-		       const struct peek *peek);
 
 /* Checks a handshake that the HTTP server received. Takes the connection over, or answers @exchange
  * with the reason for the refusal. */

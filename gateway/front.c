@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_HTTP
+#include "gateway/front.h"
+
+#include <errno.h>
+
+#include "gateway/bosh/sid.h"
+#include "gateway/client-of.h"
+#include "gateway/http/site.h"
+#include "gateway/request-log.h"
+#include "gateway/socket-policy.h"
+
+/* Requests, passed on to the owner. */
+
+static struct address on_client(void *userdata, const struct http_exchange *exchange)
+{
+	const struct front *front = userdata;
+
+	return client_of(front->env, exchange).address;
+}
+
+static void on_request(void *userdata, struct http_exchange *exchange)
+{
+	struct front *front = userdata;
+
+	if (!front->callbacks.request(front->userdata, exchange)) {
+		request_log_refused(front->env, exchange, on_client(front, exchange), "");
+	}
+}
+
+static void on_gone(void *userdata, struct http_exchange *exchange)
+{
+	struct front *front = userdata;
+
+	front->callbacks.gone(front->userdata, exchange);
+}
+
+static void on_done(void *userdata, struct http_exchange *exchange)
+{
+	struct front *front = userdata;
+
+	front->callbacks.done(front->userdata, exchange);
+}
+
+/* Bytes that are held for clients before their login (policy/budget.h). */
+static void on_cut(void *userdata, struct http_exchange *exchange)
+{
+	struct front *front = userdata;
+
+	request_log_dropped(front->env, on_client(front, exchange));
+	site_answer_text(front->env->site, exchange, 503,
+			 "This request took too long while others needed the memory. Try again.\n");
+}
+
+/* Connections. */
+
+static void adopt(struct front *front, struct wire *wire, bool is_first)
+{
+	int r = front->env->is_stopping ? -ESHUTDOWN
+					: http_reader_adopt(front->reader, wire, is_first);
+
+	if (r < 0) {
+		if (r != -ESHUTDOWN) {
+			request_log_lost(front->env, wire_peer(wire), r);
+		}
+		handover_drop(front->env, wire);
+	}
+}
+
+void front_accept(struct front *front, struct wire *wire)
+{
+	adopt(front, wire, true);
+}
+
+void front_take(struct front *front, struct wire *wire)
+{
+	adopt(front, wire, false);
+}
+
+/* What the reader asks and tells. */
+
+/* A connection whose first request names a session goes to the worker that has it. */
+static enum http_first on_first(void *userdata, struct wire *wire, const struct http_head *head,
+				struct sv bytes)
+{
+	struct front *front = userdata;
+	struct worker_env *env = front->env;
+	struct sv body = sv_skip(bytes, head->n);
+	struct sv sid;
+	unsigned owner;
+
+	if (env->n_workers == 1 ||
+	    !http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))) {
+		return HTTP_FIRST_KEEP;
+	}
+	if (!sid_find(body, &sid)) {
+		/* With Expect, the client sends the body only after it was asked for it. */
+		return body.n < head->n_body && !head->n_known[HTTP_KNOWN_EXPECT] ? HTTP_FIRST_MORE
+										  : HTTP_FIRST_KEEP;
+	}
+	return sid_worker(sid, env->n_workers, &owner) && owner != env->index &&
+			       handover_post(front->mailboxes[owner], wire, env,
+					     front->callbacks.handed_over) == 0
+		     ? HTTP_FIRST_TAKEN
+		     : HTTP_FIRST_KEEP;
+}
+
+static void answer_policy(struct front *front, struct wire *wire)
+{
+	const struct address peer = *wire_peer(wire);
+	int fd = wire_into_fd(wire);
+
+	if (fd < 0) {
+		wire_close(wire);
+		return;
+	}
+	socket_policy_adopt(front->env->socket_policy, fd, &peer, SITE_PLUGIN_FLASH);
+}
+
+static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
+{
+	struct front *front = userdata;
+	const struct address *peer = wire_peer(wire);
+	char text[ADDRESS_TEXT_MAX];
+
+	if (alien == HTTP_ALIEN_POLICY) {
+		answer_policy(front, wire);
+		return;
+	}
+	if (worker_may_log(front->env, CLIENT_LOG_REQUEST_REFUSED, peer)) {
+		log_info("not-http", LOG_STR("client", address_format_host(peer, text)),
+			 LOG_STR("reason", http_alien_name(alien)));
+	}
+	wire_close(wire);
+}
+
+/* A request that the reader does not serve. */
+static bool on_other(void *userdata, struct wire *wire, size_t n_head)
+{
+	struct front *front = userdata;
+	const struct address peer = *wire_peer(wire);
+	int fd = http_server_has_room(front->server, n_head) ? wire_into_fd(wire) : -EBUSY;
+
+	if (fd < 0) {
+		return false;
+	}
+	int r = http_server_adopt(front->server, fd, &peer, n_head);
+
+	if (r < 0) {
+		request_log_lost(front->env, &peer, r);
+		worker_leave_connection(front->env, &peer);
+	}
+	return true;
+}
+
+static void on_malformed(void *userdata, struct http_exchange *exchange, enum http_fault fault)
+{
+	struct front *front = userdata;
+
+	site_answer_text(front->env->site, exchange, http_fault_status(fault),
+			 http_fault_sentence(fault));
+	request_log_refused(front->env, exchange, on_client(front, exchange),
+			    http_fault_name(fault));
+}
+
+static const struct http_reader_callbacks reader_callbacks = {
+	.first = on_first,
+	.alien = on_alien,
+	.other = on_other,
+	.malformed = on_malformed,
+};
+
+/* The beginning and the end. */
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	struct front *front = userdata;
+
+	worker_leave_connection(front->env, peer);
+}
+
+static struct http_limits limits_of(const struct front *front)
+{
+	const struct config *config = front->env->config;
+
+	return (struct http_limits){
+		.n_body_max = config->n_body_max,
+		.timeout_s = config->header_timeout_s,
+		.coder = config->coding ? front->coder : NULL,
+	};
+}
+
+/* A coder that exists stays, also when codings are switched off. */
+static int coder_if_needed(struct front *front)
+{
+	return front->env->config->coding && !front->coder ? coder_new(&front->coder) : 0;
+}
+
+static int servers_new(struct front *front)
+{
+	struct worker_env *env = front->env;
+	const struct http_options options = {
+		.loop = env->loop,
+		.hub = env->hub,
+		.limits = limits_of(front),
+		.budget = env->budget,
+		.owner = env->index,
+		.client = on_client,
+		.cut = on_cut,
+		.request = on_request,
+		.gone = on_gone,
+		.done = on_done,
+		.closed = on_closed,
+		.userdata = front,
+	};
+	int r = http_server_new(&options, &front->server);
+
+	return r < 0 ? r : http_reader_new(&options, &reader_callbacks, &front->reader);
+}
+
+int front_init(struct front *front, struct worker_env *env, const struct front_callbacks *callbacks,
+	       void *userdata)
+{
+	const struct wire_hub_options hub = {
+		.loop = env->loop, .closed = on_closed, .userdata = front};
+
+	*front = (struct front){.env = env, .callbacks = *callbacks, .userdata = userdata};
+	int r = wire_hub_new(&hub, &env->hub);
+
+	if (r == 0) {
+		r = coder_if_needed(front);
+	}
+	return r < 0 ? r : servers_new(front);
+}
+
+int front_reload(struct front *front)
+{
+	int r = coder_if_needed(front);
+	const struct http_limits limits = limits_of(front);
+
+	http_reader_reload(front->reader, &limits);
+	http_server_reload(front->server, &limits);
+	return r;
+}
+
+void front_connect(struct front *front, struct mailbox *const *mailboxes)
+{
+	front->mailboxes = mailboxes;
+}
+
+bool front_is_busy(const struct front *front)
+{
+	return (front->reader && http_reader_is_busy(front->reader)) ||
+	       (front->server && http_server_is_busy(front->server));
+}
+
+void front_close(struct front *front)
+{
+	front->reader = http_reader_free(front->reader);
+	front->server = http_server_free(front->server);
+	wire_hub_close(front->env ? front->env->hub : NULL);
+}
+
+void front_deinit(struct front *front)
+{
+	if (front->env) {
+		front->env->hub = wire_hub_free(front->env->hub);
+	}
+	front->coder = coder_free(front->coder);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The inside of an exchange, for those that receive requests. Private to gateway/http; users
+ * include exchange.h, and do not see who received the request.
+ *
+ * The receiver's own struct has this one as a member.
+ */
+#include "gateway/http/options.h"
+
+/* What the receivers do in their own way; as the functions of exchange.h. */
+struct http_exchange_ops {
+	const struct address *(*peer)(const struct http_exchange *exchange);
+	struct sv (*header)(const struct http_exchange *exchange, const char *name);
+	struct sv (*header_list)(const struct http_exchange *exchange, const char *name,
+				 struct buffer *joined);
+	/* Called once. */
+	void (*answer)(struct http_exchange *exchange, const struct http_answer *answer);
+	int (*detach)(struct http_exchange *exchange, struct wire **ret_wire,
+		      struct http_exchange **ret_kept);
+	void (*release)(struct http_exchange *exchange);
+	/* The bytes of an incomplete request are wanted back (gather.h): calls options->cut. */
+	void (*cut)(struct http_exchange *exchange);
+};
+
+struct http_exchange {
+	const struct http_exchange_ops *ops;
+	const struct http_options *options;
+	void *userdata;
+	struct sv method, path, body;
+	struct coding_wishes wishes;
+	unsigned status;    /* of the answer; 0: none yet */
+	enum coding coding; /* content coding of the body */
+	bool too_large;     /* the body is too large; only its beginning is kept */
+	bool ambiguous;     /* more than one header says where the body ends */
+	bool answered, gone;
+};

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/gather.h"
+
+static void on_evict(struct budget_charge *charge)
+{
+	struct http_gather *gather = CONTAINER_OF(charge, struct http_gather, charge);
+	struct http_exchange *exchange = gather->exchange;
+
+	gather->cut = true;
+	exchange->ops->cut(exchange);
+	buffer_deinit(&gather->bytes);
+	gather->n_head = 0;
+}
+
+void http_gather_init(struct http_gather *gather, struct http_exchange *exchange)
+{
+	*gather = (struct http_gather){
+		.exchange = exchange,
+		.charge = BUDGET_CHARGE_INIT(exchange->options->owner, on_evict),
+	};
+}
+
+void http_gather_deinit(struct http_gather *gather)
+{
+	buffer_deinit(&gather->bytes);
+	budget_release(gather->exchange->options->budget, &gather->charge);
+	gather->n_head = 0;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int charge(struct http_gather *gather)
+{
+	const struct http_options *options = gather->exchange->options;
+	struct address client;
+
+	if (gather->bytes.size <= BUDGET_STEP) {
+		return 0;
+	}
+	client = options->client(options->userdata, gather->exchange);
+	return budget_hold(options->budget, &gather->charge, &client, gather->bytes.size);
+}
+
+/* Shortens the body to what is kept of one that is too large, and frees the rest of its memory. */
+static void keep_beginning(struct http_gather *gather)
+{
+	size_t n = gather->n_head + HTTP_KEEP_LARGE;
+	struct buffer beginning = BUFFER_INIT;
+
+	if (gather->bytes.n <= n) {
+		return;
+	}
+	if (buffer_append_sv(&beginning, sv_first(buffer_sv(&gather->bytes), n)) < 0) {
+		buffer_truncate(&gather->bytes, n);
+		return;
+	}
+	buffer_deinit(&gather->bytes);
+	budget_release(gather->exchange->options->budget, &gather->charge);
+	gather->bytes = beginning;
+}
+
+static bool discard(struct http_gather *gather, size_t n)
+{
+	gather->n_discarded += n;
+	return gather->n_discarded <= HTTP_DISCARD_MAX;
+}
+
+bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
+{
+	size_t n_max = gather->exchange->options->limits.n_body_max;
+	size_t n_body = http_gather_body(gather).n;
+
+	if (gather->cut) {
+		return discard(gather, n);
+	}
+	if (!gather->exchange->too_large && n <= n_max - n_body) {
+		return buffer_append(&gather->bytes, data, n) == 0 && charge(gather) == 0;
+	}
+	if (n_body < HTTP_KEEP_LARGE) {
+		size_t n_room = HTTP_KEEP_LARGE - n_body;
+
+		(void)!buffer_append(&gather->bytes, data, n < n_room ? n : n_room);
+	}
+	keep_beginning(gather);
+	gather->exchange->too_large = true;
+	return discard(gather, n);
+}
+
+int http_gather_decode(struct http_gather *gather)
+{
+	struct http_exchange *exchange = gather->exchange;
+	size_t n_max = exchange->too_large ? HTTP_KEEP_LARGE : exchange->options->limits.n_body_max;
+	struct buffer coded = gather->bytes;
+
+	if (exchange->coding == CODING_IDENTITY || exchange->coding == CODING_UNKNOWN) {
+		return 0;
+	}
+	if (!exchange->options->limits.coder) {
+		/* Switched off meanwhile. */
+		exchange->coding = CODING_UNKNOWN;
+		return 0;
+	}
+	gather->bytes = BUFFER_INIT;
+	int r = coder_decode(exchange->options->limits.coder, exchange->coding,
+			     sv_skip(buffer_sv(&coded), gather->n_head), n_max, &gather->bytes);
+
+	gather->n_head = 0;
+	buffer_deinit(&coded);
+	if (r == CODING_E_TOO_LARGE) {
+		exchange->too_large = true;
+	}
+	if (r > CODING_OK) {
+		keep_beginning(gather);
+		/* The text may be complete and only its checksum be wrong. */
+		r = buffer_append(&gather->bytes, "", 1);
+	}
+	return r;
+}
+
+bool http_gather_is_hopeless(const struct http_options *options, uint64_t n)
+{
+	return n > options->limits.n_body_max + HTTP_DISCARD_MAX;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Gathers a request that does not arrive at once. Private to gateway/http.
+ *
+ * head    bytes of the head that stand before the body, so that the headers can be read until the
+ *         request is complete; none if the receiver keeps the head itself
+ * cut     the budget wants the bytes back (policy/budget.h): the request is given up, and its
+ *         client is told
+ */
+#include "gateway/http/exchange-state.h"
+
+struct http_gather {
+	struct http_exchange *exchange;
+	struct buffer bytes; /* the head and the body */
+	size_t n_head;
+	struct budget_charge charge; /* for the bytes */
+	size_t n_discarded;
+	bool cut;
+};
+
+/* @exchange is borrowed as long as @gather is used. */
+void http_gather_init(struct http_gather *gather, struct http_exchange *exchange);
+/* May run twice. */
+void http_gather_deinit(struct http_gather *gather);
+
+/* Adds a piece of the body. Of a body that is too large the beginning is kept, which is marked in
+ * the exchange. Returns false when the client has sent more than is read of such a body, or out of
+ * memory. */
+_must_check_ bool http_gather_add(struct http_gather *gather, const char *data, size_t n);
+
+/* Decodes the body, or its beginning if it is too large, as its content coding says. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int http_gather_decode(struct http_gather *gather);
+
+/* Whether a body of @n bytes is not read to its end, however it goes on. */
+bool http_gather_is_hopeless(const struct http_options *options, uint64_t n);
+
+static inline struct sv http_gather_body(const struct http_gather *gather)
+{
+	return sv_skip(buffer_sv(&gather->bytes), gather->n_head);
+}

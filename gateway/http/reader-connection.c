@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "gateway/http/reader-state.h"
+
+/* The exchange has no connection any more; what it still holds is freed later. */
+static void finish(struct reader_exchange *exchange)
+{
+	struct reader_connection *connection = exchange->connection;
+
+	TAILQ_REMOVE(&connection->exchanges, exchange, next);
+	connection->n_exchanges--;
+	TAILQ_INSERT_TAIL(&connection->reader->finished, exchange, next);
+}
+
+void reader_connection_end(struct reader_connection *connection, enum reader_end how)
+{
+	struct http_reader *reader = connection->reader;
+	struct wire *wire = connection->wire;
+	struct reader_exchange *exchange;
+
+	if (!wire) {
+		return;
+	}
+	connection->wire = NULL;
+	LIST_REMOVE(connection, in_reader);
+	LIST_INSERT_HEAD(&reader->dead, connection, in_reader);
+	while ((exchange = TAILQ_FIRST(&connection->exchanges))) {
+		finish(exchange);
+		if (exchange->dispatched && !exchange->base.answered) {
+			exchange->base.gone = true;
+			reader->options.gone(reader->options.userdata, &exchange->base);
+		}
+	}
+	wire_set_user(wire, NULL, NULL);
+	if (how == READER_END_LINGER) {
+		wire_linger(wire);
+	} else if (how == READER_END_CLOSE) {
+		wire_close(wire);
+	}
+}
+
+void reader_connection_send(struct reader_connection *connection, struct buffer *head,
+			    struct blob *body)
+{
+	struct sv text = buffer_sv(head);
+	const struct iovec part = {(char *)text.data, text.n};
+
+	if (wire_send_blob(connection->wire, &part, 1, body) < 0) {
+		reader_connection_end(connection, READER_END_CLOSE);
+	}
+}
+
+static void send_early(struct reader_exchange *exchange)
+{
+	struct reader_answer *early = exchange->early;
+
+	exchange->early = NULL;
+	reader_connection_send(exchange->connection, &early->head, early->body);
+	buffer_deinit(&early->head);
+	free(early);
+}
+
+void reader_connection_advance(struct reader_connection *connection)
+{
+	struct reader_exchange *exchange;
+
+	while (connection->wire && (exchange = TAILQ_FIRST(&connection->exchanges)) &&
+	       exchange->base.answered) {
+		if (exchange->early) {
+			send_early(exchange);
+		}
+		if (!connection->wire) {
+			return;
+		}
+		if (exchange->closes) {
+			reader_connection_end(connection, READER_END_LINGER);
+			return;
+		}
+		finish(exchange);
+		if (connection->stalled) {
+			connection->stalled = false;
+			wire_wake(connection->wire);
+		}
+	}
+	if (connection->wire && TAILQ_EMPTY(&connection->exchanges) && !connection->receiving) {
+		wire_set_deadline(connection->wire, HTTP_IDLE_S);
+	}
+}
+
+static void exchange_free(struct reader_exchange *exchange)
+{
+	if (exchange->early) {
+		buffer_deinit(&exchange->early->head);
+		blob_unref(exchange->early->body);
+		free(exchange->early);
+	}
+	free(exchange);
+}
+
+static void free_body(struct reader_connection *connection)
+{
+	if (connection->body) {
+		http_gather_deinit(&connection->body->gather);
+		free(connection->body);
+		connection->body = NULL;
+	}
+}
+
+void reader_reap(struct http_reader *reader)
+{
+	struct reader_exchange *exchange;
+	struct reader_connection *connection;
+
+	/* Bodies refer to their exchanges, and those to their connections. */
+	LIST_FOREACH(connection, &reader->dead, in_reader) {
+		free_body(connection);
+	}
+	while ((exchange = TAILQ_FIRST(&reader->finished))) {
+		TAILQ_REMOVE(&reader->finished, exchange, next);
+		if (exchange->dispatched) {
+			reader->options.done(reader->options.userdata, &exchange->base);
+		}
+		exchange_free(exchange);
+	}
+	while ((connection = LIST_FIRST(&reader->dead))) {
+		LIST_REMOVE(connection, in_reader);
+		free(connection->head);
+		free(connection);
+	}
+}

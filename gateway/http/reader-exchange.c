@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/http/answer.h"
+#include "gateway/http/reader-state.h"
+#include "policy/origin.h"
+
+static struct reader_exchange *of(const struct http_exchange *exchange)
+{
+	return CONTAINER_OF(exchange, struct reader_exchange, base);
+}
+
+/* Headers. */
+
+static const char *bytes_of(const struct reader_exchange *exchange)
+{
+	return exchange->gather ? buffer_sv(&exchange->gather->bytes).data : exchange->bytes;
+}
+
+/* The bytes may have moved. */
+static void locate(struct reader_exchange *exchange)
+{
+	const char *bytes = bytes_of(exchange);
+
+	exchange->base.method = http_span_sv(exchange->head->method, bytes);
+	exchange->base.path = http_span_sv(exchange->head->path, bytes);
+}
+
+static struct sv header(const struct http_exchange *base, const char *name)
+{
+	const struct reader_exchange *exchange = of(base);
+	const struct http_head *head = exchange->head;
+	uint16_t cursor = 0;
+	struct sv value;
+
+	if (sv_eq(sv_from(name), SV("Origin"))) {
+		return exchange->n_origin ? (struct sv){exchange->origin, exchange->n_origin}
+					  : SV_EMPTY;
+	}
+	if (!head) {
+		return SV_EMPTY;
+	}
+	if (head->authority.n && sv_eq(sv_from(name), SV("Host"))) {
+		/* RFC 9112, 3.2.2: it overrides the header. */
+		return http_span_sv(head->authority, bytes_of(exchange));
+	}
+	return http_head_next(head, bytes_of(exchange), sv_from(name), &cursor, &value) ? value
+											: SV_EMPTY;
+}
+
+static struct sv header_list(const struct http_exchange *base, const char *name,
+			     struct buffer *joined)
+{
+	const struct reader_exchange *exchange = of(base);
+	struct sv value, list = SV_EMPTY;
+	uint16_t cursor = 0;
+	int r = 0;
+
+	while (r == 0 && exchange->head &&
+	       http_head_next(exchange->head, bytes_of(exchange), sv_from(name), &cursor, &value)) {
+		if (list.data) {
+			r = joined->n ? 0 : buffer_append_sv(joined, list);
+			r = r < 0 ? r : buffer_append_sv(joined, SV(", "));
+			r = r < 0 ? r : buffer_append_sv(joined, value);
+			list = buffer_sv(joined);
+		} else {
+			list = value;
+		}
+	}
+	return r < 0 ? SV_EMPTY : list;
+}
+
+static const struct address *peer(const struct http_exchange *exchange)
+{
+	return &of(exchange)->connection->peer;
+}
+
+/* Answering. */
+
+/* Keeps an answer until those before it have been sent. Returns 0 or -ENOMEM. */
+static int keep(struct reader_exchange *exchange, const struct http_answer *answer,
+		struct blob *body)
+{
+	struct reader_answer *early = calloc(1, sizeof(*early));
+	int r = early ? http_answer_write(answer, answer->body ? answer->body->n : 0,
+					  exchange->closes, &early->head)
+		      : -ENOMEM;
+
+	if (r < 0) {
+		free(early);
+		blob_unref(body);
+		return r;
+	}
+	early->body = body;
+	exchange->early = early;
+	return 0;
+}
+
+static int send_now(struct reader_exchange *exchange, const struct http_answer *answer,
+		    struct blob *body)
+{
+	struct buffer *scratch = &exchange->connection->reader->scratch;
+	int r;
+
+	buffer_clear(scratch);
+	r = http_answer_write(answer, answer->body ? answer->body->n : 0, exchange->closes,
+			      scratch);
+	if (r < 0) {
+		blob_unref(body);
+		return r;
+	}
+	reader_connection_send(exchange->connection, scratch, body);
+	return 0;
+}
+
+static void answer_request(struct http_exchange *base, const struct http_answer *answer)
+{
+	struct reader_exchange *exchange = of(base);
+	struct reader_connection *connection = exchange->connection;
+	struct blob *body = exchange->is_head_only ? NULL : answer->body;
+	int r;
+
+	if (base->gone || !connection->wire) {
+		blob_unref(answer->body);
+		return;
+	}
+	exchange->closes = exchange->closes || answer->close;
+	if (TAILQ_FIRST(&connection->exchanges) == exchange) {
+		r = send_now(exchange, answer, body);
+	} else {
+		r = keep(exchange, answer, body);
+	}
+	if (exchange->is_head_only) {
+		blob_unref(answer->body);
+	}
+	if (r < 0) {
+		reader_connection_end(connection, READER_END_CLOSE);
+		return;
+	}
+	reader_connection_advance(connection);
+}
+
+/* Only for the request that is being passed on, when none is held before it. */
+static int detach(struct http_exchange *base, struct wire **ret_wire,
+		  struct http_exchange **ret_kept)
+{
+	struct reader_connection *connection = of(base)->connection;
+
+	if (!connection->wire || connection->n_exchanges > 1) {
+		return -EBUSY;
+	}
+	base->answered = true;
+	*ret_wire = connection->wire;
+	*ret_kept = NULL;
+	wire_set_deadline(*ret_wire, 0);
+	wire_wake(*ret_wire);
+	reader_connection_end(connection, READER_END_GIVEN);
+	return 0;
+}
+
+static void release(struct http_exchange *exchange)
+{
+	/* Nothing is kept by detach(). */
+	(void)exchange;
+}
+
+static void cut(struct http_exchange *exchange)
+{
+	of(exchange)->closes = of(exchange)->connection->closing = true;
+	locate(of(exchange));
+	exchange->options->cut(exchange->options->userdata, exchange);
+}
+
+static const struct http_exchange_ops ops = {
+	.peer = peer,
+	.header = header,
+	.header_list = header_list,
+	.answer = answer_request,
+	.detach = detach,
+	.release = release,
+	.cut = cut,
+};
+
+/* Requests. */
+
+static void read_wishes(struct reader_exchange *exchange)
+{
+	struct sv value;
+	uint16_t cursor = 0;
+
+	while (http_head_next(exchange->head, exchange->bytes, SV("Accept-Encoding"), &cursor,
+			      &value)) {
+		coding_wishes_add(&exchange->base.wishes, value);
+	}
+}
+
+struct reader_exchange *reader_exchange_new(struct reader_connection *connection,
+					    const struct http_head *head, const char *bytes)
+{
+	struct sv origin = http_head_value(head, bytes, HTTP_KNOWN_ORIGIN);
+	/* One that is too long to be allowed stays too long. */
+	size_t n_origin = origin.n <= ORIGIN_LENGTH_MAX ? origin.n : ORIGIN_LENGTH_MAX + 1;
+	struct reader_exchange *exchange = malloc(sizeof(*exchange) + n_origin);
+
+	if (!exchange) {
+		return NULL;
+	}
+	*exchange = (struct reader_exchange){
+		.base = {.ops = &ops, .options = &connection->reader->options},
+		.connection = connection,
+		.head = head,
+		.bytes = bytes,
+		.closes = head->closes,
+		.n_origin = (uint16_t)n_origin,
+	};
+	if (n_origin) {
+		memcpy(exchange->origin, origin.data, n_origin);
+	}
+	locate(exchange);
+	exchange->is_head_only = sv_eq(exchange->base.method, SV("HEAD"));
+	if (connection->reader->options.limits.coder) {
+		read_wishes(exchange);
+	}
+	TAILQ_INSERT_TAIL(&connection->exchanges, exchange, next);
+	connection->n_exchanges++;
+	connection->closing = connection->closing || exchange->closes;
+	return exchange;
+}
+
+/* The bytes of the request are going to be replaced. */
+static void forget_bytes(struct reader_exchange *exchange)
+{
+	exchange->head = NULL;
+	exchange->gather = NULL;
+	exchange->bytes = NULL;
+	exchange->base.method = exchange->base.path = exchange->base.body = SV_EMPTY;
+}
+
+void reader_exchange_dispatch(struct reader_exchange *exchange)
+{
+	struct reader_connection *connection = exchange->connection;
+	struct http_reader *reader = connection->reader;
+
+	connection->served = true;
+	connection->receiving = false;
+	wire_set_deadline(connection->wire, 0);
+	if (reader->closing) {
+		http_exchange_answer(&exchange->base,
+				     &(struct http_answer){.status = 503, .close = true});
+		return;
+	}
+	locate(exchange);
+	exchange->dispatched = true;
+	reader->options.request(reader->options.userdata, &exchange->base);
+	forget_bytes(exchange);
+}
+
+void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault)
+{
+	struct http_reader *reader = exchange->connection->reader;
+
+	exchange->closes = true;
+	exchange->connection->closing = true;
+	locate(exchange);
+	reader->callbacks->malformed(reader->options.userdata, &exchange->base, fault);
+	forget_bytes(exchange);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Internals of the reader. Private to gateway/http/reader*.c; users include reader.h.
+ *
+ * reader-connection.c  the exchanges of a connection, in their order, and its end
+ * reader-exchange.c    exchanges: headers and answers
+ * reader.c             requests: from the bytes to the exchange
+ */
+#include <sys/queue.h>
+
+#include "gateway/http/gather.h"
+#include "gateway/http/reader.h"
+
+/* An answer whose turn has not come. */
+struct reader_answer {
+	struct buffer head;
+	struct blob *body;
+};
+
+struct reader_exchange {
+	struct http_exchange base;
+	struct reader_connection *connection;
+	TAILQ_ENTRY(reader_exchange) next; /* in the connection, or finished */
+	/* The head, until `request` has returned: in the gathered bytes, or in the hub's. */
+	const struct http_head *head;
+	const struct http_gather *gather;
+	const char *bytes;
+	struct reader_answer *early; /* NULL: none */
+	bool dispatched;
+	bool closes;       /* the connection ends with the answer */
+	bool is_head_only; /* the answer has no body */
+	uint16_t n_origin;
+	char origin[]; /* the one header that an answer needs later */
+};
+
+/* A request whose body does not arrive at once. */
+struct reader_body {
+	struct http_gather gather;
+	struct http_head head;
+	struct reader_exchange *exchange;
+	uint64_t n_left;
+};
+
+TAILQ_HEAD(reader_exchanges, reader_exchange);
+
+struct reader_connection {
+	LIST_ENTRY(reader_connection) in_reader; /* among the live or the dead ones */
+	struct http_reader *reader;
+	struct wire *wire;                 /* NULL: the connection has ended */
+	struct reader_exchanges exchanges; /* not answered, or not in their turn */
+	struct http_head *head;            /* one that is incomplete; NULL: none */
+	struct reader_body *body;          /* likewise */
+	struct address peer;
+	uint8_t n_exchanges;
+	bool is_first : 1;  /* `first` has to be asked */
+	bool served : 1;    /* it has had a request */
+	bool receiving : 1; /* a part of a request has arrived */
+	bool stalled : 1;
+	bool closing : 1; /* no further request is read */
+};
+
+LIST_HEAD(reader_connections, reader_connection);
+
+struct http_reader {
+	struct http_options options;
+	const struct http_reader_callbacks *callbacks;
+	struct reader_connections live, dead;
+	struct reader_exchanges finished;
+	uv_check_t reap;
+	struct http_head head; /* of the request that is being judged, unless it is incomplete */
+	struct buffer scratch; /* the head of the answer that is being written */
+	bool closing;          /* new requests are not accepted any more */
+};
+
+enum reader_end {
+	READER_END_GIVEN, /* the wire belongs to somebody else */
+	READER_END_CLOSE,
+	READER_END_LINGER,
+};
+
+/* Ends @connection; its memory stays until the end of this turn of the loop. Does nothing if it has
+ * ended already. */
+void reader_connection_end(struct reader_connection *connection, enum reader_end how);
+
+/* Takes back answered exchanges whose turn has come, after sending what they still have. */
+void reader_connection_advance(struct reader_connection *connection);
+
+/* Sends an answer: its head in reader->scratch, and @body, whose reference is taken. */
+void reader_connection_send(struct reader_connection *connection, struct buffer *head,
+			    struct blob *body);
+
+/* Ends the exchanges and connections that are over. */
+void reader_reap(struct http_reader *reader);
+
+/* Makes the exchange of a request and puts it behind the others. Returns NULL if out of memory. */
+struct reader_exchange *reader_exchange_new(struct reader_connection *connection,
+					    const struct http_head *head, const char *bytes);
+
+/* Passes a complete request on. */
+void reader_exchange_dispatch(struct reader_exchange *exchange);
+
+/* Has a request answered that cannot be served. */
+void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Reads HTTP requests from the clients' connections and answers them, so that a request that is
+ * held costs next to nothing: peek, judge, then take. The head of every request is judged before a
+ * byte of it is consumed (head.h).
+ *
+ * plain     a request that the reader serves itself: its body has a Content-Length (or there is
+ *           none) and no content coding, there is no Expect, and the path has no percent signs.
+ *           POSTs to BOSH are plain; so are the requests that browsers send on the same connections
+ *           (the page, preflights): a connection that was given away for one of them would not come
+ *           back, and its held requests would cost libmicrohttpd's memory
+ * other     a well-formed request that is not plain. It is still unread, and its connection is
+ *           given away
+ * alien     a connection that begins with something else than HTTP
+ * stalled   a connection of which nothing is read for now: as many requests as may be are held, or
+ *           the next one has to wait until those before it are answered
+ *
+ * Requests that were sent without waiting for the answers (pipelining) are read and passed on while
+ * those before them are held; the answers go out in the order of the requests.
+ */
+#include "gateway/http/head.h"
+#include "gateway/http/options.h"
+
+struct http_reader;
+
+enum {
+	/* Requests of one connection that are held or wait for their turn. BOSH clients that
+	 * pipeline send two (XEP-0124, 11: hold and one more); each costs a few hundred bytes. */
+	HTTP_PIPELINE_MAX = 8,
+	/* Bytes of answers that wait for a client that does not read, above which no more of its
+	 * requests are read. */
+	HTTP_WAITING_MAX = 64 * 1024,
+};
+
+/* What becomes of the first request of a connection. */
+enum http_first {
+	HTTP_FIRST_KEEP,  /* it is served here */
+	HTTP_FIRST_MORE,  /* ask again when more of it has arrived */
+	HTTP_FIRST_TAKEN, /* the callee has taken the connection */
+};
+
+/* All get the userdata of the options. */
+struct http_reader_callbacks {
+	/* The head of the first request of a connection has arrived; @bytes begin with it, and
+	 * nothing has been consumed. The callee may take @wire (wire_leave()). */
+	enum http_first (*first)(void *userdata, struct wire *wire, const struct http_head *head,
+				 struct sv bytes);
+	/* The connection does not speak HTTP. Takes @wire, from which nothing has been consumed. */
+	void (*alien)(void *userdata, struct wire *wire, enum http_alien alien);
+	/* The next request is not plain. Takes @wire, from which nothing of the request has been
+	 * consumed; its head has @n_head bytes. Returns false if there is no room for it now; then
+	 * the reader keeps @wire and has the request answered as malformed (HTTP_FAULT_BUSY). */
+	bool (*other)(void *userdata, struct wire *wire, size_t n_head);
+	/* A request is ill-formed, too large or too slow. Answer it within the call; the connection
+	 * is closed then. Neither `request` nor `done` is called for it. */
+	void (*malformed)(void *userdata, struct http_exchange *exchange, enum http_fault fault);
+};
+
+/* @options is copied, @callbacks borrowed. Returns 0 or a negative errno. */
+_must_check_ int http_reader_new(const struct http_options *options,
+				 const struct http_reader_callbacks *callbacks,
+				 struct http_reader **ret_reader);
+
+/* Replaces the limits for the requests that follow. */
+void http_reader_reload(struct http_reader *reader, const struct http_limits *limits);
+
+/* Closes all connections (`gone` and `done` are called for their exchanges) and then the reader,
+ * whose memory is freed in a later turn of the loop. Takes NULL; returns NULL. */
+struct http_reader *http_reader_free(struct http_reader *reader);
+
+/* Reads requests from @wire, which belongs to no hub and joins the reader's. @is_first: the
+ * callback `first` is asked. Returns 0 or a negative errno; @wire is then still the caller's. */
+_must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
+
+/* Whether a request is being received or answered. */
+bool http_reader_is_busy(const struct http_reader *reader);
