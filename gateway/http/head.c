@@ -252,11 +252,7 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 
 static enum http_head_result read_version(struct http_head *head, struct sv version)
 {
-	bool is_known = version.n == 8 && sv_starts_with(version, SV("HTTP/")) &&
-			version.data[6] == '.' && version.data[5] >= '0' &&
-			version.data[5] <= '9' && version.data[7] >= '0' && version.data[7] <= '9';
-
-	if (!is_known || version.data[5] != '1') {
+	if (!sv_eq(version, SV("HTTP/1.1")) && !sv_eq(version, SV("HTTP/1.0"))) {
 		return fail(head, HTTP_FAULT_VERSION);
 	}
 	head->minor = version.data[7] == '0' ? 0 : 1;
@@ -420,7 +416,7 @@ enum http_head_result http_head_feed(struct http_head *head, struct sv bytes)
 		struct sv line = {bytes.data + head->line,
 				  (size_t)(head->n_searched - head->line - 1)};
 
-		if (!head->has_request_line && line.n && line.data[0] != '\r') {
+		if (!head->has_request_line) {
 			result = judge_beginning(head, line);
 		}
 		if (result == HTTP_HEAD_MORE && (line.n == 0 || line.data[line.n - 1] != '\r')) {
