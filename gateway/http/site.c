@@ -369,11 +369,21 @@ static void answer_read(const struct site *site, struct http_exchange *exchange)
 	}
 }
 
+/* A preflight for a path that is not there succeeds, so that the page can read the 404 behind
+ * it. */
+static bool is_preflight(const struct http_exchange *exchange)
+{
+	return has_method(exchange, SV("OPTIONS")) &&
+	       http_exchange_header(exchange, "Access-Control-Request-Method").n;
+}
+
 void site_answer(const struct site *site, struct http_exchange *exchange)
 {
 	const char *methods = methods_of(site, exchange);
 
-	if (!methods) {
+	if (!methods && is_preflight(exchange)) {
+		answer_options(site, exchange, "GET, HEAD, OPTIONS, POST");
+	} else if (!methods) {
 		answer_sentence(site, exchange, 404, "There is nothing here.\n", NULL);
 	} else if (has_method(exchange, SV("OPTIONS"))) {
 		answer_options(site, exchange, methods);

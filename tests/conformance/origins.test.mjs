@@ -130,6 +130,16 @@ test('a preflight allows the headers that the page asks for', TIMEOUT, async () 
 	}
 });
 
+test('a preflight for a path that is not there succeeds, so that the page can read that it is not there', TIMEOUT, async () => {
+	for (const [stage, Origin, expected] of [[all, 'https://anywhere.example', '*'], [listed, ALLOWED[0], ALLOWED[0]], [listed, 'https://evil.example', undefined]]) {
+		const { status, headers } = await ask(stage, 'OPTIONS', '/elsewhere', { Origin, 'Access-Control-Request-Method': 'GET', 'Access-Control-Request-Headers': 'authorization' });
+		assert.equal(status, 204);
+		assert.equal(headers['access-control-allow-origin'], expected);
+		assert.equal(headers['access-control-allow-headers'], 'authorization');
+		assert.equal((await ask(stage, 'OPTIONS', '/elsewhere', { Origin })).status, 404);
+	}
+});
+
 test('credentials and private networks are for listed origins, where a key allows them', TIMEOUT, async () => {
 	const asks = { 'Access-Control-Request-Private-Network': 'true' };
 	const of = async (stage, Origin, more = asks) => {

@@ -7,12 +7,13 @@ import { chromium } from 'playwright-core';
 const EXECUTABLE = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../build-test/screenshots', import.meta.url));
 
-export async function startBrowser() {
+// @args: more of its switches.
+export async function startBrowser(args = []) {
 	const browser = await chromium.launch({
 		executablePath: EXECUTABLE,
 		headless: true,
 		args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-			'--disable-component-update', '--disable-sync'],
+			'--disable-component-update', '--disable-sync', ...args],
 	});
 	browser.stop = () => browser.close();
 	return browser;
