@@ -9,26 +9,26 @@ import { freePort, patiently, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
-const COOKIES = [0];
+const COOKIES = [0, 40, 200];
 const FIRST = `<body xmlns='${NS.httpbind}' rid='7' to='plain.test' ver='1.11' wait='1' hold='1'/>`;
 const sites = {};
 let stage;
 let browser;
 
-// A web site of its own.
+// A web site of its own, that counts the cookies it gets.
 async function startSite(port) {
+	const site = { origin: `http://127.0.0.1:${port}`, nCookies: 0 };
 	const server = http.createServer((request, response) => {
+		site.nCookies = (request.headers.cookie ?? '').split(';').filter(Boolean).length;
 		response.writeHead(200, { 'Content-Type': 'text/html' });
 		response.end('<!doctype html><meta charset="utf-8"><title>Another origin</title><body>');
 	});
 	await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
-	return {
-		origin: `http://127.0.0.1:${port}`,
-		stop: () => new Promise((resolve) => {
-			server.close(resolve);
-			server.closeAllConnections();
-		}),
-	};
+	site.stop = () => new Promise((resolve) => {
+		server.close(resolve);
+		server.closeAllConnections();
+	});
+	return site;
 }
 
 before(async () => {
@@ -81,6 +81,8 @@ const post = (page, more) => page.evaluate(ask, { url: stage.doab.boshUrl, metho
 for (const n of COOKIES) {
 	test(`a page of an allowed origin with ${n} cookies: BOSH with and without credentials, and WebSocket`, TIMEOUT, async () => {
 		const page = await openPage(sites.allowed.origin, n);
+		await page.reload();
+		assert.ok(sites.allowed.nCookies >= Math.min(n, 100), `${sites.allowed.nCookies} cookies`);
 		for (const credentials of ['include', 'omit', 'same-origin']) {
 			const { status, text, error } = await post(page, { credentials });
 			assert.equal(status, 200, error);
