@@ -12,6 +12,7 @@
 
 enum {
 	HASH_TEXT_SIZE = 4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1,
+	POLICY_SIZE = 512, /* some 300 with two hashes */
 };
 
 struct mark {
@@ -65,7 +66,7 @@ int document_page(const struct config *config, struct blob **ret_document, char 
 		{SV("@WEBSOCKET@"), sv_from(config->websocket_path)},
 		{SV("@VERSION@"), SV(DOAB_VERSION)},
 	};
-	char *policy;
+	char text[POLICY_SIZE];
 	int r = fill(html, marks, ARRAY_LENGTH(marks), &page);
 
 	if (r < 0) {
@@ -73,11 +74,14 @@ int document_page(const struct config *config, struct blob **ret_document, char 
 	}
 	hash(style, style_hash);
 	hash(script, script_hash);
-	if (asprintf(&policy,
-		     "default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; "
-		     "connect-src 'self' ws: wss: http: https:; img-src data:; base-uri 'none'; "
-		     "form-action 'none'; frame-ancestors 'none'",
-		     script_hash, style_hash) < 0) {
+	snprintf(text, sizeof(text),
+		 "default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; "
+		 "connect-src 'self' ws: wss: http: https:; img-src data:; base-uri 'none'; "
+		 "form-action 'none'; frame-ancestors 'none'",
+		 script_hash, style_hash);
+	char *policy = strdup(text);
+
+	if (!policy) {
 		return -ENOMEM;
 	}
 	r = blob_new(page.n, ret_document);

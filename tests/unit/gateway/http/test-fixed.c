@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/http/fixed.h"
+#include "tests/unit/failmalloc.h"
+
+static struct config *config;
+
+static int setup(void **state)
+{
+	(void)state;
+	return config_new(NULL, stderr, &config);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	config = config_unref(config);
+	return 0;
+}
+
+static void test_find(void **state)
+{
+	static const struct {
+		const char *path;
+		enum fixed_id id; /* FIXED_COUNT: none */
+	} rows[] = {
+		{"/crossdomain.xml", FIXED_CROSSDOMAIN},
+		{"/crossdomain.xml/", FIXED_CROSSDOMAIN},
+		{"//clientaccesspolicy.xml", FIXED_CLIENTACCESS},
+		{"/.well-known/host-meta", FIXED_COUNT},
+		{"/.well-known/host-meta.json", FIXED_COUNT},
+		{"/crossdomain.xm", FIXED_COUNT},
+		{"/", FIXED_COUNT},
+		{"", FIXED_COUNT},
+	};
+	struct fixed fixed;
+
+	(void)state;
+	assert_int_equal(fixed_init(&fixed, config), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const struct fixed_text *text = fixed_find(&fixed, sv_from(rows[i].path));
+
+		if (text != (rows[i].id == FIXED_COUNT ? NULL : &fixed.texts[rows[i].id])) {
+			fail_msg("%s", rows[i].path);
+		}
+	}
+	assert_non_null(fixed.texts[FIXED_FLASH_SOCKETS].in[CODING_IDENTITY]);
+	assert_non_null(fixed.texts[FIXED_SILVERLIGHT_SOCKETS].in[CODING_IDENTITY]);
+	fixed_deinit(&fixed);
+	fixed_deinit(&fixed);
+}
+
+static void test_tags(void **state)
+{
+	struct fixed_text text = {.tag = "W/\"0123456789abcdef\""};
+	static const struct {
+		const char *tags;
+		bool is_known;
+	} rows[] = {
+		{"W/\"0123456789abcdef\"", true},
+		{"\"0123456789abcdef\"", true},
+		{"\"a\", W/\"0123456789abcdef\" ,\"b\"", true},
+		{"*", true},
+		{"", false},
+		{"0123456789abcdef", false},
+		{"\"0123456789abcde\"", false},
+		{"w/\"0123456789abcdef\"", false},
+		{"\"*\"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		if (fixed_text_is_known(&text, sv_from(rows[i].tags)) != rows[i].is_known) {
+			fail_msg("%s", rows[i].tags);
+		}
+	}
+	assert_false(fixed_text_is_known(&text, SV_EMPTY));
+}
+
+static int scenario(void *userdata)
+{
+	struct fixed fixed;
+	int r = fixed_init(&fixed, userdata);
+
+	fixed_deinit(&fixed);
+	return r;
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(scenario, config, 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
