@@ -509,6 +509,36 @@ static int read_everything(void *userdata)
 	return r;
 }
 
+static const char every_syntax[] =
+	"include = \"/nonexistent/*.conf\"\nwait = 5 # five\n/* all\nof it */ bosh_path = '/a'\n"
+	"trusted_proxies += {\"10.0.0.0/8\", ::1,}\nbind_address = true\n"
+	"domain \"*.a.example\" { connect = {192.0.2.1, b:1} tls = off }\n"
+	"listener unix:/a {\n tls { certificate = \"/dev/null\" } }\n// end\n";
+
+/* Whatever is written, reading ends with a configuration, or with a message about what is wrong. */
+static void test_damaged_files(void **state)
+{
+	static const char bytes[] = "{}=+\"'\\#/*,()\n \t$\x01\xffx0";
+	unsigned random = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 2000; i++) {
+		struct config *config = NULL;
+		char text[sizeof(every_syntax)];
+
+		memcpy(text, every_syntax, sizeof(text));
+		for (unsigned n = 0; n < 1 + i % 3; n++) {
+			random = random * 1103515245 + 12345;
+			text[(random >> 8) % (sizeof(text) - 1)] =
+				bytes[(random >> 20) % (sizeof(bytes) - 1)];
+		}
+		int r = read_text(text, &config);
+
+		assert_true(r == 0 ? config != NULL : r == -EINVAL && errors_n > 0);
+		config_unref(config);
+	}
+}
+
 static void test_no_memory(void **state)
 {
 	FILE *errors = fopen("/dev/null", "w");
@@ -531,12 +561,12 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_web),         cmocka_unit_test(test_least_budget),
-		cmocka_unit_test(test_lists),       cmocka_unit_test(test_domains),
-		cmocka_unit_test(test_renamed_key), cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_list_limits), cmocka_unit_test(test_references),
-		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_web),           cmocka_unit_test(test_least_budget),
+		cmocka_unit_test(test_lists),         cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_renamed_key),   cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_list_limits),   cmocka_unit_test(test_references),
+		cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
