@@ -53,18 +53,23 @@ static int judge_default(struct sv destination, const char *domain, bool *ret_is
 {
 	char ascii[DOMAIN_MAX + 1];
 	struct sv trimmed = sv_trim(destination);
-	size_t n_host = sv_find(trimmed, ':');
-	struct sv digits = sv_skip(trimmed, n_host + 1);
+	bool has_brackets = sv_starts_with(trimmed, SV("["));
+	size_t n_host = has_brackets ? sv_find(trimmed, ']') + 1 : sv_find(trimmed, ':');
+	struct sv rest = sv_skip(trimmed, n_host);
+	struct sv digits = sv_skip(rest, 1);
 	uint64_t port = 0;
 
 	*ret_is_default = false;
+	if (rest.n && rest.data[0] != ':') {
+		return 0;
+	}
 	if (digits.n && sv_to_u64(digits, UINT16_MAX, &port) < 0) {
 		return 0;
 	}
 	if (port != 0 && port != ROUTE_PORT_DEFAULT) {
 		return 0;
 	}
-	int r = domain_to_ascii(sv_first(trimmed, n_host), ascii);
+	int r = domain_host_to_ascii(sv_first(trimmed, n_host), ascii);
 
 	*ret_is_default = r == 0 && strcmp(ascii, domain) == 0;
 	return r == -ENOMEM ? r : 0;

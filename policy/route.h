@@ -13,7 +13,7 @@
  * route    "xmpp:host:port"
  * default  a route whose host is the domain that the client wants to reach (both in ascii form, so
  *          case, a final dot and the form of an IDN do not matter), and whose port is 5222, 0,
- *          empty or missing. An address is never a default, because no domain is an address.
+ *          empty or missing. An address is one only where the domain is that very address.
  */
 #include <stddef.h>
 

@@ -104,6 +104,14 @@ test('the words of clients have to be domains: no pattern makes others of them',
 	}
 });
 
+test('a route that names the domain itself has no effect, as for other domains', TIMEOUT, async () => {
+	for (const domain of DESCRIBED) {
+		const answer = await new BoshClient(doab.port).create(domain, { route: `xmpp:${domain}:5222` });
+		assert.ok(answer.element.at('features'), `${domain}: ${answer.text}`);
+	}
+	assertTerminated(await new BoshClient(doab.port).create('chat', { route: 'xmpp:prosody:5222' }), 'bad-request');
+});
+
 test('the certificate of an address has to have that address', TIMEOUT, async () => {
 	for (const domain of ['192.0.2.66', '[2001:db8::66]']) {
 		const answer = await create(domain);

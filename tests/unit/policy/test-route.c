@@ -136,6 +136,36 @@ static void test_default(void **state)
 	routes_deinit(&routes);
 }
 
+/* Names that only the operator may give a domain are its default, too, but no other's. */
+static void test_default_of_hosts(void **state)
+{
+	static const struct row of_chat[] = {
+		{"xmpp:chat:5222", ROUTE_DEFAULT},       {"xmpp:CHAT.", ROUTE_DEFAULT},
+		{"xmpp:chat:5223", ROUTE_E_MALFORMED},   {"xmpp:chat2:5222", ROUTE_E_MALFORMED},
+		{"xmpp:a_b.example", ROUTE_E_MALFORMED},
+	};
+	static const struct row of_v4[] = {
+		{"xmpp:192.0.2.1:5222", ROUTE_DEFAULT},
+		{"xmpp:192.0.2.1", ROUTE_DEFAULT},
+		{"xmpp:192.0.2.1:5223", ROUTE_E_REFUSED},
+		{"xmpp:192.0.2.2:5222", ROUTE_E_REFUSED},
+	};
+	static const struct row of_v6[] = {
+		{"xmpp:[2001:DB8::0:1]:5222", ROUTE_DEFAULT},
+		{"xmpp:[2001:db8::1]", ROUTE_DEFAULT},
+		{"xmpp:[2001:db8::1]x5222", ROUTE_E_MALFORMED},
+		{"xmpp:[2001:db8::1", ROUTE_E_MALFORMED},
+		{"xmpp:2001:db8::1", ROUTE_E_MALFORMED},
+		{"xmpp:[2001:db8::2]:5222", ROUTE_E_REFUSED},
+	};
+	const struct routes none = {NULL, 0};
+
+	(void)state;
+	expect_results(&none, "chat", of_chat, ARRAY_LENGTH(of_chat));
+	expect_results(&none, "192.0.2.1", of_v4, ARRAY_LENGTH(of_v4));
+	expect_results(&none, "[2001:db8::1]", of_v6, ARRAY_LENGTH(of_v6));
+}
+
 static void test_none_by_default(void **state)
 {
 	struct routes routes = {NULL, 0};
@@ -161,9 +191,8 @@ static void test_bad_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_routes),
-		cmocka_unit_test(test_default),
-		cmocka_unit_test(test_none_by_default),
+		cmocka_unit_test(test_routes),           cmocka_unit_test(test_default),
+		cmocka_unit_test(test_default_of_hosts), cmocka_unit_test(test_none_by_default),
 		cmocka_unit_test(test_bad_list),
 	};
 
