@@ -68,7 +68,7 @@ async function allKeys() {
 
 test('conf/doab.conf has each key with its default, and no other', TIMEOUT, async () => {
 	const shipped = readFileSync(inConf('doab.conf'), 'utf8');
-	const settings = shipped.split('\n').filter((line) => /^#(\t*[a-z_]+ = |[a-z]+ "|\t[a-z]+ \{$|\t*\}$)/.test(line))
+	const settings = shipped.split('\n').filter((line) => /^#\t*([a-z_]+ = |[a-z_]+ (?:"[^"]*" )?\{$|\}$)/.test(line))
 		.map((line) => line.slice(1)).join('\n');
 	assert.deepEqual(keysOf(settings), await allKeys());
 	// Nothing but comments and blank lines.
@@ -105,7 +105,7 @@ test('conf/OPERATING.md has each key with its default, and no other', TIMEOUT, a
 	const found = { '': {} };
 	let section = '';
 	for (const line of chapter.split('\n## ')[0].split('\n')) {
-		[, section = section] = /^An? `([a-z]+) (?:"[^"]*" )?\{ … \}`/.exec(line) ?? [];
+		[, section = section] = /^(?:An?|The section) `([a-z_]+) (?:"[^"]*" )?\{ … \}`/.exec(line) ?? [];
 		found[section] ??= {};
 		// Keys that are described together share a row.
 		const [keys, values] = line.split(' | ').map((cell) => [...cell.matchAll(/`([^`]*)`/g)].map(([, text]) => text));
