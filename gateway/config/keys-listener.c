@@ -123,7 +123,7 @@ static int complete_tls(struct config_scope *scope)
 
 	tls->is_on = scope->place.serial > 0;
 	/* Behind a mistake in one of the keys there would be another one about the same. */
-	if (!tls->is_on || scope->errors->n) {
+	if (!tls->is_on || scope->errors->n > scope->n_errors_before) {
 		return 0;
 	}
 	int r = tls_server_new(tls, why, &context);

@@ -96,6 +96,7 @@ struct config_scope {
 	struct config *config;
 	void *base; /* the struct that the settings fill */
 	struct config_errors *errors;
+	size_t n_errors_before;          /* mistakes when it began */
 	struct config_place place;       /* where the section begins */
 	char *title;                     /* owned; NULL without one */
 	struct config_setting *settings; /* owned, by the table's keys */

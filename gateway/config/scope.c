@@ -91,6 +91,7 @@ int config_scope_init(struct config_scope *scope, const struct config_table *tab
 
 	scope->table = table;
 	scope->base = base;
+	scope->n_errors_before = scope->errors->n;
 	if (table->add) {
 		refused = table->add(scope);
 		if (refused == -ENOMEM) {

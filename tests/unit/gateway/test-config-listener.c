@@ -326,6 +326,21 @@ static void test_files(void **state)
 	}
 }
 
+/* A mistake in one section does not hide those of another. */
+static void test_mistakes_in_two_sections(void **state)
+{
+	struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(read_text("wait = 601\nlistener fd:a { backlog = 0 tls { } }\n"
+				   "listener fd:b { tls { } }\n",
+				   &config),
+			 -EINVAL);
+	assert_non_null(strstr(errors_text, ":2: backlog: expected"));
+	assert_null(strstr(errors_text, ":2: certificate"));
+	assert_non_null(strstr(errors_text, ":3: certificate: expected a file"));
+}
+
 /* The handshake of a client that offers @alpn, and @version or any; NULL when it fails, or the
  * protocol that was chosen. */
 static const char *handshake_with(SSL_CTX *server, int version, const char *alpn)
@@ -403,9 +418,13 @@ static void test_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_short_list), cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_refused),    cmocka_unit_test(test_number_of_sections),
-		cmocka_unit_test(test_files),      cmocka_unit_test(test_context),
+		cmocka_unit_test(test_short_list),
+		cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_number_of_sections),
+		cmocka_unit_test(test_mistakes_in_two_sections),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_context),
 	};
 
 	return cmocka_run_group_tests(tests, setup_files, remove_files);
