@@ -50,6 +50,7 @@ static void config_free(struct config *config)
 	config_table_deinit(&config_table_file, config);
 	config_domains_deinit(&config->domains);
 	config_listeners_deinit(&config->listeners);
+	free(config->files);
 	free(config);
 }
 
@@ -62,7 +63,12 @@ static int make(const char *path, FILE *stream, struct writer *dump, struct conf
 		return -ENOMEM;
 	}
 	config->n_references = 1;
-	int r = fill(config, path, &errors, dump);
+	int r = path ? config_note_file(&errors, path) : 0;
+
+	if (r == 0) {
+		r = fill(config, path, &errors, dump);
+	}
+	config->files = errors.files;
 
 	if (r < 0) {
 		config_free(config);

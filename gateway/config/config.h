@@ -30,6 +30,7 @@
 
 struct config {
 	atomic_uint n_references;
+	char *files; /* that it names, itself among them, one a line; NULL: none */
 
 	/* keys-listeners.c: where it listens */
 	struct config_listeners listeners; /* all: the sections, and those of `listen` */
@@ -42,6 +43,7 @@ struct config {
 
 	/* keys-process.c */
 	unsigned drain_timeout_s; /* how long sessions go on when the gateway is stopped */
+	bool has_sandbox;         /* process/sandbox.h */
 
 	/* keys-log.c */
 	enum log_level log_level;

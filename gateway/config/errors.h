@@ -19,6 +19,7 @@ struct config_place {
 struct config_errors {
 	FILE *stream; /* borrowed */
 	size_t n;     /* mistakes so far */
+	char *files;  /* owned: config_note_file() */
 };
 
 /* Prints a mistake and counts it. */
@@ -28,6 +29,10 @@ _printf_(3, 4) void config_error(struct config_errors *errors, struct config_pla
 /* Prints a warning in the same form; the configuration is still taken. */
 _printf_(3, 4) void config_warning(struct config_errors *errors, struct config_place place,
 				   const char *format, ...);
+
+/* Notes that the configuration names the file @path, or files by a pattern: lines of names, each
+ * once. Returns 0 or -ENOMEM. */
+_must_check_ int config_note_file(struct config_errors *errors, const char *path);
 
 /* Of two places, the one that was read later: there a mistake about both is reported. */
 struct config_place config_place_later(struct config_place a, struct config_place b);

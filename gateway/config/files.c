@@ -119,9 +119,13 @@ static int stops_at(const char *path, int error)
 static int match(struct config_files *files, const char *pattern, struct config_errors *errors,
 		 struct config_place place)
 {
+	int r = config_note_file(errors, pattern);
+
+	if (r < 0) {
+		return r;
+	}
 	glob_t matches = {0};
 	int status = glob(pattern, 0, stops_at, &matches);
-	int r = 0;
 
 	if (status == GLOB_NOSPACE) {
 		r = -ENOMEM;

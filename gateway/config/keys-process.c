@@ -11,6 +11,7 @@ enum {
 
 static const struct config_key keys[] = {
 	CONFIG_NUMBER("drain_timeout", config, drain_timeout_s, "0", DRAIN_MIN, DRAIN_MAX),
+	CONFIG_KEY("sandbox", config_type_bool, config, has_sandbox, "true"),
 };
 
 const struct config_table config_table_process = {.keys = keys, .n_keys = ARRAY_LENGTH(keys)};

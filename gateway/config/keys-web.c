@@ -90,6 +90,11 @@ static int refuse_file(const struct config_setting *setting, const char *reason)
 
 static int take_document(const struct config_setting *setting, char *text, void *member)
 {
+	int r = config_note_file(setting->errors, setting->values->text);
+
+	if (r < 0) {
+		return r;
+	}
 	ssize_t n = read_up_to(setting->values->text, text, CONFIG_DOCUMENT_MAX + 1);
 
 	if (n < 0) {

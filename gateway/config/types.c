@@ -293,8 +293,12 @@ static int set_file(const struct config_setting *setting, void *member)
 		config_text_deinit(member);
 		return 0;
 	}
-	int r = file_is_readable(path);
+	int r = config_note_file(setting->errors, path);
 
+	if (r < 0) {
+		return r;
+	}
+	r = file_is_readable(path);
 	if (r < 0) {
 		config_error(setting->errors, setting->values->place,
 			     "%s: expected a file that can be read, got '%s' (%s)",

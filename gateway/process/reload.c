@@ -66,6 +66,9 @@ void reload_log_restart(const struct config *before, const struct config *after)
 	if (!is_same(before->admin, after->admin)) {
 		log_warning("restart-needed", LOG_STR("key", "admin"));
 	}
+	if (before->has_sandbox != after->has_sandbox) {
+		log_warning("restart-needed", LOG_STR("key", "sandbox"));
+	}
 	/* The descriptors of a process, and the tables for them, are set aside at its start. */
 	if (before->limits.sessions < after->limits.sessions) {
 		log_unchanged("max_sessions", before->limits.sessions, after->limits.sessions);

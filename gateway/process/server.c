@@ -14,6 +14,7 @@
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
 #include "gateway/process/reload.h"
+#include "gateway/process/sandbox.h"
 #include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"
 
@@ -371,9 +372,16 @@ static int run(struct server *server)
 {
 	/* The log borrows texts of it. */
 	const struct config *config = config_ref(server->shared.snapshot->config);
-	int r = log_setup_start(config);
+	struct sandbox sandbox;
+	/* Before the first thread. */
+	int r = sandbox_enter(config, &sandbox);
 
 	if (r == 0) {
+		r = log_setup_start(config);
+	}
+
+	if (r == 0) {
+		sandbox_log(&sandbox);
 		r = serve(server);
 	}
 	if (r < 0) {
