@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 int blob_new(size_t n, struct blob **ret_blob)
 {
@@ -30,6 +31,8 @@ struct blob *blob_ref(struct blob *blob)
 struct blob *blob_unref(struct blob *blob)
 {
 	if (blob && atomic_fetch_sub_explicit(&blob->n_refs, 1, memory_order_acq_rel) == 1) {
+		/* As in buffer.c. */
+		explicit_bzero(blob, sizeof(*blob) + blob->n);
 		free(blob);
 	}
 	return NULL;

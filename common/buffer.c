@@ -11,9 +11,18 @@ enum {
 	BUFFER_SIZE_MIN = 256,
 };
 
+/* Clients' passwords pass through buffers: they must not stay in the memory that is free. */
+static void wipe_and_free(struct buffer *buffer)
+{
+	if (buffer->data) {
+		explicit_bzero(buffer->data, buffer->size);
+		free(buffer->data);
+	}
+}
+
 void buffer_deinit(struct buffer *buffer)
 {
-	free(buffer->data);
+	wipe_and_free(buffer);
 	*buffer = BUFFER_INIT;
 }
 
@@ -50,7 +59,7 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	if (buffer->n) {
 		memcpy(data, buffer->data + buffer->offset, buffer->n);
 	}
-	free(buffer->data);
+	wipe_and_free(buffer);
 	buffer->data = data;
 	buffer->offset = 0;
 	buffer->size = size;

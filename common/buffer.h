@@ -22,7 +22,7 @@ struct buffer {
 
 #define BUFFER_INIT ((struct buffer){0})
 
-/* Frees the bytes. The buffer is then empty and can be used again. May run twice. */
+/* Wipes and frees the bytes. The buffer is then empty and can be used again. May run twice. */
 void buffer_deinit(struct buffer *buffer);
 
 /* Makes room for @n more bytes at the end. Returns 0 or -ENOMEM (nothing changed). */

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 static _Thread_local size_t n_held;
 
@@ -17,22 +18,29 @@ static void *allocate(size_t n)
 	return count(malloc(n));
 }
 
+/* Clients' passwords pass through the parser: they must not stay in the memory that is free. */
+static void release(void *block)
+{
+	size_t n = malloc_usable_size(block);
+
+	if (block) {
+		n_held -= n;
+		explicit_bzero(block, n);
+		free(block);
+	}
+}
+
+/* realloc(3) might leave a copy behind. */
 static void *reallocate(void *block, size_t n)
 {
 	size_t n_before = malloc_usable_size(block);
-	void *moved = realloc(block, n);
+	void *moved = allocate(n);
 
-	if (moved) {
-		n_held -= n_before;
-		count(moved);
+	if (moved && block) {
+		memcpy(moved, block, n_before < n ? n_before : n);
+		release(block);
 	}
 	return moved;
-}
-
-static void release(void *block)
-{
-	n_held -= malloc_usable_size(block);
-	free(block);
 }
 
 const XML_Memory_Handling_Suite xml_memory = {allocate, reallocate, release};

@@ -3,7 +3,8 @@
 /*
  * The memory of expat, counted. A parser holds more than it was fed, and how much more is the
  * choice of the peer: each new element name, attribute name or prefix gets an entry in a table, at
- * worst 17 bytes of memory for one byte of input. Private to common/xml-*.c.
+ * worst 17 bytes of memory for one byte of input. What is freed is wiped. Private to
+ * common/xml-*.c.
  */
 #include <expat.h>
 #include <stddef.h>

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/buffer.h"
 
@@ -226,6 +227,50 @@ static void test_full_queue(void **state)
 	buffer_deinit(&buffer);
 }
 
+/* The program calls this one. */
+static const char *wiped;
+static size_t n_wiped;
+
+void explicit_bzero(void *data, size_t n)
+{
+	wiped = data;
+	n_wiped = n;
+	memset(data, 0, n);
+}
+
+/* Likewise, with _FORTIFY_SOURCE. */
+void __explicit_bzero_chk(void *data, size_t n, size_t n_object);
+void __explicit_bzero_chk(void *data, size_t n, size_t n_object)
+{
+	assert_true(n <= n_object);
+	explicit_bzero(data, n);
+}
+
+/* Passwords pass through buffers. */
+static void test_what_is_freed_is_wiped(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+	char filler[1000] = {0};
+
+	(void)state;
+	assert_int_equal(buffer_append(&buffer, "secret", 6), 0);
+	const char *before = buffer.data;
+	size_t n_before = buffer.size;
+
+	/* It grows, and moves. */
+	assert_int_equal(buffer_append(&buffer, filler, sizeof(filler)), 0);
+	assert_ptr_equal(wiped, before);
+	assert_int_equal(n_wiped, n_before);
+	before = buffer.data;
+	n_before = buffer.size;
+	buffer_consume(&buffer, buffer.n);
+	assert_ptr_equal(wiped, before);
+	assert_int_equal(n_wiped, n_before);
+	wiped = NULL;
+	buffer_deinit(&buffer);
+	assert_null(wiped);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_printf),
 		cmocka_unit_test(test_random_queue),
 		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_what_is_freed_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
