@@ -204,9 +204,48 @@ static const struct config_key keys[] = {
 		   "\"\""),
 };
 
+/* Whether HTTP, or @other, is served on the port of @address, too. What comes to a port for
+ * plug-ins is told by the port alone. */
+static bool shares_port(const struct config *config, const struct address *address,
+			const struct config_addresses *other)
+{
+	for (size_t i = 0; i < config->listeners.n; i++) {
+		const struct config_listener *listener = &config->listeners.list[i];
+
+		if (listener->kind == CONFIG_LISTENER_ADDRESS &&
+		    address_port(&listener->address) == address_port(address)) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < other->n; i++) {
+		if (address_port(&other->list[i]) == address_port(address)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_ports(struct config_scope *scope, const char *name,
+			const struct config_addresses *addresses,
+			const struct config_addresses *other)
+{
+	for (size_t i = 0; i < addresses->n; i++) {
+		if (shares_port(scope->config, &addresses->list[i], other)) {
+			config_error(scope->errors, config_scope_find(scope, name)->place,
+				     "%s: expected a port that nothing else is served on, got %u",
+				     name, address_port(&addresses->list[i]));
+		}
+	}
+}
+
 static int complete(struct config_scope *scope)
 {
 	const struct config_web *web = &scope->config->web;
+	const struct config_addresses none = {0};
+
+	check_ports(scope, "flash_policy_listen", &web->flash_listen, &none);
+	check_ports(scope, "silverlight_policy_listen", &web->silverlight_listen,
+		    &web->flash_listen);
 
 	for (size_t i = 0; i < web->silverlight_ports.n_ranges; i++) {
 		const struct ports_range *range = &web->silverlight_ports.ranges[i];

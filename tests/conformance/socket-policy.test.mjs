@@ -122,6 +122,11 @@ test('an address that cannot be had, or a port that Silverlight does not use, is
 	}
 	assert.notEqual((await check({ flash_policy_listen: ['127.0.0.1:843', '127.0.0.1:843'] })).code, 0);
 	assert.notEqual((await check({ flash_policy_listen: ['localhost:843'] })).code, 0);
+	for (const config of [{ listen: ['127.0.0.1:843'] }, { silverlight_policy_listen: ['127.0.0.2:843'] }]) {
+		const { code, stdout, stderr } = await check({ flash_policy_listen: ['127.0.0.1:843'], ...config });
+		assert.notEqual(code, 0);
+		assert.match(stdout + stderr, /policy_listen: expected a port that nothing else is served on, got 843/);
+	}
 	writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`], flash_policy_listen: [`127.0.0.1:${ports.flash}`] }));
 	const { code, stderr } = await runDoab('--config', file);
 	assert.notEqual(code, 0);
