@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { configText, Doab, runDoab } from '../support/doab.mjs';
 import { assertValid } from '../support/grammar.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const BARE = '<policy-file-request/>';
@@ -106,6 +106,24 @@ test('anything else at the ports of plug-ins is closed with a line, and so is si
 	assert.equal(await talk(ports.flash, ['<policy']), '');
 	await open.logged('connection-refused', { reason: 'no policy file request in time' });
 	assert.equal((await httpRequest(open.port, 'GET', '/crossdomain.xml')).status, 200, 'HTTP goes on');
+});
+
+test('a reload changes the pages that are allowed, the documents and the ports of plug-ins', TIMEOUT, async () => {
+	const doab = await Doab.start({ allow_origins: ['https://before.example'], workers: 1 });
+	try {
+		const port = await freePort();
+		assert.match(await talk(doab.port, [REQUEST]), /before\.example/);
+		writeFileSync(path.join(doab.folder, 'doab.conf'), configText({ ...doab.config, allow_origins: ['https://after.example'], flash_policy_listen: [`127.0.0.1:${port}`] }));
+		doab.child.kill('SIGHUP');
+		await doab.logged('reloaded');
+		await until(async () => /after\.example/.test(await talk(doab.port, [REQUEST])), 15000, 'the new list at the port of HTTP');
+		assert.match(await talk(port, [REQUEST]), /after\.example/);
+		assert.match((await httpRequest(doab.port, 'GET', '/crossdomain.xml')).text, /after\.example/);
+		const { headers } = await httpRequest(doab.port, 'GET', '/', { headers: { Origin: 'https://after.example' } });
+		assert.equal(headers['access-control-allow-origin'], 'https://after.example');
+	} finally {
+		await doab.stop();
+	}
 });
 
 test('an address that cannot be had, or a port that Silverlight does not use, is a mistake', TIMEOUT, async () => {
