@@ -14,7 +14,8 @@ cd "$(dirname "$0")/.." || exit 1
 ROOT=$PWD
 PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev
 	libexpat1-dev libuv1-dev libidn2-dev uthash-dev zlib1g-dev ca-certificates
-	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2'
+	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
+	prometheus fail2ban python3'
 NODE_LEAST=18
 
 is_fast=

@@ -1,14 +1,14 @@
 // Where the log goes, and in which form: standard error, a file that is renamed, a syslog daemon, systemd's journal; and that
 // what clients send stays one line of printable ASCII in each of them.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, fstatSync, openSync, closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, fstatSync, openSync, closeSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { createInterface } from 'node:readline';
-import { BINARY, configText, parseLogLine, runDoab } from '../support/doab.mjs';
+import { configText, parseLogLine, runDoab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
-import { freePort, patiently, removeFolder, startChild, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { linesOf, runLogging, startSyslog } from '../support/logging.mjs';
+import { freePort, patiently, removeFolder, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 // What a client sends to forge a line or to write to a terminal: line ends, escapes, quotes, and bytes that are not UTF-8.
@@ -22,26 +22,7 @@ before(() => {
 });
 after(() => removeFolder(folder));
 
-// Runs the gateway with @config; @use(running) may use .port, .child and .stderr (the lines).
-async function running(config, use, { stdio = 'pipe', env = {} } = {}) {
-	const port = await freePort();
-	const file = path.join(folder, `${port}.conf`);
-	writeFileSync(file, configText({ listen: [`127.0.0.1:${port}`], workers: 1, ...config }));
-	const child = startChild(BINARY, ['--config', file], { stdio: ['ignore', 'ignore', stdio], env: { ...process.env, ...env } });
-	const closed = new Promise((resolve) => child.once('close', resolve));
-	const stderr = [];
-	if (stdio === 'pipe') {
-		createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line));
-	}
-	await until(() => httpRequest(port, 'GET', '/').then(({ status }) => status === 200, () => false), 15000, 'the start');
-	try {
-		await use({ port, child, stderr });
-	} finally {
-		assert.equal(await stopChild(child, { patience: 20000 }), 0);
-		await within(closed, 15000, 'the last lines'); // not at 'exit', behind which they may still come
-	}
-	return stderr;
-}
+const running = (config, use, options) => runLogging(folder, config, use, options);
 
 // Causes lines with what a client sent: a domain in the log of a refused session, a path in that of a refused request.
 async function provoke(port) {
@@ -65,8 +46,6 @@ function assertLogfmt(lines) {
 	assert.ok(!lines.some((line) => parseLogLine(line).event === 'forged'));
 	assert.ok(lines.some((line) => parseLogLine(line).event === 'session-refused'));
 }
-
-const linesOf = (file) => readFileSync(file, 'latin1').split('\n').slice(0, -1);
 
 test('a file: lines are appended, and SIGHUP opens it anew after it was renamed', TIMEOUT, async () => {
 	const file = path.join(folder, 'doab.log');
@@ -116,41 +95,26 @@ test('logfmt on standard error: what the client sent stays within its line', TIM
 	assertLogfmt(await running({}, ({ port }) => provoke(port)));
 });
 
-// A syslog daemon, because Node has no datagrams on Unix sockets.
-function startDaemon(socket, file) {
-	const code = `import os, socket, sys
-if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
-daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-daemon.bind(sys.argv[1])
-with open(sys.argv[2], "ab", 0) as out:
-    while True:
-        out.write(daemon.recv(65536) + b"\\n")
-`;
-	return spawn('python3', ['-c', code, socket, file], { stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
 test('syslog: each line is a message with a priority, also after the daemon was restarted', TIMEOUT, async () => {
 	const socket = path.join(folder, 'syslog.socket');
 	const file = path.join(folder, 'syslog.txt');
 	const FORM = /^<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d doab\[(\d+)\]: (level=(\w+) event=.*)$/;
 	const PRIORITIES = { error: 27, warning: 28, info: 30, debug: 31 };
-	let daemon = startDaemon(socket, file);
+	let daemon = await startSyslog(socket, file);
 	let pid;
 	try {
-		await until(() => existsSync(socket), 15000, 'the daemon');
 		await running({ log_to: `syslog:${socket}`, log_level: 'debug' }, async ({ port, child }) => {
 			pid = child.pid;
 			await provoke(port);
 			await until(() => existsSync(file) && linesOf(file).some((line) => /session-refused/.test(line)), 15000, 'the session');
-			daemon.kill('SIGKILL');
-			await new Promise((resolve) => daemon.once('exit', resolve));
-			daemon = startDaemon(socket, file);
+			await daemon.stop();
+			daemon = await startSyslog(socket, file);
 			child.kill('SIGUSR1');
 			await until(() => linesOf(file).some((line) => /event=failures/.test(line)), 20000, 'a line at the new daemon');
 		});
 		await until(() => linesOf(file).some((line) => /event=stopped/.test(line)), 15000, 'the last line');
 	} finally {
-		daemon.kill('SIGKILL');
+		await daemon.stop();
 	}
 	const lines = linesOf(file);
 	for (const line of lines) {

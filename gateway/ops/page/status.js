@@ -33,6 +33,7 @@ function shape(name, attributes, text)
 	return made;
 }
 
+const capitalise = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 const number = (n) => n.toLocaleString('en');
 const milliseconds = (ms) => (ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s`
 					 : `${ms >= 10 ? Math.round(ms) : ms.toFixed(1)} ms`);
@@ -137,7 +138,7 @@ function row(...cells)
 
 function failureRow({kind, words, last_hour : lastHour, total})
 {
-	const what = element('td', words.charAt(0).toUpperCase() + words.slice(1));
+	const what = element('td', capitalise(words));
 	what.append(element('code', kind));
 	const made = row(what, element('td', number(lastHour), 'number'),
 			 element('td', number(total), 'number'));
@@ -172,10 +173,10 @@ function showTiles(status)
 	const trips = status.round_trips;
 	const failed = status.failures.reduce((sum, {last_hour : n}) => sum + n, 0);
 	setText('sessions', number(open(bosh) + open(websocket)));
-	setText('sessions-note', `${number(bosh.online + websocket.online)} logged in, at most ${
+	setText('sessions-note', `${number(bosh.online + websocket.online)} logged in; limit ${
 					 number(status.sessions.max)}`);
 	setText('trip', trips.n ? milliseconds(trips.p50_ms) : '–');
-	setText('trip-note', trips.n ? `half; 95 % within ${milliseconds(trips.p95_ms)}`
+	setText('trip-note', trips.n ? `median; 95 % within ${milliseconds(trips.p95_ms)}`
 				     : 'none in five minutes');
 	setText('failed', number(failed));
 	setText('memory', amount(status.process.memory_bytes));
@@ -193,7 +194,7 @@ function showHead(status)
 		troubles.push(`${number(status.log_lost)} log lines lost`);
 	}
 	document.documentElement.dataset.state = status.healthy ? 'good' : 'bad';
-	setText('health-words', status.healthy ? 'Healthy' : status.health);
+	setText('health-words', status.healthy ? 'Healthy' : capitalise(status.health));
 	setText('since', [
 		`version ${status.version}, up ${duration(status.uptime_s)}, configuration ${
 			status.config.generation}`,
