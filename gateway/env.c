@@ -22,8 +22,11 @@ bool worker_takes_request(struct worker_env *env, const struct address *client,
 	return false;
 }
 
+typedef int census_enter(struct census *census, const struct address *client, bool is_exempt);
+
 /* Returns the refusal, or METRIC_REFUSAL_COUNT if the connection has its seat. */
-static enum metrics_refusal judge_connection(struct worker_env *env, const struct address *peer)
+static enum metrics_refusal judge_connection(struct worker_env *env, const struct address *peer,
+					     census_enter *enter)
 {
 	const struct config *config = env->config;
 	bool is_exempt = client_is_proxy(&config->proxies, peer) || worker_is_exempt(env, peer);
@@ -35,7 +38,7 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 					      worker_now(env)) != THROTTLE_OK) {
 		return METRIC_REFUSAL_CONNECTION_RATE;
 	}
-	switch (census_enter_connection(env->census, peer, is_exempt)) {
+	switch (enter(env->census, peer, is_exempt)) {
 	case CENSUS_OK:
 		return METRIC_REFUSAL_COUNT;
 	case CENSUS_E_CLIENT_FULL:
@@ -48,7 +51,7 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 
 const char *worker_enter_connection(struct worker_env *env, const struct address *peer)
 {
-	enum metrics_refusal refusal = judge_connection(env, peer);
+	enum metrics_refusal refusal = judge_connection(env, peer, census_enter_connection);
 
 	if (refusal == METRIC_REFUSAL_COUNT) {
 		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
@@ -56,6 +59,22 @@ const char *worker_enter_connection(struct worker_env *env, const struct address
 	}
 	metrics_refuse(env->metrics, refusal);
 	return metrics_refusal_name(refusal);
+}
+
+const char *worker_enter_forwarded(struct worker_env *env, const struct address *client)
+{
+	enum metrics_refusal refusal = judge_connection(env, client, census_enter_forwarded);
+
+	if (refusal == METRIC_REFUSAL_COUNT) {
+		return NULL;
+	}
+	metrics_refuse(env->metrics, refusal);
+	return metrics_refusal_name(refusal);
+}
+
+void worker_leave_forwarded(struct worker_env *env, const struct address *client)
+{
+	census_leave_forwarded(env->census, client);
 }
 
 void worker_leave_connection(struct worker_env *env, const struct address *peer)

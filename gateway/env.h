@@ -63,6 +63,12 @@ _must_check_ bool worker_takes_request(struct worker_env *env, const struct addr
  * counted. */
 _must_check_ const char *worker_enter_connection(struct worker_env *env,
 						 const struct address *peer);
+/* The same for @client, who opens a WebSocket through a proxy whose connection has been counted
+ * already: it counts among the connections of the client. */
+_must_check_ const char *worker_enter_forwarded(struct worker_env *env,
+						const struct address *client);
+void worker_leave_forwarded(struct worker_env *env, const struct address *client);
+
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
 /* Returns whether a line of @kind about @client should be logged, or is only counted

@@ -134,12 +134,15 @@ void census_set_limits(struct census *census, const struct census_limits *limits
 	pthread_mutex_unlock(&census->mutex);
 }
 
-int census_enter_connection(struct census *census, const struct address *client, bool is_exempt)
+/* @n_own: how many connections of the gateway's it is. */
+static int enter_connection(struct census *census, const struct address *client, bool is_exempt,
+			    size_t n_own)
 {
-	const struct census_limits *limits = &census->limits;
 	int r = CENSUS_OK;
 
 	pthread_mutex_lock(&census->mutex);
+	const struct census_limits *limits = &census->limits;
+	size_t n_max = limits->connections ? limits->connections : SIZE_MAX;
 	struct census_entry *entry = entry_get(census, client);
 
 	if (!entry) {
@@ -147,11 +150,11 @@ int census_enter_connection(struct census *census, const struct address *client,
 	} else {
 		if (!is_exempt && entry->n_connections >= limits->connections_per_client) {
 			r = CENSUS_E_CLIENT_FULL;
-		} else if (limits->connections && census->n_connections >= limits->connections) {
+		} else if (n_own && census->n_connections >= n_max) {
 			r = CENSUS_E_FULL;
 		} else {
 			entry->n_connections++;
-			census->n_connections++;
+			census->n_connections += n_own;
 		}
 		entry_settle(census, entry);
 	}
@@ -159,16 +162,36 @@ int census_enter_connection(struct census *census, const struct address *client,
 	return r;
 }
 
-void census_leave_connection(struct census *census, const struct address *client)
+static void leave_connection(struct census *census, const struct address *client, size_t n_own)
 {
 	pthread_mutex_lock(&census->mutex);
 	struct census_entry *entry = entry_find(census, client);
 
-	assert(entry && entry->n_connections);
+	assert(entry && entry->n_connections && census->n_connections >= n_own);
 	entry->n_connections--;
-	census->n_connections--;
+	census->n_connections -= n_own;
 	entry_settle(census, entry);
 	pthread_mutex_unlock(&census->mutex);
+}
+
+int census_enter_connection(struct census *census, const struct address *client, bool is_exempt)
+{
+	return enter_connection(census, client, is_exempt, 1);
+}
+
+void census_leave_connection(struct census *census, const struct address *client)
+{
+	leave_connection(census, client, 1);
+}
+
+int census_enter_forwarded(struct census *census, const struct address *client, bool is_exempt)
+{
+	return enter_connection(census, client, is_exempt, 0);
+}
+
+void census_leave_forwarded(struct census *census, const struct address *client)
+{
+	leave_connection(census, client, 0);
 }
 
 int census_enter_session(struct census *census, const struct address *client, bool is_exempt)

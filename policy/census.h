@@ -41,6 +41,12 @@ void census_set_limits(struct census *census, const struct census_limits *limits
 _must_check_ int census_enter_connection(struct census *census, const struct address *client,
 					 bool is_exempt);
 void census_leave_connection(struct census *census, const struct address *client);
+
+/* The same for a connection of @client that ends at a proxy: it counts for the client, but not in
+ * all, for there the proxy's is counted. */
+_must_check_ int census_enter_forwarded(struct census *census, const struct address *client,
+					bool is_exempt);
+void census_leave_forwarded(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client,
 				      bool is_exempt);
 void census_leave_session(struct census *census, const struct address *client);

@@ -24,6 +24,7 @@ enum {
 struct ws_client {
 	struct address address;
 	bool is_secure; /* it came over TLS, as a trusted proxy says */
+	bool has_seat;  /* it came through a proxy, and counts among the client's connections */
 };
 
 struct ws_session {
@@ -57,13 +58,14 @@ struct ws_endpoint {
 	size_t n_sockets; /* not released yet */
 	struct xml_scan_options scan_options;
 	struct buffer scratch;            /* the message being written */
-	const struct ws_client *adopting; /* whose handshake is being answered */
+	struct ws_client *adopting; /* whose handshake is being answered */
 	bool is_stopped;
 };
 
-/* Creates the session of a WebSocket that has just opened. Returns 0 or a negative errno. */
+/* Creates the session of a WebSocket that has just opened. Takes the seat of @client, but not on
+ * failure. Returns 0 or a negative errno. */
 _must_check_ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
-				const struct ws_client *client, struct ws_session **ret_session);
+				struct ws_client *client, struct ws_session **ret_session);
 
 /* Tells the client that the gateway is shutting down, and ends the session. */
 void ws_session_shut(struct ws_session *session);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "gateway/client-of.h"
 #include "gateway/http/site.h"
 #include "gateway/ws/endpoint-state.h"
@@ -37,9 +38,32 @@ static void on_released(void *userdata, void *exchange)
 	}
 }
 
+/* Counts the WebSocket for its client, if that is not the peer, whose connection has been counted.
+ * Returns NULL or the limit that refuses it. */
+static const char *take_seat(struct ws_endpoint *endpoint, const struct address *peer,
+			     struct ws_client *client)
+{
+	const char *limit = NULL;
+
+	if (!address_same_host(&client->address, peer)) {
+		limit = worker_enter_forwarded(endpoint->env, &client->address);
+		client->has_seat = !limit;
+	}
+	return limit;
+}
+
+/* Unless a session has it now. */
+static void give_back_seat(struct ws_endpoint *endpoint, struct ws_client *client)
+{
+	if (client->has_seat) {
+		client->has_seat = false;
+		worker_leave_forwarded(endpoint->env, &client->address);
+	}
+}
+
 /* Takes @wire, which is in a hub. */
 static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key,
-		  const struct ws_client *client, struct http_exchange *exchange)
+		  struct ws_client *client, struct http_exchange *exchange)
 {
 	_cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
 
@@ -56,6 +80,21 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 						  .answer = buffer_sv(&answer),
 						  .request = exchange,
 					  });
+	endpoint->adopting = NULL;
+}
+
+static void refuse_client(struct ws_endpoint *endpoint, struct http_exchange *exchange,
+			  const struct ws_client *client, const char *limit)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (worker_may_log(endpoint->env, CLIENT_LOG_CONNECTION_REFUSED, &client->address)) {
+		log_warning("connection-refused",
+			    LOG_STR("client", address_format_host(&client->address, text)),
+			    LOG_STR("limit", limit));
+	}
+	site_answer_text(endpoint->env->site, exchange, 503,
+			 "Your address has too many connections to this gateway now.\n");
 }
 
 static void refuse(const struct site *site, struct http_exchange *exchange,
@@ -72,17 +111,24 @@ static void refuse(const struct site *site, struct http_exchange *exchange,
 static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange, struct sv key)
 {
 	const struct forwarded_client who = client_of(endpoint->env, exchange);
-	const struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
+	struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
+	const char *limit = take_seat(endpoint, http_exchange_peer(exchange), &client);
 	struct http_exchange *kept;
 	struct wire *wire;
 
 	client_warn_ignored(endpoint->env, exchange);
+	if (limit) {
+		refuse_client(endpoint, exchange, &client, limit);
+		return;
+	}
 	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &wire, &kept) < 0) {
 		site_answer_text(endpoint->env->site, exchange, 503,
 				 "The gateway has no room for this connection now.\n");
+		give_back_seat(endpoint, &client);
 		return;
 	}
 	adopt(endpoint, wire, key, &client, kept);
+	give_back_seat(endpoint, &client);
 }
 
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange)

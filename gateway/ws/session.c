@@ -395,7 +395,7 @@ static const struct session_log_owner log_owner = {
 /* Life. */
 
 int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,
-		   const struct ws_client *client, struct ws_session **ret_session)
+		   struct ws_client *client, struct ws_session **ret_session)
 {
 	struct ws_session *session = calloc(1, sizeof(*session));
 
@@ -418,6 +418,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->endpoint = endpoint;
 	session->connection = connection;
 	session->client = *client;
+	client->has_seat = false;
 	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
 	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET,
 			 &session->client.address, sv_from(name), &log_owner);
@@ -448,6 +449,9 @@ void ws_session_on_closed(void *userdata, bool clean)
 	session_log_closed(&session->log, session->domain);
 	ws_session_drop_link(session);
 	admission_leave_client(session->endpoint->env, &session->seats, &session->client.address);
+	if (session->client.has_seat) {
+		worker_leave_forwarded(session->endpoint->env, &session->client.address);
+	}
 	LIST_REMOVE(session, in_endpoint);
 	budget_release(session->endpoint->env->budget, &session->charge);
 	framing_deinit(&session->framing);

@@ -333,6 +333,33 @@ static void test_connections_in_all(void **state)
 	assert_null(census_free(census));
 }
 
+/* What ends at a proxy counts for the client and not in all. */
+static void test_forwarded(void **state)
+{
+	const struct census_limits limits = {
+		.sessions = 9,
+		.connections = 1,
+		.connections_per_client = 2,
+	};
+	struct census *census = NULL;
+	struct address proxy = at("192.0.2.1");
+	struct address a = at("192.0.2.2");
+
+	(void)state;
+	assert_int_equal(census_new(&limits, &census), 0);
+	assert_int_equal(census_enter_connection(census, &proxy, true), CENSUS_OK);
+	assert_int_equal(census_enter_forwarded(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_forwarded(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_forwarded(census, &a, false), CENSUS_E_CLIENT_FULL);
+	assert_int_equal(census_enter_connection(census, &a, true), CENSUS_E_FULL);
+	assert_int_equal(census_connections(census), 1);
+	census_leave_forwarded(census, &a);
+	census_leave_forwarded(census, &a);
+	census_leave_connection(census, &proxy);
+	assert_int_equal(census_clients(census), 0);
+	assert_null(census_free(census));
+}
+
 static void test_exempt(void **state)
 {
 	struct census *census = made(3, 1, 1);
@@ -359,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connections),
 		cmocka_unit_test(test_connections_in_all),
+		cmocka_unit_test(test_forwarded),
 		cmocka_unit_test(test_exempt),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_connections_without_a_limit),

@@ -171,7 +171,7 @@ static void stage_deinit(struct stage *stage)
 /* A session from its opening to the end of its script, and of the connection. */
 static void play(struct stage *stage, const char *const *steps)
 {
-	const struct ws_client client = {.address.any.sa_family = AF_INET};
+	struct ws_client client = {.address.any.sa_family = AF_INET};
 	struct ws_session *session;
 
 	script_reset();
@@ -310,7 +310,7 @@ static void test_message_limits(void **state)
 		bool logs_in;
 		size_t n_max;
 	} rows[] = {{false, N_LOGIN_MAX}, {true, N_ELEMENT_MAX}};
-	const struct ws_client client = {.address.any.sa_family = AF_INET};
+	struct ws_client client = {.address.any.sa_family = AF_INET};
 	struct ws_session *session;
 	struct xml_pool *pool;
 	struct stage stage;
