@@ -24,6 +24,12 @@ const struct address *wire_peer(const struct wire *wire)
 	return &wire->peer;
 }
 
+void wire_set_peer(struct wire *wire, const struct address *peer)
+{
+	assert(!wire->hub);
+	wire->peer = *peer;
+}
+
 bool wire_is_hung_up(const struct wire *wire)
 {
 	return wire->hung_up;

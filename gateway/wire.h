@@ -120,6 +120,10 @@ _must_check_ int wire_into_fd(struct wire *wire);
 
 const struct address *wire_peer(const struct wire *wire);
 
+/* @peer is at the other end: the client that a proxy has named. For a wire that belongs to no
+ * hub. */
+void wire_set_peer(struct wire *wire, const struct address *peer);
+
 /* Whether the client has closed its side, or the connection broke. Bytes may still be there. No
  * further event will come, so a user that reads must read until WIRE_ENDED. */
 bool wire_is_hung_up(const struct wire *wire);
