@@ -6,7 +6,8 @@
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
 #     --fast    without the round under the sanitizers
-#     --long    the soak of BOSH sessions goes on for ten minutes in each round, not for 60 and 20 seconds
+#     --long    the soak of BOSH sessions goes on for ten minutes in each round, not for 60 and 20 seconds; and, once, the tests in
+#               tests/long, which make Debians of their own: packages, a container's image, Debian 13 (as root, from the network)
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 
@@ -15,17 +16,20 @@ ROOT=$PWD
 PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev
 	libexpat1-dev libuv1-dev libidn2-dev uthash-dev zlib1g-dev ca-certificates
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
-	prometheus fail2ban python3'
+	prometheus fail2ban python3 mandoc zsh systemd libseccomp-dev'
+# For the tests of packages, 300 MB more.
+PACKAGES_LONG='debhelper devscripts lintian debootstrap'
 NODE_LEAST=18
 
 is_fast=
+is_long=
 soak=60
 soak_sanitized=20
 files=
 for argument; do
 	case $argument in
 	--fast) is_fast=yes ;;
-	--long) soak=600 soak_sanitized=600 ;;
+	--long) is_long=yes soak=600 soak_sanitized=600 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
 	esac
@@ -91,7 +95,7 @@ install_packages() {
 		node_packages='nodejs npm'
 	fi
 	# shellcheck disable=SC2086  # one word a package
-	must 'the installation of packages' sh conf/install-packages.sh $PACKAGES $node_packages
+	must 'the installation of packages' sh conf/install-packages.sh $PACKAGES ${is_long:+$PACKAGES_LONG} $node_packages
 }
 
 install_modules() {
@@ -153,6 +157,12 @@ if [ -z "$files" ]; then
 fi
 say 'Conformance and interoperability'
 node_tests "$ROOT/build-test/gateway/doab" 4 900 "$soak"
+if [ -n "$is_long" ] && [ -z "$files" ]; then
+	say 'Packages'
+	files=$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)
+	node_tests "$ROOT/build-test/gateway/doab" 1 2400 0
+	files=
+fi
 
 if [ -z "$is_fast" ]; then
 	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
