@@ -96,6 +96,7 @@ struct config {
 	unsigned ping_interval_s;
 	size_t n_login_message_max;    /* bytes of a message before the login */
 	char *websocket_see_other_uri; /* where clients without TLS are sent; "" for nowhere */
+	bool websocket_coding; /* RFC 7692 is accepted; see gateway/http/coding.h for the risk */
 
 	/* keys-domain.c: the `domain` sections */
 	struct domain_rules domains;

@@ -17,6 +17,7 @@ static const struct config_key keys[] = {
 		      LOGIN_MESSAGE_MIN, LOGIN_MESSAGE_MAX),
 	CONFIG_KEY("websocket_see_other_uri", config_type_websocket_uri, config,
 		   websocket_see_other_uri, "\"\""),
+	CONFIG_KEY("websocket_compression", config_type_bool, config, websocket_coding, "false"),
 };
 
 const struct config_table config_table_websocket = {.keys = keys, .n_keys = ARRAY_LENGTH(keys)};

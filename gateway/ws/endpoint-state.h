@@ -25,6 +25,7 @@ struct ws_client {
 	struct address address;
 	bool is_secure; /* it came over TLS, as a trusted proxy says */
 	bool has_seat;  /* it came through a proxy, and counts among the client's connections */
+	bool is_coded;  /* messages may be compressed */
 };
 
 struct ws_session {
@@ -76,6 +77,8 @@ void ws_session_on_drained(void *userdata);
 void ws_session_on_held(void *userdata);
 void ws_session_on_late(void *userdata);
 void ws_session_on_failed(void *userdata, const char *rule);
+size_t ws_session_message_max(void *userdata);
+void ws_session_on_too_large(void *userdata);
 void ws_session_on_closed(void *userdata, bool clean);
 
 /* What the client is told at the end. Texts are borrowed for the call. */

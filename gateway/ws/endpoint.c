@@ -68,7 +68,7 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 	_cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
 
 	endpoint->n_sockets++;
-	if (upgrade_write(key, &answer) < 0) {
+	if (upgrade_write(key, client->is_coded, &answer) < 0) {
 		wire_close(wire);
 		on_released(endpoint, exchange);
 		return;
@@ -77,6 +77,7 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 	ws_server_adopt(endpoint->server, &(struct ws_adoption){
 						  .wire = wire,
 						  .is_duplicate = exchange != NULL,
+						  .is_coded = client->is_coded,
 						  .answer = buffer_sv(&answer),
 						  .request = exchange,
 					  });
@@ -108,10 +109,16 @@ static void refuse(const struct site *site, struct http_exchange *exchange,
 }
 
 /* Takes the connection of an accepted handshake away from the HTTP server. */
-static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange, struct sv key)
+static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange,
+		      const struct upgrade *upgrade)
 {
 	const struct forwarded_client who = client_of(endpoint->env, exchange);
-	struct ws_client client = {.address = who.address, .is_secure = who.is_secure};
+	struct ws_client client = {
+		.address = who.address,
+		.is_secure = who.is_secure,
+		.is_coded = endpoint->env->config->websocket_coding &&
+			    upgrade_offers_deflate(upgrade->extensions),
+	};
 	const char *limit = take_seat(endpoint, http_exchange_peer(exchange), &client);
 	struct http_exchange *kept;
 	struct wire *wire;
@@ -127,17 +134,17 @@ static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchan
 		give_back_seat(endpoint, &client);
 		return;
 	}
-	adopt(endpoint, wire, key, &client, kept);
+	adopt(endpoint, wire, upgrade->key, &client, kept);
 	give_back_seat(endpoint, &client);
 }
 
 void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exchange)
 {
-	enum { CONNECTION, UPGRADE, VERSION, KEY, PROTOCOL, N };
+	enum { CONNECTION, UPGRADE, VERSION, KEY, PROTOCOL, EXTENSIONS, N };
 	static const char *const names[N] = {
 		[CONNECTION] = "Connection",           [UPGRADE] = "Upgrade",
 		[VERSION] = "Sec-WebSocket-Version",   [KEY] = "Sec-WebSocket-Key",
-		[PROTOCOL] = "Sec-WebSocket-Protocol",
+		[PROTOCOL] = "Sec-WebSocket-Protocol", [EXTENSIONS] = "Sec-WebSocket-Extensions",
 	};
 	const struct site *site = endpoint->env->site;
 	struct buffer joined[N] = {BUFFER_INIT};
@@ -152,13 +159,14 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 		.version = values[VERSION],
 		.key = values[KEY],
 		.protocol = values[PROTOCOL],
+		.extensions = values[EXTENSIONS],
 		.origin_allowed = site_allows(site, http_exchange_header(exchange, "Origin"),
 					      http_exchange_header(exchange, "Host")),
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
 
 	if (result == UPGRADE_OK) {
-		take_over(endpoint, exchange, upgrade.key);
+		take_over(endpoint, exchange, &upgrade);
 	} else {
 		refuse(site, exchange, result);
 	}
@@ -180,6 +188,8 @@ static int server_new(struct ws_endpoint *endpoint)
 		.held = ws_session_on_held,
 		.late = ws_session_on_late,
 		.failed = ws_session_on_failed,
+		.message_max = ws_session_message_max,
+		.too_large = ws_session_on_too_large,
 		.closed = ws_session_on_closed,
 		.released = on_released,
 		.userdata = endpoint,

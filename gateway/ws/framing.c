@@ -37,15 +37,27 @@ void framing_deinit(struct framing *framing)
 	framing->over = true;
 }
 
-static void set_fault(struct framing *framing, const char *condition, const char *reason,
-		      enum framing_fault fault)
+#define TOO_LARGE "the message is larger than this gateway accepts now"
+
+static struct framing_event bad(const char *condition, const char *reason, enum framing_fault fault)
 {
-	framing->event = (struct framing_event){
+	return (struct framing_event){
 		.kind = FRAMING_EVENT_BAD,
 		.condition = condition,
 		.reason = reason,
 		.fault = fault,
 	};
+}
+
+struct framing_event framing_too_large(void)
+{
+	return bad("policy-violation", TOO_LARGE, FRAMING_FAULT_SIZE);
+}
+
+static void set_fault(struct framing *framing, const char *condition, const char *reason,
+		      enum framing_fault fault)
+{
+	framing->event = bad(condition, reason, fault);
 	framing->due = true;
 	framing->over = true;
 }
@@ -211,7 +223,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	}
 	framing->n_message += n;
 	if (framing->n_message > framing->n_message_max) {
-		set_too_large(framing, "the message is larger than this gateway accepts now");
+		set_too_large(framing, TOO_LARGE);
 		return 0;
 	}
 	look_for_doctype(framing, (struct sv){data, n});

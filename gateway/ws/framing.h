@@ -82,6 +82,9 @@ _must_check_ int framing_feed(struct framing *framing, const char *data, size_t 
 /* Returns the event of the message, once it has been received completely. */
 void framing_next(struct framing *framing, struct framing_event *ret_event);
 
+/* The event for a message that grew too large before it came here. */
+struct framing_event framing_too_large(void);
+
 /* Bytes of memory that are held for an incomplete message. Valid after FRAMING_EVENT_NONE. */
 size_t framing_held(const struct framing *framing);
 

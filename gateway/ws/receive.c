@@ -9,7 +9,7 @@ enum {
 /* What stands before the bytes of a piece in `held`. */
 struct held_piece {
 	size_t n;
-	bool is_final, is_text;
+	bool is_final, is_text, is_coded;
 };
 
 /* Whether the session wants no more messages. */
@@ -28,19 +28,67 @@ static void fail(struct ws_connection *connection, unsigned status, const char *
 	ws_send_close(connection, status, sv_from(rule));
 }
 
-static int hold(struct ws_connection *connection, const struct frames_event *event)
+static void fail_memory(struct ws_connection *connection)
 {
-	const struct held_piece piece = {event->data.n, event->is_final, event->is_text};
-	int r = buffer_append(&connection->held, &piece, sizeof(piece));
+	fail(connection, WS_CLOSE_INTERNAL, NULL);
+}
 
-	return r < 0 ? r : buffer_append_sv(&connection->held, event->data);
+static void hold(struct ws_connection *connection, const struct held_piece *piece, struct sv data)
+{
+	if (buffer_append(&connection->held, piece, sizeof(*piece)) < 0 ||
+	    buffer_append_sv(&connection->held, data) < 0) {
+		fail_memory(connection);
+	}
+}
+
+/* A compressed message is complete. */
+static void expand(struct ws_connection *connection, bool is_text)
+{
+	const struct ws_server_options *options = &connection->server->options;
+	_cleanup_(buffer_deinit) struct buffer plain = BUFFER_INIT;
+	int r = coder_decode_message(connection->server->coder, &connection->coded,
+				     options->message_max(connection->session), &plain);
+
+	buffer_deinit(&connection->coded);
+	if (r < 0) {
+		fail_memory(connection);
+	} else if (r == CODING_E_TOO_LARGE) {
+		options->too_large(connection->session);
+	} else if (r != CODING_OK) {
+		fail(connection, FRAMES_STATUS_TEXT, "the message cannot be decompressed");
+	} else if (is_text && !utf8_is_valid(buffer_sv(&plain))) {
+		fail(connection, FRAMES_STATUS_TEXT, "the text is not UTF-8");
+	} else {
+		options->piece(connection->session, buffer_sv(&plain).data, plain.n, true, is_text);
+	}
+}
+
+static void gather_coded(struct ws_connection *connection, const struct held_piece *piece,
+			 struct sv data)
+{
+	const struct ws_server_options *options = &connection->server->options;
+
+	/* What does not shrink is not sent compressed. */
+	if (connection->coded.n + data.n > options->message_max(connection->session)) {
+		options->too_large(connection->session);
+	} else if (buffer_append_sv(&connection->coded, data) < 0) {
+		fail_memory(connection);
+	} else if (piece->is_final) {
+		expand(connection, piece->is_text);
+	} else {
+		options->held(connection->session);
+	}
 }
 
 static void deliver(struct ws_connection *connection, const struct held_piece *piece,
-		    const char *data)
+		    struct sv data)
 {
-	connection->server->options.piece(connection->session, data, piece->n, piece->is_final,
-					  piece->is_text);
+	if (piece->is_coded) {
+		gather_coded(connection, piece, data);
+	} else {
+		connection->server->options.piece(connection->session, data.data, data.n,
+						  piece->is_final, piece->is_text);
+	}
 }
 
 /* The session takes what was held for it, until it is paused again. */
@@ -53,7 +101,7 @@ static void deliver_held(struct ws_connection *connection)
 		struct sv held = buffer_sv(&connection->held);
 
 		memcpy(&piece, held.data, sizeof(piece));
-		deliver(connection, &piece, held.data + sizeof(piece));
+		deliver(connection, &piece, sv_first(sv_skip(held, sizeof(piece)), piece.n));
 		buffer_consume(&connection->held, sizeof(piece) + piece.n);
 	}
 	if (is_deaf(connection)) {
@@ -65,15 +113,20 @@ static void deliver_held(struct ws_connection *connection)
 
 static void on_piece(struct ws_connection *connection, const struct frames_event *event)
 {
-	const struct held_piece piece = {event->data.n, event->is_final, event->is_text};
+	const struct held_piece piece = {
+		.n = event->data.n,
+		.is_final = event->is_final,
+		.is_text = event->is_text,
+		.is_coded = event->is_coded,
+	};
 
 	if (is_deaf(connection)) {
 		return;
 	}
 	if (!connection->paused && connection->held.n == 0) {
-		deliver(connection, &piece, event->data.data);
-	} else if (hold(connection, event) < 0) {
-		fail(connection, WS_CLOSE_INTERNAL, NULL);
+		deliver(connection, &piece, event->data);
+	} else {
+		hold(connection, &piece, event->data);
 	}
 }
 
@@ -109,7 +162,7 @@ static void on_bytes(struct ws_connection *connection, struct sv bytes)
 	do {
 		r = frames_next(&connection->frames, &event);
 		if (r < 0) {
-			fail(connection, WS_CLOSE_INTERNAL, NULL);
+			fail_memory(connection);
 			return;
 		}
 		on_event(connection, &event);

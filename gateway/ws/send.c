@@ -9,10 +9,11 @@ enum {
 	PONG_WATER = 16 * 1024,
 };
 
-static int send_frame(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload)
+static int send_frame(struct ws_connection *connection, struct frame_head frame, struct sv payload)
 {
 	unsigned char head[FRAME_HEAD_MAX];
-	const struct frame_head frame = {.opcode = opcode, .n_payload = payload.n};
+
+	frame.n_payload = payload.n;
 	const struct iovec parts[] = {
 		{head, frame_head_write(frame, head)},
 		{(char *)payload.data, payload.n},
@@ -27,12 +28,33 @@ static int send_frame(struct ws_connection *connection, enum frame_opcode opcode
 	return r;
 }
 
+/* Compresses @text, if that is worth it. */
+static bool compress(struct ws_connection *connection, struct sv text, struct sv *ret_coded)
+{
+	struct ws_server *server = connection->server;
+
+	if (!connection->is_coded || text.n < CODING_TEXT_MIN || text.n > CODING_TEXT_MAX) {
+		return false;
+	}
+	buffer_clear(&server->scratch);
+	/* Without memory the message goes as it is. */
+	if (coder_encode_message(server->coder, text, &server->scratch) < 0) {
+		return false;
+	}
+	*ret_coded = buffer_sv(&server->scratch);
+	return ret_coded->n < text.n;
+}
+
 int ws_send(struct ws_connection *connection, struct sv text)
 {
+	struct frame_head frame = {.opcode = FRAME_TEXT};
+	struct sv coded;
+
 	if (connection->close_sent) {
 		return 0;
 	}
-	int r = send_frame(connection, FRAME_TEXT, text);
+	frame.coded = compress(connection, text, &coded);
+	int r = send_frame(connection, frame, frame.coded ? coded : text);
 
 	connection->congested =
 		connection->congested || wire_waiting(connection->wire) > WS_HIGH_WATER;
@@ -42,7 +64,7 @@ int ws_send(struct ws_connection *connection, struct sv text)
 void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload)
 {
 	/* Without memory the connection ends. */
-	(void)!send_frame(connection, opcode, payload);
+	(void)!send_frame(connection, (struct frame_head){.opcode = opcode}, payload);
 }
 
 void ws_send_pong(struct ws_connection *connection, struct sv payload)
@@ -90,8 +112,8 @@ bool ws_is_congested(const struct ws_connection *connection)
 
 size_t ws_held(const struct ws_connection *connection)
 {
-	return wire_waiting(connection->wire) + connection->held.size + connection->pong.size +
-	       frames_held(&connection->frames);
+	return wire_waiting(connection->wire) + connection->held.size + connection->coded.size +
+	       connection->pong.size + frames_held(&connection->frames);
 }
 
 void ws_on_written(struct ws_connection *connection)

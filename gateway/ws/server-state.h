@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/buffer.h"
+#include "gateway/http/coding.h"
 #include "gateway/ws/frame-head.h"
 #include "gateway/ws/frames.h"
 #include "gateway/ws/server.h"
@@ -28,10 +29,12 @@ struct ws_connection {
 	void *request;
 	void *session; /* NULL once it has been told that the connection has ended */
 	struct frames frames;
-	struct buffer held; /* pieces for a paused session, each after a struct held_piece */
-	struct buffer pong; /* the payload of the last ping that could not be answered yet */
+	struct buffer held;  /* pieces for a paused session, each after a struct held_piece */
+	struct buffer coded; /* a compressed message, until its end */
+	struct buffer pong;  /* the payload of the last ping that could not be answered yet */
 	unsigned peer_status;
 	bool is_duplicate : 1;
+	bool is_coded : 1;
 	bool owes_pong : 1;
 	bool paused : 1;
 	bool stopped : 1; /* too much is held: the client is not read */
@@ -50,6 +53,8 @@ struct ws_server {
 	struct ws_server_options options;
 	struct frames_pool *pool;
 	LIST_HEAD(, ws_connection) connections;
+	struct coder *coder;   /* made when the first connection needs it */
+	struct buffer scratch; /* a message that is being compressed */
 	char input[WS_READ_SIZE];
 };
 

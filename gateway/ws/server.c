@@ -34,6 +34,7 @@ static void end(struct ws_connection *connection, bool lingers)
 	LIST_REMOVE(connection, in_server);
 	frames_deinit(&connection->frames);
 	buffer_deinit(&connection->held);
+	buffer_deinit(&connection->coded);
 	buffer_deinit(&connection->pong);
 	free(connection);
 	server->options.released(server->options.userdata, request);
@@ -158,10 +159,14 @@ void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
 
 static int open_connection(struct ws_connection *connection, const struct ws_adoption *adoption)
 {
-	const struct ws_server_options *options = &connection->server->options;
+	struct ws_server *server = connection->server;
+	const struct ws_server_options *options = &server->options;
 	const struct iovec part = {(char *)adoption->answer.data, adoption->answer.n};
-	int r = wire_send_later(adoption->wire, &part, 1);
+	int r = adoption->is_coded && !server->coder ? coder_new(&server->coder) : 0;
 
+	if (r == 0) {
+		r = wire_send_later(adoption->wire, &part, 1);
+	}
 	return r < 0 ? r
 		     : options->opened(options->userdata, connection, adoption->request,
 				       &connection->session);
@@ -180,7 +185,8 @@ void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoptio
 	connection->wire = adoption->wire;
 	connection->request = adoption->request;
 	connection->is_duplicate = adoption->is_duplicate;
-	frames_init(&connection->frames, server->pool, false);
+	connection->is_coded = adoption->is_coded;
+	frames_init(&connection->frames, server->pool, adoption->is_coded);
 	LIST_INSERT_HEAD(&server->connections, connection, in_server);
 	wire_set_user(connection->wire, &wire_callbacks, connection);
 	ws_set_deadline(connection, 0);
@@ -224,6 +230,8 @@ struct ws_server *ws_server_free(struct ws_server *server)
 {
 	if (server) {
 		frames_pool_free(server->pool);
+		coder_free(server->coder);
+		buffer_deinit(&server->scratch);
 		free(server);
 	}
 	return NULL;

@@ -6,6 +6,7 @@
  *
  * connection  one WebSocket; it exists from `opened` until `closed`
  * piece       a part of a message, as it was received; not necessarily a WebSocket fragment
+ * coded       compressed (RFC 7692): each message on its own
  * paused      the session takes no messages now. The connection still reads a little, so that it
  *             sees pongs, the client's pings and the close frame, and holds the messages before
  *             them for the session
@@ -56,6 +57,11 @@ struct ws_server_options {
 	/* A piece of a message arrived; @final: the last one of the message. @text: not a binary
 	 * message. */
 	void (*piece)(void *session, const char *data, size_t n, bool final, bool text);
+	/* The largest message that the session takes now, in bytes. A compressed message is expanded
+	 * up to that, and comes as one piece. */
+	size_t (*message_max)(void *session);
+	/* A compressed message is larger than that. The session closes the connection. */
+	void (*too_large)(void *session);
 	/* The connection is no longer congested. */
 	void (*drained)(void *session);
 	/* What ws_held() returns may have changed. */
@@ -92,6 +98,7 @@ struct ws_adoption {
 	/* The descriptor is a duplicate, and must be closed before `released`: there is no
 	 * lingering close. */
 	bool is_duplicate;
+	bool is_coded;    /* messages may be compressed (RFC 7692), without context takeover */
 	struct sv answer; /* the response to the handshake */
 	void *request;    /* must stay valid until `released` */
 };

@@ -392,6 +392,23 @@ static const struct session_log_owner log_owner = {
 	.end = end_session,
 };
 
+size_t ws_session_message_max(void *userdata)
+{
+	const struct ws_session *session = userdata;
+
+	return session->framing.n_message_max;
+}
+
+void ws_session_on_too_large(void *userdata)
+{
+	struct ws_session *session = userdata;
+	const struct framing_event event = framing_too_large();
+
+	if (!session->over) {
+		on_bad(session, &event);
+	}
+}
+
 /* Life. */
 
 int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connection,

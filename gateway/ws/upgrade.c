@@ -80,7 +80,64 @@ unsigned upgrade_status(enum upgrade_result result)
 	}
 }
 
-int upgrade_write(struct sv key, struct buffer *buffer)
+/* RFC 7692, 7.1.2.2: 8 to 15, perhaps in quotes. */
+static bool is_window_bits(struct sv value)
+{
+	uint64_t bits;
+
+	if (value.n > 2 && value.data[0] == '"' && value.data[value.n - 1] == '"') {
+		value = sv_skip(sv_first(value, value.n - 1), 1);
+	}
+	return value.n && value.data[0] != '0' && sv_to_u64(value, 15, &bits) == 0 && bits >= 8;
+}
+
+/* Whether the parameters of an offer are ones that the gateway takes, each at most once. A client
+ * that asks for a smaller server_max_window_bits is not compressed for. */
+static bool takes_parameters(struct sv parameters)
+{
+	enum { SERVER_TAKEOVER, CLIENT_TAKEOVER, CLIENT_BITS, N };
+	static const char *const names[N] = {"server_no_context_takeover",
+					     "client_no_context_takeover",
+					     "client_max_window_bits"};
+	unsigned seen = 0;
+	struct sv item;
+
+	while (sv_split(&parameters, ';', &item)) {
+		size_t n_name = sv_find(item, '=');
+		struct sv name = sv_trim(sv_first(item, n_name));
+		struct sv value = sv_trim(sv_skip(item, n_name + 1));
+		unsigned i = 0;
+
+		while (i < N && !sv_eq_nocase(name, sv_from(names[i]))) {
+			i++;
+		}
+		bool is_good = n_name == item.n || (i == CLIENT_BITS && is_window_bits(value));
+
+		if (i == N || seen & 1u << i || !is_good) {
+			return false;
+		}
+		seen |= 1u << i;
+	}
+	return true;
+}
+
+bool upgrade_offers_deflate(struct sv extensions)
+{
+	struct sv offer;
+
+	while (sv_split(&extensions, ',', &offer)) {
+		size_t n_name = sv_find(offer, ';');
+		struct sv parameters = sv_skip(offer, n_name + 1);
+
+		if (sv_eq_nocase(sv_trim(sv_first(offer, n_name)), SV("permessage-deflate")) &&
+		    (n_name == offer.n || takes_parameters(parameters))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int upgrade_write(struct sv key, bool deflate, struct buffer *buffer)
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	char text[UPGRADE_KEY_LENGTH + sizeof(guid)];
@@ -97,6 +154,9 @@ int upgrade_write(struct sv key, struct buffer *buffer)
 	return buffer_printf(buffer,
 			     "HTTP/1.1 101 Switching Protocols\r\n"
 			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-			     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n",
-			     (const char *)accept);
+			     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: xmpp\r\n%s\r\n",
+			     (const char *)accept,
+			     deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
+				       "server_no_context_takeover; client_no_context_takeover\r\n"
+				     : "");
 }

@@ -13,7 +13,7 @@
 #include "common/sv.h"
 
 struct upgrade {
-	struct sv connection, upgrade, version, key, protocol;
+	struct sv connection, upgrade, version, key, protocol, extensions;
 	bool origin_allowed;
 };
 
@@ -36,5 +36,11 @@ enum upgrade_result upgrade_check(const struct upgrade *upgrade);
 const char *upgrade_sentence(enum upgrade_result result);
 unsigned upgrade_status(enum upgrade_result result);
 
-/* Appends the answer to an accepted handshake with @key: status 101. Returns 0 or -ENOMEM. */
-_must_check_ int upgrade_write(struct sv key, struct buffer *buffer);
+/* Whether one of the @extensions that the client offers is permessage-deflate with parameters that
+ * the gateway takes (RFC 7692, 7.1): no context is kept from one message to the next on either side,
+ * and the gateway's window has its full size, because one compressor serves all connections. */
+bool upgrade_offers_deflate(struct sv extensions);
+
+/* Appends the answer to an accepted handshake with @key: status 101. @deflate: messages may be
+ * compressed. Returns 0 or -ENOMEM. */
+_must_check_ int upgrade_write(struct sv key, bool deflate, struct buffer *buffer);

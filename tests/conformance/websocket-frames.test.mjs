@@ -111,14 +111,20 @@ test('UTF-8 byte by byte: the connection fails at the byte that is wrong, before
 
 test('UTF-8 byte by byte and in fragments of a byte: every valid sequence is carried', TIMEOUT, async () => {
 	const { socket, connection } = await loggedIn();
-	const whole = Buffer.from('<message xmlns="jabber:client" id="u"><body>\u007f\u0080\u07ff\u0800\ud7ff\ue000\ufffc\u{10000}\u{10ffff}</body></message>');
-	for (const byte of encodeFrame(OPCODE.text, whole)) {
+	const message = (id) => Buffer.from(`<message xmlns="jabber:client" id="${id}"><body>\u007f\u0080\u07ff\u0800\ud7ff\ue000\ufffc\u{10000}\u{10ffff}</body></message>`);
+	const arrived = async (id) => {
+		const { raw } = await connection.element('message', ({ attributes }) => attributes.id === id);
+		assert.ok(raw.equals(message(id)), id);
+	};
+	for (const byte of encodeFrame(OPCODE.text, message('bytes'))) {
 		socket.write(bytes(byte));
 	}
-	assert.ok((await connection.element('message')).raw.equals(whole));
+	await arrived('bytes');
 	await socket.next();
+	const whole = message('fragments');
 	whole.forEach((byte, i) => socket.frame(i ? OPCODE.continuation : OPCODE.text, bytes(byte), { fin: i === whole.length - 1 }));
-	assert.ok((await connection.element('message')).raw.equals(whole));
+	await arrived('fragments');
+	await socket.next();
 	await socket.finish();
 });
 

@@ -60,6 +60,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->ping_interval_s, 50);
 	assert_int_equal(config->n_login_message_max, 8192);
 	assert_string_equal(config->websocket_see_other_uri, "");
+	assert_false(config->websocket_coding);
 	assert_int_equal(config->header_timeout_s, 15);
 	assert_int_equal(config->dns_timeout_ms, 1500);
 	assert_int_equal(config->n_dns_tries, 3);
@@ -141,6 +142,7 @@ static const char every_key[] =
 	"wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 	"login_message_bytes = 4097\n"
 	"websocket_see_other_uri = \"wss://a.example/ws\"\n"
+	"websocket_compression = true\n"
 	"dns_timeout = 1600\ndns_tries = 4\n"
 	"connect_timeout = 17\nopen_timeout = 18\n"
 	"keepalive = 22\n";
@@ -187,6 +189,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->ping_interval_s, 15);
 	assert_int_equal(config->n_login_message_max, 4097);
 	assert_string_equal(config->websocket_see_other_uri, "wss://a.example/ws");
+	assert_true(config->websocket_coding);
 	assert_int_equal(config->header_timeout_s, 16);
 	assert_int_equal(config->dns_timeout_ms, 1600);
 	assert_int_equal(config->n_dns_tries, 4);
