@@ -5,8 +5,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
+import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const WAIT_S = 8;
@@ -456,6 +458,32 @@ test('overactivity: a stanza that the server does not answer, and an empty reque
 		assert.deepEqual(idsOf(await empty), [`for${i}`]);
 	}
 });
+
+// On one connection, so that the requests arrive in their order; with a long `polling`, so that the excuses do not run out while
+// the machine is busy.
+test('overactivity: a stanza excuses one empty request more than allowed', TIMEOUT, () => withStage({ polling: 60, inactivity: 120 }, async (own) => {
+	const { client } = await session({ hold: 1 }, own);
+	for (let i = 0; i < 3; i++) {
+		assert.deepEqual(idsOf(await client.request(message(`x${i}`))), [`x${i}`]);
+	}
+	const http = await HttpConnection.open(own.port);
+	const next = () => {
+		const body = client.bodyText({ rid: ++client.rid, sid: client.sid });
+		return HttpConnection.requestHead('POST', '/http-bind', { 'Content-Length': body.length }) + body;
+	};
+	const answer = async () => {
+		const response = await http.response();
+		return { ...response, element: parse(response.text) };
+	};
+	http.write(Array.from({ length: 4 }, next).join(''));
+	for (let i = 0; i < 3; i++) {
+		assert.equal((await answer()).element.attributes.type, undefined);
+	}
+	http.write(next());
+	assertTerminated(await answer(), 'other-request');
+	assertTerminated(await answer(), 'policy-violation');
+	http.close();
+}));
 
 test('overactivity: a client whose held request broke sends another one at once', TIMEOUT, async () => {
 	const { client, connection } = await session({ hold: 1 });
