@@ -29,6 +29,19 @@ before(async () => {
 });
 after(() => stopAll(nginx, doab, prosody));
 
+// Some 15 KB in 100 lines, with 8 KB of cookies, which the configuration leaves out.
+const largeHead = () => ({
+	Cookie: Array.from({ length: 160 }, (_, i) => `cookie${i}=${'v'.repeat(40)}`).join('; ').slice(0, 8000),
+	...Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`X-Header-${i}`, 'v'.repeat(60)])),
+});
+
+test('nginx: a head of 15 KB with 8 KB of cookies in 100 lines, on both transports', TIMEOUT, async () => {
+	const body = `<body xmlns='${NS.httpbind}' rid='9' to='${DOMAIN}' ver='1.11' wait='5' hold='1'/>`;
+	const created = await nginx.request('POST', '/http-bind', { headers: largeHead(), body });
+	assert.match(created.text, / sid='/);
+	assert.match(await talkOverWebSocket(largeHead()), /<jid>/);
+});
+
 test('nginx: strophe.js logs in over BOSH and gets its own message back', TIMEOUT, async () => {
 	const client = await within(StropheClient.connect({ url: `https://127.0.0.1:${nginx.port}/http-bind`, domain: DOMAIN, user: 'alice', password: PASSWORDS.alice }), 15000, 'login');
 	const received = new Promise((resolve) => client.once('message', resolve));
