@@ -22,6 +22,20 @@ bool worker_takes_request(struct worker_env *env, const struct address *client,
 	return false;
 }
 
+/* Whether @peer carries many clients, as it will say in PROXY headers. */
+static bool is_header_proxy(const struct config *config, const struct address *peer)
+{
+	for (size_t i = 0; i < config->listeners.n; i++) {
+		const struct config_listener *section = &config->listeners.list[i];
+
+		if (section->proxy != DOMAIN_PROXY_OFF &&
+		    networks_match(&section->proxy_peers, peer) >= 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 typedef int census_enter(struct census *census, const struct address *client, bool is_exempt);
 
 /* Returns the refusal, or METRIC_REFUSAL_COUNT if the connection has its seat. */
@@ -29,7 +43,8 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 					     census_enter *enter)
 {
 	const struct config *config = env->config;
-	bool is_exempt = client_is_proxy(&config->proxies, peer) || worker_is_exempt(env, peer);
+	bool is_exempt = client_is_proxy(&config->proxies, peer) || is_header_proxy(config, peer) ||
+			 worker_is_exempt(env, peer);
 
 	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
 		return METRIC_REFUSAL_CLIENTS;

@@ -78,8 +78,8 @@ static int teardown(void **state)
 {
 	(void)state;
 	wire_close(one.wire);
-	wire_hub_close(one.hub);
 	one.proxied = proxied_free(one.proxied);
+	wire_hub_close(one.hub);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
@@ -220,12 +220,14 @@ static void test_late(void **state)
 	check_failed("no PROXY header in time");
 }
 
-/* What still waits at the end is left to the hub. */
+/* What still waits at the end is closed. */
 static void test_left(void **state)
 {
 	(void)state;
 	adopt(60);
 	say(SV("PROXY"));
+	one.proxied = proxied_free(one.proxied);
+	assert_int_equal(one.n_closed, 1);
 }
 
 static int adopt_without_memory(void *userdata)
