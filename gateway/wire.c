@@ -354,6 +354,14 @@ static void on_lingering(void *user)
 	linger_on(user);
 }
 
+static void on_lingering_written(void *user)
+{
+	struct wire *wire = user;
+
+	wire_set_deadline(wire, wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S);
+	linger_on(wire);
+}
+
 static void on_lingered(void *user)
 {
 	wire_close(user);
@@ -361,15 +369,15 @@ static void on_lingered(void *user)
 
 static const struct wire_callbacks lingering = {
 	.ready = on_lingering,
-	.written = on_lingering,
+	.written = on_lingering_written,
 	.late = on_lingered,
 };
 
 void wire_linger(struct wire *wire)
 {
 	wire_set_user(wire, &lingering, wire);
-	wire_set_deadline(wire, WIRE_LINGER_S);
 	wire_flush(wire);
+	wire_set_deadline(wire, wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S);
 	linger_on(wire);
 }
 

@@ -46,6 +46,9 @@ enum {
 	/* How long a lingering wire waits for the client to close, and how much it discards: a
 	 * client that goes on sending must not keep the descriptor. */
 	WIRE_LINGER_S = 2,
+	/* How long one waits for a client that reads nothing of what is still to be sent; a slow
+	 * link must get the whole answer. */
+	WIRE_DRAIN_S = 30,
 	WIRE_LINGER_MAX = 1024 * 1024,
 	WIRE_PARTS_MAX = 4,
 	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a

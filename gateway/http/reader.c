@@ -347,6 +347,10 @@ static void on_written(void *user)
 {
 	struct reader_connection *connection = user;
 
+	if (!connection->n_exchanges && !connection->receiving) {
+		/* A slow link must get the whole answer. */
+		wire_set_deadline(connection->wire, HTTP_IDLE_S);
+	}
 	if (connection->stalled && wire_waiting(connection->wire) <= HTTP_WAITING_MAX) {
 		connection->stalled = false;
 		wire_wake(connection->wire);
@@ -365,7 +369,10 @@ static void on_late(void *user)
 		   wire_peek(connection->wire, WIRE_PEEK_MAX, &bytes) == WIRE_OK) {
 		refuse(connection, connection->head, bytes.data, HTTP_FAULT_LATE);
 	} else if (!connection->n_exchanges) {
-		reader_connection_end(connection, READER_END_LINGER);
+		/* One that has read nothing for so long will not read the rest. */
+		reader_connection_end(connection, wire_waiting(connection->wire)
+							  ? READER_END_CLOSE
+							  : READER_END_LINGER);
 	}
 }
 

@@ -349,6 +349,38 @@ static void test_linger(void **state)
 	turn_until(&one.n_closed, 2);
 }
 
+/* A client that reads slowly gets all of a long answer, however long that takes. */
+static void test_linger_drains(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct blob *body;
+	char some[256 * 1024];
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(blob_new(LONG, &body), 0);
+	memset(body->data, 'x', LONG);
+	join(0, true);
+	assert_int_equal(wire_send_blob(client->wire, NULL, 0, body), 0);
+	assert_true(wire_waiting(client->wire) > 0);
+	wire_linger(client->wire);
+	while (n < LONG) {
+		uint64_t until = uv_hrtime() + 2 * SECOND_MS * 1000000ull;
+		ssize_t r = recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
+
+		assert_true(r > 0 || (r < 0 && errno == EAGAIN));
+		n += r > 0 ? (size_t)r : 0;
+		/* The deadline of a connection that has nothing left to send would pass. */
+		while (n < LONG / 16 && uv_hrtime() < until) {
+			uv_run(&one.loop, UV_RUN_NOWAIT);
+		}
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.n_closed, 1);
+}
+
 static void test_linger_is_bounded(void **state)
 {
 	static const char some[64 * 1024];
@@ -457,6 +489,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_drains, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
