@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reader on a real loop: requests that are answered at once, later, in another order, and
+ * never; clients that go away; and each allocation failing.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/http/reader.h"
+#include "tests/unit/failmalloc.h"
+
+#define HEAD(path, n) "POST " path " HTTP/1.1\r\nHost: a\r\nContent-Length: " n "\r\n\r\n"
+
+enum {
+	TURNS = 20,
+	HELD_MAX = 2 * HTTP_PIPELINE_MAX,
+};
+
+static struct {
+	uv_loop_t loop;
+	struct wire_hub *hub;
+	struct http_reader *reader;
+	struct budget *budget;
+	struct address peer;
+	int theirs;
+	struct http_exchange *held[HELD_MAX];
+	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed;
+	enum http_fault fault;
+	char body[64];
+} one;
+
+static struct address on_client(void *userdata, const struct http_exchange *exchange)
+{
+	(void)userdata;
+	return *http_exchange_peer(exchange);
+}
+
+static void answer(struct http_exchange *exchange, unsigned status)
+{
+	http_exchange_answer(exchange, &(struct http_answer){.status = status});
+}
+
+static void on_cut(void *userdata, struct http_exchange *exchange)
+{
+	(void)userdata;
+	answer(exchange, 503);
+}
+
+/* Requests for /held are held, others are answered at once. */
+static void on_request(void *userdata, struct http_exchange *exchange)
+{
+	struct sv body = http_exchange_body(exchange);
+
+	(void)userdata;
+	memcpy(one.body, body.data ? body.data : "", body.n < 63 ? body.n : 63);
+	one.body[body.n < 63 ? body.n : 63] = '\0';
+	if (http_path_eq(http_exchange_path(exchange), SV("/held"))) {
+		one.held[one.n_held++] = exchange;
+	} else {
+		answer(exchange, 200);
+	}
+}
+
+static void on_gone(void *userdata, struct http_exchange *exchange)
+{
+	(void)userdata;
+	(void)exchange;
+	one.n_gone++;
+}
+
+static void on_done(void *userdata, struct http_exchange *exchange)
+{
+	(void)userdata;
+	for (unsigned i = 0; i < one.n_held; i++) {
+		one.held[i] = one.held[i] == exchange ? NULL : one.held[i];
+	}
+	one.n_done++;
+}
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	(void)peer;
+	one.n_closed++;
+}
+
+static enum http_first on_first(void *userdata, struct wire *wire, const struct http_head *head,
+				struct sv bytes)
+{
+	(void)userdata;
+	(void)wire;
+	(void)head;
+	(void)bytes;
+	return HTTP_FIRST_KEEP;
+}
+
+static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
+{
+	(void)userdata;
+	(void)alien;
+	wire_close(wire);
+}
+
+static bool on_other(void *userdata, struct wire *wire, size_t n_head)
+{
+	(void)userdata;
+	(void)n_head;
+	one.n_other++;
+	wire_close(wire);
+	return true;
+}
+
+static void on_malformed(void *userdata, struct http_exchange *exchange, enum http_fault fault)
+{
+	(void)userdata;
+	one.n_malformed++;
+	one.fault = fault;
+	answer(exchange, http_fault_status(fault));
+}
+
+static const struct http_reader_callbacks callbacks = {on_first, on_alien, on_other, on_malformed};
+
+/* Returns 0 or -ENOMEM. */
+static int open_reader(void)
+{
+	const struct wire_hub_options hub = {&one.loop, on_closed, NULL, 0};
+	const struct budget_limits limits = {1 << 20, 1 << 20};
+	int r = wire_hub_new(&hub, &one.hub);
+
+	if (r == 0) {
+		r = budget_new(&limits, 1, &one.budget);
+	}
+	const struct http_options options = {
+		.loop = &one.loop,
+		.hub = one.hub,
+		.limits = {.n_body_max = 16384, .timeout_s = 100},
+		.budget = one.budget,
+		.client = on_client,
+		.cut = on_cut,
+		.request = on_request,
+		.gone = on_gone,
+		.done = on_done,
+		.closed = on_closed,
+	};
+
+	return r < 0 ? r : http_reader_new(&options, &callbacks, &one.reader);
+}
+
+static void close_reader(void)
+{
+	one.reader = http_reader_free(one.reader);
+	wire_hub_close(one.hub);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	one.hub = wire_hub_free(one.hub);
+	one.budget = budget_free(one.budget);
+	if (one.theirs >= 0) {
+		close(one.theirs);
+	}
+}
+
+/* A connection on a socket of the kernel that works without the network. */
+static int connect_client(void)
+{
+	struct wire *wire;
+	int fds[2];
+	int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0 ? -errno : 0;
+
+	if (r == 0) {
+		one.theirs = fds[1];
+		r = wire_new(fds[0], &one.peer, &wire);
+		if (r < 0) {
+			close(fds[0]);
+		}
+	}
+	if (r == 0) {
+		r = http_reader_adopt(one.reader, wire, true);
+		if (r < 0) {
+			wire_close(wire);
+		}
+	}
+	return r;
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < TURNS; i++) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+}
+
+static void say(const char *text)
+{
+	(void)!send(one.theirs, text, strlen(text), MSG_NOSIGNAL);
+	turn();
+}
+
+/* The statuses of the answers that have come, as text. */
+static const char *heard(void)
+{
+	static char statuses[256];
+	char bytes[8192];
+	ssize_t n = recv(one.theirs, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+	size_t at = 0;
+
+	bytes[n > 0 ? n : 0] = '\0';
+	for (char *line = strstr(bytes, "HTTP/1.1 "); line; line = strstr(line + 1, "HTTP/1.1 ")) {
+		memcpy(statuses + at, line + 9, 4);
+		at += 4;
+	}
+	statuses[at ? at - 1 : 0] = '\0';
+	return statuses;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	one.theirs = -1;
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(open_reader(), 0);
+	assert_int_equal(connect_client(), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close_reader();
+	assert_int_equal(one.n_closed, 1);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	return 0;
+}
+
+static void test_at_once(void **state)
+{
+	(void)state;
+	say(HEAD("/x", "5") "hello" HEAD("/y", "0"));
+	assert_string_equal(heard(), "200 200");
+	assert_int_equal(one.n_done, 2);
+	assert_false(http_reader_is_busy(one.reader));
+	/* In pieces. */
+	say("POST /x HTTP/1.1\r\nHo");
+	assert_true(http_reader_is_busy(one.reader));
+	say("st: a\r\nContent-Length: 6\r\n\r\nab");
+	say("cd");
+	say("efPOST");
+	assert_string_equal(heard(), "200");
+	assert_string_equal(one.body, "abcdef");
+}
+
+/* The answers go out in the order of the requests. */
+static void test_order(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "1") "1" HEAD("/held", "1") "2" HEAD("/x", "0"));
+	assert_int_equal(one.n_held, 2);
+	answer(one.held[1], 201);
+	turn();
+	assert_string_equal(heard(), "");
+	assert_int_equal(one.n_done, 0);
+	answer(one.held[0], 202);
+	turn();
+	assert_string_equal(heard(), "202 201 200");
+	assert_int_equal(one.n_done, 3);
+	assert_int_equal(one.n_gone, 0);
+}
+
+/* No more than HTTP_PIPELINE_MAX are read ahead. */
+static void test_bound(void **state)
+{
+	(void)state;
+	for (int i = 0; i < HTTP_PIPELINE_MAX + 1; i++) {
+		say(HEAD("/held", "0"));
+	}
+	assert_int_equal(one.n_held, HTTP_PIPELINE_MAX);
+	answer(one.held[0], 200);
+	turn();
+	assert_int_equal(one.n_held, HTTP_PIPELINE_MAX + 1);
+}
+
+/* What is not plain waits until all before it is answered, and is then given away. */
+static void test_other(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0") "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+	assert_int_equal(one.n_other, 0);
+	answer(one.held[0], 200);
+	turn();
+	assert_int_equal(one.n_other, 1);
+}
+
+/* The client goes while requests are held: each is gone once, and answers to them are dropped. */
+static void test_gone(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0") HEAD("/held", "0"));
+	answer(one.held[1], 200);
+	shutdown(one.theirs, SHUT_WR);
+	turn();
+	assert_int_equal(one.n_gone, 1);
+	assert_int_equal(one.n_done, 2);
+	assert_string_equal(heard(), "");
+}
+
+/* A fault behind a held request is told in its turn, and ends the connection. */
+static void test_fault(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0") "GET / HTTP/1.1\r\n\r\n" HEAD("/x", "0"));
+	assert_int_equal(one.n_malformed, 1);
+	assert_int_equal(one.fault, HTTP_FAULT_HOST);
+	assert_string_equal(heard(), "");
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200 400");
+	assert_int_equal(one.n_done, 1);
+}
+
+/* A body of n bytes is whole, of n + 1 its beginning. */
+static void test_body_bound(void **state)
+{
+	static char text[64 * 1024];
+	size_t n;
+
+	(void)state;
+	for (size_t extra = 0; extra < 2; extra++) {
+		n = (size_t)snprintf(text, sizeof(text), HEAD("/held", "%zu"), 16384 + extra);
+		memset(text + n, 'x', 16384 + extra);
+		text[n + 16384 + extra] = '\0';
+		say(text);
+		assert_int_equal(http_exchange_body_too_large(one.held[extra]), extra);
+		answer(one.held[extra], 200);
+	}
+}
+
+/* Everything at once, while allocations fail. */
+static int scenario(void *userdata)
+{
+	struct http_exchange **held = one.held;
+	int r;
+
+	(void)userdata;
+	one.n_held = 0;
+	one.theirs = -1;
+	r = open_reader();
+	if (r == 0) {
+		r = connect_client();
+	}
+	if (r == 0) {
+		say(HEAD("/held", "2") "1");
+		say("1" HEAD("/held", "1") "2GET /");
+		if (one.n_held > 1 && held[1]) {
+			answer(held[1], 200);
+		}
+		if (one.n_held > 1 && held[0]) {
+			answer(held[0], 200);
+		}
+		say(" HTTP/1.1\r\nBad\r\n\r\n");
+	}
+	close_reader();
+	return r;
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	failmalloc_each(scenario, NULL, 8);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_body_bound, setup, teardown),
+		cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
