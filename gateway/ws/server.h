@@ -57,8 +57,8 @@ struct ws_server_options {
 	/* A piece of a message arrived; @final: the last one of the message. @text: not a binary
 	 * message. */
 	void (*piece)(void *session, const char *data, size_t n, bool final, bool text);
-	/* The largest message that the session takes now, in bytes. A compressed message is expanded
-	 * up to that, and comes as one piece. */
+	/* The largest message that the session takes now, in bytes. A compressed message is
+	 * expanded up to that, and comes as one piece. */
 	size_t (*message_max)(void *session);
 	/* A compressed message is larger than that. The session closes the connection. */
 	void (*too_large)(void *session);

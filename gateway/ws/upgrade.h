@@ -37,8 +37,9 @@ const char *upgrade_sentence(enum upgrade_result result);
 unsigned upgrade_status(enum upgrade_result result);
 
 /* Whether one of the @extensions that the client offers is permessage-deflate with parameters that
- * the gateway takes (RFC 7692, 7.1): no context is kept from one message to the next on either side,
- * and the gateway's window has its full size, because one compressor serves all connections. */
+ * the gateway takes (RFC 7692, 7.1): no context is kept from one message to the next on either
+ * side, and the gateway's window has its full size, because one compressor serves all
+ * connections. */
 bool upgrade_offers_deflate(struct sv extensions);
 
 /* Appends the answer to an accepted handshake with @key: status 101. @deflate: messages may be
