@@ -1,6 +1,6 @@
 // The admin listener: its numbers are what the test did, it ends sessions, and nobody reaches it from the public port.
 import assert from 'node:assert/strict';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -282,6 +282,30 @@ test('a file that is no socket is not replaced: the gateway does not start', TIM
 	writeFileSync(place, 'text');
 	await assert.rejects(Stage.open({}, { admin: place }), /event=admin-failed address=\S+precious error="File exists"/);
 	assert.equal(statSync(place).size, 4);
+});
+
+test('the configuration: its number, and whether the last reload succeeded', TIMEOUT, async () => {
+	const port = await freePort();
+	const other = await Stage.open({}, { admin: `127.0.0.1:${port}` });
+	try {
+		const file = path.join(other.doab.folder, 'doab.conf');
+		const right = readFileSync(file, 'utf8');
+		const values = async () => {
+			const { text } = await get('/metrics', {}, port);
+			return ['generation', 'success', 'reloads_failed_total'].map((name) => Number(new RegExp(`^doab_config_${name} (.*)$`, 'm').exec(text)[1]));
+		};
+		const reload = async (text, expected) => {
+			writeFileSync(file, text);
+			other.doab.child.kill('SIGHUP');
+			await until(async () => JSON.stringify(await values()) === JSON.stringify(expected), 15000, `${expected}`);
+		};
+		assert.deepEqual(await values(), [1, 1, 0]);
+		await reload(`${right}\nwait = x\n`, [1, 0, 1]);
+		await reload(`${right}\nmax_sessions = 77\n`, [2, 1, 1]);
+		assert.match((await get('/metrics', {}, port)).text, /^doab_sessions_max 77$/m);
+	} finally {
+		await other.stop();
+	}
 });
 
 test('health: 503 while the gateway drains', TIMEOUT, async () => {
