@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define LOG_AREA LOG_AREA_ADMIN
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -120,6 +121,27 @@ static void deinit(struct admin *admin)
 	free(admin);
 }
 
+static bool is_loopback(const struct address *address)
+{
+	enum { LOOPBACK_NET = 127 };
+
+	return address->any.sa_family == AF_INET6
+		     ? IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr)
+		     : ntohl(address->v4.sin_addr.s_addr) >> 24 == LOOPBACK_NET;
+}
+
+static void log_listening(const char *place)
+{
+	struct address address;
+
+	log_info("admin-listening", LOG_STR("address", place));
+	if (address_parse(sv_from(place), 0, &address) == 0 && !is_loopback(&address)) {
+		log_warning("admin-exposed", LOG_STR("address", place),
+			    LOG_STR("hint", "there are no passwords: let only the operator's "
+					    "machines reach it"));
+	}
+}
+
 int admin_new(const struct admin_options *options, struct admin **ret_admin)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
@@ -142,7 +164,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
 		deinit(admin);
 		return r;
 	}
-	log_info("admin-listening", LOG_STR("address", options->place));
+	log_listening(options->place);
 	*ret_admin = admin;
 	return 0;
 }

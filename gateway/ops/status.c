@@ -20,8 +20,9 @@ bool status_is_healthy(const struct process_state *process, const struct metrics
 			return false;
 		}
 		if (now.ms - beat_ms > STATUS_HANG_MS) {
-			snprintf(ret_words, STATUS_WORDS_MAX, "worker %u has not answered for %lld seconds",
-				 i, (long long)(now.ms - beat_ms) / 1000);
+			snprintf(ret_words, STATUS_WORDS_MAX,
+				 "worker %u has not answered for %lld seconds", i,
+				 (long long)(now.ms - beat_ms) / 1000);
 			return false;
 		}
 	}

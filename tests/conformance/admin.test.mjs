@@ -277,6 +277,13 @@ test('a socket in the file system, which goes with the gateway', TIMEOUT, async 
 	assert.ok(!existsSync(socket));
 });
 
+test('an address that others may reach is worth a warning, loopback is not', TIMEOUT, async () => {
+	const other = await Stage.open({}, { admin: `0.0.0.0:${await freePort()}` });
+	await other.doab.logged('admin-exposed', { level: 'warning' });
+	await other.stop();
+	assert.ok(!stage.doab.events.some(({ event }) => event === 'admin-exposed'));
+});
+
 test('a file that is no socket is not replaced: the gateway does not start', TIMEOUT, async () => {
 	const place = path.join(folder, 'precious');
 	writeFileSync(place, 'text');

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the admin listener tells, and its forms; tests/conformance/admin.test.mjs has it as it is asked for. */
+/* What the admin listener tells, and its forms; tests/conformance/admin.test.mjs has it as it is
+ * asked for. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
