@@ -13,7 +13,7 @@ const MINUTES = 60 * 1000;
 const TIMEOUT = { timeout: patiently(10 * MINUTES), skip: await without('dpkg-buildpackage') ?? await without('dh') };
 // What the package depends on, and what the tests in it need.
 const PACKAGES = ['systemd', 'systemd-sysv', 'procps', 'curl', 'ca-certificates', 'libc-ares2', 'libexpat1', 'libidn2-0',
-	'libmicrohttpd12', 'libssl3', 'libuv1', 'libwslay1', 'zlib1g'];
+	'libmicrohttpd12', 'libseccomp2', 'libssl3', 'libuv1', 'libwslay1', 'zlib1g'];
 const PAGE = 'curl --silent --fail http://127.0.0.1:5280/ | grep -q "<title>"';
 let folder;
 let packages;
@@ -51,7 +51,7 @@ test('it installs, serves, reloads, is upgraded, and goes', { ...TIMEOUT, skip: 
 	await chroot.copy([path.join(ROOT, 'conf/debian/tests/serves')], '/srv/tests');
 	await chroot.boot();
 	await chroot.runInside(`dpkg -i ${inFolder('doab.deb')}`);
-	await chroot.runInside('systemctl is-active doab.service && systemctl is-enabled doab.service');
+	await chroot.runInside('systemctl is-active doab.service && systemctl is-enabled doab.service || { journalctl -u doab.service; exit 1; }');
 	assert.equal((await chroot.tryInside('systemctl is-enabled doab.socket')).stdout.trim(), 'disabled');
 	await chroot.runInside(PAGE);
 	assert.doesNotMatch(await chroot.runInside('ps -o user= -C doab'), /root/);

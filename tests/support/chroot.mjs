@@ -1,5 +1,5 @@
 // A Debian of its own in a folder, made by debootstrap from the network: to run commands in, or to boot.
-import { rmdirSync, readFileSync, readdirSync, existsSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readdirSync, rmdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { removeFolder, run, startChild, stopChild, temporaryFolder, until } from './util.mjs';
@@ -45,6 +45,7 @@ export class Chroot {
 	static async make(suite, packages) {
 		const chroot = new Chroot();
 		chroot.root = temporaryFolder(suite);
+		chmodSync(chroot.root, 0o755); // its services run as other users
 		assertDone(await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, suite, chroot.root, MIRROR],
 			{ patience: PATIENCE }), `debootstrap ${suite}`);
 		return chroot;
