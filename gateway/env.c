@@ -92,6 +92,15 @@ void worker_leave_forwarded(struct worker_env *env, const struct address *client
 	census_leave_forwarded(env->census, client);
 }
 
+int worker_enter_passed(struct worker_env *env, const struct address *peer)
+{
+	if (census_enter_connection(env->census, peer, true) != CENSUS_OK) {
+		return -ENOMEM;
+	}
+	metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
+	return 0;
+}
+
 void worker_leave_connection(struct worker_env *env, const struct address *peer)
 {
 	census_leave_connection(env->census, peer);

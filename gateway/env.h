@@ -19,6 +19,7 @@
 #include "policy/throttle.h"
 
 struct site;
+struct doors;
 struct socket_policy;
 struct session_log;
 
@@ -33,6 +34,7 @@ struct worker_env {
 	const struct site *site;
 	struct socket_policy *socket_policy;
 	struct process_state *process;
+	struct doors *doors; /* to the other servers, while an upgrade is under way */
 	struct census *census;
 	struct throttle *throttle;
 	struct budget *budget;
@@ -69,6 +71,9 @@ _must_check_ const char *worker_enter_forwarded(struct worker_env *env,
 						const struct address *client);
 void worker_leave_forwarded(struct worker_env *env, const struct address *client);
 
+/* The same for a connection that another server has passed, where it was judged. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int worker_enter_passed(struct worker_env *env, const struct address *peer);
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
 /* Returns whether a line of @kind about @client should be logged, or is only counted

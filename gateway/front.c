@@ -3,9 +3,11 @@
 #include "gateway/front.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
+#include "gateway/door.h"
 #include "gateway/http/site.h"
 #include "gateway/request-log.h"
 #include "gateway/socket-policy.h"
@@ -79,30 +81,117 @@ void front_take(struct front *front, struct wire *wire)
 
 /* What the reader asks and tells. */
 
-/* A connection whose first request names a session goes to the worker that has it. */
+/* Passes a connection to another server. If that fails, it is served here. Takes @wire. */
+static void pass(struct front *front, unsigned generation, unsigned worker, struct wire *wire)
+{
+	struct worker_env *env = front->env;
+	const struct address peer = *wire_peer(wire);
+	int fd = wire_into_fd(wire);
+
+	if (fd < 0) {
+		wire_close(wire);
+		return;
+	}
+	if (doors_pass(env->doors, generation, worker, fd, &peer) == DOOR_PASSED) {
+		close(fd);
+		worker_leave_connection(env, &peer);
+	} else if (wire_new(fd, &peer, &wire) == 0) {
+		adopt(front, wire, false);
+	} else {
+		close(fd);
+		worker_leave_connection(env, &peer);
+	}
+}
+
+/* Of a retired server: where its connections go when nothing is due on them. */
+static bool has_successor(const struct worker_env *env)
+{
+	int successor = env->process->successor;
+
+	return successor >= 0 && doors_have(env->doors, (unsigned)successor);
+}
+
+static void pass_on(void *userdata, struct wire *wire)
+{
+	struct front *front = userdata;
+
+	/* The receiver distributes them. */
+	pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
+}
+
+void front_give_idle(struct front *front)
+{
+	if (front->reader && has_successor(front->env)) {
+		http_reader_give_idle(front->reader, pass_on);
+	}
+}
+
+/* Gives a connection to the worker that has the session @owner, here or in another server. */
+static enum http_first send_to(struct front *front, struct sid_owner owner, struct wire *wire,
+			       bool is_free)
+{
+	struct worker_env *env = front->env;
+
+	if (owner.generation != env->process->generation) {
+		if (!doors_have(env->doors, owner.generation)) {
+			return HTTP_FIRST_KEEP;
+		}
+		if (!is_free) {
+			return HTTP_FIRST_LATER;
+		}
+		pass(front, owner.generation, owner.worker, wire);
+		return HTTP_FIRST_TAKEN;
+	}
+	return owner.worker < env->n_workers && owner.worker != env->index && is_free &&
+			       handover_post(front->mailboxes[owner.worker], wire, env,
+					     front->callbacks.handed_over) == 0
+		     ? HTTP_FIRST_TAKEN
+		     : HTTP_FIRST_KEEP;
+}
+
+/* What a retired server gets without a session, the next one serves. */
+static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
+{
+	if (!has_successor(front->env)) {
+		return HTTP_FIRST_KEEP;
+	}
+	if (!is_free) {
+		return HTTP_FIRST_LATER;
+	}
+	pass_on(front, wire);
+	return HTTP_FIRST_TAKEN;
+}
+
+/* A connection whose next request names a session goes to the worker that has it. */
 static enum http_first on_first(void *userdata, struct wire *wire, const struct http_head *head,
-				struct sv bytes)
+				struct sv bytes, bool is_free)
 {
 	struct front *front = userdata;
 	struct worker_env *env = front->env;
 	struct sv body = sv_skip(bytes, head->n);
+	struct sid_owner owner;
 	struct sv sid;
-	unsigned owner;
 
-	if (env->n_workers == 1 ||
-	    !http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))) {
+	if (env->n_workers == 1 && !doors_exist(env->doors)) {
 		return HTTP_FIRST_KEEP;
+	}
+	if (!http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))) {
+		return send_on(front, wire, is_free);
 	}
 	if (!sid_find(body, &sid)) {
 		/* With Expect, the client sends the body only after it was asked for it. */
 		return body.n < head->n_body && !head->n_known[HTTP_KNOWN_EXPECT] ? HTTP_FIRST_MORE
 										  : HTTP_FIRST_KEEP;
 	}
-	return sid_worker(sid, env->n_workers, &owner) && owner != env->index &&
-			       handover_post(front->mailboxes[owner], wire, env,
-					     front->callbacks.handed_over) == 0
-		     ? HTTP_FIRST_TAKEN
-		     : HTTP_FIRST_KEEP;
+	return sid_owner(sid, &owner) ? send_to(front, owner, wire, is_free)
+				      : send_on(front, wire, is_free);
+}
+
+/* While an upgrade is under way, any connection may carry requests for any server: those of a proxy
+ * are used for many clients. */
+static bool on_asks_always(void *userdata)
+{
+	return doors_exist(((struct front *)userdata)->env->doors);
 }
 
 static void answer_policy(struct front *front, struct wire *wire)
@@ -165,6 +254,7 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 
 static const struct http_reader_callbacks reader_callbacks = {
 	.first = on_first,
+	.asks_always = on_asks_always,
 	.alien = on_alien,
 	.other = on_other,
 	.malformed = on_malformed,

@@ -56,6 +56,10 @@ void front_accept(struct front *front, struct wire *wire);
 /* Likewise, for a connection that another worker has handed over. */
 void front_take(struct front *front, struct wire *wire);
 
+/* Gives the connections on which nothing is due to the server that has taken over, if there is
+ * one. */
+void front_give_idle(struct front *front);
+
 /* Whether a client waits for an answer. */
 bool front_is_busy(const struct front *front);
 

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct handover_message {
 	struct message message;
 	struct wire *wire;
-	struct worker_env *env; /* the sender's; for the shared census */
+	struct worker_env *env; /* the sender's, for the shared census; NULL: it has no seat */
 	handover_taken taken;
 };
 
@@ -31,8 +32,29 @@ static void drop_message(struct message *message)
 {
 	struct handover_message *handover = CONTAINER_OF(message, struct handover_message, message);
 
-	handover_drop(handover->env, handover->wire);
+	if (handover->env) {
+		handover_drop(handover->env, handover->wire);
+	} else {
+		wire_close(handover->wire);
+	}
 	free(handover);
+}
+
+void handover_give(struct mailbox *mailbox, int fd, const struct address *peer,
+		   handover_taken taken)
+{
+	struct handover_message *handover = calloc(1, sizeof(*handover));
+
+	if (!handover || wire_new(fd, peer, &handover->wire) < 0) {
+		close(fd);
+		free(handover);
+		return;
+	}
+	handover->message = (struct message){.handle = on_message, .drop = drop_message};
+	handover->taken = taken;
+	if (mailbox_post(mailbox, &handover->message) < 0) {
+		drop_message(&handover->message);
+	}
 }
 
 int handover_post(struct mailbox *mailbox, struct wire *wire, struct worker_env *env,

@@ -63,6 +63,22 @@ static void on_handed_over(void *reader, struct wire *wire)
 	front_take(&((struct worker *)reader)->front, wire);
 }
 
+static void on_passed(void *reader, struct wire *wire)
+{
+	struct worker *worker = reader;
+
+	if (worker_enter_passed(&worker->env, wire_peer(wire)) < 0) {
+		wire_close(wire);
+	} else {
+		front_take(&worker->front, wire);
+	}
+}
+
+void worker_take(struct worker *worker, int fd, const struct address *peer)
+{
+	handover_give(&worker->mailbox, fd, peer, on_passed);
+}
+
 static const struct listener_callbacks listener_callbacks = {
 	.connection = on_connection,
 };
@@ -182,6 +198,7 @@ static void stop(struct worker *worker)
 	}
 	worker->env.is_stopping = true;
 	worker->listener = listener_free(worker->listener);
+	front_give_idle(&worker->front);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
 	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
@@ -230,6 +247,7 @@ static void on_order(uv_async_t *order)
 	}
 	if (worker->has_to_drain) {
 		worker->listener = listener_free(worker->listener);
+		front_give_idle(&worker->front);
 	}
 	if (worker->has_to_stop) {
 		stop(worker);
@@ -361,6 +379,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.config = shared->snapshot->config,
 		.site = shared->snapshot->site,
 		.process = shared->process,
+		.doors = shared->doors,
 		.census = shared->census,
 		.throttle = shared->throttle,
 		.budget = shared->budget,

@@ -19,6 +19,7 @@ struct worker_shared {
 	const struct listening *listening;
 	unsigned n_workers;
 	struct process_state *process;
+	struct doors *doors;
 	struct census *census;
 	struct throttle *throttle;
 	struct budget *budget;
@@ -46,6 +47,9 @@ _must_check_ int worker_start(struct worker *worker);
  * with. Thread-safe. Returns 0 or a negative errno; then nothing has changed. */
 _must_check_ int worker_reload(struct worker *worker, struct snapshot *snapshot,
 			       const struct listening *listening);
+
+/* Gives the worker a connection that another server has passed (door.h). Takes @fd. Thread-safe. */
+void worker_take(struct worker *worker, int fd, const struct address *peer);
 
 /* Asks the worker to close its listening sockets and to go on with its sessions. Thread-safe. */
 void worker_drain(struct worker *worker);

@@ -131,7 +131,8 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->secure = request->secure;
 	session->content_type = bosh_content_type(request->body.content);
 	session->settings = endpoint->settings;
-	int r = sid_make(endpoint->env->index, session->sid);
+	const struct sid_owner owner = {endpoint->env->process->generation, endpoint->env->index};
+	int r = sid_make(owner, session->sid);
 
 	if (r == 0) {
 		r = bosh_session_new(&session->settings->limits, session->sid, &request->body,

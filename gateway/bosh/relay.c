@@ -266,6 +266,20 @@ static void read_body(struct bosh_relay *relay, const struct http_exchange *exch
 	}
 }
 
+/* Sets *ret_worker to the worker whose session @sid may be. Returns false if it is none of this
+ * process. */
+static bool find_owner(const struct bosh_relay *relay, struct sv sid, unsigned *ret_worker)
+{
+	struct sid_owner owner;
+
+	if (!sid_owner(sid, &owner) || owner.generation != relay->env->process->generation ||
+	    owner.worker >= relay->env->n_workers) {
+		return false;
+	}
+	*ret_worker = owner.worker;
+	return true;
+}
+
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
 {
 	struct pending *pending = pending_new(relay, exchange);
@@ -285,7 +299,7 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	if (!request.body.sid.data) {
 		client_warn_ignored(relay->env, exchange);
 	}
-	if (sid_worker(request.body.sid, relay->env->n_workers, &pending->owner)) {
+	if (find_owner(relay, request.body.sid, &pending->owner)) {
 		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
 	}
 	if (pending->owner != relay->env->index) {

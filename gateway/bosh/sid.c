@@ -5,33 +5,32 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-int sid_make(unsigned worker, char ret_sid[static SID_LENGTH + 1])
+int sid_make(struct sid_owner owner, char ret_sid[static SID_LENGTH + 1])
 {
-	ret_sid[0] = digits[worker >> 6 & 63];
-	ret_sid[1] = digits[worker & 63];
-	return random_name(ret_sid + SID_WORKER_LENGTH, SID_RANDOM_LENGTH);
+	ret_sid[0] = digits[owner.generation & 63];
+	ret_sid[1] = digits[owner.worker >> 6 & 63];
+	ret_sid[2] = digits[owner.worker & 63];
+	return random_name(ret_sid + SID_OWNER_LENGTH, SID_RANDOM_LENGTH);
 }
 
-bool sid_worker(struct sv sid, unsigned n_workers, unsigned *ret_worker)
+bool sid_owner(struct sv sid, struct sid_owner *ret_owner)
 {
 	struct sv all = {digits, sizeof(digits) - 1};
-	unsigned worker = 0;
+	size_t values[SID_OWNER_LENGTH];
 
 	if (sid.n != SID_LENGTH) {
 		return false;
 	}
-	for (size_t i = 0; i < SID_WORKER_LENGTH; i++) {
-		size_t digit = sv_find(all, sid.data[i]);
-
-		if (digit == all.n) {
+	for (size_t i = 0; i < SID_OWNER_LENGTH; i++) {
+		values[i] = sv_find(all, sid.data[i]);
+		if (values[i] == all.n) {
 			return false;
 		}
-		worker = worker << 6 | (unsigned)digit;
 	}
-	if (worker >= n_workers) {
-		return false;
-	}
-	*ret_worker = worker;
+	*ret_owner = (struct sid_owner){
+		.generation = (unsigned)values[0],
+		.worker = (unsigned)(values[1] << 6 | values[2]),
+	};
 	return true;
 }
 

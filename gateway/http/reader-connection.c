@@ -32,7 +32,9 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 			reader->options.gone(reader->options.userdata, &exchange->base);
 		}
 	}
-	wire_set_user(wire, NULL, NULL);
+	if (how != READER_END_TAKEN) {
+		wire_set_user(wire, NULL, NULL);
+	}
 	if (how == READER_END_LINGER) {
 		wire_linger(wire);
 	} else if (how == READER_END_CLOSE) {

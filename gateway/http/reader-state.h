@@ -74,7 +74,8 @@ struct http_reader {
 };
 
 enum reader_end {
-	READER_END_GIVEN, /* the wire belongs to somebody else */
+	READER_END_GIVEN, /* the wire is going to belong to somebody else */
+	READER_END_TAKEN, /* it does already, perhaps in another thread */
 	READER_END_CLOSE,
 	READER_END_LINGER,
 };

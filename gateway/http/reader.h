@@ -37,15 +37,19 @@ enum {
 enum http_first {
 	HTTP_FIRST_KEEP,  /* it is served here */
 	HTTP_FIRST_MORE,  /* ask again when more of it has arrived */
+	HTTP_FIRST_LATER, /* ask again when the requests before it are answered */
 	HTTP_FIRST_TAKEN, /* the callee has taken the connection */
 };
 
 /* All get the userdata of the options. */
 struct http_reader_callbacks {
 	/* The head of the first request of a connection has arrived; @bytes begin with it, and
-	 * nothing has been consumed. The callee may take @wire (wire_leave()). */
+	 * nothing has been consumed. The callee may take @wire (wire_leave()) if @is_free: no
+	 * answer is due on it. */
 	enum http_first (*first)(void *userdata, struct wire *wire, const struct http_head *head,
-				 struct sv bytes);
+				 struct sv bytes, bool is_free);
+	/* Whether `first` is to be asked for every request, and not only for the first. */
+	bool (*asks_always)(void *userdata);
 	/* The connection does not speak HTTP. Takes @wire, from which nothing has been consumed. */
 	void (*alien)(void *userdata, struct wire *wire, enum http_alien alien);
 	/* The next request is not plain. Takes @wire, from which nothing of the request has been
@@ -72,6 +76,11 @@ struct http_reader *http_reader_free(struct http_reader *reader);
 /* Reads requests from @wire, which belongs to no hub and joins the reader's. @is_first: the
  * callback `first` is asked. Returns 0 or a negative errno; @wire is then still the caller's. */
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
+
+/* Gives the connections away on which no request has been read and no answer is due: @taken gets
+ * each wire, which is in the hub, as `first` could have taken it. */
+void http_reader_give_idle(struct http_reader *reader,
+			   void (*taken)(void *userdata, struct wire *wire));
 
 /* Whether a request is being received or answered. */
 bool http_reader_is_busy(const struct http_reader *reader);

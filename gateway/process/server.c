@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gateway/descriptors.h"
+#include "gateway/door.h"
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
@@ -29,6 +30,7 @@ struct server {
 	unsigned n_workers;
 	unsigned n_started;
 	bool is_draining, is_stopping;
+	unsigned newest; /* the generation of the last door */
 	struct mono drained_until;
 };
 
@@ -177,6 +179,8 @@ static void obey(struct server *server, const struct control_message *message)
 		drain(server, seconds);
 		break;
 	case CONTROL_RETIRE:
+		/* Its door came just before. */
+		server->state.successor = (int)server->newest;
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
 		/* The newer server has one of its own. */
@@ -185,6 +189,9 @@ static void obey(struct server *server, const struct control_message *message)
 		break;
 	case CONTROL_STOP:
 		stop(server);
+		break;
+	case CONTROL_GONE:
+		doors_remove(server->shared.doors, message->generation);
 		break;
 	default:
 		break;
@@ -200,9 +207,11 @@ static bool read_order(struct server *server)
 	int r = control_receive(server->launch.control, &message, fds, &n_fds);
 
 	if (r == CONTROL_RECEIVED) {
-		obey(server, &message);
-		for (size_t i = 0; i < n_fds; i++) {
-			close(fds[i]);
+		if (message.kind == CONTROL_DOOR && n_fds == 1) {
+			doors_add(server->shared.doors, message.generation, fds[0]);
+			server->newest = message.generation;
+		} else {
+			obey(server, &message);
 		}
 		return true;
 	}
@@ -211,6 +220,26 @@ static bool read_order(struct server *server)
 		stop(server);
 	}
 	return false;
+}
+
+/* Takes the connections that other servers have passed. */
+static void open_door(struct server *server)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t n_fds;
+
+	while (control_receive(server->launch.door, &message, fds, &n_fds) == CONTROL_RECEIVED) {
+		if (message.kind == CONTROL_CONNECTION && n_fds == 1) {
+			/* Of a session of a worker that is not there, nothing is known anywhere. */
+			worker_take(server->workers[message.n % server->n_workers], fds[0],
+				    &message.address);
+			continue;
+		}
+		for (size_t i = 0; i < n_fds; i++) {
+			close(fds[i]);
+		}
+	}
 }
 
 static void check_drained(struct server *server)
@@ -224,11 +253,17 @@ static void check_drained(struct server *server)
 static void obey_until_stopped(struct server *server)
 {
 	while (!server->is_stopping) {
-		struct pollfd control = {.fd = server->launch.control, .events = POLLIN};
+		struct pollfd polled[] = {{.fd = server->launch.control, .events = POLLIN},
+					  {.fd = server->launch.door, .events = POLLIN}};
 		int timeout_ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
 
-		if (poll(&control, 1, timeout_ms) > 0) {
-			read_order(server);
+		if (poll(polled, ARRAY_LENGTH(polled), timeout_ms) > 0) {
+			if (polled[0].revents) {
+				read_order(server);
+			}
+			if (polled[1].revents) {
+				open_door(server);
+			}
 		}
 		client_log_sum_up(server->shared.client_log, now());
 		check_drained(server);
@@ -257,8 +292,13 @@ static int make_workers(struct server *server)
 
 static int run_workers(struct server *server, struct listening *listening)
 {
+	struct pollfd control = {.fd = server->launch.control, .events = POLLIN};
 	int r = 0;
 
+	/* The supervisor has sent the doors of the earlier servers: requests for their sessions may
+	 * be the first that come. */
+	while (poll(&control, 1, 0) > 0 && read_order(server)) {
+	}
 	while (r == 0 && server->n_started < server->n_workers) {
 		r = worker_start(server->workers[server->n_started]);
 		server->n_started += r == 0;
@@ -312,6 +352,9 @@ static int make_shared(struct server *server)
 		r = budget_new(&config->budget, config->n_workers, &shared->budget);
 	}
 	if (r == 0) {
+		r = doors_new(&shared->doors);
+	}
+	if (r == 0) {
 		r = throttle_new(&shared->throttle);
 	}
 	if (r == 0) {
@@ -334,6 +377,7 @@ static void free_all(struct server *server)
 	client_log_free(server->shared.client_log);
 	budget_free(server->shared.budget);
 	throttle_free(server->shared.throttle);
+	doors_free(server->shared.doors);
 	census_free(server->shared.census);
 	snapshot_unref(server->shared.snapshot);
 }
@@ -414,6 +458,7 @@ int server_run(const struct launch *launch, const char *path)
 		.launch = *launch,
 		.path = path,
 		.state = {.generation = launch->generation,
+			  .successor = -1,
 			  .config_generation = 1,
 			  .config_is_current = true,
 			  .config_loaded = (unsigned long long)time(NULL)},

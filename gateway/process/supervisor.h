@@ -28,7 +28,7 @@ enum {
 	SUPERVISOR_START_S = 60,
 	/* Servers at the same time, with the newest. Each may hold the sessions of its time and has
 	 * their memory, so an operator who upgrades every minute must wait for the oldest. */
-	SUPERVISOR_SERVERS_MAX = 8,
+	SUPERVISOR_SERVERS_MAX = 16,
 };
 
 /* Runs until the last server has ended. @argv is the program's own. Returns the exit status. */

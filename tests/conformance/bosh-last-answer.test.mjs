@@ -22,7 +22,7 @@ async function loseConflict() {
 	const lost = client.lose();
 	connection.send(CONFLICT);
 	await lost;
-	await stage.doab.logged('session-closed', { session: client.sid.slice(0, 5) });
+	await stage.doab.logged('session-closed', { session: client.sid.slice(0, 6) });
 	return client;
 }
 

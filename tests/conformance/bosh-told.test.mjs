@@ -13,7 +13,7 @@ const BODY_BYTES = 262144;
 const MAX_REPEATS = 2;
 const MAX_PAUSE_S = 20;
 const INACTIVITY_S = 5; // the least that may be configured
-const N_LOGGED = 5; // characters of a sid that the log shows
+const N_LOGGED = 6; // characters of a sid that the log shows
 const CONFIG = { wait: 8, polling: 2, linger: 0, max_repeats: MAX_REPEATS, max_pause: MAX_PAUSE_S, body_bytes: BODY_BYTES,
 	sessions_per_address: 1000, log_level: 'debug' };
 let stage;

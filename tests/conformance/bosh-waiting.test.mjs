@@ -100,7 +100,7 @@ test('a stream that ends before its features: the client is told, and nothing is
 	}
 	assertTerminated(answer, 'remote-stream-error');
 	assert.deepEqual(received(connection), []);
-	await stage.doab.logged('session-failed', { failure: 'stream-error', session: client.sid.slice(0, 5) });
+	await stage.doab.logged('session-failed', { failure: 'stream-error', session: client.sid.slice(0, 6) });
 	client.close();
 });
 
@@ -112,7 +112,7 @@ test(`as much as ${WAITING_MAX} bytes may wait`, TIMEOUT, async () => {
 		if (more) {
 			assertTerminated(answer, 'policy-violation');
 			assert.match(answer.element.at('text').text, /too much was sent before the features/);
-			await stage.doab.logged('session-ended', { rule: 'too-much-too-early', session: client.sid.slice(0, 5) });
+			await stage.doab.logged('session-ended', { rule: 'too-much-too-early', session: client.sid.slice(0, 6) });
 		} else {
 			assert.equal(answer.element.attributes.type, undefined, answer.text);
 			await connection.send(FEATURES);

@@ -67,7 +67,7 @@ async function enable(client, attributes) {
 	return client.exchange(`<enable xmlns='${NS.sm}'${attributes}/>`, ({ name }) => name === 'enabled');
 }
 
-const sessionClosed = (client) => doab.logged('session-closed', { session: client.sid.slice(0, 5) });
+const sessionClosed = (client) => doab.logged('session-closed', { session: client.sid.slice(0, 6) });
 
 test('a message to a BOSH client that vanished comes back to its sender; the next ones wait for the next login', TIMEOUT, async () => {
 	const bob = await webSocket('bob');

@@ -6,7 +6,7 @@
 //
 // DOAB names the binary. What a sanitizer prints fails the test that stops the gateway.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, removeFolder, run, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
@@ -64,11 +64,16 @@ export async function runDoab(...args) {
 export class Doab {
 	// @env: environment variables to set beside those of this process. @through: a command and arguments that become the gateway
 	// when its own path and arguments are appended, as unshare(1) does.
-	static async start(config = {}, { env = {}, through = [] } = {}) {
+	// @copy: runs a copy of the binary, this.binary, which the test may replace.
+	static async start(config = {}, { env = {}, through = [], copy = false } = {}) {
 		assert.ok(existsSync(BINARY), `${BINARY} is not built`);
 		const doab = new Doab();
 		doab.port = await freePort();
 		doab.folder = temporaryFolder('gateway');
+		if (copy) {
+			doab.binary = path.join(doab.folder, 'doab');
+			copyFileSync(BINARY, doab.binary);
+		}
 		doab.config = { listen: [`127.0.0.1:${doab.port}`], workers: 1, log_level: 'debug',
 			// A test is one client, and opens sessions as fast as it can.
 			session_rate: 0, ...config };
@@ -83,6 +88,7 @@ export class Doab {
 	}
 
 	constructor() {
+		this.binary = BINARY;
 		this.lines = [];
 		this.events = [];
 		this.waiting = new Set();
@@ -91,7 +97,7 @@ export class Doab {
 	}
 
 	launch(args, env = {}, through = []) {
-		const [command, ...rest] = [...through, BINARY, ...args];
+		const [command, ...rest] = [...through, this.binary, ...args];
 		this.child = startChild(command, rest, {
 			stdio: ['ignore', 'ignore', 'pipe'],
 			env: { ...process.env, ...sanitizerOptions, ...env },
@@ -170,11 +176,14 @@ export class Doab {
 		return `ws://127.0.0.1:${this.port}/xmpp-websocket`;
 	}
 
-	// The process that serves clients: the newest child of the supervisor, which is this.child.
-	get serverPid() {
+	// The processes that serve clients, the newest last: children of the supervisor, which is this.child.
+	get serverPids() {
 		const { pid } = this.child;
-		const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-		return Number(children.at(-1));
+		return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+	}
+
+	get serverPid() {
+		return this.serverPids.at(-1);
 	}
 
 	get isRunning() {

@@ -8,7 +8,7 @@ import { XmppServer } from './xmpp-server.mjs';
 
 export class Stage {
 	// @scenarios: name to scenario, list of steps, or { script, tls, section } where TLS is wanted.
-	static async open(scenarios = { plain: 'plain' }, config = {}) {
+	static async open(scenarios = { plain: 'plain' }, config = {}, options = {}) {
 		const stage = new Stage();
 		stage.servers = {};
 		const domains = { ...config.domains };
@@ -17,7 +17,7 @@ export class Stage {
 			stage.servers[name] = await XmppServer.start(script, { tls });
 			domains[`${name}.test`] = stage.servers[name].section(section);
 		}
-		stage.doab = await Doab.start({ ...config, domains }).catch(async (error) => {
+		stage.doab = await Doab.start({ ...config, domains }, options).catch(async (error) => {
 			await stopAll(...Object.values(stage.servers));
 			throw error;
 		});

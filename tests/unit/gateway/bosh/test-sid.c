@@ -10,20 +10,20 @@
 static void test_sid(void **state)
 {
 	char sid[SID_LENGTH + 1];
-	unsigned worker;
+	struct sid_owner owner;
 
 	(void)state;
 	for (unsigned i = 0; i < 4096; i += 63) {
-		assert_int_equal(sid_make(i, sid), 0);
+		assert_int_equal(sid_make((struct sid_owner){i % 64, i}, sid), 0);
 		assert_int_equal(strlen(sid), SID_LENGTH);
-		assert_true(sid_worker(sv_from(sid), 4096, &worker));
-		assert_int_equal(worker, i);
-		assert_false(sid_worker(sv_from(sid), i, &worker));
+		assert_true(sid_owner(sv_from(sid), &owner));
+		assert_int_equal(owner.generation, i % 64);
+		assert_int_equal(owner.worker, i);
 	}
-	assert_false(sid_worker(sv_first(sv_from(sid), SID_LENGTH - 1), 4096, &worker));
+	assert_false(sid_owner(sv_first(sv_from(sid), SID_LENGTH - 1), &owner));
 	sid[0] = '!';
-	assert_false(sid_worker(sv_from(sid), 4096, &worker));
-	assert_false(sid_worker(SV_EMPTY, 4096, &worker));
+	assert_false(sid_owner(sv_from(sid), &owner));
+	assert_false(sid_owner(SV_EMPTY, &owner));
 }
 
 static void test_find(void **state)

@@ -1,0 +1,228 @@
+// SIGUSR2: a new server takes over, and no session is lost. SIGTERM: the gateway drains.
+import assert from 'node:assert/strict';
+import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
+import { BINARY, configText } from '../support/doab.mjs';
+import { httpRequest, openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+
+const TIMEOUT = { timeout: patiently(120000) };
+// A short form by default; the long one with DOAB_LONG=1.
+const IS_LONG = process.env.DOAB_LONG === '1';
+const N_SESSIONS = IS_LONG ? 100 : 10;
+const N_UPGRADES = IS_LONG ? 10 : 3;
+const SERVERS_MAX = 16;
+const LIMITS = {
+	log_level: 'info',
+	sessions_per_address: 1000, connections_per_address: 5000, connection_rate: 0, session_rate: 0,
+	domain_session_rate: 0, request_rate: 0,
+};
+
+const count = (doab, event) => doab.events.filter((line) => line.event === event).length;
+
+async function upgrade(doab, outcome = 'upgraded') {
+	const before = count(doab, outcome);
+	doab.child.kill('SIGUSR2');
+	await until(() => count(doab, outcome) > before, 30000, `event=${outcome}:\n${doab.log.slice(-3000)}`);
+}
+
+async function withStage(config, use, options) {
+	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, ...LIMITS, ...config }, options);
+	try {
+		await use(stage, stage.doab);
+	} finally {
+		await stopAll(...stage.doab.isRunning ? [stage] : Object.values(stage.servers));
+	}
+}
+
+// A client whose echoes are counted: every stanza must come back once.
+class Counted {
+	static async open(stage, transport, connection = 'fresh') {
+		const counted = new Counted();
+		counted.n = 0;
+		counted.isBosh = transport === 'bosh';
+		counted.client = counted.isBosh ? new BoshClient(stage.port, { connection }) : await openWebSocket(stage.port);
+		await counted.client.login('plain.test');
+		return counted;
+	}
+
+	async echo() {
+		const id = `n${this.n++}`;
+		const stanza = `<message xmlns="jabber:client" id="${id}"/>`;
+		if (this.isBosh) {
+			await this.client.exchange(stanza, ({ attributes }) => attributes.id === id);
+		} else {
+			this.client.send(stanza);
+			assert.equal((await this.client.next(30000)).attributes.id, id);
+		}
+	}
+
+	// Nothing came twice.
+	check() {
+		const messages = (this.client.received ?? []).filter(({ name }) => name === 'message');
+		assert.deepEqual(messages, []);
+	}
+
+	// Ends the session, so that its server need not wait for the client to come back.
+	async close() {
+		if (this.isBosh) {
+			await this.client.request('', { type: 'terminate' }).catch(() => {});
+		}
+		(this.client.close ?? this.client.drop).call(this.client);
+	}
+}
+
+test(`${3 * N_SESSIONS} sessions live through ${N_UPGRADES} upgrades under load`, TIMEOUT, async () => {
+	await withStage({}, async (stage, doab) => {
+		const kinds = [['bosh', 'fresh'], ['bosh', 'keep-alive'], ['websocket']];
+		const clients = await Promise.all(Array.from({ length: 3 * N_SESSIONS }, (_, i) => Counted.open(stage, ...kinds[i % 3])));
+		const { pid } = doab.child;
+		let isOver = false;
+		let nRequests = 0;
+		const talk = clients.map(async (client) => {
+			while (!isOver) {
+				await client.echo();
+				await sleep(20);
+			}
+		});
+		const visits = Array.from({ length: 4 }, async () => {
+			while (!isOver) {
+				assert.equal((await httpRequest(stage.port, 'GET', '/')).status, 200);
+				nRequests++;
+			}
+		});
+		const all = Promise.all([...talk, ...visits]);
+		all.catch(() => { isOver = true; });
+		for (let i = 0; i < N_UPGRADES && !isOver; i++) {
+			await upgrade(doab);
+			// Sessions of each server.
+			clients.push(await Counted.open(stage, 'bosh'), await Counted.open(stage, 'websocket'));
+			await Promise.all(clients.slice(3 * N_SESSIONS).map((client) => client.echo()));
+		}
+		isOver = true;
+		await all;
+		for (const client of clients) {
+			await client.echo();
+			client.check();
+		}
+		assert.ok(nRequests > N_UPGRADES, `${nRequests} requests`);
+		assert.equal(doab.child.pid, pid);
+		assert.equal(count(doab, 'session-closed'), 0);
+		await Promise.all(clients.map((client) => client.close()));
+		// The earlier servers end with their last session.
+		await until(() => count(doab, 'stopped') === N_UPGRADES, 30000, 'the end of the earlier servers');
+	});
+});
+
+test('the number of workers and the listeners may change', TIMEOUT, async () => {
+	await withStage({ workers: 3 }, async (stage, doab) => {
+		const clients = [];
+		for (const workers of [1, 4, 2]) {
+			clients.push(...await Promise.all(Array.from({ length: 4 }, () => Counted.open(stage, 'bosh'))));
+			writeFileSync(path.join(doab.folder, 'doab.conf'), configText({ ...doab.config, workers }));
+			await upgrade(doab);
+			for (let i = 0; i < 20; i++) {
+				assert.equal((await httpRequest(stage.port, 'GET', '/')).status, 200);
+			}
+			await Promise.all(clients.map((client) => client.echo()));
+		}
+		await Promise.all(clients.map((client) => client.close()));
+	});
+});
+
+test('a new server that does not start leaves the old one serving', TIMEOUT, async () => {
+	await withStage({}, async (stage, doab) => {
+		const client = await Counted.open(stage, 'bosh');
+		const file = path.join(doab.folder, 'doab.conf');
+		writeFileSync(file, 'nonsense = 1\n');
+		await upgrade(doab, 'upgrade-failed');
+		await client.echo();
+		writeFileSync(file, configText(doab.config));
+		await upgrade(doab);
+		await client.echo();
+		await client.close();
+	});
+});
+
+test('the program is the file of that name as it is now', TIMEOUT, async () => {
+	await withStage({}, async (stage, doab) => {
+		const client = await Counted.open(stage, 'bosh');
+		const install = (write) => {
+			write(`${doab.binary}.new`);
+			renameSync(`${doab.binary}.new`, doab.binary);
+		};
+		install((file) => writeFileSync(file, 'no program\n', { mode: 0o755 }));
+		await upgrade(doab, 'upgrade-failed');
+		install((file) => writeFileSync(file, '#!/bin/sh\nexit 3\n', { mode: 0o755 }));
+		await upgrade(doab, 'upgrade-failed');
+		await client.echo();
+		install((file) => copyFileSync(BINARY, file));
+		await upgrade(doab);
+		await client.echo();
+		await client.close();
+	}, { copy: true });
+});
+
+test('upgrades are refused when too many servers still have sessions', TIMEOUT, async () => {
+	await withStage({ workers: 1 }, async (stage, doab) => {
+		const clients = [await Counted.open(stage, 'websocket')];
+		for (let i = 1; i < SERVERS_MAX; i++) {
+			await upgrade(doab);
+			clients.push(await Counted.open(stage, i % 2 ? 'bosh' : 'websocket'));
+		}
+		await upgrade(doab, 'upgrade-failed');
+		await Promise.all(clients.map((client) => client.echo()));
+		await clients[0].close();
+		// A moment passes between its last line and its end.
+		await until(() => doab.serverPids.length < SERVERS_MAX, 15000, 'the end of the first server');
+		await upgrade(doab);
+		await Promise.all(clients.slice(1).map((client) => client.echo()));
+		await Promise.all(clients.map((client) => client.close()));
+	});
+});
+
+test('SIGTERM closes the listeners at once, and sessions go on for drain_timeout', TIMEOUT, async () => {
+	await withStage({ drain_timeout: 3600 }, async (stage, doab) => {
+		const clients = [await Counted.open(stage, 'bosh', 'keep-alive'), await Counted.open(stage, 'websocket')];
+		doab.child.kill('SIGTERM');
+		await until(() => httpRequest(stage.port, 'GET', '/').then(() => false, ({ code }) => code === 'ECONNREFUSED'), 15000, 'a refusal');
+		await Promise.all(clients.map((client) => client.echo()));
+		assert.ok(doab.isRunning);
+		// A second one ends the sessions now; clients are told.
+		doab.child.kill('SIGTERM');
+		assert.equal((await clients[1].client.next(15000)).name, 'error');
+		await until(() => !doab.isRunning, 15000, 'the end');
+		assert.equal(doab.child.exitCode, 0);
+		clients.forEach(({ client }) => (client.close ?? client.drop).call(client));
+	});
+});
+
+test('draining ends with the last session', TIMEOUT, async () => {
+	await withStage({ drain_timeout: 3600 }, async (stage, doab) => {
+		const client = await Counted.open(stage, 'websocket');
+		doab.child.kill('SIGTERM');
+		await doab.logged('stopping');
+		await client.echo();
+		await client.close();
+		await until(() => !doab.isRunning, 15000, 'the end');
+		assert.equal(doab.child.exitCode, 0);
+	});
+});
+
+test('a server that is killed ends the gateway, and one without a supervisor ends itself', TIMEOUT, async () => {
+	for (const kills of ['server', 'supervisor']) {
+		await withStage({}, async (stage, doab) => {
+			const pids = { server: doab.serverPid, supervisor: doab.child.pid };
+			process.kill(pids[kills], 'SIGKILL');
+			await until(() => !doab.isRunning, 15000, 'the end');
+			await until(() => httpRequest(stage.port, 'GET', '/').then(() => false, ({ code }) => code === 'ECONNREFUSED'), 15000, 'a refusal');
+			if (kills === 'server') {
+				assert.equal(doab.child.exitCode, 1);
+				await doab.logged('server-killed').catch(() => assert.fail(doab.log));
+			}
+		});
+	}
+});
