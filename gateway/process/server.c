@@ -32,6 +32,7 @@ struct server {
 	bool is_draining, is_stopping;
 	unsigned newest; /* the generation of the last door */
 	struct mono drained_until;
+	struct mono alive_due;
 };
 
 /* The clock of the workers' loops. */
@@ -242,6 +243,25 @@ static void open_door(struct server *server)
 	}
 }
 
+/* For the service manager's watchdog: says once a second that every worker's loop runs. */
+static void report_alive(struct server *server)
+{
+	const struct metrics *metrics = server->shared.metrics;
+
+	if (!server->launch.has_watchdog || !mono_reached(server->alive_due, now())) {
+		return;
+	}
+	server->alive_due = mono_add_s(now(), 1);
+	for (unsigned i = 0; i < metrics->n_cells; i++) {
+		const struct mono beat = {metrics_read(&metrics->cells[i].beat_ms)};
+
+		if (mono_reached(mono_add_ms(beat, STATUS_HANG_MS), now())) {
+			return;
+		}
+	}
+	report(server, CONTROL_ALIVE, 0);
+}
+
 static void check_drained(struct server *server)
 {
 	if (server->is_draining && (census_sessions(server->shared.census) == 0 ||
@@ -266,6 +286,7 @@ static void obey_until_stopped(struct server *server)
 			}
 		}
 		client_log_sum_up(server->shared.client_log, now());
+		report_alive(server);
 		check_drained(server);
 	}
 }
