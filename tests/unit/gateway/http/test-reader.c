@@ -94,13 +94,20 @@ static void on_closed(void *userdata, const struct address *peer)
 }
 
 static enum http_first on_first(void *userdata, struct wire *wire, const struct http_head *head,
-				struct sv bytes)
+				struct sv bytes, bool is_free)
 {
 	(void)userdata;
 	(void)wire;
 	(void)head;
 	(void)bytes;
+	(void)is_free;
 	return HTTP_FIRST_KEEP;
+}
+
+static bool asks_always(void *userdata)
+{
+	(void)userdata;
+	return false;
 }
 
 static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
@@ -127,7 +134,13 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 	answer(exchange, http_fault_status(fault));
 }
 
-static const struct http_reader_callbacks callbacks = {on_first, on_alien, on_other, on_malformed};
+static const struct http_reader_callbacks callbacks = {
+	.first = on_first,
+	.asks_always = asks_always,
+	.alien = on_alien,
+	.other = on_other,
+	.malformed = on_malformed,
+};
 
 /* Returns 0 or -ENOMEM. */
 static int open_reader(void)
