@@ -22,7 +22,7 @@ enum {
 
 #define NS "xmlns='http://jabber.org/protocol/httpbind'"
 /* Names are counted, not drawn. */
-#define SID "AAaaaaaaaaaaaaaaaaaaaaaa"
+#define SID "AAAaaaaaaaaaaaaaaaaaaaaaa"
 #define CREATE "> <body " NS " rid='1' to='example.org' ver='1.6' wait='60' hold='1'/>"
 #define BODY(rid, more, content) \
 	"> <body " NS " sid='" SID "' rid='" rid "'" more ">" content "</body>"
@@ -145,6 +145,8 @@ struct stage {
 	struct bosh_endpoint *endpoint;
 };
 
+static struct process_state process;
+
 static void stage_init(struct stage *stage, struct xml_pool *pool)
 {
 	*stage = (struct stage){.env = {.loop = &loop,
@@ -154,6 +156,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 					.throttle = throttle,
 					.budget = budget,
 					.metrics = &metrics,
+					.process = &process,
 					.pool = pool}};
 	stage->env.link.pool = pool;
 	stage->env.link.scan_options = stream_options(N_BODY_MAX);

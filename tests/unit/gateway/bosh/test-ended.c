@@ -39,7 +39,7 @@ static struct sv sid_of(unsigned number)
 {
 	static char sid[SID_LENGTH + 1];
 
-	snprintf(sid, sizeof(sid), "%024u", number);
+	snprintf(sid, sizeof(sid), "%0*u", (int)SID_LENGTH, number);
 	return sv_from(sid);
 }
 
