@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "gateway/upstream/tls/authorities.h"
 
 /* config_new() prints a line for each mistake, and for what it accepts with a warning. */
 static void log_lines(const char *text, bool are_mistakes)
@@ -72,6 +73,20 @@ void reload_log_restart(const struct config *before, const struct config *after)
 	/* The descriptors of a process, and the tables for them, are set aside at its start. */
 	if (before->limits.sessions < after->limits.sessions) {
 		log_unchanged("max_sessions", before->limits.sessions, after->limits.sessions);
+	}
+}
+
+void reload_warn_without_authorities(const struct config *config)
+{
+	bool is_found = true;
+
+	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 &&
+	    !is_found) {
+		log_warning("no-authorities", LOG_STR("file", authorities_file()),
+			    LOG_STR("folders", authorities_folders()),
+			    LOG_STR("hint",
+				    "no server's certificate can be verified: install the package "
+				    "ca-certificates and restart, or name a ca_file"));
 	}
 }
 

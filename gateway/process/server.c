@@ -16,7 +16,6 @@
 #include "gateway/process/binder.h"
 #include "gateway/process/reload.h"
 #include "gateway/process/sandbox.h"
-#include "gateway/upstream/tls/authorities.h"
 #include "gateway/worker.h"
 
 struct server {
@@ -53,22 +52,6 @@ static void report(const struct server *server, enum control_kind kind, int resu
 	(void)!control_send(server->launch.control, &message, NULL, 0);
 }
 
-/* Checked at the start, because otherwise every session would fail separately, with no better
- * explanation than an untrusted certificate. */
-static void warn_without_authorities(const struct config *config)
-{
-	bool is_found = true;
-
-	if (domain_rules_need_system_store(&config->domains) && authorities_find(&is_found) == 0 &&
-	    !is_found) {
-		log_warning("no-authorities", LOG_STR("file", authorities_file()),
-			    LOG_STR("folders", authorities_folders()),
-			    LOG_STR("hint",
-				    "no server's certificate can be verified: install the package "
-				    "ca-certificates and restart, or name a ca_file"));
-	}
-}
-
 /* Reloading. */
 
 /* The limit on sessions cannot be raised above what there are descriptors for. */
@@ -100,7 +83,7 @@ static int use(struct server *server, struct snapshot *snapshot, const struct li
 	client_log_set_limits(server->shared.client_log, &limits);
 	log_setup_levels(config);
 	admin_set_config(server->admin, config);
-	warn_without_authorities(config);
+	reload_warn_without_authorities(config);
 	reload_log_restart(server->shared.snapshot->config, config);
 	snapshot_unref(server->shared.snapshot);
 	server->shared.snapshot = snapshot_ref(snapshot);
@@ -425,7 +408,7 @@ static int serve(struct server *server)
 	server->n_workers = server->shared.n_workers = config->n_workers;
 	server->n_sessions_max = config->limits.sessions;
 	server->shared.listening = &listening;
-	warn_without_authorities(config);
+	reload_warn_without_authorities(config);
 	int r = make_shared(server);
 
 	if (r == 0) {
