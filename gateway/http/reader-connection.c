@@ -131,3 +131,25 @@ void reader_reap(struct http_reader *reader)
 		free(connection);
 	}
 }
+
+bool reader_connection_is_free(const struct reader_connection *connection)
+{
+	return TAILQ_EMPTY(&connection->exchanges) && !connection->body &&
+	       wire_waiting(connection->wire) == 0;
+}
+
+void http_reader_give_idle(struct http_reader *reader,
+			   void (*taken)(void *userdata, struct wire *wire))
+{
+	struct reader_connection *connection, *next;
+
+	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
+		next = LIST_NEXT(connection, in_reader);
+		if (reader_connection_is_free(connection) && !connection->closing) {
+			struct wire *wire = connection->wire;
+
+			reader_connection_end(connection, READER_END_GIVEN);
+			taken(reader->options.userdata, wire);
+		}
+	}
+}

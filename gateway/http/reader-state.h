@@ -84,6 +84,9 @@ enum reader_end {
  * ended already. */
 void reader_connection_end(struct reader_connection *connection, enum reader_end how);
 
+/* Whether no request has been read whose answer is due, so that the wire may be given away. */
+bool reader_connection_is_free(const struct reader_connection *connection);
+
 /* Takes back answered exchanges whose turn has come, after sending what they still have. */
 void reader_connection_advance(struct reader_connection *connection);
 

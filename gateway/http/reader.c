@@ -186,19 +186,13 @@ static enum step stall(struct reader_connection *connection)
 	return STEP_WAIT;
 }
 
-static bool is_free(const struct reader_connection *connection)
-{
-	return TAILQ_EMPTY(&connection->exchanges) && !connection->body &&
-	       wire_waiting(connection->wire) == 0;
-}
-
 static enum step ask_first(struct reader_connection *connection, const struct http_head *head,
 			   struct sv bytes)
 {
 	struct http_reader *reader = connection->reader;
 
 	switch (reader->callbacks->first(reader->options.userdata, connection->wire, head, bytes,
-					 is_free(connection))) {
+					 reader_connection_is_free(connection))) {
 	case HTTP_FIRST_KEEP:
 		connection->is_first = false;
 		return STEP_ON;
@@ -398,22 +392,6 @@ static const struct wire_callbacks wire_callbacks = {
 };
 
 /* Connections. */
-
-void http_reader_give_idle(struct http_reader *reader,
-			   void (*taken)(void *userdata, struct wire *wire))
-{
-	struct reader_connection *connection, *next;
-
-	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
-		next = LIST_NEXT(connection, in_reader);
-		if (is_free(connection) && !connection->closing) {
-			struct wire *wire = connection->wire;
-
-			reader_connection_end(connection, READER_END_GIVEN);
-			taken(reader->options.userdata, wire);
-		}
-	}
-}
 
 int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first)
 {

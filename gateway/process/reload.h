@@ -14,8 +14,8 @@ _must_check_ int reload_read(const char *path, struct config **ret_config);
 /* Logs which keys differ between the two configurations but take effect only after a restart. */
 void reload_log_restart(const struct config *before, const struct config *after);
 
-/* Logs a warning if no server's certificate can be verified for want of authorities. Otherwise every
- * session would fail separately, with no better explanation than an untrusted certificate. */
+/* Logs a warning if no server's certificate can be verified for want of authorities. Otherwise
+ * every session would fail separately, with no better explanation than an untrusted certificate. */
 void reload_warn_without_authorities(const struct config *config);
 
 /* Notes and logs how a reload ended: 0, or a negative errno. */
