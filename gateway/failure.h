@@ -48,6 +48,14 @@
 	  "the server cannot be reached")                                                          \
 	X(CONNECT_TIMEOUT, "connect-timeout", FAILURE_REMOTE, FAILURE_REMOTE,                      \
 	  "the server did not answer in time")                                                     \
+	X(SOURCE_ADDRESS, "source-address", "internal-server-error", "internal-server-error",     \
+	  "the gateway does not have the address that it is to connect from")                     \
+	X(PROXY_UNREACHABLE, "proxy-unreachable", FAILURE_REMOTE, FAILURE_REMOTE,                  \
+	  "the gateway cannot reach the proxy on the way to the server")                           \
+	X(PROXY_REFUSED, "proxy-refused", FAILURE_REMOTE, FAILURE_REMOTE,                          \
+	  "the proxy on the way to the server refused the connection")                             \
+	X(PROXY_FAILED, "proxy-failed", FAILURE_REMOTE, FAILURE_REMOTE,                            \
+	  "the proxy on the way to the server did not answer as a proxy does")                     \
 	X(TLS_NOT_OFFERED, "tls-not-offered", FAILURE_REMOTE, FAILURE_REMOTE,                      \
 	  "the server offers no TLS, and this gateway requires it")                                \
 	X(TLS_HANDSHAKE, "tls-handshake", FAILURE_REMOTE, FAILURE_REMOTE,                          \
