@@ -3,7 +3,7 @@
  * The gateway's test page: a small BOSH client and a small WebSocket client, enough XMPP above them to
  * log in and ping, and the page that shows how it went. From bottom to top: hashes, SASL, XML,
  * the two transports, the connection, the chart, the page. The files are one module, in the order base, sasl, transport,
- * connection, page.
+ * connection, chart, page.
  */
 
 const NS = {
