@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/json.h"
 #include "common/writer.h"
+#include "gateway/failure.h"
 #include "gateway/http/page/page.h"
 
 enum {
@@ -44,6 +46,19 @@ static int fill(struct sv text, const struct mark *marks, size_t n_marks, struct
 	return writer_end(&writer);
 }
 
+/* Appends what the page knows failures by: an object of their sentences, each with its name. */
+static int list_failures(struct buffer *ret_list)
+{
+	struct writer writer = writer_begin(ret_list);
+
+	writer_put(&writer, SV("{"));
+	for (enum failure_kind kind = FAILURE_NONE + 1; kind < FAILURE_COUNT; kind++) {
+		json_member_string(&writer, failure_sentence(kind), sv_from(failure_name(kind)));
+	}
+	writer_put(&writer, SV("}"));
+	return writer_end(&writer);
+}
+
 static void hash(struct sv text, char ret_text[static HASH_TEXT_SIZE])
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -52,26 +67,12 @@ static void hash(struct sv text, char ret_text[static HASH_TEXT_SIZE])
 	EVP_EncodeBlock((unsigned char *)ret_text, digest, sizeof(digest));
 }
 
-int document_page(const struct config *config, struct blob **ret_document, char **ret_policy)
+/* Writes the policy for a page of @style and @script. Returns 0 or -ENOMEM. */
+static int write_policy(struct sv style, struct sv script, char **ret_policy)
 {
-	_cleanup_(buffer_deinit) struct buffer page = BUFFER_INIT;
-	struct sv html = {(const char *)page_html, n_page_html};
-	struct sv style = {(const char *)page_css, n_page_css};
-	struct sv script = {(const char *)page_js, n_page_js};
 	char style_hash[HASH_TEXT_SIZE], script_hash[HASH_TEXT_SIZE];
-	const struct mark marks[] = {
-		{SV("@STYLE@"), style},
-		{SV("@SCRIPT@"), script},
-		{SV("@BOSH@"), sv_from(config->bosh_path)},
-		{SV("@WEBSOCKET@"), sv_from(config->websocket_path)},
-		{SV("@VERSION@"), SV(DOAB_VERSION)},
-	};
 	char text[POLICY_SIZE];
-	int r = fill(html, marks, ARRAY_LENGTH(marks), &page);
 
-	if (r < 0) {
-		return r;
-	}
 	hash(style, style_hash);
 	hash(script, script_hash);
 	snprintf(text, sizeof(text),
@@ -79,12 +80,39 @@ int document_page(const struct config *config, struct blob **ret_document, char 
 		 "connect-src 'self' ws: wss: http: https:; img-src data:; base-uri 'none'; "
 		 "form-action 'none'; frame-ancestors 'none'",
 		 script_hash, style_hash);
-	char *policy = strdup(text);
+	*ret_policy = strdup(text);
+	return *ret_policy ? 0 : -ENOMEM;
+}
 
-	if (!policy) {
-		return -ENOMEM;
+int document_page(const struct config *config, struct blob **ret_document, char **ret_policy)
+{
+	_cleanup_(buffer_deinit) struct buffer page = BUFFER_INIT;
+	_cleanup_(buffer_deinit) struct buffer failures = BUFFER_INIT;
+	struct sv html = {(const char *)page_html, n_page_html};
+	struct sv style = {(const char *)page_css, n_page_css};
+	struct sv script = {(const char *)page_js, n_page_js};
+	char *policy = NULL;
+	int r = list_failures(&failures);
+	const struct mark marks[] = {
+		{SV("@STYLE@"), style},
+		{SV("@SCRIPT@"), script},
+		{SV("@FAILURES@"), buffer_sv(&failures)},
+		{SV("@BOSH@"), sv_from(config->bosh_path)},
+		{SV("@WEBSOCKET@"), sv_from(config->websocket_path)},
+		{SV("@PUBLIC_BOSH@"), sv_from(config->web.bosh_url)},
+		{SV("@PUBLIC_WEBSOCKET@"), sv_from(config->web.websocket_url)},
+		{SV("@VERSION@"), SV(DOAB_VERSION)},
+	};
+
+	if (r == 0) {
+		r = fill(html, marks, ARRAY_LENGTH(marks), &page);
 	}
-	r = blob_new(page.n, ret_document);
+	if (r == 0) {
+		r = write_policy(style, script, &policy);
+	}
+	if (r == 0) {
+		r = blob_new(page.n, ret_document);
+	}
 	if (r < 0) {
 		free(policy);
 		return r;

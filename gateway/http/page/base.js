@@ -2,8 +2,8 @@
 /*
  * The gateway's test page: a small BOSH client and a small WebSocket client, enough XMPP above them to
  * log in and ping, and the page that shows how it went. From bottom to top: hashes, SASL, XML,
- * the two transports, the connection, the chart, the page. The files are one module, in the order base, sasl, transport,
- * connection, chart, page.
+ * the two transports, the connection, the chart, the page. The files are one module, in the order of page_scripts
+ * in gateway/meson.build.
  */
 
 const NS = {
@@ -24,6 +24,8 @@ const REPEATS = 2; /* of a BOSH request that the network lost */
 const ANSWER_LIMIT = 60; /* seconds: more than the gateway takes to give up on a server */
 const PING_INTERVAL = 1000; /* milliseconds */
 const PING_LIMIT = 30000;
+const COMPARED_PINGS = 8; /* when both transports are tried: enough for a median, in two seconds each */
+const COMPARED_INTERVAL = 250;
 const ROUNDS_MAX = 10000000; /* SCRAM: a server that asks for more only wants to keep the browser busy */
 const PINGS_KEPT = 3600;
 const PINGS_DRAWN = 60;
@@ -34,11 +36,12 @@ const RAW_MAX = 2000; /* characters of a received answer that the page shows */
 const redact = (raw) => raw.replace(/\b(sid|authid)=(["']).*?\2/g, '$1=$2\u2026$2')
 	.replace(/(<(?:\w+:)?(?:challenge|success)\b[^>]*>)[^<]*/g, '$1\u2026');
 
-/* What went wrong, for people and for the report: a sentence, [label, value] pairs, the answer as received. */
+/* What went wrong, for people and for the report: a sentence, [label, value] pairs, what to do, the answer as received; and for an
+ * operator, the gateway's name for it and where a probe shows it (failures.js; null: not known). */
 class Failure extends Error {
-	constructor(title, facts = [], { hint = '', raw = '' } = {}) {
+	constructor(title, facts = [], { hint = '', raw = '', name = '', look = null } = {}) {
 		super(title);
-		Object.assign(this, { facts, hint, raw: redact(raw).slice(0, RAW_MAX) });
+		Object.assign(this, { facts, hint, name, look, raw: redact(raw).slice(0, RAW_MAX) });
 	}
 }
 

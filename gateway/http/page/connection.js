@@ -65,8 +65,9 @@ class Connection {
 			const answer = await this.element((element) => element.namespaceURI === NS.sasl);
 			const data = answer.localName === 'failure' || answer.textContent.trim() === '=' ? '' : answer.textContent;
 			if (answer.localName === 'failure') {
-				throw new Failure('The server refused the login.',
-					[...errorFacts('SASL failure', answer, NS.sasl), ['Mechanism', name]]);
+				throw new Failure(LOGIN_CONDITIONS[conditionOf(answer, NS.sasl)] ?? 'The server refused the login.',
+					[...errorFacts('SASL failure', answer, NS.sasl), ['Mechanism', name]],
+					{ name: 'login-failed', look: FAILURES['login-failed'][2] });
 			} else if (answer.localName === 'success') {
 				return exchange.finish(fromBase64(data));
 			}
@@ -101,21 +102,21 @@ class Connection {
 		return bound?.textContent.trim() ?? '';
 	}
 
-	/* Pings for as long as the connection lives; tell(milliseconds) hears of each answer. */
-	async stay(tell) {
+	/* Pings @count times, or for as long as the connection lives; tell(milliseconds) hears of each answer. */
+	async stay(tell, { count = Infinity, interval = PING_INTERVAL } = {}) {
 		let ping = null;
 		const beat = () => {
 			if (ping && performance.now() - ping.sent > PING_LIMIT) {
 				this.give({ failure: new Failure(`A ping had no answer within ${PING_LIMIT / 1000} seconds.`) });
-			} else if (!ping && document.visibilityState === 'visible') {
+			} else if (!ping && (document.visibilityState === 'visible' || count < Infinity)) {
 				ping = { id: `ping-${toBase64(random(6))}`, sent: performance.now() };
 				this.transport.send(xml`<iq type='get' id='${ping.id}' to='${this.domain}' xmlns='${NS.client}'>` +
 					`<ping xmlns='${NS.ping}'/></iq>`);
 			}
 		};
-		const timer = setInterval(beat, PING_INTERVAL);
+		const timer = setInterval(beat, interval);
 		try {
-			for (beat(); ;) {
+			for (beat(); count > 0;) {
 				const { element } = await this.next(0);
 				if (!element || !is(element, NS.client, 'iq')) {
 					continue;
@@ -125,6 +126,7 @@ class Connection {
 				} else if (ping && element.getAttribute('id') === ping.id) {
 					const { sent } = ping;
 					ping = null;
+					count--;
 					tell(performance.now() - sent, element.getAttribute('type') === 'error');
 				}
 			}

@@ -1,143 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* ---- The page ---- */
 
-const $ = (id) => document.getElementById(id);
-const root = document.documentElement;
-const TRANSPORTS = {
-	bosh: { name: 'BOSH', make: BoshTransport, scheme: location.protocol },
-	websocket: { name: 'WebSocket', make: WebSocketTransport, scheme: location.protocol.replace('http', 'ws') },
-};
-const paths = { bosh: root.dataset.bosh, websocket: root.dataset.websocket };
-const version = root.dataset.version;
-
-/* The page stands at each of its paths, and a proxy may have put all of them below a prefix. */
-function findPlace() {
-	const bare = (path) => path.replace(/\/+$/, '');
-	const here = bare(location.pathname);
-	const kind = ['bosh', 'websocket'].sort((a, b) => paths[b].length - paths[a].length)
-		.find((each) => bare(paths[each]) && here.endsWith(bare(paths[each])));
-	const prefix = kind ? here.slice(0, here.length - bare(paths[kind]).length) : here;
-	for (const each of ['bosh', 'websocket']) {
-		TRANSPORTS[each].url = `${TRANSPORTS[each].scheme}//${location.host}${prefix}${paths[each]}`;
-	}
-	return kind;
-}
-
-/* One attempt, from Connect to its end: what the page shows and what the report says. */
-class Run {
-	constructor(plan) {
-		this.plan = plan;
-		this.began = new Date();
-		this.steps = Object.fromEntries(stepNodes.map((node) => [node.dataset.step, { state: 'pending', text: '' }]));
-		this.pings = [];
-		this.count = 0;
-		this.min = Infinity;
-		this.refused = 0;
-		const transport = TRANSPORTS[plan.transport];
-		this.connection = new Connection(transport.make, transport.url, plan.domain);
-	}
-
-	step(name, state, text = '', { chips = [], ms = performance.now() - this.since } = {}) {
-		if (state === 'running') {
-			this.now = name;
-			this.since = performance.now();
-		}
-		Object.assign(this.steps[name], { state, text, ms: state === 'done' || state === 'failed' ? ms : null });
-		showStep(name, this.steps[name], chips);
-	}
-
-	ping(ms, refused) {
-		if (!this.count) {
-			const text = refused ? 'answered with an error, which is a round trip too' : `answered by ${this.plan.domain}`;
-			this.step('ping', 'done', text, { ms });
-			showState('online');
-		}
-		this.count++;
-		this.refused += refused;
-		this.min = Math.min(this.min, ms);
-		this.pings.push(ms);
-		this.pings.splice(0, this.pings.length - PINGS_KEPT);
-		showPings(this);
-	}
-
-	async go() {
-		const { connection, plan } = this;
-		this.step('session', 'running');
-		this.step('session', 'done', await connection.open());
-		this.step('features', 'running');
-		const mechanismsOf = (features) => [...child(features, NS.sasl, 'mechanisms')?.children ?? []]
-			.map((each) => each.textContent.trim());
-		const offered = mechanismsOf(await connection.features());
-		this.step('features', 'done', offered.join(', ') || 'no login mechanism', { chips: offered });
-		this.step('login', 'running');
-		const mechanism = chooseMechanism(offered, plan);
-		markMechanism(mechanism.name);
-		this.step('login', 'done', `${mechanism.name}: ${await connection.login(mechanism)}`);
-		delete plan.password;
-		this.step('bind', 'running');
-		this.step('bind', 'done', await connection.bind());
-		this.step('ping', 'running');
-		await connection.stay((ms, refused) => this.ping(ms, refused));
-	}
-
-	fail(error) {
-		this.failure = error instanceof Failure ? error : new Failure('This page met an error of its own.', [['Error', String(error)]]);
-		if (this.count) {
-			this.step(this.now, 'failed', `the connection ended after ${this.count} ping${this.count === 1 ? '' : 's'}`, { ms: null });
-		} else {
-			this.step(this.now, 'failed');
-		}
-	}
-
-	end() {
-		this.connection.close();
-		delete this.plan.password;
-		for (const [name, step] of Object.entries(this.steps)) {
-			if (step.state === 'running') {
-				this.step(name, 'pending', 'stopped');
-			}
-		}
-	}
-
-	describe() {
-		const { plan } = this;
-		return `${TRANSPORTS[plan.transport].name} to ${plan.domain}, ${plan.anonymous ? 'anonymous' : `as ${plan.user}`}`;
-	}
-
-	report() {
-		const lines = [['Gateway', `Doab ${version}`], ['Time', this.began.toISOString()],
-			['Page', location.origin + location.pathname],
-			['Endpoint', TRANSPORTS[this.plan.transport].url],
-			['Test', this.describe()], ['State', root.dataset.state],
-			['Browser', navigator.userAgent], ['', ''],
-			...Object.entries(this.steps).map(([name, { state, ms, text }]) => [name,
-				[state, typeof ms === 'number' ? showMs(ms) : '', text].filter(Boolean).join(', ')])];
-		if (this.count) {
-			lines.push(['pings', `${this.count}: ${summary(this).map(([label, value]) => `${label.toLowerCase()} ${value}`).join(', ')}`]);
-		}
-		if (this.failure) {
-			lines.push(['', ''], ['Failure', this.failure.message], ...this.failure.facts);
-			if (this.failure.raw) {
-				lines.push(['As received', this.failure.raw.trim()]);
-			}
-		}
-		return lines.map(([label, value]) => (label ? `${label}: `.padEnd(16) + value : '')).join('\n') + '\n';
-	}
-}
-
 const stepNodes = [...$('steps').children];
-let run = null;
 const medians = {}; /* of the last run by each transport: { domain, value } */
+let test = null; /* what runs: { plan, runs, current }, of one or of both transports */
+let shown = null; /* the test on the page, also after its end */
 
-const make = (name, text = '', className = '') => Object.assign(document.createElement(name), { textContent: text, className });
+const nameOf = (choice) => (choice === 'both' ? 'BOSH and WebSocket' : TRANSPORTS[choice].name);
+const describe = ({ transport, domain, anonymous, user }) =>
+	`${nameOf(transport)} to ${domain}, ${anonymous ? 'anonymous' : `as ${user}`}`;
 
+/* While it runs, the page has the colour of the transport that is tried. */
 function showState(state) {
-	root.dataset.state = state;
 	const busy = state === 'running' || state === 'online';
+	root.dataset.state = state;
+	root.dataset.transport = busy ? test.current.kind : $('form').elements.transport.value;
 	$('fields').disabled = busy;
 	$('status').hidden = !busy;
 	$('status-word').textContent = { running: 'Connecting', online: 'Online' }[state] ?? '';
-	$('status-plan').textContent = busy ? run.describe() : '';
+	$('status-plan').textContent = busy ? describe({ ...test.plan, transport: test.current.kind }) : '';
 }
 
 function showStep(name, { state, ms, text }, chips) {
@@ -158,46 +39,74 @@ function markMechanism(name) {
 	document.querySelectorAll('.chips code').forEach((chip) => chip.classList.toggle('used', chip.textContent === name));
 }
 
-function summary({ pings, count, min }) {
-	return [['Last', showMs(pings[pings.length - 1])], ['Median', showMs(median(pings))], ['Min', showMs(min)],
-		['Count', String(count)]];
-}
-
-function showPings(each) {
-	const rival = each.plan.transport === 'bosh' ? 'websocket' : 'bosh';
+function showPings(run) {
+	const rival = run.kind === 'bosh' ? 'websocket' : 'bosh';
 	const other = medians[rival];
-	const middle = median(each.pings);
-	medians[each.plan.transport] = { domain: each.plan.domain, value: middle };
+	medians[run.kind] = { domain: run.plan.domain, value: run.median };
 	$('live').hidden = false;
-	$('pings').replaceChildren(...summary(each).map(([label, value]) => {
+	$('pings').replaceChildren(...run.summary().map(([label, value]) => {
 		const pair = make('div');
 		pair.append(make('dt', label), ' ', make('dd', value), ' ');
 		return pair;
 	}));
-	$('chart').setAttribute('aria-label', `Ping round trips over time, median ${showMs(middle)}`);
-	drawChart($('chart'), each.pings);
-	$('compared').hidden = !other || other.domain !== each.plan.domain;
+	$('chart').setAttribute('aria-label', `Ping round trips over time, median ${showMs(run.median)}`);
+	drawChart($('chart'), run.pings);
+	$('compared').hidden = !other || other.domain !== run.plan.domain;
 	if (!$('compared').hidden) {
 		$('compared').textContent = `Before, over ${TRANSPORTS[rival].name}: median ${showMs(other.value)}.`;
 	}
 }
 
-function showFailure(failure) {
+const VIEW = {
+	step: showStep,
+	mechanism: markMechanism,
+	ping: (run) => {
+		if (run.count === 1) {
+			showState('online');
+		}
+		showPings(run);
+	},
+};
+
+function foldedText(title, text, className) {
+	const details = make('details', '', className);
+	details.append(make('summary', title), make('pre', text));
+	return details;
+}
+
+/* The failure of @run; @label says over what, where that is not clear. */
+function failureNode(run, label) {
+	const { failure } = run;
+	const node = make('div', '', 'failure');
 	const list = make('dl');
-	failure.facts.forEach(([label, value]) => list.append(make('dt', label), make('dd', value)));
-	$('error').replaceChildren(make('strong', failure.message));
-	if (failure.facts.length) {
-		$('error').append(list);
+	failure.facts.forEach(([name, value]) => list.append(make('dt', name), make('dd', value)));
+	if (label) {
+		node.append(make('span', label, 'over'));
 	}
+	node.append(make('strong', failure.message));
 	if (failure.hint) {
-		$('error').append(make('p', failure.hint, 'hint'));
+		node.append(make('p', failure.hint, 'hint'));
+	}
+	if (failure.facts.length) {
+		node.append(list);
 	}
 	if (failure.raw) {
-		const details = make('details');
-		details.append(make('summary', 'As received'), make('pre', failure.raw));
-		$('error').append(details);
+		node.append(foldedText('As received', failure.raw, 'received'));
 	}
-	$('error').hidden = false;
+	const tell = foldedText('Tell the operator', run.letter(), 'tell');
+	tell.append(copyActions('Copy text', () => run.letter()));
+	node.append(tell);
+	return node;
+}
+
+/* Both may have failed for one reason, which is then told once. */
+function showFailures(runs) {
+	const failed = runs.filter((run) => run.failure);
+	const isSame = failed.length === 2 && failed[0].failure.message === failed[1].failure.message;
+	const told = isSame ? [failed[0]] : failed;
+	$('error').replaceChildren(...told.map((run) => failureNode(run,
+		runs.length > 1 && (isSame ? 'Over both' : `Over ${run.transport.name}`))));
+	$('error').hidden = !told.length;
 }
 
 function comeIntoView(node) {
@@ -231,73 +140,112 @@ function hint() {
 		'The server must offer anonymous login (SASL ANONYMOUS).' : 'Taken from the JID; change it to connect elsewhere.';
 }
 
-async function start() {
-	const plan = readPlan();
-	if (!plan || run) {
-		return;
-	}
-	run = new Run(plan);
-	const mine = run;
+function clearResult(both) {
 	stepNodes.forEach((node) => showStep(node.dataset.step, { state: 'pending', text: '' }, []));
 	['error', 'live', 'compared'].forEach((id) => { $(id).hidden = true; });
+	$('steps').hidden = both;
+	$('stop').textContent = both ? 'Stop' : 'Disconnect';
+	$('both').hidden = !both;
+	$('verdict').hidden = true;
 	$('report').className = 'unseen';
 	$('copied').textContent = '';
 	$('result').hidden = false;
+}
+
+/* One run of @mine to its end. Returns false if the user ended the test meanwhile. */
+async function runOne(mine, kind, view, pings) {
+	const run = new Run({ ...mine.plan }, kind, view);
+	mine.runs.push(run);
+	mine.current = run;
 	showState('running');
-	$('stop').focus({ preventScroll: true });
-	comeIntoView($('status'));
 	try {
-		await mine.go();
+		await run.go(pings);
 	} catch (error) {
-		if (run !== mine) {
+		if (test !== mine) {
+			return false;
+		}
+		run.fail(error);
+	}
+	return test === mine;
+}
+
+async function compare(mine) {
+	const comparison = new Comparison($('both'));
+	for (const kind of KINDS) {
+		if (!await runOne(mine, kind, comparison.view(kind), { count: COMPARED_PINGS, interval: COMPARED_INTERVAL })) {
 			return;
 		}
-		mine.fail(error);
+		mine.current.end();
+	}
+	comparison.runs = mine.runs;
+	mine.verdict = comparison.verdict();
+	finish(mine.runs.some((run) => run.failure) ? 'failed' : 'done');
+	$('verdict').textContent = mine.verdict;
+	$('verdict').hidden = false;
+	showFailures(mine.runs);
+	comeIntoView($('verdict'));
+}
+
+async function start() {
+	const plan = readPlan();
+	if (!plan || test) {
+		return;
+	}
+	const both = plan.transport === 'both';
+	const mine = { plan, runs: [], began: new Date() };
+	test = mine;
+	shown = mine;
+	clearResult(both);
+	const ended = both ? compare(mine) : runOne(mine, plan.transport, VIEW);
+	$('stop').focus({ preventScroll: true });
+	comeIntoView($('status'));
+	if (!both && await ended) {
 		finish('failed');
-		showFailure(mine.failure);
+		showFailures(mine.runs);
 		comeIntoView($('error'));
 	}
 }
 
-let shown = null; /* the run on the page, also after its end */
-
 function finish(state) {
-	shown = run;
-	run.end();
-	run = null;
+	const hadFocus = document.activeElement === $('stop');
+	test.current.end();
+	delete test.plan.password;
+	test = null;
 	showState(state);
+	if (hadFocus) {
+		$('start').focus({ preventScroll: true });
+	}
 }
 
 function stop() {
-	if (run) {
+	if (test) {
 		finish('idle');
 	}
 }
 
-/* navigator.clipboard is missing where the page came over plain HTTP. */
+function report({ plan, runs, began, verdict }) {
+	const lines = [['Gateway', `Doab ${version}`], ['Time', began.toISOString()], ['Page', location.origin + location.pathname],
+		['Test', describe(plan)], ['State', root.dataset.state], ...(verdict ? [['Verdict', verdict]] : []),
+		['Browser', navigator.userAgent], ...runs.flatMap((run) => [['', ''], ...run.report()])];
+	return lines.map(([label, value]) => (label ? `${label}: `.padEnd(16) + value : '')).join('\n') + '\n';
+}
+
 async function copyReport() {
-	const area = $('report');
-	area.value = (run ?? shown).report();
-	try {
-		await navigator.clipboard.writeText(area.value);
-	} catch {
-		area.select();
-		const copied = document.execCommand('copy');
-		$('copy').focus();
-		if (!copied) {
-			area.className = 'shown';
-			area.removeAttribute('aria-hidden');
-			$('copied').textContent = 'This browser does not let the page copy; here it is.';
-			return;
-		}
-	}
-	$('copied').textContent = 'Copied.';
+	$('report').value = report(shown);
+	const copied = await copyText($('report').value);
+	$('report').className = copied ? 'unseen' : 'shown';
+	$('report').ariaHidden = String(copied);
+	$('report').tabIndex = copied ? -1 : 0;
+	$('copied').textContent = copied ? 'Copied.' : 'This browser does not let the page copy; here it is.';
 }
 
 function showForm() {
 	const form = $('form').elements;
+	const anonymous = form.login.value === 'anonymous';
 	root.dataset.transport = form.transport.value;
-	document.querySelectorAll('.account').forEach((node) => { node.hidden = form.login.value === 'anonymous'; });
+	document.querySelectorAll('.account').forEach((node) => { node.hidden = anonymous; });
+	$('plain-http').hidden = anonymous || isSafePage();
+	$('start').textContent = form.transport.value === 'both' ? 'Try both' : 'Connect';
 	hint();
 }
 
@@ -306,7 +254,7 @@ function prefill(kind) {
 	const query = new URLSearchParams(location.search);
 	const form = $('form').elements;
 	const transport = query.get('transport');
-	form.transport.value = transport in TRANSPORTS ? transport : kind ?? 'bosh';
+	form.transport.value = KINDS.includes(transport) || transport === 'both' ? transport : kind ?? 'bosh';
 	form.login.value = query.has('jid') && query.get('anonymous') !== '1' ? 'password' : 'anonymous';
 	$('jid').value = query.get('jid') ?? '';
 	$('domain').value = query.get('domain') ?? '';
@@ -318,9 +266,13 @@ function prefill(kind) {
 
 $('version').textContent = version;
 const place = findPlace();
-$('bosh-url').textContent = TRANSPORTS.bosh.url;
-$('websocket-url').textContent = TRANSPORTS.websocket.url;
+KINDS.forEach((kind) => { $(`${kind}-url`).textContent = TRANSPORTS[kind].url; });
+const safer = KINDS.map((kind) => TRANSPORTS[kind].publicUrl).find((url) => url.startsWith('https:'));
+if (safer) {
+	$('plain-http').append(' Open ', Object.assign(make('a', safer), { href: safer }), ' instead.');
+}
 prefill(place);
+prepareSettings();
 
 $('form').addEventListener('submit', (event) => {
 	event.preventDefault();
@@ -334,11 +286,9 @@ $('form').addEventListener('input', ({ target }) => {
 		$('domain').value = domain[1];
 	}
 	hint();
+	showSettings();
 });
-$('stop').addEventListener('click', () => {
-	stop();
-	$('start').focus();
-});
+$('stop').addEventListener('click', stop);
 $('copy').addEventListener('click', copyReport);
 addEventListener('pagehide', stop);
-addEventListener('resize', () => drawChart($('chart'), (run ?? shown)?.pings ?? []));
+addEventListener('resize', () => drawChart($('chart'), shown?.current.pings ?? []));

@@ -15,6 +15,9 @@ function parseXml(text) {
 const is = (element, namespace, name) => element.namespaceURI === namespace && element.localName === name;
 const child = (element, namespace, name) => [...element.children].find((each) => is(each, namespace, name));
 
+const conditionOf = (element, namespace) => [...element.children]
+	.find((each) => each.namespaceURI === namespace && each.localName !== 'text')?.localName;
+
 /* Stream, stanza and SASL errors have one shape: a condition, maybe a text, maybe an application's own condition. */
 function errorFacts(label, element, namespace) {
 	const facts = [];
@@ -30,21 +33,6 @@ function errorFacts(label, element, namespace) {
 	}
 	return facts.length ? facts : [[label, 'none given']];
 }
-
-const SENTENCES = {
-	'bad-request': 'The gateway did not accept a request of this page.',
-	'connection-timeout': 'The connection was silent for too long.',
-	'host-gone': 'The server no longer serves this domain.',
-	'host-unknown': 'There is no such XMPP domain to be reached here.',
-	'improper-addressing': 'The gateway was given no domain that it can use.',
-	'internal-server-error': 'The gateway or the server met an internal error.',
-	'item-not-found': 'The gateway does not know this session (any more).',
-	'policy-violation': 'A rule of the gateway or the server was broken.',
-	'remote-connection-failed': 'The gateway could not connect to the XMPP server.',
-	'remote-stream-error': 'The XMPP server ended the stream with an error.',
-	'see-other-uri': 'The gateway points to another address.',
-	'system-shutdown': 'The gateway or the server is being shut down.',
-};
 
 /* ---- Transports ----
  * new Transport(url, domain, on): open() starts it, send(xml) gives it a stanza, restart() begins the stream
@@ -137,7 +125,7 @@ class BoshTransport {
 				}
 				const reason = request.signal.aborted ? 'no answer in time' : error.message;
 				throw new Failure('The gateway cannot be reached.', [['Network failure', reason], ['URL', this.url],
-					...(attempt ? [['Repeated', `${attempt} times`]] : [])]);
+					...(attempt ? [['Repeated', `${attempt} times`]] : [])], { look: '' });
 			} finally {
 				clearTimeout(limit);
 			}
@@ -154,13 +142,12 @@ class BoshTransport {
 			throw this.failure(body, response.ok ? [] : [status]);
 		}
 		if (!response.ok) {
-			throw new Failure(`The gateway answered with HTTP status ${response.status}.`,
-				[status, ['Content type', type], ['URL', this.url]], { raw: content });
+			throw statusFailure(response.status, [status, ['Content type', type], ['URL', this.url]], content);
 		}
 		if (!isBody) {
 			throw new Failure('What answers at this address does not speak BOSH.',
 				[status, ['Content type', type], ['URL', this.url], ['Answer', body ? `<${body.nodeName}> and not a BOSH <body>` :
-					'not well-formed XML']], { raw: content });
+					'not well-formed XML']], { raw: content, look: '' });
 		}
 		return body;
 	}
@@ -181,11 +168,12 @@ class BoshTransport {
 		if (uri) {
 			facts.push(['Other address', uri.textContent]);
 		}
+		let title = BOSH_CONDITIONS[condition] ?? 'The gateway ended the session.';
 		if (streamError) {
 			facts.push(...errorFacts('Stream error', streamError, NS.streams));
+			title = STREAM_CONDITIONS[conditionOf(streamError, NS.streams)] ?? title;
 		}
-		return new Failure(SENTENCES[condition] ?? 'The gateway ended the session.', facts,
-			{ raw: new XMLSerializer().serializeToString(body) });
+		return toldFailure(text, condition, title, facts, new XMLSerializer().serializeToString(body));
 	}
 
 	take(body) {
@@ -315,10 +303,10 @@ class WebSocketTransport {
 		}
 		const facts = [];
 		let title = this.opened ? 'The connection was closed.' : 'The gateway opened no stream.';
-		let hint = '';
+		let text = '';
 		if (this.error) {
-			const condition = [...this.error.children].find((each) => each.namespaceURI === NS.streams && each.localName !== 'text');
-			title = SENTENCES[condition?.localName] ?? 'The stream ended with an error.';
+			title = STREAM_CONDITIONS[conditionOf(this.error, NS.streams)] ?? 'The stream ended with an error.';
+			text = child(this.error, NS.streams, 'text')?.textContent.trim() ?? '';
 			facts.push(...errorFacts('Stream error', this.error, NS.streams));
 		} else if (this.closing) {
 			title = 'The stream was closed.';
@@ -333,24 +321,28 @@ class WebSocketTransport {
 			facts.push(['Close code', `${event.code}${meaning ? ` (${meaning})` : ''}`]);
 			facts.push(['Close reason', event.reason || 'none']);
 		}
-		if (!this.upgraded) {
-			title = 'The WebSocket could not be opened.';
-			facts.push(['URL', this.url]);
-			const answer = await this.probe();
-			facts.push(['Plain GET', answer.text]);
-			hint = answer.ok ? 'The path answers, but the upgrade to WebSocket does not come through: a proxy before the gateway ' +
-				'may not pass the Upgrade and Connection headers, or the gateway refuses this page\u2019s origin.' : '';
+		const elsewhere = this.closing?.hasAttribute('see-other-uri') ? 'see-other-uri' : '';
+		this.end(this.upgraded ? toldFailure(text, elsewhere, title, facts, this.raw) : await this.notUpgraded(facts));
+	}
+
+	async notUpgraded(facts) {
+		const answer = await this.ask();
+		facts.push(['URL', this.url], ['Plain GET', answer.text]);
+		if (answer.status in HTTP_STATUSES) {
+			return statusFailure(answer.status, facts, '');
 		}
-		this.end(new Failure(title, facts, { hint, raw: this.raw }));
+		return new Failure('The WebSocket could not be opened.', facts, { look: '', hint: answer.status === 200 ?
+			'The path answers, but the upgrade to WebSocket does not come through: a proxy before the gateway ' +
+			'may not pass the Upgrade and Connection headers, or the gateway refuses this page\u2019s origin.' : '' });
 	}
 
 	/* Browsers hide why an upgrade failed; what a plain request gets at the same path often tells. */
-	async probe() {
+	async ask() {
 		try {
-			const response = await fetch(this.url.replace(/^ws/, 'http'), { cache: 'no-store' });
-			return { ok: response.ok, text: `HTTP status ${response.status} ${response.statusText}`.trim() };
+			const { status, statusText } = await fetch(this.url.replace(/^ws/, 'http'), { cache: 'no-store' });
+			return { status, text: `HTTP status ${status} ${statusText}`.trim() };
 		} catch (error) {
-			return { ok: false, text: error.message };
+			return { status: 0, text: error.message };
 		}
 	}
 
