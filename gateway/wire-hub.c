@@ -51,13 +51,20 @@ static void on_event(struct wire *wire, uint32_t events)
 	if (wire->fd < 0) {
 		return;
 	}
+	bool ready = events & ~EPOLLOUT;
+
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		wire->hung_up = true;
+	}
+	if (wire->tls) {
+		ready = ready || wire->tls->wants_write;
+		wire->tls->drained = false;
+		wire->tls->wants_write = false;
 	}
 	if (events & EPOLLOUT) {
 		written = wire_flush(wire);
 	}
-	tell(wire, written, events & ~EPOLLOUT);
+	tell(wire, written, ready);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -78,7 +85,17 @@ static void on_tick(uv_timer_t *timer)
 	wire_deadline_tick(CONTAINER_OF(timer, struct wire_hub, timer));
 }
 
-/* Frees the wires that were closed in this turn of the loop. */
+static void free_pumps(struct wire_pumps *pumps)
+{
+	struct wire_pump *pump;
+
+	while ((pump = LIST_FIRST(pumps))) {
+		LIST_REMOVE(pump, in_hub);
+		free(pump);
+	}
+}
+
+/* Frees the wires that were closed in this turn of the loop, and their pumps. */
 static void reap(struct wire_hub *hub)
 {
 	struct wire *wire;
@@ -87,6 +104,7 @@ static void reap(struct wire_hub *hub)
 		LIST_REMOVE(wire, in_hub);
 		free(wire);
 	}
+	free_pumps(&hub->dead_pumps);
 }
 
 static void on_reap(uv_check_t *check)
@@ -117,7 +135,11 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 		return -errno;
 	}
 	wire->hub = hub;
+	wire->wants_write = false;
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
+	if (wire_tls_has_bytes(wire)) {
+		wire_wake(wire);
+	}
 	return 0;
 }
 
@@ -186,6 +208,7 @@ struct wire_hub *wire_hub_free(struct wire_hub *hub)
 		return NULL;
 	}
 	reap(hub);
+	free_pumps(&hub->pumps);
 	close(hub->epoll_fd);
 	free(hub);
 	return NULL;

@@ -5,7 +5,10 @@
  *
  * wire-hub.c       the hub: wires come and go, events, the loop
  * wire.c           the bytes of a wire, and its end
+ * wire-socket.c    its socket
  * wire-deadline.c  deadlines, in a wheel of seconds
+ * wire-tls.c       bytes that go through TLS
+ * wire-pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
  */
 #include <sys/epoll.h>
 #include <sys/queue.h>
@@ -19,7 +22,34 @@ enum {
 	/* A deadline stands in the slot of the second in which to look at it again. Most deadlines
 	 * are replaced before that, which then costs one assignment. */
 	WIRE_SLOTS = 128,
+	/* RFC 8446, 5.1: the largest payload of a record. */
+	WIRE_RECORD_MAX = 16384,
+	/* Key updates and alerts of one connection, which carry nothing and have the other side
+	 * compute and answer. Honest clients renew keys after millions of records, and OpenSSL
+	 * answers each attempt to renegotiate with an alert. */
+	WIRE_TLS_CONTROLS_MAX = 32,
 };
+
+/* What a wire has beside if it speaks TLS. */
+struct wire_tls {
+	SSL_CTX *context; /* until the handshake begins */
+	SSL *ssl;         /* from then on */
+	struct buffer in; /* bytes that were peeked at but not consumed */
+	unsigned n_controls;
+	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
+	bool is_at_end : 1;   /* the socket has ended */
+	bool wants_write : 1; /* reading goes on when the socket takes more */
+};
+
+/* Between @outer, which speaks TLS, and @inner, one end of a pair of sockets. */
+struct wire_pump {
+	LIST_ENTRY(wire_pump) in_hub; /* or in the hub's list of dead pumps */
+	struct wire_hub *hub;
+	struct wire *outer, *inner; /* NULL: it has ended */
+	bool is_input_over;         /* `outer` sends no more */
+};
+
+LIST_HEAD(wire_pumps, wire_pump);
 
 struct wire {
 	struct wire_hub *hub; /* NULL: it belongs to none */
@@ -31,10 +61,12 @@ struct wire {
 	struct buffer out;
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
+	struct wire_tls *tls; /* NULL: clear text */
 	struct address peer;
 	int fd;                       /* -1: closed or given away */
 	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot */
 	uint32_t n_discarded;
+	uint16_t idle_s;
 	bool hung_up : 1;
 	bool wakes : 1;       /* `ready` is due */
 	bool is_late : 1;     /* `late` is due, unless a new deadline is set */
@@ -42,6 +74,8 @@ struct wire {
 	bool ended : 1;       /* FIN is sent */
 	bool broken : 1;      /* nothing can be sent any more */
 	bool copies : 1;      /* the kernel does not discard for this socket */
+	bool is_secure : 1;   /* what wire_is_secure() says */
+	bool is_silent : 1;   /* the hub's `closed` is not called for it */
 };
 
 LIST_HEAD(wires, wire);
@@ -56,8 +90,39 @@ struct wire_hub {
 	uv_timer_t timer;
 	uv_check_t reap;
 	struct due_queue due;
+	struct wire_pumps pumps, dead_pumps;
 	char bytes[WIRE_PEEK_MAX];
+	char record[WIRE_RECORD_MAX]; /* the one that is being written */
 };
+
+/* As recv(2) and sendmsg(2), without EINTR. */
+ssize_t wire_receive(struct wire *wire, char *data, size_t size, int flags);
+ssize_t wire_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts);
+
+/* Whether the epoll reports when the socket takes more. */
+void wire_want_write(struct wire *wire, bool wants);
+
+/* The wire is not in the hub any more; its memory stays until events that the epoll has already
+ * reported have been passed over. */
+void wire_bury(struct wire *wire);
+
+/* Takes NULL; returns NULL. */
+struct wire_tls *wire_tls_free(struct wire_tls *tls);
+
+/* wire_peek() and wire_read() of a wire with TLS. */
+enum wire_result wire_tls_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes);
+enum wire_result wire_tls_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read);
+
+/* Returns how many bytes OpenSSL has taken; those that follow have to be given again, in the same
+ * order. */
+size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts,
+			 bool *ret_is_broken);
+
+/* Sends close_notify. Returns false if it has to wait for the socket; then to be called again. */
+bool wire_tls_end(struct wire *wire);
+
+/* Whether there are, or may be, bytes that the epoll does not report. */
+bool wire_tls_has_bytes(const struct wire *wire);
 
 /* Sends what waits. Returns whether anything was sent. */
 bool wire_flush(struct wire *wire);

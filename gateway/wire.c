@@ -30,6 +30,26 @@ void wire_set_peer(struct wire *wire, const struct address *peer)
 	wire->peer = *peer;
 }
 
+bool wire_is_secure(const struct wire *wire)
+{
+	return wire->is_secure;
+}
+
+void wire_set_secure(struct wire *wire)
+{
+	wire->is_secure = true;
+}
+
+unsigned wire_idle(const struct wire *wire)
+{
+	return wire->idle_s;
+}
+
+void wire_set_idle(struct wire *wire, unsigned seconds)
+{
+	wire->idle_s = (uint16_t)seconds;
+}
+
 bool wire_is_hung_up(const struct wire *wire)
 {
 	return wire->hung_up;
@@ -37,9 +57,7 @@ bool wire_is_hung_up(const struct wire *wire)
 
 /* Closing. */
 
-/* The wire is not in the hub any more; its memory stays until events that the epoll has already
- * reported have been passed over. */
-static void bury(struct wire *wire)
+void wire_bury(struct wire *wire)
 {
 	struct wire_hub *hub = wire->hub;
 
@@ -51,6 +69,7 @@ static void bury(struct wire *wire)
 	wire->user = NULL;
 	buffer_deinit(&wire->out);
 	wire->tail = blob_unref(wire->tail);
+	wire->tls = wire_tls_free(wire->tls);
 }
 
 struct wire *wire_close(struct wire *wire)
@@ -62,26 +81,15 @@ struct wire *wire_close(struct wire *wire)
 
 	close(wire->fd);
 	if (!hub) {
+		wire_tls_free(wire->tls);
 		free(wire);
 		return NULL;
 	}
-	bury(wire);
-	hub->options.closed(hub->options.userdata, &wire->peer);
-	return NULL;
-}
-
-int wire_into_fd(struct wire *wire)
-{
-	int fd = wire->fd;
-
-	assert(wire_waiting(wire) == 0);
-	if (wire->hub) {
-		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		bury(wire);
-	} else {
-		free(wire);
+	wire_bury(wire);
+	if (!wire->is_silent) {
+		hub->options.closed(hub->options.userdata, &wire->peer);
 	}
-	return fd;
+	return NULL;
 }
 
 /* Receiving. */
@@ -98,20 +106,15 @@ static enum wire_result result_of(struct wire *wire, ssize_t n)
 	return n == 0 ? WIRE_ENDED : WIRE_BROKEN;
 }
 
-static ssize_t receive(struct wire *wire, char *data, size_t size, int flags)
-{
-	ssize_t n;
-
-	do {
-		n = recv(wire->fd, data, size, flags);
-	} while (n < 0 && errno == EINTR);
-	return n;
-}
-
 enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes)
 {
 	char *bytes = wire->hub->bytes;
-	ssize_t n = receive(wire, bytes, n_max < WIRE_PEEK_MAX ? n_max : WIRE_PEEK_MAX, MSG_PEEK);
+
+	n_max = n_max < WIRE_PEEK_MAX ? n_max : WIRE_PEEK_MAX;
+	if (wire_ssl(wire)) {
+		return wire_tls_peek(wire, n_max, ret_bytes);
+	}
+	ssize_t n = wire_receive(wire, bytes, n_max, MSG_PEEK);
 
 	*ret_bytes = (struct sv){bytes, n > 0 ? (size_t)n : 0};
 	return result_of(wire, n);
@@ -121,18 +124,22 @@ enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes
 static ssize_t discard(struct wire *wire, size_t n)
 {
 	char room[DISCARD_SIZE];
-	ssize_t r = wire->copies ? -1 : receive(wire, NULL, n, MSG_TRUNC);
+	ssize_t r = wire->copies ? -1 : wire_receive(wire, NULL, n, MSG_TRUNC);
 
 	if (wire->copies || (r < 0 && errno == EFAULT)) {
 		/* Only TCP discards in the kernel. */
 		wire->copies = true;
-		r = receive(wire, room, n < sizeof(room) ? n : sizeof(room), 0);
+		r = wire_receive(wire, room, n < sizeof(room) ? n : sizeof(room), 0);
 	}
 	return r;
 }
 
 void wire_take(struct wire *wire, size_t n)
 {
+	if (wire_ssl(wire)) {
+		buffer_consume(&wire->tls->in, n);
+		return;
+	}
 	while (n > 0) {
 		ssize_t r = discard(wire, n);
 
@@ -146,7 +153,10 @@ void wire_take(struct wire *wire, size_t n)
 
 enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
 {
-	ssize_t n = receive(wire, data, size, 0);
+	if (wire_ssl(wire)) {
+		return wire_tls_read(wire, data, size, ret_n_read);
+	}
+	ssize_t n = wire_receive(wire, data, size, 0);
 
 	*ret_n_read = n > 0 ? (size_t)n : 0;
 	return result_of(wire, n);
@@ -174,26 +184,25 @@ static void give_up(struct wire *wire)
 	wire_wake(wire);
 }
 
-static void want_write(struct wire *wire, bool wants)
+static size_t transmit_tls(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET | (wants ? EPOLLOUT : 0u),
-				    .data.ptr = wire};
+	bool is_broken;
+	size_t n = wire_tls_transmit(wire, parts, n_parts, &is_broken);
 
-	if (wire->wants_write != wants) {
-		wire->wants_write = wants;
-		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_MOD, wire->fd, &event);
+	if (is_broken) {
+		give_up(wire);
 	}
+	return n;
 }
 
-/* Returns how many bytes the kernel has taken. */
+/* Returns how many bytes the kernel, or OpenSSL, has taken. */
 static size_t transmit(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	const struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
-	ssize_t n;
+	if (wire_ssl(wire)) {
+		return transmit_tls(wire, parts, n_parts);
+	}
+	ssize_t n = wire_transmit(wire, parts, n_parts);
 
-	do {
-		n = sendmsg(wire->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN) {
 		give_up(wire);
 	}
@@ -230,7 +239,7 @@ bool wire_flush(struct wire *wire)
 		return false;
 	}
 	drop_sent(wire, n);
-	want_write(wire, wire_waiting(wire) > 0);
+	wire_want_write(wire, wire_waiting(wire) > 0);
 	return n > 0;
 }
 
@@ -280,7 +289,7 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	if (wire->broken || n == length_of(parts, n_parts)) {
 		return 0;
 	}
-	want_write(wire, true);
+	wire_want_write(wire, true);
 	return queue(wire, parts, n_parts, n);
 }
 
@@ -305,7 +314,7 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 
 	wire->tail = body;
 	wire->n_tail_sent = n > n_head ? n - n_head : 0;
-	want_write(wire, true);
+	wire_want_write(wire, true);
 	return r;
 }
 
@@ -330,7 +339,7 @@ static bool linger_on(struct wire *wire)
 		wire_close(wire);
 		return false;
 	}
-	if (wire_waiting(wire) == 0 && !wire->ended) {
+	if (wire_waiting(wire) == 0 && !wire->ended && (!wire_ssl(wire) || wire_tls_end(wire))) {
 		wire->ended = true;
 		shutdown(wire->fd, SHUT_WR);
 	}

@@ -22,13 +22,15 @@
  * A wire that is closed is freed after the callbacks of this turn of the loop have run, so
  * wire_close() may be called from any callback, for any wire.
  *
- * TLS of the gateway's own listener goes in here and nowhere else: a `struct channel` with a
- * server-side SSL beside the descriptor. wire_peek() then reads into a buffer of the wire's own,
- * which is freed when it is empty, wire_take() drops from that buffer, wire_send() writes through
- * the channel, and wire_into_fd() gives one end of a socket pair and pumps the other.
+ * TLS of the gateway's own listeners goes in here and nowhere else. A wire that expects TLS is
+ * clear text until wire_handshake() is called for the first time, so that what comes ahead of TLS
+ * can be read (a PROXY header). Once the handshake is complete, all that is said here holds for the
+ * bytes inside TLS. What was peeked at and not consumed waits in a buffer of the wire's own, which
+ * is freed when it is empty.
  *
  * Not thread-safe: a wire belongs to the thread of its hub. wire_leave() and wire_join() move it.
  */
+#include <openssl/ssl.h>
 #include <sys/uio.h>
 #include <uv.h>
 
@@ -105,6 +107,30 @@ _must_check_ int wire_join(struct wire *wire, struct wire_hub *hub);
  * from `ready` of this wire, or right after wire_join(), so that the hub does not meet it again. */
 void wire_leave(struct wire *wire);
 
+/* Has @wire, from which nothing has been peeked at, speak TLS from the first wire_handshake() on.
+ * Takes a reference to @context. Returns 0 or -ENOMEM. */
+_must_check_ int wire_expect_tls(struct wire *wire, SSL_CTX *context);
+
+/* Whether wire_handshake() has to be called. */
+bool wire_expects_tls(const struct wire *wire);
+
+/* Begins the handshake or goes on with it, for a wire in a hub; call it from `ready` until it
+ * returns something else than WIRE_AGAIN. After WIRE_BROKEN, *ret_reason says why; it is static. */
+_must_check_ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason);
+
+/* The TLS connection, for what was agreed upon; NULL: none. */
+SSL *wire_ssl(const struct wire *wire);
+
+/* Whether the client's bytes came over TLS: the wire's own, or as wire_set_secure() says. */
+bool wire_is_secure(const struct wire *wire);
+
+/* TLS has ended before the wire: at a proxy, or at the pump of wire_into_fd(). */
+void wire_set_secure(struct wire *wire);
+
+/* How long the connection may be idle, for whoever uses it; 0: not set. */
+unsigned wire_idle(const struct wire *wire);
+void wire_set_idle(struct wire *wire, unsigned seconds);
+
 /* Replaces the user. @callbacks is borrowed for as long as it is the user's. */
 void wire_set_user(struct wire *wire, const struct wire_callbacks *callbacks, void *user);
 
@@ -117,8 +143,10 @@ struct wire *wire_close(struct wire *wire);
 void wire_linger(struct wire *wire);
 
 /* Gives the descriptor of the clear text to somebody else, with all that has not been consumed, and
- * frees the wire. Nothing may wait to be sent. Returns the descriptor or a negative errno; the wire
- * is then as before. */
+ * frees the wire. Nothing may wait to be sent. With TLS, the descriptor is one end of a pair of
+ * sockets, and the hub, which the wire must be in, pumps the bytes between the other end and the
+ * connection as long as both are open; that costs two copies more and 3 KB. Returns the descriptor
+ * or a negative errno; the wire is then as before. */
 _must_check_ int wire_into_fd(struct wire *wire);
 
 const struct address *wire_peer(const struct wire *wire);

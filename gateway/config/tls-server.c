@@ -144,6 +144,26 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out
 	return SSL_TLSEXT_ERR_OK;
 }
 
+static void set_behaviour(SSL_CTX *context, const struct config_listener_tls *tls)
+{
+	/* HTTP and WebSocket say where their messages end, so a FIN without close_notify hides
+	 * nothing. */
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					     SSL_OP_CIPHER_SERVER_PREFERENCE |
+					     SSL_OP_IGNORE_UNEXPECTED_EOF |
+					     (tls->tickets ? 0 : SSL_OP_NO_TICKET));
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					  SSL_MODE_RELEASE_BUFFERS);
+	/* Header and body of a record, and often all of a request, by one system call. */
+	SSL_CTX_set_read_ahead(context, 1);
+	/* Tickets hold the state of a session, so nothing has to be kept for each client. One is
+	 * enough: each resumption brings a new one. */
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(context, tls->tickets ? 1 : 0);
+	SSL_CTX_set_max_cert_list(context, TLS_SERVER_CHAIN_MAX);
+}
+
 static int fill(SSL_CTX *context, const struct config_listener_tls *tls,
 		char why[static TLS_SERVER_WHY_MAX])
 {
@@ -154,9 +174,7 @@ static int fill(SSL_CTX *context, const struct config_listener_tls *tls,
 	r = r < 0 ? r : check_ocsp(tls, why);
 	if (r == 0) {
 		SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
-		SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
-						     SSL_OP_CIPHER_SERVER_PREFERENCE |
-						     (tls->tickets ? 0 : SSL_OP_NO_TICKET));
+		set_behaviour(context, tls);
 	}
 	return r;
 }

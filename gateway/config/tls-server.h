@@ -11,6 +11,8 @@
 
 enum {
 	TLS_SERVER_WHY_MAX = 256,
+	/* Bytes of the certificates that a client may show. */
+	TLS_SERVER_CHAIN_MAX = 32768,
 };
 
 /* Reads the files of @tls and makes a context with certificate, key, ciphers, versions, the verify

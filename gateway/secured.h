@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Accepted connections that come to a listener with TLS: the stage between accepting and reading
+ * in which the handshake is done. Nothing is spent on a connection before its first byte, which
+ * must be that of a handshake. Who speaks HTTP there without TLS gets an answer that says so.
+ */
+#include "gateway/wire.h"
+
+struct secured;
+
+struct secured_options {
+	struct wire_hub *hub; /* borrowed; where wires are while they wait */
+	/* The handshake of @wire is complete. @wire belongs to the callee and to no hub. */
+	void (*done)(void *userdata, struct wire *wire);
+	/* There is no TLS with @wire, because of @reason (static). It is closed after this call. */
+	void (*failed)(void *userdata, const struct wire *wire, const char *reason);
+	void *userdata;
+};
+
+/* @options is copied. Returns 0 or -ENOMEM. */
+_must_check_ int secured_new(const struct secured_options *options, struct secured **ret_secured);
+
+/* Takes @wire, which expects TLS and belongs to no hub, and gives it @timeout_s for the handshake.
+ * Returns 0 or a negative errno; the wire is then as before. */
+_must_check_ int secured_adopt(struct secured *secured, struct wire *wire, unsigned timeout_s);
+
+/* Call it after wire_hub_close(). Takes NULL; returns NULL. */
+struct secured *secured_free(struct secured *secured);
