@@ -21,10 +21,10 @@ static void begin(struct advice *advice)
 	}
 }
 
-#define advise(advice, ...)                                                                \
-	do {                                                                               \
-		begin(advice);                                                             \
-		sheet_paragraph((advice)->sheet, SHEET_WARNING, INDENT, "! " __VA_ARGS__); \
+#define advise(advice, ...)                                                           \
+	do {                                                                          \
+		begin(advice);                                                        \
+		sheet_paragraph((advice)->sheet, SHEET_WARNING, INDENT, __VA_ARGS__); \
 	} while (0)
 
 static void advise_certificate(struct advice *advice, const struct probe_facts *facts,

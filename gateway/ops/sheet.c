@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/json.h"
 #include "common/macro.h"
-#include "common/writer.h"
 
 #define BOLD "1"
 
@@ -26,11 +26,13 @@ enum {
 void sheet_deinit(struct sheet *sheet)
 {
 	buffer_deinit(&sheet->out);
+	buffer_deinit(&sheet->warnings);
+	buffer_deinit(&sheet->paragraphs);
 }
 
 static void put(struct sheet *sheet, struct sv text)
 {
-	if (sheet->r == 0) {
+	if (sheet->r == 0 && sheet->form == SHEET_TEXT) {
 		sheet->r = buffer_append_sv(&sheet->out, text);
 	}
 }
@@ -137,6 +139,7 @@ void sheet_section(struct sheet *sheet, const char *title)
 	static const char captions[] = "step     start";
 	size_t n_title = strlen(title);
 
+	sheet->section = title;
 	sheet_gap(sheet);
 	put_coloured(sheet, BOLD, sv_from(title));
 	if (!sheet->has_captions) {
@@ -169,38 +172,93 @@ static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, siz
 	return at;
 }
 
-/* Formats and escapes. */
-static int print(struct buffer *buffer, const char *format, va_list arguments)
+/* Formats. */
+static int print_raw(struct buffer *text, const char *format, va_list arguments)
 {
-	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
 	va_list copy;
 
 	va_copy(copy, arguments);
 	int n = vsnprintf(NULL, 0, format, copy);
 	va_end(copy);
-	int r = n < 0 ? -ENOMEM : buffer_reserve(&text, (size_t)n + 1);
+	int r = n < 0 ? -ENOMEM : buffer_reserve(text, (size_t)n + 1);
 
-	if (r < 0) {
-		return r;
+	if (r == 0) {
+		text->n = (size_t)vsnprintf(buffer_end(text), (size_t)n + 1, format, arguments);
 	}
-	text.n = (size_t)vsnprintf(buffer_end(&text), (size_t)n + 1, format, arguments);
-	return sheet_escape(buffer, buffer_sv(&text));
+	return r;
 }
 
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
-		const struct sheet_times *times, const char *format, ...)
+/* JSON. */
+
+static void json_number(struct writer *writer, const char *key, int64_t us)
+{
+	json_key(writer, key);
+	if (us >= 0) {
+		writer_printf(writer, "%" PRId64 ".%03" PRId64, us / 1000, us % 1000);
+	} else {
+		writer_put(writer, SV("null"));
+	}
+}
+
+void sheet_json_times(struct writer *writer, const struct sheet_times *times)
+{
+	json_number(writer, "step_ms", times ? times->step_us : SHEET_NO_TIME);
+	json_number(writer, "start_ms", times ? times->start_us : SHEET_NO_TIME);
+}
+
+/* Begins an element of the array in @buffer. */
+static struct writer json_begin(struct buffer *buffer)
+{
+	struct writer writer = writer_begin(buffer);
+
+	if (buffer->n) {
+		writer_put(&writer, SV(","));
+	}
+	return writer;
+}
+
+static int json_line(struct sheet *sheet, const char *label, enum sheet_style style,
+		     const struct sheet_times *times, struct sv text)
+{
+	static const char *const statuses[SHEET_STYLE_COUNT] = {
+		[SHEET_PLAIN] = "info",      [SHEET_GOOD] = "ok",    [SHEET_BAD] = "failed",
+		[SHEET_WARNING] = "warning", [SHEET_FAINT] = "info",
+	};
+	struct writer writer = json_begin(&sheet->out);
+
+	if (label[0]) {
+		(void)snprintf(sheet->label, sizeof(sheet->label), "%s", label);
+	}
+	writer_put(&writer, SV("{"));
+	json_member_string(&writer, "section", sv_from(sheet->section ? sheet->section : ""));
+	json_member_string(&writer, "label", sv_from(sheet->label));
+	json_member_string(&writer, "status", sv_from(statuses[style]));
+	json_member_string(&writer, "text", sv_first(text, SHEET_TEXT_MAX));
+	sheet_json_times(&writer, times);
+	writer_put(&writer, SV("}"));
+	return writer_end(&writer);
+}
+
+static int json_paragraph(struct sheet *sheet, enum sheet_style style, struct sv text)
+{
+	bool is_warning = style == SHEET_WARNING;
+	struct writer writer = json_begin(is_warning ? &sheet->warnings : &sheet->paragraphs);
+
+	json_string(&writer, sv_first(text, SHEET_TEXT_MAX));
+	return writer_end(&writer);
+}
+
+/* Text. */
+
+static int text_line(struct sheet *sheet, const char *label, enum sheet_style style,
+		     const struct sheet_times *times, struct sv text)
 {
 	_cleanup_(buffer_deinit) struct buffer safe_label = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer safe_text = BUFFER_INIT;
 	size_t end = SHEET_WIDTH - (times ? TIMES : 0);
-	va_list arguments;
 
-	va_start(arguments, format);
-	int r = print(&safe_text, format, arguments);
-	va_end(arguments);
-	if (r < 0 || sheet_escape(&safe_label, sv_from(label)) < 0) {
-		sheet->r = -ENOMEM;
-		return;
+	if (sheet_escape(&safe_text, text) < 0 || sheet_escape(&safe_label, sv_from(label)) < 0) {
+		return -ENOMEM;
 	}
 	struct sv rest = buffer_sv(&safe_text);
 	size_t at = put_label(sheet, buffer_sv(&safe_label), rest.n, end);
@@ -218,20 +276,20 @@ void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
 		put_text(sheet, style, take_line(&rest, end - TEXT_AT));
 		sheet_gap(sheet);
 	}
+	return sheet->r;
 }
 
-void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format,
-		     ...)
+static int text_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent,
+			  struct sv text)
 {
 	_cleanup_(buffer_deinit) struct buffer safe = BUFFER_INIT;
-	va_list arguments;
+	int r = style == SHEET_WARNING ? buffer_append_sv(&safe, SV("! ")) : 0;
 
-	va_start(arguments, format);
-	int r = print(&safe, format, arguments);
-	va_end(arguments);
+	if (r == 0) {
+		r = sheet_escape(&safe, text);
+	}
 	if (r < 0) {
-		sheet->r = r;
-		return;
+		return r;
 	}
 	struct sv rest = buffer_sv(&safe);
 
@@ -242,4 +300,59 @@ void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent,
 		put_text(sheet, style, take_line(&rest, SHEET_WIDTH - indent));
 		sheet_gap(sheet);
 	}
+	return sheet->r;
+}
+
+/* A line, or a paragraph if there is no label. */
+struct piece {
+	const char *label;
+	enum sheet_style style;
+	const struct sheet_times *times;
+	size_t indent;
+};
+
+static int put_piece(struct sheet *sheet, const struct piece *piece, struct sv text)
+{
+	bool is_json = sheet->form == SHEET_JSON;
+
+	if (!piece->label) {
+		return is_json ? json_paragraph(sheet, piece->style, text)
+			       : text_paragraph(sheet, piece->style, piece->indent, text);
+	}
+	return is_json ? json_line(sheet, piece->label, piece->style, piece->times, text)
+		       : text_line(sheet, piece->label, piece->style, piece->times, text);
+}
+
+static void print(struct sheet *sheet, const struct piece *piece, const char *format,
+		  va_list arguments)
+{
+	_cleanup_(buffer_deinit) struct buffer raw = BUFFER_INIT;
+
+	if (sheet->r == 0) {
+		sheet->r = print_raw(&raw, format, arguments);
+	}
+	if (sheet->r == 0) {
+		sheet->r = put_piece(sheet, piece, buffer_sv(&raw));
+	}
+}
+
+void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
+		const struct sheet_times *times, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(sheet, &(struct piece){.label = label, .style = style, .times = times}, format,
+	      arguments);
+	va_end(arguments);
+}
+
+void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format,
+		     ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(sheet, &(struct piece){.style = style, .indent = indent}, format, arguments);
+	va_end(arguments);
 }

@@ -170,10 +170,75 @@ static void test_colours(void **state)
 	expect("\033[32mb\033[0m\n");
 }
 
+static void assert_holds(struct buffer *buffer, const char *expected)
+{
+	assert_int_equal(sheet.r, 0);
+	if (!sv_eq(buffer_sv(buffer), sv_from(expected))) {
+		fail_msg("expected\n%s\ngot\n%.*s", expected, SV_ARGS(buffer_sv(buffer)));
+	}
+	buffer_deinit(buffer);
+}
+
+static void test_json_lines(void **state)
+{
+	(void)state;
+	sheet.form = SHEET_JSON;
+	sheet_heading(&sheet, "heading");
+	sheet_line(&sheet, "a", SHEET_PLAIN, NULL, "%s", "\"\033\n\xff");
+	sheet_section(&sheet, "TLS");
+	sheet_line(&sheet, "b", SHEET_BAD, TIMES(1, 2003004), "c");
+	sheet_line(&sheet, "", SHEET_WARNING, TIMES(SHEET_NO_TIME, 0), "d");
+	sheet_gap(&sheet);
+	assert_holds(&sheet.out,
+		     "{\"section\":\"\",\"label\":\"a\",\"status\":\"info\",\"text\":"
+		     "\"\\\"\\u001b\\u000a\\ufffd\","
+		     "\"step_ms\":null,\"start_ms\":null},"
+		     "{\"section\":\"TLS\",\"label\":\"b\",\"status\":\"failed\",\"text\":\"c\","
+		     "\"step_ms\":0.001,\"start_ms\":2003.004},"
+		     "{\"section\":\"TLS\",\"label\":\"b\",\"status\":\"warning\",\"text\":\"d\","
+		     "\"step_ms\":null,\"start_ms\":0.000}");
+}
+
+static void test_json_paragraphs(void **state)
+{
+	(void)state;
+	sheet_paragraph(&sheet, SHEET_WARNING, 2, "x");
+	expect("! x\n");
+	sheet.form = SHEET_JSON;
+	sheet_paragraph(&sheet, SHEET_WARNING, 2, "x");
+	sheet_paragraph(&sheet, SHEET_WARNING, 2, "y");
+	sheet_paragraph(&sheet, SHEET_GOOD, 0, "z");
+	assert_holds(&sheet.out, "");
+	assert_holds(&sheet.warnings, "\"x\",\"y\"");
+	assert_holds(&sheet.paragraphs, "\"z\"");
+}
+
+/* At the limit, and one above it. */
+static void test_json_cut(void **state)
+{
+	char text[SHEET_TEXT_MAX + 2];
+
+	(void)state;
+	sheet.form = SHEET_JSON;
+	for (size_t n = SHEET_TEXT_MAX; n <= SHEET_TEXT_MAX + 1; n++) {
+		memset(text, 'x', n);
+		text[n] = '\0';
+		sheet_paragraph(&sheet, SHEET_PLAIN, 0, "%s", text);
+		assert_int_equal(sheet.paragraphs.n, SHEET_TEXT_MAX + strlen("\"\""));
+		buffer_deinit(&sheet.paragraphs);
+	}
+	/* A label that lines may continue is cut, too. */
+	memset(text, 'y', SHEET_KEPT_LABEL_MAX);
+	text[SHEET_KEPT_LABEL_MAX] = '\0';
+	sheet_line(&sheet, text, SHEET_PLAIN, NULL, "z");
+	assert_int_equal(strlen(sheet.label), SHEET_KEPT_LABEL_MAX - 1);
+}
+
 static int scenario(void *userdata)
 {
-	(void)userdata;
-	sheet = (struct sheet){.r = 0};
+	const enum sheet_form *form = userdata;
+
+	sheet = (struct sheet){.form = *form};
 	sheet_section(&sheet, "title");
 	sheet_line(&sheet, "label", SHEET_PLAIN, TIMES(1, 1), "%s", "text");
 	sheet_paragraph(&sheet, SHEET_PLAIN, 2, "%s", "text");
@@ -183,8 +248,11 @@ static int scenario(void *userdata)
 
 static void test_no_memory(void **state)
 {
+	enum sheet_form forms[] = {SHEET_TEXT, SHEET_JSON};
+
 	(void)state;
-	failmalloc_each(scenario, NULL, 4);
+	failmalloc_each(scenario, &forms[0], 4);
+	failmalloc_each(scenario, &forms[1], 4);
 }
 
 static int setup(void **state)
@@ -205,9 +273,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_lines),    TEST(test_times),    TEST(test_labels),
-		TEST(test_wrapping), TEST(test_sections), TEST(test_escaping),
-		TEST(test_cut),      TEST(test_colours),  TEST(test_no_memory),
+		TEST(test_lines),      TEST(test_times),           TEST(test_labels),
+		TEST(test_wrapping),   TEST(test_sections),        TEST(test_escaping),
+		TEST(test_cut),        TEST(test_colours),         TEST(test_no_memory),
+		TEST(test_json_lines), TEST(test_json_paragraphs), TEST(test_json_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
