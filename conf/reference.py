@@ -9,7 +9,8 @@
     reference.py check      tells whether they are as they would be written
 
 Each fact has one source: an option is in gateway/options.h, a key of the configuration in
-conf/doab.conf, a signal in conf/OPERATING.md. What else a page needs is in conf/man/.
+conf/doab.conf, a signal in conf/OPERATING.md, the sample of a probe in conf/man/probe.json. What
+else a page needs is in conf/man/.
 
 The head of conf/doab.conf tells the form in which it is written. Of a comment, the tables have the
 first sentence, and those that explain a value ("0: off.").
@@ -24,6 +25,7 @@ OPTIONS = "gateway/options.h"
 CONFIGURATION = "conf/doab.conf"
 OPERATING = "conf/OPERATING.md"
 CHANGELOG = "conf/CHANGELOG.md"
+SAMPLE = "conf/man/probe.json"
 COLUMNS_MAX = 78  # mandoc complains about longer lines
 TABLE_HEAD = ["| key | default | meaning |", "|---|---|---|"]
 
@@ -295,7 +297,9 @@ def make_doab_8(version, config_file):
     section = read(OPERATING).split("## Signals\n")[1].split("\n## ")[0]
     for names, effect in re.findall(r"^\| (SIG.*?) \| (.*?) \|$", section, re.M):
         signals += [".TP", f"\\fB{names}\\fR"] + roff_text([effect[0].upper() + effect[1:] + "."])
-    return fill("doab.8.in", version, config_file, usages=usages, options=options, signals=signals)
+    sample = [roff_line(roff(line)) for line in read(SAMPLE).splitlines()]
+    return fill("doab.8.in", version, config_file, usages=usages, options=options, signals=signals,
+                sample=sample)
 
 
 def make_doab_conf_5(version):

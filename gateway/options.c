@@ -17,6 +17,7 @@ enum {
 enum option_role {
 	ROLE_SETTING,
 	ROLE_ACTION,
+	ROLE_FLAG,
 };
 
 struct option_entry {
@@ -146,6 +147,10 @@ static bool take(const struct option_entry *entry, const char *value, struct opt
 		options->config = value;
 		return true;
 	}
+	if (entry->role == ROLE_FLAG) {
+		options->json = true;
+		return true;
+	}
 	if (options->action == entry->id) {
 		fprintf(stderr, "doab: --%s is given twice\n", entry->name);
 		return false;
@@ -195,6 +200,10 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
 	}
 	if (optind < argc) {
 		fprintf(stderr, "doab: unexpected argument '%s'\n", argv[optind]);
+		return refuse(ret_status);
+	}
+	if (options.json && options.action != OPTION_PROBE) {
+		fprintf(stderr, "doab: --json goes with --probe only\n");
 		return refuse(ret_status);
 	}
 	if (options.action == OPTION_CHECK) {

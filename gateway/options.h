@@ -15,6 +15,7 @@
  *   text     what follows the name in --help; "\n" where a line of the help ends
  *   ROLE     SETTING  has a value, and goes with every action
  *            ACTION   is done instead of serving; only one may be asked for, and once
+ *            FLAG     has no value, and goes with --probe only
  *
  * OPTIONS_USAGES shows how they go together, in --help and in the manual.
  */
@@ -33,6 +34,8 @@
 	X(PROBE, 0, "probe", "DOMAIN", ACTION,                                                     \
 	  "try to open a session to DOMAIN, show each step, and exit with\n"                       \
 	  "status 0 if it works, 1 if it does not, 2 if it could not be tried")                    \
+	X(JSON, 0, "json", NULL, FLAG,                                                             \
+	  "with --probe: print one JSON document at the end instead of the steps")                 \
 	X(STATUS, 0, "status", NULL, ACTION,                                                       \
 	  "show how the running gateway is doing: sessions, failures, load")                       \
 	X(SESSIONS, 0, "sessions", NULL, ACTION,                                                   \
@@ -49,7 +52,7 @@
 	X("[--config FILE]")                                                                       \
 	X("--check FILE")                                                                          \
 	X("[--config FILE] --dump")                                                                \
-	X("[--config FILE] --probe DOMAIN")                                                        \
+	X("[--config FILE] --probe DOMAIN [--json]")                                               \
 	X("--config FILE --status | --sessions | --kick SESSION")
 /* clang-format on */
 
@@ -64,6 +67,7 @@ struct options {
 	const char *config;    /* the file, or NULL for the defaults; with --check that file */
 	enum option_id action; /* OPTION_NONE to serve */
 	const char *value;     /* of the action, or NULL */
+	bool json;
 };
 
 enum options_result {

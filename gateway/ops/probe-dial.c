@@ -88,6 +88,7 @@ static void show_service(struct probe *probe, const char *name, const struct dns
 
 	(void)snprintf(label, sizeof(label), "%.*s", (int)service_length(name), name);
 	probe_section(probe, PROBE_SECTION_DNS, "DNS");
+	probe_json_service(probe, name, reply, times);
 	if (!reply || reply->result != RESOLVER_OK) {
 		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
@@ -255,6 +256,7 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 	for (size_t i = 0; i < n_targets; i++) {
 		sheet_line(&probe->sheet, i ? "" : "order", SHEET_PLAIN, NULL, "%zu. %s:%u, %s",
 			   i + 1, targets[i].host, targets[i].port, tls_words(probe, &targets[i]));
+		probe_json_order(probe, &targets[i]);
 	}
 	probe_flush(probe);
 }
@@ -315,6 +317,7 @@ static void show_failed(struct probe *probe, const struct srv_target *target,
 		times.step_us = SHEET_NO_TIME;
 	}
 	probe_note_trouble(probe, server_text(target, address, server), words);
+	probe_json_address(probe, target, address, "failed", failure, &times);
 	sheet_line(&probe->sheet, address_format(address, text), SHEET_BAD, &times, "%s%s%s", words,
 		   failure->detail[0] ? ": " : "", failure->detail);
 }
@@ -335,6 +338,8 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 					   server_text(attempt->target, &attempt->address, server),
 					   "it is slow, or does not answer");
 		}
+		probe_json_address(probe, attempt->target, &attempt->address, "given-up", NULL,
+				   &times);
 		sheet_line(&probe->sheet, address_format(&attempt->address, text),
 			   is_slow ? SHEET_WARNING : SHEET_FAINT, &times, "%s",
 			   is_slow ? "no answer before another one connected" : "not needed");
@@ -367,6 +372,7 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	probe->dialling = false;
 	probe->awaited = is_direct ? "handshake" : "header";
 	server_text(target, address, probe->connected);
+	probe_json_address(probe, target, address, "connected", NULL, &times);
 	sheet_line(&probe->sheet, address_format(address, text), SHEET_GOOD, &times, "connected");
 }
 
@@ -405,11 +411,14 @@ void probe_show_pending(struct probe *probe)
 		}
 	}
 	for (size_t i = 0; i < probe->n_attempts; i++) {
-		struct sheet_times times = probe_times(probe, probe->attempts[i].started_us);
+		const struct probe_attempt *attempt = &probe->attempts[i];
+		struct sheet_times times = probe_times(probe, attempt->started_us);
 		char text[ADDRESS_TEXT_MAX];
 
-		sheet_line(&probe->sheet, address_format(&probe->attempts[i].address, text),
-			   SHEET_BAD, &times, "no answer");
+		probe_json_address(probe, attempt->target, &attempt->address, "no-answer", NULL,
+				   &times);
+		sheet_line(&probe->sheet, address_format(&attempt->address, text), SHEET_BAD,
+			   &times, "no answer");
 	}
 	probe->n_questions = 0;
 	probe->n_attempts = 0;

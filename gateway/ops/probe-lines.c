@@ -35,6 +35,9 @@ void probe_flush(struct probe *probe)
 {
 	struct sv out = buffer_sv(&probe->sheet.out);
 
+	if (probe->sheet.form == SHEET_JSON) {
+		return;
+	}
 	(void)fwrite(out.data, 1, out.n, probe->out);
 	(void)fflush(probe->out);
 	sheet_deinit(&probe->sheet);

@@ -8,6 +8,7 @@
  * probe-stream.c  shows the stream: headers, STARTTLS, features
  * probe-tls.c     shows the handshake and the certificate
  * probe-advice.c  warns about what an operator should know although it works
+ * probe-json.c    collects what the other parts find out for one JSON document, and writes it
  * probe-lines.c   common functions: times, sections, dates, the current server
  *
  * step  an event that is shown in a line, with the time it took and the time since the start
@@ -98,12 +99,20 @@ struct probe_tlsa {
 	bool authentic;
 };
 
+/* The elements of lists in the JSON document, with commas between them; empty if it is not
+ * wanted. */
+struct probe_json {
+	struct buffer services, order, addresses, handshakes;
+};
+
 struct probe {
 	const struct config *config;
+	const char *path;               /* of the configuration; NULL: the defaults */
 	const struct domain_rule *rule; /* NULL when the domain has none */
 	char domain[DOMAIN_MAX + 1];
 	FILE *out;
 	struct sheet sheet;
+	struct probe_json json;
 	enum probe_section section;
 	uv_loop_t loop;
 	struct link_env env;
@@ -143,7 +152,7 @@ struct sheet_times probe_next_times(struct probe *probe);
 /* Starts a section, unless it is the current one. */
 void probe_section(struct probe *probe, enum probe_section section, const char *title);
 
-/* Prints what has been written so far. */
+/* Prints what has been written so far, unless it is JSON, which is written at the end. */
 void probe_flush(struct probe *probe);
 
 enum domain_tls probe_tls_mode(const struct probe *probe);
@@ -166,6 +175,25 @@ void probe_show_pending(struct probe *probe);
 
 /* Shows the handshake on @ssl. @failure is NULL if it succeeded. */
 void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure);
+
+/* Add to the JSON document; these do nothing if it is not wanted.
+ *
+ * reply    NULL when out of memory
+ * target   NULL for an address of the configuration
+ * outcome  "connected", "failed", "given-up" (for one that connected first) or "no-answer"
+ * failure  NULL if there is none */
+void probe_json_service(struct probe *probe, const char *name, const struct dns_reply *reply,
+			const struct sheet_times *times);
+void probe_json_order(struct probe *probe, const struct srv_target *target);
+void probe_json_address(struct probe *probe, const struct srv_target *target,
+			const struct address *address, const char *outcome,
+			const struct failure *failure, const struct sheet_times *times);
+void probe_json_handshake(struct probe *probe, const struct failure *failure,
+			  const struct sheet_times *times);
+
+/* Writes the document. Returns 0, or -ENOMEM if that, or a part of it, could not be made. */
+_must_check_ int probe_json_write(struct probe *probe, enum probe_status status);
+void probe_json_deinit(struct probe_json *json);
 
 /* For the link of the probe. */
 extern const struct link_callbacks probe_link_callbacks;

@@ -215,6 +215,7 @@ void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure
 	probe->awaited = failure ? NULL : "header";
 	keep_version(&probe->facts);
 	probe_section(probe, PROBE_SECTION_TLS, "TLS");
+	probe_json_handshake(probe, failure, &times);
 	show_connection(probe, failure, &times);
 	if (!tls->has_certificate) {
 		return;

@@ -47,9 +47,10 @@ static int show_heading(struct probe *probe)
 }
 
 /* Shows what the configuration says about the domain, as far as it differs from the defaults. */
-static void show_rule(struct probe *probe, const char *path)
+static void show_rule(struct probe *probe)
 {
 	const struct domain_rule *rule = probe->rule;
+	const char *path = probe->path;
 	const char *file = path ? path : "the built-in defaults";
 
 	if (!rule) {
@@ -184,6 +185,16 @@ static int start(struct probe *probe)
 			&probe->link);
 }
 
+/* Prints what is left to print. Returns 0 or -ENOMEM. */
+static int finish(struct probe *probe, enum probe_status status)
+{
+	if (probe->sheet.form == SHEET_JSON) {
+		return probe_json_write(probe, status);
+	}
+	probe_flush(probe);
+	return probe->sheet.r;
+}
+
 static int run(struct probe *probe, enum probe_status *ret_status)
 {
 	int r;
@@ -201,8 +212,7 @@ static int run(struct probe *probe, enum probe_status *ret_status)
 	}
 	if (r == 0) {
 		*ret_status = judge(probe);
-		probe_flush(probe);
-		r = probe->sheet.r;
+		r = finish(probe, *ret_status);
 	}
 	probe->is_over = true;
 	/* The result is shown. Close the connection to the server properly. */
@@ -228,7 +238,7 @@ static enum probe_status complain(const char *what, const char *why)
 DEFINE_CLEANUP(void *, free);
 
 /* Shows what is known beforehand, then probes. Returns 0 or a negative errno. */
-static int run_loop(struct probe *probe, const char *path, enum probe_status *ret_status)
+static int run_loop(struct probe *probe, enum probe_status *ret_status)
 {
 	int r;
 
@@ -236,7 +246,7 @@ static int run_loop(struct probe *probe, const char *path, enum probe_status *re
 	if (r < 0) {
 		return r;
 	}
-	show_rule(probe, path);
+	show_rule(probe);
 	r = uv_loop_init(&probe->loop);
 	if (r < 0) {
 		return r;
@@ -247,7 +257,7 @@ static int run_loop(struct probe *probe, const char *path, enum probe_status *re
 }
 
 enum probe_status probe_run(const struct config *config, const char *path, const char *domain,
-			    FILE *out)
+			    enum probe_form form, FILE *out)
 {
 	_cleanup_(freep) void *memory = calloc(1, sizeof(struct probe));
 	enum probe_status status = PROBE_CANNOT;
@@ -257,7 +267,9 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 		return complain(domain, strerror(ENOMEM));
 	}
 	probe->config = config;
+	probe->path = path;
 	probe->out = out;
+	probe->sheet.form = form == PROBE_FORM_JSON ? SHEET_JSON : SHEET_TEXT;
 	probe->sheet.coloured = wants_colours(out);
 	int r = domain_rules_judge(&config->domains, sv_from(domain), probe->domain, &probe->rule);
 
@@ -265,9 +277,10 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 		return complain(domain, "not a domain: expected one like example.org");
 	}
 	if (r == 0) {
-		r = run_loop(probe, path, &status);
+		r = run_loop(probe, &status);
 	}
 	sheet_deinit(&probe->sheet);
+	probe_json_deinit(&probe->json);
 	if (r < 0) {
 		return complain(domain, strerror(-r));
 	}

@@ -16,8 +16,15 @@ enum probe_status {
 	PROBE_CANNOT, /* not tried: not a domain, or out of resources */
 };
 
+enum probe_form {
+	/* The steps as they happen, in colours if the output is a terminal and NO_COLOR is not
+	 * set. */
+	PROBE_FORM_TEXT,
+	/* One JSON document at the end; doab(8) has a sample. Nothing if it is PROBE_CANNOT. */
+	PROBE_FORM_JSON,
+};
+
 /* Probes @domain, as written by the operator. @config was read from @path (NULL: the defaults).
- * Prints the steps to @out as they happen, in colours if it is a terminal and NO_COLOR is not set.
- * Problems of the probe itself go to standard error. */
+ * Prints to @out. Problems of the probe itself go to standard error. */
 enum probe_status probe_run(const struct config *config, const char *path, const char *domain,
-			    FILE *out);
+			    enum probe_form form, FILE *out);
