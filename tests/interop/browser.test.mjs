@@ -163,6 +163,11 @@ test('its own page has a headline for each failure and each condition', TIMEOUT,
 	const rules = [...readSource('bosh/rule.h').matchAll(/X\([A-Z_]+, "([a-z-]+)", \d+\)/g)].map(([, condition]) => condition);
 	assert.ok(rules.length > 5);
 	[...rules, ...failures.map(({ bosh }) => bosh)].forEach((condition) => assert.ok(headlines.BOSH_CONDITIONS[condition], condition));
+	// What it says about the probe stands in the probe.
+	const probe = ['advice', 'dial', 'lines', 'stream', 'tls'].map((part) => readSource(`ops/probe-${part}.c`)).join('') + readSource('ops/probe.c');
+	const labels = new Set(Object.values(headlines.FAILURES).flatMap(([, , look]) => [...look.matchAll(/\u201c(.*?)\u201d/g)].map(([, label]) => label)));
+	assert.ok(labels.size > 15);
+	[...labels].filter((label) => !label.startsWith('_xmpp')).forEach((label) => assert.ok(probe.includes(`"${label}"`), label));
 	// The page gets the gateway's sentences from the program.
 	const { text } = await httpRequest(doab.port, 'GET', '/');
 	const known = JSON.parse(/id="failures">(.*?)<\/script>/.exec(text)[1]);

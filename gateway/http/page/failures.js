@@ -10,6 +10,7 @@
 const TURN = {
 	domain: 'Check the spelling of the domain.',
 	gateway: 'The operator of this gateway decides about that.',
+	here: 'The operator of this gateway can mend this.',
 	later: 'Try again later.',
 	network: 'The operator of the XMPP server or its network can mend this.',
 	server: 'The operator of the XMPP server can mend this.',
@@ -34,6 +35,10 @@ const FAILURES = {
 		'The operator of this gateway can allow it for this domain (allow_private).', ADDRESSES],
 	'port-refused': ['The gateway does not connect to the server\u2019s port.',
 		'The operator of this gateway can allow it (allowed_ports).', ADDRESSES],
+	'source-address': ['The gateway lacks the address that it is to connect from.', TURN.here, ADDRESSES],
+	'proxy-unreachable': ['The gateway cannot reach the proxy on the way to the server.', TURN.here, ADDRESSES],
+	'proxy-refused': ['The proxy on the way to the server refused the connection.', TURN.here, ADDRESSES],
+	'proxy-failed': ['The proxy on the way to the server is none that the gateway knows.', TURN.here, ADDRESSES],
 	'connect-refused': ['The server refused the connection.', TURN.network, ADDRESSES],
 	'connect-unreachable': ['The server cannot be reached.', TURN.network, ADDRESSES],
 	'connect-timeout': ['The server did not answer in time.', TURN.network, ADDRESSES],
@@ -71,7 +76,7 @@ const FAILURES = {
 	'route-malformed': ['The route to the server is malformed.', '', ''],
 	'see-other-uri': ['Sessions are opened at another address.', 'Open the other address instead.', ''],
 	'system-shutdown': ['The gateway is being shut down.', TURN.later, ''],
-	internal: ['The gateway ran out of a resource.', TURN.gateway, ''],
+	internal: ['The gateway ran out of a resource.', TURN.here, ''],
 };
 
 /* The conditions of BOSH (XEP-0124), where the gateway's sentence is none of a failure: the page broke a rule of the transport. */
@@ -132,7 +137,7 @@ const HTTP_STATUSES = {
 	405: ['What answers at this address takes no BOSH requests.', 'A proxy in front of the gateway may not pass this path on.'],
 	413: ['A proxy found the request too large.', ''],
 	429: ['There were too many requests within a short time.', TURN.later],
-	502: ['The proxy in front cannot reach the gateway.', 'The operator of this gateway can mend this.'],
+	502: ['The proxy in front cannot reach the gateway.', TURN.here],
 	503: ['The gateway, or a proxy in front of it, is not ready.', TURN.later],
 	504: ['The gateway did not answer the proxy in front in time.', 'A proxy must wait longer than a BOSH request is held.'],
 };
