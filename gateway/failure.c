@@ -66,10 +66,27 @@ static bool is_alphanumeric(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_address(struct sv text)
+{
+	struct address address;
+
+	if (address_parse(text, 0, &address) == 0) {
+		return true;
+	}
+	/* address_parse() does not take an interface that this machine does not have. */
+	struct sv host = sv_first(text, sv_find(text, '%'));
+	char last = text.data[text.n - 1];
+
+	if (host.n == text.n || !(is_alphanumeric(last) || last == ']')) {
+		return false;
+	}
+	return address_parse(sv_starts_with(host, SV("[")) ? sv_skip(host, 1) : host, 0,
+			     &address) == 0;
+}
+
 /* The length of the address, with its port, that @text begins with; 0 if there is none. */
 static size_t address_length(struct sv text)
 {
-	struct address address;
 	size_t n = 0;
 
 	while (n < text.n && n < ADDRESS_TEXT_MAX &&
@@ -79,7 +96,7 @@ static size_t address_length(struct sv text)
 	for (; n > 1; n--) {
 		bool is_whole = n == text.n || !is_alphanumeric(text.data[n]);
 
-		if (is_whole && address_parse(sv_first(text, n), 0, &address) == 0) {
+		if (is_whole && is_address(sv_first(text, n))) {
 			return n;
 		}
 	}
