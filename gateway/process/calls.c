@@ -156,11 +156,11 @@ static int allow_some(scmp_filter_ctx filter)
 	}
 	if (r == 0) {
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-				     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+				     SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
 	}
 	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(ioctls); i++) {
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+				     SCMP_A1(SCMP_CMP_EQ, ioctls[i], 0));
 	}
 	return r;
 }

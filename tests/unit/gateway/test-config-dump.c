@@ -90,8 +90,8 @@ static void test_there_and_back(void **state)
 		"listen = {\"127.0.0.1:5280\", \"[::1]:5280\"}\n",
 		"bind_address = true\n",
 		"trusted_proxies += {\"10.0.0.1\"}\nlisten += {\"192.0.2.1\"}\n",
-		"domain \"*\" { deny = true }\ndomain \"b\xc3\xbc"
-		"cher.example\" {\n tls = off\n}\n",
+		("domain \"*\" { deny = true }\ndomain \"b\xc3\xbc"
+		 "cher.example\" {\n tls = off\n}\n"),
 		"listener unix:/a { mode = 0600 }\nlistener \"fd:it's a \\\"\\\\name\\\"\" { }\n",
 		"listener 'fd:${x}' { }\nlistener 'fd:\\'${x}\\\\' { allow = {\"::1\"} }\n",
 		"allow_origins = {}\nlog_level = debug\ncompression = yes\n",
