@@ -86,7 +86,9 @@ void reader_connection_advance(struct reader_connection *connection)
 		}
 	}
 	if (connection->wire && TAILQ_EMPTY(&connection->exchanges) && !connection->receiving) {
-		wire_set_deadline(connection->wire, HTTP_IDLE_S);
+		unsigned idle_s = wire_idle(connection->wire);
+
+		wire_set_deadline(connection->wire, idle_s ? idle_s : HTTP_IDLE_S);
 	}
 }
 

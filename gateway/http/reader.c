@@ -218,7 +218,7 @@ static enum step give(struct reader_connection *connection, const struct http_he
 	if (!reader->callbacks->other(reader->options.userdata, wire, head->n)) {
 		return refuse(connection, head, bytes.data, HTTP_FAULT_BUSY);
 	}
-	return end(connection, READER_END_GIVEN);
+	return end(connection, READER_END_TAKEN);
 }
 
 /* The head of a request is complete. */
