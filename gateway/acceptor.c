@@ -9,13 +9,12 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "gateway/bind.h"
 
 struct accepting {
 	SLIST_ENTRY(accepting) in_acceptor;
 	struct acceptor *acceptor;
 	uv_poll_t poll;
-	int fd;
+	int fd, listener;
 };
 
 SLIST_HEAD(accepting_list, accepting);
@@ -64,6 +63,16 @@ static bool is_exhausted(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
+static int peer_of(const struct sockaddr_storage *storage, struct address *ret_peer)
+{
+	if (storage->ss_family == AF_UNIX) {
+		*ret_peer = (struct address){
+			.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+		return 0;
+	}
+	return address_from_sockaddr((const struct sockaddr *)storage, ret_peer);
+}
+
 /* Accepts up to @n connections. Returns false when none waits or none can be accepted. */
 static bool accept_some(struct accepting *socket, int n)
 {
@@ -83,11 +92,11 @@ static bool accept_some(struct accepting *socket, int n)
 			}
 			return false;
 		}
-		if (address_from_sockaddr((struct sockaddr *)&storage, &peer) < 0) {
+		if (peer_of(&storage, &peer) < 0) {
 			close(fd);
 			continue;
 		}
-		acceptor->accepted(acceptor->userdata, fd, &peer);
+		acceptor->accepted(acceptor->userdata, fd, &peer, socket->listener);
 	}
 	return true;
 }
@@ -118,7 +127,8 @@ static void close_sockets(struct accepting_list *list)
 	}
 }
 
-static int add(struct acceptor *acceptor, int fd, struct accepting_list *list)
+static int add(struct acceptor *acceptor, const struct acceptor_socket *from,
+	       struct accepting_list *list)
 {
 	struct accepting *socket = calloc(1, sizeof(*socket));
 
@@ -126,7 +136,8 @@ static int add(struct acceptor *acceptor, int fd, struct accepting_list *list)
 		return -ENOMEM;
 	}
 	socket->acceptor = acceptor;
-	socket->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	socket->listener = from->listener;
+	socket->fd = fcntl(from->fd, F_DUPFD_CLOEXEC, 0);
 	int r = socket->fd < 0 ? -errno : uv_poll_init(acceptor->loop, &socket->poll, socket->fd);
 
 	if (r < 0) {
@@ -140,24 +151,23 @@ static int add(struct acceptor *acceptor, int fd, struct accepting_list *list)
 	return 0;
 }
 
-int acceptor_set(struct acceptor *acceptor, const int *fds, size_t n_fds)
+int acceptor_set(struct acceptor *acceptor, const struct acceptor_socket *sockets, size_t n_sockets)
 {
 	struct accepting_list before = acceptor->sockets;
 	struct accepting_list list = SLIST_HEAD_INITIALIZER(list);
 	struct accepting *socket;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n_fds; i++) {
-		r = add(acceptor, fds[i], &list);
+	for (size_t i = 0; r == 0 && i < n_sockets; i++) {
+		r = add(acceptor, &sockets[i], &list);
 	}
 	if (r < 0) {
 		close_sockets(&list);
 		return r;
 	}
 	SLIST_FOREACH(socket, &before, in_acceptor) {
-		/* No more can wait than the backlog, and clients may go on connecting. */
 		if (!acceptor->is_paused) {
-			accept_some(socket, BIND_BACKLOG);
+			accept_some(socket, ACCEPTOR_REST_MAX);
 		}
 	}
 	close_sockets(&before);

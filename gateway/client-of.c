@@ -30,7 +30,8 @@ struct forwarded_client client_of(const struct worker_env *env,
 	/* This is asked for each request, and most come straight from the client. */
 	return client_is_proxy(&env->config->proxies, peer)
 		     ? read_client(env, exchange)
-		     : (struct forwarded_client){.address = *peer};
+		     : (struct forwarded_client){.address = *peer,
+						 .is_secure = http_exchange_is_secure(exchange)};
 }
 
 void client_warn_ignored(struct worker_env *env, const struct http_exchange *exchange)

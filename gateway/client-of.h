@@ -4,7 +4,9 @@
 #include "gateway/env.h"
 #include "gateway/http/exchange.h"
 
-/* Of a peer that is no trusted proxy, no header is looked at, and is_ignored is not set. */
+/* Of a peer that is no trusted proxy, no header is looked at, and is_ignored is not set; is_secure
+ * is whether the connection has TLS. Between a trusted proxy and the gateway, TLS does not count:
+ * the proxy says whether its clients use it. */
 struct forwarded_client client_of(const struct worker_env *env,
 				  const struct http_exchange *exchange);
 

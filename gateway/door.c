@@ -79,10 +79,15 @@ bool doors_exist(const struct doors *doors)
 }
 
 enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned worker, int fd,
-			    const struct address *peer)
+			    const struct wire_peer *peer)
 {
 	const struct control_message message = {
-		.kind = CONTROL_CONNECTION, .n = worker, .address = *peer};
+		.kind = CONTROL_CONNECTION,
+		.n = worker,
+		.address = peer->address,
+		.is_secure = peer->is_secure,
+		.idle_s = peer->idle_s,
+	};
 	int r = -ENOENT;
 
 	pthread_mutex_lock(&doors->mutex);

@@ -13,8 +13,7 @@
  */
 #include <stdbool.h>
 
-#include "common/address.h"
-#include "common/macro.h"
+#include "gateway/wire.h"
 
 struct doors;
 
@@ -44,4 +43,4 @@ bool doors_have(const struct doors *doors, unsigned generation);
 /* Passes the connection @fd of @peer to @worker of the server @generation. After DOOR_PASSED the
  * caller closes its own descriptor. Thread-safe. */
 enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned worker, int fd,
-			    const struct address *peer);
+			    const struct wire_peer *peer);

@@ -76,6 +76,23 @@ const char *worker_enter_connection(struct worker_env *env, const struct address
 	return metrics_refusal_name(refusal);
 }
 
+const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy)
+{
+	if (census_enter_connection(env->census, proxy, true) != CENSUS_OK) {
+		metrics_refuse(env->metrics, METRIC_REFUSAL_MAX_CONNECTIONS);
+		return metrics_refusal_name(METRIC_REFUSAL_MAX_CONNECTIONS);
+	}
+	metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
+	return NULL;
+}
+
+const char *worker_change_client(struct worker_env *env, const struct address *proxy,
+				 const struct address *client)
+{
+	worker_leave_connection(env, proxy);
+	return worker_enter_connection(env, client);
+}
+
 const char *worker_enter_forwarded(struct worker_env *env, const struct address *client)
 {
 	enum metrics_refusal refusal = judge_connection(env, client, census_enter_forwarded);

@@ -74,6 +74,14 @@ void worker_leave_forwarded(struct worker_env *env, const struct address *client
 /* The same for a connection that another server has passed, where it was judged. Returns 0 or
  * -ENOMEM. */
 _must_check_ int worker_enter_passed(struct worker_env *env, const struct address *peer);
+/* The same for @proxy, on a listener where only proxies may connect: what one client may have does
+ * not apply to it. The client that it names takes the seat over by worker_change_client(). */
+_must_check_ const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy);
+/* The seat of @proxy becomes one of @client, if that may have one. Otherwise it is given back, and
+ * the name of the limit is returned. */
+_must_check_ const char *worker_change_client(struct worker_env *env, const struct address *proxy,
+					      const struct address *client);
+
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
 /* Returns whether a line of @kind about @client should be logged, or is only counted

@@ -7,6 +7,7 @@
 
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
+#include "gateway/connection-log.h"
 #include "gateway/door.h"
 #include "gateway/http/site.h"
 #include "gateway/request-log.h"
@@ -63,15 +64,20 @@ static void adopt(struct front *front, struct wire *wire, bool is_first)
 
 	if (r < 0) {
 		if (r != -ESHUTDOWN) {
-			request_log_lost(front->env, wire_peer(wire), r);
+			connection_log_lost(front->env, wire_peer(wire), r);
 		}
 		handover_drop(front->env, wire);
 	}
 }
 
-void front_accept(struct front *front, struct wire *wire)
+void front_accept(struct front *front, struct wire *wire, bool is_proxied)
 {
-	adopt(front, wire, true);
+	arrivals_take(front->arrivals, wire, is_proxied);
+}
+
+static void on_arrived(void *userdata, struct wire *wire)
+{
+	adopt(userdata, wire, true);
 }
 
 void front_take(struct front *front, struct wire *wire)
@@ -85,7 +91,8 @@ void front_take(struct front *front, struct wire *wire)
 static void pass(struct front *front, unsigned generation, unsigned worker, struct wire *wire)
 {
 	struct worker_env *env = front->env;
-	const struct address peer = *wire_peer(wire);
+	const struct wire_peer peer = wire_describe(wire);
+	/* With TLS, this process goes on pumping the bytes until it ends. */
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
@@ -94,12 +101,12 @@ static void pass(struct front *front, unsigned generation, unsigned worker, stru
 	}
 	if (doors_pass(env->doors, generation, worker, fd, &peer) == DOOR_PASSED) {
 		close(fd);
-		worker_leave_connection(env, &peer);
-	} else if (wire_new(fd, &peer, &wire) == 0) {
+		worker_leave_connection(env, &peer.address);
+	} else if (wire_new_again(fd, &peer, &wire) == 0) {
 		adopt(front, wire, false);
 	} else {
 		close(fd);
-		worker_leave_connection(env, &peer);
+		worker_leave_connection(env, &peer.address);
 	}
 }
 
@@ -115,6 +122,11 @@ static void pass_on(void *userdata, struct wire *wire)
 {
 	struct front *front = userdata;
 
+	if (wire_ssl(wire)) {
+		/* It cannot outlive this process. */
+		wire_linger(wire);
+		return;
+	}
 	/* The receiver distributes them. */
 	pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
 }
@@ -227,7 +239,7 @@ static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
 static bool on_other(void *userdata, struct wire *wire, size_t n_head)
 {
 	struct front *front = userdata;
-	const struct address peer = *wire_peer(wire);
+	const struct wire_peer peer = wire_describe(wire);
 	int fd = http_server_has_room(front->server, n_head) ? wire_into_fd(wire) : -EBUSY;
 
 	if (fd < 0) {
@@ -236,8 +248,8 @@ static bool on_other(void *userdata, struct wire *wire, size_t n_head)
 	int r = http_server_adopt(front->server, fd, &peer, n_head);
 
 	if (r < 0) {
-		request_log_lost(front->env, &peer, r);
-		worker_leave_connection(front->env, &peer);
+		connection_log_lost(front->env, &peer.address, r);
+		worker_leave_connection(front->env, &peer.address);
 	}
 	return true;
 }
@@ -305,6 +317,7 @@ static int servers_new(struct front *front)
 	};
 	int r = http_server_new(&options, &front->server);
 
+	r = r < 0 ? r : arrivals_new(env, on_arrived, front, &front->arrivals);
 	return r < 0 ? r : http_reader_new(&options, &reader_callbacks, &front->reader);
 }
 
@@ -349,6 +362,7 @@ void front_close(struct front *front)
 	front->reader = http_reader_free(front->reader);
 	front->server = http_server_free(front->server);
 	wire_hub_close(front->env ? front->env->hub : NULL);
+	front->arrivals = arrivals_free(front->arrivals);
 }
 
 void front_deinit(struct front *front)

@@ -4,12 +4,14 @@
  * The clients' connections of a worker: has the hub, and gives each connection to the part that
  * serves it, by its first bytes.
  *
- *     accepted -> reader (http/reader.h) -> the owner of a session on another worker (handover.h)
+ *     accepted -> PROXY header and TLS, where the listener says so (arrivals.h)
+ *              -> reader (http/reader.h) -> the owner of a session on another worker (handover.h)
  *                                        -> what does not speak HTTP: logged and closed
  *                                        -> libmicrohttpd (http/server.h): requests that the reader
  *                                           does not serve
  *                                        -> a WebSocket, by http_exchange_detach()
  */
+#include "gateway/arrivals.h"
 #include "gateway/handover.h"
 #include "gateway/http/reader.h"
 #include "gateway/http/server.h"
@@ -33,6 +35,7 @@ struct front {
 	void *userdata;
 	struct mailbox *const *mailboxes; /* of all workers, by index */
 	struct coder *coder;              /* NULL: content codings are off */
+	struct arrivals *arrivals;
 	struct http_reader *reader;
 	struct http_server *server;
 };
@@ -49,9 +52,9 @@ _must_check_ int front_reload(struct front *front);
 /* Makes the mailboxes of all workers known, by their index; they are borrowed. */
 void front_connect(struct front *front, struct mailbox *const *mailboxes);
 
-/* Serves an accepted connection: takes @wire, which belongs to no hub and has a seat in the
- * census. */
-void front_accept(struct front *front, struct wire *wire);
+/* Serves an accepted connection: takes @wire, which belongs to no hub and has a seat in the census;
+ * @is_proxied: one of a proxy, which sends a PROXY header. */
+void front_accept(struct front *front, struct wire *wire, bool is_proxied);
 
 /* Likewise, for a connection that another worker has handed over. */
 void front_take(struct front *front, struct wire *wire);

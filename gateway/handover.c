@@ -40,12 +40,12 @@ static void drop_message(struct message *message)
 	free(handover);
 }
 
-void handover_give(struct mailbox *mailbox, int fd, const struct address *peer,
+void handover_give(struct mailbox *mailbox, int fd, const struct wire_peer *peer,
 		   handover_taken taken)
 {
 	struct handover_message *handover = calloc(1, sizeof(*handover));
 
-	if (!handover || wire_new(fd, peer, &handover->wire) < 0) {
+	if (!handover || wire_new_again(fd, peer, &handover->wire) < 0) {
 		close(fd);
 		free(handover);
 		return;

@@ -17,7 +17,7 @@ _must_check_ int handover_post(struct mailbox *mailbox, struct wire *wire, struc
 
 /* Posts @fd, a connection of @peer that another server has passed (door.h), to @mailbox: @taken
  * gets it as a wire that has no seat in the census yet. Takes @fd. Thread-safe. */
-void handover_give(struct mailbox *mailbox, int fd, const struct address *peer,
+void handover_give(struct mailbox *mailbox, int fd, const struct wire_peer *peer,
 		   handover_taken taken);
 
 /* Closes @wire, which belongs to no hub, and gives its seat back. */

@@ -22,11 +22,7 @@ int listening_fd(const struct listening_address *address, unsigned index, unsign
 void listening_log(const struct listening *listening)
 {
 	for (size_t i = 0; i < listening->n_addresses; i++) {
-		char text[ADDRESS_TEXT_MAX];
-
-		log_info(
-			"listening",
-			LOG_STR("address", address_format(&listening->addresses[i].address, text)));
+		log_info("listening", LOG_STR("address", listening->addresses[i].name));
 	}
 }
 

@@ -5,13 +5,20 @@
  *
  * Normally each worker has one socket for each address. There are more when an earlier server of
  * the same gateway had more workers: then a worker accepts from several, because connections may
- * wait in each. There are fewer when the service manager opened them: then workers share a socket.
+ * wait in each. There are fewer when the service manager opened them, and there is one of a unix
+ * socket: then workers share it.
  */
-#include "common/address.h"
-#include "common/macro.h"
+#include "gateway/bind.h"
+
+enum {
+	/* Not a listener of the configuration, but a port for plug-ins. */
+	LISTENING_PLUGIN = -1,
+	LISTENING_PLUGIN_BACKLOG = 1024,
+};
 
 struct listening_address {
-	struct address address;
+	char name[BIND_NAME_MAX]; /* for the log */
+	int listener;             /* which one of config->listeners; or LISTENING_PLUGIN */
 	int *fds;
 	size_t n_fds;
 };

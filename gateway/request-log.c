@@ -20,16 +20,6 @@ void request_log_refused(const struct worker_env *env, const struct http_exchang
 		 LOG_SV("origin", is_origin ? http_exchange_header(exchange, "Origin") : SV("")));
 }
 
-void request_log_lost(const struct worker_env *env, const struct address *peer, int r)
-{
-	char client[ADDRESS_TEXT_MAX];
-
-	if (worker_may_log(env, CLIENT_LOG_CONNECTION_FAILED, peer)) {
-		log_error("connection-failed", LOG_STR("client", address_format_host(peer, client)),
-			  LOG_STR("error", strerror(-r)));
-	}
-}
-
 void request_log_dropped(const struct worker_env *env, struct address client)
 {
 	char text[ADDRESS_TEXT_MAX];

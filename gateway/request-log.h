@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* Log lines about HTTP requests and connections that were not served. */
+/* Log lines about HTTP requests that were not served. */
 #include "gateway/env.h"
 #include "gateway/http/exchange.h"
 
@@ -9,9 +9,6 @@
  * no refusal. */
 void request_log_refused(const struct worker_env *env, const struct http_exchange *exchange,
 			 struct address client, const char *reason);
-
-/* The accepted connection of @peer could not be served, because of the error @r. */
-void request_log_lost(const struct worker_env *env, const struct address *peer, int r);
 
 /* A request of @client was cut off, because its bytes were needed for others (policy/budget.h).
  * Counts the failure, too. */

@@ -127,6 +127,23 @@ int wire_new(int fd, const struct address *peer, struct wire **ret_wire)
 	return 0;
 }
 
+int wire_new_again(int fd, const struct wire_peer *peer, struct wire **ret_wire)
+{
+	int r = wire_new(fd, &peer->address, ret_wire);
+
+	if (r == 0) {
+		(*ret_wire)->is_secure = peer->is_secure;
+		(*ret_wire)->idle_s = (uint16_t)peer->idle_s;
+	}
+	return r;
+}
+
+struct wire_peer wire_describe(const struct wire *wire)
+{
+	return (struct wire_peer){
+		.address = wire->peer, .is_secure = wire->is_secure, .idle_s = wire->idle_s};
+}
+
 int wire_join(struct wire *wire, struct wire_hub *hub)
 {
 	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET, .data.ptr = wire};

@@ -65,6 +65,13 @@ enum wire_result {
 	WIRE_BROKEN, /* the connection cannot be used any more */
 };
 
+/* What is known about a connection apart from its bytes, for who goes on with its descriptor. */
+struct wire_peer {
+	struct address address;
+	bool is_secure;  /* as wire_is_secure() */
+	unsigned idle_s; /* as wire_idle() */
+};
+
 struct wire_callbacks {
 	/* Bytes have arrived, or the client has closed its side (wire_is_hung_up()), or the
 	 * connection broke. */
@@ -99,6 +106,11 @@ struct wire_hub *wire_hub_free(struct wire_hub *hub);
  * of @peer; on failure it still belongs to the caller. Returns 0 or -ENOMEM. */
 _must_check_ int wire_new(int fd, const struct address *peer, struct wire **ret_wire);
 
+/* Likewise, for a connection that was given away with @peer (wire_describe()). */
+_must_check_ int wire_new_again(int fd, const struct wire_peer *peer, struct wire **ret_wire);
+
+struct wire_peer wire_describe(const struct wire *wire);
+
 /* Puts @wire, which belongs to no hub, into @hub; its user is then told of what has arrived already
  * and of what will. Set a user first. Returns 0 or a negative errno; @wire is then as before. */
 _must_check_ int wire_join(struct wire *wire, struct wire_hub *hub);
@@ -124,7 +136,7 @@ SSL *wire_ssl(const struct wire *wire);
 /* Whether the client's bytes came over TLS: the wire's own, or as wire_set_secure() says. */
 bool wire_is_secure(const struct wire *wire);
 
-/* TLS has ended before the wire: at a proxy, or at the pump of wire_into_fd(). */
+/* TLS has ended before the wire: at a proxy. */
 void wire_set_secure(struct wire *wire);
 
 /* How long the connection may be idle, for whoever uses it; 0: not set. */

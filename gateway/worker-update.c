@@ -10,10 +10,10 @@ struct worker_update *worker_update_free(struct worker_update *update)
 {
 	if (update) {
 		snapshot_unref(update->snapshot);
-		for (size_t i = 0; i < update->n_fds; i++) {
-			close(update->fds[i]);
+		for (size_t i = 0; i < update->n_sockets; i++) {
+			close(update->sockets[i].fd);
 		}
-		free(update->fds);
+		free(update->sockets);
 		free(update);
 	}
 	return NULL;
@@ -26,12 +26,13 @@ static int take_share(const struct listening *listening, unsigned index, unsigne
 	for (size_t i = 0; i < listening->n_addresses; i++) {
 		const struct listening_address *address = &listening->addresses[i];
 		size_t n = listening_share(address, index, n_workers);
-		int *fds = reallocarray(update->fds, update->n_fds + n, sizeof(*fds));
+		struct acceptor_socket *sockets =
+			reallocarray(update->sockets, update->n_sockets + n, sizeof(*sockets));
 
-		if (!fds) {
+		if (!sockets) {
 			return -ENOMEM;
 		}
-		update->fds = fds;
+		update->sockets = sockets;
 		for (size_t j = 0; j < n; j++) {
 			int fd = fcntl(listening_fd(address, index, n_workers, j), F_DUPFD_CLOEXEC,
 				       0);
@@ -39,7 +40,8 @@ static int take_share(const struct listening *listening, unsigned index, unsigne
 			if (fd < 0) {
 				return -errno;
 			}
-			update->fds[update->n_fds++] = fd;
+			sockets[update->n_sockets++] =
+				(struct acceptor_socket){.fd = fd, .listener = address->listener};
 		}
 	}
 	return 0;

@@ -4,14 +4,15 @@
  * What a reload brings to a worker: a configuration, and the worker's share of the listening
  * sockets. Made by the main thread, used and freed by the worker.
  */
+#include "gateway/acceptor.h"
 #include "gateway/listening.h"
 #include "gateway/snapshot.h"
 
 /* Owns all. */
 struct worker_update {
 	struct snapshot *snapshot;
-	int *fds; /* listening sockets */
-	size_t n_fds;
+	struct acceptor_socket *sockets; /* that listen */
+	size_t n_sockets;
 };
 
 /* Takes a reference to @snapshot and duplicates of the sockets. Returns 0 or a negative errno. */

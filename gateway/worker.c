@@ -53,9 +53,9 @@ struct worker {
 
 /* Connections. */
 
-static void on_connection(void *userdata, struct wire *wire)
+static void on_connection(void *userdata, struct wire *wire, bool is_proxied)
 {
-	front_accept(&((struct worker *)userdata)->front, wire);
+	front_accept(&((struct worker *)userdata)->front, wire, is_proxied);
 }
 
 static void on_handed_over(void *reader, struct wire *wire)
@@ -74,7 +74,7 @@ static void on_passed(void *reader, struct wire *wire)
 	}
 }
 
-void worker_take(struct worker *worker, int fd, const struct address *peer)
+void worker_take(struct worker *worker, int fd, const struct wire_peer *peer)
 {
 	handover_give(&worker->mailbox, fd, peer, on_passed);
 }
@@ -227,7 +227,7 @@ static void reload(struct worker *worker, struct worker_update *update)
 		r = front_reload(&worker->front);
 	}
 	if (r == 0 && worker->listener) {
-		r = listener_reload(worker->listener, update->fds, update->n_fds);
+		r = listener_reload(worker->listener, update);
 	}
 	if (r < 0) {
 		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
@@ -309,8 +309,8 @@ static int listen_on(struct worker *worker, const struct worker_shared *shared)
 				  shared->n_workers, &update);
 
 	if (r == 0) {
-		r = listener_new(&worker->env, &listener_callbacks, worker, update->fds,
-				 update->n_fds, &worker->listener);
+		r = listener_new(&worker->env, &listener_callbacks, worker, update,
+				 &worker->listener);
 		worker_update_free(update);
 	}
 	return r;

@@ -49,7 +49,7 @@ _must_check_ int worker_reload(struct worker *worker, struct snapshot *snapshot,
 			       const struct listening *listening);
 
 /* Gives the worker a connection that another server has passed (door.h). Takes @fd. Thread-safe. */
-void worker_take(struct worker *worker, int fd, const struct address *peer);
+void worker_take(struct worker *worker, int fd, const struct wire_peer *peer);
 
 /* Asks the worker to close its listening sockets and to go on with its sessions. Thread-safe. */
 void worker_drain(struct worker *worker);

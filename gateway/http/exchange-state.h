@@ -34,4 +34,5 @@ struct http_exchange {
 	bool too_large;     /* the body is too large; only its beginning is kept */
 	bool ambiguous;     /* more than one header says where the body ends */
 	bool answered, gone;
+	bool secure; /* it came over TLS */
 };

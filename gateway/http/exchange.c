@@ -81,6 +81,11 @@ struct sv http_exchange_header_list(const struct http_exchange *exchange, const 
 	return exchange->ops->header_list(exchange, name, joined);
 }
 
+bool http_exchange_is_secure(const struct http_exchange *exchange)
+{
+	return exchange->secure;
+}
+
 const struct address *http_exchange_peer(const struct http_exchange *exchange)
 {
 	return exchange->ops->peer(exchange);

@@ -57,6 +57,8 @@ struct sv http_exchange_header(const struct http_exchange *exchange, const char 
 struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name,
 				    struct buffer *joined);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
+/* Whether the peer used TLS (wire_is_secure()). */
+bool http_exchange_is_secure(const struct http_exchange *exchange);
 
 /* A pointer for the owner's use. */
 void http_exchange_set_userdata(struct http_exchange *exchange, void *userdata);

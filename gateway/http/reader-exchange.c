@@ -207,7 +207,9 @@ struct reader_exchange *reader_exchange_new(struct reader_connection *connection
 		return NULL;
 	}
 	*exchange = (struct reader_exchange){
-		.base = {.ops = &ops, .options = &connection->reader->options},
+		.base = {.ops = &ops,
+			 .options = &connection->reader->options,
+			 .secure = wire_is_secure(connection->wire)},
 		.connection = connection,
 		.head = head,
 		.bytes = bytes,

@@ -89,6 +89,7 @@ static struct mhd_exchange *exchange_new(struct MHD_Connection *mhd, const char 
 	exchange->mhd = mhd;
 	exchange->base.options = &exchange->connection->shard->server->options;
 	exchange->base.ops = &ops;
+	exchange->base.secure = exchange->connection->peer.is_secure;
 	exchange->base.method = sv_from(method);
 	if (!http_target_split(sv_from(exchange->path), &exchange->base.path, &authority)) {
 		exchange->base.path = sv_from(exchange->path);
@@ -263,7 +264,7 @@ static int detach(struct http_exchange *base, struct wire **ret_wire,
 	struct mhd_exchange *exchange = mhd_exchange_of(base);
 	int fd = fcntl(exchange->connection->fd, F_DUPFD_CLOEXEC, 0);
 	struct wire *wire = NULL;
-	int r = fd < 0 ? -errno : wire_new(fd, &exchange->connection->peer, &wire);
+	int r = fd < 0 ? -errno : wire_new_again(fd, &exchange->connection->peer, &wire);
 
 	if (r == 0) {
 		r = wire_join(wire, base->options->hub);
@@ -336,7 +337,7 @@ static struct sv header_list(const struct http_exchange *exchange, const char *n
 
 static const struct address *peer(const struct http_exchange *exchange)
 {
-	return &mhd_exchange_of(exchange)->connection->peer;
+	return &mhd_exchange_of(exchange)->connection->peer.address;
 }
 
 static const struct http_exchange_ops ops = {

@@ -28,7 +28,7 @@ struct http_shard {
 struct http_connection {
 	LIST_ENTRY(http_connection) in_shard;
 	struct http_shard *shard;
-	struct address peer;
+	struct wire_peer peer;
 	int fd;                        /* libmicrohttpd's */
 	struct mhd_exchange *exchange; /* the current one, or NULL */
 	struct mono since;             /* when it was accepted, or its last request ended */

@@ -89,6 +89,11 @@ static void on_prepare(uv_prepare_t *prepare)
 	}
 }
 
+static unsigned idle_of(const struct wire_peer *peer)
+{
+	return peer->idle_s ? peer->idle_s : HTTP_IDLE_S;
+}
+
 /* How many seconds a connection has, counted from `since`, to send its next request. */
 static unsigned patience_s(const struct http_connection *connection)
 {
@@ -96,7 +101,7 @@ static unsigned patience_s(const struct http_connection *connection)
 		return HTTP_CUT_S;
 	}
 	return connection->shard->server->options.limits.timeout_s +
-	       (connection->served ? HTTP_IDLE_S : 0);
+	       (connection->served ? idle_of(&connection->peer) : 0);
 }
 
 /* libmicrohttpd restarts its timeout with every byte, so a client that sends one byte per second
@@ -160,8 +165,9 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 	struct http_shard *shard = userdata;
 	struct http_server *server = shard->server;
 
-	(void)mhd;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+					  idle_of(&server->adopting->peer));
 		LIST_INSERT_HEAD(&shard->connections, server->adopting, in_shard);
 		*connection_slot = server->adopting;
 		server->adopting = NULL;
@@ -178,7 +184,7 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 		epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
 	}
 	if (!connection->detached) {
-		server->options.closed(server->options.userdata, &connection->peer);
+		server->options.closed(server->options.userdata, &connection->peer.address);
 	}
 	free(connection);
 }
@@ -253,7 +259,8 @@ bool http_server_has_room(const struct http_server *server, size_t n_head)
 	return n_head <= HTTP_POOL_HEAD || n_large < HTTP_LARGE_MAX;
 }
 
-int http_server_adopt(struct http_server *server, int fd, const struct address *peer, size_t n_head)
+int http_server_adopt(struct http_server *server, int fd, const struct wire_peer *peer,
+		      size_t n_head)
 {
 	struct http_shard *shard = NULL;
 	struct http_connection *connection = calloc(1, sizeof(*connection));
@@ -273,7 +280,10 @@ int http_server_adopt(struct http_server *server, int fd, const struct address *
 		return r;
 	}
 	server->adopting = connection;
-	if (MHD_add_connection(shard->daemon, fd, &peer->any, address_size(peer)) != MHD_YES &&
+	const struct address *address = &peer->address;
+
+	if (MHD_add_connection(shard->daemon, fd, &address->any, address_size(address)) !=
+		    MHD_YES &&
 	    server->adopting) {
 		/* libmicrohttpd has closed the descriptor. If it had reported the connection's
 		 * start, on_connection() would have cleared `adopting`, and freed the connection at

@@ -48,5 +48,5 @@ bool http_server_has_room(const struct http_server *server, size_t n_head);
 
 /* Takes ownership of the accepted, non-blocking socket @fd of @peer, even on failure, and serves
  * it. The head of the first request has @n_head bytes. Returns 0 or a negative errno. */
-_must_check_ int http_server_adopt(struct http_server *server, int fd, const struct address *peer,
+_must_check_ int http_server_adopt(struct http_server *server, int fd, const struct wire_peer *peer,
 				   size_t n_head);

@@ -30,6 +30,7 @@ enum {
 #define CLIENT_LOG_KINDS(X)                                  \
 	X(CONNECTION_REFUSED, "connection-refused", WARNING) \
 	X(CONNECTION_FAILED, "connection-failed", ERROR)     \
+	X(HANDSHAKE_FAILED, "handshake-failed", INFO)        \
 	X(REQUEST_DROPPED, "request-dropped", WARNING)       \
 	X(REQUEST_REFUSED, "request-refused", INFO)          \
 	X(SESSION_REFUSED, "session-refused", WARNING)       \

@@ -86,9 +86,10 @@ enum metrics_transport {
 	  "TLS handshakes with servers that were completed.")                                      \
 	X(LAG, "doab_loop_lag_seconds", "", "How late a timer of a worker's loop ran.")
 
-/* The configuration key of the limit. */
+/* The configuration key of the limit; `listener`: its allow, deny or proxy_peers. */
 #define METRICS_REFUSALS(X)                                   \
 	X(CLIENTS, "deny_clients")                            \
+	X(LISTENER, "listener")                               \
 	X(MAX_CONNECTIONS, "max_connections")                 \
 	X(CONNECTIONS_PER_ADDRESS, "connections_per_address") \
 	X(CONNECTION_RATE, "connection_rate")                 \

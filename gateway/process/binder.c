@@ -2,8 +2,10 @@
 #include "gateway/process/binder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -13,15 +15,16 @@
 
 static void answer_listen(struct sockets *sockets, int fd, const struct control_message *question)
 {
-	struct control_message answer = {.kind = CONTROL_SOCKETS,
-					 .is_given = sockets_are_given(sockets)};
-	const int *fds;
-	size_t n;
+	struct control_message answer = {.kind = CONTROL_SOCKETS};
+	struct bind_place place = question->place;
+	struct sockets_found found = {0};
 
-	answer.result = sockets_want(sockets, &question->address, question->n, &fds, &n);
-	if (answer.result < 0) {
-		n = 0;
-	}
+	place.name[BIND_NAME_MAX - 1] = '\0';
+	answer.result = sockets_want(sockets, &place, question->n, &found);
+	answer.is_given = found.are_given;
+	const int *fds = found.fds;
+	size_t n = found.n_fds;
+
 	do {
 		size_t n_now = n < CONTROL_FDS_MAX ? n : CONTROL_FDS_MAX;
 
@@ -79,11 +82,11 @@ static int keep(struct listening_address *address, const int *fds, size_t n)
 	return 0;
 }
 
-/* Asks for the sockets of @address->address. Sets *ret_is_given as CONTROL_SOCKETS says. */
-static int ask(int fd, unsigned n_workers, struct listening_address *address, bool *ret_is_given)
+/* Asks for the sockets of @place. Sets *ret_is_given as CONTROL_SOCKETS says. */
+static int ask(int fd, unsigned n_workers, const struct bind_place *place,
+	       struct listening_address *address, bool *ret_is_given)
 {
-	struct control_message message = {
-		.kind = CONTROL_LISTEN, .n = n_workers, .address = address->address};
+	struct control_message message = {.kind = CONTROL_LISTEN, .n = n_workers, .place = *place};
 	int fds[CONTROL_FDS_MAX];
 	size_t n;
 	int r = control_send(fd, &message, NULL, 0);
@@ -115,69 +118,126 @@ static bool may_skip(const struct config *config, int r)
 	return config->listens_by_default && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT);
 }
 
-/* Logs why @address cannot be bound. Returns 0 if it may be skipped, else @r. */
-static int on_not_bound(const struct config *config, const struct address *address, int r)
+/* Logs why @name cannot be listened on. Returns 0 if it may be skipped, else @r. */
+static int on_not_bound(const struct config *config, const char *name, int r)
 {
-	char text[ADDRESS_TEXT_MAX];
-
 	if (may_skip(config, r)) {
-		log_warning("listen-skipped", LOG_STR("address", address_format(address, text)),
+		log_warning("listen-skipped", LOG_STR("address", name),
 			    LOG_STR("error", strerror(-r)));
 		return 0;
 	}
-	log_error("listen-failed", LOG_STR("address", address_format(address, text)),
-		  LOG_STR("error", strerror(-r)), LOG_STR("detail", bind_advice(r)));
+	log_error("listen-failed", LOG_STR("address", name), LOG_STR("error", strerror(-r)),
+		  LOG_STR("detail", bind_advice(r)));
 	return r;
 }
 
-/* The given sockets came as those of one address: shows each under its own. */
+static void name_socket(int fd, char name[static BIND_NAME_MAX])
+{
+	struct sockaddr_storage storage = {0};
+	socklen_t n = sizeof(storage);
+	struct address address;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (getsockname(fd, (struct sockaddr *)&storage, &n) < 0) {
+		return;
+	}
+	if (address_from_sockaddr((struct sockaddr *)&storage, &address) == 0) {
+		snprintf(name, BIND_NAME_MAX, "%s", address_format(&address, text));
+	} else if (storage.ss_family == AF_UNIX) {
+		const struct sockaddr_un *local = (const struct sockaddr_un *)&storage;
+
+		snprintf(name, BIND_NAME_MAX, "unix:%.*s", (int)sizeof(local->sun_path),
+			 local->sun_path);
+	}
+}
+
+/* The last address has the given sockets: shows each under its own. */
 static int spread(struct listening *listening)
 {
-	struct listening_address all = listening->addresses[0];
-	struct listening_address *each = calloc(all.n_fds, sizeof(*each));
+	struct listening_address all = listening->addresses[--listening->n_addresses];
+	size_t n = listening->n_addresses + all.n_fds;
+	struct listening_address *each =
+		reallocarray(listening->addresses, n, sizeof(*listening->addresses));
 
-	if (!each) {
-		return -ENOMEM;
-	}
-	free(listening->addresses);
-	listening->addresses = each;
-	listening->n_addresses = all.n_fds;
+	listening->addresses = each ? each : listening->addresses;
 	for (size_t i = 0; i < all.n_fds; i++) {
-		struct sockaddr_storage storage = {0};
-		socklen_t n = sizeof(storage);
+		int *fd = each ? malloc(sizeof(*fd)) : NULL;
 
-		each[i].fds = malloc(sizeof(int));
-		if (!each[i].fds) {
+		if (!fd) {
 			close(all.fds[i]);
 			continue;
 		}
-		each[i].fds[0] = all.fds[i];
-		each[i].n_fds = 1;
-		if (getsockname(all.fds[i], (struct sockaddr *)&storage, &n) == 0) {
-			(void)!address_from_sockaddr((struct sockaddr *)&storage, &each[i].address);
-		}
+		*fd = all.fds[i];
+		struct listening_address *address = &each[listening->n_addresses++];
+
+		*address =
+			(struct listening_address){.listener = all.listener, .fds = fd, .n_fds = 1};
+		name_socket(*fd, address->name);
 	}
 	free(all.fds);
-	return 0;
+	return listening->n_addresses == n ? 0 : -ENOMEM;
 }
 
-/* The addresses that the configuration wants: those of HTTP, then those of plug-ins. */
-static const struct address *address_at(const struct config *config, size_t i)
+static void fill_place(const struct config_listener *listener, bool may_be_given,
+		       struct bind_place *place)
 {
-	const struct config_web *web = &config->web;
+	static const enum bind_kind kinds[] = {
+		[CONFIG_LISTENER_ADDRESS] = BIND_ADDRESS,
+		[CONFIG_LISTENER_UNIX] = BIND_UNIX,
+		[CONFIG_LISTENER_FD] = BIND_GIVEN,
+	};
+	const char *name = listener->path ? listener->path : listener->fd_name;
 
-	if (i < config->n_listen) {
-		return &config->listen[i];
-	}
-	i -= config->n_listen;
-	return i < web->flash_listen.n ? &web->flash_listen.list[i]
-				       : &web->silverlight_listen.list[i - web->flash_listen.n];
+	*place = (struct bind_place){
+		.kind = kinds[listener->kind],
+		.address = listener->address,
+		.mode = listener->mode,
+		.has_group = listener->group != NULL,
+		.gid = listener->gid,
+		.backlog = listener->backlog,
+		.receive_buffer = listener->receive_buffer,
+		.send_buffer = listener->send_buffer,
+		.may_be_given = may_be_given,
+	};
+	snprintf(place->name, sizeof(place->name), "%s", name ? name : "");
 }
 
-/* Tries all addresses, even after an error, so that the log names each one that cannot be bound. */
+static size_t count_places(const struct config *config)
+{
+	return config->listeners.n + config->web.flash_listen.n + config->web.silverlight_listen.n;
+}
+
+/* The places that the configuration wants: those of HTTP, then those of plug-ins. */
+static void place_at(const struct config *config, size_t i, struct listening_address *address,
+		     struct bind_place *place)
+{
+	const struct config_listeners *listeners = &config->listeners;
+	const struct config_web *web = &config->web;
+	size_t n_flash = web->flash_listen.n;
+
+	*address = (struct listening_address){.listener = (int)i};
+	if (i < listeners->n) {
+		fill_place(&listeners->list[i], i >= listeners->n - config->n_listen, place);
+		snprintf(address->name, sizeof(address->name), "%s", listeners->list[i].name);
+		return;
+	}
+	char text[ADDRESS_TEXT_MAX];
+
+	i -= listeners->n;
+	*place = (struct bind_place){
+		.kind = BIND_ADDRESS,
+		.address = i < n_flash ? web->flash_listen.list[i]
+				       : web->silverlight_listen.list[i - n_flash],
+		.backlog = LISTENING_PLUGIN_BACKLOG,
+	};
+	address->listener = LISTENING_PLUGIN;
+	snprintf(address->name, sizeof(address->name), "%s", address_format(&place->address, text));
+}
+
+/* Tries all places, even after an error, so that the log names each one that cannot be bound. */
 static int open_all(int fd, const struct config *config, struct listening *listening)
 {
-	size_t n = config->n_listen + config->web.flash_listen.n + config->web.silverlight_listen.n;
+	size_t n = count_places(config);
 	int r = 0;
 
 	listening->addresses = calloc(n, sizeof(*listening->addresses));
@@ -186,13 +246,14 @@ static int open_all(int fd, const struct config *config, struct listening *liste
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct listening_address *address = &listening->addresses[listening->n_addresses];
+		struct bind_place place;
 		bool is_given = false;
 
-		*address = (struct listening_address){.address = *address_at(config, i)};
-		int result = ask(fd, config->n_workers, address, &is_given);
+		place_at(config, i, address, &place);
+		int result = ask(fd, config->n_workers, &place, address, &is_given);
 
 		if (result < 0) {
-			result = on_not_bound(config, &address->address, result);
+			result = on_not_bound(config, address->name, result);
 		}
 		listening->n_addresses += address->n_fds > 0;
 		r = r < 0 ? r : result;

@@ -12,11 +12,11 @@
 /* The supervisor's end: does what @question wants, and answers on @fd. */
 void binder_answer(struct sockets *sockets, int fd, const struct control_message *question);
 
-/* The server's end: opens the sockets of @config on the binder @fd, one for each worker and address
- * at least. Each address that cannot be bound is logged and is an error, with one exception:
- * addresses of the built-in default that this machine does not support are skipped. The sockets of
- * the last list stay open until binder_commit(). Waits for the supervisor. Returns 0 or a negative
- * errno; then the new ones have been closed again. */
+/* The server's end: opens the sockets of @config on the binder @fd, one for each worker and
+ * address at least. Each address that cannot be bound is logged and is an error, with one
+ * exception: addresses of the built-in default that this machine does not support are skipped. The
+ * sockets of the last list stay open until binder_commit(). Waits for the supervisor. Returns 0 or
+ * a negative errno; then the new ones have been closed again. */
 _must_check_ int binder_open(int fd, const struct config *config, struct listening *ret_listening);
 
 /* Says that the sockets of the last binder_open() are in use (@is_used), and all others may be

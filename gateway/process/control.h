@@ -20,9 +20,10 @@
 
 #include "common/address.h"
 #include "common/macro.h"
+#include "gateway/bind.h"
 
 enum {
-	CONTROL_PROTOCOL = 1,
+	CONTROL_PROTOCOL = 2,
 	/* Descriptors in one message; the kernel's limit is SCM_MAX_FD = 253. */
 	CONTROL_FDS_MAX = 128,
 	/* Generations are one character of a sid. */
@@ -44,7 +45,7 @@ enum control_kind {
 	CONTROL_ALIVE,    /* all workers have answered; for the watchdog */
 	/* Questions, and answers. */
 	CONTROL_BEGIN,  /* a list of CONTROL_LISTEN follows; no answer */
-	CONTROL_LISTEN, /* asks for `n` sockets that listen on `address` */
+	CONTROL_LISTEN, /* asks for `n` sockets that listen on `place` */
 	CONTROL_COMMIT, /* the sockets of the list are in use: close all others; no answer */
 	CONTROL_ABORT,  /* the list is void: close the sockets that were opened for it; no answer */
 	/* The answer: `result` is a negative errno, or 0; then sockets are attached, and `n` more
@@ -60,7 +61,9 @@ struct control_message {
 	int32_t result;
 	uint32_t n;
 	uint32_t is_given;
+	uint32_t is_secure, idle_s; /* of a connection (wire.h) */
 	struct address address;
+	struct bind_place place;
 };
 
 enum control_result {

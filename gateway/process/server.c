@@ -216,8 +216,11 @@ static void open_door(struct server *server)
 	while (control_receive(server->launch.door, &message, fds, &n_fds) == CONTROL_RECEIVED) {
 		if (message.kind == CONTROL_CONNECTION && n_fds == 1) {
 			/* Of a session of a worker that is not there, nothing is known anywhere. */
-			worker_take(server->workers[message.n % server->n_workers], fds[0],
-				    &message.address);
+			const struct wire_peer peer = {.address = message.address,
+						       .is_secure = message.is_secure,
+						       .idle_s = message.idle_s};
+
+			worker_take(server->workers[message.n % server->n_workers], fds[0], &peer);
 			continue;
 		}
 		for (size_t i = 0; i < n_fds; i++) {

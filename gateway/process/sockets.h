@@ -12,12 +12,11 @@
  * list      the addresses of one configuration, asked for one by one between sockets_begin() and
  *           sockets_commit() or sockets_abort(). The sockets of the list before stay open until
  *           then: the new ones are bound before the old ones are closed
- * given     a socket that the service manager opened (socket activation). Given sockets take the
- *           place of all addresses that the configuration lists: where to listen is written in the
- *           manager's own file then
+ * given     a socket that the service manager opened (socket activation). A listener "fd:NAME" has
+ *           those of that name. Those that no such listener has asked for take the place of all
+ *           addresses that may be given: where to listen is written in the manager's own file then
  */
-#include "common/address.h"
-#include "common/macro.h"
+#include "gateway/bind.h"
 
 struct sockets;
 
@@ -27,21 +26,25 @@ _must_check_ int sockets_new(struct sockets **ret_sockets);
 struct sockets *sockets_free(struct sockets *sockets);
 
 /* Takes over @fd from the service manager, also on failure. Returns 0, or -EINVAL if it is no
- * listening TCP socket, or -ENOMEM. */
-_must_check_ int sockets_give(struct sockets *sockets, int fd);
+ * listening stream socket of IPv4, IPv6 or a path, or -ENOMEM. */
+_must_check_ int sockets_give(struct sockets *sockets, const char *name, int fd);
 
-/* Whether there are given sockets. */
-bool sockets_are_given(const struct sockets *sockets);
-
-/* Begins a list; a list that was not completed is aborted. */
+/* Begins a list; a list that was not completed is aborted. Places that name given sockets come
+ * first. */
 void sockets_begin(struct sockets *sockets);
 
-/* Sets *ret_fds to all sockets of @address, which are @n at least: those that are missing are
- * opened. With given sockets, sets it to those, whatever the address and @n. The array is borrowed
- * until the next call; the sockets stay this module's. Returns 0 or a negative errno of
- * bind_listen(). */
-_must_check_ int sockets_want(struct sockets *sockets, const struct address *address, size_t n,
-			      const int **ret_fds, size_t *ret_n_fds);
+/* The array is borrowed until the next call; the sockets stay this module's. */
+struct sockets_found {
+	const int *fds;
+	size_t n_fds;
+	bool are_given; /* instead of those of the place, whatever its address */
+};
+
+/* Finds all sockets of @place, which are @n at least, but one for a path: those that are missing
+ * are opened. Returns 0 or a negative errno of bind_listen() or bind_unix(); -ENOENT also if no
+ * socket of that name was given. */
+_must_check_ int sockets_want(struct sockets *sockets, const struct bind_place *place, size_t n,
+			      struct sockets_found *ret_found);
 
 /* Closes the sockets that the list did not want. */
 void sockets_commit(struct sockets *sockets);

@@ -325,17 +325,17 @@ static int watch_signals(struct supervisor *supervisor)
 static int take_given(struct supervisor *supervisor)
 {
 	size_t n = notify_sockets();
-	char name[64];
+	char name[BIND_NAME_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		int result = sockets_give(supervisor->sockets, NOTIFY_FIRST_FD + (int)i);
-
 		notify_socket_name(i, sizeof(name), name);
+		int result = sockets_give(supervisor->sockets, name, NOTIFY_FIRST_FD + (int)i);
+
 		if (result < 0) {
 			log_error("socket-refused", LOG_STR("name", name),
 				  LOG_STR("error", strerror(-result)),
-				  LOG_STR("hint", "it must be a listening TCP socket"));
+				  LOG_STR("hint", "it must be a listening stream socket"));
 			r = result;
 		}
 	}

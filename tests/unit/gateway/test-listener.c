@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "gateway/arrivals.h"
 #include "gateway/listener.h"
 
 enum { TURNS_MAX = 10000 };
@@ -24,16 +25,25 @@ static struct {
 	struct config config;
 	struct config_listener section;
 	struct metrics_cell metrics;
+	struct snapshot snapshot;
+	SSL_CTX *tls;
+	struct arrivals *arrivals;
 	struct listener *listener;
 	struct wire *wire; /* the last one that was passed on */
 	struct address own;
 	int fd, theirs;
 } one;
 
-static void on_connection(void *userdata, struct wire *wire)
+static void on_arrived(void *userdata, struct wire *wire)
 {
 	assert_ptr_equal(userdata, &one);
 	one.wire = wire;
+}
+
+static void on_connection(void *userdata, struct wire *wire, bool is_proxied)
+{
+	assert_ptr_equal(userdata, &one);
+	arrivals_take(one.arrivals, wire, is_proxied);
 }
 
 static const struct listener_callbacks callbacks = {.connection = on_connection};
@@ -79,6 +89,7 @@ static int setup(void **state)
 	one.config.listeners.list = &one.section;
 	one.config.listeners.n = 1;
 	one.section.proxy = DOMAIN_PROXY_V1;
+	one.section.idle_s = 75;
 	add(&one.section.proxy_peers, "127.0.0.1");
 	listen_on_loopback();
 	assert_int_equal(uv_loop_init(&one.loop), 0);
@@ -91,7 +102,15 @@ static int setup(void **state)
 		wire_hub_new(&(struct wire_hub_options){.loop = &one.loop, .closed = on_closed},
 			     &one.env.hub),
 		0);
-	return listener_new(&one.env, &callbacks, &one, &one.fd, 1, &one.listener);
+	assert_int_equal(arrivals_new(&one.env, on_arrived, &one, &one.arrivals), 0);
+	/* One reference more than are given back. */
+	one.snapshot = (struct snapshot){.n_refs = 1, .config = &one.config, .tls = &one.tls};
+	struct acceptor_socket socket = {.fd = one.fd};
+
+	return listener_new(&one.env, &callbacks, &one,
+			    &(struct worker_update){
+				    .snapshot = &one.snapshot, .sockets = &socket, .n_sockets = 1},
+			    &one.listener);
 }
 
 static int teardown(void **state)
@@ -105,6 +124,7 @@ static int teardown(void **state)
 	}
 	one.listener = listener_free(one.listener);
 	wire_hub_close(one.env.hub);
+	one.arrivals = arrivals_free(one.arrivals);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	wire_hub_free(one.env.hub);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
@@ -115,6 +135,8 @@ static int teardown(void **state)
 	throttle_free(one.env.throttle);
 	census_free(one.env.census);
 	networks_deinit(&one.section.proxy_peers);
+	networks_deinit(&one.section.allow);
+	networks_deinit(&one.section.deny);
 	networks_deinit(&one.config.denied_clients);
 	close(one.fd);
 	if (one.theirs >= 0) {
@@ -171,24 +193,49 @@ static void test_client_of_the_header(void **state)
 	assert_int_equal(census_connections(one.env.census), 1);
 }
 
-static void test_other_listener(void **state)
+static void test_no_proxy(void **state)
 {
 	char text[ADDRESS_TEXT_MAX];
 
 	(void)state;
-	address_set_port(&one.section.address, 1);
+	one.section.proxy = DOMAIN_PROXY_OFF;
+	dial("");
+	assert_int_equal(strncmp(passed_on(text), "127.0.0.1:", 10), 0);
+	assert_false(wire_is_secure(one.wire));
+	assert_int_equal(wire_idle(one.wire), 75);
+}
+
+static void test_peers_that_may_connect(void **state)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	one.section.proxy = DOMAIN_PROXY_OFF;
+	add(&one.section.deny, "127.0.0.0/8");
+	dial("");
+	check_closed();
+	add(&one.section.allow, "127.0.0.1");
 	dial("");
 	assert_int_equal(strncmp(passed_on(text), "127.0.0.1:", 10), 0);
 }
 
-static void test_any_address(void **state)
+/* With TLS behind a proxy, the header stands ahead of it. */
+static void test_header_ahead_of_tls(void **state)
 {
-	char text[ADDRESS_TEXT_MAX];
+	char answer[12];
+	ssize_t n = -1;
 
 	(void)state;
-	one.section.address.v4.sin_addr.s_addr = INADDR_ANY;
-	dial(HEADER);
-	assert_string_equal(passed_on(text), "192.0.2.1:4711");
+	one.tls = SSL_CTX_new(TLS_server_method());
+	dial(HEADER "GET / HTTP/1.1\r\n\r\n");
+	for (int i = 0; i < TURNS_MAX && n < 0; i++) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+		n = recv(one.theirs, answer, sizeof(answer), MSG_DONTWAIT);
+	}
+	assert_int_equal(n, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 400", sizeof(answer));
+	SSL_CTX_free(one.tls);
+	one.tls = NULL;
 }
 
 static void test_stranger(void **state)
@@ -236,8 +283,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_client_of_the_header, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other_listener, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_any_address, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_proxy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peers_that_may_connect, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_header_ahead_of_tls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stranger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_header, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits_of_the_client, setup, teardown),
