@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "gateway/config/staple.h"
 
 /* Writes what went wrong with @file of the key @key, in OpenSSL's words. */
 static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const char *what,
@@ -106,25 +107,14 @@ static int use_clients(SSL_CTX *context, const struct config_listener_tls *tls,
 	return 0;
 }
 
-/* Whether the file is one response. Its contents belong to who staples it, as it changes daily. */
-static int check_ocsp(const struct config_listener_tls *tls, char why[static TLS_SERVER_WHY_MAX])
+static int use_staple(SSL_CTX *context, const struct config_listener_tls *tls,
+		      char why[static TLS_SERVER_WHY_MAX])
 {
-	if (!tls->ocsp_file) {
-		return 0;
-	}
-	BIO *bio = BIO_new_file(tls->ocsp_file, "rb");
-	OCSP_RESPONSE *response = bio ? d2i_OCSP_RESPONSE_bio(bio, NULL) : NULL;
-	OCSP_BASICRESP *basic = response ? OCSP_response_get1_basic(response) : NULL;
+	int r = tls->ocsp_file ? staple_load(context, tls->ocsp_file) : 0;
 
-	/* A response of another status has no contents. */
-	bool is_good = basic != NULL;
-
-	OCSP_RESPONSE_free(response);
-	OCSP_BASICRESP_free(basic);
-	BIO_free(bio);
-	return is_good
-		     ? 0
-		     : refuse(why, "ocsp_file", "a successful OCSP response (DER)", tls->ocsp_file);
+	return r == -EINVAL
+		     ? refuse(why, "ocsp_file", "a successful OCSP response (DER)", tls->ocsp_file)
+		     : r;
 }
 
 /* Browsers offer h2, too. Without an answer they would have to guess. */
@@ -171,7 +161,7 @@ static int fill(SSL_CTX *context, const struct config_listener_tls *tls,
 
 	r = r < 0 ? r : use_protocol(context, tls, why);
 	r = r < 0 ? r : use_clients(context, tls, why);
-	r = r < 0 ? r : check_ocsp(tls, why);
+	r = r < 0 ? r : use_staple(context, tls, why);
 	if (r == 0) {
 		SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
 		set_behaviour(context, tls);

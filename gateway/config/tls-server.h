@@ -16,9 +16,9 @@ enum {
 };
 
 /* Reads the files of @tls and makes a context with certificate, key, ciphers, versions, the verify
- * mode with its authorities, tickets, and ALPN http/1.1 (other offers of the client are ignored).
- * A key that is encrypted is refused, because nobody is there to be asked. Returns 0, -ENOMEM, or
- * -EINVAL; then @ret_why says in words which key of the section is wrong ("key: ..."). The caller
- * owns *ret_context. */
+ * mode with its authorities, tickets, the stapled OCSP response, and ALPN http/1.1 (other offers of
+ * the client are ignored). A key that is encrypted is refused, because nobody is there to be asked.
+ * Returns 0, -ENOMEM, or -EINVAL; then @ret_why says in words which key of the section is wrong
+ * ("key: ..."). The caller owns *ret_context. */
 _must_check_ int tls_server_new(const struct config_listener_tls *tls,
 				char ret_why[static TLS_SERVER_WHY_MAX], SSL_CTX **ret_context);
