@@ -34,16 +34,21 @@ const LIMITS = new Set(['max_sessions', 'sessions_per_address', 'connections_per
 	'body_bytes', 'stanza_bytes', 'pending_bytes', 'header_timeout', 'exempt', 'max_connections', 'connection_rate', 'session_rate',
 	'domain_session_rate', 'request_rate', 'failed_logins_per_address', 'failed_logins_per_domain', 'login_timeout']);
 
-// The text of a configuration file for an object of keys; `domains` becomes the sections.
-export function configText({ domains = {}, ...keys }) {
+// The lines of a section; a value that is an object is a section in it.
+function sectionLines(head, section) {
+	const lines = Object.entries(section).flatMap(([key, value]) =>
+		(typeof value === 'object' && !Array.isArray(value) ? sectionLines(key, value) : [`${key} = ${configValue(value)}`]));
+	return [`${head} {`, ...lines.map((line) => `\t${line}`), '}'];
+}
+
+// The text of a configuration file for an object of keys; `domains` and `listeners` become the sections.
+export function configText({ domains = {}, listeners = {}, ...keys }) {
 	const text = ([key, value]) => `${key} = ${configValue(value)}`;
 	const entries = Object.entries(keys);
 	const lines = entries.filter(([key]) => !LIMITS.has(key)).map(text);
 	lines.push('limits {', ...entries.filter(([key]) => LIMITS.has(key)).map((entry) => `\t${text(entry)}`), '}');
-	for (const [name, section] of Object.entries(domains)) {
-		lines.push(`domain ${quote(name)} {`);
-		lines.push(...Object.entries(section).map(([key, value]) => `\t${key} = ${configValue(value)}`));
-		lines.push('}');
+	for (const [kind, sections] of Object.entries({ domain: domains, listener: listeners })) {
+		lines.push(...Object.entries(sections).flatMap(([name, section]) => sectionLines(`${kind} ${quote(name)}`, section)));
 	}
 	return `${lines.join('\n')}\n`;
 }
