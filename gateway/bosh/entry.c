@@ -341,7 +341,7 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 		bosh_leg_close(leg, false);
 		return bosh_leg_fail(leg, &failure);
 	}
-	int r = link_write(leg->link, buffer_sv(payloads));
+	int r = link_gather(leg->link, buffer_sv(payloads));
 
 	session_log_from_client(&session->log, action->n_payloads, payloads->n);
 	if (r == 0 && link_is_congested(leg->link)) {

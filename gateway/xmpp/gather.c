@@ -1,19 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/xmpp/gather.h"
 
+static size_t part_start(const struct gather *gather, size_t i)
+{
+	return i ? gather->parts[i - 1].end : 0;
+}
+
+static struct sv part_bytes(const struct gather *gather, size_t i)
+{
+	return sv_skip(sv_first(buffer_sv(&gather->bytes), gather->parts[i].end),
+		       part_start(gather, i));
+}
+
+static void write_part(struct gather *gather, size_t i)
+{
+	struct link *link = gather->parts[i].link;
+
+	if (link) {
+		gather->parts[i].link = NULL;
+		gather->write(link, part_bytes(gather, i));
+	}
+}
+
+/* Keeps the bytes only as long as a part of them waits. */
+static void tidy(struct gather *gather)
+{
+	while (gather->n_parts && !gather->parts[gather->n_parts - 1].link) {
+		gather->n_parts--;
+	}
+	buffer_truncate(&gather->bytes, part_start(gather, gather->n_parts));
+	if (gather->n_parts) {
+		return;
+	}
+	/* Keep the memory for the next turn of the loop, unless there is much of it. */
+	if (gather->bytes.size > GATHER_MAX) {
+		buffer_deinit(&gather->bytes);
+	}
+	buffer_clear(&gather->bytes);
+}
+
 static void flush(struct gather *gather)
 {
-	struct link *link = gather->link;
-
-	gather->link = NULL;
-	if (link) {
-		gather->write(link, buffer_sv(&gather->bytes));
-		/* Keep the memory for the next turn of the loop, unless there is much of it. */
-		if (gather->bytes.size > GATHER_MAX) {
-			buffer_deinit(&gather->bytes);
-		}
-		buffer_clear(&gather->bytes);
+	for (size_t i = 0; i < gather->n_parts; i++) {
+		write_part(gather, i);
 	}
+	tidy(gather);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -41,7 +72,7 @@ void gather_init(struct gather *gather, uv_loop_t *loop,
 
 void gather_close(struct gather *gather)
 {
-	gather->link = NULL;
+	gather->n_parts = 0;
 	buffer_deinit(&gather->bytes);
 	uv_close((uv_handle_t *)&gather->prepare, NULL);
 	uv_close((uv_handle_t *)&gather->check, NULL);
@@ -49,7 +80,9 @@ void gather_close(struct gather *gather)
 
 int gather_add(struct gather *gather, struct link *link, struct sv bytes)
 {
-	if (gather->link != link) {
+	bool goes_on = gather->n_parts && gather->parts[gather->n_parts - 1].link == link;
+
+	if (!goes_on && gather->n_parts == GATHER_PARTS_MAX) {
 		flush(gather);
 	}
 	int r = buffer_append_sv(&gather->bytes, bytes);
@@ -57,7 +90,8 @@ int gather_add(struct gather *gather, struct link *link, struct sv bytes)
 	if (r < 0) {
 		return r;
 	}
-	gather->link = link;
+	gather->n_parts += !goes_on;
+	gather->parts[gather->n_parts - 1] = (struct gather_part){link, gather->bytes.n};
 	if (gather->bytes.n >= GATHER_MAX) {
 		flush(gather);
 	}
@@ -66,20 +100,32 @@ int gather_add(struct gather *gather, struct link *link, struct sv bytes)
 
 void gather_flush(struct gather *gather, const struct link *link)
 {
-	if (gather->link == link) {
-		flush(gather);
+	for (size_t i = 0; i < gather->n_parts; i++) {
+		if (gather->parts[i].link == link) {
+			write_part(gather, i);
+		}
 	}
+	tidy(gather);
 }
 
 void gather_drop(struct gather *gather, const struct link *link)
 {
-	if (gather->link == link) {
-		gather->link = NULL;
-		buffer_clear(&gather->bytes);
+	for (size_t i = 0; i < gather->n_parts; i++) {
+		if (gather->parts[i].link == link) {
+			gather->parts[i].link = NULL;
+		}
 	}
+	tidy(gather);
 }
 
 size_t gather_waiting(const struct gather *gather, const struct link *link)
 {
-	return gather->link == link ? gather->bytes.n : 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < gather->n_parts; i++) {
+		if (gather->parts[i].link == link) {
+			n += part_bytes(gather, i).n;
+		}
+	}
+	return n;
 }

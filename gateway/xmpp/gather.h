@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Sends together what a link is given in one turn of the loop: a client that sends its stanzas one
- * by one causes one write to the server. One object serves all links of a worker, because a turn
- * usually handles one link after the other.
+ * Sends what links are given in one turn of the loop at its end. A client that sends its stanzas
+ * one by one causes one write to the server, and the writes of all links follow each other: a
+ * server on the same machine is not woken between two requests. One object serves all links of a
+ * worker.
+ *
+ * part  consecutive bytes for one link; a link may have several
  *
  * Private to gateway/xmpp, except for being a member of struct link_env.
  */
@@ -16,12 +19,20 @@ struct link;
 enum {
 	/* Bytes that are sent at once, without waiting for the end of the turn. */
 	GATHER_MAX = 64 * 1024,
+	/* Parts, likewise: as many as the loop reports events at a time, or almost. */
+	GATHER_PARTS_MAX = 64,
+};
+
+struct gather_part {
+	struct link *link; /* NULL: sent or dropped */
+	size_t end;        /* in the bytes; it begins where the part before it ends */
 };
 
 struct gather {
 	uv_prepare_t prepare; /* runs after the loop's timers, */
 	uv_check_t check;     /* and after its polls */
-	struct link *link;    /* which the bytes are for; NULL: there are none */
+	struct gather_part parts[GATHER_PARTS_MAX];
+	size_t n_parts;
 	struct buffer bytes;
 	void (*write)(struct link *link, struct sv bytes);
 };
@@ -33,7 +44,7 @@ void gather_init(struct gather *gather, uv_loop_t *loop,
 /* Drops the bytes and closes the handles. The memory belongs to the loop until its next turn. */
 void gather_close(struct gather *gather);
 
-/* Adds @bytes for @link, and sends those of another link. Returns 0 or -ENOMEM. */
+/* Adds @bytes for @link. Sends all when there is too much. Returns 0 or -ENOMEM. */
 _must_check_ int gather_add(struct gather *gather, struct link *link, struct sv bytes);
 
 /* Sends the bytes of @link now. */

@@ -79,7 +79,14 @@ static void turn(void)
 	uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-/* What one link has waiting goes out before that of another, and at the end of the turn. */
+static void flush_all(void)
+{
+	for (size_t i = 0; i < N_LINKS; i++) {
+		gather_flush(&gather, link_of(i));
+	}
+}
+
+/* What links have waiting goes out at the end of the turn. */
 static void test_turns(void **state)
 {
 	(void)state;
@@ -89,11 +96,48 @@ static void test_turns(void **state)
 	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
 	check_written(0, "");
 	assert_int_equal(gather_add(&gather, link_of(1), SV("c")), 0);
-	check_written(0, "ab");
-	turn();
+	assert_int_equal(gather_add(&gather, link_of(0), SV("d")), 0);
+	assert_int_equal(gather_waiting(&gather, link_of(0)), 3);
 	check_written(0, "");
+	turn();
+	check_written(0, "abd");
 	check_written(1, "c");
+	assert_int_equal(gather_waiting(&gather, link_of(0)), 0);
 	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
+}
+
+/* A link that must write something else first gets its own bytes only. */
+static void test_one_of_several(void **state)
+{
+	(void)state;
+	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
+	assert_int_equal(gather_add(&gather, link_of(1), SV("b")), 0);
+	assert_int_equal(gather_add(&gather, link_of(0), SV("c")), 0);
+	gather_flush(&gather, link_of(0));
+	check_written(0, "ac");
+	check_written(1, "");
+	assert_int_equal(gather_waiting(&gather, link_of(0)), 0);
+	assert_int_equal(gather_add(&gather, link_of(0), SV("d")), 0);
+	turn();
+	check_written(0, "d");
+	check_written(1, "b");
+}
+
+static void test_parts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GATHER_PARTS_MAX; i++) {
+		assert_int_equal(gather_add(&gather, link_of(i % 2), SV("p")), 0);
+	}
+	assert_int_equal(gather_add(&gather, link_of((GATHER_PARTS_MAX - 1) % 2), SV("p")), 0);
+	assert_int_equal(written[0].n + written[1].n, 0);
+	assert_int_equal(gather_add(&gather, link_of(2), SV("q")), 0);
+	assert_int_equal(written[0].n + written[1].n, GATHER_PARTS_MAX + 1);
+	check_written(2, "");
+	buffer_clear(&written[0]);
+	buffer_clear(&written[1]);
+	turn();
+	check_written(2, "q");
 }
 
 /* A link that is gone leaves nothing to the next, and takes nothing of another with it. */
@@ -152,7 +196,7 @@ static void test_isolation(void **state)
 
 		if (pieces_random(&random, 10) == 0) {
 			/* So that the next one has to ask for memory. */
-			gather_flush(&gather, gather.link);
+			flush_all();
 			buffer_deinit(&gather.bytes);
 		}
 		failmalloc_arm(1 + pieces_random(&random, 4), false);
@@ -169,7 +213,7 @@ static void test_isolation(void **state)
 		}
 	}
 	assert_true(n_failed > N_STEPS / 100);
-	gather_flush(&gather, gather.link);
+	flush_all();
 	for (size_t i = 0; i < N_LINKS; i++) {
 		assert_int_equal(written[i].n, n_added[i]);
 		for (size_t at = 0; at < written[i].n; at++) {
@@ -182,6 +226,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_of_several, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_much, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_isolation, setup, teardown),
