@@ -71,10 +71,13 @@ int buffer_append(struct buffer *buffer, const void *data, size_t n)
 	if (n == 0) {
 		return 0;
 	}
-	int r = buffer_reserve(buffer, n);
+	/* Most appends find room: they are many for each stanza. */
+	if (n > buffer->size - buffer->offset - buffer->n) {
+		int r = buffer_reserve(buffer, n);
 
-	if (r < 0) {
-		return r;
+		if (r < 0) {
+			return r;
+		}
 	}
 	memcpy(buffer_end(buffer), data, n);
 	buffer->n += n;
