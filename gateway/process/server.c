@@ -2,6 +2,7 @@
 #include "gateway/process/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
+#include "gateway/process/crowd.h"
 #include "gateway/process/reload.h"
 #include "gateway/process/sandbox.h"
 #include "gateway/worker.h"
@@ -32,6 +34,7 @@ struct server {
 	unsigned newest; /* the generation of the last door */
 	struct mono drained_until;
 	struct mono alive_due;
+	struct crowd crowd;
 };
 
 /* The clock of the workers' loops. */
@@ -248,6 +251,16 @@ static void report_alive(struct server *server)
 	report(server, CONTROL_ALIVE, 0);
 }
 
+static void give_memory_back(struct server *server)
+{
+	struct census *census = server->shared.census;
+
+	if (crowd_has_left(&server->crowd, census_connections(census) + census_sessions(census),
+			   now())) {
+		malloc_trim(0);
+	}
+}
+
 static void check_drained(struct server *server)
 {
 	if (server->is_draining && (census_sessions(server->shared.census) == 0 ||
@@ -273,6 +286,7 @@ static void obey_until_stopped(struct server *server)
 		}
 		client_log_sum_up(server->shared.client_log, now());
 		report_alive(server);
+		give_memory_back(server);
 		check_drained(server);
 	}
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/process/crowd.h"
+
+bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now)
+{
+	crowd->peak = n_clients > crowd->peak ? n_clients : crowd->peak;
+	size_t n_left = crowd->peak - n_clients;
+
+	if (n_left < CROWD_LEAST || n_left < n_clients || !mono_reached(crowd->due, now)) {
+		return false;
+	}
+	crowd->peak = n_clients;
+	crowd->due = mono_add_s(now, CROWD_PAUSE_S);
+	return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Tells when many clients have left, so that the memory that they needed can go back to the system.
+ * The C library keeps what is freed: without being told, a gateway stays as large as its busiest
+ * hour made it.
+ *
+ * clients  connections and sessions; the caller counts them
+ * peak     the most clients since memory was given back the last time
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/mono.h"
+
+enum {
+	/* Fewer are not worth the work: they hold two megabytes at most. */
+	CROWD_LEAST = 256,
+	/* Giving back holds the allocations of all workers up for some milliseconds; a crowd that
+	 * comes and goes must not repeat that all the time. */
+	CROWD_PAUSE_S = 10,
+};
+
+struct crowd {
+	size_t peak;
+	struct mono due; /* when memory may be given back again */
+};
+
+/* To be called now and then with the number of clients. Returns true when at least half of the
+ * peak's have left, and CROWD_LEAST, but not within CROWD_PAUSE_S of the last time. The caller then
+ * gives memory back. */
+bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/process/crowd.h"
+
+static const struct mono start = {1000};
+
+static void test_half(void **state)
+{
+	struct crowd crowd = {0};
+
+	(void)state;
+	assert_false(crowd_has_left(&crowd, 4000, start));
+	assert_false(crowd_has_left(&crowd, 2001, start));
+	assert_true(crowd_has_left(&crowd, 2000, start));
+	/* The peak is now theirs. */
+	assert_false(crowd_has_left(&crowd, 1001, mono_add_s(start, 2 * CROWD_PAUSE_S)));
+	assert_true(crowd_has_left(&crowd, 1000, mono_add_s(start, 2 * CROWD_PAUSE_S)));
+}
+
+static void test_least(void **state)
+{
+	struct crowd crowd = {0};
+
+	(void)state;
+	assert_false(crowd_has_left(&crowd, CROWD_LEAST - 1, start));
+	assert_false(crowd_has_left(&crowd, 0, start));
+	assert_false(crowd_has_left(&crowd, CROWD_LEAST, start));
+	assert_true(crowd_has_left(&crowd, 0, start));
+}
+
+/* A crowd that leaves within the pause is not forgotten. */
+static void test_pause(void **state)
+{
+	struct crowd crowd = {0};
+	struct mono end = mono_add_s(start, CROWD_PAUSE_S);
+
+	(void)state;
+	assert_false(crowd_has_left(&crowd, 1000, start));
+	assert_true(crowd_has_left(&crowd, 0, start));
+	assert_false(crowd_has_left(&crowd, 1000, mono_add_ms(start, 1)));
+	assert_false(crowd_has_left(&crowd, 0, mono_add_ms(end, -1)));
+	assert_true(crowd_has_left(&crowd, 0, end));
+	assert_false(crowd_has_left(&crowd, 0, mono_add_s(end, CROWD_PAUSE_S)));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_half),
+		cmocka_unit_test(test_least),
+		cmocka_unit_test(test_pause),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
