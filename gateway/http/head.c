@@ -199,15 +199,24 @@ static enum http_head_result alien(struct http_head *head, enum http_alien alien
 	return fail(head, HTTP_FAULT_ALIEN);
 }
 
+/* What can become one of several things is not judged before it is known which: the verdict must
+ * not depend on how many bytes came at once. */
 static enum http_head_result judge_markup(struct http_head *head, struct sv bytes)
 {
-	const struct sv policy = {"<policy-file-request/>", 23}; /* with its NUL */
+	static const struct {
+		struct sv text;
+		enum http_alien alien;
+	} beginnings[] = {
+		{{"<policy-file-request/>", 23}, HTTP_ALIEN_POLICY}, /* with its NUL */
+		{{"<?xml ", 6}, HTTP_ALIEN_XMPP},
+		{{"<stream:", 8}, HTTP_ALIEN_XMPP},
+	};
 
-	if (may_begin(bytes, policy)) {
-		return bytes.n < policy.n ? HTTP_HEAD_MORE : alien(head, HTTP_ALIEN_POLICY);
-	}
-	if (may_begin(bytes, SV("<?xml ")) || may_begin(bytes, SV("<stream:"))) {
-		return alien(head, HTTP_ALIEN_XMPP);
+	for (size_t i = 0; i < ARRAY_LENGTH(beginnings); i++) {
+		if (may_begin(bytes, beginnings[i].text)) {
+			return bytes.n < beginnings[i].text.n ? HTTP_HEAD_MORE
+							      : alien(head, beginnings[i].alien);
+		}
 	}
 	return alien(head, HTTP_ALIEN_UNKNOWN);
 }
@@ -237,12 +246,14 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 	    (bytes.data[0] == '\0' && head->n_empty == HTTP_EMPTY_LINES_MAX)) {
 		return alien(head, HTTP_ALIEN_PROXY);
 	}
+	if (n > HTTP_METHOD_MAX) {
+		return fail(head, HTTP_FAULT_METHOD);
+	}
 	if (n < bytes.n && (bytes.data[n] < ' ' || bytes.data[n] == 0x7f) &&
 	    bytes.data[n] != '\r') {
 		return alien(head, HTTP_ALIEN_UNKNOWN);
 	}
-	if (n == 0 || n > HTTP_METHOD_MAX ||
-	    (n < bytes.n && bytes.data[n] != ' ' && bytes.data[n] != '\r')) {
+	if (n == 0 || (n < bytes.n && bytes.data[n] != ' ' && bytes.data[n] != '\r')) {
 		return fail(head, HTTP_FAULT_METHOD);
 	}
 	return HTTP_HEAD_MORE;

@@ -214,8 +214,9 @@ static void test_aliens(void **state)
 	} aliens[] = {
 		{{"\x16\x03\x01\x02", 4}, HTTP_ALIEN_TLS, 1},
 		{{"SSH-2.0-OpenSSH_9\r\n", 19}, HTTP_ALIEN_SSH, 4},
-		{{"<stream:stream xmlns", 20}, HTTP_ALIEN_XMPP, 2},
-		{{"<?xml version='1.0'?>", 21}, HTTP_ALIEN_XMPP, 2},
+		{{"<stream:stream xmlns", 20}, HTTP_ALIEN_XMPP, 8},
+		{{"<?xml version='1.0'?>", 21}, HTTP_ALIEN_XMPP, 6},
+		{{"<?php", 5}, HTTP_ALIEN_UNKNOWN, 3},
 		{{"<policy-file-request/>\0", 23}, HTTP_ALIEN_POLICY, 23},
 		{{"<policy-file-requesx/>\0", 23}, HTTP_ALIEN_UNKNOWN, 20},
 		{{"<html>", 6}, HTTP_ALIEN_UNKNOWN, 2},
@@ -236,11 +237,31 @@ static void test_aliens(void **state)
 			n++;
 		}
 		assert_int_equal(head.fault, HTTP_FAULT_ALIEN);
-		/* What begins with "<" is told apart later. */
 		assert_int_equal(n, aliens[i].n);
+		assert_int_equal(head.alien, aliens[i].alien);
 		assert_int_equal(feed_whole(aliens[i].text, &head), HTTP_HEAD_FAULT);
 		assert_int_equal(head.alien, aliens[i].alien);
 		assert_true(http_alien_name(head.alien)[0]);
+	}
+}
+
+/* A method that is too long is that, whatever stands behind it. */
+static void test_method_length(void **state)
+{
+	char text[HTTP_METHOD_MAX + 2];
+	struct http_head head;
+
+	(void)state;
+	memset(text, 'A', sizeof(text));
+	for (size_t n = HTTP_METHOD_MAX; n <= HTTP_METHOD_MAX + 1; n++) {
+		bool is_long = n > HTTP_METHOD_MAX;
+
+		text[n] = '\x01';
+		assert_int_equal(feed_whole((struct sv){text, n}, &head),
+				 is_long ? HTTP_HEAD_FAULT : HTTP_HEAD_MORE);
+		assert_int_equal(feed_whole((struct sv){text, n + 1}, &head), HTTP_HEAD_FAULT);
+		assert_int_equal(head.fault, is_long ? HTTP_FAULT_METHOD : HTTP_FAULT_ALIEN);
+		text[n] = 'A';
 	}
 }
 
@@ -386,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_aliens),      cmocka_unit_test(test_head_size),
 		cmocka_unit_test(test_target_size), cmocka_unit_test(test_line_count),
 		cmocka_unit_test(test_values),      cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_method_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
