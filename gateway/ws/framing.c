@@ -6,10 +6,12 @@
 #include "gateway/xmpp/namespace.h"
 
 enum {
-	/* "<!D", which is where expat stops. */
-	DOCTYPE_SEEN = 3,
 	NO_DOCTYPE = UINT8_MAX,
 };
+
+/* Where expat stops at a DTD. What follows does not count: whether it has been seen by then depends
+ * on how the message was cut. */
+static const struct sv doctype = {"<!D", 3};
 
 struct xml_scan_options framing_options(size_t n_max)
 {
@@ -76,8 +78,6 @@ static void set_too_large(struct framing *framing, const char *reason)
  * mistake at the first letter. */
 static void look_for_doctype(struct framing *framing, struct sv data)
 {
-	static const struct sv doctype = {"<!DOCTYPE", 9};
-
 	for (size_t i = 0; i < data.n && framing->n_doctype < doctype.n; i++) {
 		char c = data.data[i];
 
@@ -91,7 +91,7 @@ static void look_for_doctype(struct framing *framing, struct sv data)
 
 static bool is_doctype(const struct framing *framing)
 {
-	return framing->n_doctype >= DOCTYPE_SEEN && framing->n_doctype != NO_DOCTYPE;
+	return framing->n_doctype == doctype.n;
 }
 
 static void set_bad_xml(struct framing *framing, int xml_result)

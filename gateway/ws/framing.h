@@ -60,7 +60,7 @@ struct framing {
 	struct buffer text;         /* what `event` points into */
 	size_t n_message_max;
 	size_t n_message;  /* of the current message, so far */
-	uint8_t n_doctype; /* how much of "<!DOCTYPE" it begins with; NO_DOCTYPE: something else */
+	uint8_t n_doctype; /* how much of "<!D" it begins with; NO_DOCTYPE: something else */
 	bool opened, over;
 	bool due; /* `event` is to be reported */
 };

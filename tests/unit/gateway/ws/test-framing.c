@@ -190,6 +190,7 @@ static void test_bad(void **state)
 	BAD("not-well-formed", "\xc3");
 	BAD("restricted-xml", "<!DOCTYPE a><a xmlns='b'/>");
 	BAD("restricted-xml", " \n<!DOCTYPE a [<!ENTITY b 'c'>]>");
+	BAD("restricted-xml", "<!DOC<a");
 	BAD("not-well-formed", "x<!DOCTYPE a>");
 	BAD("not-well-formed", "<!ELEMENT a>");
 	BAD("restricted-xml", "<!-- -->");
