@@ -158,20 +158,22 @@ static void push_texts(struct bosh_turn *turn, enum bosh_action_kind kind, unsig
 static void restart(struct bosh_turn *turn, const struct bosh_body *body)
 {
 	struct bosh_session *session = turn->session;
-	const struct bosh_stream *named = bosh_stream_named(session, body);
-	unsigned i = 0;
+	struct bosh_stream *stream = bosh_stream_named(session, body);
 
-	if (named) {
-		i = bosh_stream_index(session, named);
-	}
-	while (!named && !bosh_stream_is_used(&session->streams[i])) {
-		i++;
+	for (unsigned i = 0; !stream; i++) {
 		/* Without any stream the session would be over. */
 		assert(i < session->n_streams);
+		if (bosh_stream_is_used(&session->streams[i])) {
+			stream = &session->streams[i];
+		}
+	}
+	if (stream->state != BOSH_STREAM_OPEN) {
+		/* Its link is over, which the client has not been told yet. */
+		return;
 	}
 	/* What comes next is for the new stream, and waits for its features. */
-	session->streams[i].ready = false;
-	push_texts(turn, BOSH_ACTION_RESTART, i, body);
+	stream->ready = false;
+	push_texts(turn, BOSH_ACTION_RESTART, bosh_stream_index(session, stream), body);
 }
 
 /* One that is too many gets a name, too, and is reported as over: the session goes on. */

@@ -94,7 +94,7 @@ static void regulate(struct bosh_turn *turn)
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (bosh_stream_is_used(stream) && stream->throttled != throttled) {
+		if (stream->state == BOSH_STREAM_OPEN && stream->throttled != throttled) {
 			stream->throttled = throttled;
 			bosh_actions_push_kind(turn->actions,
 					       throttled ? BOSH_ACTION_STOP_READING

@@ -93,6 +93,26 @@ static void open_second(void)
 	(void)bosh_session_pending(one.session, 1, false, true);
 }
 
+/* A restart for a stream whose link is over, of which the client does not know yet, goes nowhere:
+ * not to another stream either, which may be bound already. Nor is such a stream read or not. */
+static void test_stream_over_restart(void **state)
+{
+	static char long_text[N_PENDING_MAX + 20];
+
+	(void)state;
+	open_second();
+	memset(long_text, ' ', sizeof(long_text) - 1);
+	memcpy(long_text, "<a/>", 4);
+	fail_of(0, FAILURE_CONNECTION_LOST);
+	shorten();
+	buffer_clear(&one.log);
+	server_of(1, long_text);
+	EXPECT("pause 1\n");
+	request_with(102, of(0, " xmpp:restart='true'"), "");
+	shorten();
+	assert_null(memmem(one.log.data, one.log.n, "restart ", 8));
+}
+
 static void test_stream_offered(void **state)
 {
 	static const struct {
@@ -418,6 +438,7 @@ static void test_stream_backpressure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_stream_over_restart),
 		TEST(test_stream_offered),
 		TEST(test_stream_alone),
 		TEST(test_stream_added),
