@@ -14,17 +14,19 @@ void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max, size_t 
 /* Drops @n from the @first on. */
 static void drop(struct bosh_reply_cache *cache, size_t first, size_t n)
 {
-	struct bosh_reply *replies = cache->items + first;
+	struct bosh_reply *replies;
 
 	assert(first + n <= cache->n);
+	if (n == 0) {
+		return;
+	}
+	replies = cache->items + first;
 	for (size_t i = 0; i < n; i++) {
 		cache->n_bytes -= replies[i].payloads.n;
 		blob_unref(replies[i].blob);
 	}
 	cache->n -= n;
-	if (n) {
-		memmove(replies, replies + n, (cache->n - first) * sizeof(*replies));
-	}
+	memmove(replies, replies + n, (cache->n - first) * sizeof(*replies));
 }
 
 void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
