@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * upstream/dns/reply.h and srv.h. The first byte decides what was asked for; the rest is the
+ * message. The reply keeps its bounds; the order of its targets is by priority, and none is lost.
+ *
+ * covers: gateway/upstream/dns/reply.c gateway/upstream/dns/srv.c
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include "gateway/upstream/dns/reply.h"
+#include "gateway/upstream/dns/srv.h"
+#include "gateway/upstream/dns/tlsa.h"
+
+static const char question[] = "_xmpp-client._tcp.a.example";
+
+static uint32_t draw(void *userdata, uint32_t max)
+{
+	uint32_t *random = userdata;
+
+	*random = *random * 1664525 + 1013904223;
+	return max == UINT32_MAX ? *random : *random % (max + 1);
+}
+
+static void check_targets(const struct srv_target *targets, size_t n)
+{
+	FUZZ_CHECK(n <= SRV_TARGETS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const char *host = targets[i].host;
+
+		FUZZ_CHECK(strnlen(host, SRV_HOST_MAX + 1) <= SRV_HOST_MAX);
+		FUZZ_CHECK(!host[0] || targets[i].port != 0);
+		/* A host name, or an address. */
+		FUZZ_CHECK(strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789-_.:") == strlen(host));
+	}
+}
+
+static bool has_target(const struct srv_target *targets, size_t n, const struct srv_target *target)
+{
+	size_t n_found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		n_found += strcmp(targets[i].host, target->host) == 0 &&
+			   targets[i].port == target->port &&
+			   targets[i].priority == target->priority &&
+			   targets[i].direct == target->direct;
+	}
+	return n_found == 1;
+}
+
+static void check_order(const struct srv_set *set, uint32_t random)
+{
+	struct srv_set ordered = *set;
+
+	srv_order(ordered.targets, ordered.n_targets, draw, &random);
+	for (size_t i = 0; i < set->n_targets; i++) {
+		FUZZ_CHECK(i == 0 ||
+			   ordered.targets[i - 1].priority <= ordered.targets[i].priority);
+		FUZZ_CHECK(has_target(ordered.targets, set->n_targets, &set->targets[i]));
+	}
+}
+
+static void check_reply(const struct dns_reply *reply, enum dns_kind kind, uint32_t random)
+{
+	struct srv_set set = {0};
+
+	FUZZ_CHECK((reply->result == RESOLVER_OK) == (reply->n_records > 0));
+	FUZZ_CHECK(reply->n_bytes < 64 * 1024);
+	if (kind != DNS_KIND_SRV) {
+		return;
+	}
+	check_targets(reply->targets, reply->n_records);
+	enum resolver_result result = srv_merge(reply, reply, &set);
+
+	FUZZ_CHECK(result != RESOLVER_OK || set.n_targets > 0);
+	if (result == RESOLVER_OK) {
+		check_targets(set.targets, set.n_targets);
+		check_order(&set, random);
+	}
+}
+
+void fuzz_one(struct sv input)
+{
+	enum dns_kind kind = fuzz_byte(&input) & 1 ? DNS_KIND_TLSA : DNS_KIND_SRV;
+	struct dns_reply *reply;
+	char *copy = fuzz_copy(input);
+
+	assert_int_equal(
+		dns_reply_read(kind, question, (const unsigned char *)copy, input.n, &reply), 0);
+	/* The reply owns its records. */
+	free(copy);
+	check_reply(reply, kind, fuzz_hash(input));
+	dns_reply_unref(reply);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * common/xml.h. The first byte decides how the rest is scanned: as a document, a root that comes
+ * whole, or without a root. Whole or cut, with a used pool or a new one, the items are the same. An
+ * element is completed to one that is read alone, as the same.
+ *
+ * covers: common/xml-scan.c common/xml-feed.c common/xml-parser.c common/xml-pool.c
+ * covers: common/xml-scope.c common/xml-memory.c
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include "tests/unit/common/xml-case.h"
+
+static struct xml_pool *used_pool;
+
+struct scan_setting {
+	struct xml_pool *pool;
+	enum corpus_kind kind;
+};
+
+static void begin(struct xml_scan *scan, const struct scan_setting *setting)
+{
+	if (setting->kind == CORPUS_ROOTLESS) {
+		assert_int_equal(xml_scan_init_rootless(scan, setting->pool, &options), 0);
+	} else {
+		(setting->kind == CORPUS_WHOLE ? xml_scan_init_whole
+					       : xml_scan_init)(scan, setting->pool, &options);
+	}
+}
+
+static void run_scan(struct pieces *pieces, struct buffer *log, void *userdata)
+{
+	struct xml_scan scan;
+
+	begin(&scan, userdata);
+	(void)scan_pieces(&scan, pieces, log);
+	FUZZ_CHECK(xml_scan_held(&scan) <= XML_MEMORY_BASE + XML_MEMORY_FACTOR * XML_ROOT_MAX +
+						   2 * (XML_ROOT_MAX + N_ELEMENT_MAX));
+	xml_scan_deinit(&scan);
+}
+
+/* @text stands alone: it is one element, which inherits nothing. */
+static void check_alone(struct sv text)
+{
+	const struct xml_scan_options large = {.n_element_max = 64 * 1024};
+	struct xml_scan scan;
+	struct xml_item item;
+	size_t n_items = 0;
+	int r;
+
+	assert_int_equal(xml_scan_init_rootless(&scan, used_pool, &large), 0);
+	assert_int_equal(xml_scan_feed(&scan, text.data, text.n), 0);
+	while (xml_scan_next(&scan, &item, &r)) {
+		FUZZ_CHECK(n_items++ == 0 && item.kind == XML_ITEM_ELEMENT);
+		FUZZ_CHECK(sv_eq(item.text, text) && item.missing == 0);
+	}
+	FUZZ_CHECK(r == 0 && n_items == 1 && xml_scan_is_idle(&scan));
+	xml_scan_deinit(&scan);
+}
+
+/* Completes all elements. */
+static void check_completed(struct sv input, const struct scan_setting *setting)
+{
+	struct buffer texts = BUFFER_INIT, text = BUFFER_INIT;
+	struct xml_scan scan;
+	struct xml_item item;
+	int r;
+
+	begin(&scan, setting);
+	r = xml_scan_feed(&scan, input.data, input.n);
+	FUZZ_CHECK(r >= 0);
+	while (xml_scan_next(&scan, &item, &r)) {
+		if (item.kind == XML_ITEM_ELEMENT) {
+			buffer_clear(&text);
+			assert_int_equal(xml_item_write(&scan, &item, 0, &text), 0);
+			FUZZ_CHECK(text.n >= item.text.n);
+			assert_int_equal(buffer_append_sv(&texts, buffer_sv(&text)), 0);
+			assert_int_equal(buffer_append(&texts, "\0", 1), 0);
+		}
+	}
+	xml_scan_deinit(&scan);
+	for (struct sv rest = buffer_sv(&texts); rest.n;) {
+		check_alone(fuzz_part(&rest, '\0'));
+	}
+	buffer_deinit(&texts);
+	buffer_deinit(&text);
+}
+
+void fuzz_one(struct sv input)
+{
+	struct scan_setting setting = {.kind = fuzz_byte(&input) % CORPUS_KINDS};
+	struct buffer with_used = BUFFER_INIT, with_fresh = BUFFER_INIT;
+
+	if (!used_pool) {
+		assert_int_equal(xml_pool_new(uris, N_URIS, &used_pool), 0);
+	}
+	setting.pool = used_pool;
+	fuzz_run(input, PIECES_WHOLE, run_scan, &setting, &with_used);
+	if (setting.kind != CORPUS_WHOLE) {
+		fuzz_check_cuts(input, run_scan, &setting);
+	}
+	check_completed(input, &setting);
+	assert_int_equal(xml_pool_new(uris, N_URIS, &setting.pool), 0);
+	fuzz_run(input, PIECES_WHOLE, run_scan, &setting, &with_fresh);
+	xml_pool_free(setting.pool);
+	if (!sv_eq(buffer_sv(&with_used), buffer_sv(&with_fresh))) {
+		fail_msg("used\n%.*s\nfresh\n%.*s", SV_ARGS(buffer_sv(&with_used)),
+			 SV_ARGS(buffer_sv(&with_fresh)));
+	}
+	buffer_deinit(&with_used);
+	buffer_deinit(&with_fresh);
+}
