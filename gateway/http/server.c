@@ -16,6 +16,9 @@ enum {
 	 * Clients that send as fast as they are read could otherwise occupy the worker: a shard
 	 * gets at most this many runs at a time. */
 	SHARD_RUNS_MAX = 4,
+	/* How long a connection stays whose client has closed its side and is owed no answer. What
+	 * it has sent is there already and is read within moments. */
+	HUNG_UP_S = 2,
 };
 
 /* Running. */
@@ -100,12 +103,16 @@ static unsigned patience_s(const struct http_connection *connection)
 	if (connection->exchange && connection->exchange->gather.cut) {
 		return HTTP_CUT_S;
 	}
+	if (connection->hung_up) {
+		return HUNG_UP_S;
+	}
 	return connection->shard->server->options.limits.timeout_s +
 	       (connection->served ? idle_of(&connection->peer) : 0);
 }
 
 /* libmicrohttpd restarts its timeout with every byte, so a client that sends one byte per second
- * could hold its descriptor forever. */
+ * could hold its descriptor forever. And it does not notice an end that has arrived together with a
+ * request: its epoll is edge-triggered, and it does not read again after a read that was short. */
 static void shard_cut_slow(struct http_shard *shard)
 {
 	struct http_server *server = shard->server;
@@ -135,7 +142,7 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* libmicrohttpd does not watch suspended connections, so this is how the server learns that the
- * client of a held request has hung up. */
+ * client of a held request has hung up. Others get a moment for what they have sent before. */
 static void on_watch(uv_poll_t *watch, int status, int events)
 {
 	struct http_server *server = CONTAINER_OF(watch, struct http_server, watch);
@@ -150,6 +157,7 @@ static void on_watch(uv_poll_t *watch, int status, int events)
 		struct mhd_exchange *exchange = connection->exchange;
 
 		connection->hung_up = true;
+		connection->since = http_server_now(server);
 		if (exchange && exchange->suspended && !connection->detached &&
 		    !exchange->base.gone) {
 			mhd_exchange_hang_up(exchange);

@@ -1,10 +1,11 @@
 // The HTTP around it: CORS on every response, methods, the page, the documents for plugins.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, stopAll } from '../support/util.mjs';
+import { patiently, stopAll, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(20000) };
@@ -48,6 +49,21 @@ test('a bad BOSH request still has CORS headers, so that the page can read why',
 		const answer = await ask(open, 'POST', '/http-bind', { body });
 		assert.equal(answer.headers['access-control-allow-origin'], '*');
 		assert.match(answer.headers['content-type'], /^text\/xml/);
+	}
+});
+
+// libmicrohttpd, which gets such requests, does not notice the end and would wait for header_timeout or 75 seconds.
+test('a client that closes its side together with a chunked request is answered and let go', TIMEOUT, async () => {
+	const request = `POST /elsewhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`;
+	for (const [body, answers] of [['1\r\nx\r\n0\r\n\r\n', 1], [`1\r\nx\r\n0\r\n\r\n${request}0\r\n\r\n`, 2], ['5\r\nx', 0]]) {
+		const socket = net.connect({ port: open.port, host: '127.0.0.1', allowHalfOpen: true });
+		let text = '';
+		socket.on('data', (data) => (text += data)).on('error', () => {});
+		const end = new Promise((resolve) => socket.once('end', resolve).once('close', resolve));
+		socket.end(request + body);
+		await within(end, 2500, 'the end of the connection from the gateway');
+		assert.equal(text.split('HTTP/1.1 404').length - 1, answers, text);
+		socket.destroy();
 	}
 });
 
