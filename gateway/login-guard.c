@@ -83,3 +83,21 @@ bool login_guard_received(const struct session_log *log, const char *domain,
 	}
 	return result == THROTTLE_OK;
 }
+
+void login_guard_left(const struct session_log *log, const char *domain, const struct link *link)
+{
+	struct worker_env *env = log->env;
+	const struct stream *stream = link_stream(link);
+	unsigned n_open = stream->logged_in ? 0 : stream->login.n_open;
+
+	if (n_open == 0 || is_exempt(log)) {
+		return;
+	}
+	/* Of more, none has reached the server. */
+	n_open = n_open < LOGIN_OPEN_MAX ? n_open : LOGIN_OPEN_MAX;
+	for (unsigned i = 0; i < n_open; i++) {
+		/* The next session is refused, or the next try. */
+		(void)!throttle_login_failed(env->throttle, &env->config->throttle, log->client,
+					     sv_from(domain), worker_now(env));
+	}
+}

@@ -13,6 +13,9 @@ static void give_back(const struct bosh_entry *session, struct admission_seats *
 
 void bosh_leg_close(struct bosh_leg *leg, bool drop)
 {
+	if (leg->link) {
+		login_guard_left(&leg->session->log, leg->domain, leg->link);
+	}
 	leg->link = drop ? link_drop(leg->link) : link_close(leg->link);
 	give_back(leg->session, &leg->seats, leg->domain);
 }

@@ -16,16 +16,24 @@ int ws_session_send(struct ws_session *session, int write_result)
 	return r;
 }
 
+/* @drop: link_drop(), else link_close(). */
+static void let_go(struct ws_session *session, bool drop)
+{
+	if (session->link) {
+		login_guard_left(&session->log, session->domain, session->link);
+	}
+	session->link = drop ? link_drop(session->link) : link_close(session->link);
+	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
+}
+
 void ws_session_drop_link(struct ws_session *session)
 {
-	session->link = link_drop(session->link);
-	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
+	let_go(session, true);
 }
 
 void ws_session_close_link(struct ws_session *session)
 {
-	session->link = link_close(session->link);
-	ws_session_drop_link(session);
+	let_go(session, false);
 }
 
 void ws_session_abandon(struct ws_session *session)

@@ -99,6 +99,7 @@ static void fail(struct link *link, const struct failure *failure)
 		return;
 	}
 	link->failing = true;
+	link->stream.login.n_open = 0; /* the client does not leave them */
 	link->opening = opening_free(link->opening);
 	uv_timer_stop(&link->timer);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);

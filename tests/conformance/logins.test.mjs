@@ -8,6 +8,7 @@ import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
+import { FEATURES } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const SLOW = '3600'; // seconds in which a bucket fills: within a test it does not
@@ -58,6 +59,11 @@ class BoshSession {
 		throw new Error('no outcome');
 	}
 
+	// Sends without waiting for an answer.
+	start(payload) {
+		this.bosh.request(payload);
+	}
+
 	async isOver() {
 		const answer = await this.bosh.request('', {}, {});
 		return answer.element.attributes.type === 'terminate';
@@ -92,6 +98,10 @@ class WebSocketSession {
 			return this.ended(element);
 		}
 		return element.name;
+	}
+
+	start(payload) {
+		this.socket.send(payload);
 	}
 
 	ended(error) {
@@ -168,6 +178,27 @@ for (const [transport, Session] of Object.entries(TRANSPORTS)) {
 		const patient = await Session.open(stage, '198.51.100.1');
 		assert.notEqual(await patient.send(auth('wrong').repeat(2)), 'ended');
 		await patient.close();
+	});
+
+	test(`${transport}: logins that the client leaves before the answer count as failed`, TIMEOUT, async () => {
+		const undecided = [{ await: 'header' }, { header: true, features: FEATURES }, { pause: 600000 }];
+		const stage = await open({ failed_logins_per_address: `3/${SLOW}` }, { undecided });
+		for (let i = 0; i < 3; i++) {
+			const session = await Session.open(stage, '198.51.100.1', 'undecided.test');
+			assert.equal(session.refused, undefined);
+			session.start(auth('wrong'));
+			const connection = await stage.connectionOf('undecided');
+			await connection.element('auth');
+			await session.close();
+			await connection.end();
+		}
+		assert.match((await Session.open(stage, '198.51.100.1', 'undecided.test')).refused, /too many logins have failed/);
+		// Who leaves without a try, has failed in nothing.
+		for (let i = 0; i < 4; i++) {
+			const session = await Session.open(stage, '198.51.100.2', 'undecided.test');
+			assert.equal(session.refused, undefined);
+			await session.close();
+		}
 	});
 
 	test(`${transport}: guesses from many addresses lock out no user who was here before`, TIMEOUT, async () => {
