@@ -231,7 +231,8 @@ static enum step begin_request(struct reader_connection *connection, const struc
 	if (reader->callbacks->asks_always(reader->options.userdata)) {
 		connection->is_first = true;
 	}
-	if (connection->is_first) {
+	/* One that is too large is refused here: the callee may wait for more of it. */
+	if (connection->is_first && !http_gather_is_hopeless(&reader->options, head->n_body)) {
 		enum step step = ask_first(connection, head, bytes);
 
 		if (step != STEP_ON) {

@@ -35,6 +35,7 @@ static struct {
 	struct http_exchange *held[HELD_MAX];
 	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed;
 	enum http_fault fault;
+	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
 	char body[64];
 } one;
 
@@ -101,7 +102,7 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 	(void)head;
 	(void)bytes;
 	(void)is_free;
-	return HTTP_FIRST_KEEP;
+	return one.first;
 }
 
 static bool asks_always(void *userdata)
@@ -356,6 +357,16 @@ static void test_body_bound(void **state)
 	}
 }
 
+/* A body that is not read to its end is refused at once, although the first request would wait for
+ * more of it. */
+static void test_hopeless(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_MORE;
+	say(HEAD("/x", "999999999") "x");
+	assert_string_equal(heard(), "200");
+}
+
 /* Everything at once, while allocations fail. */
 static int scenario(void *userdata)
 {
@@ -404,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_body_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hopeless, setup, teardown),
 		cmocka_unit_test(test_memory),
 	};
 
