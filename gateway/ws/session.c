@@ -352,6 +352,7 @@ void ws_session_on_late(void *userdata)
 		.status = WS_CLOSE_POLICY,
 	};
 
+	log_client_failure(userdata, goodbye.condition, goodbye.text);
 	ws_session_say_error(userdata, &goodbye);
 }
 

@@ -142,6 +142,7 @@ test('a WebSocket that does not say <open/> is ended', TIMEOUT, async () => {
 		const started = Date.now();
 		await assertStreamError(socket, 'connection-timeout', { open: true });
 		assert.ok(Date.now() - started < 8000);
+		await stage.doab.logged('session-failed', { transport: 'websocket', failure: 'client-error' }, 5000);
 	});
 });
 
