@@ -2,6 +2,7 @@
 #include "gateway/process/children.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,6 +191,16 @@ void children_introduce(struct children *children, const struct child *child)
 		if (other != child) {
 			order_fd(other, CONTROL_DOOR, child->generation, &child->door);
 		}
+	}
+}
+
+void children_dismiss(struct children *children)
+{
+	struct child *child = children_find(children, CHILD_STARTING);
+
+	if (child) {
+		child->state = CHILD_DISMISSED;
+		kill(child->pid, SIGKILL);
 	}
 }
 

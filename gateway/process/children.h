@@ -14,6 +14,7 @@ enum child_state {
 	CHILD_STARTING,
 	CHILD_SERVING, /* the one that accepts connections */
 	CHILD_RETIRED,
+	CHILD_DISMISSED, /* killed before it served, because the gateway stops */
 };
 
 struct child {
@@ -53,6 +54,10 @@ void children_order(struct children *children, enum control_kind kind);
 
 /* Tells the others the door of @child, which serves now. */
 void children_introduce(struct children *children, const struct child *child);
+
+/* Kills the one that is starting, if there is one: it may not read its orders for long, and has no
+ * session that could be lost. */
+void children_dismiss(struct children *children);
 
 /* Forgets @child, which has ended, tells the others, and frees it. */
 void children_remove(struct children *children, struct child *child);

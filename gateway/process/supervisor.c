@@ -40,6 +40,9 @@ static void reload(struct supervisor *supervisor)
 {
 	struct child *server = children_find(&supervisor->children, CHILD_SERVING);
 
+	if (supervisor->n_stops) {
+		return;
+	}
 	if (!server || supervisor->is_reloading ||
 	    children_find(&supervisor->children, CHILD_STARTING)) {
 		supervisor->reload_is_wanted = true;
@@ -85,6 +88,7 @@ static void stop(struct supervisor *supervisor)
 {
 	if (supervisor->n_stops++ == 0) {
 		notify_send("STOPPING=1");
+		children_dismiss(&supervisor->children);
 		sockets_close(supervisor->sockets);
 		children_order(&supervisor->children, CONTROL_DRAIN);
 	} else {
@@ -109,8 +113,13 @@ static void on_ended(struct supervisor *supervisor, struct child *server, int st
 {
 	enum child_state state = server->state;
 
-	log_ended(server, status);
+	if (state != CHILD_DISMISSED) {
+		log_ended(server, status);
+	}
 	children_remove(&supervisor->children, server);
+	if (state == CHILD_DISMISSED) {
+		return;
+	}
 	if (supervisor->n_stops) {
 		supervisor->status = supervisor->status ? supervisor->status : exit_status(status);
 	} else if (state == CHILD_STARTING && children_find(&supervisor->children, CHILD_SERVING)) {
@@ -183,6 +192,9 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 {
 	struct child *before = children_find(&supervisor->children, CHILD_SERVING);
 
+	if (server->state != CHILD_STARTING) {
+		return;
+	}
 	server->state = CHILD_SERVING;
 	children_introduce(&supervisor->children, server);
 	if (before) {
@@ -222,6 +234,17 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 	}
 }
 
+/* A server that reloads while the gateway stops waits for an answer, and obeys no order before. */
+static void refuse_sockets(int fd, const struct control_message *question)
+{
+	static const struct control_message refusal = {.kind = CONTROL_SOCKETS,
+						       .result = -ECANCELED};
+
+	if (question->kind == CONTROL_LISTEN) {
+		(void)!control_send(fd, &refusal, NULL, 0);
+	}
+}
+
 /* Reads a report or a question. A server that breaks the protocol is not heard any more. */
 static void read_server(struct supervisor *supervisor, struct child *server, int *fd)
 {
@@ -241,7 +264,9 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	}
 	if (fd == &server->control) {
 		on_report(supervisor, server, &message);
-	} else if (!supervisor->n_stops) {
+	} else if (supervisor->n_stops) {
+		refuse_sockets(*fd, &message);
+	} else {
 		binder_answer(supervisor->sockets, *fd, &message);
 	}
 }
