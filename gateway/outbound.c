@@ -23,6 +23,9 @@ static void set_config(struct link_env *env, const struct config *config)
 	env->config = config;
 	env->dialer.ports = &config->ports;
 	env->dialer.connect_timeout_ms = (int64_t)config->connect_timeout_s * 1000;
+	/* A proxy has as long as all else together: Tor may need ten seconds and more. */
+	env->dialer.tunnel_timeout_ms = (int64_t)config->open_timeout_s * 1000;
+	env->dialer.sources = &config->sources;
 	env->open_timeout_ms = (int64_t)config->open_timeout_s * 1000;
 	env->login_timeout_ms = (int64_t)config->login_timeout_s * 1000;
 	env->trusts_dnssec = config->trusts_dnssec;

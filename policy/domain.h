@@ -16,6 +16,7 @@
 
 #include "common/address.h"
 #include "common/sv.h"
+#include "policy/egress.h"
 
 /* How TLS is used for a server: name, as it is written in the configuration.
  *
@@ -90,6 +91,11 @@ struct domain_rule {
 	size_t n_pins;
 	/* Only with connect: no other server may learn the clients' addresses. */
 	enum domain_proxy proxy;
+	struct egress egress; /* the proxy that connects to the servers */
+	/* The proxy looks up the names of servers, too. The addresses are then known to nobody
+	 * here, so no policy can judge them. */
+	bool egress_resolves;
+	struct egress_sources sources; /* of connections; none: those of the configuration */
 	bool deny;
 	bool gone; /* no longer served; clients are told so */
 	/* Concurrent sessions to one domain, 0 for no limit. Under a pattern, each domain that it

@@ -27,7 +27,7 @@ enum egress_kind {
 };
 
 enum {
-	EGRESS_SOURCES_MAX = 16,
+	EGRESS_SOURCES_MAX = 8, /* each section has room for them */
 	/* RFC 1929, 2: the most that SOCKS can carry of each. */
 	EGRESS_LOGIN_MAX = 255,
 	/* "socks5://", a host, ":65535" and a NUL. */

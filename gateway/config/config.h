@@ -21,6 +21,7 @@
 #include "policy/census.h"
 #include "policy/client.h"
 #include "policy/domain.h"
+#include "policy/egress.h"
 #include "policy/forwarded.h"
 #include "policy/networks.h"
 #include "policy/origin.h"
@@ -80,9 +81,10 @@ struct config {
 	/* keys-servers.c: how servers are found */
 	char *resolvers; /* "127.0.0.1:5300,[::1]:53" for c-ares; NULL for the system's */
 	unsigned dns_timeout_ms, n_dns_tries;
-	bool trusts_dnssec;   /* the resolvers are trusted to verify signatures */
-	struct ports ports;   /* ports that may be dialled */
-	struct routes routes; /* destinations that BOSH clients may name */
+	bool trusts_dnssec;            /* the resolvers are trusted to verify signatures */
+	struct ports ports;            /* ports that may be dialled */
+	struct routes routes;          /* destinations that BOSH clients may name */
+	struct egress_sources sources; /* addresses to connect from */
 	unsigned connect_timeout_s, open_timeout_s, keepalive_s;
 
 	/* keys-bosh.c */

@@ -144,6 +144,10 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("ca_file", config_type_file, domain_rule, ca_file, "\"\""),
 	CONFIG_LIST("pin", type_pins, domain_rule, pins, "{}", DOMAIN_PINS_MAX),
 	CONFIG_CHOICE("proxy_protocol", domain_rule, proxy, "\"off\"", proxies),
+	CONFIG_KEY("proxy", config_type_egress, domain_rule, egress, "\"\""),
+	CONFIG_KEY("proxy_dns", config_type_bool, domain_rule, egress_resolves, "false"),
+	CONFIG_LIST("source_address", config_type_sources, domain_rule, sources, "{}",
+		    EGRESS_SOURCES_MAX),
 	/* 0: no limit. */
 	CONFIG_NUMBER("max_sessions", domain_rule, max_sessions, "0", 0, DOMAIN_SESSIONS_MAX),
 	CONFIG_KEY("deny", config_type_bool, domain_rule, deny, "false"),
@@ -214,6 +218,10 @@ static int complete(struct config_scope *scope)
 	if (rule->proxy != DOMAIN_PROXY_OFF && rule->n_connect == 0) {
 		config_error(scope->errors, config_scope_find(scope, "proxy_protocol")->place,
 			     "proxy_protocol: expected only together with connect");
+	}
+	if (rule->egress_resolves && rule->egress.kind == EGRESS_NONE) {
+		config_error(scope->errors, config_scope_find(scope, "proxy_dns")->place,
+			     "proxy_dns: expected only together with proxy");
 	}
 	if (rule->deny && rule->gone) {
 		config_error(scope->errors,

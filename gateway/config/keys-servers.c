@@ -84,6 +84,8 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("trust_dnssec", config_type_bool, config, trusts_dnssec, "false"),
 	CONFIG_LIST("allowed_ports", config_type_ports, config, ports, "{\"443\", \"1024-65535\"}",
 		    PORTS_MAX),
+	CONFIG_LIST("source_address", config_type_sources, config, sources, "{}",
+		    EGRESS_SOURCES_MAX),
 	CONFIG_NUMBER("connect_timeout", config, connect_timeout_s, "8", CONNECT_TIMEOUT_MIN,
 		      CONNECT_TIMEOUT_MAX),
 	CONFIG_NUMBER("open_timeout", config, open_timeout_s, "30", OPEN_TIMEOUT_MIN,

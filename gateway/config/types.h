@@ -32,6 +32,8 @@ extern const struct config_type config_type_proxies;  /* struct client_proxies *
 extern const struct config_type config_type_networks; /* struct networks */
 extern const struct config_type config_type_routes;   /* struct routes */
 extern const struct config_type config_type_ports;    /* struct ports */
+extern const struct config_type config_type_sources;  /* struct egress_sources */
+extern const struct config_type config_type_egress;   /* struct egress; none for "" */
 
 /* Reports that @value is not what is @expected. Returns -EINVAL. */
 int config_refuse(const struct config_setting *setting, const struct config_value *value,

@@ -4,6 +4,7 @@
 
 #include "common/writer.h"
 #include "gateway/ops/probe-state.h"
+#include "gateway/upstream/stand-in.h"
 
 /* Starts the section about addresses. */
 static void section_dial(struct probe *probe)
@@ -253,6 +254,10 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 		sheet_line(&probe->sheet, "no SRV record", SHEET_PLAIN, NULL,
 			   "trying the domain itself");
 	}
+	if (probe_has_proxy(probe) && probe->rule->egress_resolves) {
+		sheet_line(&probe->sheet, "names", SHEET_PLAIN, NULL,
+			   "the proxy looks them up; there are no SRV records");
+	}
 	for (size_t i = 0; i < n_targets; i++) {
 		sheet_line(&probe->sheet, i ? "" : "order", SHEET_PLAIN, NULL, "%zu. %s:%u, %s",
 			   i + 1, targets[i].host, targets[i].port, tls_words(probe, &targets[i]));
@@ -276,17 +281,18 @@ static struct probe_attempt *attempt_find(struct probe *probe, const struct addr
 	return NULL;
 }
 
-static void attempt_start(struct probe *probe, const struct srv_target *target,
-			  const struct address *address)
+/* "192.0.2.1:5222", or "xmpp.example.org:5222" where a proxy looks up the name. */
+static const char *place_text(const struct srv_target *target, const struct address *address,
+			      char text[static PROBE_SERVER_MAX])
 {
-	if (probe->n_attempts < RACE_ATTEMPTS_MAX) {
-		probe->attempts[probe->n_attempts++] = (struct probe_attempt){
-			.address = *address,
-			.started_us = probe_now_us(),
-			.target = target,
-		};
+	char address_text[ADDRESS_TEXT_MAX];
+
+	if (target && stand_in_is(address)) {
+		(void)snprintf(text, PROBE_SERVER_MAX, "%s:%u", target->host, target->port);
+	} else {
+		(void)snprintf(text, PROBE_SERVER_MAX, "%s", address_format(address, address_text));
 	}
-	probe->facts.n_ipv6 += address->any.sa_family == AF_INET6;
+	return text;
 }
 
 /* "xmpp.example.org 192.0.2.1:5222" */
@@ -295,9 +301,34 @@ static const char *server_text(const struct srv_target *target, const struct add
 {
 	char address_text[ADDRESS_TEXT_MAX];
 
-	(void)snprintf(text, PROBE_SERVER_MAX, "%s%s%s", target ? target->host : "",
-		       target ? " " : "", address_format(address, address_text));
+	if (!target || stand_in_is(address)) {
+		return place_text(target, address, text);
+	}
+	(void)snprintf(text, PROBE_SERVER_MAX, "%s %s", target->host,
+		       address_format(address, address_text));
 	return text;
+}
+
+/* Says something about the IPv6 of this machine. */
+static bool is_of_ipv6(const struct probe *probe, const struct address *address)
+{
+	return address->any.sa_family == AF_INET6 && !probe_has_proxy(probe);
+}
+
+static void attempt_start(struct probe *probe, const struct srv_target *target,
+			  const struct address *address)
+{
+	if (probe->n_attempts < RACE_ATTEMPTS_MAX) {
+		struct probe_attempt *attempt = &probe->attempts[probe->n_attempts++];
+
+		*attempt = (struct probe_attempt){
+			.address = *address,
+			.started_us = probe_now_us(),
+			.target = target,
+		};
+		place_text(target, address, attempt->place);
+	}
+	probe->facts.n_ipv6 += is_of_ipv6(probe, address);
 }
 
 static void show_failed(struct probe *probe, const struct srv_target *target,
@@ -306,11 +337,11 @@ static void show_failed(struct probe *probe, const struct srv_target *target,
 	struct probe_attempt *attempt = attempt_find(probe, address);
 	struct sheet_times times = probe_times(probe, probe_now_us());
 	const char *words = failure_sentence(failure->kind);
-	char text[ADDRESS_TEXT_MAX], server[PROBE_SERVER_MAX];
+	char text[PROBE_SERVER_MAX], server[PROBE_SERVER_MAX];
 
 	if (attempt) {
 		times = probe_times(probe, attempt->started_us);
-		probe->facts.n_ipv6_failed += address->any.sa_family == AF_INET6;
+		probe->facts.n_ipv6_failed += is_of_ipv6(probe, address);
 		*attempt = probe->attempts[--probe->n_attempts];
 	} else {
 		/* It was not dialled. */
@@ -318,8 +349,8 @@ static void show_failed(struct probe *probe, const struct srv_target *target,
 	}
 	probe_note_trouble(probe, server_text(target, address, server), words);
 	probe_json_address(probe, target, address, "failed", failure, &times);
-	sheet_line(&probe->sheet, address_format(address, text), SHEET_BAD, &times, "%s%s%s", words,
-		   failure->detail[0] ? ": " : "", failure->detail);
+	sheet_line(&probe->sheet, place_text(target, address, text), SHEET_BAD, &times, "%s%s%s",
+		   words, failure->detail[0] ? ": " : "", failure->detail);
 }
 
 /* Shows the attempts that were given up for the winner. One that was started earlier than the
@@ -330,18 +361,18 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 		const struct probe_attempt *attempt = &probe->attempts[i];
 		struct sheet_times times = probe_times(probe, attempt->started_us);
 		bool is_slow = attempt->started_us < winner_us;
-		char text[ADDRESS_TEXT_MAX], server[PROBE_SERVER_MAX];
+		char server[PROBE_SERVER_MAX];
 
 		if (is_slow) {
-			probe->facts.n_ipv6_failed += attempt->address.any.sa_family == AF_INET6;
+			probe->facts.n_ipv6_failed += is_of_ipv6(probe, &attempt->address);
 			probe_note_trouble(probe,
 					   server_text(attempt->target, &attempt->address, server),
 					   "it is slow, or does not answer");
 		}
 		probe_json_address(probe, attempt->target, &attempt->address, "given-up", NULL,
 				   &times);
-		sheet_line(&probe->sheet, address_format(&attempt->address, text),
-			   is_slow ? SHEET_WARNING : SHEET_FAINT, &times, "%s",
+		sheet_line(&probe->sheet, attempt->place, is_slow ? SHEET_WARNING : SHEET_FAINT,
+			   &times, "%s",
 			   is_slow ? "no answer before another one connected" : "not needed");
 	}
 	probe->n_attempts = 0;
@@ -353,7 +384,7 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	const struct probe_attempt *attempt = attempt_find(probe, address);
 	int64_t started_us = attempt ? attempt->started_us : probe_now_us();
 	struct sheet_times times = probe_times(probe, started_us);
-	char text[ADDRESS_TEXT_MAX];
+	char text[PROBE_SERVER_MAX];
 
 	if (attempt) {
 		probe->attempts[attempt - probe->attempts] = probe->attempts[--probe->n_attempts];
@@ -373,7 +404,20 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	probe->awaited = is_direct ? "handshake" : "header";
 	server_text(target, address, probe->connected);
 	probe_json_address(probe, target, address, "connected", NULL, &times);
-	sheet_line(&probe->sheet, address_format(address, text), SHEET_GOOD, &times, "connected");
+	sheet_line(&probe->sheet, place_text(target, address, text), SHEET_GOOD, &times,
+		   "connected%s", probe_has_proxy(probe) ? " through the proxy" : "");
+}
+
+static void show_tunnelling(struct probe *probe, const struct srv_target *target,
+			    const struct address *address)
+{
+	const struct probe_attempt *attempt = attempt_find(probe, address);
+	struct sheet_times times =
+		probe_times(probe, attempt ? attempt->started_us : probe_now_us());
+	char place[PROBE_SERVER_MAX], proxy[EGRESS_TEXT_MAX];
+
+	sheet_line(&probe->sheet, "proxy", SHEET_GOOD, &times, "%s: connected, asked for %s",
+		   egress_format(&probe->rule->egress, proxy), place_text(target, address, place));
 }
 
 static void on_dialled(void *userdata, enum dial_step step, const struct srv_target *target,
@@ -385,6 +429,9 @@ static void on_dialled(void *userdata, enum dial_step step, const struct srv_tar
 	switch (step) {
 	case DIAL_STARTED:
 		attempt_start(probe, target, address);
+		break;
+	case DIAL_TUNNELLING:
+		show_tunnelling(probe, target, address);
 		break;
 	case DIAL_CONNECTED:
 		show_connected(probe, target, address);
@@ -413,12 +460,10 @@ void probe_show_pending(struct probe *probe)
 	for (size_t i = 0; i < probe->n_attempts; i++) {
 		const struct probe_attempt *attempt = &probe->attempts[i];
 		struct sheet_times times = probe_times(probe, attempt->started_us);
-		char text[ADDRESS_TEXT_MAX];
 
 		probe_json_address(probe, attempt->target, &attempt->address, "no-answer", NULL,
 				   &times);
-		sheet_line(&probe->sheet, address_format(&attempt->address, text), SHEET_BAD,
-			   &times, "no answer");
+		sheet_line(&probe->sheet, attempt->place, SHEET_BAD, &times, "no answer");
 	}
 	probe->n_questions = 0;
 	probe->n_attempts = 0;

@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "gateway/ops/probe-state.h"
+#include "gateway/upstream/stand-in.h"
 
 enum {
 	STAMP_MAX = 32,
@@ -135,7 +136,9 @@ void probe_json_address(struct probe *probe, const struct srv_target *target,
 	struct writer writer = begin(&probe->json.addresses);
 
 	member_text(&writer, "host", target ? target->host : NULL);
-	json_member_string(&writer, "address", sv_from(address_format_host(address, text)));
+	if (!stand_in_is(address)) {
+		json_member_string(&writer, "address", sv_from(address_format_host(address, text)));
+	}
 	json_member_number(&writer, "port", address_port(address));
 	json_member_string(&writer, "outcome", sv_from(outcome));
 	member_failure(&writer, failure);

@@ -48,6 +48,11 @@ enum domain_tls probe_tls_mode(const struct probe *probe)
 	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
 }
 
+bool probe_has_proxy(const struct probe *probe)
+{
+	return probe->rule && probe->rule->egress.kind != EGRESS_NONE;
+}
+
 void probe_forget_server(struct probe *probe)
 {
 	probe->section = PROBE_SECTION_NONE;

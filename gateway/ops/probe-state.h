@@ -57,6 +57,7 @@ struct probe_question {
 
 struct probe_attempt {
 	struct address address;
+	char place[PROBE_SERVER_MAX]; /* how it is shown */
 	int64_t started_us;
 	const struct srv_target *target; /* borrowed from the dial */
 };
@@ -156,6 +157,9 @@ void probe_section(struct probe *probe, enum probe_section section, const char *
 void probe_flush(struct probe *probe);
 
 enum domain_tls probe_tls_mode(const struct probe *probe);
+
+/* Whether the servers are reached through a proxy. */
+bool probe_has_proxy(const struct probe *probe);
 
 /* Set up the observers. */
 void probe_observe_dial(struct probe *probe);

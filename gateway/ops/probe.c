@@ -70,6 +70,9 @@ static void show_rule(struct probe *probe)
 		{rule->n_pins, "pin"},
 		{rule->allow_private && !rule->n_connect, "allow_private"},
 		{rule->proxy != DOMAIN_PROXY_OFF, "proxy_protocol"},
+		{rule->egress.kind != EGRESS_NONE, "proxy"},
+		{rule->egress_resolves, "proxy_dns"},
+		{rule->sources.n, "source_address"},
 		{rule->max_sessions, "max_sessions"},
 	};
 	char list[RULE_TEXT_MAX] = "";

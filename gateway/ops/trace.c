@@ -4,6 +4,9 @@
 #include <openssl/ssl.h>
 
 #include "common/log.h"
+#include "gateway/upstream/stand-in.h"
+
+static const uint64_t WARNING_NS = 60 * UINT64_C(1000000000);
 
 static void on_asked(void *userdata, enum dns_kind kind, const char *name)
 {
@@ -47,28 +50,46 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 	(void)n_targets;
 }
 
+/* It fails every session alike, so one line in a while says it all. */
+static void warn_of_source(struct trace *trace, const struct failure *failure)
+{
+	uint64_t now_ns = uv_hrtime();
+
+	if (trace->warned_ns && now_ns - trace->warned_ns < WARNING_NS) {
+		return;
+	}
+	trace->warned_ns = now_ns;
+	log_event_in(LOG_AREA_DIAL, LOG_LEVEL_WARNING, "source-address",
+		     LOG_FIELDS(LOG_STR("detail", failure->detail)));
+}
+
 static void on_dialled(void *userdata, enum dial_step step, const struct srv_target *target,
 		       const struct address *address, const struct failure *failure)
 {
 	static const char *const steps[] = {
-		[DIAL_STARTED] = "started",
-		[DIAL_CONNECTED] = "connected",
-		[DIAL_FAILED] = "failed",
+		[DIAL_STARTED] = "started",     [DIAL_TUNNELLING] = "tunnelling",
+		[DIAL_CONNECTED] = "connected", [DIAL_FAILED] = "failed",
 		[DIAL_GIVEN_UP] = "given-up",
 	};
-	char text[ADDRESS_TEXT_MAX];
+	char text[ADDRESS_TEXT_MAX] = "";
 
-	(void)userdata;
+	if (step == DIAL_FAILED && failure->kind == FAILURE_SOURCE_ADDRESS) {
+		warn_of_source(userdata, failure);
+	}
+	if (!stand_in_is(address)) {
+		address_format(address, text);
+	}
 	log_debug_in(LOG_AREA_DIAL, "dial", LOG_STR("host", target ? target->host : ""),
-		     LOG_STR("address", address_format(address, text)),
-		     LOG_STR("step", steps[step]),
+		     LOG_STR("address", text), LOG_STR("step", steps[step]),
 		     LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
 		     LOG_STR("detail", failure ? failure->detail : ""));
 }
 
 static void on_dial_took(void *userdata, int64_t us)
 {
-	metrics_observe(userdata, METRIC_HISTOGRAM_DIAL, us);
+	const struct trace *trace = userdata;
+
+	metrics_observe(trace->metrics, METRIC_HISTOGRAM_DIAL, us);
 }
 
 static void on_header(void *userdata, const struct stream *stream)
@@ -130,6 +151,7 @@ static void on_handshake_took(void *userdata, int64_t us)
 void trace_init(struct trace *trace, struct metrics_cell *metrics)
 {
 	*trace = (struct trace){
+		.metrics = metrics,
 		.lookup =
 			{
 				.asked = on_asked,
@@ -142,7 +164,7 @@ void trace_init(struct trace *trace, struct metrics_cell *metrics)
 				.ordered = on_ordered,
 				.dialled = on_dialled,
 				.took = on_dial_took,
-				.userdata = metrics,
+				.userdata = trace,
 			},
 		.link =
 			{

@@ -6,6 +6,9 @@
  * (redirected), and servers that are slow or given up (server-slow, server-left). The steps of BOSH
  * requests are logged where they happen (bosh/), as bosh-request and bosh-answer.
  *
+ * At level warning, once a minute: an address of source_address that this machine does not have
+ * (source-address).
+ *
  * Nothing of a stream but its header is logged. How long DNS questions, connections and handshakes
  * took goes into the worker's cell (ops/metrics.h).
  */
@@ -13,6 +16,8 @@
 #include "gateway/xmpp/link-env.h"
 
 struct trace {
+	struct metrics_cell *metrics;
+	uint64_t warned_ns; /* uv_hrtime() of the last warning; 0: none */
 	struct lookup_observer lookup;
 	struct dial_observer dial;
 	struct link_observer link;

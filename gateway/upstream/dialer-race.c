@@ -3,10 +3,16 @@
 #include <stdlib.h>
 
 #include "gateway/upstream/dialer-state.h"
+#include "gateway/upstream/stand-in.h"
 #include "policy/public.h"
 
 static_assert((int)DOMAIN_CONNECT_MAX <= (int)RACE_ADDRESSES_MAX, "fixed addresses must fit");
 static_assert((int)RESOLVER_ADDRESSES_MAX <= (int)RACE_ADDRESSES_MAX, "answers must fit");
+
+enum {
+	/* A host and an address, or a port, and a proxy. */
+	PLACE_MAX = SRV_HOST_MAX + ADDRESS_TEXT_MAX + EGRESS_TEXT_MAX + 16,
+};
 
 static void dial_run(struct dial *dial);
 
@@ -62,21 +68,39 @@ static void notify_observer(const struct dial_attempt *attempt, enum dial_step s
 	}
 }
 
+/* "xmpp.example.org 192.0.2.1:5222", "xmpp.example.org:5222 through socks5://tor:9050" */
+static void describe_place(const struct dial_attempt *attempt, char text[static PLACE_MAX])
+{
+	const struct srv_target *target = attempt_target(attempt);
+	const struct egress *egress = attempt->dial->egress;
+	const char *host = target ? target->host : "";
+	char address[ADDRESS_TEXT_MAX], proxy[EGRESS_TEXT_MAX] = "";
+
+	if (egress) {
+		egress_format(egress, proxy);
+	}
+	if (dial_is_named(attempt)) {
+		(void)snprintf(text, PLACE_MAX, "%s:%u through %s", host, target->port, proxy);
+	} else {
+		(void)snprintf(text, PLACE_MAX, "%s%s%s%s%s", host, host[0] ? " " : "",
+			       address_format(attempt->address, address),
+			       proxy[0] ? " through " : "", proxy);
+	}
+}
+
 static void dial_note_attempt(const struct dial_attempt *attempt, const struct failure *why)
 {
 	const struct srv_target *target = attempt_target(attempt);
-	const char *host = target ? target->host : "";
-	char text[ADDRESS_TEXT_MAX];
+	char place[PLACE_MAX];
 	struct failure failure;
 
 	notify_observer(attempt, DIAL_FAILED, why);
-	address_format(attempt->address, text);
-	failure_set(&failure, why->kind, "%s%s%s%s%s", host, host[0] ? " " : "", text,
-		    why->detail[0] ? ": " : "", why->detail);
+	describe_place(attempt, place);
+	failure_set(&failure, why->kind, "%s%s%s", place, why->detail[0] ? ": " : "", why->detail);
 	/* The system's error text describes this machine's network, and the operator's hosts may be
 	 * names of an inner network: clients are not told. */
 	if (target && !attempt->dial->exempt) {
-		failure_set_public(&failure, "%s:%u", host, target->port);
+		failure_set_public(&failure, "%s:%u", target->host, target->port);
 	} else {
 		failure_set_public(&failure, NULL);
 	}
@@ -150,30 +174,69 @@ static void on_connected(void *userdata)
 	attempt_end(userdata, RACE_CONNECTED);
 }
 
-static void on_failed(void *userdata, const struct failure *failure)
+/* What a failed attempt says about the address. */
+static enum race_outcome outcome_of(const struct failure *failure)
 {
-	struct dial_attempt *attempt = userdata;
+	switch (failure->kind) {
+	case FAILURE_INTERNAL:
+	case FAILURE_SOURCE_ADDRESS:
+	case FAILURE_PROXY_UNREACHABLE:
+	case FAILURE_PROXY_REFUSED:
+	case FAILURE_PROXY_FAILED:
+		return RACE_BROKEN;
+	default:
+		return RACE_FAILED;
+	}
+}
 
-	dial_note_attempt(attempt, failure);
-	attempt->transport = transport_free(attempt->transport);
-	attempt_end(attempt, failure->kind == FAILURE_INTERNAL ? RACE_BROKEN : RACE_FAILED);
+static void on_failed(void *userdata, const struct failure *failure);
+
+static void on_tunnelling(void *userdata)
+{
+	notify_observer(userdata, DIAL_TUNNELLING, NULL);
 }
 
 /* A transport that is not connected yet has no other callbacks. */
 static const struct transport_callbacks attempt_callbacks = {
+	.tunnelling = on_tunnelling,
 	.connected = on_connected,
 	.failed = on_failed,
 };
 
-/* Returns the policy's reason for not dialling @address, or FAILURE_NONE. */
-static enum failure_kind dial_judge(const struct dial *dial, const struct address *address)
+/* Returns whether another address of the proxy is tried. */
+static bool try_next_proxy(struct dial_attempt *attempt, const struct failure *failure)
 {
+	while (failure->kind == FAILURE_PROXY_UNREACHABLE && dial_next_proxy(attempt)) {
+		if (dial_connect(attempt, &attempt_callbacks) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	struct dial_attempt *attempt = userdata;
+
+	attempt->transport = transport_free(attempt->transport);
+	if (!try_next_proxy(attempt, failure)) {
+		dial_note_attempt(attempt, failure);
+		attempt_end(attempt, outcome_of(failure));
+	}
+}
+
+/* Returns the policy's reason for not dialling the address, or FAILURE_NONE. */
+static enum failure_kind dial_judge(const struct dial_attempt *attempt)
+{
+	const struct dial *dial = attempt->dial;
+	const struct address *address = attempt->address;
 	const struct domain_rule *rule = dial->rule;
 
 	if (dial->exempt) {
 		return FAILURE_NONE;
 	}
-	if (!(rule && rule->allow_private) && !address_is_public(address)) {
+	if (!(rule && rule->allow_private) && !dial_is_named(attempt) &&
+	    !address_is_public(address)) {
 		return FAILURE_ADDRESS_REFUSED;
 	}
 	return ports_allow(dial->dialer->ports, address_port(address)) ? FAILURE_NONE
@@ -195,22 +258,19 @@ static bool is_avoided(const struct dial *dial, const struct address *address)
 static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 			  enum race_outcome *ret_outcome)
 {
-	struct dialer *dialer = dial->dialer;
 	struct failure failure;
 
 	if (is_avoided(dial, attempt->address)) {
 		*ret_outcome = RACE_REFUSED;
 		return false;
 	}
-	failure_set(&failure, dial_judge(dial, attempt->address), NULL);
+	failure_set(&failure, dial_judge(attempt), NULL);
 	if (failure.kind != FAILURE_NONE) {
 		dial_note_attempt(attempt, &failure);
 		*ret_outcome = RACE_REFUSED;
 		return false;
 	}
-	int r = transport_new(dialer->loop, dialer->read_buffer, attempt->address,
-			      dialer->connect_timeout_ms, &attempt_callbacks, attempt,
-			      &attempt->transport);
+	int r = dial_connect(attempt, &attempt_callbacks);
 
 	if (r == 0) {
 		attempt->started_ns = uv_hrtime();
@@ -236,6 +296,7 @@ static void dial_attempt(struct dial *dial, const struct race_action *action)
 		.dial = dial,
 		.address = action->address,
 		.target = action->target,
+		.proxy = dial->first_proxy,
 	};
 	enum race_outcome outcome;
 
@@ -266,6 +327,13 @@ static void dial_resolve(struct dial *dial, size_t target)
 			    asked ? 1 : dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
 		return;
 	}
+	if (dial->by_name) {
+		struct address stand_in;
+
+		stand_in_make(asked->host, asked->port, &stand_in);
+		race_answer(&dial->race, &stand_in, 1, RACE_ORDER_GIVEN, dial_now(dial));
+		return;
+	}
 	dial->asked = target;
 	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port,
 				       on_addresses, dial, &dial->query);
@@ -292,7 +360,9 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.port = address_port(attempt->address),
 		.direct = target ? target->direct : dial->direct,
 		.has_others = race_has_others(&dial->race),
-		.authentic = target && target->authentic && !dial->redirect.host[0],
+		/* Where the proxy looks up names, no DNS says anything here. */
+		.authentic =
+			target && target->authentic && !dial->redirect.host[0] && !dial->by_name,
 		.is_configured = dial->exempt,
 	};
 

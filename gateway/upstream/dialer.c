@@ -188,16 +188,48 @@ static void dial_race_servers(struct dial *dial)
 	dial_race(dial, has_hosts ? rule->n_connect : 1);
 }
 
-static void on_start(uv_timer_t *timer)
+/* The proxy looks up the domain, or the host that a redirect names. */
+static void dial_by_name(struct dial *dial)
 {
-	struct dial *dial = timer->data;
+	size_t n;
+	int r;
 
+	if (!dial_may_name(dial, dial->domain)) {
+		failure_set(&dial->failure, FAILURE_ADDRESS_REFUSED,
+			    "%s: a name that a proxy would look up", dial->domain);
+		dial_fail(dial);
+		return;
+	}
+	r = dial->redirect.port ? dial_set_target(dial, dial->redirect.port, dial->direct, &n)
+				: dial_set_domain(dial, &n);
+	if (r < 0) {
+		dial_fail_internal(dial, strerrordesc_np(-r));
+	} else {
+		dial_race(dial, n);
+	}
+}
+
+/* Begins the search, when the addresses of a proxy are known. */
+static void dial_begin(struct dial *dial)
+{
 	if (dial->exempt) {
 		dial_race_servers(dial);
 		return;
 	}
 	if (dial->n_fixed) {
 		dial_race(dial, 1);
+		return;
+	}
+	if (dial->by_name) {
+		dial_by_name(dial);
+		return;
+	}
+	if (dial_is_onion(dial)) {
+		failure_set(&dial->failure, FAILURE_DNS_NO_NAME,
+			    "%s: only a proxy finds names below onion (proxy, proxy_dns)",
+			    dial->domain);
+		failure_set_public(&dial->failure, "%s", dial->domain);
+		dial_fail(dial);
 		return;
 	}
 	if (dial->redirect.port) {
@@ -208,6 +240,58 @@ static void on_start(uv_timer_t *timer)
 
 	if (r != RESOLVER_ASKED) {
 		dial_fail_internal(dial, resolver_ask_error(r));
+	}
+}
+
+static void fail_proxy_lookup(struct dial *dial)
+{
+	failure_set(&dial->failure, FAILURE_PROXY_UNREACHABLE, "%s: no address is known",
+		    dial->egress->host);
+	failure_set_public(&dial->failure, NULL);
+	dial_fail(dial);
+}
+
+static void on_proxy(void *userdata, enum resolver_result result, const struct address *addresses,
+		     size_t n_addresses)
+{
+	struct dial *dial = userdata;
+
+	dial->query = NULL;
+	if (result != RESOLVER_OK || n_addresses == 0) {
+		fail_proxy_lookup(dial);
+		return;
+	}
+	dial_set_proxies(dial, addresses, n_addresses);
+	dial_begin(dial);
+}
+
+static void on_start(uv_timer_t *timer)
+{
+	struct dial *dial = timer->data;
+
+	if (!dial->egress || !dial->egress->host) {
+		dial_begin(dial);
+		return;
+	}
+	int r = resolver_ask_addresses(dial->dialer->resolver, dial->egress->host,
+				       dial->egress->port, on_proxy, dial, &dial->query);
+
+	if (r != RESOLVER_ASKED) {
+		dial_fail_internal(dial, resolver_ask_error(r));
+	}
+}
+
+static void dial_set_egress(struct dial *dial)
+{
+	const struct domain_rule *rule = dial->rule;
+
+	if (!rule || rule->egress.kind == EGRESS_NONE) {
+		return;
+	}
+	dial->egress = &rule->egress;
+	dial->by_name = rule->egress_resolves;
+	if (!dial->egress->host) {
+		dial_set_proxies(dial, &dial->egress->address, 1);
 	}
 }
 
@@ -226,6 +310,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const char *served,
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
 	dial->direct = dial_tls(dial) == DOMAIN_TLS_DIRECT;
+	dial_set_egress(dial);
 	dial->timer.data = dial;
 	uv_timer_init(dialer->loop, &dial->timer);
 	uv_timer_start(&dial->timer, on_start, 0, 0);
@@ -274,7 +359,10 @@ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct 
 void dial_failure(const struct dial *dial, struct failure *ret_failure)
 {
 	*ret_failure = dial->failure;
-	if (dial->failure.kind == FAILURE_NONE) {
+	if (dial->failure.kind == FAILURE_NONE && dial->egress && dial->n_proxies == 0) {
+		failure_set(ret_failure, FAILURE_PROXY_UNREACHABLE,
+			    "its name was not looked up in time");
+	} else if (dial->failure.kind == FAILURE_NONE) {
 		failure_set(ret_failure,
 			    dial->query ? FAILURE_DNS_TIMEOUT : FAILURE_CONNECT_TIMEOUT, "%s",
 			    dial->domain ? dial->domain : "");

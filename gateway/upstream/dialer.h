@@ -7,6 +7,12 @@
  * needs no SRV records; its addresses, and those of its hosts, are raced in the order in which they
  * are written. A redirect of a server (see-other-host) can be followed as well.
  *
+ * Where a rule has a proxy (policy/egress.h), each connection is one to the proxy, which is asked
+ * for the server; its address is not judged, because the operator wrote it. Where the proxy looks
+ * up names as well, there are neither SRV records nor addresses: it is asked for the hosts of the
+ * rule, or for the domain itself on port 5222 (5223 for direct TLS). In place of the address of
+ * such a host stands one that is made of its name (stand-in.h).
+ *
  * The policies for addresses and ports judge each address right before connect(2). The servers of a
  * rule are exempt, because the operator wrote them.
  *
@@ -39,6 +45,9 @@ struct dialer {
 	const struct ports *ports;            /* ports that may be dialled */
 	char *read_buffer;                    /* see transport_new() */
 	int64_t connect_timeout_ms;           /* for each address */
+	int64_t tunnel_timeout_ms;            /* for a proxy to connect */
+	const struct egress_sources *sources; /* to connect from, where a rule has none */
+	unsigned n_started;                   /* connections; wraps: whose turn it is */
 	const struct dial_observer *observer; /* may be NULL */
 };
 

@@ -27,16 +27,18 @@ struct lookup_observer {
 
 enum dial_step {
 	DIAL_STARTED,
-	DIAL_CONNECTED, /* the first to connect; the last step of a dial */
-	DIAL_FAILED,    /* also when it was never started, by policy or for lack of resources */
-	DIAL_GIVEN_UP,  /* another address connected first */
+	DIAL_TUNNELLING, /* a proxy is connected, and is asked for the address */
+	DIAL_CONNECTED,  /* the first to connect; the last step of a dial */
+	DIAL_FAILED,     /* also when it was never started, by policy or for lack of resources */
+	DIAL_GIVEN_UP,   /* another address connected first */
 };
 
 struct dial_observer {
 	/* The targets in the order of trying. Not called for fixed addresses. */
 	void (*ordered)(void *userdata, const struct srv_target *targets, size_t n_targets);
 	/* A step of the attempt to connect to @address, which belongs to @target (NULL for a fixed
-	 * address). @failure is set with DIAL_FAILED. */
+	 * address). It is a stand-in (stand-in.h) where a proxy looks up the target. @failure is
+	 * set with DIAL_FAILED. */
 	void (*dialled)(void *userdata, enum dial_step step, const struct srv_target *target,
 			const struct address *address, const struct failure *failure);
 	/* With DIAL_CONNECTED: @us microseconds since DIAL_STARTED. May be NULL. */

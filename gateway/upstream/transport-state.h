@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Shared by transport.c (calls of the owner) and transport-turn.c (what happens in a turn of the
- * loop: reading, handshake, callbacks; and the end of a transport). Private to these two.
+ * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
+ * loop: reading, handshake, callbacks; and the end of a transport) and transport-tunnel.c (the talk
+ * with a proxy). Private to these three.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 enum transport_state {
 	TRANSPORT_CONNECTING,
+	TRANSPORT_TUNNEL, /* the proxy is connected */
 	TRANSPORT_OPEN,
 	TRANSPORT_HANDSHAKE, /* entered once the last bytes in clear are written */
 	TRANSPORT_FINISHING, /* the owner is gone */
@@ -27,6 +29,11 @@ struct transport {
 	 * transport_plan_turn() */
 	uv_timer_t timer;
 	struct channel channel;
+	struct tunnel *tunnel; /* owned; NULL: there is no proxy, or it has done its work */
+	int64_t timeout_ms, tunnel_timeout_ms; /* of the way */
+	struct address server; /* that a proxy was asked for; a port of 0: by name */
+	bool is_proxied;
+	const struct address *source; /* NULL once it is bound, and when there is none */
 	struct buffer out;
 	size_t n_clear; /* bytes of `out` to be sent before the handshake */
 	const struct transport_callbacks *callbacks;
@@ -35,7 +42,7 @@ struct transport {
 	const char *broken; /* why writing is impossible; reading goes on until nothing is left */
 	enum transport_state state;
 	int events;         /* that the poll handle waits for */
-	int connect_error;  /* errno of an immediate failure of connect(2) */
+	int connect_error;  /* errno of an immediate failure of bind(2) or connect(2) */
 	unsigned n_handles; /* not closed yet */
 	bool in_turn;       /* inside a turn, which updates the poll at its end */
 	bool in_timer;
@@ -44,6 +51,16 @@ struct transport {
 	bool ended; /* the peer has ended the stream, and the owner knows */
 	bool fin_sent;
 };
+
+/* Talks with the proxy, as far as it goes now. *ret_failure is set with TUNNEL_FAILED. */
+_must_check_ enum tunnel_result transport_tunnel(struct transport *transport,
+						 struct failure *ret_failure);
+
+/* Says why the proxy did not connect in time. */
+void transport_tunnel_timeout(const struct transport *transport, struct failure *ret_failure);
+
+/* Frees the tunnel, if there is one. */
+void transport_end_tunnel(struct transport *transport);
 
 /* The timer's callback in every state. */
 void transport_on_timer(uv_timer_t *timer);

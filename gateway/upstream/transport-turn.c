@@ -27,6 +27,8 @@ static int wanted_events(const struct transport *transport)
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
 		return transport->connect_error ? 0 : UV_WRITABLE;
+	case TRANSPORT_TUNNEL:
+		return UV_READABLE | (transport->tunnel->out.n ? UV_WRITABLE : 0);
 	case TRANSPORT_OPEN:
 		return open_events(transport);
 	case TRANSPORT_HANDSHAKE:
@@ -90,16 +92,35 @@ static void fail_lost(struct transport *transport, const char *words)
 	fail(transport, &failure);
 }
 
-static void fail_connect(struct transport *transport, int error)
+static void fail_source(struct transport *transport, int error)
 {
+	char text[ADDRESS_TEXT_MAX];
 	struct failure failure;
 
+	failure_set(&failure, FAILURE_SOURCE_ADDRESS, "from %s: %s",
+		    address_format_host(transport->source, text), channel_error(error));
+	fail(transport, &failure);
+}
+
+static void fail_connect(struct transport *transport, int error)
+{
+	bool is_proxy = transport->tunnel;
+	struct failure failure;
+
+	if (transport->source) {
+		fail_source(transport, error);
+		return;
+	}
 	switch (error) {
 	case ECONNREFUSED:
-		failure_set(&failure, FAILURE_CONNECT_REFUSED, NULL);
+		failure_set(&failure,
+			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_REFUSED,
+			    is_proxy ? "it refused the connection" : NULL);
 		break;
 	case ETIMEDOUT:
-		failure_set(&failure, FAILURE_CONNECT_TIMEOUT, NULL);
+		failure_set(&failure,
+			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_TIMEOUT,
+			    is_proxy ? "it did not answer in time" : NULL);
 		break;
 	/* Problems of this machine: no free port, a local firewall, no memory. */
 	case EADDRNOTAVAIL:
@@ -110,7 +131,9 @@ static void fail_connect(struct transport *transport, int error)
 		failure_set(&failure, FAILURE_INTERNAL, "%s", channel_error(error));
 		break;
 	default:
-		failure_set(&failure, FAILURE_CONNECT_UNREACHABLE, "%s", channel_error(error));
+		failure_set(&failure,
+			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_UNREACHABLE,
+			    "%s", channel_error(error));
 		break;
 	}
 	fail(transport, &failure);
@@ -198,6 +221,39 @@ static void turn_open(struct transport *transport, int events)
 	}
 }
 
+static void start_timer(struct transport *transport, int64_t timeout_ms)
+{
+	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+}
+
+static void become_open(struct transport *transport)
+{
+	uv_timer_stop(&transport->timer);
+	transport->state = TRANSPORT_OPEN;
+	transport->callbacks->connected(transport->userdata);
+}
+
+static void turn_tunnel(struct transport *transport)
+{
+	bool had_asked = tunnel_has_asked(transport->tunnel);
+	struct failure failure;
+
+	switch (transport_tunnel(transport, &failure)) {
+	case TUNNEL_MORE:
+		if (!had_asked && tunnel_has_asked(transport->tunnel)) {
+			start_timer(transport, transport->tunnel_timeout_ms);
+		}
+		break;
+	case TUNNEL_OPEN:
+		transport_end_tunnel(transport);
+		become_open(transport);
+		break;
+	case TUNNEL_FAILED:
+		fail(transport, &failure);
+		break;
+	}
+}
+
 static void turn_connecting(struct transport *transport)
 {
 	int error = 0;
@@ -210,9 +266,18 @@ static void turn_connecting(struct transport *transport)
 		fail_connect(transport, error);
 		return;
 	}
-	uv_timer_stop(&transport->timer);
-	transport->state = TRANSPORT_OPEN;
-	transport->callbacks->connected(transport->userdata);
+	if (!transport->tunnel) {
+		become_open(transport);
+		return;
+	}
+	transport->state = TRANSPORT_TUNNEL;
+	/* What it has to say before it is asked for the server takes no longer than to connect. */
+	start_timer(transport, tunnel_has_asked(transport->tunnel) ? transport->tunnel_timeout_ms
+								   : transport->timeout_ms);
+	transport->callbacks->tunnelling(transport->userdata);
+	if (transport->state == TRANSPORT_TUNNEL) {
+		turn_tunnel(transport);
+	}
 }
 
 static void handshake_done(struct transport *transport)
@@ -288,6 +353,7 @@ struct transport *transport_free(struct transport *transport)
 	uv_close((uv_handle_t *)&transport->poll, on_closed);
 	channel_deinit(&transport->channel);
 	buffer_deinit(&transport->out);
+	transport_end_tunnel(transport);
 	return NULL;
 }
 
@@ -346,6 +412,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	case TRANSPORT_CONNECTING:
 		turn_connecting(transport);
 		break;
+	case TRANSPORT_TUNNEL:
+		turn_tunnel(transport);
+		break;
 	case TRANSPORT_OPEN:
 		turn_open(transport, events);
 		break;
@@ -374,6 +443,10 @@ void transport_on_timer(uv_timer_t *timer)
 	case TRANSPORT_CONNECTING:
 		fail_connect(transport,
 			     transport->connect_error ? transport->connect_error : ETIMEDOUT);
+		break;
+	case TRANSPORT_TUNNEL:
+		transport_tunnel_timeout(transport, &failure);
+		fail(transport, &failure);
 		break;
 	case TRANSPORT_OPEN:
 		if (may_read(transport)) {

@@ -75,11 +75,59 @@ static int connect_error(const struct address *address, int error)
 	return is_without_ipv6 ? ENETUNREACH : error;
 }
 
-int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *address,
-		  int64_t timeout_ms, const struct transport_callbacks *callbacks, void *userdata,
+/* Returns 0 or an errno. */
+static int bind_source(struct transport *transport, const struct address *source)
+{
+	int fd = transport->channel.fd;
+
+	/* The port is chosen at connect(2), so that connections to different servers can share
+	 * one, as without an address. An older kernel chooses it now. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+	transport->source = source;
+	if (bind(fd, &source->any, address_size(source)) < 0) {
+		return errno;
+	}
+	transport->source = NULL;
+	return 0;
+}
+
+/* Returns 0 or an errno. */
+static int start_connecting(struct transport *transport, const struct transport_way *way)
+{
+	int error = way->source ? bind_source(transport, way->source) : 0;
+
+	if (error == 0 &&
+	    connect(transport->channel.fd, &way->address->any, address_size(way->address)) < 0 &&
+	    errno != EINPROGRESS) {
+		error = connect_error(way->address, errno);
+	}
+	return error;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int set_tunnel(struct transport *transport, const struct transport_way *way)
+{
+	transport->tunnel = malloc(sizeof(*transport->tunnel));
+	if (!transport->tunnel) {
+		return -ENOMEM;
+	}
+	tunnel_init(transport->tunnel, way->egress, &way->server);
+	transport->timeout_ms = way->timeout_ms;
+	transport->tunnel_timeout_ms = way->tunnel_timeout_ms;
+	transport->is_proxied = true;
+	if (way->server.address) {
+		transport->server = *way->server.address;
+		address_set_port(&transport->server, way->server.port);
+	}
+	return 0;
+}
+
+int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way *way,
+		  const struct transport_callbacks *callbacks, void *userdata,
 		  struct transport **ret_transport)
 {
 	struct transport *transport = calloc(1, sizeof(*transport));
+	int64_t timeout_ms = way->timeout_ms;
 
 	if (!transport) {
 		return -ENOMEM;
@@ -87,15 +135,18 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *addr
 	transport->callbacks = callbacks;
 	transport->userdata = userdata;
 	transport->read_buffer = read_buffer;
-	int r = transport_init(transport, loop, address->any.sa_family);
+	int r = way->egress ? set_tunnel(transport, way) : 0;
 
+	if (r == 0) {
+		r = transport_init(transport, loop, way->address->any.sa_family);
+	}
 	if (r < 0) {
+		transport_end_tunnel(transport);
 		free(transport);
 		return r;
 	}
-	if (connect(transport->channel.fd, &address->any, address_size(address)) < 0 &&
-	    errno != EINPROGRESS) {
-		transport->connect_error = connect_error(address, errno);
+	transport->connect_error = start_connecting(transport, way);
+	if (transport->connect_error) {
 		timeout_ms = 0;
 	}
 	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
@@ -120,6 +171,10 @@ int transport_peer_address(const struct transport *transport, struct address *re
 	struct address address;
 	socklen_t size = sizeof(address);
 
+	if (transport->is_proxied) {
+		*ret_address = transport->server;
+		return address_port(ret_address) ? 0 : -EADDRNOTAVAIL;
+	}
 	if (getpeername(transport->channel.fd, &address.any, &size) < 0) {
 		return -errno;
 	}

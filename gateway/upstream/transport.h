@@ -4,6 +4,7 @@
  * A byte stream to a server: TCP, with TLS from transport_secure() on. Runs on the worker's loop
  * and holds nothing but the socket and the bytes that could not be written yet.
  *
+ * tunnel      a proxy is asked for a connection to the server, before anything else is sent
  * high water  so many bytes wait to be written that transport_is_congested() returns true. The
  *             owner then stops taking data from its client until `drained`.
  *
@@ -17,6 +18,7 @@
 #include "common/address.h"
 #include "gateway/failure.h"
 #include "gateway/upstream/tls/tls.h"
+#include "gateway/upstream/tunnel.h"
 
 struct transport;
 
@@ -28,7 +30,20 @@ enum {
 	TRANSPORT_READ_SIZE = 64 * 1024,
 };
 
+/* How to get to a server. */
+struct transport_way {
+	const struct address *address; /* to connect to: the server's, or the proxy's */
+	/* of this machine, to connect from; borrowed until `connected`. NULL: the system chooses */
+	const struct address *source;
+	const struct egress *egress; /* the proxy; borrowed until `connected`. NULL: none */
+	struct tunnel_server server; /* that the proxy is asked for; borrowed likewise */
+	int64_t timeout_ms;          /* to connect, and for the proxy's first words */
+	int64_t tunnel_timeout_ms;   /* for the proxy to connect to the server */
+};
+
 struct transport_callbacks {
+	/* The proxy is connected, and is asked for the server. Not called without a proxy. */
+	void (*tunnelling)(void *userdata);
 	void (*connected)(void *userdata);
 	/* The handshake is complete. Bytes received before it have been discarded (STARTTLS
 	 * injection). */
@@ -40,24 +55,27 @@ struct transport_callbacks {
 	/* The peer ended the stream properly (FIN, close_notify). It is the last callback about
 	 * reading. */
 	void (*ended)(void *userdata);
-	/* The connection is dead: CONNECT_*, TLS_*, CERTIFICATE_*, CONNECTION_LOST, INTERNAL. No
+	/* The connection is dead: SOURCE_ADDRESS, PROXY_*, CONNECT_*, TLS_*, CERTIFICATE_*,
+	 * CONNECTION_LOST, INTERNAL. No
 	 * callback follows. */
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 
-/* Starts to connect to @address, for at most @timeout_ms. @callbacks is borrowed for the life of
+/* Starts to connect on @way, which is borrowed for the call. @callbacks is borrowed for the life of
  * the transport, @read_buffer (TRANSPORT_READ_SIZE bytes, shared by all transports of the worker)
  * until the loop has ended. Sets TCP_NODELAY and keepalive. Returns 0, or a negative errno when
- * there is no socket (-EMFILE, -EAFNOSUPPORT). Errors of connect(2) are reported by `failed`. */
-_must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct address *address,
-			       int64_t timeout_ms, const struct transport_callbacks *callbacks,
-			       void *userdata, struct transport **ret_transport);
+ * there is no socket (-EMFILE, -EAFNOSUPPORT) or no memory. Errors of bind(2) and connect(2) are
+ * reported by `failed`. */
+_must_check_ int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way *way,
+			       const struct transport_callbacks *callbacks, void *userdata,
+			       struct transport **ret_transport);
 
 /* The local address of the connection. Returns 0 or a negative errno. */
 _must_check_ int transport_local_address(const struct transport *transport,
 					 struct address *ret_address);
 
-/* Likewise that of the peer. */
+/* Likewise that of the server. Behind a proxy that was asked for a name, nobody here knows it:
+ * -EADDRNOTAVAIL. */
 _must_check_ int transport_peer_address(const struct transport *transport,
 					struct address *ret_address);
 

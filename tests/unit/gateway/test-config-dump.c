@@ -56,6 +56,9 @@ static void assert_same_numbers(const struct config *a, const struct config *b)
 		assert_int_equal(x->n_pins, y->n_pins);
 		assert_int_equal(x->max_sessions, y->max_sessions);
 		assert_int_equal(x->deny, y->deny);
+		assert_int_equal(x->egress.kind, y->egress.kind);
+		assert_int_equal(x->egress_resolves, y->egress_resolves);
+		assert_int_equal(x->sources.n, y->sources.n);
 	}
 	for (size_t i = 0; i < a->listeners.n; i++) {
 		assert_string_equal(a->listeners.list[i].name, b->listeners.list[i].name);
@@ -122,6 +125,9 @@ static void random_file(unsigned seed, char *ret_text, size_t n)
 		"max_sessions = 1\n",
 		"limits { login_timeout = 9 session_rate = 1/2 }\n",
 		"domain a.example { connect = {\"192.0.2.1\", \"[::1]:1\"} proxy_protocol = v2 }\n",
+		"source_address = {\"::1\"}\n"
+		"domain a.example { proxy = \"http://a:%40@b:1\" proxy_dns = true "
+		"source_address = {\"::\", 192.0.2.1} }\n",
 		"domain \"*.example\" { max_sessions = 9 tls = \"direct\" allow_private = yes }\n",
 		"domain localhost { gone = true }\n",
 		"listener 192.0.2.9 { backlog = 1 nodelay = no deny = {192.0.2.8} }\n",

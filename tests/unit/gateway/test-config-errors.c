@@ -142,7 +142,8 @@ static void test_refused_syntax(void **state)
 		 "unknown key 'wait': expected it outside of the section 'domain'\n"},
 		{"domain \"a.example\" {\n  # c\n  nonsense = 5\n}\n", 3,
 		 "unknown key 'nonsense': expected one of connect, name_form, tls, ca_file, pin, "
-		 "proxy_protocol, max_sessions, deny, gone, allow_private\n"},
+		 "proxy_protocol, proxy, proxy_dns, source_address, max_sessions, deny, gone, "
+		 "allow_private\n"},
 		{"domain \"a.example\" {\n  domain \"b.example\" { }\n}\n", 2,
 		 "unknown key 'domain'"},
 		{"wait 5\n", 1, "wait: expected '=' and a value\n"},

@@ -149,8 +149,10 @@ static int set_up(void **state)
 	assert_int_equal(uv_loop_init(&one->loop), 0);
 	uv_timer_init(&one->loop, &one->step);
 	uv_timer_start(&one->step, on_step, STEP_MS, STEP_MS);
-	assert_int_equal(transport_new(&one->loop, one->read_buffer, &address, PATIENCE_MS,
-				       &callbacks, NULL, &one->transport),
+	const struct transport_way way = {.address = &address, .timeout_ms = PATIENCE_MS};
+
+	assert_int_equal(transport_new(&one->loop, one->read_buffer, &way, &callbacks, NULL,
+				       &one->transport),
 			 0);
 	one->fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(one->fd >= 0);

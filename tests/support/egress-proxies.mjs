@@ -1,0 +1,111 @@
+// Proxies that the gateway goes out through: microsocks (SOCKS5) and tinyproxy (HTTP CONNECT), and a scripted one that looks up names
+// by itself.
+//
+//     const proxy = await EgressProxy.socks({ login: ['user', 'secret'] });
+//     proxy.url; await proxy.said(/text/); await proxy.stop();
+//     const scripted = await ScriptedSocks.start({ 'abc.onion:5222': server.port });
+//     scripted.asked;     // ['abc.onion:5222']
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until } from './util.mjs';
+
+function listens(port) {
+	return new Promise((resolve) => {
+		const socket = net.connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+		socket.once('connect', () => socket.destroy());
+	});
+}
+
+export class EgressProxy {
+	static async start(scheme, login, command) {
+		const proxy = new EgressProxy();
+		proxy.folder = temporaryFolder('egress');
+		proxy.port = await freePort();
+		proxy.output = '';
+		proxy.url = `${scheme}://${login ? `${login.map(encodeURIComponent).join(':')}@` : ''}127.0.0.1:${proxy.port}`;
+		const [program, ...args] = command(proxy);
+		proxy.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+		for (const pipe of [proxy.child.stdout, proxy.child.stderr]) {
+			pipe.setEncoding('utf8').on('data', (more) => (proxy.output += more));
+		}
+		await until(() => {
+			assert.equal(proxy.child.exitCode, null, `${program}: ${proxy.output}`);
+			return listens(proxy.port);
+		}, 10000, `${program} listens`);
+		return proxy;
+	}
+
+	static socks({ login } = {}) {
+		return this.start('socks5', login, ({ port }) => ['microsocks', '-i', '127.0.0.1', '-p', String(port),
+			...(login ? ['-u', login[0], '-P', login[1]] : [])]);
+	}
+
+	static http({ login } = {}) {
+		return this.start('http', login, ({ folder, port }) => {
+			const file = path.join(folder, 'tinyproxy.conf');
+			writeFileSync(file, [`Port ${port}`, 'Listen 127.0.0.1', 'Allow 127.0.0.0/8', 'LogLevel Connect', 'MaxClients 50', 'Timeout 600',
+				...(login ? [`BasicAuth ${login.join(' ')}`] : []), ''].join('\n'));
+			return ['tinyproxy', '-d', '-c', file];
+		});
+	}
+
+	said(words) {
+		return until(() => words.test(this.output), 10000, `${words} in what the proxy prints:\n${this.output}`);
+	}
+
+	async stop() {
+		await stopChild(this.child, { patience: 5000 });
+		removeFolder(this.folder);
+	}
+}
+
+// Knows its names: "host:port" to a port of this machine, or to the number of a SOCKS reply as { reply }. With @speech it says only that.
+export class ScriptedSocks {
+	static async start(names = {}, { speech } = {}) {
+		const proxy = new ScriptedSocks();
+		Object.assign(proxy, { names, speech, asked: [], sockets: new Set() });
+		proxy.listener = net.createServer((socket) => proxy.serve(socket));
+		await new Promise((resolve) => proxy.listener.listen(0, '127.0.0.1', resolve));
+		proxy.port = proxy.listener.address().port;
+		proxy.url = `socks5://127.0.0.1:${proxy.port}`;
+		return proxy;
+	}
+
+	serve(socket) {
+		this.sockets.add(socket);
+		socket.on('error', () => {}).once('close', () => this.sockets.delete(socket));
+		if (this.speech !== undefined) {
+			socket.on('data', () => {});
+			socket.write(this.speech);
+			return;
+		}
+		socket.once('data', () => {
+			socket.write(Buffer.from([5, 0]));
+			socket.once('data', (request) => this.connect(socket, request));
+		});
+	}
+
+	connect(socket, request) {
+		const [, , , kind, n] = request;
+		const host = kind === 3 ? request.subarray(5, 5 + n).toString() : [...request.subarray(4, 8)].join('.');
+		const name = `${host}:${request.readUInt16BE(request.length - 2)}`;
+		const found = this.names[name] ?? { reply: 4 };
+		this.asked.push(name);
+		if (found.reply) {
+			socket.end(Buffer.from([5, found.reply]));
+			return;
+		}
+		const server = net.connect(found, '127.0.0.1', () => {
+			socket.write(Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
+			socket.pipe(server).pipe(socket);
+		}).on('error', () => socket.destroy());
+		socket.once('close', () => server.destroy());
+	}
+
+	async stop() {
+		this.sockets.forEach((socket) => socket.destroy());
+		await new Promise((resolve) => this.listener.close(resolve));
+	}
+}
