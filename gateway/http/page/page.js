@@ -234,7 +234,7 @@ async function copyReport() {
 	$('report').value = report(shown);
 	const copied = await copyText($('report').value);
 	$('report').className = copied ? 'unseen' : 'shown';
-	$('report').ariaHidden = String(copied);
+	$('report').setAttribute('aria-hidden', String(copied));
 	$('report').tabIndex = copied ? -1 : 0;
 	$('copied').textContent = copied ? 'Copied.' : 'This browser does not let the page copy; here it is.';
 }
