@@ -36,6 +36,17 @@ static bool is_utf16(const struct xml_parser *parser)
 	return false;
 }
 
+/* Whether a document can begin with the first byte: a "<" or white space, alone or as half of a
+ * character of UTF-16, or a byte order mark. Checked here because expat, when it has the first byte
+ * alone, judges it as UTF-8, and as UTF-16 when the second one is there, too. */
+static bool can_begin(const struct xml_parser *parser)
+{
+	unsigned char c = (unsigned char)parser->first[0];
+
+	return parser->n_fed == 0 || c == 0 || c == 0xef || c >= 0xfe ||
+	       memchr("< \t\r\n", c, 5) != NULL;
+}
+
 static void note_first(struct xml_parser *parser, const char *data, size_t n)
 {
 	for (size_t i = 0; i < n && parser->n_fed + i < sizeof(parser->first); i++) {
@@ -79,8 +90,8 @@ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 	note_first(parser, data, n);
 	parser->n_fed += n;
 	parser->n_at_once = n > parser->n_at_once ? n : parser->n_at_once;
-	if (parser->n_header == 0 && is_utf16(parser)) {
-		parser->error = XML_E_RESTRICTED;
+	if (parser->n_header == 0 && (!can_begin(parser) || is_utf16(parser))) {
+		parser->error = can_begin(parser) ? XML_E_RESTRICTED : XML_E_SYNTAX;
 		return parser->error;
 	}
 	enum XML_Status status = xml_parser_parse(parser, data, n);
