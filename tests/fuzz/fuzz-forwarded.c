@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * policy/forwarded.h. The input is the values of X-Forwarded-For, X-Forwarded-Proto and Forwarded,
- * a line for each. What the client claims, to the left of what trusted proxies have written, changes
- * nothing; from a peer that is no proxy nothing is believed.
+ * a line for each. What the client claims, to the left of what trusted proxies have written,
+ * changes nothing; from a peer that is no proxy nothing is believed.
  *
  * covers: policy/forwarded.c policy/client.c
  */

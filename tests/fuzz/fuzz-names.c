@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy/domain.h, redirect.h, route.h and ports.h. What is taken is taken again in the form that it
- * got, as the same; nothing but the bytes of host names remains.
+ * policy/domain.h, redirect.h, route.h and ports.h. What is taken is taken again in the form that
+ * it got, as the same; nothing but the bytes of host names remains.
  *
  * covers: policy/domain.c policy/redirect.c policy/route.c policy/ports.c
  */
