@@ -226,6 +226,8 @@ static enum http_head_result judge_markup(struct http_head *head, struct sv byte
 static enum http_head_result judge_beginning(struct http_head *head, struct sv bytes)
 {
 	size_t n = token_length(sv_first(bytes, HTTP_METHOD_MAX + 1));
+	/* A CR is no part of a method; it may end the line. */
+	bool may_end = n < bytes.n && bytes.data[n] == '\r' && n + 1 == bytes.n;
 
 	if (bytes.n == 0 || sv_eq(bytes, SV("\r"))) {
 		return HTTP_HEAD_MORE;
@@ -253,7 +255,7 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 	    bytes.data[n] != '\r') {
 		return alien(head, HTTP_ALIEN_UNKNOWN);
 	}
-	if (n == 0 || (n < bytes.n && bytes.data[n] != ' ' && bytes.data[n] != '\r')) {
+	if (n == 0 || (n < bytes.n && bytes.data[n] != ' ' && !may_end)) {
 		return fail(head, HTTP_FAULT_METHOD);
 	}
 	return HTTP_HEAD_MORE;

@@ -46,6 +46,8 @@ static const struct row rows[] = {
 	BAD(METHOD, " GET / HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(METHOD, "\rGET / HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(METHOD, "\r\rGET / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(METHOD, "GET\rX / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(METHOD, "GET\r / HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(METHOD, "G@T / HTTP/1.1 \r\n" HOST "\r\n"),
 	BAD(TARGET, "GET\r\n\r\n"),
 	BAD(TARGET, "GET  HTTP/1.1\r\n" HOST "\r\n"),
