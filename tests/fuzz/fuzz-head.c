@@ -117,6 +117,18 @@ static void check_values(const struct http_head *head, struct sv bytes, size_t i
 	FUZZ_CHECK(n_next == n);
 }
 
+/* RFC 9110, 5.6.2. */
+static bool is_token(struct sv text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.data[i] <= ' ' || text.data[i] > '~' ||
+		    memchr("\"(),/:;<=>?@[\\]{}", text.data[i], 17)) {
+			return false;
+		}
+	}
+	return text.n > 0;
+}
+
 static void check_taken(const struct http_head *head, struct sv bytes)
 {
 	struct http_head alone = {0};
@@ -129,7 +141,8 @@ static void check_taken(const struct http_head *head, struct sv bytes)
 	}
 	FUZZ_CHECK(head->minor <= 1 && head->n_known[HTTP_KNOWN_HOST] <= 1);
 	FUZZ_CHECK(head->minor == 0 || head->n_known[HTTP_KNOWN_HOST] == 1);
-	FUZZ_CHECK(head->method.n > 0 && head->method.n <= HTTP_METHOD_MAX);
+	FUZZ_CHECK(is_token(http_span_sv(head->method, bytes.data)));
+	FUZZ_CHECK(head->method.n <= HTTP_METHOD_MAX);
 	FUZZ_CHECK(head->path.n > 0);
 	/* Where the body ends is certain. */
 	FUZZ_CHECK(!(head->has_length && head->is_chunked));

@@ -26,7 +26,8 @@ export ASAN_SYMBOLIZER_PATH="${ASAN_SYMBOLIZER_PATH:-$(command -v llvm-symbolize
 edges() # HARNESS
 {
 	files=$(sed -n 's/^ \* covers: //p' "tests/fuzz/fuzz-$1.c" | tr '\n' ' ')
-	"$build/tests/fuzz/fuzz-$1" -runs=0 -print_coverage=1 "$build/corpus/$1" 2>&1 |
+	"$build/tests/fuzz/fuzz-$1" -runs=0 -print_coverage=1 -artifact_prefix="$build/found/$1-" \
+		"$build/corpus/$1" 2>&1 |
 		awk -v files="$files" '
 			BEGIN { n = split(files, names, " ") }
 			/^(UN)?COVERED_FUNC: / {
