@@ -157,8 +157,8 @@ void wire_linger(struct wire *wire);
 /* Gives the descriptor of the clear text to somebody else, with all that has not been consumed, and
  * frees the wire. Nothing may wait to be sent. With TLS, the descriptor is one end of a pair of
  * sockets, and the hub, which the wire must be in, pumps the bytes between the other end and the
- * connection as long as both are open; that costs two copies more and two descriptors. Returns the descriptor
- * or a negative errno; the wire is then as before. */
+ * connection as long as both are open; that costs two copies more and two descriptors. Returns the
+ * descriptor or a negative errno; the wire is then as before. */
 _must_check_ int wire_into_fd(struct wire *wire);
 
 const struct address *wire_peer(const struct wire *wire);

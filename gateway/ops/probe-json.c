@@ -136,9 +136,9 @@ void probe_json_address(struct probe *probe, const struct srv_target *target,
 	struct writer writer = begin(&probe->json.addresses);
 
 	member_text(&writer, "host", target ? target->host : NULL);
-	if (!stand_in_is(address)) {
-		json_member_string(&writer, "address", sv_from(address_format_host(address, text)));
-	}
+	/* Of a name that a proxy looks up, nobody here knows the address. */
+	member_text(&writer, "address",
+		    stand_in_is(address) ? NULL : address_format_host(address, text));
 	json_member_number(&writer, "port", address_port(address));
 	json_member_string(&writer, "outcome", sv_from(outcome));
 	member_failure(&writer, failure);

@@ -494,9 +494,7 @@ int server_run(const struct launch *launch, const char *path)
 	}
 	int r = snapshot_new(config, &server.shared.snapshot);
 
-	if (r == 0) {
-		r = run(&server);
-	}
+	r = r < 0 ? r : run(&server);
 	free_all(&server);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

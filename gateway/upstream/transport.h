@@ -56,8 +56,7 @@ struct transport_callbacks {
 	 * reading. */
 	void (*ended)(void *userdata);
 	/* The connection is dead: SOURCE_ADDRESS, PROXY_*, CONNECT_*, TLS_*, CERTIFICATE_*,
-	 * CONNECTION_LOST, INTERNAL. No
-	 * callback follows. */
+	 * CONNECTION_LOST, INTERNAL. No callback follows. */
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 

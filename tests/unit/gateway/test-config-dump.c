@@ -126,7 +126,7 @@ static void random_file(unsigned seed, char *ret_text, size_t n)
 		"limits { login_timeout = 9 session_rate = 1/2 }\n",
 		"domain a.example { connect = {\"192.0.2.1\", \"[::1]:1\"} proxy_protocol = v2 }\n",
 		"source_address = {\"::1\"}\n"
-		"domain a.example { proxy = \"http://a:%40@b:1\" proxy_dns = true "
+		"domain b.example { proxy = \"http://a:%40@b:1\" proxy_dns = true "
 		"source_address = {\"::\", 192.0.2.1} }\n",
 		"domain \"*.example\" { max_sessions = 9 tls = \"direct\" allow_private = yes }\n",
 		"domain localhost { gone = true }\n",

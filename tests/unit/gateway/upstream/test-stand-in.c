@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gateway/upstream/stand-in.h"
+#include "policy/public.h"
+
+static struct address made(const char *host, uint16_t port)
+{
+	struct address address;
+
+	stand_in_make(host, port, &address);
+	return address;
+}
+
+static void test_stand_in(void **state)
+{
+	struct address a = made("a.onion", 5222), again = made("a.onion", 5223);
+	struct address b = made("b.onion", 5222);
+
+	(void)state;
+	assert_true(stand_in_is(&a));
+	assert_int_equal(address_port(&a), 5222);
+	assert_true(address_same_host(&a, &again));
+	assert_false(address_same_host(&a, &b));
+	/* Where it must not be used, it is refused like an address of the DNS. */
+	assert_false(address_is_public(&a));
+}
+
+static void test_others(void **state)
+{
+	static const char *const texts[] = {"192.0.2.1:1", "[::1]:1", "[2001:db8::1]:1",
+					    "[100:0:0:1::1]:1", "[64:ff9b::1]:1"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct address address;
+
+		assert_int_equal(address_parse(sv_from(texts[i]), -1, &address), 0);
+		assert_false(stand_in_is(&address));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stand_in),
+		cmocka_unit_test(test_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
