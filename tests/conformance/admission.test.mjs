@@ -187,7 +187,7 @@ for (const [failure, [to, condition, words, domain, detail]] of Object.entries(R
 		assert.match(text, words);
 		assert.equal(line.domain, domain);
 		assert.equal(line.detail, detail);
-		assert.ok(session.sid.startsWith(line.session) && line.session.length === 5, line.session);
+		assert.ok(session.sid.startsWith(line.session) && line.session.length === 6, line.session);
 		await session.terminate();
 		await stage.doab.logged('session-closed', { client });
 	});

@@ -31,7 +31,7 @@ async function startManager(name) {
 	const socket = path.join(folder, name);
 	const child = startChild('python3', ['-c', MANAGER, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
 	const lines = [];
-	child.stdout.setEncoding('utf8').on('data', (text) => lines.push(...text.trim().split('\n')));
+	child.stdout.setEncoding('utf8').on('data', (text) => lines.push(...text.split('\n').filter(Boolean)));
 	await until(() => lines.length > 0, 15000, 'the socket of the manager');
 	lines.shift();
 	return { socket, lines, stop: () => stopChild(child, { signal: 'SIGKILL' }),
