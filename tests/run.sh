@@ -5,7 +5,7 @@
 #
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
-#     --fast    without the round under the sanitizers
+#     --fast    without the benchmark and the round under the sanitizers
 #     --long    the soak of BOSH sessions goes on for ten minutes in each round, not for 60 and 20 seconds; 300 sessions live through
 #               ten upgrades, not 30 through three; and, once, the tests in tests/long, which make Debians of their own: packages, a
 #               container's image, Debian 13 (as root, from the network)
@@ -163,6 +163,16 @@ if [ -n "$is_long" ] && [ -z "$files" ]; then
 	files=$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)
 	node_tests "$ROOT/build-test/gateway/doab" 1 2400 0
 	files=
+fi
+
+if [ -z "$is_fast" ] && [ -z "$files" ]; then
+	say 'Benchmark, once'
+	if run sh tests/bench/run.sh --short; then
+		echo "1 0 0" >>"$counts"
+	else
+		echo "FAILED: tests/bench/run.sh --short"
+		echo "0 1 0" >>"$counts"
+	fi
 fi
 
 if [ -z "$is_fast" ]; then

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/bench/load.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/bench/check.h"
+#include "tests/bench/flow.h"
 
 enum {
 	OPENING_MAX = 20, /* at once; more could overflow the listen queue */
 	EVENTS_MAX = 64,
-	TEXT_SIZE = 4096,
-	SILENCE_MS = 10000,
-	MASK = 0x5a, /* not 0, which would make unmasking trivial */
+	HEAD_SIZE = 1024, /* of a request, and of that part of a message which is looked at */
+	SILENCE_MS = 20000,
+	RUN_LEAST = 32, /* round trips, however large they are */
+	MASK = 0x5a,    /* not 0, which would make unmasking trivial */
 	FRAME_LENGTH_16 = 126,
+	FRAME_LENGTH_64 = 127,
 };
 
 struct text {
@@ -26,17 +26,15 @@ struct text {
 
 struct connection {
 	struct session *session;
-	int fd;
+	struct flow flow;
 	bool busy; /* a request is under way */
-	size_t n;
-	char data[TEXT_SIZE];
 };
 
 struct session {
 	struct load *load;
 	struct connection connections[2];
-	bool upgraded, ready;
-	uint64_t rid;
+	bool upgraded, logging_in, ready;
+	uint64_t rid, sent_ns;
 	uint32_t number; /* of the stanza that was sent last */
 	char sid[64];
 };
@@ -52,39 +50,22 @@ struct load {
 	size_t first_held, n_held;
 	size_t n_sessions_max;
 	struct session *sessions;
+	char *text; /* of each stanza */
+	struct bytes scratch;
+	uint32_t *latencies; /* of the last load_run(), microseconds */
+	size_t n_latencies, n_latencies_max;
 };
 
 /* Sending. */
 
-int load_connect(uint16_t port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	check(fd >= 0, "socket");
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return -1;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return fd;
-}
-
 static void connection_open(struct session *session, struct connection *connection)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+	int fd = flow_connect(session->load->port);
 
+	check(fd >= 0, "connect");
 	connection->session = session;
-	connection->fd = load_connect(session->load->port);
-	check(connection->fd >= 0, "connect");
-	check(epoll_ctl(session->load->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0,
-	      "epoll_ctl");
-}
-
-static void send_text(int fd, const char *data, size_t n)
-{
-	check(send(fd, data, n, MSG_NOSIGNAL) == (ssize_t)n, "send");
+	connection->flow.owner = connection;
+	flow_init(&connection->flow, session->load->epoll, fd);
 }
 
 /* A connection of the session without a pending request. The second one is opened when it is first
@@ -105,62 +86,88 @@ static struct connection *free_connection(struct session *session)
 static void send_request(struct session *session, const char *attributes, const char *payload)
 {
 	struct connection *connection = free_connection(session);
-	char body[TEXT_SIZE / 2], request[TEXT_SIZE];
-	int n = snprintf(body, sizeof(body),
-			 "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64
-			 "'%s%s%s>%s</body>",
-			 session->rid++, session->sid[0] ? " sid='" : "", session->sid,
-			 session->sid[0] ? "'" : attributes, payload);
+	char body[HEAD_SIZE], head[HEAD_SIZE];
+	int n_body = snprintf(body, sizeof(body),
+			      "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64
+			      "'%s%s%s>",
+			      session->rid++, session->sid[0] ? " sid='" : "", session->sid,
+			      session->sid[0] ? "'" : attributes);
+	size_t n_payload = strlen(payload);
+	int n_head = snprintf(head, sizeof(head),
+			      "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: "
+			      "text/xml; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
+			      (size_t)n_body + n_payload + sizeof("</body>") - 1);
+	struct bytes *scratch = &session->load->scratch;
 
 	connection->busy = true;
-	n = snprintf(request, sizeof(request),
-		     "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: text/xml; "
-		     "charset=utf-8\r\n"
-		     "Content-Length: %d\r\n\r\n%s",
-		     n, body);
-	send_text(connection->fd, request, (size_t)n);
+	scratch->n = 0;
+	bytes_add(scratch, head, (size_t)n_head);
+	bytes_add(scratch, body, (size_t)n_body);
+	bytes_add(scratch, payload, n_payload);
+	bytes_add(scratch, "</body>", sizeof("</body>") - 1);
+	flow_send(&connection->flow, scratch->data, scratch->n);
 }
 
 static void send_frame(struct session *session, const char *text)
 {
-	size_t n = strlen(text), at = 0;
-	char frame[TEXT_SIZE];
+	size_t n = strlen(text), n_more = n < FRAME_LENGTH_16 ? 0 : n <= UINT16_MAX ? 2 : 8;
+	struct bytes *scratch = &session->load->scratch;
+	unsigned char head[14] = {0x81};
+	size_t code = n_more == 0 ? n : n_more == 2 ? FRAME_LENGTH_16 : FRAME_LENGTH_64;
 
-	frame[at++] = (char)0x81;
-	frame[at++] = (char)(0x80 | (n < FRAME_LENGTH_16 ? n : FRAME_LENGTH_16));
-	if (n >= FRAME_LENGTH_16) {
-		frame[at++] = (char)(n >> 8);
-		frame[at++] = (char)(n & 0xff);
+	head[1] = (unsigned char)(0x80 | code);
+	for (size_t i = 0; i < n_more; i++) {
+		head[2 + i] = (unsigned char)(n >> 8 * (n_more - 1 - i));
 	}
-	memset(frame + at, MASK, 4);
-	at += 4;
-	for (size_t i = 0; i < n; i++) {
-		frame[at++] = (char)(text[i] ^ MASK);
+	memset(head + 2 + n_more, MASK, 4);
+	scratch->n = 0;
+	bytes_add(scratch, head, 2 + n_more + 4);
+	bytes_add(scratch, text, n);
+	for (size_t i = scratch->n - n; i < scratch->n; i++) {
+		scratch->data[i] ^= MASK;
 	}
-	send_text(session->connections[0].fd, frame, at);
+	flow_send(&session->connections[0].flow, scratch->data, scratch->n);
 }
 
 static void send_stanza(struct session *session)
 {
-	char stanza[TEXT_SIZE / 4];
+	struct load *load = session->load;
+	char number[16];
 
-	snprintf(stanza, sizeof(stanza),
-		 "<message xmlns='jabber:client' to='echo@bench.test' type='chat' id='%08" PRIx32
-		 "'>"
-		 "<body>Two rivers meet below the town, and flow on as one.</body></message>",
-		 ++session->number);
-	session->load->n_under_way++;
-	switch (session->load->kind) {
+	snprintf(number, sizeof(number), "%08" PRIx32, ++session->number);
+	memcpy(strstr(load->text, " id='") + 5, number, 8);
+	load->n_under_way++;
+	session->sent_ns = clock_ns(CLOCK_MONOTONIC);
+	switch (load->kind) {
 	case LOAD_ECHO:
-		send_text(session->connections[0].fd, stanza, strlen(stanza));
+		flow_send(&session->connections[0].flow, load->text, strlen(load->text));
 		break;
 	case LOAD_WEBSOCKET:
-		send_frame(session, stanza);
+	case LOAD_BLIND:
+		send_frame(session, load->text);
 		break;
 	default:
-		send_request(session, "", stanza);
+		send_request(session, "", load->text);
 		break;
 	}
+}
+
+static char *make_text(size_t n)
+{
+	static const char words[] = "Two rivers meet below the town, and flow on as one. ";
+	struct bytes text = {0};
+	static const char head[] = "<message xmlns='jabber:client' to='echo@bench.test' "
+				   "type='chat' id='00000000'><body>";
+
+	bytes_add(&text, head, sizeof(head) - 1);
+	while (n > 0) {
+		size_t n_part = n < sizeof(words) - 1 ? n : sizeof(words) - 1;
+
+		bytes_add(&text, words, n_part);
+		n -= n_part;
+	}
+	bytes_add(&text, "</body></message>", sizeof("</body></message>"));
+	return text.data;
 }
 
 /* Sends a request to be held, unless the one that carried the stanza is still under way. */
@@ -198,8 +205,10 @@ static void go_on(struct session *session)
 
 /* Receiving. */
 
+/* What is looked for stands near the beginning. */
 static char *find(struct text text, const char *needle)
 {
+	text.n = text.n < HEAD_SIZE ? text.n : HEAD_SIZE;
 	return memmem(text.data, text.n, needle, strlen(needle));
 }
 
@@ -207,42 +216,37 @@ static char *find(struct text text, const char *needle)
 
 static size_t take_answer(struct text all, struct text *ret_message)
 {
-	static const char name[] = "Content-Length: ";
-	char *end = find(all, "\r\n\r\n"), *length = find(all, name);
-	size_t n = 0;
+	size_t n_head = 0, n = http_length(all.data, all.n, &n_head);
 
-	if (!end) {
-		return 0;
-	}
-	for (length = length ? length + sizeof(name) - 1 : end; *length >= '0' && *length <= '9';
-	     length++) {
-		n = n * 10 + (size_t)(*length - '0');
-	}
-	*ret_message = (struct text){end + 4, n};
-	return (size_t)(end + 4 - all.data) + n;
+	*ret_message = (struct text){all.data + n_head, n - n_head};
+	return n;
 }
 
 static size_t take_frame(struct text all, struct text *ret_message)
 {
 	const unsigned char *bytes = (const unsigned char *)all.data;
-	size_t n_head = all.n > 1 && bytes[1] == FRAME_LENGTH_16 ? 4 : 2;
+	size_t code = all.n > 1 ? bytes[1] : 0, n = 0;
+	size_t n_more = code == FRAME_LENGTH_16 ? 2 : code == FRAME_LENGTH_64 ? 8 : 0;
 
-	if (all.n < n_head) {
+	if (all.n < 2 + n_more) {
 		return 0;
 	}
-	size_t n = n_head == 4 ? (size_t)bytes[2] << 8 | bytes[3] : bytes[1];
-
-	*ret_message = (struct text){all.data + n_head, n};
-	return n_head + n;
+	for (size_t i = 0; i < n_more; i++) {
+		n = n << 8 | bytes[2 + i];
+	}
+	n = n_more ? n : code;
+	*ret_message = (struct text){all.data + 2 + n_more, n};
+	return 2 + n_more + n;
 }
 
+/* There is one at a time. */
 static size_t take_echo(struct text all, struct text *ret_message)
 {
 	static const char end[] = "</message>";
-	char *at = find(all, end);
+	size_t n = sizeof(end) - 1;
 
 	*ret_message = all;
-	return at ? (size_t)(at - all.data) + sizeof(end) - 1 : 0;
+	return all.n >= n && memcmp(all.data + all.n - n, end, n) == 0 ? all.n : 0;
 }
 
 static size_t take(const struct session *session, struct text all, struct text *ret_message)
@@ -251,6 +255,7 @@ static size_t take(const struct session *session, struct text all, struct text *
 	case LOAD_ECHO:
 		return take_echo(all, ret_message);
 	case LOAD_WEBSOCKET:
+	case LOAD_BLIND:
 		return session->upgraded ? take_frame(all, ret_message)
 					 : take_answer(all, ret_message);
 	default:
@@ -280,18 +285,59 @@ static void set_ready(struct session *session)
 	}
 }
 
+static void log_in(struct session *session)
+{
+	static const char auth[] = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+				   "mechanism='PLAIN'>AGJlbmNoAHdhdGVy</auth>";
+
+	session->logging_in = true;
+	if (session->load->kind == LOAD_WEBSOCKET) {
+		send_frame(session, auth);
+	} else {
+		send_request(session, "", auth);
+	}
+}
+
 static void on_opening(struct session *session, struct text text)
 {
-	if (session->load->kind != LOAD_WEBSOCKET) {
+	bool is_bosh = session->load->kind != LOAD_WEBSOCKET && session->load->kind != LOAD_BLIND;
+
+	if (session->logging_in) {
+		if (find(text, "<success")) {
+			set_ready(session);
+		} else if (is_bosh) {
+			send_request(session, "", "");
+		}
+	} else if (is_bosh) {
 		note_sid(session, text);
-		set_ready(session);
-	} else if (!session->upgraded) {
+		log_in(session);
+	} else if (session->upgraded) {
+		if (find(text, "features>")) {
+			log_in(session);
+		}
+	} else {
 		session->upgraded = true;
+		if (session->load->kind == LOAD_BLIND) {
+			set_ready(session);
+			return;
+		}
 		send_frame(session, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "
 				    "to='bench.test' version='1.0'/>");
-	} else if (find(text, "features>")) {
-		set_ready(session);
 	}
+}
+
+static void note_latency(struct session *session)
+{
+	struct load *load = session->load;
+
+	if (load->n_latencies == load->n_latencies_max) {
+		load->n_latencies_max = load->n_latencies_max * 2 + 1024;
+		load->latencies =
+			realloc(load->latencies, load->n_latencies_max * sizeof(*load->latencies));
+		check(load->latencies, "memory");
+	}
+	load->latencies[load->n_latencies++] =
+		(uint32_t)((clock_ns(CLOCK_MONOTONIC) - session->sent_ns) / 1000);
 }
 
 static void on_message(struct session *session, struct text text)
@@ -299,7 +345,8 @@ static void on_message(struct session *session, struct text text)
 	char id[32];
 
 	if (find(text, "terminate") || find(text, "error")) {
-		die("the session ended: %.*s", (int)text.n, text.data);
+		die("the session ended: %.*s", (int)(text.n < HEAD_SIZE ? text.n : HEAD_SIZE),
+		    text.data);
 	}
 	if (!session->ready) {
 		on_opening(session, text);
@@ -309,28 +356,35 @@ static void on_message(struct session *session, struct text text)
 	if (find(text, id)) {
 		session->load->n_under_way--;
 		session->load->n_round_trips++;
+		note_latency(session);
 		go_on(session);
 	}
 }
 
 static void on_readable(struct connection *connection)
 {
-	ssize_t r = recv(connection->fd, connection->data + connection->n,
-			 sizeof(connection->data) - connection->n, 0);
+	struct bytes *in = &connection->flow.in;
 	struct text message;
 	size_t n;
 
-	if (r <= 0) {
+	if (!flow_read(&connection->flow)) {
 		die("the connection ended");
 	}
-	connection->n += (size_t)r;
-	while ((n = take(connection->session, (struct text){connection->data, connection->n},
-			 &message)) &&
-	       n <= connection->n) {
+	while (in->n && (n = take(connection->session, (struct text){in->data, in->n}, &message)) &&
+	       n <= in->n) {
 		connection->busy = false;
 		on_message(connection->session, message);
-		connection->n -= n;
-		memmove(connection->data, connection->data + n, connection->n);
+		bytes_drop(in, n);
+	}
+}
+
+static void on_event(struct flow *flow, uint32_t events)
+{
+	if (events & EPOLLOUT) {
+		flow_flush(flow);
+	}
+	if (events & ~(uint32_t)EPOLLOUT) {
+		on_readable(flow->owner);
 	}
 }
 
@@ -344,7 +398,7 @@ static void turn(struct load *load)
 		    load->n_sessions - load->n_ready);
 	}
 	for (int i = 0; i < n; i++) {
-		on_readable(ready[i].data.ptr);
+		on_event(ready[i].data.ptr, ready[i].events);
 	}
 }
 
@@ -361,10 +415,14 @@ static void open_session(struct load *load)
 
 	*session = (struct session){.load = load, .rid = 1};
 	connection_open(session, &session->connections[0]);
-	if (load->kind == LOAD_ECHO) {
+	if (load->kind == LOAD_HTTP) {
+		/* As long as the gateway's. */
+		memset(session->sid, 'a', sizeof(session->sid) / 2);
+	}
+	if (load->kind == LOAD_ECHO || load->kind == LOAD_HTTP) {
 		set_ready(session);
-	} else if (load->kind == LOAD_WEBSOCKET) {
-		send_text(session->connections[0].fd, upgrade, sizeof(upgrade) - 1);
+	} else if (load->kind == LOAD_WEBSOCKET || load->kind == LOAD_BLIND) {
+		flow_send(&session->connections[0].flow, upgrade, sizeof(upgrade) - 1);
 	} else {
 		send_request(session,
 			     " to='bench.test' wait='60' hold='1' ver='1.6' xml:lang='en'"
@@ -373,7 +431,7 @@ static void open_session(struct load *load)
 	}
 }
 
-struct load *load_new(enum load_kind kind, uint16_t port, size_t n_sessions_max)
+struct load *load_new(enum load_kind kind, uint16_t port, size_t n_sessions_max, size_t n_text)
 {
 	struct load *load = calloc(1, sizeof(*load));
 
@@ -381,6 +439,7 @@ struct load *load_new(enum load_kind kind, uint16_t port, size_t n_sessions_max)
 	load->kind = kind;
 	load->port = port;
 	load->n_sessions_max = n_sessions_max;
+	load->text = make_text(n_text);
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
 	load->sessions = calloc(n_sessions_max, sizeof(*load->sessions));
 	load->held = calloc(n_sessions_max, sizeof(struct session *));
@@ -393,13 +452,16 @@ struct load *load_free(struct load *load)
 	for (size_t i = 0; i < load->n_sessions; i++) {
 		for (size_t j = 0; j < 2; j++) {
 			if (load->sessions[i].connections[j].session) {
-				close(load->sessions[i].connections[j].fd);
+				flow_close(&load->sessions[i].connections[j].flow);
 			}
 		}
 	}
 	close(load->epoll);
 	free(load->sessions);
 	free(load->held);
+	free(load->text);
+	free(load->scratch.data);
+	free(load->latencies);
 	free(load);
 	return NULL;
 }
@@ -431,10 +493,11 @@ uint64_t load_run(struct load *load, unsigned ms)
 	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000,
 		 n_before = load->n_round_trips;
 
+	load->n_latencies = 0;
 	if (!load->sending) {
 		start(load);
 	}
-	while (clock_ns(CLOCK_MONOTONIC) < end) {
+	while (clock_ns(CLOCK_MONOTONIC) < end || load->n_round_trips - n_before < RUN_LEAST) {
 		turn(load);
 	}
 	return load->n_round_trips - n_before;
@@ -446,4 +509,20 @@ void load_drain(struct load *load)
 	while (load->n_under_way) {
 		turn(load);
 	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+uint32_t load_latency(struct load *load, unsigned percent)
+{
+	if (load->n_latencies == 0) {
+		return 0;
+	}
+	qsort(load->latencies, load->n_latencies, sizeof(*load->latencies), compare);
+	return load->latencies[(load->n_latencies - 1) * percent / 100];
 }
