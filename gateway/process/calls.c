@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 
@@ -144,10 +145,12 @@ static int allow(scmp_filter_ctx filter, const char *name)
 }
 
 /* Those of which the arguments decide. prctl(2) names threads; ioctl(2) asks how much can be read,
- * and makes a descriptor non-blocking, but does not type into a terminal. */
+ * makes a descriptor non-blocking and tells the interface of a link-local address ("fe80::1%eth0"),
+ * but does not type into a terminal. */
 static int allow_some(scmp_filter_ctx filter)
 {
-	static const unsigned long ioctls[] = {FIONREAD, FIONBIO, FIOCLEX, TCGETS};
+	static const unsigned long ioctls[] = {FIONREAD, FIONBIO,      FIOCLEX,
+					      TCGETS,   SIOCGIFINDEX, SIOCGIFNAME};
 	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
