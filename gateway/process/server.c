@@ -202,6 +202,13 @@ static bool read_order(struct server *server)
 		}
 		return true;
 	}
+	if (r == -EPROTO) {
+		/* All descriptors are in use, so there is none for the one that came with it. The
+		 * sessions must not pay for that. */
+		log_error("order-lost",
+			  LOG_STR("hint", "raise the limit on open files (LimitNOFILE)"));
+		return true;
+	}
 	if (r != CONTROL_EMPTY) {
 		log_error("supervisor-gone", LOG_STR("hint", "it has been killed"));
 		stop(server);
