@@ -155,6 +155,19 @@ static void introduce_others(struct children *children, struct child *child)
 	}
 }
 
+/* The others learn before it serves where its sessions will be: a client may open one at the new
+ * server and send its next request on a connection that an earlier one has. */
+static void introduce(struct children *children, const struct child *child)
+{
+	struct child *other;
+
+	TAILQ_FOREACH(other, &children->list, in_children) {
+		if (other != child) {
+			order_fd(other, CONTROL_DOOR, child->generation, &child->door);
+		}
+	}
+}
+
 int children_start(struct children *children, struct mono now)
 {
 	struct child *child = malloc(sizeof(*child));
@@ -178,20 +191,10 @@ int children_start(struct children *children, struct mono now)
 		return r;
 	}
 	introduce_others(children, child);
+	introduce(children, child);
 	TAILQ_INSERT_TAIL(&children->list, child, in_children);
 	children->n++;
 	return 0;
-}
-
-void children_introduce(struct children *children, const struct child *child)
-{
-	struct child *other;
-
-	TAILQ_FOREACH(other, &children->list, in_children) {
-		if (other != child) {
-			order_fd(other, CONTROL_DOOR, child->generation, &child->door);
-		}
-	}
 }
 
 void children_dismiss(struct children *children)

@@ -38,8 +38,8 @@ struct children {
 /* @argv is the program's own, and borrowed. */
 void children_init(struct children *children, char *const *argv);
 
-/* Starts a server, and tells it the doors of the others before it serves. Returns 0 or a negative
- * errno. */
+/* Starts a server. Before it serves, it learns the doors of the others, and they learn its. Returns
+ * 0 or a negative errno. */
 _must_check_ int children_start(struct children *children, struct mono now);
 
 /* The first one in @state, or NULL. */
@@ -51,9 +51,6 @@ struct child *children_find_pid(struct children *children, pid_t pid);
 /* Give an order to one or to all. One that is gone is skipped: SIGCHLD reports it. */
 void child_order(const struct child *child, enum control_kind kind);
 void children_order(struct children *children, enum control_kind kind);
-
-/* Tells the others the door of @child, which serves now. */
-void children_introduce(struct children *children, const struct child *child);
 
 /* Kills the one that is starting, if there is one: it may not read its orders for long, and has no
  * session that could be lost. */

@@ -196,7 +196,6 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 		return;
 	}
 	server->state = CHILD_SERVING;
-	children_introduce(&supervisor->children, server);
 	if (before) {
 		before->state = CHILD_RETIRED;
 		child_order(before, CONTROL_RETIRE);
