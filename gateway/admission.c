@@ -222,7 +222,7 @@ static void judge_shutdown(struct worker_env *env, const struct admission_reques
 			   struct admission *admission)
 {
 	(void)request;
-	if (env->is_stopping) {
+	if (env->is_stopping || worker_is_draining(env)) {
 		set_verdict(admission, FAILURE_SHUTDOWN);
 	}
 }

@@ -109,6 +109,13 @@ void worker_leave_forwarded(struct worker_env *env, const struct address *client
 	census_leave_forwarded(env->census, client);
 }
 
+bool worker_is_draining(const struct worker_env *env)
+{
+	const struct process_state *process = env->process;
+
+	return process && process->is_draining && process->successor < 0;
+}
+
 int worker_enter_passed(struct worker_env *env, const struct address *peer)
 {
 	if (census_enter_connection(env->census, peer, true) != CENSUS_OK) {

@@ -51,6 +51,10 @@ struct worker_env {
 /* The time of the worker's loop. */
 struct mono worker_now(const struct worker_env *env);
 
+/* Whether the gateway is to end, and opens no sessions any more. A retired server is not draining
+ * in this sense: the next one opens them. */
+bool worker_is_draining(const struct worker_env *env);
+
 /* Whether the limits for one client do not apply to @client, because the operator says so. */
 bool worker_is_exempt(const struct worker_env *env, const struct address *client);
 

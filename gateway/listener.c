@@ -139,6 +139,12 @@ int listener_new(struct worker_env *env, const struct listener_callbacks *callba
 	return 0;
 }
 
+void listener_finish(struct listener *listener)
+{
+	/* Without a new socket nothing can fail. */
+	(void)!acceptor_set(listener->acceptor, NULL, 0);
+}
+
 struct listener *listener_free(struct listener *listener)
 {
 	if (!listener) {

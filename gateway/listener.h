@@ -27,5 +27,8 @@ _must_check_ int listener_new(struct worker_env *env, const struct listener_call
  * they are. Returns 0 or a negative errno; then the earlier sockets stay. */
 _must_check_ int listener_reload(struct listener *listener, const struct worker_update *update);
 
+/* Accepts the connections that wait, and closes the sockets: what waits would be reset. */
+void listener_finish(struct listener *listener);
+
 /* Closes the sockets. Takes NULL; returns NULL. */
 struct listener *listener_free(struct listener *listener);

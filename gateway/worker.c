@@ -85,6 +85,15 @@ static const struct listener_callbacks listener_callbacks = {
 
 /* Requests. */
 
+/* Whether @exchange asks for a new session. With an attribute that looks like a sid it may not. */
+static bool opens_session(enum site_route route, const struct http_exchange *exchange)
+{
+	struct sv body = http_exchange_body(exchange);
+
+	return route == SITE_ROUTE_WEBSOCKET ||
+	       (route == SITE_ROUTE_BOSH && sv_find_sv(body, SV("sid=")) == body.n);
+}
+
 /* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */
 static bool on_request(void *userdata, struct http_exchange *exchange)
 {
@@ -95,7 +104,14 @@ static bool on_request(void *userdata, struct http_exchange *exchange)
 		site_answer_text(site, exchange, 400, "Where this request ends is not clear.\n");
 		return false;
 	}
-	switch (site_route(site, exchange)) {
+	enum site_route route = site_route(site, exchange);
+
+	if (worker_is_draining(&worker->env) && opens_session(route, exchange)) {
+		site_answer_text(site, exchange, 503,
+				 "The gateway is being shut down. Try again.\n");
+		return false;
+	}
+	switch (route) {
 	case SITE_ROUTE_BOSH:
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_BOSH, 1);
 		if (site_allows(site, http_exchange_header(exchange, "Origin"),
@@ -191,18 +207,27 @@ static void on_grace(uv_timer_t *grace)
 	}
 }
 
+static void close_listener(struct worker *worker)
+{
+	if (worker->listener) {
+		listener_finish(worker->listener);
+		worker->listener = listener_free(worker->listener);
+	}
+}
+
 static void stop(struct worker *worker)
 {
 	if (worker->env.is_stopping) {
 		return;
 	}
+	close_listener(worker);
 	worker->env.is_stopping = true;
-	worker->listener = listener_free(worker->listener);
 	front_give_idle(&worker->front);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
 	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
-	uv_timer_start(&worker->grace, on_grace, 0, STOP_POLL_MS);
+	/* Requests that have arrived are read before it is asked whether there are any. */
+	uv_timer_start(&worker->grace, on_grace, STOP_POLL_MS, STOP_POLL_MS);
 }
 
 /* Reloading. */
@@ -246,7 +271,7 @@ static void on_order(uv_async_t *order)
 		reload(worker, update);
 	}
 	if (worker->has_to_drain) {
-		worker->listener = listener_free(worker->listener);
+		close_listener(worker);
 		front_give_idle(&worker->front);
 	}
 	if (worker->has_to_stop) {

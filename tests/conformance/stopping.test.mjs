@@ -1,12 +1,16 @@
-// SIGTERM while the gateway is busy: a server starts, or reads its configuration. A FIFO in the place of a file keeps it there.
+// SIGTERM while the gateway is busy: a server starts, or reads its configuration (a FIFO in the place of a file keeps it there),
+// and connections wait; and what it refuses from then on.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
 import { configText, Doab } from '../support/doab.mjs';
-import { httpRequest } from '../support/http.mjs';
-import { freePort, patiently, removeFolder, sleep, temporaryFolder, until } from '../support/util.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 
@@ -92,4 +96,45 @@ test('SIGTERM while the configuration is read anew', TIMEOUT, async () => {
 	await ends(doab);
 	assertOrderly(doab);
 	removeFolder(doab.folder);
+});
+
+test('connections that wait to be accepted are served', TIMEOUT, async () => {
+	const doab = await Doab.start({ workers: 2, exempt: ['127.0.0.1'] });
+	const { serverPid } = doab;
+	// A server that has not reported yet that it serves would not be told to drain.
+	doab.child.kill('SIGHUP');
+	await doab.logged('reloaded');
+	process.kill(serverPid, 'SIGSTOP');
+	const waiting = await Promise.all(Array.from({ length: 50 }, () => HttpConnection.open(doab.port)));
+	waiting.forEach((connection) => connection.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'));
+	doab.child.kill('SIGTERM');
+	await doab.logged('stopping');
+	process.kill(serverPid, 'SIGCONT');
+	for (const connection of waiting) {
+		assert.equal((await connection.head()).status, 200);
+		connection.close();
+	}
+	await ends(doab);
+	removeFolder(doab.folder);
+});
+
+test('a gateway that drains opens no session on the connections that it still has', TIMEOUT, async () => {
+	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, drain_timeout: 3600 });
+	const client = new BoshClient(stage.port, { connection: new http.Agent({ keepAlive: true, maxSockets: 1 }) });
+	await client.login('plain.test');
+	const late = await openWebSocket(stage.port);
+	stage.doab.child.kill('SIGTERM');
+	await until(() => httpRequest(stage.port, 'GET', '/').then(() => false, ({ code }) => code === 'ECONNREFUSED'), 15000, 'a refusal');
+	const creation = await client.post(client.bodyText({ rid: 7, to: 'plain.test', ver: '1.11', wait: 5, hold: 1 }));
+	assert.equal(creation.status, 503);
+	// A WebSocket that was there already, and has opened nothing.
+	late.open('plain.test');
+	await late.next();
+	assert.ok((await late.next()).at('system-shutdown'));
+	await client.exchange('<message xmlns="jabber:client" id="on"/>', ({ attributes }) => attributes.id === 'on');
+	await client.terminate();
+	await ends(stage.doab);
+	client.agent.destroy();
+	await stopAll(...Object.values(stage.servers));
+	removeFolder(stage.doab.folder);
 });
