@@ -130,6 +130,19 @@ const haproxy = {
 	signal: 'SIGUSR1',
 };
 
+// In front of two gateways, as the lines that begin with "#two" say. @nodes: their ports, and those of their admin listeners.
+const haproxyOfTwo = {
+	...haproxy,
+	replace: (self) => [
+		['\tserver doab 127.0.0.1:5280 check inter 2s\n', ''],
+		['#two\t', ''],
+		...self.nodes.map(({ port, adminPort }, i) => [`192.0.2.${i + 1}:5280 check port 5281`, `127.0.0.1:${port} check port ${adminPort}`]),
+		// All clients of a test have one address.
+		['\tstick on src\n', ''],
+		...haproxy.replace(self).filter(([from]) => from !== '127.0.0.1:5280'),
+	],
+};
+
 const apache = {
 	file: 'apache.conf',
 	replace: (self) => [
@@ -164,6 +177,8 @@ const caddy = {
 // @answersPreflights: also while the gateway is away.
 const proxy = (description, { answersPreflights = true } = {}) =>
 	({ answersPreflights, start: (doabPort) => new Proxy(description).start(doabPort) });
+
+export const startHaproxyOfTwo = (nodes) => new Proxy(haproxyOfTwo, { nodes }).start();
 
 export const PROXIES = {
 	nginx: proxy(nginx),
