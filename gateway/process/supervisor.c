@@ -25,6 +25,7 @@ struct supervisor {
 	struct mono watchdog_due;
 	bool is_alive; /* the serving one has said so since the last WATCHDOG=1 */
 	bool reload_is_wanted, is_reloading;
+	bool upgrade_is_wanted; /* as soon as the configuration has been reloaded */
 	unsigned n_stops; /* SIGTERM and SIGINT so far */
 	int status;
 };
@@ -65,8 +66,8 @@ static void upgrade(struct supervisor *supervisor)
 		refuse_upgrade("a server is starting already");
 		return;
 	}
+	supervisor->upgrade_is_wanted = supervisor->is_reloading;
 	if (supervisor->is_reloading) {
-		refuse_upgrade("the configuration is being reloaded");
 		return;
 	}
 	if (supervisor->children.n >= SUPERVISOR_SERVERS_MAX) {
@@ -208,6 +209,17 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 	}
 }
 
+static void on_reloaded(struct supervisor *supervisor)
+{
+	supervisor->is_reloading = false;
+	notify_send("READY=1");
+	if (supervisor->reload_is_wanted) {
+		reload(supervisor);
+	} else if (supervisor->upgrade_is_wanted && !supervisor->n_stops) {
+		upgrade(supervisor);
+	}
+}
+
 static void on_report(struct supervisor *supervisor, struct child *server,
 		      const struct control_message *message)
 {
@@ -219,11 +231,7 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 		on_ready(supervisor, server);
 		break;
 	case CONTROL_RELOADED:
-		supervisor->is_reloading = false;
-		notify_send("READY=1");
-		if (supervisor->reload_is_wanted) {
-			reload(supervisor);
-		}
+		on_reloaded(supervisor);
 		break;
 	case CONTROL_ALIVE:
 		supervisor->is_alive |= server->state == CHILD_SERVING;

@@ -147,6 +147,17 @@ test('a new server that does not start leaves the old one serving', TIMEOUT, asy
 	});
 });
 
+test('a reload and an upgrade at the same time: one after the other', TIMEOUT, async () => {
+	await withStage({}, async (stage, doab) => {
+		const client = await Counted.open(stage, 'bosh');
+		doab.child.kill('SIGHUP');
+		await upgrade(doab);
+		assert.equal(count(doab, 'reloaded'), 1);
+		await client.echo();
+		await client.close();
+	});
+});
+
 test('the program is the file of that name as it is now', TIMEOUT, async () => {
 	await withStage({}, async (stage, doab) => {
 		const client = await Counted.open(stage, 'bosh');
