@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { configText } from '../support/doab.mjs';
-import { httpRequest, openWebSocket } from '../support/http.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { freePort, patiently, stopAll, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -13,6 +13,7 @@ import { XmppServer } from '../support/xmpp-server.mjs';
 const TIMEOUT = { timeout: patiently(60000) };
 const N_SESSIONS = 100;
 const N_RELOADS = 50;
+const N_REQUESTS = 10000;
 
 const count = (doab, event) => doab.events.filter((line) => line.event === event).length;
 
@@ -150,31 +151,40 @@ test('what needs a restart is named', TIMEOUT, async () => {
 	});
 });
 
-test(`${2 * N_SESSIONS} sessions live through ${N_RELOADS} reloads, half of them with a broken file`, TIMEOUT, async () => {
+test(`${2 * N_SESSIONS} sessions live through ${N_RELOADS} reloads under ${N_REQUESTS} requests, half of them with a broken file`, TIMEOUT, async () => {
 	const limits = { exempt: ['127.0.0.1'], log_level: 'info' };
 	await withStage(limits, async (stage, doab) => {
 		const good = configText(doab.config);
 		const transports = Array.from({ length: 2 * N_SESSIONS }, (_, i) => i % 2 ? 'bosh' : 'websocket');
 		const clients = await Promise.all(transports.map((transport) => login(stage, transport)));
-		let isOver = false;
-		let nRequests = 0;
-		const load = Array.from({ length: 20 }, async () => {
-			while (!isOver) {
-				assert.equal((await httpRequest(stage.port, 'GET', '/')).status, 200);
-				nRequests++;
+		let nSent = 0;
+		let nAnswered = 0;
+		const load = Promise.all(Array.from({ length: 20 }, async (_, n) => {
+			// Half of them on connections that stay, half each on one of its own.
+			const kept = n % 2 ? await HttpConnection.open(stage.port) : undefined;
+			while (nSent < N_REQUESTS) {
+				nSent++;
+				const { status } = kept ? await kept.request('GET', '/crossdomain.xml') : await httpRequest(stage.port, 'GET', '/crossdomain.xml');
+				assert.equal(status, 200);
+				nAnswered++;
 			}
-		});
+			kept?.close();
+		}));
+		load.catch(() => { nSent = Infinity; });
 		for (let i = 0; i < N_RELOADS; i++) {
 			const isBroken = i % 2 === 1;
 			const talk = Promise.all(clients.filter((_, n) => n % 10 === i % 10).map((client) => echoes(client, `during${i}`)));
 			await reload(doab, isBroken ? `${good}\nwait = x\n` : good, isBroken ? 'reload-failed' : 'reloaded');
 			await talk;
+			// The reloads are spread over all requests.
+			await until(() => nSent >= (i + 1) * N_REQUESTS / N_RELOADS, 30000, 'requests');
 		}
-		isOver = true;
-		await Promise.all(load);
+		await load;
+		assert.equal(nAnswered, N_REQUESTS);
 		await Promise.all(clients.map((client) => echoes(client, 'last')));
-		assert.ok(nRequests > N_RELOADS, `${nRequests} requests`);
-		assert.equal(count(doab, 'session-closed'), 0);
+		for (const event of ['session-closed', 'session-ended', 'session-failed', 'session-refused', 'connection-refused', 'request-refused', 'accept-failed']) {
+			assert.equal(count(doab, event), 0, event);
+		}
 		clients.forEach((client) => (client.close ?? client.drop).call(client));
 	});
 });
