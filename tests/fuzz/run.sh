@@ -17,7 +17,10 @@ cd "$(dirname "$0")/../.."
 build=build-fuzz
 [ -d "$build" ] || CC=clang meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false \
 	-Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined' >/dev/null
-nice -n 15 ninja -C "$build" -j1 --quiet fuzzers
+nice -n 15 ninja -C "$build" -j1 fuzzers >"$build/build.log" 2>&1 || {
+	tail -50 "$build/build.log"
+	exit 1
+}
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/corpus | sed 's/\.txt$//')
 mkdir -p "$build/found"
 export ASAN_SYMBOLIZER_PATH="${ASAN_SYMBOLIZER_PATH:-$(command -v llvm-symbolizer || command -v llvm-symbolizer-14 || true)}"
