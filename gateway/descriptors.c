@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/sv.h"
 
 size_t descriptors_needed(size_t n_sessions, unsigned n_workers)
@@ -72,6 +73,21 @@ static int open_last(size_t n)
 	int r = last < 0 ? -errno : last;
 
 	close(fd);
+	return r;
+}
+
+int descriptors_set(size_t n_sessions, unsigned n_workers, size_t *ret_n)
+{
+	size_t n_needed = descriptors_needed(n_sessions, n_workers);
+	int r = descriptors_limit(n_needed, ret_n);
+
+	if (r == 0 && *ret_n < n_needed) {
+		log_warning("few-descriptors", LOG_NUMBER("limit", *ret_n),
+			    LOG_NUMBER("needed", n_needed),
+			    LOG_STR("hint",
+				    "raise the limit on open files (LimitNOFILE, ulimit -n), "
+				    "or lower max_sessions"));
+	}
 	return r;
 }
 

@@ -42,6 +42,10 @@ size_t descriptors_needed(size_t n_sessions, unsigned n_workers);
  * and sets *ret_n to the limit (every descriptor is less than it), or a negative errno. */
 _must_check_ int descriptors_limit(size_t n_needed, size_t *ret_n);
 
+/* Sets the limit to what @n_sessions sessions on @n_workers workers need, as descriptors_limit()
+ * does, and logs a warning if there are fewer. */
+_must_check_ int descriptors_set(size_t n_sessions, unsigned n_workers, size_t *ret_n);
+
 /* Grows @loop's table to hold all descriptors below @n, at 8 bytes each. @poll must stay valid
  * until the loop has ended. Returns 0 or a negative errno. */
 _must_check_ int descriptors_reserve(uv_loop_t *loop, uv_poll_t *poll, size_t n);

@@ -324,11 +324,19 @@ static void attempt_start(struct probe *probe, const struct srv_target *target,
 		*attempt = (struct probe_attempt){
 			.address = *address,
 			.started_us = probe_now_us(),
-			.target = target,
+			.has_target = target != NULL,
 		};
+		if (target) {
+			attempt->target = *target;
+		}
 		place_text(target, address, attempt->place);
 	}
 	probe->facts.n_ipv6 += is_of_ipv6(probe, address);
+}
+
+static const struct srv_target *target_of(const struct probe_attempt *attempt)
+{
+	return attempt->has_target ? &attempt->target : NULL;
 }
 
 static void show_failed(struct probe *probe, const struct srv_target *target,
@@ -366,10 +374,10 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 		if (is_slow) {
 			probe->facts.n_ipv6_failed += is_of_ipv6(probe, &attempt->address);
 			probe_note_trouble(probe,
-					   server_text(attempt->target, &attempt->address, server),
+					   server_text(target_of(attempt), &attempt->address, server),
 					   "it is slow, or does not answer");
 		}
-		probe_json_address(probe, attempt->target, &attempt->address, "given-up", NULL,
+		probe_json_address(probe, target_of(attempt), &attempt->address, "given-up", NULL,
 				   &times);
 		sheet_line(&probe->sheet, attempt->place, is_slow ? SHEET_WARNING : SHEET_FAINT,
 			   &times, "%s",
@@ -461,7 +469,7 @@ void probe_show_pending(struct probe *probe)
 		const struct probe_attempt *attempt = &probe->attempts[i];
 		struct sheet_times times = probe_times(probe, attempt->started_us);
 
-		probe_json_address(probe, attempt->target, &attempt->address, "no-answer", NULL,
+		probe_json_address(probe, target_of(attempt), &attempt->address, "no-answer", NULL,
 				   &times);
 		sheet_line(&probe->sheet, attempt->place, SHEET_BAD, &times, "no answer");
 	}

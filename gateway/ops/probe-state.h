@@ -59,7 +59,8 @@ struct probe_attempt {
 	struct address address;
 	char place[PROBE_SERVER_MAX]; /* how it is shown */
 	int64_t started_us;
-	const struct srv_target *target; /* borrowed from the dial */
+	bool has_target;
+	struct srv_target target; /* a copy: the dial may end before the attempt is shown */
 };
 
 /* What the DNS says about a service. */

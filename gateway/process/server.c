@@ -350,22 +350,6 @@ static int run_workers(struct server *server, struct listening *listening)
 	return r;
 }
 
-/* Takes as many descriptors as the sessions need, or what there are. */
-static int set_descriptors(const struct config *config, size_t *ret_n)
-{
-	size_t n_needed = descriptors_needed(config->limits.sessions, config->n_workers);
-	int r = descriptors_limit(n_needed, ret_n);
-
-	if (r == 0 && *ret_n < n_needed) {
-		log_warning("few-descriptors", LOG_NUMBER("limit", *ret_n),
-			    LOG_NUMBER("needed", n_needed),
-			    LOG_STR("hint",
-				    "raise the limit on open files (LimitNOFILE, ulimit -n), "
-				    "or lower max_sessions"));
-	}
-	return r;
-}
-
 /* What all workers share. */
 static int make_shared(struct server *server)
 {
@@ -374,7 +358,8 @@ static int make_shared(struct server *server)
 	int r = census_new(&config->limits, &shared->census);
 
 	if (r == 0) {
-		r = set_descriptors(config, &shared->n_descriptors);
+		r = descriptors_set(config->limits.sessions, config->n_workers,
+				    &shared->n_descriptors);
 	}
 	if (r == 0) {
 		r = budget_new(&config->budget, config->n_workers, &shared->budget);
