@@ -143,7 +143,8 @@ static void check_taken(const struct http_head *head, struct sv bytes)
 	FUZZ_CHECK(head->minor == 0 || head->n_known[HTTP_KNOWN_HOST] == 1);
 	FUZZ_CHECK(is_token(http_span_sv(head->method, bytes.data)));
 	FUZZ_CHECK(head->method.n <= HTTP_METHOD_MAX);
-	FUZZ_CHECK(head->path.n > 0);
+	/* "http://a" and "http://a?b" have none. */
+	FUZZ_CHECK(head->path.n > 0 || head->authority.n > 0);
 	/* Where the body ends is certain. */
 	FUZZ_CHECK(!(head->has_length && head->is_chunked));
 	FUZZ_CHECK(head->has_length == (head->n_known[HTTP_KNOWN_CONTENT_LENGTH] == 1));
