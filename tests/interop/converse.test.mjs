@@ -58,7 +58,8 @@ async function openSite(transport) {
 	page.on('websocket', (socket) => page.paths.add(new URL(socket.url()).pathname));
 	page.problems = [];
 	page.on('response', (response) => response.status() >= 400 && page.problems.push(`${response.status()} for ${response.url()}`));
-	page.on('requestfailed', (request) => page.problems.push(`failed: ${request.url()}`));
+	// A reload aborts what is under way.
+	page.on('requestfailed', (request) => request.failure().errorText !== 'net::ERR_ABORTED' && page.problems.push(`failed: ${request.url()}`));
 	page.on('pageerror', (error) => page.problems.push(String(error)));
 	await page.goto(`https://localhost:${site.port}/?transport=${transport}`);
 	return page;
