@@ -337,9 +337,11 @@ static int run_workers(struct server *server, struct listening *listening)
 		 * connections that nobody accepts. */
 		listening_deinit(listening);
 		binder_commit(server->launch.binder, true);
+		/* Before the line: whoever has read it may send a signal that a server which is
+		 * still starting does not get. */
+		report(server, CONTROL_READY, 0);
 		log_info("ready", LOG_STR("version", DOAB_VERSION),
 			 LOG_NUMBER("workers", server->n_workers));
-		report(server, CONTROL_READY, 0);
 		obey_until_stopped(server);
 	} else {
 		stop(server);

@@ -35,6 +35,14 @@ test('a WebSocket on a keep-alive connection, whose client does not answer the c
 	connection.close();
 });
 
+test('a signal right after the line `ready` is obeyed', TIMEOUT, async () => {
+	for (let i = 0; i < 8; i++) {
+		const stage = await Stage.open({}, { workers: 2 });
+		await stage.stop();
+		assert.ok(stage.doab.events.some(({ event }) => event === 'stopped'), stage.doab.log);
+	}
+});
+
 // How long the gateway takes to stop, by its own log: the best of several, so that a busy machine does not count.
 async function shortestStop(n, prepare) {
 	const times = [];
