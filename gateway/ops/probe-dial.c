@@ -369,13 +369,14 @@ static void show_given_up(struct probe *probe, int64_t winner_us)
 		const struct probe_attempt *attempt = &probe->attempts[i];
 		struct sheet_times times = probe_times(probe, attempt->started_us);
 		bool is_slow = attempt->started_us < winner_us;
-		char server[PROBE_SERVER_MAX];
+		char text[PROBE_SERVER_MAX];
 
 		if (is_slow) {
+			const char *server =
+				server_text(target_of(attempt), &attempt->address, text);
+
 			probe->facts.n_ipv6_failed += is_of_ipv6(probe, &attempt->address);
-			probe_note_trouble(probe,
-					   server_text(target_of(attempt), &attempt->address, server),
-					   "it is slow, or does not answer");
+			probe_note_trouble(probe, server, "it is slow, or does not answer");
 		}
 		probe_json_address(probe, target_of(attempt), &attempt->address, "given-up", NULL,
 				   &times);
