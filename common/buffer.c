@@ -15,7 +15,8 @@ enum {
 static void wipe_and_free(struct buffer *buffer)
 {
 	if (buffer->data) {
-		explicit_bzero(buffer->data, buffer->size);
+		buffer_note_used(buffer);
+		explicit_bzero(buffer->data, buffer->n_used);
 		free(buffer->data);
 	}
 }
@@ -33,6 +34,7 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 		return 0;
 	}
 	if (buffer->offset && n <= buffer->size - buffer->n && buffer->offset >= buffer->n) {
+		buffer_note_used(buffer);
 		memcpy(buffer->data, buffer->data + buffer->offset, buffer->n);
 		buffer->offset = 0;
 		return 0;
@@ -63,6 +65,7 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	buffer->data = data;
 	buffer->offset = 0;
 	buffer->size = size;
+	buffer->n_used = 0;
 	return 0;
 }
 
@@ -167,6 +170,7 @@ void buffer_truncate(struct buffer *buffer, size_t n)
 		/* An empty buffer holds no memory. */
 		buffer_deinit(buffer);
 	} else if (n < buffer->n) {
+		buffer_note_used(buffer);
 		buffer->n = n;
 	}
 }

@@ -18,9 +18,20 @@ struct buffer {
 	size_t offset;
 	size_t n;
 	size_t size;
+	/* Bytes of the allocation that have held something, besides those that are there now. Only
+	 * they are wiped: most of a large allocation may never have been touched. */
+	size_t n_used;
 };
 
 #define BUFFER_INIT ((struct buffer){0})
+
+/* To be called before the end of the bytes moves to the front. */
+static inline void buffer_note_used(struct buffer *buffer)
+{
+	size_t n = buffer->offset + buffer->n;
+
+	buffer->n_used = n > buffer->n_used ? n : buffer->n_used;
+}
 
 /* Wipes and frees the bytes. The buffer is then empty and can be used again. May run twice. */
 void buffer_deinit(struct buffer *buffer);
@@ -49,6 +60,7 @@ void buffer_consume(struct buffer *buffer, size_t n);
 /* Drops all bytes and keeps the memory, for a buffer that is used again at once. */
 static inline void buffer_clear(struct buffer *buffer)
 {
+	buffer_note_used(buffer);
 	buffer->n = 0;
 	buffer->offset = 0;
 }
@@ -58,7 +70,8 @@ static inline struct sv buffer_sv(const struct buffer *buffer)
 	return (struct sv){buffer->data ? buffer->data + buffer->offset : "", buffer->n};
 }
 
-/* Where the next byte goes. Valid after buffer_reserve(). */
+/* Where the next byte goes. Valid after buffer_reserve(). What is written there is wiped if it is
+ * counted in @buffer->n. */
 static inline char *buffer_end(struct buffer *buffer)
 {
 	return buffer->data + buffer->offset + buffer->n;

@@ -256,20 +256,45 @@ static void test_what_is_freed_is_wiped(void **state)
 	(void)state;
 	assert_int_equal(buffer_append(&buffer, "secret", 6), 0);
 	const char *before = buffer.data;
-	size_t n_before = buffer.size;
 
 	/* It grows, and moves. */
 	assert_int_equal(buffer_append(&buffer, filler, sizeof(filler)), 0);
 	assert_ptr_equal(wiped, before);
-	assert_int_equal(n_wiped, n_before);
+	assert_int_equal(n_wiped, 6);
 	before = buffer.data;
-	n_before = buffer.size;
 	buffer_consume(&buffer, buffer.n);
 	assert_ptr_equal(wiped, before);
-	assert_int_equal(n_wiped, n_before);
+	assert_int_equal(n_wiped, 6 + sizeof(filler));
 	wiped = NULL;
 	buffer_deinit(&buffer);
 	assert_null(wiped);
+}
+
+/* Also what a buffer held earlier. What it never held is not touched. */
+static void test_wiped_is_what_was_used(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+	char filler[200] = {0};
+
+	(void)state;
+	assert_int_equal(buffer_append(&buffer, filler, sizeof(filler)), 0);
+	buffer_clear(&buffer);
+	assert_int_equal(buffer_append(&buffer, "a", 1), 0);
+	buffer_deinit(&buffer);
+	assert_int_equal(n_wiped, sizeof(filler));
+
+	assert_int_equal(buffer_append(&buffer, filler, sizeof(filler)), 0);
+	buffer_truncate(&buffer, 1);
+	buffer_deinit(&buffer);
+	assert_int_equal(n_wiped, sizeof(filler));
+
+	/* The bytes move to the front. */
+	assert_int_equal(buffer_append(&buffer, filler, sizeof(filler)), 0);
+	buffer_consume(&buffer, sizeof(filler) - 1);
+	assert_int_equal(buffer_reserve(&buffer, buffer.size - 1), 0);
+	assert_int_equal(buffer.offset, 0);
+	buffer_deinit(&buffer);
+	assert_int_equal(n_wiped, sizeof(filler));
 }
 
 int main(void)
@@ -285,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_random_queue),
 		cmocka_unit_test(test_full_queue),
 		cmocka_unit_test(test_what_is_freed_is_wiped),
+		cmocka_unit_test(test_wiped_is_what_was_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
