@@ -7,6 +7,8 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/sv.h"
@@ -18,9 +20,18 @@ enum {
 
 static char program[PATH_MAX];
 
+/* Whether the path @name leads to this program. */
+static bool is_own(const char *name)
+{
+	struct stat own, named;
+
+	return strchr(name, '/') && stat("/proc/self/exe", &own) == 0 && stat(name, &named) == 0 &&
+	       own.st_dev == named.st_dev && own.st_ino == named.st_ino;
+}
+
 void launch_init(const char *name)
 {
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	ssize_t n = is_own(name) ? 0 : readlink("/proc/self/exe", program, sizeof(program) - 1);
 
 	if (n > 0) {
 		program[n] = '\0';

@@ -29,7 +29,9 @@ enum launch_result {
 };
 
 /* Remembers the file of this program. To be called at the start: after an upgrade the kernel no
- * longer knows the file by its name. @name is argv[0], which is used if /proc is not there. */
+ * longer knows the file by its name. @name is argv[0]. It is used if it is a path to the program,
+ * because that may be a symbolic link, which an upgrade points to another version, or if /proc is
+ * not there. */
 void launch_init(const char *name);
 
 /* Executes the file with @argv and the descriptors of @launch, which stay the caller's. The signal

@@ -1,6 +1,6 @@
 // SIGUSR2: a new server takes over, and no session is lost. SIGTERM: the gateway drains.
 import assert from 'node:assert/strict';
-import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readlinkSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
@@ -175,6 +175,21 @@ test('the program is the file of that name as it is now', TIMEOUT, async () => {
 		await client.echo();
 		await client.close();
 	}, { copy: true });
+});
+
+test('the program is what a symbolic link leads to now', TIMEOUT, async () => {
+	const through = ['sh', '-c', 'ln -s "$0" "$0.link"; exec "$0.link" "$@"'];
+	await withStage({}, async (stage, doab) => {
+		const client = await Counted.open(stage, 'bosh');
+		const next = `${doab.binary}-next`;
+		copyFileSync(BINARY, next);
+		symlinkSync(next, `${doab.binary}.link.new`);
+		renameSync(`${doab.binary}.link.new`, `${doab.binary}.link`);
+		await upgrade(doab);
+		assert.equal(readlinkSync(`/proc/${doab.serverPid}/exe`), next);
+		await client.echo();
+		await client.close();
+	}, { copy: true, through });
 });
 
 test('upgrades are refused when too many servers still have sessions', TIMEOUT, async () => {
