@@ -343,7 +343,8 @@ static void end_element(struct xml_parser *parser)
 	parser->n_rescanned = 0;
 	account(parser, current->start, current->end - current->start);
 	push_item(parser, current);
-	if (parser->error == 0 && current->end > XML_PARSER_BYTES_MAX) {
+	if (parser->error == 0 && (current->end > XML_PARSER_BYTES_MAX ||
+				   current->end - current->start > XML_ELEMENT_LARGE)) {
 		parser->spent = true;
 		XML_StopParser(parser->expat, XML_FALSE);
 	}

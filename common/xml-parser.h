@@ -64,7 +64,9 @@ struct xml_parser {
 	bool in_header;
 	bool nested;   /* `depth` does not count the element of our own */
 	bool complete; /* the root has ended */
-	bool spent; /* stopped after an element at XML_PARSER_BYTES_MAX; a new parser must go on */
+	/* Stopped after an element, because of XML_PARSER_BYTES_MAX or XML_ELEMENT_LARGE. A new
+	 * parser must go on. */
+	bool spent;
 
 	struct xml_scope *scope; /* inherited or made by the root; a reference */
 	struct xml_range root_prefix[XML_SCOPE_MAX], root_uri[XML_SCOPE_MAX];

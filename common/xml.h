@@ -62,6 +62,10 @@ enum {
 	 * between two elements gets a new parser after this many bytes, at the next end of an
 	 * element. */
 	XML_PARSER_BYTES_MAX = 1024 * 1024,
+	/* After an element of this size a new parser goes on. expat counts lines up to where it
+	 * stops, unless it is aborted: a third of the work on a large text. Nobody asks for them.
+	 * Below, a new parser costs more than that. */
+	XML_ELEMENT_LARGE = 16 * 1024,
 	/* A parser goes from one scan to the next of the same scope without a reset, which costs
 	 * more than most stanzas. For the reason above, it does so only up to this many bytes. */
 	XML_WARM_BYTES_MAX = 256 * 1024,

@@ -182,6 +182,34 @@ static void test_hand_over_whole(void **state)
 	free((void *)text.data);
 }
 
+/* After a large element, too, a new parser goes on: what follows is read as ever. */
+static void test_large_element(void **state)
+{
+	struct setup *one = *state;
+	static const char *const ends[] = {"</m>",        "</m><m/>",     "</m><m>",
+					   "</m><m></n>", "</m><!-- -->", "</m></s:stream>",
+					   "</m>x"};
+	static const char *const expected[] = {"0", "0", "0", "1", "2", "0", "1"};
+
+	one->options = &large_options;
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(ends); i++) {
+		/* The element is of the limit's size, or of one byte more. */
+		size_t n_text = XML_ELEMENT_LARGE - strlen("<m></m>") + i % 2;
+		struct sv text = long_text(ROOT, "<m>", "x", n_text, ends[i / 2]);
+
+		for (unsigned way = PIECES_WHOLE; way <= PIECES_RANDOM; way++) {
+			struct pieces pieces = {.rest = text, .way = way};
+			struct buffer log = BUFFER_INIT;
+
+			run_outcome(&pieces, &log, one);
+			pieces_end(&pieces);
+			assert_true(sv_eq(buffer_sv(&log), sv_from(expected[i / 2])));
+			buffer_deinit(&log);
+		}
+		free((void *)text.data);
+	}
+}
+
 /* A tag in tiny pieces is scanned again with each of them; text is not. */
 static void test_rescan_budget(void **state)
 {
@@ -251,7 +279,7 @@ int main(void)
 		TEST(test_limit_of_depth),        TEST(test_limit_of_children),
 		TEST(test_limit_of_declarations), TEST(test_hand_over),
 		TEST(test_hand_over_whole),       TEST(test_rescan_budget),
-		TEST(test_too_much_at_once),
+		TEST(test_too_much_at_once),      TEST(test_large_element),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
