@@ -206,7 +206,7 @@ def parse():
 
 
 def numbers(text, usual):
-	return [int(word) for word in text.split(',')] if text is not None else usual
+	return [int(word) for word in text.split(',') if word] if text is not None else usual
 
 
 def main():

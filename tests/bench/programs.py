@@ -34,7 +34,9 @@ domain "bench.test" {{
 HAPROXY = '''global
 	maxconn 9000
 	nbthread 1
-	tune.bufsize 16384
+	# Idle connections to the server are not closed while there are descriptors.
+	tune.pool-high-fd-ratio 90
+	tune.pool-low-fd-ratio 80
 defaults
 	mode http
 	timeout connect 10s
