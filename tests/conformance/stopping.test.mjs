@@ -48,10 +48,10 @@ test('SIGTERM while the first server starts', TIMEOUT, async () => {
 
 test('SIGTERM at any moment of the start', TIMEOUT, async () => {
 	const folder = temporaryFolder('moments');
-	const file = path.join(folder, 'doab.conf');
-	writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`], workers: 2 }));
 	await Promise.all(Array.from({ length: 8 }, async (_, i) => {
 		const doab = new Doab();
+		const file = path.join(folder, `${i}.conf`);
+		writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`], workers: 2 }));
 		doab.launch(['--config', file]);
 		await until(() => doab.serverPid > 0, 15000, 'a server');
 		await sleep(20 * i);
