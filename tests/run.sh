@@ -17,7 +17,7 @@ ROOT=$PWD
 PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
-	microsocks tinyproxy prometheus fail2ban python3 mandoc zsh systemd'
+	microsocks tinyproxy libfaketime prometheus fail2ban python3 mandoc zsh systemd'
 # For the tests of packages, 300 MB more.
 PACKAGES_LONG='debhelper devscripts lintian debootstrap'
 NODE_LEAST=18
