@@ -31,7 +31,7 @@ struct log_writer {
 	bool must_reopen;
 	struct timespec deadline; /* when is_ending */
 	pthread_t thread;
-	struct log_style style; /* of the writer's own lines */
+	struct log_style style; /* of the lines that the writer itself adds, as log-lost */
 	/* Used by the thread alone: the lines that are being written, at most PIPE_BUF bytes. */
 	struct log_sink sink;
 	char chunk[LOG_LINE_MAX];
@@ -46,7 +46,8 @@ _must_check_ int log_writer_start(struct log_writer *writer, const struct log_si
 /* Queues a copy of @line (log-queue.h). Never waits for the descriptor. Thread-safe. */
 void log_writer_push(struct log_writer *writer, struct sv line);
 
-/* Changes the style of the writer's own lines. Thread-safe. */
+/* Changes the style of the lines that the writer itself adds, for example after a reload.
+ * Thread-safe. */
 void log_writer_set_style(struct log_writer *writer, const struct log_style *style);
 
 /* Has the thread open its sink anew before it writes the next line. If that fails, it logs

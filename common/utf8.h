@@ -3,8 +3,8 @@
 /*
  * Checks that bytes are UTF-8 (RFC 3629) as they arrive, and cuts texts between characters.
  *
- * Overlong forms, surrogates and code points above U+10FFFF are refused at their second byte, a
- * byte that can begin nothing at once: nothing is accepted that cannot become a character any more.
+ * Errors are found as early as possible: a byte that cannot begin a character is refused at once.
+ * Overlong forms, surrogates and code points above U+10FFFF are refused at their second byte.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,8 +6,9 @@
  * came. Whatever limits clients belongs behind this header.
  *
  * verdict  FAILURE_NONE, or the reason for the refusal (failure.h), which the client is told
- * seat     a place in the census (policy/census.h). The client's counts towards the limits for one
- *          client and for all; the domain's towards the max_sessions of the domain's rule
+ * seat     a place in the census (policy/census.h). A session takes two: the client's seat counts
+ *          towards the limits for one client and for all clients, the domain's seat towards
+ *          max_sessions of the domain section
  * stream   a further stream of a BOSH session (XEP-0124, "Multiple Streams"): it costs as much as a
  *          session, so it needs the same seats
  */

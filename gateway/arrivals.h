@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What an accepted connection goes through before its first request is read, where its listener
- * says so: the PROXY header, which a proxy sends ahead of the client's bytes (proxied.h), and then
- * the TLS handshake (secured.h). Each has header_timeout. Logs and counts who does not get through.
+ * Prepares an accepted connection before its first request is read. If the listener's section asks
+ * for it, the PROXY header is read, which a proxy sends before the client's bytes (proxied.h), and
+ * then the TLS handshake is done (secured.h). Each must be complete within header_timeout. Failures
+ * are logged and counted.
  */
 #include "gateway/env.h"
 

@@ -10,7 +10,7 @@
 struct forwarded_client client_of(const struct worker_env *env,
 				  const struct http_exchange *exchange);
 
-/* To be called when a session or a WebSocket is asked for: warns if the peer writes such headers
- * and is no trusted proxy, for it is probably missing in trusted_proxies. Once a day for each
- * peer. */
+/* Call it when a client asks for a session or a WebSocket. Logs a warning if the peer sends such
+ * headers but is not a trusted proxy, because it is probably missing in trusted_proxies. Warns once
+ * a day about each peer. */
 void client_warn_ignored(struct worker_env *env, const struct http_exchange *exchange);

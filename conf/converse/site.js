@@ -18,7 +18,7 @@ converse.initialize({
 	view_mode: 'fullscreen',
 	theme: 'default',
 	assets_path: 'converse/',
-	// The gateway of this site serves every domain, so nobody is sent to the endpoints that a domain itself names.
+	// Always use the gateway of this site, not the endpoints that a user's own domain may publish.
 	discover_connection_methods: false,
 	...(wanted === 'websocket' ? {} : { bosh_service_url: '/http-bind' }),
 	...(wanted === 'bosh' ? {} : { websocket_url: webSocketUrl }),

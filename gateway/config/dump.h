@@ -4,7 +4,7 @@
 #include "common/writer.h"
 #include "gateway/config/schema.h"
 
-/* Writes the settings of @scope, of the themes and of the sections in it; of a section of its own
- * with its head and braces. Sections with `add` are not in a scope: they are written by themselves,
- * when they have been read. */
+/* Writes all settings of @scope and of the sections inside it. If @scope is a section, its first
+ * line and its braces are written, too. Sections with `add` (domains, listeners) are not part of a
+ * scope; the reader writes each of them when it has been read. */
 void config_dump_scope(struct writer *writer, const struct config_scope *scope);

@@ -236,7 +236,7 @@ def main():
     tree = Tree(arguments.root)
     engines = [os.path.relpath(path, arguments.root) for path in arguments.engines]
     results = [
-        ("no function reads or writes without a bound", find_pattern(tree.program(), UNBOUNDED)),
+        ("no function reads or writes without a bound", find_pattern(tree.lines, UNBOUNDED)),
         ("no work is left for somebody", find_pattern(tree.lines, UNFINISHED)),
         ("time limits of tests are patient", find_pattern(tree.scenarios(), IMPATIENT)),
         ("includes point downward", check_layers(tree)),

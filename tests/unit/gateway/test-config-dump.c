@@ -134,12 +134,14 @@ static void random_file(unsigned seed, char *ret_text, size_t n)
 		"listener unix:/tmp/a\\b { proxy_protocol = v1 }\n",
 	};
 
+	size_t n_text = 0;
+
 	ret_text[0] = '\0';
 	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
 		seed = seed * 1103515245 + 12345;
 		if (seed >> 16 & 1) {
-			assert_true(strlen(ret_text) + strlen(lines[i]) < n);
-			strcat(ret_text, lines[i]);
+			n_text += (size_t)snprintf(ret_text + n_text, n - n_text, "%s", lines[i]);
+			assert_true(n_text < n);
 		}
 	}
 }

@@ -22,12 +22,13 @@ static struct config_lexer lexer_of(const char *text, size_t n, char **ret_copy)
 }
 
 /* Writes the tokens, each with its text: w for words, s for strings, other kinds by themselves. */
-static void describe(const char *text, char *ret_tokens)
+static void describe(const char *text, size_t n_tokens, char *ret_tokens)
 {
 	char *copy;
 	struct config_lexer lexer = lexer_of(text, strlen(text), &copy);
 	struct config_token token;
 	const char *what = "";
+	size_t n = 0;
 
 	*ret_tokens = '\0';
 	for (;;) {
@@ -40,11 +41,13 @@ static void describe(const char *text, char *ret_tokens)
 			break;
 		}
 		config_token_copy(&token, value);
-		ret_tokens += sprintf(ret_tokens, "%s%s%u%s",
-				      token.kind == CONFIG_TOKEN_WORD     ? "w"
-				      : token.kind == CONFIG_TOKEN_STRING ? "s"
-									  : "",
-				      value, token.line, " ");
+		const char *kind = token.kind == CONFIG_TOKEN_WORD   ? "w"
+				 : token.kind == CONFIG_TOKEN_STRING ? "s"
+								     : "";
+
+		n += (size_t)snprintf(ret_tokens + n, n_tokens - n, "%s%s%u ", kind, value,
+				      token.line);
+		assert_true(n < n_tokens);
 	}
 	assert_int_equal(config_lexer_next(&lexer, &token, &what), 0);
 	assert_int_equal(token.kind, CONFIG_TOKEN_END);
@@ -87,7 +90,7 @@ static void test_tokens(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		char tokens[256];
 
-		describe(rows[i].text, tokens);
+		describe(rows[i].text, sizeof(tokens), tokens);
 		assert_string_equal(tokens, rows[i].tokens);
 	}
 }

@@ -89,7 +89,7 @@ static void test_who(void **state)
 
 static const char *write_list(char path[static 64], const char *text)
 {
-	strcpy(path, "/tmp/doab-networks-XXXXXX");
+	snprintf(path, 64, "/tmp/doab-networks-XXXXXX");
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);

@@ -276,13 +276,14 @@ static void test_refused(void **state)
 static void test_number_of_sections(void **state)
 {
 	char text[65 * 32] = "";
+	size_t n = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < 64; i++) {
-		snprintf(text + strlen(text), 32, "listener fd:s%u { }\n", i);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "listener fd:s%u { }\n", i);
 	}
 	config_unref(made(text));
-	strcat(text, "listener fd:more { }\n");
+	snprintf(text + n, sizeof(text) - n, "listener fd:more { }\n");
 	refused(text, 65, "listener: expected at most 64 sections\n");
 }
 

@@ -489,7 +489,7 @@ static void test_http_without_tls(void **state)
 	const char *body = strstr(text, "\r\n\r\n") + 4;
 
 	assert_memory_equal(text, "HTTP/1.1 400 ", 13);
-	assert_int_equal(atoi(strstr(text, "Content-Length: ") + 16), strlen(body));
+	assert_int_equal(strtoul(strstr(text, "Content-Length: ") + 16, NULL, 10), strlen(body));
 }
 
 static void test_something_else(void **state)

@@ -147,6 +147,7 @@ static void test_refused(void **state)
 
 static void test_length(void **state)
 {
+	static const char end[] = "://example.org";
 	char text[400];
 	const char *const texts[] = {text};
 	struct origin_list list;
@@ -154,11 +155,11 @@ static void test_length(void **state)
 
 	(void)state;
 	memset(text, 's', sizeof(text));
-	strcpy(text + ORIGIN_LENGTH_MAX - strlen("://example.org"), "://example.org");
+	memcpy(text + ORIGIN_LENGTH_MAX - strlen(end), end, sizeof(end));
 	assert_int_equal(strlen(text), ORIGIN_LENGTH_MAX);
 	assert_int_equal(origin_list_init(&list, texts, 1, &bad), 0);
 	origin_list_deinit(&list);
-	strcat(text, "a");
+	memcpy(text + ORIGIN_LENGTH_MAX, "a", 2);
 	assert_int_equal(origin_list_init(&list, texts, 1, &bad), -EINVAL);
 }
 

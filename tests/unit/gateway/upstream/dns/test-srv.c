@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/sv.h"
 #include "gateway/upstream/dns/srv.h"
 
 /* A generator with a fixed sequence (xorshift32). */
@@ -35,17 +36,25 @@ static uint32_t draw_scripted(void *userdata, uint32_t max)
 	return script->reply < max ? script->reply : max;
 }
 
+/* @text: "host priority weight port", as often as there are targets. */
 static struct srv_set set_of(const char *text)
 {
+	struct sv rest = sv_from(text);
 	struct srv_set set = {0};
-	char host[SRV_HOST_MAX + 1];
-	unsigned priority, weight, port;
-	int n;
+	struct sv host;
 
-	while (sscanf(text, "%255s %u %u %u %n", host, &priority, &weight, &port, &n) == 4) {
-		srv_set_add(&set, strcmp(host, ".") ? host : "", (uint16_t)priority,
-			    (uint16_t)weight, (uint16_t)port);
-		text += n;
+	while (rest.n && sv_split(&rest, ' ', &host)) {
+		char name[SRV_HOST_MAX + 1];
+		uint64_t numbers[3];
+		struct sv number;
+
+		for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+			assert_true(sv_split(&rest, ' ', &number));
+			assert_int_equal(sv_to_u64(number, UINT16_MAX, &numbers[i]), 0);
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)host.n, host.data);
+		srv_set_add(&set, strcmp(name, ".") ? name : "", (uint16_t)numbers[0],
+			    (uint16_t)numbers[1], (uint16_t)numbers[2]);
 	}
 	return set;
 }

@@ -355,11 +355,14 @@ static void test_alpn(void **state)
 /* A chain of about TLS_CHAIN_MAX bytes, made with one certificate of very many names. */
 static struct outcome show_chain(size_t n_bytes)
 {
-	char *names = malloc(n_bytes + 64);
-	size_t n = (size_t)sprintf(names, "DNS:example.org");
+	size_t size = n_bytes + 64;
+	char *names = malloc(size);
+
+	assert_non_null(names);
+	size_t n = (size_t)snprintf(names, size, "DNS:example.org");
 
 	while (n + 512 < n_bytes) {
-		n += (size_t)sprintf(names + n, ",DNS:%0250d.test", 1);
+		n += (size_t)snprintf(names + n, size - n, ",DNS:%0250d.test", 1);
 	}
 	struct identity identity = identity_new(
 		&(struct identity_spec){.name = "x", .names = names, .issuer = &authority});
