@@ -29,8 +29,8 @@ enum {
 	DESCRIPTORS_BESIDE = 16384,
 	/* The epoll descriptors of loops and libraries, listening sockets, DNS sockets. */
 	DESCRIPTORS_PER_WORKER = 128,
-	/* Watches per descriptor. A connection is in libmicrohttpd's epoll and in the one that
-	 * detects hang-ups; the third is left to other programs of the same user. */
+	/* Watches per descriptor. A connection that libmicrohttpd serves is in its epoll and in the
+	 * one that detects hang-ups; the third is left to other programs of the same user. */
 	DESCRIPTORS_WATCHES = 3,
 };
 

@@ -38,7 +38,7 @@ IO_LIBRARIES = re.compile(
     r"(uv|microhttpd|ares|openssl/ssl|sys/epoll|poll|unistd|time)\.h")
 # The functions of these libraries and of the C library, whatever header declares them.
 IO_FUNCTIONS = re.compile(
-    r"(uv|MHD|ares|SSL|BIO|cfg|epoll)_\w+|v?f?printf|f?puts|f?putc|fwrite|f?open(64)?|close"
+    r"(uv|MHD|ares|SSL|BIO|epoll)_\w+|v?f?printf|f?puts|f?putc|fwrite|f?open(64)?|close"
     r"|p?(read|write)(64|v)?|(send|recv)(to|from|msg)?|socket|connect|accept4?|bind|listen|poll"
     r"|select|usleep|nanosleep|time|gettimeofday|clock_gettime")
 
