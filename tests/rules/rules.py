@@ -23,6 +23,8 @@ UNBOUNDED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)\s*\(")
 # A time limit of a test that is not made longer for slow machines: tests/support/util.mjs.
 IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
+# What the security policy names as a proof: a test's file, and titles or cases that are in it.
+PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|long)/[^`]+)`((?: "[^"]+")*)')
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 # What a file in a folder may not include; the longest prefix that fits a file decides.
@@ -227,6 +229,24 @@ def check_functions(tree):
     return troubles
 
 
+def check_proofs(root):
+    """Each test that the security policy names is there."""
+    with open(os.path.join(root, ".github/SECURITY.md"), encoding="utf-8") as file:
+        proofs = PROOF.findall(file.read())
+    troubles = [] if proofs else ["no proof is named"]
+    for test, titles in proofs:
+        paths = [os.path.join(root, "tests", test + end) for end in (".test.mjs", ".c")]
+        found = [path for path in paths if os.path.exists(path)]
+        if not found:
+            troubles.append(f"{test} is not there")
+            continue
+        with open(found[0], encoding="utf-8") as file:
+            text = file.read().replace("\\'", "'")
+        troubles += [f"{test} has no {title!r}" for title in re.findall(r'"([^"]+)"', titles)
+                     if title not in text]
+    return troubles
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("root")
@@ -244,6 +264,7 @@ def main():
         ("no circle of calls between files", check_link_circles(arguments.archives)),
         ("engines include no library that does I/O", check_engine_includes(tree, engines)),
         ("engines call engines only", check_engine_calls(arguments.archives, engines)),
+        ("the tests that the security policy names are there", check_proofs(arguments.root)),
         (f"no file of more than {FILE_LINES_MAX} lines", check_files(tree)),
         (f"no function of more than {FUNCTION_LINES_MAX} lines", check_functions(tree)),
         (f"no line of more than {LINE_COLUMNS_MAX} columns", check_lines(tree)),
