@@ -91,7 +91,7 @@ test(`libpurple over BOSH: a stanza of ${N_LARGE} bytes both ways`, TIMEOUT, asy
 });
 
 test('libpurple over BOSH: a wrong password is refused by the server, and said', TIMEOUT, async () => {
-	await assert.rejects(purple('alice', 'not-the-one'), /libpurple: .*(uthori|uthent|assword)/);
+	await assert.rejects(purple('alice', 'not-the-one'), /purple: .*(uthori|uthent|assword)/);
 });
 
 test('libpurple over BOSH: a session ended by the server', TIMEOUT, async () => {

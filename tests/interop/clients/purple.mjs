@@ -1,65 +1,22 @@
-// libpurple (Pidgin, Finch) behind the common face of the clients: see all.mjs. It is C, in a process of its own: purple.c tells
-// what they say to each other.
-import { execFileSync } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
+// libpurple (Pidgin, Finch), whose program is C: purple.c.
 import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { removeFolder, startChild, stopChild, temporaryFolder, within } from '../../support/util.mjs';
+import { removeFolder } from '../../support/util.mjs';
+import { ProgramClient, buildProgram } from './program.mjs';
 
 const SOURCE = fileURLToPath(new URL('purple.c', import.meta.url));
 
-// Builds the program. Returns the folder that it is in, which its users may write to.
-export function buildPurple() {
-	const folder = temporaryFolder('purple');
-	const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'purple'], { encoding: 'utf8' }).trim().split(/\s+/);
-	execFileSync('cc', ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-O1', '-g', '-o', path.join(folder, 'purple'), SOURCE, ...flags],
-		{ stdio: ['ignore', 'inherit', 'inherit'] });
-	return folder;
-}
+// Its users may write to the folder.
+export const buildPurple = () => buildProgram('purple', ['cc', '-std=gnu17'], SOURCE);
 
-export class PurpleClient extends EventEmitter {
+export class PurpleClient extends ProgramClient {
 	// @folder: from buildPurple().
 	static async connect({ url, domain, user, password, folder }) {
 		const client = new PurpleClient();
 		client.folder = mkdtempSync(path.join(folder, `${user}-`));
-		client.child = startChild(path.join(folder, 'purple'), [url, `${user}@${domain}/purple`, client.folder],
-			{ stdio: ['pipe', 'pipe', 'inherit'] });
-		client.child.stdin.on('error', () => {});
-		createInterface({ input: client.child.stdout }).on('line', (line) => client.told(line.split(' ')));
-		client.child.once('exit', () => client.emit('closed', 'the program ended'));
-		client.child.stdin.write(`${password}\n`);
-		await new Promise((resolve, reject) => {
-			client.once('online', resolve);
-			client.once('closed', (reason) => reject(new Error(`libpurple: ${reason}`)));
-		}).catch(async (error) => {
-			await stopChild(client.child);
-			throw error;
-		});
+		await client.start('purple', folder, [url, `${user}@${domain}/purple`, client.folder], password);
 		return client;
-	}
-
-	told([event, ...texts]) {
-		const [first, second] = texts.map(decodeURIComponent);
-		if (event === 'online') {
-			this.jid = first;
-			this.emit('online');
-		} else if (event === 'message') {
-			this.emit('message', { from: first, body: second });
-		} else if (event === 'presence') {
-			this.emit('presence', { from: first, type: second });
-		} else if (event === 'closed') {
-			this.emit('closed', first);
-		}
-	}
-
-	say(command, ...texts) {
-		this.child.stdin.write(`${[command, ...texts.map(encodeURIComponent)].join(' ')}\n`);
-	}
-
-	sendMessage(to, body) {
-		this.say('message', to, body);
 	}
 
 	sendPresence({ to } = {}) {
@@ -67,9 +24,7 @@ export class PurpleClient extends EventEmitter {
 	}
 
 	async disconnect() {
-		const gone = once(this.child, 'exit');
-		this.say('quit');
-		await within(gone, 10000, 'the end of the program');
+		await super.disconnect();
 		removeFolder(this.folder);
 	}
 }
