@@ -23,9 +23,7 @@ if [ ! -f "$folder/build.ninja" ]; then
 fi
 ninja -C "$folder" gateway/doab >"$folder/ninja.log" || { cat "$folder/ninja.log"; exit 1; }
 # shellcheck disable=SC2086  # one word an option
-for program in peer client; do
-	sources="tests/bench/$program.c tests/bench/flow.c"
-	[ "$program" = peer ] || sources="$sources tests/bench/load.c"
-	cc $cflags -o "$folder/$program" $sources
-done
+cc $cflags -o "$folder/peer" tests/bench/peer.c tests/bench/flow.c
+# shellcheck disable=SC2086
+cc $cflags -o "$folder/client" tests/bench/client.c tests/bench/load*.c tests/bench/flow.c
 exec python3 tests/bench/bench.py --doab "$folder/gateway/doab" --tools "$folder" --out "$folder" "$@"
