@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Doab } from '../support/doab.mjs';
-import { SoakClient } from '../support/soak/client.mjs';
-import { SoakServer } from '../support/soak/server.mjs';
+import { SoakClient } from '../soak/client.mjs';
+import { SoakServer } from '../soak/server.mjs';
 import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 
 const SECONDS = Number(process.env.DOAB_SOAK_SECONDS ?? 60);

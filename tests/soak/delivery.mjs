@@ -4,7 +4,7 @@
 // current   the transmission that an answer is expected on
 // stray     another one which the gateway may still see: while there is one, the session must not move on so far that the
 //           gateway may have forgotten the request (RequestWindow)
-import { attributesOf } from '../splitter.mjs';
+import { attributesOf } from '../support/splitter.mjs';
 import { Chance } from './chance.mjs';
 import { chooseFate } from './fate.mjs';
 import { Transmission } from './transmission.mjs';

@@ -4,7 +4,7 @@
 // `mayArrive` tells whether the gateway may have got all of it.
 import net from 'node:net';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
-import { sleep } from '../util.mjs';
+import { sleep } from '../support/util.mjs';
 
 const IDLE_MAX = 3;
 const CRLF2 = Buffer.from('\r\n\r\n');

@@ -1,7 +1,7 @@
 // A BOSH client of the soak: it keeps every rule of XEP-0124 and has every misfortune that the specification provides for.
 // It sends numbered stanzas at random moments, and keeps a book of those it gets.
-import { Splitter } from '../splitter.mjs';
-import { escape, NS } from '../xml.mjs';
+import { Splitter } from '../support/splitter.mjs';
+import { escape, NS } from '../support/xml.mjs';
 import { Chance } from './chance.mjs';
 import { bodyAttributes, Delivery } from './delivery.mjs';
 import { KeySequence } from './keys.mjs';

@@ -1,9 +1,9 @@
 // The XMPP server of the soak: no login, no answers. It counts what each client sends it, and sends numbered stanzas of its
 // own at random moments. The stream's `from` ("s17@soak.test") tells which session a connection belongs to.
 import net from 'node:net';
-import { Splitter } from '../splitter.mjs';
-import { NS } from '../xml.mjs';
-import { FEATURES } from '../xmpp-server.mjs';
+import { Splitter } from '../support/splitter.mjs';
+import { NS } from '../support/xml.mjs';
+import { FEATURES } from '../support/xmpp-server.mjs';
 import { Chance } from './chance.mjs';
 import { Ledger, stanzaText } from './stanzas.mjs';
 import { Talker } from './talker.mjs';
