@@ -125,7 +125,8 @@ test('a unix socket has its mode, replaces a stale one, is refused while it live
 		assert.equal(statSync(socket).mode & 0o777, 0o600);
 		assert.equal((await request(http, { socketPath: socket })).status, 200);
 		await reload({ listeners: {} });
-		assert.ok(!existsSync(socket));
+		// The supervisor removes it, when the server has told it that the new configuration is in force.
+		await until(() => !existsSync(socket), 15000, 'removal');
 	} finally {
 		await doab.stop();
 	}
