@@ -5,7 +5,8 @@
  *
  * reader-connection.c  the exchanges of a connection, in their order, and its end
  * reader-exchange.c    exchanges: headers and answers
- * reader.c             requests: from the bytes to the exchange
+ * reader-request.c     requests: from the bytes to the exchange
+ * reader.c             the reader, and the beginning of connections
  */
 #include <sys/queue.h>
 
@@ -106,3 +107,6 @@ void reader_exchange_dispatch(struct reader_exchange *exchange);
 
 /* Has a request answered that cannot be served. */
 void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault);
+
+/* Reads the requests of a connection, which is the user. */
+extern const struct wire_callbacks reader_wire_callbacks;
