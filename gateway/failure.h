@@ -62,6 +62,8 @@
 	  "the TLS handshake failed")                                                              \
 	X(TLS_PROTOCOL, "tls-protocol", FAILURE_REMOTE, FAILURE_REMOTE,                            \
 	  "the server speaks no version of TLS, or no cipher, that this gateway accepts")          \
+	X(TLS_FLOOD, "tls-flood", FAILURE_REMOTE, FAILURE_REMOTE,                                  \
+	  "the server sends too many TLS messages that carry no data")                             \
 	X(CERTIFICATE_EXPIRED, "certificate-expired", FAILURE_REMOTE, FAILURE_REMOTE,              \
 	  "the server's certificate has expired")                                                  \
 	X(CERTIFICATE_EARLY, "certificate-not-yet-valid", FAILURE_REMOTE, FAILURE_REMOTE,          \

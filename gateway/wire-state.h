@@ -15,6 +15,7 @@
 
 #include "common/buffer.h"
 #include "common/due.h"
+#include "gateway/tls-controls.h"
 #include "gateway/wire.h"
 
 enum {
@@ -24,10 +25,6 @@ enum {
 	WIRE_SLOTS = 128,
 	/* RFC 8446, 5.1: the largest payload of a record. */
 	WIRE_RECORD_MAX = 16384,
-	/* Key updates and alerts of one connection, which carry nothing and have the other side
-	 * compute and answer. Honest clients renew keys after millions of records, and OpenSSL
-	 * answers each attempt to renegotiate with an alert. */
-	WIRE_TLS_CONTROLS_MAX = 32,
 };
 
 /* What a wire has beside if it speaks TLS. */
@@ -35,7 +32,7 @@ struct wire_tls {
 	SSL_CTX *context; /* until the handshake begins */
 	SSL *ssl;         /* from then on */
 	struct buffer in; /* bytes that were peeked at but not consumed */
-	unsigned n_controls;
+	struct tls_controls controls;
 	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
 	bool is_at_end : 1;   /* the socket has ended */
 	bool wants_write : 1; /* reading goes on when the socket takes more */

@@ -21,7 +21,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 	struct wire_tls *tls = wire->tls;
 
 	BIO_clear_retry_flags(bio);
-	if (tls->n_controls > WIRE_TLS_CONTROLS_MAX) {
+	if (tls_controls_are_too_many(&tls->controls)) {
 		errno = EPROTO;
 		return -1;
 	}
@@ -117,21 +117,6 @@ struct wire_tls *wire_tls_free(struct wire_tls *tls)
 	return NULL;
 }
 
-/* Counts messages that cost work and carry nothing. */
-static void on_message(int is_written, int version, int type, const void *data, size_t n, SSL *ssl,
-		       void *userdata)
-{
-	const unsigned char *bytes = data;
-	struct wire_tls *tls = userdata;
-
-	(void)version;
-	(void)ssl;
-	if ((is_written && type == SSL3_RT_ALERT) ||
-	    (!is_written && type == SSL3_RT_HANDSHAKE && n && bytes[0] == SSL3_MT_KEY_UPDATE)) {
-		tls->n_controls++;
-	}
-}
-
 static int begin(struct wire *wire)
 {
 	struct wire_tls *tls = wire->tls;
@@ -145,8 +130,7 @@ static int begin(struct wire *wire)
 	}
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_accept_state(ssl);
-	SSL_set_msg_callback(ssl, on_message);
-	SSL_set_msg_callback_arg(ssl, tls);
+	tls_controls_watch(&tls->controls, ssl);
 	tls->ssl = ssl;
 	SSL_CTX_free(tls->context);
 	tls->context = NULL;

@@ -32,12 +32,22 @@ static enum channel_result channel_break(struct channel *channel, int error)
 	return CHANNEL_BROKEN;
 }
 
+static enum channel_result break_flooded(struct channel *channel)
+{
+	channel->error = "too many TLS messages without data";
+	ERR_clear_error();
+	return CHANNEL_BROKEN;
+}
+
 /* Translates @wanted, the result of SSL_get_error(); @error is errno right after the call.
  * WANT_READ and WANT_WRITE both become CHANNEL_AGAIN: the caller notes which of them it was. */
 static enum channel_result tls_result(struct channel *channel, int wanted, int error)
 {
 	const char *reason;
 
+	if (channel_is_flooded(channel)) {
+		return break_flooded(channel);
+	}
 	switch (wanted) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:
@@ -181,6 +191,24 @@ bool channel_discard(struct channel *channel, char *data, size_t size)
 	}
 }
 
+/* OpenSSL reads on within one call as long as there are bytes of an unfinished record: a flood has
+ * to be stopped below it. */
+static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
+		   long long_number, int result, size_t *n_done)
+{
+	(void)data;
+	(void)size;
+	(void)number;
+	(void)long_number;
+	(void)n_done;
+	if (operation == BIO_CB_READ &&
+	    tls_controls_are_too_many((const struct tls_controls *)BIO_get_callback_arg(bio))) {
+		BIO_clear_retry_flags(bio);
+		return -1;
+	}
+	return result;
+}
+
 int channel_secure(struct channel *channel, SSL *ssl)
 {
 	channel->ssl = ssl;
@@ -189,6 +217,9 @@ int channel_secure(struct channel *channel, SSL *ssl)
 		ERR_clear_error();
 		return -ENOMEM;
 	}
+	BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)&channel->controls);
+	BIO_set_callback_ex(SSL_get_rbio(ssl), on_bio);
+	tls_controls_watch(&channel->controls, ssl);
 	return 0;
 }
 
@@ -204,6 +235,9 @@ enum channel_result channel_handshake(struct channel *channel)
 	if (r == 1) {
 		channel->secure = true;
 		return CHANNEL_OK;
+	}
+	if (channel_is_flooded(channel)) {
+		return break_flooded(channel);
 	}
 	switch (SSL_get_error(channel->ssl, r)) {
 	case SSL_ERROR_WANT_READ:

@@ -5,12 +5,15 @@
  * A channel never waits and has no callbacks: transport.c, its only user, polls the socket.
  *
  * OpenSSL writes with write(2), so the program must ignore SIGPIPE.
+ *
+ * flood  more TLS messages without data than tls-controls.h allows: CHANNEL_BROKEN
  */
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "common/macro.h"
+#include "gateway/tls-controls.h"
 
 struct channel {
 	int fd;
@@ -21,6 +24,7 @@ struct channel {
 	bool write_wants_read;
 	bool read_wants_write;
 	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
+	struct tls_controls controls;
 };
 
 enum channel_result {
@@ -58,11 +62,18 @@ static inline bool channel_has_pending(const struct channel *channel)
 	return channel->secure && SSL_has_pending(channel->ssl);
 }
 
+/* Whether the peer floods. */
+static inline bool channel_is_flooded(const struct channel *channel)
+{
+	return tls_controls_are_too_many(&channel->controls);
+}
+
 /* Reads from the socket, below TLS, and discards the bytes. Returns whether more may come. */
 bool channel_discard(struct channel *channel, char *data, size_t size);
 
 /* Takes ownership of @ssl, also on failure, and connects it to the socket. Writes go out in clear
- * until channel_handshake() has returned CHANNEL_OK. Returns 0 or -ENOMEM. */
+ * until channel_handshake() has returned CHANNEL_OK. From now on @channel must not move. Returns 0
+ * or -ENOMEM. */
 _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
 
 /* Continues the handshake. After CHANNEL_BROKEN the reason is channel.error or, if that is NULL, in

@@ -92,6 +92,14 @@ static void fail_lost(struct transport *transport, const char *words)
 	fail(transport, &failure);
 }
 
+static void fail_flooded(struct transport *transport)
+{
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_TLS_FLOOD, NULL);
+	fail(transport, &failure);
+}
+
 static void fail_source(struct transport *transport, int error)
 {
 	char text[ADDRESS_TEXT_MAX];
@@ -193,8 +201,12 @@ static void read_in(struct transport *transport)
 		}
 		break;
 	case CHANNEL_BROKEN:
-		fail_lost(transport,
-			  transport->broken ? transport->broken : transport->channel.error);
+		if (channel_is_flooded(&transport->channel)) {
+			fail_flooded(transport);
+		} else {
+			fail_lost(transport, transport->broken ? transport->broken
+							       : transport->channel.error);
+		}
 		break;
 	}
 }
@@ -294,6 +306,10 @@ static void handshake_failed(struct transport *transport)
 {
 	struct failure failure;
 
+	if (channel_is_flooded(&transport->channel)) {
+		fail_flooded(transport);
+		return;
+	}
 	if (transport->channel.error) {
 		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "%s", transport->channel.error);
 	} else {

@@ -45,6 +45,7 @@ const FAILURES = {
 	'tls-not-offered': ['The server offers no encryption.', TURN.server, 'the line \u201cSTARTTLS\u201d under \u201cStream, in clear\u201d'],
 	'tls-handshake': ['The encryption of the connection to the server failed.', TURN.server, inTls('handshake')],
 	'tls-protocol': ['The server\u2019s encryption is too old for this gateway.', TURN.server, inTls('handshake')],
+	'tls-flood': ['The server sends too many TLS messages without data.', TURN.server, ''],
 	'certificate-expired': ['The server\u2019s certificate has expired.', TURN.server, inTls('valid', 'chain')],
 	'certificate-not-yet-valid': ['The server\u2019s certificate is not valid yet.', TURN.server, inTls('valid', 'chain')],
 	'certificate-name': ['The server\u2019s certificate is for another name.', TURN.server, inTls('names', 'name')],

@@ -381,13 +381,13 @@ static void flood(unsigned n_updates)
 
 static void test_key_updates_are_bounded(void **state)
 {
-	char bytes[WIRE_TLS_CONTROLS_MAX * 4];
+	char bytes[TLS_CONTROLS_MAX * 4];
 	enum wire_result result = WIRE_OK;
 	size_t n;
 
 	(void)state;
 	shake(TLS1_3_VERSION);
-	for (unsigned i = 0; i < WIRE_TLS_CONTROLS_MAX; i++) {
+	for (unsigned i = 0; i < TLS_CONTROLS_MAX; i++) {
 		flood(1);
 		assert_int_equal(wire_read(one.wire, bytes, sizeof(bytes), &n), WIRE_OK);
 	}

@@ -156,12 +156,83 @@ static void test_own_reason(void **state)
 	identity_free(&identity);
 }
 
+/* The server sends @n key updates at once, as far as the socket takes them. */
+static void update_keys(struct pair *pair, unsigned n)
+{
+	BIO *all = BIO_new(BIO_s_mem());
+	char *bytes;
+
+	assert_non_null(all);
+	BIO_up_ref(all);
+	SSL_set0_wbio(pair->server, all);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(SSL_key_update(pair->server, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(pair->server), 1);
+	}
+	long n_bytes = BIO_get_mem_data(all, &bytes);
+
+	assert_true(write(pair->server_fd, bytes, (size_t)n_bytes) > 0);
+	BIO_free(all);
+}
+
+enum {
+	N_TICKETS = 2,          /* that OpenSSL sends by itself */
+	N_PADDED = 65 - 5 - 16, /* a record without its header and its tag */
+};
+
+static void test_controls_are_bounded(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	update_keys(&pair, TLS_CONTROLS_MAX - N_TICKETS);
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	assert_false(channel_is_flooded(&pair.channel));
+	update_keys(&pair, 1);
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_BROKEN);
+	assert_true(channel_is_flooded(&pair.channel));
+	assert_string_equal(pair.channel.error, "too many TLS messages without data");
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
+/* OpenSSL reads on as long as it has a part of a record's header. With records of 65 bytes it has
+ * one after each read into its buffer: one call must not read all of a flood. */
+static void test_flood_is_not_read(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	/* The tickets. */
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	assert_int_equal(SSL_set_block_padding(pair.server, N_PADDED), 1);
+	update_keys(&pair, 1500);
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_BROKEN);
+	assert_true(recv(pair.channel.fd, bytes, sizeof(bytes), 0) > 0);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors_of_others),
 		cmocka_unit_test(test_full_among_errors),
 		cmocka_unit_test(test_own_reason),
+		cmocka_unit_test(test_controls_are_bounded),
+		cmocka_unit_test(test_flood_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

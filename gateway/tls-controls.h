@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Bounds the TLS messages of a connection that cost work and carry nothing. A key update of 27
+ * bytes costs 10 us, and so does a session ticket; whoever sends nothing else could occupy a core.
+ *
+ * control  a key update, a session ticket or a request to renegotiate that was received, or an
+ *          alert that was sent: OpenSSL answers each attempt to renegotiate with one
+ */
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "policy/bucket.h"
+
+enum {
+	/* So many at once, and so many in each such time. Honest peers renew keys after millions of
+	 * records; servers send two to four tickets at the beginning, a few a new one each hour. */
+	TLS_CONTROLS_MAX = 32,
+	TLS_CONTROLS_S = 3600,
+};
+
+struct tls_controls {
+	struct bucket bucket;
+	bool are_too_many;
+};
+
+/* Counts those of @ssl from now on. @controls is all zero, is borrowed for the life of @ssl, and
+ * must not move. */
+void tls_controls_watch(struct tls_controls *controls, SSL *ssl);
+
+/* Whether the connection has to be given up. OpenSSL handles all messages of a record at once, so
+ * ask after each of its calls. */
+static inline bool tls_controls_are_too_many(const struct tls_controls *controls)
+{
+	return controls->are_too_many;
+}
