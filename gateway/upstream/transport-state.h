@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
- * loop: reading, handshake, callbacks; and the end of a transport) and transport-tunnel.c (the talk
+ * Shared by transport.c (calls of the owner, and the end of a transport), transport-turn.c (what
+ * happens in a turn of the loop: reading, handshake, callbacks) and transport-tunnel.c (the talk
  * with a proxy). Private to these three.
  */
 #include <stdbool.h>
