@@ -68,6 +68,13 @@ static inline bool channel_is_flooded(const struct channel *channel)
 	return tls_controls_are_too_many(&channel->controls);
 }
 
+/* Whether a TLS message that is no data has arrived in part. OpenSSL holds up to 131 KB for it, and
+ * writes nothing until it is complete. */
+static inline bool channel_is_amid_message(const struct channel *channel)
+{
+	return channel->secure && SSL_in_init(channel->ssl);
+}
+
 /* Reads from the socket, below TLS, and discards the bytes. Returns whether more may come. */
 bool channel_discard(struct channel *channel, char *data, size_t size);
 

@@ -32,6 +32,9 @@ struct transport {
 	struct tunnel *tunnel; /* owned; NULL: there is no proxy, or it has done its work */
 	int64_t timeout_ms, tunnel_timeout_ms; /* of the way */
 	struct address server; /* that a proxy was asked for; a port of 0: by name */
+	/* for a TLS message, once a part of it has arrived; and when that is over, by uv_now().
+	 * 0: there is none */
+	uint64_t message_timeout_ms, message_deadline;
 	bool is_proxied;
 	const struct address *source; /* NULL once it is bound, and when there is none */
 	struct buffer out;
@@ -73,6 +76,10 @@ void transport_update_poll(struct transport *transport);
 /* Plans a turn without waiting for the socket: TLS holds bytes that are not read yet, or a call of
  * the owner has found a failure to report. */
 void transport_plan_turn(struct transport *transport);
+
+/* To be called after reading: a server that begins a TLS message has to finish it in time.
+ * Otherwise a few bytes of each would hold 131 KB (channel_is_amid_message()). */
+void transport_watch_message(struct transport *transport);
 
 /* Notes that writing is impossible because of @words, and discards what waits to be written. */
 void transport_set_broken(struct transport *transport, const char *words);

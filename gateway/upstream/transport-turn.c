@@ -168,9 +168,44 @@ static void flush_out(struct transport *transport, size_t n)
 	buffer_consume(&transport->out, n_written);
 }
 
+static uint64_t now_of(const struct transport *transport)
+{
+	return uv_now(transport->timer.loop);
+}
+
+void transport_watch_message(struct transport *transport)
+{
+	uint64_t now = now_of(transport);
+
+	if (!may_read(transport) || !channel_is_amid_message(&transport->channel)) {
+		transport->message_deadline = 0;
+		return;
+	}
+	if (!transport->message_deadline) {
+		transport->message_deadline = now + transport->message_timeout_ms;
+	}
+	/* A planned turn comes sooner, and calls this function again. */
+	if (!uv_is_active((const uv_handle_t *)&transport->timer)) {
+		uv_timer_start(&transport->timer, transport_on_timer,
+			       now < transport->message_deadline ? transport->message_deadline - now
+								 : 0,
+			       0);
+	}
+}
+
+static bool message_is_late(const struct transport *transport)
+{
+	return transport->message_deadline && now_of(transport) >= transport->message_deadline;
+}
+
 static void read_in(struct transport *transport)
 {
 	size_t n_read;
+
+	if (message_is_late(transport)) {
+		fail_lost(transport, "a TLS message did not arrive completely in time");
+		return;
+	}
 	enum channel_result result = channel_read(&transport->channel, transport->read_buffer,
 						  TRANSPORT_READ_SIZE, &n_read);
 
@@ -203,11 +238,12 @@ static void read_in(struct transport *transport)
 		if (channel_is_flooded(&transport->channel)) {
 			fail_flooded(transport);
 		} else {
-			fail_lost(transport, transport->broken ? transport->broken
-							       : transport->channel.error);
+			fail_lost(transport,
+				  transport->broken ? transport->broken : transport->channel.error);
 		}
 		break;
 	}
+	transport_watch_message(transport);
 }
 
 static void turn_open(struct transport *transport, int events)

@@ -237,6 +237,7 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 		return r;
 	}
 	transport->state = TRANSPORT_HANDSHAKE;
+	transport->message_timeout_ms = (uint64_t)timeout_ms;
 	transport->n_clear = transport->out.n;
 	/* Sending the ClientHello now saves a turn of the loop. The next turn reports the outcome;
 	 * any outcome other than waiting for input occurs there again. */
@@ -298,9 +299,13 @@ void transport_pause(struct transport *transport, bool pause)
 		return;
 	}
 	if (pause) {
+		/* The rest of a TLS message may be there already, unread. */
+		transport->message_deadline = 0;
 		uv_timer_stop(&transport->timer);
 	} else if (transport->broken || channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);
+	} else {
+		transport_watch_message(transport);
 	}
 	transport_update_poll(transport);
 }

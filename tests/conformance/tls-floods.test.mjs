@@ -26,7 +26,7 @@ before(async () => {
 	server = await XmppServer.start('plain');
 	peers = { new: await TlsPeer.serve(server.port, { cert, key }), old: await TlsPeer.serve(server.port, { cert, key, version: '1.2' }) };
 	const ca = { ca_file: authority.certificate };
-	doab = await Doab.start({ domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) } });
+	doab = await Doab.start({ open_timeout: 5, domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) } });
 });
 after(async () => {
 	await stopAll(doab, ...Object.values(peers ?? {}), server);
@@ -82,4 +82,12 @@ test('a BOSH client is told the same, and it is counted', TIMEOUT, async () => {
 	assert.match(answer.element.text, WORDS);
 	await doab.readLog();
 	assert.ok(Number(doab.events.findLast(({ event }) => event === 'failures')['tls-flood']) >= FLOODS.length + 2);
+});
+
+test('a message has to be finished in time, for all of it is kept until then', TIMEOUT, async () => {
+	const { socket, connection } = await open('new.test');
+	// Of 20,000 bytes and some, in two records.
+	connection.send('<?tls half-ticket 18000?>');
+	const error = await assertStreamError(socket, 'remote-connection-failed', { open: false });
+	assert.match(error.at('text').text, /a TLS message did not arrive completely in time/);
 });
