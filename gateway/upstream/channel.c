@@ -139,6 +139,9 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 			int wanted = SSL_get_error(channel->ssl, r);
 
 			channel->read_wants_write = wanted == SSL_ERROR_WANT_WRITE;
+			/* A session ticket makes OpenSSL allocate a buffer for writing, which it
+			 * would keep until the next write. */
+			(void)SSL_free_buffers(channel->ssl);
 			return tls_result(channel, wanted, error);
 		}
 		*n_read += n;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/socket.h>
 
 #include "gateway/upstream/channel.h"
@@ -180,6 +181,27 @@ enum {
 	N_PADDED = 65 - 5 - 16, /* a record without its header and its tag */
 };
 
+/* After the tickets, no buffer for writing stays until the next write. */
+static void test_idle_has_no_buffers(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	size_t n_idle = mallinfo2().uordblks;
+
+	assert_int_equal(channel_write(&pair.channel, "ping", 4, &n), CHANNEL_OK);
+	assert_true(n_idle < mallinfo2().uordblks + CHANNEL_RECORD_MAX / 2);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 static void test_controls_are_bounded(void **state)
 {
 	struct identity identity =
@@ -231,6 +253,7 @@ int main(void)
 		cmocka_unit_test(test_errors_of_others),
 		cmocka_unit_test(test_full_among_errors),
 		cmocka_unit_test(test_own_reason),
+		cmocka_unit_test(test_idle_has_no_buffers),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
 	};
