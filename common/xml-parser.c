@@ -474,18 +474,3 @@ void xml_parser_prepare(struct xml_parser *parser, const uint8_t *salt)
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE);
 #endif
 }
-
-void xml_parser_clear(struct xml_parser *parser)
-{
-	parser->n_items = 0;
-	parser->next_item = 0;
-	/* The children and attributes of an open element or root are kept until the item is
-	 * returned. */
-	if (parser->depth < 2) {
-		parser->n_children = 0;
-		parser->n_attributes = 0;
-		if (parser->scope) {
-			buffer_clear(&parser->text);
-		}
-	}
-}

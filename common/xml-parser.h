@@ -92,6 +92,8 @@ _must_check_ int xml_parser_take(struct xml_pool *pool, const struct xml_scan_op
 _must_check_ int xml_parser_take_nested(struct xml_pool *pool,
 					const struct xml_scan_options *options,
 					struct xml_parser **ret_parser);
+/* Forgets the items, which have all been returned. */
+void xml_parser_clear(struct xml_parser *parser);
 /* Returns a parser to the pool, or frees it. NULL is fine. */
 void xml_parser_give(struct xml_parser *parser);
 
@@ -105,9 +107,6 @@ _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, si
 size_t xml_parser_position(const struct xml_parser *parser);
 
 bool xml_parser_is_settled(const struct xml_parser *parser);
-
-/* Forgets the items, which have all been returned. */
-void xml_parser_clear(struct xml_parser *parser);
 
 /* The scope that declares nothing. Borrowed from the pool. */
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool);

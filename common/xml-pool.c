@@ -264,6 +264,21 @@ static void forget_scan(struct xml_parser *parser)
 	parser->declared = 0;
 }
 
+void xml_parser_clear(struct xml_parser *parser)
+{
+	parser->n_items = 0;
+	parser->next_item = 0;
+	/* The children and attributes of an open element or root are kept until the item is
+	 * returned. */
+	if (parser->depth < 2) {
+		parser->n_children = 0;
+		parser->n_attributes = 0;
+		if (parser->scope) {
+			buffer_clear(&parser->text);
+		}
+	}
+}
+
 /* Makes expat forget its input. Returns false if it must not be used again: tables that grew for a
  * large input do not shrink. */
 static bool reset_expat(struct xml_parser *parser)
