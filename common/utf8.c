@@ -36,15 +36,56 @@ static bool begin(struct utf8 *utf8, unsigned char c)
 	return true;
 }
 
+static inline bool is_continuation(unsigned char c)
+{
+	return (c & 0xc0) == CONTINUATION_LEAST;
+}
+
+size_t utf8_character(struct sv bytes)
+{
+	const unsigned char *at = (const unsigned char *)bytes.data;
+	struct utf8 utf8;
+
+	if (bytes.n == 0 || at[0] < 0x80) {
+		return bytes.n > 0;
+	}
+	if (!begin(&utf8, at[0]) || bytes.n <= utf8.n_missing || at[1] < utf8.least ||
+	    at[1] > utf8.most) {
+		return 0;
+	}
+	for (size_t i = 2; i <= utf8.n_missing; i++) {
+		if (!is_continuation(at[i])) {
+			return 0;
+		}
+	}
+	return utf8.n_missing + 1u;
+}
+
+/* The length of the whole characters that @bytes begins with, before the first mistake. */
+static size_t count_whole(struct sv bytes)
+{
+	size_t n = 0, n_more = 1;
+
+	for (; n < bytes.n && n_more; n += n_more) {
+		struct sv rest = sv_skip(bytes, n);
+
+		n_more = (unsigned char)rest.data[0] < 0x80 ? count_ascii(rest)
+							    : utf8_character(rest);
+	}
+	return n;
+}
+
 bool utf8_feed(struct utf8 *utf8, struct sv bytes)
 {
 	while (bytes.n) {
+		if (utf8->n_missing == 0) {
+			bytes = sv_skip(bytes, count_whole(bytes));
+			if (bytes.n == 0) {
+				break;
+			}
+		}
 		unsigned char c = (unsigned char)bytes.data[0];
 
-		if (utf8->n_missing == 0 && c < 0x80) {
-			bytes = sv_skip(bytes, count_ascii(bytes));
-			continue;
-		}
 		if (utf8->n_missing == 0) {
 			if (!begin(utf8, c)) {
 				return false;

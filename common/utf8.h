@@ -27,6 +27,9 @@ static inline bool utf8_is_whole(const struct utf8 *utf8)
 	return utf8->n_missing == 0;
 }
 
+/* The length of the character that @bytes begins with. 0: there is none, or not all of it. */
+size_t utf8_character(struct sv bytes);
+
 /* Whether @text is UTF-8 as a whole. */
 bool utf8_is_valid(struct sv text);
 

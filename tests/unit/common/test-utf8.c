@@ -31,9 +31,11 @@ static void test_characters(void **state)
 		if (utf8_is_valid((struct sv){text, n}) != expected) {
 			fail_msg("U+%04X", c);
 		}
+		assert_int_equal(utf8_character((struct sv){text, n}), expected ? n : 0);
 		/* A character that has begun is not whole. */
 		if (n > 1) {
 			assert_false(utf8_is_valid((struct sv){text, n - 1}));
+			assert_int_equal(utf8_character((struct sv){text, n - 1}), 0);
 		}
 	}
 }
