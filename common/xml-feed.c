@@ -4,6 +4,7 @@
 
 #include "common/xml-memory.h"
 #include "common/xml-parser.h"
+#include "common/xml-text.h"
 
 static int error_of(const struct xml_parser *parser)
 {
@@ -64,15 +65,12 @@ static size_t memory_max(const struct xml_parser *parser)
  * that arrives in too many pieces, and the memory for too many names. */
 static int check_work(struct xml_parser *parser)
 {
-	size_t position = xml_parser_position(parser);
-
 	if (parser->n_memory > memory_max(parser)) {
 		return XML_E_TOO_LARGE;
 	}
 	if (parser->depth == 0 && !parser->complete && parser->n_fed > XML_ROOT_MAX) {
 		return XML_E_TOO_LARGE;
 	}
-	parser->n_rescanned += parser->n_fed - position;
 	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
 }
 
@@ -85,6 +83,51 @@ enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, si
 	return status;
 }
 
+/* Whether expat is inside an element, and between two tokens of its content: it has read all of the
+ * @n bytes fed so far. A token of which it waits for the end would begin before that. */
+static bool is_between_tokens(const struct xml_parser *parser, size_t n)
+{
+	return parser->depth >= 2 && !parser->in_section && xml_parser_position(parser) == n;
+}
+
+/* Gives @bytes to expat, which has been given, or need not be given, the @n_before before them. */
+static void give(struct xml_parser *parser, struct sv bytes, size_t n_before)
+{
+	enum XML_Status status = xml_parser_parse(parser, bytes.data, bytes.n);
+
+	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
+		parser->error = error_of(parser);
+	}
+	parser->n_rescanned += n_before + bytes.n - xml_parser_position(parser);
+}
+
+/* Gives @rest to expat, except for runs of text. */
+static void give_markup(struct xml_parser *parser, struct sv rest)
+{
+	bool may_cut = true;
+
+	while (rest.n && parser->error == 0 && !parser->spent) {
+		size_t n_before = parser->n_fed - rest.n;
+
+		if (is_between_tokens(parser, n_before)) {
+			size_t n_run = xml_text_run(rest);
+
+			parser->n_skipped += n_run;
+			n_before += n_run;
+			rest = sv_skip(rest, n_run);
+		}
+		struct sv piece = sv_first(rest, may_cut ? xml_text_cut(rest) : rest.n);
+
+		if (piece.n) {
+			give(parser, piece, n_before);
+			rest = sv_skip(rest, piece.n);
+		}
+		/* A cut within a token has that token read twice. A peer could have many of them
+		 * in a long one. */
+		may_cut = may_cut && is_between_tokens(parser, n_before + piece.n);
+	}
+}
+
 int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 {
 	note_first(parser, data, n);
@@ -94,11 +137,7 @@ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 		parser->error = can_begin(parser) ? XML_E_RESTRICTED : XML_E_SYNTAX;
 		return parser->error;
 	}
-	enum XML_Status status = xml_parser_parse(parser, data, n);
-
-	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
-		parser->error = error_of(parser);
-	}
+	give_markup(parser, (struct sv){data, n});
 	if (parser->error == 0 && !parser->spent) {
 		parser->error = check_work(parser);
 	}

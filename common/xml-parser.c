@@ -24,7 +24,7 @@ size_t xml_parser_position(const struct xml_parser *parser)
 	int64_t index = expat_token_index(parser->expat);
 
 	/* It is -1 until expat has read the first token. */
-	return index < 0 ? 0 : (size_t)index - parser->n_header;
+	return index < 0 ? 0 : (size_t)index - parser->n_header + parser->n_skipped;
 }
 
 static size_t position_behind(const struct xml_parser *parser)
@@ -258,6 +258,7 @@ static void start_element(struct xml_parser *parser, const struct xml_name *name
 			 .n_open = expat_token_length(parser->expat),
 			 .first_child = parser->n_children},
 		.start = xml_parser_position(parser),
+		.n_skipped = parser->n_skipped,
 		.n_qname = n_prefix + name->local.n,
 	};
 	if (current->item.ns >= 0 && (parser->options->with_attributes >> current->item.ns & 1)) {
@@ -331,6 +332,7 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 static void end_element(struct xml_parser *parser)
 {
 	struct xml_raw_item *current = &parser->current;
+	size_t n_skipped = parser->n_skipped - current->n_skipped;
 
 	/* This holds for <a/> too: expat reports its end as zero bytes after the tag. */
 	current->end = position_behind(parser);
@@ -343,8 +345,9 @@ static void end_element(struct xml_parser *parser)
 	parser->n_rescanned = 0;
 	account(parser, current->start, current->end - current->start);
 	push_item(parser, current);
-	if (parser->error == 0 && (current->end > XML_PARSER_BYTES_MAX ||
-				   current->end - current->start > XML_ELEMENT_LARGE)) {
+	/* Of what expat has not read it remembers nothing. */
+	if (parser->error == 0 && (current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
+				   current->end - current->start - n_skipped > XML_ELEMENT_LARGE)) {
 		parser->spent = true;
 		XML_StopParser(parser->expat, XML_FALSE);
 	}
@@ -416,6 +419,14 @@ static void on_section(void *userdata)
 	if (parser->depth <= 1) {
 		fail(parser, XML_E_SYNTAX);
 	}
+	parser->in_section = true;
+}
+
+static void on_section_end(void *userdata)
+{
+	struct xml_parser *parser = userdata;
+
+	parser->in_section = false;
 }
 
 static void on_comment(void *userdata, const char *text)
@@ -462,7 +473,7 @@ void xml_parser_prepare(struct xml_parser *parser, const uint8_t *salt)
 	XML_SetElementHandler(expat, on_start, on_end);
 	XML_SetStartNamespaceDeclHandler(expat, on_start_namespace);
 	XML_SetCharacterDataHandler(expat, on_text);
-	XML_SetStartCdataSectionHandler(expat, on_section);
+	XML_SetCdataSectionHandler(expat, on_section, on_section_end);
 	XML_SetDefaultHandlerExpand(expat, on_other);
 	XML_SetCommentHandler(expat, on_comment);
 	XML_SetProcessingInstructionHandler(expat, on_instruction);

@@ -7,6 +7,7 @@
  *
  * position   the index of a byte among those fed to this parser, without the header of an inherited
  *            scope
+ * skipped    fed, and not given to expat (xml-text.h)
  * raw        given in positions; becomes a slice after expat has returned
  * accounted  the position up to which expat has reported every byte in tokens that end between two
  *            elements or after the root. Only a parser that has accounted for all its bytes may
@@ -15,6 +16,7 @@
  * nested     started with an element of our own (the header of the scope that declares nothing), in
  *            which one root after the other is read as a child. This saves a reset for each root.
  * settled    has accounted for every byte, and is between two elements or after the root
+ * section    <![CDATA[...]]>
  */
 #include <expat.h>
 #include <sys/queue.h>
@@ -40,6 +42,7 @@ struct xml_raw_child {
 struct xml_raw_item {
 	struct xml_item item;
 	size_t start, end; /* positions */
+	size_t n_skipped;  /* in the parser, before it */
 	size_t n_qname;
 	struct xml_range name; /* of a root */
 };
@@ -54,7 +57,8 @@ struct xml_parser {
 
 	/* Bytes fed before this scan: the inherited scope's header and elements of other scans. */
 	size_t n_header;
-	size_t n_fed; /* bytes fed after them */
+	size_t n_fed;     /* bytes fed after them */
+	size_t n_skipped; /* of these */
 	size_t accounted;
 	size_t n_rescanned;
 	size_t n_at_once; /* most bytes that one call fed */
@@ -64,6 +68,7 @@ struct xml_parser {
 	bool in_header;
 	bool nested;   /* `depth` does not count the element of our own */
 	bool complete; /* the root has ended */
+	bool in_section;
 	/* Stopped after an element, because of XML_PARSER_BYTES_MAX or XML_ELEMENT_LARGE. A new
 	 * parser must go on. */
 	bool spent;
@@ -107,6 +112,12 @@ _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, si
 size_t xml_parser_position(const struct xml_parser *parser);
 
 bool xml_parser_is_settled(const struct xml_parser *parser);
+
+/* Bytes that expat has been given for this scan. */
+static inline size_t xml_parser_given(const struct xml_parser *parser)
+{
+	return parser->n_fed - parser->n_skipped;
+}
 
 /* The scope that declares nothing. Borrowed from the pool. */
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool);

@@ -257,6 +257,7 @@ static void forget_scan(struct xml_parser *parser)
 	list_trim(&parser->attributes, &parser->size_attributes, sizeof(*parser->attributes));
 	list_trim(&parser->children, &parser->size_children, sizeof(*parser->children));
 	parser->n_fed = 0;
+	parser->n_skipped = 0;
 	parser->accounted = 0;
 	parser->n_rescanned = 0;
 	parser->n_at_once = 0;
@@ -297,7 +298,7 @@ static bool reset_expat(struct xml_parser *parser)
 static void reset(struct xml_parser *parser)
 {
 	/* Without memory, expat may have stopped in the middle of anything. */
-	bool unfit = parser->n_fed > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
+	bool unfit = xml_parser_given(parser) > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
 	if (unfit || !reset_expat(parser) || !shelf_push(&parser->pool->reset, parser)) {
 		parser_free(parser);
@@ -310,6 +311,7 @@ static void reset(struct xml_parser *parser)
 	parser->n_header = 0;
 	parser->depth = 0;
 	parser->complete = false;
+	parser->in_section = false;
 	parser->nested = false;
 	parser->spent = false;
 }
@@ -320,7 +322,7 @@ static bool keep_warm(struct xml_parser *parser)
 
 	if (!xml_parser_is_settled(parser) || parser->complete ||
 	    parser->n_memory > KEEP_EXPAT_MAX ||
-	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
+	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
 		return false;
 	}
 	if (pool->warm.n >= POOL_PARSERS_MAX) {
@@ -329,7 +331,7 @@ static bool keep_warm(struct xml_parser *parser)
 		reset(shelf_pop_last(&pool->warm));
 	}
 	/* Everything read so far counts as header; positions start at 0 again. */
-	parser->n_header += parser->n_fed;
+	parser->n_header += xml_parser_given(parser);
 	forget_scan(parser);
 	return shelf_push(&pool->warm, parser);
 }
@@ -341,10 +343,10 @@ static bool keep_nested(struct xml_parser *parser)
 
 	if (!xml_parser_is_settled(parser) || !parser->complete ||
 	    pool->nested.n >= POOL_PARSERS_MAX || parser->n_memory > KEEP_EXPAT_MAX ||
-	    parser->n_header + parser->n_fed > XML_WARM_BYTES_MAX) {
+	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
 		return false;
 	}
-	parser->n_header += parser->n_fed;
+	parser->n_header += xml_parser_given(parser);
 	forget_scan(parser);
 	parser->scope = xml_scope_unref(parser->scope);
 	parser->complete = false;

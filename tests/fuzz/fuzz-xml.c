@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * common/xml.h. The first byte decides how the rest is scanned: as a document, a root that comes
- * whole, or without a root. Whole or cut, with a used pool or a new one, the items are the same. An
- * element is completed to one that is read alone, as the same.
+ * whole, or without a root. Whole or cut, with text skipped or given to expat, with a used pool or
+ * a new one, the items are the same. An element is completed to one that is read alone, as the
+ * same.
  *
  * covers: common/xml-scan.c common/xml-feed.c common/xml-parser.c common/xml-pool.c
- * covers: common/xml-scope.c common/xml-memory.c
+ * covers: common/xml-scope.c common/xml-memory.c common/xml-text.c common/xml-cut.c
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/common/xml-case.h"
+#include "tests/unit/common/xml-skip.h"
 
 static struct xml_pool *used_pool;
 
@@ -86,6 +88,24 @@ static void check_completed(struct sv input, const struct scan_setting *setting)
 	buffer_deinit(&text);
 }
 
+/* Skipped or not, the items are those in @expected. */
+static void check_skipping(struct sv input, struct scan_setting *setting, struct sv expected)
+{
+	for (skip_mode = 0; skip_mode < SKIP_MODES; skip_mode++) {
+		struct buffer log = BUFFER_INIT;
+
+		skip_random = fuzz_hash(input);
+		fuzz_run(input, PIECES_WHOLE, run_scan, setting, &log);
+		if (!sv_eq(buffer_sv(&log), expected)) {
+			fail_msg("mode %d gave\n%.*s\nusually\n%.*s", (int)skip_mode,
+				 SV_ARGS(buffer_sv(&log)), SV_ARGS(expected));
+		}
+		buffer_deinit(&log);
+	}
+	/* For the check of the pieces. */
+	skip_mode = fuzz_hash(input) % 2 ? SKIP_USUALLY : SKIP_ANYWHERE;
+}
+
 void fuzz_one(struct sv input)
 {
 	struct scan_setting setting = {.kind = fuzz_byte(&input) % CORPUS_KINDS};
@@ -95,7 +115,9 @@ void fuzz_one(struct sv input)
 		assert_int_equal(xml_pool_new(uris, N_URIS, &used_pool), 0);
 	}
 	setting.pool = used_pool;
+	skip_mode = SKIP_USUALLY;
 	fuzz_run(input, PIECES_WHOLE, run_scan, &setting, &with_used);
+	check_skipping(input, &setting, buffer_sv(&with_used));
 	if (setting.kind != CORPUS_WHOLE) {
 		fuzz_check_cuts(input, run_scan, &setting);
 	}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <expat.h>
+
+#include "tests/unit/common/xml-case.h"
+#include "tests/unit/common/xml-skip.h"
+
+enum {
+	N_LONG = 3 * XML_TEXT_WORTH,
+};
+
+/* Whether expat, asked as it never is in the program, reads all of @text inside an element. */
+static bool expat_reads(XML_Parser expat, struct sv text)
+{
+	static const char open[] = "<m>";
+
+	assert_true(XML_ParserReset(expat, "UTF-8"));
+	assert_int_equal(XML_Parse(expat, open, sizeof(open) - 1, 0), XML_STATUS_OK);
+	return XML_Parse(expat, text.data, (int)text.n, 0) == XML_STATUS_OK &&
+	       XML_GetCurrentByteIndex(expat) == (XML_Index)(sizeof(open) - 1 + text.n);
+}
+
+/* @text is skipped whole if and only if expat reads it and @is_markup is false. */
+static void check_text(XML_Parser expat, struct sv text, bool is_markup)
+{
+	bool is_run = usual_text_run(text) == text.n;
+
+	if (is_run != (!is_markup && expat_reads(expat, text))) {
+		fail_msg("%02x %02x %02x %02x of %zu", (unsigned char)text.data[0],
+			 (unsigned char)text.data[1], (unsigned char)text.data[2],
+			 (unsigned char)text.data[3], text.n);
+	}
+}
+
+/* Every byte, every two bytes, and three and four of which the last are at an edge. */
+static void test_characters(void **state)
+{
+	static const unsigned char edges[] = {0x00, '<',  'a',  0x7f, 0x80, 0x8f, 0x90, 0x9f,
+					      0xa0, 0xbd, 0xbe, 0xbf, 0xc0, 0xc2, 0xef, 0xff};
+	XML_Parser expat = XML_ParserCreate("UTF-8");
+
+	(void)state;
+	for (unsigned i = 0; i < 0x10000; i++) {
+		char text[4] = {(char)(i >> 8), (char)i};
+		bool is_markup = memchr("<&]", text[0], 3) || memchr("<&]", text[1], 3);
+		bool is_first_markup = memchr("<&]", text[0], 3);
+
+		if ((i & 0xff) == 0) {
+			/* A CR alone waits for an LF. */
+			is_first_markup |= text[0] == '\r';
+			if (text[0] != '\r') {
+				check_text(expat, (struct sv){text, 1}, is_first_markup);
+			}
+		}
+		if (text[1] != '\r') {
+			check_text(expat, (struct sv){text, 2}, is_markup);
+		}
+		for (size_t k = 0; text[0] < 0 && k < sizeof(edges); k++) {
+			text[2] = (char)edges[k];
+			check_text(expat, (struct sv){text, 3}, is_markup || text[2] == '<');
+			for (size_t l = 0; (unsigned char)text[0] >= 0xf0 && l < sizeof(edges);
+			     l++) {
+				text[3] = (char)edges[l];
+				check_text(expat, (struct sv){text, 4},
+					   is_markup || text[2] == '<' || text[3] == '<');
+			}
+		}
+	}
+	XML_ParserFree(expat);
+}
+
+/* A run ends at the first byte that is not plain, wherever it is. */
+static void test_end_of_run(void **state)
+{
+	static const char *const ends[] = {"<", "&", "]", "\x01", "\xff", "\xc3", "\xe2\x82"};
+	static const char *const plain[] = {"a", ">", "\n", "\xc3\xa4", "\xe2\x82\xac"};
+	char text[3 * 200 + 2];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(ends) * ARRAY_LENGTH(plain); i++) {
+		const char *end = ends[i / ARRAY_LENGTH(plain)];
+		const char *one = plain[i % ARRAY_LENGTH(plain)];
+		size_t n_one = strlen(one);
+
+		for (size_t n = 0; n < 200; n++) {
+			for (size_t k = 0; k < n; k++) {
+				memcpy(text + k * n_one, one, n_one);
+			}
+			memcpy(text + n * n_one, end, strlen(end));
+			assert_int_equal(usual_text_run((struct sv){text, n * n_one + strlen(end)}),
+					 n * n_one);
+		}
+	}
+}
+
+/* "@" becomes N_LONG characters without markup. The caller frees it. */
+static struct sv lengthen(const char *pattern)
+{
+	static const char words[] = "a long text > of many words,\r\n\xc3\xa4 \xe2\x82\xac '\"";
+	struct buffer text = BUFFER_INIT;
+
+	for (; *pattern; pattern++) {
+		if (*pattern != '@') {
+			LOG(&text, "%c", *pattern);
+			continue;
+		}
+		for (size_t n = 0; n < N_LONG; n += sizeof(words) - 1) {
+			LOG(&text, "%s", words);
+		}
+	}
+	struct sv copy = {malloc(text.n), text.n};
+
+	assert_non_null(copy.data);
+	memcpy((char *)copy.data, buffer_sv(&text).data, text.n);
+	buffer_deinit(&text);
+	return copy;
+}
+
+#define LINE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define PLAIN LINE LINE
+
+/* Where the bytes are cut: behind a tag, a reference or a bracket, and not within a long tag. */
+static void test_cuts(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool cuts;
+	} rows[] = {
+		{"<m>", PLAIN PLAIN, true},
+		{"<m><n a='b'>", PLAIN PLAIN LINE "</n>", true},
+		{LINE "<m a='" LINE "' b='" LINE "'>", PLAIN PLAIN, true},
+		{"&amp;012345678901", PLAIN PLAIN, true},
+		{"]012345678901234\xc3\xa4", PLAIN PLAIN, true},
+		{"\x82\xac"
+		 "01234567890123",
+		 PLAIN PLAIN, true},
+		{"<m a='&lt;" LINE "'>", PLAIN PLAIN, true},
+		/* Too short, or nothing to cut at. */
+		{"<m>", "short</m>", false},
+		{"<m a='", PLAIN PLAIN, false},
+		{"m a='", PLAIN PLAIN, false},
+		{"", PLAIN PLAIN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct buffer text = BUFFER_INIT;
+
+		LOG(&text, "%s%s", rows[i].before, rows[i].after);
+		assert_int_equal(usual_text_cut(buffer_sv(&text)),
+				 rows[i].cuts ? strlen(rows[i].before) : text.n);
+		buffer_deinit(&text);
+	}
+	assert_int_equal(usual_text_cut(SV_EMPTY), 0);
+}
+
+/* Skipped or not, and cut anywhere, the items are the same. */
+static void check_skipping(struct setup *one, const char *pattern)
+{
+	struct sv text = lengthen(pattern);
+	struct pieces whole = {.rest = text, .way = PIECES_WHOLE};
+	struct buffer expected = BUFFER_INIT;
+
+	skip_mode = SKIP_NOTHING;
+	run(&whole, &expected, one);
+	pieces_end(&whole);
+	assert_int_equal(buffer_append(&expected, "", 1), 0);
+	for (skip_mode = 0; skip_mode < SKIP_MODES; skip_mode++) {
+		pieces_check(text, run, one, buffer_sv(&expected).data);
+	}
+	buffer_deinit(&expected);
+	free((char *)text.data);
+}
+
+static void test_skipping(void **state)
+{
+	static const struct xml_scan_options large = {
+		.n_element_max = 1024 * 1024,
+		.with_attributes = 1 << TOLD,
+		.with_children = 1 << STREAMS,
+	};
+	static const char *const inside[] = {
+		"<m xmlns='a'>@</m>",
+		"<m xmlns='a'><n>@</n>@<n a='@'>@</n>@</m><m xmlns='a'>@</m>",
+		"<m xmlns='a'>@&lt;@&#x20ac;@]@]]@]@>@</m>",
+		"<m xmlns='a' b='@' c=\"&lt;\"><n d='@&amp;@'/>@</m>",
+		"<m xmlns='a'>@<![CDATA[@]]@]>@]]>@]]&gt;@</m>",
+		"<m xmlns='a'>@<![CDATA[@<n>@&@]]><n>@</n></m>",
+		"<m xmlns='a'><n\r\n>\r\n@\r</n>\r@</m>\r\n",
+		"<s:f xmlns:s='urn:streams'><a xmlns='x'>@</a><b xmlns='x'>@</b>@</s:f>",
+		"<t xmlns='urn:told' id='@'>@</t><t xmlns='urn:told' id='1'>@</t>",
+		"<m xmlns='a'>@",
+		"<m xmlns='a'>@<",
+		"<m xmlns='a'>@<![CDATA[@",
+		/* Refused. */
+		"@",
+		"<m xmlns='a'>@</m>@",
+		"<m xmlns='a'>@]]>@</m>",
+		"<m xmlns='a'>]@]]>@</m>",
+		"<m xmlns='a'>@]]&a;@</m>",
+		"<m xmlns='a'>@<!-- @ -->@</m>",
+		"<m xmlns='a'>@<?p @?>@</m>",
+		"<m xmlns='a'>@</n>",
+		"<m xmlns='a'>@<n b='@<'/></m>",
+		"<m xmlns='a'>@\x01@</m>",
+		"<m xmlns='a'>@\xff@</m>",
+		"<m xmlns='a'>@\xe2\x82@</m>",
+		"<m xmlns='a'>@\xef\xbf\xbf@</m>",
+		"<m xmlns='a'>@&@;@</m>",
+		"<m xmlns='a'>@</m><![CDATA[@]]>",
+		"<!-- @ --><m>@</m>",
+	};
+	struct setup *one = *state;
+
+	one->options = &large;
+	for (size_t i = 0; i < ARRAY_LENGTH(inside); i++) {
+		char pattern[512];
+
+		one->rootless = false;
+		snprintf(pattern, sizeof(pattern), "%s%s", ROOT, inside[i]);
+		check_skipping(one, pattern);
+		snprintf(pattern, sizeof(pattern), "<m>%s</m>", inside[i]);
+		check_skipping(one, pattern);
+		one->rootless = true;
+		check_skipping(one, inside[i]);
+	}
+}
+
+/* Of a long text, whole or in pieces, expat reads next to nothing. */
+static void test_skips(void **state)
+{
+	enum {
+		N_TEXT = 100 * 1000,
+		N_PIECE = 1000,
+	};
+	static const struct xml_scan_options large = {.n_element_max = 2 * N_TEXT};
+	struct setup *one = *state;
+	const char *const texts[] = {"x", "\xd0\xb6", "\xe2\x82\xac", "text\r\n",
+				     PLAIN PLAIN PLAIN PLAIN " &amp; ]"};
+
+	one->options = &large;
+	skip_mode = SKIP_USUALLY;
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(texts); i++) {
+		const char *piece = texts[i / 2];
+		struct sv text =
+			long_text(ROOT, "<m a='b'>", piece, N_TEXT / strlen(piece), "</m>");
+		struct xml_scan scan;
+		struct xml_item item;
+		int r;
+
+		skip_n_bytes = 0;
+		xml_scan_init(&scan, one->pool, one->options);
+		for (struct sv rest = text; rest.n;) {
+			struct sv fed = sv_first(rest, i % 2 ? N_PIECE : rest.n);
+
+			assert_int_equal(xml_scan_feed(&scan, fed.data, fed.n), 0);
+			while (xml_scan_next(&scan, &item, &r)) {
+			}
+			assert_int_equal(r, 0);
+			rest = sv_skip(rest, fed.n);
+		}
+		assert_true(xml_scan_is_idle(&scan));
+		assert_true(skip_n_bytes > N_TEXT * 3 / 4);
+		xml_scan_deinit(&scan);
+		free((char *)text.data);
+	}
+}
+
+/* A long attribute with many ">", each behind a long text, is not read again at each of them. */
+static void test_rescans_no_more(void **state)
+{
+	enum {
+		N_PIECES = 8 * 1000,
+	};
+	static const struct xml_scan_options large = {.n_element_max = 2 * 1024 * 1024};
+	struct setup *one = *state;
+	struct sv text = long_text(ROOT, "<m a='", PLAIN "> ", N_PIECES, "'/>");
+
+	one->options = &large;
+	skip_mode = SKIP_USUALLY;
+	/* Its bytes times half the number of cuts would be more than the scan allows. */
+	assert_true(text.n * N_PIECES / 2 > XML_RESCAN_MAX);
+	struct pieces pieces = {.rest = text, .way = PIECES_WHOLE};
+	struct buffer log = BUFFER_INIT;
+
+	run_outcome(&pieces, &log, one);
+	pieces_end(&pieces);
+	assert_true(sv_eq(buffer_sv(&log), SV("0")));
+	buffer_deinit(&log);
+	free((char *)text.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_characters), TEST(test_end_of_run), TEST(test_cuts),
+		TEST(test_skipping),   TEST(test_skips),      TEST(test_rescans_no_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
