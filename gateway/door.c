@@ -2,6 +2,7 @@
 #include "gateway/door.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -78,6 +79,28 @@ bool doors_exist(const struct doors *doors)
 	return atomic_load_explicit(&doors->present, memory_order_relaxed);
 }
 
+static bool is_writable(int fd)
+{
+	struct pollfd door = {.fd = fd, .events = POLLOUT};
+
+	return poll(&door, 1, 0) > 0;
+}
+
+enum door_result doors_ask(struct doors *doors, unsigned generation)
+{
+	enum door_result result = DOOR_E_NONE;
+
+	if (!doors_have(doors, generation)) {
+		return DOOR_E_NONE;
+	}
+	pthread_mutex_lock(&doors->mutex);
+	if (doors_have(doors, generation)) {
+		result = is_writable(doors->fds[generation]) ? DOOR_OPEN : DOOR_E_FULL;
+	}
+	pthread_mutex_unlock(&doors->mutex);
+	return result;
+}
+
 enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned worker, int fd,
 			    const struct wire_peer *peer)
 {
@@ -95,5 +118,5 @@ enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned w
 		r = control_send(doors->fds[generation], &message, &fd, 1);
 	}
 	pthread_mutex_unlock(&doors->mutex);
-	return r < 0 ? DOOR_E_NONE : DOOR_PASSED;
+	return r == -EAGAIN ? DOOR_E_FULL : r < 0 ? DOOR_E_NONE : DOOR_OPEN;
 }

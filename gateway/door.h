@@ -18,8 +18,9 @@
 struct doors;
 
 enum door_result {
-	DOOR_PASSED,
-	DOOR_E_NONE, /* there is no server of that generation, or it does not keep up */
+	DOOR_OPEN,
+	DOOR_E_NONE, /* there is no server of that generation */
+	DOOR_E_FULL, /* it does not take what was passed to it */
 };
 
 _must_check_ int doors_new(struct doors **ret_doors);
@@ -36,11 +37,15 @@ void doors_remove(struct doors *doors, unsigned generation);
 /* Whether there is any: an upgrade is under way. Thread-safe. */
 bool doors_exist(const struct doors *doors);
 
-/* Whether there is a server of @generation. Cheap: it is asked for every request that names a
- * session of another server. Thread-safe. */
+/* Whether there is a server of @generation. Thread-safe. */
 bool doors_have(const struct doors *doors, unsigned generation);
 
-/* Passes the connection @fd of @peer to @worker of the server @generation. After DOOR_PASSED the
+/* Whether a connection can be passed to the server of @generation now. Cheap where there is none,
+ * because it is asked for every request that names a session of another server. Thread-safe; what
+ * other threads pass meanwhile may fill the door. */
+enum door_result doors_ask(struct doors *doors, unsigned generation);
+
+/* Passes the connection @fd of @peer to @worker of the server @generation. After DOOR_OPEN the
  * caller closes its own descriptor. Thread-safe. */
 enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned worker, int fd,
 			    const struct wire_peer *peer);

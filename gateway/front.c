@@ -87,7 +87,7 @@ void front_take(struct front *front, struct wire *wire)
 
 /* What the reader asks and tells. */
 
-/* Passes a connection to another server. If that fails, it is served here. Takes @wire. */
+/* Passes a connection to another server. If that fails, it stays here. Takes @wire. */
 static void pass(struct front *front, unsigned generation, unsigned worker, struct wire *wire)
 {
 	struct worker_env *env = front->env;
@@ -99,7 +99,7 @@ static void pass(struct front *front, unsigned generation, unsigned worker, stru
 		wire_close(wire);
 		return;
 	}
-	if (doors_pass(env->doors, generation, worker, fd, &peer) == DOOR_PASSED) {
+	if (doors_pass(env->doors, generation, worker, fd, &peer) == DOOR_OPEN) {
 		close(fd);
 		worker_leave_connection(env, &peer.address);
 	} else if (wire_new_again(fd, &peer, &wire) == 0) {
@@ -138,6 +138,20 @@ void front_give_idle(struct front *front)
 	}
 }
 
+/* What becomes of a connection whose next request is for the server @generation. TAKEN: pass it. */
+static enum http_first ask_door(const struct front *front, unsigned generation, bool is_free)
+{
+	switch (doors_ask(front->env->doors, generation)) {
+	case DOOR_OPEN:
+		return is_free ? HTTP_FIRST_TAKEN : HTTP_FIRST_LATER;
+	case DOOR_E_FULL:
+		return is_free ? HTTP_FIRST_PAUSE : HTTP_FIRST_LATER;
+	case DOOR_E_NONE:
+		break;
+	}
+	return HTTP_FIRST_KEEP;
+}
+
 /* Gives a connection to the worker that has the session @owner, here or in another server. */
 static enum http_first send_to(struct front *front, struct sid_owner owner, struct wire *wire,
 			       bool is_free)
@@ -145,14 +159,12 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 	struct worker_env *env = front->env;
 
 	if (owner.generation != env->process->generation) {
-		if (!doors_have(env->doors, owner.generation)) {
-			return HTTP_FIRST_KEEP;
+		enum http_first first = ask_door(front, owner.generation, is_free);
+
+		if (first == HTTP_FIRST_TAKEN) {
+			pass(front, owner.generation, owner.worker, wire);
 		}
-		if (!is_free) {
-			return HTTP_FIRST_LATER;
-		}
-		pass(front, owner.generation, owner.worker, wire);
-		return HTTP_FIRST_TAKEN;
+		return first;
 	}
 	return owner.worker < env->n_workers && owner.worker != env->index && is_free &&
 			       handover_post(front->mailboxes[owner.worker], wire, env,
@@ -164,14 +176,14 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 /* What a retired server gets without a session, the next one serves. */
 static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
 {
-	if (!has_successor(front->env)) {
-		return HTTP_FIRST_KEEP;
+	int successor = front->env->process->successor;
+	enum http_first first =
+		successor < 0 ? HTTP_FIRST_KEEP : ask_door(front, (unsigned)successor, is_free);
+
+	if (first == HTTP_FIRST_TAKEN) {
+		pass_on(front, wire);
 	}
-	if (!is_free) {
-		return HTTP_FIRST_LATER;
-	}
-	pass_on(front, wire);
-	return HTTP_FIRST_TAKEN;
+	return first;
 }
 
 /* A connection whose next request names a session goes to the worker that has it. */

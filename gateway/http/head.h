@@ -6,8 +6,8 @@
  * proxy and the gateway that disagree about a request can be made to disagree about where the next
  * one begins (request smuggling, CWE-444).
  *
- * fault      why a head is refused; one list with the status and the sentence of the answer. LATE
- *            and BUSY are the reader's
+ * fault      why a head is refused; one list with the status and the sentence of the answer. LATE,
+ *            BUSY and NOT_TAKEN are the reader's
  * alien      a connection that does not speak HTTP: TLS, an XMPP stream, SSH ...
  * path       the target without scheme, authority and query, as the client wrote it. Compare it by
  *            http_path_eq()
@@ -63,6 +63,8 @@ enum {
 	  "The headers of this request are larger than 16 KB; "                                 \
 	  "cookies of this host may be the cause.\n")                                           \
 	X(BUSY, 503, "busy", "Too many requests of this kind are being served. Try again.\n")   \
+	X(NOT_TAKEN, 503, "not-taken",                                                          \
+	  "The process that serves this session does not respond. Try again.\n")                \
 	X(LATE, 408, "too-slow", "This request took too long to arrive.\n")                     \
 	X(TOO_MANY, 431, "too-many-headers", "This request has more than 128 headers.\n")
 

@@ -140,6 +140,29 @@ bool reader_connection_is_free(const struct reader_connection *connection)
 	       wire_waiting(connection->wire) == 0;
 }
 
+static void on_pause_end(uv_timer_t *timer)
+{
+	struct http_reader *reader = CONTAINER_OF(timer, struct http_reader, pause);
+	struct reader_connection *connection;
+
+	LIST_FOREACH(connection, &reader->live, in_reader) {
+		if (connection->paused) {
+			connection->paused = false;
+			wire_wake(connection->wire);
+		}
+	}
+}
+
+void reader_connection_pause(struct reader_connection *connection)
+{
+	struct http_reader *reader = connection->reader;
+
+	connection->paused = true;
+	if (!uv_is_active((uv_handle_t *)&reader->pause)) {
+		uv_timer_start(&reader->pause, on_pause_end, HTTP_PAUSE_MS, 0);
+	}
+}
+
 void http_reader_give_idle(struct http_reader *reader,
 			   void (*taken)(void *userdata, struct wire *wire))
 {

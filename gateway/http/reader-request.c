@@ -183,25 +183,48 @@ static enum step stall(struct reader_connection *connection)
 	return STEP_WAIT;
 }
 
+static enum step postpone(struct reader_connection *connection, const struct http_head *head,
+			  struct sv bytes)
+{
+	if (connection->n_pauses == HTTP_PAUSES_MAX) {
+		return refuse(connection, head, bytes.data, HTTP_FAULT_NOT_TAKEN);
+	}
+	connection->n_pauses++;
+	connection->receiving = false;
+	wire_set_deadline(connection->wire, 0);
+	reader_connection_pause(connection);
+	return STEP_WAIT;
+}
+
+/* It was not the client who was slow. */
+static void end_pauses(struct reader_connection *connection)
+{
+	if (connection->n_pauses) {
+		connection->n_pauses = 0;
+		wire_set_deadline(connection->wire, connection->reader->options.limits.timeout_s);
+	}
+}
+
 static enum step ask_first(struct reader_connection *connection, const struct http_head *head,
 			   struct sv bytes)
 {
 	struct http_reader *reader = connection->reader;
+	enum http_first first =
+		reader->callbacks->first(reader->options.userdata, connection->wire, head, bytes,
+					 reader_connection_is_free(connection));
 
-	switch (reader->callbacks->first(reader->options.userdata, connection->wire, head, bytes,
-					 reader_connection_is_free(connection))) {
-	case HTTP_FIRST_KEEP:
-		connection->is_first = false;
-		return STEP_ON;
-	case HTTP_FIRST_MORE:
-		return STEP_WAIT;
-	case HTTP_FIRST_LATER:
-		/* Read anew then: while it waits, it is not late. */
-		connection->is_first = false;
-		return stall(connection);
-	default:
+	if (first == HTTP_FIRST_TAKEN) {
 		return end(connection, READER_END_TAKEN);
 	}
+	connection->is_first = first == HTTP_FIRST_MORE || first == HTTP_FIRST_PAUSE;
+	if (first == HTTP_FIRST_PAUSE) {
+		return postpone(connection, head, bytes);
+	}
+	end_pauses(connection);
+	if (first == HTTP_FIRST_LATER) {
+		return stall(connection);
+	}
+	return first == HTTP_FIRST_MORE ? STEP_WAIT : STEP_ON;
 }
 
 /* Gives the connection away, with a request that is not plain. */
@@ -300,7 +323,8 @@ static enum step judge(struct reader_connection *connection, struct sv bytes)
 	}
 	connection->head = NULL;
 	step = begin_request(connection, head, bytes);
-	if (step == STEP_WAIT && connection->wire && connection->is_first) {
+	/* What is paused or stalled is read anew then: while it waits, it is not late. */
+	if (step == STEP_WAIT && connection->wire && connection->is_first && !connection->paused) {
 		connection->head = kept;
 		return keep_head(connection, head);
 	}
@@ -336,6 +360,9 @@ static void on_ready(void *user)
 	struct reader_connection *connection = user;
 	enum step step = STEP_ON;
 
+	if (connection->paused && !wire_is_hung_up(connection->wire)) {
+		return;
+	}
 	for (int i = 0; step == STEP_ON && i < STEPS_MAX; i++) {
 		step = connection->body ? read_body(connection) : read_head(connection);
 	}

@@ -54,10 +54,12 @@ struct reader_connection {
 	struct reader_body *body;          /* likewise */
 	struct address peer;
 	uint8_t n_exchanges;
+	uint8_t n_pauses;   /* of the next request */
 	bool is_first : 1;  /* `first` has to be asked */
 	bool served : 1;    /* it has had a request */
 	bool receiving : 1; /* a part of a request has arrived */
 	bool stalled : 1;
+	bool paused : 1;
 	bool closing : 1; /* no further request is read */
 };
 
@@ -69,6 +71,8 @@ struct http_reader {
 	struct reader_connections live, dead;
 	struct reader_exchanges finished;
 	uv_check_t reap;
+	uv_timer_t pause;      /* active while a connection is paused */
+	unsigned n_handles;    /* not closed yet; the reader is freed with the last */
 	struct http_head head; /* of the request that is being judged, unless it is incomplete */
 	struct buffer scratch; /* the head of the answer that is being written */
 	bool closing;          /* new requests are not accepted any more */
@@ -87,6 +91,9 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 
 /* Whether no request has been read whose answer is due, so that the wire may be given away. */
 bool reader_connection_is_free(const struct reader_connection *connection);
+
+/* Has `ready` called in a moment, and not before. */
+void reader_connection_pause(struct reader_connection *connection);
 
 /* Takes back answered exchanges whose turn has come, after sending what they still have. */
 void reader_connection_advance(struct reader_connection *connection);

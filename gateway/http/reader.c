@@ -40,7 +40,7 @@ bool http_reader_is_busy(const struct http_reader *reader)
 		return false;
 	}
 	LIST_FOREACH(connection, &reader->live, in_reader) {
-		if (connection->n_exchanges || connection->receiving ||
+		if (connection->n_exchanges || connection->receiving || connection->paused ||
 		    wire_waiting(connection->wire)) {
 			return true;
 		}
@@ -66,6 +66,9 @@ int http_reader_new(const struct http_options *options,
 	TAILQ_INIT(&reader->finished);
 	uv_check_init(options->loop, &reader->reap);
 	uv_check_start(&reader->reap, on_reap);
+	uv_timer_init(options->loop, &reader->pause);
+	reader->n_handles = 2;
+	reader->reap.data = reader->pause.data = reader;
 	*ret_reader = reader;
 	return 0;
 }
@@ -77,10 +80,12 @@ void http_reader_reload(struct http_reader *reader, const struct http_limits *li
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct http_reader *reader = CONTAINER_OF((uv_check_t *)handle, struct http_reader, reap);
+	struct http_reader *reader = handle->data;
 
-	buffer_deinit(&reader->scratch);
-	free(reader);
+	if (--reader->n_handles == 0) {
+		buffer_deinit(&reader->scratch);
+		free(reader);
+	}
 }
 
 struct http_reader *http_reader_free(struct http_reader *reader)
@@ -96,5 +101,6 @@ struct http_reader *http_reader_free(struct http_reader *reader)
 	}
 	reader_reap(reader);
 	uv_close((uv_handle_t *)&reader->reap, on_closed);
+	uv_close((uv_handle_t *)&reader->pause, on_closed);
 	return NULL;
 }

@@ -15,6 +15,8 @@
  * alien     a connection that begins with something else than HTTP
  * stalled   a connection of which nothing is read for now: as many requests as may be are held, or
  *           the next one has to wait until those before it are answered
+ * paused    a connection whose next request is judged again in a moment, because what should take
+ *           the connection does not keep up
  *
  * Requests that were sent without waiting for the answers (pipelining) are read and passed on while
  * those before them are held; the answers go out in the order of the requests.
@@ -31,6 +33,11 @@ enum {
 	/* Bytes of answers that wait for a client that does not read, above which no more of its
 	 * requests are read. */
 	HTTP_WAITING_MAX = 64 * 1024,
+	/* Milliseconds after which a paused connection is judged again: so that thousands of them
+	 * do not occupy the worker while the other process is stopped. */
+	HTTP_PAUSE_MS = 100,
+	/* How often, so that clients learn within seconds that they have to try again. */
+	HTTP_PAUSES_MAX = 50,
 };
 
 /* What becomes of the first request of a connection. */
@@ -38,6 +45,9 @@ enum http_first {
 	HTTP_FIRST_KEEP,  /* it is served here */
 	HTTP_FIRST_MORE,  /* ask again when more of it has arrived */
 	HTTP_FIRST_LATER, /* ask again when the requests before it are answered */
+	/* Ask again in a moment: what should take the connection does not keep up. After
+	 * HTTP_PAUSES_MAX times the request is malformed (HTTP_FAULT_NOT_TAKEN). */
+	HTTP_FIRST_PAUSE,
 	HTTP_FIRST_TAKEN, /* the callee has taken the connection */
 };
 

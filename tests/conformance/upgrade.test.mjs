@@ -1,11 +1,11 @@
 // SIGUSR2: a new server takes over, and no session is lost. SIGTERM: the gateway drains.
 import assert from 'node:assert/strict';
-import { copyFileSync, readlinkSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, readlinkSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, configText } from '../support/doab.mjs';
-import { httpRequest, openWebSocket } from '../support/http.mjs';
+import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 
@@ -258,4 +258,57 @@ test('a server that is killed ends the gateway, and one without a supervisor end
 			}
 		});
 	}
+});
+
+// What one thread of @pid ran of the time in which it could run, while @ms passed: that of the busiest.
+async function busiest(pid, ms) {
+	const measure = () => new Map(readdirSync(`/proc/${pid}/task`).map((task) => [
+		task, readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ').map((ns) => ns / 1e6),
+	]));
+	const before = measure();
+	const start = performance.now();
+	await sleep(ms);
+	const after = measure();
+	const passed = performance.now() - start;
+	return Math.max(...[...before].map(([task, [ran, waited]]) => (after.get(task)[0] - ran) / (passed - (after.get(task)[1] - waited))));
+}
+
+test('a server that takes no connections does not keep the other one busy', TIMEOUT, async () => {
+	await withStage({ workers: 1 }, async (stage, doab) => {
+		const client = await Counted.open(stage, 'bosh');
+		const body = `<body rid='1' sid='${client.client.sid.slice(0, -1)}_' xmlns='http://jabber.org/protocol/httpbind'/>`;
+		const stopped = doab.serverPid;
+		await upgrade(doab);
+		// Stops the server before, and has it asked on more connections than fit into the socket between the two.
+		const whileStopped = async (use) => {
+			const connections = await Promise.all(Array.from({ length: 300 }, () => HttpConnection.open(stage.port)));
+			process.kill(stopped, 'SIGSTOP');
+			const answers = connections.map((connection) => connection.request('POST', '/http-bind', { body, ms: 30000 }));
+			const all = Promise.all(answers);
+			all.catch(() => {});
+			try {
+				await use(answers);
+			} finally {
+				process.kill(stopped, 'SIGCONT');
+			}
+			const statuses = (await all).map(({ status }) => status);
+			connections.forEach((connection) => connection.close());
+			return new Set(statuses);
+		};
+
+		assert.deepEqual(await whileStopped(async () => {
+			await sleep(500);
+			const share = await busiest(doab.serverPid, 1000);
+			assert.ok(share < 0.3, `it ran ${share} of the time`);
+			// Others are served meanwhile.
+			assert.equal((await httpRequest(stage.port, 'GET', '/')).status, 200);
+		}), new Set([200]));
+		assert.deepEqual(await whileStopped(async (answers) => {
+			const refused = await Promise.any(answers);
+			assert.equal(refused.status, 503);
+			assert.match(refused.text, /does not respond/);
+		}), new Set([200, 503]));
+		await client.echo();
+		await client.close();
+	});
 });

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reader on a real loop: requests that are answered at once, later, in another order, and
- * never; clients that go away; and each allocation failing.
+ * never; clients that go away; connections that pause; and each allocation failing.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,11 +33,23 @@ static struct {
 	struct address peer;
 	int theirs;
 	struct http_exchange *held[HELD_MAX];
-	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed;
+	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed, n_asked;
 	enum http_fault fault;
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
 	char body[64];
+	uv_timer_t *pause; /* what the reader has set; NULL: nothing */
+	uv_timer_cb on_pause_end;
 } one;
+
+/* Replaces that of libuv: the pauses of the reader end when end_pause() says so. */
+int uv_timer_start(uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat)
+{
+	if (timeout == HTTP_PAUSE_MS && !repeat) {
+		one.pause = timer;
+		one.on_pause_end = callback;
+	}
+	return 0;
+}
 
 static struct address on_client(void *userdata, const struct http_exchange *exchange)
 {
@@ -102,6 +114,7 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 	(void)head;
 	(void)bytes;
 	(void)is_free;
+	one.n_asked++;
 	return one.first;
 }
 
@@ -367,6 +380,67 @@ static void test_hopeless(void **state)
 	assert_string_equal(heard(), "200");
 }
 
+static void end_pause(void)
+{
+	uv_timer_t *pause = one.pause;
+
+	assert_non_null(pause);
+	one.pause = NULL;
+	one.on_pause_end(pause);
+	turn();
+}
+
+/* While nobody takes the connection it is asked once a pause, whatever else arrives. */
+static void test_pause(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_PAUSE;
+	say(HEAD("/x", "5") "he");
+	say("l");
+	say("lo" HEAD("/y", "0"));
+	assert_int_equal(one.n_asked, 1);
+	assert_true(http_reader_is_busy(one.reader));
+	end_pause();
+	assert_int_equal(one.n_asked, 2);
+	assert_string_equal(heard(), "");
+	one.first = HTTP_FIRST_KEEP;
+	end_pause();
+	assert_string_equal(heard(), "200 200");
+	assert_string_equal(one.body, "");
+	assert_null(one.pause);
+	assert_false(http_reader_is_busy(one.reader));
+}
+
+/* After n pauses it still waits, after one more it is refused. */
+static void test_pauses_bound(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_PAUSE;
+	say(HEAD("/x", "0"));
+	for (int i = 1; i < HTTP_PAUSES_MAX; i++) {
+		end_pause();
+	}
+	assert_int_equal(one.n_malformed, 0);
+	end_pause();
+	assert_int_equal(one.n_malformed, 1);
+	assert_int_equal(one.fault, HTTP_FAULT_NOT_TAKEN);
+	assert_string_equal(heard(), "503");
+	assert_null(one.pause);
+}
+
+/* A client that does not wait any longer is let go before the pause ends. */
+static void test_gone_in_pause(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_PAUSE;
+	say(HEAD("/x", "0"));
+	close(one.theirs);
+	one.theirs = -1;
+	turn();
+	assert_int_equal(one.n_closed, 1);
+	end_pause();
+}
+
 /* Everything at once, while allocations fail. */
 static int scenario(void *userdata)
 {
@@ -416,6 +490,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_body_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hopeless, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pauses_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
 		cmocka_unit_test(test_memory),
 	};
 
