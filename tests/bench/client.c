@@ -2,18 +2,25 @@
 /*
  * Clients of one program that is measured, and its CPU time:
  *
- *     client KIND PORT SESSIONS TEXT MS PID...
+ *     client [OPTION...] KIND PORT SESSIONS TEXT MS PID...
  *
- * KIND   echo, http, blind, bosh, bosh-held or websocket (load.h)
- * TEXT   bytes of text in each stanza
- * MS     how long to measure, after a tenth of that to warm up. 0: open the sessions, print "open",
- *        and keep them until the standard input ends
- * PID    processes whose time counts
+ * -t        with TLS
+ * -b        the server is a real one: log in without an account, bind, send to oneself
+ * -o        open and end sessions, SESSIONS at a time, instead of sending stanzas
+ * -p POOL   own, shared or moved (load.h)
+ * -c CORES  the cores of the benchmark, with commas
+ * -x PIDS   the other processes of the benchmark, with commas
+ * KIND      echo, http, blind, bosh, bosh-held or websocket (load.h)
+ * TEXT      bytes of text in each stanza
+ * MS        how long to measure, after a tenth of that to warm up. 0: open the sessions, print
+ *           "open", and keep them until the standard input ends
+ * PID       processes whose time counts
  *
- * Prints the round trips, their CPU time (user and system) and how long the processes waited for a
- * core meanwhile, in microseconds, and the latency of half and of 99 % of the round trips:
+ * Prints the round trips (-o: the sessions); in microseconds, the CPU time of the processes, that
+ * of processes which do not belong to the benchmark on its cores, and the time that has passed; the
+ * latency of half and of 99 % of the round trips; and how many percent of the requests moved:
  *
- *     ROUND-TRIPS CPU WAITED WALL P50 P99
+ *     ROUND-TRIPS CPU FOREIGN WALL P50 P99 MOVED
  */
 #include <dirent.h>
 #include <unistd.h>
@@ -21,22 +28,35 @@
 #include "tests/bench/check.h"
 #include "tests/bench/load.h"
 
+enum {
+	FIELDS = 8, /* of a core in /proc/stat: user nice system idle iowait irq softirq steal */
+	FIELD_IDLE = 3,
+	FIELD_IOWAIT = 4,
+};
+
+struct processes {
+	char **pids;       /* those that are measured */
+	char *others;      /* of the benchmark, but for this one */
+	const char *cores; /* NULL: nothing foreign is noticed */
+};
+
 struct times {
-	uint64_t cpu, waited, wall; /* nanoseconds */
+	uint64_t cpu, ours, busy, wall; /* nanoseconds; busy: of the cores; ours: in that */
 };
 
 /* Of all threads, which neither come nor go while the load runs. */
-static void add_times(const char *pid, struct times *times)
+static uint64_t process_ns(const char *pid)
 {
 	char path[300];
 	const struct dirent *entry;
+	uint64_t sum = 0;
 
 	snprintf(path, sizeof(path), "/proc/%s/task", pid);
 	DIR *tasks = opendir(path);
 
 	check(tasks, path);
 	while ((entry = readdir(tasks))) {
-		unsigned long long cpu = 0, waited = 0;
+		unsigned long long ns = 0;
 
 		if (entry->d_name[0] == '.') {
 			continue;
@@ -44,22 +64,86 @@ static void add_times(const char *pid, struct times *times)
 		snprintf(path, sizeof(path), "/proc/%s/task/%.20s/schedstat", pid, entry->d_name);
 		FILE *file = fopen(path, "re");
 
-		check(file && fscanf(file, "%llu %llu", &cpu, &waited) == 2, path);
+		check(file && fscanf(file, "%llu", &ns) == 1, path);
 		fclose(file);
-		times->cpu += cpu;
-		times->waited += waited;
+		sum += ns;
 	}
 	closedir(tasks);
+	return sum;
 }
 
-static struct times measure(char **pids)
+static bool is_listed(const char *list, unsigned long number)
+{
+	for (char *end; *list; list = *end ? end + 1 : end) {
+		if (strtoul(list, &end, 10) == number) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The time that all processes had on @cores. */
+static uint64_t busy_ns(const char *cores)
+{
+	FILE *file = fopen("/proc/stat", "re");
+	uint64_t ticks = 0;
+	char line[512];
+
+	check(file, "/proc/stat");
+	while (fgets(line, sizeof(line), file)) {
+		char *at = line + 3;
+
+		if (strncmp(line, "cpu", 3) != 0 || *at == ' ' ||
+		    !is_listed(cores, strtoul(at, &at, 10))) {
+			continue;
+		}
+		for (size_t i = 0; i < FIELDS; i++) {
+			unsigned long long field = strtoull(at, &at, 10);
+
+			ticks += i == FIELD_IDLE || i == FIELD_IOWAIT ? 0 : field;
+		}
+	}
+	fclose(file);
+	return ticks * UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+static uint64_t listed_ns(const char *pids)
+{
+	char *copy = strdup(pids), *rest = copy;
+	const char *pid;
+	uint64_t sum = 0;
+
+	check(copy, "memory");
+	while ((pid = strsep(&rest, ","))) {
+		sum += *pid ? process_ns(pid) : 0;
+	}
+	free(copy);
+	return sum;
+}
+
+static struct times measure(const struct processes *processes)
 {
 	struct times times = {.wall = clock_ns(CLOCK_MONOTONIC)};
 
-	for (; *pids; pids++) {
-		add_times(*pids, &times);
+	for (char **pid = processes->pids; *pid; pid++) {
+		times.cpu += process_ns(*pid);
+	}
+	if (processes->cores) {
+		times.busy = busy_ns(processes->cores);
+		times.ours = times.cpu + listed_ns(processes->others) +
+			     clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	}
 	return times;
+}
+
+static unsigned number_of(const char *const *names, unsigned n, const char *name)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(names[i], name) == 0) {
+			return i;
+		}
+	}
+	die("what is '%s'?", name);
 }
 
 static enum load_kind kind_of(const char *name)
@@ -70,29 +154,44 @@ static enum load_kind kind_of(const char *name)
 		[LOAD_BOSH_HELD] = "bosh-held", [LOAD_WEBSOCKET] = "websocket",
 	};
 
-	for (size_t i = 0; i < LOAD_KINDS; i++) {
-		if (strcmp(names[i], name) == 0) {
-			return (enum load_kind)i;
-		}
-	}
-	die("there is no load '%s'", name);
+	return (enum load_kind)number_of(names, LOAD_KINDS, name);
+}
+
+static enum load_pool pool_of(const char *name)
+{
+	static const char *const names[LOAD_POOLS] = {
+		[LOAD_OWN] = "own", [LOAD_SHARED] = "shared", [LOAD_MOVED] = "moved"};
+
+	return (enum load_pool)number_of(names, LOAD_POOLS, name);
 }
 
 static double us(uint64_t before, uint64_t after)
 {
-	return (double)(after - before) / 1000;
+	return after > before ? (double)(after - before) / 1000 : 0;
 }
 
-static void run(struct load *load, unsigned ms, char **pids)
+static unsigned long long run_once(struct load *load, bool turns_over, size_t n, unsigned ms)
 {
-	load_run(load, ms / 10 + 1);
-	struct times before = measure(pids);
-	unsigned long long n = load_run(load, ms);
-	struct times after = measure(pids);
+	return turns_over ? load_turn_over(load, n, ms) : load_run(load, ms);
+}
 
-	printf("%llu %.0f %.0f %.0f %u %u\n", n, us(before.cpu, after.cpu),
-	       us(before.waited, after.waited), us(before.wall, after.wall), load_latency(load, 50),
-	       load_latency(load, 99));
+static void run(struct load *load, bool turns_over, size_t n, unsigned ms,
+		const struct processes *processes)
+{
+	uint64_t n_moved_before, n_moved, n_requests;
+
+	run_once(load, turns_over, n, ms / 10 + 1);
+	struct times before = measure(processes);
+
+	n_requests = load_requests(load, &n_moved_before);
+	unsigned long long n_done = run_once(load, turns_over, n, ms);
+	struct times after = measure(processes);
+
+	n_requests = load_requests(load, &n_moved) - n_requests;
+	printf("%llu %.0f %.0f %.0f %u %u %.0f\n", n_done, us(before.cpu, after.cpu),
+	       us(after.ours - before.ours, after.busy - before.busy), us(before.wall, after.wall),
+	       load_latency(load, 50), load_latency(load, 99),
+	       100.0 * (double)(n_moved - n_moved_before) / (double)(n_requests ? n_requests : 1));
 	load_drain(load);
 }
 
@@ -108,17 +207,52 @@ static void stay(void)
 
 int main(int argc, char **argv)
 {
-	if (argc < 6) {
-		die("usage: client KIND PORT SESSIONS TEXT MS PID...");
-	}
-	size_t n_sessions = strtoul(argv[3], NULL, 10);
-	unsigned ms = (unsigned)strtoul(argv[5], NULL, 10);
-	struct load *load = load_new(kind_of(argv[1]), (uint16_t)strtoul(argv[2], NULL, 10),
-				     n_sessions, strtoul(argv[4], NULL, 10));
+	struct load_options options = {.kind = LOAD_ECHO};
+	struct processes processes = {.others = (char[]){""}};
+	bool turns_over = false;
+	int option;
 
-	load_open(load, n_sessions);
+	while ((option = getopt(argc, argv, "tbop:c:x:")) >= 0) {
+		switch (option) {
+		case 't':
+			options.tls = true;
+			break;
+		case 'b':
+			options.binds = true;
+			break;
+		case 'o':
+			turns_over = true;
+			break;
+		case 'p':
+			options.pool = pool_of(optarg);
+			break;
+		case 'c':
+			processes.cores = optarg;
+			break;
+		case 'x':
+			processes.others = optarg;
+			break;
+		default:
+			return EXIT_FAILURE;
+		}
+	}
+	argv += optind;
+	if (argc - optind < 5) {
+		die("usage: client [OPTION...] KIND PORT SESSIONS TEXT MS PID...");
+	}
+	options.kind = kind_of(argv[0]);
+	options.port = (uint16_t)strtoul(argv[1], NULL, 10);
+	options.n_sessions_max = strtoul(argv[2], NULL, 10);
+	options.n_text = strtoul(argv[3], NULL, 10);
+	unsigned ms = (unsigned)strtoul(argv[4], NULL, 10);
+	struct load *load = load_new(&options);
+
+	processes.pids = argv + 5;
+	if (!turns_over) {
+		load_open(load, options.n_sessions_max);
+	}
 	if (ms) {
-		run(load, ms, argv + 6);
+		run(load, turns_over, options.n_sessions_max, ms, &processes);
 	} else {
 		stay();
 	}

@@ -2,10 +2,11 @@
 #pragma once
 /*
  * Connections that never block, for the programs of the benchmark: a large message must not stop
- * one of them while the other side waits for it, too.
+ * one of them while the other side waits for it, too. In clear or with TLS.
  *
  * Functions end the program on failure.
  */
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct bytes {
 
 struct flow {
 	int fd, epoll; /* fd -1: closed */
+	SSL *ssl;      /* NULL: in clear */
 	bool waits;    /* for the kernel to take more */
 	struct bytes in, out;
 	void *owner;
@@ -33,7 +35,14 @@ void bytes_drop(struct bytes *bytes, size_t n);
 void flow_init(struct flow *flow, int epoll, int fd);
 void flow_close(struct flow *flow);
 
-/* Reads into `in` what there is, 64 KB at most. Returns false at the end of the connection. */
+/* From now on with TLS, as a server or as a client; the handshake runs with what follows. A server
+ * without @gives_tickets makes every handshake a full one. */
+SSL_CTX *flow_tls_server(const char *certificate, const char *key, bool gives_tickets);
+SSL_CTX *flow_tls_client(void);
+void flow_secure(struct flow *flow, SSL_CTX *context);
+
+/* Reads into `in` what there is, 64 KB at most in clear. Returns false at the end of the
+ * connection. */
 bool flow_read(struct flow *flow);
 
 /* Sends @data, or as much as the kernel takes; the rest follows with flow_flush(). */

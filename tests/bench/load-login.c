@@ -3,57 +3,130 @@
 
 #include "tests/bench/check.h"
 
-/* The answer with the sid also has the server's features. */
-static void note_sid(struct session *session, struct text text)
+static bool is_websocket(const struct session *session)
 {
-	char *start = find_text(text, " sid='");
-	char *end =
-		start ? memchr(start + 6, '\'', (size_t)(text.data + text.n - start - 6)) : NULL;
+	return session->load->options.kind == LOAD_WEBSOCKET ||
+	       session->load->options.kind == LOAD_BLIND;
+}
 
-	if (!end || end - start - 6 >= (ptrdiff_t)sizeof(session->sid)) {
-		die("no session: %.*s", (int)text.n, text.data);
+static void copy_between(struct text text, const char *start, char end, char *ret_text,
+			 size_t n_max)
+{
+	char *first = find_text(text, start), *last = NULL;
+
+	if (first) {
+		first += strlen(start);
+		last = memchr(first, end, (size_t)(text.data + text.n - first));
 	}
-	memcpy(session->sid, start + 6, (size_t)(end - start - 6));
+	if (!last || (size_t)(last - first) >= n_max) {
+		die("no %s in %.*s", start, (int)text.n, text.data);
+	}
+	memcpy(ret_text, first, (size_t)(last - first));
+	ret_text[last - first] = '\0';
+}
+
+static void send_element(struct session *session, const char *text)
+{
+	if (is_websocket(session)) {
+		send_frame(session, text);
+	} else {
+		send_request(session, "", text);
+	}
 }
 
 static void log_in(struct session *session)
 {
-	static const char auth[] = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
-				   "mechanism='PLAIN'>AGJlbmNoAHdhdGVy</auth>";
+	session->stage = STAGE_LOGIN;
+	send_element(session, session->load->options.binds
+				      ? "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+					"mechanism='ANONYMOUS'/>"
+				      : "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+					"mechanism='PLAIN'>AGJlbmNoAHdhdGVy</auth>");
+}
 
-	session->logging_in = true;
-	if (session->load->kind == LOAD_WEBSOCKET) {
-		send_frame(session, auth);
+#define OPEN_FRAME \
+	"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='bench.test' version='1.0'/>"
+
+static void restart(struct session *session)
+{
+	session->stage = STAGE_RESTART;
+	if (is_websocket(session)) {
+		send_frame(session, OPEN_FRAME);
 	} else {
-		send_request(session, "", auth);
+		send_request(session,
+			     " xmpp:restart='true' to='bench.test' xmlns:xmpp='urn:xmpp:xbosh'",
+			     "");
+	}
+}
+
+static void bind(struct session *session)
+{
+	session->stage = STAGE_BIND;
+	send_element(session, "<iq xmlns='jabber:client' type='set' id='bind'>"
+			      "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+}
+
+static void note_address(struct session *session, struct text text)
+{
+	char address[256];
+
+	copy_between(text, "<jid>", '<', address, sizeof(address));
+	session->text = stanza_new(address, session->load->options.n_text);
+}
+
+/* What each stage waits for. */
+static const char *awaited(enum stage stage)
+{
+	switch (stage) {
+	case STAGE_LOGIN:
+		return "<success";
+	case STAGE_BIND:
+		return "<jid>";
+	default:
+		return "features>";
+	}
+}
+
+/* Returns whether the session is ready. */
+static bool go_ahead(struct session *session, struct text text)
+{
+	switch (session->stage) {
+	case STAGE_OPEN:
+		log_in(session);
+		return false;
+	case STAGE_LOGIN:
+		if (session->load->options.binds) {
+			restart(session);
+			return false;
+		}
+		return true;
+	case STAGE_RESTART:
+		bind(session);
+		return false;
+	default:
+		note_address(session, text);
+		return true;
 	}
 }
 
 bool login_step(struct session *session, struct text text)
 {
-	bool is_bosh = session->load->kind != LOAD_WEBSOCKET && session->load->kind != LOAD_BLIND;
-
-	if (session->logging_in) {
-		if (find_text(text, "<success")) {
+	if (session->stage == STAGE_UPGRADE) {
+		session->stage = STAGE_OPEN;
+		if (session->load->options.kind == LOAD_BLIND) {
 			return true;
 		}
-		if (is_bosh) {
-			send_request(session, "", "");
-		}
-	} else if (is_bosh) {
-		note_sid(session, text);
-		log_in(session);
-	} else if (session->upgraded) {
-		if (find_text(text, "features>")) {
-			log_in(session);
-		}
-	} else {
-		session->upgraded = true;
-		if (session->load->kind == LOAD_BLIND) {
-			return true;
-		}
-		send_frame(session, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' "
-				    "to='bench.test' version='1.0'/>");
+		send_frame(session, OPEN_FRAME);
+		return false;
+	}
+	if (!is_websocket(session) && !session->sid[0]) {
+		copy_between(text, " sid='", '\'', session->sid, sizeof(session->sid));
+	}
+	if (find_text(text, awaited(session->stage))) {
+		return go_ahead(session, text);
+	}
+	if (!is_websocket(session) && session->n_busy == 0) {
+		send_request(session, "", "");
 	}
 	return false;
 }
@@ -65,23 +138,36 @@ bool login_start(struct session *session)
 		"Upgrade\r\nUpgrade: websocket\r\n"
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 		"Sec-WebSocket-Protocol: xmpp\r\n\r\n";
-	enum load_kind kind = session->load->kind;
+	enum load_kind kind = session->load->options.kind;
 
-	connection_open(session, &session->connections[0]);
+	session->stage = is_websocket(session) ? STAGE_UPGRADE : STAGE_OPEN;
 	if (kind == LOAD_HTTP) {
 		/* As long as the gateway's. */
 		memset(session->sid, 'a', sizeof(session->sid) / 2);
-	}
-	if (kind == LOAD_ECHO || kind == LOAD_HTTP) {
 		return true;
 	}
-	if (kind == LOAD_WEBSOCKET || kind == LOAD_BLIND) {
-		flow_send(&session->connections[0].flow, upgrade, sizeof(upgrade) - 1);
-	} else {
+	if (kind == LOAD_BOSH || kind == LOAD_BOSH_HELD) {
 		send_request(session,
 			     " to='bench.test' wait='60' hold='1' ver='1.6' xml:lang='en'"
 			     " xmlns:xmpp='urn:xmpp:xbosh' xmpp:version='1.0'",
 			     "");
+		return false;
 	}
+	connection_open(session->load, &session->own[0]);
+	session->own[0].session = session;
+	if (kind == LOAD_ECHO) {
+		return true;
+	}
+	flow_send(&session->own[0].flow, upgrade, sizeof(upgrade) - 1);
 	return false;
+}
+
+void login_end(struct session *session)
+{
+	session->stage = STAGE_END;
+	if (is_websocket(session)) {
+		send_frame(session, "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+	} else {
+		send_request(session, " type='terminate'", "");
+	}
 }

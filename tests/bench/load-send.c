@@ -9,40 +9,15 @@ enum {
 	MASK = 0x5a, /* not 0, which would make unmasking trivial */
 };
 
-void connection_open(struct session *session, struct connection *connection)
-{
-	int fd = flow_connect(session->load->port);
-
-	check(fd >= 0, "connect");
-	connection->session = session;
-	connection->flow.owner = connection;
-	flow_init(&connection->flow, session->load->epoll, fd);
-}
-
-/* A connection of the session without a pending request. The second one is opened when it is first
- * needed. */
-static struct connection *free_connection(struct session *session)
-{
-	struct connection *connection = &session->connections[session->connections[0].busy];
-
-	if (connection->busy) {
-		die("more requests than connections");
-	}
-	if (!connection->session) {
-		connection_open(session, connection);
-	}
-	return connection;
-}
-
 void send_request(struct session *session, const char *attributes, const char *payload)
 {
-	struct connection *connection = free_connection(session);
+	struct connection *connection = connection_take(session);
 	char body[HEAD_SIZE], head[HEAD_SIZE];
 	int n_body = snprintf(body, sizeof(body),
 			      "<body xmlns='http://jabber.org/protocol/httpbind' rid='%" PRIu64
-			      "'%s%s%s>",
+			      "'%s%s%s%s>",
 			      session->rid++, session->sid[0] ? " sid='" : "", session->sid,
-			      session->sid[0] ? "'" : attributes);
+			      session->sid[0] ? "'" : "", attributes);
 	size_t n_payload = strlen(payload);
 	int n_head = snprintf(head, sizeof(head),
 			      "POST /http-bind HTTP/1.1\r\nHost: bench.test\r\nContent-Type: "
@@ -50,7 +25,6 @@ void send_request(struct session *session, const char *attributes, const char *p
 			      (size_t)n_body + n_payload + sizeof("</body>") - 1);
 	struct bytes *scratch = &session->load->scratch;
 
-	connection->busy = true;
 	scratch->n = 0;
 	bytes_add(scratch, head, (size_t)n_head);
 	bytes_add(scratch, body, (size_t)n_body);
@@ -77,40 +51,45 @@ void send_frame(struct session *session, const char *text)
 	for (size_t i = scratch->n - n; i < scratch->n; i++) {
 		scratch->data[i] ^= MASK;
 	}
-	flow_send(&session->connections[0].flow, scratch->data, scratch->n);
+	flow_send(&session->own[0].flow, scratch->data, scratch->n);
 }
 
 void send_stanza(struct session *session)
 {
 	struct load *load = session->load;
+	char *text = session->text ? session->text : load->text;
 	char number[16];
 
 	snprintf(number, sizeof(number), "%08" PRIx32, ++session->number);
-	memcpy(strstr(load->text, " id='") + 5, number, 8);
+	memcpy(strstr(text, " id='") + 5, number, 8);
 	load->n_under_way++;
 	session->sent_ns = clock_ns(CLOCK_MONOTONIC);
-	switch (load->kind) {
+	switch (load->options.kind) {
 	case LOAD_ECHO:
-		flow_send(&session->connections[0].flow, load->text, strlen(load->text));
+		flow_send(&session->own[0].flow, text, strlen(text));
 		break;
 	case LOAD_WEBSOCKET:
 	case LOAD_BLIND:
-		send_frame(session, load->text);
+		send_frame(session, text);
 		break;
 	default:
-		send_request(session, "", load->text);
+		send_request(session, "", text);
 		break;
 	}
 }
 
-char *stanza_new(size_t n)
+char *stanza_new(const char *to, size_t n)
 {
 	static const char words[] = "Two rivers meet below the town, and flow on as one. ";
 	struct bytes text = {0};
-	static const char head[] = "<message xmlns='jabber:client' to='echo@bench.test' "
-				   "type='chat' id='00000000'><body>";
+	char head[HEAD_SIZE];
+	int n_head = snprintf(head, sizeof(head),
+			      "<message xmlns='jabber:client' to='%s' type='chat' "
+			      "id='00000000'><body>",
+			      to);
 
-	bytes_add(&text, head, sizeof(head) - 1);
+	check(n_head > 0 && (size_t)n_head < sizeof(head), to);
+	bytes_add(&text, head, (size_t)n_head);
 	while (n > 0) {
 		size_t n_part = n < sizeof(words) - 1 ? n : sizeof(words) - 1;
 

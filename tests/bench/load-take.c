@@ -48,13 +48,13 @@ static size_t take_echo(struct text all, struct text *ret_message)
 
 size_t take_message(const struct session *session, struct text all, struct text *ret_message)
 {
-	switch (session->load->kind) {
+	switch (session->load->options.kind) {
 	case LOAD_ECHO:
 		return take_echo(all, ret_message);
 	case LOAD_WEBSOCKET:
 	case LOAD_BLIND:
-		return session->upgraded ? take_frame(all, ret_message)
-					 : take_answer(all, ret_message);
+		return session->stage > STAGE_UPGRADE ? take_frame(all, ret_message)
+						      : take_answer(all, ret_message);
 	default:
 		return take_answer(all, ret_message);
 	}

@@ -8,7 +8,11 @@
  * held        said of a session of LOAD_BOSH_HELD with a request at the gateway and no stanza under
  *             way. Half of the sessions are held and send in turn, so that each request is held for
  *             a while.
+ * pool        connections that serve the requests of all sessions, as those of a proxy do
+ * moved       said of a request on a connection to another worker than that of its session, as far
+ *             as the session ids tell
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +26,29 @@ enum load_kind {
 	LOAD_KINDS,
 };
 
+enum load_pool {
+	LOAD_OWN,    /* each session has connections of its own */
+	LOAD_SHARED, /* a request takes the connection of the pool that has been idle longest */
+	LOAD_MOVED,  /* a request takes one to another worker */
+	LOAD_POOLS,
+};
+
+struct load_options {
+	enum load_kind kind;
+	enum load_pool pool; /* LOAD_BOSH and LOAD_BOSH_HELD */
+	uint16_t port;       /* that of the gateway, or of the peer those without it */
+	bool tls;
+	/* The server is a real one: anonymous login, restart of the stream, bind. Stanzas go to the
+	 * session itself. */
+	bool binds;
+	size_t n_sessions_max;
+	size_t n_text; /* bytes of text in a stanza, which has about 100 more */
+};
+
 struct load;
 
-/* Ends the program on failure. @port is that of the gateway, or of the peer those without it. A
- * stanza has @n_text bytes of text and about 100 more. */
-struct load *load_new(enum load_kind kind, uint16_t port, size_t n_sessions_max, size_t n_text);
+/* Ends the program on failure. */
+struct load *load_new(const struct load_options *options);
 struct load *load_free(struct load *load);
 
 /* Opens sessions until there are @n, and returns when all can send. Those of LOAD_BOSH_HELD have
@@ -42,5 +64,13 @@ uint64_t load_run(struct load *load, unsigned ms);
 /* Waits until every stanza has been answered. */
 void load_drain(struct load *load);
 
-/* Microseconds in which @percent of the round trips of the last load_run() were completed. */
+/* Opens and ends sessions for @ms, and 32 of them, @n at a time. Returns how many have been ended.
+ * For LOAD_BOSH and LOAD_WEBSOCKET, instead of the others. */
+uint64_t load_turn_over(struct load *load, size_t n, unsigned ms);
+
+/* Microseconds in which @percent of the round trips (load_turn_over(): logins) of the last run were
+ * completed. */
 uint32_t load_latency(struct load *load, unsigned percent);
+
+/* How many requests there were, and how many of them moved. */
+uint64_t load_requests(const struct load *load, uint64_t *ret_n_moved);

@@ -3,7 +3,11 @@
  * What stands behind the programs that are measured, one process for each:
  *
  *     peer xmpp       an XMPP server that accepts every login and echoes every stanza
- *     peer echo       the same without XMPP: echoes what ends like a stanza
+ *     peer xmpp-tls CERTIFICATE KEY
+ *                     the same with STARTTLS, and tickets to resume a session with
+ *     peer xmpp-tls-full CERTIFICATE KEY
+ *                     the same without tickets
+ *     peer echo       the same as xmpp without XMPP: echoes what ends like a stanza
  *     peer http       a web server that answers a POST with its body
  *     peer websocket  a WebSocket server that echoes every message
  *     peer relay PORT a bare epoll loop between two TCP connections, the yardstick of a gateway
@@ -31,6 +35,7 @@ typedef size_t (*answer_function)(struct flow *flow);
 static int epoll;
 static answer_function answer;
 static uint16_t relay_port; /* 0: no relay */
+static SSL_CTX *tls;        /* NULL: no STARTTLS */
 
 static void say(struct flow *flow, const char *text)
 {
@@ -58,19 +63,37 @@ static size_t answer_stanza(struct flow *flow)
 	return flow->in.n;
 }
 
+#define STREAM_HEAD                                                                \
+	"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' " \
+	"id='b' from='bench.test' xmlns:stream='http://etherx.jabber.org/streams'>"
+
 static size_t answer_xmpp(struct flow *flow)
 {
+	size_t n = flow->in.n;
+
 	if (starts_with(flow, "<?xml")) {
-		say(flow,
-		    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
-		    "id='b' from='bench.test' xmlns:stream='http://etherx.jabber.org/streams'>"
-		    "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
-		    "<mechanism>PLAIN</mechanism></mechanisms></stream:features>");
-		return flow->in.n;
+		say(flow, tls && !flow->ssl ? STREAM_HEAD
+				  "<stream:features><starttls xmlns='urn:ietf:params:"
+				  "xml:ns:xmpp-tls'><required/></starttls>"
+				  "</stream:features>"
+					    : STREAM_HEAD
+				  "<stream:features><mechanisms xmlns='urn:ietf:params:"
+				  "xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>"
+				  "</mechanisms></stream:features>");
+		return n;
+	}
+	if (starts_with(flow, "<starttls")) {
+		say(flow, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+		flow_secure(flow, tls);
+		return n;
 	}
 	if (starts_with(flow, "<auth")) {
 		say(flow, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
-		return flow->in.n;
+		return n;
+	}
+	if (starts_with(flow, "</stream:stream")) {
+		say(flow, "</stream:stream>");
+		return n;
 	}
 	return answer_stanza(flow);
 }
@@ -221,8 +244,9 @@ static answer_function role_of(const char *name)
 		const char *name;
 		answer_function answer;
 	} roles[] = {
-		{"xmpp", answer_xmpp},           {"echo", answer_stanza}, {"http", answer_http},
-		{"websocket", answer_websocket}, {"relay", answer_relay},
+		{"xmpp", answer_xmpp},   {"xmpp-tls", answer_xmpp}, {"xmpp-tls-full", answer_xmpp},
+		{"echo", answer_stanza}, {"http", answer_http},     {"websocket", answer_websocket},
+		{"relay", answer_relay},
 	};
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
@@ -240,10 +264,14 @@ int main(int argc, char **argv)
 	uint16_t port;
 
 	if (argc < 2) {
-		die("usage: peer ROLE [PORT]");
+		die("usage: peer ROLE [PORT | CERTIFICATE KEY]");
 	}
 	answer = role_of(argv[1]);
-	relay_port = argc > 2 ? (uint16_t)strtoul(argv[2], NULL, 10) : 0;
+	if (argc == 3) {
+		relay_port = (uint16_t)strtoul(argv[2], NULL, 10);
+	} else if (argc == 4) {
+		tls = flow_tls_server(argv[2], argv[3], strcmp(argv[1], "xmpp-tls") == 0);
+	}
 	int listening = flow_listen(&port);
 
 	epoll = epoll_create1(EPOLL_CLOEXEC);

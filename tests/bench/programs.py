@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The programs that are compared: each is started on the loopback, with a server behind it."""
+"""The programs that are compared: each is started on the loopback, with a server behind it.
+
+place  the cores of a program that is measured. Its server and the load have the others, or the last one. None: the
+       kernel chooses, as on a busy machine it has to
+"""
 import os
 import re
 import shutil
@@ -7,7 +11,7 @@ import socket
 import subprocess
 import time
 
-DOAB = '''listen = {{"127.0.0.1:{port}"}}
+DOAB = '''{listen}
 workers = {workers}
 wait = 60
 inactivity = 5
@@ -27,9 +31,17 @@ limits {{
 }}
 domain "bench.test" {{
 	connect = {{"127.0.0.1:{server}"}}
-	tls = "off"
+	{tls}
 }}
 '''
+LISTEN = 'listen = {{"127.0.0.1:{port}"}}'
+LISTEN_TLS = '''listener "127.0.0.1:{port}" {{
+	backlog = 4096
+	tls {{
+		certificate = "{certificate}"
+		key = "{key}"
+	}}
+}}'''
 
 HAPROXY = '''global
 	maxconn 9000
@@ -67,16 +79,43 @@ http {{
 	uwsgi_temp_path {folder};
 	scgi_temp_path {folder};
 	upstream server {{ server 127.0.0.1:{server}; keepalive 9000; keepalive_requests 100000000; }}
+	map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
 	server {{
-		listen 127.0.0.1:{port} backlog=4096;
+		listen 127.0.0.1:{port} backlog=4096{tls}
 		location / {{
 			proxy_pass http://server;
 			proxy_http_version 1.1;
-			proxy_set_header Connection "";
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $connection_upgrade;
 			proxy_buffers 64 16k;
 		}}
 	}}
 }}
+'''
+NGINX_TLS = ''' ssl;
+		ssl_certificate {certificate};
+		ssl_certificate_key {key};'''
+
+PROSODY = '''run_as_root = true
+daemonize = false
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}"
+log = {{ error = "*console" }}
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ }}
+c2s_direct_tls_ports = {{ }}
+http_ports = {{ {port} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{ }}
+modules_enabled = {{ "saslauth", "bosh", "websocket", "message", "iq", "presence" }}
+modules_disabled = {{ "s2s", "offline" }}
+storage = "memory"
+c2s_require_encryption = false
+consider_bosh_secure = true
+consider_websocket_secure = true
+http_host = "bench.test"
+VirtualHost "bench.test"
+	authentication = "anonymous"
 '''
 
 
@@ -86,10 +125,15 @@ def free_port():
 		return one.getsockname()[1]
 
 
+def read_log(child):
+	child.log.seek(0)
+	return child.log.read() + child.stdout.read().decode()
+
+
 def wait_for(port, child):
 	for _ in range(1000):
 		if child.poll() is not None:
-			raise SystemExit(f'{child.args[0]} has ended, with {child.returncode}:\n{child.log.read()}')
+			raise SystemExit(f'{child.args[0]} has ended, with {child.returncode}:\n{read_log(child)}')
 		with socket.socket() as one:
 			if one.connect_ex(('127.0.0.1', port)) == 0:
 				return
@@ -98,34 +142,44 @@ def wait_for(port, child):
 
 
 class Program:
-	"""`pids` are the processes whose time counts."""
+	"""`pids` are the processes whose time counts, `others` those that work for them. `switches` are for the load."""
+	switches = ()
 
 	def __init__(self, bench, name):
-		self.bench, self.name, self.children, self.pids = bench, name, [], []
+		self.bench, self.name, self.children, self.pids, self.others = bench, name, [], [], []
+		self.place = bench.cores[:1]
 
-	def start(self, *words):
-		log = open(os.path.join(self.bench.folder, f'{self.name}.log'), 'w+', encoding='utf-8')
-		child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+	def start(self, cores, *words):
+		log = open(os.path.join(self.bench.folder, f'{self.name}.log'), 'a+', encoding='utf-8')
+		child = self.bench.popen(cores, words, stderr=log)
 		child.log = log
 		self.children.append(child)
 		return child
 
 	def peer(self, *words):
-		"""Starts a peer. Returns its port and its process."""
-		child = self.start(self.bench.peer, *map(str, words))
-		return int(child.stdout.readline()), child
+		"""Starts a peer. Returns its port."""
+		child = self.start(self.bench.cores_beside(self.place), self.bench.peer, *words)
+		self.others.append(child.pid)
+		return int(child.stdout.readline())
 
-	def configure(self, template, **values):
-		file = os.path.join(self.bench.folder, f'{self.name}-{values["port"]}.conf')
+	def configure(self, template, port, **values):
+		file = os.path.join(self.bench.folder, f'{self.name}-{port}.cfg.lua')  # by which Prosody knows its language
 		with open(file, 'w', encoding='ascii') as out:
-			out.write(template.format(folder=self.bench.folder, **values))
+			out.write(template.format(folder=self.bench.folder, port=port, **values))
 		return file
 
 	def serve(self, port, *words):
-		child = self.start(*words)
+		child = self.start(self.place, *words)
 		self.port = port
 		wait_for(port, child)
-		self.pids = [child.pid]
+		self.pids.append(child.pid)
+
+	def resident_kb(self):
+		kb = 0
+		for pid in self.pids:
+			with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
+				kb += int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
+		return kb
 
 	def stop(self):
 		for child in reversed(self.children):
@@ -137,16 +191,23 @@ class Program:
 			child.log.close()
 
 
-class Echo(Program):
-	def run(self):
-		self.port, child = self.peer('echo')
+class Yardstick(Program):
+	"""A peer that is measured itself."""
+
+	def serve_peer(self, *words):
+		child = self.start(self.place, self.bench.peer, *words)
+		self.port = int(child.stdout.readline())
 		self.pids = [child.pid]
 
 
-class Relay(Program):
+class Echo(Yardstick):
 	def run(self):
-		self.port, child = self.peer('relay', self.peer('echo')[0])
-		self.pids = [child.pid]
+		self.serve_peer('echo')
+
+
+class Relay(Yardstick):
+	def run(self):
+		self.serve_peer('relay', self.peer('echo'))
 
 
 class HAProxy(Program):
@@ -156,33 +217,62 @@ class HAProxy(Program):
 
 	def run(self):
 		port = free_port()
-		file = self.configure(HAPROXY, port=port, server=self.peer(self.role)[0])
+		file = self.configure(HAPROXY, port, server=self.peer(self.role))
 		self.serve(port, find('haproxy'), '-db', '-q', '-f', file)
 
 
 class Nginx(Program):
 	def run(self):
 		port = free_port()
-		file = self.configure(NGINX, port=port, server=self.peer('http')[0])
+		file = self.configure(NGINX, port, server=self.peer('http'), tls=';')
 		self.serve(port, find('nginx'), '-c', file)
 
 
-class Doab(Program):
-	def __init__(self, bench, name, workers):
-		super().__init__(bench, name)
-		self.workers = workers
+class Prosody(Program):
+	"""Its own BOSH and WebSocket: no gateway, no other server."""
+	switches = ('-b',)
 
 	def run(self):
 		port = free_port()
-		file = self.configure(DOAB, port=port, server=self.peer('xmpp')[0], workers=self.workers)
-		self.serve(port, self.bench.doab, '--config', file)
-		# The child of the supervisor is the one that serves.
-		with open(f'/proc/{self.pids[0]}/task/{self.pids[0]}/children', encoding='ascii') as children:
-			self.pids = [int(children.read().split()[0])]
+		self.serve(port, find('prosody'), '--config', self.configure(PROSODY, port))
 
-	def resident_kb(self):
-		with open(f'/proc/{self.pids[0]}/smaps_rollup', encoding='ascii') as maps:
-			return int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
+
+class Doab(Program):
+	"""@server: the role of the peer behind it. @spread: two cores for the workers; if there are only two, one of them is
+	also that of the load and the server."""
+
+	def __init__(self, bench, name, workers=1, server='xmpp', tls=False, spread=False, binary=None):
+		super().__init__(bench, name)
+		self.workers, self.server, self.tls, self.binary = workers, server, tls, binary or bench.doab
+		self.switches = ('-t',) if tls else ()
+		if spread:
+			self.place = bench.cores[:2]
+
+	def run(self):
+		port = free_port()
+		names = self.bench.certificates
+		is_plain = self.server == 'xmpp'
+		listen = (LISTEN_TLS if self.tls else LISTEN).format(port=port, **names)
+		file = self.configure(DOAB, port, workers=self.workers, listen=listen,
+			server=self.peer(self.server) if is_plain else self.peer(self.server, names['certificate'], names['key']),
+			tls='tls = "off"' if is_plain else f'tls = "required"\n\tca_file = "{names["authority"]}"')
+		self.serve(port, self.binary, '--config', file)
+		# The child of the supervisor is the one that serves.
+		supervisor = self.pids.pop()
+		with open(f'/proc/{supervisor}/task/{supervisor}/children', encoding='ascii') as children:
+			self.pids.append(int(children.read().split()[0]))
+		self.others.append(supervisor)
+
+
+class NginxTls(Doab):
+	"""The gateway with nginx in front that terminates TLS. Both count."""
+
+	def run(self):
+		super().run()
+		port = free_port()
+		tls = NGINX_TLS.format(**self.bench.certificates)
+		self.serve(port, find('nginx'), '-c', self.configure(NGINX, port, server=self.port, tls=tls))
+		self.switches = ('-t',)
 
 
 def find(name):
@@ -196,9 +286,31 @@ def version(*words):
 
 
 def versions(doab):
-	return {
-		'doab': version(doab, '--version'),
-		'HAProxy': version(find('haproxy'), '-v') if find('haproxy') else 'not installed',
-		'nginx': version(find('nginx'), '-v') if find('nginx') else 'not installed',
-		'Linux': os.uname().release,
-	}
+	found = {'doab': version(doab, '--version')}
+	for name, program, option in (('HAProxy', 'haproxy', '-v'), ('nginx', 'nginx', '-v')):
+		found[name] = version(find(program), option) if find(program) else 'not installed'
+	found['Prosody'] = prosody_version()
+	found['OpenSSL'] = version('openssl', 'version')
+	found['Linux'] = os.uname().release
+	return found
+
+
+def prosody_version():
+	done = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', 'prosody'], capture_output=True, text=True, check=False)
+	return done.stdout.split('-')[0] or 'not installed'
+
+
+def make_certificates(folder):
+	"""An authority, and a server's certificate with its key: files by what they are."""
+	def openssl(*words):
+		subprocess.run(['openssl', *words], check=True, capture_output=True, cwd=folder)
+
+	new_key = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
+	openssl('req', '-x509', *new_key, '-days', '2', '-subj', '/CN=bench', '-keyout', 'ca.key', '-out', 'ca.pem')
+	openssl('req', *new_key, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.csr')
+	with open(os.path.join(folder, 'server.ext'), 'w', encoding='ascii') as out:
+		out.write('subjectAltName=DNS:bench.test\n')
+	openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
+		'-extfile', 'server.ext', '-days', '2', '-out', 'server.pem')
+	return {what: os.path.join(folder, file)
+		for what, file in (('authority', 'ca.pem'), ('certificate', 'server.pem'), ('key', 'server.key'))}

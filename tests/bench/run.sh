@@ -1,29 +1,44 @@
 #!/bin/sh
-# Measures what a round trip and a session cost, beside HAProxy, nginx, a bare two-hop relay and a bare echo. Builds the program
-# as for use (build-bench/), lets all take turns for some rounds, prints a table with medians, spread and versions, and writes
-# bench.csv and bench.svg. Fails where a bound is not met.
+# Measures what a round trip and a session cost, beside HAProxy, nginx, Prosody's own BOSH and WebSocket, a bare two-hop relay and
+# a bare echo. Installs what is missing, builds the program as for use (build-bench/), lets all take turns for some rounds, prints
+# a table with medians, spread and versions, and writes bench.csv and bench.svg. Takes about a quarter of an hour.
 #
-#     sh tests/bench/run.sh [--short] [--noisy] [--rounds N] [--ms N] [--sessions N,...] [--texts N,...] [--out FOLDER]
+#     sh tests/bench/run.sh [--short] [--noisy] [--only PART,...] [--beside PROGRAM] [--rounds N] [--ms N] [--out FOLDER]
 #
-#     --short     one round of 64 sessions, without bounds and memory: whether everything runs
-#     --noisy     keep the rounds in which a program waited for its core; on a busy machine there may be no others
-#     --rounds    how often all take turns (9), each for --ms milliseconds (500)
-#     --sessions  numbers of sessions beside 64 (16,512,4000)
-#     --texts     bytes of text in a stanza beside 54, with 64 sessions (1024,4096,65536,262144)
+#     --short     one short round of everything, without bounds: whether it runs, in a minute
+#     --noisy     on a busy machine: keeps the rounds in which others had the cores, and pins nothing to a core
+#     --only      these parts of the table alone, each with all that it is compared with:
+#                   round-trips   plain, 64 sessions, stanzas of 200 bytes, beside everything else
+#                   growth        16, 512 and 4,000 sessions
+#                   sizes         stanzas of 1 KB to 256 KB
+#                   two-workers   also with requests that arrive on the wrong worker
+#                   tls-server    what TLS to the server adds to a round trip
+#                   tls-listener  TLS of the gateway's own, beside nginx terminating TLS in front
+#                   opening       new sessions: plain, with TLS to the server resumed, and with full handshakes
+#                   idle          memory of an idle session
+#                   tls-idle      what TLS adds to that
+#                   crowd         memory after 4,000 sessions have left
+#     --beside    another build of the gateway: takes its turns, too, and each line is compared with its own
+#     --rounds    how often all take turns (7), each for --ms milliseconds (400)
 #     --out       the folder of bench.csv and bench.svg (build-bench/)
+#
+# For example, whether a change made small round trips cheaper:
+#
+#     sh tests/bench/run.sh --noisy --only round-trips --rounds 15 --ms 200 --beside ../before/build/gateway/doab
+#
+# The status is 1 if a bound is not met, 2 if one is not known because others had the cores.
 set -eu
 
 cd "$(dirname "$0")/../.."
 folder=$PWD/build-bench
 cflags='-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I.'
 
-if [ ! -f "$folder/build.ninja" ]; then
-	meson setup "$folder" --buildtype=release >"$folder.log" || { cat "$folder.log"; exit 1; }
-	rm -f "$folder.log"
-fi
-ninja -C "$folder" gateway/doab >"$folder/ninja.log" || { cat "$folder/ninja.log"; exit 1; }
+sh conf/install-packages.sh meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev \
+	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates openssl python3 haproxy nginx-light prosody
+sh conf/build.sh --folder build-bench --buildtype=release -- gateway/doab >"$folder.log" || { cat "$folder.log"; exit 1; }
+mv "$folder.log" "$folder/build.log"
 # shellcheck disable=SC2086  # one word an option
-cc $cflags -o "$folder/peer" tests/bench/peer.c tests/bench/flow.c
+cc $cflags -o "$folder/peer" tests/bench/peer.c tests/bench/flow.c -lssl -lcrypto
 # shellcheck disable=SC2086
-cc $cflags -o "$folder/client" tests/bench/client.c tests/bench/load*.c tests/bench/flow.c
+cc $cflags -o "$folder/client" tests/bench/client.c tests/bench/load*.c tests/bench/flow.c -lssl -lcrypto
 exec python3 tests/bench/bench.py --doab "$folder/gateway/doab" --tools "$folder" --out "$folder" "$@"
