@@ -5,6 +5,8 @@ line   one program with one kind of load, for example "doab bosh"
 cell   lines with a number of sessions and a size of stanzas
 round  all lines of a cell once, each time in another order
 key    (part of the table, name of the line, sessions, bytes of text)
+figure the median of the rounds. On a busy machine the lower fifth of them, because what others do to caches and batches only
+       ever adds to the cost
 share  the time that processes which do not belong to the benchmark had on its cores, in parts of all of it
 """
 import os
@@ -19,6 +21,7 @@ from programs import Doab, find
 SHARE_MAX = 0.1
 ROUNDS_LEAST = 3  # that must count
 CORES_MAX = 4
+LOWER_PART = 5  # on a busy machine: a fifth
 
 
 @dataclass
@@ -103,11 +106,24 @@ class Bench:
 	def values(self, key, what='cpu_us'):
 		return [row[what] for row in self.good(key) if row]
 
+	def figure(self, values):
+		values = sorted(values)
+		return values[len(values) // LOWER_PART] if self.arguments.noisy else statistics.median(values)
+
 	def ratios(self, key, base, in_place=False):
 		"""What one line costs in parts of the other, in each round that counts for both. @in_place: None in the others."""
 		pairs = zip(self.good(key), self.good(base))
 		values = [a['cpu_us'] / b['cpu_us'] if a and b else None for a, b in pairs]
 		return values if in_place else [value for value in values if value is not None]
+
+	def ratio(self, key, base):
+		"""The figure of what one line costs in parts of the other; None if that is not known."""
+		values = self.ratios(key, base)
+		if not values:
+			return None
+		if self.arguments.noisy:
+			return self.figure(self.values(key)) / self.figure(self.values(base))
+		return self.figure(values)
 
 	def hold(self, line, program, sessions, text):
 		child = self.load(line, program, sessions, text, 0)
@@ -143,8 +159,3 @@ class Bench:
 			return left
 		finally:
 			program.stop()
-
-
-def quartiles(values):
-	values = sorted(values)
-	return values[len(values) // 4], statistics.median(values), values[len(values) * 3 // 4]

@@ -3,8 +3,7 @@
 
 A part is a function that runs its cells and yields results. It needs no other part, so `--only` can run it alone.
 """
-import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from measure import Line
 from programs import Doab, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
@@ -18,15 +17,11 @@ PROXY = {'bosh': 'haproxy http', 'bosh-held': 'haproxy http', 'websocket': 'hapr
 
 @dataclass
 class Result:
-	"""@values: one a round, or a single one; empty: not known, because the rounds did not count."""
 	what: str
-	values: list
+	figure: float  # None: not known, because the rounds did not count
 	bound: float = None  # None: for information
 	unit: str = 'x'
-	figure: float = field(init=False)
-
-	def __post_init__(self):
-		self.figure = statistics.median(self.values) if self.values else None
+	values: tuple = ()  # of each round
 
 
 def doab_lines(name='doab', loads=LOADS, switches=(), **options):
@@ -54,8 +49,8 @@ class Cell:
 		return (self.part, name, sessions, self.text)
 
 	def ratio(self, name, base, bound=None, sessions=USUAL, what=None):
-		values = self.bench.ratios(self.key(name, sessions), self.key(base, sessions))
-		return Result(what or f'{name} / {base}', values, bound)
+		keys = self.key(name, sessions), self.key(base, sessions)
+		return Result(what or f'{name} / {base}', self.bench.ratio(*keys), bound, values=self.bench.ratios(*keys))
 
 	def compare_old(self, lines):
 		"""Each line of the program beside the same of the other program, if there is one."""
@@ -87,9 +82,11 @@ def growth(bench):
 
 def grows(cell, load, n):
 	"""How many times more a round trip costs with @n sessions, in parts of what it does with HAProxy."""
-	own, base = (cell.bench.ratios(cell.key(name, n), cell.key(name), in_place=True) for name in (f'doab {load}', PROXY[load]))
-	values = [a / b for a, b in zip(own, base) if a and b]
-	return Result(f'doab {load}: {n} sessions / {USUAL}, by that of {PROXY[load]}', values, 1.05)
+	pairs = [(cell.key(name, n), cell.key(name)) for name in (f'doab {load}', PROXY[load])]
+	own, base = (cell.bench.ratio(*pair) for pair in pairs)
+	values = [a / b for a, b in zip(*(cell.bench.ratios(*pair, in_place=True) for pair in pairs)) if a and b]
+	what = f'doab {load}: {n} sessions / {USUAL}, by that of {PROXY[load]}'
+	return Result(what, own and base and own / base, 1.05, values=values)
 
 
 def sizes(bench):
@@ -145,7 +142,8 @@ def opening(bench):
 	cell = Cell(bench, 'opening', lines, sessions=(N_OPENING,))
 	for load in ('bosh', 'websocket'):
 		values = bench.values(cell.key(f'doab-tls-resumed {load}', N_OPENING))
-		yield Result(f'a new session with TLS to the server, resumed, {load}', values, 300, 'us')
+		figure = bench.figure(values) if values else None
+		yield Result(f'a new session with TLS to the server, resumed, {load}', figure, 300, 'us', values)
 	yield from cell.compare_old(lines)
 
 
@@ -157,7 +155,7 @@ def idle(bench):
 
 def idle_kb(bench, what, line, bound=None):
 	n_warm, n = (50, 200) if bench.arguments.short else (200, 2000)
-	return Result(what, [bench.idle_kb(line, n_warm, n)], bound, 'KB')
+	return Result(what, bench.idle_kb(line, n_warm, n), bound, 'KB')
 
 
 def tls_idle(bench):
@@ -167,18 +165,18 @@ def tls_idle(bench):
 			('', {}), (', TLS to the server', {'server': 'xmpp-tls'}), (', TLS of the listener', {'tls': True})))
 		beside = Line(f'nginx-tls doab {load}', load, NginxTls, {})
 		yield from (plain, server, own)
-		yield Result(f'idle {load}: TLS to the server adds', [server.figure - plain.figure], 12, 'KB')
-		yield Result(f'idle {load}: TLS of the listener adds', [own.figure - plain.figure], None, 'KB')
+		yield Result(f'idle {load}: TLS to the server adds', server.figure - plain.figure, 12, 'KB')
+		yield Result(f'idle {load}: TLS of the listener adds', own.figure - plain.figure, None, 'KB')
 		if beside.is_possible():
 			nginx = idle_kb(bench, f'idle {load}, nginx terminating TLS in front', beside)
 			yield nginx
-			yield Result(f'idle {load}: TLS of the listener / nginx in front', [own.figure / nginx.figure], 1.0)
+			yield Result(f'idle {load}: TLS of the listener / nginx in front', own.figure / nginx.figure, 1.0)
 
 
 def crowd(bench):
 	n, bound = (N_FEW if bench.arguments.short else N_MANY), 1.3
 	for load in ('bosh-held', 'websocket'):
-		yield Result(f'memory after {n} sessions of {load} / before', [bench.crowd(doab_lines(loads=(load,))[0], n, bound)], bound)
+		yield Result(f'memory after {n} sessions of {load} / before', bench.crowd(doab_lines(loads=(load,))[0], n, bound), bound)
 
 
 PARTS = {

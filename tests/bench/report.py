@@ -3,7 +3,10 @@
 import csv
 import statistics
 
-from measure import quartiles
+
+def quartiles(values):
+	values = sorted(values)
+	return values[len(values) // 4], values[len(values) * 3 // 4]
 
 
 def print_part(bench, part, results):
@@ -26,9 +29,9 @@ def print_line(bench, key):
 	if not bench.good(key):
 		print('  left out: it did not have its core')
 		return
-	low, middle, high = quartiles(bench.values(key))
+	low, high = quartiles(bench.values(key))
 	per_s, p50, p99, moved = (statistics.median(bench.values(key, what)) for what in ('per_s', 'p50_us', 'p99_us', 'moved'))
-	print(f'{middle:9.1f}{f"{low:.1f} - {high:.1f}":>18}{per_s:9.0f}{p50:8.0f}{p99:8.0f}'
+	print(f'{bench.figure(bench.values(key)):9.1f}{f"{low:.1f} - {high:.1f}":>18}{per_s:9.0f}{p50:8.0f}{p99:8.0f}'
 		f'{f"  {moved:.0f} % moved" if moved else ""}')
 
 
@@ -44,7 +47,7 @@ def print_result(result, is_short):
 	figure = '-' if result.figure is None else f'{result.figure:.2f}'
 	spread = ''
 	if len(result.values) > 1:
-		low, _, high = quartiles(result.values)
+		low, high = quartiles(result.values)
 		spread = f'({low:.2f} - {high:.2f})'
 	bound = f'at most {result.bound} {result.unit}' if result.bound else result.unit
 	print(f'  {result.what:66}{figure:>8} {spread:18}{bound:16}{"" if is_short else verdict(result)}')
