@@ -11,6 +11,8 @@ const newKey = (rsaBits) => (rsaBits ? ['-newkey', `rsa:${rsaBits}`, '-nodes'] :
 const EXPIRED = ['20200101000000Z', '20200201000000Z'];
 const EARLY = ['20900101000000Z', '20900201000000Z'];
 
+const asn1Time = (ms) => `${new Date(ms).toISOString().replace(/[-T:]|\..*/g, '')}Z`;
+
 // What a test gives a server ({ cert, key } as node:tls takes them) and a client ({ certificate }: a file to trust).
 function material(certificate, key) {
 	return { certificate, key, cert: readFileSync(certificate), keyText: readFileSync(key) };
@@ -25,23 +27,26 @@ export function pinOf({ keyText }) {
 }
 
 export class Authority {
-	constructor(folder, name = 'authority') {
+	// @issuer: another Authority, whose intermediate one this is to be.
+	constructor(folder, name = 'authority', issuer = undefined) {
 		this.folder = folder;
 		this.certificate = path.join(folder, `${name}.pem`);
 		this.key = path.join(folder, `${name}.key`);
 		openssl('req', '-x509', ...EC_KEY, '-days', '2', '-subj', `/CN=doab tests ${name}`,
-			'-keyout', this.key, '-out', this.certificate);
+			...issuer ? ['-CA', issuer.certificate, '-CAkey', issuer.key] : [], '-keyout', this.key, '-out', this.certificate);
 	}
 
 	// Signs a certificate for @names: those of kind dNSName, and @more in openssl's words ("otherName:OID;UTF8:..."). @days may be
-	// negative, one that has expired already, or Infinity, one of the far future. @rsaBits makes an RSA key, @purposes an
-	// extendedKeyUsage.
-	issue(name, names, { days = 2, more = [], rsaBits = 0, digest = 'sha256', purposes = '' } = {}) {
+	// negative, one that has expired already, or Infinity, one of the far future. @seconds is how long it is still valid, instead.
+	// @rsaBits makes an RSA key, @purposes an extendedKeyUsage.
+	issue(name, names, { days = 2, seconds, more = [], rsaBits = 0, digest = 'sha256', purposes = '' } = {}) {
 		const at = (extension) => path.join(this.folder, `${name}.${extension}`);
 		openssl('req', ...newKey(rsaBits), '-subj', `/CN=${name}`, '-keyout', at('key'), '-out', at('csr'));
 		const alternatives = [...names.map((host) => `DNS:${host}`), ...more].join(',');
 		writeFileSync(at('ext'), (alternatives && `subjectAltName=${alternatives}\n`) + (purposes && `extendedKeyUsage=${purposes}\n`));
-		if (days > 0 && days < Infinity) {
+		if (seconds) {
+			this.issueWithDates(at, [EXPIRED[0], asn1Time(Date.now() + seconds * 1000)]);
+		} else if (days > 0 && days < Infinity) {
 			openssl('x509', '-req', '-in', at('csr'), '-CA', this.certificate, '-CAkey', this.key, `-${digest}`,
 				'-CAcreateserial', '-extfile', at('ext'), '-out', at('pem'), '-days', String(days));
 		} else {

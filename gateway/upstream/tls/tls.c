@@ -190,6 +190,7 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 	 * read(2). */
 	SSL_CTX_set_read_ahead(context->ctx, 1);
 	SSL_CTX_set_max_cert_list(context->ctx, TLS_CHAIN_MAX);
+	SSL_CTX_set_verify_depth(context->ctx, TLS_CHAIN_DEPTH_MAX);
 	/* OpenSSL's own cache does not distinguish trust or servers. */
 	SSL_CTX_set_session_cache_mode(context->ctx,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -34,6 +34,10 @@ enum {
 	/* Bytes of the server's certificates, which stay in memory as long as the connection. A
 	 * chain of four has about 8 KB; OpenSSL's default allows 100 KB. */
 	TLS_CHAIN_MAX = 32768,
+	/* Certificates between the server's own and the authority. Each signature is checked, which
+	 * takes a millisecond with a slow kind of key, and 32 KB hold fifty. Usual are one or
+	 * two. */
+	TLS_CHAIN_DEPTH_MAX = 10,
 };
 
 /* Pointers are borrowed for the call; @pins for the life of the connection. */

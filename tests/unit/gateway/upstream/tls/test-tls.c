@@ -384,6 +384,48 @@ static void test_chain_bound(void **state)
 	assert_string_equal(outcome.failure.detail, "the server's certificates are too large");
 }
 
+/* A server whose certificate is @n_issuers away from the authority. */
+static struct outcome show_depth(size_t n_issuers)
+{
+	struct identity issuers[TLS_CHAIN_DEPTH_MAX + 1];
+	struct identity_spec spec = {.is_authority = true, .issuer = &authority};
+	char name[16];
+
+	assert_true(n_issuers && n_issuers <= ARRAY_LENGTH(issuers));
+	for (size_t i = 0; i < n_issuers; i++) {
+		(void)snprintf(name, sizeof(name), "issuer %zu", i);
+		spec.name = name;
+		issuers[i] = identity_new(&spec);
+		spec.issuer = &issuers[i];
+	}
+	struct identity identity = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org", .issuer = &issuers[n_issuers - 1]});
+	SSL_CTX *server = server_new(&identity, NULL, 0);
+
+	for (size_t i = 0; i < n_issuers; i++) {
+		assert_int_equal(SSL_CTX_add1_chain_cert(server, issuers[i].certificate), 1);
+		identity_free(&issuers[i]);
+	}
+	const struct tls_policy policy = {
+		.domain = "example.org", .ca_file = authority_file, .verify = true};
+	struct outcome outcome = visit(store, &policy, server);
+
+	SSL_CTX_free(server);
+	identity_free(&identity);
+	return outcome;
+}
+
+static void test_depth_bound(void **state)
+{
+	struct outcome outcome = show_depth(TLS_CHAIN_DEPTH_MAX);
+
+	(void)state;
+	assert_true(outcome.is_open);
+	outcome = show_depth(TLS_CHAIN_DEPTH_MAX + 1);
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_INVALID);
+	assert_string_equal(outcome.failure.detail, "certificate chain too long");
+}
+
 static void test_bad_ca_file(void **state)
 {
 	struct tls_policy policy = {
@@ -434,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_sni),
 		cmocka_unit_test(test_alpn),
 		cmocka_unit_test(test_chain_bound),
+		cmocka_unit_test(test_depth_bound),
 		cmocka_unit_test(test_bad_ca_file),
 	};
 
