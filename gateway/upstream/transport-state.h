@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Shared by transport.c (calls of the owner, and the end of a transport), transport-turn.c (what
- * happens in a turn of the loop: reading, handshake, callbacks) and transport-tunnel.c (the talk
- * with a proxy). Private to these three.
+ * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
+ * loop: reading, handshake, callbacks), transport-tunnel.c (the talk with a proxy) and
+ * transport-end.c (transport_free()). Private to these four.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/transport.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -187,30 +186,6 @@ void transport_hand_over(struct transport *transport, const struct transport_cal
 {
 	transport->callbacks = callbacks;
 	transport->userdata = userdata;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	struct transport *transport = handle->data;
-
-	assert(transport->n_handles > 0);
-	if (--transport->n_handles == 0) {
-		free(transport);
-	}
-}
-
-struct transport *transport_free(struct transport *transport)
-{
-	if (!transport || transport->state == TRANSPORT_CLOSED) {
-		return NULL;
-	}
-	transport->state = TRANSPORT_CLOSED;
-	uv_close((uv_handle_t *)&transport->timer, on_closed);
-	uv_close((uv_handle_t *)&transport->poll, on_closed);
-	channel_deinit(&transport->channel);
-	buffer_deinit(&transport->out);
-	transport_end_tunnel(transport);
-	return NULL;
 }
 
 void transport_finish(struct transport *transport, int64_t timeout_ms)

@@ -64,6 +64,11 @@ static void must(bool good, const char *what)
 	}
 }
 
+static unsigned number_of(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
 static void write_all(int fd, const char *bytes, size_t n)
 {
 	while (n) {
@@ -134,10 +139,15 @@ static int on_make_ticket(SSL *ssl, void *userdata)
 	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof(bytes));
 }
 
-static void carry_out(struct relay *relay, const char *word, unsigned n)
+/* @command is "WORD N?>" or "WORD?>". */
+static void carry_out(struct relay *relay, const char *command)
 {
+	size_t n_word = strcspn(command, " ?");
+	unsigned n = command[n_word] == ' ' ? number_of(command + n_word) : 1;
 	SSL *ssl = relay->ssl;
+	char word[WORD_SIZE];
 
+	(void)snprintf(word, sizeof(word), "%.*s", (int)n_word, command);
 	if (strcmp(word, "half-ticket") == 0) {
 		relay->n_left = n;
 		send_message(relay, SSL_new_session_ticket(ssl));
@@ -175,8 +185,6 @@ static size_t find_mark(const char *bytes, size_t n)
 
 static void give_out(struct relay *relay)
 {
-	char word[WORD_SIZE];
-	unsigned n_times = 1;
 	size_t n;
 
 	while ((n = find_mark(relay->clear, relay->n_clear)) || relay->n_clear) {
@@ -191,9 +199,7 @@ static void give_out(struct relay *relay)
 				return;
 			}
 			n = (size_t)(end - relay->clear) + 2;
-			must(sscanf(relay->clear, "<?tls %31[a-z-] %u", word, &n_times) >= 1,
-			     "command");
-			carry_out(relay, word, n_times);
+			carry_out(relay, relay->clear + sizeof(mark) - 1);
 		}
 		relay->n_clear -= n;
 		memmove(relay->clear, relay->clear + n, relay->n_clear);
@@ -269,7 +275,7 @@ static SSL_CTX *context_new(const struct options *options)
 static int connect_to(const char *port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)atoi(port)),
+				      .sin_port = htons((uint16_t)number_of(port)),
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -342,7 +348,7 @@ int main(int argc, char *argv[])
 		} else if (strcmp(argv[i], "alpn") == 0) {
 			options.alpn = value;
 		} else if (strcmp(argv[i], "drip") == 0) {
-			options.drip_ms = (unsigned)atoi(value);
+			options.drip_ms = number_of(value);
 		} else {
 			must(strcmp(argv[i], "version") == 0, argv[i]);
 			options.version =
