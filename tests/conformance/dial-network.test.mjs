@@ -202,6 +202,24 @@ function defineTests() {
 		assert.equal(inside.connections.length, 0);
 	});
 
+	// The DNS of an attacker answers each question otherwise. Each session asks another name, for answers are kept for seconds.
+	test('names that lead outside and inside in turn, with a TTL of 0: no connection goes inside', TIMEOUT, async () => {
+		let nAsked = 0;
+		const ways = ['11.0.21.17', '127.0.0.1'];
+		const host = { A: [ways[0]], AAAA: [], TTL: 0, AFTER: async () => { host.A = [ways[(++nAsked >> 1) % 2]]; } };
+		const seen = { 'offers no TLS': 0, 'not a public one': 0 };
+		for (let i = 0; i < 8; i++) {
+			dns.set(service(`turning${i}.test`), { SRV: [[0, 0, 5222, `h.turning${i}.test`]], TTL: 0 });
+			dns.set(`h.turning${i}.test`, host);
+			const answer = await new BoshClient(doab.port).create(`turning${i}.test`, { wait: 30 });
+			// The one outside is reached, and has no TLS.
+			const [what] = /offers no TLS|not a public one/.exec(answer.element.text) ?? assert.fail(answer.text);
+			seen[what]++;
+		}
+		assert.ok(Object.values(seen).every((n) => n), JSON.stringify(seen));
+		assert.equal(inside.connections.length, 0);
+	});
+
 	// In a suite, so that what it says is printed.
 	describe('figures', () => test('time to features with a dead first address', TIMEOUT, async (t) => {
 		const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)];
