@@ -9,7 +9,7 @@
 # Ctrl-C stops all that was started. Everything made is under build/.
 set -eu
 
-BUILD_PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev
+BUILD_PACKAGES='meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libssl-dev libc-ares-dev
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates'
 DEMO_PACKAGES='prosody openssl'
 DOMAIN=demo.test

@@ -14,7 +14,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 ROOT=$PWD
-PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev
+PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libssl-dev libc-ares-dev
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
 	microsocks tinyproxy libfaketime prometheus fail2ban python3 mandoc zsh systemd'

@@ -2,144 +2,21 @@
 #include "gateway/ws/frames.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/queue.h>
-#include <wslay/wslay.h>
-
-#include "gateway/ws/frame-head.h"
 
 enum {
-	/* Readers that are kept: as many as frames are usually incomplete at once. */
-	POOL_READERS_MAX = 32,
-	/* Bytes that wslay_frame_context_init() allocates: its buffer and a few fields. */
-	WSLAY_SIZE = 4096 + 256,
 	/* Of the status in a close frame. */
 	STATUS_SIZE = 2,
-	MASK_SIZE = 4,
 };
 
-struct frames_reader {
-	SLIST_ENTRY(frames_reader) in_pool;
-	struct wslay_frame_context *wslay;
-	struct sv input;      /* not yet in libwslay's buffer */
-	size_t n_buffered;    /* in it, and not yet returned by wslay_frame_recv() */
-	uint64_t n_left;      /* of the payload of the current frame */
-	bool in_frame;        /* the header was returned, the end of the payload was not */
-	unsigned char opcode; /* of the current frame */
-	size_t n_control;
-	char control[FRAME_LENGTH_7]; /* the payload of a control frame */
-};
-
-struct frames_pool {
-	SLIST_HEAD(, frames_reader) readers;
-	size_t n_readers;
-};
-
-static ssize_t on_recv(uint8_t *data, size_t n, int flags, void *userdata)
+void frames_init(struct frames *frames, bool may_code)
 {
-	struct frames_reader *reader = userdata;
-	struct sv piece = sv_first(reader->input, n);
-
-	(void)flags;
-	if (piece.n == 0) {
-		return -1;
-	}
-	memcpy(data, piece.data, piece.n);
-	reader->input = sv_skip(reader->input, piece.n);
-	reader->n_buffered += piece.n;
-	return (ssize_t)piece.n;
-}
-
-/* The pool. */
-
-static struct frames_reader *reader_free(struct frames_reader *reader)
-{
-	if (reader) {
-		wslay_frame_context_free(reader->wslay);
-		free(reader);
-	}
-	return NULL;
-}
-
-static int reader_new(struct frames_reader **ret_reader)
-{
-	static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_recv};
-	struct frames_reader *reader = calloc(1, sizeof(*reader));
-
-	if (!reader || wslay_frame_context_init(&reader->wslay, &callbacks, reader) != 0) {
-		free(reader);
-		return -ENOMEM;
-	}
-	*ret_reader = reader;
-	return 0;
-}
-
-static int take_reader(struct frames *frames)
-{
-	struct frames_pool *pool = frames->pool;
-	struct frames_reader *reader = SLIST_FIRST(&pool->readers);
-
-	if (!reader) {
-		return reader_new(&frames->reader);
-	}
-	SLIST_REMOVE_HEAD(&pool->readers, in_pool);
-	pool->n_readers--;
-	frames->reader = reader;
-	return 0;
-}
-
-/* Whether libwslay expects the first byte of a header and has nothing in its buffer, as when it was
- * made. */
-static bool is_at_rest(const struct frames_reader *reader)
-{
-	return !reader->in_frame && reader->n_buffered == 0 && reader->input.n == 0;
-}
-
-static void give_reader(struct frames *frames)
-{
-	struct frames_pool *pool = frames->pool;
-	struct frames_reader *reader = frames->reader;
-
-	frames->reader = NULL;
-	if (!is_at_rest(reader) || pool->n_readers >= POOL_READERS_MAX) {
-		reader_free(reader);
-		return;
-	}
-	SLIST_INSERT_HEAD(&pool->readers, reader, in_pool);
-	pool->n_readers++;
-}
-
-int frames_pool_new(struct frames_pool **ret_pool)
-{
-	*ret_pool = calloc(1, sizeof(**ret_pool));
-	return *ret_pool ? 0 : -ENOMEM;
-}
-
-struct frames_pool *frames_pool_free(struct frames_pool *pool)
-{
-	struct frames_reader *reader;
-
-	while (pool && (reader = SLIST_FIRST(&pool->readers))) {
-		SLIST_REMOVE_HEAD(&pool->readers, in_pool);
-		reader_free(reader);
-	}
-	free(pool);
-	return NULL;
-}
-
-/* Frames. */
-
-void frames_init(struct frames *frames, struct frames_pool *pool, bool may_code)
-{
-	*frames = (struct frames){.pool = pool, .may_code = may_code};
+	*frames = (struct frames){.may_code = may_code};
 }
 
 void frames_deinit(struct frames *frames)
 {
-	/* What it holds is of a frame that nobody completes. */
-	frames->reader = reader_free(frames->reader);
-	frames->input = SV_EMPTY;
+	buffer_deinit(&frames->partial);
+	frames->n_input = 0;
 	frames->is_over = true;
 }
 
@@ -159,65 +36,108 @@ static bool is_control(unsigned opcode)
 	return opcode >= FRAME_CLOSE;
 }
 
-/* The rule that the header of a frame breaks, or NULL. */
-static const char *judge_head(const struct frames *frames, const struct wslay_frame_iocb *frame)
+static const char *judge_control(const struct frame_header *header)
 {
-	bool begins = frame->opcode == FRAME_TEXT || frame->opcode == FRAME_BINARY;
-	bool may_code = frames->may_code && begins;
-
-	if (!frame->mask) {
-		return "the frame is not masked";
-	}
-	if (frame->rsv & ~(may_code ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE)) {
-		return "a reserved bit is set";
-	}
-	if (!begins && frame->opcode != FRAME_CONTINUATION && frame->opcode != FRAME_CLOSE &&
-	    frame->opcode != FRAME_PING && frame->opcode != FRAME_PONG) {
+	if (header->opcode > FRAME_PONG) {
 		return "the opcode is not defined";
 	}
-	if (begins && frames->in_message) {
-		return "a message begins before the last one has ended";
+	if (!header->is_final) {
+		return "a control frame is fragmented";
 	}
-	if (frame->opcode == FRAME_CONTINUATION && !frames->in_message) {
-		return "a continuation continues nothing";
-	}
-	return NULL;
+	return header->n_payload > FRAME_LENGTH_7 ? "a control frame is too long" : NULL;
 }
 
-static size_t head_size(const struct wslay_frame_iocb *frame)
+static const char *judge_data(const struct frames *frames, const struct frame_header *header)
 {
-	uint64_t n = frame->payload_length;
-
-	return 2 +
-	       (n <= FRAME_LENGTH_7    ? 0
-		: n <= FRAME_LENGTH_16 ? 2
-				       : 8) +
-	       (frame->mask ? MASK_SIZE : 0);
+	if (header->opcode > FRAME_BINARY) {
+		return "the opcode is not defined";
+	}
+	if (header->opcode == FRAME_CONTINUATION) {
+		return frames->in_message ? NULL : "a continuation continues nothing";
+	}
+	return frames->in_message ? "a message begins before the last one has ended" : NULL;
 }
 
-/* The header is there. Returns false if it is bad. */
-static bool begin_frame(struct frames *frames, const struct wslay_frame_iocb *frame,
+/* The rule that a header breaks, or NULL. */
+static const char *judge(const struct frames *frames, const struct frame_header *header)
+{
+	bool begins = header->opcode == FRAME_TEXT || header->opcode == FRAME_BINARY;
+	bool may_code = frames->may_code && begins;
+
+	if (!header->is_masked) {
+		return "the frame is not masked";
+	}
+	if (header->is_reserved || (header->is_coded && !may_code)) {
+		return "a reserved bit is set";
+	}
+	if (!header->is_shortest) {
+		return "a length is not in its shortest form";
+	}
+	if (header->n_payload > INT64_MAX) {
+		return "a length has its top bit set";
+	}
+	return is_control(header->opcode) ? judge_control(header) : judge_data(frames, header);
+}
+
+static void begin_frame(struct frames *frames, const struct frame_header *header,
 			struct frames_event *event)
 {
-	struct frames_reader *reader = frames->reader;
-	const char *mistake = judge_head(frames, frame);
+	const char *mistake = judge(frames, header);
 
 	if (mistake) {
 		set_bad(frames, FRAMES_STATUS_PROTOCOL, mistake, event);
-		return false;
+		return;
 	}
-	reader->in_frame = true;
-	reader->opcode = frame->opcode;
-	reader->n_left = frame->payload_length;
-	reader->n_buffered -= head_size(frame);
-	reader->n_control = 0;
-	if (frame->opcode == FRAME_TEXT || frame->opcode == FRAME_BINARY) {
+	frames->in_frame = true;
+	frames->is_final = header->is_final;
+	frames->opcode = (uint8_t)header->opcode;
+	frames->n_left = header->n_payload;
+	memcpy(frames->mask, header->mask, sizeof(frames->mask));
+	if (header->opcode == FRAME_TEXT || header->opcode == FRAME_BINARY) {
 		frames->in_message = true;
-		frames->is_text = frame->opcode == FRAME_TEXT;
-		frames->is_coded = frame->rsv & WSLAY_RSV1_BIT;
+		frames->is_text = header->opcode == FRAME_TEXT;
+		frames->is_coded = header->is_coded;
 		frames->text = (struct utf8){0};
 	}
-	return true;
+}
+
+static struct sv take_input(struct frames *frames, size_t n)
+{
+	struct sv taken = {frames->input, n};
+
+	frames->input += n;
+	frames->n_input -= n;
+	return taken;
+}
+
+/* Reads a header from the input, and from `partial`, where the input ends up if it is not all of a
+ * header. Returns 0 or -ENOMEM. */
+static int read_header(struct frames *frames, struct frames_event *event)
+{
+	struct sv input = {frames->input, frames->n_input};
+	size_t n_partial = frames->partial.n;
+	struct frame_header header;
+
+	if (n_partial) {
+		/* A header has at most 14 bytes; more than that of the input is not needed. */
+		input = sv_first(input, FRAME_HEAD_MAX + FRAME_MASK_SIZE);
+		int r = buffer_append_sv(&frames->partial, input);
+
+		if (r < 0) {
+			return r;
+		}
+		input = buffer_sv(&frames->partial);
+	}
+	size_t n = frame_header_read(input, &header);
+
+	if (n) {
+		(void)take_input(frames, n - n_partial);
+		buffer_deinit(&frames->partial);
+		begin_frame(frames, &header, event);
+		return 0;
+	}
+	input = take_input(frames, frames->n_input);
+	return n_partial ? 0 : buffer_append_sv(&frames->partial, input);
 }
 
 static void on_data(struct frames *frames, struct sv data, bool is_final,
@@ -275,102 +195,81 @@ static void on_close(struct frames *frames, struct sv payload, struct frames_eve
 	}
 	*event =
 		(struct frames_event){.kind = FRAMES_EVENT_CLOSE, .status = status, .data = reason};
-	frames->input = SV_EMPTY;
+	frames->n_input = 0;
 	frames->is_over = true;
 }
 
-static void on_control(struct frames *frames, struct sv data, bool is_end,
-		       struct frames_event *event)
+/* Returns 0 or -ENOMEM. */
+static int on_control(struct frames *frames, struct sv data, struct frames_event *event)
 {
-	struct frames_reader *reader = frames->reader;
+	if (frames->in_frame || frames->partial.n) {
+		int r = buffer_append_sv(&frames->partial, data);
 
-	memcpy(reader->control + reader->n_control, data.data, data.n);
-	reader->n_control += data.n;
-	if (!is_end) {
-		return;
+		if (r < 0 || frames->in_frame) {
+			return r;
+		}
+		data = buffer_sv(&frames->partial);
+		frames->is_told = true;
 	}
-	struct sv payload = {reader->control, reader->n_control};
-
-	if (reader->opcode == FRAME_CLOSE) {
-		on_close(frames, payload, event);
-		return;
+	if (frames->opcode == FRAME_CLOSE) {
+		on_close(frames, data, event);
+		return 0;
 	}
 	*event = (struct frames_event){
-		.kind = reader->opcode == FRAME_PING ? FRAMES_EVENT_PING : FRAMES_EVENT_PONG,
-		.data = payload,
+		.kind = frames->opcode == FRAME_PING ? FRAMES_EVENT_PING : FRAMES_EVENT_PONG,
+		.data = data,
 	};
+	return 0;
 }
 
-static void on_payload(struct frames *frames, const struct wslay_frame_iocb *frame,
-		       struct frames_event *event)
+/* Reads what has arrived of a payload. Returns 0 or -ENOMEM. */
+static int read_payload(struct frames *frames, struct frames_event *event)
 {
-	struct frames_reader *reader = frames->reader;
-	struct sv data = {(const char *)frame->data, frame->data_length};
+	size_t n = frames->n_left < frames->n_input ? (size_t)frames->n_left : frames->n_input;
 
-	if (!reader->in_frame && !begin_frame(frames, frame, event)) {
-		return;
+	frame_unmask(frames->mask, frames->input, n);
+	struct sv data = take_input(frames, n);
+
+	frames->n_left -= n;
+	frames->in_frame = frames->n_left > 0;
+	if (is_control(frames->opcode)) {
+		return on_control(frames, data, event);
 	}
-	reader->n_buffered -= data.n;
-	reader->n_left -= data.n;
-	reader->in_frame = reader->n_left > 0;
-	if (is_control(frame->opcode)) {
-		on_control(frames, data, !reader->in_frame, event);
-	} else {
-		on_data(frames, data, frame->fin && !reader->in_frame, event);
-	}
+	on_data(frames, data, frames->is_final && !frames->in_frame, event);
+	return 0;
 }
 
-void frames_feed(struct frames *frames, struct sv bytes)
+void frames_feed(struct frames *frames, char *bytes, size_t n)
 {
-	frames->input = frames->is_over ? SV_EMPTY : bytes;
-}
-
-/* All input is in libwslay's buffer, or there is none. */
-static void end_feed(struct frames *frames)
-{
-	if (frames->reader && (frames->is_over || is_at_rest(frames->reader))) {
-		give_reader(frames);
-	}
+	frames->input = bytes;
+	frames->n_input = frames->is_over ? 0 : n;
 }
 
 int frames_next(struct frames *frames, struct frames_event *ret_event)
 {
+	int r = 0;
+
 	*ret_event = (struct frames_event){.kind = FRAMES_EVENT_NONE};
-	if (!frames->reader && frames->input.n) {
-		int r = take_reader(frames);
-
-		if (r < 0) {
-			frames_deinit(frames);
-			return r;
+	if (frames->is_told) {
+		frames->is_told = false;
+		buffer_deinit(&frames->partial);
+	}
+	while (r == 0 && frames->n_input && ret_event->kind == FRAMES_EVENT_NONE) {
+		if (!frames->in_frame) {
+			r = read_header(frames, ret_event);
+		}
+		/* A payload may be empty. */
+		if (r == 0 && frames->in_frame) {
+			r = read_payload(frames, ret_event);
 		}
 	}
-	if (frames->input.n) {
-		frames->reader->input = frames->input;
-		frames->input = SV_EMPTY;
+	if (r < 0) {
+		frames_deinit(frames);
 	}
-	while (!frames->is_over && frames->reader && ret_event->kind == FRAMES_EVENT_NONE &&
-	       !is_at_rest(frames->reader)) {
-		struct wslay_frame_iocb frame;
-		ssize_t n = wslay_frame_recv(frames->reader->wslay, &frame);
-
-		if (n >= 0) {
-			on_payload(frames, &frame, ret_event);
-		} else if (n == WSLAY_ERR_PROTO) {
-			set_bad(frames, FRAMES_STATUS_PROTOCOL,
-				"a control frame is fragmented or too long, or a length is not in "
-				"its shortest form",
-				ret_event);
-		} else if (frames->reader->input.n == 0) {
-			break;
-		}
-	}
-	if (ret_event->kind == FRAMES_EVENT_NONE) {
-		end_feed(frames);
-	}
-	return 0;
+	return r;
 }
 
 size_t frames_held(const struct frames *frames)
 {
-	return frames->reader ? sizeof(*frames->reader) + WSLAY_SIZE : 0;
+	return frames->partial.size;
 }

@@ -2,30 +2,28 @@
 #pragma once
 /*
  * Reads the WebSocket frames of a client (RFC 6455), as an engine: bytes in; pieces of messages,
- * control frames and mistakes out. libwslay's frame layer takes the frames apart and removes the
- * masks; the rules that it leaves to its user are kept here:
+ * control frames and mistakes out. The rules:
  *
- *     a frame that is not masked (5.1), a reserved bit, an opcode that is not defined (5.2), a
- *     continuation of nothing or a message within a message (5.4): 1002
+ *     a frame that is not masked (5.1), a reserved bit, an opcode that is not defined, a length
+ *     that is not in the shortest form or has the top bit set (5.2), a continuation of nothing or a
+ *     message within a message (5.4), a control frame that is fragmented or over 125 bytes
+ *     (5.5): 1002
  *     a close frame with one byte, or with a status that may not be sent (7.4): 1002
  *     text, or the reason of a close frame, that is not UTF-8 (8.1), as soon as it is seen: 1007
- *
- * libwslay itself finds control frames that are fragmented or over 125 bytes, and lengths that are
- * not in the shortest form or have the top bit set.
  *
  * piece    a part of a message: what has arrived of a frame. The parts of one message are joined by
  *          the caller, who also limits how long it may get
  * coded    a message whose pieces are compressed (RFC 7692); its text cannot be checked here
- * reader   what an incomplete frame needs: 4.4 KB, most of it libwslay's buffer. It belongs to a
- *          connection only while a frame is incomplete, and otherwise to the worker's pool. It goes
- *          back only with nothing in it, and is then as good as new
+ * partial  what has arrived of a header or of a control frame, at most 125 bytes. Nothing is kept
+ *          of a message: its pieces stand where its bytes were fed, without the mask
  *
  * Use: call frames_feed(), then frames_next() until it returns FRAMES_EVENT_NONE, then feed again.
- * An event, and what it points to, is valid until the next call. A pool and its users belong to one
- * thread.
+ * An event, and what it points to, is valid until the next call.
  */
+#include "common/buffer.h"
 #include "common/sv.h"
 #include "common/utf8.h"
+#include "gateway/ws/frame-head.h"
 
 enum frames_event_kind {
 	FRAMES_EVENT_NONE,
@@ -53,34 +51,32 @@ struct frames_event {
 	const char *mistake; /* which rule the client broke, in words; static */
 };
 
-struct frames_pool;
-struct frames_reader;
-
-/* Returns 0 or -ENOMEM. */
-_must_check_ int frames_pool_new(struct frames_pool **ret_pool);
-/* Call when none of its readers is in use. NULL is fine; returns NULL. */
-struct frames_pool *frames_pool_free(struct frames_pool *pool);
-
 struct frames {
-	struct frames_pool *pool;
-	struct frames_reader *reader; /* NULL between two frames */
-	struct sv input;
+	char *input; /* what is fed and not read */
+	size_t n_input;
+	struct buffer partial;
+	uint64_t n_left; /* of the payload of the current frame */
 	struct utf8 text;
-	bool may_code;   /* compression was negotiated */
-	bool in_message; /* a continuation must follow */
-	bool is_text;    /* of the message */
-	bool is_coded;
-	bool is_over;
+	uint8_t opcode; /* of the current frame */
+	unsigned char mask[FRAME_MASK_SIZE];
+	bool may_code : 1;   /* compression was negotiated */
+	bool in_frame : 1;   /* the header was read, the end of the payload was not */
+	bool is_final : 1;   /* of the current frame */
+	bool is_told : 1;    /* the last event points to `partial` */
+	bool in_message : 1; /* a continuation must follow */
+	bool is_text : 1;    /* of the message */
+	bool is_coded : 1;
+	bool is_over : 1;
 };
 
-/* @pool is borrowed until frames_deinit(). @may_code: messages may be coded. */
-void frames_init(struct frames *frames, struct frames_pool *pool, bool may_code);
+/* @may_code: messages may be coded. */
+void frames_init(struct frames *frames, bool may_code);
 /* May run twice. */
 void frames_deinit(struct frames *frames);
 
-/* Feeds @bytes, borrowed until frames_next() returns NONE. After the last event they are
- * ignored. */
-void frames_feed(struct frames *frames, struct sv bytes);
+/* Feeds the @n @bytes, borrowed until frames_next() returns NONE, and changed: masks are removed in
+ * their place. After the last event they are ignored. */
+void frames_feed(struct frames *frames, char *bytes, size_t n);
 
 /* Gets the next event. Returns 0 or -ENOMEM, after which no event follows. */
 _must_check_ int frames_next(struct frames *frames, struct frames_event *ret_event);

@@ -153,12 +153,12 @@ static void on_event(struct ws_connection *connection, const struct frames_event
 	}
 }
 
-static void on_bytes(struct ws_connection *connection, struct sv bytes)
+static void on_bytes(struct ws_connection *connection, char *bytes, size_t n)
 {
 	struct frames_event event;
 	int r;
 
-	frames_feed(&connection->frames, bytes);
+	frames_feed(&connection->frames, bytes, n);
 	do {
 		r = frames_next(&connection->frames, &event);
 		if (r < 0) {
@@ -198,7 +198,7 @@ static bool read_once(struct ws_connection *connection)
 		return false;
 	}
 	on_sign_of_life(connection);
-	on_bytes(connection, (struct sv){server->input, n});
+	on_bytes(connection, server->input, n);
 	if (connection->held.n != n_held && !is_deaf(connection)) {
 		server->options.held(connection->session);
 	}

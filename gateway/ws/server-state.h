@@ -51,7 +51,6 @@ struct ws_connection {
 
 struct ws_server {
 	struct ws_server_options options;
-	struct frames_pool *pool;
 	LIST_HEAD(, ws_connection) connections;
 	struct coder *coder;   /* made when the first connection needs it */
 	struct buffer scratch; /* a message that is being compressed */

@@ -186,7 +186,7 @@ void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoptio
 	connection->request = adoption->request;
 	connection->is_duplicate = adoption->is_duplicate;
 	connection->is_coded = adoption->is_coded;
-	frames_init(&connection->frames, server->pool, adoption->is_coded);
+	frames_init(&connection->frames, adoption->is_coded);
 	LIST_INSERT_HEAD(&server->connections, connection, in_server);
 	wire_set_user(connection->wire, &wire_callbacks, connection);
 	ws_set_deadline(connection, 0);
@@ -202,8 +202,7 @@ int ws_server_new(const struct ws_server_options *options, struct ws_server **re
 {
 	struct ws_server *server = calloc(1, sizeof(*server));
 
-	if (!server || frames_pool_new(&server->pool) < 0) {
-		free(server);
+	if (!server) {
 		return -ENOMEM;
 	}
 	server->options = *options;
@@ -229,7 +228,6 @@ void ws_server_set_ping_interval(struct ws_server *server, unsigned interval_s)
 struct ws_server *ws_server_free(struct ws_server *server)
 {
 	if (server) {
-		frames_pool_free(server->pool);
 		coder_free(server->coder);
 		buffer_deinit(&server->scratch);
 		free(server);

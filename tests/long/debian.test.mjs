@@ -13,7 +13,7 @@ const MINUTES = 60 * 1000;
 const TIMEOUT = { timeout: patiently(10 * MINUTES), skip: await without('dpkg-buildpackage') ?? await without('dh') };
 // What the package depends on, and what the tests in it need.
 const PACKAGES = ['systemd', 'systemd-sysv', 'procps', 'curl', 'ca-certificates', 'libc-ares2', 'libexpat1', 'libidn2-0',
-	'libmicrohttpd12', 'libseccomp2', 'libssl3', 'libuv1', 'libwslay1', 'zlib1g'];
+	'libmicrohttpd12', 'libseccomp2', 'libssl3', 'libuv1', 'zlib1g'];
 const PAGE = 'curl --silent --fail http://127.0.0.1:5280/ | grep -q "<title>"';
 let folder;
 let packages;

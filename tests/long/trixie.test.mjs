@@ -9,7 +9,7 @@ import { patiently, run, stopAll } from '../support/util.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TIMEOUT = { timeout: patiently(10 * 60 * 1000), skip: await withoutChroot() };
-const PACKAGES = ['meson', 'ninja-build', 'pkgconf', 'gcc', 'clang', 'libc6-dev', 'libmicrohttpd-dev', 'libwslay-dev', 'libssl-dev',
+const PACKAGES = ['meson', 'ninja-build', 'pkgconf', 'gcc', 'clang', 'libc6-dev', 'libmicrohttpd-dev', 'libssl-dev',
 	'libc-ares-dev', 'libexpat1-dev', 'libuv1-dev', 'libidn2-dev', 'libseccomp-dev', 'uthash-dev', 'zlib1g-dev', 'ca-certificates', 'libcmocka-dev', 'nodejs',
 	'openssl', 'iproute2'];
 // Not dns-faults: it holds answers back for seconds, and c-ares 1.34 shortens its time-outs to what the server usually needs.

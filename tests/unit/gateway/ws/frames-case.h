@@ -79,27 +79,30 @@ static inline int case_feed(struct frames *frames, struct sv piece, struct buffe
 			    struct buffer *log)
 {
 	struct frames_event event;
+	char *copy = malloc(piece.n ? piece.n : 1);
 	int r;
 
-	frames_feed(frames, piece);
+	assert_non_null(copy);
+	memcpy(copy, piece.data, piece.n);
+	frames_feed(frames, copy, piece.n);
 	do {
 		r = frames_next(frames, &event);
 		if (r == 0) {
 			case_log_event(&event, message, log);
 		}
 	} while (r == 0 && event.kind != FRAMES_EVENT_NONE);
+	free(copy);
 	return r;
 }
 
-/* Feeds all pieces to a connection over @pool. */
-static inline void case_run(struct frames_pool *pool, bool may_code, struct pieces *pieces,
-			    struct buffer *log)
+/* Feeds all pieces to a connection. */
+static inline void case_run(bool may_code, struct pieces *pieces, struct buffer *log)
 {
 	struct buffer message = BUFFER_INIT;
 	struct frames frames;
 	struct sv piece;
 
-	frames_init(&frames, pool, may_code);
+	frames_init(&frames, may_code);
 	while (pieces_next(pieces, &piece)) {
 		assert_int_equal(case_feed(&frames, piece, &message, log), 0);
 	}
