@@ -80,6 +80,11 @@ void gather_close(struct gather *gather)
 
 int gather_add(struct gather *gather, struct link *link, struct sv bytes)
 {
+	if (bytes.n > GATHER_ONE_MAX) {
+		gather_flush(gather, link);
+		gather->write(link, bytes);
+		return 0;
+	}
 	bool goes_on = gather->n_parts && gather->parts[gather->n_parts - 1].link == link;
 
 	if (!goes_on && gather->n_parts == GATHER_PARTS_MAX) {

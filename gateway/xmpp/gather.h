@@ -19,6 +19,9 @@ struct link;
 enum {
 	/* Bytes that are sent at once, without waiting for the end of the turn. */
 	GATHER_MAX = 64 * 1024,
+	/* Likewise, when they are added together: to copy more costs more than the write that it
+	 * could save. */
+	GATHER_ONE_MAX = 16 * 1024,
 	/* Parts, likewise: as many as the loop reports events at a time, or almost. */
 	GATHER_PARTS_MAX = 64,
 };

@@ -157,24 +157,41 @@ static void test_dropped(void **state)
 
 static void test_much(void **state)
 {
-	static char much[GATHER_MAX];
+	static char much[GATHER_ONE_MAX + 1];
+	const struct sv most = {much, GATHER_ONE_MAX};
 
 	(void)state;
 	memset(much, 'x', sizeof(much));
-	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much) - 1}), 0);
+	for (size_t i = 1; i < GATHER_MAX / GATHER_ONE_MAX; i++) {
+		assert_int_equal(gather_add(&gather, link_of(0), most), 0);
+	}
+	assert_int_equal(gather_add(&gather, link_of(0), sv_first(most, most.n - 1)), 0);
 	assert_int_equal(written[0].n, 0);
 	assert_int_equal(gather_add(&gather, link_of(0), SV("y")), 0);
 	assert_int_equal(written[0].n, GATHER_MAX);
+	assert_int_equal(gather.n_parts, 0);
 	buffer_clear(&written[0]);
-	/* More than that at once does not stay in memory. */
-	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much) - 1}), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), (struct sv){much, sizeof(much)}), 0);
-	assert_int_equal(written[0].n, 2 * GATHER_MAX - 1);
-	assert_null(gather.bytes.data);
+}
+
+/* A large one is sent at once, behind what the link has sent before. */
+static void test_large(void **state)
+{
+	static char much[GATHER_ONE_MAX + 1];
+	const struct sv large = {much, sizeof(much)};
+
+	(void)state;
+	memset(much, 'x', sizeof(much));
+	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
+	assert_int_equal(gather_add(&gather, link_of(1), SV("b")), 0);
+	assert_int_equal(gather_add(&gather, link_of(0), large), 0);
+	assert_int_equal(written[0].n, 1 + sizeof(much));
+	assert_int_equal(buffer_sv(&written[0]).data[0], 'a');
 	buffer_clear(&written[0]);
-	assert_int_equal(gather_add(&gather, link_of(1), SV("z")), 0);
-	gather_flush(&gather, link_of(1));
-	check_written(1, "z");
+	check_written(1, "");
+	assert_int_equal(gather_add(&gather, link_of(0), SV("c")), 0);
+	flush_all();
+	check_written(0, "c");
+	check_written(1, "b");
 }
 
 /* A link whose stanza finds no memory fails and is dropped. Nothing of what the others sent is lost
@@ -230,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_much, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_isolation, setup, teardown),
 	};
 
