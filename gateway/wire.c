@@ -320,6 +320,9 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 
 int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
+	if (wire_waiting(wire) == 0 && length_of(parts, n_parts) > WIRE_LATER_MAX) {
+		return wire_send(wire, parts, n_parts);
+	}
 	int r = wire->broken ? 0 : queue(wire, parts, n_parts, 0);
 
 	if (r == 0 && wire->out.n && !wire->wants_write) {

@@ -53,6 +53,8 @@ enum {
 	WIRE_DRAIN_S = 30,
 	WIRE_LINGER_MAX = 1024 * 1024,
 	WIRE_PARTS_MAX = 4,
+	/* To copy more costs more than the write that it could save. */
+	WIRE_LATER_MAX = 16 * 1024,
 	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a
 	 * client's bytes. */
 	WIRE_DEADLINE_MAX = 24 * 3600,
@@ -194,7 +196,8 @@ _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t 
 _must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 				struct blob *body);
 
-/* Likewise, at the end of this turn of the loop, in one write with all that is sent until then. */
+/* Likewise, at the end of this turn of the loop, in one write with all that is sent until then.
+ * More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. */
 _must_check_ int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts);
 
 /* Bytes that wait to be sent. */

@@ -306,6 +306,33 @@ static void test_send_later(void **state)
 	assert_int_equal(recv(one.theirs[0], text, sizeof(text), 0), 4);
 }
 
+/* What is large is sent at once, and nothing overtakes. */
+static void test_send_large_later(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char text[2 * WIRE_LATER_MAX + 3];
+	struct iovec most = {text, WIRE_LATER_MAX};
+	struct iovec more = {text + WIRE_LATER_MAX, WIRE_LATER_MAX + 1};
+	struct iovec last = {text + 2 * WIRE_LATER_MAX + 1, 2};
+	char some[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++) {
+		text[i] = (unsigned char)(i * 7);
+	}
+	join(0, true);
+	assert_int_equal(wire_send_later(client->wire, &most, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), WIRE_LATER_MAX);
+	assert_int_equal(wire_send_later(client->wire, &more, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), 2 * WIRE_LATER_MAX + 1);
+	assert_int_equal(wire_send_later(client->wire, &last, 1), 0);
+	receive_pattern(sizeof(text));
+	turn();
+	assert_int_equal(wire_waiting(client->wire), 0);
+	assert_int_equal(wire_send_later(client->wire, &more, 1), 0);
+	assert_true(recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT) > 0);
+}
+
 /* A callback may close any wire, also one whose event is reported in the same turn. */
 static void test_close_each_other(void **state)
 {
@@ -487,6 +514,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_blob, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_large_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_drains, setup, teardown),
