@@ -255,19 +255,43 @@ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *i
 	return writer_end(&writer);
 }
 
+int xml_item_split(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
+		   struct buffer *buffer, struct sv *ret_rest)
+{
+	size_t n_head = item->missing ? 1 + item->n_prefix + item->name.n : 0;
+	int r = buffer_append_sv(buffer, sv_first(item->text, n_head));
+
+	if (r == 0 && item->missing) {
+		r = xml_item_write_missing(scan, item, except, buffer);
+	}
+	if (r == 0) {
+		*ret_rest = sv_skip(item->text, n_head);
+	}
+	return r;
+}
+
 int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
 		   struct buffer *buffer)
 {
-	size_t n_head = 1 + item->n_prefix + item->name.n;
-	struct writer writer = writer_begin(buffer);
+	struct sv rest;
+	int r = xml_item_split(scan, item, except, buffer, &rest);
 
-	if (item->missing == 0) {
-		return buffer_append_sv(buffer, item->text);
+	return r < 0 ? r : buffer_append_sv(buffer, rest);
+}
+
+int xml_item_take(struct xml_scan *scan, const struct xml_item *item, struct buffer *buffer)
+{
+	struct sv kept = buffer_sv(&scan->partial);
+
+	buffer_clear(buffer);
+	if (item->missing || kept.n == 0) {
+		return xml_item_write(scan, item, 0, buffer);
 	}
-	writer_put(&writer, sv_first(item->text, n_head));
-	if (writer.error == 0) {
-		writer_fail(&writer, xml_item_write_missing(scan, item, except, buffer));
-	}
-	writer_put(&writer, sv_skip(item->text, n_head));
-	return writer_end(&writer);
+	buffer_deinit(buffer);
+	*buffer = scan->partial;
+	scan->partial = BUFFER_INIT;
+	buffer_note_used(buffer);
+	buffer->offset += (size_t)(item->text.data - kept.data);
+	buffer->n = item->text.n;
+	return 0;
 }

@@ -173,6 +173,17 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 _must_check_ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
 					uint32_t except, struct buffer *buffer);
 
+/* The completed element in two parts, @except as above: appends the first one, which may be empty,
+ * and gives the other one as it stands in the element. Returns 0 or -ENOMEM. */
+_must_check_ int xml_item_split(const struct xml_scan *scan, const struct xml_item *item,
+				uint32_t except, struct buffer *buffer, struct sv *ret_rest);
+
 /* Appends the completed element; @except as above. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_write(const struct xml_scan *scan, const struct xml_item *item,
 				uint32_t except, struct buffer *buffer);
+
+/* Puts the completed element into @buffer, without what was there. If the scan keeps the element's
+ * bytes, @buffer takes their memory, and holds those of all items that follow, until the next feed;
+ * items that were returned before are no longer valid. Returns 0 or -ENOMEM. */
+_must_check_ int xml_item_take(struct xml_scan *scan, const struct xml_item *item,
+			       struct buffer *buffer);

@@ -312,6 +312,7 @@ static void test_write_except(void **state)
 	struct xml_scan scan;
 	struct xml_item item;
 	struct buffer out = BUFFER_INIT;
+	struct sv rest;
 	int r;
 
 	xml_scan_init(&scan, one->pool, &options);
@@ -324,12 +325,85 @@ static void test_write_except(void **state)
 	assert_true(sv_eq(buffer_sv(&out),
 			  SV("<m xmlns:b='urn:streams' xmlns:c='urn:told'><b:n/><c:o/></m>")));
 	buffer_clear(&out);
+	assert_int_equal(xml_item_split(&scan, &item, 1 << STREAMS, &out, &rest), 0);
+	assert_true(sv_eq(buffer_sv(&out),
+			  SV("<m xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
+	assert_ptr_equal(rest.data, item.text.data + 2);
+	assert_int_equal(rest.n, item.text.n - 2);
+	buffer_clear(&out);
 	assert_int_equal(xml_item_write_missing(&scan, &item, 0, &out), 0);
 	assert_true(sv_eq(buffer_sv(&out),
 			  SV(" xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
 	assert_false(xml_scan_next(&scan, &item, &r));
 	buffer_deinit(&out);
 	xml_scan_deinit(&scan);
+}
+
+/* Feeds @text, and takes each element out of the scan. Appends them to @log. */
+static void take_all(struct xml_scan *scan, struct sv text, struct buffer *log)
+{
+	/* One of them may hold the bytes of those that follow. */
+	struct buffer elements[8] = {0};
+	struct xml_item item;
+	size_t n = 0;
+	int r;
+
+	assert_int_equal(xml_scan_feed(scan, text.data, text.n), 0);
+	while (xml_scan_next(scan, &item, &r)) {
+		if (item.kind == XML_ITEM_ELEMENT) {
+			assert_int_equal(xml_item_take(scan, &item, &elements[n]), 0);
+			LOG(log, "%.*s\n", SV_ARGS(buffer_sv(&elements[n])));
+			n++;
+		}
+	}
+	assert_int_equal(r, 0);
+	while (n) {
+		buffer_deinit(&elements[--n]);
+	}
+}
+
+static void run_taking(struct pieces *pieces, struct buffer *log, void *userdata)
+{
+	const struct setup *one = userdata;
+	struct xml_scan scan;
+	struct sv piece;
+
+	xml_scan_init(&scan, one->pool, &options);
+	while (pieces_next(pieces, &piece)) {
+		take_all(&scan, piece, log);
+	}
+	assert_true(xml_scan_is_idle(&scan));
+	assert_null(scan.partial.data);
+	xml_scan_deinit(&scan);
+}
+
+/* The memory of the scan, where it kept the bytes; else a copy. */
+static void test_take(void **state)
+{
+	const struct setup *one = *state;
+	struct buffer element = BUFFER_INIT;
+	struct xml_scan scan;
+	struct xml_item item;
+	const char *kept;
+	int r;
+
+	pieces_check(SV(ROOT "<m xmlns='a'>x</m><m/> <n xmlns='b'/><o xmlns='c'><p/></o>\n"),
+		     run_taking, *state,
+		     "<m xmlns='a'>x</m>\n<m xmlns='jabber:client'/>\n<n xmlns='b'/>\n"
+		     "<o xmlns='c'><p/></o>\n");
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(feed_quietly(&scan, ROOT "<m xmlns='a'>"), 1);
+	kept = scan.partial.data;
+	assert_int_equal(xml_scan_feed(&scan, "</m>", 4), 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	assert_int_equal(xml_item_take(&scan, &item, &element), 0);
+	assert_ptr_equal(element.data, kept);
+	assert_true(sv_eq(buffer_sv(&element), SV("<m xmlns='a'></m>")));
+	assert_false(xml_scan_next(&scan, &item, &r));
+	xml_scan_deinit(&scan);
+	/* It outlives the scan. */
+	assert_true(sv_eq(buffer_sv(&element), SV("<m xmlns='a'></m>")));
+	buffer_deinit(&element);
 }
 
 int main(void)
@@ -339,7 +413,7 @@ int main(void)
 		TEST(test_scopes),       TEST(test_children_and_attributes),
 		TEST(test_refused),      TEST(test_utf8),
 		TEST(test_utf16),        TEST(test_rootless),
-		TEST(test_write_except),
+		TEST(test_write_except), TEST(test_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
