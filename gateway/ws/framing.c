@@ -164,7 +164,8 @@ static int on_framing(struct framing *framing, const struct xml_item *item)
 	return 0;
 }
 
-static int on_element(struct framing *framing, const struct xml_item *item)
+/* @stays: the bytes fed stay until the event has been reported. */
+static int on_element(struct framing *framing, const struct xml_item *item, bool stays)
 {
 	if (framing->event.kind != FRAMING_EVENT_NONE) {
 		/* RFC 7395, 3.3.3: one element per message. */
@@ -192,8 +193,11 @@ static int on_element(struct framing *framing, const struct xml_item *item)
 		return 0;
 	}
 	framing->event.kind = FRAMING_EVENT_ELEMENT;
-	buffer_clear(&framing->element);
-	return xml_item_write(&framing->scan, item, 0, &framing->element);
+	if (stays && framing->scan.partial.n == 0 && item->missing == 0) {
+		framing->event.element = item->text;
+		return 0;
+	}
+	return xml_item_take(&framing->scan, item, &framing->element);
 }
 
 static void on_message_end(struct framing *framing)
@@ -205,7 +209,9 @@ static void on_message_end(struct framing *framing)
 	framing->n_message = 0;
 	framing->n_doctype = 0;
 	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
-	framing->event.element = buffer_sv(&framing->element);
+	if (framing->event.element.n == 0) {
+		framing->event.element = buffer_sv(&framing->element);
+	}
 }
 
 int framing_feed(struct framing *framing, const char *data, size_t n, bool final, bool text)
@@ -235,7 +241,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 		int item_result = 0;
 
 		if (!framing->over && item.kind == XML_ITEM_ELEMENT) {
-			item_result = on_element(framing, &item);
+			item_result = on_element(framing, &item, final);
 		} else if (!framing->over) {
 			set_bad(framing, "not-well-formed", "the message is not an XML element");
 		}

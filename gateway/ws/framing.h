@@ -55,7 +55,7 @@ struct framing_event {
 struct framing {
 	struct xml_scan_options options; /* a copy: a reload replaces the worker's */
 	struct xml_scan scan;
-	struct buffer element;      /* of the current message, until its end */
+	struct buffer element;      /* of the current message, unless it stands in the last piece */
 	struct framing_event event; /* reported at the end of the message */
 	struct buffer text;         /* what `event` points into */
 	size_t n_message_max;
@@ -74,8 +74,8 @@ _must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
 			      const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
 
-/* Processes a piece of a message; @final: the last one. @text: not a binary message, which RFC 7395
- * (3.2) does not allow. Returns 0 or -ENOMEM. */
+/* Processes a piece of a message, borrowed until framing_next() returns NONE; @final: the last one.
+ * @text: not a binary message, which RFC 7395 (3.2) does not allow. Returns 0 or -ENOMEM. */
 _must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool final,
 			      bool text);
 
