@@ -94,6 +94,10 @@ struct ws_goodbye {
  * session must then be abandoned, because the client would miss a message. */
 _must_check_ int ws_session_send(struct ws_session *session, int write_result);
 
+/* The same with @rest behind it. */
+_must_check_ int ws_session_send_parts(struct ws_session *session, int write_result,
+				       struct sv rest);
+
 /* Sends an <open/> if the client has none: an error must follow one, also while the stream is being
  * opened (RFC 7395, 3.4). Returns as ws_session_send(). */
 _must_check_ int ws_session_send_own_open(struct ws_session *session);

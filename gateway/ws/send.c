@@ -9,16 +9,19 @@ enum {
 	PONG_WATER = 16 * 1024,
 };
 
-static int send_frame(struct ws_connection *connection, struct frame_head frame, struct sv payload)
+static int send_frame(struct ws_connection *connection, struct frame_head frame, struct sv payload,
+		      struct sv rest)
 {
 	unsigned char head[FRAME_HEAD_MAX];
 
-	frame.n_payload = payload.n;
+	frame.n_payload = payload.n + rest.n;
 	const struct iovec parts[] = {
 		{head, frame_head_write(frame, head)},
 		{(char *)payload.data, payload.n},
+		{(char *)rest.data, rest.n},
 	};
-	int r = connection->lost ? 0 : wire_send_later(connection->wire, parts, 2);
+	int r = connection->lost ? 0
+				 : wire_send_later(connection->wire, parts, ARRAY_LENGTH(parts));
 
 	if (r < 0) {
 		/* A part of the frame may be sent: nothing can follow it. */
@@ -28,16 +31,26 @@ static int send_frame(struct ws_connection *connection, struct frame_head frame,
 	return r;
 }
 
-/* Compresses @text, if that is worth it. */
-static bool compress(struct ws_connection *connection, struct sv text, struct sv *ret_coded)
+static bool is_worth_coding(const struct ws_connection *connection, size_t n)
+{
+	return connection->is_coded && n >= CODING_TEXT_MIN && n <= CODING_TEXT_MAX;
+}
+
+/* Compresses @text and @rest, unless there is no memory: then they go as they are. */
+static bool compress(struct ws_connection *connection, struct sv text, struct sv rest,
+		     struct sv *ret_coded)
 {
 	struct ws_server *server = connection->server;
 
-	if (!connection->is_coded || text.n < CODING_TEXT_MIN || text.n > CODING_TEXT_MAX) {
-		return false;
-	}
+	buffer_clear(&server->joined);
 	buffer_clear(&server->scratch);
-	/* Without memory the message goes as it is. */
+	if (rest.n) {
+		if (buffer_append_sv(&server->joined, text) < 0 ||
+		    buffer_append_sv(&server->joined, rest) < 0) {
+			return false;
+		}
+		text = buffer_sv(&server->joined);
+	}
 	if (coder_encode_message(server->coder, text, &server->scratch) < 0) {
 		return false;
 	}
@@ -45,17 +58,22 @@ static bool compress(struct ws_connection *connection, struct sv text, struct sv
 	return ret_coded->n < text.n;
 }
 
-int ws_send(struct ws_connection *connection, struct sv text)
+int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 {
 	struct frame_head frame = {.opcode = FRAME_TEXT};
 	struct sv coded;
+	int r;
 
 	if (connection->close_sent) {
 		return 0;
 	}
-	frame.coded = compress(connection, text, &coded);
-	int r = send_frame(connection, frame, frame.coded ? coded : text);
-
+	if (is_worth_coding(connection, text.n + rest.n) &&
+	    compress(connection, text, rest, &coded)) {
+		frame.coded = true;
+		r = send_frame(connection, frame, coded, SV_EMPTY);
+	} else {
+		r = send_frame(connection, frame, text, rest);
+	}
 	connection->congested =
 		connection->congested || wire_waiting(connection->wire) > WS_HIGH_WATER;
 	return r;
@@ -64,7 +82,7 @@ int ws_send(struct ws_connection *connection, struct sv text)
 void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload)
 {
 	/* Without memory the connection ends. */
-	(void)!send_frame(connection, (struct frame_head){.opcode = opcode}, payload);
+	(void)!send_frame(connection, (struct frame_head){.opcode = opcode}, payload, SV_EMPTY);
 }
 
 void ws_send_pong(struct ws_connection *connection, struct sv payload)

@@ -19,7 +19,7 @@
 
 enum {
 	/* Bytes that are read at once, into a buffer of the server. */
-	WS_READ_SIZE = 16 * 1024,
+	WS_READ_SIZE = 64 * 1024,
 };
 
 struct ws_connection {
@@ -53,7 +53,8 @@ struct ws_server {
 	struct ws_server_options options;
 	LIST_HEAD(, ws_connection) connections;
 	struct coder *coder;   /* made when the first connection needs it */
-	struct buffer scratch; /* a message that is being compressed */
+	struct buffer joined;  /* a message to be compressed */
+	struct buffer scratch; /* the same, compressed */
 	char input[WS_READ_SIZE];
 };
 

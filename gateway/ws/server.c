@@ -229,6 +229,7 @@ struct ws_server *ws_server_free(struct ws_server *server)
 {
 	if (server) {
 		coder_free(server->coder);
+		buffer_deinit(&server->joined);
 		buffer_deinit(&server->scratch);
 		free(server);
 	}

@@ -7,13 +7,19 @@ enum {
 	OPEN_ID_LENGTH = 22,
 };
 
-int ws_session_send(struct ws_session *session, int write_result)
+int ws_session_send_parts(struct ws_session *session, int write_result, struct sv rest)
 {
 	struct buffer *scratch = &session->endpoint->scratch;
-	int r = write_result < 0 ? write_result : ws_send(session->connection, buffer_sv(scratch));
+	int r = write_result < 0 ? write_result
+				 : ws_send(session->connection, buffer_sv(scratch), rest);
 
 	buffer_clear(scratch);
 	return r;
+}
+
+int ws_session_send(struct ws_session *session, int write_result)
+{
+	return ws_session_send_parts(session, write_result, SV_EMPTY);
 }
 
 /* @drop: link_drop(), else link_close(). */

@@ -94,11 +94,12 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 		return;
 	}
 	struct buffer *scratch = &session->endpoint->scratch;
-	int r = stream_event_write(link_stream(session->link), scratch);
+	struct sv rest = SV_EMPTY;
+	int r = stream_event_split(link_stream(session->link), scratch, &rest);
 
 	session->is_served = true;
-	session_log_to_client(&session->log, 1, scratch->n);
-	if (ws_session_send(session, r) < 0) {
+	session_log_to_client(&session->log, 1, scratch->n + rest.n);
+	if (ws_session_send_parts(session, r, rest) < 0) {
 		ws_session_abandon(session);
 		return;
 	}

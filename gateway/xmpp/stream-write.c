@@ -85,8 +85,9 @@ static int write_stream_element(const struct stream *stream, struct buffer *buff
 	return writer_end(&writer);
 }
 
-int stream_event_write(const struct stream *stream, struct buffer *buffer)
+int stream_event_split(const struct stream *stream, struct buffer *buffer, struct sv *ret_rest)
 {
+	*ret_rest = SV_EMPTY;
 	if (stream->repeating) {
 		return buffer_append_sv(buffer, stream->features.n ? buffer_sv(&stream->features)
 								   : FEATURES_EMPTY);
@@ -94,5 +95,13 @@ int stream_event_write(const struct stream *stream, struct buffer *buffer)
 	if (stream->item.ns == NS_STREAMS) {
 		return write_stream_element(stream, buffer);
 	}
-	return xml_item_write(&stream->scan, &stream->item, 0, buffer);
+	return xml_item_split(&stream->scan, &stream->item, 0, buffer, ret_rest);
+}
+
+int stream_event_write(const struct stream *stream, struct buffer *buffer)
+{
+	struct sv rest;
+	int r = stream_event_split(stream, buffer, &rest);
+
+	return r < 0 ? r : buffer_append_sv(buffer, rest);
 }

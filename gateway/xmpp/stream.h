@@ -163,6 +163,11 @@ _must_check_ int stream_next(struct stream *stream, enum stream_event_kind *ret_
  * wrote, unless the element uses that prefix for something else. Returns 0 or -ENOMEM. */
 _must_check_ int stream_event_write(const struct stream *stream, struct buffer *buffer);
 
+/* The same in two parts: appends the first one, which may be empty; the other one is valid as long
+ * as the event. Returns 0 or -ENOMEM. */
+_must_check_ int stream_event_split(const struct stream *stream, struct buffer *buffer,
+				    struct sv *ret_rest);
+
 /* Whether the last event, an ERROR, names another host to go to, and the stream may go there
  * because the client has not got features yet. A host that cannot be read (redirect.h) does not
  * count. */

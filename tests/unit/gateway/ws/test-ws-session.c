@@ -89,17 +89,21 @@ static int teardown(void **state)
 
 /* The WebSocket below. */
 
-int ws_send(struct ws_connection *connection, struct sv text)
+int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 {
 	/* As the real one may. */
-	void *copy = malloc(text.n + 1);
+	char *copy = malloc(text.n + rest.n + 1);
 
 	(void)connection;
-	free(copy);
 	if (!copy) {
 		return -ENOMEM;
 	}
-	script_add("to client", text);
+	memcpy(copy, text.data, text.n);
+	if (rest.n) {
+		memcpy(copy + text.n, rest.data, rest.n);
+	}
+	script_add("to client", (struct sv){copy, text.n + rest.n});
+	free(copy);
 	return 0;
 }
 
