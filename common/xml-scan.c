@@ -94,6 +94,15 @@ static size_t keep_from(const struct xml_parser *parser)
 	return parser->depth == 1 || parser->complete ? parser->accounted : parser->n_fed;
 }
 
+/* For an element of which the first @n bytes have come, and that can have no more than the limit. */
+static int make_room(struct xml_scan *scan, size_t n)
+{
+	size_t n_max = scan->options->n_element_max, n_room = XML_ROOM_FACTOR * n;
+
+	return n < XML_ROOM_MIN ? 0
+				: buffer_reserve(&scan->partial, n_room < n_max ? n_room : n_max);
+}
+
 static int keep_partial(struct xml_scan *scan, size_t from)
 {
 	size_t n_keep = scan->parser->n_fed - from;
@@ -106,7 +115,10 @@ static int keep_partial(struct xml_scan *scan, size_t from)
 		buffer_consume(&scan->partial, scan->partial.n - n_keep);
 		return 0;
 	}
-	return buffer_append_sv(&scan->partial, sv_skip(scan->view, scan->view.n - n_keep));
+	int r = make_room(scan, n_keep);
+
+	return r < 0 ? r
+		     : buffer_append_sv(&scan->partial, sv_skip(scan->view, scan->view.n - n_keep));
 }
 
 /* Called when all items have been returned. Keeps what the next feed needs. */

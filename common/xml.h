@@ -66,6 +66,11 @@ enum {
 	 * stops, unless it is aborted: a third of the work on a large text. Nobody asks for them.
 	 * Below, a new parser costs more than that. */
 	XML_ELEMENT_LARGE = 16 * 1024,
+	/* When so much of an element has come without its end, there is mostly much more to come,
+	 * so room for that is made at once: memory that grows step by step is copied twice. What is
+	 * not written to is not there yet. */
+	XML_ROOM_MIN = 32 * 1024,
+	XML_ROOM_FACTOR = 8,
 	/* A parser goes from one scan to the next of the same scope without a reset, which costs
 	 * more than most stanzas. For the reason above, it does so only up to this many bytes. */
 	XML_WARM_BYTES_MAX = 256 * 1024,

@@ -210,6 +210,27 @@ static void test_large_element(void **state)
 	}
 }
 
+/* Room is made for an element of which much has come, but for no more than it may have. */
+static void test_room(void **state)
+{
+	static const struct xml_scan_options less = {.n_element_max = 2 * XML_ROOM_MIN};
+	const struct setup *one = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t n_text = XML_ROOM_MIN - strlen("<m>") - (i == 0);
+		struct sv text = long_text(ROOT, "<m>", "x", n_text, "");
+		struct xml_scan scan;
+
+		xml_scan_init(&scan, one->pool, i < 2 ? &large_options : &less);
+		feed_quietly(&scan, text.data);
+		assert_int_equal(scan.partial.size, i == 0   ? XML_ROOM_MIN
+						    : i == 1 ? XML_ROOM_FACTOR * XML_ROOM_MIN
+							     : 2 * XML_ROOM_MIN);
+		xml_scan_deinit(&scan);
+		free((void *)text.data);
+	}
+}
+
 /* A tag in tiny pieces is scanned again with each of them; text is not. */
 static void test_rescan_budget(void **state)
 {
@@ -275,11 +296,17 @@ static void test_too_much_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit_of_bytes),        TEST(test_limit_of_root),
-		TEST(test_limit_of_depth),        TEST(test_limit_of_children),
-		TEST(test_limit_of_declarations), TEST(test_hand_over),
-		TEST(test_hand_over_whole),       TEST(test_rescan_budget),
-		TEST(test_too_much_at_once),      TEST(test_large_element),
+		TEST(test_limit_of_bytes),
+		TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),
+		TEST(test_limit_of_children),
+		TEST(test_limit_of_declarations),
+		TEST(test_hand_over),
+		TEST(test_hand_over_whole),
+		TEST(test_rescan_budget),
+		TEST(test_too_much_at_once),
+		TEST(test_large_element),
+		TEST(test_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
