@@ -211,11 +211,13 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 				      : send_on(front, wire, is_free);
 }
 
-/* While an upgrade is under way, any connection may carry requests for any server: those of a proxy
- * are used for many clients. */
+/* Any connection may carry requests for any worker and, while an upgrade is under way, for any
+ * server: those of a proxy are used for many clients. */
 static bool on_asks_always(void *userdata)
 {
-	return doors_exist(((struct front *)userdata)->env->doors);
+	const struct worker_env *env = ((struct front *)userdata)->env;
+
+	return env->n_workers > 1 || doors_exist(env->doors);
 }
 
 static void answer_policy(struct front *front, struct wire *wire)

@@ -1,0 +1,128 @@
+// Sessions of two workers on the same kept connections, as a proxy has them: a connection goes to the worker of the session
+// that its next request names.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import tls from 'node:tls';
+import { after, before, test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
+import { Authority } from '../support/certificates.mjs';
+import { HttpConnection } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, within } from '../support/util.mjs';
+import { NS, parse } from '../support/xml.mjs';
+
+const TIMEOUT = { timeout: patiently(30000) };
+const N = 200;
+let folder;
+let stage;
+let ca;
+let tlsPort;
+let sessions; // one of each worker
+
+before(async () => {
+	folder = temporaryFolder('workers');
+	const authority = new Authority(folder);
+	const front = authority.issue('front', ['localhost']);
+	ca = readFileSync(authority.certificate);
+	tlsPort = await freePort();
+	stage = await Stage.open({ plain: 'plain' }, {
+		workers: 2, wait: 60, inactivity: 60, request_rate: 0, linger: 0,
+		listeners: { [`127.0.0.1:${tlsPort}`]: { tls: { certificate: front.certificate, key: front.key } } },
+	});
+	const found = new Map();
+	while (found.size < 2) {
+		const client = new BoshClient(stage.port, { connection: 'fresh' });
+		await client.login('plain.test');
+		found.set(client.sid.slice(0, 3), client);
+	}
+	sessions = [...found.values()];
+});
+after(async () => {
+	await stopAll(stage);
+	removeFolder(folder);
+});
+
+async function openTls() {
+	const socket = tls.connect({ host: '127.0.0.1', port: tlsPort, ca, servername: 'localhost' });
+	await within(new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject)), 10000, 'a handshake');
+	return new HttpConnection(socket);
+}
+
+const bytesOf = (body) => HttpConnection.requestHead('POST', '/http-bind', { 'Content-Length': Buffer.byteLength(body) }) + body;
+// The next request of a session.
+const next = (client, payload = '', attributes = {}) => client.bodyText({ rid: ++client.rid, sid: client.sid, ...attributes }, payload);
+// One for a session that its worker does not know.
+const unknown = (client) => client.bodyText({ rid: 1, sid: `${client.sid.slice(0, -8)}AAAAAAAA` });
+const echo = (id) => `<message xmlns='jabber:client' id='${id}'/>`;
+
+// How often each thread has waited for something.
+function waits() {
+	const { serverPid } = stage.doab;
+	return readdirSync(`/proc/${serverPid}/task`).map((task) =>
+		Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${serverPid}/task/${task}/status`, 'utf8'))[1]));
+}
+
+for (const [what, open] of [['', () => HttpConnection.open(stage.port)], [' over TLS', openTls]]) {
+	test(`a connection${what} that has served another worker's session is served by one worker from then on`, TIMEOUT, async () => {
+		const connection = await open();
+		for (const client of [...sessions, ...sessions]) {
+			const before = waits();
+			for (let i = 0; i < N; i++) {
+				connection.write(bytesOf(unknown(client)));
+				assert.match((await connection.response()).text, /item-not-found/);
+			}
+			const busy = waits().map((n, i) => n - before[i]).filter((n) => n > N / 2);
+			assert.equal(busy.length, 1, `threads that have worked: ${busy}`);
+		}
+		connection.close();
+	});
+
+	test(`each stanza comes once and in order on one connection${what} that changes its worker with every request`, TIMEOUT, async () => {
+		const connection = await open();
+		for (let i = 0; i < 20; i++) {
+			for (const client of sessions) {
+				connection.write(bytesOf(next(client, echo(`n${i}`))));
+				client.keep({ element: parse((await connection.response()).text) });
+			}
+		}
+		for (const client of sessions) {
+			client.keep(await client.request(echo('end')));
+			assert.deepEqual(client.received.map(({ attributes }) => attributes.id), [...Array.from({ length: 20 }, (_, i) => `n${i}`), 'end']);
+			client.received.length = 0;
+		}
+		connection.close();
+	});
+}
+
+test('a request behind one that is held is answered in its turn, whichever worker has its session', TIMEOUT, async () => {
+	const [held, other] = sessions;
+	const connection = await HttpConnection.open(stage.port);
+	connection.write(bytesOf(next(held)) + bytesOf(next(other, echo('behind'))));
+	// One more request of the session, on another connection, has the first one answered.
+	const second = await HttpConnection.open(stage.port);
+	second.write(bytesOf(next(held, echo('first'))));
+	assert.equal((await connection.response()).text, `<body xmlns='${NS.httpbind}'/>`);
+	assert.match((await connection.response()).text, /id='behind'/);
+	assert.match((await second.response()).text, /id='first'/);
+	// Now nothing is due on the connection: it goes to the other worker.
+	connection.write(bytesOf(next(other, echo('last'))));
+	assert.match((await connection.response()).text, /id='last'/);
+	connection.close();
+	second.close();
+});
+
+test('a body that comes after its head, byte by byte, and an HTTP/1.0 connection', TIMEOUT, async () => {
+	const connection = await HttpConnection.open(stage.port);
+	for (const client of [...sessions, ...sessions]) {
+		const bytes = bytesOf(unknown(client));
+		for (const byte of bytes.slice(0, -1)) {
+			connection.write(byte);
+			await new Promise(setImmediate);
+		}
+		connection.write(bytes.slice(-1));
+		assert.match((await connection.response()).text, /item-not-found/);
+	}
+	connection.write(bytesOf(unknown(sessions[0])).replace('HTTP/1.1', 'HTTP/1.0'));
+	assert.match((await connection.response()).text, /item-not-found/);
+	await within(connection.closed, 10000, 'the end of the connection');
+});
