@@ -13,6 +13,8 @@ from measure import Bench
 from parts import PARTS
 from programs import make_certificates, versions
 
+PUBLISHED = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../conf/bench.svg')
+
 
 def parse():
 	parser = argparse.ArgumentParser()
@@ -25,7 +27,10 @@ def parse():
 	parser.add_argument('--rounds', type=int)
 	parser.add_argument('--ms', type=int)
 	parser.add_argument('--out', help='the folder for bench.csv and bench.svg')
+	parser.add_argument('--publish', action='store_true')
 	arguments = parser.parse_args()
+	if arguments.publish and (arguments.short or arguments.only):
+		parser.error('--publish takes a whole run')
 	arguments.noisy = arguments.noisy or arguments.short
 	arguments.rounds = arguments.rounds or (1 if arguments.short else 7)
 	arguments.ms = arguments.ms or (100 if arguments.short else 400)
@@ -36,11 +41,35 @@ def parse():
 	return arguments
 
 
+def describe(arguments):
+	words = [f'{name} {text}' for name, text in versions(arguments.doab).items()]
+	words.append(f'{len(os.sched_getaffinity(0))} cores')
+	return ', '.join(words) + (', busy' if arguments.noisy else '')
+
+
+def draw(bench, path, about):
+	bars, growth, sizes = {}, {}, {}
+	for key in bench.rows:
+		part, line, sessions, text = key
+		values = bench.values(key)
+		if not values:
+			continue
+		figure = bench.figure(values)
+		if part == 'round-trips':
+			bars[line] = (figure, *report.quartiles(values))
+			sizes.setdefault(line, {})[text] = figure
+		elif part == 'growth':
+			growth.setdefault(line, {})[sessions] = figure
+		elif part == 'sizes':
+			sizes.setdefault(line, {})[text] = figure
+	chart.write(path, bars, growth, sizes if len({key[3] for key in bench.rows}) > 1 else {}, about)
+
+
 def main():
 	arguments = parse()
 	n_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 	resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, n_files))
-	about = ', '.join(f'{name} {text}' for name, text in versions(arguments.doab).items())
+	about = describe(arguments)
 	print(about)
 	results = []
 	with tempfile.TemporaryDirectory() as folder:
@@ -51,8 +80,10 @@ def main():
 			results += of_part
 	if arguments.out:
 		report.write_csv(bench, os.path.join(arguments.out, 'bench.csv'))
-		usual = {key[1]: bench.values(key) for key in bench.rows if key[0] == 'round-trips'}
-		chart.write(os.path.join(arguments.out, 'bench.svg'), usual, about)
+		report.write_results(results, os.path.join(arguments.out, 'bench-bounds.csv'))
+		draw(bench, os.path.join(arguments.out, 'bench.svg'), about)
+	if arguments.publish:
+		draw(bench, PUBLISHED, about)
 	if arguments.short:
 		return 0
 	return report.print_verdict(results)

@@ -11,6 +11,7 @@
  * -c CORES  the cores of the benchmark, with commas
  * -x PIDS   the other processes of the benchmark, with commas
  * KIND      echo, http, blind, bosh, bosh-held or websocket (load.h)
+ * PORT      one, or two with a comma between them (load.h)
  * TEXT      bytes of text in each stanza
  * MS        how long to measure, after a tenth of that to warm up. 0: open the sessions, print
  *           "open", and keep them until the standard input ends
@@ -241,7 +242,10 @@ int main(int argc, char **argv)
 		die("usage: client [OPTION...] KIND PORT SESSIONS TEXT MS PID...");
 	}
 	options.kind = kind_of(argv[0]);
-	options.port = (uint16_t)strtoul(argv[1], NULL, 10);
+	for (char *port = argv[1], *end = port; *port && options.n_ports < LOAD_PORTS_MAX;
+	     port = *end ? end + 1 : end) {
+		options.ports[options.n_ports++] = (uint16_t)strtoul(port, &end, 10);
+	}
 	options.n_sessions_max = strtoul(argv[2], NULL, 10);
 	options.n_text = strtoul(argv[3], NULL, 10);
 	unsigned ms = (unsigned)strtoul(argv[4], NULL, 10);

@@ -153,8 +153,7 @@ bool login_start(struct session *session)
 			     "");
 		return false;
 	}
-	connection_open(session->load, &session->own[0]);
-	session->own[0].session = session;
+	connection_open(session, &session->own[0]);
 	if (kind == LOAD_ECHO) {
 		return true;
 	}

@@ -3,12 +3,15 @@
 
 #include "tests/bench/check.h"
 
-void connection_open(struct load *load, struct connection *connection)
+void connection_open(struct session *session, struct connection *connection)
 {
-	int fd = flow_connect(load->options.port);
+	struct load *load = session->load;
+	int fd = flow_connect(session->port);
 
 	check(fd >= 0, "connect");
 	connection->is_open = true;
+	connection->session = session;
+	connection->port = session->port;
 	connection->flow.owner = connection;
 	flow_init(&connection->flow, load->epoll, fd);
 	if (load->tls) {
@@ -23,12 +26,26 @@ static bool is_moved(const struct connection *connection, const struct session *
 	       memcmp(connection->worker, session->sid + WORKER_AT, WORKER_LENGTH) != 0;
 }
 
-static struct connection *grow_pool(struct load *load)
+/* One of any worker or, if @moves and there is one, to another worker; NULL: there is none. Where the
+ * search begins is left to chance: those that became idle together were answered by the same
+ * worker. */
+static struct connection *find_idle(struct load *load, const struct session *session, bool moves)
 {
-	if (load->n_pool == load->n_pool_max) {
-		die("more requests than connections");
+	struct connection *found = NULL;
+
+	load->chance = load->chance * 1103515245 + 12345;
+	for (size_t i = 0, start = load->chance >> 16; i < load->n_pool; i++) {
+		struct connection *connection = &load->pool[(start + i) % load->n_pool];
+
+		if (connection->busy || connection->port != session->port) {
+			continue;
+		}
+		if (!moves || is_moved(connection, session)) {
+			return connection;
+		}
+		found = connection;
 	}
-	return &load->pool[load->n_pool++];
+	return found;
 }
 
 /* A session is created on a new connection, so that the kernel spreads the sessions over the
@@ -36,21 +53,16 @@ static struct connection *grow_pool(struct load *load)
 static struct connection *choose_pooled(struct session *session)
 {
 	struct load *load = session->load;
-	struct connection *connection = session->sid[0] ? TAILQ_FIRST(&load->idle) : NULL;
+	struct connection *connection = NULL;
 
-	if (load->options.pool == LOAD_MOVED) {
-		while (connection && !is_moved(connection, session)) {
-			connection = TAILQ_NEXT(connection, idle);
-		}
+	if (load->n_pool < load->n_pool_max) {
+		return &load->pool[load->n_pool++];
 	}
-	if (!connection && load->n_pool == load->n_pool_max) {
-		connection = TAILQ_FIRST(&load->idle);
+	connection = find_idle(load, session, load->options.pool == LOAD_MOVED);
+	if (!connection) {
+		die("more requests than connections");
 	}
-	if (connection) {
-		TAILQ_REMOVE(&load->idle, connection, idle);
-		return connection;
-	}
-	return grow_pool(load);
+	return connection;
 }
 
 /* The second one is opened when it is first needed. */
@@ -70,7 +82,7 @@ struct connection *connection_take(struct session *session)
 	struct connection *connection = load->pool ? choose_pooled(session) : choose_own(session);
 
 	if (!connection->is_open) {
-		connection_open(load, connection);
+		connection_open(session, connection);
 	}
 	load->n_requests++;
 	load->n_moved += is_moved(connection, session);
@@ -86,11 +98,6 @@ struct connection *connection_take(struct session *session)
 
 void connection_release(struct connection *connection)
 {
-	struct load *load = connection->session->load;
-
 	connection->busy = false;
 	connection->session->n_busy--;
-	if (load->pool) {
-		TAILQ_INSERT_TAIL(&load->idle, connection, idle);
-	}
 }

@@ -33,12 +33,10 @@ enum {
 struct connection {
 	struct session *session; /* that sent the last request */
 	struct flow flow;
+	uint16_t port;
 	bool is_open, busy;         /* busy: a request is under way */
 	char worker[WORKER_LENGTH]; /* that serves it; zeros: not known */
-	TAILQ_ENTRY(connection) idle;
 };
-
-TAILQ_HEAD(connection_list, connection);
 
 enum stage {
 	STAGE_UPGRADE, /* of a WebSocket */
@@ -54,6 +52,7 @@ enum stage {
 struct session {
 	struct load *load;
 	enum stage stage;
+	uint16_t port;
 	struct connection own[2]; /* LOAD_OWN */
 	unsigned n_busy;          /* of its connections */
 	uint64_t rid, sent_ns;
@@ -78,14 +77,14 @@ struct load {
 	struct session_list ended; /* closed and opened anew at the end of the turn */
 	struct connection *pool;
 	size_t n_pool, n_pool_max;
-	struct connection_list idle; /* of the pool, the one that has been idle longest first */
-	char *text;                  /* of each stanza */
+	uint32_t chance;
+	char *text; /* of each stanza */
 	struct bytes scratch;
 	uint32_t *latencies; /* of the last run, microseconds */
 	size_t n_latencies, n_latencies_max;
 };
 
-void connection_open(struct load *load, struct connection *connection);
+void connection_open(struct session *session, struct connection *connection);
 
 /* The connection for a request of the session that sends next; busy from now on. And back: its
  * answer has arrived. */

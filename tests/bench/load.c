@@ -11,7 +11,6 @@ enum {
 	OPENING_MAX = 20, /* at once; more could overflow the listen queue */
 	EVENTS_MAX = 64,
 	SILENCE_MS = 20000,
-	RUN_LEAST = 32, /* round trips, however large they are */
 	POOL_FACTOR =
 		3, /* connections of a pool for each session, which has two requests at most */
 };
@@ -78,7 +77,12 @@ static void set_ready(struct session *session)
 
 static void open_session(struct load *load, struct session *session)
 {
-	*session = (struct session){.load = load, .rid = 1, .sent_ns = clock_ns(CLOCK_MONOTONIC)};
+	size_t i = (size_t)(session - load->sessions) % load->options.n_ports;
+
+	*session = (struct session){.load = load,
+				    .rid = 1,
+				    .port = load->options.ports[i],
+				    .sent_ns = clock_ns(CLOCK_MONOTONIC)};
 	if (login_start(session)) {
 		set_ready(session);
 	}
@@ -221,7 +225,6 @@ struct load *load_new(const struct load_options *options)
 	load->held = calloc(n_max, sizeof(struct session *));
 	check(load->epoll >= 0 && load->sessions && load->held, "load");
 	load->tls = options->tls ? flow_tls_client() : NULL;
-	TAILQ_INIT(&load->idle);
 	TAILQ_INIT(&load->ended);
 	if (options->pool != LOAD_OWN) {
 		new_pool(load);
@@ -279,7 +282,8 @@ static uint64_t run(struct load *load, unsigned ms)
 		 n_before = load->n_round_trips;
 
 	load->n_latencies = 0;
-	while (clock_ns(CLOCK_MONOTONIC) < end || load->n_round_trips - n_before < RUN_LEAST) {
+	while (clock_ns(CLOCK_MONOTONIC) < end ||
+	       load->n_round_trips - n_before < load->n_sessions) {
 		turn(load);
 	}
 	return load->n_round_trips - n_before;

@@ -26,17 +26,24 @@ enum load_kind {
 	LOAD_KINDS,
 };
 
+enum {
+	LOAD_PORTS_MAX = 2,
+};
+
 enum load_pool {
 	LOAD_OWN,    /* each session has connections of its own */
-	LOAD_SHARED, /* a request takes the connection of the pool that has been idle longest */
-	LOAD_MOVED,  /* a request takes one to another worker */
+	LOAD_SHARED, /* a request takes any idle connection of the pool */
+	LOAD_MOVED,  /* a request takes one to another worker, if one is idle */
 	LOAD_POOLS,
 };
 
 struct load_options {
 	enum load_kind kind;
 	enum load_pool pool; /* LOAD_BOSH and LOAD_BOSH_HELD */
-	uint16_t port;       /* that of the gateway, or of the peer those without it */
+	/* That of the gateway, or of the peer those without it. With two, the sessions take turns:
+	 * two gateways that know nothing of each other. */
+	uint16_t ports[LOAD_PORTS_MAX];
+	size_t n_ports;
 	bool tls;
 	/* The server is a real one: anonymous login, restart of the stream, bind. Stanzas go to the
 	 * session itself. */
@@ -55,16 +62,15 @@ struct load *load_free(struct load *load);
  * sent the request that will be held. */
 void load_open(struct load *load, size_t n);
 
-/* Runs for @ms, and for 32 round trips, with a stanza of each session under way (LOAD_BOSH_HELD: of
- * every second one).
- * Returns the number of completed round trips. Ends the program if nothing arrives for twenty
+/* Runs for @ms, and for as many round trips as there are sessions, with a stanza of each session
+ * under way (LOAD_BOSH_HELD: of every second one). Returns the number of completed round trips. Ends the program if nothing arrives for twenty
  * seconds. */
 uint64_t load_run(struct load *load, unsigned ms);
 
 /* Waits until every stanza has been answered. */
 void load_drain(struct load *load);
 
-/* Opens and ends sessions for @ms, and 32 of them, @n at a time. Returns how many have been ended.
+/* Opens and ends sessions for @ms, and @n of them, @n at a time. Returns how many have been ended.
  * For LOAD_BOSH and LOAD_WEBSOCKET, instead of the others. */
 uint64_t load_turn_over(struct load *load, size_t n, unsigned ms);
 

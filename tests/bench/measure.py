@@ -54,9 +54,8 @@ class Bench:
 		return [*words, line.load, program.port, sessions, text, ms, *program.pids]
 
 	def popen(self, cores, words, **options):
-		if not self.arguments.noisy:
-			options['preexec_fn'] = lambda: os.sched_setaffinity(0, cores)
-		return subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options)
+		return subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+			preexec_fn=lambda: os.sched_setaffinity(0, cores), **options)
 
 	def load(self, line, program, sessions, text, ms):
 		return self.popen(self.cores_beside(program.place), self.words(line, program, sessions, text, ms))

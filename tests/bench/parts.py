@@ -6,7 +6,7 @@ A part is a function that runs its cells and yields results. It needs no other p
 from dataclasses import dataclass
 
 from measure import Line
-from programs import Doab, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
+from programs import Doab, DoabTwice, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
 
 USUAL = 64  # sessions, and bytes of text
 N_FEW, N_MANY = 200, 4000  # sessions, in a short run and otherwise
@@ -100,17 +100,18 @@ def sizes(bench):
 
 
 def two_workers(bench):
-	"""Both kinds on two cores, of which one may be that of the load and the server, too; see `Doab`."""
-	one, two = {'spread': True}, {'workers': 2, 'spread': True}
-	lines = doab_lines(**one) + doab_lines('doab-2', **two)
-	for pool in ('shared', 'moved'):
-		for name, options in (('doab', one), ('doab-2', two)):
-			lines += [Line(f'{name} {load} {pool}', load, Doab, options, ('-p', pool)) for load in ('bosh', 'bosh-held')]
+	"""Two workers beside two gateways with one worker each, in the same places (`Doab`): what workers cost each other. The connections of each session come to one worker, or each request takes one of a pool: any
+	one as a proxy does, or one to the wrong worker."""
+	lines, pairs = [], []
+	for load in LOADS:
+		for pool in ('own',) if load == 'websocket' else ('own', 'shared', 'moved'):
+			what = load if pool == 'own' else f'{load} {pool}'
+			# Two gateways have no wrong worker.
+			lines.append(Line(f'doab twice {what}', load, DoabTwice, {}, ('-p', 'own' if pool == 'own' else 'shared')))
+			lines.append(Line(f'doab-2 {what}', load, Doab, {'workers': 2}, ('-p', pool)))
+			pairs.append((f'doab-2 {what}', f'doab twice {what}'))
 	cell = Cell(bench, 'two-workers', lines)
-	yield from (cell.ratio(f'doab-2 {load}', f'doab {load}', 1.05) for load in LOADS)
-	for load in ('bosh', 'bosh-held'):
-		yield cell.ratio(f'doab-2 {load} shared', f'doab {load} shared', 1.05)
-		yield cell.ratio(f'doab-2 {load} moved', f'doab {load} moved', 1.05)
+	yield from (cell.ratio(*pair, 1.05) for pair in pairs)
 	yield from cell.compare_old(lines)
 
 

@@ -238,23 +238,33 @@ class Prosody(Program):
 
 
 class Doab(Program):
-	"""@server: the role of the peer behind it. @spread: two cores for the workers; if there are only two, one of them is
-	also that of the load and the server."""
+	"""@server: the role of the peer behind it. @workers: each has a core of its own, if the load and the server have
+	two more. Otherwise the workers share one: beside the load, a worker would be another one than alone."""
 
-	def __init__(self, bench, name, workers=1, server='xmpp', tls=False, spread=False, binary=None):
+	def __init__(self, bench, name, workers=1, server='xmpp', tls=False, binary=None):
 		super().__init__(bench, name)
 		self.workers, self.server, self.tls, self.binary = workers, server, tls, binary or bench.doab
 		self.switches = ('-t',) if tls else ()
-		if spread:
-			self.place = bench.cores[:2]
+		self.place = bench.cores[:workers if len(bench.cores) >= workers + 2 else 1]
 
 	def run(self):
+		self.serve_doab()
+		if self.workers > 1:
+			self.pin_workers()
+
+	def pin_workers(self):
+		# They are the threads that are started last.
+		threads = sorted(int(name) for name in os.listdir(f'/proc/{self.pids[0]}/task'))[-self.workers:]
+		for i, thread in enumerate(threads):
+			os.sched_setaffinity(thread, {self.place[i % len(self.place)]})
+
+	def serve_doab(self):
 		port = free_port()
 		names = self.bench.certificates
 		is_plain = self.server == 'xmpp'
 		listen = (LISTEN_TLS if self.tls else LISTEN).format(port=port, **names)
 		file = self.configure(DOAB, port, workers=self.workers, listen=listen,
-			server=self.peer(self.server) if is_plain else self.peer(self.server, names['certificate'], names['key']),
+			server=self.peer(self.server, *(() if is_plain else (names['certificate'], names['key']))),
 			tls='tls = "off"' if is_plain else f'tls = "required"\n\tca_file = "{names["authority"]}"')
 		self.serve(port, self.binary, '--config', file)
 		# The child of the supervisor is the one that serves.
@@ -262,6 +272,22 @@ class Doab(Program):
 		with open(f'/proc/{supervisor}/task/{supervisor}/children', encoding='ascii') as children:
 			self.pids.append(int(children.read().split()[0]))
 		self.others.append(supervisor)
+
+
+class DoabTwice(Doab):
+	"""Two gateways with a worker each, on the cores that two workers of one would have: what these cost if they had nothing to
+	do with each other."""
+
+	def __init__(self, bench, name, **options):
+		super().__init__(bench, name, workers=2, **options)
+
+	def run(self):
+		self.workers, places, ports = 1, self.place, []
+		for i in range(2):
+			self.place = [places[i % len(places)]]
+			self.serve_doab()
+			ports.append(str(self.port))
+		self.port, self.place = ','.join(ports), places
 
 
 class NginxTls(Doab):

@@ -70,3 +70,12 @@ def write_csv(bench, path):
 		for key, rows in bench.rows.items():
 			for i, row in enumerate(rows):
 				writer.writerow([*key, i, *(f'{row[name]:.3f}' for name in row)])
+
+
+def write_results(results, path):
+	with open(path, 'w', encoding='ascii', newline='') as out:
+		writer = csv.writer(out)
+		writer.writerow(['what', 'figure', 'bound', 'unit', 'verdict'])
+		for result in results:
+			figure = '' if result.figure is None else f'{result.figure:.3f}'
+			writer.writerow([result.what, figure, result.bound or '', result.unit, verdict(result)])

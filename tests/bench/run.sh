@@ -3,10 +3,10 @@
 # a bare echo. Installs what is missing, builds the program as for use (build-bench/), lets all take turns for some rounds, prints
 # a table with medians, spread and versions, and writes bench.csv and bench.svg. Takes about a quarter of an hour.
 #
-#     sh tests/bench/run.sh [--short] [--noisy] [--only PART,...] [--beside PROGRAM] [--rounds N] [--ms N] [--out FOLDER]
+#     sh tests/bench/run.sh [--short] [--noisy] [--only PART,...] [--beside PROGRAM] [--rounds N] [--ms N] [--out FOLDER] [--publish]
 #
 #     --short     one short round of everything, without bounds: whether it runs, in a minute
-#     --noisy     on a busy machine: keeps the rounds in which others had the cores, and pins nothing to a core
+#     --noisy     on a busy machine: keeps the rounds in which others had the cores, and takes the lower fifth instead of medians
 #     --only      these parts of the table alone, each with all that it is compared with:
 #                   round-trips   plain, 64 sessions, stanzas of 200 bytes, beside everything else
 #                   growth        16, 512 and 4,000 sessions
@@ -20,7 +20,8 @@
 #                   crowd         memory after 4,000 sessions have left
 #     --beside    another build of the gateway: takes its turns, too, and each line is compared with its own
 #     --rounds    how often all take turns (7), each for --ms milliseconds (400)
-#     --out       the folder of bench.csv and bench.svg (build-bench/)
+#     --out       the folder of bench.csv, bench-bounds.csv and bench.svg (build-bench/)
+#     --publish   also writes conf/bench.svg, which README.md shows; for a whole run on an idle machine
 #
 # For example, whether a change made small round trips cheaper:
 #
@@ -34,7 +35,8 @@ folder=$PWD/build-bench
 cflags='-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I.'
 
 sh conf/install-packages.sh meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev \
-	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates openssl python3 haproxy nginx-light prosody
+	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates openssl python3
+sh conf/install-packages.sh haproxy nginx-light prosody || echo 'What is compared with those that are missing is left out.' >&2
 sh conf/build.sh --folder build-bench --buildtype=release -- gateway/doab >"$folder.log" || { cat "$folder.log"; exit 1; }
 mv "$folder.log" "$folder/build.log"
 # shellcheck disable=SC2086  # one word an option
