@@ -260,6 +260,7 @@ int main(int argc, char **argv)
 	} else {
 		stay();
 	}
+	load_close(load);
 	load_free(load);
 	return EXIT_SUCCESS;
 }

@@ -315,6 +315,19 @@ void load_drain(struct load *load)
 	}
 }
 
+void load_close(struct load *load)
+{
+	bool is_bosh = load->options.kind == LOAD_BOSH || load->options.kind == LOAD_BOSH_HELD;
+
+	for (size_t i = 0; is_bosh && i < load->n_sessions; i++) {
+		if (load->sessions[i].stage == STAGE_READY) {
+			load->n_under_way++;
+			login_end(&load->sessions[i]);
+		}
+	}
+	load_drain(load);
+}
+
 static int compare(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;

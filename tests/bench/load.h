@@ -70,6 +70,9 @@ uint64_t load_run(struct load *load, unsigned ms);
 /* Waits until every stanza has been answered. */
 void load_drain(struct load *load);
 
+/* Ends the BOSH sessions, which outlive their connections. Call it after load_drain(). */
+void load_close(struct load *load);
+
 /* Opens and ends sessions for @ms, and @n of them, @n at a time. Returns how many have been ended.
  * For LOAD_BOSH and LOAD_WEBSOCKET, instead of the others. */
 uint64_t load_turn_over(struct load *load, size_t n, unsigned ms);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The parts of the table: each measures some lines beside each other, and compares them.
 
-A part is a function that runs its cells and yields results. It needs no other part, so `--only` can run it alone.
+A part is a function that runs its cells and yields results. It needs no other part, so `--only` can
+run it alone.
 """
 from dataclasses import dataclass
 
@@ -10,185 +11,214 @@ from programs import Doab, DoabTwice, Echo, HAProxy, Nginx, NginxTls, Prosody, R
 
 USUAL = 64  # sessions, and bytes of text
 N_FEW, N_MANY = 200, 4000  # sessions, in a short run and otherwise
+ROUNDS_MANY = 5  # at most, with so many sessions
 N_OPENING = 16  # sessions at a time
 LOADS = ('bosh', 'bosh-held', 'websocket')
+SERVERS = (('doab', 'xmpp'), ('doab-tls-resumed', 'xmpp-tls'), ('doab-tls-full', 'xmpp-tls-full'))
+TLS = (('', {}), (', TLS to the server', {
+    'server': 'xmpp-tls'
+}), (', TLS of the listener', {
+    'tls': True
+}))
 PROXY = {'bosh': 'haproxy http', 'bosh-held': 'haproxy http', 'websocket': 'haproxy websocket'}
 
 
 @dataclass
 class Result:
-	what: str
-	figure: float  # None: not known, because the rounds did not count
-	bound: float = None  # None: for information
-	unit: str = 'x'
-	values: tuple = ()  # of each round
+    """A line of the table. @values are those of each round."""
+    what: str
+    figure: float  # None: not known, because the rounds did not count
+    bound: float = None  # None: for information
+    unit: str = 'x'
+    values: tuple = ()
 
 
-def doab_lines(name='doab', loads=LOADS, switches=(), **options):
-	return [Line(f'{name} {load}', load, Doab, options, switches) for load in loads]
+def doab_line(load, name='doab', **options):
+    return Line(f'{name} {load}', load, Doab, options)
+
+
+def doab_lines(name='doab', **options):
+    return [doab_line(load, name, **options) for load in LOADS]
 
 
 def proxies():
-	return [
-		Line('echo', 'echo', Echo, {}),
-		Line('relay', 'echo', Relay, {}),
-		Line('haproxy http', 'http', HAProxy, {'role': 'http'}),
-		Line('haproxy websocket', 'blind', HAProxy, {'role': 'websocket'}),
-		Line('nginx http', 'http', Nginx, {}),
-	]
+    return [
+        Line('echo', 'echo', Echo, {}),
+        Line('relay', 'echo', Relay, {}),
+        Line('haproxy http', 'http', HAProxy, {'role': 'http'}),
+        Line('haproxy websocket', 'blind', HAProxy, {'role': 'websocket'}),
+        Line('nginx http', 'http', Nginx, {}),
+    ]
 
 
 class Cell:
-	"""Lines that were measured beside each other, and what their names are short for."""
+    """Lines that were measured beside each other, and what their names are short for."""
+    def __init__(self, bench, part, lines, sessions=(USUAL, ), text=USUAL, rounds=None):
+        self.bench, self.part, self.sessions, self.text = bench, part, sessions, text
+        bench.run_cell(part, lines, sessions, text, rounds or bench.arguments.rounds)
 
-	def __init__(self, bench, part, lines, sessions=(USUAL,), text=USUAL, rounds=None):
-		self.bench, self.part, self.sessions, self.text = bench, part, sessions, text
-		bench.run_cell(part, lines, sessions, text, rounds or bench.arguments.rounds)
+    def key(self, name, sessions=USUAL):
+        return (self.part, name, sessions, self.text)
 
-	def key(self, name, sessions=USUAL):
-		return (self.part, name, sessions, self.text)
+    def ratio(self, name, base, bound=None, sessions=USUAL, what=None):
+        keys = self.key(name, sessions), self.key(base, sessions)
+        return Result(what or f'{name} / {base}',
+                      self.bench.ratio(*keys),
+                      bound,
+                      values=self.bench.ratios(*keys))
 
-	def ratio(self, name, base, bound=None, sessions=USUAL, what=None):
-		keys = self.key(name, sessions), self.key(base, sessions)
-		return Result(what or f'{name} / {base}', self.bench.ratio(*keys), bound, values=self.bench.ratios(*keys))
-
-	def compare_old(self, lines):
-		"""Each line of the program beside the same of the other program, if there is one."""
-		if self.bench.arguments.beside:
-			for line in lines:
-				if issubclass(line.make, Doab):
-					yield self.ratio(line.name, f'beside {line.name}', sessions=self.sessions[-1])
+    def compare_old(self, lines):
+        """Each line of the program beside the same of the other program, if there is one."""
+        if self.bench.arguments.beside:
+            for line in lines:
+                if issubclass(line.make, Doab):
+                    n = self.sessions[-1]
+                    what = f'{line.name}, {n} sessions, {self.text} bytes / the other build'
+                    yield self.ratio(line.name, f'beside {line.name}', sessions=n, what=what)
 
 
 def round_trips(bench):
-	lines = proxies() + [Line(f'prosody {load}', load, Prosody, {}) for load in LOADS] + doab_lines()
-	cell = Cell(bench, 'round-trips', lines)
-	yield cell.ratio('doab bosh', 'haproxy http', 1.1)
-	yield cell.ratio('doab bosh-held', 'haproxy http', 1.1)
-	yield cell.ratio('doab websocket', 'haproxy websocket', 1.0)
-	yield cell.ratio('doab websocket', 'relay', 1.35)
-	yield from (cell.ratio(f'prosody {load}', f'doab {load}') for load in LOADS)
-	yield from cell.compare_old(lines)
+    lines = proxies() + [Line(f'prosody {load}', load, Prosody, {})
+                         for load in LOADS] + doab_lines()
+    cell = Cell(bench, 'round-trips', lines)
+    yield cell.ratio('doab bosh', 'haproxy http', 1.1)
+    yield cell.ratio('doab bosh-held', 'haproxy http', 1.1)
+    yield cell.ratio('doab websocket', 'haproxy websocket', 1.0)
+    yield cell.ratio('doab websocket', 'relay', 1.35)
+    yield from (cell.ratio(f'prosody {load}', f'doab {load}') for load in LOADS)
+    yield from cell.compare_old(lines)
 
 
 def growth(bench):
-	"""How the cost of a round trip grows with the sessions, beside that of HAProxy."""
-	lines = proxies() + doab_lines()
-	for n in (N_FEW,) if bench.arguments.short else (16, 512, N_MANY):
-		cell = Cell(bench, 'growth', lines, sessions=(USUAL, n), rounds=min(bench.arguments.rounds, 5 if n == N_MANY else 99))
-		if n > USUAL:
-			yield from (grows(cell, load, n) for load in LOADS)
+    """How the cost of a round trip grows with the sessions, beside that of HAProxy."""
+    lines = proxies() + doab_lines()
+    for n in (N_FEW, ) if bench.arguments.short else (16, 512, N_MANY):
+        rounds = min(bench.arguments.rounds, ROUNDS_MANY if n == N_MANY else bench.arguments.rounds)
+        cell = Cell(bench, 'growth', lines, sessions=(USUAL, n), rounds=rounds)
+        if n > USUAL:
+            yield from (grows(cell, load, n) for load in LOADS)
+        yield from cell.compare_old(lines)
 
 
 def grows(cell, load, n):
-	"""How many times more a round trip costs with @n sessions, in parts of what it does with HAProxy."""
-	pairs = [(cell.key(name, n), cell.key(name)) for name in (f'doab {load}', PROXY[load])]
-	own, base = (cell.bench.ratio(*pair) for pair in pairs)
-	values = [a / b for a, b in zip(*(cell.bench.ratios(*pair, in_place=True) for pair in pairs)) if a and b]
-	what = f'doab {load}: {n} sessions / {USUAL}, by that of {PROXY[load]}'
-	return Result(what, own and base and own / base, 1.05, values=values)
+    """How much more a round trip costs with @n sessions, in parts of how much more with HAProxy."""
+    pairs = [(cell.key(name, n), cell.key(name)) for name in (f'doab {load}', PROXY[load])]
+    own, base = (cell.bench.ratio(*pair) for pair in pairs)
+    own_values, base_values = (cell.bench.ratios(*pair, in_place=True) for pair in pairs)
+    values = [a / b for a, b in zip(own_values, base_values) if a and b]
+    what = f'doab {load}: {n} sessions / {USUAL}, by that of {PROXY[load]}'
+    return Result(what, own and base and own / base, 1.05, values=values)
 
 
 def sizes(bench):
-	lines = proxies() + doab_lines()
-	for text in (4096,) if bench.arguments.short else (1024, 4096, 65536, 262144):
-		cell = Cell(bench, 'sizes', lines, text=text)
-		for load in LOADS:
-			what = f'doab {load} / {PROXY[load]}, {text // 1024} KB'
-			yield cell.ratio(f'doab {load}', PROXY[load], 1.5 if text >= 4096 else None, what=what)
-		yield from cell.compare_old(lines)
+    lines = proxies() + doab_lines()
+    for text in (4096, ) if bench.arguments.short else (1024, 4096, 65536, 262144):
+        cell = Cell(bench, 'sizes', lines, text=text)
+        for load in LOADS:
+            what = f'doab {load} / {PROXY[load]}, {text // 1024} KB'
+            yield cell.ratio(f'doab {load}', PROXY[load], 1.5 if text >= 4096 else None, what=what)
+        yield from cell.compare_old(lines)
 
 
 def two_workers(bench):
-	"""Two workers beside two gateways with one worker each, in the same places (`Doab`): what workers cost each other. The connections of each session come to one worker, or each request takes one of a pool: any
-	one as a proxy does, or one to the wrong worker."""
-	lines, pairs = [], []
-	for load in LOADS:
-		for pool in ('own',) if load == 'websocket' else ('own', 'shared', 'moved'):
-			what = load if pool == 'own' else f'{load} {pool}'
-			# Two gateways have no wrong worker.
-			lines.append(Line(f'doab twice {what}', load, DoabTwice, {}, ('-p', 'own' if pool == 'own' else 'shared')))
-			lines.append(Line(f'doab-2 {what}', load, Doab, {'workers': 2}, ('-p', pool)))
-			pairs.append((f'doab-2 {what}', f'doab twice {what}'))
-	cell = Cell(bench, 'two-workers', lines)
-	yield from (cell.ratio(*pair, 1.05) for pair in pairs)
-	yield from cell.compare_old(lines)
+    """Two workers beside two gateways with one worker each, in the same places: see `Doab`.
+
+    That is what workers cost each other. The connections of each session come to one worker, or
+    each request takes one of a pool: any one as a proxy does, or one to the wrong worker.
+    """
+    lines, pairs = [], []
+    for load in LOADS:
+        for pool in ('own', ) if load == 'websocket' else ('own', 'shared', 'moved'):
+            what = load if pool == 'own' else f'{load} {pool}'
+            # Two gateways have no wrong worker.
+            own_pool = 'own' if pool == 'own' else 'shared'
+            lines.append(Line(f'doab twice {what}', load, DoabTwice, {}, ('-p', own_pool)))
+            lines.append(Line(f'doab-2 {what}', load, Doab, {'workers': 2}, ('-p', pool)))
+            pairs.append((f'doab-2 {what}', f'doab twice {what}'))
+    cell = Cell(bench, 'two-workers', lines)
+    yield from (cell.ratio(*pair, 1.05) for pair in pairs)
+    yield from cell.compare_old(lines)
 
 
 def tls_server(bench):
-	"""TLS to the server: what it adds to a round trip."""
-	lines = doab_lines() + doab_lines('doab-tls-server', server='xmpp-tls')
-	cell = Cell(bench, 'tls-server', lines)
-	yield from (cell.ratio(f'doab-tls-server {load}', f'doab {load}') for load in LOADS)
-	yield from cell.compare_old(lines)
+    """TLS to the server: what it adds to a round trip."""
+    lines = doab_lines() + doab_lines('doab-tls-server', server='xmpp-tls')
+    cell = Cell(bench, 'tls-server', lines)
+    yield from (cell.ratio(f'doab-tls-server {load}', f'doab {load}') for load in LOADS)
+    yield from cell.compare_old(lines)
 
 
 def tls_listener(bench):
-	"""TLS of the gateway's own listener, beside nginx that terminates TLS and the plain hop behind it."""
-	lines = doab_lines() + doab_lines('doab-tls', tls=True) + [
-		Line(f'nginx-tls doab {load}', load, NginxTls, {}) for load in LOADS]
-	cell = Cell(bench, 'tls-listener', lines)
-	for load in LOADS:
-		yield cell.ratio(f'doab-tls {load}', f'doab {load}')
-		yield cell.ratio(f'doab-tls {load}', f'nginx-tls doab {load}', 1.0)
-	yield from cell.compare_old(lines)
+    """TLS of the gateway's own, beside nginx terminating TLS and the plain hop behind it."""
+    lines = doab_lines() + doab_lines('doab-tls', tls=True) + [
+        Line(f'nginx-tls doab {load}', load, NginxTls, {}) for load in LOADS
+    ]
+    cell = Cell(bench, 'tls-listener', lines)
+    for load in LOADS:
+        yield cell.ratio(f'doab-tls {load}', f'doab {load}')
+        yield cell.ratio(f'doab-tls {load}', f'nginx-tls doab {load}', 1.0)
+    yield from cell.compare_old(lines)
 
 
 def opening(bench):
-	"""New sessions: opened, logged in and ended. What the server resumes is TLS."""
-	lines = []
-	for load in ('bosh', 'websocket'):
-		for name, server in (('doab', 'xmpp'), ('doab-tls-resumed', 'xmpp-tls'), ('doab-tls-full', 'xmpp-tls-full')):
-			lines.append(Line(f'{name} {load}', load, Doab, {'server': server}, ('-o',)))
-	cell = Cell(bench, 'opening', lines, sessions=(N_OPENING,))
-	for load in ('bosh', 'websocket'):
-		values = bench.values(cell.key(f'doab-tls-resumed {load}', N_OPENING))
-		figure = bench.figure(values) if values else None
-		yield Result(f'a new session with TLS to the server, resumed, {load}', figure, 300, 'us', values)
-	yield from cell.compare_old(lines)
+    """New sessions: opened, logged in and ended. What the server resumes is TLS."""
+    lines = []
+    for load in ('bosh', 'websocket'):
+        for name, server in SERVERS:
+            lines.append(Line(f'{name} {load}', load, Doab, {'server': server}, ('-o', )))
+    cell = Cell(bench, 'opening', lines, sessions=(N_OPENING, ))
+    for load in ('bosh', 'websocket'):
+        values = bench.values(cell.key(f'doab-tls-resumed {load}', N_OPENING))
+        figure = bench.figure(values) if values else None
+        yield Result(f'a new session with TLS to the server, resumed, {load}', figure, 300, 'us',
+                     values)
+    yield from cell.compare_old(lines)
 
 
 def idle(bench):
-	"""The memory of sessions on which nothing happens."""
-	for load, bound in (('bosh-held', 6), ('websocket', 5)):
-		yield idle_kb(bench, f'idle {load}', doab_lines(loads=(load,))[0], bound)
+    """The memory of sessions on which nothing happens."""
+    for load, bound in (('bosh-held', 6), ('websocket', 5)):
+        yield idle_kb(bench, f'idle {load}', doab_line(load), bound)
 
 
 def idle_kb(bench, what, line, bound=None):
-	n_warm, n = (50, 200) if bench.arguments.short else (200, 2000)
-	return Result(what, bench.idle_kb(line, n_warm, n), bound, 'KB')
+    n_warm, n = (50, 200) if bench.arguments.short else (200, 2000)
+    return Result(what, bench.idle_kb(line, n_warm, n), bound, 'KB')
 
 
 def tls_idle(bench):
-	"""The memory that TLS adds to them."""
-	for load in ('bosh-held', 'websocket'):
-		plain, server, own = (idle_kb(bench, f'idle {load}{what}', doab_lines(loads=(load,), **options)[0]) for what, options in (
-			('', {}), (', TLS to the server', {'server': 'xmpp-tls'}), (', TLS of the listener', {'tls': True})))
-		beside = Line(f'nginx-tls doab {load}', load, NginxTls, {})
-		yield from (plain, server, own)
-		yield Result(f'idle {load}: TLS to the server adds', server.figure - plain.figure, 12, 'KB')
-		yield Result(f'idle {load}: TLS of the listener adds', own.figure - plain.figure, None, 'KB')
-		if beside.is_possible():
-			nginx = idle_kb(bench, f'idle {load}, nginx terminating TLS in front', beside)
-			yield nginx
-			yield Result(f'idle {load}: TLS of the listener / nginx in front', own.figure / nginx.figure, 1.0)
+    """The memory that TLS adds to them."""
+    for load in ('bosh-held', 'websocket'):
+        plain, server, own = (idle_kb(bench, f'idle {load}{what}', doab_line(load, **options))
+                              for what, options in TLS)
+        beside = Line(f'nginx-tls doab {load}', load, NginxTls, {})
+        yield from (plain, server, own)
+        yield Result(f'idle {load}: TLS to the server adds', server.figure - plain.figure, 12, 'KB')
+        yield Result(f'idle {load}: TLS of the listener adds', own.figure - plain.figure, None,
+                     'KB')
+        if beside.is_possible():
+            nginx = idle_kb(bench, f'idle {load}, nginx terminating TLS in front', beside)
+            yield nginx
+            yield Result(f'idle {load}: TLS of the listener / nginx in front',
+                         own.figure / nginx.figure, 1.0)
 
 
 def crowd(bench):
-	n, bound = (N_FEW if bench.arguments.short else N_MANY), 1.3
-	for load in ('bosh-held', 'websocket'):
-		yield Result(f'memory after {n} sessions of {load} / before', bench.crowd(doab_lines(loads=(load,))[0], n, bound), bound)
+    n, bound = (N_FEW if bench.arguments.short else N_MANY), 1.3
+    for load in ('bosh-held', 'websocket'):
+        left = bench.crowd(doab_line(load), n, bound)
+        yield Result(f'memory after {n} sessions of {load} / before', left, bound)
 
 
 PARTS = {
-	'round-trips': round_trips,
-	'growth': growth,
-	'sizes': sizes,
-	'two-workers': two_workers,
-	'tls-server': tls_server,
-	'tls-listener': tls_listener,
-	'opening': opening,
-	'idle': idle,
-	'tls-idle': tls_idle,
-	'crowd': crowd,
+    'round-trips': round_trips,
+    'growth': growth,
+    'sizes': sizes,
+    'two-workers': two_workers,
+    'tls-server': tls_server,
+    'tls-listener': tls_listener,
+    'opening': opening,
+    'idle': idle,
+    'tls-idle': tls_idle,
+    'crowd': crowd,
 }

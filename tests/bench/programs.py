@@ -1,66 +1,67 @@
 # SPDX-License-Identifier: MIT
 """The programs that are compared: each is started on the loopback, with a server behind it.
 
-place  the cores of a program that is measured. Its server and the load have the others, or the last one. None: the
-       kernel chooses, as on a busy machine it has to
+place  the cores of a program that is measured. Its server and the load have the others, or the last
 """
 import os
+import random
 import re
 import shutil
 import socket
 import subprocess
 import time
 
+PORTS = (10000, 32768)
+
 DOAB = '''{listen}
 workers = {workers}
 wait = 60
-inactivity = 5
 ping_interval = 0
 log_level = "error"
 limits {{
-	max_sessions = 10000
-	sessions_per_address = 10000
-	connections_per_address = 100000
-	connection_rate = 0
-	session_rate = 0
-	domain_session_rate = 0
-	request_rate = 0
-	body_bytes = 1048576
-	stanza_bytes = 2097152
-	pending_bytes = 2097152
+    max_sessions = 10000
+    sessions_per_address = 10000
+    connections_per_address = 100000
+    connection_rate = 0
+    session_rate = 0
+    domain_session_rate = 0
+    request_rate = 0
+    body_bytes = 1048576
+    stanza_bytes = 2097152
+    pending_bytes = 2097152
 }}
 domain "bench.test" {{
-	connect = {{"127.0.0.1:{server}"}}
-	{tls}
+    connect = {{"127.0.0.1:{server}"}}
+    {tls}
 }}
 '''
 LISTEN = 'listen = {{"127.0.0.1:{port}"}}'
 LISTEN_TLS = '''listener "127.0.0.1:{port}" {{
-	backlog = 4096
-	tls {{
-		certificate = "{certificate}"
-		key = "{key}"
-	}}
+    backlog = 4096
+    tls {{
+        certificate = "{certificate}"
+        key = "{key}"
+    }}
 }}'''
 
 HAPROXY = '''global
-	maxconn 9000
-	nbthread 1
-	# Idle connections to the server are not closed while there are descriptors.
-	tune.pool-high-fd-ratio 90
-	tune.pool-low-fd-ratio 80
+    maxconn 9000
+    nbthread 1
+    # Idle connections to the server are not closed while there are descriptors.
+    tune.pool-high-fd-ratio 90
+    tune.pool-low-fd-ratio 80
 defaults
-	mode http
-	timeout connect 10s
-	timeout client 60s
-	timeout server 60s
-	timeout tunnel 60s
-	http-reuse always
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 60s
+    http-reuse always
 frontend all
-	bind 127.0.0.1:{port}
-	default_backend all
+    bind 127.0.0.1:{port}
+    default_backend all
 backend all
-	server one 127.0.0.1:{server}
+    server one 127.0.0.1:{server}
 '''
 
 NGINX = '''daemon off;
@@ -69,32 +70,32 @@ error_log stderr crit;
 pid {folder}/nginx-{port}.pid;
 events {{ worker_connections 19000; }}
 http {{
-	access_log off;
-	client_max_body_size 2m;
-	client_body_buffer_size 512k;
-	keepalive_requests 100000000;
-	client_body_temp_path {folder};
-	proxy_temp_path {folder};
-	fastcgi_temp_path {folder};
-	uwsgi_temp_path {folder};
-	scgi_temp_path {folder};
-	upstream server {{ server 127.0.0.1:{server}; keepalive 9000; keepalive_requests 100000000; }}
-	map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
-	server {{
-		listen 127.0.0.1:{port} backlog=4096{tls}
-		location / {{
-			proxy_pass http://server;
-			proxy_http_version 1.1;
-			proxy_set_header Upgrade $http_upgrade;
-			proxy_set_header Connection $connection_upgrade;
-			proxy_buffers 64 16k;
-		}}
-	}}
+    access_log off;
+    client_max_body_size 2m;
+    client_body_buffer_size 512k;
+    keepalive_requests 100000000;
+    client_body_temp_path {folder};
+    proxy_temp_path {folder};
+    fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder};
+    scgi_temp_path {folder};
+    upstream server {{ server 127.0.0.1:{server}; keepalive 9000; keepalive_requests 100000000; }}
+    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096{tls}
+        location / {{
+            proxy_pass http://server;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+            proxy_buffers 64 16k;
+        }}
+    }}
 }}
 '''
 NGINX_TLS = ''' ssl;
-		ssl_certificate {certificate};
-		ssl_certificate_key {key};'''
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};'''
 
 PROSODY = '''run_as_root = true
 daemonize = false
@@ -115,228 +116,265 @@ consider_bosh_secure = true
 consider_websocket_secure = true
 http_host = "bench.test"
 VirtualHost "bench.test"
-	authentication = "anonymous"
+    authentication = "anonymous"
 '''
 
 
 def free_port():
-	with socket.socket() as one:
-		one.bind(('127.0.0.1', 0))
-		return one.getsockname()[1]
+    """Not one of those that the kernel gives to connections, of which thousands come and go."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as one:
+            try:
+                one.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                pass
 
 
 def read_log(child):
-	child.log.seek(0)
-	return child.log.read() + child.stdout.read().decode()
+    child.log.seek(0)
+    return child.log.read() + child.stdout.read().decode()
 
 
 def wait_for(port, child):
-	for _ in range(1000):
-		if child.poll() is not None:
-			raise SystemExit(f'{child.args[0]} has ended, with {child.returncode}:\n{read_log(child)}')
-		with socket.socket() as one:
-			if one.connect_ex(('127.0.0.1', port)) == 0:
-				return
-		time.sleep(0.02)
-	raise SystemExit(f'{child.args[0]} does not listen')
+    for _ in range(1000):
+        if child.poll() is not None:
+            raise SystemExit(
+                f'{child.args[0]} has ended, with {child.returncode}:\n{read_log(child)}')
+        with socket.socket() as one:
+            if one.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        time.sleep(0.02)
+    raise SystemExit(f'{child.args[0]} does not listen')
+
+
+def first_child(pid):
+    for _ in range(1000):
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as children:
+            words = children.read().split()
+        if words:
+            return int(words[0])
+        time.sleep(0.02)
+    raise SystemExit(f'process {pid} has no child')
 
 
 class Program:
-	"""`pids` are the processes whose time counts, `others` those that work for them. `switches` are for the load."""
-	switches = ()
+    """`pids` are the processes whose time counts, `others` those that work for them.
 
-	def __init__(self, bench, name):
-		self.bench, self.name, self.children, self.pids, self.others = bench, name, [], [], []
-		self.place = bench.cores[:1]
+    `switches` are for the load.
+    """
+    switches = ()
 
-	def start(self, cores, *words):
-		log = open(os.path.join(self.bench.folder, f'{self.name}.log'), 'a+', encoding='utf-8')
-		child = self.bench.popen(cores, words, stderr=log)
-		child.log = log
-		self.children.append(child)
-		return child
+    def __init__(self, bench, name):
+        self.bench, self.name, self.children, self.pids, self.others = bench, name, [], [], []
+        self.place = bench.cores[:1]
 
-	def peer(self, *words):
-		"""Starts a peer. Returns its port."""
-		child = self.start(self.bench.cores_beside(self.place), self.bench.peer, *words)
-		self.others.append(child.pid)
-		return int(child.stdout.readline())
+    def start(self, cores, *words):
+        log = open(os.path.join(self.bench.folder, f'{self.name}.log'), 'a+', encoding='utf-8')
+        child = self.bench.popen(cores, words, stderr=log)
+        child.log = log
+        self.children.append(child)
+        return child
 
-	def configure(self, template, port, **values):
-		file = os.path.join(self.bench.folder, f'{self.name}-{port}.cfg.lua')  # by which Prosody knows its language
-		with open(file, 'w', encoding='ascii') as out:
-			out.write(template.format(folder=self.bench.folder, port=port, **values))
-		return file
+    def peer(self, *words):
+        """Starts a peer. Returns its port."""
+        child = self.start(self.bench.cores_beside(self.place), self.bench.peer, *words)
+        self.others.append(child.pid)
+        return int(child.stdout.readline())
 
-	def serve(self, port, *words):
-		child = self.start(self.place, *words)
-		self.port = port
-		wait_for(port, child)
-		self.pids.append(child.pid)
+    def configure(self, template, port, **values):
+        file = os.path.join(self.bench.folder,
+                            f'{self.name}-{port}.cfg.lua')  # by which Prosody knows its language
+        with open(file, 'w', encoding='ascii') as out:
+            out.write(template.format(folder=self.bench.folder, port=port, **values))
+        return file
 
-	def resident_kb(self):
-		kb = 0
-		for pid in self.pids:
-			with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
-				kb += int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
-		return kb
+    def serve(self, port, *words):
+        child = self.start(self.place, *words)
+        self.port = port
+        wait_for(port, child)
+        self.pids.append(child.pid)
 
-	def stop(self):
-		for child in reversed(self.children):
-			child.terminate()
-		for child in self.children:
-			child.wait()
-			child.stdin.close()
-			child.stdout.close()
-			child.log.close()
+    def resident_kb(self):
+        kb = 0
+        for pid in self.pids:
+            with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
+                kb += int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
+        return kb
+
+    def stop(self):
+        for child in reversed(self.children):
+            child.terminate()
+        for child in self.children:
+            child.wait()
+            child.stdin.close()
+            child.stdout.close()
+            child.log.close()
 
 
 class Yardstick(Program):
-	"""A peer that is measured itself."""
-
-	def serve_peer(self, *words):
-		child = self.start(self.place, self.bench.peer, *words)
-		self.port = int(child.stdout.readline())
-		self.pids = [child.pid]
+    """A peer that is measured itself."""
+    def serve_peer(self, *words):
+        child = self.start(self.place, self.bench.peer, *words)
+        self.port = int(child.stdout.readline())
+        self.pids = [child.pid]
 
 
 class Echo(Yardstick):
-	def run(self):
-		self.serve_peer('echo')
+    def run(self):
+        self.serve_peer('echo')
 
 
 class Relay(Yardstick):
-	def run(self):
-		self.serve_peer('relay', self.peer('echo'))
+    def run(self):
+        self.serve_peer('relay', self.peer('echo'))
 
 
 class HAProxy(Program):
-	def __init__(self, bench, name, role):
-		super().__init__(bench, name)
-		self.role = role
+    def __init__(self, bench, name, role):
+        super().__init__(bench, name)
+        self.role = role
 
-	def run(self):
-		port = free_port()
-		file = self.configure(HAPROXY, port, server=self.peer(self.role))
-		self.serve(port, find('haproxy'), '-db', '-q', '-f', file)
+    def run(self):
+        port = free_port()
+        file = self.configure(HAPROXY, port, server=self.peer(self.role))
+        self.serve(port, find('haproxy'), '-db', '-q', '-f', file)
 
 
 class Nginx(Program):
-	def run(self):
-		port = free_port()
-		file = self.configure(NGINX, port, server=self.peer('http'), tls=';')
-		self.serve(port, find('nginx'), '-c', file)
+    def run(self):
+        port = free_port()
+        file = self.configure(NGINX, port, server=self.peer('http'), tls=';')
+        self.serve(port, find('nginx'), '-c', file)
 
 
 class Prosody(Program):
-	"""Its own BOSH and WebSocket: no gateway, no other server."""
-	switches = ('-b',)
+    """Its own BOSH and WebSocket: no gateway, no other server."""
+    switches = ('-b', )
 
-	def run(self):
-		port = free_port()
-		self.serve(port, find('prosody'), '--config', self.configure(PROSODY, port))
+    def run(self):
+        port = free_port()
+        self.serve(port, find('prosody'), '--config', self.configure(PROSODY, port))
 
 
 class Doab(Program):
-	"""@server: the role of the peer behind it. @workers: each has a core of its own, if the load and the server have
-	two more. Otherwise the workers share one: beside the load, a worker would be another one than alone."""
+    """@server: the role of the peer behind it.
 
-	def __init__(self, bench, name, workers=1, server='xmpp', tls=False, binary=None):
-		super().__init__(bench, name)
-		self.workers, self.server, self.tls, self.binary = workers, server, tls, binary or bench.doab
-		self.switches = ('-t',) if tls else ()
-		self.place = bench.cores[:workers if len(bench.cores) >= workers + 2 else 1]
+    Each worker has a core of its own, if the load and the server have two more. Otherwise the
+    workers share one: a worker beside the load does not cost what one alone does.
+    """
+    def __init__(self, bench, name, workers=1, server='xmpp', tls=False, binary=None):
+        super().__init__(bench, name)
+        self.workers, self.server, self.tls = workers, server, tls
+        self.binary = binary or bench.doab
+        self.switches = ('-t', ) if tls else ()
+        self.place = bench.cores[:workers if len(bench.cores) >= workers + 2 else 1]
 
-	def run(self):
-		self.serve_doab()
-		if self.workers > 1:
-			self.pin_workers()
+    def run(self):
+        self.serve_doab()
+        if self.workers > 1:
+            self.pin_workers()
 
-	def pin_workers(self):
-		# They are the threads that are started last.
-		threads = sorted(int(name) for name in os.listdir(f'/proc/{self.pids[0]}/task'))[-self.workers:]
-		for i, thread in enumerate(threads):
-			os.sched_setaffinity(thread, {self.place[i % len(self.place)]})
+    def pin_workers(self):
+        # They are the threads that are started last.
+        threads = sorted(
+            int(name) for name in os.listdir(f'/proc/{self.pids[0]}/task'))[-self.workers:]
+        for i, thread in enumerate(threads):
+            os.sched_setaffinity(thread, {self.place[i % len(self.place)]})
 
-	def serve_doab(self):
-		port = free_port()
-		names = self.bench.certificates
-		is_plain = self.server == 'xmpp'
-		listen = (LISTEN_TLS if self.tls else LISTEN).format(port=port, **names)
-		file = self.configure(DOAB, port, workers=self.workers, listen=listen,
-			server=self.peer(self.server, *(() if is_plain else (names['certificate'], names['key']))),
-			tls='tls = "off"' if is_plain else f'tls = "required"\n\tca_file = "{names["authority"]}"')
-		self.serve(port, self.binary, '--config', file)
-		# The child of the supervisor is the one that serves.
-		supervisor = self.pids.pop()
-		with open(f'/proc/{supervisor}/task/{supervisor}/children', encoding='ascii') as children:
-			self.pids.append(int(children.read().split()[0]))
-		self.others.append(supervisor)
+    def serve_doab(self):
+        port = free_port()
+        names = self.bench.certificates
+        is_plain = self.server == 'xmpp'
+        listen = (LISTEN_TLS if self.tls else LISTEN).format(port=port, **names)
+        file = self.configure(DOAB,
+                              port,
+                              workers=self.workers,
+                              listen=listen,
+                              server=self.peer(
+                                  self.server,
+                                  *(() if is_plain else (names['certificate'], names['key']))),
+                              tls='tls = "off"' if is_plain else
+                              f'tls = "required"\n\tca_file = "{names["authority"]}"')
+        self.serve(port, self.binary, '--config', file)
+        # The child of the supervisor is the one that serves.
+        supervisor = self.pids.pop()
+        self.pids.append(first_child(supervisor))
+        self.others.append(supervisor)
 
 
 class DoabTwice(Doab):
-	"""Two gateways with a worker each, on the cores that two workers of one would have: what these cost if they had nothing to
-	do with each other."""
+    """Two gateways with a worker each, in the places that two workers of one would have.
 
-	def __init__(self, bench, name, **options):
-		super().__init__(bench, name, workers=2, **options)
+    They cost what those would if they had nothing to do with each other.
+    """
+    def __init__(self, bench, name, **options):
+        super().__init__(bench, name, workers=2, **options)
 
-	def run(self):
-		self.workers, places, ports = 1, self.place, []
-		for i in range(2):
-			self.place = [places[i % len(places)]]
-			self.serve_doab()
-			ports.append(str(self.port))
-		self.port, self.place = ','.join(ports), places
+    def run(self):
+        self.workers, places, ports = 1, self.place, []
+        for i in range(2):
+            self.place = [places[i % len(places)]]
+            self.serve_doab()
+            ports.append(str(self.port))
+        self.port, self.place = ','.join(ports), places
 
 
 class NginxTls(Doab):
-	"""The gateway with nginx in front that terminates TLS. Both count."""
-
-	def run(self):
-		super().run()
-		port = free_port()
-		tls = NGINX_TLS.format(**self.bench.certificates)
-		self.serve(port, find('nginx'), '-c', self.configure(NGINX, port, server=self.port, tls=tls))
-		self.switches = ('-t',)
+    """The gateway with nginx in front that terminates TLS. Both count."""
+    def run(self):
+        super().run()
+        port = free_port()
+        tls = NGINX_TLS.format(**self.bench.certificates)
+        self.serve(port, find('nginx'), '-c', self.configure(NGINX, port, server=self.port,
+                                                             tls=tls))
+        self.switches = ('-t', )
 
 
 def find(name):
-	return shutil.which(name, path=os.environ['PATH'] + ':/usr/sbin:/sbin')
+    return shutil.which(name, path=os.environ['PATH'] + ':/usr/sbin:/sbin')
 
 
 def version(*words):
-	done = subprocess.run(words, capture_output=True, text=True, check=False)
-	match = re.search(r'\d+\.\d+[\w.-]*', done.stdout + done.stderr)
-	return match[0] if match else '?'
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    match = re.search(r'\d+\.\d+[\w.-]*', done.stdout + done.stderr)
+    return match[0] if match else '?'
 
 
 def versions(doab):
-	found = {'doab': version(doab, '--version')}
-	for name, program, option in (('HAProxy', 'haproxy', '-v'), ('nginx', 'nginx', '-v')):
-		found[name] = version(find(program), option) if find(program) else 'not installed'
-	found['Prosody'] = prosody_version()
-	found['OpenSSL'] = version('openssl', 'version')
-	found['Linux'] = os.uname().release
-	return found
+    found = {'doab': version(doab, '--version')}
+    for name, program, option in (('HAProxy', 'haproxy', '-v'), ('nginx', 'nginx', '-v')):
+        found[name] = version(find(program), option) if find(program) else 'not installed'
+    found['Prosody'] = prosody_version()
+    found['OpenSSL'] = version('openssl', 'version')
+    found['Linux'] = os.uname().release
+    return found
 
 
 def prosody_version():
-	done = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', 'prosody'], capture_output=True, text=True, check=False)
-	return done.stdout.split('-')[0] or 'not installed'
+    done = subprocess.run(['dpkg-query', '-W', '-f', '${Version}', 'prosody'],
+                          capture_output=True,
+                          text=True,
+                          check=False)
+    return done.stdout.split('-')[0] or 'not installed'
 
 
 def make_certificates(folder):
-	"""An authority, and a server's certificate with its key: files by what they are."""
-	def openssl(*words):
-		subprocess.run(['openssl', *words], check=True, capture_output=True, cwd=folder)
+    """An authority, and a server's certificate with its key: files by what they are."""
+    def openssl(*words):
+        subprocess.run(['openssl', *words], check=True, capture_output=True, cwd=folder)
 
-	new_key = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
-	openssl('req', '-x509', *new_key, '-days', '2', '-subj', '/CN=bench', '-keyout', 'ca.key', '-out', 'ca.pem')
-	openssl('req', *new_key, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.csr')
-	with open(os.path.join(folder, 'server.ext'), 'w', encoding='ascii') as out:
-		out.write('subjectAltName=DNS:bench.test\n')
-	openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial',
-		'-extfile', 'server.ext', '-days', '2', '-out', 'server.pem')
-	return {what: os.path.join(folder, file)
-		for what, file in (('authority', 'ca.pem'), ('certificate', 'server.pem'), ('key', 'server.key'))}
+    new_key = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
+    openssl('req', '-x509', *new_key, '-days', '2', '-subj', '/CN=bench', '-keyout', 'ca.key',
+            '-out', 'ca.pem')
+    openssl('req', *new_key, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.csr')
+    with open(os.path.join(folder, 'server.ext'), 'w', encoding='ascii') as out:
+        out.write('subjectAltName=DNS:bench.test\n')
+    openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
+            '-CAcreateserial', '-extfile', 'server.ext', '-days', '2', '-out', 'server.pem')
+    return {
+        what: os.path.join(folder, file)
+        for what, file in (('authority', 'ca.pem'), ('certificate', 'server.pem'), ('key',
+                                                                                    'server.key'))
+    }
