@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/watch.h"
 
 struct accepting {
 	SLIST_ENTRY(accepting) in_acceptor;
@@ -30,12 +31,30 @@ struct acceptor {
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
-static void start(struct acceptor *acceptor)
+static void on_pause_over(uv_timer_t *timer);
+
+static void take_a_break(struct acceptor *acceptor, int error)
 {
 	struct accepting *socket;
 
+	log_error("accept-failed", LOG_STR("error", strerror(error)));
+	acceptor->is_paused = true;
 	SLIST_FOREACH(socket, &acceptor->sockets, in_acceptor) {
-		uv_poll_start(&socket->poll, UV_READABLE, on_readable);
+		uv_poll_stop(&socket->poll);
+	}
+	uv_timer_start(&acceptor->pause, on_pause_over, ACCEPTOR_PAUSE_MS, 0);
+}
+
+static void start(struct acceptor *acceptor)
+{
+	struct accepting *socket;
+	int r = 0;
+
+	SLIST_FOREACH(socket, &acceptor->sockets, in_acceptor) {
+		r = r < 0 ? r : watch_start(&socket->poll, UV_READABLE, on_readable);
+	}
+	if (r < 0) {
+		take_a_break(acceptor, -r);
 	}
 }
 
@@ -45,17 +64,6 @@ static void on_pause_over(uv_timer_t *timer)
 
 	acceptor->is_paused = false;
 	start(acceptor);
-}
-
-static void take_a_break(struct acceptor *acceptor)
-{
-	struct accepting *socket;
-
-	acceptor->is_paused = true;
-	SLIST_FOREACH(socket, &acceptor->sockets, in_acceptor) {
-		uv_poll_stop(&socket->poll);
-	}
-	uv_timer_start(&acceptor->pause, on_pause_over, ACCEPTOR_PAUSE_MS, 0);
 }
 
 static bool is_exhausted(int error)
@@ -87,8 +95,7 @@ static bool accept_some(struct accepting *socket, int n)
 
 		if (fd < 0) {
 			if (is_exhausted(errno)) {
-				log_error("accept-failed", LOG_STR("error", strerror(errno)));
-				take_a_break(acceptor);
+				take_a_break(acceptor, errno);
 			}
 			return false;
 		}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/watch.h"
 #include "gateway/wire-state.h"
 
 enum {
@@ -172,6 +173,29 @@ void wire_leave(struct wire *wire)
 
 /* Creating and ending the hub. */
 
+static void on_unwatched(uv_handle_t *handle)
+{
+	free(CONTAINER_OF((uv_poll_t *)handle, struct wire_hub, poll));
+}
+
+/* On failure it closes the descriptor and frees @hub, now or when its handle has been closed. */
+static int watch(struct wire_hub *hub)
+{
+	int r = uv_poll_init(hub->options.loop, &hub->poll, hub->epoll_fd);
+
+	if (r < 0) {
+		close(hub->epoll_fd);
+		free(hub);
+		return r;
+	}
+	r = watch_start(&hub->poll, UV_READABLE, on_poll);
+	if (r < 0) {
+		close(hub->epoll_fd);
+		uv_close((uv_handle_t *)&hub->poll, on_unwatched);
+	}
+	return r;
+}
+
 int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_hub)
 {
 	struct wire_hub *hub = calloc(1, sizeof(*hub));
@@ -182,19 +206,20 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 	hub->options = *options;
 	hub->tick = 1;
 	hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int r = hub->epoll_fd < 0 ? -errno : uv_poll_init(options->loop, &hub->poll, hub->epoll_fd);
+	if (hub->epoll_fd < 0) {
+		int r = -errno;
+
+		free(hub);
+		return r;
+	}
+	int r = watch(hub);
 
 	if (r < 0) {
-		if (hub->epoll_fd >= 0) {
-			close(hub->epoll_fd);
-		}
-		free(hub);
 		return r;
 	}
 	uv_timer_init(options->loop, &hub->timer);
 	uv_check_init(options->loop, &hub->reap);
 	due_queue_init(&hub->due, options->loop, on_due);
-	uv_poll_start(&hub->poll, UV_READABLE, on_poll);
 	unsigned second = options->second_ms ? options->second_ms : SECOND_MS;
 
 	uv_timer_start(&hub->timer, on_tick, second, second);

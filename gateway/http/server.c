@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/watch.h"
 #include "gateway/http/server-state.h"
 
 enum {
@@ -199,6 +200,8 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 
 /* Shards. */
 
+static void on_shard_closed(uv_handle_t *handle);
+
 static int shard_new(struct http_server *server, bool large, struct http_shard **ret_shard)
 {
 	struct http_shard *shard = calloc(1, sizeof(*shard));
@@ -229,8 +232,12 @@ static int shard_new(struct http_server *server, bool large, struct http_shard *
 		free(shard);
 		return r;
 	}
-	uv_poll_start(&shard->poll, UV_READABLE, on_shard_readable);
 	server->n_handles++;
+	r = watch_start(&shard->poll, UV_READABLE, on_shard_readable);
+	if (r < 0) {
+		uv_close((uv_handle_t *)&shard->poll, on_shard_closed);
+		return r;
+	}
 	SLIST_INSERT_HEAD(&server->shards, shard, in_server);
 	*ret_shard = shard;
 	return 0;
@@ -387,7 +394,11 @@ int http_server_new(const struct http_options *options, struct http_server **ret
 	server->idle.data = server;
 	server->timer.data = server;
 	server->n_handles = 5;
-	uv_poll_start(&server->watch, UV_READABLE, on_watch);
+	r = watch_start(&server->watch, UV_READABLE, on_watch);
+	if (r < 0) {
+		http_server_free(server);
+		return r;
+	}
 	uv_check_start(&server->check, on_check);
 	uv_prepare_start(&server->prepare, on_prepare);
 	uv_timer_start(&server->timer, on_timer, TIMEOUT_CHECK_MS, TIMEOUT_CHECK_MS);

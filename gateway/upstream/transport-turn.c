@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "common/watch.h"
 #include "gateway/upstream/transport-state.h"
 
 static int open_events(const struct transport *transport)
@@ -44,6 +45,7 @@ static int wanted_events(const struct transport *transport)
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_unwatched(uv_timer_t *timer);
 
 void transport_update_poll(struct transport *transport)
 {
@@ -54,10 +56,16 @@ void transport_update_poll(struct transport *transport)
 		return;
 	}
 	transport->events = events;
-	if (events) {
-		(void)uv_poll_start(&transport->poll, events, on_poll);
-	} else {
+	if (!events) {
 		(void)uv_poll_stop(&transport->poll);
+		return;
+	}
+	int r = watch_start(&transport->poll, events, on_poll);
+
+	if (r < 0) {
+		transport->connect_error = -r;
+		transport_set_broken(transport, channel_error(-r));
+		uv_timer_start(&transport->timer, on_unwatched, 0, 0);
 	}
 }
 
@@ -400,11 +408,16 @@ void transport_turn_finishing(struct transport *transport)
 		transport_free(transport);
 		return;
 	}
-	if (transport->out.n || channel_shutdown(&transport->channel) == CHANNEL_AGAIN) {
+	if (transport->out.n) {
+		return;
+	}
+	enum channel_result result = channel_shutdown(&transport->channel);
+
+	if (result == CHANNEL_AGAIN) {
 		return;
 	}
 	transport->fin_sent = true;
-	if (transport->ended) {
+	if (transport->ended || result == CHANNEL_BROKEN) {
 		transport_free(transport);
 	}
 }
@@ -457,6 +470,20 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 	transport->in_turn = false;
 	transport_update_poll(transport);
+}
+
+/* The kernel does not watch the socket, so no event will come. */
+static void on_unwatched(uv_timer_t *timer)
+{
+	struct transport *transport = timer->data;
+
+	if (transport->state == TRANSPORT_CONNECTING) {
+		fail_connect(transport, transport->connect_error);
+	} else if (transport->state == TRANSPORT_FINISHING) {
+		transport_free(transport);
+	} else if (transport->state != TRANSPORT_FAILED && transport->state != TRANSPORT_CLOSED) {
+		fail_lost(transport, transport->broken);
+	}
 }
 
 void transport_on_timer(uv_timer_t *timer)

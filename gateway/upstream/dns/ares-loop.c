@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/watch.h"
 #include "gateway/upstream/dns/ares-tcp.h"
 
 struct ares_loop {
@@ -60,6 +61,14 @@ static void on_timer(uv_timer_t *timer)
 	ares_loop_process(timer->data, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* Questions sent through a socket that cannot be watched end by their time-out. */
+static void socket_watch(struct watched_socket *socket)
+{
+	(void)!watch_start(&socket->poll, socket->events, on_poll);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct watched_socket *socket = poll->data;
@@ -68,7 +77,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (status < 0) {
 		/* libuv has stopped the handle. c-ares reads the error from the socket. */
 		events = UV_READABLE | UV_WRITABLE;
-		(void)uv_poll_start(poll, socket->events, on_poll);
+		socket_watch(socket);
 	}
 	ares_loop_process(ares, events & UV_READABLE ? socket->fd : ARES_SOCKET_BAD,
 			  events & UV_WRITABLE ? socket->fd : ARES_SOCKET_BAD);
@@ -142,7 +151,7 @@ static void on_socket_state(void *userdata, ares_socket_t fd, int readable, int 
 	}
 	if (socket) {
 		socket->events = events;
-		(void)uv_poll_start(&socket->poll, events, on_poll);
+		socket_watch(socket);
 	}
 }
 
