@@ -31,9 +31,11 @@ static void on_due(struct due_item *item)
 	struct wire *wire = CONTAINER_OF(item, struct wire, due);
 	bool wakes = wire->wakes;
 	bool is_late = wire->is_late && !wakes;
+
+	/* Before what may wake it again: bytes that cannot be sent. */
+	wire->wakes = false;
 	bool written = wire_flush(wire);
 
-	wire->wakes = false;
 	if (wire->is_late && wakes) {
 		/* `ready` may set a new deadline, and it may give the wire away. */
 		due_queue_add(&wire->hub->due, &wire->due);

@@ -153,7 +153,7 @@ static enum wire_result result_of(struct wire *wire, int r)
 	ERR_clear_error();
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
-		return WIRE_AGAIN;
+		return wire->broken ? WIRE_BROKEN : WIRE_AGAIN;
 	case SSL_ERROR_WANT_WRITE:
 		tls->wants_write = true;
 		wire_want_write(wire, true);

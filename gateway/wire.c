@@ -99,7 +99,7 @@ static enum wire_result result_of(struct wire *wire, ssize_t n)
 	if (n > 0) {
 		return WIRE_OK;
 	}
-	if (n < 0 && errno == EAGAIN) {
+	if (n < 0 && errno == EAGAIN && !wire->broken) {
 		return WIRE_AGAIN;
 	}
 	wire->hung_up = true;

@@ -64,7 +64,9 @@ enum wire_result {
 	WIRE_OK,     /* there are bytes */
 	WIRE_AGAIN,  /* there is nothing now; `ready` tells */
 	WIRE_ENDED,  /* the client has closed its side, and all its bytes have been consumed */
-	WIRE_BROKEN, /* the connection cannot be used any more */
+	/* The connection cannot be used any more: the kernel says so, or bytes could not be sent
+	 * and all that had arrived has been consumed. */
+	WIRE_BROKEN,
 };
 
 /* What is known about a connection apart from its bytes, for who goes on with its descriptor. */

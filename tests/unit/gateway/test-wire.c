@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "gateway/wire.h"
@@ -36,7 +37,18 @@ static struct {
 	struct client clients[2];
 	int theirs[2];
 	unsigned n_closed;
+	int send_error; /* of all sockets; 0: none */
 } one;
+
+/* Takes the place of the C library's. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (one.send_error) {
+		errno = one.send_error;
+		return -1;
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
 
 static void on_closed(void *userdata, const struct address *peer)
 {
@@ -506,6 +518,26 @@ static void test_broken(void **state)
 	assert_true(wire_peek(one.clients[0].wire, 1, &bytes) >= WIRE_ENDED);
 }
 
+/* The kernel may refuse bytes of a connection that goes on: it has lost some, so it must not. */
+static void test_unsent(void **state)
+{
+	char ping[] = "ping";
+	const struct iovec part = {ping, 4};
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	one.send_error = ENOBUFS;
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_send_later(one.clients[1].wire, &part, 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		turn_until(&one.clients[i].n_ready, 1);
+		assert_int_equal(wire_peek(one.clients[i].wire, 1, &bytes), WIRE_BROKEN);
+	}
+	one.send_error = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -523,6 +555,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
