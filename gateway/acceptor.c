@@ -81,6 +81,12 @@ static int peer_of(const struct sockaddr_storage *storage, struct address *ret_p
 	return address_from_sockaddr((const struct sockaddr *)storage, ret_peer);
 }
 
+/* Whether @error is of one connection, which is gone, and others may wait behind it (accept(2)). */
+static bool is_of_connection(int error)
+{
+	return error == ECONNABORTED || error == EPROTO || error == EINTR;
+}
+
 /* Accepts up to @n connections. Returns false when none waits or none can be accepted. */
 static bool accept_some(struct accepting *socket, int n)
 {
@@ -93,6 +99,9 @@ static bool accept_some(struct accepting *socket, int n)
 		int fd = accept4(socket->fd, (struct sockaddr *)&storage, &n_storage,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		if (fd < 0 && is_of_connection(errno)) {
+			continue;
+		}
 		if (fd < 0) {
 			if (is_exhausted(errno)) {
 				take_a_break(acceptor, errno);
