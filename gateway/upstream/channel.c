@@ -270,6 +270,5 @@ enum channel_result channel_shutdown(struct channel *channel)
 			return CHANNEL_AGAIN;
 		}
 	}
-	shutdown(channel->fd, SHUT_WR);
-	return CHANNEL_OK;
+	return shutdown(channel->fd, SHUT_WR) < 0 ? channel_break(channel, errno) : CHANNEL_OK;
 }

@@ -87,5 +87,5 @@ _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
  * OpenSSL's error queue. */
 _must_check_ enum channel_result channel_handshake(struct channel *channel);
 
-/* Sends close_notify, then FIN. */
+/* Sends close_notify, then FIN. CHANNEL_BROKEN: nothing can be sent or will arrive any more. */
 _must_check_ enum channel_result channel_shutdown(struct channel *channel);
