@@ -87,9 +87,8 @@ static enum bosh_rule judge_body(const struct bosh_request *request)
 		return BOSH_RULE_BODY_TOO_COMPLEX;
 	case BOSH_BODY_E_BAD_REQUEST:
 		return BOSH_RULE_NOT_UNDERSTOOD;
-	default:
-		return BOSH_RULE_OUT_OF_MEMORY;
 	}
+	return BOSH_RULE_NONE;
 }
 
 /* For the list of sessions. */

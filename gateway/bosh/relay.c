@@ -256,14 +256,26 @@ static struct pending *pending_new(struct bosh_relay *relay, struct http_exchang
 	return pending;
 }
 
-static void read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
-		      struct bosh_request *request)
+/* Returns 0 or -ENOMEM. */
+static int read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
+		     struct bosh_request *request)
 {
-	request->body_result = bosh_body_init(&request->body, relay->env->pool,
-					      &relay->scan_options, http_exchange_body(exchange));
-	if (http_exchange_body_too_large(exchange)) {
-		request->body_result = BOSH_BODY_E_TOO_LARGE;
+	int r = bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
+			       http_exchange_body(exchange));
+
+	if (r < 0) {
+		return r;
 	}
+	request->body_result = http_exchange_body_too_large(exchange) ? BOSH_BODY_E_TOO_LARGE
+								      : (enum bosh_body_result)r;
+	return 0;
+}
+
+/* Not an error of the session, which this worker may not have: the client can repeat the request,
+ * because nothing of it has been taken. */
+static void answer_without_memory(const struct bosh_relay *relay, struct http_exchange *exchange)
+{
+	site_answer_text(relay->env->site, exchange, 503, "The gateway is out of memory.\n");
 }
 
 /* Sets *ret_worker to the worker whose session @sid may be. Returns false if it is none of this
@@ -286,8 +298,7 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	struct bosh_request request;
 
 	if (!pending) {
-		site_answer_text(relay->env->site, exchange, 503,
-				 "The gateway is out of memory.\n");
+		answer_without_memory(relay, exchange);
 		return;
 	}
 	request.exchange = pending->id;
@@ -295,7 +306,11 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 
 	request.client = client.address;
 	request.secure = client.is_secure;
-	read_body(relay, exchange, &request);
+	if (read_body(relay, exchange, &request) < 0) {
+		answer_without_memory(relay, exchange);
+		request_deinit(&request);
+		return;
+	}
 	if (!request.body.sid.data) {
 		client_warn_ignored(relay->env, exchange);
 	}

@@ -176,9 +176,13 @@ static void client_says(struct stage *stage, uint64_t exchange, const char *text
 	const struct xml_scan_options options = bosh_body_options(N_BODY_MAX);
 	struct bosh_request request = {.exchange = exchange, .client = {.any.sa_family = AF_INET}};
 
-	request.body_result =
-		bosh_body_init(&request.body, stage->env.pool, &options, sv_from(text));
-	relay_callbacks->request(stage->endpoint, &request);
+	int r = bosh_body_init(&request.body, stage->env.pool, &options, sv_from(text));
+
+	/* Without memory, the relay answers. */
+	if (r >= 0) {
+		request.body_result = (enum bosh_body_result)r;
+		relay_callbacks->request(stage->endpoint, &request);
+	}
 	bosh_body_deinit(&request.body);
 }
 
