@@ -19,8 +19,9 @@ struct lookups {
 	struct ares_loop *ares;
 	struct dns_cache *cache;
 	const struct lookup_observer *observer; /* may be NULL */
-	struct lookup *lookups[DNS_KIND_COUNT]; /* uthash by name */
+	struct lookup *lookups[DNS_KIND_COUNT]; /* uthash by name; the newest of each */
 	size_t n_lookups;
+	uint64_t first_try_ns;
 };
 
 struct lookup {
@@ -28,7 +29,10 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
+	struct lookup *older, *newer;   /* of the same question, in this order; may be NULL */
+	unsigned n_renewals;            /* that led to this one */
 	uint64_t asked_ns;
+	bool is_newest;  /* it is in the table */
 	bool add_failed; /* uthash was out of memory */
 };
 
@@ -47,6 +51,7 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
 	}
 	lookups->loop = loop;
 	lookups->observer = observer;
+	lookups->first_try_ns = (uint64_t)options->timeout_ms * 1000 * 1000;
 	*ret_lookups = lookups;
 	return 0;
 }
@@ -88,29 +93,61 @@ static void wait_end(struct lookup_wait *wait, struct dns_reply *reply)
 	wait->over(wait);
 }
 
+static void waits_end(struct lookup *lookup, struct dns_reply *reply)
+{
+	struct lookup_wait *wait;
+
+	while ((wait = LIST_FIRST(&lookup->waits))) {
+		LIST_REMOVE(wait, in_lookup);
+		wait->lookup = NULL;
+		wait_end(wait, reply ? dns_reply_ref(reply) : NULL);
+	}
+}
+
+static void lookup_leave_table(struct lookup *lookup)
+{
+	if (lookup->is_newest) {
+		HASH_DEL(lookup->lookups->lookups[lookup->question.kind], lookup);
+		lookup->is_newest = false;
+	}
+}
+
+static void lookup_free(struct lookup *lookup)
+{
+	lookup_leave_table(lookup);
+	if (lookup->newer) {
+		lookup->newer->older = lookup->older;
+	}
+	if (lookup->older) {
+		lookup->older->newer = lookup->newer;
+	}
+	lookup->lookups->n_lookups--;
+	free(lookup);
+}
+
 static void on_answered(struct question *question, struct dns_reply *reply)
 {
 	struct lookup *lookup = CONTAINER_OF(question, struct lookup, question);
 	struct lookups *lookups = lookup->lookups;
-	struct lookup_wait *wait;
+	bool is_answer =
+		reply && (reply->result == RESOLVER_OK || reply->result == RESOLVER_NO_NAME);
 
 	notify_observer(lookups, question->kind, question->name, reply);
 	if (lookups->observer && lookups->observer->took) {
 		lookups->observer->took(lookups->observer->userdata,
 					(int64_t)(uv_hrtime() - lookup->asked_ns) / 1000);
 	}
-	if (reply) {
+	if (is_answer || (reply && lookup->is_newest)) {
 		dns_cache_put(lookups->cache, question->kind, question->name, reply,
 			      lookups_now(lookups));
 	}
-	while ((wait = LIST_FIRST(&lookup->waits))) {
-		LIST_REMOVE(wait, in_lookup);
-		wait->lookup = NULL;
-		wait_end(wait, reply ? dns_reply_ref(reply) : NULL);
+	for (struct lookup *at = lookup; at; at = at->older) {
+		waits_end(at, reply);
 	}
-	HASH_DEL(lookups->lookups[question->kind], lookup);
-	lookups->n_lookups--;
-	free(lookup);
+	for (struct lookup *at = lookup->newer; is_answer && at; at = at->newer) {
+		waits_end(at, reply);
+	}
+	lookup_free(lookup);
 	dns_reply_unref(reply);
 }
 
@@ -137,6 +174,7 @@ static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *n
 		free(lookup);
 		return -ENOMEM;
 	}
+	lookup->is_newest = true;
 	lookups->n_lookups++;
 	*ret_lookup = lookup;
 	return 0;
@@ -148,27 +186,49 @@ static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
 	LIST_INSERT_HEAD(&lookup->waits, wait, in_lookup);
 }
 
+/* Whether to ask anew rather than to wait for @lookup. */
+static bool lookup_is_stale(const struct lookup *lookup)
+{
+	return uv_hrtime() - lookup->asked_ns >= lookup->lookups->first_try_ns &&
+	       lookup->n_renewals < LOOKUPS_RENEWALS_MAX &&
+	       lookup->lookups->n_lookups < LOOKUPS_MAX;
+}
+
+/* Puts @lookup before @older, which may be NULL, and has left the table. */
+static void lookup_renew(struct lookup *lookup, struct lookup *older)
+{
+	if (older) {
+		lookup->n_renewals = older->n_renewals + 1;
+		lookup->older = older;
+		older->newer = lookup;
+	}
+}
+
 int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
 		struct lookup_wait *wait)
 {
 	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
-	struct lookup *lookup;
+	struct lookup *lookup, *older;
 
 	if (kept) {
 		notify_observer(lookups, kind, name, kept);
 		wait_end(wait, kept);
 		return LOOKUPS_ASKED;
 	}
-	HASH_FIND_STR(lookups->lookups[kind], name, lookup);
-	if (lookup) {
-		wait_join(wait, lookup);
+	HASH_FIND_STR(lookups->lookups[kind], name, older);
+	if (older && !lookup_is_stale(older)) {
+		wait_join(wait, older);
 		return LOOKUPS_ASKED;
+	}
+	if (older) {
+		lookup_leave_table(older);
 	}
 	int r = lookup_new(lookups, kind, name, &lookup);
 
 	if (r != 0) {
 		return r;
 	}
+	lookup_renew(lookup, older);
 	wait_join(wait, lookup);
 	if (lookups->observer) {
 		lookups->observer->asked(lookups->observer->userdata, kind, name);

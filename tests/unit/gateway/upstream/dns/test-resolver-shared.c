@@ -71,6 +71,7 @@ static void test_late_answer(void **state)
 	assert_int_equal(askers->srv.n_targets, 1);
 	/* The question continues: c-ares tries again, and a new query gets its reply. */
 	wait_questions(3);
+	read_questions();
 	ask_srv(askers, "a.example");
 	wait_results(askers, 2);
 	assert_int_equal(askers->srv.n_targets, 2);
@@ -130,6 +131,77 @@ static void test_observer(void **state)
 	ask_srv(askers, "a.example");
 	assert_int_equal(strlen(observed), strlen(starttls) + strlen(direct));
 	wait_results(askers, 2);
+}
+
+/* A question whose first try has got no answer is asked again for a new query, which does not wait
+ * for the next try. What answers one answers all. */
+static void test_renewed(void **state)
+{
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(PATIENCE_MS, 2);
+	dns.script = script_silent;
+	ask_tlsa(askers, "a.example", 1);
+	ask_tlsa(&askers[1], "a.example", 1);
+	wait_questions(2);
+	dns.script = script_nothing;
+	ask_tlsa(&askers[2], "a.example", 1);
+	for (size_t i = 0; i < 3; i++) {
+		wait_results(&askers[i], 1);
+		assert_int_equal(askers[i].result, RESOLVER_NO_NAME);
+	}
+	assert_int_equal(dns.n_questions, 3);
+}
+
+/* The time-out of the older question is neither a result for the newer one nor cached. */
+static void test_renewed_in_vain(void **state)
+{
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(PATIENCE_MS, 2);
+	dns.script = script_silent;
+	ask_tlsa(askers, "a.example", 1);
+	wait_questions(2);
+	ask_tlsa(&askers[1], "a.example", 1);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_TIMEOUT);
+	assert_int_equal(askers[1].n_results, 0);
+	ask_tlsa(&askers[2], "a.example", 1);
+	wait_results(&askers[1], 1);
+	assert_int_equal(askers[1].result, RESOLVER_TIMEOUT);
+}
+
+static void count_observed(void *userdata, enum dns_kind kind, const char *name)
+{
+	(void)kind, (void)name;
+	++*(unsigned *)userdata;
+}
+
+static void ignore_observed(void *userdata, enum dns_kind kind, const char *name,
+			    const struct dns_reply *reply)
+{
+	(void)userdata, (void)kind, (void)name, (void)reply;
+}
+
+static void test_renewals_bound(void **state)
+{
+	static unsigned n_asked = 0;
+	static const struct lookup_observer observer = {
+		.asked = count_observed, .answered = ignore_observed, .userdata = &n_asked};
+	const struct resolver_options options = {
+		.servers = dns.address, .timeout_ms = 2, .n_tries = 10, .observer = &observer};
+
+	(void)state;
+	resolver_free(dns.resolver);
+	assert_int_equal(resolver_new(&dns.loop, &options, &dns.resolver), 0);
+	dns.script = script_silent;
+	for (unsigned i = 0; i < LOOKUPS_RENEWALS_MAX + 3; i++) {
+		ask_tlsa(&askers[i], "a.example", 1);
+		assert_int_equal(n_asked,
+				 i < LOOKUPS_RENEWALS_MAX ? i + 1 : LOOKUPS_RENEWALS_MAX + 1);
+		uv_sleep(3);
+		read_questions();
+	}
 }
 
 static void test_bound(void **state)
@@ -316,6 +388,9 @@ int main(void)
 		TEST(test_one_question),
 		TEST(test_cancelled_by_all),
 		TEST(test_late_answer),
+		TEST(test_renewed),
+		TEST(test_renewed_in_vain),
+		TEST(test_renewals_bound),
 		TEST(test_observer),
 		TEST(test_bound),
 		TEST(test_bound_between_services),
