@@ -15,7 +15,8 @@ const attributesText = (attributes) => Object.entries(attributes)
 export class BoshClient {
 	// @connection: 'keep-alive' (connections are used again), 'fresh' (one for each request, so that the kernel
 	// may give it to any worker), or an http.Agent.
-	constructor(port, { target = '/http-bind', connection = 'keep-alive', headers = {} } = {}) {
+	constructor(port, { host = '127.0.0.1', target = '/http-bind', connection = 'keep-alive', headers = {} } = {}) {
+		this.host = host;
 		this.port = port;
 		this.target = target;
 		this.headers = { 'Content-Type': 'text/xml; charset=utf-8', ...headers };
@@ -33,7 +34,7 @@ export class BoshClient {
 		const data = Buffer.from(bytes);
 		let request;
 		const answered = new Promise((resolve, reject) => {
-			request = http.request({ host: '127.0.0.1', port: this.port, path: this.target, method: 'POST', agent: this.agent,
+			request = http.request({ host: this.host, port: this.port, path: this.target, method: 'POST', agent: this.agent,
 				headers: { ...this.headers, 'Content-Length': data.length, ...headers } });
 			request.once('error', reject);
 			request.once('response', (response) => {

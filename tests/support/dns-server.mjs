@@ -105,24 +105,24 @@ export function encodeMessage(question, flags, records = [], authority = []) {
 	return Buffer.concat([head, question.bytes, ...records, ...authority]);
 }
 
-function bind(socket, port) {
+function bind(socket, port, host) {
 	return new Promise((resolve, reject) => {
 		socket.once('error', reject);
-		socket.bind(port, '127.0.0.1', () => resolve(socket.off('error', reject)));
+		socket.bind(port, host, () => resolve(socket.off('error', reject)));
 	});
 }
 
-function listen(server, port) {
+function listen(server, port, host) {
 	return new Promise((resolve, reject) => {
 		server.once('error', reject);
-		server.listen(port, '127.0.0.1', () => resolve(server.off('error', reject)));
+		server.listen(port, host, () => resolve(server.off('error', reject)));
 	});
 }
 
 export class DnsServer {
-	static async start(zone, { negativeTtl = TTL_S, tcp = true } = {}) {
+	static async start(zone, { negativeTtl = TTL_S, tcp = true, host = '127.0.0.1' } = {}) {
 		const server = new DnsServer();
-		server.tcp = tcp;
+		Object.assign(server, { tcp, host });
 		server.zone = {};
 		Object.entries(zone).forEach(([name, entry]) => server.set(name, entry));
 		server.negativeTtl = negativeTtl;
@@ -135,7 +135,7 @@ export class DnsServer {
 	// UDP and TCP on one port.
 	async listen() {
 		for (let tries = PORT_TRIES; ; tries--) {
-			this.socket = await bind(dgram.createSocket('udp4'), 0);
+			this.socket = await bind(dgram.createSocket('udp4'), 0, this.host);
 			this.port = this.socket.address().port;
 			try {
 				await this.listenTcp();
@@ -157,7 +157,7 @@ export class DnsServer {
 		if (this.tcp === 'hole') {
 			this.hole = await BlackHole.start(this.port);
 		} else if (this.tcp) {
-			this.server = await listen(net.createServer((stream) => this.serve(stream)), this.port);
+			this.server = await listen(net.createServer((stream) => this.serve(stream)), this.port, this.host);
 		}
 	}
 
@@ -208,7 +208,7 @@ export class DnsServer {
 	}
 
 	get address() {
-		return `127.0.0.1:${this.port}`;
+		return `${this.host}:${this.port}`;
 	}
 
 	set(name, entry) {

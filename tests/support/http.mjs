@@ -135,7 +135,7 @@ export async function httpRequest(port, method, target, options = {}) {
 }
 
 export async function openWebSocket(port, options = {}) {
-	const connection = await HttpConnection.open(port, undefined, options.from);
+	const connection = await HttpConnection.open(port, options.host, options.from);
 	const socket = await connection.upgrade(options.target, options);
 	if (socket.refused) {
 		connection.close();

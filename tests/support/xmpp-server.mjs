@@ -195,11 +195,22 @@ class Connection extends EventEmitter {
 		for (let at = 0; at < bytes.length && !this.socket.destroyed; at += n) {
 			const isRoom = this.socket.write(bytes.subarray(at, at + n));
 			if (!isRoom) {
-				await new Promise((resolve) => this.socket.once('drain', resolve).once('close', resolve));
+				await this.roomOrEnd();
 			} else if (this.chunk) {
 				await (this.gap ? sleep(this.gap) : new Promise(setImmediate));
 			}
 		}
+	}
+
+	roomOrEnd() {
+		const { socket } = this;
+		return new Promise((resolve) => {
+			const go = () => {
+				socket.off('drain', go).off('close', go);
+				resolve();
+			};
+			socket.on('drain', go).on('close', go);
+		});
 	}
 
 	sendHeader({ features, prefix = this.prefix, declare = this.declare }) {
