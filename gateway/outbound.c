@@ -32,6 +32,7 @@ static void set_config(struct link_env *env, const struct config *config)
 	/* What had been accepted when the server stopped reading, and all that a BOSH client may
 	 * have under way then. */
 	env->n_waiting_max = TRANSPORT_HIGH_WATER + (config->hold + 2) * config->n_body_max;
+	env->n_waiting_full = TRANSPORT_HIGH_WATER + config->n_body_max;
 	env->scan_options = stream_options(config->n_stanza_max);
 }
 

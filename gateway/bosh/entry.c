@@ -142,8 +142,9 @@ static void on_drained(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	bosh_entry_settle(leg->session, bosh_session_congest(leg->session->engine, leg->stream,
-							     false, now_of(leg), actions_of(leg)));
+	bosh_entry_settle(leg->session,
+			  bosh_session_congest(leg->session->engine, leg->stream,
+					       BOSH_CONGESTION_NONE, now_of(leg), actions_of(leg)));
 }
 
 static void on_over(void *userdata, const struct failure *failure)
@@ -345,9 +346,10 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 
 	session_log_from_client(&session->log, action->n_payloads, payloads->n);
 	if (r == 0 && link_is_congested(leg->link)) {
-		r = bosh_session_congest(session->engine, leg->stream, true,
-					 bosh_endpoint_now(session->endpoint),
-					 &session->endpoint->actions);
+		r = bosh_session_congest(
+			session->engine, leg->stream,
+			link_is_full(leg->link) ? BOSH_CONGESTION_FULL : BOSH_CONGESTION_SOME,
+			bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
 	}
 	return r;
 }

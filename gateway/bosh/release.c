@@ -72,7 +72,7 @@ static bool is_too_many(const struct bosh_session *session, struct mono now)
 {
 	size_t n_max = session->creation.hold;
 
-	if (bosh_streams_are_congested(session)) {
+	if (bosh_streams_congestion(session) != BOSH_CONGESTION_NONE) {
 		n_max = session->creation.requests;
 	} else if (!mono_reached(session->linger, now) && !mono_is_never(session->linger)) {
 		n_max++;
@@ -104,6 +104,14 @@ static void regulate(struct bosh_turn *turn)
 	}
 }
 
+/* Whether payloads of @due wait, too. A server that does not read until its own payloads are read
+ * waits with them, at most until the request's time is over. */
+static bool is_held_back(const struct bosh_session *session, const struct bosh_stream *due)
+{
+	return due->state == BOSH_STREAM_OPEN &&
+	       bosh_streams_congestion(session) == BOSH_CONGESTION_FULL;
+}
+
 /* Answers the oldest request if it need not wait, while the session goes on. */
 static enum outcome answer_next(struct bosh_turn *turn)
 {
@@ -111,6 +119,9 @@ static enum outcome answer_next(struct bosh_turn *turn)
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 	struct bosh_stream *due = bosh_stream_due(session);
 
+	if (due && is_held_back(session, due)) {
+		due = NULL;
+	}
 	if (bosh_slot_is_opener(slot)) {
 		answer_opener(turn);
 		return OUTCOME_ANSWERED;
@@ -129,6 +140,19 @@ static enum outcome answer_next(struct bosh_turn *turn)
 		return OUTCOME_ANSWERED;
 	}
 	return OUTCOME_WAITS;
+}
+
+void bosh_turn_answer_late(struct bosh_turn *turn)
+{
+	const struct bosh_slot *slot = bosh_slots_first(&turn->session->slots);
+	struct bosh_stream *due = bosh_stream_due(turn->session);
+
+	if (due && slot->exchange && !bosh_slot_is_opener(slot)) {
+		answer_stream(turn, due);
+	} else {
+		bosh_turn_answer_empty(turn);
+	}
+	regulate(turn);
 }
 
 /* The last stream has failed, and some request can be answered: ends the session with that. */

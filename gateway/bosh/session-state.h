@@ -53,7 +53,7 @@ struct bosh_stream {
 	bool features_seen;
 	/* The features have come, after a restart the new ones: payloads can be sent. */
 	bool ready;
-	bool congested;
+	enum bosh_congestion congestion;
 	bool managed;
 	bool throttled;           /* its server is not read */
 	bool pending_uses_stream; /* pending uses the prefix "stream" */
@@ -167,6 +167,9 @@ void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);
  * many are held. Ends the session when the client can be told that its last stream has failed. */
 void bosh_turn_release(struct bosh_turn *turn);
 
+/* Answers the oldest request because its time is over, with what is due if it can be answered. */
+void bosh_turn_answer_late(struct bosh_turn *turn);
+
 /* ending.c */
 
 /* Ends the session ("Terminating the BOSH Session"). The oldest request that can be answered gets
@@ -242,4 +245,4 @@ void bosh_streams_settle(struct bosh_session *session);
 size_t bosh_streams_n_pending(const struct bosh_session *session);
 /* Bytes of memory for what waits in either direction. */
 size_t bosh_streams_held(const struct bosh_session *session);
-bool bosh_streams_are_congested(const struct bosh_session *session);
+enum bosh_congestion bosh_streams_congestion(const struct bosh_session *session);

@@ -207,8 +207,9 @@ int bosh_session_flush(struct bosh_session *session, struct mono now, struct bos
 	return bosh_actions_end(actions);
 }
 
-int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested,
-			 struct mono now, struct bosh_actions *actions)
+int bosh_session_congest(struct bosh_session *session, unsigned stream,
+			 enum bosh_congestion congestion, struct mono now,
+			 struct bosh_actions *actions)
 {
 	struct bosh_turn turn = {session, now, actions};
 	struct bosh_stream *entry = &session->streams[stream];
@@ -217,7 +218,7 @@ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool con
 		/* The owner would never report that it reads again. */
 		return 0;
 	}
-	entry->congested = congested;
+	entry->congestion = congestion;
 	bosh_turn_release(&turn);
 	return bosh_actions_end(actions);
 }
@@ -287,7 +288,7 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 		bosh_turn_release(&turn);
 	}
 	while (mono_reached(wait_end(session), now) && !bosh_turn_failed(&turn)) {
-		bosh_turn_answer_empty(&turn);
+		bosh_turn_answer_late(&turn);
 	}
 	return bosh_actions_end(actions);
 }

@@ -38,6 +38,15 @@
 #include "gateway/bosh/rule.h"
 #include "gateway/failure.h"
 
+enum bosh_congestion {
+	BOSH_CONGESTION_NONE,
+	/* The server does not keep up: answers without payloads wait. */
+	BOSH_CONGESTION_SOME,
+	/* As much waits for it as may while the client can send more: payloads wait, too, for as
+	 * long as a request may be held. */
+	BOSH_CONGESTION_FULL,
+};
+
 struct bosh_session;
 
 enum {
@@ -177,9 +186,11 @@ _must_check_ int bosh_session_fail(struct bosh_session *session, unsigned stream
 _must_check_ int bosh_session_shut(struct bosh_session *session, const struct failure *failure,
 				   struct mono now, struct bosh_actions *actions);
 
-/* While the server of @stream does not keep up, no request is answered earlier than it must be. */
-_must_check_ int bosh_session_congest(struct bosh_session *session, unsigned stream, bool congested,
-				      struct mono now, struct bosh_actions *actions);
+/* Each answer lets the client send more. So while the server of @stream does not keep up, no
+ * request is answered earlier than it must be. */
+_must_check_ int bosh_session_congest(struct bosh_session *session, unsigned stream,
+				      enum bosh_congestion congestion, struct mono now,
+				      struct bosh_actions *actions);
 
 /* When to call bosh_session_expire(). */
 struct mono bosh_session_deadline(const struct bosh_session *session);

@@ -201,13 +201,15 @@ size_t bosh_streams_held(const struct bosh_session *session)
 	return n;
 }
 
-bool bosh_streams_are_congested(const struct bosh_session *session)
+enum bosh_congestion bosh_streams_congestion(const struct bosh_session *session)
 {
+	enum bosh_congestion most = BOSH_CONGESTION_NONE;
+
 	for (unsigned i = 0; i < session->n_streams; i++) {
-		if (session->streams[i].congested &&
-		    session->streams[i].state == BOSH_STREAM_OPEN) {
-			return true;
+		if (session->streams[i].state == BOSH_STREAM_OPEN &&
+		    session->streams[i].congestion > most) {
+			most = session->streams[i].congestion;
 		}
 	}
-	return false;
+	return most;
 }

@@ -448,6 +448,13 @@ bool link_is_congested(const struct link *link)
 	return link->transport && transport_is_congested(link->transport);
 }
 
+bool link_is_full(const struct link *link)
+{
+	return link->transport &&
+	       transport_waiting(link->transport) + gather_waiting(&link->env->gather, link) >
+		       link->env->n_waiting_full;
+}
+
 void link_pause(struct link *link, bool pause)
 {
 	link->paused = pause;

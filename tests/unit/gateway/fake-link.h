@@ -145,6 +145,12 @@ int link_restart(struct link *link, const struct stream_target *target)
 	return stream_restart(&fake_of(link)->stream, target);
 }
 
+bool link_is_full(const struct link *link)
+{
+	(void)link;
+	return false;
+}
+
 bool link_is_congested(const struct link *link)
 {
 	(void)link;

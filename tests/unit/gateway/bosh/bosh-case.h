@@ -238,9 +238,14 @@ static inline void gone(uint64_t exchange)
 	bosh_session_gone(one.session, exchange, one.now);
 }
 
+static inline void congest_so_far(enum bosh_congestion congestion)
+{
+	done(bosh_session_congest(one.session, 0, congestion, one.now, &one.actions));
+}
+
 static inline void congest(bool congested)
 {
-	done(bosh_session_congest(one.session, 0, congested, one.now, &one.actions));
+	congest_so_far(congested ? BOSH_CONGESTION_SOME : BOSH_CONGESTION_NONE);
 }
 
 /* Lets time pass until @ms since the start, with the owner's timer. */

@@ -365,6 +365,43 @@ static void test_congested(void **state)
 	EXPECT("4: " EMPTY "\n");
 }
 
+/* As much waits for the server as may: payloads wait, too, until it has drained, or `wait` is over. */
+static void test_full(void **state)
+{
+	(void)state;
+	begin();
+	congest_so_far(BOSH_CONGESTION_FULL);
+	request_with(101, "", "<a/>");
+	request_with(102, "", "<b/>");
+	EXPECT("send <a/>\nsend <b/>\n");
+	server("<iq/>");
+	server("<iq id='2'/>");
+	EXPECT("");
+	congest_so_far(BOSH_CONGESTION_NONE);
+	EXPECT("2: " BODY("<iq/><iq id='2'/>") "\n");
+	congest_so_far(BOSH_CONGESTION_FULL);
+	server("<iq id='3'/>");
+	EXPECT("");
+	at_ms(60000);
+	EXPECT("3: " BODY("<iq id='3'/>") "\n");
+}
+
+static void test_full_at_bound(void **state)
+{
+	(void)state;
+	begin();
+	congest_so_far(BOSH_CONGESTION_FULL);
+	request(101);
+	server_sends(N_PENDING_MAX);
+	EXPECT("");
+	server_sends(1);
+	EXPECT("pause\n");
+	/* The answer that takes what is pending lets the server be read again. */
+	at_ms(60000);
+	assert_true(one.log.n > N_PENDING_MAX);
+	assert_non_null(memmem(one.log.data, one.log.n, "resume\n", 7));
+}
+
 static void test_see_other_uri(void **state)
 {
 	struct blob *blob;
@@ -485,6 +522,8 @@ int main(void)
 		TEST(test_backpressure),
 		TEST(test_no_backpressure_when_attended),
 		TEST(test_congested),
+		TEST(test_full),
+		TEST(test_full_at_bound),
 		cmocka_unit_test(test_see_other_uri),
 		TEST(test_shut),
 		TEST(test_bounce),

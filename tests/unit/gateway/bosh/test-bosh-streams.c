@@ -368,7 +368,7 @@ static void test_stream_closed_and_congested(void **state)
 	(void)state;
 	open_second();
 	request_with(102, of(1, " type='terminate'"), "<a/>");
-	done(bosh_session_congest(one.session, 1, true, one.now, &one.actions));
+	done(bosh_session_congest(one.session, 1, BOSH_CONGESTION_SOME, one.now, &one.actions));
 	buffer_clear(&one.log);
 	request(103);
 	at_ms(3000);
