@@ -1,0 +1,217 @@
+// XMPP servers that are killed, restarted and stopped under many sessions of both transports: a scripted one, and Prosody. Each
+// client is told, or goes on; nothing is left of what is over; the gateway dials once for each session that is asked for, and not
+// at all by itself.
+//
+// DOAB_LONG=1 has each of them under 500 sessions, and waits for what ends after minutes.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { after, before, describe, test } from 'node:test';
+import { assertTerminated } from '../support/assertions.mjs';
+import { BoshClient } from '../support/bosh.mjs';
+import { countingClient } from '../support/counting.mjs';
+import { Doab } from '../support/doab.mjs';
+import { httpRequest } from '../support/http.mjs';
+import { enterNamespace } from '../support/namespaces.mjs';
+import { ANONYMOUS_DOMAIN, Prosody } from '../support/prosody.mjs';
+import { freePort, patiently, sleep, startChild, stopAll, stopChild, until, within } from '../support/util.mjs';
+
+const IS_LONG = process.env.DOAB_LONG === '1';
+const TIMEOUT = { timeout: patiently(120000) };
+const PROGRAM = fileURLToPath(new URL('../support/xmpp-server.mjs', import.meta.url));
+const TRANSPORTS = ['bosh', 'websocket'];
+const N_SESSIONS = IS_LONG ? 500 : 200;
+const N_PROSODY = IS_LONG ? 500 : 60;
+const AT_ONCE = 50;
+const OPEN_TIMEOUT_S = 5;
+const PING_S = 1;
+const STOPPED_MS = 4 * PING_S * 1000;
+// What a second wave of sessions may need more memory than the first: the allocator's holes.
+const GROWTH_KB = 4096;
+// Of one client to a server that does not read: more than the gateway keeps for it and its sockets hold.
+const N_FLOOD = 120;
+const N_FILLING = 1500;
+const PENDING_BYTES = 65536;
+// Of the kernel for one socket, in a namespace of the test's own: else it takes megabytes, and time.
+const SOCKET_BYTES = 131072;
+
+// The scripted server as a process, which can be stopped and killed.
+class ScriptedServer {
+	static async start() {
+		const server = new ScriptedServer();
+		server.port = await freePort();
+		await server.launch();
+		return server;
+	}
+
+	async launch() {
+		this.child = startChild(process.execPath, [PROGRAM, '--scenario', 'plain', '--port', String(this.port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+		await within(new Promise((resolve) => this.child.stdout.once('data', resolve)), 10000, 'the scripted server');
+		this.child.stdout.resume();
+	}
+
+	domains() {
+		return { 'plain.test': { connect: [`127.0.0.1:${this.port}`], tls: 'off' } };
+	}
+
+	async stop() {
+		await stopChild(this.child, { signal: 'SIGKILL' });
+	}
+}
+
+const KINDS = {
+	'a scripted server': { n: N_SESSIONS, domain: 'plain.test', isEcho: true, start: () => ScriptedServer.start() },
+	Prosody: { n: N_PROSODY, domain: ANONYMOUS_DOMAIN, isEcho: false, start: () => Prosody.start() },
+};
+
+const { isInside, reason } = await enterNamespace(import.meta.url);
+if (isInside) {
+	for (const name of ['tcp_rmem', 'tcp_wmem']) {
+		writeFileSync(`/proc/sys/net/ipv4/${name}`, `4096 ${SOCKET_BYTES / 2} ${SOCKET_BYTES}`);
+	}
+}
+if (isInside || reason) {
+	describe('faults of servers', { concurrency: true }, defineKinds);
+}
+
+function defineKinds() {
+	for (const [name, { n, domain, isEcho, start }] of Object.entries(KINDS)) {
+		describe(name, { concurrency: 1 }, () => defineTests(n, domain, isEcho, start));
+	}
+}
+
+function defineTests(n, domain, isEcho, start) {
+	let server;
+	let doab;
+	let admin;
+
+	before(async () => {
+		server = await start();
+		admin = await freePort();
+		const domains = typeof server.domains === 'function' ? server.domains() : server.domains;
+		doab = await Doab.start({ workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info', domains, open_timeout: OPEN_TIMEOUT_S,
+			ping_interval: PING_S, inactivity: 5, pending_bytes: PENDING_BYTES, sessions_per_address: 10000, connections_per_address: 10000 });
+	});
+	after(() => stopAll(doab, server));
+
+	const launch = () => server.launch();
+	const kill = () => stopChild(server.child, { signal: 'SIGKILL' });
+	const countDescriptors = () => readdirSync(`/proc/${doab.serverPid}/fd`).length;
+	const readMemoryKb = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${doab.serverPid}/status`, 'utf8'))[1]);
+
+	async function readMetric(metric) {
+		const { text } = await httpRequest(admin, 'GET', '/metrics');
+		return text.split('\n').filter((line) => line.startsWith(metric)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+	}
+
+	async function open(nSessions) {
+		const clients = [];
+		for (let at = 0; at < nSessions; at += AT_ONCE) {
+			clients.push(...await Promise.all(Array.from({ length: Math.min(AT_ONCE, nSessions - at) }, (_, i) =>
+				countingClient(TRANSPORTS[i % 2], { port: doab.port, domain, isEcho }))));
+		}
+		return clients;
+	}
+
+	// Each says something, and hears it.
+	async function talk(clients) {
+		clients.forEach((client) => client.say(2));
+		await Promise.all(clients.map((client) => client.assertComplete(60000)));
+	}
+
+	async function assertGone(nDescriptors) {
+		await until(async () => await readMetric('doab_sessions{') === 0, 20000, 'the end of all sessions');
+		await until(() => countDescriptors() <= nDescriptors, 20000, `${nDescriptors} descriptors again`)
+			.catch((error) => assert.fail(`${error.message}: ${countDescriptors()}`));
+	}
+
+	// All clients hear of it, and what is left of them is gone.
+	async function killUnder(clients, nDescriptors) {
+		await kill();
+		clients.forEach((client) => client.say());
+		await Promise.all(clients.map((client) => client.ended()));
+		assert.deepEqual([...new Set(clients.map(({ end }) => end))], ['remote-connection-failed']);
+		clients.forEach((client) => client.stop());
+		await assertGone(nDescriptors);
+	}
+
+	test(`is killed and restarted under ${n} sessions: all are told, and all can come back at once`, TIMEOUT, async (t) => {
+		const nDescriptors = countDescriptors();
+		const memory = [];
+		for (let round = 0; round < 2; round++) {
+			const nDials = await readMetric('doab_dial_seconds_count');
+			const clients = await open(n);
+			await talk(clients);
+			memory.push(readMemoryKb());
+			await killUnder(clients, nDescriptors);
+			// Nobody asks for a session, so nobody is dialled, whether the server is there or not.
+			if (round === 0) {
+				const answer = await new BoshClient(doab.port, { connection: 'fresh' }).create(domain, { wait: 30 });
+				assertTerminated(answer, 'remote-connection-failed');
+			}
+			await launch();
+			await sleep(500);
+			assert.equal(await readMetric('doab_dial_seconds_count') - nDials, n);
+		}
+		t.diagnostic(`${memory.join(' KB, then ')} KB with ${n} sessions`);
+		assert.ok(memory[1] <= memory[0] + GROWTH_KB, `${memory[0]} KB, then ${memory[1]} KB`);
+		assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
+	});
+
+	test('is stopped: who waits is kept, and gets all of it when the server goes on', TIMEOUT, async () => {
+		const nDescriptors = countDescriptors();
+		const clients = await open(n / 5);
+		await talk(clients);
+		server.child.kill('SIGSTOP');
+		clients.forEach((client) => client.say(3));
+		await sleep(STOPPED_MS);
+		clients.forEach((client) => assert.equal(client.end, undefined));
+		server.child.kill('SIGCONT');
+		await Promise.all(clients.map((client) => client.assertComplete(60000)));
+		await Promise.all(clients.map((client) => client.finish()));
+		await assertGone(nDescriptors);
+	});
+
+	test('is stopped: sessions that are asked for meanwhile are told in time, and served afterwards', TIMEOUT, async () => {
+		const nDescriptors = countDescriptors();
+		server.child.kill('SIGSTOP');
+		const answers = await Promise.all(Array.from({ length: 10 }, () => new BoshClient(doab.port, { connection: 'fresh' })
+			.create(domain, { wait: 30 })));
+		answers.forEach((answer) => assertTerminated(answer, 'remote-connection-failed'));
+		server.child.kill('SIGCONT');
+		const clients = await open(4);
+		await talk(clients);
+		await Promise.all(clients.map((client) => client.finish()));
+		await assertGone(nDescriptors);
+	});
+
+	if (isEcho) {
+		test('is stopped under clients that send much: it waits with them, in bounds, and none is taken for lost', reason ? { skip: reason } : TIMEOUT, async (t) => {
+			const nDescriptors = countDescriptors();
+			const clients = await open(4);
+			const before = readMemoryKb();
+			server.child.kill('SIGSTOP');
+			clients.forEach((client) => client.say(N_FLOOD, N_FILLING));
+			await sleep(STOPPED_MS);
+			const grown = readMemoryKb() - before;
+			clients.forEach((client) => assert.equal(client.end, undefined));
+			server.child.kill('SIGCONT');
+			await Promise.all(clients.map((client) => client.assertComplete(60000)));
+			t.diagnostic(`${grown} KB more for ${clients.length} clients`);
+			assert.ok(grown < 4 * GROWTH_KB / 2, `${grown} KB`);
+			await Promise.all(clients.map((client) => client.finish()));
+			await assertGone(nDescriptors);
+		});
+	}
+
+	if (isEcho && IS_LONG) {
+		test('is stopped for minutes: who waits for it to read is told', { timeout: patiently(240000) }, async () => {
+			const clients = await open(4);
+			server.child.kill('SIGSTOP');
+			clients.forEach((client) => client.say(N_FLOOD, N_FILLING));
+			await Promise.all(clients.map((client) => client.ended(200000)));
+			assert.deepEqual([...new Set(clients.map(({ end }) => end))], ['remote-connection-failed']);
+			server.child.kill('SIGCONT');
+		});
+	}
+}
