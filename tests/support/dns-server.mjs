@@ -18,7 +18,7 @@
 //         'RESET', 'SILENT', or a buffer that is sent
 // AFTER   a function that is called for each answer and returns a promise: the answer goes out
 //         when that is fulfilled
-// a function gets the query and returns the whole answer, to be garbage of any sort
+// a function gets the query and returns the whole answer, to be garbage of any sort, or several of them, or nothing
 //
 // With { tcp: false } nobody listens on TCP; with { tcp: 'hole' } nobody ever accepts a connection
 // there.
@@ -120,9 +120,9 @@ function listen(server, port, host) {
 }
 
 export class DnsServer {
-	static async start(zone, { negativeTtl = TTL_S, tcp = true, host = '127.0.0.1' } = {}) {
+	static async start(zone, { negativeTtl = TTL_S, tcp = true, host = '127.0.0.1', port = 0 } = {}) {
 		const server = new DnsServer();
-		Object.assign(server, { tcp, host });
+		Object.assign(server, { tcp, host, port });
 		server.zone = {};
 		Object.entries(zone).forEach(([name, entry]) => server.set(name, entry));
 		server.negativeTtl = negativeTtl;
@@ -135,13 +135,14 @@ export class DnsServer {
 	// UDP and TCP on one port.
 	async listen() {
 		for (let tries = PORT_TRIES; ; tries--) {
-			this.socket = await bind(dgram.createSocket('udp4'), 0, this.host);
+			this.socket = await bind(dgram.createSocket('udp4'), this.port, this.host);
 			this.port = this.socket.address().port;
 			try {
 				await this.listenTcp();
 				break;
 			} catch (error) {
 				await new Promise((resolve) => this.socket.close(resolve));
+				this.port = 0;
 				if (tries === 0) {
 					throw error;
 				}
@@ -186,7 +187,7 @@ export class DnsServer {
 			await after();
 		}
 		if (answer && !this.isStopped) {
-			send(answer);
+			[answer].flat().forEach(send);
 		}
 	}
 
