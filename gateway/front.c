@@ -9,6 +9,7 @@
 #include "gateway/client-of.h"
 #include "gateway/connection-log.h"
 #include "gateway/door.h"
+#include "gateway/http/beginning.h"
 #include "gateway/http/site.h"
 #include "gateway/request-log.h"
 #include "gateway/socket-policy.h"
@@ -173,17 +174,65 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 		     : HTTP_FIRST_KEEP;
 }
 
-/* What a retired server gets without a session, the next one serves. */
+/* What a retired server gets without a session, the next one serves. A TLS connection cannot
+ * outlive this process, and a session that is opened on it must not end with it: it is served
+ * here. */
 static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
 {
 	int successor = front->env->process->successor;
-	enum http_first first =
-		successor < 0 ? HTTP_FIRST_KEEP : ask_door(front, (unsigned)successor, is_free);
+
+	if (successor < 0) {
+		return HTTP_FIRST_KEEP;
+	}
+	if (wire_ssl(wire)) {
+		return HTTP_FIRST_LAST;
+	}
+	enum http_first first = ask_door(front, (unsigned)successor, is_free);
 
 	if (first == HTTP_FIRST_TAKEN) {
 		pass_on(front, wire);
 	}
 	return first;
+}
+
+/* Of the request on @wire, no more can be told yet. */
+static enum http_first wait_for_more(struct front *front, struct wire *wire,
+				     const struct http_head *head, struct sv bytes, bool is_free)
+{
+	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	const struct iovec part = {text, sizeof(text) - 1};
+
+	if (!head->n_known[HTTP_KNOWN_EXPECT] || bytes.n > head->n) {
+		return HTTP_FIRST_MORE;
+	}
+	/* The client sends the body only after it was asked for it. Without an upgrade under way,
+	 * whoever reads the request asks. */
+	if (!doors_exist(front->env->doors) || head->minor == 0) {
+		return HTTP_FIRST_KEEP;
+	}
+	if (!is_free) {
+		return HTTP_FIRST_LATER;
+	}
+	return wire_send(wire, &part, 1) < 0 ? HTTP_FIRST_KEEP : HTTP_FIRST_MORE;
+}
+
+static enum http_first on_bosh(struct front *front, struct wire *wire, const struct http_head *head,
+			       struct sv bytes, bool is_free)
+{
+	_cleanup_(http_beginning_deinit) struct http_beginning beginning = {0};
+	struct coder *coder = front->env->config->coding ? front->coder : NULL;
+	struct sid_owner owner;
+	struct sv sid;
+
+	if (http_beginning_init(&beginning, head, bytes, coder, SID_FIND_MAX) < 0) {
+		return HTTP_FIRST_KEEP;
+	}
+	if (!sid_find(beginning.text, &sid)) {
+		return beginning.more ? wait_for_more(front, wire, head, bytes, is_free)
+				      : HTTP_FIRST_KEEP;
+	}
+	return sid_owner(sid, &owner) ? send_to(front, owner, wire, is_free)
+				      : send_on(front, wire, is_free);
 }
 
 /* A connection whose next request names a session goes to the worker that has it. */
@@ -192,23 +241,13 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 {
 	struct front *front = userdata;
 	struct worker_env *env = front->env;
-	struct sv body = sv_skip(bytes, head->n);
-	struct sid_owner owner;
-	struct sv sid;
 
 	if (env->n_workers == 1 && !doors_exist(env->doors)) {
 		return HTTP_FIRST_KEEP;
 	}
-	if (!http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))) {
-		return send_on(front, wire, is_free);
-	}
-	if (!sid_find(body, &sid)) {
-		/* With Expect, the client sends the body only after it was asked for it. */
-		return body.n < head->n_body && !head->n_known[HTTP_KNOWN_EXPECT] ? HTTP_FIRST_MORE
-										  : HTTP_FIRST_KEEP;
-	}
-	return sid_owner(sid, &owner) ? send_to(front, owner, wire, is_free)
-				      : send_on(front, wire, is_free);
+	return http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))
+		     ? on_bosh(front, wire, head, bytes, is_free)
+		     : send_on(front, wire, is_free);
 }
 
 /* Any connection may carry requests for any worker and, while an upgrade is under way, for any

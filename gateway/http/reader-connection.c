@@ -170,7 +170,11 @@ void http_reader_give_idle(struct http_reader *reader,
 
 	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
 		next = LIST_NEXT(connection, in_reader);
-		if (reader_connection_is_free(connection) && !connection->closing) {
+		/* A client that has just completed a TLS handshake is about to send a request, and
+		 * only this process can read it. */
+		bool is_new = !connection->served && wire_ssl(connection->wire);
+
+		if (reader_connection_is_free(connection) && !connection->closing && !is_new) {
 			struct wire *wire = connection->wire;
 
 			reader_connection_end(connection, READER_END_GIVEN);

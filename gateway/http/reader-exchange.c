@@ -213,7 +213,7 @@ struct reader_exchange *reader_exchange_new(struct reader_connection *connection
 		.connection = connection,
 		.head = head,
 		.bytes = bytes,
-		.closes = head->closes,
+		.closes = head->closes || connection->is_last,
 		.n_origin = (uint16_t)n_origin,
 	};
 	if (n_origin) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "gateway/http/beginning.h"
 #include "gateway/http/reader-state.h"
 
 enum {
@@ -128,16 +129,8 @@ static enum step begin_body(struct reader_exchange *exchange, const struct http_
 
 static bool is_plain(const struct http_head *head, const char *bytes)
 {
-	enum coding coding = CODING_IDENTITY;
-	struct sv value;
-	uint16_t cursor = 0;
-
-	while (head->n_known[HTTP_KNOWN_CONTENT_ENCODING] &&
-	       http_head_next(head, bytes, SV("Content-Encoding"), &cursor, &value)) {
-		coding = coding_add(coding, value);
-	}
 	return !head->is_chunked && !head->is_escaped && !head->n_known[HTTP_KNOWN_EXPECT] &&
-	       coding == CODING_IDENTITY;
+	       http_head_coding(head, bytes) == CODING_IDENTITY;
 }
 
 /* Serves a plain request, of which nothing has been consumed. */
@@ -221,7 +214,9 @@ static enum step ask_first(struct reader_connection *connection, const struct ht
 		return postpone(connection, head, bytes);
 	}
 	end_pauses(connection);
+	connection->is_last = first == HTTP_FIRST_LAST;
 	if (first == HTTP_FIRST_LATER) {
+		/* Read anew then: while it waits, it is not late. */
 		return stall(connection);
 	}
 	return first == HTTP_FIRST_MORE ? STEP_WAIT : STEP_ON;

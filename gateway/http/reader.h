@@ -43,6 +43,7 @@ enum {
 /* What becomes of the first request of a connection. */
 enum http_first {
 	HTTP_FIRST_KEEP,  /* it is served here */
+	HTTP_FIRST_LAST,  /* likewise, and the connection ends with the answer */
 	HTTP_FIRST_MORE,  /* ask again when more of it has arrived */
 	HTTP_FIRST_LATER, /* ask again when the requests before it are answered */
 	/* Ask again in a moment: what should take the connection does not keep up. After
@@ -89,7 +90,8 @@ struct http_reader *http_reader_free(struct http_reader *reader);
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
 
 /* Gives the connections away on which no request has been read and no answer is due: @taken gets
- * each wire, which is in the hub, as `first` could have taken it. */
+ * each wire, which is in the hub, as `first` could have taken it. Those with TLS that have not had
+ * a request yet stay. */
 void http_reader_give_idle(struct http_reader *reader,
 			   void (*taken)(void *userdata, struct wire *wire));
 
