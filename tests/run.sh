@@ -6,9 +6,10 @@
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
 #     --fast    without the benchmark and the round under the sanitizers
-#     --long    the soak of BOSH sessions goes on for ten minutes in each round, not for 60 and 20 seconds; 300 sessions live through
-#               ten upgrades, not 30 through three; and, once, the tests in tests/long, which make Debians of their own: packages, a
-#               container's image, Debian 13 (as root, from the network)
+#     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
+#               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
+#               not 30 through three; and, once, the tests in tests/long, which make Debians of their own: packages, a container's
+#               image, Debian 13 (as root, from the network)
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 
@@ -24,13 +25,14 @@ NODE_LEAST=18
 
 is_fast=
 is_long=
-soak=60
-soak_sanitized=20
+# Of the soak: seconds and sessions.
+soak='20 100'
+soak_sanitized='20 100'
 files=
 for argument; do
 	case $argument in
 	--fast) is_fast=yes ;;
-	--long) is_long=yes soak=600 soak_sanitized=600; export DOAB_LONG=1 ;;
+	--long) is_long=yes soak='3600 1000' soak_sanitized='600 300'; export DOAB_LONG=1 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
 	esac
@@ -128,10 +130,11 @@ unit_tests() {
 	fi
 }
 
-# node_tests BINARY JOBS SECONDS-A-FILE SECONDS-OF-THE-SOAK
+# node_tests BINARY JOBS SECONDS-A-FILE SECONDS-OF-THE-SOAK SESSIONS-OF-THE-SOAK FOLDER-OF-ITS-PAGE
 node_tests() {
 	# shellcheck disable=SC2086  # one word a file
-	if ! run env DOAB="$1" DOAB_SOAK_SECONDS="$4" node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
+	if ! run env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
+		node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
 		--counts "$work/node" --skips "$skips" \
 		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
 		: # It has printed why, and counted.
@@ -157,11 +160,12 @@ if [ -z "$files" ]; then
 	unit_tests build-test
 fi
 say 'Conformance and interoperability'
-node_tests "$ROOT/build-test/gateway/doab" 4 900 "$soak"
+# shellcheck disable=SC2086  # two words
+node_tests "$ROOT/build-test/gateway/doab" 4 900 $soak build-soak
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	say 'Packages'
 	files=$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)
-	node_tests "$ROOT/build-test/gateway/doab" 1 2400 0
+	node_tests "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
 	files=
 fi
 
@@ -183,7 +187,8 @@ if [ -z "$is_fast" ]; then
 		unit_tests build-asan --suite unit
 	fi
 	say 'Conformance and interoperability under the sanitizers'
-	node_tests "$ROOT/build-asan/gateway/doab" 4 1200 "$soak_sanitized"
+	# shellcheck disable=SC2086  # two words
+	node_tests "$ROOT/build-asan/gateway/doab" 4 1200 $soak_sanitized build-soak-asan
 fi
 
 say 'All'

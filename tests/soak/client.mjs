@@ -1,11 +1,11 @@
 // A BOSH client of the soak: it keeps every rule of XEP-0124 and has every misfortune that the specification provides for.
-// It sends numbered stanzas at random moments, and keeps a book of those it gets.
 import { Splitter } from '../support/splitter.mjs';
 import { escape, NS } from '../support/xml.mjs';
 import { Chance } from './chance.mjs';
 import { bodyAttributes, Delivery } from './delivery.mjs';
 import { KeySequence } from './keys.mjs';
-import { inBody, Ledger, stanzaText } from './stanzas.mjs';
+import { AUTH, SoakSession } from './session.mjs';
+import { inBody } from './stanzas.mjs';
 import { Talker } from './talker.mjs';
 import { Connections } from './transmission.mjs';
 import { RequestWindow } from './window.mjs';
@@ -14,11 +14,11 @@ const RID_MOST = 1e9;
 const BATCH_BYTES = 100000;
 const BATCH_STANZAS = 8;
 const POLLING_MARGIN_MS = 300;
-const LATE_MS = 15000; // on top of `wait`; the machine may be busy
+const LATE_MS = 30000; // on top of `wait`; the machine may be busy
 const PAUSE_MEAN_MS = 12000;
+const PAUSE_RETURN_MS = 5000;
 const PAUSE_LONGER_S = 8; // than the inactivity
-const RETURN_MS = 5000; // to get a request through, mishaps included, before a pause is over
-const N_NOTES = 60;
+const RETURN_PART = 0.3; // of a pause, to get a request through, mishaps included, before it is over
 
 // A moment without a request between two polls, seldom a long one.
 function rest(chance) {
@@ -29,36 +29,21 @@ function rest(chance) {
 	return kind < 0.97 ? chance.integer(200, 1000) : chance.integer(1000, 2500);
 }
 
-export class SoakClient {
-	// @traits: { hold, wait, acks, keys, pauses, codings }. @stats: counted up, shared by all.
-	constructor({ port, session, seed, domain, meanMs, traits, stats }) {
-		Object.assign(this, { session, seed, domain, meanMs, traits, stats });
-		this.chance = new Chance(seed, 'client', session);
-		this.connections = new Connections(port);
+export class SoakClient extends SoakSession {
+	// Its traits: { hold, wait, acks, keys, pauses, codings, steady }.
+	constructor(options) {
+		super(options);
+		this.connections = new Connections(this.port, this.secure);
 		this.window = new RequestWindow(this.chance.integer(1, RID_MOST));
-		this.keys = traits.keys ? new KeySequence(new Chance(seed, 'keys', session)) : undefined;
-		this.ledger = new Ledger('down', session);
-		Object.assign(this, { nSent: 0, outbox: [], isCalm: false, isOver: false, resumeAt: 0, nextEmptyAt: 0 });
-		Object.assign(this, { errors: [], notes: [], born: Date.now() });
-	}
-
-	note(text) {
-		this.notes.push(`+${((Date.now() - this.born) / 1000).toFixed(3)} ${text}`);
-		if (this.notes.length > N_NOTES) {
-			this.notes.shift();
-		}
-	}
-
-	fail(text) {
-		this.errors.push(`session ${this.session} (${JSON.stringify(this.traits)}): ${text}`);
-		this.note(`FAILED ${text.slice(0, 200)}`);
+		this.keys = this.traits.keys ? new KeySequence(new Chance(this.seed, 'keys', this.session)) : undefined;
+		Object.assign(this, { outbox: [], resumeAt: 0, nextEmptyAt: 0, nReset: 0 });
 	}
 
 	// Its first request. The answer cannot be asked for again, so nothing befalls it.
 	open() {
 		const { hold, wait, acks } = this.traits;
 		this.isCalm = true;
-		this.request('creation', '', { to: this.domain, from: `s${this.session}@${this.domain}`, ver: '1.11', wait, hold,
+		this.request('creation', '', { to: this.domain, from: this.from, ver: '1.11', wait, hold,
 			'xml:lang': 'en', 'xmlns:xmpp': NS.xbosh, 'xmpp:version': '1.0', ack: acks ? 1 : undefined });
 		this.isCalm = false;
 		return new Promise((resolve, reject) => {
@@ -67,7 +52,8 @@ export class SoakClient {
 		});
 	}
 
-	request(kind, payload, attributes) {
+	// @numbers: of the stanzas in @payload.
+	request(kind, payload, attributes, numbers = []) {
 		const { window } = this;
 		const all = { xmlns: NS.httpbind, rid: window.nextRid, sid: this.sid, ack: window.ack, ...this.keys?.next(),
 			...attributes };
@@ -75,19 +61,21 @@ export class SoakClient {
 			.map(([name, value]) => ` ${name}='${escape(String(value))}'`).join('');
 		const body = payload ? `<body${text}>${payload}</body>` : `<body${text}/>`;
 		this.stats.requests++;
-		window.add(new Delivery(this, { rid: window.nextRid, kind, body }));
+		numbers.forEach((n) => (this.ridOf[n] = window.nextRid));
+		window.add(new Delivery(this, { rid: window.nextRid, kind, body, numbers }));
 		return window.items.at(-1);
 	}
 
 	// A stanza wants to go.
 	say() {
-		this.outbox.push(stanzaText('up', this.session, ++this.nSent));
+		const text = inBody(this.nextStanza());
+		this.outbox.push({ text, n: this.nSent });
 		this.pump();
 	}
 
 	// Does what the rules allow now. Called after all that happens, and now and then for the time that goes by.
 	pump() {
-		if (!this.sid || this.isOver || this.isPausing) {
+		if (!this.sid || this.isOver || this.isPausing || this.isAsleep) {
 			return;
 		}
 		this.window.forgetDone();
@@ -95,8 +83,13 @@ export class SoakClient {
 		if (this.pauseLeft() > 0) {
 			return;
 		}
+		if (this.wantsRestart && this.window.isOpen()) {
+			this.wantsRestart = false;
+			this.request('restart', '', { to: this.domain, 'xml:lang': 'en', 'xmlns:xmpp': NS.xbosh, 'xmpp:restart': 'true' });
+		}
 		while (this.outbox.length && this.window.isOpen()) {
-			this.request('payload', this.batch());
+			const stanzas = this.batch();
+			this.request('payload', stanzas.map(({ text }) => text).join(''), {}, stanzas.flatMap(({ n }) => n ?? []));
 		}
 		if (this.wantsPause && this.mayPause()) {
 			this.pause();
@@ -111,13 +104,13 @@ export class SoakClient {
 		const most = this.chance.integer(1, BATCH_STANZAS);
 		const stanzas = [];
 		for (let n = 0; this.outbox.length && stanzas.length < most; ) {
-			n += Buffer.byteLength(this.outbox[0]);
+			n += Buffer.byteLength(this.outbox[0].text);
 			if (n > BATCH_BYTES && stanzas.length) {
 				break;
 			}
-			stanzas.push(inBody(this.outbox.shift()));
+			stanzas.push(this.outbox.shift());
 		}
-		return stanzas.join('');
+		return stanzas;
 	}
 
 	mayAskEmpty() {
@@ -136,7 +129,7 @@ export class SoakClient {
 		this.wantsPause = false;
 		this.isPausing = true;
 		this.isPauseSpoiled = false;
-		this.pauseMs = Math.max(0, seconds * 1000 - RETURN_MS - this.chance.integer(0, 2500));
+		this.pauseMs = seconds * 1000 * (1 - RETURN_PART * (1 + this.chance.real()));
 		this.stats.pauses++;
 		this.request('pause', '', { pause: seconds });
 	}
@@ -163,7 +156,9 @@ export class SoakClient {
 	}
 
 	delivered(delivery) {
-		const mayRepeat = ['payload', 'empty'].includes(delivery.kind) && !this.isCalm && !this.isPausing && !this.pauseLeft();
+		const mayRepeat = ['payload', 'empty'].includes(delivery.kind) && !this.isCalm && !this.isSteady && !this.isPausing &&
+			!this.pauseLeft();
+		delivery.numbers.forEach((n) => this.settle(n));
 		if (mayRepeat && delivery.chance.is(0.05)) {
 			delivery.repeatAnswered();
 		}
@@ -181,14 +176,7 @@ export class SoakClient {
 		if (kind === 'creation') {
 			this.created(attributes, answer);
 		}
-		for (const element of elements) {
-			if (element.name !== 'features' || this.hasFeatures) {
-				this.ledger.take(element.text);
-			} else {
-				this.hasFeatures = true;
-				this.start();
-			}
-		}
+		elements.forEach((element) => this.element(element));
 		this.plan(kind, elements.length);
 		if (kind === 'pause' && elements.length) {
 			this.fail('the answer to a pause has payloads');
@@ -198,9 +186,27 @@ export class SoakClient {
 		}
 	}
 
+	// First the features, the server's yes, and the features again.
+	element(element) {
+		if (element.name === 'error' || element.name === 'text') {
+			this.note(`why the session ended: ${element.text}`);
+		} else if (this.hasStarted) {
+			this.take(element);
+		} else if (element.name === 'features' && !this.hasFeatures) {
+			this.hasFeatures = true;
+			this.outbox.push({ text: AUTH });
+		} else if (element.name === 'success') {
+			this.wantsRestart = true;
+		} else if (element.name === 'features') {
+			this.start();
+		} else {
+			this.fail(`<${element.name}/> before the login`);
+		}
+	}
+
 	created(attributes, answer) {
 		if (!attributes.sid) {
-			this.openFailed(new Error(`no session: ${answer}`));
+			this.openFailed(new Error(answer));
 			return;
 		}
 		this.sid = attributes.sid;
@@ -217,10 +223,9 @@ export class SoakClient {
 		this.opened();
 	}
 
-	// The server's features are here: before them it would not hear.
 	start() {
-		this.talker = new Talker(this.chance, this.meanMs, () => this.say());
-		if (this.maxPause && this.traits.pauses && !this.isPolling) {
+		super.start();
+		if (this.talker && this.maxPause && this.traits.pauses && !this.isPolling) {
 			const chance = new Chance(this.seed, 'pauses', this.session);
 			this.pauser = new Talker(chance, PAUSE_MEAN_MS, () => {
 				this.wantsPause = true;
@@ -228,6 +233,25 @@ export class SoakClient {
 				this.say();
 			});
 		}
+	}
+
+	get maySleep() {
+		// A pause must end in time.
+		return !this.isPausing && !this.wantsPause && Date.now() > this.resumeAt + PAUSE_RETURN_MS;
+	}
+
+	freeze() {
+		this.connections.freeze();
+	}
+
+	thaw() {
+		this.connections.thaw();
+		this.pump();
+	}
+
+	hush() {
+		super.hush();
+		this.pauser?.hush();
 	}
 
 	// "Request Acknowledgements": a rid that was sent, and above that of the request answered; only when promised.
@@ -264,13 +288,18 @@ export class SoakClient {
 	}
 
 	ended({ condition }, answer) {
-		this.isOver = true;
-		this.talker?.hush();
-		this.pauser?.hush();
-		if (!this.isTerminating || condition) {
+		// After the last answer, those that were lost before are no longer kept.
+		const isLate = condition === 'item-not-found' && (this.isTerminating || this.server.wasDown(this.born));
+		this.condition = isLate ? undefined : condition;
+		if (!this.isTerminating && condition === undefined) {
 			this.fail(`the gateway ended the session: ${answer.slice(-400)}`);
 		}
-		this.goodbye?.();
+		this.end();
+	}
+
+	// Whether an answer may say that there is no such session: its server has gone, and the client was told so in another one.
+	mayBeForgotten(answer) {
+		return this.server.wasDown(this.born) && bodyAttributes(answer).condition === 'item-not-found';
 	}
 
 	// Called now and then.
@@ -278,17 +307,13 @@ export class SoakClient {
 		const late = this.window.unanswered.find((item) => item.isLate(now, (this.waitMs ?? 0) + LATE_MS));
 		if (late && !this.isOver) {
 			this.fail(`rid ${late.rid} is not answered`);
-			this.isOver = true;
-			this.goodbye?.();
+			this.end();
 		}
 		this.pump();
 	}
 
-	// From here on it says nothing more, and nothing befalls what it sends.
 	calm() {
-		this.isCalm = true;
-		this.talker?.hush();
-		this.pauser?.hush();
+		super.calm();
 		this.wantsPause = false;
 		this.window.items.forEach((item) => item.current?.spare());
 		this.nextEmptyAt = Math.min(this.nextEmptyAt, Date.now() + this.pollingMs + POLLING_MARGIN_MS);
@@ -299,20 +324,28 @@ export class SoakClient {
 		return this.isOver || (this.outbox.length === 0 && !this.isPausing && this.window.isQuiet && this.window.isOpen(1));
 	}
 
-	// Terminates the session, with a last stanza. Resolves when it is over.
+	// Terminates the session, with a last stanza.
 	close() {
-		if (this.isOver) {
-			return Promise.resolve();
-		}
 		this.isTerminating = true;
-		this.request('terminate', inBody(stanzaText('up', this.session, ++this.nSent)), { type: 'terminate' });
-		return new Promise((resolve) => (this.goodbye = resolve));
+		const text = inBody(this.nextStanza());
+		this.request('terminate', text, { type: 'terminate' }, [this.nSent]);
 	}
 
+	// @isSilent: its connections stay open for a while, unread.
+	vanish({ isSilent, isReset }) {
+		this.vanishedAt = Date.now();
+		this.end();
+		if (isSilent) {
+			this.connections.isClosed = true;
+			this.connections.all.forEach((socket) => this.connections.abandon(socket));
+		} else {
+			this.connections.close(isReset);
+		}
+	}
+
+	// Lets go of what is left, when the session is over.
 	stop() {
-		this.isOver = true;
-		this.talker?.hush();
-		this.pauser?.hush();
+		this.end();
 		this.connections.close();
 	}
 }

@@ -30,7 +30,8 @@ export class Delivery {
 	transmit() {
 		const { client, rid } = this;
 		const fate = chooseFate(this.chance, {
-			nth: this.nTries++, codings: client.codings, isPause: this.kind === 'pause', isCalm: client.isCalm });
+			nth: this.nTries++, codings: client.codings, isPause: this.kind === 'pause', isCalm: client.isCalm,
+			isSteady: client.isSteady });
 		const transmission = new Transmission(client.connections, this.body, fate, {
 			answered: (response) => this.answered(transmission, response),
 			broken: () => this.broken(transmission),
@@ -59,7 +60,7 @@ export class Delivery {
 
 	repeatUnasked() {
 		this.repeatTimer = undefined;
-		if (!this.answer && this.current?.isSent) {
+		if (!this.answer && this.current?.isSent && !this.client.isOver) {
 			this.client.stats.heldRepeats++;
 			this.transmit();
 		}
@@ -92,6 +93,9 @@ export class Delivery {
 
 	// Not while the session pauses.
 	retryNow() {
+		if (this.client.isOver) {
+			return;
+		}
 		const ms = this.client.pauseLeft();
 		if (ms > 0) {
 			this.retry(ms);
@@ -112,6 +116,9 @@ export class Delivery {
 
 	broken(transmission) {
 		const wasCurrent = this.remove(transmission);
+		if (this.client.isOver) {
+			return;
+		}
 		this.client.note(`${this.rid} broke${transmission.mayArrive ? '' : ', unsent'}`);
 		if (transmission.fate.cut) {
 			this.client.stats.cuts[transmission.fate.cut.where]++;
@@ -146,7 +153,7 @@ export class Delivery {
 			// A stray is a copy of the request only: its answer must be the same.
 			this.leaveBehind();
 			client.delivered(this);
-		} else if (this.answer !== text) {
+		} else if (this.answer !== text && !client.mayBeForgotten(text)) {
 			client.fail(`rid ${rid}: another answer to its repeat:\n${this.answer.slice(0, 300)}\n${text.slice(0, 300)}`);
 		} else {
 			client.stats.identical++;

@@ -4,7 +4,8 @@
 //     isFresh      it has a connection of its own, else one that served before
 //     nPieces      writes it is sent in
 //     cut          where the client breaks the connection, if it does: in the 'request', at this part of its bytes; in
-//                  the 'wait' for the answer, after so many ms; in the 'answer'
+//                  the 'wait' for the answer, after so many ms; in the 'answer'; in 'silence': it gives the connection up after
+//                  so many ms without closing or reading it, as one whose network is gone
 //     isReset      it breaks with RST, else with FIN
 //     coding       the content coding of its body: undefined, or one that the gateway takes
 //     accepts      those that its answer may come in, as Accept-Encoding
@@ -17,6 +18,7 @@ const CUTS = [
 	[0.035, (chance) => ({ where: 'request', part: chance.real() })],
 	[0.035, (chance) => ({ where: 'wait', ms: chance.of([0, chance.integer(0, 50), chance.integer(50, 1500)]) })],
 	[0.035, () => ({ where: 'answer' })],
+	[0.01, (chance) => ({ where: 'silence', ms: chance.integer(500, 4000) })],
 ];
 
 function chooseCut(chance) {
@@ -35,9 +37,12 @@ const plain = (chance) => ({ delayMs: 0, isFresh: chance.is(0.3), nPieces: 1, cu
 
 // @isPause: whether its answer came cannot be asked again (an answer to a pause need not be kept), so it may only break
 // while nobody can have read it whole. @nth: 0 for the first transmission. @codings: those that the client may use for
-// its requests, undefined for a client that knows of none.
-export function chooseFate(chance, { nth, codings, isPause = false, isCalm = false }) {
+// its requests, undefined for a client that knows of none. @isSteady: of a client whose round trips are measured.
+export function chooseFate(chance, { nth, codings, isPause = false, isCalm = false, isSteady = false }) {
 	const fate = plain(chance);
+	if (isSteady) {
+		return { ...fate, isFresh: false };
+	}
 	if (codings) {
 		fate.coding = codings.length && chance.is(0.5) ? chance.of(codings) : undefined;
 		fate.accepts = chance.of([undefined, 'gzip', 'deflate', 'gzip, deflate']);

@@ -3,17 +3,24 @@
 // Connections of one client are pooled. A transmission ends in one of two ways: answered(response) or broken(): then
 // `mayArrive` tells whether the gateway may have got all of it.
 import net from 'node:net';
+import tls from 'node:tls';
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { sleep } from '../support/util.mjs';
 
 const IDLE_MAX = 3;
+// How long one that was given up stays open.
+const SILENCE_MS = 30000;
 const CRLF2 = Buffer.from('\r\n\r\n');
 
 export class Connections {
-	constructor(port) {
+	// @secure: options of tls.connect() where the port speaks TLS.
+	constructor(port, secure) {
 		this.port = port;
+		this.secure = secure;
 		this.idle = [];
 		this.all = new Set();
+		this.abandoned = new Set();
+		this.isClosed = false;
 	}
 
 	take(isFresh) {
@@ -21,11 +28,12 @@ export class Connections {
 		if (kept) {
 			return kept;
 		}
-		const socket = net.connect({ port: this.port, host: '127.0.0.1', noDelay: true });
+		const socket = connectTo(this.port, this.secure);
 		this.all.add(socket);
 		socket.on('error', () => {});
 		socket.once('close', () => {
 			this.all.delete(socket);
+			this.abandoned.delete(socket);
 			this.idle = this.idle.filter((other) => other !== socket);
 		});
 		return socket;
@@ -39,8 +47,46 @@ export class Connections {
 		}
 	}
 
-	close() {
-		this.all.forEach((socket) => socket.destroy());
+	// Neither closes nor reads it any more.
+	abandon(socket) {
+		this.abandoned.add(socket);
+		socket.pause();
+		setTimeout(() => socket.destroy(), SILENCE_MS).unref();
+	}
+
+	// Reads none, until thaw().
+	freeze() {
+		this.all.forEach((socket) => socket.pause());
+	}
+
+	thaw() {
+		this.all.forEach((socket) => this.abandoned.has(socket) || socket.resume());
+	}
+
+	close(isReset = false) {
+		this.isClosed = true;
+		this.all.forEach((socket) => (isReset ? reset(socket) : socket.destroy()));
+	}
+}
+
+// A connection to the gateway. Over TLS, `carrier` is the socket below.
+export function connectTo(port, secure) {
+	const carrier = net.connect({ port, host: '127.0.0.1', noDelay: true });
+	if (!secure) {
+		return carrier;
+	}
+	carrier.on('error', () => {});
+	const socket = tls.connect({ socket: carrier, ...secure });
+	return Object.assign(socket, { carrier });
+}
+
+export function reset(socket) {
+	const carrier = socket.carrier ?? socket;
+	if (carrier.connecting || carrier.destroyed) {
+		socket.destroy();
+	} else {
+		carrier.resetAndDestroy();
+		socket.destroy();
 	}
 }
 
@@ -81,6 +127,9 @@ export class Transmission {
 	}
 
 	begin() {
+		if (this.connections.isClosed) {
+			return;
+		}
 		this.socket = this.connections.take(this.fate.isFresh);
 		this.onData = (data) => this.received(data);
 		this.onClose = () => this.fail();
@@ -109,6 +158,9 @@ export class Transmission {
 		}
 		if (cut?.where === 'request') {
 			this.socket.write('', () => this.cutNow());
+		} else if (cut?.where === 'silence') {
+			this.socket.write('', () => !this.isOver && this.socket.pause());
+			this.timer = setTimeout(() => this.cutNow(), cut.ms);
 		} else if (cut?.where === 'wait') {
 			this.timer = setTimeout(() => this.fate.cut && this.cutNow(), cut.ms);
 		}
@@ -140,8 +192,9 @@ export class Transmission {
 
 	// From now on nothing befalls it.
 	spare() {
-		const isPartial = this.socket && !this.isSent && this.fate.cut?.where === 'request';
-		if (!this.isOver && !isPartial) {
+		const { cut } = this.fate;
+		const isPartial = this.socket && !this.isSent && cut?.where === 'request';
+		if (!this.isOver && !isPartial && cut?.where !== 'silence') {
 			this.fate.cut = undefined;
 		}
 	}
@@ -151,8 +204,10 @@ export class Transmission {
 			return;
 		}
 		this.end();
-		if (this.fate.isReset && !this.socket.connecting) {
-			this.socket.resetAndDestroy();
+		if (this.fate.cut?.where === 'silence') {
+			this.connections.abandon(this.socket);
+		} else if (this.fate.isReset) {
+			reset(this.socket);
 		} else {
 			this.socket.destroy();
 		}
@@ -170,7 +225,7 @@ export class Transmission {
 	end() {
 		this.isOver = true;
 		clearTimeout(this.timer);
-		this.socket.off('data', this.onData);
-		this.socket.off('close', this.onClose);
+		this.socket?.off('data', this.onData);
+		this.socket?.off('close', this.onClose);
 	}
 }

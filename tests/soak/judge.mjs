@@ -1,0 +1,106 @@
+// What became of each stanza of a session that is over. Each must have arrived, once, in order and unchanged, or have been returned
+// to its sender as an error (XEP-0206), or be in doubt: it was under way when a connection broke that nobody could repeat it on.
+//
+//     broke      the server went down
+//     vanished   the client went away without a goodbye
+//     doubt      ends so long before the break: what is older had time to arrive
+import { patiently } from '../support/util.mjs';
+
+const DOUBT_MS = patiently(2000);
+// Stanzas that may be in answers nobody read: of each held request, and of the one just answered, a burst.
+const ANSWERS_UNREAD_MAX = 18;
+// What a client is told when its server goes down.
+const SERVER_CONDITIONS = ['remote-connection-failed', 'remote-stream-error', 'system-shutdown'];
+const NUMBERS_TOLD = 5;
+
+const some = (list) => `${list.slice(0, NUMBERS_TOLD).join(', ')}${list.length > NUMBERS_TOLD ? ', ...' : ''}`;
+
+function judgeUp({ client, peer, ending }, report) {
+	const { brokeAt } = peer;
+	const { vanishedAt } = client;
+	const lost = peer.ledger.close(client.nSent);
+	const mustHave = (n) => {
+		const at = client.settledAt[n];
+		if (brokeAt !== undefined) {
+			return at < brokeAt - DOUBT_MS;
+		}
+		if (vanishedAt !== undefined) {
+			// A request that was answered has been taken; what was only written to a connection has not.
+			return at < vanishedAt - (client.traits.transport === 'bosh' ? 0 : DOUBT_MS);
+		}
+		return true;
+	};
+	const wrong = lost.filter(mustHave);
+	if (wrong.length) {
+		report.fail(`${ending}: ${wrong.length} of ${client.nSent} stanzas lost on the way up: ` +
+			some(wrong.map((n) => `stanza ${n} of rid ${client.ridOf[n]}`)));
+	}
+	report.add('up', { sent: client.nSent, arrived: client.nSent - lost.length, returned: 0, doubt: lost.length - wrong.length });
+}
+
+// Over BOSH what nobody reads is returned, but for answers that were written to connections which were dead already: those are
+// the first after the client had gone.
+function mayBeUnread(client, missing, returned) {
+	const first = [...returned].sort((a, b) => a - b)[0] ?? Infinity;
+	return client.traits.transport === 'bosh' ? (n) => missing.indexOf(n) < ANSWERS_UNREAD_MAX && n < first : () => false;
+}
+
+function judgeDown({ client, peer, ending }, report) {
+	const { brokeAt, endedAt, returned } = peer;
+	const lost = client.ledger.close(peer.nSent);
+	const isLost = new Set(lost);
+	const twice = [...returned].filter((n) => !isLost.has(n));
+	const missing = lost.filter((n) => !returned.has(n));
+	const isUnread = mayBeUnread(client, missing, returned);
+	const heardUntil = client.isAsleep ? client.asleepAt : client.vanishedAt;
+	const mustHave = (n) => {
+		const at = peer.sentAt[n];
+		if (brokeAt !== undefined && client.vanishedAt === undefined) {
+			return at < brokeAt - DOUBT_MS;
+		}
+		if (client.vanishedAt !== undefined) {
+			return at < heardUntil - DOUBT_MS && !isUnread(n) && brokeAt === undefined;
+		}
+		return ending === 'close' || at < endedAt - DOUBT_MS;
+	};
+	const wrong = missing.filter(mustHave);
+	if (wrong.length) {
+		report.fail(`${ending}: ${wrong.length} of ${peer.nSent} stanzas lost on the way down: ${some(wrong.map((n) => `stanza ${n}`))}; ` +
+			`the last that came was ${client.ledger.next - 1}`);
+	}
+	if (twice.length) {
+		report.twice += twice.length;
+		if (client.vanishedAt === undefined) {
+			report.fail(`${ending}: returned as errors, though they came: ${some(twice.map((n) => `stanza ${n}`))}`);
+		}
+	}
+	report.add('down', { sent: peer.nSent, arrived: peer.nSent - lost.length, returned: returned.size - twice.length,
+		doubt: missing.length - wrong.length });
+}
+
+// @life: { client, peer, ending }; @peer is undefined when the session never reached its server. @report: told by fail(text) and
+// add(direction, counts).
+export function judge(life, report) {
+	const { client, peer } = life;
+	client.errors.forEach((text) => report.fail(text));
+	client.ledger.errors.forEach((text) => report.fail(text));
+	const hasBroken = peer ? peer.brokeAt !== undefined : client.server.wasDown(client.born);
+	if (client.condition && !(hasBroken && SERVER_CONDITIONS.includes(client.condition))) {
+		report.fail(`the gateway ended the session: ${client.condition}`);
+	}
+	if (!peer) {
+		return;
+	}
+	peer.errors.forEach((text) => report.fail(`at the server: ${text}`));
+	peer.ledger?.errors.forEach((text) => report.fail(text));
+	if (!peer.hasSaidGoodbye && !hasBroken) {
+		report.fail(`${life.ending}: the gateway did not close its stream`);
+	}
+	if (!peer.hasEnded && !hasBroken) {
+		report.fail(`${life.ending}: the gateway did not close its connection to the server`);
+	}
+	if (peer.ledger) {
+		judgeUp(life, report);
+		judgeDown(life, report);
+	}
+}

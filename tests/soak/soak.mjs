@@ -1,0 +1,233 @@
+// The soak: many sessions of both transports, plain and over TLS, to servers with and without TLS, while clients break connections,
+// fall asleep and go away, and the gateway is reloaded, upgraded, and its servers restarted.
+//
+//     const result = await soak({ seconds: 3600, nSessions: 1000, seed: '17' });
+//     result.failures      texts, one for each promise that was broken; empty: all held
+//
+// What a client may do and when is chosen by the seed. What comes of it depends on time, too, so a seed brings back the kind of
+// a run rather than each byte of it.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { readFileSync } from 'node:fs';
+import { Authority, tlsOf } from '../support/certificates.mjs';
+import { Doab, runDoab } from '../support/doab.mjs';
+import { freePort, removeFolder, sleep, temporaryFolder, until, within } from '../support/util.mjs';
+import { Place } from './life.mjs';
+import { Logbook } from './logbook.mjs';
+import { descriptorKinds, lagBuckets, readAdmin, readProcess } from './processes.mjs';
+import { makeSchedule } from './schedule.mjs';
+import { SoakServer } from './server.mjs';
+import { verdict } from './verdict.mjs';
+
+const MODES = ['required', 'direct', 'off'];
+const HOST = 'localhost';
+const STEADY_PLACES = 8;
+const STEADY_MS = 1000;
+const TICK_MS = 100;
+const SAMPLES = 1800;
+const SAMPLE_LEAST_MS = 500;
+const OPENING_PER_S = 100;
+const SETTLE_MS = 1500;
+const OUTAGE_SHADOW_MS = 20000;
+// The earlier process may close a connection to the admin port that it has not served yet.
+const UPGRADE_SHADOW_MS = 2000;
+const NOTES_MAX = 8;
+const LAST_GONE = 0.6; // of the time, or
+const LAST_GONE_S = 120; // before its end
+
+// Rates that one core, beside the gateway, bears under the sanitizers; lives that an upgrade's earlier process outlasts.
+const ratesOf = (seconds, n) => ({
+	meanMs: Math.max(1000, 8 * n),
+	lifeMs: Math.min(180000, Math.max(4000, seconds * 1000 / 8)),
+	inactivity: seconds < 60 ? 10 : 60,
+});
+
+const newStats = () => ({ sessions: 0, refused: 0, excused: 0, endings: { close: 0, abrupt: 0, cut: 0, silent: 0 }, sleeps: 0, requests: 0,
+	transmissions: 0, cuts: { request: 0, wait: 0, answer: 0, silence: 0 }, repeats: 0, heldRepeats: 0, answeredRepeats: 0, identical: 0,
+	displaced: 0, pauses: 0, pausedSeconds: 0, coded: 0, reports: 0 });
+
+const newCounts = () => ({ sent: 0, arrived: 0, returned: 0, doubt: 0 });
+
+class Soak {
+	constructor({ seconds, nSessions, seed }) {
+		Object.assign(this, { seconds, n: nSessions, seed, nOpen: 0, ...ratesOf(seconds, nSessions), steadyMs: STEADY_MS });
+		Object.assign(this, { stats: newStats(), failures: [], nFailures: 0, notes: [], samples: [], events: [], roundTrips: [], stalls: [] });
+		this.counts = { up: { bosh: newCounts(), websocket: newCounts() }, down: { bosh: newCounts(), websocket: newCounts() } };
+		this.book = { peers: new Map(), steady: new Set(), errors: [] };
+		this.ending = new Promise((resolve) => (this.setEnding = resolve));
+		this.isEnding = false;
+	}
+
+	// When this process does not run, its clients and servers keep no rule that is about time.
+	noteStall() {
+		const now = Date.now();
+		const ms = now - (this.ranAt ?? now);
+		if (ms > this.stallMs) {
+			this.stalls.push({ t: this.now, at: now, ms });
+		}
+		this.ranAt = now;
+	}
+
+	// Whether it has not run for too long since @then.
+	hasStalled(then) {
+		return this.stalls.some(({ at }) => at > then);
+	}
+
+	get stallMs() {
+		return this.inactivity * 1000 / 6;
+	}
+
+	// Told by the places.
+	failed(text) {
+		this.failures.push(`at ${this.now.toFixed(1)} s: ${text}`);
+	}
+
+	noted(name, notes) {
+		if (this.notes.length < NOTES_MAX) {
+			this.notes.push([name, ...notes].join('\n    '));
+		}
+	}
+
+	count(direction, transport, counts) {
+		const sum = this.counts[direction][transport];
+		Object.keys(sum).forEach((key) => (sum[key] += counts[key]));
+	}
+
+	trips(transport, ms) {
+		this.roundTrips.push({ t: this.now, transport, ms });
+	}
+
+	// It takes long to find out that a client is gone.
+	hasTimeFor(ending) {
+		return ending === 'close' || ending === 'abrupt' || this.now < Math.max(LAST_GONE * this.seconds, this.seconds - LAST_GONE_S);
+	}
+
+	get now() {
+		return (performance.now() - this.t0) / 1000;
+	}
+
+	async start() {
+		this.folder = temporaryFolder('soak');
+		const authority = new Authority(this.folder);
+		const front = authority.issue('front', [HOST]);
+		const material = (mode) => (mode === 'off' ? undefined
+			: { ...tlsOf(authority.issue(mode, [`${mode}.soak.test`])), ca: authority.certificate });
+		const { seed, meanMs, book } = this;
+		this.servers = await Promise.all(MODES.map((mode) => SoakServer.start({ seed, meanMs, book, mode, material: material(mode) })));
+		const securePort = await freePort();
+		this.adminPort = await freePort();
+		this.doab = await Doab.start({
+			workers: 2, log_level: process.env.DOAB_SOAK_LOG ? 'debug' : 'info', hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: 65536,
+			ping_interval: 15, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + 300), admin: `127.0.0.1:${this.adminPort}`,
+			sessions_per_address: 10000, connections_per_address: 20000, connection_rate: 0, session_rate: 0, domain_session_rate: 0,
+			domains: Object.fromEntries(this.servers.map((server) => [server.domain, server.section()])),
+			listeners: { [`127.0.0.1:${securePort}`]: { tls: { certificate: front.certificate, key: front.key } } },
+		}, { copy: true });
+		const ca = readFileSync(authority.certificate);
+		this.ports = [{ port: this.doab.port }, { port: securePort, secure: { ca, servername: HOST } }];
+		this.logbook = new Logbook(this.doab, (domain) => this.servers.some((server) => server.domain === domain &&
+			server.wasDown(Date.now() - OUTAGE_SHADOW_MS)));
+		this.version = (await runDoab('--version')).stdout.split('\n')[0];
+		this.t0 = performance.now();
+		await sleep(SETTLE_MS);
+		this.idle = { ...readProcess(this.doab.serverPid), kinds: descriptorKinds(this.doab.serverPid) };
+	}
+
+	// One look at the gateway, and at what watching it costs.
+	async sample() {
+		const t = this.now;
+		const { doab } = this;
+		const { values, health } = await readAdmin(this.adminPort);
+		const own = process.cpuUsage();
+		this.samples.push({
+			t, nOpen: this.nOpen, supervisor: readProcess(doab.child.pid),
+			servers: doab.serverPids.map(readProcess).filter(Boolean), newest: doab.serverPid,
+			lag: lagBuckets(values), health: health.status,
+			own: { cpu: (own.user + own.system) / 1e6, memory: process.memoryUsage.rss(), delayMs: this.delay.percentile(99) / 1e6 },
+		});
+		this.delay.reset();
+		this.logbook.read();
+	}
+
+	async watch() {
+		const everyMs = Math.max(SAMPLE_LEAST_MS, this.seconds * 1000 / SAMPLES);
+		this.delay = monitorEventLoopDelay();
+		this.delay.enable();
+		while (!this.isWatched) {
+			const [, error] = await Promise.all([sleep(everyMs), this.sample().then(() => {}, (reason) => reason)]);
+			if (error && !this.isUpgrading) {
+				this.failed(`the admin port: ${error.message}`);
+			}
+		}
+	}
+
+	async happen({ kind, server, how, downMs }) {
+		const { doab, logbook } = this;
+		const event = { kind, t: this.now, what: kind === 'restart' ? `${this.servers[server].domain}: ${how}, ${downMs} ms` : '' };
+		this.events.push(event);
+		if (kind === 'restart') {
+			await this.servers[server].restart(how, downMs);
+		} else {
+			const done = kind === 'reload' ? 'reloaded' : 'upgraded';
+			const before = logbook.count(done);
+			this.isUpgrading = kind === 'upgrade';
+			doab.child.kill(kind === 'reload' ? 'SIGHUP' : 'SIGUSR2');
+			await until(() => logbook.count(done) > before, 60000, `event=${done}`).catch((error) => this.failed(error.message));
+			setTimeout(() => (this.isUpgrading = false), UPGRADE_SHADOW_MS);
+		}
+		event.ms = Math.round((this.now - event.t) * 1000);
+	}
+
+	async follow() {
+		for (const event of makeSchedule(this.seed, this.seconds, this.servers.length)) {
+			await sleep(Math.max(0, (event.at - this.now) * 1000));
+			await this.happen(event);
+		}
+	}
+
+	async run() {
+		const watching = this.watch();
+		const nSteady = Math.min(STEADY_PLACES, this.n);
+		const places = Array.from({ length: this.n }, (_, i) => new Place(this, i, { isSteady: i >= this.n - nSteady }));
+		const rate = Math.max(OPENING_PER_S, this.n / (this.seconds / 10));
+		const lives = Promise.all(places.map((place, i) => place.run(i * 1000 / rate)));
+		const ticks = setInterval(() => {
+			this.noteStall();
+			places.forEach((place) => place.tick(Date.now()));
+		}, TICK_MS);
+		try {
+			await Promise.all([this.follow(), sleep(this.seconds * 1000)]);
+			this.events.push({ kind: 'end', t: this.now, what: '' });
+			this.isEnding = true;
+			this.setEnding();
+			await within(lives, 300000, 'the end of all sessions').catch((error) => this.failed(error.message));
+			await until(() => this.doab.serverPids.length === 1, 30000, 'the end of the earlier servers')
+				.catch((error) => this.failed(error.message));
+			await sleep(SETTLE_MS);
+		} finally {
+			clearInterval(ticks);
+			this.isWatched = true;
+			await watching;
+		}
+		this.left = { ...readProcess(this.doab.serverPid), kinds: descriptorKinds(this.doab.serverPid) };
+	}
+
+	async stop() {
+		await this.doab.readLog();
+		this.logbook.read();
+		await this.doab.stop().catch((error) => this.failed(error.message));
+		this.logbook.read();
+		await Promise.all(this.servers.map((server) => server.stop()));
+		removeFolder(this.folder);
+	}
+}
+
+export async function soak(options) {
+	const run = new Soak(options);
+	await run.start();
+	try {
+		await run.run();
+	} finally {
+		await run.stop();
+	}
+	return verdict(run);
+}
