@@ -6,7 +6,7 @@
 //     doubt      ends so long before the break: what is older had time to arrive
 import { patiently } from '../support/util.mjs';
 
-const DOUBT_MS = patiently(2000);
+const DOUBT_MS = patiently(5000);
 // Stanzas that may be in answers nobody read: of each held request, and of the one just answered, a burst.
 const ANSWERS_UNREAD_MAX = 18;
 // What a client is told when its server goes down.

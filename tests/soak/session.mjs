@@ -17,7 +17,7 @@ const N_NOTES = 60;
 export const AUTH = `<auth xmlns='${NS.sasl}' mechanism='PLAIN'>AHNvYWsAd2F0ZXI=</auth>`;
 
 export class SoakSession {
-	// @server: the SoakServer whose domain it is of. @secure: options of tls.connect() for a port that speaks TLS. @stats: counted
+	// @server: the SoakServer whose domain it is of. @secure: { context, servername } for a port that speaks TLS. @stats: counted
 	// up, shared by all. @sleepMs: the longest sleep. @trips: told of each round trip of a steady session, in milliseconds.
 	constructor({ port, secure, session, seed, server, meanMs, sleepMs, traits, stats, trips }) {
 		Object.assign(this, { port, secure, session, seed, server, domain: server.domain, meanMs, sleepMs, traits, stats, trips });

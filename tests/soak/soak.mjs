@@ -8,6 +8,7 @@
 // a run rather than each byte of it.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { Doab, runDoab } from '../support/doab.mjs';
 import { freePort, removeFolder, sleep, temporaryFolder, until, within } from '../support/util.mjs';
@@ -25,9 +26,9 @@ const STEADY_MS = 1000;
 const TICK_MS = 100;
 const SAMPLES = 1800;
 const SAMPLE_LEAST_MS = 500;
-const OPENING_PER_S = 100;
+const OPENING_S = [2, 60]; // for all of them, at least and at most
 const SETTLE_MS = 1500;
-const OUTAGE_SHADOW_MS = 20000;
+const OUTAGE_SHADOW_MS = 150000;
 // The earlier process may close a connection to the admin port that it has not served yet.
 const UPGRADE_SHADOW_MS = 2000;
 const NOTES_MAX = 8;
@@ -117,13 +118,13 @@ class Soak {
 		this.adminPort = await freePort();
 		this.doab = await Doab.start({
 			workers: 2, log_level: process.env.DOAB_SOAK_LOG ? 'debug' : 'info', hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: 65536,
-			ping_interval: 15, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + 300), admin: `127.0.0.1:${this.adminPort}`,
+			ping_interval: this.inactivity, open_timeout: 60, connect_timeout: 30, header_timeout: 60, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + 300), admin: `127.0.0.1:${this.adminPort}`,
 			sessions_per_address: 10000, connections_per_address: 20000, connection_rate: 0, session_rate: 0, domain_session_rate: 0,
 			domains: Object.fromEntries(this.servers.map((server) => [server.domain, server.section()])),
 			listeners: { [`127.0.0.1:${securePort}`]: { tls: { certificate: front.certificate, key: front.key } } },
 		}, { copy: true });
-		const ca = readFileSync(authority.certificate);
-		this.ports = [{ port: this.doab.port }, { port: securePort, secure: { ca, servername: HOST } }];
+		const context = tls.createSecureContext({ ca: readFileSync(authority.certificate) });
+		this.ports = [{ port: this.doab.port }, { port: securePort, secure: { context, servername: HOST } }];
 		this.logbook = new Logbook(this.doab, (domain) => this.servers.some((server) => server.domain === domain &&
 			server.wasDown(Date.now() - OUTAGE_SHADOW_MS)));
 		this.version = (await runDoab('--version')).stdout.split('\n')[0];
@@ -188,8 +189,8 @@ class Soak {
 		const watching = this.watch();
 		const nSteady = Math.min(STEADY_PLACES, this.n);
 		const places = Array.from({ length: this.n }, (_, i) => new Place(this, i, { isSteady: i >= this.n - nSteady }));
-		const rate = Math.max(OPENING_PER_S, this.n / (this.seconds / 10));
-		const lives = Promise.all(places.map((place, i) => place.run(i * 1000 / rate)));
+		const openingMs = 1000 * Math.min(Math.max(this.seconds / 10, OPENING_S[0]), OPENING_S[1]);
+		const lives = Promise.all(places.map((place, i) => place.run(i * openingMs / this.n)));
 		const ticks = setInterval(() => {
 			this.noteStall();
 			places.forEach((place) => place.tick(Date.now()));

@@ -13,7 +13,7 @@ const SILENCE_MS = 30000;
 const CRLF2 = Buffer.from('\r\n\r\n');
 
 export class Connections {
-	// @secure: options of tls.connect() where the port speaks TLS.
+	// @secure: { context, servername } where the port speaks TLS.
 	constructor(port, secure) {
 		this.port = port;
 		this.secure = secure;
@@ -76,7 +76,9 @@ export function connectTo(port, secure) {
 		return carrier;
 	}
 	carrier.on('error', () => {});
-	const socket = tls.connect({ socket: carrier, ...secure });
+	const socket = tls.connect({ socket: carrier, secureContext: secure.context, servername: secure.servername, session: secure.session });
+	// As a browser does: a handshake is resumed where the gateway still has the key of the ticket.
+	socket.once('session', (session) => (secure.session = session));
 	return Object.assign(socket, { carrier });
 }
 
