@@ -123,11 +123,6 @@ static void pass_on(void *userdata, struct wire *wire)
 {
 	struct front *front = userdata;
 
-	if (wire_ssl(wire)) {
-		/* It cannot outlive this process. */
-		wire_linger(wire);
-		return;
-	}
 	/* The receiver distributes them. */
 	pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
 }
@@ -174,20 +169,18 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 		     : HTTP_FIRST_KEEP;
 }
 
-/* What a retired server gets without a session, the next one serves. A TLS connection cannot
- * outlive this process, and a session that is opened on it must not end with it: it is served
- * here. */
+/* What a retired server gets without a session, the next one serves; but over TLS, which cannot
+ * outlive this process, it is served here, and the client makes a new connection for what
+ * follows. */
 static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
 {
 	int successor = front->env->process->successor;
 
-	if (successor < 0) {
-		return HTTP_FIRST_KEEP;
-	}
-	if (wire_ssl(wire)) {
+	if (successor >= 0 && wire_ssl(wire)) {
 		return HTTP_FIRST_LAST;
 	}
-	enum http_first first = ask_door(front, (unsigned)successor, is_free);
+	enum http_first first =
+		successor < 0 ? HTTP_FIRST_KEEP : ask_door(front, (unsigned)successor, is_free);
 
 	if (first == HTTP_FIRST_TAKEN) {
 		pass_on(front, wire);

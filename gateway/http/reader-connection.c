@@ -163,6 +163,12 @@ void reader_connection_pause(struct reader_connection *connection)
 	}
 }
 
+static bool may_be_given(const struct reader_connection *connection)
+{
+	return reader_connection_is_free(connection) && !connection->closing &&
+	       !wire_ssl(connection->wire);
+}
+
 void http_reader_give_idle(struct http_reader *reader,
 			   void (*taken)(void *userdata, struct wire *wire))
 {
@@ -170,11 +176,7 @@ void http_reader_give_idle(struct http_reader *reader,
 
 	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
 		next = LIST_NEXT(connection, in_reader);
-		/* A client that has just completed a TLS handshake is about to send a request, and
-		 * only this process can read it. */
-		bool is_new = !connection->served && wire_ssl(connection->wire);
-
-		if (reader_connection_is_free(connection) && !connection->closing && !is_new) {
+		if (may_be_given(connection)) {
 			struct wire *wire = connection->wire;
 
 			reader_connection_end(connection, READER_END_GIVEN);

@@ -210,6 +210,7 @@ static enum step ask_first(struct reader_connection *connection, const struct ht
 		return end(connection, READER_END_TAKEN);
 	}
 	connection->is_first = first == HTTP_FIRST_MORE || first == HTTP_FIRST_PAUSE;
+	connection->is_last = first == HTTP_FIRST_LAST;
 	if (first == HTTP_FIRST_PAUSE) {
 		return postpone(connection, head, bytes);
 	}

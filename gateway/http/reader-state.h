@@ -60,7 +60,7 @@ struct reader_connection {
 	bool receiving : 1; /* a part of a request has arrived */
 	bool stalled : 1;
 	bool paused : 1;
-	bool is_last : 1; /* the answer to the next request is the last one */
+	bool is_last : 1; /* the next request is the last one */
 	bool closing : 1; /* no further request is read */
 };
 

@@ -90,8 +90,8 @@ struct http_reader *http_reader_free(struct http_reader *reader);
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
 
 /* Gives the connections away on which no request has been read and no answer is due: @taken gets
- * each wire, which is in the hub, as `first` could have taken it. Those with TLS that have not had
- * a request yet stay. */
+ * each wire, which is in the hub, as `first` could have taken it. Those with TLS stay: another
+ * process cannot go on with them, and to close one could lose a request that is on its way. */
 void http_reader_give_idle(struct http_reader *reader,
 			   void (*taken)(void *userdata, struct wire *wire));
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/descriptors.h"
@@ -28,12 +27,10 @@ struct server {
 	struct worker_shared shared;
 	struct worker **workers;
 	struct admin *admin; /* NULL: none */
-	unsigned n_workers;
-	unsigned n_started;
+	unsigned n_workers, n_started;
 	bool is_draining, is_stopping;
 	unsigned newest; /* the generation of the last door */
-	struct mono drained_until;
-	struct mono alive_due;
+	struct mono drained_until, arrived_until, alive_due;
 	struct crowd crowd;
 };
 
@@ -167,6 +164,7 @@ static void obey(struct server *server, const struct control_message *message)
 		break;
 	case CONTROL_RETIRE:
 		/* Its door came just before. */
+		server->arrived_until = mono_add_s(now(), SERVER_ARRIVALS_S);
 		server->state.successor = (int)server->newest;
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
@@ -268,10 +266,18 @@ static void give_memory_back(struct server *server)
 	}
 }
 
+/* A retired server waits for the requests of connections with TLS: the others were passed on. */
+static bool is_over(const struct server *server)
+{
+	return mono_reached(server->drained_until, now()) ||
+	       (census_sessions(server->shared.census) == 0 &&
+		(census_connections(server->shared.census) == 0 ||
+		 mono_reached(server->arrived_until, now())));
+}
+
 static void check_drained(struct server *server)
 {
-	if (server->is_draining && (census_sessions(server->shared.census) == 0 ||
-				    mono_reached(server->drained_until, now()))) {
+	if (server->is_draining && is_over(server)) {
 		stop(server);
 	}
 }

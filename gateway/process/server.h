@@ -17,6 +17,9 @@ enum {
 	 * once: an upgrade is to lose no session. After a day those that are left are ended,
 	 * because each server has its own memory and the libraries of its time. */
 	SERVER_RETIRED_S = 24 * 3600,
+	/* How long a retired server without sessions waits for the requests of connections that it
+	 * has accepted: a TLS handshake and a request take a few round trips. */
+	SERVER_ARRIVALS_S = 5,
 	/* How often a draining server looks whether the last session has ended. */
 	SERVER_DRAIN_POLL_MS = 20,
 };

@@ -4,10 +4,11 @@ import { copyFileSync, readFileSync, readdirSync, readlinkSync, renameSync, syml
 import path from 'node:path';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
+import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(120000) };
 // A short form by default; the long one with DOAB_LONG=1.
@@ -40,11 +41,12 @@ async function withStage(config, use, options) {
 
 // A client whose echoes are counted: every stanza must come back once.
 class Counted {
-	static async open(stage, transport, connection = 'fresh') {
+	// @port and @secure: of a listener with TLS.
+	static async open(stage, transport, connection = 'fresh', { port = stage.port, secure } = {}) {
 		const counted = new Counted();
 		counted.n = 0;
 		counted.isBosh = transport === 'bosh';
-		counted.client = counted.isBosh ? new BoshClient(stage.port, { connection }) : await openWebSocket(stage.port);
+		counted.client = counted.isBosh ? new BoshClient(port, { connection, secure }) : await openWebSocket(port, { secure });
 		await counted.client.login('plain.test');
 		return counted;
 	}
@@ -115,6 +117,43 @@ test(`${3 * N_SESSIONS} sessions live through ${N_UPGRADES} upgrades under load`
 		// The earlier servers end with their last session.
 		await until(() => count(doab, 'stopped') === N_UPGRADES, 30000, 'the end of the earlier servers');
 	});
+});
+
+test('sessions over TLS of the gateway\'s own live through upgrades', TIMEOUT, async () => {
+	const folder = temporaryFolder('upgrade');
+	const authority = new Authority(folder);
+	const { certificate, key } = authority.issue('front', ['localhost']);
+	const secure = { ca: readFileSync(authority.certificate), servername: 'localhost' };
+	const port = await freePort();
+	await withStage({ listeners: { [`127.0.0.1:${port}`]: { tls: { certificate, key } } } }, async (stage, doab) => {
+		const kinds = [['bosh', 'fresh'], ['bosh', 'keep-alive'], ['websocket', '']];
+		const clients = [];
+		const openAll = async () => clients.push(...await Promise.all([...kinds, ...kinds].map((kind) => Counted.open(stage, ...kind, { port, secure }))));
+		let isOver = false;
+		await openAll();
+		const talk = Promise.all(clients.map(async (client) => {
+			while (!isOver) {
+				await client.echo();
+				await sleep(20);
+			}
+		}));
+		talk.catch(() => { isOver = true; });
+		for (let i = 0; i < 2 && !isOver; i++) {
+			await upgrade(doab);
+			assert.equal((await httpRequest(port, 'GET', '/', { secure })).status, 200);
+			await openAll();
+		}
+		isOver = true;
+		await talk;
+		for (const client of clients) {
+			await client.echo();
+			client.check();
+		}
+		assert.equal(count(doab, 'session-closed'), 0);
+		await Promise.all(clients.map((client) => client.close()));
+		await until(() => count(doab, 'stopped') === 2, 30000, 'the end of the earlier servers');
+	});
+	removeFolder(folder);
 });
 
 test('the number of workers and the listeners may change', TIMEOUT, async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import http from 'node:http';
+import https from 'node:https';
 import { HttpConnection } from './http.mjs';
 import { within } from './util.mjs';
 import { plainResponse } from './ws.mjs';
@@ -14,14 +15,16 @@ const attributesText = (attributes) => Object.entries(attributes)
 
 export class BoshClient {
 	// @connection: 'keep-alive' (connections are used again), 'fresh' (one for each request, so that the kernel
-	// may give it to any worker), or an http.Agent.
-	constructor(port, { host = '127.0.0.1', target = '/http-bind', connection = 'keep-alive', headers = {} } = {}) {
+	// may give it to any worker), or an http.Agent. @secure: options of TLS, as tls.connect() takes them.
+	constructor(port, { host = '127.0.0.1', target = '/http-bind', connection = 'keep-alive', headers = {}, secure = undefined } = {}) {
 		this.host = host;
 		this.port = port;
+		this.secure = secure;
+		this.library = secure ? https : http;
 		this.target = target;
 		this.headers = { 'Content-Type': 'text/xml; charset=utf-8', ...headers };
 		this.agent = connection === 'fresh' ? false
-			: connection === 'keep-alive' ? new http.Agent({ keepAlive: true, noDelay: true }) : connection;
+			: connection === 'keep-alive' ? new this.library.Agent({ keepAlive: true, noDelay: true }) : connection;
 		this.rid = randomInt(1000000, 100000000);
 		this.sid = undefined;
 		this.received = [];
@@ -34,7 +37,7 @@ export class BoshClient {
 		const data = Buffer.from(bytes);
 		let request;
 		const answered = new Promise((resolve, reject) => {
-			request = http.request({ host: this.host, port: this.port, path: this.target, method: 'POST', agent: this.agent,
+			request = this.library.request({ ...this.secure, host: this.host, port: this.port, path: this.target, method: 'POST', agent: this.agent,
 				headers: { ...this.headers, 'Content-Length': data.length, ...headers } });
 			request.once('error', reject);
 			request.once('response', (response) => {

@@ -1,16 +1,18 @@
 // One TCP connection that speaks HTTP/1.1 by hand: what is sent is exactly what the test says, and the
 // connection can become a WebSocket after any number of requests.
 import net from 'node:net';
+import tls from 'node:tls';
 import { within } from './util.mjs';
 import { WebSocketClient } from './ws.mjs';
 
 const CRLF2 = Buffer.from('\r\n\r\n');
 
 export class HttpConnection {
-	// @from: the client's own address.
-	static async open(port, host = '127.0.0.1', from = undefined) {
-		const socket = net.connect({ port, host, noDelay: true, localAddress: from });
-		await within(new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject)), 5000, 'connect');
+	// @from: the client's own address. @secure: options of TLS, as tls.connect() takes them.
+	static async open(port, host = '127.0.0.1', from = undefined, secure = undefined) {
+		const to = { port, host, noDelay: true, localAddress: from };
+		const socket = secure ? tls.connect({ ...to, ...secure }) : net.connect(to);
+		await within(new Promise((resolve, reject) => socket.once(secure ? 'secureConnect' : 'connect', resolve).once('error', reject)), 5000, 'connect');
 		return new HttpConnection(socket);
 	}
 
@@ -126,7 +128,7 @@ export class HttpConnection {
 
 // One request on a connection of its own.
 export async function httpRequest(port, method, target, options = {}) {
-	const connection = await HttpConnection.open(port);
+	const connection = await HttpConnection.open(port, undefined, undefined, options.secure);
 	try {
 		return await connection.request(method, target, { ...options, headers: { Connection: 'close', ...options.headers } });
 	} finally {
@@ -135,7 +137,7 @@ export async function httpRequest(port, method, target, options = {}) {
 }
 
 export async function openWebSocket(port, options = {}) {
-	const connection = await HttpConnection.open(port, options.host, options.from);
+	const connection = await HttpConnection.open(port, options.host, options.from, options.secure);
 	const socket = await connection.upgrade(options.target, options);
 	if (socket.refused) {
 		connection.close();

@@ -428,6 +428,24 @@ static void test_pauses_bound(void **state)
 	assert_null(one.pause);
 }
 
+/* The request is answered, and the connection ends: what follows it is not read. */
+static void test_last(void **state)
+{
+	char bytes[4096];
+
+	(void)state;
+	one.first = HTTP_FIRST_LAST;
+	say(HEAD("/x", "0") HEAD("/y", "0"));
+	ssize_t n = recv(one.theirs, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
+
+	assert_true(n > 0);
+	bytes[n] = '\0';
+	assert_non_null(strstr(bytes, "HTTP/1.1 200"));
+	assert_non_null(strstr(bytes, "Connection: close\r\n"));
+	assert_null(strstr(bytes + 1, "HTTP/1.1"));
+	assert_int_equal(recv(one.theirs, bytes, 1, MSG_DONTWAIT), 0);
+}
+
 /* A client that does not wait any longer is let go before the pause ends. */
 static void test_gone_in_pause(void **state)
 {
@@ -492,6 +510,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hopeless, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pauses_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
 		cmocka_unit_test(test_memory),
 	};
