@@ -406,6 +406,7 @@ test('a certificate is renewed by SIGHUP while a WebSocket lives on', TIMEOUT, a
 	};
 	try {
 		const socket = await openSocket(port);
+		const closed = new Promise((resolve) => socket.once('close', resolve));
 		await said(socket, `<open xmlns='${NS.framing}' to='${stage.domain.plain}' version='1.0'/>`);
 		assert.equal(await nameShown(), 'first');
 		use(authority.issue('second', [OWN]));
@@ -418,8 +419,9 @@ test('a certificate is renewed by SIGHUP while a WebSocket lives on', TIMEOUT, a
 		doab.child.kill('SIGHUP');
 		await doab.logged('reload-failed');
 		assert.equal(await nameShown(), 'second');
+		assert.equal(socket.readyState, WebSocket.OPEN, `the WebSocket ended by itself:\n${doab.log.slice(-3000)}`);
 		socket.send(`<close xmlns='${NS.framing}'/>`);
-		await within(new Promise((resolve) => socket.once('close', resolve)), 15000, 'the close handshake');
+		assert.equal(await within(closed, 15000, `the close handshake:\n${doab.log.slice(-3000)}`), 1000);
 	} finally {
 		await stage.stop();
 	}
