@@ -1,4 +1,4 @@
-// TLS messages that carry no data: what a server may send of them, and what it may not.
+// TLS messages that carry no data: what a server or a client may send of them, and what they may not.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertStreamError } from '../support/assertions.mjs';
@@ -7,26 +7,30 @@ import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { TlsPeer } from '../support/tls-peer.mjs';
-import { patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const CONTROLS_MAX = 32; // tls-controls.h
+const HEADER_TIMEOUT_S = 3;
 const N_TICKETS = 2; // that OpenSSL sends by itself
 const WORDS = /too many TLS messages that carry no data/;
 let folder;
 let server;
 let peers;
 let doab;
+let tlsPort;
 
 before(async () => {
 	folder = temporaryFolder('tls-floods');
 	const authority = new Authority(folder);
 	const { certificate: cert, key } = authority.issue('server', ['new.test', 'old.test']);
+	const listener = { tls: { certificate: cert, key } };
 	server = await XmppServer.start('plain');
 	peers = { new: await TlsPeer.serve(server.port, { cert, key }), old: await TlsPeer.serve(server.port, { cert, key, version: '1.2' }) };
 	const ca = { ca_file: authority.certificate };
-	doab = await Doab.start({ open_timeout: 5, domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) } });
+	tlsPort = await freePort();
+	doab = await Doab.start({ open_timeout: 5, header_timeout: HEADER_TIMEOUT_S, domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) }, listeners: { [`127.0.0.1:${tlsPort}`]: listener } });
 });
 after(async () => {
 	await stopAll(doab, ...Object.values(peers ?? {}), server);
@@ -90,4 +94,34 @@ test('a message has to be finished in time, for all of it is kept until then', T
 	connection.send('<?tls half-ticket 18000?>');
 	const error = await assertStreamError(socket, 'remote-connection-failed', { open: false });
 	assert.match(error.at('text').text, /a TLS message did not arrive completely in time/);
+});
+
+// Resolves with what the gateway has answered when it has ended the connection.
+function heard(client) {
+	let text = '';
+	client.stdout.on('data', (data) => (text += data));
+	return within(new Promise((resolve) => client.once('exit', () => resolve(text))), 15000, 'the end of the connection');
+}
+
+const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+for (const word of ['key-update', 'key-update-asked']) {
+	test(`${word}: a client's flood ends its connection and no other`, TIMEOUT, async () => {
+		const { socket } = await open('new.test');
+		const client = TlsPeer.connect(tlsPort);
+		client.stdin.on('error', () => {}).write(`<?tls ${word} 5000?>${REQUEST}`);
+		assert.equal(await heard(client), '');
+		const fine = TlsPeer.connect(tlsPort);
+		const answer = heard(fine);
+		fine.stdin.write(`<?tls ${word} ${CONTROLS_MAX / 2}?>${REQUEST.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')}`);
+		assert.match(await answer, /^HTTP\/1\.1 200 /);
+		await assertEcho(socket, word);
+		socket.drop();
+	});
+}
+
+test('a client that drips its handshake has the time of a header', TIMEOUT, async () => {
+	const client = TlsPeer.connect(tlsPort, { drip: 100 });
+	assert.equal(await heard(client), '');
+	await doab.logged('handshake-failed', { reason: 'no complete handshake in time' });
 });
