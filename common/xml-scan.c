@@ -94,13 +94,21 @@ static size_t keep_from(const struct xml_parser *parser)
 	return parser->depth == 1 || parser->complete ? parser->accounted : parser->n_fed;
 }
 
-/* For an element of which the first @n bytes have come, and that can have no more than the limit. */
+/* For an element of which the first @n bytes have come. */
 static int make_room(struct xml_scan *scan, size_t n)
 {
-	size_t n_max = scan->options->n_element_max, n_room = XML_ROOM_FACTOR * n;
+	size_t n_all = XML_HEADROOM + scan->options->n_element_max;
+	size_t n_most = XML_ROOM_FACTOR * n;
 
-	return n < XML_ROOM_MIN ? 0
-				: buffer_reserve(&scan->partial, n_room < n_max ? n_room : n_max);
+	if (n < XML_ROOM_MIN) {
+		return 0;
+	}
+	int r = buffer_reserve(&scan->partial, n_all < n_most ? n_all : n_most);
+
+	if (r == 0) {
+		scan->partial.offset = XML_HEADROOM;
+	}
+	return r;
 }
 
 static int keep_partial(struct xml_scan *scan, size_t from)
@@ -291,19 +299,49 @@ int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, uin
 	return r < 0 ? r : buffer_append_sv(buffer, rest);
 }
 
-int xml_item_take(struct xml_scan *scan, const struct xml_item *item, struct buffer *buffer)
+/* The completed element stands in @buffer now. */
+static void move_item(struct xml_item *item, const struct buffer *buffer)
 {
-	struct sv kept = buffer_sv(&scan->partial);
+	item->n_open += buffer->n - item->text.n;
+	item->text = buffer_sv(buffer);
+	item->name = sv_first(sv_skip(item->text, 1 + item->n_prefix), item->name.n);
+	item->missing = 0;
+}
 
-	buffer_clear(buffer);
-	if (item->missing || kept.n == 0) {
-		return xml_item_write(scan, item, 0, buffer);
-	}
+/* Makes the memory in which the scan keeps @rest the buffer's, with @head before it. */
+static void take_partial(struct xml_scan *scan, struct sv head, struct sv rest,
+			 struct buffer *buffer)
+{
 	buffer_deinit(buffer);
 	*buffer = scan->partial;
 	scan->partial = BUFFER_INIT;
 	buffer_note_used(buffer);
-	buffer->offset += (size_t)(item->text.data - kept.data);
-	buffer->n = item->text.n;
-	return 0;
+	buffer->offset = (size_t)(rest.data - buffer->data) - head.n;
+	buffer->n = head.n + rest.n;
+	if (head.n) {
+		memcpy(buffer->data + buffer->offset, head.data, head.n);
+	}
+}
+
+int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *buffer)
+{
+	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
+	struct sv rest;
+	int r = xml_item_split(scan, item, 0, &head, &rest);
+
+	buffer_clear(buffer);
+	if (r < 0) {
+		return r;
+	}
+	bool is_last = rest.data + rest.n == scan->view.data + scan->view.n;
+
+	if (scan->partial.n && is_last && (size_t)(rest.data - scan->partial.data) >= head.n) {
+		take_partial(scan, buffer_sv(&head), rest, buffer);
+	} else {
+		r = xml_item_write(scan, item, 0, buffer);
+	}
+	if (r == 0) {
+		move_item(item, buffer);
+	}
+	return r;
 }

@@ -71,6 +71,8 @@ enum {
 	 * not written to is not there yet. */
 	XML_ROOM_MIN = 32 * 1024,
 	XML_ROOM_FACTOR = 8,
+	/* Room before it, for the declarations that complete it. */
+	XML_HEADROOM = 256,
 	/* A parser goes from one scan to the next of the same scope without a reset, which costs
 	 * more than most stanzas. For the reason above, it does so only up to this many bytes. */
 	XML_WARM_BYTES_MAX = 256 * 1024,
@@ -187,8 +189,7 @@ _must_check_ int xml_item_split(const struct xml_scan *scan, const struct xml_it
 _must_check_ int xml_item_write(const struct xml_scan *scan, const struct xml_item *item,
 				uint32_t except, struct buffer *buffer);
 
-/* Puts the completed element into @buffer, without what was there. If the scan keeps the element's
- * bytes, @buffer takes their memory, and holds those of all items that follow, until the next feed;
- * items that were returned before are no longer valid. Returns 0 or -ENOMEM. */
-_must_check_ int xml_item_take(struct xml_scan *scan, const struct xml_item *item,
-			       struct buffer *buffer);
+/* Puts the completed element into @buffer, without what was there; @item is then what stands there.
+ * If the scan keeps the element's bytes and has no other behind them, @buffer takes their memory.
+ * Items that were returned before are no longer valid. Returns 0 or -ENOMEM. */
+_must_check_ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *buffer);

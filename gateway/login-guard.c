@@ -54,7 +54,7 @@ static void log_failed(const struct session_log *log, const char *domain,
 }
 
 bool login_guard_received(const struct session_log *log, const char *domain,
-			  const struct link *link, struct failure *ret_failure)
+			  struct link *link, struct failure *ret_failure)
 {
 	struct worker_env *env = log->env;
 	const struct stream *stream = link_stream(link);
@@ -84,7 +84,7 @@ bool login_guard_received(const struct session_log *log, const char *domain,
 	return result == THROTTLE_OK;
 }
 
-void login_guard_left(const struct session_log *log, const char *domain, const struct link *link)
+void login_guard_left(const struct session_log *log, const char *domain, struct link *link)
 {
 	struct worker_env *env = log->env;
 	const struct stream *stream = link_stream(link);

@@ -21,10 +21,10 @@ _must_check_ bool login_guard_sent(const struct session_log *log, const char *do
 
 /* To be called for each element from the server, after it has been passed on. Returns as above. */
 _must_check_ bool login_guard_received(const struct session_log *log, const char *domain,
-				       const struct link *link, struct failure *ret_failure);
+				       struct link *link, struct failure *ret_failure);
 
 /* To be called before the session lets go of @link. Logins that the server has not decided yet
  * count as failed ones: a guesser could otherwise have wrong passwords tried without end, and the
  * server ban the gateway, by leaving before each answer. Without a log line, for a user who closes
  * the page while logging in does the same. */
-void login_guard_left(const struct session_log *log, const char *domain, const struct link *link);
+void login_guard_left(const struct session_log *log, const char *domain, struct link *link);

@@ -113,11 +113,11 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct bosh_leg *leg = userdata;
 	struct failure failure;
 	struct bosh_session *engine = leg->session->engine;
-	const struct stream *stream = link_stream(leg->link);
+	struct stream *stream = link_stream(leg->link);
 	struct buffer *pending = bosh_session_pending(
 		engine, leg->stream, stream_event_is_stream(stream), kind == STREAM_EVENT_FEATURES);
 	size_t n_before = pending->n;
-	int r = stream_event_write(stream, pending);
+	int r = n_before ? stream_event_write(stream, pending) : stream_event_take(stream, pending);
 
 	session_log_to_client(&leg->session->log, 1, pending->n - n_before);
 	if (stream->managed) {

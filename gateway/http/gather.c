@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/gather.h"
 
+enum {
+	/* Below, memory grows as it does. */
+	HTTP_ROOM_MIN = 16 * 1024,
+	/* How many times what has come may be held for what was announced: a client must not have
+	 * much memory by announcing it. */
+	HTTP_ROOM_FACTOR = 4,
+};
+
 static void on_evict(struct budget_charge *charge)
 {
 	struct http_gather *gather = CONTAINER_OF(charge, struct http_gather, charge);
@@ -64,6 +72,19 @@ static bool discard(struct http_gather *gather, size_t n)
 	return gather->n_discarded <= HTTP_DISCARD_MAX;
 }
 
+/* For the announced body, of which @n bytes more have come: memory that grows step by step is
+ * copied twice. Returns 0 or -ENOMEM. */
+static int make_room(struct http_gather *gather, size_t n)
+{
+	size_t n_all = gather->n_head + gather->n_announced;
+	size_t n_now = gather->bytes.n + n, n_most = HTTP_ROOM_FACTOR * n_now;
+
+	n_all = n_all < n_most ? n_all : n_most;
+	return n_now < HTTP_ROOM_MIN || n_all < n_now
+		     ? 0
+		     : buffer_reserve(&gather->bytes, n_all - gather->bytes.n);
+}
+
 bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 {
 	size_t n_max = gather->exchange->options->limits.n_body_max;
@@ -73,7 +94,8 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 		return discard(gather, n);
 	}
 	if (!gather->exchange->too_large && n <= n_max - n_body) {
-		return buffer_append(&gather->bytes, data, n) == 0 && charge(gather) == 0;
+		return make_room(gather, n) == 0 && buffer_append(&gather->bytes, data, n) == 0 &&
+		       charge(gather) == 0;
 	}
 	if (n_body < HTTP_KEEP_LARGE) {
 		size_t n_room = HTTP_KEEP_LARGE - n_body;

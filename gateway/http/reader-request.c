@@ -8,7 +8,7 @@ enum {
 	/* Steps that a connection gets at a time, so that a client that sends as fast as it is read
 	 * does not occupy the worker. */
 	STEPS_MAX = 8,
-	CHUNK = 16 * 1024,
+	CHUNK = 64 * 1024,
 };
 
 /* What follows after a part of a connection's bytes was read. */
@@ -114,6 +114,7 @@ static enum step begin_body(struct reader_exchange *exchange, const struct http_
 		return end(connection, READER_END_CLOSE);
 	}
 	body->gather.n_head = head->n;
+	body->gather.n_announced = (size_t)head->n_body;
 	exchange->head = &body->head;
 	exchange->gather = &body->gather;
 	exchange->bytes = NULL;

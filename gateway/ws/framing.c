@@ -165,7 +165,7 @@ static int on_framing(struct framing *framing, const struct xml_item *item)
 }
 
 /* @stays: the bytes fed stay until the event has been reported. */
-static int on_element(struct framing *framing, const struct xml_item *item, bool stays)
+static int on_element(struct framing *framing, struct xml_item *item, bool stays)
 {
 	if (framing->event.kind != FRAMING_EVENT_NONE) {
 		/* RFC 7395, 3.3.3: one element per message. */

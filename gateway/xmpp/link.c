@@ -483,7 +483,7 @@ const char *link_tls_cipher(const struct link *link)
 	return ssl ? SSL_get_cipher_name(ssl) : "";
 }
 
-const struct stream *link_stream(const struct link *link)
+struct stream *link_stream(struct link *link)
 {
 	return &link->stream;
 }

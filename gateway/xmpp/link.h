@@ -87,7 +87,8 @@ bool link_is_full(const struct link *link);
 /* Stops and starts reading from the server. */
 void link_pause(struct link *link, bool pause);
 
-const struct stream *link_stream(const struct link *link);
+/* For its facts, and for the bytes of its events. */
+struct stream *link_stream(struct link *link);
 
 /* The server's address. Returns 0, or a negative errno when no server is connected. */
 _must_check_ int link_address(const struct link *link, struct address *ret_address);

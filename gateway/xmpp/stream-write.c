@@ -105,3 +105,11 @@ int stream_event_write(const struct stream *stream, struct buffer *buffer)
 
 	return r < 0 ? r : buffer_append_sv(buffer, rest);
 }
+
+int stream_event_take(struct stream *stream, struct buffer *buffer)
+{
+	if (stream->repeating || stream->item.ns == NS_STREAMS) {
+		return stream_event_write(stream, buffer);
+	}
+	return xml_item_take(&stream->scan, &stream->item, buffer);
+}

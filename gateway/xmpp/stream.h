@@ -163,6 +163,10 @@ _must_check_ int stream_next(struct stream *stream, enum stream_event_kind *ret_
  * wrote, unless the element uses that prefix for something else. Returns 0 or -ENOMEM. */
 _must_check_ int stream_event_write(const struct stream *stream, struct buffer *buffer);
 
+/* The same for an empty @buffer, without a copy if the stream has gathered the element. The event
+ * then points into @buffer. */
+_must_check_ int stream_event_take(struct stream *stream, struct buffer *buffer);
+
 /* The same in two parts: appends the first one, which may be empty; the other one is valid as long
  * as the event. Returns 0 or -ENOMEM. */
 _must_check_ int stream_event_split(const struct stream *stream, struct buffer *buffer,

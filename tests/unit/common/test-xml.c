@@ -342,24 +342,19 @@ static void test_write_except(void **state)
 /* Feeds @text, and takes each element out of the scan. Appends them to @log. */
 static void take_all(struct xml_scan *scan, struct sv text, struct buffer *log)
 {
-	/* One of them may hold the bytes of those that follow. */
-	struct buffer elements[8] = {0};
+	struct buffer element = BUFFER_INIT;
 	struct xml_item item;
-	size_t n = 0;
 	int r;
 
 	assert_int_equal(xml_scan_feed(scan, text.data, text.n), 0);
 	while (xml_scan_next(scan, &item, &r)) {
 		if (item.kind == XML_ITEM_ELEMENT) {
-			assert_int_equal(xml_item_take(scan, &item, &elements[n]), 0);
-			LOG(log, "%.*s\n", SV_ARGS(buffer_sv(&elements[n])));
-			n++;
+			assert_int_equal(xml_item_take(scan, &item, &element), 0);
+			LOG(log, "%.*s\n", SV_ARGS(buffer_sv(&element)));
 		}
 	}
 	assert_int_equal(r, 0);
-	while (n) {
-		buffer_deinit(&elements[--n]);
-	}
+	buffer_deinit(&element);
 }
 
 static void run_taking(struct pieces *pieces, struct buffer *log, void *userdata)
@@ -377,33 +372,65 @@ static void run_taking(struct pieces *pieces, struct buffer *log, void *userdata
 	xml_scan_deinit(&scan);
 }
 
-/* The memory of the scan, where it kept the bytes; else a copy. */
+/* Feeds an element of @n_text bytes of text and more in two pieces, and @rest behind the last one.
+ * Returns whether the memory of the scan was taken. */
+static bool takes_memory(const struct setup *one, const char *open, size_t n_text, const char *rest)
+{
+	static const struct xml_scan_options large = {.n_element_max = 4 * XML_ROOM_MIN};
+	struct sv text = long_text(ROOT, open, "x", n_text, "");
+	struct sv end = long_text("", "", "</m>", 1, rest);
+	struct sv whole = long_text(open, "", "x", n_text, "</m>");
+	struct buffer element = BUFFER_INIT, completed = BUFFER_INIT;
+	struct xml_scan scan;
+	struct xml_item item;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &large);
+	assert_int_equal(feed_quietly(&scan, text.data), 1);
+	const char *kept = scan.partial.data;
+
+	assert_int_equal(xml_scan_feed(&scan, end.data, end.n), 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	assert_true(sv_eq(item.text, whole));
+	assert_int_equal(xml_item_write(&scan, &item, 0, &completed), 0);
+	assert_int_equal(xml_item_take(&scan, &item, &element), 0);
+	assert_true(sv_eq(buffer_sv(&element), buffer_sv(&completed)));
+	assert_true(sv_eq(item.text, buffer_sv(&completed)));
+	assert_true(sv_eq(item.name, SV("m")));
+	assert_int_equal(item.text.data[item.n_open - 1], '>');
+	assert_int_equal(item.missing, 0);
+	bool is_taken = element.data == kept;
+
+	while (xml_scan_next(&scan, &item, &r)) {
+	}
+	assert_int_equal(r, 0);
+	xml_scan_deinit(&scan);
+	/* It outlives the scan. */
+	assert_true(sv_eq(buffer_sv(&element), buffer_sv(&completed)));
+	buffer_deinit(&element);
+	buffer_deinit(&completed);
+	free((char *)text.data);
+	free((char *)end.data);
+	free((char *)whole.data);
+	return is_taken;
+}
+
+/* The memory of the scan, where it kept the bytes and nothing is behind them; else a copy. */
 static void test_take(void **state)
 {
 	const struct setup *one = *state;
-	struct buffer element = BUFFER_INIT;
-	struct xml_scan scan;
-	struct xml_item item;
-	const char *kept;
-	int r;
 
 	pieces_check(SV(ROOT "<m xmlns='a'>x</m><m/> <n xmlns='b'/><o xmlns='c'><p/></o>\n"),
 		     run_taking, *state,
 		     "<m xmlns='a'>x</m>\n<m xmlns='jabber:client'/>\n<n xmlns='b'/>\n"
 		     "<o xmlns='c'><p/></o>\n");
-	xml_scan_init(&scan, one->pool, &options);
-	assert_int_equal(feed_quietly(&scan, ROOT "<m xmlns='a'>"), 1);
-	kept = scan.partial.data;
-	assert_int_equal(xml_scan_feed(&scan, "</m>", 4), 0);
-	assert_true(xml_scan_next(&scan, &item, &r));
-	assert_int_equal(xml_item_take(&scan, &item, &element), 0);
-	assert_ptr_equal(element.data, kept);
-	assert_true(sv_eq(buffer_sv(&element), SV("<m xmlns='a'></m>")));
-	assert_false(xml_scan_next(&scan, &item, &r));
-	xml_scan_deinit(&scan);
-	/* It outlives the scan. */
-	assert_true(sv_eq(buffer_sv(&element), SV("<m xmlns='a'></m>")));
-	buffer_deinit(&element);
+	assert_true(takes_memory(one, "<m xmlns='a'>", 10, ""));
+	assert_false(takes_memory(one, "<m xmlns='a'>", 10, "<n/>"));
+	assert_false(takes_memory(one, "<m xmlns='a'>", 10, "\n"));
+	/* Declarations need room before it, which only a large one has. */
+	assert_false(takes_memory(one, "<m>", 10, ""));
+	assert_true(takes_memory(one, "<m>", XML_ROOM_MIN, ""));
+	assert_false(takes_memory(one, "<m>", XML_ROOM_MIN, "<n/>"));
 }
 
 int main(void)
