@@ -93,7 +93,8 @@ static void pass(struct front *front, unsigned generation, unsigned worker, stru
 {
 	struct worker_env *env = front->env;
 	const struct wire_peer peer = wire_describe(wire);
-	/* With TLS, this process goes on pumping the bytes until it ends. */
+	/* With TLS, or if the request was fetched as the other server began, this process goes on
+	 * pumping the bytes until it ends. */
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
@@ -171,7 +172,7 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 
 /* What a retired server gets without a session, the next one serves; but over TLS, which cannot
  * outlive this process, it is served here, and the client makes a new connection for what
- * follows. */
+ * follows. So is a request of which a part had been read before there was a next server. */
 static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
 {
 	int successor = front->env->process->successor;
@@ -179,8 +180,10 @@ static enum http_first send_on(struct front *front, struct wire *wire, bool is_f
 	if (successor >= 0 && wire_ssl(wire)) {
 		return HTTP_FIRST_LAST;
 	}
-	enum http_first first =
-		successor < 0 ? HTTP_FIRST_KEEP : ask_door(front, (unsigned)successor, is_free);
+	if (successor < 0 || !wire_is_whole(wire)) {
+		return HTTP_FIRST_KEEP;
+	}
+	enum http_first first = ask_door(front, (unsigned)successor, is_free);
 
 	if (first == HTTP_FIRST_TAKEN) {
 		pass_on(front, wire);
@@ -252,6 +255,11 @@ static bool on_asks_always(void *userdata)
 	return env->n_workers > 1 || doors_exist(env->doors);
 }
 
+static bool on_passes(void *userdata)
+{
+	return doors_exist(((struct front *)userdata)->env->doors);
+}
+
 static void answer_policy(struct front *front, struct wire *wire)
 {
 	const struct address peer = *wire_peer(wire);
@@ -313,6 +321,7 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 static const struct http_reader_callbacks reader_callbacks = {
 	.first = on_first,
 	.asks_always = on_asks_always,
+	.passes = on_passes,
 	.alien = on_alien,
 	.other = on_other,
 	.malformed = on_malformed,

@@ -157,7 +157,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 	wire->hub = hub;
 	wire->wants_write = false;
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
-	if (wire_tls_has_bytes(wire)) {
+	if (wire->ahead.n || wire->lost || wire_tls_has_bytes(wire)) {
 		wire_wake(wire);
 	}
 	return 0;
@@ -166,6 +166,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 void wire_leave(struct wire *wire)
 {
 	assert(wire_waiting(wire) == 0);
+	wire_settle(wire);
 	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
 	wire_deadline_forget(wire);
 	due_queue_remove(&wire->hub->due, &wire->due);

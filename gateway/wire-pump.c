@@ -159,7 +159,13 @@ int wire_into_fd(struct wire *wire)
 	int fd = wire->fd;
 
 	assert(wire_waiting(wire) == 0);
-	if (wire_ssl(wire)) {
+	if (wire->hub) {
+		wire_settle(wire);
+	}
+	if (wire->lost) {
+		return -ENOMEM;
+	}
+	if (wire_ssl(wire) || wire->ahead.n) {
 		return pump_new(wire);
 	}
 	if (wire->hub) {

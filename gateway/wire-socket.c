@@ -35,3 +35,9 @@ void wire_want_write(struct wire *wire, bool wants)
 		epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_MOD, wire->fd, &event);
 	}
 }
+
+void wire_wake(struct wire *wire)
+{
+	wire->wakes = true;
+	due_queue_add(&wire->hub->due, &wire->due);
+}

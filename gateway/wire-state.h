@@ -4,8 +4,9 @@
  * Internals of wires. Private to gateway/wire*.c; users include wire.h.
  *
  * wire-hub.c       the hub: wires come and go, events, the loop
- * wire.c           the bytes of a wire, and its end
- * wire-socket.c    its socket
+ * wire.c           what a wire sends, and its end
+ * wire-receive.c   what it receives
+ * wire-socket.c    its socket, and when its user is called
  * wire-deadline.c  deadlines, in a wheel of seconds
  * wire-tls.c       bytes that go through TLS
  * wire-pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
@@ -31,7 +32,6 @@ enum {
 struct wire_tls {
 	SSL_CTX *context; /* until the handshake begins */
 	SSL *ssl;         /* from then on */
-	struct buffer in; /* bytes that were peeked at but not consumed */
 	struct tls_controls controls;
 	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
 	bool is_at_end : 1;   /* the socket has ended */
@@ -55,6 +55,7 @@ struct wire {
 	LIST_ENTRY(wire) in_hub; /* or in the hub's list of dead wires */
 	LIST_ENTRY(wire) in_slot;
 	struct due_item due;
+	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
 	struct buffer out;
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
@@ -70,6 +71,7 @@ struct wire {
 	bool wants_write : 1; /* the epoll reports when the kernel takes more */
 	bool ended : 1;       /* FIN is sent */
 	bool broken : 1;      /* nothing can be sent any more */
+	bool lost : 1;        /* received bytes are missing: nothing can be read any more */
 	bool copies : 1;      /* the kernel does not discard for this socket */
 	bool is_secure : 1;   /* what wire_is_secure() says */
 	bool is_silent : 1;   /* the hub's `closed` is not called for it */
@@ -88,6 +90,8 @@ struct wire_hub {
 	uv_check_t reap;
 	struct due_queue due;
 	struct wire_pumps pumps, dead_pumps;
+	struct wire *fetcher; /* the wire of `fetched`; NULL: none */
+	struct sv fetched;    /* what it has fetched and not taken, in `bytes` */
 	char bytes[WIRE_PEEK_MAX];
 	char record[WIRE_RECORD_MAX]; /* the one that is being written */
 };
@@ -106,9 +110,16 @@ void wire_bury(struct wire *wire);
 /* Takes NULL; returns NULL. */
 struct wire_tls *wire_tls_free(struct wire_tls *tls);
 
-/* wire_peek() and wire_read() of a wire with TLS. */
-enum wire_result wire_tls_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes);
-enum wire_result wire_tls_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read);
+/* Moves what @wire has fetched and not taken out of its hub's buffer. */
+void wire_settle(struct wire *wire);
+/* Drops it. */
+void wire_forget_ahead(struct wire *wire);
+
+/* Consumes up to @n bytes of the socket. Returns as recv(2). */
+ssize_t wire_discard(struct wire *wire, size_t n);
+
+/* Reads up to @size bytes from inside TLS. With fewer than @size there are no more now. */
+enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n);
 
 /* Returns how many bytes OpenSSL has taken; those that follow have to be given again, in the same
  * order. */

@@ -111,7 +111,6 @@ struct wire_tls *wire_tls_free(struct wire_tls *tls)
 	if (tls) {
 		SSL_CTX_free(tls->context);
 		SSL_free(tls->ssl);
-		buffer_deinit(&tls->in);
 		free(tls);
 	}
 	return NULL;
@@ -218,7 +217,7 @@ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
 
 /* Receiving. */
 
-static enum wire_result receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
+enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
 {
 	enum wire_result result = WIRE_OK;
 	size_t n_read = 0;
@@ -234,47 +233,6 @@ static enum wire_result receive(struct wire *wire, char *data, size_t size, size
 	}
 	*ret_n = n_read;
 	return n_read ? WIRE_OK : result;
-}
-
-enum wire_result wire_tls_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes)
-{
-	struct buffer *in = &wire->tls->in;
-	struct sv before = sv_first(buffer_sv(in), n_max);
-	char *bytes = wire->hub->bytes;
-	enum wire_result result = WIRE_OK;
-	size_t n = 0;
-
-	/* The caller may go on using what it has consumed, so it gets a copy. */
-	if (before.n) {
-		memcpy(bytes, before.data, before.n);
-	}
-	if (before.n < n_max) {
-		result = receive(wire, bytes + before.n, n_max - before.n, &n);
-	}
-	if (n && buffer_append(in, bytes + before.n, n) < 0) {
-		wire->hung_up = true;
-		return WIRE_BROKEN;
-	}
-	*ret_bytes = (struct sv){bytes, before.n + n};
-	return ret_bytes->n ? WIRE_OK : result;
-}
-
-enum wire_result wire_tls_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
-{
-	struct buffer *in = &wire->tls->in;
-	struct sv before = sv_first(buffer_sv(in), size);
-	enum wire_result result = WIRE_OK;
-	size_t n = 0;
-
-	if (before.n) {
-		memcpy(data, before.data, before.n);
-		buffer_consume(in, before.n);
-	}
-	if (before.n < size) {
-		result = receive(wire, data + before.n, size - before.n, &n);
-	}
-	*ret_n_read = before.n + n;
-	return *ret_n_read ? WIRE_OK : result;
 }
 
 /* Sending. */
@@ -339,5 +297,5 @@ bool wire_tls_end(struct wire *wire)
 bool wire_tls_has_bytes(const struct wire *wire)
 {
 	return wire->tls && wire->tls->ssl &&
-	       (wire->tls->in.n || SSL_has_pending(wire->tls->ssl) || !wire->tls->drained);
+	       (SSL_has_pending(wire->tls->ssl) || !wire->tls->drained);
 }

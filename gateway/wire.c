@@ -7,10 +7,6 @@
 
 #include "gateway/wire-state.h"
 
-enum {
-	DISCARD_SIZE = 4096,
-};
-
 /* The user. */
 
 void wire_set_user(struct wire *wire, const struct wire_callbacks *callbacks, void *user)
@@ -62,6 +58,7 @@ void wire_bury(struct wire *wire)
 	struct wire_hub *hub = wire->hub;
 
 	wire_deadline_forget(wire);
+	wire_forget_ahead(wire);
 	due_queue_remove(&hub->due, &wire->due);
 	LIST_REMOVE(wire, in_hub);
 	LIST_INSERT_HEAD(&hub->dead, wire, in_hub);
@@ -81,6 +78,7 @@ struct wire *wire_close(struct wire *wire)
 
 	close(wire->fd);
 	if (!hub) {
+		buffer_deinit(&wire->ahead);
 		wire_tls_free(wire->tls);
 		free(wire);
 		return NULL;
@@ -90,76 +88,6 @@ struct wire *wire_close(struct wire *wire)
 		hub->options.closed(hub->options.userdata, &wire->peer);
 	}
 	return NULL;
-}
-
-/* Receiving. */
-
-static enum wire_result result_of(struct wire *wire, ssize_t n)
-{
-	if (n > 0) {
-		return WIRE_OK;
-	}
-	if (n < 0 && errno == EAGAIN && !wire->broken) {
-		return WIRE_AGAIN;
-	}
-	wire->hung_up = true;
-	return n == 0 ? WIRE_ENDED : WIRE_BROKEN;
-}
-
-enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes)
-{
-	char *bytes = wire->hub->bytes;
-
-	n_max = n_max < WIRE_PEEK_MAX ? n_max : WIRE_PEEK_MAX;
-	if (wire_ssl(wire)) {
-		return wire_tls_peek(wire, n_max, ret_bytes);
-	}
-	ssize_t n = wire_receive(wire, bytes, n_max, MSG_PEEK);
-
-	*ret_bytes = (struct sv){bytes, n > 0 ? (size_t)n : 0};
-	return result_of(wire, n);
-}
-
-/* Consumes up to @n bytes. Returns as recv(2). */
-static ssize_t discard(struct wire *wire, size_t n)
-{
-	char room[DISCARD_SIZE];
-	ssize_t r = wire->copies ? -1 : wire_receive(wire, NULL, n, MSG_TRUNC);
-
-	if (wire->copies || (r < 0 && errno == EFAULT)) {
-		/* Only TCP discards in the kernel. */
-		wire->copies = true;
-		r = wire_receive(wire, room, n < sizeof(room) ? n : sizeof(room), 0);
-	}
-	return r;
-}
-
-void wire_take(struct wire *wire, size_t n)
-{
-	if (wire_ssl(wire)) {
-		buffer_consume(&wire->tls->in, n);
-		return;
-	}
-	while (n > 0) {
-		ssize_t r = discard(wire, n);
-
-		if (r <= 0) {
-			wire->hung_up = true;
-			return;
-		}
-		n -= (size_t)r;
-	}
-}
-
-enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
-{
-	if (wire_ssl(wire)) {
-		return wire_tls_read(wire, data, size, ret_n_read);
-	}
-	ssize_t n = wire_receive(wire, data, size, 0);
-
-	*ret_n_read = n > 0 ? (size_t)n : 0;
-	return result_of(wire, n);
 }
 
 /* Sending. */
@@ -347,7 +275,7 @@ static bool linger_on(struct wire *wire)
 		shutdown(wire->fd, SHUT_WR);
 	}
 	while (n > 0 && wire->n_discarded < WIRE_LINGER_MAX) {
-		n = discard(wire, WIRE_LINGER_MAX);
+		n = wire_discard(wire, WIRE_LINGER_MAX);
 		wire->n_discarded += n > 0 ? (uint32_t)n : 0;
 	}
 	if (n >= 0 || errno != EAGAIN) {
@@ -391,12 +319,4 @@ void wire_linger(struct wire *wire)
 	wire_flush(wire);
 	wire_set_deadline(wire, wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S);
 	linger_on(wire);
-}
-
-/* Events. */
-
-void wire_wake(struct wire *wire)
-{
-	wire->wakes = true;
-	due_queue_add(&wire->hub->due, &wire->due);
 }

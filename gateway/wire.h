@@ -11,7 +11,9 @@
  * user   who uses the wire now: a table of callbacks and a pointer
  * peek   bytes that have arrived, looked at without consuming them. They can still be given to
  *        somebody else, with the descriptor
- * take   consumes bytes that have been peeked at, without copying them
+ * fetch  the same with one system call less: the bytes leave the socket. Those that are not taken
+ *        stay with the wire, in a buffer of its own that is freed when it is empty
+ * take   consumes bytes that have been peeked at or fetched, without copying them
  * linger closing so that the client can read the last answer: FIN, then what still arrives is
  *        discarded. A descriptor that is closed with unread bytes resets the connection
  *
@@ -25,8 +27,7 @@
  * TLS of the gateway's own listeners goes in here and nowhere else. A wire that expects TLS is
  * clear text until wire_handshake() is called for the first time, so that what comes ahead of TLS
  * can be read (a PROXY header). Once the handshake is complete, all that is said here holds for the
- * bytes inside TLS. What was peeked at and not consumed waits in a buffer of the wire's own, which
- * is freed when it is empty.
+ * bytes inside TLS; to peek is to fetch.
  *
  * Not thread-safe: a wire belongs to the thread of its hub. wire_leave() and wire_join() move it.
  */
@@ -159,10 +160,11 @@ struct wire *wire_close(struct wire *wire);
 void wire_linger(struct wire *wire);
 
 /* Gives the descriptor of the clear text to somebody else, with all that has not been consumed, and
- * frees the wire. Nothing may wait to be sent. With TLS, the descriptor is one end of a pair of
- * sockets, and the hub, which the wire must be in, pumps the bytes between the other end and the
- * connection as long as both are open; that costs two copies more and two descriptors. Returns the
- * descriptor or a negative errno; the wire is then as before. */
+ * frees the wire. Nothing may wait to be sent. With TLS, or if fetched bytes have not been taken,
+ * the descriptor is one end of a pair of sockets, and the hub, which the wire must be in, pumps the
+ * bytes between the other end and the connection as long as both are open; that costs two copies
+ * more and two descriptors. Returns the descriptor or a negative errno; the wire is then as
+ * before. */
 _must_check_ int wire_into_fd(struct wire *wire);
 
 const struct address *wire_peer(const struct wire *wire);
@@ -180,7 +182,13 @@ bool wire_is_hung_up(const struct wire *wire);
  * than @n_max bytes there are no more now. */
 _must_check_ enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes);
 
-/* Consumes @n bytes, no more than were peeked at. */
+/* Likewise, but reads what has arrived, behind what was fetched and not taken before. */
+_must_check_ enum wire_result wire_fetch(struct wire *wire, size_t n_max, struct sv *ret_bytes);
+
+/* Whether all that has not been taken is still in the socket: nothing has been fetched. */
+bool wire_is_whole(const struct wire *wire);
+
+/* Consumes @n bytes, no more than were peeked at or fetched. */
 void wire_take(struct wire *wire, size_t n);
 
 /* Consumes up to @size bytes into @data. With fewer than @size bytes there are no more now. */

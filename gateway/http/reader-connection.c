@@ -166,7 +166,7 @@ void reader_connection_pause(struct reader_connection *connection)
 static bool may_be_given(const struct reader_connection *connection)
 {
 	return reader_connection_is_free(connection) && !connection->closing &&
-	       !wire_ssl(connection->wire);
+	       wire_is_whole(connection->wire) && !wire_ssl(connection->wire);
 }
 
 void http_reader_give_idle(struct http_reader *reader,

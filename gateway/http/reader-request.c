@@ -329,6 +329,15 @@ static enum step judge(struct reader_connection *connection, struct sv bytes)
 	return step;
 }
 
+static enum wire_result look(struct reader_connection *connection, struct sv *ret_bytes)
+{
+	const struct http_reader *reader = connection->reader;
+	bool fetches = connection->served && !reader->callbacks->passes(reader->options.userdata);
+
+	return fetches ? wire_fetch(connection->wire, WIRE_PEEK_MAX, ret_bytes)
+		       : wire_peek(connection->wire, WIRE_PEEK_MAX, ret_bytes);
+}
+
 static enum step read_head(struct reader_connection *connection)
 {
 	struct sv bytes;
@@ -340,7 +349,7 @@ static enum step read_head(struct reader_connection *connection)
 	    wire_waiting(connection->wire) > HTTP_WAITING_MAX) {
 		return stall(connection);
 	}
-	switch (wire_peek(connection->wire, WIRE_PEEK_MAX, &bytes)) {
+	switch (look(connection, &bytes)) {
 	case WIRE_OK:
 		return judge(connection, bytes);
 	case WIRE_AGAIN:

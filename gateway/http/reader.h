@@ -2,8 +2,10 @@
 #pragma once
 /*
  * Reads HTTP requests from the clients' connections and answers them, so that a request that is
- * held costs next to nothing: peek, judge, then take. The head of every request is judged before a
- * byte of it is consumed (head.h).
+ * held costs next to nothing: peek, judge, then take. The head of the first request of a connection
+ * is judged before a byte of it is consumed (head.h). A connection that has had one that the reader
+ * served nearly always has more of them, so those that follow are read with one system call less;
+ * if one does have to be given away, that costs more.
  *
  * plain     a request that the reader serves itself: its body has a Content-Length (or there is
  *           none) and no content coding, there is no Expect, and the path has no percent signs.
@@ -61,6 +63,10 @@ struct http_reader_callbacks {
 				 struct sv bytes, bool is_free);
 	/* Whether `first` is to be asked for every request, and not only for the first. */
 	bool (*asks_always)(void *userdata);
+	/* Whether connections may go to another process now, which cannot be given what was
+	 * consumed of a request. If not, the requests that follow the first one are fetched
+	 * (wire.h). */
+	bool (*passes)(void *userdata);
 	/* The connection does not speak HTTP. Takes @wire, from which nothing has been consumed. */
 	void (*alien)(void *userdata, struct wire *wire, enum http_alien alien);
 	/* The next request is not plain. Takes @wire, from which nothing of the request has been
@@ -89,9 +95,10 @@ struct http_reader *http_reader_free(struct http_reader *reader);
  * if it has arrived. Returns 0 or a negative errno; @wire is then still the caller's. */
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
 
-/* Gives the connections away on which no request has been read and no answer is due: @taken gets
- * each wire, which is in the hub, as `first` could have taken it. Those with TLS stay: another
- * process cannot go on with them, and to close one could lose a request that is on its way. */
+/* Gives the connections away on which nothing of a request has been read and no answer is due:
+ * @taken gets each wire, which is in the hub, as `first` could have taken it. Those with TLS stay:
+ * another process cannot go on with them, and to close one could lose a request that is on its
+ * way. */
 void http_reader_give_idle(struct http_reader *reader,
 			   void (*taken)(void *userdata, struct wire *wire));
 

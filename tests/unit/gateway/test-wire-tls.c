@@ -219,7 +219,7 @@ static void peek_and_take(int version)
 	assert_int_equal(wire_read(one.wire, rest, sizeof(rest), &n), WIRE_AGAIN);
 	assert_int_equal(n, 0);
 	/* Nothing is kept for an idle wire. */
-	assert_null(one.wire->tls->in.data);
+	assert_null(one.wire->ahead.data);
 }
 
 static void test_peek_and_take(void **state)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "gateway/wire.h"
+#include "tests/unit/failmalloc.h"
 
 enum {
 	TURNS_MAX = 10000,
@@ -478,6 +479,110 @@ static void test_into_fd(void **state)
 	close(fd);
 }
 
+/* What is fetched has left the socket. What is not taken of it comes first at the next look. */
+static void test_fetch(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+	char rest[8];
+	size_t n;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_AGAIN);
+	say(0, "abcdef");
+	say(1, "xyz");
+	turn_until(&client->n_ready, 1);
+	turn_until(&one.clients[1].n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 4, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("abcd")));
+	assert_false(wire_is_whole(client->wire));
+	wire_take(client->wire, 4);
+	assert_true(wire_is_whole(client->wire));
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("ef")));
+	/* Another wire uses the same buffer of the hub. */
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("xyz")));
+	say(0, "gh");
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_fetch(client->wire, 3, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("efg")));
+	assert_int_equal(wire_peek(client->wire, 1, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("e")));
+	wire_take(client->wire, 1);
+	assert_int_equal(wire_read(client->wire, rest, sizeof(rest), &n), WIRE_OK);
+	assert_int_equal(n, 3);
+	assert_memory_equal(rest, "fgh", 3);
+	assert_true(wire_is_whole(client->wire));
+	assert_int_equal(wire_peek(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("xyz")));
+	shutdown(one.theirs[1], SHUT_WR);
+	turn_until(&one.clients[1].n_ready, 2);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	wire_take(one.clients[1].wire, 3);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_ENDED);
+}
+
+/* What was fetched goes with the wire to another hub, and with its descriptor. */
+static void test_fetch_and_leave(void **state)
+{
+	struct client *client = &one.clients[0];
+	char bytes[8] = {0};
+	struct sv fetched;
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 10, &fetched), WIRE_OK);
+	wire_leave(client->wire);
+	assert_int_equal(wire_join(client->wire, one.hub), 0);
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_fetch(client->wire, 10, &fetched), WIRE_OK);
+	assert_true(sv_eq(fetched, SV("abc")));
+	int fd = wire_into_fd(client->wire);
+
+	assert_true(fd >= 0);
+	say(0, "def");
+	for (size_t n = 0; n < 6;) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+		ssize_t r = recv(fd, bytes + n, sizeof(bytes) - n, MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_string_equal(bytes, "abcdef");
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	turn();
+	assert_int_equal(recv(one.theirs[0], bytes, sizeof(bytes), 0), 1);
+	close(fd);
+}
+
+/* Without memory for what was fetched, what follows it must not be read in its place. */
+static void test_fetch_without_memory(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_OK);
+	failmalloc_arm(1, false);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_AGAIN);
+	assert_int_equal(failmalloc_disarm(), 1);
+	say(0, "def");
+	turn();
+	assert_true(wire_is_hung_up(client->wire));
+	assert_int_equal(wire_peek(client->wire, 10, &bytes), WIRE_BROKEN);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_BROKEN);
+	assert_false(wire_is_whole(client->wire));
+	assert_int_equal(wire_into_fd(client->wire), -ENOMEM);
+}
+
 static void test_leave_and_join(void **state)
 {
 	struct client *client = &one.clients[0];
@@ -553,6 +658,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch_and_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),

@@ -36,6 +36,7 @@ static struct {
 	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed, n_asked;
 	enum http_fault fault;
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
+	bool passes;
 	char body[64];
 	uv_timer_t *pause; /* what the reader has set; NULL: nothing */
 	uv_timer_cb on_pause_end;
@@ -124,6 +125,12 @@ static bool asks_always(void *userdata)
 	return false;
 }
 
+static bool passes(void *userdata)
+{
+	(void)userdata;
+	return one.passes;
+}
+
 static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
 {
 	(void)userdata;
@@ -151,6 +158,7 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 static const struct http_reader_callbacks callbacks = {
 	.first = on_first,
 	.asks_always = asks_always,
+	.passes = passes,
 	.alien = on_alien,
 	.other = on_other,
 	.malformed = on_malformed,
@@ -446,6 +454,29 @@ static void test_last(void **state)
 	assert_int_equal(recv(one.theirs, bytes, 1, MSG_DONTWAIT), 0);
 }
 
+static void on_given(void *userdata, struct wire *wire)
+{
+	(void)userdata;
+	one.n_other++;
+	wire_close(wire);
+}
+
+/* A request that begins a connection is judged before it is read. Those behind it only while
+ * connections may go to another process. */
+static void test_give_idle(void **state)
+{
+	(void)state;
+	say(HEAD("/x", "0") "POST ");
+	http_reader_give_idle(one.reader, on_given);
+	assert_int_equal(one.n_other, 0);
+	one.passes = true;
+	say("/x HTTP/1.1\r\nHost: a\r\n\r\n");
+	say("POST ");
+	assert_string_equal(heard(), "200 200");
+	http_reader_give_idle(one.reader, on_given);
+	assert_int_equal(one.n_other, 1);
+}
+
 /* A client that does not wait any longer is let go before the pause ends. */
 static void test_gone_in_pause(void **state)
 {
@@ -512,6 +543,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pauses_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_give_idle, setup, teardown),
 		cmocka_unit_test(test_memory),
 	};
 
