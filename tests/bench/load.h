@@ -63,8 +63,8 @@ struct load *load_free(struct load *load);
 void load_open(struct load *load, size_t n);
 
 /* Runs for @ms, and for as many round trips as there are sessions, with a stanza of each session
- * under way (LOAD_BOSH_HELD: of every second one). Returns the number of completed round trips. Ends the program if nothing arrives for twenty
- * seconds. */
+ * under way (LOAD_BOSH_HELD: of every second one). Returns the number of completed round trips.
+ * Ends the program if nothing arrives for twenty seconds. */
 uint64_t load_run(struct load *load, unsigned ms);
 
 /* Waits until every stanza has been answered. */
