@@ -81,15 +81,21 @@ def main():
             of_part = list(PARTS[name](bench))
             report.print_part(bench, name, of_part)
             results += of_part
+            write(bench, results, about)
+        if arguments.publish:
+            draw(bench, PUBLISHED, about)
+    if arguments.short:
+        return 0
+    return report.print_verdict(results)
+
+
+def write(bench, results, about):
+    """After each part: an error in one of the next does not cost what is known."""
+    arguments = bench.arguments
     if arguments.out:
         report.write_csv(bench, os.path.join(arguments.out, 'bench.csv'))
         report.write_results(results, os.path.join(arguments.out, 'bench-bounds.csv'))
         draw(bench, os.path.join(arguments.out, 'bench.svg'), about)
-    if arguments.publish:
-        draw(bench, PUBLISHED, about)
-    if arguments.short:
-        return 0
-    return report.print_verdict(results)
 
 
 if __name__ == '__main__':

@@ -95,7 +95,8 @@ def draw_bar(picture, label, kind, figure, low, high, scale):
 
 def draw_bars(picture, bars):
     """@bars: (figure, lower quartile, upper quartile) by the name of the line."""
-    most = max(figure for name, (figure, _, _) in bars.items() if not name.startswith('prosody'))
+    lengths = [figure for name, (figure, _, _) in bars.items() if not name.startswith('prosody')]
+    most = max(lengths or [figure for figure, _, _ in bars.values()])
     scale = (WIDTH - MARGIN - LEFT - 60) / most * 0.85
     for title, kind, members in GROUPS:
         shown = [(name, label) for name, label in members if name in bars]

@@ -11,6 +11,7 @@ share  the time that processes which do not belong to the benchmark had on its c
        all of it
 """
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -38,13 +39,24 @@ class Line:
             find(program) for program in ('haproxy', 'nginx', 'prosody') if program in self.name)
 
 
+def core_order(core):
+    """Those first that share no execution units with an earlier one."""
+    path = f'/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list'
+    try:
+        with open(path, encoding='ascii') as siblings:
+            first = int(re.match(r'\d+', siblings.read())[0])
+    except (OSError, TypeError):
+        first = core
+    return (first != core, core)
+
+
 class Bench:
     def __init__(self, arguments, folder, certificates):
         self.peer, self.client = (os.path.join(arguments.tools, name)
                                   for name in ('peer', 'client'))
         self.doab, self.arguments = arguments.doab, arguments
         self.folder, self.certificates = folder, certificates
-        self.cores = sorted(os.sched_getaffinity(0))[:CORES_MAX]
+        self.cores = sorted(os.sched_getaffinity(0), key=core_order)[:CORES_MAX]
         self.rows = {}  # by key: a list of dictionaries, one a round
 
     def cores_beside(self, place):

@@ -27,6 +27,11 @@
 #
 #     sh tests/bench/run.sh --noisy --only round-trips --rounds 15 --ms 200 --beside ../before/build/gateway/doab
 #
+# The program that is measured has a core of its own, and the load and the server have others; with two workers, see `two_workers`
+# in parts.py. What counts is the CPU time of its threads (/proc/PID/task/TID/schedstat). A round counts if processes that do not
+# belong to the benchmark had less than a tenth of its cores (/proc/stat); a line with fewer than three such rounds is left out.
+# Figures are medians of rounds, ratios medians of the ratios within a round.
+#
 # The status is 1 if a bound is not met, 2 if one is not known because others had the cores.
 set -eu
 
