@@ -54,7 +54,7 @@ static void on_event(struct wire *wire, uint32_t events)
 	if (wire->fd < 0) {
 		return;
 	}
-	bool ready = events & ~EPOLLOUT;
+	bool ready = events & ~(uint32_t)EPOLLOUT;
 
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		wire->hung_up = true;

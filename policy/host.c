@@ -46,12 +46,13 @@ static bool name_is_valid(struct sv name)
 static bool v6_read(struct sv host, struct in6_addr *ret_address)
 {
 	char text[INET6_ADDRSTRLEN];
-	size_t n = host.n - 2;
 
 	if (host.n < HOST_V6_MIN || host.data[0] != '[' || host.data[host.n - 1] != ']' ||
-	    n >= sizeof(text) || memchr(host.data, '\0', host.n)) {
+	    host.n - 2 >= sizeof(text) || memchr(host.data, '\0', host.n)) {
 		return false;
 	}
+	size_t n = host.n - 2;
+
 	memcpy(text, host.data + 1, n);
 	text[n] = '\0';
 	return inet_pton(AF_INET6, text, ret_address) == 1;
@@ -189,10 +190,12 @@ void host_pattern_deinit(struct host_pattern *pattern)
 /* Whether @host is below @name. */
 static bool is_below(struct sv host, struct sv name)
 {
+	if (host.n < name.n + 2) {
+		return false;
+	}
 	size_t n = host.n - name.n;
 
-	return host.n > name.n + 1 && host.data[n - 1] == '.' &&
-	       sv_eq_nocase(sv_skip(host, n), name);
+	return host.data[n - 1] == '.' && sv_eq_nocase(sv_skip(host, n), name);
 }
 
 bool host_pattern_matches(const struct host_pattern *pattern, struct sv host)

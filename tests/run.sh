@@ -1,15 +1,16 @@
 #!/bin/sh
 # Builds the program and runs all tests, first as it is built for use, then under AddressSanitizer and
-# UndefinedBehaviorSanitizer. Installs what is missing (apt, npm). At the end it lists what was skipped, and why; the last line
-# counts what was run.
+# UndefinedBehaviorSanitizer, and some of those with several threads under ThreadSanitizer. Installs what is missing (apt, npm). At
+# the end it lists what was skipped, and why; the last line counts what was run.
 #
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
-#     --fast    without the benchmark and the round under the sanitizers
+#     --fast    without the benchmark and the rounds under the sanitizers
 #     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
 #               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
 #               not 30 through three; and, once, the tests in tests/long, which make Debians of their own: packages, a container's
-#               image, Debian 13 (as root, from the network)
+#               image, Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests
+#               under clang's UndefinedBehaviorSanitizer, some sessions under valgrind; clang-tidy, cppcheck and gcc read the source
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 
@@ -19,8 +20,14 @@ PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libss
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
 	microsocks tinyproxy libfaketime prometheus fail2ban python3 mandoc zsh systemd'
-# For the tests of packages, 300 MB more.
-PACKAGES_LONG='debhelper devscripts lintian debootstrap'
+# For the tests of packages and for valgrind, 350 MB more.
+PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg'
+PACKAGES_CLANG='clang llvm'
+# Under ThreadSanitizer in every run. With --long it is all unit tests, and all files with a test of several workers.
+THREAD_UNITS='budget census log-queue log-writer resolver-shared throttle'
+THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/reload conformance/stopping interop/workers'
+# What clang checks and gcc does not.
+UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
 NODE_LEAST=18
 
 is_fast=
@@ -43,6 +50,7 @@ counts=$work/counts # a line of "passed failed skipped" for each part
 skips=$work/skips   # a line for each test that was skipped: where it is, its name, why
 : >"$counts"
 : >"$skips"
+fixed= # a command that fixes the layout of addresses
 running=
 clean_up() {
 	if [ -n "$running" ]; then
@@ -121,7 +129,8 @@ unit_tests() {
 	shift
 	log=$folder/meson-logs/testlog.json
 	rm -f "$log"
-	run env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --print-errorlogs --no-rebuild "$@"
+	# shellcheck disable=SC2086
+	run $fixed env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --print-errorlogs --no-rebuild "$@"
 	if [ -s "$log" ]; then
 		node tests/support/count-units.mjs "$log" "$skips" >>"$counts"
 	else
@@ -133,7 +142,7 @@ unit_tests() {
 # node_tests BINARY JOBS SECONDS-A-FILE SECONDS-OF-THE-SOAK SESSIONS-OF-THE-SOAK FOLDER-OF-ITS-PAGE
 node_tests() {
 	# shellcheck disable=SC2086  # one word a file
-	if ! run env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
+	if ! run $fixed env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
 		node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
 		--counts "$work/node" --skips "$skips" \
 		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
@@ -144,6 +153,60 @@ node_tests() {
 		rm -f "$work/node"
 	else
 		echo "FAILED: the tests with $1 ended without a result"
+		echo "0 1 0" >>"$counts"
+	fi
+}
+
+# node_tests_of FILES BINARY ...: as node_tests
+node_tests_of() {
+	files=$1
+	shift
+	node_tests "$@"
+	files=
+}
+
+# Several threads under ThreadSanitizer.
+test_threads() {
+	export TSAN_OPTIONS="suppressions=$ROOT/tests/check/tsan.supp"
+	# gcc 12's sanitizer does not know the address spaces of kernels that randomize more bits than 28.
+	fixed=
+	if [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ]; then
+		fixed='setarch -R'
+	fi
+	if [ -n "$is_long" ]; then
+		build build-tsan -Db_sanitize=thread -Db_lundef=false
+		unit_tests build-tsan --suite unit
+		node_tests_of "$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
+			"$ROOT/build-tsan/gateway/doab" 4 1200 $soak_sanitized build-soak-tsan
+	else
+		# shellcheck disable=SC2046,SC2086  # one word a test
+		build build-tsan -Db_sanitize=thread -Db_lundef=false -- gateway/doab $(printf 'tests/test-%s ' $THREAD_UNITS)
+		# shellcheck disable=SC2086
+		unit_tests build-tsan $THREAD_UNITS
+		# shellcheck disable=SC2086
+		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" 4 900 0 0 build-soak-tsan
+	fi
+	fixed=
+	unset TSAN_OPTIONS
+}
+
+test_with_clang() {
+	# shellcheck disable=SC2086
+	must 'the installation of clang' sh conf/install-packages.sh $PACKAGES_CLANG
+	export CC=clang CFLAGS="$UBSAN_CLANG -fsanitize-ignorelist=$ROOT/tests/check/ubsan.ignore"
+	build build-ubsan -Db_sanitize=undefined -Db_lundef=false
+	unset CC CFLAGS
+	unit_tests build-ubsan --suite unit
+	# shellcheck disable=SC2086  # two words
+	node_tests "$ROOT/build-ubsan/gateway/doab" 4 1200 $soak_sanitized build-soak-ubsan
+}
+
+# part COMMAND...: one that counts as one test
+part() {
+	if run "$@"; then
+		echo "1 0 0" >>"$counts"
+	else
+		echo "FAILED: $*"
 		echo "0 1 0" >>"$counts"
 	fi
 }
@@ -164,19 +227,14 @@ say 'Conformance and interoperability'
 node_tests "$ROOT/build-test/gateway/doab" 4 900 $soak build-soak
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	say 'Packages'
-	files=$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)
-	node_tests "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
-	files=
+	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
+	say 'What clang-tidy, cppcheck and gcc find in the source'
+	part sh tests/check/run.sh
 fi
 
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'Benchmark, once'
-	if run sh tests/bench/run.sh --short; then
-		echo "1 0 0" >>"$counts"
-	else
-		echo "FAILED: tests/bench/run.sh --short"
-		echo "0 1 0" >>"$counts"
-	fi
+	part sh tests/bench/run.sh --short
 fi
 
 if [ -z "$is_fast" ]; then
@@ -189,6 +247,14 @@ if [ -z "$is_fast" ]; then
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
 	node_tests "$ROOT/build-asan/gateway/doab" 4 1200 $soak_sanitized build-soak-asan
+fi
+if [ -z "$is_fast" ] && [ -z "$files" ]; then
+	say 'ThreadSanitizer'
+	test_threads
+fi
+if [ -n "$is_long" ] && [ -z "$files" ]; then
+	say "Clang's UndefinedBehaviorSanitizer"
+	test_with_clang
 fi
 
 say 'All'

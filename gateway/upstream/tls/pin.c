@@ -28,7 +28,7 @@ int pin_parse(struct sv text, struct pin *ret_pin)
 
 	if (!sv_starts_with(text, prefix) || base64.n != PIN_BASE64 ||
 	    EVP_DecodeBlock(bytes, (const unsigned char *)base64.data, PIN_BASE64) !=
-		    sizeof(bytes)) {
+		    (int)sizeof(bytes)) {
 		return -EINVAL;
 	}
 	memcpy(pin.sha256, bytes, PIN_SIZE);
