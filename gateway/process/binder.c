@@ -13,7 +13,7 @@
 
 /* The supervisor's end. */
 
-static void answer_listen(struct sockets *sockets, int fd, const struct control_message *question)
+static int answer_listen(struct sockets *sockets, int fd, const struct control_message *question)
 {
 	struct control_message answer = {.kind = CONTROL_SOCKETS};
 	struct bind_place place = question->place;
@@ -24,29 +24,27 @@ static void answer_listen(struct sockets *sockets, int fd, const struct control_
 	answer.is_given = found.are_given;
 	const int *fds = found.fds;
 	size_t n = found.n_fds;
+	int r;
 
 	do {
 		size_t n_now = n < CONTROL_FDS_MAX ? n : CONTROL_FDS_MAX;
 
 		n -= n_now;
 		answer.n = (uint32_t)n;
-		/* A server that is gone needs no answer. */
-		if (control_send(fd, &answer, fds, n_now) < 0) {
-			return;
-		}
+		r = control_send_patiently(fd, &answer, fds, n_now);
 		fds += n_now;
-	} while (n);
+	} while (r == 0 && n);
+	return r;
 }
 
-void binder_answer(struct sockets *sockets, int fd, const struct control_message *question)
+int binder_answer(struct sockets *sockets, int fd, const struct control_message *question)
 {
 	switch ((enum control_kind)question->kind) {
 	case CONTROL_BEGIN:
 		sockets_begin(sockets);
 		break;
 	case CONTROL_LISTEN:
-		answer_listen(sockets, fd, question);
-		break;
+		return answer_listen(sockets, fd, question);
 	case CONTROL_COMMIT:
 		sockets_commit(sockets);
 		break;
@@ -56,13 +54,14 @@ void binder_answer(struct sockets *sockets, int fd, const struct control_message
 	default:
 		break;
 	}
+	return 0;
 }
 
 /* The server's end. */
 
 static int tell(int fd, enum control_kind kind)
 {
-	return control_send(fd, &(struct control_message){.kind = kind}, NULL, 0);
+	return control_send_patiently(fd, &(struct control_message){.kind = kind}, NULL, 0);
 }
 
 /* Takes the descriptors over, also on failure. */
@@ -89,7 +88,7 @@ static int ask(int fd, unsigned n_workers, const struct bind_place *place,
 	struct control_message message = {.kind = CONTROL_LISTEN, .n = n_workers, .place = *place};
 	int fds[CONTROL_FDS_MAX];
 	size_t n;
-	int r = control_send(fd, &message, NULL, 0);
+	int r = control_send_patiently(fd, &message, NULL, 0);
 
 	if (r < 0) {
 		return r;

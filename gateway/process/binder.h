@@ -9,8 +9,10 @@
 #include "gateway/process/control.h"
 #include "gateway/process/sockets.h"
 
-/* The supervisor's end: does what @question wants, and answers on @fd. */
-void binder_answer(struct sockets *sockets, int fd, const struct control_message *question);
+/* The supervisor's end: does what @question wants, and answers on @fd. Returns 0, or a negative
+ * errno if the server did not get the whole answer: close @fd, or it would wait for the rest. */
+_must_check_ int binder_answer(struct sockets *sockets, int fd,
+			       const struct control_message *question);
 
 /* The server's end: opens the sockets of @config on the binder @fd, one for each worker and
  * address at least. Each address that cannot be bound is logged and is an error, with one

@@ -48,7 +48,7 @@ static void order_fd(const struct child *child, enum control_kind kind, unsigned
 	if (child->control < 0) {
 		return;
 	}
-	int r = control_send(child->control, &message, fd, fd ? 1 : 0);
+	int r = control_send_patiently(child->control, &message, fd, fd ? 1 : 0);
 
 	/* One that is gone is reported by SIGCHLD. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET) {

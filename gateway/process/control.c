@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Space for the descriptors of one message, aligned as the kernel wants it. */
@@ -40,6 +41,27 @@ int control_send(int fd, const struct control_message *message, const int *fds, 
 	return n < 0 ? -errno : 0;
 }
 
+/* Whether to try again, after a moment: the kernel is out of memory, but may not be for long. */
+static bool wait_for_memory(int error, unsigned *n_waits)
+{
+	const struct timespec moment = {.tv_nsec = CONTROL_WAIT_MS * 1000000L};
+
+	return (error == ENOMEM || error == ENOBUFS) && (*n_waits)++ < CONTROL_WAITS_MAX &&
+	       nanosleep(&moment, NULL) == 0;
+}
+
+int control_send_patiently(int fd, const struct control_message *message, const int *fds,
+			   size_t n_fds)
+{
+	unsigned n_waits = 0;
+	int r;
+
+	do {
+		r = control_send(fd, message, fds, n_fds);
+	} while (wait_for_memory(-r, &n_waits));
+	return r;
+}
+
 /* Copies the descriptors of @header. Returns their number. */
 static size_t take_fds(struct msghdr *header, int ret_fds[static CONTROL_FDS_MAX])
 {
@@ -64,11 +86,13 @@ int control_receive(int fd, struct control_message *ret_message,
 				.msg_iovlen = 1,
 				.msg_control = &ancillary,
 				.msg_controllen = sizeof(ancillary)};
+	unsigned n_waits = 0;
 	ssize_t n;
 
+	/* A message that was left in the socket would be taken for the answer to a later one. */
 	do {
 		n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || wait_for_memory(errno, &n_waits)));
 	if (n < 0) {
 		if (errno == ECONNRESET) {
 			return CONTROL_CLOSED;

@@ -26,6 +26,10 @@ enum {
 	CONTROL_PROTOCOL = 2,
 	/* Descriptors in one message; the kernel's limit is SCM_MAX_FD = 253. */
 	CONTROL_FDS_MAX = 128,
+	/* How long a process waits for memory of the kernel's, of which a message needs little:
+	 * about a second. Each message is necessary. */
+	CONTROL_WAIT_MS = 10,
+	CONTROL_WAITS_MAX = 100,
 	/* Generations are one character of a sid. */
 	CONTROL_GENERATIONS = 64,
 };
@@ -80,7 +84,12 @@ _must_check_ int control_pair(int ret_fds[static 2]);
 _must_check_ int control_send(int fd, const struct control_message *message, const int *fds,
 			      size_t n_fds);
 
-/* Receives a message. The caller owns the descriptors; the others are -1. A message of another
- * length is -EPROTO. Returns CONTROL_... or a negative errno. */
+/* Likewise, but waits while the kernel is out of memory, for a second at most. Not for threads that
+ * serve clients. */
+_must_check_ int control_send_patiently(int fd, const struct control_message *message,
+					const int *fds, size_t n_fds);
+
+/* Receives a message; while the kernel is out of memory, it waits as above. The caller owns the
+ * descriptors; the others are -1. A message of another length is -EPROTO. Returns CONTROL_... or a negative errno. */
 _must_check_ int control_receive(int fd, struct control_message *ret_message,
 				 int ret_fds[static CONTROL_FDS_MAX], size_t *ret_n_fds);

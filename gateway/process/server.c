@@ -49,7 +49,7 @@ static void report(const struct server *server, enum control_kind kind, int resu
 	};
 
 	/* A supervisor that is gone is noticed where its orders are read. */
-	(void)!control_send(server->launch.control, &message, NULL, 0);
+	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
 }
 
 /* Reloading. */

@@ -248,8 +248,14 @@ static void refuse_sockets(int fd, const struct control_message *question)
 						       .result = -ECANCELED};
 
 	if (question->kind == CONTROL_LISTEN) {
-		(void)!control_send(fd, &refusal, NULL, 0);
+		(void)!control_send_patiently(fd, &refusal, NULL, 0);
 	}
+}
+
+static void close_end(int *fd)
+{
+	close(*fd);
+	*fd = -1;
 }
 
 /* Reads a report or a question. A server that breaks the protocol is not heard any more. */
@@ -261,8 +267,7 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	int r = control_receive(*fd, &message, fds, &n_fds);
 
 	if (r != CONTROL_RECEIVED) {
-		close(*fd);
-		*fd = -1;
+		close_end(fd);
 		return;
 	}
 	/* Servers have no descriptors for the supervisor. */
@@ -273,8 +278,8 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 		on_report(supervisor, server, &message);
 	} else if (supervisor->n_stops) {
 		refuse_sockets(*fd, &message);
-	} else {
-		binder_answer(supervisor->sockets, *fd, &message);
+	} else if (binder_answer(supervisor->sockets, *fd, &message) < 0) {
+		close_end(fd);
 	}
 }
 
