@@ -6,6 +6,14 @@
 #include "gateway/bosh/bounce.h"
 #include "gateway/bosh/endpoint-state.h"
 
+enum {
+	/* A timer that is so late: this thread was stopped, or its machine suspended. Then the
+	 * client's next request may be on its way over a connection that is not even accepted, and
+	 * gets this long. */
+	STOOD_STILL_MS = 1000,
+	GRACE_MS = 1000,
+};
+
 static const char *domain_of(const struct bosh_entry *session)
 {
 	const struct bosh_leg *leg = bosh_leg_find(session, 0);
@@ -476,7 +484,13 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 static void on_timer(uv_timer_t *timer)
 {
 	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
+	struct mono now = bosh_endpoint_now(session->endpoint);
 
+	if (mono_diff_ms(now, session->armed) > STOOD_STILL_MS) {
+		session->armed = mono_add_ms(now, GRACE_MS);
+		uv_timer_start(&session->timer, on_timer, GRACE_MS, 0);
+		return;
+	}
 	due_queue_add(&session->endpoint->due, &session->due);
 }
 
