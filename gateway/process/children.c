@@ -172,7 +172,7 @@ int children_start(struct children *children, struct mono now)
 {
 	struct child *child = malloc(sizeof(*child));
 	struct launch launch = {
-		.control = -1, .binder = -1, .door = -1, .has_watchdog = children->has_watchdog};
+		.control = -1, .binder = -1, .door = -1, .alive_ms = children->alive_ms};
 
 	if (!child) {
 		return -ENOMEM;

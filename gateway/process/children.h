@@ -32,7 +32,7 @@ struct children {
 	unsigned n;
 	unsigned next_generation;
 	char *const *argv;
-	bool has_watchdog;
+	unsigned alive_ms; /* struct launch */
 };
 
 /* @argv is the program's own, and borrowed. */

@@ -64,8 +64,8 @@ pid_t launch_start(const struct launch *launch, char *const *argv)
 	if (r < 0) {
 		return r;
 	}
-	snprintf(value, sizeof(value), "%d:%u:%d:%d:%d:%d", CONTROL_PROTOCOL, launch->generation,
-		 launch->control, launch->binder, launch->door, launch->has_watchdog);
+	snprintf(value, sizeof(value), "%d:%u:%d:%d:%d:%u", CONTROL_PROTOCOL, launch->generation,
+		 launch->control, launch->binder, launch->door, launch->alive_ms);
 	r = setenv(LAUNCH_VARIABLE, value, true) < 0 ? -errno : inherit(&actions, launch);
 	if (r == 0) {
 		r = -posix_spawnp(&pid, program, &actions, NULL, argv, environ);
@@ -110,7 +110,8 @@ enum launch_result launch_read(struct launch *ret_launch)
 		.control = (int)fields[2],
 		.binder = (int)fields[3],
 		.door = (int)fields[4],
-		.has_watchdog = fields[5],
+		/* 1 is what supervisors said before there were intervals. */
+		.alive_ms = fields[5] == 1 ? 1000 : (unsigned)fields[5],
 	};
 	const int fds[] = {ret_launch->control, ret_launch->binder, ret_launch->door};
 

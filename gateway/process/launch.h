@@ -5,7 +5,7 @@
  * program's file again, with the same arguments: after an upgrade that is the new one. The
  * descriptors are inherited; one environment variable, LAUNCH_VARIABLE, tells their numbers:
  *
- *     DOAB_SERVER=PROTOCOL:GENERATION:CONTROL:BINDER:DOOR:WATCHDOG
+ *     DOAB_SERVER=PROTOCOL:GENERATION:CONTROL:BINDER:DOOR:ALIVE
  */
 #include <stdbool.h>
 #include <sys/types.h>
@@ -18,7 +18,7 @@
 struct launch {
 	unsigned generation;
 	int control, binder, door;
-	bool has_watchdog; /* CONTROL_ALIVE is wanted */
+	unsigned alive_ms; /* how often CONTROL_ALIVE is wanted; 0: never */
 };
 
 /* What launch_read() finds. */

@@ -90,7 +90,7 @@ int64_t notify_watchdog_ms(void)
 	if (!is_for_us("WATCHDOG_PID") || !read_number("WATCHDOG_USEC", INT64_MAX, &us)) {
 		return 0;
 	}
-	return (int64_t)(us / 2 / 1000);
+	return us && us < 2000 ? 1 : (int64_t)(us / 2 / 1000);
 }
 
 size_t notify_sockets(void)

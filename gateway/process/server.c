@@ -237,15 +237,15 @@ static void open_door(struct server *server)
 	}
 }
 
-/* For the service manager's watchdog: says once a second that every worker's loop runs. */
+/* For the service manager's watchdog: says now and then that every worker's loop runs. */
 static void report_alive(struct server *server)
 {
 	const struct metrics *metrics = server->shared.metrics;
 
-	if (!server->launch.has_watchdog || !mono_reached(server->alive_due, now())) {
+	if (!server->launch.alive_ms || !mono_reached(server->alive_due, now())) {
 		return;
 	}
-	server->alive_due = mono_add_s(now(), 1);
+	server->alive_due = mono_add_ms(now(), server->launch.alive_ms);
 	for (unsigned i = 0; i < metrics->n_cells; i++) {
 		const struct mono beat = {metrics_read(&metrics->cells[i].beat_ms)};
 
@@ -282,14 +282,22 @@ static void check_drained(struct server *server)
 	}
 }
 
+/* How long to wait for an order at most. */
+static int turn_ms(const struct server *server)
+{
+	unsigned ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
+	unsigned alive_ms = server->launch.alive_ms;
+
+	return (int)(alive_ms && alive_ms < ms ? alive_ms : ms);
+}
+
 static void obey_until_stopped(struct server *server)
 {
 	while (!server->is_stopping) {
 		struct pollfd polled[] = {{.fd = server->launch.control, .events = POLLIN},
 					  {.fd = server->launch.door, .events = POLLIN}};
-		int timeout_ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
 
-		if (poll(polled, ARRAY_LENGTH(polled), timeout_ms) > 0) {
+		if (poll(polled, ARRAY_LENGTH(polled), turn_ms(server)) > 0) {
 			if (polled[0].revents) {
 				read_order(server);
 			}

@@ -17,6 +17,13 @@
 #include "gateway/process/children.h"
 #include "gateway/process/notify.h"
 
+enum {
+	/* Reports that every worker runs: often enough for a log of the hang to be of use, and not so
+	 * often that they are work. */
+	ALIVE_MAX_MS = 1000,
+	ALIVE_MIN_MS = 10,
+};
+
 struct supervisor {
 	struct sockets *sockets;
 	struct children children;
@@ -302,9 +309,21 @@ static void feed_watchdog(struct supervisor *supervisor)
 	}
 	if (supervisor->is_alive || children_find(&supervisor->children, CHILD_STARTING)) {
 		notify_send("WATCHDOG=1");
+		supervisor->is_alive = false;
+		supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
 	}
-	supervisor->is_alive = false;
-	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
+}
+
+/* How long to wait at most; -1: for ever. Where WATCHDOG=1 is due, a report is waited for. */
+static int turn_ms(struct supervisor *supervisor)
+{
+	bool is_starting = children_find(&supervisor->children, CHILD_STARTING) != NULL;
+	int64_t left_ms = mono_diff_ms(supervisor->watchdog_due, now());
+
+	if (supervisor->watchdog_ms && left_ms > 0 && left_ms < 1000) {
+		return (int)left_ms;
+	}
+	return supervisor->watchdog_ms || is_starting ? 1000 : -1;
 }
 
 /* Waits for signals, reports and questions, for at most a second where time matters. */
@@ -312,8 +331,6 @@ static void turn(struct supervisor *supervisor)
 {
 	struct pollfd polled[1 + 2 * SUPERVISOR_SERVERS_MAX] = {
 		{.fd = supervisor->signals, .events = POLLIN}};
-	bool is_timed =
-		supervisor->watchdog_ms || children_find(&supervisor->children, CHILD_STARTING);
 	struct child *server, *next;
 	nfds_t n = 1;
 
@@ -321,7 +338,7 @@ static void turn(struct supervisor *supervisor)
 		polled[n++] = (struct pollfd){.fd = server->control, .events = POLLIN};
 		polled[n++] = (struct pollfd){.fd = server->binder, .events = POLLIN};
 	}
-	if (poll(polled, n, is_timed ? 1000 : -1) < 0) {
+	if (poll(polled, n, turn_ms(supervisor)) < 0) {
 		return;
 	}
 	n = 1;
@@ -379,6 +396,17 @@ static int take_given(struct supervisor *supervisor)
 	return r;
 }
 
+/* How often the servers report, so that WATCHDOG=1 never waits for one. */
+static unsigned alive_ms(int64_t watchdog_ms)
+{
+	if (watchdog_ms == 0) {
+		return 0;
+	}
+	int64_t ms = watchdog_ms / 2;
+
+	return (unsigned)(ms < ALIVE_MIN_MS ? ALIVE_MIN_MS : ms > ALIVE_MAX_MS ? ALIVE_MAX_MS : ms);
+}
+
 static int supervise(struct supervisor *supervisor)
 {
 	int r = watch_signals(supervisor);
@@ -390,7 +418,7 @@ static int supervise(struct supervisor *supervisor)
 		r = take_given(supervisor);
 	}
 	supervisor->watchdog_ms = notify_watchdog_ms();
-	supervisor->children.has_watchdog = supervisor->watchdog_ms > 0;
+	supervisor->children.alive_ms = alive_ms(supervisor->watchdog_ms);
 	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
 	notify_forget();
 	if (r == 0) {

@@ -56,6 +56,20 @@ test('READY, RELOADING and STOPPING are told, and the watchdog is fed', TIMEOUT,
 	await manager.stop();
 });
 
+test('a short watchdog is fed twice in its time', TIMEOUT, async () => {
+	const manager = await startManager('short');
+	const doab = await Doab.start({}, { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '1000000' } });
+	const feedings = () => manager.lines.filter((line) => line === 'WATCHDOG=1').length;
+	await manager.told('WATCHDOG=1');
+	const [before, began] = [feedings(), Date.now()];
+	await until(() => feedings() - before >= 12, 20000, 'feedings');
+	const seconds = (Date.now() - began) / 1000;
+	// Once in a second would be too late.
+	assert.ok(seconds < 10, `${seconds} s for 12 feedings`);
+	await doab.stop();
+	await manager.stop();
+});
+
 test('a worker that hangs is not told to be alive', TIMEOUT, async () => {
 	const manager = await startManager('hung');
 	const doab = await Doab.start({}, { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '2000000' } });

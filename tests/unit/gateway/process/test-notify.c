@@ -142,6 +142,12 @@ static void case_watchdog(void)
 	assert_int_equal(notify_watchdog_ms(), 15000);
 	set_pid("WATCHDOG_PID", getpid() + 1);
 	assert_int_equal(notify_watchdog_ms(), 0);
+	set_pid("WATCHDOG_PID", getpid());
+	/* Shorter than can be: still not none. */
+	setenv("WATCHDOG_USEC", "1", true);
+	assert_int_equal(notify_watchdog_ms(), 1);
+	setenv("WATCHDOG_USEC", "0", true);
+	assert_int_equal(notify_watchdog_ms(), 0);
 }
 
 static void test_watchdog(void **state)
