@@ -2,6 +2,7 @@
 #include "gateway/process/notify.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,15 +94,16 @@ int64_t notify_watchdog_ms(void)
 	return us && us < 2000 ? 1 : (int64_t)(us / 2 / 1000);
 }
 
-size_t notify_sockets(void)
+int notify_sockets(size_t *ret_n)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
-	if (!getenv("LISTEN_PID") || !is_for_us("LISTEN_PID") ||
-	    !read_number("LISTEN_FDS", NOTIFY_SOCKETS_MAX, &n)) {
-		return 0;
+	if (getenv("LISTEN_PID") && is_for_us("LISTEN_PID") &&
+	    read_number("LISTEN_FDS", INT_MAX, &n) && n > NOTIFY_SOCKETS_MAX) {
+		return -E2BIG;
 	}
-	return (size_t)n;
+	*ret_n = (size_t)n;
+	return 0;
 }
 
 void notify_socket_name(size_t index, size_t n_max, char *ret_name)

@@ -33,9 +33,9 @@ int notify_reloading(void);
 /* How often WATCHDOG=1 must be sent, in milliseconds; 0: never. */
 int64_t notify_watchdog_ms(void);
 
-/* The sockets that were passed to this process. Returns their number (NOTIFY_SOCKETS_MAX at most);
- * they have the descriptors from NOTIFY_FIRST_FD on. */
-size_t notify_sockets(void);
+/* The number of sockets that were passed to this process; they have the descriptors from
+ * NOTIFY_FIRST_FD on. Returns 0, or -E2BIG if there are more than NOTIFY_SOCKETS_MAX. */
+_must_check_ int notify_sockets(size_t *ret_n);
 
 /* Copies the name of socket @index (FileDescriptorName=), cut if it is too long; "" if it has
  * none. */

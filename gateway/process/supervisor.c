@@ -378,10 +378,15 @@ static int watch_signals(struct supervisor *supervisor)
 /* Takes the sockets of the service manager. */
 static int take_given(struct supervisor *supervisor)
 {
-	size_t n = notify_sockets();
 	char name[BIND_NAME_MAX];
-	int r = 0;
+	size_t n;
+	int r = notify_sockets(&n);
 
+	if (r < 0) {
+		log_error("sockets-refused", LOG_NUMBER("max", NOTIFY_SOCKETS_MAX),
+			  LOG_STR("hint", "the service manager passes more sockets than that"));
+		return r;
+	}
 	for (size_t i = 0; i < n; i++) {
 		notify_socket_name(i, sizeof(name), name);
 		int result = sockets_give(supervisor->sockets, name, NOTIFY_FIRST_FD + (int)i);

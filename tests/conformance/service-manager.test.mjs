@@ -1,13 +1,13 @@
 // What systemd is told (sd_notify), and the sockets that it opens.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
-import { Doab } from '../support/doab.mjs';
+import { BINARY, Doab, configText } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const ACTIVATE = '/usr/bin/systemd-socket-activate';
@@ -86,6 +86,15 @@ test('a worker that hangs is not told to be alive', TIMEOUT, async () => {
 	process.kill(doab.serverPid, 'SIGCONT');
 	await doab.stop();
 	await manager.stop();
+});
+
+test('more sockets than can be taken: the start says so', TIMEOUT, async () => {
+	const file = path.join(folder, 'many.conf');
+	writeFileSync(file, configText({ listen: [`127.0.0.1:${await freePort()}`] }));
+	// The process id of the shell stays that of the gateway.
+	const { code, stderr } = await run('sh', ['-c', 'LISTEN_PID=$$ LISTEN_FDS=65 exec "$0" --config "$1"', BINARY, file]);
+	assert.equal(code, 1, stderr);
+	assert.match(stderr, /event=sockets-refused max=64/);
 });
 
 test('the sockets of the service manager take the place of `listen`, also over an upgrade', TIMEOUT, async (t) => {

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,16 +101,25 @@ static void set_pid(const char *variable, pid_t pid)
 	setenv(variable, text, true);
 }
 
+static void assert_sockets(size_t n_expected)
+{
+	size_t n = NOTIFY_SOCKETS_MAX + 1;
+
+	assert_int_equal(notify_sockets(&n), 0);
+	assert_int_equal(n, n_expected);
+}
+
 static void case_sockets(void)
 {
 	char name[8];
+	size_t n;
 
-	assert_int_equal(notify_sockets(), 0);
+	assert_sockets(0);
 	setenv("LISTEN_FDS", "3", true);
 	set_pid("LISTEN_PID", getpid() + 1);
-	assert_int_equal(notify_sockets(), 0);
+	assert_sockets(0);
 	set_pid("LISTEN_PID", getpid());
-	assert_int_equal(notify_sockets(), 3);
+	assert_sockets(3);
 	setenv("LISTEN_FDNAMES", "web::a-long-name", true);
 	notify_socket_name(0, sizeof(name), name);
 	assert_string_equal(name, "web");
@@ -120,11 +130,13 @@ static void case_sockets(void)
 	notify_socket_name(3, sizeof(name), name);
 	assert_string_equal(name, "");
 	setenv("LISTEN_FDS", "64", true);
-	assert_int_equal(notify_sockets(), NOTIFY_SOCKETS_MAX);
+	assert_sockets(NOTIFY_SOCKETS_MAX);
 	setenv("LISTEN_FDS", "65", true);
-	assert_int_equal(notify_sockets(), 0);
+	assert_int_equal(notify_sockets(&n), -E2BIG);
+	setenv("LISTEN_FDS", "nonsense", true);
+	assert_sockets(0);
 	notify_forget();
-	assert_int_equal(notify_sockets(), 0);
+	assert_sockets(0);
 }
 
 static void test_sockets(void **state)
