@@ -44,7 +44,10 @@ enum control_kind {
 	CONTROL_DOOR,       /* `generation` is reached by the attached descriptor */
 	CONTROL_GONE,       /* `generation` has ended */
 	/* Reports. */
-	CONTROL_READY,    /* the server serves: the start is complete. `n`: enum log_format */
+	/* The server serves: the start is complete. Where its lines go, the supervisor's go, too:
+	 * `n`: enum log_format; `is_given`: enum log_place, `place.name`: its path (to standard
+	 * error if the path is too long for that). */
+	CONTROL_READY,
 	CONTROL_RELOADED, /* `result`: 0, or why the old configuration stays */
 	CONTROL_ALIVE,    /* all workers have answered; for the watchdog */
 	/* Questions, and answers. */

@@ -45,11 +45,25 @@ static void report(const struct server *server, enum control_kind kind, int resu
 	const struct control_message message = {
 		.kind = kind,
 		.result = result,
-		.n = (uint32_t)server->shared.snapshot->config->log_format,
 	};
 
 	/* A supervisor that is gone is noticed where its orders are read. */
 	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
+}
+
+static void report_ready(const struct server *server)
+{
+	const struct config *config = server->shared.snapshot->config;
+	struct control_message message = {
+		.kind = CONTROL_READY,
+		.n = (uint32_t)config->log_format,
+	};
+
+	if (config->log_path && strlen(config->log_path) < sizeof(message.place.name)) {
+		message.is_given = (uint32_t)config->log_place;
+		snprintf(message.place.name, sizeof(message.place.name), "%s", config->log_path);
+	}
+	(void)!control_send(server->launch.control, &message, NULL, 0);
 }
 
 /* Reloading. */
@@ -353,7 +367,7 @@ static int run_workers(struct server *server, struct listening *listening)
 		binder_commit(server->launch.binder, true);
 		/* Before the line: whoever has read it may send a signal that a server which is
 		 * still starting does not get. */
-		report(server, CONTROL_READY, 0);
+		report_ready(server);
 		log_info("ready", LOG_STR("version", DOAB_VERSION),
 			 LOG_NUMBER("workers", server->n_workers));
 		obey_until_stopped(server);

@@ -33,6 +33,8 @@ struct supervisor {
 	bool is_alive; /* the serving one has said so since the last WATCHDOG=1 */
 	bool reload_is_wanted, is_reloading;
 	bool upgrade_is_wanted; /* as soon as the configuration has been reloaded */
+	struct log_options log; /* in force; its path is log_path */
+	char log_path[BIND_NAME_MAX];
 	unsigned n_stops; /* SIGTERM and SIGINT so far */
 	int status;
 };
@@ -216,9 +218,36 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 	}
 }
 
+/* The lines of this process go where those of the server go. */
+static void follow_log(struct supervisor *supervisor, const struct control_message *message)
+{
+	const char *path = message->place.name;
+
+	if (message->n >= LOG_FORMAT_COUNT || message->is_given > LOG_PLACE_SYSLOG ||
+	    !memchr(path, '\0', sizeof(message->place.name))) {
+		return;
+	}
+	supervisor->log.format = (enum log_format)message->n;
+	if (message->is_given == supervisor->log.place && strcmp(path, supervisor->log_path) == 0) {
+		log_set_format(supervisor->log.format);
+		return;
+	}
+	memcpy(supervisor->log_path, path, strlen(path) + 1);
+	supervisor->log.place = (enum log_place)message->is_given;
+	supervisor->log.path = supervisor->log_path;
+	log_stop();
+	int r = log_start(&supervisor->log);
+
+	if (r < 0) {
+		/* Until log_start() succeeds, lines go to standard error without a queue. */
+		log_error("log-failed", LOG_STR("path", path), LOG_STR("error", strerror(-r)));
+	}
+}
+
 static void on_reloaded(struct supervisor *supervisor)
 {
 	supervisor->is_reloading = false;
+	log_reopen();
 	notify_send("READY=1");
 	if (supervisor->reload_is_wanted) {
 		reload(supervisor);
@@ -232,9 +261,7 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 {
 	switch ((enum control_kind)message->kind) {
 	case CONTROL_READY:
-		if (message->n < LOG_FORMAT_COUNT) {
-			log_set_format((enum log_format)message->n);
-		}
+		follow_log(supervisor, message);
 		on_ready(supervisor, server);
 		break;
 	case CONTROL_RELOADED:
@@ -427,7 +454,7 @@ static int supervise(struct supervisor *supervisor)
 	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
 	notify_forget();
 	if (r == 0) {
-		r = log_start(&(struct log_options){.place = LOG_PLACE_STDERR});
+		r = log_start(&supervisor->log);
 	}
 	if (r == 0) {
 		r = children_start(&supervisor->children, now());
