@@ -1,6 +1,6 @@
 // The page that tells how a soak went: one file of HTML, without anything from elsewhere.
 import { chart, escapeHtml, strip, timeText } from './charts.mjs';
-import { lags } from './verdict.mjs';
+import { countText, lags } from './verdict.mjs';
 
 const MB = 1024 * 1024;
 const WINDOWS = 120;
@@ -88,7 +88,8 @@ function charts(result) {
 			line('the newest server', (sample) => newest(sample)?.descriptors), line('supervisor', ({ supervisor }) => supervisor?.descriptors)] },
 		{ title: 'Lag of the event loops, at most', unit: 'ms', from: 'log', lines: [
 			{ name: 'the latest timer', points: lag.map(({ t, most }) => [t, finite(most)]) },
-			{ name: 'half of them', points: lag.map(({ t, p50 }) => [t, finite(p50)]) }] },
+			{ name: 'half of them', points: lag.map(({ t, p50 }) => [t, finite(p50)]) },
+			line('the loop of the soak itself, 99 %', ({ own }) => own.delayMs)] },
 		{ title: 'Round trips of undisturbed sessions', unit: 'ms', from: 'log', lines: [trip('bosh', 0.5), trip('bosh', 0.99),
 			trip('websocket', 0.5), trip('websocket', 0.99)] },
 		{ title: 'Processor time', unit: 'cores', lines: [
@@ -123,7 +124,7 @@ function numbers(object, prefix = '') {
 // @result: what soak() returns.
 export function makePage(result) {
 	const { failures, seed, n, seconds, events, samples } = result;
-	const verdict = failures.length ? `<span class="bad">${failures.length} promises were broken</span>` : '<span class="good">All promises held</span>';
+	const verdict = failures.length ? `<span class="bad">${countText(failures)}</span>` : '<span class="good">All promises held</span>';
 	const list = failures.slice(0, FAILURES_SHOWN).map((text) => `<li>${escapeHtml(text)}</li>`).join('');
 	const key = Object.entries(EVENTS).map(([kind, text]) => `<li><i class="${kind}"></i>${text}: ${events.filter((event) => event.kind === kind).length}</li>`);
 	return `<!doctype html>

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { makePage } from './page.mjs';
+import { countText } from './verdict.mjs';
 
 const FAILURES_TOLD = 30;
 
@@ -21,7 +22,7 @@ export function report(result, folder) {
 		`clients: ${JSON.stringify(stats)}`,
 		`growth: ${JSON.stringify(growth)}`,
 		`the soak's own processor time: ${ownCores.toFixed(2)} cores`,
-		`DOAB_SOAK_SEED=${seed}: ${failures.length ? `${failures.length} promises were broken` : 'all promises held'}: ${page}`,
+		`DOAB_SOAK_SEED=${seed}: ${failures.length ? countText(failures) : 'all promises held'}: ${page}`,
 	];
 	return lines.join('\n');
 }

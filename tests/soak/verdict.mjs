@@ -21,7 +21,10 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const mb = (bytes) => `${(bytes / MB).toFixed(2)} MB`;
 
-// What all of a process's lives in the plateau say: [first, last] fifth.
+// How many failures there are, in words.
+export const countText = ({ length }) => (length === 1 ? 'a promise was broken' : `${length} promises were broken`);
+
+// The medians of the first and of the last fifth of @samples.
 function ends(samples, value) {
 	const n = Math.max(1, Math.floor(samples.length / 5));
 	return [median(samples.slice(0, n).map(value)), median(samples.slice(-n).map(value))];

@@ -101,7 +101,6 @@ export class SoakWebSocket extends SoakSession {
 
 	say() {
 		const text = inBody(this.nextStanza());
-		this.ridOf[this.nSent] = 'none';
 		this.waiting.push({ text, n: this.nSent });
 		this.flush();
 	}
@@ -109,6 +108,7 @@ export class SoakWebSocket extends SoakSession {
 	flush() {
 		while (this.waiting.length && !this.isAsleep && !this.isOver) {
 			const { text, n } = this.waiting.shift();
+			this.ridOf[n] = 'none';
 			this.write(Buffer.from(text), n);
 		}
 	}
