@@ -2,8 +2,9 @@
 #pragma once
 /*
  * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
- * loop: reading, handshake, callbacks), transport-tunnel.c (the talk with a proxy) and
- * transport-end.c (transport_free()). Private to these four.
+ * loop: reading, handshake, callbacks), transport-tunnel.c (the talk with a proxy),
+ * transport-fail.c (why a connection ended) and transport-end.c (transport_free()). Private to
+ * these.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +65,13 @@ void transport_tunnel_timeout(const struct transport *transport, struct failure 
 
 /* Frees the tunnel, if there is one. */
 void transport_end_tunnel(struct transport *transport);
+
+/* Reports the end of the connection, in transport-fail.c. With @words; because the server sent too
+ * many TLS messages without data; because of the errno @error of connect(2), bind(2) or a proxy. */
+void transport_fail(struct transport *transport, const struct failure *failure);
+void transport_fail_lost(struct transport *transport, const char *words);
+void transport_fail_flooded(struct transport *transport);
+void transport_fail_connect(struct transport *transport, int error);
 
 /* The timer's callback in every state. */
 void transport_on_timer(uv_timer_t *timer);

@@ -84,76 +84,6 @@ void transport_plan_turn(struct transport *transport)
 	}
 }
 
-static void fail(struct transport *transport, const struct failure *failure)
-{
-	transport->state = TRANSPORT_FAILED;
-	uv_timer_stop(&transport->timer);
-	transport->callbacks->failed(transport->userdata, failure);
-}
-
-static void fail_lost(struct transport *transport, const char *words)
-{
-	struct failure failure;
-
-	failure_set(&failure, FAILURE_CONNECTION_LOST, "%s", words);
-	fail(transport, &failure);
-}
-
-static void fail_flooded(struct transport *transport)
-{
-	struct failure failure;
-
-	failure_set(&failure, FAILURE_TLS_FLOOD, NULL);
-	fail(transport, &failure);
-}
-
-static void fail_source(struct transport *transport, int error)
-{
-	char text[ADDRESS_TEXT_MAX];
-	struct failure failure;
-
-	failure_set(&failure, FAILURE_SOURCE_ADDRESS, "from %s: %s",
-		    address_format_host(transport->source, text), channel_error(error));
-	fail(transport, &failure);
-}
-
-static void fail_connect(struct transport *transport, int error)
-{
-	bool is_proxy = transport->tunnel;
-	struct failure failure;
-
-	if (transport->source) {
-		fail_source(transport, error);
-		return;
-	}
-	switch (error) {
-	case ECONNREFUSED:
-		failure_set(&failure,
-			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_REFUSED,
-			    is_proxy ? "it refused the connection" : NULL);
-		break;
-	case ETIMEDOUT:
-		failure_set(&failure,
-			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_TIMEOUT,
-			    is_proxy ? "it did not answer in time" : NULL);
-		break;
-	/* Problems of this machine: no free port, a local firewall, no memory. */
-	case EADDRNOTAVAIL:
-	case EACCES:
-	case EPERM:
-	case ENOMEM:
-	case ENOBUFS:
-		failure_set(&failure, FAILURE_INTERNAL, "%s", channel_error(error));
-		break;
-	default:
-		failure_set(&failure,
-			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_UNREACHABLE,
-			    "%s", channel_error(error));
-		break;
-	}
-	fail(transport, &failure);
-}
-
 void transport_set_broken(struct transport *transport, const char *words)
 {
 	if (!transport->broken) {
@@ -211,7 +141,7 @@ static void read_in(struct transport *transport)
 	size_t n_read;
 
 	if (message_is_late(transport)) {
-		fail_lost(transport, "a TLS message did not arrive completely in time");
+		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
 		return;
 	}
 	enum channel_result result = channel_read(&transport->channel, transport->read_buffer,
@@ -231,12 +161,12 @@ static void read_in(struct transport *transport)
 		break;
 	case CHANNEL_AGAIN:
 		if (transport->broken) {
-			fail_lost(transport, transport->broken);
+			transport_fail_lost(transport, transport->broken);
 		}
 		break;
 	case CHANNEL_ENDED:
 		if (transport->broken) {
-			fail_lost(transport, transport->broken);
+			transport_fail_lost(transport, transport->broken);
 		} else {
 			transport->ended = true;
 			transport->callbacks->ended(transport->userdata);
@@ -244,10 +174,11 @@ static void read_in(struct transport *transport)
 		break;
 	case CHANNEL_BROKEN:
 		if (channel_is_flooded(&transport->channel)) {
-			fail_flooded(transport);
+			transport_fail_flooded(transport);
 		} else {
-			fail_lost(transport,
-				  transport->broken ? transport->broken : transport->channel.error);
+			transport_fail_lost(transport, transport->broken
+							       ? transport->broken
+							       : transport->channel.error);
 		}
 		break;
 	}
@@ -304,7 +235,7 @@ static void turn_tunnel(struct transport *transport)
 		become_open(transport);
 		break;
 	case TUNNEL_FAILED:
-		fail(transport, &failure);
+		transport_fail(transport, &failure);
 		break;
 	}
 }
@@ -318,7 +249,7 @@ static void turn_connecting(struct transport *transport)
 		error = errno;
 	}
 	if (error) {
-		fail_connect(transport, error);
+		transport_fail_connect(transport, error);
 		return;
 	}
 	if (!transport->tunnel) {
@@ -350,7 +281,7 @@ static void handshake_failed(struct transport *transport)
 	struct failure failure;
 
 	if (channel_is_flooded(&transport->channel)) {
-		fail_flooded(transport);
+		transport_fail_flooded(transport);
 		return;
 	}
 	if (transport->channel.error) {
@@ -358,7 +289,7 @@ static void handshake_failed(struct transport *transport)
 	} else {
 		tls_failure(transport->channel.ssl, &failure);
 	}
-	fail(transport, &failure);
+	transport_fail(transport, &failure);
 }
 
 static void turn_handshake(struct transport *transport)
@@ -369,7 +300,7 @@ static void turn_handshake(struct transport *transport)
 		assert(transport->n_clear <= n_out);
 		flush_out(transport, transport->n_clear);
 		if (transport->broken) {
-			fail_lost(transport, transport->broken);
+			transport_fail_lost(transport, transport->broken);
 			return;
 		}
 		transport->n_clear -= n_out - transport->out.n;
@@ -383,7 +314,7 @@ static void turn_handshake(struct transport *transport)
 		break;
 	case CHANNEL_AGAIN:
 		if (transport->broken) {
-			fail_lost(transport, transport->broken);
+			transport_fail_lost(transport, transport->broken);
 		}
 		break;
 	default:
@@ -478,11 +409,11 @@ static void on_unwatched(uv_timer_t *timer)
 	struct transport *transport = timer->data;
 
 	if (transport->state == TRANSPORT_CONNECTING) {
-		fail_connect(transport, transport->connect_error);
+		transport_fail_connect(transport, transport->connect_error);
 	} else if (transport->state == TRANSPORT_FINISHING) {
 		transport_free(transport);
 	} else if (transport->state != TRANSPORT_FAILED && transport->state != TRANSPORT_CLOSED) {
-		fail_lost(transport, transport->broken);
+		transport_fail_lost(transport, transport->broken);
 	}
 }
 
@@ -495,12 +426,12 @@ void transport_on_timer(uv_timer_t *timer)
 	transport->in_timer = true;
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
-		fail_connect(transport,
-			     transport->connect_error ? transport->connect_error : ETIMEDOUT);
+		transport_fail_connect(
+			transport, transport->connect_error ? transport->connect_error : ETIMEDOUT);
 		break;
 	case TRANSPORT_TUNNEL:
 		transport_tunnel_timeout(transport, &failure);
-		fail(transport, &failure);
+		transport_fail(transport, &failure);
 		break;
 	case TRANSPORT_OPEN:
 		if (may_read(transport)) {
@@ -509,7 +440,7 @@ void transport_on_timer(uv_timer_t *timer)
 		break;
 	case TRANSPORT_HANDSHAKE:
 		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "it took too long");
-		fail(transport, &failure);
+		transport_fail(transport, &failure);
 		break;
 	case TRANSPORT_FINISHING:
 		transport_free(transport);

@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/xmpp/link.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/xmpp/opening.h"
-
-struct link {
-	struct link_env *env;
-	const struct link_callbacks *callbacks; /* NULL: the owner has let go */
-	void *userdata;
-	struct opening *opening;     /* NULL: it is over */
-	struct transport *transport; /* NULL while there is an opening, and after a failure */
-	struct stream stream;
-	char *domain;                /* ASCII form */
-	const struct config *config; /* of its beginning: the rule is part of it */
-	uv_timer_t timer;           /* of on_turn(), or of a deadline; its close frees the memory */
-	struct mono login_deadline; /* 0: the features have not come yet */
-	struct keepalive_member keepalive;
-	bool paused;     /* the owner reads nothing; holds once the opening is over */
-	bool is_broken;  /* out of memory, reported at the next turn */
-	bool failing;    /* `over` has run or is running */
-	bool header_due; /* the server's header came, and its features did not yet */
-	bool offered;    /* the client has been told features */
-};
+#include "gateway/xmpp/link-state.h"
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -443,18 +422,6 @@ unsigned link_sent(struct link *link, struct sv elements)
 	return n_tries ? link->stream.login.n_open : 0;
 }
 
-bool link_is_congested(const struct link *link)
-{
-	return link->transport && transport_is_congested(link->transport);
-}
-
-bool link_is_full(const struct link *link)
-{
-	return link->transport &&
-	       transport_waiting(link->transport) + gather_waiting(&link->env->gather, link) >
-		       link->env->n_waiting_full;
-}
-
 void link_pause(struct link *link, bool pause)
 {
 	link->paused = pause;
@@ -462,37 +429,6 @@ void link_pause(struct link *link, bool pause)
 	if (link->transport) {
 		transport_pause(link->transport, pause);
 	}
-}
-
-int link_address(const struct link *link, struct address *ret_address)
-{
-	return link->transport ? transport_peer_address(link->transport, ret_address) : -ENOTCONN;
-}
-
-const char *link_tls_version(const struct link *link)
-{
-	const SSL *ssl = link->transport ? transport_tls(link->transport) : NULL;
-
-	return ssl ? SSL_get_version(ssl) : "none";
-}
-
-const char *link_tls_cipher(const struct link *link)
-{
-	const SSL *ssl = link->transport ? transport_tls(link->transport) : NULL;
-
-	return ssl ? SSL_get_cipher_name(ssl) : "";
-}
-
-struct stream *link_stream(struct link *link)
-{
-	return &link->stream;
-}
-
-size_t link_held(const struct link *link)
-{
-	size_t n = stream_held(&link->stream) + gather_waiting(&link->env->gather, link);
-
-	return link->transport ? n + transport_waiting(link->transport) : n;
 }
 
 void link_keep_alive(struct keepalive_member *member)

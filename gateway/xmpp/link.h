@@ -80,8 +80,9 @@ _must_check_ int link_restart(struct link *link, const struct stream_target *tar
  * `drained`. */
 bool link_is_congested(const struct link *link);
 
-/* Whether so much waits for the server that all which a client may have sent before it hears of it
- * is as much as link_gather() takes. Only a link that is congested gets rid of it with `drained`. */
+/* Whether so much waits for the server that link_gather() would not take more than what a client
+ * may have sent before it hears of it. A link that is full is congested: `drained` tells when to go
+ * on. */
 bool link_is_full(const struct link *link);
 
 /* Stops and starts reading from the server. */

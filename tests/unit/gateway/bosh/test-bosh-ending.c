@@ -365,7 +365,7 @@ static void test_congested(void **state)
 	EXPECT("4: " EMPTY "\n");
 }
 
-/* As much waits for the server as may: payloads wait, too, until it has drained, or `wait` is over. */
+/* As much waits for the server as may: payloads wait, too, until it has drained or wait is over. */
 static void test_full(void **state)
 {
 	(void)state;
