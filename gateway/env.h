@@ -42,6 +42,7 @@ struct worker_env {
 	struct client_log *client_log;
 	struct xml_pool *pool;
 	struct wire_hub *hub;    /* of the clients' connections */
+	struct turn *turn;       /* who of them comes first */
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
 	LIST_HEAD(open_sessions, session_log) sessions; /* open ones; session-log.h keeps it */

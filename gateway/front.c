@@ -380,7 +380,7 @@ int front_init(struct front *front, struct worker_env *env, const struct front_c
 	       void *userdata)
 {
 	const struct wire_hub_options hub = {
-		.loop = env->loop, .closed = on_closed, .userdata = front};
+		.loop = env->loop, .closed = on_closed, .userdata = front, .turn = env->turn};
 
 	*front = (struct front){.env = env, .callbacks = *callbacks, .userdata = userdata};
 	int r = wire_hub_new(&hub, &env->hub);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/random.h"
 #include "common/watch.h"
 #include "gateway/wire-state.h"
+#include "policy/client.h"
 
 enum {
 	EVENTS = 64,
@@ -14,15 +16,31 @@ enum {
 
 /* Events. */
 
-/* The callbacks may close the wire, whose `user` is then NULL. `ready` may give it to another
- * thread, so nothing may follow it. */
+/* `ready` may give the wire to another thread, so nothing may follow it. */
+static void on_turn(struct turn_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, turn);
+
+	if (wire->user) {
+		wire->callbacks->ready(wire->user);
+	}
+}
+
+/* The callbacks may close the wire, whose `user` is then NULL. Nothing may follow, as above. */
 static void tell(struct wire *wire, bool written, bool ready)
 {
+	struct turn *turn = wire->hub->options.turn;
+
 	if (written && wire->user && wire->callbacks->written) {
 		wire->callbacks->written(wire->user);
 	}
-	if (ready && wire->user) {
-		wire->callbacks->ready(wire->user);
+	if (!ready || !wire->user) {
+		return;
+	}
+	if (turn) {
+		turn_add(turn, &wire->turn);
+	} else {
+		on_turn(&wire->turn);
 	}
 }
 
@@ -30,13 +48,13 @@ static void on_due(struct due_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, due);
 	bool wakes = wire->wakes;
-	bool is_late = wire->is_late && !wakes;
+	bool is_late = wire->is_late && !wakes && !turn_waits(&wire->turn);
 
 	/* Before what may wake it again: bytes that cannot be sent. */
 	wire->wakes = false;
 	bool written = wire_flush(wire);
 
-	if (wire->is_late && wakes) {
+	if (wire->is_late && !is_late) {
 		/* `ready` may set a new deadline, and it may give the wire away. */
 		due_queue_add(&wire->hub->due, &wire->due);
 	}
@@ -78,6 +96,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
+	if (hub->options.turn) {
+		turn_begin(hub->options.turn);
+	}
 	for (int i = 0; i < n; i++) {
 		on_event(ready[i].data.ptr, ready[i].events);
 	}
@@ -156,6 +177,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 	}
 	wire->hub = hub;
 	wire->wants_write = false;
+	turn_item_init(&wire->turn, client_hash(client_key(&wire->peer), hub->secret), on_turn);
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
 	if (wire->ahead.n || wire->lost || wire_tls_has_bytes(wire)) {
 		wire_wake(wire);
@@ -170,6 +192,7 @@ void wire_leave(struct wire *wire)
 	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
 	wire_deadline_forget(wire);
 	due_queue_remove(&wire->hub->due, &wire->due);
+	wire_skip_turn(wire);
 	LIST_REMOVE(wire, in_hub);
 	wire->hub = NULL;
 }
@@ -209,14 +232,16 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 	hub->options = *options;
 	hub->tick = 1;
 	hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (hub->epoll_fd < 0) {
-		int r = -errno;
+	int r = hub->epoll_fd < 0 ? -errno : random_bytes(&hub->secret, sizeof(hub->secret));
 
+	if (r < 0) {
+		if (hub->epoll_fd >= 0) {
+			close(hub->epoll_fd);
+		}
 		free(hub);
 		return r;
 	}
-	int r = watch(hub);
-
+	r = watch(hub);
 	if (r < 0) {
 		return r;
 	}

@@ -74,6 +74,13 @@ static enum wire_result receive(struct wire *wire, char *data, size_t size, size
 }
 
 /* The same, behind what has been read already, which is consumed. */
+size_t wire_portion(const struct wire *wire)
+{
+	const struct turn *turn = wire->hub->options.turn;
+
+	return turn && turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION;
+}
+
 enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
 {
 	enum wire_result result = WIRE_OK;

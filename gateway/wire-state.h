@@ -16,6 +16,7 @@
 
 #include "common/buffer.h"
 #include "common/due.h"
+#include "common/turn.h"
 #include "gateway/tls-controls.h"
 #include "gateway/wire.h"
 
@@ -56,6 +57,7 @@ struct wire {
 	LIST_ENTRY(wire) in_slot;
 	struct due_item due;
 	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
+	struct turn_item turn; /* `ready` is to be called */
 	struct buffer out;
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
@@ -83,7 +85,8 @@ struct wire_hub {
 	struct wire_hub_options options;
 	struct wires wires, dead;
 	struct wires slots[WIRE_SLOTS];
-	uint32_t tick; /* begins with 1 */
+	uint64_t secret; /* which clients are one crowd */
+	uint32_t tick;   /* begins with 1 */
 	int epoll_fd;
 	uv_poll_t poll;
 	uv_timer_t timer;
@@ -131,6 +134,14 @@ bool wire_tls_end(struct wire *wire);
 
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
+
+/* `ready` need not be called any more for what has happened. */
+static inline void wire_skip_turn(struct wire *wire)
+{
+	if (wire->hub->options.turn) {
+		turn_remove(wire->hub->options.turn, &wire->turn);
+	}
+}
 
 /* Sends what waits. Returns whether anything was sent. */
 bool wire_flush(struct wire *wire);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/turn.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/descriptors.h"
 #include "gateway/front.h"
@@ -45,6 +46,7 @@ struct worker {
 	struct snapshot *snapshot;
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
+	struct turn turn;
 	struct pulse pulse;
 	struct trace trace;
 	struct mono grace_end;
@@ -183,6 +185,7 @@ static void close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->order, NULL);
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
+	turn_close(&worker->turn);
 	pulse_close(&worker->pulse);
 }
 
@@ -365,6 +368,7 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 
 	trace_init(&worker->trace, env->metrics);
 	r = outbound_init(&env->link, env->loop, env->config, &worker->trace.lookup);
+	env->link.dialer.turn = env->turn;
 	trace_observe(&worker->trace, &env->link);
 	env->pool = env->link.pool;
 	if (r == 0) {
@@ -396,6 +400,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		return r;
 	}
 	uv_timer_init(&worker->loop, &worker->grace);
+	turn_init(&worker->turn, &worker->loop);
 	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){
 		.index = index,
@@ -411,6 +416,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.metrics = &shared->metrics->cells[index],
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
+		.turn = &worker->turn,
 	};
 	shared->envs[index] = &worker->env;
 	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);

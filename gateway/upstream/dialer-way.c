@@ -29,6 +29,7 @@ int dial_connect(struct dial_attempt *attempt, const struct transport_callbacks 
 		.server = {.address = attempt->address, .port = address_port(attempt->address)},
 		.timeout_ms = dialer->connect_timeout_ms,
 		.tunnel_timeout_ms = dialer->tunnel_timeout_ms,
+		.turn = dialer->turn,
 	};
 
 	if (dial_is_named(attempt)) {

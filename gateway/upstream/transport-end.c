@@ -20,6 +20,9 @@ struct transport *transport_free(struct transport *transport)
 		return NULL;
 	}
 	transport->state = TRANSPORT_CLOSED;
+	if (transport->turn) {
+		turn_remove(transport->turn, &transport->item);
+	}
 	uv_close((uv_handle_t *)&transport->timer, on_closed);
 	uv_close((uv_handle_t *)&transport->poll, on_closed);
 	channel_deinit(&transport->channel);

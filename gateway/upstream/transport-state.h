@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "common/buffer.h"
+#include "common/turn.h"
 #include "gateway/upstream/channel.h"
 #include "gateway/upstream/transport.h"
 
@@ -50,6 +51,9 @@ struct transport {
 	unsigned n_handles; /* not closed yet */
 	bool in_turn;       /* inside a turn, which updates the poll at its end */
 	bool in_timer;
+	struct turn *turn; /* borrowed; NULL: none */
+	struct turn_item item;
+	int events_due; /* what the socket was ready for when the item was added */
 	bool paused;
 	bool congested;
 	bool ended; /* the peer has ended the stream, and the owner knows */
@@ -65,6 +69,9 @@ void transport_tunnel_timeout(const struct transport *transport, struct failure 
 
 /* Frees the tunnel, if there is one. */
 void transport_end_tunnel(struct transport *transport);
+
+/* The transport's turn in TRANSPORT_OPEN. */
+void transport_on_turn(struct turn_item *item);
 
 /* Reports the end of the connection, in transport-fail.c. With @words; because the server sent too
  * many TLS messages without data; because of the errno @error of connect(2), bind(2) or a proxy. */

@@ -136,6 +136,13 @@ static bool message_is_late(const struct transport *transport)
 	return transport->message_deadline && now_of(transport) >= transport->message_deadline;
 }
 
+static size_t read_size(const struct transport *transport)
+{
+	return transport->turn && turn_is_pressed(transport->turn, &transport->item)
+		     ? TRANSPORT_READ_SMALL
+		     : TRANSPORT_READ_SIZE;
+}
+
 static void read_in(struct transport *transport)
 {
 	size_t n_read;
@@ -145,7 +152,7 @@ static void read_in(struct transport *transport)
 		return;
 	}
 	enum channel_result result = channel_read(&transport->channel, transport->read_buffer,
-						  TRANSPORT_READ_SIZE, &n_read);
+						  read_size(transport), &n_read);
 
 	if (n_read) {
 		transport->callbacks->data(transport->userdata, transport->read_buffer, n_read);
@@ -370,10 +377,30 @@ static void poll_failed(struct transport *transport)
 	transport_set_broken(transport, channel_error(error ? error : EIO));
 }
 
+void transport_on_turn(struct turn_item *item)
+{
+	struct transport *transport = CONTAINER_OF(item, struct transport, item);
+	int events = transport->events_due;
+
+	transport->events_due = 0;
+	if (transport->state == TRANSPORT_OPEN) {
+		transport->in_turn = true;
+		turn_open(transport, events);
+		transport->in_turn = false;
+		transport_update_poll(transport);
+	}
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct transport *transport = poll->data;
 
+	if (status == 0 && transport->state == TRANSPORT_OPEN && transport->turn) {
+		transport->events_due |= events;
+		turn_begin(transport->turn);
+		turn_add(transport->turn, &transport->item);
+		return;
+	}
 	transport->in_turn = true;
 	if (status < 0) {
 		poll_failed(transport);

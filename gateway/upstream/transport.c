@@ -135,6 +135,8 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way
 	transport->callbacks = callbacks;
 	transport->userdata = userdata;
 	transport->read_buffer = read_buffer;
+	transport->turn = way->turn;
+	turn_item_init(&transport->item, TURN_NO_CROWD, transport_on_turn);
 	int r = way->egress ? set_tunnel(transport, way) : 0;
 
 	if (r == 0) {

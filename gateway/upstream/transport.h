@@ -26,8 +26,10 @@ enum {
 	/* bounds the memory that a server takes which does not read */
 	TRANSPORT_HIGH_WATER = 256 * 1024,
 	TRANSPORT_LOW_WATER = 32 * 1024,
-	/* bytes read in one turn, so that sessions share the loop fairly */
+	/* Bytes read at once, so that sessions share the loop fairly: usually, and of a server that
+	 * has others wait (common/turn.h). */
 	TRANSPORT_READ_SIZE = 64 * 1024,
+	TRANSPORT_READ_SMALL = 16 * 1024,
 };
 
 /* How to get to a server. */
@@ -39,6 +41,7 @@ struct transport_way {
 	struct tunnel_server server; /* that the proxy is asked for; borrowed likewise */
 	int64_t timeout_ms;          /* to connect, and for the proxy's first words */
 	int64_t tunnel_timeout_ms;   /* for the proxy to connect to the server */
+	struct turn *turn;           /* when it may read; outlives the transport. NULL: at once */
 };
 
 struct transport_callbacks {

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/ws/server-state.h"
 
-enum {
-	/* Reads for one connection before the others get their turn. */
-	READS_MAX = 4,
-};
-
 /* What stands before the bytes of a piece in `held`. */
 struct held_piece {
 	size_t n;
@@ -182,9 +177,10 @@ static void on_sign_of_life(struct ws_connection *connection)
 static bool read_once(struct ws_connection *connection)
 {
 	struct ws_server *server = connection->server;
-	size_t n, n_held = connection->held.n;
+	size_t n, n_held = connection->held.n, n_portion = wire_portion(connection->wire);
 
-	switch (wire_read(connection->wire, server->input, sizeof(server->input), &n)) {
+	n_portion = n_portion < sizeof(server->input) ? n_portion : sizeof(server->input);
+	switch (wire_read(connection->wire, server->input, n_portion, &n)) {
 	case WIRE_OK:
 		break;
 	case WIRE_AGAIN:
@@ -203,19 +199,16 @@ static bool read_once(struct ws_connection *connection)
 		server->options.held(connection->session);
 	}
 	/* The end does not come as an event of its own. */
-	return n == sizeof(server->input) || wire_is_hung_up(connection->wire);
+	return n == n_portion || wire_is_hung_up(connection->wire);
 }
 
 void ws_receive(struct ws_connection *connection)
 {
 	deliver_held(connection);
-	for (size_t i = 0; i < READS_MAX; i++) {
-		connection->stopped = connection->held.n >= WS_HELD_MAX;
-		if (connection->stopped || connection->hung_up || !read_once(connection)) {
-			return;
-		}
+	connection->stopped = connection->held.n >= WS_HELD_MAX;
+	if (!connection->stopped && !connection->hung_up && read_once(connection)) {
+		wire_wake(connection->wire);
 	}
-	wire_wake(connection->wire);
 }
 
 void ws_pause(struct ws_connection *connection, bool pause)

@@ -45,7 +45,7 @@ struct link_env {
 	const struct link_observer *observer; /* NULL: none */
 	struct dialer dialer;
 	struct tls_store *tls_store;
-	size_t n_waiting_max; /* bytes that may wait for a server that does not read */
+	size_t n_waiting_max;  /* bytes that may wait for a server that does not read */
 	size_t n_waiting_full; /* less by all that may be under way then; see link_is_full() */
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */

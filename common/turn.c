@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/turn.h"
+
+enum {
+	NS_PER_US = 1000,
+	NS_PER_SECOND = 1000 * 1000 * 1000,
+	HALVINGS_MAX = 31,
+};
+
+static uint32_t second_of(const struct turn *turn)
+{
+	return (uint32_t)(turn->now_ns / NS_PER_SECOND);
+}
+
+static uint32_t spent_us(const struct turn *turn, const struct turn_spent *spent)
+{
+	uint32_t n = second_of(turn) - spent->second;
+
+	return n > HALVINGS_MAX ? 0 : spent->us >> n;
+}
+
+static void spend(const struct turn *turn, struct turn_spent *spent, uint32_t us)
+{
+	uint32_t before = spent_us(turn, spent);
+
+	*spent = (struct turn_spent){before > UINT32_MAX - us ? UINT32_MAX : before + us,
+				     second_of(turn)};
+}
+
+static bool is_heavy(const struct turn *turn, const struct turn_item *item)
+{
+	return spent_us(turn, &item->spent) >= TURN_ITEM_US;
+}
+
+static bool is_crowded(const struct turn *turn, const struct turn_item *item)
+{
+	return spent_us(turn, &turn->crowds[item->crowd]) >= TURN_CROWD_US;
+}
+
+static bool is_light(const struct turn *turn, const struct turn_item *item)
+{
+	return !is_heavy(turn, item) && !is_crowded(turn, item);
+}
+
+/* Whether a light item has run lately. */
+static bool has_light(const struct turn *turn)
+{
+	return second_of(turn) - turn->light_second <= TURN_ALONE_S;
+}
+
+bool turn_is_pressed(const struct turn *turn, const struct turn_item *item)
+{
+	return has_light(turn) && !is_light(turn, item);
+}
+
+void turn_begin(struct turn *turn)
+{
+	turn->now_ns = uv_hrtime();
+}
+
+/* Runs @item, and charges it with the time since the one before. */
+static void run(struct turn *turn, struct turn_item *item)
+{
+	struct turn_spent *crowd = &turn->crowds[item->crowd];
+	uint64_t since_ns = turn->now_ns;
+
+	turn->current = item;
+	item->run(item);
+	turn_begin(turn);
+	uint32_t us = (uint32_t)((turn->now_ns - since_ns) / NS_PER_US);
+
+	if (crowd != &turn->crowds[TURN_NO_CROWD]) {
+		spend(turn, crowd, us);
+	}
+	if (turn->current) {
+		spend(turn, &item->spent, us);
+		turn->current = NULL;
+	}
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+static void wait(struct turn *turn, struct turn_item *item)
+{
+	item->is_heavy = is_heavy(turn, item);
+	TAILQ_INSERT_TAIL(item->is_heavy ? &turn->heavy : &turn->crowded, item, in_queue);
+	if (turn->n_items++ == 0) {
+		uv_idle_start(&turn->idle, on_idle);
+	}
+}
+
+static void stop_waiting(struct turn *turn, struct turn_item *item)
+{
+	TAILQ_REMOVE(item->is_heavy ? &turn->heavy : &turn->crowded, item, in_queue);
+	item->in_queue.tqe_prev = NULL;
+	if (--turn->n_items == 0) {
+		uv_idle_stop(&turn->idle);
+	}
+}
+
+static struct turn_item *first(const struct turn *turn)
+{
+	struct turn_item *item = TAILQ_FIRST(&turn->crowded);
+
+	return item ? item : TAILQ_FIRST(&turn->heavy);
+}
+
+static void on_check(uv_check_t *check)
+{
+	struct turn *turn = CONTAINER_OF(check, struct turn, check);
+	struct turn_item *item;
+
+	turn_begin(turn);
+	uint64_t us = has_light(turn) ? TURN_US : TURN_ALONE_US;
+	uint64_t end_ns = turn->now_ns + us * NS_PER_US;
+
+	while (turn->now_ns < end_ns && (item = first(turn))) {
+		stop_waiting(turn, item);
+		run(turn, item);
+	}
+}
+
+void turn_init(struct turn *turn, uv_loop_t *loop)
+{
+	*turn = (struct turn){0};
+	TAILQ_INIT(&turn->crowded);
+	TAILQ_INIT(&turn->heavy);
+	turn_begin(turn);
+	uv_check_init(loop, &turn->check);
+	uv_idle_init(loop, &turn->idle);
+	uv_check_start(&turn->check, on_check);
+	/* The check handle alone must not keep the loop running. */
+	uv_unref((uv_handle_t *)&turn->check);
+}
+
+void turn_close(struct turn *turn)
+{
+	uv_close((uv_handle_t *)&turn->check, NULL);
+	uv_close((uv_handle_t *)&turn->idle, NULL);
+}
+
+void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run_item)(struct turn_item *))
+{
+	*item = (struct turn_item){
+		.crowd = (uint16_t)(crowd == TURN_NO_CROWD ? crowd : crowd % TURN_CROWDS),
+		.run = run_item};
+}
+
+void turn_add(struct turn *turn, struct turn_item *item)
+{
+	if (turn_waits(item)) {
+		return;
+	}
+	if (turn->current || !is_light(turn, item)) {
+		wait(turn, item);
+	} else {
+		turn->light_second = second_of(turn);
+		run(turn, item);
+	}
+}
+
+void turn_remove(struct turn *turn, struct turn_item *item)
+{
+	if (turn->current == item) {
+		turn->current = NULL;
+	}
+	if (turn_waits(item)) {
+		stop_waiting(turn, item);
+	}
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Whose turn it is, when more is to be done than a thread can do at once: those who have needed
+ * little time go first. Without it, an attacker who sends what is dear to read, over hundreds of
+ * connections, has everybody else wait for all of them in each iteration of the loop.
+ *
+ * item    who has something to do now and then: a connection. Embedded in the object
+ * crowd   items that have something in common: those of one client address. Clients of many
+ *         addresses may share one, which costs them their advantage only
+ * spent   the time that an item, or a crowd, has needed lately. It is halved each second
+ * light   an item that has spent less than TURN_ITEM_US, of a crowd that has spent less than
+ *         TURN_CROWD_US. It runs at once, in the order of events
+ * crowded an item that is light but for its crowd
+ * heavy   an item that has spent more. Crowded and heavy items wait for the end of the iteration,
+ *         where they share TURN_US, the crowded ones first. What is left waits for the next
+ *         iteration, in its place
+ *
+ * One loop, one thread. A turn with items keeps the loop from blocking in its poll.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "common/macro.h"
+
+enum {
+	/* A busy user of a chat needs some hundred microseconds a second. */
+	TURN_ITEM_US = 2000,
+	/* An office behind one address, or a proxy, of a thousand such users would be above that.
+	 * Then its light items come after those of others, and ahead of its heavy ones. */
+	TURN_CROWD_US = 50000,
+	/* How long they may hold up light ones, beside the last of them. */
+	TURN_US = 100,
+	/* The same while there are no light ones: since TURN_ALONE_S. */
+	TURN_ALONE_US = 2000,
+	TURN_ALONE_S = 2,
+	TURN_CROWDS = 1024,
+	TURN_NO_CROWD = TURN_CROWDS, /* an item that is in none */
+};
+
+struct turn_spent {
+	uint32_t us;
+	uint32_t second; /* in which it was so much */
+};
+
+struct turn_item {
+	TAILQ_ENTRY(turn_item) in_queue; /* zero when it is in no queue */
+	struct turn_spent spent;
+	uint16_t crowd;
+	bool is_heavy; /* in which of the queues it is */
+	void (*run)(struct turn_item *item);
+};
+
+TAILQ_HEAD(turn_items, turn_item);
+
+struct turn {
+	struct turn_items crowded, heavy;
+	size_t n_items;
+	struct turn_spent crowds[TURN_CROWDS + 1]; /* the last stays empty */
+	uint32_t light_second;                     /* in which a light item ran last */
+	uint64_t now_ns; /* when the last item ended, or the batch began */
+	struct turn_item *current;
+	uv_check_t check;
+	uv_idle_t idle; /* active while there are items */
+};
+
+void turn_init(struct turn *turn, uv_loop_t *loop);
+
+/* Runs no more items. The memory of the turn must stay valid until the next iteration of the
+ * loop. */
+void turn_close(struct turn *turn);
+
+/* @run carries out what @item has to do. @crowd is any number that those of its crowd share, or
+ * TURN_NO_CROWD. */
+void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run)(struct turn_item *item));
+
+/* @item has something to do: it is run now if it is light, or later. Does nothing if it waits
+ * already. Called from an item that runs, also later. */
+void turn_add(struct turn *turn, struct turn_item *item);
+
+/* Whether @item waits for its turn. */
+static inline bool turn_waits(const struct turn_item *item)
+{
+	return item->in_queue.tqe_prev != NULL;
+}
+
+/* Whether @item should do its work in small portions: it is not light, and there are light ones. */
+bool turn_is_pressed(const struct turn *turn, const struct turn_item *item);
+
+/* @item goes away, or has nothing to do any more. It may be the one that runs; then its memory is
+ * not touched again. */
+void turn_remove(struct turn *turn, struct turn_item *item);
+
+/* A batch of events begins: the time before is nobody's. */
+void turn_begin(struct turn *turn);

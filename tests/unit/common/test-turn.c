@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/turn.h"
+
+enum {
+	N_ITEMS = 8,
+	N_RUNS_MAX = 100,
+	LONG_US = 3 * TURN_US,
+};
+
+struct user {
+	struct turn_item item;
+	uint32_t takes_us;
+	bool leaves; /* in its turn */
+};
+
+static struct {
+	uv_loop_t loop;
+	struct turn turn;
+	struct user users[N_ITEMS];
+	size_t runs[N_RUNS_MAX]; /* who ran, in this order */
+	size_t n_runs;
+} one;
+
+static void on_run(struct turn_item *item)
+{
+	struct user *user = CONTAINER_OF(item, struct user, item);
+	uint64_t end = uv_hrtime() + (uint64_t)user->takes_us * 1000;
+
+	assert_true(one.n_runs < N_RUNS_MAX);
+	one.runs[one.n_runs++] = (size_t)(user - one.users);
+	while (uv_hrtime() < end) {
+	}
+	if (user->leaves) {
+		turn_remove(&one.turn, item);
+		/* It is not charged any more. */
+		*item = (struct turn_item){0};
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	one.n_runs = 0;
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	turn_init(&one.turn, &one.loop);
+	for (uint32_t i = 0; i < N_ITEMS; i++) {
+		one.users[i] = (struct user){0};
+		turn_item_init(&one.users[i].item, i, on_run);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	turn_close(&one.turn);
+	assert_int_equal(uv_run(&one.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	return 0;
+}
+
+static void add(size_t i)
+{
+	turn_begin(&one.turn);
+	turn_add(&one.turn, &one.users[i].item);
+}
+
+/* Has the item spent as much as that. */
+static void spend(size_t i, uint32_t us)
+{
+	one.users[i].item.spent =
+		(struct turn_spent){us, (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+}
+
+/* There are light ones, which do not count here. */
+static bool is_heavy(struct turn *turn, const struct turn_item *item)
+{
+	turn->light_second = (uint32_t)(turn->now_ns / 1000 / 1000 / 1000);
+	return turn_is_pressed(turn, item);
+}
+
+static void iterate(void)
+{
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+}
+
+static void expect(size_t n, const size_t *runs)
+{
+	assert_int_equal(one.n_runs, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(one.runs[i], runs[i]);
+	}
+	one.n_runs = 0;
+}
+#define EXPECT(...) \
+	expect(sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), (size_t[]){__VA_ARGS__})
+
+static void test_light(void **state)
+{
+	(void)state;
+	add(0);
+	add(1);
+	/* The machine may have been busy with something else meanwhile. */
+	spend(0, 0);
+	add(0);
+	EXPECT(0, 1, 0);
+	assert_false(turn_waits(&one.users[0].item));
+	assert_false(is_heavy(&one.turn, &one.users[0].item));
+}
+
+static void test_time_makes_heavy(void **state)
+{
+	(void)state;
+	one.users[0].takes_us = TURN_ITEM_US + 1000;
+	add(0);
+	EXPECT(0);
+	assert_true(is_heavy(&one.turn, &one.users[0].item));
+	add(0);
+	add(1);
+	assert_true(turn_waits(&one.users[0].item));
+	EXPECT(1);
+	iterate();
+	EXPECT(0);
+	assert_false(turn_waits(&one.users[0].item));
+}
+
+static void test_limit(void **state)
+{
+	(void)state;
+	/* One that is not halved meanwhile, at the end of a second, would be. */
+	spend(0, TURN_ITEM_US - 1);
+	spend(1, 2 * TURN_ITEM_US + 2);
+	add(0);
+	add(1);
+	EXPECT(0);
+	assert_true(turn_waits(&one.users[1].item));
+	iterate();
+	EXPECT(1);
+}
+
+static void test_halved(void **state)
+{
+	(void)state;
+	spend(0, 16 * TURN_ITEM_US);
+	turn_begin(&one.turn);
+	assert_true(is_heavy(&one.turn, &one.users[0].item));
+	one.users[0].item.spent.second -= 3;
+	assert_true(is_heavy(&one.turn, &one.users[0].item));
+	one.users[0].item.spent.second -= 3;
+	assert_false(is_heavy(&one.turn, &one.users[0].item));
+	/* A long time ago. */
+	one.users[0].item.spent = (struct turn_spent){UINT32_MAX, 0};
+	one.turn.now_ns = UINT64_C(1000) * 1000 * 1000 * 1000;
+	assert_false(is_heavy(&one.turn, &one.users[0].item));
+}
+
+/* Light items of a crowd come after others, and before heavy items. */
+static void test_crowd(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		turn_item_init(&one.users[i].item, 7, on_run);
+	}
+	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US,
+						 (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	spend(0, 8 * TURN_ITEM_US);
+	add(0);
+	add(1);
+	add(2);
+	add(3);
+	EXPECT(3);
+	iterate();
+	EXPECT(1, 2, 0);
+}
+
+static void test_no_crowd(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, TURN_NO_CROWD, on_run);
+	turn_item_init(&one.users[1].item, TURN_NO_CROWD, on_run);
+	one.users[0].takes_us = TURN_CROWD_US + 1000;
+	add(0);
+	add(1);
+	EXPECT(0, 1);
+}
+
+/* What does not fit into an iteration waits, and keeps its place; light items do not wait. */
+static void test_shares(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		one.users[i].takes_us = LONG_US;
+		spend(i, 8 * TURN_ITEM_US);
+		add(i);
+	}
+	add(7);
+	EXPECT(7);
+	iterate();
+	EXPECT(0);
+	add(7);
+	add(0);
+	EXPECT(7);
+	for (size_t i = 0; i < 4; i++) {
+		iterate();
+	}
+	EXPECT(1, 2, 3, 0);
+	iterate();
+	expect(0, NULL);
+}
+
+/* Where nobody waits for them, heavy items run on. Tried more than once, because the machine may be
+ * busy with something else. */
+static void test_alone(void **state)
+{
+	(void)state;
+	for (int tries = 0; tries < 100 && one.n_runs < 3; tries++) {
+		one.turn.light_second = (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000) - 10;
+		one.n_runs = 0;
+		for (size_t i = 0; i < 3; i++) {
+			turn_remove(&one.turn, &one.users[i].item);
+			one.users[i].takes_us = 2 * TURN_US;
+			spend(i, 8 * TURN_ITEM_US);
+			add(i);
+		}
+		assert_false(turn_is_pressed(&one.turn, &one.users[0].item));
+		iterate();
+	}
+	EXPECT(0, 1, 2);
+}
+
+static void test_removed(void **state)
+{
+	(void)state;
+	spend(0, 8 * TURN_ITEM_US);
+	spend(1, 8 * TURN_ITEM_US);
+	add(0);
+	add(1);
+	turn_remove(&one.turn, &one.users[0].item);
+	turn_remove(&one.turn, &one.users[0].item);
+	iterate();
+	EXPECT(1);
+	one.users[2].leaves = true;
+	add(2);
+	EXPECT(2);
+	assert_int_equal(one.users[2].item.spent.us, 0);
+}
+
+static void add_another(struct turn_item *item)
+{
+	turn_item_init(item, 0, on_run);
+	turn_add(&one.turn, item);
+	turn_add(&one.turn, &one.users[1].item);
+}
+
+/* Nothing is called from within a turn. */
+static void test_not_nested(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, 0, add_another);
+	add(0);
+	expect(0, NULL);
+	iterate();
+	EXPECT(0, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_light),   TEST(test_time_makes_heavy),
+		TEST(test_limit),   TEST(test_halved),
+		TEST(test_crowd),   TEST(test_no_crowd),
+		TEST(test_shares),  TEST(test_alone),
+		TEST(test_removed), TEST(test_not_nested),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
