@@ -160,6 +160,17 @@ static int context_trust(struct tls_context *context, const char *ca_file)
 	return 0;
 }
 
+static bool set_ciphers(SSL_CTX *ctx)
+{
+	/* With finite-field DH the server chooses the group, and 10,000 bits take 1.5 s of CPU. */
+	return SSL_CTX_set_cipher_list(ctx, "DEFAULT:!kDHE") &&
+	       /* As browsers do. OpenSSL prefers AES-256 with SHA-384, for which a resumed
+		* handshake takes 190 us of CPU instead of 170. */
+	       SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+					     "TLS_CHACHA20_POLY1305_SHA256") &&
+	       SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384:P-521");
+}
+
 static int context_new(enum trust trust, const char *ca_file, struct tls_context **ret_context)
 {
 	_cleanup_(context_freep) struct tls_context *context = calloc(1, sizeof(*context));
@@ -181,9 +192,7 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 					       SSL_MODE_RELEASE_BUFFERS);
 	/* Otherwise a server that sends TLS messages without data could occupy the loop. */
 	SSL_CTX_clear_mode(context->ctx, SSL_MODE_AUTO_RETRY);
-	/* With finite-field DH the server chooses the group, and 10,000 bits take 1.5 s of CPU. */
-	if (!SSL_CTX_set_cipher_list(context->ctx, "DEFAULT:!kDHE") ||
-	    !SSL_CTX_set1_groups_list(context->ctx, "X25519:P-256:P-384:P-521")) {
+	if (!set_ciphers(context->ctx)) {
 		return -ENOMEM;
 	}
 	/* Reads the header and body of a record, and often all of a short answer, with one
