@@ -25,6 +25,8 @@ const secureService = (domain) => `_xmpps-client._tcp.${domain}`;
 const spki = ({ keyText }) => createPublicKey(createPrivateKey(keyText)).export({ type: 'spki', format: 'der' });
 // DANE-EE of the key, by its SHA-256.
 const keyRecord = (material) => [3, 1, 1, createHash('sha256').update(spki(material)).digest('hex')];
+// A usage, a selector and a digest's length that do not exist.
+const UNUSABLE_RECORDS = [[7, 1, 1, '00'.repeat(32)], [3, 9, 1, '00'.repeat(32)], [3, 1, 1, '00']];
 const WRONG_RECORD = [3, 1, 1, '00'.repeat(32)];
 
 // A domain whose servers stand in this order in the DNS, with what else the zone has.
@@ -40,7 +42,7 @@ before(async () => {
 	const authority = new Authority(folder);
 	const stranger = selfSigned(folder, 'stranger', ['unrelated.test']);
 	const names = ['expired', 'wrong', 'clear', 'closing', 'garbage', 'three', 'all', 'signed', 'forged', 'unsigned', 'bogus', 'plainzone', 'nodane', 'second',
-		'selfsigned', 'early', 'mute', 'mitm', 'mitm-port']
+		'selfsigned', 'early', 'mute', 'mitm', 'mitm-port', 'unusable', 'half-usable', 'misread']
 		.map((name) => `${name}.test`);
 	const good = authority.issue('good', [...names, 'alone.test']);
 	servers = {};
@@ -83,6 +85,13 @@ before(async () => {
 	// ... and records that cannot be had may have been kept from us.
 	domainOf(zone, 'bogus', ['good'], { AD: true });
 	zone[tlsaName('bogus', 'good')] = 'SERVFAIL';
+	// Mistakes: records that no client can use, one of them beside a wrong one, and the digest of the wrong part.
+	domainOf(zone, 'unusable', ['good'], { AD: true });
+	zone[tlsaName('unusable', 'good')] = { TLSA: UNUSABLE_RECORDS, AD: true };
+	domainOf(zone, 'half-usable', ['good'], { AD: true });
+	zone[tlsaName('half-usable', 'good')] = { TLSA: [...UNUSABLE_RECORDS, WRONG_RECORD], AD: true };
+	domainOf(zone, 'misread', ['good'], { AD: true });
+	tlsa('misread', 'good', [3, 0, 1, keyRecord(good)[3]]);
 	// Who answers in the server's place sends the client on to a zone of his own, all of it signed.
 	for (const name of ['mitm', 'mitm-port']) {
 		domainOf(zone, name, [name], { AD: true });
@@ -173,6 +182,14 @@ test('DANE: records that cannot be had are no reason to go on without them', TIM
 	assertTerminated(answer, 'remote-connection-failed');
 	assert.match(answer.text, /TLSA records of bogus\.hosts\.test/);
 	assert.ok((await create('bogus', 'off')).element.at('features'));
+});
+
+test('DANE: records that cannot be used are as if they were not there; beside one that can be, that one counts', TIMEOUT, async () => {
+	assert.ok((await create('unusable', 'on')).element.at('features'));
+	for (const name of ['half-usable', 'misread']) {
+		assertTerminated(await create(name, 'on'), 'remote-connection-failed');
+		await doab.on.logged('session-failed', { domain: `${name}.test`, failure: 'certificate-dane' });
+	}
 });
 
 test('DANE: the next server of the domain may be the right one', TIMEOUT, async () => {
