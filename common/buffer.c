@@ -27,6 +27,15 @@ void buffer_deinit(struct buffer *buffer)
 	*buffer = BUFFER_INIT;
 }
 
+void buffer_wipe(struct buffer *buffer)
+{
+	buffer_clear(buffer);
+	if (buffer->n_used) {
+		explicit_bzero(buffer->data, buffer->n_used);
+		buffer->n_used = 0;
+	}
+}
+
 int buffer_reserve(struct buffer *buffer, size_t n)
 {
 	assert(buffer->offset <= buffer->size && buffer->n <= buffer->size - buffer->offset);

@@ -65,6 +65,9 @@ static inline void buffer_clear(struct buffer *buffer)
 	buffer->offset = 0;
 }
 
+/* The same; the bytes are wiped, because the memory may not be used again soon. */
+void buffer_wipe(struct buffer *buffer);
+
 static inline struct sv buffer_sv(const struct buffer *buffer)
 {
 	return (struct sv){buffer->data ? buffer->data + buffer->offset : "", buffer->n};

@@ -28,15 +28,14 @@ static void tidy(struct gather *gather)
 	while (gather->n_parts && !gather->parts[gather->n_parts - 1].link) {
 		gather->n_parts--;
 	}
-	buffer_truncate(&gather->bytes, part_start(gather, gather->n_parts));
 	if (gather->n_parts) {
-		return;
-	}
-	/* Keep the memory for the next turn of the loop, unless there is much of it. */
-	if (gather->bytes.size > GATHER_MAX) {
+		buffer_truncate(&gather->bytes, part_start(gather, gather->n_parts));
+	} else if (gather->bytes.size > GATHER_MAX) {
 		buffer_deinit(&gather->bytes);
+	} else {
+		/* Most turns of the loop need it again. */
+		buffer_wipe(&gather->bytes);
 	}
-	buffer_clear(&gather->bytes);
 }
 
 static void flush(struct gather *gather)

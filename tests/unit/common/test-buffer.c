@@ -297,6 +297,29 @@ static void test_wiped_is_what_was_used(void **state)
 	assert_int_equal(n_wiped, sizeof(filler));
 }
 
+/* Memory that is kept is wiped, too, and not again when it is freed. */
+static void test_wiped_and_kept(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	buffer_wipe(&buffer);
+	assert_null(buffer.data);
+	assert_int_equal(buffer_append(&buffer, "secret", 6), 0);
+	buffer_consume(&buffer, 2);
+	const char *data = buffer.data;
+
+	wiped = NULL;
+	buffer_wipe(&buffer);
+	assert_ptr_equal(wiped, data);
+	assert_int_equal(n_wiped, 6);
+	assert_ptr_equal(buffer.data, data);
+	assert_int_equal(buffer.n, 0);
+	assert_int_equal(buffer_append(&buffer, "a", 1), 0);
+	buffer_deinit(&buffer);
+	assert_int_equal(n_wiped, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_full_queue),
 		cmocka_unit_test(test_what_is_freed_is_wiped),
 		cmocka_unit_test(test_wiped_is_what_was_used),
+		cmocka_unit_test(test_wiped_and_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,23 @@ static void test_turns(void **state)
 	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
 }
 
+/* The next turn uses the memory of the one before, in which nothing of it is left. */
+static void test_memory_stays(void **state)
+{
+	(void)state;
+	assert_int_equal(gather_add(&gather, link_of(0), SV("secret")), 0);
+	turn();
+	check_written(0, "secret");
+	assert_int_equal(gather.bytes.data[0], '\0');
+	failmalloc_arm(1, true);
+	int r = gather_add(&gather, link_of(0), SV("more"));
+
+	assert_int_equal(failmalloc_disarm(), 0);
+	assert_int_equal(r, 0);
+	turn();
+	check_written(0, "more");
+}
+
 /* A link that must write something else first gets its own bytes only. */
 static void test_one_of_several(void **state)
 {
@@ -243,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_memory_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_of_several, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dropped, setup, teardown),
