@@ -3,36 +3,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
-/* By default uthash exits the process when it runs out of memory. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #include "gateway/bosh/content.h"
+#include "gateway/bosh/pending.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
 #include "gateway/http/site.h"
 
-enum {
-	EXCHANGE_BITS = 48,
-};
-
-/* A request whose connection this worker has, until its exchange has ended. */
-struct pending {
-	UT_hash_handle hh;
-	uint64_t id;
-	struct http_exchange *exchange;
-	unsigned owner;
-	char sid[SID_LENGTH + 1]; /* "" for a creation request */
-	bool answered;
-};
-
 struct bosh_relay {
 	struct worker_env *env;
 	const struct bosh_relay_callbacks *callbacks;
 	void *userdata;
-	struct pending *pending; /* uthash by id */
-	uint64_t next_number;
+	struct bosh_pending_table pending;
 	struct xml_scan_options scan_options;
 	struct bosh_relay *relays[]; /* of all workers, by worker index */
 };
@@ -76,7 +59,7 @@ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *ca
 	relay->env = env;
 	relay->callbacks = callbacks;
 	relay->userdata = userdata;
-	relay->next_number = 1;
+	bosh_pending_table_init(&relay->pending, env->index);
 	bosh_relay_reload(relay);
 	*ret_relay = relay;
 	return 0;
@@ -84,7 +67,10 @@ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *ca
 
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 {
-	free(relay);
+	if (relay) {
+		bosh_pending_table_deinit(&relay->pending);
+		free(relay);
+	}
 	return NULL;
 }
 
@@ -101,9 +87,8 @@ static int post(struct bosh_relay *relay, struct message *message)
 
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
 {
-	struct pending *pending;
+	struct bosh_pending *pending = bosh_pending_find(&relay->pending, exchange);
 
-	HASH_FIND(hh, relay->pending, &exchange, sizeof(exchange), pending);
 	if (pending) {
 		memcpy(pending->sid, sid, SID_LENGTH);
 	}
@@ -114,14 +99,13 @@ void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char 
 static void answer_pending(struct bosh_relay *relay, uint64_t id, unsigned status,
 			   const char *content_type, struct blob *blob)
 {
-	struct pending *pending;
+	struct bosh_pending *pending = bosh_pending_find(&relay->pending, id);
 
-	HASH_FIND(hh, relay->pending, &id, sizeof(id), pending);
-	if (!pending || pending->answered) {
+	if (!pending || pending->is_answered) {
 		blob_unref(blob);
 		return;
 	}
-	pending->answered = true;
+	pending->is_answered = true;
 	site_answer_with(relay->env->site, pending->exchange, status, content_type, blob);
 }
 
@@ -146,7 +130,7 @@ static void drop_answer(struct message *message)
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
 		       const char *content_type, struct blob *blob)
 {
-	unsigned bearer = (unsigned)(exchange >> EXCHANGE_BITS);
+	unsigned bearer = bosh_pending_worker(exchange);
 
 	if (bearer == relay->env->index) {
 		answer_pending(relay, exchange, status, content_type, blob);
@@ -237,25 +221,6 @@ static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_r
 	}
 }
 
-static struct pending *pending_new(struct bosh_relay *relay, struct http_exchange *exchange)
-{
-	struct pending *pending = calloc(1, sizeof(*pending));
-
-	if (!pending) {
-		return NULL;
-	}
-	pending->id = (uint64_t)relay->env->index << EXCHANGE_BITS | relay->next_number++;
-	pending->exchange = exchange;
-	pending->owner = relay->env->index;
-	HASH_ADD(hh, relay->pending, id, sizeof(pending->id), pending);
-	if (!pending->hh.tbl) {
-		free(pending);
-		return NULL;
-	}
-	http_exchange_set_userdata(exchange, pending);
-	return pending;
-}
-
 /* Returns 0 or -ENOMEM. */
 static int read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
 		     struct bosh_request *request)
@@ -294,13 +259,14 @@ static bool find_owner(const struct bosh_relay *relay, struct sv sid, unsigned *
 
 void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct pending *pending = pending_new(relay, exchange);
+	struct bosh_pending *pending = bosh_pending_new(&relay->pending, exchange);
 	struct bosh_request request;
 
 	if (!pending) {
 		answer_without_memory(relay, exchange);
 		return;
 	}
+	http_exchange_set_userdata(exchange, pending);
 	request.exchange = pending->id;
 	const struct forwarded_client client = client_of(relay->env, exchange);
 
@@ -344,12 +310,12 @@ static void drop_gone(struct message *message)
 
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct pending *pending = http_exchange_userdata(exchange);
+	struct bosh_pending *pending = http_exchange_userdata(exchange);
 
-	if (!pending || pending->answered) {
+	if (!pending || pending->is_answered) {
 		return;
 	}
-	pending->answered = true;
+	pending->is_answered = true;
 	if (pending->owner == relay->env->index) {
 		relay->callbacks->gone(relay->userdata, sv_from(pending->sid), pending->id);
 		return;
@@ -373,11 +339,10 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 
 void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
 {
-	struct pending *pending = http_exchange_userdata(exchange);
+	struct bosh_pending *pending = http_exchange_userdata(exchange);
 
 	if (pending) {
-		HASH_DELETE(hh, relay->pending, pending);
-		free(pending);
+		bosh_pending_free(&relay->pending, pending);
 		http_exchange_set_userdata(exchange, NULL);
 	}
 }

@@ -8,8 +8,7 @@
  *
  * bearer       the worker that has the client's connection
  * owner        the worker that has the session
- * exchange id  identifies a request across workers: the bearer's index in the upper 16 bits, a
- *              number that the bearer assigned in the lower 48
+ * exchange id  identifies a request across workers (pending.h)
  */
 #include "common/address.h"
 #include "common/blob.h"

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The BOSH requests whose connections a worker has, until their exchanges have ended. Each round
+ * trip makes one and looks for it once, so neither allocates nor hashes.
+ *
+ * exchange id  identifies a request across workers: in the upper 16 bits the worker that has the
+ *              connection; then the serial number of this use of the place, 24 bits; then the place
+ * place        an index in the table. The last one that became free is used first, while its memory
+ *              is still in the cache
+ *
+ * The serial number keeps what is said of an earlier request, in a message that was under way, from
+ * being taken for the one that has its place now: it repeats after 16 million uses of the place.
+ * The memory stays for the most requests that there have been at a time, 64 bytes each.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/macro.h"
+#include "gateway/bosh/sid.h"
+
+struct http_exchange;
+
+enum {
+	/* More requests than a process has descriptors. */
+	BOSH_PENDING_MAX = 1 << 24,
+	BOSH_PENDING_CHUNK = 64, /* those that are allocated together */
+};
+
+struct bosh_pending {
+	uint64_t id; /* private to the table while the place is free */
+	struct http_exchange *exchange;
+	unsigned owner;           /* the worker that has the session */
+	uint32_t next;            /* private to the table */
+	bool is_used;             /* likewise */
+	bool is_answered;         /* or its client is gone */
+	char sid[SID_LENGTH + 1]; /* "" for a creation request */
+};
+
+struct bosh_pending_table {
+	struct bosh_pending **chunks;
+	uint32_t n_chunks;
+	uint32_t first_free; /* an index; BOSH_PENDING_MAX: none */
+	unsigned worker;
+};
+
+void bosh_pending_table_init(struct bosh_pending_table *table, unsigned worker);
+
+/* May run twice. */
+void bosh_pending_table_deinit(struct bosh_pending_table *table);
+
+/* Returns NULL if out of memory. Only `id` and `exchange` are set, and `owner` to this worker. */
+struct bosh_pending *bosh_pending_new(struct bosh_pending_table *table,
+				      struct http_exchange *exchange);
+
+/* The request of @id, or NULL. */
+struct bosh_pending *bosh_pending_find(const struct bosh_pending_table *table, uint64_t id);
+
+/* Gives the place back. */
+void bosh_pending_free(struct bosh_pending_table *table, struct bosh_pending *pending);
+
+/* The worker that has the connection of @id. */
+unsigned bosh_pending_worker(uint64_t id);
