@@ -323,6 +323,7 @@ static int read_title(struct file *file, const struct config_table *table, char 
 
 static int read_section(struct file *file, const struct meaning *meaning)
 {
+	assert(meaning->table); /* or find() has found a setting */
 	struct config_place place = place_of(file);
 	char *title;
 	int r = read_title(file, meaning->table, &title);

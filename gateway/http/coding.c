@@ -248,7 +248,7 @@ static int compress_text(struct coder *coder, struct sv plain, int flush, struct
 {
 	z_stream *stream = &coder->deflate;
 	/* A flush may need a few bytes more than the text alone. */
-	uLong n_room = deflateBound(stream, plain.n) + 2 * FLUSH_SIZE;
+	uLong n_room = deflateBound(stream, plain.n) + 2UL * FLUSH_SIZE;
 	int r = buffer_reserve(coded, n_room);
 
 	if (r < 0) {

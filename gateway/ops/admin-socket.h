@@ -28,7 +28,7 @@ enum {
 _must_check_ int admin_socket_open(const char *place, struct admin_socket *ret_socket);
 
 /* Closes the socket, and removes its path unless another process has taken it. May run twice. */
-void admin_socket_close(struct admin_socket *socket);
+void admin_socket_close(struct admin_socket *admin);
 
 /* Connects to the admin listener at @place. Returns the descriptor or a negative errno. */
 _must_check_ int admin_socket_connect(const char *place);

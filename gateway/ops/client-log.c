@@ -29,7 +29,7 @@ static struct quota_limits limits_of(enum client_log_kind kind, const struct cen
 	return (struct quota_limits){
 		.n_client = is_session ? limits->sessions_per_client : CLIENT_LOG_LINES_MAX,
 		.n_others = is_session ? limits->sessions : CLIENT_LOG_LINES_OTHERS_MAX,
-		.interval_ms = CLIENT_LOG_INTERVAL_S * 1000,
+		.interval_ms = CLIENT_LOG_INTERVAL_S * INT64_C(1000),
 	};
 }
 

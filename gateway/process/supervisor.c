@@ -191,7 +191,7 @@ static void read_signals(struct supervisor *supervisor)
 {
 	struct signalfd_siginfo info;
 
-	while (read(supervisor->signals, &info, sizeof(info)) == sizeof(info)) {
+	while (read(supervisor->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		on_signal(supervisor, (int)info.ssi_signo);
 	}
 }
