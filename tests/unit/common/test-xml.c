@@ -267,6 +267,9 @@ static void test_utf16(void **state)
 			pieces_check((struct sv){bytes, n}, run, *state, "error 2\n");
 		}
 	}
+	/* Half a byte order mark is none of UTF-8 either. */
+	pieces_check(SV("\xfe<x/>"), run, *state, "error 2\n");
+	pieces_check(SV("\xff<x/>"), run, *state, "error 2\n");
 	/* No document in any encoding: whether expat would read it as UTF-16 depends on the cut. */
 	pieces_check((struct sv){"&\0\0", 3}, run, *state, "error 1\n");
 	pieces_check((struct sv){"a\0<\0", 4}, run, *state, "error 1\n");

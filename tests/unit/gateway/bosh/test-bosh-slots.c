@@ -100,7 +100,9 @@ static void test_under_way(void **state)
 static void test_opener(void **state)
 {
 	(void)state;
-	push(1, 6, 0);
+	push(1, 6, 0)->kind = BOSH_SLOT_OPENER;
+	assert_true(bosh_slots_have_opener(&slots));
+	bosh_slots_last(&slots)->kind = BOSH_SLOT_PLAIN;
 	assert_false(bosh_slots_have_opener(&slots));
 	push(2, 7, 0)->kind = BOSH_SLOT_EXTRA;
 	assert_false(bosh_slots_have_opener(&slots));

@@ -402,14 +402,39 @@ static void test_paths(void **state)
 	}
 }
 
+/* Whose path has escapes is not judged by how it is written. */
+static void test_escaped(void **state)
+{
+	static const struct {
+		const char *target;
+		bool is_escaped;
+	} targets[] = {
+		{"/http-bind", false},
+		{"/http%2dbind", true},
+		{"/%68ttp-bind", true},
+		{"/http-bind?a=%20", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(targets); i++) {
+		struct http_head head;
+		char text[64];
+
+		snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: a\r\n\r\n",
+			 targets[i].target);
+		assert_int_equal(feed_whole(sv_from(text), &head), HTTP_HEAD_DONE);
+		assert_int_equal(head.is_escaped, targets[i].is_escaped);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),       cmocka_unit_test(test_incomplete),
-		cmocka_unit_test(test_aliens),      cmocka_unit_test(test_head_size),
-		cmocka_unit_test(test_target_size), cmocka_unit_test(test_line_count),
-		cmocka_unit_test(test_values),      cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_method_length),
+		cmocka_unit_test(test_rules),         cmocka_unit_test(test_incomplete),
+		cmocka_unit_test(test_aliens),        cmocka_unit_test(test_head_size),
+		cmocka_unit_test(test_target_size),   cmocka_unit_test(test_line_count),
+		cmocka_unit_test(test_values),        cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_method_length), cmocka_unit_test(test_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
