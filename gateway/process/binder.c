@@ -22,18 +22,18 @@ static int answer_listen(struct sockets *sockets, int fd, const struct control_m
 	place.name[BIND_NAME_MAX - 1] = '\0';
 	answer.result = sockets_want(sockets, &place, question->n, &found);
 	answer.is_given = found.are_given;
-	const int *fds = found.fds;
-	size_t n = found.n_fds;
+	size_t n_sent = 0;
 	int r;
 
 	do {
+		size_t n = found.n_fds - n_sent;
 		size_t n_now = n < CONTROL_FDS_MAX ? n : CONTROL_FDS_MAX;
+		const int *fds = n_now ? found.fds + n_sent : NULL;
 
-		n -= n_now;
-		answer.n = (uint32_t)n;
+		answer.n = (uint32_t)(n - n_now);
 		r = control_send_patiently(fd, &answer, fds, n_now);
-		fds += n_now;
-	} while (r == 0 && n);
+		n_sent += n_now;
+	} while (r == 0 && n_sent < found.n_fds);
 	return r;
 }
 
