@@ -93,7 +93,7 @@ static bool accept_some(struct accepting *socket, int n)
 	struct acceptor *acceptor = socket->acceptor;
 
 	for (int i = 0; i < n; i++) {
-		struct sockaddr_storage storage;
+		struct sockaddr_storage storage = {0};
 		socklen_t n_storage = sizeof(storage);
 		struct address peer;
 		int fd = accept4(socket->fd, (struct sockaddr *)&storage, &n_storage,
