@@ -58,18 +58,22 @@ static int make(const char *path, FILE *stream, struct writer *dump, struct conf
 {
 	struct config_errors errors = {.stream = stream};
 	struct config *config = calloc(1, sizeof(*config));
+	int r = config ? 0 : -ENOMEM;
 
-	if (!config) {
-		return -ENOMEM;
+	if (r == 0 && path) {
+		r = config_note_file(&errors, path);
 	}
-	config->n_references = 1;
-	int r = path ? config_note_file(&errors, path) : 0;
-
 	if (r == 0) {
+		config->n_references = 1;
 		r = fill(config, path, &errors, dump);
 	}
+	if (r == -ENOMEM) {
+		fprintf(stream, "%s: out of memory\n", path ? path : "the defaults");
+	}
+	if (!config) {
+		return r;
+	}
 	config->files = errors.files;
-
 	if (r < 0) {
 		config_free(config);
 		return r;

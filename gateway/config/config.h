@@ -107,8 +107,8 @@ struct config {
 /* Reads @path, or uses the built-in defaults when it is NULL. Mistakes (an unknown key, a bad
  * value, a file that cannot be read) are printed to @errors as "FILE:LINE: key: expected ..., got
  * ...": all of them, up to the first error of syntax. The caller has the only reference to the
- * result. Returns 0, -EINVAL (printed), -ENOMEM, or the negative errno of reading the file
- * (printed). */
+ * result. Returns 0, -EINVAL, -ENOMEM, or the negative errno of reading the file; all of them
+ * are printed. */
 _must_check_ int config_new(const char *path, FILE *errors, struct config **ret_config);
 
 /* Reads @path like config_new(), and appends the configuration in force to @dump: a file that reads

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -516,7 +518,11 @@ int server_run(const struct launch *launch, const char *path)
 	}
 	int r = snapshot_new(config, &server.shared.snapshot);
 
-	r = r < 0 ? r : run(&server);
+	if (r < 0) {
+		fprintf(stderr, "doab: %s\n", strerror(-r));
+	} else {
+		r = run(&server);
+	}
 	free_all(&server);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
