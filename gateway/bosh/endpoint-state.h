@@ -9,7 +9,7 @@
  * endpoint.c  finds the session of a request, creates new ones
  * entry.c     connects engine and links: carries out the engine's actions, and reports to it what
  *             arrived
- * leg.c       opens, finds and closes legs
+ * leg.c       opens, finds and closes legs, and carries out the actions on one
  */
 /* By default uthash exits the process when it runs out of memory. */
 #define HASH_NONFATAL_OOM 1
@@ -134,3 +134,10 @@ _must_check_ int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failu
 
 /* Drops the link of @leg because of a failure of @kind. Returns as above. */
 _must_check_ int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind);
+
+/* What an action of the engine says about a stream to open or to restart. Views into @texts. */
+struct bosh_target bosh_target_read(const struct buffer *texts);
+
+/* Carries out @action on a stream that has a link. Returns 0, LINK_E_* after which the stream
+ * cannot go on, or a negative errno after which the session cannot. */
+_must_check_ int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action);

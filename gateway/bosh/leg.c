@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/bosh/bounce.h"
 #include "gateway/bosh/endpoint-state.h"
 
 static void give_back(const struct bosh_entry *session, struct admission_seats *seats,
@@ -104,4 +105,97 @@ int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind)
 	failure_set(&failure, kind, NULL);
 	bosh_leg_close(leg, true);
 	return bosh_leg_fail(leg, &failure);
+}
+
+/* Actions of the engine on a stream. */
+
+static struct sv take_string(struct sv *rest)
+{
+	size_t n = sv_find(*rest, '\0');
+	struct sv text = sv_first(*rest, n);
+
+	*rest = sv_skip(*rest, n + 1);
+	return text;
+}
+
+struct bosh_target bosh_target_read(const struct buffer *texts)
+{
+	struct sv rest = buffer_sv(texts);
+	struct bosh_target target;
+
+	target.to = take_string(&rest);
+	target.from = take_string(&rest);
+	target.lang = take_string(&rest);
+	target.version = take_string(&rest);
+	target.route = take_string(&rest);
+	return target;
+}
+
+/* The domain of a stream stays, although the client must repeat it (RFC 6120, 4.3.3). */
+static int restart(struct bosh_leg *leg, const struct buffer *texts)
+{
+	struct bosh_target target = bosh_target_read(texts);
+
+	return link_restart(leg->link, &(struct stream_target){.from = target.from,
+							       .lang = target.lang,
+							       .version = target.version});
+}
+
+static int forward(struct bosh_leg *leg, const struct bosh_action *action)
+{
+	const struct buffer *payloads = &action->payloads;
+	struct bosh_entry *session = leg->session;
+	struct failure failure;
+
+	if (!login_guard_sent(&session->log, leg->domain, leg->link, buffer_sv(payloads),
+			      &failure)) {
+		bosh_leg_close(leg, false);
+		return bosh_leg_fail(leg, &failure);
+	}
+	int r = link_gather(leg->link, buffer_sv(payloads));
+
+	session_log_from_client(&session->log, action->n_payloads, payloads->n);
+	if (r == 0 && link_is_congested(leg->link)) {
+		r = bosh_session_congest(
+			session->engine, leg->stream,
+			link_is_full(leg->link) ? BOSH_CONGESTION_FULL : BOSH_CONGESTION_SOME,
+			bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
+	}
+	return r;
+}
+
+static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
+{
+	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
+	int r = bosh_bounce(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
+
+	/* Nothing can be sent before the features, but then there was nothing to return either. */
+	if (r == 0 && answers.n) {
+		r = link_write(leg->link, buffer_sv(&answers));
+	}
+	return r < 0 ? r : 0;
+}
+
+int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action)
+{
+	switch (action->kind) {
+	case BOSH_ACTION_SEND:
+		return forward(leg, action);
+	case BOSH_ACTION_RESTART:
+		return restart(leg, &action->payloads);
+	case BOSH_ACTION_BOUNCE:
+		return bounce(leg, &action->payloads);
+	case BOSH_ACTION_CLOSE:
+		bosh_leg_close(leg, false);
+		return 0;
+	case BOSH_ACTION_STOP_READING:
+	case BOSH_ACTION_RESUME_READING:
+		link_pause(leg->link, action->kind == BOSH_ACTION_STOP_READING);
+		return 0;
+	case BOSH_ACTION_ANSWER:
+	case BOSH_ACTION_OPEN:
+	case BOSH_ACTION_END:
+		break;
+	}
+	return 0;
 }
