@@ -131,6 +131,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 		bosh_session_set_managed(engine, leg->stream);
 	}
 	if (r < 0) {
+		buffer_truncate(pending, n_before);
+		bosh_leg_return(leg);
 		bosh_entry_settle(leg->session, r);
 	} else if (!login_guard_received(&leg->session->log, leg->domain, leg->link, &failure)) {
 		end_guesses(leg, &failure);
@@ -351,8 +353,9 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 	}
 }
 
-/* @r is what the engine returned. Actions may add further actions. */
-void bosh_entry_settle(struct bosh_entry *session, int r)
+/* @r is what the engine returned. Actions may add further actions. Returns 0 or a negative errno,
+ * after which the session cannot go on. */
+static int carry_out_all(struct bosh_entry *session, int r)
 {
 	struct bosh_actions *actions = &session->endpoint->actions;
 
@@ -374,13 +377,35 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 		}
 	}
 	actions->n = 0;
+	return r;
+}
+
+/* Ends a session that had no memory to go on. Little is needed, and there may be some again: then
+ * what its servers have sent goes out with the last answer, or back to them. */
+static void give_up(struct bosh_entry *session)
+{
+	struct failure failure;
+
+	session_log_out_of_memory(&session->log);
+	if (!session->over) {
+		failure_set(&failure, FAILURE_INTERNAL, "out of memory");
+		(void)carry_out_all(session, bosh_session_shut(
+						     session->engine, &failure,
+						     bosh_endpoint_now(session->endpoint),
+						     &session->endpoint->actions));
+	}
+	answer_all(session);
+	bosh_entry_end(session);
+}
+
+void bosh_entry_settle(struct bosh_entry *session, int r)
+{
+	r = carry_out_all(session, r);
 	if (r == 0 && !session->over) {
 		r = charge(session);
 	}
 	if (r < 0) {
-		answer_all(session);
-		session_log_out_of_memory(&session->log);
-		bosh_entry_end(session);
+		give_up(session);
 	} else if (!session->over) {
 		bosh_entry_arm(session);
 	}

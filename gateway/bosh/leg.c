@@ -176,6 +176,16 @@ static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 	return r < 0 ? r : 0;
 }
 
+void bosh_leg_return(struct bosh_leg *leg)
+{
+	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
+
+	if (!link_stream(leg->link)->managed &&
+	    stream_event_write(link_stream(leg->link), &element) == 0) {
+		(void)!bounce(leg, &element);
+	}
+}
+
 int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	switch (action->kind) {
