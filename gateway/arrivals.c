@@ -138,6 +138,11 @@ int arrivals_new(struct worker_env *env, arrivals_done done, void *userdata,
 	return 0;
 }
 
+bool arrivals_are_shaking(const struct arrivals *arrivals)
+{
+	return secured_is_busy(arrivals->secured);
+}
+
 struct arrivals *arrivals_free(struct arrivals *arrivals)
 {
 	if (arrivals) {

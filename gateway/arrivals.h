@@ -22,5 +22,8 @@ _must_check_ int arrivals_new(struct worker_env *env, arrivals_done done, void *
  * (worker_enter_proxy()), which has to send a PROXY header. */
 void arrivals_take(struct arrivals *arrivals, struct wire *wire, bool is_proxied);
 
+/* Whether a TLS handshake is under way: its client waits for us. */
+bool arrivals_are_shaking(const struct arrivals *arrivals);
+
 /* Call it after wire_hub_close(). Takes NULL; returns NULL. */
 struct arrivals *arrivals_free(struct arrivals *arrivals);

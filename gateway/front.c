@@ -60,8 +60,8 @@ static void on_cut(void *userdata, struct http_exchange *exchange)
 
 static void adopt(struct front *front, struct wire *wire, bool is_first)
 {
-	int r = front->env->is_stopping ? -ESHUTDOWN
-					: http_reader_adopt(front->reader, wire, is_first);
+	/* As long as there is a reader, also while the worker stops: their requests may be here. */
+	int r = front->reader ? http_reader_adopt(front->reader, wire, is_first) : -ESHUTDOWN;
 
 	if (r < 0) {
 		if (r != -ESHUTDOWN) {
@@ -408,7 +408,8 @@ void front_connect(struct front *front, struct mailbox *const *mailboxes)
 
 bool front_is_busy(const struct front *front)
 {
-	return (front->reader && http_reader_is_busy(front->reader)) ||
+	return (front->arrivals && arrivals_are_shaking(front->arrivals)) ||
+	       (front->reader && http_reader_is_busy(front->reader)) ||
 	       (front->server && http_server_is_busy(front->server));
 }
 

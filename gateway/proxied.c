@@ -125,7 +125,6 @@ struct proxied *proxied_free(struct proxied *proxied)
 		return NULL;
 	}
 	while ((waiting = LIST_FIRST(&proxied->waiting))) {
-		wire_close(waiting->wire);
 		forget(waiting);
 	}
 	free(proxied);

@@ -29,5 +29,5 @@ _must_check_ int proxied_new(const struct proxied_options *options, struct proxi
  * negative errno; the wire is then as before. */
 _must_check_ int proxied_adopt(struct proxied *proxied, struct wire *wire, unsigned timeout_s);
 
-/* Closes the wires that wait. Call it before wire_hub_close(). Takes NULL; returns NULL. */
+/* Call it after wire_hub_close(), which closes the wires that wait. Takes NULL; returns NULL. */
 struct proxied *proxied_free(struct proxied *proxied);

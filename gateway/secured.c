@@ -159,6 +159,11 @@ int secured_adopt(struct secured *secured, struct wire *wire, unsigned timeout_s
 	return 0;
 }
 
+bool secured_is_busy(const struct secured *secured)
+{
+	return !LIST_EMPTY(&secured->shaking);
+}
+
 struct secured *secured_free(struct secured *secured)
 {
 	struct shaking *shaking;

@@ -25,5 +25,8 @@ _must_check_ int secured_new(const struct secured_options *options, struct secur
  * Returns 0 or a negative errno; the wire is then as before. */
 _must_check_ int secured_adopt(struct secured *secured, struct wire *wire, unsigned timeout_s);
 
+/* Whether a handshake is under way. */
+bool secured_is_busy(const struct secured *secured);
+
 /* Call it after wire_hub_close(). Takes NULL; returns NULL. */
 struct secured *secured_free(struct secured *secured);

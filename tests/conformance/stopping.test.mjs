@@ -118,6 +118,32 @@ test('connections that wait to be accepted are served', TIMEOUT, async () => {
 	removeFolder(doab.folder);
 });
 
+test('connections of a proxy that wait at the end: those that have said all are served, the others closed', TIMEOUT, async () => {
+	const port = await freePort();
+	const doab = await Doab.start({ workers: 2, exempt: ['127.0.0.1'],
+		listeners: { [`127.0.0.1:${port}`]: { proxy_protocol: 'v1', proxy_peers: ['127.0.0.1'] } } });
+	const { serverPid } = doab;
+	const header = 'PROXY TCP4 192.0.2.1 192.0.2.2 5000 80\r\n';
+	const silent = await Promise.all(Array.from({ length: 5 }, () => HttpConnection.open(port)));
+	silent.slice(1).forEach((connection) => connection.write(header.slice(0, 20)));
+	doab.child.kill('SIGHUP');
+	await doab.logged('reloaded');
+	process.kill(serverPid, 'SIGSTOP');
+	const waiting = await Promise.all(Array.from({ length: 20 }, () => HttpConnection.open(port)));
+	waiting.forEach((connection) => connection.write(`${header}GET / HTTP/1.1\r\nHost: a\r\n\r\n`));
+	doab.child.kill('SIGTERM');
+	await doab.logged('stopping');
+	process.kill(serverPid, 'SIGCONT');
+	for (const connection of waiting) {
+		assert.equal((await connection.head()).status, 200);
+		connection.close();
+	}
+	await Promise.all(silent.map((connection) => connection.closed));
+	await ends(doab);
+	assertOrderly(doab);
+	removeFolder(doab.folder);
+});
+
 test('a gateway that drains opens no session on the connections that it still has', TIMEOUT, async () => {
 	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, drain_timeout: 3600 });
 	const client = new BoshClient(stage.port, { connection: new http.Agent({ keepAlive: true, maxSockets: 1 }) });
