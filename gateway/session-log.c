@@ -191,6 +191,9 @@ void session_log_failed(struct session_log *log, const char *domain, const struc
 	};
 
 	metrics_fail(log->env->metrics, (enum metrics_transport)log->transport, failure->kind);
+	if (failure->kind == FAILURE_LOGIN_TIMEOUT) {
+		metrics_refuse(log->env->metrics, METRIC_REFUSAL_LOGIN_TIMEOUT);
+	}
 	if (is_last) {
 		session_log_set_reason(log, failure_name(failure->kind));
 	}

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
-import { openWebSocket } from '../support/http.mjs';
+import { httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
@@ -227,11 +227,13 @@ for (const [transport, Session] of Object.entries(TRANSPORTS)) {
 	});
 
 	test(`${transport}: login_timeout ends a session that does not log in, and no other`, TIMEOUT, async () => {
-		const stage = await open({ login_timeout: 2 });
+		const admin = await freePort();
+		const stage = await open({ login_timeout: 2, admin: `127.0.0.1:${admin}` });
 		const user = await login(Session, stage, '198.51.100.1');
 		const idler = await Session.open(stage, '198.51.100.2');
 		await stage.doab.logged('session-failed', { client: '198.51.100.2', failure: 'login-timeout' });
 		assert.ok(await idler.isOver());
+		assert.match((await httpRequest(admin, 'GET', '/metrics')).text, /^doab_refusals_total\{limit="login_timeout"\} 1$/m);
 		await stage.doab.readLog();
 		assert.doesNotMatch(stage.doab.log, /event=session-(failed|closed) client=198\.51\.100\.1 /);
 		await user.close();
