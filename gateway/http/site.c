@@ -377,11 +377,17 @@ static bool is_preflight(const struct http_exchange *exchange)
 	       http_exchange_header(exchange, "Access-Control-Request-Method").n;
 }
 
+/* A question about the server as a whole (RFC 9110, 9.3.7). */
+static bool is_about_server(const struct http_exchange *exchange)
+{
+	return has_method(exchange, SV("OPTIONS")) && has_path(exchange, "*");
+}
+
 void site_answer(const struct site *site, struct http_exchange *exchange)
 {
 	const char *methods = methods_of(site, exchange);
 
-	if (!methods && is_preflight(exchange)) {
+	if (!methods && (is_preflight(exchange) || is_about_server(exchange))) {
 		answer_options(site, exchange, "GET, HEAD, OPTIONS, POST");
 	} else if (!methods) {
 		answer_sentence(site, exchange, 404, "There is nothing here.\n", NULL);

@@ -86,6 +86,15 @@ test('OPTIONS: the preflight of a browser is answered', TIMEOUT, async () => {
 	}
 });
 
+test('OPTIONS *: what the server can do; no other method takes *', TIMEOUT, async () => {
+	const { status, headers } = await ask(open, 'OPTIONS', '*');
+	assert.equal(status, 204);
+	assert.equal(headers.allow, 'GET, HEAD, OPTIONS, POST');
+	for (const method of ['GET', 'POST']) {
+		assert.notEqual((await ask(open, method, '*', method === 'POST' ? { body: FIRST } : {})).status, 200);
+	}
+});
+
 test('a list of origins: those in it are named, the others get nothing', TIMEOUT, async () => {
 	const yes = await ask(listed, 'POST', '/http-bind', { body: FIRST, headers: { Origin: LISTED } });
 	assert.equal(yes.status, 200);
