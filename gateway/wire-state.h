@@ -66,6 +66,7 @@ struct wire {
 	int fd;                       /* -1: closed or given away */
 	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot */
 	uint32_t n_discarded;
+	uint32_t lingers_until; /* a tick */
 	uint16_t idle_s;
 	bool hung_up : 1;
 	bool wakes : 1;       /* `ready` is due */

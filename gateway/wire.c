@@ -295,11 +295,25 @@ static void on_lingering(void *user)
 	linger_on(user);
 }
 
+/* What is written renews the deadline, up to the end of all patience. */
+static void set_linger_deadline(struct wire *wire)
+{
+	uint32_t now = wire->hub->tick;
+	uint32_t left = wire->lingers_until > now ? wire->lingers_until - now : 1;
+	uint32_t seconds = wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S;
+
+	wire_set_deadline(wire, seconds < left ? seconds : left);
+}
+
 static void on_lingering_written(void *user)
 {
 	struct wire *wire = user;
 
-	wire_set_deadline(wire, wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S);
+	if (wire->hub->tick >= wire->lingers_until) {
+		wire_close(wire);
+		return;
+	}
+	set_linger_deadline(wire);
 	linger_on(wire);
 }
 
@@ -318,6 +332,7 @@ void wire_linger(struct wire *wire)
 {
 	wire_set_user(wire, &lingering, wire);
 	wire_flush(wire);
-	wire_set_deadline(wire, wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S);
+	wire->lingers_until = wire->hub->tick + WIRE_DRAIN_MAX_S;
+	set_linger_deadline(wire);
 	linger_on(wire);
 }

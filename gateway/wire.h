@@ -56,6 +56,9 @@ enum {
 	/* How long one waits for a client that reads nothing of what is still to be sent; a slow
 	 * link must get the whole answer. */
 	WIRE_DRAIN_S = 30,
+	/* How long a lingering wire may take in all: a client that reads a little now and then must
+	 * not keep the descriptor and the answer for ever. */
+	WIRE_DRAIN_MAX_S = 600,
 	WIRE_LINGER_MAX = 1024 * 1024,
 	WIRE_PARTS_MAX = 4,
 	/* To copy more costs more than the write that it could save. */

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "gateway/wire.h"
+#include "gateway/wire-state.h"
 #include "tests/unit/failmalloc.h"
 
 enum {
@@ -421,6 +421,33 @@ static void test_linger_drains(void **state)
 	turn_until(&one.n_closed, 1);
 }
 
+/* Even if it reads now and then, there is an end to it. */
+static void test_linger_drains_for_so_long(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct wire *wire;
+	struct blob *body;
+	char some[256 * 1024];
+
+	(void)state;
+	assert_int_equal(blob_new(LONG, &body), 0);
+	memset(body->data, 'x', LONG);
+	join(0, true);
+	wire = client->wire;
+	assert_int_equal(wire_send_blob(wire, NULL, 0, body), 0);
+	wire_linger(wire);
+	assert_int_equal(wire->lingers_until, one.hub->tick + WIRE_DRAIN_MAX_S);
+	/* One second before that, it goes on. */
+	wire->lingers_until = one.hub->tick + 1;
+	wire->callbacks->written(wire);
+	assert_int_equal(one.n_closed, 0);
+	wire->lingers_until = one.hub->tick;
+	while (one.n_closed == 0) {
+		assert_int_not_equal(recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT), 0);
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+}
+
 static void test_linger_is_bounded(void **state)
 {
 	static const char some[64 * 1024];
@@ -655,6 +682,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_drains, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_drains_for_so_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
