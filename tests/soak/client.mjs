@@ -16,9 +16,9 @@ const BATCH_STANZAS = 8;
 const POLLING_MARGIN_MS = 300;
 const LATE_MS = 30000; // on top of `wait`; the machine may be busy
 const PAUSE_MEAN_MS = 12000;
-const PAUSE_RETURN_MS = 5000;
 const PAUSE_LONGER_S = 8; // than the inactivity
 const RETURN_PART = 0.3; // of a pause, to get a request through, mishaps included, before it is over
+const RETURNED_MS = 5000; // after a pause, it has got one through
 
 // A moment without a request between two polls, seldom a long one.
 function rest(chance) {
@@ -36,7 +36,7 @@ export class SoakClient extends SoakSession {
 		this.connections = new Connections(this.port, this.secure);
 		this.window = new RequestWindow(this.chance.integer(1, RID_MOST));
 		this.keys = this.traits.keys ? new KeySequence(new Chance(this.seed, 'keys', this.session)) : undefined;
-		Object.assign(this, { outbox: [], resumeAt: 0, nextEmptyAt: 0, nReset: 0 });
+		Object.assign(this, { outbox: [], resumeAt: 0, nextEmptyAt: 0 });
 	}
 
 	// Its first request. The answer cannot be asked for again, so nothing befalls it.
@@ -237,7 +237,7 @@ export class SoakClient extends SoakSession {
 
 	get maySleep() {
 		// A pause must end in time.
-		return !this.isPausing && !this.wantsPause && Date.now() > this.resumeAt + PAUSE_RETURN_MS;
+		return !this.isPausing && !this.wantsPause && Date.now() > this.resumeAt + RETURNED_MS;
 	}
 
 	freeze() {

@@ -157,16 +157,18 @@ export class Place {
 		const peer = this.peerOf(client);
 		const { transport, ...traits } = client.traits;
 		const name = `session ${client.session} (${transport}, ${client.secure ? 'TLS' : 'plain'}, ${client.domain}): `;
+		const wrong = [];
 		const failures = [];
 		judge({ client, peer, ending }, {
 			fail: (text) => failures.push(name + text),
+			wrong: (text) => wrong.push(name + text),
 			add: (direction, counts) => this.soak.count(direction, transport, counts),
-			twice: 0,
 		});
 		const isExcused = failures.length > 0 && this.soak.hasStalled(client.born);
 		this.soak.stats.excused += isExcused;
-		if (failures.length && !isExcused) {
-			failures.forEach((text) => this.soak.failed(text));
+		const all = isExcused ? wrong : [...wrong, ...failures];
+		all.forEach((text) => this.soak.failed(text));
+		if (all.length) {
 			this.soak.noted(`${name}${JSON.stringify(traits)}`, client.notes.slice(-NOTES_TOLD));
 		}
 		this.soak.stats.endings[ending]++;

@@ -121,6 +121,12 @@ function numbers(object, prefix = '') {
 	return Object.entries(object).flatMap(([name, value]) => (typeof value === 'object' ? numbers(value, `${name}: `) : [[prefix + name, value]]));
 }
 
+function stallText({ stalls, stats }) {
+	const longest = Math.max(...stalls.map(({ ms }) => ms));
+	return stalls.length ? `The machine let them stand still ${stalls.length} times, for up to ${(longest / 1000).toFixed(1)} s; ` +
+		`${stats.excused} sessions that saw it are not judged.` : '';
+}
+
 // @result: what soak() returns.
 export function makePage(result) {
 	const { failures, seed, n, seconds, events, samples } = result;
@@ -132,7 +138,8 @@ export function makePage(result) {
 <style>${STYLE}</style></head><body>
 <h1>${n} sessions for ${timeText(Math.round(seconds))}: ${verdict}</h1>
 <p class="soft">Seed ${escapeHtml(seed)}; ${escapeHtml(result.version)}; ${escapeHtml(result.date)}. ${result.nStanzas} stanzas,
-${result.stats.sessions} sessions. The clients and servers of the soak used ${result.ownCores.toFixed(2)} cores.</p>
+${result.stats.sessions} sessions. The clients and servers of the soak used ${result.ownCores.toFixed(2)} cores.
+${stallText(result)}</p>
 ${list ? `<ul class="failures">${list}</ul>` : ''}
 ${stanzaTable(result)}
 <h2>Over the time</h2>

@@ -6,8 +6,8 @@
 //
 // What a client may do and when is chosen by the seed. What comes of it depends on time, too, so a seed brings back the kind of
 // a run rather than each byte of it.
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { readFileSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import tls from 'node:tls';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { Doab, runDoab } from '../support/doab.mjs';
@@ -28,7 +28,10 @@ const SAMPLES = 1800;
 const SAMPLE_LEAST_MS = 500;
 const OPENING_S = [2, 60]; // for all of them, at least and at most
 const SETTLE_MS = 1500;
+// A session may hear of the end of its stream only when its client comes back from a pause.
 const OUTAGE_SHADOW_MS = 150000;
+// No session of an earlier process is cut short: the longest life, and the time to find out that the client is gone.
+const DRAIN_LEAST_S = 300;
 // The earlier process may close a connection to the admin port that it has not served yet.
 const UPGRADE_SHADOW_MS = 2000;
 const NOTES_MAX = 8;
@@ -51,7 +54,7 @@ const newCounts = () => ({ sent: 0, arrived: 0, returned: 0, doubt: 0 });
 class Soak {
 	constructor({ seconds, nSessions, seed }) {
 		Object.assign(this, { seconds, n: nSessions, seed, nOpen: 0, ...ratesOf(seconds, nSessions), steadyMs: STEADY_MS });
-		Object.assign(this, { stats: newStats(), failures: [], nFailures: 0, notes: [], samples: [], events: [], roundTrips: [], stalls: [] });
+		Object.assign(this, { stats: newStats(), failures: [], notes: [], samples: [], events: [], roundTrips: [], stalls: [] });
 		this.counts = { up: { bosh: newCounts(), websocket: newCounts() }, down: { bosh: newCounts(), websocket: newCounts() } };
 		this.book = { peers: new Map(), steady: new Set(), errors: [] };
 		this.ending = new Promise((resolve) => (this.setEnding = resolve));
@@ -106,6 +109,16 @@ class Soak {
 		return (performance.now() - this.t0) / 1000;
 	}
 
+	gatewayConfig() {
+		return {
+			workers: 2, log_level: process.env.DOAB_SOAK_LOG ? 'debug' : 'info', admin: `127.0.0.1:${this.adminPort}`,
+			hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: 65536, ping_interval: this.inactivity,
+			open_timeout: 60, connect_timeout: 30, header_timeout: 60, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + DRAIN_LEAST_S),
+			sessions_per_address: 10000, connections_per_address: 20000, connection_rate: 0, session_rate: 0, domain_session_rate: 0,
+			domains: Object.fromEntries(this.servers.map((server) => [server.domain, server.section()])),
+		};
+	}
+
 	async start() {
 		this.folder = temporaryFolder('soak');
 		const authority = new Authority(this.folder);
@@ -117,10 +130,7 @@ class Soak {
 		const securePort = await freePort();
 		this.adminPort = await freePort();
 		this.doab = await Doab.start({
-			workers: 2, log_level: process.env.DOAB_SOAK_LOG ? 'debug' : 'info', hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: 65536,
-			ping_interval: this.inactivity, open_timeout: 60, connect_timeout: 30, header_timeout: 60, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + 300), admin: `127.0.0.1:${this.adminPort}`,
-			sessions_per_address: 10000, connections_per_address: 20000, connection_rate: 0, session_rate: 0, domain_session_rate: 0,
-			domains: Object.fromEntries(this.servers.map((server) => [server.domain, server.section()])),
+			...this.gatewayConfig(),
 			listeners: { [`127.0.0.1:${securePort}`]: { tls: { certificate: front.certificate, key: front.key } } },
 		}, { copy: true });
 		const context = tls.createSecureContext({ ca: readFileSync(authority.certificate) });
