@@ -93,6 +93,7 @@ _must_check_ int control_send_patiently(int fd, const struct control_message *me
 					const int *fds, size_t n_fds);
 
 /* Receives a message; while the kernel is out of memory, it waits as above. The caller owns the
- * descriptors; the others are -1. A message of another length is -EPROTO. Returns CONTROL_... or a negative errno. */
+ * descriptors; the others are -1. A message of another length is -EPROTO. Returns CONTROL_... or a
+ * negative errno. */
 _must_check_ int control_receive(int fd, struct control_message *ret_message,
 				 int ret_fds[static CONTROL_FDS_MAX], size_t *ret_n_fds);

@@ -18,8 +18,8 @@
 #include "gateway/process/notify.h"
 
 enum {
-	/* Reports that every worker runs: often enough for a log of the hang to be of use, and not so
-	 * often that they are work. */
+	/* Reports that every worker runs: often enough for a log of the hang to be of use, and not
+	 * so often that they are work. */
 	ALIVE_MAX_MS = 1000,
 	ALIVE_MIN_MS = 10,
 };

@@ -26,8 +26,8 @@ static bool is_moved(const struct connection *connection, const struct session *
 	       memcmp(connection->worker, session->sid + WORKER_AT, WORKER_LENGTH) != 0;
 }
 
-/* One of any worker or, if @moves and there is one, to another worker; NULL: there is none. Where the
- * search begins is left to chance: those that became idle together were answered by the same
+/* One of any worker or, if @moves and there is one, to another worker; NULL: there is none. Where
+ * the search begins is left to chance: those that became idle together were answered by the same
  * worker. */
 static struct connection *find_idle(struct load *load, const struct session *session, bool moves)
 {

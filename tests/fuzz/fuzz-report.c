@@ -5,7 +5,8 @@
  * only if it names the domain, or if DANE or the policy need no name; the failure and the report
  * agree on what is wrong, and the report is text that ends.
  *
- * covers: gateway/upstream/tls/report.c gateway/upstream/tls/failure.c gateway/upstream/tls/verify.c
+ * covers: gateway/upstream/tls/report.c gateway/upstream/tls/failure.c
+ * covers: gateway/upstream/tls/verify.c
  */
 #include "tests/fuzz/fuzz.h"
 

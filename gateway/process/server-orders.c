@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "gateway/door.h"
+#include "gateway/log-setup.h"
+#include "gateway/ops/admin.h"
+#include "gateway/process/binder.h"
+#include "gateway/process/reload.h"
+#include "gateway/process/server-state.h"
+
+/* The clock of the workers' loops. */
+static struct mono now(void)
+{
+	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
+}
+
+static void report(const struct server *server, enum control_kind kind, int result)
+{
+	const struct control_message message = {
+		.kind = kind,
+		.result = result,
+	};
+
+	/* A supervisor that is gone is noticed where its orders are read. */
+	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
+}
+
+void server_report_ready(const struct server *server)
+{
+	const struct config *config = server->shared.snapshot->config;
+	struct control_message message = {
+		.kind = CONTROL_READY,
+		.n = (uint32_t)config->log_format,
+	};
+
+	if (config->log_path && strlen(config->log_path) < sizeof(message.place.name)) {
+		message.is_given = (uint32_t)config->log_place;
+		snprintf(message.place.name, sizeof(message.place.name), "%s", config->log_path);
+	}
+	(void)!control_send(server->launch.control, &message, NULL, 0);
+}
+
+/* Reloading. */
+
+/* The limit on sessions cannot be raised above what there are descriptors for. */
+static struct census_limits limits_of(const struct server *server, const struct config *config)
+{
+	struct census_limits limits = config->limits;
+
+	if (limits.sessions > server->n_sessions_max) {
+		limits.sessions = server->n_sessions_max;
+	}
+	return limits;
+}
+
+/* Has everything use @snapshot. */
+static int use(struct server *server, struct snapshot *snapshot, const struct listening *listening)
+{
+	const struct config *config = snapshot->config;
+	const struct census_limits limits = limits_of(server, config);
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < server->n_workers; i++) {
+		r = worker_reload(server->workers[i], snapshot, listening);
+	}
+	if (r < 0) {
+		return r;
+	}
+	census_set_limits(server->shared.census, &limits);
+	budget_set_limits(server->shared.budget, &config->budget);
+	client_log_set_limits(server->shared.client_log, &limits);
+	log_setup_levels(config);
+	admin_set_config(server->admin, config);
+	reload_warn_without_authorities(config);
+	reload_log_restart(server->shared.snapshot->config, config);
+	snapshot_unref(server->shared.snapshot);
+	server->shared.snapshot = snapshot_ref(snapshot);
+	return 0;
+}
+
+static int take_over(struct server *server, struct config *config)
+{
+	struct listening listening = {0};
+	struct snapshot *snapshot;
+	int r = snapshot_new(config, &snapshot);
+
+	if (r < 0) {
+		return r;
+	}
+	if (!server->is_draining) {
+		r = binder_open(server->launch.binder, config, &listening);
+	}
+	if (r == 0) {
+		r = use(server, snapshot, &listening);
+		binder_commit(server->launch.binder, r == 0);
+		listening_deinit(&listening);
+	}
+	snapshot_unref(snapshot);
+	return r;
+}
+
+static void reload(struct server *server)
+{
+	struct config *config;
+	int r = reload_read(server->path, &config);
+
+	log_reopen();
+	if (r == 0) {
+		r = take_over(server, config);
+	}
+	reload_done(&server->state, r);
+	report(server, CONTROL_RELOADED, r);
+}
+
+/* Draining. */
+
+void server_stop(struct server *server)
+{
+	server->is_stopping = true;
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_stop(server->workers[i]);
+	}
+}
+
+static void drain(struct server *server, unsigned seconds)
+{
+	struct mono until = mono_add_s(now(), seconds);
+
+	/* A retired server is told to drain when the gateway is stopped. */
+	server->drained_until =
+		server->is_draining ? mono_earlier(server->drained_until, until) : until;
+	server->is_draining = true;
+	server->state.is_draining = true;
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_drain(server->workers[i]);
+	}
+}
+
+static void obey(struct server *server, const struct control_message *message)
+{
+	unsigned seconds = server->shared.snapshot->config->drain_timeout_s;
+
+	switch ((enum control_kind)message->kind) {
+	case CONTROL_RELOAD:
+		reload(server);
+		break;
+	case CONTROL_COUNT:
+		metrics_log_failures(server->shared.metrics);
+		break;
+	case CONTROL_DRAIN:
+		drain(server, seconds);
+		break;
+	case CONTROL_RETIRE:
+		/* Its door came just before. */
+		server->arrived_until = mono_add_s(now(), SERVER_ARRIVALS_S);
+		server->state.successor = (int)server->newest;
+		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
+			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
+		/* The newer server has one of its own. */
+		server->admin = admin_free(server->admin);
+		drain(server, seconds ? seconds : SERVER_RETIRED_S);
+		break;
+	case CONTROL_STOP:
+		server_stop(server);
+		break;
+	case CONTROL_GONE:
+		doors_remove(server->shared.doors, message->generation);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Obeys one order. Returns false if there is none, or none will come any more. */
+bool server_read_order(struct server *server)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t n_fds;
+	int r = control_receive(server->launch.control, &message, fds, &n_fds);
+
+	if (r == CONTROL_RECEIVED) {
+		if (message.kind == CONTROL_DOOR && n_fds == 1) {
+			doors_add(server->shared.doors, message.generation, fds[0]);
+			server->newest = message.generation;
+		} else {
+			obey(server, &message);
+		}
+		return true;
+	}
+	if (r == -EPROTO) {
+		/* All descriptors are in use, so there is none for the one that came with it. The
+		 * sessions must not pay for that. */
+		log_error("order-lost",
+			  LOG_STR("hint", "raise the limit on open files (LimitNOFILE)"));
+		return true;
+	}
+	if (r != CONTROL_EMPTY) {
+		log_error("supervisor-gone", LOG_STR("hint", "it has been killed"));
+		server_stop(server);
+	}
+	return false;
+}
+
+/* Takes the connections that other servers have passed. */
+static void open_door(struct server *server)
+{
+	struct control_message message;
+	int fds[CONTROL_FDS_MAX];
+	size_t n_fds;
+
+	while (control_receive(server->launch.door, &message, fds, &n_fds) == CONTROL_RECEIVED) {
+		if (message.kind == CONTROL_CONNECTION && n_fds == 1) {
+			/* Of a session of a worker that is not there, nothing is known anywhere. */
+			const struct wire_peer peer = {.address = message.address,
+						       .is_secure = message.is_secure,
+						       .idle_s = message.idle_s};
+
+			worker_take(server->workers[message.n % server->n_workers], fds[0], &peer);
+			continue;
+		}
+		for (size_t i = 0; i < n_fds; i++) {
+			close(fds[i]);
+		}
+	}
+}
+
+/* For the service manager's watchdog: says now and then that every worker's loop runs. */
+static void report_alive(struct server *server)
+{
+	const struct metrics *metrics = server->shared.metrics;
+
+	if (!server->launch.alive_ms || !mono_reached(server->alive_due, now())) {
+		return;
+	}
+	server->alive_due = mono_add_ms(now(), server->launch.alive_ms);
+	for (unsigned i = 0; i < metrics->n_cells; i++) {
+		const struct mono beat = {metrics_read(&metrics->cells[i].beat_ms)};
+
+		if (mono_reached(mono_add_ms(beat, STATUS_HANG_MS), now())) {
+			return;
+		}
+	}
+	report(server, CONTROL_ALIVE, 0);
+}
+
+static void give_memory_back(struct server *server)
+{
+	struct census *census = server->shared.census;
+
+	if (crowd_has_left(&server->crowd, census_connections(census) + census_sessions(census),
+			   now())) {
+		malloc_trim(0);
+	}
+}
+
+/* A retired server waits for the requests of connections with TLS: the others were passed on. */
+static bool is_over(const struct server *server)
+{
+	return mono_reached(server->drained_until, now()) ||
+	       (census_sessions(server->shared.census) == 0 &&
+		(census_connections(server->shared.census) == 0 ||
+		 mono_reached(server->arrived_until, now())));
+}
+
+static void check_drained(struct server *server)
+{
+	if (server->is_draining && is_over(server)) {
+		server_stop(server);
+	}
+}
+
+/* How long to wait for an order at most. */
+static int turn_ms(const struct server *server)
+{
+	unsigned ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
+	unsigned alive_ms = server->launch.alive_ms;
+
+	return (int)(alive_ms && alive_ms < ms ? alive_ms : ms);
+}
+
+void server_obey(struct server *server)
+{
+	while (!server->is_stopping) {
+		struct pollfd polled[] = {{.fd = server->launch.control, .events = POLLIN},
+					  {.fd = server->launch.door, .events = POLLIN}};
+
+		if (poll(polled, ARRAY_LENGTH(polled), turn_ms(server)) > 0) {
+			if (polled[0].revents) {
+				server_read_order(server);
+			}
+			if (polled[1].revents) {
+				open_door(server);
+			}
+		}
+		client_log_sum_up(server->shared.client_log, now());
+		report_alive(server);
+		give_memory_back(server);
+		check_drained(server);
+	}
+}
