@@ -9,6 +9,7 @@
  * endpoint.c  finds the session of a request, creates new ones
  * entry.c     connects engine and links: carries out the engine's actions, and reports to it what
  *             arrived
+ * waits.c     the timers of sessions
  * leg.c       opens, finds and closes legs, and carries out the actions on one
  */
 /* By default uthash exits the process when it runs out of memory. */
@@ -46,8 +47,10 @@ struct bosh_entry {
 	/* A leg that has ended stays until its stream number is reused. */
 	SLIST_HEAD(, bosh_leg) legs;
 	uv_timer_t timer;
-	struct due_item due;   /* queued when the timer has expired, until the engine is told */
+	struct due_item due;   /* queued when a deadline has passed, until the engine is told */
 	struct mono armed;     /* the deadline for which the timer is set */
+	TAILQ_ENTRY(bosh_entry) in_lingering;
+	struct mono lingers_to; /* when to look at it again; MONO_NEVER: it is in no list */
 	struct address client; /* the one that created the session */
 	struct budget_charge charge;  /* for what is held until the client has logged in */
 	struct admission_seats seats; /* the client's */
@@ -67,7 +70,11 @@ struct bosh_endpoint {
 	struct bosh_ended_table *ended;
 	struct bosh_settings *settings; /* of new sessions */
 	struct bosh_actions actions; /* reused for every call of an engine */
-	struct due_queue due;        /* sessions whose timer has expired */
+	struct due_queue due;        /* sessions with a deadline that has passed */
+	/* Sessions with a request that lingers, or has lingered since the list was last gone
+	 * through; the first to be looked at first. */
+	TAILQ_HEAD(bosh_entries, bosh_entry) lingering;
+	uv_timer_t linger; /* active while there are any */
 };
 
 /* The target of a stream, as the client requested it. */
@@ -88,10 +95,7 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
  * in any case. */
 void bosh_entry_settle(struct bosh_entry *session, int r);
 
-/* Sets the timer for the engine's deadline. */
-void bosh_entry_arm(struct bosh_entry *session);
-
-/* For due_queue_init(): the session's deadline has passed. */
+/* For due_queue_init(): a deadline of the session has passed. */
 void bosh_entry_on_due(struct due_item *item);
 
 /* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
@@ -108,6 +112,17 @@ struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint
  * @admission, even on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
 				     const struct bosh_target *target, struct admission *admission);
+
+/* waits.c */
+
+void bosh_waits_init(struct bosh_endpoint *endpoint);
+void bosh_waits_close(struct bosh_endpoint *endpoint);
+
+/* Has the session join the due queue when the engine's deadline has passed, or earlier. */
+void bosh_entry_arm(struct bosh_entry *session);
+
+/* The session is over: it joins the queue no more. */
+void bosh_entry_disarm(struct bosh_entry *session);
 
 /* leg.c */
 

@@ -123,7 +123,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		return -ENOMEM;
 	}
 	session->endpoint = endpoint;
-	session->armed = MONO_NEVER;
+	session->armed = session->lingers_to = MONO_NEVER;
 	session->client = request->client;
 	session->charge = bosh_entry_charge_init(endpoint);
 	session->latest_client = client_key(&request->client);
@@ -400,7 +400,7 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		free(endpoint);
 		return r;
 	}
-	due_queue_init(&endpoint->due, env->loop, bosh_entry_on_due);
+	bosh_waits_init(endpoint);
 	*ret_endpoint = endpoint;
 	return 0;
 }
@@ -420,7 +420,7 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 void bosh_endpoint_stop(struct bosh_endpoint *endpoint)
 {
 	if (endpoint) {
-		due_queue_close(&endpoint->due);
+		bosh_waits_close(endpoint);
 	}
 }
 

@@ -5,14 +5,6 @@
 
 #include "gateway/bosh/endpoint-state.h"
 
-enum {
-	/* A timer that is so late: this thread was stopped, or its machine suspended. Then the
-	 * client's next request may be on its way over a connection that is not even accepted, and
-	 * gets this long. */
-	STOOD_STILL_MS = 1000,
-	GRACE_MS = 1000,
-};
-
 static const char *domain_of(const struct bosh_entry *session)
 {
 	const struct bosh_leg *leg = bosh_leg_find(session, 0);
@@ -60,7 +52,7 @@ void bosh_entry_end(struct bosh_entry *session)
 	};
 
 	bosh_ended_table_put(endpoint->ended, session->sid, &ended, bosh_endpoint_now(endpoint));
-	due_queue_remove(&endpoint->due, &session->due);
+	bosh_entry_disarm(session);
 	budget_release(endpoint->env->budget, &session->charge);
 	HASH_DELETE(hh, endpoint->sessions, session);
 	admission_leave_client(endpoint->env, &session->seats, &session->client);
@@ -292,22 +284,6 @@ static int charge(struct bosh_entry *session)
 
 /* Carrying out the actions of the engine. */
 
-static void on_timer(uv_timer_t *timer);
-
-void bosh_entry_arm(struct bosh_entry *session)
-{
-	struct mono deadline = bosh_session_deadline(session->engine);
-
-	/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move
-	 * it with each request. */
-	if (deadline.ms < session->armed.ms) {
-		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(session->endpoint));
-
-		session->armed = deadline;
-		uv_timer_start(&session->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
-	}
-}
-
 static void trace_answer(const struct bosh_entry *session, const struct bosh_action *action)
 {
 	log_debug("bosh-answer", LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
@@ -411,26 +387,10 @@ void bosh_entry_settle(struct bosh_entry *session, int r)
 	}
 }
 
-/* After a long turn of the loop, timers run before sockets are read. The server's reply or the
- * client's next request may have arrived already, so the engine is told only after the reads. */
-static void on_timer(uv_timer_t *timer)
-{
-	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
-	struct mono now = bosh_endpoint_now(session->endpoint);
-
-	if (mono_diff_ms(now, session->armed) > STOOD_STILL_MS) {
-		session->armed = mono_add_ms(now, GRACE_MS);
-		uv_timer_start(&session->timer, on_timer, GRACE_MS, 0);
-		return;
-	}
-	due_queue_add(&session->endpoint->due, &session->due);
-}
-
 void bosh_entry_on_due(struct due_item *item)
 {
 	struct bosh_entry *session = CONTAINER_OF(item, struct bosh_entry, due);
 
-	session->armed = MONO_NEVER;
 	bosh_entry_settle(session,
 			  bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
 					      &session->endpoint->actions));

@@ -261,6 +261,11 @@ static struct mono inactivity_end(const struct bosh_session *session)
 	return mono_add_s(since, session->created ? allowed_s : 0);
 }
 
+struct mono bosh_session_linger_end(const struct bosh_session *session)
+{
+	return session->linger;
+}
+
 struct mono bosh_session_deadline(const struct bosh_session *session)
 {
 	return mono_earlier(mono_earlier(session->linger, session->verdict),

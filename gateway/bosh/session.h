@@ -194,6 +194,8 @@ _must_check_ int bosh_session_congest(struct bosh_session *session, unsigned str
 
 /* When to call bosh_session_expire(). */
 struct mono bosh_session_deadline(const struct bosh_session *session);
+/* That part of it which comes and goes with nearly every request. */
+struct mono bosh_session_linger_end(const struct bosh_session *session);
 _must_check_ int bosh_session_expire(struct bosh_session *session, struct mono now,
 				     struct bosh_actions *actions);
 

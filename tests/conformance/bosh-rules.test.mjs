@@ -2,9 +2,12 @@
 // listed in tests/unit/gateway/bosh/test-bosh-session.c.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
+import { configText } from '../support/doab.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll } from '../support/util.mjs';
@@ -343,6 +346,32 @@ test('linger: the moment is one, however little else happens: a client that only
 		}
 		const ms = Date.now() - started;
 		assert.ok(ms < n * 500, `${n} requests that no reply came to took ${ms} ms`);
+	});
+});
+
+test('linger: each session has its own moment, also beside those that end and those with another one', TIMEOUT, async () => {
+	await withStage({ linger: 1000, workers: 1 }, async (own) => {
+		const slow = await Promise.all(Array.from({ length: 4 }, () => session({}, own)));
+		writeFileSync(path.join(own.doab.folder, 'doab.conf'), configText({ ...own.doab.config, linger: 20 }));
+		own.doab.child.kill('SIGHUP');
+		await own.doab.logged('reloaded');
+		const quick = await Promise.all(Array.from({ length: 4 }, () => session({}, own)));
+		const order = [];
+		const begin = async (name, { client }) => {
+			const held = client.request();
+			client.request(presence(name));
+			assert.deepEqual(idsOf(await held), []);
+			order.push(name);
+		};
+		// They begin in turn; the last of either kind ends while its request lingers.
+		const all = slow.slice(0, 3).flatMap((one, i) => [begin('slow', one), begin('quick', quick[i])]);
+		await Promise.all([slow[3], quick[3]].map(({ client }) => {
+			client.request();
+			client.request(presence('end'));
+			return client.request('', { type: 'terminate' });
+		}));
+		await Promise.all(all);
+		assert.deepEqual(order, ['quick', 'quick', 'quick', 'slow', 'slow', 'slow']);
 	});
 });
 
