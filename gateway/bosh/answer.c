@@ -43,12 +43,22 @@ static void put_creation(struct writer *writer, const struct bosh_creation *crea
 	}
 }
 
+#define START SV("<body xmlns='http://jabber.org/protocol/httpbind'")
+
+/* Most answers carry payloads and say nothing else, so that their start tag is always the same. */
+static bool is_plain(const struct bosh_answer *answer)
+{
+	return !answer->creation && !answer->from && !answer->authid && !answer->uses_stream &&
+	       !answer->stream && !answer->opens && !answer->ack && !answer->report &&
+	       !answer->type && !answer->condition;
+}
+
 /* The start tag, without its last character. */
 static int write_head(struct buffer *buffer, const struct bosh_answer *answer)
 {
 	struct writer writer = writer_begin(buffer);
 
-	writer_put(&writer, SV("<body xmlns='http://jabber.org/protocol/httpbind'"));
+	writer_put(&writer, START);
 	if (answer->uses_stream) {
 		writer_put(&writer, SV(" xmlns:stream='http://etherx.jabber.org/streams'"));
 	}
@@ -127,7 +137,8 @@ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 {
 	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer words = BUFFER_INIT;
-	int r = write_head(&head, answer);
+	bool has_plain_head = is_plain(answer);
+	int r = has_plain_head ? 0 : write_head(&head, answer);
 
 	if (r == 0) {
 		r = write_words(&words, answer);
@@ -137,8 +148,11 @@ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 	}
 	bool empty = answer->payloads.n + words.n == 0;
 	const struct sv parts[] = {
-		buffer_sv(&head),  empty ? SV("/>") : SV(">"),       answer->payloads,
-		buffer_sv(&words), empty ? SV_EMPTY : SV("</body>"),
+		has_plain_head ? START : buffer_sv(&head),
+		empty ? SV("/>") : SV(">"),
+		answer->payloads,
+		buffer_sv(&words),
+		empty ? SV_EMPTY : SV("</body>"),
 	};
 
 	return join(parts, ARRAY_LENGTH(parts), 2, ret_blob, ret_payloads);
