@@ -3,24 +3,31 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 /* By default uthash exits the process when it runs out of memory. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+enum {
+	/* Requests of a session that are kept in its record; usual are one or two. */
+	ASKED_INLINE = 2,
+};
+
+/* A record must not pin the pages of the sessions that it outlives: the C library could not give
+ * them back when thousands end. So the records are a block of their own, have room for what is
+ * usually asked, and share an answer with the one before if it is the same. */
 struct record {
 	UT_hash_handle hh;
-	TAILQ_ENTRY(record) in_table; /* oldest first */
 	char sid[SID_LENGTH];
 	struct bosh_ended ended;
+	struct bosh_asked asked[ASKED_INLINE];
 	struct mono deadline;
 };
 
 struct bosh_ended_table {
 	struct record *records; /* uthash by sid */
-	TAILQ_HEAD(, record) by_age;
-	size_t n_records;
-	size_t n_bytes; /* of all blobs */
+	struct record *ring;    /* of BOSH_ENDED_MAX, the oldest first; NULL: there are none */
+	size_t first, n_records;
+	size_t n_bytes; /* of all answers, shared or not */
 	unsigned keep_s;
 };
 
@@ -31,22 +38,39 @@ int bosh_ended_table_new(unsigned keep_s, struct bosh_ended_table **ret_table)
 	if (!table) {
 		return -ENOMEM;
 	}
-	TAILQ_INIT(&table->by_age);
 	table->keep_s = keep_s;
 	*ret_table = table;
 	return 0;
 }
 
+static struct record *nth(const struct bosh_ended_table *table, size_t n)
+{
+	return &table->ring[(table->first + n) % BOSH_ENDED_MAX];
+}
+
+static void release(struct record *record)
+{
+	struct bosh_last_answer *last = &record->ended.last;
+
+	if (last->asked == record->asked) {
+		last->asked = NULL;
+	}
+	bosh_last_answer_deinit(last);
+}
+
 static void drop_oldest(struct bosh_ended_table *table)
 {
-	struct record *record = TAILQ_FIRST(&table->by_age);
+	struct record *record = nth(table, 0);
 
-	TAILQ_REMOVE(&table->by_age, record, in_table);
 	HASH_DELETE(hh, table->records, record);
-	table->n_records--;
 	table->n_bytes -= record->ended.last.blob->n;
-	bosh_last_answer_deinit(&record->ended.last);
-	free(record);
+	release(record);
+	table->first = (table->first + 1) % BOSH_ENDED_MAX;
+	table->n_records--;
+	if (table->n_records == 0) {
+		free(table->ring);
+		table->ring = NULL;
+	}
 }
 
 struct bosh_ended_table *bosh_ended_table_free(struct bosh_ended_table *table)
@@ -54,13 +78,16 @@ struct bosh_ended_table *bosh_ended_table_free(struct bosh_ended_table *table)
 	while (table && table->n_records) {
 		drop_oldest(table);
 	}
+	if (table) {
+		free(table->ring);
+	}
 	free(table);
 	return NULL;
 }
 
 static void drop_late(struct bosh_ended_table *table, struct mono now)
 {
-	while (table->n_records && mono_reached(TAILQ_FIRST(&table->by_age)->deadline, now)) {
+	while (table->n_records && mono_reached(nth(table, 0)->deadline, now)) {
 		drop_oldest(table);
 	}
 }
@@ -78,6 +105,44 @@ static void make_room(struct bosh_ended_table *table, size_t n_bytes)
 	}
 }
 
+/* The one after the newest, zeroed. NULL: out of memory. */
+static struct record *new_record(struct bosh_ended_table *table)
+{
+	if (!table->ring) {
+		table->ring = calloc(BOSH_ENDED_MAX, sizeof(*table->ring));
+	}
+	if (!table->ring) {
+		return NULL;
+	}
+	memset(nth(table, table->n_records), 0, sizeof(*table->ring));
+	return nth(table, table->n_records);
+}
+
+/* Makes the new @record share the answer of the newest one. */
+static void share_answer(const struct bosh_ended_table *table, struct record *record)
+{
+	struct bosh_last_answer *last = &record->ended.last;
+	struct blob *newest =
+		table->n_records > 0 ? nth(table, table->n_records - 1)->ended.last.blob : NULL;
+
+	if (newest && sv_eq(blob_sv(newest), blob_sv(last->blob))) {
+		blob_unref(last->blob);
+		last->blob = blob_ref(newest);
+	}
+}
+
+static void take_in(struct record *record, const struct bosh_ended *ended)
+{
+	struct bosh_last_answer *last = &record->ended.last;
+
+	record->ended = *ended;
+	if (last->n_asked <= ASKED_INLINE) {
+		memcpy(record->asked, last->asked, last->n_asked * sizeof(*last->asked));
+		free(last->asked);
+		last->asked = record->asked;
+	}
+}
+
 void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static SID_LENGTH],
 			  const struct bosh_ended *ended, struct mono now)
 {
@@ -86,25 +151,24 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 
 	drop_late(table, now);
 	if (is_worth_keeping(&last)) {
-		record = calloc(1, sizeof(*record));
+		make_room(table, last.blob->n);
+		record = new_record(table);
 	}
 	if (!record) {
 		bosh_last_answer_deinit(&last);
 		return;
 	}
-	make_room(table, last.blob->n);
 	memcpy(record->sid, sid, SID_LENGTH);
-	record->ended = *ended;
 	record->deadline = mono_add_s(now, table->keep_s);
+	take_in(record, ended);
 	HASH_ADD(hh, table->records, sid, SID_LENGTH, record);
 	if (!record->hh.tbl) {
-		bosh_last_answer_deinit(&last);
-		free(record);
+		release(record);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&table->by_age, record, in_table);
+	share_answer(table, record);
 	table->n_records++;
-	table->n_bytes += last.blob->n;
+	table->n_bytes += record->ended.last.blob->n;
 }
 
 const struct bosh_ended *bosh_ended_table_find(struct bosh_ended_table *table, struct sv sid,

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/bosh/ended.h"
 #include "tests/unit/failmalloc.h"
@@ -157,6 +158,53 @@ static void test_nothing_to_keep(void **state)
 	assert_null(bosh_ended_table_free(NULL));
 }
 
+/* As when thousands are told the same. */
+static void test_same_answer(void **state)
+{
+	const struct bosh_ended *first, *second;
+	struct bosh_ended ended[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		ended[i] = ended_of(100 + i, "", 7);
+		memcpy(ended[i].last.blob->data, i < 2 ? "goodbye" : "farewel", 7);
+		bosh_ended_table_put(table, sid_of(i).data, &ended[i], now);
+	}
+	first = bosh_ended_table_find(table, sid_of(0), 100, SV_EMPTY, now);
+	second = bosh_ended_table_find(table, sid_of(1), 101, SV_EMPTY, now);
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_ptr_equal(first->last.blob, second->last.blob);
+	assert_memory_equal(second->last.blob->data, "goodbye", 7);
+	second = bosh_ended_table_find(table, sid_of(2), 102, SV_EMPTY, now);
+	assert_non_null(second);
+	assert_memory_equal(second->last.blob->data, "farewel", 7);
+	/* It outlives the record that it came with. */
+	now = mono_add_s(now, KEEP_S - 1);
+	put(3, 100, "", 7);
+	now = mono_add_s(now, 1);
+	assert_false(has(0, 100, ""));
+	assert_true(has(3, 100, ""));
+}
+
+static void test_many_requests(void **state)
+{
+	struct bosh_ended ended = ended_of(100, KEY, 7);
+	struct bosh_key none = {0};
+
+	(void)state;
+	for (uint64_t rid = 101; rid < 105; rid++) {
+		bosh_last_answer_add(&ended.last, rid, &none);
+	}
+	bosh_ended_table_put(table, sid_of(2).data, &ended, now);
+	assert_true(has(2, 100, KEY));
+	assert_false(has(2, 100, ""));
+	for (uint64_t rid = 101; rid < 105; rid++) {
+		assert_true(has(2, rid, ""));
+	}
+	assert_false(has(2, 105, ""));
+}
+
 static int scenario(void *userdata)
 {
 	int r = bosh_ended_table_new(KEEP_S, &table);
@@ -186,7 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_found),           TEST(test_time),
 		TEST(test_number),          TEST(test_bytes),
-		TEST(test_nothing_to_keep), cmocka_unit_test(test_memory),
+		TEST(test_nothing_to_keep), TEST(test_same_answer),
+		TEST(test_many_requests),   cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
