@@ -190,8 +190,8 @@ class Program:
             out.write(template.format(folder=self.bench.folder, port=port, **values))
         return file
 
-    def serve(self, port, *words):
-        child = self.start(self.place, *words)
+    def serve(self, port, *words, place=None):
+        child = self.start(place or self.place, *words)
         self.port = port
         wait_for(port, child)
         self.pids.append(child.pid)
@@ -277,13 +277,17 @@ class Doab(Program):
             self.pin_workers()
 
     def pin_workers(self):
-        # They are the threads that are started last.
-        threads = sorted(
-            int(name) for name in os.listdir(f'/proc/{self.pids[0]}/task'))[-self.workers:]
-        for i, thread in enumerate(threads):
+        """They are the threads that are started last, after the main one and the log's."""
+        folder = f'/proc/{self.pids[0]}/task'
+        for _ in range(1000):
+            threads = sorted(int(name) for name in os.listdir(folder))
+            if len(threads) >= 2 + self.workers:
+                break
+            time.sleep(0.02)
+        for i, thread in enumerate(threads[-self.workers:]):
             os.sched_setaffinity(thread, {self.place[i % len(self.place)]})
 
-    def serve_doab(self):
+    def serve_doab(self, place=None):
         port = free_port()
         names = self.bench.certificates
         is_plain = self.server == 'xmpp'
@@ -297,7 +301,7 @@ class Doab(Program):
                                   *(() if is_plain else (names['certificate'], names['key']))),
                               tls='tls = "off"' if is_plain else
                               f'tls = "required"\n\tca_file = "{names["authority"]}"')
-        self.serve(port, self.binary, '--config', file)
+        self.serve(port, self.binary, '--config', file, place=place)
         # The child of the supervisor is the one that serves.
         supervisor = self.pids.pop()
         self.pids.append(first_child(supervisor))
@@ -313,12 +317,11 @@ class DoabTwice(Doab):
         super().__init__(bench, name, workers=2, **options)
 
     def run(self):
-        self.workers, places, ports = 1, self.place, []
+        self.workers, ports = 1, []
         for i in range(2):
-            self.place = [places[i % len(places)]]
-            self.serve_doab()
+            self.serve_doab([self.place[i % len(self.place)]])
             ports.append(str(self.port))
-        self.port, self.place = ','.join(ports), places
+        self.port = ','.join(ports)
 
 
 class NginxTls(Doab):
