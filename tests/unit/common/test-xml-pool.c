@@ -48,6 +48,34 @@ static void test_parser_given_back(void **state)
 	}
 }
 
+/* A parser of a whole root serves the next one, and nobody else beside. */
+static void test_parser_of_whole_roots(void **state)
+{
+	enum {
+		N_SCANS = 20,
+	};
+	const struct setup *one = *state;
+	const void *parser = NULL;
+
+	for (size_t i = 0; i < N_SCANS; i++) {
+		struct xml_scan whole, other;
+
+		xml_scan_init_whole(&whole, one->pool, &options);
+		assert_int_equal(feed_quietly(&whole, "<r><m/><m"), 2);
+		assert_non_null(whole.parser);
+		parser = parser ? parser : whole.parser;
+		assert_ptr_equal(whole.parser, parser);
+		xml_scan_init(&other, one->pool, &options);
+		assert_int_equal(feed_quietly(&other, "<r><m"), 1);
+		assert_non_null(other.parser);
+		assert_ptr_not_equal(other.parser, parser);
+		assert_int_equal(feed_quietly(&whole, "/></r>"), 2);
+		assert_true(xml_scan_is_complete(&whole));
+		xml_scan_deinit(&whole);
+		xml_scan_deinit(&other);
+	}
+}
+
 /* A parser that was returned in the middle of anything behaves like a new one. */
 static void test_parser_left_dirty(void **state)
 {
@@ -324,15 +352,11 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_parser_given_back),
-		TEST(test_parser_left_dirty),
-		TEST(test_parser_left_in_silence),
-		TEST(test_parser_left_untold),
-		TEST(test_many_roots),
-		TEST(test_roots_of_strangers),
-		TEST(test_warm_for_all),
-		cmocka_unit_test(test_without_memory),
-		cmocka_unit_test(test_isolation),
+		TEST(test_parser_given_back),          TEST(test_parser_of_whole_roots),
+		TEST(test_parser_left_dirty),          TEST(test_parser_left_in_silence),
+		TEST(test_parser_left_untold),         TEST(test_many_roots),
+		TEST(test_roots_of_strangers),         TEST(test_warm_for_all),
+		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
