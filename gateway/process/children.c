@@ -40,13 +40,13 @@ struct child *children_find(struct children *children, enum child_state state)
 	return NULL;
 }
 
-static void order_fd(const struct child *child, enum control_kind kind, unsigned generation,
+static bool order_fd(const struct child *child, enum control_kind kind, unsigned generation,
 		     const int *fd)
 {
 	const struct control_message message = {.kind = kind, .generation = generation};
 
 	if (child->control < 0) {
-		return;
+		return false;
 	}
 	int r = control_send_patiently(child->control, &message, fd, fd ? 1 : 0);
 
@@ -55,11 +55,12 @@ static void order_fd(const struct child *child, enum control_kind kind, unsigned
 		log_warning("order-failed", LOG_NUMBER("generation", child->generation),
 			    LOG_STR("error", strerror(-r)));
 	}
+	return r == 0;
 }
 
-void child_order(const struct child *child, enum control_kind kind)
+bool child_order(const struct child *child, enum control_kind kind)
 {
-	order_fd(child, kind, 0, NULL);
+	return order_fd(child, kind, 0, NULL);
 }
 
 void children_order(struct children *children, enum control_kind kind)

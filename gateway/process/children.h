@@ -48,8 +48,9 @@ struct child *children_find(struct children *children, enum child_state state);
 /* The one with this process id, or NULL. */
 struct child *children_find_pid(struct children *children, pid_t pid);
 
-/* Give an order to one or to all. One that is gone is skipped: SIGCHLD reports it. */
-void child_order(const struct child *child, enum control_kind kind);
+/* Give an order to one or to all. One that is gone is skipped: SIGCHLD reports it. Returns whether
+ * the order was sent; why it was not is logged. */
+bool child_order(const struct child *child, enum control_kind kind);
 void children_order(struct children *children, enum control_kind kind);
 
 /* Kills the one that is starting, if there is one: it may not read its orders for long, and has no

@@ -61,7 +61,11 @@ static void reload(struct supervisor *supervisor)
 	supervisor->reload_is_wanted = false;
 	supervisor->is_reloading = true;
 	notify_reloading();
-	child_order(server, CONTROL_RELOAD);
+	if (!child_order(server, CONTROL_RELOAD)) {
+		/* No report will follow, and the next SIGHUP is to be obeyed. */
+		supervisor->is_reloading = false;
+		notify_send("READY=1");
+	}
 }
 
 static void refuse_upgrade(const char *reason)
