@@ -43,6 +43,11 @@ int bosh_ended_table_new(unsigned keep_s, struct bosh_ended_table **ret_table)
 	return 0;
 }
 
+void bosh_ended_table_set_keep(struct bosh_ended_table *table, unsigned keep_s)
+{
+	table->keep_s = keep_s;
+}
+
 static struct record *nth(const struct bosh_ended_table *table, size_t n)
 {
 	return &table->ring[(table->first + n) % BOSH_ENDED_MAX];
@@ -171,6 +176,8 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	table->n_bytes += record->ended.last.blob->n;
 }
 
+/* After keep_s was lowered, the oldest is not the first whose time is over: the record that is
+ * asked for is looked at by itself. */
 const struct bosh_ended *bosh_ended_table_find(struct bosh_ended_table *table, struct sv sid,
 					       uint64_t rid, struct sv key, struct mono now)
 {
@@ -180,6 +187,8 @@ const struct bosh_ended *bosh_ended_table_find(struct bosh_ended_table *table, s
 	if (sid.n == SID_LENGTH) {
 		HASH_FIND(hh, table->records, sid.data, SID_LENGTH, record);
 	}
-	return record && bosh_last_answer_is_for(&record->ended.last, rid, key) ? &record->ended
-										: NULL;
+	return record && !mono_reached(record->deadline, now) &&
+			       bosh_last_answer_is_for(&record->ended.last, rid, key)
+		     ? &record->ended
+		     : NULL;
 }

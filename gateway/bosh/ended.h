@@ -34,6 +34,9 @@ struct bosh_ended_table;
 _must_check_ int bosh_ended_table_new(unsigned keep_s, struct bosh_ended_table **ret_table);
 struct bosh_ended_table *bosh_ended_table_free(struct bosh_ended_table *table);
 
+/* For sessions that end from now on. */
+void bosh_ended_table_set_keep(struct bosh_ended_table *table, unsigned keep_s);
+
 /* Keeps a copy of @ended, the session @sid, and takes what its `last` owns. Without memory nothing
  * is kept. */
 void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static SID_LENGTH],

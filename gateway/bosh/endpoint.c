@@ -371,6 +371,9 @@ int bosh_endpoint_reload(struct bosh_endpoint *endpoint)
 	}
 	bosh_settings_unref(endpoint->settings);
 	endpoint->settings = settings;
+	if (endpoint->ended) {
+		bosh_ended_table_set_keep(endpoint->ended, endpoint->env->config->inactivity_s);
+	}
 	if (endpoint->relay) {
 		bosh_relay_reload(endpoint->relay);
 	}

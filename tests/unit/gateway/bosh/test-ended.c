@@ -112,6 +112,24 @@ static void test_time(void **state)
 	assert_false(has(2, 100, ""));
 }
 
+/* A reload counts for the sessions that end afterwards. */
+static void test_another_time(void **state)
+{
+	(void)state;
+	put(1, 100, "", 7);
+	bosh_ended_table_set_keep(table, 1);
+	put(2, 100, "", 7);
+	assert_true(has(2, 100, ""));
+	now = mono_add_s(now, 1);
+	assert_true(has(1, 100, ""));
+	assert_false(has(2, 100, ""));
+	bosh_ended_table_set_keep(table, 2 * KEEP_S);
+	put(3, 100, "", 7);
+	now = mono_add_s(now, 2 * KEEP_S - 1);
+	assert_false(has(1, 100, ""));
+	assert_true(has(3, 100, ""));
+}
+
 static void test_number(void **state)
 {
 	(void)state;
@@ -233,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_found),           TEST(test_time),
+		TEST(test_another_time),
 		TEST(test_number),          TEST(test_bytes),
 		TEST(test_nothing_to_keep), TEST(test_same_answer),
 		TEST(test_many_requests),   cmocka_unit_test(test_memory),
