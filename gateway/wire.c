@@ -77,6 +77,11 @@ struct wire *wire_close(struct wire *wire)
 	}
 	struct wire_hub *hub = wire->hub;
 
+	if (hub) {
+		/* Where a duplicate of the descriptor is open, closing this one does not do it: the
+		 * epoll would go on to report events of a wire that is freed. */
+		epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
+	}
 	close(wire->fd);
 	if (!hub) {
 		buffer_deinit(&wire->ahead);

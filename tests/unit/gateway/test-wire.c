@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -421,6 +422,50 @@ static void test_linger_drains(void **state)
 	turn_until(&one.n_closed, 1);
 }
 
+/* Whether the hub's epoll watches anything of number @fd (proc(5), "fdinfo"). */
+static bool is_watched(int fd)
+{
+	char path[64], line[128];
+	bool is_there = false;
+	int number;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", one.hub->epoll_fd);
+	FILE *file = fopen(path, "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		char *end = line;
+
+		if (strncmp(line, "tfd:", 4) == 0) {
+			number = (int)strtol(line + 4, &end, 10);
+			is_there = is_there || number == fd;
+		}
+	}
+	fclose(file);
+	return is_there;
+}
+
+/* A duplicate of the descriptor, in another process perhaps, keeps nothing in the epoll. */
+static void test_close_with_duplicate(void **state)
+{
+	struct wire *wire;
+
+	(void)state;
+	join(0, true);
+	wire = one.clients[0].wire;
+	int fd = wire->fd;
+	int duplicate = dup(fd);
+
+	assert_true(is_watched(fd));
+	wire_close(wire);
+	one.clients[0].wire = NULL;
+	assert_false(is_watched(fd));
+	say(0, "to nobody");
+	turn();
+	assert_int_equal(one.n_closed, 1);
+	close(duplicate);
+}
+
 /* Even if it reads now and then, there is an end to it. */
 static void test_linger_drains_for_so_long(void **state)
 {
@@ -683,6 +728,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_drains, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_drains_for_so_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_with_duplicate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
