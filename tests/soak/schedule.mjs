@@ -8,8 +8,8 @@ import { RESTARTS } from './server.mjs';
 
 const EVERY_S = { reload: 150, upgrade: 240, restart: 300 };
 // Parts of the whole: when upgrades happen, and the time of one process that they leave.
-const UPGRADES = [[0.12, 0.4], [0.82, 0.9]];
-export const PLATEAU = [0.45, 0.82];
+const UPGRADES = [[0.12, 0.35], [0.85, 0.92]];
+export const PLATEAU = [0.4, 0.85];
 const DOWN_MS = [500, 3000];
 
 // At least @least, spread over the part [@from, @to] of @seconds.

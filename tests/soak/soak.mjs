@@ -41,8 +41,8 @@ const LAST_GONE_S = 120; // before its end
 // Rates that one core, beside the gateway, bears under the sanitizers; lives that an upgrade's earlier process outlasts.
 const ratesOf = (seconds, n) => ({
 	meanMs: Math.max(1000, 8 * n),
-	lifeMs: Math.min(180000, Math.max(4000, seconds * 1000 / 8)),
-	inactivity: seconds < 60 ? 10 : 60,
+	lifeMs: Math.min(180000, Math.max(4000, seconds * 1000 / 16)),
+	inactivity: Math.round(Math.min(60, Math.max(10, seconds / 20))),
 });
 
 const newStats = () => ({ sessions: 0, refused: 0, excused: 0, endings: { close: 0, abrupt: 0, cut: 0, silent: 0 }, sleeps: 0, requests: 0,

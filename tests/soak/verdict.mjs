@@ -6,7 +6,8 @@ import { lagQuantile } from './processes.mjs';
 import { PLATEAU } from './schedule.mjs';
 
 const MB = 1024 * 1024;
-const JUDGED_LEAST_S = 120;
+const JUDGED_LEAST_S = 300;
+const PLATEAU_LEAST = 20; // samples
 // Of the medians of the plateau's first and last fifth: parts, and no less than so many bytes, or descriptors.
 const GROWTH = { memory: { part: 0.08, least: 1.5 * MB }, descriptors: { part: 0.1, least: 20 } };
 const SUPERVISOR_GROWTH = MB / 4;
@@ -33,8 +34,8 @@ function ends(samples, value) {
 function judgePlateau({ samples, seconds }) {
 	const plateau = samples.filter(({ t, servers }) => t > PLATEAU[0] * seconds && t < PLATEAU[1] * seconds && servers.length === 1);
 	const growth = {};
-	if (seconds < JUDGED_LEAST_S || plateau.length < 10) {
-		return { growth, failures: [] };
+	if (plateau.length < PLATEAU_LEAST) {
+		return { growth, failures: seconds < JUDGED_LEAST_S ? [] : ['no server was alone for long enough to judge its memory'] };
 	}
 	const failures = [];
 	for (const [what, { part, least }] of Object.entries(GROWTH)) {
@@ -51,7 +52,7 @@ function judgePlateau({ samples, seconds }) {
 
 function judgeSupervisor({ samples, seconds }) {
 	const alone = samples.filter(({ servers, supervisor }) => servers.length === 1 && supervisor);
-	if (alone.length < 10) {
+	if (alone.length < PLATEAU_LEAST) {
 		return [];
 	}
 	const descriptors = ends(alone, ({ supervisor }) => supervisor.descriptors);
