@@ -297,9 +297,11 @@ export class SoakClient extends SoakSession {
 		this.end();
 	}
 
-	// Whether an answer may say that there is no such session: its server has gone, and the client was told so in another one.
-	mayBeForgotten(answer) {
-		return this.server.wasDown(this.born) && bodyAttributes(answer).condition === 'item-not-found';
+	// Whether the answer to a repeat may differ from the one @before: when its server went down, the session ended, and the first
+	// request that was answered then was told why. Later it is no longer known.
+	mayDiffer(before, after) {
+		const [was, is] = [bodyAttributes(before), bodyAttributes(after)];
+		return this.server.wasDown(this.born) && (is.condition === 'item-not-found' || (was.type === 'terminate' && is.type === 'terminate'));
 	}
 
 	// Called now and then.

@@ -123,7 +123,7 @@ function numbers(object, prefix = '') {
 
 function stallText({ stalls, stats }) {
 	const longest = Math.max(...stalls.map(({ ms }) => ms));
-	return stalls.length ? `The machine let them stand still ${stalls.length} times, for up to ${(longest / 1000).toFixed(1)} s; ` +
+	return stalls.length ? `The machine did not let them run for up to ${(longest / 1000).toFixed(1)} s; ` +
 		`${stats.excused} sessions that saw it are not judged.` : '';
 }
 

@@ -27,6 +27,7 @@ const TICK_MS = 100;
 const SAMPLES = 1800;
 const SAMPLE_LEAST_MS = 500;
 const OPENING_S = [2, 60]; // for all of them, at least and at most
+const FORGET_MS = 20000;
 const SETTLE_MS = 1500;
 // A session may hear of the end of its stream only when its client comes back from a pause.
 const OUTAGE_SHADOW_MS = 150000;
@@ -54,26 +55,28 @@ const newCounts = () => ({ sent: 0, arrived: 0, returned: 0, doubt: 0 });
 class Soak {
 	constructor({ seconds, nSessions, seed }) {
 		Object.assign(this, { seconds, n: nSessions, seed, nOpen: 0, ...ratesOf(seconds, nSessions), steadyMs: STEADY_MS });
-		Object.assign(this, { stats: newStats(), failures: [], notes: [], samples: [], events: [], roundTrips: [], stalls: [] });
+		Object.assign(this, { stats: newStats(), failures: [], notes: [], samples: [], events: [], roundTrips: [], stalls: [], adminErrors: [] });
 		this.counts = { up: { bosh: newCounts(), websocket: newCounts() }, down: { bosh: newCounts(), websocket: newCounts() } };
 		this.book = { peers: new Map(), steady: new Set(), errors: [] };
 		this.ending = new Promise((resolve) => (this.setEnding = resolve));
 		this.isEnding = false;
 	}
 
-	// When this process does not run, its clients and servers keep no rule that is about time.
+	// When this process does not run, its clients and servers keep no rule that is about time. Many short stalls are as bad as a
+	// long one: what was missed is forgotten only slowly.
 	noteStall() {
 		const now = Date.now();
-		const ms = now - (this.ranAt ?? now);
-		if (ms > this.stallMs) {
-			this.stalls.push({ t: this.now, at: now, ms });
+		const gap = now - (this.ranAt ?? now);
+		this.missedMs = (this.missedMs ?? 0) * Math.exp(-gap / FORGET_MS) + Math.max(0, gap - 2 * TICK_MS);
+		if (this.missedMs > this.stallMs) {
+			this.stalls.push({ from: now - this.missedMs, to: now, ms: Math.round(this.missedMs) });
 		}
 		this.ranAt = now;
 	}
 
-	// Whether it has not run for too long since @then.
+	// Whether it did not run enough at some time since @then.
 	hasStalled(then) {
-		return this.stalls.some(({ at }) => at > then);
+		return this.stalls.some(({ to }) => to > then);
 	}
 
 	get stallMs() {
@@ -166,7 +169,7 @@ class Soak {
 		while (!this.isWatched) {
 			const [, error] = await Promise.all([sleep(everyMs), this.sample().then(() => {}, (reason) => reason)]);
 			if (error && !this.isUpgrading) {
-				this.failed(`the admin port: ${error.message}`);
+				this.adminErrors.push({ at: Date.now(), text: `at ${this.now.toFixed(1)} s: the admin port: ${error.message}` });
 			}
 		}
 	}

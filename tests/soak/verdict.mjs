@@ -16,6 +16,7 @@ const SUPERVISOR_GROWTH = MB / 4;
 const LAG_P99_S = patiently(0.25);
 // Descriptors that are opened when they are first needed, and kept: libmicrohttpd's, of each of two workers.
 const LAZY = { 'anon_inode:[eventpoll]': 2 };
+const STALL_SHADOW_MS = 10000;
 const EXCUSED_PART = 0.1;
 const HEALTHY_PART = 0.995;
 
@@ -95,6 +96,12 @@ export function lags(samples) {
 	});
 }
 
+// The admin port drops a request that it cannot answer in time.
+function judgeAdmin({ adminErrors, stalls }) {
+	const isNearStall = (at) => stalls.some(({ from, to }) => at > from - STALL_SHADOW_MS && at < to + STALL_SHADOW_MS);
+	return adminErrors.filter(({ at }) => !isNearStall(at)).map(({ text }) => text);
+}
+
 // Sessions that saw this process stand still are not judged; if they are many, nothing was.
 function judgeStalls({ stalls, stats }) {
 	return stats.excused > EXCUSED_PART * stats.sessions
@@ -132,7 +139,7 @@ export function verdict(run) {
 	const plateau = judgePlateau(run);
 	const lag = judgeLag(run);
 	const failures = [...run.failures, ...run.book.errors, ...plateau.failures, ...judgeSupervisor(run), ...judgeEnd(run), ...lag.failures,
-		...judgeStalls(run),
+		...judgeStalls(run), ...judgeAdmin(run),
 		...judgeVariety(run)];
 	const last = run.samples.at(-1);
 	return { ...run, failures, date: new Date().toISOString().slice(0, 16).replace('T', ' '), growth: plateau.growth, lagP99: lag.p99, ownCores: last.own.cpu / last.t,
