@@ -30,10 +30,8 @@ static void tidy(struct gather *gather)
 	}
 	if (gather->n_parts) {
 		buffer_truncate(&gather->bytes, part_start(gather, gather->n_parts));
-	} else if (gather->bytes.size > GATHER_MAX) {
-		buffer_deinit(&gather->bytes);
 	} else {
-		/* Most turns of the loop need it again. */
+		/* Most turns of the loop need it again, at most twice GATHER_MAX. */
 		buffer_wipe(&gather->bytes);
 	}
 }

@@ -188,6 +188,19 @@ static void test_much(void **state)
 	assert_int_equal(written[0].n, GATHER_MAX);
 	assert_int_equal(gather.n_parts, 0);
 	buffer_clear(&written[0]);
+	/* The memory is kept, and there is never more. */
+	for (size_t i = 0; i < 100; i++) {
+		size_t n = GATHER_ONE_MAX - i % 7;
+
+		assert_int_equal(gather_add(&gather, link_of(i % N_LINKS), sv_first(most, n)), 0);
+		assert_in_range(gather.bytes.size, GATHER_MAX, 2 * GATHER_MAX);
+	}
+	flush_all();
+	assert_non_null(gather.bytes.data);
+	assert_in_range(gather.bytes.size, GATHER_MAX, 2 * GATHER_MAX);
+	for (size_t i = 0; i < N_LINKS; i++) {
+		buffer_clear(&written[i]);
+	}
 }
 
 /* A large one is sent at once, behind what the link has sent before. */
