@@ -95,7 +95,7 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
  * in any case. */
 void bosh_entry_settle(struct bosh_entry *session, int r);
 
-/* For due_queue_init(): a deadline of the session has passed. */
+/* For bosh_waits_init(): a deadline of the session has passed. */
 void bosh_entry_on_due(struct due_item *item);
 
 /* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
@@ -115,7 +115,8 @@ _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream
 
 /* waits.c */
 
-void bosh_waits_init(struct bosh_endpoint *endpoint);
+/* @on_due: as for due_queue_init(). */
+void bosh_waits_init(struct bosh_endpoint *endpoint, void (*on_due)(struct due_item *item));
 void bosh_waits_close(struct bosh_endpoint *endpoint);
 
 /* Has the session join the due queue when the engine's deadline has passed, or earlier. */

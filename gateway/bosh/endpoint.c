@@ -403,7 +403,7 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 		free(endpoint);
 		return r;
 	}
-	bosh_waits_init(endpoint);
+	bosh_waits_init(endpoint, bosh_entry_on_due);
 	*ret_endpoint = endpoint;
 	return 0;
 }

@@ -35,32 +35,28 @@ static void on_timer(uv_timer_t *timer)
 	be_due(session);
 }
 
+/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move it with
+ * each request. */
+static void arm_timer(struct bosh_entry *session, struct mono deadline)
+{
+	if (deadline.ms < session->armed.ms) {
+		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(session->endpoint));
+
+		session->armed = deadline;
+		uv_timer_start(&session->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+	}
+}
+
 /* Requests linger for a few milliseconds, in each round trip of a client that holds one. Timers of
  * libuv for that would be moved in its heap thousands of times a second, so one timer serves all
- * sessions. They stand in the order in which they are to be looked at, which is that in which they
- * began, but after a reload. */
+ * sessions with the present settings. These linger equally long, so they stand in the order in
+ * which they began; for a moment after a reload those from before are among them. */
 
 static void leave(struct bosh_entry *session)
 {
 	if (!mono_is_never(session->lingers_to)) {
 		session->lingers_to = MONO_NEVER;
 		TAILQ_REMOVE(&session->endpoint->lingering, session, in_lingering);
-	}
-}
-
-static void enter(struct bosh_entry *session, struct mono until)
-{
-	struct bosh_endpoint *endpoint = session->endpoint;
-	struct bosh_entry *before = TAILQ_LAST(&endpoint->lingering, bosh_entries);
-
-	while (before && before->lingers_to.ms > until.ms) {
-		before = TAILQ_PREV(before, bosh_entries, in_lingering);
-	}
-	session->lingers_to = until;
-	if (before) {
-		TAILQ_INSERT_AFTER(&endpoint->lingering, before, session, in_lingering);
-	} else {
-		TAILQ_INSERT_HEAD(&endpoint->lingering, session, in_lingering);
 	}
 }
 
@@ -77,6 +73,36 @@ static void set_timer(struct bosh_endpoint *endpoint)
 	}
 }
 
+static void enter(struct bosh_entry *session, struct mono until)
+{
+	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_entry *before = TAILQ_LAST(&endpoint->lingering, bosh_entries);
+
+	while (before && before->lingers_to.ms > until.ms) {
+		before = TAILQ_PREV(before, bosh_entries, in_lingering);
+	}
+	session->lingers_to = until;
+	if (before) {
+		TAILQ_INSERT_AFTER(&endpoint->lingering, before, session, in_lingering);
+	} else {
+		TAILQ_INSERT_HEAD(&endpoint->lingering, session, in_lingering);
+		set_timer(endpoint);
+	}
+}
+
+void bosh_entry_arm(struct bosh_entry *session)
+{
+	struct mono deadline = bosh_session_deadline(session->engine);
+	struct mono linger_end = bosh_session_linger_end(session->engine);
+	bool lingers = !mono_is_never(linger_end) && deadline.ms == linger_end.ms;
+
+	if (!lingers || session->settings != session->endpoint->settings) {
+		arm_timer(session, deadline);
+	} else if (mono_is_never(session->lingers_to)) {
+		enter(session, linger_end);
+	}
+}
+
 static void on_linger(uv_timer_t *timer)
 {
 	struct bosh_endpoint *endpoint = CONTAINER_OF(timer, struct bosh_endpoint, linger);
@@ -85,25 +111,24 @@ static void on_linger(uv_timer_t *timer)
 
 	while ((session = TAILQ_FIRST(&endpoint->lingering)) &&
 	       mono_reached(session->lingers_to, now)) {
-		struct mono end = bosh_session_linger_end(session->engine);
 		bool is_late = has_stood_still(session->lingers_to, now);
 
 		leave(session);
-		if (mono_reached(end, now) && is_late) {
-			enter(session, mono_add_ms(now, GRACE_MS));
-		} else if (mono_reached(end, now)) {
+		if (!mono_reached(bosh_session_linger_end(session->engine), now)) {
+			/* It was answered meanwhile; perhaps another one lingers by now. */
+			bosh_entry_arm(session);
+		} else if (is_late) {
+			arm_timer(session, mono_add_ms(now, GRACE_MS));
+		} else {
 			be_due(session);
-		} else if (!mono_is_never(end)) {
-			/* Another request lingers by now. */
-			enter(session, end);
 		}
 	}
 	set_timer(endpoint);
 }
 
-void bosh_waits_init(struct bosh_endpoint *endpoint)
+void bosh_waits_init(struct bosh_endpoint *endpoint, void (*on_due)(struct due_item *item))
 {
-	due_queue_init(&endpoint->due, endpoint->env->loop, bosh_entry_on_due);
+	due_queue_init(&endpoint->due, endpoint->env->loop, on_due);
 	TAILQ_INIT(&endpoint->lingering);
 	uv_timer_init(endpoint->env->loop, &endpoint->linger);
 }
@@ -112,28 +137,6 @@ void bosh_waits_close(struct bosh_endpoint *endpoint)
 {
 	due_queue_close(&endpoint->due);
 	uv_close((uv_handle_t *)&endpoint->linger, NULL);
-}
-
-void bosh_entry_arm(struct bosh_entry *session)
-{
-	struct bosh_endpoint *endpoint = session->endpoint;
-	struct mono deadline = bosh_session_deadline(session->engine);
-	struct mono linger_end = bosh_session_linger_end(session->engine);
-
-	if (!mono_is_never(linger_end) && mono_is_never(session->lingers_to)) {
-		enter(session, linger_end);
-		if (TAILQ_FIRST(&endpoint->lingering) == session) {
-			set_timer(endpoint);
-		}
-	}
-	/* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move
-	 * it with each request. */
-	if (deadline.ms < linger_end.ms && deadline.ms < session->armed.ms) {
-		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(endpoint));
-
-		session->armed = deadline;
-		uv_timer_start(&session->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
-	}
 }
 
 void bosh_entry_disarm(struct bosh_entry *session)
