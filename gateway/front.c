@@ -336,6 +336,14 @@ static void on_closed(void *userdata, const struct address *peer)
 	worker_leave_connection(front->env, peer);
 }
 
+static void on_flooded(void *userdata, const struct address *peer)
+{
+	const struct front *front = userdata;
+
+	connection_log_failed(front->env, peer, "tls-flood",
+			      "too many TLS messages without data");
+}
+
 static struct http_limits limits_of(const struct front *front)
 {
 	const struct config *config = front->env->config;
@@ -379,8 +387,11 @@ static int servers_new(struct front *front)
 int front_init(struct front *front, struct worker_env *env, const struct front_callbacks *callbacks,
 	       void *userdata)
 {
-	const struct wire_hub_options hub = {
-		.loop = env->loop, .closed = on_closed, .userdata = front, .turn = env->turn};
+	const struct wire_hub_options hub = {.loop = env->loop,
+					     .closed = on_closed,
+					     .flooded = on_flooded,
+					     .userdata = front,
+					     .turn = env->turn};
 
 	*front = (struct front){.env = env, .callbacks = *callbacks, .userdata = userdata};
 	int r = wire_hub_new(&hub, &env->hub);

@@ -56,7 +56,7 @@ struct wire {
 	LIST_ENTRY(wire) in_hub; /* or in the hub's list of dead wires */
 	LIST_ENTRY(wire) in_slot;
 	struct due_item due;
-	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
+	struct buffer ahead;   /* what was fetched and not taken, without what the hub still has */
 	struct turn_item turn; /* `ready` is to be called */
 	struct buffer out;
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
@@ -132,6 +132,9 @@ size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_
 
 /* Sends close_notify. Returns false if it has to wait for the socket; then to be called again. */
 bool wire_tls_end(struct wire *wire);
+
+/* Whether the client sends too many TLS messages without data. */
+bool wire_tls_is_flooded(const struct wire *wire);
 
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);

@@ -294,6 +294,11 @@ bool wire_tls_end(struct wire *wire)
 	return r >= 0 || result_of(wire, r) != WIRE_AGAIN;
 }
 
+bool wire_tls_is_flooded(const struct wire *wire)
+{
+	return wire->tls && tls_controls_are_too_many(&wire->tls->controls);
+}
+
 bool wire_tls_has_bytes(const struct wire *wire)
 {
 	return wire->tls && wire->tls->ssl &&

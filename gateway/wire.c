@@ -89,6 +89,9 @@ struct wire *wire_close(struct wire *wire)
 		free(wire);
 		return NULL;
 	}
+	if (wire_tls_is_flooded(wire) && hub->options.flooded) {
+		hub->options.flooded(hub->options.userdata, &wire->peer);
+	}
 	wire_bury(wire);
 	if (!wire->is_silent) {
 		hub->options.closed(hub->options.userdata, &wire->peer);

@@ -103,6 +103,9 @@ struct wire_hub_options {
 	/* A wire of @peer was closed. Not called for a wire that was given away (wire_leave(),
 	 * wire_into_fd()). */
 	void (*closed)(void *userdata, const struct address *peer);
+	/* A wire of @peer is being closed that sent too many TLS messages without data
+	 * (tls-controls.h). May be NULL. */
+	void (*flooded)(void *userdata, const struct address *peer);
 	void *userdata;
 	/* How long a second of a deadline lasts; 0: 1000. Tests shorten it. */
 	unsigned second_ms;

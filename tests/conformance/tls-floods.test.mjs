@@ -7,7 +7,7 @@ import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { TlsPeer } from '../support/tls-peer.mjs';
-import { freePort, patiently, removeFolder, stopAll, temporaryFolder, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
@@ -103,14 +103,17 @@ function heard(client) {
 	return within(new Promise((resolve) => client.once('exit', () => resolve(text))), 15000, 'the end of the connection');
 }
 
+const countLogged = (event) => doab.events.filter((line) => line.event === event).length;
 const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 for (const word of ['key-update', 'key-update-asked']) {
 	test(`${word}: a client's flood ends its connection and no other`, TIMEOUT, async () => {
 		const { socket } = await open('new.test');
+		const nBefore = countLogged('tls-flood');
 		const client = TlsPeer.connect(tlsPort);
 		client.stdin.on('error', () => {}).write(`<?tls ${word} 5000?>${REQUEST}`);
 		assert.equal(await heard(client), '');
+		await until(() => countLogged('tls-flood') === nBefore + 1, 15000, 'event=tls-flood in the log');
 		const fine = TlsPeer.connect(tlsPort);
 		const answer = heard(fine);
 		fine.stdin.write(`<?tls ${word} ${CONTROLS_MAX / 2}?>${REQUEST.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')}`);

@@ -62,8 +62,10 @@ static int setup(void **state)
 	one.theirs = -1;
 	assert_int_equal(address_parse(SV("10.0.0.1:1"), -1, &one.proxy), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	assert_int_equal(wire_hub_new(&(struct wire_hub_options){&one.loop, on_closed, &one,
-								 SECOND_MS, NULL},
+	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
+								 .closed = on_closed,
+								 .userdata = &one,
+								 .second_ms = SECOND_MS},
 				      &one.hub),
 			 0);
 	assert_int_equal(proxied_new(&(struct proxied_options){.hub = one.hub,

@@ -167,7 +167,7 @@ static const struct http_reader_callbacks callbacks = {
 /* Returns 0 or -ENOMEM. */
 static int open_reader(void)
 {
-	const struct wire_hub_options hub = {&one.loop, on_closed, NULL, 0, NULL};
+	const struct wire_hub_options hub = {.loop = &one.loop, .closed = on_closed};
 	const struct budget_limits limits = {1 << 20, 1 << 20};
 	int r = wire_hub_new(&hub, &one.hub);
 
