@@ -159,6 +159,16 @@ def first_child(pid):
     raise SystemExit(f'process {pid} has no child')
 
 
+def resident_kb(pid):
+    try:
+        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
+            return int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
+    except PermissionError:
+        # The gateway keeps its memory from others than root. This is less exact.
+        with open(f'/proc/{pid}/status', encoding='ascii') as status:
+            return int(re.search(r'^VmRSS:\s+(\d+)', status.read(), re.M)[1])
+
+
 class Program:
     """`pids` are the processes whose time counts, `others` those that work for them.
 
@@ -197,11 +207,7 @@ class Program:
         self.pids.append(child.pid)
 
     def resident_kb(self):
-        kb = 0
-        for pid in self.pids:
-            with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
-                kb += int(re.search(r'^Rss: +(\d+)', maps.read(), re.M)[1])
-        return kb
+        return sum(resident_kb(pid) for pid in self.pids)
 
     def stop(self):
         for child in reversed(self.children):
