@@ -55,23 +55,23 @@ const next = (client, payload = '', attributes = {}) => client.bodyText({ rid: +
 const unknown = (client) => client.bodyText({ rid: 1, sid: `${client.sid.slice(0, -8)}AAAAAAAA` });
 const echo = (id) => `<message xmlns='jabber:client' id='${id}'/>`;
 
-// How often each thread has waited for something.
-function waits() {
+// How often each thread has got a core, because it was woken or because another one had had it.
+function runs() {
 	const { serverPid } = stage.doab;
 	return readdirSync(`/proc/${serverPid}/task`).map((task) =>
-		Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(readFileSync(`/proc/${serverPid}/task/${task}/status`, 'utf8'))[1]));
+		Number(readFileSync(`/proc/${serverPid}/task/${task}/schedstat`, 'utf8').split(' ')[2]));
 }
 
 for (const [what, open] of [['', () => HttpConnection.open(stage.port)], [' over TLS', openTls]]) {
 	test(`a connection${what} that has served another worker's session is served by one worker from then on`, TIMEOUT, async () => {
 		const connection = await open();
 		for (const client of [...sessions, ...sessions]) {
-			const before = waits();
+			const before = runs();
 			for (let i = 0; i < N; i++) {
 				connection.write(bytesOf(unknown(client)));
 				assert.match((await connection.response()).text, /item-not-found/);
 			}
-			const busy = waits().map((n, i) => n - before[i]).filter((n) => n > N / 2);
+			const busy = runs().map((n, i) => n - before[i]).filter((n) => n > N / 2);
 			assert.equal(busy.length, 1, `threads that have worked: ${busy}`);
 		}
 		connection.close();
