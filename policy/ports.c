@@ -21,7 +21,7 @@ static int port_parse(struct sv text, uint16_t *ret_port)
 static int range_parse(struct sv text, struct ports_range *ret_range)
 {
 	size_t n_first = sv_find(text, '-');
-	struct ports_range range;
+	struct ports_range range = {0};
 	int r = port_parse(sv_first(text, n_first), &range.first);
 
 	range.last = range.first;
