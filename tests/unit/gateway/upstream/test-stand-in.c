@@ -26,6 +26,9 @@ static void test_stand_in(void **state)
 	assert_int_equal(address_port(&a), 5222);
 	assert_true(address_same_host(&a, &again));
 	assert_false(address_same_host(&a, &b));
+	/* Nothing of the name's hash gets beyond the address. */
+	assert_int_equal(a.v6.sin6_scope_id, 0);
+	assert_int_equal(a.v6.sin6_flowinfo, 0);
 	/* Where it must not be used, it is refused like an address of the DNS. */
 	assert_false(address_is_public(&a));
 }
