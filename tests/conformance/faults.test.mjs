@@ -1,0 +1,103 @@
+// Every allocation of the program and of its libraries fails in turn, and every system call that can: fault-sweep.mjs says what
+// must hold then. By default some of them fail, with DOAB_LONG=1 all.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Sweep, lifetimes } from '../support/fault-sweep.mjs';
+import { RUNNING } from '../support/fault-scenarios.mjs';
+import { SUPERVISOR, server } from '../support/faults.mjs';
+import { patiently } from '../support/util.mjs';
+
+const IS_LONG = process.env.DOAB_LONG === '1';
+const TIMEOUT = { timeout: patiently(IS_LONG ? 1200000 : 120000) };
+
+// What each call may fail with, as its manual page says, or do less than it was asked for.
+const EFFECTS = {
+	accept4: ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'ECONNABORTED', 'EINTR', 'EPROTO'],
+	bind: ['EACCES', 'EADDRINUSE'],
+	chmod: ['EPERM'],
+	close: ['LATE'],
+	connect: ['EADDRNOTAVAIL', 'ENETUNREACH', 'ENOBUFS', 'ECONNREFUSED', 'EINTR'],
+	epoll_create: ['EMFILE', 'ENOMEM'],
+	epoll_ctl: ['ENOMEM', 'ENOSPC'],
+	epoll_wait: ['EINTR'],
+	eventfd: ['EMFILE', 'ENOMEM'],
+	fcntl: ['EMFILE'],
+	fgets: ['EIO'],
+	fopen: ['EMFILE', 'ENOMEM'],
+	fstat: ['ENOMEM'],
+	getentropy: ['ENOSYS'],
+	getpeername: ['ENOBUFS', 'ENOTCONN'],
+	getrandom: ['EINTR', 'ENOSYS', 'SHORT'],
+	getrlimit: ['EPERM'],
+	getsockname: ['ENOBUFS'],
+	getsockopt: ['ENOBUFS'],
+	glob: ['ENOMEM'],
+	ioctl: ['ENOMEM'],
+	listen: ['EADDRINUSE'],
+	mmap: ['ENOMEM'],
+	open: ['EMFILE', 'ENOMEM', 'EINTR'],
+	opendir: ['EMFILE'],
+	pipe2: ['EMFILE'],
+	poll: ['EINTR', 'ENOMEM'],
+	posix_spawn: ['EAGAIN', 'ENOMEM'],
+	prctl: ['EPERM'],
+	pread: ['EIO', 'EINTR'],
+	pthread_create: ['EAGAIN'],
+	read: ['EINTR', 'EAGAIN', 'EIO', 'SHORT'],
+	recv: ['EINTR', 'ECONNRESET', 'EAGAIN', 'SHORT'],
+	recvmsg: ['EINTR', 'ENOMEM'],
+	rename: ['ENOSPC'],
+	send: ['EINTR', 'EPIPE', 'ECONNRESET', 'ENOBUFS', 'EAGAIN', 'SHORT'],
+	sendfile: ['EINTR', 'EAGAIN'],
+	sendmsg: ['EINTR', 'EPIPE', 'ECONNRESET', 'ENOBUFS', 'EAGAIN', 'SHORT'],
+	setrlimit: ['EPERM'],
+	setsockopt: ['ENOBUFS', 'ENOMEM'],
+	shutdown: ['ENOTCONN'],
+	signalfd: ['EMFILE'],
+	socket: ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'],
+	socketpair: ['EMFILE'],
+	stat: ['ENOMEM'],
+	syscall: ['ENOSYS', 'EPERM'],
+	unlink: ['EPERM'],
+	write: ['EINTR', 'EAGAIN', 'EPIPE', 'ENOSPC', 'SHORT'],
+};
+
+const PAIRS = Object.entries(EFFECTS).flatMap(([call, effects]) => effects.map((effect) => [call, effect]));
+// By default each scenario has its part of the calls (the supervisor, which makes few, all), and of the allocations about so
+// many fail.
+const PARTS = 8;
+const ALLOCATIONS = 16;
+const FEW = 4; // calls in a run, all of which fail by default, too
+
+const pairs = (part) => (IS_LONG || part === undefined ? PAIRS : PAIRS.filter((_, i) => i % PARTS === part));
+
+async function sweepAll(t, open, role, part) {
+	const sweep = await Sweep.start(open, role);
+	try {
+		const { memory = 0, ...calls } = await sweep.count();
+		await sweep.each('memory', 'ENOMEM', { share: IS_LONG ? 1 : ALLOCATIONS / memory });
+		for (const [call, effect] of pairs(part).filter(([name]) => calls[name])) {
+			await sweep.each(call, effect, { share: IS_LONG || calls[call] <= FEW ? 1 : 1 / FEW });
+		}
+		await sweep.assertNoMemoryLeft();
+	} finally {
+		await sweep.stop();
+	}
+	t.diagnostic(`${sweep.nPoints} failures, ${sweep.nTold} of which a client was told: ${JSON.stringify(sweep.points)}`);
+	assert.equal(sweep.problems.length, 0, sweep.problems.join('\n'));
+}
+
+describe('one failure at a time', { concurrency: 5 }, () => {
+	Object.entries(RUNNING).forEach(([name, open], i) => {
+		test(`${name}, in the server`, TIMEOUT, (t) => sweepAll(t, open, server(0), i % PARTS));
+	});
+	test('reload, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING.reload, SUPERVISOR));
+
+	for (const [name, role] of Object.entries({ server: server(0), supervisor: SUPERVISOR })) {
+		test(`start and stop, in the ${name}`, TIMEOUT, async (t) => {
+			const { problems, nPoints, nRefused } = await lifetimes(role, pairs(role), IS_LONG ? 1 : undefined);
+			t.diagnostic(`${nPoints} failures, ${nRefused} of which ended the start with a message`);
+			assert.equal(problems.length, 0, problems.join('\n'));
+		});
+	}
+});

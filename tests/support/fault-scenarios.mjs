@@ -1,0 +1,212 @@
+// What the gateway does while one of its calls fails (fault-sweep.mjs). A scenario opens its stage with the environment of the
+// faults: { doab, run, stop }, and isCaching where memory grows with each run. `run` resolves when all went well, or rejects with ToldError when the client was told that it
+// did not; any other error is a failure of the gateway.
+import assert from 'node:assert/strict';
+import tls from 'node:tls';
+import { Authority, tlsOf } from './certificates.mjs';
+import { DnsServer } from './dns-server.mjs';
+import { Doab } from './doab.mjs';
+import { HttpConnection } from './http.mjs';
+import { PersistentBosh, PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
+import { Stage } from './stage.mjs';
+import { freePort, removeFolder, stopAll, temporaryFolder, until } from './util.mjs';
+import { XmppServer } from './xmpp-server.mjs';
+
+// Sessions that were given up are to end soon, and none is to be refused because there were many before.
+export const INACTIVITY_S = 5;
+const CONFIG = { sandbox: false, log_level: 'info', inactivity: INACTIVITY_S, connection_rate: 0, request_rate: 0, domain_session_rate: 0,
+	sessions_per_address: 1000, connections_per_address: 1000, failed_logins_per_address: 0, failed_logins_per_domain: 0 };
+
+const message = (id) => `<message xmlns="jabber:client" id="${id}"/>`;
+const withId = (id) => ({ attributes }) => attributes.id === id;
+
+// The stanza of a server is delivered, or it gets an error for it, or the connection on which it sent it ends.
+async function assertReturned(connection, id) {
+	await until(() => connection.hasEnded || connection.streamEnds || connection.elements.some((e) => e.attributes.id === id && e.attributes.type === 'error'),
+		10000, `an error for a stanza of the server: ${connection.text.slice(-500)}`);
+	const bounced = connection.elements.some((e) => e.attributes.id === id && e.attributes.type === 'error');
+	assert.ok(bounced || !connection.streamEnds, 'the stream was closed in order, as if the stanza had been delivered');
+}
+
+async function boshSession(port, domain, connectionOf, options) {
+	const client = new PersistentBosh(port, options);
+	try {
+		await client.login(domain, { wait: 5 });
+		await client.exchange(message('one'), withId('one'));
+		const connection = connectionOf();
+		const held = client.request();
+		connection.send('<message from="a@b" id="pushed"/>');
+		await (async () => {
+			client.keep(await held);
+			await client.exchange('', withId('pushed'));
+		})().catch(async (error) => {
+			if (!client.take(withId('pushed'))) {
+				await assertReturned(connection, 'pushed');
+			}
+			throw error;
+		});
+		await client.exchange(message('two') + message('three'), withId('two'));
+		await client.exchange('', withId('three'));
+		await client.terminate();
+	} finally {
+		client.close();
+	}
+}
+
+async function talk(client, domain, connectionOf) {
+	try {
+		await client.login(domain);
+		client.send(message('one'));
+		await client.expect('message', { id: 'one' });
+		connectionOf().send('<message id="pushed"/>');
+		await client.expect('message', { id: 'pushed' });
+		client.send(message('two'));
+		client.send(message('three'));
+		await client.expect('message', { id: 'two' });
+		await client.expect('message', { id: 'three' });
+		await client.finish();
+	} finally {
+		client.drop();
+	}
+}
+
+async function websocketSession(port, domain, connectionOf, connect) {
+	await talk(await PersistentWebSocket.open(port, connect), domain, connectionOf);
+}
+
+// @folder is removed at the end. @remembers: sessions that have ended are remembered for INACTIVITY_S, as those of BOSH are.
+async function openStage(env, servers, config, run, { folder, remembers = false } = {}) {
+	const stage = await Stage.open(servers, { ...CONFIG, ...config }, { env });
+	const connectionOf = (name) => () => stage.servers[name].connections.at(-1);
+	return { doab: stage.doab, run: () => run(stage, connectionOf), remembers,
+		stop: () => stopAll(stage).finally(() => folder && removeFolder(folder)) };
+}
+
+const plain = { plain: 'plain' };
+
+const bosh = (env) => openStage(env, plain, {}, ({ port }, of) => boshSession(port, 'plain.test', of('plain')), { remembers: true });
+
+// The kernel gives each connection to any worker.
+const boshWorkers = (env) => openStage(env, plain, { workers: 2 },
+	({ port }, of) => boshSession(port, 'plain.test', of('plain'), { connection: 'fresh' }), { remembers: true });
+
+const websocket = (env) => openStage(env, plain, {}, ({ port }, of) => websocketSession(port, 'plain.test', of('plain')));
+
+// STARTTLS and direct TLS to the servers; their certificates are verified.
+async function tlsToServers(env) {
+	const folder = temporaryFolder('faults-tls');
+	const authority = new Authority(folder);
+	const section = { ca_file: authority.certificate };
+	const of = (name, script, more) => ({ script, tls: tlsOf(authority.issue(name, [`${name}.test`])), section: { ...section, ...more } });
+	const servers = { start: of('start', 'starttls'), direct: of('direct', 'direct-tls', { tls: 'direct' }) };
+	return openStage(env, servers, {}, async ({ port }, connectionOf) => {
+		await websocketSession(port, 'start.test', connectionOf('start'));
+		await boshSession(port, 'direct.test', connectionOf('direct'));
+	}, { folder, remembers: true });
+}
+
+const secured = (port) => async () => {
+	const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+	await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject)
+		.once('close', () => reject(new Error('the connection ended within the handshake'))));
+	return new HttpConnection(socket);
+};
+
+async function tlsOfListener(env) {
+	const folder = temporaryFolder('faults-tls');
+	const { certificate, key } = new Authority(folder).issue('gateway', ['gateway.test']);
+	const port = await freePort();
+	const config = { listeners: { [`127.0.0.1:${port}`]: { tls: { certificate, key } } } };
+	return openStage(env, plain, config, async (stage, of) => {
+		await websocketSession(port, 'plain.test', of('plain'), secured(port));
+		assert.equal((await ask(port, 'GET', '/crossdomain.xml', { connect: secured(port) })).status, 200);
+	}, { folder });
+}
+
+// Each session is with a domain that was never asked for; every other answer has to be fetched over TCP.
+async function dns(env) {
+	const server = await XmppServer.start('plain');
+	const zone = await DnsServer.start({});
+	const doab = await Doab.start({ ...CONFIG, resolvers: [zone.address], connect_timeout: 2, dns_timeout: 300,
+		domains: { '*.zone.test': { allow_private: true, tls: 'off' } } }, { env }).catch((error) => stopAll(server, zone).then(() => { throw error; }));
+	let n = 0;
+	const run = async () => {
+		const domain = `n${n++}.zone.test`;
+		zone.set(`_xmpp-client._tcp.${domain}`, { SRV: [[0, 0, server.port, `host.${domain}`]], TRUNCATE: n % 2 === 0 });
+		zone.set(`host.${domain}`, { A: ['127.0.0.1'] });
+		await websocketSession(doab.port, domain, () => server.connections.at(-1));
+	};
+	return { doab, run, isCaching: true, stop: () => stopAll(doab, server, zone) };
+}
+
+const GETS = ['/', '/crossdomain.xml', '/clientaccesspolicy.xml', '/nothing', '/http-bind'];
+
+// The page, other documents, plain and coded, and a WebSocket on a connection that has carried requests before.
+const documents = (env) => openStage(env, plain, {}, async ({ port }, of) => {
+	for (const target of GETS) {
+		const { status } = await ask(port, 'GET', target, { headers: { 'Accept-Encoding': 'gzip' } });
+		assert.ok(status === (target === '/nothing' ? 404 : 200), `${target} ${status}`);
+	}
+	assert.ok((await ask(port, 'OPTIONS', '/http-bind', { headers: { Origin: 'http://a.test', 'Access-Control-Request-Method': 'POST' } })).status < 300);
+	const client = await persist(async () => {
+		const connection = await HttpConnection.open(port);
+		await connection.request('GET', '/crossdomain.xml');
+		return connection.upgrade();
+	}).then(PersistentWebSocket.of);
+	await talk(client, 'plain.test', of('plain'));
+});
+
+async function admin(env) {
+	const port = await freePort();
+	return openStage(env, plain, { admin: `127.0.0.1:${port}` }, async () => {
+		for (const target of ['/metrics', '/healthz', '/readyz', '/status', '/sessions']) {
+			const { status } = await ask(port, 'GET', target);
+			assert.equal(status, 200, target);
+		}
+	});
+}
+
+const count = (doab, events) => doab.events.filter(({ event }) => events.includes(event)).length;
+
+// Sends @signal and waits for the outcome. Only the first of @events is the good one.
+async function signalled(doab, signal, events) {
+	const [good] = events;
+	const before = count(doab, events);
+	const goodBefore = count(doab, [good]);
+	doab.child.kill(signal);
+	await until(() => doab.hasEnded || count(doab, events) > before, 10000, `${events}:\n${doab.lines.slice(-10).join('\n')}`);
+	assert.ok(!doab.hasEnded, `the gateway has ended:\n${doab.lines.slice(-5).join('\n')}`);
+	if (count(doab, [good]) === goodBefore) {
+		throw new ToldError(doab.lines.at(-1));
+	}
+}
+
+// A session lives on over a reload, whatever becomes of that.
+const reload = (env) => openStage(env, plain, {}, async (stage, of) => {
+	const told = await signalled(stage.doab, 'SIGHUP', ['reloaded', 'reload-failed', 'order-failed']).catch((error) => error);
+	await websocketSession(stage.port, 'plain.test', of('plain'));
+	if (told) {
+		throw told;
+	}
+});
+
+export const RUNNING = { bosh, 'bosh between workers': boshWorkers, websocket, 'TLS to servers': tlsToServers, 'TLS of a listener': tlsOfListener,
+	dns, documents, admin, reload };
+
+// A gateway from its start to its end, with a session between. Resolves with what it said, if it did not start.
+export async function lifetime(env) {
+	const stage = await Stage.open(plain, { ...CONFIG, sandbox: true }, { env }).catch((error) => error);
+	if (stage instanceof Error) {
+		return stage.message;
+	}
+	try {
+		await websocketSession(stage.port, 'plain.test', () => stage.servers.plain.connections.at(-1)).catch((error) => {
+			if (!(error instanceof ToldError)) {
+				throw error;
+			}
+		});
+	} finally {
+		await stage.stop();
+	}
+	return undefined;
+}

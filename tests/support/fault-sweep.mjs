@@ -1,0 +1,175 @@
+// Lets each call of a kind fail in turn while a scenario (fault-scenarios.mjs) runs, one failure in each run. After each: the
+// same process goes on, its client was told or got what it wanted, and the next run goes well. After all of a kind: no
+// descriptor and no memory is left behind.
+import { INACTIVITY_S, lifetime } from './fault-scenarios.mjs';
+import { Faults, countDescriptors, stackText } from './faults.mjs';
+import { ToldError } from './persistent.mjs';
+import { sleep, until } from './util.mjs';
+
+// Runs before the first failure, until pools and tables are as full as they get, on each of two workers.
+const WARM_RUNS = 40;
+// Blocks that may be more than before: a log line under way, a table that has grown.
+const BLOCKS_SLACK = 64;
+// How often a session that was given up may still be there, or the log be written.
+const SETTLE_TRIES = 3;
+const PROBLEMS_MAX = 10;
+const CALLS_MAX = 100000;
+// Starts of the program in which a call of each kind fails, where not all of them do.
+const STARTS = 2;
+
+export class Sweep {
+	// @open: a scenario. @role: of the process whose calls fail.
+	static async start(open, role) {
+		const sweep = Object.assign(new Sweep(), { open, role, problems: [], nPoints: 0, nTold: 0, points: {} });
+		sweep.faults = Faults.open();
+		await sweep.begin();
+		return sweep;
+	}
+
+	async begin() {
+		this.stage = await this.open(this.faults.env);
+		for (let i = 0; i < WARM_RUNS; i++) {
+			await this.stage.run();
+		}
+		this.pid = this.stage.doab.serverPid;
+		await sleep(100);
+		this.nDescriptors = this.countDescriptors();
+		this.nBlocks = await this.settledBlocks();
+	}
+
+	countDescriptors() {
+		return [this.stage.doab.child.pid, this.pid].map((pid) => countDescriptors(pid)).reduce((sum, n) => sum + n);
+	}
+
+	// BOSH sessions that have ended are remembered for a while.
+	async settledBlocks() {
+		await sleep(this.stage.remembers ? (INACTIVITY_S + 1) * 1000 : 100);
+		await this.stage.run();
+		await sleep(50);
+		return this.faults.live(this.role).blocks;
+	}
+
+	// How often each call is made in a run.
+	async count() {
+		const before = this.faults.calls(this.role);
+		await this.stage.run();
+		return Object.fromEntries(Object.entries(this.faults.calls(this.role)).map(([name, n]) => [name, n - (before[name] ?? 0)]));
+	}
+
+	get hasDied() {
+		const { doab } = this.stage;
+		return doab.hasEnded || !doab.isRunning || doab.events.some(({ event }) => event === 'server-killed') || doab.serverPid !== this.pid;
+	}
+
+	report(what, stack = []) {
+		this.problems.push(`${what}\n${stackText(stack)}`);
+	}
+
+	async point(call, effect, nth, times) {
+		const name = `${effect} from ${call} ${nth}`;
+		this.faults.arm({ role: this.role, call, effect, nth, times });
+		const error = await this.stage.run().then(() => undefined, (reason) => reason);
+		const { strikes, stack } = this.faults.disarm();
+
+		if (strikes) {
+			this.nPoints++;
+			this.points[call] = (this.points[call] ?? 0) + 1;
+		}
+		if (error instanceof ToldError) {
+			this.nTold++;
+		} else if (error) {
+			this.report(`${name}: ${error.message}`, stack);
+		}
+		const next = await this.stage.run().then(() => undefined, (reason) => reason);
+		if (this.hasDied) {
+			this.report(`${name}: the process has ended: ${this.stage.doab.log.slice(-500)}${this.stage.doab.partial}`, stack);
+			await this.stage.stop().catch(() => {});
+			await this.begin();
+		} else if (next) {
+			this.report(`${name}: the next run: ${next.message}`, stack);
+		}
+		return strikes;
+	}
+
+	// @share: of all calls, how many are to fail; 1: all. @times: how many in a row.
+	async each(call, effect, { share = 1, times = 1 } = {}) {
+		const step = Math.max(1, Math.round(1 / share));
+		const first = 1 + (step > 1 ? (call.length * 7 + effect.length) % step : 0);
+		const nBefore = this.problems.length;
+
+		for (let nth = first; nth < CALLS_MAX && this.problems.length < PROBLEMS_MAX; nth += step) {
+			if (!await this.point(call, effect, nth, times)) {
+				break;
+			}
+		}
+		if (this.problems.length === nBefore) {
+			await this.assertNoDescriptorsLeft(`${effect} from ${call}`);
+		}
+	}
+
+	async assertNoDescriptorsLeft(what) {
+		await until(() => this.countDescriptors() <= this.nDescriptors, 2 * INACTIVITY_S * 1000, '').catch(() => {
+			const n = this.countDescriptors();
+			this.report(`${what}: ${n - this.nDescriptors} descriptors are left`);
+			this.nDescriptors = n;
+		});
+	}
+
+	async assertNoMemoryLeft() {
+		let blocks = await this.settledBlocks();
+		for (let i = 0; !this.stage.isCaching && blocks > this.nBlocks + BLOCKS_SLACK && i < SETTLE_TRIES; i++) {
+			blocks = await this.settledBlocks();
+		}
+		if (blocks > this.nBlocks + BLOCKS_SLACK && !this.stage.isCaching) {
+			this.report(`${blocks - this.nBlocks} blocks are left after ${this.nPoints} failures`);
+		}
+	}
+
+	async stop() {
+		await this.stage.stop().catch((error) => this.report(error.message));
+		this.faults.close();
+	}
+}
+
+
+// Functions of libraries that abort the process when a call in them fails. At the start of the program only: nothing is lost,
+// and the supervisor logs it.
+//
+// uv_loop_init   libuv has no pipe for its signal handling, or no room in the table of what the loop watches
+// seccomp_load   libseccomp 2.5 does not look whether it got memory (it crashes); before the first thread, let alone a client
+// uv_poll_start  no room for the descriptors that descriptors_reserve() asks for, so that there always is room later
+const ABORTS = ['uv_loop_init', 'seccomp_load', 'uv_poll_start'];
+
+// A program that does not start says why; nothing else may end it.
+function judge(outcome, name, said, { strikes, stack }) {
+	outcome.nPoints += strikes > 0;
+	outcome.nRefused += typeof said === 'string';
+	if (said === undefined) {
+		return;
+	}
+	const [, text = ''] = /doab ended before event=ready:\n([^]*)/.exec(said) ?? [];
+	const isDocumented = ABORTS.some((frame) => stackText(stack).includes(frame));
+	if (said instanceof Error || text.trim() === '' || (/server-killed/.test(text) && !isDocumented)) {
+		outcome.problems.push(`${name}: ${said.message ?? said}\n${stackText(stack)}`);
+	}
+}
+
+// The calls of @pairs fail in turn from the start of the program to its end, at @share of the places; undefined: at some.
+export async function lifetimes(role, pairs, share) {
+	const faults = Faults.open();
+	const outcome = { problems: [], nPoints: 0, nRefused: 0 };
+	await lifetime(faults.env);
+	const calls = faults.calls(role);
+	for (const [call, effect] of [['memory', 'ENOMEM'], ...pairs].filter(([name]) => calls[name])) {
+		const step = share ? Math.max(1, Math.round(1 / share)) : Math.max(1, Math.ceil(calls[call] / STARTS));
+		for (let nth = Math.ceil(step / 2), strikes = 1; strikes && nth < CALLS_MAX && outcome.problems.length < PROBLEMS_MAX; nth += step) {
+			faults.arm({ role, call, effect, nth });
+			const said = await lifetime(faults.env).catch((error) => error);
+			const struck = faults.disarm();
+			({ strikes } = struck);
+			judge(outcome, `${effect} from ${call} ${nth}`, said, struck);
+		}
+	}
+	faults.close();
+	return outcome;
+}

@@ -1,0 +1,119 @@
+// Lets calls of the gateway fail, one at a time: the driver of tests/faults/shim.c, whose head explains the words.
+//
+//     const faults = Faults.open();
+//     const doab = await Doab.start({ sandbox: false }, { env: faults.env });
+//     faults.arm({ role: 1, call: 'send', effect: 'EPIPE', nth: 3 });     // the third send(2) of the first server from now on
+//     ...
+//     faults.disarm();    // { strikes: 1, stack: ['/usr/lib/libuv.so.1+0x1234', ...] }
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync, readSync, readdirSync, writeSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Authority } from './certificates.mjs';
+import { removeFolder, temporaryFolder } from './util.mjs';
+
+const SOURCE = fileURLToPath(new URL('../faults/shim.c', import.meta.url));
+export const SUPERVISOR = 0;
+export const server = (generation) => 1 + generation;
+
+// The layout of struct control.
+const CALLS_MAX = 64;
+const NAME_SIZE = 16;
+const STACK_SIZE = 4096;
+const ROLES = 65;
+const AT = { armed: 4, role: 8, strikes: 28, names: 32 };
+AT.stack = AT.names + CALLS_MAX * NAME_SIZE;
+AT.slots = AT.stack + STACK_SIZE;
+const SLOT = { blocks: 0, bytes: 8, calls: 16 };
+const SLOT_SIZE = SLOT.calls + 8 * CALLS_MAX;
+const SIZE = AT.slots + ROLES * SLOT_SIZE;
+
+const EFFECTS = { SHORT: -1, LATE: -2 };
+const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
+
+const text = (bytes) => bytes.subarray(0, bytes.indexOf(0)).toString();
+
+// A frame of a stack in words, if the program has them.
+function frameText(frame) {
+	const [file, offset] = frame.split('+');
+	const [name, where] = execFileSync('addr2line', ['-Cfe', file, offset]).toString().split('\n');
+	return name === '??' ? `${path.basename(file)}+${offset}` : `${name} (${path.relative(process.cwd(), where)})`;
+}
+
+export class Faults {
+	static open() {
+		const faults = new Faults();
+		faults.folder = temporaryFolder('faults');
+		const library = path.join(faults.folder, 'shim.so');
+		execFileSync('cc', ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-O1', '-g', '-fPIC', '-shared', '-ftls-model=initial-exec',
+			'-o', library, SOURCE], { stdio: ['ignore', 'ignore', 'inherit'] });
+		const file = path.join(faults.folder, 'control');
+		faults.file = openSync(file, 'w+');
+		writeSync(faults.file, Buffer.alloc(SIZE), 0, SIZE, 0);
+		// With the system's authorities, each reading of them would take 200,000 allocations.
+		const { certificate } = new Authority(faults.folder);
+		faults.env = { LD_PRELOAD: library, FAULTS_CONTROL: file, SSL_CERT_FILE: certificate, SSL_CERT_DIR: faults.folder,
+			ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:detect_stack_use_after_return=1:verify_asan_link_order=0' };
+		// Any program names the calls.
+		execFileSync('true', { env: { ...process.env, LD_PRELOAD: library, FAULTS_CONTROL: file } });
+		faults.names = Array.from({ length: faults.number(0) }, (_, i) => text(faults.bytes(AT.names + i * NAME_SIZE, NAME_SIZE)));
+		return faults;
+	}
+
+	bytes(at, n) {
+		const bytes = Buffer.alloc(n);
+		readSync(this.file, bytes, 0, n, at);
+		return bytes;
+	}
+
+	number(at) {
+		return this.bytes(at, 4).readUInt32LE();
+	}
+
+	long(at) {
+		return Number(this.bytes(at, 8).readBigInt64LE());
+	}
+
+	write(at, ...numbers) {
+		const bytes = Buffer.alloc(4 * numbers.length);
+		numbers.forEach((number, i) => bytes.writeInt32LE(number, 4 * i));
+		writeSync(this.file, bytes, 0, bytes.length, at);
+	}
+
+	arm({ role, call, effect, nth, times = 1 }) {
+		const index = this.names.indexOf(call);
+		assert.ok(index >= 0 && effectNumber(effect), `${call} ${effect}`);
+		this.write(AT.armed, 0);
+		this.write(AT.role, role, index, effectNumber(effect), times, nth, 0);
+		this.write(AT.armed, 1);
+	}
+
+	disarm() {
+		this.write(AT.armed, 0);
+		const strikes = this.number(AT.strikes);
+		return { strikes, stack: strikes ? text(this.bytes(AT.stack, STACK_SIZE)).trim().split('\n') : [] };
+	}
+
+	// How often each call was made.
+	calls(role) {
+		const at = AT.slots + role * SLOT_SIZE + SLOT.calls;
+		return Object.fromEntries(this.names.map((name, i) => [name, this.long(at + 8 * i)]).filter(([, n]) => n));
+	}
+
+	// What is allocated.
+	live(role) {
+		const at = AT.slots + role * SLOT_SIZE;
+		return { blocks: this.long(at + SLOT.blocks), bytes: this.long(at + SLOT.bytes) };
+	}
+
+	close() {
+		closeSync(this.file);
+		removeFolder(this.folder);
+	}
+}
+
+export const stackText = (stack) => stack.map((frame) => `    ${frameText(frame)}\n`).join('');
+
+export const countDescriptors = (pid) => readdirSync(`/proc/${pid}/fd`).length;
