@@ -1,6 +1,8 @@
 // Lets each call of a kind fail in turn while a scenario (fault-scenarios.mjs) runs, one failure in each run. After each: the
 // same process goes on, its client was told or got what it wanted, and the next run goes well. After all of a kind: no
 // descriptor and no memory is left behind.
+import { readFileSync } from 'node:fs';
+import { BINARY } from './doab.mjs';
 import { INACTIVITY_S, lifetime } from './fault-scenarios.mjs';
 import { Faults, countDescriptors, stackText } from './faults.mjs';
 import { ToldError } from './persistent.mjs';
@@ -14,8 +16,6 @@ const BLOCKS_SLACK = 64;
 const SETTLE_TRIES = 3;
 const PROBLEMS_MAX = 10;
 const CALLS_MAX = 100000;
-// Starts of the program in which a call of each kind fails, where not all of them do.
-const STARTS = 2;
 
 export class Sweep {
 	// @open: a scenario. @role: of the process whose calls fail.
@@ -154,14 +154,16 @@ function judge(outcome, name, said, { strikes, stack }) {
 	}
 }
 
-// The calls of @pairs fail in turn from the start of the program to its end, at @share of the places; undefined: at some.
-export async function lifetimes(role, pairs, share) {
+// The calls of @pairs fail in turn from the start of the program to its end, each at @nStarts of its places, evenly spread.
+export async function lifetimes(role, pairs, nStarts) {
 	const faults = Faults.open();
 	const outcome = { problems: [], nPoints: 0, nRefused: 0 };
 	await lifetime(faults.env);
 	const calls = faults.calls(role);
-	for (const [call, effect] of [['memory', 'ENOMEM'], ...pairs].filter(([name]) => calls[name])) {
-		const step = share ? Math.max(1, Math.round(1 / share)) : Math.max(1, Math.ceil(calls[call] / STARTS));
+	// The sanitizer itself needs memory to start a thread, and OpenSSL leaves 25 bytes when its initialization fails.
+	const memory = readFileSync(BINARY).includes('__asan_init') ? [] : [['memory', 'ENOMEM']];
+	for (const [call, effect] of [...memory, ...pairs].filter(([name]) => calls[name])) {
+		const step = Math.ceil(calls[call] / nStarts);
 		for (let nth = Math.ceil(step / 2), strikes = 1; strikes && nth < CALLS_MAX && outcome.problems.length < PROBLEMS_MAX; nth += step) {
 			faults.arm({ role, call, effect, nth });
 			const said = await lifetime(faults.env).catch((error) => error);
