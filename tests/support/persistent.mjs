@@ -9,8 +9,8 @@ import { NS } from './xml.mjs';
 
 const TRIES = 4;
 const ANSWER_MS = 10000;
-// Errors of a connection that has ended, which tell a client enough.
-const HAS_ENDED = /SSL alert|ECONNRESET|EPIPE|socket hang up|the connection ended|ECONNREFUSED/;
+// Errors of a connection that has ended, also by an alert of TLS that may come between two keys: they tell a client enough.
+const HAS_ENDED = /SSL routines|ECONNRESET|EPIPE|socket hang up|the connection ended|ECONNREFUSED/;
 
 // The gateway has told the client that its session or its request came to nothing.
 export class ToldError extends Error {}
