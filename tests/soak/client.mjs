@@ -15,7 +15,6 @@ const BATCH_BYTES = 100000;
 const BATCH_STANZAS = 8;
 const POLLING_MARGIN_MS = 300;
 const LATE_MS = 30000; // on top of `wait`; the machine may be busy
-const PAUSE_MEAN_MS = 12000;
 const PAUSE_LONGER_S = 8; // than the inactivity
 const RETURN_PART = 0.3; // of a pause, to get a request through, mishaps included, before it is over
 const RETURNED_MS = 5000; // after a pause, it has got one through
@@ -227,7 +226,7 @@ export class SoakClient extends SoakSession {
 		super.start();
 		if (this.talker && this.maxPause && this.traits.pauses && !this.isPolling) {
 			const chance = new Chance(this.seed, 'pauses', this.session);
-			this.pauser = new Talker(chance, PAUSE_MEAN_MS, () => {
+			this.pauser = new Talker(chance, this.mishapMs, () => {
 				this.wantsPause = true;
 				// Last words: the pause is then the one request more than the others that it may be.
 				this.say();

@@ -78,7 +78,8 @@ export class Place {
 			soak.book.steady.add(session);
 		}
 		return new Client({ ...port, session, seed: soak.seed, server: this.chance.of(soak.servers), stats: soak.stats, traits,
-			meanMs: this.isSteady ? soak.steadyMs : soak.meanMs, sleepMs: Math.min(5000, soak.inactivity * 250), trips: (ms) => soak.trips(transport, ms) });
+			meanMs: this.isSteady ? soak.steadyMs : soak.meanMs, mishapMs: soak.mishapMs,
+			sleepMs: Math.min(5000, soak.inactivity * 250), trips: (ms) => soak.trips(transport, ms) });
 	}
 
 	async live() {

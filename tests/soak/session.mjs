@@ -10,7 +10,6 @@ import { Chance } from './chance.mjs';
 import { Ledger, numberOf, stanzaText } from './stanzas.mjs';
 import { Talker } from './talker.mjs';
 
-const SLEEP_MEAN_MS = 40000;
 const SLEEP_LEAST_MS = 500;
 const N_NOTES = 60;
 
@@ -18,9 +17,10 @@ export const AUTH = `<auth xmlns='${NS.sasl}' mechanism='PLAIN'>AHNvYWsAd2F0ZXI=
 
 export class SoakSession {
 	// @server: the SoakServer whose domain it is of. @secure: { context, servername } for a port that speaks TLS. @stats: counted
-	// up, shared by all. @sleepMs: the longest sleep. @trips: told of each round trip of a steady session, in milliseconds.
-	constructor({ port, secure, session, seed, server, meanMs, sleepMs, traits, stats, trips }) {
-		Object.assign(this, { port, secure, session, seed, server, domain: server.domain, meanMs, sleepMs, traits, stats, trips });
+	// up, shared by all. @mishapMs: from one pause to the next; there are half as many sleeps, for up to @sleepMs.
+	// @trips: told of each round trip of a steady session, in milliseconds.
+	constructor({ port, secure, session, seed, server, meanMs, mishapMs, sleepMs, traits, stats, trips }) {
+		Object.assign(this, { port, secure, session, seed, server, domain: server.domain, meanMs, mishapMs, sleepMs, traits, stats, trips });
 		this.isSteady = traits.steady ?? false;
 		this.chance = new Chance(seed, 'client', session);
 		this.ledger = new Ledger('down', session);
@@ -75,7 +75,7 @@ export class SoakSession {
 		}
 		this.talker = new Talker(this.chance, this.meanMs, () => this.say());
 		if (!this.isSteady) {
-			this.sleeper = new Talker(new Chance(this.seed, 'sleep', this.session), SLEEP_MEAN_MS, () => this.fallAsleep());
+			this.sleeper = new Talker(new Chance(this.seed, 'sleep', this.session), 2 * this.mishapMs, () => this.fallAsleep());
 		}
 	}
 

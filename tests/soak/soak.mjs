@@ -42,7 +42,8 @@ const LAST_GONE_S = 120; // before its end
 // Rates that one core, beside the gateway, bears under the sanitizers; lives that an upgrade's earlier process outlasts.
 const ratesOf = (seconds, n) => ({
 	meanMs: Math.max(1000, 8 * n),
-	lifeMs: Math.min(180000, Math.max(4000, seconds * 1000 / 16)),
+	lifeMs: Math.min(180000, Math.max(6000, seconds * 1000 / 16)),
+	mishapMs: seconds < 60 ? 6000 : 20000,
 	inactivity: Math.round(Math.min(60, Math.max(10, seconds / 20))),
 });
 

@@ -7,6 +7,7 @@ import { PLATEAU } from './schedule.mjs';
 
 const MB = 1024 * 1024;
 const JUDGED_LEAST_S = 300;
+const VARIED_LEAST_S = 60;
 const PLATEAU_LEAST = 20; // samples
 // Of the medians of the plateau's first and last fifth: parts, and no less than so many bytes, or descriptors. Those are counted once
 // more at the end, when there must be none too many.
@@ -123,10 +124,11 @@ function judgeLag({ samples }) {
 	return { failures, p99 };
 }
 
-// What did not occur was not tried.
-function judgeVariety({ stats, counts }) {
+// What did not occur was not tried. In a short run, what is seldom may be missing.
+function judgeVariety({ stats, counts, seconds }) {
 	const { cuts, repeats, heldRepeats, identical, displaced, pauses, coded, sleeps, endings } = stats;
-	const all = { ...cuts, repeats, heldRepeats, identical, displaced, pauses, coded, sleeps, ...endings };
+	const often = { request: cuts.request, wait: cuts.wait, answer: cuts.answer, repeats, pauses, sleeps, close: endings.close };
+	const all = seconds < VARIED_LEAST_S ? often : { ...often, ...endings, silence: cuts.silence, heldRepeats, identical, displaced, coded };
 	const absent = Object.keys(all).filter((name) => !all[name]);
 	for (const [direction, transports] of Object.entries(counts)) {
 		absent.push(...Object.keys(transports).filter((transport) => !transports[transport].arrived).map((name) => `${name} ${direction}`));
