@@ -42,15 +42,34 @@ static bool is_light(const struct turn *turn, const struct turn_item *item)
 	return !is_heavy(turn, item) && !is_crowded(turn, item);
 }
 
-/* Whether a light item has run lately. */
-static bool has_light(const struct turn *turn)
+/* Whether a light item of another crowd has run lately. */
+static bool is_watched(const struct turn *turn, const struct turn_item *item)
 {
-	return second_of(turn) - turn->light_second <= TURN_ALONE_S;
+	for (size_t i = 0; i < TURN_LIGHTS; i++) {
+		const struct turn_light *light = &turn->lights[i];
+
+		if (light->crowd != item->crowd &&
+		    second_of(turn) - light->second <= TURN_ALONE_S) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void note_light(struct turn *turn, const struct turn_item *item)
+{
+	if (item->crowd == TURN_NO_CROWD) {
+		return;
+	}
+	if (turn->lights[0].crowd != item->crowd) {
+		turn->lights[1] = turn->lights[0];
+	}
+	turn->lights[0] = (struct turn_light){second_of(turn), item->crowd};
 }
 
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item)
 {
-	return has_light(turn) && !is_light(turn, item);
+	return is_watched(turn, item) && !is_light(turn, item);
 }
 
 void turn_begin(struct turn *turn)
@@ -108,16 +127,21 @@ static struct turn_item *first(const struct turn *turn)
 	return item ? item : TAILQ_FIRST(&turn->heavy);
 }
 
+/* How long @item and those before it may hold up others. */
+static uint64_t share_ns(const struct turn *turn, const struct turn_item *item)
+{
+	return (uint64_t)(is_watched(turn, item) ? TURN_US : TURN_ALONE_US) * NS_PER_US;
+}
+
 static void on_check(uv_check_t *check)
 {
 	struct turn *turn = CONTAINER_OF(check, struct turn, check);
 	struct turn_item *item;
 
 	turn_begin(turn);
-	uint64_t us = has_light(turn) ? TURN_US : TURN_ALONE_US;
-	uint64_t end_ns = turn->now_ns + us * NS_PER_US;
+	uint64_t begin_ns = turn->now_ns;
 
-	while (turn->now_ns < end_ns && (item = first(turn))) {
+	while ((item = first(turn)) && turn->now_ns - begin_ns < share_ns(turn, item)) {
 		stop_waiting(turn, item);
 		run(turn, item);
 	}
@@ -157,7 +181,7 @@ void turn_add(struct turn *turn, struct turn_item *item)
 	if (turn->current || !is_light(turn, item)) {
 		wait(turn, item);
 	} else {
-		turn->light_second = second_of(turn);
+		note_light(turn, item);
 		run(turn, item);
 	}
 }

@@ -33,9 +33,10 @@ enum {
 	TURN_CROWD_US = 50000,
 	/* How long they may hold up light ones, beside the last of them. */
 	TURN_US = 100,
-	/* The same while there are no light ones: since TURN_ALONE_S. */
+	/* The same while no light item of another crowd has run for TURN_ALONE_S. */
 	TURN_ALONE_US = 2000,
-	TURN_ALONE_S = 2,
+	TURN_ALONE_S = 1,
+	TURN_LIGHTS = 2,
 	TURN_CROWDS = 1024,
 	TURN_NO_CROWD = TURN_CROWDS, /* an item that is in none */
 };
@@ -43,6 +44,12 @@ enum {
 struct turn_spent {
 	uint32_t us;
 	uint32_t second; /* in which it was so much */
+};
+
+/* A crowd of which a light item has run. */
+struct turn_light {
+	uint32_t second; /* in which the last one ran */
+	uint16_t crowd;
 };
 
 struct turn_item {
@@ -59,7 +66,7 @@ struct turn {
 	struct turn_items crowded, heavy;
 	size_t n_items;
 	struct turn_spent crowds[TURN_CROWDS + 1]; /* the last stays empty */
-	uint32_t light_second;                     /* in which a light item ran last */
+	struct turn_light lights[TURN_LIGHTS];     /* of two crowds, the latest one first */
 	uint64_t now_ns; /* when the last item ended, or the batch began */
 	struct turn_item *current;
 	uv_check_t check;
@@ -86,7 +93,8 @@ static inline bool turn_waits(const struct turn_item *item)
 	return item->in_queue.tqe_prev != NULL;
 }
 
-/* Whether @item should do its work in small portions: it is not light, and there are light ones. */
+/* Whether @item should do its work in small portions: it is not light, and there are light ones of
+ * another crowd. Those without a crowd are light in silence. */
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item);
 
 /* @item goes away, or has nothing to do any more. It may be the one that runs; then its memory is

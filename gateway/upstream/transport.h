@@ -29,7 +29,7 @@ enum {
 	/* Bytes read at once, so that sessions share the loop fairly: usually, and of a server that
 	 * has others wait (common/turn.h). */
 	TRANSPORT_READ_SIZE = 64 * 1024,
-	TRANSPORT_READ_SMALL = 16 * 1024,
+	TRANSPORT_READ_SMALL = 32 * 1024,
 };
 
 /* How to get to a server. */

@@ -79,10 +79,15 @@ static void spend(size_t i, uint32_t us)
 		(struct turn_spent){us, (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
 }
 
-/* There are light ones, which do not count here. */
+static uint32_t this_second(void)
+{
+	return (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000);
+}
+
+/* There are light ones, of a crowd that is in none of the tests. */
 static bool is_heavy(struct turn *turn, const struct turn_item *item)
 {
-	turn->light_second = (uint32_t)(turn->now_ns / 1000 / 1000 / 1000);
+	turn->lights[0] = (struct turn_light){this_second(), 999};
 	return turn_is_pressed(turn, item);
 }
 
@@ -221,7 +226,10 @@ static void test_alone(void **state)
 {
 	(void)state;
 	for (int tries = 0; tries < 100 && one.n_runs < 3; tries++) {
-		one.turn.light_second = (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000) - 10;
+		turn_begin(&one.turn);
+		for (size_t i = 0; i < TURN_LIGHTS; i++) {
+			one.turn.lights[i].second = this_second() - TURN_ALONE_S - 1;
+		}
 		one.n_runs = 0;
 		for (size_t i = 0; i < 3; i++) {
 			turn_remove(&one.turn, &one.users[i].item);
@@ -233,6 +241,30 @@ static void test_alone(void **state)
 		iterate();
 	}
 	EXPECT(0, 1, 2);
+}
+
+/* Light items of its own crowd, and of none, do not press an item. */
+static void test_whose(void **state)
+{
+	(void)state;
+	turn_begin(&one.turn);
+	for (size_t i = 0; i < TURN_LIGHTS; i++) {
+		one.turn.lights[i].second = this_second() - TURN_ALONE_S - 1;
+	}
+	spend(0, 16 * TURN_ITEM_US);
+	turn_item_init(&one.users[1].item, 0, on_run);
+	turn_item_init(&one.users[2].item, TURN_NO_CROWD, on_run);
+	add(1);
+	add(2);
+	EXPECT(1, 2);
+	assert_false(turn_is_pressed(&one.turn, &one.users[0].item));
+	add(3);
+	assert_true(turn_is_pressed(&one.turn, &one.users[0].item));
+	/* One of its own after that changes nothing. */
+	spend(1, 0);
+	add(1);
+	assert_true(turn_is_pressed(&one.turn, &one.users[0].item));
+	assert_false(turn_is_pressed(&one.turn, &one.users[3].item));
 }
 
 static void test_removed(void **state)
@@ -274,11 +306,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_light),   TEST(test_time_makes_heavy),
-		TEST(test_limit),   TEST(test_halved),
-		TEST(test_crowd),   TEST(test_no_crowd),
-		TEST(test_shares),  TEST(test_alone),
-		TEST(test_removed), TEST(test_not_nested),
+		TEST(test_light),      TEST(test_time_makes_heavy),
+		TEST(test_limit),      TEST(test_halved),
+		TEST(test_crowd),      TEST(test_no_crowd),
+		TEST(test_shares),     TEST(test_alone),
+		TEST(test_whose),      TEST(test_removed),
+		TEST(test_not_nested),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
