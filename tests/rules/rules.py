@@ -24,7 +24,7 @@ UNBOUNDED = re.compile(
 # A time limit of a test that is not made longer for slow machines: tests/support/util.mjs.
 IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
 # What the security policy names as a proof: a test's file, and titles or cases that are in it.
-PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|long)/[^`]+)`((?: "[^"]+")*)')
+PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|work|long)/[^`]+)`((?: "[^"]+")*)')
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 # What a file in a folder may not include; the longest prefix that fits a file decides.
@@ -235,7 +235,7 @@ def check_proofs(root):
         proofs = PROOF.findall(file.read())
     troubles = [] if proofs else ["no proof is named"]
     for test, titles in proofs:
-        paths = [os.path.join(root, "tests", test + end) for end in (".test.mjs", ".c")]
+        paths = [os.path.join(root, "tests", test + end) for end in (".test.mjs", ".c", ".py")]
         found = [path for path in paths if os.path.exists(path)]
         if not found:
             troubles.append(f"{test} is not there")
