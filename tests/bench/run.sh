@@ -39,7 +39,7 @@ cd "$(dirname "$0")/../.."
 folder=$PWD/build-bench
 cflags='-std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -I.'
 
-sh conf/install-packages.sh meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libwslay-dev libssl-dev libc-ares-dev \
+sh conf/install-packages.sh meson ninja-build pkg-config gcc libc6-dev libmicrohttpd-dev libssl-dev libc-ares-dev \
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates openssl python3
 sh conf/install-packages.sh haproxy nginx-light prosody || echo 'What is compared with those that are missing is left out.' >&2
 sh conf/build.sh --folder build-bench --buildtype=release -- gateway/doab >"$folder.log" || { cat "$folder.log"; exit 1; }
