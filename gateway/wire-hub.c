@@ -50,6 +50,10 @@ static void on_due(struct due_item *item)
 	bool wakes = wire->wakes;
 	bool is_late = wire->is_late && !wakes && !turn_waits(&wire->turn);
 
+	if (wakes && wire->hub->options.turn) {
+		/* It is not to be charged with what came before: the loop may have slept. */
+		turn_begin(wire->hub->options.turn);
+	}
 	/* Before what may wake it again: bytes that cannot be sent. */
 	wire->wakes = false;
 	bool written = wire_flush(wire);

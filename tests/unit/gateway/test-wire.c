@@ -20,6 +20,8 @@
 enum {
 	TURNS_MAX = 10000,
 	SECOND_MS = 10,
+	PAUSE_MS = 50,
+	TRIES_MAX = 20,
 	/* More than the kernel takes at once. */
 	LONG = 16 * 1024 * 1024,
 };
@@ -34,6 +36,7 @@ struct client {
 
 static struct {
 	uv_loop_t loop;
+	struct turn turn; /* of the hub in some tests */
 	struct wire_hub *hub;
 	struct address peer;
 	struct client clients[2];
@@ -127,6 +130,7 @@ static int setup(void **state)
 	one.theirs[0] = one.theirs[1] = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
+	turn_init(&one.turn, &one.loop);
 	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
 								 .closed = on_closed,
 								 .userdata = &one,
@@ -140,6 +144,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	wire_hub_close(one.hub);
+	turn_close(&one.turn);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
@@ -717,6 +722,27 @@ static void test_unsent(void **state)
 	one.send_error = 0;
 }
 
+/* A wire that is woken is not charged with the time in which the loop slept. Tried more than once,
+ * because the machine may be busy with something else. */
+static void test_woken_is_light(void **state)
+{
+	struct client *client = &one.clients[0];
+	uint32_t us = UINT32_MAX;
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	for (unsigned i = 1; i <= TRIES_MAX && us >= PAUSE_MS * 1000 / 2; i++) {
+		client->wire->turn.spent.us = one.turn.crowds[client->wire->turn.crowd].us = 0;
+		turn_begin(&one.turn);
+		uv_sleep(PAUSE_MS);
+		wire_wake(client->wire);
+		turn_until(&client->n_ready, i);
+		us = client->wire->turn.spent.us;
+	}
+	assert_in_range(us, 0, PAUSE_MS * 1000 / 2 - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -740,6 +766,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
