@@ -391,14 +391,23 @@ void transport_on_turn(struct turn_item *item)
 	}
 }
 
+/* Returns false if nobody else is to be considered: the caller goes on at once. */
+static bool wait_for_turn(struct transport *transport, int events)
+{
+	if (transport->state != TRANSPORT_OPEN || !transport->turn) {
+		return false;
+	}
+	transport->events_due |= events;
+	turn_begin(transport->turn);
+	turn_add(transport->turn, &transport->item);
+	return true;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct transport *transport = poll->data;
 
-	if (status == 0 && transport->state == TRANSPORT_OPEN && transport->turn) {
-		transport->events_due |= events;
-		turn_begin(transport->turn);
-		turn_add(transport->turn, &transport->item);
+	if (status == 0 && wait_for_turn(transport, events)) {
 		return;
 	}
 	transport->in_turn = true;
@@ -449,8 +458,12 @@ void transport_on_timer(uv_timer_t *timer)
 	struct transport *transport = timer->data;
 	struct failure failure;
 
-	transport->in_turn = true;
 	transport->in_timer = true;
+	if (wait_for_turn(transport, UV_READABLE)) {
+		transport->in_timer = false;
+		return;
+	}
+	transport->in_turn = true;
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
 		transport_fail_connect(

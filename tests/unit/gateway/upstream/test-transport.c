@@ -414,6 +414,31 @@ static void test_pause(void **state)
 }
 
 /* The server has closed its half; ours is open. */
+/* What is read without an event of the socket, because TLS has it already, waits for its turn as
+ * well. */
+static void test_timer_waits_for_turn(void **state)
+{
+	struct transport *transport = one->transport;
+	struct turn turn;
+
+	(void)state;
+	turn_init(&turn, &one->loop);
+	transport->turn = &turn;
+	transport->item.spent = (struct turn_spent){1000 * TURN_ITEM_US,
+						    (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	assert_int_equal(send(one->fd, "text", 4, 0), 4);
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one->n_received, 0);
+	assert_true(turn_waits(&transport->item));
+	while (one->n_received < 4) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	turn_remove(&turn, &transport->item);
+	transport->turn = NULL;
+	turn_close(&turn);
+	run_for(STEP_MS);
+}
+
 static void test_half_closed(void **state)
 {
 	char data[16];
@@ -500,6 +525,7 @@ int main(void)
 		TEST(test_silent_while_paused),
 		TEST(test_congestion),
 		TEST(test_pause),
+		TEST(test_timer_waits_for_turn),
 		TEST(test_half_closed),
 		TEST(test_finish),
 		TEST(test_finish_without_answer),
