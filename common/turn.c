@@ -122,9 +122,14 @@ static void stop_waiting(struct turn *turn, struct turn_item *item)
 
 static struct turn_item *first(const struct turn *turn)
 {
-	struct turn_item *item = TAILQ_FIRST(&turn->crowded);
+	struct turn_item *crowded = TAILQ_FIRST(&turn->crowded), *heavy = TAILQ_FIRST(&turn->heavy);
 
-	return item ? item : TAILQ_FIRST(&turn->heavy);
+	return crowded && (!heavy || turn->n_ahead < TURN_AHEAD_MAX) ? crowded : heavy;
+}
+
+static void note_first(struct turn *turn, const struct turn_item *item)
+{
+	turn->n_ahead = item->is_heavy || TAILQ_EMPTY(&turn->heavy) ? 0 : turn->n_ahead + 1;
 }
 
 /* How long @item and those before it may hold up others. */
@@ -142,6 +147,7 @@ static void on_check(uv_check_t *check)
 	uint64_t begin_ns = turn->now_ns;
 
 	while ((item = first(turn)) && turn->now_ns - begin_ns < share_ns(turn, item)) {
+		note_first(turn, item);
 		stop_waiting(turn, item);
 		run(turn, item);
 	}

@@ -13,8 +13,8 @@
  *         TURN_CROWD_US. It runs at once, in the order of events
  * crowded an item that is light but for its crowd
  * heavy   an item that has spent more. Crowded and heavy items wait for the end of the iteration,
- *         where they share TURN_US, the crowded ones first. What is left waits for the next
- *         iteration, in its place
+ *         where they share TURN_US, the crowded ones first, but a heavy one after so many of them
+ *         (TURN_AHEAD_MAX). What is left waits for the next iteration, in its place
  *
  * One loop, one thread. A turn with items keeps the loop from blocking in its poll.
  */
@@ -36,6 +36,9 @@ enum {
 	/* The same while no light item of another crowd has run for TURN_ALONE_S. */
 	TURN_ALONE_US = 2000,
 	TURN_ALONE_S = 1,
+	/* Crowded items that run while a heavy one waits. Without a bound, an address with enough
+	 * connections that are never heavy would have the busy users of all others wait for ever. */
+	TURN_AHEAD_MAX = 8,
 	TURN_LIGHTS = 2,
 	TURN_CROWDS = 1024,
 	TURN_NO_CROWD = TURN_CROWDS, /* an item that is in none */
@@ -65,6 +68,7 @@ TAILQ_HEAD(turn_items, turn_item);
 struct turn {
 	struct turn_items crowded, heavy;
 	size_t n_items;
+	unsigned n_ahead; /* crowded items that have run while a heavy one waits */
 	struct turn_spent crowds[TURN_CROWDS + 1]; /* the last stays empty */
 	struct turn_light lights[TURN_LIGHTS];     /* of two crowds, the latest one first */
 	uint64_t now_ns; /* when the last item ended, or the batch began */

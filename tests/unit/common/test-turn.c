@@ -185,6 +185,27 @@ static void test_crowd(void **state)
 	EXPECT(1, 2, 0);
 }
 
+/* However many items of a crowd there are, a heavy one has its turn. */
+static void test_crowd_is_bounded(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[1].item, 7, on_run);
+	one.users[0].takes_us = one.users[1].takes_us = LONG_US;
+	spend(0, 100 * TURN_ITEM_US);
+	add(0);
+	for (unsigned i = 0; i <= TURN_AHEAD_MAX; i++) {
+		one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US, this_second()};
+		one.turn.lights[0] = (struct turn_light){this_second(), 999};
+		spend(1, 0);
+		add(1);
+		iterate();
+	}
+	assert_int_equal(one.n_runs, TURN_AHEAD_MAX + 1);
+	assert_int_equal(one.runs[TURN_AHEAD_MAX - 1], 1);
+	assert_int_equal(one.runs[TURN_AHEAD_MAX], 0);
+	assert_true(turn_waits(&one.users[1].item));
+}
+
 static void test_no_crowd(void **state)
 {
 	(void)state;
@@ -311,7 +332,7 @@ int main(void)
 		TEST(test_crowd),      TEST(test_no_crowd),
 		TEST(test_shares),     TEST(test_alone),
 		TEST(test_whose),      TEST(test_removed),
-		TEST(test_not_nested),
+		TEST(test_not_nested), TEST(test_crowd_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
