@@ -40,7 +40,9 @@ void server_report_ready(const struct server *server)
 		message.is_given = (uint32_t)config->log_place;
 		snprintf(message.place.name, sizeof(message.place.name), "%s", config->log_path);
 	}
-	(void)!control_send(server->launch.control, &message, NULL, 0);
+	/* As above. One that never came would leave the supervisor waiting: it would not reload, and
+	 * kill the server, sessions and all, when the gateway is stopped. */
+	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
 }
 
 /* Reloading. */

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { BINARY } from '../support/doab.mjs';
+import { BINARY, Doab } from '../support/doab.mjs';
 import { Sweep, lifetimes } from '../support/fault-sweep.mjs';
 import { RUNNING } from '../support/fault-scenarios.mjs';
-import { SUPERVISOR, server } from '../support/faults.mjs';
-import { patiently } from '../support/util.mjs';
+import { Faults, SUPERVISOR, server } from '../support/faults.mjs';
+import { patiently, until } from '../support/util.mjs';
 
 const IS_LONG = process.env.DOAB_LONG === '1';
 const TIMEOUT = { timeout: patiently(IS_LONG ? 1200000 : 120000) };
@@ -98,6 +98,27 @@ describe('one failure at a time', { concurrency: 5, skip: SKIP }, () => {
 		test(`${name}, in the server`, TIMEOUT, (t) => sweepAll(t, open, server(0), i % PARTS));
 	});
 	test('reload, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING.reload, SUPERVISOR));
+
+	test('no message of a start is lost: the server is reloaded and stopped in order', TIMEOUT, async () => {
+		const faults = Faults.open();
+		const start = () => Doab.start({ sandbox: false }, { env: faults.env });
+		const count = (doab, event) => doab.events.filter((line) => line.event === event).length;
+		await (await start()).stop();
+		const { sendmsg } = faults.calls(server(0));
+		for (let nth = 1; nth <= sendmsg; nth++) {
+			faults.arm({ role: server(0), call: 'sendmsg', effect: 'ENOBUFS', nth });
+			const doab = await start();
+			try {
+				doab.child.kill('SIGHUP');
+				await until(() => count(doab, 'reloaded'), 15000, `a reload after message ${nth}`);
+			} finally {
+				await doab.stop();
+			}
+			assert.equal(count(doab, 'stopped'), 1, doab.log);
+			assert.equal(faults.disarm().strikes, 1, `message ${nth}`);
+		}
+		faults.close();
+	});
 
 	for (const [name, role] of Object.entries({ server: server(0), supervisor: SUPERVISOR })) {
 		test(`start and stop, in the ${name}`, TIMEOUT, async (t) => {
