@@ -101,12 +101,63 @@ static void give(struct xml_parser *parser, struct sv bytes, size_t n_before)
 	parser->n_rescanned += n_before + bytes.n - xml_parser_position(parser);
 }
 
-/* Gives @rest to expat, except for runs of text. */
+/* Looks at the token in which expat is, after it was given @bytes, the last of them at @end. */
+static void note_token(struct xml_parser *parser, struct sv bytes, size_t end)
+{
+	struct xml_token *token = &parser->token;
+	size_t n = end - xml_parser_position(parser);
+
+	if (n == 0) {
+		token->kind = XML_TOKEN_NONE;
+	} else if (parser->in_section || n > bytes.n + token->n) {
+		token->kind = XML_TOKEN_OTHER;
+	} else if (token->kind == XML_TOKEN_NONE || n != token->n) {
+		xml_token_begin(token, sv_skip(bytes, bytes.n - (n < bytes.n ? n : bytes.n)));
+	}
+	if (parser->depth == 0 && token->kind != XML_TOKEN_NEW && token->kind != XML_TOKEN_TAG) {
+		/* What comes before the root is short. */
+		token->kind = XML_TOKEN_NONE;
+	} else if (token->kind == XML_TOKEN_COMMENT && parser->error == 0) {
+		/* Refused, however it goes on. */
+		parser->error = XML_E_RESTRICTED;
+	}
+}
+
+/* Gives @bytes of the token in which expat is, and forgets what is held. */
+static void give_token(struct xml_parser *parser, struct sv bytes, size_t n_before)
+{
+	give(parser, bytes, n_before);
+	note_token(parser, bytes, n_before + bytes.n);
+	buffer_deinit(&parser->held);
+}
+
+/* The token in which expat is goes on with @rest: gives what may complete it, and holds the other
+ * bytes. Returns what is left of @rest. */
+static struct sv go_on(struct xml_parser *parser, struct sv rest)
+{
+	size_t n = xml_token_go_on(&parser->token, rest);
+	size_t n_before = parser->n_fed - rest.n - parser->held.n;
+	struct sv piece = sv_first(rest, n ? n : rest.n);
+	int r = n && parser->held.n == 0 ? 0 : buffer_append_sv(&parser->held, piece);
+
+	if (r < 0) {
+		parser->error = r;
+	} else if (n) {
+		give_token(parser, parser->held.n ? buffer_sv(&parser->held) : piece, n_before);
+	}
+	return sv_skip(rest, n ? n : rest.n);
+}
+
+/* Gives @rest to expat, except for runs of text, and what cannot complete a token. */
 static void give_markup(struct xml_parser *parser, struct sv rest)
 {
 	bool may_cut = true;
 
 	while (rest.n && parser->error == 0 && !parser->spent) {
+		if (parser->token.kind != XML_TOKEN_NONE) {
+			rest = go_on(parser, rest);
+			continue;
+		}
 		size_t n_before = parser->n_fed - rest.n;
 
 		if (is_between_tokens(parser, n_before)) {
@@ -120,6 +171,7 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 
 		if (piece.n) {
 			give(parser, piece, n_before);
+			note_token(parser, piece, n_before + piece.n);
 			rest = sv_skip(rest, piece.n);
 		}
 		/* A cut within a token has that token read twice. A peer could have many of them
@@ -140,6 +192,14 @@ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 	give_markup(parser, (struct sv){data, n});
 	if (parser->error == 0 && !parser->spent) {
 		parser->error = check_work(parser);
+	}
+	return parser->error;
+}
+
+int xml_parser_flush(struct xml_parser *parser)
+{
+	if (parser->held.n && parser->error == 0) {
+		give_token(parser, buffer_sv(&parser->held), parser->n_fed - parser->held.n);
 	}
 	return parser->error;
 }

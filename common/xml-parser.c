@@ -480,8 +480,8 @@ void xml_parser_prepare(struct xml_parser *parser, const uint8_t *salt)
 	XML_SetStartDoctypeDeclHandler(expat, on_doctype);
 	XML_SetXmlDeclHandler(expat, on_declaration);
 #ifdef HAVE_XML_SETREPARSEDEFERRALENABLED
-	/* Deferral would hold back the end of a stanza until more bytes arrive. XML_RESCAN_MAX
-	 * limits the work that deferral is meant to limit. */
+	/* Deferral would hold back the end of a stanza until more bytes arrive. xml-token.h limits
+	 * the work that deferral is meant to limit. */
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE);
 #endif
 }

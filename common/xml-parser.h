@@ -22,6 +22,7 @@
 #include <sys/queue.h>
 
 #include "common/xml-scope.h"
+#include "common/xml-token.h"
 
 /* A part of xml_parser.text, which may move while expat runs. */
 struct xml_range {
@@ -61,10 +62,12 @@ struct xml_parser {
 	size_t n_skipped; /* of these */
 	size_t accounted;
 	size_t n_rescanned;
-	size_t n_at_once; /* most bytes that one call fed */
-	size_t n_memory;  /* bytes that expat holds for it */
-	unsigned depth;   /* open elements, including the root */
-	char first[2];    /* the first bytes fed: they select the encoding */
+	struct xml_token token; /* in which expat is */
+	struct buffer held;     /* of that token: bytes that expat has not been given */
+	size_t n_at_once;       /* most bytes that one call fed */
+	size_t n_memory;        /* bytes that expat holds for it */
+	unsigned depth;         /* open elements, including the root */
+	char first[2];          /* the first bytes fed: they select the encoding */
 	bool in_header;
 	bool nested;   /* `depth` does not count the element of our own */
 	bool complete; /* the root has ended */
@@ -107,6 +110,9 @@ enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, si
 
 /* Returns 0, XML_E_* or -ENOMEM. */
 _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n);
+
+/* Gives expat what is held. Returns likewise. */
+_must_check_ int xml_parser_flush(struct xml_parser *parser);
 
 /* The position of the token that expat is at: it has read everything before. */
 size_t xml_parser_position(const struct xml_parser *parser);

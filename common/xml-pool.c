@@ -80,6 +80,7 @@ static void parser_free(struct xml_parser *parser)
 	}
 	xml_scope_unref(parser->scope);
 	buffer_deinit(&parser->text);
+	buffer_deinit(&parser->held);
 	free(parser->items);
 	free(parser->attributes);
 	free(parser->children);
@@ -260,6 +261,8 @@ static void forget_scan(struct xml_parser *parser)
 	parser->n_skipped = 0;
 	parser->accounted = 0;
 	parser->n_rescanned = 0;
+	parser->token = (struct xml_token){0};
+	buffer_deinit(&parser->held);
 	parser->n_at_once = 0;
 	parser->n_root_declarations = 0;
 	parser->declared = 0;

@@ -61,6 +61,11 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 	return xml_parser_feed(scan->parser, data, n);
 }
 
+int xml_scan_flush(struct xml_scan *scan)
+{
+	return scan->parser ? xml_parser_flush(scan->parser) : 0;
+}
+
 /* The bytes from position @start to @end. The view always ends at the last byte fed. */
 static struct sv slice(const struct xml_scan *scan, size_t start, size_t end)
 {
@@ -222,7 +227,8 @@ size_t xml_scan_held(const struct xml_scan *scan)
 {
 	const struct xml_parser *parser = scan->parser;
 
-	return scan->partial.size + (parser ? parser->n_memory + parser->text.size : 0);
+	return scan->partial.size +
+	       (parser ? parser->n_memory + parser->text.size + parser->held.size : 0);
 }
 
 struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,

@@ -48,10 +48,10 @@ enum {
 	XML_ROOT_MAX = 8 * 1024,
 	/* Reported children of one element: in the list, "<a/>" takes ten times its own bytes. */
 	XML_CHILDREN_MAX = 1024,
-	/* Bytes of one element that may be scanned again. expat scans an incomplete token again
-	 * with each piece that arrives, so a peer that sends one huge tag in tiny pieces could
-	 * cause quadratic work. */
-	XML_RESCAN_MAX = 64 * 1024 * 1024,
+	/* Bytes of one element that expat may read again, because a token arrives in pieces. What
+	 * cannot complete a token is not given to it (xml-token.h), so that no element comes near
+	 * this; without both, one huge tag in tiny pieces would cause quadratic work. */
+	XML_RESCAN_MAX = 16 * 1024 * 1024,
 	/* Memory that expat may hold, for each byte of the largest element. A peer that uses a
 	 * new name in each tag makes it hold 17 bytes for each byte sent. An attribute as large as
 	 * an element may be makes it hold 3. */
@@ -148,6 +148,10 @@ void xml_scan_deinit(struct xml_scan *scan);
  * After a failure xml_scan_next() still returns the items before it; then the scan can only be
  * deinitialised. */
 _must_check_ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n);
+
+/* No more will follow what was fed: also judges the beginning of a token that was held back until
+ * its end comes. Call it after xml_scan_feed() and before xml_scan_next(). Returns likewise. */
+_must_check_ int xml_scan_flush(struct xml_scan *scan);
 
 /* Returns the next item. Returns false when there is none; the scan has then copied the bytes that
  * it still needs, and *ret_r is 0, the failure of the feed, XML_E_TOO_LARGE when the incomplete

@@ -234,6 +234,9 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	}
 	look_for_doctype(framing, (struct sv){data, n});
 	r = xml_scan_feed(&framing->scan, data, n);
+	if (r == 0 && final) {
+		r = xml_scan_flush(&framing->scan);
+	}
 	if (r < 0) {
 		return r;
 	}
