@@ -111,7 +111,6 @@ static inline const char *resting_name(const struct xml_scan *scan)
 	return xml_scan_is_idle(scan) ? "idle" : xml_scan_is_complete(scan) ? "complete" : "open";
 }
 
-/* Feeds all pieces, and logs the items, then "idle", "complete", "open" or "error N". */
 /* The scan is at its end: it tells what it has held. */
 static inline int scan_flush(struct xml_scan *scan, struct buffer *log)
 {
@@ -125,6 +124,7 @@ static inline int scan_flush(struct xml_scan *scan, struct buffer *log)
 	return r ? r : next_r;
 }
 
+/* Feeds all pieces, and logs the items, then "idle", "complete", "open" or "error N". */
 static inline int scan_pieces(struct xml_scan *scan, struct pieces *pieces, struct buffer *log)
 {
 	struct sv piece;
