@@ -37,7 +37,8 @@ enum {
 	TURN_ALONE_US = 2000,
 	TURN_ALONE_S = 1,
 	/* Crowded items that run while a heavy one waits. Without a bound, an address with enough
-	 * connections that are never heavy would have the busy users of all others wait for ever. */
+	 * connections that are never heavy would have the busy users of all others wait for
+	 * ever. */
 	TURN_AHEAD_MAX = 8,
 	TURN_LIGHTS = 2,
 	TURN_CROWDS = 1024,
