@@ -181,6 +181,12 @@ int log_writer_start(struct log_writer *writer, const struct log_sink *sink,
 {
 	pthread_condattr_t monotonic;
 
+	if (writer->is_left) {
+		struct log_sink unused = *sink;
+
+		log_sink_close(&unused);
+		return -EBUSY;
+	}
 	*writer = (struct log_writer){.sink = *sink, .style = *style};
 	log_queue_init(&writer->queue, bytes, n_max);
 	/* With glibc, none of these can fail. */
@@ -254,6 +260,7 @@ bool log_writer_stop(struct log_writer *writer, int timeout_ms)
 		pthread_join(writer->thread, NULL);
 		deinit(writer);
 	} else {
+		writer->is_left = true;
 		pthread_detach(writer->thread);
 	}
 	return is_done;

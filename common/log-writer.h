@@ -28,6 +28,7 @@ struct log_writer {
 	struct log_queue queue;
 	uint64_t n_lost; /* lines, since the start */
 	bool is_idle, is_ending, is_gone;
+	bool is_left; /* the thread hangs, and nobody waits for it any more */
 	bool must_reopen;
 	struct timespec deadline; /* when is_ending */
 	pthread_t thread;
@@ -39,7 +40,8 @@ struct log_writer {
 };
 
 /* Starts the thread, with all signals blocked. Takes @sink, also when this fails. @bytes are
- * borrowed until log_writer_stop() has returned true. Returns 0 or a negative errno. */
+ * borrowed until log_writer_stop() has returned true. @writer must be zero before the first time.
+ * Returns 0 or a negative errno: -EBUSY if @writer has left a thread behind. */
 _must_check_ int log_writer_start(struct log_writer *writer, const struct log_sink *sink,
 				  const struct log_style *style, char *bytes, size_t n_max);
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -293,6 +294,8 @@ static void test_stop_with_a_hanging_write(void **state)
 
 	assert_false(log_writer_stop(writer, 300));
 	assert_true(now_ms() - started < PATIENCE_MS);
+	/* The thread would find another's lines and locks. */
+	assert_int_equal(start(terminal), -EBUSY);
 }
 
 /* Lines that cannot be written are kept, and written as soon as that is possible. */
