@@ -40,8 +40,8 @@ void server_report_ready(const struct server *server)
 		message.is_given = (uint32_t)config->log_place;
 		snprintf(message.place.name, sizeof(message.place.name), "%s", config->log_path);
 	}
-	/* As above. One that never came would leave the supervisor waiting: it would not reload, and
-	 * kill the server, sessions and all, when the gateway is stopped. */
+	/* As above. One that never came would leave the supervisor waiting: it would not reload,
+	 * and kill the server, sessions and all, when the gateway is stopped. */
 	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
 }
 
