@@ -45,6 +45,13 @@ bool wire_is_whole(const struct wire *wire)
 	return wire->ahead.n == 0 && !wire->lost && (!wire->hub || wire->hub->fetcher != wire);
 }
 
+size_t wire_portion(const struct wire *wire)
+{
+	const struct turn *turn = wire->hub->options.turn;
+
+	return turn && turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION;
+}
+
 static enum wire_result result_of(struct wire *wire, ssize_t n)
 {
 	if (n > 0) {
@@ -74,13 +81,6 @@ static enum wire_result receive(struct wire *wire, char *data, size_t size, size
 }
 
 /* The same, behind what has been read already, which is consumed. */
-size_t wire_portion(const struct wire *wire)
-{
-	const struct turn *turn = wire->hub->options.turn;
-
-	return turn && turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION;
-}
-
 enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
 {
 	enum wire_result result = WIRE_OK;

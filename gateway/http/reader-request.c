@@ -216,7 +216,6 @@ static enum step ask_first(struct reader_connection *connection, const struct ht
 		return postpone(connection, head, bytes);
 	}
 	end_pauses(connection);
-	connection->is_last = first == HTTP_FIRST_LAST;
 	if (first == HTTP_FIRST_LATER) {
 		/* Read anew then: while it waits, it is not late. */
 		return stall(connection);
