@@ -321,7 +321,6 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 static const struct http_reader_callbacks reader_callbacks = {
 	.first = on_first,
 	.asks_always = on_asks_always,
-	.passes = on_passes,
 	.alien = on_alien,
 	.other = on_other,
 	.malformed = on_malformed,
@@ -375,6 +374,7 @@ static int servers_new(struct front *front)
 		.request = on_request,
 		.gone = on_gone,
 		.done = on_done,
+		.passes = on_passes,
 		.closed = on_closed,
 		.userdata = front,
 	};

@@ -9,6 +9,7 @@
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
+#include "gateway/door.h"
 #include "gateway/http/site.h"
 
 struct bosh_relay {
@@ -236,6 +237,19 @@ static int read_body(struct bosh_relay *relay, const struct http_exchange *excha
 	return 0;
 }
 
+/* Whether another process of the gateway, with which an upgrade is under way, has the session. Such
+ * requests have been passed on by their connections (gateway/front.c), except where libmicrohttpd
+ * had the connection before the upgrade. */
+static bool is_elsewhere(const struct bosh_relay *relay, struct sv sid)
+{
+	const struct worker_env *env = relay->env;
+	struct sid_owner owner;
+
+	return env->doors && sid_owner(sid, &owner) &&
+	       owner.generation != env->process->generation &&
+	       doors_have(env->doors, owner.generation);
+}
+
 /* Not an error of the session, which this worker may not have: the client can repeat the request,
  * because nothing of it has been taken. */
 static void answer_without_memory(const struct bosh_relay *relay, struct http_exchange *exchange)
@@ -274,6 +288,12 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	request.secure = client.is_secure;
 	if (read_body(relay, exchange, &request) < 0) {
 		answer_without_memory(relay, exchange);
+		request_deinit(&request);
+		return;
+	}
+	if (is_elsewhere(relay, request.body.sid)) {
+		site_answer_text(relay->env->site, exchange, 503,
+				 "Another process serves this session. Try again.\n");
 		request_deinit(&request);
 		return;
 	}

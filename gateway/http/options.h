@@ -45,6 +45,10 @@ struct http_options {
 	void (*gone)(void *userdata, struct http_exchange *exchange);
 	/* The exchange has ended and must not be used any more. */
 	void (*done)(void *userdata, struct http_exchange *exchange);
+	/* Whether connections may go to another process now. It cannot be given what was consumed
+	 * of a request: if not, the reader fetches the requests that follow the first one (wire.h).
+	 * Nor can it be given a connection of the server, which then ends with its next answer. */
+	bool (*passes)(void *userdata);
 	/* A connection has been closed. */
 	void (*closed)(void *userdata, const struct address *peer);
 	void *userdata;

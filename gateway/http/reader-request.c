@@ -331,7 +331,7 @@ static enum step judge(struct reader_connection *connection, struct sv bytes)
 static enum wire_result look(struct reader_connection *connection, struct sv *ret_bytes)
 {
 	const struct http_reader *reader = connection->reader;
-	bool fetches = connection->served && !reader->callbacks->passes(reader->options.userdata);
+	bool fetches = connection->served && !reader->options.passes(reader->options.userdata);
 
 	return fetches ? wire_fetch(connection->wire, WIRE_PEEK_MAX, ret_bytes)
 		       : wire_peek(connection->wire, WIRE_PEEK_MAX, ret_bytes);

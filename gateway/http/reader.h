@@ -63,10 +63,6 @@ struct http_reader_callbacks {
 				 struct sv bytes, bool is_free);
 	/* Whether `first` is to be asked for every request, and not only for the first. */
 	bool (*asks_always)(void *userdata);
-	/* Whether connections may go to another process now, which cannot be given what was
-	 * consumed of a request. If not, the requests that follow the first one are fetched
-	 * (wire.h). */
-	bool (*passes)(void *userdata);
 	/* The connection does not speak HTTP. Takes @wire, from which nothing has been consumed. */
 	void (*alien)(void *userdata, struct wire *wire, enum http_alien alien);
 	/* The next request is not plain. Takes @wire, from which nothing of the request has been

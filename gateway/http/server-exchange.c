@@ -236,7 +236,10 @@ static void answer_request(struct http_exchange *base, const struct http_answer 
 		mhd_exchange_answer_cut(exchange, answer);
 		return;
 	}
-	struct MHD_Response *response = response_new(answer, answer->close || base->ambiguous);
+	const struct http_options *options = base->options;
+	/* While connections go to other processes, the next request may be for one of them. */
+	bool closes = answer->close || base->ambiguous || options->passes(options->userdata);
+	struct MHD_Response *response = response_new(answer, closes);
 
 	if (response) {
 		MHD_queue_response(exchange->mhd, answer->status, response);

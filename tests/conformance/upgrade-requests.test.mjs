@@ -76,6 +76,25 @@ async function askOnce(client, form, how = exchange) {
 	assert.match(text, new RegExp(id), form);
 }
 
+// The first one: only while no upgrade is under way are such connections kept.
+test('a request on a connection that sent chunks before the upgrade ends no session of the new process', TIMEOUT, async () => {
+	const holder = new BoshClient(stage.port); // keeps the earlier process
+	await holder.login('plain.test');
+	const kept = await HttpConnection.open(stage.port);
+	await exchange(kept, "<body xmlns='urn:none'/>", 'chunks, late');
+	await upgrade();
+	const client = new BoshClient(stage.port, { connection: 'fresh' });
+	await client.login('plain.test');
+	const body = client.bodyText({ rid: client.rid + 1, sid: client.sid }, "<message xmlns='jabber:client' id='m-kept'/>");
+	const { status, headers, text } = await exchange(kept, body, 'plain');
+	assert.doesNotMatch(text, /item-not-found/);
+	assert.deepEqual([status, headers.connection], [503, 'close']);
+	await kept.closed;
+	await askOnce(client, 'plain');
+	await client.request('', { type: 'terminate' });
+	await holder.request('', { type: 'terminate' });
+});
+
 test('a request reaches its session in the earlier process, however its body is sent', TIMEOUT, async () => {
 	const client = new BoshClient(stage.port, { connection: 'fresh' });
 	await client.login('plain.test');

@@ -158,7 +158,6 @@ static void on_malformed(void *userdata, struct http_exchange *exchange, enum ht
 static const struct http_reader_callbacks callbacks = {
 	.first = on_first,
 	.asks_always = asks_always,
-	.passes = passes,
 	.alien = on_alien,
 	.other = on_other,
 	.malformed = on_malformed,
@@ -184,6 +183,7 @@ static int open_reader(void)
 		.request = on_request,
 		.gone = on_gone,
 		.done = on_done,
+		.passes = passes,
 		.closed = on_closed,
 	};
 
