@@ -63,24 +63,12 @@ static void complete(const struct bosh_session *session, const struct bosh_slot 
 	}
 }
 
-/* Pushes the answer, and keeps it for a repeat. */
-static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_stream *stream,
+/* Keeps the answer for a repeat. */
+static void keep(struct bosh_turn *turn, struct blob *blob, const struct bosh_stream *stream,
 		 struct sv payloads)
 {
 	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
-
-	if (slot->exchange) {
-		bosh_actions_push_answer(turn->actions, slot->exchange, blob);
-		if (session->state == BOSH_SESSION_ENDING) {
-			/* The first to be answered is told the reason, the others get empty
-			 * bodies. */
-			bosh_last_answer_set(&session->last, 200, blob);
-		}
-	}
-	if (session->state != BOSH_SESSION_LIVE || bosh_turn_failed(turn)) {
-		return;
-	}
 	const struct bosh_reply reply = {
 		.rid = slot->rid,
 		.blob = blob,
@@ -93,6 +81,27 @@ static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_st
 	};
 
 	bosh_actions_fail(turn->actions, bosh_reply_cache_put(&session->replies, &reply));
+}
+
+/* Pushes the answer, as the last thing that may fail: what the client gets must not stay pending,
+ * to be returned to the server as well. */
+static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_stream *stream,
+		 struct sv payloads)
+{
+	struct bosh_session *session = turn->session;
+	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
+
+	if (session->state == BOSH_SESSION_LIVE && !bosh_turn_failed(turn)) {
+		keep(turn, blob, stream, payloads);
+	}
+	if (!slot->exchange) {
+		return;
+	}
+	bosh_actions_push_answer(turn->actions, slot->exchange, blob);
+	if (session->state == BOSH_SESSION_ENDING) {
+		/* The first to be answered is told the reason, the others get empty bodies. */
+		bosh_last_answer_set(&session->last, 200, blob);
+	}
 }
 
 void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,

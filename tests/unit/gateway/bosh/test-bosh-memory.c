@@ -129,43 +129,108 @@ static int count_answers(struct play *play, int r)
 	return n;
 }
 
+/* Plays @script until a step fails. */
+static int play_all(struct play *play, const struct script *script)
+{
+	static const struct bosh_limits limits = {.wait_s = 60,
+						  .hold = 2,
+						  .inactivity_s = 30,
+						  .polling_s = 0,
+						  .maxpause_s = 60,
+						  .linger_ms = 10,
+						  .n_repeats_max = 9,
+						  .n_streams_max = 3,
+						  .n_pending_max = 100,
+						  .codings = true};
+	struct bosh_body body = {0};
+	int r = xml_pool_new(namespaces, NS_COUNT, &play->pool);
+
+	play->n_exchanges = 1;
+	if (r == 0) {
+		r = make_body(play, script->creation, &body);
+	}
+	if (r == 0) {
+		r = bosh_session_new(&limits, "SID", &body, 1, play->now, &play->session);
+	}
+	bosh_body_deinit(&body);
+	for (size_t i = 0; r == 0 && script->steps[i]; i++) {
+		r = play_step(play, script->steps[i]);
+	}
+	return r;
+}
+
+static void play_deinit(struct play *play)
+{
+	bosh_actions_deinit(&play->actions);
+	bosh_session_free(play->session);
+	xml_pool_free(play->pool);
+}
+
 static int scenario(void *userdata)
 {
 	const struct script *script = userdata;
-	struct bosh_limits limits = {.wait_s = 60,
-				     .hold = 2,
-				     .inactivity_s = 30,
-				     .polling_s = 0,
-				     .maxpause_s = 60,
-				     .linger_ms = 10,
-				     .n_repeats_max = 9,
-				     .n_streams_max = 3,
-				     .n_pending_max = 100,
-				     .codings = true};
-	struct play play = {.n_exchanges = 1};
-	struct bosh_body body = {0};
-	int r = xml_pool_new(namespaces, NS_COUNT, &play.pool);
-
-	if (r < 0) {
-		return r;
-	}
-	r = make_body(&play, script->creation, &body);
-	if (r == 0) {
-		r = bosh_session_new(&limits, "SID", &body, 1, play.now, &play.session);
-	}
-	for (size_t i = 0; r == 0 && script->steps[i]; i++) {
-		r = play_step(&play, script->steps[i]);
-	}
+	struct play play = {0};
+	int r = play_all(&play, script);
 	int n_answers = count_answers(&play, r);
 
 	if (n_answers < 0 || (r == 0 && (size_t)n_answers != script->n_answers)) {
 		r = n_answers < 0 ? n_answers : 1000 + n_answers;
 	}
-	bosh_actions_deinit(&play.actions);
-	bosh_session_free(play.session);
-	bosh_body_deinit(&body);
-	xml_pool_free(play.pool);
+	play_deinit(&play);
 	return r;
+}
+
+/* How often what the server sent, which has a "@", reaches the client or is returned. Of the
+ * answers to a request only the first one counts. */
+static int count_arrivals(const struct play *play)
+{
+	bool known[N_EXCHANGES_MAX] = {0};
+	int n = 0;
+
+	for (size_t i = 0; i < play->actions.n; i++) {
+		const struct bosh_action *action = &play->actions.items[i];
+		bool is_answer = action->kind == BOSH_ACTION_ANSWER;
+		struct sv text = is_answer ? blob_sv(action->blob) : buffer_sv(&action->payloads);
+
+		n += (is_answer ? !known[action->exchange] : action->kind == BOSH_ACTION_BOUNCE) &&
+		     sv_find(text, '@') < text.n;
+		known[action->exchange] = known[action->exchange] || is_answer;
+	}
+	return n;
+}
+
+/* The owner ends a session that had no memory. */
+static int ended_scenario(void *userdata)
+{
+	struct play play = {0};
+	int r = play_all(&play, userdata);
+
+	if (r == -ENOMEM && play.session) {
+		(void)!play_owner(&play, false);
+	}
+	int n = count_arrivals(&play);
+
+	if (n > 1 || (r == 0 && n == 0)) {
+		r = 1000 + n;
+	}
+	play_deinit(&play);
+	return r;
+}
+
+/* What the client gets is not returned to the server as well. */
+static void test_once(void **state)
+{
+	struct script script = {
+		REQUEST("100", " ver='1.6' ack='1' hold='1'", ""),
+		{FEATURES, REQUEST("101", " ack='99' to='b.org'", ""),
+		 REQUEST("102", " ack='99'", ""),
+		 "<m xmlns='jabber:client' from='a@b'/>"},
+		3,
+		30,
+	};
+
+	(void)state;
+	failmalloc_each(ended_scenario, &script, script.n_allocations_min);
 }
 
 static void test_order(void **state)
@@ -281,7 +346,7 @@ int main(void)
 		cmocka_unit_test(test_order),   cmocka_unit_test(test_acks),
 		cmocka_unit_test(test_streams), cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_end),     cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_shut),
+		cmocka_unit_test(test_shut),    cmocka_unit_test(test_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
