@@ -48,7 +48,7 @@ struct bosh_entry {
 	SLIST_HEAD(, bosh_leg) legs;
 	uv_timer_t timer;
 	struct due_item due;   /* queued when a deadline has passed, until the engine is told */
-	struct mono armed;     /* the deadline for which the timer is set */
+	struct mono armed;     /* the deadline for which the timer is set; 0: a grace, waits.c */
 	TAILQ_ENTRY(bosh_entry) in_lingering;
 	struct mono lingers_to; /* when to look at it again; MONO_NEVER: it is in no list */
 	struct address client; /* the one that created the session */

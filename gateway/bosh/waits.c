@@ -21,14 +21,30 @@ static void be_due(struct bosh_entry *session)
 	due_queue_add(&session->endpoint->due, &session->due);
 }
 
+static void on_grace_over(uv_timer_t *timer)
+{
+	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
+
+	session->armed = MONO_NEVER;
+	be_due(session);
+}
+
+/* No deadline moves the timer until then: the one that has passed would begin another grace each
+ * time the server sends something. */
+static void begin_grace(struct bosh_entry *session)
+{
+	if (session->armed.ms) {
+		session->armed = (struct mono){0};
+		uv_timer_start(&session->timer, on_grace_over, GRACE_MS, 0);
+	}
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
-	struct mono now = bosh_endpoint_now(session->endpoint);
 
-	if (has_stood_still(session->armed, now)) {
-		session->armed = mono_add_ms(now, GRACE_MS);
-		uv_timer_start(&session->timer, on_timer, GRACE_MS, 0);
+	if (has_stood_still(session->armed, bosh_endpoint_now(session->endpoint))) {
+		begin_grace(session);
 		return;
 	}
 	session->armed = MONO_NEVER;
@@ -118,7 +134,7 @@ static void on_linger(uv_timer_t *timer)
 			/* It was answered meanwhile; perhaps another one lingers by now. */
 			bosh_entry_arm(session);
 		} else if (is_late) {
-			arm_timer(session, mono_add_ms(now, GRACE_MS));
+			begin_grace(session);
 		} else {
 			be_due(session);
 		}

@@ -162,4 +162,20 @@ function standing() {
 		await Promise.all(clients.map((client) => client.finish()));
 		polling.forEach((client) => client.close());
 	});
+
+	test('who is gone does not stay because the server goes on', TIMEOUT, async () => {
+		const client = new BoshClient(doab.port);
+		await client.login('plain.test', { wait: 10 });
+		client.close();
+		const connection = server.connections.at(-1);
+		process.kill(doab.serverPid, 'SIGSTOP');
+		await sleep(INACTIVITY_S * 1000 + 1500);
+		process.kill(doab.serverPid, 'SIGCONT');
+		const talking = setInterval(() => connection.send(`<message xmlns='jabber:client' from='a@plain.test'/>`), 100);
+		try {
+			await connection.end(20000);
+		} finally {
+			clearInterval(talking);
+		}
+	});
 }
