@@ -11,7 +11,7 @@
  *
  * The serial number keeps what is said of an earlier request, in a message that was under way, from
  * being taken for the one that has its place now: it repeats after 16 million uses of the place.
- * The memory stays for the most requests that there have been at a time, 64 bytes each.
+ * The memory stays for the most requests that there have been at a time, 56 bytes each.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -24,7 +24,8 @@
  * order; set one timer to bosh_session_deadline(). After BOSH_ACTION_END free the session. Nothing
  * here calls back.
  *
- * Functions with @actions return 0 or -ENOMEM. After -ENOMEM answer every exchange that
+ * Functions with @actions return 0 or -ENOMEM. After -ENOMEM carry out the actions that there are,
+ * and those of bosh_session_shut(), which may fail again. Then answer every exchange that
  * bosh_session_take_exchange() gives, and free the session.
  */
 #include <stdbool.h>

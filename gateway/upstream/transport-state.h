@@ -84,7 +84,7 @@ void transport_fail_connect(struct transport *transport, int error);
 void transport_on_timer(uv_timer_t *timer);
 
 /* Makes the poll wait for what the state needs. Does nothing inside a turn, because a turn does it
- * at its end. Each change costs libuv two epoll_ctl(2), so they are made only when needed and once
+ * at its end. Each change costs four epoll_ctl(2), so they are made only when needed and once
  * in a turn. */
 void transport_update_poll(struct transport *transport);
 
