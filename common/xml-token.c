@@ -47,6 +47,15 @@ static bool ends_tag(struct xml_token *token, char c)
 	return c == '>';
 }
 
+/* Returns whether @c completes an instruction: "?>". */
+static bool ends_instruction(struct xml_token *token, char c)
+{
+	bool ends = token->before == '?' && c == '>';
+
+	token->before = c;
+	return ends;
+}
+
 /* Returns whether expat needs to see the token with @c at its end. */
 static bool take(struct xml_token *token, char c)
 {
@@ -66,9 +75,10 @@ static bool take(struct xml_token *token, char c)
 		return c == '>';
 	case XML_TOKEN_REFERENCE:
 		return !is_in_reference(c);
+	case XML_TOKEN_INSTRUCTION:
+		return ends_instruction(token, c);
 	case XML_TOKEN_OTHER:
 	case XML_TOKEN_COMMENT:
-	case XML_TOKEN_INSTRUCTION:
 		break;
 	}
 	return true;

@@ -9,8 +9,8 @@
  *
  * token   a tag or a reference in the content of an element, or the beginning of what is refused.
  *         Others are short, or expat reports what has arrived of them
- * end     the byte that may complete it: ">" outside quotes, or what cannot be part of a reference.
- *         Only a guess: expat judges what it is given then
+ * end     the byte that may complete it: ">" outside quotes, ">" behind "?", or what cannot be
+ *         part of a reference. Only a guess: expat judges what it is given then
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,8 +36,11 @@ enum xml_token_kind {
 
 struct xml_token {
 	enum xml_token_kind kind;
-	size_t n;   /* bytes that have arrived */
-	char quote; /* of the attribute's value that is open, or 0 */
+	size_t n; /* bytes that have arrived */
+	union {
+		char quote;  /* of a tag: of the attribute's value that is open, or 0 */
+		char before; /* of an instruction: its last byte */
+	};
 };
 
 /* @bytes are all that has arrived of a token. */
