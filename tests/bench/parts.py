@@ -4,8 +4,11 @@
 A part is a function that runs its cells and yields results. It needs no other part, so `--only` can
 run it alone.
 """
+import os
+import statistics
 from dataclasses import dataclass
 
+import attack
 from measure import Line
 from programs import Doab, DoabTwice, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
 
@@ -210,6 +213,28 @@ def crowd(bench):
         yield Result(f'memory after {n} sessions of {load} / before', left, bound)
 
 
+def others(bench):
+    """What a quiet client notices of another one that does its worst."""
+    cores, nice = os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0)
+    for name in attack.ATTACKS:
+        program = Doab(bench, 'attacked')
+        pairs = []
+        try:
+            program.run()
+            attack.be_quick(bench, program)
+            for _ in range(1 if bench.arguments.short else 3):
+                pairs.append(attack.measure(bench, program, name, bench.arguments.ms / 100))
+        finally:
+            program.stop()
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+            os.sched_setaffinity(0, cores)
+        values = [attacked / alone for alone, attacked in pairs]
+        alone, attacked = (statistics.median(figures) for figures in zip(*pairs))
+        yield Result('p99 of a quiet client alone', alone, None, 'us')
+        yield Result(f'the same beside {name}', attacked, None, 'us')
+        yield Result(f'beside {name} / alone', statistics.median(values), 3.0, values=values)
+
+
 PARTS = {
     'round-trips': round_trips,
     'growth': growth,
@@ -221,4 +246,5 @@ PARTS = {
     'idle': idle,
     'tls-idle': tls_idle,
     'crowd': crowd,
+    'others': others,
 }

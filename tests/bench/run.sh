@@ -18,6 +18,7 @@
 #                   idle          memory of an idle session
 #                   tls-idle      what TLS adds to that
 #                   crowd         memory after 4,000 sessions have left
+#                   others        the latency of a quiet client while another one does its worst
 #     --beside    another build of the gateway: takes its turns, too, and each line is compared with its own
 #     --rounds    how often all take turns (7), each for --ms milliseconds (400)
 #     --out       the folder of bench.csv, bench-bounds.csv and bench.svg (build-bench/)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The latency of a quiet client, alone and while another one does its worst.
+
+quiet    a WebSocket that sends a stanza now and then, and waits for it to come back
+attacker as many connections as a client may have, of another address, that send as fast as they are
+         read what costs the gateway most
+"""
+import multiprocessing
+import os
+import random
+import selectors
+import socket
+import struct
+import time
+
+N_ATTACKERS = 200
+ATTACKER = '127.0.0.9'
+PAUSE_S = (0.004, 0.008)  # between two stanzas of the quiet client
+SETTLE_S = 1.5  # until the attack is under way
+NICE_QUIET, NICE_ATTACKER = -10, 10
+SENT_MAX = 64 * 1024
+
+UPGRADE = (b'GET /xmpp-websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+           b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n'
+           b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+OPEN = b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='bench.test' version='1.0'/>"
+STANZA = b"<message xmlns='jabber:client' id='%d'><body>%s</body></message>"
+
+
+def frame(payload, first=0x81):
+    """A masked frame; the mask is all zeros."""
+    n = len(payload)
+    length = bytes([0x80 | n]) if n < 126 else b'\xfe' + struct.pack('>H', n)
+    return bytes([first]) + length + bytes(4) + payload
+
+
+# What each attacker sends again and again, and whether over a WebSocket.
+ATTACKS = {
+    'small elements': (frame(b"<message xmlns='jabber:client'>" + b'<a/>' * 1900 + b'</message>'), True),
+    'small stanzas': (frame(b"<message xmlns='jabber:client'/>") * 200, True),
+    'pings': (frame(b'', 0x89) * 4000, True),
+    'requests for the page': (b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 500, False),
+    'heads': ((b'GET /x HTTP/1.1\r\nHost: a\r\n' + b'a:b\r\n' * 100 + b'\r\n') * 30, False),
+}
+
+
+def connect(port, is_websocket, source=''):
+    client = socket.create_connection(('127.0.0.1', port), source_address=(source, 0))
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if is_websocket:
+        client.sendall(UPGRADE)
+        client.recv(4096)
+        client.sendall(frame(OPEN))
+        # <open/> and the features.
+        while b'features' not in client.recv(4096):
+            pass
+    return client
+
+
+class Sender:
+    def __init__(self, client, data):
+        self.client, self.data, self.at = client, data, 0
+
+    def go_on(self, events):
+        """Returns false when the connection is over."""
+        try:
+            if events & selectors.EVENT_READ and not self.client.recv(SENT_MAX):
+                return False
+            if events & selectors.EVENT_WRITE:
+                n = self.client.send(self.data[self.at:self.at + SENT_MAX])
+                self.at = (self.at + n) % len(self.data)
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        return True
+
+
+def attack(port, name, cores, is_over):
+    data, is_websocket = ATTACKS[name]
+    os.sched_setaffinity(0, cores)
+    os.nice(NICE_ATTACKER)
+    ready = selectors.DefaultSelector()
+    for _ in range(N_ATTACKERS):
+        client = connect(port, is_websocket, ATTACKER)
+        client.setblocking(False)
+        ready.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE, Sender(client, data))
+    while not is_over.is_set():
+        if not ready.get_map():
+            raise SystemExit(f'{name}: all connections are over')
+        for key, events in ready.select(0.1):
+            if not key.data.go_on(events):
+                ready.unregister(key.fileobj)
+                key.fileobj.close()
+
+
+def quiet(port, seconds):
+    """The latencies, in ascending order and microseconds."""
+    client, latencies = connect(port, True), []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        stanza = frame(STANZA % (len(latencies), b'x' * 60))
+        begin = time.perf_counter()
+        client.sendall(stanza)
+        client.recv(4096)
+        latencies.append((time.perf_counter() - begin) * 1e6)
+        time.sleep(random.uniform(*PAUSE_S))
+    client.close()
+    return sorted(latencies)
+
+
+def p99(latencies):
+    return latencies[int(len(latencies) * 0.99)]
+
+
+def measure(bench, program, name, seconds):
+    """The p99 of the quiet client alone, and under the attack."""
+    cores = bench.cores_beside(program.place)
+    alone = p99(quiet(program.port, seconds))
+    is_over = multiprocessing.Event()
+    attacker = multiprocessing.Process(target=attack, args=(program.port, name, cores, is_over))
+    attacker.start()
+    time.sleep(SETTLE_S)
+    attacked = p99(quiet(program.port, seconds))
+    is_over.set()
+    attacker.join()
+    return alone, attacked
+
+
+def be_quick(bench, program):
+    """What others do with the cores must not look like the gateway's latency."""
+    os.sched_setaffinity(0, bench.cores_beside(program.place))
+    try:
+        for pid in [0, *program.pids, *program.others]:
+            os.setpriority(os.PRIO_PROCESS, pid, NICE_QUIET)
+            for thread in os.listdir(f'/proc/{pid or os.getpid()}/task'):
+                os.setpriority(os.PRIO_PROCESS, int(thread), NICE_QUIET)
+    except PermissionError:
+        pass  # Only root may; on an idle machine it makes no difference.
