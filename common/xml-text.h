@@ -2,9 +2,9 @@
 #pragma once
 /*
  * Text that expat need not read. Most bytes of a large element are text, and expat spends more than
- * a nanosecond on each. Between two tokens inside an element, text without markup changes nothing
- * in expat: it reports the text, nobody wants it, and it is between two tokens again. So such text
- * is checked here, many bytes at a time, and not given to expat.
+ * a nanosecond on each. Between two tokens inside an element, text without markup does not change
+ * the state of expat: it would report the text, which is ignored, and be between two tokens again.
+ * Such text is therefore checked here, many bytes at a time, and not given to expat.
  *
  * Private to common/xml-*.c.
  *

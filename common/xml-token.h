@@ -38,8 +38,8 @@ struct xml_token {
 	enum xml_token_kind kind;
 	size_t n; /* bytes that have arrived */
 	union {
-		char quote;  /* of a tag: of the attribute's value that is open, or 0 */
-		char before; /* of an instruction: its last byte */
+		char quote;  /* in a tag: the quote of the open attribute value, or 0 */
+		char before; /* in an instruction: its last byte so far */
 	};
 };
 

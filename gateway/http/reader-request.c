@@ -134,7 +134,7 @@ static bool is_plain(const struct http_head *head, const char *bytes)
 	       http_head_coding(head, bytes) == CODING_IDENTITY;
 }
 
-/* Serves a plain request, of which nothing has been consumed. */
+/* Serves a plain request. Nothing of it has been consumed yet. */
 static enum step serve(struct reader_connection *connection, const struct http_head *head,
 		       struct sv bytes)
 {
@@ -396,7 +396,7 @@ static void on_written(void *user)
 	}
 }
 
-/* Nothing has come for too long, or not all. */
+/* The deadline has passed: the client has sent nothing, or only a part of a request. */
 static void on_late(void *user)
 {
 	struct reader_connection *connection = user;

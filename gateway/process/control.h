@@ -26,8 +26,8 @@ enum {
 	CONTROL_PROTOCOL = 2,
 	/* Descriptors in one message; the kernel's limit is SCM_MAX_FD = 253. */
 	CONTROL_FDS_MAX = 128,
-	/* How long a process waits for memory of the kernel's, of which a message needs little:
-	 * about a second. Each message is necessary. */
+	/* How long a process waits while the kernel has no memory for a message: about a second.
+	 * No message may be lost. */
 	CONTROL_WAIT_MS = 10,
 	CONTROL_WAITS_MAX = 100,
 	/* Generations are one character of a sid. */

@@ -161,7 +161,7 @@ static void obey(struct server *server, const struct control_message *message)
 		server->state.successor = (int)server->newest;
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
-		/* The newer server has one of its own. */
+		/* The newer server has its own admin listener. */
 		server->admin = admin_free(server->admin);
 		drain(server, seconds ? seconds : SERVER_RETIRED_S);
 		break;
@@ -216,7 +216,8 @@ static void open_door(struct server *server)
 
 	while (control_receive(server->launch.door, &message, fds, &n_fds) == CONTROL_RECEIVED) {
 		if (message.kind == CONTROL_CONNECTION && n_fds == 1) {
-			/* Of a session of a worker that is not there, nothing is known anywhere. */
+			/* If there is no such worker, no worker knows the session, and any of them
+			 * may say so. */
 			const struct wire_peer peer = {.address = message.address,
 						       .is_secure = message.is_secure,
 						       .idle_s = message.idle_s};

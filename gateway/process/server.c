@@ -55,8 +55,8 @@ static int run_workers(struct server *server, struct listening *listening)
 		 * connections that nobody accepts. */
 		listening_deinit(listening);
 		binder_commit(server->launch.binder, true);
-		/* Before the line: whoever has read it may send a signal that a server which is
-		 * still starting does not get. */
+		/* This comes before the log line. A program that reads the line may send a signal
+		 * at once, and a server that is still starting would not get it. */
 		server_report_ready(server);
 		log_info("ready", LOG_STR("version", DOAB_VERSION),
 			 LOG_NUMBER("workers", server->n_workers));
