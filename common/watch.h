@@ -2,10 +2,10 @@
 #pragma once
 /*
  * Waiting for a descriptor with libuv, which ends the process where that can fail: uv_poll_start()
- * only notes the descriptor, and when the kernel refuses it at the next turn of the loop, without
- * memory or at its limit of watches (fs.epoll.max_user_watches), libuv calls abort(3). Here the
- * kernel is asked first. Each uv_poll_start() needs that, because libuv takes the descriptor out of
- * the epoll each time.
+ * only notes the descriptor, and when the kernel refuses it at the next iteration of the loop,
+ * without memory or at its limit of watches (fs.epoll.max_user_watches), libuv calls abort(3). Here
+ * the kernel is asked first. Each uv_poll_start() needs that, because libuv takes the descriptor
+ * out of the epoll each time.
  */
 #include <uv.h>
 

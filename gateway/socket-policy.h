@@ -31,8 +31,7 @@ _must_check_ int socket_policy_new(struct worker_env *env, struct socket_policy 
 void socket_policy_adopt(struct socket_policy *policy, int fd, const struct address *peer,
 			 enum site_plugin plugin);
 
-/* Closes all connections; the handles are closed in a later turn of the loop.
- * Takes NULL. */
+/* Closes all connections; the handles are closed in a later iteration of the loop. Takes NULL. */
 void socket_policy_close(struct socket_policy *policy);
 
 /* Call it after socket_policy_close(), when the loop has no active handles left. Takes NULL;

@@ -123,7 +123,7 @@ static void free_pumps(struct wire_pumps *pumps)
 	}
 }
 
-/* Frees the wires that were closed in this turn of the loop, and their pumps. */
+/* Frees the wires that were closed in this iteration of the loop, and their pumps. */
 static void reap(struct wire_hub *hub)
 {
 	struct wire *wire;

@@ -21,7 +21,7 @@
  * not read all of it calls wire_wake() when it wants to go on. Nothing needs to be switched off
  * while a user does not read, and a slow sender costs no wake-ups.
  *
- * A wire that is closed is freed after the callbacks of this turn of the loop have run, so
+ * A wire that is closed is freed after the callbacks of this iteration of the loop have run, so
  * wire_close() may be called from any callback, for any wire.
  *
  * A client who has others wait (common/turn.h) is told later, and asked for small portions
@@ -226,8 +226,8 @@ _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t 
 _must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 				struct blob *body);
 
-/* Likewise, at the end of this turn of the loop, in one write with all that is sent until then.
- * More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. */
+/* Likewise, at the end of this iteration of the loop, in one write with all that is sent until
+ * then. More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. */
 _must_check_ int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts);
 
 /* Bytes that wait to be sent. */

@@ -29,10 +29,14 @@ struct census_limits {
 	size_t connections_per_client; /* keeps one client from taking all descriptors */
 };
 
+/* @limits is copied. Returns 0 or a negative errno. */
 _must_check_ int census_new(const struct census_limits *limits, struct census **ret_census);
+
+/* Takes NULL; returns NULL. */
 struct census *census_free(struct census *census);
 
-/* Replaces the limits. Who has more than the new ones allow keeps what is open. Thread-safe. */
+/* Replaces the limits. Clients that have more than the new ones allow keep what they have open.
+ * Thread-safe. */
 void census_set_limits(struct census *census, const struct census_limits *limits);
 
 /* Count a connection or a session of @client, or refuse it. @is_exempt: the limit for one client
@@ -41,15 +45,15 @@ void census_set_limits(struct census *census, const struct census_limits *limits
 _must_check_ int census_enter_connection(struct census *census, const struct address *client,
 					 bool is_exempt);
 void census_leave_connection(struct census *census, const struct address *client);
-
-/* The same for a connection of @client that ends at a proxy: it counts for the client, but not in
- * all, for there the proxy's is counted. */
-_must_check_ int census_enter_forwarded(struct census *census, const struct address *client,
-					bool is_exempt);
-void census_leave_forwarded(struct census *census, const struct address *client);
 _must_check_ int census_enter_session(struct census *census, const struct address *client,
 				      bool is_exempt);
 void census_leave_session(struct census *census, const struct address *client);
+
+/* The same for a connection that @client has to a proxy, and that the proxy forwards: it counts
+ * towards the client's limit, but not towards the total, which counts the proxy's connection. */
+_must_check_ int census_enter_forwarded(struct census *census, const struct address *client,
+					bool is_exempt);
+void census_leave_forwarded(struct census *census, const struct address *client);
 
 /* Counts a session to @domain (ascii form), or refuses it if there are @n_max already. To be called
  * only for domains that have a limit; sessions to others are not counted. After CENSUS_OK the

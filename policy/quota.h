@@ -37,12 +37,14 @@ struct quota_excess {
 	struct address client; /* the address that started the interval; not set for the others */
 };
 
-/* Returns 0 or a negative errno. */
+/* @limits is copied. Returns 0 or a negative errno. */
+_must_check_ int quota_new(const struct quota_limits *limits, struct quota **ret_quota);
+
+/* Takes NULL; returns NULL. */
+struct quota *quota_free(struct quota *quota);
+
 /* Replaces the limits; intervals that have begun end as they would have. */
 void quota_set_limits(struct quota *quota, const struct quota_limits *limits);
-
-_must_check_ int quota_new(const struct quota_limits *limits, struct quota **ret_quota);
-struct quota *quota_free(struct quota *quota);
 
 /* Returns whether @client is granted at @now. If this starts a new interval, *ret_excess is the
  * excess of the previous one; otherwise its n is 0. */

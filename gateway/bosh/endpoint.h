@@ -4,7 +4,7 @@
  * BOSH sessions of a worker: joins requests (relay.h), the session engine (session.h) and links.
  *
  * Sessions are found by their sid; one that is over is forgotten at once and its memory goes at a
- * later turn of the loop.
+ * later iteration of the loop.
  */
 #include "gateway/bosh/relay.h"
 

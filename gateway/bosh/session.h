@@ -58,7 +58,7 @@ enum {
 	BOSH_STREAMS_MAX = 16,
 	/* How long a request that seems to come too soon waits for its verdict, in milliseconds.
 	 * Meanwhile it may become known that the connection of the request before it has broken:
-	 * that news may come from another worker, or later in the same turn of the loop. */
+	 * that news may come from another worker, or later in the same iteration of the loop. */
 	BOSH_VERDICT_MS = 200,
 	/* Empty requests in excess that requests with payloads excuse: a burst of stanzas must not
 	 * let a client poll without end. */

@@ -14,7 +14,7 @@ static bool has_stood_still(struct mono deadline, struct mono now)
 	return mono_diff_ms(now, deadline) > STOOD_STILL_MS;
 }
 
-/* After a long turn of the loop, timers run before sockets are read. The server's reply or the
+/* After a long iteration of the loop, timers run before sockets are read. The server's reply or the
  * client's next request may have arrived already, so the engine is told only after the reads. */
 static void be_due(struct bosh_entry *session)
 {

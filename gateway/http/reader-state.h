@@ -86,8 +86,8 @@ enum reader_end {
 	READER_END_LINGER,
 };
 
-/* Ends @connection; its memory stays until the end of this turn of the loop. Does nothing if it has
- * ended already. */
+/* Ends @connection; its memory stays until the end of this iteration of the loop. Does nothing if
+ * it has ended already. */
 void reader_connection_end(struct reader_connection *connection, enum reader_end how);
 
 /* Whether no request has been read whose answer is due, so that the wire may be given away. */

@@ -30,8 +30,8 @@ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_fir
 	LIST_INSERT_HEAD(&reader->live, connection, in_reader);
 	wire_set_deadline(wire, reader->options.limits.timeout_s);
 	if (!is_first) {
-		/* It was given away with a request: without this, that would wait for the next turn
-		 * of the loop. */
+		/* It was given away with a request: without this, that would wait for the next
+		 * iteration of the loop. */
 		wire_wake(wire);
 	}
 	return 0;

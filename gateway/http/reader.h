@@ -83,12 +83,12 @@ _must_check_ int http_reader_new(const struct http_options *options,
 void http_reader_reload(struct http_reader *reader, const struct http_limits *limits);
 
 /* Closes all connections (`gone` and `done` are called for their exchanges) and then the reader,
- * whose memory is freed in a later turn of the loop. Takes NULL; returns NULL. */
+ * whose memory is freed in a later iteration of the loop. Takes NULL; returns NULL. */
 struct http_reader *http_reader_free(struct http_reader *reader);
 
 /* Reads requests from @wire, which belongs to no hub and joins the reader's. @is_first: the
- * callback `first` is asked for its first request; otherwise that is read in this turn of the loop
- * if it has arrived. Returns 0 or a negative errno; @wire is then still the caller's. */
+ * callback `first` is asked for its first request; otherwise that is read in this iteration of the
+ * loop if it has arrived. Returns 0 or a negative errno; @wire is then still the caller's. */
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
 
 /* Gives the connections away on which nothing of a request has been read and no answer is due:

@@ -373,7 +373,8 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 	}
 	attempt->transport = NULL;
 	transport_hand_over(transport, &callbacks->transport, dial->userdata);
-	/* dial->userdata may still be read: the memory is freed at the next turn of the loop. */
+	/* dial->userdata may still be read: the memory is freed in a later iteration of the
+	 * loop. */
 	dial_free(dial);
 	callbacks->done(dial->userdata, transport, &result);
 }

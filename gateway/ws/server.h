@@ -107,8 +107,8 @@ struct ws_adoption {
 void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoption);
 
 /* Sends @text and @rest, either of which may be empty, as one message. Short messages sent in the
- * same turn of the loop go out in one write; what the kernel does not accept is queued. Returns 0
- * or -ENOMEM; the connection then ends. */
+ * same iteration of the loop go out in one write; what the kernel does not accept is queued.
+ * Returns 0 or -ENOMEM; the connection then ends. */
 _must_check_ int ws_send(struct ws_connection *connection, struct sv text, struct sv rest);
 
 /* Starts the closing handshake. @reason, UTF-8, is cut to WS_REASON_MAX bytes. Later calls of

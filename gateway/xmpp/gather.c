@@ -31,7 +31,7 @@ static void tidy(struct gather *gather)
 	if (gather->n_parts) {
 		buffer_truncate(&gather->bytes, part_start(gather, gather->n_parts));
 	} else {
-		/* Most turns of the loop need it again, at most twice GATHER_MAX. */
+		/* Most iterations of the loop need it again, at most twice GATHER_MAX. */
 		buffer_wipe(&gather->bytes);
 	}
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Sends what links are given in one turn of the loop at its end. A client that sends its stanzas
- * one by one causes one write to the server, and the writes of all links follow each other: a
- * server on the same machine is not woken between two requests. One object serves all links of a
+ * Sends what links are given in one iteration of the loop at its end. A client that sends its
+ * stanzas one by one causes one write to the server, and the writes of all links follow each other:
+ * a server on the same machine is not woken between two requests. One object serves all links of a
  * worker.
  *
  * part  consecutive bytes for one link; a link may have several

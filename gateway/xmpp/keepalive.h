@@ -23,8 +23,8 @@
 enum {
 	/* The period of the timer. */
 	KEEPALIVE_TICK_MS = 1000,
-	/* Members visited in one turn of the loop. After a restart of a server many log in at the
-	 * same time, and are due at the same time. */
+	/* Members visited in one iteration of the loop. After a restart of a server many log in at
+	 * the same time, and are due at the same time. */
 	KEEPALIVE_TURN_MAX = 256,
 };
 

@@ -282,8 +282,8 @@ static const struct opening_callbacks opening_callbacks = {
 	.failed = on_not_opened,
 };
 
-/* What is reported at the next turn of the loop: this may be within a call of the owner's, or into
- * another link. */
+/* What is reported at the next iteration of the loop: this may be within a call of the owner's, or
+ * into another link. */
 
 static void on_turn(uv_timer_t *timer)
 {

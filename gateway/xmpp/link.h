@@ -63,8 +63,8 @@ enum link_result {
  * or -ENOMEM. */
 _must_check_ int link_write(struct link *link, struct sv elements);
 
-/* The same, at the end of this turn of the loop, together with what else is written until then: for
- * what clients send. What it adds to link_is_congested() shows from the next turn on. */
+/* The same, at the end of this iteration of the loop, together with what else is written until
+ * then: for what clients send. What it adds to link_is_congested() shows from the next turn on. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
 /* To be told what the client sends, ahead of link_write() and link_gather(). Returns 0 if that

@@ -43,5 +43,5 @@ _must_check_ int opening_new(struct link_env *env, const char *domain,
 			     void *userdata, struct opening **ret_opening);
 
 /* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory goes at
- * a later turn of the loop. Returns NULL; takes NULL. */
+ * a later iteration of the loop. Returns NULL; takes NULL. */
 struct opening *opening_free(struct opening *opening);

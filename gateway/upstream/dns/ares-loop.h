@@ -25,7 +25,7 @@ _must_check_ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *
 			       struct ares_loop **ret_ares);
 
 /* Ends all questions at once with ARES_EDESTRUCTION and closes the handles; the memory is freed at
- * a later turn of the loop. `worked` does not run any more. Returns NULL; takes NULL. */
+ * a later iteration of the loop. `worked` does not run any more. Returns NULL; takes NULL. */
 struct ares_loop *ares_loop_free(struct ares_loop *ares);
 
 /* The channel, for calls of c-ares. Callbacks of c-ares may run inside the call that asks. */

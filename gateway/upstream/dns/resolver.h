@@ -57,7 +57,7 @@ _must_check_ int resolver_new(uv_loop_t *loop, const struct resolver_options *op
 _must_check_ int resolver_reload(struct resolver *resolver, const struct resolver_options *options);
 
 /* Ends all queries without callbacks and frees them: their owners must forget them. The memory of
- * handles is freed at a later turn of the loop. Takes NULL; returns NULL. */
+ * handles is freed at a later iteration of the loop. Takes NULL; returns NULL. */
 struct resolver *resolver_free(struct resolver *resolver);
 
 /* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain together (RFC 6120, 3.2.1;
