@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -20,6 +21,7 @@ void *__real_reallocarray(void *block, size_t n, size_t n_one);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t n);
 void __real_free(void *block);
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t n_one);
@@ -28,6 +30,7 @@ void *__wrap_reallocarray(void *block, size_t n, size_t n_one);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t n);
 void __wrap_free(void *block);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 
 /* Allocations fail only in the thread that runs the scenario. */
 static _Thread_local struct {
@@ -105,6 +108,11 @@ void __wrap_free(void *block)
 {
 	n_blocks -= block != NULL;
 	__real_free(block);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+	return fails() ? ENOMEM : __real_pthread_mutex_init(mutex, attributes);
 }
 
 size_t failmalloc_n_live(void)

@@ -6,7 +6,8 @@
  *
  * Each test, and the library of what is tested, is linked with the linker's --wrap for malloc,
  * calloc, realloc, reallocarray, strdup, strndup and free: so it meets the project's own calls, and
- * expat's, whose memory is the project's (common/xml-memory.h).
+ * expat's, whose memory is the project's (common/xml-memory.h). A mutex may take memory as well, so
+ * pthread_mutex_init() counts as an allocation that can fail.
  */
 #include <stdbool.h>
 #include <stddef.h>
