@@ -11,6 +11,16 @@ void wire_deadline_forget(struct wire *wire)
 	}
 }
 
+uint32_t wire_deadline_left(const struct wire *wire)
+{
+	uint32_t next = wire->hub->tick + 1;
+
+	if (!wire->deadline) {
+		return wire->is_late;
+	}
+	return wire->deadline > next ? wire->deadline - next : 1;
+}
+
 static void enter_slot(struct wire *wire, uint32_t tick)
 {
 	struct wire_hub *hub = wire->hub;

@@ -183,6 +183,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 	wire->wants_write = false;
 	turn_item_init(&wire->turn, client_hash(client_key(&wire->peer), hub->secret), on_turn);
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
+	wire_set_deadline(wire, wire->deadline);
 	if (wire->ahead.n || wire->lost || wire_tls_has_bytes(wire)) {
 		wire_wake(wire);
 	}
@@ -194,6 +195,7 @@ void wire_leave(struct wire *wire)
 	assert(wire_waiting(wire) == 0);
 	wire_settle(wire);
 	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
+	wire->deadline = wire_deadline_left(wire);
 	wire_deadline_forget(wire);
 	due_queue_remove(&wire->hub->due, &wire->due);
 	wire_skip_turn(wire);

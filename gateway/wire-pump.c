@@ -177,3 +177,8 @@ int wire_into_fd(struct wire *wire)
 	}
 	return fd;
 }
+
+int wire_fd(const struct wire *wire)
+{
+	return wire_ssl(wire) || !wire_is_whole(wire) ? -EBUSY : wire->fd;
+}

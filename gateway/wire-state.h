@@ -64,7 +64,7 @@ struct wire {
 	struct wire_tls *tls; /* NULL: clear text */
 	struct address peer;
 	int fd;                       /* -1: closed or given away */
-	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot */
+	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot. Outside of a hub: seconds */
 	uint32_t n_discarded;
 	uint32_t lingers_until; /* a tick */
 	uint16_t idle_s;
@@ -154,3 +154,6 @@ bool wire_flush(struct wire *wire);
 void wire_deadline_tick(struct wire_hub *hub);
 
 void wire_deadline_forget(struct wire *wire);
+
+/* The seconds until the deadline, at least one; 0: there is none. */
+uint32_t wire_deadline_left(const struct wire *wire);

@@ -137,7 +137,8 @@ struct wire_peer wire_describe(const struct wire *wire);
 _must_check_ int wire_join(struct wire *wire, struct wire_hub *hub);
 
 /* Takes @wire out of its hub, to move it to another thread's. Nothing may wait to be sent. Call it
- * from `ready` of this wire, or right after wire_join(), so that the hub does not meet it again. */
+ * from `ready` of this wire, or right after wire_join(), so that the hub does not meet it again.
+ * The deadline goes on in the next hub, with the seconds that are left. */
 void wire_leave(struct wire *wire);
 
 /* Has @wire, from which nothing has been peeked at, speak TLS from the first wire_handshake() on.
@@ -182,6 +183,10 @@ void wire_linger(struct wire *wire);
  * more and two descriptors. Returns the descriptor or a negative errno; the wire is then as
  * before. */
 _must_check_ int wire_into_fd(struct wire *wire);
+
+/* The descriptor of @wire, which keeps it: another process can be given a duplicate. Close the wire
+ * when it has one. Returns it, or -EBUSY if not all bytes are in the socket, as above. */
+_must_check_ int wire_fd(const struct wire *wire);
 
 const struct address *wire_peer(const struct wire *wire);
 

@@ -673,8 +673,9 @@ static void test_leave_and_join(void **state)
 	wire_set_deadline(client->wire, 1);
 	wire_leave(client->wire);
 	assert_int_equal(wire_join(client->wire, one.hub), 0);
-	/* What has arrived before is told again. */
+	/* What has arrived before is told again, and the deadline goes on. */
 	turn_until(&client->n_ready, 2);
+	turn_until(&client->n_late, 1);
 	wire_leave(client->wire);
 	wire_close(client->wire);
 	assert_int_equal(one.n_closed, 0);
