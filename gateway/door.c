@@ -101,6 +101,16 @@ enum door_result doors_ask(struct doors *doors, unsigned generation)
 	return result;
 }
 
+/* Anything but the end of the server may pass: the kernel is out of memory, say, or has too many
+ * descriptors under way. */
+static enum door_result result_of(int r)
+{
+	if (r == 0) {
+		return DOOR_OPEN;
+	}
+	return r == -ENOENT || r == -EPIPE || r == -ECONNRESET ? DOOR_E_NONE : DOOR_E_FULL;
+}
+
 enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned worker, int fd,
 			    const struct wire_peer *peer)
 {
@@ -118,5 +128,5 @@ enum door_result doors_pass(struct doors *doors, unsigned generation, unsigned w
 		r = control_send(doors->fds[generation], &message, &fd, 1);
 	}
 	pthread_mutex_unlock(&doors->mutex);
-	return r == -EAGAIN ? DOOR_E_FULL : r < 0 ? DOOR_E_NONE : DOOR_OPEN;
+	return result_of(r);
 }

@@ -20,7 +20,7 @@ struct doors;
 enum door_result {
 	DOOR_OPEN,
 	DOOR_E_NONE, /* there is no server of that generation */
-	DOOR_E_FULL, /* it does not take what was passed to it */
+	DOOR_E_FULL, /* it does not take what was passed to it, or the kernel has no memory now */
 };
 
 _must_check_ int doors_new(struct doors **ret_doors);

@@ -88,28 +88,59 @@ void front_take(struct front *front, struct wire *wire)
 
 /* What the reader asks and tells. */
 
-/* Passes a connection to another server. If that fails, it stays here. Takes @wire. */
-static void pass(struct front *front, unsigned generation, unsigned worker, struct wire *wire)
+/* What becomes of a connection whose next request is for a server behind that door. */
+static enum http_first first_of(enum door_result result)
+{
+	switch (result) {
+	case DOOR_OPEN:
+		return HTTP_FIRST_TAKEN;
+	case DOOR_E_FULL:
+		return HTTP_FIRST_PAUSE;
+	case DOOR_E_NONE:
+		break;
+	}
+	return HTTP_FIRST_KEEP;
+}
+
+/* Passes the clear text of @wire, which has TLS, or of which bytes were fetched as the other server
+ * began: this process goes on pumping the bytes until it ends. If the door does not take it, it is
+ * a connection like others from then on, and is judged again. */
+static enum http_first pass_pumped(struct front *front, unsigned generation, unsigned worker,
+				   struct wire *wire)
 {
 	struct worker_env *env = front->env;
 	const struct wire_peer peer = wire_describe(wire);
-	/* With TLS, or if the request was fetched as the other server began, this process goes on
-	 * pumping the bytes until it ends. */
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
-		wire_close(wire);
-		return;
+		return HTTP_FIRST_PAUSE;
 	}
-	if (doors_pass(env->doors, generation, worker, fd, &peer) == DOOR_OPEN) {
-		close(fd);
-		worker_leave_connection(env, &peer.address);
-	} else if (wire_new_again(fd, &peer, &wire) == 0) {
+	if (doors_pass(env->doors, generation, worker, fd, &peer) != DOOR_OPEN &&
+	    wire_new_again(fd, &peer, &wire) == 0) {
 		adopt(front, wire, false);
-	} else {
-		close(fd);
-		worker_leave_connection(env, &peer.address);
+		return HTTP_FIRST_TAKEN;
 	}
+	close(fd);
+	worker_leave_connection(env, &peer.address);
+	return HTTP_FIRST_TAKEN;
+}
+
+/* Passes a connection to another server. Unless it is TAKEN, it stays where it is. */
+static enum http_first pass(struct front *front, unsigned generation, unsigned worker,
+			    struct wire *wire)
+{
+	const struct wire_peer peer = wire_describe(wire);
+	int fd = wire_fd(wire);
+
+	if (fd < 0) {
+		return pass_pumped(front, generation, worker, wire);
+	}
+	enum door_result result = doors_pass(front->env->doors, generation, worker, fd, &peer);
+
+	if (result == DOOR_OPEN) {
+		wire_close(wire);
+	}
+	return first_of(result);
 }
 
 /* Of a retired server: where its connections go when nothing is due on them. */
@@ -120,33 +151,31 @@ static bool has_successor(const struct worker_env *env)
 	return successor >= 0 && doors_have(env->doors, (unsigned)successor);
 }
 
-static void pass_on(void *userdata, struct wire *wire)
+/* The receiver distributes them. */
+static enum http_first pass_on(struct front *front, struct wire *wire)
 {
-	struct front *front = userdata;
+	return pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
+}
 
-	/* The receiver distributes them. */
-	pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
+/* One that cannot be passed now stays here until its next request. */
+static bool on_idle(void *userdata, struct wire *wire)
+{
+	return pass_on(userdata, wire) == HTTP_FIRST_TAKEN;
 }
 
 void front_give_idle(struct front *front)
 {
 	if (front->reader && has_successor(front->env)) {
-		http_reader_give_idle(front->reader, pass_on);
+		http_reader_give_idle(front->reader, on_idle);
 	}
 }
 
 /* What becomes of a connection whose next request is for the server @generation. TAKEN: pass it. */
 static enum http_first ask_door(const struct front *front, unsigned generation, bool is_free)
 {
-	switch (doors_ask(front->env->doors, generation)) {
-	case DOOR_OPEN:
-		return is_free ? HTTP_FIRST_TAKEN : HTTP_FIRST_LATER;
-	case DOOR_E_FULL:
-		return is_free ? HTTP_FIRST_PAUSE : HTTP_FIRST_LATER;
-	case DOOR_E_NONE:
-		break;
-	}
-	return HTTP_FIRST_KEEP;
+	enum http_first first = first_of(doors_ask(front->env->doors, generation));
+
+	return first != HTTP_FIRST_KEEP && !is_free ? HTTP_FIRST_LATER : first;
 }
 
 /* Gives a connection to the worker that has the session @owner, here or in another server. */
@@ -158,10 +187,9 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 	if (owner.generation != env->process->generation) {
 		enum http_first first = ask_door(front, owner.generation, is_free);
 
-		if (first == HTTP_FIRST_TAKEN) {
-			pass(front, owner.generation, owner.worker, wire);
-		}
-		return first;
+		return first == HTTP_FIRST_TAKEN
+			     ? pass(front, owner.generation, owner.worker, wire)
+			     : first;
 	}
 	return owner.worker < env->n_workers && owner.worker != env->index && is_free &&
 			       handover_post(front->mailboxes[owner.worker], wire, env,
@@ -185,10 +213,7 @@ static enum http_first send_on(struct front *front, struct wire *wire, bool is_f
 	}
 	enum http_first first = ask_door(front, (unsigned)successor, is_free);
 
-	if (first == HTTP_FIRST_TAKEN) {
-		pass_on(front, wire);
-	}
-	return first;
+	return first == HTTP_FIRST_TAKEN ? pass_on(front, wire) : first;
 }
 
 /* Of the request on @wire, no more can be told yet. */

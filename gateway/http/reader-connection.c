@@ -170,17 +170,15 @@ static bool may_be_given(const struct reader_connection *connection)
 }
 
 void http_reader_give_idle(struct http_reader *reader,
-			   void (*taken)(void *userdata, struct wire *wire))
+			   bool (*take)(void *userdata, struct wire *wire))
 {
 	struct reader_connection *connection, *next;
 
 	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
 		next = LIST_NEXT(connection, in_reader);
-		if (may_be_given(connection)) {
-			struct wire *wire = connection->wire;
-
-			reader_connection_end(connection, READER_END_GIVEN);
-			taken(reader->options.userdata, wire);
+		if (may_be_given(connection) &&
+		    take(reader->options.userdata, connection->wire)) {
+			reader_connection_end(connection, READER_END_TAKEN);
 		}
 	}
 }

@@ -92,11 +92,11 @@ struct http_reader *http_reader_free(struct http_reader *reader);
 _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire, bool is_first);
 
 /* Gives the connections away on which nothing of a request has been read and no answer is due:
- * @taken gets each wire, which is in the hub, as `first` could have taken it. Those with TLS stay:
+ * @take gets each wire, as `first` could take it, and returns whether it did. Those with TLS stay:
  * another process cannot go on with them, and to close one could lose a request that is on its
  * way. */
 void http_reader_give_idle(struct http_reader *reader,
-			   void (*taken)(void *userdata, struct wire *wire));
+			   bool (*take)(void *userdata, struct wire *wire));
 
 /* Whether a request is being received or answered. */
 bool http_reader_is_busy(const struct http_reader *reader);

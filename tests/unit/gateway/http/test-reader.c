@@ -454,11 +454,20 @@ static void test_last(void **state)
 	assert_int_equal(recv(one.theirs, bytes, 1, MSG_DONTWAIT), 0);
 }
 
-static void on_given(void *userdata, struct wire *wire)
+static bool on_given(void *userdata, struct wire *wire)
 {
 	(void)userdata;
 	one.n_other++;
 	wire_close(wire);
+	return true;
+}
+
+static bool on_not_given(void *userdata, struct wire *wire)
+{
+	(void)userdata;
+	(void)wire;
+	one.n_other++;
+	return false;
 }
 
 /* A request that begins a connection is judged before it is read. Those behind it only while
@@ -475,6 +484,20 @@ static void test_give_idle(void **state)
 	assert_string_equal(heard(), "200 200");
 	http_reader_give_idle(one.reader, on_given);
 	assert_int_equal(one.n_other, 1);
+}
+
+/* One that nobody takes goes on as before. */
+static void test_give_idle_in_vain(void **state)
+{
+	(void)state;
+	one.passes = true;
+	say(HEAD("/x", "0"));
+	assert_string_equal(heard(), "200");
+	http_reader_give_idle(one.reader, on_not_given);
+	assert_int_equal(one.n_other, 1);
+	say(HEAD("/x", "0"));
+	assert_string_equal(heard(), "200");
+	assert_int_equal(one.n_closed, 0);
 }
 
 /* A client that does not wait any longer is let go before the pause ends. */
@@ -544,6 +567,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_idle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_give_idle_in_vain, setup, teardown),
 		cmocka_unit_test(test_memory),
 	};
 
