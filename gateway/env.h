@@ -64,30 +64,33 @@ bool worker_is_exempt(const struct worker_env *env, const struct address *client
 _must_check_ bool worker_takes_request(struct worker_env *env, const struct address *client,
 				       struct bucket *requests);
 
-/* A connection of @peer takes a seat in the census and gives it back when it is closed. The
- * operator's own proxies carry many clients: they are exempt from what one client may have, their
- * clients are not. Returns NULL, or the name of the limit that refuses it, which has been
- * counted. */
+/* A connection of @peer takes a seat in the census. The operator's own proxies carry many clients:
+ * they are exempt from what one client may have, their clients are not. Returns NULL, or the name
+ * of the limit that refuses the connection; the refusal has been counted. */
 _must_check_ const char *worker_enter_connection(struct worker_env *env,
 						 const struct address *peer);
-/* The same for @client, who opens a WebSocket through a proxy whose connection has been counted
- * already: it counts among the connections of the client. */
-_must_check_ const char *worker_enter_forwarded(struct worker_env *env,
-						const struct address *client);
-void worker_leave_forwarded(struct worker_env *env, const struct address *client);
 
-/* The same for a connection that another server has passed, where it was judged. Returns 0 or
- * -ENOMEM. */
+/* The connection of @peer is closed, or goes to another process: gives its seat back. */
+void worker_leave_connection(struct worker_env *env, const struct address *peer);
+
+/* The same for a connection that another server has passed, and has judged before. Returns 0 or
+ * -ENOMEM. To be given back by worker_leave_connection(). */
 _must_check_ int worker_enter_passed(struct worker_env *env, const struct address *peer);
-/* The same for @proxy, on a listener where only proxies may connect: what one client may have does
+
+/* The same for @proxy, on a listener where only proxies may connect: the limits for one client do
  * not apply to it. The client that it names takes the seat over by worker_change_client(). */
 _must_check_ const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy);
+
 /* The seat of @proxy becomes one of @client, if that may have one. Otherwise it is given back, and
  * the name of the limit is returned. */
 _must_check_ const char *worker_change_client(struct worker_env *env, const struct address *proxy,
 					      const struct address *client);
 
-void worker_leave_connection(struct worker_env *env, const struct address *peer);
+/* @client opens a WebSocket through a proxy, whose connection has a seat already: counts it among
+ * the connections of the client. Returns as worker_enter_connection(). */
+_must_check_ const char *worker_enter_forwarded(struct worker_env *env,
+						const struct address *client);
+void worker_leave_forwarded(struct worker_env *env, const struct address *client);
 
 /* Returns whether a line of @kind about @client should be logged, or is only counted
  * (ops/client-log.h). Ask before each line that a client can cause at will. */
