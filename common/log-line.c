@@ -38,23 +38,6 @@ int log_level_parse(struct sv name, enum log_level *ret_level)
 	return -EINVAL;
 }
 
-static const char *const format_names[] = {
-#define X(id, name) [LOG_FORMAT_##id] = name,
-	LOG_FORMATS(X)
-#undef X
-};
-
-int log_format_parse(struct sv name, enum log_format *ret_format)
-{
-	for (int i = 0; i < LOG_FORMAT_COUNT; i++) {
-		if (sv_eq(name, sv_from(format_names[i]))) {
-			*ret_format = (enum log_format)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 static void line_put(struct log_line *line, struct sv text)
 {
 	/* The last byte is reserved for the newline. */

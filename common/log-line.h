@@ -91,9 +91,6 @@ const char *log_level_name(enum log_level level);
 /* Returns 0, or -EINVAL when @name is not a level. */
 _must_check_ int log_level_parse(struct sv name, enum log_level *ret_level);
 
-/* Returns 0, or -EINVAL when @name is not a format. */
-_must_check_ int log_format_parse(struct sv name, enum log_format *ret_format);
-
 /* Formats the whole line into @line. It ends with a newline, the only one in it. What clients sent
  * is escaped: only printable ASCII is left. Fields with an empty text are left out. A line that is
  * too long is cut; of JSON the fields that do not fit are left out, and "cut" is true. */

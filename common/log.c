@@ -36,11 +36,6 @@ static struct log_writer log_writer;
 static char log_queue_bytes[LOG_QUEUE_MAX];
 static char log_path[PATH_MAX];
 
-const char *log_area_name(enum log_area area)
-{
-	return area_names[area];
-}
-
 int log_area_parse(struct sv name, enum log_area *ret_area)
 {
 	for (int i = 0; i < LOG_AREA_COUNT; i++) {

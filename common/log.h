@@ -71,8 +71,6 @@ struct log_options {
 #define log_debug_in(area, event, ...) \
 	log_event_in(area, LOG_LEVEL_DEBUG, event, LOG_FIELDS(__VA_ARGS__))
 
-const char *log_area_name(enum log_area area);
-
 /* Returns 0, or -EINVAL when @name is not an area. */
 _must_check_ int log_area_parse(struct sv name, enum log_area *ret_area);
 

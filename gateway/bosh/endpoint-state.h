@@ -47,11 +47,11 @@ struct bosh_entry {
 	/* A leg that has ended stays until its stream number is reused. */
 	SLIST_HEAD(, bosh_leg) legs;
 	uv_timer_t timer;
-	struct due_item due;   /* queued when a deadline has passed, until the engine is told */
-	struct mono armed;     /* the deadline for which the timer is set; 0: a grace, waits.c */
+	struct due_item due; /* queued when a deadline has passed, until the engine is told */
+	struct mono armed;   /* the deadline for which the timer is set; 0: a grace, waits.c */
 	TAILQ_ENTRY(bosh_entry) in_lingering;
-	struct mono lingers_to; /* when to look at it again; MONO_NEVER: it is in no list */
-	struct address client; /* the one that created the session */
+	struct mono lingers_to;       /* when to look at it again; MONO_NEVER: it is in no list */
+	struct address client;        /* the one that created the session */
 	struct budget_charge charge;  /* for what is held until the client has logged in */
 	struct admission_seats seats; /* the client's */
 	struct bucket requests;       /* of the session */
@@ -69,8 +69,8 @@ struct bosh_endpoint {
 	struct bosh_entry *sessions; /* uthash by sid */
 	struct bosh_ended_table *ended;
 	struct bosh_settings *settings; /* of new sessions */
-	struct bosh_actions actions; /* reused for every call of an engine */
-	struct due_queue due;        /* sessions with a deadline that has passed */
+	struct bosh_actions actions;    /* reused for every call of an engine */
+	struct due_queue due;           /* sessions with a deadline that has passed */
 	/* Sessions with a request that lingers, or has lingered since the list was last gone
 	 * through; the first to be looked at first. */
 	TAILQ_HEAD(bosh_entries, bosh_entry) lingering;
@@ -97,10 +97,6 @@ void bosh_entry_settle(struct bosh_entry *session, int r);
 
 /* For bosh_waits_init(): a deadline of the session has passed. */
 void bosh_entry_on_due(struct due_item *item);
-
-/* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
- * the loop. */
-void bosh_entry_end(struct bosh_entry *session);
 
 /* Ends the session because of @failure, which the client is told. */
 void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure);

@@ -29,7 +29,9 @@ static void on_timer_closed(uv_handle_t *handle)
 	free(session);
 }
 
-void bosh_entry_end(struct bosh_entry *session)
+/* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
+ * the loop. */
+static void end_session(struct bosh_entry *session)
 {
 	struct bosh_endpoint *endpoint = session->endpoint;
 	struct bosh_leg *leg;
@@ -227,7 +229,7 @@ void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure)
 				  &endpoint->actions);
 
 	bosh_entry_settle(session, r);
-	bosh_entry_end(session);
+	end_session(session);
 }
 
 static void on_evict(struct budget_charge *charge)
@@ -322,7 +324,7 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 		return add_leg(session, action->stream, &target);
 	case BOSH_ACTION_END:
 		log_rule(session, action->rule);
-		bosh_entry_end(session);
+		end_session(session);
 		return 0;
 	default:
 		return leg && leg->link ? bosh_leg_carry_out(leg, action) : 0;
@@ -365,13 +367,12 @@ static void give_up(struct bosh_entry *session)
 	session_log_out_of_memory(&session->log);
 	if (!session->over) {
 		failure_set(&failure, FAILURE_INTERNAL, "out of memory");
-		(void)carry_out_all(session, bosh_session_shut(
-						     session->engine, &failure,
-						     bosh_endpoint_now(session->endpoint),
-						     &session->endpoint->actions));
+		(void)carry_out_all(session, bosh_session_shut(session->engine, &failure,
+							       bosh_endpoint_now(session->endpoint),
+							       &session->endpoint->actions));
 	}
 	answer_all(session);
-	bosh_entry_end(session);
+	end_session(session);
 }
 
 void bosh_entry_settle(struct bosh_entry *session, int r)

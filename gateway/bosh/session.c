@@ -126,11 +126,6 @@ size_t bosh_session_held(const struct bosh_session *session)
 	       session->replies.n_bytes;
 }
 
-const char *bosh_session_sid(const struct bosh_session *session)
-{
-	return session->sid;
-}
-
 uint64_t bosh_session_take_exchange(struct bosh_session *session)
 {
 	uint64_t exchange = bosh_slots_take_exchange(&session->slots);

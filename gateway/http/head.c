@@ -118,7 +118,8 @@ static enum http_head_result fail(struct http_head *head, enum http_fault fault)
 
 /* Paths and targets. */
 
-struct sv http_path_without_slash(struct sv path)
+/* @path without slashes at its end. */
+static struct sv without_slash(struct sv path)
 {
 	while (path.n > 1 && path.data[path.n - 1] == '/') {
 		path.n--;
@@ -130,8 +131,8 @@ bool http_path_eq(struct sv path, struct sv known)
 {
 	size_t i = 0;
 
-	path = path.n ? http_path_without_slash(path) : SV("/");
-	known = http_path_without_slash(known);
+	path = path.n ? without_slash(path) : SV("/");
+	known = without_slash(known);
 	for (size_t j = 0; j < known.n; i++, j++) {
 		if (i >= path.n || path.data[i] != known.data[j]) {
 			return false;

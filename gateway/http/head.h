@@ -174,9 +174,6 @@ bool http_head_next(const struct http_head *head, const char *bytes, struct sv n
  * end does not count. */
 bool http_path_eq(struct sv path, struct sv known);
 
-/* @path without slashes at its end. */
-struct sv http_path_without_slash(struct sv path);
-
 /* Takes the scheme and the authority of an absolute-form target away (RFC 9112, 3.2.2), and the
  * query. *ret_authority is empty for other forms. Returns false for a target of no form. */
 bool http_target_split(struct sv target, struct sv *ret_path, struct sv *ret_authority);

@@ -161,7 +161,7 @@ static bool ends_with(struct sv text, struct sv end)
 	return text.n >= end.n && sv_eq(sv_skip(text, text.n - end.n), end);
 }
 
-bool features_is_usable(const char *mechanism)
+static bool is_usable(const char *mechanism)
 {
 	return !ends_with(sv_from(mechanism), SASL_PLUS) && strcmp(mechanism, "EXTERNAL") != 0;
 }
@@ -182,7 +182,7 @@ static const char *list_best(const struct features_list *list, const char *best)
 	for (size_t i = 0; i < list->n; i++) {
 		const char *name = list->names[i];
 
-		if (features_is_usable(name) && (!best || rank_of(name) < rank_of(best))) {
+		if (is_usable(name) && (!best || rank_of(name) < rank_of(best))) {
 			best = name;
 		}
 	}
@@ -209,12 +209,12 @@ size_t features_count_others(const struct features *features)
 	size_t n = 0;
 
 	for (size_t i = 0; i < features->sasl.n; i++) {
-		n += features_is_usable(features->sasl.names[i]);
+		n += is_usable(features->sasl.names[i]);
 	}
 	for (size_t i = 0; i < features->sasl2.n; i++) {
 		const char *name = features->sasl2.names[i];
 
-		n += features_is_usable(name) && !list_has(&features->sasl, name);
+		n += is_usable(name) && !list_has(&features->sasl, name);
 	}
 	return n ? n - 1 : 0;
 }

@@ -37,8 +37,6 @@ struct features {
  * it is malformed. */
 _must_check_ int features_read(struct sv xml, struct features *ret_features);
 
-bool features_is_usable(const char *mechanism);
-
 /* Returns the usable mechanism that protects a password best; NULL if there is none. */
 const char *features_best(const struct features *features);
 

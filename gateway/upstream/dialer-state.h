@@ -61,8 +61,6 @@ struct dial {
 	bool closing;
 };
 
-enum domain_tls dial_tls(const struct dial *dial);
-
 /* Turns a failed lookup of @name into a failure of the dial, unless a more telling one is known. */
 void dial_note_dns(struct dial *dial, enum resolver_result result, const char *name);
 

@@ -25,7 +25,6 @@
 enum {
 	N_CONNECTIONS = 1000,
 	N_WARM = 20, /* until everything that is made only once exists */
-	BIO_SIZE = 64 * 1024,
 };
 
 struct identity {

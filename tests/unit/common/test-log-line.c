@@ -113,25 +113,13 @@ static void test_json_cut(void **state)
 	assert_int_equal(line.n, n);
 }
 
-static void test_format_names(void **state)
-{
-	enum log_format format = LOG_FORMAT_COUNT;
-
-	(void)state;
-	assert_int_equal(log_format_parse(SV("json"), &format), 0);
-	assert_int_equal(format, LOG_FORMAT_JSON);
-	assert_int_equal(log_format_parse(SV("logfmt"), &format), 0);
-	assert_int_equal(format, LOG_FORMAT_LOGFMT);
-	assert_int_equal(log_format_parse(SV("JSON"), &format), -EINVAL);
-	assert_int_equal(log_format_parse(SV(""), &format), -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_journal),      cmocka_unit_test(test_syslog),
-		cmocka_unit_test(test_json),         cmocka_unit_test(test_json_cut),
-		cmocka_unit_test(test_format_names),
+		cmocka_unit_test(test_journal),
+		cmocka_unit_test(test_syslog),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
