@@ -6,7 +6,7 @@
  * (RFC 9112, 7.1) and the content coding (RFC 9110, 8.4), as far as the bytes go that have arrived.
  */
 #include "common/buffer.h"
-#include "gateway/http/coding.h"
+#include "gateway/http/coder.h"
 #include "gateway/http/head.h"
 
 enum {

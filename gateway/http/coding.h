@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3) and the compression of WebSocket messages
- * (RFC 7692) with zlib, as an engine: headers and bytes in, bytes out.
+ * HTTP content coding (RFC 9110, 8.4.1 and 12.5.3): which codings there are, and which one an
+ * answer gets. An engine. coder.h encodes and decodes.
  *
  * coding  the encoding of a body: identity (as it is), gzip (RFC 1952) or deflate, which is the
  *         zlib format (RFC 1950). Requests of old clients that send bare RFC 1951 as "deflate" are
  *         understood, too
- * plain   the text itself
- * coded   the text in a coding
  * wish    what Accept-Encoding says about a coding: its weight in thousandths, 0 for "not this one"
- * coder   the state that one worker keeps for zlib, made when it is first needed: about 200 KB for
- *         encoding, 40 KB for decoding, and room for CODING_TEXT_MAX bytes when encoded
  *
  * Answers are encoded only if the operator enables it (`compression`), because the length of a
  * compressed answer depends on how much its parts have in common (CRIME, BREACH). An attacker who
@@ -27,8 +23,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/blob.h"
-#include "common/buffer.h"
 #include "common/sv.h"
 
 #define CODINGS(X)              \
@@ -43,12 +37,6 @@ enum coding {
 	CODING_UNKNOWN = CODING_COUNT,
 };
 
-enum coding_result {
-	CODING_OK,
-	CODING_E_CORRUPT,   /* invalid, truncated, or followed by garbage */
-	CODING_E_TOO_LARGE, /* more text than allowed, or too many blocks for so little text */
-};
-
 enum {
 	/* A shorter text fits into one TCP segment with its headers, coded or not, so coding would
 	 * gain nothing. Not a configuration key, because it is the same for every operator. */
@@ -57,13 +45,6 @@ enum {
 	 * long answer again and again could delay all sessions of the worker with small
 	 * requests. */
 	CODING_TEXT_MAX = 128 * 1024,
-	/* A block without text, of eleven bytes, can make zlib build tables for a microsecond. A
-	 * request full of them would take forty times as long as one full of text. Allowed are so
-	 * many blocks, and one more for each CODING_BLOCK_TEXT bytes of text. No encoder in use
-	 * makes smaller blocks: zlib's smallest (memLevel 1) have 127 symbols. The members of a
-	 * gzip file count, too. */
-	CODING_BLOCKS_FREE = 64,
-	CODING_BLOCK_TEXT = 64,
 };
 
 /* The name in headers. */
@@ -93,32 +74,3 @@ void coding_wishes_add(struct coding_wishes *wishes, struct sv accept_encoding);
  * client that refuses everything gets identity, because an answer must not be lost (RFC 9110,
  * 12.4.1, allows it). */
 enum coding coding_choose(const struct coding_wishes *wishes, size_t n);
-
-struct coder;
-
-/* Returns 0 or -ENOMEM. */
-_must_check_ int coder_new(struct coder **ret_coder);
-struct coder *coder_free(struct coder *coder);
-
-/* Encodes @plain, at most CODING_TEXT_MAX bytes, in gzip or deflate. The caller gets a reference to
- * *ret_coded. Returns 0 or -ENOMEM. */
-_must_check_ int coder_encode(struct coder *coder, enum coding coding, struct sv plain,
-			      struct blob **ret_coded);
-
-/* Decodes @coded, which is gzip or deflate, into the empty *ret_plain: at most @n_max + 1 bytes, so
- * that a small request that would expand to gigabytes is stopped there. A gzip file may have
- * several members (RFC 1952, 2.2); their texts are joined, and the limits apply to all of them
- * together. Whatever the result, *ret_plain has the text so far, and the caller must deinitialise
- * it. Returns CODING_OK, CODING_E_* or -ENOMEM. */
-_must_check_ int coder_decode(struct coder *coder, enum coding coding, struct sv coded,
-			      size_t n_max, struct buffer *ret_plain);
-
-/* WebSocket messages (RFC 7692, 7.2): bare deflate, each message on its own, without the four bytes
- * that a flush ends with. */
-
-/* Appends @plain, of 1 to CODING_TEXT_MAX bytes, encoded. Returns 0 or -ENOMEM. */
-_must_check_ int coder_encode_message(struct coder *coder, struct sv plain, struct buffer *coded);
-
-/* Decodes a whole message as coder_decode() does. @coded is changed. */
-_must_check_ int coder_decode_message(struct coder *coder, struct buffer *coded, size_t n_max,
-				      struct buffer *ret_plain);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/exchange-state.h"
 
+#include "gateway/http/coder.h"
+
 void http_exchange_answer(struct http_exchange *exchange, const struct http_answer *answer)
 {
 	if (exchange->answered) {

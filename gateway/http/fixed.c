@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/http/coder.h"
 #include "gateway/http/document.h"
 #include "gateway/http/head.h"
 #include "policy/documents.h"

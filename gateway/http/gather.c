@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/gather.h"
 
+#include "gateway/http/coder.h"
+
 enum {
 	/* Below, memory grows as it does. */
 	HTTP_ROOM_MIN = 16 * 1024,

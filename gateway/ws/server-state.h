@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/buffer.h"
-#include "gateway/http/coding.h"
+#include "gateway/http/coder.h"
 #include "gateway/ws/frame-head.h"
 #include "gateway/ws/frames.h"
 #include "gateway/ws/server.h"

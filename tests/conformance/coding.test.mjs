@@ -15,7 +15,7 @@ import { NS, parse } from '../support/xml.mjs';
 const TIMEOUT = { timeout: patiently(30000) };
 const BODY_BYTES = 20000;
 const LISTED = 'https://chat.example.org';
-// Those of gateway/http/coding.h.
+// Those of gateway/http/coding.h and coder.h.
 const TEXT_MIN = 1024;
 const TEXT_MAX = 128 * 1024;
 const BLOCKS_FREE = 64;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http/coding.h. The first byte decides: decode the rest, as one of the three formats, or encode it
+ * http/coder.h. The first byte decides: decode the rest, as one of the three formats, or encode it
  * and decode that. No more comes out than is allowed, and the coder that has been used gives what a
  * new one does. What was encoded is decoded to the same text, one byte less than it needs is
  * refused.
  *
- * covers: gateway/http/coding.c
+ * covers: gateway/http/coder.c gateway/http/coding.c
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "gateway/http/coding.h"
+#include "gateway/http/coder.h"
 
 enum {
 	PLAIN_MAX = 20000,

@@ -20,7 +20,7 @@
 
 #include "common/buffer.h"
 #include "gateway/bosh/body.h"
-#include "gateway/http/coding.h"
+#include "gateway/http/coder.h"
 #include "gateway/http/head.h"
 #include "gateway/upstream/dns/reply.h"
 #include "gateway/ws/frames.h"

@@ -8,7 +8,7 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-#include "gateway/http/coding.h"
+#include "gateway/http/coder.h"
 
 enum {
 	N_MAX = 10000,
