@@ -40,27 +40,146 @@ struct child *children_find(struct children *children, enum child_state state)
 	return NULL;
 }
 
-static bool order_fd(const struct child *child, enum control_kind kind, unsigned generation,
-		     const int *fd)
+/* Orders in which they are sent late, after the doors: a retired server passes connections on. */
+static const enum control_kind late_orders[] = {CONTROL_RELOAD, CONTROL_COUNT, CONTROL_RETIRE,
+						CONTROL_DRAIN, CONTROL_STOP};
+
+static uint64_t bit(unsigned generation)
+{
+	return UINT64_C(1) << generation;
+}
+
+static bool has_debts(const struct child *child)
+{
+	return child->control >= 0 &&
+	       (child->debts.orders || child->debts.doors || child->debts.gone);
+}
+
+static void note_debt(struct child *child, enum control_kind kind, unsigned generation)
+{
+	struct child_debts *debts = &child->debts;
+
+	switch (kind) {
+	case CONTROL_DOOR:
+		debts->doors |= bit(generation);
+		break;
+	case CONTROL_GONE:
+		debts->doors &= ~bit(generation);
+		debts->gone |= bit(generation);
+		break;
+	default:
+		debts->orders |= UINT32_C(1) << kind;
+		break;
+	}
+}
+
+static int send_order(const struct child *child, enum control_kind kind, unsigned generation,
+		      const int *fd)
 {
 	const struct control_message message = {.kind = kind, .generation = generation};
 
-	if (child->control < 0) {
-		return false;
-	}
-	int r = control_send_patiently(child->control, &message, fd, fd ? 1 : 0);
-
-	/* One that is gone is reported by SIGCHLD. */
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET) {
-		log_warning("order-failed", LOG_NUMBER("generation", child->generation),
-			    LOG_STR("error", strerror(-r)));
-	}
-	return r == 0;
+	return control_send(child->control, &message, fd, fd ? 1 : 0);
 }
 
-bool child_order(const struct child *child, enum control_kind kind)
+/* One that is gone is reported by SIGCHLD. */
+static bool is_lost(int r)
 {
-	return order_fd(child, kind, 0, NULL);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET;
+}
+
+static void order_fd(struct child *child, enum control_kind kind, unsigned generation,
+		     const int *fd)
+{
+	if (child->control < 0) {
+		return;
+	}
+	/* None overtakes another. */
+	if (!has_debts(child)) {
+		const struct control_message message = {.kind = kind, .generation = generation};
+		int r = control_send_patiently(child->control, &message, fd, fd ? 1 : 0);
+
+		if (!is_lost(r)) {
+			return;
+		}
+		log_warning("order-delayed", LOG_NUMBER("generation", child->generation),
+			    LOG_STR("error", strerror(-r)));
+	}
+	note_debt(child, kind, generation);
+}
+
+static bool pay_gone(struct child *child)
+{
+	for (unsigned i = 0; child->debts.gone && i < CONTROL_GENERATIONS; i++) {
+		if (child->debts.gone & bit(i)) {
+			if (is_lost(send_order(child, CONTROL_GONE, i, NULL))) {
+				return false;
+			}
+			child->debts.gone &= ~bit(i);
+		}
+	}
+	return true;
+}
+
+/* Oldest first: the last door is that of the newest. */
+static bool pay_doors(struct children *children, struct child *child)
+{
+	struct child *other;
+
+	TAILQ_FOREACH(other, &children->list, in_children) {
+		if (child->debts.doors & bit(other->generation)) {
+			if (is_lost(send_order(child, CONTROL_DOOR, other->generation,
+					       &other->door))) {
+				return false;
+			}
+			child->debts.doors &= ~bit(other->generation);
+		}
+	}
+	return true;
+}
+
+static void pay(struct children *children, struct child *child)
+{
+	if (!pay_gone(child) || !pay_doors(children, child)) {
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(late_orders); i++) {
+		uint32_t order = UINT32_C(1) << late_orders[i];
+
+		if (child->debts.orders & order) {
+			if (is_lost(send_order(child, late_orders[i], 0, NULL))) {
+				return;
+			}
+			child->debts.orders &= ~order;
+		}
+	}
+}
+
+bool children_owe(const struct children *children)
+{
+	const struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		if (has_debts(child)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void children_pay(struct children *children)
+{
+	struct child *child;
+
+	TAILQ_FOREACH(child, &children->list, in_children) {
+		if (has_debts(child)) {
+			pay(children, child);
+		}
+	}
+}
+
+void child_order(struct child *child, enum control_kind kind)
+{
+	order_fd(child, kind, 0, NULL);
 }
 
 void children_order(struct children *children, enum control_kind kind)
@@ -158,7 +277,7 @@ static void introduce_others(struct children *children, struct child *child)
 
 /* The others learn before it serves where its sessions will be: a client may open one at the new
  * server and send its next request on a connection that an earlier one has. */
-static void introduce(struct children *children, const struct child *child)
+static void introduce(struct children *children, struct child *child)
 {
 	struct child *other;
 

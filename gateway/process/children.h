@@ -17,6 +17,17 @@ enum child_state {
 	CHILD_DISMISSED, /* killed before it served, because the gateway stops */
 };
 
+enum {
+	/* How often orders are sent again that a server has not got. */
+	CHILDREN_RETRY_MS = 100,
+};
+
+/* Bits, by enum control_kind and by generation. */
+struct child_debts {
+	uint32_t orders;
+	uint64_t doors, gone;
+};
+
 struct child {
 	TAILQ_ENTRY(child) in_children;
 	pid_t pid;
@@ -25,6 +36,8 @@ struct child {
 	struct mono started;
 	int control, binder; /* the supervisor's ends; -1: closed */
 	int door;            /* the end of the other servers */
+	/* What could not be sent: the server does not read, or the kernel has no memory. */
+	struct child_debts debts;
 };
 
 struct children {
@@ -48,10 +61,16 @@ struct child *children_find(struct children *children, enum child_state state);
 /* The one with this process id, or NULL. */
 struct child *children_find_pid(struct children *children, pid_t pid);
 
-/* Give an order to one or to all. One that is gone is skipped: SIGCHLD reports it. Returns whether
- * the order was sent; why it was not is logged. */
-bool child_order(const struct child *child, enum control_kind kind);
+/* Give an order to one or to all. One that is gone is skipped: SIGCHLD reports it. What cannot be
+ * sent now is logged, and sent by children_pay() later: a server that has not heard that it is to
+ * retire, to drain or to stop would live for ever, and one that does not know the doors of others
+ * would end their sessions. */
+void child_order(struct child *child, enum control_kind kind);
 void children_order(struct children *children, enum control_kind kind);
+
+/* Whether orders are still to be sent, and sends what can be sent. Never waits. */
+bool children_owe(const struct children *children);
+void children_pay(struct children *children);
 
 /* Kills the one that is starting, if there is one: it may not read its orders for long, and has no
  * session that could be lost. */

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/door.h"
 #include "gateway/log-setup.h"
@@ -17,18 +18,32 @@ static struct mono now(void)
 	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
 }
 
-static void report(const struct server *server, enum control_kind kind, int result)
+/* A supervisor that is gone is noticed where its orders are read. */
+static bool may_try_again(int r)
 {
-	const struct control_message message = {
-		.kind = kind,
-		.result = result,
-	};
-
-	/* A supervisor that is gone is noticed where its orders are read. */
-	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET;
 }
 
-void server_report_ready(const struct server *server)
+/* Sends a report that the supervisor waits for. Without it, it would not reload or upgrade any
+ * more, and kill a server that starts. There is at most one at a time: it orders nothing that is
+ * answered before it has got the answer. */
+static void report(struct server *server, const struct control_message *message)
+{
+	int r = control_send_patiently(server->launch.control, message, NULL, 0);
+
+	server->owes_report = may_try_again(r);
+	server->owed_report = *message;
+}
+
+static void pay_report(struct server *server)
+{
+	if (server->owes_report) {
+		server->owes_report = may_try_again(
+			control_send(server->launch.control, &server->owed_report, NULL, 0));
+	}
+}
+
+void server_report_ready(struct server *server)
 {
 	const struct config *config = server->shared.snapshot->config;
 	struct control_message message = {
@@ -40,9 +55,7 @@ void server_report_ready(const struct server *server)
 		message.is_given = (uint32_t)config->log_place;
 		snprintf(message.place.name, sizeof(message.place.name), "%s", config->log_path);
 	}
-	/* As above. One that never came would leave the supervisor waiting: it would not reload,
-	 * and kill the server, sessions and all, when the gateway is stopped. */
-	(void)!control_send_patiently(server->launch.control, &message, NULL, 0);
+	report(server, &message);
 }
 
 /* Reloading. */
@@ -114,7 +127,7 @@ static void reload(struct server *server)
 		r = take_over(server, config);
 	}
 	reload_done(&server->state, r);
-	report(server, CONTROL_RELOADED, r);
+	report(server, &(struct control_message){.kind = CONTROL_RELOADED, .result = r});
 }
 
 /* Draining. */
@@ -200,7 +213,12 @@ bool server_read_order(struct server *server)
 			  LOG_STR("hint", "raise the limit on open files (LimitNOFILE)"));
 		return true;
 	}
-	if (r != CONTROL_EMPTY) {
+	if (r < 0) {
+		/* It is still there, and read when there is memory again. */
+		log_warning("order-delayed", LOG_STR("error", strerror(-r)));
+		return true;
+	}
+	if (r == CONTROL_CLOSED) {
 		log_error("supervisor-gone", LOG_STR("hint", "it has been killed"));
 		server_stop(server);
 	}
@@ -247,7 +265,9 @@ static void report_alive(struct server *server)
 			return;
 		}
 	}
-	report(server, CONTROL_ALIVE, 0);
+	/* Another one follows soon. */
+	(void)!control_send(server->launch.control,
+			    &(struct control_message){.kind = CONTROL_ALIVE}, NULL, 0);
 }
 
 static void give_memory_back(struct server *server)
@@ -282,6 +302,7 @@ static int turn_ms(const struct server *server)
 	unsigned ms = server->is_draining ? SERVER_DRAIN_POLL_MS : 1000;
 	unsigned alive_ms = server->launch.alive_ms;
 
+	ms = server->owes_report ? SERVER_DRAIN_POLL_MS : ms;
 	return (int)(alive_ms && alive_ms < ms ? alive_ms : ms);
 }
 
@@ -300,6 +321,7 @@ void server_obey(struct server *server)
 			}
 		}
 		client_log_sum_up(server->shared.client_log, now());
+		pay_report(server);
 		report_alive(server);
 		give_memory_back(server);
 		check_drained(server);

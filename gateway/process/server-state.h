@@ -5,6 +5,7 @@
  * its supervisor in between). Private to these.
  */
 #include "common/mono.h"
+#include "gateway/process/control.h"
 #include "gateway/process/crowd.h"
 #include "gateway/process/server.h"
 #include "gateway/worker.h"
@@ -22,10 +23,12 @@ struct server {
 	unsigned newest; /* the generation of the last door */
 	struct mono drained_until, arrived_until, alive_due;
 	struct crowd crowd;
+	struct control_message owed_report; /* one that could not be sent yet */
+	bool owes_report;
 };
 
 /* Tells the supervisor that the server serves. */
-void server_report_ready(const struct server *server);
+void server_report_ready(struct server *server);
 
 /* Obeys one order. Returns false if there is none, or none will come any more. */
 bool server_read_order(struct server *server);

@@ -61,11 +61,7 @@ static void reload(struct supervisor *supervisor)
 	supervisor->reload_is_wanted = false;
 	supervisor->is_reloading = true;
 	notify_reloading();
-	if (!child_order(server, CONTROL_RELOAD)) {
-		/* No report will follow, and the next SIGHUP is to be obeyed. */
-		supervisor->is_reloading = false;
-		notify_send("READY=1");
-	}
+	child_order(server, CONTROL_RELOAD);
 }
 
 static void refuse_upgrade(const char *reason)
@@ -305,7 +301,10 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	int r = control_receive(*fd, &message, fds, &n_fds);
 
 	if (r != CONTROL_RECEIVED) {
-		close_end(fd);
+		/* Without memory it is read at a later turn: to close it would end the server. */
+		if (r == CONTROL_CLOSED || r == -EPROTO) {
+			close_end(fd);
+		}
 		return;
 	}
 	/* Servers have no descriptors for the supervisor. */
@@ -351,6 +350,9 @@ static int turn_ms(struct supervisor *supervisor)
 	bool is_starting = children_find(&supervisor->children, CHILD_STARTING) != NULL;
 	int64_t left_ms = mono_diff_ms(supervisor->watchdog_due, now());
 
+	if (children_owe(&supervisor->children)) {
+		return CHILDREN_RETRY_MS;
+	}
 	if (supervisor->watchdog_ms && left_ms > 0 && left_ms < 1000) {
 		return (int)left_ms;
 	}
@@ -386,6 +388,7 @@ static void turn(struct supervisor *supervisor)
 	if (polled[0].revents) {
 		read_signals(supervisor);
 	}
+	children_pay(&supervisor->children);
 	check_start(supervisor);
 	feed_watchdog(supervisor);
 }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { BINARY } from '../support/doab.mjs';
-import { Faults, server } from '../support/faults.mjs';
+import { Faults, SUPERVISOR, server } from '../support/faults.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll, until } from '../support/util.mjs';
@@ -23,7 +23,7 @@ async function withFaults(config, use) {
 		await use(faults, stage, stage.doab);
 	} finally {
 		faults.disarm();
-		await stopAll(stage);
+		await stopAll(...stage.doab.isRunning ? [stage] : Object.values(stage.servers));
 		faults.close();
 	}
 }
@@ -46,6 +46,41 @@ describe('processes without memory', { skip: SKIP }, () => {
 			assert.equal((await answer).status, 200);
 			connection.close();
 			client.close();
+		});
+	});
+
+	// Longer than the second for which a process waits.
+	const NO_MEMORY = { nth: 1, times: 130 };
+	for (const [name, fault] of Object.entries({
+		'a server that cannot read an order goes on': { role: server(0), call: 'recvmsg', effect: 'ENOMEM', ...NO_MEMORY },
+		'a server whose report cannot be read goes on': { role: SUPERVISOR, call: 'recvmsg', effect: 'ENOMEM', ...NO_MEMORY },
+		'an order that cannot be sent is sent later': { role: SUPERVISOR, call: 'sendmsg', effect: 'ENOBUFS', ...NO_MEMORY },
+		// The beginning and the end of the list of sockets, and the report.
+		'a report that cannot be sent is sent later': { role: server(0), call: 'sendmsg', effect: 'ENOBUFS', nth: 1, times: 320 },
+	})) {
+		test(name, TIMEOUT, async () => {
+			await withFaults({ workers: 1 }, async (faults, stage, doab) => {
+				const client = new BoshClient(stage.port);
+				await client.login('plain.test');
+				faults.arm(fault);
+				doab.child.kill('SIGHUP');
+				await until(() => count(doab, 'reloaded') + count(doab, 'reload-failed') > 0, 30000, 'an outcome');
+				const before = count(doab, 'reloaded');
+				doab.child.kill('SIGHUP');
+				await wait(doab, 'reloaded', before + 1);
+				assert.equal(faults.disarm().strikes, fault.times);
+				await client.exchange('<message xmlns="jabber:client" id="a"/>', ({ attributes }) => attributes.id === 'a');
+				client.close();
+			});
+		});
+	}
+
+	test('a gateway that is told to stop while there is no memory stops', TIMEOUT, async () => {
+		await withFaults({ workers: 1 }, async (faults, stage, doab) => {
+			faults.arm({ role: SUPERVISOR, call: 'sendmsg', effect: 'ENOBUFS', ...NO_MEMORY });
+			doab.child.kill('SIGTERM');
+			await until(() => !doab.isRunning, 20000, `the end:\n${doab.log}`);
+			assert.equal(count(doab, 'stopped'), 1);
 		});
 	});
 });
