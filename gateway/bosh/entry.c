@@ -120,7 +120,9 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	size_t n_before = pending->n;
 	int r = n_before ? stream_event_write(stream, pending) : stream_event_take(stream, pending);
 
-	session_log_to_client(&leg->session->log, 1, pending->n - n_before);
+	if (r == 0) {
+		session_log_to_client(&leg->session->log, 1, pending->n - n_before);
+	}
 	if (stream->managed) {
 		bosh_session_set_managed(engine, leg->stream);
 	}

@@ -154,7 +154,9 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 	}
 	int r = link_gather(leg->link, buffer_sv(payloads));
 
-	session_log_from_client(&session->log, action->n_payloads, payloads->n);
+	if (r == 0) {
+		session_log_from_client(&session->log, action->n_payloads, payloads->n);
+	}
 	if (r == 0 && link_is_congested(leg->link)) {
 		r = bosh_session_congest(
 			session->engine, leg->stream,

@@ -97,12 +97,14 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct sv rest = SV_EMPTY;
 	int r = stream_event_split(link_stream(session->link), scratch, &rest);
 
+	size_t n = scratch->n + rest.n;
+
 	session->is_served = true;
-	session_log_to_client(&session->log, 1, scratch->n + rest.n);
 	if (ws_session_send_parts(session, r, rest) < 0) {
 		ws_session_abandon(session);
 		return;
 	}
+	session_log_to_client(&session->log, 1, n);
 	if (!login_guard_received(&session->log, session->domain, session->link, &failure)) {
 		ws_session_fail(session, &failure);
 		return;
@@ -242,7 +244,9 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 	}
 	int r = link_gather(session->link, event->element);
 
-	session_log_from_client(&session->log, 1, event->element.n);
+	if (r == LINK_OK) {
+		session_log_from_client(&session->log, 1, event->element.n);
+	}
 	if (r != LINK_OK) {
 		ws_session_fail_kind(session, r == LINK_E_EARLY     ? FAILURE_TOO_EARLY
 					      : r == LINK_E_STALLED ? FAILURE_SERVER_STALLED
