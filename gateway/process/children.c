@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -315,6 +316,27 @@ int children_start(struct children *children, struct mono now)
 	TAILQ_INSERT_TAIL(&children->list, child, in_children);
 	children->n++;
 	return 0;
+}
+
+void child_log_ended(const struct child *child, int status, bool is_told)
+{
+	if (WIFSIGNALED(status)) {
+		int number = WTERMSIG(status);
+
+		log_error("server-killed", LOG_NUMBER("generation", child->generation),
+			  LOG_NUMBER("pid", (unsigned long)child->pid),
+			  LOG_STR("signal", strsignal(number)),
+			  LOG_STR("hint", number == SIGKILL && !child->is_late
+						  ? "if memory ran out, the kernel's log says so"
+						  : NULL));
+		return;
+	}
+	int result = WEXITSTATUS(status);
+
+	log_event(result || !is_told ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "server-ended",
+		  LOG_FIELDS(LOG_NUMBER("generation", child->generation),
+			     LOG_NUMBER("pid", (unsigned long)child->pid),
+			     LOG_NUMBER("status", (unsigned)result)));
 }
 
 void children_dismiss(struct children *children)

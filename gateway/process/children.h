@@ -34,6 +34,7 @@ struct child {
 	unsigned generation;
 	enum child_state state;
 	struct mono started;
+	bool is_late;        /* killed because its start took too long */
 	int control, binder; /* the supervisor's ends; -1: closed */
 	int door;            /* the end of the other servers */
 	/* What could not be sent: the server does not read, or the kernel has no memory. */
@@ -71,6 +72,10 @@ void children_order(struct children *children, enum control_kind kind);
 /* Whether orders are still to be sent, and sends what can be sent. Never waits. */
 bool children_owe(const struct children *children);
 void children_pay(struct children *children);
+
+/* Logs how @child has ended: @status is waitpid(2)'s. An end that it was not told, or that did not
+ * go well, is an error. */
+void child_log_ended(const struct child *child, int status, bool is_told);
 
 /* Kills the one that is starting, if there is one: it may not read its orders for long, and has no
  * session that could be lost. */

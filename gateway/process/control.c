@@ -41,12 +41,17 @@ int control_send(int fd, const struct control_message *message, const int *fds, 
 	return n < 0 ? -errno : 0;
 }
 
+bool control_is_delayed(int r)
+{
+	return r == -ENOMEM || r == -ENOBUFS;
+}
+
 /* Whether to try again, after a moment: the kernel is out of memory, but may not be for long. */
 static bool wait_for_memory(int error, unsigned *n_waits)
 {
 	const struct timespec moment = {.tv_nsec = CONTROL_WAIT_MS * 1000000L};
 
-	return (error == ENOMEM || error == ENOBUFS) && (*n_waits)++ < CONTROL_WAITS_MAX &&
+	return control_is_delayed(-error) && (*n_waits)++ < CONTROL_WAITS_MAX &&
 	       nanosleep(&moment, NULL) == 0;
 }
 

@@ -92,6 +92,10 @@ _must_check_ int control_send(int fd, const struct control_message *message, con
 _must_check_ int control_send_patiently(int fd, const struct control_message *message,
 					const int *fds, size_t n_fds);
 
+/* Whether a message waits that could not be received because the kernel was out of memory for all
+ * of that second: @r is control_receive()'s. It may be received later; nothing is lost. */
+bool control_is_delayed(int r);
+
 /* Receives a message; while the kernel is out of memory, it waits as above. The caller owns the
  * descriptors; the others are -1. A message of another length is -EPROTO. Returns CONTROL_... or a
  * negative errno. */

@@ -58,7 +58,7 @@ pid_t launch_start(const struct launch *launch, char *const *argv)
 {
 	posix_spawn_file_actions_t actions;
 	char value[128];
-	pid_t pid;
+	pid_t pid = -1;
 	int r = -posix_spawn_file_actions_init(&actions);
 
 	if (r < 0) {

@@ -213,13 +213,11 @@ bool server_read_order(struct server *server)
 			  LOG_STR("hint", "raise the limit on open files (LimitNOFILE)"));
 		return true;
 	}
-	if (r < 0) {
-		/* It is still there, and read when there is memory again. */
+	if (control_is_delayed(r)) {
 		log_warning("order-delayed", LOG_STR("error", strerror(-r)));
-		return true;
-	}
-	if (r == CONTROL_CLOSED) {
-		log_error("supervisor-gone", LOG_STR("hint", "it has been killed"));
+	} else if (r != CONTROL_EMPTY) {
+		log_error("supervisor-gone", LOG_STR("error", r < 0 ? strerror(-r) : NULL),
+			  LOG_STR("hint", r < 0 ? NULL : "it has been killed"));
 		server_stop(server);
 	}
 	return false;

@@ -106,14 +106,6 @@ static void stop(struct supervisor *supervisor)
 	}
 }
 
-static void log_ended(const struct child *server, int status)
-{
-	if (WIFSIGNALED(status)) {
-		log_error("server-killed", LOG_NUMBER("generation", server->generation),
-			  LOG_STR("signal", strsignal(WTERMSIG(status))));
-	}
-}
-
 static int exit_status(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
@@ -122,9 +114,10 @@ static int exit_status(int status)
 static void on_ended(struct supervisor *supervisor, struct child *server, int status)
 {
 	enum child_state state = server->state;
+	bool is_late = server->is_late;
 
 	if (state != CHILD_DISMISSED) {
-		log_ended(server, status);
+		child_log_ended(server, status, supervisor->n_stops || state == CHILD_RETIRED);
 	}
 	children_remove(&supervisor->children, server);
 	if (state == CHILD_DISMISSED) {
@@ -134,10 +127,12 @@ static void on_ended(struct supervisor *supervisor, struct child *server, int st
 		supervisor->status = supervisor->status ? supervisor->status : exit_status(status);
 	} else if (state == CHILD_STARTING && children_find(&supervisor->children, CHILD_SERVING)) {
 		sockets_abort(supervisor->sockets);
-		refuse_upgrade("the new server did not start");
+		refuse_upgrade(is_late ? "the new server did not start in time"
+				       : "the new server did not start");
 		notify_send("READY=1");
 	} else if (state != CHILD_RETIRED) {
-		supervisor->status = exit_status(status);
+		/* The service manager starts a program again that has failed. */
+		supervisor->status = exit_status(status) ? exit_status(status) : EXIT_FAILURE;
 		if (supervisor->children.n) {
 			/* The sessions of the earlier servers end in order. */
 			stop(supervisor);
@@ -286,8 +281,14 @@ static void refuse_sockets(int fd, const struct control_message *question)
 	}
 }
 
-static void close_end(int *fd)
+/* A server that is not heard any more ends, with its sessions: why must be known. SIGCHLD reports
+ * one that has ended. */
+static void stop_hearing(const struct child *server, int *fd, int r)
 {
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET) {
+		log_error("server-unheard", LOG_NUMBER("generation", server->generation),
+			  LOG_STR("error", strerror(-r)));
+	}
 	close(*fd);
 	*fd = -1;
 }
@@ -300,11 +301,13 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	size_t n_fds;
 	int r = control_receive(*fd, &message, fds, &n_fds);
 
+	if (control_is_delayed(r)) {
+		log_warning("report-delayed", LOG_NUMBER("generation", server->generation),
+			    LOG_STR("error", strerror(-r)));
+		return;
+	}
 	if (r != CONTROL_RECEIVED) {
-		/* Without memory it is read at a later turn: to close it would end the server. */
-		if (r == CONTROL_CLOSED || r == -EPROTO) {
-			close_end(fd);
-		}
+		stop_hearing(server, fd, r);
 		return;
 	}
 	/* Servers have no descriptors for the supervisor. */
@@ -315,8 +318,11 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 		on_report(supervisor, server, &message);
 	} else if (supervisor->n_stops) {
 		refuse_sockets(*fd, &message);
-	} else if (binder_answer(supervisor->sockets, *fd, &message) < 0) {
-		close_end(fd);
+	} else {
+		r = binder_answer(supervisor->sockets, *fd, &message);
+		if (r < 0) {
+			stop_hearing(server, fd, r);
+		}
 	}
 }
 
@@ -328,6 +334,7 @@ static void check_start(struct supervisor *supervisor)
 
 	if (server && children_find(&supervisor->children, CHILD_SERVING) &&
 	    mono_reached(mono_add_s(server->started, SUPERVISOR_START_S), now())) {
+		server->is_late = true;
 		kill(server->pid, SIGKILL);
 	}
 }

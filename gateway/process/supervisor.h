@@ -19,8 +19,9 @@
  * replace it: an upgrade replaces the servers. Only the servers lock themselves in (sandbox.h),
  * which is why they cannot start programs or read new files: the supervisor does that for them.
  *
- * A server that ends without having been told to ends the gateway, with the server's status. The
- * service manager should start it again. If the supervisor is killed, its servers end, too.
+ * A server that ends without having been told to ends the gateway, with the server's status, or 1
+ * if that is 0. The service manager should start it again. The log says how each server ended. If
+ * the supervisor is killed, its servers end, too.
  */
 
 enum {
