@@ -19,8 +19,8 @@ static const char *const heads[] = {
 	"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
 	"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
 	"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\nContent-Encoding: gzip\r\n\r\n",
-	"POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Encoding: deflate\r\n"
-	"\r\n",
+	("POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	 "Content-Encoding: deflate\r\n\r\n"),
 };
 
 static struct coder *coder;
