@@ -18,6 +18,7 @@ export function report(result, folder) {
 		...failures.slice(0, FAILURES_TOLD).map((text) => `FAILED: ${text}`),
 		...failures.length > FAILURES_TOLD ? [`... and ${failures.length - FAILURES_TOLD} more`] : [],
 		...notes,
+		...failures.length ? result.logbook.tell() : [],
 		`stanzas: ${JSON.stringify(counts)}`,
 		`clients: ${JSON.stringify(stats)}`,
 		`growth: ${JSON.stringify(growth)}`,

@@ -109,6 +109,15 @@ class Soak {
 		return ending === 'close' || ending === 'abrupt' || this.now < Math.max(LAST_GONE * this.seconds, this.seconds - LAST_GONE_S);
 	}
 
+	// Not by the end of the soak: there is nothing left to judge, and its sessions are lost for this reason.
+	gatewayEnded(status, signal) {
+		if (!this.isStopping) {
+			this.failed(`the gateway ended by itself: ${signal ?? `exit status ${status}`}`);
+			this.isEnding = true;
+			this.setEnding();
+		}
+	}
+
 	get now() {
 		return (performance.now() - this.t0) / 1000;
 	}
@@ -139,6 +148,10 @@ class Soak {
 		}, { copy: true });
 		const context = tls.createSecureContext({ ca: readFileSync(authority.certificate) });
 		this.ports = [{ port: this.doab.port }, { port: securePort, secure: { context, servername: HOST } }];
+		this.gone = new Promise((resolve) => this.doab.child.once('exit', (status, signal) => {
+			this.gatewayEnded(status, signal);
+			resolve();
+		}));
 		this.logbook = new Logbook(this.doab, (domain) => this.servers.some((server) => server.domain === domain &&
 			server.wasDown(Date.now() - OUTAGE_SHADOW_MS)));
 		this.version = (await runDoab('--version')).stdout.split('\n')[0];
@@ -151,6 +164,9 @@ class Soak {
 	async sample() {
 		const t = this.now;
 		const { doab } = this;
+		if (!doab.isRunning) {
+			return;
+		}
 		const { values, health } = await readAdmin(this.adminPort);
 		const own = process.cpuUsage();
 		this.samples.push({
@@ -197,6 +213,9 @@ class Soak {
 	async follow() {
 		for (const event of makeSchedule(this.seed, this.seconds, this.servers.length)) {
 			await sleep(Math.max(0, (event.at - this.now) * 1000));
+			if (this.isEnding) {
+				return;
+			}
 			await this.happen(event);
 		}
 	}
@@ -212,12 +231,12 @@ class Soak {
 			places.forEach((place) => place.tick(Date.now()));
 		}, TICK_MS);
 		try {
-			await Promise.all([this.follow(), sleep(this.seconds * 1000)]);
+			await Promise.race([Promise.all([this.follow(), sleep(this.seconds * 1000)]), this.gone]);
 			this.events.push({ kind: 'end', t: this.now, what: '' });
 			this.isEnding = true;
 			this.setEnding();
-			await within(lives, 300000, 'the end of all sessions').catch((error) => this.failed(error.message));
-			await until(() => this.doab.serverPids.length === 1, 30000, 'the end of the earlier servers')
+			await within(lives, this.doab.isRunning ? 300000 : 5000, 'the end of all sessions').catch((error) => this.failed(error.message));
+			await until(() => !this.doab.isRunning || this.doab.serverPids.length === 1, 30000, 'the end of the earlier servers')
 				.catch((error) => this.failed(error.message));
 			await sleep(SETTLE_MS);
 		} finally {
@@ -225,11 +244,14 @@ class Soak {
 			this.isWatched = true;
 			await watching;
 		}
-		this.left = { ...readProcess(this.doab.serverPid), kinds: descriptorKinds(this.doab.serverPid) };
+		this.left = this.doab.isRunning ? { ...readProcess(this.doab.serverPid), kinds: descriptorKinds(this.doab.serverPid) } : undefined;
 	}
 
 	async stop() {
-		await this.doab.readLog();
+		if (this.doab.isRunning) {
+			await this.doab.readLog();
+		}
+		this.isStopping = true;
 		this.logbook.read();
 		await this.doab.stop().catch((error) => this.failed(error.message));
 		this.logbook.read();

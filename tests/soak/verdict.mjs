@@ -75,7 +75,7 @@ function judgeSupervisor({ samples, seconds }) {
 	return failures;
 }
 
-function judgeEnd({ idle, left, doab, logbook }) {
+function judgeEnd({ idle, left = idle, doab, logbook }) {
 	const failures = [];
 	const kinds = [...new Set([...Object.keys(idle.kinds), ...Object.keys(left.kinds)])];
 	const more = (kind) => (left.kinds[kind] ?? 0) - (idle.kinds[kind] ?? 0);
@@ -148,7 +148,7 @@ export function verdict(run) {
 	const failures = [...run.failures, ...run.book.errors, ...plateau.failures, ...judgeSupervisor(run), ...judgeEnd(run), ...lag.failures,
 		...judgeStalls(run), ...judgeAdmin(run),
 		...judgeVariety(run)];
-	const last = run.samples.at(-1);
+	const last = run.samples.at(-1) ?? { t: 1, own: { cpu: 0 } };
 	return { ...run, failures, date: new Date().toISOString().slice(0, 16).replace('T', ' '), growth: plateau.growth, lagP99: lag.p99, ownCores: last.own.cpu / last.t,
 		nStanzas: sum(Object.values(run.counts).flatMap(Object.values).map(({ sent }) => sent)) };
 }
