@@ -35,7 +35,7 @@ void log_sink_close(struct log_sink *sink);
  * standard error. Returns 0 or a negative errno. */
 _must_check_ int log_sink_reopen(struct log_sink *sink);
 
-/* Writes the first of @lines, whole lines whose beginning may have been written already; of a
- * daemon one line for each call. Waits up to @timeout_ms for room, but for a disk as long as it
- * takes. Returns the number of bytes written, 0 if there was no room, or a negative errno. */
+/* Writes from the beginning of @lines, whole lines of which the first may have been written in
+ * part; to a daemon, one line per call. Waits up to @timeout_ms for room, but for a disk as long as
+ * it takes. Returns the number of bytes written, 0 if there was no room, or a negative errno. */
 _must_check_ int log_sink_write(struct log_sink *sink, struct sv lines, int timeout_ms);

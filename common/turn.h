@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Whose turn it is, when more is to be done than a thread can do at once: those who have needed
- * little time go first. Without it, an attacker who sends what is dear to read, over hundreds of
- * connections, has everybody else wait for all of them in each iteration of the loop.
+ * Decides who is served next when there is more work than a thread can do at once: those who have
+ * needed little time go first. Without it, an attacker who sends input that is expensive to parse,
+ * over hundreds of connections, would make everybody else wait for all of them in each iteration of
+ * the loop.
  *
- * item    who has something to do now and then: a connection. Embedded in the object
- * crowd   items that have something in common: those of one client address. Clients of many
- *         addresses may share one, which costs them their advantage only
+ * item    something that has work now and then: a connection. Embedded in its object
+ * crowd   items that belong together: those of one client address. Several addresses may share a
+ *         crowd; all that costs them is being served first
  * spent   the time that an item, or a crowd, has needed lately. It is halved each second
  * light   an item that has spent less than TURN_ITEM_US, of a crowd that has spent less than
  *         TURN_CROWD_US. It runs at once, in the order of events
- * crowded an item that is light but for its crowd
+ * crowded an item that has spent little itself, in a crowd that has spent too much
  * heavy   an item that has spent more. Crowded and heavy items wait for the end of the iteration,
  *         where they share TURN_US, the crowded ones first, but a heavy one after so many of them
  *         (TURN_AHEAD_MAX). What is left waits for the next iteration, in its place
@@ -28,17 +29,18 @@
 enum {
 	/* What is spent evenly counts for two seconds: 500 stanzas a second of an ordinary size. */
 	TURN_ITEM_US = 10000,
-	/* An office behind one address, or a proxy, of a thousand such users would be above that.
-	 * Then its light items come after those of others, and ahead of its heavy ones. */
+	/* An office of a thousand such users behind one address, or a proxy, would exceed that. Its
+	 * light items then come after those of others, and before its heavy ones. */
 	TURN_CROWD_US = 50000,
-	/* How long they may hold up light ones, beside the last of them. */
+	/* How long crowded and heavy items may hold up light ones, plus the time of the last of
+	 * them. */
 	TURN_US = 100,
 	/* The same while no light item of another crowd has run for TURN_ALONE_S. */
 	TURN_ALONE_US = 2000,
 	TURN_ALONE_S = 1,
-	/* Crowded items that run while a heavy one waits. Without a bound, an address with enough
-	 * connections that are never heavy would have the busy users of all others wait for
-	 * ever. */
+	/* Crowded items that run while a heavy one waits. Without a bound, one address with enough
+	 * connections that are never heavy could make the busy users of all other addresses wait
+	 * for ever. */
 	TURN_AHEAD_MAX = 8,
 	TURN_LIGHTS = 2,
 	TURN_CROWDS = 1024,
@@ -98,13 +100,13 @@ static inline bool turn_waits(const struct turn_item *item)
 	return item->in_queue.tqe_prev != NULL;
 }
 
-/* Whether @item should do its work in small portions: it is not light, and there are light ones of
- * another crowd. Those without a crowd are light in silence. */
+/* Whether @item should do its work in small portions: it is not light, and there are light items of
+ * another crowd. Light items without a crowd are not counted. */
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item);
 
 /* @item goes away, or has nothing to do any more. It may be the one that runs; then its memory is
  * not touched again. */
 void turn_remove(struct turn *turn, struct turn_item *item);
 
-/* A batch of events begins: the time before is nobody's. */
+/* A batch of events begins: the time before it is charged to no item. */
 void turn_begin(struct turn *turn);

@@ -17,9 +17,9 @@
 #include "common/sv.h"
 
 enum {
-	/* Bytes without "<", "&" and "]" that make a cut worth a call of expat more, which costs as
-	 * much as it needs to read a hundred bytes. Of fewer than twice as many, some are not
-	 * found. */
+	/* The least bytes without "<", "&" and "]" for which a cut pays: it takes one more call of
+	 * expat, which costs as much as reading a hundred bytes. Runs of less than twice this
+	 * length may be missed. */
 	XML_TEXT_WORTH = 128,
 };
 

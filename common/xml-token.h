@@ -18,7 +18,8 @@
 #include "common/sv.h"
 
 enum {
-	/* A shorter token is given as it arrives, so that a mistake in it is told at once. */
+	/* A shorter token is given to expat as it arrives, so that a mistake in it is reported at
+	 * once. */
 	XML_TOKEN_LONG = 256,
 };
 

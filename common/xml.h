@@ -66,9 +66,9 @@ enum {
 	 * stops, unless it is aborted: a third of the work on a large text. Nobody asks for them.
 	 * Below, a new parser costs more than that. */
 	XML_ELEMENT_LARGE = 16 * 1024,
-	/* When so much of an element has come without its end, there is mostly much more to come,
-	 * so room for that is made at once: memory that grows step by step is copied twice. What is
-	 * not written to is not there yet. */
+	/* When this much of an element has come without its end, much more usually follows, so room
+	 * for it is made at once: memory that grows step by step is copied twice. The kernel
+	 * provides the pages only when they are written to. */
 	XML_ROOM_MIN = 32 * 1024,
 	XML_ROOM_FACTOR = 8,
 	/* Room before it, for the declarations that complete it. */
