@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How many bytes the gateway holds for clients that have not logged in, in all and for each client:
- * request bodies that are still arriving, unfinished messages, what a session keeps before its
- * login.
+ * Bounds the bytes that the gateway holds for clients that have not logged in, in total and for
+ * each client: request bodies that are still arriving, unfinished messages, what a session keeps
+ * before its login.
  *
- * Without a bound, one client fills the memory with hundreds of connections, each of which sends
- * all but the last byte; and however small the share of one client is, many clients fill it. When a
- * bound is exceeded, the oldest charge has to go, of that client or of all. A client that wants to
- * be served sends the rest within moments, so the oldest charge is usually a slow sender's. The
- * newer ones go on.
+ * Without a bound, one client could fill the memory with hundreds of connections, each of which
+ * sends all but its last byte; and however small the share of one client is, many clients could.
+ * When a bound is exceeded, the oldest charge has to go, of that client or of all. A client that
+ * wants to be served sends the rest within moments, so the oldest charge is usually a slow
+ * sender's. The newer ones go on.
  *
  * charge  what one object holds. It is a member of the object and is released with it
  * step    charges count in whole steps, and the first step is free: ordinary requests and stanzas

@@ -25,7 +25,7 @@
 #include "policy/bucket.h"
 
 enum {
-	/* A user who was here yesterday gets in while somebody else guesses. */
+	/* A user who was here yesterday can log in while somebody else guesses. */
 	THROTTLE_KNOWN_S = 7 * 24 * 3600,
 };
 
