@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* Log lines about connections that came to no request, or whose TLS is to blame. */
+/* Log lines about connections that were closed before their first request, or because of their
+ * TLS. */
 #include "gateway/env.h"
 
-/* A connection of @peer got no seat because of @limit. */
+/* A connection of @peer was refused because of @limit. */
 void connection_log_refused(const struct worker_env *env, const struct address *peer,
 			    const char *limit);
 
-/* A connection of @peer was closed ahead of its first request, or below its requests, because of
- * @reason. @event names the stage. */
+/* A connection of @peer was closed before its first request, or because of its TLS, for @reason.
+ * @event names the stage. */
 void connection_log_failed(const struct worker_env *env, const struct address *peer,
 			   const char *event, const char *reason);
 

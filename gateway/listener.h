@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A worker's listening sockets. Accepts connections, counts them (policy/census.h), and passes
- * each one to a callback before anything has been read from it, or to socket-policy.h if it came to
- * a port for plug-ins. Refuses peers that the listener does not admit.
+ * A worker's listening sockets. Accepts connections, counts them (policy/census.h), and passes each
+ * one to a callback before anything has been read from it, or to socket-policy.h if it came to a
+ * port for plug-ins. Refuses peers that the listener does not admit.
  */
 #include "gateway/env.h"
 #include "gateway/worker-update.h"

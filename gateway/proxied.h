@@ -3,8 +3,8 @@
 /*
  * Accepted connections whose peer is a proxy that says, by a PROXY header (proxy-in.h), for whom it
  * connects. Waits for the header, takes it off the wire, and gives the wire the client as its peer:
- * all that comes behind reads, counts and logs that address. It is for listeners that say so, and
- * the caller has checked that the peer is one of their proxies.
+ * everything that follows reads, counts and logs that address. Used for listeners with
+ * proxy_protocol; the caller has checked that the peer is one of their proxies.
  */
 #include "gateway/proxy-in.h"
 #include "gateway/wire.h"

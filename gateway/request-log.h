@@ -5,8 +5,8 @@
 #include "gateway/http/exchange.h"
 
 /* HTTP refused @exchange of @client. Browsers hide such answers from the page, so its developer has
- * only this line to find the cause. @reason: in a word, or "". Nothing is logged if the answer is
- * no refusal. */
+ * only this line to find the cause. @reason: one word, or "". Nothing is logged if the answer has a
+ * status below 400. */
 void request_log_refused(const struct worker_env *env, const struct http_exchange *exchange,
 			 struct address client, const char *reason);
 

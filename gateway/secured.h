@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Accepted connections that come to a listener with TLS: the stage between accepting and reading
- * in which the handshake is done. Nothing is spent on a connection before its first byte, which
- * must be that of a handshake. Who speaks HTTP there without TLS gets an answer that says so.
+ * The TLS handshake of connections to a listener with TLS, between accepting them and reading their
+ * first request. No TLS object is made for a connection before its first byte, which must begin a
+ * handshake. A client that speaks HTTP there without TLS gets an answer that says so.
  */
 #include "gateway/wire.h"
 

@@ -108,7 +108,7 @@ void session_log_ended(struct session_log *log, const char *domain, const char *
 /* The gateway has no memory left for the session. */
 void session_log_out_of_memory(struct session_log *log);
 
-/* Sets the reason, unless there is one. @reason is static. */
+/* Sets the reason, unless one is set already. @reason is static. */
 void session_log_set_reason(struct session_log *log, const char *reason);
 
 /* Nothing is logged if the session was never opened. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bounds the TLS messages of a connection that cost work and carry nothing. A key update of 27
- * bytes costs 10 us, and so does a session ticket; whoever sends nothing else could occupy a core.
+ * Bounds the TLS messages of a connection that cost CPU and carry no data. A key update of 27 bytes
+ * costs 10 us, and so does a session ticket: a peer that sends nothing else could occupy a core.
  *
  * control  a key update, a session ticket or a request to renegotiate that was received, or an
  *          alert that was sent: OpenSSL answers each attempt to renegotiate with one
@@ -13,8 +13,9 @@
 #include "policy/bucket.h"
 
 enum {
-	/* So many at once, and so many in each such time. Honest peers renew keys after millions of
-	 * records; servers send two to four tickets at the beginning, a few a new one each hour. */
+	/* As many at once, and as many again in each TLS_CONTROLS_S. Honest peers renew keys after
+	 * millions of records; servers send two to four tickets at the beginning, a few a new one
+	 * each hour. */
 	TLS_CONTROLS_MAX = 32,
 	TLS_CONTROLS_S = 3600,
 };

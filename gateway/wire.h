@@ -24,8 +24,8 @@
  * A wire that is closed is freed after the callbacks of this iteration of the loop have run, so
  * wire_close() may be called from any callback, for any wire.
  *
- * A client who has others wait (common/turn.h) is told later, and asked for small portions
- * (wire_portion()).
+ * A client that takes more than its share of the thread (common/turn.h) is served later, and in
+ * small portions (wire_portion()).
  *
  * TLS of the gateway's own listeners goes in here and nowhere else. A wire that expects TLS is
  * clear text until wire_handshake() is called for the first time, so that what comes ahead of TLS
@@ -53,18 +53,18 @@ enum {
 	/* How long a lingering wire waits for the client to close, and how much it discards: a
 	 * client that goes on sending must not keep the descriptor. */
 	WIRE_LINGER_S = 2,
-	/* How long one waits for a client that reads nothing of what is still to be sent; a slow
-	 * link must get the whole answer. */
+	/* How long the gateway waits for a client that reads nothing of what is still to be sent. A
+	 * slow link must get the whole answer. */
 	WIRE_DRAIN_S = 30,
 	/* How long a lingering wire may take in all: a client that reads a little now and then must
 	 * not keep the descriptor and the answer for ever. */
 	WIRE_DRAIN_MAX_S = 600,
 	WIRE_LINGER_MAX = 1024 * 1024,
 	WIRE_PARTS_MAX = 4,
-	/* To copy more costs more than the write that it could save. */
+	/* Copying more than this costs more than the write that it could save. */
 	WIRE_LATER_MAX = 16 * 1024,
-	/* What wire_portion() says: usually, and of a client who has others wait. The dearest bytes
-	 * that a client can send take 30 ns each: 120 us. */
+	/* What wire_portion() returns: usually, and for a client that takes more than its share.
+	 * The most expensive bytes that a client can send take 30 ns each: 120 us. */
 	WIRE_PORTION = 64 * 1024,
 	WIRE_PORTION_SMALL = 4 * 1024,
 	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a
@@ -81,7 +81,8 @@ enum wire_result {
 	WIRE_BROKEN,
 };
 
-/* What is known about a connection apart from its bytes, for who goes on with its descriptor. */
+/* What is known about a connection apart from its bytes, for the process or thread that takes over
+ * its descriptor. */
 struct wire_peer {
 	struct address address;
 	bool is_secure;  /* as wire_is_secure() */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * A worker is one thread with one loop. It has its own listening sockets, HTTP shards, WebSocket
- * context, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the
+ * A worker is one thread with one loop. It has its own listening sockets, HTTP and WebSocket
+ * servers, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the
  * site, which are read-only, and the tables of policy/, which are guarded; they send each other
  * messages. The parts of a worker see what gateway/env.h shows.
  */
