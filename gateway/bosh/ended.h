@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * BOSH sessions that are over, for as long as their clients may not know it (last-answer.h).
+ * Remembers BOSH sessions that are over, for as long as their clients may not know it
+ * (last-answer.h).
  *
- * Their number and their bytes are bounded, and the oldest are dropped: nobody can fill our memory
- * by ending sessions. Large answers (with stanzas that arrived at the very end) are not kept.
+ * Their number and their bytes are bounded, and the oldest are dropped, so that nobody can fill our
+ * memory by ending sessions. Large answers (with stanzas that arrived at the very end) are not
+ * kept.
  */
 #include "common/address.h"
 #include "common/mono.h"

@@ -34,7 +34,7 @@ struct bosh_last_answer {
 /* Adds a request. Without memory it is left out: its repeat gets item-not-found. */
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key);
 
-/* The first call counts. Takes a reference to @blob. */
+/* Sets the answer; later calls do nothing. Takes a reference to @blob. */
 void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob);
 
 void bosh_last_answer_deinit(struct bosh_last_answer *last);

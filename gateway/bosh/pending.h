@@ -9,9 +9,9 @@
  * place        an index in the table. The last one that became free is used first, while its memory
  *              is still in the cache
  *
- * The serial number keeps what is said of an earlier request, in a message that was under way, from
- * being taken for the one that has its place now: it repeats after 16 million uses of the place.
- * The memory stays for the most requests that there have been at a time, 56 bytes each.
+ * The serial number distinguishes a request from an earlier one that had the same place, of which a
+ * message may still be under way. It repeats after 16 million uses of the place. The memory stays
+ * for the most requests that there have been at a time, 56 bytes each.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -26,8 +26,8 @@ enum {
 	/* Replies of a session with acknowledgements. A client that never acknowledges any must not
 	 * fill our memory. */
 	BOSH_REPLIES_MAX = 64,
-	/* A reply is missing when it was sent so many milliseconds ago: a younger one is on its
-	 * way. */
+	/* A reply is missing only if it was sent this many milliseconds ago: a younger one may
+	 * still be on its way. */
 	BOSH_REPORT_MS = 1000,
 };
 

@@ -81,7 +81,8 @@ struct bosh_session {
 	bool acks;   /* client and gateway acknowledge requests and answers */
 	bool offers_streams;
 	bool throttled; /* the servers are not read */
-	/* Since it is throttled a held request was answered, to let the client acknowledge. */
+	/* A held request was answered since the servers were throttled, to let the client
+	 * acknowledge. */
 	bool ack_requested;
 	bool last_empty; /* neither the last answer nor its request carried anything */
 	uint64_t next_rid;

@@ -34,5 +34,5 @@ _printf_(3, 4) void config_warning(struct config_errors *errors, struct config_p
  * once. Returns 0 or -ENOMEM. */
 _must_check_ int config_note_file(struct config_errors *errors, const char *path);
 
-/* Of two places, the one that was read later: there a mistake about both is reported. */
+/* Of two places, the one that was read later: a mistake that concerns both is reported there. */
 struct config_place config_place_later(struct config_place a, struct config_place b);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* "Did you mean": finds the name that a mistyped word is most like. */
+/* "Did you mean": finds the name that is most similar to a mistyped word. */
 #include "common/sv.h"
 
 struct similar {

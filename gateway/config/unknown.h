@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* What is said about a key that does not exist where it stands. */
+/* Reports keys that do not exist where they stand, with a suggestion. */
 #include "common/sv.h"
 #include "gateway/config/schema.h"
 

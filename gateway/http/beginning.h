@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The beginning of a request's body as text, before anything of the request has been consumed: for
- * whoever must know what a request is about to decide who reads it. It undoes the framing of chunks
- * (RFC 9112, 7.1) and the content coding (RFC 9110, 8.4), as far as the bytes go that have arrived.
+ * The beginning of a request's body as text, before anything of the request has been consumed: it
+ * is needed to decide which worker or process reads the request. Undoes the framing of chunks (RFC
+ * 9112, 7.1) and the content coding (RFC 9110, 8.4), as far as the bytes have arrived.
  */
 #include "common/buffer.h"
 #include "gateway/http/coder.h"

@@ -34,7 +34,7 @@ _must_check_ bool http_gather_add(struct http_gather *gather, const char *data, 
  * -ENOMEM. */
 _must_check_ int http_gather_decode(struct http_gather *gather);
 
-/* Whether a body of @n bytes is not read to its end, however it goes on. */
+/* Whether a body of @n bytes is so large that it will not be read to its end. */
 bool http_gather_is_hopeless(const struct http_options *options, uint64_t n);
 
 static inline struct sv http_gather_body(const struct http_gather *gather)

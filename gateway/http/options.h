@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the two that receive requests (reader.h, server.h) need to know, and whom they tell.
+ * What the two receivers of requests (reader.h, server.h) are given: limits, and the callbacks that
+ * they call.
  */
 #include <uv.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Serves what the reader (reader.h) leaves: chunked and coded bodies, requests with Expect. Runs
- * libmicrohttpd, in shards, on the worker's loop. It is given sockets whose first request has been
- * judged. No type of libmicrohttpd appears in this header.
+ * Serves the requests that the reader (reader.h) does not: chunked and coded bodies, requests with
+ * Expect. Runs libmicrohttpd, in shards, on the worker's loop. It is given sockets whose first
+ * request has been judged. No type of libmicrohttpd appears in this header.
  *
  * exchange  one request and its answer (exchange.h)
  * shard     a libmicrohttpd daemon with at most SHARD_CONNECTIONS_MAX connections; resuming one

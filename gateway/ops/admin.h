@@ -44,6 +44,6 @@ _must_check_ int admin_new(const struct admin_options *options, struct admin **r
  * the workers are freed: until then the health can be asked for. Takes NULL; returns NULL. */
 struct admin *admin_free(struct admin *admin);
 
-/* From the next question on, @config is the one that is told of. The former one may go when this
- * returns. NULL is fine. Thread-safe. */
+/* Requests that begin from now on report about @config. The former one may be freed when this
+ * returns. @admin may be NULL. Thread-safe. */
 void admin_set_config(struct admin *admin, const struct config *config);

@@ -17,7 +17,8 @@
 
 #include "gateway/failure.h"
 
-/* The first two are those of gateway/admission.h. HTTP: before it is known what a client wants. */
+/* The first two are those of gateway/admission.h. HTTP: before it is known which of them the client
+ * wants. */
 #define METRICS_TRANSPORTS(X)     \
 	X(BOSH, "bosh")           \
 	X(WEBSOCKET, "websocket") \

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What the kernel says about this process (proc(5)): memory, descriptors, CPU time. The files are
- * opened once, because a process that has locked itself in cannot open them later.
+ * opened once, because the sandbox lets the process open no files later.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Measures whether a worker's loop keeps up: a timer runs every PULSE_MS and notes in the worker's
- * cell how late it is, that it ran, and the CPU time of the thread. A loop that hangs beats no
- * more, which /healthz tells.
+ * cell how late it is, that it ran, and the CPU time of the thread. A loop that hangs stops
+ * beating, and /healthz reports it.
  */
 #include <uv.h>
 

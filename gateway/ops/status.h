@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * All that the admin listener tells about the gateway at one time, and its forms: JSON, and text
- * for a terminal. exposition.h has the one for Prometheus. The forms do no I/O.
+ * What the admin listener reports about the gateway at one moment, and writing it as JSON or as
+ * text for a terminal; exposition.h writes it for Prometheus. Writing does no I/O.
  *
  * top domains  those with the most sessions
  * configured   a domain section of the configuration; the sessions that it applies to

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Locks the server process in, so that whoever takes it over by a mistake in a parser gets no more
- * than the server has: its memory and its connections. To be entered before threads are started,
- * because they inherit it.
+ * Confines the server process, so that an attacker who takes it over through a bug in a parser gets
+ * no more than the server has: its memory and its connections. To be entered before threads are
+ * started, because they inherit it.
  *
  * no new privileges  programs with set-user-id do not get them (PR_SET_NO_NEW_PRIVS)
  * no dump            the memory, which has passwords in it, does not get into a core dump, and

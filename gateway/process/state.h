@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the server process says about itself: to the health check, the metrics and the status.
+ * The state of the server process, as the health check, the metrics and the status report it.
  * Written by the main thread, read by any.
  */
 #include <stdatomic.h>

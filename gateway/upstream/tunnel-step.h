@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* What the two languages of proxies (socks.h, http-connect.h) have in common: see tunnel.h. */
+/* What the two protocols of proxies (socks.h, http-connect.h) have in common: see tunnel.h. */
 #include "common/address.h"
 #include "policy/domain.h"
 #include "policy/egress.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Asks a proxy (policy/egress.h) for a connection to a server, in the language of that proxy. An
+ * Asks a proxy (policy/egress.h) for a connection to a server, in the protocol of that proxy. An
  * engine: bytes go in, bytes and the outcome come out.
  *
- * A failure says which of three it was: the proxy does not want (PROXY_REFUSED), it does not speak
- * its language (PROXY_FAILED), or it could not connect to the server (CONNECT_*).
+ * A failure is one of three kinds: the proxy refuses (PROXY_REFUSED), it breaks its protocol
+ * (PROXY_FAILED), or it could not connect to the server (CONNECT_*).
  */
 #include "gateway/upstream/http-connect.h"
 #include "gateway/upstream/socks.h"
@@ -19,8 +19,8 @@ struct tunnel {
 	struct tunnel_out out; /* to be written; the owner takes off what it has written */
 };
 
-/* Begins. @egress (not EGRESS_NONE) and what @server points to are borrowed for the tunnel's
- * life. */
+/* Starts the tunnel. @egress (not EGRESS_NONE) and what @server points to are borrowed for the
+ * tunnel's life. */
 void tunnel_init(struct tunnel *tunnel, const struct egress *egress,
 		 const struct tunnel_server *server);
 

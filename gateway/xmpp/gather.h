@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Sends what links are given in one iteration of the loop at its end. A client that sends its
- * stanzas one by one causes one write to the server, and the writes of all links follow each other:
- * a server on the same machine is not woken between two requests. One object serves all links of a
- * worker.
+ * Collects what links are given during one iteration of the loop, and sends it at its end. A client
+ * that sends its stanzas one by one causes one write to the server, and the writes of all links
+ * follow each other: a server on the same machine is not woken between two requests. One object
+ * serves all links of a worker.
  *
  * part  consecutive bytes for one link; a link may have several
  *
@@ -19,10 +19,10 @@ struct link;
 enum {
 	/* Bytes that are sent at once, without waiting for the end of the turn. */
 	GATHER_MAX = 64 * 1024,
-	/* Likewise, when they are added together: to copy more costs more than the write that it
-	 * could save. */
+	/* Bytes that are sent at once when they are added in one piece: copying more costs more
+	 * than the write that it could save. */
 	GATHER_ONE_MAX = 16 * 1024,
-	/* Parts, likewise: as many as the loop reports events at a time, or almost. */
+	/* Parts after which all is sent: about as many as the loop reports events at a time. */
 	GATHER_PARTS_MAX = 64,
 };
 

@@ -6,7 +6,7 @@
  * domain when the TLS or the stream of one fails (servers.h). Ends with `done` or `failed`, as a
  * dial does one floor below.
  *
- * the client's  said of a stream whose features have arrived, or that will have none
+ * the client's  a stream whose features have arrived, or that will have none
  *
  * An opening belongs to whoever made it, until `done` or `failed` runs; then it is gone. Callbacks
  * run from the loop, never from a call into the opening.

@@ -3,8 +3,8 @@
 /*
  * DNS replies from the cache or else from the DNS servers. A question that is under way is not sent
  * again: all who ask it wait for the same reply. It is renewed when the DNS servers have not
- * answered its first try in time, for each further try waits twice as long: who asks when they are
- * back must not wait for the try of somebody who asked when they were gone.
+ * answered its first try in time. Each further try waits twice as long, and a session that asks
+ * when the servers are back must not wait for a try that began while they were gone.
  *
  * lookup  a question under way. It continues even when nobody waits any more, because c-ares cannot
  *         cancel one, and because the reply is worth caching. What answers one lookup answers all
@@ -25,9 +25,9 @@ enum {
 	/* Questions under way. Clients that name ever new domains and leave at once pile them up:
 	 * each stays until it is answered or times out, even when nobody waits. */
 	LOOKUPS_MAX = 2000,
-	/* Times that a question is renewed before all of its lookups are over. Clients that ask for
-	 * one name of a dead zone again and again would else make one for each dns_timeout that the
-	 * first of them takes, which is 1023 with ten tries. */
+	/* Times that a question is renewed before all of its lookups are over. Otherwise, clients
+	 * that ask for a name of a dead zone again and again would start one lookup for each
+	 * dns_timeout that the first takes, which is 1023 with ten tries. */
 	LOOKUPS_RENEWALS_MAX = 8,
 };
 
