@@ -155,9 +155,9 @@ const char *failure_sentence(enum failure_kind kind);
 
 /* Fills @failure; @format may be NULL for no detail. Too long a detail is cut between characters.
  * The public detail is the same, with each address replaced by "(address)". */
-void failure_set(struct failure *failure, enum failure_kind kind, const char *format, ...)
-	_printf_(3, 4);
+_printf_(3, 4) void failure_set(struct failure *failure, enum failure_kind kind, const char *format,
+				...);
 
 /* To be called after failure_set(): replaces the public detail; @format may be NULL for none.
  * Addresses are replaced as well. */
-void failure_set_public(struct failure *failure, const char *format, ...) _printf_(2, 3);
+_printf_(2, 3) void failure_set_public(struct failure *failure, const char *format, ...);

@@ -78,9 +78,9 @@ enum options_result {
 /* Reads the command line. Acts on --help and --version by itself. The texts in @ret_options are
  * borrowed from @argv. Returns OPTIONS_EXIT with the exit status in @ret_status, after a message on
  * standard error if the command line is wrong. */
-enum options_result options_read(int argc, char **argv, struct options *ret_options,
-				 int *ret_status) _must_check_;
+_must_check_ enum options_result options_read(int argc, char **argv, struct options *ret_options,
+					      int *ret_status);
 
 /* Writes what standard output still holds. Returns the exit status: EXIT_FAILURE, after a message,
  * if it could not be written. */
-int options_flush_output(void) _must_check_;
+_must_check_ int options_flush_output(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* The tables of the themes, in the order of conf/doab.conf; schema.c puts them together. */
-#include "gateway/config/schema.h"
 #include "gateway/config/listener.h"
+#include "gateway/config/schema.h"
 #include "policy/domain.h"
 
 extern const struct config_table config_table_listeners;

@@ -35,6 +35,7 @@ enum {
 	PROBE_SERVER_MAX = SRV_HOST_MAX + ADDRESS_TEXT_MAX + 2,
 	/* By then a certificate should have been renewed. */
 	PROBE_EXPIRY_DAYS = 14,
+	PROBE_DATE_MAX = 32, /* "2026-01-31" and a NUL, whatever the year */
 };
 
 /* The heading of the current line. */
@@ -206,8 +207,5 @@ extern const struct link_callbacks probe_link_callbacks;
 /* Writes warnings about @facts, if there are any. */
 void probe_advise(struct sheet *sheet, const struct probe_facts *facts, int64_t now_s);
 
-/* Formats the day of @seconds (time(2)): "2026-01-31". */
-enum {
-	PROBE_DATE_MAX = 32,
-};
+/* Formats the day of @seconds (time(2)) as "2026-01-31". Returns @text. */
 const char *probe_date(int64_t seconds, char text[static PROBE_DATE_MAX]);

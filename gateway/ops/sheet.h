@@ -83,13 +83,13 @@ void sheet_heading(struct sheet *sheet, const char *text);
 void sheet_section(struct sheet *sheet, const char *title);
 
 /* Writes a line. @times may be NULL. */
-void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
-		const struct sheet_times *times, const char *format, ...) _printf_(5, 6);
+_printf_(5, 6) void sheet_line(struct sheet *sheet, const char *label, enum sheet_style style,
+			       const struct sheet_times *times, const char *format, ...);
 
 /* Writes a paragraph over the whole width; its lines after the first are indented by @indent. In
  * the text, one of the style SHEET_WARNING begins with "! ". */
-void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent, const char *format,
-		     ...) _printf_(4, 5);
+_printf_(4, 5) void sheet_paragraph(struct sheet *sheet, enum sheet_style style, size_t indent,
+				    const char *format, ...);
 
 /* Writes an empty line, in the text only. */
 void sheet_gap(struct sheet *sheet);

@@ -20,8 +20,9 @@ enum {
 	/* Series of the metrics: an operator with 20,000 sections wants no 20,000 series. */
 	STATUS_CONFIGURED_MAX = 100,
 	STATUS_HOUR_MS = 3600 * 1000,
-	/* Over which round trips are told. */
+	/* The time over which round trips are reported. */
 	STATUS_RECENT_MS = 5 * 60 * 1000,
+	STATUS_WORDS_MAX = 100, /* of status_is_healthy() */
 };
 
 struct status_domain {
@@ -52,11 +53,8 @@ struct status {
 	size_t n_configured;
 };
 
-/* Whether sessions are served and every worker's loop runs; if not, @ret_words says what is wrong:
- * static, or written to @words. */
-enum {
-	STATUS_WORDS_MAX = 100,
-};
+/* Whether sessions are served and every worker's loop runs. If not, @ret_words says what is
+ * wrong. */
 _must_check_ bool status_is_healthy(const struct process_state *process,
 				    const struct metrics *metrics, struct mono now,
 				    char ret_words[static STATUS_WORDS_MAX]);
@@ -74,7 +72,7 @@ _must_check_ int status_write_text(const struct status *status, bool is_coloured
 _must_check_ int status_write_sessions_json(const struct session_list *list, struct buffer *buffer);
 _must_check_ int status_write_sessions_text(const struct session_list *list, struct buffer *buffer);
 
-/* The words of each failure, and how often it was since the start and in the last hour. */
+/* How often there was a failure of one kind since the start and in the last hour. */
 struct status_failure {
 	enum failure_kind kind;
 	int64_t n_hour, n_total;

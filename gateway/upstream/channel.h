@@ -15,6 +15,10 @@
 #include "common/macro.h"
 #include "gateway/tls-controls.h"
 
+enum {
+	CHANNEL_RECORD_MAX = 16384, /* RFC 8446, 5.1: the largest payload of a record */
+};
+
 struct channel {
 	int fd;
 	SSL *ssl;    /* NULL: no TLS */
@@ -51,10 +55,6 @@ _must_check_ enum channel_result channel_write(struct channel *channel, const ch
  * channel_has_pending() returns true. */
 _must_check_ enum channel_result channel_read(struct channel *channel, char *data, size_t size,
 					      size_t *ret_n_read);
-
-enum {
-	CHANNEL_RECORD_MAX = 16384, /* RFC 8446, 5.1: the largest payload of a record */
-};
 
 /* Whether TLS holds bytes that have not been read yet. Polling the socket does not show them. */
 static inline bool channel_has_pending(const struct channel *channel)

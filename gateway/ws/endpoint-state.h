@@ -58,7 +58,7 @@ struct ws_endpoint {
 	LIST_HEAD(, ws_session) sessions;
 	size_t n_sockets; /* not released yet */
 	struct xml_scan_options scan_options;
-	struct buffer scratch;            /* the message being written */
+	struct buffer scratch;      /* the message being written */
 	struct ws_client *adopting; /* whose handshake is being answered */
 	bool is_stopped;
 };
