@@ -4,7 +4,8 @@
  * TLS. */
 #include "gateway/env.h"
 
-/* A connection of @peer was refused because of @limit. */
+/* A connection of @peer was refused because of @limit: before its first request, or, if @peer is a
+ * client behind a proxy, when it asked for a WebSocket. */
 void connection_log_refused(const struct worker_env *env, const struct address *peer,
 			    const char *limit);
 

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/log.h"
 #include "gateway/client-of.h"
+#include "gateway/connection-log.h"
 #include "gateway/http/site.h"
 #include "gateway/ws/endpoint-state.h"
 #include "gateway/ws/upgrade.h"
@@ -87,13 +87,7 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 static void refuse_client(struct ws_endpoint *endpoint, struct http_exchange *exchange,
 			  const struct ws_client *client, const char *limit)
 {
-	char text[ADDRESS_TEXT_MAX];
-
-	if (worker_may_log(endpoint->env, CLIENT_LOG_CONNECTION_REFUSED, &client->address)) {
-		log_warning("connection-refused",
-			    LOG_STR("client", address_format_host(&client->address, text)),
-			    LOG_STR("limit", limit));
-	}
+	connection_log_refused(endpoint->env, &client->address, limit);
 	site_answer_text(endpoint->env->site, exchange, 503,
 			 "Your address has too many connections to this gateway now.\n");
 }
