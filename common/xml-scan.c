@@ -18,12 +18,11 @@ void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool,
 	scan->whole = true;
 }
 
-int xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
-			   const struct xml_scan_options *options)
+void xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
+			    const struct xml_scan_options *options)
 {
 	xml_scan_init(scan, pool, options);
 	scan->scope = xml_scope_ref(xml_pool_rootless_scope(pool));
-	return 0;
 }
 
 void xml_scan_deinit(struct xml_scan *scan)

@@ -139,9 +139,9 @@ void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool,
 			 const struct xml_scan_options *options);
 
 /* Prepares a scan without a root (a WebSocket message): every byte belongs to an element, and
- * elements inherit nothing. Returns 0. */
-_must_check_ int xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
-					const struct xml_scan_options *options);
+ * elements inherit nothing. */
+void xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
+			    const struct xml_scan_options *options);
 void xml_scan_deinit(struct xml_scan *scan);
 
 /* Feeds @n bytes, borrowed until xml_scan_next() returns false. Returns 0, XML_E_* or -ENOMEM.

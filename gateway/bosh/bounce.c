@@ -152,12 +152,9 @@ int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers
 						 .with_attributes = NS_BIT(CLIENT)};
 	struct xml_scan scan;
 	struct xml_item item;
-	int r = xml_scan_init_rootless(&scan, pool, &options);
-	int scan_result;
+	int r, scan_result;
 
-	if (r < 0) {
-		return r;
-	}
+	xml_scan_init_rootless(&scan, pool, &options);
 	r = xml_scan_feed(&scan, stanzas.data, stanzas.n);
 	if (r != -ENOMEM) {
 		/* The list ends at the first element that cannot be parsed. */

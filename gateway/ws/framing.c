@@ -21,14 +21,14 @@ struct xml_scan_options framing_options(size_t n_max)
 	};
 }
 
-int framing_init(struct framing *framing, struct xml_pool *pool,
-		 const struct xml_scan_options *options)
+void framing_init(struct framing *framing, struct xml_pool *pool,
+		  const struct xml_scan_options *options)
 {
 	*framing = (struct framing){
 		.options = *options,
 		.n_message_max = options->n_element_max,
 	};
-	return xml_scan_init_rootless(&framing->scan, pool, &framing->options);
+	xml_scan_init_rootless(&framing->scan, pool, &framing->options);
 }
 
 void framing_deinit(struct framing *framing)

@@ -69,9 +69,9 @@ struct framing {
 struct xml_scan_options framing_options(size_t n_max);
 
 /* @pool is borrowed until framing_deinit(), @options is copied. @framing must not be moved.
- * n_message_max is set to the limit of an element. Returns 0 or -ENOMEM. */
-_must_check_ int framing_init(struct framing *framing, struct xml_pool *pool,
-			      const struct xml_scan_options *options);
+ * n_message_max is set to the limit of an element. */
+void framing_init(struct framing *framing, struct xml_pool *pool,
+		  const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
 
 /* Processes a piece of a message, borrowed until framing_next() returns NONE; @final: the last one.

@@ -428,13 +428,11 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	char name[WS_SESSION_NAME_LENGTH + 1];
 	int r = random_name(name, WS_SESSION_NAME_LENGTH);
 
-	if (r == 0) {
-		r = framing_init(&session->framing, endpoint->env->pool, &endpoint->scan_options);
-	}
 	if (r < 0) {
 		free(session);
 		return r;
 	}
+	framing_init(&session->framing, endpoint->env->pool, &endpoint->scan_options);
 	if (session->framing.n_message_max > endpoint->env->config->n_login_message_max) {
 		session->framing.n_message_max = endpoint->env->config->n_login_message_max;
 	}

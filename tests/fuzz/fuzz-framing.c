@@ -76,7 +76,7 @@ static void run(struct pieces *pieces, struct buffer *log, void *userdata)
 	struct sv input = setting->input;
 	struct framing framing;
 
-	assert_int_equal(framing_init(&framing, setting->pool, &options), 0);
+	framing_init(&framing, setting->pool, &options);
 	while (input.n) {
 		struct pieces message = *pieces;
 		struct buffer said = BUFFER_INIT;
@@ -108,11 +108,11 @@ static void check_again(struct sv message)
 	struct framing framing, again;
 	struct framing_event event, event_again;
 
-	assert_int_equal(framing_init(&framing, used_pool, &options), 0);
+	framing_init(&framing, used_pool, &options);
 	assert_int_equal(framing_feed(&framing, message.data, message.n, true, true), 0);
 	framing_next(&framing, &event);
 	if (event.kind == FRAMING_EVENT_ELEMENT) {
-		assert_int_equal(framing_init(&again, used_pool, &options), 0);
+		framing_init(&again, used_pool, &options);
 		assert_int_equal(
 			framing_feed(&again, event.element.data, event.element.n, true, true), 0);
 		framing_next(&again, &event_again);

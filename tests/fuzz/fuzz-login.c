@@ -72,7 +72,7 @@ static void check_received(struct login *login, struct sv answer)
 	struct sv condition;
 	int r;
 
-	assert_int_equal(xml_scan_init_rootless(&scan, pool, &options), 0);
+	xml_scan_init_rootless(&scan, pool, &options);
 	r = xml_scan_feed(&scan, answer.data, answer.n);
 	FUZZ_CHECK(r >= 0);
 	while (xml_scan_next(&scan, &item, &r)) {

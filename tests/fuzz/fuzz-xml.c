@@ -23,7 +23,7 @@ struct scan_setting {
 static void begin(struct xml_scan *scan, const struct scan_setting *setting)
 {
 	if (setting->kind == CORPUS_ROOTLESS) {
-		assert_int_equal(xml_scan_init_rootless(scan, setting->pool, &options), 0);
+		xml_scan_init_rootless(scan, setting->pool, &options);
 	} else {
 		(setting->kind == CORPUS_WHOLE ? xml_scan_init_whole
 					       : xml_scan_init)(scan, setting->pool, &options);
@@ -58,7 +58,7 @@ static void check_alone(struct sv text)
 	size_t n_items = 0;
 	int r;
 
-	assert_int_equal(xml_scan_init_rootless(&scan, used_pool, &large), 0);
+	xml_scan_init_rootless(&scan, used_pool, &large);
 	assert_int_equal(xml_scan_feed(&scan, text.data, text.n), 0);
 	while (xml_scan_next(&scan, &item, &r)) {
 		FUZZ_CHECK(n_items++ == 0 && item.kind == XML_ITEM_ELEMENT);

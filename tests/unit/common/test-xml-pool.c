@@ -125,7 +125,7 @@ static void test_parser_left_in_silence(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(left); i++) {
 		struct xml_scan scan;
 
-		assert_int_equal(xml_scan_init_rootless(&scan, one->pool, &options), 0);
+		xml_scan_init_rootless(&scan, one->pool, &options);
 		assert_int_equal(feed_quietly(&scan, "<"), 0);
 		XML_SetCdataSectionHandler(scan.parser->expat, NULL, NULL);
 		XML_SetProcessingInstructionHandler(scan.parser->expat, NULL);
@@ -133,7 +133,7 @@ static void test_parser_left_in_silence(void **state)
 		assert_false(xml_scan_is_idle(&scan));
 		xml_scan_deinit(&scan);
 
-		assert_int_equal(xml_scan_init_rootless(&scan, one->pool, &options), 0);
+		xml_scan_init_rootless(&scan, one->pool, &options);
 		assert_int_equal(feed_quietly(&scan, "<m/>"), 1);
 		assert_true(xml_scan_is_idle(&scan));
 		xml_scan_deinit(&scan);
