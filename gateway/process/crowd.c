@@ -5,8 +5,14 @@ bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now)
 {
 	crowd->peak = n_clients > crowd->peak ? n_clients : crowd->peak;
 	size_t n_left = crowd->peak - n_clients;
+	bool is_crowd = n_left >= CROWD_LEAST && n_left >= n_clients;
+	bool is_rest = crowd->has_just_left && n_left > 0;
 
-	if (n_left < CROWD_LEAST || n_left < n_clients || !mono_reached(crowd->due, now)) {
+	if (!mono_reached(crowd->due, now)) {
+		return false;
+	}
+	crowd->has_just_left = is_crowd;
+	if (!is_crowd && !is_rest) {
 		return false;
 	}
 	crowd->peak = n_clients;

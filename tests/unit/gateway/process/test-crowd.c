@@ -18,8 +18,23 @@ static void test_half(void **state)
 	assert_false(crowd_has_left(&crowd, 2001, start));
 	assert_true(crowd_has_left(&crowd, 2000, start));
 	/* The peak is now theirs. */
+	assert_false(crowd_has_left(&crowd, 2000, mono_add_s(start, CROWD_PAUSE_S)));
 	assert_false(crowd_has_left(&crowd, 1001, mono_add_s(start, 2 * CROWD_PAUSE_S)));
 	assert_true(crowd_has_left(&crowd, 1000, mono_add_s(start, 2 * CROWD_PAUSE_S)));
+}
+
+/* Those who leave behind a crowd count, however few they are, but only once. */
+static void test_rest(void **state)
+{
+	struct crowd crowd = {0};
+	struct mono end = mono_add_s(start, CROWD_PAUSE_S);
+
+	(void)state;
+	assert_false(crowd_has_left(&crowd, 4000, start));
+	assert_true(crowd_has_left(&crowd, 3, start));
+	assert_false(crowd_has_left(&crowd, 2, mono_add_ms(end, -1)));
+	assert_true(crowd_has_left(&crowd, 2, end));
+	assert_false(crowd_has_left(&crowd, 1, mono_add_s(end, CROWD_PAUSE_S)));
 }
 
 static void test_least(void **state)
@@ -52,6 +67,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half),
+		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_least),
 		cmocka_unit_test(test_pause),
 	};
