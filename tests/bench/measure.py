@@ -168,6 +168,18 @@ class Bench:
         time.sleep(0.5)
         return child
 
+    def bare(self):
+        """Microseconds and KB of each connection of a bare client of OpenSSL, resumed."""
+        names = self.certificates
+        words = [os.path.join(self.arguments.tools, 'bare')]
+        words += [names[what] for what in ('certificate', 'key', 'authority')]
+        done = subprocess.run(words + ['100' if self.arguments.short else '2000'],
+                              capture_output=True,
+                              text=True,
+                              check=True)
+        us, kilobytes = done.stdout.split()
+        return float(us), float(kilobytes)
+
     def idle_kb(self, line, n_warm, n):
         """What each of @n more sessions takes when @n_warm are open."""
         program = line.make(self, 'idle-' + line.name.replace(' ', '-'), **line.options)

@@ -14,9 +14,10 @@
 #                   two-workers   also with requests that arrive on the wrong worker
 #                   tls-server    what TLS to the server adds to a round trip
 #                   tls-listener  TLS of the gateway's own, beside nginx terminating TLS in front
-#                   opening       new sessions: plain, with TLS to the server resumed, and with full handshakes
+#                   opening       new sessions: plain, with TLS to the server resumed, and with full handshakes, beside a bare
+#                                 client of OpenSSL
 #                   idle          memory of an idle session
-#                   tls-idle      what TLS adds to that
+#                   tls-idle      what TLS adds to that, beside a bare client of OpenSSL
 #                   crowd         memory after 4,000 sessions have left
 #                   others        the latency of a quiet client while another one does its worst
 #     --beside    another build of the gateway: takes its turns, too, and each line is compared with its own
@@ -47,6 +48,8 @@ sh conf/build.sh --folder build-bench --buildtype=release -- gateway/doab >"$fol
 mv "$folder.log" "$folder/build.log"
 # shellcheck disable=SC2086  # one word an option
 cc $cflags -o "$folder/peer" tests/bench/peer.c tests/bench/flow.c -lssl -lcrypto
+# shellcheck disable=SC2086
+cc $cflags -o "$folder/bare" tests/bench/bare.c tests/bench/flow.c -lssl -lcrypto
 # shellcheck disable=SC2086
 cc $cflags -o "$folder/client" tests/bench/client.c tests/bench/load*.c tests/bench/flow.c -lssl -lcrypto
 exec python3 tests/bench/bench.py --doab "$folder/gateway/doab" --tools "$folder" --out "$folder" "$@"
