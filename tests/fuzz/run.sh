@@ -4,7 +4,7 @@
 #
 #     sh tests/fuzz/run.sh SECONDS [HARNESS...]
 #
-# Needs clang with libFuzzer. Prints for each its executions, and how many of the edges are covered in the functions of the
+# Installs clang with libFuzzer if it is missing. Prints for each its executions, and how many of the edges are covered in the functions of the
 # files that it is about ("covers:" in its first comment).
 #
 # build-fuzz/corpus/HARNESS/  what covers more than the inputs before; the next run goes on from there
@@ -15,6 +15,7 @@ seconds=${1:?"usage: $0 SECONDS [HARNESS...]"}
 shift
 cd "$(dirname "$0")/../.."
 build=build-fuzz
+sh conf/install-packages.sh clang llvm
 [ -d "$build" ] || CC=clang meson setup "$build" -Db_sanitize=address,undefined -Db_lundef=false \
 	-Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined' >/dev/null
 nice -n 15 ninja -C "$build" -j1 fuzzers >"$build/build.log" 2>&1 || {

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gateway/tls-controls.h, with a clock that the input moves. Four bytes tell of each message: its
+ * type, its first byte, its direction, and the minutes before it. Only controls count; so many are
+ * allowed at any speed, and never more than the rate gives back in the time that has passed.
+ *
+ * covers: gateway/tls-controls.c
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/tls-controls.h"
+
+typedef void message_callback(int is_written, int version, int type, const void *data, size_t n,
+			      SSL *ssl, void *userdata);
+
+static message_callback *callback;
+static void *callback_userdata;
+static int64_t now_s;
+
+/* These replace those of OpenSSL, which would need a connection, and of the C library. */
+
+void SSL_set_msg_callback(SSL *ssl, message_callback *cb)
+{
+	(void)ssl;
+	callback = cb;
+}
+
+long SSL_ctrl(SSL *ssl, int command, long number, void *pointer)
+{
+	(void)ssl;
+	(void)number;
+	FUZZ_CHECK(command == SSL_CTRL_SET_MSG_CALLBACK_ARG);
+	callback_userdata = pointer;
+	return 1;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+	if (clock == CLOCK_MONOTONIC_COARSE) {
+		*time = (struct timespec){.tv_sec = now_s};
+		return 0;
+	}
+	return (int)syscall(SYS_clock_gettime, clock, time);
+}
+
+static bool is_control(bool is_written, int type, struct sv message)
+{
+	static const char received[] = {SSL3_MT_KEY_UPDATE, SSL3_MT_NEWSESSION_TICKET,
+					SSL3_MT_HELLO_REQUEST};
+
+	return is_written ? type == SSL3_RT_ALERT
+			  : type == SSL3_RT_HANDSHAKE && message.n &&
+				    memchr(received, message.data[0], sizeof(received));
+}
+
+void fuzz_one(struct sv input)
+{
+	static const int types[] = {SSL3_RT_HANDSHAKE, SSL3_RT_ALERT, SSL3_RT_APPLICATION_DATA,
+				    SSL3_RT_HEADER};
+	struct tls_controls controls = {0};
+	int64_t start_s = now_s = 1000;
+	int64_t n = 0;
+	bool were_too_many = false;
+
+	tls_controls_watch(&controls, NULL);
+	FUZZ_CHECK(callback && callback_userdata == &controls);
+	while (input.n) {
+		int type = types[fuzz_byte(&input) % ARRAY_LENGTH(types)];
+		char *first = fuzz_copy(sv_first(input, 1));
+		struct sv message = {first, input.n ? 1 : 0};
+
+		(void)fuzz_byte(&input);
+		bool is_written = fuzz_byte(&input) & 1;
+
+		now_s += (int64_t)fuzz_byte(&input) * 60;
+		callback(is_written, TLS1_3_VERSION, type, message.data, message.n, NULL,
+			 callback_userdata);
+		n += is_control(is_written, type, message);
+		bool are_too_many = tls_controls_are_too_many(&controls);
+		int64_t n_back = (now_s - start_s) * TLS_CONTROLS_MAX / TLS_CONTROLS_S;
+
+		FUZZ_CHECK(!are_too_many || n > TLS_CONTROLS_MAX);
+		FUZZ_CHECK(are_too_many || n <= TLS_CONTROLS_MAX + n_back + 1);
+		FUZZ_CHECK(!were_too_many || are_too_many);
+		were_too_many = are_too_many;
+		free(first);
+	}
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy/policy-request.h and policy/documents.h: what plug-ins ask for, and what they get. The
+ * input is a pattern of origins, a line of ports, and the beginning of a connection.
+ *
+ * A request is judged as a comparison with the two requests judges it; what has become something
+ * else stays so. Each document is XML for any list, and grants a page nothing without a pattern.
+ *
+ * covers: policy/policy-request.c policy/documents.c
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <expat.h>
+
+#include "policy/documents.h"
+#include "policy/policy-request.h"
+
+static const char flash[] = "<policy-file-request/>"; /* with its NUL */
+
+static enum policy_request expected(struct sv bytes)
+{
+	size_t n = bytes.n < sizeof(flash) ? bytes.n : sizeof(flash);
+
+	if (n && memcmp(bytes.data, flash, n) != 0) {
+		return POLICY_REQUEST_OTHER;
+	}
+	return n == sizeof(flash)     ? POLICY_REQUEST_WHOLE
+	     : n == sizeof(flash) - 1 ? POLICY_REQUEST_BARE
+				      : POLICY_REQUEST_MORE;
+}
+
+static void check_request(struct sv bytes)
+{
+	bool was_other = false;
+
+	for (size_t n = 0; n <= bytes.n && n <= 2 * sizeof(flash); n++) {
+		char *copy = fuzz_copy(sv_first(bytes, n));
+		enum policy_request judged = policy_request_judge((struct sv){copy, n});
+
+		FUZZ_CHECK(judged == expected(sv_first(bytes, n)));
+		FUZZ_CHECK(!was_other || judged == POLICY_REQUEST_OTHER);
+		was_other = judged == POLICY_REQUEST_OTHER;
+		free(copy);
+	}
+}
+
+static void on_element(void *userdata, const XML_Char *name, const XML_Char **attributes)
+{
+	size_t *n_grants = userdata;
+
+	(void)attributes;
+	*n_grants += strcmp(name, "allow-access-from") == 0 || strcmp(name, "domain") == 0;
+}
+
+/* Returns how many grants stand in the document, which is emptied. */
+static size_t count_grants(struct buffer *document)
+{
+	XML_Parser parser = XML_ParserCreate(NULL);
+	size_t n_grants = 0;
+
+	FUZZ_CHECK(parser);
+	XML_SetUserData(parser, &n_grants);
+	XML_SetStartElementHandler(parser, on_element);
+	if (XML_Parse(parser, buffer_sv(document).data, (int)document->n, 1) != XML_STATUS_OK) {
+		fail_msg("not XML:\n%.*s", SV_ARGS(buffer_sv(document)));
+	}
+	XML_ParserFree(parser);
+	buffer_deinit(document);
+	return n_grants;
+}
+
+static void check_documents(const struct origin_list *origins, const struct ports *ports)
+{
+	struct buffer document = BUFFER_INIT;
+	/* "Any" may be one for each scheme, and one for all. */
+	size_t n_max = origins->n_patterns + 3 * origins->any;
+
+	assert_int_equal(documents_crossdomain(origins, &document), 0);
+	size_t n = count_grants(&document);
+
+	FUZZ_CHECK(n <= n_max && (!origins->any || n == 1));
+	assert_int_equal(documents_clientaccesspolicy(origins, SV("/http-bind"), &document), 0);
+	FUZZ_CHECK(count_grants(&document) <= n_max);
+	assert_int_equal(documents_flash_sockets(origins, ports, &document), 0);
+	FUZZ_CHECK(count_grants(&document) <= (ports->n_ranges ? n_max : 0));
+	assert_int_equal(documents_silverlight_sockets(origins, ports, &document), 0);
+	FUZZ_CHECK(count_grants(&document) <= (ports->n_ranges ? n_max : 0));
+}
+
+void fuzz_one(struct sv input)
+{
+	char *pattern = fuzz_string(fuzz_part(&input, '\n'));
+	char *range = fuzz_string(fuzz_part(&input, '\n'));
+	const char *const patterns[] = {pattern, "https://*.example.org:*"};
+	const char *const ranges[] = {range};
+	struct origin_list origins;
+	struct ports ports = {0};
+	size_t bad;
+
+	check_request(input);
+	if (origin_list_init(&origins, patterns, ARRAY_LENGTH(patterns), &bad) == 0) {
+		if (ports_init(&ports, ranges, 1, &bad) < 0) {
+			ports = (struct ports){0};
+		}
+		check_documents(&origins, &ports);
+		ports_deinit(&ports);
+		origin_list_deinit(&origins);
+	}
+	free(pattern);
+	free(range);
+}
