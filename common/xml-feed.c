@@ -4,6 +4,7 @@
 
 #include "common/xml-memory.h"
 #include "common/xml-parser.h"
+#include "common/xml-simple.h"
 #include "common/xml-text.h"
 
 static int error_of(const struct xml_parser *parser)
@@ -148,7 +149,97 @@ static struct sv go_on(struct xml_parser *parser, struct sv rest)
 	return sv_skip(rest, n ? n : rest.n);
 }
 
-/* Gives @rest to expat, except for runs of text, and what cannot complete a token. */
+/* The declaration of a default namespace that elements inherit: its index, n_declarations if there
+ * is none. Returns false if expat must read them: what undoes another declaration, and a name for
+ * the namespace of xml:lang. */
+static bool find_default(const struct xml_scope *scope, size_t *ret_i)
+{
+	*ret_i = scope->n_declarations;
+	for (size_t i = 0; i < scope->n_declarations; i++) {
+		const struct xml_declaration *declaration = &scope->declarations[i];
+
+		if (declaration->uri.n == 0 || sv_eq(declaration->prefix, SV("xml"))) {
+			return false;
+		}
+		*ret_i = declaration->prefix.n == 0 ? i : *ret_i;
+	}
+	return true;
+}
+
+/* Adds the item of @simple, which begins at @start. Returns false if expat must read it. */
+static bool push_simple(struct xml_parser *parser, const struct xml_simple *simple, size_t start)
+{
+	const struct xml_scan_options *options = parser->options;
+	const struct xml_scope *scope = parser->scope;
+	struct xml_item item = {
+		.kind = XML_ITEM_ELEMENT, .ns = XML_NS_NONE, .n_open = simple->n_open};
+	size_t i;
+
+	if (simple->n > options->n_element_max || !find_default(scope, &i)) {
+		return false;
+	}
+	if (simple->uri.n) {
+		item.ns = xml_scopes_namespace(parser->scopes, simple->uri);
+	} else if (i < scope->n_declarations) {
+		item.ns = scope->declarations[i].ns;
+		item.missing = UINT32_C(1) << i;
+	}
+	if (item.ns >= 0 &&
+	    ((options->with_attributes | options->with_children) >> item.ns & 1)) {
+		return false;
+	}
+	xml_parser_push(parser, &(struct xml_raw_item){.item = item,
+						       .start = start,
+						       .end = start + simple->n,
+						       .n_qname = simple->name.n});
+	return true;
+}
+
+static bool is_white(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t';
+}
+
+/* Between two elements: passes over white space and simple elements. Returns what is left of
+ * @rest. */
+static struct sv pass_simple(struct xml_parser *parser, struct sv rest)
+{
+	struct xml_simple simple;
+
+	while (rest.n && parser->error == 0) {
+		size_t n = 1;
+
+		if (!is_white(rest.data[0])) {
+			if (!xml_simple_read(rest, &simple) ||
+			    !push_simple(parser, &simple, parser->n_fed - rest.n)) {
+				break;
+			}
+			n = simple.n;
+		}
+		parser->n_skipped += n;
+		parser->accounted += n;
+		rest = sv_skip(rest, n);
+	}
+	return rest;
+}
+
+/* Whether expat is between two elements, and has told of all bytes before position @n. */
+static bool is_between_elements(const struct xml_parser *parser, size_t n)
+{
+	return parser->depth == 1 && !parser->complete && parser->accounted == n;
+}
+
+/* How much of @rest expat is to read before one looks again for what it need not read. */
+static size_t piece_length(const struct xml_parser *parser, struct sv rest)
+{
+	size_t n = parser->depth == 0 && !parser->complete ? xml_simple_open(rest) : 0;
+	bool has_content = n && n + 1 < rest.n && rest.data[n] == '<' && rest.data[n + 1] != '/';
+
+	return has_content ? n : xml_text_cut(rest);
+}
+
+/* Gives @rest to expat, except for simple elements, runs of text, and what cannot complete a
+ * token. */
 static void give_markup(struct xml_parser *parser, struct sv rest)
 {
 	bool may_cut = true;
@@ -157,6 +248,9 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 		if (parser->token.kind != XML_TOKEN_NONE) {
 			rest = go_on(parser, rest);
 			continue;
+		}
+		if (is_between_elements(parser, parser->n_fed - rest.n)) {
+			rest = pass_simple(parser, rest);
 		}
 		size_t n_before = parser->n_fed - rest.n;
 
@@ -167,7 +261,8 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 			n_before += n_run;
 			rest = sv_skip(rest, n_run);
 		}
-		struct sv piece = sv_first(rest, may_cut ? xml_text_cut(rest) : rest.n);
+		struct sv piece =
+			sv_first(rest, may_cut ? piece_length(parser, rest) : rest.n);
 
 		if (piece.n) {
 			give(parser, piece, n_before);
@@ -176,7 +271,8 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 		}
 		/* A cut within a token has that token read twice. A peer could have many of them
 		 * in a long one. */
-		may_cut = may_cut && is_between_tokens(parser, n_before + piece.n);
+		may_cut = may_cut && (is_between_tokens(parser, n_before + piece.n) ||
+				      is_between_elements(parser, n_before + piece.n));
 	}
 }
 

@@ -186,7 +186,7 @@ static void keep_attributes(struct xml_parser *parser, struct xml_item *item,
 	}
 }
 
-static void push_item(struct xml_parser *parser, const struct xml_raw_item *raw)
+void xml_parser_push(struct xml_parser *parser, const struct xml_raw_item *raw)
 {
 	struct xml_raw_item *item = list_push(parser, &parser->items, &parser->n_items,
 					      &parser->size_items, sizeof(*item));
@@ -242,7 +242,7 @@ static void start_root(struct xml_parser *parser, const struct xml_name *name,
 	}
 	root.name = text_keep(parser, name->local);
 	keep_attributes(parser, &root.item, attributes);
-	push_item(parser, &root);
+	xml_parser_push(parser, &root);
 }
 
 static void start_element(struct xml_parser *parser, const struct xml_name *name,
@@ -344,7 +344,7 @@ static void end_element(struct xml_parser *parser)
 	parser->declared = 0;
 	parser->n_rescanned = 0;
 	account(parser, current->start, current->end - current->start);
-	push_item(parser, current);
+	xml_parser_push(parser, current);
 	/* Of what expat has not read it remembers nothing. */
 	if (parser->error == 0 && (current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
 				   current->end - current->start - n_skipped > XML_ELEMENT_LARGE)) {
@@ -372,7 +372,9 @@ static void on_end(void *userdata, const char *tag)
 	} else if (parser->depth == 2) {
 		end_element(parser);
 	} else if (parser->depth == 1) {
-		push_item(parser, &(struct xml_raw_item){.item = {.kind = XML_ITEM_ROOT_END}});
+		const struct xml_raw_item end = {.item = {.kind = XML_ITEM_ROOT_END}};
+
+		xml_parser_push(parser, &end);
 		account_token(parser);
 		parser->complete = true;
 	}

@@ -7,7 +7,7 @@
  *
  * position   the index of a byte among those fed to this parser, without the header of an inherited
  *            scope
- * skipped    fed, and not given to expat (xml-text.h)
+ * skipped    fed, and not given to expat (xml-text.h, xml-simple.h)
  * raw        given in positions; becomes a slice after expat has returned
  * accounted  the position up to which expat has reported every byte in tokens that end between two
  *            elements or after the root. Only a parser that has accounted for all its bytes may
@@ -113,6 +113,9 @@ _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, si
 
 /* Gives expat what is held. Returns likewise. */
 _must_check_ int xml_parser_flush(struct xml_parser *parser);
+
+/* Adds a copy of @item to the items. Without memory, the parser has failed. */
+void xml_parser_push(struct xml_parser *parser, const struct xml_raw_item *item);
 
 /* The position of the token that expat is at: it has read everything before. */
 size_t xml_parser_position(const struct xml_parser *parser);

@@ -7,6 +7,7 @@
  *
  * covers: common/xml-scan.c common/xml-feed.c common/xml-parser.c common/xml-pool.c
  * covers: common/xml-scope.c common/xml-memory.c common/xml-text.c common/xml-cut.c
+ * covers: common/xml-simple.c
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Puts the test between the scan and common/xml-text.h: text is skipped or not, and the bytes are
- * cut where the test wants them to be. Neither may make a difference.
+ * Puts the test between the scan and common/xml-text.h and common/xml-simple.h: text and simple
+ * elements are skipped or not, and the bytes are cut where the test wants them to be. None of this
+ * may make a difference.
  */
 #include <stdint.h>
 
+#include "common/xml-simple.h"
 #include "common/xml-text.h"
 
+bool usual_simple_read(struct sv bytes, struct xml_simple *ret_element);
 size_t usual_text_run(struct sv bytes);
 size_t usual_text_cut(struct sv bytes);
 
@@ -18,6 +21,10 @@ size_t usual_text_cut(struct sv bytes);
 #include "common/xml-cut.c"
 #undef xml_text_cut
 
+#define xml_simple_read usual_simple_read
+#include "common/xml-simple.c"
+#undef xml_simple_read
+
 static enum skip_mode {
 	SKIP_USUALLY,
 	SKIP_NOTHING,
@@ -26,6 +33,16 @@ static enum skip_mode {
 } skip_mode;
 static uint32_t skip_random;  /* of SKIP_ANYWHERE: state of a generator */
 static uint64_t skip_n_bytes; /* skipped so far */
+
+static uint64_t skip_n_simple; /* elements found to be simple so far */
+
+bool xml_simple_read(struct sv bytes, struct xml_simple *ret_element)
+{
+	bool is_simple = skip_mode != SKIP_NOTHING && usual_simple_read(bytes, ret_element);
+
+	skip_n_simple += is_simple;
+	return is_simple;
+}
 
 size_t xml_text_run(struct sv bytes)
 {
