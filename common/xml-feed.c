@@ -184,8 +184,7 @@ static bool push_simple(struct xml_parser *parser, const struct xml_simple *simp
 		item.ns = scope->declarations[i].ns;
 		item.missing = UINT32_C(1) << i;
 	}
-	if (item.ns >= 0 &&
-	    ((options->with_attributes | options->with_children) >> item.ns & 1)) {
+	if (item.ns >= 0 && ((options->with_attributes | options->with_children) >> item.ns & 1)) {
 		return false;
 	}
 	xml_parser_push(parser, &(struct xml_raw_item){.item = item,
@@ -261,8 +260,7 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 			n_before += n_run;
 			rest = sv_skip(rest, n_run);
 		}
-		struct sv piece =
-			sv_first(rest, may_cut ? piece_length(parser, rest) : rest.n);
+		struct sv piece = sv_first(rest, may_cut ? piece_length(parser, rest) : rest.n);
 
 		if (piece.n) {
 			give(parser, piece, n_before);
