@@ -125,6 +125,7 @@ int arrivals_new(struct worker_env *env, arrivals_done done, void *userdata,
 
 	if (r == 0) {
 		r = secured_new(&(struct secured_options){.hub = env->hub,
+							  .date = env->date,
 							  .done = on_secured,
 							  .failed = on_not_secured,
 							  .userdata = arrivals},

@@ -18,6 +18,7 @@
 #include "gateway/xmpp/link-env.h"
 #include "policy/throttle.h"
 
+struct http_date;
 struct site;
 struct doors;
 struct socket_policy;
@@ -41,6 +42,7 @@ struct worker_env {
 	struct metrics_cell *metrics; /* of this worker */
 	struct client_log *client_log;
 	struct xml_pool *pool;
+	struct http_date *date;  /* of the answers to clients */
 	struct wire_hub *hub;    /* of the clients' connections */
 	struct turn *turn;       /* who of them comes first */
 	struct mailbox *mailbox; /* of this worker: the others post to it */

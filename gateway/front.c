@@ -391,6 +391,7 @@ static int servers_new(struct front *front)
 	const struct http_options options = {
 		.loop = env->loop,
 		.hub = env->hub,
+		.date = env->date,
 		.limits = limits_of(front),
 		.budget = env->budget,
 		.owner = env->index,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "gateway/http/date.h"
+
 enum {
 	/* RFC 8446, 5.1: the type of a record that belongs to a handshake. */
 	RECORD_HANDSHAKE = 22,
@@ -59,18 +61,23 @@ static void fail(struct shaking *shaking, const char *reason)
 
 static void answer_clear_text(struct shaking *shaking)
 {
-	static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
-				     "Content-Type: text/plain; charset=utf-8\r\n"
+	static char status[] = "HTTP/1.1 400 Bad Request\r\n";
+	static char rest[] = "Content-Type: text/plain; charset=utf-8\r\n"
 				     "Content-Length: 50\r\n"
 				     "Connection: close\r\n"
 				     "\r\n"
 				     "This port speaks HTTPS: write https:// or wss://.\n";
-	const struct iovec part = {(char *)answer, sizeof(answer) - 1};
 	const struct secured_options *options = &shaking->secured->options;
+	struct sv date = http_date_line(options->date, time(NULL));
+	const struct iovec parts[] = {
+		{status, sizeof(status) - 1},
+		{(char *)date.data, date.n},
+		{rest, sizeof(rest) - 1},
+	};
 	struct wire *wire = forget(shaking);
 
 	options->failed(options->userdata, wire, "HTTP without TLS");
-	if (wire_send(wire, &part, 1) < 0) {
+	if (wire_send(wire, parts, ARRAY_LENGTH(parts)) < 0) {
 		wire_close(wire);
 	} else {
 		wire_linger(wire);

@@ -10,6 +10,7 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/descriptors.h"
 #include "gateway/front.h"
+#include "gateway/http/date.h"
 #include "gateway/http/site.h"
 #include "gateway/listener.h"
 #include "gateway/ops/pulse.h"
@@ -47,6 +48,7 @@ struct worker {
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;
 	struct turn turn;
+	struct http_date date;
 	struct pulse pulse;
 	struct trace trace;
 	struct mono grace_end;
@@ -417,6 +419,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
 		.turn = &worker->turn,
+		.date = &worker->date,
 	};
 	shared->envs[index] = &worker->env;
 	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);

@@ -80,11 +80,12 @@ static void write_header(struct writer *writer, const char *name, const char *va
 }
 
 int http_answer_write(const struct http_answer *answer, size_t n_body, bool close,
-		      struct buffer *buffer)
+		      struct sv date, struct buffer *buffer)
 {
 	struct writer writer = writer_begin(buffer);
 
 	write_status(&writer, answer->status);
+	writer_put(&writer, date);
 	if (close) {
 		writer_put(&writer, SV("Connection: close\r\n"));
 	}

@@ -7,6 +7,6 @@
 #include "gateway/http/exchange.h"
 
 /* Appends the status line and the headers of @answer, whose body has @n_body bytes. @close: the
- * connection ends after it. Returns 0 or -ENOMEM. */
+ * connection ends after it. @date: the Date header (date.h). Returns 0 or -ENOMEM. */
 _must_check_ int http_answer_write(const struct http_answer *answer, size_t n_body, bool close,
-				   struct buffer *buffer);
+				   struct sv date, struct buffer *buffer);

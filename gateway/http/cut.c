@@ -4,13 +4,15 @@
 #include <sys/socket.h>
 
 #include "gateway/http/answer.h"
+#include "gateway/http/date.h"
 #include "gateway/http/server-state.h"
 
 static int write_answer(const struct mhd_exchange *exchange, const struct http_answer *answer,
 			struct buffer *buffer)
 {
 	struct sv body = answer->body ? blob_sv(answer->body) : SV_EMPTY;
-	int r = http_answer_write(answer, body.n, true, buffer);
+	struct sv date = http_date_line(exchange->base.options->date, time(NULL));
+	int r = http_answer_write(answer, body.n, true, date, buffer);
 
 	if (r == 0 && !sv_eq(exchange->base.method, SV("HEAD"))) {
 		r = buffer_append_sv(buffer, body);

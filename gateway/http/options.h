@@ -9,6 +9,8 @@
 #include "gateway/http/exchange.h"
 #include "policy/budget.h"
 
+struct http_date;
+
 enum {
 	/* Seconds that a connection may be idle between requests. Longer than proxies keep an idle
 	 * connection (nginx: 60), because a proxy might otherwise send a request just as the
@@ -31,6 +33,7 @@ struct http_limits {
 struct http_options {
 	uv_loop_t *loop;
 	struct wire_hub *hub;
+	struct http_date *date; /* of the answers */
 	struct http_limits limits;
 	/* Bounds the bytes of incomplete requests; they are charged to @owner. */
 	struct budget *budget;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/http/answer.h"
+#include "gateway/http/date.h"
 #include "gateway/http/reader-state.h"
 #include "policy/origin.h"
 
@@ -78,14 +79,21 @@ static const struct address *peer(const struct http_exchange *exchange)
 
 /* Answering. */
 
+static int write_head(const struct reader_exchange *exchange, const struct http_answer *answer,
+		      struct buffer *ret_head)
+{
+	struct sv date = http_date_line(exchange->base.options->date, time(NULL));
+
+	return http_answer_write(answer, answer->body ? answer->body->n : 0, exchange->closes, date,
+				 ret_head);
+}
+
 /* Keeps an answer until those before it have been sent. Returns 0 or -ENOMEM. */
 static int keep(struct reader_exchange *exchange, const struct http_answer *answer,
 		struct blob *body)
 {
 	struct reader_answer *early = calloc(1, sizeof(*early));
-	int r = early ? http_answer_write(answer, answer->body ? answer->body->n : 0,
-					  exchange->closes, &early->head)
-		      : -ENOMEM;
+	int r = early ? write_head(exchange, answer, &early->head) : -ENOMEM;
 
 	if (r < 0) {
 		free(early);
@@ -104,8 +112,7 @@ static int send_now(struct reader_exchange *exchange, const struct http_answer *
 	int r;
 
 	buffer_clear(scratch);
-	r = http_answer_write(answer, answer->body ? answer->body->n : 0, exchange->closes,
-			      scratch);
+	r = write_head(exchange, answer, scratch);
 	if (r < 0) {
 		blob_unref(body);
 		return r;

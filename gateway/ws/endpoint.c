@@ -4,6 +4,7 @@
 
 #include "gateway/client-of.h"
 #include "gateway/connection-log.h"
+#include "gateway/http/date.h"
 #include "gateway/http/site.h"
 #include "gateway/ws/endpoint-state.h"
 #include "gateway/ws/upgrade.h"
@@ -68,7 +69,9 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 	_cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
 
 	endpoint->n_sockets++;
-	if (upgrade_write(key, client->is_coded, &answer) < 0) {
+	struct sv date = http_date_line(endpoint->env->date, time(NULL));
+
+	if (upgrade_write(key, client->is_coded, date, &answer) < 0) {
 		wire_close(wire);
 		on_released(endpoint, exchange);
 		return;

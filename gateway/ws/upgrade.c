@@ -137,7 +137,7 @@ bool upgrade_offers_deflate(struct sv extensions)
 	return false;
 }
 
-int upgrade_write(struct sv key, bool deflate, struct buffer *buffer)
+int upgrade_write(struct sv key, bool deflate, struct sv date, struct buffer *buffer)
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	char text[UPGRADE_KEY_LENGTH + sizeof(guid)];
@@ -152,10 +152,10 @@ int upgrade_write(struct sv key, bool deflate, struct buffer *buffer)
 	}
 	EVP_EncodeBlock(accept, digest, SHA_DIGEST_LENGTH);
 	return buffer_printf(buffer,
-			     "HTTP/1.1 101 Switching Protocols\r\n"
+			     "HTTP/1.1 101 Switching Protocols\r\n%.*s"
 			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: xmpp\r\n%s\r\n",
-			     (const char *)accept,
+			     (int)date.n, date.data, (const char *)accept,
 			     deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
 				       "server_no_context_takeover; client_no_context_takeover\r\n"
 				     : "");

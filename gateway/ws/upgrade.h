@@ -43,5 +43,5 @@ unsigned upgrade_status(enum upgrade_result result);
 bool upgrade_offers_deflate(struct sv extensions);
 
 /* Appends the answer to an accepted handshake with @key: status 101. @deflate: messages may be
- * compressed. Returns 0 or -ENOMEM. */
-_must_check_ int upgrade_write(struct sv key, bool deflate, struct buffer *buffer);
+ * compressed. @date: the Date header (http/date.h). Returns 0 or -ENOMEM. */
+_must_check_ int upgrade_write(struct sv key, bool deflate, struct sv date, struct buffer *buffer);

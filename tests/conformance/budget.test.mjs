@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
-import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
+import { assertDated, assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
@@ -59,6 +59,7 @@ async function assertCut(connection) {
 	const answer = await connection.response();
 	assert.equal(answer.status, 503);
 	assert.equal(answer.headers.connection, 'close');
+	assertDated(answer);
 	assert.equal(answer.headers['access-control-allow-origin'], '*');
 	assert.match(answer.headers['content-type'], /^text\/plain/);
 	assert.match(answer.text, /\w+ \w+/);

@@ -15,7 +15,7 @@ static void check_answer(const struct upgrade *upgrade)
 	size_t n_lines = 0;
 
 	assert_int_equal(
-		upgrade_write(upgrade->key, upgrade_offers_deflate(upgrade->extensions), &answer),
+		upgrade_write(upgrade->key, upgrade_offers_deflate(upgrade->extensions), SV_EMPTY, &answer),
 		0);
 	struct sv rest = buffer_sv(&answer);
 

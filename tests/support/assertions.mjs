@@ -36,3 +36,11 @@ export async function assertStreamError(socket, conditions, { open } = {}) {
 export function parseInStream(header, text) {
 	return parse(`${header.text}${text}</${header.text.slice(1).split(/\s/)[0]}>`).children[0];
 }
+
+// RFC 9110, 6.6.1: an answer of now says when it was given, once. @now: the time of the gateway's clock.
+export function assertDated({ status, headers }, now = Date.now()) {
+	assert.match(headers.date ?? '', /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/, `status ${status}`);
+	const error = Math.abs(Date.parse(headers.date) - now);
+	assert.ok(error < 60 * 1000, `${headers.date} is off by ${error} ms`);
+	assert.equal(new Date(headers.date).toUTCString(), headers.date);
+}

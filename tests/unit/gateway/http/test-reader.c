@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/http/date.h"
 #include "gateway/http/reader.h"
 #include "tests/unit/failmalloc.h"
 
@@ -38,6 +39,7 @@ static struct {
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
 	bool passes;
 	char body[64];
+	struct http_date date;
 	uv_timer_t *pause; /* what the reader has set; NULL: nothing */
 	uv_timer_cb on_pause_end;
 } one;
@@ -176,6 +178,7 @@ static int open_reader(void)
 	const struct http_options options = {
 		.loop = &one.loop,
 		.hub = one.hub,
+		.date = &one.date,
 		.limits = {.n_body_max = 16384, .timeout_s = 100},
 		.budget = one.budget,
 		.client = on_client,

@@ -12,6 +12,7 @@
 static void test_answer(void **state)
 {
 	static const char plain[] = "HTTP/1.1 101 Switching Protocols\r\n"
+				    "Date: now\r\n"
 				    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 				    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 				    "Sec-WebSocket-Protocol: xmpp\r\n";
@@ -25,7 +26,8 @@ static void test_answer(void **state)
 
 		assert_int_equal(
 			buffer_printf(&expected, "%s%s\r\n", plain, is_coded ? deflate : ""), 0);
-		assert_int_equal(upgrade_write(SV("dGhlIHNhbXBsZSBub25jZQ=="), is_coded, &written),
+		assert_int_equal(upgrade_write(SV("dGhlIHNhbXBsZSBub25jZQ=="), is_coded,
+					       SV("Date: now\r\n"), &written),
 				 0);
 		assert_true(sv_eq(buffer_sv(&written), buffer_sv(&expected)));
 		buffer_deinit(&expected);
