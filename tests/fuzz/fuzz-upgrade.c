@@ -14,9 +14,9 @@ static void check_answer(const struct upgrade *upgrade)
 	struct buffer answer = BUFFER_INIT;
 	size_t n_lines = 0;
 
-	assert_int_equal(
-		upgrade_write(upgrade->key, upgrade_offers_deflate(upgrade->extensions), SV_EMPTY, &answer),
-		0);
+	assert_int_equal(upgrade_write(upgrade->key, upgrade_offers_deflate(upgrade->extensions),
+				       SV_EMPTY, &answer),
+			 0);
 	struct sv rest = buffer_sv(&answer);
 
 	FUZZ_CHECK(sv_starts_with(rest, SV("HTTP/1.1 101 ")));

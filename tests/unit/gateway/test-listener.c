@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "gateway/arrivals.h"
+#include "gateway/http/date.h"
 #include "gateway/listener.h"
 
 enum { TURNS_MAX = 10000 };
@@ -22,6 +23,7 @@ enum { TURNS_MAX = 10000 };
 static struct {
 	uv_loop_t loop;
 	struct worker_env env;
+	struct http_date date;
 	struct config config;
 	struct config_listener section;
 	struct metrics_cell metrics;
@@ -93,8 +95,11 @@ static int setup(void **state)
 	add(&one.section.proxy_peers, "127.0.0.1");
 	listen_on_loopback();
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	one.env = (struct worker_env){
-		.loop = &one.loop, .config = &one.config, .metrics = &one.metrics, .n_workers = 1};
+	one.env = (struct worker_env){.date = &one.date,
+				      .loop = &one.loop,
+				      .config = &one.config,
+				      .metrics = &one.metrics,
+				      .n_workers = 1};
 	assert_int_equal(census_new(&one.config.limits, &one.env.census), 0);
 	assert_int_equal(throttle_new(&one.env.throttle), 0);
 	assert_int_equal(client_log_new(&one.config.limits, &one.env.client_log), 0);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/failmalloc.h"
+#include "gateway/http/date.h"
 #include "gateway/secured.h"
 #include "upstream/tls-case.h"
 #include "gateway/wire-state.h"
@@ -27,6 +28,7 @@ static char ok[] = "ok", bye[] = "bye";
 static struct {
 	uv_loop_t loop;
 	struct wire_hub *hub;
+	struct http_date date;
 	struct secured *secured;
 	struct address peer;
 	struct identity identity;
@@ -90,6 +92,7 @@ static int setup(void **state)
 				      &one.hub),
 			 0);
 	assert_int_equal(secured_new(&(struct secured_options){.hub = one.hub,
+							       .date = &one.date,
 							       .done = on_done,
 							       .failed = on_failed},
 				     &one.secured),
