@@ -169,11 +169,17 @@ static void test_not_simple(void **state)
 
 static bool is_simple(const char *before, const char *piece, size_t n, const char *after)
 {
-	struct sv text = long_text(before, "", piece, n, after);
+	struct buffer text = BUFFER_INIT;
 	struct xml_simple simple;
-	bool result = usual_simple_read(text, &simple);
 
-	free((void *)text.data);
+	LOG(&text, "%s", before);
+	for (size_t i = 0; i < n; i++) {
+		LOG(&text, "%s", piece);
+	}
+	LOG(&text, "%s", after);
+	bool result = usual_simple_read(buffer_sv(&text), &simple);
+
+	buffer_deinit(&text);
 	return result;
 }
 
