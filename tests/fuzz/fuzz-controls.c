@@ -8,9 +8,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "gateway/tls-controls.h"
 
@@ -21,33 +19,33 @@ static message_callback *callback;
 static void *callback_userdata;
 static int64_t now_s;
 
-/* These replace those of OpenSSL, which would need a connection, and of the C library. */
+/* These stand for OpenSSL's, which need a connection, and for the C library's. */
 
-void SSL_set_msg_callback(SSL *ssl, message_callback *cb)
+static void keep_callback(SSL *ssl, message_callback *cb)
 {
 	(void)ssl;
 	callback = cb;
 }
 
-long SSL_ctrl(SSL *ssl, int command, long number, void *pointer)
+static void keep_userdata(SSL *ssl, void *userdata)
 {
 	(void)ssl;
-	(void)number;
-	FUZZ_CHECK(command == SSL_CTRL_SET_MSG_CALLBACK_ARG);
-	callback_userdata = pointer;
-	return 1;
+	callback_userdata = userdata;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
+static void tell_time(clockid_t clock, struct timespec *ret_time)
 {
-	if (clock == CLOCK_MONOTONIC_COARSE) {
-		*time = (struct timespec){.tv_sec = now_s};
-		return 0;
-	}
-	return (int)syscall(SYS_clock_gettime, clock, time);
+	FUZZ_CHECK(clock == CLOCK_MONOTONIC_COARSE);
+	*ret_time = (struct timespec){.tv_sec = now_s};
 }
 
-static bool is_control(bool is_written, int type, struct sv message)
+#undef SSL_set_msg_callback_arg
+#define SSL_set_msg_callback keep_callback
+#define SSL_set_msg_callback_arg keep_userdata
+#define clock_gettime tell_time
+#include "gateway/tls-controls.c"
+
+static bool counts(bool is_written, int type, struct sv message)
 {
 	static const char received[] = {SSL3_MT_KEY_UPDATE, SSL3_MT_NEWSESSION_TICKET,
 					SSL3_MT_HELLO_REQUEST};
@@ -61,11 +59,12 @@ void fuzz_one(struct sv input)
 {
 	static const int types[] = {SSL3_RT_HANDSHAKE, SSL3_RT_ALERT, SSL3_RT_APPLICATION_DATA,
 				    SSL3_RT_HEADER};
-	struct tls_controls controls = {0};
+	static struct tls_controls controls;
 	int64_t start_s = now_s = 1000;
 	int64_t n = 0;
 	bool were_too_many = false;
 
+	controls = (struct tls_controls){0};
 	tls_controls_watch(&controls, NULL);
 	FUZZ_CHECK(callback && callback_userdata == &controls);
 	while (input.n) {
@@ -79,7 +78,7 @@ void fuzz_one(struct sv input)
 		now_s += (int64_t)fuzz_byte(&input) * 60;
 		callback(is_written, TLS1_3_VERSION, type, message.data, message.n, NULL,
 			 callback_userdata);
-		n += is_control(is_written, type, message);
+		n += counts(is_written, type, message);
 		bool are_too_many = tls_controls_are_too_many(&controls);
 		int64_t n_back = (now_s - start_s) * TLS_CONTROLS_MAX / TLS_CONTROLS_S;
 
