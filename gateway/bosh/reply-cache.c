@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max, size_t n_bytes_max)
+void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max)
 {
-	*cache = (struct bosh_reply_cache){.n_max = n_max, .n_bytes_max = n_bytes_max};
+	*cache = (struct bosh_reply_cache){.n_max = n_max};
 }
 
 /* Drops @n from the @first on. */
@@ -37,14 +37,11 @@ void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
 	cache->size = 0;
 }
 
-/* Makes room for @reply within the limits. */
+/* Makes room for @reply within the limit. */
 static void drop_surplus(struct bosh_reply_cache *cache, const struct bosh_reply *reply)
 {
 	size_t n_counted = !reply->extra;
 
-	while (cache->n_bytes && cache->n_bytes + reply->payloads.n > cache->n_bytes_max) {
-		drop(cache, 0, 1);
-	}
 	for (size_t i = cache->n; i-- > 0;) {
 		n_counted += !cache->items[i].extra;
 		if (n_counted > cache->n_max) {

@@ -12,7 +12,9 @@
  *           for it again
  * missing   the reply that the client should have acknowledged by now, to be reported to it once
  *
- * A cache holds a limited number of replies and of bytes of payloads. Beyond either the oldest go.
+ * A cache holds a limited number of replies; beyond it the oldest go. Their bytes are limited by
+ * what one answer can carry: what may be pending, and the element that exceeded it. To drop a reply
+ * because it is large would end the session of a client that repeats its request.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,13 +50,12 @@ struct bosh_reply_cache {
 	size_t n, size;
 	size_t n_max;        /* replies, not counting one that is extra */
 	size_t n_bytes;      /* of all payloads */
-	size_t n_bytes_max;  /* SIZE_MAX: no limit */
 	uint64_t missing;    /* its rid; 0: none */
 	unsigned missing_ms; /* how long ago it was sent */
 	uint64_t reported;   /* the rid of the latest that was reported */
 };
 
-void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max, size_t n_bytes_max);
+void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max);
 void bosh_reply_cache_deinit(struct bosh_reply_cache *cache);
 
 /* Keeps a copy of @reply and takes a reference to its blob. Returns 0 or -ENOMEM. */

@@ -65,12 +65,8 @@ static int make_lists(struct bosh_session *session)
 	bosh_early_init(&session->early, n_max);
 	/* Until they are acknowledged replies are limited by not reading from the servers, too.
 	 * Without acknowledgements the oldest have to go. */
-	if (session->acks) {
-		bosh_reply_cache_init(&session->replies, BOSH_REPLIES_MAX, SIZE_MAX);
-	} else {
-		bosh_reply_cache_init(&session->replies, session->creation.requests,
-				      2 * session->limits->n_pending_max);
-	}
+	bosh_reply_cache_init(&session->replies,
+			      session->acks ? BOSH_REPLIES_MAX : session->creation.requests);
 	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The reply cache of a BOSH session: its two limits, each at n and n+1, acknowledgements, and what
- * is reported missing. */
+/* The reply cache of a BOSH session: its limit at n and n+1, acknowledgements, and what is reported
+ * missing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,17 +12,14 @@
 #include "gateway/bosh/reply-cache.h"
 #include "tests/unit/failmalloc.h"
 
-enum {
-	N_MAX = 3,
-	N_BYTES_MAX = 100,
-};
+enum { N_MAX = 3 };
 
 static struct bosh_reply_cache cache;
 
 static int setup(void **state)
 {
 	(void)state;
-	bosh_reply_cache_init(&cache, N_MAX, N_BYTES_MAX);
+	bosh_reply_cache_init(&cache, N_MAX);
 	return 0;
 }
 
@@ -91,21 +88,18 @@ static void test_number(void **state)
 	check(2, 4);
 }
 
+/* Their sizes make no difference. */
 static void test_bytes(void **state)
 {
 	(void)state;
 	put_bytes(1, 60);
 	put_bytes(2, 40);
-	check(1, 2);
-	put_bytes(3, 1);
-	check(2, 3);
-	assert_int_equal(cache.n_bytes, 41);
-	/* One that is too large by itself is kept all the same: its request may be repeated. */
-	put_bytes(4, N_BYTES_MAX + 1);
-	check(4, 4);
-	put(5);
-	check(5, 5);
-	assert_int_equal(cache.n_bytes, 0);
+	put_bytes(3, 1000000);
+	check(1, 3);
+	assert_int_equal(cache.n_bytes, 1000100);
+	put(4);
+	check(2, 4);
+	assert_int_equal(cache.n_bytes, 1000040);
 }
 
 /* The extra one does not push out the others, nor do several pile up. */
@@ -195,7 +189,7 @@ static int scenario(void *userdata)
 	int r = 0;
 
 	(void)userdata;
-	bosh_reply_cache_init(&some, N_MAX, SIZE_MAX);
+	bosh_reply_cache_init(&some, N_MAX);
 	for (uint64_t rid = 1; r == 0 && rid <= N_MAX + 1; rid++) {
 		r = try_put(&some, (struct bosh_reply){.rid = rid}, 10);
 	}
