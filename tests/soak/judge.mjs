@@ -12,6 +12,9 @@ const ANSWERS_UNREAD_MAX = 18;
 // What a client is told when its server goes down.
 const SERVER_CONDITIONS = ['remote-connection-failed', 'remote-stream-error', 'system-shutdown'];
 const NUMBERS_TOLD = 5;
+// The gateway's `pending_bytes`, and what a stanza takes there beside itself: its namespace.
+export const PENDING_BYTES = 65536;
+const STANZA_EXTRA_BYTES = 100;
 
 const some = (list) => `${list.slice(0, NUMBERS_TOLD).join(', ')}${list.length > NUMBERS_TOLD ? ', ...' : ''}`;
 
@@ -49,6 +52,14 @@ function mayBeUnread(client, missing, returned) {
 	return client.traits.transport === 'bosh' ? (n) => missing.indexOf(n) < ANSWERS_UNREAD_MAX && n < first : () => false;
 }
 
+// While a client takes nothing, the gateway reads no more than it may keep, and reads on when half of that is gone. What it has
+// not read when the client vanishes it cannot return.
+function mayBeUntaken({ returned, sizes }) {
+	const last = Math.max(...returned);
+	const nBytes = [...returned].reduce((sum, n) => sum + sizes[n] + STANZA_EXTRA_BYTES, 0);
+	return nBytes > PENDING_BYTES / 2 ? (n) => n > last : () => false;
+}
+
 function judgeDown({ client, peer, ending }, report) {
 	const { brokeAt, endedAt, returned } = peer;
 	const lost = client.ledger.close(peer.nSent);
@@ -56,6 +67,7 @@ function judgeDown({ client, peer, ending }, report) {
 	const twice = [...returned].filter((n) => !isLost.has(n));
 	const missing = lost.filter((n) => !returned.has(n));
 	const isUnread = mayBeUnread(client, missing, returned);
+	const isUntaken = mayBeUntaken(peer);
 	const heardUntil = client.isAsleep ? client.asleepAt : client.vanishedAt;
 	const mustHave = (n) => {
 		const at = peer.sentAt[n];
@@ -63,7 +75,7 @@ function judgeDown({ client, peer, ending }, report) {
 			return at < brokeAt - DOUBT_MS;
 		}
 		if (client.vanishedAt !== undefined) {
-			return at < heardUntil - DOUBT_MS && !isUnread(n) && brokeAt === undefined;
+			return at < heardUntil - DOUBT_MS && !isUnread(n) && !isUntaken(n) && brokeAt === undefined;
 		}
 		return ending === 'close' || at < endedAt - DOUBT_MS;
 	};

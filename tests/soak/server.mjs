@@ -23,7 +23,7 @@ export const RESTARTS = ['error', 'close', 'reset'];
 class Peer {
 	constructor(server, socket) {
 		Object.assign(this, { server, raw: socket, session: undefined, isLoggedIn: false, isSecure: server.mode === 'off' });
-		Object.assign(this, { nSent: 0, sentAt: [], returned: new Set(), errors: [] });
+		Object.assign(this, { nSent: 0, sentAt: [], sizes: [], returned: new Set(), errors: [] });
 		Object.assign(this, { hasSaidGoodbye: false, hasEnded: false, endedAt: undefined, brokeAt: undefined });
 		socket.on('error', () => {});
 		socket.once('close', () => this.ended());
@@ -128,6 +128,7 @@ class Peer {
 		}
 		const text = Buffer.from(stanzaText('down', this.session, ++this.nSent));
 		this.sentAt[this.nSent] = Date.now();
+		this.sizes[this.nSent] = text.length;
 		// TCP keeps no borders: some arrive in two parts.
 		const cut = this.chance.is(0.1) ? this.chance.integer(1, text.length - 1) : text.length;
 		this.socket.write(text.subarray(0, cut));

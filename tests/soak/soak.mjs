@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { Doab, runDoab } from '../support/doab.mjs';
 import { freePort, removeFolder, sleep, temporaryFolder, until, within } from '../support/util.mjs';
+import { PENDING_BYTES } from './judge.mjs';
 import { Place } from './life.mjs';
 import { Logbook } from './logbook.mjs';
 import { descriptorKinds, lagBuckets, readAdmin, readProcess } from './processes.mjs';
@@ -125,7 +126,7 @@ class Soak {
 	gatewayConfig() {
 		return {
 			workers: 2, log_level: process.env.DOAB_SOAK_LOG ? 'debug' : 'info', admin: `127.0.0.1:${this.adminPort}`,
-			hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: 65536, ping_interval: this.inactivity,
+			hold: 2, inactivity: this.inactivity, polling: 1, compression: true, pending_bytes: PENDING_BYTES, ping_interval: this.inactivity,
 			open_timeout: 60, connect_timeout: 30, header_timeout: 60, drain_timeout: Math.ceil(2 * this.lifeMs / 1000 + DRAIN_LEAST_S),
 			sessions_per_address: 10000, connections_per_address: 20000, connection_rate: 0, session_rate: 0, domain_session_rate: 0,
 			domains: Object.fromEntries(this.servers.map((server) => [server.domain, server.section()])),
