@@ -6,15 +6,14 @@ bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now)
 	crowd->peak = n_clients > crowd->peak ? n_clients : crowd->peak;
 	size_t n_left = crowd->peak - n_clients;
 	bool is_crowd = n_left >= CROWD_LEAST && n_left >= n_clients;
-	bool is_rest = crowd->has_just_left && n_left > 0;
 
 	if (!mono_reached(crowd->due, now)) {
 		return false;
 	}
-	crowd->has_just_left = is_crowd;
-	if (!is_crowd && !is_rest) {
+	if (!is_crowd && !crowd->has_just_left) {
 		return false;
 	}
+	crowd->has_just_left = is_crowd;
 	crowd->peak = n_clients;
 	crowd->due = mono_add_s(now, CROWD_PAUSE_S);
 	return true;

@@ -24,11 +24,11 @@ enum {
 struct crowd {
 	size_t peak;
 	struct mono due;    /* when memory may be given back again */
-	bool has_just_left; /* at `due` some may have followed */
+	bool has_just_left; /* once more at `due` */
 };
 
 /* To be called now and then with the number of clients. Returns true when at least half of the
  * peak's have left, and CROWD_LEAST, but not within CROWD_PAUSE_S of the last time; and once more
- * after that time if any have left meanwhile: a crowd does not leave all at once, and the last of
- * them may be too few to count. The caller then gives memory back. */
+ * after that time: the last of a crowd may follow, too few to count, and the workers may still be
+ * freeing what those who are no longer counted had. The caller then gives memory back. */
 bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now);

@@ -17,8 +17,10 @@ static void test_half(void **state)
 	assert_false(crowd_has_left(&crowd, 4000, start));
 	assert_false(crowd_has_left(&crowd, 2001, start));
 	assert_true(crowd_has_left(&crowd, 2000, start));
+	/* What they had may not all have been free. */
+	assert_true(crowd_has_left(&crowd, 2000, mono_add_s(start, CROWD_PAUSE_S)));
 	/* The peak is now theirs. */
-	assert_false(crowd_has_left(&crowd, 2000, mono_add_s(start, CROWD_PAUSE_S)));
+	assert_false(crowd_has_left(&crowd, 2000, mono_add_s(start, 2 * CROWD_PAUSE_S)));
 	assert_false(crowd_has_left(&crowd, 1001, mono_add_s(start, 2 * CROWD_PAUSE_S)));
 	assert_true(crowd_has_left(&crowd, 1000, mono_add_s(start, 2 * CROWD_PAUSE_S)));
 }
@@ -48,7 +50,7 @@ static void test_least(void **state)
 	assert_true(crowd_has_left(&crowd, 0, start));
 }
 
-/* A crowd that leaves within the pause is not forgotten. */
+/* A crowd that leaves within the pause is not forgotten, and it too counts twice. */
 static void test_pause(void **state)
 {
 	struct crowd crowd = {0};
@@ -60,7 +62,8 @@ static void test_pause(void **state)
 	assert_false(crowd_has_left(&crowd, 1000, mono_add_ms(start, 1)));
 	assert_false(crowd_has_left(&crowd, 0, mono_add_ms(end, -1)));
 	assert_true(crowd_has_left(&crowd, 0, end));
-	assert_false(crowd_has_left(&crowd, 0, mono_add_s(end, CROWD_PAUSE_S)));
+	assert_true(crowd_has_left(&crowd, 0, mono_add_s(end, CROWD_PAUSE_S)));
+	assert_false(crowd_has_left(&crowd, 0, mono_add_s(end, 2 * CROWD_PAUSE_S)));
 }
 
 int main(void)
