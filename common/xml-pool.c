@@ -87,7 +87,7 @@ static void parser_free(struct xml_parser *parser)
 	free(parser);
 }
 
-static void shelf_deinit(struct shelf *shelf)
+static void shelf_clear(struct shelf *shelf)
 {
 	struct xml_parser *parser;
 
@@ -121,12 +121,17 @@ struct xml_pool *xml_pool_free(struct xml_pool *pool)
 	if (!pool) {
 		return NULL;
 	}
-	shelf_deinit(&pool->reset);
-	shelf_deinit(&pool->warm);
-	shelf_deinit(&pool->nested);
+	xml_pool_trim(pool);
 	xml_scopes_deinit(&pool->scopes);
 	free(pool);
 	return NULL;
+}
+
+void xml_pool_trim(struct xml_pool *pool)
+{
+	shelf_clear(&pool->reset);
+	shelf_clear(&pool->warm);
+	shelf_clear(&pool->nested);
 }
 
 struct xml_scope *xml_pool_rootless_scope(struct xml_pool *pool)

@@ -87,6 +87,9 @@ struct xml_scope;
 _must_check_ int xml_pool_new(const char *const *namespaces, size_t n_namespaces,
 			      struct xml_pool **ret_pool);
 struct xml_pool *xml_pool_free(struct xml_pool *pool);
+/* Frees the parsers that no scan uses. Each consists of some forty small blocks; where they were
+ * made for a crowd, they lie between all that it had, whose memory then cannot go back. */
+void xml_pool_trim(struct xml_pool *pool);
 
 struct xml_scan_options {
 	size_t n_element_max;     /* bytes of one element */

@@ -42,7 +42,7 @@ struct worker {
 	uv_async_t order; /* not a message: it must arrive when the mailbox is full */
 	uv_async_t evict; /* likewise */
 	/* The orders, set by the main thread. */
-	atomic_bool has_to_drain, has_to_stop;
+	atomic_bool has_to_trim, has_to_drain, has_to_stop;
 	_Atomic(struct worker_update *) update; /* the newest; the worker takes it out */
 	struct snapshot *snapshot;
 	uv_poll_t reserve; /* of descriptors_reserve() */
@@ -275,6 +275,9 @@ static void on_order(uv_async_t *order)
 	if (update) {
 		reload(worker, update);
 	}
+	if (atomic_exchange(&worker->has_to_trim, false)) {
+		xml_pool_trim(worker->env.pool);
+	}
 	if (worker->has_to_drain) {
 		close_listener(worker);
 		front_give_idle(&worker->front);
@@ -296,6 +299,12 @@ int worker_reload(struct worker *worker, struct snapshot *snapshot,
 		uv_async_send(&worker->order);
 	}
 	return r;
+}
+
+void worker_trim(struct worker *worker)
+{
+	worker->has_to_trim = true;
+	uv_async_send(&worker->order);
 }
 
 void worker_drain(struct worker *worker)

@@ -54,6 +54,9 @@ void worker_take(struct worker *worker, int fd, const struct wire_peer *peer);
 /* Asks the worker to close its listening sockets and to go on with its sessions. Thread-safe. */
 void worker_drain(struct worker *worker);
 
+/* Asks the worker to free what it keeps only because it may need it again. Thread-safe. */
+void worker_trim(struct worker *worker);
+
 /* Asks the worker to end its sessions and then itself. Thread-safe. */
 void worker_stop(struct worker *worker);
 

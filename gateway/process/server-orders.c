@@ -272,10 +272,15 @@ static void give_memory_back(struct server *server)
 {
 	struct census *census = server->shared.census;
 
-	if (crowd_has_left(&server->crowd, census_connections(census) + census_sessions(census),
-			   now())) {
-		malloc_trim(0);
+	if (!crowd_has_left(&server->crowd, census_connections(census) + census_sessions(census),
+			    now())) {
+		return;
 	}
+	/* What they free goes back the second time, after the pause. */
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_trim(server->workers[i]);
+	}
+	malloc_trim(0);
 }
 
 /* A retired server waits for the requests of connections with TLS: the others were passed on. */

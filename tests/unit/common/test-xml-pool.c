@@ -231,6 +231,46 @@ static void test_roots_of_strangers(void **state)
 	}
 }
 
+/* Spare parsers of all three kinds go; one that is in use stays, and the scans go on. */
+static void test_trim(void **state)
+{
+	enum {
+		N_SCANS = 10,
+	};
+	const struct setup *one = *state;
+	struct xml_scan scans[N_SCANS], whole;
+
+	for (size_t i = 0; i < N_SCANS; i++) {
+		xml_scan_init(&scans[i], one->pool, &options);
+		assert_int_equal(feed_quietly(&scans[i], ROOT), 1);
+	}
+	xml_pool_trim(one->pool);
+	size_t n_before = failmalloc_n_live();
+
+	for (size_t i = 0; i < N_SCANS; i++) {
+		assert_int_equal(feed_quietly(&scans[i], "<m"), 0);
+	}
+	for (size_t i = 1; i < N_SCANS; i++) {
+		assert_int_equal(feed_quietly(&scans[i], "/>"), 1);
+	}
+	xml_scan_init_whole(&whole, one->pool, &options);
+	assert_int_equal(feed_quietly(&whole, "<r><m a = ''/></r>"), 3);
+	xml_scan_deinit(&whole);
+	assert_true(failmalloc_n_live() > n_before + N_SCANS);
+	xml_pool_trim(one->pool);
+	size_t n_with_one = failmalloc_n_live();
+
+	assert_true(n_with_one > n_before);
+	assert_int_equal(feed_quietly(&scans[0], "/>"), 1);
+	xml_pool_trim(one->pool);
+	assert_true(failmalloc_n_live() < n_with_one);
+	assert_int_equal(failmalloc_n_live(), n_before);
+	for (size_t i = 0; i < N_SCANS; i++) {
+		assert_int_equal(feed_quietly(&scans[i], "<m>&#65;</m>"), 1);
+		xml_scan_deinit(&scans[i]);
+	}
+}
+
 /* Everything a worker does with scans: a pool, roots, elements whole and in pieces, children, and a
  * parser that is returned early. */
 static int scenario(void *userdata)
@@ -354,7 +394,8 @@ int main(void)
 		TEST(test_parser_left_dirty),          TEST(test_parser_left_in_silence),
 		TEST(test_parser_left_untold),         TEST(test_many_roots),
 		TEST(test_roots_of_strangers),         TEST(test_warm_for_all),
-		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
+		TEST(test_trim),                       cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
