@@ -16,27 +16,34 @@ enum {
 
 /* Events. */
 
-/* `ready` may give the wire to another thread, so nothing may follow it. */
+static void tell_written(struct wire *wire)
+{
+	if (wire->user && wire->callbacks->written) {
+		wire->callbacks->written(wire->user);
+	}
+}
+
+/* The callbacks may close the wire, whose `user` is then NULL. `ready` may give it to another
+ * thread, so nothing may follow that. */
 static void on_turn(struct turn_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, turn);
+	bool has_room = wire->has_room, is_ready = wire->is_ready;
 
-	if (wire->user) {
+	wire->has_room = wire->is_ready = false;
+	if (has_room && wire_flush(wire)) {
+		tell_written(wire);
+	}
+	if (is_ready && wire->user) {
 		wire->callbacks->ready(wire->user);
 	}
 }
 
-/* The callbacks may close the wire, whose `user` is then NULL. Nothing may follow, as above. */
-static void tell(struct wire *wire, bool written, bool ready)
+/* Nothing may follow, as above. */
+static void take_turn(struct wire *wire)
 {
 	struct turn *turn = wire->hub->options.turn;
 
-	if (written && wire->user && wire->callbacks->written) {
-		wire->callbacks->written(wire->user);
-	}
-	if (!ready || !wire->user) {
-		return;
-	}
 	if (turn) {
 		turn_add(turn, &wire->turn);
 	} else {
@@ -56,13 +63,20 @@ static void on_due(struct due_item *item)
 	}
 	/* Before what may wake it again: bytes that cannot be sent. */
 	wire->wakes = false;
-	bool written = wire_flush(wire);
+	bool is_written = wire_flush(wire);
 
 	if (wire->is_late && !is_late) {
 		/* `ready` may set a new deadline, and it may give the wire away. */
 		due_queue_add(&wire->hub->due, &wire->due);
 	}
-	tell(wire, written, wakes);
+	if (is_written) {
+		tell_written(wire);
+	}
+	if (wakes && wire->user) {
+		wire->is_ready = true;
+		take_turn(wire);
+		return;
+	}
 	if (is_late && wire->user && wire->is_late) {
 		wire->is_late = false;
 		wire->callbacks->late(wire->user);
@@ -71,25 +85,21 @@ static void on_due(struct due_item *item)
 
 static void on_event(struct wire *wire, uint32_t events)
 {
-	bool written = false;
-
 	if (wire->fd < 0) {
 		return;
 	}
-	bool ready = events & ~(uint32_t)EPOLLOUT;
+	wire->is_ready = wire->is_ready || events & ~(uint32_t)EPOLLOUT;
+	wire->has_room = wire->has_room || events & EPOLLOUT;
 
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		wire->hung_up = true;
 	}
 	if (wire->tls) {
-		ready = ready || wire->tls->wants_write;
+		wire->is_ready = wire->is_ready || wire->tls->wants_write;
 		wire->tls->drained = false;
 		wire->tls->wants_write = false;
 	}
-	if (events & EPOLLOUT) {
-		written = wire_flush(wire);
-	}
-	tell(wire, written, ready);
+	take_turn(wire);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

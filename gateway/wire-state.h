@@ -57,7 +57,7 @@ struct wire {
 	LIST_ENTRY(wire) in_slot;
 	struct due_item due;
 	struct buffer ahead;   /* what was fetched and not taken, without what the hub still has */
-	struct turn_item turn; /* `ready` is to be called */
+	struct turn_item turn;
 	struct buffer out;
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
@@ -70,6 +70,8 @@ struct wire {
 	uint16_t idle_s;
 	bool hung_up : 1;
 	bool wakes : 1;       /* `ready` is due */
+	bool is_ready : 1;    /* `ready` is to be called when it has its turn */
+	bool has_room : 1;    /* the kernel takes more: what waits is sent when it has its turn */
 	bool is_late : 1;     /* `late` is due, unless a new deadline is set */
 	bool wants_write : 1; /* the epoll reports when the kernel takes more */
 	bool ended : 1;       /* FIN is sent */
@@ -139,12 +141,13 @@ bool wire_tls_is_flooded(const struct wire *wire);
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
 
-/* `ready` need not be called any more for what has happened. */
+/* Nothing need be done any more for what has happened. */
 static inline void wire_skip_turn(struct wire *wire)
 {
 	if (wire->hub->options.turn) {
 		turn_remove(wire->hub->options.turn, &wire->turn);
 	}
+	wire->is_ready = wire->has_room = false;
 }
 
 /* Sends what waits. Returns whether anything was sent. */

@@ -723,6 +723,32 @@ static void test_unsent(void **state)
 	one.send_error = 0;
 }
 
+/* What is sent when the kernel takes more is charged to the wire: megabytes take milliseconds. */
+static void test_room_is_charged(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char *zeros = calloc(1, LONG);
+
+	(void)state;
+	assert_non_null(zeros);
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	assert_int_equal(wire_send(client->wire, &(struct iovec){zeros, LONG}, 1), 0);
+	assert_true(wire_waiting(client->wire) > 0);
+	turn();
+	assert_int_equal(client->n_written, 0);
+	client->wire->turn.spent.us = 0;
+	while (wire_waiting(client->wire)) {
+		while (recv(one.theirs[0], zeros, LONG, MSG_DONTWAIT) > 0) {
+		}
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_true(client->n_written > 0);
+	assert_int_equal(client->n_ready, 0);
+	assert_true(client->wire->turn.spent.us > 0);
+	free(zeros);
+}
+
 /* A wire that is woken is not charged with the time in which the loop slept. Tried more than once,
  * because the machine may be busy with something else. */
 static void test_woken_is_light(void **state)
@@ -767,6 +793,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_room_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
 	};
 
