@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "gateway/tls-errors.h"
 #include "gateway/wire-state.h"
 
 /* The socket, as OpenSSL sees it. OpenSSL's own kind writes without MSG_NOSIGNAL, and asks the
@@ -124,7 +125,7 @@ static int begin(struct wire *wire)
 
 	if (!bio) {
 		SSL_free(ssl);
-		ERR_clear_error();
+		tls_errors_clear();
 		return -ENOMEM;
 	}
 	SSL_set_bio(ssl, bio, bio);
@@ -149,7 +150,7 @@ static enum wire_result result_of(struct wire *wire, int r)
 	struct wire_tls *tls = wire->tls;
 	int error = SSL_get_error(tls->ssl, r);
 
-	ERR_clear_error();
+	tls_errors_clear();
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
 		return wire->broken ? WIRE_BROKEN : WIRE_AGAIN;
@@ -194,7 +195,7 @@ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
 		*ret_reason = "out of memory";
 		return WIRE_BROKEN;
 	}
-	ERR_clear_error();
+	tls_errors_clear();
 	errno = 0;
 	int r = SSL_do_handshake(tls->ssl);
 	int error = errno;
@@ -209,7 +210,7 @@ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
 	if (wanted == SSL_ERROR_WANT_READ || wanted == SSL_ERROR_WANT_WRITE) {
 		return result_of(wire, r);
 	}
-	ERR_clear_error();
+	tls_errors_clear();
 	wire->hung_up = true;
 	*ret_reason = reason;
 	return WIRE_BROKEN;
@@ -225,7 +226,7 @@ enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, si
 	while (n_read < size && result == WIRE_OK) {
 		size_t n = 0;
 
-		ERR_clear_error();
+		tls_errors_clear();
 		int r = SSL_read_ex(wire->tls->ssl, data + n_read, size - n_read, &n);
 
 		n_read += n;
@@ -267,7 +268,7 @@ size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_
 	while ((record = gather(wire->hub, parts, n_parts, n_sent)).n) {
 		size_t n = 0;
 
-		ERR_clear_error();
+		tls_errors_clear();
 		int r = SSL_write_ex(wire->tls->ssl, record.data, record.n, &n);
 
 		if (r != 1) {
@@ -288,7 +289,7 @@ bool wire_tls_end(struct wire *wire)
 	if (!SSL_is_init_finished(tls->ssl)) {
 		return true;
 	}
-	ERR_clear_error();
+	tls_errors_clear();
 	int r = SSL_shutdown(tls->ssl);
 
 	return r >= 0 || result_of(wire, r) != WIRE_AGAIN;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/tls-errors.h"
 #include "gateway/upstream/tls/tls.h"
 
 const char *channel_error(int error)
@@ -35,7 +36,7 @@ static enum channel_result channel_break(struct channel *channel, int error)
 static enum channel_result break_flooded(struct channel *channel)
 {
 	channel->error = "too many TLS messages without data";
-	ERR_clear_error();
+	tls_errors_clear();
 	return CHANNEL_BROKEN;
 }
 
@@ -62,7 +63,7 @@ static enum channel_result tls_result(struct channel *channel, int wanted, int e
 	default:
 		reason = ERR_reason_error_string(ERR_peek_error());
 		channel->error = reason ? reason : "TLS failed";
-		ERR_clear_error();
+		tls_errors_clear();
 		return CHANNEL_BROKEN;
 	}
 }
@@ -74,7 +75,7 @@ static enum channel_result write_tls(struct channel *channel, const char *data, 
 	while (*n_written < n) {
 		size_t n_taken = 0;
 
-		ERR_clear_error();
+		tls_errors_clear();
 		errno = 0;
 		int r = SSL_write_ex(channel->ssl, data + *n_written, n - *n_written, &n_taken);
 
@@ -130,7 +131,7 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 	do {
 		size_t n = 0;
 
-		ERR_clear_error();
+		tls_errors_clear();
 		errno = 0;
 		int r = SSL_read_ex(channel->ssl, data + *n_read, size - *n_read, &n);
 
@@ -217,7 +218,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 	channel->ssl = ssl;
 	channel->read_wants_write = true;
 	if (SSL_set_fd(ssl, channel->fd) != 1) {
-		ERR_clear_error();
+		tls_errors_clear();
 		return -ENOMEM;
 	}
 	BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)&channel->controls);
@@ -228,7 +229,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 
 enum channel_result channel_handshake(struct channel *channel)
 {
-	ERR_clear_error();
+	tls_errors_clear();
 	errno = 0;
 	int r = SSL_do_handshake(channel->ssl);
 	int error = errno;
@@ -261,11 +262,11 @@ enum channel_result channel_handshake(struct channel *channel)
 enum channel_result channel_shutdown(struct channel *channel)
 {
 	if (channel->secure) {
-		ERR_clear_error();
+		tls_errors_clear();
 		int r = SSL_shutdown(channel->ssl);
 		int wanted = r < 0 ? SSL_get_error(channel->ssl, r) : SSL_ERROR_NONE;
 
-		ERR_clear_error();
+		tls_errors_clear();
 		if (wanted == SSL_ERROR_WANT_WRITE) {
 			return CHANNEL_AGAIN;
 		}
