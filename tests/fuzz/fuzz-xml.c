@@ -3,13 +3,15 @@
  * common/xml.h. The first byte decides how the rest is scanned: as a document, a root that comes
  * whole, or without a root. Whole or cut, with text skipped or given to expat, with a used pool or
  * a new one, the items are the same. An element is completed to one that is read alone, as the
- * same.
+ * same. What xml-simple.h takes from any "<" on, expat alone takes with the same parts.
  *
  * covers: common/xml-scan.c common/xml-feed.c common/xml-parser.c common/xml-pool.c
  * covers: common/xml-scope.c common/xml-memory.c common/xml-text.c common/xml-cut.c
  * covers: common/xml-simple.c
  */
 #include "tests/fuzz/fuzz.h"
+
+#include <expat.h>
 
 #include "tests/unit/common/xml-case.h"
 #include "tests/unit/common/xml-skip.h"
@@ -115,6 +117,102 @@ static void check_skipping(struct sv input, struct scan_setting *setting, struct
 	skip_mode = fuzz_hash(input) % 2 ? SKIP_USUALLY : SKIP_ANYWHERE;
 }
 
+#define OUTER "<x xmlns='urn:outer'>"
+
+/* What expat says of the element in OUTER, in bytes behind it. */
+struct judged {
+	XML_Parser expat;
+	struct buffer name; /* with its namespace */
+	unsigned depth;
+	size_t n_open, n;
+};
+
+static size_t event_end(const struct judged *judged)
+{
+	return (size_t)XML_GetCurrentByteIndex(judged->expat) +
+	       (size_t)XML_GetCurrentByteCount(judged->expat) - strlen(OUTER);
+}
+
+static void on_start(void *userdata, const char *name, const char **attributes)
+{
+	struct judged *judged = userdata;
+
+	(void)attributes;
+	if (judged->depth++ == 1) {
+		FUZZ_CHECK(judged->name.n == 0);
+		LOG(&judged->name, "%s", name);
+		judged->n_open = event_end(judged);
+	}
+}
+
+static void on_end(void *userdata, const char *name)
+{
+	struct judged *judged = userdata;
+
+	(void)name;
+	if (--judged->depth == 1) {
+		FUZZ_CHECK(judged->n == 0);
+		judged->n = event_end(judged);
+	}
+}
+
+static void judge(struct sv text, struct judged *ret_judged)
+{
+	static XML_Parser expat;
+
+	if (!expat) {
+		expat = XML_ParserCreateNS("UTF-8", '\n');
+		FUZZ_CHECK(expat);
+	}
+	*ret_judged = (struct judged){.expat = expat};
+	FUZZ_CHECK(XML_ParserReset(expat, "UTF-8"));
+	XML_SetUserData(expat, ret_judged);
+	XML_SetElementHandler(expat, on_start, on_end);
+	FUZZ_CHECK(XML_Parse(expat, OUTER, (int)strlen(OUTER), 0) == XML_STATUS_OK);
+	if (XML_Parse(expat, text.data, (int)text.n, 0) != XML_STATUS_OK) {
+		fail_msg("expat refuses '%.*s'", SV_ARGS(text));
+	}
+}
+
+/* Returns the length of the simple element at the beginning of @text; 0: there is none. */
+static size_t check_simple(struct sv text)
+{
+	size_t n_open = xml_simple_open(text);
+	struct xml_simple simple;
+	struct judged judged;
+
+	if (n_open) {
+		judge(sv_first(text, n_open), &judged);
+		FUZZ_CHECK(judged.depth == 2 && judged.n_open == n_open);
+		buffer_deinit(&judged.name);
+	}
+	if (!usual_simple_read(text, &simple)) {
+		return 0;
+	}
+	struct sv uri = simple.uri.n ? simple.uri : SV("urn:outer");
+	struct buffer expected = BUFFER_INIT;
+
+	LOG(&expected, "%.*s\n%.*s", SV_ARGS(uri), SV_ARGS(simple.name));
+	judge(sv_first(text, simple.n), &judged);
+	FUZZ_CHECK(judged.depth == 1 && judged.n == simple.n && judged.n_open == simple.n_open);
+	FUZZ_CHECK(n_open == 0 || n_open == simple.n_open);
+	FUZZ_CHECK(sv_eq(buffer_sv(&judged.name), buffer_sv(&expected)));
+	buffer_deinit(&judged.name);
+	buffer_deinit(&expected);
+	return simple.n;
+}
+
+/* Behind an element that was taken, and from each "<" of what was not. */
+static void check_all_simple(struct sv input)
+{
+	for (struct sv rest = input; rest.n;) {
+		size_t n = check_simple(rest);
+
+		rest = sv_skip(rest, n ? n : 1);
+		rest = sv_skip(rest, n ? 0 : sv_find(rest, '<'));
+	}
+}
+
 void fuzz_one(struct sv input)
 {
 	struct scan_setting setting = {.kind = fuzz_byte(&input) % CORPUS_KINDS};
@@ -131,6 +229,7 @@ void fuzz_one(struct sv input)
 		fuzz_check_cuts(input, run_scan, &setting);
 	}
 	check_completed(input, &setting);
+	check_all_simple(input);
 	assert_int_equal(xml_pool_new(uris, N_URIS, &setting.pool), 0);
 	fuzz_run(input, PIECES_WHOLE, run_scan, &setting, &with_fresh);
 	xml_pool_free(setting.pool);
