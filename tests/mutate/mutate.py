@@ -45,9 +45,9 @@ RESULTS = os.path.join(WORK, "results.jsonl")
 EXPLAINED = os.path.join(ROOT, "tests", "mutate", "explained.txt")
 LIBRARY = "tests/libtested.so"
 # Not engines, because they read a clock or a socket, but full of decisions.
-BESIDE = ["common/due.c", "common/turn.c", "common/watch.c", "gateway/bosh/waits.c", "gateway/http/fixed.c",
-          "gateway/http/reader-request.c", "gateway/tls-controls.c", "gateway/wire-receive.c", "gateway/ws/receive.c",
-          "gateway/xmpp/gather.c", "gateway/xmpp/keepalive.c"]
+BESIDE = ["common/due.c", "common/turn.c", "common/watch.c", "gateway/bosh/waits.c", "gateway/http/date.c",
+          "gateway/http/fixed.c", "gateway/http/reader-request.c", "gateway/tls-controls.c", "gateway/wire-receive.c",
+          "gateway/ws/receive.c", "gateway/xmpp/gather.c", "gateway/xmpp/keepalive.c"]
 
 FILE_MUTANTS_MIN = 3
 # A mutant may loop for ever or ask for all memory.
@@ -155,7 +155,7 @@ class Tests:
         return near, far
 
     def use_memcheck(self):
-        """With the quick ones only: it takes 30 times as long."""
+        """With the quick ones only, because each of them takes many times as long."""
         self.through = MEMCHECK
         self.tests = [test for test in self.tests if self.cost[test["name"]] < FAR_COST_MAX]
 
@@ -184,7 +184,7 @@ class Tests:
 
 
 class Compiler:
-    """Compiles one file and links the library, which is all that a mutant changes: much faster than to ask ninja."""
+    """Compiles one file and links the library, which is all that a mutant changes."""
 
     def __init__(self):
         with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as file:
@@ -196,7 +196,7 @@ class Compiler:
         listed = subprocess.run(["ninja", "-C", BUILD, "-t", "commands", LIBRARY], check=True, capture_output=True)
         self.link = shlex.split(listed.stdout.decode().splitlines()[-1].split(" && ")[0])
         if shutil.which("ld.gold"):
-            # Three times as fast. It knows nothing of CET.
+            # It knows nothing of CET.
             self.link = [word for word in self.link if word not in ("-Wl,-z,ibt", "-Wl,-z,shstk")]
             self.link.insert(1, "-fuse-ld=gold")
         if not self.make_library():

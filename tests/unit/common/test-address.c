@@ -116,6 +116,18 @@ static const char *const not_addresses[] = {
 	"0000:0000:0000:0000:0000:0000:0000:0000:0000",
 };
 
+/* The padding goes to the kernel, too. */
+static void test_padding(void **state)
+{
+	static const char zeros[sizeof(struct in6_addr)];
+	struct address address;
+
+	(void)state;
+	memset(&address, 0xff, sizeof(address));
+	assert_int_equal(address_parse(SV("192.0.2.1:1"), 0, &address), 0);
+	assert_memory_equal(address.v4.sin_zero, zeros, sizeof(address.v4.sin_zero));
+}
+
 static void test_parse_refuses(void **state)
 {
 	struct address address;
@@ -304,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_formats_back),
+		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_parse_needs_a_port_where_there_is_no_default),
 		cmocka_unit_test(test_from_sockaddr),

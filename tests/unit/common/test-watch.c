@@ -76,6 +76,7 @@ static void test_watch(void **state)
 	assert_int_equal(n_called, 5);
 
 	uv_close((uv_handle_t *)&poll, NULL);
+	assert_int_equal(watch_start(&poll, UV_READABLE, on_readable), -EBADF);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&loop), 0);
 	close(fd);

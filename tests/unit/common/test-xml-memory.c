@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/xml-memory.h"
 #include "common/xml-parser.h"
 #include "tests/unit/common/xml-case.h"
 
@@ -16,6 +17,23 @@ enum {
 
 static const struct xml_scan_options large_options = {.n_element_max = N_LARGE};
 static const size_t n_memory_max = XML_MEMORY_BASE + XML_MEMORY_FACTOR * (size_t)N_LARGE;
+
+/* The block from before is freed. malloc(3) may give up to a page more than is asked for. */
+static void test_moved(void **state)
+{
+	size_t n_before = xml_memory_held();
+	char *block = xml_memory.malloc_fcn(100);
+
+	(void)state;
+	assert_non_null(block);
+	memset(block, 'x', 100);
+	block = xml_memory.realloc_fcn(block, N_KEPT);
+	assert_non_null(block);
+	assert_memory_equal(block, "xxx", 3);
+	assert_in_range(xml_memory_held() - n_before, N_KEPT, N_KEPT + 64 * 1024 - 1);
+	xml_memory.free_fcn(block);
+	assert_int_equal(xml_memory_held(), n_before);
+}
 
 static void test_held(void **state)
 {
@@ -158,6 +176,7 @@ static void test_pool_keeps_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_moved),
 		TEST(test_held),
 		TEST(test_limit_of_memory),
 		TEST(test_one_long_attribute),

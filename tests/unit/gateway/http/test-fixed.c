@@ -58,6 +58,44 @@ static void test_find(void **state)
 	fixed_deinit(&fixed);
 }
 
+/* An address of either kind makes both documents that name it. */
+static void test_host_meta(void **state)
+{
+	char *before = config->web.bosh_url;
+	char url[] = "https://chat.example/http-bind";
+	struct fixed fixed;
+
+	(void)state;
+	config->web.bosh_url = url;
+	assert_int_equal(fixed_init(&fixed, config), 0);
+	assert_non_null(fixed_find(&fixed, SV("/.well-known/host-meta")));
+	assert_non_null(fixed_find(&fixed, SV("/.well-known/host-meta.json")));
+	fixed_deinit(&fixed);
+	config->web.bosh_url = before;
+}
+
+/* With the codings, what is worth it has all of them. */
+static void test_codings(void **state)
+{
+	bool before = config->coding;
+	struct fixed fixed;
+	size_t n_coded = 0;
+
+	(void)state;
+	for (int on = 0; on <= 1; on++) {
+		config->coding = on;
+		assert_int_equal(fixed_init(&fixed, config), 0);
+		for (size_t i = 0; i < FIXED_COUNT * CODING_COUNT; i++) {
+			n_coded += i % CODING_COUNT != CODING_IDENTITY &&
+				   fixed.texts[i / CODING_COUNT].in[i % CODING_COUNT];
+		}
+		assert_int_equal(n_coded > 0, on);
+		assert_int_equal(n_coded % (CODING_COUNT - 1), 0);
+		fixed_deinit(&fixed);
+	}
+	config->coding = before;
+}
+
 static void test_tags(void **state)
 {
 	struct fixed_text text = {.tag = "W/\"0123456789abcdef\""};
@@ -103,8 +141,8 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_find),    cmocka_unit_test(test_host_meta),
+		cmocka_unit_test(test_codings), cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_memory),
 	};
 

@@ -67,6 +67,20 @@ static void test_disguised(void **state)
 	check_sent("<auth mechanism='PLAIN\nevent=x'/>", 1, "");
 }
 
+/* The mechanism is that of the login, and read to the end of the bytes at most. */
+static void test_where_the_mechanism_is(void **state)
+{
+	struct sv text = SV("<auth mechanism='PLAIN'/>");
+	struct login login = {0};
+
+	(void)state;
+	check_sent("<x mechanism='X'/><auth mechanism='PLAIN' " SASL_NS "/>", 1, "PLAIN");
+	assert_int_equal(login_sent(&login, sv_first(text, text.n - 3)), 1);
+	assert_string_equal(login.mechanism, "");
+	assert_int_equal(login_sent(&login, sv_first(text, text.n - 2)), 1);
+	assert_string_equal(login.mechanism, "PLAIN");
+}
+
 static void test_many_at_once(void **state)
 {
 	struct login login = {0};
@@ -242,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sent),
 		cmocka_unit_test(test_disguised),
+		cmocka_unit_test(test_where_the_mechanism_is),
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_received),
 		cmocka_unit_test(test_open_tries),

@@ -54,6 +54,11 @@ static void test_starttls(void **state)
 					 "<stream:features>" SASL "</stream:features>"}},
 	      "> " OPEN_PLAIN "\n" HEADER ASKED "secure\n> " OPEN_SECURE "\n" HEADER
 	      "features 1 <stream:features" DECLARED ">" SASL "</stream:features>\n");
+	/* Not the first of the features. */
+	check((struct script){.phases = {SERVER "<stream:features>" SASL STARTTLS
+						"</stream:features>",
+					 PROCEED}},
+	      "> " OPEN_PLAIN "\n" HEADER ASKED "secure\n> " OPEN_SECURE "\n");
 	/* TLS asked for where it is only wished for. */
 	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
 			      .phases = {SERVER "<stream:features>" STARTTLS "</stream:features>",
