@@ -1,5 +1,6 @@
 // Every allocation of the program and of its libraries fails in turn, and every system call that can: fault-sweep.mjs says what
-// must hold then. By default some of them fail, with DOAB_LONG=1 all while the program runs, and many at its start.
+// must hold then. By default some of them fail, with DOAB_LONG=1 one of each call stack while the program runs, and many at its
+// start.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -80,9 +81,9 @@ async function sweepAll(t, open, role, part) {
 	try {
 		const { memory = 0, ...calls } = await sweep.count();
 		const failAll = async (isEach) => {
-			await sweep.each('memory', 'ENOMEM', { share: isEach ? 1 : ALLOCATIONS / memory });
+			await sweep.each('memory', 'ENOMEM', { share: isEach ? 1 : ALLOCATIONS / memory, byStack: isEach });
 			for (const [call, effect] of pairs(part).filter(([name]) => calls[name])) {
-				await sweep.each(call, effect, { share: isEach || calls[call] <= FEW ? 1 : 1 / FEW });
+				await sweep.each(call, effect, { share: isEach || calls[call] <= FEW ? 1 : 1 / FEW, byStack: isEach });
 			}
 		};
 		await failAll(IS_LONG);

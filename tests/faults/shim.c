@@ -12,6 +12,7 @@
  * call    which function, or group of functions: an index into CALLS
  * effect  what happens instead of the call: an errno, or one of enum effect
  * strike  one call that fails
+ * round   strikes of which each has a call stack of its own, instead of the n-th call
  *
  * A strike only happens to a descriptor to which it could happen: no short read from an eventfd, no
  * EAGAIN from a socket that blocks. Calls that are not eligible are not counted.
@@ -117,6 +118,7 @@ enum {
 	STACK_SIZE = 4096,
 	ROLES = 1 + 64,
 	WATCHED_MAX = 65536,
+	STACKS_MAX = 65536, /* a power of two */
 };
 
 /* The driver knows this layout. */
@@ -136,6 +138,7 @@ struct control {
 	char names[CALLS_MAX][NAME_SIZE];
 	char stack[STACK_SIZE]; /* of the first strike: a line for each frame, FILE+0xOFFSET */
 	struct slot slots[ROLES];
+	_Atomic uint32_t round; /* 0: the countdown tells which call is to fail */
 };
 
 static struct control *control;
@@ -164,6 +167,52 @@ static _Unwind_Reason_Code record_frame(struct _Unwind_Context *context, void *u
 		*n += length > 0 ? (size_t)length : 0;
 	}
 	return _URC_NO_REASON;
+}
+
+/* The call stacks that have been struck, each mixed with the number of its round; 0: free. */
+static _Atomic uint64_t struck[STACKS_MAX];
+
+static _Unwind_Reason_Code hash_frame(struct _Unwind_Context *context, void *userdata)
+{
+	uint64_t *hash = userdata;
+
+	*hash = (*hash ^ (uint64_t)_Unwind_GetIP(context)) * UINT64_C(0x9e3779b97f4a7c15);
+	*hash ^= *hash >> 32;
+	return _URC_NO_REASON;
+}
+
+/* Whether the stack of this call has not been struck in this round. Notes it. */
+static bool is_stack_new(uint32_t round)
+{
+	uint64_t hash = round;
+
+	_Unwind_Backtrace(hash_frame, &hash);
+	hash |= 1;
+	for (size_t i = 0; i < STACKS_MAX; i++) {
+		_Atomic uint64_t *at = &struck[((hash >> 1) + i) % STACKS_MAX];
+		uint64_t found = 0;
+
+		if (atomic_compare_exchange_strong(at, &found, hash)) {
+			return true;
+		}
+		if (found == hash) {
+			return false;
+		}
+	}
+	return false;
+}
+
+/* Whether this call, which is eligible, is to fail. */
+static bool is_due(void)
+{
+	if (control->round) {
+		int n_strikes = (int)control->n_strikes;
+
+		return n_strikes ? n_strikes < control->n_times : is_stack_new(control->round);
+	}
+	int left = atomic_fetch_sub(&control->countdown, 1);
+
+	return left <= 1 && left > 1 - control->n_times;
 }
 
 /* Descriptors that are watched with EPOLLET. */
@@ -255,19 +304,15 @@ static int strike(enum call call, int fd)
 	is_inside = true;
 	control->slots[role].n_calls[call]++;
 	if (control->is_armed && control->role == role && control->call == call &&
-	    is_eligible(control->effect, fd)) {
-		int left = atomic_fetch_sub(&control->countdown, 1);
+	    is_eligible(control->effect, fd) && is_due()) {
+		effect = control->effect;
+		if (effect == EAGAIN || effect == EFFECT_SHORT) {
+			renew_edge(fd);
+		}
+		if (atomic_fetch_add(&control->n_strikes, 1) == 0) {
+			size_t n = 0;
 
-		if (left <= 1 && left > 1 - control->n_times) {
-			effect = control->effect;
-			if (effect == EAGAIN || effect == EFFECT_SHORT) {
-				renew_edge(fd);
-			}
-			if (atomic_fetch_add(&control->n_strikes, 1) == 0) {
-				size_t n = 0;
-
-				_Unwind_Backtrace(record_frame, &n);
-			}
+			_Unwind_Backtrace(record_frame, &n);
 		}
 	}
 	is_inside = false;

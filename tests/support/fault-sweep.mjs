@@ -20,7 +20,7 @@ const CALLS_MAX = 100000;
 export class Sweep {
 	// @open: a scenario. @role: of the process whose calls fail.
 	static async start(open, role) {
-		const sweep = Object.assign(new Sweep(), { open, role, problems: [], nPoints: 0, nTold: 0, points: {} });
+		const sweep = Object.assign(new Sweep(), { open, role, problems: [], nPoints: 0, nTold: 0, nRounds: 0, points: {} });
 		sweep.faults = Faults.open();
 		await sweep.begin();
 		return sweep;
@@ -65,9 +65,9 @@ export class Sweep {
 		this.problems.push(`${what}\n${stackText(stack)}`);
 	}
 
-	async point(call, effect, nth, times) {
+	async point(call, effect, nth, { times, round }) {
 		const name = `${effect} from ${call} ${nth}`;
-		this.faults.arm({ role: this.role, call, effect, nth, times });
+		this.faults.arm({ role: this.role, call, effect, nth, times, round });
 		const error = await this.stage.run().then(() => undefined, (reason) => reason);
 		const { strikes, stack } = this.faults.disarm();
 
@@ -91,14 +91,15 @@ export class Sweep {
 		return strikes;
 	}
 
-	// @share: of all calls, how many are to fail; 1: all. @times: how many in a row.
-	async each(call, effect, { share = 1, times = 1 } = {}) {
+	// @share: of all calls, how many are to fail; 1: all. @times: how many in a row. @byStack: one call for each call stack fails.
+	async each(call, effect, { share = 1, times = 1, byStack = false } = {}) {
 		const step = Math.max(1, Math.round(1 / share));
 		const first = 1 + (step > 1 ? (call.length * 7 + effect.length) % step : 0);
+		const round = byStack ? ++this.nRounds : 0;
 		const nBefore = this.problems.length;
 
 		for (let nth = first; nth < CALLS_MAX && this.problems.length < PROBLEMS_MAX; nth += step) {
-			if (!await this.point(call, effect, nth, times)) {
+			if (!await this.point(call, effect, nth, { times, round })) {
 				break;
 			}
 		}

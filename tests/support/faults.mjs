@@ -28,7 +28,8 @@ AT.stack = AT.names + CALLS_MAX * NAME_SIZE;
 AT.slots = AT.stack + STACK_SIZE;
 const SLOT = { blocks: 0, bytes: 8, calls: 16 };
 const SLOT_SIZE = SLOT.calls + 8 * CALLS_MAX;
-const SIZE = AT.slots + ROLES * SLOT_SIZE;
+AT.round = AT.slots + ROLES * SLOT_SIZE;
+const SIZE = AT.round + 8;
 
 const EFFECTS = { SHORT: -1, LATE: -2 };
 const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
@@ -82,10 +83,12 @@ export class Faults {
 		writeSync(this.file, bytes, 0, bytes.length, at);
 	}
 
-	arm({ role, call, effect, nth, times = 1 }) {
+	// @round: the first call whose stack has not been struck in the round of this number fails, instead of the @nth.
+	arm({ role, call, effect, nth, times = 1, round = 0 }) {
 		const index = this.names.indexOf(call);
 		assert.ok(index >= 0 && effectNumber(effect), `${call} ${effect}`);
 		this.write(AT.armed, 0);
+		this.write(AT.round, round);
 		this.write(AT.role, role, index, effectNumber(effect), times, nth, 0);
 		this.write(AT.armed, 1);
 	}
