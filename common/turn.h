@@ -100,6 +100,12 @@ static inline bool turn_waits(const struct turn_item *item)
 	return item->in_queue.tqe_prev != NULL;
 }
 
+/* Whether any item waits. */
+static inline bool turn_is_busy(const struct turn *turn)
+{
+	return turn->n_items > 0;
+}
+
 /* Whether @item should do its work in small portions: it is not light, and there are light items of
  * another crowd. Light items without a crowd are not counted. */
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -270,6 +271,11 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 	uv_check_start(&hub->reap, on_reap);
 	*ret_hub = hub;
 	return 0;
+}
+
+bool wire_hub_has_events(const struct wire_hub *hub)
+{
+	return poll(&(struct pollfd){.fd = hub->epoll_fd, .events = POLLIN}, 1, 0) > 0;
 }
 
 void wire_hub_close(struct wire_hub *hub)

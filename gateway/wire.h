@@ -120,6 +120,9 @@ _must_check_ int wire_hub_new(const struct wire_hub_options *options, struct wir
 /* Closes the wires that are left, without telling their users, and the handles. Takes NULL. */
 void wire_hub_close(struct wire_hub *hub);
 
+/* Whether anything has happened on a wire that was not looked at yet. */
+bool wire_hub_has_events(const struct wire_hub *hub);
+
 /* Call it after wire_hub_close(), when the loop has no active handles left. Takes NULL; returns
  * NULL. */
 struct wire_hub *wire_hub_free(struct wire_hub *hub);

@@ -191,11 +191,12 @@ static void close_rest(struct worker *worker)
 	pulse_close(&worker->pulse);
 }
 
-/* Whether a client still waits for an answer, or has not answered the close frame of its
- * WebSocket. */
+/* Whether a client still waits for an answer, may have sent a request that was not read yet, or has
+ * not answered the close frame of its WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
-	return front_is_busy(&worker->front) || ws_endpoint_is_busy(worker->ws);
+	return front_is_busy(&worker->front) || ws_endpoint_is_busy(worker->ws) ||
+	       turn_is_busy(&worker->turn) || wire_hub_has_events(worker->env.hub);
 }
 
 /* The HTTP server must outlive each WebSocket that was upgraded from one of its connections. */
@@ -231,7 +232,6 @@ static void stop(struct worker *worker)
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
 	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
-	/* Requests that have arrived are read before it is asked whether there are any. */
 	uv_timer_start(&worker->grace, on_grace, STOP_POLL_MS, STOP_POLL_MS);
 }
 

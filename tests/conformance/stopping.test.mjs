@@ -118,6 +118,27 @@ test('connections that wait to be accepted are served', TIMEOUT, async () => {
 	removeFolder(doab.folder);
 });
 
+// More work than the worker does before it asks for the first time who still waits.
+test('many requests that have arrived at the end are all served', TIMEOUT, async () => {
+	const CONNECTIONS = 600;
+	const REQUESTS = 8;
+	const doab = await Doab.start({ workers: 1, exempt: ['127.0.0.1'], connections_per_address: 2 * CONNECTIONS });
+	const waiting = await Promise.all(Array.from({ length: CONNECTIONS }, () => HttpConnection.open(doab.port)));
+	process.kill(doab.serverPid, 'SIGSTOP');
+	waiting.forEach((connection) => connection.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(REQUESTS)));
+	doab.child.kill('SIGTERM');
+	await doab.logged('stopping');
+	process.kill(doab.serverPid, 'SIGCONT');
+	for (const connection of waiting) {
+		for (let i = 0; i < REQUESTS; i++) {
+			assert.equal((await connection.response()).status, 200);
+		}
+		connection.close();
+	}
+	await ends(doab);
+	removeFolder(doab.folder);
+});
+
 test('connections of a proxy that wait at the end: those that have said all are served, the others closed', TIMEOUT, async () => {
 	const port = await freePort();
 	const doab = await Doab.start({ workers: 2, exempt: ['127.0.0.1'],
