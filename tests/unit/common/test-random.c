@@ -37,9 +37,9 @@ ssize_t getrandom(void *data, size_t n, unsigned flags)
 		n = (size_t)n_at_once;
 	}
 	for (size_t i = 0; i < n; i++) {
-		static unsigned char next;
+		static size_t next;
 
-		((unsigned char *)data)[i] = next++;
+		((unsigned char *)data)[i] = (unsigned char)next++;
 	}
 	return (ssize_t)n;
 }
