@@ -40,6 +40,7 @@ struct census {
 	uint64_t secret;
 	size_t n_connections;
 	size_t n_sessions;
+	size_t n_most; /* of both, since census_take_most() */
 	struct census_entry *entries;
 	void *domains; /* tsearch(3) tree of struct domain_entry */
 	size_t n_domains;
@@ -134,6 +135,13 @@ void census_set_limits(struct census *census, const struct census_limits *limits
 	pthread_mutex_unlock(&census->mutex);
 }
 
+static void note_most(struct census *census)
+{
+	size_t n = census->n_connections + census->n_sessions;
+
+	census->n_most = n > census->n_most ? n : census->n_most;
+}
+
 /* @n_own: how many connections of the gateway's it is. */
 static int enter_connection(struct census *census, const struct address *client, bool is_exempt,
 			    size_t n_own)
@@ -155,6 +163,7 @@ static int enter_connection(struct census *census, const struct address *client,
 		} else {
 			entry->n_connections++;
 			census->n_connections += n_own;
+			note_most(census);
 		}
 		entry_settle(census, entry);
 	}
@@ -211,6 +220,7 @@ int census_enter_session(struct census *census, const struct address *client, bo
 		} else {
 			entry->n_sessions++;
 			census->n_sessions++;
+			note_most(census);
 		}
 		entry_settle(census, entry);
 	}
@@ -311,6 +321,16 @@ size_t census_connections(struct census *census)
 	pthread_mutex_lock(&census->mutex);
 	size_t n = census->n_connections;
 
+	pthread_mutex_unlock(&census->mutex);
+	return n;
+}
+
+size_t census_take_most(struct census *census)
+{
+	pthread_mutex_lock(&census->mutex);
+	size_t n = census->n_most;
+
+	census->n_most = census->n_connections + census->n_sessions;
 	pthread_mutex_unlock(&census->mutex);
 	return n;
 }

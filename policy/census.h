@@ -71,5 +71,8 @@ size_t census_connections(struct census *census);
 /* The number of sessions in all. */
 size_t census_sessions(struct census *census);
 
+/* The most connections and sessions together that there were at once since the last call. */
+size_t census_take_most(struct census *census);
+
 /* The number of clients with a connection or a session. */
 size_t census_clients(struct census *census);

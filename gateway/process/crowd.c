@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/process/crowd.h"
 
-bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now)
+bool crowd_has_left(struct crowd *crowd, size_t n_most, size_t n_clients, struct mono now)
 {
-	crowd->peak = n_clients > crowd->peak ? n_clients : crowd->peak;
+	crowd->peak = n_most > crowd->peak ? n_most : crowd->peak;
 	size_t n_left = crowd->peak - n_clients;
 	bool is_crowd = n_left >= CROWD_LEAST && n_left >= n_clients;
 

@@ -6,6 +6,8 @@
  * hour made it.
  *
  * clients  connections and sessions; the caller counts them
+ * most     the most clients at once since it was asked the last time: a crowd may be gone before
+ *          anybody looks
  * peak     the most clients since memory was given back the last time
  */
 #include <stdbool.h>
@@ -27,8 +29,9 @@ struct crowd {
 	bool has_just_left; /* once more at `due` */
 };
 
-/* To be called now and then with the number of clients. Returns true when at least half of the
- * peak's have left, and CROWD_LEAST, but not within CROWD_PAUSE_S of the last time; and once more
- * after that time: the last of a crowd may follow, too few to count, and the workers may still be
- * freeing what those who are no longer counted had. The caller then gives memory back. */
-bool crowd_has_left(struct crowd *crowd, size_t n_clients, struct mono now);
+/* To be called now and then with the most clients and how many there are. Returns true when at
+ * least half of the peak's have left, and CROWD_LEAST, but not within CROWD_PAUSE_S of the last
+ * time; and once more after that time: the last of a crowd may follow, too few to count, and the
+ * workers may still be freeing what those who are no longer counted had. The caller then gives
+ * memory back. */
+bool crowd_has_left(struct crowd *crowd, size_t n_most, size_t n_clients, struct mono now);

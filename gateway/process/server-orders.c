@@ -272,8 +272,11 @@ static void give_memory_back(struct server *server)
 {
 	struct census *census = server->shared.census;
 
-	if (!crowd_has_left(&server->crowd, census_connections(census) + census_sessions(census),
-			    now())) {
+	/* First: what comes in between counts in both. */
+	size_t n_most = census_take_most(census);
+
+	if (!crowd_has_left(&server->crowd, n_most,
+			    census_connections(census) + census_sessions(census), now())) {
 		return;
 	}
 	/* What they free goes back the second time, after the pause. */

@@ -330,6 +330,15 @@ static void test_connections_in_all(void **state)
 	census_leave_connection(census, &b);
 	census_leave_connection(census, &b);
 	assert_int_equal(census_connections(census), 0);
+	assert_int_equal(census_take_most(census), 3);
+	assert_int_equal(census_take_most(census), 0);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	assert_int_equal(census_enter_connection(census, &a, false), CENSUS_OK);
+	census_leave_connection(census, &a);
+	assert_int_equal(census_take_most(census), 2);
+	/* Those who are still there count from the beginning. */
+	assert_int_equal(census_take_most(census), 1);
+	census_leave_connection(census, &a);
 	assert_null(census_free(census));
 }
 
