@@ -11,6 +11,7 @@ import { freePort, patiently, stopAll, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
+const WORKERS = 2;
 const N_SESSIONS = 100;
 const N_RELOADS = 50;
 const N_REQUESTS = 10000;
@@ -29,7 +30,7 @@ async function reload(doab, text, outcome = 'reloaded') {
 const change = (doab, keys, outcome) => reload(doab, configText({ ...doab.config, ...keys }), outcome);
 
 async function withStage(config, use) {
-	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, ...config });
+	const stage = await Stage.open({ plain: 'plain' }, { workers: WORKERS, ...config });
 	try {
 		await use(stage, stage.doab);
 	} finally {
@@ -120,25 +121,27 @@ test('of a file with mistakes each is logged, and the old one stays', TIMEOUT, a
 test('listeners change: the new is bound before the old is closed, and all or nothing', TIMEOUT, async () => {
 	await withStage({}, async (stage, doab) => {
 		const port = await freePort();
-		const taken = await XmppServer.start('plain');
 		const open = await login(stage, 'websocket');
 		const serves = (at) => httpRequest(at, 'GET', '/').then(({ status }) => status === 200, () => false);
 
 		// One of the two cannot be bound: nothing has changed.
-		await change(doab, { listen: [`127.0.0.1:${port}`, taken.address] }, 'reload-failed');
-		assert.equal((await doab.logged('listen-failed')).address, taken.address);
+		const taken = stage.servers.plain.address;
+		await change(doab, { listen: [`127.0.0.1:${port}`, taken] }, 'reload-failed');
+		assert.equal((await doab.logged('listen-failed')).address, taken);
 		assert.ok(await serves(stage.port));
 		assert.ok(!await serves(port));
 		await change(doab, { listen: [`127.0.0.1:${port}`] });
 		await until(async () => await serves(port) && !await serves(stage.port), 15000, 'the other port');
 		await echoes(open, 'after');
-		// Wider than the address before, on the same port.
+		// Wider than the address before, on the same port. Each worker closes a socket; one connection may come between its last
+		// accept and that.
 		await change(doab, { listen: [`0.0.0.0:${port}`] });
+		const answers = [];
 		for (let i = 0; i < 20; i++) {
-			assert.ok(await serves(port));
+			answers.push(await serves(port));
 		}
+		assert.ok(answers.filter((isServed) => !isServed).length <= WORKERS, answers.join());
 		open.drop();
-		await taken.stop();
 	});
 });
 
