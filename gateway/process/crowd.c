@@ -3,6 +3,8 @@
 
 bool crowd_has_left(struct crowd *crowd, size_t n_most, size_t n_clients, struct mono now)
 {
+	/* The two were counted one after the other: some may have come in between. */
+	n_most = n_clients > n_most ? n_clients : n_most;
 	crowd->peak = n_most > crowd->peak ? n_most : crowd->peak;
 	size_t n_left = crowd->peak - n_clients;
 	bool is_crowd = n_left >= CROWD_LEAST && n_left >= n_clients;

@@ -82,13 +82,26 @@ static void test_short(void **state)
 	assert_true(crowd_has_left(&crowd, CROWD_LEAST + 3, 3, start));
 }
 
+/* One that comes after the most were counted, and before those who are here. */
+static void test_between(void **state)
+{
+	struct crowd crowd = {0};
+
+	(void)state;
+	assert_false(crowd_has_left(&crowd, 2 * CROWD_LEAST, 2 * CROWD_LEAST + 1, start));
+	assert_false(crowd_has_left(&crowd, 0, CROWD_LEAST + 1, start));
+	assert_true(crowd_has_left(&crowd, 0, CROWD_LEAST, start));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_least),
-		cmocka_unit_test(test_pause), cmocka_unit_test(test_short),
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_short),
+		cmocka_unit_test(test_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
