@@ -86,8 +86,8 @@ struct connection *connection_take(struct session *session)
 	}
 	load->n_requests++;
 	load->n_moved += is_moved(connection, session);
-	if (!connection->worker[0]) {
-		/* The first request with a sid takes its connection to its worker. */
+	if (session->sid[0]) {
+		/* Each request with a sid takes its connection to its worker. */
 		memcpy(connection->worker, session->sid + WORKER_AT, WORKER_LENGTH);
 	}
 	connection->session = session;
