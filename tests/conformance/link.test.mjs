@@ -137,15 +137,19 @@ for (const name of ['clear', 'secure']) {
 	});
 }
 
-// Whether the gateway still has that connection: what only the kernel has, to end it, is of inode 0.
-function isHeld({ socket }) {
-	const port = `:${socket.remotePort.toString(16).toUpperCase().padStart(4, '0')}`;
-	const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
-	return rows.some(([, local, , , , , , , , inode]) => local?.endsWith(port) && inode !== '0');
+// Returns what tells whether the gateway still has that connection: what only the kernel has, to end it, is of inode 0.
+function watchConnection({ socket }) {
+	const [ours, theirs] = [socket.remotePort, socket.localPort].map((port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+	return function isHeld() {
+		const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
+		// Connections to other servers may have the same port of ours.
+		return rows.some(([, local, remote, , , , , , , inode]) => local?.endsWith(ours) && remote.endsWith(theirs) && inode !== '0');
+	};
 }
 
 test('a server that ends its stream and then does nothing is let go', TIMEOUT, async () => {
 	const { socket, connection } = await TRANSPORTS.WebSocket('clear');
+	const isHeld = watchConnection(connection);
 	// The scripted server would answer the gateway's FIN.
 	connection.socket.removeAllListeners('end');
 	await connection.send('</stream:stream>');
@@ -154,15 +158,16 @@ test('a server that ends its stream and then does nothing is let go', TIMEOUT, a
 	socket.socket.end();
 	await until(() => connection.streamEnds === 1, 5000, 'our </stream:stream>');
 	assert.ok(!connection.socket.destroyed && connection.socket.writable, 'the server keeps its half');
-	assert.ok(isHeld(connection));
-	await until(() => !isHeld(connection), 15000, 'the end of the connection');
+	assert.ok(isHeld());
+	await until(() => !isHeld(), 15000, 'the end of the connection');
 	connection.socket.destroy();
 });
 
 test('a server that closes its half in the middle of a session ends it', TIMEOUT, async () => {
 	const { client, connection } = await TRANSPORTS.BOSH('clear');
+	const isHeld = watchConnection(connection);
 	const held = client.request();
-	assert.ok(isHeld(connection));
+	assert.ok(isHeld());
 	connection.socket.removeAllListeners('end');
 	connection.socket.end('<message id=\'last\'/>');
 	const first = await held;
@@ -170,6 +175,6 @@ test('a server that closes its half in the middle of a session ends it', TIMEOUT
 	const last = first.element.attributes.type === 'terminate' ? first : await client.request();
 	assertTerminated(last, 'remote-connection-failed');
 	client.close();
-	await until(() => !isHeld(connection), 15000, 'the end of the connection');
+	await until(() => !isHeld(), 15000, 'the end of the connection');
 	connection.socket.destroy();
 });
