@@ -21,7 +21,7 @@ struct blob {
 _must_check_ int blob_new(size_t n, struct blob **ret_blob);
 /* Returns @blob. Thread-safe, as is blob_unref(). */
 struct blob *blob_ref(struct blob *blob);
-/* NULL is fine. Returns NULL. */
+/* Takes NULL; returns NULL. */
 struct blob *blob_unref(struct blob *blob);
 
 static inline struct sv blob_sv(const struct blob *blob)

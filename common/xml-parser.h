@@ -102,7 +102,7 @@ _must_check_ int xml_parser_take_nested(struct xml_pool *pool,
 					struct xml_parser **ret_parser);
 /* Forgets the items, which have all been returned. */
 void xml_parser_clear(struct xml_parser *parser);
-/* Returns a parser to the pool, or frees it. NULL is fine. */
+/* Returns a parser to the pool, or frees it. Takes NULL. */
 void xml_parser_give(struct xml_parser *parser);
 
 /* Calls XML_Parse(). Nothing else may, so that the parser's memory is counted. */

@@ -63,7 +63,7 @@ _must_check_ int xml_scopes_get(struct xml_scopes *scopes, struct sv name,
 				struct xml_scope **ret_scope);
 
 struct xml_scope *xml_scope_ref(struct xml_scope *scope);
-/* NULL is fine; returns NULL. */
+/* Takes NULL; returns NULL. */
 struct xml_scope *xml_scope_unref(struct xml_scope *scope);
 
 /* Splits "uri\nlocal\nprefix". A name without a prefix has no third part; one without a namespace

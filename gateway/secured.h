@@ -7,12 +7,11 @@
  */
 #include "gateway/wire.h"
 
+struct http_date;
 struct secured;
 
-struct http_date;
-
 struct secured_options {
-	struct wire_hub *hub; /* borrowed; where wires are while they wait */
+	struct wire_hub *hub;   /* borrowed; where wires are while they wait */
 	struct http_date *date; /* borrowed; for the answer to HTTP without TLS */
 	/* The handshake of @wire is complete. @wire belongs to the callee and to no hub. */
 	void (*done)(void *userdata, struct wire *wire);

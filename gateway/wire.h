@@ -14,7 +14,7 @@
  * fetch  the same with one system call less: the bytes leave the socket. Those that are not taken
  *        stay with the wire, in a buffer of its own that is freed when it is empty
  * take   consumes bytes that have been peeked at or fetched, without copying them
- * linger  closing so that the client can read the last answer: FIN, then what still arrives is
+ * linger closing so that the client can read the last answer: FIN, then what still arrives is
  *        discarded. A descriptor that is closed with unread bytes resets the connection
  *
  * Readiness is edge-triggered: `ready` is called once when something has arrived. A user that does

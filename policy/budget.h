@@ -59,7 +59,7 @@ struct budget_charge {
 _must_check_ int budget_new(const struct budget_limits *limits, unsigned n_owners,
 			    struct budget **ret_budget);
 
-/* After all charges have been released. NULL is fine. */
+/* After all charges have been released. Takes NULL. */
 struct budget *budget_free(struct budget *budget);
 
 /* Replaces the limits. Charges that exceed the new ones become victims when the next one grows.

@@ -24,7 +24,7 @@ void bosh_endpoint_shut(struct bosh_endpoint *endpoint);
  * is fine. */
 void bosh_endpoint_stop(struct bosh_endpoint *endpoint);
 
-/* After bosh_endpoint_stop() and when the loop has nothing left to do. NULL is fine. */
+/* After bosh_endpoint_stop() and when the loop has nothing left to do. Takes NULL. */
 struct bosh_endpoint *bosh_endpoint_free(struct bosh_endpoint *endpoint);
 
 /* Where HTTP's exchanges go, and the messages of other workers. */

@@ -216,7 +216,7 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	transport->state = TRANSPORT_HANDSHAKE;
 	transport->message_timeout_ms = (uint64_t)timeout_ms;
 	transport->n_clear = transport->out.n;
-	/* Sending the ClientHello now saves a iteration of the loop. The next turn reports the
+	/* Sending the ClientHello now saves an iteration of the loop. The next one reports the
 	 * outcome; any outcome other than waiting for input occurs there again. */
 	if (transport->n_clear == 0 && channel_handshake(&transport->channel) != CHANNEL_AGAIN) {
 		transport->channel.read_wants_write = true;

@@ -41,7 +41,7 @@ _must_check_ int link_new(struct link_env *env, const struct stream_target *targ
 			  void *userdata, struct link **ret_link);
 
 /* The session has ended as its client or its server wished: writes what waits and </stream:stream>,
- * then closes the connection. NULL is fine; returns NULL. */
+ * then closes the connection. Takes NULL; returns NULL. */
 struct link *link_close(struct link *link);
 
 /* The client is gone or is not served any more, and has not closed its stream. If the server
