@@ -167,6 +167,24 @@ static void test_repeat_bytes(void **state)
 	}
 }
 
+/* They are two, as `requests`, so a client that goes on does not fill our memory. */
+static void test_repeat_memory(void **state)
+{
+	char large[2 * N_PENDING_MAX + 1];
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	begin();
+	for (uint64_t rid = 101; rid < 110; rid++) {
+		request_with(rid, "", "<a/>");
+		server(large);
+		if (rid > 101) {
+			assert_int_equal(bosh_session_held(one.session), 2 * strlen(large));
+		}
+	}
+}
+
 static void test_gone(void **state)
 {
 	(void)state;
@@ -317,6 +335,7 @@ int main(void)
 		TEST(test_repeat_limit_of_others),
 		TEST(test_repeat_limit_of_a_life),
 		TEST(test_repeat_bytes),
+		TEST(test_repeat_memory),
 		TEST(test_gone),
 		TEST(test_gone_then_next),
 		TEST(test_gone_and_stream_pending),
