@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Feeds bytes to expat and judges them as a whole. xml-parser.c handles what expat reports. */
+/* Feeds bytes to expat, without those that it need not read, and judges them as a whole.
+ * xml-parser.c handles what expat reports. */
 #include <errno.h>
 
 #include "common/xml-memory.h"

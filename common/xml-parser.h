@@ -9,10 +9,11 @@
  *            scope
  * skipped    fed, and not given to expat (xml-text.h, xml-simple.h)
  * raw        given in positions; becomes a slice after expat has returned
- * accounted  the position up to which expat has reported every byte in tokens that end between two
- *            elements or after the root. Only a parser that has accounted for all its bytes may
- *            serve another scan. Otherwise bytes that expat consumed without a report (part of a
- *            token, an open section) would become part of that scan.
+ * accounted  the position up to which each byte is known to be part of tokens that end between two
+ *            elements or after the root: expat has reported it, or it was skipped there. Only a
+ *            parser that has accounted for all its bytes may serve another scan. Otherwise bytes
+ *            that expat consumed without a report (part of a token, an open section) would become
+ *            part of that scan.
  * nested     started with an element of our own (the header of the scope that declares nothing), in
  *            which one root after the other is read as a child. This saves a reset for each root.
  * settled    has accounted for every byte, and is between two elements or after the root

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Finds the top-level elements in a stream of XML bytes and returns them as slices of those very
- * bytes: no tree, no copy, no serialising. expat checks the syntax.
+ * bytes: no tree, no copy, no serialising. expat checks the syntax, except for that of the simplest
+ * elements (xml-simple.h).
  *
  * root       the element that contains all others: <stream:stream>, <body/>. It either comes in the
  *            input, or the scan is given the scope that it would have made.

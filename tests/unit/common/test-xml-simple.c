@@ -338,7 +338,7 @@ static uint64_t check_items(struct setup *one, struct sv text)
 	return skip_n_simple;
 }
 
-/* After another one, elements that arrive in the same piece are expat's. */
+/* The start tag of any other root is given to expat with all that arrives in the same piece. */
 #define SIMPLE_ROOT "<x xmlns='jabber:client'>"
 
 static void test_items(void **state)
