@@ -111,7 +111,7 @@ must() {
 	fi
 }
 
-# Every call fails once. On a busy machine 1,500 s were not enough for that file.
+# A call fails for each call stack. On a busy machine 1,500 s were not enough for that file.
 if [ "${DOAB_LONG:-}" = 1 ]; then
 	limit=3600 limit_sanitized=4800
 fi
