@@ -35,7 +35,8 @@ static struct sv lengthen(const char *pattern)
 	return copy;
 }
 
-#define LINE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HALF "0123456789abcdef0123456789abcdef"
+#define LINE HALF HALF
 #define PLAIN LINE LINE
 
 /* Where the bytes are cut: behind a tag, a reference or a bracket, and not within a long tag. */
@@ -54,7 +55,10 @@ static void test_cuts(void **state)
 		 "01234567890123",
 		 PLAIN PLAIN, true},
 		{"<m a='&lt;" LINE "'>", PLAIN PLAIN, true},
+		/* The end of a tag that began in another piece, in as many bytes as it takes. */
+		{"a='0123456789a'>", LINE HALF "0123456789abcdef", true},
 		/* Too short, or nothing to cut at. */
+		{"a='0123456789a'>", LINE HALF "0123456789abcde", false},
 		{"<m>", "short</m>", false},
 		{"<m a='", PLAIN PLAIN, false},
 		{"m a='", PLAIN PLAIN, false},

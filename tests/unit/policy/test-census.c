@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "policy/census.h"
+#include "tests/unit/failmalloc.h"
 
 static struct address at(const char *text)
 {
@@ -390,6 +391,38 @@ static void test_exempt(void **state)
 	assert_null(census_free(census));
 }
 
+static int count_one(void *userdata)
+{
+	const struct census_limits limits = {.sessions = 1, .sessions_per_client = 1};
+	const struct address *client = userdata;
+	struct census *census;
+	int r = census_new(&limits, &census);
+
+	if (r < 0) {
+		return r;
+	}
+	r = census_enter_session(census, client, false);
+	if (r == 0) {
+		r = census_enter_domain(census, "a.test", 1);
+		census_leave_session(census, client);
+	}
+	if (r == 0) {
+		census_leave_domain(census, "a.test");
+	}
+	census_free(census);
+	return r;
+}
+
+/* The census, its mutex, the entry of a client with the two parts of its table, and that of a
+ * domain. */
+static void test_no_memory(void **state)
+{
+	struct address client = at("192.0.2.1");
+
+	(void)state;
+	failmalloc_each(count_one, &client, 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +440,7 @@ int main(void)
 		cmocka_unit_test(test_many_domains),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_free_takes_null),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

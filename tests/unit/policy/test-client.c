@@ -72,12 +72,51 @@ static void test_bad_network(void **state)
 	assert_null(proxies.networks);
 }
 
+/* Xorshift, so that each run has the same numbers. */
+static uint64_t next(uint64_t *random)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random;
+}
+
+/* Whichever bit of the key differs, each bit of the hash differs with about half of the secrets.
+ * Who does not know the secret cannot choose clients that collide. */
+static void test_hash(void **state)
+{
+	enum {
+		N_SECRETS = 1024,
+	};
+	uint64_t random = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		unsigned n_changes[32] = {0};
+
+		for (unsigned j = 0; j < N_SECRETS; j++) {
+			uint64_t key = next(&random);
+			uint64_t secret = next(&random);
+			unsigned change = client_hash(key, secret) ^
+					  client_hash(key ^ UINT64_C(1) << i, secret);
+
+			for (unsigned k = 0; k < 32; k++) {
+				n_changes[k] += change >> k & 1;
+			}
+		}
+		for (unsigned k = 0; k < 32; k++) {
+			assert_in_range(n_changes[k], N_SECRETS / 4, N_SECRETS * 3 / 4);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_bad_network),
+		cmocka_unit_test(test_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,6 +348,20 @@ static void test_judge(void **state)
 	assert_int_equal(domain_rules_judge(&none, SV("chat"), ascii, &rule), -EINVAL);
 }
 
+/* One rule is enough to name a host. */
+static void test_judge_by_one_rule(void **state)
+{
+	struct domain_rule row = {.name = "chat", .n_connect = 1};
+	const struct domain_rules rules = {&row, 1};
+	const struct domain_rule *rule = NULL;
+	char ascii[DOMAIN_MAX + 1];
+
+	(void)state;
+	assert_int_equal(domain_rules_judge(&rules, SV("chat"), ascii, &rule), 0);
+	assert_ptr_equal(rule, &row);
+	assert_string_equal(ascii, "chat");
+}
+
 static void assert_needs_system_store(struct domain_rule *rows, size_t n, bool expected)
 {
 	struct domain_rules rules = {.rules = rows, .n_rules = n};
@@ -391,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_rules_find),
 		cmocka_unit_test(test_rule_names_address),
 		cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_judge_by_one_rule),
 		cmocka_unit_test(test_need_system_store),
 	};
 

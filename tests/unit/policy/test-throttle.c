@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "tests/unit/failmalloc.h"
@@ -252,6 +253,73 @@ static void test_many_warnings(void **state)
 	}
 }
 
+enum {
+	N_THREADS = 4,
+	N_TOKENS = 60000,
+};
+
+static const struct throttle_limits shared = {
+	.connections = {N_TOKENS, 3600},
+	.sessions = {N_TOKENS, 3600},
+	.client_failed_logins = {N_TOKENS, 3600},
+};
+
+struct worker {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	struct address client;
+	size_t n_connections, n_sessions, n_logins, n_warnings;
+};
+
+static void *work(void *argument)
+{
+	const struct mono now = {0};
+	struct worker *worker = argument;
+	const struct address *client = &worker->client;
+
+	pthread_barrier_wait(worker->barrier);
+	for (int i = 0; i < N_TOKENS; i++) {
+		worker->n_connections +=
+			throttle_connection(throttle, &shared, client, now) == THROTTLE_OK;
+		worker->n_sessions += throttle_session(throttle, &shared, client, false, SV("a"),
+						       now) == THROTTLE_OK;
+		worker->n_logins += throttle_login_failed(throttle, &shared, client, SV("b"),
+							  now) == THROTTLE_OK;
+		worker->n_warnings += throttle_warning(throttle, client, now);
+		throttle_login_succeeded(throttle, client, SV("b"), now);
+		(void)!throttle_login(throttle, &shared, client, SV("b"), now);
+	}
+	return NULL;
+}
+
+/* Each token of a client is taken once, although several workers ask at the same time. */
+static void test_threads(void **state)
+{
+	struct worker workers[N_THREADS] = {0}, all = {0};
+	pthread_barrier_t barrier;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&barrier, NULL, N_THREADS), 0);
+	for (size_t i = 0; i < N_THREADS; i++) {
+		workers[i].barrier = &barrier;
+		workers[i].client = client_of(1);
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (size_t i = 0; i < N_THREADS; i++) {
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+		all.n_connections += workers[i].n_connections;
+		all.n_sessions += workers[i].n_sessions;
+		all.n_logins += workers[i].n_logins;
+		all.n_warnings += workers[i].n_warnings;
+	}
+	pthread_barrier_destroy(&barrier);
+	assert_int_equal(all.n_connections, N_TOKENS);
+	assert_int_equal(all.n_sessions, N_TOKENS);
+	/* The last one leaves no token. */
+	assert_int_equal(all.n_logins, N_TOKENS - 1);
+	assert_int_equal(all.n_warnings, 1);
+}
+
 static int make(void *userdata)
 {
 	struct throttle *one;
@@ -285,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_warnings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_warnings, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
 		cmocka_unit_test(test_no_memory),
 	};
 

@@ -79,6 +79,16 @@ static void test_chunks(void **state)
 	assert_beginning(chunked, SV("no size\r\n<body"), 14, SV(""), false);
 }
 
+/* The longest size that is read. Behind a longer one nothing is looked for. */
+static void test_digits_of_a_chunk(void **state)
+{
+	static const char chunked[] = "Transfer-Encoding: chunked\r\n";
+
+	(void)state;
+	assert_beginning(chunked, SV("00000005\r\n<body"), 15, SV("<body"), true);
+	assert_beginning(chunked, SV("000000005\r\n<body"), 16, SV(""), false);
+}
+
 static void assert_coded(const char *headers, int window_bits)
 {
 	struct buffer coded = BUFFER_INIT;
@@ -189,9 +199,13 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),         cmocka_unit_test(test_chunks),
-		cmocka_unit_test(test_coded),         cmocka_unit_test(test_coded_chunks),
-		cmocka_unit_test(test_as_sent),       cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_digits_of_a_chunk),
+		cmocka_unit_test(test_coded),
+		cmocka_unit_test(test_coded_chunks),
+		cmocka_unit_test(test_as_sent),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_out_of_memory),
 	};
 

@@ -252,6 +252,14 @@ static void test_wrong_format(void **state)
 	buffer_deinit(&coded);
 }
 
+/* Bare deflate with a first byte as zlib's header has it: the check bits tell them apart. A stored
+ * block (RFC 1951, 3.2.4) of "text", whose padding is not zero, and an empty one. */
+static void test_bare_like_zlib(void **state)
+{
+	(void)state;
+	check(CODING_DEFLATE, SV("\x08\4\0\xfb\xfftext\1\0\0\xff\xff"), CODING_OK, SV("text"));
+}
+
 static void check_bomb(int format, struct sv text, int expected)
 {
 	struct buffer coded = BUFFER_INIT, plain = BUFFER_INIT;
@@ -445,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_wrong_format),
+		cmocka_unit_test(test_bare_like_zlib),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_encode),

@@ -270,7 +270,8 @@ static void test_http_refusals(void **state)
 		const char *status;
 		enum failure_kind kind;
 	} cases[] = {
-		{"301", FAILURE_PROXY_FAILED},        {"400", FAILURE_PROXY_REFUSED},
+		{"300", FAILURE_PROXY_FAILED},        {"301", FAILURE_PROXY_FAILED},
+		{"399", FAILURE_PROXY_FAILED},        {"400", FAILURE_PROXY_REFUSED},
 		{"403", FAILURE_PROXY_REFUSED},       {"407", FAILURE_PROXY_REFUSED},
 		{"500", FAILURE_CONNECT_UNREACHABLE}, {"501", FAILURE_PROXY_REFUSED},
 		{"502", FAILURE_CONNECT_UNREACHABLE}, {"503", FAILURE_CONNECT_UNREACHABLE},
