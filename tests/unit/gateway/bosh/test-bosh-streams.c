@@ -344,6 +344,24 @@ static void test_stream_opening(void **state)
 	EXPECT("send 0 <c/>\nsend 1 <c/>\n3: " EMPTY "\n");
 }
 
+/* Unless none is open: then they wait for all that are opening. */
+static void test_stream_all_opening(void **state)
+{
+	(void)state;
+	begin_two();
+	request_with(102, " to='c.org'", "");
+	request_with(103, of(0, " type='terminate'"), "");
+	request_with(104, "", "<c/>");
+	shorten();
+	assert_null(memmem(one.log.data, one.log.n, "send ", 5));
+	buffer_clear(&one.log);
+	for (unsigned i = 1; i < 3; i++) {
+		(void)bosh_session_pending(one.session, i, false, true);
+		done(bosh_session_flush(one.session, one.now, &one.actions));
+	}
+	EXPECT("send 1 <c/>\nsend 2 <c/>\n");
+}
+
 /* With the last stream the session ends. What is pending of it is delivered under its name. */
 static void test_stream_last_failed_with_pending(void **state)
 {
@@ -453,6 +471,7 @@ int main(void)
 		TEST(test_stream_both_failed),
 		TEST(test_stream_abandoned),
 		TEST(test_stream_opening),
+		TEST(test_stream_all_opening),
 		TEST(test_stream_last_failed_with_pending),
 		TEST(test_stream_closed_and_congested),
 		TEST(test_stream_place_not_taken_at_once),
