@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "tests/unit/common/wiped.h"
 
 static void assert_bytes(const struct buffer *buffer, const char *expected)
 {
@@ -225,26 +226,6 @@ static void test_full_queue(void **state)
 	assert_in_range(n_moves, 1, 2 + N_TURNS * N_PIECE / N_QUEUE);
 	assert_in_range(buffer.size, N_QUEUE, 2 * N_QUEUE);
 	buffer_deinit(&buffer);
-}
-
-/* The program calls this one. Named by its symbol, because headers may have it inline. */
-static const char *wiped;
-static size_t n_wiped;
-
-void wipe(void *data, size_t n) __asm__("explicit_bzero");
-void wipe(void *data, size_t n)
-{
-	wiped = data;
-	n_wiped = n;
-	memset(data, 0, n);
-}
-
-/* Likewise, with _FORTIFY_SOURCE. */
-void __explicit_bzero_chk(void *data, size_t n, size_t n_object);
-void __explicit_bzero_chk(void *data, size_t n, size_t n_object)
-{
-	assert_true(n <= n_object);
-	wipe(data, n);
 }
 
 /* Passwords pass through buffers. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Puts the test in the place of explicit_bzero(3), to see which memory is wiped: whoever has freed
+ * it must not look. Included after cmocka.h.
+ */
+#include <string.h>
+
+/* The last time. */
+static const void *wiped;
+static size_t n_wiped;
+
+/* The program calls this one. Named by its symbol, because headers may have it inline. */
+void wipe(void *data, size_t n) __asm__("explicit_bzero");
+void wipe(void *data, size_t n)
+{
+	wiped = data;
+	n_wiped = n;
+	memset(data, 0, n);
+}
+
+/* Likewise, with _FORTIFY_SOURCE. */
+void __explicit_bzero_chk(void *data, size_t n, size_t n_object);
+void __explicit_bzero_chk(void *data, size_t n, size_t n_object)
+{
+	assert_true(n <= n_object);
+	wipe(data, n);
+}
