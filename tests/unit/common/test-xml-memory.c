@@ -7,6 +7,7 @@
 
 #include "common/xml-memory.h"
 #include "common/xml-parser.h"
+#include "tests/unit/common/wiped.h"
 #include "tests/unit/common/xml-case.h"
 
 enum {
@@ -33,6 +34,24 @@ static void test_moved(void **state)
 	assert_in_range(xml_memory_held() - n_before, N_KEPT, N_KEPT + 64 * 1024 - 1);
 	xml_memory.free_fcn(block);
 	assert_int_equal(xml_memory_held(), n_before);
+}
+
+/* Passwords pass through the parser: a block is wiped whole before it is freed, or left behind. */
+static void test_what_is_freed_is_wiped(void **state)
+{
+	char *block = xml_memory.malloc_fcn(100);
+	const void *before = block;
+
+	(void)state;
+	assert_non_null(block);
+	block = xml_memory.realloc_fcn(block, 5000);
+	assert_non_null(block);
+	assert_ptr_equal(wiped, before);
+	assert_true(n_wiped >= 100);
+	before = block;
+	xml_memory.free_fcn(block);
+	assert_ptr_equal(wiped, before);
+	assert_true(n_wiped >= 5000);
 }
 
 static void test_held(void **state)
@@ -177,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_moved),
+		TEST(test_what_is_freed_is_wiped),
 		TEST(test_held),
 		TEST(test_limit_of_memory),
 		TEST(test_one_long_attribute),

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "common/blob.h"
+#include "tests/unit/common/wiped.h"
+#include "tests/unit/failmalloc.h"
+
+/* The last owner frees it. Responses have passwords in them: nothing of it stays in memory. */
+static void test_last_owner(void **state)
+{
+	size_t n_live = failmalloc_n_live();
+	struct blob *blob;
+
+	(void)state;
+	assert_int_equal(blob_new(6, &blob), 0);
+	const void *before = blob;
+
+	memcpy(blob->data, "secret", 6);
+	assert_ptr_equal(blob_ref(blob), blob);
+	assert_null(blob_unref(blob));
+	assert_null(wiped);
+	assert_true(sv_eq(blob_sv(blob), SV("secret")));
+	assert_null(blob_unref(blob));
+	assert_ptr_equal(wiped, before);
+	assert_int_equal(n_wiped, sizeof(struct blob) + 6);
+	assert_int_equal(failmalloc_n_live(), n_live);
+}
+
+static void test_nothing(void **state)
+{
+	(void)state;
+	assert_null(blob_unref(NULL));
+}
+
+static void test_no_memory(void **state)
+{
+	struct blob *blob;
+
+	(void)state;
+	failmalloc_arm(1, false);
+	int r = blob_new(6, &blob);
+
+	failmalloc_disarm();
+	assert_int_equal(r, -ENOMEM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_last_owner),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
