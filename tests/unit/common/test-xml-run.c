@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The program's own xml_text_run(); test-xml-text.c puts another in its place. */
+/* The xml_text_run() and xml_text_cut() of the program: test-xml-text.c puts others in between. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <expat.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/macro.h"
@@ -96,11 +97,53 @@ static void test_end_of_run(void **state)
 	}
 }
 
+#define HALF "0123456789abcdef0123456789abcdef"
+#define LINE HALF HALF
+#define PLAIN LINE LINE
+
+/* Where the bytes are cut: behind a tag, a reference or a bracket, and not within a long tag. */
+static void test_cuts(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool cuts;
+	} rows[] = {
+		{"<m>", PLAIN PLAIN, true},
+		{"<m><n a='b'>", PLAIN PLAIN LINE "</n>", true},
+		{LINE "<m a='" LINE "' b='" LINE "'>", PLAIN PLAIN, true},
+		{"&amp;012345678901", PLAIN PLAIN, true},
+		{"]012345678901234\xc3\xa4", PLAIN PLAIN, true},
+		{"\x82\xac"
+		 "01234567890123",
+		 PLAIN PLAIN, true},
+		{"<m a='&lt;" LINE "'>", PLAIN PLAIN, true},
+		/* The end of a tag that began in another piece, in as many bytes as it takes. */
+		{"a='0123456789a'>", LINE HALF "0123456789abcdef", true},
+		/* Too short, or nothing to cut at. */
+		{"a='0123456789a'>", LINE HALF "0123456789abcde", false},
+		{"<m>", "short</m>", false},
+		{"<m a='", PLAIN PLAIN, false},
+		{"m a='", PLAIN PLAIN, false},
+		{"", PLAIN PLAIN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		char text[512];
+		int n = snprintf(text, sizeof(text), "%s%s", rows[i].before, rows[i].after);
+
+		assert_int_equal(xml_text_cut((struct sv){text, (size_t)n}),
+				 rows[i].cuts ? strlen(rows[i].before) : (size_t)n);
+	}
+	assert_int_equal(xml_text_cut(SV_EMPTY), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_characters),
 		cmocka_unit_test(test_end_of_run),
+		cmocka_unit_test(test_cuts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,47 +35,8 @@ static struct sv lengthen(const char *pattern)
 	return copy;
 }
 
-#define HALF "0123456789abcdef0123456789abcdef"
-#define LINE HALF HALF
+#define LINE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define PLAIN LINE LINE
-
-/* Where the bytes are cut: behind a tag, a reference or a bracket, and not within a long tag. */
-static void test_cuts(void **state)
-{
-	static const struct {
-		const char *before, *after;
-		bool cuts;
-	} rows[] = {
-		{"<m>", PLAIN PLAIN, true},
-		{"<m><n a='b'>", PLAIN PLAIN LINE "</n>", true},
-		{LINE "<m a='" LINE "' b='" LINE "'>", PLAIN PLAIN, true},
-		{"&amp;012345678901", PLAIN PLAIN, true},
-		{"]012345678901234\xc3\xa4", PLAIN PLAIN, true},
-		{"\x82\xac"
-		 "01234567890123",
-		 PLAIN PLAIN, true},
-		{"<m a='&lt;" LINE "'>", PLAIN PLAIN, true},
-		/* The end of a tag that began in another piece, in as many bytes as it takes. */
-		{"a='0123456789a'>", LINE HALF "0123456789abcdef", true},
-		/* Too short, or nothing to cut at. */
-		{"a='0123456789a'>", LINE HALF "0123456789abcde", false},
-		{"<m>", "short</m>", false},
-		{"<m a='", PLAIN PLAIN, false},
-		{"m a='", PLAIN PLAIN, false},
-		{"", PLAIN PLAIN, false},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		struct buffer text = BUFFER_INIT;
-
-		LOG(&text, "%s%s", rows[i].before, rows[i].after);
-		assert_int_equal(usual_text_cut(buffer_sv(&text)),
-				 rows[i].cuts ? strlen(rows[i].before) : text.n);
-		buffer_deinit(&text);
-	}
-	assert_int_equal(usual_text_cut(SV_EMPTY), 0);
-}
 
 /* Skipped or not, and cut anywhere, the items are the same. */
 static void check_skipping(struct setup *one, const char *pattern)
@@ -216,7 +177,6 @@ static void test_rescans_no_more(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_cuts),
 		TEST(test_skipping),
 		TEST(test_skips),
 		TEST(test_rescans_no_more),
