@@ -42,7 +42,8 @@ static void test_lists(void **state)
 	(void)state;
 	read_good("\n" SASL "<mechanism>SCRAM-SHA-1</mechanism>\n<mechanism a='b'> PLAIN "
 		  "</mechanism><mechanism/>"
-		  "<other>X</other><mechanism>PLAIN</mechanism></mechanisms>"
+		  "<other>X</other><mechanism>PLAIN</mechanism>"
+		  "<mechanism>SCRAM-SHA-1</mechanism></mechanisms>"
 		  "<authentication "
 		  "xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</"
 		  "mechanism><inline><mechanism>NO</mechanism>"
