@@ -130,6 +130,9 @@ static void test_inactivity(void **state)
 	at_ms(60000);
 	take_last();
 	assert_null(last.blob);
+	/* Nobody asked. */
+	assert_int_equal(last.n_asked, 0);
+	assert_false(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
 }
 
 #define KEY "abcdefabcdefabcdefabcdefabcdefabcdefabcd"

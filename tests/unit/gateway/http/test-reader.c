@@ -113,11 +113,13 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 				struct sv bytes, bool is_free)
 {
 	(void)userdata;
-	(void)wire;
 	(void)head;
 	(void)bytes;
 	(void)is_free;
 	one.n_asked++;
+	if (one.first == HTTP_FIRST_TAKEN) {
+		wire_close(wire);
+	}
 	return one.first;
 }
 
@@ -282,9 +284,13 @@ static int teardown(void **state)
 static void test_at_once(void **state)
 {
 	(void)state;
+	say(HEAD("/x", "5") "hello");
+	assert_string_equal(heard(), "200");
+	assert_string_equal(one.body, "hello");
 	say(HEAD("/x", "5") "hello" HEAD("/y", "0"));
 	assert_string_equal(heard(), "200 200");
-	assert_int_equal(one.n_done, 2);
+	assert_int_equal(one.n_done, 3);
+	assert_string_equal(one.body, "");
 	assert_false(http_reader_is_busy(one.reader));
 	/* In pieces. */
 	say("POST /x HTTP/1.1\r\nHo");
@@ -439,6 +445,36 @@ static void test_pauses_bound(void **state)
 	assert_null(one.pause);
 }
 
+/* Who has taken the connection is not asked again, and the reader has forgotten it. */
+static void test_taken(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_TAKEN;
+	say(HEAD("/x", "0") HEAD("/y", "0"));
+	assert_int_equal(one.n_asked, 1);
+	assert_int_equal(one.n_done, 0);
+	assert_string_equal(heard(), "");
+	assert_false(http_reader_is_busy(one.reader));
+}
+
+/* Pauses that are over do not count for those that follow. */
+static void test_pauses_anew(void **state)
+{
+	(void)state;
+	one.first = HTTP_FIRST_PAUSE;
+	say(HEAD("/x", "5"));
+	one.first = HTTP_FIRST_MORE;
+	end_pause();
+	one.first = HTTP_FIRST_PAUSE;
+	say("h");
+	for (int i = 1; i < HTTP_PAUSES_MAX; i++) {
+		end_pause();
+	}
+	assert_int_equal(one.n_malformed, 0);
+	end_pause();
+	assert_int_equal(one.n_malformed, 1);
+}
+
 /* The request is answered, and the connection ends: what follows it is not read. */
 static void test_last(void **state)
 {
@@ -567,6 +603,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hopeless, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pauses_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pauses_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_give_idle, setup, teardown),
