@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #include "tests/unit/gateway/bosh/bosh-case.h"
 #include "tests/unit/failmalloc.h"
@@ -38,6 +39,20 @@ struct play {
 	uint64_t n_exchanges;
 	struct mono now;
 };
+
+static bool digest_fails;
+
+/* Replaces that of OpenSSL, whose memory is its own: it fails when a test says so. */
+int EVP_Digest(const void *data, size_t n, unsigned char *digest, unsigned *n_digest,
+	       const EVP_MD *type, ENGINE *engine)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	int r = context && !digest_fails && EVP_DigestInit_ex(context, type, engine) &&
+		EVP_DigestUpdate(context, data, n) && EVP_DigestFinal_ex(context, digest, n_digest);
+
+	EVP_MD_CTX_free(context);
+	return r;
+}
 
 static int make_body(struct play *play, const char *text, struct bosh_body *ret_body)
 {
@@ -223,8 +238,7 @@ static void test_once(void **state)
 	struct script script = {
 		REQUEST("100", " ver='1.6' ack='1' hold='1'", ""),
 		{FEATURES, REQUEST("101", " ack='99' to='b.org'", ""),
-		 REQUEST("102", " ack='99'", ""),
-		 "<m xmlns='jabber:client' from='a@b'/>"},
+		 REQUEST("102", " ack='99'", ""), "<m xmlns='jabber:client' from='a@b'/>"},
 		3,
 		30,
 	};
@@ -280,6 +294,24 @@ static void test_streams(void **state)
 
 	(void)state;
 	failmalloc_each(scenario, &script, script.n_allocations_min);
+}
+
+/* One stream too many is refused with a name, which may not be made either. */
+static void test_stream_without_name(void **state)
+{
+	static const struct script script = {
+		.creation = REQUEST("100", " ver='1.6' hold='1'", ""),
+		.steps = {FEATURES, REQUEST("101", " to='b.org'", ""),
+			  REQUEST("102", " to='c.org'", "")},
+	};
+	struct play play = {0};
+
+	(void)state;
+	assert_int_equal(play_all(&play, &script), 0);
+	digest_fails = true;
+	assert_int_equal(play_request(&play, REQUEST("103", " to='d.org'", "")), -ENOMEM);
+	digest_fails = false;
+	play_deinit(&play);
 }
 
 /* Payloads that wait for the features, of one stream and of two. */
@@ -343,10 +375,15 @@ static void test_shut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),   cmocka_unit_test(test_acks),
-		cmocka_unit_test(test_streams), cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_end),     cmocka_unit_test(test_refuse),
-		cmocka_unit_test(test_shut),    cmocka_unit_test(test_once),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_acks),
+		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_shut),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_stream_without_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/blob.h"
 #include "gateway/http/fixed.h"
 #include "tests/unit/failmalloc.h"
 
@@ -96,6 +98,29 @@ static void test_codings(void **state)
 	config->coding = before;
 }
 
+/* What lies behind the texts is left alone. */
+static void test_bound(void **state)
+{
+	union {
+		struct fixed fixed;
+		struct fixed_text texts[FIXED_COUNT + 1];
+	} room = {0};
+	struct fixed_text *behind = &room.texts[FIXED_COUNT];
+	bool before = config->coding;
+
+	(void)state;
+	assert_int_equal(blob_new(CODING_TEXT_MIN + 1000, &behind->in[CODING_IDENTITY]), 0);
+	memset(behind->in[CODING_IDENTITY]->data, ' ', CODING_TEXT_MIN + 1000);
+	config->coding = true;
+	assert_int_equal(fixed_init(&room.fixed, config), 0);
+	for (size_t coding = CODING_IDENTITY + 1; coding < CODING_COUNT; coding++) {
+		assert_null(behind->in[coding]);
+	}
+	blob_unref(behind->in[CODING_IDENTITY]);
+	fixed_deinit(&room.fixed);
+	config->coding = before;
+}
+
 static void test_tags(void **state)
 {
 	struct fixed_text text = {.tag = "W/\"0123456789abcdef\""};
@@ -143,7 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),    cmocka_unit_test(test_host_meta),
 		cmocka_unit_test(test_codings), cmocka_unit_test(test_tags),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_memory),  cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -216,6 +216,31 @@ static void test_bad(void **state)
 	      "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>", OPEN);
 }
 
+/* The log says which rule was broken: an end tag alone is not half of an element. */
+static void test_reason(void **state)
+{
+	static const struct {
+		const char *message, *reason;
+	} rows[] = {
+		{"</x>", "the message is not an XML element"},
+		{"<a xmlns='b'>", "the message ends inside an element"},
+	};
+	struct framing framing;
+	struct framing_event event;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const char *message = rows[i].message;
+
+		framing_init(&framing, pool, &options);
+		assert_int_equal(framing_feed(&framing, message, strlen(message), true, true), 0);
+		framing_next(&framing, &event);
+		assert_int_equal(event.kind, FRAMING_EVENT_BAD);
+		assert_string_equal(event.reason, rows[i].reason);
+		framing_deinit(&framing);
+	}
+}
+
 static void test_binary(void **state)
 {
 	struct framing framing;
@@ -474,17 +499,12 @@ static void test_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_message_limit),
-		cmocka_unit_test(test_open),
-		cmocka_unit_test(test_elements),
-		cmocka_unit_test(test_close),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_binary),
-		cmocka_unit_test(test_told_at_the_end),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_held),
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_message_limit), cmocka_unit_test(test_open),
+		cmocka_unit_test(test_elements),      cmocka_unit_test(test_close),
+		cmocka_unit_test(test_bad),           cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_reason),        cmocka_unit_test(test_told_at_the_end),
+		cmocka_unit_test(test_limits),        cmocka_unit_test(test_held),
+		cmocka_unit_test(test_write),         cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
 	};
 
