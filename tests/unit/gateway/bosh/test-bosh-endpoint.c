@@ -18,6 +18,7 @@
 
 enum {
 	N_BODY_MAX = 10000,
+	GUARD_MS = 10000,
 };
 
 #define NS "xmlns='http://jabber.org/protocol/httpbind'"
@@ -253,6 +254,62 @@ static void test_words(void **state)
 		      "><message xmlns='jabber:client'><body>secret</body></message></body>\n"));
 }
 
+static void on_guard(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+/* Runs the loop until the script says @what. Nothing else comes within GUARD_MS: the next
+ * deadline of the session is that of its `wait`. */
+static void await_words(const char *what)
+{
+	uv_timer_t guard;
+	bool is_over = false;
+
+	assert_int_equal(uv_timer_init(&loop, &guard), 0);
+	guard.data = &is_over;
+	uv_timer_start(&guard, on_guard, GUARD_MS, 0);
+	while (!strstr(script.text, what) && !is_over) {
+		uv_run(&loop, UV_RUN_ONCE);
+	}
+	uv_close((uv_handle_t *)&guard, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	if (is_over) {
+		fail_msg("no %s in\n%s", what, script.text);
+	}
+}
+
+/* A request lingers until its moment is over, and what has to be told earlier does not wait for
+ * that. */
+static void test_linger(void **state)
+{
+	static const char *const over[] = {CREATE, "< " SERVER "<stream:features/>", EMPTY("2"),
+					   MESSAGE("3"), NULL};
+	static const char *const verdict[] = {CREATE,     "< " SERVER "<stream:features/>",
+					      EMPTY("2"), MESSAGE("3"),
+					      EMPTY("4"), EMPTY("5"),
+					      EMPTY("6"), NULL};
+	const unsigned polling_s = config.polling_s, linger_ms = config.linger_ms;
+	struct xml_pool *pool;
+	struct stage own;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		config.linger_ms = i ? 10 * GUARD_MS : 50;
+		config.polling_s = 60;
+		assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+		stage_init(&own, pool);
+		uv_update_time(&loop);
+		play(&own, i ? verdict : over);
+		assert_null(strstr(script.text, i ? "terminate" : "answer 2"));
+		await_words(i ? "terminate" : "answer 2");
+		end(&own);
+		stage_deinit(&own);
+	}
+	config.polling_s = polling_s;
+	config.linger_ms = linger_ms;
+}
+
 static void test_isolation(void **state)
 {
 	struct xml_pool *pool;
@@ -295,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_linger),
 		cmocka_unit_test(test_isolation),
 		cmocka_unit_test(test_without_memory),
 	};
