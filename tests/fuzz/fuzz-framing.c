@@ -39,10 +39,12 @@ static void log_event(const struct framing_event *event, struct buffer *log)
 		FUZZ_CHECK(event->element.data[0] == '<');
 		break;
 	case FRAMING_EVENT_BAD:
-		/* Of two mistakes in the XML, the cuts decide which is seen first. */
+		/* Of two mistakes in a message, its size among them, the cuts decide which is seen
+		 * first. */
 		if (strcmp(event->condition, "not-well-formed") == 0 ||
-		    strcmp(event->condition, "restricted-xml") == 0) {
-			LOG(log, " XML");
+		    strcmp(event->condition, "restricted-xml") == 0 ||
+		    event->fault == FRAMING_FAULT_SIZE) {
+			LOG(log, " bad");
 		} else {
 			LOG(log, " %s %s %d", event->condition, event->reason, (int)event->fault);
 		}
