@@ -187,11 +187,10 @@ static void on_connection(void *userdata, struct MHD_Connection *mhd, void **con
 
 	shard->n_connections--;
 	LIST_REMOVE(connection, in_shard);
-	if (connection->detached) {
-		/* Another descriptor refers to the same socket, so closing this one does not remove
-		 * it from the epoll. */
-		epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
-	}
+	/* Where another descriptor refers to the same socket, closing this one does not remove it
+	 * from the epoll: the wire of a WebSocket, or, for a while, the process that passed the
+	 * connection. */
+	epoll_ctl(server->watch_fd, EPOLL_CTL_DEL, connection->fd, NULL);
 	if (!connection->detached) {
 		server->options.closed(server->options.userdata, &connection->peer.address);
 	}
