@@ -29,9 +29,9 @@ struct crowd {
 	bool has_just_left; /* once more at `due` */
 };
 
-/* To be called now and then with the most clients and how many there are. Returns true when at
- * least half of the peak's have left, and CROWD_LEAST, but not within CROWD_PAUSE_S of the last
- * time; and once more after that time: the last of a crowd may follow, too few to count, and the
- * workers may still be freeing what those who are no longer counted had. The caller then gives
- * memory back. */
+/* To be called about once a second, with the most clients and how many there are now. Returns true
+ * when the caller should give memory back: when half of the clients at the peak have left, and at
+ * least CROWD_LEAST. It does so at most once in CROWD_PAUSE_S, and a second time after that pause,
+ * because more clients may have left meanwhile, and the workers may not have freed everything the
+ * first time. */
 bool crowd_has_left(struct crowd *crowd, size_t n_most, size_t n_clients, struct mono now);

@@ -142,7 +142,7 @@ function watchConnection({ socket }) {
 	const [ours, theirs] = [socket.remotePort, socket.localPort].map((port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`);
 	return function isHeld() {
 		const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').map((line) => line.trim().split(/\s+/));
-		// Connections to other servers may have the same port of ours.
+		// The kernel may use our port for a connection to another server, too.
 		return rows.some(([, local, remote, , , , , , , inode]) => local?.endsWith(ours) && remote.endsWith(theirs) && inode !== '0');
 	};
 }

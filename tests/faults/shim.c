@@ -12,7 +12,7 @@
  * call    which function, or group of functions: an index into CALLS
  * effect  what happens instead of the call: an errno, or one of enum effect
  * strike  one call that fails
- * round   strikes of which each has a call stack of its own, instead of the n-th call
+ * round   a number of strikes, each of a call with a different call stack
  *
  * A strike only happens to a descriptor to which it could happen: no short read from an eventfd, no
  * EAGAIN from a socket that blocks. Calls that are not eligible are not counted.

@@ -11,7 +11,8 @@
 
 It works on a copy of the tree in build-mutate/, where it compiles the one file that it breaks, links the
 library of what is tested and runs the unit tests of the file's folder and the corpora of its fuzzers, then,
-if they notice nothing, the quick ones of all others. The results are in build-mutate/results.jsonl; a run goes on where another stopped. A mutant is
+if they notice nothing, the quick ones of all others. The results are in build-mutate/results.jsonl; a run
+goes on where another stopped. A mutant is
 
     caught      a test failed, crashed or did not end
     broken      it did not compile: it does not count

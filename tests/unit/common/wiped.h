@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Puts the test in the place of explicit_bzero(3), to see which memory is wiped: whoever has freed
- * it must not look. Included after cmocka.h.
+ * Replaces explicit_bzero(3), so that a test can see which memory was wiped before it was freed.
+ * Include it after cmocka.h.
  */
 #include <string.h>
 

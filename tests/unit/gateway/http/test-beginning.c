@@ -79,7 +79,7 @@ static void test_chunks(void **state)
 	assert_beginning(chunked, SV("no size\r\n<body"), 14, SV(""), false);
 }
 
-/* The longest size that is read. Behind a longer one nothing is looked for. */
+/* A chunk size of eight digits is read. After a longer one, the body is not searched. */
 static void test_digits_of_a_chunk(void **state)
 {
 	static const char chunked[] = "Transfer-Encoding: chunked\r\n";
