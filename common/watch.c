@@ -18,8 +18,7 @@ int watch_start(uv_poll_t *poll, int events, uv_poll_cb callback)
 	}
 	none.data.fd = fd; /* as libuv does, which finds its handle by it */
 	/* libuv changes the entry to its own where there is one. */
-	if (epoll_ctl(uv_backend_fd(poll->loop), EPOLL_CTL_ADD, fd, &none) < 0 &&
-	    errno != EEXIST) {
+	if (epoll_ctl(uv_backend_fd(poll->loop), EPOLL_CTL_ADD, fd, &none) < 0 && errno != EEXIST) {
 		r = -errno;
 		uv_poll_stop(poll);
 	}

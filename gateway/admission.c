@@ -47,8 +47,8 @@ static void judge_security(struct worker_env *env, const struct admission_reques
 			   struct admission *admission)
 {
 	const char *uri = request->transport == ADMISSION_BOSH
-				  ? env->config->see_other_uri
-				  : env->config->websocket_see_other_uri;
+				? env->config->see_other_uri
+				: env->config->websocket_see_other_uri;
 
 	if (request->session.n == 0 && uri[0] && !request->is_secure) {
 		failure_set(&admission->verdict, FAILURE_SEE_OTHER_URI, "%s", uri);

@@ -14,7 +14,7 @@
 #include "gateway/ops/client-log.h"
 #include "gateway/ops/metrics.h"
 #include "gateway/process/state.h"
-#include "gateway/wire.h"
+#include "gateway/wire/wire.h"
 #include "gateway/xmpp/link-env.h"
 #include "policy/throttle.h"
 
@@ -48,7 +48,7 @@ struct worker_env {
 	struct mailbox *mailbox; /* of this worker: the others post to it */
 	struct link_env link;
 	LIST_HEAD(open_sessions, session_log) sessions; /* open ones; session-log.h keeps it */
-	bool is_stopping;                              /* no session is opened any more */
+	bool is_stopping;                               /* no session is opened any more */
 };
 
 /* The time of the worker's loop. */

@@ -8,11 +8,11 @@
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
 #include "gateway/connection-log.h"
-#include "gateway/door.h"
+#include "gateway/process/door.h"
 #include "gateway/http/beginning.h"
 #include "gateway/http/site.h"
 #include "gateway/request-log.h"
-#include "gateway/socket-policy.h"
+#include "gateway/listener/socket-policy.h"
 
 /* Requests, passed on to the owner. */
 
@@ -187,9 +187,8 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 	if (owner.generation != env->process->generation) {
 		enum http_first first = ask_door(front, owner.generation, is_free);
 
-		return first == HTTP_FIRST_TAKEN
-			     ? pass(front, owner.generation, owner.worker, wire)
-			     : first;
+		return first == HTTP_FIRST_TAKEN ? pass(front, owner.generation, owner.worker, wire)
+						 : first;
 	}
 	return owner.worker < env->n_workers && owner.worker != env->index && is_free &&
 			       handover_post(front->mailboxes[owner.worker], wire, env,
@@ -364,8 +363,7 @@ static void on_flooded(void *userdata, const struct address *peer)
 {
 	const struct front *front = userdata;
 
-	connection_log_failed(front->env, peer, "tls-flood",
-			      "too many TLS messages without data");
+	connection_log_failed(front->env, peer, "tls-flood", "too many TLS messages without data");
 }
 
 static struct http_limits limits_of(const struct front *front)

@@ -11,7 +11,7 @@
  *                                           does not serve
  *                                        -> a WebSocket, by http_exchange_detach()
  */
-#include "gateway/arrivals.h"
+#include "gateway/listener/arrivals.h"
 #include "gateway/handover.h"
 #include "gateway/http/reader.h"
 #include "gateway/http/server.h"

@@ -53,8 +53,8 @@ static void log_failed(const struct session_log *log, const char *domain,
 		 LOG_SV("condition", stream->login_condition));
 }
 
-bool login_guard_received(const struct session_log *log, const char *domain,
-			  struct link *link, struct failure *ret_failure)
+bool login_guard_received(const struct session_log *log, const char *domain, struct link *link,
+			  struct failure *ret_failure)
 {
 	struct worker_env *env = log->env;
 	const struct stream *stream = link_stream(link);

@@ -4,8 +4,8 @@
  * What a reload brings to a worker: a configuration, and the worker's share of the listening
  * sockets. Made by the main thread, used and freed by the worker.
  */
-#include "gateway/acceptor.h"
-#include "gateway/listening.h"
+#include "gateway/listener/acceptor.h"
+#include "gateway/listener/listening.h"
 #include "gateway/snapshot.h"
 
 /* Owns all. */

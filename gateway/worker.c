@@ -12,11 +12,11 @@
 #include "gateway/front.h"
 #include "gateway/http/date.h"
 #include "gateway/http/site.h"
-#include "gateway/listener.h"
+#include "gateway/listener/listener.h"
 #include "gateway/ops/pulse.h"
 #include "gateway/ops/trace.h"
 #include "gateway/outbound.h"
-#include "gateway/socket-policy.h"
+#include "gateway/listener/socket-policy.h"
 #include "gateway/worker-update.h"
 #include "gateway/ws/endpoint.h"
 

@@ -7,7 +7,7 @@
  * messages. The parts of a worker see what gateway/env.h shows.
  */
 #include "gateway/env.h"
-#include "gateway/listening.h"
+#include "gateway/listener/listening.h"
 #include "gateway/snapshot.h"
 
 struct worker;

@@ -9,7 +9,7 @@
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
-#include "gateway/door.h"
+#include "gateway/process/door.h"
 #include "gateway/http/site.h"
 
 struct bosh_relay {

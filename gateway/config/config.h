@@ -59,7 +59,7 @@ struct config {
 	/* keys-who.c: who may use it */
 	struct origin_list origins;
 	struct client_proxies proxies;
-	enum forwarded_notation forwarded; /* what the proxies write */
+	enum forwarded_notation forwarded;               /* what the proxies write */
 	struct networks allowed_clients, denied_clients; /* those of the files, too */
 	char *allow_clients_file, *deny_clients_file;
 

@@ -13,8 +13,8 @@ enum {
 
 static const struct config_key keys[] = {
 	CONFIG_NUMBER("ping_interval", config, ping_interval_s, "50", PING_MIN, PING_MAX),
-	CONFIG_NUMBER("login_message_bytes", config, n_login_message_max, "8192",
-		      LOGIN_MESSAGE_MIN, LOGIN_MESSAGE_MAX),
+	CONFIG_NUMBER("login_message_bytes", config, n_login_message_max, "8192", LOGIN_MESSAGE_MIN,
+		      LOGIN_MESSAGE_MAX),
 	CONFIG_KEY("websocket_see_other_uri", config_type_websocket_uri, config,
 		   websocket_see_other_uri, "\"\""),
 	CONFIG_KEY("websocket_compression", config_type_bool, config, websocket_coding, "false"),

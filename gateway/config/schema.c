@@ -5,11 +5,10 @@
 #include "gateway/config/types.h"
 
 static const struct config_table *const tables[] = {
-	&config_table_listeners, &config_table_listener, &config_table_process,
-	&config_table_log,       &config_table_admin,    &config_table_who,
-	&config_table_web,       &config_table_limits,   &config_table_servers,
-	&config_table_bosh,
-	&config_table_websocket, &config_table_domain,
+	&config_table_listeners, &config_table_listener,  &config_table_process,
+	&config_table_log,       &config_table_admin,     &config_table_who,
+	&config_table_web,       &config_table_limits,    &config_table_servers,
+	&config_table_bosh,      &config_table_websocket, &config_table_domain,
 };
 
 static const struct config_key keys[] = {

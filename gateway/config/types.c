@@ -227,8 +227,7 @@ const struct config_type config_type_path = {.set = set_path, .deinit = config_t
 /* Whether @uri is @scheme and more, in printable ASCII without quotes. */
 static bool is_uri(struct sv uri, struct sv scheme)
 {
-	bool valid =
-		uri.n > scheme.n && uri.n <= CONFIG_URI_MAX && sv_starts_with(uri, scheme);
+	bool valid = uri.n > scheme.n && uri.n <= CONFIG_URI_MAX && sv_starts_with(uri, scheme);
 
 	for (size_t i = 0; i < uri.n; i++) {
 		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f &&

@@ -21,19 +21,19 @@ extern const struct config_type config_type_include; /* a directive: patterns of
 extern const struct config_type config_type_bool;
 extern const struct config_type config_type_number;
 extern const struct config_type config_type_choice;
-extern const struct config_type config_type_text;     /* char * */
-extern const struct config_type config_type_path;     /* char *: of a URL */
-extern const struct config_type config_type_uri;      /* char *: https, or "" */
+extern const struct config_type config_type_text;          /* char * */
+extern const struct config_type config_type_path;          /* char *: of a URL */
+extern const struct config_type config_type_uri;           /* char *: https, or "" */
 extern const struct config_type config_type_websocket_uri; /* char *: wss or https, or "" */
-extern const struct config_type config_type_file;     /* char *: can be read; NULL for "" */
-extern const struct config_type config_type_origins;  /* struct origin_list */
-extern const struct config_type config_type_hosts;    /* struct host_list */
-extern const struct config_type config_type_proxies;  /* struct client_proxies */
-extern const struct config_type config_type_networks; /* struct networks */
-extern const struct config_type config_type_routes;   /* struct routes */
-extern const struct config_type config_type_ports;    /* struct ports */
-extern const struct config_type config_type_sources;  /* struct egress_sources */
-extern const struct config_type config_type_egress;   /* struct egress; none for "" */
+extern const struct config_type config_type_file;          /* char *: can be read; NULL for "" */
+extern const struct config_type config_type_origins;       /* struct origin_list */
+extern const struct config_type config_type_hosts;         /* struct host_list */
+extern const struct config_type config_type_proxies;       /* struct client_proxies */
+extern const struct config_type config_type_networks;      /* struct networks */
+extern const struct config_type config_type_routes;        /* struct routes */
+extern const struct config_type config_type_ports;         /* struct ports */
+extern const struct config_type config_type_sources;       /* struct egress_sources */
+extern const struct config_type config_type_egress;        /* struct egress; none for "" */
 
 /* Reports that @value is not what is @expected. Returns -EINVAL. */
 int config_refuse(const struct config_setting *setting, const struct config_value *value,

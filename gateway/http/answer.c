@@ -79,8 +79,8 @@ static void write_header(struct writer *writer, const char *name, const char *va
 	writer_put(writer, SV("\r\n"));
 }
 
-int http_answer_write(const struct http_answer *answer, size_t n_body, bool close,
-		      struct sv date, struct buffer *buffer)
+int http_answer_write(const struct http_answer *answer, size_t n_body, bool close, struct sv date,
+		      struct buffer *buffer)
 {
 	struct writer writer = writer_begin(buffer);
 

@@ -11,7 +11,7 @@
 #include "common/buffer.h"
 #include "common/sv.h"
 #include "gateway/http/coding.h"
-#include "gateway/wire.h"
+#include "gateway/wire/wire.h"
 
 struct http_exchange;
 

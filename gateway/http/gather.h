@@ -14,7 +14,7 @@ struct http_gather {
 	struct http_exchange *exchange;
 	struct buffer bytes; /* the head and the body */
 	size_t n_head;
-	size_t n_announced; /* of the body, by Content-Length; 0: not known */
+	size_t n_announced;          /* of the body, by Content-Length; 0: not known */
 	struct budget_charge charge; /* for the bytes */
 	size_t n_discarded;
 	bool cut;

@@ -176,8 +176,7 @@ void http_reader_give_idle(struct http_reader *reader,
 
 	for (connection = LIST_FIRST(&reader->live); connection; connection = next) {
 		next = LIST_NEXT(connection, in_reader);
-		if (may_be_given(connection) &&
-		    take(reader->options.userdata, connection->wire)) {
+		if (may_be_given(connection) && take(reader->options.userdata, connection->wire)) {
 			reader_connection_end(connection, READER_END_TAKEN);
 		}
 	}

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "gateway/bind.h"
+#include "gateway/listener/bind.h"
 
 /* The supervisor's end. */
 

@@ -5,7 +5,7 @@
  * ends of the binder (control.h).
  */
 #include "gateway/config/config.h"
-#include "gateway/listening.h"
+#include "gateway/listener/listening.h"
 #include "gateway/process/control.h"
 #include "gateway/process/sockets.h"
 

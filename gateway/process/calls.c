@@ -150,7 +150,7 @@ static int allow(scmp_filter_ctx filter, const char *name)
 static int allow_some(scmp_filter_ctx filter)
 {
 	static const unsigned long ioctls[] = {FIONREAD, FIONBIO,      FIOCLEX,
-					      TCGETS,   SIOCGIFINDEX, SIOCGIFNAME};
+					       TCGETS,   SIOCGIFINDEX, SIOCGIFNAME};
 	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				 SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 

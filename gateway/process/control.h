@@ -20,7 +20,7 @@
 
 #include "common/address.h"
 #include "common/macro.h"
-#include "gateway/bind.h"
+#include "gateway/listener/bind.h"
 
 enum {
 	CONTROL_PROTOCOL = 2,

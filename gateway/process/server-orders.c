@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/door.h"
+#include "gateway/process/door.h"
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"

@@ -10,7 +10,7 @@
 #include <sys/prctl.h>
 
 #include "gateway/descriptors.h"
-#include "gateway/door.h"
+#include "gateway/process/door.h"
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/sv.h"
-#include "gateway/bind-unix.h"
+#include "gateway/listener/bind-unix.h"
 
 /* All sockets of one place. */
 struct bound {

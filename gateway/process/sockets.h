@@ -16,7 +16,7 @@
  *           those of that name. Those that no such listener has asked for take the place of all
  *           addresses that may be given: where to listen is written in the manager's own file then
  */
-#include "gateway/bind.h"
+#include "gateway/listener/bind.h"
 
 struct sockets;
 

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 struct process_state {
-	unsigned generation;           /* control.h; does not change */
+	unsigned generation; /* control.h; does not change */
 	/* Of a retired server: the generation that accepts connections now; -1: none. */
 	atomic_int successor;
 	atomic_bool is_draining;       /* no new sessions: /healthz answers 503 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * WebSocket server of a worker: frames (ws/frames.h) on wires (gateway/wire.h). It is given wires
+ * WebSocket server of a worker: frames (ws/frames.h) on wires (wire/wire.h). It is given wires
  * whose handshake has already been checked (ws/upgrade.h).
  *
  * connection  one WebSocket; it exists from `opened` until `closed`
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "common/sv.h"
-#include "gateway/wire.h"
+#include "gateway/wire/wire.h"
 
 struct ws_server;
 struct ws_connection;

@@ -361,8 +361,7 @@ static void note_login(struct stream *stream)
 	if (sees_login(stream)) {
 		stream->login_result = login_received(&stream->login, &stream->scan, item,
 						      &stream->login_condition);
-		stream->logged_in =
-			stream->logged_in || stream->login_result == LOGIN_SUCCEEDED;
+		stream->logged_in = stream->logged_in || stream->login_result == LOGIN_SUCCEEDED;
 	}
 	if (is_sasl && sv_eq(item->name, SV("success"))) {
 		stream->succeeded = stream->succeeded || item->ns == NS_SASL;

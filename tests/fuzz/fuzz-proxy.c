@@ -4,11 +4,11 @@
  * the header does not count. Of a header that is taken, the one that the gateway would write for
  * the same client is taken, too, and gives the same client.
  *
- * covers: gateway/proxy-in.c gateway/upstream/proxy-header.c
+ * covers: gateway/listener/proxy-in.c gateway/upstream/proxy-header.c
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "gateway/proxy-in.h"
+#include "gateway/listener/proxy-in.h"
 #include "gateway/upstream/proxy-header.h"
 
 static enum proxy_in_result parse(struct sv bytes, struct proxy_in *ret_header)

@@ -46,7 +46,7 @@ EXPLAINED = os.path.join(ROOT, "tests", "mutate", "explained.txt")
 LIBRARY = "tests/libtested.so"
 # Not engines, because they read a clock or a socket, but full of decisions.
 BESIDE = ["common/due.c", "common/turn.c", "common/watch.c", "gateway/bosh/waits.c", "gateway/http/date.c",
-          "gateway/http/fixed.c", "gateway/http/reader-request.c", "gateway/tls-controls.c", "gateway/wire-receive.c",
+          "gateway/http/fixed.c", "gateway/http/reader-request.c", "gateway/tls-controls.c", "gateway/wire/receive.c",
           "gateway/ws/receive.c", "gateway/xmpp/gather.c", "gateway/xmpp/keepalive.c"]
 
 FILE_MUTANTS_MIN = 3

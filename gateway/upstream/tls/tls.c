@@ -262,8 +262,7 @@ static int offer_session(SSL *ssl)
 static int connection_prepare(struct tls_store *store, const struct tls_policy *policy, SSL *ssl)
 {
 	/* An address is not allowed there (RFC 6066, 3). */
-	if (!domain_is_address(policy->domain) &&
-	    !SSL_set_tlsext_host_name(ssl, policy->domain)) {
+	if (!domain_is_address(policy->domain) && !SSL_set_tlsext_host_name(ssl, policy->domain)) {
 		return -ENOMEM;
 	}
 	/* Unlike the other functions, this one returns 0 for success. */

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/random.h"
+#include "common/watch.h"
+#include "gateway/wire/state.h"
+#include "policy/client.h"
+
+enum {
+	EVENTS = 64,
+	SECOND_MS = 1000,
+};
+
+/* Events. */
+
+static void tell_written(struct wire *wire)
+{
+	if (wire->user && wire->callbacks->written) {
+		wire->callbacks->written(wire->user);
+	}
+}
+
+/* The callbacks may close the wire, whose `user` is then NULL. `ready` may give it to another
+ * thread, so nothing may follow that. */
+static void on_turn(struct turn_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, turn);
+	bool has_room = wire->has_room, is_ready = wire->is_ready;
+
+	wire->has_room = wire->is_ready = false;
+	if (has_room && wire_flush(wire)) {
+		tell_written(wire);
+	}
+	if (is_ready && wire->user) {
+		wire->callbacks->ready(wire->user);
+	}
+}
+
+/* Nothing may follow, as above. */
+static void take_turn(struct wire *wire)
+{
+	struct turn *turn = wire->hub->options.turn;
+
+	if (turn) {
+		turn_add(turn, &wire->turn);
+	} else {
+		on_turn(&wire->turn);
+	}
+}
+
+static void on_due(struct due_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, due);
+	bool wakes = wire->wakes;
+	bool is_late = wire->is_late && !wakes && !turn_waits(&wire->turn);
+
+	if (wakes && wire->hub->options.turn) {
+		/* It is not to be charged with what came before: the loop may have slept. */
+		turn_begin(wire->hub->options.turn);
+	}
+	/* Before what may wake it again: bytes that cannot be sent. */
+	wire->wakes = false;
+	bool is_written = wire_flush(wire);
+
+	if (wire->is_late && !is_late) {
+		/* `ready` may set a new deadline, and it may give the wire away. */
+		due_queue_add(&wire->hub->due, &wire->due);
+	}
+	if (is_written) {
+		tell_written(wire);
+	}
+	if (wakes && wire->user) {
+		wire->is_ready = true;
+		take_turn(wire);
+		return;
+	}
+	if (is_late && wire->user && wire->is_late) {
+		wire->is_late = false;
+		wire->callbacks->late(wire->user);
+	}
+}
+
+static void on_event(struct wire *wire, uint32_t events)
+{
+	if (wire->fd < 0) {
+		return;
+	}
+	wire->is_ready = wire->is_ready || events & ~(uint32_t)EPOLLOUT;
+	wire->has_room = wire->has_room || events & EPOLLOUT;
+
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		wire->hung_up = true;
+	}
+	if (wire->tls) {
+		wire->is_ready = wire->is_ready || wire->tls->wants_write;
+		wire->tls->drained = false;
+		wire->tls->wants_write = false;
+	}
+	take_turn(wire);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct wire_hub *hub = CONTAINER_OF(poll, struct wire_hub, poll);
+	struct epoll_event ready[EVENTS];
+	int n = epoll_wait(hub->epoll_fd, ready, EVENTS, 0);
+
+	(void)status;
+	(void)events;
+	if (hub->options.turn) {
+		turn_begin(hub->options.turn);
+	}
+	for (int i = 0; i < n; i++) {
+		on_event(ready[i].data.ptr, ready[i].events);
+	}
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	wire_deadline_tick(CONTAINER_OF(timer, struct wire_hub, timer));
+}
+
+static void free_pumps(struct wire_pumps *pumps)
+{
+	struct wire_pump *pump;
+
+	while ((pump = LIST_FIRST(pumps))) {
+		LIST_REMOVE(pump, in_hub);
+		free(pump);
+	}
+}
+
+/* Frees the wires that were closed in this iteration of the loop, and their pumps. */
+static void reap(struct wire_hub *hub)
+{
+	struct wire *wire;
+
+	while ((wire = LIST_FIRST(&hub->dead))) {
+		LIST_REMOVE(wire, in_hub);
+		free(wire);
+	}
+	free_pumps(&hub->dead_pumps);
+}
+
+static void on_reap(uv_check_t *check)
+{
+	reap(CONTAINER_OF(check, struct wire_hub, reap));
+}
+
+/* Wires. */
+
+int wire_new(int fd, const struct address *peer, struct wire **ret_wire)
+{
+	struct wire *wire = calloc(1, sizeof(*wire));
+
+	if (!wire) {
+		return -ENOMEM;
+	}
+	wire->fd = fd;
+	wire->peer = *peer;
+	*ret_wire = wire;
+	return 0;
+}
+
+int wire_new_again(int fd, const struct wire_peer *peer, struct wire **ret_wire)
+{
+	int r = wire_new(fd, &peer->address, ret_wire);
+
+	if (r == 0) {
+		(*ret_wire)->is_secure = peer->is_secure;
+		(*ret_wire)->idle_s = (uint16_t)peer->idle_s;
+	}
+	return r;
+}
+
+struct wire_peer wire_describe(const struct wire *wire)
+{
+	return (struct wire_peer){
+		.address = wire->peer, .is_secure = wire->is_secure, .idle_s = wire->idle_s};
+}
+
+int wire_join(struct wire *wire, struct wire_hub *hub)
+{
+	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET, .data.ptr = wire};
+
+	if (epoll_ctl(hub->epoll_fd, EPOLL_CTL_ADD, wire->fd, &event) < 0) {
+		return -errno;
+	}
+	wire->hub = hub;
+	wire->wants_write = false;
+	turn_item_init(&wire->turn, client_hash(client_key(&wire->peer), hub->secret), on_turn);
+	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
+	wire_set_deadline(wire, wire->deadline);
+	if (wire->ahead.n || wire->lost || wire_tls_has_bytes(wire)) {
+		wire_wake(wire);
+	}
+	return 0;
+}
+
+void wire_leave(struct wire *wire)
+{
+	assert(wire_waiting(wire) == 0);
+	wire_settle(wire);
+	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
+	wire->deadline = wire_deadline_left(wire);
+	wire_deadline_forget(wire);
+	due_queue_remove(&wire->hub->due, &wire->due);
+	wire_skip_turn(wire);
+	LIST_REMOVE(wire, in_hub);
+	wire->hub = NULL;
+}
+
+/* Creating and ending the hub. */
+
+static void on_unwatched(uv_handle_t *handle)
+{
+	free(CONTAINER_OF((uv_poll_t *)handle, struct wire_hub, poll));
+}
+
+/* On failure it closes the descriptor and frees @hub, now or when its handle has been closed. */
+static int watch(struct wire_hub *hub)
+{
+	int r = uv_poll_init(hub->options.loop, &hub->poll, hub->epoll_fd);
+
+	if (r < 0) {
+		close(hub->epoll_fd);
+		free(hub);
+		return r;
+	}
+	r = watch_start(&hub->poll, UV_READABLE, on_poll);
+	if (r < 0) {
+		close(hub->epoll_fd);
+		uv_close((uv_handle_t *)&hub->poll, on_unwatched);
+	}
+	return r;
+}
+
+int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_hub)
+{
+	struct wire_hub *hub = calloc(1, sizeof(*hub));
+
+	if (!hub) {
+		return -ENOMEM;
+	}
+	hub->options = *options;
+	hub->tick = 1;
+	hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int r = hub->epoll_fd < 0 ? -errno : random_bytes(&hub->secret, sizeof(hub->secret));
+
+	if (r < 0) {
+		if (hub->epoll_fd >= 0) {
+			close(hub->epoll_fd);
+		}
+		free(hub);
+		return r;
+	}
+	r = watch(hub);
+	if (r < 0) {
+		return r;
+	}
+	uv_timer_init(options->loop, &hub->timer);
+	uv_check_init(options->loop, &hub->reap);
+	due_queue_init(&hub->due, options->loop, on_due);
+	unsigned second = options->second_ms ? options->second_ms : SECOND_MS;
+
+	uv_timer_start(&hub->timer, on_tick, second, second);
+	uv_check_start(&hub->reap, on_reap);
+	*ret_hub = hub;
+	return 0;
+}
+
+bool wire_hub_has_events(const struct wire_hub *hub)
+{
+	return poll(&(struct pollfd){.fd = hub->epoll_fd, .events = POLLIN}, 1, 0) > 0;
+}
+
+void wire_hub_close(struct wire_hub *hub)
+{
+	struct wire *wire;
+
+	if (!hub) {
+		return;
+	}
+	while ((wire = LIST_FIRST(&hub->wires))) {
+		wire_close(wire);
+	}
+	due_queue_close(&hub->due);
+	uv_close((uv_handle_t *)&hub->poll, NULL);
+	uv_close((uv_handle_t *)&hub->timer, NULL);
+	uv_close((uv_handle_t *)&hub->reap, NULL);
+}
+
+struct wire_hub *wire_hub_free(struct wire_hub *hub)
+{
+	if (!hub) {
+		return NULL;
+	}
+	reap(hub);
+	free_pumps(&hub->pumps);
+	close(hub->epoll_fd);
+	free(hub);
+	return NULL;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Internals of wires. Users include wire.h.
+ *
+ * hub.c       the hub: wires come and go, events, the loop
+ * wire.c      what a wire sends, and its end
+ * receive.c   what it receives
+ * socket.c    its socket, and when its user is called
+ * deadline.c  deadlines, in a wheel of seconds
+ * tls.c       bytes that go through TLS
+ * pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
+ */
+#include <sys/epoll.h>
+#include <sys/queue.h>
+
+#include "common/buffer.h"
+#include "common/due.h"
+#include "common/turn.h"
+#include "gateway/tls-controls.h"
+#include "gateway/wire/wire.h"
+
+enum {
+	WIRE_EVENTS = EPOLLIN | EPOLLRDHUP,
+	/* A deadline stands in the slot of the second in which to look at it again. Most deadlines
+	 * are replaced before that, which then costs one assignment. */
+	WIRE_SLOTS = 128,
+	/* RFC 8446, 5.1: the largest payload of a record. */
+	WIRE_RECORD_MAX = 16384,
+};
+
+/* What a wire has beside if it speaks TLS. */
+struct wire_tls {
+	SSL_CTX *context; /* until the handshake begins */
+	SSL *ssl;         /* from then on */
+	struct tls_controls controls;
+	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
+	bool is_at_end : 1;   /* the socket has ended */
+	bool wants_write : 1; /* reading goes on when the socket takes more */
+};
+
+/* Between @outer, which speaks TLS, and @inner, one end of a pair of sockets. */
+struct wire_pump {
+	LIST_ENTRY(wire_pump) in_hub; /* or in the hub's list of dead pumps */
+	struct wire_hub *hub;
+	struct wire *outer, *inner; /* NULL: it has ended */
+	bool is_input_over;         /* `outer` sends no more */
+};
+
+LIST_HEAD(wire_pumps, wire_pump);
+
+struct wire {
+	struct wire_hub *hub; /* NULL: it belongs to none */
+	const struct wire_callbacks *callbacks;
+	void *user;
+	LIST_ENTRY(wire) in_hub; /* or in the hub's list of dead wires */
+	LIST_ENTRY(wire) in_slot;
+	struct due_item due;
+	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
+	struct turn_item turn;
+	struct buffer out;
+	struct blob *tail; /* what waits behind `out`; NULL: nothing */
+	size_t n_tail_sent;
+	struct wire_tls *tls; /* NULL: clear text */
+	struct address peer;
+	int fd;                       /* -1: closed or given away */
+	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot. Outside of a hub: seconds */
+	uint32_t n_discarded;
+	uint32_t lingers_until; /* a tick */
+	uint16_t idle_s;
+	bool hung_up : 1;
+	bool wakes : 1;       /* `ready` is due */
+	bool is_ready : 1;    /* `ready` is to be called when it has its turn */
+	bool has_room : 1;    /* the kernel takes more: what waits is sent when it has its turn */
+	bool is_late : 1;     /* `late` is due, unless a new deadline is set */
+	bool wants_write : 1; /* the epoll reports when the kernel takes more */
+	bool ended : 1;       /* FIN is sent */
+	bool broken : 1;      /* nothing can be sent any more */
+	bool lost : 1;        /* received bytes are missing: nothing can be read any more */
+	bool copies : 1;      /* the kernel does not discard for this socket */
+	bool is_secure : 1;   /* what wire_is_secure() says */
+	bool is_silent : 1;   /* the hub's `closed` is not called for it */
+};
+
+LIST_HEAD(wires, wire);
+
+struct wire_hub {
+	struct wire_hub_options options;
+	struct wires wires, dead;
+	struct wires slots[WIRE_SLOTS];
+	uint64_t secret; /* which clients are one crowd */
+	uint32_t tick;   /* begins with 1 */
+	int epoll_fd;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	uv_check_t reap;
+	struct due_queue due;
+	struct wire_pumps pumps, dead_pumps;
+	struct wire *fetcher; /* the wire of `fetched`; NULL: none */
+	struct sv fetched;    /* what it has fetched and not taken, in `bytes` */
+	char bytes[WIRE_PEEK_MAX];
+	char record[WIRE_RECORD_MAX]; /* the one that is being written */
+};
+
+/* As recv(2) and sendmsg(2), without EINTR. */
+ssize_t wire_receive(struct wire *wire, char *data, size_t size, int flags);
+ssize_t wire_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts);
+
+/* Whether the epoll reports when the socket takes more. */
+void wire_want_write(struct wire *wire, bool wants);
+
+/* The wire is not in the hub any more; its memory stays until events that the epoll has already
+ * reported have been passed over. */
+void wire_bury(struct wire *wire);
+
+/* Takes NULL; returns NULL. */
+struct wire_tls *wire_tls_free(struct wire_tls *tls);
+
+/* Moves what @wire has fetched and not taken out of its hub's buffer. */
+void wire_settle(struct wire *wire);
+/* Drops it. */
+void wire_forget_ahead(struct wire *wire);
+
+/* Consumes up to @n bytes of the socket. Returns as recv(2). */
+ssize_t wire_discard(struct wire *wire, size_t n);
+
+/* Reads up to @size bytes from inside TLS. With fewer than @size there are no more now. */
+enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n);
+
+/* Returns how many bytes OpenSSL has taken; those that follow have to be given again, in the same
+ * order. */
+size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts,
+			 bool *ret_is_broken);
+
+/* Sends close_notify. Returns false if it has to wait for the socket; then to be called again. */
+bool wire_tls_end(struct wire *wire);
+
+/* Whether the client sends too many TLS messages without data. */
+bool wire_tls_is_flooded(const struct wire *wire);
+
+/* Whether there are, or may be, bytes that the epoll does not report. */
+bool wire_tls_has_bytes(const struct wire *wire);
+
+/* Nothing need be done any more for what has happened. */
+static inline void wire_skip_turn(struct wire *wire)
+{
+	if (wire->hub->options.turn) {
+		turn_remove(wire->hub->options.turn, &wire->turn);
+	}
+	wire->is_ready = wire->has_room = false;
+}
+
+/* Sends what waits. Returns whether anything was sent. */
+bool wire_flush(struct wire *wire);
+
+/* A second has passed: wires whose deadline has come are added to the due queue. */
+void wire_deadline_tick(struct wire_hub *hub);
+
+void wire_deadline_forget(struct wire *wire);
+
+/* The seconds until the deadline, at least one; 0: there is none. */
+uint32_t wire_deadline_left(const struct wire *wire);

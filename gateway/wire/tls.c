@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/tls-errors.h"
+#include "gateway/wire/state.h"
+
+/* The socket, as OpenSSL sees it. OpenSSL's own kind writes without MSG_NOSIGNAL, and asks the
+ * kernel once more after it has got less than it asked for. */
+
+static struct wire *wire_of(BIO *bio)
+{
+	return BIO_get_data(bio);
+}
+
+static int on_bio_read(BIO *bio, char *data, int size)
+{
+	struct wire *wire = wire_of(bio);
+	struct wire_tls *tls = wire->tls;
+
+	BIO_clear_retry_flags(bio);
+	if (tls_controls_are_too_many(&tls->controls)) {
+		errno = EPROTO;
+		return -1;
+	}
+	/* The end of a connection may have been reported with its last bytes. */
+	if (tls->drained && !wire->hung_up) {
+		BIO_set_retry_read(bio);
+		errno = EAGAIN;
+		return -1;
+	}
+	ssize_t n = wire_receive(wire, data, (size_t)size, 0);
+
+	/* What arrives from now on is reported by the epoll. */
+	tls->drained = n > 0 ? n < size : n < 0 && errno == EAGAIN;
+	tls->is_at_end = n == 0;
+	if (n < 0 && errno == EAGAIN) {
+		BIO_set_retry_read(bio);
+	}
+	return (int)n;
+}
+
+static int on_bio_write(BIO *bio, const char *data, int n)
+{
+	struct wire *wire = wire_of(bio);
+	const struct iovec part = {(char *)data, (size_t)n};
+
+	BIO_clear_retry_flags(bio);
+	ssize_t r = wire_transmit(wire, &part, 1);
+
+	if (r < 0 && errno == EAGAIN) {
+		BIO_set_retry_write(bio);
+	}
+	return (int)r;
+}
+
+static long on_bio_control(BIO *bio, int command, long number, void *pointer)
+{
+	(void)number;
+	(void)pointer;
+	return command == BIO_CTRL_FLUSH ||
+	       (command == BIO_CTRL_EOF && wire_of(bio)->tls->is_at_end);
+}
+
+static BIO_METHOD *method;
+
+static void make_method(void)
+{
+	BIO_METHOD *made = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "wire");
+
+	if (made && BIO_meth_set_read(made, on_bio_read) &&
+	    BIO_meth_set_write(made, on_bio_write) && BIO_meth_set_ctrl(made, on_bio_control)) {
+		method = made;
+	}
+}
+
+static BIO *bio_new(struct wire *wire)
+{
+	static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+	BIO *bio = CRYPTO_THREAD_run_once(&once, make_method) && method ? BIO_new(method) : NULL;
+
+	if (bio) {
+		BIO_set_data(bio, wire);
+		BIO_set_init(bio, 1);
+	}
+	return bio;
+}
+
+/* The beginning and the end. */
+
+int wire_expect_tls(struct wire *wire, SSL_CTX *context)
+{
+	wire->tls = calloc(1, sizeof(*wire->tls));
+	if (!wire->tls) {
+		return -ENOMEM;
+	}
+	SSL_CTX_up_ref(context);
+	wire->tls->context = context;
+	return 0;
+}
+
+bool wire_expects_tls(const struct wire *wire)
+{
+	return wire->tls && wire->tls->context;
+}
+
+struct wire_tls *wire_tls_free(struct wire_tls *tls)
+{
+	if (tls) {
+		SSL_CTX_free(tls->context);
+		SSL_free(tls->ssl);
+		free(tls);
+	}
+	return NULL;
+}
+
+static int begin(struct wire *wire)
+{
+	struct wire_tls *tls = wire->tls;
+	SSL *ssl = SSL_new(tls->context);
+	BIO *bio = ssl ? bio_new(wire) : NULL;
+
+	if (!bio) {
+		SSL_free(ssl);
+		tls_errors_clear();
+		return -ENOMEM;
+	}
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
+	tls_controls_watch(&tls->controls, ssl);
+	tls->ssl = ssl;
+	SSL_CTX_free(tls->context);
+	tls->context = NULL;
+	return 0;
+}
+
+SSL *wire_ssl(const struct wire *wire)
+{
+	return wire->tls ? wire->tls->ssl : NULL;
+}
+
+/* Results. */
+
+/* @r is what the operation returned. Empties OpenSSL's error queue. */
+static enum wire_result result_of(struct wire *wire, int r)
+{
+	struct wire_tls *tls = wire->tls;
+	int error = SSL_get_error(tls->ssl, r);
+
+	tls_errors_clear();
+	switch (error) {
+	case SSL_ERROR_WANT_READ:
+		return wire->broken ? WIRE_BROKEN : WIRE_AGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		tls->wants_write = true;
+		wire_want_write(wire, true);
+		return WIRE_AGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		wire->hung_up = true;
+		return WIRE_ENDED;
+	default:
+		wire->hung_up = true;
+		return WIRE_BROKEN;
+	}
+}
+
+/* Describes why the handshake failed; the text is static. */
+static const char *reason_of(const struct wire_tls *tls, int r, int error)
+{
+	unsigned long code = ERR_peek_error();
+	long verified = SSL_get_verify_result(tls->ssl);
+	const char *reason = ERR_reason_error_string(code);
+
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+		return X509_verify_cert_error_string(verified);
+	}
+	if (reason) {
+		return reason;
+	}
+	if (r < 0 && error) {
+		reason = strerrordesc_np(error);
+	}
+	return reason ? reason : "the client closed the connection within the handshake";
+}
+
+enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
+{
+	struct wire_tls *tls = wire->tls;
+
+	if (!tls->ssl && begin(wire) < 0) {
+		*ret_reason = "out of memory";
+		return WIRE_BROKEN;
+	}
+	tls_errors_clear();
+	errno = 0;
+	int r = SSL_do_handshake(tls->ssl);
+	int error = errno;
+	int wanted = SSL_get_error(tls->ssl, r);
+	/* OpenSSL empties its queue at the next call. */
+	const char *reason = reason_of(tls, r, error);
+
+	if (r == 1) {
+		wire->is_secure = true;
+		return WIRE_OK;
+	}
+	if (wanted == SSL_ERROR_WANT_READ || wanted == SSL_ERROR_WANT_WRITE) {
+		return result_of(wire, r);
+	}
+	tls_errors_clear();
+	wire->hung_up = true;
+	*ret_reason = reason;
+	return WIRE_BROKEN;
+}
+
+/* Receiving. */
+
+enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
+{
+	enum wire_result result = WIRE_OK;
+	size_t n_read = 0;
+
+	while (n_read < size && result == WIRE_OK) {
+		size_t n = 0;
+
+		tls_errors_clear();
+		int r = SSL_read_ex(wire->tls->ssl, data + n_read, size - n_read, &n);
+
+		n_read += n;
+		result = r == 1 ? WIRE_OK : result_of(wire, r);
+	}
+	*ret_n = n_read;
+	return n_read ? WIRE_OK : result;
+}
+
+/* Sending. */
+
+/* Gathers what follows the first @n_skipped bytes of @parts, up to a record. */
+static struct sv gather(struct wire_hub *hub, const struct iovec *parts, size_t n_parts,
+			size_t n_skipped)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_parts && n < WIRE_RECORD_MAX; i++) {
+		struct sv part = {parts[i].iov_base, parts[i].iov_len};
+		size_t n_over = n_skipped < part.n ? n_skipped : part.n;
+
+		n_skipped -= n_over;
+		part = sv_first(sv_skip(part, n_over), WIRE_RECORD_MAX - n);
+		if (part.n) {
+			memcpy(hub->record + n, part.data, part.n);
+			n += part.n;
+		}
+	}
+	return (struct sv){hub->record, n};
+}
+
+size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts,
+			 bool *ret_is_broken)
+{
+	size_t n_sent = 0;
+	struct sv record;
+
+	*ret_is_broken = false;
+	while ((record = gather(wire->hub, parts, n_parts, n_sent)).n) {
+		size_t n = 0;
+
+		tls_errors_clear();
+		int r = SSL_write_ex(wire->tls->ssl, record.data, record.n, &n);
+
+		if (r != 1) {
+			enum wire_result result = result_of(wire, r);
+
+			*ret_is_broken = result != WIRE_AGAIN;
+			break;
+		}
+		n_sent += n;
+	}
+	return n_sent;
+}
+
+bool wire_tls_end(struct wire *wire)
+{
+	struct wire_tls *tls = wire->tls;
+
+	if (!SSL_is_init_finished(tls->ssl)) {
+		return true;
+	}
+	tls_errors_clear();
+	int r = SSL_shutdown(tls->ssl);
+
+	return r >= 0 || result_of(wire, r) != WIRE_AGAIN;
+}
+
+bool wire_tls_is_flooded(const struct wire *wire)
+{
+	return wire->tls && tls_controls_are_too_many(&wire->tls->controls);
+}
+
+bool wire_tls_has_bytes(const struct wire *wire)
+{
+	return wire->tls && wire->tls->ssl &&
+	       (SSL_has_pending(wire->tls->ssl) || !wire->tls->drained);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/wire/state.h"
+
+/* The user. */
+
+void wire_set_user(struct wire *wire, const struct wire_callbacks *callbacks, void *user)
+{
+	wire->callbacks = callbacks;
+	wire->user = user;
+}
+
+const struct address *wire_peer(const struct wire *wire)
+{
+	return &wire->peer;
+}
+
+void wire_set_peer(struct wire *wire, const struct address *peer)
+{
+	assert(!wire->hub);
+	wire->peer = *peer;
+}
+
+bool wire_is_secure(const struct wire *wire)
+{
+	return wire->is_secure;
+}
+
+void wire_set_secure(struct wire *wire)
+{
+	wire->is_secure = true;
+}
+
+unsigned wire_idle(const struct wire *wire)
+{
+	return wire->idle_s;
+}
+
+void wire_set_idle(struct wire *wire, unsigned seconds)
+{
+	wire->idle_s = (uint16_t)seconds;
+}
+
+bool wire_is_hung_up(const struct wire *wire)
+{
+	return wire->hung_up;
+}
+
+/* Closing. */
+
+void wire_bury(struct wire *wire)
+{
+	struct wire_hub *hub = wire->hub;
+
+	wire_deadline_forget(wire);
+	wire_forget_ahead(wire);
+	due_queue_remove(&hub->due, &wire->due);
+	wire_skip_turn(wire);
+	LIST_REMOVE(wire, in_hub);
+	LIST_INSERT_HEAD(&hub->dead, wire, in_hub);
+	wire->fd = -1;
+	wire->user = NULL;
+	buffer_deinit(&wire->out);
+	wire->tail = blob_unref(wire->tail);
+	wire->tls = wire_tls_free(wire->tls);
+}
+
+struct wire *wire_close(struct wire *wire)
+{
+	if (!wire) {
+		return NULL;
+	}
+	struct wire_hub *hub = wire->hub;
+
+	if (hub) {
+		/* Where a duplicate of the descriptor is open, closing this one does not do it: the
+		 * epoll would go on to report events of a wire that is freed. */
+		epoll_ctl(hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
+	}
+	close(wire->fd);
+	if (!hub) {
+		buffer_deinit(&wire->ahead);
+		wire_tls_free(wire->tls);
+		free(wire);
+		return NULL;
+	}
+	if (wire_tls_is_flooded(wire) && hub->options.flooded) {
+		hub->options.flooded(hub->options.userdata, &wire->peer);
+	}
+	wire_bury(wire);
+	if (!wire->is_silent) {
+		hub->options.closed(hub->options.userdata, &wire->peer);
+	}
+	return NULL;
+}
+
+/* Sending. */
+
+static struct sv tail_of(const struct wire *wire)
+{
+	return wire->tail ? sv_skip(blob_sv(wire->tail), wire->n_tail_sent) : SV_EMPTY;
+}
+
+size_t wire_waiting(const struct wire *wire)
+{
+	return wire->out.n + tail_of(wire).n;
+}
+
+/* Nobody will read what waits. */
+static void give_up(struct wire *wire)
+{
+	buffer_deinit(&wire->out);
+	wire->tail = blob_unref(wire->tail);
+	wire->hung_up = true;
+	wire->broken = true;
+	wire_wake(wire);
+}
+
+static size_t transmit_tls(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	bool is_broken;
+	size_t n = wire_tls_transmit(wire, parts, n_parts, &is_broken);
+
+	if (is_broken) {
+		give_up(wire);
+	}
+	return n;
+}
+
+/* Returns how many bytes the kernel, or OpenSSL, has taken. */
+static size_t transmit(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	if (wire_ssl(wire)) {
+		return transmit_tls(wire, parts, n_parts);
+	}
+	ssize_t n = wire_transmit(wire, parts, n_parts);
+
+	if (n < 0 && errno != EAGAIN) {
+		give_up(wire);
+	}
+	return n > 0 ? (size_t)n : 0;
+}
+
+static struct iovec part_of(struct sv view)
+{
+	return (struct iovec){(char *)view.data, view.n};
+}
+
+static void drop_sent(struct wire *wire, size_t n_sent)
+{
+	size_t n_out = n_sent < wire->out.n ? n_sent : wire->out.n;
+
+	buffer_consume(&wire->out, n_out);
+	wire->n_tail_sent += n_sent - n_out;
+	if (wire->tail && tail_of(wire).n == 0) {
+		wire->tail = blob_unref(wire->tail);
+	}
+}
+
+/* Sends what waits. Returns whether anything was sent. */
+bool wire_flush(struct wire *wire)
+{
+	const struct iovec parts[] = {part_of(buffer_sv(&wire->out)), part_of(tail_of(wire))};
+
+	if (wire_waiting(wire) == 0) {
+		return false;
+	}
+	size_t n = transmit(wire, parts, ARRAY_LENGTH(parts));
+
+	if (wire->broken) {
+		return false;
+	}
+	drop_sent(wire, n);
+	wire_want_write(wire, wire_waiting(wire) > 0);
+	return n > 0;
+}
+
+/* Copies the tail, so that more can be queued behind it. */
+static int flatten(struct wire *wire)
+{
+	int r = wire->tail ? buffer_append_sv(&wire->out, tail_of(wire)) : 0;
+
+	wire->tail = blob_unref(wire->tail);
+	return r;
+}
+
+/* Queues @parts without the first @n_sent bytes. */
+static int queue(struct wire *wire, const struct iovec *parts, size_t n_parts, size_t n_sent)
+{
+	int r = flatten(wire);
+
+	for (size_t i = 0; r == 0 && i < n_parts; i++) {
+		size_t n = parts[i].iov_len;
+		size_t n_skipped = n_sent < n ? n_sent : n;
+
+		n_sent -= n_skipped;
+		r = n > n_skipped ? buffer_append(&wire->out, (char *)parts[i].iov_base + n_skipped,
+						  n - n_skipped)
+				  : 0;
+	}
+	return r;
+}
+
+static size_t length_of(const struct iovec *parts, size_t n_parts)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_parts; i++) {
+		n += parts[i].iov_len;
+	}
+	return n;
+}
+
+int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	size_t n = 0;
+
+	if (!wire->broken && wire_waiting(wire) == 0) {
+		n = transmit(wire, parts, n_parts);
+	}
+	if (wire->broken || n == length_of(parts, n_parts)) {
+		return 0;
+	}
+	wire_want_write(wire, true);
+	return queue(wire, parts, n_parts, n);
+}
+
+int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)
+{
+	struct iovec all[WIRE_PARTS_MAX + 1];
+	size_t n_head = length_of(parts, n_parts), n = 0;
+
+	assert(n_parts <= WIRE_PARTS_MAX);
+	for (size_t i = 0; i < n_parts; i++) {
+		all[i] = parts[i];
+	}
+	all[n_parts] = part_of(body ? blob_sv(body) : SV_EMPTY);
+	if (!wire->broken && wire_waiting(wire) == 0) {
+		n = transmit(wire, all, n_parts + 1);
+	}
+	if (wire->broken || n == n_head + all[n_parts].iov_len) {
+		blob_unref(body);
+		return 0;
+	}
+	int r = queue(wire, parts, n_parts, n);
+
+	wire->tail = body;
+	wire->n_tail_sent = n > n_head ? n - n_head : 0;
+	wire_want_write(wire, true);
+	return r;
+}
+
+int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	if (wire_waiting(wire) == 0 && length_of(parts, n_parts) > WIRE_LATER_MAX) {
+		return wire_send(wire, parts, n_parts);
+	}
+	int r = wire->broken ? 0 : queue(wire, parts, n_parts, 0);
+
+	if (r == 0 && wire->out.n && !wire->wants_write) {
+		due_queue_add(&wire->hub->due, &wire->due);
+	}
+	return r;
+}
+
+/* Lingering. */
+
+/* Returns false when the wire is closed. */
+static bool linger_on(struct wire *wire)
+{
+	ssize_t n = 1;
+
+	if (wire->broken) {
+		wire_close(wire);
+		return false;
+	}
+	if (wire_waiting(wire) == 0 && !wire->ended && (!wire_ssl(wire) || wire_tls_end(wire))) {
+		wire->ended = true;
+		shutdown(wire->fd, SHUT_WR);
+	}
+	while (n > 0 && wire->n_discarded < WIRE_LINGER_MAX) {
+		n = wire_discard(wire, WIRE_LINGER_MAX);
+		wire->n_discarded += n > 0 ? (uint32_t)n : 0;
+	}
+	if (n >= 0 || errno != EAGAIN) {
+		/* A client that has closed its side may still read. */
+		if (n == 0 && wire_waiting(wire)) {
+			return true;
+		}
+		wire_close(wire);
+		return false;
+	}
+	return true;
+}
+
+static void on_lingering(void *user)
+{
+	linger_on(user);
+}
+
+/* What is written renews the deadline, up to the end of all patience. */
+static void set_linger_deadline(struct wire *wire)
+{
+	uint32_t now = wire->hub->tick;
+	uint32_t left = wire->lingers_until > now ? wire->lingers_until - now : 1;
+	uint32_t seconds = wire_waiting(wire) ? WIRE_DRAIN_S : WIRE_LINGER_S;
+
+	wire_set_deadline(wire, seconds < left ? seconds : left);
+}
+
+static void on_lingering_written(void *user)
+{
+	struct wire *wire = user;
+
+	if (wire->hub->tick >= wire->lingers_until) {
+		wire_close(wire);
+		return;
+	}
+	set_linger_deadline(wire);
+	linger_on(wire);
+}
+
+static void on_lingered(void *user)
+{
+	wire_close(user);
+}
+
+static const struct wire_callbacks lingering = {
+	.ready = on_lingering,
+	.written = on_lingering_written,
+	.late = on_lingered,
+};
+
+void wire_linger(struct wire *wire)
+{
+	wire_set_user(wire, &lingering, wire);
+	wire_flush(wire);
+	wire->lingers_until = wire->hub->tick + WIRE_DRAIN_MAX_S;
+	set_linger_deadline(wire);
+	linger_on(wire);
+}

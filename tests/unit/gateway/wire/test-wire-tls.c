@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: MIT */
+/* A wire that speaks TLS, with a client of OpenSSL's at the other end of a pair of sockets. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "tests/unit/failmalloc.h"
+#include "gateway/http/date.h"
+#include "gateway/listener/secured.h"
+#include "tests/unit/gateway/upstream/tls-case.h"
+#include "gateway/wire/state.h"
+
+enum {
+	TURNS_MAX = 20000,
+	SECOND_MS = 10,
+	LONG = 1024 * 1024, /* more than the pair takes at once */
+};
+
+static char ok[] = "ok", bye[] = "bye";
+
+static struct {
+	uv_loop_t loop;
+	struct wire_hub *hub;
+	struct http_date date;
+	struct secured *secured;
+	struct address peer;
+	struct identity identity;
+	SSL_CTX *context, *clients;
+	SSL *client;
+	int theirs;
+	struct wire *wire;
+	unsigned n_ready, n_written, n_closed, n_failed;
+	const char *reason;
+} one;
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	assert_true(address_same_host(peer, &one.peer));
+	one.n_closed++;
+}
+
+static void on_ready(void *user)
+{
+	(void)user;
+	one.n_ready++;
+}
+
+static void on_written(void *user)
+{
+	(void)user;
+	one.n_written++;
+}
+
+static const struct wire_callbacks callbacks = {.ready = on_ready, .written = on_written};
+
+static void on_done(void *userdata, struct wire *wire)
+{
+	(void)userdata;
+	one.wire = wire;
+	wire_set_user(wire, &callbacks, &one);
+	if (wire_join(wire, one.hub) < 0) {
+		one.wire = wire_close(wire);
+	}
+}
+
+static void on_failed(void *userdata, const struct wire *wire, const char *reason)
+{
+	(void)userdata;
+	(void)wire;
+	one.reason = reason;
+	one.n_failed++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	one.theirs = -1;
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
+								 .closed = on_closed,
+								 .second_ms = SECOND_MS},
+				      &one.hub),
+			 0);
+	assert_int_equal(secured_new(&(struct secured_options){.hub = one.hub,
+							       .date = &one.date,
+							       .done = on_done,
+							       .failed = on_failed},
+				     &one.secured),
+			 0);
+	one.identity = identity_new(&(struct identity_spec){.name = "front"});
+	one.context = server_new(&one.identity, NULL, 0);
+	SSL_CTX_set_mode(one.context, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					      SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(one.context, 1);
+	SSL_CTX_set_options(one.context, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_RENEGOTIATION);
+	one.clients = SSL_CTX_new(TLS_client_method());
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	wire_hub_close(one.hub);
+	one.secured = secured_free(one.secured);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	one.hub = wire_hub_free(one.hub);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	SSL_free(one.client);
+	SSL_CTX_free(one.clients);
+	SSL_CTX_free(one.context);
+	identity_free(&one.identity);
+	if (one.theirs >= 0) {
+		close(one.theirs);
+	}
+	return 0;
+}
+
+static void connect_pair(int ret_fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ret_fds), 0);
+	one.theirs = ret_fds[1];
+}
+
+/* Accepts a connection that has not sent anything. */
+static void accept_one(unsigned timeout_s)
+{
+	struct wire *wire;
+	int fds[2];
+
+	connect_pair(fds);
+	assert_int_equal(wire_new(fds[0], &one.peer, &wire), 0);
+	assert_int_equal(wire_expect_tls(wire, one.context), 0);
+	assert_true(wire_expects_tls(wire) && !wire_is_secure(wire));
+	assert_int_equal(secured_adopt(one.secured, wire, timeout_s), 0);
+}
+
+static void turn(void)
+{
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+}
+
+static void turn_until(const unsigned *counter, unsigned n)
+{
+	for (int i = 0; i < TURNS_MAX && *counter < n; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(*counter, n);
+}
+
+static void make_client(int version)
+{
+	one.client = SSL_new(one.clients);
+	assert_int_equal(SSL_set_max_proto_version(one.client, version), 1);
+	assert_int_equal(SSL_set_fd(one.client, one.theirs), 1);
+	SSL_set_connect_state(one.client);
+}
+
+static void shake(int version)
+{
+	accept_one(60);
+	make_client(version);
+	for (int i = 0; i < TURNS_MAX && (!one.wire || SSL_do_handshake(one.client) != 1); i++) {
+		(void)SSL_do_handshake(one.client);
+		turn();
+	}
+	assert_non_null(one.wire);
+	assert_true(wire_is_secure(one.wire));
+	assert_false(wire_expects_tls(one.wire));
+	turn();
+	one.n_ready = 0;
+}
+
+static void say(const char *text)
+{
+	assert_int_equal(SSL_write(one.client, text, (int)strlen(text)), strlen(text));
+}
+
+static void assert_peek(size_t n_max, const char *expected)
+{
+	struct sv bytes;
+
+	assert_int_equal(wire_peek(one.wire, n_max, &bytes), WIRE_OK);
+	assert_int_equal(bytes.n, strlen(expected));
+	assert_memory_equal(bytes.data, expected, bytes.n);
+}
+
+static void peek_and_take(int version)
+{
+	struct sv bytes;
+	char rest[8];
+	size_t n;
+
+	shake(version);
+	assert_int_equal(wire_peek(one.wire, 10, &bytes), WIRE_AGAIN);
+	say("hello");
+	say(" world");
+	turn_until(&one.n_ready, 1);
+	assert_peek(3, "hel");
+	assert_peek(100, "hello world");
+	assert_peek(100, "hello world");
+	assert_int_equal(wire_peek(one.wire, 100, &bytes), WIRE_OK);
+	wire_take(one.wire, 6);
+	/* Still there for who peeked. */
+	assert_memory_equal(bytes.data, "hello world", 11);
+	assert_peek(100, "world");
+	assert_int_equal(wire_read(one.wire, rest, 2, &n), WIRE_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(wire_read(one.wire, rest, sizeof(rest), &n), WIRE_OK);
+	assert_int_equal(n, 3);
+	assert_memory_equal(rest, "rld", 3);
+	assert_int_equal(wire_read(one.wire, rest, sizeof(rest), &n), WIRE_AGAIN);
+	assert_int_equal(n, 0);
+	/* Nothing is kept for an idle wire. */
+	assert_null(one.wire->ahead.data);
+}
+
+static void test_peek_and_take(void **state)
+{
+	(void)state;
+	peek_and_take(TLS1_3_VERSION);
+}
+
+static void test_peek_and_take_12(void **state)
+{
+	(void)state;
+	peek_and_take(TLS1_2_VERSION);
+}
+
+/* Records that arrive byte by byte, with the socket between the client and the wire. */
+static void test_bytes_one_by_one(void **state)
+{
+	char record[256];
+	size_t n_record = 0, n = 0;
+	char text[16];
+	BIO *into = BIO_new(BIO_s_mem());
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	BIO_up_ref(into);
+	SSL_set0_wbio(one.client, into);
+	say("slow");
+	n_record = (size_t)BIO_read(into, record, sizeof(record));
+	for (size_t i = 0; i + 1 < n_record; i++) {
+		assert_int_equal(send(one.theirs, record + i, 1, 0), 1);
+		turn();
+		assert_int_equal(wire_read(one.wire, text, sizeof(text), &n), WIRE_AGAIN);
+	}
+	assert_int_equal(send(one.theirs, record + n_record - 1, 1, 0), 1);
+	turn();
+	assert_int_equal(wire_read(one.wire, text, sizeof(text), &n), WIRE_OK);
+	assert_int_equal(n, 4);
+	BIO_free(into);
+}
+
+/* More than the kernel takes: it waits, and comes whole and in order. */
+static void test_long_answers(void **state)
+{
+	static unsigned char bytes[LONG];
+	static char received[64 * 1024];
+	struct iovec parts[3] = {{bytes, 1}, {bytes + 1, 20000}, {bytes + 20001, LONG - 20001}};
+	size_t at = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LONG; i++) {
+		bytes[i] = (unsigned char)(i * 7);
+	}
+	shake(TLS1_3_VERSION);
+	assert_int_equal(wire_send(one.wire, parts, 3), 0);
+	assert_true(wire_waiting(one.wire) > 0);
+	assert_int_equal(wire_send(one.wire, &(struct iovec){bytes, 5}, 1), 0);
+	for (int i = 0; i < TURNS_MAX && at < LONG + 5; i++) {
+		int n = SSL_read(one.client, received, sizeof(received));
+
+		for (int j = 0; j < n; j++, at++) {
+			assert_int_equal((unsigned char)received[j],
+					 (unsigned char)((at < LONG ? at : at - LONG) * 7));
+		}
+		turn();
+	}
+	assert_int_equal(at, LONG + 5);
+	assert_int_equal(wire_waiting(one.wire), 0);
+	assert_true(one.n_written > 0);
+}
+
+static void test_the_client_ends(void **state)
+{
+	struct sv bytes;
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	say("bye");
+	SSL_shutdown(one.client);
+	turn();
+	assert_peek(100, "bye");
+	wire_take(one.wire, 3);
+	assert_int_equal(wire_peek(one.wire, 100, &bytes), WIRE_ENDED);
+	assert_true(wire_is_hung_up(one.wire));
+	/* It may still be answered. */
+	assert_int_equal(wire_send(one.wire, &(struct iovec){ok, 2}, 1), 0);
+	assert_int_equal(wire_waiting(one.wire), 0);
+}
+
+static void test_the_client_is_gone(void **state)
+{
+	struct sv bytes;
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	say("last");
+	close(one.theirs);
+	one.theirs = -1;
+	turn();
+	assert_true(wire_is_hung_up(one.wire));
+	assert_peek(100, "last");
+	wire_take(one.wire, 4);
+	assert_int_equal(wire_peek(one.wire, 100, &bytes), WIRE_ENDED);
+}
+
+static void test_garbage_breaks_it(void **state)
+{
+	struct sv bytes;
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	assert_int_equal(send(one.theirs, "no record at all", 16, 0), 16);
+	turn();
+	assert_int_equal(wire_peek(one.wire, 100, &bytes), WIRE_BROKEN);
+	assert_true(wire_is_hung_up(one.wire));
+}
+
+static void test_linger(void **state)
+{
+	char text[8];
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	assert_int_equal(wire_send_later(one.wire, &(struct iovec){bye, 3}, 1), 0);
+	wire_linger(one.wire);
+	turn();
+	assert_int_equal(SSL_read(one.client, text, sizeof(text)), 3);
+	assert_int_equal(SSL_read(one.client, text, sizeof(text)), 0);
+	assert_int_equal(SSL_get_error(one.client, 0), SSL_ERROR_ZERO_RETURN);
+	close(one.theirs);
+	one.theirs = -1;
+	turn_until(&one.n_closed, 1);
+}
+
+/* Another hub meets the bytes that have been decrypted already. */
+static void test_moves(void **state)
+{
+	(void)state;
+	shake(TLS1_3_VERSION);
+	say("hello world");
+	turn_until(&one.n_ready, 1);
+	assert_peek(5, "hello");
+	wire_leave(one.wire);
+	assert_int_equal(wire_join(one.wire, one.hub), 0);
+	turn_until(&one.n_ready, 2);
+	assert_peek(100, "hello world");
+}
+
+static void flood(unsigned n_updates)
+{
+	for (unsigned i = 0; i < n_updates; i++) {
+		char text[8];
+
+		assert_int_equal(SSL_key_update(one.client, SSL_KEY_UPDATE_REQUESTED), 1);
+		say("x");
+		turn();
+		(void)SSL_read(one.client, text, sizeof(text));
+	}
+}
+
+static void test_key_updates_are_bounded(void **state)
+{
+	char bytes[TLS_CONTROLS_MAX * 4];
+	enum wire_result result = WIRE_OK;
+	size_t n;
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	for (unsigned i = 0; i < TLS_CONTROLS_MAX; i++) {
+		flood(1);
+		assert_int_equal(wire_read(one.wire, bytes, sizeof(bytes), &n), WIRE_OK);
+	}
+	assert_int_equal(wire_read(one.wire, bytes, sizeof(bytes), &n), WIRE_AGAIN);
+	for (int i = 0; i < 3 && result != WIRE_BROKEN; i++) {
+		flood(1);
+		result = wire_read(one.wire, bytes, sizeof(bytes), &n);
+	}
+	assert_int_equal(result, WIRE_BROKEN);
+}
+
+/* The clear text for a library that wants a descriptor. */
+static void test_pump(void **state)
+{
+	static char bytes[LONG], received[64 * 1024];
+	size_t n_sent = 0, n_received = 0, n_answered = 0;
+	char text[8];
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	say("head");
+	turn_until(&one.n_ready, 1);
+	assert_peek(100, "head");
+	int fd = wire_into_fd(one.wire);
+
+	assert_true(fd >= 0);
+	turn();
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 4);
+	/* Both directions at a time, with more than fits. */
+	for (int i = 0; i < TURNS_MAX && (n_received < LONG || n_answered < LONG); i++) {
+		int n = n_sent < LONG ? SSL_write(one.client, bytes, LONG / 64) : 0;
+
+		n_sent += n > 0 ? (size_t)n : 0;
+		(void)!send(fd, bytes, n_answered < LONG ? LONG / 64 : 0, MSG_NOSIGNAL);
+		turn();
+		ssize_t r = recv(fd, received, sizeof(received), 0);
+
+		n_received += r > 0 ? (size_t)r : 0;
+		n = SSL_read(one.client, received, sizeof(received));
+		n_answered += n > 0 ? (size_t)n : 0;
+	}
+	assert_true(n_received >= LONG && n_answered >= LONG);
+	/* The end of one side is passed on, and with the other one it is over. */
+	SSL_shutdown(one.client);
+	for (int i = 0; i < TURNS_MAX && recv(fd, received, sizeof(received), 0) != 0; i++) {
+		turn();
+	}
+	assert_int_equal(recv(fd, text, 1, 0), 0);
+	close(fd);
+	turn();
+	assert_false(LIST_EMPTY(&one.hub->wires)); /* it lingers */
+	close(one.theirs);
+	one.theirs = -1;
+	for (int i = 0; i < TURNS_MAX && !LIST_EMPTY(&one.hub->wires); i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	/* Who has the descriptor gives the seat back. */
+	assert_int_equal(one.n_closed, 0);
+}
+
+static void test_pump_of_a_client_that_is_gone(void **state)
+{
+	char text[8];
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	int fd = wire_into_fd(one.wire);
+
+	assert_true(fd >= 0);
+	close(one.theirs);
+	one.theirs = -1;
+	for (int i = 0; i < TURNS_MAX && recv(fd, text, 1, 0) != 0; i++) {
+		turn();
+	}
+	assert_int_equal(recv(fd, text, 1, 0), 0);
+	close(fd);
+	turn();
+}
+
+/* Handshakes that fail. */
+
+static void test_http_without_tls(void **state)
+{
+	char text[512];
+	size_t at = 0;
+	ssize_t n = 1;
+
+	(void)state;
+	accept_one(60);
+	assert_int_equal(send(one.theirs, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+	turn_until(&one.n_failed, 1);
+	assert_string_equal(one.reason, "HTTP without TLS");
+	for (int i = 0; i < TURNS_MAX && n != 0; i++) {
+		n = recv(one.theirs, text + at, sizeof(text) - 1 - at, 0);
+		at += n > 0 ? (size_t)n : 0;
+		turn();
+	}
+	text[at] = '\0';
+	const char *body = strstr(text, "\r\n\r\n") + 4;
+
+	assert_memory_equal(text, "HTTP/1.1 400 ", 13);
+	assert_int_equal(strtoul(strstr(text, "Content-Length: ") + 16, NULL, 10), strlen(body));
+}
+
+static void test_something_else(void **state)
+{
+	(void)state;
+	accept_one(60);
+	assert_int_equal(send(one.theirs, "<stream", 7, 0), 7);
+	turn_until(&one.n_closed, 1);
+	assert_string_equal(one.reason, "neither TLS nor HTTP");
+}
+
+static void test_silence(void **state)
+{
+	(void)state;
+	accept_one(1);
+	turn_until(&one.n_closed, 1);
+	assert_string_equal(one.reason, "no complete handshake in time");
+}
+
+static void test_a_handshake_that_stops(void **state)
+{
+	(void)state;
+	accept_one(1);
+	make_client(TLS1_3_VERSION);
+	(void)SSL_do_handshake(one.client);
+	turn_until(&one.n_closed, 1);
+	assert_string_equal(one.reason, "no complete handshake in time");
+}
+
+static void test_a_client_that_leaves(void **state)
+{
+	(void)state;
+	accept_one(60);
+	make_client(TLS1_3_VERSION);
+	(void)SSL_do_handshake(one.client);
+	turn();
+	shutdown(one.theirs, SHUT_WR);
+	turn_until(&one.n_closed, 1);
+	assert_string_equal(one.reason, "the client closed the connection within the handshake");
+}
+
+static void test_a_version_that_is_too_old(void **state)
+{
+	(void)state;
+	assert_int_equal(SSL_CTX_set_min_proto_version(one.context, TLS1_3_VERSION), 1);
+	accept_one(60);
+	make_client(TLS1_2_VERSION);
+	(void)SSL_do_handshake(one.client);
+	turn_until(&one.n_failed, 1);
+	assert_string_equal(one.reason, "unsupported protocol");
+	/* The client is told. */
+	turn();
+	assert_int_equal(SSL_do_handshake(one.client), -1);
+	assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+	ERR_clear_error();
+}
+
+/* One's own memory fails, wherever that may be. */
+static int run_without_memory(void *userdata)
+{
+	struct wire *wire = NULL;
+	int fds[2];
+
+	(void)userdata;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0) {
+		return -EIO;
+	}
+	int r = wire_new(fds[0], &one.peer, &wire);
+
+	if (r < 0) {
+		close(fds[0]);
+	}
+	r = r < 0 ? r : wire_expect_tls(wire, one.context);
+	r = r < 0 ? r : secured_adopt(one.secured, wire, 60);
+	if (r < 0) {
+		wire_close(wire);
+		close(fds[1]);
+		return r;
+	}
+	SSL *client = SSL_new(one.clients);
+	struct sv bytes;
+
+	one.wire = NULL;
+	SSL_set_fd(client, fds[1]);
+	SSL_set_connect_state(client);
+	for (int i = 0; i < 10 && !one.wire; i++) {
+		(void)SSL_do_handshake(client);
+		turn();
+	}
+	SSL_write(client, "hello", 5);
+	turn();
+	r = one.wire ? 0 : -EIO;
+	if (r == 0 && wire_peek(one.wire, 100, &bytes) == WIRE_BROKEN) {
+		r = -ENOMEM;
+	}
+	int fd = r == 0 ? wire_into_fd(one.wire) : r;
+
+	if (fd >= 0) {
+		close(fd);
+	} else {
+		one.wire = wire_close(one.wire);
+	}
+	turn();
+	SSL_free(client);
+	close(fds[1]);
+	for (int i = 0; i < 10; i++) {
+		turn();
+	}
+	return fd < 0 ? fd : 0;
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	failmalloc_each(run_without_memory, NULL, 6);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_peek_and_take),
+		TEST(test_peek_and_take_12),
+		TEST(test_bytes_one_by_one),
+		TEST(test_long_answers),
+		TEST(test_the_client_ends),
+		TEST(test_the_client_is_gone),
+		TEST(test_garbage_breaks_it),
+		TEST(test_linger),
+		TEST(test_moves),
+		TEST(test_key_updates_are_bounded),
+		TEST(test_pump),
+		TEST(test_pump_of_a_client_that_is_gone),
+		TEST(test_http_without_tls),
+		TEST(test_something_else),
+		TEST(test_silence),
+		TEST(test_a_handshake_that_stops),
+		TEST(test_a_client_that_leaves),
+		TEST(test_a_version_that_is_too_old),
+		TEST(test_no_memory),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

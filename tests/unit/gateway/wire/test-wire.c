@@ -1,0 +1,801 @@
+/* SPDX-License-Identifier: MIT */
+/* A wire on a real loop, over TCP and over a socket that does not discard in the kernel. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "gateway/wire/state.h"
+#include "tests/unit/failmalloc.h"
+
+enum {
+	TURNS_MAX = 10000,
+	SECOND_MS = 10,
+	PAUSE_MS = 50,
+	TRIES_MAX = 20,
+	/* More than the kernel takes at once. */
+	LONG = 16 * 1024 * 1024,
+};
+
+struct client {
+	struct wire *wire;
+	unsigned n_ready, n_written, n_late;
+	struct wire **to_close; /* in `ready` */
+	bool reads;
+	size_t n_read;
+};
+
+static struct {
+	uv_loop_t loop;
+	struct turn turn; /* of the hub in some tests */
+	struct wire_hub *hub;
+	struct address peer;
+	struct client clients[2];
+	int theirs[2];
+	unsigned n_closed;
+	int send_error; /* of all sockets; 0: none */
+} one;
+
+/* Takes the place of the C library's. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (one.send_error) {
+		errno = one.send_error;
+		return -1;
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	assert_ptr_equal(userdata, &one);
+	assert_true(address_same_host(peer, &one.peer));
+	one.n_closed++;
+}
+
+static void on_ready(void *user)
+{
+	struct client *client = user;
+	char bytes[64];
+	size_t n = sizeof(bytes);
+
+	client->n_ready++;
+	while (client->reads && n == sizeof(bytes) &&
+	       wire_read(client->wire, bytes, sizeof(bytes), &n) == WIRE_OK) {
+		client->n_read += n;
+	}
+	if (client->to_close) {
+		*client->to_close = wire_close(*client->to_close);
+	}
+}
+
+static void on_written(void *user)
+{
+	((struct client *)user)->n_written++;
+}
+
+static void on_late(void *user)
+{
+	((struct client *)user)->n_late++;
+}
+
+static const struct wire_callbacks callbacks = {on_ready, on_written, on_late};
+
+static void tcp_pair(int fds[2])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
+	fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fds[1], (struct sockaddr *)&address, n), 0);
+	fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	assert_true(fds[0] >= 0);
+	close(listener);
+}
+
+static void join(unsigned i, bool is_tcp)
+{
+	int fds[2];
+
+	if (is_tcp) {
+		tcp_pair(fds);
+	} else {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	}
+	one.theirs[i] = fds[1];
+	one.clients[i] = (struct client){0};
+	assert_int_equal(wire_new(fds[0], &one.peer, &one.clients[i].wire), 0);
+	wire_set_user(one.clients[i].wire, &callbacks, &one.clients[i]);
+	assert_int_equal(wire_join(one.clients[i].wire, one.hub), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	one.theirs[0] = one.theirs[1] = -1;
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	turn_init(&one.turn, &one.loop);
+	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
+								 .closed = on_closed,
+								 .userdata = &one,
+								 .second_ms = SECOND_MS},
+				      &one.hub),
+			 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	wire_hub_close(one.hub);
+	turn_close(&one.turn);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	one.hub = wire_hub_free(one.hub);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		if (one.theirs[i] >= 0) {
+			close(one.theirs[i]);
+		}
+	}
+	return 0;
+}
+
+static void say(unsigned i, const char *text)
+{
+	assert_int_equal(send(one.theirs[i], text, strlen(text), 0), strlen(text));
+}
+
+static void turn_until(const unsigned *counter, unsigned n)
+{
+	for (int i = 0; i < TURNS_MAX && *counter < n; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(*counter, n);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 3; i++) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+}
+
+/* What is peeked at stays; what is taken is gone; no event repeats without new bytes. */
+static void peek_and_take(bool is_tcp)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+	char rest[8];
+	size_t n;
+
+	join(0, is_tcp);
+	assert_int_equal(wire_peek(client->wire, 10, &bytes), WIRE_AGAIN);
+	say(0, "abcdef");
+	turn_until(&client->n_ready, 1);
+	turn();
+	assert_int_equal(client->n_ready, 1);
+	assert_int_equal(wire_peek(client->wire, 4, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("abcd")));
+	wire_take(client->wire, 3);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("def")));
+	assert_int_equal(wire_read(client->wire, rest, 2, &n), WIRE_OK);
+	assert_int_equal(n, 2);
+	say(0, "g");
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("fg")));
+	wire_wake(client->wire);
+	turn_until(&client->n_ready, 3);
+	assert_false(wire_is_hung_up(client->wire));
+	shutdown(one.theirs[0], SHUT_WR);
+	turn_until(&client->n_ready, 4);
+	assert_true(wire_is_hung_up(client->wire));
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_OK);
+	wire_take(client->wire, 2);
+	assert_int_equal(wire_peek(client->wire, WIRE_PEEK_MAX, &bytes), WIRE_ENDED);
+	wire_close(client->wire);
+	assert_int_equal(one.n_closed, 1);
+}
+
+static void test_peek_tcp(void **state)
+{
+	(void)state;
+	peek_and_take(true);
+}
+
+static void test_peek_copied(void **state)
+{
+	(void)state;
+	peek_and_take(false);
+}
+
+/* Reads all that the gateway sends, and compares it with a counting pattern. */
+static void receive_pattern(size_t n)
+{
+	static unsigned char bytes[64 * 1024];
+	size_t at = 0;
+
+	while (at < n) {
+		ssize_t r = recv(one.theirs[0], bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		for (ssize_t i = 0; i < r; i++) {
+			assert_int_equal(bytes[i], (unsigned char)((at + (size_t)i) * 7));
+		}
+		at += r > 0 ? (size_t)r : 0;
+		if (r <= 0) {
+			assert_int_equal(errno, EAGAIN);
+			uv_run(&one.loop, UV_RUN_NOWAIT);
+		}
+	}
+	assert_int_equal(recv(one.theirs[0], bytes, 1, MSG_DONTWAIT), -1);
+}
+
+static void test_send(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char *text = malloc(LONG);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < LONG; i++) {
+		text[i] = (unsigned char)(i * 7);
+	}
+	struct iovec parts[] = {{text, 5}, {text + 5, 0}, {text + 5, LONG - 10}};
+	struct iovec rest[] = {{text + LONG - 5, 2}, {text + LONG - 3, 3}};
+
+	join(0, true);
+	assert_int_equal(wire_send(client->wire, parts, 3), 0);
+	assert_in_range(wire_waiting(client->wire), 1, LONG - 11);
+	assert_int_equal(wire_send(client->wire, &rest[0], 1), 0);
+	assert_int_equal(wire_send_later(client->wire, &rest[1], 1), 0);
+	receive_pattern(LONG);
+	turn();
+	assert_int_equal(wire_waiting(client->wire), 0);
+	assert_true(client->n_written > 0);
+	free(text);
+}
+
+/* A body that the kernel does not take whole is kept by reference, and copied only when something
+ * else is sent behind it. */
+static void test_send_blob(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char head[10], end[5];
+	struct iovec parts[] = {{head, 4}, {head + 4, 6}};
+	struct iovec last = {end, sizeof(end)};
+	struct blob *body;
+
+	(void)state;
+	assert_int_equal(blob_new(LONG - sizeof(head) - sizeof(end), &body), 0);
+	for (size_t i = 0; i < LONG; i++) {
+		*(i < 10         ? (char *)&head[i]
+		  : i < LONG - 5 ? &body->data[i - 10]
+				 : (char *)&end[i - (LONG - 5)]) = (char)(unsigned char)(i * 7);
+	}
+	join(0, true);
+	blob_ref(body);
+	assert_int_equal(wire_send_blob(client->wire, parts, 2, body), 0);
+	assert_int_equal(body->n_refs, 2);
+	assert_in_range(wire_waiting(client->wire), 1, LONG - 16);
+	assert_int_equal(wire_send(client->wire, &last, 1), 0);
+	assert_int_equal(body->n_refs, 1);
+	receive_pattern(LONG);
+	blob_ref(body);
+	assert_int_equal(wire_send_blob(client->wire, NULL, 0, body), 0);
+	while (wire_waiting(client->wire)) {
+		char some[4096];
+
+		(void)!recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(body->n_refs, 1);
+	blob_unref(body);
+}
+
+/* Parts that are sent later go out together when the loop has polled. */
+static void test_send_later(void **state)
+{
+	struct client *client = &one.clients[0];
+	char ab[] = "ab";
+	struct iovec part = {ab, 2};
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
+	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), 4);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), MSG_DONTWAIT), -1);
+	turn_until(&client->n_written, 1);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), 0), 4);
+}
+
+/* What is large is sent at once, and nothing overtakes. */
+static void test_send_large_later(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char text[2 * WIRE_LATER_MAX + 3];
+	struct iovec most = {text, WIRE_LATER_MAX};
+	struct iovec more = {text + WIRE_LATER_MAX, WIRE_LATER_MAX + 1};
+	struct iovec last = {text + 2 * WIRE_LATER_MAX + 1, 2};
+	char some[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++) {
+		text[i] = (unsigned char)(i * 7);
+	}
+	join(0, true);
+	assert_int_equal(wire_send_later(client->wire, &most, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), WIRE_LATER_MAX);
+	assert_int_equal(wire_send_later(client->wire, &more, 1), 0);
+	assert_int_equal(wire_waiting(client->wire), 2 * WIRE_LATER_MAX + 1);
+	assert_int_equal(wire_send_later(client->wire, &last, 1), 0);
+	receive_pattern(sizeof(text));
+	turn();
+	assert_int_equal(wire_waiting(client->wire), 0);
+	assert_int_equal(wire_send_later(client->wire, &more, 1), 0);
+	assert_true(recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT) > 0);
+}
+
+/* A callback may close any wire, also one whose event is reported in the same turn. */
+static void test_close_each_other(void **state)
+{
+	(void)state;
+	join(0, true);
+	join(1, true);
+	one.clients[0].to_close = &one.clients[1].wire;
+	one.clients[1].to_close = &one.clients[0].wire;
+	say(0, "x");
+	say(1, "x");
+	turn_until(&one.n_closed, 1);
+	turn();
+	assert_int_equal(one.n_closed, 1);
+	assert_int_equal(one.clients[0].n_ready + one.clients[1].n_ready, 1);
+}
+
+/* The client reads the last answer although it sent more than was read, and is not waited for
+ * forever. */
+static void test_linger(void **state)
+{
+	char bye[] = "bye";
+	struct iovec part = {bye, 3};
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	say(0, "much that nobody reads");
+	turn_until(&one.clients[0].n_ready, 1);
+	assert_int_equal(wire_send_later(one.clients[0].wire, &part, 1), 0);
+	wire_linger(one.clients[0].wire);
+	assert_int_equal(recv(one.theirs[0], text, sizeof(text), MSG_WAITALL), 3);
+	say(0, "more");
+	turn();
+	assert_int_equal(one.n_closed, 0);
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.n_closed, 1);
+	/* One that does not close its side. */
+	join(0, true);
+	wire_linger(one.clients[0].wire);
+	turn_until(&one.n_closed, 2);
+}
+
+/* A client that reads slowly gets all of a long answer, however long that takes. */
+static void test_linger_drains(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct blob *body;
+	char some[256 * 1024];
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(blob_new(LONG, &body), 0);
+	memset(body->data, 'x', LONG);
+	join(0, true);
+	assert_int_equal(wire_send_blob(client->wire, NULL, 0, body), 0);
+	assert_true(wire_waiting(client->wire) > 0);
+	wire_linger(client->wire);
+	while (n < LONG) {
+		uint64_t until = uv_hrtime() + 2 * SECOND_MS * 1000000ull;
+		ssize_t r = recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
+
+		assert_true(r > 0 || (r < 0 && errno == EAGAIN));
+		n += r > 0 ? (size_t)r : 0;
+		/* The deadline of a connection that has nothing left to send would pass. */
+		while (n < LONG / 16 && uv_hrtime() < until) {
+			uv_run(&one.loop, UV_RUN_NOWAIT);
+		}
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.n_closed, 1);
+}
+
+/* Whether the hub's epoll watches anything of number @fd (proc(5), "fdinfo"). */
+static bool is_watched(int fd)
+{
+	char path[64], line[128];
+	bool is_there = false;
+	int number;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", one.hub->epoll_fd);
+	FILE *file = fopen(path, "re");
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		char *end = line;
+
+		if (strncmp(line, "tfd:", 4) == 0) {
+			number = (int)strtol(line + 4, &end, 10);
+			is_there = is_there || number == fd;
+		}
+	}
+	fclose(file);
+	return is_there;
+}
+
+/* A duplicate of the descriptor, in another process perhaps, keeps nothing in the epoll. */
+static void test_close_with_duplicate(void **state)
+{
+	struct wire *wire;
+
+	(void)state;
+	join(0, true);
+	wire = one.clients[0].wire;
+	int fd = wire->fd;
+	int duplicate = dup(fd);
+
+	assert_true(is_watched(fd));
+	wire_close(wire);
+	one.clients[0].wire = NULL;
+	assert_false(is_watched(fd));
+	say(0, "to nobody");
+	turn();
+	assert_int_equal(one.n_closed, 1);
+	close(duplicate);
+}
+
+/* Even if it reads now and then, there is an end to it. */
+static void test_linger_drains_for_so_long(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct wire *wire;
+	struct blob *body;
+	char some[256 * 1024];
+
+	(void)state;
+	assert_int_equal(blob_new(LONG, &body), 0);
+	memset(body->data, 'x', LONG);
+	join(0, true);
+	wire = client->wire;
+	assert_int_equal(wire_send_blob(wire, NULL, 0, body), 0);
+	wire_linger(wire);
+	assert_int_equal(wire->lingers_until, one.hub->tick + WIRE_DRAIN_MAX_S);
+	/* One second before that, it goes on. */
+	wire->lingers_until = one.hub->tick + 1;
+	wire->callbacks->written(wire);
+	assert_int_equal(one.n_closed, 0);
+	wire->lingers_until = one.hub->tick;
+	while (one.n_closed == 0) {
+		assert_int_not_equal(recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT), 0);
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+}
+
+static void test_linger_is_bounded(void **state)
+{
+	static const char some[64 * 1024];
+	size_t n = 0;
+
+	(void)state;
+	join(0, true);
+	wire_linger(one.clients[0].wire);
+	for (int i = 0; i < TURNS_MAX && one.n_closed == 0; i++) {
+		ssize_t r = send(one.theirs[0], some, sizeof(some), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(one.n_closed, 1);
+	assert_true(n >= WIRE_LINGER_MAX);
+}
+
+/* A deadline passes once; a new one replaces it; what has arrived meanwhile is told first. */
+static void test_deadline(void **state)
+{
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	client->reads = true;
+	wire_set_deadline(client->wire, 1);
+	wire_set_deadline(one.clients[1].wire, 1);
+	wire_set_deadline(one.clients[1].wire, WIRE_DEADLINE_MAX);
+	turn_until(&client->n_late, 1);
+	wire_set_deadline(client->wire, 300);
+	wire_set_deadline(client->wire, 1);
+	turn_until(&client->n_late, 2);
+	wire_set_deadline(client->wire, 1);
+	wire_set_deadline(client->wire, 0);
+	turn();
+	assert_int_equal(one.clients[1].n_late, 0);
+}
+
+static void test_into_fd(void **state)
+{
+	char text[8];
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&one.clients[0].n_ready, 1);
+	wire_take(one.clients[0].wire, 1);
+	int fd = wire_into_fd(one.clients[0].wire);
+
+	assert_true(fd >= 0);
+	turn();
+	assert_int_equal(recv(fd, text, sizeof(text), 0), 2);
+	assert_int_equal(one.n_closed, 0);
+	close(fd);
+}
+
+/* What is fetched has left the socket. What is not taken of it comes first at the next look. */
+static void test_fetch(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+	char rest[8];
+	size_t n;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_AGAIN);
+	say(0, "abcdef");
+	say(1, "xyz");
+	turn_until(&client->n_ready, 1);
+	turn_until(&one.clients[1].n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 4, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("abcd")));
+	assert_false(wire_is_whole(client->wire));
+	wire_take(client->wire, 4);
+	assert_true(wire_is_whole(client->wire));
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("ef")));
+	/* Another wire uses the same buffer of the hub. */
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("xyz")));
+	say(0, "gh");
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_fetch(client->wire, 3, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("efg")));
+	assert_int_equal(wire_peek(client->wire, 1, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("e")));
+	wire_take(client->wire, 1);
+	assert_int_equal(wire_read(client->wire, rest, sizeof(rest), &n), WIRE_OK);
+	assert_int_equal(n, 3);
+	assert_memory_equal(rest, "fgh", 3);
+	assert_true(wire_is_whole(client->wire));
+	assert_int_equal(wire_peek(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	assert_true(sv_eq(bytes, SV("xyz")));
+	shutdown(one.theirs[1], SHUT_WR);
+	turn_until(&one.clients[1].n_ready, 2);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_OK);
+	wire_take(one.clients[1].wire, 3);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_ENDED);
+}
+
+/* What was fetched goes with the wire to another hub, and with its descriptor. */
+static void test_fetch_and_leave(void **state)
+{
+	struct client *client = &one.clients[0];
+	char bytes[8] = {0};
+	struct sv fetched;
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 10, &fetched), WIRE_OK);
+	wire_leave(client->wire);
+	assert_int_equal(wire_join(client->wire, one.hub), 0);
+	turn_until(&client->n_ready, 2);
+	assert_int_equal(wire_fetch(client->wire, 10, &fetched), WIRE_OK);
+	assert_true(sv_eq(fetched, SV("abc")));
+	int fd = wire_into_fd(client->wire);
+
+	assert_true(fd >= 0);
+	say(0, "def");
+	for (size_t n = 0; n < 6;) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+		ssize_t r = recv(fd, bytes + n, sizeof(bytes) - n, MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_string_equal(bytes, "abcdef");
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	turn();
+	assert_int_equal(recv(one.theirs[0], bytes, sizeof(bytes), 0), 1);
+	close(fd);
+}
+
+/* Without memory for what was fetched, what follows it must not be read in its place. */
+static void test_fetch_without_memory(void **state)
+{
+	struct client *client = &one.clients[0];
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_OK);
+	failmalloc_arm(1, false);
+	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_AGAIN);
+	assert_int_equal(failmalloc_disarm(), 1);
+	say(0, "def");
+	turn();
+	assert_true(wire_is_hung_up(client->wire));
+	assert_int_equal(wire_peek(client->wire, 10, &bytes), WIRE_BROKEN);
+	assert_int_equal(wire_fetch(client->wire, 10, &bytes), WIRE_BROKEN);
+	assert_false(wire_is_whole(client->wire));
+	assert_int_equal(wire_into_fd(client->wire), -ENOMEM);
+}
+
+static void test_leave_and_join(void **state)
+{
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	join(0, true);
+	say(0, "abc");
+	turn_until(&client->n_ready, 1);
+	wire_set_deadline(client->wire, 1);
+	wire_leave(client->wire);
+	assert_int_equal(wire_join(client->wire, one.hub), 0);
+	/* What has arrived before is told again, and the deadline goes on. */
+	turn_until(&client->n_ready, 2);
+	turn_until(&client->n_late, 1);
+	wire_leave(client->wire);
+	wire_close(client->wire);
+	assert_int_equal(one.n_closed, 0);
+}
+
+/* A client that resets the connection: the sender learns of it by an event. */
+static void test_broken(void **state)
+{
+	struct linger reset = {.l_onoff = 1};
+	char x[] = "x";
+	struct iovec part = {x, 1};
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	setsockopt(one.theirs[0], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(one.theirs[0]);
+	one.theirs[0] = -1;
+	turn_until(&one.clients[0].n_ready, 1);
+	assert_true(wire_is_hung_up(one.clients[0].wire));
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_waiting(one.clients[0].wire), 0);
+	turn_until(&one.clients[0].n_ready, 2);
+	assert_true(wire_peek(one.clients[0].wire, 1, &bytes) >= WIRE_ENDED);
+}
+
+/* The kernel may refuse bytes of a connection that goes on: it has lost some, so it must not. */
+static void test_unsent(void **state)
+{
+	char ping[] = "ping";
+	const struct iovec part = {ping, 4};
+	struct sv bytes;
+
+	(void)state;
+	join(0, true);
+	join(1, true);
+	one.send_error = ENOBUFS;
+	assert_int_equal(wire_send(one.clients[0].wire, &part, 1), 0);
+	assert_int_equal(wire_send_later(one.clients[1].wire, &part, 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		turn_until(&one.clients[i].n_ready, 1);
+		assert_int_equal(wire_peek(one.clients[i].wire, 1, &bytes), WIRE_BROKEN);
+	}
+	one.send_error = 0;
+}
+
+/* What is sent when the kernel takes more is charged to the wire: megabytes take milliseconds. */
+static void test_room_is_charged(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char *zeros = calloc(1, LONG);
+
+	(void)state;
+	assert_non_null(zeros);
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	assert_int_equal(wire_send(client->wire, &(struct iovec){zeros, LONG}, 1), 0);
+	assert_true(wire_waiting(client->wire) > 0);
+	turn();
+	assert_int_equal(client->n_written, 0);
+	client->wire->turn.spent.us = 0;
+	while (wire_waiting(client->wire)) {
+		while (recv(one.theirs[0], zeros, LONG, MSG_DONTWAIT) > 0) {
+		}
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_true(client->n_written > 0);
+	assert_int_equal(client->n_ready, 0);
+	assert_true(client->wire->turn.spent.us > 0);
+	free(zeros);
+}
+
+/* A wire that is woken is not charged with the time in which the loop slept. Tried more than once,
+ * because the machine may be busy with something else. */
+static void test_woken_is_light(void **state)
+{
+	struct client *client = &one.clients[0];
+	uint32_t us = UINT32_MAX;
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	for (unsigned i = 1; i <= TRIES_MAX && us >= PAUSE_MS * 1000 / 2; i++) {
+		client->wire->turn.spent.us = one.turn.crowds[client->wire->turn.crowd].us = 0;
+		turn_begin(&one.turn);
+		uv_sleep(PAUSE_MS);
+		wire_wake(client->wire);
+		turn_until(&client->n_ready, i);
+		us = client->wire->turn.spent.us;
+	}
+	assert_in_range(us, 0, PAUSE_MS * 1000 / 2 - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_peek_tcp, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_peek_copied, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_blob, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_large_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_drains, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_drains_for_so_long, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_with_duplicate, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_into_fd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch_and_leave, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch_without_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_room_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
