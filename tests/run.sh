@@ -8,8 +8,8 @@
 #     --fast    without the benchmark and the rounds under the sanitizers
 #     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
 #               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
-#               not 30 through three; and, once, the tests in tests/long, which make Debians of their own: packages, a container's
-#               image, Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests
+#               not 30 through three; and, once, the tests in tests/long: Firefox and WebKit, and what makes Debians of its own:
+#               packages, a container's image, Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests
 #               under clang's UndefinedBehaviorSanitizer, some sessions under valgrind; clang-tidy, cppcheck and gcc read the source
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
@@ -20,8 +20,8 @@ PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libss
 	libexpat1-dev libuv1-dev libidn2-dev libseccomp-dev uthash-dev zlib1g-dev ca-certificates
 	libcmocka-dev libpurple-dev libgloox-dev prosody ejabberd nginx-light haproxy apache2-bin caddy chromium openssl libxml2-utils iproute2
 	microsocks tinyproxy libfaketime prometheus fail2ban python3 mandoc zsh systemd'
-# For the tests of packages and for valgrind, 350 MB more.
-PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg'
+# For the tests of packages and of other browsers, and for valgrind, 800 MB more.
+PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg firefox-esr webkit2gtk-driver xvfb'
 PACKAGES_CLANG='clang llvm'
 # Under ThreadSanitizer in every run. With --long it is all unit tests, and all files with a test of several workers.
 THREAD_UNITS='budget census log-queue log-writer resolver-shared throttle'
@@ -243,7 +243,7 @@ say 'Conformance and interoperability'
 # shellcheck disable=SC2086  # two words
 node_tests "$ROOT/build-test/gateway/doab" 4 $limit $soak build-soak
 if [ -n "$is_long" ] && [ -z "$files" ]; then
-	say 'Packages, a container, Debian 13, valgrind'
+	say 'Other browsers, packages, a container, Debian 13, valgrind'
 	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
 	say 'What clang-tidy, cppcheck and gcc find in the source'
 	part sh tests/check/run.sh

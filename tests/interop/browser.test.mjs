@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
-import { createRequire } from 'node:module';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { client } from '@xmpp/client';
 import './clients/globals.mjs';
@@ -11,36 +9,18 @@ import { keepPicture, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
+import { startStropheSite, talkToItself } from '../support/strophe-site.mjs';
 import { freePort, patiently, stopAll } from '../support/util.mjs';
 
-const STROPHE = path.join(path.dirname(createRequire(import.meta.url).resolve('strophe.js/package.json')), 'dist/strophe.umd.min.js');
-const PAGE = '<!doctype html><meta charset="utf-8"><title>Another origin</title><script src="/strophe.js"></script><body>';
 const TIMEOUT = { timeout: patiently(60000) };
 let prosody;
 let doab;
 let browser;
 let site;
 
-// A web site of its own: an origin that is not the gateway's.
-async function startSite() {
-	const server = http.createServer((request, response) => {
-		const isScript = request.url === '/strophe.js';
-		response.writeHead(200, { 'Content-Type': isScript ? 'text/javascript' : 'text/html' });
-		response.end(isScript ? readFileSync(STROPHE) : PAGE);
-	});
-	await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-	return {
-		origin: `http://127.0.0.1:${server.address().port}`,
-		stop: () => new Promise((resolve) => {
-			server.close(resolve);
-			server.closeAllConnections();
-		}),
-	};
-}
-
 before(async () => {
 	prosody = await Prosody.start();
-	site = await startSite();
+	site = await startStropheSite();
 	doab = await Doab.start({ workers: 2, domains: { ...prosody.domains,
 		'denied.test': { deny: true }, 'gone.test': { gone: true } } });
 	browser = await startBrowser(['--host-resolver-rules=MAP plain.test 127.0.0.1']);
@@ -55,25 +35,6 @@ async function newPage(options) {
 	page.on('pageerror', (error) => page.problems.push(String(error)));
 	page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
 	return page;
-}
-
-// Runs in the page: logs in with strophe.js, sends itself a message, and resolves with what came back.
-function talkToItself({ url, jid, password }) {
-	return new Promise((resolve, reject) => {
-		const { Strophe, $msg } = window;
-		const connection = new Strophe.Connection(url);
-		connection.connect(jid, password, (status, reason) => {
-			if (status === Strophe.Status.CONNECTED) {
-				connection.addHandler((stanza) => {
-					resolve({ jid: connection.jid, body: stanza.querySelector('body').textContent });
-					connection.disconnect();
-				}, null, 'message');
-				connection.send($msg({ to: connection.jid, type: 'chat' }).c('body').t('from afar ä漢😀'));
-			} else if (status === Strophe.Status.CONNFAIL || status === Strophe.Status.AUTHFAIL) {
-				reject(new Error(`status ${status}: ${reason}`));
-			}
-		});
-	});
 }
 
 for (const transport of ['bosh', 'websocket']) {

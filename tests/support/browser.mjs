@@ -5,7 +5,7 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 
 const EXECUTABLE = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../build-test/screenshots', import.meta.url));
+export const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../build-test/screenshots', import.meta.url));
 
 // @args: more of its switches.
 export async function startBrowser(args = []) {
