@@ -55,22 +55,11 @@ static const struct sv known_names[HTTP_KNOWN_COUNT] = {
 
 /* Bytes. */
 
-static bool is_alphanumeric(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* RFC 9110, 5.6.2. */
-static bool is_token_byte(unsigned char c)
-{
-	return is_alphanumeric(c) || c == '-' || (c && strchr("!#$%&'*+.^_`|~", c));
-}
-
 static size_t token_length(struct sv text)
 {
 	size_t n = 0;
 
-	while (n < text.n && is_token_byte((unsigned char)text.data[n])) {
+	while (n < text.n && http_is_token_byte((unsigned char)text.data[n])) {
 		n++;
 	}
 	return n;
@@ -95,14 +84,10 @@ static bool has_control(struct sv text)
 		}
 		i += sizeof(word);
 	}
-	for (; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.data[i];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f) {
-			return true;
-		}
+	while (i < text.n && http_is_value_byte((unsigned char)text.data[i])) {
+		i++;
 	}
-	return false;
+	return i < text.n;
 }
 
 static struct http_span span_of(struct sv part, const char *bytes)
@@ -114,75 +99,6 @@ static enum http_head_result fail(struct http_head *head, enum http_fault fault)
 {
 	head->fault = fault;
 	return HTTP_HEAD_FAULT;
-}
-
-/* Paths and targets. */
-
-/* @path without slashes at its end. */
-static struct sv without_slash(struct sv path)
-{
-	while (path.n > 1 && path.data[path.n - 1] == '/') {
-		path.n--;
-	}
-	return path;
-}
-
-bool http_path_eq(struct sv path, struct sv known)
-{
-	size_t i = 0;
-
-	path = path.n ? without_slash(path) : SV("/");
-	known = without_slash(known);
-	for (size_t j = 0; j < known.n; i++, j++) {
-		if (i >= path.n || path.data[i] != known.data[j]) {
-			return false;
-		}
-		while (path.data[i] == '/' && i + 1 < path.n && path.data[i + 1] == '/') {
-			i++;
-		}
-	}
-	return i == path.n;
-}
-
-bool http_target_split(struct sv target, struct sv *ret_path, struct sv *ret_authority)
-{
-	size_t n_scheme = 0;
-	struct sv rest = target;
-
-	*ret_authority = SV_EMPTY;
-	if (sv_eq_nocase(sv_first(target, 7), SV("http://"))) {
-		n_scheme = 7;
-	} else if (sv_eq_nocase(sv_first(target, 8), SV("https://"))) {
-		n_scheme = 8;
-	}
-	if (n_scheme) {
-		rest = sv_skip(target, n_scheme);
-		size_t slash = sv_find(rest, '/'), query = sv_find(rest, '?');
-		size_t n = slash < query ? slash : query;
-
-		*ret_authority = sv_first(rest, n);
-		rest = (struct sv){rest.data + n, rest.n - n};
-		if (ret_authority->n == 0) {
-			return false;
-		}
-	} else if (!sv_eq(target, SV("*")) && (target.n == 0 || target.data[0] != '/')) {
-		return false;
-	}
-	*ret_path = sv_first(rest, sv_find(rest, '?'));
-	return true;
-}
-
-/* RFC 9112, 3.2: a host, and perhaps a port. An address in brackets has colons of its own. */
-static bool is_host(struct sv host)
-{
-	for (size_t i = 0; i < host.n; i++) {
-		unsigned char c = (unsigned char)host.data[i];
-
-		if (!is_alphanumeric(c) && (!c || !strchr("-._~%!$&'()*+;=:[]", c))) {
-			return false;
-		}
-	}
-	return true;
 }
 
 /* The beginning of the connection. */
@@ -253,7 +169,7 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 		return fail(head, HTTP_FAULT_METHOD);
 	}
 	if (n < bytes.n && (bytes.data[n] < ' ' || bytes.data[n] == 0x7f) &&
-	    bytes.data[n] != '\r') {
+	    bytes.data[n] != '\r' && bytes.data[n] != '\t') {
 		return alien(head, HTTP_ALIEN_UNKNOWN);
 	}
 	if (n == 0 || (n < bytes.n && bytes.data[n] != ' ' && !may_end)) {
@@ -264,22 +180,51 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 
 /* Lines. */
 
+/* RFC 9110, 2.5: a higher minor version is served as the highest that is known. */
 static enum http_head_result read_version(struct http_head *head, struct sv version)
 {
-	if (!sv_eq(version, SV("HTTP/1.1")) && !sv_eq(version, SV("HTTP/1.0"))) {
+	static const struct sv name = {"HTTP/", 5};
+	struct sv digits = sv_skip(version, name.n);
+
+	if (!sv_starts_with(version, name) || digits.n != 3 || digits.data[0] < '0' ||
+	    digits.data[0] > '9' || digits.data[1] != '.' || digits.data[2] < '0' ||
+	    digits.data[2] > '9') {
+		return fail(head, HTTP_FAULT_REQUEST_LINE);
+	}
+	if (digits.data[0] != '1') {
 		return fail(head, HTTP_FAULT_VERSION);
 	}
-	head->minor = version.data[7] == '0' ? 0 : 1;
+	head->minor = digits.data[2] == '0' ? 0 : 1;
 	return HTTP_HEAD_MORE;
+}
+
+/* Reads @target in the form that @method takes. */
+static bool read_target(struct http_head *head, const char *bytes, struct sv method,
+			struct sv target)
+{
+	struct sv path, authority;
+
+	if (sv_eq(method, SV("CONNECT"))) {
+		head->path = span_of(sv_first(target, 0), bytes);
+		return http_target_is_tunnel(target);
+	}
+	if (!http_target_split(target, &path, &authority) || !http_host_is_valid(authority) ||
+	    !http_escapes_are_valid(path) ||
+	    (sv_eq(path, SV("*")) && !sv_eq(method, SV("OPTIONS")))) {
+		return false;
+	}
+	head->path = span_of(path, bytes);
+	head->authority = authority.n ? span_of(authority, bytes) : (struct http_span){0, 0};
+	head->is_escaped = sv_find(path, '%') < path.n;
+	return true;
 }
 
 static enum http_head_result read_request_line(struct http_head *head, const char *bytes,
 					       struct sv line)
 {
-	size_t n_method = sv_find(line, ' ');
-	struct sv rest = sv_skip(line, n_method + 1);
+	struct sv method = sv_first(line, sv_find(line, ' '));
+	struct sv rest = sv_skip(line, method.n + 1);
 	struct sv target = sv_first(rest, sv_find(rest, ' '));
-	struct sv path, authority;
 
 	if (target.n > HTTP_TARGET_MAX) {
 		return fail(head, HTTP_FAULT_TARGET_TOO_LONG);
@@ -289,13 +234,10 @@ static enum http_head_result read_request_line(struct http_head *head, const cha
 			return fail(head, HTTP_FAULT_TARGET);
 		}
 	}
-	if (!http_target_split(target, &path, &authority) || !is_host(authority)) {
+	if (!read_target(head, bytes, method, target)) {
 		return fail(head, HTTP_FAULT_TARGET);
 	}
-	head->method = span_of(sv_first(line, n_method), bytes);
-	head->path = span_of(path, bytes);
-	head->authority = authority.n ? span_of(authority, bytes) : (struct http_span){0, 0};
-	head->is_escaped = sv_find(path, '%') < path.n;
+	head->method = span_of(method, bytes);
 	return read_version(head, sv_skip(rest, target.n + 1));
 }
 
@@ -308,15 +250,33 @@ static enum http_head_result read_length(struct http_head *head, struct sv value
 	return HTTP_HEAD_MORE;
 }
 
-static enum http_head_result read_coding(struct http_head *head, struct sv value)
+static void read_codings(struct http_head *head, struct sv value)
 {
-	if (head->is_chunked) {
-		return fail(head, HTTP_FAULT_LENGTH);
+	struct sv item;
+
+	head->is_miscoded = head->is_miscoded || value.n == 0;
+	while (sv_split(&value, ',', &item)) {
+		/* Nothing may follow chunked. */
+		head->is_miscoded = head->is_miscoded || head->is_chunked || item.n == 0;
+		if (sv_eq_nocase(item, SV("chunked"))) {
+			head->is_chunked = true;
+		} else {
+			head->is_coded = true;
+		}
 	}
-	if (!sv_eq_nocase(value, SV("chunked"))) {
-		return fail(head, HTTP_FAULT_CODING);
+}
+
+/* RFC 9110, 10.1.1. */
+static enum http_head_result read_expectations(struct http_head *head, struct sv value)
+{
+	struct sv item;
+
+	while (sv_split(&value, ',', &item)) {
+		if (item.n && !sv_eq_nocase(item, SV("100-continue"))) {
+			return fail(head, HTTP_FAULT_EXPECTATION);
+		}
+		head->expects_continue = head->expects_continue || item.n;
 	}
-	head->is_chunked = true;
 	return HTTP_HEAD_MORE;
 }
 
@@ -328,12 +288,16 @@ static enum http_head_result read_known(struct http_head *head, const char *byte
 	}
 	switch (known) {
 	case HTTP_KNOWN_HOST:
-		return head->n_known[known] > 1 || !is_host(value) ? fail(head, HTTP_FAULT_HOST)
-								   : HTTP_HEAD_MORE;
+		return head->n_known[known] > 1 || !http_host_is_valid(value)
+			     ? fail(head, HTTP_FAULT_HOST)
+			     : HTTP_HEAD_MORE;
 	case HTTP_KNOWN_CONTENT_LENGTH:
 		return read_length(head, value);
 	case HTTP_KNOWN_TRANSFER_ENCODING:
-		return read_coding(head, value);
+		read_codings(head, value);
+		return HTTP_HEAD_MORE;
+	case HTTP_KNOWN_EXPECT:
+		return read_expectations(head, value);
 	case HTTP_KNOWN_CONNECTION:
 		head->closes = head->closes || sv_has_token(value, SV("close"));
 		return HTTP_HEAD_MORE;
@@ -368,15 +332,32 @@ static enum http_head_result read_header(struct http_head *head, const char *byt
 	return HTTP_HEAD_MORE;
 }
 
+/* RFC 9112, 6.1 and 6.3. */
+static enum http_fault judge_codings(const struct http_head *head)
+{
+	if (head->n_known[HTTP_KNOWN_TRANSFER_ENCODING] == 0) {
+		return HTTP_FAULT_NONE;
+	}
+	if (!head->is_chunked || head->is_miscoded || head->has_length || head->minor == 0) {
+		return HTTP_FAULT_LENGTH;
+	}
+	return head->is_coded ? HTTP_FAULT_CODING : HTTP_FAULT_NONE;
+}
+
 /* The empty line has come: judges what needs all headers. */
 static enum http_head_result finish(struct http_head *head)
 {
 	if (head->minor >= 1 && head->n_known[HTTP_KNOWN_HOST] == 0) {
 		return fail(head, HTTP_FAULT_HOST);
 	}
-	if (head->is_chunked && (head->has_length || head->minor == 0)) {
-		return fail(head, HTTP_FAULT_LENGTH);
+	enum http_fault fault = judge_codings(head);
+
+	if (fault) {
+		return fail(head, fault);
 	}
+	/* RFC 9110, 10.1.1: nobody waits who announces no body, or speaks HTTP/1.0. */
+	head->expects_continue =
+		head->expects_continue && head->minor >= 1 && (head->is_chunked || head->n_body);
 	head->closes = head->closes || head->minor == 0;
 	head->n = head->n_searched;
 	return HTTP_HEAD_DONE;

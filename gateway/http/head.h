@@ -7,7 +7,7 @@
  * one begins (request smuggling, CWE-444).
  *
  * fault      why a head is refused; one list with the status and the sentence of the answer. LATE,
- *            BUSY and NOT_TAKEN are the reader's
+ *            BUSY, CHUNK and NOT_TAKEN are the reader's
  * alien      a connection that does not speak HTTP: TLS, an XMPP stream, SSH ...
  * path       the target without scheme, authority and query, as the client wrote it. Compare it by
  *            http_path_eq()
@@ -21,15 +21,20 @@
  * (3.1, 5.1), white space before the colon (5.1), folded lines (5.2), lines that end without CR
  * (2.2), a CR elsewhere, NUL and other control bytes (5.5), several Content-Length, one that is no
  * number, a list of them (6.3), Content-Length beside Transfer-Encoding (6.1), Transfer-Encoding in
- * HTTP/1.0 (6.1), transfer codings other than chunked once (6.1), no Host in HTTP/1.1, two of them,
- * or one that is no host (3.2), targets with bytes that no URI has (3.2), other versions than 1.x
- * (2.3).
+ * HTTP/1.0 (6.1), transfer codings other than chunked once and last (6.1, 6.3), no Host in
+ * HTTP/1.1, two of them, or one that is no host (3.2), targets with bytes that no URI has or in a
+ * form that the method does not take (3.2), other versions than 1.x (2.3), and expectations other
+ * than 100-continue (RFC 9110, 10.1.1).
+ *
+ * Stricter than the RFC: empty items and parameters of Transfer-Encoding, and a Content-Length that
+ * is repeated with the same value. A proxy that does not understand them finds another end.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/macro.h"
 #include "common/sv.h"
+#include "gateway/http/target.h"
 
 enum {
 	/* The largest head in bytes. A browser with 8 KB of cookies behind proxies that add headers
@@ -46,26 +51,29 @@ enum {
 };
 
 /* id, status, name in the log, sentence for the client. Status 0: no answer, for it is no HTTP. */
-#define HTTP_FAULTS(X)                                                                          \
-	X(ALIEN, 0, "not-http", "")                                                             \
-	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")              \
-	X(TARGET, 400, "bad-target", "The target of this request is malformed.\n")              \
-	X(TARGET_TOO_LONG, 414, "target-too-long", "The target of this request is too long.\n") \
-	X(VERSION, 505, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")         \
-	X(LINE_END, 400, "bad-line-end", "A line of this request does not end with CR LF.\n")   \
-	X(CONTROL, 400, "control-byte", "A header of this request has a control character.\n")  \
-	X(FOLDED, 400, "folded-header", "A header of this request is folded.\n")                \
-	X(NAME, 400, "bad-header-name", "A header of this request has a malformed name.\n")     \
-	X(HOST, 400, "bad-host", "This request needs exactly one valid Host header.\n")         \
-	X(LENGTH, 400, "ambiguous-length", "Where this request ends is not clear.\n")           \
-	X(CODING, 501, "unknown-transfer-coding", "This transfer coding is not spoken here.\n") \
-	X(TOO_LARGE, 431, "head-too-large",                                                     \
-	  "The headers of this request are larger than 16 KB; "                                 \
-	  "cookies of this host may be the cause.\n")                                           \
-	X(BUSY, 503, "busy", "Too many requests of this kind are being served. Try again.\n")   \
-	X(NOT_TAKEN, 503, "not-taken",                                                          \
-	  "The process that serves this session does not respond. Try again.\n")                \
-	X(LATE, 408, "too-slow", "This request took too long to arrive.\n")                     \
+#define HTTP_FAULTS(X)                                                                             \
+	X(ALIEN, 0, "not-http", "")                                                                \
+	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")                 \
+	X(TARGET, 400, "bad-target", "The target of this request is malformed.\n")                 \
+	X(TARGET_TOO_LONG, 414, "target-too-long", "The target of this request is too long.\n")    \
+	X(VERSION, 505, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")            \
+	X(REQUEST_LINE, 400, "bad-request-line", "The first line of this request is malformed.\n") \
+	X(LINE_END, 400, "bad-line-end", "A line of this request does not end with CR LF.\n")      \
+	X(CONTROL, 400, "control-byte", "A header of this request has a control character.\n")     \
+	X(FOLDED, 400, "folded-header", "A header of this request is folded.\n")                   \
+	X(NAME, 400, "bad-header-name", "A header of this request has a malformed name.\n")        \
+	X(HOST, 400, "bad-host", "This request needs exactly one valid Host header.\n")            \
+	X(LENGTH, 400, "ambiguous-length", "Where this request ends is not clear.\n")              \
+	X(CODING, 501, "unknown-transfer-coding", "This transfer coding is not spoken here.\n")    \
+	X(CHUNK, 400, "bad-chunk", "A chunk of this request is malformed.\n")                      \
+	X(EXPECTATION, 417, "unknown-expectation", "This expectation cannot be met here.\n")       \
+	X(TOO_LARGE, 431, "head-too-large",                                                        \
+	  "The headers of this request are larger than 16 KB; "                                    \
+	  "cookies of this host may be the cause.\n")                                              \
+	X(BUSY, 503, "busy", "Too many requests of this kind are being served. Try again.\n")      \
+	X(NOT_TAKEN, 503, "not-taken",                                                             \
+	  "The process that serves this session does not respond. Try again.\n")                   \
+	X(LATE, 408, "too-slow", "This request took too long to arrive.\n")                        \
 	X(TOO_MANY, 431, "too-many-headers", "This request has more than 128 headers.\n")
 
 enum http_fault {
@@ -134,6 +142,7 @@ struct http_head {
 	uint16_t n;                               /* the bytes of the head */
 	uint8_t minor;                            /* HTTP/1.minor, at most 1 */
 	bool has_length, is_chunked;
+	bool expects_continue; /* the body comes after a 100 (Continue) */
 	bool closes;           /* the client wants one answer and then the end */
 	bool is_escaped;       /* the path has percent signs */
 	enum http_fault fault; /* after HTTP_HEAD_FAULT */
@@ -143,6 +152,8 @@ struct http_head {
 	uint16_t n_searched, line, fields;
 	uint8_t n_lines, n_empty;
 	bool has_request_line;
+	bool is_coded;    /* Transfer-Encoding has something else than chunked */
+	bool is_miscoded; /* it is malformed, or chunked is not its last item */
 };
 
 enum http_head_result {
@@ -169,11 +180,3 @@ struct sv http_head_value(const struct http_head *head, const char *bytes, enum 
  * Returns false at the end. */
 bool http_head_next(const struct http_head *head, const char *bytes, struct sv name,
 		    uint16_t *cursor, struct sv *ret_value);
-
-/* Whether a request for @path is one for @known: doubled slashes count as one, and a slash at the
- * end does not count. */
-bool http_path_eq(struct sv path, struct sv known);
-
-/* Takes the scheme and the authority of an absolute-form target away (RFC 9112, 3.2.2), and the
- * query. *ret_authority is empty for other forms. Returns false for a target of no form. */
-bool http_target_split(struct sv target, struct sv *ret_path, struct sv *ret_authority);

@@ -61,14 +61,38 @@ static const struct row rows[] = {
 	BAD(TARGET, "GET http:///a HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(TARGET, "GET http://user@gw.test/a HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(TARGET, "GET ftp://gw.test/a HTTP/1.1\r\n" HOST "\r\n"),
-	BAD(TARGET, "CONNECT gw.test:80 HTTP/1.1\r\n" HOST "\r\n"),
-	BAD(VERSION, "GET /\r\n\r\n"),
+	OK("CONNECT gw.test:80 HTTP/1.1\r\n" HOST "\r\n"),
+	OK("CONNECT [::1]:80 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT gw.test HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT gw.test: HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT :80 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT u@gw.test:80 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "CONNECT / HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET gw.test:80 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET * HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "options * HTTP/1.1\r\n" HOST "\r\n"),
+	OK("GET /%2d%2D?100% HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /% HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /%4 HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(TARGET, "GET /%4g HTTP/1.1\r\n" HOST "\r\n"),
+	OK("GET / HTTP/1.2\r\n" HOST "\r\n"),
+	OK("GET / HTTP/1.9\r\n" HOST "\r\n"),
+	BAD(HOST, "GET / HTTP/1.2\r\n\r\n"),
 	BAD(VERSION, "GET / HTTP/2.0\r\n" HOST "\r\n"),
-	BAD(VERSION, "GET / HTTP/1.2\r\n" HOST "\r\n"),
-	BAD(VERSION, "GET / HTTP/1.1 \r\n" HOST "\r\n"),
-	BAD(VERSION, "GET / HTTP/1.1x\r\n" HOST "\r\n"),
-	BAD(VERSION, "GET / http/1.1\r\n" HOST "\r\n"),
-	BAD(VERSION, "GET / HTTP/1,1\r\n" HOST "\r\n"),
+	BAD(VERSION, "GET / HTTP/0.9\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET /\r\n\r\n"),
+	BAD(REQUEST_LINE, "GET /a b HTTP/1.1\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1.1 \r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1.1x\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1.10\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1.:\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1./\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/:.1\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP//.1\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / http/1.1\r\n" HOST "\r\n"),
+	BAD(REQUEST_LINE, "GET / HTTP/1,1\r\n" HOST "\r\n"),
+	BAD(METHOD, "GET\t/ HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(LINE_END, "GET / HTTP/1.1\n" HOST "\r\n"),
 	BAD(LINE_END, "\nGET / HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(LINE_END, LINE "Host: a\n\r\n"),
@@ -111,10 +135,23 @@ static const struct row rows[] = {
 	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
 	BAD(LENGTH, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
 	BAD(CODING, LINE HOST "Transfer-Encoding: gzip, chunked\r\n\r\n"),
-	BAD(CODING, LINE HOST "Transfer-Encoding: chunked, chunked\r\n\r\n"),
-	BAD(CODING, LINE HOST "Transfer-Encoding: identity\r\n\r\n"),
-	BAD(CODING, LINE HOST "Transfer-Encoding: \"chunked\"\r\n\r\n"),
-	BAD(CODING, LINE HOST "Transfer-Encoding:\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	BAD(CODING, LINE HOST "Transfer-Encoding: chunked;a=b, chunked\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked, chunked\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked, gzip\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: identity\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: \"chunked\"\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked;a=b\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: ,chunked\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding: chunked,\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding:\r\n\r\n"),
+	BAD(LENGTH, LINE HOST "Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	OK(LINE HOST "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\n"),
+	OK(LINE HOST "Expect: , 100-continue\r\nExpect: 100-continue\r\n\r\n"),
+	BAD(EXPECTATION, LINE HOST "Expect: 100-continue, a\r\n\r\n"),
+	BAD(EXPECTATION, LINE HOST "Expect: 100-continue\r\nExpect: 200-ok\r\n\r\n"),
+	BAD(EXPECTATION, LINE HOST "Expect: 100-continue=1\r\n\r\n"),
 	BAD(ALIEN, "\r\n\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"),
 	BAD(METHOD, "THE-METHOD-WITH-25-LETTERS / HTTP/1.1\r\n"),
 	BAD(ALIEN, "\x16\x03\x01\x02\x00\x01\n"),
@@ -371,6 +408,32 @@ static void test_values(void **state)
 	assert_false(http_head_next(&head, text, SV("Connection"), &cursor, &value));
 }
 
+/* RFC 9110, 10.1.1. */
+static void test_expectation(void **state)
+{
+	static const struct {
+		struct sv text;
+		bool expects;
+	} cases[] = {
+#define X(text, expects) {{text, sizeof(text) - 1}, expects}
+		X(LINE HOST "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n", true),
+		X(LINE HOST "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", true),
+		X(LINE HOST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n", false),
+		X(LINE HOST "Expect: 100-continue\r\n\r\n", false),
+		X(LINE HOST "Expect:\r\nContent-Length: 1\r\n\r\n", false),
+		X(LINE HOST "Content-Length: 1\r\n\r\n", false),
+		X("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", false),
+#undef X
+	};
+	struct http_head head;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		assert_int_equal(feed_whole(cases[i].text, &head), HTTP_HEAD_DONE);
+		assert_int_equal(head.expects_continue, cases[i].expects);
+	}
+}
+
 static void test_paths(void **state)
 {
 	static const struct {
@@ -430,11 +493,12 @@ static void test_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),         cmocka_unit_test(test_incomplete),
-		cmocka_unit_test(test_aliens),        cmocka_unit_test(test_head_size),
-		cmocka_unit_test(test_target_size),   cmocka_unit_test(test_line_count),
-		cmocka_unit_test(test_values),        cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_method_length), cmocka_unit_test(test_escaped),
+		cmocka_unit_test(test_rules),       cmocka_unit_test(test_incomplete),
+		cmocka_unit_test(test_aliens),      cmocka_unit_test(test_head_size),
+		cmocka_unit_test(test_target_size), cmocka_unit_test(test_line_count),
+		cmocka_unit_test(test_values),      cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_expectation), cmocka_unit_test(test_method_length),
+		cmocka_unit_test(test_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
