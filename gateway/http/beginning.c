@@ -1,60 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/beginning.h"
 
-enum {
-	DIGITS_MAX = 8, /* of a chunk's size */
-};
-
-/* -1: not a digit. */
-static int digit_value(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0'
-	     : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				    : -1;
-}
-
-/* Reads the line before a chunk. Returns false if there is no whole one; a line that is none counts
- * as the last. */
-static bool take_chunk_line(struct sv *rest, size_t *ret_n)
-{
-	size_t n_line = sv_find(*rest, '\n');
-	size_t n = 0;
-
-	if (n_line == rest->n) {
-		return false;
-	}
-	for (size_t i = 0; i < DIGITS_MAX && i < n_line && digit_value(rest->data[i]) >= 0; i++) {
-		n = n << 4 | (size_t)digit_value(rest->data[i]);
-	}
-	*rest = sv_skip(*rest, n_line + 1);
-	*ret_n = n;
-	return true;
-}
+#include "gateway/http/chunks.h"
 
 static int join_chunks(struct http_beginning *beginning, struct sv rest)
 {
-	size_t n;
+	struct chunks chunks = {0};
+	enum chunks_result result;
+	struct sv data;
 
-	while (take_chunk_line(&rest, &n)) {
-		if (n == 0) {
-			beginning->more = false;
-			return 0;
-		}
-		int r = buffer_append_sv(&beginning->joined, sv_first(rest, n));
+	while ((result = chunks_feed(&chunks, &rest, &data)) == CHUNKS_FOUND) {
+		int r = buffer_append_sv(&beginning->joined, data);
 
 		if (r < 0) {
 			return r;
 		}
-		if (rest.n <= n) {
-			return 0;
-		}
-		rest = sv_skip(rest, n);
-		if (rest.data[0] == '\r') {
-			rest = sv_skip(rest, 1);
-		}
-		rest = sv_skip(rest, rest.n ? 1 : 0);
 	}
+	/* A request whose chunks are malformed is refused by whoever reads it. */
+	beginning->more = result == CHUNKS_MORE;
 	return 0;
 }
 

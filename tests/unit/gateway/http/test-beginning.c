@@ -79,14 +79,20 @@ static void test_chunks(void **state)
 	assert_beginning(chunked, SV("no size\r\n<body"), 14, SV(""), false);
 }
 
-/* A chunk size of eight digits is read. After a longer one, the body is not searched. */
+/* RFC 9112, 7.1: any number of digits, as long as they make no size that there cannot be. */
 static void test_digits_of_a_chunk(void **state)
 {
 	static const char chunked[] = "Transfer-Encoding: chunked\r\n";
 
 	(void)state;
 	assert_beginning(chunked, SV("00000005\r\n<body"), 15, SV("<body"), true);
-	assert_beginning(chunked, SV("000000005\r\n<body"), 16, SV(""), false);
+	assert_beginning(chunked, SV("000000005\r\n<body"), 16, SV("<body"), true);
+	assert_beginning(chunked, SV("00000000000000000000005\r\n<body"), 30, SV("<body"), true);
+	assert_beginning(chunked, SV("100000005\r\n<body"), 16, SV("<body"), true);
+	assert_beginning(chunked, SV("10000000000000005\r\n<body"), 24, SV(""), false);
+	assert_beginning(chunked, SV("0x5\r\n<body"), 10, SV(""), false);
+	assert_beginning(chunked, SV("5\n<body"), 7, SV(""), false);
+	assert_beginning(chunked, SV("5\r\n<body0\r\n"), 11, SV("<body"), false);
 }
 
 static void assert_coded(const char *headers, int window_bits)
