@@ -226,7 +226,7 @@ static enum http_first wait_for_more(struct front *front, struct wire *wire,
 		return HTTP_FIRST_MORE;
 	}
 	/* The client sends the body only after it was asked for it. Without an upgrade under way,
-	 * whoever reads the request asks. */
+	 * the reader asks. */
 	if (!doors_exist(front->env->doors) || head->minor == 0) {
 		return HTTP_FIRST_KEEP;
 	}
@@ -255,6 +255,17 @@ static enum http_first on_bosh(struct front *front, struct wire *wire, const str
 				      : send_on(front, wire, is_free);
 }
 
+static bool is_for_bosh(const struct front *front, const struct http_head *head, struct sv bytes)
+{
+	struct sv path = http_span_sv(head->path, bytes.data);
+	char text[HTTP_TARGET_MAX];
+
+	if (head->is_escaped) {
+		path = (struct sv){text, http_path_unescape(path, text)};
+	}
+	return http_path_eq(path, sv_from(front->env->config->bosh_path));
+}
+
 /* A connection whose next request names a session goes to the worker that has it. */
 static enum http_first on_first(void *userdata, struct wire *wire, const struct http_head *head,
 				struct sv bytes, bool is_free)
@@ -265,9 +276,8 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 	if (env->n_workers == 1 && !doors_exist(env->doors)) {
 		return HTTP_FIRST_KEEP;
 	}
-	return http_path_eq(http_span_sv(head->path, bytes.data), sv_from(env->config->bosh_path))
-		     ? on_bosh(front, wire, head, bytes, is_free)
-		     : send_on(front, wire, is_free);
+	return is_for_bosh(front, head, bytes) ? on_bosh(front, wire, head, bytes, is_free)
+					       : send_on(front, wire, is_free);
 }
 
 /* Any connection may carry requests for any worker and, while an upgrade is under way, for any
@@ -313,25 +323,6 @@ static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
 	wire_close(wire);
 }
 
-/* A request that the reader does not serve. */
-static bool on_other(void *userdata, struct wire *wire, size_t n_head)
-{
-	struct front *front = userdata;
-	const struct wire_peer peer = wire_describe(wire);
-	int fd = http_server_has_room(front->server, n_head) ? wire_into_fd(wire) : -EBUSY;
-
-	if (fd < 0) {
-		return false;
-	}
-	int r = http_server_adopt(front->server, fd, &peer, n_head);
-
-	if (r < 0) {
-		connection_log_lost(front->env, &peer.address, r);
-		worker_leave_connection(front->env, &peer.address);
-	}
-	return true;
-}
-
 static void on_malformed(void *userdata, struct http_exchange *exchange, enum http_fault fault)
 {
 	struct front *front = userdata;
@@ -346,7 +337,6 @@ static const struct http_reader_callbacks reader_callbacks = {
 	.first = on_first,
 	.asks_always = on_asks_always,
 	.alien = on_alien,
-	.other = on_other,
 	.malformed = on_malformed,
 };
 

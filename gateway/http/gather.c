@@ -113,7 +113,7 @@ int http_gather_decode(struct http_gather *gather)
 {
 	struct http_exchange *exchange = gather->exchange;
 	size_t n_max = exchange->too_large ? HTTP_KEEP_LARGE : exchange->options->limits.n_body_max;
-	struct buffer coded = gather->bytes;
+	_cleanup_(buffer_deinit) struct buffer plain = BUFFER_INIT;
 
 	if (exchange->coding == CODING_IDENTITY || exchange->coding == CODING_UNKNOWN) {
 		return 0;
@@ -123,16 +123,16 @@ int http_gather_decode(struct http_gather *gather)
 		exchange->coding = CODING_UNKNOWN;
 		return 0;
 	}
-	gather->bytes = BUFFER_INIT;
-	int r = coder_decode(exchange->options->limits.coder, exchange->coding,
-			     sv_skip(buffer_sv(&coded), gather->n_head), n_max, &gather->bytes);
+	int result = coder_decode(exchange->options->limits.coder, exchange->coding,
+				  http_gather_body(gather), n_max, &plain);
 
-	gather->n_head = 0;
-	buffer_deinit(&coded);
-	if (r == CODING_E_TOO_LARGE) {
+	buffer_truncate(&gather->bytes, gather->n_head);
+	int r = result < 0 ? result : buffer_append_sv(&gather->bytes, buffer_sv(&plain));
+
+	if (result == CODING_E_TOO_LARGE) {
 		exchange->too_large = true;
 	}
-	if (r > CODING_OK) {
+	if (r == 0 && result > CODING_OK) {
 		keep_beginning(gather);
 		/* The text may be complete and only its checksum be wrong. */
 		r = buffer_append(&gather->bytes, "", 1);

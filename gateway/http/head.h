@@ -7,7 +7,7 @@
  * one begins (request smuggling, CWE-444).
  *
  * fault      why a head is refused; one list with the status and the sentence of the answer. LATE,
- *            BUSY, CHUNK and NOT_TAKEN are the reader's
+ *            CHUNK and NOT_TAKEN are the reader's
  * alien      a connection that does not speak HTTP: TLS, an XMPP stream, SSH ...
  * path       the target without scheme, authority and query, as the client wrote it. Compare it by
  *            http_path_eq()
@@ -70,7 +70,6 @@ enum {
 	X(TOO_LARGE, 431, "head-too-large",                                                        \
 	  "The headers of this request are larger than 16 KB; "                                    \
 	  "cookies of this host may be the cause.\n")                                              \
-	X(BUSY, 503, "busy", "Too many requests of this kind are being served. Try again.\n")      \
 	X(NOT_TAKEN, 503, "not-taken",                                                             \
 	  "The process that serves this session does not respond. Try again.\n")                   \
 	X(LATE, 408, "too-slow", "This request took too long to arrive.\n")                        \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/http/answer.h"
+#include "gateway/http/beginning.h"
 #include "gateway/http/date.h"
 #include "gateway/http/reader-state.h"
 #include "policy/origin.h"
@@ -25,7 +26,10 @@ static void locate(struct reader_exchange *exchange)
 	const char *bytes = bytes_of(exchange);
 
 	exchange->base.method = http_span_sv(exchange->head->method, bytes);
-	exchange->base.path = http_span_sv(exchange->head->path, bytes);
+	exchange->base.path =
+		exchange->head->is_escaped
+			? (struct sv){exchange->text + exchange->n_origin, exchange->n_path}
+			: http_span_sv(exchange->head->path, bytes);
 }
 
 static struct sv header(const struct http_exchange *base, const char *name)
@@ -36,10 +40,14 @@ static struct sv header(const struct http_exchange *base, const char *name)
 	struct sv value;
 
 	if (sv_eq(sv_from(name), SV("Origin"))) {
-		return exchange->n_origin ? (struct sv){exchange->origin, exchange->n_origin}
+		return exchange->n_origin ? (struct sv){exchange->text, exchange->n_origin}
 					  : SV_EMPTY;
 	}
 	if (!head) {
+		return SV_EMPTY;
+	}
+	if (head->minor == 0 && sv_eq(sv_from(name), SV("Upgrade"))) {
+		/* RFC 9110, 7.8: ignored in HTTP/1.0. */
 		return SV_EMPTY;
 	}
 	if (head->authority.n && sv_eq(sv_from(name), SV("Host"))) {
@@ -191,14 +199,21 @@ static const struct http_exchange_ops ops = {
 
 /* Requests. */
 
-static void read_wishes(struct reader_exchange *exchange)
+/* What the headers say about content codings: of the body, and of the answer. */
+static void read_codings(struct reader_exchange *exchange)
 {
+	struct http_exchange *base = &exchange->base;
 	struct sv value;
 	uint16_t cursor = 0;
 
+	base->coding = http_head_coding(exchange->head, exchange->bytes);
+	if (!base->options->limits.coder) {
+		base->coding = base->coding == CODING_IDENTITY ? CODING_IDENTITY : CODING_UNKNOWN;
+		return;
+	}
 	while (http_head_next(exchange->head, exchange->bytes, SV("Accept-Encoding"), &cursor,
 			      &value)) {
-		coding_wishes_add(&exchange->base.wishes, value);
+		coding_wishes_add(&base->wishes, value);
 	}
 }
 
@@ -208,7 +223,8 @@ struct reader_exchange *reader_exchange_new(struct reader_connection *connection
 	struct sv origin = http_head_value(head, bytes, HTTP_KNOWN_ORIGIN);
 	/* One that is too long to be allowed stays too long. */
 	size_t n_origin = origin.n <= ORIGIN_LENGTH_MAX ? origin.n : ORIGIN_LENGTH_MAX + 1;
-	struct reader_exchange *exchange = malloc(sizeof(*exchange) + n_origin);
+	size_t n_path = head->is_escaped ? head->path.n : 0;
+	struct reader_exchange *exchange = malloc(sizeof(*exchange) + n_origin + n_path);
 
 	if (!exchange) {
 		return NULL;
@@ -224,13 +240,15 @@ struct reader_exchange *reader_exchange_new(struct reader_connection *connection
 		.n_origin = (uint16_t)n_origin,
 	};
 	if (n_origin) {
-		memcpy(exchange->origin, origin.data, n_origin);
+		memcpy(exchange->text, origin.data, n_origin);
+	}
+	if (n_path) {
+		exchange->n_path = (uint16_t)http_path_unescape(http_span_sv(head->path, bytes),
+								exchange->text + n_origin);
 	}
 	locate(exchange);
 	exchange->is_head_only = sv_eq(exchange->base.method, SV("HEAD"));
-	if (connection->reader->options.limits.coder) {
-		read_wishes(exchange);
-	}
+	read_codings(exchange);
 	TAILQ_INSERT_TAIL(&connection->exchanges, exchange, next);
 	connection->n_exchanges++;
 	connection->closing = connection->closing || exchange->closes;

@@ -6,10 +6,12 @@
  * reader-connection.c  the exchanges of a connection, in their order, and its end
  * reader-exchange.c    exchanges: headers and answers
  * reader-request.c     requests: from the bytes to the exchange
+ * reader-body.c        bodies that do not arrive with their heads
  * reader.c             the reader, and the beginning of connections
  */
 #include <sys/queue.h>
 
+#include "gateway/http/chunks.h"
 #include "gateway/http/gather.h"
 #include "gateway/http/reader.h"
 
@@ -32,15 +34,19 @@ struct reader_exchange {
 	bool closes;       /* the connection ends with the answer */
 	bool is_head_only; /* the answer has no body */
 	uint16_t n_origin;
-	char origin[]; /* the one header that an answer needs later */
+	uint16_t n_path;
+	/* The one header that an answer needs later, Origin; and the path without its escapes, if
+	 * it has any. */
+	char text[];
 };
 
-/* A request whose body does not arrive at once. */
+/* A request whose body does not arrive at once, or has to be decoded. */
 struct reader_body {
 	struct http_gather gather;
 	struct http_head head;
 	struct reader_exchange *exchange;
-	uint64_t n_left;
+	uint64_t n_left; /* of a Content-Length */
+	struct chunks chunks;
 };
 
 TAILQ_HEAD(reader_exchanges, reader_exchange);
@@ -115,6 +121,27 @@ void reader_exchange_dispatch(struct reader_exchange *exchange);
 
 /* Has a request answered that cannot be served. */
 void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault);
+
+/* What follows after a part of a connection's bytes was read. */
+enum reader_step {
+	READER_STEP_ON,   /* read on */
+	READER_STEP_WAIT, /* until something happens */
+	READER_STEP_OVER, /* the connection has ended */
+};
+
+/* Until the request is complete, the connection has header_timeout, a new one from the beginning
+ * on. */
+void reader_begin_receiving(struct reader_connection *connection);
+
+/* Shows what has arrived. */
+enum wire_result reader_look(struct reader_connection *connection, struct sv *ret_bytes);
+
+/* Consumes what @bytes, which begin with @head, have of the request, and goes on with its body. */
+enum reader_step reader_body_begin(struct reader_exchange *exchange, const struct http_head *head,
+				   struct sv bytes);
+
+/* Goes on with connection->body. */
+enum reader_step reader_body_read(struct reader_connection *connection);
 
 /* Reads the requests of a connection, which is the user. */
 extern const struct wire_callbacks reader_wire_callbacks;

@@ -5,15 +5,9 @@
  * held costs next to nothing: peek, judge, then take. The head of the first request of a connection
  * is judged before a byte of it is consumed (head.h). A connection that has had one that the reader
  * served nearly always has more of them, so those that follow are read with one system call less;
- * if one does have to be given away, that costs more.
+ * if one does have to be given away, that costs more. Each request is judged and read in the same
+ * way, wherever it stands on its connection.
  *
- * plain     a request that the reader serves itself: its body has a Content-Length (or there is
- *           none) and no content coding, there is no Expect, and the path has no percent signs.
- *           POSTs to BOSH are plain; so are the requests that browsers send on the same connections
- *           (the page, preflights): a connection that was given away for one of them would not come
- *           back, and its held requests would cost libmicrohttpd's memory
- * other     a well-formed request that is not plain. It is still unread, and its connection is
- *           given away
  * alien     a connection that begins with something else than HTTP
  * stalled   a connection of which nothing is read for now: as many requests as may be are held, or
  *           the next one has to wait until those before it are answered
@@ -65,10 +59,6 @@ struct http_reader_callbacks {
 	bool (*asks_always)(void *userdata);
 	/* The connection does not speak HTTP. Takes @wire, from which nothing has been consumed. */
 	void (*alien)(void *userdata, struct wire *wire, enum http_alien alien);
-	/* The next request is not plain. Takes @wire, from which nothing of the request has been
-	 * consumed; its head has @n_head bytes. Returns false if there is no room for it now; then
-	 * the reader keeps @wire and has the request answered as malformed (HTTP_FAULT_BUSY). */
-	bool (*other)(void *userdata, struct wire *wire, size_t n_head);
 	/* A request is ill-formed, too large or too slow. Answer it within the call; the connection
 	 * is closed then. Neither `request` nor `done` is called for it. */
 	void (*malformed)(void *userdata, struct http_exchange *exchange, enum http_fault fault);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@ static struct {
 	struct address peer;
 	int theirs;
 	struct http_exchange *held[HELD_MAX];
-	unsigned n_held, n_gone, n_done, n_malformed, n_other, n_closed, n_asked;
+	unsigned n_held, n_gone, n_done, n_malformed, n_given, n_closed, n_asked;
 	enum http_fault fault;
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
 	bool passes;
@@ -142,15 +143,6 @@ static void on_alien(void *userdata, struct wire *wire, enum http_alien alien)
 	wire_close(wire);
 }
 
-static bool on_other(void *userdata, struct wire *wire, size_t n_head)
-{
-	(void)userdata;
-	(void)n_head;
-	one.n_other++;
-	wire_close(wire);
-	return true;
-}
-
 static void on_malformed(void *userdata, struct http_exchange *exchange, enum http_fault fault)
 {
 	(void)userdata;
@@ -163,7 +155,6 @@ static const struct http_reader_callbacks callbacks = {
 	.first = on_first,
 	.asks_always = asks_always,
 	.alien = on_alien,
-	.other = on_other,
 	.malformed = on_malformed,
 };
 
@@ -332,15 +323,113 @@ static void test_bound(void **state)
 	assert_int_equal(one.n_held, HTTP_PIPELINE_MAX + 1);
 }
 
-/* What is not plain waits until all before it is answered, and is then given away. */
-static void test_other(void **state)
+#define CHUNKED(path) "POST " path " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+#define EXPECTING(n) \
+	"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: " n "\r\n\r\n"
+
+/* Chunks in one piece, byte by byte, and with another request behind them. */
+static void test_chunked(void **state)
+{
+	static const char request[] = CHUNKED("/x") "2;e\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n";
+
+	(void)state;
+	say(request);
+	assert_string_equal(one.body, "hello");
+	for (size_t i = 0; i < sizeof(request) - 1; i++) {
+		const char byte[] = {request[i], '\0'};
+
+		one.body[0] = '\0';
+		say(byte);
+	}
+	assert_string_equal(one.body, "hello");
+	assert_string_equal(heard(), "200 200");
+	say(CHUNKED("/held") "1\r\na\r\n0\r\n\r\n" HEAD("/x", "1") "b");
+	assert_string_equal(one.body, "b");
+	answer(one.held[0], 202);
+	turn();
+	assert_string_equal(heard(), "202 200");
+}
+
+/* Nothing behind it is read. Its answer waits for its turn. */
+static void test_bad_chunk(void **state)
 {
 	(void)state;
-	say(HEAD("/held", "0") "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-	assert_int_equal(one.n_other, 0);
+	say(HEAD("/held", "0") CHUNKED("/x") "1\r\nxy\r\n" HEAD("/held", "0"));
+	assert_int_equal(one.n_malformed, 1);
+	assert_int_equal(one.fault, HTTP_FAULT_CHUNK);
+	assert_string_equal(heard(), "");
 	answer(one.held[0], 200);
 	turn();
-	assert_int_equal(one.n_other, 1);
+	assert_string_equal(heard(), "200 400");
+	assert_int_equal(one.n_held, 1);
+}
+
+/* One byte more than may be, and what is discarded of such a body. */
+static void test_chunked_bound(void **state)
+{
+	char chunk[16384 + 32];
+
+	(void)state;
+	for (size_t above = 0; above <= 1; above++) {
+		snprintf(chunk, sizeof(chunk), "%s%zx\r\n%0*d\r\n0\r\n\r\n", "", 16384 + above,
+			 (int)(16384 + above), 7);
+		say(CHUNKED("/x"));
+		say(chunk);
+		assert_string_equal(heard(), "200");
+	}
+	say(CHUNKED("/held"));
+	for (size_t i = 0; i < HTTP_DISCARD_MAX / 16384 + 2 && one.n_held == 0; i++) {
+		snprintf(chunk, sizeof(chunk), "4000\r\n%016384d\r\n", 7);
+		say(chunk);
+	}
+	assert_int_equal(one.n_held, 1);
+	assert_true(http_exchange_body_too_large(one.held[0]));
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200");
+}
+
+/* RFC 9110, 10.1.1: the client is told to send its body once those before it are answered, and not
+ * if it does so by itself or the body is too large. */
+static void test_continue(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0") EXPECTING("1"));
+	assert_string_equal(heard(), "");
+	answer(one.held[0], 202);
+	turn();
+	assert_string_equal(heard(), "202 100");
+	say("x");
+	assert_string_equal(heard(), "200");
+	say(EXPECTING("1") "x");
+	assert_string_equal(heard(), "200");
+	say(EXPECTING("16384"));
+	assert_string_equal(heard(), "100");
+}
+
+static void test_continue_bound(void **state)
+{
+	(void)state;
+	say(EXPECTING("16385"));
+	assert_string_equal(heard(), "200");
+	say(HEAD("/held", "0"));
+	assert_int_equal(one.n_held, 0);
+	assert_false(http_reader_is_busy(one.reader));
+}
+
+static void test_escapes(void **state)
+{
+	(void)state;
+	say(HEAD("/%68el%64", "0"));
+	assert_int_equal(one.n_held, 1);
+	say(HEAD("/held%00", "1"));
+	say("y");
+	assert_string_equal(one.body, "y");
+	assert_int_equal(one.n_held, 1);
+	answer(one.held[0], 202);
+	turn();
+	assert_string_equal(heard(), "202 200");
 }
 
 /* The client goes while requests are held: each is gone once, and answers to them are dropped. */
@@ -496,7 +585,7 @@ static void test_last(void **state)
 static bool on_given(void *userdata, struct wire *wire)
 {
 	(void)userdata;
-	one.n_other++;
+	one.n_given++;
 	wire_close(wire);
 	return true;
 }
@@ -505,7 +594,7 @@ static bool on_not_given(void *userdata, struct wire *wire)
 {
 	(void)userdata;
 	(void)wire;
-	one.n_other++;
+	one.n_given++;
 	return false;
 }
 
@@ -516,13 +605,13 @@ static void test_give_idle(void **state)
 	(void)state;
 	say(HEAD("/x", "0") "POST ");
 	http_reader_give_idle(one.reader, on_given);
-	assert_int_equal(one.n_other, 0);
+	assert_int_equal(one.n_given, 0);
 	one.passes = true;
 	say("/x HTTP/1.1\r\nHost: a\r\n\r\n");
 	say("POST ");
 	assert_string_equal(heard(), "200 200");
 	http_reader_give_idle(one.reader, on_given);
-	assert_int_equal(one.n_other, 1);
+	assert_int_equal(one.n_given, 1);
 }
 
 /* One that nobody takes goes on as before. */
@@ -533,7 +622,7 @@ static void test_give_idle_in_vain(void **state)
 	say(HEAD("/x", "0"));
 	assert_string_equal(heard(), "200");
 	http_reader_give_idle(one.reader, on_not_given);
-	assert_int_equal(one.n_other, 1);
+	assert_int_equal(one.n_given, 1);
 	say(HEAD("/x", "0"));
 	assert_string_equal(heard(), "200");
 	assert_int_equal(one.n_closed, 0);
@@ -574,7 +663,9 @@ static int scenario(void *userdata)
 		if (one.n_held > 1 && held[0]) {
 			answer(held[0], 200);
 		}
-		say(" HTTP/1.1\r\nBad\r\n\r\n");
+		say(" HTTP/1.1\r\nHost: a\r\n\r\n" CHUNKED("/%78") "1\r\n");
+		say("a\r\n0\r\n\r\n" EXPECTING("1"));
+		say("bGET / HTTP/1.1\r\nBad\r\n\r\n");
 	}
 	close_reader();
 	return r;
@@ -596,7 +687,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_chunked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_chunked_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_continue, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_continue_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_body_bound, setup, teardown),
