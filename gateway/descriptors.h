@@ -19,9 +19,9 @@
 #include "common/macro.h"
 
 enum {
-	/* A session has at most three: a WebSocket that was upgraded by the HTTP server has two,
-	 * and the link to the XMPP server one. The fourth is for idle connections without a
-	 * session, or whose session has ended; they last up to HTTP_IDLE_S seconds. */
+	/* A session has at most three: two connections of BOSH, and the link to the XMPP server.
+	 * The fourth is for idle connections without a session, or whose session has ended; they
+	 * last up to HTTP_IDLE_S seconds. */
 	DESCRIPTORS_PER_SESSION = 4,
 	/* For connections without a session, independently of the number of sessions: clients that
 	 * are refused, browsers that show the page. An attacker needs dozens of addresses to use
@@ -29,8 +29,8 @@ enum {
 	DESCRIPTORS_BESIDE = 16384,
 	/* The epoll descriptors of loops and libraries, listening sockets, DNS sockets. */
 	DESCRIPTORS_PER_WORKER = 128,
-	/* Watches per descriptor. A connection that libmicrohttpd serves is in its epoll and in the
-	 * one that detects hang-ups; the third is left to other programs of the same user. */
+	/* Watches per descriptor: that of the hub or of the loop; the others are left to other
+	 * programs of the same user. */
 	DESCRIPTORS_WATCHES = 3,
 };
 

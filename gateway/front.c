@@ -373,7 +373,7 @@ static int coder_if_needed(struct front *front)
 	return front->env->config->coding && !front->coder ? coder_new(&front->coder) : 0;
 }
 
-static int servers_new(struct front *front)
+static int reader_new(struct front *front)
 {
 	struct worker_env *env = front->env;
 	const struct http_options options = {
@@ -392,9 +392,8 @@ static int servers_new(struct front *front)
 		.closed = on_closed,
 		.userdata = front,
 	};
-	int r = http_server_new(&options, &front->server);
+	int r = arrivals_new(env, on_arrived, front, &front->arrivals);
 
-	r = r < 0 ? r : arrivals_new(env, on_arrived, front, &front->arrivals);
 	return r < 0 ? r : http_reader_new(&options, &reader_callbacks, &front->reader);
 }
 
@@ -413,7 +412,7 @@ int front_init(struct front *front, struct worker_env *env, const struct front_c
 	if (r == 0) {
 		r = coder_if_needed(front);
 	}
-	return r < 0 ? r : servers_new(front);
+	return r < 0 ? r : reader_new(front);
 }
 
 int front_reload(struct front *front)
@@ -422,7 +421,6 @@ int front_reload(struct front *front)
 	const struct http_limits limits = limits_of(front);
 
 	http_reader_reload(front->reader, &limits);
-	http_server_reload(front->server, &limits);
 	return r;
 }
 
@@ -434,14 +432,12 @@ void front_connect(struct front *front, struct mailbox *const *mailboxes)
 bool front_is_busy(const struct front *front)
 {
 	return (front->arrivals && arrivals_are_shaking(front->arrivals)) ||
-	       (front->reader && http_reader_is_busy(front->reader)) ||
-	       (front->server && http_server_is_busy(front->server));
+	       (front->reader && http_reader_is_busy(front->reader));
 }
 
 void front_close(struct front *front)
 {
 	front->reader = http_reader_free(front->reader);
-	front->server = http_server_free(front->server);
 	wire_hub_close(front->env ? front->env->hub : NULL);
 	front->arrivals = arrivals_free(front->arrivals);
 }

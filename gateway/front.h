@@ -7,14 +7,11 @@
  *     accepted -> PROXY header and TLS, where the listener says so (arrivals.h)
  *              -> reader (http/reader.h) -> the owner of a session on another worker (handover.h)
  *                                        -> what does not speak HTTP: logged and closed
- *                                        -> libmicrohttpd (http/server.h): requests that the reader
- *                                           does not serve
  *                                        -> a WebSocket, by http_exchange_detach()
  */
 #include "gateway/listener/arrivals.h"
 #include "gateway/handover.h"
 #include "gateway/http/reader.h"
-#include "gateway/http/server.h"
 
 /* @userdata is that of front_init(). */
 struct front_callbacks {
@@ -37,7 +34,6 @@ struct front {
 	struct coder *coder;              /* NULL: content codings are off */
 	struct arrivals *arrivals;
 	struct http_reader *reader;
-	struct http_server *server;
 };
 
 /* Sets env->hub. @front and @env must stay where they are. Call front_close() and front_deinit()

@@ -104,10 +104,6 @@ static bool on_request(void *userdata, struct http_exchange *exchange)
 	struct worker *worker = userdata;
 	const struct site *site = worker->env.site;
 
-	if (http_exchange_is_ambiguous(exchange)) {
-		site_answer_text(site, exchange, 400, "Where this request ends is not clear.\n");
-		return false;
-	}
 	enum site_route route = site_route(site, exchange);
 
 	if (worker_is_draining(&worker->env) && opens_session(route, exchange)) {

@@ -238,8 +238,8 @@ static int read_body(struct bosh_relay *relay, const struct http_exchange *excha
 }
 
 /* Whether another process of the gateway, with which an upgrade is under way, has the session. Such
- * requests have been passed on by their connections (gateway/front.c), except where libmicrohttpd
- * had the connection before the upgrade. */
+ * requests have been passed on by their connections (gateway/front.c), except where the sid comes
+ * late in the body. */
 static bool is_elsewhere(const struct bosh_relay *relay, struct sv sid)
 {
 	const struct worker_env *env = relay->env;

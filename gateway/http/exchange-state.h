@@ -16,9 +16,7 @@ struct http_exchange_ops {
 				 struct buffer *joined);
 	/* Called once. */
 	void (*answer)(struct http_exchange *exchange, const struct http_answer *answer);
-	int (*detach)(struct http_exchange *exchange, struct wire **ret_wire,
-		      struct http_exchange **ret_kept);
-	void (*release)(struct http_exchange *exchange);
+	int (*detach)(struct http_exchange *exchange, struct wire **ret_wire);
 	/* The bytes of an incomplete request are wanted back (gather.h): calls options->cut. */
 	void (*cut)(struct http_exchange *exchange);
 };
@@ -32,7 +30,6 @@ struct http_exchange {
 	unsigned status;    /* of the answer; 0: none yet */
 	enum coding coding; /* content coding of the body */
 	bool too_large;     /* the body is too large; only its beginning is kept */
-	bool ambiguous;     /* more than one header says where the body ends */
 	bool answered, gone;
 	bool secure; /* it came over TLS */
 };

@@ -26,15 +26,9 @@ int http_exchange_encode(struct http_exchange *exchange, enum coding coding, str
 	return coder_encode(exchange->options->limits.coder, coding, plain, ret_coded);
 }
 
-int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire,
-			 struct http_exchange **ret_kept)
+int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire)
 {
-	return exchange->ops->detach(exchange, ret_wire, ret_kept);
-}
-
-void http_exchange_release(struct http_exchange *exchange)
-{
-	exchange->ops->release(exchange);
+	return exchange->ops->detach(exchange, ret_wire);
 }
 
 struct sv http_exchange_method(const struct http_exchange *exchange)
@@ -55,11 +49,6 @@ struct sv http_exchange_path(const struct http_exchange *exchange)
 struct sv http_exchange_body(const struct http_exchange *exchange)
 {
 	return exchange->body;
-}
-
-bool http_exchange_is_ambiguous(const struct http_exchange *exchange)
-{
-	return exchange->ambiguous;
 }
 
 bool http_exchange_body_too_large(const struct http_exchange *exchange)

@@ -39,9 +39,6 @@ struct sv http_exchange_path(const struct http_exchange *exchange);
 /* The decoded body; valid only inside `request`. If decoding failed, it is the beginning, followed
  * by a NUL, which no text contains, so that it cannot be taken for a whole body. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
-/* Whether the headers disagree about the end of the body. Such a request must be refused; its
- * connection is closed after the answer. */
-bool http_exchange_is_ambiguous(const struct http_exchange *exchange);
 /* Whether the body exceeds n_body_max, as sent or as decoded, or would take too much work to
  * decode. Then only its beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);
@@ -80,9 +77,6 @@ unsigned http_exchange_status(const struct http_exchange *exchange);
 
 /* Takes the connection away from HTTP instead of answering, for a WebSocket upgrade. *ret_wire has
  * the bytes that follow the request; it is in the worker's hub, has no user yet, and gives its seat
- * in the census back when it is closed. Set a user, then wire_wake() it. *ret_kept is NULL, or must
- * be given to http_exchange_release() after *ret_wire was closed; @exchange itself must not be used
+ * in the census back when it is closed. Set a user, then wire_wake() it. @exchange must not be used
  * any more. Returns 0 or a negative errno; then the request must be answered. */
-_must_check_ int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire,
-				      struct http_exchange **ret_kept);
-void http_exchange_release(struct http_exchange *exchange);
+_must_check_ int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire);

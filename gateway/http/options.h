@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the two receivers of requests (reader.h, server.h) are given: limits, and the callbacks that
- * they call.
+ * What the reader of requests (reader.h) is given: limits, and the callbacks that it calls.
  */
 #include <uv.h>
 

@@ -157,8 +157,7 @@ static void answer_request(struct http_exchange *base, const struct http_answer 
 }
 
 /* Only for the request that is being passed on, when none is held before it. */
-static int detach(struct http_exchange *base, struct wire **ret_wire,
-		  struct http_exchange **ret_kept)
+static int detach(struct http_exchange *base, struct wire **ret_wire)
 {
 	struct reader_connection *connection = of(base)->connection;
 
@@ -167,17 +166,10 @@ static int detach(struct http_exchange *base, struct wire **ret_wire,
 	}
 	base->answered = true;
 	*ret_wire = connection->wire;
-	*ret_kept = NULL;
 	wire_set_deadline(*ret_wire, 0);
 	wire_wake(*ret_wire);
 	reader_connection_end(connection, READER_END_GIVEN);
 	return 0;
-}
-
-static void release(struct http_exchange *exchange)
-{
-	/* Nothing is kept by detach(). */
-	(void)exchange;
 }
 
 static void cut(struct http_exchange *exchange)
@@ -193,7 +185,6 @@ static const struct http_exchange_ops ops = {
 	.header_list = header_list,
 	.answer = answer_request,
 	.detach = detach,
-	.release = release,
 	.cut = cut,
 };
 

@@ -28,15 +28,12 @@ static int on_opened(void *userdata, struct ws_connection *connection, void *exc
 	return r;
 }
 
-/* @exchange: what http_exchange_detach() has kept; may be NULL. */
-static void on_released(void *userdata, void *exchange)
+static void on_released(void *userdata, void *request)
 {
 	struct ws_endpoint *endpoint = userdata;
 
+	(void)request;
 	endpoint->n_sockets--;
-	if (exchange) {
-		http_exchange_release(exchange);
-	}
 }
 
 /* Counts the WebSocket for its client, if that is not the peer, whose connection has been counted.
@@ -64,7 +61,7 @@ static void give_back_seat(struct ws_endpoint *endpoint, struct ws_client *clien
 
 /* Takes @wire, which is in a hub. */
 static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key,
-		  struct ws_client *client, struct http_exchange *exchange)
+		  struct ws_client *client)
 {
 	_cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
 
@@ -73,16 +70,14 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 
 	if (upgrade_write(key, client->is_coded, date, &answer) < 0) {
 		wire_close(wire);
-		on_released(endpoint, exchange);
+		on_released(endpoint, NULL);
 		return;
 	}
 	endpoint->adopting = client;
 	ws_server_adopt(endpoint->server, &(struct ws_adoption){
 						  .wire = wire,
-						  .is_duplicate = exchange != NULL,
 						  .is_coded = client->is_coded,
 						  .answer = buffer_sv(&answer),
-						  .request = exchange,
 					  });
 	endpoint->adopting = NULL;
 }
@@ -117,7 +112,6 @@ static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchan
 			    upgrade_offers_deflate(upgrade->extensions),
 	};
 	const char *limit = take_seat(endpoint, http_exchange_peer(exchange), &client);
-	struct http_exchange *kept;
 	struct wire *wire;
 
 	client_warn_ignored(endpoint->env, exchange);
@@ -125,13 +119,13 @@ static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchan
 		refuse_client(endpoint, exchange, &client, limit);
 		return;
 	}
-	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &wire, &kept) < 0) {
+	if (endpoint->env->is_stopping || http_exchange_detach(exchange, &wire) < 0) {
 		site_answer_text(endpoint->env->site, exchange, 503,
 				 "The gateway has no room for this connection now.\n");
 		give_back_seat(endpoint, &client);
 		return;
 	}
-	adopt(endpoint, wire, upgrade->key, &client, kept);
+	adopt(endpoint, wire, upgrade->key, &client);
 	give_back_seat(endpoint, &client);
 }
 

@@ -1,5 +1,4 @@
-// What RFC 9110 and RFC 9112 demand of every origin server, whoever in the gateway answers: its own reader, libmicrohttpd
-// (which gets what is not plain: here, paths with percent signs), the endpoints, the admin listener.
+// What RFC 9110 and RFC 9112 demand of every answer, whoever in the gateway gives it: its reader, the endpoints, the admin listener.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertDated } from '../support/assertions.mjs';
@@ -58,10 +57,10 @@ const DATED = {
 	'HTTP/1.0': ['GET / HTTP/1.0\r\n\r\n', 200],
 	'a WebSocket': [`GET /xmpp-websocket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 101],
 	'a WebSocket of another version': [`GET /xmpp-websocket HTTP/1.1\r\n${HOST}${UPGRADE.replace('13', '8')}\r\n`, 426],
-	'libmicrohttpd': [`GET /crossdomain%2exml HTTP/1.1\r\n${HOST}\r\n`, 200],
-	'libmicrohttpd, HEAD': [`HEAD /crossdomain%2exml HTTP/1.1\r\n${HOST}\r\n`, 200],
-	'libmicrohttpd, a document that the client has': [`GET /crossdomain%2exml HTTP/1.1\r\n${HOST}If-None-Match: *\r\n\r\n`, 304],
-	'libmicrohttpd, a WebSocket': [`GET /xmpp%2dwebsocket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 101],
+	'an escaped path': [`GET /crossdomain%2exml HTTP/1.1\r\n${HOST}\r\n`, 200],
+	'an escaped path, HEAD': [`HEAD /crossdomain%2exml HTTP/1.1\r\n${HOST}\r\n`, 200],
+	'an escaped path, a document that the client has': [`GET /crossdomain%2exml HTTP/1.1\r\n${HOST}If-None-Match: *\r\n\r\n`, 304],
+	'an escaped path, a WebSocket': [`GET /xmpp%2dwebsocket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 101],
 	'HTTP on a listener with TLS': [`GET / HTTP/1.1\r\n${HOST}\r\n`, 400, () => tlsPort],
 	'the admin listener': [`GET /healthz HTTP/1.1\r\n${HOST}\r\n`, 200, () => admin],
 };

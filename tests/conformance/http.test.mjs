@@ -52,7 +52,6 @@ test('a bad BOSH request still has CORS headers, so that the page can read why',
 	}
 });
 
-// libmicrohttpd, which gets such requests, does not notice the end and would wait for header_timeout or 75 seconds.
 test('a client that closes its side together with a chunked request is answered and let go', TIMEOUT, async () => {
 	const request = `POST /elsewhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n`;
 	for (const [body, answers] of [['1\r\nx\r\n0\r\n\r\n', 1], [`1\r\nx\r\n0\r\n\r\n${request}0\r\n\r\n`, 2], ['5\r\nx', 0]]) {

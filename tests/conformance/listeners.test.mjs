@@ -249,7 +249,6 @@ test('HTTPS and WSS: the page, BOSH, a chunked body, a WebSocket', TIMEOUT, asyn
 		assert.equal(page.status, 200);
 		const created = await overTls(port, { agent }, { method: 'POST', target: '/http-bind', body: creation(stage.domain.plain) });
 		const [, sid] = created.text.match(/ sid='([^']+)'/);
-		// Not plain: libmicrohttpd gets the clear text, and the connection goes on there.
 		const chunked = await overTls(port, { agent }, { method: 'POST', target: '/http-bind', headers: { 'Transfer-Encoding': 'chunked' },
 			body: `<body xmlns='${NS.httpbind}' rid='8' sid='${sid}' type='terminate'/>` });
 		assert.match(chunked.text, /type='terminate'/);

@@ -18,8 +18,6 @@ const YOUNG_FACTOR = 2;
 const SUPERVISOR_GROWTH = MB / 4;
 // A machine that does much else is late as well; what a loop must never be is deaf for seconds.
 const LAG_P99_S = patiently(0.25);
-// Descriptors that are opened when they are first needed, and kept: libmicrohttpd's, of each of two workers.
-const LAZY = { 'anon_inode:[eventpoll]': 2 };
 const STALL_SHADOW_MS = 10000;
 const EXCUSED_PART = 0.1;
 const HEALTHY_PART = 0.995;
@@ -79,7 +77,7 @@ function judgeEnd({ idle, left = idle, doab, logbook }) {
 	const failures = [];
 	const kinds = [...new Set([...Object.keys(idle.kinds), ...Object.keys(left.kinds)])];
 	const more = (kind) => (left.kinds[kind] ?? 0) - (idle.kinds[kind] ?? 0);
-	const differ = kinds.filter((kind) => more(kind) < 0 || more(kind) > (LAZY[kind] ?? 0));
+	const differ = kinds.filter((kind) => more(kind) !== 0);
 	if (differ.length) {
 		failures.push(`without sessions, the server's descriptors at the end differ from those at the beginning: ` +
 			differ.map((kind) => `${kind}: ${left.kinds[kind] ?? 0}, not ${idle.kinds[kind] ?? 0}`).join('; '));
