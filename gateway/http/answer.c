@@ -21,13 +21,16 @@ static struct sv status_line(unsigned status)
 		X(200, "OK"),
 		X(204, "No Content"),
 		X(400, "Bad Request"),
+		X(304, "Not Modified"),
 		X(403, "Forbidden"),
 		X(404, "Not Found"),
 		X(405, "Method Not Allowed"),
 		X(408, "Request Timeout"),
+		X(412, "Precondition Failed"),
 		X(413, "Content Too Large"),
 		X(414, "URI Too Long"),
 		X(415, "Unsupported Media Type"),
+		X(417, "Expectation Failed"),
 		X(426, "Upgrade Required"),
 		X(429, "Too Many Requests"),
 		X(431, "Request Header Fields Too Large"),
@@ -89,8 +92,8 @@ int http_answer_write(const struct http_answer *answer, size_t n_body, bool clos
 	if (close) {
 		writer_put(&writer, SV("Connection: close\r\n"));
 	}
-	/* RFC 9110, 8.6: none in a 204. */
-	if (answer->status != 204) {
+	/* RFC 9110, 8.6: none in a 204, and in a 304 none but that of the 200. */
+	if (answer->status != 204 && answer->status != 304) {
 		write_length(&writer, n_body);
 	}
 	if (answer->content_type) {

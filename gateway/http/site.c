@@ -2,6 +2,7 @@
 #include "gateway/http/site.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/http/fixed.h"
@@ -23,6 +24,7 @@ struct headers {
 	size_t n;
 	enum origin_verdict verdict; /* about the page that sent the request */
 	char origin[ORIGIN_LENGTH_MAX + 1];
+	char vary[sizeof("Origin, Accept-Encoding, Accept")];
 };
 
 int site_new(const struct config *config, struct site **ret_site)
@@ -146,15 +148,34 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host)
 	return is_same_host(origin, host) && host_list_owns(&config->web.own_hosts, host);
 }
 
-/* The value of the Vary header: what the answer depends on besides its path. NULL: no header. */
-static const char *vary(const struct site *site, bool has_text)
+/* Whether it depends on Accept what is read at the path. */
+static bool is_of_transport(const struct site *site, const struct http_exchange *exchange)
 {
-	bool is_coded = has_text && site->config->coding;
+	return is_read(exchange) && (has_path(exchange, site->config->bosh_path) ||
+				     has_path(exchange, site->config->websocket_path));
+}
 
-	if (!origin_list_varies(&site->config->origins)) {
-		return is_coded ? "Accept-Encoding" : NULL;
+/* Adds the Vary header: what the answer depends on besides its path. */
+static void headers_vary(struct headers *headers, const struct site *site,
+			 const struct http_exchange *exchange, bool has_text)
+{
+	const struct {
+		const char *name;
+		bool varies;
+	} parts[] = {
+		{"Origin", origin_list_varies(&site->config->origins)},
+		{"Accept-Encoding", has_text && site->config->coding},
+		{"Accept", is_of_transport(site, exchange)},
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+		if (parts[i].varies) {
+			n += (size_t)snprintf(headers->vary + n, sizeof(headers->vary) - n, "%s%s",
+					      n ? ", " : "", parts[i].name);
+		}
 	}
-	return is_coded ? "Origin, Accept-Encoding" : "Origin";
+	headers_add(headers, "Vary", n ? headers->vary : NULL);
 }
 
 /* WHATWG Fetch, "CORS protocol". Credentials are never allowed to all pages. */
@@ -180,7 +201,7 @@ static void headers_common(struct headers *headers, const struct site *site,
 			   const char *cache_control)
 {
 	headers_cors(headers, site, exchange);
-	headers_add(headers, "Vary", vary(site, has_text));
+	headers_vary(headers, site, exchange, has_text);
 	headers_add(headers, "X-Content-Type-Options", "nosniff");
 	headers_add(headers, "Cache-Control", cache_control);
 }
@@ -307,8 +328,9 @@ static void answer_sentence(const struct site *site, struct http_exchange *excha
 	headers_common(&headers, site, exchange, true, "no-store");
 	headers_add(&headers, "Allow", allow);
 	if (status == 426) {
-		/* RFC 6455, 4.2.2. */
+		/* RFC 6455, 4.2.2; RFC 9110, 7.8. */
 		headers_add(&headers, "Upgrade", "websocket");
+		headers_add(&headers, "Connection", "Upgrade");
 		headers_add(&headers, "Sec-WebSocket-Version", "13");
 	}
 	if (status == 415) {
@@ -358,15 +380,43 @@ static void answer_place(const struct site *site, struct http_exchange *exchange
 	}
 }
 
+/* Whether the client wants what it has under a tag, to go on with it. No tag of the gateway matches
+ * in the strong comparison of If-Match (RFC 9110, 13.1.1), for all are weak. */
+static bool has_other_tag(const struct http_exchange *exchange)
+{
+	struct sv tags = http_exchange_header(exchange, "If-Match");
+
+	return tags.n && !sv_eq(tags, SV("*"));
+}
+
 static void answer_read(const struct site *site, struct http_exchange *exchange)
 {
 	const struct fixed_text *text = fixed_find(&site->fixed, http_exchange_path(exchange));
 
-	if (text) {
+	if (has_other_tag(exchange)) {
+		answer_sentence(site, exchange, 412, "This is not what you have.\n", NULL);
+	} else if (text) {
 		answer_fixed(site, exchange, text);
 	} else {
 		answer_place(site, exchange);
 	}
+}
+
+/* Whether it is known what the method means. RFC 9110, 9.1: others are 501 at any path. So is
+ * CONNECT: the gateway is no proxy. */
+static bool is_known_method(const struct http_exchange *exchange)
+{
+	static const struct sv known[] = {
+		{"GET", 3}, {"HEAD", 4},   {"POST", 4},  {"OPTIONS", 7},
+		{"PUT", 3}, {"DELETE", 6}, {"TRACE", 5}, {"PATCH", 5},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(known); i++) {
+		if (has_method(exchange, known[i])) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /* A preflight for a path that is not there succeeds, so that the page can read the 404 behind
@@ -387,7 +437,9 @@ void site_answer(const struct site *site, struct http_exchange *exchange)
 {
 	const char *methods = methods_of(site, exchange);
 
-	if (!methods && (is_preflight(exchange) || is_about_server(exchange))) {
+	if (!is_known_method(exchange)) {
+		answer_sentence(site, exchange, 501, "This method is not known here.\n", NULL);
+	} else if (!methods && (is_preflight(exchange) || is_about_server(exchange))) {
 		answer_options(site, exchange, "GET, HEAD, OPTIONS, POST");
 	} else if (!methods) {
 		answer_sentence(site, exchange, 404, "There is nothing here.\n", NULL);

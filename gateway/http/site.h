@@ -16,7 +16,7 @@
 enum site_route {
 	SITE_ROUTE_BOSH,      /* a POST for the BOSH endpoint */
 	SITE_ROUTE_WEBSOCKET, /* a GET that asks for an upgrade */
-	/* answered by site_answer(): the page, documents, preflights, 404, 405, 415 */
+	/* answered by site_answer(): the page, documents, preflights, 404, 405, 412, 415, 501 */
 	SITE_ROUTE_OTHER,
 };
 

@@ -24,7 +24,7 @@ before(async () => {
 	admin = await freePort();
 	tlsPort = await freePort();
 	const { certificate, key } = new Authority(folder).issue('front', ['localhost']);
-	stage = await Stage.open({ plain: 'plain' }, { allow_origins: ['https://chat.example.org'], header_timeout: 1, admin: `127.0.0.1:${admin}`,
+	stage = await Stage.open({ plain: 'plain' }, { allow_origins: ['https://chat.example.org'], header_timeout: 1, compression: true, public_bosh_url: 'https://a.example/http-bind', admin: `127.0.0.1:${admin}`,
 		listeners: { [`127.0.0.1:${tlsPort}`]: { tls: { certificate, key } } } });
 });
 after(async () => {
@@ -83,4 +83,72 @@ test('the answers to requests that were pipelined have a Date, also those that w
 		assertDated(answer);
 	}
 	connection.close();
+});
+
+const READ = ['/', '/http-bind', '/xmpp-websocket', '/crossdomain.xml', '/clientaccesspolicy.xml', '/.well-known/host-meta', '/.well-known/host-meta.json',
+	'/nothing', '/crossdomain%2exml'];
+
+// RFC 9110, 9.3.2.
+for (const target of READ) {
+	test(`HEAD has the headers of GET: ${target}`, TIMEOUT, async () => {
+		for (const headers of ['', 'Accept: text/html\r\n', 'Accept-Encoding: gzip\r\n', 'Accept-Encoding: identity;q=0, *\r\n', 'Origin: https://chat.example.org\r\n',
+			'If-None-Match: *\r\n', 'If-Match: "x"\r\n', 'Connection: close\r\n']) {
+			const [get, head] = await Promise.all(['GET', 'HEAD'].map((method) => send(`${method} ${target} HTTP/1.1\r\n${HOST}${headers}\r\n`)));
+			delete get.headers.date;
+			delete head.headers.date;
+			assert.equal(head.status, get.status);
+			assert.deepEqual(head.headers, get.headers, headers);
+			assert.equal(head.body.length, 0);
+		}
+	});
+}
+
+// RFC 9110, 12.5.5: what an answer depends on.
+for (const [target, vary] of [['/', 'Origin, Accept-Encoding'], ['/http-bind', 'Origin, Accept-Encoding, Accept'], ['/xmpp-websocket/', 'Origin, Accept-Encoding, Accept'],
+	['/crossdomain.xml', 'Origin, Accept-Encoding'], ['/nothing', 'Origin, Accept-Encoding']]) {
+	test(`Vary: ${target}`, TIMEOUT, async () => {
+		for (const headers of ['', 'Accept: text/html\r\n', 'Accept-Encoding: gzip\r\n', 'Origin: https://chat.example.org\r\n', 'Origin: null\r\n', 'If-None-Match: *\r\n']) {
+			assert.equal((await send(`GET ${target} HTTP/1.1\r\n${HOST}${headers}\r\n`)).headers.vary, vary, headers);
+		}
+	});
+}
+
+// RFC 9110, 8.6: the length of a body, of which 204 and 304 have none. What a 304 has besides: 15.4.5.
+test('Content-Length stands where a body may, and nowhere else', TIMEOUT, async () => {
+	for (const [text, status, length] of [['OPTIONS /http-bind', 204], ['OPTIONS *', 204], ['GET /crossdomain.xml', 304], ['HEAD /', 304], ['GET /crossdomain%2exml', 304]]) {
+		const { status: found, headers, text: body } = await send(`${text} HTTP/1.1\r\n${HOST}If-None-Match: *\r\n\r\n`);
+		assert.equal(found, status, text);
+		assert.equal(headers['content-length'], length, text);
+		assert.equal(headers['content-type'], undefined, text);
+		assert.equal(body, '');
+	}
+	const [whole, known] = await Promise.all(['', 'If-None-Match: *\r\n'].map((headers) => send(`GET /crossdomain.xml HTTP/1.1\r\n${HOST}${headers}\r\n`)));
+	for (const name of ['etag', 'vary', 'cache-control']) {
+		assert.ok(whole.headers[name]);
+		assert.equal(known.headers[name], whole.headers[name], name);
+	}
+});
+
+// RFC 9110, 13.2.2: If-Match comes before If-None-Match; 13.1: neither counts where the answer is no 2xx anyway.
+test('the order of conditions', TIMEOUT, async () => {
+	for (const [text, headers, status] of [['GET /crossdomain.xml', 'If-Match: "x"\r\nIf-None-Match: *\r\n', 412], ['GET /crossdomain.xml', 'If-Match: *\r\nIf-None-Match: *\r\n', 304],
+		['GET /xmpp-websocket', 'If-Match: "x"\r\n', 412], ['GET /nothing', 'If-Match: "x"\r\nIf-None-Match: *\r\n', 404], ['PUT /', 'If-Match: "x"\r\n', 405],
+		['OPTIONS /', 'If-Match: "x"\r\n', 204]]) {
+		assert.equal((await send(`${text} HTTP/1.1\r\n${HOST}${headers}\r\n`)).status, status, `${text} ${headers}`);
+	}
+});
+
+// RFC 9112, 9.6: who closes says so; 4: each status has its reason.
+test('each refusal that ends the connection says so, with a length and a reason', TIMEOUT, async () => {
+	for (const [text, status, reason] of [[`GET / HTTP/1.1\r\n\r\n`, 400, 'Bad Request'], ['GET / HT', 408, 'Request Timeout'], [`GET /${'x'.repeat(9000)} HTTP/1.1\r\n`, 414, 'URI Too Long'],
+		[`GET / HTTP/1.1\r\n${HOST}Expect: x\r\n\r\n`, 417, 'Expectation Failed'], [`GET / HTTP/1.1\r\nX: ${'x'.repeat(17000)}`, 431, 'Request Header Fields Too Large'],
+		[`POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: x, chunked\r\n\r\n`, 501, 'Not Implemented'], [`GET / HTTP/2.0\r\n${HOST}\r\n`, 505, 'HTTP Version Not Supported']]) {
+		const connection = await HttpConnection.open(stage.port);
+		connection.write(text);
+		await connection.closed;
+		const answer = connection.buffer.toString('latin1');
+		assert.ok(answer.startsWith(`HTTP/1.1 ${status} ${reason}\r\n`), answer.slice(0, 60));
+		assert.match(answer, /\r\nConnection: close\r\n/);
+		assert.equal(Number(/\r\nContent-Length: (\d+)\r\n/.exec(answer)[1]), answer.split('\r\n\r\n')[1].length);
+	}
 });
