@@ -20,20 +20,14 @@ enum {
 	SILVERLIGHT_PORT_MAX = 4534,
 };
 
-/* Whether @text is a URL of @scheme and a host, in printable ASCII. */
+/* Whether @text is a URL of @scheme and a host, without a fragment. */
 static bool url_is_valid(struct sv text, struct sv scheme)
 {
 	struct sv rest = sv_skip(text, scheme.n);
 	struct sv host;
 	uint16_t port;
 
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.data[i] <= ' ' || text.data[i] >= 0x7f ||
-		    strchr("<>\"'\\#", text.data[i])) {
-			return false;
-		}
-	}
-	return text.n <= CONFIG_URI_MAX && sv_starts_with(text, scheme) &&
+	return config_uri_is_valid(text, scheme) && sv_find(text, '#') == text.n &&
 	       host_split(sv_first(rest, sv_find(rest, '/')), &host, &port);
 }
 

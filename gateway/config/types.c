@@ -2,6 +2,7 @@
 #include "gateway/config/types.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -224,16 +225,24 @@ static int set_path(const struct config_setting *setting, void *member)
 
 const struct config_type config_type_path = {.set = set_path, .deinit = config_text_deinit};
 
-/* Whether @uri is @scheme and more, in printable ASCII without quotes. */
-static bool is_uri(struct sv uri, struct sv scheme)
+/* Whether @text is a percent sign and two digits, which stand for a byte. */
+static bool is_escape(struct sv text)
 {
-	bool valid = uri.n > scheme.n && uri.n <= CONFIG_URI_MAX && sv_starts_with(uri, scheme);
+	return text.n == 3 && text.data[0] == '%' && isxdigit((unsigned char)text.data[1]) &&
+	       isxdigit((unsigned char)text.data[2]);
+}
 
+bool config_uri_is_valid(struct sv uri, struct sv scheme)
+{
 	for (size_t i = 0; i < uri.n; i++) {
-		valid = valid && uri.data[i] > ' ' && uri.data[i] < 0x7f &&
-			!strchr("<>\"'\\", uri.data[i]);
+		unsigned char c = (unsigned char)uri.data[i];
+
+		if (!isalnum(c) && (c == '\0' || !strchr("-._~:/?#[]@!$&()*+,;=", c)) &&
+		    !is_escape(sv_first(sv_skip(uri, i), 3))) {
+			return false;
+		}
 	}
-	return valid;
+	return uri.n > scheme.n && uri.n <= CONFIG_URI_MAX && sv_starts_with(uri, scheme);
 }
 
 /* An https URI, or an empty text. */
@@ -241,7 +250,7 @@ static int set_uri(const struct config_setting *setting, void *member)
 {
 	struct sv uri = sv_from(setting->values->text);
 
-	if (uri.n && !is_uri(uri, SV("https://"))) {
+	if (uri.n && !config_uri_is_valid(uri, SV("https://"))) {
 		return config_refuse(setting, setting->values,
 				     "a URI as in \"https://chat.example.org/http-bind\"");
 	}
@@ -255,7 +264,8 @@ static int set_websocket_uri(const struct config_setting *setting, void *member)
 {
 	struct sv uri = sv_from(setting->values->text);
 
-	if (uri.n && !is_uri(uri, SV("wss://")) && !is_uri(uri, SV("https://"))) {
+	if (uri.n && !config_uri_is_valid(uri, SV("wss://")) &&
+	    !config_uri_is_valid(uri, SV("https://"))) {
 		return config_refuse(setting, setting->values,
 				     "a URI as in \"wss://chat.example.org/xmpp-websocket\"");
 	}

@@ -45,6 +45,10 @@ _must_check_ int config_check_count(const struct config_setting *setting);
 /* Copies @text into @member, a char *, in place of what was there. Returns 0 or -ENOMEM. */
 _must_check_ int config_set_text(void *member, const char *text);
 
+/* Whether @uri begins with @scheme and goes on, in the bytes of RFC 3986, 2, but without "'": so it
+ * can stand in an attribute of XML, in JSON and in a log line as it is, except for "&". */
+bool config_uri_is_valid(struct sv uri, struct sv scheme);
+
 /* config_type.deinit of a char *. */
 void config_text_deinit(void *member);
 

@@ -7,7 +7,7 @@ import zlib from 'node:zlib';
 import { configText, Doab, runDoab } from '../support/doab.mjs';
 import { assertValid, complaintsOf } from '../support/grammar.mjs';
 import { HttpConnection, httpRequest } from '../support/http.mjs';
-import { patiently, removeFolder, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const URLS = { public_bosh_url: 'https://chat.example.org/http-bind?a=1&b=2', public_websocket_url: 'wss://chat.example.org:8443/xmpp-websocket' };
@@ -50,6 +50,79 @@ after(async () => {
 	await stopAll(plain, replaced, ...Object.values(gateways));
 	removeFolder(folder);
 });
+
+// Whatever the configuration accepts makes documents that are valid by their grammars, and say the same once they are read.
+const MANY = Array.from({ length: 300 }, (_, i) => `${i % 2 ? 'http' : 'https'}://${i % 3 ? '*.' : ''}h${i}.example${i % 5 ? '' : `:${8000 + i}`}`);
+const ACCEPTED = {
+	'many origins': { allow_origins: MANY },
+	'names of all lengths': { allow_origins: [`https://${'a'.repeat(63)}.example`, `https://${'a.'.repeat(120)}b`, 'http://a', 'https://a--b', 'https://xn--a', 'https://_a._b'] },
+	'capitals, default ports, the same twice': { allow_origins: ['HTTPS://UPPER.Example:443', 'https://upper.example', 'http://upper.example:80', 'https://upper.example:*'] },
+	'addresses': { allow_origins: ['http://192.0.2.1:8080', 'https://[2001:DB8::1]', 'http://[::1]:*'] },
+	'only http': { allow_origins: ['http://a.example', 'http://*.b.example:81'] },
+	'only https': { allow_origins: ['https://a.example'] },
+	'other schemes': { allow_origins: ['x+y.z-1://h', 'capacitor://localhost', 'https://a.example'] },
+	'URLs with all that a URL may have': { public_bosh_url: 'https://[2001:db8::1]:8443/a;b=c/d,e@f:g!$&(h)*+~_-.?i=j&k=%26%3C%22&l=/?', public_websocket_url: 'wss://a.example/%C3%A4?&amp;<'.replace('<', '%3C') },
+	'a long path and all ports': { bosh_path: `/${'a-._~/'.repeat(21)}b`, flash_ports: ['1-65535'], silverlight_ports: ['4502', '4503-4534'] },
+	'ports in any order': { flash_ports: ['65535', '1', '5280-5290'] },
+};
+const REFUSED = {
+	allow_origins: ['https://a"b', "https://a'b", 'https://a&b', 'https://<x>', 'https://a b', 'https://a/', 'https://a\\b', 'https://a%41', 'javascript:alert(1)', 'https://a]]>',
+		'https://-->', 'a"b://c', 'https://a:80"', 'https://*', 'https://*.', 'https://a*b', 'https://*.*.a', 'https://a;b', 'https://a\u0001', '//a', 'https:a', 'https://u@a', '*.a', 'null',
+		'https://\u{ff11}\u{ff12}.0.0.1', 'https://[::1%25eth0]', 'https://a..b', 'https://.a', 'https://a:0', 'https://a:65536'].map((origin) => [origin]),
+	bosh_path: ['/a&b', '/a<b>', '/a"b', "/a'b", '/a]]>', '/a b', '/a%22b', '/a?b', '/@SCRIPT@', 'a', '/a\u0001'],
+	public_bosh_url: ["https://a.example/'", 'https://a.example/<b>', 'https://a.example/"', 'https://a.example/%zz', 'https://a.example/a|b', 'https://a.example/{a}', 'https://a.example/]]>\\',
+		'https://a.example/\u00e4', 'https://a.example/a b', 'https://a.example/#a', 'javascript:alert(1)', 'https://u@a.example/', 'https:///', 'http://a.example/', 'https://a&b/'],
+	public_websocket_url: ['wss://a.example/"', 'wss://a.example/`', 'ws://a.example/', 'https://a.example/'],
+	flash_ports: ['0', '65536', '2-1', '1-', '*', '1"'].map((port) => [port]),
+};
+
+for (const [name, config] of Object.entries(ACCEPTED)) {
+	test(`the documents are valid: ${name}`, TIMEOUT, async () => {
+		const port = await freePort();
+		const gateway = await Doab.start({ ...URLS, silverlight_policy_listen: [`127.0.0.1:${port}`], ...config });
+		try {
+			for (const [target, [, grammars]] of Object.entries(DOCUMENTS)) {
+				const { text } = await get(gateway, target);
+				for (const grammar of grammars) {
+					assertValid(text, grammar);
+				}
+			}
+			const { public_bosh_url, public_websocket_url } = { ...URLS, ...config };
+			const unescaped = (await get(gateway, '/.well-known/host-meta')).text.replace(/&lt;/g, '<').replace(/&amp;/g, '&');
+			const { links } = JSON.parse((await get(gateway, '/.well-known/host-meta.json')).text);
+			assert.deepEqual(links.map(({ href }) => href), [public_bosh_url, public_websocket_url]);
+			for (const { rel, href } of links) {
+				assert.ok(unescaped.includes(`<Link rel="${rel}" href="${href}"/>`), unescaped);
+			}
+			const flash = await policyOf(gateway.port, '<policy-file-request/>\0');
+			assertValid(flash.slice(0, -1), 'cross-domain-policy.dtd');
+			assertValid(flash.slice(0, -1), 'policy-file-socket.xsd');
+			assertValid(await policyOf(port, '<policy-file-request/>'), 'client-access-policy.xsd');
+		} finally {
+			await gateway.stop();
+		}
+	});
+}
+
+// What a connection on which @request is sent brings until its end.
+async function policyOf(port, request) {
+	const connection = await HttpConnection.open(port);
+	connection.write(request);
+	await within(connection.closed, patiently(10000), 'the end of a policy');
+	return connection.buffer.toString('latin1');
+}
+
+for (const [key, values] of Object.entries(REFUSED)) {
+	test(`what would be markup in a document is refused: ${key}`, TIMEOUT, async () => {
+		for (const value of values) {
+			const file = path.join(folder, 'hostile.conf');
+			writeFileSync(file, configText({ [key]: value }));
+			const { code, stdout, stderr } = await runDoab('--check', file);
+			assert.notEqual(code, 0, String(value));
+			assert.match(stdout + stderr, /expected/, String(value));
+		}
+	});
+}
 
 for (const name of Object.keys(LISTS)) {
 	for (const [target, [type, grammars]] of Object.entries(DOCUMENTS)) {
