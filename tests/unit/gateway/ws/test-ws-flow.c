@@ -97,8 +97,26 @@ static void test_paused_for_ever(void **state)
 	close(one.theirs);
 	one.theirs = -1;
 	turn();
+	pass(TIMEOUT_S);
 	assert_string_equal(told(), "");
-	await_told("closed\nreleased\n");
+	pass(1);
+	assert_string_equal(told(), "closed\nreleased\n");
+}
+
+/* Likewise; it has sent its close frame, and more than that. */
+static void test_paused_closed_for_ever(void **state)
+{
+	(void)state;
+	ws_pause(one.connection, true);
+	say(TEXT, "last");
+	say(CLOSE, "");
+	for (int i = 0; i < TIMEOUT_S; i++) {
+		pass(1);
+		say(TEXT, "more");
+		assert_string_equal(told(), "");
+	}
+	pass(1);
+	assert_string_equal(told(), "closed in order\nreleased\n");
 }
 
 /* A session that closes its connection gets nothing more of what was held. */
@@ -243,19 +261,30 @@ static void test_silence(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		const char *frames;
-
-		do {
-			uv_run(&one.loop, UV_RUN_ONCE);
-			frames = heard();
-		} while (!*frames);
-		assert_string_equal(frames, "ping ");
+		pass(INTERVAL_S);
+		assert_string_equal(heard(), "");
+		pass(1);
+		assert_string_equal(heard(), "ping ");
 		if (i == 0) {
 			say(FIN | FRAME_PONG, "");
 		}
 	}
-	await_told("closed\nreleased\n");
+	pass(INTERVAL_S);
+	assert_string_equal(told(), "");
+	pass(1);
+	assert_string_equal(told(), "closed\nreleased\n");
 	assert_true(is_cut());
+}
+
+/* One that sends something is not sent pings. */
+static void test_lively(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3 * INTERVAL_S; i++) {
+		pass(1);
+		say(TEXT, "a");
+	}
+	assert_string_equal(heard(), "");
 }
 
 /* A byte of the client does not put the session's deadline off. There are no pings before it. */
@@ -263,12 +292,18 @@ static void test_deadline(void **state)
 {
 	(void)state;
 	ws_set_deadline(one.connection, 2 * INTERVAL_S);
-	while (one.log.n == 0) {
+	for (int i = 0; i < 2 * INTERVAL_S; i++) {
+		pass(1);
 		say(FIN | FRAME_PONG, "");
-		uv_run(&one.loop, UV_RUN_ONCE);
 	}
+	assert_string_equal(told(), "");
+	pass(1);
 	assert_string_equal(told(), "late\n");
 	assert_string_equal(heard(), "");
+	/* From then on there are pings again. */
+	say(FIN | FRAME_PONG, "");
+	pass(INTERVAL_S + 1);
+	assert_string_equal(heard(), "ping ");
 }
 
 /* The server stops: no closing handshake. */
@@ -290,7 +325,7 @@ static int use(void *userdata)
 
 	(void)userdata;
 	one.theirs = -1;
-	if (open_server(INTERVAL_S, 0) < 0 || adopt(true, false, SV_EMPTY) < 0) {
+	if (open_server() < 0 || adopt(true, false, SV_EMPTY) < 0) {
 		close_server();
 		return -ENOMEM;
 	}
@@ -381,7 +416,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_close, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_paused_for_ever, setup_quick, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_closed_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_deaf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_congested, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_coded, setup_coded, teardown),
@@ -389,8 +425,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_coded_not_utf8, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_large, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_coded, setup_coded, teardown),
-		cmocka_unit_test_setup_teardown(test_silence, setup_quick, teardown),
-		cmocka_unit_test_setup_teardown(test_deadline, setup_quick, teardown),
+		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lively, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup_bare, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_told, setup, teardown),

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/wire/state.h"
 #include "gateway/ws/server.h"
 #include "tests/unit/gateway/ws/frames-case.h"
 
@@ -140,13 +141,14 @@ static inline void on_closed_wire(void *userdata, const struct address *peer)
 
 /* The two ends. */
 
-static inline int open_server(unsigned interval_s, unsigned second_ms)
+/* No second passes by itself. */
+static inline int open_server(void)
 {
 	const struct wire_hub_options hub = {
-		.loop = &one.loop, .closed = on_closed_wire, .second_ms = second_ms};
+		.loop = &one.loop, .closed = on_closed_wire, .second_ms = 24 * 3600 * 1000};
 	const struct ws_server_options options = {
 		.timeout_s = TIMEOUT_S,
-		.ping_interval_s = interval_s,
+		.ping_interval_s = INTERVAL_S,
 		.opened = on_opened,
 		.piece = on_piece,
 		.message_max = message_max,
@@ -316,13 +318,12 @@ static inline void skip_handshake(void)
 	buffer_consume(&one.heard, strlen(HANDSHAKE));
 }
 
-/* Waits until the session was told @text, and nothing else. */
-static inline void await_told(const char *text)
+static inline void pass(unsigned seconds)
 {
-	while (one.log.n == 0) {
-		uv_run(&one.loop, UV_RUN_ONCE);
+	while (seconds--) {
+		wire_deadline_tick(one.hub);
+		turn();
 	}
-	assert_string_equal(told(), text);
 }
 
 /* Whether the server has closed the connection. */
@@ -334,26 +335,21 @@ static inline bool is_cut(void)
 	return recv(one.theirs, &byte, 1, MSG_DONTWAIT) == 0 || errno != EAGAIN;
 }
 
-static inline void set_up(unsigned interval_s, unsigned second_ms)
+static inline int setup_bare(void **state)
 {
+	(void)state;
 	memset(&one, 0, sizeof(one));
 	one.theirs = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	assert_int_equal(open_server(interval_s, second_ms), 0);
+	assert_int_equal(open_server(), 0);
+	return 0;
 }
 
 static inline void open_one(void)
 {
 	assert_int_equal(adopt(false, false, SV_EMPTY), 0);
 	skip_handshake();
-}
-
-static inline int setup_bare(void **state)
-{
-	(void)state;
-	set_up(INTERVAL_S, 0);
-	return 0;
 }
 
 static inline int setup(void **state)
@@ -368,15 +364,6 @@ static inline int setup_coded(void **state)
 	setup_bare(state);
 	assert_int_equal(adopt(true, false, SV_EMPTY), 0);
 	skip_handshake();
-	return 0;
-}
-
-/* Seconds last ten milliseconds, so a silent client is sent a ping after a hundred. */
-static inline int setup_quick(void **state)
-{
-	(void)state;
-	set_up(INTERVAL_S, 10);
-	open_one();
 	return 0;
 }
 
