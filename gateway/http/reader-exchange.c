@@ -211,7 +211,10 @@ static void read_codings(struct reader_exchange *exchange)
 struct reader_exchange *reader_exchange_new(struct reader_connection *connection,
 					    const struct http_head *head, const char *bytes)
 {
-	struct sv origin = http_head_value(head, bytes, HTTP_KNOWN_ORIGIN);
+	/* Of several, which no browser sends, none is believed: a comma stands in no origin. */
+	struct sv origin = head->n_known[HTTP_KNOWN_ORIGIN] > 1
+				 ? SV(",")
+				 : http_head_value(head, bytes, HTTP_KNOWN_ORIGIN);
 	/* One that is too long to be allowed stays too long. */
 	size_t n_origin = origin.n <= ORIGIN_LENGTH_MAX ? origin.n : ORIGIN_LENGTH_MAX + 1;
 	size_t n_path = head->is_escaped ? head->path.n : 0;

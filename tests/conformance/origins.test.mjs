@@ -159,6 +159,54 @@ test('credentials and private networks are for listed origins, where a key allow
 	assert.match((await post(careful, { Origin: 'https://anywhere.example' })).headers.vary, /\bOrigin\b/);
 });
 
+// WHATWG Fetch, "CORS-preflight fetch".
+test('a preflight says what each path takes, for how long, and for whom', TIMEOUT, async () => {
+	for (const [target, methods] of [['/http-bind', 'GET, HEAD, OPTIONS, POST'], ['/xmpp-websocket', 'GET, HEAD, OPTIONS'], ['/', 'GET, HEAD, OPTIONS'],
+		['/crossdomain.xml', 'GET, HEAD, OPTIONS'], ['/elsewhere', 'GET, HEAD, OPTIONS, POST']]) {
+		for (const method of ['POST', 'GET', 'PUT', 'post', 'BREW']) {
+			for (const [stage, Origin, expected] of [[all, 'https://anywhere.example', '*'], [all, 'null', '*'], [listed, ALLOWED[0], ALLOWED[0]], [listed, 'null', undefined],
+				[careful, LIST[0], LIST[0]], [careful, 'null', '*'], [listed, REFUSED[1], undefined]]) {
+				const { status, headers, text } = await ask(stage, 'OPTIONS', target, { Origin, 'Access-Control-Request-Method': method });
+				assert.equal(status, 204);
+				assert.equal(text, '');
+				assert.equal(headers['access-control-allow-origin'], expected);
+				assert.equal(headers['access-control-allow-credentials'], stage === careful && expected !== '*' ? 'true' : undefined);
+				assert.equal(headers['access-control-allow-methods'], methods);
+				assert.equal(headers['access-control-max-age'], '86400');
+				assert.equal(headers.vary, stage === all ? undefined : 'Origin');
+				assert.equal(headers['cache-control'], 'no-store');
+				assert.doesNotMatch(JSON.stringify([headers['access-control-allow-methods'], headers['access-control-allow-headers']]), /\*/);
+			}
+		}
+	}
+});
+
+// WICG Private Network Access, 3.2.
+test('only "true" asks for a private network, and only a preflight', TIMEOUT, async () => {
+	const name = 'access-control-allow-private-network';
+	for (const value of ['false', 'TRUE', '1', 'true, true', '']) {
+		assert.equal((await preflight(careful, { Origin: LIST[0], 'Access-Control-Request-Private-Network': value })).headers[name], undefined, value);
+	}
+	for (const method of ['GET', 'POST']) {
+		assert.equal((await ask(careful, method, '/http-bind', { Origin: LIST[0], 'Access-Control-Request-Private-Network': 'true' })).headers[name], undefined);
+	}
+	assert.equal((await preflight(careful, { 'Access-Control-Request-Private-Network': 'true' })).headers[name], undefined);
+	assert.equal((await ask(careful, 'OPTIONS', '/elsewhere', { Origin: LIST[0], 'Access-Control-Request-Method': 'GET',
+		'Access-Control-Request-Private-Network': 'true' })).headers[name], 'true');
+});
+
+// RFC 6454, 7.3: there is one. A proxy may believe the other.
+test('of two origins none is allowed', TIMEOUT, async () => {
+	for (const [first, second] of [[ALLOWED[0], 'https://evil.example'], ['https://evil.example', ALLOWED[0]], [ALLOWED[0], ALLOWED[0]]]) {
+		const connection = await HttpConnection.open(listed.port);
+		connection.write(`POST /http-bind HTTP/1.1\r\nHost: a\r\nOrigin: ${first}\r\nOrigin: ${second}\r\nContent-Length: ${FIRST.length}\r\n\r\n${FIRST}`);
+		const { status, headers } = await connection.response();
+		connection.close();
+		assert.equal(status, 403);
+		assert.equal(headers['access-control-allow-origin'], undefined);
+	}
+});
+
 // Every answer that the gateway makes, by its status: [method, target, headers, body].
 const upgrade = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' };
 const ANSWERS = {

@@ -34,9 +34,12 @@ async function startSite(port) {
 before(async () => {
 	sites.allowed = await startSite(await freePort());
 	sites.refused = await startSite(await freePort());
-	stage = await Stage.open({ plain: 'plain' }, { allow_origins: [sites.allowed.origin], allow_credentials: true, own_hosts: ['own.test'],
+	sites.public = await startSite(await freePort());
+	sites.publicRefused = await startSite(await freePort());
+	stage = await Stage.open({ plain: 'plain' }, { allow_origins: [sites.allowed.origin, sites.public.origin], allow_credentials: true, own_hosts: ['own.test'],
 		public_websocket_url: 'wss://chat.example.org/xmpp-websocket' });
-	browser = await startBrowser(['--host-resolver-rules=MAP own.test 127.0.0.1, MAP rebound.test 127.0.0.1']);
+	browser = await startBrowser(['--host-resolver-rules=MAP own.test 127.0.0.1, MAP rebound.test 127.0.0.1',
+		`--ip-address-space-overrides=${[sites.public, sites.publicRefused].map(({ origin }) => `${new URL(origin).host}=public`).join(',')}`]);
 });
 after(() => stopAll(browser, stage, ...Object.values(sites)));
 
@@ -107,6 +110,34 @@ for (const n of COOKIES) {
 		await stage.doab.logged('request-refused', { status: 403, origin: sites.refused.origin });
 	});
 }
+
+// Chromium asks its user, and no longer the server (Private Network Access); conformance/origins has that preflight. Returns whether
+// this version knows the permission.
+async function allowLoopback(page) {
+	const { targetInfo: { browserContextId } } = await (await page.context().newCDPSession(page)).send('Target.getTargetInfo');
+	return (await browser.newBrowserCDPSession()).send('Browser.grantPermissions', { permissions: ['loopbackNetwork'], browserContextId })
+		.then(() => true, () => false);
+}
+
+test('a page from a public address: the user decides whether it may reach this machine, the list of origins decides whether it may use the gateway', TIMEOUT, async (t) => {
+	for (const [site, isGranted, isServed] of [[sites.public, true, true], [sites.public, false, false], [sites.publicRefused, true, false]]) {
+		const page = await openPage(site.origin);
+		if (isGranted && !await allowLoopback(page)) {
+			t.skip(`Chromium ${browser.version()} does not ask its user`);
+			return;
+		}
+		for (const credentials of ['include', 'omit']) {
+			const { status, text, error } = await post(page, { credentials });
+			assert.equal(status, isServed ? 200 : undefined, error);
+			assert.match(text ?? error, isServed ? /\bsid=/ : /Failed to fetch/);
+		}
+		if (isGranted) {
+			const { data, code } = await page.evaluate(connect, { url: stage.doab.websocketUrl, open: OPEN });
+			assert.equal(/^<open /.test(data ?? ''), isServed, `${site.origin}: ${code}`);
+		}
+		await page.context().close();
+	}
+});
 
 test('a page of an allowed origin can read refusals and host-meta', TIMEOUT, async () => {
 	const page = await openPage(sites.allowed.origin);
