@@ -6,10 +6,11 @@ import { after, before, test } from 'node:test';
 import zlib from 'node:zlib';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, stopAll, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
+const PIECES = 40;
 const HOST = 'Host: gw.test\r\n';
 const BODY = `<body xmlns='${NS.httpbind}' rid='1' sid='nosuch'/>`;
 const LENGTH = `Content-Length: ${BODY.length}\r\n`;
@@ -20,12 +21,14 @@ const hex = (n) => n.toString(16);
 const chunk = (text, size = hex(text.length)) => `${size}\r\n${text}\r\n`;
 const WHOLE = chunk(BODY) + chunk('');
 const GZIPPED = zlib.gzipSync(BODY).toString('latin1');
-let stage;
+let one;
+let several; // workers: each request is looked at for the owner of its session first
 
 before(async () => {
-	stage = await Stage.open({ plain: 'plain' }, { compression: true });
+	one = await Stage.open({ plain: 'plain' }, { compression: true, workers: 1 });
+	several = await Stage.open({ plain: 'plain' }, { compression: true, workers: 2 });
 });
-after(() => stopAll(stage));
+after(() => stopAll(one, several));
 
 const get = (target, headers = '', version = 'HTTP/1.1') => `GET ${target} ${version}\r\n${HOST}${headers}\r\n`;
 const post = (headers, body = '', version = 'HTTP/1.1') => `POST /http-bind ${version}\r\n${HOST}${headers}\r\n${body}`;
@@ -34,9 +37,10 @@ const BAD = { status: 400, ends: true };
 const OK = { status: 200 };
 const DONE = { status: 200, text: READ };
 
-// What is on the connection before: requests that are answered, each with its status.
+// What is on the connection before: requests that are answered, each with its status. Each is tried with several workers, too.
 const BEFORE = {
 	'a new connection': [],
+	'a new connection, in pieces': [],
 	'behind a plain request': [[get('/'), 200]],
 	'behind a chunked request': [[post(CHUNKED, WHOLE), 200]],
 	'behind an escaped path': [[get('/crossdomain%2exml'), 200]],
@@ -175,6 +179,7 @@ const RULES = {
 		['close of a chunked request', post(`${CHUNKED}Connection: close\r\n`, WHOLE), { ...DONE, ends: true }],
 		['keep-alive', get('/', 'Connection: keep-alive\r\n'), OK],
 		['HTTP/1.0', get('/', '', 'HTTP/1.0'), { status: 200, ends: true }],
+		['HTTP/1.0 with keep-alive', get('/', 'Connection: keep-alive\r\n', 'HTTP/1.0'), { status: 200, ends: true }],
 		['an error goes on', get('/nothing'), { status: 404 }],
 	],
 	'9110, 6.4 and 9.3.1: a body of any method is read': [
@@ -206,7 +211,7 @@ const RULES = {
 	'9110, 10.1.1: Expect': [
 		['100-continue', post(`${LENGTH}Expect: 100-continue\r\n`, ''), { status: 100, then: BODY, finally: DONE }],
 		['100-Continue, chunked', post(`${CHUNKED}Expect: 100-Continue\r\n`, ''), { status: 100, then: WHOLE, finally: DONE }],
-		['with a part of the body, no 100 is needed', post(`${LENGTH}Expect: 100-continue\r\n`, BODY), DONE],
+		['with a part of the body, no 100 is needed', post(`${LENGTH}Expect: 100-continue\r\n`, BODY), { ...DONE, inOnePiece: true }],
 		['without a body', get('/', 'Expect: 100-continue\r\n'), OK],
 		['without a body, of length 0', `POST /nothing HTTP/1.1\r\n${HOST}Content-Length: 0\r\nExpect: 100-continue\r\n\r\n`, { status: 404 }],
 		['of HTTP/1.0 is ignored', post(`${LENGTH}Expect: 100-continue\r\n`, BODY, 'HTTP/1.0'), { ...DONE, ends: true }],
@@ -255,7 +260,16 @@ async function answered(connection, expected, what) {
 	return answer;
 }
 
-async function tryOne(before, what, request, expected) {
+// Writes @bytes at once, or in up to @n pieces that arrive one by one.
+async function write(connection, bytes, n) {
+	const size = Math.ceil(bytes.length / n);
+	for (let at = 0; at < bytes.length; at += size) {
+		connection.write(bytes.subarray(at, at + size));
+		await sleep(n > 1 ? 1 : 0);
+	}
+}
+
+async function tryOne({ stage, before, nPieces }, what, request, expected) {
 	const connection = await HttpConnection.open(stage.port);
 	try {
 		for (const [bytes, status] of before) {
@@ -263,11 +277,11 @@ async function tryOne(before, what, request, expected) {
 			await answered(connection, { status }, `${what}, before`);
 		}
 		if (expected.then) {
-			connection.write(Buffer.from(request, 'latin1'));
+			await write(connection, Buffer.from(request, 'latin1'), nPieces);
 			await answered(connection, expected, what);
-			connection.write(Buffer.from(expected.then + NEXT, 'latin1'));
+			await write(connection, Buffer.from(expected.then + NEXT, 'latin1'), nPieces);
 		} else {
-			connection.write(Buffer.from(request + NEXT, 'latin1'));
+			await write(connection, Buffer.from(request + NEXT, 'latin1'), nPieces);
 		}
 		const last = expected.finally ?? expected;
 		await answered(connection, last, what);
@@ -286,13 +300,13 @@ for (const [rule, cases] of Object.entries(RULES)) {
 	for (const [way, before] of Object.entries(BEFORE)) {
 		test(`${rule}: ${way}`, TIMEOUT, async () => {
 			const mistakes = [];
-			await Promise.all(cases.map(async ([what, request, expected]) => {
+			await Promise.all([one, several].flatMap((stage) => cases.map(async ([what, request, expected]) => {
 				try {
-					await tryOne(before, what, request, expected);
+					await tryOne({ stage, before, nPieces: way.endsWith('pieces') && !expected.inOnePiece ? PIECES : 1 }, what, request, expected);
 				} catch (error) {
-					mistakes.push(`${what}: ${error.message.replace(/\n/g, ' ').slice(0, 300)}`);
+					mistakes.push(`${stage === one ? 'one worker' : 'several'}: ${what}: ${error.message.replace(/\n/g, ' ').slice(0, 300)}`);
 				}
-			}));
+			})));
 			assert.deepEqual(mistakes, []);
 		});
 	}
