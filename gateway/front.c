@@ -222,12 +222,12 @@ static enum http_first wait_for_more(struct front *front, struct wire *wire,
 	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	const struct iovec part = {text, sizeof(text) - 1};
 
-	if (!head->n_known[HTTP_KNOWN_EXPECT] || bytes.n > head->n) {
+	if (!head->expects_continue || bytes.n > head->n) {
 		return HTTP_FIRST_MORE;
 	}
 	/* The client sends the body only after it was asked for it. Without an upgrade under way,
 	 * the reader asks. */
-	if (!doors_exist(front->env->doors) || head->minor == 0) {
+	if (!doors_exist(front->env->doors)) {
 		return HTTP_FIRST_KEEP;
 	}
 	if (!is_free) {
