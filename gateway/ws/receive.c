@@ -179,7 +179,6 @@ static bool read_once(struct ws_connection *connection)
 	struct ws_server *server = connection->server;
 	size_t n, n_held = connection->held.n, n_portion = wire_portion(connection->wire);
 
-	n_portion = n_portion < sizeof(server->input) ? n_portion : sizeof(server->input);
 	switch (wire_read(connection->wire, server->input, n_portion, &n)) {
 	case WIRE_OK:
 		break;

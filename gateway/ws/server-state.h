@@ -19,7 +19,7 @@
 
 enum {
 	/* Bytes that are read at once, into a buffer of the server. */
-	WS_READ_SIZE = 64 * 1024,
+	WS_READ_SIZE = WIRE_PORTION,
 };
 
 struct ws_connection {

@@ -194,6 +194,9 @@ static inline int adopt(bool is_coded, bool is_duplicate, struct sv early)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	one.theirs = fds[1];
+	/* Room for more than is read at once. */
+	assert_int_equal(
+		setsockopt(one.theirs, SOL_SOCKET, SO_SNDBUF, &(int){1 << 20}, sizeof(int)), 0);
 	assert_int_equal(send(one.theirs, early.data, early.n, 0), early.n);
 	int r = wire_new(fds[0], &one.peer, &wire);
 
