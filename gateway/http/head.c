@@ -166,7 +166,7 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 		return alien(head, HTTP_ALIEN_PROXY);
 	}
 	if (n > HTTP_METHOD_MAX) {
-		return fail(head, HTTP_FAULT_METHOD);
+		return fail(head, HTTP_FAULT_METHOD_TOO_LONG);
 	}
 	if (n < bytes.n && (bytes.data[n] < ' ' || bytes.data[n] == 0x7f) &&
 	    bytes.data[n] != '\r' && bytes.data[n] != '\t') {

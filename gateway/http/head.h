@@ -44,7 +44,8 @@ enum {
 	HTTP_TARGET_MAX = 8 * 1024,
 	/* Header lines. Programs behind the gateway's own reader need memory for each of them. */
 	HTTP_LINES_MAX = 128,
-	/* The longest method; IANA's longest has 17 bytes. A longer one is another protocol. */
+	/* The longest method; IANA's longest has 17 bytes. A longer one is another protocol, or one
+	 * that is not implemented (RFC 9112, 3). */
 	HTTP_METHOD_MAX = 24,
 	/* Empty lines before the request, which old clients send after a body (RFC 9112, 2.2). */
 	HTTP_EMPTY_LINES_MAX = 2,
@@ -54,6 +55,7 @@ enum {
 #define HTTP_FAULTS(X)                                                                             \
 	X(ALIEN, 0, "not-http", "")                                                                \
 	X(METHOD, 400, "bad-method", "The method of this request is malformed.\n")                 \
+	X(METHOD_TOO_LONG, 501, "method-too-long", "This method is not known here.\n")             \
 	X(TARGET, 400, "bad-target", "The target of this request is malformed.\n")                 \
 	X(TARGET_TOO_LONG, 414, "target-too-long", "The target of this request is too long.\n")    \
 	X(VERSION, 505, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.\n")            \

@@ -74,6 +74,24 @@ static bool is_post_of_bosh(const struct site *site, const struct http_exchange 
 	return has_method(exchange, SV("POST")) && has_path(exchange, site->config->bosh_path);
 }
 
+/* Whether @parameters of a media type have a weight of 0: "not this one" (RFC 9110, 12.4.2). */
+static bool is_unwanted(struct sv parameters)
+{
+	struct sv item;
+
+	while (sv_split(&parameters, ';', &item)) {
+		size_t n = strlen("q=");
+
+		if (sv_eq_nocase(sv_first(item, n), SV("q="))) {
+			while (n < item.n && (item.data[n] == '0' || item.data[n] == '.')) {
+				n++;
+			}
+			return n == item.n;
+		}
+	}
+	return false;
+}
+
 /* Whether the client is a browser that wants to show what it gets. Others ask only to see whether
  * there is an answer, or to keep a connection open. */
 static bool wants_page(const struct http_exchange *exchange)
@@ -83,7 +101,10 @@ static bool wants_page(const struct http_exchange *exchange)
 	struct sv type;
 
 	while (sv_split(&types, ',', &type)) {
-		if (sv_eq_nocase(sv_trim(sv_first(type, sv_find(type, ';'))), SV("text/html"))) {
+		size_t n = sv_find(type, ';');
+
+		if (sv_eq_nocase(sv_trim(sv_first(type, n)), SV("text/html")) &&
+		    !is_unwanted(sv_skip(type, n + 1))) {
 			return true;
 		}
 	}

@@ -206,6 +206,8 @@ const RULES = {
 		['one that is not known', line('BREW / HTTP/1.1'), { status: 501 }],
 		['one that is not known, where nothing is', line('BREW /nothing HTTP/1.1'), { status: 501 }],
 		['lower case is another method', line('get / HTTP/1.1'), { status: 501 }],
+		['one that is as long as may be', line(`${'A'.repeat(24)} / HTTP/1.1`), { status: 501 }],
+		['one that is longer', line(`${'A'.repeat(25)} / HTTP/1.1`), { status: 501, ends: true }],
 		['a malformed one', line('G(T / HTTP/1.1'), BAD],
 	],
 	'9110, 10.1.1: Expect': [

@@ -149,7 +149,7 @@ test('the page is HTML with nothing from elsewhere', TIMEOUT, async () => {
 
 test('who does not show a page gets a few bytes at the paths of the transports', TIMEOUT, async () => {
 	for (const [target, expected] of [['/xmpp-websocket', 'XMPP over WebSocket\n'], ['/xmpp-websocket/?room=x', 'XMPP over WebSocket\n'], ['/http-bind', 'XMPP over BOSH\n']]) {
-		for (const Accept of [undefined, '*/*', 'application/json', 'text/htmlx', 'x-text/html']) {
+		for (const Accept of [undefined, '*/*', 'application/json', 'text/htmlx', 'x-text/html', 'text/html;q=0', '*/*, text/html; level=1; Q=0.000']) {
 			const { status, headers, text } = await ask(open, 'GET', target, { headers: Accept ? { Accept } : {} });
 			assert.equal(status, 200, target);
 			assert.equal(text, expected);

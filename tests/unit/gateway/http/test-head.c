@@ -153,7 +153,7 @@ static const struct row rows[] = {
 	BAD(EXPECTATION, LINE HOST "Expect: 100-continue\r\nExpect: 200-ok\r\n\r\n"),
 	BAD(EXPECTATION, LINE HOST "Expect: 100-continue=1\r\n\r\n"),
 	BAD(ALIEN, "\r\n\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n"),
-	BAD(METHOD, "THE-METHOD-WITH-25-LETTERS / HTTP/1.1\r\n"),
+	BAD(METHOD_TOO_LONG, "THE-METHOD-WITH-25-LETTERS / HTTP/1.1\r\n"),
 	BAD(ALIEN, "\x16\x03\x01\x02\x00\x01\n"),
 	BAD(ALIEN, "\x80\x2e\x01"),
 	BAD(ALIEN, "G\xc3T / HTTP/1.1\r\n"),
@@ -299,7 +299,8 @@ static void test_method_length(void **state)
 		assert_int_equal(feed_whole((struct sv){text, n}, &head),
 				 is_long ? HTTP_HEAD_FAULT : HTTP_HEAD_MORE);
 		assert_int_equal(feed_whole((struct sv){text, n + 1}, &head), HTTP_HEAD_FAULT);
-		assert_int_equal(head.fault, is_long ? HTTP_FAULT_METHOD : HTTP_FAULT_ALIEN);
+		assert_int_equal(head.fault,
+				 is_long ? HTTP_FAULT_METHOD_TOO_LONG : HTTP_FAULT_ALIEN);
 		text[n] = 'A';
 	}
 }
