@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The inside of an exchange, for those that receive requests. Private to gateway/http; users
- * include exchange.h, and do not see who received the request.
+ * The inside of an exchange, for the reader and for what gathers bodies (gather.h). Private to
+ * gateway/http; users include exchange.h, and do not see the connection.
  *
- * The receiver's own struct has this one as a member.
+ * The reader's own struct has this one as a member.
  */
 #include "gateway/http/options.h"
 
-/* What the receivers do in their own way; as the functions of exchange.h. */
+/* What needs the connection; as the functions of exchange.h. */
 struct http_exchange_ops {
 	const struct address *(*peer)(const struct http_exchange *exchange);
 	struct sv (*header)(const struct http_exchange *exchange, const char *name);
