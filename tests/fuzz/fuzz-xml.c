@@ -13,8 +13,7 @@
 
 #include <expat.h>
 
-#include "tests/unit/common/xml-case.h"
-#include "tests/unit/common/xml-skip.h"
+#include "tests/unit/common/xml-skip-copy.h"
 
 static struct xml_pool *used_pool;
 

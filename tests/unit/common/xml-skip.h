@@ -3,27 +3,18 @@
 /*
  * Puts the test between the scan and common/xml-text.h and common/xml-simple.h: text and simple
  * elements are skipped or not, and the bytes are cut where the test wants them to be. None of this
- * may make a difference.
+ * may make a difference. Included after cmocka.h, with xml-skip-real.h or xml-skip-copy.h, which
+ * say where the functions of the program are.
  */
 #include <stdint.h>
 
 #include "common/xml-simple.h"
 #include "common/xml-text.h"
+#include "tests/unit/common/xml-case.h"
 
 bool usual_simple_read(struct sv bytes, struct xml_simple *ret_element);
 size_t usual_text_run(struct sv bytes);
 size_t usual_text_cut(struct sv bytes);
-
-#define xml_text_run usual_text_run
-#include "common/xml-text.c"
-#undef xml_text_run
-#define xml_text_cut usual_text_cut
-#include "common/xml-cut.c"
-#undef xml_text_cut
-
-#define xml_simple_read usual_simple_read
-#include "common/xml-simple.c"
-#undef xml_simple_read
 
 static enum skip_mode {
 	SKIP_USUALLY,
@@ -61,4 +52,21 @@ size_t xml_text_cut(struct sv bytes)
 	size_t n = 1 + (skip_random >> 8) % 40;
 
 	return skip_mode == SKIP_NOTHING || n > bytes.n ? bytes.n : n;
+}
+
+/* The items of @text, whole or in pieces, are in the first @n_modes modes what they are when
+ * nothing is skipped. */
+static inline void skip_check(struct setup *one, struct sv text, unsigned n_modes)
+{
+	struct pieces whole = {.rest = text, .way = PIECES_WHOLE};
+	struct buffer expected = BUFFER_INIT;
+
+	skip_mode = SKIP_NOTHING;
+	run(&whole, &expected, one);
+	pieces_end(&whole);
+	assert_int_equal(buffer_append(&expected, "", 1), 0);
+	for (skip_mode = 0; skip_mode < n_modes; skip_mode++) {
+		pieces_check(text, run, one, buffer_sv(&expected).data);
+	}
+	buffer_deinit(&expected);
 }
