@@ -58,8 +58,10 @@ enum {
 	BOSH_STREAMS_MAX = 16,
 	/* How long a request that seems to come too soon waits for its verdict, in milliseconds.
 	 * Meanwhile it may become known that the connection of the request before it has broken:
-	 * that news may come from another worker, or later in the same iteration of the loop. */
-	BOSH_VERDICT_MS = 200,
+	 * that news may come from another worker, or later in the same iteration of the loop. On a
+	 * busy machine a worker is late by some hundred milliseconds; a client that does poll too
+	 * fast loses nothing by a later verdict, and sends no faster. */
+	BOSH_VERDICT_MS = 1000,
 	/* Empty requests in excess that requests with payloads excuse: a burst of stanzas must not
 	 * let a client poll without end. */
 	BOSH_POLLS_EXCUSED_MAX = 8,
