@@ -110,6 +110,7 @@ enum effect {
 	EFFECT_NONE = 0,
 	EFFECT_SHORT = -1, /* one byte is read or written */
 	EFFECT_LATE = -2,  /* the call is made, but says that it was interrupted, as close(2) may */
+	EFFECT_LEAK = -3,  /* the call is made, and a block of memory is lost */
 };
 
 enum {
@@ -119,6 +120,7 @@ enum {
 	ROLES = 1 + 64,
 	WATCHED_MAX = 65536,
 	STACKS_MAX = 65536, /* a power of two */
+	LEAK_SIZE = 40,
 };
 
 /* The driver knows this layout. */
@@ -292,6 +294,15 @@ static bool is_eligible(int effect, int fd)
 	}
 }
 
+/* Volatile, or the compiler leaves the allocation out. */
+static void *volatile lost;
+
+static void leak(void)
+{
+	lost = malloc(LEAK_SIZE);
+	lost = NULL;
+}
+
 /* Counts a call on @fd (-1: none). Returns 0 if it is to be made, or what befalls it. */
 static int strike(enum call call, int fd)
 {
@@ -313,6 +324,10 @@ static int strike(enum call call, int fd)
 			size_t n = 0;
 
 			_Unwind_Backtrace(record_frame, &n);
+		}
+		if (effect == EFFECT_LEAK) {
+			leak();
+			effect = EFFECT_NONE;
 		}
 	}
 	is_inside = false;
