@@ -90,7 +90,7 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 
 		if (arrival->exchange) {
 			bosh_actions_push_answer(turn->actions, arrival->exchange, blob);
-			bosh_last_answer_set(&turn->session->last, 200, blob);
+			bosh_last_answer_set(&turn->session->last, 200, blob, 0);
 		}
 		if (!bosh_turn_failed(turn)) {
 			bosh_arrival_clear(arrival);
@@ -154,7 +154,7 @@ static void note_refusal(struct bosh_turn *turn, const struct bosh_body *body)
 		(void)bosh_key_read(body->key, &key);
 		bosh_last_answer_add(last, body->rid, &key);
 	}
-	bosh_last_answer_set(last, action->status, action->blob);
+	bosh_last_answer_set(last, action->status, action->blob, 0);
 }
 
 void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body,

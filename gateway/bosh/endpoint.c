@@ -270,8 +270,10 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
 		return;
 	}
-	bosh_relay_answer(endpoint->relay, request->exchange, ended->last.status,
-			  ended->content_type, blob_ref(ended->last.blob));
+	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid);
+
+	bosh_relay_answer(endpoint->relay, request->exchange, blob ? ended->last.status : 503,
+			  ended->content_type, blob);
 }
 
 /* A client may change its address, unless the session is bound to one. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/last-answer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key)
@@ -13,12 +15,38 @@ void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const str
 	}
 }
 
-void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob)
+void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob,
+			  uint64_t ack)
 {
 	if (!last->blob) {
 		last->blob = blob_ref(blob);
 		last->status = status;
+		last->ack = ack;
 	}
+}
+
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid)
+{
+	struct sv text = blob_sv(last->blob);
+	char attribute[sizeof(" ack='18446744073709551615'")];
+	struct blob *without;
+
+	if (!last->ack || rid != last->ack) {
+		return blob_ref(last->blob);
+	}
+	/* Payloads may have it too, but stand behind; no other attribute can have an apostrophe. */
+	size_t n = (size_t)snprintf(attribute, sizeof(attribute), " ack='%" PRIu64 "'", last->ack);
+	size_t at = sv_find_sv(text, (struct sv){attribute, n});
+
+	if (at == text.n) {
+		return blob_ref(last->blob);
+	}
+	if (blob_new(text.n - n, &without) < 0) {
+		return NULL;
+	}
+	memcpy(without->data, text.data, at);
+	memcpy(without->data + at, text.data + at + n, text.n - n - at);
+	return without;
 }
 
 void bosh_last_answer_deinit(struct bosh_last_answer *last)

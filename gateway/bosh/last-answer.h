@@ -26,6 +26,7 @@ struct bosh_asked {
 /* Begins zeroed. */
 struct bosh_last_answer {
 	struct blob *blob; /* a reference; NULL: nobody was told anything */
+	uint64_t ack;      /* the rid that it acknowledges; 0: none */
 	unsigned status;
 	struct bosh_asked *asked; /* owned */
 	size_t n_asked;
@@ -34,10 +35,15 @@ struct bosh_last_answer {
 /* Adds a request. Without memory it is left out: its repeat gets item-not-found. */
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key);
 
-/* Sets the answer; later calls do nothing. Takes a reference to @blob. */
-void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob);
+/* Sets the answer; later calls do nothing. Takes a reference to @blob, which acknowledges @ack. */
+void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob,
+			  uint64_t ack);
 
 void bosh_last_answer_deinit(struct bosh_last_answer *last);
+
+/* Returns a reference to the answer for the request @rid. That to the request which it acknowledges
+ * has no `ack` ("Request Acknowledgements"). NULL: out of memory. */
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid);
 
 /* Whether the request @rid with @key is one that was asked. */
 bool bosh_last_answer_is_for(const struct bosh_last_answer *last, uint64_t rid, struct sv key);

@@ -83,10 +83,32 @@ static void keep(struct bosh_turn *turn, struct blob *blob, const struct bosh_st
 	bosh_actions_fail(turn->actions, bosh_reply_cache_put(&session->replies, &reply));
 }
 
+/* Keeps the answer that says how the session ended, for whoever was not answered. They are several,
+ * so it says which rid is the highest even if that is the one that is answered now. */
+static void keep_last(struct bosh_session *session, const struct bosh_answer *answer,
+		      struct blob *blob)
+{
+	struct bosh_answer kept = *answer;
+	struct blob *kept_blob;
+	struct sv payloads;
+
+	/* The first to be answered is told the reason, the others get empty bodies. */
+	if (session->last.blob) {
+		return;
+	}
+	kept.ack = session->acks ? bosh_early_highest(&session->early, session->next_rid) : 0;
+	if (kept.ack == answer->ack || bosh_answer_write(&kept, &kept_blob, &payloads) < 0) {
+		bosh_last_answer_set(&session->last, 200, blob, answer->ack);
+		return;
+	}
+	bosh_last_answer_set(&session->last, 200, kept_blob, kept.ack);
+	blob_unref(kept_blob);
+}
+
 /* Pushes the answer, as the last thing that may fail: what the client gets must not stay pending,
  * to be returned to the server as well. */
-static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_stream *stream,
-		 struct sv payloads)
+static void give(struct bosh_turn *turn, const struct bosh_answer *answer, struct blob *blob,
+		 const struct bosh_stream *stream, struct sv payloads)
 {
 	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
@@ -99,8 +121,7 @@ static void give(struct bosh_turn *turn, struct blob *blob, const struct bosh_st
 	}
 	bosh_actions_push_answer(turn->actions, slot->exchange, blob);
 	if (session->state == BOSH_SESSION_ENDING) {
-		/* The first to be answered is told the reason, the others get empty bodies. */
-		bosh_last_answer_set(&session->last, 200, blob);
+		keep_last(session, answer, blob);
 	}
 }
 
@@ -124,7 +145,7 @@ void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
 		bosh_actions_fail(turn->actions, r);
 		return;
 	}
-	give(turn, blob, stream, payloads);
+	give(turn, answer, blob, stream, payloads);
 	blob_unref(blob);
 	if (bosh_turn_failed(turn)) {
 		/* The slot stays: its exchange is still to be answered. */

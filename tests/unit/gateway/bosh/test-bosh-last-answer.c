@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/bosh/bosh-case.h"
 
 /* What a session leaves for clients that repeat the request that it ended with. */
@@ -88,6 +89,66 @@ static void test_two_held(void **state)
 	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
 }
 
+static void assert_answer(uint64_t rid, const char *text)
+{
+	struct blob *blob = bosh_last_answer_get(&last, rid);
+
+	if (!sv_eq(blob_sv(blob), sv_from(text))) {
+		fail_msg("%.*s", SV_ARGS(blob_sv(blob)));
+	}
+	blob_unref(blob);
+}
+
+/* "Request Acknowledgements": whoever repeats is told the highest rid that has come, but for the
+ * request that has it. */
+static void test_acks(void **state)
+{
+	(void)state;
+	create(" ver='1.6' ack='1' hold='2' wait='60' to='example.org'");
+	server(FEATURES);
+	request_with(101, " ack='100'", "");
+	request_with(102, " ack='100'", "");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_int_equal(last.ack, 102);
+	assert_answer(101, "<body " HTTPBIND
+			   " ack='102' type='terminate' condition='remote-stream-error'/>");
+	assert_answer(102, TERMINATE("remote-stream-error"));
+}
+
+/* The answer went to the highest one, and another repeats. */
+static void test_acks_of_others(void **state)
+{
+	(void)state;
+	create(" ver='1.6' ack='1' hold='1' wait='60' to='example.org'");
+	server(FEATURES);
+	request_with(101, " ack='100'", "");
+	gone(2);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	request_with(102, " ack='100'", "");
+	take_last();
+	assert_answer(101, "<body " HTTPBIND
+			   " ack='102' type='terminate' condition='remote-stream-error'/>");
+	assert_answer(102, TERMINATE("remote-stream-error"));
+}
+
+/* Without memory there is no other form of it. */
+static void test_acks_memory(void **state)
+{
+	(void)state;
+	create(" ver='1.6' ack='1' hold='2' wait='60' to='example.org'");
+	server(FEATURES);
+	request_with(101, " ack='100'", "");
+	request_with(102, " ack='100'", "");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	failmalloc_arm(1, false);
+	struct blob *blob = bosh_last_answer_get(&last, 102);
+
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_null(blob);
+}
+
 static void test_goodbye(void **state)
 {
 	(void)state;
@@ -155,10 +216,12 @@ static void test_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LAST_TEST(test_failure),    LAST_TEST(test_failure_told_later),
-		LAST_TEST(test_two_held),   LAST_TEST(test_goodbye),
-		LAST_TEST(test_refusal),    LAST_TEST(test_legacy_refusal),
-		LAST_TEST(test_inactivity), LAST_TEST(test_keys),
+		LAST_TEST(test_failure),        LAST_TEST(test_failure_told_later),
+		LAST_TEST(test_acks),           LAST_TEST(test_acks_of_others),
+		LAST_TEST(test_acks_memory),    LAST_TEST(test_two_held),
+		LAST_TEST(test_goodbye),        LAST_TEST(test_refusal),
+		LAST_TEST(test_legacy_refusal), LAST_TEST(test_inactivity),
+		LAST_TEST(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

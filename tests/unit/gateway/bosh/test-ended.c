@@ -54,7 +54,7 @@ static struct bosh_ended ended_of(uint64_t rid, const char *key, size_t n)
 	(void)bosh_key_read(sv_from(key), &read);
 	bosh_last_answer_add(&ended.last, rid, &read);
 	if (blob_new(n, &blob) == 0) {
-		bosh_last_answer_set(&ended.last, 403, blob);
+		bosh_last_answer_set(&ended.last, 403, blob, 0);
 		blob_unref(blob);
 	}
 	return ended;
