@@ -282,6 +282,24 @@ static void test_long_tokens(void **state)
 	}
 }
 
+/* When it is complete, expat has read it once. */
+static void test_long_token_at_its_end(void **state)
+{
+	const struct setup *one = *state;
+	char piece[XML_TOKEN_LONG / 2];
+	struct xml_scan scan;
+
+	memset(piece, 'm', sizeof(piece));
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m a='");
+	for (size_t n = 0; n < XML_TOKEN_LONG * XML_TOKEN_LONG; n += sizeof(piece)) {
+		assert_int_equal(feed_part(&scan, piece, sizeof(piece)), 0);
+	}
+	assert_int_equal(feed_part(&scan, "'>", 2), 0);
+	assert_true(scan.parser->n_rescanned < XML_TOKEN_LONG * XML_TOKEN_LONG);
+	xml_scan_deinit(&scan);
+}
+
 static void test_rescan_budget(void **state)
 {
 	const struct setup *one = *state;
@@ -322,12 +340,19 @@ static void test_too_much_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit_of_bytes),        TEST(test_limit_of_root),
-		TEST(test_limit_of_depth),        TEST(test_limit_of_children),
-		TEST(test_limit_of_declarations), TEST(test_hand_over),
-		TEST(test_hand_over_whole),       TEST(test_long_tokens),
-		TEST(test_rescan_budget),         TEST(test_too_much_at_once),
-		TEST(test_large_element),         TEST(test_room),
+		TEST(test_limit_of_bytes),
+		TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),
+		TEST(test_limit_of_children),
+		TEST(test_limit_of_declarations),
+		TEST(test_hand_over),
+		TEST(test_hand_over_whole),
+		TEST(test_long_tokens),
+		TEST(test_long_token_at_its_end),
+		TEST(test_rescan_budget),
+		TEST(test_too_much_at_once),
+		TEST(test_large_element),
+		TEST(test_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

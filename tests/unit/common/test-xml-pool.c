@@ -173,6 +173,32 @@ static void test_many_roots(void **state)
 		     "root -2 q\n-1 m <r:m/> -> <r:m xmlns:r='u19'/>\nidle\n");
 }
 
+/* As many roots are remembered as there may be: the last ones. */
+static void test_scopes(void **state)
+{
+	struct xml_scopes scopes;
+	struct xml_scope *last[XML_SCOPES_REMEMBERED], *scope;
+	char name[] = "a";
+
+	(void)state;
+	assert_int_equal(xml_scopes_init(&scopes, uris, N_URIS), 0);
+	for (size_t i = 0; i < 3 * XML_SCOPES_REMEMBERED; i++, name[0]++) {
+		assert_int_equal(xml_scopes_get(&scopes, sv_from(name), NULL, 0, &scope), 0);
+		last[i % XML_SCOPES_REMEMBERED] = scope;
+		xml_scope_unref(scope);
+	}
+	for (size_t i = 0; i < XML_SCOPES_REMEMBERED; i++) {
+		size_t n_before = failmalloc_n_live();
+
+		name[0] = (char)('a' + 2 * XML_SCOPES_REMEMBERED + i);
+		assert_int_equal(xml_scopes_get(&scopes, sv_from(name), NULL, 0, &scope), 0);
+		assert_int_equal(failmalloc_n_live(), n_before);
+		assert_ptr_equal(scope, last[i]);
+		xml_scope_unref(scope);
+	}
+	xml_scopes_deinit(&scopes);
+}
+
 /* Nobody else can use the parser of a root that only one peer has. However many of them there are,
  * other sessions still find their parser as they left it, after the last element. */
 static void test_warm_for_all(void **state)
@@ -390,11 +416,17 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_parser_given_back),          TEST(test_parser_of_whole_roots),
-		TEST(test_parser_left_dirty),          TEST(test_parser_left_in_silence),
-		TEST(test_parser_left_untold),         TEST(test_many_roots),
-		TEST(test_roots_of_strangers),         TEST(test_warm_for_all),
-		TEST(test_trim),                       cmocka_unit_test(test_without_memory),
+		TEST(test_parser_given_back),
+		TEST(test_parser_of_whole_roots),
+		TEST(test_parser_left_dirty),
+		TEST(test_parser_left_in_silence),
+		TEST(test_parser_left_untold),
+		TEST(test_many_roots),
+		cmocka_unit_test(test_scopes),
+		TEST(test_roots_of_strangers),
+		TEST(test_warm_for_all),
+		TEST(test_trim),
+		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
 	};
 

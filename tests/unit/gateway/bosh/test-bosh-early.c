@@ -111,6 +111,8 @@ static void test_forget(void **state)
 	assert_null(bosh_early_find(&early, 11));
 	assert_non_null(bosh_early_find(&early, 12));
 	assert_int_equal(bosh_early_latest(&early, (struct mono){5}).ms, 10);
+	bosh_early_forget(&early, 2);
+	assert_null(bosh_early_find(&early, 12));
 }
 
 static void test_take_exchange(void **state)

@@ -443,6 +443,17 @@ static void test_shut(void **state)
 	server("<a/>");
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	EXPECT("bounce <a/>\nclose\nend\n");
+	/* With one, it is in the answer that tells the reason. */
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	request(101);
+	assert_int_equal(
+		buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<b/>")),
+		0);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT("2: <body " HTTPBIND " type='terminate' condition='system-shutdown'><b/>" SHUT
+	       "close\nend\n");
 	/* A request that waits for its predecessor is told the reason when no other is. */
 	teardown(state);
 	assert_int_equal(setup(state), 0);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -194,9 +195,24 @@ static int look(void *userdata)
 
 static void test_out_of_memory(void **state)
 {
+	static const char gzip[] = "Content-Encoding: gzip\r\nContent-Length: 200\r\n";
+	struct buffer coded = BUFFER_INIT;
 	struct request request;
 
 	(void)state;
+	/* It is told: what is in place of the text would be taken for it. */
+	code_with(GZIP, 9, 9, 0, SV(TEXT), &coded);
+	for (int i = 0; i < 2; i++) {
+		make(&request, i ? gzip : "Transfer-Encoding: chunked\r\n",
+		     i ? buffer_sv(&coded) : SV("3\r\nabc\r\n"), i ? coded.n : 8);
+		failmalloc_arm(1, true);
+		int r = look(&request);
+
+		assert_true(failmalloc_disarm() > 0);
+		assert_int_equal(r, -ENOMEM);
+		buffer_deinit(&request.bytes);
+	}
+	buffer_deinit(&coded);
 	make(&request, "Transfer-Encoding: chunked\r\n", SV("3\r\nabc\r\n"), 8);
 	failmalloc_each(look, &request, 1);
 	buffer_deinit(&request.bytes);

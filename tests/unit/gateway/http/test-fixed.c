@@ -76,6 +76,32 @@ static void test_host_meta(void **state)
 	config->web.bosh_url = before;
 }
 
+/* The path is granted without the "/" at its end, which the client may leave out. */
+static void test_bosh_path(void **state)
+{
+	static const struct {
+		char path[8];
+		const char *granted;
+	} rows[] = {{"/b", "path=\"/b\""}, {"/b/", "path=\"/b\""}, {"/", "path=\"\""}};
+	char *before = config->bosh_path;
+	char path[8];
+	struct fixed fixed;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		memcpy(path, rows[i].path, sizeof(path));
+		config->bosh_path = path;
+		assert_int_equal(fixed_init(&fixed, config), 0);
+		struct sv text = blob_sv(fixed.texts[FIXED_CLIENTACCESS].in[CODING_IDENTITY]);
+
+		if (sv_find_sv(text, sv_from(rows[i].granted)) == text.n) {
+			fail_msg("%s: %.*s", path, SV_ARGS(text));
+		}
+		fixed_deinit(&fixed);
+	}
+	config->bosh_path = before;
+}
+
 /* With the codings, what is worth it has all of them. */
 static void test_codings(void **state)
 {
@@ -166,9 +192,10 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),    cmocka_unit_test(test_host_meta),
-		cmocka_unit_test(test_codings), cmocka_unit_test(test_tags),
-		cmocka_unit_test(test_memory),  cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_find),      cmocka_unit_test(test_host_meta),
+		cmocka_unit_test(test_bosh_path), cmocka_unit_test(test_codings),
+		cmocka_unit_test(test_tags),      cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -214,6 +214,28 @@ static void test_bound(void **state)
 	}
 }
 
+/* It may be any of them, and only one goes. */
+static void test_oldest(void **state)
+{
+	static struct history history;
+	char text[32];
+
+	(void)state;
+	for (size_t oldest = 0; oldest < HISTORY_MAX; oldest++) {
+		history = (struct history){0};
+		for (size_t i = 0; i < HISTORY_MAX; i++) {
+			note(&history, nth(i, text), HISTORY_FAILED, i == oldest ? 10 : 20);
+		}
+		note(&history, nth(HISTORY_MAX, text), HISTORY_WON, 30);
+		for (size_t i = 0; i <= HISTORY_MAX; i++) {
+			check(&history, nth(i, text), 30,
+			      i == oldest        ? HISTORY_NOTHING
+			      : i == HISTORY_MAX ? HISTORY_WON
+						 : HISTORY_FAILED);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_later_word_counts),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_oldest),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_domains_bound),
 	};
