@@ -5,6 +5,7 @@
  *
  * A request is judged as a comparison with the two requests judges it; what has become something
  * else stays so. Each document is XML for any list, and grants a page nothing without a pattern.
+ * host-meta has a link for each URL; the pattern is one, if it could be.
  *
  * covers: policy/policy-request.c policy/documents.c
  */
@@ -49,10 +50,11 @@ static void on_element(void *userdata, const XML_Char *name, const XML_Char **at
 	size_t *n_grants = userdata;
 
 	(void)attributes;
-	*n_grants += strcmp(name, "allow-access-from") == 0 || strcmp(name, "domain") == 0;
+	*n_grants += strcmp(name, "allow-access-from") == 0 || strcmp(name, "domain") == 0 ||
+		     strcmp(name, "Link") == 0;
 }
 
-/* Returns how many grants stand in the document, which is emptied. */
+/* Returns how many grants or links stand in the document, which is emptied. */
 static size_t count_grants(struct buffer *document)
 {
 	XML_Parser parser = XML_ParserCreate(NULL);
@@ -103,6 +105,34 @@ static void check_documents(const struct origin_list *origins, const struct port
 	assert_int_equal(count_grants(&document), ports->n_ranges ? n_silverlight : 0);
 }
 
+static bool may_be_url(const char *text)
+{
+	for (; *text; text++) {
+		if (*text < 0x21 || *text > 0x7e || strchr("\"'\\", *text)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Of the two URLs, each may be empty. */
+static void check_host_meta(const char *bosh, const char *websocket)
+{
+	size_t n_links = (bosh[0] != '\0') + (websocket[0] != '\0');
+	struct buffer document = BUFFER_INIT;
+	size_t n_json = 0;
+
+	assert_int_equal(documents_host_meta(bosh, websocket, &document), 0);
+	assert_int_equal(count_grants(&document), n_links);
+	assert_int_equal(documents_host_meta_json(bosh, websocket, &document), 0);
+	/* Four texts a link, and the name of the list. */
+	for (size_t i = 0; i < document.n; i++) {
+		n_json += buffer_sv(&document).data[i] == '"';
+	}
+	assert_int_equal(n_json, 2 + 8 * n_links);
+	buffer_deinit(&document);
+}
+
 void fuzz_one(struct sv input)
 {
 	char *pattern = fuzz_string(fuzz_part(&input, '\n'));
@@ -114,6 +144,11 @@ void fuzz_one(struct sv input)
 	size_t bad;
 
 	check_request(input);
+	if (may_be_url(pattern)) {
+		check_host_meta(pattern, "");
+		check_host_meta("", pattern);
+		check_host_meta(pattern, pattern);
+	}
 	if (origin_list_init(&origins, patterns, ARRAY_LENGTH(patterns), &bad) == 0) {
 		if (ports_init(&ports, ranges, 1, &bad) < 0) {
 			ports = (struct ports){0};

@@ -3,8 +3,9 @@
  * common/turn.h, with a clock that the input moves. Its first byte says who shares a crowd; then,
  * two bytes for each, items are added and removed, time passes, and the loop goes round.
  *
- * Who is light runs at once, and who waits runs once; heavy items keep their order, and a heavy one
- * waits for at most TURN_AHEAD_MAX others. Each round has progress, and ends soon after its share.
+ * Who is light runs at once, who is pressed does not, and who waits runs once; heavy items keep
+ * their order, and a heavy one waits for at most TURN_AHEAD_MAX others. Each round has progress,
+ * and ends soon after its share.
  *
  * covers: common/turn.c
  */
@@ -85,7 +86,10 @@ static void add(struct user *user)
 	unsigned n_runs = one.n_runs;
 
 	turn_begin(&one.turn);
+	bool is_pressed = turn_is_pressed(&one.turn, &user->item);
+
 	turn_add(&one.turn, &user->item);
+	FUZZ_CHECK(!is_pressed || turn_waits(&user->item));
 	FUZZ_CHECK(one.n_runs == n_runs + !turn_waits(&user->item));
 	if (!waited && turn_waits(&user->item) && user->item.is_heavy) {
 		one.n_ahead = one.n_heavy ? one.n_ahead : 0;
