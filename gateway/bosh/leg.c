@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "gateway/bosh/bounce.h"
 #include "gateway/bosh/endpoint-state.h"
+#include "gateway/xmpp/bounce.h"
 
 static void give_back(const struct bosh_entry *session, struct admission_seats *seats,
 		      const char *domain)
@@ -169,7 +169,7 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 {
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
-	int r = bosh_bounce(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
+	int r = bounce_stanzas(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
 
 	/* Nothing can be sent before the features, but then there was nothing to return either. */
 	if (r == 0 && answers.n) {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bosh/body.h, bosh/content.h and bosh/bounce.h. With a used pool or a new one, the body is the
+ * bosh/body.h, bosh/content.h and xmpp/bounce.h. With a used pool or a new one, the body is the
  * same, and its bounds are kept. Its payloads, which a server gets without the body, are what
  * another body with them has as payloads.
  *
- * covers: gateway/bosh/body.c gateway/bosh/content.c gateway/bosh/bounce.c gateway/bosh/key.c
+ * covers: gateway/bosh/body.c gateway/bosh/content.c gateway/xmpp/bounce.c gateway/bosh/key.c
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "gateway/bosh/body.h"
-#include "gateway/bosh/bounce.h"
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/key.h"
+#include "gateway/xmpp/bounce.h"
 #include "gateway/xmpp/namespace.h"
 
 enum {
@@ -74,7 +74,7 @@ static void check_payloads(const struct bosh_body *body)
 	FUZZ_CHECK(sv_eq(buffer_sv(&again.payloads), buffer_sv(&body->payloads)));
 	bosh_body_deinit(&again);
 	buffer_deinit(&text);
-	assert_int_equal(bosh_bounce(used_pool, buffer_sv(&body->payloads), &answers), 0);
+	assert_int_equal(bounce_stanzas(used_pool, buffer_sv(&body->payloads), &answers), 0);
 	buffer_deinit(&answers);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/bosh/bounce.h"
+#include "gateway/xmpp/bounce.h"
 
 #include <errno.h>
 
@@ -146,7 +146,7 @@ static int bounce(const struct xml_scan *scan, const struct xml_item *item, stru
 	return 0;
 }
 
-int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers)
+int bounce_stanzas(struct xml_pool *pool, struct sv stanzas, struct buffer *answers)
 {
 	const struct xml_scan_options options = {.n_element_max = stanzas.n,
 						 .with_attributes = NS_BIT(CLIENT)};

@@ -11,4 +11,4 @@
 /* Appends the answers to @stanzas to @answers. @stanzas have their namespaces declared and follow
  * each other without a root; what is no stanza is skipped. @pool as for bodies. Returns 0 or
  * -ENOMEM. */
-_must_check_ int bosh_bounce(struct xml_pool *pool, struct sv stanzas, struct buffer *answers);
+_must_check_ int bounce_stanzas(struct xml_pool *pool, struct sv stanzas, struct buffer *answers);

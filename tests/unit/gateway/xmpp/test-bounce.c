@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/bosh/bounce.h"
+#include "gateway/xmpp/bounce.h"
 #include "gateway/xmpp/namespace.h"
 #include "tests/unit/corpus.h"
 #include "tests/unit/failmalloc.h"
@@ -24,7 +24,7 @@ static void check(const char *stanzas, const char *expected)
 	struct xml_pool *pool;
 
 	assert_int_equal(corpus_pool_new(namespaces, NS_COUNT, &pool), 0);
-	assert_int_equal(bosh_bounce(pool, sv_from(stanzas), &answers), 0);
+	assert_int_equal(bounce_stanzas(pool, sv_from(stanzas), &answers), 0);
 	if (!sv_eq(buffer_sv(&answers), sv_from(expected))) {
 		fail_msg("got\n%.*s\nexpected\n%s", (int)answers.n, buffer_sv(&answers).data,
 			 expected);
@@ -109,7 +109,7 @@ static int scenario(void *userdata)
 	if (r < 0) {
 		return r;
 	}
-	r = bosh_bounce(
+	r = bounce_stanzas(
 		pool,
 		SV("<message " C " from='b'><body/></message><iq " C " from='c' type='get'/>"),
 		&answers);
