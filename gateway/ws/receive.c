@@ -186,7 +186,6 @@ static bool read_once(struct ws_connection *connection)
 		return false;
 	case WIRE_BROKEN:
 		connection->lost = true;
-		connection->hung_up = true;
 		return false;
 	case WIRE_ENDED:
 		connection->hung_up = true;

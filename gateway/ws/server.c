@@ -81,9 +81,6 @@ static void settle(struct ws_connection *connection)
 		ws_send_close(connection, connection->peer_status, SV_EMPTY);
 		tell_closed(connection);
 	}
-	if (connection->hung_up) {
-		tell_closed(connection);
-	}
 	bool is_over =
 		connection->hung_up ||
 		(connection->close_sent && (connection->peer_closed || connection->peer_failed));

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "gateway/http/coder.h"
-#include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/ws/ws-case.h"
 
 /* Sessions that pause. */
@@ -101,6 +100,22 @@ static void test_paused_for_ever(void **state)
 	assert_string_equal(told(), "");
 	pass(1);
 	assert_string_equal(told(), "closed\nreleased\n");
+}
+
+/* Likewise; the connection broke, so nobody waits for what the session would do with it. */
+static void test_paused_broken(void **state)
+{
+	(void)state;
+	ws_pause(one.connection, true);
+	say(TEXT, "last");
+	assert_int_equal(ws_send(one.connection, SV("not read"), SV_EMPTY), 0);
+	turn();
+	/* With bytes that were not read, it is reset. */
+	close(one.theirs);
+	one.theirs = -1;
+	turn();
+	assert_string_equal(told(), "closed\nreleased\n");
+	assert_int_equal(one.n_closed_wires, 1);
 }
 
 /* Likewise; it has sent its close frame, and more than that. */
@@ -254,6 +269,22 @@ static void test_sent_coded(void **state)
 	assert_string_equal(heard(), "text short");
 }
 
+/* What cannot be compressed for want of memory goes as it is. */
+static void test_sent_without_memory(void **state)
+{
+	static char text[2048];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	failmalloc_arm(1, false);
+	int r = ws_send(one.connection, (struct sv){text, 1024}, (struct sv){text, 1024});
+
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_int_equal(r, 0);
+	turn();
+	assert_string_equal(heard(), "text of 2048");
+}
+
 /* Time. */
 
 /* A client that is silent for an interval is sent a ping, and is dropped if it stays silent. */
@@ -274,6 +305,30 @@ static void test_silence(void **state)
 	pass(1);
 	assert_string_equal(told(), "closed\nreleased\n");
 	assert_true(is_cut());
+	/* At once: nobody is there to read what was sent. */
+	assert_int_equal(one.n_closed_wires, 1);
+}
+
+/* A client that is not read is not sent pings, because its pong would not be read either. Once it
+ * is, it has an interval again. */
+static void test_silence_of_stopped(void **state)
+{
+	static char text[WS_HELD_MAX];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	ws_pause(one.connection, true);
+	say_sv(TEXT, (struct sv){text, sizeof(text)});
+	say(PING, "not read");
+	pass(3 * INTERVAL_S);
+	assert_string_equal(heard(), "");
+	ws_pause(one.connection, false);
+	turn();
+	assert_string_equal(told(), "text of 16384\n");
+	assert_string_equal(heard(), "pong not read");
+	pass(INTERVAL_S + 2);
+	assert_string_equal(told(), "");
+	assert_string_equal(heard(), "ping ");
 }
 
 /* One that sends something is not sent pings. */
@@ -417,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_paused_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_closed_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_deaf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_congested, setup, teardown),
@@ -425,7 +481,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_coded_not_utf8, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_large, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_coded, setup_coded, teardown),
+		cmocka_unit_test_setup_teardown(test_sent_without_memory, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silence_of_stopped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lively, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),

@@ -16,6 +16,7 @@
 
 #include "gateway/wire/state.h"
 #include "gateway/ws/server.h"
+#include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/ws/frames-case.h"
 
 #define HANDSHAKE "101;"
@@ -50,6 +51,7 @@ static struct {
 	struct buffer heard;   /* what the client got and was not looked at yet */
 	unsigned n_held, n_closed_wires;
 	bool refuses, is_silent;
+	size_t n_live; /* blocks of memory, before all this */
 } one;
 
 /* The session: logs what it is told. */
@@ -342,6 +344,7 @@ static inline int setup_bare(void **state)
 {
 	(void)state;
 	memset(&one, 0, sizeof(one));
+	one.n_live = failmalloc_n_live();
 	one.theirs = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
@@ -379,6 +382,7 @@ static inline int teardown(void **state)
 	buffer_deinit(&one.message);
 	buffer_deinit(&one.log);
 	buffer_deinit(&one.heard);
+	assert_int_equal(failmalloc_n_live(), one.n_live);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
 	return 0;
 }
