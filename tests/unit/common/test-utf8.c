@@ -111,13 +111,21 @@ static void test_cut(void **state)
 	}
 }
 
+/* A character whose last byte is missing is none, whatever stands in its place. */
+static void test_broken(void **state)
+{
+	(void)state;
+	assert_int_equal(utf8_character(SV("\xe2\x82x")), 0);
+	assert_int_equal(utf8_character(SV("\xf0\x9f\x98x")), 0);
+	assert_int_equal(utf8_character(SV("\xf0\x9fx\x98")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_characters),
-		cmocka_unit_test(test_fails_at_once),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_characters), cmocka_unit_test(test_fails_at_once),
+		cmocka_unit_test(test_pieces),     cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

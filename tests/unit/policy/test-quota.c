@@ -243,14 +243,34 @@ static void test_sums(void **state)
 	assert_in_range(n_granted, 1000, (uint64_t)(now / INTERVAL_MS + 2) * n_per_interval);
 }
 
+/* Other limits are those of an interval that has begun, too. */
+static void test_other_limits(void **state)
+{
+	const struct quota_limits more = {.n_client = 4, .n_others = 5, .interval_ms = INTERVAL_MS};
+	const struct address a = at("192.0.2.1");
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_true(take(&a, 0));
+	}
+	assert_false(take(&a, 0));
+	quota_set_limits(quota, &more);
+	assert_true(take(&a, INTERVAL_MS));
+	for (int i = 0; i < 3; i++) {
+		assert_true(take(&a, INTERVAL_MS));
+	}
+	assert_false(take(&a, INTERVAL_MS));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit),  TEST(test_next_interval),
-		TEST(test_expire), TEST(test_time_of_another_thread),
-		TEST(test_ipv6),   TEST(test_overflow),
-		TEST(test_sums),   TEST(test_others_expire),
+		TEST(test_limit),        TEST(test_next_interval),
+		TEST(test_expire),       TEST(test_time_of_another_thread),
+		TEST(test_ipv6),         TEST(test_overflow),
+		TEST(test_sums),         TEST(test_others_expire),
+		TEST(test_other_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,39 @@ static void test_host_meta(void **state)
 	assert_non_null(fixed_find(&fixed, SV("/.well-known/host-meta.json")));
 	fixed_deinit(&fixed);
 	config->web.bosh_url = before;
+}
+
+/* The operator's own text takes the place of each document. */
+static void test_own_texts(void **state)
+{
+	const struct config_web before = config->web;
+	char texts[FIXED_COUNT][8];
+	char **const own[] = {
+		[FIXED_CROSSDOMAIN] = &config->web.crossdomain,
+		[FIXED_CLIENTACCESS] = &config->web.clientaccesspolicy,
+		[FIXED_HOST_META] = &config->web.host_meta,
+		[FIXED_HOST_META_JSON] = &config->web.host_meta_json,
+		[FIXED_FLASH_SOCKETS] = &config->web.flash_sockets,
+		[FIXED_SILVERLIGHT_SOCKETS] = &config->web.silverlight_sockets,
+	};
+	struct fixed fixed;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
+		if (own[i]) {
+			snprintf(texts[i], sizeof(texts[i]), "own %zu", i);
+			*own[i] = texts[i];
+		}
+	}
+	assert_int_equal(fixed_init(&fixed, config), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
+		if (own[i]) {
+			assert_true(sv_eq(blob_sv(fixed.texts[i].in[CODING_IDENTITY]),
+					  sv_from(texts[i])));
+		}
+	}
+	fixed_deinit(&fixed);
+	config->web = before;
 }
 
 /* The path is granted without the "/" at its end, which the client may leave out. */
@@ -193,9 +227,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),      cmocka_unit_test(test_host_meta),
-		cmocka_unit_test(test_bosh_path), cmocka_unit_test(test_codings),
-		cmocka_unit_test(test_tags),      cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_bosh_path), cmocka_unit_test(test_own_texts),
+		cmocka_unit_test(test_codings),   cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_memory),    cmocka_unit_test(test_bound),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
