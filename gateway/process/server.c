@@ -2,6 +2,7 @@
 #include "gateway/process/server.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -201,6 +202,11 @@ int server_run(const struct launch *launch, const char *path)
 	/* A supervisor that is killed takes its servers along: nobody else could end them. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	server.shared.process = &server.state;
+	/* Without memory for its state, OpenSSL's functions would crash later. */
+	if (!OSSL_LIB_CTX_get0_global_default()) {
+		fprintf(stderr, "doab: %s\n", strerror(ENOMEM));
+		return EXIT_FAILURE;
+	}
 	if (config_new(path, stderr, &config) < 0) {
 		return EXIT_FAILURE;
 	}
