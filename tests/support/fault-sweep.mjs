@@ -150,7 +150,8 @@ export class Sweep {
 // and the supervisor logs it.
 //
 // uv_loop_init   libuv has no pipe for its signal handling, or no room in the table of what the loop watches
-// seccomp_load   libseccomp 2.5 does not look whether it got memory (it crashes); before the first thread, let alone a client
+// seccomp_load   libseccomp 2.5 does not look whether it got memory (it crashes, or would go on for ever: it is bounded by CPU time);
+//                before the first thread, let alone a client
 // uv_poll_start  no room for the descriptors that descriptors_reserve() asks for, so that there always is room later
 const ABORTS = ['uv_loop_init', 'seccomp_load', 'uv_poll_start'];
 
