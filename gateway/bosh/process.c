@@ -99,13 +99,14 @@ static bool is_excused(const struct bosh_session *session, struct mono received)
 	return session->n_excused && ago_ms < (int64_t)session->limits->polling_s * 1000;
 }
 
-bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body)
+bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body,
+		      struct mono received)
 {
 	const struct bosh_session *session = turn->session;
 	bool empty = wish_of(session, body) == WISH_NOTHING;
 
-	return session->creation.hold && !is_excused(session, turn->now) &&
-	       judge_activity(session, body, empty, turn->now) == BOSH_RULE_POLLING_TOO_OFTEN;
+	return session->creation.hold && !is_excused(session, received) &&
+	       judge_activity(session, body, empty, received) == BOSH_RULE_POLLING_TOO_OFTEN;
 }
 
 /* A request has carried something. */

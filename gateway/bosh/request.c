@@ -1,13 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-void bosh_turn_process_early(struct bosh_turn *turn)
+/* Whether the early request whose turn it is has to wait for its verdict. */
+static bool begin_verdict(struct bosh_turn *turn)
+{
+	struct bosh_session *session = turn->session;
+	struct bosh_arrival *next = bosh_early_find(&session->early, session->next_rid);
+
+	if (!next || !bosh_turn_doubts(turn, next->body, next->received)) {
+		return false;
+	}
+	session->verdict = mono_add_ms(turn->now, BOSH_VERDICT_MS);
+	return true;
+}
+
+void bosh_turn_process_early(struct bosh_turn *turn, bool is_judged)
 {
 	struct bosh_session *session = turn->session;
 	struct bosh_arrival arrival;
 
 	while (!bosh_turn_failed(turn) && session->state != BOSH_SESSION_ENDED &&
+	       (is_judged || !begin_verdict(turn)) &&
 	       bosh_early_take(&session->early, session->next_rid, &arrival)) {
+		is_judged = false;
 		bosh_turn_process(turn, &arrival);
 		if (bosh_turn_failed(turn)) {
 			/* The session cannot answer it any more, and the caller does not know
@@ -122,7 +137,7 @@ static void take_next(struct bosh_turn *turn, uint64_t exchange, struct bosh_bod
 					.received = turn->now,
 					.body = body,
 				});
-	bosh_turn_process_early(turn);
+	bosh_turn_process_early(turn, false);
 }
 
 /* A rid that is new, within the window. */
@@ -131,7 +146,7 @@ static void take_new(struct bosh_turn *turn, uint64_t exchange, struct bosh_body
 	struct bosh_session *session = turn->session;
 	struct bosh_arrival *first = bosh_early_find(&session->early, body->rid);
 	bool is_next = body->rid == session->next_rid;
-	bool doubted = is_next && !first && bosh_turn_doubts(turn, body);
+	bool doubted = is_next && !first && bosh_turn_doubts(turn, body, turn->now);
 
 	if (first) {
 		repeat_early(turn, first, exchange, body);

@@ -150,14 +150,16 @@ static inline bool bosh_turn_failed(const struct bosh_turn *turn)
 
 /* request.c */
 
-/* "In-Order Message Forwarding": processes the early requests whose turn has come. */
-void bosh_turn_process_early(struct bosh_turn *turn);
+/* "In-Order Message Forwarding": processes the early requests whose turn has come, up to one that has
+ * to wait for its verdict. @is_judged: the first one has waited. */
+void bosh_turn_process_early(struct bosh_turn *turn, bool is_judged);
 
 /* process.c */
 
-/* Whether the request @body, whose turn it is, breaks the rule about polling, unless the request
- * before it turns out to have lost its connection. */
-bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body);
+/* Whether the request @body, whose turn it is and which was @received then, breaks the rule about
+ * polling, unless the request before it turns out to have lost its connection. */
+bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body,
+		      struct mono received);
 
 /* Processes the request whose turn it is. Moves what it needs out of its body. */
 void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);

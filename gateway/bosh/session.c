@@ -274,7 +274,7 @@ int bosh_session_expire(struct bosh_session *session, struct mono now, struct bo
 	}
 	if (mono_reached(session->verdict, now)) {
 		session->verdict = MONO_NEVER;
-		bosh_turn_process_early(&turn);
+		bosh_turn_process_early(&turn, true);
 		if (session->state == BOSH_SESSION_ENDED) {
 			return bosh_actions_end(actions);
 		}

@@ -329,6 +329,29 @@ static void test_verdict_and_gone(void **state)
 	EXPECT("4: " BODY("<iq/>") "\n");
 }
 
+/* The request before it came late, over another worker: its turn comes at once with that. */
+static void test_verdict_of_early(void **state)
+{
+	(void)state;
+	begin();
+	request(102);
+	request(101);
+	EXPECT("");
+	gone(3);
+	at_ms(BOSH_VERDICT_MS);
+	EXPECT("");
+	server("<iq/>");
+	EXPECT("2: " BODY("<iq/>") "\n");
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	begin();
+	request(102);
+	request(101);
+	at_ms(BOSH_VERDICT_MS);
+	EXPECT("2: " BROKE(POLLING_TOO_OFTEN) "\n3: " OTHER(POLLING_TOO_OFTEN) "\nclose\n" END(
+		POLLING_TOO_OFTEN));
+}
+
 /* What is to be judged has gone itself, or is none too many any more. */
 static void test_verdict_without_need(void **state)
 {
@@ -411,6 +434,7 @@ int main(void)
 		TEST(test_room),
 		TEST(test_verdict),
 		TEST(test_verdict_and_gone),
+		TEST(test_verdict_of_early),
 		TEST(test_verdict_without_need),
 		TEST(test_verdict_and_end),
 	};
