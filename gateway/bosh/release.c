@@ -22,7 +22,8 @@ static void answer_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 		bosh_answer_set_failure(&answer, stream->failure);
 	}
 	bosh_turn_answer(turn, &answer, stream);
-	if (failed) {
+	/* Until an answer has told the client how the stream ended, another one may have to. */
+	if (failed && !bosh_turn_failed(turn)) {
 		bosh_stream_remove(turn->session, stream);
 	}
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <openssl/evp.h>
 
+#include "gateway/bosh/session-state.h"
 #include "tests/unit/gateway/bosh/bosh-case.h"
 #include "tests/unit/failmalloc.h"
 
@@ -314,6 +315,32 @@ static void test_stream_without_name(void **state)
 	play_deinit(&play);
 }
 
+/* A stream that has failed stays until an answer says so: its name must not be free before. */
+static void test_failed_stays(void **state)
+{
+	static const struct script script = {
+		.creation = REQUEST("100", " ver='1.6' hold='1'", ""),
+		.steps = {FEATURES, REQUEST("101", " to='b.org'", ""), REQUEST("102", "", "")},
+	};
+	unsigned n_failures = 0;
+	int r = -ENOMEM;
+
+	(void)state;
+	for (size_t n = 1; r == -ENOMEM; n++) {
+		struct play play = {0};
+
+		assert_int_equal(play_all(&play, &script), 0);
+		failmalloc_arm(n, false);
+		r = play_step(&play, "fail 1");
+		failmalloc_disarm();
+		assert_int_equal(bosh_stream_is_used(&play.session->streams[1]), r == -ENOMEM);
+		n_failures += r == -ENOMEM;
+		play_deinit(&play);
+	}
+	assert_int_equal(r, 0);
+	assert_in_range(n_failures, 3, 30);
+}
+
 /* Payloads that wait for the features, of one stream and of two. */
 static void test_waiting(void **state)
 {
@@ -384,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_shut),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_stream_without_name),
+		cmocka_unit_test(test_failed_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
