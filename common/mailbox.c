@@ -65,7 +65,7 @@ int mailbox_post(struct mailbox *mailbox, struct message *message)
 	uv_mutex_lock(&mailbox->mutex);
 	if (mailbox->closed) {
 		r = -ESHUTDOWN;
-	} else if (mailbox->n_messages >= MAILBOX_MESSAGES_MAX) {
+	} else if (!message->is_owed && mailbox->n_messages >= MAILBOX_MESSAGES_MAX) {
 		r = -ENOBUFS;
 	} else {
 		STAILQ_INSERT_TAIL(&mailbox->messages, message, in_mailbox);

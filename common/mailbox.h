@@ -20,6 +20,9 @@ enum {
 
 struct message {
 	STAILQ_ENTRY(message) in_mailbox;
+	/* It is taken also when the mailbox is full: the answer to a message, for example, of which
+	 * there is at most one for each that was taken. */
+	bool is_owed;
 	/* Handles the message in the receiver's thread. @reader as given to mailbox_init(). */
 	void (*handle)(struct message *message, void *reader);
 	/* Frees a message that will not be handled, in the receiver's thread. */
@@ -45,6 +48,6 @@ void mailbox_close(struct mailbox *mailbox);
 /* To be called after the loop has ended, when no thread posts any more. */
 void mailbox_deinit(struct mailbox *mailbox);
 
-/* Posts @message. Returns 0, -ENOBUFS when the mailbox is full, or -ESHUTDOWN when it is closed. On
- * failure @message still belongs to the caller. Thread-safe. */
+/* Posts @message. Returns 0, -ENOBUFS when the mailbox is full and @message is not owed, or
+ * -ESHUTDOWN when it is closed. On failure @message still belongs to the caller. Thread-safe. */
 _must_check_ int mailbox_post(struct mailbox *mailbox, struct message *message);

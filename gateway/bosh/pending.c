@@ -112,8 +112,3 @@ void bosh_pending_free(struct bosh_pending_table *table, struct bosh_pending *pe
 	pending->next = table->first_free;
 	table->first_free = place_of(pending);
 }
-
-unsigned bosh_pending_worker(uint64_t id)
-{
-	return (unsigned)(id >> WORKER_SHIFT);
-}

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The BOSH requests whose connections a worker has, until their exchanges have ended. Each round
- * trip makes one and looks for it once, so neither allocates nor hashes.
+ * The BOSH requests that a worker has: those whose connections it has, until their exchanges have
+ * ended, and those that other workers have passed to it, until they are answered. Each round trip
+ * makes one and looks for it once, so neither allocates nor hashes.
  *
- * exchange id  identifies a request across workers: in the upper 16 bits the worker that has the
- *              connection; then the serial number of this use of the place, 24 bits; then the place
+ * exchange id  identifies a request at a worker: in the upper 16 bits that worker, so that a log
+ *              with the lines of all workers has each id once; then the serial number of this use
+ *              of the place, 24 bits; then the place
  * place        an index in the table. The last one that became free is used first, while its memory
  *              is still in the cache
  *
  * The serial number distinguishes a request from an earlier one that had the same place, of which a
  * message may still be under way. It repeats after 16 million uses of the place. The memory stays
- * for the most requests that there have been at a time, 56 bytes each.
+ * for the most requests that there have been at a time, 64 bytes each.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +23,7 @@
 #include "gateway/bosh/sid.h"
 
 struct http_exchange;
+struct bosh_passed;
 
 enum {
 	/* More requests than a process has descriptors. */
@@ -29,13 +32,14 @@ enum {
 };
 
 struct bosh_pending {
-	uint64_t id; /* private to the table while the place is free */
-	struct http_exchange *exchange;
-	unsigned owner;           /* the worker that has the session */
-	uint32_t next;            /* private to the table */
-	bool is_used;             /* likewise */
-	bool is_answered;         /* or its client is gone */
-	char sid[SID_LENGTH + 1]; /* "" for a creation request */
+	uint64_t id;                    /* private to the table while the place is free */
+	struct http_exchange *exchange; /* NULL: another worker has the connection */
+	struct bosh_passed *passed;     /* what the workers share about it (relay.c); may be NULL */
+	unsigned owner;                 /* the worker that has the session */
+	uint32_t next;                  /* private to the table */
+	bool is_used;                   /* likewise */
+	bool is_answered;               /* or its client is gone */
+	char sid[SID_LENGTH + 1];       /* "" for a creation request */
 };
 
 struct bosh_pending_table {
@@ -50,7 +54,8 @@ void bosh_pending_table_init(struct bosh_pending_table *table, unsigned worker);
 /* May run twice. */
 void bosh_pending_table_deinit(struct bosh_pending_table *table);
 
-/* Returns NULL if out of memory. Only `id` and `exchange` are set, and `owner` to this worker. */
+/* @exchange may be NULL. Returns NULL if out of memory. Only `id` and `exchange` are set, and
+ * `owner` to this worker. */
 struct bosh_pending *bosh_pending_new(struct bosh_pending_table *table,
 				      struct http_exchange *exchange);
 
@@ -59,6 +64,3 @@ struct bosh_pending *bosh_pending_find(const struct bosh_pending_table *table, u
 
 /* Gives the place back. */
 void bosh_pending_free(struct bosh_pending_table *table, struct bosh_pending *pending);
-
-/* The worker that has the connection of @id. */
-unsigned bosh_pending_worker(uint64_t id);

@@ -2,7 +2,9 @@
 #include "gateway/bosh/relay.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/pending.h"
@@ -17,30 +19,26 @@ struct bosh_relay {
 	const struct bosh_relay_callbacks *callbacks;
 	void *userdata;
 	struct bosh_pending_table pending;
+	LIST_HEAD(, bosh_passed) taken; /* from other workers, and not answered yet */
 	struct xml_scan_options scan_options;
 	struct bosh_relay *relays[]; /* of all workers, by worker index */
 };
 
-struct request_message {
-	struct message message;
-	struct bosh_relay *relay; /* the receiver's; likewise in the other messages */
+/* A request that the bearer passes to the owner, and what comes of it. `pending` of the bearer has
+ * a reference, which `gone` takes over; `request` has one, which the owner's pending takes over,
+ * and then `answer`. */
+struct bosh_passed {
+	atomic_uint n_refs;
+	struct bosh_relay *bearer, *owner;
+	uint64_t bearer_id, owner_id; /* owner_id is used in the owner's thread only; 0: none */
+	struct message on_its_way;
 	struct bosh_request request;
-};
-
-struct gone_message {
-	struct message message;
-	struct bosh_relay *relay;
-	uint64_t exchange;
-	char sid[SID_LENGTH + 1];
-};
-
-struct answer_message {
-	struct message message;
-	struct bosh_relay *relay;
-	uint64_t exchange;
+	struct message gone;
+	struct message answer;
 	unsigned status;
 	const char *content_type;
 	struct blob *blob;
+	LIST_ENTRY(bosh_passed) in_owner; /* while the owner's pending has the reference */
 };
 
 void bosh_relay_reload(struct bosh_relay *relay)
@@ -66,9 +64,23 @@ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *ca
 	return 0;
 }
 
+static void passed_unref(struct bosh_passed *passed)
+{
+	if (atomic_fetch_sub(&passed->n_refs, 1) == 1) {
+		blob_unref(passed->blob);
+		free(passed);
+	}
+}
+
 struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 {
 	if (relay) {
+		struct bosh_passed *passed;
+
+		while ((passed = LIST_FIRST(&relay->taken))) {
+			LIST_REMOVE(passed, in_owner);
+			passed_unref(passed);
+		}
 		bosh_pending_table_deinit(&relay->pending);
 		free(relay);
 	}
@@ -112,52 +124,58 @@ static void answer_pending(struct bosh_relay *relay, uint64_t id, unsigned statu
 
 static void on_answer(struct message *message, void *reader)
 {
-	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
+	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, answer);
+	struct blob *blob = passed->blob;
 
 	(void)reader;
-	answer_pending(answer->relay, answer->exchange, answer->status, answer->content_type,
-		       answer->blob);
-	free(answer);
+	passed->blob = NULL;
+	answer_pending(passed->bearer, passed->bearer_id, passed->status, passed->content_type,
+		       blob);
+	passed_unref(passed);
 }
 
 static void drop_answer(struct message *message)
 {
-	struct answer_message *answer = CONTAINER_OF(message, struct answer_message, message);
+	passed_unref(CONTAINER_OF(message, struct bosh_passed, answer));
+}
 
-	blob_unref(answer->blob);
-	free(answer);
+/* Sends the answer to the bearer. Consumes the reference of @blob, and the owner's of @passed. */
+static void send_answer(struct bosh_passed *passed, unsigned status, const char *content_type,
+			struct blob *blob)
+{
+	passed->status = status;
+	passed->content_type = content_type;
+	passed->blob = blob;
+	if (post(passed->bearer, &passed->answer) < 0) {
+		/* The bearer has ended, and its connections with it. */
+		drop_answer(&passed->answer);
+	}
+}
+
+/* The owner is done with @pending, another worker's request. Returns what the workers share about
+ * it, with its reference. */
+static struct bosh_passed *give_back(struct bosh_relay *relay, struct bosh_pending *pending)
+{
+	struct bosh_passed *passed = pending->passed;
+
+	LIST_REMOVE(passed, in_owner);
+	bosh_pending_free(&relay->pending, pending);
+	return passed;
 }
 
 void bosh_relay_answer(struct bosh_relay *relay, uint64_t exchange, unsigned status,
 		       const char *content_type, struct blob *blob)
 {
-	unsigned bearer = bosh_pending_worker(exchange);
+	struct bosh_pending *pending = bosh_pending_find(&relay->pending, exchange);
 
-	if (bearer == relay->env->index) {
+	if (pending && !pending->exchange) {
+		send_answer(give_back(relay, pending), status, content_type, blob);
+	} else {
 		answer_pending(relay, exchange, status, content_type, blob);
-		return;
-	}
-	struct answer_message *answer = malloc(sizeof(*answer));
-
-	if (!answer) {
-		blob_unref(blob);
-		return;
-	}
-	*answer = (struct answer_message){
-		.message = {.handle = on_answer, .drop = drop_answer},
-		.relay = relay->relays[bearer],
-		.exchange = exchange,
-		.status = status,
-		.content_type = content_type,
-		.blob = blob,
-	};
-	if (post(answer->relay, &answer->message) < 0) {
-		/* The client will repeat its unanswered request, and then gets the kept answer. */
-		drop_answer(&answer->message);
 	}
 }
 
-/* Requests, from bearer to owner. */
+/* Requests, on the owner. */
 
 static void request_deinit(struct bosh_request *request)
 {
@@ -166,21 +184,31 @@ static void request_deinit(struct bosh_request *request)
 
 static void on_request(struct message *message, void *reader)
 {
-	struct request_message *request = CONTAINER_OF(message, struct request_message, message);
-	struct bosh_relay *relay = request->relay;
+	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, on_its_way);
+	struct bosh_relay *relay = passed->owner;
+	struct bosh_pending *pending = bosh_pending_new(&relay->pending, NULL);
+	/* The answer may free @passed. */
+	struct bosh_request request = passed->request;
 
 	(void)reader;
-	relay->callbacks->request(relay->userdata, &request->request);
-	request_deinit(&request->request);
-	free(request);
+	if (pending) {
+		pending->passed = passed;
+		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
+		passed->owner_id = request.exchange = pending->id;
+		LIST_INSERT_HEAD(&relay->taken, passed, in_owner);
+		relay->callbacks->request(relay->userdata, &request);
+	} else {
+		send_answer(passed, 503, BOSH_CONTENT_DEFAULT, NULL);
+	}
+	request_deinit(&request);
 }
 
 static void drop_request(struct message *message)
 {
-	struct request_message *request = CONTAINER_OF(message, struct request_message, message);
+	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, on_its_way);
 
-	request_deinit(&request->request);
-	free(request);
+	request_deinit(&passed->request);
+	send_answer(passed, 503, BOSH_CONTENT_DEFAULT, NULL);
 }
 
 /* Answers a request that could not be passed to its owner, because of the error @r. */
@@ -200,25 +228,61 @@ static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 	}
 }
 
-static void send_request(struct bosh_relay *relay, unsigned owner, struct bosh_request *request)
-{
-	struct request_message *message = malloc(sizeof(*message));
+/* Clients that hang up. */
 
-	if (!message) {
+static void on_gone(struct message *message, void *reader)
+{
+	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, gone);
+	struct bosh_relay *relay = passed->owner;
+	struct bosh_pending *pending = bosh_pending_find(&relay->pending, passed->owner_id);
+	char sid[SID_LENGTH + 1];
+
+	(void)reader;
+	if (pending) {
+		memcpy(sid, pending->sid, sizeof(sid));
+		passed_unref(give_back(relay, pending));
+		relay->callbacks->gone(relay->userdata, sv_from(sid), passed->owner_id);
+	}
+	passed_unref(passed);
+}
+
+static void drop_gone(struct message *message)
+{
+	passed_unref(CONTAINER_OF(message, struct bosh_passed, gone));
+}
+
+/* Requests, on the bearer. */
+
+static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
+			 struct bosh_request *request)
+{
+	struct bosh_passed *passed = malloc(sizeof(*passed));
+
+	if (!passed) {
 		answer_for_owner(relay, request->exchange, -ENOMEM);
 		request_deinit(request);
 		return;
 	}
-	*message = (struct request_message){
-		.message = {.handle = on_request, .drop = drop_request},
-		.relay = relay->relays[owner],
+	*passed = (struct bosh_passed){
+		.bearer = relay,
+		.owner = relay->relays[pending->owner],
+		.bearer_id = pending->id,
+		.on_its_way = {.handle = on_request, .drop = drop_request},
 		.request = *request,
+		.gone = {.is_owed = true, .handle = on_gone, .drop = drop_gone},
+		.answer = {.is_owed = true, .handle = on_answer, .drop = drop_answer},
 	};
-	int r = post(message->relay, &message->message);
+	atomic_init(&passed->n_refs, 2);
+	/* Before the owner can answer. */
+	pending->passed = passed;
+	int r = post(passed->owner, &passed->on_its_way);
 
 	if (r < 0) {
+		pending->passed = NULL;
+		passed_unref(passed);
+		passed_unref(passed);
 		answer_for_owner(relay, request->exchange, r);
-		drop_request(&message->message);
+		request_deinit(request);
 	}
 }
 
@@ -304,28 +368,11 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
 	}
 	if (pending->owner != relay->env->index) {
-		send_request(relay, pending->owner, &request);
+		send_request(relay, pending, &request);
 		return;
 	}
 	relay->callbacks->request(relay->userdata, &request);
 	request_deinit(&request);
-}
-
-/* Clients that hang up. */
-
-static void on_gone(struct message *message, void *reader)
-{
-	struct gone_message *gone = CONTAINER_OF(message, struct gone_message, message);
-	struct bosh_relay *relay = gone->relay;
-
-	(void)reader;
-	relay->callbacks->gone(relay->userdata, sv_from(gone->sid), gone->exchange);
-	free(gone);
-}
-
-static void drop_gone(struct message *message)
-{
-	free(CONTAINER_OF(message, struct gone_message, message));
 }
 
 void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
@@ -340,20 +387,11 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 		relay->callbacks->gone(relay->userdata, sv_from(pending->sid), pending->id);
 		return;
 	}
-	struct gone_message *gone = malloc(sizeof(*gone));
+	struct bosh_passed *passed = pending->passed;
 
-	if (!gone) {
-		return;
-	}
-	*gone = (struct gone_message){
-		.message = {.handle = on_gone, .drop = drop_gone},
-		.relay = relay->relays[pending->owner],
-		.exchange = pending->id,
-	};
-	memcpy(gone->sid, pending->sid, sizeof(gone->sid));
-	if (post(gone->relay, &gone->message) < 0) {
-		/* The owner then notices only when the request times out. */
-		free(gone);
+	pending->passed = NULL;
+	if (passed && post(passed->owner, &passed->gone) < 0) {
+		drop_gone(&passed->gone);
 	}
 }
 
@@ -362,6 +400,9 @@ void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
 	struct bosh_pending *pending = http_exchange_userdata(exchange);
 
 	if (pending) {
+		if (pending->passed) {
+			passed_unref(pending->passed);
+		}
 		bosh_pending_free(&relay->pending, pending);
 		http_exchange_set_userdata(exchange, NULL);
 	}

@@ -8,7 +8,10 @@
  *
  * bearer       the worker that has the client's connection
  * owner        the worker that has the session
- * exchange id  identifies a request across workers (pending.h)
+ * exchange id  identifies a request at a worker (pending.h)
+ *
+ * What the answer needs to reach the bearer, and the news that the client hung up to reach the
+ * owner, is allocated with the request: a request that was passed on can always be answered.
  */
 #include "common/address.h"
 #include "common/blob.h"

@@ -35,7 +35,7 @@ static void test_found_until_freed(void **state)
 		assert_non_null(all[i]);
 		ids[i] = all[i]->id;
 		assert_int_not_equal(ids[i], 0);
-		assert_int_equal(bosh_pending_worker(ids[i]), WORKER);
+		assert_int_equal(ids[i] >> 48, WORKER);
 		assert_int_equal(all[i]->owner, WORKER);
 		assert_string_equal(all[i]->sid, "");
 		assert_false(all[i]->is_answered);

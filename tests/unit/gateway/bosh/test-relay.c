@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/bosh/relay.h"
+#include "gateway/bosh/sid.h"
+#include "gateway/client-of.h"
+#include "gateway/http/site.h"
+#include "gateway/process/state.h"
+#include "gateway/xmpp/namespace.h"
+#include "tests/unit/failmalloc.h"
+
+/* A request that came to one worker and is for a session of another, when memory is short. */
+
+enum {
+	BEARER,
+	OWNER,
+	N_WORKERS,
+};
+
+static struct process_state process;
+static struct config config = {.n_body_max = 10000};
+static struct mailbox mailboxes[N_WORKERS];
+static struct worker_env envs[N_WORKERS];
+static struct bosh_relay *relays[N_WORKERS];
+static uv_loop_t loop;
+
+/* What the owner and the client have got. */
+static uint64_t received, gone;
+static unsigned n_received, n_answers, status;
+static char answer[100];
+
+static size_t n_live_before;
+static void *userdata_of_exchange;
+static char request_text[200];
+static int the_exchange;
+
+static struct http_exchange *exchange(void)
+{
+	return (struct http_exchange *)&the_exchange;
+}
+
+/* These take the places of the program's. */
+
+struct sv http_exchange_body(const struct http_exchange *of)
+{
+	(void)of;
+	return sv_from(request_text);
+}
+
+bool http_exchange_body_too_large(const struct http_exchange *of)
+{
+	(void)of;
+	return false;
+}
+
+void http_exchange_set_userdata(struct http_exchange *of, void *userdata)
+{
+	(void)of;
+	userdata_of_exchange = userdata;
+}
+
+void *http_exchange_userdata(const struct http_exchange *of)
+{
+	(void)of;
+	return userdata_of_exchange;
+}
+
+struct forwarded_client client_of(const struct worker_env *env, const struct http_exchange *of)
+{
+	(void)env;
+	(void)of;
+	return (struct forwarded_client){0};
+}
+
+void site_answer_with(const struct site *site, struct http_exchange *to, unsigned code,
+		      const char *content_type, struct blob *blob)
+{
+	(void)site;
+	(void)content_type;
+	assert_ptr_equal(to, exchange());
+	n_answers++;
+	status = code;
+	answer[0] = '\0';
+	if (blob) {
+		snprintf(answer, sizeof(answer), "%.*s", (int)blob->n, blob->data);
+	}
+	blob_unref(blob);
+}
+
+static void on_request(void *userdata, struct bosh_request *request)
+{
+	assert_ptr_equal(userdata, &envs[OWNER]);
+	received = request->exchange;
+	n_received++;
+}
+
+static void on_gone(void *userdata, struct sv sid, uint64_t id)
+{
+	assert_ptr_equal(userdata, &envs[OWNER]);
+	assert_int_equal(sid.n, SID_LENGTH);
+	gone = id;
+}
+
+static const struct bosh_relay_callbacks callbacks = {.request = on_request, .gone = on_gone};
+
+static int set_up(void **state)
+{
+	const struct sid_owner owner = {.generation = 0, .worker = OWNER};
+	char sid[SID_LENGTH + 1] = {0};
+
+	(void)state;
+	n_live_before = failmalloc_n_live();
+	received = gone = 0;
+	n_received = n_answers = status = 0;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(sid_make(owner, sid), 0);
+	snprintf(request_text, sizeof(request_text),
+		 "<body xmlns='http://jabber.org/protocol/httpbind' sid='%s' rid='7'/>", sid);
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		assert_int_equal(mailbox_init(&mailboxes[i], &loop, NULL), 0);
+		envs[i] = (struct worker_env){
+			.index = i,
+			.n_workers = N_WORKERS,
+			.loop = &loop,
+			.config = &config,
+			.process = &process,
+			.mailbox = &mailboxes[i],
+		};
+		assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &envs[i].pool), 0);
+		assert_int_equal(bosh_relay_new(&envs[i], &callbacks, &envs[i], &relays[i]), 0);
+	}
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		bosh_relay_introduce(relays[i], relays[BEARER]);
+		bosh_relay_introduce(relays[i], relays[OWNER]);
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	bosh_relay_done(relays[BEARER], exchange());
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		mailbox_close(&mailboxes[i]);
+	}
+	uv_run(&loop, UV_RUN_DEFAULT);
+	for (unsigned i = 0; i < N_WORKERS; i++) {
+		relays[i] = bosh_relay_free(relays[i]);
+		xml_pool_free(envs[i].pool);
+		mailbox_deinit(&mailboxes[i]);
+	}
+	assert_int_equal(uv_loop_close(&loop), 0);
+	assert_int_equal(failmalloc_n_live(), n_live_before);
+	return 0;
+}
+
+static void deliver(void)
+{
+	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void pass(void)
+{
+	bosh_relay_request(relays[BEARER], exchange());
+	deliver();
+	assert_int_equal(n_received, 1);
+}
+
+/* Answers once more, which has no effect. */
+static void answer_again(void)
+{
+	bosh_relay_answer(relays[OWNER], received, 200, "text/xml", NULL);
+	deliver();
+}
+
+/* The owner has no memory when it answers. */
+static void test_answered_without_memory(void **state)
+{
+	struct blob *blob;
+
+	(void)state;
+	pass();
+	assert_int_equal(blob_new(7, &blob), 0);
+	memcpy(blob->data, "<body/>", 7);
+	failmalloc_arm(1, true);
+	bosh_relay_answer(relays[OWNER], received, 200, "text/xml", blob);
+	deliver();
+	failmalloc_disarm();
+	assert_int_equal(n_answers, 1);
+	assert_int_equal(status, 200);
+	assert_string_equal(answer, "<body/>");
+	answer_again();
+	assert_int_equal(n_answers, 1);
+}
+
+/* The owner cannot even note the request. */
+static void test_taken_without_memory(void **state)
+{
+	(void)state;
+	bosh_relay_request(relays[BEARER], exchange());
+	failmalloc_arm(1, true);
+	deliver();
+	deliver();
+	failmalloc_disarm();
+	assert_int_equal(n_received, 0);
+	assert_int_equal(n_answers, 1);
+	assert_int_equal(status, 503);
+}
+
+/* The client hangs up, and the bearer has no memory. */
+static void test_gone_without_memory(void **state)
+{
+	(void)state;
+	pass();
+	failmalloc_arm(1, true);
+	bosh_relay_gone(relays[BEARER], exchange());
+	bosh_relay_done(relays[BEARER], exchange());
+	deliver();
+	failmalloc_disarm();
+	assert_int_equal(gone, received);
+	answer_again();
+	assert_int_equal(n_answers, 0);
+}
+
+/* Both at once: the client hangs up while its answer is on the way. */
+static void test_gone_and_answered(void **state)
+{
+	(void)state;
+	pass();
+	bosh_relay_answer(relays[OWNER], received, 200, "text/xml", NULL);
+	bosh_relay_gone(relays[BEARER], exchange());
+	bosh_relay_done(relays[BEARER], exchange());
+	deliver();
+	assert_int_equal(n_answers, 0);
+	assert_int_equal(gone, 0);
+}
+
+static void ignore(struct message *message)
+{
+	(void)message;
+}
+
+static void ignore_handled(struct message *message, void *reader)
+{
+	(void)message;
+	(void)reader;
+}
+
+/* The bearer is behind with its messages. */
+static void test_full_mailbox(void **state)
+{
+	struct message *many = calloc(MAILBOX_MESSAGES_MAX + 1, sizeof(*many));
+
+	(void)state;
+	assert_non_null(many);
+	pass();
+	for (size_t i = 0; i <= MAILBOX_MESSAGES_MAX; i++) {
+		many[i] = (struct message){.handle = ignore_handled, .drop = ignore};
+		assert_true(mailbox_post(&mailboxes[BEARER], &many[i]) ==
+			    (i < MAILBOX_MESSAGES_MAX ? 0 : -ENOBUFS));
+	}
+	bosh_relay_answer(relays[OWNER], received, 200, "text/xml", NULL);
+	deliver();
+	free(many);
+	assert_int_equal(n_answers, 1);
+	assert_int_equal(status, 200);
+}
+
+/* A worker that ends drops its mail: the client of a request in it is answered. */
+static void test_dropped_request(void **state)
+{
+	(void)state;
+	bosh_relay_request(relays[BEARER], exchange());
+	mailbox_close(&mailboxes[OWNER]);
+	deliver();
+	assert_int_equal(n_answers, 1);
+	assert_int_equal(status, 503);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	mailbox_deinit(&mailboxes[OWNER]);
+	assert_int_equal(mailbox_init(&mailboxes[OWNER], &loop, NULL), 0);
+}
+
+/* A worker ends with a request that it has not answered: nothing is left of it. */
+static void test_never_answered(void **state)
+{
+	(void)state;
+	pass();
+	assert_int_equal(n_answers, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_answered_without_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_taken_without_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_gone_without_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_gone_and_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_full_mailbox, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dropped_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_never_answered, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
