@@ -15,7 +15,8 @@ enum {
 	/* Larger lists of a parser are freed when it returns to the pool. */
 	KEEP_BYTES_MAX = 64 * 1024,
 	/* A parser whose expat holds more is freed. expat buffers up to twice what it is fed at
-	 * once, and servers are read 64 KB at once. */
+	 * once: a parser that was fed 64 KB is kept. One that was fed more is seldom, and a new one
+	 * costs little beside so many bytes. */
 	KEEP_EXPAT_MAX = 192 * 1024,
 };
 
