@@ -98,6 +98,7 @@ static void test_routes(void **state)
 				     &destination),
 			 ROUTE_LISTED);
 	routes_deinit(&routes);
+	assert_int_equal(routes.n, 0);
 }
 
 /* Names the domain that the client wants to reach, and nothing else. */

@@ -225,6 +225,11 @@ static void test_ack_wanted(void **state)
 	EXPECT("send <x/>\n");
 	request_with(104, " ack='102'", "<x/>");
 	EXPECT("send <x/>\nresume\n");
+	/* The next time it is asked again. */
+	server(text);
+	buffer_clear(&one.log);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	EXPECT("5: " EMPTY "\n");
 }
 
 /* What is not acknowledged counts as pending: the server waits. */

@@ -464,6 +464,28 @@ static void test_shut(void **state)
 	       "close\nend\n");
 }
 
+/* Answers may be lost with their connections: who has asked early is known, too. */
+static void test_shut_is_known(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	create(" ver='1.6' hold='2'");
+	server(FEATURES);
+	request(102);
+	request(103);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	struct bosh_last_answer last = bosh_session_take_last(one.session);
+
+	for (uint64_t rid = 101; rid <= 104; rid++) {
+		assert_int_equal(bosh_last_answer_is_for(&last, rid, SV_EMPTY),
+				 rid == 102 || rid == 103);
+	}
+	bosh_last_answer_deinit(&last);
+	buffer_clear(&one.log);
+}
+
 static void test_bounce(void **state)
 {
 	(void)state;
@@ -537,6 +559,7 @@ int main(void)
 		TEST(test_full_at_bound),
 		cmocka_unit_test(test_see_other_uri),
 		TEST(test_shut),
+		TEST(test_shut_is_known),
 		TEST(test_bounce),
 		TEST(test_managed),
 	};

@@ -219,8 +219,22 @@ static int scenario(void *userdata)
 
 static void test_memory(void **state)
 {
+	const bool before = config->coding;
+	size_t n = 0, n_failed = 1;
+
 	(void)state;
 	failmalloc_each(scenario, config, 10);
+	/* None of its allocations can be done without. */
+	config->coding = true;
+	while (n_failed) {
+		failmalloc_arm(++n, false);
+		int r = scenario(config);
+
+		n_failed = failmalloc_disarm();
+		assert_int_equal(r, n_failed ? -ENOMEM : 0);
+	}
+	assert_true(n > 10);
+	config->coding = before;
 }
 
 int main(void)
