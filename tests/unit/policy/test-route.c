@@ -4,30 +4,10 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <idn2.h>
 #include <string.h>
 
 #include "policy/route.h"
-
-/* As many domain names are converted before there is no memory for another. Negative: all. */
-static int n_converted = -1;
-
-/* Replaces that of libidn2. */
-int idn2_lookup_u8(const uint8_t *text, uint8_t **ret_name, int flags)
-{
-	int (*real)(const uint8_t *text, uint8_t **ret_name, int flags);
-	void *symbol = dlsym(RTLD_NEXT, "idn2_lookup_u8");
-
-	assert_non_null(symbol);
-	memcpy(&real, &symbol, sizeof(real));
-	if (n_converted == 0) {
-		return IDN2_MALLOC;
-	}
-	n_converted -= n_converted > 0;
-	return real(text, ret_name, flags);
-}
 
 static const char *const texts[] = {"xmpp.example.org:5222", "BÜCHER.example:5223",
 				    "192.0.2.1:5222", "[2001:db8::1]:5222"};
@@ -187,31 +167,6 @@ static void test_default_of_hosts(void **state)
 	expect_results(&none, "[2001:db8::1]", of_v6, ARRAY_LENGTH(of_v6));
 }
 
-/* Without memory nobody can tell whether a name is that of the domain: that is no refusal. */
-static void test_without_memory(void **state)
-{
-	static const struct {
-		const char *text;
-		int n_converted;
-	} rows[] = {
-		{"xmpp:bücher.example:5222", 0},
-		{"xmpp:bücher.example:5222", 1},
-		{"xmpp:bücher.example", 0},
-	};
-	const struct routes none = {NULL, 0};
-	struct redirect destination;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		n_converted = rows[i].n_converted;
-		int result = routes_find(&none, sv_from(rows[i].text), "xn--bcher-kva.example",
-					 &destination);
-
-		n_converted = -1;
-		assert_int_equal(result, -ENOMEM);
-	}
-}
-
 static void test_none_by_default(void **state)
 {
 	struct routes routes = {NULL, 0};
@@ -239,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),           cmocka_unit_test(test_default),
 		cmocka_unit_test(test_default_of_hosts), cmocka_unit_test(test_none_by_default),
-		cmocka_unit_test(test_bad_list),         cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_bad_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
