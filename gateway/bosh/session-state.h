@@ -150,8 +150,8 @@ static inline bool bosh_turn_failed(const struct bosh_turn *turn)
 
 /* request.c */
 
-/* "In-Order Message Forwarding": processes the early requests whose turn has come, up to one that has
- * to wait for its verdict. @is_judged: the first one has waited. */
+/* "In-Order Message Forwarding": processes the early requests whose turn has come, up to one that
+ * has to wait for its verdict. @is_judged: the first one has waited. */
 void bosh_turn_process_early(struct bosh_turn *turn, bool is_judged);
 
 /* process.c */
