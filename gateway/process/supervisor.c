@@ -15,6 +15,7 @@
 #include "common/mono.h"
 #include "gateway/process/binder.h"
 #include "gateway/process/children.h"
+#include "gateway/process/log-follow.h"
 #include "gateway/process/notify.h"
 
 enum {
@@ -33,8 +34,7 @@ struct supervisor {
 	bool is_alive; /* the serving one has said so since the last WATCHDOG=1 */
 	bool reload_is_wanted, is_reloading;
 	bool upgrade_is_wanted; /* as soon as the configuration has been reloaded */
-	struct log_options log; /* in force; its path is log_path */
-	char log_path[BIND_NAME_MAX];
+	struct log_follow log;
 	unsigned n_stops; /* SIGTERM and SIGINT so far */
 	int status;
 };
@@ -213,36 +213,10 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 	}
 }
 
-/* The lines of this process go where those of the server go. */
-static void follow_log(struct supervisor *supervisor, const struct control_message *message)
-{
-	const char *path = message->place.name;
-
-	if (message->n >= LOG_FORMAT_COUNT || message->is_given > LOG_PLACE_SYSLOG ||
-	    !memchr(path, '\0', sizeof(message->place.name))) {
-		return;
-	}
-	supervisor->log.format = (enum log_format)message->n;
-	if (message->is_given == supervisor->log.place && strcmp(path, supervisor->log_path) == 0) {
-		log_set_format(supervisor->log.format);
-		return;
-	}
-	memcpy(supervisor->log_path, path, strlen(path) + 1);
-	supervisor->log.place = (enum log_place)message->is_given;
-	supervisor->log.path = supervisor->log_path;
-	log_stop();
-	int r = log_start(&supervisor->log);
-
-	if (r < 0) {
-		/* Until log_start() succeeds, lines go to standard error without a queue. */
-		log_error("log-failed", LOG_STR("path", path), LOG_STR("error", strerror(-r)));
-	}
-}
-
 static void on_reloaded(struct supervisor *supervisor)
 {
 	supervisor->is_reloading = false;
-	log_reopen();
+	log_follow_reopen(&supervisor->log, now());
 	notify_send("READY=1");
 	if (supervisor->reload_is_wanted) {
 		reload(supervisor);
@@ -256,7 +230,7 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 {
 	switch ((enum control_kind)message->kind) {
 	case CONTROL_READY:
-		follow_log(supervisor, message);
+		log_follow_obey(&supervisor->log, message, now());
 		on_ready(supervisor, server);
 		break;
 	case CONTROL_RELOADED:
@@ -363,7 +337,8 @@ static int turn_ms(struct supervisor *supervisor)
 	if (supervisor->watchdog_ms && left_ms > 0 && left_ms < 1000) {
 		return (int)left_ms;
 	}
-	return supervisor->watchdog_ms || is_starting ? 1000 : -1;
+	return supervisor->watchdog_ms || is_starting ? 1000
+						      : log_follow_retry(&supervisor->log, now());
 }
 
 /* Waits for signals, reports and questions, for at most a second where time matters. */
@@ -397,6 +372,7 @@ static void turn(struct supervisor *supervisor)
 	}
 	children_pay(&supervisor->children);
 	check_start(supervisor);
+	(void)log_follow_retry(&supervisor->log, now());
 	feed_watchdog(supervisor);
 }
 
@@ -468,7 +444,7 @@ static int supervise(struct supervisor *supervisor)
 	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
 	notify_forget();
 	if (r == 0) {
-		r = log_start(&supervisor->log);
+		r = log_follow_start(&supervisor->log);
 	}
 	if (r == 0) {
 		r = children_start(&supervisor->children, now());
