@@ -2,6 +2,7 @@
 #include "gateway/process/binder.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 static int answer_listen(struct sockets *sockets, int fd, const struct control_message *question)
 {
-	struct control_message answer = {.kind = CONTROL_SOCKETS};
+	struct control_message answer = {.kind = CONTROL_SOCKETS, .question = question->question};
 	struct bind_place place = question->place;
 	struct sockets_found found = {0};
 
@@ -81,32 +82,59 @@ static int keep(struct listening_address *address, const int *fds, size_t n)
 	return 0;
 }
 
+/* Receives a part of the answer to the question with that number. What belongs to an earlier one,
+ * the answer to which came too late, is thrown away. */
+static int hear(int fd, uint32_t question, struct control_message *ret_message, int *ret_fds,
+		size_t *ret_n_fds)
+{
+	for (;;) {
+		struct pollfd polled = {.fd = fd, .events = POLLIN};
+		int r = poll(&polled, 1, CONTROL_ANSWER_MS);
+
+		if (r < 0 && errno == EINTR) {
+			continue;
+		}
+		if (r <= 0) {
+			return r < 0 ? -errno : -ETIMEDOUT;
+		}
+		r = control_receive(fd, ret_message, ret_fds, ret_n_fds);
+		if (r < 0) {
+			return r;
+		}
+		if (r != CONTROL_RECEIVED) {
+			return -EPIPE;
+		}
+		if (ret_message->question == question) {
+			return 0;
+		}
+		for (size_t i = 0; i < *ret_n_fds; i++) {
+			close(ret_fds[i]);
+		}
+	}
+}
+
 /* Asks for the sockets of @place. Sets *ret_is_given as CONTROL_SOCKETS says. */
 static int ask(int fd, unsigned n_workers, const struct bind_place *place,
 	       struct listening_address *address, bool *ret_is_given)
 {
-	struct control_message message = {.kind = CONTROL_LISTEN, .n = n_workers, .place = *place};
+	static uint32_t n_questions;
+	struct control_message message = {
+		.kind = CONTROL_LISTEN, .n = n_workers, .place = *place, .question = ++n_questions};
+	uint32_t question = message.question;
 	int fds[CONTROL_FDS_MAX];
 	size_t n;
 	int r = control_send_patiently(fd, &message, NULL, 0);
 
-	if (r < 0) {
-		return r;
+	while (r == 0) {
+		r = hear(fd, question, &message, fds, &n);
+		if (r == 0) {
+			r = message.result < 0 ? message.result : keep(address, fds, n);
+		}
+		if (r == 0 && message.n == 0) {
+			*ret_is_given = message.is_given;
+			return 0;
+		}
 	}
-	do {
-		int result = control_receive(fd, &message, fds, &n);
-
-		if (result < 0) {
-			return result;
-		}
-		if (result != CONTROL_RECEIVED) {
-			return -EPIPE;
-		}
-		result = message.result < 0 ? message.result : keep(address, fds, n);
-		r = r < 0 ? r : result;
-		/* All messages of the answer are read, so that the next question gets its own. */
-	} while (message.n);
-	*ret_is_given = message.is_given;
 	return r;
 }
 

@@ -10,7 +10,8 @@
 #include "gateway/process/sockets.h"
 
 /* The supervisor's end: does what @question wants, and answers on @fd. Returns 0, or a negative
- * errno if the server did not get the whole answer: close @fd, or it would wait for the rest. */
+ * errno if the server did not get the whole answer: it stops waiting for the rest after
+ * CONTROL_ANSWER_MS, and may ask again. */
 _must_check_ int binder_answer(struct sockets *sockets, int fd,
 			       const struct control_message *question);
 

@@ -23,13 +23,16 @@
 #include "gateway/listener/bind.h"
 
 enum {
-	CONTROL_PROTOCOL = 2,
+	CONTROL_PROTOCOL = 3,
 	/* Descriptors in one message; the kernel's limit is SCM_MAX_FD = 253. */
 	CONTROL_FDS_MAX = 128,
 	/* How long a process waits while the kernel has no memory for a message: about a second.
 	 * No message may be lost. */
 	CONTROL_WAIT_MS = 10,
 	CONTROL_WAITS_MAX = 100,
+	/* How long a server waits for an answer, or for the next part of one: longer than the
+	 * supervisor waits for memory to send it. */
+	CONTROL_ANSWER_MS = 10000,
 	/* Generations are one character of a sid. */
 	CONTROL_GENERATIONS = 64,
 };
@@ -69,6 +72,7 @@ struct control_message {
 	uint32_t n;
 	uint32_t is_given;
 	uint32_t is_secure, idle_s; /* of a connection (wire.h) */
+	uint32_t question;          /* a number; the answer has that of its question */
 	struct address address;
 	struct bind_place place;
 };

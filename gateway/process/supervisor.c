@@ -247,8 +247,8 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 /* A server that reloads while the gateway stops waits for an answer, and obeys no order before. */
 static void refuse_sockets(int fd, const struct control_message *question)
 {
-	static const struct control_message refusal = {.kind = CONTROL_SOCKETS,
-						       .result = -ECANCELED};
+	const struct control_message refusal = {
+		.kind = CONTROL_SOCKETS, .result = -ECANCELED, .question = question->question};
 
 	if (question->kind == CONTROL_LISTEN) {
 		(void)!control_send_patiently(fd, &refusal, NULL, 0);
@@ -293,9 +293,11 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 	} else if (supervisor->n_stops) {
 		refuse_sockets(*fd, &message);
 	} else {
+		/* What cannot be answered fails alone: the server does not wait for ever. */
 		r = binder_answer(supervisor->sockets, *fd, &message);
-		if (r < 0) {
-			stop_hearing(server, fd, r);
+		if (r < 0 && r != -EPIPE && r != -ECONNRESET) {
+			log_warning("answer-failed", LOG_NUMBER("generation", server->generation),
+				    LOG_STR("error", strerror(-r)));
 		}
 	}
 }
