@@ -19,6 +19,7 @@ static void forget_server(struct stream *stream)
 	xml_scan_deinit(&stream->scan);
 	xml_scan_init(&stream->scan, stream->pool, &stream->options);
 	stream->feed_result = 0;
+	stream->has_input = false;
 	stream->succeeded = false;
 	stream->again = STREAM_EVENT_NONE;
 	buffer_deinit(&stream->features);
@@ -171,6 +172,7 @@ int stream_feed(struct stream *stream, const char *data, size_t n)
 	    stream->state == STREAM_STATE_OVER) {
 		return 0;
 	}
+	stream->has_input = true;
 	stream->feed_result = xml_scan_feed(&stream->scan, data, n);
 	return stream->feed_result < 0 ? over(stream, stream->feed_result) : 0;
 }
@@ -426,12 +428,13 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 	if (repeat_event(stream, ret_kind)) {
 		return 0;
 	}
-	while (r == 0 && *ret_kind == STREAM_EVENT_NONE) {
+	while (r == 0 && *ret_kind == STREAM_EVENT_NONE && stream->has_input) {
 		if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE ||
 		    stream->state == STREAM_STATE_IDLE) {
 			return 0;
 		}
 		if (!xml_scan_next(&stream->scan, &stream->item, &r)) {
+			stream->has_input = false;
 			if (r < 0) {
 				return over(stream, r);
 			}

@@ -94,6 +94,7 @@ struct stream {
 	bool logged_in;    /* <success/> has come, of SASL or SASL2, or what XEP-0078 has instead */
 	bool features_due; /* SASL2: features follow without a restart */
 	bool repeating;    /* the last event is a repetition */
+	bool has_input;    /* fed, and not looked at to its end */
 	enum stream_event_kind again; /* the next event of a repetition; NONE: there is none */
 	struct buffer features;       /* as the client got them; kept until it has logged in */
 	int feed_result; /* of the last feed; reported after the items before the mistake */

@@ -225,6 +225,28 @@ static void test_limit(void **state)
 			 strlen("<stream:features" DECLARED "/>"));
 }
 
+/* A repetition needs nothing of the server's: what it has sent in part waits for the rest. */
+static void test_amid_element(void **state)
+{
+	static const char parts[][500] = {OFFER "<message><body>the f", "irst</body></message>"};
+	struct buffer log = BUFFER_INIT;
+	struct stream stream;
+
+	(void)state;
+	stream_init(&stream, pool, &options, OFF);
+	assert_int_equal(stream_open(&stream, &juliet, false), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(stream_feed(&stream, parts[i], strlen(parts[i])), 0);
+		tell_all(&stream, &log);
+		assert_int_equal(stream_restart(&stream, &(struct stream_target){0}), 0);
+		tell_all(&stream, &log);
+		tell_all(&stream, &log);
+	}
+	assert_true(sv_find_sv(buffer_sv(&log), SV("<body>the first</body>")) < log.n);
+	buffer_deinit(&log);
+	stream_deinit(&stream);
+}
+
 /* Who has logged in and goes on holds no memory for it. */
 static void test_memory(void **state)
 {
@@ -255,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_login),        cmocka_unit_test(test_sasl2),
 		cmocka_unit_test(test_other_states), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_limit),        cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_amid_element),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
