@@ -59,6 +59,7 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	};
 	set_config(env, config);
 	keepalive_init(&env->keepalive, loop, config->keepalive_s, link_keep_alive);
+	TAILQ_INIT(&env->returning);
 	gather_init(&env->gather, loop, link_write_gathered);
 	if (!env->dialer.read_buffer || !env->dialer.history) {
 		return -ENOMEM;

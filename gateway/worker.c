@@ -204,7 +204,8 @@ static void on_grace(uv_timer_t *grace)
 		return;
 	}
 	ws_endpoint_stop(worker->ws);
-	if (!ws_endpoint_is_busy(worker->ws)) {
+	/* The links end by themselves (xmpp/returning.h). */
+	if (!ws_endpoint_is_busy(worker->ws) && worker->env.link.n_returning == 0) {
 		close_rest(worker);
 	}
 }

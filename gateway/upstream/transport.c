@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/macro.h"
@@ -267,6 +268,17 @@ SSL *transport_tls(const struct transport *transport)
 bool transport_is_congested(const struct transport *transport)
 {
 	return transport->congested;
+}
+
+bool transport_has_unread(const struct transport *transport)
+{
+	int n = 0;
+
+	if (transport->state != TRANSPORT_OPEN || transport->broken || transport->ended) {
+		return false;
+	}
+	return transport->paused || channel_has_pending(&transport->channel) ||
+	       (ioctl(transport->channel.fd, FIONREAD, &n) == 0 && n > 0);
 }
 
 void transport_pause(struct transport *transport, bool pause)

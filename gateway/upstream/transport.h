@@ -115,5 +115,9 @@ SSL *transport_tls(const struct transport *transport);
 
 bool transport_is_congested(const struct transport *transport);
 
+/* Whether the server may have sent something that was not read: reading is paused, or bytes have
+ * arrived that did not have their turn yet. */
+bool transport_has_unread(const struct transport *transport);
+
 /* Stops or resumes reading: back-pressure on the server. */
 void transport_pause(struct transport *transport, bool pause);

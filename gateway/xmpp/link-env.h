@@ -3,6 +3,7 @@
 /*
  * What all links of a worker share, and who may watch them. Used by link.h and opening.h.
  */
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "gateway/config/config.h"
@@ -14,6 +15,10 @@
 enum {
 	/* A server that does not read our farewell must not hold the descriptor. */
 	LINK_CLOSE_TIMEOUT_MS = 5000,
+	/* Links of a worker that return what their servers have sent (returning.h). Each may hold
+	 * an element and what waits for the server; sessions that are opened and left one after the
+	 * other must not fill the memory with that. One more ends the oldest. */
+	LINK_RETURNING_MAX = 64,
 };
 
 /* Reports the steps of an opening, for `doab --probe`, the debug log and the metrics. Callbacks
@@ -38,6 +43,8 @@ struct link_observer {
 	void *userdata;
 };
 
+TAILQ_HEAD(links, link);
+
 /* Outlives all links. A reload replaces what comes from the configuration; links that exist keep
  * what they were made with. */
 struct link_env {
@@ -54,4 +61,6 @@ struct link_env {
 	bool trusts_dnssec;                   /* believe AD=1 of the resolvers, and so use DANE */
 	struct keepalive keepalive;           /* calls link_keep_alive() */
 	struct gather gather;                 /* calls link_write_gathered() */
+	struct links returning; /* oldest first; those that were closed and still read */
+	size_t n_returning;
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* Shared by link.c (what a link does) and link-facts.c (what it can be asked). Private to these. */
+/* Shared by link.c (what a link does), link-end.c (how it ends) and link-facts.c (what it can be
+ * asked). Private to these. */
 #include "gateway/xmpp/link.h"
 #include "gateway/xmpp/opening.h"
+#include "gateway/xmpp/returning.h"
 
 struct link {
 	struct link_env *env;
@@ -16,9 +18,15 @@ struct link {
 	uv_timer_t timer;           /* of on_turn(), or of a deadline; its close frees the memory */
 	struct mono login_deadline; /* 0: the features have not come yet */
 	struct keepalive_member keepalive;
+	struct returning *returning; /* NULL: the owner has the link, or it has ended */
+	TAILQ_ENTRY(link) in_returning;
+	bool is_dropped; /* at its end: link_drop() was called */
 	bool paused;     /* the owner reads nothing; holds once the opening is over */
 	bool is_broken;  /* out of memory, reported at the next turn */
 	bool failing;    /* `over` has run or is running */
 	bool header_due; /* the server's header came, and its features did not yet */
 	bool offered;    /* the client has been told features */
 };
+
+/* Sends what the stream engine has written. Returns 0 or -ENOMEM. */
+_must_check_ int link_send_out(struct link *link);

@@ -5,72 +5,6 @@
 
 #include "gateway/xmpp/link-state.h"
 
-static void on_closed(uv_handle_t *handle)
-{
-	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer);
-
-	stream_deinit(&link->stream);
-	free(link->domain);
-	config_unref(link->config);
-	free(link);
-}
-
-/* The owner is gone; so is all that could call back. */
-static void let_go(struct link *link)
-{
-	link->callbacks = NULL;
-	gather_drop(&link->env->gather, link);
-	keepalive_leave(&link->env->keepalive, &link->keepalive);
-	uv_close((uv_handle_t *)&link->timer, on_closed);
-}
-
-static int send_out(struct link *link)
-{
-	struct buffer *out = &link->stream.out;
-
-	if (out->n == 0 || !link->transport) {
-		return 0;
-	}
-	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
-
-	link->keepalive.wrote = true;
-	buffer_deinit(out);
-	return r;
-}
-
-/* Ends the connection after what waits has been written, and </stream:stream> if @closes_stream. */
-static void end(struct link *link, bool closes_stream)
-{
-	link->opening = opening_free(link->opening);
-	gather_flush(&link->env->gather, link);
-	if (link->transport) {
-		if (closes_stream) {
-			/* Without memory for the farewell the server learns it from the FIN. */
-			(void)!stream_close(&link->stream);
-		}
-		(void)!send_out(link);
-		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
-		link->transport = NULL;
-	}
-	let_go(link);
-}
-
-struct link *link_close(struct link *link)
-{
-	if (link) {
-		end(link, true);
-	}
-	return NULL;
-}
-
-struct link *link_drop(struct link *link)
-{
-	if (link) {
-		end(link, !link->stream.managed);
-	}
-	return NULL;
-}
-
 /* Tells the owner, as the last thing in a callback of the loop. */
 static void fail(struct link *link, const struct failure *failure)
 {
@@ -198,7 +132,7 @@ static void tell_all(struct link *link, int r)
 	if (!link->callbacks || link->failing) {
 		return;
 	}
-	if (send_out(link) < 0) {
+	if (link_send_out(link) < 0) {
 		fail_kind(link, FAILURE_INTERNAL);
 		return;
 	}
@@ -412,7 +346,7 @@ int link_restart(struct link *link, const struct stream_target *target)
 		uv_timer_start(&link->timer, on_restart_timeout,
 			       (uint64_t)link->env->open_timeout_ms, 0);
 	}
-	return r < 0 ? r : send_out(link);
+	return r < 0 ? r : link_send_out(link);
 }
 
 unsigned link_sent(struct link *link, struct sv elements)

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "gateway/xmpp/link-state.h"
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer);
+
+	stream_deinit(&link->stream);
+	free(link->domain);
+	config_unref(link->config);
+	free(link);
+}
+
+int link_send_out(struct link *link)
+{
+	struct buffer *out = &link->stream.out;
+
+	if (out->n == 0 || !link->transport) {
+		return 0;
+	}
+	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
+
+	link->keepalive.wrote = true;
+	buffer_deinit(out);
+	return r;
+}
+
+/* Ends the connection after what waits has been written, and </stream:stream> unless the stream is
+ * to be resumed. */
+static void finish(struct link *link)
+{
+	if (link->transport) {
+		if (!link->is_dropped || !link->stream.managed) {
+			/* Without memory for the farewell the server learns it from the FIN. */
+			(void)!stream_close(&link->stream);
+		}
+		(void)!link_send_out(link);
+		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
+		link->transport = NULL;
+	}
+	uv_close((uv_handle_t *)&link->timer, on_closed);
+}
+
+/* Returning what the server has sent. */
+
+static struct mono now_of(const struct link *link)
+{
+	return (struct mono){(int64_t)uv_now(link->env->dialer.loop)};
+}
+
+static void stop_returning(struct link *link)
+{
+	struct link_env *env = link->env;
+
+	TAILQ_REMOVE(&env->returning, link, in_returning);
+	env->n_returning--;
+	free(link->returning);
+	link->returning = NULL;
+	finish(link);
+}
+
+static void on_quiet(uv_timer_t *timer);
+
+/* The timer is not moved with each read: when it runs too early, it is set anew. */
+static void set_timer(struct link *link)
+{
+	int64_t ms = mono_diff_ms(returning_deadline(link->returning), now_of(link));
+
+	uv_timer_start(&link->timer, on_quiet, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
+static void on_quiet(uv_timer_t *timer)
+{
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+
+	if (mono_reached(returning_deadline(link->returning), now_of(link))) {
+		stop_returning(link);
+	} else {
+		set_timer(link);
+	}
+}
+
+/* While the server does not read, nothing is read that would have to go back to it. */
+static void hold(struct link *link, bool held)
+{
+	returning_hold(link->returning, held, now_of(link));
+	set_timer(link);
+	transport_pause(link->transport, held);
+}
+
+static void take(struct link *link, struct sv bytes)
+{
+	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
+	int r = returning_take(link->returning, bytes, now_of(link), &answers);
+
+	if (answers.n && transport_write(link->transport, answers.data, answers.n) < 0) {
+		/* The stream has a gap. */
+		link->transport = transport_free(link->transport);
+		stop_returning(link);
+	} else if (r != RETURNING_MORE) {
+		stop_returning(link);
+	} else if (transport_is_congested(link->transport)) {
+		hold(link, true);
+	}
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	take(userdata, (struct sv){data, n});
+}
+
+static void on_drained(void *userdata)
+{
+	hold(userdata, false);
+}
+
+static void on_ended(void *userdata)
+{
+	stop_returning(userdata);
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	struct link *link = userdata;
+
+	(void)failure;
+	link->transport = transport_free(link->transport);
+	stop_returning(link);
+}
+
+static const struct transport_callbacks returning_callbacks = {
+	.data = on_data,
+	.drained = on_drained,
+	.ended = on_ended,
+	.failed = on_failed,
+};
+
+/* Whether the server may have sent stanzas that nobody knows of yet. Before the login it sends
+ * none. */
+static bool has_unreturned(const struct link *link)
+{
+	const struct stream *stream = &link->stream;
+
+	return link->transport && !link->failing && stream->state == STREAM_STATE_OPEN &&
+	       stream->logged_in && !stream->managed &&
+	       (stream->has_input || !xml_scan_is_idle(&stream->scan) ||
+		transport_has_unread(link->transport));
+}
+
+/* Returns false if out of memory. */
+static bool start_returning(struct link *link)
+{
+	struct link_env *env = link->env;
+
+	link->returning = malloc(sizeof(*link->returning));
+	if (!link->returning) {
+		return false;
+	}
+	returning_init(link->returning, &link->stream, now_of(link));
+	if (env->n_returning == LINK_RETURNING_MAX) {
+		stop_returning(TAILQ_FIRST(&env->returning));
+	}
+	TAILQ_INSERT_TAIL(&env->returning, link, in_returning);
+	env->n_returning++;
+	transport_hand_over(link->transport, &returning_callbacks, link);
+	set_timer(link);
+	transport_pause(link->transport, false);
+	/* The owner may have let go between two elements that came together. */
+	take(link, SV_EMPTY);
+	return true;
+}
+
+/* The end. The owner is gone; so is all that could call back. */
+
+static void end(struct link *link, bool is_dropped)
+{
+	link->is_dropped = is_dropped;
+	link->opening = opening_free(link->opening);
+	gather_flush(&link->env->gather, link);
+	link->callbacks = NULL;
+	gather_drop(&link->env->gather, link);
+	keepalive_leave(&link->env->keepalive, &link->keepalive);
+	if (!has_unreturned(link) || !start_returning(link)) {
+		finish(link);
+	}
+}
+
+struct link *link_close(struct link *link)
+{
+	if (link) {
+		end(link, false);
+	}
+	return NULL;
+}
+
+struct link *link_drop(struct link *link)
+{
+	if (link) {
+		end(link, true);
+	}
+	return NULL;
+}

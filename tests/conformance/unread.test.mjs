@@ -1,0 +1,122 @@
+// What a server has written to a client that takes nothing, and that the gateway has not read because of back-pressure, when the
+// session ends: it goes back to its senders before the end of the stream, and none of it is lost in silence.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { BoshClient } from '../support/bosh.mjs';
+import { openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+
+const TIMEOUT = { timeout: patiently(60000) };
+const PENDING_BYTES = 65536;
+const N_BYTES = 8192;
+// Beside what may be pending: far less than what two kernels take, so that the server has written all of it.
+const N_STANZAS = 100;
+let stage;
+
+before(async () => {
+	stage = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES, wait: 5, inactivity: 5, ping_interval: 0 });
+});
+after(() => stopAll(stage));
+
+const MANAGED = '<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>';
+const stanza = (i) => `<message from='a@else.test/x' to='user@plain.test/scripted' id='n${i}'><body>${'y'.repeat(N_BYTES)}</body></message>`;
+const idsUpTo = (n) => Array.from({ length: n }, (_, i) => `n${i}`);
+
+async function absentSession(on = stage, first = '') {
+	const client = new BoshClient(on.port);
+	await client.login('plain.test');
+	const connection = await on.connectionOf('plain');
+	if (first) {
+		connection.send(first);
+		await client.request();
+	}
+	connection.nBefore = connection.elements.length;
+	for (let i = 0; i < N_STANZAS; i++) {
+		connection.send(stanza(i));
+	}
+	await connection.writes;
+	await sleep(500);
+	return { client, connection };
+}
+
+const told = (connection) => connection.elements.slice(connection.nBefore);
+
+async function assertAllReturned(connection) {
+	await connection.end(patiently(20000));
+	assert.deepEqual(told(connection).map(({ attributes }) => attributes.id), idsUpTo(N_STANZAS));
+	for (const { name, attributes, text } of told(connection)) {
+		assert.deepEqual([name, attributes.type, attributes.to], ['message', 'error', 'a@else.test/x']);
+		assert.match(text, /y<\/body>.*<recipient-unavailable /);
+	}
+	assert.equal(connection.streamEnds, 1);
+	assert.match(connection.text.slice(-40), /<\/stream:stream>$/);
+}
+
+test('BOSH, a client that is gone: all goes back, each once and in order, then the stream ends', TIMEOUT, async () => {
+	const { connection } = await absentSession();
+	await assertAllReturned(connection);
+});
+
+test('BOSH, a client that breaks a rule: likewise', TIMEOUT, async () => {
+	const { client, connection } = await absentSession();
+	await client.request('', { rid: client.rid + 100 });
+	await assertAllReturned(connection);
+});
+
+test('BOSH, a client that says goodbye: it is told what was read, and the rest goes back', TIMEOUT, async () => {
+	const { client, connection } = await absentSession();
+	const end = await client.terminate();
+	const received = end.element.children.map(({ attributes }) => attributes.id);
+	await connection.end(patiently(20000));
+	const returned = told(connection).map(({ attributes }) => attributes.id);
+	assert.ok(received.length && returned.length, `${received.length} received, ${returned.length} returned`);
+	assert.deepEqual([...received, ...returned], idsUpTo(N_STANZAS));
+	assert.equal(connection.streamEnds, 1);
+});
+
+test('BOSH, the gateway stops: likewise, before it is gone', TIMEOUT, async () => {
+	const own = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES });
+	let isStopped = false;
+	try {
+		const { connection } = await absentSession(own);
+		await own.doab.stop();
+		isStopped = true;
+		await assertAllReturned(connection);
+	} finally {
+		await (isStopped ? stopAll(...Object.values(own.servers)) : own.stop());
+	}
+});
+
+test('BOSH, the server manages the stream (XEP-0198): nothing goes back, and the stream does not end', TIMEOUT, async () => {
+	const { connection } = await absentSession(stage, MANAGED);
+	await connection.end(patiently(20000));
+	assert.deepEqual(told(connection), []);
+	assert.equal(connection.streamEnds, 0);
+});
+
+// What had been passed on to the client's kernel, or waits for it, is not known to be lost, and does not go back.
+test('WebSocket, a client that is gone: what was not read for it goes back', TIMEOUT, async () => {
+	const socket = await openWebSocket(stage.port);
+	await socket.login('plain.test');
+	const connection = await stage.connectionOf('plain');
+	connection.socket.setMaxListeners(0);
+	connection.nBefore = connection.elements.length;
+	socket.socket.pause();
+	let n = 0;
+	// Until nobody takes more.
+	for (; connection.socket.writableLength < N_BYTES; n++) {
+		connection.send(stanza(n));
+		await sleep(0);
+	}
+	await sleep(500);
+	socket.socket.resetAndDestroy();
+	await until(() => connection.hasEnded, patiently(20000), 'the end of the stream');
+	const returned = told(connection).map(({ attributes }) => attributes.id);
+	const all = idsUpTo(n);
+	const first = all.indexOf(returned[0]);
+	assert.ok(first > 0 && returned.length > 32, `${returned[0]} to ${returned.at(-1)} of ${n}`);
+	assert.deepEqual(returned, all.slice(first, first + returned.length), 'without a gap');
+	told(connection).forEach(({ attributes }) => assert.equal(attributes.type, 'error'));
+	assert.equal(connection.streamEnds, 1);
+});
