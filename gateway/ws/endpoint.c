@@ -14,25 +14,22 @@ enum {
 	CLOSE_TIMEOUT_S = 10,
 };
 
-static int on_opened(void *userdata, struct ws_connection *connection, void *exchange,
-		     void **ret_session)
+static int on_opened(void *userdata, struct ws_connection *connection, void **ret_session)
 {
 	struct ws_endpoint *endpoint = userdata;
 	struct ws_session *session;
 	int r = ws_session_new(endpoint, connection, endpoint->adopting, &session);
 
-	(void)exchange;
 	if (r == 0) {
 		*ret_session = session;
 	}
 	return r;
 }
 
-static void on_released(void *userdata, void *request)
+static void on_released(void *userdata)
 {
 	struct ws_endpoint *endpoint = userdata;
 
-	(void)request;
 	endpoint->n_sockets--;
 }
 
@@ -70,7 +67,7 @@ static void adopt(struct ws_endpoint *endpoint, struct wire *wire, struct sv key
 
 	if (upgrade_write(key, client->is_coded, date, &answer) < 0) {
 		wire_close(wire);
-		on_released(endpoint, NULL);
+		on_released(endpoint);
 		return;
 	}
 	endpoint->adopting = client;

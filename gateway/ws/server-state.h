@@ -26,14 +26,12 @@ struct ws_connection {
 	LIST_ENTRY(ws_connection) in_server;
 	struct ws_server *server;
 	struct wire *wire;
-	void *request;
 	void *session; /* NULL once it has been told that the connection has ended */
 	struct frames frames;
 	struct buffer held;  /* pieces for a paused session, each after a struct held_piece */
 	struct buffer coded; /* a compressed message, until its end */
 	struct buffer pong;  /* the payload of the last ping that could not be answered yet */
 	unsigned peer_status;
-	bool is_duplicate : 1;
 	bool is_coded : 1;
 	bool owes_pong : 1;
 	bool paused : 1;

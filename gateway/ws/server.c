@@ -23,7 +23,6 @@ static void tell_closed(struct ws_connection *connection)
 static void end(struct ws_connection *connection, bool lingers)
 {
 	struct ws_server *server = connection->server;
-	void *request = connection->request;
 
 	tell_closed(connection);
 	if (lingers) {
@@ -37,21 +36,7 @@ static void end(struct ws_connection *connection, bool lingers)
 	buffer_deinit(&connection->coded);
 	buffer_deinit(&connection->pong);
 	free(connection);
-	server->options.released(server->options.userdata, request);
-}
-
-/* Everything is said. The server closes first (RFC 6455, 7.1.1). */
-static void end_in_order(struct ws_connection *connection)
-{
-	if (!connection->is_duplicate) {
-		end(connection, true);
-	} else if (connection->peer_closed || connection->hung_up) {
-		end(connection, false);
-	} else if (!connection->draining) {
-		/* Closed with unread bytes, the connection would be reset. */
-		connection->draining = true;
-		wire_set_deadline(connection->wire, WIRE_LINGER_S);
-	}
+	server->options.released(server->options.userdata);
 }
 
 /* Whether the client has gone while its session is paused, so that what it sent last is still to be
@@ -86,7 +71,8 @@ static void settle(struct ws_connection *connection)
 		(connection->close_sent && (connection->peer_closed || connection->peer_failed));
 
 	if (is_over && (connection->hung_up || wire_waiting(connection->wire) == 0)) {
-		end_in_order(connection);
+		/* Everything is said. The server closes first (RFC 6455, 7.1.1). */
+		end(connection, true);
 	}
 }
 
@@ -164,9 +150,7 @@ static int open_connection(struct ws_connection *connection, const struct ws_ado
 	if (r == 0) {
 		r = wire_send_later(adoption->wire, &part, 1);
 	}
-	return r < 0 ? r
-		     : options->opened(options->userdata, connection, adoption->request,
-				       &connection->session);
+	return r < 0 ? r : options->opened(options->userdata, connection, &connection->session);
 }
 
 void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoption)
@@ -175,13 +159,11 @@ void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoptio
 
 	if (!connection) {
 		wire_close(adoption->wire);
-		server->options.released(server->options.userdata, adoption->request);
+		server->options.released(server->options.userdata);
 		return;
 	}
 	connection->server = server;
 	connection->wire = adoption->wire;
-	connection->request = adoption->request;
-	connection->is_duplicate = adoption->is_duplicate;
 	connection->is_coded = adoption->is_coded;
 	frames_init(&connection->frames, adoption->is_coded);
 	LIST_INSERT_HEAD(&server->connections, connection, in_server);

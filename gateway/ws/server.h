@@ -49,11 +49,10 @@ struct ws_server_options {
 	/* Seconds without a byte from the client after which it is sent a ping. 0: no pings. A
 	 * client that does not answer within another interval is dropped. */
 	unsigned ping_interval_s;
-	/* The WebSocket is open. @request is the argument of ws_server_adopt(). *ret_session is
-	 * passed to the other callbacks of this connection. Returns 0, or a negative errno to close
-	 * the connection at once (`closed` is then not called). */
-	int (*opened)(void *userdata, struct ws_connection *connection, void *request,
-		      void **ret_session);
+	/* The WebSocket is open, within ws_server_adopt(). *ret_session is passed to the other
+	 * callbacks of this connection. Returns 0, or a negative errno to close the connection at
+	 * once (`closed` is then not called). */
+	int (*opened)(void *userdata, struct ws_connection *connection, void **ret_session);
 	/* A piece of a message arrived; @final: the last one of the message. @text: not a binary
 	 * message. */
 	void (*piece)(void *session, const char *data, size_t n, bool final, bool text);
@@ -75,7 +74,7 @@ struct ws_server_options {
 	 * handshake. */
 	void (*closed)(void *session, bool clean);
 	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
-	void (*released)(void *userdata, void *request);
+	void (*released)(void *userdata);
 	void *userdata;
 };
 
@@ -95,12 +94,8 @@ struct ws_server *ws_server_free(struct ws_server *server);
 
 struct ws_adoption {
 	struct wire *wire; /* taken; it is in a hub, and what was read is consumed */
-	/* The descriptor is a duplicate, and must be closed before `released`: there is no
-	 * lingering close. */
-	bool is_duplicate;
-	bool is_coded;    /* messages may be compressed (RFC 7692), without context takeover */
-	struct sv answer; /* the response to the handshake */
-	void *request;    /* must stay valid until `released` */
+	bool is_coded;     /* messages may be compressed (RFC 7692), without context takeover */
+	struct sv answer;  /* the response to the handshake */
 };
 
 /* Answers the handshake and serves the wire. `released` may be called before it returns. */

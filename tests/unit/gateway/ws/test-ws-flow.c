@@ -380,7 +380,7 @@ static int use(void *userdata)
 
 	(void)userdata;
 	one.theirs = -1;
-	if (open_server() < 0 || adopt(true, false, SV_EMPTY) < 0) {
+	if (open_server() < 0 || adopt(true, SV_EMPTY) < 0) {
 		close_server();
 		return -ENOMEM;
 	}

@@ -82,7 +82,7 @@ static void test_early(void **state)
 
 	(void)state;
 	case_add(&bytes, TEXT, SV("early"));
-	assert_int_equal(adopt(false, false, buffer_sv(&bytes)), 0);
+	assert_int_equal(adopt(false, buffer_sv(&bytes)), 0);
 	skip_handshake();
 	assert_string_equal(told(), "text early\n");
 	buffer_deinit(&bytes);
@@ -92,9 +92,9 @@ static void test_refused(void **state)
 {
 	(void)state;
 	one.refuses = true;
-	assert_int_equal(adopt(false, false, SV_EMPTY), 0);
+	assert_int_equal(adopt(false, SV_EMPTY), 0);
 	turn();
-	assert_string_equal(told(), "closed\nreleased\n");
+	assert_string_equal(told(), "released\n");
 	assert_true(is_cut());
 }
 
@@ -249,22 +249,6 @@ static void test_ended(void **state)
 	assert_string_equal(told(), "text last\nclosed\nreleased\n");
 }
 
-/* The descriptor is a duplicate: the client closes first. */
-static void test_duplicate(void **state)
-{
-	(void)state;
-	assert_int_equal(adopt(false, true, SV_EMPTY), 0);
-	skip_handshake();
-	say_bytes((struct sv){"\x81\x01x", 3});
-	assert_string_equal(told(), "failed\n");
-	assert_memory_equal(heard(), "close 1002", 10);
-	assert_false(is_cut());
-	shutdown(one.theirs, SHUT_WR);
-	turn();
-	assert_string_equal(told(), "closed\nreleased\n");
-	assert_true(is_cut());
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,7 +266,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_close_without_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vanished, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ended, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_duplicate, setup_bare, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
