@@ -43,7 +43,8 @@ static int charge(struct http_gather *gather)
 	const struct http_options *options = gather->exchange->options;
 	struct address client;
 
-	if (gather->bytes.size <= BUDGET_STEP) {
+	/* Who the client is takes a search of the head, which chunks of one byte must not cost. */
+	if (gather->bytes.size <= BUDGET_STEP || gather->bytes.size <= gather->charge.n_bytes) {
 		return 0;
 	}
 	client = options->client(options->userdata, gather->exchange);
@@ -66,6 +67,16 @@ static void keep_beginning(struct http_gather *gather)
 	buffer_deinit(&gather->bytes);
 	budget_release(gather->exchange->options->budget, &gather->charge);
 	gather->bytes = beginning;
+	/* Without memory it is charged with the next piece. */
+	(void)!charge(gather);
+}
+
+int http_gather_begin(struct http_gather *gather, struct sv head)
+{
+	int r = buffer_append_sv(&gather->bytes, head);
+
+	gather->n_head = r < 0 ? 0 : head.n;
+	return r < 0 ? r : charge(gather);
 }
 
 static bool discard(struct http_gather *gather, size_t n)
@@ -95,7 +106,8 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 	if (gather->cut) {
 		return discard(gather, n);
 	}
-	if (!gather->exchange->too_large && n <= n_max - n_body) {
+	/* A reload may have lowered the limit meanwhile. */
+	if (!gather->exchange->too_large && n_body <= n_max && n <= n_max - n_body) {
 		return make_room(gather, n) == 0 && buffer_append(&gather->bytes, data, n) == 0 &&
 		       charge(gather) == 0;
 	}

@@ -25,6 +25,9 @@ void http_gather_init(struct http_gather *gather, struct http_exchange *exchange
 /* May run twice. */
 void http_gather_deinit(struct http_gather *gather);
 
+/* Keeps a copy of @head before the body. Returns 0 or -ENOMEM. */
+_must_check_ int http_gather_begin(struct http_gather *gather, struct sv head);
+
 /* Adds a piece of the body. Of a body that is too large the beginning is kept, which is marked in
  * the exchange. Returns false when the client has sent more than is read of such a body, or out of
  * memory. */

@@ -167,11 +167,10 @@ static struct reader_body *body_new(struct reader_exchange *exchange, const stru
 	body->exchange = exchange;
 	body->n_left = head->n_body;
 	http_gather_init(&body->gather, &exchange->base);
-	if (buffer_append_sv(&body->gather.bytes, sv_first(bytes, head->n)) < 0) {
+	body->gather.n_announced = (size_t)head->n_body;
+	if (http_gather_begin(&body->gather, sv_first(bytes, head->n)) < 0) {
 		return NULL;
 	}
-	body->gather.n_head = head->n;
-	body->gather.n_announced = (size_t)head->n_body;
 	exchange->head = &body->head;
 	exchange->gather = &body->gather;
 	exchange->bytes = NULL;

@@ -280,10 +280,16 @@ void reader_exchange_dispatch(struct reader_exchange *exchange)
 void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault)
 {
 	struct http_reader *reader = exchange->connection->reader;
+	struct reader_body *body = exchange->connection->body;
 
 	exchange->closes = true;
 	exchange->connection->closing = true;
 	locate(exchange);
 	reader->callbacks->malformed(reader->options.userdata, &exchange->base, fault);
 	forget_bytes(exchange);
+	if (body && body->exchange == exchange) {
+		/* The answer may have to wait for those before it, and nothing is read until
+		 * then. */
+		http_gather_deinit(&body->gather);
+	}
 }

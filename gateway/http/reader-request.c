@@ -146,8 +146,10 @@ static enum reader_step begin_request(struct reader_connection *connection,
 	if (reader->callbacks->asks_always(reader->options.userdata)) {
 		connection->is_first = true;
 	}
-	/* One that is too large is refused here: the callee may wait for more of it. */
-	if (connection->is_first && !http_gather_is_hopeless(&reader->options, head->n_body)) {
+	if (http_gather_is_hopeless(&reader->options, head->n_body)) {
+		/* It is refused here: the callee may wait for more of it. */
+		connection->is_first = false;
+	} else if (connection->is_first) {
 		enum reader_step step = ask_first(connection, head, bytes);
 
 		if (step != READER_STEP_ON) {
@@ -289,9 +291,12 @@ static void on_late(void *user)
 	struct reader_connection *connection = user;
 	struct sv bytes;
 
+	/* What has been refused is still there while its answer waits for those before it. */
 	if (connection->body) {
-		reader_exchange_refuse(connection->body->exchange, HTTP_FAULT_LATE);
-	} else if (connection->head &&
+		if (!connection->body->exchange->base.answered) {
+			reader_exchange_refuse(connection->body->exchange, HTTP_FAULT_LATE);
+		}
+	} else if (connection->head && !connection->closing &&
 		   wire_peek(connection->wire, WIRE_PEEK_MAX, &bytes) == WIRE_OK) {
 		refuse(connection, connection->head, bytes.data, HTTP_FAULT_LATE);
 	} else if (!connection->n_exchanges) {

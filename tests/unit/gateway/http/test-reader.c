@@ -18,12 +18,14 @@
 
 #include "gateway/http/date.h"
 #include "gateway/http/reader.h"
+#include "gateway/wire/state.h"
 #include "tests/unit/failmalloc.h"
 
 #define HEAD(path, n) "POST " path " HTTP/1.1\r\nHost: a\r\nContent-Length: " n "\r\n\r\n"
 
 enum {
 	TURNS = 20,
+	TIMEOUT_S = 100,
 	HELD_MAX = 2 * HTTP_PIPELINE_MAX,
 };
 
@@ -35,10 +37,10 @@ static struct {
 	struct address peer;
 	int theirs;
 	struct http_exchange *held[HELD_MAX];
-	unsigned n_held, n_gone, n_done, n_malformed, n_given, n_closed, n_asked;
+	unsigned n_held, n_cut, n_gone, n_done, n_malformed, n_given, n_closed, n_asked;
 	enum http_fault fault;
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
-	bool passes;
+	bool passes, asks;
 	char body[64];
 	struct http_date date;
 	uv_timer_t *pause; /* what the reader has set; NULL: nothing */
@@ -69,6 +71,7 @@ static void answer(struct http_exchange *exchange, unsigned status)
 static void on_cut(void *userdata, struct http_exchange *exchange)
 {
 	(void)userdata;
+	one.n_cut++;
 	answer(exchange, 503);
 }
 
@@ -127,7 +130,7 @@ static enum http_first on_first(void *userdata, struct wire *wire, const struct 
 static bool asks_always(void *userdata)
 {
 	(void)userdata;
-	return false;
+	return one.asks;
 }
 
 static bool passes(void *userdata)
@@ -172,7 +175,7 @@ static int open_reader(void)
 		.loop = &one.loop,
 		.hub = one.hub,
 		.date = &one.date,
-		.limits = {.n_body_max = 16384, .timeout_s = 100},
+		.limits = {.n_body_max = 16384, .timeout_s = TIMEOUT_S},
 		.budget = one.budget,
 		.client = on_client,
 		.cut = on_cut,
@@ -225,6 +228,15 @@ static void turn(void)
 {
 	for (int i = 0; i < TURNS; i++) {
 		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+}
+
+/* The time in which a request must be complete passes. */
+static void pass_timeout(void)
+{
+	for (unsigned i = 0; i <= TIMEOUT_S; i++) {
+		wire_deadline_tick(one.hub);
+		turn();
 	}
 }
 
@@ -363,6 +375,119 @@ static void test_bad_chunk(void **state)
 	turn();
 	assert_string_equal(heard(), "200 400");
 	assert_int_equal(one.n_held, 1);
+}
+
+/* What was refused while an earlier request is held is not refused again when its time is over. */
+static void test_late_after_refusal(void **state)
+{
+	static const char *const refused[] = {CHUNKED("/x") "1\r\nxy\r\n",
+					      "GET / HTTP/1.1\r\nHost: a\r\nBad header\r\n\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		one.n_malformed = one.n_held = 0;
+		if (i > 0) {
+			close(one.theirs);
+			turn();
+			one.n_closed = 0;
+			assert_int_equal(connect_client(), 0);
+		}
+		say(HEAD("/held", "0"));
+		/* In two pieces, so that the head is kept. */
+		char first[24] = "";
+
+		memcpy(first, refused[i], 20);
+		say(first);
+		say(refused[i] + 20);
+		assert_int_equal(one.n_malformed, 1);
+		pass_timeout();
+		assert_int_equal(one.n_malformed, 1);
+		answer(one.held[0], 200);
+		turn();
+		assert_string_equal(heard(), "200 400");
+	}
+}
+
+/* Without a refusal it is late, also one that wants to be the last. */
+static void test_late(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0") "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+			       "Content-Length: 5\r\n\r\nhe");
+	pass_timeout();
+	assert_int_equal(one.n_malformed, 1);
+	assert_int_equal(one.fault, HTTP_FAULT_LATE);
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200 408");
+}
+
+/* A body that was refused gives its memory back at once, and is no victim of the budget. */
+static void test_refused_body_is_free(void **state)
+{
+	char chunk[8192 + 32];
+
+	(void)state;
+	say(HEAD("/held", "0") CHUNKED("/x"));
+	snprintf(chunk, sizeof(chunk), "2000\r\n%08192d\r\n", 7);
+	say(chunk);
+	assert_int_not_equal(budget_bytes(one.budget), 0);
+	say("zz\r\n");
+	assert_int_equal(one.fault, HTTP_FAULT_CHUNK);
+	assert_int_equal(budget_bytes(one.budget), 0);
+}
+
+/* One that the budget has taken is answered, and not refused again. */
+static void test_late_after_cut(void **state)
+{
+	struct budget_charge charge = BUDGET_CHARGE_INIT(0, NULL);
+	char chunk[8192 + 32];
+
+	(void)state;
+	say(HEAD("/held", "0") CHUNKED("/x"));
+	snprintf(chunk, sizeof(chunk), "2000\r\n%08192d\r\n", 7);
+	say(chunk);
+	assert_int_equal(budget_hold(one.budget, &charge, &one.peer, (1 << 20) - 4096), 0);
+	budget_evict(one.budget, 0);
+	assert_int_equal(one.n_cut, 1);
+	pass_timeout();
+	assert_int_equal(one.n_malformed, 0);
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200 503");
+	budget_release(one.budget, &charge);
+}
+
+/* The head of a request whose body has not come is charged, too. */
+static void test_head_is_charged(void **state)
+{
+	char text[8192];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "POST /x HTTP/1.1\r\nHost: a\r\nCookie: %06000d\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\n",
+		 7);
+	say(text);
+	assert_int_not_equal(budget_bytes(one.budget), 0);
+	say("0\r\n\r\n");
+	assert_string_equal(heard(), "200");
+	assert_int_equal(budget_bytes(one.budget), 0);
+}
+
+/* A request that is refused for its announced length is not kept as one with half a head. */
+static void test_hopeless_behind_held(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0"));
+	one.asks = true;
+	one.first = HTTP_FIRST_MORE;
+	say(HEAD("/x", "999999999"));
+	pass_timeout();
+	assert_int_equal(one.n_malformed, 0);
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200 200");
 }
 
 /* One byte more than may be, and what is discarded of such a body. */
@@ -689,6 +814,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chunked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_chunk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_after_refusal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_body_is_free, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_after_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_head_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hopeless_behind_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chunked_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_continue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_continue_bound, setup, teardown),
