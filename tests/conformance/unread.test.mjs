@@ -1,6 +1,7 @@
 // What a server has written to a client that takes nothing, and that the gateway has not read because of back-pressure, when the
 // session ends: it goes back to its senders before the end of the stream, and none of it is lost in silence.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
@@ -93,6 +94,37 @@ test('BOSH, the server manages the stream (XEP-0198): nothing goes back, and the
 	await connection.end(patiently(20000));
 	assert.deepEqual(told(connection), []);
 	assert.equal(connection.streamEnds, 0);
+});
+
+// Servers that go on sending would otherwise keep the connections of ever more clients that are gone.
+test('so many sessions of a worker return at a time, and one more ends the oldest', TIMEOUT, async () => {
+	const header = readFileSync(new URL('../../gateway/xmpp/link-env.h', import.meta.url), 'utf8');
+	const nMax = Number(/LINK_RETURNING_MAX = (\d+)/.exec(header)[1]);
+	const own = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES, workers: 1 });
+	const sessions = [];
+	for (let i = 0; i <= nMax; i++) {
+		const client = new BoshClient(own.port);
+		await client.login('plain.test');
+		const connection = await own.connectionOf('plain');
+		for (let j = 0; j * N_BYTES <= PENDING_BYTES; j++) {
+			connection.send(stanza(j));
+		}
+		sessions.push({ client, connection });
+	}
+	const pulse = setInterval(() => sessions.forEach(({ connection }) => connection.send('<presence/>')), 200);
+	const ended = () => sessions.flatMap(({ connection }, i) => (connection.streamEnds ? [i] : []));
+	try {
+		for (const { client } of sessions.slice(0, nMax)) {
+			await client.terminate();
+		}
+		assert.deepEqual(ended(), []);
+		await sessions[nMax].client.terminate();
+		await until(() => ended().length, 5000, 'a stream ends');
+		assert.deepEqual(ended(), [0]);
+	} finally {
+		clearInterval(pulse);
+		await own.stop();
+	}
 });
 
 // What had been passed on to the client's kernel, or waits for it, is not known to be lost, and does not go back.
