@@ -185,6 +185,22 @@ static void test_crowd(void **state)
 	EXPECT(1, 2, 0);
 }
 
+/* What one item of a crowd takes counts for all of it. */
+static void test_crowd_pays(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, 7, on_run);
+	turn_item_init(&one.users[1].item, 7, on_run);
+	one.users[0].takes_us = TURN_CROWD_US + 1000;
+	add(0);
+	EXPECT(0);
+	add(1);
+	add(3);
+	EXPECT(3);
+	iterate();
+	EXPECT(1);
+}
+
 /* However many items of a crowd there are, a heavy one has its turn. */
 static void test_crowd_is_bounded(void **state)
 {
@@ -327,12 +343,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_light),      TEST(test_time_makes_heavy),
-		TEST(test_limit),      TEST(test_halved),
-		TEST(test_crowd),      TEST(test_no_crowd),
-		TEST(test_shares),     TEST(test_alone),
-		TEST(test_whose),      TEST(test_removed),
-		TEST(test_not_nested), TEST(test_crowd_is_bounded),
+		TEST(test_light),
+		TEST(test_time_makes_heavy),
+		TEST(test_limit),
+		TEST(test_halved),
+		TEST(test_crowd),
+		TEST(test_crowd_pays),
+		TEST(test_no_crowd),
+		TEST(test_shares),
+		TEST(test_alone),
+		TEST(test_whose),
+		TEST(test_removed),
+		TEST(test_not_nested),
+		TEST(test_crowd_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

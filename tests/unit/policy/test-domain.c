@@ -26,6 +26,7 @@ static void test_to_ascii(void **state)
 	} rows[] = {
 		{"example.org", "example.org"},
 		{"EXAMPLE.Org", "example.org"},
+		{"AZ.example", "az.example"},
 		{"example.org.", "example.org"},
 		{"localhost", "localhost"},
 		{"LocalHost.", "localhost"},

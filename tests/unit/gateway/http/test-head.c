@@ -353,6 +353,15 @@ static void test_target_size(void **state)
 				 extra ? HTTP_HEAD_FAULT : HTTP_HEAD_DONE);
 		assert_int_equal(head.fault, extra ? HTTP_FAULT_TARGET_TOO_LONG : 0);
 	}
+	/* One whose end has not come, behind empty lines, which do not count. */
+	for (size_t extra = 0; extra < 2; extra++) {
+		size_t n_line = HTTP_TARGET_MAX + HTTP_METHOD_MAX + 16 + extra;
+
+		memset(text, '/', sizeof(text));
+		memcpy(text, "\r\n\r\nGET ", 8);
+		assert_int_equal(feed_whole((struct sv){text, 4 + n_line}, &head),
+				 extra ? HTTP_HEAD_FAULT : HTTP_HEAD_MORE);
+	}
 	/* One that never ends. */
 	memset(text, '/', sizeof(text));
 	memcpy(text, "GET ", 4);

@@ -570,6 +570,15 @@ static void test_gone(void **state)
 	assert_string_equal(heard(), "");
 }
 
+/* What speaks no HTTP is given away, once. */
+static void test_alien(void **state)
+{
+	(void)state;
+	say("SSH-2.0-OpenSSH_9.2\r\n");
+	assert_int_equal(one.n_closed, 1);
+	assert_false(http_reader_is_busy(one.reader));
+}
+
 /* A fault behind a held request is told in its turn, and ends the connection. */
 static void test_fault(void **state)
 {
@@ -825,6 +834,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_continue_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_escapes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alien, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_body_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hopeless, setup, teardown),

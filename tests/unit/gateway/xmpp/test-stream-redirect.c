@@ -184,6 +184,23 @@ static void test_new_connection(void **state)
 	stream_deinit(&stream);
 }
 
+/* A stream that was closed can begin anew, and be closed again. */
+static void test_rewind_closed(void **state)
+{
+	struct stream stream;
+
+	(void)state;
+	stream_init(&stream, pool, &options, DOMAIN_TLS_REQUIRED);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(stream_open(&stream, &juliet, true), 0);
+		buffer_consume(&stream.out, stream.out.n);
+		assert_int_equal(stream_close(&stream), 0);
+		assert_true(sv_eq(buffer_sv(&stream.out), SV("</stream:stream>")));
+		stream_rewind(&stream);
+	}
+	stream_deinit(&stream);
+}
+
 static int feed(struct stream *stream, const char *text)
 {
 	enum stream_event_kind kind = STREAM_EVENT_NONE;
@@ -238,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_read),           cmocka_unit_test(test_not_read),
 		cmocka_unit_test(test_too_late),       cmocka_unit_test(test_restarted),
 		cmocka_unit_test(test_new_connection), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_rewind_closed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
