@@ -8,9 +8,9 @@
 #     --fast    without the benchmark and the rounds under the sanitizers
 #     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
 #               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
-#               not 30 through three; and, once, the tests in tests/long: Firefox and WebKit, and what makes Debians of its own:
-#               packages, a container's image, Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests
-#               under clang's UndefinedBehaviorSanitizer, some sessions under valgrind; clang-tidy, cppcheck and gcc read the source
+#               not 30 through three; and, once, the tests in tests/long: Firefox and WebKit, packages, a container's image and
+#               Debian 13 (as root, from the network). All tests with several threads run under ThreadSanitizer, all tests under
+#               clang's UndefinedBehaviorSanitizer, some sessions under valgrind; clang-tidy, cppcheck and gcc read the source
 #     FILE...   only these test files (tests/conformance/..., tests/interop/...), without the unit tests
 set -u
 

@@ -44,7 +44,9 @@ enum chunks_state {
 /* Zero-initialize it before the first byte. Private to the engine. */
 struct chunks {
 	enum chunks_state state;
-	uint64_t n_left; /* of the chunk's data; while its size is read, what has been read of it */
+	/* The bytes of the chunk that have not come. While the line of its size is read: the digits
+	 * so far, as a number. */
+	uint64_t n_left;
 	size_t n_extra;
 };
 

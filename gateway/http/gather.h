@@ -4,7 +4,7 @@
  * Gathers a request that does not arrive at once. Private to gateway/http.
  *
  * head    bytes of the head that stand before the body, so that the headers can be read until the
- *         request is complete; none if the receiver keeps the head itself
+ *         request is complete
  * cut     the budget wants the bytes back (policy/budget.h): the request is given up, and its
  *         client is told
  */

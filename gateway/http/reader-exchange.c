@@ -288,8 +288,7 @@ void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fa
 	reader->callbacks->malformed(reader->options.userdata, &exchange->base, fault);
 	forget_bytes(exchange);
 	if (body && body->exchange == exchange) {
-		/* The answer may have to wait for those before it, and nothing is read until
-		 * then. */
+		/* The answer may wait long for earlier ones. The body would be kept in vain. */
 		http_gather_deinit(&body->gather);
 	}
 }

@@ -401,8 +401,8 @@ static void answer_place(const struct site *site, struct http_exchange *exchange
 	}
 }
 
-/* Whether the client wants what it has under a tag, to go on with it. No tag of the gateway matches
- * in the strong comparison of If-Match (RFC 9110, 13.1.1), for all are weak. */
+/* Whether If-Match is false. It compares strongly (RFC 9110, 13.1.1), and a weak tag never matches
+ * then; the gateway has weak tags only. */
 static bool has_other_tag(const struct http_exchange *exchange)
 {
 	struct sv tags = http_exchange_header(exchange, "If-Match");

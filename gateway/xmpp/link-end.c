@@ -82,7 +82,8 @@ static void on_quiet(uv_timer_t *timer)
 	}
 }
 
-/* While the server does not read, nothing is read that would have to go back to it. */
+/* Stops reading while the server does not read the errors that it is sent: they would fill the
+ * memory. */
 static void hold(struct link *link, bool held)
 {
 	returning_hold(link->returning, held, now_of(link));

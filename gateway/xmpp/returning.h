@@ -6,8 +6,8 @@
  * it is delivered. So before our </stream:stream> the reading goes on, and each stanza goes back to
  * its sender as an error (bounce.h): after our end nothing can be returned.
  *
- * A server does not say that it has written all it had. It is taken to have, when nothing has come
- * for a while: what waits in its socket follows within a round trip.
+ * A server does not say when it has written everything. The link assumes that it has when nothing
+ * has come for a while: what waits in its socket follows within a round trip.
  *
  * Use: returning_init(), then returning_take() with what arrives, until it returns another result
  * than RETURNING_MORE or returning_deadline() has passed. Then end the stream.
@@ -48,8 +48,8 @@ void returning_init(struct returning *returning, struct stream *stream, struct m
 _must_check_ int returning_take(struct returning *returning, struct sv bytes, struct mono now,
 				struct buffer *answers);
 
-/* @held: nothing is read, because the server does not read what goes back to it; so that nothing
- * comes does not count. Otherwise the reading goes on. */
+/* @held: the caller stops reading, because the server does not read what goes back to it. The
+ * silence that follows does not count. Otherwise the caller reads on. */
 void returning_hold(struct returning *returning, bool held, struct mono now);
 
 /* When the stream ends, although RETURNING_MORE was returned. */

@@ -99,17 +99,22 @@ static void assert_answer(uint64_t rid, const char *text)
 	blob_unref(blob);
 }
 
-/* "Request Acknowledgements": whoever repeats is told the highest rid that has come, but for the
- * request that has it. */
-static void test_acks(void **state)
+static void end_with_two_held(void)
 {
-	(void)state;
 	create(" ver='1.6' ack='1' hold='2' wait='60' to='example.org'");
 	server(FEATURES);
 	request_with(101, " ack='100'", "");
 	request_with(102, " ack='100'", "");
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
+}
+
+/* "Request Acknowledgements": whoever repeats is told the highest rid that has come, but for the
+ * request that has it. */
+static void test_acks(void **state)
+{
+	(void)state;
+	end_with_two_held();
 	assert_int_equal(last.ack, 102);
 	assert_answer(101, "<body " HTTPBIND
 			   " ack='102' type='terminate' condition='remote-stream-error'/>");
@@ -136,12 +141,7 @@ static void test_acks_of_others(void **state)
 static void test_acks_memory(void **state)
 {
 	(void)state;
-	create(" ver='1.6' ack='1' hold='2' wait='60' to='example.org'");
-	server(FEATURES);
-	request_with(101, " ack='100'", "");
-	request_with(102, " ack='100'", "");
-	fail_link(FAILURE_STREAM_ERROR, "conflict");
-	take_last();
+	end_with_two_held();
 	failmalloc_arm(1, false);
 	struct blob *blob = bosh_last_answer_get(&last, 102);
 
