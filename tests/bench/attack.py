@@ -5,6 +5,7 @@ quiet    a WebSocket that sends a stanza now and then, and waits for it to come 
 attacker as many connections as a client may have, of another address, that send as fast as they are
          read what costs the gateway most
 """
+import contextlib
 import multiprocessing
 import os
 import random
@@ -17,7 +18,7 @@ N_ATTACKERS = 200
 ATTACKER = '127.0.0.9'
 PAUSE_S = (0.004, 0.008)  # between two stanzas of the quiet client
 SETTLE_S = 1.5  # until the attack is under way
-NICE_QUIET, NICE_ATTACKER = -10, 10
+NICE_GATEWAY, NICE_ATTACKER = -10, 10
 SENT_MAX = 64 * 1024
 
 UPGRADE = (b'GET /xmpp-websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
@@ -95,7 +96,7 @@ def attack(port, name, cores, is_over):
 
 
 def quiet(port, seconds):
-    """The latencies, in ascending order and microseconds."""
+    """The latencies in microseconds."""
     client, latencies = connect(port, True), []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -106,11 +107,11 @@ def quiet(port, seconds):
         latencies.append((time.perf_counter() - begin) * 1e6)
         time.sleep(random.uniform(*PAUSE_S))
     client.close()
-    return sorted(latencies)
+    return latencies
 
 
 def p99(latencies):
-    return latencies[int(len(latencies) * 0.99)]
+    return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
 def measure(bench, program, name, seconds):
@@ -127,13 +128,51 @@ def measure(bench, program, name, seconds):
     return alone, attacked
 
 
+def spin(core):
+    os.sched_setaffinity(0, {core})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True:
+        pass
+
+
+@contextlib.contextmanager
+def cores_awake(bench):
+    """Keeps the cores from sleeping.
+
+    To wake one takes a virtual machine longer than a round trip does. That would count for a quiet
+    client alone, and hide what an attacker costs it.
+    """
+    spinning = [
+        multiprocessing.Process(target=spin, args=(core, ), daemon=True) for core in bench.cores
+    ]
+    for process in spinning:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.join()
+
+
+def be_usual():
+    """Undoes what be_quick() did to this process."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def be_quick(bench, program):
-    """What others do with the cores must not look like the gateway's latency."""
+    """What others do with the cores must not look like the gateway's latency.
+
+    The scheduler lets the attacker end its slice of some milliseconds before a quiet client or a
+    server on the same core goes on, unless these are of a real-time class. The gateway has a core
+    of its own, where that would only starve the kernel's threads.
+    """
     os.sched_setaffinity(0, bench.cores_beside(program.place))
     try:
-        for pid in [0, *program.pids, *program.others]:
-            os.setpriority(os.PRIO_PROCESS, pid, NICE_QUIET)
-            for thread in os.listdir(f'/proc/{pid or os.getpid()}/task'):
-                os.setpriority(os.PRIO_PROCESS, int(thread), NICE_QUIET)
+        for pid in [0, *program.others]:
+            os.sched_setscheduler(pid, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        for pid in program.pids:
+            for thread in os.listdir(f'/proc/{pid}/task'):
+                os.setpriority(os.PRIO_PROCESS, int(thread), NICE_GATEWAY)
     except PermissionError:
-        pass  # Only root may; on an idle machine it makes no difference.
+        pass  # Only root may.

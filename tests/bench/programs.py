@@ -12,6 +12,7 @@ import subprocess
 import time
 
 PORTS = (10000, 32768)
+STOP_SECONDS = 5
 
 DOAB = '''{listen}
 workers = {workers}
@@ -159,6 +160,15 @@ def first_child(pid):
     raise SystemExit(f'process {pid} has no child')
 
 
+def end(child):
+    """Waits for a process that was told to end. Prosody does not always."""
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 def resident_kb(pid):
     try:
         with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as maps:
@@ -213,10 +223,11 @@ class Program:
         for child in reversed(self.children):
             child.terminate()
         for child in self.children:
-            child.wait()
+            end(child)
             child.stdin.close()
             child.stdout.close()
             child.log.close()
+        self.children, self.pids, self.others = [], [], []
 
 
 class Yardstick(Program):
