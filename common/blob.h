@@ -3,7 +3,7 @@
 /*
  * Bytes that no longer change and have several owners. The BOSH session keeps a response in case
  * the client asks again, while the HTTP server, perhaps on another thread, is still writing it. The
- * last owner frees the blob.
+ * last owner wipes the blob, its first 64 KB if it is longer, and frees it.
  */
 #include <stdatomic.h>
 #include <stddef.h>

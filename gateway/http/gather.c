@@ -7,8 +7,9 @@ enum {
 	/* Below, memory grows as it does. */
 	HTTP_ROOM_MIN = 16 * 1024,
 	/* How many times what has come may be held for what was announced: a client must not have
-	 * much memory by announcing it. */
-	HTTP_ROOM_FACTOR = 4,
+	 * much memory by announcing it. A body of 256 KB, of which a first read brings a tenth,
+	 * does not move again. */
+	HTTP_ROOM_FACTOR = 16,
 };
 
 static void on_evict(struct budget_charge *charge)
@@ -119,6 +120,29 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 	keep_beginning(gather);
 	gather->exchange->too_large = true;
 	return discard(gather, n);
+}
+
+char *http_gather_room(struct http_gather *gather, size_t *ret_n_room)
+{
+	const struct http_exchange *exchange = gather->exchange;
+	size_t n_all = gather->n_head + gather->n_announced;
+
+	if (gather->cut || exchange->too_large || gather->bytes.n < HTTP_ROOM_MIN ||
+	    gather->bytes.n >= n_all ||
+	    gather->n_announced > exchange->options->limits.n_body_max ||
+	    make_room(gather, 1) < 0) {
+		return NULL;
+	}
+	size_t n_room = gather->bytes.size - gather->bytes.n, n_left = n_all - gather->bytes.n;
+
+	*ret_n_room = n_left < n_room ? n_left : n_room;
+	return buffer_end(&gather->bytes);
+}
+
+int http_gather_filled(struct http_gather *gather, size_t n)
+{
+	gather->bytes.n += n;
+	return charge(gather);
 }
 
 int http_gather_decode(struct http_gather *gather)

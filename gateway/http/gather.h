@@ -33,6 +33,14 @@ _must_check_ int http_gather_begin(struct http_gather *gather, struct sv head);
  * memory. */
 _must_check_ bool http_gather_add(struct http_gather *gather, const char *data, size_t n);
 
+/* Room at the end of a large body of announced length, so that what comes next can be read there
+ * without a copy. Returns NULL if there is none: the body is small or too large, or given up, or
+ * out of memory. Then http_gather_add() takes what comes. */
+char *http_gather_room(struct http_gather *gather, size_t *ret_n_room);
+
+/* @n bytes have been read into that room. Returns 0 or -ENOMEM. */
+_must_check_ int http_gather_filled(struct http_gather *gather, size_t n);
+
 /* Decodes the body, or its beginning if it is too large, as its content coding says. Returns 0 or
  * -ENOMEM. */
 _must_check_ int http_gather_decode(struct http_gather *gather);

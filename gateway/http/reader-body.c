@@ -76,14 +76,32 @@ static bool add(struct reader_connection *connection, struct sv piece)
 	return false;
 }
 
+/* Returns false if the request is over, as add() does. */
+static bool keep(struct reader_connection *connection, const char *data, size_t n, bool in_place)
+{
+	if (!in_place) {
+		return add(connection, (struct sv){data, n});
+	}
+	if (http_gather_filled(&connection->body->gather, n) < 0) {
+		(void)give_up(connection);
+		return false;
+	}
+	return !connection->body->exchange->base.answered;
+}
+
 static enum reader_step read_length(struct reader_connection *connection)
 {
 	struct reader_body *body = connection->body;
 	char piece[PIECE];
-	size_t n;
+	size_t n_room = 0, n = 0;
+	char *room = http_gather_room(&body->gather, &n_room);
+	char *data = room ? room : piece;
 
-	switch (wire_read(connection->wire, piece,
-			  body->n_left < PIECE ? (size_t)body->n_left : PIECE, &n)) {
+	if (!room) {
+		n_room = body->n_left < PIECE ? (size_t)body->n_left : PIECE;
+	}
+	switch (wire_read(connection->wire, data, n_room < WIRE_PORTION ? n_room : WIRE_PORTION,
+			  &n)) {
 	case WIRE_OK:
 		break;
 	case WIRE_AGAIN:
@@ -92,7 +110,7 @@ static enum reader_step read_length(struct reader_connection *connection)
 		return give_up(connection);
 	}
 	body->n_left -= n;
-	if (!add(connection, (struct sv){piece, n})) {
+	if (!keep(connection, data, n, room)) {
 		return over(connection);
 	}
 	return body->n_left ? READER_STEP_ON : end_body(connection);

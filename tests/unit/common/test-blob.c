@@ -11,6 +11,10 @@
 #include "tests/unit/common/wiped.h"
 #include "tests/unit/failmalloc.h"
 
+enum {
+	N_WIPED_MAX = 64 * 1024,
+};
+
 /* The last owner frees it. Responses have passwords in them: nothing of it stays in memory. */
 static void test_last_owner(void **state)
 {
@@ -19,7 +23,7 @@ static void test_last_owner(void **state)
 
 	(void)state;
 	assert_int_equal(blob_new(6, &blob), 0);
-	const void *before = blob;
+	const void *before = blob->data;
 
 	memcpy(blob->data, "secret", 6);
 	assert_ptr_equal(blob_ref(blob), blob);
@@ -28,8 +32,27 @@ static void test_last_owner(void **state)
 	assert_true(sv_eq(blob_sv(blob), SV("secret")));
 	assert_null(blob_unref(blob));
 	assert_ptr_equal(wiped, before);
-	assert_int_equal(n_wiped, sizeof(struct blob) + 6);
+	assert_int_equal(n_wiped, 6);
 	assert_int_equal(failmalloc_n_live(), n_live);
+}
+
+static size_t wiped_of(size_t n)
+{
+	struct blob *blob;
+
+	assert_int_equal(blob_new(n, &blob), 0);
+	memset(blob->data, 'x', n);
+	n_wiped = 0;
+	blob_unref(blob);
+	return n_wiped;
+}
+
+/* Of a long one the beginning only. */
+static void test_wiped_at_most(void **state)
+{
+	(void)state;
+	assert_int_equal(wiped_of(N_WIPED_MAX), N_WIPED_MAX);
+	assert_int_equal(wiped_of(N_WIPED_MAX + 1), N_WIPED_MAX);
 }
 
 static void test_nothing(void **state)
@@ -54,6 +77,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_owner),
+		cmocka_unit_test(test_wiped_at_most),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_no_memory),
 	};
