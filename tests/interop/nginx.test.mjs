@@ -23,7 +23,8 @@ let nginx;
 
 before(async () => {
 	prosody = await Prosody.start();
-	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
+	doab = await Doab.start({ workers: 2, compression: true, trusted_proxies: ['127.0.0.1'], domains: prosody.domains,
+		public_websocket_url: 'wss://chat.example.org/socket' });
 	nginx = await PROXIES.nginx.start(doab.port);
 	trust({ ca: nginx.ca, servername: 'chat.example.test' });
 });
@@ -109,7 +110,10 @@ test('nginx: preflight and errors come through with their CORS headers', TIMEOUT
 	assert.equal(preflight.headers['access-control-allow-origin'], '*');
 	const bad = await nginx.request('POST', '/http-bind', { body: 'junk' });
 	assert.equal(bad.headers['access-control-allow-origin'], '*');
-	assert.match((await nginx.request('GET', '/crossdomain.xml')).text, /cross-domain-policy/);
+	for (const [path, text] of [['crossdomain.xml', 'cross-domain-policy'], ['clientaccesspolicy.xml', 'access-policy'],
+		['.well-known/host-meta', 'wss://chat.example.org/socket'], ['.well-known/host-meta.json', 'wss://chat.example.org/socket']]) {
+		assert.ok((await nginx.request('GET', `/${path}`)).text.includes(text), path);
+	}
 });
 
 test('nginx: the page comes through at the root', TIMEOUT, async () => {
