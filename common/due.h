@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Delays what a timer has made due until the loop has read the sockets. Between two polls libuv
- * runs the timers that are due. After a long iteration, the event whose absence the timer stands
- * for has often arrived and waits in a socket. To read it first, the timer's callback adds an item
- * to this queue; the queue carries it out once, after the next poll.
+ * Delays what a timer has made due until the loop has read the sockets. A time-out means that
+ * something has not arrived. But libuv runs the timers before it polls: after a long iteration of
+ * the loop, what the timer waits for has often arrived and is still unread in a socket. So the
+ * timer's callback only adds an item to this queue, and the queue carries it out once, after the
+ * next poll.
  *
  * item  embedded in the object that is due; in the queue at most once
  *

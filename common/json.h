@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Writes texts as JSON strings (RFC 8259), in printable ASCII only: whatever a text holds, the
- * result is valid JSON that no terminal and no other program takes for anything else.
+ * result is valid JSON, and safe to print on a terminal.
  *
  * character  a code point of valid UTF-8, or one byte that is not valid UTF-8, which becomes U+FFFD
  */

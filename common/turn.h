@@ -8,7 +8,7 @@
  *
  * item    something that has work now and then: a connection. Embedded in its object
  * crowd   items that belong together: those of one client address. Several addresses may share a
- *         crowd; all that costs them is being served first
+ *         crowd; then they only wait for each other
  * spent   the time that an item, or a crowd, has needed lately. It is halved each second
  * light   an item that has spent less than TURN_ITEM_US, of a crowd that has spent less than
  *         TURN_CROWD_US. It runs at once, in the order of events

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Waiting for a descriptor with libuv, which ends the process where that can fail: uv_poll_start()
- * only notes the descriptor, and when the kernel refuses it at the next iteration of the loop,
- * without memory or at its limit of watches (fs.epoll.max_user_watches), libuv calls abort(3). Here
- * the kernel is asked first. Each uv_poll_start() needs that, because libuv takes the descriptor
- * out of the epoll each time.
+ * Waits for a descriptor with libuv, without ending the process where the kernel refuses that.
+ * uv_poll_start() only notes the descriptor. If the kernel refuses it at the next iteration of the
+ * loop, for want of memory or at its limit of watches (fs.epoll.max_user_watches), libuv calls
+ * abort(3). So these functions ask the kernel first. Each uv_poll_start() needs that, because libuv
+ * takes the descriptor out of the epoll each time.
  */
 #include <uv.h>
 

@@ -6,8 +6,8 @@
  * tables of names and decoded values that nobody asks for: it was two thirds of what the program
  * itself spent on a small stanza.
  *
- * Whatever is not certainly well-formed is not simple, and is left to expat, which decides. So an
- * error here can only be one of accepting too much: a rule of XML that is missing below.
+ * Whatever is not certainly well-formed is not simple, and is left to expat, which decides. So the
+ * only mistake possible here is to accept too much: to miss a rule of XML.
  *
  * Private to common/xml-*.c.
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the gateway makes of the logins that pass through it (xmpp/login.h), for both transports:
- * the log line `auth-failed`, the counter, and the end of sessions that guess passwords
+ * Watches the logins that pass through the gateway (xmpp/login.h), for both transports: writes the
+ * log line `auth-failed`, counts failures, and ends sessions that guess passwords
  * (policy/throttle.h).
  *
  *     event=auth-failed client=192.0.2.7 transport=bosh session=x8G2sQe domain=example.org

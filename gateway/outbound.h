@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The outbound side of one loop, set up from the configuration: everything that links share, such
- * as the resolver, TLS contexts, parsers and what is known about addresses. Each worker has one,
- * and so does the probe.
+ * Everything on one loop that links to servers share: the resolver, TLS contexts, parsers, and what
+ * is known about addresses. Set up from the configuration. Each worker has one, and so does the
+ * probe.
  */
 #include "gateway/config/config.h"
 #include "gateway/xmpp/link.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What a client is where clients are counted, and which peers are the operator's own proxies. Who
- * is behind a proxy is told by forwarded.h.
+ * What counts as one client, and which peers are the operator's own proxies. forwarded.h tells who
+ * is behind a proxy.
  */
 #include "common/address.h"
 #include "common/sv.h"

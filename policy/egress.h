@@ -6,8 +6,8 @@
  * source  an address of this machine, without a port. Addresses of one family take turns
  * egress  a proxy that connects to a server on the gateway's behalf, as the operator writes it:
  *         "socks5://HOST:PORT" (RFC 1928) or "http://HOST:PORT" (CONNECT; RFC 9110, 9.3.6), with
- *         "USER:PASSWORD@" before the host where it wants a login. What would end those texts is
- *         written as %XX (RFC 3986, 2.1)
+ *         "USER:PASSWORD@" before the host where it wants a login. Characters that would end the
+ *         user or the password are written as %XX (RFC 3986, 2.1)
  */
 #include <stdbool.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * How fast: the rates of new connections, new sessions and failed logins. The census (census.h)
- * counts what there is, this counts what happens. Shared by all workers and guarded by a mutex;
- * used when a connection is accepted, a session is created, and a login is tried or decided, never
- * per stanza. The memory is fixed (bucket.h).
+ * Limits the rates of new connections, new sessions and failed logins. The census (census.h) counts
+ * what there is, the throttle what happens. Shared by all workers and guarded by a mutex; used when
+ * a connection is accepted, a session is created, or a login is tried or decided, never per stanza.
+ * The memory is fixed (bucket.h).
  *
  * client  as in client.h: an IPv4 address, or the /64 of an IPv6 address
  * domain  the ascii form (domain.h) of the target

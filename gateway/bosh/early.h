@@ -2,9 +2,9 @@
 #pragma once
 /*
  * The requests of a BOSH session that came before their predecessors (XEP-0124, "In-Order Message
- * Forwarding"). They wait here, in any order, until their turn comes. So does one whose turn has
- * come, while its verdict waits (BOSH_VERDICT_MS). Most sessions never have any, so memory is
- * allocated with the first. The window of rids bounds their number.
+ * Forwarding"). They wait here, in any order, until their turn comes. A request that seems to poll
+ * too fast waits here, too, until that is certain (BOSH_VERDICT_MS). Most sessions never have any,
+ * so memory is allocated with the first. The window of rids bounds their number.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Remembers BOSH sessions that are over, for as long as their clients may not know it
+ * Remembers BOSH sessions that are over, for as long as their clients may not have heard of it
  * (last-answer.h).
  *
  * Their number and their bytes are bounded, and the oldest are dropped, so that nobody can fill our

@@ -12,8 +12,8 @@
  *              is still in the cache
  *
  * The serial number distinguishes a request from an earlier one that had the same place, of which a
- * message may still be under way. It repeats after 16 million uses of the place. The memory stays
- * for the most requests that there have been at a time, 64 bytes each.
+ * message may still be under way. It repeats after 16 million uses of the place. The table does not
+ * shrink: it keeps 64 bytes for each of the most requests that there were at one time.
  */
 #include <stdbool.h>
 #include <stddef.h>

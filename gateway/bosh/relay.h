@@ -10,8 +10,9 @@
  * owner        the worker that has the session
  * exchange id  identifies a request at a worker (pending.h)
  *
- * What the answer needs to reach the bearer, and the news that the client hung up to reach the
- * owner, is allocated with the request: a request that was passed on can always be answered.
+ * The memory of two messages is allocated with the request: of the answer to the bearer, and of the
+ * news to the owner that the client hung up. So a request that was passed on can always be
+ * answered.
  */
 #include "common/address.h"
 #include "common/blob.h"

@@ -8,7 +8,7 @@
  * reply     one such answer, with what is needed to check a repeat of its request
  * extra     the reply to a request that pauses the session. It does not count among the `requests`
  *           replies that have to be kept; so that they cannot pile up there is at most one
- * followed  the client has sent a request since the reply: with the reply in hand, or it will ask
+ * followed  the client has sent another request since the reply: it has got the reply, or will ask
  *           for it again
  * missing   the reply that the client should have acknowledged by now, to be reported to it once
  *

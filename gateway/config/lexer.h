@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Cuts the text of a configuration file into tokens. Comments (#, // and C's) and white space stand
- * between tokens. What looks as if it meant something (${...}, \n in a string, a string that goes
- * over the end of its line) is refused, so that the text means what it says.
+ * between tokens. What has a meaning in other formats and none here (${...}, \n in a string, a
+ * string of several lines) is refused, so that nobody relies on it.
  *
  * word    a text without quotes; it cannot contain white space, quotes or any of {}()=+,#*
  * string  a text in double or single quotes; \ stands before a quote or another \ only

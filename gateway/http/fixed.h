@@ -5,8 +5,8 @@
  * made once from the configuration, and encoded once in each content coding.
  *
  * fixed text  one of them
- * tag         names what is in a fixed text, so that a client that has it already need not get it
- *             again (RFC 9110, 8.8.3). It is a weak one, because all codings have the same
+ * tag         the ETag of a fixed text, so that a client that has it already need not get it again
+ *             (RFC 9110, 8.8.3). It is a weak one, because all codings share it
  */
 #include "common/blob.h"
 #include "common/sv.h"

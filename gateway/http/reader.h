@@ -3,16 +3,16 @@
 /*
  * Reads HTTP requests from the clients' connections and answers them, so that a request that is
  * held costs next to nothing: peek, judge, then take. The head of the first request of a connection
- * is judged before a byte of it is consumed (head.h). A connection that has had one that the reader
- * served nearly always has more of them, so those that follow are read with one system call less;
- * if one does have to be given away, that costs more. Each request is judged and read in the same
- * way, wherever it stands on its connection.
+ * is judged before a byte of it is consumed (head.h). If the reader served it, the requests that
+ * follow are nearly always for the reader as well, so they are read with one system call less;
+ * giving one of them away costs more. Each request is judged by the same rules, wherever it stands
+ * on its connection.
  *
  * alien     a connection that begins with something else than HTTP
  * stalled   a connection of which nothing is read for now: as many requests as may be are held, or
  *           the next one has to wait until those before it are answered
- * paused    a connection whose next request is judged again in a moment, because what should take
- *           the connection does not keep up
+ * paused    a connection whose next request is judged again in a moment, because the worker or
+ *           process that should take the connection is too busy
  *
  * Requests that were sent without waiting for the answers (pipelining) are read and passed on while
  * those before them are held; the answers go out in the order of the requests.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The open sessions of all workers, for operators, and ending one of them. The sessions belong to
- * their workers, so each worker is asked by a message and writes down its own.
+ * Lists the open sessions of all workers, for operators, and ends one of them. The sessions belong
+ * to their workers, so each worker is asked by a message and writes down its own.
  *
- * row     what is told of a session
+ * row     what the list says about a session
  * silent  a worker that did not answer within SESSION_LIST_WAIT_MS
  *
  * The functions wait for the workers: call them from a thread that serves no client.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The log of the supervisor, whose lines go where those of the serving process go. While that place
- * cannot be opened, they go to standard error, and it is tried again.
+ * The log of the supervisor. Its lines go where those of the serving process go. While that place
+ * cannot be opened, they go to standard error, and the supervisor tries again now and then.
  */
 #include "common/log.h"
 #include "common/mono.h"

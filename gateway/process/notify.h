@@ -3,8 +3,8 @@
 /*
  * The service manager's protocol, sd_notify(3) and sd_listen_fds(3): a datagram of "KEY=value"
  * lines to the socket that NOTIFY_SOCKET names, and listening sockets that the service manager
- * opened, from descriptor 3 on. It takes a few lines, and libsystemd would bring five libraries
- * into the process for them.
+ * opened, from descriptor 3 on. It is written here because it takes a few lines, and libsystemd
+ * would bring five libraries into the process.
  *
  * Only the supervisor (supervisor.h) speaks it. Its process id never changes, also not when the
  * program is upgraded, so MAINPID= is never needed and NotifyAccess=main is enough.

@@ -13,8 +13,8 @@
  *           sockets_commit() or sockets_abort(). The sockets of the list before stay open until
  *           then: the new ones are bound before the old ones are closed
  * given     a socket that the service manager opened (socket activation). A listener "fd:NAME" has
- *           those of that name. Those that no such listener has asked for take the place of all
- *           addresses that may be given: where to listen is written in the manager's own file then
+ *           those of that name. If there are others, they replace the addresses of `listen`, which
+ *           are then not listened on: the manager's own file says where to listen
  */
 #include "gateway/listener/bind.h"
 

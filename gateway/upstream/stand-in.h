@@ -2,9 +2,8 @@
 #pragma once
 /*
  * An address that stands for a host which only a proxy looks up. Races and the history tell servers
- * apart by their addresses, so a host of which nobody here knows the address gets one: always the
- * same, out of the block that is for discarding packets (RFC 6666). Nothing connects to it. An
- * engine.
+ * apart by their addresses. A host whose address the gateway does not know therefore gets one made
+ * from its name, in the block for discarding packets (RFC 6666). Nothing connects to it. An engine.
  */
 #include "common/address.h"
 

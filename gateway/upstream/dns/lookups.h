@@ -7,8 +7,8 @@
  * when the servers are back must not wait for a try that began while they were gone.
  *
  * lookup  a question under way. It continues even when nobody waits any more, because c-ares cannot
- *         cancel one, and because the reply is worth caching. What answers one lookup answers all
- *         of the same question; a failure only those that are not newer.
+ *         cancel one, and because the reply is worth caching. A reply to one lookup answers all
+ *         lookups of the same question; a failure ends only those that are not newer.
  * wait    for one reply; a member of its owner's struct
  */
 #include <sys/queue.h>
