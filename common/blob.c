@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum {
-	/* What servers answer may have passwords and tokens in it, which must not stay in the memory
-	 * that is free (as in buffer.c). They come in short answers. To wipe all of a long one that
+	/* What servers answer may have passwords and tokens in it, which must not stay in free
+	 * memory (as in buffer.c). They come in short answers. To wipe all of a long one that
 	 * nobody has touched for a while takes a tenth of the time of its round trip. */
 	WIPE_MAX = 64 * 1024,
 };
