@@ -79,7 +79,7 @@ static void keep_alive(struct link *link)
 /* Reports one event. Returns false when the link is over or its owner has let go. */
 static bool tell(struct link *link, enum stream_event_kind kind)
 {
-	assert(kind != STREAM_EVENT_SECURE); /* never once TLS is done */
+	assert(kind != STREAM_EVENT_SECURE); /* never once it is the client's */
 	switch (kind) {
 	case STREAM_EVENT_HEADER:
 		link->header_due = true;

@@ -90,7 +90,7 @@ int stream_set_target(struct stream *stream, const struct stream_target *target)
 
 static int write_header(struct stream *stream)
 {
-	bool is_private = stream->secure || stream->offered || stream->tls == DOMAIN_TLS_OFF;
+	bool is_private = stream->secure || stream->in_use || stream->tls == DOMAIN_TLS_OFF;
 	struct writer writer = writer_begin(&stream->out);
 
 	writer_put(&writer, SV("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
@@ -205,6 +205,13 @@ static struct sv header_attribute(const struct stream *stream, int ns, struct sv
 	return value.n <= STREAM_ID_MAX ? value : SV_EMPTY;
 }
 
+/* From now on the client uses the stream, also after a restart. */
+static void give_to_client(struct stream *stream)
+{
+	stream->state = STREAM_STATE_OPEN;
+	stream->in_use = true;
+}
+
 static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
 {
 	const struct xml_item *item = &stream->item;
@@ -227,12 +234,14 @@ static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
 	}
 	stream->state = STREAM_STATE_FEATURES;
 	*ret_kind = STREAM_EVENT_HEADER;
-	if (header_attribute(stream, XML_NS_NONE, SV("version")).n == 0) {
-		/* RFC 6120, 4.7.5: without a version there are no features to wait for. */
-		stream->state = STREAM_STATE_OPEN;
-		if (stream->tls == DOMAIN_TLS_REQUIRED && !stream->secure) {
-			*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
-		}
+	if (header_attribute(stream, XML_NS_NONE, SV("version")).n) {
+		return 0;
+	}
+	/* RFC 6120, 4.7.5: without a version there are no features to wait for. */
+	if (stream->tls == DOMAIN_TLS_REQUIRED && !stream->secure) {
+		*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
+	} else {
+		give_to_client(stream);
 	}
 	return 0;
 }
@@ -263,8 +272,7 @@ static int keep_features(struct stream *stream)
 
 static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 {
-	bool wants_tls = !stream->secure && stream->state == STREAM_STATE_FEATURES &&
-			 !stream->offered && stream->tls != DOMAIN_TLS_OFF;
+	bool wants_tls = !stream->secure && !stream->in_use && stream->tls != DOMAIN_TLS_OFF;
 
 	if (wants_tls && has_starttls(stream)) {
 		int r = buffer_append_sv(&stream->out,
@@ -282,7 +290,7 @@ static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 	}
 	stream->offered = true;
 	stream->features_due = false;
-	stream->state = STREAM_STATE_OPEN;
+	give_to_client(stream);
 	*ret_kind = STREAM_EVENT_FEATURES;
 	int r = keep_features(stream);
 
@@ -303,7 +311,7 @@ static enum stream_event_kind on_error(struct stream *stream)
 			break;
 		}
 	}
-	stream->early = stream->state != STREAM_STATE_OPEN && !stream->offered;
+	stream->early = !stream->in_use;
 	fail(stream, FAILURE_STREAM_ERROR, condition);
 	return STREAM_EVENT_ERROR;
 }

@@ -87,8 +87,9 @@ struct stream {
 	enum domain_tls tls;
 	bool secure;       /* TLS is on */
 	bool closing;      /* our </stream:stream> was written */
-	bool offered;      /* the client has got features: TLS is no longer negotiated */
-	bool early;        /* the server's error came before the client got features */
+	bool in_use;       /* the stream is the client's: TLS is no longer negotiated */
+	bool offered;      /* the client has got features */
+	bool early;        /* the server's error came before the stream was the client's */
 	bool managed;      /* the server has sent <enabled/> or <resumed/> (XEP-0198) */
 	bool succeeded;    /* SASL's <success/> came after our last header: a restart is due */
 	bool logged_in;    /* <success/> has come, of SASL or SASL2, or what XEP-0078 has instead */
@@ -174,8 +175,7 @@ _must_check_ int stream_event_split(const struct stream *stream, struct buffer *
 				    struct sv *ret_rest);
 
 /* Whether the last event, an ERROR, names another host to go to, and the stream may go there
- * because the client has not got features yet. A host that cannot be read (redirect.h) does not
- * count. */
+ * because it is not the client's yet. A host that cannot be read (redirect.h) does not count. */
 bool stream_event_redirect(const struct stream *stream, struct redirect *ret_redirect);
 
 /* Whether the last event is a repetition. */

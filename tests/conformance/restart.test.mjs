@@ -15,6 +15,8 @@ const AUTH = `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`;
 const SUCCESS2 = "<success xmlns='urn:xmpp:sasl:2'/>";
 const SILENT = "<presence xmlns='jabber:client'/>"; // the scripted server answers it with nothing
 const BIND = `<iq xmlns='jabber:client' type='set' id='bind'><bind xmlns='${NS.bind}'/></iq>`;
+const OLD_HEADER = { send: `<stream:stream xmlns='jabber:client' xmlns:stream='${NS.streams}' id='old'>` }; // without a version: no features
+const TLS_FEATURES = BIND_FEATURES.replace('<bind', `<starttls xmlns='${NS.tls}'/><bind`);
 let stage;
 
 // As real servers are: a second header ends all, unless the client has just logged in.
@@ -25,7 +27,9 @@ before(async () => {
 	stage = await Stage.open({
 		strict,
 		odd: [...header(ODD_FEATURES), { serve: true }],
-		old: [{ await: 'header' }, { send: `<stream:stream xmlns='jabber:client' xmlns:stream='${NS.streams}' id='old'>` }, { serve: true }],
+		old: [{ await: 'header' }, OLD_HEADER, { serve: true }],
+		'old-first': { section: { tls: 'opportunistic' }, script: [{ await: 'header' }, OLD_HEADER, { await: 'auth' }, { send: `<success xmlns='${NS.sasl}'/>` },
+			...header(`${TLS_FEATURES}<proceed xmlns='${NS.tls}'/>`), { serve: true }] },
 		sasl2: [...header(FEATURES), { await: 'auth' }, { send: SUCCESS2 }, { send: BIND_FEATURES }, { serve: true }],
 	}, { wait: 5, polling: 2, keepalive: KEEPALIVE_S, sessions_per_address: 1000 });
 });
@@ -67,7 +71,7 @@ const transports = {
 			return socket.next();
 		};
 		return {
-			features: domain === 'old.test' ? await start() : await restart(),
+			features: domain.startsWith('old') ? await start() : await restart(),
 			restart: domain === 'old.test' ? start : restart,
 			exchange: async (payload, n = 1) => {
 				socket.send(payload);
@@ -138,6 +142,19 @@ for (const [name, open] of Object.entries(transports)) {
 		const connection = await stage.connectionOf('old');
 		await connection.element('presence');
 		assert.equal(connection.headers.length, 1);
+		client.close();
+	});
+
+	test(`${name}: a server that offers TLS when its stream has long been the client's`, TIMEOUT, async () => {
+		const client = await open('old-first.test');
+		assert.equal((await client.exchange(AUTH))[0].name, 'success');
+		const features = await client.restart();
+		assert.deepEqual(features.children.map((child) => child.name), ['bind']);
+		client.say(SILENT);
+		const connection = await stage.connectionOf('old-first');
+		await connection.element('presence');
+		assert.ok(!connection.elements.some((element) => element.name === 'starttls'));
+		assert.ok(!connection.hasEnded);
 		client.close();
 	});
 }

@@ -117,6 +117,14 @@ static void test_tls_not_offered(void **state)
 					 "<stream:features>" STARTTLS "</stream:features>"}},
 	      "> " OPEN_PLAIN "\nheader - - -\nfeatures 1 <stream:features" DECLARED
 	      "></stream:features>\n");
+	/* A stream that became the client's without features stays in clear, also when a restart
+	 * brings some. */
+	check((struct script){.tls = DOMAIN_TLS_OPPORTUNISTIC,
+			      .phases = {"<stream:stream xmlns='jabber:client'" DECLARED
+					 ">" SUCCESS,
+					 SERVER "<stream:features>" STARTTLS "</stream:features>"}},
+	      "> " OPEN_PLAIN "\nheader - - -\nelement 0 " SUCCESS "\n> " OPEN_SECURE "\n" HEADER
+	      "features 1 <stream:features" DECLARED "></stream:features>\n");
 }
 
 /* What stands behind <proceed/> came in clear: it must not be taken for what came inside TLS. */
