@@ -14,7 +14,7 @@
  */
 #include "gateway/env.h"
 #include "gateway/failure.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 #include "policy/route.h"
 
 enum admission_transport {

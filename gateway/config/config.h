@@ -20,7 +20,7 @@
 #include "policy/budget.h"
 #include "policy/census.h"
 #include "policy/client.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 #include "policy/egress.h"
 #include "policy/forwarded.h"
 #include "policy/networks.h"

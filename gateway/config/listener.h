@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #include "common/address.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 #include "policy/networks.h"
 
 #define CONFIG_VERIFIES(X)      \

@@ -3,7 +3,7 @@
 /* The tables of the themes, in the order of conf/doab.conf; schema.c puts them together. */
 #include "gateway/config/listener.h"
 #include "gateway/config/schema.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 
 extern const struct config_table config_table_listeners;
 extern const struct config_table config_table_listener; /* listener "192.0.2.1:443" { ... } */

@@ -27,7 +27,7 @@
 #include "gateway/upstream/observer.h"
 #include "gateway/upstream/dns/resolver.h"
 #include "gateway/upstream/transport.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 #include "policy/ports.h"
 #include "policy/redirect.h"
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "common/address.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 
 enum {
 	/* Section 2.1: the longest line of v1, with CR and LF. v2 needs 16 bytes and 36 for two

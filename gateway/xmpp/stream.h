@@ -28,7 +28,7 @@
 #include "common/xml.h"
 #include "gateway/failure.h"
 #include "gateway/xmpp/login.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 #include "policy/redirect.h"
 
 enum {

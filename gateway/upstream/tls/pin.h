@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 #include "common/sv.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 
 enum {
 	PIN_TEXT_MAX = 64, /* 8 and 44 characters, and a NUL */

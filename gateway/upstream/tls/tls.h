@@ -17,7 +17,7 @@
 
 #include "gateway/failure.h"
 #include "gateway/upstream/dns/tlsa.h"
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 
 /* a worker's contexts, made on first use: one for the system's store and one for each ca_file */
 struct tls_store;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "policy/domain.h"
+#include "policy/domain-rules.h"
 
 #define A49 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeee"
 #define A59 A49 "ffffffffff"
@@ -395,6 +395,13 @@ static void test_need_system_store(void **state)
 	assert_needs_system_store(rows, 2, true);
 }
 
+static void test_tls_names(void **state)
+{
+	(void)state;
+	assert_string_equal(domain_tls_name(DOMAIN_TLS_REQUIRED), "required");
+	assert_string_equal(domain_tls_name(DOMAIN_TLS_OFF), "off");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_judge_by_one_rule),
 		cmocka_unit_test(test_need_system_store),
+		cmocka_unit_test(test_tls_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,13 +253,6 @@ static void test_there_and_back(void **state)
 	}
 }
 
-static void test_tls_names(void **state)
-{
-	(void)state;
-	assert_string_equal(domain_tls_name(DOMAIN_TLS_REQUIRED), "required");
-	assert_string_equal(domain_tls_name(DOMAIN_TLS_OFF), "off");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,7 +261,6 @@ int main(void)
 		cmocka_unit_test(test_to_ascii_knows_the_end_of_its_text),
 		cmocka_unit_test(test_to_unicode),
 		cmocka_unit_test(test_there_and_back),
-		cmocka_unit_test(test_tls_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
