@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The clients' connections of a worker: has the hub, and gives each connection to the part that
- * serves it, by its first bytes.
+ * serves it, by its first bytes (to another worker or server: front-owner.h).
  *
  *     accepted -> PROXY header and TLS, where the listener says so (arrivals.h)
  *              -> reader (http/reader.h) -> the owner of a session on another worker (handover.h)
@@ -25,7 +25,7 @@ struct front_callbacks {
 	handover_taken handed_over;
 };
 
-/* Private to front.c. */
+/* Private to front*.c. */
 struct front {
 	struct worker_env *env;
 	struct front_callbacks callbacks;
