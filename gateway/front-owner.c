@@ -11,7 +11,8 @@
 
 void front_adopt(struct front *front, struct wire *wire, bool is_first)
 {
-	/* As long as there is a reader, also while the worker stops: their requests may be here. */
+	/* A worker that stops still takes connections, because their requests may be for sessions
+	 * that it is ending. */
 	int r = front->reader ? http_reader_adopt(front->reader, wire, is_first) : -ESHUTDOWN;
 
 	if (r < 0) {
@@ -22,7 +23,7 @@ void front_adopt(struct front *front, struct wire *wire, bool is_first)
 	}
 }
 
-/* What becomes of a connection whose next request is for a server behind that door. */
+/* What follows for a connection when the door of the server that should get it answers @result. */
 static enum http_first first_of(enum door_result result)
 {
 	switch (result) {
@@ -36,9 +37,11 @@ static enum http_first first_of(enum door_result result)
 	return HTTP_FIRST_KEEP;
 }
 
-/* Passes the clear text of @wire, which has TLS, or of which bytes were fetched as the other server
- * began: this process goes on pumping the bytes until it ends. If the door does not take it, it is
- * a connection like others from then on, and is judged again. */
+/* Passes a connection whose bytes are not all in its socket: it has TLS, or bytes were fetched
+ * before there was another server. The other server gets one end of a pair of sockets, and this
+ * process copies the bytes between the other end and the client for as long as the connection
+ * exists (wire_into_fd()). If the door refuses that end, this worker reads it like any connection,
+ * and judges its next request again. */
 static enum http_first pass_pumped(struct front *front, unsigned generation, unsigned worker,
 				   struct wire *wire)
 {
@@ -59,7 +62,8 @@ static enum http_first pass_pumped(struct front *front, unsigned generation, uns
 	return HTTP_FIRST_TAKEN;
 }
 
-/* Passes a connection to another server. Unless it is TAKEN, it stays where it is. */
+/* Passes a connection to @worker of the server @generation. The wire stays as it is unless the
+ * result is HTTP_FIRST_TAKEN. */
 static enum http_first pass(struct front *front, unsigned generation, unsigned worker,
 			    struct wire *wire)
 {
@@ -77,7 +81,7 @@ static enum http_first pass(struct front *front, unsigned generation, unsigned w
 	return first_of(result);
 }
 
-/* Of a retired server: where its connections go when nothing is due on them. */
+/* Whether this server is retired, and its successor can be passed connections. */
 static bool has_successor(const struct worker_env *env)
 {
 	int successor = env->process->successor;
@@ -85,13 +89,14 @@ static bool has_successor(const struct worker_env *env)
 	return successor >= 0 && doors_have(env->doors, (unsigned)successor);
 }
 
-/* The receiver distributes them. */
+/* Passes a connection that any worker of the successor may serve. Each worker passes its own to the
+ * worker of the same number, so that all of them get some. */
 static enum http_first pass_on(struct front *front, struct wire *wire)
 {
 	return pass(front, (unsigned)front->env->process->successor, front->env->index, wire);
 }
 
-/* One that cannot be passed now stays here until its next request. */
+/* Returns whether @wire was taken. If it cannot be passed now, its next request is judged. */
 static bool on_idle(void *userdata, struct wire *wire)
 {
 	return pass_on(userdata, wire) == HTTP_FIRST_TAKEN;
@@ -104,7 +109,8 @@ void front_give_idle(struct front *front)
 	}
 }
 
-/* What becomes of a connection whose next request is for the server @generation. TAKEN: pass it. */
+/* What to do with a connection whose next request is for the server @generation; HTTP_FIRST_TAKEN
+ * says that it can be passed now. */
 static enum http_first ask_door(const struct front *front, unsigned generation, bool is_free)
 {
 	enum http_first first = first_of(doors_ask(front->env->doors, generation));
@@ -124,16 +130,20 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 		return first == HTTP_FIRST_TAKEN ? pass(front, owner.generation, owner.worker, wire)
 						 : first;
 	}
-	return owner.worker < env->n_workers && owner.worker != env->index && is_free &&
-			       handover_post(front->mailboxes[owner.worker], wire, env,
-					     front->callbacks.handed_over) == 0
+	if (owner.worker == env->index || owner.worker >= env->n_workers || !is_free) {
+		return HTTP_FIRST_KEEP;
+	}
+	/* If it must stay, its request goes to the owner by bosh/relay.h. */
+	return handover_post(front->mailboxes[owner.worker], wire, env,
+			     front->callbacks.handed_over) == 0
 		     ? HTTP_FIRST_TAKEN
 		     : HTTP_FIRST_KEEP;
 }
 
-/* What a retired server gets without a session, the next one serves; but over TLS, which cannot
- * outlive this process, it is served here, and the client makes a new connection for what
- * follows. So is a request of which a part had been read before there was a next server. */
+/* Gives a connection whose next request names no session to the successor, if there is one. Two
+ * kinds of requests are served here all the same: over TLS, because it cannot outlive this process
+ * (the connection ends with the answer, and the client makes a new one for what follows), and a
+ * request of which a part was read before there was a successor. */
 static enum http_first send_on(struct front *front, struct wire *wire, bool is_free)
 {
 	int successor = front->env->process->successor;
@@ -149,7 +159,7 @@ static enum http_first send_on(struct front *front, struct wire *wire, bool is_f
 	return first == HTTP_FIRST_TAKEN ? pass_on(front, wire) : first;
 }
 
-/* Of the request on @wire, no more can be told yet. */
+/* The part of the request that has arrived does not tell yet whether it names a session. */
 static enum http_first wait_for_more(struct front *front, struct wire *wire,
 				     const struct http_head *head, struct sv bytes, bool is_free)
 {
@@ -159,8 +169,8 @@ static enum http_first wait_for_more(struct front *front, struct wire *wire,
 	if (!head->expects_continue || bytes.n > head->n) {
 		return HTTP_FIRST_MORE;
 	}
-	/* The client sends the body only after it was asked for it. Without an upgrade under way,
-	 * the reader asks. */
+	/* The client sends the body only after a 100 (Continue). The reader would send that, too,
+	 * but a request whose head it has read cannot be passed to another server. */
 	if (!doors_exist(front->env->doors)) {
 		return HTTP_FIRST_KEEP;
 	}

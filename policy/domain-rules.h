@@ -113,10 +113,11 @@ void domain_rules_sort(struct domain_rules *rules);
  * that matches, else NULL. Only this rule counts; rules are not combined. Borrowed from @rules. */
 const struct domain_rule *domain_rules_find(const struct domain_rules *rules, const char *ascii);
 
-/* Judges @text, a domain that a client names: the ascii form and the rule, which may be NULL. What
- * only domain_host_to_ascii() takes is a domain if a rule of that very name says where its server
- * is. Otherwise a client could name hosts of the operator's network. Returns 0, -ENOMEM, or -EINVAL
- * when @text is not a domain. The rule is borrowed from @rules. */
+/* Judges @text, the domain that a client names. *ret_ascii is its ascii form, *ret_rule its rule,
+ * borrowed from @rules, or NULL if it has none. A client may name what domain_to_ascii() takes.
+ * What only domain_host_to_ascii() takes (an address, a single label) it may name if a rule of
+ * exactly that name has `connect`: otherwise clients could have hosts of the operator's network
+ * looked up and dialled. Returns 0, -ENOMEM, or -EINVAL when @text is not such a domain. */
 _must_check_ int domain_rules_judge(const struct domain_rules *rules, struct sv text,
 				    char ret_ascii[static DOMAIN_MAX + 1],
 				    const struct domain_rule **ret_rule);

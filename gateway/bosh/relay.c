@@ -301,8 +301,8 @@ static int read_body(struct bosh_relay *relay, const struct http_exchange *excha
 	return 0;
 }
 
-/* Whether another process of the gateway, with which an upgrade is under way, has the session. Such
- * requests have been passed on by their connections (gateway/front.c), except where the sid comes
+/* Whether another server of the gateway has the session, because an upgrade is under way. Such
+ * requests are passed on with their connections (gateway/front-owner.h), except where the sid comes
  * late in the body. */
 static bool is_elsewhere(const struct bosh_relay *relay, struct sv sid)
 {

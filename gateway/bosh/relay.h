@@ -4,7 +4,7 @@
  * Passes BOSH requests from the worker that has the connection to the worker that has the session,
  * and the answers back. On the same worker this is a function call; between workers it is a
  * message. That is the exception: a connection on which no answer is due goes to the worker of the
- * session that its next request names (gateway/front.c).
+ * session that its next request names (gateway/front-owner.h).
  *
  * bearer       the worker that has the client's connection
  * owner        the worker that has the session
