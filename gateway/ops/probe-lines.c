@@ -31,6 +31,13 @@ void probe_section(struct probe *probe, enum probe_section section, const char *
 	}
 }
 
+void probe_section_dial(struct probe *probe)
+{
+	const char *title = probe->is_retry ? "Connecting to another server" : "Connecting";
+
+	probe_section(probe, PROBE_SECTION_DIAL, title);
+}
+
 void probe_flush(struct probe *probe)
 {
 	struct sv out = buffer_sv(&probe->sheet.out);

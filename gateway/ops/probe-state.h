@@ -4,7 +4,8 @@
  * The parts of a probe. Private to gateway/ops.
  *
  * probe.c         sets up everything, runs the loop, gives the verdict
- * probe-dial.c    shows the DNS and the addresses
+ * probe-dns.c     shows the replies of the DNS
+ * probe-dial.c    shows the order of the targets, and the addresses as they are dialled
  * probe-stream.c  shows the stream: headers, STARTTLS, features
  * probe-tls.c     shows the handshake and the certificate
  * probe-advice.c  warns about what an operator should know although it works
@@ -155,6 +156,9 @@ struct sheet_times probe_next_times(struct probe *probe);
 /* Starts a section, unless it is the current one. */
 void probe_section(struct probe *probe, enum probe_section section, const char *title);
 
+/* Starts the section about addresses, as above. */
+void probe_section_dial(struct probe *probe);
+
 /* Prints what has been written so far, unless it is JSON, which is written at the end. */
 void probe_flush(struct probe *probe);
 
@@ -164,6 +168,7 @@ enum domain_tls probe_tls_mode(const struct probe *probe);
 bool probe_has_proxy(const struct probe *probe);
 
 /* Set up the observers. */
+void probe_observe_dns(struct probe *probe);
 void probe_observe_dial(struct probe *probe);
 void probe_observe_stream(struct probe *probe);
 
@@ -176,8 +181,12 @@ void probe_show_end(struct probe *probe, const struct failure *failure);
 /* Remembers an address or a server that failed, for the advice. */
 void probe_note_trouble(struct probe *probe, const char *server, const char *words);
 
-/* Shows what is still unanswered at the end. */
-void probe_show_pending(struct probe *probe);
+/* Shows the services without which the dial continues, because the DNS has not replied in time. */
+void probe_show_unanswered(struct probe *probe);
+
+/* Show what has no answer when the probe ends. */
+void probe_show_pending_questions(struct probe *probe);
+void probe_show_pending_attempts(struct probe *probe);
 
 /* Shows the handshake on @ssl. @failure is NULL if it succeeded. */
 void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure);

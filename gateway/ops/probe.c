@@ -159,7 +159,8 @@ static enum probe_status judge_login(struct probe *probe)
 static enum probe_status judge(struct probe *probe)
 {
 	if (probe->failure.kind != FAILURE_NONE) {
-		probe_show_pending(probe);
+		probe_show_pending_questions(probe);
+		probe_show_pending_attempts(probe);
 		probe_show_end(probe, &probe->failure);
 		return fail(probe, failure_sentence(probe->failure.kind), probe->failure.detail);
 	}
@@ -202,6 +203,7 @@ static int run(struct probe *probe, enum probe_status *ret_status)
 {
 	int r;
 
+	probe_observe_dns(probe);
 	probe_observe_dial(probe);
 	probe_observe_stream(probe);
 	r = outbound_init(&probe->env, &probe->loop, probe->config, &probe->lookup_observer);
