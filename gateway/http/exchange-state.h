@@ -8,21 +8,7 @@
  */
 #include "gateway/http/options.h"
 
-/* What needs the connection; as the functions of exchange.h. */
-struct http_exchange_ops {
-	const struct address *(*peer)(const struct http_exchange *exchange);
-	struct sv (*header)(const struct http_exchange *exchange, const char *name);
-	struct sv (*header_list)(const struct http_exchange *exchange, const char *name,
-				 struct buffer *joined);
-	/* Called once. */
-	void (*answer)(struct http_exchange *exchange, const struct http_answer *answer);
-	int (*detach)(struct http_exchange *exchange, struct wire **ret_wire);
-	/* The bytes of an incomplete request are wanted back (gather.h): calls options->cut. */
-	void (*cut)(struct http_exchange *exchange);
-};
-
 struct http_exchange {
-	const struct http_exchange_ops *ops;
 	const struct http_options *options;
 	void *userdata;
 	struct sv method, path, body;

@@ -15,18 +15,19 @@ enum {
 static void on_evict(struct budget_charge *charge)
 {
 	struct http_gather *gather = CONTAINER_OF(charge, struct http_gather, charge);
-	struct http_exchange *exchange = gather->exchange;
 
 	gather->cut = true;
-	exchange->ops->cut(exchange);
+	gather->on_cut(gather->exchange);
 	buffer_deinit(&gather->bytes);
 	gather->n_head = 0;
 }
 
-void http_gather_init(struct http_gather *gather, struct http_exchange *exchange)
+void http_gather_init(struct http_gather *gather, struct http_exchange *exchange,
+		      void (*on_cut)(struct http_exchange *exchange))
 {
 	*gather = (struct http_gather){
 		.exchange = exchange,
+		.on_cut = on_cut,
 		.charge = BUDGET_CHARGE_INIT(exchange->options->owner, on_evict),
 	};
 }

@@ -12,6 +12,7 @@
 
 struct http_gather {
 	struct http_exchange *exchange;
+	void (*on_cut)(struct http_exchange *exchange);
 	struct buffer bytes; /* the head and the body */
 	size_t n_head;
 	size_t n_announced;          /* of the body, by Content-Length; 0: not known */
@@ -20,8 +21,10 @@ struct http_gather {
 	bool cut;
 };
 
-/* @exchange is borrowed as long as @gather is used. */
-void http_gather_init(struct http_gather *gather, struct http_exchange *exchange);
+/* @exchange is borrowed as long as @gather is used. @on_cut has to answer it within the call; the
+ * bytes are freed after it. */
+void http_gather_init(struct http_gather *gather, struct http_exchange *exchange,
+		      void (*on_cut)(struct http_exchange *exchange));
 /* May run twice. */
 void http_gather_deinit(struct http_gather *gather);
 

@@ -184,7 +184,7 @@ static struct reader_body *body_new(struct reader_exchange *exchange, const stru
 	body->head = *head;
 	body->exchange = exchange;
 	body->n_left = head->n_body;
-	http_gather_init(&body->gather, &exchange->base);
+	http_gather_init(&body->gather, &exchange->base, reader_exchange_cut);
 	body->gather.n_announced = (size_t)head->n_body;
 	if (http_gather_begin(&body->gather, sv_first(bytes, head->n)) < 0) {
 		return NULL;

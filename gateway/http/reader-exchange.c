@@ -32,7 +32,7 @@ static void locate(struct reader_exchange *exchange)
 			: http_span_sv(exchange->head->path, bytes);
 }
 
-static struct sv header(const struct http_exchange *base, const char *name)
+struct sv http_exchange_header(const struct http_exchange *base, const char *name)
 {
 	const struct reader_exchange *exchange = of(base);
 	const struct http_head *head = exchange->head;
@@ -58,8 +58,8 @@ static struct sv header(const struct http_exchange *base, const char *name)
 											: SV_EMPTY;
 }
 
-static struct sv header_list(const struct http_exchange *base, const char *name,
-			     struct buffer *joined)
+struct sv http_exchange_header_list(const struct http_exchange *base, const char *name,
+				    struct buffer *joined)
 {
 	const struct reader_exchange *exchange = of(base);
 	struct sv value, list = SV_EMPTY;
@@ -80,7 +80,7 @@ static struct sv header_list(const struct http_exchange *base, const char *name,
 	return r < 0 ? SV_EMPTY : list;
 }
 
-static const struct address *peer(const struct http_exchange *exchange)
+const struct address *http_exchange_peer(const struct http_exchange *exchange)
 {
 	return &of(exchange)->connection->peer;
 }
@@ -129,13 +129,19 @@ static int send_now(struct reader_exchange *exchange, const struct http_answer *
 	return 0;
 }
 
-static void answer_request(struct http_exchange *base, const struct http_answer *answer)
+void http_exchange_answer(struct http_exchange *base, const struct http_answer *answer)
 {
 	struct reader_exchange *exchange = of(base);
 	struct reader_connection *connection = exchange->connection;
 	struct blob *body = exchange->is_head_only ? NULL : answer->body;
 	int r;
 
+	if (base->answered) {
+		blob_unref(answer->body);
+		return;
+	}
+	base->answered = true;
+	base->status = answer->status;
 	if (base->gone || !connection->wire) {
 		blob_unref(answer->body);
 		return;
@@ -157,7 +163,7 @@ static void answer_request(struct http_exchange *base, const struct http_answer 
 }
 
 /* Only for the request that is being passed on, when none is held before it. */
-static int detach(struct http_exchange *base, struct wire **ret_wire)
+int http_exchange_detach(struct http_exchange *base, struct wire **ret_wire)
 {
 	struct reader_connection *connection = of(base)->connection;
 
@@ -172,21 +178,12 @@ static int detach(struct http_exchange *base, struct wire **ret_wire)
 	return 0;
 }
 
-static void cut(struct http_exchange *exchange)
+void reader_exchange_cut(struct http_exchange *exchange)
 {
 	of(exchange)->closes = of(exchange)->connection->closing = true;
 	locate(of(exchange));
 	exchange->options->cut(exchange->options->userdata, exchange);
 }
-
-static const struct http_exchange_ops ops = {
-	.peer = peer,
-	.header = header,
-	.header_list = header_list,
-	.answer = answer_request,
-	.detach = detach,
-	.cut = cut,
-};
 
 /* Requests. */
 
@@ -224,8 +221,7 @@ struct reader_exchange *reader_exchange_new(struct reader_connection *connection
 		return NULL;
 	}
 	*exchange = (struct reader_exchange){
-		.base = {.ops = &ops,
-			 .options = &connection->reader->options,
+		.base = {.options = &connection->reader->options,
 			 .secure = wire_is_secure(connection->wire)},
 		.connection = connection,
 		.head = head,

@@ -122,6 +122,9 @@ void reader_exchange_dispatch(struct reader_exchange *exchange);
 /* Has a request answered that cannot be served. */
 void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault);
 
+/* Has a request answered whose bytes the budget wants back (gather.h). */
+void reader_exchange_cut(struct http_exchange *exchange);
+
 /* What follows after a part of a connection's bytes was read. */
 enum reader_step {
 	READER_STEP_ON,   /* read on */

@@ -33,7 +33,7 @@ static size_t held(size_t n_announced, size_t n, size_t n_piece)
 	struct http_gather gather;
 	size_t size;
 
-	http_gather_init(&gather, &exchange);
+	http_gather_init(&gather, &exchange, NULL);
 	assert_int_equal(buffer_append(&gather.bytes, zeros, N_HEAD), 0);
 	gather.n_head = N_HEAD;
 	gather.n_announced = n_announced;
@@ -97,7 +97,7 @@ static void test_room_in_place(void **state)
 		struct http_gather gather;
 		size_t n_room = 0;
 
-		http_gather_init(&gather, &exchange);
+		http_gather_init(&gather, &exchange, NULL);
 		assert_int_equal(buffer_append(&gather.bytes, zeros, N_HEAD + one->n_here), 0);
 		gather.n_head = N_HEAD;
 		gather.n_announced = one->n_announced;
