@@ -2,6 +2,7 @@
 #include "gateway/http/gather.h"
 
 #include "gateway/http/coder.h"
+#include "gateway/http/reader-state.h"
 
 enum {
 	/* Below, memory grows as it does. */

@@ -8,7 +8,7 @@
  * cut     the budget wants the bytes back (policy/budget.h): the request is given up, and its
  *         client is told
  */
-#include "gateway/http/exchange-state.h"
+#include "gateway/http/options.h"
 
 struct http_gather {
 	struct http_exchange *exchange;

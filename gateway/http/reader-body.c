@@ -39,13 +39,13 @@ enum wire_result reader_look(struct reader_connection *connection, struct sv *re
 static enum reader_step end_body(struct reader_connection *connection)
 {
 	struct reader_body *body = connection->body;
-	struct reader_exchange *exchange = body->exchange;
+	struct http_exchange *exchange = body->exchange;
 
 	if (http_gather_decode(&body->gather) < 0) {
 		return give_up(connection);
 	}
 	connection->body = NULL;
-	exchange->base.body = http_gather_body(&body->gather);
+	exchange->body = http_gather_body(&body->gather);
 	reader_exchange_dispatch(exchange);
 	http_gather_deinit(&body->gather);
 	free(body);
@@ -61,12 +61,12 @@ static enum reader_step over(const struct reader_connection *connection)
  * too large, cut off (gather.h), or the connection has ended. */
 static bool add(struct reader_connection *connection, struct sv piece)
 {
-	struct reader_exchange *exchange = connection->body->exchange;
+	struct http_exchange *exchange = connection->body->exchange;
 
 	if (http_gather_add(&connection->body->gather, piece.data, piece.n)) {
-		return !exchange->base.answered;
+		return !exchange->answered;
 	}
-	if (exchange->base.too_large) {
+	if (exchange->too_large) {
 		/* The rest of it is discarded after the answer, as far as that goes. */
 		exchange->closes = connection->closing = true;
 		(void)end_body(connection);
@@ -86,7 +86,7 @@ static bool keep(struct reader_connection *connection, const char *data, size_t 
 		(void)give_up(connection);
 		return false;
 	}
-	return !connection->body->exchange->base.answered;
+	return !connection->body->exchange->answered;
 }
 
 static enum reader_step read_length(struct reader_connection *connection)
@@ -145,7 +145,7 @@ enum reader_step reader_body_read(struct reader_connection *connection)
 	struct reader_body *body = connection->body;
 	struct sv bytes;
 
-	if (body->exchange->base.answered) {
+	if (body->exchange->answered) {
 		/* It is given up, and its answer waits for those before it. */
 		return READER_STEP_WAIT;
 	}
@@ -172,7 +172,7 @@ static int tell_to_continue(struct reader_connection *connection)
 }
 
 /* Returns NULL if out of memory. */
-static struct reader_body *body_new(struct reader_exchange *exchange, const struct http_head *head,
+static struct reader_body *body_new(struct http_exchange *exchange, const struct http_head *head,
 				    struct sv bytes)
 {
 	struct reader_body *body = calloc(1, sizeof(*body));
@@ -184,7 +184,7 @@ static struct reader_body *body_new(struct reader_exchange *exchange, const stru
 	body->head = *head;
 	body->exchange = exchange;
 	body->n_left = head->n_body;
-	http_gather_init(&body->gather, &exchange->base, reader_exchange_cut);
+	http_gather_init(&body->gather, exchange, reader_exchange_cut);
 	body->gather.n_announced = (size_t)head->n_body;
 	if (http_gather_begin(&body->gather, sv_first(bytes, head->n)) < 0) {
 		return NULL;
@@ -195,7 +195,7 @@ static struct reader_body *body_new(struct reader_exchange *exchange, const stru
 	return body;
 }
 
-enum reader_step reader_body_begin(struct reader_exchange *exchange, const struct http_head *head,
+enum reader_step reader_body_begin(struct http_exchange *exchange, const struct http_head *head,
 				   struct sv bytes)
 {
 	struct reader_connection *connection = exchange->connection;

@@ -4,7 +4,7 @@
 #include "gateway/http/reader-state.h"
 
 /* The exchange has no connection any more; what it still holds is freed later. */
-static void finish(struct reader_exchange *exchange)
+static void finish(struct http_exchange *exchange)
 {
 	struct reader_connection *connection = exchange->connection;
 
@@ -17,7 +17,7 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 {
 	struct http_reader *reader = connection->reader;
 	struct wire *wire = connection->wire;
-	struct reader_exchange *exchange;
+	struct http_exchange *exchange;
 
 	if (!wire) {
 		return;
@@ -27,9 +27,9 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 	LIST_INSERT_HEAD(&reader->dead, connection, in_reader);
 	while ((exchange = TAILQ_FIRST(&connection->exchanges))) {
 		finish(exchange);
-		if (exchange->dispatched && !exchange->base.answered) {
-			exchange->base.gone = true;
-			reader->options.gone(reader->options.userdata, &exchange->base);
+		if (exchange->dispatched && !exchange->answered) {
+			exchange->gone = true;
+			reader->options.gone(reader->options.userdata, exchange);
 		}
 	}
 	if (how != READER_END_TAKEN) {
@@ -53,7 +53,7 @@ void reader_connection_send(struct reader_connection *connection, struct buffer 
 	}
 }
 
-static void send_early(struct reader_exchange *exchange)
+static void send_early(struct http_exchange *exchange)
 {
 	struct reader_answer *early = exchange->early;
 
@@ -65,10 +65,10 @@ static void send_early(struct reader_exchange *exchange)
 
 void reader_connection_advance(struct reader_connection *connection)
 {
-	struct reader_exchange *exchange;
+	struct http_exchange *exchange;
 
 	while (connection->wire && (exchange = TAILQ_FIRST(&connection->exchanges)) &&
-	       exchange->base.answered) {
+	       exchange->answered) {
 		if (exchange->early) {
 			send_early(exchange);
 		}
@@ -92,7 +92,7 @@ void reader_connection_advance(struct reader_connection *connection)
 	}
 }
 
-static void exchange_free(struct reader_exchange *exchange)
+static void exchange_free(struct http_exchange *exchange)
 {
 	if (exchange->early) {
 		buffer_deinit(&exchange->early->head);
@@ -113,7 +113,7 @@ static void free_body(struct reader_connection *connection)
 
 void reader_reap(struct http_reader *reader)
 {
-	struct reader_exchange *exchange;
+	struct http_exchange *exchange;
 	struct reader_connection *connection;
 
 	/* Bodies refer to their exchanges, and those to their connections. */
@@ -123,7 +123,7 @@ void reader_reap(struct http_reader *reader)
 	while ((exchange = TAILQ_FIRST(&reader->finished))) {
 		TAILQ_REMOVE(&reader->finished, exchange, next);
 		if (exchange->dispatched) {
-			reader->options.done(reader->options.userdata, &exchange->base);
+			reader->options.done(reader->options.userdata, exchange);
 		}
 		exchange_free(exchange);
 	}

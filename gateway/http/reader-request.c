@@ -18,7 +18,7 @@ static enum reader_step end(struct reader_connection *connection, enum reader_en
 static enum reader_step refuse(struct reader_connection *connection, const struct http_head *head,
 			       const char *bytes, enum http_fault fault)
 {
-	struct reader_exchange *exchange = reader_exchange_new(connection, head, bytes);
+	struct http_exchange *exchange = reader_exchange_new(connection, head, bytes);
 
 	if (!exchange) {
 		return end(connection, READER_END_CLOSE);
@@ -30,11 +30,11 @@ static enum reader_step refuse(struct reader_connection *connection, const struc
 /* Heads. */
 
 /* Whether the body stands in @bytes as it is passed on. */
-static bool is_at_hand(const struct reader_exchange *exchange, const struct http_head *head,
+static bool is_at_hand(const struct http_exchange *exchange, const struct http_head *head,
 		       struct sv bytes)
 {
-	return !head->is_chunked && exchange->base.coding != CODING_GZIP &&
-	       exchange->base.coding != CODING_DEFLATE && head->n_body <= bytes.n - head->n;
+	return !head->is_chunked && exchange->coding != CODING_GZIP &&
+	       exchange->coding != CODING_DEFLATE && head->n_body <= bytes.n - head->n;
 }
 
 /* Whether the body is so large that none of it is read: it would not be read to its end, or its
@@ -52,7 +52,7 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 			      struct sv bytes)
 {
 	const struct http_options *options = &connection->reader->options;
-	struct reader_exchange *exchange = reader_exchange_new(connection, head, bytes.data);
+	struct http_exchange *exchange = reader_exchange_new(connection, head, bytes.data);
 	struct sv rest = sv_skip(bytes, head->n);
 	bool hopeless = is_hopeless(options, head, bytes);
 	size_t n = head->n;
@@ -63,13 +63,13 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 	if (!hopeless && !is_at_hand(exchange, head, bytes)) {
 		return reader_body_begin(exchange, head, bytes);
 	}
-	exchange->base.too_large = head->n_body > options->limits.n_body_max;
+	exchange->too_large = head->n_body > options->limits.n_body_max;
 	if (hopeless) {
 		exchange->closes = connection->closing = true;
 	} else {
 		n += (size_t)head->n_body;
-		exchange->base.body = sv_first(
-			rest, exchange->base.too_large ? HTTP_KEEP_LARGE : (size_t)head->n_body);
+		exchange->body = sv_first(rest, exchange->too_large ? HTTP_KEEP_LARGE
+								    : (size_t)head->n_body);
 	}
 	wire_take(connection->wire, n);
 	reader_exchange_dispatch(exchange);
@@ -293,7 +293,7 @@ static void on_late(void *user)
 
 	/* What has been refused is still there while its answer waits for those before it. */
 	if (connection->body) {
-		if (!connection->body->exchange->base.answered) {
+		if (!connection->body->exchange->answered) {
 			reader_exchange_refuse(connection->body->exchange, HTTP_FAULT_LATE);
 		}
 	} else if (connection->head && !connection->closing &&

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Internals of the reader. Private to gateway/http/reader*.c; users include reader.h.
+ * Internals of the reader. Private to gateway/http; users include reader.h and exchange.h.
  *
  * reader-connection.c  the exchanges of a connection, in their order, and its end
- * reader-exchange.c    exchanges: headers and answers
+ * exchange.c           exchanges, as their owners see them (exchange.h)
+ * reader-exchange.c    exchanges, as the reader makes them
  * reader-request.c     requests: from the bytes to the exchange
  * reader-body.c        bodies that do not arrive with their heads
  * reader.c             the reader, and the beginning of connections
@@ -21,10 +22,19 @@ struct reader_answer {
 	struct blob *body;
 };
 
-struct reader_exchange {
-	struct http_exchange base;
+struct http_exchange {
+	const struct http_options *options;
+	void *userdata; /* the owner's */
+	struct sv method, path, body;
+	struct coding_wishes wishes;
+	unsigned status;    /* of the answer; 0: none yet */
+	enum coding coding; /* content coding of the body */
+	bool too_large;     /* the body is too large; only its beginning is kept */
+	bool answered;
+	bool gone;   /* its client hung up */
+	bool secure; /* it came over TLS */
 	struct reader_connection *connection;
-	TAILQ_ENTRY(reader_exchange) next; /* in the connection, or finished */
+	TAILQ_ENTRY(http_exchange) next; /* in the connection, or finished */
 	/* The head, until `request` has returned: in the gathered bytes, or in the hub's. */
 	const struct http_head *head;
 	const struct http_gather *gather;
@@ -44,20 +54,20 @@ struct reader_exchange {
 struct reader_body {
 	struct http_gather gather;
 	struct http_head head;
-	struct reader_exchange *exchange;
+	struct http_exchange *exchange;
 	uint64_t n_left; /* of a Content-Length */
 	struct chunks chunks;
 };
 
-TAILQ_HEAD(reader_exchanges, reader_exchange);
+TAILQ_HEAD(http_exchanges, http_exchange);
 
 struct reader_connection {
 	LIST_ENTRY(reader_connection) in_reader; /* among the live or the dead ones */
 	struct http_reader *reader;
-	struct wire *wire;                 /* NULL: the connection has ended */
-	struct reader_exchanges exchanges; /* not answered, or not in their turn */
-	struct http_head *head;            /* one that is incomplete; NULL: none */
-	struct reader_body *body;          /* likewise */
+	struct wire *wire;               /* NULL: the connection has ended */
+	struct http_exchanges exchanges; /* not answered, or not in their turn */
+	struct http_head *head;          /* one that is incomplete; NULL: none */
+	struct reader_body *body;        /* likewise */
 	struct address peer;
 	uint8_t n_exchanges;
 	uint8_t n_pauses;   /* of the next request */
@@ -76,7 +86,7 @@ struct http_reader {
 	struct http_options options;
 	const struct http_reader_callbacks *callbacks;
 	struct reader_connections live, dead;
-	struct reader_exchanges finished;
+	struct http_exchanges finished;
 	uv_check_t reap;
 	uv_timer_t pause;      /* active while a connection is paused */
 	unsigned n_handles;    /* not closed yet; the reader is freed with the last */
@@ -113,17 +123,23 @@ void reader_connection_send(struct reader_connection *connection, struct buffer 
 void reader_reap(struct http_reader *reader);
 
 /* Makes the exchange of a request and puts it behind the others. Returns NULL if out of memory. */
-struct reader_exchange *reader_exchange_new(struct reader_connection *connection,
-					    const struct http_head *head, const char *bytes);
+struct http_exchange *reader_exchange_new(struct reader_connection *connection,
+					  const struct http_head *head, const char *bytes);
 
 /* Passes a complete request on. */
-void reader_exchange_dispatch(struct reader_exchange *exchange);
+void reader_exchange_dispatch(struct http_exchange *exchange);
 
 /* Has a request answered that cannot be served. */
-void reader_exchange_refuse(struct reader_exchange *exchange, enum http_fault fault);
+void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault fault);
 
 /* Has a request answered whose bytes the budget wants back (gather.h). */
 void reader_exchange_cut(struct http_exchange *exchange);
+
+/* The head that exchange->head refers to, while there is one. */
+static inline const char *reader_exchange_bytes(const struct http_exchange *exchange)
+{
+	return exchange->gather ? buffer_sv(&exchange->gather->bytes).data : exchange->bytes;
+}
 
 /* What follows after a part of a connection's bytes was read. */
 enum reader_step {
@@ -140,7 +156,7 @@ void reader_begin_receiving(struct reader_connection *connection);
 enum wire_result reader_look(struct reader_connection *connection, struct sv *ret_bytes);
 
 /* Consumes what @bytes, which begin with @head, have of the request, and goes on with its body. */
-enum reader_step reader_body_begin(struct reader_exchange *exchange, const struct http_head *head,
+enum reader_step reader_body_begin(struct http_exchange *exchange, const struct http_head *head,
 				   struct sv bytes);
 
 /* Goes on with connection->body. */

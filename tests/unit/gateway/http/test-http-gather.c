@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "gateway/http/gather.h"
+#include "gateway/http/reader-state.h"
 
 enum {
 	KB = 1024,
