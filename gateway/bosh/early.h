@@ -45,7 +45,7 @@ bool bosh_early_take(struct bosh_early *early, uint64_t rid, struct bosh_arrival
 /* Frees the body of @arrival; its place is free afterwards. */
 void bosh_arrival_clear(struct bosh_arrival *arrival);
 
-/* The highest rid up to which all have come, when all below @next_rid have. */
+/* The highest rid up to which no request is missing. All below @next_rid have come. */
 uint64_t bosh_early_highest(const struct bosh_early *early, uint64_t next_rid);
 
 /* When the latest request came, or @since if that is later. */

@@ -90,9 +90,8 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
 /* entry.c */
 
 /* Carries out the engine's actions, including those that result from carrying them out, and sets
- * the timer.
- * @r is what the engine returned; -ENOMEM ends the session. The session may have ended afterwards
- * in any case. */
+ * the timer. @r is what the engine returned; -ENOMEM ends the session. Any of the actions may end
+ * it, too. */
 void bosh_entry_settle(struct bosh_entry *session, int r);
 
 /* For bosh_waits_init(): a deadline of the session has passed. */
@@ -115,10 +114,10 @@ _must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream
 void bosh_waits_init(struct bosh_endpoint *endpoint, void (*on_due)(struct due_item *item));
 void bosh_waits_close(struct bosh_endpoint *endpoint);
 
-/* Has the session join the due queue when the engine's deadline has passed, or earlier. */
+/* Puts the session into the due queue when the engine's deadline has passed, or earlier. */
 void bosh_entry_arm(struct bosh_entry *session);
 
-/* The session is over: it joins the queue no more. */
+/* The session is over: it is not put into the queue any more. */
 void bosh_entry_disarm(struct bosh_entry *session);
 
 /* leg.c */
@@ -131,8 +130,7 @@ struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream
 struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
 
 /* Creates the leg of @stream and its link, which calls @callbacks with the leg. Consumes the seats
- * of
- * @admission, even on failure. Returns 0 or -ENOMEM. */
+ * of @admission, even on failure. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 			       const struct bosh_target *target, struct admission *admission,
 			       const struct link_callbacks *callbacks);

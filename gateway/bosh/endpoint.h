@@ -3,8 +3,8 @@
 /*
  * BOSH sessions of a worker: joins requests (relay.h), the session engine (session.h) and links.
  *
- * Sessions are found by their sid; one that is over is forgotten at once and its memory goes at a
- * later iteration of the loop.
+ * Sessions are found by their sid. One that is over is not found any more, and is freed in a later
+ * iteration of the loop.
  */
 #include "gateway/bosh/relay.h"
 
@@ -20,11 +20,12 @@ _must_check_ int bosh_endpoint_reload(struct bosh_endpoint *endpoint);
 /* Tells all sessions that the gateway is being shut down, and ends them. New ones are refused. */
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint);
 
-/* Closes the endpoint's handles. After bosh_endpoint_shut(), or when nothing was ever served. NULL
- * is fine. */
+/* Closes the endpoint's handles. Call it after bosh_endpoint_shut(), or if nothing was ever served.
+ * Takes NULL. */
 void bosh_endpoint_stop(struct bosh_endpoint *endpoint);
 
-/* After bosh_endpoint_stop() and when the loop has nothing left to do. Takes NULL. */
+/* Call it after bosh_endpoint_stop(), when the loop has nothing left to do. Takes NULL; returns
+ * NULL. */
 struct bosh_endpoint *bosh_endpoint_free(struct bosh_endpoint *endpoint);
 
 /* Where HTTP's exchanges go, and the messages of other workers. */

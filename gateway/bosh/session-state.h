@@ -90,7 +90,7 @@ struct bosh_session {
 
 	struct mono received; /* when the last request that was processed came */
 	struct mono carried;  /* when the last request came that carried something */
-	unsigned n_excused;   /* empty requests in excess that such requests still excuse */
+	unsigned n_excused;   /* empty requests in excess that are still allowed for them */
 	/* When the request of next_rid, which is kept among the early ones, is judged; or
 	 * MONO_NEVER. */
 	struct mono verdict;
@@ -156,8 +156,9 @@ void bosh_turn_process_early(struct bosh_turn *turn, bool is_judged);
 
 /* process.c */
 
-/* Whether the request @body, whose turn it is and which was @received then, breaks the rule about
- * polling, unless the request before it turns out to have lost its connection. */
+/* Whether the request @body, whose turn it is and which came at @received, seems to break the rule
+ * about polling. It does not break it if the request before it has lost its connection, which may
+ * become known a moment later. */
 bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body,
 		      struct mono received);
 
@@ -170,7 +171,8 @@ void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival);
  * many are held. Ends the session when the client can be told that its last stream has failed. */
 void bosh_turn_release(struct bosh_turn *turn);
 
-/* Answers the oldest request because its time is over, with what is due if it can be answered. */
+/* Answers the oldest request because its time is over: with what a stream has to tell, if its
+ * connection is there, else with an empty body. */
 void bosh_turn_answer_late(struct bosh_turn *turn);
 
 /* ending.c */

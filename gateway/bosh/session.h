@@ -66,8 +66,7 @@ enum {
 	 * let a client poll without end. */
 	BOSH_POLLS_EXCUSED_MAX = 8,
 	/* Bytes of waiting payloads, of all streams together. A client that names a server which
-	 * never answers must not fill our memory. A login with a token of 16 KB
-	 * has room. */
+	 * never answers must not fill our memory. A login with a token of 16 KB has room. */
 	BOSH_WAITING_MAX = 64 * 1024,
 };
 
@@ -197,7 +196,8 @@ _must_check_ int bosh_session_congest(struct bosh_session *session, unsigned str
 
 /* When to call bosh_session_expire(). */
 struct mono bosh_session_deadline(const struct bosh_session *session);
-/* That part of it which comes and goes with nearly every request. */
+/* When to call it because of a request that lingers, or MONO_NEVER: the only part of the deadline
+ * that changes with nearly every request. */
 struct mono bosh_session_linger_end(const struct bosh_session *session);
 _must_check_ int bosh_session_expire(struct bosh_session *session, struct mono now,
 				     struct bosh_actions *actions);
