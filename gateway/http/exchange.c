@@ -198,11 +198,11 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 	reader_connection_advance(connection);
 }
 
-/* Only for the request that is being passed on, when none is held before it. */
 int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire)
 {
 	struct reader_connection *connection = exchange->connection;
 
+	/* The answers that are due before this one would have no connection any more. */
 	if (!connection->wire || connection->n_exchanges > 1) {
 		return -EBUSY;
 	}

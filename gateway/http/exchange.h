@@ -78,5 +78,6 @@ unsigned http_exchange_status(const struct http_exchange *exchange);
 /* Takes the connection away from HTTP instead of answering, for a WebSocket upgrade. *ret_wire has
  * the bytes that follow the request; it is in the worker's hub, has no user yet, and gives its seat
  * in the census back when it is closed. Set a user, then wire_wake() it. @exchange must not be used
- * any more. Returns 0 or a negative errno; then the request must be answered. */
+ * any more. Returns 0, or -EBUSY if answers are due before this one or the connection has ended;
+ * then the request must be answered. Call it inside `request`. */
 _must_check_ int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the reader of requests (reader.h) is given: limits, and the callbacks that it calls.
+ * What the reader of requests (reader.h) is given: its limits, and the callbacks through which it
+ * reports exchanges (exchange.h).
  */
 #include <uv.h>
 
@@ -23,8 +24,8 @@ struct http_limits {
 	/* Seconds until a new connection must have sent its first request completely; for later
 	 * requests HTTP_IDLE_S is added. It bounds how long a slow sender can hold a descriptor. */
 	unsigned timeout_s;
-	/* For content codings; NULL: they are not supported. One that was used once must stay
-	 * valid, for a request may be in the middle of it. */
+	/* For content codings; NULL: they are not supported. A coder that was given once must stay
+	 * valid, because a request may be using it. */
 	struct coder *coder;
 };
 
@@ -34,7 +35,8 @@ struct http_options {
 	struct wire_hub *hub;
 	struct http_date *date; /* of the answers */
 	struct http_limits limits;
-	/* Bounds the bytes of incomplete requests; they are charged to @owner. */
+	/* Bounds the bytes of incomplete requests, which are charged to `owner`
+	 * (policy/budget.h). */
 	struct budget *budget;
 	unsigned owner;
 	/* Returns the address of the client, also of a request that came through proxies. */
@@ -48,9 +50,9 @@ struct http_options {
 	void (*gone)(void *userdata, struct http_exchange *exchange);
 	/* The exchange has ended and must not be used any more. */
 	void (*done)(void *userdata, struct http_exchange *exchange);
-	/* Whether connections may go to another process now. It cannot be given what was consumed
-	 * of a request: if not, the reader fetches the requests that follow the first one (wire.h).
-	 * Nor can it be given a connection of the server, which then ends with its next answer. */
+	/* Whether a connection may have to go to another process now. That cannot be given what
+	 * was consumed of a request, so requests are then peeked at; otherwise those that follow
+	 * the first one are fetched, which costs less (wire.h). */
 	bool (*passes)(void *userdata);
 	/* A connection has been closed. */
 	void (*closed)(void *userdata, const struct address *peer);

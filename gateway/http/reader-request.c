@@ -103,7 +103,7 @@ static enum reader_step postpone(struct reader_connection *connection, const str
 	return READER_STEP_WAIT;
 }
 
-/* It was not the client who was slow. */
+/* The client gets its time anew, because the pauses were not its fault. */
 static void end_pauses(struct reader_connection *connection)
 {
 	if (connection->n_pauses) {

@@ -96,10 +96,10 @@ struct http_reader {
 };
 
 enum reader_end {
-	READER_END_GIVEN, /* the wire is going to belong to somebody else */
-	READER_END_TAKEN, /* it does already, perhaps in another thread */
-	READER_END_CLOSE,
-	READER_END_LINGER,
+	READER_END_GIVEN,  /* the caller gives the wire to somebody else afterwards */
+	READER_END_TAKEN,  /* somebody else has it already, perhaps in another thread */
+	READER_END_CLOSE,  /* the wire is closed at once */
+	READER_END_LINGER, /* it is closed so that the client can read the last answer */
 };
 
 /* Ends @connection; its memory stays until the end of this iteration of the loop. Does nothing if
@@ -109,7 +109,7 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 /* Whether no request has been read whose answer is due, so that the wire may be given away. */
 bool reader_connection_is_free(const struct reader_connection *connection);
 
-/* Has `ready` called in a moment, and not before. */
+/* Nothing is read from the connection for HTTP_PAUSE_MS. */
 void reader_connection_pause(struct reader_connection *connection);
 
 /* Takes back answered exchanges whose turn has come, after sending what they still have. */

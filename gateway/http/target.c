@@ -75,7 +75,6 @@ bool http_target_split(struct sv target, struct sv *ret_path, struct sv *ret_aut
 	return true;
 }
 
-/* Whether each percent sign of @text begins an escape (RFC 3986, 2.1). */
 bool http_escapes_are_valid(struct sv text)
 {
 	for (size_t i = 0; i < text.n; i++) {

@@ -9,16 +9,16 @@ enum {
 	DISCARD_SIZE = 4096,
 };
 
-/* Bytes that were fetched stand in the hub's buffer until that is used again. Nearly always all of
- * them have been taken by then; the others move into a buffer of the wire's own. */
-
+/* The hub's buffer is going to be used again. Nearly always all that was fetched into it has been
+ * taken by then. The rest moves into a buffer of its wire. */
 static void settle(struct wire_hub *hub)
 {
 	struct wire *wire = hub->fetcher;
 
 	hub->fetcher = NULL;
 	if (wire && buffer_append_sv(&wire->ahead, hub->fetched) < 0) {
-		/* What follows must not be taken for what is missing. */
+		/* Out of memory: bytes are missing, and those that follow must not be read in their
+		 * place. */
 		wire->lost = true;
 		wire->hung_up = true;
 		wire_wake(wire);
@@ -80,7 +80,6 @@ static enum wire_result receive(struct wire *wire, char *data, size_t size, size
 	return result_of(wire, n);
 }
 
-/* The same, behind what has been read already, which is consumed. */
 enum wire_result wire_read(struct wire *wire, char *data, size_t size, size_t *ret_n_read)
 {
 	enum wire_result result = WIRE_OK;

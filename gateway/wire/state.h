@@ -63,8 +63,10 @@ struct wire {
 	size_t n_tail_sent;
 	struct wire_tls *tls; /* NULL: clear text */
 	struct address peer;
-	int fd;                       /* -1: closed or given away */
-	uint32_t deadline, looked_at; /* ticks; 0: none, in no slot. Outside of a hub: seconds */
+	int fd; /* -1: closed or given away */
+	/* A tick; 0: there is none. Outside of a hub: the seconds that are left. */
+	uint32_t deadline;
+	uint32_t looked_at; /* the tick of the slot that it is in; 0: in none */
 	uint32_t n_discarded;
 	uint32_t lingers_until; /* a tick */
 	uint16_t idle_s;
@@ -88,7 +90,7 @@ struct wire_hub {
 	struct wire_hub_options options;
 	struct wires wires, dead;
 	struct wires slots[WIRE_SLOTS];
-	uint64_t secret; /* which clients are one crowd */
+	uint64_t secret; /* for the hash that puts clients into crowds (common/turn.h) */
 	uint32_t tick;   /* begins with 1 */
 	int epoll_fd;
 	uv_poll_t poll;
@@ -106,7 +108,7 @@ struct wire_hub {
 ssize_t wire_receive(struct wire *wire, char *data, size_t size, int flags);
 ssize_t wire_transmit(struct wire *wire, const struct iovec *parts, size_t n_parts);
 
-/* Whether the epoll reports when the socket takes more. */
+/* Sets whether the epoll reports when the socket takes more. */
 void wire_want_write(struct wire *wire, bool wants);
 
 /* The wire is not in the hub any more; its memory stays until events that the epoll has already
@@ -116,9 +118,9 @@ void wire_bury(struct wire *wire);
 /* Takes NULL; returns NULL. */
 struct wire_tls *wire_tls_free(struct wire_tls *tls);
 
-/* Moves what @wire has fetched and not taken out of its hub's buffer. */
+/* Moves what @wire has fetched and not taken from its hub's buffer to `ahead`. */
 void wire_settle(struct wire *wire);
-/* Drops it. */
+/* Drops what @wire has fetched and not taken. */
 void wire_forget_ahead(struct wire *wire);
 
 /* Consumes up to @n bytes of the socket. Returns as recv(2). */
@@ -141,7 +143,7 @@ bool wire_tls_is_flooded(const struct wire *wire);
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
 
-/* Nothing need be done any more for what has happened. */
+/* Cancels the turn for which @wire waits, if it does. */
 static inline void wire_skip_turn(struct wire *wire)
 {
 	if (wire->hub->options.turn) {

@@ -111,7 +111,7 @@ size_t wire_waiting(const struct wire *wire)
 	return wire->out.n + tail_of(wire).n;
 }
 
-/* Nobody will read what waits. */
+/* The connection is broken for sending. What has arrived can still be read. */
 static void give_up(struct wire *wire)
 {
 	buffer_deinit(&wire->out);
@@ -162,7 +162,6 @@ static void drop_sent(struct wire *wire, size_t n_sent)
 	}
 }
 
-/* Sends what waits. Returns whether anything was sent. */
 bool wire_flush(struct wire *wire)
 {
 	const struct iovec parts[] = {part_of(buffer_sv(&wire->out)), part_of(tail_of(wire))};
@@ -303,7 +302,7 @@ static void on_lingering(void *user)
 	linger_on(user);
 }
 
-/* What is written renews the deadline, up to the end of all patience. */
+/* As long as the client takes bytes, the deadline is renewed, but not beyond lingers_until. */
 static void set_linger_deadline(struct wire *wire)
 {
 	uint32_t now = wire->hub->tick;
