@@ -177,7 +177,6 @@ static inline struct sv http_span_sv(struct http_span span, const char *bytes)
 struct sv http_head_value(const struct http_head *head, const char *bytes, enum http_known known);
 
 /* Goes through the values of the header @name, in the order of their lines; of a head that is not
- * done, through those that have been read. *@cursor is 0 at first.
- * Returns false at the end. */
+ * done, through those that have been read. *@cursor is 0 at first. Returns false at the end. */
 bool http_head_next(const struct http_head *head, const char *bytes, struct sv name,
 		    uint16_t *cursor, struct sv *ret_value);

@@ -70,7 +70,7 @@ static inline bool channel_is_flooded(const struct channel *channel)
 
 /* Whether a TLS message that is no data has arrived in part. OpenSSL holds up to 131 KB for it, and
  * writes nothing until it is complete. */
-static inline bool channel_is_amid_message(const struct channel *channel)
+static inline bool channel_is_in_message(const struct channel *channel)
 {
 	return channel->secure && SSL_in_init(channel->ssl);
 }

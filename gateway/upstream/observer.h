@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Observers of DNS lookups and of dialling, for displaying, logging and measuring them
- * (ops/probe.h, ops/trace.h).
- * The callbacks run inside the code that they observe: they must not ask, dial or free anything.
+ * (ops/probe.h, ops/trace.h). The callbacks run inside the code that they observe: they must not
+ * ask, dial or free anything.
  */
 #include <stddef.h>
 

@@ -93,7 +93,7 @@ void transport_update_poll(struct transport *transport);
 void transport_plan_turn(struct transport *transport);
 
 /* To be called after reading: a server that begins a TLS message has to finish it in time.
- * Otherwise a few bytes of each would hold 131 KB (channel_is_amid_message()). */
+ * Otherwise a few bytes of each would hold 131 KB (channel_is_in_message()). */
 void transport_watch_message(struct transport *transport);
 
 /* Notes that writing is impossible because of @words, and discards what waits to be written. */

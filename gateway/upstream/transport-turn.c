@@ -115,7 +115,7 @@ void transport_watch_message(struct transport *transport)
 {
 	uint64_t now = now_of(transport);
 
-	if (!may_read(transport) || !channel_is_amid_message(&transport->channel)) {
+	if (!may_read(transport) || !channel_is_in_message(&transport->channel)) {
 		transport->message_deadline = 0;
 		return;
 	}

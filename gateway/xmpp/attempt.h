@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * One connected server, on its way to a stream that is the client's: PROXY header, TLS, stream
- * header, features. Private to opening.c, which decides what happens when that fails.
+ * Brings the stream of one connected server to where the client can use it: PROXY header, TLS,
+ * stream header, features. Private to opening.c, which decides what happens when that fails.
  *
  * usable  the features have arrived, or the server has none (RFC 6120, 4.7.5)
  */
@@ -13,7 +13,8 @@ struct attempt_callbacks {
 	void (*usable)(void *userdata, enum stream_event_kind kind);
 	/* The server sent a stream error: the event ERROR of the stream is due. */
 	void (*refused)(void *userdata);
-	/* The server has sent something, of which nothing has come yet. */
+	/* The server has sent something that is no event yet, so the stream may hold more than
+	 * before. */
 	void (*received)(void *userdata);
 	/* The server cannot be used. */
 	void (*failed)(void *userdata, const struct failure *failure);
@@ -51,11 +52,11 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 /* Drops the server; the next one starts anew. May run twice. */
 void attempt_leave(struct attempt *attempt);
 
-/* Says goodbye to the server, if one is connected, and closes the connection in order. */
+/* Closes the stream, if a server is connected, and then the connection in order. */
 void attempt_close(struct attempt *attempt);
 
-/* Gives the transport away, which tells @callbacks from now on. NULL when no server is
- * connected. */
+/* Gives the transport to the caller; it reports to @callbacks from now on. Returns NULL if no
+ * server is connected. */
 struct transport *attempt_take_transport(struct attempt *attempt,
 					 const struct transport_callbacks *callbacks,
 					 void *userdata);

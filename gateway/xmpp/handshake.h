@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * TLS with one server: looks up its TLSA records (DANE, RFC 7673) while the stream's first words
- * are exchanged, then starts the handshake. The transport tells how that ends.
+ * TLS with one server: looks up its TLSA records (DANE, RFC 7673) while STARTTLS is negotiated,
+ * then starts the handshake. The transport's callbacks tell how that ends.
  */
 #include "gateway/xmpp/link-env.h"
 
@@ -10,7 +10,7 @@ struct handshake {
 	struct link_env *env;
 	const char *domain;             /* which the certificate has to name */
 	const struct domain_rule *rule; /* NULL: none */
-	struct transport *transport;    /* the handshake waits for the records; NULL: it does not */
+	struct transport *transport;    /* while the handshake waits for the records; else NULL */
 	uint64_t started_ns;            /* by uv_hrtime() */
 	bool direct;                    /* TLS comes before the stream */
 	struct resolver_query *query;   /* for TLSA records; NULL: none is under way */

@@ -13,7 +13,8 @@
 #include "gateway/xmpp/stream.h"
 
 enum {
-	/* A server that does not read our farewell must not hold the descriptor. */
+	/* A server that does not read what is left, or does not close its side, must not hold the
+	 * descriptor. */
 	LINK_CLOSE_TIMEOUT_MS = 5000,
 	/* Links of a worker that return what their servers have sent (returning.h). Each may hold
 	 * an element and what waits for the server; sessions that are opened and left one after the
@@ -53,7 +54,7 @@ struct link_env {
 	struct dialer dialer;
 	struct tls_store *tls_store;
 	size_t n_waiting_max;  /* bytes that may wait for a server that does not read */
-	size_t n_waiting_full; /* less by all that may be under way then; see link_is_full() */
+	size_t n_waiting_full; /* the same without what clients may have sent; see link_is_full() */
 	struct xml_pool *pool;
 	struct xml_scan_options scan_options; /* stream_options() */
 	int64_t open_timeout_ms;              /* from link_new() to the server's features */

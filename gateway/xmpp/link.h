@@ -2,8 +2,8 @@
 #pragma once
 /*
  * A session's stream to its XMPP server. An opening (opening.h) finds a server and brings its
- * stream up to the features; from then on the link carries: the session says what to send, and is
- * told what came. The one place where the stream engine meets the network for as long as a session
+ * stream up to the features; from then on the link passes on what the session sends and what the
+ * server sends. It connects the stream engine (stream.h) to the network for as long as the session
  * lives.
  *
  * A link has one owner, its session. Callbacks run from the loop, never from a call into the link;
@@ -66,11 +66,12 @@ enum link_result {
 _must_check_ int link_write(struct link *link, struct sv elements);
 
 /* The same, at the end of this iteration of the loop, together with what else is written until
- * then: for what clients send. What it adds to link_is_congested() shows from the next turn on. */
+ * then: for what clients send. link_is_congested() takes it into account from the next iteration
+ * on. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
-/* To be told what the client sends, ahead of link_write() and link_gather(). Returns 0 if that
- * tries no login, else how many are open then (login.h). */
+/* Call it with what the client sends, before link_write() or link_gather(). Returns 0 if @elements
+ * try no login, else how many tries are open now (login.h). */
 unsigned link_sent(struct link *link, struct sv elements);
 
 /* The client wants a restart: a new header on the same connection, or, where it has not logged in
@@ -82,9 +83,9 @@ _must_check_ int link_restart(struct link *link, const struct stream_target *tar
  * `drained`. */
 bool link_is_congested(const struct link *link);
 
-/* Whether so much waits for the server that link_gather() would not take more than what a client
- * may have sent before it hears of it. A link that is full is congested: `drained` tells when to go
- * on. */
+/* Whether so much waits for the server that the rest of the room is needed for what the client may
+ * have sent already: give the client no occasion to send more. A link that is full is congested:
+ * `drained` tells when to go on. */
 bool link_is_full(const struct link *link);
 
 /* Stops and starts reading from the server. */

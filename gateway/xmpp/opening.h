@@ -3,8 +3,7 @@
 /*
  * The way from a domain to a stream that is the client's: searches for a server (dialer.h), brings
  * its stream up to the features (attempt.h), follows redirections, and tries other servers of the
- * domain when the TLS or the stream of one fails (servers.h). Ends with `done` or `failed`, as a
- * dial does one floor below.
+ * domain when the TLS or the stream of one fails (servers.h). Ends with `done` or `failed`.
  *
  * the client's  a stream whose features have arrived, or that will have none
  *
@@ -42,6 +41,6 @@ _must_check_ int opening_new(struct link_env *env, const char *domain,
 			     struct stream *stream, const struct opening_callbacks *callbacks,
 			     void *userdata, struct opening **ret_opening);
 
-/* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory goes at
- * a later iteration of the loop. Returns NULL; takes NULL. */
+/* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory is freed
+ * in a later iteration of the loop. Returns NULL; takes NULL. */
 struct opening *opening_free(struct opening *opening);

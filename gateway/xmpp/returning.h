@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The end of a stream whose client takes nothing any more, as an engine. Back-pressure may have
- * stopped the reading of its server, which has then written more than was read, and believes that
- * it is delivered. So before our </stream:stream> the reading goes on, and each stanza goes back to
- * its sender as an error (bounce.h): after our end nothing can be returned.
+ * The end of a stream whose client takes nothing any more, as an engine. Because of back-pressure,
+ * the server may have written stanzas that were not read yet, and takes them for delivered. So the
+ * gateway reads on before it sends </stream:stream>, and returns each stanza to its sender as an
+ * error (bounce.h): afterwards nothing can be returned.
  *
- * A server does not say when it has written everything. The link assumes that it has when nothing
+ * A server does not say when it has written everything. The engine assumes that it has when nothing
  * has come for a while: what waits in its socket follows within a round trip.
  *
  * Use: returning_init(), then returning_take() with what arrives, until it returns another result
@@ -19,11 +19,12 @@ enum {
 	/* Milliseconds without a byte from the server after which it has no more to send: several
 	 * round trips around the world, and a server that is busy. */
 	RETURNING_QUIET_MS = 2000,
-	/* The most of them in all. A server that always has something to send would otherwise keep
-	 * the connection of a client that is gone, which no limit of sessions counts any more. */
+	/* Milliseconds in all. A server that always has something to send would otherwise keep the
+	 * connection of a client that is gone, which no limit of sessions counts any more. */
 	RETURNING_MS = 10000,
 	/* Bytes that are read at most: more than two kernels keep for a socket by default. A server
-	 * that sends as fast as it is read must not make the gateway work for nobody. */
+	 * that sends as fast as it is read must not keep the gateway busy for a client that is
+	 * gone. */
 	RETURNING_BYTES_MAX = 64 * 1024 * 1024,
 };
 
@@ -48,8 +49,8 @@ void returning_init(struct returning *returning, struct stream *stream, struct m
 _must_check_ int returning_take(struct returning *returning, struct sv bytes, struct mono now,
 				struct buffer *answers);
 
-/* @held: the caller stops reading, because the server does not read what goes back to it. The
- * silence that follows does not count. Otherwise the caller reads on. */
+/* The caller stops reading (@held), because the server does not read what goes back to it, or reads
+ * on. The silence while it does not read does not count. */
 void returning_hold(struct returning *returning, bool held, struct mono now);
 
 /* When the stream ends, although RETURNING_MORE was returned. */

@@ -37,8 +37,8 @@ struct servers {
 /* @redirected: the client named the server by `route`. */
 void servers_init(struct servers *servers, int64_t timeout_ms, bool redirected, struct mono now);
 
-/* Returns until when the server that was just connected must be usable, or (@has_others false) a
- * server must have been found and be usable. */
+/* Returns until when the server that was just connected must be usable: the end of its share, or
+ * without @has_others the end of the whole search. */
 struct mono servers_deadline(const struct servers *servers, bool has_others, struct mono now);
 
 /* Returns whether a redirection may be followed, and counts it. */
@@ -51,8 +51,8 @@ void servers_add_tried(struct servers *servers, const struct address *address);
  * it concerns the server that the domain prefers. */
 void servers_note(struct servers *servers, const struct failure *failure);
 
-/* Returns whether after @failure of the connected server another one may do. @searching: a search
- * for one is under way. */
+/* Returns whether another server may succeed after @failure of the connected one. @searching: a
+ * search for another one is under way. */
 bool servers_may_try_another(const struct servers *servers, const struct failure *failure,
 			     bool searching);
 
