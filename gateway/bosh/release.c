@@ -55,17 +55,14 @@ static void answer_opener(struct bosh_turn *turn)
 	bosh_turn_answer(turn, &answer, stream);
 }
 
-/* The servers wait for acknowledgements, which only come with a request; and a client that holds
- * one has nothing to send. So one is answered, but only once: if the client acknowledges at all, it
- * does so in its next request. */
-static bool is_ack_wanted(struct bosh_session *session)
+/* Whether a request is to be answered only so that the client makes another one, which acknowledges
+ * what it has got: the servers are not read until it does, and a client whose request is held has
+ * nothing to send. Once is enough: if the client acknowledges at all, it does so in its next
+ * request. */
+static bool is_ack_wanted(const struct bosh_session *session)
 {
-	if (!session->throttled || session->ack_requested || !session->acks ||
-	    session->replies.n_bytes <= session->limits->n_pending_max / 2) {
-		return false;
-	}
-	session->ack_requested = true;
-	return true;
+	return session->throttled && !session->ack_requested && session->acks &&
+	       session->replies.n_bytes > session->limits->n_pending_max / 2;
 }
 
 /* More requests than may be held; or, while a server does not read, more than may be under way. */
@@ -132,11 +129,16 @@ static enum outcome answer_next(struct bosh_turn *turn)
 		return OUTCOME_ANSWERED;
 	}
 	/* When the connection of the oldest request is gone, an empty answer is kept for its
-	 * repeat, and the payloads go to a request that can be answered. The creation answer waits
-	 * for features only as long as some may come. */
-	if ((due && bosh_slots_are_attended(&session->slots)) ||
-	    bosh_slots_have_opener(&session->slots) || session->replies.missing ||
-	    is_ack_wanted(session) || is_too_many(session, turn->now) || !session->created) {
+	 * repeat, and the payloads go to a request that can be answered. */
+	bool has_to_tell = (due && bosh_slots_are_attended(&session->slots)) ||
+			   bosh_slots_have_opener(&session->slots) || session->replies.missing;
+
+	if (!has_to_tell && is_ack_wanted(session)) {
+		session->ack_requested = true;
+		has_to_tell = true;
+	}
+	/* The creation answer waits for features only as long as some may come. */
+	if (has_to_tell || is_too_many(session, turn->now) || !session->created) {
 		bosh_turn_answer_empty(turn);
 		return OUTCOME_ANSWERED;
 	}
