@@ -14,8 +14,8 @@ static void push_bounce(struct bosh_turn *turn, unsigned stream, struct sv paylo
 }
 
 /* Returns what was not delivered: what is pending. When the client has vanished, also what it has
- * not acknowledged; or, if it never acknowledges, what it was answered after its last request, for
- * with that in hand it would have sent another. */
+ * not acknowledged or, if it never acknowledges, what it was answered after its last request: if it
+ * had got that, it would have sent another request. */
 static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *stream, bool vanished)
 {
 	const struct bosh_session *session = turn->session;

@@ -108,7 +108,6 @@ void bosh_payloads_release(struct bosh_turn *turn)
 
 		if (stream->ready && stream->waiting.n) {
 			struct buffer payloads = stream->waiting;
-
 			size_t n = stream->n_waiting;
 
 			stream->waiting = BUFFER_INIT;

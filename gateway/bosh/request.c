@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/session-state.h"
 
-/* Whether the early request whose turn it is has to wait for its verdict. */
+/* Has the early request whose turn it is wait for its verdict, if it needs one. Returns whether it
+ * does. */
 static bool begin_verdict(struct bosh_turn *turn)
 {
 	struct bosh_session *session = turn->session;

@@ -2,10 +2,11 @@
 #include "gateway/bosh/endpoint-state.h"
 
 enum {
-	/* A timer that is so late: this thread was stopped, or its machine suspended. Then the
-	 * client's next request may be on its way over a connection that is not even accepted, and
-	 * gets this long. */
+	/* When a timer is late by more than this, the thread was stopped or the machine was
+	 * suspended. The client's next request may then be on its way over a connection that is not
+	 * even accepted. */
 	STOOD_STILL_MS = 1000,
+	/* How long that request gets to arrive. */
 	GRACE_MS = 1000,
 };
 
@@ -14,9 +15,10 @@ static bool has_stood_still(struct mono deadline, struct mono now)
 	return mono_diff_ms(now, deadline) > STOOD_STILL_MS;
 }
 
-/* After a long iteration of the loop, timers run before sockets are read. The server's reply or the
- * client's next request may have arrived already, so the engine is told only after the reads. */
-static void be_due(struct bosh_entry *session)
+/* Tells the engine that its deadline has passed, but only after sockets have been read. After a
+ * long iteration of the loop, timers run before that, although the server's reply or the client's
+ * next request may have arrived already. */
+static void make_due(struct bosh_entry *session)
 {
 	due_queue_add(&session->endpoint->due, &session->due);
 }
@@ -26,11 +28,11 @@ static void on_grace_over(uv_timer_t *timer)
 	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
 
 	session->armed = MONO_NEVER;
-	be_due(session);
+	make_due(session);
 }
 
-/* No deadline moves the timer until then: the one that has passed would begin another grace each
- * time the server sends something. */
+/* Until the grace is over, no deadline moves the timer: the deadline that has passed would begin
+ * another grace each time the server sends something. */
 static void begin_grace(struct bosh_entry *session)
 {
 	if (session->armed.ms) {
@@ -48,7 +50,7 @@ static void on_timer(uv_timer_t *timer)
 		return;
 	}
 	session->armed = MONO_NEVER;
-	be_due(session);
+	make_due(session);
 }
 
 /* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move it with
@@ -136,7 +138,7 @@ static void on_linger(uv_timer_t *timer)
 		} else if (is_late) {
 			begin_grace(session);
 		} else {
-			be_due(session);
+			make_due(session);
 		}
 	}
 	set_timer(endpoint);
