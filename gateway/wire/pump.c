@@ -33,7 +33,7 @@ static void end(struct wire_pump *pump, bool lingers)
 	LIST_INSERT_HEAD(&hub->dead_pumps, pump, in_hub);
 }
 
-/* All has been passed on: the client sends no more. */
+/* The client sends no more. Ends the other side, too, once all bytes have been passed on to it. */
 static void end_input(struct wire_pump *pump)
 {
 	pump->is_input_over = true;
@@ -49,13 +49,11 @@ static void move(struct wire_pump *pump, struct wire *from, struct wire *to)
 	size_t n = 0;
 
 	for (int i = 0; i < CHUNKS_MAX && wire_waiting(to) < WAITING_MAX; i++) {
-		const struct iovec part = {chunk, 0};
-
 		result = wire_read(from, chunk, sizeof(chunk), &n);
 		if (result != WIRE_OK) {
 			break;
 		}
-		if (wire_send(to, &(struct iovec){part.iov_base, n}, 1) < 0) {
+		if (wire_send(to, &(struct iovec){chunk, n}, 1) < 0) {
 			end(pump, false);
 			return;
 		}
