@@ -12,12 +12,13 @@ static void fail(struct link *link, const struct failure *failure)
 		return;
 	}
 	link->failing = true;
-	link->stream.login.n_open = 0; /* the client does not leave them */
+	/* These tries were not given up by the client (login_guard_left()). */
+	link->stream.login.n_open = 0;
 	link->opening = opening_free(link->opening);
 	uv_timer_stop(&link->timer);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
-		/* Otherwise the owner can still answer the server's farewell. */
+		/* After those two, the owner can still answer the server's </stream:stream>. */
 		link->transport = transport_free(link->transport);
 	}
 	link->callbacks->over(link->userdata, failure);
@@ -36,8 +37,9 @@ static void on_login_timeout(uv_timer_t *timer)
 	fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_LOGIN_TIMEOUT);
 }
 
-/* Sets the timer to the end of the time for the login, which begins with the first features. */
-static void rest(struct link *link)
+/* Sets the timer to the end of the time for the login, which begins with the first features. After
+ * the login, stops it. */
+static void await_login(struct link *link)
 {
 	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
 
@@ -53,19 +55,21 @@ static void rest(struct link *link)
 	uv_timer_start(&link->timer, on_login_timeout, ms > 0 ? (uint64_t)ms : 0, 0);
 }
 
-/* A header is told together with the features: a restarted stream may still fail before them. */
+/* Tells the owner of the server's header, but only together with the features: a restarted stream
+ * may still fail before them. */
 static void tell_header(struct link *link)
 {
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
 		link->header_due = false;
 		/* The time for a restart is over, if there was one. */
-		rest(link);
+		await_login(link);
 		link->callbacks->header(link->userdata);
 	}
 }
 
-/* From the second features on: during the login whitespace is not allowed (RFC 6120, 6.3.5). */
-static void keep_alive(struct link *link)
+/* Features have come. From the second ones on, the server gets keepalives: during the login,
+ * whitespace is not allowed (RFC 6120, 6.3.5). */
+static void enter_keepalive(struct link *link)
 {
 	if (stream_event_is_repeated(&link->stream)) {
 		return;
@@ -88,13 +92,13 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 	case STREAM_EVENT_FEATURES:
 		tell_header(link);
 		if (link->callbacks) {
-			keep_alive(link);
+			enter_keepalive(link);
 			link->callbacks->element(link->userdata, kind);
 		}
 		break;
 	case STREAM_EVENT_ELEMENT:
 		if (link->stream.login_result == LOGIN_SUCCEEDED) {
-			rest(link);
+			await_login(link);
 		}
 		link->callbacks->element(link->userdata, kind);
 		break;
@@ -216,14 +220,13 @@ static const struct opening_callbacks opening_callbacks = {
 	.failed = on_not_opened,
 };
 
-/* What is reported at the next iteration of the loop: this may be within a call of the owner's, or
- * into another link. */
-
+/* Reports what was found within a call of the owner's, or within one into another link. Callbacks
+ * must not run there, so they run in the next iteration of the loop. */
 static void on_turn(uv_timer_t *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
-	rest(link);
+	await_login(link);
 	if (link->is_broken) {
 		fail_kind(link, FAILURE_INTERNAL);
 	} else if (stream_repeats(&link->stream)) {
@@ -359,7 +362,7 @@ unsigned link_sent(struct link *link, struct sv elements)
 void link_pause(struct link *link, bool pause)
 {
 	link->paused = pause;
-	/* The opening goes on: what it negotiates is no affair of the owner's. */
+	/* An opening reads on: what it negotiates does not go to the owner. */
 	if (link->transport) {
 		transport_pause(link->transport, pause);
 	}
