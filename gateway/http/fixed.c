@@ -11,7 +11,7 @@
 #include "gateway/http/head.h"
 #include "policy/documents.h"
 
-/* The socket policies have neither. */
+/* Where each text is served by HTTP, and as what. The socket policies are not. */
 static const struct {
 	const char *path;
 	const char *content_type;

@@ -169,7 +169,7 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host)
 	return is_same_host(origin, host) && host_list_owns(&config->web.own_hosts, host);
 }
 
-/* Whether it depends on Accept what is read at the path. */
+/* Whether the answer depends on the Accept header: some get the page (site_answer()). */
 static bool is_of_transport(const struct site *site, const struct http_exchange *exchange)
 {
 	return is_read(exchange) && (has_path(exchange, site->config->bosh_path) ||
@@ -275,7 +275,8 @@ static bool has_tag(const struct http_exchange *exchange, const struct fixed_tex
 				   http_exchange_header_list(exchange, "If-None-Match", &joined));
 }
 
-/* Answers with a text that is the same for all. The page is asked for anew each time. */
+/* Answers with a text that is the same for all. Browsers ask each time whether the page has
+ * changed; documents they may keep for a while. */
 static void answer_fixed(const struct site *site, struct http_exchange *exchange,
 			 const struct fixed_text *text)
 {
@@ -389,7 +390,7 @@ void site_refuse_origin(const struct site *site, struct http_exchange *exchange)
 	site_answer_text(site, exchange, 403, sentence);
 }
 
-/* What is read at the paths of the transports and at "/". */
+/* Answers a GET or HEAD at "/" or at the path of a transport. */
 static void answer_place(const struct site *site, struct http_exchange *exchange)
 {
 	if (has_path(exchange, "/") || wants_page(exchange)) {
@@ -423,8 +424,8 @@ static void answer_read(const struct site *site, struct http_exchange *exchange)
 	}
 }
 
-/* Whether it is known what the method means. RFC 9110, 9.1: others are 501 at any path. So is
- * CONNECT: the gateway is no proxy. */
+/* Whether the method is one that HTTP defines. Others get 501 at any path (RFC 9110, 9.1). So does
+ * CONNECT, because the gateway is no proxy. */
 static bool is_known_method(const struct http_exchange *exchange)
 {
 	static const struct sv known[] = {
