@@ -9,7 +9,7 @@ static const char *tls_words(const struct probe *probe, const struct srv_target 
 	if (target->direct) {
 		return "direct TLS";
 	}
-	switch (probe_tls_mode(probe)) {
+	switch (domain_rule_tls(probe->rule)) {
 	case DOMAIN_TLS_OFF:
 		return "without TLS";
 	case DOMAIN_TLS_OPPORTUNISTIC:
@@ -188,7 +188,8 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 		probe->section = section;
 	}
 	probe->step_us = probe_now_us();
-	bool is_direct = target ? target->direct : probe_tls_mode(probe) == DOMAIN_TLS_DIRECT;
+	bool is_direct =
+		target ? target->direct : domain_rule_tls(probe->rule) == DOMAIN_TLS_DIRECT;
 
 	probe->dialling = false;
 	probe->awaited = is_direct ? "handshake" : "header";

@@ -218,7 +218,8 @@ void probe_json_handshake(struct probe *probe, const struct failure *failure,
 			  const struct sheet_times *times)
 {
 	const struct tls_report *tls = &probe->facts.tls;
-	bool is_checked = tls->has_certificate && probe_tls_mode(probe) != DOMAIN_TLS_OPPORTUNISTIC;
+	bool is_checked =
+		tls->has_certificate && domain_rule_tls(probe->rule) != DOMAIN_TLS_OPPORTUNISTIC;
 
 	if (!is_wanted(probe)) {
 		return;
@@ -298,7 +299,7 @@ static void put_configuration(struct writer *writer, const struct probe *probe)
 	member_text(writer, "file", probe->path);
 	member_text(writer, "section", rule ? rule->name : NULL);
 	json_member_bool(writer, "is_pattern", rule && rule->is_pattern);
-	json_member_string(writer, "tls", sv_from(domain_tls_name(probe_tls_mode(probe))));
+	json_member_string(writer, "tls", sv_from(domain_tls_name(domain_rule_tls(probe->rule))));
 	writer_put(writer, SV("}"));
 }
 

@@ -50,11 +50,6 @@ void probe_flush(struct probe *probe)
 	sheet_deinit(&probe->sheet);
 }
 
-enum domain_tls probe_tls_mode(const struct probe *probe)
-{
-	return probe->rule ? probe->rule->tls : DOMAIN_TLS_REQUIRED;
-}
-
 bool probe_has_proxy(const struct probe *probe)
 {
 	return probe->rule && probe->rule->egress.kind != EGRESS_NONE;

@@ -162,8 +162,6 @@ void probe_section_dial(struct probe *probe);
 /* Prints what has been written so far, unless it is JSON, which is written at the end. */
 void probe_flush(struct probe *probe);
 
-enum domain_tls probe_tls_mode(const struct probe *probe);
-
 /* Whether the servers are reached through a proxy. */
 bool probe_has_proxy(const struct probe *probe);
 

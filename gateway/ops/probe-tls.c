@@ -221,7 +221,7 @@ void probe_show_tls(struct probe *probe, SSL *ssl, const struct failure *failure
 		return;
 	}
 	show_certificate(probe);
-	if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
+	if (domain_rule_tls(probe->rule) == DOMAIN_TLS_OPPORTUNISTIC) {
 		sheet_line(&probe->sheet, "accepted", SHEET_WARNING, NULL,
 			   "without verification: tls is \"opportunistic\"");
 		return;

@@ -107,7 +107,7 @@ static void describe_tls(const struct probe *probe, char text[static TLS_TEXT_MA
 
 	if (!facts->has_tls) {
 		(void)snprintf(text, TLS_TEXT_MAX, "without TLS");
-	} else if (probe_tls_mode(probe) == DOMAIN_TLS_OPPORTUNISTIC) {
+	} else if (domain_rule_tls(probe->rule) == DOMAIN_TLS_OPPORTUNISTIC) {
 		(void)snprintf(text, TLS_TEXT_MAX, "%s, certificate not checked",
 			       facts->tls_version);
 	} else {

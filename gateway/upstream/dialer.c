@@ -9,11 +9,6 @@
 #include "common/random.h"
 #include "gateway/upstream/dialer-state.h"
 
-static enum domain_tls tls_mode(const struct dial *dial)
-{
-	return dial->rule ? dial->rule->tls : DOMAIN_TLS_REQUIRED;
-}
-
 static void dial_fail_internal(struct dial *dial, const char *words)
 {
 	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", words);
@@ -36,7 +31,7 @@ static uint32_t draw(void *userdata, uint32_t max)
 /* Whether @target offers the kind of TLS that the rule asks for. */
 static bool dial_accepts(const struct dial *dial, const struct srv_target *target)
 {
-	switch (tls_mode(dial)) {
+	switch (domain_rule_tls(dial->rule)) {
 	case DOMAIN_TLS_DIRECT:
 		return target->direct;
 	case DOMAIN_TLS_OFF:
@@ -65,7 +60,7 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 		}
 	}
 	if (n == 0) {
-		bool direct = tls_mode(dial) == DOMAIN_TLS_DIRECT;
+		bool direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 
 		failure_set(&dial->failure,
 			    direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
@@ -95,7 +90,7 @@ static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t
 /* There is no SRV record: try the domain itself (RFC 6120, 3.2.2). */
 static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
-	bool direct = tls_mode(dial) == DOMAIN_TLS_DIRECT;
+	bool direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 
 	return dial_set_target(dial, direct ? DIALER_PORT_DIRECT : DIALER_PORT, direct, ret_n);
 }
@@ -309,7 +304,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const char *served,
 	dial->rule = rule;
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
-	dial->direct = tls_mode(dial) == DOMAIN_TLS_DIRECT;
+	dial->direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 	dial_set_egress(dial);
 	dial->timer.data = dial;
 	uv_timer_init(dialer->loop, &dial->timer);
