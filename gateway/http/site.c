@@ -2,29 +2,16 @@
 #include "gateway/http/site.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/http/fixed.h"
 #include "gateway/http/head.h"
+#include "gateway/http/site-headers.h"
 #include "policy/cors.h"
-
-enum {
-	/* Names and values of up to twelve headers, and the terminating NULL. */
-	SITE_HEADERS_MAX = 2 * 12 + 1,
-};
 
 struct site {
 	const struct config *config;
 	struct fixed fixed;
-};
-
-struct headers {
-	const char *list[SITE_HEADERS_MAX];
-	size_t n;
-	enum origin_verdict verdict; /* about the page that sent the request */
-	char origin[ORIGIN_LENGTH_MAX + 1];
-	char vary[sizeof("Origin, Accept-Encoding, Accept")];
 };
 
 int site_new(const struct config *config, struct site **ret_site)
@@ -125,15 +112,6 @@ enum site_route site_route(const struct site *site, const struct http_exchange *
 	return is_upgrade(site, exchange) ? SITE_ROUTE_WEBSOCKET : SITE_ROUTE_OTHER;
 }
 
-static void headers_add(struct headers *headers, const char *name, const char *value)
-{
-	if (value) {
-		headers->list[headers->n++] = name;
-		headers->list[headers->n++] = value;
-		headers->list[headers->n] = NULL;
-	}
-}
-
 struct sv site_socket_policy(const struct site *site, enum site_plugin plugin)
 {
 	enum fixed_id id =
@@ -176,63 +154,25 @@ static bool is_of_transport(const struct site *site, const struct http_exchange 
 				     has_path(exchange, site->config->websocket_path));
 }
 
-/* Adds the Vary header: what the answer depends on besides its path. */
-static void headers_vary(struct headers *headers, const struct site *site,
-			 const struct http_exchange *exchange, bool has_text)
+static void begin_headers(struct site_headers *headers, const struct site *site,
+			  const struct http_exchange *exchange, bool has_text,
+			  const char *cache_control)
 {
-	const struct {
-		const char *name;
-		bool varies;
-	} parts[] = {
-		{"Origin", origin_list_varies(&site->config->origins)},
-		{"Accept-Encoding", has_text && site->config->coding},
-		{"Accept", is_of_transport(site, exchange)},
+	const struct site_headers_basis basis = {
+		.has_text = has_text,
+		.varies_by_accept = is_of_transport(site, exchange),
+		.cache_control = cache_control,
 	};
-	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
-		if (parts[i].varies) {
-			n += (size_t)snprintf(headers->vary + n, sizeof(headers->vary) - n, "%s%s",
-					      n ? ", " : "", parts[i].name);
-		}
-	}
-	headers_add(headers, "Vary", n ? headers->vary : NULL);
-}
-
-/* WHATWG Fetch, "CORS protocol". Credentials are never allowed to all pages. */
-static void headers_cors(struct headers *headers, const struct site *site,
-			 const struct http_exchange *exchange)
-{
-	const struct config *config = site->config;
-
-	headers->verdict = origin_list_judge(
-		&config->origins, http_exchange_header(exchange, "Origin"), headers->origin);
-	if (headers->verdict == ORIGIN_LISTED) {
-		headers_add(headers, "Access-Control-Allow-Origin", headers->origin);
-		headers_add(headers, "Access-Control-Allow-Credentials",
-			    config->web.allows_credentials ? "true" : NULL);
-	} else if (config->origins.any) {
-		headers_add(headers, "Access-Control-Allow-Origin", "*");
-	}
-}
-
-/* Adds the headers of every answer. */
-static void headers_common(struct headers *headers, const struct site *site,
-			   const struct http_exchange *exchange, bool has_text,
-			   const char *cache_control)
-{
-	headers_cors(headers, site, exchange);
-	headers_vary(headers, site, exchange, has_text);
-	headers_add(headers, "X-Content-Type-Options", "nosniff");
-	headers_add(headers, "Cache-Control", cache_control);
+	site_headers_init(headers, site->config, exchange, &basis);
 }
 
 /* Answers with @text, which is encoded in @coding. Consumes the reference. */
 static void answer_in(struct http_exchange *exchange, unsigned status, const char *content_type,
-		      enum coding coding, struct blob *text, struct headers *headers)
+		      enum coding coding, struct blob *text, struct site_headers *headers)
 {
-	headers_add(headers, "Content-Encoding",
-		    coding == CODING_IDENTITY ? NULL : coding_name(coding));
+	site_headers_add(headers, "Content-Encoding",
+			 coding == CODING_IDENTITY ? NULL : coding_name(coding));
 	http_exchange_answer(exchange, &(struct http_answer){.status = status,
 							     .content_type = content_type,
 							     .body = text,
@@ -241,7 +181,7 @@ static void answer_in(struct http_exchange *exchange, unsigned status, const cha
 
 /* Answers with @text in the coding that the client prefers. Consumes the reference. */
 static void answer_text(struct http_exchange *exchange, unsigned status, const char *content_type,
-			struct blob *text, struct headers *headers)
+			struct blob *text, struct site_headers *headers)
 {
 	enum coding coding =
 		text ? http_exchange_choose_coding(exchange, text->n) : CODING_IDENTITY;
@@ -259,11 +199,11 @@ static void answer_text(struct http_exchange *exchange, unsigned status, const c
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body)
 {
-	struct headers headers = {.n = 0};
+	struct site_headers headers;
 
 	/* XEP-0124 leaves caching to HTTP; a cached answer would deliver the same stanzas twice. */
-	headers_common(&headers, site, exchange, body, "no-store");
-	headers_add(&headers, "Content-Security-Policy", "default-src 'none'; sandbox");
+	begin_headers(&headers, site, exchange, body, "no-store");
+	site_headers_add(&headers, "Content-Security-Policy", "default-src 'none'; sandbox");
 	answer_text(exchange, status, content_type, body, &headers);
 }
 
@@ -282,18 +222,18 @@ static void answer_fixed(const struct site *site, struct http_exchange *exchange
 {
 	bool is_page = text == &site->fixed.texts[FIXED_PAGE];
 	enum coding coding = http_exchange_choose_coding(exchange, text->in[CODING_IDENTITY]->n);
-	struct headers headers = {.n = 0};
+	struct site_headers headers;
 
-	headers_common(&headers, site, exchange, true, is_page ? "no-cache" : "max-age=300");
-	headers_add(&headers, "ETag", text->tag);
+	begin_headers(&headers, site, exchange, true, is_page ? "no-cache" : "max-age=300");
+	site_headers_add(&headers, "ETag", text->tag);
 	if (has_tag(exchange, text)) {
 		http_exchange_answer(exchange,
 				     &(struct http_answer){.status = 304, .headers = headers.list});
 		return;
 	}
 	if (is_page) {
-		headers_add(&headers, "Content-Security-Policy", site->fixed.page_policy);
-		headers_add(&headers, "Referrer-Policy", "no-referrer");
+		site_headers_add(&headers, "Content-Security-Policy", site->fixed.page_policy);
+		site_headers_add(&headers, "Referrer-Policy", "no-referrer");
 	}
 	if (!text->in[coding]) {
 		coding = CODING_IDENTITY;
@@ -322,18 +262,18 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 	struct sv asked =
 		http_exchange_header_list(exchange, "Access-Control-Request-Headers", &joined);
 	char list[CORS_HEADERS_LENGTH_MAX + 1];
-	struct headers headers = {.n = 0};
+	struct site_headers headers;
 
-	headers_common(&headers, site, exchange, false, "no-store");
-	headers_add(&headers, "Allow", methods);
-	headers_add(&headers, "Access-Control-Allow-Methods", methods);
-	headers_add(&headers, "Access-Control-Allow-Headers",
-		    cors_headers_judge(asked, list) ? list : CORS_HEADERS_DEFAULT);
-	headers_add(&headers, "Access-Control-Max-Age", "86400");
+	begin_headers(&headers, site, exchange, false, "no-store");
+	site_headers_add(&headers, "Allow", methods);
+	site_headers_add(&headers, "Access-Control-Allow-Methods", methods);
+	site_headers_add(&headers, "Access-Control-Allow-Headers",
+			 cors_headers_judge(asked, list) ? list : CORS_HEADERS_DEFAULT);
+	site_headers_add(&headers, "Access-Control-Max-Age", "86400");
 	if (headers.verdict == ORIGIN_LISTED && site->config->web.allows_private_network &&
 	    sv_eq(http_exchange_header(exchange, "Access-Control-Request-Private-Network"),
 		  SV("true"))) {
-		headers_add(&headers, "Access-Control-Allow-Private-Network", "true");
+		site_headers_add(&headers, "Access-Control-Allow-Private-Network", "true");
 	}
 	http_exchange_answer(exchange,
 			     &(struct http_answer){.status = 204, .headers = headers.list});
@@ -343,22 +283,22 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 static void answer_sentence(const struct site *site, struct http_exchange *exchange,
 			    unsigned status, const char *sentence, const char *allow)
 {
-	struct headers headers = {.n = 0};
+	struct site_headers headers;
 	struct blob *body;
 	size_t n = strlen(sentence);
 
-	headers_common(&headers, site, exchange, true, "no-store");
-	headers_add(&headers, "Allow", allow);
+	begin_headers(&headers, site, exchange, true, "no-store");
+	site_headers_add(&headers, "Allow", allow);
 	if (status == 426) {
 		/* RFC 6455, 4.2.2; RFC 9110, 7.8. */
-		headers_add(&headers, "Upgrade", "websocket");
-		headers_add(&headers, "Connection", "Upgrade");
-		headers_add(&headers, "Sec-WebSocket-Version", "13");
+		site_headers_add(&headers, "Upgrade", "websocket");
+		site_headers_add(&headers, "Connection", "Upgrade");
+		site_headers_add(&headers, "Sec-WebSocket-Version", "13");
 	}
 	if (status == 415) {
 		/* RFC 9110, 15.5.16. */
-		headers_add(&headers, "Accept-Encoding",
-			    site->config->coding ? "gzip, deflate" : "identity");
+		site_headers_add(&headers, "Accept-Encoding",
+				 site->config->coding ? "gzip, deflate" : "identity");
 	}
 	if (blob_new(n, &body) < 0) {
 		body = NULL;

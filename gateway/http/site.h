@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * What the gateway serves besides sessions (the test page, policy files, CORS preflights), and the
- * headers and content codings of all answers. Created once from the configuration; read-only and
- * shared by all workers.
+ * What the gateway serves besides sessions (the test page, policy files, CORS preflights), and how
+ * all answers are sent: with which headers (site-headers.h), in which content coding. Created once
+ * from the configuration; read-only and shared by all workers.
  *
  * text   the body of an answer; it is sent in the content coding that the client prefers (coding.h)
  * page   the test page, one self-contained document; the CSP allows its script and style by their
