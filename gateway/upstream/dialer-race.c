@@ -287,7 +287,7 @@ static bool attempt_start(struct dial *dial, struct dial_attempt *attempt,
 	return false;
 }
 
-static void dial_attempt(struct dial *dial, const struct race_action *action)
+static void begin_attempt(struct dial *dial, const struct race_action *action)
 {
 	struct dial_attempt *attempt = &dial->attempts[action->attempt];
 
@@ -412,7 +412,7 @@ static void dial_run(struct dial *dial)
 			dial_resolve(dial, action.target);
 			break;
 		case RACE_DIAL:
-			dial_attempt(dial, &action);
+			begin_attempt(dial, &action);
 			break;
 		case RACE_GIVE_UP:
 			attempt = &dial->attempts[action.attempt];

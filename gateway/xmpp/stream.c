@@ -350,7 +350,8 @@ static bool is_management(const struct xml_item *item)
 	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
 }
 
-/* A login by XEP-0078 is believed less: it is seen less surely. */
+/* Whether the stream still looks for logins. After one by XEP-0078 it does, because that may have
+ * been something else (login.h). */
 static bool sees_login(const struct stream *stream)
 {
 	return !stream->logged_in || stream->login.is_legacy;
