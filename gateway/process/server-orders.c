@@ -189,7 +189,6 @@ static void obey(struct server *server, const struct control_message *message)
 	}
 }
 
-/* Obeys one order. Returns false if there is none, or none will come any more. */
 bool server_read_order(struct server *server)
 {
 	struct control_message message;
