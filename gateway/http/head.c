@@ -116,8 +116,8 @@ static enum http_head_result alien(struct http_head *head, enum http_alien alien
 	return fail(head, HTTP_FAULT_ALIEN);
 }
 
-/* What can become one of several things is not judged before it is known which: the verdict must
- * not depend on how many bytes came at once. */
+/* Judges what begins with "<". As long as the bytes can still become one of several beginnings, it
+ * waits for more: the verdict must not depend on how many bytes came at once. */
 static enum http_head_result judge_markup(struct http_head *head, struct sv bytes)
 {
 	static const struct {
@@ -355,7 +355,8 @@ static enum http_head_result finish(struct http_head *head)
 	if (fault) {
 		return fail(head, fault);
 	}
-	/* RFC 9110, 10.1.1: nobody waits who announces no body, or speaks HTTP/1.0. */
+	/* RFC 9110, 10.1.1: a client does not wait for a 100 if it announces no body, or speaks
+	 * HTTP/1.0. */
 	head->expects_continue =
 		head->expects_continue && head->minor >= 1 && (head->is_chunked || head->n_body);
 	head->closes = head->closes || head->minor == 0;
@@ -378,7 +379,7 @@ static enum http_head_result read_line(struct http_head *head, const char *bytes
 	return read_request_line(head, bytes, line);
 }
 
-/* What an incomplete line tells. */
+/* Judges a line that is not complete. */
 static enum http_head_result judge_rest(struct http_head *head, struct sv bytes)
 {
 	enum http_head_result result = HTTP_HEAD_MORE;
