@@ -80,12 +80,11 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 	return bytes.n > n || bytes.n == WIRE_PEEK_MAX ? READER_STEP_ON : READER_STEP_WAIT;
 }
 
+/* Where no request is held, it waits for a client that has to read what was answered. */
 static enum reader_step stall(struct reader_connection *connection)
 {
-	if (connection->n_exchanges) {
-		connection->receiving = false;
-		wire_set_deadline(connection->wire, 0);
-	}
+	connection->receiving = false;
+	wire_set_deadline(connection->wire, connection->n_exchanges ? 0 : HTTP_IDLE_S);
 	connection->stalled = true;
 	return READER_STEP_WAIT;
 }
@@ -296,7 +295,7 @@ static void on_late(void *user)
 		if (!connection->body->exchange->answered) {
 			reader_exchange_refuse(connection->body->exchange, HTTP_FAULT_LATE);
 		}
-	} else if (connection->head && !connection->closing &&
+	} else if (connection->head && !connection->closing && !connection->stalled &&
 		   wire_peek(connection->wire, WIRE_PEEK_MAX, &bytes) == WIRE_OK) {
 		refuse(connection, connection->head, bytes.data, HTTP_FAULT_LATE);
 	} else if (!connection->n_exchanges) {

@@ -422,6 +422,54 @@ static void test_late(void **state)
 	assert_string_equal(heard(), "200 408");
 }
 
+/* Answers the oldest request with more than the socket takes and more than may wait. */
+static void answer_at_length(void)
+{
+	struct blob *body;
+
+	assert_int_equal(blob_new(1 << 20, &body), 0);
+	memset(body->data, 'x', body->n);
+	http_exchange_answer(
+		one.held[0],
+		&(struct http_answer){.status = 200, .content_type = "a/b", .body = body});
+	turn();
+}
+
+static size_t read_all(void)
+{
+	static char bytes[1 << 16];
+	size_t n_all = 0;
+	ssize_t n;
+
+	while ((n = recv(one.theirs, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		n_all += (size_t)n;
+		turn();
+	}
+	return n_all;
+}
+
+/* Nor is one that is not read, because the client has to read an answer first. That it has to do
+ * within the time that a connection may be idle. */
+static void test_late_while_stalled(void **state)
+{
+	(void)state;
+	http_reader_reload(one.reader, &(struct http_limits){.n_body_max = 16384, .timeout_s = 5});
+	for (int i = 0; i < 2; i++) {
+		say(HEAD("/held", "0") "POST /x HTTP/1.1\r\nHo");
+		one.held[0] = one.held[one.n_held - 1];
+		answer_at_length();
+		say("st: a\r\nContent-Length: 0\r\n\r\n");
+		for (unsigned j = 0; j < (i ? HTTP_IDLE_S + 1 : HTTP_IDLE_S - 1); j++) {
+			wire_deadline_tick(one.hub);
+			turn();
+		}
+		assert_int_equal(one.n_malformed, 0);
+		assert_int_equal(one.n_closed, i);
+		assert_true(i || read_all() > 1 << 20);
+		assert_int_equal(one.n_done, 2 + i);
+	}
+}
+
 /* A body that was refused gives its memory back at once, and is no victim of the budget. */
 static void test_refused_body_is_free(void **state)
 {
@@ -825,6 +873,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_refusal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_while_stalled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_body_is_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_head_is_charged, setup, teardown),
