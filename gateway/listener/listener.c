@@ -16,7 +16,6 @@ struct listener {
 	void *userdata;
 	struct snapshot *snapshot; /* that of the sockets */
 	struct acceptor *acceptor;
-	struct proxied *proxied; /* made when the first proxy connects */
 };
 
 /* Whether @peer may connect. A unix socket has permissions instead. */
