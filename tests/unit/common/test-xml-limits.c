@@ -88,6 +88,24 @@ static void test_limit_of_declarations(void **state)
 	}
 }
 
+/* Behind the root, as between elements, white space is no part of anything that has a limit. */
+static void test_space_behind_root(void **state)
+{
+	const struct setup *one = *state;
+	struct sv text = long_text("", "", " \n", N_ELEMENT_MAX, "");
+	struct xml_scan scan;
+
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(feed_quietly(&scan, "<r><m/></r>"), 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(feed_quietly(&scan, text.data), 0);
+		assert_true(xml_scan_is_complete(&scan));
+		assert_int_equal(scan.partial.n, 0);
+	}
+	xml_scan_deinit(&scan);
+	free((void *)text.data);
+}
+
 /* A scan that never rests between elements changes its parser unnoticed. */
 static void test_hand_over(void **state)
 {
@@ -345,6 +363,7 @@ int main(void)
 		TEST(test_limit_of_depth),
 		TEST(test_limit_of_children),
 		TEST(test_limit_of_declarations),
+		TEST(test_space_behind_root),
 		TEST(test_hand_over),
 		TEST(test_hand_over_whole),
 		TEST(test_long_tokens),

@@ -10,6 +10,11 @@
 #include "tests/unit/isolation.h"
 #include "tests/unit/common/xml-case.h"
 
+enum {
+	/* More bytes of texts than a parser keeps room for. */
+	MANY = 70 * 1000,
+};
+
 /* What makes an idle session cheap: many scans share one parser and keep no bytes. */
 static void test_parser_given_back(void **state)
 {
@@ -74,6 +79,51 @@ static void test_parser_of_whole_roots(void **state)
 		xml_scan_deinit(&whole);
 		xml_scan_deinit(&other);
 	}
+}
+
+/* The element in which such a parser reads its roots is not the peer's to end. */
+static void test_end_of_our_own(void **state)
+{
+	static const char *const texts[] = {"</x>", "<r/></x>", "<r><m/></r> </x>", "<r/></x><r/>"};
+	const struct setup *one = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		struct pieces pieces = {.rest = sv_from(texts[i]), .way = PIECES_WHOLE};
+		struct buffer log = BUFFER_INIT;
+		struct xml_scan scan;
+
+		xml_scan_init_whole(&scan, one->pool, &options);
+		assert_int_equal(scan_pieces(&scan, &pieces, &log), XML_E_SYNTAX);
+		xml_scan_deinit(&scan);
+		pieces_end(&pieces);
+		buffer_deinit(&log);
+	}
+}
+
+/* The memory for what is told is not freed and taken again for each element, but no peer makes it
+ * stay large. */
+static void test_memory_of_texts(void **state)
+{
+	const struct xml_scan_options large = {.n_element_max = 2 * MANY,
+					       .with_attributes = 1 << TOLD};
+	const struct setup *one = *state;
+	struct xml_scan scan;
+
+	xml_scan_init(&scan, one->pool, &large);
+	for (size_t n = 1; n <= MANY; n += MANY - 1) {
+		struct sv text = long_text("", "<t xmlns='urn:told' id='", "a", n, "'>");
+
+		assert_true(feed_quietly(&scan, n == 1 ? ROOT : "") <= 1);
+		assert_int_equal(feed_quietly(&scan, text.data), 0);
+		assert_true(scan.parser->text.size >= n);
+		assert_int_equal(feed_quietly(&scan, "</t>"), 1);
+		assert_int_equal(feed_quietly(&scan, "<t"), 0);
+		assert_true(scan.parser->text.size < MANY);
+		assert_true(n > 1 || scan.parser->text.size > 0);
+		assert_int_equal(feed_quietly(&scan, "/>"), 1);
+		free((void *)text.data);
+	}
+	xml_scan_deinit(&scan);
 }
 
 /* A parser that was returned in the middle of anything behaves like a new one. */
@@ -418,6 +468,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_parser_given_back),
 		TEST(test_parser_of_whole_roots),
+		TEST(test_end_of_our_own),
+		TEST(test_memory_of_texts),
 		TEST(test_parser_left_dirty),
 		TEST(test_parser_left_in_silence),
 		TEST(test_parser_left_untold),

@@ -384,11 +384,31 @@ static void test_element_max(void **state)
 	check_outcome(one, long_text(SIMPLE_ROOT, "<m>", "x", N_ELEMENT_MAX - 6, "</m>"), "3");
 }
 
+/* Simple elements, and the white space between them, cost no work of expat's. */
+static void test_not_given(void **state)
+{
+	static const char *const roots[] = {SIMPLE_ROOT, "<x>", "<x xmlns:p='urn:told'>"};
+	struct setup *one = *state;
+
+	skip_mode = SKIP_USUALLY;
+	for (size_t i = 0; i < ARRAY_LENGTH(roots); i++) {
+		struct xml_scan scan;
+
+		xml_scan_init(&scan, one->pool, &options);
+		assert_int_equal(feed_quietly(&scan, roots[i]), 1);
+		assert_int_equal(feed_quietly(&scan, "<m/> <n></n><o"), 2);
+		assert_non_null(scan.parser);
+		assert_int_equal(scan.parser->n_skipped, strlen("<m/> <n></n>"));
+		xml_scan_deinit(&scan);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_parts), TEST(test_not_simple),   TEST(test_limits),      TEST(test_open),
-		TEST(test_items), TEST(test_beside_expat), TEST(test_element_max),
+		TEST(test_parts),       TEST(test_not_simple), TEST(test_limits),
+		TEST(test_open),        TEST(test_items),      TEST(test_beside_expat),
+		TEST(test_element_max), TEST(test_not_given),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
