@@ -55,7 +55,8 @@ discard() {
 		"$folder/meson-private" "$folder/meson-info" "$folder/meson-logs"
 }
 
-if [ -d "$folder" ] && [ -n "$(find "$folder" ! -type l ! -writable -print -quit)" ]; then
+# `sudo meson install` leaves its log there, which nobody needs.
+if [ -d "$folder" ] && [ -n "$(find "$folder" ! -type l ! -writable ! -name install-log.txt -print -quit)" ]; then
 	echo "The folder $folder/ has files that $(id -un) may not write; another user has built there." >&2
 	echo "Remove it first:  sudo rm -r $folder" >&2
 	exit 1

@@ -110,6 +110,35 @@ test('a configuration that is not complete', TIMEOUT, async () => {
 	assert.ok(existsSync(inCheckout('build/demo/kept')), 'what is not of the build is left alone');
 });
 
+// Root may write everything, so there the script runs as another user.
+function buildAsUser() {
+	const user = process.getuid() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : ['env'];
+	return run(user[0], [...user.slice(1), 'sh', inCheckout('conf/build.sh'), RELEASE],
+		{ env: { ...process.env, HOME: folder, CC: 'cc', PATH: `${folder}/bin:${process.env.PATH}` } });
+}
+
+test('what root has left in the folder: the log of an installation is no obstacle, anything else is named', TIMEOUT, async () => {
+	await assertBuilds([RELEASE], false, 'before');
+	if (process.getuid() === 0) {
+		await run('chown', ['-R', '65534:65534', folder]);
+	}
+	const leave = (name) => {
+		writeFileSync(inCheckout(name), '');
+		chmodSync(inCheckout(name), 0o444);
+	};
+	leave('build/meson-logs/install-log.txt');
+	const { code, stdout, stderr } = await buildAsUser();
+	assert.equal(code, 0, `${stdout}\n${stderr}`);
+	leave('build/of-root');
+	const refused = await buildAsUser();
+	assert.equal(refused.code, 1, refused.stdout);
+	assert.match(refused.stderr, /may not write; another user has built there/);
+	rmSync(inCheckout('build/of-root'));
+	if (process.getuid() === 0) {
+		await run('chown', ['-R', '0:0', folder]);
+	}
+});
+
 test('a copy of a checkout, with its build folder, whose original is gone', TIMEOUT, async () => {
 	const copy = path.join(folder, 'copy');
 	renameSync(checkout, copy);
