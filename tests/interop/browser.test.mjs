@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { client } from '@xmpp/client';
+import { createClient } from 'stanza';
 import './clients/globals.mjs';
 import { keepPicture, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
 import { startStropheSite, talkToItself } from '../support/strophe-site.mjs';
-import { freePort, patiently, stopAll } from '../support/util.mjs';
+import { freePort, patiently, stopAll, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 let prosody;
@@ -239,6 +240,7 @@ test('the settings that its own page shows for web clients work as they are', TI
 	await page.click('#settings summary');
 	const strophe = await settingsOf(page, 'strophe');
 	const converse = await settingsOf(page, 'converse');
+	const stanza = await settingsOf(page, 'stanza');
 	const xmpp = await settingsOf(page, 'xmpp');
 	await keepPicture(page, 'page-settings');
 
@@ -256,6 +258,13 @@ test('the settings that its own page shows for web clients work as they are', TI
 	assert.equal(settings.bosh_service_url, doab.boshUrl);
 	assert.equal(settings.websocket_url, doab.websocketUrl);
 
+	const started = new Function('createClient', 'jid', 'password', `${stanza}\nreturn client;`)(createClient, `alice@${DOMAIN}`, PASSWORDS.alice);
+	await within(new Promise((resolve) => started.once('session:started', resolve)), 20000, 'a session of stanza');
+	assert.equal(started.transport.config.url, doab.websocketUrl);
+	const stopped = new Promise((resolve) => started.once('--transport-disconnected', resolve));
+	started.disconnect();
+	await within(stopped, 20000, 'the end of stanza');
+
 	const AsyncFunction = (async () => {}).constructor;
 	const running = await new AsyncFunction('client', 'username', 'password', `${xmpp}\nreturn xmpp;`)(client, 'alice', PASSWORDS.alice);
 	assert.equal(running.status, 'online');
@@ -269,7 +278,7 @@ test('the tabs of its own page follow the keyboard, and what is shown is what is
 	await page.keyboard.press('Enter');
 	await page.keyboard.press('Tab');
 	const chosen = () => page.evaluate(() => [document.activeElement.id, document.activeElement.ariaSelected]);
-	for (const [key, id] of [['ArrowRight', 'tab-converse'], ['End', 'tab-xmpp'], ['ArrowRight', 'tab-strophe'], ['ArrowLeft', 'tab-xmpp'], ['Home', 'tab-strophe']]) {
+	for (const [key, id] of [['ArrowRight', 'tab-converse'], ['ArrowRight', 'tab-stanza'], ['End', 'tab-xmpp'], ['ArrowRight', 'tab-strophe'], ['ArrowLeft', 'tab-xmpp'], ['Home', 'tab-strophe']]) {
 		await page.keyboard.press(key);
 		assert.deepEqual(await chosen(), [id, 'true'], key);
 	}
@@ -287,7 +296,7 @@ test('its own page names the public addresses where the operator has set them, a
 	await page.goto(`http://plain.test:${gateway.port}/`);
 	await page.click('#settings summary');
 	assert.equal(await page.isVisible('#settings-source'), true);
-	for (const name of ['strophe', 'converse', 'xmpp']) {
+	for (const name of ['strophe', 'converse', 'stanza', 'xmpp']) {
 		const text = await settingsOf(page, name);
 		assert.ok(text.includes(`'${urls.public_websocket_url}'`), text);
 		assert.equal(text.includes(`'${urls.public_bosh_url}'`), name !== 'xmpp', text);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* ---- What failures mean ----
- * The gateway tells what went wrong in a sentence, which the page gets with its name as a list (gateway/failure.h). Here is what the
- * page says about each name: a headline, whose turn it is, and what an operator finds about it.
+ * The gateway says in a sentence what went wrong. The page has a list of these sentences with their names (gateway/failure.h). Here is
+ * what it shows for each name: a headline, who can fix it, and where an operator finds more.
  *
- * turn   who can mend it, to be read behind the facts; may be empty
- * look   where `doab --probe DOMAIN` shows it, to be read behind "Look at "; empty: a probe cannot show it
+ * turn   who can fix it, shown after the facts; may be empty
+ * look   where `doab --probe DOMAIN` shows it, shown after "Look at "; empty: a probe cannot show it
  */
 
 const TURN = {
 	domain: 'Check the spelling of the domain.',
 	gateway: 'The operator of this gateway decides about that.',
-	here: 'The operator of this gateway can mend this.',
+	here: 'The operator of this gateway can fix this.',
 	later: 'Try again later.',
-	network: 'The operator of the XMPP server or its network can mend this.',
-	server: 'The operator of the XMPP server can mend this.',
+	network: 'The operator of the XMPP server or its network can fix this.',
+	server: 'The operator of the XMPP server can fix this.',
 };
 const SERVICES = 'the lines \u201c_xmpp-client._tcp\u201d and \u201c_xmpps-client._tcp\u201d under \u201cDNS\u201d';
 const ADDRESSES = 'the addresses under \u201cConnecting\u201d';
@@ -35,10 +35,10 @@ const FAILURES = {
 		'The operator of this gateway can allow it for this domain (allow_private).', ADDRESSES],
 	'port-refused': ['The gateway does not connect to the server\u2019s port.',
 		'The operator of this gateway can allow it (allowed_ports).', ADDRESSES],
-	'source-address': ['The gateway lacks the address that it is to connect from.', TURN.here, ADDRESSES],
+	'source-address': ['The gateway does not have the address that it should connect from.', TURN.here, ADDRESSES],
 	'proxy-unreachable': ['The gateway cannot reach the proxy on the way to the server.', TURN.here, ADDRESSES],
 	'proxy-refused': ['The proxy on the way to the server refused the connection.', TURN.here, ADDRESSES],
-	'proxy-failed': ['The proxy on the way to the server is none that the gateway knows.', TURN.here, ADDRESSES],
+	'proxy-failed': ['The proxy on the way to the server did not answer as a proxy does.', TURN.here, ADDRESSES],
 	'connect-refused': ['The server refused the connection.', TURN.network, ADDRESSES],
 	'connect-unreachable': ['The server cannot be reached.', TURN.network, ADDRESSES],
 	'connect-timeout': ['The server did not answer in time.', TURN.network, ADDRESSES],
@@ -57,7 +57,7 @@ const FAILURES = {
 	'certificate-invalid': ['The server\u2019s certificate is not acceptable.', TURN.server, inTls('chain', 'accepted')],
 	'stream-timeout': ['The server did not open its stream in time.', TURN.server, inStream('header')],
 	'stream-malformed': ['What answered is not an XMPP server.', TURN.server, inStream('header')],
-	'stream-too-large': ['The server sent more at once than the gateway carries.', TURN.gateway, ''],
+	'stream-too-large': ['The server sent an element that is too large for the gateway.', TURN.gateway, ''],
 	'stream-error': ['The XMPP server ended the stream with an error.', TURN.server, inStream('stream error')],
 	'stream-closed': ['The XMPP server closed the stream.', TURN.later, inStream('header')],
 	'connection-lost': ['The connection to the XMPP server broke.', TURN.later, ADDRESSES],
@@ -65,7 +65,7 @@ const FAILURES = {
 	'client-error': ['The gateway did not accept what this page sent.', 'This is a mistake of the page or of something in between.', ''],
 	'too-early': ['This page sent something too early.', 'This is a mistake of the page or of something in between.', ''],
 	'too-many-sessions': ['There are too many sessions.', TURN.later, ''],
-	'too-many-bytes': ['There is too much unfinished data at the gateway.', TURN.later, ''],
+	'too-many-bytes': ['The gateway holds too much unfinished data.', TURN.later, ''],
 	kicked: ['The operator of this gateway has ended the session.', '', ''],
 	'too-fast': ['Too many sessions were opened within a short time.', TURN.later, ''],
 	'too-many-requests': ['There were too many requests within a short time.', TURN.later, ''],
@@ -85,8 +85,8 @@ const BOSH_CONDITIONS = {
 	'bad-request': 'The gateway did not accept a request of this page.',
 	'host-gone': 'The server no longer serves this domain.',
 	'host-unknown': 'The gateway cannot reach that domain.',
-	'improper-addressing': 'The gateway was given no domain that it can use.',
-	'internal-server-error': 'The gateway met an internal error.',
+	'improper-addressing': 'The gateway got no domain that it can use.',
+	'internal-server-error': 'The gateway had an internal error.',
 	'item-not-found': 'The gateway does not know this session (any more).',
 	'not-authorized': 'The server refused the login.',
 	'other-request': 'Another request ended the session.',
@@ -101,15 +101,15 @@ const BOSH_CONDITIONS = {
 /* The conditions of a stream error (RFC 6120, 4.9.3) that comes from the server itself. */
 const STREAM_CONDITIONS = {
 	'bad-format': 'The XMPP server did not understand what it was sent.',
-	conflict: 'The XMPP server ended the stream for a newer one.',
-	'connection-timeout': 'The XMPP server found the connection silent for too long.',
+	conflict: 'The XMPP server ended the stream because a newer one took its place.',
+	'connection-timeout': 'The XMPP server saw nothing on the connection for too long.',
 	'host-gone': 'The XMPP server no longer serves this domain.',
 	'host-unknown': 'The XMPP server does not serve this domain.',
-	'internal-server-error': 'The XMPP server met an internal error.',
+	'internal-server-error': 'The XMPP server had an internal error.',
 	'not-authorized': 'The XMPP server wants a login first.',
 	'policy-violation': 'A rule of the XMPP server was broken.',
 	'remote-connection-failed': 'The XMPP server could not reach a server behind it.',
-	reset: 'The XMPP server wants the stream to be opened anew.',
+	reset: 'The XMPP server wants the stream to be opened again.',
 	'resource-constraint': 'The XMPP server is too busy.',
 	'see-other-host': 'The XMPP server points to another host.',
 	'system-shutdown': 'The XMPP server is being shut down.',
@@ -119,11 +119,11 @@ const STREAM_CONDITIONS = {
 /* The conditions of a failed login (RFC 6120, 6.5). */
 const LOGIN_CONDITIONS = {
 	'account-disabled': 'The account is disabled.',
-	aborted: 'The login was broken off.',
+	aborted: 'The login was aborted.',
 	'credentials-expired': 'The password has expired.',
 	'encryption-required': 'The server wants an encrypted connection for this login.',
 	'incorrect-encoding': 'The server could not read the login.',
-	'invalid-authzid': 'The server does not let this account act for that address.',
+	'invalid-authzid': 'The server does not let this account use that address.',
 	'invalid-mechanism': 'The server does not know this way to log in.',
 	'malformed-request': 'The server could not read the login.',
 	'mechanism-too-weak': 'The server wants a stronger way to log in.',

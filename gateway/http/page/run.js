@@ -60,7 +60,7 @@ class Run {
 	}
 
 	fail(error) {
-		this.failure = error instanceof Failure ? error : new Failure('This page met an error of its own.', [['Error', String(error)]]);
+		this.failure = error instanceof Failure ? error : new Failure('An error occurred in this page itself.', [['Error', String(error)]]);
 		if (this.count) {
 			this.step(this.now, 'failed', `the connection ended after ${this.count} ping${this.count === 1 ? '' : 's'}`, { ms: null });
 		} else {

@@ -14,9 +14,20 @@ const connection = new Strophe.Connection(url);
 connection.connect(jid, password, onStatus);`,
 	converse: ({ bosh, websocket }) => `converse.initialize({
 	websocket_url: ${quote(websocket)},
-	bosh_service_url: ${quote(bosh)}, // used where WebSocket is missing
+	bosh_service_url: ${quote(bosh)}, // used where WebSocket does not work
 	discover_connection_methods: false, // always this gateway, whatever the domain names
 });`,
+	stanza: ({ bosh, websocket }) => `const client = createClient({
+	jid,
+	password,
+	transports: { websocket: ${quote(websocket)} },
+	// or over BOSH:
+	// transports: { bosh: ${quote(bosh)} },
+});
+// It would choose channel binding where the server offers it, which browsers cannot do.
+client.sasl.disable('SCRAM-SHA-256-PLUS');
+client.sasl.disable('SCRAM-SHA-1-PLUS');
+client.connect();`,
 	xmpp: ({ websocket, domain }) => `// @xmpp/client speaks WebSocket; it has no BOSH.
 const xmpp = client({
 	service: ${quote(websocket)},
