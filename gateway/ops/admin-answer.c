@@ -45,7 +45,7 @@ static int set_file(struct answer *answer, const char *type, const unsigned char
 	return buffer_append(&answer->body, data, n);
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, const struct answer *answer)
+static enum MHD_Result send_answer(const struct question *question, const struct answer *answer)
 {
 	static const char *const headers[][2] = {
 		{MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
@@ -70,7 +70,11 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, const stru
 	if (answer->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
 	}
-	enum MHD_Result result = MHD_queue_response(connection, answer->status, response);
+	if (question->admin->is_draining) {
+		/* The next request is for the process that has taken over. */
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	}
+	enum MHD_Result result = MHD_queue_response(question->connection, answer->status, response);
 
 	MHD_destroy_response(response);
 	return result;
@@ -312,6 +316,9 @@ enum MHD_Result admin_on_request(void *userdata, struct MHD_Connection *connecti
 
 	(void)version;
 	(void)data;
+	if (!*slot) {
+		admin_owe(userdata, connection);
+	}
 	if (!*slot || *n_data) {
 		*slot = userdata;
 		*n_data = 0;
@@ -320,7 +327,7 @@ enum MHD_Result admin_on_request(void *userdata, struct MHD_Connection *connecti
 	question.form = choose_form(header_of(&question, MHD_HTTP_HEADER_ACCEPT));
 	int r = dispatch(&question, path, method, &answer);
 	/* Without memory for an answer the connection is closed. */
-	enum MHD_Result result = r < 0 ? MHD_NO : send_answer(connection, &answer);
+	enum MHD_Result result = r < 0 ? MHD_NO : send_answer(&question, &answer);
 
 	buffer_deinit(&answer.body);
 	return result;

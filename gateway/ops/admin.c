@@ -30,17 +30,6 @@ static void measure_loads(struct admin *admin, struct mono now)
 	admin->cpu_at = now;
 }
 
-/* Milliseconds until something has to be done. */
-static int wait_ms(struct admin *admin)
-{
-	MHD_UNSIGNED_LONG_LONG timeout;
-
-	if (MHD_get_timeout(admin->daemon, &timeout) == MHD_YES && timeout < TICK_MS) {
-		return (int)timeout;
-	}
-	return TICK_MS;
-}
-
 static void *run(void *argument)
 {
 	struct admin *admin = argument;
@@ -52,7 +41,7 @@ static void *run(void *argument)
 	};
 
 	while (fds[1].revents == 0) {
-		(void)poll(fds, ARRAY_LENGTH(fds), wait_ms(admin));
+		(void)poll(fds, ARRAY_LENGTH(fds), admin_wait_ms(admin, TICK_MS));
 		struct mono now = admin_now();
 
 		if (samples_tick(&admin->samples, admin->options.metrics, now)) {
@@ -60,6 +49,7 @@ static void *run(void *argument)
 		}
 		MHD_run(admin->daemon);
 	}
+	admin_drain(admin);
 	return NULL;
 }
 
@@ -68,7 +58,9 @@ static int start_daemon(struct admin *admin)
 	admin->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, admin_on_request, admin, MHD_OPTION_LISTEN_SOCKET,
 		admin->socket.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_TIMEOUT_S,
+		MHD_OPTION_NOTIFY_CONNECTION, admin_on_connection, admin,
+		MHD_OPTION_NOTIFY_COMPLETED, admin_on_request_over, admin, MHD_OPTION_END);
 	return admin->daemon ? 0 : -ENOMEM;
 }
 
@@ -104,11 +96,7 @@ static int start(struct admin *admin)
 
 static void deinit(struct admin *admin)
 {
-	if (admin->daemon) {
-		/* It does not close the socket, but forgets it. */
-		(void)MHD_quiesce_daemon(admin->daemon);
-		MHD_stop_daemon(admin->daemon);
-	}
+	admin_stop(admin);
 	admin_socket_close(&admin->socket);
 	process_facts_deinit(&admin->facts);
 	if (admin->wake >= 0) {
@@ -169,10 +157,17 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
 	return 0;
 }
 
-struct admin *admin_free(struct admin *admin)
+void admin_retire(struct admin *admin)
 {
 	if (admin) {
 		(void)eventfd_write(admin->wake, 1);
+	}
+}
+
+struct admin *admin_free(struct admin *admin)
+{
+	if (admin) {
+		admin_retire(admin);
 		pthread_join(admin->thread, NULL);
 		deinit(admin);
 	}

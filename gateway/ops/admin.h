@@ -5,7 +5,8 @@
  * has a thread and a socket of its own (admin-socket.h) and no way in from the public port.
  *
  *     GET  /metrics   for Prometheus (exposition.h)
- *     GET  /healthz   200, or 503 while draining or when a worker's loop hangs
+ *     GET  /healthz   200, or 503 when a worker's loop hangs, or while draining, unless another
+ *                     server has taken over
  *     GET  /readyz    the same, and 503 until every worker has begun
  *     GET  /status    JSON; a page for people who ask for text/html; text for a terminal
  *     GET  /sessions  the open sessions, as JSON or text
@@ -35,13 +36,22 @@ enum {
 	/* Bounds what a stranger on the same machine can hold open. */
 	ADMIN_CONNECTIONS_MAX = 32,
 	ADMIN_TIMEOUT_S = 5,
+	/* How long the end waits for requests that are under way. A client that never completes its
+	 * request must not keep the process. */
+	ADMIN_DRAIN_MS = 1000,
 };
 
 /* Opens the socket and starts the thread. Returns 0 or a negative errno. */
 _must_check_ int admin_new(const struct admin_options *options, struct admin **ret_admin);
 
-/* Ends the thread and closes the socket. Call it when the workers' threads have ended and before
- * the workers are freed: until then the health can be asked for. Takes NULL; returns NULL. */
+/* Another process has taken over: the socket is closed as soon as the connections that wait in it
+ * are accepted. They, and those with a request under way, get their answers, for up to
+ * ADMIN_DRAIN_MS; then the thread ends. Does not wait for that. @admin may be NULL. */
+void admin_retire(struct admin *admin);
+
+/* Likewise, and waits for the end of the thread. Call it when the workers' threads have ended and
+ * before the workers are freed: until then the health can be asked for. Takes NULL; returns
+ * NULL. */
 struct admin *admin_free(struct admin *admin);
 
 /* Requests that begin from now on report about @config. The former one may be freed when this

@@ -8,7 +8,8 @@
 bool status_is_healthy(const struct process_state *process, const struct metrics *metrics,
 		       struct mono now, char ret_words[static STATUS_WORDS_MAX])
 {
-	if (process->is_draining) {
+	/* Where another server has taken over, new sessions are opened. */
+	if (process->is_draining && process->successor < 0) {
 		snprintf(ret_words, STATUS_WORDS_MAX, "draining: no new sessions are opened");
 		return false;
 	}

@@ -175,7 +175,7 @@ static void obey(struct server *server, const struct control_message *message)
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
 		/* The newer server has its own admin listener. */
-		server->admin = admin_free(server->admin);
+		admin_retire(server->admin);
 		drain(server, seconds ? seconds : SERVER_RETIRED_S);
 		break;
 	case CONTROL_STOP:

@@ -11,7 +11,7 @@ struct process_state {
 	unsigned generation; /* control.h; does not change */
 	/* Of a retired server: the generation that accepts connections now; -1: none. */
 	atomic_int successor;
-	atomic_bool is_draining;       /* no new sessions: /healthz answers 503 */
+	atomic_bool is_draining;       /* no new sessions */
 	atomic_uint config_generation; /* 1 for the configuration of the start */
 	atomic_bool config_is_current; /* the last reload succeeded */
 	atomic_ullong config_loaded;   /* when, in seconds since the epoch */

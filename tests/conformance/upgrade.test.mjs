@@ -8,7 +8,7 @@ import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(120000) };
 // A short form by default; the long one with DOAB_LONG=1.
@@ -255,6 +255,71 @@ test('upgrades are refused when too many servers still have sessions', TIMEOUT, 
 		await upgrade(doab);
 		await Promise.all(clients.map((client) => client.echo()));
 		await Promise.all(clients.map((client) => client.close()));
+	});
+});
+
+// Scrapes until @isOver() says so. A scrape may be refused, before any byte of its answer; then it is repeated.
+async function scrape(admin, isOver) {
+	const counts = { whole: 0, cut: [] };
+	while (!isOver()) {
+		const connection = await HttpConnection.open(admin);
+		let n = 0;
+		connection.socket.on('data', (data) => { n += data.length; });
+		try {
+			const { status, text } = await connection.request('GET', '/metrics');
+			assert.equal(status, 200);
+			assert.match(text, /\ndoab_draining /);
+			counts.whole++;
+		} catch (error) {
+			if (n) {
+				counts.cut.push(error.message);
+			}
+		}
+		connection.close();
+	}
+	return counts;
+}
+
+// Begins a request at the admin listener before an upgrade and completes it when the server that has it is retired.
+async function askAcrossUpgrade(doab, admin) {
+	const kept = await HttpConnection.open(admin);
+	await kept.request('GET', '/metrics');
+	const silent = await HttpConnection.open(admin);
+	const connection = await HttpConnection.open(admin);
+	const before = count(doab, 'retired');
+	connection.write('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n');
+	doab.child.kill('SIGUSR2');
+	await until(() => count(doab, 'retired') > before, 30000, 'a retired server');
+	connection.write('\r\n');
+	const answer = await connection.response().catch(() => null);
+	// Neither one that is between two requests nor one that says nothing stays open.
+	await within(Promise.all([kept.closed, silent.closed]), 15000, 'the end of idle connections');
+	connection.close();
+	return answer;
+}
+
+test('what the admin listener was asked before an upgrade is answered, and no answer is cut', TIMEOUT, async () => {
+	const admin = await freePort();
+	await withStage({ admin: `127.0.0.1:${admin}` }, async (stage, doab) => {
+		// The earlier servers live on.
+		const client = await Counted.open(stage, 'bosh');
+		let isOver = false;
+		const scrapes = Promise.all(Array.from({ length: 3 }, () => scrape(admin, () => isOver)));
+		scrapes.catch(() => {});
+		let answer = null;
+		// The listener waits for a second, which a test may miss.
+		for (let i = 0; i < 3 && !answer; i++) {
+			answer = await askAcrossUpgrade(doab, admin);
+		}
+		isOver = true;
+		for (const { whole, cut } of await scrapes) {
+			assert.deepEqual(cut, []);
+			assert.ok(whole > 0);
+		}
+		assert.equal(answer?.status, 200, 'the gateway goes on, although this server drains');
+		assert.equal(answer.headers.connection.toLowerCase(), 'close');
+		await client.echo();
+		await client.close();
 	});
 });
 

@@ -87,7 +87,11 @@ static void test_health(void **state)
 	metrics->cells[1].beat_ms = 0;
 	assert_false(status_is_healthy(&process, metrics, status.now, words));
 	assert_string_equal(words, "worker 1 does not run");
+	metrics->cells[1].beat_ms = status.now.ms;
 	process.is_draining = true;
+	process.successor = 0;
+	assert_true(status_is_healthy(&process, metrics, status.now, words));
+	process.successor = -1;
 	assert_false(status_is_healthy(&process, metrics, status.now, words));
 	assert_string_equal(words, "draining: no new sessions are opened");
 }
