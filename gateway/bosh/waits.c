@@ -146,7 +146,7 @@ static void on_linger(uv_timer_t *timer)
 
 void bosh_waits_init(struct bosh_endpoint *endpoint, void (*on_due)(struct due_item *item))
 {
-	due_queue_init(&endpoint->due, endpoint->env->loop, on_due);
+	due_queue_init(&endpoint->due, endpoint->env->loop, DUE_US, on_due);
 	TAILQ_INIT(&endpoint->lingering);
 	uv_timer_init(endpoint->env->loop, &endpoint->linger);
 }

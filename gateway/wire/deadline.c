@@ -55,7 +55,7 @@ static void look_at(struct wire *wire)
 	/* What stands in the socket is read first (common/due.h). */
 	wire->deadline = 0;
 	wire->is_late = true;
-	due_queue_add(&wire->hub->due, &wire->due);
+	due_queue_add(&wire->hub->overdue, &wire->overdue);
 }
 
 void wire_deadline_tick(struct wire_hub *hub)

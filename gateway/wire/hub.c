@@ -29,14 +29,22 @@ static void tell_written(struct wire *wire)
 static void on_turn(struct turn_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, turn);
-	bool has_room = wire->has_room, is_ready = wire->is_ready;
+	bool has_room = wire->has_room, is_ready = wire->is_ready, is_over = wire->is_over;
 
-	wire->has_room = wire->is_ready = false;
+	wire->has_room = wire->is_ready = wire->is_over = false;
 	if (has_room && wire_flush(wire)) {
 		tell_written(wire);
 	}
+	is_over = is_over && wire->is_late;
 	if (is_ready && wire->user) {
+		if (is_over) {
+			/* `ready` may set a new deadline. */
+			due_queue_add(&wire->hub->overdue, &wire->overdue);
+		}
 		wire->callbacks->ready(wire->user);
+	} else if (is_over && wire->user) {
+		wire->is_late = false;
+		wire->callbacks->late(wire->user);
 	}
 }
 
@@ -52,35 +60,36 @@ static void take_turn(struct wire *wire)
 	}
 }
 
-static void on_due(struct due_item *item)
+/* As an event: all that is done for a client is charged to it. */
+static void take_turn_later(struct wire *wire)
 {
-	struct wire *wire = CONTAINER_OF(item, struct wire, due);
-	bool wakes = wire->wakes;
-	bool is_late = wire->is_late && !wakes && !turn_waits(&wire->turn);
-
-	if (wakes && wire->hub->options.turn) {
+	if (wire->hub->options.turn) {
 		/* It is not to be charged with what came before: the loop may have slept. */
 		turn_begin(wire->hub->options.turn);
 	}
-	/* Before what may wake it again: bytes that cannot be sent. */
-	wire->wakes = false;
-	bool is_written = wire_flush(wire);
+	take_turn(wire);
+}
 
-	if (wire->is_late && !is_late) {
-		/* `ready` may set a new deadline, and it may give the wire away. */
-		due_queue_add(&wire->hub->due, &wire->due);
-	}
-	if (is_written) {
-		tell_written(wire);
-	}
-	if (wakes && wire->user) {
-		wire->is_ready = true;
-		take_turn(wire);
-		return;
-	}
-	if (is_late && wire->user && wire->is_late) {
-		wire->is_late = false;
-		wire->callbacks->late(wire->user);
+static void on_due(struct due_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, due);
+
+	wire->is_ready = wire->is_ready || wire->wakes;
+	wire->has_room = true;
+	wire->wakes = false;
+	take_turn_later(wire);
+}
+
+static void on_overdue(struct due_item *item)
+{
+	struct wire *wire = CONTAINER_OF(item, struct wire, overdue);
+
+	if (wire->is_ready || wire->wakes) {
+		/* After `ready`, which may set a new deadline. */
+		due_queue_add(&wire->hub->overdue, &wire->overdue);
+	} else if (wire->is_late) {
+		wire->is_over = true;
+		take_turn_later(wire);
 	}
 }
 
@@ -209,6 +218,7 @@ void wire_leave(struct wire *wire)
 	wire->deadline = wire_deadline_left(wire);
 	wire_deadline_forget(wire);
 	due_queue_remove(&wire->hub->due, &wire->due);
+	due_queue_remove(&wire->hub->overdue, &wire->overdue);
 	wire_skip_turn(wire);
 	LIST_REMOVE(wire, in_hub);
 	wire->hub = NULL;
@@ -264,7 +274,8 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 	}
 	uv_timer_init(options->loop, &hub->timer);
 	uv_check_init(options->loop, &hub->reap);
-	due_queue_init(&hub->due, options->loop, on_due);
+	due_queue_init(&hub->due, options->loop, 0, on_due);
+	due_queue_init(&hub->overdue, options->loop, DUE_US, on_overdue);
 	unsigned second = options->second_ms ? options->second_ms : SECOND_MS;
 
 	uv_timer_start(&hub->timer, on_tick, second, second);
@@ -289,6 +300,7 @@ void wire_hub_close(struct wire_hub *hub)
 		wire_close(wire);
 	}
 	due_queue_close(&hub->due);
+	due_queue_close(&hub->overdue);
 	uv_close((uv_handle_t *)&hub->poll, NULL);
 	uv_close((uv_handle_t *)&hub->timer, NULL);
 	uv_close((uv_handle_t *)&hub->reap, NULL);

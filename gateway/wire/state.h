@@ -55,7 +55,8 @@ struct wire {
 	void *user;
 	LIST_ENTRY(wire) in_hub; /* or in the hub's list of dead wires */
 	LIST_ENTRY(wire) in_slot;
-	struct due_item due;
+	struct due_item due;     /* `wakes`, or bytes are to be sent */
+	struct due_item overdue; /* the deadline has passed */
 	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
 	struct turn_item turn;
 	struct buffer out;
@@ -75,6 +76,7 @@ struct wire {
 	bool is_ready : 1;    /* `ready` is to be called when it has its turn */
 	bool has_room : 1;    /* the kernel takes more: what waits is sent when it has its turn */
 	bool is_late : 1;     /* `late` is due, unless a new deadline is set */
+	bool is_over : 1;     /* `late` is to be called when it has its turn */
 	bool wants_write : 1; /* the epoll reports when the kernel takes more */
 	bool ended : 1;       /* FIN is sent */
 	bool broken : 1;      /* nothing can be sent any more */
@@ -96,7 +98,7 @@ struct wire_hub {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	uv_check_t reap;
-	struct due_queue due;
+	struct due_queue due, overdue;
 	struct wire_pumps pumps, dead_pumps;
 	struct wire *fetcher; /* the wire of `fetched`; NULL: none */
 	struct sv fetched;    /* what it has fetched and not taken, in `bytes` */
@@ -149,13 +151,13 @@ static inline void wire_skip_turn(struct wire *wire)
 	if (wire->hub->options.turn) {
 		turn_remove(wire->hub->options.turn, &wire->turn);
 	}
-	wire->is_ready = wire->has_room = false;
+	wire->is_ready = wire->has_room = wire->is_over = false;
 }
 
 /* Sends what waits. Returns whether anything was sent. */
 bool wire_flush(struct wire *wire);
 
-/* A second has passed: wires whose deadline has come are added to the due queue. */
+/* A second has passed: wires whose deadline has come are added to the queue of overdue ones. */
 void wire_deadline_tick(struct wire_hub *hub);
 
 void wire_deadline_forget(struct wire *wire);

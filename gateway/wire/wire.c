@@ -60,6 +60,7 @@ void wire_bury(struct wire *wire)
 	wire_deadline_forget(wire);
 	wire_forget_ahead(wire);
 	due_queue_remove(&hub->due, &wire->due);
+	due_queue_remove(&hub->overdue, &wire->overdue);
 	wire_skip_turn(wire);
 	LIST_REMOVE(wire, in_hub);
 	LIST_INSERT_HEAD(&hub->dead, wire, in_hub);

@@ -27,6 +27,7 @@ struct client {
 	struct due_item item;
 	char name;
 	struct client *to_add, *to_remove; /* when it is carried out */
+	unsigned takes_us;
 };
 
 static struct {
@@ -52,8 +53,11 @@ static void note(char what)
 static void on_due(struct due_item *item)
 {
 	struct client *client = CONTAINER_OF(item, struct client, item);
+	uint64_t end_ns = uv_hrtime() + (uint64_t)client->takes_us * 1000;
 
 	note(client->name);
+	while (uv_hrtime() < end_ns) {
+	}
 	if (client->to_add) {
 		due_queue_add(&one.queue, &client->to_add->item);
 	}
@@ -98,7 +102,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&one, 0, sizeof(one));
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	due_queue_init(&one.queue, &one.loop, on_due);
+	due_queue_init(&one.queue, &one.loop, 0, on_due);
 	for (size_t i = 0; i < N_ITEMS; i++) {
 		one.clients[i].name = (char)('a' + i);
 	}
@@ -223,7 +227,32 @@ static void test_closed(void **state)
 	due_queue_close(&one.queue);
 	uv_run(&one.loop, UV_RUN_NOWAIT);
 	assert_string_equal(one.log, "");
-	due_queue_init(&one.queue, &one.loop, on_due);
+	due_queue_init(&one.queue, &one.loop, 0, on_due);
+}
+
+/* Items hold up the loop for the share and the last of them; the others keep their place. Without a
+ * share, or with one that is not used up, all are carried out. */
+static void test_share(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_ITEMS; i++) {
+		one.clients[i].takes_us = DUE_US + 1;
+		due_queue_add(&one.queue, &one.clients[i].item);
+	}
+	one.clients[0].to_add = &one.clients[0];
+	one.queue.share_ns = (uint64_t)DUE_US * 1000;
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_string_equal(one.log, "a");
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_string_equal(one.log, "ab");
+	one.queue.share_ns = (uint64_t)FAR_MS * 1000 * 1000;
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_string_equal(one.log, "abca");
+	one.clients[0].to_add = NULL;
+	due_queue_add(&one.queue, &one.clients[1].item);
+	one.queue.share_ns = 0;
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_string_equal(one.log, "abcaab");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -238,6 +267,7 @@ int main(void)
 		TEST(test_added_meanwhile_waits),
 		TEST(test_removed_is_not_carried_out),
 		TEST(test_closed),
+		TEST(test_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

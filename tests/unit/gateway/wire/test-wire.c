@@ -32,6 +32,7 @@ struct client {
 	struct wire **to_close; /* in `ready` */
 	bool reads;
 	size_t n_read;
+	unsigned late_us; /* `late` takes so long */
 };
 
 static struct {
@@ -42,12 +43,22 @@ static struct {
 	struct client clients[2];
 	int theirs[2];
 	unsigned n_closed;
-	int send_error; /* of all sockets; 0: none */
+	int send_error;   /* of all sockets; 0: none */
+	unsigned send_us; /* each system call takes so long */
 } one;
+
+static void take_time(unsigned us)
+{
+	uint64_t end_ns = uv_hrtime() + (uint64_t)us * 1000;
+
+	while (uv_hrtime() < end_ns) {
+	}
+}
 
 /* Takes the place of the C library's. */
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+	take_time(one.send_us);
 	if (one.send_error) {
 		errno = one.send_error;
 		return -1;
@@ -85,7 +96,10 @@ static void on_written(void *user)
 
 static void on_late(void *user)
 {
-	((struct client *)user)->n_late++;
+	struct client *client = user;
+
+	client->n_late++;
+	take_time(client->late_us);
 }
 
 static const struct wire_callbacks callbacks = {on_ready, on_written, on_late};
@@ -770,6 +784,85 @@ static void test_woken_is_light(void **state)
 	assert_in_range(us, 0, PAUSE_MS * 1000 / 2 - 1);
 }
 
+/* What is sent at the end of the iteration is charged to the wire, and those that have had their
+ * share wait for each other. */
+static void test_later_is_charged(void **state)
+{
+	struct client *clients = one.clients;
+	char ab[] = "ab";
+	struct iovec part = {ab, 2};
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	one.send_us = TURN_ALONE_US + 1;
+	for (unsigned i = 0; i < 2; i++) {
+		join(i, true);
+		assert_int_equal(wire_send_later(clients[i].wire, &part, 1), 0);
+	}
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(clients[i].n_written, 1);
+		assert_true(clients[i].wire->turn.spent.us >= one.send_us / 2);
+		turn_begin(&one.turn);
+		clients[i].wire->turn.spent = (struct turn_spent){
+			UINT32_MAX, (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000)};
+		assert_int_equal(wire_send_later(clients[i].wire, &part, 1), 0);
+	}
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(clients[0].n_written + clients[1].n_written, 3);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(clients[0].n_written + clients[1].n_written, 4);
+}
+
+/* Deadlines that pass in the same second are charged to the wires, and share the iterations of the
+ * loop. */
+static void test_late_is_charged(void **state)
+{
+	struct client *clients = one.clients;
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	for (unsigned i = 0; i < 2; i++) {
+		join(i, true);
+		clients[i].late_us = DUE_US + 1;
+		wire_set_deadline(clients[i].wire, 1);
+	}
+	for (int i = 0; i < TURNS_MAX && clients[0].n_late + clients[1].n_late == 0; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(clients[0].n_late + clients[1].n_late, 1);
+	uv_run(&one.loop, UV_RUN_ONCE);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(clients[i].n_late, 1);
+		assert_true(clients[i].wire->turn.spent.us >= DUE_US / 2);
+	}
+}
+
+/* A deadline that has passed while the wire waits for its turn, with bytes: they are told first,
+ * and the deadline unless they bring a new one. */
+static void test_late_waits_for_ready(void **state)
+{
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	client->wire->is_late = true;
+	due_queue_add(&one.hub->overdue, &client->wire->overdue);
+	client->wire->is_over = true;
+	wire_wake(client->wire);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(client->n_ready, 1);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(client->n_late, 1);
+	client->wire->is_late = client->wire->is_over = true;
+	wire_set_deadline(client->wire, 300);
+	wire_wake(client->wire);
+	turn();
+	assert_int_equal(client->n_ready, 2);
+	assert_int_equal(client->n_late, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -795,6 +888,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_later_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_waits_for_ready, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
