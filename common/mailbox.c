@@ -4,26 +4,52 @@
 #include <assert.h>
 #include <errno.h>
 
+enum {
+	NS_PER_US = 1000,
+};
+
+static void take(struct mailbox *mailbox)
+{
+	uv_mutex_lock(&mailbox->mutex);
+	STAILQ_CONCAT(&mailbox->taken, &mailbox->messages);
+	uv_mutex_unlock(&mailbox->mutex);
+}
+
+/* Handles what was taken, for MAILBOX_US. Returns how many messages that were. */
+static size_t handle_some(struct mailbox *mailbox)
+{
+	uint64_t end_ns = uv_hrtime() + (uint64_t)MAILBOX_US * NS_PER_US;
+	struct message *message;
+	size_t n = 0;
+
+	while ((message = STAILQ_FIRST(&mailbox->taken)) && (n == 0 || uv_hrtime() < end_ns)) {
+		STAILQ_REMOVE_HEAD(&mailbox->taken, in_mailbox);
+		message->handle(message, mailbox->reader);
+		n++;
+	}
+	return n;
+}
+
 static void on_wake(uv_async_t *wake)
 {
 	struct mailbox *mailbox = CONTAINER_OF(wake, struct mailbox, wake);
-	STAILQ_HEAD(, message) messages = STAILQ_HEAD_INITIALIZER(messages);
-	struct message *message;
+
+	take(mailbox);
+	size_t n_handled = handle_some(mailbox);
 
 	uv_mutex_lock(&mailbox->mutex);
-	STAILQ_CONCAT(&messages, &mailbox->messages);
-	mailbox->n_messages = 0;
-	uv_mutex_unlock(&mailbox->mutex);
-	while ((message = STAILQ_FIRST(&messages))) {
-		STAILQ_REMOVE_HEAD(&messages, in_mailbox);
-		message->handle(message, mailbox->reader);
+	mailbox->n_messages -= n_handled;
+	if (!STAILQ_EMPTY(&mailbox->taken) && !mailbox->closed) {
+		uv_async_send(&mailbox->wake);
 	}
+	uv_mutex_unlock(&mailbox->mutex);
 }
 
 int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, void *reader)
 {
 	*mailbox = (struct mailbox){.reader = reader};
 	STAILQ_INIT(&mailbox->messages);
+	STAILQ_INIT(&mailbox->taken);
 	int r = uv_mutex_init(&mailbox->mutex);
 
 	if (r < 0) {
@@ -44,8 +70,9 @@ void mailbox_close(struct mailbox *mailbox)
 	assert(!mailbox->closed);
 	mailbox->closed = true;
 	uv_mutex_unlock(&mailbox->mutex);
-	while ((message = STAILQ_FIRST(&mailbox->messages))) {
-		STAILQ_REMOVE_HEAD(&mailbox->messages, in_mailbox);
+	STAILQ_CONCAT(&mailbox->taken, &mailbox->messages);
+	while ((message = STAILQ_FIRST(&mailbox->taken))) {
+		STAILQ_REMOVE_HEAD(&mailbox->taken, in_mailbox);
 		message->drop(message);
 	}
 	uv_close((uv_handle_t *)&mailbox->wake, NULL);
@@ -53,7 +80,7 @@ void mailbox_close(struct mailbox *mailbox)
 
 void mailbox_deinit(struct mailbox *mailbox)
 {
-	assert(STAILQ_EMPTY(&mailbox->messages));
+	assert(STAILQ_EMPTY(&mailbox->messages) && STAILQ_EMPTY(&mailbox->taken));
 	uv_mutex_destroy(&mailbox->mutex);
 }
 

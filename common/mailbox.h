@@ -16,6 +16,10 @@ enum {
 	/* Bounds the memory and the delay when a worker does not keep up. The sender then refuses
 	 * the request. */
 	MAILBOX_MESSAGES_MAX = 65536,
+	/* How long messages may hold up the rest of the reader's loop in one iteration, plus the
+	 * time of the last of them. Without it, clients that send to one worker by way of all
+	 * others would make its own clients wait for thousands of messages. */
+	MAILBOX_US = 2000,
 };
 
 struct message {
@@ -32,9 +36,10 @@ struct message {
 struct mailbox {
 	uv_mutex_t mutex;
 	uv_async_t wake;
-	STAILQ_HEAD(, message) messages;
-	size_t n_messages;
+	STAILQ_HEAD(message_list, message) messages;
+	size_t n_messages; /* with those in `taken` */
 	bool closed;
+	struct message_list taken; /* out of `messages`, by the reader, who uses this alone */
 	void *reader;
 };
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages of one thread to the loop of the same: their order, bounds and end. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "common/mailbox.h"
+
+enum {
+	N_LETTERS = 3,
+};
+
+struct letter {
+	struct message message;
+	unsigned takes_us;
+	bool is_last; /* the mailbox is closed when it is handled */
+};
+
+static struct {
+	uv_loop_t loop;
+	struct mailbox mailbox;
+	struct letter letters[N_LETTERS];
+	unsigned n_handled, n_dropped;
+} one;
+
+static void on_letter(struct message *message, void *reader)
+{
+	struct letter *letter = CONTAINER_OF(message, struct letter, message);
+	uint64_t end_ns = uv_hrtime() + (uint64_t)letter->takes_us * 1000;
+
+	assert_ptr_equal(reader, &one);
+	assert_ptr_equal(letter, &one.letters[one.n_handled]);
+	one.n_handled++;
+	while (uv_hrtime() < end_ns) {
+	}
+	if (letter->is_last) {
+		mailbox_close(&one.mailbox);
+	}
+}
+
+static void drop_letter(struct message *message)
+{
+	assert_ptr_equal(message, &one.letters[one.n_handled + one.n_dropped].message);
+	one.n_dropped++;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	one.n_handled = one.n_dropped = 0;
+	for (size_t i = 0; i < N_LETTERS; i++) {
+		one.letters[i] =
+			(struct letter){.message = {.handle = on_letter, .drop = drop_letter}};
+	}
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(mailbox_init(&one.mailbox, &one.loop, &one), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (!one.mailbox.closed) {
+		mailbox_close(&one.mailbox);
+	}
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	mailbox_deinit(&one.mailbox);
+	return uv_loop_close(&one.loop);
+}
+
+static void post_all(void)
+{
+	for (size_t i = 0; i < N_LETTERS; i++) {
+		assert_int_equal(mailbox_post(&one.mailbox, &one.letters[i].message), 0);
+	}
+}
+
+/* What is handled holds up the loop for MAILBOX_US and the last message; the others keep their
+ * places, and nobody need post again. */
+static void test_share(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_LETTERS; i++) {
+		one.letters[i].takes_us = MAILBOX_US + 1;
+	}
+	post_all();
+	for (unsigned i = 1; i <= N_LETTERS; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+		assert_int_equal(one.n_handled, i);
+		assert_int_equal(one.mailbox.n_messages, N_LETTERS - i);
+	}
+	assert_int_equal(uv_run(&one.loop, UV_RUN_NOWAIT), 1);
+	assert_int_equal(one.n_handled, N_LETTERS);
+}
+
+/* Messages that wait for a later iteration count. */
+static void test_bound(void **state)
+{
+	static struct letter more = {.message = {.handle = on_letter, .drop = drop_letter}};
+	static struct message many[MAILBOX_MESSAGES_MAX];
+
+	(void)state;
+	one.letters[0].takes_us = MAILBOX_US + 1;
+	post_all();
+	uv_run(&one.loop, UV_RUN_ONCE);
+	assert_int_equal(one.n_handled, 1);
+	for (size_t i = 0; i < MAILBOX_MESSAGES_MAX - (N_LETTERS - 1); i++) {
+		many[i] = (struct message){.handle = on_letter, .drop = drop_letter};
+		assert_int_equal(mailbox_post(&one.mailbox, &many[i]), 0);
+	}
+	assert_int_equal(mailbox_post(&one.mailbox, &more.message), -ENOBUFS);
+	/* None of these is a letter. */
+	STAILQ_INIT(&one.mailbox.messages);
+	one.mailbox.n_messages = N_LETTERS - 1;
+	uv_run(&one.loop, UV_RUN_ONCE);
+	assert_int_equal(one.n_handled, N_LETTERS);
+}
+
+/* What waits is dropped, in its order, wherever it waits. */
+static void test_closed(void **state)
+{
+	(void)state;
+	one.letters[0].takes_us = MAILBOX_US + 1;
+	post_all();
+	uv_run(&one.loop, UV_RUN_ONCE);
+	assert_int_equal(one.n_handled, 1);
+	mailbox_close(&one.mailbox);
+	assert_int_equal(one.n_dropped, N_LETTERS - 1);
+	assert_int_equal(mailbox_post(&one.mailbox, &one.letters[0].message), -ESHUTDOWN);
+}
+
+static void test_closed_by_message(void **state)
+{
+	(void)state;
+	one.letters[0].is_last = true;
+	post_all();
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	assert_int_equal(one.n_handled, 1);
+	assert_int_equal(one.n_dropped, N_LETTERS - 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_share),
+		TEST(test_bound),
+		TEST(test_closed),
+		TEST(test_closed_by_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
