@@ -192,6 +192,13 @@ void turn_add(struct turn *turn, struct turn_item *item)
 	}
 }
 
+void turn_add_last(struct turn *turn, struct turn_item *item)
+{
+	if (!turn_waits(item)) {
+		wait(turn, item);
+	}
+}
+
 void turn_remove(struct turn *turn, struct turn_item *item)
 {
 	if (turn->current == item) {

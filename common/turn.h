@@ -94,6 +94,10 @@ void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run)(struct t
  * already. Called from an item that runs, also later. */
 void turn_add(struct turn *turn, struct turn_item *item);
 
+/* The same, but @item waits like a crowded one also if it is light: for what takes long for
+ * everybody, and what many may have to do at the same time, like TLS handshakes. */
+void turn_add_last(struct turn *turn, struct turn_item *item);
+
 /* Whether @item waits for its turn. */
 static inline bool turn_waits(const struct turn_item *item)
 {

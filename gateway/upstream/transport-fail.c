@@ -72,3 +72,28 @@ void transport_fail_connect(struct transport *transport, int error)
 	}
 	transport_fail(transport, &failure);
 }
+
+void transport_set_broken(struct transport *transport, const char *words)
+{
+	if (!transport->broken) {
+		transport->broken = words;
+	}
+	buffer_deinit(&transport->out);
+	transport->n_clear = 0;
+	transport->congested = false;
+}
+
+void transport_poll_failed(struct transport *transport)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	transport->events = 0;
+	if (transport->state == TRANSPORT_CONNECTING) {
+		return;
+	}
+	if (getsockopt(transport->channel.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
+		error = errno;
+	}
+	transport_set_broken(transport, channel_error(error ? error : EIO));
+}

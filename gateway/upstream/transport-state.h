@@ -70,7 +70,7 @@ void transport_tunnel_timeout(const struct transport *transport, struct failure 
 /* Frees the tunnel, if there is one. */
 void transport_end_tunnel(struct transport *transport);
 
-/* The transport's turn in TRANSPORT_OPEN. */
+/* The transport's turn, in all states in which the server's bytes cost something. */
 void transport_on_turn(struct turn_item *item);
 
 /* Reports the end of the connection, in transport-fail.c. With @words; because the server sent too
@@ -79,6 +79,10 @@ void transport_fail(struct transport *transport, const struct failure *failure);
 void transport_fail_lost(struct transport *transport, const char *words);
 void transport_fail_flooded(struct transport *transport);
 void transport_fail_connect(struct transport *transport, int error);
+
+/* libuv reports an error on the socket without its number, and stops the handle. Finds the number.
+ * What the peer sent before can still be read. */
+void transport_poll_failed(struct transport *transport);
 
 /* The timer's callback in every state. */
 void transport_on_timer(uv_timer_t *timer);

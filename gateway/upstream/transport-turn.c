@@ -6,6 +6,11 @@
 #include "common/watch.h"
 #include "gateway/upstream/transport-state.h"
 
+enum {
+	/* A time-out is put off by this while the transport waits for its turn. */
+	WAITING_MS = 1000,
+};
+
 static int open_events(const struct transport *transport)
 {
 	const struct channel *channel = &transport->channel;
@@ -82,16 +87,6 @@ void transport_plan_turn(struct transport *transport)
 		uv_timer_start(&transport->timer, transport_on_timer, transport->in_timer ? 1 : 0,
 			       0);
 	}
-}
-
-void transport_set_broken(struct transport *transport, const char *words)
-{
-	if (!transport->broken) {
-		transport->broken = words;
-	}
-	buffer_deinit(&transport->out);
-	transport->n_clear = 0;
-	transport->congested = false;
 }
 
 static void flush_out(struct transport *transport, size_t n)
@@ -360,61 +355,9 @@ void transport_turn_finishing(struct transport *transport)
 	}
 }
 
-/* libuv reports an error on the socket without its number, and stops the handle. What the peer sent
- * before can still be read. */
-static void poll_failed(struct transport *transport)
+static void take_turn(struct transport *transport, int events)
 {
-	int error = 0;
-	socklen_t size = sizeof(error);
-
-	transport->events = 0;
-	if (transport->state == TRANSPORT_CONNECTING) {
-		return;
-	}
-	if (getsockopt(transport->channel.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
-		error = errno;
-	}
-	transport_set_broken(transport, channel_error(error ? error : EIO));
-}
-
-void transport_on_turn(struct turn_item *item)
-{
-	struct transport *transport = CONTAINER_OF(item, struct transport, item);
-	int events = transport->events_due;
-
-	transport->events_due = 0;
-	if (transport->state == TRANSPORT_OPEN) {
-		transport->in_turn = true;
-		turn_open(transport, events);
-		transport->in_turn = false;
-		transport_update_poll(transport);
-	}
-}
-
-/* Returns false if nobody else is to be considered: the caller goes on at once. */
-static bool wait_for_turn(struct transport *transport, int events)
-{
-	if (transport->state != TRANSPORT_OPEN || !transport->turn) {
-		return false;
-	}
-	transport->events_due |= events;
-	turn_begin(transport->turn);
-	turn_add(transport->turn, &transport->item);
-	return true;
-}
-
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-	struct transport *transport = poll->data;
-
-	if (status == 0 && wait_for_turn(transport, events)) {
-		return;
-	}
 	transport->in_turn = true;
-	if (status < 0) {
-		poll_failed(transport);
-		events = UV_READABLE | UV_WRITABLE;
-	}
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
 		turn_connecting(transport);
@@ -439,6 +382,49 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	transport_update_poll(transport);
 }
 
+void transport_on_turn(struct turn_item *item)
+{
+	struct transport *transport = CONTAINER_OF(item, struct transport, item);
+	int events = transport->events_due;
+
+	transport->events_due = 0;
+	if (transport->state <= TRANSPORT_HANDSHAKE) {
+		take_turn(transport, events);
+	}
+}
+
+/* Returns false if nobody else is to be considered: the caller goes on at once. */
+static bool wait_for_turn(struct transport *transport, int events)
+{
+	if (transport->state > TRANSPORT_HANDSHAKE || !transport->turn) {
+		return false;
+	}
+	transport->events_due |= events;
+	turn_begin(transport->turn);
+	if (transport->state == TRANSPORT_OPEN) {
+		turn_add(transport->turn, &transport->item);
+	} else {
+		/* Of a handshake, one step can take a millisecond. A client may open as many
+		 * sessions at the same time as it is allowed to have. */
+		turn_add_last(transport->turn, &transport->item);
+	}
+	return true;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct transport *transport = poll->data;
+
+	if (status == 0 && wait_for_turn(transport, events)) {
+		return;
+	}
+	if (status < 0) {
+		transport_poll_failed(transport);
+		events = UV_READABLE | UV_WRITABLE;
+	}
+	take_turn(transport, events);
+}
+
 /* The kernel does not watch the socket, so no event will come. */
 static void on_unwatched(uv_timer_t *timer)
 {
@@ -458,8 +444,13 @@ void transport_on_timer(uv_timer_t *timer)
 	struct transport *transport = timer->data;
 	struct failure failure;
 
+	if (transport->state != TRANSPORT_OPEN && turn_waits(&transport->item)) {
+		/* What it waited for has come. */
+		start_timer(transport, WAITING_MS);
+		return;
+	}
 	transport->in_timer = true;
-	if (wait_for_turn(transport, UV_READABLE)) {
+	if (transport->state == TRANSPORT_OPEN && wait_for_turn(transport, UV_READABLE)) {
 		transport->in_timer = false;
 		return;
 	}

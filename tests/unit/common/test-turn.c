@@ -339,23 +339,38 @@ static void test_not_nested(void **state)
 	EXPECT(0, 1);
 }
 
+/* What is added last waits for the share like crowded items, although it is light. */
+static void test_last(void **state)
+{
+	(void)state;
+	one.users[0].takes_us = one.users[1].takes_us = TURN_ALONE_US + 1;
+	for (size_t i = 0; i < 2; i++) {
+		turn_add_last(&one.turn, &one.users[i].item);
+		turn_add_last(&one.turn, &one.users[i].item);
+	}
+	assert_int_equal(one.n_runs, 0);
+	add(2);
+	EXPECT(2);
+	iterate();
+	EXPECT(0);
+	add(1);
+	iterate();
+	EXPECT(1);
+	iterate();
+	expect(0, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_light),
-		TEST(test_time_makes_heavy),
-		TEST(test_limit),
-		TEST(test_halved),
-		TEST(test_crowd),
-		TEST(test_crowd_pays),
-		TEST(test_no_crowd),
-		TEST(test_shares),
-		TEST(test_alone),
-		TEST(test_whose),
-		TEST(test_removed),
-		TEST(test_not_nested),
-		TEST(test_crowd_is_bounded),
+		TEST(test_light),      TEST(test_time_makes_heavy),
+		TEST(test_limit),      TEST(test_halved),
+		TEST(test_crowd),      TEST(test_crowd_pays),
+		TEST(test_no_crowd),   TEST(test_shares),
+		TEST(test_alone),      TEST(test_whose),
+		TEST(test_removed),    TEST(test_last),
+		TEST(test_not_nested), TEST(test_crowd_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

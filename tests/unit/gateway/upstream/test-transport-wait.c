@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Transports that have to wait for each other: connections that are made at the same time. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/upstream/transport-state.h"
+
+enum {
+	N_TRANSPORTS = 3,
+	PATIENCE_MS = 20000,
+	TURNS_MAX = 100000,
+};
+
+static struct {
+	uv_loop_t loop;
+	struct turn turn;
+	char read_buffer[TRANSPORT_READ_SIZE];
+	struct transport *transports[N_TRANSPORTS];
+	int listener;
+	unsigned n_connected, n_failed;
+} one;
+
+static void on_connected(void *userdata)
+{
+	uint64_t end_ns = uv_hrtime() + (uint64_t)(TURN_ALONE_US + 1) * 1000;
+
+	(void)userdata;
+	one.n_connected++;
+	while (uv_hrtime() < end_ns) {
+	}
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	(void)failure;
+	one.n_failed++;
+}
+
+static const struct transport_callbacks callbacks = {
+	.connected = on_connected,
+	.failed = on_failed,
+};
+
+static int setup(void **state)
+{
+	struct address address = {
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof(address.v4);
+
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	turn_init(&one.turn, &one.loop);
+	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(one.listener, &address.any, size), 0);
+	assert_int_equal(listen(one.listener, N_TRANSPORTS), 0);
+	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	const struct transport_way way = {
+		.address = &address, .timeout_ms = PATIENCE_MS, .turn = &one.turn};
+
+	for (size_t i = 0; i < N_TRANSPORTS; i++) {
+		assert_int_equal(transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL,
+					       &one.transports[i]),
+				 0);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_TRANSPORTS; i++) {
+		transport_free(one.transports[i]);
+	}
+	turn_close(&one.turn);
+	close(one.listener);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	return uv_loop_close(&one.loop);
+}
+
+/* One that takes long is one an iteration. */
+static void test_one_after_the_other(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (int i = 0; i < TURNS_MAX && n < N_TRANSPORTS; i++) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+		assert_in_range(one.n_connected, n, n + 1);
+		n = one.n_connected;
+	}
+	assert_int_equal(n, N_TRANSPORTS);
+	assert_int_equal(one.n_failed, 0);
+}
+
+/* No time-out while it is the thread that is late, not the server. */
+static void test_no_timeout_meanwhile(void **state)
+{
+	struct transport *transport = one.transports[0];
+
+	(void)state;
+	turn_add_last(&one.turn, &transport->item);
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one.n_failed, 0);
+	assert_true(uv_timer_get_due_in(&transport->timer) > 0);
+	turn_remove(&one.turn, &transport->item);
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one.n_failed, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_after_the_other),
+		TEST(test_no_timeout_meanwhile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
