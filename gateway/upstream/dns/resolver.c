@@ -13,6 +13,12 @@
 
 enum {
 	WAITS_MAX = 2, /* the two services */
+	/* How long queries that are finished may hold up the rest of the loop in one iteration,
+	 * plus the time of the last of them: each may begin to connect. Without it, clients that
+	 * open as many sessions as they may, to a domain whose DNS is slow, would make everybody
+	 * else wait when its reply comes. */
+	DELIVER_US = 2000,
+	NS_PER_US = 1000,
 };
 
 TAILQ_HEAD(query_queue, resolver_query);
@@ -182,7 +188,8 @@ static void query_deliver(const struct resolver_query *query)
 
 static void on_timer(uv_timer_t *timer);
 
-static void resolver_arm(struct resolver *resolver)
+/* @finished_ms: when queries that are finished are delivered. */
+static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
 {
 	struct resolver_query *in_grace = TAILQ_FIRST(&resolver->in_grace);
 
@@ -190,7 +197,7 @@ static void resolver_arm(struct resolver *resolver)
 		return;
 	}
 	if (!TAILQ_EMPTY(&resolver->finished)) {
-		uv_timer_start(&resolver->timer, on_timer, 0, 0);
+		uv_timer_start(&resolver->timer, on_timer, finished_ms, 0);
 	} else if (in_grace) {
 		int64_t ms = mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups));
 
@@ -203,18 +210,22 @@ static void resolver_arm(struct resolver *resolver)
 /* Callbacks may ask, cancel queries, and free the resolver, which empties the queues. */
 static void resolver_deliver(struct resolver *resolver)
 {
+	uint64_t end_ns = uv_hrtime() + (uint64_t)DELIVER_US * NS_PER_US;
+	bool is_over = false;
 	struct resolver_query *query;
 
 	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
 	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
 		query_move(query, &resolver->finished);
 	}
-	while ((query = TAILQ_FIRST(&resolver->finished))) {
+	while (!is_over && (query = TAILQ_FIRST(&resolver->finished))) {
 		query_detach(query);
 		query_deliver(query);
 		query_free(query);
+		is_over = uv_hrtime() >= end_ns;
 	}
-	resolver_arm(resolver);
+	/* The timer itself may have called this: libuv would run one of 0 in the same pass. */
+	resolver_arm(resolver, 1);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -298,7 +309,7 @@ static int query_begun(struct resolver_query *query, int r, struct resolver_quer
 	} else {
 		*ret_query = query;
 	}
-	resolver_arm(resolver);
+	resolver_arm(resolver, 0);
 	return r;
 }
 

@@ -285,6 +285,37 @@ static void test_asking_in_callback(void **state)
 	assert_int_equal(dns.n_questions, 4);
 }
 
+static void on_srv_slowly(void *userdata, enum resolver_result result, struct srv_target *targets,
+			  size_t n_targets)
+{
+	on_srv(userdata, result, targets, n_targets);
+	uv_sleep(3);
+}
+
+/* A reply that many queries wait for holds up the loop for no longer than a few milliseconds: the
+ * others are delivered in later iterations. */
+static void test_shared_in_portions(void **state)
+{
+	enum { N = 4 };
+	unsigned n_results = 0;
+
+	(void)state;
+	dns.script = script_services;
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_slowly,
+						  &askers[i], &askers[i].query),
+				 0);
+	}
+	for (unsigned n = 0; n < N; n = n_results) {
+		uv_run(&dns.loop, UV_RUN_NOWAIT);
+		n_results = 0;
+		for (size_t i = 0; i < N; i++) {
+			n_results += askers[i].n_results;
+		}
+		assert_in_range(n_results, n, n + 1);
+	}
+}
+
 static void on_srv_free(void *userdata, enum resolver_result result, struct srv_target *targets,
 			size_t n_targets)
 {
@@ -395,6 +426,7 @@ int main(void)
 		TEST(test_bound),
 		TEST(test_bound_between_services),
 		TEST(test_asking_in_callback),
+		TEST(test_shared_in_portions),
 		TEST(test_freeing_in_callback),
 		TEST(test_freeing),
 		TEST(test_bad_servers),
