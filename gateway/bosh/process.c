@@ -238,10 +238,14 @@ static void terminate(struct bosh_turn *turn, struct bosh_body *body)
 	bosh_turn_finish(turn, &answer, stream);
 }
 
-/* "Inactivity": all requests are answered at once, this one without payloads. */
+/* "Inactivity": all requests are answered at once, this one without payloads, also when the last
+ * stream has failed. A client that goes to another page does not read the answer: it is told when
+ * it comes back. */
 static void pause(struct bosh_turn *turn, struct bosh_body *body)
 {
-	bosh_payloads_push(turn, body);
+	if (!bosh_stream_last_failed(turn->session)) {
+		bosh_payloads_push(turn, body);
+	}
 	bosh_turn_answer_all_empty(turn);
 	/* A pause of no seconds would be an end. */
 	turn->session->pause_s = body->pause.value ? (unsigned)body->pause.value : 1;
@@ -391,7 +395,7 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 
 	take_session(turn, arrival, slot);
-	if (bosh_stream_last_failed(session)) {
+	if (bosh_stream_last_failed(session) && wish != WISH_PAUSE) {
 		bosh_turn_release(turn);
 		return;
 	}

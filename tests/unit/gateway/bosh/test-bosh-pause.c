@@ -152,6 +152,24 @@ static void test_pause_repeated(void **state)
 	EXPECT("close\n" END(INACTIVITY));
 }
 
+/* The client is told how its stream ended, and what came before, when it comes back: the answer to
+ * a pause has no payloads. What it sends with the pause has no server any more. */
+static void test_pause_after_failure(void **state)
+{
+	(void)state;
+	begin_pausing();
+	server("<iq/>");
+	fail_link(FAILURE_CONNECTION_LOST, NULL);
+	request_with(101, " pause='100'", "<a/>");
+	EXPECT("2: " EMPTY "\n");
+	at_ms(90000);
+	EXPECT("");
+	request(102);
+	EXPECT("3: <body " HTTPBIND " type='terminate' condition='remote-connection-failed'><iq/>"
+	       "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>the connection to the server "
+	       "broke</text></body>\nend\n");
+}
+
 /* With lingering, one request suffices for a round trip. */
 
 static void begin_lingering(void)
@@ -244,6 +262,7 @@ int main(void)
 		TEST(test_pause_and_kept),
 		TEST(test_pause_above),
 		TEST(test_pause_repeated),
+		TEST(test_pause_after_failure),
 		TEST(test_linger),
 		TEST(test_linger_not_for_empty),
 		TEST(test_linger_and_next),
