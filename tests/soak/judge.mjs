@@ -12,9 +12,8 @@ const ANSWERS_UNREAD_MAX = 18;
 // What a client is told when its server goes down.
 const SERVER_CONDITIONS = ['remote-connection-failed', 'remote-stream-error', 'system-shutdown'];
 const NUMBERS_TOLD = 5;
-// The gateway's `pending_bytes`, and what a stanza takes there beside itself: its namespace.
+// The gateway's `pending_bytes`.
 export const PENDING_BYTES = 65536;
-const STANZA_EXTRA_BYTES = 100;
 
 const some = (list) => `${list.slice(0, NUMBERS_TOLD).join(', ')}${list.length > NUMBERS_TOLD ? ', ...' : ''}`;
 
@@ -45,19 +44,12 @@ function judgeUp({ client, peer, ending }, report) {
 	report.add('up', { sent: nSent, arrived: nSent - lost.length, returned: 0, doubt: lost.length - wrong.length });
 }
 
-// Over BOSH what nobody reads is returned, but for answers that were written to connections which were dead already: those are
-// the first after the client had gone.
-function mayBeUnread(client, missing, returned) {
-	const first = [...returned].sort((a, b) => a - b)[0] ?? Infinity;
-	return client.traits.transport === 'bosh' ? (n) => missing.indexOf(n) < ANSWERS_UNREAD_MAX && n < first : () => false;
-}
-
-// While a client takes nothing, the gateway reads no more than it may keep, and reads on when half of that is gone. What it has
-// not read when the client vanishes it cannot return.
-function mayBeUntaken({ returned, sizes }) {
-	const last = Math.max(...returned);
-	const nBytes = [...returned].reduce((sum, n) => sum + sizes[n] + STANZA_EXTRA_BYTES, 0);
-	return nBytes > PENDING_BYTES / 2 ? (n) => n > last : () => false;
+// What a client that is gone has not got is returned, up to the end of the stream. The exceptions come before the first that is
+// returned: over BOSH, answers that were written to connections which were dead already; over WebSocket, what the kernel had.
+function mustBeReturned(client, missing, returned) {
+	const first = Math.min(...returned);
+	const nExcused = client.traits.transport === 'bosh' ? ANSWERS_UNREAD_MAX : Infinity;
+	return (n) => n > first || missing.indexOf(n) >= nExcused;
 }
 
 function judgeDown({ client, peer, ending }, report) {
@@ -66,16 +58,16 @@ function judgeDown({ client, peer, ending }, report) {
 	const isLost = new Set(lost);
 	const twice = [...returned].filter((n) => !isLost.has(n));
 	const missing = lost.filter((n) => !returned.has(n));
-	const isUnread = mayBeUnread(client, missing, returned);
-	const isUntaken = mayBeUntaken(peer);
+	const isOwed = mustBeReturned(client, missing, returned);
 	const heardUntil = client.isAsleep ? client.asleepAt : client.vanishedAt;
+	const isHeard = (at) => client.traits.transport === 'websocket' && at < heardUntil - DOUBT_MS;
 	const mustHave = (n) => {
 		const at = peer.sentAt[n];
 		if (brokeAt !== undefined && client.vanishedAt === undefined) {
 			return at < brokeAt - DOUBT_MS;
 		}
 		if (client.vanishedAt !== undefined) {
-			return at < heardUntil - DOUBT_MS && !isUnread(n) && !isUntaken(n) && brokeAt === undefined;
+			return brokeAt === undefined && at < endedAt - DOUBT_MS && (isOwed(n) || isHeard(at));
 		}
 		return ending === 'close' || at < endedAt - DOUBT_MS;
 	};

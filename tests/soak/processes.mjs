@@ -33,15 +33,19 @@ export function descriptorKinds(pid) {
 	return kinds;
 }
 
-function get(port, path) {
+function getOnce(port, path) {
 	return new Promise((resolve, reject) => {
 		const request = http.get({ host: '127.0.0.1', port, path, agent: false, timeout: 20000 }, (response) => {
 			let text = '';
 			response.setEncoding('utf8').on('data', (data) => (text += data)).once('end', () => resolve({ status: response.statusCode, text }));
+			response.once('error', (error) => reject(Object.assign(error, { isCut: true })));
 		});
 		request.once('error', reject).once('timeout', () => request.destroy(new Error('no answer')));
 	});
 }
+
+// The process that an upgrade replaces may refuse a request, but begins no answer that it does not finish.
+const get = (port, path) => getOnce(port, path).catch((error) => (error.isCut ? Promise.reject(error) : getOnce(port, path)));
 
 // The numbers of /metrics by name and labels, and whether /healthz says yes.
 export async function readAdmin(port) {

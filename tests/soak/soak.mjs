@@ -34,8 +34,6 @@ const SETTLE_MS = 1500;
 const OUTAGE_SHADOW_MS = 150000;
 // No session of an earlier process is cut short: the longest life, and the time to find out that the client is gone.
 const DRAIN_LEAST_S = 300;
-// The earlier process may close a connection to the admin port that it has not served yet.
-const UPGRADE_SHADOW_MS = 6000;
 const NOTES_MAX = 8;
 const LAST_GONE = 0.6; // of the time, or
 const LAST_GONE_S = 120; // before its end
@@ -180,17 +178,13 @@ class Soak {
 		this.logbook.read();
 	}
 
-	get hasJustUpgraded() {
-		return this.events.some(({ kind, t, ms = Infinity }) => kind === 'upgrade' && this.now - t < (ms + UPGRADE_SHADOW_MS) / 1000);
-	}
-
 	async watch() {
 		const everyMs = Math.max(SAMPLE_LEAST_MS, this.seconds * 1000 / SAMPLES);
 		this.delay = monitorEventLoopDelay();
 		this.delay.enable();
 		while (!this.isWatched) {
 			const [, error] = await Promise.all([sleep(everyMs), this.sample().then(() => {}, (reason) => reason)]);
-			if (error && !this.hasJustUpgraded) {
+			if (error) {
 				this.adminErrors.push({ at: Date.now(), text: `at ${this.now.toFixed(1)} s: the admin port: ${error.message}` });
 			}
 		}
