@@ -37,6 +37,7 @@ struct wire_tls {
 	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
 	bool is_at_end : 1;   /* the socket has ended */
 	bool wants_write : 1; /* reading goes on when the socket takes more */
+	uint16_t n_committed; /* bytes of a record that is encrypted and not sent whole */
 };
 
 /* Between @outer, which speaks TLS, and @inner, one end of a pair of sockets. */
@@ -59,7 +60,8 @@ struct wire {
 	struct due_item overdue; /* the deadline has passed */
 	struct buffer ahead; /* what was fetched and not taken, without what the hub still has */
 	struct turn_item turn;
-	struct buffer out;
+	struct buffer out; /* the queue */
+	size_t n_out_sent; /* bytes at its beginning that were sent and are kept */
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
 	struct wire_tls *tls; /* NULL: clear text */

@@ -275,8 +275,10 @@ size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_
 			enum wire_result result = result_of(wire, r);
 
 			*ret_is_broken = result != WIRE_AGAIN;
+			wire->tls->n_committed = (uint16_t)record.n;
 			break;
 		}
+		wire->tls->n_committed = 0;
 		n_sent += n;
 	}
 	return n_sent;

@@ -67,6 +67,7 @@ void wire_bury(struct wire *wire)
 	wire->fd = -1;
 	wire->user = NULL;
 	buffer_deinit(&wire->out);
+	wire->n_out_sent = 0;
 	wire->tail = blob_unref(wire->tail);
 	wire->tls = wire_tls_free(wire->tls);
 }
@@ -107,15 +108,46 @@ static struct sv tail_of(const struct wire *wire)
 	return wire->tail ? sv_skip(blob_sv(wire->tail), wire->n_tail_sent) : SV_EMPTY;
 }
 
+/* What waits, without the tail. */
+static struct sv unsent_of(const struct wire *wire)
+{
+	return sv_skip(buffer_sv(&wire->out), wire->n_out_sent);
+}
+
 size_t wire_waiting(const struct wire *wire)
 {
-	return wire->out.n + tail_of(wire).n;
+	return unsent_of(wire).n + tail_of(wire).n;
+}
+
+struct sv wire_queue(const struct wire *wire)
+{
+	return buffer_sv(&wire->out);
+}
+
+size_t wire_committed(const struct wire *wire)
+{
+	return wire->n_out_sent + (wire->tls ? wire->tls->n_committed : 0);
+}
+
+void wire_withdraw(struct wire *wire, size_t n)
+{
+	assert(n >= wire_committed(wire));
+	buffer_truncate(&wire->out, n);
+	wire_want_write(wire, wire->wants_write && wire_waiting(wire));
+}
+
+static bool keeps_queue(const struct wire *wire)
+{
+	return wire->user && wire->callbacks->spent;
 }
 
 /* The connection is broken for sending. What has arrived can still be read. */
 static void give_up(struct wire *wire)
 {
-	buffer_deinit(&wire->out);
+	if (!keeps_queue(wire)) {
+		buffer_deinit(&wire->out);
+		wire->n_out_sent = 0;
+	}
 	wire->tail = blob_unref(wire->tail);
 	wire->hung_up = true;
 	wire->broken = true;
@@ -154,9 +186,18 @@ static struct iovec part_of(struct sv view)
 
 static void drop_sent(struct wire *wire, size_t n_sent)
 {
-	size_t n_out = n_sent < wire->out.n ? n_sent : wire->out.n;
+	size_t n_unsent = unsent_of(wire).n;
+	size_t n_out = n_sent < n_unsent ? n_sent : n_unsent;
 
-	buffer_consume(&wire->out, n_out);
+	wire->n_out_sent += n_out;
+	size_t n_spent = keeps_queue(wire)
+			       ? wire->callbacks->spent(wire->user, buffer_sv(&wire->out),
+							wire->n_out_sent)
+			       : wire->n_out_sent;
+
+	assert(n_spent == wire->n_out_sent || n_unsent > n_out);
+	buffer_consume(&wire->out, n_spent);
+	wire->n_out_sent -= n_spent;
 	wire->n_tail_sent += n_sent - n_out;
 	if (wire->tail && tail_of(wire).n == 0) {
 		wire->tail = blob_unref(wire->tail);
@@ -165,9 +206,9 @@ static void drop_sent(struct wire *wire, size_t n_sent)
 
 bool wire_flush(struct wire *wire)
 {
-	const struct iovec parts[] = {part_of(buffer_sv(&wire->out)), part_of(tail_of(wire))};
+	const struct iovec parts[] = {part_of(unsent_of(wire)), part_of(tail_of(wire))};
 
-	if (wire_waiting(wire) == 0) {
+	if (wire->broken || wire_waiting(wire) == 0) {
 		return false;
 	}
 	size_t n = transmit(wire, parts, ARRAY_LENGTH(parts));
@@ -180,32 +221,6 @@ bool wire_flush(struct wire *wire)
 	return n > 0;
 }
 
-/* Copies the tail, so that more can be queued behind it. */
-static int flatten(struct wire *wire)
-{
-	int r = wire->tail ? buffer_append_sv(&wire->out, tail_of(wire)) : 0;
-
-	wire->tail = blob_unref(wire->tail);
-	return r;
-}
-
-/* Queues @parts without the first @n_sent bytes. */
-static int queue(struct wire *wire, const struct iovec *parts, size_t n_parts, size_t n_sent)
-{
-	int r = flatten(wire);
-
-	for (size_t i = 0; r == 0 && i < n_parts; i++) {
-		size_t n = parts[i].iov_len;
-		size_t n_skipped = n_sent < n ? n_sent : n;
-
-		n_sent -= n_skipped;
-		r = n > n_skipped ? buffer_append(&wire->out, (char *)parts[i].iov_base + n_skipped,
-						  n - n_skipped)
-				  : 0;
-	}
-	return r;
-}
-
 static size_t length_of(const struct iovec *parts, size_t n_parts)
 {
 	size_t n = 0;
@@ -216,6 +231,38 @@ static size_t length_of(const struct iovec *parts, size_t n_parts)
 	return n;
 }
 
+static int reserve(struct buffer *out, size_t n)
+{
+	return buffer_reserve(out, n + WIRE_SPARE) == 0 ? 0 : buffer_reserve(out, n);
+}
+
+/* Queues @parts, of which up to @n_sent bytes are sent; a tail is copied ahead of them. Returns 0,
+ * or -ENOMEM: nothing changed. */
+static int queue(struct wire *wire, const struct iovec *parts, size_t n_parts, size_t n_sent)
+{
+	struct sv tail = tail_of(wire);
+	size_t n = length_of(parts, n_parts);
+
+	n_sent = n_sent < n ? n_sent : n;
+	size_t n_dropped = keeps_queue(wire) ? 0 : n_sent;
+	int r = reserve(&wire->out, tail.n + n - n_dropped);
+
+	if (r < 0) {
+		return r;
+	}
+	wire->n_out_sent += n_sent - n_dropped;
+	(void)!buffer_append_sv(&wire->out, tail);
+	wire->tail = blob_unref(wire->tail);
+	for (size_t i = 0; i < n_parts; i++) {
+		struct sv part =
+			sv_skip((struct sv){parts[i].iov_base, parts[i].iov_len}, n_dropped);
+
+		n_dropped -= parts[i].iov_len - part.n;
+		(void)!buffer_append_sv(&wire->out, part);
+	}
+	return 0;
+}
+
 int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
 	size_t n = 0;
@@ -223,7 +270,7 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	if (!wire->broken && wire_waiting(wire) == 0) {
 		n = transmit(wire, parts, n_parts);
 	}
-	if (wire->broken || n == length_of(parts, n_parts)) {
+	if ((wire->broken && !keeps_queue(wire)) || n == length_of(parts, n_parts)) {
 		return 0;
 	}
 	wire_want_write(wire, true);
@@ -249,18 +296,40 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 	}
 	int r = queue(wire, parts, n_parts, n);
 
+	if (r < 0) {
+		blob_unref(body);
+		return r;
+	}
 	wire->tail = body;
 	wire->n_tail_sent = n > n_head ? n - n_head : 0;
 	wire_want_write(wire, true);
+	return 0;
+}
+
+/* Sends at once. There must be room for what the kernel does not accept: nothing could follow a
+ * part of @parts. */
+static int send_large(struct wire *wire, const struct iovec *parts, size_t n_parts)
+{
+	int r = reserve(&wire->out, length_of(parts, n_parts));
+
+	if (r == 0) {
+		r = wire_send(wire, parts, n_parts);
+	}
+	if (wire->out.n == 0) {
+		buffer_deinit(&wire->out);
+	}
 	return r;
 }
 
 int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	if (wire_waiting(wire) == 0 && length_of(parts, n_parts) > WIRE_LATER_MAX) {
-		return wire_send(wire, parts, n_parts);
+	if (wire->broken && !keeps_queue(wire)) {
+		return 0;
 	}
-	int r = wire->broken ? 0 : queue(wire, parts, n_parts, 0);
+	if (wire_waiting(wire) == 0 && length_of(parts, n_parts) > WIRE_LATER_MAX) {
+		return send_large(wire, parts, n_parts);
+	}
+	int r = queue(wire, parts, n_parts, 0);
 
 	if (r == 0 && wire->out.n && !wire->wants_write) {
 		due_queue_add(&wire->hub->due, &wire->due);
@@ -339,6 +408,7 @@ static const struct wire_callbacks lingering = {
 void wire_linger(struct wire *wire)
 {
 	wire_set_user(wire, &lingering, wire);
+	drop_sent(wire, 0);
 	wire_flush(wire);
 	wire->lingers_until = wire->hub->tick + WIRE_DRAIN_MAX_S;
 	set_linger_deadline(wire);

@@ -14,6 +14,7 @@
  * fetch  the same with one system call less: the bytes leave the socket. Those that are not taken
  *        stay with the wire, in a buffer of its own that is freed when it is empty
  * take   consumes bytes that have been peeked at or fetched, without copying them
+ * queue  what waits to be sent, and before it what was sent and its user wants to keep (`spent`)
  * linger closing so that the client can read the last answer: FIN, then what still arrives is
  *        discarded. A descriptor that is closed with unread bytes resets the connection
  *
@@ -63,6 +64,9 @@ enum {
 	WIRE_PARTS_MAX = 4,
 	/* Copying more than this costs more than the write that it could save. */
 	WIRE_LATER_MAX = 16 * 1024,
+	/* Room that a queue has beyond its bytes if there is memory for it: for the last words of a
+	 * user that has none (a WebSocket's close frame). */
+	WIRE_SPARE = 4,
 	/* What wire_portion() returns: usually, and for a client that takes more than its share.
 	 * The usual one has room for a stanza of 256 KB, the limit of many servers, with what is
 	 * around it: one that is read whole need not be kept and joined, which is half of what it
@@ -100,6 +104,12 @@ struct wire_callbacks {
 	void (*written)(void *user);
 	/* The deadline of wire_set_deadline() has passed. */
 	void (*late)(void *user);
+	/* Of @queue the first @n_sent bytes were sent. Returns how many of these are not needed any
+	 * more: of a message that was sent in part all may have to be kept; if all of @queue was
+	 * sent, nothing is. Must not call back. NULL: none is needed, and the queue is dropped when
+	 * the connection breaks. Otherwise it stays until the wire is closed, and what is sent on
+	 * the broken connection joins it, so that the user can look at what was not sent. */
+	size_t (*spent)(void *user, struct sv queue, size_t n_sent);
 };
 
 struct wire_hub_options {
@@ -238,12 +248,22 @@ _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t 
 _must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 				struct blob *body);
 
-/* Likewise, at the end of this iteration of the loop, in one write with all that is sent until
- * then. More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. */
+/* As wire_send(), at the end of this iteration of the loop, in one write with all that is sent
+ * until then. More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. After -ENOMEM
+ * nothing of @parts was sent, and the connection can be used. */
 _must_check_ int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts);
 
 /* Bytes that wait to be sent. */
 size_t wire_waiting(const struct wire *wire);
+
+/* The queue of a user that has `spent`. Valid until something is sent. */
+struct sv wire_queue(const struct wire *wire);
+
+/* How many bytes of the queue were sent, or cannot be taken back: TLS has encrypted them. */
+size_t wire_committed(const struct wire *wire);
+
+/* Drops what follows the first @n bytes of the queue; @n is at least wire_committed(). */
+void wire_withdraw(struct wire *wire, size_t n);
 
 /* Calls `ready` after the loop has polled the next time, whether or not anything arrives. */
 void wire_wake(struct wire *wire);

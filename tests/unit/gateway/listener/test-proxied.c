@@ -123,7 +123,7 @@ static void nobody(void *user)
 	(void)user;
 }
 
-static const struct wire_callbacks nobodys = {nobody, nobody, nobody};
+static const struct wire_callbacks nobodys = {.ready = nobody, .written = nobody, .late = nobody};
 
 /* The wire has its client, and what came behind the header. */
 static void check_done(const char *client, const char *rest)

@@ -293,6 +293,50 @@ static void test_long_answers(void **state)
 	assert_true(one.n_written > 0);
 }
 
+static size_t on_spent(void *user, struct sv queue, size_t n_sent)
+{
+	(void)user;
+	(void)queue;
+	return n_sent;
+}
+
+/* A record that is encrypted is sent, whatever becomes of the queue behind it. */
+static void test_withdraw(void **state)
+{
+	static const struct wire_callbacks keeping = {
+		.ready = on_ready, .written = on_written, .spent = on_spent};
+	static unsigned char bytes[LONG];
+	static char received[64 * 1024];
+	size_t at = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LONG; i++) {
+		bytes[i] = (unsigned char)(i * 7);
+	}
+	shake(TLS1_3_VERSION);
+	wire_set_user(one.wire, &keeping, &one);
+	assert_int_equal(wire_send(one.wire, &(struct iovec){bytes, LONG}, 1), 0);
+	assert_int_equal(wire_queue(one.wire).n, LONG);
+	size_t n_sent = LONG - wire_waiting(one.wire), n = wire_committed(one.wire);
+
+	assert_in_range(n, n_sent + 1, n_sent + WIRE_RECORD_MAX);
+	wire_withdraw(one.wire, n);
+	assert_int_equal(wire_waiting(one.wire), n - n_sent);
+	memcpy(bytes + n, ok, 2);
+	assert_int_equal(wire_send(one.wire, &(struct iovec){ok, 2}, 1), 0);
+	for (int i = 0; i < TURNS_MAX && at < n + 2; i++) {
+		int n_read = SSL_read(one.client, received, sizeof(received));
+
+		for (int j = 0; j < n_read; j++, at++) {
+			assert_int_equal((unsigned char)received[j], bytes[at]);
+		}
+		turn();
+	}
+	assert_int_equal(at, n + 2);
+	assert_int_equal(wire_committed(one.wire), 0);
+	assert_int_equal(wire_queue(one.wire).n, 0);
+}
+
 static void test_the_client_ends(void **state)
 {
 	struct sv bytes;
@@ -619,6 +663,7 @@ int main(void)
 		TEST(test_peek_and_take_12),
 		TEST(test_bytes_one_by_one),
 		TEST(test_long_answers),
+		TEST(test_withdraw),
 		TEST(test_the_client_ends),
 		TEST(test_the_client_is_gone),
 		TEST(test_garbage_breaks_it),

@@ -102,7 +102,8 @@ static void on_late(void *user)
 	take_time(client->late_us);
 }
 
-static const struct wire_callbacks callbacks = {on_ready, on_written, on_late};
+static const struct wire_callbacks callbacks = {
+	.ready = on_ready, .written = on_written, .late = on_late};
 
 static void tcp_pair(int fds[2])
 {
@@ -737,6 +738,111 @@ static void test_unsent(void **state)
 	one.send_error = 0;
 }
 
+/* A user that wants to know what was not sent. It needs the tens of bytes that are not complete. */
+
+static size_t on_spent(void *user, struct sv queue, size_t n_sent)
+{
+	struct client *client = user;
+
+	assert_ptr_equal(queue.data, wire_queue(client->wire).data);
+	assert_in_range(n_sent, 0, queue.n);
+	return n_sent < queue.n ? n_sent - n_sent % 10 : n_sent;
+}
+
+static const struct wire_callbacks keeping = {on_ready, on_written, on_late, on_spent};
+
+static void test_queue_is_kept(void **state)
+{
+	struct client *client = &one.clients[0];
+	unsigned char *text = malloc(LONG);
+	struct iovec most = {text, LONG - 10}, last = {text + LONG - 10, 10};
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < LONG; i++) {
+		text[i] = (unsigned char)(i * 7);
+	}
+	join(0, true);
+	wire_set_user(client->wire, &keeping, client);
+	assert_int_equal(wire_send(client->wire, &most, 1), 0);
+	/* All of it, for the user was not asked; from then on, what has to be. */
+	assert_int_equal(wire_queue(client->wire).n, LONG - 10);
+	while (client->n_written == 0) {
+		(void)!recv(one.theirs[0], text, 64 * 1024, MSG_DONTWAIT);
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	size_t n_kept = wire_committed(client->wire);
+
+	assert_int_equal(wire_queue(client->wire).n - n_kept, wire_waiting(client->wire));
+	assert_in_range(n_kept, 0, 9);
+	one.send_error = EPIPE;
+	while (!client->wire->broken) {
+		(void)!recv(one.theirs[0], text, 4096, MSG_DONTWAIT);
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	size_t n = wire_queue(client->wire).n;
+
+	assert_int_equal((LONG - 10 - n) % 10, 0);
+	assert_int_equal(wire_send(client->wire, &last, 1), 0);
+	assert_int_equal(wire_send_later(client->wire, &last, 1), 0);
+	assert_int_equal(wire_queue(client->wire).n, n + 20);
+	turn_until(&client->n_ready, 1);
+	struct sv queue = wire_queue(client->wire);
+
+	for (size_t i = 0; i < n + 10; i++) {
+		assert_int_equal((unsigned char)queue.data[i],
+				 (unsigned char)((LONG - 10 - n + i) * 7));
+	}
+	wire_withdraw(client->wire, wire_committed(client->wire));
+	assert_int_equal(wire_waiting(client->wire), 0);
+	one.send_error = 0;
+	free(text);
+}
+
+/* While a wire lingers, nobody looks at what was sent. */
+static void test_linger_without_queue(void **state)
+{
+	struct client *client = &one.clients[0];
+	char *zeros = calloc(1, LONG);
+
+	(void)state;
+	assert_non_null(zeros);
+	join(0, true);
+	wire_set_user(client->wire, &keeping, client);
+	assert_int_equal(wire_send(client->wire, &(struct iovec){zeros, LONG}, 1), 0);
+	assert_true(wire_committed(client->wire) > 0);
+	wire_linger(client->wire);
+	assert_int_equal(wire_committed(client->wire), 0);
+	assert_int_equal(wire_queue(client->wire).n, wire_waiting(client->wire));
+	free(zeros);
+}
+
+/* Without memory nothing changes, whether it would be sent at once or not, and a few bytes more
+ * find room behind what waits. */
+static void test_send_later_without_memory(void **state)
+{
+	static char text[WIRE_LATER_MAX + 1], some[sizeof(text)];
+	const struct iovec large = {text, sizeof(text)}, most = {text, WIRE_LATER_MAX},
+			   first = {text, 200}, last = {text, WIRE_SPARE};
+	struct client *client = &one.clients[0];
+
+	(void)state;
+	join(0, true);
+	failmalloc_arm(1, true);
+	assert_int_equal(wire_send_later(client->wire, &large, 1), -ENOMEM);
+	assert_int_equal(wire_send_later(client->wire, &most, 1), -ENOMEM);
+	failmalloc_disarm();
+	assert_int_equal(wire_waiting(client->wire), 0);
+	assert_int_equal(wire_send_later(client->wire, &first, 1), 0);
+	failmalloc_arm(1, true);
+	assert_int_equal(wire_send_later(client->wire, &large, 1), -ENOMEM);
+	assert_int_equal(wire_waiting(client->wire), 200);
+	assert_int_equal(wire_send(client->wire, &last, 1), 0);
+	failmalloc_disarm();
+	turn_until(&client->n_written, 1);
+	assert_int_equal(recv(one.theirs[0], some, sizeof(some), 0), 200 + WIRE_SPARE);
+}
+
 /* What is sent when the kernel takes more is charged to the wire: megabytes take milliseconds. */
 static void test_room_is_charged(void **state)
 {
@@ -886,6 +992,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leave_and_join, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unsent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_queue_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_linger_without_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_later_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_later_is_charged, setup, teardown),
