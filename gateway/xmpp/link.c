@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/xmpp/bounce.h"
 #include "gateway/xmpp/link-state.h"
 
 /* Tells the owner, as the last thing in a callback of the loop. */
@@ -321,6 +322,36 @@ int link_gather(struct link *link, struct sv elements)
 	}
 	link->keepalive.wrote = true;
 	return gather_add(&link->env->gather, link, elements);
+}
+
+int link_return(struct link *link, struct sv stanzas)
+{
+	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
+	const struct stream *stream = &link->stream;
+
+	if (is_over(link) || stream->state != STREAM_STATE_OPEN || !stream->logged_in ||
+	    stream->managed || stanzas.n == 0) {
+		return 0;
+	}
+	int r = bounce_stanzas(stream->pool, stanzas, &answers);
+
+	if (r == 0 && answers.n) {
+		gather_flush(&link->env->gather, link);
+		r = transport_write(link->transport, answers.data, answers.n);
+		if (r < 0) {
+			/* The stream has a gap. */
+			link->transport = transport_free(link->transport);
+		}
+	}
+	return r;
+}
+
+int link_return_event(struct link *link)
+{
+	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
+	int r = stream_event_write(&link->stream, &element);
+
+	return r < 0 ? r : link_return(link, buffer_sv(&element));
 }
 
 void link_write_gathered(struct link *link, struct sv bytes)

@@ -70,6 +70,15 @@ _must_check_ int link_write(struct link *link, struct sv elements);
  * on. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
+/* Returns @stanzas, which the owner could not deliver, to their senders (bounce.h), unless the
+ * server manages the stream (XEP-0198) or the client has not logged in. To be called ahead of
+ * link_close() or link_drop(), which return what follows. The owner had room for them, so that
+ * nothing is refused because much waits for the server. Returns 0 or -ENOMEM: they are lost. */
+_must_check_ int link_return(struct link *link, struct sv stanzas);
+
+/* The same for the element that `element` is telling of. */
+_must_check_ int link_return_event(struct link *link);
+
 /* Call it with what the client sends, before link_write() or link_gather(). Returns 0 if @elements
  * try no login, else how many tries are open now (login.h). */
 unsigned link_sent(struct link *link, struct sv elements);

@@ -134,6 +134,27 @@ int link_write(struct link *link, struct sv elements)
 	return 0;
 }
 
+int link_return(struct link *link, struct sv stanzas)
+{
+	(void)link;
+	if (stanzas.n) {
+		script_add("return", stanzas);
+	}
+	return 0;
+}
+
+int link_return_event(struct link *link)
+{
+	struct buffer element = BUFFER_INIT;
+	int r = stream_event_write(&fake_of(link)->stream, &element);
+
+	if (r == 0) {
+		script_add("return", buffer_sv(&element));
+	}
+	buffer_deinit(&element);
+	return r;
+}
+
 int link_gather(struct link *link, struct sv elements)
 {
 	return link_write(link, elements);
