@@ -79,7 +79,7 @@ void ws_session_on_late(void *userdata);
 void ws_session_on_failed(void *userdata, const char *rule);
 size_t ws_session_message_max(void *userdata);
 void ws_session_on_too_large(void *userdata);
-void ws_session_on_closed(void *userdata, bool clean);
+void ws_session_on_closed(void *userdata, bool clean, struct sv unsent);
 
 /* What the client is told at the end. Texts are borrowed for the call. */
 struct ws_goodbye {

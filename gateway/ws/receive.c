@@ -23,7 +23,7 @@ static void fail(struct ws_connection *connection, unsigned status, const char *
 	ws_send_close(connection, status, sv_from(rule));
 }
 
-static void fail_memory(struct ws_connection *connection)
+void ws_fail_memory(struct ws_connection *connection)
 {
 	fail(connection, WS_CLOSE_INTERNAL, NULL);
 }
@@ -32,7 +32,7 @@ static void hold(struct ws_connection *connection, const struct held_piece *piec
 {
 	if (buffer_append(&connection->held, piece, sizeof(*piece)) < 0 ||
 	    buffer_append_sv(&connection->held, data) < 0) {
-		fail_memory(connection);
+		ws_fail_memory(connection);
 	}
 }
 
@@ -46,7 +46,7 @@ static void expand(struct ws_connection *connection, bool is_text)
 
 	buffer_deinit(&connection->coded);
 	if (r < 0) {
-		fail_memory(connection);
+		ws_fail_memory(connection);
 	} else if (r == CODING_E_TOO_LARGE) {
 		options->too_large(connection->session);
 	} else if (r != CODING_OK) {
@@ -67,7 +67,7 @@ static void gather_coded(struct ws_connection *connection, const struct held_pie
 	if (connection->coded.n + data.n > options->message_max(connection->session)) {
 		options->too_large(connection->session);
 	} else if (buffer_append_sv(&connection->coded, data) < 0) {
-		fail_memory(connection);
+		ws_fail_memory(connection);
 	} else if (piece->is_final) {
 		expand(connection, piece->is_text);
 	} else {
@@ -157,7 +157,7 @@ static void on_bytes(struct ws_connection *connection, char *bytes, size_t n)
 	do {
 		r = frames_next(&connection->frames, &event);
 		if (r < 0) {
-			fail_memory(connection);
+			ws_fail_memory(connection);
 			return;
 		}
 		on_event(connection, &event);

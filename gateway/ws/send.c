@@ -9,6 +9,7 @@ enum {
 	PONG_WATER = 16 * 1024,
 };
 
+/* Returns 0 or -ENOMEM: nothing of the frame is sent. */
 static int send_frame(struct ws_connection *connection, struct frame_head frame, struct sv payload,
 		      struct sv rest)
 {
@@ -20,15 +21,22 @@ static int send_frame(struct ws_connection *connection, struct frame_head frame,
 		{(char *)payload.data, payload.n},
 		{(char *)rest.data, rest.n},
 	};
-	int r = connection->lost ? 0
-				 : wire_send_later(connection->wire, parts, ARRAY_LENGTH(parts));
 
-	if (r < 0) {
-		/* A part of the frame may be sent: nothing can follow it. */
+	return wire_send_later(connection->wire, parts, ARRAY_LENGTH(parts));
+}
+
+/* The close frame without memory: WS_CLOSE_INTERNAL. There is room for it in a queue that is not
+ * empty, and otherwise it is sent at once. */
+static void send_last_words(struct ws_connection *connection)
+{
+	/* Final, and not masked: FRAME_CLOSE with two bytes, WS_CLOSE_INTERNAL. */
+	static const unsigned char frame[WIRE_SPARE] = {0x88, 0x02, 0x03, 0xf3};
+	const struct iovec part = {(unsigned char *)frame, sizeof(frame)};
+
+	if (wire_send(connection->wire, &part, 1) < 0) {
 		connection->lost = true;
 		wire_wake(connection->wire);
 	}
-	return r;
 }
 
 static bool is_worth_coding(const struct ws_connection *connection, size_t n)
@@ -61,28 +69,42 @@ static bool compress(struct ws_connection *connection, struct sv text, struct sv
 int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 {
 	struct frame_head frame = {.opcode = FRAME_TEXT};
+	size_t n = text.n + rest.n;
 	struct sv coded;
 	int r;
 
 	if (connection->close_sent) {
 		return 0;
 	}
-	if (is_worth_coding(connection, text.n + rest.n) &&
-	    compress(connection, text, rest, &coded)) {
+	if (wire_waiting(connection->wire) == 0) {
+		connection->n_saved = 0;
+	}
+	if (is_worth_coding(connection, n) && compress(connection, text, rest, &coded)) {
 		frame.coded = true;
 		r = send_frame(connection, frame, coded, SV_EMPTY);
+		connection->n_saved += n - coded.n;
 	} else {
 		r = send_frame(connection, frame, text, rest);
 	}
-	connection->congested =
-		connection->congested || wire_waiting(connection->wire) > WS_HIGH_WATER;
+	size_t n_waiting = wire_waiting(connection->wire);
+
+	if (n_waiting && n_waiting + connection->n_saved > WS_HIGH_WATER) {
+		connection->congested = true;
+	}
 	return r;
+}
+
+static void starve(struct ws_connection *connection)
+{
+	connection->is_starved = true;
+	wire_wake(connection->wire);
 }
 
 void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload)
 {
-	/* Without memory the connection ends. */
-	(void)!send_frame(connection, (struct frame_head){.opcode = opcode}, payload, SV_EMPTY);
+	if (send_frame(connection, (struct frame_head){.opcode = opcode}, payload, SV_EMPTY) < 0) {
+		starve(connection);
+	}
 }
 
 void ws_send_pong(struct ws_connection *connection, struct sv payload)
@@ -96,6 +118,9 @@ void ws_send_pong(struct ws_connection *connection, struct sv payload)
 	}
 	buffer_clear(&connection->pong);
 	connection->owes_pong = buffer_append_sv(&connection->pong, payload) == 0;
+	if (!connection->owes_pong) {
+		starve(connection);
+	}
 }
 
 void ws_send_close(struct ws_connection *connection, unsigned status, struct sv reason)
@@ -109,7 +134,10 @@ void ws_send_close(struct ws_connection *connection, unsigned status, struct sv 
 	if (reason.n) {
 		memcpy(payload + STATUS_SIZE, reason.data, reason.n);
 	}
-	ws_send_control(connection, FRAME_CLOSE, (struct sv){payload, STATUS_SIZE + reason.n});
+	if (send_frame(connection, (struct frame_head){.opcode = FRAME_CLOSE},
+		       (struct sv){payload, STATUS_SIZE + reason.n}, SV_EMPTY) < 0) {
+		send_last_words(connection);
+	}
 	connection->close_sent = true;
 	connection->has_deadline = false;
 	/* From now on: a client that no longer reads would never get that far. */
@@ -130,7 +158,7 @@ bool ws_is_congested(const struct ws_connection *connection)
 
 size_t ws_held(const struct ws_connection *connection)
 {
-	return wire_waiting(connection->wire) + connection->held.size + connection->coded.size +
+	return wire_queue(connection->wire).n + connection->held.size + connection->coded.size +
 	       connection->pong.size + frames_held(&connection->frames);
 }
 
@@ -143,7 +171,8 @@ void ws_on_written(struct ws_connection *connection)
 		ws_send_pong(connection, buffer_sv(&connection->pong));
 		buffer_deinit(&connection->pong);
 	}
-	if (connection->congested && n_waiting <= WS_LOW_WATER) {
+	if (connection->congested &&
+	    (n_waiting == 0 || (n_waiting <= WS_LOW_WATER && connection->n_saved == 0))) {
 		connection->congested = false;
 		if (connection->session) {
 			connection->server->options.drained(connection->session);

@@ -31,6 +31,8 @@ struct ws_connection {
 	struct buffer held;  /* pieces for a paused session, each after a struct held_piece */
 	struct buffer coded; /* a compressed message, until its end */
 	struct buffer pong;  /* the payload of the last ping that could not be answered yet */
+	size_t n_answer;     /* bytes of the answer to the handshake, ahead of all frames */
+	size_t n_saved;      /* bytes that compression has saved since the queue was empty */
 	unsigned peer_status;
 	bool is_coded : 1;
 	bool owes_pong : 1;
@@ -40,6 +42,7 @@ struct ws_connection {
 	bool has_deadline : 1; /* the session's */
 	bool awaits_pong : 1;
 	bool close_sent : 1;
+	bool is_starved : 1;  /* there was no memory for a control frame */
 	bool peer_closed : 1; /* the client's close frame has come; `peer_status` is valid */
 	bool peer_failed : 1; /* it broke a rule: no frame of it can be read any more */
 	bool hung_up : 1;     /* nothing more comes */
@@ -59,7 +62,10 @@ struct ws_server {
 /* Reads and handles what has arrived, and what is held for a session that is not paused. */
 void ws_receive(struct ws_connection *connection);
 
-/* Sends a control frame of at most 125 bytes. */
+/* There is no memory for what the connection needs: closes it. */
+void ws_fail_memory(struct ws_connection *connection);
+
+/* Sends a control frame of at most 125 bytes. Without memory the connection is closed. */
 void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode, struct sv payload);
 
 /* Answers a ping: at once, or, of those that come while the client does not read, the last. */

@@ -5,27 +5,48 @@
 #include <stdlib.h>
 
 #include "gateway/ws/server-state.h"
+#include "gateway/ws/unsent.h"
 
 /* The end. */
 
-/* Tells the session that the connection has ended, once. */
-static void tell_closed(struct ws_connection *connection)
+/* What the client is still sent although it has sent its close frame: what has begun. */
+static size_t length_of_begun(const struct ws_connection *connection)
 {
+	size_t n_committed = wire_committed(connection->wire), n_answer = connection->n_answer;
+	struct sv frames = sv_skip(wire_queue(connection->wire), n_answer);
+
+	return n_answer + unsent_begun(frames, n_committed > n_answer ? n_committed - n_answer : 0);
+}
+
+/* Tells the session, once, that the connection has ended. It gets back the messages that follow the
+ * first @n_kept bytes of the queue, and the client does not get them. */
+static void tell_closed(struct ws_connection *connection, size_t n_kept)
+{
+	_cleanup_(buffer_deinit) struct buffer texts = BUFFER_INIT;
+	struct ws_server *server = connection->server;
 	void *session = connection->session;
 
-	if (session) {
-		connection->session = NULL;
-		connection->server->options.closed(session, connection->peer_closed);
+	if (!session) {
+		return;
 	}
+	if (!connection->close_sent) {
+		struct sv unsent = sv_skip(wire_queue(connection->wire), n_kept);
+
+		(void)!unsent_texts(unsent, server->coder, &texts);
+	}
+	connection->session = NULL;
+	server->options.closed(session, connection->peer_closed, buffer_sv(&texts));
 }
 
 /* Frees the connection. @lingers: the client is given time to read what was sent. */
 static void end(struct ws_connection *connection, bool lingers)
 {
 	struct ws_server *server = connection->server;
+	/* What the session gets back must not reach the client, too. */
+	bool is_cut = !connection->close_sent && wire_waiting(connection->wire);
 
-	tell_closed(connection);
-	if (lingers) {
+	tell_closed(connection, connection->n_answer);
+	if (lingers && !is_cut) {
 		wire_linger(connection->wire);
 	} else {
 		wire_close(connection->wire);
@@ -37,6 +58,19 @@ static void end(struct ws_connection *connection, bool lingers)
 	buffer_deinit(&connection->pong);
 	free(connection);
 	server->options.released(server->options.userdata);
+}
+
+/* The client has sent its close frame. Ours follows what has begun. */
+static void answer_close(struct ws_connection *connection)
+{
+	if (!connection->close_sent) {
+		size_t n_kept = length_of_begun(connection);
+
+		tell_closed(connection, n_kept);
+		wire_withdraw(connection->wire, n_kept);
+		ws_send_close(connection, connection->peer_status, SV_EMPTY);
+	}
+	tell_closed(connection, 0);
 }
 
 /* Whether the client has gone while its session is paused, so that what it sent last is still to be
@@ -54,6 +88,9 @@ static void settle(struct ws_connection *connection)
 		end(connection, false);
 		return;
 	}
+	if (connection->is_starved && !connection->close_sent) {
+		ws_fail_memory(connection);
+	}
 	if (is_undelivered(connection)) {
 		connection->has_deadline = false;
 		if (!connection->draining) {
@@ -63,8 +100,7 @@ static void settle(struct ws_connection *connection)
 		return;
 	}
 	if (connection->peer_closed) {
-		ws_send_close(connection, connection->peer_status, SV_EMPTY);
-		tell_closed(connection);
+		answer_close(connection);
 	}
 	bool is_over =
 		connection->hung_up ||
@@ -123,10 +159,23 @@ static void on_late(void *user)
 	settle(connection);
 }
 
+static size_t on_spent(void *user, struct sv queue, size_t n_sent)
+{
+	struct ws_connection *connection = user;
+	size_t n = connection->n_answer;
+
+	if (n_sent < n) {
+		return 0;
+	}
+	connection->n_answer = 0;
+	return n + unsent_whole(sv_skip(queue, n), n_sent - n);
+}
+
 static const struct wire_callbacks wire_callbacks = {
 	.ready = on_ready,
 	.written = on_written,
 	.late = on_late,
+	.spent = on_spent,
 };
 
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
@@ -149,6 +198,7 @@ static int open_connection(struct ws_connection *connection, const struct ws_ado
 
 	if (r == 0) {
 		r = wire_send_later(adoption->wire, &part, 1);
+		connection->n_answer = wire_queue(adoption->wire).n;
 	}
 	return r < 0 ? r : options->opened(options->userdata, connection, &connection->session);
 }

@@ -12,6 +12,9 @@
  *             them for the session
  * closing     the close frame is sent; what the client still sends is discarded until its own close
  *             frame or its end, but not longer than the deadline
+ * unsent      messages that wait when the client closes or is gone, before a close frame was sent
+ *             to it: they are taken out of the queue, and the session gets them back. Those that
+ *             the kernel has taken are not among them, whatever becomes of them: nobody knows
  */
 #include <stdbool.h>
 
@@ -23,7 +26,9 @@ struct ws_connection;
 
 enum {
 	/* A connection is congested once more than WS_HIGH_WATER bytes are queued for a client that
-	 * does not read, until no more than WS_LOW_WATER are. */
+	 * does not read, until no more than WS_LOW_WATER are. The bytes of compressed messages
+	 * count as they were before, and until none is queued: they may have to be expanded again,
+	 * and a server could otherwise leave megabytes in few of them. */
 	WS_HIGH_WATER = 256 * 1024,
 	WS_LOW_WATER = 32 * 1024,
 	/* Bytes of messages that are read for a paused session. Above it the client is not read at
@@ -68,11 +73,12 @@ struct ws_server_options {
 	/* The deadline of ws_set_deadline() has passed. */
 	void (*late)(void *session);
 	/* The client broke @rule of the WebSocket protocol, in words; NULL: out of memory. The
-	 * close frame is sent after the call; `closed` follows later. */
+	 * close frame is sent after the call, in any case; `closed` follows later. */
 	void (*failed)(void *session, const char *rule);
-	/* The connection has ended and must not be used any more. @clean: after a closing
-	 * handshake. */
-	void (*closed)(void *session, bool clean);
+	/* The connection has ended and must not be used any more. @clean: the client has sent a
+	 * close frame. @unsent: the texts of the unsent messages, one behind the other, borrowed;
+	 * without memory the last ones are missing. */
+	void (*closed)(void *session, bool clean, struct sv unsent);
 	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
 	void (*released)(void *userdata);
 	void *userdata;
@@ -103,11 +109,13 @@ void ws_server_adopt(struct ws_server *server, const struct ws_adoption *adoptio
 
 /* Sends @text and @rest, either of which may be empty, as one message. Short messages sent in the
  * same iteration of the loop go out in one write; what the kernel does not accept is queued.
- * Returns 0 or -ENOMEM; the connection then ends. */
+ * Returns 0, or -ENOMEM: nothing of it is sent. The client would miss a message: the session closes
+ * the connection. */
 _must_check_ int ws_send(struct ws_connection *connection, struct sv text, struct sv rest);
 
-/* Starts the closing handshake. @reason, UTF-8, is cut to WS_REASON_MAX bytes. Later calls of
- * ws_send() do nothing, and what the client sends is discarded. */
+/* Starts the closing handshake. @reason, UTF-8, is cut to WS_REASON_MAX bytes. Without memory the
+ * close frame says WS_CLOSE_INTERNAL and no more. Later calls of ws_send() do nothing, and what the
+ * client sends is discarded. */
 void ws_close(struct ws_connection *connection, enum ws_close_status status, struct sv reason);
 
 /* `late` is called in @seconds from now; 0 cancels the deadline. No pings are sent before it. */

@@ -90,6 +90,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	(void)kind; /* a server may send a stream error before its features */
 	look_for_login(session);
 	if (ws_session_send_own_open(session) < 0) {
+		(void)!link_return_event(session->link);
 		ws_session_abandon(session);
 		return;
 	}
@@ -101,6 +102,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 
 	session->is_served = true;
 	if (ws_session_send_parts(session, r, rest) < 0) {
+		(void)!link_return_event(session->link);
 		ws_session_abandon(session);
 		return;
 	}
@@ -461,11 +463,14 @@ void ws_session_shut(struct ws_session *session)
 }
 
 /* A client that did not send <close/> may come back and resume its stream (XEP-0198). */
-void ws_session_on_closed(void *userdata, bool clean)
+void ws_session_on_closed(void *userdata, bool clean, struct sv unsent)
 {
 	struct ws_session *session = userdata;
 
 	(void)clean;
+	if (session->link) {
+		(void)!link_return(session->link, unsent);
+	}
 	session_log_set_reason(&session->log, SESSION_REASON_LOST);
 	session_log_closed(&session->log, session->domain);
 	ws_session_drop_link(session);

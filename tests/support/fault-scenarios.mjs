@@ -58,8 +58,12 @@ async function talk(client, domain, connectionOf) {
 		await client.login(domain);
 		client.send(message('one'));
 		await client.expect('message', { id: 'one' });
-		connectionOf().send('<message id="pushed"/>');
-		await client.expect('message', { id: 'pushed' });
+		const connection = connectionOf();
+		connection.send('<message from="a@b" id="pushed"/>');
+		await client.expect('message', { id: 'pushed' }).catch(async (error) => {
+			await assertReturned(connection, 'pushed');
+			throw error;
+		});
 		client.send(message('two'));
 		client.send(message('three'));
 		await client.expect('message', { id: 'two' });

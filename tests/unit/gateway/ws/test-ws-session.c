@@ -89,10 +89,12 @@ static int teardown(void **state)
 
 /* The WebSocket below. */
 
+static bool ws_refuses; /* as without memory */
+
 int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 {
 	/* As the real one may. */
-	char *copy = malloc(text.n + rest.n + 1);
+	char *copy = ws_refuses ? NULL : malloc(text.n + rest.n + 1);
 
 	(void)connection;
 	if (!copy) {
@@ -192,7 +194,7 @@ static void play(struct stage *stage, const char *const *steps)
 			ws_session_on_piece(session, text, strlen(text), final, true);
 		}
 	}
-	ws_session_on_closed(session, false);
+	ws_session_on_closed(session, false, SV_EMPTY);
 	assert_null(fake_link);
 	assert_int_equal(budget_clients(budget), 0);
 }
@@ -297,6 +299,60 @@ static void test_without_memory(void **state)
 	assert_int_equal(census_sessions(census), 0);
 }
 
+/* What the client was not sent goes back: all that its WebSocket had, once, and, without memory for
+ * a message, that one. */
+
+static struct ws_session *open_session(struct stage *stage)
+{
+	struct ws_client client = {.address.any.sa_family = AF_INET};
+	struct ws_session *session;
+
+	assert_int_equal(ws_session_new(&stage->endpoint, NULL, &client, &session), 0);
+	ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
+	server_says(SERVER "<stream:features/>");
+	script_reset();
+	return session;
+}
+
+static void test_unsent(void **state)
+{
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	ws_session_on_closed(open_session(&stage), false, SV("<a/><b/>"));
+	assert_string_equal(script.text, "return <a/><b/>\ndrop \n");
+	/* The client has closed its stream before. */
+	struct ws_session *session = open_session(&stage);
+
+	ws_session_on_piece(session, CLOSE, strlen(CLOSE), true, true);
+	script_reset();
+	ws_session_on_closed(session, true, SV("<a/>"));
+	assert_string_equal(script.text, "");
+	stage_deinit(&stage);
+}
+
+static void test_unsent_without_memory(void **state)
+{
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	struct ws_session *session = open_session(&stage);
+
+	ws_refuses = true;
+	server_says("<message/><presence/>");
+	ws_refuses = false;
+	assert_string_equal(script.text,
+			    "return <message xmlns='jabber:client'/>\ndrop \nend 1011\n");
+	ws_session_on_closed(session, false, SV_EMPTY);
+	stage_deinit(&stage);
+}
+
 /* Sends a message of white space and tells whether the session goes on. */
 static bool takes(struct ws_session *session, size_t n)
 {
@@ -336,7 +392,7 @@ static void test_message_limits(void **state)
 		assert_false(takes(session, rows[i].n_max + 1));
 		assert_non_null(strstr(script.text, "<policy-violation"));
 		assert_non_null(strstr(script.text, "\nend 1009 the message is larger"));
-		ws_session_on_closed(session, true);
+		ws_session_on_closed(session, true, SV_EMPTY);
 	}
 	stage_deinit(&stage);
 }
@@ -360,7 +416,7 @@ static void test_see_other_uri(void **state)
 		ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
 		assert_int_equal(session->over, !client.is_secure);
 		assert_int_equal(!fake_link, !client.is_secure);
-		ws_session_on_closed(session, true);
+		ws_session_on_closed(session, true, SV_EMPTY);
 		if (!client.is_secure) {
 			assert_string_equal(
 				script.text,
@@ -381,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_words),          cmocka_unit_test(test_ends_without_a_word),
 		cmocka_unit_test(test_isolation),      cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_message_limits), cmocka_unit_test(test_see_other_uri),
+		cmocka_unit_test(test_unsent),         cmocka_unit_test(test_unsent_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,140 @@
+// What waits in the gateway for a WebSocket client that does not read, when the client goes: each stanza reaches it, or goes back to its
+// sender, once and in order. The client reads on after its end, so that none is left in a kernel's buffer.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import zlib from 'node:zlib';
+import { Authority } from '../support/certificates.mjs';
+import { openWebSocket } from '../support/http.mjs';
+import { Stage } from '../support/stage.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { OPCODE } from '../support/ws.mjs';
+
+const TIMEOUT = { timeout: patiently(60000) };
+const N_BYTES = 8192;
+const HIGH_WATER = 256 * 1024;
+// More than the kernels keep for a client that does not read, and the gateway; less than what they keep for a server.
+const N_STANZAS = 160;
+const SEND_BUFFER = 65536;
+const RSV1 = 0x40;
+const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
+const CODED = { headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } };
+const MANAGED = '<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>';
+let folder;
+let stage;
+let pinging;
+let plain; // the options of clients
+let coded;
+let secured;
+
+before(async () => {
+	folder = temporaryFolder('unsent');
+	const authority = new Authority(folder);
+	const front = authority.issue('front', ['localhost']);
+	const [port, tlsPort, pingPort] = [await freePort(), await freePort(), await freePort()];
+	const listeners = {
+		[`127.0.0.1:${port}`]: { send_buffer: SEND_BUFFER },
+		[`127.0.0.1:${tlsPort}`]: { send_buffer: SEND_BUFFER, tls: { certificate: front.certificate, key: front.key } },
+	};
+	stage = await Stage.open({ plain: 'plain' }, { websocket_compression: true, ping_interval: 0, listeners });
+	plain = { port };
+	coded = { port, ...CODED };
+	secured = { port: tlsPort, secure: { ca: readFileSync(authority.certificate), servername: 'localhost' } };
+	pinging = await Stage.open({ plain: 'plain' }, { websocket_compression: true, ping_interval: 2,
+		listeners: { [`127.0.0.1:${pingPort}`]: { send_buffer: SEND_BUFFER } } });
+	pinging.clients = { plain: { port: pingPort }, coded: { port: pingPort, ...CODED } };
+});
+after(async () => {
+	await stopAll(stage, pinging);
+	removeFolder(folder);
+});
+
+// The text does not become much shorter when it is compressed.
+const stanza = (i) => `<message from='a@else.test/x' to='user@plain.test/scripted' id='n${i}'><body>${randomBytes(N_BYTES / 2).toString('hex')}</body></message>`;
+const idsUpTo = (n) => Array.from({ length: n }, (_, i) => `n${i}`);
+
+// A session whose client does not read, and whose server has written all that it has to say.
+async function fullSession(on, options, first = '') {
+	const socket = await openWebSocket(options.port, options);
+	if (options.headers) {
+		assert.match(socket.headers['sec-websocket-extensions'], /^permessage-deflate/);
+	}
+	socket.answersPings = false;
+	await socket.login('plain.test');
+	const connection = await on.connectionOf('plain');
+	connection.socket.setMaxListeners(0);
+	if (first) {
+		connection.send(first);
+		await socket.nextFrame();
+	}
+	const nBefore = connection.elements.length;
+	socket.socket.pause();
+	for (let i = 0; i < N_STANZAS; i++) {
+		connection.send(stanza(i));
+	}
+	await connection.writes;
+	await sleep(300);
+	const returned = () => connection.elements.slice(nBefore);
+	return { socket, connection, returned };
+}
+
+function idOf({ opcode, rsv, payload }) {
+	const text = rsv & RSV1 ? zlib.inflateRawSync(Buffer.concat([payload, TAIL]), { finishFlush: zlib.constants.Z_SYNC_FLUSH }) : payload;
+	return opcode === OPCODE.text ? /id='(n\d+)'/.exec(text.toString())[1] : undefined;
+}
+
+// Reads on, to the end. Resolves with the stanzas, and the last frame.
+async function received({ socket }) {
+	socket.socket.resume();
+	const frames = await socket.untilEnd(patiently(20000));
+	return { ids: frames.map(idOf).filter(Boolean), last: frames.at(-1) };
+}
+
+async function assertEachOnce(session, what) {
+	const { connection, returned } = session;
+	await until(() => returned().length, patiently(20000), `${what}: something goes back`);
+	const { ids, last } = await received(session);
+	await connection.end(patiently(20000));
+	const back = returned();
+	assert.deepEqual([...ids, ...back.map(({ attributes }) => attributes.id)], idsUpTo(N_STANZAS), what);
+	assert.ok(ids.length && back.length * N_BYTES > HIGH_WATER, `${what}: ${ids.length} received, ${back.length} returned`);
+	for (const { name, attributes, text } of back) {
+		assert.deepEqual([name, attributes.type, attributes.to], ['message', 'error', 'a@else.test/x'], what);
+		assert.match(text, /[0-9a-f]{8}<\/body>.*<recipient-unavailable /);
+	}
+	assert.equal(connection.streamEnds, 1, what);
+	return last;
+}
+
+const isClose = (frame) => frame.opcode === OPCODE.close && frame.payload.readUInt16BE() === 1000;
+
+test('a client that is silent', TIMEOUT, async () => {
+	const { clients } = pinging;
+	const sessions = { plain: await fullSession(pinging, clients.plain), coded: await fullSession(pinging, clients.coded) };
+	await Promise.all(Object.entries(sessions).map(([what, session]) => assertEachOnce(session, what)));
+});
+
+test('a client that ends the connection', TIMEOUT, async () => {
+	const sessions = { plain: await fullSession(stage, plain), coded: await fullSession(stage, coded), secured: await fullSession(stage, secured) };
+	await Promise.all(Object.entries(sessions).map(([what, session]) => {
+		session.socket.socket.end();
+		return assertEachOnce(session, what);
+	}));
+});
+
+test('a client that sends a close frame: it gets ours behind what had begun', TIMEOUT, async () => {
+	const sessions = { plain: await fullSession(stage, plain), coded: await fullSession(stage, coded), secured: await fullSession(stage, secured) };
+	await Promise.all(Object.entries(sessions).map(async ([what, session]) => {
+		session.socket.frame(OPCODE.close, Buffer.from([3, 232]));
+		assert.ok(isClose(await assertEachOnce(session, what)), what);
+	}));
+});
+
+test('the server manages the stream (XEP-0198): nothing goes back, and the stream does not end', TIMEOUT, async () => {
+	const session = await fullSession(stage, plain, MANAGED);
+	session.socket.socket.resetAndDestroy();
+	await until(() => session.connection.hasEnded, patiently(20000), 'the end of the connection');
+	assert.deepEqual(session.returned(), []);
+	assert.equal(session.connection.streamEnds, 0);
+});
