@@ -1,6 +1,6 @@
 // Small things every test needs: waiting with a bound, free ports, child processes that never outlive the test.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -58,10 +58,45 @@ function portIsFree(port, host) {
 	});
 }
 
+// A file for each port that was given to a test file, with the id of its process. Several of them run at a time, and a port stays free
+// until the program that it is for has started; some give it up and take it again.
+const PORTS_FOLDER = path.join(os.tmpdir(), `doab-ports-${process.getuid()}`);
+const reserved = new Set();
+
+// Whether nobody else has it. What a process that has gone left behind counts for nothing.
+function reserve(port) {
+	const file = path.join(PORTS_FOLDER, String(port));
+	for (let isSecond = false; ; isSecond = true) {
+		try {
+			writeFileSync(file, String(process.pid), { flag: 'wx' });
+			reserved.add(file);
+			return true;
+		} catch (error) {
+			if (error.code !== 'EEXIST') {
+				return true; // the folder is not ours to write to
+			}
+		}
+		if (isSecond || hasOwner(file)) {
+			return false;
+		}
+		rmSync(file, { force: true });
+	}
+}
+
+function hasOwner(file) {
+	try {
+		const pid = readFileSync(file, 'utf8');
+		return pid === '' || existsSync(`/proc/${pid}`); // it writes its id a moment later
+	} catch {
+		return true;
+	}
+}
+
 export async function freePort(host = '127.0.0.1') {
+	mkdirSync(PORTS_FOLDER, { recursive: true });
 	for (;;) {
 		const port = PORT_FIRST + Math.floor(Math.random() * (PORT_LAST - PORT_FIRST));
-		if (await portIsFree(port, host)) {
+		if (reserve(port) && await portIsFree(port, host)) {
 			return port;
 		}
 	}
@@ -140,6 +175,9 @@ export function run(command, args, options = {}) {
 process.once('exit', () => {
 	for (const child of children) {
 		child.kill('SIGKILL');
+	}
+	for (const file of reserved) {
+		rmSync(file, { force: true });
 	}
 	for (const folder of folders) {
 		rmSync(folder, { recursive: true, force: true });
