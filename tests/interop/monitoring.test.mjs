@@ -9,7 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { httpRequest, openWebSocket } from '../support/http.mjs';
 import { linesOf, runLogging, startSyslog } from '../support/logging.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, run, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, startChild, stopAll, stopChild, tellWhenFailed, temporaryFolder, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -46,7 +46,10 @@ async function startPrometheus(target) {
 	writeFileSync(path.join(place, 'prometheus.yml'), config);
 	const port = await freePort();
 	const child = startChild('prometheus', [`--config.file=${place}/prometheus.yml`, `--storage.tsdb.path=${place}/data`,
-		`--web.listen-address=127.0.0.1:${port}`], { stdio: 'ignore' });
+		`--web.listen-address=127.0.0.1:${port}`], { stdio: ['ignore', 'ignore', 'pipe'] });
+	let output = '';
+	child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
+	tellWhenFailed(() => `What Prometheus said:\n${output}`);
 	const get = async (target_) => (await fetch(`http://127.0.0.1:${port}${target_}`)).json();
 	return {
 		query: (expr) => get(`/api/v1/query?query=${encodeURIComponent(expr)}`),

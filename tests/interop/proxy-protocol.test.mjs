@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
-import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, tellWhenFailed, temporaryFolder, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -37,6 +37,7 @@ class HaProxy {
 		for (const pipe of [self.child.stdout, self.child.stderr]) {
 			pipe.setEncoding('utf8').on('data', (text) => (self.output += text));
 		}
+		tellWhenFailed(() => `What HAProxy said:\n${self.output}`);
 		for (const port of Object.values(self.ports)) {
 			await until(() => self.listens(port), 10000, 'HAProxy listening');
 		}

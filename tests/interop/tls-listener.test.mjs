@@ -9,7 +9,7 @@ import { startBrowser } from '../support/browser.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopAll, stopChild, tellWhenFailed, temporaryFolder, until, within } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { StropheClient } from './clients/strophe.mjs';
 import { trust } from './clients/trusting.mjs';
@@ -93,6 +93,7 @@ async function startProxy(command, args, at) {
 	const child = startChild(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 	let output = '';
 	child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
+	tellWhenFailed(() => `What ${command} said:\n${output}`);
 	const answers = () => new Promise((resolve) => {
 		const probe = https.get({ host: '127.0.0.1', port: at, ca, servername: HOST, agent: false }, (response) => resolve(response.resume()));
 		probe.once('error', () => resolve(false));

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until } from './util.mjs';
+import { freePort, onceMore, removeFolder, startChild, stopChild, tellWhenFailed, temporaryFolder, until } from './util.mjs';
 
 function listens(port) {
 	return new Promise((resolve) => {
@@ -19,22 +19,34 @@ function listens(port) {
 }
 
 export class EgressProxy {
-	static async start(scheme, login, command) {
-		const proxy = new EgressProxy();
-		proxy.folder = temporaryFolder('egress');
-		proxy.port = await freePort();
-		proxy.output = '';
-		proxy.url = `${scheme}://${login ? `${login.map(encodeURIComponent).join(':')}@` : ''}127.0.0.1:${proxy.port}`;
-		const [program, ...args] = command(proxy);
-		proxy.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-		for (const pipe of [proxy.child.stdout, proxy.child.stderr]) {
-			pipe.setEncoding('utf8').on('data', (more) => (proxy.output += more));
+	static start(scheme, login, command) {
+		return onceMore(async () => {
+			const proxy = new EgressProxy();
+			try {
+				await proxy.launch(scheme, login, command);
+				return proxy;
+			} catch (error) {
+				await proxy.stop();
+				throw error;
+			}
+		});
+	}
+
+	async launch(scheme, login, command) {
+		this.folder = temporaryFolder('egress');
+		this.port = await freePort();
+		this.output = '';
+		this.url = `${scheme}://${login ? `${login.map(encodeURIComponent).join(':')}@` : ''}127.0.0.1:${this.port}`;
+		const [program, ...args] = command(this);
+		this.child = startChild(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+		for (const pipe of [this.child.stdout, this.child.stderr]) {
+			pipe.setEncoding('utf8').on('data', (more) => (this.output += more));
 		}
+		tellWhenFailed(() => `What ${program} said:\n${this.output}`);
 		await until(() => {
-			assert.equal(proxy.child.exitCode, null, `${program}: ${proxy.output}`);
-			return listens(proxy.port);
+			assert.equal(this.child.exitCode, null, `${program}: ${this.output}`);
+			return listens(this.port);
 		}, 10000, `${program} listens`);
-		return proxy;
 	}
 
 	static socks({ login } = {}) {

@@ -50,18 +50,18 @@ function librariesFolder() {
 
 export class Ejabberd extends RealServer {
 	// @mechanismsOff: SASL mechanisms not to offer.
-	static async start({ mechanismsOff = [] } = {}) {
-		const ejabberd = new this();
-		await ejabberd.prepare('ejabberd');
-		ejabberd.mechanismsOff = mechanismsOff;
-		mkdirSync(ejabberd.at('spool'));
-		writeFileSync(ejabberd.at('ejabberd.yml'), configText(ejabberd));
-		writeFileSync(ejabberd.at('inetrc'), '{lookup, [file]}.\n'); // no DNS
-		await ejabberd.launch();
-		for (const [user, password] of Object.entries(PASSWORDS)) {
-			await ejabberd.command('register', { user, host: DOMAIN, password });
-		}
-		return ejabberd;
+	static start({ mechanismsOff = [] } = {}) {
+		return this.begin(async (ejabberd) => {
+			await ejabberd.prepare('ejabberd', { log: 'ejabberd.log', refused: /Failed to open socket/ });
+			ejabberd.mechanismsOff = mechanismsOff;
+			mkdirSync(ejabberd.at('spool'));
+			writeFileSync(ejabberd.at('ejabberd.yml'), configText(ejabberd));
+			writeFileSync(ejabberd.at('inetrc'), '{lookup, [file]}.\n'); // no DNS
+			await ejabberd.launch();
+			for (const [user, password] of Object.entries(PASSWORDS)) {
+				await ejabberd.command('register', { user, host: DOMAIN, password });
+			}
+		});
 	}
 
 	launch() {

@@ -49,18 +49,18 @@ VirtualHost "${ANONYMOUS_DOMAIN}"
 
 export class Prosody extends RealServer {
 	// @mechanismsOff: SASL mechanisms not to offer. @modules: what it offers beside MODULES.
-	static async start({ mechanismsOff = [], modules = [] } = {}) {
-		const prosody = new this();
-		await prosody.prepare('prosody');
-		Object.assign(prosody, { mechanismsOff, modules });
-		prosody.httpPort = await freePort();
-		mkdirSync(prosody.at('data'));
-		writeFileSync(prosody.at('prosody.cfg.lua'), configText(prosody));
-		await prosody.launch();
-		for (const [user, password] of Object.entries(PASSWORDS)) {
-			await prosody.console(`user:create("${user}@${DOMAIN}", "${password}")`, /User created/);
-		}
-		return prosody;
+	static start({ mechanismsOff = [], modules = [] } = {}) {
+		return this.begin(async (prosody) => {
+			await prosody.prepare('prosody', { log: 'prosody.log', refused: /Failed to open server port/ });
+			Object.assign(prosody, { mechanismsOff, modules });
+			prosody.httpPort = await freePort();
+			mkdirSync(prosody.at('data'));
+			writeFileSync(prosody.at('prosody.cfg.lua'), configText(prosody));
+			await prosody.launch();
+			for (const [user, password] of Object.entries(PASSWORDS)) {
+				await prosody.console(`user:create("${user}@${DOMAIN}", "${password}")`, /User created/);
+			}
+		});
 	}
 
 	launch() {

@@ -9,7 +9,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Authority } from './certificates.mjs';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until } from './util.mjs';
+import { freePort, onceMore, removeFolder, startChild, stopChild, tellWhenFailed, temporaryFolder, until } from './util.mjs';
 
 export const HOST = 'chat.example.test';
 
@@ -22,6 +22,8 @@ function adapt(name, replacements) {
 		return all.replaceAll(from, to);
 	}, readFileSync(shippedFile(name), 'utf8'));
 }
+
+const OUTPUT_MAX = 4000;
 
 function listens(port) {
 	return new Promise((resolve) => {
@@ -37,6 +39,16 @@ class Proxy {
 	}
 
 	async start(doabPort) {
+		try {
+			await this.launch(doabPort);
+			return this;
+		} catch (error) {
+			await this.stop();
+			throw error;
+		}
+	}
+
+	async launch(doabPort) {
 		this.folder = temporaryFolder('proxy');
 		this.doabPort = doabPort;
 		this.authority = new Authority(this.folder);
@@ -51,11 +63,11 @@ class Proxy {
 		for (const pipe of [this.child.stdout, this.child.stderr]) {
 			pipe.setEncoding('utf8').on('data', (more) => (this.output += more));
 		}
+		tellWhenFailed(() => `What the proxy with ${this.file} said:\n${this.output.slice(-OUTPUT_MAX)}`);
 		await until(() => {
 			assert.equal(this.child.exitCode, null, `${this.file}: ${this.output}`);
 			return listens(this.port);
 		}, 10000, `${this.file}: the proxy listens`);
-		return this;
 	}
 
 	request(method, target, { headers = {}, body = '' } = {}) {
@@ -75,10 +87,14 @@ class Proxy {
 
 	async stop() {
 		this.agent?.destroy();
-		await stopChild(this.child, { signal: this.signal, patience: 5000 });
+		if (this.child) {
+			await stopChild(this.child, { signal: this.signal, patience: 5000 });
+		}
 		removeFolder(this.folder);
 	}
 }
+
+const startProxy = (description, more, doabPort) => onceMore(() => new Proxy(description, more).start(doabPort));
 
 const DEFAULT_FILES = 1024;
 const NGINX_FOLDERS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -176,9 +192,9 @@ const caddy = {
 
 // @answersPreflights: also while the gateway is away.
 const proxy = (description, { answersPreflights = true } = {}) =>
-	({ answersPreflights, start: (doabPort) => new Proxy(description).start(doabPort) });
+	({ answersPreflights, start: (doabPort) => startProxy(description, {}, doabPort) });
 
-export const startHaproxyOfTwo = (nodes) => new Proxy(haproxyOfTwo, { nodes }).start();
+export const startHaproxyOfTwo = (nodes) => startProxy(haproxyOfTwo, { nodes });
 
 export const PROXIES = {
 	nginx: proxy(nginx),
@@ -188,4 +204,4 @@ export const PROXIES = {
 };
 
 // Converse.js in the folder @site, and the gateway, behind one nginx.
-export const startConverseSite = (doabPort, site) => new Proxy(converse, { site }).start(doabPort);
+export const startConverseSite = (doabPort, site) => startProxy(converse, { site }, doabPort);

@@ -25,9 +25,14 @@ const { values: options, positionals: files } = parseArgs({
 });
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skipped = [];
+// How long after its end a file's output is waited for. Only what it started can still hold it.
+const OUTPUT_MS = 5000;
+const ERROR_LINES = 60;
+const STDERR_LINES = 200;
 
+// A file that was killed may have left half a line at the end.
 function parseResults(text) {
-	return text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+	return text.split('\n').slice(0, -1).filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
 // Resolves with what the file printed, and how it ended.
@@ -36,7 +41,7 @@ function runFile(file) {
 		const args = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout', path.resolve(file)];
 		const named = options.name ? [`--test-name-pattern=${options.name}`] : [];
 		const child = spawn(process.execPath, [...named, ...args], { detached: true, cwd: here, stdio: ['ignore', 'pipe', 'pipe'] });
-		const output = { stdout: '', stderr: '', isLate: false };
+		const output = { stdout: '', stderr: '', isLate: false, isHeld: false };
 		for (const name of ['stdout', 'stderr']) {
 			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
 		}
@@ -53,10 +58,19 @@ function runFile(file) {
 			setTimeout(() => kill('SIGKILL'), 5000).unref();
 		}, Number(options.limit) * 1000);
 		children.add(kill);
-		// What the tests started and did not stop goes with them.
-		child.once('exit', () => kill('SIGKILL'));
+		let outputTimer;
+		// What the tests started and did not stop goes with them, unless it has made itself a group of its own.
+		child.once('exit', () => {
+			kill('SIGKILL');
+			outputTimer = setTimeout(() => {
+				output.isHeld = true;
+				child.stdout.destroy();
+				child.stderr.destroy();
+			}, OUTPUT_MS);
+		});
 		child.once('close', (code) => {
 			clearTimeout(timer);
+			clearTimeout(outputTimer);
 			children.delete(kill);
 			resolve({ ...output, code });
 		});
@@ -71,13 +85,17 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 	});
 }
 
-function report(file, { stdout, stderr, isLate, code }, seconds) {
+const indent = (lines) => lines.map((line) => `      ${line}`).join('\n');
+
+function report(file, { stdout, stderr, isLate, isHeld, code }, seconds) {
 	const results = parseResults(stdout);
 	const failures = results.filter(({ outcome }) => outcome === 'failed');
 	if (isLate) {
 		failures.push({ name: path.basename(file), error: `not finished within ${options.limit} s` });
+	} else if (isHeld) {
+		failures.push({ name: path.basename(file), error: 'a program that it started outlived it, and held its output' });
 	} else if (code !== 0 && failures.length === 0) {
-		failures.push({ name: path.basename(file), error: `the file ended with status ${code}\n${stderr.slice(-4000)}` });
+		failures.push({ name: path.basename(file), error: `the file ended with status ${code}` });
 	}
 	const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
 	totals.passed += count('passed');
@@ -86,7 +104,10 @@ function report(file, { stdout, stderr, isLate, code }, seconds) {
 	const state = failures.length ? 'FAILED' : 'ok';
 	console.log(`  ${path.relative(here, file).padEnd(40)} ${String(count('passed')).padStart(4)} ok  ${seconds.toFixed(1).padStart(6)} s  ${state}`);
 	for (const { name, error } of failures) {
-		console.log(`    FAILED: ${name}\n${String(error).split('\n').slice(0, 60).map((line) => `      ${line}`).join('\n')}`);
+		console.log(`    FAILED: ${name}\n${indent(String(error).split('\n').slice(0, ERROR_LINES))}`);
+	}
+	if (failures.length && stderr) {
+		console.log(`    It printed, and so did what it started:\n${indent(stderr.trimEnd().split('\n').slice(-STDERR_LINES))}`);
 	}
 	for (const { name, reason } of options.name ? [] : results.filter(({ outcome }) => outcome === 'skipped')) {
 		console.log(`    skipped: ${name}: ${reason}`);

@@ -130,7 +130,7 @@ export function startChild(command, args, options) {
 
 // Resolves with the exit code (or the signal's name) after asking, then forcing, the child to end.
 export async function stopChild(child, { signal = 'SIGTERM', patience = 10000 } = {}) {
-	if (child.exitCode === null && child.signalCode === null) {
+	if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
 		const gone = new Promise((resolve) => child.once('exit', resolve));
 		const force = setTimeout(() => child.kill('SIGKILL'), patiently(patience));
 		child.kill(signal);
@@ -151,6 +151,16 @@ export async function stopAll(...things) {
 	}
 }
 
+// For programs that are not what is tested: one that does not start, which @start rejects with, is replaced once by another.
+export async function onceMore(start) {
+	try {
+		return await start();
+	} catch (error) {
+		process.stderr.write(`${error.message}\nIt is started once more.\n`);
+		return start();
+	}
+}
+
 // Runs a program to its end: { code, stdout, stderr }.
 export function run(command, args, options = {}) {
 	return new Promise((resolve, reject) => {
@@ -159,8 +169,14 @@ export function run(command, args, options = {}) {
 		for (const name of ['stdout', 'stderr']) {
 			child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
 		}
-		// An interval, because nothing else keeps this file running until the end of the child is known.
-		const timer = setInterval(() => child.kill('SIGKILL'), patiently(options.patience ?? 20000));
+		// An interval, because nothing else keeps this file running until the end of the child is known. What the child started may
+		// have its output, and live on: at the second time nobody waits for that.
+		const timer = setInterval(() => {
+			if (!child.kill('SIGKILL')) {
+				child.stdout?.destroy();
+				child.stderr?.destroy();
+			}
+		}, patiently(options.patience ?? 20000));
 		child.once('error', (error) => {
 			clearInterval(timer);
 			reject(error);
@@ -172,7 +188,18 @@ export function run(command, args, options = {}) {
 	});
 }
 
-process.once('exit', () => {
+// What else there is to read when a test has failed, such as the log of a server: @tell returns it. When this file ends with a failure,
+// it is printed.
+const witnesses = new Set();
+
+export function tellWhenFailed(tell) {
+	witnesses.add(tell);
+}
+
+process.once('exit', (code) => {
+	if (code !== 0) {
+		witnesses.forEach((tell) => process.stderr.write(`${tell()}\n`));
+	}
 	for (const child of children) {
 		child.kill('SIGKILL');
 	}
