@@ -29,6 +29,8 @@ THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/re
 # What clang checks and gcc does not.
 UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
 NODE_LEAST=18
+# Test files at a time: they mostly wait, two cores have enough to do then.
+JOBS=6
 
 is_fast=
 is_long=
@@ -194,14 +196,14 @@ test_threads() {
 		build build-tsan -Db_sanitize=thread -Db_lundef=false
 		unit_tests build-tsan --suite unit
 		node_tests_of "$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
-			"$ROOT/build-tsan/gateway/doab" 4 $limit_sanitized $soak_sanitized build-soak-tsan
+			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
 	else
 		# shellcheck disable=SC2046,SC2086  # one word a test
 		build build-tsan -Db_sanitize=thread -Db_lundef=false -- gateway/doab $(printf 'tests/test-%s ' $THREAD_UNITS)
 		# shellcheck disable=SC2086
 		unit_tests build-tsan $THREAD_UNITS
 		# shellcheck disable=SC2086
-		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" 4 900 0 0 build-soak-tsan
+		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" $JOBS 900 0 0 build-soak-tsan
 	fi
 	fixed=
 	unset TSAN_OPTIONS
@@ -215,7 +217,7 @@ test_with_clang() {
 	unset CC CFLAGS
 	unit_tests build-ubsan --suite unit
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-ubsan/gateway/doab" 4 $limit_sanitized $soak_sanitized build-soak-ubsan
+	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-ubsan
 }
 
 # part COMMAND...: one that counts as one test
@@ -241,7 +243,7 @@ if [ -z "$files" ]; then
 fi
 say 'Conformance and interoperability'
 # shellcheck disable=SC2086  # two words
-node_tests "$ROOT/build-test/gateway/doab" 4 $limit $soak build-soak
+node_tests "$ROOT/build-test/gateway/doab" $JOBS $limit $soak build-soak
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	say 'Other browsers, packages, a container, Debian 13, valgrind'
 	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
@@ -263,7 +265,7 @@ if [ -z "$is_fast" ]; then
 	fi
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-asan/gateway/doab" 4 $limit_sanitized $soak_sanitized build-soak-asan
+	node_tests "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
 fi
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'ThreadSanitizer'

@@ -25,6 +25,12 @@ const { values: options, positionals: files } = parseArgs({
 });
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skipped = [];
+// Those that take longest, half a minute and more, are started first: otherwise one of them goes on alone at the end. Those that compute
+// stand between those that mostly wait.
+const LONGEST = ['interop/messages', 'conformance/probe', 'interop/ejabberd', 'conformance/bosh-guard', 'conformance/bosh-ending',
+	'interop/browser', 'conformance/bosh-rules', 'interop/ways', 'conformance/bosh-session', 'conformance/faults', 'interop/purple',
+	'interop/vanished', 'interop/build', 'conformance/soak', 'interop/libraries', 'conformance/unread', 'interop/proxies',
+	'conformance/bosh-streams', 'conformance/session-log', 'conformance/refused', 'conformance/dial-network', 'interop/converse'];
 // How long after its end a file's output is waited for. Only what it started can still hold it.
 const OUTPUT_MS = 5000;
 const ERROR_LINES = 60;
@@ -126,7 +132,12 @@ async function worker(queue) {
 	}
 }
 
-const queue = [...files];
+function rankOf(file) {
+	const place = LONGEST.indexOf(path.relative(here, path.resolve(file)).replace('.test.mjs', ''));
+	return place === -1 ? LONGEST.length : place;
+}
+
+const queue = [...files].sort((a, b) => rankOf(a) - rankOf(b));
 await Promise.all(Array.from({ length: Number(options.jobs) }, () => worker(queue)));
 if (options.counts) {
 	appendFileSync(options.counts, `${totals.passed} ${totals.failed} ${totals.skipped}\n`);
