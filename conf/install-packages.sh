@@ -37,7 +37,16 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 apt_get() {
-	$as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+	$as_root env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 \
+		-o Acquire::Retries=3 -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60 "$@"
+}
+
+# Once more with new lists: a mirror may fail, or replace a package after its lists were read.
+install() {
+	apt_get install -y --no-install-recommends "$@" && return
+	echo "The installation failed; once more." >&2
+	apt_get update || :
+	apt_get install -y --no-install-recommends "$@"
 }
 
 # What starts at boot: scripts of System V's init, and units that another unit wants.
@@ -105,5 +114,5 @@ plan=$(apt_get install --no-install-recommends --assume-no $missing || :)
 echo "Installing$missing"
 printf '%s\n' "$plan" | sed -n 's/^[0-9].*newly installed.*/Together with what they depend on: &/p;/^Need to get/p;/^After this operation/p'
 # shellcheck disable=SC2086  # one word a package
-apt_get install -y --no-install-recommends $missing
+install $missing
 echo "To remove them later:  apt-get autoremove --purge$missing"

@@ -130,8 +130,13 @@ install_packages() {
 
 install_modules() {
 	stamp=tests/node_modules/.package-lock.json
-	if [ ! -f "$stamp" ] || [ -n "$(find tests/package-lock.json -newer "$stamp")" ]; then
-		must 'npm ci' npm ci --prefix tests --no-audit --no-fund --ignore-scripts
+	if [ -f "$stamp" ] && [ -z "$(find tests/package-lock.json -newer "$stamp")" ]; then
+		return
+	fi
+	set -- timeout -k 10 300 npm ci --prefix tests --no-audit --no-fund --ignore-scripts
+	if ! run "$@"; then
+		echo 'npm ci failed; once more.'
+		must 'npm ci' "$@"
 	fi
 }
 

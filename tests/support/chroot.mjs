@@ -46,8 +46,11 @@ export class Chroot {
 		const chroot = new Chroot();
 		chroot.root = temporaryFolder(suite);
 		chmodSync(chroot.root, 0o755); // its services run as other users
-		assertDone(await run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, suite, chroot.root, MIRROR],
-			{ patience: PATIENCE }), `debootstrap ${suite}`);
+		const bootstrap = () => run('debootstrap', ['--variant=minbase', `--include=${packages.join(',')}`, suite, chroot.root, MIRROR],
+			{ patience: PATIENCE });
+		const first = await bootstrap();
+		// A mirror may fail, or be changed meanwhile. It goes on with the packages that are there.
+		assertDone(first.code === 0 ? first : await bootstrap(), `debootstrap ${suite}`);
 		return chroot;
 	}
 
