@@ -31,6 +31,9 @@ UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-boun
 NODE_LEAST=18
 # Test files at a time: they mostly wait, two cores have enough to do then.
 JOBS=6
+# Of the folders that are built for a part.
+ASAN='-Db_sanitize=address,undefined -Db_lundef=false'
+TSAN='-Db_sanitize=thread -Db_lundef=false'
 
 is_fast=
 is_long=
@@ -56,7 +59,11 @@ skips=$work/skips   # a line for each test that was skipped: where it is, its na
 : >"$skips"
 fixed= # a command that fixes the layout of addresses
 running=
+ahead=
 clean_up() {
+	if [ -n "$ahead" ]; then
+		kill -s TERM -- "-$ahead" 2>/dev/null
+	fi
 	if [ -n "$running" ]; then
 		kill -TERM "$running" 2>/dev/null
 		wait "$running" 2>/dev/null
@@ -113,6 +120,13 @@ must() {
 	fi
 }
 
+# Of what is built for ThreadSanitizer: everything with --long.
+thread_targets=
+if [ -z "$is_long" ]; then
+	# shellcheck disable=SC2086  # one word a test
+	thread_targets="-- gateway/doab $(printf 'tests/test-%s ' $THREAD_UNITS)"
+fi
+
 # A call fails for each call stack. On a busy machine 1,500 s were not enough for that file.
 if [ "${DOAB_LONG:-}" = 1 ]; then
 	limit=3600 limit_sanitized=4800
@@ -145,6 +159,31 @@ build() {
 	folder=$1
 	shift
 	must "the build in $folder" sh conf/build.sh --folder "$folder" -Dwerror=true "$@"
+}
+
+# Builds what later parts need while the tests before them mostly wait, with what they leave of the cores. A part builds its folder
+# itself, too: nothing is left to do then, or it says what is wrong.
+build_ahead() {
+	{
+		echo "build-asan -Dwerror=true $ASAN"
+		if [ -z "$files" ]; then
+			echo 'build-bench --buildtype=release -- gateway/doab'
+			echo "build-tsan -Dwerror=true $TSAN $thread_targets"
+		fi
+	} >"$work/ahead"
+	# A session's processes compete with those of others as one, at the priority of its autogroup: see sched(7).
+	# shellcheck disable=SC2016,SC2086  # for the inner shell; one word an option
+	setsid nice -n 19 sh -c 'echo 19 >/proc/self/autogroup
+		while read -r folder options; do sh conf/build.sh --folder "$folder" $options </dev/null; done' \
+		<"$work/ahead" >"$work/ahead.log" 2>&1 &
+	ahead=$!
+}
+
+await_ahead() {
+	if [ -n "$ahead" ]; then
+		wait "$ahead"
+		ahead=
+	fi
 }
 
 # unit_tests FOLDER [OPTION...]
@@ -197,14 +236,13 @@ test_threads() {
 	if [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ]; then
 		fixed='setarch -R'
 	fi
+	# shellcheck disable=SC2086  # one word an option
+	build build-tsan $TSAN $thread_targets
 	if [ -n "$is_long" ]; then
-		build build-tsan -Db_sanitize=thread -Db_lundef=false
 		unit_tests build-tsan --suite unit
 		node_tests_of "$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
 			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
 	else
-		# shellcheck disable=SC2046,SC2086  # one word a test
-		build build-tsan -Db_sanitize=thread -Db_lundef=false -- gateway/doab $(printf 'tests/test-%s ' $THREAD_UNITS)
 		# shellcheck disable=SC2086
 		unit_tests build-tsan $THREAD_UNITS
 		# shellcheck disable=SC2086
@@ -246,9 +284,13 @@ if [ -z "$files" ]; then
 	say 'Rules and unit tests'
 	unit_tests build-test
 fi
+if [ -z "$is_fast" ]; then
+	build_ahead
+fi
 say 'Conformance and interoperability'
 # shellcheck disable=SC2086  # two words
 node_tests "$ROOT/build-test/gateway/doab" $JOBS $limit $soak build-soak
+await_ahead
 if [ -n "$is_long" ] && [ -z "$files" ]; then
 	say 'Other browsers, packages, a container, Debian 13, valgrind'
 	node_tests_of "$(printf '%s ' "$ROOT"/tests/long/*.test.mjs)" "$ROOT/build-test/gateway/doab" 1 2400 0 0 build-soak
@@ -258,12 +300,13 @@ fi
 
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'Benchmark, once'
-	part sh tests/bench/run.sh --short
+	part timeout -k 30 600 sh tests/bench/run.sh --short
 fi
 
 if [ -z "$is_fast" ]; then
 	say 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
-	build build-asan -Db_sanitize=address,undefined -Db_lundef=false
+	# shellcheck disable=SC2086  # two words
+	build build-asan $ASAN
 	if [ -z "$files" ]; then
 		say 'Unit tests under the sanitizers'
 		unit_tests build-asan --suite unit
