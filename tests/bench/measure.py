@@ -134,7 +134,7 @@ class Bench:
             for line in self.with_old(line for line in lines if line.is_possible()):
                 program = line.make(self, line.name.replace(' ', '-'), **line.options)
                 running.append((line, program))
-                program.run()
+                program.begin()
             for i in range(rounds):
                 # Each time in another order, so that nothing always follows the same.
                 for line, program in running[i % len(running):] + running[:i % len(running)]:

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 PORTS = (10000, 32768)
@@ -138,16 +139,22 @@ def read_log(child):
     return child.log.read() + child.stdout.read().decode()
 
 
+class StartFailed(SystemExit):
+    """A program ended at once, or does not listen."""
+
+
 def wait_for(port, child):
     for _ in range(1000):
         if child.poll() is not None:
-            raise SystemExit(
+            raise StartFailed(
                 f'{child.args[0]} has ended, with {child.returncode}:\n{read_log(child)}')
         with socket.socket() as one:
             if one.connect_ex(('127.0.0.1', port)) == 0:
                 return
         time.sleep(0.02)
-    raise SystemExit(f'{child.args[0]} does not listen')
+    child.kill()
+    child.wait()
+    raise StartFailed(f'{child.args[0]} does not listen:\n{read_log(child)}')
 
 
 def first_child(pid):
@@ -215,6 +222,18 @@ class Program:
         self.port = port
         wait_for(port, child)
         self.pids.append(child.pid)
+
+    def begin(self):
+        """Like run(), but another program may fail once to start. It gets another port then."""
+        try:
+            self.run()
+            return
+        except StartFailed as failure:
+            if isinstance(self, Doab):
+                raise
+            print(f'{failure}; once more', file=sys.stderr)
+        self.stop()
+        self.run()
 
     def resident_kb(self):
         return sum(resident_kb(pid) for pid in self.pids)
