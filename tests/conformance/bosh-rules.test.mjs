@@ -329,7 +329,10 @@ test('linger: a client that goes on is not kept waiting, and breaks no rule', TI
 		connection.send('<message id="later"/>');
 		const answers = await Promise.all(requests.slice(0, -1));
 		assert.deepEqual(answers.map((answer) => answer.element.attributes.type), answers.map(() => undefined));
-		assert.deepEqual([...answers, await Promise.race([requests.at(-1), sleep(1500)])].filter(Boolean).flatMap(idsOf), ['later']);
+		const ids = answers.flatMap(idsOf);
+		// What came early might come again.
+		const last = await (ids.includes('later') ? Promise.race([requests.at(-1), sleep(1500)]) : requests.at(-1));
+		assert.deepEqual([...ids, ...(last ? idsOf(last) : [])], ['later']);
 	});
 });
 
