@@ -89,7 +89,7 @@ enum failure_kind admission_judge_rule(const struct domain_rule *rule)
 	if (rule && rule->deny) {
 		return FAILURE_DOMAIN_REFUSED;
 	}
-	return rule && rule->gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
+	return rule && rule->is_gone ? FAILURE_DOMAIN_GONE : FAILURE_NONE;
 }
 
 void admission_refuse_login(struct worker_env *env, enum throttle_result result, const char *domain,
@@ -207,10 +207,10 @@ static void take_seats(struct worker_env *env, const struct admission_request *r
 	int r = census_enter_session(env->census, request->client,
 				     worker_is_exempt(env, request->client));
 
-	admission->seats.client = r == CENSUS_OK;
+	admission->seats.has_client = r == CENSUS_OK;
 	if (r == CENSUS_OK && rule && rule->max_sessions) {
 		r = census_enter_domain(env->census, admission->domain, rule->max_sessions);
-		admission->seats.domain = r == CENSUS_OK;
+		admission->seats.has_domain = r == CENSUS_OK;
 	}
 	if (r != CENSUS_OK) {
 		admission_leave_client(env, &admission->seats, request->client);
@@ -254,8 +254,8 @@ bool admission_judge(struct worker_env *env, const struct admission_request *req
 void admission_leave_client(struct worker_env *env, struct admission_seats *seats,
 			    const struct address *client)
 {
-	if (seats->client) {
-		seats->client = false;
+	if (seats->has_client) {
+		seats->has_client = false;
 		census_leave_session(env->census, client);
 	}
 }
@@ -263,8 +263,8 @@ void admission_leave_client(struct worker_env *env, struct admission_seats *seat
 void admission_leave_domain(struct worker_env *env, struct admission_seats *seats,
 			    const char *domain)
 {
-	if (seats->domain) {
-		seats->domain = false;
+	if (seats->has_domain) {
+		seats->has_domain = false;
 		census_leave_domain(env->census, domain);
 	}
 }

@@ -33,7 +33,7 @@ struct admission_request {
 };
 
 struct admission_seats {
-	bool client, domain;
+	bool has_client, has_domain;
 };
 
 struct admission {

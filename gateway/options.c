@@ -148,7 +148,7 @@ static bool take(const struct option_entry *entry, const char *value, struct opt
 		return true;
 	}
 	if (entry->role == ROLE_FLAG) {
-		options->json = true;
+		options->wants_json = true;
 		return true;
 	}
 	if (options->action == entry->id) {
@@ -202,7 +202,7 @@ enum options_result options_read(int argc, char **argv, struct options *ret_opti
 		fprintf(stderr, "doab: unexpected argument '%s'\n", argv[optind]);
 		return refuse(ret_status);
 	}
-	if (options.json && options.action != OPTION_PROBE) {
+	if (options.wants_json && options.action != OPTION_PROBE) {
 		fprintf(stderr, "doab: --json goes with --probe only\n");
 		return refuse(ret_status);
 	}

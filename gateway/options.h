@@ -67,7 +67,7 @@ struct options {
 	const char *config;    /* the file, or NULL for the defaults; with --check that file */
 	enum option_id action; /* OPTION_NONE to serve */
 	const char *value;     /* of the action, or NULL */
-	bool json;
+	bool wants_json;
 };
 
 enum options_result {

@@ -52,7 +52,7 @@ struct worker {
 	struct pulse pulse;
 	struct trace trace;
 	struct mono grace_end;
-	bool started;
+	bool is_started;
 };
 
 /* Connections. */
@@ -327,7 +327,7 @@ int worker_start(struct worker *worker)
 {
 	int r = uv_thread_create(&worker->thread, run, worker);
 
-	worker->started = r == 0;
+	worker->is_started = r == 0;
 	return r;
 }
 
@@ -461,7 +461,7 @@ struct worker *worker_free(struct worker *worker)
 	if (!worker) {
 		return NULL;
 	}
-	if (!worker->started) {
+	if (!worker->is_started) {
 		worker->listener = listener_free(worker->listener);
 		ws_endpoint_stop(worker->ws);
 		close_rest(worker);

@@ -86,7 +86,7 @@ static void write_grants(struct writer *writer, const struct origin_list *origin
 {
 	bool secure;
 
-	if (origins->any) {
+	if (origins->allows_any) {
 		write_grant(writer, grant, NULL, false);
 		return;
 	}
@@ -195,17 +195,17 @@ static void write_policy(struct writer *writer, const struct origin_list *origin
 			 const struct resources *resources)
 {
 	/* A <policy> without a domain is not valid. */
-	if (!origins->any && !has_scheme(origins, scheme)) {
+	if (!origins->allows_any && !has_scheme(origins, scheme)) {
 		return;
 	}
 	writer_put(writer,
 		   SV("    <policy>\n"
 		      "      <allow-from http-request-headers=\"" CORS_HEADERS_DEFAULT "\">\n"));
-	if (origins->any) {
+	if (origins->allows_any) {
 		writer_put(writer, SV("        <domain uri=\"*\"/>\n"));
 		writer_printf(writer, "        <domain uri=\"%.*s://*\"/>\n", SV_ARGS(scheme));
 	}
-	for (size_t i = 0; !origins->any && i < origins->n_patterns; i++) {
+	for (size_t i = 0; !origins->allows_any && i < origins->n_patterns; i++) {
 		if (pattern_has_scheme(&origins->patterns[i], scheme)) {
 			write_domain(writer, &origins->patterns[i]);
 		}

@@ -94,7 +94,7 @@ int domain_rules_judge(const struct domain_rules *rules, struct sv text,
 
 static bool rule_needs_system_store(const struct domain_rule *rule)
 {
-	bool is_served = !rule->deny && !rule->gone;
+	bool is_served = !rule->deny && !rule->is_gone;
 	bool is_verified = rule->tls == DOMAIN_TLS_REQUIRED || rule->tls == DOMAIN_TLS_DIRECT;
 
 	return is_served && is_verified && !rule->ca_file;

@@ -91,7 +91,7 @@ struct domain_rule {
 	bool egress_resolves;
 	struct egress_sources sources; /* of connections; none: those of the configuration */
 	bool deny;
-	bool gone; /* no longer served; clients are told so */
+	bool is_gone; /* no longer served; clients are told so */
 	/* Concurrent sessions to one domain, 0 for no limit. Under a pattern, each domain that it
 	 * matches has a limit of its own. */
 	size_t max_sessions;

@@ -75,8 +75,8 @@ static bool split_port(struct sv *authority, struct origin_pattern *pattern)
 	}
 	struct sv text = sv_skip(*authority, n);
 
-	pattern->any_port = sv_eq(text, SV("*"));
-	if (!pattern->any_port) {
+	pattern->allows_any_port = sv_eq(text, SV("*"));
+	if (!pattern->allows_any_port) {
 		if (sv_to_u64(text, UINT16_MAX, &port) < 0 || port == 0) {
 			return false;
 		}
@@ -129,7 +129,7 @@ int origin_list_init(struct origin_list *list, const char *const *texts, size_t 
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (sv_eq(sv_from(texts[i]), SV("*"))) {
-			made.any = true;
+			made.allows_any = true;
 			continue;
 		}
 		int r = pattern_init(&made.patterns[made.n_patterns], sv_from(texts[i]));
@@ -157,7 +157,7 @@ void origin_list_deinit(struct origin_list *list)
 static bool pattern_matches(const struct origin_pattern *pattern, const struct origin *origin)
 {
 	return sv_eq_nocase(origin->scheme, sv_from(pattern->scheme)) &&
-	       (pattern->any_port || origin->port == pattern->port) &&
+	       (pattern->allows_any_port || origin->port == pattern->port) &&
 	       host_pattern_matches(&pattern->host, origin->host);
 }
 
@@ -191,5 +191,5 @@ enum origin_verdict origin_list_judge(const struct origin_list *list, struct sv 
 			}
 		}
 	}
-	return list->any ? ORIGIN_ANY : ORIGIN_REFUSED;
+	return list->allows_any ? ORIGIN_ANY : ORIGIN_REFUSED;
 }

@@ -23,13 +23,13 @@ struct origin_pattern {
 	char *scheme; /* owned; in lower case */
 	struct host_pattern host;
 	uint16_t port; /* 0: the default of the scheme, or none */
-	bool any_port;
+	bool allows_any_port;
 };
 
 struct origin_list {
 	struct origin_pattern *patterns; /* owned */
 	size_t n_patterns;
-	bool any; /* "*" is in the list, perhaps beside patterns */
+	bool allows_any; /* "*" is in the list, perhaps beside patterns */
 };
 
 /* What the list says about a request. */
@@ -56,5 +56,5 @@ enum origin_verdict origin_list_judge(const struct origin_list *list, struct sv 
 /* Whether what the list says depends on the origin. */
 static inline bool origin_list_varies(const struct origin_list *list)
 {
-	return !list->any || list->n_patterns;
+	return !list->allows_any || list->n_patterns;
 }

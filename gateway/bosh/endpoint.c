@@ -163,8 +163,8 @@ static void open_session(struct bosh_entry *session, const struct bosh_target *t
 	struct bosh_endpoint *endpoint = session->endpoint;
 	int r;
 
-	session->seats.client = admission->seats.client;
-	admission->seats.client = false;
+	session->seats.has_client = admission->seats.has_client;
+	admission->seats.has_client = false;
 	r = bosh_entry_open_leg(session, 0, target, admission);
 	if (r == 0) {
 		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint),

@@ -151,7 +151,7 @@ static const struct config_key keys[] = {
 	/* 0: no limit. */
 	CONFIG_NUMBER("max_sessions", domain_rule, max_sessions, "0", 0, DOMAIN_SESSIONS_MAX),
 	CONFIG_KEY("deny", config_type_bool, domain_rule, deny, "false"),
-	CONFIG_KEY("gone", config_type_bool, domain_rule, gone, "false"),
+	CONFIG_KEY("gone", config_type_bool, domain_rule, is_gone, "false"),
 	CONFIG_KEY("allow_private", config_type_bool, domain_rule, allow_private, "false"),
 };
 
@@ -223,7 +223,7 @@ static int complete(struct config_scope *scope)
 		config_error(scope->errors, config_scope_find(scope, "proxy_dns")->place,
 			     "proxy_dns: expected only together with proxy");
 	}
-	if (rule->deny && rule->gone) {
+	if (rule->deny && rule->is_gone) {
 		config_error(scope->errors,
 			     config_place_later(config_scope_find(scope, "deny")->place,
 						config_scope_find(scope, "gone")->place),

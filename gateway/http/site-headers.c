@@ -45,7 +45,7 @@ static void cors(struct site_headers *headers, const struct config *config,
 		site_headers_add(headers, "Access-Control-Allow-Origin", headers->origin);
 		site_headers_add(headers, "Access-Control-Allow-Credentials",
 				 config->web.allows_credentials ? "true" : NULL);
-	} else if (config->origins.any) {
+	} else if (config->origins.allows_any) {
 		site_headers_add(headers, "Access-Control-Allow-Origin", "*");
 	}
 }

@@ -109,7 +109,7 @@ static void read_feature(const struct xml_scan *scan, const struct xml_item *ite
 	} else {
 		const char *known = item->ns >= 0 ? names[item->ns] : NULL;
 
-		features->legacy = features->legacy || item->ns == FEATURE_IQ_AUTH;
+		features->has_legacy = features->has_legacy || item->ns == FEATURE_IQ_AUTH;
 		list_add(&features->others, known ? sv_from(known) : item->name);
 	}
 }
@@ -146,7 +146,7 @@ int features_read(struct sv xml, struct features *ret_features)
 	struct xml_scan scan;
 	int r = xml_pool_new(uris, FEATURE_COUNT, &pool);
 
-	*ret_features = (struct features){.legacy = false};
+	*ret_features = (struct features){.has_legacy = false};
 	if (r < 0) {
 		return r;
 	}

@@ -30,7 +30,7 @@ struct features {
 	struct features_list sasl;  /* RFC 6120 */
 	struct features_list sasl2; /* XEP-0388 */
 	struct features_list others;
-	bool legacy; /* jabber:iq:auth (XEP-0078) */
+	bool has_legacy; /* jabber:iq:auth (XEP-0078) */
 };
 
 /* Reads @xml, a <stream:features/> element with its namespaces. Returns 0, -ENOMEM, or -EINVAL when

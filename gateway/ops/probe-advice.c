@@ -68,7 +68,7 @@ static void advise_addresses(struct advice *advice, const struct probe_facts *fa
 
 static void advise_services(struct advice *advice, const struct probe_facts *facts)
 {
-	if (facts->unanswered) {
+	if (facts->lacks_reply) {
 		advise(advice, "The DNS did not answer about one of the two services: sessions "
 			       "wait for it, then continue without it.");
 	} else if (facts->direct == PROBE_SERVICE_NONE) {

@@ -28,7 +28,7 @@ static void on_ordered(void *userdata, const struct srv_target *targets, size_t 
 	}
 	probe_show_unanswered(probe);
 	probe_section(probe, PROBE_SECTION_DNS, "DNS");
-	if (!probe->redirected) {
+	if (!probe->is_redirected) {
 		probe->facts.direct = probe->direct;
 	}
 	if (probe->starttls == PROBE_SERVICE_NONE && probe->direct == PROBE_SERVICE_NONE) {
@@ -191,7 +191,7 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	bool is_direct =
 		target ? target->direct : domain_rule_tls(probe->rule) == DOMAIN_TLS_DIRECT;
 
-	probe->dialling = false;
+	probe->is_dialling = false;
 	probe->awaited = is_direct ? "handshake" : "header";
 	server_text(target, address, probe->connected);
 	probe_json_address(probe, target, address, "connected", NULL, &times);

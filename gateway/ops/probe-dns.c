@@ -83,7 +83,7 @@ static void show_service(struct probe *probe, const char *name, const struct dns
 		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
 		*service = result == RESOLVER_NO_NAME ? PROBE_SERVICE_NONE : PROBE_SERVICE_UNKNOWN;
-		probe->facts.unanswered = probe->facts.unanswered || result != RESOLVER_NO_NAME;
+		probe->facts.lacks_reply = probe->facts.lacks_reply || result != RESOLVER_NO_NAME;
 		show_no_answer(probe, label, result, times);
 		return;
 	}
@@ -131,10 +131,10 @@ static void show_addresses(struct probe *probe, const char *host, const struct d
 static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 {
 	probe->tlsa = (struct probe_tlsa){
-		.asked = true,
+		.has_reply = true,
 		.result = reply ? reply->result : RESOLVER_FAILED,
 		.n_records = reply ? reply->n_records : 0,
-		.authentic = reply && reply->authentic,
+		.is_authentic = reply && reply->is_authentic,
 	};
 	if (probe->tlsa.result != RESOLVER_OK && probe->tlsa.result != RESOLVER_NO_NAME) {
 		/* The link gives the server up because of it. */
@@ -179,7 +179,7 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name,
 	if (!question) {
 		return;
 	}
-	if (kind == DNS_KIND_ADDRESSES && !probe->dialling) {
+	if (kind == DNS_KIND_ADDRESSES && !probe->is_dialling) {
 		question->came_late = true;
 		return;
 	}
@@ -204,7 +204,7 @@ void probe_show_unanswered(struct probe *probe)
 		probe_section(probe, PROBE_SECTION_DNS, "DNS");
 		sheet_line(&probe->sheet, label, SHEET_WARNING, &times,
 			   "no answer yet, continuing without it");
-		probe->facts.unanswered = true;
+		probe->facts.lacks_reply = true;
 		probe->questions[i] = probe->questions[--probe->n_questions];
 	}
 }
@@ -215,7 +215,7 @@ void probe_show_pending_questions(struct probe *probe)
 	for (size_t i = 0; i < probe->n_questions; i++) {
 		struct sheet_times times = probe_times(probe, probe->questions[i].asked_us);
 
-		if (probe->dialling && !probe->questions[i].came_late) {
+		if (probe->is_dialling && !probe->questions[i].came_late) {
 			sheet_line(&probe->sheet, probe->questions[i].name, SHEET_BAD, &times,
 				   "no answer");
 		}

@@ -267,7 +267,7 @@ static void member_names(struct writer *writer, const char *key, const struct fe
 static void put_features(struct writer *writer, const struct probe_facts *facts)
 {
 	json_key(writer, "features");
-	if (!facts->has_features || !facts->readable) {
+	if (!facts->has_features || !facts->is_readable) {
 		writer_put(writer, SV("null"));
 		return;
 	}

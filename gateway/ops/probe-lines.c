@@ -58,10 +58,10 @@ bool probe_has_proxy(const struct probe *probe)
 void probe_forget_server(struct probe *probe)
 {
 	probe->section = PROBE_SECTION_NONE;
-	probe->tlsa = (struct probe_tlsa){.asked = false};
+	probe->tlsa = (struct probe_tlsa){.has_reply = false};
 	probe->facts.has_tls = false;
 	probe->awaited = NULL;
-	probe->dialling = true;
+	probe->is_dialling = true;
 	probe->is_slow = false;
 }
 

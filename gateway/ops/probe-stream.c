@@ -82,7 +82,7 @@ static void on_redirected(void *userdata, const struct redirect *redirect)
 			   "the server redirects its clients to %s", redirect->host);
 	}
 	probe_forget_server(probe);
-	probe->redirected = true;
+	probe->is_redirected = true;
 	probe->is_retry = false;
 	probe->starttls = PROBE_SERVICE_UNKNOWN;
 	probe->direct = PROBE_SERVICE_UNKNOWN;
@@ -119,7 +119,7 @@ static void on_slow(void *userdata)
 	probe_note_trouble(probe, probe->connected, failure_sentence(FAILURE_STREAM_TIMEOUT));
 	probe->section = PROBE_SECTION_NONE;
 	probe->is_retry = true;
-	probe->dialling = true;
+	probe->is_dialling = true;
 	probe->is_slow = true;
 	probe_flush(probe);
 }
@@ -188,13 +188,13 @@ static void show_features(struct probe *probe)
 
 	facts->has_features = true;
 	probe->awaited = NULL;
-	facts->readable = stream_event_write(link_stream(probe->link), &xml) == 0 &&
+	facts->is_readable = stream_event_write(link_stream(probe->link), &xml) == 0 &&
 			  features_read(buffer_sv(&xml), &facts->features) == 0;
 	if (probe->section != PROBE_SECTION_CLEAR) {
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 	}
-	sheet_line(&probe->sheet, "features", facts->readable ? SHEET_GOOD : SHEET_BAD, &times,
-		   "%zu bytes%s", xml.n, facts->readable ? "" : ", which cannot be read");
+	sheet_line(&probe->sheet, "features", facts->is_readable ? SHEET_GOOD : SHEET_BAD, &times,
+		   "%zu bytes%s", xml.n, facts->is_readable ? "" : ", which cannot be read");
 	show_list(probe, "SASL", &facts->features.sasl);
 	show_list(probe, "SASL2", &facts->features.sasl2);
 	show_list(probe, "also offered", &facts->features.others);

@@ -184,10 +184,10 @@ static void show_dane(struct probe *probe)
 			   tlsa->n_records, tlsa->n_records == 1 ? "" : "s");
 	} else if (!probe->env.trusts_dnssec) {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "not used (trust_dnssec is false)");
-	} else if (!tlsa->asked) {
+	} else if (!tlsa->has_reply) {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL,
 			   "not used: no signed SRV record led here");
-	} else if (tlsa->result == RESOLVER_OK && !tlsa->authentic) {
+	} else if (tlsa->result == RESOLVER_OK && !tlsa->is_authentic) {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "the TLSA records are not signed");
 	} else {
 		sheet_line(sheet, "DANE", SHEET_FAINT, NULL, "no usable TLSA record");

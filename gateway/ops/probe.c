@@ -63,7 +63,7 @@ static void show_rule(struct probe *probe)
 		const char *key;
 	} keys[] = {
 		{rule->deny, "deny"},
-		{rule->gone, "gone"},
+		{rule->is_gone, "gone"},
 		{rule->n_connect, "connect"},
 		{rule->form != DOMAIN_FORM_UNICODE, "name_form"},
 		{rule->ca_file, "ca_file"},
@@ -125,10 +125,10 @@ static enum probe_status judge_login(struct probe *probe)
 	char tls[TLS_TEXT_MAX];
 
 	describe_tls(probe, tls);
-	if (facts->has_features && !facts->readable) {
+	if (facts->has_features && !facts->is_readable) {
 		return fail(probe, "the server's features cannot be read", "");
 	}
-	if (facts->has_features && !best && !facts->features.legacy) {
+	if (facts->has_features && !best && !facts->features.has_legacy) {
 		bool has_any = facts->features.sasl.n + facts->features.sasl2.n > 0;
 
 		return fail(
@@ -176,7 +176,7 @@ static int start(struct probe *probe)
 
 	probe->start_us = probe_now_us();
 	probe->step_us = probe->start_us;
-	probe->dialling = true;
+	probe->is_dialling = true;
 	enum failure_kind refusal = admission_judge_rule(probe->rule);
 
 	if (refusal) {
@@ -275,7 +275,7 @@ enum probe_status probe_run(const struct config *config, const char *path, const
 	probe->path = path;
 	probe->out = out;
 	probe->sheet.form = form == PROBE_FORM_JSON ? SHEET_JSON : SHEET_TEXT;
-	probe->sheet.coloured = wants_colours(out);
+	probe->sheet.is_coloured = wants_colours(out);
 	int r = domain_rules_judge(&config->domains, sv_from(domain), probe->domain, &probe->rule);
 
 	if (r == -EINVAL) {

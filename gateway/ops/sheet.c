@@ -48,7 +48,7 @@ static void put_blanks(struct sheet *sheet, size_t n)
 
 static void put_coloured(struct sheet *sheet, const char *code, struct sv text)
 {
-	if (!sheet->coloured || !code || text.n == 0) {
+	if (!sheet->is_coloured || !code || text.n == 0) {
 		put(sheet, text);
 		return;
 	}

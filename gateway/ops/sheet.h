@@ -68,7 +68,7 @@ struct sheet {
 	struct buffer warnings, paragraphs;
 	const char *section; /* only in JSON: the current title, or NULL */
 	char label[SHEET_KEPT_LABEL_MAX];
-	bool coloured;
+	bool is_coloured;
 	bool has_captions; /* the columns of times have a heading, written with the first section */
 	int r;             /* -ENOMEM if out of memory: `out` is incomplete then */
 };

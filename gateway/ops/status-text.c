@@ -165,7 +165,7 @@ static int finish(struct sheet *sheet, struct buffer *buffer)
 int status_write_text(const struct status *status, bool is_coloured, struct buffer *buffer)
 {
 	/* There are no columns of times. */
-	struct sheet sheet = {.coloured = is_coloured, .has_captions = true};
+	struct sheet sheet = {.is_coloured = is_coloured, .has_captions = true};
 
 	write_head(&sheet, status);
 	write_sessions(&sheet, status);

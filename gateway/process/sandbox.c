@@ -29,17 +29,17 @@ int sandbox_enter(const struct config *config, struct sandbox *ret_sandbox)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
 		return -errno;
 	}
-	int r = files_restrict(config, &ret_sandbox->files);
+	int r = files_restrict(config, &ret_sandbox->restricts_files);
 
 	if (r == 0) {
 		r = calls_restrict();
 	}
-	ret_sandbox->calls = r == 0;
+	ret_sandbox->restricts_calls = r == 0;
 	return r;
 }
 
 void sandbox_log(const struct sandbox *sandbox)
 {
-	log_info("sandbox", LOG_STR("files", sandbox->files ? "restricted" : "any"),
-		 LOG_STR("calls", sandbox->calls ? "restricted" : "any"));
+	log_info("sandbox", LOG_STR("files", sandbox->restricts_files ? "restricted" : "any"),
+		 LOG_STR("calls", sandbox->restricts_calls ? "restricted" : "any"));
 }

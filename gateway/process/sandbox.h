@@ -29,7 +29,7 @@
 
 /* What is in force. */
 struct sandbox {
-	bool files, calls; /* are restricted */
+	bool restricts_files, restricts_calls; /* are restricted */
 };
 
 /* Does nothing if the configuration says so. Returns 0 or a negative errno. */

@@ -23,7 +23,7 @@ static void check_origin(const struct origin_list *list, struct sv origin)
 
 	FUZZ_CHECK((verdict == ORIGIN_LISTED) == (text[0] != '\0'));
 	FUZZ_CHECK((verdict == ORIGIN_ABSENT) == (origin.n == 0));
-	FUZZ_CHECK(verdict != ORIGIN_ANY || list->any);
+	FUZZ_CHECK(verdict != ORIGIN_ANY || list->allows_any);
 	FUZZ_CHECK(verdict != ORIGIN_LISTED || list->n_patterns);
 	FUZZ_CHECK(strlen(text) <= ORIGIN_LENGTH_MAX);
 	FUZZ_CHECK(strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789:/.-_+[]") == strlen(text));

@@ -88,10 +88,10 @@ static void check_documents(const struct origin_list *origins, const struct port
 	struct buffer document = BUFFER_INIT;
 	size_t n_web = count_web(origins);
 	/* Flash has one element for each host, and one for any: its files have no schemes. */
-	size_t n_flash = origins->any ? 1 : n_web;
+	size_t n_flash = origins->allows_any ? 1 : n_web;
 	/* Silverlight has one for each pattern. It judges http and https apart, and "*" means pages
 	 * of the scheme of the resource only: two for each scheme are any. */
-	size_t n_silverlight = origins->any ? 4 : n_web;
+	size_t n_silverlight = origins->allows_any ? 4 : n_web;
 
 	assert_int_equal(documents_crossdomain(origins, &document), 0);
 	size_t n = count_grants(&document);

@@ -389,7 +389,7 @@ static void test_need_system_store(void **state)
 	}
 	rows[1] = (struct domain_rule){.is_pattern = true, .deny = true};
 	assert_needs_system_store(rows, 2, false);
-	rows[1] = (struct domain_rule){.is_pattern = true, .gone = true};
+	rows[1] = (struct domain_rule){.is_pattern = true, .is_gone = true};
 	assert_needs_system_store(rows, 2, false);
 	rows[0] = (struct domain_rule){.name = "a.example"};
 	assert_needs_system_store(rows, 2, true);

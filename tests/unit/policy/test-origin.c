@@ -31,7 +31,7 @@ static void test_normalised(void **state)
 		const char *text;
 		const char *scheme, *name;
 		uint16_t port;
-		bool is_wildcard, any_port;
+		bool is_wildcard, allows_any_port;
 	} rows[] = {
 		{"https://chat.example.org", "https", "chat.example.org", 0, false, false},
 		{"HTTPS://Chat.Example.ORG", "https", "chat.example.org", 0, false, false},
@@ -62,13 +62,13 @@ static void test_normalised(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		struct origin_list list = MADE(rows[i].text);
 
-		assert_false(list.any);
+		assert_false(list.allows_any);
 		assert_int_equal(list.n_patterns, 1);
 		assert_string_equal(list.patterns[0].scheme, rows[i].scheme);
 		assert_string_equal(list.patterns[0].host.name, rows[i].name);
 		assert_int_equal(list.patterns[0].host.is_wildcard, rows[i].is_wildcard);
 		assert_int_equal(list.patterns[0].port, rows[i].port);
-		assert_int_equal(list.patterns[0].any_port, rows[i].any_port);
+		assert_int_equal(list.patterns[0].allows_any_port, rows[i].allows_any_port);
 		origin_list_deinit(&list);
 	}
 }
@@ -178,7 +178,7 @@ static void test_any(void **state)
 	struct origin_list list = MADE("https://a.example", "*");
 
 	(void)state;
-	assert_true(list.any);
+	assert_true(list.allows_any);
 	assert_true(origin_list_varies(&list));
 	check(&list, "https://evil.example", ORIGIN_ANY, "");
 	check(&list, "null", ORIGIN_ANY, "");
@@ -187,7 +187,7 @@ static void test_any(void **state)
 	check(&list, NULL, ORIGIN_ABSENT, "");
 	check(&list, "", ORIGIN_ABSENT, "");
 	origin_list_deinit(&list);
-	assert_false(list.any);
+	assert_false(list.allows_any);
 	list = MADE("*");
 	assert_false(origin_list_varies(&list));
 	check(&list, "https://a.example", ORIGIN_ANY, "");

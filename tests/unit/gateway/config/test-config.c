@@ -40,7 +40,7 @@ static void check_defaults(const struct config *config)
 	}
 	assert_int_equal(config->log_format, LOG_FORMAT_LOGFMT);
 	assert_int_equal(config->log_place, LOG_PLACE_STDERR);
-	assert_true(config->origins.any);
+	assert_true(config->origins.allows_any);
 	assert_int_equal(config->proxies.n_networks, 0);
 	assert_null(config->resolvers);
 	assert_false(config->coding);
@@ -168,7 +168,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->log_format, LOG_FORMAT_JSON);
 	assert_int_equal(config->log_place, LOG_PLACE_SYSLOG);
 	assert_string_equal(config->log_path, "/run/log");
-	assert_false(config->origins.any);
+	assert_false(config->origins.allows_any);
 	assert_int_equal(config->origins.n_patterns, 2);
 	assert_string_equal(config->origins.patterns[0].scheme, "https");
 	assert_string_equal(config->origins.patterns[0].host.name, "chat.example.org");
@@ -268,7 +268,7 @@ static void test_lists(void **state)
 	struct config *config = made("allow_origins = {}\nlisten += {\"192.0.2.1:1\"}\n");
 
 	(void)state;
-	assert_false(config->origins.any);
+	assert_false(config->origins.allows_any);
 	assert_int_equal(config->origins.n_patterns, 0);
 	assert_false(config->listens_by_default);
 	assert_int_equal(config->n_listen, 3);
@@ -294,7 +294,7 @@ static void check_rule_defaults(const struct domain_rule *rule)
 	assert_int_equal(rule->n_pins, 0);
 	assert_int_equal(rule->proxy, DOMAIN_PROXY_OFF);
 	assert_int_equal(rule->max_sessions, 0);
-	assert_false(rule->gone);
+	assert_false(rule->is_gone);
 	assert_false(rule->is_pattern);
 	assert_false(rule->deny);
 	assert_false(rule->allow_private);
@@ -333,7 +333,7 @@ static void test_domains(void **state)
 	rule = domain_rules_find(&config->domains, "a.z.example");
 	assert_non_null(rule);
 	assert_true(rule->is_pattern);
-	assert_true(rule->gone);
+	assert_true(rule->is_gone);
 	assert_int_equal(rule->n_pins, 2);
 	assert_int_equal(rule->pins[0].sha256[0], 0xe3);
 	assert_int_equal(rule->pins[1].sha256[31], 0);

@@ -54,9 +54,9 @@ static void test_lists(void **state)
 	expect_list(&features.sasl, "SCRAM-SHA-1,PLAIN");
 	expect_list(&features.sasl2, "SCRAM-SHA-256");
 	expect_list(&features.others, "bind,capabilities,c,mechanisms");
-	assert_false(features.legacy);
+	assert_false(features.has_legacy);
 	read_good("<auth xmlns='http://jabber.org/features/iq-auth'/>");
-	assert_true(features.legacy);
+	assert_true(features.has_legacy);
 	expect_list(&features.others, "login without SASL");
 	read_good("");
 	assert_int_equal(features.sasl.n + features.sasl2.n + features.others.n, 0);

@@ -23,7 +23,7 @@ static void expect(const char *expected)
 	if (!sv_eq(rest, sv_from(expected))) {
 		fail_msg("expected\n%s\ngot\n%.*s", expected, SV_ARGS(rest));
 	}
-	while (!sheet.coloured && sv_split(&rest, '\n', &line)) {
+	while (!sheet.is_coloured && sv_split(&rest, '\n', &line)) {
 		assert_true(line.n <= SHEET_WIDTH);
 	}
 	buffer_deinit(&sheet.out);
@@ -161,7 +161,7 @@ static void test_colours(void **state)
 	(void)state;
 	sheet_line(&sheet, "a", SHEET_BAD, NULL, "b");
 	expect("  a                       b\n");
-	sheet.coloured = true;
+	sheet.is_coloured = true;
 	sheet_line(&sheet, "a", SHEET_BAD, NULL, "b");
 	expect("  a                       \033[31mb\033[0m\n");
 	sheet_line(&sheet, "a", SHEET_PLAIN, NULL, "b");

@@ -117,7 +117,7 @@ static bool in_sandbox(bool (*case_)(const struct sandbox *sandbox))
 		if (config_new(path, stderr, &config) < 0 || sandbox_enter(config, &sandbox) < 0) {
 			_exit(EXIT_FAILURE);
 		}
-		if (!sandbox.calls) {
+		if (!sandbox.restricts_calls) {
 			_exit(EXIT_SKIP);
 		}
 		_exit(case_(&sandbox) ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -133,7 +133,7 @@ static bool in_sandbox(bool (*case_)(const struct sandbox *sandbox))
 
 static bool case_files(const struct sandbox *sandbox)
 {
-	if (!sandbox->files) {
+	if (!sandbox->restricts_files) {
 		return true; /* a kernel without Landlock */
 	}
 	return can_open("inside/doab.conf", O_RDONLY) && !can_open("outside", O_RDONLY) &&
