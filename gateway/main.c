@@ -52,7 +52,8 @@ static int run_by_hand(const struct options *options, const struct config *confi
 	switch (options->action) {
 	case OPTION_PROBE:
 		return (int)probe_run(config, options->config, options->value,
-				      options->wants_json ? PROBE_FORM_JSON : PROBE_FORM_TEXT, stdout);
+				      options->wants_json ? PROBE_FORM_JSON : PROBE_FORM_TEXT,
+				      stdout);
 	case OPTION_STATUS:
 		return ask_admin(options, config, ADMIN_CLIENT_STATUS);
 	case OPTION_SESSIONS:

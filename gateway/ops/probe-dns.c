@@ -134,7 +134,7 @@ static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 		.has_reply = true,
 		.result = reply ? reply->result : RESOLVER_FAILED,
 		.n_records = reply ? reply->n_records : 0,
-		.is_authentic = reply && reply->is_authentic,
+		.is_authentic = reply && reply->authentic,
 	};
 	if (probe->tlsa.result != RESOLVER_OK && probe->tlsa.result != RESOLVER_NO_NAME) {
 		/* The link gives the server up because of it. */

@@ -81,7 +81,7 @@ struct probe_trouble {
 /* What the verdict and the advice are based on. */
 struct probe_facts {
 	enum probe_service direct; /* of the domain itself */
-	bool lacks_reply;           /* there was no reply about one of the services */
+	bool lacks_reply;          /* there was no reply about one of the services */
 	size_t n_troubles;
 	struct probe_trouble troubles[PROBE_TROUBLES_MAX];
 	size_t n_ipv6, n_ipv6_failed; /* of the IPv6 addresses dialled */
@@ -131,12 +131,12 @@ struct probe {
 	struct probe_attempt attempts[RACE_ATTEMPTS_MAX];
 	size_t n_attempts;                   /* those running */
 	enum probe_service starttls, direct; /* according to the last replies */
-	bool is_dialling;                       /* no server is connected */
+	bool is_dialling;                    /* no server is connected */
 	/* label of the next step on the connection; NULL when none is expected or it has been
 	 * shown */
 	const char *awaited;
-	bool is_retry;   /* trying another server of the same domain: the DNS has been shown */
-	bool is_slow;    /* the connected server is slow: it may still answer or be replaced */
+	bool is_retry;      /* trying another server of the same domain: the DNS has been shown */
+	bool is_slow;       /* the connected server is slow: it may still answer or be replaced */
 	bool is_redirected; /* a server has redirected us */
 	char connected[PROBE_SERVER_MAX]; /* host and address of the connected server */
 	struct probe_tlsa tlsa;

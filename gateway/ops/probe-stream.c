@@ -189,7 +189,7 @@ static void show_features(struct probe *probe)
 	facts->has_features = true;
 	probe->awaited = NULL;
 	facts->is_readable = stream_event_write(link_stream(probe->link), &xml) == 0 &&
-			  features_read(buffer_sv(&xml), &facts->features) == 0;
+			     features_read(buffer_sv(&xml), &facts->features) == 0;
 	if (probe->section != PROBE_SECTION_CLEAR) {
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 	}
