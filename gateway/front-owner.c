@@ -192,8 +192,8 @@ static enum http_first on_bosh(struct front *front, struct wire *wire, const str
 		return HTTP_FIRST_KEEP;
 	}
 	if (!sid_find(beginning.text, &sid)) {
-		return beginning.more ? wait_for_more(front, wire, head, bytes, is_free)
-				      : HTTP_FIRST_KEEP;
+		return beginning.has_more ? wait_for_more(front, wire, head, bytes, is_free)
+					  : HTTP_FIRST_KEEP;
 	}
 	return sid_owner(sid, &owner) ? send_to(front, owner, wire, is_free)
 				      : send_on(front, wire, is_free);

@@ -35,14 +35,14 @@ static void put(void *userdata, const char *name)
 
 struct sought {
 	struct sv word;
-	bool found;
+	bool is_found;
 };
 
 static void compare(void *userdata, const char *name)
 {
 	struct sought *sought = userdata;
 
-	sought->found |= sv_eq(sought->word, sv_from(name));
+	sought->is_found |= sv_eq(sought->word, sv_from(name));
 }
 
 static bool table_has(const struct config_table *table, struct sv word)
@@ -50,7 +50,7 @@ static bool table_has(const struct config_table *table, struct sv word)
 	struct sought sought = {.word = word};
 
 	each_name(table, compare, &sought);
-	return sought.found;
+	return sought.is_found;
 }
 
 /* The name of a section below @table that has @word, or NULL. */

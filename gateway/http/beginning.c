@@ -17,7 +17,7 @@ static int join_chunks(struct http_beginning *beginning, struct sv rest)
 		}
 	}
 	/* A request whose chunks are malformed is refused by whoever reads it. */
-	beginning->more = result == CHUNKS_MORE;
+	beginning->has_more = result == CHUNKS_MORE;
 	return 0;
 }
 
@@ -43,7 +43,7 @@ int http_beginning_init(struct http_beginning *beginning, const struct http_head
 
 	*beginning = (struct http_beginning){
 		.text = body,
-		.more = head->is_chunked || body.n < head->n_body,
+		.has_more = head->is_chunked || body.n < head->n_body,
 	};
 	if (head->is_chunked) {
 		int r = join_chunks(beginning, sv_first(body, HTTP_BEGINNING_MAX));
@@ -63,7 +63,7 @@ int http_beginning_init(struct http_beginning *beginning, const struct http_head
 		beginning->text = buffer_sv(&beginning->decoded);
 	}
 	if ((is_coded || head->is_chunked) && body.n >= HTTP_BEGINNING_MAX) {
-		beginning->more = false;
+		beginning->has_more = false;
 	}
 	return 0;
 }

@@ -17,7 +17,7 @@ enum {
 
 struct http_beginning {
 	struct sv text; /* valid as long as the bytes are, and until http_beginning_deinit() */
-	bool more;      /* more of the body would tell more */
+	bool has_more;  /* more of the body would tell more */
 
 	/* private */
 	struct buffer joined, decoded;

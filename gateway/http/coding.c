@@ -96,7 +96,7 @@ static int parse_weight(struct sv text, uint16_t *ret_weight)
 /* Reads "codings [ weight ]" (RFC 9110, 12.5.3). */
 static struct coding_wish parse_wish(struct sv item, struct sv *ret_name)
 {
-	struct coding_wish wish = {.named = true, .weight = WEIGHT_MAX};
+	struct coding_wish wish = {.is_named = true, .weight = WEIGHT_MAX};
 	size_t n_name = sv_find(item, ';');
 	struct sv weight = sv_trim(sv_skip(item, n_name + 1));
 
@@ -126,10 +126,10 @@ void coding_wishes_add(struct coding_wishes *wishes, struct sv accept_encoding)
 
 static unsigned weight_of(const struct coding_wishes *wishes, enum coding coding)
 {
-	if (wishes->of[coding].named) {
+	if (wishes->of[coding].is_named) {
 		return wishes->of[coding].weight;
 	}
-	if (wishes->others.named) {
+	if (wishes->others.is_named) {
 		return wishes->others.weight;
 	}
 	/* RFC 9110, 12.5.3: identity is acceptable unless it is excluded. It is the last choice. */

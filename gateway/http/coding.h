@@ -59,7 +59,7 @@ enum coding coding_add(enum coding coding, struct sv value);
 /* The codings that a client accepts. All zero when it has not sent the header. */
 struct coding_wishes {
 	struct coding_wish {
-		bool named;
+		bool is_named;
 		uint16_t weight;
 	} of[CODING_COUNT], others; /* others: "*" */
 };

@@ -28,7 +28,7 @@ struct sv http_exchange_body(const struct http_exchange *exchange)
 
 bool http_exchange_body_too_large(const struct http_exchange *exchange)
 {
-	return exchange->too_large;
+	return exchange->is_too_large;
 }
 
 bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange)
@@ -38,7 +38,7 @@ bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange)
 
 bool http_exchange_is_secure(const struct http_exchange *exchange)
 {
-	return exchange->secure;
+	return exchange->is_secure;
 }
 
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name)
@@ -172,17 +172,17 @@ void http_exchange_answer(struct http_exchange *exchange, const struct http_answ
 	struct blob *body = exchange->is_head_only ? NULL : answer->body;
 	int r;
 
-	if (exchange->answered) {
+	if (exchange->is_answered) {
 		blob_unref(answer->body);
 		return;
 	}
-	exchange->answered = true;
+	exchange->is_answered = true;
 	exchange->status = answer->status;
-	if (exchange->gone || !connection->wire) {
+	if (exchange->is_gone || !connection->wire) {
 		blob_unref(answer->body);
 		return;
 	}
-	exchange->closes = exchange->closes || answer->close;
+	exchange->closes = exchange->closes || answer->closes;
 	if (TAILQ_FIRST(&connection->exchanges) == exchange) {
 		r = send_now(exchange, answer, body);
 	} else {
@@ -206,7 +206,7 @@ int http_exchange_detach(struct http_exchange *exchange, struct wire **ret_wire)
 	if (!connection->wire || connection->n_exchanges > 1) {
 		return -EBUSY;
 	}
-	exchange->answered = true;
+	exchange->is_answered = true;
 	*ret_wire = connection->wire;
 	wire_set_deadline(*ret_wire, 0);
 	wire_wake(*ret_wire);

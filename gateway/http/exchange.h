@@ -30,7 +30,7 @@ struct http_answer {
 	const char *content_type;   /* NULL: no body */
 	struct blob *body;          /* the reference passes to the callee; NULL: no body */
 	const char *const *headers; /* name, value, name, value ... NULL */
-	bool close;                 /* closes the connection */
+	bool closes;                /* closes the connection */
 };
 
 struct sv http_exchange_method(const struct http_exchange *exchange);

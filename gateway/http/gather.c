@@ -17,7 +17,7 @@ static void on_evict(struct budget_charge *charge)
 {
 	struct http_gather *gather = CONTAINER_OF(charge, struct http_gather, charge);
 
-	gather->cut = true;
+	gather->is_cut = true;
 	gather->on_cut(gather->exchange);
 	buffer_deinit(&gather->bytes);
 	gather->n_head = 0;
@@ -106,11 +106,11 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 	size_t n_max = gather->exchange->options->limits.n_body_max;
 	size_t n_body = http_gather_body(gather).n;
 
-	if (gather->cut) {
+	if (gather->is_cut) {
 		return discard(gather, n);
 	}
 	/* A reload may have lowered the limit meanwhile. */
-	if (!gather->exchange->too_large && n_body <= n_max && n <= n_max - n_body) {
+	if (!gather->exchange->is_too_large && n_body <= n_max && n <= n_max - n_body) {
 		return make_room(gather, n) == 0 && buffer_append(&gather->bytes, data, n) == 0 &&
 		       charge(gather) == 0;
 	}
@@ -120,7 +120,7 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 		(void)!buffer_append(&gather->bytes, data, n < n_room ? n : n_room);
 	}
 	keep_beginning(gather);
-	gather->exchange->too_large = true;
+	gather->exchange->is_too_large = true;
 	return discard(gather, n);
 }
 
@@ -129,7 +129,7 @@ char *http_gather_room(struct http_gather *gather, size_t *ret_n_room)
 	const struct http_exchange *exchange = gather->exchange;
 	size_t n_all = gather->n_head + gather->n_announced;
 
-	if (gather->cut || exchange->too_large || gather->bytes.n < HTTP_ROOM_MIN ||
+	if (gather->is_cut || exchange->is_too_large || gather->bytes.n < HTTP_ROOM_MIN ||
 	    gather->bytes.n >= n_all ||
 	    gather->n_announced > exchange->options->limits.n_body_max ||
 	    make_room(gather, 1) < 0) {
@@ -150,7 +150,8 @@ int http_gather_filled(struct http_gather *gather, size_t n)
 int http_gather_decode(struct http_gather *gather)
 {
 	struct http_exchange *exchange = gather->exchange;
-	size_t n_max = exchange->too_large ? HTTP_KEEP_LARGE : exchange->options->limits.n_body_max;
+	size_t n_max =
+		exchange->is_too_large ? HTTP_KEEP_LARGE : exchange->options->limits.n_body_max;
 	_cleanup_(buffer_deinit) struct buffer plain = BUFFER_INIT;
 
 	if (exchange->coding == CODING_IDENTITY || exchange->coding == CODING_UNKNOWN) {
@@ -168,7 +169,7 @@ int http_gather_decode(struct http_gather *gather)
 	int r = result < 0 ? result : buffer_append_sv(&gather->bytes, buffer_sv(&plain));
 
 	if (result == CODING_E_TOO_LARGE) {
-		exchange->too_large = true;
+		exchange->is_too_large = true;
 	}
 	if (r == 0 && result > CODING_OK) {
 		keep_beginning(gather);

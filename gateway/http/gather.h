@@ -18,7 +18,7 @@ struct http_gather {
 	size_t n_announced;          /* of the body, by Content-Length; 0: not known */
 	struct budget_charge charge; /* for the bytes */
 	size_t n_discarded;
-	bool cut;
+	bool is_cut;
 };
 
 /* @exchange is borrowed as long as @gather is used. @on_cut has to answer it within the call; the

@@ -17,9 +17,9 @@ static enum reader_step give_up(struct reader_connection *connection)
 
 void reader_begin_receiving(struct reader_connection *connection)
 {
-	if (!connection->receiving) {
-		connection->receiving = true;
-		if (connection->served) {
+	if (!connection->is_receiving) {
+		connection->is_receiving = true;
+		if (connection->has_served) {
 			wire_set_deadline(connection->wire,
 					  connection->reader->options.limits.timeout_s);
 		}
@@ -29,7 +29,7 @@ void reader_begin_receiving(struct reader_connection *connection)
 enum wire_result reader_look(struct reader_connection *connection, struct sv *ret_bytes)
 {
 	const struct http_reader *reader = connection->reader;
-	bool fetches = connection->served && !reader->options.passes(reader->options.userdata);
+	bool fetches = connection->has_served && !reader->options.passes(reader->options.userdata);
 
 	return fetches ? wire_fetch(connection->wire, WIRE_PEEK_MAX, ret_bytes)
 		       : wire_peek(connection->wire, WIRE_PEEK_MAX, ret_bytes);
@@ -64,11 +64,11 @@ static bool add(struct reader_connection *connection, struct sv piece)
 	struct http_exchange *exchange = connection->body->exchange;
 
 	if (http_gather_add(&connection->body->gather, piece.data, piece.n)) {
-		return !exchange->answered;
+		return !exchange->is_answered;
 	}
-	if (exchange->too_large) {
+	if (exchange->is_too_large) {
 		/* The rest of it is discarded after the answer, as far as that goes. */
-		exchange->closes = connection->closing = true;
+		exchange->closes = connection->is_closing = true;
 		(void)end_body(connection);
 	} else {
 		(void)give_up(connection);
@@ -86,7 +86,7 @@ static bool keep(struct reader_connection *connection, const char *data, size_t 
 		(void)give_up(connection);
 		return false;
 	}
-	return !connection->body->exchange->answered;
+	return !connection->body->exchange->is_answered;
 }
 
 static enum reader_step read_length(struct reader_connection *connection)
@@ -145,7 +145,7 @@ enum reader_step reader_body_read(struct reader_connection *connection)
 	struct reader_body *body = connection->body;
 	struct sv bytes;
 
-	if (body->exchange->answered) {
+	if (body->exchange->is_answered) {
 		/* It is given up, and its answer waits for those before it. */
 		return READER_STEP_WAIT;
 	}

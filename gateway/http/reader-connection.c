@@ -27,8 +27,8 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 	LIST_INSERT_HEAD(&reader->dead, connection, in_reader);
 	while ((exchange = TAILQ_FIRST(&connection->exchanges))) {
 		finish(exchange);
-		if (exchange->dispatched && !exchange->answered) {
-			exchange->gone = true;
+		if (exchange->is_dispatched && !exchange->is_answered) {
+			exchange->is_gone = true;
 			reader->options.gone(reader->options.userdata, exchange);
 		}
 	}
@@ -68,7 +68,7 @@ void reader_connection_advance(struct reader_connection *connection)
 	struct http_exchange *exchange;
 
 	while (connection->wire && (exchange = TAILQ_FIRST(&connection->exchanges)) &&
-	       exchange->answered) {
+	       exchange->is_answered) {
 		if (exchange->early) {
 			send_early(exchange);
 		}
@@ -80,12 +80,12 @@ void reader_connection_advance(struct reader_connection *connection)
 			return;
 		}
 		finish(exchange);
-		if (connection->stalled) {
-			connection->stalled = false;
+		if (connection->is_stalled) {
+			connection->is_stalled = false;
 			wire_wake(connection->wire);
 		}
 	}
-	if (connection->wire && TAILQ_EMPTY(&connection->exchanges) && !connection->receiving) {
+	if (connection->wire && TAILQ_EMPTY(&connection->exchanges) && !connection->is_receiving) {
 		unsigned idle_s = wire_idle(connection->wire);
 
 		wire_set_deadline(connection->wire, idle_s ? idle_s : HTTP_IDLE_S);
@@ -122,7 +122,7 @@ void reader_reap(struct http_reader *reader)
 	}
 	while ((exchange = TAILQ_FIRST(&reader->finished))) {
 		TAILQ_REMOVE(&reader->finished, exchange, next);
-		if (exchange->dispatched) {
+		if (exchange->is_dispatched) {
 			reader->options.done(reader->options.userdata, exchange);
 		}
 		exchange_free(exchange);
@@ -146,8 +146,8 @@ static void on_pause_end(uv_timer_t *timer)
 	struct reader_connection *connection;
 
 	LIST_FOREACH(connection, &reader->live, in_reader) {
-		if (connection->paused) {
-			connection->paused = false;
+		if (connection->is_paused) {
+			connection->is_paused = false;
 			wire_wake(connection->wire);
 		}
 	}
@@ -157,7 +157,7 @@ void reader_connection_pause(struct reader_connection *connection)
 {
 	struct http_reader *reader = connection->reader;
 
-	connection->paused = true;
+	connection->is_paused = true;
 	if (!uv_is_active((uv_handle_t *)&reader->pause)) {
 		uv_timer_start(&reader->pause, on_pause_end, HTTP_PAUSE_MS, 0);
 	}
@@ -165,7 +165,7 @@ void reader_connection_pause(struct reader_connection *connection)
 
 static bool may_be_given(const struct reader_connection *connection)
 {
-	return reader_connection_is_free(connection) && !connection->closing &&
+	return reader_connection_is_free(connection) && !connection->is_closing &&
 	       wire_is_whole(connection->wire) && !wire_ssl(connection->wire);
 }
 

@@ -51,7 +51,7 @@ struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 	}
 	*exchange = (struct http_exchange){
 		.options = &connection->reader->options,
-		.secure = wire_is_secure(connection->wire),
+		.is_secure = wire_is_secure(connection->wire),
 		.connection = connection,
 		.head = head,
 		.bytes = bytes,
@@ -70,7 +70,7 @@ struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 	read_codings(exchange);
 	TAILQ_INSERT_TAIL(&connection->exchanges, exchange, next);
 	connection->n_exchanges++;
-	connection->closing = connection->closing || exchange->closes;
+	connection->is_closing = connection->is_closing || exchange->closes;
 	return exchange;
 }
 
@@ -88,15 +88,16 @@ void reader_exchange_dispatch(struct http_exchange *exchange)
 	struct reader_connection *connection = exchange->connection;
 	struct http_reader *reader = connection->reader;
 
-	connection->served = true;
-	connection->receiving = false;
+	connection->has_served = true;
+	connection->is_receiving = false;
 	wire_set_deadline(connection->wire, 0);
-	if (reader->closing) {
-		http_exchange_answer(exchange, &(struct http_answer){.status = 503, .close = true});
+	if (reader->is_closing) {
+		http_exchange_answer(exchange,
+				     &(struct http_answer){.status = 503, .closes = true});
 		return;
 	}
 	locate(exchange);
-	exchange->dispatched = true;
+	exchange->is_dispatched = true;
 	reader->options.request(reader->options.userdata, exchange);
 	forget_bytes(exchange);
 }
@@ -107,7 +108,7 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 	struct reader_body *body = exchange->connection->body;
 
 	exchange->closes = true;
-	exchange->connection->closing = true;
+	exchange->connection->is_closing = true;
 	locate(exchange);
 	reader->callbacks->malformed(reader->options.userdata, exchange, fault);
 	forget_bytes(exchange);
@@ -119,7 +120,7 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 
 void reader_exchange_cut(struct http_exchange *exchange)
 {
-	exchange->closes = exchange->connection->closing = true;
+	exchange->closes = exchange->connection->is_closing = true;
 	locate(exchange);
 	exchange->options->cut(exchange->options->userdata, exchange);
 }

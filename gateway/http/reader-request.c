@@ -63,13 +63,13 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 	if (!hopeless && !is_at_hand(exchange, head, bytes)) {
 		return reader_body_begin(exchange, head, bytes);
 	}
-	exchange->too_large = head->n_body > options->limits.n_body_max;
+	exchange->is_too_large = head->n_body > options->limits.n_body_max;
 	if (hopeless) {
-		exchange->closes = connection->closing = true;
+		exchange->closes = connection->is_closing = true;
 	} else {
 		n += (size_t)head->n_body;
-		exchange->body = sv_first(rest, exchange->too_large ? HTTP_KEEP_LARGE
-								    : (size_t)head->n_body);
+		exchange->body = sv_first(rest, exchange->is_too_large ? HTTP_KEEP_LARGE
+								       : (size_t)head->n_body);
 	}
 	wire_take(connection->wire, n);
 	reader_exchange_dispatch(exchange);
@@ -83,9 +83,9 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 /* Where no request is held, it waits for a client that has to read what was answered. */
 static enum reader_step stall(struct reader_connection *connection)
 {
-	connection->receiving = false;
+	connection->is_receiving = false;
 	wire_set_deadline(connection->wire, connection->n_exchanges ? 0 : HTTP_IDLE_S);
-	connection->stalled = true;
+	connection->is_stalled = true;
 	return READER_STEP_WAIT;
 }
 
@@ -96,7 +96,7 @@ static enum reader_step postpone(struct reader_connection *connection, const str
 		return refuse(connection, head, bytes.data, HTTP_FAULT_NOT_TAKEN);
 	}
 	connection->n_pauses++;
-	connection->receiving = false;
+	connection->is_receiving = false;
 	wire_set_deadline(connection->wire, 0);
 	reader_connection_pause(connection);
 	return READER_STEP_WAIT;
@@ -171,7 +171,7 @@ static enum reader_step on_fault(struct reader_connection *connection, const str
 	if (head->fault != HTTP_FAULT_ALIEN) {
 		return refuse(connection, head, bytes.data, head->fault);
 	}
-	if (connection->served) {
+	if (connection->has_served) {
 		return refuse(connection, head, bytes.data, HTTP_FAULT_METHOD);
 	}
 	reader_connection_end(connection, READER_END_GIVEN);
@@ -217,7 +217,7 @@ static enum reader_step judge(struct reader_connection *connection, struct sv by
 	step = begin_request(connection, head, bytes);
 	/* What is paused or stalled is read anew then: while it waits, it is not late. */
 	if (step == READER_STEP_WAIT && connection->wire && connection->is_first &&
-	    !connection->paused) {
+	    !connection->is_paused) {
 		connection->head = kept;
 		return keep_head(connection, head);
 	}
@@ -229,7 +229,7 @@ static enum reader_step read_head(struct reader_connection *connection)
 {
 	struct sv bytes;
 
-	if (connection->closing) {
+	if (connection->is_closing) {
 		return READER_STEP_WAIT;
 	}
 	if (connection->n_exchanges >= HTTP_PIPELINE_MAX ||
@@ -253,7 +253,7 @@ static void on_ready(void *user)
 	struct reader_connection *connection = user;
 	enum reader_step step = READER_STEP_ON;
 
-	if (connection->paused && !wire_is_hung_up(connection->wire)) {
+	if (connection->is_paused && !wire_is_hung_up(connection->wire)) {
 		return;
 	}
 	for (int i = 0; step == READER_STEP_ON && i < STEPS_MAX; i++) {
@@ -274,12 +274,12 @@ static void on_written(void *user)
 {
 	struct reader_connection *connection = user;
 
-	if (!connection->n_exchanges && !connection->receiving) {
+	if (!connection->n_exchanges && !connection->is_receiving) {
 		/* A slow link must get the whole answer. */
 		wire_set_deadline(connection->wire, HTTP_IDLE_S);
 	}
-	if (connection->stalled && wire_waiting(connection->wire) <= HTTP_WAITING_MAX) {
-		connection->stalled = false;
+	if (connection->is_stalled && wire_waiting(connection->wire) <= HTTP_WAITING_MAX) {
+		connection->is_stalled = false;
 		wire_wake(connection->wire);
 	}
 }
@@ -292,10 +292,10 @@ static void on_late(void *user)
 
 	/* What has been refused is still there while its answer waits for those before it. */
 	if (connection->body) {
-		if (!connection->body->exchange->answered) {
+		if (!connection->body->exchange->is_answered) {
 			reader_exchange_refuse(connection->body->exchange, HTTP_FAULT_LATE);
 		}
-	} else if (connection->head && !connection->closing && !connection->stalled &&
+	} else if (connection->head && !connection->is_closing && !connection->is_stalled &&
 		   wire_peek(connection->wire, WIRE_PEEK_MAX, &bytes) == WIRE_OK) {
 		refuse(connection, connection->head, bytes.data, HTTP_FAULT_LATE);
 	} else if (!connection->n_exchanges) {

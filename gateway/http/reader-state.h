@@ -29,10 +29,10 @@ struct http_exchange {
 	struct coding_wishes wishes;
 	unsigned status;    /* of the answer; 0: none yet */
 	enum coding coding; /* content coding of the body */
-	bool too_large;     /* the body is too large; only its beginning is kept */
-	bool answered;
-	bool gone;   /* its client hung up */
-	bool secure; /* it came over TLS */
+	bool is_too_large;  /* the body is too large; only its beginning is kept */
+	bool is_answered;
+	bool is_gone;   /* its client hung up */
+	bool is_secure; /* it came over TLS */
 	struct reader_connection *connection;
 	TAILQ_ENTRY(http_exchange) next; /* in the connection, or finished */
 	/* The head, until `request` has returned: in the gathered bytes, or in the hub's. */
@@ -40,7 +40,7 @@ struct http_exchange {
 	const struct http_gather *gather;
 	const char *bytes;
 	struct reader_answer *early; /* NULL: none */
-	bool dispatched;
+	bool is_dispatched;
 	bool closes;       /* the connection ends with the answer */
 	bool is_head_only; /* the answer has no body */
 	uint16_t n_origin;
@@ -70,14 +70,14 @@ struct reader_connection {
 	struct reader_body *body;        /* likewise */
 	struct address peer;
 	uint8_t n_exchanges;
-	uint8_t n_pauses;   /* of the next request */
-	bool is_first : 1;  /* `first` has to be asked */
-	bool served : 1;    /* it has had a request */
-	bool receiving : 1; /* a part of a request has arrived */
-	bool stalled : 1;
-	bool paused : 1;
-	bool is_last : 1; /* the next request is the last one */
-	bool closing : 1; /* no further request is read */
+	uint8_t n_pauses;      /* of the next request */
+	bool is_first : 1;     /* `first` has to be asked */
+	bool has_served : 1;   /* it has had a request */
+	bool is_receiving : 1; /* a part of a request has arrived */
+	bool is_stalled : 1;
+	bool is_paused : 1;
+	bool is_last : 1;    /* the next request is the last one */
+	bool is_closing : 1; /* no further request is read */
 };
 
 LIST_HEAD(reader_connections, reader_connection);
@@ -92,7 +92,7 @@ struct http_reader {
 	unsigned n_handles;    /* not closed yet; the reader is freed with the last */
 	struct http_head head; /* of the request that is being judged, unless it is incomplete */
 	struct buffer scratch; /* the head of the answer that is being written */
-	bool closing;          /* new requests are not accepted any more */
+	bool is_closing;       /* new requests are not accepted any more */
 };
 
 enum reader_end {

@@ -45,7 +45,7 @@ bool http_reader_is_busy(const struct http_reader *reader)
 		return false;
 	}
 	LIST_FOREACH(connection, &reader->live, in_reader) {
-		if (connection->n_exchanges || connection->receiving || connection->paused ||
+		if (connection->n_exchanges || connection->is_receiving || connection->is_paused ||
 		    wire_waiting(connection->wire)) {
 			return true;
 		}
@@ -100,7 +100,7 @@ struct http_reader *http_reader_free(struct http_reader *reader)
 	if (!reader) {
 		return NULL;
 	}
-	reader->closing = true;
+	reader->is_closing = true;
 	while ((connection = LIST_FIRST(&reader->live))) {
 		reader_connection_end(connection, READER_END_LINGER);
 	}

@@ -41,7 +41,7 @@ static bool read(const char *head_text, struct sv body, struct buffer *ret_text)
 		http_beginning_init(&beginning, &head, (struct sv){copy, all.n}, coder, N_TEXT_MAX),
 		0);
 	assert_int_equal(buffer_append_sv(ret_text, beginning.text), 0);
-	bool more = beginning.more;
+	bool more = beginning.has_more;
 
 	http_beginning_deinit(&beginning);
 	free(copy);

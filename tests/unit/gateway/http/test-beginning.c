@@ -45,7 +45,7 @@ static void assert_beginning(const char *headers, struct sv body, size_t n, stru
 					     coder, N_MAX),
 			 0);
 	assert_true(sv_eq(beginning.text, text));
-	assert_int_equal(beginning.more, more);
+	assert_int_equal(beginning.has_more, more);
 	http_beginning_deinit(&beginning);
 	buffer_deinit(&request.bytes);
 }
@@ -114,7 +114,7 @@ static void assert_coded(const char *headers, int window_bits)
 				 0);
 		assert_true(beginning.text.n >= n_told);
 		assert_true(sv_eq(beginning.text, sv_first(SV(TEXT), beginning.text.n)));
-		assert_int_equal(beginning.more, n < coded.n);
+		assert_int_equal(beginning.has_more, n < coded.n);
 		n_told = beginning.text.n;
 		http_beginning_deinit(&beginning);
 		buffer_deinit(&request.bytes);

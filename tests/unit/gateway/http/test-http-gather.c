@@ -65,7 +65,7 @@ static void test_room(void **state)
 
 struct room_case {
 	size_t n_announced, n_here, n_max;
-	bool too_large, cut;
+	bool is_too_large, is_cut;
 	size_t n_room; /* 0: there is none */
 };
 
@@ -93,7 +93,8 @@ static void test_room_in_place(void **state)
 		const struct room_case *one = &cases[i];
 		const struct http_options options = {
 			.limits.n_body_max = one->n_max, .budget = budget, .client = client};
-		struct http_exchange exchange = {.options = &options, .too_large = one->too_large};
+		struct http_exchange exchange = {.options = &options,
+						 .is_too_large = one->is_too_large};
 		struct http_gather gather;
 		size_t n_room = 0;
 
@@ -101,7 +102,7 @@ static void test_room_in_place(void **state)
 		assert_int_equal(buffer_append(&gather.bytes, zeros, N_HEAD + one->n_here), 0);
 		gather.n_head = N_HEAD;
 		gather.n_announced = one->n_announced;
-		gather.cut = one->cut;
+		gather.is_cut = one->is_cut;
 		char *room = http_gather_room(&gather, &n_room);
 
 		assert_int_equal(room != NULL, one->n_room > 0);
@@ -110,8 +111,7 @@ static void test_room_in_place(void **state)
 			memset(room, 'x', n_room);
 			assert_int_equal(http_gather_filled(&gather, n_room), 0);
 			assert_int_equal(http_gather_body(&gather).n, one->n_announced);
-			assert_int_equal(http_gather_body(&gather).data[one->n_announced - 1],
-					 'x');
+			assert_int_equal(http_gather_body(&gather).data[one->n_announced - 1], 'x');
 			assert_int_equal(gather.charge.n_bytes,
 					 gather.bytes.size > BUDGET_STEP ? gather.bytes.size : 0);
 		}
