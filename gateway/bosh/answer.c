@@ -35,7 +35,7 @@ static void put_creation(struct writer *writer, const struct bosh_creation *crea
 	if (creation->maxpause_s) {
 		writer_printf(writer, " maxpause='%u'", creation->maxpause_s);
 	}
-	if (creation->codings) {
+	if (creation->accepts_codings) {
 		writer_put(writer, SV(" accept='gzip,deflate'"));
 	}
 	if (creation->has_ver) {

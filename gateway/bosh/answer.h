@@ -13,7 +13,7 @@
 struct bosh_creation {
 	const char *sid;
 	unsigned wait_s, hold, requests, inactivity_s, polling_s, maxpause_s;
-	bool codings; /* compressed requests are accepted */
+	bool accepts_codings; /* compressed requests are accepted */
 	bool has_ver;
 	unsigned ver_major, ver_minor;
 };

@@ -85,8 +85,8 @@ static int read_number(const struct xml_scan *scan, const struct xml_item *root,
 	if (!value.data) {
 		return BOSH_BODY_OK;
 	}
-	ret_number->set = sv_to_u64(value, BOSH_RID_MAX, &ret_number->value) == 0;
-	return ret_number->set ? BOSH_BODY_OK : BOSH_BODY_E_BAD_REQUEST;
+	ret_number->is_set = sv_to_u64(value, BOSH_RID_MAX, &ret_number->value) == 0;
+	return ret_number->is_set ? BOSH_BODY_OK : BOSH_BODY_E_BAD_REQUEST;
 }
 
 /* "<major>.<minor>", the minor an integer of its own: 1.10 is later than 1.6. */
@@ -127,12 +127,12 @@ static int read_numbers(struct bosh_body *body, const struct xml_scan *scan,
 	for (size_t i = 0; result == BOSH_BODY_OK && i < ARRAY_LENGTH(numbers); i++) {
 		result = read_number(scan, root, numbers[i].name, numbers[i].number);
 	}
-	body->has_rid = rid.set;
+	body->has_rid = rid.is_set;
 	body->rid = rid.value;
-	body->restart = sv_eq(restart, SV("true")) || sv_eq(restart, SV("1"));
+	body->wants_restart = sv_eq(restart, SV("true")) || sv_eq(restart, SV("1"));
 	/* "Generation": a positive integer. */
-	return result == BOSH_BODY_OK && rid.set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST
-								   : result;
+	return result == BOSH_BODY_OK && rid.is_set && rid.value == 0 ? BOSH_BODY_E_BAD_REQUEST
+								      : result;
 }
 
 static int read_root(struct bosh_body *body, const struct xml_scan *scan,
@@ -242,5 +242,5 @@ bool bosh_body_is_terminate(const struct bosh_body *body)
 
 bool bosh_body_is_extra(const struct bosh_body *body)
 {
-	return body->pause.set || bosh_body_is_terminate(body);
+	return body->pause.is_set || bosh_body_is_terminate(body);
 }

@@ -35,7 +35,7 @@ enum {
 
 /* A number that may be absent. */
 struct bosh_number {
-	bool set;
+	bool is_set;
 	uint64_t value;
 };
 
@@ -47,7 +47,7 @@ struct bosh_body {
 	bool has_ver;
 	unsigned ver_major, ver_minor;
 	struct bosh_number wait, hold, ack, pause;
-	bool restart;
+	bool wants_restart;
 	size_t n_payloads;
 	struct buffer payloads; /* as they go to the server */
 	struct buffer text;     /* the views above point into it */

@@ -26,7 +26,7 @@ struct bosh_ended {
 	struct bosh_last_answer last;
 	const char *content_type; /* static */
 	struct address client;    /* the one that created the session */
-	bool secure;              /* it was created over TLS */
+	bool is_secure;           /* it was created over TLS */
 };
 
 /* Such sessions, by their sids. */

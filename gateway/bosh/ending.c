@@ -24,7 +24,7 @@ static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *strea
 	for (size_t i = 0; vanished && i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];
 
-		if (reply->stream == index && (session->acks || !reply->followed)) {
+		if (reply->stream == index && (session->uses_acks || !reply->is_followed)) {
 			push_bounce(turn, index, reply->payloads);
 		}
 	}
@@ -37,7 +37,7 @@ void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, 
 		return;
 	}
 	bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
-	if (!stream->managed) {
+	if (!stream->is_managed) {
 		push_bounces(turn, stream, vanished);
 	}
 	bosh_actions_push_kind(turn->actions, BOSH_ACTION_CLOSE,
@@ -53,14 +53,14 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 		struct bosh_arrival *arrival = &session->early.items[i];
 
 		bosh_actions_push_refusal(turn->actions, arrival->exchange, condition, rule,
-					  session->legacy);
+					  session->is_legacy);
 		if (!bosh_turn_failed(turn)) {
 			bosh_arrival_clear(arrival);
 		}
 	}
 	/* A managed stream can be resumed, so END drops its link without closing the stream. */
 	for (unsigned i = 0; i < session->n_streams; i++) {
-		if (!session->streams[i].managed) {
+		if (!session->streams[i].is_managed) {
 			bosh_turn_close_stream(turn, &session->streams[i], vanished);
 		}
 	}
@@ -163,13 +163,13 @@ void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, const struct bo
 	struct bosh_session *session = turn->session;
 
 	bosh_actions_push_refusal(turn->actions, exchange, bosh_rule_condition(rule), rule,
-				  session->legacy);
+				  session->is_legacy);
 	if (!bosh_turn_failed(turn)) {
 		note_refusal(turn, body);
 	}
 	for (size_t i = 0; i < session->slots.n; i++) {
 		bosh_actions_push_refusal(turn->actions, session->slots.items[i].exchange,
-					  BOSH_CONDITION_OTHER_REQUEST, rule, session->legacy);
+					  BOSH_CONDITION_OTHER_REQUEST, rule, session->is_legacy);
 	}
 	if (!bosh_turn_failed(turn)) {
 		bosh_slots_clear(&session->slots);

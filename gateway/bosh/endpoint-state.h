@@ -56,9 +56,9 @@ struct bosh_entry {
 	struct admission_seats seats; /* the client's */
 	struct bucket requests;       /* of the session */
 	uint64_t latest_client;       /* client_key() of its latest request */
-	bool secure;                  /* it was created over TLS */
-	bool logged_in;               /* on one of its streams */
-	bool over;
+	bool is_secure;               /* it was created over TLS */
+	bool is_logged_in;            /* on one of its streams */
+	bool is_over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];
 };

@@ -127,7 +127,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	session->client = request->client;
 	session->charge = bosh_entry_charge_init(endpoint);
 	session->latest_client = client_key(&request->client);
-	session->secure = request->secure;
+	session->is_secure = request->is_secure;
 	session->content_type = bosh_content_type(request->body.content);
 	session->settings = endpoint->settings;
 	const struct sid_owner owner = {endpoint->env->process->generation, endpoint->env->index};
@@ -183,7 +183,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	const struct admission_request wish = {
 		.transport = ADMISSION_BOSH,
 		.client = &request->client,
-		.is_secure = request->secure,
+		.is_secure = request->is_secure,
 		.to = body->to,
 		.route = body->route,
 	};
@@ -237,7 +237,7 @@ static void log_guarded(const struct bosh_endpoint *endpoint, const struct bosh_
 static bool may_name(const struct bosh_endpoint *endpoint, const struct bosh_request *request,
 		     const struct address *client, bool secure, bool is_bound)
 {
-	if ((secure && !request->secure) ||
+	if ((secure && !request->is_secure) ||
 	    (is_bound && !client_is_same(client, &request->client))) {
 		log_guarded(endpoint, request);
 		return false;
@@ -251,7 +251,7 @@ static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
 {
 	struct bosh_entry *session = find(endpoint, request->body.sid);
 
-	return session && may_name(endpoint, request, &session->client, session->secure,
+	return session && may_name(endpoint, request, &session->client, session->is_secure,
 				   session->settings->is_bound_to_address)
 		     ? session
 		     : NULL;
@@ -265,7 +265,7 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 	const struct bosh_ended *ended = bosh_ended_table_find(
 		endpoint->ended, body->sid, body->rid, body->key, bosh_endpoint_now(endpoint));
 
-	if (!ended || !may_name(endpoint, request, &ended->client, ended->secure,
+	if (!ended || !may_name(endpoint, request, &ended->client, ended->is_secure,
 				endpoint->settings->is_bound_to_address)) {
 		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
 		return;

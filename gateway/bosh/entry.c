@@ -36,10 +36,10 @@ static void end_session(struct bosh_entry *session)
 	struct bosh_endpoint *endpoint = session->endpoint;
 	struct bosh_leg *leg;
 
-	if (session->over) {
+	if (session->is_over) {
 		return;
 	}
-	session->over = true;
+	session->is_over = true;
 	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
 	session_log_closed(&session->log, domain_of(session));
 	SLIST_FOREACH(leg, &session->legs, in_session) {
@@ -50,7 +50,7 @@ static void end_session(struct bosh_entry *session)
 		.last = bosh_session_take_last(session->engine),
 		.content_type = session->content_type,
 		.client = session->client,
-		.secure = session->secure,
+		.is_secure = session->is_secure,
 	};
 
 	bosh_ended_table_put(endpoint->ended, session->sid, &ended, bosh_endpoint_now(endpoint));
@@ -165,7 +165,7 @@ static void on_held(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	if (!leg->session->logged_in) {
+	if (!leg->session->is_logged_in) {
 		bosh_entry_settle(leg->session, 0);
 	}
 }
@@ -204,7 +204,7 @@ static int add_leg(struct bosh_entry *session, unsigned stream, const struct bos
 	const struct admission_request request = {
 		.transport = ADMISSION_BOSH,
 		.client = &session->client,
-		.is_secure = session->secure,
+		.is_secure = session->is_secure,
 		.session = sv_first(sv_from(session->sid), SID_LOG_LENGTH),
 		.to = target->to,
 		.route = target->route,
@@ -277,8 +277,8 @@ static int charge(struct bosh_entry *session)
 {
 	struct budget *budget = session->endpoint->env->budget;
 
-	session->logged_in = session->logged_in || has_logged_in(session);
-	if (session->logged_in) {
+	session->is_logged_in = session->is_logged_in || has_logged_in(session);
+	if (session->is_logged_in) {
 		session_log_online(&session->log);
 		budget_release(budget, &session->charge);
 		return 0;
@@ -367,7 +367,7 @@ static void give_up(struct bosh_entry *session)
 	struct failure failure;
 
 	session_log_out_of_memory(&session->log);
-	if (!session->over) {
+	if (!session->is_over) {
 		failure_set(&failure, FAILURE_INTERNAL, "out of memory");
 		(void)carry_out_all(session, bosh_session_shut(session->engine, &failure,
 							       bosh_endpoint_now(session->endpoint),
@@ -380,12 +380,12 @@ static void give_up(struct bosh_entry *session)
 void bosh_entry_settle(struct bosh_entry *session, int r)
 {
 	r = carry_out_all(session, r);
-	if (r == 0 && !session->over) {
+	if (r == 0 && !session->is_over) {
 		r = charge(session);
 	}
 	if (r < 0) {
 		give_up(session);
-	} else if (!session->over) {
+	} else if (!session->is_over) {
 		bosh_entry_arm(session);
 	}
 }

@@ -31,7 +31,7 @@ bool bosh_key_read(struct sv digits, struct bosh_key *ret_key)
 		}
 		ret_key->bytes[i] = (uint8_t)(high << 4 | low);
 	}
-	ret_key->set = true;
+	ret_key->is_set = true;
 	return true;
 }
 
@@ -40,7 +40,7 @@ bool bosh_key_follows(struct sv digits, const struct bosh_key *expected)
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	struct bosh_key key;
 
-	if (!expected->set) {
+	if (!expected->is_set) {
 		return true;
 	}
 	/* The digits are hashed as they were sent. Only the comparison ignores their case. */
@@ -51,5 +51,5 @@ bool bosh_key_follows(struct sv digits, const struct bosh_key *expected)
 
 bool bosh_key_is_same(const struct bosh_key *a, const struct bosh_key *b)
 {
-	return a->set == b->set && CRYPTO_memcmp(a->bytes, b->bytes, BOSH_KEY_SIZE) == 0;
+	return a->is_set == b->is_set && CRYPTO_memcmp(a->bytes, b->bytes, BOSH_KEY_SIZE) == 0;
 }

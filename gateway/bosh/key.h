@@ -20,7 +20,7 @@ enum {
 };
 
 struct bosh_key {
-	bool set;
+	bool is_set;
 	uint8_t bytes[BOSH_KEY_SIZE];
 };
 

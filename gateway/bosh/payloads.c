@@ -10,8 +10,7 @@ struct bosh_stream *bosh_stream_named(struct bosh_session *session, const struct
 static bool is_any_ready(const struct bosh_session *session)
 {
 	for (unsigned i = 0; i < session->n_streams; i++) {
-		if (bosh_stream_is_used(&session->streams[i]) &&
-		    session->streams[i].features_seen) {
+		if (bosh_stream_is_used(&session->streams[i]) && session->streams[i].has_features) {
 			return true;
 		}
 	}
@@ -28,7 +27,7 @@ static bool is_addressed(struct bosh_session *session, const struct bosh_body *b
 	if (stream->state != BOSH_STREAM_OPEN) {
 		return false;
 	}
-	return only ? only == stream : stream->features_seen || !is_any_ready(session);
+	return only ? only == stream : stream->has_features || !is_any_ready(session);
 }
 
 enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bosh_body *body)
@@ -42,7 +41,7 @@ enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bo
 		const struct bosh_stream *stream = &session->streams[i];
 
 		n += stream->waiting.n;
-		if (!stream->ready && is_addressed(session, body, stream)) {
+		if (!stream->is_ready && is_addressed(session, body, stream)) {
 			n += body->payloads.n;
 		}
 	}
@@ -53,7 +52,7 @@ enum bosh_rule bosh_payloads_judge(struct bosh_session *session, const struct bo
 static void push(struct bosh_turn *turn, struct bosh_stream *stream, struct buffer payloads,
 		 size_t n_payloads)
 {
-	if (stream->ready && stream->waiting.n == 0) {
+	if (stream->is_ready && stream->waiting.n == 0) {
 		bosh_actions_push(turn->actions,
 				  (struct bosh_action){
 					  .kind = BOSH_ACTION_SEND,
@@ -106,7 +105,7 @@ void bosh_payloads_release(struct bosh_turn *turn)
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (stream->ready && stream->waiting.n) {
+		if (stream->is_ready && stream->waiting.n) {
 			struct buffer payloads = stream->waiting;
 			size_t n = stream->n_waiting;
 

@@ -19,10 +19,10 @@ static enum wish wish_of(const struct bosh_session *session, const struct bosh_b
 	if (bosh_body_is_terminate(body)) {
 		return WISH_TERMINATE;
 	}
-	if (body->pause.set) {
+	if (body->pause.is_set) {
 		return WISH_PAUSE;
 	}
-	if (body->restart) {
+	if (body->wants_restart) {
 		return WISH_RESTART;
 	}
 	if (body->n_payloads) {
@@ -37,8 +37,8 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
 {
 	const struct bosh_slot *before = bosh_slots_last(&session->slots);
 
-	return before && before->rid + 1 == body->rid && before->empty && before->exchange &&
-	       !before->stale;
+	return before && before->rid + 1 == body->rid && before->is_empty && before->exchange &&
+	       !before->is_stale;
 }
 
 /*
@@ -85,7 +85,7 @@ static enum bosh_rule judge_activity(const struct bosh_session *session,
 		return BOSH_RULE_NONE;
 	}
 	if (session->creation.hold == 0) {
-		return session->last_empty ? BOSH_RULE_POLLING_TOO_OFTEN : BOSH_RULE_NONE;
+		return session->last_was_empty ? BOSH_RULE_POLLING_TOO_OFTEN : BOSH_RULE_NONE;
 	}
 	return n + 1 == n_max && is_behind_empty(session, body) ? BOSH_RULE_POLLING_TOO_OFTEN
 								: BOSH_RULE_NONE;
@@ -173,7 +173,7 @@ static void restart(struct bosh_turn *turn, const struct bosh_body *body)
 		return;
 	}
 	/* What comes next is for the new stream, and waits for its features. */
-	stream->ready = false;
+	stream->is_ready = false;
 	push_texts(turn, BOSH_ACTION_RESTART, bosh_stream_index(session, stream), body);
 }
 
@@ -307,10 +307,10 @@ static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body
 	if (rule) {
 		return rule;
 	}
-	if (body->pause.set && session->creation.maxpause_s == 0) {
+	if (body->pause.is_set && session->creation.maxpause_s == 0) {
 		return BOSH_RULE_PAUSE_NOT_OFFERED;
 	}
-	if (body->pause.set && body->pause.value > session->creation.maxpause_s) {
+	if (body->pause.is_set && body->pause.value > session->creation.maxpause_s) {
 		return BOSH_RULE_PAUSE_TOO_LONG;
 	}
 	if (names_unknown_stream(session, body, wish)) {
@@ -327,7 +327,7 @@ static void take_keys(struct bosh_session *session, const struct bosh_body *body
 	(void)bosh_key_read(body->key, &slot->key);
 	if (body->newkey.n) {
 		(void)bosh_key_read(body->newkey, &session->key);
-	} else if (session->key.set) {
+	} else if (session->key.is_set) {
 		session->key = slot->key;
 	}
 }
@@ -338,10 +338,10 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 {
 	uint64_t last = body->rid - 1;
 
-	if (body->ack.set && body->ack.value < last) {
+	if (body->ack.is_set && body->ack.value < last) {
 		last = body->ack.value;
 	}
-	if (session->acks) {
+	if (session->uses_acks) {
 		bosh_reply_cache_acknowledge(&session->replies, last, now);
 	}
 }
@@ -367,7 +367,7 @@ static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arri
 	session->next_rid = arrival->body->rid + 1;
 	session->received = arrival->received;
 	session->pause_s = 0;
-	if (!slot->empty) {
+	if (!slot->is_empty) {
 		note_carried(session, arrival->received);
 	}
 	take_keys(session, arrival->body, slot);
@@ -390,7 +390,7 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 		.exchange = arrival->exchange,
 		.received = arrival->received,
 		.n_repeats = arrival->n_repeats,
-		.empty = empty,
+		.is_empty = empty,
 	};
 	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 

@@ -349,7 +349,7 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	const struct forwarded_client client = client_of(relay->env, exchange);
 
 	request.client = client.address;
-	request.secure = client.is_secure;
+	request.is_secure = client.is_secure;
 	if (read_body(relay, exchange, &request) < 0) {
 		answer_without_memory(relay, exchange);
 		request_deinit(&request);

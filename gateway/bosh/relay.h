@@ -26,7 +26,7 @@ struct bosh_relay;
 struct bosh_request {
 	uint64_t exchange;
 	struct address client;
-	bool secure; /* it came over TLS, according to a trusted proxy */
+	bool is_secure; /* it came over TLS, according to a trusted proxy */
 	enum bosh_body_result body_result;
 	struct bosh_body body; /* the parsed body; the callee moves out of it what it keeps */
 };

@@ -61,7 +61,7 @@ static void answer_opener(struct bosh_turn *turn)
  * request. */
 static bool is_ack_wanted(const struct bosh_session *session)
 {
-	return session->throttled && !session->ack_requested && session->acks &&
+	return session->is_throttled && !session->has_requested_ack && session->uses_acks &&
 	       session->replies.n_bytes > session->limits->n_pending_max / 2;
 }
 
@@ -84,16 +84,17 @@ static void regulate(struct bosh_turn *turn)
 {
 	struct bosh_session *session = turn->session;
 	size_t n_max = session->limits->n_pending_max;
-	size_t n = bosh_streams_n_pending(session) + (session->acks ? session->replies.n_bytes : 0);
-	bool throttled = session->throttled ? n > n_max / 2 : n > n_max;
+	size_t n = bosh_streams_n_pending(session) +
+		   (session->uses_acks ? session->replies.n_bytes : 0);
+	bool throttled = session->is_throttled ? n > n_max / 2 : n > n_max;
 
-	session->throttled = throttled;
-	session->ack_requested = session->ack_requested && throttled;
+	session->is_throttled = throttled;
+	session->has_requested_ack = session->has_requested_ack && throttled;
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (stream->state == BOSH_STREAM_OPEN && stream->throttled != throttled) {
-			stream->throttled = throttled;
+		if (stream->state == BOSH_STREAM_OPEN && stream->is_throttled != throttled) {
+			stream->is_throttled = throttled;
 			bosh_actions_push_kind(turn->actions,
 					       throttled ? BOSH_ACTION_STOP_READING
 							 : BOSH_ACTION_RESUME_READING,
@@ -134,11 +135,11 @@ static enum outcome answer_next(struct bosh_turn *turn)
 			   bosh_slots_have_opener(&session->slots) || session->replies.missing;
 
 	if (!has_to_tell && is_ack_wanted(session)) {
-		session->ack_requested = true;
+		session->has_requested_ack = true;
 		has_to_tell = true;
 	}
 	/* The creation answer waits for features only as long as some may come. */
-	if (has_to_tell || is_too_many(session, turn->now) || !session->created) {
+	if (has_to_tell || is_too_many(session, turn->now) || !session->is_created) {
 		bosh_turn_answer_empty(turn);
 		return OUTCOME_ANSWERED;
 	}
@@ -184,8 +185,8 @@ static enum outcome answer_failed(struct bosh_turn *turn, struct bosh_stream *fa
 /* Whether the creation answer waits for the features of the first stream. */
 static bool is_creation_waiting(const struct bosh_session *session)
 {
-	return !session->created && session->creation.wait_s && session->n_used &&
-	       !session->streams[0].features_seen && !session->streams[0].failure;
+	return !session->is_created && session->creation.wait_s && session->n_used &&
+	       !session->streams[0].has_features && !session->streams[0].failure;
 }
 
 void bosh_turn_release(struct bosh_turn *turn)

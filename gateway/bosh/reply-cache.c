@@ -40,15 +40,15 @@ void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
 /* Makes room for @reply within the limit. */
 static void drop_surplus(struct bosh_reply_cache *cache, const struct bosh_reply *reply)
 {
-	size_t n_counted = !reply->extra;
+	size_t n_counted = !reply->is_extra;
 
 	for (size_t i = cache->n; i-- > 0;) {
-		n_counted += !cache->items[i].extra;
+		n_counted += !cache->items[i].is_extra;
 		if (n_counted > cache->n_max) {
 			drop(cache, 0, i + 1);
 			return;
 		}
-		if (reply->extra && cache->items[i].extra) {
+		if (reply->is_extra && cache->items[i].is_extra) {
 			drop(cache, i, 1);
 		}
 	}
@@ -101,7 +101,7 @@ struct bosh_reply *bosh_reply_cache_find(const struct bosh_reply_cache *cache, u
 void bosh_reply_cache_follow(struct bosh_reply_cache *cache)
 {
 	for (size_t i = 0; i < cache->n; i++) {
-		cache->items[i].followed = true;
+		cache->items[i].is_followed = true;
 	}
 }
 

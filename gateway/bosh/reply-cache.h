@@ -39,8 +39,8 @@ struct bosh_reply {
 	struct mono answered;
 	unsigned n_repeats;
 	struct bosh_key key;
-	bool extra;
-	bool followed;
+	bool is_extra;
+	bool is_followed;
 	unsigned stream;    /* of whose server the payloads are */
 	struct sv payloads; /* in blob; empty when the stream has been closed */
 };

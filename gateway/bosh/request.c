@@ -82,7 +82,7 @@ static void repeat_held(struct bosh_turn *turn, struct bosh_slot *slot, uint64_t
 		return;
 	}
 	displace(turn, &slot->exchange, exchange);
-	slot->stale = false;
+	slot->is_stale = false;
 	bosh_turn_release(turn);
 }
 
@@ -185,7 +185,7 @@ void bosh_session_moved(struct bosh_session *session)
 {
 	bosh_slots_set_stale(&session->slots);
 	/* Nor is it known whether the last answer arrived. */
-	session->last_empty = false;
+	session->last_was_empty = false;
 }
 
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now)

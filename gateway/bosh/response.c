@@ -7,7 +7,7 @@
 static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
 			struct bosh_stream *stream, bool heard)
 {
-	session->created = session->created || heard;
+	session->is_created = session->is_created || heard;
 	if (answer->report) {
 		bosh_reply_cache_set_reported(&session->replies);
 	}
@@ -32,11 +32,11 @@ static void acknowledge(const struct bosh_session *session, const struct bosh_sl
 {
 	uint64_t highest;
 
-	if (!session->acks) {
+	if (!session->uses_acks) {
 		return;
 	}
 	highest = bosh_early_highest(&session->early, session->next_rid);
-	if (!session->created || highest != slot->rid) {
+	if (!session->is_created || highest != slot->rid) {
 		answer->ack = highest;
 	}
 }
@@ -45,7 +45,7 @@ static void acknowledge(const struct bosh_session *session, const struct bosh_sl
 static void complete(const struct bosh_session *session, const struct bosh_slot *slot,
 		     const struct bosh_stream *stream, struct bosh_answer *answer)
 {
-	if (!session->created) {
+	if (!session->is_created) {
 		answer->creation = &session->creation;
 		/* "Discovery". */
 		answer->stream = session->offers_streams ? session->streams[0].name : NULL;
@@ -55,7 +55,7 @@ static void complete(const struct bosh_session *session, const struct bosh_slot 
 		answer->authid = stream->authid;
 	}
 	answer->uses_stream =
-		!session->created || (answer->payloads.n && stream->pending_uses_stream);
+		!session->is_created || (answer->payloads.n && stream->pending_uses_stream);
 	acknowledge(session, slot, answer);
 	if (session->replies.missing && slot->exchange) {
 		answer->report = session->replies.missing;
@@ -75,7 +75,7 @@ static void keep(struct bosh_turn *turn, struct blob *blob, const struct bosh_st
 		.answered = turn->now,
 		.n_repeats = slot->n_repeats,
 		.key = slot->key,
-		.extra = slot->kind == BOSH_SLOT_EXTRA,
+		.is_extra = slot->kind == BOSH_SLOT_EXTRA,
 		.stream = payloads.n ? bosh_stream_index(session, stream) : 0,
 		.payloads = payloads,
 	};
@@ -96,7 +96,7 @@ static void keep_last(struct bosh_session *session, const struct bosh_answer *an
 	if (session->last.blob) {
 		return;
 	}
-	kept.ack = session->acks ? bosh_early_highest(&session->early, session->next_rid) : 0;
+	kept.ack = session->uses_acks ? bosh_early_highest(&session->early, session->next_rid) : 0;
 	if (kept.ack == answer->ack || bosh_answer_write(&kept, &kept_blob, &payloads) < 0) {
 		bosh_last_answer_set(&session->last, 200, blob, answer->ack);
 		return;
@@ -151,7 +151,7 @@ void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
 		/* The slot stays: its exchange is still to be answered. */
 		return;
 	}
-	session->last_empty = slot.empty && answer->payloads.n == 0;
+	session->last_was_empty = slot.is_empty && answer->payloads.n == 0;
 	forget_said(session, answer, stream, slot.exchange);
 	bosh_slots_pop(&session->slots);
 	/* An answer that nobody receives is no sign of life, so inactivity does not start anew. */

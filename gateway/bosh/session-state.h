@@ -50,12 +50,12 @@ enum bosh_stream_state {
 struct bosh_stream {
 	enum bosh_stream_state state;           /* changed by bosh_stream_set_state() only */
 	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
-	bool features_seen;
+	bool has_features;
 	/* The features have come, after a restart the new ones: payloads can be sent. */
-	bool ready;
+	bool is_ready;
 	enum bosh_congestion congestion;
-	bool managed;
-	bool throttled;           /* its server is not read */
+	bool is_managed;
+	bool is_throttled;        /* its server is not read */
 	bool pending_uses_stream; /* pending uses the prefix "stream" */
 	struct buffer pending;
 	struct buffer waiting;
@@ -76,15 +76,15 @@ struct bosh_session {
 	char sid[BOSH_SID_MAX + 1];
 	enum bosh_session_state state; /* changed by bosh_session_set_state() only */
 	/* The creation answer was given. No state of its own: the first answer may be the last. */
-	bool created;
-	bool legacy; /* the client sent no `ver` */
-	bool acks;   /* client and gateway acknowledge requests and answers */
+	bool is_created;
+	bool is_legacy; /* the client sent no `ver` */
+	bool uses_acks; /* client and gateway acknowledge requests and answers */
 	bool offers_streams;
-	bool throttled; /* the servers are not read */
+	bool is_throttled; /* the servers are not read */
 	/* A held request was answered since the servers were throttled, to let the client
 	 * acknowledge. */
-	bool ack_requested;
-	bool last_empty; /* neither the last answer nor its request carried anything */
+	bool has_requested_ack;
+	bool last_was_empty; /* neither the last answer nor its request carried anything */
 	uint64_t next_rid;
 	struct bosh_key key; /* what the next request is checked against */
 

@@ -6,7 +6,7 @@
 
 static unsigned clamp(struct bosh_number number, unsigned max, unsigned absent)
 {
-	if (!number.set) {
+	if (!number.is_set) {
 		return absent < max ? absent : max;
 	}
 	return number.value < max ? (unsigned)number.value : max;
@@ -38,7 +38,7 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 	creation->polling_s = limits->polling_s;
 	creation->inactivity_s = limits->inactivity_s;
 	creation->maxpause_s = limits->maxpause_s;
-	creation->codings = limits->codings;
+	creation->accepts_codings = limits->accepts_codings;
 	if (creation->wait_s == 0 || creation->hold == 0) {
 		/* "Polling Sessions": in either case no request may wait. `inactivity` has to be
 		 * higher then, by more than the polling interval. */
@@ -50,7 +50,7 @@ static void negotiate(struct bosh_session *session, const struct bosh_body *body
 	negotiate_ver(creation, body);
 	/* Streams are younger than `ver`: a client that does not send it does not know them. */
 	session->offers_streams = limits->n_streams_max > 1 && body->has_ver;
-	session->acks = body->ack.set && body->ack.value == 1;
+	session->uses_acks = body->ack.is_set && body->ack.value == 1;
 	(void)bosh_key_read(body->newkey, &session->key);
 }
 
@@ -66,7 +66,7 @@ static int make_lists(struct bosh_session *session)
 	/* Until they are acknowledged replies are limited by not reading from the servers, too.
 	 * Without acknowledgements the oldest have to go. */
 	bosh_reply_cache_init(&session->replies,
-			      session->acks ? BOSH_REPLIES_MAX : session->creation.requests);
+			      session->uses_acks ? BOSH_REPLIES_MAX : session->creation.requests);
 	return r < 0 ? r : bosh_stream_open(session, &stream);
 }
 
@@ -81,7 +81,7 @@ int bosh_session_new(const struct bosh_limits *limits, const char *sid,
 	}
 	session->limits = limits;
 	memcpy(session->sid, sid, strnlen(sid, BOSH_SID_MAX));
-	session->legacy = !body->has_ver;
+	session->is_legacy = !body->has_ver;
 	session->next_rid = body->rid + 1;
 	session->idle_since = now;
 	session->received = now;
@@ -151,7 +151,7 @@ int bosh_session_header(struct bosh_session *session, unsigned stream, const cha
 {
 	struct bosh_stream *entry = &session->streams[stream];
 
-	if (entry->features_seen) {
+	if (entry->has_features) {
 		/* After a restart the client knows them already. */
 		return 0;
 	}
@@ -176,14 +176,14 @@ struct buffer *bosh_session_pending(struct bosh_session *session, unsigned strea
 	struct bosh_stream *entry = &session->streams[stream];
 
 	entry->pending_uses_stream = entry->pending_uses_stream || uses_stream;
-	entry->features_seen = entry->features_seen || is_features;
-	entry->ready = entry->ready || is_features;
+	entry->has_features = entry->has_features || is_features;
+	entry->is_ready = entry->is_ready || is_features;
 	return &entry->pending;
 }
 
 void bosh_session_set_managed(struct bosh_session *session, unsigned stream)
 {
-	session->streams[stream].managed = true;
+	session->streams[stream].is_managed = true;
 }
 
 int bosh_session_flush(struct bosh_session *session, struct mono now, struct bosh_actions *actions)
@@ -249,7 +249,7 @@ static struct mono inactivity_end(const struct bosh_session *session)
 		return MONO_NEVER;
 	}
 	since = bosh_early_latest(&session->early, since);
-	return mono_add_s(since, session->created ? allowed_s : 0);
+	return mono_add_s(since, session->is_created ? allowed_s : 0);
 }
 
 struct mono bosh_session_linger_end(const struct bosh_session *session)

@@ -79,7 +79,7 @@ struct bosh_limits {
 	unsigned n_streams_max; /* 1: do not offer multiple streams; at most BOSH_STREAMS_MAX */
 	/* Bytes pending. Above it the servers are not read: the memory of an absent client. */
 	size_t n_pending_max;
-	bool codings; /* accept compressed requests, and say so in `accept` */
+	bool accepts_codings; /* accept compressed requests, and say so in `accept` */
 };
 
 /* All but ANSWER and END are about the stream `stream`. */

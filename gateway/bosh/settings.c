@@ -24,7 +24,7 @@ int bosh_settings_new(const struct config *config, struct bosh_settings **ret_se
 		.linger_ms = config->linger_ms,
 		.n_repeats_max = config->n_repeats_max,
 		.n_streams_max = config->n_streams_max,
-		.codings = config->coding,
+		.accepts_codings = config->coding,
 		.n_pending_max = config->n_pending_max,
 	};
 	*ret_settings = settings;

@@ -78,7 +78,7 @@ size_t bosh_slots_n_under_way(const struct bosh_slots *slots)
 	size_t n = 0;
 
 	for (size_t i = 0; i < slots->n; i++) {
-		n += slots->items[i].exchange != 0 && !slots->items[i].stale;
+		n += slots->items[i].exchange != 0 && !slots->items[i].is_stale;
 	}
 	return n;
 }
@@ -106,7 +106,7 @@ struct mono bosh_slots_earliest(const struct bosh_slots *slots)
 void bosh_slots_set_stale(struct bosh_slots *slots)
 {
 	for (size_t i = 0; i < slots->n; i++) {
-		slots->items[i].stale = true;
+		slots->items[i].is_stale = true;
 	}
 }
 

@@ -30,8 +30,8 @@ struct bosh_slot {
 	struct mono received;
 	unsigned n_repeats;
 	struct bosh_key key;
-	bool empty; /* it asked for nothing but an answer */
-	bool stale;
+	bool is_empty; /* it asked for nothing but an answer */
+	bool is_stale;
 	enum bosh_slot_kind kind;
 	unsigned stream; /* of an OPENER */
 };

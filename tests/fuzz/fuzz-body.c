@@ -22,7 +22,7 @@ static struct xml_pool *used_pool;
 
 static void log_number(const char *what, struct bosh_number number, struct buffer *log)
 {
-	LOG(log, "%s %d %llu\n", what, number.set, (unsigned long long)number.value);
+	LOG(log, "%s %d %llu\n", what, number.is_set, (unsigned long long)number.value);
 }
 
 static void log_body(const struct bosh_body *body, struct buffer *log)
@@ -39,7 +39,7 @@ static void log_body(const struct bosh_body *body, struct buffer *log)
 	FUZZ_CHECK(body->rid <= BOSH_RID_MAX);
 	LOG(log, "rid %d %llu ver %d %u.%u restart %d\n", body->has_rid,
 	    (unsigned long long)body->rid, body->has_ver, body->ver_major, body->ver_minor,
-	    body->restart);
+	    body->wants_restart);
 	log_number("wait", body->wait, log);
 	log_number("hold", body->hold, log);
 	log_number("ack", body->ack, log);

@@ -119,7 +119,7 @@ static void test_without_memory(void **state)
 
 static void log_number(struct buffer *log, const struct bosh_number *number)
 {
-	LOG(log, " %d:%llu", number->set, (unsigned long long)number->value);
+	LOG(log, " %d:%llu", number->is_set, (unsigned long long)number->value);
 }
 
 /* Logs all that is known of a body, which comes in one piece. */
@@ -132,7 +132,7 @@ static void run_body(struct xml_pool *over, struct pieces *pieces, struct buffer
 				   body.key,  body.newkey, body.stream,    body.xmpp_version};
 
 	LOG(log, "%d: %d:%llu %d:%u.%u %d %zu", r, body.has_rid, (unsigned long long)body.rid,
-	    body.has_ver, body.ver_major, body.ver_minor, body.restart, body.n_payloads);
+	    body.has_ver, body.ver_major, body.ver_minor, body.wants_restart, body.n_payloads);
 	log_number(log, &body.wait);
 	log_number(log, &body.hold);
 	log_number(log, &body.ack);

@@ -38,12 +38,12 @@ static void test_creation(void **state)
 	assert_true(body.has_ver);
 	assert_int_equal(body.ver_major, 1);
 	assert_int_equal(body.ver_minor, 6);
-	assert_true(body.wait.set && body.hold.set && body.ack.set);
+	assert_true(body.wait.is_set && body.hold.is_set && body.ack.is_set);
 	assert_int_equal(body.wait.value, 60);
 	assert_int_equal(body.hold.value, 1);
 	assert_int_equal(body.ack.value, 1);
-	assert_false(body.pause.set);
-	assert_false(body.restart);
+	assert_false(body.pause.is_set);
+	assert_false(body.wants_restart);
 	assert_sv(body.to, "example.com");
 	assert_sv(body.from, "user@example.com");
 	assert_sv(body.route, "xmpp:example.com:9999");
@@ -68,8 +68,8 @@ static void test_absent_and_empty(void **state)
 
 	(void)state;
 	assert_int_equal(read_text("<body" NS "/>", &body), BOSH_BODY_OK);
-	assert_false(body.has_rid || body.has_ver || body.wait.set || body.hold.set ||
-		     body.restart);
+	assert_false(body.has_rid || body.has_ver || body.wait.is_set || body.hold.is_set ||
+		     body.wants_restart);
 	assert_null(body.to.data);
 	bosh_body_deinit(&body);
 
@@ -99,7 +99,7 @@ static void test_restart(void **state)
 {
 	static const struct {
 		const char *attributes;
-		bool restart;
+		bool wants_restart;
 	} rows[] = {
 		{" xmlns:xmpp='urn:xmpp:xbosh' xmpp:restart='true'", true},
 		{" xmlns:x='urn:xmpp:xbosh' x:restart='1'", true},
@@ -117,7 +117,7 @@ static void test_restart(void **state)
 
 		snprintf(text, sizeof(text), "<body" NS " rid='1'%s/>", rows[i].attributes);
 		assert_int_equal(read_text(text, &body), BOSH_BODY_OK);
-		assert_int_equal(body.restart, rows[i].restart);
+		assert_int_equal(body.wants_restart, rows[i].wants_restart);
 		bosh_body_deinit(&body);
 	}
 }
@@ -163,7 +163,7 @@ static void test_numbers(void **state)
 
 		if (r == BOSH_BODY_OK) {
 			for (size_t other = 0; other < ARRAY_LENGTH(numbers); other++) {
-				assert_int_equal(numbers[other].set, other == name);
+				assert_int_equal(numbers[other].is_set, other == name);
 			}
 			assert_int_equal(numbers[name].value, rows[row].number);
 		}

@@ -39,7 +39,7 @@ static void test_key_read(void **state)
 
 	(void)state;
 	assert_true(bosh_key_read(SV(K1), &key));
-	assert_true(key.set);
+	assert_true(key.is_set);
 	assert_int_equal(key.bytes[0], 0x92);
 	assert_int_equal(key.bytes[19], 0xb0);
 	assert_true(bosh_key_read(SV("92713D4709377111CF31F2A71986C411BD6CB5B0"), &key));
@@ -49,7 +49,7 @@ static void test_key_read(void **state)
 	assert_false(bosh_key_read(SV(K1 "0"), &key));
 	assert_false(bosh_key_read(SV("g2713d4709377111cf31f2a71986c411bd6cb5b0"), &key));
 	assert_false(bosh_key_read(SV("92713d4709377111cf31f2a71986c411bd6cb5b/"), &key));
-	assert_false(key.set);
+	assert_false(key.is_set);
 }
 
 static void test_key_sequence(void **state)

@@ -157,7 +157,7 @@ static int play_all(struct play *play, const struct script *script)
 						  .n_repeats_max = 9,
 						  .n_streams_max = 3,
 						  .n_pending_max = 100,
-						  .codings = true};
+						  .accepts_codings = true};
 	struct bosh_body body = {0};
 	int r = xml_pool_new(namespaces, NS_COUNT, &play->pool);
 

@@ -56,7 +56,7 @@ static void put(uint64_t rid)
 
 static void put_extra(uint64_t rid)
 {
-	assert_int_equal(try_put(&cache, (struct bosh_reply){.rid = rid, .extra = true}, 0), 0);
+	assert_int_equal(try_put(&cache, (struct bosh_reply){.rid = rid, .is_extra = true}, 0), 0);
 }
 
 /* The cache has the replies from @first to @last, and no others. */
@@ -167,8 +167,8 @@ static void test_follow(void **state)
 	put(1);
 	bosh_reply_cache_follow(&cache);
 	put(2);
-	assert_true(bosh_reply_cache_find(&cache, 1)->followed);
-	assert_false(bosh_reply_cache_find(&cache, 2)->followed);
+	assert_true(bosh_reply_cache_find(&cache, 1)->is_followed);
+	assert_false(bosh_reply_cache_find(&cache, 2)->is_followed);
 }
 
 static void test_forget_stream(void **state)

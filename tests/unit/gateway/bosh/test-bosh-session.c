@@ -517,7 +517,7 @@ static void test_overactivity_of_polls(void **state)
 static void test_codings(void **state)
 {
 	(void)state;
-	one.limits.codings = true;
+	one.limits.accepts_codings = true;
 	create(" ver='1.6'");
 	server(FEATURES);
 	assert_non_null(memmem(one.log.data, one.log.n, " accept='gzip,deflate'", 22));

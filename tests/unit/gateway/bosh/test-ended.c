@@ -47,7 +47,7 @@ static struct sv sid_of(unsigned number)
 /* The end of a session that was asked @rid and has answered with @n bytes. */
 static struct bosh_ended ended_of(uint64_t rid, const char *key, size_t n)
 {
-	struct bosh_ended ended = {.content_type = "text/xml", .secure = true};
+	struct bosh_ended ended = {.content_type = "text/xml", .is_secure = true};
 	struct bosh_key read;
 	struct blob *blob;
 
@@ -91,7 +91,7 @@ static void test_found(void **state)
 	assert_int_equal(ended->last.status, 403);
 	assert_int_equal(ended->last.blob->n, 7);
 	assert_string_equal(ended->content_type, "text/xml");
-	assert_true(ended->secure);
+	assert_true(ended->is_secure);
 	/* It stays for a further repeat. */
 	assert_true(has(1, 100, ""));
 	assert_null(bosh_ended_table_find(table, SV("short"), 100, SV_EMPTY, now));
@@ -166,7 +166,7 @@ static void test_bytes(void **state)
 
 static void test_nothing_to_keep(void **state)
 {
-	struct bosh_ended ended = {.secure = false};
+	struct bosh_ended ended = {.is_secure = false};
 
 	(void)state;
 	bosh_ended_table_put(table, sid_of(1).data, &ended, now);
@@ -250,11 +250,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_found),           TEST(test_time),
-		TEST(test_another_time),
-		TEST(test_number),          TEST(test_bytes),
-		TEST(test_nothing_to_keep), TEST(test_same_answer),
-		TEST(test_many_requests),   cmocka_unit_test(test_memory),
+		TEST(test_found),       TEST(test_time),          TEST(test_another_time),
+		TEST(test_number),      TEST(test_bytes),         TEST(test_nothing_to_keep),
+		TEST(test_same_answer), TEST(test_many_requests), cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
