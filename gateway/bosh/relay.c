@@ -278,9 +278,9 @@ static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
 	int r = post(passed->owner, &passed->on_its_way);
 
 	if (r < 0) {
+		/* Nobody else has seen it. */
 		pending->passed = NULL;
-		passed_unref(passed);
-		passed_unref(passed);
+		free(passed);
 		answer_for_owner(relay, request->exchange, r);
 		request_deinit(request);
 	}
