@@ -182,6 +182,8 @@ test('its own page tries both transports', TIMEOUT, async () => {
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'start', 'where the keyboard goes on');
 	assert.equal(await overflow(page), 0);
 	await keepPicture(page, 'page-both');
+	await page.click('#settings summary');
+	assert.equal(await page.$eval('#tabs', (tabs) => tabs.scrollWidth - tabs.clientWidth), 0, 'all tabs are within the page');
 	await page.click('#copy');
 	assert.match(await page.inputValue('#report'), /^Verdict: +Both transports work[^]*^Transport: +BOSH$[^]*^Transport: +WebSocket$/m);
 	assert.doesNotMatch(await page.inputValue('#report'), new RegExp(PASSWORDS.alice));
