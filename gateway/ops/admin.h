@@ -5,9 +5,9 @@
  * has a thread and a socket of its own (admin-socket.h) and no way in from the public port.
  *
  *     GET  /metrics   for Prometheus (exposition.h)
- *     GET  /healthz   200, or 503 when a worker's loop hangs, or while draining, unless another
- *                     server has taken over
- *     GET  /readyz    the same, and 503 until every worker has begun
+ *     GET  /healthz   200, or 503 until every worker has begun, when a worker's loop hangs, or
+ *                     while draining, unless another server has taken over
+ *     GET  /readyz    the same
  *     GET  /status    JSON; a page for people who ask for text/html; text for a terminal
  *     GET  /sessions  the open sessions, as JSON or text
  *     POST /kick?session=NAME[&client=ADDRESS]  ends a session
