@@ -199,6 +199,14 @@ void turn_add_last(struct turn *turn, struct turn_item *item)
 	}
 }
 
+void turn_charge(struct turn *turn, struct turn_item *item, uint32_t us)
+{
+	if (item->crowd != TURN_NO_CROWD) {
+		spend(turn, &turn->crowds[item->crowd], us);
+	}
+	spend(turn, &item->spent, us);
+}
+
 void turn_remove(struct turn *turn, struct turn_item *item)
 {
 	if (turn->current == item) {

@@ -98,6 +98,10 @@ void turn_add(struct turn *turn, struct turn_item *item);
  * everybody, and what many may have to do at the same time, like TLS handshakes. */
 void turn_add_last(struct turn *turn, struct turn_item *item);
 
+/* Charges @item and its crowd with @us for what was done outside of its turn: something small, for
+ * which the queue and the clock would cost too much. */
+void turn_charge(struct turn *turn, struct turn_item *item, uint32_t us);
+
 /* Whether @item waits for its turn. */
 static inline bool turn_waits(const struct turn_item *item)
 {

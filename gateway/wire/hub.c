@@ -70,10 +70,26 @@ static void take_turn_later(struct wire *wire)
 	take_turn(wire);
 }
 
+static void flush_small(struct wire *wire)
+{
+	bool is_written = wire_flush(wire);
+
+	if (wire->hub->options.turn) {
+		turn_charge(wire->hub->options.turn, &wire->turn, WIRE_SMALL_US);
+	}
+	if (is_written) {
+		tell_written(wire);
+	}
+}
+
 static void on_due(struct due_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, due);
 
+	if (!wire->wakes && wire_waiting(wire) <= WIRE_SMALL) {
+		flush_small(wire);
+		return;
+	}
 	wire->is_ready = wire->is_ready || wire->wakes;
 	wire->has_room = true;
 	wire->wakes = false;

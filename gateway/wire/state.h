@@ -25,6 +25,11 @@ enum {
 	/* A deadline stands in the slot of the second in which to look at it again. Most deadlines
 	 * are replaced before that, which then costs one assignment. */
 	WIRE_SLOTS = 128,
+	/* A write of up to so many bytes at the end of an iteration does not wait for the wire's
+	 * turn, and is charged with so many microseconds: the turn would make each small message
+	 * dearer by a twentieth. There is no more than one for each message that was charged. */
+	WIRE_SMALL = 4096,
+	WIRE_SMALL_US = 3,
 	/* RFC 8446, 5.1: the largest payload of a record. */
 	WIRE_RECORD_MAX = 16384,
 };

@@ -360,6 +360,21 @@ static void test_last(void **state)
 	expect(0, NULL);
 }
 
+/* What is charged outside of a turn counts as what is spent in it. */
+static void test_charge(void **state)
+{
+	(void)state;
+	turn_begin(&one.turn);
+	turn_charge(&one.turn, &one.users[0].item, TURN_ITEM_US - 1);
+	assert_false(is_heavy(&one.turn, &one.users[0].item));
+	turn_charge(&one.turn, &one.users[0].item, 1);
+	assert_true(is_heavy(&one.turn, &one.users[0].item));
+	assert_int_equal(one.turn.crowds[0].us, TURN_ITEM_US);
+	turn_item_init(&one.users[1].item, TURN_NO_CROWD, on_run);
+	turn_charge(&one.turn, &one.users[1].item, 1);
+	assert_int_equal(one.turn.crowds[TURN_NO_CROWD].us, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +386,7 @@ int main(void)
 		TEST(test_alone),      TEST(test_whose),
 		TEST(test_removed),    TEST(test_last),
 		TEST(test_not_nested), TEST(test_crowd_is_bounded),
+		TEST(test_charge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -895,8 +895,8 @@ static void test_woken_is_light(void **state)
 static void test_later_is_charged(void **state)
 {
 	struct client *clients = one.clients;
-	char ab[] = "ab";
-	struct iovec part = {ab, 2};
+	char text[WIRE_SMALL + 1] = {0};
+	struct iovec part = {text, sizeof(text)};
 
 	(void)state;
 	one.hub->options.turn = &one.turn;
@@ -918,6 +918,27 @@ static void test_later_is_charged(void **state)
 	assert_int_equal(clients[0].n_written + clients[1].n_written, 3);
 	uv_run(&one.loop, UV_RUN_NOWAIT);
 	assert_int_equal(clients[0].n_written + clients[1].n_written, 4);
+}
+
+/* What is small does not wait, and is charged with a fixed time. */
+static void test_small_is_charged(void **state)
+{
+	struct client *client = &one.clients[0];
+	char text[WIRE_SMALL] = {0};
+	struct iovec part = {text, sizeof(text)};
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	turn_begin(&one.turn);
+	client->wire->turn.spent = (struct turn_spent){
+		2 * TURN_ITEM_US, (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000)};
+	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(client->n_written, 1);
+	/* What it had spent is halved when a second ends. */
+	assert_int_equal(client->wire->turn.spent.us % TURN_ITEM_US, WIRE_SMALL_US);
+	assert_int_equal(one.turn.crowds[client->wire->turn.crowd].us, WIRE_SMALL_US);
 }
 
 /* Deadlines that pass in the same second are charged to the wires, and share the iterations of the
@@ -998,6 +1019,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_room_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_woken_is_light, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_later_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_small_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_waits_for_ready, setup, teardown),
 	};
