@@ -227,7 +227,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 	return 0;
 }
 
-enum channel_result channel_handshake(struct channel *channel)
+static enum channel_result handshake(struct channel *channel)
 {
 	tls_errors_clear();
 	errno = 0;
@@ -257,6 +257,27 @@ enum channel_result channel_handshake(struct channel *channel)
 	default:
 		return CHANNEL_BROKEN;
 	}
+}
+
+/* OpenSSL names the reason once: to the call in which the handshake fails. */
+enum channel_result channel_handshake(struct channel *channel)
+{
+	unsigned long error = channel->handshake_error;
+
+	if (channel->handshake_broken) {
+		tls_errors_clear();
+		if (error) {
+			ERR_raise(ERR_GET_LIB(error), ERR_GET_REASON(error));
+		}
+		return CHANNEL_BROKEN;
+	}
+	enum channel_result result = handshake(channel);
+
+	if (result == CHANNEL_BROKEN) {
+		channel->handshake_broken = true;
+		channel->handshake_error = ERR_peek_error();
+	}
+	return result;
 }
 
 enum channel_result channel_shutdown(struct channel *channel)

@@ -28,6 +28,8 @@ struct channel {
 	bool write_wants_read;
 	bool read_wants_write;
 	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
+	bool handshake_broken;
+	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
 };
 
@@ -84,7 +86,7 @@ bool channel_discard(struct channel *channel, char *data, size_t size);
 _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
 
 /* Continues the handshake. After CHANNEL_BROKEN the reason is channel.error or, if that is NULL, in
- * OpenSSL's error queue. */
+ * OpenSSL's error queue; later calls return both again. */
 _must_check_ enum channel_result channel_handshake(struct channel *channel);
 
 /* Sends close_notify, then FIN. CHANNEL_BROKEN: nothing can be sent or will arrive any more. */

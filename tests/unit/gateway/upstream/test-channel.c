@@ -157,6 +157,29 @@ static void test_own_reason(void **state)
 	identity_free(&identity);
 }
 
+/* The answer may be there when the handshake begins, before anybody is ready to hear of its end. */
+static void test_reason_is_kept(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	struct failure failure;
+	struct pair pair;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	assert_int_equal(write(pair.server_fd, "\x15\x03\x03\x00\x02\x02\x70", 7), 7);
+	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_BROKEN);
+	for (int i = 0; i < 2; i++) {
+		leave_errors();
+		assert_int_equal(channel_handshake(&pair.channel), CHANNEL_BROKEN);
+		tls_failure(pair.channel.ssl, &failure);
+		assert_string_equal(failure.detail, "the server does not know the domain (SNI)");
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 /* The server sends @n key updates at once, as far as the socket takes them. */
 static void update_keys(struct pair *pair, unsigned n)
 {
@@ -253,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_errors_of_others),
 		cmocka_unit_test(test_full_among_errors),
 		cmocka_unit_test(test_own_reason),
+		cmocka_unit_test(test_reason_is_kept),
 		cmocka_unit_test(test_idle_has_no_buffers),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
