@@ -89,6 +89,8 @@ test('workers = 2: held requests are answered when the gateway stops', { timeout
 	const held = clients.map((client) => client.request());
 	const socket = await openWebSocket(doab.port);
 	await socket.login(ANONYMOUS_DOMAIN);
+	// One that comes later finds no session.
+	await Promise.all(clients.map(({ rid }) => doab.logged('bosh-request', { rid })));
 	await doab.stop();
 	for (const answer of await Promise.all(held)) {
 		assert.equal(answer.status, 200);
