@@ -389,7 +389,7 @@ static struct outcome show_depth(size_t n_issuers)
 {
 	struct identity issuers[TLS_CHAIN_DEPTH_MAX + 1];
 	struct identity_spec spec = {.is_authority = true, .issuer = &authority};
-	char name[16];
+	char name[32];
 
 	assert_true(n_issuers && n_issuers <= ARRAY_LENGTH(issuers));
 	for (size_t i = 0; i < n_issuers; i++) {
