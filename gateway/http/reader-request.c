@@ -83,9 +83,12 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 /* Where no request is held, it waits for a client that has to read what was answered. */
 static enum reader_step stall(struct reader_connection *connection)
 {
-	connection->is_receiving = false;
-	wire_set_deadline(connection->wire, connection->n_exchanges ? 0 : HTTP_IDLE_S);
-	connection->is_stalled = true;
+	/* Once: what the client sends meanwhile must not renew its time. */
+	if (!connection->is_stalled) {
+		connection->is_receiving = false;
+		wire_set_deadline(connection->wire, connection->n_exchanges ? 0 : HTTP_IDLE_S);
+		connection->is_stalled = true;
+	}
 	return READER_STEP_WAIT;
 }
 
