@@ -11,6 +11,8 @@ enum {
 	 * much memory by announcing it. A body of 256 KB, of which a first read brings a tenth,
 	 * does not move again. */
 	HTTP_ROOM_FACTOR = 16,
+	/* How many times what has come it is charged with at most. */
+	HTTP_CHARGE_FACTOR = 4,
 };
 
 static void on_evict(struct budget_charge *charge)
@@ -46,12 +48,16 @@ static int charge(struct http_gather *gather)
 	const struct http_options *options = gather->exchange->options;
 	struct address client;
 
+	/* The pages of what was announced and has not come are not touched yet. */
+	size_t n_most = HTTP_CHARGE_FACTOR * gather->bytes.n;
+	size_t n = gather->bytes.size < n_most ? gather->bytes.size : n_most;
+
 	/* Who the client is takes a search of the head, which chunks of one byte must not cost. */
-	if (gather->bytes.size <= BUDGET_STEP || gather->bytes.size <= gather->charge.n_bytes) {
+	if (n <= BUDGET_STEP || n <= gather->charge.n_bytes) {
 		return 0;
 	}
 	client = options->client(options->userdata, gather->exchange);
-	return budget_hold(options->budget, &gather->charge, &client, gather->bytes.size);
+	return budget_hold(options->budget, &gather->charge, &client, n);
 }
 
 /* Shortens the body to what is kept of one that is too large, and frees the rest of its memory. */

@@ -93,15 +93,14 @@ static enum reader_step read_length(struct reader_connection *connection)
 {
 	struct reader_body *body = connection->body;
 	char piece[PIECE];
-	size_t n_room = 0, n = 0;
+	size_t n_most = wire_portion(connection->wire), n_room = 0, n = 0;
 	char *room = http_gather_room(&body->gather, &n_room);
 	char *data = room ? room : piece;
 
 	if (!room) {
 		n_room = body->n_left < PIECE ? (size_t)body->n_left : PIECE;
 	}
-	switch (wire_read(connection->wire, data, n_room < WIRE_PORTION ? n_room : WIRE_PORTION,
-			  &n)) {
+	switch (wire_read(connection->wire, data, n_room < n_most ? n_room : n_most, &n)) {
 	case WIRE_OK:
 		break;
 	case WIRE_AGAIN:

@@ -63,6 +63,38 @@ static void test_room(void **state)
 	budget_free(budget);
 }
 
+/* A body of which @n bytes have come is charged with no more than four times of that, although
+ * there is room for all of it: its pages are not touched yet. */
+static size_t charged(size_t n)
+{
+	const struct http_options options = {
+		.limits.n_body_max = N_BODY_MAX, .budget = budget, .client = client};
+	struct http_exchange exchange = {.options = &options};
+	static const char zeros[N_BODY_MAX];
+	struct http_gather gather;
+
+	http_gather_init(&gather, &exchange, NULL);
+	gather.n_announced = N_BODY_MAX;
+	assert_true(http_gather_add(&gather, zeros, n));
+	size_t n_charged = gather.charge.n_bytes;
+
+	http_gather_deinit(&gather);
+	assert_int_equal(budget_bytes(budget), 0);
+	return n_charged;
+}
+
+static void test_charge(void **state)
+{
+	const struct budget_limits limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	assert_int_equal(charged(16 * KB), 64 * KB);
+	assert_int_equal(charged(255 * KB), 1020 * KB);
+	assert_int_equal(charged(257 * KB), 1024 * KB);
+	budget_free(budget);
+}
+
 struct room_case {
 	size_t n_announced, n_here, n_max;
 	bool is_too_large, is_cut;
@@ -124,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_charge),
 		cmocka_unit_test(test_room_in_place),
 	};
 
