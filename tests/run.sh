@@ -173,7 +173,7 @@ build_ahead() {
 	} >"$work/ahead"
 	# A session's processes compete with those of others as one, at the priority of its autogroup: see sched(7).
 	# shellcheck disable=SC2016,SC2086  # for the inner shell; one word an option
-	setsid nice -n 19 sh -c 'echo 19 >/proc/self/autogroup
+	setsid nice -n 19 sh -c 'echo 19 >/proc/self/autogroup; echo 500 >/proc/self/oom_score_adj
 		while read -r folder options; do sh conf/build.sh --folder "$folder" $options </dev/null; done' \
 		<"$work/ahead" >"$work/ahead.log" 2>&1 &
 	ahead=$!
@@ -181,6 +181,8 @@ build_ahead() {
 
 await_ahead() {
 	if [ -n "$ahead" ]; then
+		# Nothing else of this run wants the cores now.
+		{ echo 0 >"/proc/$ahead/autogroup"; } 2>/dev/null || :
 		wait "$ahead"
 		ahead=
 	fi

@@ -32,7 +32,7 @@ const LONGEST = ['interop/messages', 'conformance/probe', 'interop/ejabberd', 'c
 	'interop/vanished', 'interop/build', 'conformance/soak', 'interop/libraries', 'conformance/unread', 'interop/proxies',
 	'conformance/bosh-streams', 'conformance/session-log', 'conformance/refused', 'conformance/dial-network', 'interop/converse'];
 // How long after its end a file's output is waited for. Only what it started can still hold it.
-const OUTPUT_MS = 5000;
+const OUTPUT_MS = 10000;
 const ERROR_LINES = 60;
 const STDERR_LINES = 200;
 
@@ -84,7 +84,7 @@ function runFile(file) {
 }
 
 const children = new Set();
-for (const signal of ['SIGINT', 'SIGTERM']) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 	process.once(signal, () => {
 		children.forEach((kill) => kill('SIGTERM'));
 		process.exit(1);

@@ -79,7 +79,11 @@ function reserve(port) {
 		if (isSecond || hasOwner(file)) {
 			return false;
 		}
-		rmSync(file, { force: true });
+		try {
+			rmSync(file, { force: true });
+		} catch {
+			return true; // nor is the file: root's, seen from a user namespace
+		}
 	}
 }
 
@@ -210,6 +214,6 @@ process.once('exit', (code) => {
 		rmSync(folder, { recursive: true, force: true });
 	}
 });
-for (const signal of ['SIGTERM', 'SIGINT']) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) {
 	process.once(signal, () => process.exit(1));
 }
