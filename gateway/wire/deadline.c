@@ -55,6 +55,7 @@ static void look_at(struct wire *wire)
 	/* What stands in the socket is read first (common/due.h). */
 	wire->deadline = 0;
 	wire->is_late = true;
+	wire->late_since = wire->hub->tick;
 	due_queue_add(&wire->hub->overdue, &wire->overdue);
 }
 

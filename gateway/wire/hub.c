@@ -24,6 +24,12 @@ static void tell_written(struct wire *wire)
 	}
 }
 
+/* Whether `late` waits for what the client has sent meanwhile. */
+static bool may_be_put_off(const struct wire *wire)
+{
+	return wire->hub->tick - wire->late_since < WIRE_LATE_MAX;
+}
+
 /* The callbacks may close the wire, whose `user` is then NULL. `ready` may give it to another
  * thread, so nothing may follow that. */
 static void on_turn(struct turn_item *item)
@@ -36,6 +42,11 @@ static void on_turn(struct turn_item *item)
 		tell_written(wire);
 	}
 	is_over = is_over && wire->is_late;
+	if (is_over && is_ready && wire->user && !may_be_put_off(wire)) {
+		/* If `late` keeps it, it is read later. */
+		wire_wake(wire);
+		is_ready = false;
+	}
 	if (is_ready && wire->user) {
 		if (is_over) {
 			/* `ready` may set a new deadline. */
@@ -100,7 +111,7 @@ static void on_overdue(struct due_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, overdue);
 
-	if (wire->is_ready || wire->wakes) {
+	if ((wire->is_ready || wire->wakes) && (!wire->is_late || may_be_put_off(wire))) {
 		/* After `ready`, which may set a new deadline. */
 		due_queue_add(&wire->hub->overdue, &wire->overdue);
 	} else if (wire->is_late) {
@@ -236,6 +247,7 @@ void wire_leave(struct wire *wire)
 	due_queue_remove(&wire->hub->due, &wire->due);
 	due_queue_remove(&wire->hub->overdue, &wire->overdue);
 	wire_skip_turn(wire);
+	wire->wakes = false; /* nor is it in the queue any more */
 	LIST_REMOVE(wire, in_hub);
 	wire->hub = NULL;
 }

@@ -25,6 +25,9 @@ enum {
 	/* A deadline stands in the slot of the second in which to look at it again. Most deadlines
 	 * are replaced before that, which then costs one assignment. */
 	WIRE_SLOTS = 128,
+	/* Ticks for which `ready` goes ahead of `late`. Without a bound, a client that always sends
+	 * would never be late. */
+	WIRE_LATE_MAX = 2,
 	/* A write of up to so many bytes at the end of an iteration does not wait for the wire's
 	 * turn, and is charged with so many microseconds: the turn would make each small message
 	 * dearer by a twentieth. There is no more than one for each message that was charged. */
@@ -74,7 +77,8 @@ struct wire {
 	int fd; /* -1: closed or given away */
 	/* A tick; 0: there is none. Outside of a hub: the seconds that are left. */
 	uint32_t deadline;
-	uint32_t looked_at; /* the tick of the slot that it is in; 0: in none */
+	uint32_t late_since; /* the tick in which the deadline has passed */
+	uint32_t looked_at;  /* the tick of the slot that it is in; 0: in none */
 	uint32_t n_discarded;
 	uint32_t lingers_until; /* a tick */
 	uint16_t idle_s;

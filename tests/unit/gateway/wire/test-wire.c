@@ -990,6 +990,40 @@ static void test_late_waits_for_ready(void **state)
 	assert_int_equal(client->n_late, 1);
 }
 
+static void on_endless(void *user)
+{
+	struct client *client = user;
+
+	client->n_ready++;
+	wire_wake(client->wire);
+}
+
+/* A client that always sends is late, too. */
+static void test_late_does_not_wait_for_ever(void **state)
+{
+	static const struct wire_callbacks endless = {.ready = on_endless, .late = on_late};
+	struct client *client = &one.clients[0];
+	uint64_t end_ns;
+
+	(void)state;
+	one.hub->options.turn = &one.turn;
+	join(0, true);
+	wire_set_user(client->wire, &endless, client);
+	wire_set_deadline(client->wire, 1);
+	wire_wake(client->wire);
+	end_ns = uv_hrtime() + (uint64_t)20 * SECOND_MS * 1000000;
+	while (client->n_late == 0 && uv_hrtime() < end_ns) {
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(client->n_late, 1);
+	assert_true(client->n_ready > 1);
+	unsigned n_ready = client->n_ready;
+
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_true(client->n_ready > n_ready);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1022,6 +1056,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_small_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_waits_for_ready, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_does_not_wait_for_ever, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
