@@ -9,7 +9,7 @@ import { Doab } from './doab.mjs';
 import { HttpConnection } from './http.mjs';
 import { PersistentBosh, PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
 import { Stage } from './stage.mjs';
-import { freePort, removeFolder, stopAll, temporaryFolder, until } from './util.mjs';
+import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } from './util.mjs';
 import { XmppServer } from './xmpp-server.mjs';
 
 // Sessions that were given up are to end soon, and none is to be refused because there were many before.
@@ -131,7 +131,7 @@ async function tlsOfListener(env) {
 async function dns(env) {
 	const server = await XmppServer.start('plain');
 	const zone = await DnsServer.start({});
-	const doab = await Doab.start({ ...CONFIG, resolvers: [zone.address], connect_timeout: 2, dns_timeout: 300,
+	const doab = await Doab.start({ ...CONFIG, resolvers: [zone.address], connect_timeout: 2, dns_timeout: patiently(300),
 		domains: { '*.zone.test': { allow_private: true, tls: 'off' } } }, { env }).catch((error) => stopAll(server, zone).then(() => { throw error; }));
 	let n = 0;
 	const run = async () => {

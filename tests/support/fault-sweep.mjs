@@ -22,7 +22,12 @@ export class Sweep {
 	static async start(open, role) {
 		const sweep = Object.assign(new Sweep(), { open, role, problems: [], nPoints: 0, nTold: 0, nRounds: 0, points: {} });
 		sweep.faults = Faults.open();
-		await sweep.begin();
+		await sweep.begin().catch(async (error) => {
+			// What is left running would keep the file from ending.
+			await sweep.stage?.stop().catch(() => {});
+			sweep.faults.close();
+			throw error;
+		});
 		return sweep;
 	}
 
