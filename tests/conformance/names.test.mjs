@@ -49,7 +49,7 @@ before(async () => {
 	const off = (...connect) => ({ tls: 'off', connect });
 	const dead = await freePort();
 	const secure = byAddress.section({ ca_file: authority.certificate });
-	config = { resolvers: [dns.address], dns_timeout: 500, dns_tries: 1, connect_timeout: 3, open_timeout: 9, domains: {
+	config = { resolvers: [dns.address], dns_timeout: 2000, dns_tries: 1, connect_timeout: 3, open_timeout: 9, domains: {
 		'*': off(plain.address),
 		...Object.fromEntries(DESCRIBED.map((domain) => [domain, plain.section()])),
 		'192.0.2.66': secure, '[2001:db8:0:0::66]': secure, '192.0.2.56': secure,
