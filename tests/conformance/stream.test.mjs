@@ -312,26 +312,39 @@ test('WebSocket: a server that does not read stops the reading of its client', T
 	socket.drop();
 });
 
+// The kernel takes up to 32 MB for each socket before the server notices.
+const STANZAS_MAX = 2000;
+
+// Lets the server send what @stanza makes of 0, 1 and so on until nothing more is taken. Resolves with the number of those that
+// are under way; `all` resolves when they are sent.
+async function sendUntilBlocked(connection, stanza) {
+	let n = 0;
+	let isBlocked = false;
+	const all = (async () => {
+		while (!isBlocked && n < STANZAS_MAX) {
+			await connection.send(stanza(n++));
+		}
+	})();
+	for (let before = -1; before < n;) {
+		before = n;
+		await sleep(500);
+	}
+	isBlocked = true;
+	assert.ok(n < STANZAS_MAX, 'a hundred megabytes went somewhere');
+	return { n, all };
+}
+
 test('WebSocket: a client that does not read stops the reading of its server, and loses nothing', TIMEOUT, async () => {
 	const socket = await openWebSocket(stage.port);
 	await socket.login('plain.test');
 	const connection = await stage.connectionOf('plain');
 	socket.socket.pause();
-	const stanza = (i) => `<message id='b${i}'><body>${'y'.repeat(50000)}</body></message>`;
-	const n = 600;
-	let sent = 0;
-	const sending = (async () => {
-		for (; sent < n; sent++) {
-			await connection.send(stanza(sent));
-		}
-	})();
-	await sleep(1500);
-	assert.ok(sent < n, 'thirty megabytes went somewhere');
+	const { n, all } = await sendUntilBlocked(connection, (i) => `<message id='b${i}'><body>${'y'.repeat(50000)}</body></message>`);
 	socket.socket.resume();
 	for (let i = 0; i < n; i++) {
 		assert.equal((await socket.next()).attributes.id, `b${i}`);
 	}
-	await sending;
+	await all;
 	await socket.finish();
 });
 
@@ -339,20 +352,12 @@ test('BOSH: an absent client\'s server is no longer read above pending_bytes, an
 	const client = new BoshClient(stage.port);
 	await client.login('plain.test', { wait: 5 });
 	const connection = await stage.connectionOf('plain');
-	const n = 600;
-	let sent = 0;
-	const sending = (async () => {
-		for (; sent < n; sent++) {
-			await connection.send(`<message id='p${sent}'><body>${'z'.repeat(50000)}</body></message>`);
-		}
-	})();
-	await sleep(1500);
-	assert.ok(sent < n, 'thirty megabytes went somewhere');
+	const { n, all } = await sendUntilBlocked(connection, (i) => `<message id='p${i}'><body>${'z'.repeat(50000)}</body></message>`);
 	const ids = [];
 	while (ids.length < n) {
 		ids.push(...(await client.request()).element.children.map((child) => child.attributes.id));
 	}
 	assert.deepEqual(ids, Array.from({ length: n }, (_, i) => `p${i}`));
-	await sending;
+	await all;
 	await client.terminate();
 });
