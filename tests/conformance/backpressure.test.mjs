@@ -15,7 +15,7 @@ const TIMEOUT = { timeout: patiently(90000) };
 const MEGABYTE = 1024 * 1024;
 const N_SESSIONS = 3;
 // More than kernels take: Linux lets a socket's buffer grow to 32 MB, and there are two connections.
-const N_STANZAS = 500;
+const N_STANZAS = 800;
 const N_BYTES = 64 * 1024;
 const SETTLE_MS = 1500;
 const PENDING_BYTES = 262144;
