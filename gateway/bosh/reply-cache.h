@@ -13,8 +13,9 @@
  * missing   the reply that the client should have acknowledged by now, to be reported to it once
  *
  * A cache holds a limited number of replies; beyond it the oldest go. Their bytes are limited by
- * what one answer can carry: what may be pending, and the element that exceeded it. To drop a reply
- * because it is large would end the session of a client that repeats its request.
+ * what one answer can carry: what may be pending, what is read of a server at once, and one element
+ * that began before. To drop a reply because it is large would end the session of a client that
+ * repeats its request.
  */
 #include <stdbool.h>
 #include <stddef.h>
