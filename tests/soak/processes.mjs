@@ -5,14 +5,14 @@ import http from 'node:http';
 const KB = 1024;
 const TICKS_PER_S = 100; // USER_HZ, the same on all of Linux
 
-// What a process has of its own, with its share of what it has in common with others: bytes, descriptors, seconds. Undefined when it
-// has ended.
+// What a process has: bytes, descriptors, seconds. Undefined when it has ended. Of its memory what it has written: of the pages of
+// programs and libraries its share (Pss) grows by megabytes when others that use them end.
 export function readProcess(pid) {
 	try {
 		const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
 		const kb = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1] ?? 0);
 		const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
-		return { pid, memory: kb('Pss') * KB, descriptors: readdirSync(`/proc/${pid}/fd`).length,
+		return { pid, memory: kb('Anonymous') * KB, descriptors: readdirSync(`/proc/${pid}/fd`).length,
 			cpu: (Number(stat[11]) + Number(stat[12])) / TICKS_PER_S };
 	} catch {
 		return undefined;
