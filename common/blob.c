@@ -8,8 +8,8 @@
 
 enum {
 	/* What servers answer may have passwords and tokens in it, which must not stay in free
-	 * memory (as in buffer.c). They come in short answers. To wipe all of a long one that
-	 * nobody has touched for a while takes a tenth of the time of its round trip. */
+	 * memory (as in buffer.c). They come in short answers. A long answer is often no longer
+	 * in the processor's cache, and wiping all of it takes a tenth of its round trip. */
 	WIPE_MAX = 64 * 1024,
 };
 

@@ -16,8 +16,8 @@ enum {
 	/* Bounds the memory and the delay when a worker does not keep up. The sender then refuses
 	 * the request. */
 	MAILBOX_MESSAGES_MAX = 65536,
-	/* How long messages may hold up the rest of the reader's loop in one iteration, plus the
-	 * time of the last of them. Without it, clients that send to one worker by way of all
+	/* In one iteration of its loop the reader handles messages for this time, and finishes the
+	 * one that it has begun. Without the bound, clients that send to one worker by way of all
 	 * others would make its own clients wait for thousands of messages. */
 	MAILBOX_US = 2000,
 };

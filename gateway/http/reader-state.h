@@ -109,7 +109,7 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 /* Whether no request has been read whose answer is due, so that the wire may be given away. */
 bool reader_connection_is_free(const struct reader_connection *connection);
 
-/* Nothing is read from the connection for HTTP_PAUSE_MS. */
+/* Stops reading from the connection for HTTP_PAUSE_MS. */
 void reader_connection_pause(struct reader_connection *connection);
 
 /* Takes back answered exchanges whose turn has come, after sending what they still have. */

@@ -50,8 +50,8 @@ enum http_first {
 
 /* All get the userdata of the options. */
 struct http_reader_callbacks {
-	/* The head of the first request of a connection has arrived; @bytes begin with it, and
-	 * nothing has been consumed. @is_free: no answer is due on @wire, so the callee may take
+	/* The head of the first request of a connection has arrived. @bytes begin with it, and
+	 * are still to be consumed. @is_free: no answer is due on @wire, so the callee may take
 	 * it (wire_leave()). */
 	enum http_first (*first)(void *userdata, struct wire *wire, const struct http_head *head,
 				 struct sv bytes, bool is_free);

@@ -104,11 +104,12 @@ struct wire_callbacks {
 	void (*written)(void *user);
 	/* The deadline of wire_set_deadline() has passed. */
 	void (*late)(void *user);
-	/* Of @queue the first @n_sent bytes were sent. Returns how many of these are not needed any
-	 * more: of a message that was sent in part all may have to be kept; if all of @queue was
-	 * sent, nothing is. Must not call back. NULL: none is needed, and the queue is dropped when
-	 * the connection breaks. Otherwise it stays until the wire is closed, and what is sent on
-	 * the broken connection joins it, so that the user can look at what was not sent. */
+	/* The first @n_sent bytes of @queue were sent. Returns how many of these the user no longer
+	 * needs. It may keep all of a message that was sent in part. If the whole queue was sent,
+	 * it must return @n_sent. Must not call back. May be NULL: then bytes are dropped when they
+	 * are sent, and the queue when the connection breaks. With a callback the queue stays until
+	 * the wire is closed, and what is sent on the broken connection joins it, so that the user
+	 * can look at what was not sent. */
 	size_t (*spent)(void *user, struct sv queue, size_t n_sent);
 };
 

@@ -56,8 +56,8 @@ static void await_login(struct link *link)
 	uv_timer_start(&link->timer, on_login_timeout, ms > 0 ? (uint64_t)ms : 0, 0);
 }
 
-/* Tells the owner of the server's header, but only together with the features: a restarted stream
- * may still fail before them. */
+/* Tells the owner that the server's header has arrived. Waits for the features, because a restarted
+ * stream may fail before they arrive. */
 static void tell_header(struct link *link)
 {
 	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
@@ -221,8 +221,8 @@ static const struct opening_callbacks opening_callbacks = {
 	.failed = on_not_opened,
 };
 
-/* Reports what was found within a call of the owner's, or within one into another link. Callbacks
- * must not run there, so they run in the next iteration of the loop. */
+/* Runs delayed callbacks. While the owner calls a link no callback may run, so they run in
+ * the next iteration of the loop. */
 static void on_turn(uv_timer_t *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);

@@ -41,9 +41,9 @@ _must_check_ int link_new(struct link_env *env, const struct stream_target *targ
 			  void *userdata, struct link **ret_link);
 
 /* The session has ended as its client or its server wished: writes what waits and </stream:stream>,
- * then closes the connection. Before that, the link reads what the server has sent and nobody has
- * read, and returns it to its senders (returning.h), unless the server manages the stream or the
- * client has not logged in. Takes NULL; returns NULL. */
+ * then closes the connection. Before that, the link reads the server's unread stanzas and returns
+ * them to their senders (returning.h), unless the server manages the stream or the client has not
+ * logged in. Takes NULL; returns NULL. */
 struct link *link_close(struct link *link);
 
 /* The client is gone or is not served any more, and has not closed its stream. If the server

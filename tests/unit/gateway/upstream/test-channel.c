@@ -133,6 +133,12 @@ static void test_full_among_errors(void **state)
 	identity_free(&identity);
 }
 
+/* A TLS alert: unrecognized_name. */
+static void refuse_name(struct pair *pair)
+{
+	assert_int_equal(write(pair->server_fd, "\x15\x03\x03\x00\x02\x02\x70", 7), 7);
+}
+
 /* A failure is reported with its own reason. */
 static void test_own_reason(void **state)
 {
@@ -145,8 +151,7 @@ static void test_own_reason(void **state)
 	pair_open(&pair, &identity);
 	leave_errors();
 	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_AGAIN);
-	/* A TLS alert: unrecognized_name. */
-	assert_int_equal(write(pair.server_fd, "\x15\x03\x03\x00\x02\x02\x70", 7), 7);
+	refuse_name(&pair);
 	leave_errors();
 	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_BROKEN);
 	tls_failure(pair.channel.ssl, &failure);
@@ -167,7 +172,7 @@ static void test_reason_is_kept(void **state)
 
 	(void)state;
 	pair_open(&pair, &identity);
-	assert_int_equal(write(pair.server_fd, "\x15\x03\x03\x00\x02\x02\x70", 7), 7);
+	refuse_name(&pair);
 	assert_int_equal(channel_handshake(&pair.channel), CHANNEL_BROKEN);
 	for (int i = 0; i < 2; i++) {
 		leave_errors();
