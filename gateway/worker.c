@@ -33,6 +33,7 @@ struct worker {
 	struct worker_env env;
 	uv_loop_t loop;
 	uv_thread_t thread;
+	uv_sem_t released; /* of worker_release() */
 	struct mailbox mailbox;
 	struct mailbox **mailboxes; /* of all workers, by index */
 	struct listener *listener;
@@ -320,20 +321,34 @@ static void run(void *argument)
 {
 	struct worker *worker = argument;
 
+	uv_sem_wait(&worker->released);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 }
 
 int worker_start(struct worker *worker)
 {
-	int r = uv_thread_create(&worker->thread, run, worker);
+	int r = uv_sem_init(&worker->released, 0);
 
+	if (r < 0) {
+		return r;
+	}
+	r = uv_thread_create(&worker->thread, run, worker);
 	worker->is_started = r == 0;
+	if (r < 0) {
+		uv_sem_destroy(&worker->released);
+	}
 	return r;
+}
+
+void worker_release(struct worker *worker)
+{
+	uv_sem_post(&worker->released);
 }
 
 void worker_join(struct worker *worker)
 {
 	uv_thread_join(&worker->thread);
+	uv_sem_destroy(&worker->released);
 }
 
 /* Creation. */

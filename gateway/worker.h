@@ -39,8 +39,11 @@ _must_check_ int worker_new(const struct worker_shared *shared, unsigned index,
 /* Makes the workers known to each other. Call it before the first is started. */
 void worker_connect(struct worker *const *workers, unsigned n_workers);
 
-/* Starts the thread. Returns 0 or a negative errno. */
+/* Starts the thread, which waits for worker_release(). Returns 0 or a negative errno. */
 _must_check_ int worker_start(struct worker *worker);
+
+/* Lets a worker that was started serve. Clients that have connected before wait in the kernel. */
+void worker_release(struct worker *worker);
 
 /* Asks the worker to use @snapshot and the sockets of @listening from now on; @listening is
  * borrowed for the call. The worker's sessions go on with the configuration that they were opened

@@ -37,6 +37,13 @@ static int make_workers(struct server *server)
 	return 0;
 }
 
+static void release_workers(struct server *server)
+{
+	for (unsigned i = 0; i < server->n_started; i++) {
+		worker_release(server->workers[i]);
+	}
+}
+
 static int run_workers(struct server *server, struct listening *listening)
 {
 	struct pollfd control = {.fd = server->launch.control, .events = POLLIN};
@@ -56,14 +63,17 @@ static int run_workers(struct server *server, struct listening *listening)
 		 * connections that nobody accepts. */
 		listening_deinit(listening);
 		binder_commit(server->launch.binder, true);
-		/* This comes before the log line. A program that reads the line may send a signal
-		 * at once, and a server that is still starting would not get it. */
+		/* This comes before the first answer and before the log line. A program that reads
+		 * one of them may send a signal at once, and the supervisor kills a server that is
+		 * still starting. */
 		server_report_ready(server);
 		log_info("ready", LOG_STR("version", DOAB_VERSION),
 			 LOG_NUMBER("workers", server->n_workers));
+		release_workers(server);
 		server_obey(server);
 	} else {
 		server_stop(server);
+		release_workers(server);
 	}
 	for (unsigned i = 0; i < server->n_started; i++) {
 		worker_join(server->workers[i]);

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
-import { BINARY } from '../support/doab.mjs';
+import { BINARY, Doab } from '../support/doab.mjs';
 import { Faults, SUPERVISOR, server } from '../support/faults.mjs';
 import { HttpConnection } from '../support/http.mjs';
+import { runLogging } from '../support/logging.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 
@@ -74,6 +75,24 @@ describe('processes without memory', { skip: SKIP }, () => {
 			});
 		});
 	}
+
+	test('no client is answered before the supervisor knows that the server serves', TIMEOUT, async () => {
+		const faults = Faults.open();
+		try {
+			const doab = await Doab.start({ sandbox: false, workers: 1 }, { env: faults.env });
+			const nth = faults.calls(server(0)).sendmsg; // the last of a start
+			await doab.stop();
+			faults.arm({ role: server(0), call: 'sendmsg', effect: 'ENOBUFS', nth, times: 50 });
+			// The signal comes right after the first answer. A server that is not known to serve would be killed, and the
+			// supervisor would not know the form of the log.
+			const lines = await runLogging(faults.folder, { sandbox: false, log_format: 'json' }, () => {}, { env: faults.env });
+			assert.equal(faults.disarm().strikes, 50);
+			const events = lines.map((line) => JSON.parse(line).event);
+			assert.ok(['ready', 'stopping', 'stopped', 'server-ended'].every((event) => events.includes(event)), lines.join('\n'));
+		} finally {
+			faults.close();
+		}
+	});
 
 	test('a gateway that is told to stop while there is no memory stops', TIMEOUT, async () => {
 		await withFaults({ workers: 1 }, async (faults, stage, doab) => {
