@@ -55,8 +55,10 @@ done
 work=$(mktemp -d) || exit 1
 counts=$work/counts # a line of "passed failed skipped" for each part
 skips=$work/skips   # a line for each test that was skipped: where it is, its name, why
+repeats=$work/repeats # likewise for each that failed, and passed when its file was run once more
 : >"$counts"
 : >"$skips"
+: >"$repeats"
 fixed= # a command that fixes the layout of addresses
 running=
 ahead=
@@ -103,6 +105,10 @@ finish() {
 	if [ -s "$skips" ]; then
 		echo 'Skipped:'
 		sed 's/^/  /' "$skips"
+	fi
+	if [ -s "$repeats" ]; then
+		echo 'Failed, and passed when repeated alone:'
+		sed 's/^/  /' "$repeats"
 	fi
 	awk '{ passed += $1; failed += $2; skipped += $3 }
 		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 }' "$counts"
@@ -209,7 +215,7 @@ node_tests() {
 	# shellcheck disable=SC2086  # one word a file
 	if ! run $fixed env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
 		node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
-		--counts "$work/node" --skips "$skips" \
+		--counts "$work/node" --skips "$skips" --repeats "$repeats" \
 		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
 		: # It has printed why, and counted.
 	fi

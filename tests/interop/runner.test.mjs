@@ -1,7 +1,7 @@
 // What the run of the tests owes to nobody: programs that are not tested may fail, hang and live on, and ports are for one file alone.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,45 @@ test('so does a file that does not end in its time', TIMEOUT, async () => {
 	test('one', () => new Promise(() => setInterval(() => {}, 1000)));`, '--limit', '10');
 	assert.equal(code, 1);
 	assert.match(stdout, /not finished within 10 s[^]*the log of a server/);
+});
+
+// A test that fails the first @nFailures times, with @error.
+const failsTimes = (name, nFailures, error = 'wrong') => `import { appendFileSync, readFileSync } from 'node:fs';
+	const file = ${JSON.stringify(path.join(folder, `${name}.times`))};
+	test('other', () => {});
+	test('one', () => {
+		appendFileSync(file, 'x');
+		if (readFileSync(file).length <= ${nFailures}) throw new Error(${JSON.stringify(error)});
+	});`;
+
+test('a file that failed is run once more where that is asked for, and is told of', TIMEOUT, async () => {
+	for (const { name, nFailures, error, isPassed, n, isAsked = true } of [
+		{ name: 'never', nFailures: 0, isPassed: true, n: 1 },
+		{ name: 'once', nFailures: 1, isPassed: true, n: 2 },
+		{ name: 'twice', nFailures: 2, isPassed: false, n: 2 },
+		{ name: 'unasked', nFailures: 1, isPassed: false, n: 1, isAsked: false },
+		{ name: 'memory', nFailures: 1, error: 'ERROR: AddressSanitizer: heap-use-after-free', isPassed: false, n: 1 },
+		{ name: 'killed', nFailures: 1, error: 'time=1 level=error event=server-killed pid=1', isPassed: false, n: 1 },
+	]) {
+		const files = ['counts', 'repeats'].map((what) => path.join(folder, `${name}.${what}`));
+		const { code, stdout } = await runFile(name, failsTimes(name, nFailures, error),
+			'--counts', files[0], ...isAsked ? ['--repeats', files[1]] : []);
+		assert.equal(code, isPassed ? 0 : 1, stdout);
+		assert.equal(readFileSync(path.join(folder, `${name}.times`)).length, n, name);
+		assert.equal(readFileSync(files[0], 'utf8'), isPassed ? '2 0 0\n' : '1 1 0\n', name);
+		assert.equal(isAsked && readFileSync(files[1], 'utf8').includes('once.test.mjs: one: Error: wrong\n'), name === 'once', name);
+	}
+});
+
+test('where many files fail, none is run once more', TIMEOUT, async () => {
+	const more = Array.from({ length: 3 }, (_, i) => {
+		const file = path.join(folder, `more${i}.test.mjs`);
+		writeFileSync(file, `import { test } from 'node:test';\n${failsTimes(`more${i}`, 1)}`);
+		return file;
+	});
+	const { code, stdout } = await runFile('many', failsTimes('many', 1), '--repeats', path.join(folder, 'many.repeats'), ...more);
+	assert.equal(code, 1, stdout);
+	assert.equal(readFileSync(path.join(folder, 'many.times')).length, 1);
 });
 
 test('a port is given to one process alone while that lives', TIMEOUT, async () => {

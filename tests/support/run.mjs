@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 // Runs the test files, a few at a time, each in a process group of its own with a time limit, and writes the counts.
 //
-//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--skips FILE] [--name PATTERN] FILE...
+//     node support/run.mjs [--jobs N] [--limit SECONDS] [--counts FILE] [--skips FILE] [--repeats FILE] [--name PATTERN] FILE...
 //
 // --counts appends a line "P F S" (passed, failed, skipped), --skips one for each test that was skipped, with its reason;
 // --name picks tests by name.
+//
+// --repeats lets files that failed run once more, alone, after the others: tests use browsers, servers and clients of other people, six
+// files at a time, and now and then one of those fails. What failed the first time is appended to the file, and is listed at the end of
+// a run: it is to be looked into. What a sanitizer reports, or a process that was killed, is a failure however the second time ends.
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync } from 'node:fs';
 import path from 'node:path';
@@ -20,11 +24,18 @@ const { values: options, positionals: files } = parseArgs({
 		limit: { type: 'string', default: '240' },
 		counts: { type: 'string' },
 		skips: { type: 'string' },
+		repeats: { type: 'string' },
 		name: { type: 'string' },
 	},
 });
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const skipped = [];
+const toRepeat = [];
+const repeated = [];
+// Where more files fail, something is broken, and the second time would only take its time.
+const REPEATS_MAX = 3;
+// What is never the fault of another program, or of a busy machine.
+const UNFORGIVEN = /Sanitizer|runtime error:|event"?[=:]"?server-killed|"?signal"?[=:]"?(Segmentation|Aborted)/;
 // Those that take longest, half a minute and more, are started first: otherwise one of them goes on alone at the end. Those that compute
 // stand between those that mostly wait.
 const LONGEST = ['interop/messages', 'conformance/probe', 'interop/ejabberd', 'conformance/bosh-guard', 'conformance/bosh-ending',
@@ -93,8 +104,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 const indent = (lines) => lines.map((line) => `      ${line}`).join('\n');
 
-function report(file, { stdout, stderr, isLate, isHeld, code }, seconds) {
-	const results = parseResults(stdout);
+// What failed in @file.
+function failuresOf(file, results, { isLate, isHeld, code }) {
 	const failures = results.filter(({ outcome }) => outcome === 'failed');
 	if (isLate) {
 		failures.push({ name: path.basename(file), error: `not finished within ${options.limit} s` });
@@ -103,32 +114,70 @@ function report(file, { stdout, stderr, isLate, isHeld, code }, seconds) {
 	} else if (code !== 0 && failures.length === 0) {
 		failures.push({ name: path.basename(file), error: `the file ended with status ${code}` });
 	}
-	const count = (outcome) => results.filter((result) => result.outcome === outcome).length;
-	totals.passed += count('passed');
-	totals.skipped += count('skipped');
-	totals.failed += failures.length;
+	return failures;
+}
+
+function printResults(file, results, failures, stderr, seconds) {
+	const n = results.filter(({ outcome }) => outcome === 'passed').length;
 	const state = failures.length ? 'FAILED' : 'ok';
-	console.log(`  ${path.relative(here, file).padEnd(40)} ${String(count('passed')).padStart(4)} ok  ${seconds.toFixed(1).padStart(6)} s  ${state}`);
+	console.log(`  ${path.relative(here, file).padEnd(40)} ${String(n).padStart(4)} ok  ${seconds.toFixed(1).padStart(6)} s  ${state}`);
 	for (const { name, error } of failures) {
 		console.log(`    FAILED: ${name}\n${indent(String(error).split('\n').slice(0, ERROR_LINES))}`);
 	}
 	if (failures.length && stderr) {
 		console.log(`    It printed, and so did what it started:\n${indent(stderr.trimEnd().split('\n').slice(-STDERR_LINES))}`);
 	}
-	for (const { name, reason } of options.name ? [] : results.filter(({ outcome }) => outcome === 'skipped')) {
-		console.log(`    skipped: ${name}: ${reason}`);
-		skipped.push(`${path.relative(here, file)}: ${name}: ${reason}`);
-	}
 	for (const { note } of results.filter((result) => result.note)) {
 		console.log(`    ${note}`);
 	}
 }
 
+function count(file, results, failures) {
+	totals.passed += results.filter(({ outcome }) => outcome === 'passed').length;
+	totals.failed += failures.length;
+	for (const { name, reason } of results.filter(({ outcome }) => outcome === 'skipped')) {
+		totals.skipped++;
+		if (!options.name) {
+			console.log(`    skipped: ${name}: ${reason}`);
+			skipped.push(`${path.relative(here, file)}: ${name}: ${reason}`);
+		}
+	}
+}
+
+const isForgiven = (failures, stderr) => !failures.some(({ error }) => UNFORGIVEN.test(error)) && !UNFORGIVEN.test(stderr);
+
+// Runs @file, the second time if @isSecond.
+async function judge(file, isSecond) {
+	const started = Date.now();
+	const outcome = existsSync(file) ? await runFile(file) : { stdout: '', stderr: 'no such file', code: 1 };
+	const results = parseResults(outcome.stdout);
+	const failures = failuresOf(file, results, outcome);
+	printResults(file, results, failures, outcome.stderr, (Date.now() - started) / 1000);
+	if (options.repeats && !isSecond && failures.length && !outcome.isLate && isForgiven(failures, outcome.stderr)) {
+		toRepeat.push({ file, results, failures });
+	} else {
+		count(file, results, failures);
+	}
+	return failures.length === 0;
+}
+
 async function worker(queue) {
 	for (let file = queue.shift(); file; file = queue.shift()) {
-		const started = Date.now();
-		const outcome = existsSync(file) ? await runFile(file) : { stdout: '', stderr: 'no such file', code: 1 };
-		report(path.resolve(file), outcome, (Date.now() - started) / 1000);
+		await judge(path.resolve(file), false);
+	}
+}
+
+async function repeat() {
+	const isBroken = toRepeat.length > REPEATS_MAX;
+	for (const { file, results, failures } of toRepeat) {
+		if (isBroken) {
+			count(file, results, failures);
+			continue;
+		}
+		console.log(`  Once more: ${path.relative(here, file)}`);
+		if (await judge(file, true)) {
+			repeated.push(...failures.map(({ name, error }) => `${path.relative(here, file)}: ${name}: ${String(error).split('\n')[0]}`));
+		}
 	}
 }
 
@@ -139,10 +188,14 @@ function rankOf(file) {
 
 const queue = [...files].sort((a, b) => rankOf(a) - rankOf(b));
 await Promise.all(Array.from({ length: Number(options.jobs) }, () => worker(queue)));
+await repeat();
 if (options.counts) {
 	appendFileSync(options.counts, `${totals.passed} ${totals.failed} ${totals.skipped}\n`);
 }
 if (options.skips) {
 	appendFileSync(options.skips, skipped.map((line) => `${line}\n`).join(''));
+}
+if (options.repeats) {
+	appendFileSync(options.repeats, repeated.map((line) => `${line}\n`).join(''));
 }
 process.exitCode = totals.failed ? 1 : 0;
