@@ -78,13 +78,17 @@ static void check_payloads(const struct bosh_body *body)
 	buffer_deinit(&answers);
 }
 
-static void check_key(const struct bosh_body *body)
+static void check_keys(const struct bosh_body *body)
 {
-	struct bosh_key key = {0};
+	struct bosh_key begun = {0}, key = {0};
+	bool has_begun = bosh_key_read(body->newkey, &begun);
+	bool has_key = bosh_key_read(body->key, &key);
 
-	(void)bosh_key_read(body->newkey, &key);
-	(void)bosh_key_read(body->key, &key);
-	FUZZ_CHECK(bosh_content_type(body->content)[0]);
+	FUZZ_CHECK(begun.is_set == has_begun && key.is_set == has_key);
+	FUZZ_CHECK(has_key || !has_begun || !bosh_key_follows(body->key, &begun));
+	FUZZ_CHECK(bosh_key_follows(body->key, &(struct bosh_key){0}));
+	FUZZ_CHECK(bosh_key_is_same(&key, &key));
+	FUZZ_CHECK(has_key == has_begun || !bosh_key_is_same(&key, &begun));
 }
 
 void fuzz_one(struct sv input)
@@ -105,8 +109,10 @@ void fuzz_one(struct sv input)
 	FUZZ_CHECK(sv_eq(buffer_sv(&with_used), buffer_sv(&with_fresh)));
 	if (r == BOSH_BODY_OK) {
 		check_payloads(&body);
+		FUZZ_CHECK(bosh_body_is_extra(&body) || !bosh_body_is_terminate(&body));
+		FUZZ_CHECK(bosh_content_type(body.content)[0]);
 	}
-	check_key(&body);
+	check_keys(&body);
 	bosh_body_deinit(&body);
 	bosh_body_deinit(&same);
 	xml_pool_free(fresh);

@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xmpp/stream.h. The first byte decides how TLS is used; the rest is what the server says, in
- * phases that end with a zero, between which the client's side takes its turn. Whole or cut, with a
- * used pool or a new one, the events are the same.
+ * phases that end with a zero, between which the client's side takes its turn. A phase that begins
+ * with one of enum turn has the client do that first. Whole or cut, with a used pool or a new one,
+ * the events are the same.
+ *
+ * argument  of a turn: what follows it, up to ARGUMENT_END
  *
  * covers: gateway/xmpp/stream.c gateway/xmpp/stream-write.c gateway/xmpp/stream-redirect.c
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/gateway/xmpp/stream-case.h"
+
+enum turn {
+	TURN_RESTART = 1,
+	TURN_RETARGET, /* a restart with another language, the argument */
+	TURN_SENT,     /* the client sends the argument */
+	TURN_CLOSE,
+	TURN_REWIND, /* another connection takes the place of this one */
+	TURN_COUNT,
+	ARGUMENT_END = '\n',
+};
 
 static struct xml_pool *used_pool;
 
@@ -35,6 +48,43 @@ static void forget_which(struct buffer *log)
 	}
 }
 
+static void take_turn(struct stream *stream, const struct setting *setting, struct sv *phase,
+		      struct buffer *log)
+{
+	struct stream_target target = {0};
+	struct sv argument;
+
+	if (phase->n == 0 || (unsigned char)phase->data[0] >= TURN_COUNT) {
+		return;
+	}
+	switch ((enum turn)fuzz_byte(phase)) {
+	case TURN_RESTART:
+		assert_int_equal(stream_restart(stream, &target), 0);
+		break;
+	case TURN_RETARGET:
+		target.lang = fuzz_part(phase, ARGUMENT_END);
+		assert_int_equal(stream_restart(stream, &target), 0);
+		break;
+	case TURN_SENT:
+		argument = fuzz_part(phase, ARGUMENT_END);
+		FUZZ_CHECK(stream_sent(stream, argument) <= argument.n);
+		break;
+	case TURN_CLOSE:
+		assert_int_equal(stream_close(stream), 0);
+		break;
+	case TURN_REWIND:
+		/* Not once the stream is the client's (attempt.h). */
+		if (!stream->in_use) {
+			stream_rewind(stream);
+			assert_int_equal(stream_open(stream, &target, setting->is_secure), 0);
+		}
+		break;
+	default:
+		break;
+	}
+	log_out(stream, log);
+}
+
 /* The pieces only say how the phases are cut. */
 static void run_input(struct pieces *pieces, struct buffer *log, void *userdata)
 {
@@ -44,10 +94,11 @@ static void run_input(struct pieces *pieces, struct buffer *log, void *userdata)
 
 	stream_init(&stream, setting->pool, &options, setting->tls);
 	assert_int_equal(stream_open(&stream, &juliet, setting->is_secure), 0);
-	while (input.n && stream.state != STREAM_STATE_OVER) {
+	while (input.n) {
 		struct pieces phase = *pieces;
 
 		phase.rest = fuzz_part(&input, '\0');
+		take_turn(&stream, setting, &phase.rest, log);
 		run_phase(&stream, &phase, log);
 		FUZZ_CHECK(stream_held(&stream) <= XML_MEMORY_BASE + XML_ROOT_MAX * 6 +
 							   4 * N_ELEMENT_MAX +

@@ -70,8 +70,23 @@ static const struct stream_target juliet = {
 	.from = {"juliet@example.org", 18},
 };
 
-static inline void log_event(const struct stream *stream, enum stream_event_kind kind,
-			     struct buffer *log)
+/* The ways to get an element give the same bytes. */
+static inline void check_ways(struct stream *stream, struct sv text)
+{
+	static struct buffer taken; /* the event points into it until the next one */
+	struct buffer split = BUFFER_INIT;
+	struct sv rest;
+
+	assert_int_equal(stream_event_split(stream, &split, &rest), 0);
+	assert_int_equal(buffer_append_sv(&split, rest), 0);
+	assert_true(sv_eq(buffer_sv(&split), text));
+	buffer_deinit(&split);
+	buffer_deinit(&taken);
+	assert_int_equal(stream_event_take(stream, &taken), 0);
+	assert_true(sv_eq(buffer_sv(&taken), text));
+}
+
+static inline void log_event(struct stream *stream, enum stream_event_kind kind, struct buffer *log)
 {
 	static const char *const names[] = {
 		[STREAM_EVENT_SECURE] = "secure",   [STREAM_EVENT_FEATURES] = "features",
@@ -79,6 +94,7 @@ static inline void log_event(const struct stream *stream, enum stream_event_kind
 		[STREAM_EVENT_CLOSED] = "closed",   [STREAM_EVENT_FAILED] = "failed",
 	};
 	struct buffer text = BUFFER_INIT;
+	struct redirect redirect;
 
 	if (kind == STREAM_EVENT_HEADER) {
 		LOG(log, "header %s %s %s\n", stream->id ? stream->id : "-",
@@ -90,6 +106,7 @@ static inline void log_event(const struct stream *stream, enum stream_event_kind
 	    kind == STREAM_EVENT_ERROR) {
 		assert_int_equal(stream_event_write(stream, &text), 0);
 		LOG(log, " %d %.*s", stream_event_is_stream(stream), SV_ARGS(buffer_sv(&text)));
+		check_ways(stream, buffer_sv(&text));
 		buffer_deinit(&text);
 	}
 	if (kind == STREAM_EVENT_ERROR || kind == STREAM_EVENT_FAILED ||
@@ -97,6 +114,9 @@ static inline void log_event(const struct stream *stream, enum stream_event_kind
 		LOG(log, " %s", failure_name(stream->failure.kind));
 		LOG(log, stream->failure.detail[0] ? ": %s" : "%s", stream->failure.detail);
 		assert_int_equal(stream->state, STREAM_STATE_OVER);
+	}
+	if (kind == STREAM_EVENT_ERROR && stream_event_redirect(stream, &redirect)) {
+		assert_true(redirect.host[0] || redirect.address.any.sa_family);
 	}
 	LOG(log, "\n");
 }
