@@ -240,7 +240,7 @@ const char *address_format(const struct address *address, char text[static ADDRE
 	return text;
 }
 
-bool address_same_host(const struct address *a, const struct address *b)
+bool address_is_same_host(const struct address *a, const struct address *b)
 {
 	if (a->any.sa_family != b->any.sa_family) {
 		return false;

@@ -53,7 +53,7 @@ const char *address_format(const struct address *address, char text[static ADDRE
 const char *address_format_host(const struct address *address, char text[static ADDRESS_TEXT_MAX]);
 
 /* Whether the addresses are equal, except for their ports. */
-bool address_same_host(const struct address *a, const struct address *b);
+bool address_is_same_host(const struct address *a, const struct address *b);
 
 /* Reads a network. Bits after the prefix are ignored. Returns 0, or -EINVAL when @text is not a
  * network. */

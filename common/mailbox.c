@@ -39,7 +39,7 @@ static void on_wake(uv_async_t *wake)
 
 	uv_mutex_lock(&mailbox->mutex);
 	mailbox->n_messages -= n_handled;
-	if (!STAILQ_EMPTY(&mailbox->taken) && !mailbox->closed) {
+	if (!STAILQ_EMPTY(&mailbox->taken) && !mailbox->is_closed) {
 		uv_async_send(&mailbox->wake);
 	}
 	uv_mutex_unlock(&mailbox->mutex);
@@ -67,8 +67,8 @@ void mailbox_close(struct mailbox *mailbox)
 	struct message *message;
 
 	uv_mutex_lock(&mailbox->mutex);
-	assert(!mailbox->closed);
-	mailbox->closed = true;
+	assert(!mailbox->is_closed);
+	mailbox->is_closed = true;
 	uv_mutex_unlock(&mailbox->mutex);
 	STAILQ_CONCAT(&mailbox->taken, &mailbox->messages);
 	while ((message = STAILQ_FIRST(&mailbox->taken))) {
@@ -90,7 +90,7 @@ int mailbox_post(struct mailbox *mailbox, struct message *message)
 
 	assert(message->handle && message->drop);
 	uv_mutex_lock(&mailbox->mutex);
-	if (mailbox->closed) {
+	if (mailbox->is_closed) {
 		r = -ESHUTDOWN;
 	} else if (!message->is_owed && mailbox->n_messages >= MAILBOX_MESSAGES_MAX) {
 		r = -ENOBUFS;

@@ -38,7 +38,7 @@ struct mailbox {
 	uv_async_t wake;
 	STAILQ_HEAD(message_list, message) messages;
 	size_t n_messages; /* with those in `taken` */
-	bool closed;
+	bool is_closed;
 	struct message_list taken; /* out of `messages`, by the reader, who uses this alone */
 	void *reader;
 };

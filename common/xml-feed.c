@@ -70,7 +70,7 @@ static int check_work(struct xml_parser *parser)
 	if (parser->n_memory > memory_max(parser)) {
 		return XML_E_TOO_LARGE;
 	}
-	if (parser->depth == 0 && !parser->complete && parser->n_fed > XML_ROOT_MAX) {
+	if (parser->depth == 0 && !parser->is_complete && parser->n_fed > XML_ROOT_MAX) {
 		return XML_E_TOO_LARGE;
 	}
 	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
@@ -89,7 +89,7 @@ enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, si
  * @n bytes fed so far. A token of which it waits for the end would begin before that. */
 static bool is_between_tokens(const struct xml_parser *parser, size_t n)
 {
-	return parser->depth >= 2 && !parser->in_section && xml_parser_position(parser) == n;
+	return parser->depth >= 2 && !parser->is_in_section && xml_parser_position(parser) == n;
 }
 
 /* Gives @bytes to expat, which has been given, or need not be given, the @n_before before them. */
@@ -97,7 +97,7 @@ static void give(struct xml_parser *parser, struct sv bytes, size_t n_before)
 {
 	enum XML_Status status = xml_parser_parse(parser, bytes.data, bytes.n);
 
-	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->spent) {
+	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->is_spent) {
 		parser->error = error_of(parser);
 	}
 	parser->n_rescanned += n_before + bytes.n - xml_parser_position(parser);
@@ -111,7 +111,7 @@ static void note_token(struct xml_parser *parser, struct sv bytes, size_t end)
 
 	if (n == 0) {
 		token->kind = XML_TOKEN_NONE;
-	} else if (parser->in_section || n > bytes.n + token->n) {
+	} else if (parser->is_in_section || n > bytes.n + token->n) {
 		token->kind = XML_TOKEN_OTHER;
 	} else if (token->kind == XML_TOKEN_NONE || n != token->n) {
 		xml_token_begin(token, sv_skip(bytes, bytes.n - (n < bytes.n ? n : bytes.n)));
@@ -226,13 +226,13 @@ static struct sv pass_simple(struct xml_parser *parser, struct sv rest)
 /* Whether expat is between two elements, and has told of all bytes before position @n. */
 static bool is_between_elements(const struct xml_parser *parser, size_t n)
 {
-	return parser->depth == 1 && !parser->complete && parser->accounted == n;
+	return parser->depth == 1 && !parser->is_complete && parser->accounted == n;
 }
 
 /* How much of @rest expat is to read before one looks again for what it need not read. */
 static size_t piece_length(const struct xml_parser *parser, struct sv rest)
 {
-	size_t n = parser->depth == 0 && !parser->complete ? xml_simple_open(rest) : 0;
+	size_t n = parser->depth == 0 && !parser->is_complete ? xml_simple_open(rest) : 0;
 	bool has_content = n && n + 1 < rest.n && rest.data[n] == '<' && rest.data[n + 1] != '/';
 
 	return has_content ? n : xml_text_cut(rest);
@@ -244,7 +244,7 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 {
 	bool may_cut = true;
 
-	while (rest.n && parser->error == 0 && !parser->spent) {
+	while (rest.n && parser->error == 0 && !parser->is_spent) {
 		if (parser->token.kind != XML_TOKEN_NONE) {
 			rest = go_on(parser, rest);
 			continue;
@@ -285,7 +285,7 @@ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 		return parser->error;
 	}
 	give_markup(parser, (struct sv){data, n});
-	if (parser->error == 0 && !parser->spent) {
+	if (parser->error == 0 && !parser->is_spent) {
 		parser->error = check_work(parser);
 	}
 	return parser->error;

@@ -34,8 +34,8 @@ static size_t position_behind(const struct xml_parser *parser)
 
 bool xml_parser_is_settled(const struct xml_parser *parser)
 {
-	return parser->error == 0 && !parser->spent && (parser->depth == 1 || parser->complete) &&
-	       parser->accounted == parser->n_fed;
+	return parser->error == 0 && !parser->is_spent &&
+	       (parser->depth == 1 || parser->is_complete) && parser->accounted == parser->n_fed;
 }
 
 /* Accounts for the @n bytes from @start: expat has reported them, and they end between elements. If
@@ -124,7 +124,7 @@ static void on_start_namespace(void *userdata, const char *prefix, const char *u
 {
 	struct xml_parser *parser = userdata;
 
-	if (parser->in_header || parser->error) {
+	if (parser->is_in_header || parser->error) {
 		return;
 	}
 	if (parser->depth == 0) {
@@ -301,11 +301,11 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 	if (parser->error) {
 		return;
 	}
-	if (parser->in_header) {
+	if (parser->is_in_header) {
 		parser->depth++;
 		return;
 	}
-	if (parser->complete) {
+	if (parser->is_complete) {
 		/* expat accepts a second root in the element that a nested parser starts with. */
 		fail(parser, XML_E_SYNTAX);
 		return;
@@ -348,7 +348,7 @@ static void end_element(struct xml_parser *parser)
 	/* Of what expat has not read it remembers nothing. */
 	if (parser->error == 0 && (current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
 				   current->end - current->start - n_skipped > XML_ELEMENT_LARGE)) {
-		parser->spent = true;
+		parser->is_spent = true;
 		XML_StopParser(parser->expat, XML_FALSE);
 	}
 }
@@ -358,7 +358,7 @@ static void on_end(void *userdata, const char *tag)
 	struct xml_parser *parser = userdata;
 
 	(void)tag;
-	if (parser->error || parser->spent) {
+	if (parser->error || parser->is_spent) {
 		return;
 	}
 	if (parser->depth == 0) {
@@ -376,7 +376,7 @@ static void on_end(void *userdata, const char *tag)
 
 		xml_parser_push(parser, &end);
 		account_token(parser);
-		parser->complete = true;
+		parser->is_complete = true;
 	}
 	parser->depth--;
 }
@@ -385,7 +385,7 @@ static void on_text(void *userdata, const char *text, int n)
 {
 	struct xml_parser *parser = userdata;
 
-	if (parser->depth > 1 || parser->in_header || parser->error) {
+	if (parser->depth > 1 || parser->is_in_header || parser->error) {
 		return;
 	}
 	size_t n_token = expat_token_length(parser->expat);
@@ -407,7 +407,7 @@ static void on_other(void *userdata, const char *text, int n)
 	struct xml_parser *parser = userdata;
 	struct sv view = {text, (size_t)n};
 
-	if (parser->complete && parser->error == 0 && sv_trim(view).n == 0) {
+	if (parser->is_complete && parser->error == 0 && sv_trim(view).n == 0) {
 		account_token(parser);
 	}
 }
@@ -421,14 +421,14 @@ static void on_section(void *userdata)
 	if (parser->depth <= 1) {
 		fail(parser, XML_E_SYNTAX);
 	}
-	parser->in_section = true;
+	parser->is_in_section = true;
 }
 
 static void on_section_end(void *userdata)
 {
 	struct xml_parser *parser = userdata;
 
-	parser->in_section = false;
+	parser->is_in_section = false;
 }
 
 static void on_comment(void *userdata, const char *text)

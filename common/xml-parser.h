@@ -69,13 +69,13 @@ struct xml_parser {
 	size_t n_memory;        /* bytes that expat holds for it */
 	unsigned depth;         /* open elements, including the root */
 	char first[2];          /* the first bytes fed: they select the encoding */
-	bool in_header;
-	bool nested;   /* `depth` does not count the element of our own */
-	bool complete; /* the root has ended */
-	bool in_section;
+	bool is_in_header;
+	bool is_nested;   /* `depth` does not count the element of our own */
+	bool is_complete; /* the root has ended */
+	bool is_in_section;
 	/* Stopped after an element, because of XML_PARSER_BYTES_MAX or XML_ELEMENT_LARGE. A new
 	 * parser must go on. */
-	bool spent;
+	bool is_spent;
 
 	struct xml_scope *scope; /* inherited or made by the root; a reference */
 	struct xml_range root_prefix[XML_SCOPE_MAX], root_uri[XML_SCOPE_MAX];

@@ -167,10 +167,10 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 
 static int feed_header(struct xml_parser *parser, struct sv header)
 {
-	parser->in_header = true;
+	parser->is_in_header = true;
 	enum XML_Status status = xml_parser_parse(parser, header.data, header.n);
 
-	parser->in_header = false;
+	parser->is_in_header = false;
 	if (status != XML_STATUS_OK) {
 		return -ENOMEM; /* the header is well-formed: nothing else can fail */
 	}
@@ -231,7 +231,7 @@ int xml_parser_take_nested(struct xml_pool *pool, const struct xml_scan_options 
 		parser_free(parser);
 		return r;
 	}
-	parser->nested = true;
+	parser->is_nested = true;
 	/* The element of our own is not part of the scan. */
 	parser->depth = 0;
 	*ret_parser = parser;
@@ -307,9 +307,9 @@ static bool reset_expat(struct xml_parser *parser)
 static void reset(struct xml_parser *parser)
 {
 	/* Without memory, expat may have stopped in the middle of anything. */
-	bool unfit = xml_parser_given(parser) > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
+	bool is_unfit = xml_parser_given(parser) > XML_PARSER_BYTES_MAX || parser->error == -ENOMEM;
 
-	if (unfit || !reset_expat(parser) || !shelf_push(&parser->pool->reset, parser)) {
+	if (is_unfit || !reset_expat(parser) || !shelf_push(&parser->pool->reset, parser)) {
 		parser_free(parser);
 		return;
 	}
@@ -319,17 +319,17 @@ static void reset(struct xml_parser *parser)
 	parser->error = 0;
 	parser->n_header = 0;
 	parser->depth = 0;
-	parser->complete = false;
-	parser->in_section = false;
-	parser->nested = false;
-	parser->spent = false;
+	parser->is_complete = false;
+	parser->is_in_section = false;
+	parser->is_nested = false;
+	parser->is_spent = false;
 }
 
 static bool keep_warm(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
 
-	if (!xml_parser_is_settled(parser) || parser->complete ||
+	if (!xml_parser_is_settled(parser) || parser->is_complete ||
 	    parser->n_memory > KEEP_EXPAT_MAX ||
 	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
 		return false;
@@ -350,7 +350,7 @@ static bool keep_nested(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
 
-	if (!xml_parser_is_settled(parser) || !parser->complete ||
+	if (!xml_parser_is_settled(parser) || !parser->is_complete ||
 	    pool->nested.n >= POOL_PARSERS_MAX || parser->n_memory > KEEP_EXPAT_MAX ||
 	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
 		return false;
@@ -358,13 +358,13 @@ static bool keep_nested(struct xml_parser *parser)
 	parser->n_header += xml_parser_given(parser);
 	forget_scan(parser);
 	parser->scope = xml_scope_unref(parser->scope);
-	parser->complete = false;
+	parser->is_complete = false;
 	return shelf_push(&pool->nested, parser);
 }
 
 void xml_parser_give(struct xml_parser *parser)
 {
-	if (parser && !(parser->nested ? keep_nested(parser) : keep_warm(parser))) {
+	if (parser && !(parser->is_nested ? keep_nested(parser) : keep_warm(parser))) {
 		reset(parser);
 	}
 }

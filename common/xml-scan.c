@@ -15,7 +15,7 @@ void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool,
 			 const struct xml_scan_options *options)
 {
 	xml_scan_init(scan, pool, options);
-	scan->whole = true;
+	scan->is_whole = true;
 }
 
 void xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
@@ -42,7 +42,7 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 		return XML_E_TOO_LARGE;
 	}
 	if (!scan->parser) {
-		r = scan->whole
+		r = scan->is_whole
 			  ? xml_parser_take_nested(scan->pool, scan->options, &scan->parser)
 			  : xml_parser_take(scan->pool, scan->options, scan->scope, &scan->parser);
 		if (r < 0) {
@@ -95,7 +95,7 @@ static size_t keep_from(const struct xml_parser *parser)
 	if (parser->depth >= 2) {
 		return parser->current.start;
 	}
-	return parser->depth == 1 || parser->complete ? parser->accounted : parser->n_fed;
+	return parser->depth == 1 || parser->is_complete ? parser->accounted : parser->n_fed;
 }
 
 /* For an element of which the first @n bytes have come. */
@@ -146,7 +146,7 @@ static int settle(struct xml_scan *scan)
 	if (parser->error) {
 		return parser->error;
 	}
-	if (xml_parser_is_settled(parser) && !parser->complete) {
+	if (xml_parser_is_settled(parser) && !parser->is_complete) {
 		xml_parser_give(parser);
 		scan->parser = NULL;
 		buffer_deinit(&scan->partial);
@@ -191,7 +191,7 @@ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
 			item_settle(scan, &parser->items[parser->next_item++], ret_item);
 			return true;
 		}
-		if (!parser->spent) {
+		if (!parser->is_spent) {
 			*ret_r = settle(scan);
 			return false;
 		}
@@ -219,7 +219,7 @@ bool xml_scan_is_idle(const struct xml_scan *scan)
 
 bool xml_scan_is_complete(const struct xml_scan *scan)
 {
-	return scan->parser && scan->parser->complete && is_rest_white(scan);
+	return scan->parser && scan->parser->is_complete && is_rest_white(scan);
 }
 
 size_t xml_scan_held(const struct xml_scan *scan)

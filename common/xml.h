@@ -102,7 +102,7 @@ struct xml_scan {
 	struct xml_pool *pool;
 	const struct xml_scan_options *options; /* borrowed */
 	struct xml_parser *parser;              /* NULL between elements */
-	bool whole;                             /* the root comes in one feed */
+	bool is_whole;                          /* the root comes in one feed */
 	struct xml_scope *scope;                /* of the root; NULL before it */
 	struct buffer partial;                  /* the bytes of the incomplete element */
 	struct sv view;                         /* items are slices of it */

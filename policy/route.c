@@ -44,7 +44,7 @@ static bool is_same(const struct redirect *a, const struct redirect *b)
 	if (a->port != b->port || strcmp(a->host, b->host) != 0) {
 		return false;
 	}
-	return a->host[0] || address_same_host(&a->address, &b->address);
+	return a->host[0] || address_is_same_host(&a->address, &b->address);
 }
 
 /* Whether @destination, whose port may be missing, names nothing but @domain. Returns 0 or

@@ -45,7 +45,7 @@ const char *config_listen_beside(const struct address *a, const struct address *
 	if (address_port(a) != address_port(b)) {
 		return NULL;
 	}
-	if (address_same_host(a, b)) {
+	if (address_is_same_host(a, b)) {
 		return "each address once";
 	}
 	return a->any.sa_family == b->any.sa_family && (is_any(a) || is_any(b))

@@ -54,7 +54,7 @@ static struct probe_attempt *attempt_find(struct probe *probe, const struct addr
 	for (size_t i = 0; i < probe->n_attempts; i++) {
 		struct probe_attempt *attempt = &probe->attempts[i];
 
-		if (address_same_host(&attempt->address, address) &&
+		if (address_is_same_host(&attempt->address, address) &&
 		    address_port(&attempt->address) == address_port(address)) {
 			return attempt;
 		}

@@ -246,7 +246,7 @@ static void end_session(struct part *part)
 	failure_set(&failure, FAILURE_KICKED, NULL);
 	LIST_FOREACH(log, &part->env->sessions, in_worker) {
 		if (strcmp(log->name, inquiry->name) == 0 &&
-		    address_same_host(log->client, &inquiry->client)) {
+		    address_is_same_host(log->client, &inquiry->client)) {
 			part->inquiry->is_found = true;
 			log->owner->end(log, &failure);
 			return;
@@ -287,7 +287,7 @@ int session_list_kick(struct worker_env *const *envs, unsigned n_workers, struct
 		const struct session_row *row = session_list_row(&list, i);
 
 		if (!sv_eq(name, sv_from(row->name)) ||
-		    (client && !address_same_host(client, &row->client))) {
+		    (client && !address_is_same_host(client, &row->client))) {
 			continue;
 		}
 		if (found) {

@@ -175,7 +175,7 @@ void sockets_begin(struct sockets *sockets)
 
 static bool is_same_address(const struct bind_place *a, const struct bind_place *b)
 {
-	return address_same_host(&a->address, &b->address) &&
+	return address_is_same_host(&a->address, &b->address) &&
 	       address_port(&a->address) == address_port(&b->address);
 }
 

@@ -18,7 +18,7 @@ static bool is_among(const struct race_address *addresses, size_t n, const struc
 {
 	for (size_t i = 0; i < n; i++) {
 		if (address_port(&addresses[i].address) == address_port(address) &&
-		    address_same_host(&addresses[i].address, address)) {
+		    address_is_same_host(&addresses[i].address, address)) {
 			return true;
 		}
 	}

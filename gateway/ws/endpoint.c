@@ -40,7 +40,7 @@ static const char *take_seat(struct ws_endpoint *endpoint, const struct address 
 {
 	const char *limit = NULL;
 
-	if (!address_same_host(&client->address, peer)) {
+	if (!address_is_same_host(&client->address, peer)) {
 		limit = worker_enter_forwarded(endpoint->env, &client->address);
 		client->has_seat = !limit;
 	}

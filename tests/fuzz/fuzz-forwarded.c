@@ -27,7 +27,7 @@ static struct address address_of(const char *text)
 
 static bool is_equal(const struct forwarded_client *a, const struct forwarded_client *b)
 {
-	return address_same_host(&a->address, &b->address) && a->is_secure == b->is_secure &&
+	return address_is_same_host(&a->address, &b->address) && a->is_secure == b->is_secure &&
 	       a->is_ignored == b->is_ignored;
 }
 
@@ -52,7 +52,7 @@ static void check_claim(const struct setting *setting, const struct forwarded_he
 	struct forwarded_client found =
 		forwarded_client(&setting->proxies, setting->notation, &peer, &headers);
 
-	FUZZ_CHECK(address_same_host(&found.address, &client) && found.is_secure);
+	FUZZ_CHECK(address_is_same_host(&found.address, &client) && found.is_secure);
 	FUZZ_CHECK(!found.is_ignored && address_port(&found.address) == 0);
 	buffer_deinit(&x_for);
 	buffer_deinit(&x_proto);
@@ -74,7 +74,7 @@ static void check_notation(const struct setting *setting, const struct forwarded
 
 	FUZZ_CHECK(is_equal(&found, &same) && !found.is_ignored);
 	found = forwarded_client(&setting->proxies, setting->notation, &other, headers);
-	FUZZ_CHECK(address_same_host(&found.address, &other) && !found.is_secure);
+	FUZZ_CHECK(address_is_same_host(&found.address, &other) && !found.is_secure);
 	FUZZ_CHECK(found.is_ignored == (own.x_for.n || own.x_proto.n || own.forwarded.n));
 	check_claim(setting, headers);
 }

@@ -73,7 +73,7 @@ static void check_redirect(struct sv text)
 		assert_int_equal(redirect_parse(buffer_sv(&written), &again), 0);
 		FUZZ_CHECK(again.port == redirect.port && strcmp(again.host, redirect.host) == 0);
 		FUZZ_CHECK(redirect.host[0] ||
-			   address_same_host(&again.address, &redirect.address));
+			   address_is_same_host(&again.address, &redirect.address));
 	}
 	buffer_deinit(&written);
 }

@@ -44,7 +44,7 @@ static void on_dial(struct owner *owner, const struct race_action *action)
 	FUZZ_CHECK(owner->n_attempts < RACE_ATTEMPTS_MAX);
 	FUZZ_CHECK(action->target < owner->n_targets);
 	for (size_t i = 0; i < owner->n_attempts; i++) {
-		FUZZ_CHECK(!address_same_host(&owner->addresses[i], action->address));
+		FUZZ_CHECK(!address_is_same_host(&owner->addresses[i], action->address));
 	}
 	owner->addresses[owner->n_attempts] = *action->address;
 	owner->running[owner->n_attempts++] = true;

@@ -142,7 +142,7 @@ static void test_parse_refuses(void **state)
 	assert_int_equal(address_parse(SV("192.0.2.1\0:1"), 1, &address), -EINVAL);
 	assert_int_equal(address_parse(SV("192.0.2.1\0"), 1, &address), -EINVAL);
 	assert_int_equal(address_parse((struct sv){"192.0.2.19", 9}, 1, &address), 0);
-	assert_true(address_same_host(
+	assert_true(address_is_same_host(
 		&address, &(struct address){.v4 = {.sin_family = AF_INET,
 						   .sin_addr.s_addr = htonl(0xc0000201)}}));
 }
@@ -223,8 +223,8 @@ static void test_same_host(void **state)
 		struct address a = parsed(rows[i].a);
 		struct address b = parsed(rows[i].b);
 
-		assert_int_equal(address_same_host(&a, &b), rows[i].same);
-		assert_int_equal(address_same_host(&b, &a), rows[i].same);
+		assert_int_equal(address_is_same_host(&a, &b), rows[i].same);
+		assert_int_equal(address_is_same_host(&b, &a), rows[i].same);
 	}
 }
 

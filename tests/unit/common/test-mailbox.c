@@ -64,7 +64,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	if (!one.mailbox.closed) {
+	if (!one.mailbox.is_closed) {
 		mailbox_close(&one.mailbox);
 	}
 	uv_run(&one.loop, UV_RUN_DEFAULT);

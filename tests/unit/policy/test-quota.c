@@ -115,10 +115,10 @@ static void test_expire(void **state)
 	assert_false(expire(INTERVAL_MS - 1));
 	assert_true(expire(INTERVAL_MS));
 	assert_int_equal(excess.n, 7);
-	assert_true(address_same_host(&excess.client, &a));
+	assert_true(address_is_same_host(&excess.client, &a));
 	assert_false(expire(INTERVAL_MS + 19));
 	assert_true(expire(INTERVAL_MS + 20));
-	assert_true(address_same_host(&excess.client, &c));
+	assert_true(address_is_same_host(&excess.client, &c));
 	assert_false(expire(9 * INTERVAL_MS));
 	/* Reported only once. */
 	assert_true(take(&a, 9 * INTERVAL_MS));
@@ -185,7 +185,7 @@ static void test_overflow(void **state)
 	assert_true(take(&last, QUOTA_CLIENTS_MAX));
 	/* A new client finds room again. */
 	assert_true(expire(1500));
-	assert_true(address_same_host(&excess.client, &first));
+	assert_true(address_is_same_host(&excess.client, &first));
 	assert_false(expire(1500));
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(take(&other, 1500), i < 3);

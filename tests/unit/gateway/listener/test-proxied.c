@@ -35,7 +35,7 @@ static struct {
 static void on_closed(void *userdata, const struct address *peer)
 {
 	(void)userdata;
-	assert_true(address_same_host(peer, &one.proxy));
+	assert_true(address_is_same_host(peer, &one.proxy));
 	one.n_closed++;
 }
 
@@ -51,7 +51,7 @@ static void on_done(void *userdata, struct wire *wire, const struct address *pro
 static void on_failed(void *userdata, const struct wire *wire, const char *reason)
 {
 	assert_ptr_equal(userdata, &one);
-	assert_true(address_same_host(wire_peer(wire), &one.proxy));
+	assert_true(address_is_same_host(wire_peer(wire), &one.proxy));
 	one.reason = reason;
 }
 
@@ -133,7 +133,7 @@ static void check_done(const char *client, const char *rest)
 
 	assert_non_null(one.wire);
 	assert_string_equal(address_format(wire_peer(one.wire), text), client);
-	assert_true(address_same_host(&one.told_proxy, &one.proxy));
+	assert_true(address_is_same_host(&one.told_proxy, &one.proxy));
 	assert_int_equal(one.n_closed, 0);
 	wire_set_user(one.wire, &nobodys, NULL);
 	assert_int_equal(wire_join(one.wire, one.hub), 0);

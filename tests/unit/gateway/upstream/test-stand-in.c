@@ -24,8 +24,8 @@ static void test_stand_in(void **state)
 	(void)state;
 	assert_true(stand_in_is(&a));
 	assert_int_equal(address_port(&a), 5222);
-	assert_true(address_same_host(&a, &again));
-	assert_false(address_same_host(&a, &b));
+	assert_true(address_is_same_host(&a, &again));
+	assert_false(address_is_same_host(&a, &b));
 	/* Nothing of the name's hash gets beyond the address. */
 	assert_int_equal(a.v6.sin6_scope_id, 0);
 	assert_int_equal(a.v6.sin6_flowinfo, 0);

@@ -43,7 +43,7 @@ static struct {
 static void on_closed(void *userdata, const struct address *peer)
 {
 	(void)userdata;
-	assert_true(address_same_host(peer, &one.peer));
+	assert_true(address_is_same_host(peer, &one.peer));
 	one.n_closed++;
 }
 

@@ -69,7 +69,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 static void on_closed(void *userdata, const struct address *peer)
 {
 	assert_ptr_equal(userdata, &one);
-	assert_true(address_same_host(peer, &one.peer));
+	assert_true(address_is_same_host(peer, &one.peer));
 	one.n_closed++;
 }
 
