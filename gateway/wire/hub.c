@@ -129,11 +129,11 @@ static void on_event(struct wire *wire, uint32_t events)
 	wire->has_room = wire->has_room || events & EPOLLOUT;
 
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-		wire->hung_up = true;
+		wire->is_hung_up = true;
 	}
 	if (wire->tls) {
 		wire->is_ready = wire->is_ready || wire->tls->wants_write;
-		wire->tls->drained = false;
+		wire->tls->is_drained = false;
 		wire->tls->wants_write = false;
 	}
 	take_turn(wire);
@@ -231,7 +231,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 	turn_item_init(&wire->turn, client_hash(client_key(&wire->peer), hub->secret), on_turn);
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
 	wire_set_deadline(wire, wire->deadline);
-	if (wire->ahead.n || wire->lost || wire_tls_has_bytes(wire)) {
+	if (wire->ahead.n || wire->lacks_bytes || wire_tls_has_bytes(wire)) {
 		wire_wake(wire);
 	}
 	return 0;

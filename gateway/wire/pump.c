@@ -160,7 +160,7 @@ int wire_into_fd(struct wire *wire)
 	if (wire->hub) {
 		wire_settle(wire);
 	}
-	if (wire->lost) {
+	if (wire->lacks_bytes) {
 		return -ENOMEM;
 	}
 	if (wire_ssl(wire) || wire->ahead.n) {

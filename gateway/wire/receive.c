@@ -19,8 +19,8 @@ static void settle(struct wire_hub *hub)
 	if (wire && buffer_append_sv(&wire->ahead, hub->fetched) < 0) {
 		/* Out of memory: bytes are missing, and those that follow must not be read in their
 		 * place. */
-		wire->lost = true;
-		wire->hung_up = true;
+		wire->lacks_bytes = true;
+		wire->is_hung_up = true;
 		wire_wake(wire);
 	}
 }
@@ -42,7 +42,8 @@ void wire_forget_ahead(struct wire *wire)
 
 bool wire_is_whole(const struct wire *wire)
 {
-	return wire->ahead.n == 0 && !wire->lost && (!wire->hub || wire->hub->fetcher != wire);
+	return wire->ahead.n == 0 && !wire->lacks_bytes &&
+	       (!wire->hub || wire->hub->fetcher != wire);
 }
 
 size_t wire_portion(const struct wire *wire)
@@ -57,17 +58,17 @@ static enum wire_result result_of(struct wire *wire, ssize_t n)
 	if (n > 0) {
 		return WIRE_OK;
 	}
-	if (n < 0 && errno == EAGAIN && !wire->broken) {
+	if (n < 0 && errno == EAGAIN && !wire->is_broken) {
 		return WIRE_AGAIN;
 	}
-	wire->hung_up = true;
+	wire->is_hung_up = true;
 	return n == 0 ? WIRE_ENDED : WIRE_BROKEN;
 }
 
 /* Reads from the connection. */
 static enum wire_result receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
 {
-	if (wire->lost) {
+	if (wire->lacks_bytes) {
 		*ret_n = 0;
 		return WIRE_BROKEN;
 	}
@@ -125,7 +126,7 @@ enum wire_result wire_peek(struct wire *wire, size_t n_max, struct sv *ret_bytes
 	char *bytes = wire->hub->bytes;
 
 	settle(wire->hub);
-	if (wire_ssl(wire) || wire->ahead.n || wire->lost) {
+	if (wire_ssl(wire) || wire->ahead.n || wire->lacks_bytes) {
 		return wire_fetch(wire, n_max, ret_bytes);
 	}
 	n_max = n_max < WIRE_PEEK_MAX ? n_max : WIRE_PEEK_MAX;
@@ -165,7 +166,7 @@ void wire_take(struct wire *wire, size_t n)
 		ssize_t r = wire_discard(wire, n);
 
 		if (r <= 0) {
-			wire->hung_up = true;
+			wire->is_hung_up = true;
 			return;
 		}
 		n -= (size_t)r;

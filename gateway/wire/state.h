@@ -42,7 +42,7 @@ struct wire_tls {
 	SSL_CTX *context; /* until the handshake begins */
 	SSL *ssl;         /* from then on */
 	struct tls_controls controls;
-	bool drained : 1;     /* the socket has no more bytes until the epoll says so */
+	bool is_drained : 1;  /* the socket has no more bytes until the epoll says so */
 	bool is_at_end : 1;   /* the socket has ended */
 	bool wants_write : 1; /* reading goes on when the socket takes more */
 	uint16_t n_committed; /* bytes of a record that is encrypted and not sent whole */
@@ -82,19 +82,19 @@ struct wire {
 	uint32_t n_discarded;
 	uint32_t lingers_until; /* a tick */
 	uint16_t idle_s;
-	bool hung_up : 1;
-	bool wakes : 1;       /* `ready` is due */
-	bool is_ready : 1;    /* `ready` is to be called when it has its turn */
-	bool has_room : 1;    /* the kernel takes more: what waits is sent when it has its turn */
-	bool is_late : 1;     /* `late` is due, unless a new deadline is set */
-	bool is_over : 1;     /* `late` is to be called when it has its turn */
-	bool wants_write : 1; /* the epoll reports when the kernel takes more */
-	bool ended : 1;       /* FIN is sent */
-	bool broken : 1;      /* nothing can be sent any more */
-	bool lost : 1;        /* received bytes are missing: nothing can be read any more */
-	bool copies : 1;      /* the kernel does not discard for this socket */
-	bool is_secure : 1;   /* what wire_is_secure() says */
-	bool is_silent : 1;   /* the hub's `closed` is not called for it */
+	bool is_hung_up : 1;
+	bool wakes : 1;        /* `ready` is due */
+	bool is_ready : 1;     /* `ready` is to be called when it has its turn */
+	bool has_room : 1;     /* the kernel takes more: what waits is sent when it has its turn */
+	bool is_late : 1;      /* `late` is due, unless a new deadline is set */
+	bool is_over : 1;      /* `late` is to be called when it has its turn */
+	bool wants_write : 1;  /* the epoll reports when the kernel takes more */
+	bool has_sent_fin : 1; /* FIN is sent */
+	bool is_broken : 1;    /* nothing can be sent any more */
+	bool lacks_bytes : 1;  /* received bytes are missing: nothing can be read any more */
+	bool copies : 1;       /* the kernel does not discard for this socket */
+	bool is_secure : 1;    /* what wire_is_secure() says */
+	bool is_silent : 1;    /* the hub's `closed` is not called for it */
 };
 
 LIST_HEAD(wires, wire);

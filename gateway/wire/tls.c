@@ -27,7 +27,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 		return -1;
 	}
 	/* The end of a connection may have been reported with its last bytes. */
-	if (tls->drained && !wire->hung_up) {
+	if (tls->is_drained && !wire->is_hung_up) {
 		BIO_set_retry_read(bio);
 		errno = EAGAIN;
 		return -1;
@@ -35,7 +35,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 	ssize_t n = wire_receive(wire, data, (size_t)size, 0);
 
 	/* What arrives from now on is reported by the epoll. */
-	tls->drained = n > 0 ? n < size : n < 0 && errno == EAGAIN;
+	tls->is_drained = n > 0 ? n < size : n < 0 && errno == EAGAIN;
 	tls->is_at_end = n == 0;
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);
@@ -153,16 +153,16 @@ static enum wire_result result_of(struct wire *wire, int r)
 	tls_errors_clear();
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
-		return wire->broken ? WIRE_BROKEN : WIRE_AGAIN;
+		return wire->is_broken ? WIRE_BROKEN : WIRE_AGAIN;
 	case SSL_ERROR_WANT_WRITE:
 		tls->wants_write = true;
 		wire_want_write(wire, true);
 		return WIRE_AGAIN;
 	case SSL_ERROR_ZERO_RETURN:
-		wire->hung_up = true;
+		wire->is_hung_up = true;
 		return WIRE_ENDED;
 	default:
-		wire->hung_up = true;
+		wire->is_hung_up = true;
 		return WIRE_BROKEN;
 	}
 }
@@ -211,7 +211,7 @@ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
 		return result_of(wire, r);
 	}
 	tls_errors_clear();
-	wire->hung_up = true;
+	wire->is_hung_up = true;
 	*ret_reason = reason;
 	return WIRE_BROKEN;
 }
@@ -305,5 +305,5 @@ bool wire_tls_is_flooded(const struct wire *wire)
 bool wire_tls_has_bytes(const struct wire *wire)
 {
 	return wire->tls && wire->tls->ssl &&
-	       (SSL_has_pending(wire->tls->ssl) || !wire->tls->drained);
+	       (SSL_has_pending(wire->tls->ssl) || !wire->tls->is_drained);
 }

@@ -48,7 +48,7 @@ void wire_set_idle(struct wire *wire, unsigned seconds)
 
 bool wire_is_hung_up(const struct wire *wire)
 {
-	return wire->hung_up;
+	return wire->is_hung_up;
 }
 
 /* Closing. */
@@ -149,8 +149,8 @@ static void give_up(struct wire *wire)
 		wire->n_out_sent = 0;
 	}
 	wire->tail = blob_unref(wire->tail);
-	wire->hung_up = true;
-	wire->broken = true;
+	wire->is_hung_up = true;
+	wire->is_broken = true;
 	wire_wake(wire);
 }
 
@@ -208,12 +208,12 @@ bool wire_flush(struct wire *wire)
 {
 	const struct iovec parts[] = {part_of(unsent_of(wire)), part_of(tail_of(wire))};
 
-	if (wire->broken || wire_waiting(wire) == 0) {
+	if (wire->is_broken || wire_waiting(wire) == 0) {
 		return false;
 	}
 	size_t n = transmit(wire, parts, ARRAY_LENGTH(parts));
 
-	if (wire->broken) {
+	if (wire->is_broken) {
 		return false;
 	}
 	drop_sent(wire, n);
@@ -267,10 +267,10 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
 	size_t n = 0;
 
-	if (!wire->broken && wire_waiting(wire) == 0) {
+	if (!wire->is_broken && wire_waiting(wire) == 0) {
 		n = transmit(wire, parts, n_parts);
 	}
-	if ((wire->broken && !keeps_queue(wire)) || n == length_of(parts, n_parts)) {
+	if ((wire->is_broken && !keeps_queue(wire)) || n == length_of(parts, n_parts)) {
 		return 0;
 	}
 	wire_want_write(wire, true);
@@ -287,10 +287,10 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 		all[i] = parts[i];
 	}
 	all[n_parts] = part_of(body ? blob_sv(body) : SV_EMPTY);
-	if (!wire->broken && wire_waiting(wire) == 0) {
+	if (!wire->is_broken && wire_waiting(wire) == 0) {
 		n = transmit(wire, all, n_parts + 1);
 	}
-	if (wire->broken || n == n_head + all[n_parts].iov_len) {
+	if (wire->is_broken || n == n_head + all[n_parts].iov_len) {
 		blob_unref(body);
 		return 0;
 	}
@@ -323,7 +323,7 @@ static int send_large(struct wire *wire, const struct iovec *parts, size_t n_par
 
 int wire_send_later(struct wire *wire, const struct iovec *parts, size_t n_parts)
 {
-	if (wire->broken && !keeps_queue(wire)) {
+	if (wire->is_broken && !keeps_queue(wire)) {
 		return 0;
 	}
 	if (wire_waiting(wire) == 0 && length_of(parts, n_parts) > WIRE_LATER_MAX) {
@@ -344,12 +344,13 @@ static bool linger_on(struct wire *wire)
 {
 	ssize_t n = 1;
 
-	if (wire->broken) {
+	if (wire->is_broken) {
 		wire_close(wire);
 		return false;
 	}
-	if (wire_waiting(wire) == 0 && !wire->ended && (!wire_ssl(wire) || wire_tls_end(wire))) {
-		wire->ended = true;
+	if (wire_waiting(wire) == 0 && !wire->has_sent_fin &&
+	    (!wire_ssl(wire) || wire_tls_end(wire))) {
+		wire->has_sent_fin = true;
 		shutdown(wire->fd, SHUT_WR);
 	}
 	while (n > 0 && wire->n_discarded < WIRE_LINGER_MAX) {

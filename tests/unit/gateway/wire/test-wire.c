@@ -776,7 +776,7 @@ static void test_queue_is_kept(void **state)
 	assert_int_equal(wire_queue(client->wire).n - n_kept, wire_waiting(client->wire));
 	assert_in_range(n_kept, 0, 9);
 	one.send_error = EPIPE;
-	while (!client->wire->broken) {
+	while (!client->wire->is_broken) {
 		(void)!recv(one.theirs[0], text, 4096, MSG_DONTWAIT);
 		uv_run(&one.loop, UV_RUN_NOWAIT);
 	}

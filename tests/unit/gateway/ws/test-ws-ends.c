@@ -314,7 +314,7 @@ static void test_sent_too_late(void **state)
 	close(one.theirs);
 	one.theirs = -1;
 	send_text(0, N_LONG);
-	assert_true(one.connection->wire->broken);
+	assert_true(one.connection->wire->is_broken);
 	send_text(1, N_LONG);
 	send_text(2, N_TEXT);
 	turn();
