@@ -40,16 +40,16 @@ struct ws_session {
 	struct admission_seats seats;
 	struct bucket messages; /* of the client */
 	struct session_log log;
-	char *lang;     /* from the client's <open/>, for the gateway's */
-	bool is_ready;  /* the server's stream header has arrived */
-	bool open_sent; /* the gateway's <open/> is sent; after a restart: the new stream's */
-	bool is_served; /* the client has got an element of the server's present stream */
-	bool logged_in;
+	char *lang;         /* from the client's <open/>, for the gateway's */
+	bool is_ready;      /* the server's stream header has arrived */
+	bool has_sent_open; /* the gateway's <open/> is sent; after a restart: the new stream's */
+	bool is_served;     /* the client has got an element of the server's present stream */
+	bool is_logged_in;
 	/* the server's features are not there yet: the client is not read until they are */
 	bool awaits_features;
-	bool link_congested; /* the server does not keep up: the client is not read */
-	bool paused_server;  /* the client does not keep up: the server is not read */
-	bool over;           /* <close/> is sent: nothing may follow */
+	bool is_link_congested; /* the server does not keep up: the client is not read */
+	bool server_is_paused;  /* the client does not keep up: the server is not read */
+	bool is_over;           /* <close/> is sent: nothing may follow */
 };
 
 struct ws_endpoint {
@@ -72,14 +72,14 @@ _must_check_ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connecti
 void ws_session_shut(struct ws_session *session);
 
 /* Callbacks of the WebSocket server (ws/server.h); ws_session_on_closed() frees the session. */
-void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final, bool text);
+void ws_session_on_piece(void *userdata, const char *data, size_t n, bool is_final, bool is_text);
 void ws_session_on_drained(void *userdata);
 void ws_session_on_held(void *userdata);
 void ws_session_on_late(void *userdata);
 void ws_session_on_failed(void *userdata, const char *rule);
 size_t ws_session_message_max(void *userdata);
 void ws_session_on_too_large(void *userdata);
-void ws_session_on_closed(void *userdata, bool clean, struct sv unsent);
+void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent);
 
 /* What the client is told at the end. Texts are borrowed for the call. */
 struct ws_goodbye {

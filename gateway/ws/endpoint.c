@@ -148,8 +148,8 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 		.key = values[KEY],
 		.protocol = values[PROTOCOL],
 		.extensions = values[EXTENSIONS],
-		.origin_allowed = site_allows(site, http_exchange_header(exchange, "Origin"),
-					      http_exchange_header(exchange, "Host")),
+		.origin_is_allowed = site_allows(site, http_exchange_header(exchange, "Origin"),
+						 http_exchange_header(exchange, "Host")),
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
 

@@ -16,7 +16,7 @@ size_t frame_head_write(struct frame_head frame, unsigned char head[static FRAME
 	size_t n = frame.n_payload;
 	size_t n_length = n <= FRAME_LENGTH_7 ? 0 : n <= FRAME_LENGTH_16 ? 2 : 8;
 
-	head[0] = (unsigned char)(FRAME_FIN | (frame.coded ? FRAME_RSV1 : 0) | frame.opcode);
+	head[0] = (unsigned char)(FRAME_FIN | (frame.is_coded ? FRAME_RSV1 : 0) | frame.opcode);
 	head[1] = (unsigned char)(n_length == 0 ? n : n_length == 2 ? LENGTH_16 : LENGTH_64);
 	for (size_t i = 0; i < n_length; i++) {
 		head[2 + i] = (unsigned char)(n >> 8 * (n_length - 1 - i));

@@ -31,7 +31,7 @@ enum {
 
 struct frame_head {
 	enum frame_opcode opcode;
-	bool coded; /* the payload is compressed (RFC 7692) */
+	bool is_coded; /* the payload is compressed (RFC 7692) */
 	size_t n_payload;
 };
 

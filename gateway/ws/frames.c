@@ -53,9 +53,9 @@ static const char *judge_data(const struct frames *frames, const struct frame_he
 		return "the opcode is not defined";
 	}
 	if (header->opcode == FRAME_CONTINUATION) {
-		return frames->in_message ? NULL : "a continuation continues nothing";
+		return frames->is_in_message ? NULL : "a continuation continues nothing";
 	}
-	return frames->in_message ? "a message begins before the last one has ended" : NULL;
+	return frames->is_in_message ? "a message begins before the last one has ended" : NULL;
 }
 
 /* The rule that a header breaks, or NULL. */
@@ -88,13 +88,13 @@ static void begin_frame(struct frames *frames, const struct frame_header *header
 		set_bad(frames, FRAMES_STATUS_PROTOCOL, mistake, event);
 		return;
 	}
-	frames->in_frame = true;
+	frames->is_in_frame = true;
 	frames->is_final = header->is_final;
 	frames->opcode = (uint8_t)header->opcode;
 	frames->n_left = header->n_payload;
 	memcpy(frames->mask, header->mask, sizeof(frames->mask));
 	if (header->opcode == FRAME_TEXT || header->opcode == FRAME_BINARY) {
-		frames->in_message = true;
+		frames->is_in_message = true;
 		frames->is_text = header->opcode == FRAME_TEXT;
 		frames->is_coded = header->is_coded;
 		frames->text = (struct utf8){0};
@@ -160,7 +160,7 @@ static void on_data(struct frames *frames, struct sv data, bool is_final,
 		.is_text = frames->is_text,
 		.is_coded = frames->is_coded,
 	};
-	frames->in_message = !is_final;
+	frames->is_in_message = !is_final;
 }
 
 /* RFC 6455, 7.4, and IANA's registry of close codes, from which 1012 to 1014 come. */
@@ -202,10 +202,10 @@ static void on_close(struct frames *frames, struct sv payload, struct frames_eve
 /* Returns 0 or -ENOMEM. */
 static int on_control(struct frames *frames, struct sv data, struct frames_event *event)
 {
-	if (frames->in_frame || frames->partial.n) {
+	if (frames->is_in_frame || frames->partial.n) {
 		int r = buffer_append_sv(&frames->partial, data);
 
-		if (r < 0 || frames->in_frame) {
+		if (r < 0 || frames->is_in_frame) {
 			return r;
 		}
 		data = buffer_sv(&frames->partial);
@@ -231,11 +231,11 @@ static int read_payload(struct frames *frames, struct frames_event *event)
 	struct sv data = take_input(frames, n);
 
 	frames->n_left -= n;
-	frames->in_frame = frames->n_left > 0;
+	frames->is_in_frame = frames->n_left > 0;
 	if (is_control(frames->opcode)) {
 		return on_control(frames, data, event);
 	}
-	on_data(frames, data, frames->is_final && !frames->in_frame, event);
+	on_data(frames, data, frames->is_final && !frames->is_in_frame, event);
 	return 0;
 }
 
@@ -255,11 +255,11 @@ int frames_next(struct frames *frames, struct frames_event *ret_event)
 		buffer_deinit(&frames->partial);
 	}
 	while (r == 0 && frames->n_input && ret_event->kind == FRAMES_EVENT_NONE) {
-		if (!frames->in_frame) {
+		if (!frames->is_in_frame) {
 			r = read_header(frames, ret_event);
 		}
 		/* A payload may be empty. */
-		if (r == 0 && frames->in_frame) {
+		if (r == 0 && frames->is_in_frame) {
 			r = read_payload(frames, ret_event);
 		}
 	}

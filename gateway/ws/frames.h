@@ -59,12 +59,12 @@ struct frames {
 	struct utf8 text;
 	uint8_t opcode; /* of the current frame */
 	unsigned char mask[FRAME_MASK_SIZE];
-	bool may_code : 1;   /* compression was negotiated */
-	bool in_frame : 1;   /* the header was read, the end of the payload was not */
-	bool is_final : 1;   /* of the current frame */
-	bool is_told : 1;    /* the last event points to `partial` */
-	bool in_message : 1; /* a continuation must follow */
-	bool is_text : 1;    /* of the message */
+	bool may_code : 1;      /* compression was negotiated */
+	bool is_in_frame : 1;   /* the header was read, the end of the payload was not */
+	bool is_final : 1;      /* of the current frame */
+	bool is_told : 1;       /* the last event points to `partial` */
+	bool is_in_message : 1; /* a continuation must follow */
+	bool is_text : 1;       /* of the message */
 	bool is_coded : 1;
 	bool is_over : 1;
 };

@@ -36,7 +36,7 @@ void framing_deinit(struct framing *framing)
 	xml_scan_deinit(&framing->scan);
 	buffer_deinit(&framing->element);
 	buffer_deinit(&framing->text);
-	framing->over = true;
+	framing->is_over = true;
 }
 
 #define TOO_LARGE "the message is larger than this gateway accepts now"
@@ -60,8 +60,8 @@ static void set_fault(struct framing *framing, const char *condition, const char
 		      enum framing_fault fault)
 {
 	framing->event = bad(condition, reason, fault);
-	framing->due = true;
-	framing->over = true;
+	framing->event_is_due = true;
+	framing->is_over = true;
 }
 
 static void set_bad(struct framing *framing, const char *condition, const char *reason)
@@ -146,7 +146,7 @@ static int set_open(struct framing *framing, const struct xml_item *item)
 		*fields[i] = sv_first(rest, values[i].n);
 		rest = sv_skip(rest, values[i].n);
 	}
-	event->kind = framing->opened ? FRAMING_EVENT_RESTART : FRAMING_EVENT_OPEN;
+	event->kind = framing->is_opened ? FRAMING_EVENT_RESTART : FRAMING_EVENT_OPEN;
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static int on_element(struct framing *framing, struct xml_item *item, bool stays
 	if (item->ns == NS_FRAMING) {
 		return on_framing(framing, item);
 	}
-	if (!framing->opened) {
+	if (!framing->is_opened) {
 		set_bad(framing, "invalid-namespace",
 			"the first element must be <open/> of the framing namespace");
 		return 0;
@@ -208,21 +208,21 @@ static void on_message_end(struct framing *framing)
 	}
 	framing->n_message = 0;
 	framing->n_doctype = 0;
-	framing->due = framing->event.kind != FRAMING_EVENT_NONE;
+	framing->event_is_due = framing->event.kind != FRAMING_EVENT_NONE;
 	if (framing->event.element.n == 0) {
 		framing->event.element = buffer_sv(&framing->element);
 	}
 }
 
-int framing_feed(struct framing *framing, const char *data, size_t n, bool final, bool text)
+int framing_feed(struct framing *framing, const char *data, size_t n, bool is_final, bool is_text)
 {
 	struct xml_item item;
 	int r, scan_result;
 
-	if (framing->over) {
+	if (framing->is_over) {
 		return 0;
 	}
-	if (!text) {
+	if (!is_text) {
 		set_fault(framing, "bad-format", "binary messages are not allowed",
 			  FRAMING_FAULT_BINARY);
 		return 0;
@@ -234,7 +234,7 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	}
 	look_for_doctype(framing, (struct sv){data, n});
 	r = xml_scan_feed(&framing->scan, data, n);
-	if (r == 0 && final) {
+	if (r == 0 && is_final) {
 		r = xml_scan_flush(&framing->scan);
 	}
 	if (r < 0) {
@@ -243,9 +243,9 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	while (xml_scan_next(&framing->scan, &item, &scan_result)) {
 		int item_result = 0;
 
-		if (!framing->over && item.kind == XML_ITEM_ELEMENT) {
-			item_result = on_element(framing, &item, final);
-		} else if (!framing->over) {
+		if (!framing->is_over && item.kind == XML_ITEM_ELEMENT) {
+			item_result = on_element(framing, &item, is_final);
+		} else if (!framing->is_over) {
 			set_bad(framing, "not-well-formed", "the message is not an XML element");
 		}
 		if (item_result < 0) {
@@ -256,9 +256,9 @@ int framing_feed(struct framing *framing, const char *data, size_t n, bool final
 	if (r < 0) {
 		return r;
 	}
-	if (r > 0 && !framing->over) {
+	if (r > 0 && !framing->is_over) {
 		set_bad_xml(framing, r);
-	} else if (final && !framing->over) {
+	} else if (is_final && !framing->is_over) {
 		on_message_end(framing);
 	}
 	return 0;
@@ -272,7 +272,7 @@ size_t framing_held(const struct framing *framing)
 void framing_next(struct framing *framing, struct framing_event *ret_event)
 {
 	*ret_event = (struct framing_event){0};
-	if (!framing->due) {
+	if (!framing->event_is_due) {
 		/* The last event is no longer valid. Free its bytes: an idle session holds none. */
 		if (framing->event.kind == FRAMING_EVENT_NONE) {
 			buffer_deinit(&framing->element);
@@ -281,10 +281,10 @@ void framing_next(struct framing *framing, struct framing_event *ret_event)
 		return;
 	}
 	*ret_event = framing->event;
-	framing->due = false;
+	framing->event_is_due = false;
 	framing->event = (struct framing_event){0};
-	framing->opened = framing->opened || ret_event->kind == FRAMING_EVENT_OPEN;
-	framing->over = framing->over || ret_event->kind == FRAMING_EVENT_CLOSE;
+	framing->is_opened = framing->is_opened || ret_event->kind == FRAMING_EVENT_OPEN;
+	framing->is_over = framing->is_over || ret_event->kind == FRAMING_EVENT_CLOSE;
 }
 
 static int write_attribute(struct buffer *buffer, struct sv name, const char *value)

@@ -61,8 +61,8 @@ struct framing {
 	size_t n_message_max;
 	size_t n_message;  /* of the current message, so far */
 	uint8_t n_doctype; /* how much of "<!D" it begins with; NO_DOCTYPE: something else */
-	bool opened, over;
-	bool due; /* `event` is to be reported */
+	bool is_opened, is_over;
+	bool event_is_due; /* `event` is to be reported */
 };
 
 /* Scan options for messages whose element has at most @n_max bytes. */
@@ -74,10 +74,11 @@ void framing_init(struct framing *framing, struct xml_pool *pool,
 		  const struct xml_scan_options *options);
 void framing_deinit(struct framing *framing);
 
-/* Processes a piece of a message, borrowed until framing_next() returns NONE; @final: the last one.
- * @text: not a binary message, which RFC 7395 (3.2) does not allow. Returns 0 or -ENOMEM. */
-_must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool final,
-			      bool text);
+/* Processes a piece of a message, borrowed until framing_next() returns NONE; @is_final: the last
+ * one. @is_text: not a binary message, which RFC 7395 (3.2) does not allow. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int framing_feed(struct framing *framing, const char *data, size_t n, bool is_final,
+			      bool is_text);
 
 /* Returns the event of the message, once it has been received completely. */
 void framing_next(struct framing *framing, struct framing_event *ret_event);

@@ -10,13 +10,13 @@ struct held_piece {
 /* Whether the session wants no more messages. */
 static bool is_deaf(const struct ws_connection *connection)
 {
-	return connection->close_sent || !connection->session;
+	return connection->has_sent_close || !connection->session;
 }
 
 /* The client broke @rule; NULL: out of memory. */
 static void fail(struct ws_connection *connection, unsigned status, const char *rule)
 {
-	connection->peer_failed = true;
+	connection->peer_has_failed = true;
 	if (!is_deaf(connection)) {
 		connection->server->options.failed(connection->session, rule);
 	}
@@ -90,9 +90,9 @@ static void deliver(struct ws_connection *connection, const struct held_piece *p
 static void deliver_held(struct ws_connection *connection)
 {
 	struct held_piece piece;
-	bool any = connection->held.n;
+	bool had_any = connection->held.n;
 
-	while (connection->held.n && !connection->paused && !is_deaf(connection)) {
+	while (connection->held.n && !connection->is_paused && !is_deaf(connection)) {
 		struct sv held = buffer_sv(&connection->held);
 
 		memcpy(&piece, held.data, sizeof(piece));
@@ -101,7 +101,7 @@ static void deliver_held(struct ws_connection *connection)
 	}
 	if (is_deaf(connection)) {
 		buffer_deinit(&connection->held);
-	} else if (any) {
+	} else if (had_any) {
 		connection->server->options.held(connection->session);
 	}
 }
@@ -118,7 +118,7 @@ static void on_piece(struct ws_connection *connection, const struct frames_event
 	if (is_deaf(connection)) {
 		return;
 	}
-	if (!connection->paused && connection->held.n == 0) {
+	if (!connection->is_paused && connection->held.n == 0) {
 		deliver(connection, &piece, event->data);
 	} else {
 		hold(connection, &piece, event->data);
@@ -138,7 +138,7 @@ static void on_event(struct ws_connection *connection, const struct frames_event
 		ws_send_pong(connection, event->data);
 		break;
 	case FRAMES_EVENT_CLOSE:
-		connection->peer_closed = true;
+		connection->peer_has_closed = true;
 		connection->peer_status =
 			event->status == FRAMES_STATUS_NONE ? WS_CLOSE_NORMAL : event->status;
 		break;
@@ -168,7 +168,8 @@ static void on_bytes(struct ws_connection *connection, char *bytes, size_t n)
 static void on_sign_of_life(struct ws_connection *connection)
 {
 	connection->awaits_pong = false;
-	if (!connection->has_deadline && !connection->close_sent && !connection->peer_closed) {
+	if (!connection->has_deadline && !connection->has_sent_close &&
+	    !connection->peer_has_closed) {
 		wire_set_deadline(connection->wire, connection->server->options.ping_interval_s);
 	}
 }
@@ -185,10 +186,10 @@ static bool read_once(struct ws_connection *connection)
 	case WIRE_AGAIN:
 		return false;
 	case WIRE_BROKEN:
-		connection->lost = true;
+		connection->is_lost = true;
 		return false;
 	case WIRE_ENDED:
-		connection->hung_up = true;
+		connection->is_hung_up = true;
 		return false;
 	}
 	on_sign_of_life(connection);
@@ -203,16 +204,16 @@ static bool read_once(struct ws_connection *connection)
 void ws_receive(struct ws_connection *connection)
 {
 	deliver_held(connection);
-	connection->stopped = connection->held.n >= WS_HELD_MAX;
-	if (!connection->stopped && !connection->hung_up && read_once(connection)) {
+	connection->is_stopped = connection->held.n >= WS_HELD_MAX;
+	if (!connection->is_stopped && !connection->is_hung_up && read_once(connection)) {
 		wire_wake(connection->wire);
 	}
 }
 
-void ws_pause(struct ws_connection *connection, bool pause)
+void ws_pause(struct ws_connection *connection, bool is_paused)
 {
-	connection->paused = pause;
-	if (!pause && (connection->held.n || connection->stopped)) {
+	connection->is_paused = is_paused;
+	if (!is_paused && (connection->held.n || connection->is_stopped)) {
 		wire_wake(connection->wire);
 	}
 }

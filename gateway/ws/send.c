@@ -34,7 +34,7 @@ static void send_last_words(struct ws_connection *connection)
 	const struct iovec part = {(unsigned char *)frame, sizeof(frame)};
 
 	if (wire_send(connection->wire, &part, 1) < 0) {
-		connection->lost = true;
+		connection->is_lost = true;
 		wire_wake(connection->wire);
 	}
 }
@@ -73,14 +73,14 @@ int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 	struct sv coded;
 	int r;
 
-	if (connection->close_sent) {
+	if (connection->has_sent_close) {
 		return 0;
 	}
 	if (wire_waiting(connection->wire) == 0) {
 		connection->n_saved = 0;
 	}
 	if (is_worth_coding(connection, n) && compress(connection, text, rest, &coded)) {
-		frame.coded = true;
+		frame.is_coded = true;
 		r = send_frame(connection, frame, coded, SV_EMPTY);
 		connection->n_saved += n - coded.n;
 	} else {
@@ -89,7 +89,7 @@ int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 	size_t n_waiting = wire_waiting(connection->wire);
 
 	if (n_waiting && n_waiting + connection->n_saved > WS_HIGH_WATER) {
-		connection->congested = true;
+		connection->is_congested = true;
 	}
 	return r;
 }
@@ -109,7 +109,7 @@ void ws_send_control(struct ws_connection *connection, enum frame_opcode opcode,
 
 void ws_send_pong(struct ws_connection *connection, struct sv payload)
 {
-	if (connection->close_sent) {
+	if (connection->has_sent_close) {
 		return;
 	}
 	if (wire_waiting(connection->wire) <= PONG_WATER) {
@@ -127,7 +127,7 @@ void ws_send_close(struct ws_connection *connection, unsigned status, struct sv 
 {
 	char payload[STATUS_SIZE + WS_REASON_MAX] = {(char)(status >> 8), (char)status};
 
-	if (connection->close_sent) {
+	if (connection->has_sent_close) {
 		return;
 	}
 	reason = utf8_cut(reason, WS_REASON_MAX);
@@ -138,7 +138,7 @@ void ws_send_close(struct ws_connection *connection, unsigned status, struct sv 
 		       (struct sv){payload, STATUS_SIZE + reason.n}, SV_EMPTY) < 0) {
 		send_last_words(connection);
 	}
-	connection->close_sent = true;
+	connection->has_sent_close = true;
 	connection->has_deadline = false;
 	/* From now on: a client that no longer reads would never get that far. */
 	wire_set_deadline(connection->wire, connection->server->options.timeout_s);
@@ -153,7 +153,7 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status, str
 
 bool ws_is_congested(const struct ws_connection *connection)
 {
-	return connection->congested;
+	return connection->is_congested;
 }
 
 size_t ws_held(const struct ws_connection *connection)
@@ -171,9 +171,9 @@ void ws_on_written(struct ws_connection *connection)
 		ws_send_pong(connection, buffer_sv(&connection->pong));
 		buffer_deinit(&connection->pong);
 	}
-	if (connection->congested &&
+	if (connection->is_congested &&
 	    (n_waiting == 0 || (n_waiting <= WS_LOW_WATER && connection->n_saved == 0))) {
-		connection->congested = false;
+		connection->is_congested = false;
 		if (connection->session) {
 			connection->server->options.drained(connection->session);
 		}

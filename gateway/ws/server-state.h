@@ -36,18 +36,18 @@ struct ws_connection {
 	unsigned peer_status;
 	bool is_coded : 1;
 	bool owes_pong : 1;
-	bool paused : 1;
-	bool stopped : 1; /* too much is held: the client is not read */
-	bool congested : 1;
+	bool is_paused : 1;
+	bool is_stopped : 1; /* too much is held: the client is not read */
+	bool is_congested : 1;
 	bool has_deadline : 1; /* the session's */
 	bool awaits_pong : 1;
-	bool close_sent : 1;
-	bool is_starved : 1;  /* there was no memory for a control frame */
-	bool peer_closed : 1; /* the client's close frame has come; `peer_status` is valid */
-	bool peer_failed : 1; /* it broke a rule: no frame of it can be read any more */
-	bool hung_up : 1;     /* nothing more comes */
-	bool lost : 1;        /* the connection cannot be used any more */
-	bool draining : 1;    /* nothing is left but to wait for the client's end */
+	bool has_sent_close : 1;
+	bool is_starved : 1;      /* there was no memory for a control frame */
+	bool peer_has_closed : 1; /* the client's close frame has come; `peer_status` is valid */
+	bool peer_has_failed : 1; /* it broke a rule: no frame of it can be read any more */
+	bool is_hung_up : 1;      /* nothing more comes */
+	bool is_lost : 1;         /* the connection cannot be used any more */
+	bool is_draining : 1;     /* nothing is left but to wait for the client's end */
 };
 
 struct ws_server {

@@ -29,13 +29,13 @@ static void tell_closed(struct ws_connection *connection, size_t n_kept)
 	if (!session) {
 		return;
 	}
-	if (!connection->close_sent) {
+	if (!connection->has_sent_close) {
 		struct sv unsent = sv_skip(wire_queue(connection->wire), n_kept);
 
 		(void)!unsent_texts(unsent, server->coder, &texts);
 	}
 	connection->session = NULL;
-	server->options.closed(session, connection->peer_closed, buffer_sv(&texts));
+	server->options.closed(session, connection->peer_has_closed, buffer_sv(&texts));
 }
 
 /* Frees the connection. @lingers: the client is given time to read what was sent. */
@@ -43,7 +43,7 @@ static void end(struct ws_connection *connection, bool lingers)
 {
 	struct ws_server *server = connection->server;
 	/* What the session gets back must not reach the client, too. */
-	bool is_cut = !connection->close_sent && wire_waiting(connection->wire);
+	bool is_cut = !connection->has_sent_close && wire_waiting(connection->wire);
 
 	tell_closed(connection, connection->n_answer);
 	if (lingers && !is_cut) {
@@ -63,7 +63,7 @@ static void end(struct ws_connection *connection, bool lingers)
 /* The client has sent its close frame. Ours follows what has begun. */
 static void answer_close(struct ws_connection *connection)
 {
-	if (!connection->close_sent) {
+	if (!connection->has_sent_close) {
 		size_t n_kept = length_of_begun(connection);
 
 		tell_closed(connection, n_kept);
@@ -77,36 +77,36 @@ static void answer_close(struct ws_connection *connection)
  * delivered. */
 static bool is_undelivered(const struct ws_connection *connection)
 {
-	return connection->held.n && connection->session && !connection->close_sent &&
-	       (connection->peer_closed || wire_is_hung_up(connection->wire));
+	return connection->held.n && connection->session && !connection->has_sent_close &&
+	       (connection->peer_has_closed || wire_is_hung_up(connection->wire));
 }
 
 /* Looks after each callback whether the connection has ended. */
 static void settle(struct ws_connection *connection)
 {
-	if (connection->lost) {
+	if (connection->is_lost) {
 		end(connection, false);
 		return;
 	}
-	if (connection->is_starved && !connection->close_sent) {
+	if (connection->is_starved && !connection->has_sent_close) {
 		ws_fail_memory(connection);
 	}
 	if (is_undelivered(connection)) {
 		connection->has_deadline = false;
-		if (!connection->draining) {
-			connection->draining = true;
+		if (!connection->is_draining) {
+			connection->is_draining = true;
 			wire_set_deadline(connection->wire, connection->server->options.timeout_s);
 		}
 		return;
 	}
-	if (connection->peer_closed) {
+	if (connection->peer_has_closed) {
 		answer_close(connection);
 	}
-	bool is_over =
-		connection->hung_up ||
-		(connection->close_sent && (connection->peer_closed || connection->peer_failed));
+	bool is_over = connection->is_hung_up ||
+		       (connection->has_sent_close &&
+			(connection->peer_has_closed || connection->peer_has_failed));
 
-	if (is_over && (connection->hung_up || wire_waiting(connection->wire) == 0)) {
+	if (is_over && (connection->is_hung_up || wire_waiting(connection->wire) == 0)) {
 		/* Everything is said. The server closes first (RFC 6455, 7.1.1). */
 		end(connection, true);
 	}
@@ -131,11 +131,11 @@ static void on_silence(struct ws_connection *connection)
 {
 	unsigned interval_s = connection->server->options.ping_interval_s;
 
-	if (connection->stopped) {
+	if (connection->is_stopped) {
 		/* Its pong may be among what is not read. */
 		connection->awaits_pong = false;
 	} else if (connection->awaits_pong) {
-		connection->lost = true;
+		connection->is_lost = true;
 		return;
 	} else {
 		connection->awaits_pong = true;
@@ -148,8 +148,8 @@ static void on_late(void *user)
 {
 	struct ws_connection *connection = user;
 
-	if (connection->close_sent || connection->draining) {
-		connection->lost = true;
+	if (connection->has_sent_close || connection->is_draining) {
+		connection->is_lost = true;
 	} else if (connection->has_deadline) {
 		connection->has_deadline = false;
 		connection->server->options.late(connection->session);
@@ -180,7 +180,7 @@ static const struct wire_callbacks wire_callbacks = {
 
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
 {
-	if (!connection->close_sent) {
+	if (!connection->has_sent_close) {
 		connection->has_deadline = seconds;
 		wire_set_deadline(connection->wire,
 				  seconds ? seconds : connection->server->options.ping_interval_s);

@@ -58,9 +58,9 @@ struct ws_server_options {
 	 * callbacks of this connection. Returns 0, or a negative errno to close the connection at
 	 * once (`closed` is then not called). */
 	int (*opened)(void *userdata, struct ws_connection *connection, void **ret_session);
-	/* A piece of a message arrived; @final: the last one of the message. @text: not a binary
-	 * message. */
-	void (*piece)(void *session, const char *data, size_t n, bool final, bool text);
+	/* A piece of a message arrived; @is_final: the last one of the message. @is_text: not a
+	 * binary message. */
+	void (*piece)(void *session, const char *data, size_t n, bool is_final, bool is_text);
 	/* The largest message that the session takes now, in bytes. A compressed message is
 	 * expanded up to that, and comes as one piece. */
 	size_t (*message_max)(void *session);
@@ -75,10 +75,10 @@ struct ws_server_options {
 	/* The client broke @rule of the WebSocket protocol, in words; NULL: out of memory. The
 	 * close frame is sent after the call, in any case; `closed` follows later. */
 	void (*failed)(void *session, const char *rule);
-	/* The connection has ended and must not be used any more. @clean: the client has sent a
+	/* The connection has ended and must not be used any more. @is_clean: the client has sent a
 	 * close frame. @unsent: the texts of the unsent messages, one behind the other, borrowed;
 	 * without memory the last ones are missing. */
-	void (*closed)(void *session, bool clean, struct sv unsent);
+	void (*closed)(void *session, bool is_clean, struct sv unsent);
 	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
 	void (*released)(void *userdata);
 	void *userdata;
@@ -127,5 +127,5 @@ bool ws_is_congested(const struct ws_connection *connection);
  * for a paused session, and an incomplete frame. */
 size_t ws_held(const struct ws_connection *connection);
 
-/* Pauses (@pause) or resumes the session. */
-void ws_pause(struct ws_connection *connection, bool pause);
+/* Pauses (@is_paused) or resumes the session. */
+void ws_pause(struct ws_connection *connection, bool is_paused);

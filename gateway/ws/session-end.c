@@ -22,13 +22,13 @@ int ws_session_send(struct ws_session *session, int write_result)
 	return ws_session_send_parts(session, write_result, SV_EMPTY);
 }
 
-/* @drop: link_drop(), else link_close(). */
-static void let_go(struct ws_session *session, bool drop)
+/* @must_drop: link_drop(), else link_close(). */
+static void let_go(struct ws_session *session, bool must_drop)
 {
 	if (session->link) {
 		login_guard_left(&session->log, session->domain, session->link);
 	}
-	session->link = drop ? link_drop(session->link) : link_close(session->link);
+	session->link = must_drop ? link_drop(session->link) : link_close(session->link);
 	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
 }
 
@@ -45,7 +45,7 @@ void ws_session_close_link(struct ws_session *session)
 void ws_session_abandon(struct ws_session *session)
 {
 	session_log_set_reason(&session->log, SESSION_REASON_MEMORY);
-	session->over = true;
+	session->is_over = true;
 	ws_session_drop_link(session);
 	ws_close(session->connection, WS_CLOSE_INTERNAL, SV_EMPTY);
 }
@@ -54,10 +54,10 @@ void ws_session_say_goodbye(struct ws_session *session, const struct ws_goodbye 
 {
 	enum ws_close_status status = goodbye->status;
 
-	if (session->over) {
+	if (session->is_over) {
 		return;
 	}
-	session->over = true;
+	session->is_over = true;
 	if (ws_session_send(session, framing_write_close(&session->endpoint->scratch,
 							 goodbye->see_other_uri)) < 0) {
 		status = WS_CLOSE_INTERNAL;
@@ -70,10 +70,10 @@ int ws_session_send_own_open(struct ws_session *session)
 	char id[OPEN_ID_LENGTH + 1];
 	int r;
 
-	if (session->open_sent) {
+	if (session->has_sent_open) {
 		return 0;
 	}
-	session->open_sent = true;
+	session->has_sent_open = true;
 	r = random_name(id, OPEN_ID_LENGTH);
 	if (r == 0) {
 		r = framing_write_open(&session->endpoint->scratch, session->domain, id,
@@ -86,7 +86,7 @@ void ws_session_say_error(struct ws_session *session, const struct ws_goodbye *g
 {
 	struct buffer *scratch = &session->endpoint->scratch;
 
-	if (session->over) {
+	if (session->is_over) {
 		return;
 	}
 	int r = ws_session_send_own_open(session);

@@ -28,11 +28,11 @@ static void charge(struct ws_session *session)
 {
 	struct budget *budget = session->endpoint->env->budget;
 
-	if (session->over) {
+	if (session->is_over) {
 		/* The rest of a message is thrown away. Its client may take long to close. */
 		framing_deinit(&session->framing);
 	}
-	if (session->over || session->logged_in) {
+	if (session->is_over || session->is_logged_in) {
 		budget_release(budget, &session->charge);
 		return;
 	}
@@ -47,18 +47,18 @@ static void charge(struct ws_session *session)
 /* From now on the client is one of its server's users, whose messages may be as large as theirs. */
 static void look_for_login(struct ws_session *session)
 {
-	if (!session->logged_in && link_stream(session->link)->logged_in) {
-		session->logged_in = true;
+	if (!session->is_logged_in && link_stream(session->link)->logged_in) {
+		session->is_logged_in = true;
 		session->framing.n_message_max = session->endpoint->env->config->n_body_max;
 		session_log_online(&session->log);
 	}
 }
 
-static void set_reading(struct ws_session *session, bool awaits_features, bool link_congested)
+static void set_reading(struct ws_session *session, bool awaits_features, bool is_link_congested)
 {
 	session->awaits_features = awaits_features;
-	session->link_congested = link_congested;
-	ws_pause(session->connection, awaits_features || link_congested);
+	session->is_link_congested = is_link_congested;
+	ws_pause(session->connection, awaits_features || is_link_congested);
 }
 
 /* From the server. */
@@ -69,13 +69,13 @@ static void on_header(void *userdata)
 	const struct stream *stream = link_stream(session->link);
 	const char *from = stream->from ? stream->from : session->domain;
 
-	session->open_sent = true;
+	session->has_sent_open = true;
 	if (!session->is_ready) {
 		session->is_ready = true;
 		session_log_ready(&session->log, session->domain, session->link,
 				  session->log.opened);
 	}
-	set_reading(session, false, session->link_congested);
+	set_reading(session, false, session->is_link_congested);
 	if (ws_session_send(session, framing_write_open(&session->endpoint->scratch, from,
 							stream->id, stream->lang)) < 0) {
 		ws_session_abandon(session);
@@ -111,8 +111,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 		ws_session_fail(session, &failure);
 		return;
 	}
-	if (ws_is_congested(session->connection) && !session->paused_server) {
-		session->paused_server = true;
+	if (ws_is_congested(session->connection) && !session->server_is_paused) {
+		session->server_is_paused = true;
 		link_pause(session->link, true);
 	}
 }
@@ -132,7 +132,7 @@ static void on_link_drained(void *userdata)
 	struct ws_session *session = userdata;
 
 	charge(session);
-	if (session->link_congested) {
+	if (session->is_link_congested) {
 		set_reading(session, session->awaits_features, false);
 	}
 }
@@ -152,8 +152,8 @@ static void on_link_over(void *userdata, const struct failure *failure)
 
 	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,
 	 * 3.6). A client that has got nothing from its server is told why. */
-	if (is_told ||
-	    (failure->kind == FAILURE_STREAM_CLOSED && session->open_sent && session->is_served)) {
+	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->has_sent_open &&
+			session->is_served)) {
 		session_log_failed(&session->log, session->domain, failure, true);
 		ws_session_close_link(session);
 		say_goodbye(session);
@@ -226,13 +226,13 @@ static void on_restart(struct ws_session *session, const struct framing_event *e
 	};
 
 	/* A later error must follow an <open/> of the new stream. */
-	session->open_sent = false;
+	session->has_sent_open = false;
 	session->is_served = false;
 	if (link_restart(session->link, &target) < 0) {
 		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}
-	set_reading(session, true, session->link_congested);
+	set_reading(session, true, session->is_link_congested);
 }
 
 static void on_stanza(struct ws_session *session, const struct framing_event *event)
@@ -253,7 +253,7 @@ static void on_stanza(struct ws_session *session, const struct framing_event *ev
 		ws_session_fail_kind(session, r == LINK_E_EARLY     ? FAILURE_TOO_EARLY
 					      : r == LINK_E_STALLED ? FAILURE_SERVER_STALLED
 								    : FAILURE_INTERNAL);
-	} else if (link_is_congested(session->link) && !session->link_congested) {
+	} else if (link_is_congested(session->link) && !session->is_link_congested) {
 		set_reading(session, session->awaits_features, true);
 	}
 }
@@ -311,27 +311,27 @@ static void on_event(struct ws_session *session, const struct framing_event *eve
 	}
 }
 
-void ws_session_on_piece(void *userdata, const char *data, size_t n, bool final, bool text)
+void ws_session_on_piece(void *userdata, const char *data, size_t n, bool is_final, bool is_text)
 {
 	struct ws_session *session = userdata;
 	struct framing_event event;
 
-	if (session->over) {
+	if (session->is_over) {
 		return;
 	}
-	if (final && !worker_takes_request(session->endpoint->env, &session->client.address,
-					   &session->messages)) {
+	if (is_final && !worker_takes_request(session->endpoint->env, &session->client.address,
+					      &session->messages)) {
 		ws_session_fail_kind(session, FAILURE_TOO_MANY_REQUESTS);
 		return;
 	}
-	if (framing_feed(&session->framing, data, n, final, text) < 0) {
+	if (framing_feed(&session->framing, data, n, is_final, is_text) < 0) {
 		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}
 	do {
 		framing_next(&session->framing, &event);
 		on_event(session, &event);
-	} while (event.kind != FRAMING_EVENT_NONE && !session->over);
+	} while (event.kind != FRAMING_EVENT_NONE && !session->is_over);
 	charge(session);
 }
 
@@ -339,8 +339,8 @@ void ws_session_on_drained(void *userdata)
 {
 	struct ws_session *session = userdata;
 
-	if (session->paused_server && session->link) {
-		session->paused_server = false;
+	if (session->server_is_paused && session->link) {
+		session->server_is_paused = false;
 		link_pause(session->link, false);
 	}
 }
@@ -367,10 +367,10 @@ void ws_session_on_failed(void *userdata, const char *rule)
 {
 	struct ws_session *session = userdata;
 
-	if (session->over) {
+	if (session->is_over) {
 		return;
 	}
-	session->over = true;
+	session->is_over = true;
 	if (rule) {
 		log_client_failure(session, "WebSocket", rule);
 	} else {
@@ -390,7 +390,7 @@ static void end_session(struct session_log *log, const struct failure *failure)
 {
 	struct ws_session *session = CONTAINER_OF(log, struct ws_session, log);
 
-	if (!session->over) {
+	if (!session->is_over) {
 		ws_session_fail(session, failure);
 	}
 }
@@ -412,7 +412,7 @@ void ws_session_on_too_large(void *userdata)
 	struct ws_session *session = userdata;
 	const struct framing_event event = framing_too_large();
 
-	if (!session->over) {
+	if (!session->is_over) {
 		on_bad(session, &event);
 	}
 }
@@ -456,18 +456,18 @@ void ws_session_shut(struct ws_session *session)
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
-	if (!session->over) {
+	if (!session->is_over) {
 		session_log_set_reason(&session->log, failure_name(failure.kind));
 		ws_session_tell(session, &failure);
 	}
 }
 
 /* A client that did not send <close/> may come back and resume its stream (XEP-0198). */
-void ws_session_on_closed(void *userdata, bool clean, struct sv unsent)
+void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent)
 {
 	struct ws_session *session = userdata;
 
-	(void)clean;
+	(void)is_clean;
 	if (session->link) {
 		(void)!link_return(session->link, unsent);
 	}

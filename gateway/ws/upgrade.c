@@ -50,7 +50,7 @@ enum upgrade_result upgrade_check(const struct upgrade *upgrade)
 	if (!sv_eq(upgrade->version, SV("13"))) {
 		return UPGRADE_E_VERSION;
 	}
-	if (!upgrade->origin_allowed) {
+	if (!upgrade->origin_is_allowed) {
 		return UPGRADE_E_ORIGIN;
 	}
 	return offers_xmpp(upgrade->protocol) ? UPGRADE_OK : UPGRADE_E_PROTOCOL;
@@ -137,7 +137,7 @@ bool upgrade_offers_deflate(struct sv extensions)
 	return false;
 }
 
-int upgrade_write(struct sv key, bool deflate, struct sv date, struct buffer *buffer)
+int upgrade_write(struct sv key, bool may_code, struct sv date, struct buffer *buffer)
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	char text[UPGRADE_KEY_LENGTH + sizeof(guid)];
@@ -156,7 +156,7 @@ int upgrade_write(struct sv key, bool deflate, struct sv date, struct buffer *bu
 			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: xmpp\r\n%s\r\n",
 			     (int)date.n, date.data, (const char *)accept,
-			     deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
-				       "server_no_context_takeover; client_no_context_takeover\r\n"
-				     : "");
+			     may_code ? "Sec-WebSocket-Extensions: permessage-deflate; "
+					"server_no_context_takeover; client_no_context_takeover\r\n"
+				      : "");
 }

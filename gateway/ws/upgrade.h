@@ -14,7 +14,7 @@
 
 struct upgrade {
 	struct sv connection, upgrade, version, key, protocol, extensions;
-	bool origin_allowed;
+	bool origin_is_allowed;
 };
 
 enum upgrade_result {
@@ -42,6 +42,6 @@ unsigned upgrade_status(enum upgrade_result result);
  * connections. */
 bool upgrade_offers_deflate(struct sv extensions);
 
-/* Appends the answer to an accepted handshake with @key: status 101. @deflate: messages may be
+/* Appends the answer to an accepted handshake with @key: status 101. @may_code: messages may be
  * compressed. @date: the Date header (http/date.h). Returns 0 or -ENOMEM. */
-_must_check_ int upgrade_write(struct sv key, bool deflate, struct sv date, struct buffer *buffer);
+_must_check_ int upgrade_write(struct sv key, bool may_code, struct sv date, struct buffer *buffer);

@@ -26,7 +26,7 @@ static void run(struct pieces *pieces, struct buffer *log, void *userdata)
 	while (pieces_next(pieces, &piece)) {
 		assert_int_equal(case_feed(&frames, piece, &message, log), 0);
 		FUZZ_CHECK(frames_held(&frames) <= HELD_MAX && frames.partial.n <= FRAME_LENGTH_7);
-		if (frames.in_frame && frames.opcode < FRAME_CLOSE) {
+		if (frames.is_in_frame && frames.opcode < FRAME_CLOSE) {
 			FUZZ_CHECK(frames_held(&frames) == 0);
 		}
 	}

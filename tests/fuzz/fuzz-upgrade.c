@@ -32,7 +32,7 @@ static void check_answer(const struct upgrade *upgrade)
 
 void fuzz_one(struct sv input)
 {
-	struct upgrade upgrade = {.origin_allowed = true};
+	struct upgrade upgrade = {.origin_is_allowed = true};
 
 	upgrade.connection = fuzz_part(&input, '\n');
 	upgrade.upgrade = fuzz_part(&input, '\n');
@@ -48,7 +48,7 @@ void fuzz_one(struct sv input)
 		FUZZ_CHECK(sv_eq(sv_trim(upgrade.version), SV("13")));
 		FUZZ_CHECK(sv_trim(upgrade.key).n == UPGRADE_KEY_LENGTH);
 		check_answer(&upgrade);
-		upgrade.origin_allowed = false;
+		upgrade.origin_is_allowed = false;
 		FUZZ_CHECK(upgrade_check(&upgrade) == UPGRADE_E_ORIGIN);
 	} else {
 		FUZZ_CHECK(result == UPGRADE_E_ORIGIN ||

@@ -42,7 +42,7 @@ static void test_first_byte(void **state)
 		struct frame_head frame;
 		unsigned char first;
 	} rows[] = {
-		{{.opcode = FRAME_TEXT}, 0x81},  {{.opcode = FRAME_TEXT, .coded = true}, 0xc1},
+		{{.opcode = FRAME_TEXT}, 0x81},  {{.opcode = FRAME_TEXT, .is_coded = true}, 0xc1},
 		{{.opcode = FRAME_CLOSE}, 0x88}, {{.opcode = FRAME_PING}, 0x89},
 		{{.opcode = FRAME_PONG}, 0x8a},
 	};

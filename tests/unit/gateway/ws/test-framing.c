@@ -105,7 +105,7 @@ static void run(struct pieces *pieces, struct buffer *log, void *userdata)
 			drain(&framing, log);
 		}
 		pieces_end(&message);
-		if (!framing.over) {
+		if (!framing.is_over) {
 			/* Between two messages nothing is kept. */
 			assert_null(framing.element.data);
 			assert_null(framing.text.data);

@@ -22,7 +22,8 @@ static char letters[N_LARGE];
 
 static void add(struct buffer *queue, enum frame_opcode opcode, bool coded, struct sv payload)
 {
-	const struct frame_head frame = {.opcode = opcode, .coded = coded, .n_payload = payload.n};
+	const struct frame_head frame = {
+		.opcode = opcode, .is_coded = coded, .n_payload = payload.n};
 	unsigned char head[FRAME_HEAD_MAX];
 
 	assert_int_equal(buffer_append(queue, head, frame_head_write(frame, head)), 0);

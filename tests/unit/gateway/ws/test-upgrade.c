@@ -17,7 +17,7 @@ static void test_upgrade(void **state)
 		.version = {"13", 2},
 		.key = {KEY, 24},
 		.protocol = {"foo, xmpp", 9},
-		.origin_allowed = true,
+		.origin_is_allowed = true,
 	};
 	struct upgrade bad;
 
@@ -36,7 +36,7 @@ static void test_upgrade(void **state)
 	BAD(protocol, SV("XMPP"), UPGRADE_E_PROTOCOL);
 	BAD(protocol, SV("xmpp2"), UPGRADE_E_PROTOCOL);
 	BAD(protocol, SV_EMPTY, UPGRADE_E_PROTOCOL);
-	BAD(origin_allowed, false, UPGRADE_E_ORIGIN);
+	BAD(origin_is_allowed, false, UPGRADE_E_ORIGIN);
 #undef BAD
 	assert_int_equal(upgrade_status(UPGRADE_E_VERSION), 426);
 	assert_int_equal(upgrade_status(UPGRADE_E_PROTOCOL), 400);

@@ -360,7 +360,7 @@ static bool takes(struct ws_session *session, size_t n)
 
 	memset(message, ' ', n);
 	ws_session_on_piece(session, message, n, true, true);
-	return !session->over;
+	return !session->is_over;
 }
 
 /* Before the login a message may be shorter than after it. */
@@ -414,7 +414,7 @@ static void test_see_other_uri(void **state)
 		script_reset();
 		assert_int_equal(ws_session_new(&stage.endpoint, NULL, &client, &session), 0);
 		ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
-		assert_int_equal(session->over, !client.is_secure);
+		assert_int_equal(session->is_over, !client.is_secure);
 		assert_int_equal(!fake_link, !client.is_secure);
 		ws_session_on_closed(session, true, SV_EMPTY);
 		if (!client.is_secure) {
