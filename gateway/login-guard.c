@@ -88,7 +88,7 @@ void login_guard_left(const struct session_log *log, const char *domain, struct 
 {
 	struct worker_env *env = log->env;
 	const struct stream *stream = link_stream(link);
-	unsigned n_open = stream->logged_in ? 0 : stream->login.n_open;
+	unsigned n_open = stream->is_logged_in ? 0 : stream->login.n_open;
 
 	if (n_open == 0 || is_exempt(log)) {
 		return;

@@ -123,7 +123,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	if (r == 0) {
 		session_log_to_client(&leg->session->log, 1, pending->n - n_before);
 	}
-	if (stream->managed) {
+	if (stream->is_managed) {
 		bosh_session_set_managed(engine, leg->stream);
 	}
 	if (r < 0) {
@@ -254,7 +254,7 @@ static bool has_logged_in(const struct bosh_entry *session)
 	const struct bosh_leg *leg;
 
 	SLIST_FOREACH(leg, &session->legs, in_session) {
-		if (leg->link && link_stream(leg->link)->logged_in) {
+		if (leg->link && link_stream(leg->link)->is_logged_in) {
 			return true;
 		}
 	}

@@ -182,7 +182,7 @@ void bosh_leg_return(struct bosh_leg *leg)
 {
 	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
 
-	if (!link_stream(leg->link)->managed &&
+	if (!link_stream(leg->link)->is_managed &&
 	    stream_event_write(link_stream(leg->link), &element) == 0) {
 		(void)!bounce(leg, &element);
 	}

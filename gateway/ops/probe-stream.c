@@ -12,7 +12,7 @@ enum {
 
 static bool is_in_clear(const struct probe *probe, const struct stream *stream)
 {
-	return !stream->secure && domain_rule_tls(probe->rule) != DOMAIN_TLS_OFF;
+	return !stream->is_secure && domain_rule_tls(probe->rule) != DOMAIN_TLS_OFF;
 }
 
 static void on_header(void *userdata, const struct stream *stream)

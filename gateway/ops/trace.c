@@ -96,7 +96,8 @@ static void on_header(void *userdata, const struct stream *stream)
 {
 	(void)userdata;
 	log_debug_in(LOG_AREA_STREAM, "stream-header", LOG_STR("domain", stream->to),
-		     LOG_STR("id", stream->id), LOG_STR("secure", stream->secure ? "yes" : "no"));
+		     LOG_STR("id", stream->id),
+		     LOG_STR("secure", stream->is_secure ? "yes" : "no"));
 }
 
 static void on_handshake(void *userdata, bool direct)

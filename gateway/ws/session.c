@@ -47,7 +47,7 @@ static void charge(struct ws_session *session)
 /* From now on the client is one of its server's users, whose messages may be as large as theirs. */
 static void look_for_login(struct ws_session *session)
 {
-	if (!session->is_logged_in && link_stream(session->link)->logged_in) {
+	if (!session->is_logged_in && link_stream(session->link)->is_logged_in) {
 		session->is_logged_in = true;
 		session->framing.n_message_max = session->endpoint->env->config->n_body_max;
 		session_log_online(&session->log);

@@ -35,7 +35,7 @@ static void on_handshake_failed(void *userdata, const struct failure *failure)
 
 static void secure(struct attempt *attempt)
 {
-	if (handshake_start(&attempt->handshake, attempt->transport, attempt->direct) < 0) {
+	if (handshake_start(&attempt->handshake, attempt->transport, attempt->is_direct) < 0) {
 		fail_kind(attempt, FAILURE_INTERNAL);
 	}
 }
@@ -55,11 +55,12 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 
 /* DANE counts only where the domain's own signed DNS led to the server. A redirection may have been
  * written by anybody on the way, and its target would vouch for itself. */
-static int look_up_tlsa(struct attempt *attempt, const struct dial_result *result, bool redirected)
+static int look_up_tlsa(struct attempt *attempt, const struct dial_result *result,
+			bool is_redirected)
 {
 	enum domain_tls tls = domain_rule_tls(attempt->rule);
 
-	if (!attempt->env->trusts_dnssec || !result->authentic || redirected ||
+	if (!attempt->env->trusts_dnssec || !result->authentic || is_redirected ||
 	    tls == DOMAIN_TLS_OFF || tls == DOMAIN_TLS_OPPORTUNISTIC) {
 		return RESOLVER_ASKED;
 	}
@@ -87,7 +88,7 @@ static void on_secured(void *userdata)
 	struct attempt *attempt = userdata;
 
 	tell_secured(attempt, NULL);
-	if (attempt->direct) {
+	if (attempt->is_direct) {
 		open_stream(attempt, true);
 		return;
 	}
@@ -238,17 +239,17 @@ static int send_proxy_header(struct attempt *attempt)
 }
 
 void attempt_start(struct attempt *attempt, struct transport *transport,
-		   const struct dial_result *result, bool redirected)
+		   const struct dial_result *result, bool is_redirected)
 {
 	attempt->transport = transport;
 	attempt->address = *result->address;
 	attempt->is_configured = result->is_configured;
-	attempt->direct = result->direct;
+	attempt->is_direct = result->direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
 	if (send_proxy_header(attempt) < 0 ||
-	    look_up_tlsa(attempt, result, redirected) != RESOLVER_ASKED) {
+	    look_up_tlsa(attempt, result, is_redirected) != RESOLVER_ASKED) {
 		fail_kind(attempt, FAILURE_INTERNAL);
-	} else if (attempt->direct) {
+	} else if (attempt->is_direct) {
 		secure(attempt);
 	} else {
 		open_stream(attempt, false);

@@ -32,7 +32,7 @@ struct attempt {
 	struct transport *transport; /* owned; NULL: no server is connected */
 	struct address address;      /* of the server */
 	bool is_configured;          /* the rule names the server */
-	bool direct;                 /* TLS comes before the stream */
+	bool is_direct;              /* TLS comes before the stream */
 	struct handshake handshake;
 };
 
@@ -44,10 +44,10 @@ void attempt_init(struct attempt *attempt, struct link_env *env, const char *dom
 		  void *userdata);
 
 /* Starts with a server that was just connected; @transport is the attempt's, also on failure.
- * @redirected: the server was named by another one, or by the client. Callbacks may run within this
- * call. */
+ * @is_redirected: the server was named by another one, or by the client. Callbacks may run within
+ * this call. */
 void attempt_start(struct attempt *attempt, struct transport *transport,
-		   const struct dial_result *result, bool redirected);
+		   const struct dial_result *result, bool is_redirected);
 
 /* Drops the server; the next one starts anew. May run twice. */
 void attempt_leave(struct attempt *attempt);

@@ -42,11 +42,11 @@ static size_t name_length(struct sv text)
 /* Relies on expat having found the element to be well-formed. */
 static struct parts split(const struct xml_item *item)
 {
-	bool alone = item->text.data[item->n_open - 2] == '/';
-	struct sv open = sv_first(item->text, item->n_open - (alone ? 2 : 1));
+	bool is_empty = item->text.data[item->n_open - 2] == '/';
+	struct sv open = sv_first(item->text, item->n_open - (is_empty ? 2 : 1));
 	size_t n_close = 0;
 
-	if (!alone) {
+	if (!is_empty) {
 		do {
 			n_close++;
 		} while (item->text.data[item->text.n - n_close] != '<');
@@ -107,13 +107,13 @@ static void put_open(struct writer *writer, const struct parts *parts)
 	writer_put(writer, SV(" type='error'>"));
 }
 
-static int write_error(const struct parts *parts, bool with_content, struct sv error,
+static int write_error(const struct parts *parts, bool keeps_content, struct sv error,
 		       struct buffer *buffer)
 {
 	struct writer writer = writer_begin(buffer);
 
 	put_open(&writer, parts);
-	if (with_content) {
+	if (keeps_content) {
 		writer_put(&writer, parts->content);
 	}
 	writer_put(&writer, error);

@@ -35,7 +35,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 		.domain = handshake->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
 		.verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
-		.direct = handshake->direct,
+		.direct = handshake->is_direct,
 		.pins = rule ? rule->pins : NULL,
 		.n_pins = rule ? rule->n_pins : 0,
 		.host = handshake->tlsa ? handshake->host : NULL,
@@ -45,7 +45,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 
 	handshake->started_ns = uv_hrtime();
 	if (env->observer) {
-		env->observer->handshake(env->observer->userdata, handshake->direct);
+		env->observer->handshake(env->observer->userdata, handshake->is_direct);
 	}
 	int r = tls_connection_new(env->tls_store, &policy, &ssl);
 
@@ -102,9 +102,9 @@ int handshake_look_up(struct handshake *handshake, const char *host, uint16_t po
 				 handshake, &handshake->query);
 }
 
-int handshake_start(struct handshake *handshake, struct transport *transport, bool direct)
+int handshake_start(struct handshake *handshake, struct transport *transport, bool is_direct)
 {
-	handshake->direct = direct;
+	handshake->is_direct = is_direct;
 	if (handshake->query) {
 		handshake->transport = transport;
 		return 0;

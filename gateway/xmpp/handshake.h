@@ -12,7 +12,7 @@ struct handshake {
 	const struct domain_rule *rule; /* NULL: none */
 	struct transport *transport;    /* while the handshake waits for the records; else NULL */
 	uint64_t started_ns;            /* by uv_hrtime() */
-	bool direct;                    /* TLS comes before the stream */
+	bool is_direct;                 /* TLS comes before the stream */
 	struct resolver_query *query;   /* for TLSA records; NULL: none is under way */
 	struct tlsa_set *tlsa;          /* owned; NULL: no records */
 	char host[SRV_HOST_MAX + 1];    /* whose records these are */
@@ -34,6 +34,6 @@ void handshake_deinit(struct handshake *handshake);
 _must_check_ int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port);
 
 /* Starts TLS on @transport, which is borrowed until handshake_deinit(): now, or when the records
- * are there. @direct: TLS comes before the stream. Returns 0 or a negative errno. */
+ * are there. @is_direct: TLS comes before the stream. Returns 0 or a negative errno. */
 _must_check_ int handshake_start(struct handshake *handshake, struct transport *transport,
-				 bool direct);
+				 bool is_direct);

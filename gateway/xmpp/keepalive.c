@@ -38,10 +38,10 @@ void keepalive_set_interval(struct keepalive *keepalive, unsigned interval_s)
 
 void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *member)
 {
-	if (keepalive->interval_ms == 0 || member->entered) {
+	if (keepalive->interval_ms == 0 || member->is_entered) {
 		return;
 	}
-	member->entered = true;
+	member->is_entered = true;
 	member->looked_at = loop_now(keepalive);
 	TAILQ_INSERT_TAIL(&keepalive->members, member, in_members);
 	if (!uv_is_active((uv_handle_t *)&keepalive->timer)) {
@@ -51,10 +51,10 @@ void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *membe
 
 void keepalive_leave(struct keepalive *keepalive, struct keepalive_member *member)
 {
-	if (!member->entered) {
+	if (!member->is_entered) {
 		return;
 	}
-	member->entered = false;
+	member->is_entered = false;
 	TAILQ_REMOVE(&keepalive->members, member, in_members);
 	if (TAILQ_EMPTY(&keepalive->members)) {
 		uv_timer_stop(&keepalive->timer);
@@ -77,15 +77,15 @@ bool keepalive_look(struct keepalive *keepalive, struct mono now)
 		if (i == KEEPALIVE_TURN_MAX) {
 			return true;
 		}
-		bool wrote = member->wrote;
+		bool has_written = member->has_written;
 
 		TAILQ_REMOVE(&keepalive->members, member, in_members);
 		TAILQ_INSERT_TAIL(&keepalive->members, member, in_members);
 		member->looked_at = now;
 		/* The space counts as a write: the next one follows after a whole interval, not
 		 * half of one. */
-		member->wrote = !wrote;
-		if (!wrote) {
+		member->has_written = !has_written;
+		if (!has_written) {
 			keepalive->send(member);
 		}
 	}

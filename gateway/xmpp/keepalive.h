@@ -32,8 +32,8 @@ enum {
 struct keepalive_member {
 	TAILQ_ENTRY(keepalive_member) in_members;
 	struct mono looked_at;
-	bool entered;
-	bool wrote; /* since then; the owner sets it with each write */
+	bool is_entered;
+	bool has_written; /* since then; the owner sets it with each write */
 };
 
 struct keepalive {

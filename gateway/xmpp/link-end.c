@@ -22,7 +22,7 @@ int link_send_out(struct link *link)
 	}
 	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
 
-	link->keepalive.wrote = true;
+	link->keepalive.has_written = true;
 	buffer_deinit(out);
 	return r;
 }
@@ -32,7 +32,7 @@ int link_send_out(struct link *link)
 static void finish(struct link *link)
 {
 	if (link->transport) {
-		if (!link->is_dropped || !link->stream.managed) {
+		if (!link->is_dropped || !link->stream.is_managed) {
 			/* Without memory for the farewell the server learns it from the FIN. */
 			(void)!stream_close(&link->stream);
 		}
@@ -84,11 +84,11 @@ static void on_quiet(uv_timer_t *timer)
 
 /* Stops reading while the server does not read the errors that it is sent: they would fill the
  * memory. */
-static void hold(struct link *link, bool held)
+static void hold(struct link *link, bool is_held)
 {
-	returning_hold(link->returning, held, now_of(link));
+	returning_hold(link->returning, is_held, now_of(link));
 	set_timer(link);
-	transport_pause(link->transport, held);
+	transport_pause(link->transport, is_held);
 }
 
 static void take(struct link *link, struct sv bytes)
@@ -144,8 +144,8 @@ static bool has_unreturned(const struct link *link)
 {
 	const struct stream *stream = &link->stream;
 
-	return link->transport && !link->failing && stream->state == STREAM_STATE_OPEN &&
-	       stream->logged_in && !stream->managed &&
+	return link->transport && !link->is_failing && stream->state == STREAM_STATE_OPEN &&
+	       stream->is_logged_in && !stream->is_managed &&
 	       (stream->has_input || !xml_scan_is_idle(&stream->scan) ||
 		transport_has_unread(link->transport));
 }

@@ -20,12 +20,12 @@ struct link {
 	struct keepalive_member keepalive;
 	struct returning *returning; /* NULL: the owner has the link, or it has ended */
 	TAILQ_ENTRY(link) in_returning;
-	bool is_dropped; /* at its end: link_drop() was called */
-	bool paused;     /* the owner reads nothing; holds once the opening is over */
-	bool is_broken;  /* out of memory, reported at the next turn */
-	bool failing;    /* `over` has run or is running */
-	bool header_due; /* the server's header came, and its features did not yet */
-	bool offered;    /* the client has been told features */
+	bool is_dropped;    /* at its end: link_drop() was called */
+	bool is_paused;     /* the owner reads nothing; holds once the opening is over */
+	bool is_broken;     /* out of memory, reported at the next turn */
+	bool is_failing;    /* `over` has run or is running */
+	bool header_is_due; /* the server's header came, and its features did not yet */
+	bool has_offered;   /* the client has been told features */
 };
 
 /* Sends what the stream engine has written. Returns 0 or -ENOMEM. */

@@ -9,10 +9,10 @@
 /* Tells the owner, as the last thing in a callback of the loop. */
 static void fail(struct link *link, const struct failure *failure)
 {
-	if (!link->callbacks || link->failing) {
+	if (!link->callbacks || link->is_failing) {
 		return;
 	}
-	link->failing = true;
+	link->is_failing = true;
 	/* These tries were not given up by the client (login_guard_left()). */
 	link->stream.login.n_open = 0;
 	link->opening = opening_free(link->opening);
@@ -45,7 +45,7 @@ static void await_login(struct link *link)
 	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
 
 	uv_timer_stop(&link->timer);
-	if (link->env->login_timeout_ms == 0 || link->stream.logged_in) {
+	if (link->env->login_timeout_ms == 0 || link->stream.is_logged_in) {
 		return;
 	}
 	if (link->login_deadline.ms == 0) {
@@ -60,8 +60,8 @@ static void await_login(struct link *link)
  * stream may fail before they arrive. */
 static void tell_header(struct link *link)
 {
-	if (link->header_due && link->stream.state == STREAM_STATE_OPEN) {
-		link->header_due = false;
+	if (link->header_is_due && link->stream.state == STREAM_STATE_OPEN) {
+		link->header_is_due = false;
 		/* The time for a restart is over, if there was one. */
 		await_login(link);
 		link->callbacks->header(link->userdata);
@@ -75,10 +75,10 @@ static void enter_keepalive(struct link *link)
 	if (stream_event_is_repeated(&link->stream)) {
 		return;
 	}
-	if (link->offered) {
+	if (link->has_offered) {
 		keepalive_enter(&link->env->keepalive, &link->keepalive);
 	}
-	link->offered = true;
+	link->has_offered = true;
 }
 
 /* Reports one event. Returns false when the link is over or its owner has let go. */
@@ -87,7 +87,7 @@ static bool tell(struct link *link, enum stream_event_kind kind)
 	assert(kind != STREAM_EVENT_SECURE); /* never once it is the client's */
 	switch (kind) {
 	case STREAM_EVENT_HEADER:
-		link->header_due = true;
+		link->header_is_due = true;
 		tell_header(link);
 		break;
 	case STREAM_EVENT_FEATURES:
@@ -134,7 +134,7 @@ static void tell_all(struct link *link, int r)
 			return;
 		}
 	} while (tell(link, kind));
-	if (!link->callbacks || link->failing) {
+	if (!link->callbacks || link->is_failing) {
 		return;
 	}
 	if (link_send_out(link) < 0) {
@@ -186,8 +186,8 @@ static void on_opened(void *userdata, struct transport *transport, enum stream_e
 
 	link->opening = NULL;
 	link->transport = transport;
-	link->header_due = true;
-	if (link->paused) {
+	link->header_is_due = true;
+	if (link->is_paused) {
 		transport_pause(transport, true);
 	}
 	if (tell(link, kind)) {
@@ -279,7 +279,7 @@ int link_new(struct link_env *env, const struct stream_target *target,
 /* Whether what is written is of no use any more. The link itself reports that it is over. */
 static bool is_over(const struct link *link)
 {
-	return link->failing || link->stream.state == STREAM_STATE_OVER ||
+	return link->is_failing || link->stream.state == STREAM_STATE_OVER ||
 	       (link->stream.state == STREAM_STATE_OPEN && !link->transport);
 }
 
@@ -306,7 +306,7 @@ int link_write(struct link *link, struct sv elements)
 		return (int)result;
 	}
 	gather_flush(&link->env->gather, link);
-	link->keepalive.wrote = true;
+	link->keepalive.has_written = true;
 	return transport_write(link->transport, elements.data, elements.n);
 }
 
@@ -320,7 +320,7 @@ int link_gather(struct link *link, struct sv elements)
 	if (result != LINK_OK) {
 		return (int)result;
 	}
-	link->keepalive.wrote = true;
+	link->keepalive.has_written = true;
 	return gather_add(&link->env->gather, link, elements);
 }
 
@@ -329,8 +329,8 @@ int link_return(struct link *link, struct sv stanzas)
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
 	const struct stream *stream = &link->stream;
 
-	if (is_over(link) || stream->state != STREAM_STATE_OPEN || !stream->logged_in ||
-	    stream->managed || stanzas.n == 0) {
+	if (is_over(link) || stream->state != STREAM_STATE_OPEN || !stream->is_logged_in ||
+	    stream->is_managed || stanzas.n == 0) {
 		return 0;
 	}
 	int r = bounce_stanzas(stream->pool, stanzas, &answers);
@@ -372,9 +372,9 @@ int link_restart(struct link *link, const struct stream_target *target)
 	gather_flush(&link->env->gather, link);
 	int r = stream_restart(&link->stream, target);
 
-	if (r == 0 && stream_repeats(&link->stream) && !link->failing) {
+	if (r == 0 && stream_repeats(&link->stream) && !link->is_failing) {
 		tell_at_next_turn(link);
-	} else if (r == 0 && link->transport && !link->failing) {
+	} else if (r == 0 && link->transport && !link->is_failing) {
 		/* A server that does not answer would hold the session and its connection for
 		 * ever: nothing is read from the client meanwhile. */
 		uv_timer_start(&link->timer, on_restart_timeout,
@@ -390,12 +390,12 @@ unsigned link_sent(struct link *link, struct sv elements)
 	return n_tries ? link->stream.login.n_open : 0;
 }
 
-void link_pause(struct link *link, bool pause)
+void link_pause(struct link *link, bool is_paused)
 {
-	link->paused = pause;
+	link->is_paused = is_paused;
 	/* An opening reads on: what it negotiates does not go to the owner. */
 	if (link->transport) {
-		transport_pause(link->transport, pause);
+		transport_pause(link->transport, is_paused);
 	}
 }
 

@@ -98,7 +98,7 @@ bool link_is_congested(const struct link *link);
 bool link_is_full(const struct link *link);
 
 /* Stops and starts reading from the server. */
-void link_pause(struct link *link, bool pause);
+void link_pause(struct link *link, bool is_paused);
 
 /* For its facts, and for the bytes of its events. */
 struct stream *link_stream(struct link *link);

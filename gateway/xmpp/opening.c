@@ -18,7 +18,7 @@ struct opening {
 	struct servers servers;
 	struct dial *dial;      /* NULL: no search for a server is under way */
 	struct attempt attempt; /* with the connected server; beside a dial, a slow one */
-	bool over;
+	bool is_over;
 	uv_timer_t timer; /* for that server, or for the search; its close frees the memory */
 };
 
@@ -40,7 +40,7 @@ static void on_closed(uv_handle_t *handle)
 /* Nothing calls back any more. */
 static void end(struct opening *opening)
 {
-	opening->over = true;
+	opening->is_over = true;
 	opening->dial = dial_free(opening->dial);
 	uv_close((uv_handle_t *)&opening->timer, on_closed);
 }
@@ -133,14 +133,14 @@ static bool try_another(struct opening *opening, const struct failure *failure)
 
 static void fail(struct opening *opening, const struct failure *failure)
 {
-	if (opening->over || try_another(opening, failure)) {
+	if (opening->is_over || try_another(opening, failure)) {
 		return;
 	}
-	bool ended_by_server =
+	bool was_ended_by_server =
 		failure->kind == FAILURE_STREAM_ERROR || failure->kind == FAILURE_STREAM_CLOSED;
 	struct transport *transport = hand_over(opening);
 
-	if (!ended_by_server) {
+	if (!was_ended_by_server) {
 		transport = transport_free(transport);
 	}
 	end(opening);
@@ -218,8 +218,9 @@ static void follow(struct opening *opening, const struct redirect *redirect)
 	attempt_close(attempt);
 	attempt_leave(attempt);
 	opening->dial = dial_free(opening->dial);
-	if (dial_new_redirected(&opening->env->dialer, opening->domain, redirect, attempt->direct,
-				opening->rule, &dial_callbacks, opening, &opening->dial) < 0) {
+	if (dial_new_redirected(&opening->env->dialer, opening->domain, redirect,
+				attempt->is_direct, opening->rule, &dial_callbacks, opening,
+				&opening->dial) < 0) {
 		fail_kind(opening, FAILURE_INTERNAL);
 	} else {
 		arm(opening, false);
@@ -275,7 +276,7 @@ static void on_dialled(void *userdata, struct transport *transport,
 		attempt_leave(&opening->attempt);
 	}
 	arm(opening, result->has_others);
-	attempt_start(&opening->attempt, transport, result, opening->servers.redirected);
+	attempt_start(&opening->attempt, transport, result, opening->servers.is_redirected);
 }
 
 static void on_not_dialled(void *userdata, const struct failure *failure)

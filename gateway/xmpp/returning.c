@@ -18,7 +18,7 @@ static int return_element(struct stream *stream, struct buffer *answers)
 {
 	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
 
-	if (stream->managed) {
+	if (stream->is_managed) {
 		return 0;
 	}
 	int r = stream_event_write(stream, &element);
@@ -59,14 +59,15 @@ int returning_take(struct returning *returning, struct sv bytes, struct mono now
 	if (r < 0) {
 		return r;
 	}
-	bool is_over = stream->state != STREAM_STATE_OPEN || stream->managed || taken.n < bytes.n;
+	bool is_over =
+		stream->state != STREAM_STATE_OPEN || stream->is_managed || taken.n < bytes.n;
 
 	return is_over ? RETURNING_OVER : RETURNING_MORE;
 }
 
-void returning_hold(struct returning *returning, bool held, struct mono now)
+void returning_hold(struct returning *returning, bool is_held, struct mono now)
 {
-	returning->quiet_end = held ? MONO_NEVER : mono_add_ms(now, RETURNING_QUIET_MS);
+	returning->quiet_end = is_held ? MONO_NEVER : mono_add_ms(now, RETURNING_QUIET_MS);
 }
 
 struct mono returning_deadline(const struct returning *returning)

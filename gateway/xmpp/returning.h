@@ -49,9 +49,9 @@ void returning_init(struct returning *returning, struct stream *stream, struct m
 _must_check_ int returning_take(struct returning *returning, struct sv bytes, struct mono now,
 				struct buffer *answers);
 
-/* The caller stops reading (@held), because the server does not read what goes back to it, or reads
- * on. The silence while it does not read does not count. */
-void returning_hold(struct returning *returning, bool held, struct mono now);
+/* The caller stops reading (@is_held), because the server does not read what goes back to it, or
+ * reads on. The silence while it does not read does not count. */
+void returning_hold(struct returning *returning, bool is_held, struct mono now);
 
 /* When the stream ends, although RETURNING_MORE was returned. */
 struct mono returning_deadline(const struct returning *returning);

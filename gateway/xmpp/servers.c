@@ -3,12 +3,12 @@
 
 #include <assert.h>
 
-void servers_init(struct servers *servers, int64_t timeout_ms, bool redirected, struct mono now)
+void servers_init(struct servers *servers, int64_t timeout_ms, bool is_redirected, struct mono now)
 {
 	*servers = (struct servers){
 		.deadline = mono_add_ms(now, timeout_ms),
 		.timeout_ms = timeout_ms,
-		.redirected = redirected,
+		.is_redirected = is_redirected,
 	};
 }
 
@@ -23,7 +23,7 @@ struct mono servers_deadline(const struct servers *servers, bool has_others, str
 	struct mono share = mono_add_ms(now, servers->timeout_ms / SERVERS_MAX);
 
 	/* A server that was named by another one is the only place to go. */
-	if (has_others && !servers->redirected && may_leave(servers)) {
+	if (has_others && !servers->is_redirected && may_leave(servers)) {
 		return mono_earlier(servers->deadline, share);
 	}
 	return servers->deadline;
@@ -35,7 +35,7 @@ bool servers_redirect(struct servers *servers)
 		return false;
 	}
 	servers->n_redirects++;
-	servers->redirected = true;
+	servers->is_redirected = true;
 	servers->is_slow = false;
 	return true;
 }
@@ -95,11 +95,11 @@ static bool is_of_server(const struct failure *failure)
 }
 
 bool servers_may_try_another(const struct servers *servers, const struct failure *failure,
-			     bool searching)
+			     bool is_searching)
 {
-	if (servers->redirected || !is_of_server(failure)) {
+	if (servers->is_redirected || !is_of_server(failure)) {
 		return false;
 	}
 	/* When the search for a better server than the slow one has ended, there is none. */
-	return servers->is_slow ? searching : may_leave(servers);
+	return servers->is_slow ? is_searching : may_leave(servers);
 }

@@ -26,7 +26,7 @@ enum {
 struct servers {
 	struct mono deadline; /* of the whole search */
 	int64_t timeout_ms;   /* likewise, as a duration */
-	bool redirected;      /* the server was named by another server, or by the client */
+	bool is_redirected;   /* the server was named by another server, or by the client */
 	unsigned n_redirects;
 	bool is_slow;
 	struct address tried[SERVERS_MAX]; /* given up, or slow */
@@ -34,8 +34,8 @@ struct servers {
 	struct failure first; /* why the first of them was given up; FAILURE_NONE at first */
 };
 
-/* @redirected: the client named the server by `route`. */
-void servers_init(struct servers *servers, int64_t timeout_ms, bool redirected, struct mono now);
+/* @is_redirected: the client named the server by `route`. */
+void servers_init(struct servers *servers, int64_t timeout_ms, bool is_redirected, struct mono now);
 
 /* Returns until when the server that was just connected must be usable: the end of its share, or
  * without @has_others the end of the whole search. */
@@ -51,10 +51,10 @@ void servers_add_tried(struct servers *servers, const struct address *address);
  * it concerns the server that the domain prefers. */
 void servers_note(struct servers *servers, const struct failure *failure);
 
-/* Returns whether another server may succeed after @failure of the connected one. @searching: a
+/* Returns whether another server may succeed after @failure of the connected one. @is_searching: a
  * search for another one is under way. */
 bool servers_may_try_another(const struct servers *servers, const struct failure *failure,
-			     bool searching);
+			     bool is_searching);
 
 /* Returns whether @failure is about TLS or the certificate. */
 bool servers_is_of_tls(const struct failure *failure);

@@ -34,7 +34,7 @@ static struct sv content(struct sv element)
 
 bool stream_event_redirect(const struct stream *stream, struct redirect *ret_redirect)
 {
-	if (!stream->early) {
+	if (!stream->error_is_early) {
 		return false;
 	}
 	for (size_t i = 0; i < stream->item.n_children; i++) {

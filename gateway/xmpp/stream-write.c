@@ -88,7 +88,7 @@ static int write_stream_element(const struct stream *stream, struct buffer *buff
 int stream_event_split(const struct stream *stream, struct buffer *buffer, struct sv *ret_rest)
 {
 	*ret_rest = SV_EMPTY;
-	if (stream->repeating) {
+	if (stream->is_repeating) {
 		return buffer_append_sv(buffer, stream->features.n ? buffer_sv(&stream->features)
 								   : FEATURES_EMPTY);
 	}
@@ -108,7 +108,7 @@ int stream_event_write(const struct stream *stream, struct buffer *buffer)
 
 int stream_event_take(struct stream *stream, struct buffer *buffer)
 {
-	if (stream->repeating || stream->item.ns == NS_STREAMS) {
+	if (stream->is_repeating || stream->item.ns == NS_STREAMS) {
 		return stream_event_write(stream, buffer);
 	}
 	return xml_item_take(&stream->scan, &stream->item, buffer);

@@ -20,7 +20,7 @@ static void forget_server(struct stream *stream)
 	xml_scan_init(&stream->scan, stream->pool, &stream->options);
 	stream->feed_result = 0;
 	stream->has_input = false;
-	stream->succeeded = false;
+	stream->has_succeeded = false;
 	stream->again = STREAM_EVENT_NONE;
 	buffer_deinit(&stream->features);
 	free(stream->id);
@@ -90,7 +90,7 @@ int stream_set_target(struct stream *stream, const struct stream_target *target)
 
 static int write_header(struct stream *stream)
 {
-	bool is_private = stream->secure || stream->in_use || stream->tls == DOMAIN_TLS_OFF;
+	bool is_private = stream->is_secure || stream->is_in_use || stream->tls == DOMAIN_TLS_OFF;
 	struct writer writer = writer_begin(&stream->out);
 
 	writer_put(&writer, SV("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
@@ -113,11 +113,11 @@ static int write_header(struct stream *stream)
 	return 0;
 }
 
-int stream_open(struct stream *stream, const struct stream_target *target, bool secure)
+int stream_open(struct stream *stream, const struct stream_target *target, bool is_secure)
 {
 	int r = stream_set_target(stream, target);
 
-	stream->secure = secure;
+	stream->is_secure = is_secure;
 	return r < 0 ? over(stream, r) : write_header(stream);
 }
 
@@ -125,25 +125,25 @@ void stream_rewind(struct stream *stream)
 {
 	forget_server(stream);
 	buffer_deinit(&stream->out);
-	stream->secure = false;
-	stream->closing = false;
+	stream->is_secure = false;
+	stream->is_closing = false;
 	stream->state = STREAM_STATE_IDLE;
 }
 
 int stream_secured(struct stream *stream)
 {
-	stream->secure = true;
+	stream->is_secure = true;
 	return write_header(stream);
 }
 
 int stream_restart(struct stream *stream, const struct stream_target *target)
 {
-	if (stream->state != STREAM_STATE_OPEN || stream->closing) {
+	if (stream->state != STREAM_STATE_OPEN || stream->is_closing) {
 		return 0;
 	}
 	int r = stream_set_target(stream, target);
 
-	if (r == 0 && !stream->succeeded) {
+	if (r == 0 && !stream->has_succeeded) {
 		stream->again = STREAM_EVENT_HEADER;
 		return 0;
 	}
@@ -157,11 +157,11 @@ bool stream_repeats(const struct stream *stream)
 
 int stream_close(struct stream *stream)
 {
-	if (stream->closing || stream->state == STREAM_STATE_IDLE ||
+	if (stream->is_closing || stream->state == STREAM_STATE_IDLE ||
 	    stream->state == STREAM_STATE_HANDSHAKE) {
 		return 0;
 	}
-	stream->closing = true;
+	stream->is_closing = true;
 	return buffer_append_sv(&stream->out, SV("</stream:stream>"));
 }
 
@@ -209,7 +209,7 @@ static struct sv header_attribute(const struct stream *stream, int ns, struct sv
 static void give_to_client(struct stream *stream)
 {
 	stream->state = STREAM_STATE_OPEN;
-	stream->in_use = true;
+	stream->is_in_use = true;
 }
 
 static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
@@ -238,7 +238,7 @@ static int on_header(struct stream *stream, enum stream_event_kind *ret_kind)
 		return 0;
 	}
 	/* RFC 6120, 4.7.5: without a version there are no features to wait for. */
-	if (stream->tls == DOMAIN_TLS_REQUIRED && !stream->secure) {
+	if (stream->tls == DOMAIN_TLS_REQUIRED && !stream->is_secure) {
 		*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
 	} else {
 		give_to_client(stream);
@@ -272,7 +272,7 @@ static int keep_features(struct stream *stream)
 
 static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 {
-	bool wants_tls = !stream->secure && !stream->in_use && stream->tls != DOMAIN_TLS_OFF;
+	bool wants_tls = !stream->is_secure && !stream->is_in_use && stream->tls != DOMAIN_TLS_OFF;
 
 	if (wants_tls && has_starttls(stream)) {
 		int r = buffer_append_sv(&stream->out,
@@ -288,8 +288,8 @@ static int on_features(struct stream *stream, enum stream_event_kind *ret_kind)
 		*ret_kind = fail(stream, FAILURE_TLS_NOT_OFFERED, NULL);
 		return 0;
 	}
-	stream->offered = true;
-	stream->features_due = false;
+	stream->has_offered = true;
+	stream->features_are_due = false;
 	give_to_client(stream);
 	*ret_kind = STREAM_EVENT_FEATURES;
 	int r = keep_features(stream);
@@ -311,7 +311,7 @@ static enum stream_event_kind on_error(struct stream *stream)
 			break;
 		}
 	}
-	stream->early = !stream->in_use;
+	stream->error_is_early = !stream->is_in_use;
 	fail(stream, FAILURE_STREAM_ERROR, condition);
 	return STREAM_EVENT_ERROR;
 }
@@ -354,7 +354,7 @@ static bool is_management(const struct xml_item *item)
  * been something else (login.h). */
 static bool sees_login(const struct stream *stream)
 {
-	return !stream->logged_in || stream->login.is_legacy;
+	return !stream->is_logged_in || stream->login.is_legacy;
 }
 
 size_t stream_sent(struct stream *stream, struct sv elements)
@@ -372,13 +372,14 @@ static void note_login(struct stream *stream)
 	if (sees_login(stream)) {
 		stream->login_result = login_received(&stream->login, &stream->scan, item,
 						      &stream->login_condition);
-		stream->logged_in = stream->logged_in || stream->login_result == LOGIN_SUCCEEDED;
+		stream->is_logged_in =
+			stream->is_logged_in || stream->login_result == LOGIN_SUCCEEDED;
 	}
 	if (is_sasl && sv_eq(item->name, SV("success"))) {
-		stream->succeeded = stream->succeeded || item->ns == NS_SASL;
-		stream->features_due = item->ns == NS_SASL2;
+		stream->has_succeeded = stream->has_succeeded || item->ns == NS_SASL;
+		stream->features_are_due = item->ns == NS_SASL2;
 		buffer_deinit(&stream->features);
-	} else if (!is_sasl && stream->logged_in) {
+	} else if (!is_sasl && stream->is_logged_in) {
 		buffer_deinit(&stream->features);
 	}
 }
@@ -403,7 +404,7 @@ static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 		return 0;
 	}
 	note_login(stream);
-	stream->managed = stream->managed || is_management(item);
+	stream->is_managed = stream->is_managed || is_management(item);
 	*ret_kind = STREAM_EVENT_ELEMENT;
 	return 0;
 }
@@ -411,15 +412,15 @@ static int on_element(struct stream *stream, enum stream_event_kind *ret_kind)
 /* Returns the next event of a repetition, which comes before all others. */
 static bool repeat_event(struct stream *stream, enum stream_event_kind *ret_kind)
 {
-	stream->repeating = stream_repeats(stream);
-	if (!stream->repeating) {
+	stream->is_repeating = stream_repeats(stream);
+	if (!stream->is_repeating) {
 		return false;
 	}
 	*ret_kind = stream->again;
-	stream->again =
-		stream->again == STREAM_EVENT_HEADER && stream->offered && !stream->features_due
-			? STREAM_EVENT_FEATURES
-			: STREAM_EVENT_NONE;
+	stream->again = stream->again == STREAM_EVENT_HEADER && stream->has_offered &&
+					!stream->features_are_due
+			      ? STREAM_EVENT_FEATURES
+			      : STREAM_EVENT_NONE;
 	return true;
 }
 
@@ -472,10 +473,10 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 
 bool stream_event_is_repeated(const struct stream *stream)
 {
-	return stream->repeating;
+	return stream->is_repeating;
 }
 
 bool stream_event_is_stream(const struct stream *stream)
 {
-	return stream->repeating || stream->item.ns == NS_STREAMS;
+	return stream->is_repeating || stream->item.ns == NS_STREAMS;
 }

@@ -85,17 +85,17 @@ struct stream {
 	struct buffer out; /* bytes for the server; the owner sends and consumes them */
 	struct failure failure;
 	enum domain_tls tls;
-	bool secure;       /* TLS is on */
-	bool closing;      /* our </stream:stream> was written */
-	bool in_use;       /* the stream is the client's: TLS is no longer negotiated */
-	bool offered;      /* the client has got features */
-	bool early;        /* the server's error came before the stream was the client's */
-	bool managed;      /* the server has sent <enabled/> or <resumed/> (XEP-0198) */
-	bool succeeded;    /* SASL's <success/> came after our last header: a restart is due */
-	bool logged_in;    /* <success/> has come, of SASL or SASL2, or what XEP-0078 has instead */
-	bool features_due; /* SASL2: features follow without a restart */
-	bool repeating;    /* the last event is a repetition */
-	bool has_input;    /* fed, and not looked at to its end */
+	bool is_secure;      /* TLS is on */
+	bool is_closing;     /* our </stream:stream> was written */
+	bool is_in_use;      /* the stream is the client's: TLS is no longer negotiated */
+	bool has_offered;    /* the client has got features */
+	bool error_is_early; /* the server's error came before the stream was the client's */
+	bool is_managed;     /* the server has sent <enabled/> or <resumed/> (XEP-0198) */
+	bool has_succeeded;  /* SASL's <success/> came after our last header: a restart is due */
+	bool is_logged_in; /* <success/> has come, of SASL or SASL2, or what XEP-0078 has instead */
+	bool features_are_due;        /* SASL2: features follow without a restart */
+	bool is_repeating;            /* the last event is a repetition */
+	bool has_input;               /* fed, and not looked at to its end */
 	enum stream_event_kind again; /* the next event of a repetition; NONE: there is none */
 	struct buffer features;       /* as the client got them; kept until it has logged in */
 	int feed_result; /* of the last feed; reported after the items before the mistake */
@@ -120,11 +120,11 @@ struct xml_scan_options stream_options(size_t n_element_max);
 /* Sets what our header says; empty fields of @target stay as they were. Returns 0 or -ENOMEM. */
 _must_check_ int stream_set_target(struct stream *stream, const struct stream_target *target);
 
-/* Sets the target and writes our header. @secure: the connection is encrypted already. The client's
- * own address is sent only over TLS, or where there will be none (RFC 6120, 4.7.1). Returns 0 or
- * -ENOMEM. */
+/* Sets the target and writes our header. @is_secure: the connection is encrypted already. The
+ * client's own address is sent only over TLS, or where there will be none (RFC 6120, 4.7.1).
+ * Returns 0 or -ENOMEM. */
 _must_check_ int stream_open(struct stream *stream, const struct stream_target *target,
-			     bool secure);
+			     bool is_secure);
 
 /* Forgets everything that the server said, because another connection takes its place.
  * stream_open() with an empty target then opens the stream for the same domain and client. */

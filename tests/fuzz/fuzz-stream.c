@@ -74,7 +74,7 @@ static void take_turn(struct stream *stream, const struct setting *setting, stru
 		break;
 	case TURN_REWIND:
 		/* Not once the stream is the client's (attempt.h). */
-		if (!stream->in_use) {
+		if (!stream->is_in_use) {
 			stream_rewind(stream);
 			assert_int_equal(stream_open(stream, &target, setting->is_secure), 0);
 		}
@@ -106,10 +106,10 @@ static void run_input(struct pieces *pieces, struct buffer *log, void *userdata)
 		pieces_end(&phase);
 	}
 	forget_which(log);
-	LOG(log, "state %d, secure %d, logged in %d, managed %d", (int)stream.state, stream.secure,
-	    stream.logged_in, stream.managed);
+	LOG(log, "state %d, secure %d, logged in %d, managed %d", (int)stream.state,
+	    stream.is_secure, stream.is_logged_in, stream.is_managed);
 	/* The client gets nothing before there is TLS, where it is required. */
-	FUZZ_CHECK(setting->tls != DOMAIN_TLS_REQUIRED || stream.secure || !stream.logged_in);
+	FUZZ_CHECK(setting->tls != DOMAIN_TLS_REQUIRED || stream.is_secure || !stream.is_logged_in);
 	stream_deinit(&stream);
 }
 

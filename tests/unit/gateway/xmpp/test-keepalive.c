@@ -36,7 +36,7 @@ static void on_send(struct keepalive_member *member)
 	struct client *client = CONTAINER_OF(member, struct client, member);
 
 	client->n_sent++;
-	client->member.wrote = true; /* as whoever writes it does */
+	client->member.has_written = true; /* as whoever writes it does */
 	if (client->to_leave) {
 		keepalive_leave(&one.keepalive, &client->to_leave->member);
 	}
@@ -100,7 +100,7 @@ static void test_busy(void **state)
 	(void)state;
 	enter(0);
 	for (int64_t i = 1; i <= 10; i++) {
-		one.clients[0].member.wrote = true;
+		one.clients[0].member.has_written = true;
 		look_at(i * HALF_MS);
 	}
 	assert_int_equal(one.clients[0].n_sent, 0);
@@ -133,7 +133,7 @@ static void test_none(void **state)
 	tear_down(state);
 	set_up_with(0);
 	enter(0);
-	assert_false(one.clients[0].member.entered);
+	assert_false(one.clients[0].member.is_entered);
 	assert_false(uv_is_active((uv_handle_t *)&one.keepalive.timer));
 	look_at(HALF_MS * 100);
 	assert_int_equal(one.clients[0].n_sent, 0);

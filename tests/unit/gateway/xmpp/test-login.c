@@ -131,7 +131,7 @@ static void check_case(const struct case_ *one)
 		}
 	}
 	assert_int_equal(result, one->result);
-	assert_int_equal(stream.logged_in, one->result == LOGIN_SUCCEEDED);
+	assert_int_equal(stream.is_logged_in, one->result == LOGIN_SUCCEEDED);
 	stream_deinit(&stream);
 }
 
@@ -245,7 +245,7 @@ static void test_after_legacy_login(void **state)
 	open_stream(&stream);
 	assert_int_equal(stream_sent(&stream, SV(LEGACY_SET LEGACY_SET)), 2);
 	assert_int_equal(hear(&stream, "<iq type='result'/>"), LOGIN_SUCCEEDED);
-	assert_true(stream.logged_in);
+	assert_true(stream.is_logged_in);
 	assert_int_equal(hear(&stream, "<iq type='error'><not-authorized/></iq>"), LOGIN_FAILED);
 	assert_int_equal(stream_sent(&stream, SV(LEGACY_SET)), 1);
 	stream_deinit(&stream);

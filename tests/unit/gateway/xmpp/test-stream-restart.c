@@ -36,7 +36,7 @@ static void tell_all(struct stream *stream, struct buffer *log)
 			return;
 		}
 		log_event(stream, kind, log);
-		assert_false(stream->managed);
+		assert_false(stream->is_managed);
 	}
 }
 

@@ -350,13 +350,13 @@ static void test_managed(void **state)
 		stream_init(&stream, pool, &options, OFF);
 		assert_int_equal(stream_open(&stream, &juliet, false), 0);
 		for (size_t j = 0; j < ARRAY_LENGTH(texts); j++) {
-			assert_false(stream.managed);
+			assert_false(stream.is_managed);
 			assert_int_equal(stream_feed(&stream, texts[j], strlen(texts[j])), 0);
 			do {
 				assert_int_equal(stream_next(&stream, &kind), 0);
 			} while (kind != STREAM_EVENT_NONE);
 		}
-		assert_int_equal(stream.managed, rows[i].managed);
+		assert_int_equal(stream.is_managed, rows[i].managed);
 		stream_deinit(&stream);
 	}
 }
