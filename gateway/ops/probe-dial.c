@@ -6,7 +6,7 @@
 
 static const char *tls_words(const struct probe *probe, const struct srv_target *target)
 {
-	if (target->direct) {
+	if (target->is_direct) {
 		return "direct TLS";
 	}
 	switch (domain_rule_tls(probe->rule)) {
@@ -189,7 +189,7 @@ static void show_connected(struct probe *probe, const struct srv_target *target,
 	}
 	probe->step_us = probe_now_us();
 	bool is_direct =
-		target ? target->direct : domain_rule_tls(probe->rule) == DOMAIN_TLS_DIRECT;
+		target ? target->is_direct : domain_rule_tls(probe->rule) == DOMAIN_TLS_DIRECT;
 
 	probe->is_dialling = false;
 	probe->awaited = is_direct ? "handshake" : "header";

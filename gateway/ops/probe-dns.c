@@ -87,9 +87,9 @@ static void show_service(struct probe *probe, const char *name, const struct dns
 		show_no_answer(probe, label, result, times);
 		return;
 	}
-	const char *is_signed = reply->authentic ? ", signed" : "";
+	const char *is_signed = reply->is_authentic ? ", signed" : "";
 
-	if (srv_not_offered(reply->targets, reply->n_records)) {
+	if (srv_offers_nothing(reply->targets, reply->n_records)) {
 		*service = PROBE_SERVICE_NONE;
 		sheet_line(&probe->sheet, label, SHEET_PLAIN, times,
 			   "\".\": not offered, TTL %" PRIu32 " s%s", reply->ttl_s, is_signed);
@@ -134,7 +134,7 @@ static void note_tlsa(struct probe *probe, const struct dns_reply *reply)
 		.has_reply = true,
 		.result = reply ? reply->result : RESOLVER_FAILED,
 		.n_records = reply ? reply->n_records : 0,
-		.is_authentic = reply && reply->authentic,
+		.is_authentic = reply && reply->is_authentic,
 	};
 	if (probe->tlsa.result != RESOLVER_OK && probe->tlsa.result != RESOLVER_NO_NAME) {
 		/* The link gives the server up because of it. */

@@ -99,7 +99,7 @@ void probe_json_service(struct probe *probe, const char *name, const struct dns_
 
 	json_member_string(&writer, "name", sv_from(name));
 	json_member_string(&writer, "answer", sv_from(answers[result]));
-	json_member_bool(&writer, "signed", is_found && reply->authentic);
+	json_member_bool(&writer, "signed", is_found && reply->is_authentic);
 	json_member_number(&writer, "ttl_s", is_found ? reply->ttl_s : 0);
 	json_key(&writer, "targets");
 	writer_put(&writer, SV("["));
@@ -120,7 +120,7 @@ void probe_json_order(struct probe *probe, const struct srv_target *target)
 
 	json_member_string(&writer, "host", sv_from(target->host));
 	json_member_number(&writer, "port", target->port);
-	json_member_bool(&writer, "direct_tls", target->direct);
+	json_member_bool(&writer, "direct_tls", target->is_direct);
 	end(probe, &writer);
 }
 
@@ -230,7 +230,7 @@ void probe_json_handshake(struct probe *probe, const struct failure *failure,
 	member_text(&writer, "version", tls->cipher ? probe->facts.tls_version : NULL);
 	member_text(&writer, "cipher", tls->cipher);
 	member_text(&writer, "group", tls->group);
-	json_member_bool(&writer, "alpn", tls->alpn);
+	json_member_bool(&writer, "alpn", tls->has_alpn);
 	put_certificate(&writer, tls);
 	if (is_checked) {
 		put_checks(&writer, tls);

@@ -33,7 +33,7 @@ static void show_connection(struct probe *probe, const struct failure *failure,
 	}
 	sheet_line(&probe->sheet, "handshake", SHEET_PLAIN, times, "%s, %s%s%s%s",
 		   probe->facts.tls_version, tls->cipher, tls->group ? ", " : "",
-		   tls->group ? tls->group : "", tls->alpn ? ", ALPN xmpp-client" : "");
+		   tls->group ? tls->group : "", tls->has_alpn ? ", ALPN xmpp-client" : "");
 }
 
 /* Returns 0 or -ENOMEM. */

@@ -120,8 +120,8 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 				  size_t *ret_n_written)
 {
 	*ret_n_written = 0;
-	return channel->secure ? write_tls(channel, data, n, ret_n_written)
-			       : write_clear(channel, data, n, ret_n_written);
+	return channel->is_secure ? write_tls(channel, data, n, ret_n_written)
+				  : write_clear(channel, data, n, ret_n_written);
 }
 
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
@@ -178,8 +178,8 @@ enum channel_result channel_read(struct channel *channel, char *data, size_t siz
 				 size_t *ret_n_read)
 {
 	*ret_n_read = 0;
-	return channel->secure ? read_tls(channel, data, size, ret_n_read)
-			       : read_clear(channel, data, size, ret_n_read);
+	return channel->is_secure ? read_tls(channel, data, size, ret_n_read)
+				  : read_clear(channel, data, size, ret_n_read);
 }
 
 bool channel_discard(struct channel *channel, char *data, size_t size)
@@ -237,7 +237,7 @@ static enum channel_result handshake(struct channel *channel)
 	channel->read_wants_write = false;
 	channel->error = NULL;
 	if (r == 1) {
-		channel->secure = true;
+		channel->is_secure = true;
 		return CHANNEL_OK;
 	}
 	if (channel_is_flooded(channel)) {
@@ -264,7 +264,7 @@ enum channel_result channel_handshake(struct channel *channel)
 {
 	unsigned long error = channel->handshake_error;
 
-	if (channel->handshake_broken) {
+	if (channel->handshake_is_broken) {
 		tls_errors_clear();
 		if (error) {
 			ERR_raise(ERR_GET_LIB(error), ERR_GET_REASON(error));
@@ -274,7 +274,7 @@ enum channel_result channel_handshake(struct channel *channel)
 	enum channel_result result = handshake(channel);
 
 	if (result == CHANNEL_BROKEN) {
-		channel->handshake_broken = true;
+		channel->handshake_is_broken = true;
 		channel->handshake_error = ERR_peek_error();
 	}
 	return result;
@@ -282,7 +282,7 @@ enum channel_result channel_handshake(struct channel *channel)
 
 enum channel_result channel_shutdown(struct channel *channel)
 {
-	if (channel->secure) {
+	if (channel->is_secure) {
 		tls_errors_clear();
 		int r = SSL_shutdown(channel->ssl);
 		int wanted = r < 0 ? SSL_get_error(channel->ssl, r) : SSL_ERROR_NONE;

@@ -21,14 +21,14 @@ enum {
 
 struct channel {
 	int fd;
-	SSL *ssl;    /* NULL: no TLS */
-	bool secure; /* the handshake is complete: reads and writes go through TLS */
+	SSL *ssl;       /* NULL: no TLS */
+	bool is_secure; /* the handshake is complete: reads and writes go through TLS */
 	/* After CHANNEL_AGAIN: the operation waits for the opposite of what its name suggests.
 	 * Happens with TLS only. */
 	bool write_wants_read;
 	bool read_wants_write;
 	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
-	bool handshake_broken;
+	bool handshake_is_broken;
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
 };
@@ -61,7 +61,7 @@ _must_check_ enum channel_result channel_read(struct channel *channel, char *dat
 /* Whether TLS holds bytes that have not been read yet. Polling the socket does not show them. */
 static inline bool channel_has_pending(const struct channel *channel)
 {
-	return channel->secure && SSL_has_pending(channel->ssl);
+	return channel->is_secure && SSL_has_pending(channel->ssl);
 }
 
 /* Whether the peer floods. */
@@ -74,7 +74,7 @@ static inline bool channel_is_flooded(const struct channel *channel)
  * writes nothing until it is complete. */
 static inline bool channel_is_in_message(const struct channel *channel)
 {
-	return channel->secure && SSL_in_init(channel->ssl);
+	return channel->is_secure && SSL_in_init(channel->ssl);
 }
 
 /* Reads from the socket, below TLS, and discards the bytes. Returns whether more may come. */

@@ -99,7 +99,7 @@ static void dial_note_attempt(const struct dial_attempt *attempt, const struct f
 	failure_set(&failure, why->kind, "%s%s%s", place, why->detail[0] ? ": " : "", why->detail);
 	/* The system's error text describes this machine's network, and the operator's hosts may be
 	 * names of an inner network: clients are not told. */
-	if (target && !attempt->dial->exempt) {
+	if (target && !attempt->dial->is_exempt) {
 		failure_set_public(&failure, "%s:%u", target->host, target->port);
 	} else {
 		failure_set_public(&failure, NULL);
@@ -117,12 +117,12 @@ void dial_note_dns(struct dial *dial, enum resolver_result result, const char *n
 	struct failure failure;
 
 	/* That a host of the operator's is missing says nothing about the domain. */
-	if (dial->exempt && result == RESOLVER_NO_NAME) {
+	if (dial->is_exempt && result == RESOLVER_NO_NAME) {
 		failure_set(&failure, FAILURE_CONNECT_UNREACHABLE, "%s: no such host", name);
 	} else {
 		failure_set(&failure, kinds[result], "%s", name);
 	}
-	if (dial->exempt) {
+	if (dial->is_exempt) {
 		failure_set_public(&failure, NULL);
 	}
 	dial_note(dial, &failure);
@@ -138,10 +138,10 @@ static void on_closed(uv_handle_t *handle)
 
 struct dial *dial_free(struct dial *dial)
 {
-	if (!dial || dial->closing) {
+	if (!dial || dial->is_closing) {
 		return NULL;
 	}
-	dial->closing = true;
+	dial->is_closing = true;
 	resolver_query_cancel(dial->query);
 	dial->query = NULL;
 	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
@@ -232,7 +232,7 @@ static enum failure_kind dial_judge(const struct dial_attempt *attempt)
 	const struct address *address = attempt->address;
 	const struct domain_rule *rule = dial->rule;
 
-	if (dial->exempt) {
+	if (dial->is_exempt) {
 		return FAILURE_NONE;
 	}
 	if (!(rule && rule->allow_private) && !dial_is_named(attempt) &&
@@ -327,7 +327,7 @@ static void dial_resolve(struct dial *dial, size_t target)
 			    asked ? 1 : dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
 		return;
 	}
-	if (dial->by_name) {
+	if (dial->egress_resolves) {
 		struct address stand_in;
 
 		stand_in_make(asked->host, asked->port, &stand_in);
@@ -358,12 +358,12 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 		.address = attempt->address,
 		.host = target ? target->host : NULL,
 		.port = address_port(attempt->address),
-		.direct = target ? target->direct : dial->direct,
+		.is_direct = target ? target->is_direct : dial->is_direct,
 		.has_others = race_has_others(&dial->race),
 		/* Where the proxy looks up names, no DNS says anything here. */
-		.authentic =
-			target && target->authentic && !dial->redirect.host[0] && !dial->by_name,
-		.is_configured = dial->exempt,
+		.is_authentic = target && target->is_authentic && !dial->redirect.host[0] &&
+				!dial->egress_resolves,
+		.is_configured = dial->is_exempt,
 	};
 
 	notify_observer(attempt, DIAL_CONNECTED, NULL);

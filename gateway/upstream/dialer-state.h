@@ -45,20 +45,20 @@ struct dial {
 	const struct address *avoided; /* already tried; borrowed */
 	size_t n_avoided;
 	/* the servers are the operator's own words: no policy applies */
-	bool exempt;
+	bool is_exempt;
 	/* fixed addresses, and redirects to a port, use TLS from the first byte */
-	bool direct;
+	bool is_direct;
 	struct redirect redirect; /* empty unless a server redirected us */
 	size_t asked;             /* index of the target whose addresses are being looked up */
 	struct race race;
 	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];
 	struct failure failure;      /* the most telling one so far */
 	const struct egress *egress; /* the proxy; NULL: none */
-	bool by_name;                /* it looks up names */
+	bool egress_resolves;        /* it looks up names */
 	struct address proxies[DIAL_PROXIES_MAX];
 	size_t n_proxies;   /* 0 while its name is being looked up */
 	size_t first_proxy; /* those before it could not be reached */
-	bool closing;
+	bool is_closing;
 };
 
 /* Turns a failed lookup of @name into a failure of the dial, unless a more telling one is known. */

@@ -16,7 +16,7 @@ bool dial_is_named(const struct dial_attempt *attempt)
 {
 	const struct dial *dial = attempt->dial;
 
-	return dial->by_name && dial->targets && dial->targets[attempt->target].host[0];
+	return dial->egress_resolves && dial->targets && dial->targets[attempt->target].host[0];
 }
 
 int dial_connect(struct dial_attempt *attempt, const struct transport_callbacks *callbacks)
@@ -71,14 +71,14 @@ static bool is_below(const char *name, const char *label)
 
 bool dial_is_onion(const struct dial *dial)
 {
-	return !dial->by_name && is_below(dial->domain, "onion");
+	return !dial->egress_resolves && is_below(dial->domain, "onion");
 }
 
 bool dial_may_name(const struct dial *dial, const char *host)
 {
 	const struct domain_rule *rule = dial->rule;
 
-	if (!dial->by_name || rule->allow_private || dial->exempt) {
+	if (!dial->egress_resolves || rule->allow_private || dial->is_exempt) {
 		return true;
 	}
 	/* In a section that names the domain, the name is the operator's word. In one of a pattern

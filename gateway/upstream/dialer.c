@@ -33,9 +33,9 @@ static bool dial_accepts(const struct dial *dial, const struct srv_target *targe
 {
 	switch (domain_rule_tls(dial->rule)) {
 	case DOMAIN_TLS_DIRECT:
-		return target->direct;
+		return target->is_direct;
 	case DOMAIN_TLS_OFF:
-		return !target->direct;
+		return !target->is_direct;
 	case DOMAIN_TLS_REQUIRED:
 	case DOMAIN_TLS_OPPORTUNISTIC:
 		break;
@@ -60,12 +60,12 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 		}
 	}
 	if (n == 0) {
-		bool direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
+		bool is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 
 		failure_set(&dial->failure,
-			    direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
+			    is_direct ? FAILURE_TLS_NOT_OFFERED : FAILURE_DNS_NOT_OFFERED,
 			    "%s: its SRV records name %s", dial->domain,
-			    direct ? "no server for direct TLS" : "servers for direct TLS only");
+			    is_direct ? "no server for direct TLS" : "servers for direct TLS only");
 	}
 	srv_order(dial->targets, n, draw, NULL);
 	if (observer) {
@@ -76,12 +76,12 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 }
 
 /* A single host and port, without SRV records. */
-static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t *ret_n)
+static int dial_set_target(struct dial *dial, uint16_t port, bool is_direct, size_t *ret_n)
 {
 	/* For the domain itself, its own TLSA records are authoritative. An attacker cannot use
 	 * this to hide SRV records: in a signed zone, their absence is signed as well. */
 	struct srv_target target = {
-		.port = port, .direct = direct, .authentic = !dial->redirect.host[0]};
+		.port = port, .is_direct = is_direct, .is_authentic = !dial->redirect.host[0]};
 
 	memcpy(target.host, dial->domain, strlen(dial->domain) + 1);
 	return dial_set_targets(dial, &target, 1, ret_n);
@@ -90,9 +90,10 @@ static int dial_set_target(struct dial *dial, uint16_t port, bool direct, size_t
 /* There is no SRV record: try the domain itself (RFC 6120, 3.2.2). */
 static int dial_set_domain(struct dial *dial, size_t *ret_n)
 {
-	bool direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
+	bool is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 
-	return dial_set_target(dial, direct ? DIALER_PORT_DIRECT : DIALER_PORT, direct, ret_n);
+	return dial_set_target(dial, is_direct ? DIALER_PORT_DIRECT : DIALER_PORT, is_direct,
+			       ret_n);
 }
 
 static void on_srv(void *userdata, enum resolver_result result, struct srv_target *targets,
@@ -105,7 +106,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 	dial->query = NULL;
 	switch (result) {
 	case RESOLVER_OK:
-		if (srv_not_offered(targets, n_targets)) {
+		if (srv_offers_nothing(targets, n_targets)) {
 			failure_set(&dial->failure, FAILURE_DNS_NOT_OFFERED, "%s", dial->domain);
 			dial_fail(dial);
 			return;
@@ -133,7 +134,7 @@ static void on_srv(void *userdata, enum resolver_result result, struct srv_targe
 static void dial_redirect_target(struct dial *dial)
 {
 	size_t n;
-	int r = dial_set_target(dial, dial->redirect.port, dial->direct, &n);
+	int r = dial_set_target(dial, dial->redirect.port, dial->is_direct, &n);
 
 	if (r < 0) {
 		dial_fail_internal(dial, strerrordesc_np(-r));
@@ -156,7 +157,7 @@ static int dial_set_servers(struct dial *dial)
 		struct srv_target *target = &dial->targets[i];
 
 		target->port = server->host ? server->port : address_port(&server->address);
-		target->direct = dial->direct;
+		target->is_direct = dial->is_direct;
 		if (server->host) {
 			(void)snprintf(target->host, sizeof(target->host), "%s", server->host);
 		}
@@ -195,7 +196,7 @@ static void dial_by_name(struct dial *dial)
 		dial_fail(dial);
 		return;
 	}
-	r = dial->redirect.port ? dial_set_target(dial, dial->redirect.port, dial->direct, &n)
+	r = dial->redirect.port ? dial_set_target(dial, dial->redirect.port, dial->is_direct, &n)
 				: dial_set_domain(dial, &n);
 	if (r < 0) {
 		dial_fail_internal(dial, strerrordesc_np(-r));
@@ -207,7 +208,7 @@ static void dial_by_name(struct dial *dial)
 /* Begins the search, when the addresses of a proxy are known. */
 static void dial_begin(struct dial *dial)
 {
-	if (dial->exempt) {
+	if (dial->is_exempt) {
 		dial_race_servers(dial);
 		return;
 	}
@@ -215,7 +216,7 @@ static void dial_begin(struct dial *dial)
 		dial_race(dial, 1);
 		return;
 	}
-	if (dial->by_name) {
+	if (dial->egress_resolves) {
 		dial_by_name(dial);
 		return;
 	}
@@ -284,7 +285,7 @@ static void dial_set_egress(struct dial *dial)
 		return;
 	}
 	dial->egress = &rule->egress;
-	dial->by_name = rule->egress_resolves;
+	dial->egress_resolves = rule->egress_resolves;
 	if (!dial->egress->host) {
 		dial_set_proxies(dial, &dial->egress->address, 1);
 	}
@@ -304,7 +305,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const char *served,
 	dial->rule = rule;
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
-	dial->direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
+	dial->is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 	dial_set_egress(dial);
 	dial->timer.data = dial;
 	uv_timer_init(dialer->loop, &dial->timer);
@@ -321,13 +322,13 @@ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule
 		return -ENOMEM;
 	}
 	dial->domain = domain;
-	dial->exempt = rule && rule->n_connect;
+	dial->is_exempt = rule && rule->n_connect;
 	*ret_dial = dial;
 	return 0;
 }
 
 int dial_new_redirected(struct dialer *dialer, const char *domain, const struct redirect *redirect,
-			bool direct, const struct domain_rule *rule,
+			bool is_direct, const struct domain_rule *rule,
 			const struct dial_callbacks *callbacks, void *userdata,
 			struct dial **ret_dial)
 {
@@ -337,12 +338,12 @@ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct 
 		return -ENOMEM;
 	}
 	dial->redirect = *redirect;
-	dial->direct = direct;
+	dial->is_direct = is_direct;
 	dial->domain = dial->redirect.host;
 	if (!dial->redirect.host[0]) {
 		if (!redirect->port) {
 			address_set_port(&dial->redirect.address,
-					 direct ? DIALER_PORT_DIRECT : DIALER_PORT);
+					 is_direct ? DIALER_PORT_DIRECT : DIALER_PORT);
 		}
 		dial->fixed = &dial->redirect.address;
 		dial->n_fixed = 1;

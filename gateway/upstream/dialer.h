@@ -57,11 +57,12 @@ struct dial_result {
 	const struct address *address;
 	const char *host; /* the SRV target or the domain itself; NULL for a fixed address */
 	uint16_t port;
-	bool direct; /* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
+	/* TLS from the first byte (XEP-0368), whatever the rule says about STARTTLS */
+	bool is_direct;
 	bool has_others; /* the search may have found further addresses or targets */
 	/* `host` is the domain itself, or the resolver says that the records leading to it were
 	 * signed */
-	bool authentic;
+	bool is_authentic;
 	bool is_configured; /* the rule names this server */
 };
 
@@ -83,11 +84,11 @@ _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struc
 
 /* Like dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of @domain named an address, a
  * host and a port, or a host to look up like a domain. @redirect is copied. The servers of
- * the rule are ignored, and the policies apply. @direct says that the redirecting server was
+ * the rule are ignored, and the policies apply. @is_direct says that the redirecting server was
  * reached with TLS from the first byte: a port or an address that it names is then expected to use
  * that, too. */
 _must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
-				     const struct redirect *redirect, bool direct,
+				     const struct redirect *redirect, bool is_direct,
 				     const struct domain_rule *rule,
 				     const struct dial_callbacks *callbacks, void *userdata,
 				     struct dial **ret_dial);

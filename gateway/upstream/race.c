@@ -37,13 +37,13 @@ static bool was_dialled(const struct race *race, const struct address *address)
 
 /* Returns the index of the first address of @family that is not taken yet or, failing that, of the
  * other family. */
-static size_t next_of_family(const struct address *addresses, const bool *taken, size_t n,
+static size_t next_of_family(const struct address *addresses, const bool *is_taken, size_t n,
 			     int family)
 {
 	size_t other = n;
 
 	for (size_t i = 0; i < n; i++) {
-		if (taken[i]) {
+		if (is_taken[i]) {
 			continue;
 		}
 		if (addresses[i].any.sa_family == family) {
@@ -58,14 +58,14 @@ static size_t next_of_family(const struct address *addresses, const bool *taken,
 static void interleave_families(const struct address *addresses, size_t n,
 				size_t ret_order[RACE_ADDRESSES_MAX])
 {
-	bool taken[RACE_ADDRESSES_MAX] = {false};
+	bool is_taken[RACE_ADDRESSES_MAX] = {false};
 	int family = addresses[0].any.sa_family;
 
 	for (size_t i = 0; i < n; i++) {
-		size_t next = next_of_family(addresses, taken, n, family);
+		size_t next = next_of_family(addresses, is_taken, n, family);
 
 		assert(next < n);
-		taken[next] = true;
+		is_taken[next] = true;
 		ret_order[i] = next;
 		family = addresses[next].any.sa_family == AF_INET6 ? AF_INET : AF_INET6;
 	}
@@ -121,8 +121,8 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 	size_t interleaved[RACE_ADDRESSES_MAX];
 	size_t n_won = 0;
 
-	assert(race->asking);
-	race->asking = false;
+	assert(race->is_asking);
+	race->is_asking = false;
 	race->n_queue = 0;
 	race->next_queue = 0;
 	if (n && order == RACE_ORDER_FAMILIES) {
@@ -149,7 +149,7 @@ static void note_winner(struct race *race, struct mono now)
 	for (size_t i = 0; i < race->n_attempts; i++) {
 		const struct race_attempt *attempt = &race->attempts[i];
 
-		if (attempt->running && mono_diff_ms(now, attempt->started) >= RACE_DELAY_MS) {
+		if (attempt->is_running && mono_diff_ms(now, attempt->started) >= RACE_DELAY_MS) {
 			history_note(race->history, &attempt->to.address, HISTORY_FAILED, now);
 		}
 	}
@@ -163,8 +163,8 @@ static void note_winner(struct race *race, struct mono now)
 void race_report(struct race *race, size_t attempt, enum race_outcome outcome, struct mono now)
 {
 	assert(race->state == RACE_STATE_RUNNING && attempt < race->n_attempts &&
-	       race->attempts[attempt].running);
-	race->attempts[attempt].running = false;
+	       race->attempts[attempt].is_running);
+	race->attempts[attempt].is_running = false;
 	race->n_running--;
 	/* The next attempt takes the place of the failed one at once. */
 	race->next_start = now;
@@ -207,8 +207,8 @@ static bool has_last(const struct race *race)
 static struct race_action give_up(struct race *race)
 {
 	for (size_t i = 0; i < race->n_attempts; i++) {
-		if (race->attempts[i].running) {
-			race->attempts[i].running = false;
+		if (race->attempts[i].is_running) {
+			race->attempts[i].is_running = false;
 			return (struct race_action){.kind = RACE_GIVE_UP, .attempt = i};
 		}
 	}
@@ -223,7 +223,7 @@ static struct race_action give_up(struct race *race)
 
 static struct race_action resolve(struct race *race, struct mono now)
 {
-	race->asking = true;
+	race->is_asking = true;
 	race->late_start = mono_add_ms(now, RACE_DELAY_MS);
 	race->last_start = mono_add_ms(now, RACE_LAST_DELAY_MS);
 	return (struct race_action){.kind = RACE_RESOLVE, .target = race->next_target++};
@@ -235,7 +235,7 @@ static struct race_action dial(struct race *race, const struct race_address *to,
 	struct race_attempt *attempt = &race->attempts[i];
 
 	assert(i < RACE_ATTEMPTS_MAX);
-	*attempt = (struct race_attempt){.to = *to, .started = now, .running = true};
+	*attempt = (struct race_attempt){.to = *to, .started = now, .is_running = true};
 	race->n_running++;
 	race->next_start = mono_add_ms(now, RACE_DELAY_MS);
 	if (race->next_last == 0) {
@@ -274,7 +274,7 @@ static struct mono later(struct mono a, struct mono b)
 static struct mono start_time(const struct race *race)
 {
 	struct mono pace = race->n_running ? race->next_start : (struct mono){0};
-	bool is_awaiting = race->asking || race->n_running;
+	bool is_awaiting = race->is_asking || race->n_running;
 
 	if (is_spent(race) || race->n_running == RACE_AT_ONCE_MAX) {
 		return MONO_NEVER;
@@ -283,7 +283,7 @@ static struct mono start_time(const struct race *race)
 		return pace;
 	}
 	if (has_late(race)) {
-		return race->asking ? later(race->late_start, pace) : pace;
+		return race->is_asking ? later(race->late_start, pace) : pace;
 	}
 	if (has_last(race)) {
 		return is_awaiting ? later(race->last_start, pace) : pace;
@@ -303,7 +303,7 @@ struct race_action race_next(struct race *race, struct mono now)
 	}
 	/* Resolve the next target as soon as the last address of this one has been dialled, so that
 	 * its addresses are there in time. */
-	if (!race->asking && !has_addresses(race) && race->next_target < race->n_targets &&
+	if (!race->is_asking && !has_addresses(race) && race->next_target < race->n_targets &&
 	    !is_spent(race)) {
 		return resolve(race, now);
 	}
@@ -311,7 +311,7 @@ struct race_action race_next(struct race *race, struct mono now)
 		return dial(race, next_address(race), now);
 	}
 	/* Nothing is running, and all that could be dialled has been. */
-	if (race->n_running == 0 && (is_spent(race) || !race->asking)) {
+	if (race->n_running == 0 && (is_spent(race) || !race->is_asking)) {
 		race->state = RACE_STATE_OVER;
 		return (struct race_action){.kind = RACE_LOST};
 	}
@@ -320,7 +320,7 @@ struct race_action race_next(struct race *race, struct mono now)
 
 bool race_has_others(const struct race *race)
 {
-	return race->asking || race->next_target < race->n_targets || has_addresses(race) ||
+	return race->is_asking || race->next_target < race->n_targets || has_addresses(race) ||
 	       has_late(race) || has_last(race) || race->n_attempts > 1;
 }
 

@@ -74,7 +74,7 @@ struct race_address {
 struct race_attempt {
 	struct race_address to;
 	struct mono started;
-	bool running;
+	bool is_running;
 };
 
 enum race_state {
@@ -88,7 +88,7 @@ struct race {
 	struct history *history;
 	const char *domain;            /* for addresses that are unusable for one domain */
 	size_t n_targets, next_target; /* targets before next_target have been resolved */
-	bool asking;                   /* the answer for target next_target - 1 is awaited */
+	bool is_asking;                /* the answer for target next_target - 1 is awaited */
 	struct race_address queue[RACE_ADDRESSES_MAX]; /* of the last answer, in dialling order */
 	size_t n_queue, next_queue;
 	struct race_address late[RACE_ATTEMPTS_MAX]; /* as many as could ever be dialled */

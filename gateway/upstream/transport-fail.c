@@ -80,7 +80,7 @@ void transport_set_broken(struct transport *transport, const char *words)
 	}
 	buffer_deinit(&transport->out);
 	transport->n_clear = 0;
-	transport->congested = false;
+	transport->is_congested = false;
 }
 
 void transport_poll_failed(struct transport *transport)

@@ -49,15 +49,15 @@ struct transport {
 	int events;         /* that the poll handle waits for */
 	int connect_error;  /* errno of an immediate failure of bind(2) or connect(2) */
 	unsigned n_handles; /* not closed yet */
-	bool in_turn;       /* inside a turn, which updates the poll at its end */
-	bool in_timer;
+	bool is_in_turn;    /* inside a turn, which updates the poll at its end */
+	bool is_in_timer;
 	struct turn *turn; /* borrowed; NULL: none */
 	struct turn_item item;
 	int events_due; /* what the socket was ready for when the item was added */
-	bool paused;
-	bool congested;
-	bool ended; /* the peer has ended the stream, and the owner knows */
-	bool fin_sent;
+	bool is_paused;
+	bool is_congested;
+	bool has_ended; /* the peer has ended the stream, and the owner knows */
+	bool has_sent_fin;
 };
 
 /* Talks with the proxy, as far as it goes now. *ret_failure is set with TUNNEL_FAILED. */

@@ -14,14 +14,15 @@ enum {
 static int open_events(const struct transport *transport)
 {
 	const struct channel *channel = &transport->channel;
-	bool reading = !transport->ended && !transport->paused;
-	bool writing = transport->out.n > 0;
+	bool is_reading = !transport->has_ended && !transport->is_paused;
+	bool is_writing = transport->out.n > 0;
 	int events = 0;
 
-	if (reading || (writing && channel->write_wants_read)) {
+	if (is_reading || (is_writing && channel->write_wants_read)) {
 		events |= UV_READABLE;
 	}
-	if ((writing && !channel->write_wants_read) || (reading && channel->read_wants_write)) {
+	if ((is_writing && !channel->write_wants_read) ||
+	    (is_reading && channel->read_wants_write)) {
 		events |= UV_WRITABLE;
 	}
 	return events;
@@ -40,8 +41,8 @@ static int wanted_events(const struct transport *transport)
 		return transport->n_clear || transport->channel.read_wants_write ? UV_WRITABLE
 										 : UV_READABLE;
 	case TRANSPORT_FINISHING:
-		return transport->fin_sent || transport->channel.write_wants_read ? UV_READABLE
-										  : UV_WRITABLE;
+		return transport->has_sent_fin || transport->channel.write_wants_read ? UV_READABLE
+										      : UV_WRITABLE;
 	case TRANSPORT_FAILED:
 	case TRANSPORT_CLOSED:
 		break;
@@ -56,7 +57,7 @@ void transport_update_poll(struct transport *transport)
 {
 	int events = wanted_events(transport);
 
-	if (transport->in_turn || transport->state == TRANSPORT_CLOSED ||
+	if (transport->is_in_turn || transport->state == TRANSPORT_CLOSED ||
 	    events == transport->events) {
 		return;
 	}
@@ -76,7 +77,7 @@ void transport_update_poll(struct transport *transport)
 
 static bool may_read(const struct transport *transport)
 {
-	return transport->state == TRANSPORT_OPEN && !transport->paused && !transport->ended;
+	return transport->state == TRANSPORT_OPEN && !transport->is_paused && !transport->has_ended;
 }
 
 /* From the timer itself, wait for a millisecond: libuv would run a timer of 0 in the same pass, and
@@ -84,8 +85,8 @@ static bool may_read(const struct transport *transport)
 void transport_plan_turn(struct transport *transport)
 {
 	if (may_read(transport)) {
-		uv_timer_start(&transport->timer, transport_on_timer, transport->in_timer ? 1 : 0,
-			       0);
+		uv_timer_start(&transport->timer, transport_on_timer,
+			       transport->is_in_timer ? 1 : 0, 0);
 	}
 }
 
@@ -170,7 +171,7 @@ static void read_in(struct transport *transport)
 		if (transport->broken) {
 			transport_fail_lost(transport, transport->broken);
 		} else {
-			transport->ended = true;
+			transport->has_ended = true;
 			transport->callbacks->ended(transport->userdata);
 		}
 		break;
@@ -197,9 +198,9 @@ static void turn_open(struct transport *transport, int events)
 		flush_out(transport, transport->out.n);
 		if (transport->broken) {
 			transport_plan_turn(transport);
-		} else if (transport->congested && transport->out.n <= TRANSPORT_LOW_WATER) {
-			transport->congested = false;
-			if (!transport->ended) {
+		} else if (transport->is_congested && transport->out.n <= TRANSPORT_LOW_WATER) {
+			transport->is_congested = false;
+			if (!transport->has_ended) {
 				transport->callbacks->drained(transport->userdata);
 			}
 		}
@@ -327,7 +328,7 @@ static void turn_handshake(struct transport *transport)
 
 void transport_turn_finishing(struct transport *transport)
 {
-	if (transport->fin_sent) {
+	if (transport->has_sent_fin) {
 		if (!channel_discard(&transport->channel, transport->read_buffer,
 				     TRANSPORT_READ_SIZE)) {
 			transport_free(transport);
@@ -349,15 +350,15 @@ void transport_turn_finishing(struct transport *transport)
 	if (result == CHANNEL_AGAIN) {
 		return;
 	}
-	transport->fin_sent = true;
-	if (transport->ended || result == CHANNEL_BROKEN) {
+	transport->has_sent_fin = true;
+	if (transport->has_ended || result == CHANNEL_BROKEN) {
 		transport_free(transport);
 	}
 }
 
 static void take_turn(struct transport *transport, int events)
 {
-	transport->in_turn = true;
+	transport->is_in_turn = true;
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
 		turn_connecting(transport);
@@ -378,7 +379,7 @@ static void take_turn(struct transport *transport, int events)
 	case TRANSPORT_CLOSED:
 		break;
 	}
-	transport->in_turn = false;
+	transport->is_in_turn = false;
 	transport_update_poll(transport);
 }
 
@@ -449,12 +450,12 @@ void transport_on_timer(uv_timer_t *timer)
 		start_timer(transport, WAITING_MS);
 		return;
 	}
-	transport->in_timer = true;
+	transport->is_in_timer = true;
 	if (transport->state == TRANSPORT_OPEN && wait_for_turn(transport, UV_READABLE)) {
-		transport->in_timer = false;
+		transport->is_in_timer = false;
 		return;
 	}
-	transport->in_turn = true;
+	transport->is_in_turn = true;
 	switch (transport->state) {
 	case TRANSPORT_CONNECTING:
 		transport_fail_connect(
@@ -480,7 +481,7 @@ void transport_on_timer(uv_timer_t *timer)
 	case TRANSPORT_CLOSED:
 		break;
 	}
-	transport->in_turn = false;
-	transport->in_timer = false;
+	transport->is_in_turn = false;
+	transport->is_in_timer = false;
 	transport_update_poll(transport);
 }

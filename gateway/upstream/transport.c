@@ -249,7 +249,7 @@ int transport_write(struct transport *transport, const char *data, size_t n)
 		return r;
 	}
 	if (transport->out.n > TRANSPORT_HIGH_WATER) {
-		transport->congested = true;
+		transport->is_congested = true;
 	}
 	transport_update_poll(transport);
 	return 0;
@@ -267,27 +267,27 @@ SSL *transport_tls(const struct transport *transport)
 
 bool transport_is_congested(const struct transport *transport)
 {
-	return transport->congested;
+	return transport->is_congested;
 }
 
 bool transport_has_unread(const struct transport *transport)
 {
 	int n = 0;
 
-	if (transport->state != TRANSPORT_OPEN || transport->broken || transport->ended) {
+	if (transport->state != TRANSPORT_OPEN || transport->broken || transport->has_ended) {
 		return false;
 	}
-	return transport->paused || channel_has_pending(&transport->channel) ||
+	return transport->is_paused || channel_has_pending(&transport->channel) ||
 	       (ioctl(transport->channel.fd, FIONREAD, &n) == 0 && n > 0);
 }
 
-void transport_pause(struct transport *transport, bool pause)
+void transport_pause(struct transport *transport, bool is_paused)
 {
-	transport->paused = pause;
+	transport->is_paused = is_paused;
 	if (transport->state != TRANSPORT_OPEN) {
 		return;
 	}
-	if (pause) {
+	if (is_paused) {
 		/* The rest of a TLS message may be there already, unread. */
 		transport->message_deadline = 0;
 		uv_timer_stop(&transport->timer);

@@ -120,4 +120,4 @@ bool transport_is_congested(const struct transport *transport);
 bool transport_has_unread(const struct transport *transport);
 
 /* Stops or resumes reading: back-pressure on the server. */
-void transport_pause(struct transport *transport, bool pause);
+void transport_pause(struct transport *transport, bool is_paused);

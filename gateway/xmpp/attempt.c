@@ -60,7 +60,7 @@ static int look_up_tlsa(struct attempt *attempt, const struct dial_result *resul
 {
 	enum domain_tls tls = domain_rule_tls(attempt->rule);
 
-	if (!attempt->env->trusts_dnssec || !result->authentic || is_redirected ||
+	if (!attempt->env->trusts_dnssec || !result->is_authentic || is_redirected ||
 	    tls == DOMAIN_TLS_OFF || tls == DOMAIN_TLS_OPPORTUNISTIC) {
 		return RESOLVER_ASKED;
 	}
@@ -244,7 +244,7 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 	attempt->transport = transport;
 	attempt->address = *result->address;
 	attempt->is_configured = result->is_configured;
-	attempt->is_direct = result->direct;
+	attempt->is_direct = result->is_direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
 	if (send_proxy_header(attempt) < 0 ||
 	    look_up_tlsa(attempt, result, is_redirected) != RESOLVER_ASKED) {

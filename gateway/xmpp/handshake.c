@@ -34,8 +34,8 @@ static int start(struct handshake *handshake, struct transport *transport)
 	const struct tls_policy policy = {
 		.domain = handshake->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
-		.verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
-		.direct = handshake->is_direct,
+		.must_verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
+		.is_direct = handshake->is_direct,
 		.pins = rule ? rule->pins : NULL,
 		.n_pins = rule ? rule->n_pins : 0,
 		.host = handshake->tlsa ? handshake->host : NULL,

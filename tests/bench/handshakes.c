@@ -158,7 +158,7 @@ static struct result measure(const struct tls_policy *policy, SSL_CTX *server)
 		struct tls_policy other = *policy;
 
 		/* A new trust store, so that the first handshake that counts is a full one. */
-		other.verify = false;
+		other.must_verify = false;
 		tls_connection_free(visit(store, &other, server, &ns));
 	}
 	ns = 0;
@@ -217,7 +217,7 @@ int main(void)
 		struct identity issuer = identity_new("issuer", is_rsa, &root, true);
 		struct identity leaf = identity_new("leaf", is_rsa, &issuer, false);
 		const struct tls_policy policy = {
-			.domain = "bench.test", .ca_file = path, .verify = true};
+			.domain = "bench.test", .ca_file = path, .must_verify = true};
 
 		compare(is_rsa ? "TLS 1.2, RSA" : "TLS 1.2, P-256", &leaf, &issuer, TLS1_2_VERSION,
 			&policy);

@@ -43,7 +43,7 @@ static bool has_target(const struct srv_target *targets, size_t n, const struct 
 		n_found += strcmp(targets[i].host, target->host) == 0 &&
 			   targets[i].port == target->port &&
 			   targets[i].priority == target->priority &&
-			   targets[i].direct == target->direct;
+			   targets[i].is_direct == target->is_direct;
 	}
 	return n_found == 1;
 }

@@ -201,7 +201,7 @@ void fuzz_one(struct sv input)
 	const struct tls_policy policy = {
 		.domain = domain,
 		.ca_file = ours.file,
-		.verify = decisions & IS_VERIFIED,
+		.must_verify = decisions & IS_VERIFIED,
 		.pins = decisions & PIN_MATCHES ? &pin : &other,
 		.n_pins = decisions & HAS_PIN ? 1 : 0,
 		.host = decisions & HAS_TLSA ? host : NULL,
@@ -211,7 +211,7 @@ void fuzz_one(struct sv input)
 	if (server) {
 		assert_int_equal(tls_store_new(&store), 0);
 		assert_int_equal(tls_connection_new(store, &policy, &client), 0);
-		shake(client, server, certificate, policy.verify);
+		shake(client, server, certificate, policy.must_verify);
 		tls_connection_free(client);
 		tls_store_free(store);
 		SSL_CTX_free(server);

@@ -17,7 +17,7 @@ struct ares_loop {
 	void (*worked)(void *userdata);
 	void *userdata;
 	unsigned n_handles; /* not closed yet */
-	bool closing;
+	bool is_closing;
 };
 
 /* A socket of c-ares and the events that c-ares waits for. */
@@ -35,7 +35,7 @@ void ares_loop_arm(struct ares_loop *ares)
 {
 	struct timeval left;
 
-	if (ares->closing) {
+	if (ares->is_closing) {
 		return;
 	}
 	if (ares_timeout(ares->channel, NULL, &left)) {
@@ -222,10 +222,10 @@ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options,
 
 struct ares_loop *ares_loop_free(struct ares_loop *ares)
 {
-	if (!ares || ares->closing) {
+	if (!ares || ares->is_closing) {
 		return NULL;
 	}
-	ares->closing = true;
+	ares->is_closing = true;
 	/* Also closes the sockets and ends the exchanges of ares_tcp. */
 	ares_destroy(ares->channel);
 	uv_close((uv_handle_t *)&ares->timer, on_timer_closed);

@@ -258,7 +258,7 @@ int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *me
 			      ret_reply);
 
 	if (r == 0) {
-		(*ret_reply)->authentic = ns_msg_getflag(reading.message, ns_f_ad);
+		(*ret_reply)->is_authentic = ns_msg_getflag(reading.message, ns_f_ad);
 	}
 	return r;
 }

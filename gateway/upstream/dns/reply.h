@@ -50,7 +50,7 @@ enum {
 struct dns_reply {
 	unsigned n_refs;
 	enum resolver_result result;
-	bool authentic;
+	bool is_authentic;
 	/* lowest TTL of all records used, for a negative reply by RFC 2308; 0: unknown */
 	uint32_t ttl_s;
 	size_t n_bytes;   /* memory that the reply takes */

@@ -36,7 +36,7 @@ struct resolver {
 	/* likewise, by deadline: one service has answered with targets, the other has not yet */
 	struct query_queue in_grace;
 	int64_t grace_ms;
-	bool closing;
+	bool is_closing;
 };
 
 struct retired {
@@ -104,7 +104,7 @@ static bool query_has_targets(const struct resolver_query *query, size_t i)
 	const struct dns_reply *reply = query_reply(query, i);
 
 	return query->kind == DNS_KIND_SRV && reply && reply->result == RESOLVER_OK &&
-	       !srv_not_offered(reply->targets, reply->n_records);
+	       !srv_offers_nothing(reply->targets, reply->n_records);
 }
 
 static void on_over(struct lookup_wait *wait)
@@ -156,7 +156,7 @@ static void deliver_tlsa(const struct resolver_query *query)
 	const struct dns_reply *reply = query_reply(query, 0);
 	struct tlsa_set set;
 
-	if (!reply || reply->result != RESOLVER_OK || !reply->authentic) {
+	if (!reply || reply->result != RESOLVER_OK || !reply->is_authentic) {
 		enum resolver_result result = reply ? reply->result : RESOLVER_FAILED;
 
 		query->done.tlsa(query->userdata, result == RESOLVER_OK ? RESOLVER_NO_NAME : result,
@@ -193,7 +193,7 @@ static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
 {
 	struct resolver_query *in_grace = TAILQ_FIRST(&resolver->in_grace);
 
-	if (resolver->closing) {
+	if (resolver->is_closing) {
 		return;
 	}
 	if (!TAILQ_EMPTY(&resolver->finished)) {
@@ -233,15 +233,15 @@ static void on_timer(uv_timer_t *timer)
 	resolver_deliver(timer->data);
 }
 
-/* Frees the earlier lookups that have ended (@all: the others as well). */
-static void reap_retired(struct resolver *resolver, bool all)
+/* Frees the earlier lookups that have ended (@must_reap_all: the others as well). */
+static void reap_retired(struct resolver *resolver, bool must_reap_all)
 {
 	struct retired *retired = SLIST_FIRST(&resolver->retired);
 	struct retired *next;
 
 	for (; retired; retired = next) {
 		next = SLIST_NEXT(retired, in_resolver);
-		if (all || lookups_are_idle(retired->lookups)) {
+		if (must_reap_all || lookups_are_idle(retired->lookups)) {
 			SLIST_REMOVE(&resolver->retired, retired, retired, in_resolver);
 			lookups_free(retired->lookups);
 			free(retired);
@@ -450,10 +450,10 @@ struct resolver *resolver_free(struct resolver *resolver)
 {
 	struct resolver_query *query;
 
-	if (!resolver || resolver->closing) {
+	if (!resolver || resolver->is_closing) {
 		return NULL;
 	}
-	resolver->closing = true;
+	resolver->is_closing = true;
 	while ((query = LIST_FIRST(&resolver->queries))) {
 		resolver_query_cancel(query);
 	}

@@ -21,7 +21,7 @@ static struct srv_target *set_find(struct srv_set *set, const struct srv_target 
 	for (size_t i = 0; i < set->n_targets; i++) {
 		struct srv_target *target = &set->targets[i];
 
-		if (target->port == like->port && target->direct == like->direct &&
+		if (target->port == like->port && target->is_direct == like->is_direct &&
 		    sv_eq_nocase(sv_from(target->host), sv_from(like->host))) {
 			return target;
 		}
@@ -78,13 +78,13 @@ void srv_set_add(struct srv_set *set, const char *host, uint16_t priority, uint1
 }
 
 /* Adds the targets of one service. A "." adds nothing. */
-static void set_add_service(struct srv_set *set, const struct dns_reply *reply, bool direct)
+static void set_add_service(struct srv_set *set, const struct dns_reply *reply, bool is_direct)
 {
 	for (size_t i = 0; reply && i < reply->n_records; i++) {
 		struct srv_target target = reply->targets[i];
 
-		target.direct = direct;
-		target.authentic = reply->authentic;
+		target.is_direct = is_direct;
+		target.is_authentic = reply->is_authentic;
 		if (target.host[0]) {
 			set_add(set, &target);
 		}
@@ -197,7 +197,7 @@ void srv_order(struct srv_target *targets, size_t n_targets, srv_draw draw, void
 	}
 }
 
-bool srv_not_offered(const struct srv_target *targets, size_t n_targets)
+bool srv_offers_nothing(const struct srv_target *targets, size_t n_targets)
 {
 	for (size_t i = 0; i < n_targets; i++) {
 		if (targets[i].host[0]) {

@@ -27,8 +27,9 @@ struct srv_target {
 	uint16_t priority;
 	uint16_t weight;
 	uint16_t port;
-	bool direct;    /* TLS from the first byte (XEP-0368) */
-	bool authentic; /* AD=1; otherwise TLSA records of the host prove nothing (RFC 7673, 3.1) */
+	bool is_direct; /* TLS from the first byte (XEP-0368) */
+	/* AD=1; otherwise TLSA records of the host prove nothing (RFC 7673, 3.1) */
+	bool is_authentic;
 };
 
 struct srv_set {
@@ -62,4 +63,4 @@ enum resolver_result srv_merge(const struct dns_reply *starttls, const struct dn
 void srv_order(struct srv_target *targets, size_t n_targets, srv_draw draw, void *userdata);
 
 /* Whether the set declares the service unavailable: it has no target but ".". */
-bool srv_not_offered(const struct srv_target *targets, size_t n_targets);
+bool srv_offers_nothing(const struct srv_target *targets, size_t n_targets);

@@ -34,7 +34,7 @@ DEFINE_CLEANUP(X509_STORE *, X509_STORE_free);
 DEFINE_CLEANUP(DIR *, closedir);
 DEFINE_CLEANUP(char *, free);
 
-static int find_in_file(const char *path, bool *ret_found)
+static int find_in_file(const char *path, bool *ret_is_found)
 {
 	_cleanup_(X509_STORE_freep) X509_STORE *store = X509_STORE_new();
 
@@ -44,7 +44,7 @@ static int find_in_file(const char *path, bool *ret_found)
 	/* If a file has an error, the certificates before it count, as they do for connections. */
 	(void)X509_STORE_load_file(store, path);
 	ERR_clear_error();
-	*ret_found = sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
+	*ret_is_found = sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
 	return 0;
 }
 
@@ -74,14 +74,14 @@ static bool find_in_folder(const char *path)
 	return false;
 }
 
-int authorities_find(bool *ret_found)
+int authorities_find(bool *ret_is_found)
 {
 	_cleanup_(freep) char *folders = strdup(authorities_folders());
 	char *rest = folders;
-	int r = folders ? find_in_file(authorities_file(), ret_found) : -ENOMEM;
+	int r = folders ? find_in_file(authorities_file(), ret_is_found) : -ENOMEM;
 
-	while (r == 0 && !*ret_found && rest) {
-		*ret_found = find_in_folder(strsep(&rest, ":"));
+	while (r == 0 && !*ret_is_found && rest) {
+		*ret_is_found = find_in_folder(strsep(&rest, ":"));
 	}
 	return r;
 }

@@ -17,4 +17,4 @@ const char *authorities_folders(void);
 
 /* Whether the system's store has at least one readable certificate. Reads files, so it is for the
  * start of the program, not for a worker. Returns 0 or -ENOMEM. */
-_must_check_ int authorities_find(bool *ret_found);
+_must_check_ int authorities_find(bool *ret_is_found);

@@ -166,9 +166,10 @@ static void fail_handshake(struct failure *failure, unsigned long error,
 	case SSL_R_BAD_EXTENSION:
 		/* OpenSSL has no error of its own for a protocol that was not offered. */
 		failure_set(failure, FAILURE_TLS_HANDSHAKE, "%s",
-			    verify->direct ? "the server chose another protocol than XMPP (ALPN), "
-					     "or sent a broken extension"
-					   : reason);
+			    verify->is_direct
+				    ? "the server chose another protocol than XMPP (ALPN), "
+				      "or sent a broken extension"
+				    : reason);
 		break;
 	case SSL_R_TLSV1_UNRECOGNIZED_NAME:
 		failure_set(failure, FAILURE_TLS_HANDSHAKE,
@@ -199,7 +200,7 @@ void tls_failure(SSL *ssl, struct failure *ret_failure)
 	struct verify *verify = verify_of(ssl);
 
 	fail_handshake(ret_failure, error, verify);
-	if (verify->offered && error) {
+	if (verify->has_offered && error) {
 		/* Some servers hand out sessions but cannot resume them. OpenSSL servers, for
 		 * example, send an alert if they ask for client certificates and have no id
 		 * context. Without this, every second connection would fail. */

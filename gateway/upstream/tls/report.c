@@ -162,7 +162,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	const unsigned char *alpn;
 	unsigned n_alpn;
 
-	*ret_report = (struct tls_report){.resumed = SSL_session_reused(ssl)};
+	*ret_report = (struct tls_report){.is_resumed = SSL_session_reused(ssl)};
 	cipher = cipher ? cipher : SSL_get_pending_cipher(ssl);
 	if (cipher) {
 		ret_report->version = SSL_get_version(ssl);
@@ -171,7 +171,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	}
 	SSL_get0_alpn_selected(ssl, &alpn, &n_alpn);
 	/* A server that chooses another protocol fails the handshake. */
-	ret_report->alpn = n_alpn > 0;
+	ret_report->has_alpn = n_alpn > 0;
 	if (!certificate) {
 		return;
 	}

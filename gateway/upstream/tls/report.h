@@ -35,8 +35,8 @@ struct tls_report {
 	const char *version; /* "TLSv1.3"; NULL like `cipher` when none was agreed on */
 	const char *cipher;
 	const char *group; /* of the key exchange; NULL when unknown */
-	bool alpn;         /* the server chose xmpp-client */
-	bool resumed;
+	bool has_alpn;     /* the server chose xmpp-client */
+	bool is_resumed;
 
 	bool has_certificate; /* the fields below are set */
 	char subject[TLS_REPORT_TEXT_MAX];

@@ -255,7 +255,7 @@ static int offer_session(SSL *ssl)
 		session_cache_get(verify->cache, verify->key, time(NULL), &verify->until);
 	_cleanup_(SSL_SESSION_freep) SSL_SESSION *copy = session ? SSL_SESSION_dup(session) : NULL;
 
-	verify->offered = session != NULL;
+	verify->has_offered = session != NULL;
 	return !session || (copy && SSL_set_session(ssl, copy)) ? 0 : -ENOMEM;
 }
 
@@ -266,7 +266,7 @@ static int connection_prepare(struct tls_store *store, const struct tls_policy *
 		return -ENOMEM;
 	}
 	/* Unlike the other functions, this one returns 0 for success. */
-	if (policy->direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
+	if (policy->is_direct && SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1) != 0) {
 		return -ENOMEM;
 	}
 	int r = verify_new(ssl, policy, store->sessions);
@@ -274,16 +274,16 @@ static int connection_prepare(struct tls_store *store, const struct tls_policy *
 	if (r < 0) {
 		return r;
 	}
-	SSL_set_verify(ssl, policy->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_set_verify(ssl, policy->must_verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	SSL_set_connect_state(ssl);
 	return offer_session(ssl);
 }
 
 int tls_connection_new(struct tls_store *store, const struct tls_policy *policy, SSL **ret_ssl)
 {
-	enum trust trust = !policy->verify ? TRUST_NOBODY
-			 : policy->ca_file ? TRUST_FILE
-					   : TRUST_SYSTEM;
+	enum trust trust = !policy->must_verify ? TRUST_NOBODY
+			 : policy->ca_file      ? TRUST_FILE
+						: TRUST_SYSTEM;
 	struct tls_context *context;
 	int r = store_find(store, trust, policy->ca_file, &context);
 	SSL *ssl = NULL;

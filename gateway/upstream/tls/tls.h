@@ -44,9 +44,9 @@ enum {
 struct tls_policy {
 	const char *domain;  /* ascii form; sent as SNI, and what the certificate must name */
 	const char *ca_file; /* the trusted authorities; NULL: the system's */
-	/* false: accepts any certificate and ignores all that follows except `direct` */
-	bool verify;
-	bool direct;            /* TLS from the first byte: ALPN announces XMPP (XEP-0368) */
+	/* false: accepts any certificate and ignores all that follows except `is_direct` */
+	bool must_verify;
+	bool is_direct;         /* TLS from the first byte: ALPN announces XMPP (XEP-0368) */
 	const struct pin *pins; /* the server's key must be one of these, in addition to all else */
 	size_t n_pins;
 	/* Where signed DNS says that the server is, and its TLSA records (RFC 6698); set both or

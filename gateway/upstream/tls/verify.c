@@ -60,19 +60,19 @@ static bool add_record(EVP_MD_CTX *digest, const struct tlsa_record *record)
 static bool add_policy(EVP_MD_CTX *digest, const struct tls_policy *policy,
 		       const struct usable *usable)
 {
-	bool good = add_field(digest, &policy->verify, sizeof(policy->verify)) &&
-		    add_text(digest, policy->domain);
+	bool is_good = add_field(digest, &policy->must_verify, sizeof(policy->must_verify)) &&
+		       add_text(digest, policy->domain);
 
-	if (!good || !policy->verify) {
-		return good;
+	if (!is_good || !policy->must_verify) {
+		return is_good;
 	}
-	good = add_text(digest, policy->ca_file) &&
-	       add_field(digest, policy->pins, policy->n_pins * sizeof(*policy->pins)) &&
-	       add_text(digest, usable->n ? policy->host : NULL);
-	for (size_t i = 0; good && i < usable->n; i++) {
-		good = add_record(digest, usable->records[i]);
+	is_good = add_text(digest, policy->ca_file) &&
+		  add_field(digest, policy->pins, policy->n_pins * sizeof(*policy->pins)) &&
+		  add_text(digest, usable->n ? policy->host : NULL);
+	for (size_t i = 0; is_good && i < usable->n; i++) {
+		is_good = add_record(digest, usable->records[i]);
 	}
-	return good;
+	return is_good;
 }
 
 static int make_trust_key(const struct tls_policy *policy, const struct usable *usable,
@@ -105,7 +105,7 @@ static int record_compare(const void *a, const void *b)
 
 static int add_tlsa(SSL *ssl, const struct tls_policy *policy, struct usable *usable)
 {
-	if (!policy->verify || !policy->tlsa || policy->tlsa->n_records == 0) {
+	if (!policy->must_verify || !policy->tlsa || policy->tlsa->n_records == 0) {
 		return 0;
 	}
 	assert(policy->tlsa->n_records <= TLSA_RECORDS_MAX);
@@ -151,7 +151,7 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 	verify->epoch = session_cache_epoch(cache);
 	verify->pins = policy->pins;
 	verify->n_pins = policy->n_pins;
-	verify->direct = policy->direct;
+	verify->is_direct = policy->is_direct;
 	verify->domain = memcpy(verify->texts, policy->domain, n_domain);
 	verify->host = n_host ? memcpy(verify->texts + n_domain, policy->host, n_host) : NULL;
 	r = make_trust_key(policy, &usable, verify->key);

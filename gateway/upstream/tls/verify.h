@@ -23,11 +23,11 @@ struct verify {
 	unsigned char key[TRUST_KEY_SIZE];
 	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
-	bool direct;   /* ALPN was sent */
-	bool offered;  /* a session was offered */
-	int64_t until; /* end of the offered session; seconds as of time(2) */
-	char *domain;  /* in `texts`, like `host` */
-	char *host;    /* NULL unless there are usable TLSA records */
+	bool is_direct;   /* ALPN was sent */
+	bool has_offered; /* a session was offered */
+	int64_t until;    /* end of the offered session; seconds as of time(2) */
+	char *domain;     /* in `texts`, like `host` */
+	char *host;       /* NULL unless there are usable TLSA records */
 	char texts[];
 };
 

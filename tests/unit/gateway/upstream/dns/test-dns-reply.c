@@ -66,7 +66,7 @@ static void test_srv(void **state)
 
 	assert_int_equal(reply->result, RESOLVER_OK);
 	assert_int_equal(reply->ttl_s, 200);
-	assert_false(reply->authentic);
+	assert_false(reply->is_authentic);
 	assert_int_equal(reply->n_records, 2);
 	assert_int_equal(reply->n_bytes, sizeof(*reply) + 2 * sizeof(struct srv_target));
 	assert_string_equal(reply->targets[0].host, "One.example");
@@ -88,7 +88,7 @@ static void test_not_offered(void **state)
 	struct dns_reply *reply = read_message(DNS_KIND_SRV);
 
 	assert_int_equal(reply->result, RESOLVER_OK);
-	assert_true(reply->authentic);
+	assert_true(reply->is_authentic);
 	assert_int_equal(reply->n_records, 1);
 	assert_string_equal(reply->targets[0].host, "");
 	dns_reply_unref(reply);
@@ -334,7 +334,7 @@ static void test_tlsa(void **state)
 	struct dns_reply *reply = read_message(DNS_KIND_TLSA);
 
 	assert_int_equal(reply->result, RESOLVER_OK);
-	assert_true(reply->authentic);
+	assert_true(reply->is_authentic);
 	assert_int_equal(reply->ttl_s, 90);
 	assert_int_equal(reply->n_records, 2);
 	assert_int_equal(reply->tlsa[0].usage, 3);

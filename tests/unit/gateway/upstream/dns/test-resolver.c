@@ -62,8 +62,8 @@ static void assert_target(const struct srv_target *target, const char *host, uns
 {
 	assert_string_equal(target->host, host);
 	assert_int_equal(target->port, port);
-	assert_int_equal(target->direct, direct);
-	assert_int_equal(target->authentic, direct);
+	assert_int_equal(target->is_direct, direct);
+	assert_int_equal(target->is_authentic, direct);
 }
 
 static void test_both_services(void **state)
@@ -243,7 +243,7 @@ static void test_grace_period(void **state)
 		wait_results(&askers[i], 1);
 		assert_int_equal(askers[i].result, RESOLVER_OK);
 		assert_int_equal(askers[i].srv.n_targets, 1);
-		assert_int_equal(askers[i].srv.targets[0].direct, i == 1);
+		assert_int_equal(askers[i].srv.targets[0].is_direct, i == 1);
 	}
 	assert_true(uv_hrtime() - start > 2ULL * SHORT_PATIENCE_MS * 1000000);
 	assert_true(uv_hrtime() - start < 5ULL * 1000000000);

@@ -203,17 +203,17 @@ static void test_not_offered(void **state)
 
 	(void)state;
 	assert_int_equal(set.n_targets, 1);
-	assert_true(srv_not_offered(set.targets, set.n_targets));
-	assert_false(srv_not_offered(set.targets, 0));
+	assert_true(srv_offers_nothing(set.targets, set.n_targets));
+	assert_false(srv_offers_nothing(set.targets, 0));
 	set = set_of(". 0 0 0 a 1 1 1");
 	assert_int_equal(set.n_targets, 2);
-	assert_false(srv_not_offered(set.targets, set.n_targets));
+	assert_false(srv_offers_nothing(set.targets, set.n_targets));
 	set = set_of(". 0 0 0 . 1 0 0");
 	assert_int_equal(set.n_targets, 1);
-	assert_true(srv_not_offered(set.targets, set.n_targets));
+	assert_true(srv_offers_nothing(set.targets, set.n_targets));
 	set = (struct srv_set){0};
 	srv_set_add(&set, ".", 0, 0, 0);
-	assert_true(srv_not_offered(set.targets, set.n_targets));
+	assert_true(srv_offers_nothing(set.targets, set.n_targets));
 }
 
 static void test_host(void **state)
@@ -267,7 +267,7 @@ static struct dns_reply *reply_of(enum resolver_result result, const char *text,
 
 	assert_int_equal(dns_reply_new(DNS_KIND_SRV, result, 0, set.targets, set.n_targets, &reply),
 			 0);
-	reply->authentic = authentic;
+	reply->is_authentic = authentic;
 	return reply;
 }
 
@@ -285,8 +285,8 @@ static void test_merge_mixes(void **state)
 	srv_order(set.targets, set.n_targets, draw_seeded, &seed);
 	assert_hosts(&set, "b a a b");
 	for (size_t i = 0; i < set.n_targets; i++) {
-		assert_int_equal(set.targets[i].direct, i & 1);
-		assert_int_equal(set.targets[i].authentic, i & 1);
+		assert_int_equal(set.targets[i].is_direct, i & 1);
+		assert_int_equal(set.targets[i].is_authentic, i & 1);
 	}
 	assert_int_equal(set.targets[1].port, 5223);
 	assert_int_equal(set.targets[1].weight, 3);
@@ -310,7 +310,7 @@ static void test_merge_weights(void **state)
 
 		assert_int_equal(srv_merge(starttls, direct, &set), RESOLVER_OK);
 		srv_order(set.targets, set.n_targets, draw_seeded, &seed);
-		n_direct += set.targets[0].direct;
+		n_direct += set.targets[0].is_direct;
 		n_a += set.targets[0].host[0] == 'a';
 	}
 	/* Four standard deviations are 58 and 51. */
@@ -363,7 +363,7 @@ static void test_merge_results(void **state)
 		assert_int_equal(set.n_targets > 0, rows[i].expected == RESOLVER_OK);
 		if (rows[i].expected == RESOLVER_OK) {
 			assert_hosts(&set, rows[i].hosts);
-			assert_int_equal(srv_not_offered(set.targets, set.n_targets),
+			assert_int_equal(srv_offers_nothing(set.targets, set.n_targets),
 					 !rows[i].hosts[0]);
 		}
 	}
@@ -379,7 +379,7 @@ static void test_merge_without_an_answer(void **state)
 	assert_int_equal(srv_merge(reply, NULL, &set), RESOLVER_OK);
 	assert_hosts(&set, "a");
 	assert_int_equal(srv_merge(NULL, reply, &set), RESOLVER_OK);
-	assert_true(set.targets[0].direct);
+	assert_true(set.targets[0].is_direct);
 	assert_int_equal(srv_merge(NULL, NULL, &set), RESOLVER_FAILED);
 }
 

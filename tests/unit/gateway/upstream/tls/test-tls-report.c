@@ -43,8 +43,8 @@ static void test_good(void **state)
 	assert_string_equal(report->version, "TLSv1.2");
 	assert_non_null(report->cipher);
 	assert_true(report->has_certificate);
-	assert_false(report->alpn);
-	assert_false(report->resumed);
+	assert_false(report->has_alpn);
+	assert_false(report->is_resumed);
 	assert_string_equal(report->subject, "leaf");
 	assert_string_equal(report->issuer, "authority");
 	assert_in_range(report->from, now - 100, now);
@@ -158,8 +158,8 @@ static void test_not_asked(void **state)
 	struct identity other = identity_of("DNS:other.example", &stranger);
 
 	(void)state;
-	policy.verify = false;
-	policy.direct = true;
+	policy.must_verify = false;
+	policy.is_direct = true;
 	struct outcome outcome = show(&other, NULL, 0);
 
 	assert_true(outcome.is_open);
@@ -211,7 +211,7 @@ static int setup(void **state)
 {
 	(void)state;
 	policy = (struct tls_policy){
-		.domain = "example.org", .ca_file = authority_file, .verify = true};
+		.domain = "example.org", .ca_file = authority_file, .must_verify = true};
 	return tls_store_new(&store);
 }
 

@@ -54,7 +54,7 @@ static void test_resumed(void **state)
 			assert_true(is_resumed(&policy, server));
 		}
 		/* ALPN makes no difference. */
-		policy.direct = true;
+		policy.is_direct = true;
 		assert_true(is_resumed(&policy, server));
 		SSL_CTX_free(server);
 	}
@@ -159,35 +159,35 @@ static void test_each_trust_by_itself(void **state)
 	const struct tls_policy rows[] = {
 		{.domain = "a.test"},
 		{.domain = "b.test"},
-		{.domain = "a.test", .verify = true, .ca_file = authority_file},
-		{.domain = "b.test", .verify = true, .ca_file = authority_file},
-		{.domain = "a.test", .verify = true, .ca_file = same_file},
+		{.domain = "a.test", .must_verify = true, .ca_file = authority_file},
+		{.domain = "b.test", .must_verify = true, .ca_file = authority_file},
+		{.domain = "a.test", .must_verify = true, .ca_file = same_file},
 		{.domain = "a.test",
-		 .verify = true,
+		 .must_verify = true,
 		 .ca_file = authority_file,
 		 .pins = pins,
 		 .n_pins = 1},
 		{.domain = "a.test",
-		 .verify = true,
+		 .must_verify = true,
 		 .ca_file = authority_file,
 		 .pins = pins,
 		 .n_pins = 2},
 		{.domain = "a.test",
-		 .verify = true,
+		 .must_verify = true,
 		 .ca_file = authority_file,
 		 .host = "h.test",
 		 .tlsa = &one},
 		{.domain = "a.test",
-		 .verify = true,
+		 .must_verify = true,
 		 .ca_file = authority_file,
 		 .host = "i.test",
 		 .tlsa = &one},
 		{.domain = "a.test",
-		 .verify = true,
+		 .must_verify = true,
 		 .ca_file = authority_file,
 		 .host = "h.test",
 		 .tlsa = &two},
-		{.domain = "a.test", .verify = true, .host = "h.test", .tlsa = &one},
+		{.domain = "a.test", .must_verify = true, .host = "h.test", .tlsa = &one},
 	};
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 
@@ -221,10 +221,10 @@ static void test_unverified_stays_so(void **state)
 	struct outcome outcome;
 
 	(void)state;
-	policy.verify = false;
+	policy.must_verify = false;
 	assert_false(is_resumed(&policy, server));
 	assert_true(is_resumed(&policy, server));
-	policy.verify = true;
+	policy.must_verify = true;
 	outcome = visit(store, &policy, server);
 	assert_false(outcome.is_open);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
@@ -413,7 +413,7 @@ static void test_ticket_bound(void **state)
 
 		(void)snprintf(domain, sizeof(domain), "%zu.test", n_padding);
 		policy.domain = domain;
-		policy.verify = false;
+		policy.must_verify = false;
 		assert_false(is_resumed(&policy, server));
 		size_t n = n_ticket;
 
@@ -452,7 +452,8 @@ static int setup(void **state)
 {
 	(void)state;
 	n_ahead_s = 0;
-	policy = (struct tls_policy){.domain = "a.test", .ca_file = authority_file, .verify = true};
+	policy = (struct tls_policy){
+		.domain = "a.test", .ca_file = authority_file, .must_verify = true};
 	return tls_store_new(&store);
 }
 

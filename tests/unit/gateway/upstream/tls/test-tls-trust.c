@@ -449,7 +449,7 @@ static void test_dane_with_others(void **state)
 	assert_int_equal(pin_of(foreign.certificate, &pin), 0);
 	assert_int_equal(show_with(&foreign, NULL, &foreign, DANE_EE), FAILURE_NONE);
 	memset(&pin, 0, sizeof(pin));
-	policy.verify = false;
+	policy.must_verify = false;
 	assert_int_equal(show_with(&foreign, NULL, &authority, DANE_EE), FAILURE_NONE);
 	identity_free(&foreign);
 }
@@ -477,7 +477,7 @@ static int setup(void **state)
 {
 	(void)state;
 	policy = (struct tls_policy){
-		.domain = "example.org", .ca_file = authority_file, .verify = true};
+		.domain = "example.org", .ca_file = authority_file, .must_verify = true};
 	return tls_store_new(&store);
 }
 

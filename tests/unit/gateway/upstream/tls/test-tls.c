@@ -18,10 +18,10 @@ static struct tls_store *store;
 /* The outcome of a client that trusts the authority and wants @domain, at @server. */
 static struct outcome ask(SSL_CTX *server, const char *domain)
 {
-	return visit(
-		store,
-		&(struct tls_policy){.domain = domain, .ca_file = authority_file, .verify = true},
-		server);
+	return visit(store,
+		     &(struct tls_policy){
+			     .domain = domain, .ca_file = authority_file, .must_verify = true},
+		     server);
 }
 
 /* The same, at a server that shows @identity. */
@@ -136,8 +136,8 @@ static void test_untrusted(void **state)
 	assert_int_equal(failure.kind, FAILURE_CERTIFICATE_SELF_SIGNED);
 	assert_non_null(strstr(failure.detail, "issuer /CN=x"));
 	/* The system's store does not know them either. */
-	outcome =
-		visit(store, &(struct tls_policy){.domain = "example.org", .verify = true}, server);
+	outcome = visit(store, &(struct tls_policy){.domain = "example.org", .must_verify = true},
+			server);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_UNTRUSTED);
 	/* Without verification neither trust nor name is checked. */
 	outcome = visit(store, &(struct tls_policy){.domain = "example.com"}, server);
@@ -153,8 +153,9 @@ static void test_trust_itself(void **state)
 		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:example.org"});
 	SSL_CTX *server = server_new(&identity, NULL, 0);
 	char file[TRUST_PATH_SIZE];
-	struct tls_policy policy = {
-		.domain = "example.org", .ca_file = trust_file(&identity, file), .verify = true};
+	struct tls_policy policy = {.domain = "example.org",
+				    .ca_file = trust_file(&identity, file),
+				    .must_verify = true};
 
 	(void)state;
 	assert_true(visit(store, &policy, server).is_open);
@@ -219,7 +220,7 @@ static void test_version(void **state)
 	assert_int_equal(tls_connection_new(store,
 					    &(struct tls_policy){.domain = "example.org",
 								 .ca_file = authority_file,
-								 .verify = true},
+								 .must_verify = true},
 					    &client),
 			 0);
 	SSL_set_security_level(client, 0);
@@ -305,8 +306,10 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *n_out,
 static void check_alpn(SSL_CTX *server)
 {
 	static char xmpp[] = "xmpp-client", http[] = "http/1.1";
-	struct tls_policy policy = {
-		.domain = "example.org", .ca_file = authority_file, .verify = true, .direct = true};
+	struct tls_policy policy = {.domain = "example.org",
+				    .ca_file = authority_file,
+				    .must_verify = true,
+				    .is_direct = true};
 	struct outcome outcome;
 
 	/* A server that ignores ALPN may still be the right one. */
@@ -318,12 +321,12 @@ static void check_alpn(SSL_CTX *server)
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "xmpp-client");
 	/* After STARTTLS, ALPN is not used. */
-	policy.direct = false;
+	policy.is_direct = false;
 	SSL_CTX_set_alpn_select_cb(server, choose, NULL);
 	outcome = visit(store, &policy, server);
 	assert_true(outcome.is_open);
 	assert_string_equal(outcome.alpn, "");
-	policy.direct = true;
+	policy.is_direct = true;
 	outcome = visit(store, &policy, server);
 	assert_int_equal(outcome.failure.kind, FAILURE_TLS_HANDSHAKE);
 	assert_string_equal(outcome.failure.detail,
@@ -407,7 +410,7 @@ static struct outcome show_depth(size_t n_issuers)
 		identity_free(&issuers[i]);
 	}
 	const struct tls_policy policy = {
-		.domain = "example.org", .ca_file = authority_file, .verify = true};
+		.domain = "example.org", .ca_file = authority_file, .must_verify = true};
 	struct outcome outcome = visit(store, &policy, server);
 
 	SSL_CTX_free(server);
@@ -429,7 +432,7 @@ static void test_depth_bound(void **state)
 static void test_bad_ca_file(void **state)
 {
 	struct tls_policy policy = {
-		.domain = "a.test", .ca_file = "/nonexistent.pem", .verify = true};
+		.domain = "a.test", .ca_file = "/nonexistent.pem", .must_verify = true};
 	SSL *ssl = NULL;
 
 	(void)state;
