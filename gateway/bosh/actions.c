@@ -82,11 +82,11 @@ void bosh_actions_push_answer(struct bosh_actions *actions, uint64_t exchange, s
 }
 
 void bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
-			       enum bosh_condition condition, enum bosh_rule rule, bool legacy)
+			       enum bosh_condition condition, enum bosh_rule rule, bool is_legacy)
 {
 	struct bosh_action action = {
 		.kind = BOSH_ACTION_ANSWER,
-		.status = bosh_condition_status(condition, legacy),
+		.status = bosh_condition_status(condition, is_legacy),
 		.exchange = exchange,
 	};
 	struct bosh_answer answer = {

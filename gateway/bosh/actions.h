@@ -24,7 +24,7 @@ void bosh_actions_push_answer(struct bosh_actions *actions, uint64_t exchange, s
 /* Answers @exchange, unless it is 0, with @condition and the sentence of @rule. The rule was broken
  * by that request or, where the condition is OTHER_REQUEST, by another one. */
 void bosh_actions_push_refusal(struct bosh_actions *actions, uint64_t exchange,
-			       enum bosh_condition condition, enum bosh_rule rule, bool legacy);
+			       enum bosh_condition condition, enum bosh_rule rule, bool is_legacy);
 
 /* Makes @error the error, unless there is one already. @error is 0 or a negative errno. */
 void bosh_actions_fail(struct bosh_actions *actions, int error);

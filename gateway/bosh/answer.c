@@ -19,9 +19,9 @@ const char *bosh_condition_name(enum bosh_condition condition)
 	return conditions[condition].name;
 }
 
-unsigned bosh_condition_status(enum bosh_condition condition, bool legacy)
+unsigned bosh_condition_status(enum bosh_condition condition, bool is_legacy)
 {
-	return legacy ? conditions[condition].legacy_status : 200;
+	return is_legacy ? conditions[condition].legacy_status : 200;
 }
 
 static void put_creation(struct writer *writer, const struct bosh_creation *creation)
@@ -146,31 +146,31 @@ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 	if (r < 0) {
 		return r;
 	}
-	bool empty = answer->payloads.n + words.n == 0;
+	bool is_empty = answer->payloads.n + words.n == 0;
 	const struct sv parts[] = {
 		has_plain_head ? START : buffer_sv(&head),
-		empty ? SV("/>") : SV(">"),
+		is_empty ? SV("/>") : SV(">"),
 		answer->payloads,
 		buffer_sv(&words),
-		empty ? SV_EMPTY : SV("</body>"),
+		is_empty ? SV_EMPTY : SV("</body>"),
 	};
 
 	return join(parts, ARRAY_LENGTH(parts), 2, ret_blob, ret_payloads);
 }
 
-int bosh_refusal(enum bosh_condition condition, const char *text, bool legacy, unsigned *ret_status,
-		 struct blob **ret_blob)
+int bosh_refusal(enum bosh_condition condition, const char *text, bool is_legacy,
+		 unsigned *ret_status, struct blob **ret_blob)
 {
-	bool elsewhere = condition == BOSH_CONDITION_SEE_OTHER_URI;
+	bool is_elsewhere = condition == BOSH_CONDITION_SEE_OTHER_URI;
 	struct sv payloads;
 
-	*ret_status = bosh_condition_status(condition, legacy);
+	*ret_status = bosh_condition_status(condition, is_legacy);
 	return bosh_answer_write(
 		&(struct bosh_answer){
 			.type = "terminate",
 			.condition = bosh_condition_name(condition),
-			.text = elsewhere ? NULL : text,
-			.uri = elsewhere ? text : NULL,
+			.text = is_elsewhere ? NULL : text,
+			.uri = is_elsewhere ? text : NULL,
 		},
 		ret_blob, &payloads);
 }

@@ -44,4 +44,4 @@ _must_check_ int bosh_answer_write(const struct bosh_answer *answer, struct blob
 
 const char *bosh_condition_name(enum bosh_condition condition);
 /* The HTTP status: 200, or for a legacy client that of the condition ("HTTP Conditions"). */
-unsigned bosh_condition_status(enum bosh_condition condition, bool legacy);
+unsigned bosh_condition_status(enum bosh_condition condition, bool is_legacy);

@@ -46,7 +46,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan,
 		      const struct xml_item *root)
 {
 	size_t starts[ARRAY_LENGTH(texts)], lengths[ARRAY_LENGTH(texts)];
-	bool set[ARRAY_LENGTH(texts)];
+	bool is_set[ARRAY_LENGTH(texts)];
 	int result = BOSH_BODY_OK;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
@@ -57,7 +57,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan,
 			result = BOSH_BODY_E_TOO_COMPLEX;
 			value = SV_EMPTY;
 		}
-		set[i] = value.data;
+		is_set[i] = value.data;
 		starts[i] = body->text.n;
 		lengths[i] = value.n;
 		int r = buffer_append_sv(&body->text, value);
@@ -70,7 +70,7 @@ static int read_texts(struct bosh_body *body, const struct xml_scan *scan,
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		struct sv *field = (struct sv *)((char *)body + texts[i].offset);
 
-		if (set[i]) {
+		if (is_set[i]) {
 			*field = sv_first(sv_skip(buffer_sv(&body->text), starts[i]), lengths[i]);
 		}
 	}

@@ -16,12 +16,13 @@ static void push_bounce(struct bosh_turn *turn, unsigned stream, struct sv paylo
 /* Returns what was not delivered: what is pending. When the client has vanished, also what it has
  * not acknowledged or, if it never acknowledges, what it was answered after its last request: if it
  * had got that, it would have sent another request. */
-static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *stream, bool vanished)
+static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *stream,
+			 bool has_vanished)
 {
 	const struct bosh_session *session = turn->session;
 	unsigned index = bosh_stream_index(session, stream);
 
-	for (size_t i = 0; vanished && i < session->replies.n; i++) {
+	for (size_t i = 0; has_vanished && i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];
 
 		if (reply->stream == index && (session->uses_acks || !reply->is_followed)) {
@@ -31,21 +32,21 @@ static void push_bounces(struct bosh_turn *turn, const struct bosh_stream *strea
 	push_bounce(turn, index, buffer_sv(&stream->pending));
 }
 
-void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool vanished)
+void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool has_vanished)
 {
 	if (stream->state != BOSH_STREAM_OPEN) {
 		return;
 	}
 	bosh_stream_set_state(stream, BOSH_STREAM_CLOSED);
 	if (!stream->is_managed) {
-		push_bounces(turn, stream, vanished);
+		push_bounces(turn, stream, has_vanished);
 	}
 	bosh_actions_push_kind(turn->actions, BOSH_ACTION_CLOSE,
 			       bosh_stream_index(turn->session, stream));
 }
 
 void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, enum bosh_rule rule,
-		       bool vanished)
+		       bool has_vanished)
 {
 	struct bosh_session *session = turn->session;
 
@@ -61,7 +62,7 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 	/* A managed stream can be resumed, so END drops its link without closing the stream. */
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		if (!session->streams[i].is_managed) {
-			bosh_turn_close_stream(turn, &session->streams[i], vanished);
+			bosh_turn_close_stream(turn, &session->streams[i], has_vanished);
 		}
 	}
 	bosh_session_set_state(session, BOSH_SESSION_ENDED);

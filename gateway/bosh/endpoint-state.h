@@ -135,9 +135,9 @@ _must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
 			       const struct bosh_target *target, struct admission *admission,
 			       const struct link_callbacks *callbacks);
 
-/* Closes the link of @leg, orderly or (@drop) without closing the stream, and gives its seats
+/* Closes the link of @leg, orderly or (@must_drop) without closing the stream, and gives its seats
  * back. */
-void bosh_leg_close(struct bosh_leg *leg, bool drop);
+void bosh_leg_close(struct bosh_leg *leg, bool must_drop);
 
 /* Logs and counts @failure of @leg, and tells the engine. Returns what the engine returned. */
 _must_check_ int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure);

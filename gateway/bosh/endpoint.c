@@ -10,7 +10,7 @@
 /* Requests. */
 
 /* A legacy client sends no `ver` when it creates a session. */
-static bool is_legacy(const struct bosh_body *body)
+static bool is_of_legacy(const struct bosh_body *body)
 {
 	return body->has_rid && !body->sid.data && !body->has_ver;
 }
@@ -23,17 +23,17 @@ static void refuse(struct bosh_endpoint *endpoint, const struct bosh_request *re
 	unsigned status = 500;
 
 	/* Out of memory: answer with the status alone. */
-	(void)!bosh_refusal(condition, text, is_legacy(&request->body), &status, &blob);
+	(void)!bosh_refusal(condition, text, is_of_legacy(&request->body), &status, &blob);
 	bosh_relay_answer(endpoint->relay, request->exchange, status,
 			  bosh_content_type(request->body.content), blob);
 }
 
 /* The HTTP status for the condition with this name ("HTTP Conditions"). */
-static unsigned status_of(const char *condition, bool legacy)
+static unsigned status_of(const char *condition, bool is_legacy)
 {
 	for (enum bosh_condition i = BOSH_CONDITION_NONE; i <= BOSH_CONDITION_OTHER_REQUEST; i++) {
 		if (strcmp(bosh_condition_name(i), condition) == 0) {
-			return bosh_condition_status(i, legacy);
+			return bosh_condition_status(i, is_legacy);
 		}
 	}
 	return 200;
@@ -53,7 +53,7 @@ static void refuse_by_verdict(struct bosh_endpoint *endpoint, const struct bosh_
 		return;
 	}
 	bosh_answer_set_failure(&answer, &admission->verdict);
-	status = status_of(answer.condition, is_legacy(&request->body));
+	status = status_of(answer.condition, is_of_legacy(&request->body));
 	if (bosh_answer_write(&answer, &blob, &payloads) < 0) {
 		status = 500;
 	}
@@ -230,14 +230,14 @@ static void log_guarded(const struct bosh_endpoint *endpoint, const struct bosh_
 	}
 }
 
-/* Whether @request may name a session that @client created, over TLS if @secure. A session created
- * over TLS does not exist for a request without TLS, which must not even end it ("Connection
- * Between Client and BOSH Service"). Neither does a session that is bound to an address exist for
- * another address. */
+/* Whether @request may name a session that @client created, over TLS if @is_secure. A session
+ * created over TLS does not exist for a request without TLS, which must not even end it
+ * ("Connection Between Client and BOSH Service"). Neither does a session that is bound to an
+ * address exist for another address. */
 static bool may_name(const struct bosh_endpoint *endpoint, const struct bosh_request *request,
-		     const struct address *client, bool secure, bool is_bound)
+		     const struct address *client, bool is_secure, bool is_bound)
 {
-	if ((secure && !request->is_secure) ||
+	if ((is_secure && !request->is_secure) ||
 	    (is_bound && !client_is_same(client, &request->client))) {
 		log_guarded(endpoint, request);
 		return false;

@@ -12,12 +12,12 @@ static void give_back(const struct bosh_entry *session, struct admission_seats *
 	admission_leave_client(session->endpoint->env, seats, &session->client);
 }
 
-void bosh_leg_close(struct bosh_leg *leg, bool drop)
+void bosh_leg_close(struct bosh_leg *leg, bool must_drop)
 {
 	if (leg->link) {
 		login_guard_left(&leg->session->log, leg->domain, leg->link);
 	}
-	leg->link = drop ? link_drop(leg->link) : link_close(leg->link);
+	leg->link = must_drop ? link_drop(leg->link) : link_close(leg->link);
 	give_back(leg->session, &leg->seats, leg->domain);
 }
 

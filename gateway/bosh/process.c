@@ -67,12 +67,13 @@ static bool is_behind_empty(const struct bosh_session *session, const struct bos
  * the second rule waits for that moment.
  */
 static enum bosh_rule judge_activity(const struct bosh_session *session,
-				     const struct bosh_body *body, bool empty, struct mono received)
+				     const struct bosh_body *body, bool is_empty,
+				     struct mono received)
 {
 	size_t n_max = session->creation.requests;
 	/* Requests that came out of order may have come in reverse. */
 	int64_t apart_ms = llabs(mono_diff_ms(received, session->received));
-	bool soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
+	bool is_soon = apart_ms < (int64_t)session->limits->polling_s * 1000;
 	size_t n = bosh_slots_n_under_way(&session->slots);
 
 	if (bosh_body_is_extra(body)) {
@@ -81,7 +82,7 @@ static enum bosh_rule judge_activity(const struct bosh_session *session,
 	if (n >= n_max) {
 		return BOSH_RULE_TOO_MANY_REQUESTS;
 	}
-	if (!empty || !soon) {
+	if (!is_empty || !is_soon) {
 		return BOSH_RULE_NONE;
 	}
 	if (session->creation.hold == 0) {
@@ -103,10 +104,10 @@ bool bosh_turn_doubts(const struct bosh_turn *turn, const struct bosh_body *body
 		      struct mono received)
 {
 	const struct bosh_session *session = turn->session;
-	bool empty = wish_of(session, body) == WISH_NOTHING;
+	bool is_empty = wish_of(session, body) == WISH_NOTHING;
 
 	return session->creation.hold && !is_excused(session, received) &&
-	       judge_activity(session, body, empty, received) == BOSH_RULE_POLLING_TOO_OFTEN;
+	       judge_activity(session, body, is_empty, received) == BOSH_RULE_POLLING_TOO_OFTEN;
 }
 
 /* A request has carried something. */
@@ -292,12 +293,12 @@ static bool names_unknown_stream(struct bosh_session *session, const struct bosh
 
 /* Which rule the request breaks whose turn it is. */
 static enum bosh_rule judge(struct bosh_session *session, const struct bosh_body *body,
-			    enum wish wish, bool empty, struct mono received)
+			    enum wish wish, bool is_empty, struct mono received)
 {
 	if (!bosh_key_follows(body->key, &session->key)) {
 		return BOSH_RULE_KEY_MISMATCH;
 	}
-	enum bosh_rule rule = judge_activity(session, body, empty, received);
+	enum bosh_rule rule = judge_activity(session, body, is_empty, received);
 
 	if (rule == BOSH_RULE_POLLING_TOO_OFTEN && session->creation.hold &&
 	    is_excused(session, received)) {
@@ -377,7 +378,7 @@ static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arri
 
 /* The request breaks no rule. */
 static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, enum wish wish,
-		   bool empty)
+		   bool is_empty)
 {
 	struct bosh_session *session = turn->session;
 
@@ -390,7 +391,7 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 		.exchange = arrival->exchange,
 		.received = arrival->received,
 		.n_repeats = arrival->n_repeats,
-		.is_empty = empty,
+		.is_empty = is_empty,
 	};
 	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 
@@ -409,7 +410,7 @@ void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival)
 {
 	struct bosh_session *session = turn->session;
 	enum wish wish = wish_of(session, arrival->body);
-	bool empty = wish == WISH_NOTHING;
+	bool is_empty = wish == WISH_NOTHING;
 
 	wish = ignore_closed(session, arrival->body, wish);
 	if (session->slots.n > session->creation.hold && !mono_is_never(session->linger)) {
@@ -417,11 +418,11 @@ void bosh_turn_process(struct bosh_turn *turn, struct bosh_arrival *arrival)
 		session->linger = MONO_NEVER;
 		bosh_turn_release(turn);
 	}
-	enum bosh_rule rule = judge(session, arrival->body, wish, empty, arrival->received);
+	enum bosh_rule rule = judge(session, arrival->body, wish, is_empty, arrival->received);
 
 	if (rule) {
 		bosh_turn_refuse(turn, arrival->exchange, arrival->body, rule);
 	} else {
-		accept(turn, arrival, wish, empty);
+		accept(turn, arrival, wish, is_empty);
 	}
 }

@@ -214,13 +214,13 @@ static void drop_request(struct message *message)
 /* Answers a request that could not be passed to its owner, because of the error @r. */
 static void answer_for_owner(struct bosh_relay *relay, uint64_t exchange, int r)
 {
-	bool shut = r == -ESHUTDOWN;
+	bool is_shut = r == -ESHUTDOWN;
 	struct blob *blob;
 	unsigned status;
 
-	if (bosh_refusal(shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN
-			      : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
-			 shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy",
+	if (bosh_refusal(is_shut ? BOSH_CONDITION_SYSTEM_SHUTDOWN
+				 : BOSH_CONDITION_INTERNAL_SERVER_ERROR,
+			 is_shut ? failure_sentence(FAILURE_SHUTDOWN) : "the gateway is too busy",
 			 false, &status, &blob) == 0) {
 		answer_pending(relay, exchange, status, BOSH_CONTENT_DEFAULT, blob);
 	} else {

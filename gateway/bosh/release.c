@@ -13,17 +13,17 @@ enum outcome {
 static void answer_stream(struct bosh_turn *turn, struct bosh_stream *stream)
 {
 	struct bosh_answer answer = {.payloads = buffer_sv(&stream->pending)};
-	bool failed = stream->state == BOSH_STREAM_FAILED;
+	bool has_failed = stream->state == BOSH_STREAM_FAILED;
 
 	if (turn->session->n_opened > 1) {
 		answer.stream = stream->name;
 	}
-	if (failed) {
+	if (has_failed) {
 		bosh_answer_set_failure(&answer, stream->failure);
 	}
 	bosh_turn_answer(turn, &answer, stream);
 	/* Until an answer has told the client how the stream ended, another one may have to. */
-	if (failed && !bosh_turn_failed(turn)) {
+	if (has_failed && !bosh_turn_failed(turn)) {
 		bosh_stream_remove(turn->session, stream);
 	}
 }
@@ -86,18 +86,18 @@ static void regulate(struct bosh_turn *turn)
 	size_t n_max = session->limits->n_pending_max;
 	size_t n = bosh_streams_n_pending(session) +
 		   (session->uses_acks ? session->replies.n_bytes : 0);
-	bool throttled = session->is_throttled ? n > n_max / 2 : n > n_max;
+	bool is_throttled = session->is_throttled ? n > n_max / 2 : n > n_max;
 
-	session->is_throttled = throttled;
-	session->has_requested_ack = session->has_requested_ack && throttled;
+	session->is_throttled = is_throttled;
+	session->has_requested_ack = session->has_requested_ack && is_throttled;
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		struct bosh_stream *stream = &session->streams[i];
 
-		if (stream->state == BOSH_STREAM_OPEN && stream->is_throttled != throttled) {
-			stream->is_throttled = throttled;
+		if (stream->state == BOSH_STREAM_OPEN && stream->is_throttled != is_throttled) {
+			stream->is_throttled = is_throttled;
 			bosh_actions_push_kind(turn->actions,
-					       throttled ? BOSH_ACTION_STOP_READING
-							 : BOSH_ACTION_RESUME_READING,
+					       is_throttled ? BOSH_ACTION_STOP_READING
+							    : BOSH_ACTION_RESUME_READING,
 					       i);
 		}
 	}

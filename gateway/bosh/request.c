@@ -147,17 +147,17 @@ static void take_new(struct bosh_turn *turn, uint64_t exchange, struct bosh_body
 	struct bosh_session *session = turn->session;
 	struct bosh_arrival *first = bosh_early_find(&session->early, body->rid);
 	bool is_next = body->rid == session->next_rid;
-	bool doubted = is_next && !first && bosh_turn_doubts(turn, body, turn->now);
+	bool is_doubted = is_next && !first && bosh_turn_doubts(turn, body, turn->now);
 
 	if (first) {
 		repeat_early(turn, first, exchange, body);
 		return;
 	}
-	if (is_next && !doubted) {
+	if (is_next && !is_doubted) {
 		take_next(turn, exchange, body);
 		return;
 	}
-	if (doubted) {
+	if (is_doubted) {
 		session->verdict = mono_add_ms(turn->now, BOSH_VERDICT_MS);
 	}
 	bosh_actions_fail(turn->actions,
@@ -190,11 +190,11 @@ void bosh_session_moved(struct bosh_session *session)
 
 void bosh_session_gone(struct bosh_session *session, uint64_t exchange, struct mono now)
 {
-	bool attended = bosh_slots_are_attended(&session->slots);
+	bool was_attended = bosh_slots_are_attended(&session->slots);
 
 	bosh_slots_forget(&session->slots, exchange);
 	bosh_early_forget(&session->early, exchange);
-	if (attended && !bosh_slots_are_attended(&session->slots)) {
+	if (was_attended && !bosh_slots_are_attended(&session->slots)) {
 		session->idle_since = now;
 	}
 }

@@ -5,9 +5,9 @@
 
 /* Forgets what has to stand in one answer only, and now stands in @answer. */
 static void forget_said(struct bosh_session *session, const struct bosh_answer *answer,
-			struct bosh_stream *stream, bool heard)
+			struct bosh_stream *stream, bool was_heard)
 {
-	session->is_created = session->is_created || heard;
+	session->is_created = session->is_created || was_heard;
 	if (answer->report) {
 		bosh_reply_cache_set_reported(&session->replies);
 	}

@@ -183,18 +183,18 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream);
 
 /* Ends the session because of @rule (NONE: for another reason) without answering slots. Early
- * requests are told @condition and the rule. @vanished: see bosh_turn_close_stream(). */
+ * requests are told @condition and the rule. @has_vanished: see bosh_turn_close_stream(). */
 void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, enum bosh_rule rule,
-		       bool vanished);
+		       bool has_vanished);
 
 /* Ends the session because @body, which came with @exchange, broke @rule. */
 void bosh_turn_refuse(struct bosh_turn *turn, uint64_t exchange, const struct bosh_body *body,
 		      enum bosh_rule rule);
 
 /* Closes the link of @stream, if it is open, and returns to its server what was not delivered. The
- * stream is forgotten later. @vanished: the client has not been heard of for so long that answers
- * may be lost, too. */
-void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool vanished);
+ * stream is forgotten later. @has_vanished: the client has not been heard of for so long that
+ * answers may be lost, too. */
+void bosh_turn_close_stream(struct bosh_turn *turn, struct bosh_stream *stream, bool has_vanished);
 
 /* response.c */
 

@@ -121,10 +121,10 @@ struct bosh_actions {
 void bosh_actions_deinit(struct bosh_actions *actions);
 
 /* Makes the answer to a request that has no session: <body type='terminate' .../>, with @text
- * inside when it is not NULL. For SEE_OTHER_URI @text is the URI, otherwise it is words. @legacy:
- * the client sent no `ver`. Returns 0 with *ret_status (200; 400, 403 or 404 for a legacy client)
- * and *ret_blob, or -ENOMEM. */
-_must_check_ int bosh_refusal(enum bosh_condition condition, const char *text, bool legacy,
+ * inside when it is not NULL. For SEE_OTHER_URI @text is the URI, otherwise it is words.
+ * @is_legacy: the client sent no `ver`. Returns 0 with *ret_status (200; 400, 403 or 404 for a
+ * legacy client) and *ret_blob, or -ENOMEM. */
+_must_check_ int bosh_refusal(enum bosh_condition condition, const char *text, bool is_legacy,
 			      unsigned *ret_status, struct blob **ret_blob);
 
 /* Makes the session that the request @body creates, which came with @exchange ("Initiating a BOSH
