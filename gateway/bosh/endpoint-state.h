@@ -28,7 +28,7 @@
 /* One stream of a session, to one server. */
 struct bosh_leg {
 	SLIST_ENTRY(bosh_leg) in_session;
-	struct bosh_entry *session;
+	struct bosh_entry *entry;
 	unsigned stream;   /* its number in the engine */
 	struct link *link; /* NULL once it has ended */
 	struct mono opened;
@@ -92,20 +92,20 @@ static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint
 /* Carries out the engine's actions, including those that result from carrying them out, and sets
  * the timer. @r is what the engine returned; -ENOMEM ends the session. Any of the actions may end
  * it, too. */
-void bosh_entry_settle(struct bosh_entry *session, int r);
+void bosh_entry_settle(struct bosh_entry *entry, int r);
 
 /* For bosh_waits_init(): a deadline of the session has passed. */
 void bosh_entry_on_due(struct due_item *item);
 
 /* Ends the session because of @failure, which the client is told. */
-void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure);
+void bosh_entry_shut(struct bosh_entry *entry, const struct failure *failure);
 
 /* Returns the charge of a session that holds nothing yet. */
 struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint);
 
 /* Starts connecting to the server of @stream, as @admission allows. Consumes the seats of
  * @admission, even on failure. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
+_must_check_ int bosh_entry_open_leg(struct bosh_entry *entry, unsigned stream,
 				     const struct bosh_target *target, struct admission *admission);
 
 /* waits.c */
@@ -115,23 +115,23 @@ void bosh_waits_init(struct bosh_endpoint *endpoint, void (*on_due)(struct due_i
 void bosh_waits_close(struct bosh_endpoint *endpoint);
 
 /* Puts the session into the due queue when the engine's deadline has passed, or earlier. */
-void bosh_entry_arm(struct bosh_entry *session);
+void bosh_entry_arm(struct bosh_entry *entry);
 
 /* The session is over: it is not put into the queue any more. */
-void bosh_entry_disarm(struct bosh_entry *session);
+void bosh_entry_disarm(struct bosh_entry *entry);
 
 /* leg.c */
 
 /* Returns the leg of @stream, or NULL. */
-struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream);
+struct bosh_leg *bosh_leg_find(const struct bosh_entry *entry, unsigned stream);
 
 /* Creates the leg of @stream, without a link, and frees the previous leg of that number, which must
  * have ended. Returns NULL if out of memory. */
-struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain);
+struct bosh_leg *bosh_leg_new(struct bosh_entry *entry, unsigned stream, const char *domain);
 
 /* Creates the leg of @stream and its link, which calls @callbacks with the leg. Consumes the seats
  * of @admission, even on failure. Returns 0 or -ENOMEM. */
-_must_check_ int bosh_leg_open(struct bosh_entry *session, unsigned stream,
+_must_check_ int bosh_leg_open(struct bosh_entry *entry, unsigned stream,
 			       const struct bosh_target *target, struct admission *admission,
 			       const struct link_callbacks *callbacks);
 

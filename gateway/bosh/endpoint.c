@@ -114,64 +114,64 @@ static const struct session_log_owner log_owner = {
 /* Creating sessions. */
 
 static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *request,
-		       struct bosh_entry **ret_session)
+		       struct bosh_entry **ret_entry)
 {
-	struct bosh_entry *session = calloc(1, sizeof(*session));
+	struct bosh_entry *entry = calloc(1, sizeof(*entry));
 	struct mono now = bosh_endpoint_now(endpoint);
 
-	if (!session) {
+	if (!entry) {
 		return -ENOMEM;
 	}
-	session->endpoint = endpoint;
-	session->armed = session->lingers_to = MONO_NEVER;
-	session->client = request->client;
-	session->charge = bosh_entry_charge_init(endpoint);
-	session->latest_client = client_key(&request->client);
-	session->is_secure = request->is_secure;
-	session->content_type = bosh_content_type(request->body.content);
-	session->settings = endpoint->settings;
+	entry->endpoint = endpoint;
+	entry->armed = entry->lingers_to = MONO_NEVER;
+	entry->client = request->client;
+	entry->charge = bosh_entry_charge_init(endpoint);
+	entry->latest_client = client_key(&request->client);
+	entry->is_secure = request->is_secure;
+	entry->content_type = bosh_content_type(request->body.content);
+	entry->settings = endpoint->settings;
 	const struct sid_owner owner = {endpoint->env->process->generation, endpoint->env->index};
-	int r = sid_make(owner, session->sid);
+	int r = sid_make(owner, entry->sid);
 
 	if (r == 0) {
-		r = bosh_session_new(&session->settings->limits, session->sid, &request->body,
-				     request->exchange, now, &session->engine);
+		r = bosh_session_new(&entry->settings->limits, entry->sid, &request->body,
+				     request->exchange, now, &entry->engine);
 	}
 	if (r < 0) {
-		free(session);
+		free(entry);
 		return r;
 	}
-	HASH_ADD(hh, endpoint->sessions, sid, SID_LENGTH, session);
-	if (!session->hh.tbl) {
-		bosh_session_free(session->engine);
-		free(session);
+	HASH_ADD(hh, endpoint->sessions, sid, SID_LENGTH, entry);
+	if (!entry->hh.tbl) {
+		bosh_session_free(entry->engine);
+		free(entry);
 		return -ENOMEM;
 	}
-	bosh_settings_ref(session->settings);
-	uv_timer_init(endpoint->env->loop, &session->timer);
-	session_log_init(&session->log, endpoint->env, ADMISSION_BOSH, &session->client,
-			 sv_first(sv_from(session->sid), SID_LOG_LENGTH), &log_owner);
-	bosh_relay_created(endpoint->relay, request->exchange, session->sid);
-	*ret_session = session;
+	bosh_settings_ref(entry->settings);
+	uv_timer_init(endpoint->env->loop, &entry->timer);
+	session_log_init(&entry->log, endpoint->env, ADMISSION_BOSH, &entry->client,
+			 sv_first(sv_from(entry->sid), SID_LOG_LENGTH), &log_owner);
+	bosh_relay_created(endpoint->relay, request->exchange, entry->sid);
+	*ret_entry = entry;
 	return 0;
 }
 
-/* The first stream of @session. */
-static void open_session(struct bosh_entry *session, const struct bosh_target *target,
+/* The first stream of @entry. */
+static void open_session(struct bosh_entry *entry, const struct bosh_target *target,
 			 struct admission *admission)
 {
-	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_endpoint *endpoint = entry->endpoint;
 	int r;
 
-	session->seats.has_client = admission->seats.has_client;
+	entry->seats.has_client = admission->seats.has_client;
 	admission->seats.has_client = false;
-	r = bosh_entry_open_leg(session, 0, target, admission);
+	r = bosh_entry_open_leg(entry, 0, target, admission);
 	if (r == 0) {
-		r = bosh_session_flush(session->engine, bosh_endpoint_now(endpoint),
+		r = bosh_session_flush(entry->engine, bosh_endpoint_now(endpoint),
 				       &endpoint->actions);
 	}
-	session_log_open(&session->log, admission->domain);
-	bosh_entry_settle(session, r);
+	session_log_open(&entry->log, admission->domain);
+	bosh_entry_settle(entry, r);
 }
 
 /* "Session Creation Request". */
@@ -187,7 +187,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		.to = body->to,
 		.route = body->route,
 	};
-	struct bosh_entry *session;
+	struct bosh_entry *entry;
 	struct admission admission;
 
 	if (!body->has_rid || body->rid > BOSH_RID_MAX - 1) {
@@ -199,23 +199,23 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 		refuse_by_verdict(endpoint, request, &admission);
 		return;
 	}
-	if (session_new(endpoint, request, &session) < 0) {
+	if (session_new(endpoint, request, &entry) < 0) {
 		admission_leave_domain(endpoint->env, &admission.seats, admission.domain);
 		admission_leave_client(endpoint->env, &admission.seats, &request->client);
 		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
 		return;
 	}
-	open_session(session, &target, &admission);
+	open_session(entry, &target, &admission);
 }
 
 static struct bosh_entry *find(const struct bosh_endpoint *endpoint, struct sv sid)
 {
-	struct bosh_entry *session = NULL;
+	struct bosh_entry *entry = NULL;
 
 	if (sid.n == SID_LENGTH) {
-		HASH_FIND(hh, endpoint->sessions, sid.data, SID_LENGTH, session);
+		HASH_FIND(hh, endpoint->sessions, sid.data, SID_LENGTH, entry);
 	}
-	return session;
+	return entry;
 }
 
 static void log_guarded(const struct bosh_endpoint *endpoint, const struct bosh_request *request)
@@ -249,11 +249,11 @@ static bool may_name(const struct bosh_endpoint *endpoint, const struct bosh_req
 static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
 				   const struct bosh_request *request)
 {
-	struct bosh_entry *session = find(endpoint, request->body.sid);
+	struct bosh_entry *entry = find(endpoint, request->body.sid);
 
-	return session && may_name(endpoint, request, &session->client, session->is_secure,
-				   session->settings->is_bound_to_address)
-		     ? session
+	return entry && may_name(endpoint, request, &entry->client, entry->is_secure,
+				 entry->settings->is_bound_to_address)
+		     ? entry
 		     : NULL;
 }
 
@@ -277,22 +277,21 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 }
 
 /* A client may change its address, unless the session is bound to one. */
-static void note_client(struct bosh_entry *session, const struct address *client)
+static void note_client(struct bosh_entry *entry, const struct address *client)
 {
 	uint64_t key = client_key(client);
 
-	if (key != session->latest_client) {
-		session->latest_client = key;
-		bosh_session_moved(session->engine);
+	if (key != entry->latest_client) {
+		entry->latest_client = key;
+		bosh_session_moved(entry->engine);
 	}
 }
 
-static void trace_request(const struct bosh_entry *session, const struct bosh_request *request)
+static void trace_request(const struct bosh_entry *entry, const struct bosh_request *request)
 {
 	const struct bosh_body *body = &request->body;
 
-	log_debug("bosh-request",
-		  LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+	log_debug("bosh-request", LOG_SV("session", sv_first(sv_from(entry->sid), SID_LOG_LENGTH)),
 		  LOG_NUMBER("request", request->exchange), LOG_NUMBER("rid", body->rid),
 		  LOG_NUMBER("payloads", body->n_payloads), LOG_NUMBER("bytes", body->payloads.n),
 		  LOG_SV("type", body->type));
@@ -300,11 +299,11 @@ static void trace_request(const struct bosh_entry *session, const struct bosh_re
 
 /* Over-activity (XEP-0124) is about empty requests and about those that are open at the same time;
  * this is about all of them, for each costs CPU, here and at the server. */
-static enum bosh_rule judge_rate(struct bosh_entry *session)
+static enum bosh_rule judge_rate(struct bosh_entry *entry)
 {
-	struct worker_env *env = session->endpoint->env;
+	struct worker_env *env = entry->endpoint->env;
 
-	if (worker_takes_request(env, &session->client, &session->requests)) {
+	if (worker_takes_request(env, &entry->client, &entry->requests)) {
 		return BOSH_RULE_NONE;
 	}
 	return BOSH_RULE_TOO_FAST;
@@ -313,21 +312,21 @@ static enum bosh_rule judge_rate(struct bosh_entry *session)
 static void on_request(void *userdata, struct bosh_request *request)
 {
 	struct bosh_endpoint *endpoint = userdata;
-	struct bosh_entry *session = find_for(endpoint, request);
+	struct bosh_entry *entry = find_for(endpoint, request);
 	struct bosh_actions *actions = &endpoint->actions;
 	enum bosh_rule rule = judge_body(request);
 	int r;
 
-	if (session) {
-		trace_request(session, request);
-		rule = rule ? rule : judge_rate(session);
+	if (entry) {
+		trace_request(entry, request);
+		rule = rule ? rule : judge_rate(entry);
 	}
-	if (session && rule) {
-		r = bosh_session_refuse(session->engine, request->exchange, &request->body, rule,
+	if (entry && rule) {
+		r = bosh_session_refuse(entry->engine, request->exchange, &request->body, rule,
 					actions);
-	} else if (session) {
-		note_client(session, &request->client);
-		r = bosh_session_request(session->engine, request->exchange, &request->body,
+	} else if (entry) {
+		note_client(entry, &request->client);
+		r = bosh_session_request(entry->engine, request->exchange, &request->body,
 					 bosh_endpoint_now(endpoint), actions);
 	} else if (request->body_result != BOSH_BODY_OK) {
 		refuse_by_rule(endpoint, request, rule);
@@ -339,7 +338,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 		create(endpoint, request);
 		return;
 	}
-	bosh_entry_settle(session, r);
+	bosh_entry_settle(entry, r);
 	if (r < 0) {
 		/* The engine did not take this request, so nobody else will answer it. */
 		refuse_by_rule(endpoint, request, BOSH_RULE_OUT_OF_MEMORY);
@@ -348,11 +347,11 @@ static void on_request(void *userdata, struct bosh_request *request)
 
 static void on_gone(void *userdata, struct sv sid, uint64_t exchange)
 {
-	struct bosh_entry *session = find(userdata, sid);
+	struct bosh_entry *entry = find(userdata, sid);
 
-	if (session) {
-		bosh_session_gone(session->engine, exchange, bosh_endpoint_now(session->endpoint));
-		bosh_entry_arm(session);
+	if (entry) {
+		bosh_session_gone(entry->engine, exchange, bosh_endpoint_now(entry->endpoint));
+		bosh_entry_arm(entry);
 	}
 }
 
@@ -412,13 +411,13 @@ int bosh_endpoint_new(struct worker_env *env, struct bosh_endpoint **ret_endpoin
 
 void bosh_endpoint_shut(struct bosh_endpoint *endpoint)
 {
-	struct bosh_entry *session, *next;
+	struct bosh_entry *entry, *next;
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
-	HASH_ITER(hh, endpoint->sessions, session, next) {
-		session_log_set_reason(&session->log, failure_name(failure.kind));
-		bosh_entry_shut(session, &failure);
+	HASH_ITER(hh, endpoint->sessions, entry, next) {
+		session_log_set_reason(&entry->log, failure_name(failure.kind));
+		bosh_entry_shut(entry, &failure);
 	}
 }
 

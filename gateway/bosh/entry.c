@@ -5,9 +5,9 @@
 
 #include "gateway/bosh/endpoint-state.h"
 
-static const char *domain_of(const struct bosh_entry *session)
+static const char *domain_of(const struct bosh_entry *entry)
 {
-	const struct bosh_leg *leg = bosh_leg_find(session, 0);
+	const struct bosh_leg *leg = bosh_leg_find(entry, 0);
 
 	return leg ? leg->domain : "";
 }
@@ -16,59 +16,58 @@ static const char *domain_of(const struct bosh_entry *session)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	struct bosh_entry *session = CONTAINER_OF((uv_timer_t *)handle, struct bosh_entry, timer);
+	struct bosh_entry *entry = CONTAINER_OF((uv_timer_t *)handle, struct bosh_entry, timer);
 
 	struct bosh_leg *leg;
 
-	while ((leg = SLIST_FIRST(&session->legs))) {
-		SLIST_REMOVE_HEAD(&session->legs, in_session);
+	while ((leg = SLIST_FIRST(&entry->legs))) {
+		SLIST_REMOVE_HEAD(&entry->legs, in_session);
 		free(leg);
 	}
-	bosh_session_free(session->engine);
-	bosh_settings_unref(session->settings);
-	free(session);
+	bosh_session_free(entry->engine);
+	bosh_settings_unref(entry->settings);
+	free(entry);
 }
 
 /* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
  * the loop. */
-static void end_session(struct bosh_entry *session)
+static void end_session(struct bosh_entry *entry)
 {
-	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_endpoint *endpoint = entry->endpoint;
 	struct bosh_leg *leg;
 
-	if (session->is_over) {
+	if (entry->is_over) {
 		return;
 	}
-	session->is_over = true;
-	session_log_set_reason(&session->log, SESSION_REASON_CLIENT);
-	session_log_closed(&session->log, domain_of(session));
-	SLIST_FOREACH(leg, &session->legs, in_session) {
+	entry->is_over = true;
+	session_log_set_reason(&entry->log, SESSION_REASON_CLIENT);
+	session_log_closed(&entry->log, domain_of(entry));
+	SLIST_FOREACH(leg, &entry->legs, in_session) {
 		/* Not closed in order, so that a client can resume its stream (XEP-0198). */
 		bosh_leg_close(leg, true);
 	}
 	const struct bosh_ended ended = {
-		.last = bosh_session_take_last(session->engine),
-		.content_type = session->content_type,
-		.client = session->client,
-		.is_secure = session->is_secure,
+		.last = bosh_session_take_last(entry->engine),
+		.content_type = entry->content_type,
+		.client = entry->client,
+		.is_secure = entry->is_secure,
 	};
 
-	bosh_ended_table_put(endpoint->ended, session->sid, &ended, bosh_endpoint_now(endpoint));
-	bosh_entry_disarm(session);
-	budget_release(endpoint->env->budget, &session->charge);
-	HASH_DELETE(hh, endpoint->sessions, session);
-	admission_leave_client(endpoint->env, &session->seats, &session->client);
-	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+	bosh_ended_table_put(endpoint->ended, entry->sid, &ended, bosh_endpoint_now(endpoint));
+	bosh_entry_disarm(entry);
+	budget_release(endpoint->env->budget, &entry->charge);
+	HASH_DELETE(hh, endpoint->sessions, entry);
+	admission_leave_client(endpoint->env, &entry->seats, &entry->client);
+	uv_close((uv_handle_t *)&entry->timer, on_timer_closed);
 }
 
 /* The engine had no memory to answer the requests that wait. */
-static void answer_all(struct bosh_entry *session)
+static void answer_all(struct bosh_entry *entry)
 {
 	uint64_t exchange;
 
-	while ((exchange = bosh_session_take_exchange(session->engine))) {
-		bosh_relay_answer(session->endpoint->relay, exchange, 500, session->content_type,
-				  NULL);
+	while ((exchange = bosh_session_take_exchange(entry->engine))) {
+		bosh_relay_answer(entry->endpoint->relay, exchange, 500, entry->content_type, NULL);
 	}
 }
 
@@ -76,12 +75,12 @@ static void answer_all(struct bosh_entry *session)
 
 static struct bosh_actions *actions_of(const struct bosh_leg *leg)
 {
-	return &leg->session->endpoint->actions;
+	return &leg->entry->endpoint->actions;
 }
 
 static struct mono now_of(const struct bosh_leg *leg)
 {
-	return bosh_endpoint_now(leg->session->endpoint);
+	return bosh_endpoint_now(leg->entry->endpoint);
 }
 
 /* The client learns of the stream with the features, which follow in this turn or not at all. */
@@ -89,15 +88,15 @@ static void on_header(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 	const struct stream *stream = link_stream(leg->link);
-	int r = bosh_session_header(leg->session->engine, leg->stream, stream->id,
+	int r = bosh_session_header(leg->entry->engine, leg->stream, stream->id,
 				    stream->from ? stream->from : leg->domain);
 
 	if (!leg->is_ready) {
 		leg->is_ready = true;
-		session_log_ready(&leg->session->log, leg->domain, leg->link, leg->opened);
+		session_log_ready(&leg->entry->log, leg->domain, leg->link, leg->opened);
 	}
-	(void)bosh_session_pending(leg->session->engine, leg->stream, false, true);
-	bosh_entry_settle(leg->session, r);
+	(void)bosh_session_pending(leg->entry->engine, leg->stream, false, true);
+	bosh_entry_settle(leg->entry, r);
 }
 
 /* Ends the stream, whose client guesses passwords. */
@@ -106,14 +105,14 @@ static void end_guesses(struct bosh_leg *leg, const struct failure *failure)
 	int r = bosh_leg_fail(leg, failure);
 
 	bosh_leg_close(leg, false);
-	bosh_entry_settle(leg->session, r);
+	bosh_entry_settle(leg->entry, r);
 }
 
 static void on_element(void *userdata, enum stream_event_kind kind)
 {
 	struct bosh_leg *leg = userdata;
 	struct failure failure;
-	struct bosh_session *engine = leg->session->engine;
+	struct bosh_session *engine = leg->entry->engine;
 	struct stream *stream = link_stream(leg->link);
 	struct buffer *pending = bosh_session_pending(
 		engine, leg->stream, stream_event_is_stream(stream), kind == STREAM_EVENT_FEATURES);
@@ -121,7 +120,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	int r = n_before ? stream_event_write(stream, pending) : stream_event_take(stream, pending);
 
 	if (r == 0) {
-		session_log_to_client(&leg->session->log, 1, pending->n - n_before);
+		session_log_to_client(&leg->entry->log, 1, pending->n - n_before);
 	}
 	if (stream->is_managed) {
 		bosh_session_set_managed(engine, leg->stream);
@@ -129,8 +128,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	if (r < 0) {
 		buffer_truncate(pending, n_before);
 		bosh_leg_return(leg);
-		bosh_entry_settle(leg->session, r);
-	} else if (!login_guard_received(&leg->session->log, leg->domain, leg->link, &failure)) {
+		bosh_entry_settle(leg->entry, r);
+	} else if (!login_guard_received(&leg->entry->log, leg->domain, leg->link, &failure)) {
 		end_guesses(leg, &failure);
 	}
 }
@@ -139,16 +138,16 @@ static void on_flush(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	bosh_entry_settle(leg->session,
-			  bosh_session_flush(leg->session->engine, now_of(leg), actions_of(leg)));
+	bosh_entry_settle(leg->entry,
+			  bosh_session_flush(leg->entry->engine, now_of(leg), actions_of(leg)));
 }
 
 static void on_drained(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	bosh_entry_settle(leg->session,
-			  bosh_session_congest(leg->session->engine, leg->stream,
+	bosh_entry_settle(leg->entry,
+			  bosh_session_congest(leg->entry->engine, leg->stream,
 					       BOSH_CONGESTION_NONE, now_of(leg), actions_of(leg)));
 }
 
@@ -158,15 +157,15 @@ static void on_over(void *userdata, const struct failure *failure)
 	int r = bosh_leg_fail(leg, failure);
 
 	bosh_leg_close(leg, false);
-	bosh_entry_settle(leg->session, r);
+	bosh_entry_settle(leg->entry, r);
 }
 
 static void on_held(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	if (!leg->session->is_logged_in) {
-		bosh_entry_settle(leg->session, 0);
+	if (!leg->entry->is_logged_in) {
+		bosh_entry_settle(leg->entry, 0);
 	}
 }
 
@@ -181,67 +180,66 @@ static const struct link_callbacks link_callbacks = {
 
 /* Opening. */
 
-int bosh_entry_open_leg(struct bosh_entry *session, unsigned stream,
-			const struct bosh_target *target, struct admission *admission)
+int bosh_entry_open_leg(struct bosh_entry *entry, unsigned stream, const struct bosh_target *target,
+			struct admission *admission)
 {
-	return bosh_leg_open(session, stream, target, admission, &link_callbacks);
+	return bosh_leg_open(entry, stream, target, admission, &link_callbacks);
 }
 
 /* Has the engine tell the client that its stream was refused. Returns 0 or -ENOMEM. */
-static int refuse_leg(struct bosh_entry *session, unsigned stream,
-		      const struct admission *admission)
+static int refuse_leg(struct bosh_entry *entry, unsigned stream, const struct admission *admission)
 {
-	struct bosh_leg *leg = bosh_leg_new(session, stream, admission->domain);
+	struct bosh_leg *leg = bosh_leg_new(entry, stream, admission->domain);
 
-	return leg ? bosh_session_fail(session->engine, stream, &admission->verdict, now_of(leg),
+	return leg ? bosh_session_fail(entry->engine, stream, &admission->verdict, now_of(leg),
 				       actions_of(leg))
 		   : -ENOMEM;
 }
 
 /* Opens a further stream for the client. Returns 0 or -ENOMEM. */
-static int add_leg(struct bosh_entry *session, unsigned stream, const struct bosh_target *target)
+static int add_leg(struct bosh_entry *entry, unsigned stream, const struct bosh_target *target)
 {
 	const struct admission_request request = {
 		.transport = ADMISSION_BOSH,
-		.client = &session->client,
-		.is_secure = session->is_secure,
-		.session = sv_first(sv_from(session->sid), SID_LOG_LENGTH),
+		.client = &entry->client,
+		.is_secure = entry->is_secure,
+		.session = sv_first(sv_from(entry->sid), SID_LOG_LENGTH),
 		.to = target->to,
 		.route = target->route,
 	};
 	struct admission admission;
 
-	if (!admission_judge(session->endpoint->env, &request, &admission)) {
-		return refuse_leg(session, stream, &admission);
+	if (!admission_judge(entry->endpoint->env, &request, &admission)) {
+		return refuse_leg(entry, stream, &admission);
 	}
-	int r = bosh_entry_open_leg(session, stream, target, &admission);
+	int r = bosh_entry_open_leg(entry, stream, target, &admission);
 
 	if (r == 0) {
-		session_log_stream(&session->log, admission.domain);
+		session_log_stream(&entry->log, admission.domain);
 	}
 	return r;
 }
 
 /* Before the login. */
 
-void bosh_entry_shut(struct bosh_entry *session, const struct failure *failure)
+void bosh_entry_shut(struct bosh_entry *entry, const struct failure *failure)
 {
-	struct bosh_endpoint *endpoint = session->endpoint;
-	int r = bosh_session_shut(session->engine, failure, bosh_endpoint_now(endpoint),
+	struct bosh_endpoint *endpoint = entry->endpoint;
+	int r = bosh_session_shut(entry->engine, failure, bosh_endpoint_now(endpoint),
 				  &endpoint->actions);
 
-	bosh_entry_settle(session, r);
-	end_session(session);
+	bosh_entry_settle(entry, r);
+	end_session(entry);
 }
 
 static void on_evict(struct budget_charge *charge)
 {
-	struct bosh_entry *session = CONTAINER_OF(charge, struct bosh_entry, charge);
+	struct bosh_entry *entry = CONTAINER_OF(charge, struct bosh_entry, charge);
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_TOO_MANY_BYTES, NULL);
-	session_log_failed(&session->log, domain_of(session), &failure, true);
-	bosh_entry_shut(session, &failure);
+	session_log_failed(&entry->log, domain_of(entry), &failure, true);
+	bosh_entry_shut(entry, &failure);
 }
 
 struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint)
@@ -249,11 +247,11 @@ struct budget_charge bosh_entry_charge_init(const struct bosh_endpoint *endpoint
 	return BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
 }
 
-static bool has_logged_in(const struct bosh_entry *session)
+static bool has_logged_in(const struct bosh_entry *entry)
 {
 	const struct bosh_leg *leg;
 
-	SLIST_FOREACH(leg, &session->legs, in_session) {
+	SLIST_FOREACH(leg, &entry->legs, in_session) {
 		if (leg->link && link_stream(leg->link)->is_logged_in) {
 			return true;
 		}
@@ -261,72 +259,72 @@ static bool has_logged_in(const struct bosh_entry *session)
 	return false;
 }
 
-static size_t held(const struct bosh_entry *session)
+static size_t held(const struct bosh_entry *entry)
 {
-	size_t n = bosh_session_held(session->engine);
+	size_t n = bosh_session_held(entry->engine);
 	const struct bosh_leg *leg;
 
-	SLIST_FOREACH(leg, &session->legs, in_session) {
+	SLIST_FOREACH(leg, &entry->legs, in_session) {
 		n += leg->link ? link_held(leg->link) : 0;
 	}
 	return n;
 }
 
 /* Charges the budget with what the session and its links hold. Returns 0 or -ENOMEM. */
-static int charge(struct bosh_entry *session)
+static int charge(struct bosh_entry *entry)
 {
-	struct budget *budget = session->endpoint->env->budget;
+	struct budget *budget = entry->endpoint->env->budget;
 
-	session->is_logged_in = session->is_logged_in || has_logged_in(session);
-	if (session->is_logged_in) {
-		session_log_online(&session->log);
-		budget_release(budget, &session->charge);
+	entry->is_logged_in = entry->is_logged_in || has_logged_in(entry);
+	if (entry->is_logged_in) {
+		session_log_online(&entry->log);
+		budget_release(budget, &entry->charge);
 		return 0;
 	}
-	return budget_hold(budget, &session->charge, &session->client, held(session));
+	return budget_hold(budget, &entry->charge, &entry->client, held(entry));
 }
 
 /* Carrying out the actions of the engine. */
 
-static void trace_answer(const struct bosh_entry *session, const struct bosh_action *action)
+static void trace_answer(const struct bosh_entry *entry, const struct bosh_action *action)
 {
-	log_debug("bosh-answer", LOG_SV("session", sv_first(sv_from(session->sid), SID_LOG_LENGTH)),
+	log_debug("bosh-answer", LOG_SV("session", sv_first(sv_from(entry->sid), SID_LOG_LENGTH)),
 		  LOG_NUMBER("request", action->exchange), LOG_NUMBER("status", action->status),
 		  LOG_NUMBER("bytes", action->blob ? blob_sv(action->blob).n : 0));
 }
 
 /* Logs why the session ends, if its client broke a rule. */
-static void log_rule(struct bosh_entry *session, enum bosh_rule rule)
+static void log_rule(struct bosh_entry *entry, enum bosh_rule rule)
 {
 	if (rule == BOSH_RULE_NONE) {
 		return;
 	}
 	if (rule != BOSH_RULE_INACTIVITY && rule != BOSH_RULE_OUT_OF_MEMORY) {
-		metrics_fail(session->endpoint->env->metrics, METRICS_BOSH, FAILURE_CLIENT);
+		metrics_fail(entry->endpoint->env->metrics, METRICS_BOSH, FAILURE_CLIENT);
 	}
-	session_log_ended(&session->log, domain_of(session), bosh_rule_name(rule));
+	session_log_ended(&entry->log, domain_of(entry), bosh_rule_name(rule));
 }
 
 /* Returns 0, LINK_E_* after which the stream cannot go on, or a negative errno after which the
  * session cannot. */
-static int carry_out(struct bosh_entry *session, struct bosh_action *action)
+static int carry_out(struct bosh_entry *entry, struct bosh_action *action)
 {
-	struct bosh_leg *leg = bosh_leg_find(session, action->stream);
+	struct bosh_leg *leg = bosh_leg_find(entry, action->stream);
 	struct bosh_target target;
 
 	switch (action->kind) {
 	case BOSH_ACTION_ANSWER:
-		trace_answer(session, action);
-		bosh_relay_answer(session->endpoint->relay, action->exchange, action->status,
-				  session->content_type, action->blob);
+		trace_answer(entry, action);
+		bosh_relay_answer(entry->endpoint->relay, action->exchange, action->status,
+				  entry->content_type, action->blob);
 		action->blob = NULL;
 		return 0;
 	case BOSH_ACTION_OPEN:
 		target = bosh_target_read(&action->payloads);
-		return add_leg(session, action->stream, &target);
+		return add_leg(entry, action->stream, &target);
 	case BOSH_ACTION_END:
-		log_rule(session, action->rule);
-		end_session(session);
+		log_rule(entry, action->rule);
+		end_session(entry);
 		return 0;
 	default:
 		return leg && leg->link ? bosh_leg_carry_out(leg, action) : 0;
@@ -335,9 +333,9 @@ static int carry_out(struct bosh_entry *session, struct bosh_action *action)
 
 /* @r is what the engine returned. Actions may add further actions. Returns 0 or a negative errno,
  * after which the session cannot go on. */
-static int carry_out_all(struct bosh_entry *session, int r)
+static int carry_out_all(struct bosh_entry *entry, int r)
 {
-	struct bosh_actions *actions = &session->endpoint->actions;
+	struct bosh_actions *actions = &entry->endpoint->actions;
 
 	for (size_t i = 0; i < actions->n; i++) {
 		/* The list may grow, and so be moved, while an action is carried out. */
@@ -345,11 +343,11 @@ static int carry_out_all(struct bosh_entry *session, int r)
 		int result;
 
 		actions->items[i] = (struct bosh_action){0};
-		result = carry_out(session, &action);
+		result = carry_out(entry, &action);
 		blob_unref(action.blob);
 		buffer_deinit(&action.payloads);
 		if (r == 0 && result > 0) {
-			r = bosh_leg_break(bosh_leg_find(session, action.stream),
+			r = bosh_leg_break(bosh_leg_find(entry, action.stream),
 					   result == LINK_E_EARLY ? FAILURE_TOO_EARLY
 								  : FAILURE_SERVER_STALLED);
 		} else if (result < 0 && r == 0) {
@@ -362,39 +360,39 @@ static int carry_out_all(struct bosh_entry *session, int r)
 
 /* Ends a session that had no memory to go on. Little is needed, and there may be some again: then
  * what its servers have sent goes out with the last answer, or back to them. */
-static void give_up(struct bosh_entry *session)
+static void give_up(struct bosh_entry *entry)
 {
 	struct failure failure;
 
-	session_log_out_of_memory(&session->log);
-	if (!session->is_over) {
+	session_log_out_of_memory(&entry->log);
+	if (!entry->is_over) {
 		failure_set(&failure, FAILURE_INTERNAL, "out of memory");
-		(void)carry_out_all(session, bosh_session_shut(session->engine, &failure,
-							       bosh_endpoint_now(session->endpoint),
-							       &session->endpoint->actions));
+		(void)carry_out_all(entry, bosh_session_shut(entry->engine, &failure,
+							     bosh_endpoint_now(entry->endpoint),
+							     &entry->endpoint->actions));
 	}
-	answer_all(session);
-	end_session(session);
+	answer_all(entry);
+	end_session(entry);
 }
 
-void bosh_entry_settle(struct bosh_entry *session, int r)
+void bosh_entry_settle(struct bosh_entry *entry, int r)
 {
-	r = carry_out_all(session, r);
-	if (r == 0 && !session->is_over) {
-		r = charge(session);
+	r = carry_out_all(entry, r);
+	if (r == 0 && !entry->is_over) {
+		r = charge(entry);
 	}
 	if (r < 0) {
-		give_up(session);
-	} else if (!session->is_over) {
-		bosh_entry_arm(session);
+		give_up(entry);
+	} else if (!entry->is_over) {
+		bosh_entry_arm(entry);
 	}
 }
 
 void bosh_entry_on_due(struct due_item *item)
 {
-	struct bosh_entry *session = CONTAINER_OF(item, struct bosh_entry, due);
+	struct bosh_entry *entry = CONTAINER_OF(item, struct bosh_entry, due);
 
-	bosh_entry_settle(session,
-			  bosh_session_expire(session->engine, bosh_endpoint_now(session->endpoint),
-					      &session->endpoint->actions));
+	bosh_entry_settle(entry,
+			  bosh_session_expire(entry->engine, bosh_endpoint_now(entry->endpoint),
+					      &entry->endpoint->actions));
 }

@@ -5,27 +5,27 @@
 #include "gateway/bosh/endpoint-state.h"
 #include "gateway/xmpp/bounce.h"
 
-static void give_back(const struct bosh_entry *session, struct admission_seats *seats,
+static void give_back(const struct bosh_entry *entry, struct admission_seats *seats,
 		      const char *domain)
 {
-	admission_leave_domain(session->endpoint->env, seats, domain);
-	admission_leave_client(session->endpoint->env, seats, &session->client);
+	admission_leave_domain(entry->endpoint->env, seats, domain);
+	admission_leave_client(entry->endpoint->env, seats, &entry->client);
 }
 
 void bosh_leg_close(struct bosh_leg *leg, bool must_drop)
 {
 	if (leg->link) {
-		login_guard_left(&leg->session->log, leg->domain, leg->link);
+		login_guard_left(&leg->entry->log, leg->domain, leg->link);
 	}
 	leg->link = must_drop ? link_drop(leg->link) : link_close(leg->link);
-	give_back(leg->session, &leg->seats, leg->domain);
+	give_back(leg->entry, &leg->seats, leg->domain);
 }
 
-struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream)
+struct bosh_leg *bosh_leg_find(const struct bosh_entry *entry, unsigned stream)
 {
 	struct bosh_leg *leg;
 
-	SLIST_FOREACH(leg, &session->legs, in_session) {
+	SLIST_FOREACH(leg, &entry->legs, in_session) {
 		if (leg->stream == stream) {
 			break;
 		}
@@ -33,26 +33,26 @@ struct bosh_leg *bosh_leg_find(const struct bosh_entry *session, unsigned stream
 	return leg;
 }
 
-struct bosh_leg *bosh_leg_new(struct bosh_entry *session, unsigned stream, const char *domain)
+struct bosh_leg *bosh_leg_new(struct bosh_entry *entry, unsigned stream, const char *domain)
 {
 	size_t n_domain = strlen(domain);
 	struct bosh_leg *leg = calloc(1, sizeof(*leg) + n_domain + 1);
-	struct bosh_leg *former = bosh_leg_find(session, stream);
+	struct bosh_leg *former = bosh_leg_find(entry, stream);
 
 	if (leg) {
 		if (former) {
-			SLIST_REMOVE(&session->legs, former, bosh_leg, in_session);
+			SLIST_REMOVE(&entry->legs, former, bosh_leg, in_session);
 			free(former);
 		}
-		leg->session = session;
+		leg->entry = entry;
 		leg->stream = stream;
 		memcpy(leg->domain, domain, n_domain);
-		SLIST_INSERT_HEAD(&session->legs, leg, in_session);
+		SLIST_INSERT_HEAD(&entry->legs, leg, in_session);
 	}
 	return leg;
 }
 
-int bosh_leg_open(struct bosh_entry *session, unsigned stream, const struct bosh_target *target,
+int bosh_leg_open(struct bosh_entry *entry, unsigned stream, const struct bosh_target *target,
 		  struct admission *admission, const struct link_callbacks *callbacks)
 {
 	struct stream_target stream_target = {
@@ -60,18 +60,18 @@ int bosh_leg_open(struct bosh_entry *session, unsigned stream, const struct bosh
 		.from = target->from,
 		.lang = target->lang,
 		.version = target->version,
-		.client = &session->client,
+		.client = &entry->client,
 		.route = admission->route.port ? &admission->route : NULL,
 	};
-	struct bosh_leg *leg = bosh_leg_new(session, stream, admission->domain);
-	int r = leg ? link_new(&session->endpoint->env->link, &stream_target, admission->rule,
+	struct bosh_leg *leg = bosh_leg_new(entry, stream, admission->domain);
+	int r = leg ? link_new(&entry->endpoint->env->link, &stream_target, admission->rule,
 			       callbacks, leg, &leg->link)
 		    : -ENOMEM;
 
 	if (r < 0) {
-		give_back(session, &admission->seats, admission->domain);
+		give_back(entry, &admission->seats, admission->domain);
 	} else {
-		leg->opened = bosh_endpoint_now(session->endpoint);
+		leg->opened = bosh_endpoint_now(entry->endpoint);
 		leg->seats = admission->seats;
 	}
 	return r;
@@ -82,7 +82,7 @@ static bool has_other_link(const struct bosh_leg *leg)
 {
 	const struct bosh_leg *other;
 
-	SLIST_FOREACH(other, &leg->session->legs, in_session) {
+	SLIST_FOREACH(other, &leg->entry->legs, in_session) {
 		if (other != leg && other->link) {
 			return true;
 		}
@@ -92,10 +92,10 @@ static bool has_other_link(const struct bosh_leg *leg)
 
 int bosh_leg_fail(struct bosh_leg *leg, const struct failure *failure)
 {
-	session_log_failed(&leg->session->log, leg->domain, failure, !has_other_link(leg));
-	return bosh_session_fail(leg->session->engine, leg->stream, failure,
-				 bosh_endpoint_now(leg->session->endpoint),
-				 &leg->session->endpoint->actions);
+	session_log_failed(&leg->entry->log, leg->domain, failure, !has_other_link(leg));
+	return bosh_session_fail(leg->entry->engine, leg->stream, failure,
+				 bosh_endpoint_now(leg->entry->endpoint),
+				 &leg->entry->endpoint->actions);
 }
 
 int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind)
@@ -144,24 +144,23 @@ static int restart(struct bosh_leg *leg, const struct buffer *texts)
 static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	const struct buffer *payloads = &action->payloads;
-	struct bosh_entry *session = leg->session;
+	struct bosh_entry *entry = leg->entry;
 	struct failure failure;
 
-	if (!login_guard_sent(&session->log, leg->domain, leg->link, buffer_sv(payloads),
-			      &failure)) {
+	if (!login_guard_sent(&entry->log, leg->domain, leg->link, buffer_sv(payloads), &failure)) {
 		bosh_leg_close(leg, false);
 		return bosh_leg_fail(leg, &failure);
 	}
 	int r = link_gather(leg->link, buffer_sv(payloads));
 
 	if (r == 0) {
-		session_log_from_client(&session->log, action->n_payloads, payloads->n);
+		session_log_from_client(&entry->log, action->n_payloads, payloads->n);
 	}
 	if (r == 0 && link_is_congested(leg->link)) {
 		r = bosh_session_congest(
-			session->engine, leg->stream,
+			entry->engine, leg->stream,
 			link_is_full(leg->link) ? BOSH_CONGESTION_FULL : BOSH_CONGESTION_SOME,
-			bosh_endpoint_now(session->endpoint), &session->endpoint->actions);
+			bosh_endpoint_now(entry->endpoint), &entry->endpoint->actions);
 	}
 	return r;
 }
@@ -169,7 +168,7 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
 {
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
-	int r = bounce_stanzas(leg->session->endpoint->env->pool, buffer_sv(payloads), &answers);
+	int r = bounce_stanzas(leg->entry->endpoint->env->pool, buffer_sv(payloads), &answers);
 
 	/* Nothing can be sent before the features, but then there was nothing to return either. */
 	if (r == 0 && answers.n) {

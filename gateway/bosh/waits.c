@@ -18,50 +18,50 @@ static bool has_stood_still(struct mono deadline, struct mono now)
 /* Tells the engine that its deadline has passed, but only after sockets have been read. After a
  * long iteration of the loop, timers run before that, although the server's reply or the client's
  * next request may have arrived already. */
-static void make_due(struct bosh_entry *session)
+static void make_due(struct bosh_entry *entry)
 {
-	due_queue_add(&session->endpoint->due, &session->due);
+	due_queue_add(&entry->endpoint->due, &entry->due);
 }
 
 static void on_grace_over(uv_timer_t *timer)
 {
-	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
+	struct bosh_entry *entry = CONTAINER_OF(timer, struct bosh_entry, timer);
 
-	session->armed = MONO_NEVER;
-	make_due(session);
+	entry->armed = MONO_NEVER;
+	make_due(entry);
 }
 
 /* Until the grace is over, no deadline moves the timer: the deadline that has passed would begin
  * another grace each time the server sends something. */
-static void begin_grace(struct bosh_entry *session)
+static void begin_grace(struct bosh_entry *entry)
 {
-	if (session->armed.ms) {
-		session->armed = (struct mono){0};
-		uv_timer_start(&session->timer, on_grace_over, GRACE_MS, 0);
+	if (entry->armed.ms) {
+		entry->armed = (struct mono){0};
+		uv_timer_start(&entry->timer, on_grace_over, GRACE_MS, 0);
 	}
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-	struct bosh_entry *session = CONTAINER_OF(timer, struct bosh_entry, timer);
+	struct bosh_entry *entry = CONTAINER_OF(timer, struct bosh_entry, timer);
 
-	if (has_stood_still(session->armed, bosh_endpoint_now(session->endpoint))) {
-		begin_grace(session);
+	if (has_stood_still(entry->armed, bosh_endpoint_now(entry->endpoint))) {
+		begin_grace(entry);
 		return;
 	}
-	session->armed = MONO_NEVER;
-	make_due(session);
+	entry->armed = MONO_NEVER;
+	make_due(entry);
 }
 
 /* A timer that runs too early finds nothing to do and is armed anew: cheaper than to move it with
  * each request. */
-static void arm_timer(struct bosh_entry *session, struct mono deadline)
+static void arm_timer(struct bosh_entry *entry, struct mono deadline)
 {
-	if (deadline.ms < session->armed.ms) {
-		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(session->endpoint));
+	if (deadline.ms < entry->armed.ms) {
+		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(entry->endpoint));
 
-		session->armed = deadline;
-		uv_timer_start(&session->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+		entry->armed = deadline;
+		uv_timer_start(&entry->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
 	}
 }
 
@@ -70,11 +70,11 @@ static void arm_timer(struct bosh_entry *session, struct mono deadline)
  * sessions with the present settings. These linger equally long, so they stand in the order in
  * which they began; for a moment after a reload those from before are among them. */
 
-static void leave(struct bosh_entry *session)
+static void leave(struct bosh_entry *entry)
 {
-	if (!mono_is_never(session->lingers_to)) {
-		session->lingers_to = MONO_NEVER;
-		TAILQ_REMOVE(&session->endpoint->lingering, session, in_lingering);
+	if (!mono_is_never(entry->lingers_to)) {
+		entry->lingers_to = MONO_NEVER;
+		TAILQ_REMOVE(&entry->endpoint->lingering, entry, in_lingering);
 	}
 }
 
@@ -91,33 +91,33 @@ static void set_timer(struct bosh_endpoint *endpoint)
 	}
 }
 
-static void enter(struct bosh_entry *session, struct mono until)
+static void enter(struct bosh_entry *entry, struct mono until)
 {
-	struct bosh_endpoint *endpoint = session->endpoint;
+	struct bosh_endpoint *endpoint = entry->endpoint;
 	struct bosh_entry *before = TAILQ_LAST(&endpoint->lingering, bosh_entries);
 
 	while (before && before->lingers_to.ms > until.ms) {
 		before = TAILQ_PREV(before, bosh_entries, in_lingering);
 	}
-	session->lingers_to = until;
+	entry->lingers_to = until;
 	if (before) {
-		TAILQ_INSERT_AFTER(&endpoint->lingering, before, session, in_lingering);
+		TAILQ_INSERT_AFTER(&endpoint->lingering, before, entry, in_lingering);
 	} else {
-		TAILQ_INSERT_HEAD(&endpoint->lingering, session, in_lingering);
+		TAILQ_INSERT_HEAD(&endpoint->lingering, entry, in_lingering);
 		set_timer(endpoint);
 	}
 }
 
-void bosh_entry_arm(struct bosh_entry *session)
+void bosh_entry_arm(struct bosh_entry *entry)
 {
-	struct mono deadline = bosh_session_deadline(session->engine);
-	struct mono linger_end = bosh_session_linger_end(session->engine);
+	struct mono deadline = bosh_session_deadline(entry->engine);
+	struct mono linger_end = bosh_session_linger_end(entry->engine);
 	bool lingers = !mono_is_never(linger_end) && deadline.ms == linger_end.ms;
 
-	if (!lingers || session->settings != session->endpoint->settings) {
-		arm_timer(session, deadline);
-	} else if (mono_is_never(session->lingers_to)) {
-		enter(session, linger_end);
+	if (!lingers || entry->settings != entry->endpoint->settings) {
+		arm_timer(entry, deadline);
+	} else if (mono_is_never(entry->lingers_to)) {
+		enter(entry, linger_end);
 	}
 }
 
@@ -125,20 +125,20 @@ static void on_linger(uv_timer_t *timer)
 {
 	struct bosh_endpoint *endpoint = CONTAINER_OF(timer, struct bosh_endpoint, linger);
 	struct mono now = bosh_endpoint_now(endpoint);
-	struct bosh_entry *session;
+	struct bosh_entry *entry;
 
-	while ((session = TAILQ_FIRST(&endpoint->lingering)) &&
-	       mono_reached(session->lingers_to, now)) {
-		bool is_late = has_stood_still(session->lingers_to, now);
+	while ((entry = TAILQ_FIRST(&endpoint->lingering)) &&
+	       mono_reached(entry->lingers_to, now)) {
+		bool is_late = has_stood_still(entry->lingers_to, now);
 
-		leave(session);
-		if (!mono_reached(bosh_session_linger_end(session->engine), now)) {
+		leave(entry);
+		if (!mono_reached(bosh_session_linger_end(entry->engine), now)) {
 			/* It was answered meanwhile; perhaps another one lingers by now. */
-			bosh_entry_arm(session);
+			bosh_entry_arm(entry);
 		} else if (is_late) {
-			begin_grace(session);
+			begin_grace(entry);
 		} else {
-			make_due(session);
+			make_due(entry);
 		}
 	}
 	set_timer(endpoint);
@@ -157,8 +157,8 @@ void bosh_waits_close(struct bosh_endpoint *endpoint)
 	uv_close((uv_handle_t *)&endpoint->linger, NULL);
 }
 
-void bosh_entry_disarm(struct bosh_entry *session)
+void bosh_entry_disarm(struct bosh_entry *entry)
 {
-	due_queue_remove(&session->endpoint->due, &session->due);
-	leave(session);
+	due_queue_remove(&entry->endpoint->due, &entry->due);
+	leave(entry);
 }
