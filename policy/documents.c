@@ -51,9 +51,9 @@ static bool is_same_host(const struct host_pattern *a, const struct host_pattern
 /* Adobe's file has hosts and whether they must use TLS, but no ports and no schemes, so each host
  * gets one element. It requires TLS only if all origins of that host do. Returns false if an
  * earlier pattern has the same host. */
-static bool is_first_of_host(const struct origin_list *origins, size_t index, bool *ret_secure)
+static bool is_first_of_host(const struct origin_list *origins, size_t index, bool *ret_is_secure)
 {
-	*ret_secure = true;
+	*ret_is_secure = true;
 	for (size_t i = 0; i < origins->n_patterns; i++) {
 		const struct origin_pattern *other = &origins->patterns[i];
 
@@ -63,13 +63,13 @@ static bool is_first_of_host(const struct origin_list *origins, size_t index, bo
 		if (i < index) {
 			return false;
 		}
-		*ret_secure = *ret_secure && pattern_has_scheme(other, SV("https"));
+		*ret_is_secure = *ret_is_secure && pattern_has_scheme(other, SV("https"));
 	}
 	return true;
 }
 
 static void write_grant(struct writer *writer, const struct grant *grant,
-			const struct host_pattern *host, bool secure)
+			const struct host_pattern *host, bool is_secure)
 {
 	writer_printf(writer, "  <%s domain=\"", grant->element);
 	if (host) {
@@ -78,13 +78,13 @@ static void write_grant(struct writer *writer, const struct grant *grant,
 		writer_put(writer, SV("*"));
 	}
 	writer_printf(writer, "\"%s secure=\"%s\"/>\n", grant->attributes,
-		      secure ? "true" : "false");
+		      is_secure ? "true" : "false");
 }
 
 static void write_grants(struct writer *writer, const struct origin_list *origins,
 			 const struct grant *grant)
 {
-	bool secure;
+	bool is_secure;
 
 	if (origins->allows_any) {
 		write_grant(writer, grant, NULL, false);
@@ -93,8 +93,8 @@ static void write_grants(struct writer *writer, const struct origin_list *origin
 	for (size_t i = 0; i < origins->n_patterns; i++) {
 		const struct origin_pattern *pattern = &origins->patterns[i];
 
-		if (is_web(pattern) && is_first_of_host(origins, i, &secure)) {
-			write_grant(writer, grant, &pattern->host, secure);
+		if (is_web(pattern) && is_first_of_host(origins, i, &is_secure)) {
+			write_grant(writer, grant, &pattern->host, is_secure);
 		}
 	}
 }

@@ -83,9 +83,9 @@ static struct config_scope *scope_named(struct config_scope *file, const char *n
 	if (!name) {
 		return file;
 	}
-	bool found = find(file, sv_from(name), &meaning);
+	bool is_found = find(file, sv_from(name), &meaning);
 
-	assert(found && meaning.table && !meaning.table->add);
+	assert(is_found && meaning.table && !meaning.table->add);
 	return &meaning.scope->scopes[meaning.index];
 }
 
@@ -98,10 +98,10 @@ static bool find_renamed(struct file *file, const struct config_scope *scope,
 	if (scope != file->reader->file || !rename) {
 		return false;
 	}
-	bool found = find(scope_named(file->reader->file, rename->section), sv_from(rename->name),
-			  ret_meaning);
+	bool is_found = find(scope_named(file->reader->file, rename->section),
+			     sv_from(rename->name), ret_meaning);
 
-	assert(found && ret_meaning->setting);
+	assert(is_found && ret_meaning->setting);
 	bool has_name = strcmp(rename->before, rename->name) != 0;
 
 	config_warning(file->reader->errors, place_of(file), "%s is now%s%s%s%s", rename->before,

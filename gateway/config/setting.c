@@ -41,7 +41,7 @@ static int read_list(struct config_setting *setting, struct config_lexer *lexer,
 		     struct config_place place, unsigned *ret_line, const char **ret_what)
 {
 	unsigned start = *ret_line;
-	bool after_value = false;
+	bool is_after_value = false;
 
 	for (;;) {
 		struct config_token token;
@@ -59,17 +59,17 @@ static int read_list(struct config_setting *setting, struct config_lexer *lexer,
 			*ret_what = "this { has no matching }";
 			return -EINVAL;
 		}
-		if (is_value(&token) == after_value ||
-		    (after_value && token.kind != CONFIG_TOKEN_COMMA)) {
-			*ret_what = after_value ? "expected ',' or '}' after an entry of a list"
-						: "expected an entry of a list or '}'";
+		if (is_value(&token) == is_after_value ||
+		    (is_after_value && token.kind != CONFIG_TOKEN_COMMA)) {
+			*ret_what = is_after_value ? "expected ',' or '}' after an entry of a list"
+						   : "expected an entry of a list or '}'";
 			return -EINVAL;
 		}
 		r = is_value(&token) ? append(setting, &token, place) : 0;
 		if (r < 0) {
 			return r;
 		}
-		after_value = !after_value;
+		is_after_value = !is_after_value;
 	}
 }
 

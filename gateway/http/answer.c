@@ -82,14 +82,14 @@ static void write_header(struct writer *writer, const char *name, const char *va
 	writer_put(writer, SV("\r\n"));
 }
 
-int http_answer_write(const struct http_answer *answer, size_t n_body, bool close, struct sv date,
+int http_answer_write(const struct http_answer *answer, size_t n_body, bool closes, struct sv date,
 		      struct buffer *buffer)
 {
 	struct writer writer = writer_begin(buffer);
 
 	write_status(&writer, answer->status);
 	writer_put(&writer, date);
-	if (close) {
+	if (closes) {
 		writer_put(&writer, SV("Connection: close\r\n"));
 	}
 	/* RFC 9110, 8.6: none in a 204, and in a 304 none but that of the 200. */

@@ -6,7 +6,7 @@
 #include "common/buffer.h"
 #include "gateway/http/exchange.h"
 
-/* Appends the status line and the headers of @answer, whose body has @n_body bytes. @close: the
+/* Appends the status line and the headers of @answer, whose body has @n_body bytes. @closes: the
  * connection ends after it. @date: the Date header (date.h). Returns 0 or -ENOMEM. */
-_must_check_ int http_answer_write(const struct http_answer *answer, size_t n_body, bool close,
+_must_check_ int http_answer_write(const struct http_answer *answer, size_t n_body, bool closes,
 				   struct sv date, struct buffer *buffer);

@@ -143,7 +143,7 @@ static enum reader_step begin_request(struct reader_connection *connection,
 				      const struct http_head *head, struct sv bytes)
 {
 	const struct http_reader *reader = connection->reader;
-	bool others = connection->n_exchanges > 0;
+	bool has_others = connection->n_exchanges > 0;
 
 	if (reader->callbacks->asks_always(reader->options.userdata)) {
 		connection->is_first = true;
@@ -159,7 +159,7 @@ static enum reader_step begin_request(struct reader_connection *connection,
 		}
 	}
 	/* What is sent ahead of an answer must not come ahead of those before it. */
-	if (others && (head->n_known[HTTP_KNOWN_UPGRADE] || head->expects_continue)) {
+	if (has_others && (head->n_known[HTTP_KNOWN_UPGRADE] || head->expects_continue)) {
 		return stall(connection);
 	}
 	return serve(connection, head, bytes);

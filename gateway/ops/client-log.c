@@ -99,23 +99,23 @@ bool client_log_admits(struct client_log *log, enum client_log_kind kind,
 	struct quota_excess excess;
 
 	pthread_mutex_lock(&log->mutex);
-	bool admitted = quota_take(log->quotas[kind], client, now, &excess);
+	bool is_admitted = quota_take(log->quotas[kind], client, now, &excess);
 
 	pthread_mutex_unlock(&log->mutex);
 	if (excess.n) {
 		log_excess(kind, &excess);
 	}
-	return admitted;
+	return is_admitted;
 }
 
 static bool take_excess(struct client_log *log, enum client_log_kind kind, struct mono now,
 			struct quota_excess *ret_excess)
 {
 	pthread_mutex_lock(&log->mutex);
-	bool found = quota_expire(log->quotas[kind], now, ret_excess);
+	bool is_found = quota_expire(log->quotas[kind], now, ret_excess);
 
 	pthread_mutex_unlock(&log->mutex);
-	return found;
+	return is_found;
 }
 
 void client_log_sum_up(struct client_log *log, struct mono now)

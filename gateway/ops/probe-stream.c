@@ -40,11 +40,11 @@ static void on_header(void *userdata, const struct stream *stream)
 	probe_flush(probe);
 }
 
-static void on_handshake(void *userdata, bool direct)
+static void on_handshake(void *userdata, bool is_direct)
 {
 	struct probe *probe = userdata;
 
-	if (direct) {
+	if (is_direct) {
 		return;
 	}
 	struct sheet_times times = probe_next_times(probe);

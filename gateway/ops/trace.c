@@ -100,10 +100,10 @@ static void on_header(void *userdata, const struct stream *stream)
 		     LOG_STR("secure", stream->is_secure ? "yes" : "no"));
 }
 
-static void on_handshake(void *userdata, bool direct)
+static void on_handshake(void *userdata, bool is_direct)
 {
 	(void)userdata;
-	(void)direct;
+	(void)is_direct;
 }
 
 static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
