@@ -30,3 +30,33 @@ struct transport *transport_free(struct transport *transport)
 	transport_end_tunnel(transport);
 	return NULL;
 }
+
+void transport_turn_finishing(struct transport *transport)
+{
+	if (transport->has_sent_fin) {
+		if (!channel_discard(&transport->channel, transport->read_buffer,
+				     TRANSPORT_READ_SIZE)) {
+			transport_free(transport);
+		}
+		return;
+	}
+	if (transport->out.n) {
+		transport_flush(transport, transport->out.n);
+	}
+	if (transport->broken) {
+		transport_free(transport);
+		return;
+	}
+	if (transport->out.n) {
+		return;
+	}
+	enum channel_result result = channel_shutdown(&transport->channel);
+
+	if (result == CHANNEL_AGAIN) {
+		return;
+	}
+	transport->has_sent_fin = true;
+	if (transport->has_ended || result == CHANNEL_BROKEN) {
+		transport_free(transport);
+	}
+}

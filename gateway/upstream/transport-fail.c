@@ -26,6 +26,22 @@ void transport_fail_flooded(struct transport *transport)
 	transport_fail(transport, &failure);
 }
 
+void transport_fail_handshake(struct transport *transport)
+{
+	struct failure failure;
+
+	if (channel_is_flooded(&transport->channel)) {
+		transport_fail_flooded(transport);
+		return;
+	}
+	if (transport->channel.error) {
+		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "%s", transport->channel.error);
+	} else {
+		tls_failure(transport->channel.ssl, &failure);
+	}
+	transport_fail(transport, &failure);
+}
+
 static void fail_source(struct transport *transport, int error)
 {
 	char text[ADDRESS_TEXT_MAX];

@@ -2,9 +2,9 @@
 #pragma once
 /*
  * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
- * loop: reading, handshake, callbacks), transport-tunnel.c (the talk with a proxy),
- * transport-fail.c (why a connection ended) and transport-end.c (transport_free()). Private to
- * these.
+ * loop: reading, handshake, callbacks), transport-socket.c (what the socket is to be ready for, and
+ * writing), transport-tunnel.c (the talk with a proxy), transport-fail.c (why a connection ended)
+ * and transport-end.c (the end, once the owner is gone). Private to these.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,11 +73,19 @@ void transport_end_tunnel(struct transport *transport);
 /* The transport's turn, in all states in which the server's bytes cost something. */
 void transport_on_turn(struct turn_item *item);
 
+/* The events that the poll has to wait for in this state. */
+int transport_wanted_events(const struct transport *transport);
+
+/* Writes up to @n bytes of what waits, as far as the socket takes them. */
+void transport_flush(struct transport *transport, size_t n);
+
 /* Reports the end of the connection, in transport-fail.c. With @words; because the server sent too
- * many TLS messages without data; because of the errno @error of connect(2), bind(2) or a proxy. */
+ * many TLS messages without data; because the handshake failed; because of the errno @error of
+ * connect(2), bind(2) or a proxy. */
 void transport_fail(struct transport *transport, const struct failure *failure);
 void transport_fail_lost(struct transport *transport, const char *words);
 void transport_fail_flooded(struct transport *transport);
+void transport_fail_handshake(struct transport *transport);
 void transport_fail_connect(struct transport *transport, int error);
 
 /* libuv reports an error on the socket without its number, and stops the handle. Finds the number.

@@ -11,51 +11,12 @@ enum {
 	WAITING_MS = 1000,
 };
 
-static int open_events(const struct transport *transport)
-{
-	const struct channel *channel = &transport->channel;
-	bool is_reading = !transport->has_ended && !transport->is_paused;
-	bool is_writing = transport->out.n > 0;
-	int events = 0;
-
-	if (is_reading || (is_writing && channel->write_wants_read)) {
-		events |= UV_READABLE;
-	}
-	if ((is_writing && !channel->write_wants_read) ||
-	    (is_reading && channel->read_wants_write)) {
-		events |= UV_WRITABLE;
-	}
-	return events;
-}
-
-static int wanted_events(const struct transport *transport)
-{
-	switch (transport->state) {
-	case TRANSPORT_CONNECTING:
-		return transport->connect_error ? 0 : UV_WRITABLE;
-	case TRANSPORT_TUNNEL:
-		return UV_READABLE | (transport->tunnel->out.n ? UV_WRITABLE : 0);
-	case TRANSPORT_OPEN:
-		return open_events(transport);
-	case TRANSPORT_HANDSHAKE:
-		return transport->n_clear || transport->channel.read_wants_write ? UV_WRITABLE
-										 : UV_READABLE;
-	case TRANSPORT_FINISHING:
-		return transport->has_sent_fin || transport->channel.write_wants_read ? UV_READABLE
-										      : UV_WRITABLE;
-	case TRANSPORT_FAILED:
-	case TRANSPORT_CLOSED:
-		break;
-	}
-	return 0;
-}
-
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_unwatched(uv_timer_t *timer);
 
 void transport_update_poll(struct transport *transport)
 {
-	int events = wanted_events(transport);
+	int events = transport_wanted_events(transport);
 
 	if (transport->is_in_turn || transport->state == TRANSPORT_CLOSED ||
 	    events == transport->events) {
@@ -88,18 +49,6 @@ void transport_plan_turn(struct transport *transport)
 		uv_timer_start(&transport->timer, transport_on_timer,
 			       transport->is_in_timer ? 1 : 0, 0);
 	}
-}
-
-static void flush_out(struct transport *transport, size_t n)
-{
-	size_t n_written;
-	struct sv out = sv_first(buffer_sv(&transport->out), n);
-
-	if (channel_write(&transport->channel, out.data, out.n, &n_written) == CHANNEL_BROKEN) {
-		transport_set_broken(transport, transport->channel.error);
-		return;
-	}
-	buffer_consume(&transport->out, n_written);
 }
 
 static uint64_t now_of(const struct transport *transport)
@@ -195,7 +144,7 @@ static void turn_open(struct transport *transport, int events)
 	int for_reading = UV_READABLE | (channel->read_wants_write ? UV_WRITABLE : 0);
 
 	if (transport->out.n && (events & for_writing)) {
-		flush_out(transport, transport->out.n);
+		transport_flush(transport, transport->out.n);
 		if (transport->broken) {
 			transport_plan_turn(transport);
 		} else if (transport->is_congested && transport->out.n <= TRANSPORT_LOW_WATER) {
@@ -279,29 +228,13 @@ static void handshake_done(struct transport *transport)
 	}
 }
 
-static void handshake_failed(struct transport *transport)
-{
-	struct failure failure;
-
-	if (channel_is_flooded(&transport->channel)) {
-		transport_fail_flooded(transport);
-		return;
-	}
-	if (transport->channel.error) {
-		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "%s", transport->channel.error);
-	} else {
-		tls_failure(transport->channel.ssl, &failure);
-	}
-	transport_fail(transport, &failure);
-}
-
 static void turn_handshake(struct transport *transport)
 {
 	if (transport->n_clear) {
 		size_t n_out = transport->out.n;
 
 		assert(transport->n_clear <= n_out);
-		flush_out(transport, transport->n_clear);
+		transport_flush(transport, transport->n_clear);
 		if (transport->broken) {
 			transport_fail_lost(transport, transport->broken);
 			return;
@@ -321,38 +254,8 @@ static void turn_handshake(struct transport *transport)
 		}
 		break;
 	default:
-		handshake_failed(transport);
+		transport_fail_handshake(transport);
 		break;
-	}
-}
-
-void transport_turn_finishing(struct transport *transport)
-{
-	if (transport->has_sent_fin) {
-		if (!channel_discard(&transport->channel, transport->read_buffer,
-				     TRANSPORT_READ_SIZE)) {
-			transport_free(transport);
-		}
-		return;
-	}
-	if (transport->out.n) {
-		flush_out(transport, transport->out.n);
-	}
-	if (transport->broken) {
-		transport_free(transport);
-		return;
-	}
-	if (transport->out.n) {
-		return;
-	}
-	enum channel_result result = channel_shutdown(&transport->channel);
-
-	if (result == CHANNEL_AGAIN) {
-		return;
-	}
-	transport->has_sent_fin = true;
-	if (transport->has_ended || result == CHANNEL_BROKEN) {
-		transport_free(transport);
 	}
 }
 
