@@ -238,18 +238,20 @@ enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, si
 
 /* Sending. */
 
-/* Gathers what follows the first @n_skipped bytes of @parts, up to a record. */
-static struct sv gather(struct wire_hub *hub, const struct iovec *parts, size_t n_parts,
+/* Gathers what follows the first @n_skipped bytes of @parts, up to a record. One that is encrypted
+ * already does not grow: OpenSSL would not say that it was sent before what was added is sent. */
+static struct sv gather(struct wire *wire, const struct iovec *parts, size_t n_parts,
 			size_t n_skipped)
 {
-	size_t n = 0;
+	struct wire_hub *hub = wire->hub;
+	size_t n_max = wire->tls->n_committed ? wire->tls->n_committed : WIRE_RECORD_MAX, n = 0;
 
-	for (size_t i = 0; i < n_parts && n < WIRE_RECORD_MAX; i++) {
+	for (size_t i = 0; i < n_parts && n < n_max; i++) {
 		struct sv part = {parts[i].iov_base, parts[i].iov_len};
 		size_t n_over = n_skipped < part.n ? n_skipped : part.n;
 
 		n_skipped -= n_over;
-		part = sv_first(sv_skip(part, n_over), WIRE_RECORD_MAX - n);
+		part = sv_first(sv_skip(part, n_over), n_max - n);
 		if (part.n) {
 			memcpy(hub->record + n, part.data, part.n);
 			n += part.n;
@@ -265,7 +267,7 @@ size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_
 	struct sv record;
 
 	*ret_is_broken = false;
-	while ((record = gather(wire->hub, parts, n_parts, n_sent)).n) {
+	while ((record = gather(wire, parts, n_parts, n_sent)).n) {
 		size_t n = 0;
 
 		tls_errors_clear();
