@@ -168,8 +168,12 @@ static void on_bytes(struct ws_connection *connection, char *bytes, size_t n)
 static void on_sign_of_life(struct ws_connection *connection)
 {
 	connection->awaits_pong = false;
-	if (!connection->has_deadline && !connection->has_sent_close &&
-	    !connection->peer_has_closed) {
+	if (connection->has_sent_close || connection->peer_has_closed) {
+		return;
+	}
+	/* If it has gone, the time for what is still to be delivered begins anew. */
+	connection->is_draining = false;
+	if (!connection->has_deadline) {
 		wire_set_deadline(connection->wire, connection->server->options.ping_interval_s);
 	}
 }

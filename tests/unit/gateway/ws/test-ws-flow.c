@@ -102,6 +102,43 @@ static void test_paused_for_ever(void **state)
 	assert_string_equal(told(), "closed\nreleased\n");
 }
 
+/* Likewise; the session goes on for a moment and takes a message. For what is read then, the time
+ * begins anew. */
+static void gone_while_paused(unsigned interval_s)
+{
+	char text[WS_HELD_MAX];
+
+	memset(text, 'x', sizeof(text));
+	ws_server_set_ping_interval(one.server, interval_s);
+	ws_pause(one.connection, true);
+	say_sv(TEXT, (struct sv){text, sizeof(text)});
+	say(TEXT, "not read yet");
+	close(one.theirs);
+	one.theirs = -1;
+	pass(TIMEOUT_S);
+	assert_string_equal(told(), "");
+	one.pauses = true;
+	ws_pause(one.connection, false);
+	turn();
+	assert_string_equal(told(), "text of 16384\n");
+	pass(TIMEOUT_S);
+	assert_string_equal(told(), "");
+	pass(1);
+	assert_string_equal(told(), "closed\nreleased\n");
+}
+
+static void test_paused_again(void **state)
+{
+	(void)state;
+	gone_while_paused(INTERVAL_S);
+}
+
+static void test_paused_again_without_pings(void **state)
+{
+	(void)state;
+	gone_while_paused(0);
+}
+
 /* Likewise; the connection broke, so nobody waits for what the session would do with it. */
 static void test_paused_broken(void **state)
 {
@@ -472,6 +509,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_paused_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused_again_without_pings, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_closed_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_deaf, setup, teardown),

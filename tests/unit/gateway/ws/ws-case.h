@@ -51,6 +51,7 @@ static struct {
 	struct buffer heard;   /* what the client got and was not looked at yet */
 	unsigned n_held, n_closed_wires;
 	bool refuses, is_silent;
+	bool pauses;   /* with each message */
 	size_t n_live; /* blocks of memory, before all this */
 } one;
 
@@ -81,6 +82,9 @@ static inline void on_piece(void *session, const char *data, size_t n, bool fina
 	}
 	if (final) {
 		buffer_deinit(&one.message);
+	}
+	if (final && one.pauses) {
+		ws_pause(one.connection, true);
 	}
 }
 
