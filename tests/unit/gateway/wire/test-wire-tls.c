@@ -337,8 +337,8 @@ static void test_withdraw(void **state)
 	assert_int_equal(wire_queue(one.wire).n, 0);
 }
 
-/* What the kernel has taken counts as sent, although more follows it that it does not take: a record
- * that had to wait is not joined with what came after it. */
+/* What the kernel has taken counts as sent, although more follows it that it does not take: a
+ * record that had to wait is not joined with what came after it. */
 static void test_record_by_record(void **state)
 {
 	static const struct wire_callbacks keeping = {
