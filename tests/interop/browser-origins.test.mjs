@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { startBrowser } from '../support/browser.mjs';
+import { openPage, startBrowser } from '../support/browser.mjs';
 import { Stage } from '../support/stage.mjs';
 import { freePort, patiently, stopAll } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
@@ -43,12 +43,10 @@ before(async () => {
 });
 after(() => stopAll(browser, stage, ...Object.values(sites)));
 
-async function openPage(url, nCookies = 0) {
-	const context = await browser.newContext();
-	context.setDefaultTimeout(patiently(20000));
+async function visit(url, nCookies = 0) {
+	const page = await openPage(browser);
 	// Cookies belong to a host with all its ports. Browsers keep fewer than 200 of one.
-	await context.addCookies(Array.from({ length: nCookies }, (_, i) => ({ name: `cookie-number-${i}`, value: 'x'.repeat(30), domain: '127.0.0.1', path: '/' })));
-	const page = await context.newPage();
+	await page.context().addCookies(Array.from({ length: nCookies }, (_, i) => ({ name: `cookie-number-${i}`, value: 'x'.repeat(30), domain: '127.0.0.1', path: '/' })));
 	await page.goto(url);
 	return page;
 }
@@ -83,7 +81,7 @@ const post = (page, more) => page.evaluate(ask, { url: stage.doab.boshUrl, metho
 
 for (const n of COOKIES) {
 	test(`a page of an allowed origin with ${n} cookies: BOSH with and without credentials, and WebSocket`, TIMEOUT, async () => {
-		const page = await openPage(sites.allowed.origin, n);
+		const page = await visit(sites.allowed.origin, n);
 		await page.reload();
 		assert.ok(sites.allowed.nCookies >= Math.min(n, 100), `${sites.allowed.nCookies} cookies`);
 		for (const credentials of ['include', 'omit', 'same-origin']) {
@@ -97,7 +95,7 @@ for (const n of COOKIES) {
 	});
 
 	test(`a page of another origin with ${n} cookies gets neither`, TIMEOUT, async () => {
-		const page = await openPage(sites.refused.origin, n);
+		const page = await visit(sites.refused.origin, n);
 		for (const credentials of ['include', 'omit']) {
 			const { error } = await post(page, { credentials });
 			assert.match(error ?? 'answered', /Failed to fetch/);
@@ -121,7 +119,7 @@ async function allowLoopback(page) {
 
 test('a page from a public address: the user decides whether it may reach this machine, the list of origins decides whether it may use the gateway', TIMEOUT, async (t) => {
 	for (const [site, isGranted, isServed] of [[sites.public, true, true], [sites.public, false, false], [sites.publicRefused, true, false]]) {
-		const page = await openPage(site.origin);
+		const page = await visit(site.origin);
 		if (isGranted && !await allowLoopback(page)) {
 			t.skip(`Chromium ${browser.version()} does not ask its user`);
 			return;
@@ -140,7 +138,7 @@ test('a page from a public address: the user decides whether it may reach this m
 });
 
 test('a page of an allowed origin can read refusals and host-meta', TIMEOUT, async () => {
-	const page = await openPage(sites.allowed.origin);
+	const page = await visit(sites.allowed.origin);
 	const answers = [['GET', '/elsewhere', 404], ['POST', '/crossdomain.xml', 405], ['GET', '/xmpp-websocket', 200], ['GET', '/.well-known/host-meta', 200],
 		['GET', '/.well-known/host-meta.json', 200]];
 	for (const [method, target, status] of answers) {
@@ -155,7 +153,7 @@ test('a page of an allowed origin can read refusals and host-meta', TIMEOUT, asy
 test('a name that was pointed at the gateway is no way in, one of its own is', TIMEOUT, async () => {
 	for (const [host, status] of [['rebound.test', 403], ['own.test', 200], ['127.0.0.1', 200]]) {
 		const place = `${host}:${stage.port}`;
-		const page = await openPage(`http://${place}/`);
+		const page = await visit(`http://${place}/`);
 		const answer = await page.evaluate(ask, { url: '/http-bind', method: 'POST', body: FIRST });
 		assert.equal(answer.status, status, `${host}: ${answer.error}`);
 		assert.match(answer.text, status === 200 ? /\bsid=/ : /own_hosts/);

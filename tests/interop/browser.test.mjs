@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { client } from '@xmpp/client';
 import { createClient } from 'stanza';
 import './clients/globals.mjs';
-import { keepPicture, startBrowser } from '../support/browser.mjs';
+import { keepPicture, openPage, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
@@ -28,15 +28,7 @@ before(async () => {
 });
 after(() => stopAll(browser, doab, site, prosody));
 
-async function newPage(options) {
-	const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options });
-	context.setDefaultTimeout(patiently(20000));
-	const page = await context.newPage();
-	page.problems = [];
-	page.on('pageerror', (error) => page.problems.push(String(error)));
-	page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
-	return page;
-}
+const newPage = (options) => openPage(browser, { viewport: { width: 1000, height: 900 }, ...options });
 
 for (const transport of ['bosh', 'websocket']) {
 	test(`a page of another origin logs in over ${transport}, with a preflight where the browser wants one`, TIMEOUT, async () => {

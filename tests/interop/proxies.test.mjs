@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import WebSocket from 'ws';
-import { startBrowser } from '../support/browser.mjs';
+import { openPage, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
@@ -57,9 +57,7 @@ for (const [name, { start, answersPreflights }] of Object.entries(PROXIES)) {
 
 		for (const transport of ['bosh', 'websocket']) {
 			test(`the page in a browser is online over ${transport}`, TIMEOUT, async () => {
-				const context = await browser.newContext({ ignoreHTTPSErrors: true });
-				context.setDefaultTimeout(patiently(20000));
-				const page = await context.newPage();
+				const page = await openPage(browser, { ignoreHTTPSErrors: true });
 				await page.goto(`https://localhost:${proxy.port}/?domain=${ANONYMOUS_DOMAIN}`);
 				for (const [choice, value] of [['transport', transport], ['login', 'anonymous']]) {
 					await page.locator(`input[name=${choice}][value=${value}]`).check({ force: true });
@@ -67,7 +65,7 @@ for (const [name, { start, answersPreflights }] of Object.entries(PROXIES)) {
 				await page.click('#start');
 				await page.waitForSelector('html[data-state=online], html[data-state=failed]');
 				assert.equal(await page.getAttribute('html', 'data-state'), 'online', await page.textContent('#error'));
-				await context.close();
+				await page.context().close();
 			});
 		}
 

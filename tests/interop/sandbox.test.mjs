@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
-import { startBrowser } from '../support/browser.mjs';
+import { openPage, startBrowser } from '../support/browser.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, stopAll, until } from '../support/util.mjs';
@@ -58,8 +58,7 @@ for (const content of ['text/xml', 'text/html', 'application/xhtml+xml']) {
 async function check(content) {
 	const field = fieldOf(content);
 	site.ran.length = 0;
-	const page = await (await browser.newContext()).newPage();
-	page.setDefaultTimeout(patiently(20000));
+	const page = await openPage(browser);
 	const { headers, body, text } = await httpRequest(stage.port, 'POST', '/http-bind', { body: `${field.join('=')}\r\n` });
 	assert.match(text, /<script /, 'the server\'s features come with what it put there');
 	const { 'content-security-policy': policy, connection, ...others } = headers;

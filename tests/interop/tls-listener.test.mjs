@@ -5,7 +5,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { startBrowser } from '../support/browser.mjs';
+import { openPage, startBrowser } from '../support/browser.mjs';
 import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { ANONYMOUS_DOMAIN, DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
@@ -71,9 +71,7 @@ test('the page in a browser is online over both transports', TIMEOUT, async () =
 	const browser = await startBrowser();
 	try {
 		for (const transport of ['bosh', 'websocket']) {
-			const context = await browser.newContext({ ignoreHTTPSErrors: true });
-			context.setDefaultTimeout(patiently(20000));
-			const page = await context.newPage();
+			const page = await openPage(browser, { ignoreHTTPSErrors: true });
 			await page.goto(`https://localhost:${port}/?domain=${ANONYMOUS_DOMAIN}`);
 			for (const [choice, value] of [['transport', transport], ['login', 'anonymous']]) {
 				await page.locator(`input[name=${choice}][value=${value}]`).check({ force: true });
@@ -81,7 +79,7 @@ test('the page in a browser is online over both transports', TIMEOUT, async () =
 			await page.click('#start');
 			await page.waitForSelector('html[data-state=online], html[data-state=failed]');
 			assert.equal(await page.getAttribute('html', 'data-state'), 'online', await page.textContent('#error'));
-			await context.close();
+			await page.context().close();
 		}
 	} finally {
 		await browser.stop();
