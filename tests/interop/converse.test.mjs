@@ -4,14 +4,17 @@ import { chmodSync, cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { keepPicture, startBrowser } from '../support/browser.mjs';
+import { keepPicture, openPage, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
 import { shippedFile, startConverseSite } from '../support/proxies.mjs';
-import { patiently, removeFolder, stopAll, temporaryFolder, within } from '../support/util.mjs';
+import { patiently, removeFolder, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { StropheClient } from './clients/strophe.mjs';
 
 const TIMEOUT = { timeout: patiently(90000) };
+const TEXT_AREA = 'textarea.chat-textarea';
+const LOOK_MS = 2000;
+const LOG_LINES = 40;
 const DISTRIBUTION = fileURLToPath(new URL('../node_modules/converse.js/dist', import.meta.url));
 let prosody;
 let doab;
@@ -19,6 +22,7 @@ let browser;
 let folder;
 let site;
 let friend;
+const got = []; // the texts that the friend was sent
 
 // What install.sh makes of the npm package.
 function makeSite() {
@@ -41,6 +45,8 @@ before(async () => {
 	site = await startConverseSite(doab.port, makeSite());
 	browser = await startBrowser();
 	friend = await StropheClient.connect({ url: doab.boshUrl, domain: DOMAIN, user: 'bob', password: PASSWORDS.bob });
+	// What the friend wrote to a page that has been closed comes back.
+	friend.on('message', ({ type, body }) => type !== 'error' && got.push(body));
 	friend.sendPresence();
 });
 after(async () => {
@@ -50,23 +56,26 @@ after(async () => {
 });
 
 async function openSite(transport) {
-	const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1100, height: 800 } });
-	context.setDefaultTimeout(patiently(20000));
-	const page = await context.newPage();
+	const page = await openPage(browser, { ignoreHTTPSErrors: true, viewport: { width: 1100, height: 800 } }, tellMore);
 	page.paths = new Set();
+	page.failures = [];
 	page.on('request', (request) => page.paths.add(new URL(request.url()).pathname));
 	page.on('websocket', (socket) => page.paths.add(new URL(socket.url()).pathname));
-	page.problems = [];
-	page.on('response', (response) => response.status() >= 400 && page.problems.push(`${response.status()} for ${response.url()}`));
+	page.on('response', (response) => response.status() >= 400 && page.failures.push(`${response.status()} for ${response.url()}`));
 	// A reload aborts what is under way.
-	page.on('requestfailed', (request) => request.failure().errorText !== 'net::ERR_ABORTED' && page.problems.push(`failed: ${request.url()}`));
-	page.on('pageerror', (error) => page.problems.push(String(error)));
+	page.on('requestfailed', (request) => request.failure().errorText !== 'net::ERR_ABORTED' && page.failures.push(`failed: ${request.url()}`));
 	await page.goto(`https://localhost:${site.port}/?transport=${transport}`);
 	return page;
 }
 
+// The other end of the chat, and the gateway between.
+function tellMore() {
+	const { connected, disconnecting } = friend.connection;
+	return [`The friend (connected: ${connected}, disconnecting: ${disconnecting}) has got ${JSON.stringify(got)}.`,
+		'The last that the gateway said:', ...doab.lines.slice(-LOG_LINES)].join('\n');
+}
+
 async function logIn(page, user) {
-	await page.waitForSelector('converse-login-form input[name=jid]').catch((error) => assert.fail(`${error.message}\n${page.problems.join('\n')}`));
 	await page.fill('converse-login-form input[name=jid]', `${user}@${DOMAIN}`);
 	await page.fill('converse-login-form input[name=password]', PASSWORDS[user]);
 	await page.press('converse-login-form input[name=password]', 'Enter');
@@ -76,19 +85,43 @@ async function logIn(page, user) {
 async function startChat(page, jid) {
 	await page.click('.dropdown--contacts button.dropdown-toggle');
 	await page.click('.dropdown--contacts a.new-chat');
+	// While it is still opening, the dialog does not close. While it is open, it takes the focus, and so what is typed.
+	await page.waitForSelector('converse-new-chat-modal[aria-hidden=false]');
 	await page.fill('converse-new-chat-modal input[name=jid]', jid);
 	await page.click('converse-new-chat-modal button[type=submit]');
+	await page.waitForSelector('converse-new-chat-modal', { state: 'detached' });
 }
 
+// What stands in the chat as written here.
+const OWN = '.chat-msg__content--me .chat-msg__text';
+
+// Writes as a person does, who looks whether it stands in the chat then, and writes it once more where it does not: a page that is
+// busy may have drawn its text area anew, or have given the focus to something else.
+function write(page, body) {
+	const isThere = () => page.locator(OWN, { hasText: body }).first().waitFor({ timeout: patiently(LOOK_MS) }).then(() => true, () => false);
+	return until(async () => {
+		await page.fill(TEXT_AREA, body);
+		await page.press(TEXT_AREA, 'Enter');
+		if (await isThere()) {
+			return true;
+		}
+		// It may still be sending: until then nobody can write.
+		await page.waitForSelector(`${TEXT_AREA}:enabled`);
+		return isThere();
+	}, 20000, `"${body}" in the chat`);
+}
+
+// All that the page shows as sent arrives, in order and once.
 async function receives(page, body) {
-	const received = new Promise((resolve) => friend.once('message', resolve));
-	await page.fill('textarea.chat-textarea', body);
-	await page.press('textarea.chat-textarea', 'Enter');
-	assert.equal((await within(received, 20000, 'the message of Converse.js')).body, body);
+	await write(page, body);
+	const shown = (await page.locator(OWN).allTextContents()).map((text) => text.trim());
+	await until(() => got.length >= shown.length, 20000, `what Converse.js shows as sent, at the friend: ${JSON.stringify(shown)}`);
+	assert.deepEqual(got, shown);
 }
 
 for (const transport of ['bosh', 'websocket']) {
 	test(`Converse.js logs in over ${transport}, chats, and survives a reload of the page`, TIMEOUT, async () => {
+		got.length = 0;
 		const page = await openSite(transport);
 		await logIn(page, 'alice');
 		await startChat(page, `bob@${DOMAIN}`);
@@ -102,7 +135,7 @@ for (const transport of ['bosh', 'websocket']) {
 		await page.reload();
 		await page.waitForSelector(`.chat-msg__text:has-text("an answer over ${transport}")`);
 		await receives(page, `after the reload over ${transport}`);
-		assert.deepEqual(page.problems.filter((text) => !text.includes('/favicon.ico')), []);
+		assert.deepEqual([...page.failures, ...page.exceptions].filter((text) => !text.includes('/favicon.ico')), []);
 		await page.context().close();
 	});
 }

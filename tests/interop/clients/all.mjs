@@ -2,7 +2,7 @@
 //
 //     connect({ url, domain, user, password })   logs in (SCRAM; anonymous without @user); resolves with:
 //     .jid, .sendMessage(to, body), .sendPresence(attributes), .disconnect(), and the events
-//     'message' { from, body }, 'presence' { from, type }, 'closed'
+//     'message' { from, body } (of strophe.js also type), 'presence' { from, type }, 'closed'
 import { StanzaClient } from './stanza.mjs';
 import { StropheClient } from './strophe.mjs';
 import { XmppJsClient } from './xmppjs.mjs';

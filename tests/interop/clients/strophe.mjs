@@ -37,7 +37,7 @@ export class StropheClient extends EventEmitter {
 	message(stanza) {
 		const [body] = stanza.getElementsByTagName('body');
 		if (body) {
-			this.emit('message', { from: stanza.getAttribute('from'), body: body.textContent });
+			this.emit('message', { from: stanza.getAttribute('from'), type: stanza.getAttribute('type'), body: body.textContent });
 		}
 		return true;
 	}
