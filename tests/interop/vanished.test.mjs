@@ -5,7 +5,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
-import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 
@@ -63,6 +63,15 @@ async function finishManaged(socket, handled) {
 	await socket.finish();
 }
 
+// Resolves when the server has dealt with all that @socket has sent before: it does so in order.
+async function settled(socket) {
+	socket.send('<iq xmlns=\'jabber:client\' type=\'get\' id=\'settled\'><ping xmlns=\'urn:xmpp:ping\'/></iq>');
+	assert.equal((await nextNamed(socket, 'iq')).attributes.id, 'settled');
+}
+
+// Resolves when the server knows of no session of that account.
+const offline = (user) => until(async () => !(await prosody.console('c2s:show()')).includes(`${user}@${DOMAIN}`), 10000, `${user} has gone`);
+
 async function enable(client, attributes) {
 	return client.exchange(`<enable xmlns='${NS.sm}'${attributes}/>`, ({ name }) => name === 'enabled');
 }
@@ -82,7 +91,7 @@ test('a message to a BOSH client that vanished comes back to its sender; the nex
 	for (const text of ['stored 1', 'stored 2']) {
 		bob.send(message(`alice@${DOMAIN}`, text));
 	}
-	await sleep(500);
+	await settled(bob);
 	const again = await bosh('alice');
 	for (const [payload, text] of [[presence, 'stored 1'], ['', 'stored 2']]) {
 		const stored = await again.exchange(payload, isMessage);
@@ -111,7 +120,7 @@ test('stream management without resumption: what a BOSH client did not get waits
 		bob.send(message(carol.jid, text));
 	}
 	await sessionClosed(carol);
-	await sleep(500);
+	await offline('carol');
 	const again = await bosh('carol');
 	for (const [payload, text] of [[presence, 'unseen 1'], ['', 'unseen 2']]) {
 		const stored = await again.exchange(payload, isMessage);
