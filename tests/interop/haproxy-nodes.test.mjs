@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Doab } from '../support/doab.mjs';
 import { startHaproxyOfTwo } from '../support/proxies.mjs';
-import { freePort, patiently, sleep, stopAll, within } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 import { NS, parse } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -11,8 +11,8 @@ const TIMEOUT = { timeout: patiently(120000) };
 // A short form by default; the long one with DOAB_LONG=1.
 const DURATION_MS = process.env.DOAB_LONG === '1' ? 60000 : 15000;
 const N_CLIENTS = 8;
-// What HAProxy needs to notice that a gateway is there again: a check every second.
-const NOTICE_MS = 2500;
+// How long a gateway is at least left alone: HAProxy checks it every second.
+const REST_MS = 2500;
 let server;
 let nodes;
 let proxy;
@@ -47,12 +47,18 @@ async function visit() {
 	assert.ok(attributes.sid, created.text);
 }
 
+// HAProxy has noticed that a gateway is there again.
+const allAreUp = () => until(async () => {
+	const states = await proxy.states();
+	return states.length === nodes.length && states.every((state) => state === 'UP');
+}, 15000, 'both gateways are up for HAProxy');
+
 test(`two gateways that are restarted in turn for ${DURATION_MS / 1000} s: no request fails`, TIMEOUT, async () => {
 	const failures = [];
 	let nVisits = 0;
 	let nRestarts = 0;
 	let isOver = false;
-	await sleep(NOTICE_MS);
+	await allAreUp();
 	const visitors = Promise.all(Array.from({ length: N_CLIENTS }, async () => {
 		while (!isOver) {
 			await within(visit(), 15000, 'a visit').then(() => nVisits++, (error) => failures.push(error));
@@ -64,7 +70,8 @@ test(`two gateways that are restarted in turn for ${DURATION_MS / 1000} s: no re
 		const node = nodes[nRestarts++ % nodes.length];
 		await node.doab.stop();
 		node.doab = await startNode(node);
-		await sleep(NOTICE_MS);
+		await sleep(REST_MS);
+		await allAreUp();
 	}
 	isOver = true;
 	await visitors;

@@ -150,6 +150,7 @@ const haproxy = {
 const haproxyOfTwo = {
 	...haproxy,
 	replace: (self) => [
+		['\tmaxconn 20000', `\tstats socket ${self.folder}/stats\n\tmaxconn 20000`],
 		['\tserver doab 127.0.0.1:5280 check inter 2s\n', ''],
 		['#two\t', ''],
 		...self.nodes.map(({ port, adminPort }, i) => [`192.0.2.${i + 1}:5280 check port 5281`, `127.0.0.1:${port} check port ${adminPort}`]),
@@ -194,7 +195,19 @@ const caddy = {
 const proxy = (description, { answersPreflights = true } = {}) =>
 	({ answersPreflights, start: (doabPort) => startProxy(description, {}, doabPort) });
 
-export const startHaproxyOfTwo = (nodes) => startProxy(haproxyOfTwo, { nodes });
+// What HAProxy says of each gateway: UP, DOWN and more.
+async function statesOf(self) {
+	const chunks = await net.connect(path.join(self.folder, 'stats')).end('show stat\n').toArray();
+	const [head, ...rows] = chunks.join('').trim().split('\n').map((line) => line.split(','));
+	const servers = rows.filter(([, name]) => !['FRONTEND', 'BACKEND'].includes(name));
+	return servers.map((row) => row[head.indexOf('status')]);
+}
+
+// proxy.states(): those of the gateways.
+export async function startHaproxyOfTwo(nodes) {
+	const front = await startProxy(haproxyOfTwo, { nodes });
+	return Object.assign(front, { states: () => statesOf(front) });
+}
 
 export const PROXIES = {
 	nginx: proxy(nginx),
