@@ -57,10 +57,12 @@ test('it installs, serves, reloads, is upgraded, and goes', { ...TIMEOUT, skip: 
 	assert.doesNotMatch(await chroot.runInside('ps -o user= -C doab'), /root/);
 
 	await chroot.runInside(`echo 'log_level = "debug"' >>/etc/doab/doab.conf && systemctl reload doab.service && ${PAGE}`);
-	assert.match(await chroot.runInside('journalctl -u doab.service'), /reload/);
+	// The journal has a line a moment after it was written.
+	const said = (pattern) => until(async () => pattern.test(await chroot.runInside('journalctl -u doab.service')), 10000, `${pattern} in the journal`);
+	await said(/reload/);
 	const main = await chroot.runInside('systemctl show --property=MainPID doab.service');
 	await chroot.runInside(`dpkg -i --force-confold ${inFolder('doab.deb')}`);
-	await until(async () => /event=upgraded/.test(await chroot.runInside('journalctl -u doab.service')), 10000, 'the upgrade');
+	await said(/event=upgraded/);
 	assert.equal(await chroot.runInside('systemctl show --property=MainPID doab.service'), main);
 	await chroot.runInside(PAGE);
 	await chroot.runInside('sh /srv/tests/serves');

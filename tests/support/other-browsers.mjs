@@ -11,7 +11,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import WebSocket from 'ws';
 import { SCREENSHOTS } from './browser.mjs';
-import { freePort, removeFolder, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
+import { freePort, patiently, removeFolder, startChild, stopChild, temporaryFolder, until, within } from './util.mjs';
 
 const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 const WEBKIT = process.env.WEBKIT ?? ['4.1', '4.0'].map((version) => `/usr/lib/${process.arch === 'x64' ? 'x86_64' : 'aarch64'}-linux-gnu/webkit2gtk-${version}/MiniBrowser`)
@@ -151,6 +151,7 @@ export async function startWebKit() {
 		env: { ...process.env, HOME: folder, DISPLAY: display.name, WEBKIT_DISABLE_COMPOSITING_MODE: '1', WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' } });
 	await until(() => fetch(`http://127.0.0.1:${port}/status`).then(({ ok }) => ok, () => false), START_TIME, 'WebKitWebDriver');
 	const { sessionId, capabilities } = await askDriver(port, 'POST', '/session', { capabilities: { alwaysMatch: {
+		timeouts: { script: patiently(COMMAND_TIME) },
 		'webkitgtk:browserOptions': { binary: WEBKIT, args: ['--automation'] } } } });
 	const ask = (method, target, body) => askDriver(port, method, `/session/${sessionId}${target}`, body);
 	return {
