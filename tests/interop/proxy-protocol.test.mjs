@@ -39,7 +39,7 @@ class HaProxy {
 		}
 		tellWhenFailed(() => `What HAProxy said:\n${self.output}`);
 		for (const port of Object.values(self.ports)) {
-			await until(() => self.listens(port), 10000, 'HAProxy listening');
+			await until(() => self.listens(port), 30000, 'HAProxy listening');
 		}
 		return self;
 	}

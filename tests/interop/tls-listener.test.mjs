@@ -99,7 +99,7 @@ async function startProxy(command, args, at) {
 	await until(() => {
 		assert.equal(child.exitCode, null, output);
 		return answers();
-	}, 10000, 'the proxy answers');
+	}, 30000, 'the proxy answers');
 	return { stop: () => stopChild(child) };
 }
 
