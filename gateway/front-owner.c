@@ -23,6 +23,13 @@ void front_adopt(struct front *front, struct wire *wire, bool is_first)
 	}
 }
 
+enum {
+	/* So many requests in a row for sessions of another worker take the connection there. To
+	 * move it costs as much as to pass on about ten requests (bosh/relay.h), and a proxy, which
+	 * uses it for the sessions of all workers, would have it moved with every second one. */
+	FRONT_ROW_MAX = 16,
+};
+
 /* What follows for a connection when the door of the server that should get it answers @result. */
 static enum http_first first_of(enum door_result result)
 {
@@ -118,6 +125,26 @@ static enum http_first ask_door(const struct front *front, unsigned generation, 
 	return first != HTTP_FIRST_KEEP && !is_free ? HTTP_FIRST_LATER : first;
 }
 
+/* Notes on @wire that its next request is for a session of @worker. Returns whether it should be
+ * there: the request is the first one that names a session, or so many in a row were for
+ * @worker. */
+static bool should_be_at(struct wire *wire, unsigned worker)
+{
+	enum { ROW = FRONT_ROW_MAX + 1 };
+	uint32_t note = wire_note(wire); /* the worker of the last request, and how many in a row */
+	unsigned n = note % ROW;
+
+	if (!note) {
+		n = FRONT_ROW_MAX;
+	} else if (worker != note / ROW) {
+		n = 1;
+	} else if (n < FRONT_ROW_MAX) {
+		n++;
+	}
+	wire_set_note(wire, worker * ROW + n);
+	return n == FRONT_ROW_MAX;
+}
+
 /* Gives a connection to the worker that has the session @owner, here or in another server. */
 static enum http_first send_to(struct front *front, struct sid_owner owner, struct wire *wire,
 			       bool is_free)
@@ -130,10 +157,13 @@ static enum http_first send_to(struct front *front, struct sid_owner owner, stru
 		return first == HTTP_FIRST_TAKEN ? pass(front, owner.generation, owner.worker, wire)
 						 : first;
 	}
-	if (owner.worker == env->index || owner.worker >= env->n_workers || !is_free) {
+	if (owner.worker >= env->n_workers) {
 		return HTTP_FIRST_KEEP;
 	}
-	/* If it must stay, its request goes to the owner by bosh/relay.h. */
+	if (!should_be_at(wire, owner.worker) || owner.worker == env->index || !is_free) {
+		/* A request for another worker goes there alone (bosh/relay.h). */
+		return HTTP_FIRST_KEEP;
+	}
 	return handover_post(front->mailboxes[owner.worker], wire, env,
 			     front->callbacks.handed_over) == 0
 		     ? HTTP_FIRST_TAKEN

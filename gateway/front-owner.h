@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Which worker of which server gets a connection. If its next request names a session, that is the
- * worker that has the session; if not, any worker of the newest server. Private to front*.c.
+ * Which worker of which server gets a connection. Private to front*.c.
+ *
+ * If its next request names a session of another server, that server gets it; if it names none, any
+ * worker of the newest server. Within a server the connection goes to the worker that has the
+ * session if it is the first one that is named, or if a row of requests were for that worker. So
+ * the connections of a client are where its session is. Those of a proxy, which have the requests
+ * of many clients, stay where they are, because to move a connection costs more than to pass on
+ * its request.
  *
  * owner      the worker that has a session, and its server (bosh/sid.h)
  * successor  the server that has taken over from this one. This one is then retired: it opens no
@@ -20,8 +26,7 @@ void front_adopt(struct front *front, struct wire *wire, bool is_first);
 
 /* Callbacks of the reader; @userdata is the front. */
 
-/* `first` (http/reader.h): a connection whose next request names a session goes to the worker that
- * has it. */
+/* `first` (http/reader.h): gives a connection away if it should be somewhere else. */
 enum http_first front_owner_first(void *userdata, struct wire *wire, const struct http_head *head,
 				  struct sv bytes, bool is_free);
 

@@ -3,8 +3,9 @@
 /*
  * Passes BOSH requests from the worker that has the connection to the worker that has the session,
  * and the answers back. On the same worker this is a function call; between workers it is a
- * message. That is the exception: a connection on which no answer is due goes to the worker of the
- * session that its next request names (gateway/front-owner.h).
+ * message. The connections of a client go to the worker of its session (gateway/front-owner.h), so
+ * messages are needed where a proxy uses a connection for many clients, or where an answer is due
+ * on the connection.
  *
  * bearer       the worker that has the client's connection
  * owner        the worker that has the session

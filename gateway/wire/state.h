@@ -81,6 +81,7 @@ struct wire {
 	uint32_t looked_at;  /* the tick of the slot that it is in; 0: in none */
 	uint32_t n_discarded;
 	uint32_t lingers_until; /* a tick */
+	uint32_t note;          /* of wire_set_note() */
 	uint16_t idle_s;
 	bool is_hung_up : 1;
 	bool wakes : 1;        /* `ready` is due */

@@ -46,6 +46,16 @@ void wire_set_idle(struct wire *wire, unsigned seconds)
 	wire->idle_s = (uint16_t)seconds;
 }
 
+uint32_t wire_note(const struct wire *wire)
+{
+	return wire->note;
+}
+
+void wire_set_note(struct wire *wire, uint32_t note)
+{
+	wire->note = note;
+}
+
 bool wire_is_hung_up(const struct wire *wire)
 {
 	return wire->is_hung_up;

@@ -206,6 +206,11 @@ _must_check_ int wire_into_fd(struct wire *wire);
  * when it has one. Returns it, or -EBUSY if not all bytes are in the socket, as above. */
 _must_check_ int wire_fd(const struct wire *wire);
 
+/* What the part that decides who serves the connection notes about it; 0 at first. It stays with
+ * the wire when that moves to another thread. */
+uint32_t wire_note(const struct wire *wire);
+void wire_set_note(struct wire *wire, uint32_t note);
+
 const struct address *wire_peer(const struct wire *wire);
 
 /* @peer is at the other end: the client that a proxy has named. For a wire that belongs to no

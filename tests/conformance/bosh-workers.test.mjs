@@ -1,7 +1,7 @@
-// Sessions of two workers on the same kept connections, as a proxy has them: a connection goes to the worker of the session
-// that its next request names.
+// Sessions of two workers on the same kept connections, as a proxy has them: the connection goes to the worker of a session,
+// or its requests do.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import tls from 'node:tls';
 import { after, before, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
@@ -13,6 +13,7 @@ import { NS, parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const N = 200;
+const ROW = 16; // requests that take a connection along (gateway/front-owner.c)
 let folder;
 let stage;
 let ca;
@@ -62,6 +63,49 @@ function runs() {
 		Number(readFileSync(`/proc/${serverPid}/task/${task}/schedstat`, 'utf8').split(' ')[2]));
 }
 
+// By its number, the epoll that has the gateway's end of a connection: that of the worker that serves it.
+function epollOf(connection) {
+	const { serverPid } = stage.doab;
+	const fds = readdirSync(`/proc/${serverPid}/fd`).flatMap((fd) => {
+		try {
+			return [[fd, readlinkSync(`/proc/${serverPid}/fd/${fd}`)]];
+		} catch {
+			return []; // closed meanwhile
+		}
+	});
+	const [local, remote] = [connection.socket.remotePort, connection.socket.localPort].map((port) => port.toString(16).toUpperCase().padStart(4, '0'));
+	const row = new RegExp(`^ *\\d+: \\w+:${local} \\w+:${remote} .*`, 'm').exec(['tcp', 'tcp6'].map((file) => readFileSync(`/proc/net/${file}`, 'utf8')).join(''));
+	const socket = fds.find(([, link]) => link === `socket:[${row[0].trim().split(/ +/)[9]}]`)[0];
+	const isIn = ([fd, link]) => /eventpoll/.test(link) && new RegExp(`^tfd: +${socket} `, 'm').test(readFileSync(`/proc/${serverPid}/fdinfo/${fd}`, 'utf8'));
+	return fds.find(isIn)[0];
+}
+
+test(`a connection goes to the worker of the first session, and with ${ROW} requests in a row, but not with one less`, TIMEOUT, async () => {
+	const connections = await Promise.all(sessions.map(() => HttpConnection.open(stage.port)));
+	const [connection] = connections;
+	const ask = async (client, on = connection) => {
+		on.write(bytesOf(unknown(client)));
+		assert.match((await on.response()).text, /item-not-found/);
+		return epollOf(on);
+	};
+	const [here, there] = [await ask(sessions[0]), await ask(sessions[1], connections[1])];
+	assert.notEqual(here, there);
+	// As a proxy uses it.
+	for (let i = 0; i < 2 * ROW; i++) {
+		assert.equal(await ask(sessions[i % 2]), here);
+	}
+	assert.equal(await ask(sessions[0]), here);
+	for (let i = 1; i < ROW; i++) {
+		assert.equal(await ask(sessions[1]), here);
+	}
+	assert.equal(await ask(sessions[0]), here);
+	for (let i = 1; i < ROW; i++) {
+		assert.equal(await ask(sessions[1]), here);
+	}
+	assert.equal(await ask(sessions[1]), there);
+	connections.forEach((each) => each.close());
+});
+
 for (const [what, open] of [['', () => HttpConnection.open(stage.port)], [' over TLS', openTls]]) {
 	test(`a connection${what} that has served another worker's session is served by one worker from then on`, TIMEOUT, async () => {
 		const connection = await open();
@@ -104,7 +148,7 @@ test('a request behind one that is held is answered in its turn, whichever worke
 	assert.equal((await connection.response()).text, `<body xmlns='${NS.httpbind}'/>`);
 	assert.match((await connection.response()).text, /id='behind'/);
 	assert.match((await second.response()).text, /id='first'/);
-	// Now nothing is due on the connection: it goes to the other worker.
+	// Now nothing is due on the connection.
 	connection.write(bytesOf(next(other, echo('last'))));
 	assert.match((await connection.response()).text, /id='last'/);
 	connection.close();
