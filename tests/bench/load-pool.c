@@ -48,6 +48,29 @@ static struct connection *find_idle(struct load *load, const struct session *ses
 	return found;
 }
 
+/* Notes which worker serves @connection from the next request of @session on. As the gateway has
+ * it, the first request that names a session takes its connection along, and later ROW_MAX in a
+ * row. */
+static void note_request(struct connection *connection, const struct session *session)
+{
+	const char *worker = session->sid + WORKER_AT;
+
+	if (!session->sid[0]) {
+		return;
+	}
+	if (!connection->asked[0]) {
+		connection->n_row = ROW_MAX;
+	} else if (memcmp(connection->asked, worker, WORKER_LENGTH) != 0) {
+		connection->n_row = 1;
+	} else {
+		connection->n_row++;
+	}
+	memcpy(connection->asked, worker, WORKER_LENGTH);
+	if (connection->n_row >= ROW_MAX) {
+		memcpy(connection->worker, worker, WORKER_LENGTH);
+	}
+}
+
 /* A session is created on a new connection, so that the kernel spreads the sessions over the
  * workers. */
 static struct connection *choose_pooled(struct session *session)
@@ -86,10 +109,7 @@ struct connection *connection_take(struct session *session)
 	}
 	load->n_requests++;
 	load->n_moved += is_moved(connection, session);
-	if (session->sid[0]) {
-		/* Each request with a sid takes its connection to its worker. */
-		memcpy(connection->worker, session->sid + WORKER_AT, WORKER_LENGTH);
-	}
+	note_request(connection, session);
 	connection->session = session;
 	connection->busy = true;
 	session->n_busy++;

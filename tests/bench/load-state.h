@@ -28,6 +28,7 @@ struct text {
 enum {
 	WORKER_AT = 1, /* where a sid tells the worker (gateway/bosh/sid.h) */
 	WORKER_LENGTH = 2,
+	ROW_MAX = 16, /* requests in a row that take a connection along (front-owner.c) */
 };
 
 struct connection {
@@ -36,6 +37,8 @@ struct connection {
 	uint16_t port;
 	bool is_open, busy;         /* busy: a request is under way */
 	char worker[WORKER_LENGTH]; /* that serves it; zeros: not known */
+	char asked[WORKER_LENGTH];  /* that of the last request's session; zeros: there was none */
+	unsigned n_row;             /* requests in a row for sessions of that */
 };
 
 enum stage {
