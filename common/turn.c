@@ -153,9 +153,9 @@ static void on_check(uv_check_t *check)
 	}
 }
 
-void turn_init(struct turn *turn, uv_loop_t *loop)
+void turn_init(struct turn *turn, uv_loop_t *loop, uint64_t secret)
 {
-	*turn = (struct turn){0};
+	*turn = (struct turn){.secret = secret};
 	TAILQ_INIT(&turn->crowded);
 	TAILQ_INIT(&turn->heavy);
 	turn_begin(turn);

@@ -69,6 +69,7 @@ struct turn_item {
 TAILQ_HEAD(turn_items, turn_item);
 
 struct turn {
+	uint64_t secret; /* for the hash that puts clients into crowds */
 	struct turn_items crowded, heavy;
 	size_t n_items;
 	unsigned n_ahead; /* crowded items that have run while a heavy one waits */
@@ -80,7 +81,8 @@ struct turn {
 	uv_idle_t idle; /* active while there are items */
 };
 
-void turn_init(struct turn *turn, uv_loop_t *loop);
+/* @secret is for the turn's users: random, so that nobody can choose his crowd. */
+void turn_init(struct turn *turn, uv_loop_t *loop, uint64_t secret);
 
 /* Runs no more items. The memory of the turn must stay valid until the next iteration of the
  * loop. */

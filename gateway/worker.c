@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/random.h"
 #include "common/turn.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/descriptors.h"
@@ -407,8 +408,12 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	int r = worker ? uv_loop_init(&worker->loop) : -ENOMEM;
+	uint64_t secret;
+	int r = worker ? random_bytes(&secret, sizeof(secret)) : -ENOMEM;
 
+	if (r == 0) {
+		r = uv_loop_init(&worker->loop);
+	}
 	if (r == 0) {
 		r = uv_async_init(&worker->loop, &worker->order, on_order);
 	}
@@ -423,7 +428,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		return r;
 	}
 	uv_timer_init(&worker->loop, &worker->grace);
-	turn_init(&worker->turn, &worker->loop);
+	turn_init(&worker->turn, &worker->loop, secret);
 	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){
 		.index = index,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/random.h"
 #include "common/watch.h"
 #include "gateway/wire/state.h"
 #include "policy/client.h"
@@ -219,6 +218,14 @@ struct wire_peer wire_describe(const struct wire *wire)
 		.address = wire->peer, .is_secure = wire->is_secure, .idle_s = wire->idle_s};
 }
 
+/* That of the client (common/turn.h). */
+static uint32_t crowd_of(const struct wire *wire)
+{
+	const struct turn *turn = wire->hub->options.turn;
+
+	return turn ? client_hash(client_key(&wire->peer), turn->secret) : TURN_NO_CROWD;
+}
+
 int wire_join(struct wire *wire, struct wire_hub *hub)
 {
 	struct epoll_event event = {.events = WIRE_EVENTS | EPOLLET, .data.ptr = wire};
@@ -228,7 +235,7 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 	}
 	wire->hub = hub;
 	wire->wants_write = false;
-	turn_item_init(&wire->turn, client_hash(client_key(&wire->peer), hub->secret), on_turn);
+	turn_item_init(&wire->turn, crowd_of(wire), on_turn);
 	LIST_INSERT_HEAD(&hub->wires, wire, in_hub);
 	wire_set_deadline(wire, wire->deadline);
 	if (wire->ahead.n || wire->lacks_bytes || wire_tls_has_bytes(wire)) {
@@ -287,16 +294,14 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 	hub->options = *options;
 	hub->tick = 1;
 	hub->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int r = hub->epoll_fd < 0 ? -errno : random_bytes(&hub->secret, sizeof(hub->secret));
+	if (hub->epoll_fd < 0) {
+		int r = -errno;
 
-	if (r < 0) {
-		if (hub->epoll_fd >= 0) {
-			close(hub->epoll_fd);
-		}
 		free(hub);
 		return r;
 	}
-	r = watch(hub);
+	int r = watch(hub);
+
 	if (r < 0) {
 		return r;
 	}

@@ -104,8 +104,7 @@ struct wire_hub {
 	struct wire_hub_options options;
 	struct wires wires, dead;
 	struct wires slots[WIRE_SLOTS];
-	uint64_t secret; /* for the hash that puts clients into crowds (common/turn.h) */
-	uint32_t tick;   /* begins with 1 */
+	uint32_t tick; /* begins with 1 */
 	int epoll_fd;
 	uv_poll_t poll;
 	uv_timer_t timer;

@@ -422,7 +422,7 @@ static void test_timer_waits_for_turn(void **state)
 	struct turn turn;
 
 	(void)state;
-	turn_init(&turn, &one->loop);
+	turn_init(&turn, &one->loop, 0);
 	transport->turn = &turn;
 	transport->item.spent = (struct turn_spent){1000 * TURN_ITEM_US,
 						    (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};

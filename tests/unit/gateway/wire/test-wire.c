@@ -145,7 +145,7 @@ static int setup(void **state)
 	one.theirs[0] = one.theirs[1] = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop);
+	turn_init(&one.turn, &one.loop, 0);
 	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
 								 .closed = on_closed,
 								 .userdata = &one,
