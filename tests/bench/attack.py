@@ -3,7 +3,8 @@
 
 quiet    a WebSocket that sends a stanza now and then, and waits for it to come back
 attacker as many connections as a client may have, of another address, that send as fast as they are
-         read what costs the gateway most
+         read what costs the gateway most. Or they only read, and an XMPP server of the attacker's
+         own sends
 """
 import contextlib
 import multiprocessing
@@ -12,6 +13,7 @@ import random
 import selectors
 import socket
 import struct
+import threading
 import time
 
 N_ATTACKERS = 200
@@ -24,7 +26,10 @@ SENT_MAX = 64 * 1024
 UPGRADE = (b'GET /xmpp-websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
            b'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n'
            b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
-OPEN = b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='bench.test' version='1.0'/>"
+OPEN = b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='%s' version='1.0'/>"
+DOMAIN, OWN_DOMAIN = b'bench.test', b'attack.test'
+HEADER = (b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+          b"id='a' from='attack.test' version='1.0'><stream:features/>")
 STANZA = b"<message xmlns='jabber:client' id='%d'><body>%s</body></message>"
 
 
@@ -43,15 +48,17 @@ ATTACKS = {
     'requests for the page': (b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 500, False),
     'heads': ((b'GET /x HTTP/1.1\r\nHost: a\r\n' + b'a:b\r\n' * 100 + b'\r\n') * 30, False),
 }
+OWN_SERVER = 'stanzas of a server of its own'
+FROM_SERVER = b'<message/>' * 6000
 
 
-def connect(port, is_websocket, source=''):
+def connect(port, is_websocket, source='', domain=DOMAIN):
     client = socket.create_connection(('127.0.0.1', port), source_address=(source, 0))
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if is_websocket:
         client.sendall(UPGRADE)
         client.recv(4096)
-        client.sendall(frame(OPEN))
+        client.sendall(frame(OPEN % domain))
         # <open/> and the features.
         while b'features' not in client.recv(4096):
             pass
@@ -77,15 +84,8 @@ class Sender:
         return True
 
 
-def attack(port, name, cores, is_over):
-    data, is_websocket = ATTACKS[name]
-    os.sched_setaffinity(0, cores)
-    os.nice(NICE_ATTACKER)
-    ready = selectors.DefaultSelector()
-    for _ in range(N_ATTACKERS):
-        client = connect(port, is_websocket, ATTACKER)
-        client.setblocking(False)
-        ready.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE, Sender(client, data))
+def send_on(ready, name, is_over):
+    """Until the attack is over."""
     while not is_over.is_set():
         if not ready.get_map():
             raise SystemExit(f'{name}: all connections are over')
@@ -93,6 +93,48 @@ def attack(port, name, cores, is_over):
             if not key.data.go_on(events):
                 ready.unregister(key.fileobj)
                 key.fileobj.close()
+
+
+def attack(program, name, cores, is_over):
+    os.sched_setaffinity(0, cores)
+    os.nice(NICE_ATTACKER)
+    if name == OWN_SERVER:
+        attack_by_server(program, is_over)
+        return
+    data, is_websocket = ATTACKS[name]
+    ready = selectors.DefaultSelector()
+    for _ in range(N_ATTACKERS):
+        client = connect(program.port, is_websocket, ATTACKER)
+        client.setblocking(False)
+        ready.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE, Sender(client, data))
+    send_on(ready, name, is_over)
+
+
+def attack_by_server(program, is_over):
+    """One session after the other is opened; then all servers send."""
+    clients, servers = selectors.DefaultSelector(), selectors.DefaultSelector()
+    with socket.create_server(('127.0.0.1', program.attacker_port), backlog=N_ATTACKERS) as listener:
+        for _ in range(N_ATTACKERS):
+            accepting = threading.Thread(target=accept, args=(listener, servers))
+            accepting.start()
+            client = connect(program.port, True, ATTACKER, OWN_DOMAIN)
+            accepting.join()
+            client.setblocking(False)
+            clients.register(client, selectors.EVENT_READ, Sender(client, b''))
+    reading = threading.Thread(target=send_on, args=(clients, OWN_SERVER, is_over))
+    reading.start()
+    send_on(servers, OWN_SERVER, is_over)
+    reading.join()
+
+
+def accept(listener, servers):
+    server, _ = listener.accept()
+    while b'<stream:stream' not in server.recv(4096):
+        pass
+    server.sendall(HEADER)
+    server.setblocking(False)
+    servers.register(server, selectors.EVENT_READ | selectors.EVENT_WRITE,
+                     Sender(server, FROM_SERVER))
 
 
 def quiet(port, seconds):
@@ -119,7 +161,7 @@ def measure(bench, program, name, seconds):
     cores = bench.cores_beside(program.place)
     alone = p99(quiet(program.port, seconds))
     is_over = multiprocessing.Event()
-    attacker = multiprocessing.Process(target=attack, args=(program.port, name, cores, is_over))
+    attacker = multiprocessing.Process(target=attack, args=(program, name, cores, is_over))
     attacker.start()
     time.sleep(SETTLE_S)
     attacked = p99(quiet(program.port, seconds))

@@ -230,7 +230,7 @@ def others(bench):
     always has a p99 of that, and most of the short ones have not.
     """
     cores = os.sched_getaffinity(0)
-    for name in attack.ATTACKS:
+    for name in (*attack.ATTACKS, attack.OWN_SERVER):
         program = Doab(bench, 'attacked')
         rounds = []
         try:

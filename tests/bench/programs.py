@@ -36,6 +36,10 @@ domain "bench.test" {{
     connect = {{"127.0.0.1:{server}"}}
     {tls}
 }}
+domain "attack.test" {{
+    connect = {{"127.0.0.1:{attacker}"}}
+    tls = "off"
+}}
 '''
 LISTEN = 'listen = {{"127.0.0.1:{port}"}}'
 LISTEN_TLS = '''listener "127.0.0.1:{port}" {{
@@ -295,7 +299,7 @@ class Prosody(Program):
 
 
 class Doab(Program):
-    """@server: the role of the peer behind it.
+    """@server: the role of the peer behind it. A server of an attacker may have `attacker_port`.
 
     Each worker has a core of its own, if the load and the server have two more. Otherwise the
     workers share one: a worker beside the load does not cost what one alone does.
@@ -306,6 +310,7 @@ class Doab(Program):
         self.binary = binary or bench.doab
         self.switches = ('-t', ) if tls else ()
         self.place = bench.cores[:workers if len(bench.cores) >= workers + 2 else 1]
+        self.attacker_port = free_port()
 
     def run(self):
         self.serve_doab()
@@ -332,6 +337,7 @@ class Doab(Program):
                               port,
                               workers=self.workers,
                               listen=listen,
+                              attacker=self.attacker_port,
                               server=self.peer(
                                   self.server,
                                   *(() if is_plain else (names['certificate'], names['key']))),
