@@ -174,9 +174,13 @@ void turn_close(struct turn *turn)
 
 void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run_item)(struct turn_item *))
 {
-	*item = (struct turn_item){
-		.crowd = (uint16_t)(crowd == TURN_NO_CROWD ? crowd : crowd % TURN_CROWDS),
-		.run = run_item};
+	*item = (struct turn_item){.run = run_item};
+	turn_item_set_crowd(item, crowd);
+}
+
+void turn_item_set_crowd(struct turn_item *item, uint32_t crowd)
+{
+	item->crowd = (uint16_t)(crowd == TURN_NO_CROWD ? crowd : crowd % TURN_CROWDS);
 }
 
 void turn_add(struct turn *turn, struct turn_item *item)

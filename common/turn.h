@@ -7,8 +7,9 @@
  * the loop.
  *
  * item    something that has work now and then: a connection. Embedded in its object
- * crowd   items that belong together: those of one client address. Several addresses may share a
- *         crowd; then they only wait for each other
+ * crowd   items that belong together: the connections of one client address, and the streams of
+ *         the servers that it uses. Several addresses may share a crowd; then they only wait for
+ *         each other
  * spent   the time that an item, or a crowd, has needed lately. It is halved each second
  * light   an item that has spent less than TURN_ITEM_US, of a crowd that has spent less than
  *         TURN_CROWD_US. It runs at once, in the order of events
@@ -91,6 +92,9 @@ void turn_close(struct turn *turn);
 /* @run carries out what @item has to do. @crowd is any number that those of its crowd share, or
  * TURN_NO_CROWD. */
 void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run)(struct turn_item *item));
+
+/* @item is one of @crowd from its next turn on. */
+void turn_item_set_crowd(struct turn_item *item, uint32_t crowd);
 
 /* @item has something to do: it is run now if it is light, or later. Does nothing if it waits
  * already. Called from an item that runs, also later. */

@@ -191,6 +191,11 @@ void transport_hand_over(struct transport *transport, const struct transport_cal
 	transport->userdata = userdata;
 }
 
+void transport_set_crowd(struct transport *transport, uint32_t crowd)
+{
+	turn_item_set_crowd(&transport->item, crowd);
+}
+
 void transport_finish(struct transport *transport, int64_t timeout_ms)
 {
 	if (transport->state != TRANSPORT_OPEN || transport->broken) {

@@ -86,6 +86,10 @@ _must_check_ int transport_peer_address(const struct transport *transport,
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata);
 
+/* Charges the time that the server takes to @crowd (common/turn.h), from the next turn on: to the
+ * client for whom it is. Until then it is nobody's. */
+void transport_set_crowd(struct transport *transport, uint32_t crowd);
+
 /* Closes the connection at once and drops what is not written yet. No callback runs afterwards.
  * Returns NULL; takes NULL. */
 struct transport *transport_free(struct transport *transport);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/xmpp/attempt.h"
 
+#include "common/turn.h"
 #include "gateway/upstream/proxy-header.h"
+#include "policy/client.h"
 
 static void fail_kind(struct attempt *attempt, enum failure_kind kind)
 {
@@ -238,6 +240,18 @@ static int send_proxy_header(struct attempt *attempt)
 			       proxy_header_write(rule->proxy, client, &local, header));
 }
 
+/* A client with a server of its own must not get more time by its server than by its connections.
+ */
+static void join_crowd(struct attempt *attempt)
+{
+	const struct turn *turn = attempt->env->dialer.turn;
+
+	if (turn && attempt->has_client) {
+		transport_set_crowd(attempt->transport,
+				    client_hash(client_key(&attempt->client), turn->secret));
+	}
+}
+
 void attempt_start(struct attempt *attempt, struct transport *transport,
 		   const struct dial_result *result, bool is_redirected)
 {
@@ -246,6 +260,7 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 	attempt->is_configured = result->is_configured;
 	attempt->is_direct = result->is_direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
+	join_crowd(attempt);
 	if (send_proxy_header(attempt) < 0 ||
 	    look_up_tlsa(attempt, result, is_redirected) != RESOLVER_ASKED) {
 		fail_kind(attempt, FAILURE_INTERNAL);

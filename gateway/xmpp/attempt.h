@@ -27,7 +27,7 @@ struct attempt {
 	const struct attempt_callbacks *callbacks;
 	void *userdata;
 	bool has_client;
-	struct address client; /* for the PROXY header */
+	struct address client; /* for the PROXY header, and for its crowd */
 
 	struct transport *transport; /* owned; NULL: no server is connected */
 	struct address address;      /* of the server */

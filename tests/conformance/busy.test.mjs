@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
+import { Flood } from '../support/flood.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { patiently, sleep, startChild, stopAll, stopChild } from '../support/util.mjs';
@@ -14,6 +15,9 @@ const LINGER_MS = 1000;
 const N_SENDERS = 8;
 const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
+const N_FLOODED = 200;
+const FLOODED_ADDRESS = '127.0.0.9';
+const RATIO = 4;
 
 // Sends large requests for no session over connections of its own, each as soon as the last one is
 // answered.
@@ -47,17 +51,63 @@ async function withBusyStage(scenarios, config, use) {
 	}
 }
 
+async function login(stage, from) {
+	const socket = await openWebSocket(stage.port, { from });
+	await socket.login('plain.test');
+	return socket;
+}
+
+async function makeRoundTrip(socket, id) {
+	socket.send(`<message xmlns='jabber:client' id='${id}'/>`);
+	assert.equal((await socket.next(10000)).attributes.id, id);
+}
+
 test('clients that send as fast as they are read leave others their turn', TIMEOUT, async () => {
 	await withBusyStage({ plain: 'plain' }, {}, async (stage, beginBusy) => {
-		const socket = await openWebSocket(stage.port);
-		await socket.login('plain.test');
+		const socket = await login(stage);
 		await beginBusy();
 		for (let i = 0; i < N_ROUND_TRIPS; i++) {
-			socket.send(`<message xmlns='jabber:client' id='trip${i}'/>`);
-			assert.equal((await socket.next(10000)).attributes.id, `trip${i}`);
+			await makeRoundTrip(socket, `trip${i}`);
 		}
 		socket.drop();
 	});
+});
+
+// When the gateway goes on, as much waits for it from the server of each session as fits into the queues. None of these streams has been
+// busy for long; they wait for each other all the same, and so does another client of the same address.
+test('a client whose own server floods its sessions leaves others their turn', TIMEOUT, async () => {
+	const flood = await Flood.start();
+	const limits = { connections_per_address: N_FLOODED + 1, sessions_per_address: N_FLOODED + 1 };
+	const stage = await Stage.open({ plain: 'plain' }, { ...limits, domains: { 'flood.test': flood.section } });
+	const pid = stage.doab.serverPid;
+	let quietMs = 0;
+	let neighbourMs = 0;
+	try {
+		const quiet = await login(stage);
+		const neighbour = await login(stage, FLOODED_ADDRESS);
+		await flood.begin({ port: stage.port, domain: 'flood.test', from: FLOODED_ADDRESS, n: N_FLOODED });
+		for (let i = 0; i < N_TRIALS; i++) {
+			process.kill(pid, 'SIGSTOP');
+			await flood.full();
+			const trips = [quiet, neighbour].map(async (socket) => {
+				await makeRoundTrip(socket, `trip${i}`);
+				return performance.now();
+			});
+			await sleep(100);
+			const begin = performance.now();
+			process.kill(pid, 'SIGCONT');
+			const [quietEnd, neighbourEnd] = await Promise.all(trips);
+			quietMs += quietEnd - begin;
+			neighbourMs += neighbourEnd - begin;
+		}
+		assert.ok(RATIO * quietMs < neighbourMs, `${quietMs} ms, and ${neighbourMs} ms at the address of the flood`);
+		quiet.drop();
+		neighbour.drop();
+	} finally {
+		process.kill(pid, 'SIGCONT');
+		await flood.stop();
+		await stopAll(stage);
+	}
 });
 
 // The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over

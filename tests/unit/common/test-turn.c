@@ -257,6 +257,30 @@ static void test_shares(void **state)
 	expect(0, NULL);
 }
 
+/* From then on it waits with the new crowd, and pays for it. */
+static void test_other_crowd(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, TURN_NO_CROWD, on_run);
+	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US,
+						 (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	one.users[0].takes_us = 1000;
+	add(0);
+	EXPECT(0);
+	turn_item_set_crowd(&one.users[0].item, 7);
+	add(0);
+	assert_true(turn_waits(&one.users[0].item));
+	iterate();
+	EXPECT(0);
+	turn_item_set_crowd(&one.users[0].item, TURN_CROWDS + 8);
+	assert_int_equal(one.turn.crowds[8].us, 0);
+	add(0);
+	EXPECT(0);
+	assert_true(one.turn.crowds[8].us >= 1000);
+	turn_item_set_crowd(&one.users[0].item, TURN_NO_CROWD);
+	assert_int_equal(one.users[0].item.crowd, TURN_NO_CROWD);
+}
+
 /* Where nobody waits for them, heavy items run on. Tried more than once, because the machine may be
  * busy with something else. */
 static void test_alone(void **state)
@@ -386,7 +410,7 @@ int main(void)
 		TEST(test_alone),      TEST(test_whose),
 		TEST(test_removed),    TEST(test_last),
 		TEST(test_not_nested), TEST(test_crowd_is_bounded),
-		TEST(test_charge),
+		TEST(test_charge),     TEST(test_other_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -439,6 +439,34 @@ static void test_timer_waits_for_turn(void **state)
 	run_for(STEP_MS);
 }
 
+/* A server waits as its client does, however little it has sent itself. */
+static void test_waits_as_its_client(void **state)
+{
+	struct transport *transport = one->transport;
+	struct turn turn;
+
+	(void)state;
+	turn_init(&turn, &one->loop, 0);
+	transport->turn = &turn;
+	turn.crowds[7] = (struct turn_spent){1000 * TURN_CROWD_US,
+					     (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	assert_int_equal(send(one->fd, "text", 4, 0), 4);
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one->n_received, 4);
+	transport_set_crowd(transport, 7);
+	assert_int_equal(send(one->fd, "more", 4, 0), 4);
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one->n_received, 4);
+	assert_true(turn_waits(&transport->item));
+	while (one->n_received < 8) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	turn_remove(&turn, &transport->item);
+	transport->turn = NULL;
+	turn_close(&turn);
+	run_for(STEP_MS);
+}
+
 static void test_half_closed(void **state)
 {
 	char data[16];
@@ -526,6 +554,7 @@ int main(void)
 		TEST(test_congestion),
 		TEST(test_pause),
 		TEST(test_timer_waits_for_turn),
+		TEST(test_waits_as_its_client),
 		TEST(test_half_closed),
 		TEST(test_finish),
 		TEST(test_finish_without_answer),
