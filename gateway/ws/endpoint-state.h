@@ -50,6 +50,9 @@ struct ws_session {
 	bool is_link_congested; /* the server does not keep up: the client is not read */
 	bool server_is_paused;  /* the client does not keep up: the server is not read */
 	bool is_over;           /* <close/> is sent: nothing may follow */
+	/* link_drop() ends the link, else link_close(). Once the session is over, the link is there
+	 * only as long as something waits that may have to go back to its server. */
+	bool drops_link;
 };
 
 struct ws_endpoint {
@@ -74,6 +77,7 @@ void ws_session_shut(struct ws_session *session);
 /* Callbacks of the WebSocket server (ws/server.h); ws_session_on_closed() frees the session. */
 void ws_session_on_piece(void *userdata, const char *data, size_t n, bool is_final, bool is_text);
 void ws_session_on_drained(void *userdata);
+void ws_session_on_emptied(void *userdata);
 void ws_session_on_held(void *userdata);
 void ws_session_on_late(void *userdata);
 void ws_session_on_failed(void *userdata, const char *rule);
@@ -102,9 +106,13 @@ _must_check_ int ws_session_send_parts(struct ws_session *session, int write_res
  * opened (RFC 7395, 3.4). Returns as ws_session_send(). */
 _must_check_ int ws_session_send_own_open(struct ws_session *session);
 
-/* link_drop() and link_close(). */
+/* The session ends: link_drop() and link_close(). If something waits for the client, later: what
+ * the client does not read by then goes back to the server. */
 void ws_session_drop_link(struct ws_session *session);
 void ws_session_close_link(struct ws_session *session);
+
+/* Ends the link now. */
+void ws_session_release_link(struct ws_session *session);
 
 /* Ends the session without a word to the client, for which there is no memory. */
 void ws_session_abandon(struct ws_session *session);

@@ -173,6 +173,7 @@ static int server_new(struct ws_endpoint *endpoint)
 		.opened = on_opened,
 		.piece = ws_session_on_piece,
 		.drained = ws_session_on_drained,
+		.emptied = ws_session_on_emptied,
 		.held = ws_session_on_held,
 		.late = ws_session_on_late,
 		.failed = ws_session_on_failed,

@@ -209,7 +209,10 @@ void ws_receive(struct ws_connection *connection)
 {
 	deliver_held(connection);
 	connection->is_stopped = connection->held.n >= WS_HELD_MAX;
-	if (!connection->is_stopped && !connection->is_hung_up && read_once(connection)) {
+	/* After the client's end, a break of the connection can still be seen. */
+	bool is_ended = connection->is_hung_up && !connection->returns_unsent;
+
+	if (!connection->is_stopped && !is_ended && read_once(connection)) {
 		wire_wake(connection->wire);
 	}
 }

@@ -156,6 +156,16 @@ bool ws_is_congested(const struct ws_connection *connection)
 	return connection->is_congested;
 }
 
+bool ws_is_waiting(const struct ws_connection *connection)
+{
+	return wire_waiting(connection->wire);
+}
+
+void ws_return_unsent(struct ws_connection *connection)
+{
+	connection->returns_unsent = true;
+}
+
 size_t ws_held(const struct ws_connection *connection)
 {
 	return wire_queue(connection->wire).n + connection->held.size + connection->coded.size +
@@ -177,5 +187,9 @@ void ws_on_written(struct ws_connection *connection)
 		if (connection->session) {
 			connection->server->options.drained(connection->session);
 		}
+	}
+	if (connection->returns_unsent && n_waiting == 0) {
+		connection->returns_unsent = false;
+		connection->server->options.emptied(connection->session);
 	}
 }

@@ -48,6 +48,7 @@ struct ws_connection {
 	bool is_hung_up : 1;      /* nothing more comes */
 	bool is_lost : 1;         /* the connection cannot be used any more */
 	bool is_draining : 1;     /* nothing is left but to wait for the client's end */
+	bool returns_unsent : 1;  /* ws_return_unsent(): something still waits */
 };
 
 struct ws_server {

@@ -18,6 +18,12 @@ static size_t length_of_begun(const struct ws_connection *connection)
 	return n_answer + unsent_begun(frames, n_committed > n_answer ? n_committed - n_answer : 0);
 }
 
+/* Whether the session gets back what is unsent. */
+static bool gives_back(const struct ws_connection *connection)
+{
+	return !connection->has_sent_close || connection->returns_unsent;
+}
+
 /* Tells the session, once, that the connection has ended. It gets back the messages that follow the
  * first @n_kept bytes of the queue, and the client does not get them. */
 static void tell_closed(struct ws_connection *connection, size_t n_kept)
@@ -29,7 +35,7 @@ static void tell_closed(struct ws_connection *connection, size_t n_kept)
 	if (!session) {
 		return;
 	}
-	if (!connection->has_sent_close) {
+	if (gives_back(connection)) {
 		struct sv unsent = sv_skip(wire_queue(connection->wire), n_kept);
 
 		(void)!unsent_texts(unsent, server->coder, &texts);
@@ -43,7 +49,7 @@ static void end(struct ws_connection *connection, bool lingers)
 {
 	struct ws_server *server = connection->server;
 	/* What the session gets back must not reach the client, too. */
-	bool is_cut = !connection->has_sent_close && wire_waiting(connection->wire);
+	bool is_cut = gives_back(connection) && wire_waiting(connection->wire);
 
 	tell_closed(connection, connection->n_answer);
 	if (lingers && !is_cut) {
@@ -81,6 +87,18 @@ static bool is_undelivered(const struct ws_connection *connection)
 	       (connection->peer_has_closed || wire_is_hung_up(connection->wire));
 }
 
+/* Whether nothing more has to be said or heard. A client that has ended its side may still read:
+ * what the session wants back is sent as long as there is time. */
+static bool is_over(const struct ws_connection *connection)
+{
+	bool is_closed = connection->has_sent_close &&
+			 (connection->peer_has_closed || connection->peer_has_failed);
+
+	return wire_waiting(connection->wire) == 0
+		     ? connection->is_hung_up || is_closed
+		     : connection->is_hung_up && !connection->returns_unsent;
+}
+
 /* Looks after each callback whether the connection has ended. */
 static void settle(struct ws_connection *connection)
 {
@@ -99,14 +117,10 @@ static void settle(struct ws_connection *connection)
 		}
 		return;
 	}
-	if (connection->peer_has_closed) {
+	if (connection->peer_has_closed && !connection->returns_unsent) {
 		answer_close(connection);
 	}
-	bool is_over = connection->is_hung_up ||
-		       (connection->has_sent_close &&
-			(connection->peer_has_closed || connection->peer_has_failed));
-
-	if (is_over && (connection->is_hung_up || wire_waiting(connection->wire) == 0)) {
+	if (is_over(connection)) {
 		/* Everything is said. The server closes first (RFC 6455, 7.1.1). */
 		end(connection, true);
 	}

@@ -12,9 +12,11 @@
  *             them for the session
  * closing     the close frame is sent; what the client still sends is discarded until its own close
  *             frame or its end, but not longer than the deadline
- * unsent      messages that wait when the client closes or is gone, before a close frame was sent
- *             to it: they are taken out of the queue, and the session gets them back. Those that
- *             the kernel has taken are not among them, whatever becomes of them: nobody knows
+ * unsent      messages that wait when the client closes or is gone: they are taken out of the
+ *             queue, and the session gets them back. After our close frame that holds only if the
+ *             session asks for it (ws_return_unsent()); else they are sent as long as the client
+ *             reads. Those that the kernel has taken are not among them, whatever becomes of them:
+ *             nobody knows
  */
 #include <stdbool.h>
 
@@ -68,6 +70,8 @@ struct ws_server_options {
 	void (*too_large)(void *session);
 	/* The connection is no longer congested. */
 	void (*drained)(void *session);
+	/* After ws_return_unsent(): everything was sent, and nothing will come back. */
+	void (*emptied)(void *session);
 	/* What ws_held() returns may have changed. */
 	void (*held)(void *session);
 	/* The deadline of ws_set_deadline() has passed. */
@@ -122,6 +126,14 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status, str
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds);
 
 bool ws_is_congested(const struct ws_connection *connection);
+
+/* Whether anything waits to be sent. */
+bool ws_is_waiting(const struct ws_connection *connection);
+
+/* The session ends, and wants back what is unsent when the connection ends. To be called while
+ * something waits, in the callback in which ws_close() is called. The client has timeout_s to read,
+ * also if it has ended its side. */
+void ws_return_unsent(struct ws_connection *connection);
 
 /* Bytes of memory that the connection holds: what waits for a client that does not read, messages
  * for a paused session, and an incomplete frame. */

@@ -22,14 +22,31 @@ int ws_session_send(struct ws_session *session, int write_result)
 	return ws_session_send_parts(session, write_result, SV_EMPTY);
 }
 
-/* @must_drop: link_drop(), else link_close(). */
-static void let_go(struct ws_session *session, bool must_drop)
+void ws_session_release_link(struct ws_session *session)
 {
 	if (session->link) {
 		login_guard_left(&session->log, session->domain, session->link);
 	}
-	session->link = must_drop ? link_drop(session->link) : link_close(session->link);
+	session->link = session->drops_link ? link_drop(session->link) : link_close(session->link);
 	admission_leave_domain(session->endpoint->env, &session->seats, session->domain);
+}
+
+/* @must_drop: link_drop(), else link_close(). */
+static void let_go(struct ws_session *session, bool must_drop)
+{
+	session->drops_link = must_drop;
+	if (session->link && link_can_return(session->link) && ws_is_waiting(session->connection)) {
+		/* What the server sends from now on goes back behind that. */
+		link_pause(session->link, true);
+		ws_return_unsent(session->connection);
+	} else {
+		ws_session_release_link(session);
+	}
+}
+
+void ws_session_on_emptied(void *userdata)
+{
+	ws_session_release_link(userdata);
 }
 
 void ws_session_drop_link(struct ws_session *session)
@@ -122,15 +139,18 @@ static enum ws_close_status status_of(enum failure_kind kind)
 
 void ws_session_tell(struct ws_session *session, const struct failure *failure)
 {
+	/* It may be the link's. */
+	const struct failure copy = *failure;
 	const struct ws_goodbye goodbye = {
-		.condition = failure_stream_condition(failure->kind),
-		.text = failure_sentence(failure->kind),
-		.detail = failure->public_detail,
-		.status = status_of(failure->kind),
+		.condition = failure_stream_condition(copy.kind),
+		.text = failure_sentence(copy.kind),
+		.detail = copy.public_detail,
+		.status = status_of(copy.kind),
 	};
 
-	ws_session_say_error(session, &goodbye);
+	/* First, because the error waits, too. */
 	ws_session_drop_link(session);
+	ws_session_say_error(session, &goodbye);
 }
 
 void ws_session_send_elsewhere(struct ws_session *session, const char *uri)

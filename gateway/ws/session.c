@@ -88,6 +88,11 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	struct failure failure;
 
 	(void)kind; /* a server may send a stream error before its features */
+	if (session->is_over) {
+		/* It came together with the one that ended the session. */
+		(void)!link_return_event(session->link);
+		return;
+	}
 	look_for_login(session);
 	if (ws_session_send_own_open(session) < 0) {
 		(void)!link_return_event(session->link);
@@ -150,6 +155,11 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	struct ws_session *session = userdata;
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
+	if (session->is_over) {
+		/* Nothing can go back any more. */
+		ws_session_release_link(session);
+		return;
+	}
 	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,
 	 * 3.6). A client that has got nothing from its server is told why. */
 	if (is_told || (failure->kind == FAILURE_STREAM_CLOSED && session->has_sent_open &&
@@ -284,8 +294,8 @@ static void on_bad(struct ws_session *session, const struct framing_event *event
 	};
 
 	log_client_failure(session, event->condition, event->reason);
-	ws_session_say_error(session, &goodbye);
 	ws_session_drop_link(session);
+	ws_session_say_error(session, &goodbye);
 }
 
 static void on_event(struct ws_session *session, const struct framing_event *event)
@@ -339,7 +349,7 @@ void ws_session_on_drained(void *userdata)
 {
 	struct ws_session *session = userdata;
 
-	if (session->server_is_paused && session->link) {
+	if (session->server_is_paused && session->link && !session->is_over) {
 		session->server_is_paused = false;
 		link_pause(session->link, false);
 	}
@@ -473,7 +483,8 @@ void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent)
 	}
 	session_log_set_reason(&session->log, SESSION_REASON_LOST);
 	session_log_closed(&session->log, session->domain);
-	ws_session_drop_link(session);
+	session->drops_link = session->drops_link || !session->is_over;
+	ws_session_release_link(session);
 	admission_leave_client(session->endpoint->env, &session->seats, &session->client.address);
 	if (session->client.has_seat) {
 		worker_leave_forwarded(session->endpoint->env, &session->client.address);

@@ -324,16 +324,25 @@ int link_gather(struct link *link, struct sv elements)
 	return gather_add(&link->env->gather, link, elements);
 }
 
+bool link_can_return(const struct link *link)
+{
+	const struct stream *stream = &link->stream;
+	/* A server that has closed its stream takes what is sent until ours is closed, too
+	 * (RFC 6120, 4.4). */
+	bool is_open = link->is_failing ? stream->failure.kind == FAILURE_STREAM_CLOSED
+					: stream->state == STREAM_STATE_OPEN;
+
+	return is_open && link->transport && stream->is_logged_in && !stream->is_managed;
+}
+
 int link_return(struct link *link, struct sv stanzas)
 {
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
-	const struct stream *stream = &link->stream;
 
-	if (is_over(link) || stream->state != STREAM_STATE_OPEN || !stream->is_logged_in ||
-	    stream->is_managed || stanzas.n == 0) {
+	if (!link_can_return(link) || stanzas.n == 0) {
 		return 0;
 	}
-	int r = bounce_stanzas(stream->pool, stanzas, &answers);
+	int r = bounce_stanzas(link->stream.pool, stanzas, &answers);
 
 	if (r == 0 && answers.n) {
 		gather_flush(&link->env->gather, link);

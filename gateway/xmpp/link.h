@@ -76,6 +76,10 @@ _must_check_ int link_gather(struct link *link, struct sv elements);
  * nothing is refused because much waits for the server. Returns 0 or -ENOMEM: they are lost. */
 _must_check_ int link_return(struct link *link, struct sv stanzas);
 
+/* Whether link_return() would do anything. If not, there is no reason to keep the link until it is
+ * known what could not be delivered. */
+bool link_can_return(const struct link *link);
+
 /* The same for the element that `element` is telling of. */
 _must_check_ int link_return_event(struct link *link);
 

@@ -143,6 +143,13 @@ int link_return(struct link *link, struct sv stanzas)
 	return 0;
 }
 
+bool link_can_return(const struct link *link)
+{
+	const struct stream *stream = &((const struct fake_link *)link)->stream;
+
+	return stream->is_logged_in && !stream->is_managed;
+}
+
 int link_return_event(struct link *link)
 {
 	struct buffer element = BUFFER_INIT;

@@ -125,6 +125,20 @@ void ws_set_deadline(struct ws_connection *connection, unsigned seconds)
 	(void)seconds;
 }
 
+static bool ws_waits; /* for a client that does not read */
+
+bool ws_is_waiting(const struct ws_connection *connection)
+{
+	(void)connection;
+	return ws_waits;
+}
+
+void ws_return_unsent(struct ws_connection *connection)
+{
+	(void)connection;
+	script_add("return unsent", SV(""));
+}
+
 bool ws_is_congested(const struct ws_connection *connection)
 {
 	(void)connection;
@@ -353,6 +367,100 @@ static void test_unsent_without_memory(void **state)
 	stage_deinit(&stage);
 }
 
+static struct ws_session *log_in(struct stage *stage)
+{
+	struct ws_session *session = open_session(stage);
+
+	server_says("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+	ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
+	server_says(SERVER "<stream:features/>");
+	script_reset();
+	return session;
+}
+
+/* The session ends while something waits for the client: the link stays until that is sent, or goes
+ * back. */
+static void test_end_with_unsent(void **state)
+{
+	static const struct {
+		const char *step, *unsent, *expected;
+	} rows[] = {
+		{"> " CLOSE, "<a/>", "return <a/>\nclose \n"},
+		{"> " CLOSE, "", "close \n"},
+		{"> <a xmlns='jabber:client'>]]>", "<a/>", "return <a/>\ndrop \n"},
+		{"shut", "<a/>", "return <a/>\ndrop \n"},
+		{"< </stream:stream>", "<a/>", "return <a/>\nclose \n"},
+	};
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	ws_waits = true;
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(rows); i++) {
+		const char *step = rows[i / 2].step;
+		struct ws_session *session = log_in(&stage);
+
+		if (step[0] == '<') {
+			server_says(step + 2);
+		} else if (step[0] == '>') {
+			ws_session_on_piece(session, step + 2, strlen(step + 2), true, true);
+		} else {
+			ws_session_shut(session);
+		}
+		assert_true(session->is_over);
+		assert_non_null(strstr(script.text, "return unsent \n"));
+		assert_non_null(strstr(script.text, "\nend "));
+		assert_non_null(session->link);
+		script_reset();
+		if (i % 2) {
+			ws_session_on_emptied(session);
+			assert_null(session->link);
+			assert_string_equal(script.text, strstr(rows[i / 2].expected, "drop")
+								 ? "drop \n"
+								 : "close \n");
+			script_reset();
+		}
+		ws_session_on_closed(session, false, sv_from(rows[i / 2].unsent));
+		assert_string_equal(script.text, i % 2 ? "" : rows[i / 2].expected);
+	}
+	ws_waits = false;
+	stage_deinit(&stage);
+}
+
+/* What the server still says goes back; when it has gone, nothing can. */
+static void test_server_says_after_end(void **state)
+{
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	ws_waits = true;
+	struct ws_session *session = log_in(&stage);
+
+	ws_session_on_piece(session, CLOSE, strlen(CLOSE), true, true);
+	script_reset();
+	server_says("<message/>");
+	assert_string_equal(script.text, "return <message xmlns='jabber:client'/>\n");
+	script_reset();
+	server_says("<![CDATA[");
+	assert_string_equal(script.text, "close \n");
+	ws_session_on_closed(session, false, SV("<a/>"));
+	assert_string_equal(script.text, "close \n");
+	/* Nothing goes back to a server that manages the stream: it ends at once. */
+	session = log_in(&stage);
+	server_says("<enabled xmlns='urn:xmpp:sm:3'/>");
+	script_reset();
+	ws_session_on_piece(session, CLOSE, strlen(CLOSE), true, true);
+	assert_int_equal(strncmp(script.text, "close \n", 7), 0);
+	ws_session_on_closed(session, false, SV("<a/>"));
+	ws_waits = false;
+	stage_deinit(&stage);
+}
+
 /* Sends a message of white space and tells whether the session goes on. */
 static bool takes(struct ws_session *session, size_t n)
 {
@@ -434,10 +542,16 @@ static void test_see_other_uri(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),          cmocka_unit_test(test_ends_without_a_word),
-		cmocka_unit_test(test_isolation),      cmocka_unit_test(test_without_memory),
-		cmocka_unit_test(test_message_limits), cmocka_unit_test(test_see_other_uri),
-		cmocka_unit_test(test_unsent),         cmocka_unit_test(test_unsent_without_memory),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_ends_without_a_word),
+		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_message_limits),
+		cmocka_unit_test(test_see_other_uri),
+		cmocka_unit_test(test_unsent),
+		cmocka_unit_test(test_unsent_without_memory),
+		cmocka_unit_test(test_end_with_unsent),
+		cmocka_unit_test(test_server_says_after_end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -107,6 +107,12 @@ static inline void on_drained(void *session)
 	NOTE("drained\n");
 }
 
+static inline void on_emptied(void *session)
+{
+	assert_ptr_equal(session, &one);
+	NOTE("emptied\n");
+}
+
 static inline void on_held(void *session)
 {
 	assert_ptr_equal(session, &one);
@@ -163,6 +169,7 @@ static inline int open_server(void)
 		.message_max = message_max,
 		.too_large = on_too_large,
 		.drained = on_drained,
+		.emptied = on_emptied,
 		.held = on_held,
 		.late = on_late,
 		.failed = on_failed,
