@@ -148,10 +148,6 @@ _must_check_ int bosh_leg_break(struct bosh_leg *leg, enum failure_kind kind);
 /* What an action of the engine says about a stream to open or to restart. Views into @texts. */
 struct bosh_target bosh_target_read(const struct buffer *texts);
 
-/* Returns the element that has just come to the server, as an error, because there was no memory to
- * keep it for the client. If there is none for that either, it is lost. */
-void bosh_leg_return(struct bosh_leg *leg);
-
 /* Carries out @action on a stream that has a link. Returns 0, LINK_E_* after which the stream
  * cannot go on, or a negative errno after which the session cannot. */
 _must_check_ int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action);

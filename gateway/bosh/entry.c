@@ -127,7 +127,8 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 	}
 	if (r < 0) {
 		buffer_truncate(pending, n_before);
-		bosh_leg_return(leg);
+		/* If there is no memory for that either, it is lost. */
+		(void)!link_return_event(leg->link);
 		bosh_entry_settle(leg->entry, r);
 	} else if (!login_guard_received(&leg->entry->log, leg->domain, leg->link, &failure)) {
 		end_guesses(leg, &failure);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "gateway/bosh/endpoint-state.h"
-#include "gateway/xmpp/bounce.h"
 
 static void give_back(const struct bosh_entry *entry, struct admission_seats *seats,
 		      const char *domain)
@@ -165,28 +164,6 @@ static int forward(struct bosh_leg *leg, const struct bosh_action *action)
 	return r;
 }
 
-static int bounce(struct bosh_leg *leg, const struct buffer *payloads)
-{
-	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
-	int r = bounce_stanzas(leg->entry->endpoint->env->pool, buffer_sv(payloads), &answers);
-
-	/* Nothing can be sent before the features, but then there was nothing to return either. */
-	if (r == 0 && answers.n) {
-		r = link_write(leg->link, buffer_sv(&answers));
-	}
-	return r < 0 ? r : 0;
-}
-
-void bosh_leg_return(struct bosh_leg *leg)
-{
-	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
-
-	if (!link_stream(leg->link)->is_managed &&
-	    stream_event_write(link_stream(leg->link), &element) == 0) {
-		(void)!bounce(leg, &element);
-	}
-}
-
 int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action)
 {
 	switch (action->kind) {
@@ -195,7 +172,7 @@ int bosh_leg_carry_out(struct bosh_leg *leg, const struct bosh_action *action)
 	case BOSH_ACTION_RESTART:
 		return restart(leg, &action->payloads);
 	case BOSH_ACTION_BOUNCE:
-		return bounce(leg, &action->payloads);
+		return link_return(leg->link, buffer_sv(&action->payloads));
 	case BOSH_ACTION_CLOSE:
 		bosh_leg_close(leg, false);
 		return 0;

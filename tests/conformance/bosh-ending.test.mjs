@@ -130,6 +130,39 @@ test('a client that acknowledges: what it has not acknowledged goes back, what i
 	assert.equal(connection.streamEnds, 1);
 });
 
+// As much waits for the server as the client can bring about; what goes back has to find room all the same.
+test('a server that does not read: what its client did not get goes back', TIMEOUT, async () => {
+	const own = await Stage.open({ plain: 'plain' },
+		{ wait: 60, inactivity: INACTIVITY_S, body_bytes: 65536, pending_bytes: 524288, request_rate: 0 });
+	try {
+		const { client, connection } = await session({}, own);
+		const large = `<message xmlns='jabber:client' to='b@else.test'><body>${'x'.repeat(64000)}</body></message>`;
+		const send = () => client.request(large, {}, { ms: 60000 });
+		connection.socket.pause();
+		let [held, next] = [send(), send()];
+		while (await Promise.race([held.then(() => true), sleep(patiently(1000))])) {
+			[held, next] = [next, send()];
+		}
+		held.abort();
+		next.abort();
+		await sleep(300);
+		const content = 'y'.repeat(4000);
+		const ids = Array.from({ length: 60 }, (_, i) => `n${i}`);
+		for (const id of ids) {
+			connection.send(`<message ${addressed} id='${id}'><body>${content}</body></message>`);
+		}
+		await own.doab.logged('session-closed');
+		connection.socket.resume();
+		await connection.end();
+		const told = connection.elements.filter(({ attributes }) => attributes.type === 'error').map(({ attributes }) => attributes.id);
+		// A busy machine may not read all of it in the few seconds that the gateway waits.
+		assert.ok(told.length > 0);
+		assert.deepEqual(told, ids.slice(0, told.length));
+	} finally {
+		await own.stop();
+	}
+});
+
 test('a session that ends by the client\'s fault: what waited goes back', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await sendAll(connection);
