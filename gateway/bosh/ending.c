@@ -121,10 +121,21 @@ static void note_asked(struct bosh_session *session)
 	}
 }
 
+/* Whether the client has probably vanished. One that polls, or has paused, is away in between. */
+static bool is_absent(const struct bosh_session *session, struct mono now)
+{
+	bool is_expected = session->creation.hold && !session->pause_s;
+	struct mono heard = bosh_early_latest(&session->early, session->idle_since);
+
+	return is_expected && !bosh_slots_are_attended(&session->slots) &&
+	       mono_diff_ms(now, heard) >= BOSH_ABSENT_MS;
+}
+
 void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream)
 {
 	struct bosh_session *session = turn->session;
+	bool vanished = is_absent(session, turn->now);
 
 	bosh_session_set_state(session, BOSH_SESSION_ENDING);
 	note_asked(session);
@@ -140,7 +151,7 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		answer_early(turn, answer);
 	}
 	bosh_turn_answer_all_empty(turn);
-	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, false);
+	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, vanished);
 }
 
 /* Notes the refusal of @body, which is the latest action. */

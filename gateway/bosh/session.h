@@ -62,6 +62,11 @@ enum {
 	 * busy machine a worker is late by some hundred milliseconds; a client that does poll too
 	 * fast loses nothing by a later verdict, and sends no faster. */
 	BOSH_VERDICT_MS = 1000,
+	/* How long a client whose requests may be held makes none, in milliseconds, before it is
+	 * taken for absent: its next request follows an answer within a round trip, also over a bad
+	 * mobile network. When the owner ends the session of an absent client, the last answer has
+	 * probably not arrived. */
+	BOSH_ABSENT_MS = 5000,
 	/* Empty requests in excess that requests with payloads excuse: a burst of stanzas must not
 	 * let a client poll without end. */
 	BOSH_POLLS_EXCUSED_MAX = 8,
@@ -184,7 +189,8 @@ _must_check_ int bosh_session_fail(struct bosh_session *session, unsigned stream
 				   const struct failure *failure, struct mono now,
 				   struct bosh_actions *actions);
 
-/* Ends the session with all its streams, for a reason of the owner's. */
+/* Ends the session with all its streams, for a reason of the owner's. What the last answer carried
+ * is returned, too, if the client is absent. */
 _must_check_ int bosh_session_shut(struct bosh_session *session, const struct failure *failure,
 				   struct mono now, struct bosh_actions *actions);
 

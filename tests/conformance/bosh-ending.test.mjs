@@ -14,6 +14,8 @@ import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const INACTIVITY_S = 5;
+// More than BOSH_ABSENT_MS (gateway/bosh/session.h).
+const ABSENT_MS = 5500;
 const NS_STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 let stage;
 
@@ -238,6 +240,7 @@ test('XEP-0198: a goodbye is one', TIMEOUT, async () => {
 	assert.match(connection.text, /id='bye'\/><\/stream:stream>$/);
 });
 
+// What the last answer took goes back only where its client has had the time for another request.
 test('system-shutdown: all requests are told, and servers too: what waited, the end, or nothing where they manage the stream', TIMEOUT, async () => {
 	const own = await Stage.open({ plain: 'plain' }, { workers: 3 });
 	let isStopped = false;
@@ -246,11 +249,17 @@ test('system-shutdown: all requests are told, and servers too: what waited, the 
 		const answer = held.client.request();
 		const absent = await session({}, own);
 		await sendAll(absent.connection);
+		const lost = await session({}, own);
+		await sendAll(lost.connection);
+		await lost.client.request();
 		const managed = await session({}, own);
 		managed.connection.send('<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>');
 		await managed.client.request();
 		await sendAll(managed.connection);
-		await sleep(500);
+		await sleep(patiently(ABSENT_MS));
+		const present = await session({}, own);
+		await sendAll(present.connection);
+		await present.client.request();
 		await own.doab.stop();
 		isStopped = true;
 		assertTerminated(await answer, 'system-shutdown');
@@ -258,6 +267,9 @@ test('system-shutdown: all requests are told, and servers too: what waited, the 
 		await held.connection.end();
 		assert.equal(held.connection.streamEnds, 1);
 		await assertReturned(absent.connection);
+		await assertReturned(lost.connection);
+		await present.connection.end();
+		assert.deepEqual(present.connection.elements.slice(present.connection.nBefore), []);
 		await managed.connection.end();
 		assert.equal(managed.connection.streamEnds, 0);
 		assert.equal(managed.connection.elements.length, managed.connection.nBefore);

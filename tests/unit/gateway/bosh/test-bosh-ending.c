@@ -464,6 +464,35 @@ static void test_shut(void **state)
 	       "close\nend\n");
 }
 
+/* The client has got @attributes, and an answer with a stanza @ms ago. */
+static void shut_after(int64_t ms, const char *attributes, const char *expected)
+{
+	struct failure failure;
+
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	teardown(NULL);
+	assert_int_equal(setup(NULL), 0);
+	create(attributes);
+	server(FEATURES);
+	server("<a/>");
+	request(101);
+	buffer_clear(&one.log);
+	at_ms(ms);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	EXPECT(expected);
+}
+
+/* The last answer is returned if its client has not been heard of for a while. One that polls may
+ * have read it. */
+static void test_shut_absent(void **state)
+{
+	(void)state;
+	shut_after(BOSH_ABSENT_MS - 1, " ver='1.6'", "close\nend\n");
+	shut_after(BOSH_ABSENT_MS, " ver='1.6'", "bounce <a/>\nclose\nend\n");
+	shut_after(BOSH_ABSENT_MS, " ver='1.6' ack='1'", "bounce <a/>\nclose\nend\n");
+	shut_after(BOSH_ABSENT_MS, " ver='1.6' hold='0'", "close\nend\n");
+}
+
 /* Answers may be lost with their connections: who has asked early is known, too. */
 static void test_shut_is_known(void **state)
 {
@@ -559,6 +588,7 @@ int main(void)
 		TEST(test_full_at_bound),
 		cmocka_unit_test(test_see_other_uri),
 		TEST(test_shut),
+		TEST(test_shut_absent),
 		TEST(test_shut_is_known),
 		TEST(test_bounce),
 		TEST(test_managed),
