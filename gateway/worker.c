@@ -91,29 +91,13 @@ static const struct listener_callbacks listener_callbacks = {
 
 /* Requests. */
 
-/* Whether @exchange asks for a new session. With an attribute that looks like a sid it may not. */
-static bool opens_session(enum site_route route, const struct http_exchange *exchange)
-{
-	struct sv body = http_exchange_body(exchange);
-
-	return route == SITE_ROUTE_WEBSOCKET ||
-	       (route == SITE_ROUTE_BOSH && sv_find_sv(body, SV("sid=")) == body.n);
-}
-
 /* Returns true if @exchange was handed to the BOSH sessions, which write their own log lines. */
 static bool on_request(void *userdata, struct http_exchange *exchange)
 {
 	struct worker *worker = userdata;
 	const struct site *site = worker->env.site;
 
-	enum site_route route = site_route(site, exchange);
-
-	if (worker_is_draining(&worker->env) && opens_session(route, exchange)) {
-		site_answer_text(site, exchange, 503,
-				 "The gateway is being shut down. Try again.\n");
-		return false;
-	}
-	switch (route) {
+	switch (site_route(site, exchange)) {
 	case SITE_ROUTE_BOSH:
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_BOSH, 1);
 		if (site_allows(site, http_exchange_header(exchange, "Origin"),
@@ -125,7 +109,12 @@ static bool on_request(void *userdata, struct http_exchange *exchange)
 		break;
 	case SITE_ROUTE_WEBSOCKET:
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_WEBSOCKET, 1);
-		ws_endpoint_upgrade(worker->ws, exchange);
+		if (worker_is_draining(&worker->env)) {
+			site_answer_text(site, exchange, 503,
+					 "The gateway is being shut down. Try again.\n");
+		} else {
+			ws_endpoint_upgrade(worker->ws, exchange);
+		}
 		break;
 	case SITE_ROUTE_OTHER:
 		metrics_add(worker->env.metrics, METRIC_REQUESTS_OTHER, 1);

@@ -53,7 +53,11 @@ static void refuse_by_verdict(struct bosh_endpoint *endpoint, const struct bosh_
 		return;
 	}
 	bosh_answer_set_failure(&answer, &admission->verdict);
-	status = status_of(answer.condition, is_of_legacy(&request->body));
+	/* A proxy that has another gateway asks that one, and many clients try again by
+	 * themselves. */
+	status = admission->verdict.kind == FAILURE_SHUTDOWN
+		       ? 503
+		       : status_of(answer.condition, is_of_legacy(&request->body));
 	if (bosh_answer_write(&answer, &blob, &payloads) < 0) {
 		status = 500;
 	}
@@ -257,6 +261,18 @@ static struct bosh_entry *find_for(const struct bosh_endpoint *endpoint,
 		     : NULL;
 }
 
+/* There is no session that @request may name. Once the gateway stops, that is what has ended them
+ * all: their clients are told to come back. */
+static void refuse_sid(struct bosh_endpoint *endpoint, const struct bosh_request *request)
+{
+	if (endpoint->env->is_stopping) {
+		refuse(endpoint, request, BOSH_CONDITION_SYSTEM_SHUTDOWN,
+		       failure_sentence(FAILURE_SHUTDOWN));
+	} else {
+		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
+	}
+}
+
 /* Answers a request for a session that is not there. If it repeats one whose answer ended the
  * session, it gets that answer again. */
 static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_request *request)
@@ -267,7 +283,7 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 
 	if (!ended || !may_name(endpoint, request, &ended->client, ended->is_secure,
 				endpoint->settings->is_bound_to_address)) {
-		refuse_by_rule(endpoint, request, BOSH_RULE_SID_UNKNOWN);
+		refuse_sid(endpoint, request);
 		return;
 	}
 	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid);

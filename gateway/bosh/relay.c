@@ -207,8 +207,14 @@ static void drop_request(struct message *message)
 {
 	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, on_its_way);
 
+	struct blob *blob = NULL;
+	unsigned status = 503;
+
 	request_deinit(&passed->request);
-	send_answer(passed, 503, BOSH_CONTENT_DEFAULT, NULL);
+	/* Out of memory: answer with the status alone. */
+	(void)!bosh_refusal(BOSH_CONDITION_SYSTEM_SHUTDOWN, failure_sentence(FAILURE_SHUTDOWN),
+			    false, &status, &blob);
+	send_answer(passed, status, BOSH_CONTENT_DEFAULT, blob);
 }
 
 /* Answers a request that could not be passed to its owner, because of the error @r. */

@@ -11,6 +11,7 @@ import { BINARY, configText, Doab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { NS, parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 
@@ -166,6 +167,54 @@ test('connections of a proxy that wait at the end: those that have said all are 
 	removeFolder(doab.folder);
 });
 
+// XEP-0124, 17: "The connection manager is being shut down". A proxy with another gateway tries that one upon 503.
+function assertTold({ status, text }, expected) {
+	const { name, ns, attributes } = parse(text);
+	assert.deepEqual([status, name, ns, attributes.type, attributes.condition], [expected, 'body', NS.httpbind, 'terminate', 'system-shutdown'], text);
+	assert.match(text, /being shut down/);
+}
+
+// A request of which the gateway has only a part. The promise resolves with a function that sends the rest, and resolves with the answer.
+async function begin(port, body) {
+	const connection = await HttpConnection.open(port);
+	const text = HttpConnection.requestHead('POST', '/http-bind', { 'Content-Length': Buffer.byteLength(body) }) + body;
+	connection.write(text.slice(0, -10));
+	return async () => {
+		connection.write(text.slice(-10));
+		const answer = await connection.response();
+		connection.close();
+		return answer;
+	};
+}
+
+for (const workers of [1, 2]) {
+	test(`requests that come when the sessions have ended are told why, with ${workers} workers`, TIMEOUT, async () => {
+		const stage = await Stage.open({ plain: 'plain' }, { workers });
+		const clients = [];
+		for (let i = 0; i < 4; i++) {
+			const client = new BoshClient(stage.port, { connection: 'fresh' });
+			await client.login('plain.test');
+			clients.push(client);
+		}
+		const [held, ...others] = clients;
+		const answer = held.request();
+		const bodies = others.map((client) => client.bodyText({ rid: client.rid + 1, sid: client.sid }));
+		const late = await Promise.all(bodies.map((body) => begin(stage.port, body)));
+		const unknown = await begin(stage.port, held.bodyText({ rid: 5, sid: `${held.sid.slice(0, -8)}AAAAAAAA` }));
+		const creation = await begin(stage.port, held.bodyText({ rid: 7, to: 'plain.test', ver: '1.11', wait: 5, hold: 1 }));
+		await sleep(300);
+		stage.doab.child.kill('SIGTERM');
+		assertTold(await answer, 200);
+		const answers = await Promise.all([...late, unknown].map((finish) => finish()));
+		answers.forEach((each) => assertTold(each, 200));
+		assertTold(await creation(), 503);
+		await ends(stage.doab);
+		assertOrderly(stage.doab);
+		await stopAll(...Object.values(stage.servers));
+		removeFolder(stage.doab.folder);
+	});
+}
+
 test('a gateway that drains opens no session on the connections that it still has', TIMEOUT, async () => {
 	const stage = await Stage.open({ plain: 'plain' }, { workers: 2, drain_timeout: 3600 });
 	const client = new BoshClient(stage.port, { connection: new http.Agent({ keepAlive: true, maxSockets: 1 }) });
@@ -174,7 +223,7 @@ test('a gateway that drains opens no session on the connections that it still ha
 	stage.doab.child.kill('SIGTERM');
 	await until(() => httpRequest(stage.port, 'GET', '/').then(() => false, ({ code }) => code === 'ECONNREFUSED'), 15000, 'a refusal');
 	const creation = await client.post(client.bodyText({ rid: 7, to: 'plain.test', ver: '1.11', wait: 5, hold: 1 }));
-	assert.equal(creation.status, 503);
+	assertTold(creation, 503);
 	// A WebSocket that was there already, and has opened nothing.
 	late.open('plain.test');
 	await late.next();
