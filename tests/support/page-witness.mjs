@@ -49,7 +49,7 @@ function look() {
 	};
 }
 
-const section = (title, lines) => [`${title}:`, ...lines.map((line) => `  ${line}`)];
+const section = (title, lines) => (lines.length ? [`${title}:`, ...lines.map((line) => `  ${line}`)] : []);
 
 export async function describePage(page) {
 	const { url, state, text, focus, fields } = await page.evaluate(look);
