@@ -23,7 +23,7 @@ PACKAGES='meson ninja-build pkg-config gcc g++ libc6-dev libmicrohttpd-dev libss
 # For the tests of packages and of other browsers, and for valgrind, 800 MB more.
 PACKAGES_LONG='debhelper devscripts lintian debootstrap valgrind libc6-dbg firefox-esr webkit2gtk-driver xvfb'
 PACKAGES_CLANG='clang llvm'
-# Under ThreadSanitizer in every run. With --long it is all unit tests, and all files with a test of several workers.
+# Under ThreadSanitizer in every run. With --long it is all unit tests, all files with a test of several workers, and the soak.
 THREAD_UNITS='budget census log-queue log-writer resolver-shared throttle'
 THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/reload conformance/stopping interop/workers'
 # What clang checks and gcc does not.
@@ -248,7 +248,9 @@ test_threads() {
 	build build-tsan $TSAN $thread_targets
 	if [ -n "$is_long" ]; then
 		unit_tests build-tsan --suite unit
-		node_tests_of "$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
+		# The soak's two workers stand in tests/soak.
+		node_tests_of "$ROOT/tests/conformance/soak.test.mjs
+			$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
 			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
 	else
 		# shellcheck disable=SC2086
