@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "common/mailbox.h"
+#include "tests/unit/clock.h"
 
 enum {
 	N_LETTERS = 3,
@@ -30,13 +31,11 @@ static struct {
 static void on_letter(struct message *message, void *reader)
 {
 	struct letter *letter = CONTAINER_OF(message, struct letter, message);
-	uint64_t end_ns = uv_hrtime() + (uint64_t)letter->takes_us * 1000;
 
 	assert_ptr_equal(reader, &one);
 	assert_ptr_equal(letter, &one.letters[one.n_handled]);
 	one.n_handled++;
-	while (uv_hrtime() < end_ns) {
-	}
+	clock_pass_us(letter->takes_us);
 	if (letter->is_last) {
 		mailbox_close(&one.mailbox);
 	}
@@ -85,7 +84,7 @@ static void test_share(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < N_LETTERS; i++) {
-		one.letters[i].takes_us = MAILBOX_US + 1;
+		one.letters[i].takes_us = MAILBOX_US;
 	}
 	post_all();
 	for (unsigned i = 1; i <= N_LETTERS; i++) {
@@ -104,7 +103,7 @@ static void test_bound(void **state)
 	static struct message many[MAILBOX_MESSAGES_MAX];
 
 	(void)state;
-	one.letters[0].takes_us = MAILBOX_US + 1;
+	one.letters[0].takes_us = MAILBOX_US;
 	post_all();
 	uv_run(&one.loop, UV_RUN_ONCE);
 	assert_int_equal(one.n_handled, 1);
@@ -124,7 +123,7 @@ static void test_bound(void **state)
 static void test_closed(void **state)
 {
 	(void)state;
-	one.letters[0].takes_us = MAILBOX_US + 1;
+	one.letters[0].takes_us = MAILBOX_US;
 	post_all();
 	uv_run(&one.loop, UV_RUN_ONCE);
 	assert_int_equal(one.n_handled, 1);

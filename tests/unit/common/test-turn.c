@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/turn.h"
+#include "tests/unit/clock.h"
 
 enum {
 	N_ITEMS = 8,
@@ -31,12 +32,10 @@ static struct {
 static void on_run(struct turn_item *item)
 {
 	struct user *user = CONTAINER_OF(item, struct user, item);
-	uint64_t end = uv_hrtime() + (uint64_t)user->takes_us * 1000;
 
 	assert_true(one.n_runs < N_RUNS_MAX);
 	one.runs[one.n_runs++] = (size_t)(user - one.users);
-	while (uv_hrtime() < end) {
-	}
+	clock_pass_us(user->takes_us);
 	if (user->leaves) {
 		turn_remove(&one.turn, item);
 		/* It is not charged any more. */
@@ -75,19 +74,13 @@ static void add(size_t i)
 /* Has the item spent as much as that. */
 static void spend(size_t i, uint32_t us)
 {
-	one.users[i].item.spent =
-		(struct turn_spent){us, (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
-}
-
-static uint32_t this_second(void)
-{
-	return (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000);
+	one.users[i].item.spent = (struct turn_spent){us, clock_second()};
 }
 
 /* There are light ones, of a crowd that is in none of the tests. */
 static bool is_heavy(struct turn *turn, const struct turn_item *item)
 {
-	turn->lights[0] = (struct turn_light){this_second(), 999};
+	turn->lights[0] = (struct turn_light){clock_second(), 999};
 	return turn_is_pressed(turn, item);
 }
 
@@ -112,8 +105,6 @@ static void test_light(void **state)
 	(void)state;
 	add(0);
 	add(1);
-	/* The machine may have been busy with something else meanwhile. */
-	spend(0, 0);
 	add(0);
 	EXPECT(0, 1, 0);
 	assert_false(turn_waits(&one.users[0].item));
@@ -123,7 +114,7 @@ static void test_light(void **state)
 static void test_time_makes_heavy(void **state)
 {
 	(void)state;
-	one.users[0].takes_us = TURN_ITEM_US + 1000;
+	one.users[0].takes_us = TURN_ITEM_US;
 	add(0);
 	EXPECT(0);
 	assert_true(is_heavy(&one.turn, &one.users[0].item));
@@ -139,9 +130,8 @@ static void test_time_makes_heavy(void **state)
 static void test_limit(void **state)
 {
 	(void)state;
-	/* One that is not halved meanwhile, at the end of a second, would be. */
 	spend(0, TURN_ITEM_US - 1);
-	spend(1, 2 * TURN_ITEM_US + 2);
+	spend(1, TURN_ITEM_US);
 	add(0);
 	add(1);
 	EXPECT(0);
@@ -156,9 +146,9 @@ static void test_halved(void **state)
 	spend(0, 16 * TURN_ITEM_US);
 	turn_begin(&one.turn);
 	assert_true(is_heavy(&one.turn, &one.users[0].item));
-	one.users[0].item.spent.second -= 3;
+	one.users[0].item.spent.second -= 4;
 	assert_true(is_heavy(&one.turn, &one.users[0].item));
-	one.users[0].item.spent.second -= 3;
+	one.users[0].item.spent.second--;
 	assert_false(is_heavy(&one.turn, &one.users[0].item));
 	/* A long time ago. */
 	one.users[0].item.spent = (struct turn_spent){UINT32_MAX, 0};
@@ -173,8 +163,7 @@ static void test_crowd(void **state)
 	for (uint32_t i = 0; i < 3; i++) {
 		turn_item_init(&one.users[i].item, 7, on_run);
 	}
-	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US,
-						 (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US, clock_second()};
 	spend(0, 8 * TURN_ITEM_US);
 	add(0);
 	add(1);
@@ -191,7 +180,7 @@ static void test_crowd_pays(void **state)
 	(void)state;
 	turn_item_init(&one.users[0].item, 7, on_run);
 	turn_item_init(&one.users[1].item, 7, on_run);
-	one.users[0].takes_us = TURN_CROWD_US + 1000;
+	one.users[0].takes_us = TURN_CROWD_US;
 	add(0);
 	EXPECT(0);
 	add(1);
@@ -210,8 +199,8 @@ static void test_crowd_is_bounded(void **state)
 	spend(0, 100 * TURN_ITEM_US);
 	add(0);
 	for (unsigned i = 0; i <= TURN_AHEAD_MAX; i++) {
-		one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US, this_second()};
-		one.turn.lights[0] = (struct turn_light){this_second(), 999};
+		one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US, clock_second()};
+		one.turn.lights[0] = (struct turn_light){clock_second(), 999};
 		spend(1, 0);
 		add(1);
 		iterate();
@@ -227,7 +216,7 @@ static void test_no_crowd(void **state)
 	(void)state;
 	turn_item_init(&one.users[0].item, TURN_NO_CROWD, on_run);
 	turn_item_init(&one.users[1].item, TURN_NO_CROWD, on_run);
-	one.users[0].takes_us = TURN_CROWD_US + 1000;
+	one.users[0].takes_us = TURN_CROWD_US;
 	add(0);
 	add(1);
 	EXPECT(0, 1);
@@ -262,8 +251,7 @@ static void test_other_crowd(void **state)
 {
 	(void)state;
 	turn_item_init(&one.users[0].item, TURN_NO_CROWD, on_run);
-	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US,
-						 (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	one.turn.crowds[7] = (struct turn_spent){4 * TURN_CROWD_US, clock_second()};
 	one.users[0].takes_us = 1000;
 	add(0);
 	EXPECT(0);
@@ -281,27 +269,23 @@ static void test_other_crowd(void **state)
 	assert_int_equal(one.users[0].item.crowd, TURN_NO_CROWD);
 }
 
-/* Where nobody waits for them, heavy items run on. Tried more than once, because the machine may be
- * busy with something else. */
+/* Where nobody waits for them, heavy items run on. */
 static void test_alone(void **state)
 {
 	(void)state;
-	for (int tries = 0; tries < 100 && one.n_runs < 3; tries++) {
-		turn_begin(&one.turn);
-		for (size_t i = 0; i < TURN_LIGHTS; i++) {
-			one.turn.lights[i].second = this_second() - TURN_ALONE_S - 1;
-		}
-		one.n_runs = 0;
-		for (size_t i = 0; i < 3; i++) {
-			turn_remove(&one.turn, &one.users[i].item);
-			one.users[i].takes_us = 2 * TURN_US;
-			spend(i, 8 * TURN_ITEM_US);
-			add(i);
-		}
-		assert_false(turn_is_pressed(&one.turn, &one.users[0].item));
-		iterate();
+	for (size_t i = 0; i < TURN_LIGHTS; i++) {
+		one.turn.lights[i].second = clock_second() - TURN_ALONE_S - 1;
 	}
-	EXPECT(0, 1, 2);
+	for (size_t i = 0; i < 3; i++) {
+		one.users[i].takes_us = TURN_ALONE_US / 2;
+		spend(i, 8 * TURN_ITEM_US);
+		add(i);
+	}
+	assert_false(turn_is_pressed(&one.turn, &one.users[0].item));
+	iterate();
+	EXPECT(0, 1);
+	iterate();
+	EXPECT(2);
 }
 
 /* Light items of its own crowd, and of none, do not press an item. */
@@ -310,7 +294,7 @@ static void test_whose(void **state)
 	(void)state;
 	turn_begin(&one.turn);
 	for (size_t i = 0; i < TURN_LIGHTS; i++) {
-		one.turn.lights[i].second = this_second() - TURN_ALONE_S - 1;
+		one.turn.lights[i].second = clock_second() - TURN_ALONE_S - 1;
 	}
 	spend(0, 16 * TURN_ITEM_US);
 	turn_item_init(&one.users[1].item, 0, on_run);

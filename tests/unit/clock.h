@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A clock that stands still until the test moves it, in place of libuv's uv_hrtime(): for the
+ * program as well as for the test. What is bounded by time is then bounded by what the test says,
+ * however busy the machine is. The clock of a loop's timers is not this one.
+ *
+ * For one source file of a program.
+ */
+#include <stdint.h>
+#include <uv.h>
+
+enum { CLOCK_NS_PER_US = 1000, CLOCK_NS_PER_S = 1000 * 1000 * 1000 };
+
+/* At the beginning of a second. */
+static uint64_t clock_ns = UINT64_C(1000) * CLOCK_NS_PER_S;
+
+uint64_t uv_hrtime(void)
+{
+	return clock_ns;
+}
+
+static inline void clock_pass_us(unsigned us)
+{
+	clock_ns += (uint64_t)us * CLOCK_NS_PER_US;
+}
+
+/* The second that common/turn.h counts time in. */
+static inline uint32_t clock_second(void)
+{
+	return (uint32_t)(clock_ns / CLOCK_NS_PER_S);
+}
