@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A wire on a real loop, over TCP and over a socket that does not discard in the kernel. */
+/*
+ * A wire on a real loop, over TCP and over a socket that does not discard in the kernel. Time passes
+ * when a test says so: for turns, and for deadlines.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,13 +18,16 @@
 #include <unistd.h>
 
 #include "gateway/wire/state.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/failmalloc.h"
 
 enum {
 	TURNS_MAX = 10000,
-	SECOND_MS = 10,
-	PAUSE_MS = 50,
-	TRIES_MAX = 20,
+	/* The loop wakes up that often, so that a test that waits for nothing fails. */
+	STEP_MS = 10,
+	/* No second passes by itself. */
+	SECOND_MS = 24 * 3600 * 1000,
+	PAUSE_US = 50 * 1000,
 	/* More than the kernel takes at once. */
 	LONG = 16 * 1024 * 1024,
 };
@@ -37,6 +43,7 @@ struct client {
 
 static struct {
 	uv_loop_t loop;
+	uv_timer_t step;
 	struct turn turn; /* of the hub in some tests */
 	struct wire_hub *hub;
 	struct address peer;
@@ -47,18 +54,10 @@ static struct {
 	unsigned send_us; /* each system call takes so long */
 } one;
 
-static void take_time(unsigned us)
-{
-	uint64_t end_ns = uv_hrtime() + (uint64_t)us * 1000;
-
-	while (uv_hrtime() < end_ns) {
-	}
-}
-
 /* Takes the place of the C library's. */
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	take_time(one.send_us);
+	clock_pass_us(one.send_us);
 	if (one.send_error) {
 		errno = one.send_error;
 		return -1;
@@ -99,7 +98,7 @@ static void on_late(void *user)
 	struct client *client = user;
 
 	client->n_late++;
-	take_time(client->late_us);
+	clock_pass_us(client->late_us);
 }
 
 static const struct wire_callbacks callbacks = {
@@ -138,6 +137,11 @@ static void join(unsigned i, bool is_tcp)
 	assert_int_equal(wire_join(one.clients[i].wire, one.hub), 0);
 }
 
+static void on_step(uv_timer_t *step)
+{
+	(void)step;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -145,6 +149,8 @@ static int setup(void **state)
 	one.theirs[0] = one.theirs[1] = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
+	uv_timer_init(&one.loop, &one.step);
+	uv_timer_start(&one.step, on_step, STEP_MS, STEP_MS);
 	turn_init(&one.turn, &one.loop, 0);
 	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
 								 .closed = on_closed,
@@ -160,6 +166,7 @@ static int teardown(void **state)
 	(void)state;
 	wire_hub_close(one.hub);
 	turn_close(&one.turn);
+	uv_close((uv_handle_t *)&one.step, NULL);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
@@ -188,6 +195,14 @@ static void turn(void)
 {
 	for (int i = 0; i < 3; i++) {
 		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+}
+
+static void pass(unsigned seconds)
+{
+	while (seconds--) {
+		wire_deadline_tick(one.hub);
+		turn();
 	}
 }
 
@@ -366,7 +381,7 @@ static void test_send_large_later(void **state)
 	turn();
 	assert_int_equal(wire_waiting(client->wire), 0);
 	assert_int_equal(wire_send_later(client->wire, &more, 1), 0);
-	assert_true(recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT) > 0);
+	assert_true(recv(one.theirs[0], some, sizeof(some), 0) > 0);
 }
 
 /* A callback may close any wire, also one whose event is reported in the same turn. */
@@ -401,7 +416,7 @@ static void test_linger(void **state)
 	wire_linger(one.clients[0].wire);
 	assert_int_equal(recv(one.theirs[0], text, sizeof(text), MSG_WAITALL), 3);
 	say(0, "more");
-	turn();
+	pass(WIRE_LINGER_S);
 	assert_int_equal(one.n_closed, 0);
 	close(one.theirs[0]);
 	one.theirs[0] = -1;
@@ -409,7 +424,10 @@ static void test_linger(void **state)
 	/* One that does not close its side. */
 	join(0, true);
 	wire_linger(one.clients[0].wire);
-	turn_until(&one.n_closed, 2);
+	pass(WIRE_LINGER_S);
+	assert_int_equal(one.n_closed, 1);
+	pass(1);
+	assert_int_equal(one.n_closed, 2);
 }
 
 /* A client that reads slowly gets all of a long answer, however long that takes. */
@@ -419,6 +437,7 @@ static void test_linger_drains(void **state)
 	struct blob *body;
 	char some[256 * 1024];
 	size_t n = 0;
+	unsigned seconds = 0;
 
 	(void)state;
 	assert_int_equal(blob_new(LONG, &body), 0);
@@ -428,16 +447,16 @@ static void test_linger_drains(void **state)
 	assert_true(wire_waiting(client->wire) > 0);
 	wire_linger(client->wire);
 	while (n < LONG) {
-		uint64_t until = uv_hrtime() + 2 * SECOND_MS * 1000000ull;
 		ssize_t r = recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
 
 		assert_true(r > 0 || (r < 0 && errno == EAGAIN));
 		n += r > 0 ? (size_t)r : 0;
-		/* The deadline of a connection that has nothing left to send would pass. */
-		while (n < LONG / 16 && uv_hrtime() < until) {
-			uv_run(&one.loop, UV_RUN_NOWAIT);
-		}
 		uv_run(&one.loop, UV_RUN_NOWAIT);
+		/* The deadline of a connection that has nothing left to send would pass. */
+		if (r > 0 && seconds + WIRE_LINGER_S + 1 < WIRE_DRAIN_S) {
+			pass(WIRE_LINGER_S + 1);
+			seconds += WIRE_LINGER_S + 1;
+		}
 	}
 	close(one.theirs[0]);
 	one.theirs[0] = -1;
@@ -527,7 +546,7 @@ static void test_linger_is_bounded(void **state)
 		ssize_t r = send(one.theirs[0], some, sizeof(some), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		n += r > 0 ? (size_t)r : 0;
-		uv_run(&one.loop, UV_RUN_NOWAIT);
+		uv_run(&one.loop, UV_RUN_ONCE);
 	}
 	assert_int_equal(one.n_closed, 1);
 	assert_true(n >= WIRE_LINGER_MAX);
@@ -545,13 +564,19 @@ static void test_deadline(void **state)
 	wire_set_deadline(client->wire, 1);
 	wire_set_deadline(one.clients[1].wire, 1);
 	wire_set_deadline(one.clients[1].wire, WIRE_DEADLINE_MAX);
-	turn_until(&client->n_late, 1);
+	/* The second in which it was set does not count. */
+	pass(1);
+	assert_int_equal(client->n_late, 0);
+	pass(1);
+	assert_int_equal(client->n_late, 1);
 	wire_set_deadline(client->wire, 300);
 	wire_set_deadline(client->wire, 1);
-	turn_until(&client->n_late, 2);
+	pass(2);
+	assert_int_equal(client->n_late, 2);
 	wire_set_deadline(client->wire, 1);
 	wire_set_deadline(client->wire, 0);
-	turn();
+	pass(2);
+	assert_int_equal(client->n_late, 2);
 	assert_int_equal(one.clients[1].n_late, 0);
 }
 
@@ -690,7 +715,9 @@ static void test_leave_and_join(void **state)
 	assert_int_equal(wire_join(client->wire, one.hub), 0);
 	/* What has arrived before is told again, and the deadline goes on. */
 	turn_until(&client->n_ready, 2);
-	turn_until(&client->n_late, 1);
+	assert_int_equal(client->n_late, 0);
+	pass(2);
+	assert_int_equal(client->n_late, 1);
 	wire_leave(client->wire);
 	wire_close(client->wire);
 	assert_int_equal(one.n_closed, 0);
@@ -852,12 +879,11 @@ static void test_room_is_charged(void **state)
 	(void)state;
 	assert_non_null(zeros);
 	one.hub->options.turn = &one.turn;
+	one.send_us = 10;
 	join(0, true);
 	assert_int_equal(wire_send(client->wire, &(struct iovec){zeros, LONG}, 1), 0);
 	assert_true(wire_waiting(client->wire) > 0);
-	turn();
-	assert_int_equal(client->n_written, 0);
-	client->wire->turn.spent.us = 0;
+	assert_int_equal(client->wire->turn.spent.us, 0);
 	while (wire_waiting(client->wire)) {
 		while (recv(one.theirs[0], zeros, LONG, MSG_DONTWAIT) > 0) {
 		}
@@ -865,29 +891,23 @@ static void test_room_is_charged(void **state)
 	}
 	assert_true(client->n_written > 0);
 	assert_int_equal(client->n_ready, 0);
-	assert_true(client->wire->turn.spent.us > 0);
+	assert_true(client->wire->turn.spent.us >= one.send_us);
 	free(zeros);
 }
 
-/* A wire that is woken is not charged with the time in which the loop slept. Tried more than once,
- * because the machine may be busy with something else. */
+/* A wire that is woken is not charged with the time in which the loop slept. */
 static void test_woken_is_light(void **state)
 {
 	struct client *client = &one.clients[0];
-	uint32_t us = UINT32_MAX;
 
 	(void)state;
 	one.hub->options.turn = &one.turn;
 	join(0, true);
-	for (unsigned i = 1; i <= TRIES_MAX && us >= PAUSE_MS * 1000 / 2; i++) {
-		client->wire->turn.spent.us = one.turn.crowds[client->wire->turn.crowd].us = 0;
-		turn_begin(&one.turn);
-		uv_sleep(PAUSE_MS);
-		wire_wake(client->wire);
-		turn_until(&client->n_ready, i);
-		us = client->wire->turn.spent.us;
-	}
-	assert_in_range(us, 0, PAUSE_MS * 1000 / 2 - 1);
+	turn_begin(&one.turn);
+	clock_pass_us(PAUSE_US);
+	wire_wake(client->wire);
+	turn_until(&client->n_ready, 1);
+	assert_int_equal(client->wire->turn.spent.us, 0);
 }
 
 /* What is sent at the end of the iteration is charged to the wire, and those that have had their
@@ -900,7 +920,7 @@ static void test_later_is_charged(void **state)
 
 	(void)state;
 	one.hub->options.turn = &one.turn;
-	one.send_us = TURN_ALONE_US + 1;
+	one.send_us = TURN_ALONE_US;
 	for (unsigned i = 0; i < 2; i++) {
 		join(i, true);
 		assert_int_equal(wire_send_later(clients[i].wire, &part, 1), 0);
@@ -908,10 +928,8 @@ static void test_later_is_charged(void **state)
 	uv_run(&one.loop, UV_RUN_NOWAIT);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(clients[i].n_written, 1);
-		assert_true(clients[i].wire->turn.spent.us >= one.send_us / 2);
-		turn_begin(&one.turn);
-		clients[i].wire->turn.spent = (struct turn_spent){
-			UINT32_MAX, (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000)};
+		assert_int_equal(clients[i].wire->turn.spent.us, one.send_us);
+		clients[i].wire->turn.spent = (struct turn_spent){TURN_ITEM_US, clock_second()};
 		assert_int_equal(wire_send_later(clients[i].wire, &part, 1), 0);
 	}
 	uv_run(&one.loop, UV_RUN_NOWAIT);
@@ -930,14 +948,11 @@ static void test_small_is_charged(void **state)
 	(void)state;
 	one.hub->options.turn = &one.turn;
 	join(0, true);
-	turn_begin(&one.turn);
-	client->wire->turn.spent = (struct turn_spent){
-		2 * TURN_ITEM_US, (uint32_t)(one.turn.now_ns / 1000 / 1000 / 1000)};
+	client->wire->turn.spent = (struct turn_spent){TURN_ITEM_US, clock_second()};
 	assert_int_equal(wire_send_later(client->wire, &part, 1), 0);
 	uv_run(&one.loop, UV_RUN_NOWAIT);
 	assert_int_equal(client->n_written, 1);
-	/* What it had spent is halved when a second ends. */
-	assert_int_equal(client->wire->turn.spent.us % TURN_ITEM_US, WIRE_SMALL_US);
+	assert_int_equal(client->wire->turn.spent.us, TURN_ITEM_US + WIRE_SMALL_US);
 	assert_int_equal(one.turn.crowds[client->wire->turn.crowd].us, WIRE_SMALL_US);
 }
 
@@ -951,17 +966,17 @@ static void test_late_is_charged(void **state)
 	one.hub->options.turn = &one.turn;
 	for (unsigned i = 0; i < 2; i++) {
 		join(i, true);
-		clients[i].late_us = DUE_US + 1;
+		clients[i].late_us = DUE_US;
 		wire_set_deadline(clients[i].wire, 1);
 	}
-	for (int i = 0; i < TURNS_MAX && clients[0].n_late + clients[1].n_late == 0; i++) {
-		uv_run(&one.loop, UV_RUN_ONCE);
-	}
+	wire_deadline_tick(one.hub);
+	wire_deadline_tick(one.hub);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
 	assert_int_equal(clients[0].n_late + clients[1].n_late, 1);
-	uv_run(&one.loop, UV_RUN_ONCE);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(clients[i].n_late, 1);
-		assert_true(clients[i].wire->turn.spent.us >= DUE_US / 2);
+		assert_int_equal(clients[i].wire->turn.spent.us, DUE_US);
 	}
 }
 
@@ -1003,7 +1018,6 @@ static void test_late_does_not_wait_for_ever(void **state)
 {
 	static const struct wire_callbacks endless = {.ready = on_endless, .late = on_late};
 	struct client *client = &one.clients[0];
-	uint64_t end_ns;
 
 	(void)state;
 	one.hub->options.turn = &one.turn;
@@ -1011,16 +1025,15 @@ static void test_late_does_not_wait_for_ever(void **state)
 	wire_set_user(client->wire, &endless, client);
 	wire_set_deadline(client->wire, 1);
 	wire_wake(client->wire);
-	end_ns = uv_hrtime() + (uint64_t)20 * SECOND_MS * 1000000;
-	while (client->n_late == 0 && uv_hrtime() < end_ns) {
-		uv_run(&one.loop, UV_RUN_NOWAIT);
-	}
+	/* The deadline passes with the second one. */
+	pass(2 + WIRE_LATE_MAX - 1);
+	assert_int_equal(client->n_late, 0);
+	pass(1);
 	assert_int_equal(client->n_late, 1);
-	assert_true(client->n_ready > 1);
 	unsigned n_ready = client->n_ready;
 
-	uv_run(&one.loop, UV_RUN_NOWAIT);
-	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_true(n_ready > 1);
+	turn();
 	assert_true(client->n_ready > n_ready);
 }
 
