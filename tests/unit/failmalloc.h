@@ -20,7 +20,11 @@ size_t failmalloc_n_live(void);
 void failmalloc_arm(size_t n, bool lasting);
 size_t failmalloc_disarm(void);
 
-/* Calls @scenario until none of its allocations fails. It returns 0 or -ENOMEM, or anything else to
- * report a failure of the test; it must not assert, because memory would keep failing afterwards.
+/* How many have failed since failmalloc_arm(). */
+size_t failmalloc_n_failed(void);
+
+/* Calls @scenario until none of its allocations fails. It returns 0 or -ENOMEM; -EAGAIN to be called
+ * once more, when the machine was too slow for it and no allocation failed; or anything else to
+ * report a failure of the test. It must not assert, because memory would keep failing afterwards.
  * It must make at least @n_min allocations; otherwise the test would prove nothing. */
 void failmalloc_each(int (*scenario)(void *userdata), void *userdata, size_t n_min);
