@@ -17,6 +17,7 @@ struct ares_loop {
 	void (*worked)(void *userdata);
 	void *userdata;
 	unsigned n_handles; /* not closed yet */
+	bool is_late;       /* the time-out has passed; the sockets are read once more */
 	bool is_closing;
 };
 
@@ -38,6 +39,7 @@ void ares_loop_arm(struct ares_loop *ares)
 	if (ares->is_closing) {
 		return;
 	}
+	ares->is_late = false;
 	if (ares_timeout(ares->channel, NULL, &left)) {
 		uint64_t ms = (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000;
 
@@ -56,9 +58,19 @@ static void ares_loop_process(struct ares_loop *ares, ares_socket_t readable,
 	ares_loop_arm(ares);
 }
 
+/* libuv runs the timers before it polls. After a long iteration of the loop the answer has often
+ * arrived and is still in the socket, so the loop polls once more before c-ares gives up. */
 static void on_timer(uv_timer_t *timer)
 {
-	ares_loop_process(timer->data, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	struct ares_loop *ares = timer->data;
+
+	if (!ares->is_late) {
+		ares->is_late = true;
+		/* One of 0 would run in the same pass. */
+		uv_timer_start(timer, on_timer, 1, 0);
+		return;
+	}
+	ares_loop_process(ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);

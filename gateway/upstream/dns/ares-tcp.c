@@ -42,6 +42,7 @@ struct ares_tcp_exchange {
 	TAILQ_ENTRY(ares_tcp_exchange) in_tcp;
 	struct buffer answer; /* as far as received, with its length prefix */
 	unsigned n_handles;   /* not closed yet */
+	bool is_late;         /* the time-out has passed; the connection is read once more */
 	size_t n_query;
 	unsigned char query[]; /* with its length prefix */
 };
@@ -115,9 +116,17 @@ static void exchange_fail(struct ares_tcp_exchange *exchange)
 	exchange_close(exchange);
 }
 
+/* What has arrived is read first, as in ares-loop.c. */
 static void on_timeout(uv_timer_t *timer)
 {
-	exchange_fail(timer->data);
+	struct ares_tcp_exchange *exchange = timer->data;
+
+	if (!exchange->is_late) {
+		exchange->is_late = true;
+		uv_timer_start(timer, on_timeout, 1, 0);
+		return;
+	}
+	exchange_fail(exchange);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)

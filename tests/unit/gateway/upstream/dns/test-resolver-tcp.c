@@ -9,6 +9,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "gateway/upstream/dns/ares-tcp.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/dns/resolver-case.h"
@@ -40,6 +44,30 @@ static struct {
 	bool is_other; /* the answer has another id than the question */
 	bool is_whole; /* it is sent at once */
 } tcp;
+
+/* The timer of the last exchange. */
+static uv_timer_t *exchange_timer;
+static uv_timer_cb on_exchange_timer;
+
+static int start_timer(uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat)
+{
+	static int (*start)(uv_timer_t *, uv_timer_cb, uint64_t, uint64_t);
+
+	if (!start) {
+		*(void **)&start = dlsym(RTLD_NEXT, "uv_timer_start");
+	}
+	return start(timer, callback, timeout, repeat);
+}
+
+/* Takes the place of libuv's. */
+int uv_timer_start(uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat)
+{
+	if (timeout == ARES_TCP_TIMEOUT_MS) {
+		exchange_timer = timer;
+		on_exchange_timer = callback;
+	}
+	return start_timer(timer, callback, timeout, repeat);
+}
 
 static bool script_truncated(const char *name, unsigned type, struct dns_message *message)
 {
@@ -236,6 +264,41 @@ static void wait_peers(size_t n)
 	}
 }
 
+/* The time of an exchange passes while the thread is busy with something else. What has arrived
+ * meanwhile counts. */
+static void test_late_thread(void **state)
+{
+	int fd, n_left;
+
+	(void)state;
+	tcp.script = script_tlsa;
+	tcp.is_whole = true;
+	ask_tlsa(askers, "a.example", 5222);
+	while (tcp.peers->n_answer == 0) {
+		uv_run(&dns.loop, UV_RUN_DEFAULT);
+	}
+	assert_int_equal(askers->n_results, 0);
+	/* The loop does not run until the kernel has passed the answer on. */
+	assert_int_equal(uv_fileno((uv_handle_t *)&tcp.peers->stream, &fd), 0);
+	do {
+		assert_int_equal(ioctl(fd, SIOCOUTQ, &n_left), 0);
+	} while (n_left);
+	start_timer(exchange_timer, on_exchange_timer, 0, 0);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+}
+
+/* The time passes, and nothing has arrived. */
+static void test_no_answer(void **state)
+{
+	(void)state;
+	ask_tlsa(askers, "a.example", 5222);
+	wait_peers(1);
+	start_timer(exchange_timer, on_exchange_timer, 0, 0);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_FAILED);
+}
+
 /* The maximum of exchanges without answers. One more makes the oldest fail, and no other. */
 static void test_bound(void **state)
 {
@@ -321,8 +384,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_tcp, teardown_tcp)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_answers), TEST(test_other_answer),
-		TEST(test_bound),  TEST(test_freeing), TEST(test_no_memory),
+		TEST(test_answer),      TEST(test_answers),   TEST(test_other_answer),
+		TEST(test_late_thread), TEST(test_no_answer), TEST(test_bound),
+		TEST(test_freeing),     TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

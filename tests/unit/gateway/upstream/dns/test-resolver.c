@@ -5,9 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
+#include <sys/socket.h>
+
 #include "tests/unit/gateway/upstream/dns/resolver-case.h"
 
 /* Results of the resolver. */
+
+enum { DESCRIPTORS_MAX = 100 };
 
 static bool script_servfail(const char *name, unsigned type, struct dns_message *message)
 {
@@ -133,6 +138,55 @@ static void test_time_out(void **state)
 	wait_questions(4);
 	read_questions();
 	assert_int_equal(dns.n_questions, 4);
+}
+
+/* Waits for the next datagram of a socket. */
+static void wait_datagram(int fd)
+{
+	assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, WATCHDOG_MS), 1);
+}
+
+/* The socket of the resolver, besides that of the server. */
+static int resolver_socket(int servers)
+{
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+		socklen_t n = sizeof(int);
+		int type = 0;
+
+		if (fd != servers && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+		    type == SOCK_DGRAM) {
+			return fd;
+		}
+	}
+	fail_msg("no socket");
+	return -1;
+}
+
+/* The thread was busy with something else when the answer came, until the time-out had passed: it is
+ * the answer that counts. */
+static void test_late_thread(void **state)
+{
+	struct sockaddr_in peer;
+	socklen_t n_peer = sizeof(peer);
+	int fd = -1;
+
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(TRY_MS, 1);
+	dns.script = script_tlsa_signed;
+	ask_tlsa(askers, "a.example", 1);
+	/* The loop does not run meanwhile. */
+	assert_int_equal(uv_fileno((uv_handle_t *)&dns.socket, &fd), 0);
+	wait_datagram(fd);
+	ssize_t n =
+		recvfrom(fd, dns.packet, sizeof(dns.packet), 0, (struct sockaddr *)&peer, &n_peer);
+
+	on_question(&dns.socket, n, NULL, (struct sockaddr *)&peer, 0);
+	wait_datagram(resolver_socket(fd));
+	uv_sleep(2 * TRY_MS);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(dns.n_questions, 1);
 }
 
 /* Nobody listens at the server's address. That is not a reply, whether or not the kernel reports an
@@ -300,11 +354,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_both_services), TEST(test_nothing),
-		TEST(test_failure),       TEST(test_time_out),
-		TEST(test_no_server),     TEST(test_addresses),
-		TEST(test_literals),      TEST(test_tlsa),
-		TEST(test_grace_period),  TEST(test_no_grace_without_targets),
+		TEST(test_both_services),
+		TEST(test_nothing),
+		TEST(test_failure),
+		TEST(test_time_out),
+		TEST(test_late_thread),
+		TEST(test_no_server),
+		TEST(test_addresses),
+		TEST(test_literals),
+		TEST(test_tlsa),
+		TEST(test_grace_period),
+		TEST(test_no_grace_without_targets),
 		TEST(test_names),
 	};
 
