@@ -23,8 +23,8 @@ size_t failmalloc_disarm(void);
 /* How many have failed since failmalloc_arm(). */
 size_t failmalloc_n_failed(void);
 
-/* Calls @scenario until none of its allocations fails. It returns 0 or -ENOMEM; -EAGAIN to be called
- * once more, when the machine was too slow for it and no allocation failed; or anything else to
- * report a failure of the test. It must not assert, because memory would keep failing afterwards.
+/* Calls @scenario until none of its allocations fails. It returns 0 or -ENOMEM; -EAGAIN to be
+ * called once more, when the machine was too slow for it and no allocation failed; or anything else
+ * to report a failure of the test. It must not assert: memory would keep failing afterwards.
  * It must make at least @n_min allocations; otherwise the test would prove nothing. */
 void failmalloc_each(int (*scenario)(void *userdata), void *userdata, size_t n_min);

@@ -177,7 +177,7 @@ static const char *passed_on(char text[static ADDRESS_TEXT_MAX])
 	return address_format(wire_peer(one.wire), text);
 }
 
-/* Turns the loop until the peer finds an answer, or the end. Both ways take the kernel some time. */
+/* Turns the loop until the peer finds an answer, or the end. Either takes the kernel some time. */
 static ssize_t hear(char *bytes, size_t size)
 {
 	struct pollfd in = {.fd = one.theirs, .events = POLLIN};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wire on a real loop, over TCP and over a socket that does not discard in the kernel. Time passes
- * when a test says so: for turns, and for deadlines.
+ * A wire on a real loop, over TCP and over a socket that does not discard in the kernel. Time
+ * passes when a test says so: for turns, and for deadlines.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -256,8 +256,8 @@ static inline void read_questions(void)
 	} while (dns.n_questions > n);
 }
 
-/* What a scenario of failmalloc_each() comes to. Some failed allocations cause a time-out. On a slow
- * machine there are others, which show nothing: such a scenario is called once more. */
+/* What a scenario of failmalloc_each() comes to. Some failed allocations cause a time-out. On a
+ * slow machine there are others, which show nothing: such a scenario is called once more. */
 static inline int judge_without_memory(const struct asker *asker)
 {
 	if (asker->result == RESOLVER_OK ||

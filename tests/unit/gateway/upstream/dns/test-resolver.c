@@ -162,8 +162,8 @@ static int resolver_socket(int servers)
 	return -1;
 }
 
-/* The thread was busy with something else when the answer came, until the time-out had passed: it is
- * the answer that counts. */
+/* The thread was busy with something else when the answer came, until the time-out had passed: it
+ * is the answer that counts. */
 static void test_late_thread(void **state)
 {
 	struct sockaddr_in peer;
