@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#define LOG_AREA LOG_AREA_HTTP
+#include "gateway/listener/socket-policy.h"
+#include "gateway/outbound.h"
+#include "gateway/worker-state.h"
+#include "gateway/worker-update.h"
+
+enum {
+	/* How long a stopping worker waits for its clients to receive their last answer. */
+	STOP_GRACE_MS = 1000,
+	/* How often it checks whether they have, and whether the last WebSocket is closed. */
+	STOP_POLL_MS = 10,
+};
+
+/* Stopping: the sessions end, their clients get a moment to receive the last answer, then all
+ * handles are closed and the loop ends. */
+
+void worker_close_rest(struct worker *worker)
+{
+	front_close(&worker->front);
+	mailbox_close(&worker->mailbox);
+	bosh_endpoint_stop(worker->bosh);
+	socket_policy_close(worker->env.socket_policy);
+	outbound_close(&worker->env.link);
+	budget_set_wake(worker->env.budget, worker->env.index, NULL, NULL);
+	uv_close((uv_handle_t *)&worker->order, NULL);
+	uv_close((uv_handle_t *)&worker->evict, NULL);
+	uv_close((uv_handle_t *)&worker->grace, NULL);
+	turn_close(&worker->turn);
+	pulse_close(&worker->pulse);
+}
+
+/* Whether a client still waits for an answer, may have sent a request that was not read yet, or has
+ * not answered the close frame of its WebSocket. */
+static bool is_awaited(const struct worker *worker)
+{
+	return front_is_busy(&worker->front) || ws_endpoint_is_busy(worker->ws) ||
+	       turn_is_busy(&worker->turn) || wire_hub_has_events(worker->env.hub);
+}
+
+/* The HTTP server must outlive each WebSocket that was upgraded from one of its connections. */
+static void on_grace(uv_timer_t *grace)
+{
+	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
+
+	if (is_awaited(worker) && !mono_reached(worker->grace_end, worker_now(&worker->env))) {
+		return;
+	}
+	ws_endpoint_stop(worker->ws);
+	/* The links end by themselves (xmpp/returning.h). */
+	if (!ws_endpoint_is_busy(worker->ws) && worker->env.link.n_returning == 0) {
+		worker_close_rest(worker);
+	}
+}
+
+static void close_listener(struct worker *worker)
+{
+	if (worker->listener) {
+		listener_finish(worker->listener);
+		worker->listener = listener_free(worker->listener);
+	}
+}
+
+static void stop(struct worker *worker)
+{
+	if (worker->env.is_stopping) {
+		return;
+	}
+	close_listener(worker);
+	worker->env.is_stopping = true;
+	front_give_idle(&worker->front);
+	bosh_endpoint_shut(worker->bosh);
+	ws_endpoint_shut(worker->ws);
+	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
+	uv_timer_start(&worker->grace, on_grace, STOP_POLL_MS, STOP_POLL_MS);
+}
+
+/* Reloading. */
+
+/* Each part goes on with the earlier configuration where the new one cannot be used, for want of
+ * memory or descriptors. */
+static void reload(struct worker *worker, struct worker_update *update)
+{
+	struct worker_env *env = &worker->env;
+	struct snapshot *before = worker->snapshot;
+
+	worker->snapshot = snapshot_ref(update->snapshot);
+	env->config = worker->snapshot->config;
+	env->site = worker->snapshot->site;
+	int r = outbound_reload(&env->link, env->config);
+
+	ws_endpoint_reload(worker->ws);
+	if (r == 0) {
+		r = bosh_endpoint_reload(worker->bosh);
+	}
+	if (r == 0) {
+		r = front_reload(&worker->front);
+	}
+	if (r == 0 && worker->listener) {
+		r = listener_reload(worker->listener, update);
+	}
+	if (r < 0) {
+		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
+			  LOG_STR("error", strerror(-r)));
+	}
+	snapshot_unref(before);
+	worker_update_free(update);
+}
+
+void worker_on_order(uv_async_t *order)
+{
+	struct worker *worker = CONTAINER_OF(order, struct worker, order);
+	struct worker_update *update = atomic_exchange(&worker->update, NULL);
+
+	if (update) {
+		reload(worker, update);
+	}
+	if (atomic_exchange(&worker->has_to_trim, false)) {
+		xml_pool_trim(worker->env.pool);
+	}
+	if (worker->has_to_drain) {
+		close_listener(worker);
+		front_give_idle(&worker->front);
+	}
+	if (worker->has_to_stop) {
+		stop(worker);
+	}
+}
+
+int worker_reload(struct worker *worker, struct snapshot *snapshot,
+		  const struct listening *listening)
+{
+	struct worker_update *update;
+	int r = worker_update_new(snapshot, listening, worker->env.index, worker->env.n_workers,
+				  &update);
+
+	if (r == 0) {
+		worker_update_free(atomic_exchange(&worker->update, update));
+		uv_async_send(&worker->order);
+	}
+	return r;
+}
+
+void worker_trim(struct worker *worker)
+{
+	worker->has_to_trim = true;
+	uv_async_send(&worker->order);
+}
+
+void worker_drain(struct worker *worker)
+{
+	worker->has_to_drain = true;
+	uv_async_send(&worker->order);
+}
+
+void worker_stop(struct worker *worker)
+{
+	worker->has_to_stop = true;
+	uv_async_send(&worker->order);
+}
