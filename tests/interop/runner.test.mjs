@@ -50,6 +50,17 @@ test('so does a file that does not end in its time', TIMEOUT, async () => {
 	assert.match(stdout, /not finished within 10 s[^]*the log of a server/);
 });
 
+test('what is skipped is counted and told with its reason, also a whole suite', TIMEOUT, async () => {
+	const { code, stdout } = await runFile('skipped', `import { describe } from 'node:test';
+	test('one', { skip: 'not here' }, () => {});
+	describe('some', { skip: 'none of them' }, () => test('two', () => {}));
+	describe('others', { skip: false }, () => test('three', () => {}));
+	describe('nothing', () => {});`);
+	assert.equal(code, 0, stdout);
+	assert.match(stdout, / 1 ok /);
+	assert.deepEqual(stdout.match(/skipped: .*/g), ['skipped: one: not here', 'skipped: some: none of them']);
+});
+
 // A test that fails the first @nFailures times, with @error.
 const failsTimes = (name, nFailures, error = 'wrong') => `import { appendFileSync, readFileSync } from 'node:fs';
 	const file = ${JSON.stringify(path.join(folder, `${name}.times`))};

@@ -8,9 +8,12 @@ export default async function* reporter(source) {
 		if (type === 'test:diagnostic' && data.file !== undefined) {
 			yield `${JSON.stringify({ note: data.message })}\n`;
 		}
-		if ((type !== 'test:pass' && type !== 'test:fail') || data.details?.type === 'suite') {
-			// A suite fails by itself only when its hooks do; its tests are counted one by one.
-			const error = data.details?.error;
+		if (type !== 'test:pass' && type !== 'test:fail') {
+			continue;
+		}
+		// A suite fails by itself only when its hooks do; its tests are counted one by one, unless it is skipped: then they are not there.
+		if (data.details?.type === 'suite' && data.skip === undefined) {
+			const error = data.details.error;
 			if (type === 'test:fail' && error?.failureType !== 'subtestsFailed') {
 				yield `${JSON.stringify({ outcome: 'failed', name: data.name, error: describe(error) })}\n`;
 			}
