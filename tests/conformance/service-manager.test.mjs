@@ -42,7 +42,8 @@ test('READY, RELOADING and STOPPING are told, and the watchdog is fed', TIMEOUT,
 	const manager = await startManager('notify');
 	const doab = await Doab.start({}, { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '4000000' } });
 	await manager.told('READY=1');
-	assert.equal(manager.lines[0], 'READY=1');
+	// On a slow machine the watchdog is fed during the start, too.
+	assert.equal(manager.lines.find((line) => line !== 'WATCHDOG=1'), 'READY=1');
 	await manager.told('WATCHDOG=1', 2);
 	doab.child.kill('SIGHUP');
 	await doab.logged('reloaded');
