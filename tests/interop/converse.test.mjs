@@ -8,7 +8,7 @@ import { keepPicture, openPage, startBrowser } from '../support/browser.mjs';
 import { Doab } from '../support/doab.mjs';
 import { DOMAIN, PASSWORDS, Prosody } from '../support/prosody.mjs';
 import { shippedFile, startConverseSite } from '../support/proxies.mjs';
-import { patiently, removeFolder, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { StropheClient } from './clients/strophe.mjs';
 
 const TIMEOUT = { timeout: patiently(90000) };
@@ -21,6 +21,7 @@ let doab;
 let browser;
 let folder;
 let site;
+let url; // where the gateway is for the friend
 let friend;
 const got = []; // the texts that the friend was sent
 
@@ -44,16 +45,21 @@ before(async () => {
 	doab = await Doab.start({ workers: 2, trusted_proxies: ['127.0.0.1'], domains: prosody.domains });
 	site = await startConverseSite(doab.port, makeSite());
 	browser = await startBrowser();
-	friend = await StropheClient.connect({ url: doab.boshUrl, domain: DOMAIN, user: 'bob', password: PASSWORDS.bob });
-	// What the friend wrote to a page that has been closed comes back.
-	friend.on('message', ({ type, body }) => type !== 'error' && got.push(body));
-	friend.sendPresence();
+	url = doab.boshUrl;
+	await befriend();
 });
 after(async () => {
 	await friend?.disconnect();
 	await stopAll(browser, site, doab, prosody);
 	removeFolder(folder);
 });
+
+async function befriend() {
+	friend = await StropheClient.connect({ url, domain: DOMAIN, user: 'bob', password: PASSWORDS.bob });
+	// What the friend wrote to a page that has been closed comes back.
+	friend.on('message', ({ type, body }) => type !== 'error' && got.push(body));
+	friend.sendPresence();
+}
 
 async function openSite(transport) {
 	const page = await openPage(browser, { ignoreHTTPSErrors: true, viewport: { width: 1100, height: 800 } }, tellMore);
@@ -139,3 +145,27 @@ for (const transport of ['bosh', 'websocket']) {
 		await page.context().close();
 	});
 }
+
+// It is told system-shutdown, and keeps trying until the gateway is there again.
+test('Converse.js over BOSH comes back by itself when the gateway was stopped and started', TIMEOUT, async () => {
+	got.length = 0;
+	const page = await openSite('bosh');
+	const ends = [];
+	page.on('response', async (response) => {
+		const text = response.url().endsWith('/http-bind') ? await response.text().catch(() => '') : '';
+		ends.push(...[/type=.terminate. condition=.([\w-]+)/.exec(text)?.[1]].filter(Boolean));
+	});
+	await logIn(page, 'alice');
+	await startChat(page, `bob@${DOMAIN}`);
+	await receives(page, 'before the stop');
+	await doab.stop();
+	await until(() => ends.length, patiently(10000), 'the end of the session');
+	assert.deepEqual(ends, ['system-shutdown']);
+	doab = await Doab.start(doab.config);
+	// strophe.js waits for 8 seconds, and then for 27.
+	await doab.logged('session-ready', {}, patiently(40000));
+	await befriend();
+	await sleep(patiently(2000)); // until it has logged in
+	await receives(page, 'after the start');
+	await page.context().close();
+});
