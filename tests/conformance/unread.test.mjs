@@ -16,7 +16,7 @@ const N_STANZAS = 100;
 
 // Gives a gateway of its own to @use: the tests mostly wait, and run beside each other.
 async function withStage(use) {
-	const stage = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES, wait: 5, inactivity: 5, ping_interval: 0 });
+	const stage = await Stage.open({ plain: 'no-echo' }, { pending_bytes: PENDING_BYTES, wait: 5, inactivity: 5, ping_interval: 0 });
 	try {
 		await use(stage);
 	} finally {
@@ -82,7 +82,7 @@ describe('unread', { concurrency: true }, () => {
 	}));
 
 	test('BOSH, the gateway stops: likewise, before it is gone', TIMEOUT, async () => {
-		const own = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES });
+		const own = await Stage.open({ plain: 'no-echo' }, { pending_bytes: PENDING_BYTES });
 		let isStopped = false;
 		try {
 			const { connection } = await absentSession(own);
@@ -105,7 +105,7 @@ describe('unread', { concurrency: true }, () => {
 	test('so many sessions of a worker return at a time, and one more ends the oldest', TIMEOUT, async () => {
 		const header = readFileSync(new URL('../../gateway/xmpp/link-env.h', import.meta.url), 'utf8');
 		const nMax = Number(/LINK_RETURNING_MAX = (\d+)/.exec(header)[1]);
-		const own = await Stage.open({ plain: 'plain' }, { pending_bytes: PENDING_BYTES, workers: 1 });
+		const own = await Stage.open({ plain: 'no-echo' }, { pending_bytes: PENDING_BYTES, workers: 1 });
 		const sessions = [];
 		for (let i = 0; i <= nMax; i++) {
 			const client = new BoshClient(own.port);

@@ -38,11 +38,11 @@ before(async () => {
 		[`127.0.0.1:${port}`]: { send_buffer: SEND_BUFFER },
 		[`127.0.0.1:${tlsPort}`]: { send_buffer: SEND_BUFFER, tls: { certificate: front.certificate, key: front.key } },
 	};
-	stage = await Stage.open({ plain: 'plain' }, { websocket_compression: true, ping_interval: 0, listeners });
+	stage = await Stage.open({ plain: 'no-echo' }, { websocket_compression: true, ping_interval: 0, listeners });
 	plain = { port };
 	coded = { port, ...CODED };
 	secured = { port: tlsPort, secure: { ca: readFileSync(authority.certificate), servername: 'localhost' } };
-	pinging = await Stage.open({ plain: 'plain' }, { websocket_compression: true, ping_interval: 2,
+	pinging = await Stage.open({ plain: 'no-echo' }, { websocket_compression: true, ping_interval: 2,
 		listeners: { [`127.0.0.1:${pingPort}`]: { send_buffer: SEND_BUFFER } } });
 	pinging.clients = { plain: { port: pingPort }, coded: { port: pingPort, ...CODED } };
 });
@@ -225,7 +225,7 @@ test('the server closes its stream, and takes what comes until ours is closed (R
 
 test('the gateway stops: likewise, before it is gone', TIMEOUT, async () => {
 	const port = await freePort();
-	const own = await Stage.open({ plain: 'plain' }, { websocket_compression: true, ping_interval: 0,
+	const own = await Stage.open({ plain: 'no-echo' }, { websocket_compression: true, ping_interval: 0,
 		listeners: { [`127.0.0.1:${port}`]: { send_buffer: SEND_BUFFER } } });
 	let isStopped = false;
 	try {
