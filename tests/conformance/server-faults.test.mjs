@@ -27,8 +27,8 @@ const OPEN_TIMEOUT_S = 5;
 const PING_S = 1;
 const STOPPED_MS = 4 * PING_S * 1000;
 // What a second wave of sessions may need more memory than the first: the allocator's holes.
-// AddressSanitizer gives no memory back at once.
-const GROWTH_KB = 4096 * (readFileSync(BINARY).includes('__asan_init') ? 32 : 1);
+// AddressSanitizer gives no memory back at once; ThreadSanitizer has several bytes beside each.
+const GROWTH_KB = 4096 * (['__asan_init', '__tsan_init'].some((name) => readFileSync(BINARY).includes(name)) ? 32 : 1);
 // Of one client to a server that does not read: more than the gateway keeps for it and its sockets hold.
 const N_FLOOD = 120;
 const N_FILLING = 1500;
