@@ -14,9 +14,14 @@ struct admin_connection {
 
 static void set_owed(struct admin *admin, struct admin_connection *context, bool is_owed)
 {
-	if (context && context->is_owed != is_owed) {
-		context->is_owed = is_owed;
-		admin->n_owed += is_owed ? 1 : (size_t)-1;
+	if (!context || context->is_owed == is_owed) {
+		return;
+	}
+	context->is_owed = is_owed;
+	if (is_owed) {
+		admin->n_owed++;
+	} else {
+		admin->n_owed--;
 	}
 }
 
