@@ -102,14 +102,16 @@ async function startChat(page, jid) {
 const OWN = '.chat-msg__content--me .chat-msg__text';
 
 // Writes as a person does, who looks whether it stands in the chat then, and writes it once more where it does not: a page that is
-// busy may have drawn its text area anew, or have given the focus to something else.
+// busy may have drawn its text area anew, or have given the focus to something else. Resolves with how often it took.
 function write(page, body) {
-	const isThere = () => page.locator(OWN, { hasText: body }).first().waitFor({ timeout: patiently(LOOK_MS) }).then(() => true, () => false);
+	let n = 0;
+	const isThere = () => page.locator(OWN, { hasText: body }).first().waitFor({ timeout: patiently(LOOK_MS) }).then(() => n, () => 0);
 	return until(async () => {
+		n++;
 		await page.fill(TEXT_AREA, body);
 		await page.press(TEXT_AREA, 'Enter');
 		if (await isThere()) {
-			return true;
+			return n;
 		}
 		// It may still be sending: until then nobody can write.
 		await page.waitForSelector(`${TEXT_AREA}:enabled`);
@@ -118,20 +120,23 @@ function write(page, body) {
 }
 
 // All that the page shows as sent arrives, in order and once.
-async function receives(page, body) {
-	await write(page, body);
+async function receives(t, page, body) {
+	const n = await write(page, body);
+	if (n > 1) {
+		t.diagnostic(`"${body}" had to be written ${n} times`);
+	}
 	const shown = (await page.locator(OWN).allTextContents()).map((text) => text.trim());
 	await until(() => got.length >= shown.length, 20000, `what Converse.js shows as sent, at the friend: ${JSON.stringify(shown)}`);
 	assert.deepEqual(got, shown);
 }
 
 for (const transport of ['bosh', 'websocket']) {
-	test(`Converse.js logs in over ${transport}, chats, and survives a reload of the page`, TIMEOUT, async () => {
+	test(`Converse.js logs in over ${transport}, chats, and survives a reload of the page`, TIMEOUT, async (t) => {
 		got.length = 0;
 		const page = await openSite(transport);
 		await logIn(page, 'alice');
 		await startChat(page, `bob@${DOMAIN}`);
-		await receives(page, `hello over ${transport} ä漢😀`);
+		await receives(t, page, `hello over ${transport} ä漢😀`);
 		friend.sendMessage(`alice@${DOMAIN}`, `an answer over ${transport}`);
 		await page.waitForSelector(`.chat-msg__text:has-text("an answer over ${transport}")`);
 		await keepPicture(page, `converse-${transport}`);
@@ -140,7 +145,7 @@ for (const transport of ['bosh', 'websocket']) {
 
 		await page.reload();
 		await page.waitForSelector(`.chat-msg__text:has-text("an answer over ${transport}")`);
-		await receives(page, `after the reload over ${transport}`);
+		await receives(t, page, `after the reload over ${transport}`);
 		assert.deepEqual([...page.failures, ...page.exceptions].filter((text) => !text.includes('/favicon.ico')), []);
 		await page.context().close();
 	});
