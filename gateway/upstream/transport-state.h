@@ -15,6 +15,13 @@
 #include "gateway/upstream/channel.h"
 #include "gateway/upstream/transport.h"
 
+enum {
+	/* The poll tells in each iteration that a transport is ready which waits for its turn.
+	 * Where hundreds wait, that takes longer than what they wait for. To stop the poll and to
+	 * start it again costs as much as so many reports. */
+	TRANSPORT_REPORTS_MAX = 4,
+};
+
 enum transport_state {
 	TRANSPORT_CONNECTING,
 	TRANSPORT_TUNNEL, /* the proxy is connected */
@@ -54,6 +61,9 @@ struct transport {
 	struct turn *turn; /* borrowed; NULL: none */
 	struct turn_item item;
 	int events_due; /* what the socket was ready for when the item was added */
+	/* How often the poll has told so while the item waits. With TRANSPORT_REPORTS_MAX it is
+	 * stopped until the turn is over. */
+	unsigned n_reports;
 	bool is_paused;
 	bool is_congested;
 	bool has_ended; /* the peer has ended the stream, and the owner knows */

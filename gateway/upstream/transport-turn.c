@@ -18,8 +18,8 @@ void transport_update_poll(struct transport *transport)
 {
 	int events = transport_wanted_events(transport);
 
-	if (transport->is_in_turn || transport->state == TRANSPORT_CLOSED ||
-	    events == transport->events) {
+	if (transport->is_in_turn || transport->n_reports == TRANSPORT_REPORTS_MAX ||
+	    transport->state == TRANSPORT_CLOSED || events == transport->events) {
 		return;
 	}
 	transport->events = events;
@@ -292,6 +292,7 @@ void transport_on_turn(struct turn_item *item)
 	int events = transport->events_due;
 
 	transport->events_due = 0;
+	transport->n_reports = 0;
 	if (transport->state <= TRANSPORT_HANDSHAKE) {
 		take_turn(transport, events);
 	}
@@ -315,11 +316,20 @@ static bool wait_for_turn(struct transport *transport, int events)
 	return true;
 }
 
+static void note_report(struct transport *transport)
+{
+	if (turn_waits(&transport->item) && ++transport->n_reports == TRANSPORT_REPORTS_MAX) {
+		transport->events = 0;
+		(void)uv_poll_stop(&transport->poll);
+	}
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct transport *transport = poll->data;
 
 	if (status == 0 && wait_for_turn(transport, events)) {
+		note_report(transport);
 		return;
 	}
 	if (status < 0) {

@@ -203,6 +203,7 @@ void transport_finish(struct transport *transport, int64_t timeout_ms)
 		return;
 	}
 	transport->state = TRANSPORT_FINISHING;
+	transport->n_reports = 0; /* it waits for no turn any more */
 	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
 	transport_turn_finishing(transport);
 	transport_update_poll(transport);

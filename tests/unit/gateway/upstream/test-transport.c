@@ -506,6 +506,64 @@ static void run_until_freed(void)
 	assert_int_equal(one->n_ended + one->n_failed + one->n_drained, 0);
 }
 
+static struct turn busy_turn;
+
+/* Takes a whole share, and comes before a transport that has taken much. */
+static void on_busy(struct turn_item *item)
+{
+	uint64_t end = uv_hrtime() + (uint64_t)(TURN_ALONE_US + 1) * 1000;
+
+	while (uv_hrtime() < end) {
+	}
+	item->spent.us = 0; /* it is never heavy */
+	turn_add_last(&busy_turn, item);
+}
+
+/* The server has sent something; runs the loop until the poll has told so often enough. */
+static void wait_until_told(struct transport *transport)
+{
+	transport->item.spent = (struct turn_spent){1000 * TURN_ITEM_US,
+						    (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
+	assert_int_equal(send(one->fd, "text", 4, 0), 4);
+	for (unsigned i = 0; i < TRANSPORT_REPORTS_MAX; i++) {
+		assert_true(uv_is_active((uv_handle_t *)&transport->poll));
+		uv_run(&one->loop, UV_RUN_NOWAIT);
+	}
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
+	assert_true(turn_waits(&transport->item));
+	transport_update_poll(transport);
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
+}
+
+/* A transport that waits long is not told in each iteration that it is ready. */
+static void test_told_while_it_waits(void **state)
+{
+	struct transport *transport = one->transport;
+	struct turn_item busy;
+
+	(void)state;
+	turn_init(&busy_turn, &one->loop, 0);
+	turn_item_init(&busy, 1, on_busy);
+	turn_add_last(&busy_turn, &busy);
+	transport->turn = &busy_turn;
+	wait_until_told(transport);
+	while (one->n_received < 4) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
+	assert_int_equal(transport->n_reports, 0);
+	wait_until_told(transport);
+	transport_finish(transport, PATIENCE_MS);
+	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
+	one->transport = NULL;
+	close(one->fd);
+	one->fd = -1;
+	turn_remove(&busy_turn, &busy);
+	turn_remove(&busy_turn, &transport->item);
+	turn_close(&busy_turn);
+	run_until_freed();
+}
+
 /* A server that reads late gets all our bytes and our FIN; the transport waits for it. */
 static void test_finish(void **state)
 {
@@ -558,6 +616,7 @@ int main(void)
 		TEST(test_pause),
 		TEST(test_timer_waits_for_turn),
 		TEST(test_waits_as_its_client),
+		TEST(test_told_while_it_waits),
 		TEST(test_half_closed),
 		TEST(test_finish),
 		TEST(test_finish_without_answer),
