@@ -36,8 +36,9 @@ enum {
 	/* How long crowded and heavy items may hold up light ones, plus the time of the last of
 	 * them. */
 	TURN_US = 100,
-	/* The same while no light item of another crowd has run for TURN_ALONE_S. */
-	TURN_ALONE_US = 2000,
+	/* The same while no light item of another crowd has run for TURN_ALONE_S. Enough for one of
+	 * each of some hundred sessions: what is left is looked at again in the next iteration. */
+	TURN_ALONE_US = 10000,
 	TURN_ALONE_S = 1,
 	/* Crowded items that run while a heavy one waits. Without a bound, one address with enough
 	 * connections that are never heavy could make the busy users of all other addresses wait
