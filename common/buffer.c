@@ -9,6 +9,11 @@
 
 enum {
 	BUFFER_SIZE_MIN = 256,
+	/* More than this is not rounded up to a power of two where it is asked for at once: mostly
+	 * no more will come. Blocks of about the size of what is in them also fit into the place of
+	 * each other, which keeps the kernel from providing new pages all the time. */
+	BUFFER_ROUND_MAX = 64 * 1024,
+	BUFFER_PAGE = 4096,
 };
 
 /* Clients' passwords pass through buffers: they must not stay in the memory that is free. */
@@ -36,6 +41,23 @@ void buffer_wipe(struct buffer *buffer)
 	}
 }
 
+/* The size of memory for @n_all bytes, which @buffer has no room for. */
+static size_t size_for(const struct buffer *buffer, size_t n_all)
+{
+	size_t size = buffer->size ? buffer->size : BUFFER_SIZE_MIN;
+
+	if (n_all > BUFFER_ROUND_MAX && n_all > 2 * size) {
+		return (n_all + BUFFER_PAGE - 1) & ~(size_t)(BUFFER_PAGE - 1);
+	}
+	while (size < n_all) {
+		size *= 2;
+	}
+	/* Without growing, a nearly full buffer that is consumed and appended to in turn would be
+	 * copied each time. With twice the size, the next copy comes only after half of it has been
+	 * consumed. */
+	return buffer->offset && size == buffer->size ? 2 * size : size;
+}
+
 int buffer_reserve(struct buffer *buffer, size_t n)
 {
 	assert(buffer->offset <= buffer->size && buffer->n <= buffer->size - buffer->offset);
@@ -51,17 +73,7 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	if (n > SIZE_MAX / 4 - buffer->n) {
 		return -ENOMEM;
 	}
-	size_t size = buffer->size ? buffer->size : BUFFER_SIZE_MIN;
-
-	while (size < buffer->n + n) {
-		size *= 2;
-	}
-	/* Without growing, a nearly full buffer that is consumed and appended to in turn would be
-	 * copied each time. With twice the size, the next copy comes only after half of it has been
-	 * consumed. */
-	if (buffer->offset && size == buffer->size) {
-		size *= 2;
-	}
+	size_t size = size_for(buffer, buffer->n + n);
 	char *data = malloc(size);
 
 	if (!data) {

@@ -301,6 +301,30 @@ static void test_wiped_and_kept(void **state)
 	assert_int_equal(n_wiped, 1);
 }
 
+/* A small size is rounded up to a power of two, a large one that is asked for at once to a page.
+ * What grows step by step is doubled. */
+static void test_sizes(void **state)
+{
+	static const size_t sizes[][2] = {
+		{1, 256},       {257, 512},       {40000, 65536},   {65536, 65536},
+		{65537, 69632}, {262144, 262144}, {262145, 266240},
+	};
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+		assert_int_equal(buffer_reserve(&buffer, sizes[i][0]), 0);
+		assert_int_equal(buffer.size, sizes[i][1]);
+		buffer_deinit(&buffer);
+	}
+	assert_int_equal(buffer_reserve(&buffer, 69632), 0);
+	memset(buffer_end(&buffer), 'x', 69632);
+	buffer.n = 69632;
+	assert_int_equal(buffer_append(&buffer, "x", 1), 0);
+	assert_int_equal(buffer.size, 2 * 69632);
+	buffer_deinit(&buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_freed_is_wiped),
 		cmocka_unit_test(test_wiped_is_what_was_used),
 		cmocka_unit_test(test_wiped_and_kept),
+		cmocka_unit_test(test_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,7 +229,7 @@ static void test_large_element(void **state)
 }
 
 /* Room is made for an element of which much has come, but for no more than it may have, rounded up
- * to a power of two. */
+ * to a page. */
 static void test_room(void **state)
 {
 	static const struct xml_scan_options less = {.n_element_max = 2 * XML_ROOM_MIN};
@@ -244,7 +244,7 @@ static void test_room(void **state)
 		feed_quietly(&scan, text.data);
 		assert_int_equal(scan.partial.size, i == 0   ? XML_ROOM_MIN
 						    : i == 1 ? XML_ROOM_FACTOR * XML_ROOM_MIN
-							     : 4 * XML_ROOM_MIN);
+							     : 2 * XML_ROOM_MIN + 4096);
 		xml_scan_deinit(&scan);
 		free((void *)text.data);
 	}

@@ -90,8 +90,8 @@ static void test_charge(void **state)
 	(void)state;
 	assert_int_equal(budget_new(&limits, 1, &budget), 0);
 	assert_int_equal(charged(16 * KB), 64 * KB);
-	assert_int_equal(charged(255 * KB), 1020 * KB);
-	assert_int_equal(charged(257 * KB), 1024 * KB);
+	assert_int_equal(charged(249 * KB), 996 * KB);
+	assert_int_equal(charged(251 * KB), N_BODY_MAX);
 	budget_free(budget);
 }
 
