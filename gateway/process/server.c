@@ -2,6 +2,7 @@
 #include "gateway/process/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +19,16 @@
 #include "gateway/process/reload.h"
 #include "gateway/process/sandbox.h"
 #include "gateway/process/server-state.h"
+
+enum {
+	/* Larger blocks are mapped one by one. Left to itself, the C library maps each block that
+	 * is larger than those that were freed before, so that the kernel clears 65 pages for
+	 * each stanza of 256 KB. */
+	MAPPED_BLOCK_MIN = 1024 * 1024,
+	/* What is free at the end of a heap goes back to the kernel beyond so much: some of the
+	 * largest stanzas, which the next ones would need again. */
+	HEAP_SPARE_MAX = 2 * 1024 * 1024,
+};
 
 static int make_workers(struct server *server)
 {
@@ -209,6 +220,8 @@ int server_run(const struct launch *launch, const char *path)
 	};
 	struct config *config;
 
+	mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_MIN);
+	mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_MAX);
 	/* A supervisor that is killed takes its servers along: nobody else could end them. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	server.shared.process = &server.state;
