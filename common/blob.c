@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,24 @@ int blob_new(size_t n, struct blob **ret_blob)
 	}
 	atomic_init(&blob->n_refs, 1);
 	blob->n = n;
+	blob->n_before = 0;
+	blob->data = blob->bytes;
+	*ret_blob = blob;
+	return 0;
+}
+
+int blob_take(struct buffer *buffer, struct blob **ret_blob)
+{
+	struct blob *blob;
+	int r = blob_new(0, &blob);
+
+	if (r < 0) {
+		return r;
+	}
+	assert(buffer->n && buffer->offset <= UINT_MAX);
+	blob->n = buffer->n;
+	blob->n_before = (unsigned)buffer->offset;
+	blob->data = buffer_release(buffer);
 	*ret_blob = blob;
 	return 0;
 }
@@ -38,7 +57,13 @@ struct blob *blob_ref(struct blob *blob)
 struct blob *blob_unref(struct blob *blob)
 {
 	if (blob && atomic_fetch_sub_explicit(&blob->n_refs, 1, memory_order_acq_rel) == 1) {
-		explicit_bzero(blob->data, blob->n < WIPE_MAX ? blob->n : WIPE_MAX);
+		char *memory = blob->data - blob->n_before;
+		size_t n = blob->n_before + blob->n;
+
+		explicit_bzero(memory, n < WIPE_MAX ? n : WIPE_MAX);
+		if (blob->data != blob->bytes) {
+			free(memory);
+		}
 		free(blob);
 	}
 	return NULL;

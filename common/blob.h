@@ -8,17 +8,24 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "common/buffer.h"
 #include "common/macro.h"
 #include "common/sv.h"
 
 struct blob {
 	atomic_uint n_refs;
+	unsigned n_before; /* of memory that was a buffer's: bytes before `data` */
 	size_t n;
-	char data[];
+	char *data; /* `bytes`, or in the memory of a buffer */
+	char bytes[];
 };
 
 /* Makes a blob of @n uninitialised bytes with one reference. Returns 0 or -ENOMEM. */
 _must_check_ int blob_new(size_t n, struct blob **ret_blob);
+/* Makes a blob of the bytes of @buffer, at least one, with one reference, without copying them: it
+ * takes their memory, and the buffer is empty afterwards. Returns 0, or -ENOMEM (nothing
+ * changed). */
+_must_check_ int blob_take(struct buffer *buffer, struct blob **ret_blob);
 /* Returns @blob. Thread-safe, as is blob_unref(). */
 struct blob *blob_ref(struct blob *blob);
 /* Takes NULL; returns NULL. */

@@ -90,6 +90,20 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	return 0;
 }
 
+int buffer_reserve_around(struct buffer *buffer, size_t n_before, size_t n)
+{
+	if (buffer->n) {
+		return buffer_reserve(buffer, n);
+	}
+	buffer_clear(buffer);
+	int r = buffer_reserve(buffer, n_before + n);
+
+	if (r == 0) {
+		buffer->offset = n_before;
+	}
+	return r;
+}
+
 int buffer_append(struct buffer *buffer, const void *data, size_t n)
 {
 	if (n == 0) {
@@ -194,6 +208,24 @@ void buffer_truncate(struct buffer *buffer, size_t n)
 		buffer_note_used(buffer);
 		buffer->n = n;
 	}
+}
+
+char *buffer_release(struct buffer *buffer)
+{
+	size_t n = buffer->offset + buffer->n;
+	char *bytes = buffer->data ? buffer->data + buffer->offset : NULL;
+
+	if (bytes && n < buffer->size) {
+		if (n < buffer->n_used) {
+			explicit_bzero(buffer->data + n, buffer->n_used - n);
+		}
+		/* It shrinks where it is. */
+		char *shorter = realloc(buffer->data, n ? n : 1);
+
+		bytes = shorter ? shorter + buffer->offset : bytes;
+	}
+	*buffer = BUFFER_INIT;
+	return bytes;
 }
 
 void buffer_consume(struct buffer *buffer, size_t n)

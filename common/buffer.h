@@ -39,6 +39,10 @@ void buffer_deinit(struct buffer *buffer);
 /* Makes room for @n more bytes at the end. Returns 0 or -ENOMEM (nothing changed). */
 _must_check_ int buffer_reserve(struct buffer *buffer, size_t n);
 
+/* Makes room for @n more bytes at the end, and for @n_before before the bytes of a buffer that is
+ * empty. Returns 0 or -ENOMEM (nothing changed). */
+_must_check_ int buffer_reserve_around(struct buffer *buffer, size_t n_before, size_t n);
+
 /* Appends a copy. Returns 0 or -ENOMEM (nothing changed). */
 _must_check_ int buffer_append(struct buffer *buffer, const void *data, size_t n);
 _must_check_ int buffer_append_sv(struct buffer *buffer, struct sv view);
@@ -56,6 +60,11 @@ void buffer_truncate(struct buffer *buffer, size_t n);
 
 /* Drops the first @n bytes (at most buffer->n). Frees the memory if the buffer becomes empty. */
 void buffer_consume(struct buffer *buffer, size_t n);
+
+/* Gives the memory of the bytes to the caller, who wipes and frees it; the buffer is empty
+ * afterwards. Returns where the bytes are in it: as far from its beginning as they were. It has no
+ * more room behind them. NULL: there was none. */
+_must_check_ char *buffer_release(struct buffer *buffer);
 
 /* Drops all bytes and keeps the memory, for a buffer that is used again at once. */
 static inline void buffer_clear(struct buffer *buffer)

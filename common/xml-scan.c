@@ -328,6 +328,20 @@ static void take_partial(struct xml_scan *scan, struct sv head, struct sv rest,
 	}
 }
 
+/* Appends @head and @rest, with room around them if they are large. */
+static int append(struct sv head, struct sv rest, struct buffer *buffer)
+{
+	int r = 0;
+
+	if (head.n + rest.n >= XML_ROOM_MIN) {
+		r = buffer_reserve_around(buffer, XML_HEADROOM, head.n + rest.n + XML_HEADROOM);
+	}
+	if (r == 0) {
+		r = buffer_append_sv(buffer, head);
+	}
+	return r < 0 ? r : buffer_append_sv(buffer, rest);
+}
+
 int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *buffer)
 {
 	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
@@ -343,7 +357,7 @@ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *b
 	if (scan->partial.n && is_last && (size_t)(rest.data - scan->partial.data) >= head.n) {
 		take_partial(scan, buffer_sv(&head), rest, buffer);
 	} else {
-		r = xml_item_write(scan, item, 0, buffer);
+		r = append(buffer_sv(&head), rest, buffer);
 	}
 	if (r == 0) {
 		move_item(item, buffer);

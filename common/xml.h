@@ -72,7 +72,8 @@ enum {
 	 * provides the pages only when they are written to. */
 	XML_ROOM_MIN = 32 * 1024,
 	XML_ROOM_FACTOR = 8,
-	/* Room before it, for the declarations that complete it. */
+	/* Room before and behind it, for the declarations that complete it, and for what its new
+	 * owner puts around it. */
 	XML_HEADROOM = 256,
 	/* A parser goes from one scan to the next of the same scope without a reset, which costs
 	 * more than most stanzas. For the reason above, it does so only up to this many bytes. */
@@ -199,5 +200,6 @@ _must_check_ int xml_item_write(const struct xml_scan *scan, const struct xml_it
 
 /* Puts the completed element into @buffer, without what was there; @item is then what stands there.
  * If the scan keeps the element's bytes and has no other behind them, @buffer takes their memory.
+ * Around a large element there is room, so that something can be added without another copy.
  * Items that were returned before are no longer valid. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *buffer);

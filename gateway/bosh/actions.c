@@ -36,12 +36,12 @@ int bosh_actions_end(struct bosh_actions *actions)
 	return error;
 }
 
-static void make_room(struct bosh_actions *actions)
+void bosh_actions_reserve(struct bosh_actions *actions)
 {
 	size_t size = actions->size ? actions->size * 2 : 8;
 	struct bosh_action *items;
 
-	if (actions->n < actions->size) {
+	if (bosh_actions_failed(actions) || actions->n < actions->size) {
 		return;
 	}
 	items = reallocarray(actions->items, size, sizeof(*items));
@@ -55,9 +55,7 @@ static void make_room(struct bosh_actions *actions)
 
 void bosh_actions_push(struct bosh_actions *actions, struct bosh_action action)
 {
-	if (!bosh_actions_failed(actions)) {
-		make_room(actions);
-	}
+	bosh_actions_reserve(actions);
 	if (bosh_actions_failed(actions)) {
 		action_deinit(&action);
 		return;

@@ -13,6 +13,9 @@
  */
 #include "gateway/bosh/session.h"
 
+/* Makes room for one more, so that the next push does not fail unless this has. */
+void bosh_actions_reserve(struct bosh_actions *actions);
+
 /* Takes what @action owns, also on failure. */
 void bosh_actions_push(struct bosh_actions *actions, struct bosh_action action);
 void bosh_actions_push_kind(struct bosh_actions *actions, enum bosh_action_kind kind,

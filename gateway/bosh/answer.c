@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/answer.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "common/writer.h"
+
+enum {
+	/* Payloads of this size are not copied into the answer. Copying fewer costs less than to
+	 * give their memory away. */
+	TAKE_MIN = 16 * 1024,
+};
 
 static const struct {
 	const char *name;
@@ -104,36 +111,80 @@ static int write_words(struct buffer *buffer, const struct bosh_answer *answer)
 	return writer_end(&writer);
 }
 
-/* Makes one blob of @n_parts. *ret_payloads is where the part at @i_payloads is in it. */
-static int join(const struct sv *parts, size_t n_parts, size_t i_payloads, struct blob **ret_blob,
-		struct sv *ret_payloads)
+/* An answer in parts. */
+struct parts {
+	struct sv before[2], payloads, after[2];
+};
+
+static size_t length_of(const struct sv parts[static 2])
 {
-	size_t n = 0;
+	return parts[0].n + parts[1].n;
+}
 
-	for (size_t i = 0; i < n_parts; i++) {
-		n += parts[i].n;
-	}
-	int r = blob_new(n, ret_blob);
-
-	if (r < 0) {
-		return r;
-	}
-	char *at = (*ret_blob)->data;
-
-	for (size_t i = 0; i < n_parts; i++) {
-		if (i == i_payloads) {
-			*ret_payloads = (struct sv){at, parts[i].n};
-		}
+static char *put(char *at, const struct sv parts[static 2])
+{
+	for (size_t i = 0; i < 2; i++) {
 		if (parts[i].n) {
 			memcpy(at, parts[i].data, parts[i].n);
 			at += parts[i].n;
 		}
 	}
+	return at;
+}
+
+/* Makes one blob of @parts. */
+static int join(const struct parts *parts, struct blob **ret_blob, struct sv *ret_payloads)
+{
+	const struct sv payloads[] = {parts->payloads, SV_EMPTY};
+	int r = blob_new(length_of(parts->before) + payloads[0].n + length_of(parts->after),
+			 ret_blob);
+
+	if (r < 0) {
+		return r;
+	}
+	char *at = put((*ret_blob)->data, parts->before);
+
+	*ret_payloads = (struct sv){at, payloads[0].n};
+	put(put(at, payloads), parts->after);
 	return 0;
 }
 
-int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
-		      struct sv *ret_payloads)
+/* Writes the other parts around the payloads, which are in @pending, and makes a blob of its
+ * memory. Returns likewise. */
+static int enclose(const struct parts *parts, struct buffer *pending, struct blob **ret_blob,
+		   struct sv *ret_payloads)
+{
+	size_t n_before = length_of(parts->before), n_after = length_of(parts->after);
+	char *at = pending->data + pending->offset;
+
+	put(at - n_before, parts->before);
+	put(at + pending->n, parts->after);
+	pending->offset -= n_before;
+	pending->n += n_before + n_after;
+	int r = blob_take(pending, ret_blob);
+
+	if (r < 0) {
+		pending->offset += n_before;
+		pending->n -= n_before + n_after;
+		return r;
+	}
+	*ret_payloads = (struct sv){(*ret_blob)->data + n_before, parts->payloads.n};
+	return 0;
+}
+
+/* Whether @pending has room for the other parts around the payloads, and not much more before them:
+ * that would be kept as long as the answer. */
+static bool can_enclose(const struct parts *parts, const struct buffer *pending)
+{
+	assert(parts->payloads.data == pending->data + pending->offset &&
+	       parts->payloads.n == pending->n);
+	return pending->n >= TAKE_MIN && pending->offset >= length_of(parts->before) &&
+	       pending->offset <= pending->n / 8 &&
+	       pending->size - pending->offset - pending->n >= length_of(parts->after);
+}
+
+int bosh_answer_write_taking(const struct bosh_answer *answer, struct buffer *pending,
+			     struct blob **ret_blob, struct sv *ret_payloads)
 {
 	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer words = BUFFER_INIT;
@@ -147,15 +198,22 @@ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 		return r;
 	}
 	bool is_empty = answer->payloads.n + words.n == 0;
-	const struct sv parts[] = {
-		has_plain_head ? START : buffer_sv(&head),
-		is_empty ? SV("/>") : SV(">"),
-		answer->payloads,
-		buffer_sv(&words),
-		is_empty ? SV_EMPTY : SV("</body>"),
+	const struct parts parts = {
+		.before = {has_plain_head ? START : buffer_sv(&head),
+			   is_empty ? SV("/>") : SV(">")},
+		.payloads = answer->payloads,
+		.after = {buffer_sv(&words), is_empty ? SV_EMPTY : SV("</body>")},
 	};
 
-	return join(parts, ARRAY_LENGTH(parts), 2, ret_blob, ret_payloads);
+	return pending && can_enclose(&parts, pending)
+		     ? enclose(&parts, pending, ret_blob, ret_payloads)
+		     : join(&parts, ret_blob, ret_payloads);
+}
+
+int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
+		      struct sv *ret_payloads)
+{
+	return bosh_answer_write_taking(answer, NULL, ret_blob, ret_payloads);
 }
 
 int bosh_refusal(enum bosh_condition condition, const char *text, bool is_legacy,

@@ -42,6 +42,12 @@ void bosh_answer_set_failure(struct bosh_answer *answer, const struct failure *f
 _must_check_ int bosh_answer_write(const struct bosh_answer *answer, struct blob **ret_blob,
 				   struct sv *ret_payloads);
 
+/* The same for an answer whose payloads are all that @pending has (NULL: there are none). If they
+ * are large, the blob takes their memory, where there is room for what stands around them
+ * (stream_event_take()); @pending is empty then. After -ENOMEM it is unchanged. */
+_must_check_ int bosh_answer_write_taking(const struct bosh_answer *answer, struct buffer *pending,
+					  struct blob **ret_blob, struct sv *ret_payloads);
+
 const char *bosh_condition_name(enum bosh_condition condition);
 /* The HTTP status: 200, or for a legacy client that of the condition ("HTTP Conditions"). */
 unsigned bosh_condition_status(enum bosh_condition condition, bool is_legacy);

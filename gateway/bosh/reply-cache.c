@@ -37,10 +37,10 @@ void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
 	cache->size = 0;
 }
 
-/* Makes room for @reply within the limit. */
-static void drop_surplus(struct bosh_reply_cache *cache, const struct bosh_reply *reply)
+/* Makes room for one more within the limit. */
+static void drop_surplus(struct bosh_reply_cache *cache, bool is_extra)
 {
-	size_t n_counted = !reply->is_extra;
+	size_t n_counted = !is_extra;
 
 	for (size_t i = cache->n; i-- > 0;) {
 		n_counted += !cache->items[i].is_extra;
@@ -48,17 +48,18 @@ static void drop_surplus(struct bosh_reply_cache *cache, const struct bosh_reply
 			drop(cache, 0, i + 1);
 			return;
 		}
-		if (reply->is_extra && cache->items[i].is_extra) {
+		if (is_extra && cache->items[i].is_extra) {
 			drop(cache, i, 1);
 		}
 	}
 }
 
-static int make_room(struct bosh_reply_cache *cache)
+int bosh_reply_cache_reserve(struct bosh_reply_cache *cache, bool is_extra)
 {
 	size_t size = cache->size ? 2 * cache->size : 1;
 	struct bosh_reply *items;
 
+	drop_surplus(cache, is_extra);
 	if (cache->n < cache->size) {
 		return 0;
 	}
@@ -73,8 +74,7 @@ static int make_room(struct bosh_reply_cache *cache)
 
 int bosh_reply_cache_put(struct bosh_reply_cache *cache, const struct bosh_reply *reply)
 {
-	drop_surplus(cache, reply);
-	int r = make_room(cache);
+	int r = bosh_reply_cache_reserve(cache, reply->is_extra);
 
 	if (r < 0) {
 		return r;

@@ -59,6 +59,10 @@ struct bosh_reply_cache {
 void bosh_reply_cache_init(struct bosh_reply_cache *cache, size_t n_max);
 void bosh_reply_cache_deinit(struct bosh_reply_cache *cache);
 
+/* Drops the replies that one more, @is_extra or not, leaves no place for, so that it can be put
+ * without memory. Returns 0 or -ENOMEM. */
+_must_check_ int bosh_reply_cache_reserve(struct bosh_reply_cache *cache, bool is_extra);
+
 /* Keeps a copy of @reply and takes a reference to its blob. Returns 0 or -ENOMEM. */
 _must_check_ int bosh_reply_cache_put(struct bosh_reply_cache *cache,
 				      const struct bosh_reply *reply);

@@ -105,16 +105,33 @@ static void keep_last(struct bosh_session *session, const struct bosh_answer *an
 	blob_unref(kept_blob);
 }
 
-/* Pushes the answer, as the last thing that may fail: what the client gets must not stay pending,
- * to be returned to the server as well. */
+/* Whether the session keeps its answers for repeats. */
+static bool keeps(const struct bosh_session *session)
+{
+	return session->state == BOSH_SESSION_LIVE;
+}
+
+/* Gets the memory for give(). The answer is written after that, as the last thing that may fail: it
+ * takes what is pending, which must neither get lost nor be returned to the server as well. */
+static void reserve(struct bosh_turn *turn, const struct bosh_slot *slot)
+{
+	bosh_actions_reserve(turn->actions);
+	if (keeps(turn->session) && !bosh_turn_failed(turn)) {
+		bosh_actions_fail(turn->actions,
+				  bosh_reply_cache_reserve(&turn->session->replies,
+							   slot->kind == BOSH_SLOT_EXTRA));
+	}
+}
+
+/* Pushes the answer. */
 static void give(struct bosh_turn *turn, const struct bosh_answer *answer, struct blob *blob,
-		 const struct bosh_stream *stream, struct sv payloads)
+		 const struct bosh_stream *stream)
 {
 	struct bosh_session *session = turn->session;
 	const struct bosh_slot *slot = bosh_slots_first(&session->slots);
 
-	if (session->state == BOSH_SESSION_LIVE && !bosh_turn_failed(turn)) {
-		keep(turn, blob, stream, payloads);
+	if (keeps(session)) {
+		keep(turn, blob, stream, answer->payloads);
 	}
 	if (!slot->exchange) {
 		return;
@@ -125,6 +142,20 @@ static void give(struct bosh_turn *turn, const struct bosh_answer *answer, struc
 	}
 }
 
+/* Makes the payloads of @answer those in the blob. Returns 0 or -ENOMEM. */
+static int write_answer(struct bosh_answer *answer, struct bosh_stream *stream,
+			struct blob **ret_blob)
+{
+	struct buffer *pending = answer->payloads.n ? &stream->pending : NULL;
+	struct sv payloads;
+	int r = bosh_answer_write_taking(answer, pending, ret_blob, &payloads);
+
+	if (r == 0) {
+		answer->payloads = payloads;
+	}
+	return r;
+}
+
 void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream)
 {
@@ -132,25 +163,22 @@ void bosh_turn_answer(struct bosh_turn *turn, struct bosh_answer *answer,
 
 	assert(session->slots.n > 0);
 	struct bosh_slot slot = *bosh_slots_first(&session->slots);
-	struct sv payloads;
 	struct blob *blob;
 
 	if (!stream && session->n_opened == 1) {
 		stream = &session->streams[0];
 	}
 	complete(session, &slot, stream, answer);
-	int r = bosh_answer_write(answer, &blob, &payloads);
-
-	if (r < 0) {
-		bosh_actions_fail(turn->actions, r);
-		return;
+	reserve(turn, &slot);
+	if (!bosh_turn_failed(turn)) {
+		bosh_actions_fail(turn->actions, write_answer(answer, stream, &blob));
 	}
-	give(turn, answer, blob, stream, payloads);
-	blob_unref(blob);
 	if (bosh_turn_failed(turn)) {
 		/* The slot stays: its exchange is still to be answered. */
 		return;
 	}
+	give(turn, answer, blob, stream);
+	blob_unref(blob);
 	session->last_was_empty = slot.is_empty && answer->payloads.n == 0;
 	forget_said(session, answer, stream, slot.exchange);
 	bosh_slots_pop(&session->slots);

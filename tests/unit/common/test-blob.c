@@ -55,6 +55,34 @@ static void test_wiped_at_most(void **state)
 	assert_int_equal(wiped_of(N_WIPED_MAX + 1), N_WIPED_MAX);
 }
 
+/* It may be the memory of a buffer, and then that is wiped from its beginning on. */
+static void test_take(void **state)
+{
+	size_t n_live = failmalloc_n_live();
+	struct buffer buffer = BUFFER_INIT;
+	struct blob *blob;
+
+	(void)state;
+	assert_int_equal(buffer_append_sv(&buffer, SV("a secret")), 0);
+	buffer_consume(&buffer, 2);
+	failmalloc_arm(1, false);
+	assert_int_equal(blob_take(&buffer, &blob), -ENOMEM);
+	failmalloc_disarm();
+	assert_true(sv_eq(buffer_sv(&buffer), SV("secret")));
+	/* Without memory it is not made smaller. */
+	failmalloc_arm(2, false);
+	assert_int_equal(blob_take(&buffer, &blob), 0);
+	failmalloc_disarm();
+	assert_null(buffer.data);
+	assert_true(sv_eq(blob_sv(blob), SV("secret")));
+	const void *before = blob->data - 2;
+
+	blob_unref(blob);
+	assert_ptr_equal(wiped, before);
+	assert_int_equal(n_wiped, 8);
+	assert_int_equal(failmalloc_n_live(), n_live);
+}
+
 static void test_nothing(void **state)
 {
 	(void)state;
@@ -76,9 +104,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_last_owner),
-		cmocka_unit_test(test_wiped_at_most),
-		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_last_owner), cmocka_unit_test(test_wiped_at_most),
+		cmocka_unit_test(test_take),       cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_no_memory),
 	};
 

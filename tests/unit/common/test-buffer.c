@@ -325,6 +325,52 @@ static void test_sizes(void **state)
 	buffer_deinit(&buffer);
 }
 
+/* Room before the bytes of an empty buffer only: they are not moved for it. */
+static void test_reserve_around(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_int_equal(buffer_reserve_around(&buffer, 100, 1000), 0);
+	assert_int_equal(buffer.offset, 100);
+	const char *data = buffer.data;
+
+	memset(buffer_end(&buffer), 'x', 1000);
+	buffer.n = 1000;
+	assert_true(buffer.size >= 1100);
+	assert_int_equal(buffer_reserve_around(&buffer, 5000, 10), 0);
+	assert_ptr_equal(buffer_sv(&buffer).data, data + 100);
+	buffer_clear(&buffer);
+	assert_int_equal(buffer_reserve_around(&buffer, 10, 1), 0);
+	assert_ptr_equal(buffer_end(&buffer), data + 10);
+	struct buffer before = buffer;
+
+	assert_int_equal(buffer_reserve_around(&buffer, 10, SIZE_MAX / 2), -ENOMEM);
+	buffer.offset = before.offset;
+	assert_memory_equal(&buffer, &before, sizeof(buffer));
+	buffer_deinit(&buffer);
+}
+
+/* The memory goes to the caller, who wipes it. What was behind the bytes is wiped here. */
+static void test_release(void **state)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	(void)state;
+	assert_null(buffer_release(&buffer));
+	assert_int_equal(buffer_append_sv(&buffer, SV("abcdef")), 0);
+	buffer_consume(&buffer, 1);
+	buffer_truncate(&buffer, 2);
+	n_wiped = 0;
+	char *bytes = buffer_release(&buffer);
+
+	assert_memory_equal(bytes - 1, "abc", 3);
+	assert_int_equal(n_wiped, 3);
+	assert_null(buffer.data);
+	assert_int_equal(buffer.size, 0);
+	free(bytes - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +387,8 @@ int main(void)
 		cmocka_unit_test(test_wiped_is_what_was_used),
 		cmocka_unit_test(test_wiped_and_kept),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_reserve_around),
+		cmocka_unit_test(test_release),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
