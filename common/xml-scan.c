@@ -262,6 +262,29 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 	};
 }
 
+/* Whether @item is to get declaration @i of the scope. */
+static bool is_missing(const struct xml_scope *scope, const struct xml_item *item, size_t i,
+		       uint32_t except)
+{
+	const struct xml_declaration *declaration = &scope->declarations[i];
+	bool is_excepted = declaration->prefix.n == 0 && declaration->ns >= 0 &&
+			   (except >> declaration->ns & 1);
+
+	return (item->missing >> i & 1) && !is_excepted;
+}
+
+bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item, uint32_t except)
+{
+	const struct xml_scope *scope = scan->parser->scope;
+
+	for (size_t i = 0; item->missing && i < scope->n_declarations; i++) {
+		if (is_missing(scope, item, i, except)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
 			   uint32_t except, struct buffer *buffer)
 {
@@ -269,12 +292,8 @@ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *i
 	struct writer writer = writer_begin(buffer);
 
 	for (size_t i = 0; i < XML_SCOPE_MAX && i < scope->n_declarations; i++) {
-		const struct xml_declaration *declaration = &scope->declarations[i];
-		bool is_excepted = declaration->prefix.n == 0 && declaration->ns >= 0 &&
-				   (except >> declaration->ns & 1);
-
-		if ((item->missing >> i & 1) && !is_excepted) {
-			xml_declaration_write(declaration, &writer);
+		if (is_missing(scope, item, i, except)) {
+			xml_declaration_write(&scope->declarations[i], &writer);
 		}
 	}
 	return writer_end(&writer);

@@ -189,6 +189,10 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 _must_check_ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
 					uint32_t except, struct buffer *buffer);
 
+/* Whether the element is complete as it stands: nothing is missing but what @except names. */
+bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item,
+			  uint32_t except);
+
 /* The completed element in two parts, @except as above: appends the first one, which may be empty,
  * and gives the other one as it stands in the element. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_split(const struct xml_scan *scan, const struct xml_item *item,

@@ -6,6 +6,19 @@
 #include "gateway/bosh/key.h"
 #include "gateway/xmpp/namespace.h"
 
+enum {
+	/* Payloads of this size are not copied if that can be avoided. */
+	TAKE_MIN = 16 * 1024,
+};
+
+/* A body that is being read. */
+struct reading {
+	struct bosh_body *body;
+	struct xml_scan scan;
+	struct sv run; /* the latest payloads, which stand in the text as they go to the server, one
+			* behind the other; they are not in body->payloads yet */
+};
+
 struct xml_scan_options bosh_body_options(size_t n_max)
 {
 	return (struct xml_scan_options){.n_element_max = n_max};
@@ -166,14 +179,38 @@ static bool is_refused(const struct xml_item *payload)
 	       payload->ns == NS_FRAMING;
 }
 
-static int read_payload(struct bosh_body *body, const struct xml_scan *scan,
-			const struct xml_item *payload)
+/* Returns 0 or -ENOMEM. */
+static int end_run(struct reading *reading)
 {
+	struct sv run = reading->run;
+
+	reading->run = SV_EMPTY;
+	return buffer_append_sv(&reading->body->payloads, run);
+}
+
+static int read_payload(struct reading *reading, const struct xml_item *payload)
+{
+	struct sv *run = &reading->run, text = payload->text;
+	uint32_t except = NS_BIT(HTTPBIND) | NS_BIT(CLIENT);
+
 	if (is_refused(payload)) {
 		return BOSH_BODY_E_BAD_REQUEST;
 	}
-	body->n_payloads++;
-	return xml_item_write(scan, payload, NS_BIT(HTTPBIND) | NS_BIT(CLIENT), &body->payloads);
+	reading->body->n_payloads++;
+	bool is_complete = xml_item_is_complete(&reading->scan, payload, except);
+
+	if (is_complete && run->n && run->data + run->n == text.data) {
+		run->n += text.n;
+		return BOSH_BODY_OK;
+	}
+	int r = end_run(reading);
+
+	if (is_complete) {
+		*run = text;
+		return r;
+	}
+	return r < 0 ? r
+		     : xml_item_write(&reading->scan, payload, except, &reading->body->payloads);
 }
 
 static int result_of(int r)
@@ -188,8 +225,9 @@ static int result_of(int r)
 	}
 }
 
-static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_result)
+static int read_items(struct reading *reading, int feed_result)
 {
+	struct xml_scan *scan = &reading->scan;
 	struct xml_item item;
 	int r = BOSH_BODY_OK, scan_result;
 
@@ -198,9 +236,9 @@ static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_re
 			continue;
 		}
 		if (item.kind == XML_ITEM_ROOT) {
-			r = read_root(body, scan, &item);
+			r = read_root(reading->body, scan, &item);
 		} else if (item.kind == XML_ITEM_ELEMENT) {
-			r = read_payload(body, scan, &item);
+			r = read_payload(reading, &item);
 		}
 	}
 	if (r == BOSH_BODY_OK) {
@@ -209,28 +247,62 @@ static int read_items(struct bosh_body *body, struct xml_scan *scan, int feed_re
 	return r == BOSH_BODY_OK && !xml_scan_is_complete(scan) ? BOSH_BODY_E_BAD_REQUEST : r;
 }
 
-int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
-		   const struct xml_scan_options *options, struct sv text)
+/* Reads @text. What is left of the payloads is in reading->run. */
+static int read_all(struct reading *reading, struct bosh_body *ret_body, struct xml_pool *pool,
+		    const struct xml_scan_options *options, struct sv text)
 {
-	struct xml_scan scan;
+	struct xml_scan *scan = &reading->scan;
 
 	*ret_body = (struct bosh_body){0};
+	*reading = (struct reading){.body = ret_body};
 	if (text.n > options->n_element_max) {
 		return BOSH_BODY_E_TOO_LARGE;
 	}
 	/* White space or an XML declaration in front needs the other way of scanning. */
 	if (sv_starts_with(text, SV("<body"))) {
-		xml_scan_init_whole(&scan, pool, options);
+		xml_scan_init_whole(scan, pool, options);
 	} else {
-		xml_scan_init(&scan, pool, options);
+		xml_scan_init(scan, pool, options);
 	}
-	int r = xml_scan_feed(&scan, text.data, text.n);
+	int r = xml_scan_feed(scan, text.data, text.n);
 
 	if (r >= 0) {
-		r = read_items(ret_body, &scan, r);
+		r = read_items(reading, r);
 	}
-	xml_scan_deinit(&scan);
+	xml_scan_deinit(scan);
 	return r;
+}
+
+int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
+		   const struct xml_scan_options *options, struct sv text)
+{
+	struct reading reading;
+	int r = read_all(&reading, ret_body, pool, options, text);
+	int r_run = end_run(&reading);
+
+	return r_run < 0 ? r_run : r;
+}
+
+int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_pool *pool,
+			  const struct xml_scan_options *options, struct buffer *text)
+{
+	struct reading reading;
+	int r = read_all(&reading, ret_body, pool, options, buffer_sv(text));
+	struct sv run = reading.run;
+
+	/* Most of the memory must be theirs: they may have to wait. */
+	if (ret_body->payloads.n == 0 && run.n >= TAKE_MIN && run.n >= text->n / 2) {
+		size_t n_before = (size_t)(run.data - buffer_sv(text).data);
+
+		ret_body->payloads = *text;
+		*text = BUFFER_INIT;
+		buffer_consume(&ret_body->payloads, n_before);
+		buffer_truncate(&ret_body->payloads, run.n);
+		return r;
+	}
+	int r_run = end_run(&reading);
+
+	return r_run < 0 ? r_run : r;
 }
 
 bool bosh_body_is_terminate(const struct bosh_body *body)

@@ -60,6 +60,12 @@ struct xml_scan_options bosh_body_options(size_t n_max);
  * result is not OK (the refusal depends on `ver`), and must be deinitialised in any case. */
 _must_check_ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
 				const struct xml_scan_options *options, struct sv text);
+
+/* The same. If the payloads are large and stand in @text as they go to the server, one behind the
+ * other, the body takes the memory of @text, which is empty then, instead of copying them. */
+_must_check_ int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_pool *pool,
+				       const struct xml_scan_options *options, struct buffer *text);
+
 void bosh_body_deinit(struct bosh_body *body);
 
 bool bosh_body_is_terminate(const struct bosh_body *body);

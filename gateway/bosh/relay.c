@@ -293,11 +293,15 @@ static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
 }
 
 /* Returns 0 or -ENOMEM. */
-static int read_body(struct bosh_relay *relay, const struct http_exchange *exchange,
+static int read_body(struct bosh_relay *relay, struct http_exchange *exchange,
 		     struct bosh_request *request)
 {
-	int r = bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
-			       http_exchange_body(exchange));
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+	int r = http_exchange_take_body(exchange, &text)
+		      ? bosh_body_init_taking(&request->body, relay->env->pool,
+					      &relay->scan_options, &text)
+		      : bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
+				       http_exchange_body(exchange));
 
 	if (r < 0) {
 		return r;

@@ -39,6 +39,10 @@ struct sv http_exchange_path(const struct http_exchange *exchange);
 /* The decoded body; valid only inside `request`. If decoding failed, it is the beginning, followed
  * by a NUL, which no text contains, so that it cannot be taken for a whole body. */
 struct sv http_exchange_body(const struct http_exchange *exchange);
+/* Gives the memory of a large body to the caller, so that it need not be copied; the exchange has
+ * no body then. Texts of the request that were got before are no longer valid. Returns false if
+ * the body is small, or out of memory. Only inside `request`. */
+bool http_exchange_take_body(struct http_exchange *exchange, struct buffer *ret_body);
 /* Whether the body exceeds n_body_max, as sent or as decoded, or would take too much work to
  * decode. Then only its beginning is there. */
 bool http_exchange_body_too_large(const struct http_exchange *exchange);

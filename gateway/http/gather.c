@@ -153,6 +153,22 @@ int http_gather_filled(struct http_gather *gather, size_t n)
 	return charge(gather);
 }
 
+bool http_gather_take(struct http_gather *gather, struct buffer *ret_body)
+{
+	struct sv all = buffer_sv(&gather->bytes);
+	struct buffer head = BUFFER_INIT;
+
+	if (all.n - gather->n_head < HTTP_ROOM_MIN ||
+	    buffer_append_sv(&head, sv_first(all, gather->n_head)) < 0) {
+		return false;
+	}
+	*ret_body = gather->bytes;
+	buffer_consume(ret_body, gather->n_head);
+	gather->bytes = head;
+	budget_release(gather->exchange->options->budget, &gather->charge);
+	return true;
+}
+
 int http_gather_decode(struct http_gather *gather)
 {
 	struct http_exchange *exchange = gather->exchange;

@@ -44,6 +44,11 @@ char *http_gather_room(struct http_gather *gather, size_t *ret_n_room);
 /* @n bytes have been read into that room. Returns 0 or -ENOMEM. */
 _must_check_ int http_gather_filled(struct http_gather *gather, size_t n);
 
+/* Gives the memory of a large body away, and keeps a copy of the head. The budget is no longer
+ * charged: the new owner holds it. Returns false if the body is small, or out of memory (nothing
+ * changed). */
+bool http_gather_take(struct http_gather *gather, struct buffer *ret_body);
+
 /* Decodes the body, or its beginning if it is too large, as its content coding says. Returns 0 or
  * -ENOMEM. */
 _must_check_ int http_gather_decode(struct http_gather *gather);

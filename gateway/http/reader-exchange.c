@@ -5,8 +5,7 @@
 #include "gateway/http/reader-state.h"
 #include "policy/origin.h"
 
-/* The bytes may have moved. */
-static void locate(struct http_exchange *exchange)
+void reader_exchange_locate(struct http_exchange *exchange)
 {
 	const char *bytes = reader_exchange_bytes(exchange);
 
@@ -65,7 +64,7 @@ struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 		exchange->n_path = (uint16_t)http_path_unescape(http_span_sv(head->path, bytes),
 								exchange->text + n_origin);
 	}
-	locate(exchange);
+	reader_exchange_locate(exchange);
 	exchange->is_head_only = sv_eq(exchange->method, SV("HEAD"));
 	read_codings(exchange);
 	TAILQ_INSERT_TAIL(&connection->exchanges, exchange, next);
@@ -96,7 +95,7 @@ void reader_exchange_dispatch(struct http_exchange *exchange)
 				     &(struct http_answer){.status = 503, .closes = true});
 		return;
 	}
-	locate(exchange);
+	reader_exchange_locate(exchange);
 	exchange->is_dispatched = true;
 	reader->options.request(reader->options.userdata, exchange);
 	forget_bytes(exchange);
@@ -109,7 +108,7 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 
 	exchange->closes = true;
 	exchange->connection->is_closing = true;
-	locate(exchange);
+	reader_exchange_locate(exchange);
 	reader->callbacks->malformed(reader->options.userdata, exchange, fault);
 	forget_bytes(exchange);
 	if (body && body->exchange == exchange) {
@@ -121,6 +120,6 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 void reader_exchange_cut(struct http_exchange *exchange)
 {
 	exchange->closes = exchange->connection->is_closing = true;
-	locate(exchange);
+	reader_exchange_locate(exchange);
 	exchange->options->cut(exchange->options->userdata, exchange);
 }

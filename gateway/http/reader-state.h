@@ -37,7 +37,7 @@ struct http_exchange {
 	TAILQ_ENTRY(http_exchange) next; /* in the connection, or finished */
 	/* The head, until `request` has returned: in the gathered bytes, or in the hub's. */
 	const struct http_head *head;
-	const struct http_gather *gather;
+	struct http_gather *gather;
 	const char *bytes;
 	struct reader_answer *early; /* NULL: none */
 	bool is_dispatched;
@@ -125,6 +125,9 @@ void reader_reap(struct http_reader *reader);
 /* Makes the exchange of a request and puts it behind the others. Returns NULL if out of memory. */
 struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 					  const struct http_head *head, const char *bytes);
+
+/* Finds the texts of the request anew: its bytes have moved. */
+void reader_exchange_locate(struct http_exchange *exchange);
 
 /* Passes a complete request on. */
 void reader_exchange_dispatch(struct http_exchange *exchange);

@@ -385,6 +385,83 @@ static void test_partly_understood(void **state)
 	buffer_deinit(&text);
 }
 
+struct taking_case {
+	const char *head, *first, *between, *second, *end;
+	size_t n_text; /* of the first payload */
+	bool is_taken;
+};
+
+static void check_taking(const struct taking_case *one)
+{
+	struct buffer text = BUFFER_INIT, same = BUFFER_INIT;
+	struct bosh_body body, copied;
+
+	assert_int_equal(buffer_printf(&text, "%s%s%0*d</m>%s%s%s", one->head, one->first,
+				       (int)one->n_text, 0, one->between, one->second, one->end),
+			 0);
+	assert_int_equal(buffer_append_sv(&same, buffer_sv(&text)), 0);
+	const char *memory = text.data;
+
+	assert_int_equal(bosh_body_init(&copied, pool, &options, buffer_sv(&same)), BOSH_BODY_OK);
+	assert_int_equal(bosh_body_init_taking(&body, pool, &options, &text), BOSH_BODY_OK);
+	assert_int_equal(body.payloads.data == memory, one->is_taken);
+	assert_int_equal(text.n == 0, one->is_taken);
+	buffer_deinit(&text);
+	assert_int_equal(body.n_payloads, copied.n_payloads);
+	assert_true(sv_eq(buffer_sv(&body.payloads), buffer_sv(&copied.payloads)));
+	assert_sv(body.sid, "s");
+	bosh_body_deinit(&body);
+	bosh_body_deinit(&copied);
+	buffer_deinit(&same);
+}
+
+/* Large payloads that go to the server as they stand, one behind the other, take the memory of the
+ * body. */
+static void test_taking(void **state)
+{
+	enum {
+		N_LARGE = 16 * 1024 - sizeof("<m></m>") + 1,
+	};
+	static const char head[] = "<body" NS " sid='s' xmlns:x='urn:x'>";
+	static const struct taking_case cases[] = {
+		{head, "<m>", "", "", "</body>", N_LARGE, true},
+		{head, "<m>", "", "", "</body>", N_LARGE - 1, false},
+		{head, "<m>", "", "<m xmlns='jabber:client'/>", "</body>", N_LARGE, true},
+		{head, "<m>", "\n", "", "</body>", N_LARGE, true},
+		{head, "<m>", "\n", "<m/>", "</body>", N_LARGE, false},
+		{head, "<m>", "", "<m x:a='b'/>", "</body>", N_LARGE, false},
+		{head, "<m x:a='b'>", "", "", "</body>", N_LARGE, false},
+		{"<?xml version='1.0'?><body" NS " sid='s'>", "<m>", "", "", "</body>\n", N_LARGE,
+		 true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		check_taking(&cases[i]);
+	}
+}
+
+/* What is wrong is found as before. */
+static void test_taking_what_is_wrong(void **state)
+{
+	struct buffer text = BUFFER_INIT;
+	struct bosh_body body;
+
+	(void)state;
+	assert_int_equal(
+		buffer_printf(&text, "<body" NS "><m>%0*d</m></body><", N_BODY_MAX - 1000, 0), 0);
+	assert_int_equal(bosh_body_init_taking(&body, pool, &options, &text),
+			 BOSH_BODY_E_BAD_REQUEST);
+	bosh_body_deinit(&body);
+	buffer_deinit(&text);
+	assert_int_equal(buffer_printf(&text, "<body" NS "><m>%0*d</m></body>", N_BODY_MAX, 0), 0);
+	assert_int_equal(bosh_body_init_taking(&body, pool, &options, &text),
+			 BOSH_BODY_E_TOO_LARGE);
+	assert_int_equal(body.payloads.n, 0);
+	bosh_body_deinit(&body);
+	buffer_deinit(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_restart),     cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_ver),         cmocka_unit_test(test_payloads),
 		cmocka_unit_test(test_bad_request), cmocka_unit_test(test_partly_understood),
+		cmocka_unit_test(test_taking),      cmocka_unit_test(test_taking_what_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

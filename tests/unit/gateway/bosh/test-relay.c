@@ -56,6 +56,13 @@ struct sv http_exchange_body(const struct http_exchange *of)
 	return sv_from(request_text);
 }
 
+bool http_exchange_take_body(struct http_exchange *of, struct buffer *ret_body)
+{
+	(void)of;
+	(void)ret_body;
+	return false;
+}
+
 bool http_exchange_body_too_large(const struct http_exchange *of)
 {
 	(void)of;

@@ -152,12 +152,47 @@ static void test_room_in_place(void **state)
 	budget_free(budget);
 }
 
+/* The memory of a large body goes to whoever takes it, and the budget with it; the head stays. */
+static void test_take(void **state)
+{
+	const struct budget_limits limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+	static const char zeros[N_BODY_MAX];
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	for (size_t n = 16 * KB - 1; n <= 16 * KB; n++) {
+		const struct http_options options = {
+			.limits.n_body_max = N_BODY_MAX, .budget = budget, .client = client};
+		struct http_exchange exchange = {.options = &options};
+		struct http_gather gather;
+		struct buffer body = BUFFER_INIT;
+
+		http_gather_init(&gather, &exchange, NULL);
+		gather.n_announced = N_BODY_MAX;
+		assert_int_equal(http_gather_begin(&gather, SV("head")), 0);
+		assert_true(http_gather_add(&gather, zeros, n));
+		const char *at = http_gather_body(&gather).data;
+		bool is_taken = http_gather_take(&gather, &body);
+
+		assert_int_equal(is_taken, n == 16 * KB);
+		assert_int_equal(body.n, is_taken ? n : 0);
+		assert_int_equal(http_gather_body(&gather).n, is_taken ? 0 : n);
+		assert_true(sv_eq(sv_first(buffer_sv(&gather.bytes), gather.n_head), SV("head")));
+		assert_true(!is_taken || buffer_sv(&body).data == at);
+		assert_true(!is_taken || budget_bytes(budget) == 0);
+		buffer_deinit(&body);
+		http_gather_deinit(&gather);
+	}
+	budget_free(budget);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_charge),
 		cmocka_unit_test(test_room_in_place),
+		cmocka_unit_test(test_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
