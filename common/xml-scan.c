@@ -34,6 +34,29 @@ void xml_scan_deinit(struct xml_scan *scan)
 	scan->view = SV_EMPTY;
 }
 
+char *xml_scan_room(struct xml_scan *scan, size_t *ret_n_room)
+{
+	struct buffer *partial = &scan->partial;
+
+	*ret_n_room = partial->size - partial->offset - partial->n;
+	return scan->parser && partial->n >= XML_ROOM_MIN && *ret_n_room >= XML_ROOM_READ
+		     ? buffer_end(partial)
+		     : NULL;
+}
+
+/* Puts what is fed behind the bytes that are kept, unless it is there already. Returns 0 or
+ * -ENOMEM. */
+static int keep_fed(struct buffer *partial, const char *data, size_t n)
+{
+	bool has_room = n <= partial->size - partial->offset - partial->n;
+
+	if (!has_room || data != buffer_end(partial)) {
+		return buffer_append(partial, data, n);
+	}
+	partial->n += n;
+	return 0;
+}
+
 int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 {
 	int r;
@@ -51,7 +74,7 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 	}
 	scan->view = (struct sv){data, n};
 	if (scan->partial.n) {
-		r = buffer_append(&scan->partial, data, n);
+		r = keep_fed(&scan->partial, data, n);
 		if (r < 0) {
 			return r;
 		}
@@ -98,16 +121,21 @@ static size_t keep_from(const struct xml_parser *parser)
 	return parser->depth == 1 || parser->is_complete ? parser->accounted : parser->n_fed;
 }
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 /* For an element of which the first @n bytes have come. */
 static int make_room(struct xml_scan *scan, size_t n)
 {
 	size_t n_all = XML_HEADROOM + scan->options->n_element_max;
-	size_t n_most = XML_ROOM_FACTOR * n;
+	size_t n_most = least(XML_ROOM_FACTOR * n, 2 * n > XML_ROOM_USUAL ? 2 * n : XML_ROOM_USUAL);
 
 	if (n < XML_ROOM_MIN) {
 		return 0;
 	}
-	int r = buffer_reserve(&scan->partial, n_all < n_most ? n_all : n_most);
+	int r = buffer_reserve(&scan->partial, least(n_all, n_most));
 
 	if (r == 0) {
 		scan->partial.offset = XML_HEADROOM;

@@ -72,6 +72,11 @@ enum {
 	 * provides the pages only when they are written to. */
 	XML_ROOM_MIN = 32 * 1024,
 	XML_ROOM_FACTOR = 8,
+	/* But no more than for a stanza of 256 KB, the limit of many servers, or twice of what has
+	 * come: a block that is larger than what others need fits into no place that they leave. */
+	XML_ROOM_USUAL = 288 * 1024,
+	/* Less room is not worth a read of its own. */
+	XML_ROOM_READ = 16 * 1024,
 	/* Room before and behind it, for the declarations that complete it, and for what its new
 	 * owner puts around it. */
 	XML_HEADROOM = 256,
@@ -148,6 +153,10 @@ void xml_scan_init_whole(struct xml_scan *scan, struct xml_pool *pool,
 void xml_scan_init_rootless(struct xml_scan *scan, struct xml_pool *pool,
 			    const struct xml_scan_options *options);
 void xml_scan_deinit(struct xml_scan *scan);
+
+/* Room behind the bytes that the scan keeps of a large element: what is read there, up to
+ * *ret_n_room bytes, and fed from there next, is not copied. NULL: there is none. */
+char *xml_scan_room(struct xml_scan *scan, size_t *ret_n_room);
 
 /* Feeds @n bytes, borrowed until xml_scan_next() returns false. Returns 0, XML_E_* or -ENOMEM.
  * After a failure xml_scan_next() still returns the items before it; then the scan can only be

@@ -88,19 +88,30 @@ static size_t read_size(const struct transport *transport)
 		     : TRANSPORT_READ_SIZE;
 }
 
+/* Where to read, at most *ret_n bytes. */
+static char *place_of(struct transport *transport, size_t *ret_n)
+{
+	const struct transport_callbacks *callbacks = transport->callbacks;
+	size_t n_most = read_size(transport), n_room;
+	char *room = callbacks->room ? callbacks->room(transport->userdata, &n_room) : NULL;
+
+	*ret_n = room && n_room < n_most ? n_room : n_most;
+	return room ? room : transport->read_buffer;
+}
+
 static void read_in(struct transport *transport)
 {
-	size_t n_read;
+	size_t n_read, n_most;
 
 	if (message_is_late(transport)) {
 		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
 		return;
 	}
-	enum channel_result result = channel_read(&transport->channel, transport->read_buffer,
-						  read_size(transport), &n_read);
+	char *place = place_of(transport, &n_most);
+	enum channel_result result = channel_read(&transport->channel, place, n_most, &n_read);
 
 	if (n_read) {
-		transport->callbacks->data(transport->userdata, transport->read_buffer, n_read);
+		transport->callbacks->data(transport->userdata, place, n_read);
 		if (transport->state != TRANSPORT_OPEN) {
 			return;
 		}

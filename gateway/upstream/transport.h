@@ -52,6 +52,10 @@ struct transport_callbacks {
 	/* The handshake is complete. Bytes received before it have been discarded (STARTTLS
 	 * injection). */
 	void (*secured)(void *userdata);
+	/* Where to read what comes next, up to *ret_n_room bytes, so that it need not be copied;
+	 * NULL: anywhere. The member may be NULL, too. What is read there is told by `data` at
+	 * once. */
+	char *(*room)(void *userdata, size_t *ret_n_room);
 	/* @data is borrowed for the call: all transports of the worker share the buffer. */
 	void (*data)(void *userdata, const char *data, size_t n);
 	/* The transport was congested, and no more than the low water waits now. */

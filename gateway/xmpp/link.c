@@ -147,6 +147,13 @@ static void tell_all(struct link *link, int r)
 	}
 }
 
+static char *on_room(void *userdata, size_t *ret_n_room)
+{
+	struct link *link = userdata;
+
+	return stream_room(&link->stream, ret_n_room);
+}
+
 static void on_data(void *userdata, const char *data, size_t n)
 {
 	struct link *link = userdata;
@@ -211,6 +218,7 @@ static void on_not_opened(void *userdata, struct transport *transport,
 static const struct opening_callbacks opening_callbacks = {
 	.transport =
 		{
+			.room = on_room,
 			.data = on_data,
 			.drained = on_drained,
 			.ended = on_ended,

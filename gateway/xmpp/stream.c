@@ -165,11 +165,21 @@ int stream_close(struct stream *stream)
 	return buffer_append_sv(&stream->out, SV("</stream:stream>"));
 }
 
+/* What arrives before TLS is on must not count: anybody may have sent it. */
+static bool takes_input(const struct stream *stream)
+{
+	return stream->state != STREAM_STATE_IDLE && stream->state != STREAM_STATE_HANDSHAKE &&
+	       stream->state != STREAM_STATE_OVER;
+}
+
+char *stream_room(struct stream *stream, size_t *ret_n_room)
+{
+	return takes_input(stream) ? xml_scan_room(&stream->scan, ret_n_room) : NULL;
+}
+
 int stream_feed(struct stream *stream, const char *data, size_t n)
 {
-	/* What arrives before TLS is on must not count: anybody may have sent it. */
-	if (stream->state == STREAM_STATE_IDLE || stream->state == STREAM_STATE_HANDSHAKE ||
-	    stream->state == STREAM_STATE_OVER) {
+	if (!takes_input(stream)) {
 		return 0;
 	}
 	stream->has_input = true;
@@ -439,8 +449,7 @@ int stream_next(struct stream *stream, enum stream_event_kind *ret_kind)
 		return 0;
 	}
 	while (r == 0 && *ret_kind == STREAM_EVENT_NONE && stream->has_input) {
-		if (stream->state == STREAM_STATE_OVER || stream->state == STREAM_STATE_HANDSHAKE ||
-		    stream->state == STREAM_STATE_IDLE) {
+		if (!takes_input(stream)) {
 			return 0;
 		}
 		if (!xml_scan_next(&stream->scan, &stream->item, &r)) {

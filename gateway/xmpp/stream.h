@@ -150,6 +150,9 @@ size_t stream_sent(struct stream *stream, struct sv elements);
  * Returns 0 or -ENOMEM. */
 _must_check_ int stream_close(struct stream *stream);
 
+/* Where what the server sends next is best read: xml_scan_room(). */
+char *stream_room(struct stream *stream, size_t *ret_n_room);
+
 /* Feeds what the server sent; borrowed until stream_next() returns NONE. Returns 0 or -ENOMEM,
  * after which the stream is over. */
 _must_check_ int stream_feed(struct stream *stream, const char *data, size_t n);

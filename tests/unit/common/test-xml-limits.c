@@ -228,26 +228,70 @@ static void test_large_element(void **state)
 	}
 }
 
-/* Room is made for an element of which much has come, but for no more than it may have, rounded up
- * to a page. */
+/* Room is made for an element of which much has come, but for no more than it may have, and than
+ * usual ones have; rounded up to a page. */
 static void test_room(void **state)
 {
 	static const struct xml_scan_options less = {.n_element_max = 2 * XML_ROOM_MIN};
+	static const struct {
+		const struct xml_scan_options *options;
+		size_t n, size;
+	} cases[] = {
+		{&large_options, XML_ROOM_MIN - 1, XML_ROOM_MIN},
+		{&large_options, XML_ROOM_MIN, XML_ROOM_FACTOR * XML_ROOM_MIN},
+		{&large_options, 2 * XML_ROOM_MIN, XML_ROOM_USUAL},
+		{&large_options, XML_ROOM_USUAL, 2 * XML_ROOM_USUAL},
+		{&less, XML_ROOM_MIN, 2 * XML_ROOM_MIN + 4096},
+	};
 	const struct setup *one = *state;
 
-	for (size_t i = 0; i < 3; i++) {
-		size_t n_text = XML_ROOM_MIN - strlen("<m>") - (i == 0);
-		struct sv text = long_text(ROOT, "<m>", "x", n_text, "");
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct sv text = long_text(ROOT, "<m>", "x", cases[i].n - strlen("<m>"), "");
 		struct xml_scan scan;
 
-		xml_scan_init(&scan, one->pool, i < 2 ? &large_options : &less);
+		xml_scan_init(&scan, one->pool, cases[i].options);
 		feed_quietly(&scan, text.data);
-		assert_int_equal(scan.partial.size, i == 0   ? XML_ROOM_MIN
-						    : i == 1 ? XML_ROOM_FACTOR * XML_ROOM_MIN
-							     : 2 * XML_ROOM_MIN + 4096);
+		assert_int_equal(scan.partial.size, cases[i].size);
 		xml_scan_deinit(&scan);
 		free((void *)text.data);
 	}
+}
+
+/* What is read into the room behind the bytes that are kept is not copied, and gives the same. */
+static void test_room_to_read(void **state)
+{
+	const struct setup *one = *state;
+	struct sv text = long_text(ROOT, "<m>", "x", XML_ROOM_MIN, "");
+	struct xml_scan scan;
+	struct xml_item item;
+	size_t n_room;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &large_options);
+	assert_null(xml_scan_room(&scan, &n_room));
+	assert_int_equal(feed_quietly(&scan, ROOT "<m>"), 1);
+	assert_null(xml_scan_room(&scan, &n_room));
+	xml_scan_deinit(&scan);
+
+	xml_scan_init(&scan, one->pool, &large_options);
+	assert_int_equal(feed_quietly(&scan, text.data), 1);
+	char *room = xml_scan_room(&scan, &n_room);
+	const char *kept = scan.partial.data;
+	size_t n_kept = scan.partial.n;
+
+	assert_non_null(room);
+	assert_int_equal(n_room, scan.partial.size - XML_HEADROOM - n_kept);
+	memcpy(room, "y</m>", 5);
+	assert_int_equal(xml_scan_feed(&scan, room, 5), 0);
+	assert_true(xml_scan_next(&scan, &item, &r));
+	assert_ptr_equal(item.text.data, kept + XML_HEADROOM);
+	assert_int_equal(item.text.n, n_kept + 5);
+	assert_memory_equal(item.text.data + n_kept - 1, "xy</m>", 6);
+	assert_false(xml_scan_next(&scan, &item, &r));
+	assert_int_equal(r, 0);
+	assert_true(xml_scan_is_idle(&scan));
+	xml_scan_deinit(&scan);
+	free((void *)text.data);
 }
 
 /* Feeds @n bytes of @piece, which are no element yet. Returns the error. */
@@ -372,6 +416,7 @@ int main(void)
 		TEST(test_too_much_at_once),
 		TEST(test_large_element),
 		TEST(test_room),
+		TEST(test_room_to_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

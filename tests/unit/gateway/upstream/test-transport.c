@@ -603,6 +603,42 @@ static void test_finish_without_answer(void **state)
 	assert_true(uv_now(&one->loop) - start >= SHORT_MS);
 }
 
+static char room[4];
+static char *place;
+
+static char *on_room(void *userdata, size_t *ret_n_room)
+{
+	(void)userdata;
+	*ret_n_room = sizeof(room);
+	return place;
+}
+
+static void on_data_in_room(void *userdata, const char *data, size_t n)
+{
+	assert_ptr_equal(data, place ? place : one->read_buffer);
+	assert_true(!place || n <= sizeof(room));
+	on_data(userdata, data, n);
+}
+
+/* The owner may say where to read, and how much. */
+static void test_room(void **state)
+{
+	static const struct transport_callbacks in_room = {
+		.room = on_room, .data = on_data_in_room, .ended = on_ended};
+
+	(void)state;
+	transport_hand_over(one->transport, &in_room, NULL);
+	place = room;
+	assert_int_equal(send(one->fd, "abcdefghij", 10, 0), 10);
+	run_for(TURNS_MS);
+	assert_int_equal(one->n_received, 10);
+	place = NULL;
+	assert_int_equal(send(one->fd, "abcdefghij", 10, 0), 10);
+	shutdown(one->fd, SHUT_WR);
+	run_until(&one->n_ended);
+	assert_int_equal(one->n_received, 20);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -614,6 +650,7 @@ int main(void)
 		TEST(test_silent_while_paused),
 		TEST(test_congestion),
 		TEST(test_pause),
+		TEST(test_room),
 		TEST(test_timer_waits_for_turn),
 		TEST(test_waits_as_its_client),
 		TEST(test_told_while_it_waits),
