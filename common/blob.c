@@ -7,13 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	/* What servers answer may have passwords and tokens in it, which must not stay in free
-	 * memory (as in buffer.c). They come in short answers. A long answer is often no longer
-	 * in the processor's cache, and wiping all of it takes a tenth of its round trip. */
-	WIPE_MAX = 64 * 1024,
-};
-
 int blob_new(size_t n, struct blob **ret_blob)
 {
 	struct blob *blob = malloc(sizeof(*blob) + n);
@@ -60,7 +53,7 @@ struct blob *blob_unref(struct blob *blob)
 		char *memory = blob->data - blob->n_before;
 		size_t n = blob->n_before + blob->n;
 
-		explicit_bzero(memory, n < WIPE_MAX ? n : WIPE_MAX);
+		explicit_bzero(memory, n < BUFFER_WIPE_MAX ? n : BUFFER_WIPE_MAX);
 		if (blob->data != blob->bytes) {
 			free(memory);
 		}

@@ -17,18 +17,24 @@ enum {
 };
 
 /* Clients' passwords pass through buffers: they must not stay in the memory that is free. */
-static void wipe_and_free(struct buffer *buffer)
+static void wipe_and_free(struct buffer *buffer, size_t n_max)
 {
 	if (buffer->data) {
 		buffer_note_used(buffer);
-		explicit_bzero(buffer->data, buffer->n_used);
+		explicit_bzero(buffer->data, buffer->n_used < n_max ? buffer->n_used : n_max);
 		free(buffer->data);
 	}
 }
 
 void buffer_deinit(struct buffer *buffer)
 {
-	wipe_and_free(buffer);
+	wipe_and_free(buffer, SIZE_MAX);
+	*buffer = BUFFER_INIT;
+}
+
+void buffer_deinit_message(struct buffer *buffer)
+{
+	wipe_and_free(buffer, BUFFER_WIPE_MAX);
 	*buffer = BUFFER_INIT;
 }
 
@@ -82,7 +88,7 @@ int buffer_reserve(struct buffer *buffer, size_t n)
 	if (buffer->n) {
 		memcpy(data, buffer->data + buffer->offset, buffer->n);
 	}
-	wipe_and_free(buffer);
+	wipe_and_free(buffer, SIZE_MAX);
 	buffer->data = data;
 	buffer->offset = 0;
 	buffer->size = size;

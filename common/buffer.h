@@ -23,6 +23,13 @@ struct buffer {
 	size_t n_used;
 };
 
+enum {
+	/* How much of one long message is wiped. Passwords and tokens, which must not stay in free
+	 * memory, come in short ones. A long message is often no longer in the processor's cache,
+	 * and to wipe all of it takes a twentieth of its round trip. */
+	BUFFER_WIPE_MAX = 64 * 1024,
+};
+
 #define BUFFER_INIT ((struct buffer){0})
 
 /* To be called before the end of the bytes moves to the front. */
@@ -35,6 +42,10 @@ static inline void buffer_note_used(struct buffer *buffer)
 
 /* Wipes and frees the bytes. The buffer is then empty and can be used again. May run twice. */
 void buffer_deinit(struct buffer *buffer);
+
+/* The same for a buffer that has held one message, or a part of it: wipes no more of it than
+ * BUFFER_WIPE_MAX bytes. */
+void buffer_deinit_message(struct buffer *buffer);
 
 /* Makes room for @n more bytes at the end. Returns 0 or -ENOMEM (nothing changed). */
 _must_check_ int buffer_reserve(struct buffer *buffer, size_t n);

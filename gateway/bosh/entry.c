@@ -346,7 +346,7 @@ static int carry_out_all(struct bosh_entry *entry, int r)
 		actions->items[i] = (struct bosh_action){0};
 		result = carry_out(entry, &action);
 		blob_unref(action.blob);
-		buffer_deinit(&action.payloads);
+		buffer_deinit_message(&action.payloads);
 		if (r == 0 && result > 0) {
 			r = bosh_leg_break(bosh_leg_find(entry, action.stream),
 					   result == LINK_E_EARLY ? FAILURE_TOO_EARLY

@@ -37,7 +37,7 @@ void http_gather_init(struct http_gather *gather, struct http_exchange *exchange
 
 void http_gather_deinit(struct http_gather *gather)
 {
-	buffer_deinit(&gather->bytes);
+	buffer_deinit_message(&gather->bytes);
 	budget_release(gather->exchange->options->budget, &gather->charge);
 	gather->n_head = 0;
 }

@@ -301,6 +301,27 @@ static void test_wiped_and_kept(void **state)
 	assert_int_equal(n_wiped, 1);
 }
 
+static size_t wiped_of_message(size_t n)
+{
+	struct buffer buffer = BUFFER_INIT;
+
+	assert_int_equal(buffer_reserve(&buffer, n), 0);
+	memset(buffer_end(&buffer), 'x', n);
+	buffer.n = n;
+	buffer_deinit_message(&buffer);
+	assert_null(buffer.data);
+	buffer_deinit_message(&buffer);
+	return n_wiped;
+}
+
+/* Of one long message the beginning only. */
+static void test_wiped_of_a_message(void **state)
+{
+	(void)state;
+	assert_int_equal(wiped_of_message(BUFFER_WIPE_MAX), BUFFER_WIPE_MAX);
+	assert_int_equal(wiped_of_message(BUFFER_WIPE_MAX + 1), BUFFER_WIPE_MAX);
+}
+
 /* A small size is rounded up to a power of two, a large one that is asked for at once to a page.
  * What grows step by step is doubled. */
 static void test_sizes(void **state)
@@ -386,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_freed_is_wiped),
 		cmocka_unit_test(test_wiped_is_what_was_used),
 		cmocka_unit_test(test_wiped_and_kept),
+		cmocka_unit_test(test_wiped_of_a_message),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_reserve_around),
 		cmocka_unit_test(test_release),
