@@ -16,28 +16,30 @@ const N_SENDERS = 8;
 const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 const N_FLOODED = 200;
-const FLOODED_ADDRESS = '127.0.0.9';
+const BUSY_ADDRESS = '127.0.0.9';
 const RATIO = 4;
 
 // Sends large requests for no session over connections of its own, each as soon as the last one is
 // answered.
 const SENDER = `
-	const [port, n] = process.argv.slice(1).map(Number);
+	const [from, ...numbers] = process.argv.slice(1);
+	const [port, n] = numbers.map(Number);
 	const body = "<body xmlns='${NS.httpbind}' rid='1' sid='nobody'>" +
 		'<a xmlns="b"/>'.repeat(15000) + '</body>';
 	const head = 'POST /http-bind HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: ' + body.length;
 	const request = Buffer.from(head + '\\r\\n\\r\\n' + body);
 	for (let i = 0; i < n; i++) {
-		const socket = require('net').connect(port, '127.0.0.1');
+		const socket = require('net').connect({ port, host: '127.0.0.1', localAddress: from });
 		socket.on('data', () => socket.write(request));
 		socket.on('error', () => {});
 		socket.write(request);
 	}`;
 
-async function withBusyStage(scenarios, config, use) {
+// @from: the address of the senders.
+async function withBusyStage(scenarios, { from, ...config }, use) {
 	const all = { wait: 30, connections_per_address: 100, ...config };
 	const stage = await Stage.open(scenarios, all);
-	const args = ['-e', SENDER, String(stage.port), String(N_SENDERS)];
+	const args = ['-e', SENDER, from, String(stage.port), String(N_SENDERS)];
 	let sender;
 	try {
 		await use(stage, async () => {
@@ -63,7 +65,7 @@ async function makeRoundTrip(socket, id) {
 }
 
 test('clients that send as fast as they are read leave others their turn', TIMEOUT, async () => {
-	await withBusyStage({ plain: 'plain' }, {}, async (stage, beginBusy) => {
+	await withBusyStage({ plain: 'plain' }, { from: '127.0.0.1' }, async (stage, beginBusy) => {
 		const socket = await login(stage);
 		await beginBusy();
 		for (let i = 0; i < N_ROUND_TRIPS; i++) {
@@ -84,8 +86,8 @@ test('a client whose own server floods its sessions leaves others their turn', T
 	let neighbourMs = 0;
 	try {
 		const quiet = await login(stage);
-		const neighbour = await login(stage, FLOODED_ADDRESS);
-		await flood.begin({ port: stage.port, domain: 'flood.test', from: FLOODED_ADDRESS, n: N_FLOODED });
+		const neighbour = await login(stage, BUSY_ADDRESS);
+		await flood.begin({ port: stage.port, domain: 'flood.test', from: BUSY_ADDRESS, n: N_FLOODED });
 		for (let i = 0; i < N_TRIALS; i++) {
 			process.kill(pid, 'SIGSTOP');
 			await flood.full();
@@ -112,11 +114,12 @@ test('a client whose own server floods its sessions leaves others their turn', T
 
 // The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over
 // and the reply is there. A turn of its loop begins with the timers: the reply must be read all the
-// same before the held request is answered without it.
+// same before the held request is answered without it. (At the address of the senders it may have to
+// wait for its turn, and rides on the next request.)
 test('linger: a reply that comes in a busy moment rides on the held request', TIMEOUT, async () => {
 	const begin = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }];
 	const scenarios = { replies: [...begin, { pause: 600000 }] };
-	await withBusyStage(scenarios, { linger: LINGER_MS }, async (stage, beginBusy) => {
+	await withBusyStage(scenarios, { linger: LINGER_MS, from: BUSY_ADDRESS }, async (stage, beginBusy) => {
 		const pid = stage.doab.serverPid;
 		const client = new BoshClient(stage.port);
 		await client.login('replies.test');
