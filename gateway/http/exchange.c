@@ -26,16 +26,6 @@ struct sv http_exchange_body(const struct http_exchange *exchange)
 	return exchange->body;
 }
 
-bool http_exchange_take_body(struct http_exchange *exchange, struct buffer *ret_body)
-{
-	if (!exchange->gather || !http_gather_take(exchange->gather, ret_body)) {
-		return false;
-	}
-	exchange->body = SV_EMPTY;
-	reader_exchange_locate(exchange);
-	return true;
-}
-
 bool http_exchange_body_too_large(const struct http_exchange *exchange)
 {
 	return exchange->is_too_large;

@@ -5,7 +5,8 @@
 #include "gateway/http/reader-state.h"
 #include "policy/origin.h"
 
-void reader_exchange_locate(struct http_exchange *exchange)
+/* The bytes may have moved. */
+static void locate(struct http_exchange *exchange)
 {
 	const char *bytes = reader_exchange_bytes(exchange);
 
@@ -64,7 +65,7 @@ struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 		exchange->n_path = (uint16_t)http_path_unescape(http_span_sv(head->path, bytes),
 								exchange->text + n_origin);
 	}
-	reader_exchange_locate(exchange);
+	locate(exchange);
 	exchange->is_head_only = sv_eq(exchange->method, SV("HEAD"));
 	read_codings(exchange);
 	TAILQ_INSERT_TAIL(&connection->exchanges, exchange, next);
@@ -82,6 +83,16 @@ static void forget_bytes(struct http_exchange *exchange)
 	exchange->method = exchange->path = exchange->body = SV_EMPTY;
 }
 
+bool http_exchange_take_body(struct http_exchange *exchange, struct buffer *ret_body)
+{
+	if (!exchange->gather || !http_gather_take(exchange->gather, ret_body)) {
+		return false;
+	}
+	exchange->body = SV_EMPTY;
+	locate(exchange);
+	return true;
+}
+
 void reader_exchange_dispatch(struct http_exchange *exchange)
 {
 	struct reader_connection *connection = exchange->connection;
@@ -95,7 +106,7 @@ void reader_exchange_dispatch(struct http_exchange *exchange)
 				     &(struct http_answer){.status = 503, .closes = true});
 		return;
 	}
-	reader_exchange_locate(exchange);
+	locate(exchange);
 	exchange->is_dispatched = true;
 	reader->options.request(reader->options.userdata, exchange);
 	forget_bytes(exchange);
@@ -108,7 +119,7 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 
 	exchange->closes = true;
 	exchange->connection->is_closing = true;
-	reader_exchange_locate(exchange);
+	locate(exchange);
 	reader->callbacks->malformed(reader->options.userdata, exchange, fault);
 	forget_bytes(exchange);
 	if (body && body->exchange == exchange) {
@@ -120,6 +131,6 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 void reader_exchange_cut(struct http_exchange *exchange)
 {
 	exchange->closes = exchange->connection->is_closing = true;
-	reader_exchange_locate(exchange);
+	locate(exchange);
 	exchange->options->cut(exchange->options->userdata, exchange);
 }

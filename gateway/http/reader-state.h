@@ -126,9 +126,6 @@ void reader_reap(struct http_reader *reader);
 struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 					  const struct http_head *head, const char *bytes);
 
-/* Finds the texts of the request anew: its bytes have moved. */
-void reader_exchange_locate(struct http_exchange *exchange);
-
 /* Passes a complete request on. */
 void reader_exchange_dispatch(struct http_exchange *exchange);
 
