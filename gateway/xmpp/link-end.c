@@ -75,6 +75,10 @@ static void on_quiet(uv_timer_t *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
+	/* libuv runs the timers before it polls. */
+	if (transport_has_unread(link->transport)) {
+		returning_note_unread(link->returning, now_of(link));
+	}
 	if (mono_reached(returning_deadline(link->returning), now_of(link))) {
 		stop_returning(link);
 	} else {

@@ -70,6 +70,13 @@ void returning_hold(struct returning *returning, bool is_held, struct mono now)
 	returning->quiet_end = is_held ? MONO_NEVER : mono_add_ms(now, RETURNING_QUIET_MS);
 }
 
+void returning_note_unread(struct returning *returning, struct mono now)
+{
+	if (!mono_is_never(returning->quiet_end)) {
+		returning->quiet_end = mono_add_ms(now, RETURNING_QUIET_MS);
+	}
+}
+
 struct mono returning_deadline(const struct returning *returning)
 {
 	return mono_earlier(returning->end, returning->quiet_end);

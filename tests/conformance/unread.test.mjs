@@ -13,6 +13,7 @@ const PENDING_BYTES = 65536;
 const N_BYTES = 8192;
 // Beside what may be pending: far less than what two kernels take, so that the server has written all of it.
 const N_STANZAS = 100;
+const RETURNING_QUIET_MS = 2000; // returning.h
 
 // Gives a gateway of its own to @use: the tests mostly wait, and run beside each other.
 async function withStage(use) {
@@ -47,9 +48,9 @@ async function absentSession(on, first = '') {
 
 const told = (connection) => connection.elements.slice(connection.nBefore);
 
-async function assertAllReturned(connection) {
+async function assertAllReturned(connection, n = N_STANZAS) {
 	await connection.end(patiently(20000));
-	assert.deepEqual(told(connection).map(({ attributes }) => attributes.id), idsUpTo(N_STANZAS));
+	assert.deepEqual(told(connection).map(({ attributes }) => attributes.id), idsUpTo(n));
 	for (const { name, attributes, text } of told(connection)) {
 		assert.deepEqual([name, attributes.type, attributes.to], ['message', 'error', 'a@else.test/x']);
 		assert.match(text, /y<\/body>.*<recipient-unavailable /);
@@ -68,6 +69,18 @@ describe('unread', { concurrency: true }, () => {
 		const { client, connection } = await absentSession(stage);
 		await client.request('', { rid: client.rid + 100 });
 		await assertAllReturned(connection);
+	}));
+
+	test('BOSH, the gateway stands still while all goes back: what comes meanwhile is not taken for silence', TIMEOUT, () => withStage(async (stage) => {
+		const { client, connection } = await absentSession(stage);
+		await client.request('', { rid: client.rid + 100 });
+		await until(() => told(connection).length === N_STANZAS, 20000, 'all that was unread');
+		process.kill(stage.doab.serverPid, 'SIGSTOP');
+		connection.send(stanza(N_STANZAS));
+		await connection.writes;
+		await sleep(RETURNING_QUIET_MS + 500);
+		process.kill(stage.doab.serverPid, 'SIGCONT');
+		await assertAllReturned(connection, N_STANZAS + 1);
 	}));
 
 	test('BOSH, a client that says goodbye: it is told what was read, and the rest goes back', TIMEOUT, () => withStage(async (stage) => {

@@ -117,8 +117,13 @@ static void test_time(void **state)
 	begin(&end, "");
 	returning_hold(&end.returning, true, start);
 	assert_int_equal(returning_deadline(&end.returning).ms, start.ms + RETURNING_MS);
+	returning_note_unread(&end.returning, start);
+	assert_int_equal(returning_deadline(&end.returning).ms, start.ms + RETURNING_MS);
 	now = mono_add_ms(start, 3 * RETURNING_QUIET_MS);
 	returning_hold(&end.returning, false, now);
+	assert_int_equal(returning_deadline(&end.returning).ms, now.ms + RETURNING_QUIET_MS);
+	now = mono_add_ms(now, RETURNING_QUIET_MS);
+	returning_note_unread(&end.returning, now);
 	assert_int_equal(returning_deadline(&end.returning).ms, now.ms + RETURNING_QUIET_MS);
 	finish(&end);
 }
