@@ -13,6 +13,7 @@
 
 #include <expat.h>
 
+#include "common/xml-expat.h"
 #include "tests/unit/common/xml-skip-copy.h"
 
 static struct xml_pool *used_pool;
@@ -128,8 +129,8 @@ struct judged {
 
 static size_t event_end(const struct judged *judged)
 {
-	return (size_t)XML_GetCurrentByteIndex(judged->expat) +
-	       (size_t)XML_GetCurrentByteCount(judged->expat) - strlen(OUTER);
+	return (size_t)expat_token_index(judged->expat) + expat_token_length(judged->expat) -
+	       strlen(OUTER);
 }
 
 static void on_start(void *userdata, const char *name, const char **attributes)

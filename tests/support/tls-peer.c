@@ -212,8 +212,10 @@ static void run(struct relay *relay)
 
 	take_in(relay);
 	for (;;) {
-		bool may_give = SSL_is_init_finished(relay->ssl) &&
-				relay->n_clear < sizeof(relay->clear) - 1;
+		size_t n_room = relay->n_clear < sizeof(relay->clear) - 1
+				      ? sizeof(relay->clear) - 1 - relay->n_clear
+				      : 0;
+		bool may_give = SSL_is_init_finished(relay->ssl) && n_room > 0;
 		struct pollfd fds[] = {{relay->fd, POLLIN, 0},
 				       {may_give ? relay->clear_in : -1, POLLIN, 0}};
 		ssize_t n;
@@ -228,8 +230,7 @@ static void run(struct relay *relay)
 			take_in(relay);
 		}
 		if (fds[1].revents) {
-			n = read(relay->clear_in, relay->clear + relay->n_clear,
-				 sizeof(relay->clear) - 1 - relay->n_clear);
+			n = read(relay->clear_in, relay->clear + relay->n_clear, n_room);
 			if (n <= 0) {
 				return;
 			}

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/macro.h"
+#include "common/xml-expat.h"
 #include "common/xml-text.h"
 
 /* Whether expat, asked as it never is in the program, reads all of @text inside an element. */
@@ -21,7 +22,7 @@ static bool expat_reads(XML_Parser expat, struct sv text)
 	assert_true(XML_ParserReset(expat, "UTF-8"));
 	assert_int_equal(XML_Parse(expat, open, sizeof(open) - 1, 0), XML_STATUS_OK);
 	return XML_Parse(expat, text.data, (int)text.n, 0) == XML_STATUS_OK &&
-	       XML_GetCurrentByteIndex(expat) == (XML_Index)(sizeof(open) - 1 + text.n);
+	       expat_token_index(expat) == (int64_t)(sizeof(open) - 1 + text.n);
 }
 
 /* @text is skipped whole if and only if expat reads it and @is_markup is false. */
