@@ -115,8 +115,8 @@ _must_check_ int xml_parser_feed(struct xml_parser *parser, const char *data, si
 /* Gives expat what is held. Returns likewise. */
 _must_check_ int xml_parser_flush(struct xml_parser *parser);
 
-/* Adds a copy of @item to the items. Without memory, the parser has failed. */
-void xml_parser_push(struct xml_parser *parser, const struct xml_raw_item *item);
+/* Adds a copy of @raw to the items. Without memory, the parser has failed. */
+void xml_parser_push(struct xml_parser *parser, const struct xml_raw_item *raw);
 
 /* The position of the token that expat is at: it has read everything before. */
 size_t xml_parser_position(const struct xml_parser *parser);
