@@ -455,6 +455,12 @@ test('sessions_per_address: each stream counts like a session, and gives its pla
 
 test('inactivity: all servers hear of the end, and what waited of each goes back to it', TIMEOUT, async () => {
 	const { client, streams: { one, two } } = await sessionWith(['two']);
+	// Before the login nothing goes back.
+	for (const { name, connection } of [one, two]) {
+		const { text } = await client.request(`<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`, { stream: name });
+		assert.match(text, /<success /);
+		connection.elements.length = 0;
+	}
 	for (const [which, { connection }] of Object.entries({ one, two })) {
 		await connection.send(`<message from='${which}@else.test' to='user@${which}.test' id='for-${which}'><body>?</body></message>`);
 	}

@@ -151,8 +151,18 @@ for (const transport of ['bosh', 'websocket']) {
 	});
 }
 
+// Whoever has no request at the gateway when it stops is told nothing: waits until no more come.
+async function requestsAreHeld() {
+	const count = () => doab.events.filter(({ event }) => event === 'bosh-request').length;
+	await until(async () => {
+		const before = count();
+		await sleep(2000);
+		return count() === before;
+	}, 20000, 'no more requests');
+}
+
 // It is told system-shutdown, and keeps trying until the gateway is there again.
-test('Converse.js over BOSH comes back by itself when the gateway was stopped and started', TIMEOUT, async () => {
+test('Converse.js over BOSH comes back by itself when the gateway was stopped and started', TIMEOUT, async (t) => {
 	got.length = 0;
 	const page = await openSite('bosh');
 	const ends = [];
@@ -162,15 +172,16 @@ test('Converse.js over BOSH comes back by itself when the gateway was stopped an
 	});
 	await logIn(page, 'alice');
 	await startChat(page, `bob@${DOMAIN}`);
-	await receives(page, 'before the stop');
+	await receives(t, page, 'before the stop');
+	await requestsAreHeld();
 	await doab.stop();
-	await until(() => ends.length, patiently(10000), 'the end of the session');
+	await until(() => ends.length, 10000, 'the end of the session');
 	assert.deepEqual(ends, ['system-shutdown']);
 	doab = await Doab.start(doab.config);
 	// strophe.js waits for 8 seconds, and then for 27.
 	await doab.logged('session-ready', {}, patiently(40000));
 	await befriend();
 	await sleep(patiently(2000)); // until it has logged in
-	await receives(page, 'after the start');
+	await receives(t, page, 'after the start');
 	await page.context().close();
 });

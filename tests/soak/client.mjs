@@ -299,10 +299,11 @@ export class SoakClient extends SoakSession {
 		this.end();
 	}
 
-	// Whether the answer to a repeat may be @after, though it was another before: when its server went down, the session ended, and
-	// the first request that was answered then was told why. So is the repeat of each that was still open; later nobody is.
-	mayDiffer(after) {
-		return this.server.wasDown(this.born) && bodyAttributes(after).type === 'terminate';
+	// Whether two transmissions of a request may have these answers: when its server went down, the session ended, and the first
+	// request that was answered then was told why. So is the repeat of each that was still open; later nobody is. The two come on
+	// different connections, in any order.
+	mayDiffer(...answers) {
+		return this.server.wasDown(this.born) && answers.some((answer) => bodyAttributes(answer).type === 'terminate');
 	}
 
 	// Called now and then.

@@ -153,7 +153,7 @@ export class Delivery {
 			// A stray is a copy of the request only: its answer must be the same.
 			this.leaveBehind();
 			client.delivered(this);
-		} else if (this.answer !== text && !client.mayDiffer(text)) {
+		} else if (this.answer !== text && !client.mayDiffer(this.answer, text)) {
 			client.fail(`rid ${rid}: another answer to its repeat:\n${this.answer.slice(0, 300)}\n${text.slice(0, 300)}`);
 		} else {
 			client.stats.identical++;
