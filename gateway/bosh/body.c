@@ -290,8 +290,9 @@ int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_pool *pool,
 	int r = read_all(&reading, ret_body, pool, options, buffer_sv(text));
 	struct sv run = reading.run;
 
-	/* Most of the memory must be theirs: they may have to wait. */
-	if (ret_body->payloads.n == 0 && run.n >= TAKE_MIN && run.n >= text->n / 2) {
+	/* Half of the memory must be theirs, no matter what else the text had or how it was coded:
+	 * they may have to wait, and the limit of that (BOSH_WAITING_MAX) counts their bytes. */
+	if (ret_body->payloads.n == 0 && run.n >= TAKE_MIN && run.n >= text->size - run.n) {
 		size_t n_before = (size_t)(run.data - buffer_sv(text).data);
 
 		ret_body->payloads = *text;

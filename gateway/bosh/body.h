@@ -62,7 +62,8 @@ _must_check_ int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *poo
 				const struct xml_scan_options *options, struct sv text);
 
 /* The same. If the payloads are large and stand in @text as they go to the server, one behind the
- * other, the body takes the memory of @text, which is empty then, instead of copying them. */
+ * other, and half of its memory is theirs, the body takes the memory of @text, which is empty then,
+ * instead of copying them. */
 _must_check_ int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_pool *pool,
 				       const struct xml_scan_options *options, struct buffer *text);
 

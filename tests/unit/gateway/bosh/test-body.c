@@ -441,6 +441,36 @@ static void test_taking(void **state)
 	}
 }
 
+/* A body whose content coding took more room than the text leaves that room behind. It must not be
+ * kept for as long as the payloads wait, which are counted without it. */
+static void test_taking_much_memory(void **state)
+{
+	enum {
+		N_PAYLOAD = 18000,
+		N_MEMORY = 2 * N_PAYLOAD,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct buffer text = BUFFER_INIT;
+		struct bosh_body body;
+
+		assert_int_equal(buffer_printf(&text, "<body" NS "><m>%0*d</m></body>",
+					       N_PAYLOAD - (int)strlen("<m></m>"), 0),
+				 0);
+		/* As if so much had been asked for. */
+		text.data = realloc(text.data, N_MEMORY + i);
+		text.size = N_MEMORY + i;
+		assert_non_null(text.data);
+		assert_int_equal(bosh_body_init_taking(&body, pool, &options, &text), BOSH_BODY_OK);
+		assert_int_equal(body.payloads.n, N_PAYLOAD);
+		assert_int_equal(text.n == 0, i == 0);
+		assert_true(body.payloads.size <= N_MEMORY);
+		bosh_body_deinit(&body);
+		buffer_deinit(&text);
+	}
+}
+
 /* What is wrong is found as before. */
 static void test_taking_what_is_wrong(void **state)
 {
@@ -465,11 +495,17 @@ static void test_taking_what_is_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_creation),    cmocka_unit_test(test_absent_and_empty),
-		cmocka_unit_test(test_restart),     cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_ver),         cmocka_unit_test(test_payloads),
-		cmocka_unit_test(test_bad_request), cmocka_unit_test(test_partly_understood),
-		cmocka_unit_test(test_taking),      cmocka_unit_test(test_taking_what_is_wrong),
+		cmocka_unit_test(test_creation),
+		cmocka_unit_test(test_absent_and_empty),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_ver),
+		cmocka_unit_test(test_payloads),
+		cmocka_unit_test(test_bad_request),
+		cmocka_unit_test(test_partly_understood),
+		cmocka_unit_test(test_taking),
+		cmocka_unit_test(test_taking_much_memory),
+		cmocka_unit_test(test_taking_what_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
