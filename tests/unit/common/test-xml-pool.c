@@ -423,10 +423,40 @@ static int hand_over_scenario(void *userdata)
 	return r;
 }
 
+/* An element whose bytes do not fit into the memory in which the scan keeps them. */
+static int long_scenario(void *userdata)
+{
+	const char *const pieces[] = {ROOT "<m>", userdata, userdata, "</m>"};
+	struct xml_pool *pool;
+	struct xml_scan scan;
+	struct xml_item item;
+	int r = xml_pool_new(uris, N_URIS, &pool), next_r;
+
+	if (r < 0) {
+		return r;
+	}
+	xml_scan_init(&scan, pool, &options);
+	for (size_t i = 0; r == 0 && i < ARRAY_LENGTH(pieces); i++) {
+		r = xml_scan_feed(&scan, pieces[i], strlen(pieces[i]));
+		/* Also after a failure, as the header allows. */
+		while (xml_scan_next(&scan, &item, &next_r)) {
+		}
+		r = r ? r : next_r;
+	}
+	xml_scan_deinit(&scan);
+	xml_pool_free(pool);
+	return r;
+}
+
 static void test_without_memory(void **state)
 {
+	char part[180];
+
 	(void)state;
+	memset(part, 'x', sizeof(part) - 1);
+	part[sizeof(part) - 1] = '\0';
 	failmalloc_each(scenario, NULL, 30);
+	failmalloc_each(long_scenario, part, 20);
 
 	struct sv element = long_text("", "<m>", "x", N_ELEMENT_MAX - strlen("<m></m>"), "</m>");
 	struct sv text =
