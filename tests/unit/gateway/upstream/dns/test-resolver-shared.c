@@ -106,7 +106,7 @@ static void start_counted(unsigned timeout_ms, unsigned n_tries, struct counts *
 /* A reply that comes when nobody waits is cached. */
 static void test_late_answer(void **state)
 {
-	struct counts counts;
+	static struct counts counts; /* the teardown counts, too */
 
 	(void)state;
 	start_counted(PATIENCE_MS, 6, &counts);
@@ -231,7 +231,7 @@ static void test_renewed_in_vain(void **state)
 
 static void test_renewals_bound(void **state)
 {
-	struct counts counts;
+	static struct counts counts; /* the teardown counts, too */
 
 	(void)state;
 	start_counted(LONG_MS, 3, &counts);
