@@ -300,7 +300,8 @@ static void test_grace_period(void **state)
 		assert_int_equal(askers[i].srv.n_targets, 1);
 		assert_int_equal(askers[i].srv.targets[0].is_direct, i == 1);
 	}
-	assert_true(uv_hrtime() - start > 2ULL * SHORT_PATIENCE_MS * 1000000);
+	/* A timer counts from when the loop has last read the clock, which may be a while ago. */
+	assert_true(uv_hrtime() - start > 1ULL * SHORT_PATIENCE_MS * 1000000);
 	assert_true(uv_hrtime() - start < 5ULL * 1000000000);
 }
 
