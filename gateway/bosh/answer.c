@@ -150,7 +150,7 @@ static int join(const struct parts *parts, struct blob **ret_blob, struct sv *re
 }
 
 /* Writes the other parts around the payloads, which are in @pending, and makes a blob of its
- * memory. Returns likewise. */
+ * memory. Returns 0 or -ENOMEM; then @pending is unchanged. */
 static int enclose(const struct parts *parts, struct buffer *pending, struct blob **ret_blob,
 		   struct sv *ret_payloads)
 {

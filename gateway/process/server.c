@@ -25,8 +25,8 @@ enum {
 	 * is larger than those that were freed before, so that the kernel clears 65 pages for
 	 * each stanza of 256 KB. */
 	MAPPED_BLOCK_MIN = 1024 * 1024,
-	/* What is free at the end of a heap goes back to the kernel beyond so much: some of the
-	 * largest stanzas, which the next ones would need again. */
+	/* So much free memory is kept at the end of a heap; more goes back to the kernel. It is
+	 * enough for some of the largest stanzas, whose memory the next ones would need again. */
 	HEAP_SPARE_MAX = 2 * 1024 * 1024,
 };
 

@@ -240,8 +240,7 @@ static int send_proxy_header(struct attempt *attempt)
 			       proxy_header_write(rule->proxy, client, &local, header));
 }
 
-/* A client with a server of its own must not get more time by its server than by its connections.
- */
+/* A client with a server of its own must not get more time by it than by its own connections. */
 static void join_crowd(struct attempt *attempt)
 {
 	const struct turn *turn = attempt->env->dialer.turn;
