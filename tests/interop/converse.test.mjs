@@ -176,7 +176,8 @@ test('Converse.js over BOSH comes back by itself when the gateway was stopped an
 	await requestsAreHeld();
 	await doab.stop();
 	await until(() => ends.length, 10000, 'the end of the session');
-	assert.deepEqual(ends, ['system-shutdown']);
+	// More than once, if it is quick enough to ask for a new session meanwhile.
+	assert.deepEqual([...new Set(ends)], ['system-shutdown']);
 	doab = await Doab.start(doab.config);
 	// strophe.js waits for 8 seconds, and then for 27.
 	await doab.logged('session-ready', {}, patiently(40000));
