@@ -75,7 +75,7 @@ int xml_scan_feed(struct xml_scan *scan, const char *data, size_t n)
 	scan->view = (struct sv){data, n};
 	if (scan->partial.n) {
 		r = keep_fed(&scan->partial, data, n);
-		/* Also without memory, when nothing has been fed: xml_scan_next() may follow. */
+		/* xml_scan_next() may be called after -ENOMEM, too. */
 		scan->view = buffer_sv(&scan->partial);
 		if (r < 0) {
 			return r;

@@ -75,7 +75,7 @@ enum {
 	/* But no more than for a stanza of 256 KB, the limit of many servers, or twice of what has
 	 * come: a block that is larger than what others need fits into no place that they leave. */
 	XML_ROOM_USUAL = 288 * 1024,
-	/* Less room is not worth a read of its own. */
+	/* The scan offers no less room than this: each read is a system call. */
 	XML_ROOM_READ = 16 * 1024,
 	/* Room before and behind it, for the declarations that complete it, and for what its new
 	 * owner puts around it. */
@@ -198,7 +198,7 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 _must_check_ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
 					uint32_t except, struct buffer *buffer);
 
-/* Whether the element is complete as it stands: nothing is missing but what @except names. */
+/* Whether the element lacks no declarations, except for those that @except names. */
 bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item,
 			  uint32_t except);
 

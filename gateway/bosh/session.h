@@ -189,8 +189,8 @@ _must_check_ int bosh_session_fail(struct bosh_session *session, unsigned stream
 				   const struct failure *failure, struct mono now,
 				   struct bosh_actions *actions);
 
-/* Ends the session with all its streams, for a reason of the owner's. What the last answer carried
- * is returned, too, if the client is absent. */
+/* Ends the session with all its streams, because the owner wants it. If the client is absent, the
+ * session also returns what the last answer carried. */
 _must_check_ int bosh_session_shut(struct bosh_session *session, const struct failure *failure,
 				   struct mono now, struct bosh_actions *actions);
 

@@ -43,7 +43,7 @@ struct ws_session {
 	char *lang;         /* from the client's <open/>, for the gateway's */
 	bool is_ready;      /* the server's stream header has arrived */
 	bool has_sent_open; /* the gateway's <open/> is sent; after a restart: the new stream's */
-	bool is_served;     /* the client has got an element of the server's present stream */
+	bool is_served;     /* the client has got an element since the last restart */
 	bool is_logged_in;
 	/* the server's features are not there yet: the client is not read until they are */
 	bool awaits_features;

@@ -47,7 +47,7 @@ struct ws_connection {
 	bool peer_has_failed : 1; /* it broke a rule: no frame of it can be read any more */
 	bool is_hung_up : 1;      /* nothing more comes */
 	bool is_lost : 1;         /* the connection cannot be used any more */
-	bool is_draining : 1;     /* nothing is left but to wait for the client's end */
+	bool is_draining : 1;     /* the deadline for delivering what is held is set */
 	bool returns_unsent : 1;  /* ws_return_unsent(): something still waits */
 };
 

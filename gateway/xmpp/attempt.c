@@ -240,7 +240,7 @@ static int send_proxy_header(struct attempt *attempt)
 			       proxy_header_write(rule->proxy, client, &local, header));
 }
 
-/* A client with a server of its own must not get more time by it than by its own connections. */
+/* A client must not get more of the worker's time by running a server of its own. */
 static void join_crowd(struct attempt *attempt)
 {
 	const struct turn *turn = attempt->env->dialer.turn;

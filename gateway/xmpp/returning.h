@@ -53,8 +53,8 @@ _must_check_ int returning_take(struct returning *returning, struct sv bytes, st
  * reads on. The silence while it does not read does not count. */
 void returning_hold(struct returning *returning, bool is_held, struct mono now);
 
-/* Something of the server's has come that was not read yet: to be asked when the deadline has
- * passed, because a caller that was late for its timer is late for the bytes, too. */
+/* The caller has found bytes that it has not read yet, so the server is not silent. To be called
+ * when the deadline has passed: a caller that is late for its timer has not read in time either. */
 void returning_note_unread(struct returning *returning, struct mono now);
 
 /* When the stream ends, although RETURNING_MORE was returned. */
