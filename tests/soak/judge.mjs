@@ -5,8 +5,12 @@
 //     vanished   the client went away without a goodbye
 //     doubt      ends so long before the break: what is older had time to arrive
 import { patiently } from '../support/util.mjs';
+import { inBody, stanzaText } from './stanzas.mjs';
 
 const DOUBT_MS = patiently(5000);
+// Of a last answer that can be asked for again whatever the other sessions do; and what it has beside payloads.
+const LAST_ANSWER_MAX = 16 * 1024;
+const LAST_ANSWER_ROOM = 1024;
 // Stanzas that may be in answers nobody read: of each held request, and of the one just answered, a burst.
 const ANSWERS_UNREAD_MAX = 18;
 // What a client is told when its server goes down.
@@ -52,6 +56,13 @@ function mustBeReturned(client, missing, returned) {
 	return (n) => n > first || missing.indexOf(n) >= nExcused;
 }
 
+// Whether an answer with all of @numbers may have been too large to be kept. Their session ended when its server went down, and the
+// answer that told its client was lost.
+function mayBeForgotten({ session, traits }, numbers) {
+	const nBytes = numbers.reduce((sum, n) => sum + Buffer.byteLength(inBody(stanzaText('down', session, n))), LAST_ANSWER_ROOM);
+	return traits.transport === 'bosh' && nBytes > LAST_ANSWER_MAX;
+}
+
 function judgeDown({ client, peer, ending }, report) {
 	const { brokeAt, endedAt, returned } = peer;
 	const lost = client.ledger.close(peer.nSent);
@@ -64,7 +75,7 @@ function judgeDown({ client, peer, ending }, report) {
 	const mustHave = (n) => {
 		const at = peer.sentAt[n];
 		if (brokeAt !== undefined && client.vanishedAt === undefined) {
-			return at < brokeAt - DOUBT_MS;
+			return at < brokeAt - DOUBT_MS && !mayBeForgotten(client, missing);
 		}
 		if (client.vanishedAt !== undefined) {
 			return brokeAt === undefined && at < endedAt - DOUBT_MS && (isOwed(n) || isHeard(at));
