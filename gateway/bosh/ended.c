@@ -97,15 +97,22 @@ static void drop_late(struct bosh_ended_table *table, struct mono now)
 	}
 }
 
-static bool is_worth_keeping(const struct bosh_last_answer *last)
+static bool has_room(const struct bosh_ended_table *table, size_t n_bytes)
 {
-	return last->blob && last->n_asked && last->blob->n <= BOSH_ENDED_LENGTH_MAX;
+	return table->n_records < BOSH_ENDED_MAX &&
+	       table->n_bytes + n_bytes <= BOSH_ENDED_BYTES_MAX;
+}
+
+static bool is_worth_keeping(const struct bosh_ended_table *table,
+			     const struct bosh_last_answer *last)
+{
+	return last->blob && last->n_asked &&
+	       (last->blob->n <= BOSH_ENDED_SMALL_MAX || has_room(table, last->blob->n));
 }
 
 static void make_room(struct bosh_ended_table *table, size_t n_bytes)
 {
-	while (table->n_records == BOSH_ENDED_MAX ||
-	       table->n_bytes + n_bytes > BOSH_ENDED_BYTES_MAX) {
+	while (!has_room(table, n_bytes)) {
 		drop_oldest(table);
 	}
 }
@@ -155,7 +162,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	struct record *record = NULL;
 
 	drop_late(table, now);
-	if (is_worth_keeping(&last)) {
+	if (is_worth_keeping(table, &last)) {
 		make_room(table, last.blob->n);
 		record = new_record(table);
 	}

@@ -5,8 +5,8 @@
  * (last-answer.h).
  *
  * Their number and their bytes are bounded, and the oldest are dropped, so that nobody can fill our
- * memory by ending sessions. Large answers (with stanzas that arrived at the very end) are not
- * kept.
+ * memory by ending sessions. A large answer (with stanzas that waited for the client when its
+ * session ended) is kept only as long as it takes no place of another.
  */
 #include "common/address.h"
 #include "common/mono.h"
@@ -16,9 +16,10 @@
 enum {
 	/* Of one worker. When a server goes down, all its sessions end at once. */
 	BOSH_ENDED_MAX = 4096,
-	/* Bytes of all answers, and of one. One attacker's must not displace those of many. */
+	/* Bytes of all answers, and of one for which older ones are dropped. An attacker's large
+	 * answers must not displace those of many. */
 	BOSH_ENDED_BYTES_MAX = 2 * 1024 * 1024,
-	BOSH_ENDED_LENGTH_MAX = 16 * 1024,
+	BOSH_ENDED_SMALL_MAX = 16 * 1024,
 };
 
 /* A session that is over. */

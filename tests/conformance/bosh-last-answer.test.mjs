@@ -72,6 +72,21 @@ test('the answer to a lost goodbye and a lost refusal are told again, too', TIME
 	refused.close();
 });
 
+test('what had waited for the client is told again with it, be it large', TIMEOUT, async () => {
+	const client = new BoshClient(stage.port, { connection: 'fresh' });
+	await client.login('plain.test');
+	const connection = await stage.connectionOf('plain');
+	const text = 'x'.repeat(30000);
+	await connection.send(`<message from='peer@plain.test/x'><body>${text}</body></message>${CONFLICT}`);
+	await connection.end();
+	await client.lose();
+	await stage.doab.logged('session-closed', { session: client.sid.slice(0, 6) });
+	const { element } = await again(client);
+	assert.deepEqual(element.children.map(({ name }) => name), ['message', 'error']);
+	assert.equal(element.children[0].children[0].text, text);
+	assert.equal(element.attributes.type, 'terminate');
+});
+
 test('a session that ended for want of requests is not found', TIMEOUT, async () => {
 	const short = await Stage.open({ plain: 'plain' }, { inactivity: 5 });
 	try {

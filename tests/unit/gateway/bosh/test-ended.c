@@ -146,22 +146,52 @@ static void test_number(void **state)
 static void test_bytes(void **state)
 {
 	enum {
-		N = BOSH_ENDED_BYTES_MAX / BOSH_ENDED_LENGTH_MAX,
+		N = BOSH_ENDED_BYTES_MAX / BOSH_ENDED_SMALL_MAX,
 	};
 
 	(void)state;
-	put(1000, 100, "", BOSH_ENDED_LENGTH_MAX + 1);
-	assert_false(has(1000, 100, ""));
 	for (unsigned i = 0; i < N; i++) {
-		put(i, 100, "", BOSH_ENDED_LENGTH_MAX);
+		put(i, 100, "", BOSH_ENDED_SMALL_MAX);
 	}
 	assert_true(has(0, 100, ""));
 	put(N, 100, "", 1);
 	assert_false(has(0, 100, ""));
 	assert_true(has(1, 100, ""));
-	put(N + 1, 100, "", BOSH_ENDED_LENGTH_MAX);
+	put(N + 1, 100, "", BOSH_ENDED_SMALL_MAX);
 	assert_false(has(1, 100, ""));
 	assert_true(has(2, 100, ""));
+}
+
+/* A large answer displaces nobody, but is itself displaced when it is the oldest. */
+static void test_large(void **state)
+{
+	(void)state;
+	put(1, 100, "", BOSH_ENDED_BYTES_MAX + 1);
+	assert_false(has(1, 100, ""));
+	put(2, 100, "", BOSH_ENDED_SMALL_MAX + 1);
+	put(3, 100, "", BOSH_ENDED_BYTES_MAX - BOSH_ENDED_SMALL_MAX);
+	assert_false(has(3, 100, ""));
+	put(4, 100, "", BOSH_ENDED_BYTES_MAX - BOSH_ENDED_SMALL_MAX - 1);
+	assert_true(has(4, 100, ""));
+	put(5, 100, "", BOSH_ENDED_SMALL_MAX + 1);
+	assert_false(has(5, 100, ""));
+	assert_true(has(2, 100, ""));
+	put(6, 100, "", BOSH_ENDED_SMALL_MAX);
+	assert_true(has(6, 100, ""));
+	assert_false(has(2, 100, ""));
+	assert_true(has(4, 100, ""));
+}
+
+/* Nor does it take the place of another session where their number is the limit. */
+static void test_large_beside_many(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BOSH_ENDED_MAX; i++) {
+		put(i, 100, "", 7);
+	}
+	put(BOSH_ENDED_MAX, 100, "", BOSH_ENDED_SMALL_MAX + 1);
+	assert_false(has(BOSH_ENDED_MAX, 100, ""));
+	assert_true(has(0, 100, ""));
 }
 
 static void test_nothing_to_keep(void **state)
@@ -250,9 +280,17 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_found),       TEST(test_time),          TEST(test_another_time),
-		TEST(test_number),      TEST(test_bytes),         TEST(test_nothing_to_keep),
-		TEST(test_same_answer), TEST(test_many_requests), cmocka_unit_test(test_memory),
+		TEST(test_found),
+		TEST(test_time),
+		TEST(test_another_time),
+		TEST(test_number),
+		TEST(test_bytes),
+		TEST(test_large),
+		TEST(test_large_beside_many),
+		TEST(test_nothing_to_keep),
+		TEST(test_same_answer),
+		TEST(test_many_requests),
+		cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
