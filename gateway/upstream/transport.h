@@ -27,10 +27,10 @@ enum {
 	TRANSPORT_HIGH_WATER = 256 * 1024,
 	TRANSPORT_LOW_WATER = 32 * 1024,
 	/* Bytes read at once, so that sessions share the loop fairly: usually, with room for a
-	 * stanza of 256 KB (wire.h has the reason), and from a server that takes more than its
-	 * share (common/turn.h). */
+	 * stanza of 256 KB, and from a server that takes more than its share (common/turn.h):
+	 * wire.h has the reasons for both. */
 	TRANSPORT_READ_SIZE = 288 * 1024,
-	TRANSPORT_READ_SMALL = 32 * 1024,
+	TRANSPORT_READ_SMALL = 4 * 1024,
 };
 
 /* How to get to a server. */
