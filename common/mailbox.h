@@ -35,11 +35,17 @@ struct message {
 
 struct mailbox {
 	uv_mutex_t mutex;
-	uv_async_t wake;
 	STAILQ_HEAD(message_list, message) messages;
 	size_t n_messages; /* with those in `taken` */
 	bool is_closed;
-	struct message_list taken; /* out of `messages`, by the reader, who uses this alone */
+	bool is_woken;                /* the reader looks soon: it is woken, or `owed` that */
+	int fd;                       /* an eventfd, by which it is woken */
+	SLIST_ENTRY(mailbox) in_owed; /* of the one who has set `is_woken` */
+	/* The reader's own, without the mutex: */
+	struct message_list taken;  /* out of `messages` */
+	SLIST_HEAD(, mailbox) owed; /* those that it wakes before its loop waits for events */
+	uv_poll_t poll;
+	uv_prepare_t prepare;
 	void *reader;
 };
 
@@ -50,9 +56,16 @@ _must_check_ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, void *re
  * To be called once, in the reader's thread. */
 void mailbox_close(struct mailbox *mailbox);
 
-/* To be called after the loop has ended, when no thread posts any more. */
+/* To be called after the loop has ended, when no thread posts any more, and the mailboxes that were
+ * given as @from of it are closed, or their loops have run on. */
 void mailbox_deinit(struct mailbox *mailbox);
 
 /* Posts @message. Returns 0, -ENOBUFS when the mailbox is full and @message is not owed, or
  * -ESHUTDOWN when it is closed. On failure @message still belongs to the caller. Thread-safe. */
 _must_check_ int mailbox_post(struct mailbox *mailbox, struct message *message);
+
+/* The same for a thread that has a mailbox, @from: wakes the reader once for all that is posted in
+ * an iteration of the loop of @from, at its end. To wake it for the first message, which may take
+ * the core from the sender at once, costs as much as to handle several. */
+_must_check_ int mailbox_post_from(struct mailbox *from, struct mailbox *mailbox,
+				   struct message *message);

@@ -92,10 +92,10 @@ void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other)
 	relay->relays[other->env->index] = other;
 }
 
-/* Sends @message to @relay, another worker's. Returns what mailbox_post() does. */
-static int post(struct bosh_relay *relay, struct message *message)
+/* Sends @message from one worker's relay to another's. Returns what mailbox_post_from() does. */
+static int post(struct bosh_relay *from, struct bosh_relay *to, struct message *message)
 {
-	return mailbox_post(relay->env->mailbox, message);
+	return mailbox_post_from(from->env->mailbox, to->env->mailbox, message);
 }
 
 void bosh_relay_created(struct bosh_relay *relay, uint64_t exchange, const char *sid)
@@ -146,7 +146,7 @@ static void send_answer(struct bosh_passed *passed, unsigned status, const char 
 	passed->status = status;
 	passed->content_type = content_type;
 	passed->blob = blob;
-	if (post(passed->bearer, &passed->answer) < 0) {
+	if (post(passed->owner, passed->bearer, &passed->answer) < 0) {
 		/* The bearer has ended, and its connections with it. */
 		drop_answer(&passed->answer);
 	}
@@ -281,7 +281,7 @@ static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
 	atomic_init(&passed->n_refs, 2);
 	/* Before the owner can answer. */
 	pending->passed = passed;
-	int r = post(passed->owner, &passed->on_its_way);
+	int r = post(relay, passed->owner, &passed->on_its_way);
 
 	if (r < 0) {
 		/* Nobody else has seen it. */
@@ -400,7 +400,7 @@ void bosh_relay_gone(struct bosh_relay *relay, struct http_exchange *exchange)
 	struct bosh_passed *passed = pending->passed;
 
 	pending->passed = NULL;
-	if (passed && post(passed->owner, &passed->gone) < 0) {
+	if (passed && post(relay, passed->owner, &passed->gone) < 0) {
 		drop_gone(&passed->gone);
 	}
 }

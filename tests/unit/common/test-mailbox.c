@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages of one thread to the loop of the same: their order, bounds and end. */
+/* Messages of one thread to the loop of the same: their order, bounds and end, and its waking. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 
 #include "common/mailbox.h"
 #include "tests/unit/clock.h"
@@ -142,15 +143,61 @@ static void test_closed_by_message(void **state)
 	assert_int_equal(one.n_dropped, N_LETTERS - 1);
 }
 
+/* Whether the loop of @mailbox is to look at it. */
+static bool is_woken(const struct mailbox *mailbox)
+{
+	struct pollfd one_fd = {.fd = mailbox->fd, .events = POLLIN};
+
+	return poll(&one_fd, 1, 0) == 1;
+}
+
+/* The reader of what a mailbox's thread posts is woken when that one has nothing more to do. */
+static void test_woken_once(void **state)
+{
+	struct mailbox from;
+
+	(void)state;
+	assert_int_equal(mailbox_init(&from, &one.loop, NULL), 0);
+	for (size_t i = 0; i < N_LETTERS; i++) {
+		assert_int_equal(mailbox_post_from(&from, &one.mailbox, &one.letters[i].message),
+				 0);
+		assert_false(is_woken(&one.mailbox));
+	}
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(one.n_handled, N_LETTERS);
+	assert_false(is_woken(&one.mailbox));
+	mailbox_close(&from);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	mailbox_deinit(&from);
+}
+
+/* A mailbox that is closed does not owe anything, and its thread wakes others at once. */
+static void test_woken_by_closed(void **state)
+{
+	struct mailbox from;
+
+	(void)state;
+	assert_int_equal(mailbox_init(&from, &one.loop, NULL), 0);
+	assert_int_equal(mailbox_post_from(&from, &one.mailbox, &one.letters[0].message), 0);
+	mailbox_close(&from);
+	assert_true(is_woken(&one.mailbox));
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(one.n_handled, 1);
+	assert_int_equal(mailbox_post_from(&from, &one.mailbox, &one.letters[1].message), 0);
+	assert_true(is_woken(&one.mailbox));
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(one.n_handled, 2);
+	mailbox_deinit(&from);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_share),
-		TEST(test_bound),
-		TEST(test_closed),
-		TEST(test_closed_by_message),
+		TEST(test_share),      TEST(test_bound),
+		TEST(test_closed),     TEST(test_closed_by_message),
+		TEST(test_woken_once), TEST(test_woken_by_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
