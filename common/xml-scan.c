@@ -376,6 +376,17 @@ static void take_partial(struct xml_scan *scan, struct sv head, struct sv rest,
 	}
 }
 
+/* Whether the scan keeps @rest behind room for @head, in memory that a completed element of that
+ * length is to own: half of it must be its own. It may have to wait, and limits count its bytes. */
+static bool can_take_partial(const struct xml_scan *scan, struct sv head, struct sv rest)
+{
+	const struct buffer *partial = &scan->partial;
+	bool is_last = rest.data + rest.n == scan->view.data + scan->view.n;
+
+	return partial->n && is_last && (size_t)(rest.data - partial->data) >= head.n &&
+	       partial->size / 2 <= head.n + rest.n + 2 * XML_HEADROOM;
+}
+
 /* Appends @head and @rest, with room around them if they are large. */
 static int append(struct sv head, struct sv rest, struct buffer *buffer)
 {
@@ -400,9 +411,7 @@ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *b
 	if (r < 0) {
 		return r;
 	}
-	bool is_last = rest.data + rest.n == scan->view.data + scan->view.n;
-
-	if (scan->partial.n && is_last && (size_t)(rest.data - scan->partial.data) >= head.n) {
+	if (can_take_partial(scan, buffer_sv(&head), rest)) {
 		take_partial(scan, buffer_sv(&head), rest, buffer);
 	} else {
 		r = append(buffer_sv(&head), rest, buffer);

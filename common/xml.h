@@ -212,7 +212,8 @@ _must_check_ int xml_item_write(const struct xml_scan *scan, const struct xml_it
 				uint32_t except, struct buffer *buffer);
 
 /* Puts the completed element into @buffer, without what was there; @item is then what stands there.
- * If the scan keeps the element's bytes and has no other behind them, @buffer takes their memory.
+ * If the scan keeps the element's bytes and has no other behind them, @buffer takes their memory,
+ * unless more than half of it is empty or was others'.
  * Around a large element there is room, so that something can be added without another copy.
  * Items that were returned before are no longer valid. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *buffer);

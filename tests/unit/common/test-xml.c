@@ -433,8 +433,14 @@ static void test_take(void **state)
 	assert_false(takes_memory(one, "<m xmlns='a'>", 10, "\n"));
 	/* Declarations need room before it, which only a large one has. */
 	assert_false(takes_memory(one, "<m>", 10, ""));
-	assert_true(takes_memory(one, "<m>", XML_ROOM_MIN, ""));
-	assert_false(takes_memory(one, "<m>", XML_ROOM_MIN, "<n/>"));
+	assert_true(takes_memory(one, "<m>", 3 * XML_ROOM_MIN, ""));
+	assert_false(takes_memory(one, "<m>", 3 * XML_ROOM_MIN, "<n/>"));
+	/* Half of the memory must be the element's: it is as large as elements may be here. */
+	size_t n_half = (XML_HEADROOM + 4 * XML_ROOM_MIN + 4095) / 4096 * 4096 / 2 -
+			2 * XML_HEADROOM - strlen("<m xmlns='a'></m>");
+
+	assert_true(takes_memory(one, "<m xmlns='a'>", n_half, ""));
+	assert_false(takes_memory(one, "<m xmlns='a'>", n_half - 1, ""));
 }
 
 int main(void)
