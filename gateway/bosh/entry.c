@@ -332,6 +332,16 @@ static int carry_out(struct bosh_entry *entry, struct bosh_action *action)
 	}
 }
 
+/* Wipes and frees what the client has sent. Before its login all of it may be a password. */
+static void deinit_payloads(const struct bosh_entry *entry, struct buffer *payloads)
+{
+	if (entry->is_logged_in) {
+		buffer_deinit_message(payloads);
+	} else {
+		buffer_deinit(payloads);
+	}
+}
+
 /* @r is what the engine returned. Actions may add further actions. Returns 0 or a negative errno,
  * after which the session cannot go on. */
 static int carry_out_all(struct bosh_entry *entry, int r)
@@ -346,7 +356,7 @@ static int carry_out_all(struct bosh_entry *entry, int r)
 		actions->items[i] = (struct bosh_action){0};
 		result = carry_out(entry, &action);
 		blob_unref(action.blob);
-		buffer_deinit_message(&action.payloads);
+		deinit_payloads(entry, &action.payloads);
 		if (r == 0 && result > 0) {
 			r = bosh_leg_break(bosh_leg_find(entry, action.stream),
 					   result == LINK_E_EARLY ? FAILURE_TOO_EARLY

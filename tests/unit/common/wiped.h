@@ -9,6 +9,8 @@
 /* The last time. */
 static const void *wiped;
 static size_t n_wiped;
+/* At once, at most since the test has set it to 0. */
+static size_t n_wiped_most;
 
 /* The program calls this one. Named by its symbol, because headers may have it inline. */
 void wipe(void *data, size_t n) __asm__("explicit_bzero");
@@ -16,6 +18,7 @@ void wipe(void *data, size_t n)
 {
 	wiped = data;
 	n_wiped = n;
+	n_wiped_most = n > n_wiped_most ? n : n_wiped_most;
 	memset(data, 0, n);
 }
 

@@ -14,7 +14,7 @@
 #include "gateway/xmpp/link.h"
 
 enum {
-	SCRIPT_MAX = 64 * 1024,
+	SCRIPT_MAX = 256 * 1024,
 };
 
 /* Needs no memory of its own: it must not fail where the test makes allocations fail. */

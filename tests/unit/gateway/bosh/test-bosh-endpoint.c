@@ -9,6 +9,7 @@
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/relay.h"
 #include "gateway/xmpp/namespace.h"
+#include "tests/unit/common/wiped.h"
 #include "tests/unit/corpus.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/fake-link.h"
@@ -17,7 +18,7 @@
  * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
 
 enum {
-	N_BODY_MAX = 10000,
+	N_BODY_MAX = 100000,
 	GUARD_MS = 10000,
 	LINGER_MS = 50,
 	GRACE_MS = 1000, /* of a session, when the process has stood still for longer */
@@ -262,6 +263,45 @@ static void test_words(void **state)
 		      "><message xmlns='jabber:client'><body>secret</body></message></body>\n"));
 }
 
+/* Returns how much of a message with @n bytes of text is wiped at once, after what the client and the
+ * server have said in @steps. */
+static size_t wiped_of_message(size_t n, const char *const *steps)
+{
+	static char text[N_BODY_MAX];
+	struct xml_pool *pool;
+	struct stage own;
+	const char *body = BODY("3", "", "<m xmlns='urn:m'>%0*d</m>") + 2;
+
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&own, pool);
+	play(&own, steps);
+	(void)snprintf(text, sizeof(text), body, (int)n, 0);
+	n_wiped_most = 0;
+	client_says(&own, 50, text);
+	assert_non_null(strstr(script.text, "to server <m "));
+	size_t n_most = n_wiped_most;
+
+	end(&own);
+	stage_deinit(&own);
+	return n_most;
+}
+
+/* Before the login all of it may be a password, or what surrounds one. */
+static void test_wiped(void **state)
+{
+	static const char *const open[] = {CREATE, EMPTY("2"), "< " SERVER "<stream:features/>",
+					   NULL};
+	static const char *const online[] = {
+		CREATE, EMPTY("2"),
+		"< " SERVER "<stream:features/><success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+		NULL};
+	size_t n = BUFFER_WIPE_MAX + 1000;
+
+	(void)state;
+	assert_in_range(wiped_of_message(n, open), n, N_BODY_MAX);
+	assert_int_equal(wiped_of_message(n, online), BUFFER_WIPE_MAX);
+}
+
 static void on_guard(uv_timer_t *timer)
 {
 	*(bool *)timer->data = true;
@@ -418,7 +458,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),           cmocka_unit_test(test_linger),
 		cmocka_unit_test(test_linger_too_long), cmocka_unit_test(test_isolation),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_without_memory),  cmocka_unit_test(test_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
