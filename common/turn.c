@@ -77,6 +77,13 @@ void turn_begin(struct turn *turn)
 	turn->now_ns = uv_hrtime();
 }
 
+/* Returns the time since @since_ns, which ends now. */
+static uint32_t end_us(struct turn *turn, uint64_t since_ns)
+{
+	turn_begin(turn);
+	return (uint32_t)((turn->now_ns - since_ns) / NS_PER_US);
+}
+
 /* Runs @item, and charges it with the time since the one before. */
 static void run(struct turn *turn, struct turn_item *item)
 {
@@ -85,8 +92,7 @@ static void run(struct turn *turn, struct turn_item *item)
 
 	turn->current = item;
 	item->run(item);
-	turn_begin(turn);
-	uint32_t us = (uint32_t)((turn->now_ns - since_ns) / NS_PER_US);
+	uint32_t us = end_us(turn, since_ns);
 
 	if (crowd != &turn->crowds[TURN_NO_CROWD]) {
 		spend(turn, crowd, us);
@@ -209,6 +215,13 @@ void turn_charge(struct turn *turn, struct turn_item *item, uint32_t us)
 		spend(turn, &turn->crowds[item->crowd], us);
 	}
 	spend(turn, &item->spent, us);
+}
+
+void turn_end(struct turn *turn, uint32_t crowd)
+{
+	uint32_t us = end_us(turn, turn->now_ns);
+
+	spend(turn, &turn->crowds[crowd % TURN_CROWDS], us);
 }
 
 void turn_remove(struct turn *turn, struct turn_item *item)

@@ -131,3 +131,7 @@ void turn_remove(struct turn *turn, struct turn_item *item);
 
 /* A batch of events begins: the time before it is charged to no item. */
 void turn_begin(struct turn *turn);
+
+/* Charges @crowd with the time since turn_begin(): for what was done for it without an item of its
+ * own, such as what another worker has received for it. */
+void turn_end(struct turn *turn, uint32_t crowd);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/turn.h"
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/pending.h"
 #include "gateway/bosh/session.h"
@@ -13,6 +14,7 @@
 #include "gateway/client-of.h"
 #include "gateway/process/door.h"
 #include "gateway/http/site.h"
+#include "policy/client.h"
 
 struct bosh_relay {
 	struct worker_env *env;
@@ -182,6 +184,14 @@ static void request_deinit(struct bosh_request *request)
 	bosh_body_deinit(&request->body);
 }
 
+/* The request was done for @client: no connection has a turn for it here. */
+static void charge_client(const struct bosh_relay *relay, const struct address *client)
+{
+	struct turn *turn = relay->env->turn;
+
+	turn_end(turn, client_hash(client_key(client), turn->secret));
+}
+
 static void on_request(struct message *message, void *reader)
 {
 	struct bosh_passed *passed = CONTAINER_OF(message, struct bosh_passed, on_its_way);
@@ -191,6 +201,7 @@ static void on_request(struct message *message, void *reader)
 	struct bosh_request request = passed->request;
 
 	(void)reader;
+	turn_begin(relay->env->turn);
 	if (pending) {
 		pending->passed = passed;
 		memcpy(pending->sid, request.body.sid.data, SID_LENGTH);
@@ -201,6 +212,7 @@ static void on_request(struct message *message, void *reader)
 		send_answer(passed, 503, BOSH_CONTENT_DEFAULT, NULL);
 	}
 	request_deinit(&request);
+	charge_client(relay, &request.client);
 }
 
 static void drop_request(struct message *message)

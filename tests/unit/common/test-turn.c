@@ -383,6 +383,23 @@ static void test_charge(void **state)
 	assert_int_equal(one.turn.crowds[TURN_NO_CROWD].us, 0);
 }
 
+/* The same for what is done for a crowd without an item. */
+static void test_end(void **state)
+{
+	(void)state;
+	turn_begin(&one.turn);
+	clock_pass_us(3);
+	turn_end(&one.turn, 0);
+	assert_int_equal(one.turn.crowds[0].us, 3);
+	clock_pass_us(1);
+	turn_begin(&one.turn);
+	clock_pass_us(5);
+	turn_end(&one.turn, TURN_CROWDS + 1);
+	assert_int_equal(one.turn.crowds[0].us, 3);
+	assert_int_equal(one.turn.crowds[1].us, 5);
+	assert_false(is_heavy(&one.turn, &one.users[1].item));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +412,7 @@ int main(void)
 		TEST(test_removed),    TEST(test_last),
 		TEST(test_not_nested), TEST(test_crowd_is_bounded),
 		TEST(test_charge),     TEST(test_other_crowd),
+		TEST(test_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

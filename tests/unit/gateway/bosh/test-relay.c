@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/turn.h"
 #include "gateway/bosh/relay.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
 #include "gateway/http/site.h"
 #include "gateway/process/state.h"
 #include "gateway/xmpp/namespace.h"
+#include "policy/client.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/failmalloc.h"
 
 /* A request that came to one worker and is for a session of another, when memory is short. */
@@ -24,6 +27,7 @@ enum {
 	BEARER,
 	OWNER,
 	N_WORKERS,
+	REQUEST_US = 7, /* what a request takes at the owner */
 };
 
 static struct process_state process;
@@ -32,6 +36,7 @@ static struct mailbox mailboxes[N_WORKERS];
 static struct worker_env envs[N_WORKERS];
 static struct bosh_relay *relays[N_WORKERS];
 static uv_loop_t loop;
+static struct turn turns[N_WORKERS];
 
 /* What the owner and the client have got. */
 static uint64_t received, gone;
@@ -42,6 +47,7 @@ static size_t n_live_before;
 static void *userdata_of_exchange;
 static char request_text[200];
 static int the_exchange;
+static struct address client = {.any.sa_family = AF_INET};
 
 static struct http_exchange *exchange(void)
 {
@@ -85,7 +91,7 @@ struct forwarded_client client_of(const struct worker_env *env, const struct htt
 {
 	(void)env;
 	(void)of;
-	return (struct forwarded_client){0};
+	return (struct forwarded_client){.address = client};
 }
 
 void site_answer_with(const struct site *site, struct http_exchange *to, unsigned code,
@@ -108,6 +114,7 @@ static void on_request(void *userdata, struct bosh_request *request)
 	assert_ptr_equal(userdata, &envs[OWNER]);
 	received = request->exchange;
 	n_received++;
+	clock_pass_us(REQUEST_US);
 }
 
 static void on_gone(void *userdata, struct sv sid, uint64_t id)
@@ -134,6 +141,7 @@ static int set_up(void **state)
 		 "<body xmlns='http://jabber.org/protocol/httpbind' sid='%s' rid='7'/>", sid);
 	for (unsigned i = 0; i < N_WORKERS; i++) {
 		assert_int_equal(mailbox_init(&mailboxes[i], &loop, NULL), 0);
+		turn_init(&turns[i], &loop, i);
 		envs[i] = (struct worker_env){
 			.index = i,
 			.n_workers = N_WORKERS,
@@ -141,6 +149,7 @@ static int set_up(void **state)
 			.config = &config,
 			.process = &process,
 			.mailbox = &mailboxes[i],
+			.turn = &turns[i],
 		};
 		assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &envs[i].pool), 0);
 		assert_int_equal(bosh_relay_new(&envs[i], &callbacks, &envs[i], &relays[i]), 0);
@@ -158,6 +167,7 @@ static int tear_down(void **state)
 	bosh_relay_done(relays[BEARER], exchange());
 	for (unsigned i = 0; i < N_WORKERS; i++) {
 		mailbox_close(&mailboxes[i]);
+		turn_close(&turns[i]);
 	}
 	uv_run(&loop, UV_RUN_DEFAULT);
 	for (unsigned i = 0; i < N_WORKERS; i++) {
@@ -308,6 +318,18 @@ static void test_never_answered(void **state)
 	assert_int_equal(n_answers, 0);
 }
 
+/* The owner charges it to the client, whose connections are with the bearer. */
+static void test_charged(void **state)
+{
+	struct turn *turn = &turns[OWNER];
+	uint32_t crowd = client_hash(client_key(&client), turn->secret) % TURN_CROWDS;
+
+	(void)state;
+	clock_pass_us(1);
+	pass();
+	assert_int_equal(turn->crowds[crowd].us, REQUEST_US);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_mailbox, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dropped_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_never_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_charged, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
