@@ -263,8 +263,8 @@ static void test_words(void **state)
 		      "><message xmlns='jabber:client'><body>secret</body></message></body>\n"));
 }
 
-/* Returns how much of a message with @n bytes of text is wiped at once, after what the client and the
- * server have said in @steps. */
+/* Returns how much of a message with @n bytes of text is wiped at once, after what the client and
+ * the server have said in @steps. */
 static size_t wiped_of_message(size_t n, const char *const *steps)
 {
 	static char text[N_BODY_MAX];
