@@ -52,6 +52,10 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 	int64_t now = now_of(timeout);
 
 	timeout->callback = callback;
+	if (ms <= 0 && timeout->is_late && uv_is_active((uv_handle_t *)&timeout->uv)) {
+		/* Otherwise what arrives in each iteration could put it off for ever. */
+		return;
+	}
 	timeout->is_exact = false;
 	if (timeout->is_grace && now < timeout->due_ms && now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms, now);

@@ -169,6 +169,23 @@ static void test_again(void **state)
 	assert_string_equal(one.log, "rat");
 }
 
+/* Something arrives in the poll, and the owner sets the timer again: the time stays over. */
+static void test_over(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout, TIME_MS);
+	one.now += TIME_MS;
+	run_until_set(1);
+	one.set_to = 0;
+	timeout_start(&one.timeout, on_other, 0);
+	timeout_start(&one.timeout, on_other, -TIMEOUT_STILL_MS - 1);
+	assert_int_equal(one.set_to, 0);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	assert_string_equal(one.log, "o");
+	timeout_start(&one.timeout, on_other, -TIMEOUT_STILL_MS - 1);
+	assert_int_equal(one.set_to, TIMEOUT_GRACE_MS);
+}
+
 /* Late by what a thread that runs can be late by: there is no grace. */
 static void test_late(void **state)
 {
@@ -264,6 +281,7 @@ int main(void)
 		TEST(test_plan_does_not_wait),
 		TEST(test_stopped),
 		TEST(test_again),
+		TEST(test_over),
 		TEST(test_late),
 		TEST(test_stood_still),
 		TEST(test_stood_still_twice),
