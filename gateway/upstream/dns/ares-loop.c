@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/timeout.h"
 #include "common/watch.h"
 #include "gateway/upstream/dns/ares-tcp.h"
 
 struct ares_loop {
-	uv_timer_t timer; /* for the time-outs of c-ares */
+	struct timeout timer; /* for the time-outs of c-ares */
 	ares_channel channel;
 	struct ares_tcp tcp;
 	LIST_HEAD(, watched_socket) sockets; /* watched_socket::in_loop */
 	void (*worked)(void *userdata);
 	void *userdata;
 	unsigned n_handles; /* not closed yet */
-	bool is_late;       /* the time-out has passed; the sockets are read once more */
 	bool is_closing;
 };
 
@@ -30,7 +30,7 @@ struct watched_socket {
 	int events;
 };
 
-static void on_timer(uv_timer_t *timer);
+static void on_timeout(struct timeout *timer);
 
 void ares_loop_arm(struct ares_loop *ares)
 {
@@ -39,14 +39,13 @@ void ares_loop_arm(struct ares_loop *ares)
 	if (ares->is_closing) {
 		return;
 	}
-	ares->is_late = false;
 	if (ares_timeout(ares->channel, NULL, &left)) {
-		uint64_t ms = (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000;
+		int64_t ms = (int64_t)left.tv_sec * 1000 + (int64_t)left.tv_usec / 1000;
 
 		/* c-ares wants the time-out to have passed: round up. */
-		uv_timer_start(&ares->timer, on_timer, ms + 1, 0);
+		timeout_start(&ares->timer, on_timeout, ms + 1);
 	} else {
-		uv_timer_stop(&ares->timer);
+		timeout_stop(&ares->timer);
 	}
 }
 
@@ -58,19 +57,10 @@ static void ares_loop_process(struct ares_loop *ares, ares_socket_t readable,
 	ares_loop_arm(ares);
 }
 
-/* libuv runs the timers before it polls. After a long iteration of the loop the answer has often
- * arrived and is still in the socket, so the loop polls once more before c-ares gives up. */
-static void on_timer(uv_timer_t *timer)
+static void on_timeout(struct timeout *timer)
 {
-	struct ares_loop *ares = timer->data;
-
-	if (!ares->is_late) {
-		ares->is_late = true;
-		/* One of 0 would run in the same pass. */
-		uv_timer_start(timer, on_timer, 1, 0);
-		return;
-	}
-	ares_loop_process(ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	ares_loop_process(CONTAINER_OF(timer, struct ares_loop, timer), ARES_SOCKET_BAD,
+			  ARES_SOCKET_BAD);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -112,7 +102,7 @@ static void on_socket_closed(uv_handle_t *handle)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	ares_loop_closed(handle->data);
+	ares_loop_closed(CONTAINER_OF((uv_timer_t *)handle, struct ares_loop, timer.uv));
 }
 
 static struct watched_socket *socket_find(struct ares_loop *ares, ares_socket_t fd)
@@ -132,7 +122,7 @@ static struct watched_socket *socket_new(struct ares_loop *ares, ares_socket_t f
 {
 	struct watched_socket *socket = calloc(1, sizeof(*socket));
 
-	if (!socket || uv_poll_init(ares->timer.loop, &socket->poll, fd) < 0) {
+	if (!socket || uv_poll_init(ares->timer.uv.loop, &socket->poll, fd) < 0) {
 		free(socket);
 		return NULL;
 	}
@@ -225,8 +215,7 @@ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options,
 		return r;
 	}
 	ares_tcp_init(&ares->tcp, loop, ares->channel);
-	uv_timer_init(loop, &ares->timer);
-	ares->timer.data = ares;
+	timeout_init(&ares->timer, loop);
 	ares->n_handles = 1;
 	*ret_ares = ares;
 	return 0;
@@ -240,7 +229,7 @@ struct ares_loop *ares_loop_free(struct ares_loop *ares)
 	ares->is_closing = true;
 	/* Also closes the sockets and ends the exchanges of ares_tcp. */
 	ares_destroy(ares->channel);
-	uv_close((uv_handle_t *)&ares->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&ares->timer.uv, on_timer_closed);
 	return NULL;
 }
 

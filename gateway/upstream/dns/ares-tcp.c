@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/buffer.h"
+#include "common/timeout.h"
 
 enum {
 	LENGTH_SIZE = 2, /* length prefix of a message (RFC 1035, 4.2.2) */
@@ -34,7 +35,7 @@ struct ares_tcp_stand_in {
 
 struct ares_tcp_exchange {
 	uv_tcp_t connection;
-	uv_timer_t timer;
+	struct timeout timer;
 	uv_connect_t connect;
 	uv_write_t write;
 	struct ares_tcp *tcp;
@@ -42,7 +43,6 @@ struct ares_tcp_exchange {
 	TAILQ_ENTRY(ares_tcp_exchange) in_tcp;
 	struct buffer answer; /* as far as received, with its length prefix */
 	unsigned n_handles;   /* not closed yet */
-	bool is_late;         /* the time-out has passed; the connection is read once more */
 	size_t n_query;
 	unsigned char query[]; /* with its length prefix */
 };
@@ -101,7 +101,7 @@ static void exchange_close(struct ares_tcp_exchange *exchange)
 	exchange->tcp->n_exchanges--;
 	exchange->stand_in = NULL;
 	uv_close((uv_handle_t *)&exchange->connection, on_handle_closed);
-	uv_close((uv_handle_t *)&exchange->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&exchange->timer.uv, on_handle_closed);
 }
 
 /* Answers the query with SERVFAIL. */
@@ -116,17 +116,9 @@ static void exchange_fail(struct ares_tcp_exchange *exchange)
 	exchange_close(exchange);
 }
 
-/* What has arrived is read first, as in ares-loop.c. */
-static void on_timeout(uv_timer_t *timer)
+static void on_timeout(struct timeout *timer)
 {
-	struct ares_tcp_exchange *exchange = timer->data;
-
-	if (!exchange->is_late) {
-		exchange->is_late = true;
-		uv_timer_start(timer, on_timeout, 1, 0);
-		return;
-	}
-	exchange_fail(exchange);
+	exchange_fail(CONTAINER_OF(timer, struct ares_tcp_exchange, timer));
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)
@@ -217,12 +209,12 @@ static void exchange_start(struct ares_tcp *tcp, struct ares_tcp_stand_in *stand
 	memcpy(exchange->query, query.data, query.n);
 	exchange->n_handles = 2;
 	uv_tcp_init(tcp->loop, &exchange->connection);
-	uv_timer_init(tcp->loop, &exchange->timer);
+	timeout_init(&exchange->timer, tcp->loop);
 	exchange->connection.data = exchange;
-	exchange->timer.data = exchange;
+	exchange->timer.uv.data = exchange;
 	TAILQ_INSERT_TAIL(&tcp->exchanges, exchange, in_tcp);
 	tcp->n_exchanges++;
-	uv_timer_start(&exchange->timer, on_timeout, ARES_TCP_TIMEOUT_MS, 0);
+	timeout_start(&exchange->timer, on_timeout, ARES_TCP_TIMEOUT_MS);
 	if (uv_tcp_connect(&exchange->connect, &exchange->connection, &stand_in->server.any,
 			   on_connected) < 0) {
 		exchange_fail(exchange);

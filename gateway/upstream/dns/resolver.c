@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/timeout.h"
 #include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/dns/question.h"
 
@@ -26,7 +27,7 @@ TAILQ_HEAD(query_queue, resolver_query);
 /* Replies may come at any time, even inside the call that asks. So they are only noted then, and
  * delivered in one place, resolver_deliver(), outside of c-ares. */
 struct resolver {
-	uv_timer_t timer; /* for deliveries and grace periods */
+	struct timeout timer; /* for deliveries and grace periods */
 	uv_loop_t *loop;
 	const struct lookup_observer *observer; /* may be NULL */
 	struct lookups *lookups;
@@ -186,7 +187,8 @@ static void query_deliver(const struct resolver_query *query)
 	}
 }
 
-static void on_timer(uv_timer_t *timer);
+static void on_planned(struct timeout *timer);
+static void on_grace_over(struct timeout *timer);
 
 /* @finished_ms: when queries that are finished are delivered. */
 static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
@@ -197,13 +199,12 @@ static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
 		return;
 	}
 	if (!TAILQ_EMPTY(&resolver->finished)) {
-		uv_timer_start(&resolver->timer, on_timer, finished_ms, 0);
+		timeout_plan(&resolver->timer, on_planned, finished_ms);
 	} else if (in_grace) {
-		int64_t ms = mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups));
-
-		uv_timer_start(&resolver->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+		timeout_start(&resolver->timer, on_grace_over,
+			      mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups)));
 	} else {
-		uv_timer_stop(&resolver->timer);
+		timeout_stop(&resolver->timer);
 	}
 }
 
@@ -214,10 +215,6 @@ static void resolver_deliver(struct resolver *resolver)
 	bool is_over = false;
 	struct resolver_query *query;
 
-	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
-	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
-		query_move(query, &resolver->finished);
-	}
 	while (!is_over && (query = TAILQ_FIRST(&resolver->finished))) {
 		query_detach(query);
 		query_deliver(query);
@@ -228,9 +225,21 @@ static void resolver_deliver(struct resolver *resolver)
 	resolver_arm(resolver, 1);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_planned(struct timeout *timer)
 {
-	resolver_deliver(timer->data);
+	resolver_deliver(CONTAINER_OF(timer, struct resolver, timer));
+}
+
+static void on_grace_over(struct timeout *timer)
+{
+	struct resolver *resolver = CONTAINER_OF(timer, struct resolver, timer);
+	struct resolver_query *query;
+
+	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
+	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
+		query_move(query, &resolver->finished);
+	}
+	resolver_deliver(resolver);
 }
 
 /* Frees the earlier lookups that have ended (@must_reap_all: the others as well). */
@@ -417,8 +426,7 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 		free(resolver);
 		return r;
 	}
-	uv_timer_init(loop, &resolver->timer);
-	resolver->timer.data = resolver;
+	timeout_init(&resolver->timer, loop);
 	*ret_resolver = resolver;
 	return 0;
 }
@@ -443,7 +451,7 @@ int resolver_reload(struct resolver *resolver, const struct resolver_options *op
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	free(CONTAINER_OF((uv_timer_t *)handle, struct resolver, timer.uv));
 }
 
 struct resolver *resolver_free(struct resolver *resolver)
@@ -459,6 +467,6 @@ struct resolver *resolver_free(struct resolver *resolver)
 	}
 	resolver->lookups = lookups_free(resolver->lookups);
 	reap_retired(resolver, true);
-	uv_close((uv_handle_t *)&resolver->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&resolver->timer.uv, on_timer_closed);
 	return NULL;
 }
