@@ -23,7 +23,7 @@ struct transport *transport_free(struct transport *transport)
 	if (transport->turn) {
 		turn_remove(transport->turn, &transport->item);
 	}
-	uv_close((uv_handle_t *)&transport->timer, on_closed);
+	uv_close((uv_handle_t *)&transport->timer.uv, on_closed);
 	uv_close((uv_handle_t *)&transport->poll, on_closed);
 	channel_deinit(&transport->channel);
 	buffer_deinit(&transport->out);

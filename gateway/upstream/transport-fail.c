@@ -6,7 +6,7 @@
 void transport_fail(struct transport *transport, const struct failure *failure)
 {
 	transport->state = TRANSPORT_FAILED;
-	uv_timer_stop(&transport->timer);
+	timeout_stop(&transport->timer);
 	transport->callbacks->failed(transport->userdata, failure);
 }
 

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "common/buffer.h"
+#include "common/timeout.h"
 #include "common/turn.h"
 #include "gateway/upstream/channel.h"
 #include "gateway/upstream/transport.h"
@@ -36,7 +37,7 @@ struct transport {
 	uv_poll_t poll;
 	/* limits the time of a state; in TRANSPORT_OPEN it plans a turn, see
 	 * transport_plan_turn() */
-	uv_timer_t timer;
+	struct timeout timer;
 	struct channel channel;
 	struct tunnel *tunnel; /* owned; NULL: there is no proxy, or it has done its work */
 	int64_t timeout_ms, tunnel_timeout_ms; /* of the way */
@@ -103,7 +104,7 @@ void transport_fail_connect(struct transport *transport, int error);
 void transport_poll_failed(struct transport *transport);
 
 /* The timer's callback in every state. */
-void transport_on_timer(uv_timer_t *timer);
+void transport_on_timer(struct timeout *timer);
 
 /* Makes the poll wait for what the state needs. Does nothing inside a turn, because a turn does it
  * at its end. Each change costs four epoll_ctl(2), so they are made only when needed and once

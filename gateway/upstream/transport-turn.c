@@ -12,7 +12,7 @@ enum {
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
-static void on_unwatched(uv_timer_t *timer);
+static void on_unwatched(struct timeout *timer);
 
 void transport_update_poll(struct transport *transport)
 {
@@ -32,7 +32,7 @@ void transport_update_poll(struct transport *transport)
 	if (r < 0) {
 		transport->connect_error = -r;
 		transport_set_broken(transport, channel_error(-r));
-		uv_timer_start(&transport->timer, on_unwatched, 0, 0);
+		timeout_plan(&transport->timer, on_unwatched, 0);
 	}
 }
 
@@ -46,14 +46,13 @@ static bool may_read(const struct transport *transport)
 void transport_plan_turn(struct transport *transport)
 {
 	if (may_read(transport)) {
-		uv_timer_start(&transport->timer, transport_on_timer,
-			       transport->is_in_timer ? 1 : 0, 0);
+		timeout_plan(&transport->timer, transport_on_timer, transport->is_in_timer ? 1 : 0);
 	}
 }
 
 static uint64_t now_of(const struct transport *transport)
 {
-	return uv_now(transport->timer.loop);
+	return uv_now(transport->timer.uv.loop);
 }
 
 void transport_watch_message(struct transport *transport)
@@ -68,11 +67,9 @@ void transport_watch_message(struct transport *transport)
 		transport->message_deadline = now + transport->message_timeout_ms;
 	}
 	/* A planned turn comes sooner, and calls this function again. */
-	if (!uv_is_active((const uv_handle_t *)&transport->timer)) {
-		uv_timer_start(&transport->timer, transport_on_timer,
-			       now < transport->message_deadline ? transport->message_deadline - now
-								 : 0,
-			       0);
+	if (!uv_is_active((const uv_handle_t *)&transport->timer.uv)) {
+		timeout_start(&transport->timer, transport_on_timer,
+			      (int64_t)transport->message_deadline - (int64_t)now);
 	}
 }
 
@@ -103,10 +100,6 @@ static void read_in(struct transport *transport)
 {
 	size_t n_read, n_most;
 
-	if (message_is_late(transport)) {
-		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
-		return;
-	}
 	char *place = place_of(transport, &n_most);
 	enum channel_result result = channel_read(&transport->channel, place, n_most, &n_read);
 
@@ -146,6 +139,10 @@ static void read_in(struct transport *transport)
 		break;
 	}
 	transport_watch_message(transport);
+	/* What stands in the socket was read first. */
+	if (message_is_late(transport)) {
+		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
+	}
 }
 
 static void turn_open(struct transport *transport, int events)
@@ -172,12 +169,12 @@ static void turn_open(struct transport *transport, int events)
 
 static void start_timer(struct transport *transport, int64_t timeout_ms)
 {
-	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	timeout_start(&transport->timer, transport_on_timer, timeout_ms);
 }
 
 static void become_open(struct transport *transport)
 {
-	uv_timer_stop(&transport->timer);
+	timeout_stop(&transport->timer);
 	transport->state = TRANSPORT_OPEN;
 	transport->callbacks->connected(transport->userdata);
 }
@@ -231,7 +228,7 @@ static void turn_connecting(struct transport *transport)
 
 static void handshake_done(struct transport *transport)
 {
-	uv_timer_stop(&transport->timer);
+	timeout_stop(&transport->timer);
 	transport->state = TRANSPORT_OPEN;
 	transport->callbacks->secured(transport->userdata);
 	if (transport->state == TRANSPORT_OPEN && channel_has_pending(&transport->channel)) {
@@ -351,9 +348,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 }
 
 /* The kernel does not watch the socket, so no event will come. */
-static void on_unwatched(uv_timer_t *timer)
+static void on_unwatched(struct timeout *timer)
 {
-	struct transport *transport = timer->data;
+	struct transport *transport = CONTAINER_OF(timer, struct transport, timer);
 
 	if (transport->state == TRANSPORT_CONNECTING) {
 		transport_fail_connect(transport, transport->connect_error);
@@ -364,9 +361,9 @@ static void on_unwatched(uv_timer_t *timer)
 	}
 }
 
-void transport_on_timer(uv_timer_t *timer)
+void transport_on_timer(struct timeout *timer)
 {
-	struct transport *transport = timer->data;
+	struct transport *transport = CONTAINER_OF(timer, struct transport, timer);
 	struct failure failure;
 
 	if (transport->state != TRANSPORT_OPEN && turn_waits(&transport->item)) {

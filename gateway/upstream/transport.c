@@ -59,9 +59,9 @@ static int transport_init(struct transport *transport, uv_loop_t *loop, int fami
 		channel_deinit(&transport->channel);
 		return r;
 	}
-	uv_timer_init(loop, &transport->timer);
+	timeout_init(&transport->timer, loop);
 	transport->poll.data = transport;
-	transport->timer.data = transport;
+	transport->timer.uv.data = transport;
 	transport->n_handles = 2;
 	socket_tune(fd);
 	return 0;
@@ -128,7 +128,6 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way
 		  struct transport **ret_transport)
 {
 	struct transport *transport = calloc(1, sizeof(*transport));
-	int64_t timeout_ms = way->timeout_ms;
 
 	if (!transport) {
 		return -ENOMEM;
@@ -150,9 +149,10 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way
 	}
 	transport->connect_error = start_connecting(transport, way);
 	if (transport->connect_error) {
-		timeout_ms = 0;
+		timeout_plan(&transport->timer, transport_on_timer, 0);
+	} else {
+		timeout_start(&transport->timer, transport_on_timer, way->timeout_ms);
 	}
-	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
 	transport_update_poll(transport);
 	*ret_transport = transport;
 	return 0;
@@ -204,7 +204,7 @@ void transport_finish(struct transport *transport, int64_t timeout_ms)
 	}
 	transport->state = TRANSPORT_FINISHING;
 	transport->n_reports = 0; /* it waits for no turn any more */
-	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	timeout_start(&transport->timer, transport_on_timer, timeout_ms);
 	transport_turn_finishing(transport);
 	transport_update_poll(transport);
 }
@@ -228,7 +228,7 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	if (transport->n_clear == 0 && channel_handshake(&transport->channel) != CHANNEL_AGAIN) {
 		transport->channel.read_wants_write = true;
 	}
-	uv_timer_start(&transport->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
+	timeout_start(&transport->timer, transport_on_timer, timeout_ms);
 	transport_update_poll(transport);
 	return 0;
 }
@@ -296,7 +296,7 @@ void transport_pause(struct transport *transport, bool is_paused)
 	if (is_paused) {
 		/* The rest of a TLS message may be there already, unread. */
 		transport->message_deadline = 0;
-		uv_timer_stop(&transport->timer);
+		timeout_stop(&transport->timer);
 	} else if (transport->broken || channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);
 	} else {

@@ -17,6 +17,7 @@
 enum {
 	N_TRANSPORTS = 3,
 	PATIENCE_MS = 20000,
+	BUSY_MS = 20, /* longer than a time-out of 1 */
 };
 
 static struct {
@@ -24,6 +25,7 @@ static struct {
 	struct turn turn;
 	char read_buffer[TRANSPORT_READ_SIZE];
 	struct transport *transports[N_TRANSPORTS];
+	struct address address; /* of the server */
 	int listener;
 	unsigned n_connected, n_failed;
 } one;
@@ -61,6 +63,7 @@ static int setup(void **state)
 	assert_int_equal(bind(one.listener, &address.any, size), 0);
 	assert_int_equal(listen(one.listener, N_TRANSPORTS), 0);
 	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	one.address = address;
 	const struct transport_way way = {
 		.address = &address, .timeout_ms = PATIENCE_MS, .turn = &one.turn};
 
@@ -108,10 +111,32 @@ static void test_no_timeout_meanwhile(void **state)
 	turn_add_last(&one.turn, &transport->item);
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one.n_failed, 0);
-	assert_true(uv_timer_get_due_in(&transport->timer) > 0);
+	assert_true(uv_timer_get_due_in(&transport->timer.uv) > 0);
 	turn_remove(&one.turn, &transport->item);
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one.n_failed, 1);
+}
+
+/* The thread was busy with something else until the time had passed. Meanwhile the server has taken
+ * the connection: that counts. */
+static void test_late_thread(void **state)
+{
+	const struct transport_way way = {.address = &one.address, .timeout_ms = 1};
+	struct transport *transport;
+
+	(void)state;
+	for (size_t i = 0; i < N_TRANSPORTS; i++) {
+		one.transports[i] = transport_free(one.transports[i]);
+	}
+	assert_int_equal(
+		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &transport), 0);
+	uv_sleep(BUSY_MS);
+	while (one.n_failed + one.n_connected == 0) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.n_failed, 0);
+	assert_int_equal(one.n_connected, 1);
+	transport_free(transport);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -121,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_after_the_other),
 		TEST(test_no_timeout_meanwhile),
+		TEST(test_late_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -593,8 +593,8 @@ static void test_finish(void **state)
 	} while (r != 0);
 	assert_int_equal(n, 0);
 	assert_int_equal(transport->state, TRANSPORT_FINISHING);
-	assert_true(uv_is_active((uv_handle_t *)&transport->timer));
-	assert_true(uv_timer_get_due_in(&transport->timer) <= PATIENCE_MS);
+	assert_true(uv_is_active((uv_handle_t *)&transport->timer.uv));
+	assert_true(uv_timer_get_due_in(&transport->timer.uv) <= PATIENCE_MS);
 	close(one->fd);
 	one->fd = -1;
 	run_until_freed();
