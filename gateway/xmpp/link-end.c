@@ -5,7 +5,7 @@
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer);
+	struct link *link = CONTAINER_OF((uv_timer_t *)handle, struct link, timer.uv);
 
 	stream_deinit(&link->stream);
 	free(link->domain);
@@ -40,7 +40,7 @@ static void finish(struct link *link)
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;
 	}
-	uv_close((uv_handle_t *)&link->timer, on_closed);
+	uv_close((uv_handle_t *)&link->timer.uv, on_closed);
 }
 
 /* Returning what the server has sent. */
@@ -61,21 +61,20 @@ static void stop_returning(struct link *link)
 	finish(link);
 }
 
-static void on_quiet(uv_timer_t *timer);
+static void on_quiet(struct timeout *timer);
 
 /* The timer is not moved with each read: when it runs too early, it is set anew. */
 static void set_timer(struct link *link)
 {
-	int64_t ms = mono_diff_ms(returning_deadline(link->returning), now_of(link));
-
-	uv_timer_start(&link->timer, on_quiet, ms > 0 ? (uint64_t)ms : 0, 0);
+	timeout_start(&link->timer, on_quiet,
+		      mono_diff_ms(returning_deadline(link->returning), now_of(link)));
 }
 
-static void on_quiet(uv_timer_t *timer)
+static void on_quiet(struct timeout *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
-	/* libuv runs the timers before it polls. */
+	/* What is there may wait for its turn. */
 	if (transport_has_unread(link->transport)) {
 		returning_note_unread(link->returning, now_of(link));
 	}

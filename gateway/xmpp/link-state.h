@@ -2,6 +2,7 @@
 #pragma once
 /* Shared by link.c (what a link does), link-end.c (how it ends) and link-facts.c (what it can be
  * asked). Private to these. */
+#include "common/timeout.h"
 #include "gateway/xmpp/link.h"
 #include "gateway/xmpp/opening.h"
 #include "gateway/xmpp/returning.h"
@@ -15,7 +16,7 @@ struct link {
 	struct stream stream;
 	char *domain;                /* ASCII form */
 	const struct config *config; /* of its beginning: the rule is part of it */
-	uv_timer_t timer;           /* of on_turn(), or of a deadline; its close frees the memory */
+	struct timeout timer;       /* of on_turn(), or of a deadline; its close frees the memory */
 	struct mono login_deadline; /* 0: the features have not come yet */
 	struct keepalive_member keepalive;
 	struct returning *returning; /* NULL: the owner has the link, or it has ended */

@@ -16,7 +16,7 @@ static void fail(struct link *link, const struct failure *failure)
 	/* These tries were not given up by the client (login_guard_left()). */
 	link->stream.login.n_open = 0;
 	link->opening = opening_free(link->opening);
-	uv_timer_stop(&link->timer);
+	timeout_stop(&link->timer);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (failure->kind != FAILURE_STREAM_ERROR && failure->kind != FAILURE_STREAM_CLOSED) {
 		/* After those two, the owner can still answer the server's </stream:stream>. */
@@ -33,7 +33,7 @@ static void fail_kind(struct link *link, enum failure_kind kind)
 	fail(link, &failure);
 }
 
-static void on_login_timeout(uv_timer_t *timer)
+static void on_login_timeout(struct timeout *timer)
 {
 	fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_LOGIN_TIMEOUT);
 }
@@ -44,16 +44,14 @@ static void await_login(struct link *link)
 {
 	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
 
-	uv_timer_stop(&link->timer);
 	if (link->env->login_timeout_ms == 0 || link->stream.is_logged_in) {
+		timeout_stop(&link->timer);
 		return;
 	}
 	if (link->login_deadline.ms == 0) {
 		link->login_deadline = mono_add_ms(now, link->env->login_timeout_ms);
 	}
-	int64_t ms = mono_diff_ms(link->login_deadline, now);
-
-	uv_timer_start(&link->timer, on_login_timeout, ms > 0 ? (uint64_t)ms : 0, 0);
+	timeout_start(&link->timer, on_login_timeout, mono_diff_ms(link->login_deadline, now));
 }
 
 /* Tells the owner that the server's header has arrived. Waits for the features, because a restarted
@@ -231,7 +229,7 @@ static const struct opening_callbacks opening_callbacks = {
 
 /* Runs delayed callbacks. While the owner calls a link no callback may run, so they run in
  * the next iteration of the loop. */
-static void on_turn(uv_timer_t *timer)
+static void on_turn(struct timeout *timer)
 {
 	struct link *link = CONTAINER_OF(timer, struct link, timer);
 
@@ -245,7 +243,7 @@ static void on_turn(uv_timer_t *timer)
 
 static void tell_at_next_turn(struct link *link)
 {
-	uv_timer_start(&link->timer, on_turn, 0, 0);
+	timeout_plan(&link->timer, on_turn, 0);
 }
 
 /* The beginning. */
@@ -273,7 +271,7 @@ int link_new(struct link_env *env, const struct stream_target *target,
 	link->callbacks = callbacks;
 	link->userdata = userdata;
 	stream_init(&link->stream, env->pool, &env->scan_options, domain_rule_tls(rule));
-	uv_timer_init(env->dialer.loop, &link->timer);
+	timeout_init(&link->timer, env->dialer.loop);
 	int r = start(link, target, rule);
 
 	if (r < 0) {
@@ -379,7 +377,7 @@ void link_write_gathered(struct link *link, struct sv bytes)
 	}
 }
 
-static void on_restart_timeout(uv_timer_t *timer)
+static void on_restart_timeout(struct timeout *timer)
 {
 	fail_kind(CONTAINER_OF(timer, struct link, timer), FAILURE_STREAM_TIMEOUT);
 }
@@ -394,8 +392,7 @@ int link_restart(struct link *link, const struct stream_target *target)
 	} else if (r == 0 && link->transport && !link->is_failing) {
 		/* A server that does not answer would hold the session and its connection for
 		 * ever: nothing is read from the client meanwhile. */
-		uv_timer_start(&link->timer, on_restart_timeout,
-			       (uint64_t)link->env->open_timeout_ms, 0);
+		timeout_start(&link->timer, on_restart_timeout, link->env->open_timeout_ms);
 	}
 	return r < 0 ? r : link_send_out(link);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/timeout.h"
 #include "gateway/xmpp/attempt.h"
 #include "gateway/xmpp/servers.h"
 
@@ -19,10 +20,10 @@ struct opening {
 	struct dial *dial;      /* NULL: no search for a server is under way */
 	struct attempt attempt; /* with the connected server; beside a dial, a slow one */
 	bool is_over;
-	uv_timer_t timer; /* for that server, or for the search; its close frees the memory */
+	struct timeout timer; /* for that server, or for the search; its close frees the memory */
 };
 
-static void on_timer(uv_timer_t *timer);
+static void on_timeout(struct timeout *timer);
 static const struct dial_callbacks dial_callbacks;
 
 static struct mono now_of(const struct opening *opening)
@@ -34,7 +35,7 @@ static struct mono now_of(const struct opening *opening)
 
 static void on_closed(uv_handle_t *handle)
 {
-	free(CONTAINER_OF((uv_timer_t *)handle, struct opening, timer));
+	free(CONTAINER_OF((uv_timer_t *)handle, struct opening, timer.uv));
 }
 
 /* Nothing calls back any more. */
@@ -42,7 +43,7 @@ static void end(struct opening *opening)
 {
 	opening->is_over = true;
 	opening->dial = dial_free(opening->dial);
-	uv_close((uv_handle_t *)&opening->timer, on_closed);
+	uv_close((uv_handle_t *)&opening->timer.uv, on_closed);
 }
 
 struct opening *opening_free(struct opening *opening)
@@ -67,9 +68,8 @@ static void arm(struct opening *opening, bool has_others)
 {
 	struct mono now = now_of(opening);
 	struct mono deadline = servers_deadline(&opening->servers, has_others, now);
-	int64_t ms = mono_diff_ms(deadline, now);
 
-	uv_timer_start(&opening->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+	timeout_start(&opening->timer, on_timeout, mono_diff_ms(deadline, now));
 }
 
 /* Returns whether a failure says something about the server. A client that asks for another version
@@ -169,7 +169,7 @@ static void look_for_another(struct opening *opening)
 	(void)!dial_another(opening);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timeout(struct timeout *timer)
 {
 	struct opening *opening = CONTAINER_OF(timer, struct opening, timer);
 	struct servers *servers = &opening->servers;
@@ -345,7 +345,7 @@ int opening_new(struct link_env *env, const char *domain, const struct domain_ru
 	opening->userdata = userdata;
 	attempt_init(&opening->attempt, env, domain, rule, stream, target->client,
 		     &attempt_callbacks, opening);
-	uv_timer_init(env->dialer.loop, &opening->timer);
+	timeout_init(&opening->timer, env->dialer.loop);
 	servers_init(&opening->servers, env->open_timeout_ms, target->route != NULL,
 		     now_of(opening));
 	int r = set_target(opening, target);
