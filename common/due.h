@@ -5,7 +5,8 @@
  * something has not arrived. But libuv runs the timers before it polls: after a long iteration of
  * the loop, what the timer waits for has often arrived and is still unread in a socket. So the
  * timer's callback only adds an item to this queue, and the queue carries it out once, after the
- * next poll.
+ * next poll. A struct timeout (common/timeout.h) polls by itself; this queue is for what has to be
+ * bounded, too.
  *
  * item  embedded in the object that is due; in the queue at most once
  * share how long the items may hold up the rest of the loop in one iteration, plus the time of the

@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "common/due.h"
+#include "common/timeout.h"
 #include "gateway/bosh/ended.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/bosh/session.h"
@@ -46,9 +47,9 @@ struct bosh_entry {
 	struct session_log log;
 	/* A leg that has ended stays until its stream number is reused. */
 	SLIST_HEAD(, bosh_leg) legs;
-	uv_timer_t timer;
+	struct timeout timer;
 	struct due_item due; /* queued when a deadline has passed, until the engine is told */
-	struct mono armed;   /* the deadline for which the timer is set; 0: a grace, waits.c */
+	struct mono armed;   /* the deadline for which the timer is set */
 	TAILQ_ENTRY(bosh_entry) in_lingering;
 	struct mono lingers_to;       /* when to look at it again; MONO_NEVER: it is in no list */
 	struct address client;        /* the one that created the session */

@@ -152,7 +152,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 		return -ENOMEM;
 	}
 	bosh_settings_ref(entry->settings);
-	uv_timer_init(endpoint->env->loop, &entry->timer);
+	timeout_init(&entry->timer, endpoint->env->loop);
 	session_log_init(&entry->log, endpoint->env, ADMISSION_BOSH, &entry->client,
 			 sv_first(sv_from(entry->sid), SID_LOG_LENGTH), &log_owner);
 	bosh_relay_created(endpoint->relay, request->exchange, entry->sid);

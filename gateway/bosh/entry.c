@@ -16,7 +16,7 @@ static const char *domain_of(const struct bosh_entry *entry)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	struct bosh_entry *entry = CONTAINER_OF((uv_timer_t *)handle, struct bosh_entry, timer);
+	struct bosh_entry *entry = CONTAINER_OF((uv_timer_t *)handle, struct bosh_entry, timer.uv);
 
 	struct bosh_leg *leg;
 
@@ -58,7 +58,7 @@ static void end_session(struct bosh_entry *entry)
 	budget_release(endpoint->env->budget, &entry->charge);
 	HASH_DELETE(hh, endpoint->sessions, entry);
 	admission_leave_client(endpoint->env, &entry->seats, &entry->client);
-	uv_close((uv_handle_t *)&entry->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&entry->timer.uv, on_timer_closed);
 }
 
 /* The engine had no memory to answer the requests that wait. */

@@ -1,54 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/endpoint-state.h"
 
-enum {
-	/* When a timer is late by more than this, the thread was stopped or the machine was
-	 * suspended. The client's next request may then be on its way over a connection that is not
-	 * even accepted. */
-	STOOD_STILL_MS = 1000,
-	/* How long that request gets to arrive. */
-	GRACE_MS = 1000,
-};
-
-static bool has_stood_still(struct mono deadline, struct mono now)
-{
-	return mono_diff_ms(now, deadline) > STOOD_STILL_MS;
-}
-
-/* Tells the engine that its deadline has passed, but only after sockets have been read. After a
- * long iteration of the loop, timers run before that, although the server's reply or the client's
- * next request may have arrived already. */
+/* Tells the engine that its deadline has passed, but only after sockets have been read: the
+ * server's reply or the client's next request may have arrived already. */
 static void make_due(struct bosh_entry *entry)
 {
 	due_queue_add(&entry->endpoint->due, &entry->due);
 }
 
-static void on_grace_over(uv_timer_t *timer)
+/* After a standstill, the client's next request may have come over a connection that is not even
+ * accepted: then this runs after a grace. */
+static void on_timeout(struct timeout *timer)
 {
 	struct bosh_entry *entry = CONTAINER_OF(timer, struct bosh_entry, timer);
 
-	entry->armed = MONO_NEVER;
-	make_due(entry);
-}
-
-/* Until the grace is over, no deadline moves the timer: the deadline that has passed would begin
- * another grace each time the server sends something. */
-static void begin_grace(struct bosh_entry *entry)
-{
-	if (entry->armed.ms) {
-		entry->armed = (struct mono){0};
-		uv_timer_start(&entry->timer, on_grace_over, GRACE_MS, 0);
-	}
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct bosh_entry *entry = CONTAINER_OF(timer, struct bosh_entry, timer);
-
-	if (has_stood_still(entry->armed, bosh_endpoint_now(entry->endpoint))) {
-		begin_grace(entry);
-		return;
-	}
 	entry->armed = MONO_NEVER;
 	make_due(entry);
 }
@@ -58,10 +23,9 @@ static void on_timer(uv_timer_t *timer)
 static void arm_timer(struct bosh_entry *entry, struct mono deadline)
 {
 	if (deadline.ms < entry->armed.ms) {
-		int64_t ms = mono_diff_ms(deadline, bosh_endpoint_now(entry->endpoint));
-
 		entry->armed = deadline;
-		uv_timer_start(&entry->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+		timeout_start(&entry->timer, on_timeout,
+			      mono_diff_ms(deadline, bosh_endpoint_now(entry->endpoint)));
 	}
 }
 
@@ -129,14 +93,14 @@ static void on_linger(uv_timer_t *timer)
 
 	while ((entry = TAILQ_FIRST(&endpoint->lingering)) &&
 	       mono_reached(entry->lingers_to, now)) {
-		bool is_late = has_stood_still(entry->lingers_to, now);
+		struct mono end = entry->lingers_to;
 
 		leave(entry);
 		if (!mono_reached(bosh_session_linger_end(entry->engine), now)) {
 			/* It was answered meanwhile; perhaps another one lingers by now. */
 			bosh_entry_arm(entry);
-		} else if (is_late) {
-			begin_grace(entry);
+		} else if (timeout_stood_still(mono_diff_ms(now, end))) {
+			arm_timer(entry, end);
 		} else {
 			make_due(entry);
 		}
