@@ -130,7 +130,7 @@ void dial_note_dns(struct dial *dial, enum resolver_result result, const char *n
 
 static void on_closed(uv_handle_t *handle)
 {
-	struct dial *dial = handle->data;
+	struct dial *dial = CONTAINER_OF((uv_timer_t *)handle, struct dial, timer.uv);
 
 	free(dial->targets);
 	free(dial);
@@ -147,7 +147,7 @@ struct dial *dial_free(struct dial *dial)
 	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
 		dial->attempts[i].transport = transport_free(dial->attempts[i].transport);
 	}
-	uv_close((uv_handle_t *)&dial->timer, on_closed);
+	uv_close((uv_handle_t *)&dial->timer.uv, on_closed);
 	return NULL;
 }
 
@@ -379,20 +379,19 @@ static void dial_finish(struct dial *dial, const struct race_action *action)
 	callbacks->done(dial->userdata, transport, &result);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timeout(struct timeout *timer)
 {
-	dial_run(timer->data);
+	dial_run(CONTAINER_OF(timer, struct dial, timer));
 }
 
 static void dial_arm(struct dial *dial)
 {
 	struct mono deadline = race_deadline(&dial->race);
-	int64_t ms = mono_diff_ms(deadline, dial_now(dial));
 
 	if (mono_is_never(deadline)) {
-		uv_timer_stop(&dial->timer);
+		timeout_stop(&dial->timer);
 	} else {
-		uv_timer_start(&dial->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+		timeout_start(&dial->timer, on_timeout, mono_diff_ms(deadline, dial_now(dial)));
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/timeout.h"
 #include "gateway/upstream/dialer.h"
 #include "gateway/upstream/race.h"
 
@@ -28,7 +29,7 @@ struct dial_attempt {
 struct dial {
 	/* first starts the dial at the next turn, later wakes the race; closing it frees the
 	 * dial */
-	uv_timer_t timer;
+	struct timeout timer;
 	struct dialer *dialer;
 	const char *served; /* the XMPP domain that a server is sought for */
 	const char *domain; /* the name looked up in the DNS: `served`, or the host of a redirect */

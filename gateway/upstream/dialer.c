@@ -261,9 +261,9 @@ static void on_proxy(void *userdata, enum resolver_result result, const struct a
 	dial_begin(dial);
 }
 
-static void on_start(uv_timer_t *timer)
+static void on_start(struct timeout *timer)
 {
-	struct dial *dial = timer->data;
+	struct dial *dial = CONTAINER_OF(timer, struct dial, timer);
 
 	if (!dial->egress || !dial->egress->host) {
 		dial_begin(dial);
@@ -307,9 +307,8 @@ static struct dial *dial_alloc(struct dialer *dialer, const char *served,
 	dial->userdata = userdata;
 	dial->is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
 	dial_set_egress(dial);
-	dial->timer.data = dial;
-	uv_timer_init(dialer->loop, &dial->timer);
-	uv_timer_start(&dial->timer, on_start, 0, 0);
+	timeout_init(&dial->timer, dialer->loop);
+	timeout_plan(&dial->timer, on_start, 0);
 	return dial;
 }
 
