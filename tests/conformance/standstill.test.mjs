@@ -1,0 +1,157 @@
+// A gateway that stands still for longer than a time-out, as on a machine that is paused: what has arrived meanwhile counts, and
+// what needs one step more gets the time for it. (clock-faults.test.mjs has the sessions that are open then.)
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import tls from 'node:tls';
+import { BoshClient } from '../support/bosh.mjs';
+import { Authority, tlsOf } from '../support/certificates.mjs';
+import { DnsServer } from '../support/dns-server.mjs';
+import { Doab } from '../support/doab.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
+import { XmppServer } from '../support/xmpp-server.mjs';
+
+const TIMEOUT = { timeout: patiently(60000) };
+const TIME_S = 3; // of every time-out here
+const SHORT_MS = 500; // beyond it: what is late by so much may only be busy
+const LONG_MS = 2000;
+const HEAD = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';
+const LIMITS = { workers: 1, open_timeout: TIME_S, connect_timeout: TIME_S, login_timeout: TIME_S, header_timeout: TIME_S };
+
+let folder;
+let authority;
+let server;
+
+before(() => {
+	folder = temporaryFolder('standstill');
+	authority = new Authority(folder);
+	server = authority.issue('server', ['first.test']);
+});
+after(() => removeFolder(folder));
+
+async function standStill(doab, beyondMs) {
+	process.kill(doab.serverPid, 'SIGSTOP');
+	await sleep(TIME_S * 1000 + beyondMs);
+	process.kill(doab.serverPid, 'SIGCONT');
+}
+
+// Moments of an opening: the server has got something, and is about to answer. `isLast`: with the answer, all is there that the
+// gateway waits for; otherwise there are more steps to go.
+const header = (n) => (connection) => connection.headers.length > n;
+const element = (name) => (connection) => connection.elements.some((received) => received.name === name);
+const MOMENTS = {
+	'the stream header': { script: 'plain', tls: 'off', is: header(0), isLast: true },
+	'the stream header in TLS': { script: 'starttls', tls: 'required', is: header(1), isLast: true },
+	'<proceed/>': { script: 'starttls', tls: 'required', is: element('starttls'), isLast: false },
+	'the connection': { script: 'direct-tls', tls: 'direct', is: () => true, isLast: false },
+	'the restart': { script: 'plain', tls: 'off', is: header(1), isLast: true },
+	'the outcome of the login': { script: 'plain', tls: 'off', is: element('auth'), isLast: true },
+};
+
+// Stops the gateway at that moment of the first connection.
+function stopAt(moment, server, doab, beyondMs) {
+	let over;
+	server.changes.once('connection', () => {
+		const connection = server.connections[0];
+		const look = () => {
+			if (!over && moment.is(connection)) {
+				over = standStill(doab, beyondMs);
+			}
+		};
+		connection.on('change', look);
+		look();
+	});
+	return () => over;
+}
+
+async function assertOpened(moment, beyondMs) {
+	const servers = await Promise.all([moment.script, 'plain'].map((script) => XmppServer.start(script, { tls: tlsOf(server) })));
+	const doab = await Doab.start({ ...LIMITS, domains: { 'first.test': { connect: servers.map(({ address }) => address),
+		ca_file: authority.certificate, tls: moment.tls } } });
+	const clients = [0, 1].map(() => new BoshClient(doab.port, { connection: 'fresh' }));
+	try {
+		const over = stopAt(moment, servers[0], doab, beyondMs);
+		await clients[0].login('first.test', { wait: 30 });
+		assert.ok(over(), 'the gateway was stopped');
+		// Nor is the server avoided from now on.
+		await clients[1].login('first.test', { wait: 30 });
+		assert.deepEqual(servers.map(({ connections }) => connections.length), [2, 0]);
+	} finally {
+		clients.forEach((client) => client.close());
+		await stopAll(doab, ...servers);
+	}
+}
+
+describe('a gateway that stands still', { concurrency: true }, () => {
+	for (const [name, moment] of Object.entries(MOMENTS)) {
+		test(`while the server answers ${name}: the session is opened, with this server`, TIMEOUT, () => assertOpened(moment, LONG_MS));
+		if (moment.isLast) {
+			test(`likewise, shortly, ${name}`, TIMEOUT, () => assertOpened(moment, SHORT_MS));
+		}
+	}
+
+	test('while the resolver answers: the answer counts', TIMEOUT, async () => {
+		const plain = await XmppServer.start('plain');
+		let over;
+		const stop = async () => {
+			over ??= standStill(doab, LONG_MS);
+		};
+		const dns = await DnsServer.start({
+			'_xmpp-client._tcp.first.test': { SRV: [[0, 0, plain.port, 'host.test']], AFTER: stop },
+			'host.test': { A: ['127.0.0.1'] },
+		});
+		const doab = await Doab.start({ ...LIMITS, resolvers: [dns.address], dns_timeout: TIME_S * 1000, dns_tries: 1, allowed_ports: ['1-65535'],
+			domains: { 'first.test': { allow_private: true, tls: 'off' } } });
+		const client = new BoshClient(doab.port);
+		try {
+			await client.login('first.test', { wait: 30 });
+			assert.ok(over, 'the gateway was stopped');
+		} finally {
+			client.close();
+			await stopAll(doab, dns, plain);
+		}
+	});
+
+	test('while clients send the rest of a head, a TLS handshake, a PROXY header: they are served', TIMEOUT, async () => {
+		const { certificate, key } = authority.issue('front', ['front.test']);
+		const [securePort, proxiedPort] = [await freePort(), await freePort()];
+		const doab = await Doab.start({ ...LIMITS, listeners: {
+			[`127.0.0.1:${securePort}`]: { tls: { certificate, key } },
+			[`127.0.0.1:${proxiedPort}`]: { proxy_protocol: 'v1', proxy_peers: ['127.0.0.1'] },
+		} });
+		const connect = async (port) => {
+			const socket = net.connect(port, '127.0.0.1');
+			await once(socket, 'connect');
+			return socket;
+		};
+		const answerOf = async (socket) => {
+			const chunks = [];
+			for await (const chunk of socket) {
+				chunks.push(chunk);
+			}
+			return Buffer.concat(chunks).toString();
+		};
+		const sockets = [];
+		try {
+			sockets.push(...await Promise.all([doab.port, securePort, proxiedPort].map(connect)));
+			const [plain, secure, proxied] = sockets;
+			plain.write(HEAD.slice(0, 20));
+			proxied.write('PROXY TCP4 192.0.2.1 ');
+			// So that the gateway waits for the rest.
+			await sleep(500);
+			const over = standStill(doab, LONG_MS);
+			await sleep(500);
+			plain.write(HEAD.slice(20));
+			proxied.write(`192.0.2.2 1000 80\r\n${HEAD}`);
+			const inside = tls.connect({ socket: secure, rejectUnauthorized: false });
+			inside.write(HEAD);
+			const answers = await Promise.all([plain, inside, proxied].map(answerOf));
+			answers.forEach((answer) => assert.match(answer, /^HTTP\/1.1 200 /));
+			await over;
+		} finally {
+			sockets.forEach((socket) => socket.destroy());
+			await stopAll(doab);
+		}
+	});
+});
