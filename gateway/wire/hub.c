@@ -109,8 +109,10 @@ static void on_due(struct due_item *item)
 static void on_overdue(struct due_item *item)
 {
 	struct wire *wire = CONTAINER_OF(item, struct wire, overdue);
+	bool may_become_ready = wire->is_late && wire_hub_is_behind(wire->hub);
 
-	if ((wire->is_ready || wire->wakes) && (!wire->is_late || may_be_put_off(wire))) {
+	if ((wire->is_ready || wire->wakes || may_become_ready) &&
+	    (!wire->is_late || may_be_put_off(wire))) {
 		/* After `ready`, which may set a new deadline. */
 		due_queue_add(&wire->hub->overdue, &wire->overdue);
 	} else if (wire->is_late) {
@@ -146,6 +148,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
+	hub->is_behind = n == EVENTS;
 	if (hub->options.turn) {
 		turn_begin(hub->options.turn);
 	}
@@ -320,6 +323,13 @@ int wire_hub_new(const struct wire_hub_options *options, struct wire_hub **ret_h
 bool wire_hub_has_events(const struct wire_hub *hub)
 {
 	return poll(&(struct pollfd){.fd = hub->epoll_fd, .events = POLLIN}, 1, 0) > 0;
+}
+
+bool wire_hub_is_behind(struct wire_hub *hub)
+{
+	/* The kernel is asked only where it may have more. */
+	hub->is_behind = hub->is_behind && wire_hub_has_events(hub);
+	return hub->is_behind;
 }
 
 void wire_hub_close(struct wire_hub *hub)

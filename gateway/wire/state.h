@@ -106,6 +106,7 @@ struct wire_hub {
 	struct wires slots[WIRE_SLOTS];
 	uint32_t tick; /* begins with 1 */
 	int epoll_fd;
+	bool is_behind; /* there may be more events than fit into one iteration */
 	uv_poll_t poll;
 	uv_timer_t timer;
 	uv_check_t reap;

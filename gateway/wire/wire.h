@@ -137,6 +137,10 @@ void wire_hub_close(struct wire_hub *hub);
 /* Whether anything has happened on a wire that was not looked at yet. */
 bool wire_hub_has_events(const struct wire_hub *hub);
 
+/* Whether clients have sent something that the last iteration of the loop had no room for. Who has
+ * not been heard may be among them. */
+bool wire_hub_is_behind(struct wire_hub *hub);
+
 /* Call it after wire_hub_close(), when the loop has no active handles left. Takes NULL; returns
  * NULL. */
 struct wire_hub *wire_hub_free(struct wire_hub *hub);

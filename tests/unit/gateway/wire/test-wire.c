@@ -1005,6 +1005,49 @@ static void test_late_waits_for_ready(void **state)
 	assert_int_equal(client->n_late, 1);
 }
 
+static void on_renewed(void *user)
+{
+	struct client *client = user;
+
+	client->n_ready++;
+	wire_set_deadline(client->wire, 300);
+}
+
+/* After a standstill, so many clients have sent something that the loop looks at them in several
+ * iterations. One whose deadline passes in the first of them, and who is looked at in the last, is
+ * not late. */
+static void test_late_waits_for_all_events(void **state)
+{
+	enum { N_OTHERS = 2 * 64 };
+	static const struct wire_callbacks renewing = {.ready = on_renewed, .late = on_late};
+	static struct client others[N_OTHERS];
+	struct client *client = &one.clients[0];
+	int theirs[N_OTHERS];
+
+	(void)state;
+	for (unsigned i = 0; i < N_OTHERS; i++) {
+		join(1, false);
+		others[i] = one.clients[1];
+		wire_set_user(others[i].wire, &callbacks, &others[i]);
+		theirs[i] = one.theirs[1];
+		say(1, "x");
+	}
+	one.theirs[1] = -1;
+	join(0, false);
+	say(0, "x");
+	wire_set_user(client->wire, &renewing, client);
+	wire_set_deadline(client->wire, 1);
+	wire_deadline_tick(one.hub);
+	wire_deadline_tick(one.hub);
+	turn_until(&client->n_ready, 1);
+	for (unsigned i = 0; i < N_OTHERS; i++) {
+		assert_int_equal(others[i].n_ready, 1);
+		close(theirs[i]);
+	}
+	turn();
+	assert_int_equal(client->n_late, 0);
+}
+
 static void on_endless(void *user)
 {
 	struct client *client = user;
@@ -1069,6 +1112,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_small_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_waits_for_ready, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_waits_for_all_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_does_not_wait_for_ever, setup, teardown),
 	};
 
