@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/endpoint-state.h"
+#include "gateway/wire/wire.h"
 
 /* Tells the engine that its deadline has passed, but only after sockets have been read: the
  * server's reply or the client's next request may have arrived already. */
@@ -13,7 +14,14 @@ static void make_due(struct bosh_entry *entry)
 static void on_timeout(struct timeout *timer)
 {
 	struct bosh_entry *entry = CONTAINER_OF(timer, struct bosh_entry, timer);
+	struct bosh_endpoint *endpoint = entry->endpoint;
+	int64_t late_ms = mono_diff_ms(bosh_endpoint_now(endpoint), entry->armed);
 
+	if (late_ms < TIMEOUT_GRACE_MS && wire_hub_is_behind(endpoint->env->hub)) {
+		/* The request may be among what was not looked at. */
+		timeout_start(timer, on_timeout, 0);
+		return;
+	}
 	entry->armed = MONO_NEVER;
 	make_due(entry);
 }

@@ -69,6 +69,7 @@ static struct metrics_cell metrics;
 static struct config config;
 static uv_loop_t loop;
 static int64_t stood_still_ms; /* how much later it is for the endpoint than for the loop */
+static unsigned n_behind;      /* for so many looks the loop is behind with the clients' events */
 static const struct bosh_relay_callbacks *relay_callbacks;
 
 static int setup(void **state)
@@ -111,6 +112,12 @@ static int teardown(void **state)
 struct mono worker_now(const struct worker_env *env)
 {
 	return (struct mono){(int64_t)uv_now(env->loop) + stood_still_ms};
+}
+
+bool wire_hub_is_behind(struct wire_hub *hub)
+{
+	(void)hub;
+	return n_behind && n_behind--;
 }
 
 /* The relay below. */
@@ -369,6 +376,33 @@ static void test_linger(void **state)
 	config.linger_ms = linger_ms;
 }
 
+/* What the client has sent may be among the events that the loop has not looked at. */
+static void test_behind(void **state)
+{
+	static const char *const verdict[] = {CREATE,     "< " SERVER "<stream:features/>",
+					      EMPTY("2"), MESSAGE("3"),
+					      EMPTY("4"), EMPTY("5"),
+					      EMPTY("6"), NULL};
+	const unsigned polling_s = config.polling_s, linger_ms = config.linger_ms;
+	struct xml_pool *pool;
+	struct stage own;
+
+	(void)state;
+	config.linger_ms = 10 * GUARD_MS;
+	config.polling_s = 60;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&own, pool);
+	uv_update_time(&loop);
+	play(&own, verdict);
+	n_behind = 3;
+	await_words("terminate");
+	assert_int_equal(n_behind, 0);
+	end(&own);
+	stage_deinit(&own);
+	config.polling_s = polling_s;
+	config.linger_ms = linger_ms;
+}
+
 static void count_grace(uv_handle_t *handle, void *n)
 {
 	const uv_timer_t *timer = (uv_timer_t *)handle;
@@ -457,8 +491,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),           cmocka_unit_test(test_linger),
-		cmocka_unit_test(test_linger_too_long), cmocka_unit_test(test_isolation),
-		cmocka_unit_test(test_without_memory),  cmocka_unit_test(test_wiped),
+		cmocka_unit_test(test_linger_too_long), cmocka_unit_test(test_behind),
+		cmocka_unit_test(test_isolation),       cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
