@@ -187,11 +187,12 @@ static int context_new(enum trust trust, const char *ca_file, struct tls_context
 	 * nothing. */
 	SSL_CTX_set_options(context->ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 						  SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* SSL_MODE_AUTO_RETRY stays on, as it is by default: without it a read ends after a key
+	 * update, and since OpenSSL 3.2 nothing tells of the bytes that it has read behind that.
+	 * tls_controls_watch() bounds what a server may make one read do. */
 	SSL_CTX_set_mode(context->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					       SSL_MODE_RELEASE_BUFFERS);
-	/* Otherwise a server that sends TLS messages without data could occupy the loop. */
-	SSL_CTX_clear_mode(context->ctx, SSL_MODE_AUTO_RETRY);
 	if (!set_ciphers(context->ctx)) {
 		return -ENOMEM;
 	}
