@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/tls-errors.h"
+#include "gateway/upstream/channel-bio.h"
 #include "gateway/upstream/tls/tls.h"
 
 const char *channel_error(int error)
@@ -99,7 +101,7 @@ static enum channel_result write_clear(struct channel *channel, const char *data
 				       size_t *n_written)
 {
 	for (;;) {
-		ssize_t r = send(channel->fd, data, n, MSG_NOSIGNAL);
+		ssize_t r = channel_send(channel, data, n);
 
 		if (r >= 0) {
 			*n_written = (size_t)r;
@@ -195,34 +197,17 @@ bool channel_discard(struct channel *channel, char *data, size_t size)
 	}
 }
 
-/* OpenSSL reads on within one call as long as there are bytes of an unfinished record: a flood has
- * to be stopped below it. */
-static long on_bio(BIO *bio, int operation, const char *data, size_t size, int number,
-		   long long_number, int result, size_t *n_done)
-{
-	(void)data;
-	(void)size;
-	(void)number;
-	(void)long_number;
-	(void)n_done;
-	if (operation == BIO_CB_READ &&
-	    tls_controls_are_too_many((const struct tls_controls *)BIO_get_callback_arg(bio))) {
-		BIO_clear_retry_flags(bio);
-		return -1;
-	}
-	return result;
-}
-
 int channel_secure(struct channel *channel, SSL *ssl)
 {
+	BIO *bio = channel_bio_new(channel);
+
 	channel->ssl = ssl;
 	channel->read_wants_write = true;
-	if (SSL_set_fd(ssl, channel->fd) != 1) {
+	if (!bio) {
 		tls_errors_clear();
 		return -ENOMEM;
 	}
-	BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)&channel->controls);
-	BIO_set_callback_ex(SSL_get_rbio(ssl), on_bio);
+	SSL_set_bio(ssl, bio, bio);
 	tls_controls_watch(&channel->controls, ssl);
 	return 0;
 }
@@ -278,6 +263,15 @@ enum channel_result channel_handshake(struct channel *channel)
 		channel->handshake_error = ERR_peek_error();
 	}
 	return result;
+}
+
+void channel_push(struct channel *channel)
+{
+	if (channel->is_held_back) {
+		/* Setting it makes the kernel send what it has. */
+		(void)setsockopt(channel->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+		channel->is_held_back = false;
+	}
 }
 
 enum channel_result channel_shutdown(struct channel *channel)

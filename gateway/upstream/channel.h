@@ -4,8 +4,6 @@
  * Reads and writes a nonblocking socket, in clear or through TLS, with the same results for both.
  * A channel never waits and has no callbacks: transport.c, its only user, polls the socket.
  *
- * OpenSSL writes with write(2), so the program must ignore SIGPIPE.
- *
  * flood  more TLS messages without data than tls-controls.h allows: CHANNEL_BROKEN
  */
 #include <openssl/ssl.h>
@@ -27,6 +25,9 @@ struct channel {
 	 * Happens with TLS only. */
 	bool write_wants_read;
 	bool read_wants_write;
+	bool is_corked;    /* more follows at once: the kernel keeps what is written until then */
+	bool is_held_back; /* it keeps what was written last */
+	bool is_at_end;    /* the peer has ended the connection below TLS */
 	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
 	bool handshake_is_broken;
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
@@ -88,6 +89,9 @@ _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
 /* Continues the handshake. After CHANNEL_BROKEN the reason is channel.error or, if that is NULL, in
  * OpenSSL's error queue; later calls return both again. */
 _must_check_ enum channel_result channel_handshake(struct channel *channel);
+
+/* The owner has nothing more to write now: sends what the kernel keeps. */
+void channel_push(struct channel *channel);
 
 /* Sends close_notify, then FIN. CHANNEL_BROKEN: nothing can be sent or will arrive any more. */
 _must_check_ enum channel_result channel_shutdown(struct channel *channel);

@@ -231,7 +231,11 @@ static void handshake_done(struct transport *transport)
 	timeout_stop(&transport->timer);
 	transport->state = TRANSPORT_OPEN;
 	transport->callbacks->secured(transport->userdata);
-	if (transport->state == TRANSPORT_OPEN && channel_has_pending(&transport->channel)) {
+	if (transport->state != TRANSPORT_OPEN) {
+		return;
+	}
+	channel_push(&transport->channel);
+	if (channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);
 	}
 }

@@ -196,6 +196,11 @@ void transport_set_crowd(struct transport *transport, uint32_t crowd)
 	turn_item_set_crowd(&transport->item, crowd);
 }
 
+void transport_will_finish(struct transport *transport)
+{
+	transport->channel.is_corked = true;
+}
+
 void transport_finish(struct transport *transport, int64_t timeout_ms)
 {
 	if (transport->state != TRANSPORT_OPEN || transport->broken) {

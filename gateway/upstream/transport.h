@@ -104,6 +104,10 @@ struct transport *transport_free(struct transport *transport);
  * transport. */
 void transport_finish(struct transport *transport, int64_t timeout_ms);
 
+/* To be called right before the last write, if transport_finish() follows at once: then both go out
+ * in one packet. */
+void transport_will_finish(struct transport *transport);
+
 /* Starts the TLS handshake, for at most @timeout_ms, and takes ownership of @ssl, also on failure.
  * Received bytes that were not delivered yet are discarded; bytes waiting to be written go out in
  * clear first. Returns 0 or -ENOMEM. */

@@ -282,6 +282,7 @@ void attempt_close(struct attempt *attempt)
 	if (attempt->transport && attempt->stream->state != STREAM_STATE_HANDSHAKE) {
 		/* Without memory for the farewell the server learns it from the FIN. */
 		(void)!stream_close(attempt->stream);
+		transport_will_finish(attempt->transport);
 		(void)!send_out(attempt);
 		transport_finish(attempt->transport, LINK_CLOSE_TIMEOUT_MS);
 		attempt->transport = NULL;

@@ -36,6 +36,7 @@ static void finish(struct link *link)
 			/* Without memory for the farewell the server learns it from the FIN. */
 			(void)!stream_close(&link->stream);
 		}
+		transport_will_finish(link->transport);
 		(void)!link_send_out(link);
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;

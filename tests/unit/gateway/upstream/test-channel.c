@@ -301,6 +301,35 @@ static void test_flood_is_not_read(void **state)
 	identity_free(&identity);
 }
 
+/* The kernel keeps the last bytes of the handshake until there are others to send, or until the
+ * owner has none. With TLS 1.2 the server waits for them, to end a full handshake. */
+static void test_end_of_handshake(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	assert_true(pair.channel.is_held_back);
+	assert_int_equal(channel_write(&pair.channel, "ping", 4, &n), CHANNEL_OK);
+	assert_false(pair.channel.is_held_back);
+	pair_close(&pair);
+	pair_open(&pair, &identity);
+	shake(&pair);
+	channel_push(&pair.channel);
+	assert_false(pair.channel.is_held_back);
+	pair_close(&pair);
+	pair_open(&pair, &identity);
+	assert_int_equal(SSL_set_max_proto_version(pair.server, TLS1_2_VERSION), 1);
+	shake(&pair);
+	assert_false(pair.channel.is_held_back);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_data_behind_key_updates),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
+		cmocka_unit_test(test_end_of_handshake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,10 +16,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -614,6 +616,34 @@ static void test_finish_without_answer(void **state)
 	assert_true(uv_now(&one->loop) - start >= SHORT_MS);
 }
 
+static int n_unsent(void)
+{
+	int n;
+
+	assert_int_equal(ioctl(one->transport->channel.fd, SIOCOUTQNSD, &n), 0);
+	return n;
+}
+
+/* The last words wait in the kernel for the FIN, which is due at once. */
+static void test_last_words(void **state)
+{
+	char data[16];
+
+	(void)state;
+	write_bytes(4);
+	assert_int_equal(n_unsent(), 0);
+	transport_will_finish(one->transport);
+	write_bytes(4);
+	assert_int_equal(n_unsent(), 4);
+	transport_finish(one->transport, PATIENCE_MS);
+	assert_int_equal(n_unsent(), 0);
+	one->transport = NULL;
+	assert_int_equal(recv(one->fd, data, sizeof(data), MSG_WAITALL), 8);
+	close(one->fd);
+	one->fd = -1;
+	run_until_freed();
+}
+
 static char room[4];
 static char *place;
 
@@ -668,6 +698,7 @@ int main(void)
 		TEST(test_half_closed),
 		TEST(test_finish),
 		TEST(test_finish_without_answer),
+		TEST(test_last_words),
 		cmocka_unit_test_setup_teardown(test_silent_and_idle, take_idle, tear_down),
 	};
 
