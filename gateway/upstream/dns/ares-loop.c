@@ -40,10 +40,11 @@ void ares_loop_arm(struct ares_loop *ares)
 		return;
 	}
 	if (ares_timeout(ares->channel, NULL, &left)) {
-		int64_t ms = (int64_t)left.tv_sec * 1000 + (int64_t)left.tv_usec / 1000;
+		/* c-ares wants the time-out to have passed: round up. One that has, stays: questions
+		 * that keep coming must not put it off. */
+		int64_t ms = (int64_t)left.tv_sec * 1000 + ((int64_t)left.tv_usec + 999) / 1000;
 
-		/* c-ares wants the time-out to have passed: round up. */
-		timeout_start(&ares->timer, on_timeout, ms + 1);
+		timeout_start(&ares->timer, on_timeout, ms);
 	} else {
 		timeout_stop(&ares->timer);
 	}

@@ -140,6 +140,42 @@ static void test_time_out(void **state)
 	assert_int_equal(dns.n_questions, 4);
 }
 
+/* Asks for one name more with each millisecond, as long as there are names. */
+static void on_each_millisecond(uv_timer_t *timer)
+{
+	struct asker *asker = timer->data;
+	char host[32];
+
+	if (++asker == askers + ASKERS) {
+		uv_stop(timer->loop);
+		return;
+	}
+	timer->data = asker;
+	snprintf(host, sizeof(host), "host%u.example", (unsigned)(asker - askers));
+	ask_addresses(asker, host, 5222);
+}
+
+/* Questions that keep coming do not put off the time-outs of earlier ones. */
+static void test_time_out_of_many(void **state)
+{
+	static uv_timer_t timer;
+
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(TRY_MS, 1);
+	dns.script = script_silent;
+	ask_addresses(&askers[0], "host.example", 5222);
+	uv_timer_init(&dns.loop, &timer);
+	timer.data = askers;
+	uv_timer_start(&timer, on_each_millisecond, 1, 1);
+	while (!askers[0].n_results && (struct asker *)timer.data < askers + ASKERS - 1) {
+		uv_run(&dns.loop, UV_RUN_DEFAULT);
+	}
+	uv_close((uv_handle_t *)&timer, NULL);
+	assert_int_equal(askers[0].n_results, 1);
+	assert_int_equal(askers[0].result, RESOLVER_TIMEOUT);
+}
+
 /* Waits for the next datagram of a socket. */
 static void wait_datagram(int fd)
 {
@@ -359,6 +395,7 @@ int main(void)
 		TEST(test_nothing),
 		TEST(test_failure),
 		TEST(test_time_out),
+		TEST(test_time_out_of_many),
 		TEST(test_late_thread),
 		TEST(test_no_server),
 		TEST(test_addresses),
