@@ -40,8 +40,8 @@ void ares_loop_arm(struct ares_loop *ares)
 		return;
 	}
 	if (ares_timeout(ares->channel, NULL, &left)) {
-		/* c-ares wants the time-out to have passed: round up. One that has, stays: questions
-		 * that keep coming must not put it off. */
+		/* c-ares wants the time-out to have passed: round up. One that has, stays:
+		 * questions that keep coming must not put it off. */
 		int64_t ms = (int64_t)left.tv_sec * 1000 + ((int64_t)left.tv_usec + 999) / 1000;
 
 		timeout_start(&ares->timer, on_timeout, ms);
