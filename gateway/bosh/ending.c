@@ -135,7 +135,7 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		      struct bosh_stream *stream)
 {
 	struct bosh_session *session = turn->session;
-	bool vanished = is_absent(session, turn->now);
+	bool has_vanished = is_absent(session, turn->now);
 
 	bosh_session_set_state(session, BOSH_SESSION_ENDING);
 	note_asked(session);
@@ -151,7 +151,7 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 		answer_early(turn, answer);
 	}
 	bosh_turn_answer_all_empty(turn);
-	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, vanished);
+	bosh_turn_abandon(turn, BOSH_CONDITION_OTHER_REQUEST, BOSH_RULE_NONE, has_vanished);
 }
 
 /* Notes the refusal of @body, which is the latest action. */

@@ -156,7 +156,7 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
 	if (session->is_over) {
-		/* Nothing can go back any more. */
+		/* Nobody is told any more; what has not gone back is lost. */
 		ws_session_release_link(session);
 		return;
 	}

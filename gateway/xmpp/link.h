@@ -80,7 +80,7 @@ _must_check_ int link_return(struct link *link, struct sv stanzas);
  * known what could not be delivered. */
 bool link_can_return(const struct link *link);
 
-/* The same for the element that `element` is telling of. */
+/* link_return() for the element that `element` is telling of. */
 _must_check_ int link_return_event(struct link *link);
 
 /* Call it with what the client sends, before link_write() or link_gather(). Returns 0 if @elements
