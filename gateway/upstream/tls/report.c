@@ -126,15 +126,17 @@ static void report_chain(SSL *ssl, struct tls_report *report)
 	}
 }
 
-static void report_dane(SSL *ssl, const struct verify *verify, struct tls_report *report)
+static void report_dane(const struct verify *verify, struct tls_report *report)
 {
+	const struct verify_dane *dane = &verify->dane;
+
 	if (!verify->host) {
 		return;
 	}
-	report->dane = SSL_get0_dane_tlsa(ssl, &report->dane_usage, &report->dane_selector,
-					  &report->dane_matching, NULL, NULL) >= 0
-			     ? TLS_FINDING_GOOD
-			     : TLS_FINDING_BAD;
+	report->dane = dane->is_found ? TLS_FINDING_GOOD : TLS_FINDING_BAD;
+	report->dane_usage = dane->usage;
+	report->dane_selector = dane->selector;
+	report->dane_matching = dane->matching;
 }
 
 static void report_name(const struct verify *verify, const X509 *certificate,
@@ -180,7 +182,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
 		return;
 	}
-	report_dane(ssl, verify, ret_report);
+	report_dane(verify, ret_report);
 	report_chain(ssl, ret_report);
 	report_name(verify, certificate, ret_report);
 	if (verify->n_pins) {

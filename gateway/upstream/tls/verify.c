@@ -161,20 +161,21 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 	return SSL_set_session_id_context(ssl, verify->key, TRUST_KEY_SIZE) ? 0 : -ENOMEM;
 }
 
-/* Whether a DANE-EE record matched. Then nothing else in the certificate matters. */
-static bool has_dane_ee(SSL *ssl)
+static void keep_dane(SSL *ssl, struct verify_dane *dane)
 {
-	uint8_t usage;
-
-	return SSL_get0_dane_tlsa(ssl, &usage, NULL, NULL, NULL, NULL) >= 0 &&
-	       usage == USAGE_DANE_EE;
+	dane->is_found = SSL_get0_dane_tlsa(ssl, &dane->usage, &dane->selector, &dane->matching,
+					    NULL, NULL) >= 0;
 }
 
-static bool is_named(SSL *ssl, const X509 *certificate)
+/* Whether a DANE-EE record matched. Then nothing else in the certificate matters. */
+static bool has_dane_ee(const struct verify *verify)
 {
-	const struct verify *verify = verify_of(ssl);
+	return verify->dane.is_found && verify->dane.usage == USAGE_DANE_EE;
+}
 
-	return has_dane_ee(ssl) || certificate_names(certificate, verify->domain) ||
+static bool is_named(const struct verify *verify, const X509 *certificate)
+{
+	return has_dane_ee(verify) || certificate_names(certificate, verify->domain) ||
 	       (verify->host && certificate_names(certificate, verify->host));
 }
 
@@ -182,7 +183,7 @@ int verify_certificate(X509_STORE_CTX *verification, void *userdata)
 {
 	(void)userdata;
 	SSL *ssl = X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
-	const struct verify *verify = verify_of(ssl);
+	struct verify *verify = verify_of(ssl);
 
 	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
 		return 1;
@@ -192,7 +193,8 @@ int verify_certificate(X509_STORE_CTX *verification, void *userdata)
 	}
 	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
 
-	if (!is_named(ssl, certificate)) {
+	keep_dane(ssl, &verify->dane);
+	if (!is_named(verify, certificate)) {
 		X509_STORE_CTX_set_error(verification, X509_V_ERR_HOSTNAME_MISMATCH);
 		return 0;
 	}
@@ -212,7 +214,7 @@ static int64_t end_of(const X509 *certificate)
 
 int64_t verify_until(SSL *ssl, int64_t now)
 {
-	STACK_OF(X509) *chain = has_dane_ee(ssl) ? NULL : SSL_get0_verified_chain(ssl);
+	STACK_OF(X509) *chain = has_dane_ee(verify_of(ssl)) ? NULL : SSL_get0_verified_chain(ssl);
 	int n_chain = chain ? sk_X509_num(chain) : 0;
 	int64_t until = now + TLS_SESSION_AGE_MAX;
 

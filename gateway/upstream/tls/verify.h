@@ -17,6 +17,12 @@
 #include "gateway/upstream/tls/session-cache.h"
 #include "gateway/upstream/tls/tls.h"
 
+/* The TLSA record that matched. OpenSSL does not tell it once anything else is wrong. */
+struct verify_dane {
+	bool is_found;
+	uint8_t usage, selector, matching;
+};
+
 struct verify {
 	struct session_cache *cache;
 	unsigned epoch; /* of the cache, when the connection began */
@@ -25,9 +31,10 @@ struct verify {
 	size_t n_pins;
 	bool is_direct;   /* ALPN was sent */
 	bool has_offered; /* a session was offered */
-	int64_t until;    /* end of the offered session; seconds as of time(2) */
-	char *domain;     /* in `texts`, like `host` */
-	char *host;       /* NULL unless there are usable TLSA records */
+	struct verify_dane dane;
+	int64_t until; /* end of the offered session; seconds as of time(2) */
+	char *domain;  /* in `texts`, like `host` */
+	char *host;    /* NULL unless there are usable TLSA records */
 	char texts[];
 };
 

@@ -121,20 +121,28 @@ static void test_pins(void **state)
 	assert_int_equal(outcome.report.name, TLS_FINDING_GOOD);
 }
 
+/* A record of the kind 3 1 1 that matches. */
+static void use_record(struct tlsa_set *set, const struct identity *identity)
+{
+	struct pin pin;
+
+	*set = (struct tlsa_set){
+		.n_records = 1,
+		.records = {{.usage = 3, .selector = 1, .matching = 1, .n_data = PIN_SIZE}}};
+	assert_int_equal(pin_of(identity->certificate, &pin), 0);
+	memcpy(set->records[0].data, pin.sha256, PIN_SIZE);
+	policy.host = "host.example.org";
+	policy.tlsa = set;
+}
+
 /* DANE-EE replaces chain and name; other usages do not. */
 static void test_dane(void **state)
 {
-	static struct tlsa_set set = {
-		.n_records = 1,
-		.records = {{.usage = 3, .selector = 1, .matching = 1, .n_data = PIN_SIZE}}};
+	static struct tlsa_set set;
 	struct identity other = identity_of("DNS:other.example", &stranger);
-	struct pin pin;
 
 	(void)state;
-	policy.host = "host.example.org";
-	policy.tlsa = &set;
-	assert_int_equal(pin_of(other.certificate, &pin), 0);
-	memcpy(set.records[0].data, pin.sha256, PIN_SIZE);
+	use_record(&set, &other);
 	struct outcome outcome = show(&other, NULL, 0);
 
 	assert_true(outcome.is_open);
@@ -148,6 +156,29 @@ static void test_dane(void **state)
 	outcome = show(&good, NULL, 0);
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_DANE);
 	assert_int_equal(outcome.report.dane, TLS_FINDING_BAD);
+	assert_int_equal(outcome.report.chain, TLS_FINDING_NOT_ASKED);
+	assert_int_equal(outcome.report.name, TLS_FINDING_GOOD);
+	identity_free(&other);
+}
+
+/* A wrong pin does not hide that a record matched. */
+static void test_dane_and_wrong_pin(void **state)
+{
+	static struct tlsa_set set;
+	struct identity other = identity_of("DNS:other.example", &stranger);
+	struct pin pin;
+
+	(void)state;
+	use_record(&set, &other);
+	assert_int_equal(pin_of(good.certificate, &pin), 0);
+	policy.pins = &pin;
+	policy.n_pins = 1;
+	struct outcome outcome = show(&other, NULL, 0);
+
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_PIN);
+	assert_int_equal(outcome.report.pinned, TLS_FINDING_BAD);
+	assert_int_equal(outcome.report.dane, TLS_FINDING_GOOD);
+	assert_int_equal(outcome.report.dane_usage, 3);
 	assert_int_equal(outcome.report.chain, TLS_FINDING_NOT_ASKED);
 	assert_int_equal(outcome.report.name, TLS_FINDING_GOOD);
 	identity_free(&other);
@@ -246,8 +277,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_good), TEST(test_bad),       TEST(test_expired),    TEST(test_pins),
-		TEST(test_dane), TEST(test_not_asked), TEST(test_many_names), TEST(test_nothing),
+		TEST(test_good),      TEST(test_bad),        TEST(test_expired),
+		TEST(test_pins),      TEST(test_dane),       TEST(test_dane_and_wrong_pin),
+		TEST(test_not_asked), TEST(test_many_names), TEST(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
