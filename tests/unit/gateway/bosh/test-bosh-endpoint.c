@@ -277,7 +277,7 @@ static size_t wiped_of_message(size_t n, const char *const *steps)
 	static char text[N_BODY_MAX];
 	struct xml_pool *pool;
 	struct stage own;
-	const char *body = BODY("3", "", "<m xmlns='urn:m'>%0*d</m>") + 2;
+	const char *body = &BODY("3", "", "<m xmlns='urn:m'>%0*d</m>")[2];
 
 	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
 	stage_init(&own, pool);
