@@ -155,6 +155,15 @@ static void on_each_millisecond(uv_timer_t *timer)
 	ask_addresses(asker, host, 5222);
 }
 
+/* c-ares 1.34 waits for 250 ms, even if it is told less; there are names for ASKERS ms. */
+enum {
+#ifdef HAVE_ARES_DNSREC
+	FIRST_MS = 150,
+#else
+	FIRST_MS = 1,
+#endif
+};
+
 /* Questions that keep coming do not put off the time-outs of earlier ones. */
 static void test_time_out_of_many(void **state)
 {
@@ -167,7 +176,7 @@ static void test_time_out_of_many(void **state)
 	ask_addresses(&askers[0], "host.example", 5222);
 	uv_timer_init(&dns.loop, &timer);
 	timer.data = askers;
-	uv_timer_start(&timer, on_each_millisecond, 1, 1);
+	uv_timer_start(&timer, on_each_millisecond, FIRST_MS, 1);
 	while (!askers[0].n_results && (struct asker *)timer.data < askers + ASKERS - 1) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
 	}
