@@ -384,7 +384,7 @@ static bool can_take_partial(const struct xml_scan *scan, struct sv head, struct
 	bool is_last = rest.data + rest.n == scan->view.data + scan->view.n;
 
 	return partial->n && is_last && (size_t)(rest.data - partial->data) >= head.n &&
-	       partial->size / 2 <= head.n + rest.n + 2 * XML_HEADROOM;
+	       partial->size / 2 <= XML_HEADROOM + head.n + rest.n + XML_HEADROOM;
 }
 
 /* Appends @head and @rest, with room around them if they are large. */
