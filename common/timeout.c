@@ -50,14 +50,17 @@ static void set(struct timeout *timeout, int64_t due_ms, int64_t now)
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms)
 {
 	int64_t now = now_of(timeout);
+	bool is_active = uv_is_active((uv_handle_t *)&timeout->uv);
 
 	timeout->callback = callback;
-	if (ms <= 0 && timeout->is_late && uv_is_active((uv_handle_t *)&timeout->uv)) {
+	if (ms <= 0 && timeout->is_late && is_active) {
 		/* Otherwise what arrives in each iteration could put it off for ever. */
 		return;
 	}
 	timeout->is_exact = false;
-	if (timeout->is_grace && now < timeout->due_ms && now + ms < timeout->due_ms) {
+	/* Active at its end: that came in a poll, and no other grace begins. */
+	if (timeout->is_grace && (is_active || now < timeout->due_ms) &&
+	    now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms, now);
 	} else if (timeout_stood_still(-ms)) {
 		begin_grace(timeout, now);

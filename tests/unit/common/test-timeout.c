@@ -252,6 +252,22 @@ static void test_set_in_grace(void **state)
 	assert_string_equal(one.log, "ro");
 }
 
+/* The grace ends while the loop polls, and what arrives then makes the owner look at the deadline
+ * again, before the timer could run: there is no second grace. */
+static void test_set_at_end_of_grace(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
+	one.now += TIMEOUT_GRACE_MS;
+	timeout_start(&one.timeout, on_other, -TIMEOUT_STILL_MS - 1 - TIMEOUT_GRACE_MS);
+	assert_int_equal(one.set_to, 0);
+	one.now += 1;
+	timeout_start(&one.timeout, on_other, -TIMEOUT_STILL_MS - 2 - TIMEOUT_GRACE_MS);
+	assert_int_equal(one.set_to, 0);
+	run_late();
+	assert_string_equal(one.log, "ro");
+}
+
 /* A later end takes the place of the grace. */
 static void test_set_beyond_grace(void **state)
 {
@@ -287,6 +303,7 @@ int main(void)
 		TEST(test_stood_still_twice),
 		TEST(test_passed_deadline),
 		TEST(test_set_in_grace),
+		TEST(test_set_at_end_of_grace),
 		TEST(test_set_beyond_grace),
 		TEST(test_plan_in_grace),
 	};
