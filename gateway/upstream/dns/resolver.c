@@ -27,7 +27,9 @@ TAILQ_HEAD(query_queue, resolver_query);
 /* Replies may come at any time, even inside the call that asks. So they are only noted then, and
  * delivered in one place, resolver_deliver(), outside of c-ares. */
 struct resolver {
-	struct timeout timer; /* for deliveries and grace periods */
+	uv_timer_t delivery;
+	/* of the first grace period; its own, so that deliveries do not put it off */
+	struct timeout grace;
 	uv_loop_t *loop;
 	const struct lookup_observer *observer; /* may be NULL */
 	struct lookups *lookups;
@@ -37,6 +39,7 @@ struct resolver {
 	/* likewise, by deadline: one service has answered with targets, the other has not yet */
 	struct query_queue in_grace;
 	int64_t grace_ms;
+	unsigned n_handles; /* not closed yet */
 	bool is_closing;
 };
 
@@ -187,7 +190,7 @@ static void query_deliver(const struct resolver_query *query)
 	}
 }
 
-static void on_planned(struct timeout *timer);
+static void on_delivery(uv_timer_t *timer);
 static void on_grace_over(struct timeout *timer);
 
 /* @finished_ms: when queries that are finished are delivered. */
@@ -199,12 +202,15 @@ static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
 		return;
 	}
 	if (!TAILQ_EMPTY(&resolver->finished)) {
-		timeout_plan(&resolver->timer, on_planned, finished_ms);
-	} else if (in_grace) {
-		timeout_start(&resolver->timer, on_grace_over,
+		uv_timer_start(&resolver->delivery, on_delivery, finished_ms, 0);
+	} else {
+		uv_timer_stop(&resolver->delivery);
+	}
+	if (in_grace) {
+		timeout_start(&resolver->grace, on_grace_over,
 			      mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups)));
 	} else {
-		timeout_stop(&resolver->timer);
+		timeout_stop(&resolver->grace);
 	}
 }
 
@@ -225,14 +231,14 @@ static void resolver_deliver(struct resolver *resolver)
 	resolver_arm(resolver, 1);
 }
 
-static void on_planned(struct timeout *timer)
+static void on_delivery(uv_timer_t *timer)
 {
-	resolver_deliver(CONTAINER_OF(timer, struct resolver, timer));
+	resolver_deliver(CONTAINER_OF(timer, struct resolver, delivery));
 }
 
 static void on_grace_over(struct timeout *timer)
 {
-	struct resolver *resolver = CONTAINER_OF(timer, struct resolver, timer);
+	struct resolver *resolver = CONTAINER_OF(timer, struct resolver, grace);
 	struct resolver_query *query;
 
 	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
@@ -426,7 +432,11 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 		free(resolver);
 		return r;
 	}
-	timeout_init(&resolver->timer, loop);
+	uv_timer_init(loop, &resolver->delivery);
+	timeout_init(&resolver->grace, loop);
+	resolver->delivery.data = resolver;
+	resolver->grace.uv.data = resolver;
+	resolver->n_handles = 2;
 	*ret_resolver = resolver;
 	return 0;
 }
@@ -451,7 +461,11 @@ int resolver_reload(struct resolver *resolver, const struct resolver_options *op
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-	free(CONTAINER_OF((uv_timer_t *)handle, struct resolver, timer.uv));
+	struct resolver *resolver = handle->data;
+
+	if (--resolver->n_handles == 0) {
+		free(resolver);
+	}
 }
 
 struct resolver *resolver_free(struct resolver *resolver)
@@ -467,6 +481,7 @@ struct resolver *resolver_free(struct resolver *resolver)
 	}
 	resolver->lookups = lookups_free(resolver->lookups);
 	reap_retired(resolver, true);
-	uv_close((uv_handle_t *)&resolver->timer.uv, on_timer_closed);
+	uv_close((uv_handle_t *)&resolver->delivery, on_timer_closed);
+	uv_close((uv_handle_t *)&resolver->grace.uv, on_timer_closed);
 	return NULL;
 }

@@ -350,6 +350,36 @@ static void test_grace_period(void **state)
 	assert_true(uv_hrtime() - start < 5ULL * 1000000000);
 }
 
+/* Answers from the cache, one in each iteration of the loop, do not put off the end of the grace
+ * period. */
+static void test_grace_is_not_put_off(void **state)
+{
+	enum {
+		SHORT_PATIENCE_MS = 100,
+	};
+	struct asker *busy = &askers[1];
+	uint64_t start = uv_hrtime();
+
+	(void)state;
+	resolver_free(dns.resolver);
+	start_resolver(SHORT_PATIENCE_MS, 6);
+	dns.script = script_services;
+	ask_srv(busy, "cached.example");
+	wait_results(busy, 1);
+	dns.script = script_direct;
+	ask_srv(askers, "a.example");
+	for (unsigned n_asked = 1; !askers->n_results;) {
+		if (busy->n_results == n_asked) {
+			ask_srv(busy, "cached.example");
+			n_asked++;
+		}
+		uv_run(&dns.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(askers->srv.n_targets, 1);
+	assert_true(uv_hrtime() - start < 2ULL * 1000000000);
+}
+
 /* "." is not a target: the other service is waited for to the end. */
 static void test_no_grace_without_targets(void **state)
 {
@@ -411,6 +441,7 @@ int main(void)
 		TEST(test_literals),
 		TEST(test_tlsa),
 		TEST(test_grace_period),
+		TEST(test_grace_is_not_put_off),
 		TEST(test_no_grace_without_targets),
 		TEST(test_names),
 	};
