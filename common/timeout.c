@@ -3,9 +3,23 @@
 
 #include "common/macro.h"
 
+enum {
+	NS_PER_MS = 1000 * 1000,
+};
+
+/* By the loop's last look at the clock. */
 static int64_t now_of(const struct timeout *timeout)
 {
 	return (int64_t)uv_now(timeout->uv.loop);
+}
+
+/* The thread may have been stopped since the loop looked at the clock: the time that it gives to
+ * others begins now. The loop's own time stays, for which timers that ran in this pass wait. */
+static int64_t clock_of(const struct timeout *timeout)
+{
+	int64_t seen = now_of(timeout), clock = (int64_t)(uv_hrtime() / NS_PER_MS);
+
+	return clock > seen ? clock : seen;
 }
 
 void timeout_init(struct timeout *timeout, uv_loop_t *loop)
@@ -16,12 +30,19 @@ void timeout_init(struct timeout *timeout, uv_loop_t *loop)
 
 static void on_timer(uv_timer_t *timer);
 
+static void set(struct timeout *timeout, int64_t due_ms)
+{
+	int64_t ms = due_ms - now_of(timeout);
+
+	timeout->due_ms = due_ms;
+	timeout->is_late = false;
+	uv_timer_start(&timeout->uv, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
 static void begin_grace(struct timeout *timeout, int64_t now)
 {
-	timeout->due_ms = now + TIMEOUT_GRACE_MS;
 	timeout->is_grace = true;
-	timeout->is_late = false;
-	uv_timer_start(&timeout->uv, on_timer, TIMEOUT_GRACE_MS, 0);
+	set(timeout, now + TIMEOUT_GRACE_MS);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -40,16 +61,9 @@ static void on_timer(uv_timer_t *timer)
 	}
 }
 
-static void set(struct timeout *timeout, int64_t due_ms, int64_t now)
-{
-	timeout->due_ms = due_ms;
-	timeout->is_late = false;
-	uv_timer_start(&timeout->uv, on_timer, due_ms > now ? (uint64_t)(due_ms - now) : 0, 0);
-}
-
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms)
 {
-	int64_t now = now_of(timeout);
+	int64_t now = clock_of(timeout);
 	bool is_active = uv_is_active((uv_handle_t *)&timeout->uv);
 
 	timeout->callback = callback;
@@ -61,23 +75,21 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 	/* Active at its end: that came in a poll, and no other grace begins. */
 	if (timeout->is_grace && (is_active || now < timeout->due_ms) &&
 	    now + ms < timeout->due_ms) {
-		set(timeout, timeout->due_ms, now);
+		set(timeout, timeout->due_ms);
 	} else if (timeout_stood_still(-ms)) {
 		begin_grace(timeout, now);
 	} else {
 		timeout->is_grace = false;
-		set(timeout, now + ms, now);
+		set(timeout, now + ms);
 	}
 }
 
 void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *timeout), uint64_t ms)
 {
-	int64_t now = now_of(timeout);
-
 	timeout->callback = callback;
 	timeout->is_exact = true;
 	timeout->is_grace = false;
-	set(timeout, now + (int64_t)ms, now);
+	set(timeout, now_of(timeout) + (int64_t)ms);
 }
 
 void timeout_stop(struct timeout *timeout)

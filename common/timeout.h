@@ -42,9 +42,9 @@ struct timeout {
 /* Cannot fail. To be closed as every handle: uv_close() with `uv`. */
 void timeout_init(struct timeout *timeout, uv_loop_t *loop);
 
-/* Calls @callback after @ms. Less than 0: the deadline has passed so long ago. Replaces what was
- * set before; but as long as a grace is under way, @callback does not run before its end, and time
- * that is over stays over. */
+/* Calls @callback after @ms, counted from now, not from the loop's last look at the clock. Less
+ * than 0: the deadline has passed so long ago. Replaces what was set before; but as long as a grace
+ * is under way, @callback does not run before its end, and time that is over stays over. */
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms);
 
 /* Calls @callback after @ms without waiting for a poll. Replaces what was set before. Called from

@@ -30,6 +30,7 @@ static struct {
 	uv_poll_t poll;
 	int pipe[2];
 	uint64_t now, set_to;
+	uint64_t clock; /* if it has gone on since the loop looked at it; 0: it has not */
 	char log[32];
 } one;
 
@@ -39,6 +40,11 @@ uint64_t uv_now(const uv_loop_t *loop)
 {
 	(void)loop;
 	return one.now;
+}
+
+uint64_t uv_hrtime(void)
+{
+	return (one.clock ? one.clock : one.now) * 1000000;
 }
 
 int uv_timer_start(uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat)
@@ -268,6 +274,17 @@ static void test_set_at_end_of_grace(void **state)
 	assert_string_equal(one.log, "ro");
 }
 
+/* The thread was stopped after the loop looked at the clock, and before the time is set. */
+static void test_stopped_in_callback(void **state)
+{
+	(void)state;
+	one.clock = one.now + TIME_MS + TIMEOUT_STILL_MS / 2;
+	timeout_start(&one.timeout, on_timeout, TIME_MS);
+	assert_int_equal(one.timeout.due_ms, one.clock + TIME_MS);
+	assert_int_equal(one.set_to, one.clock + TIME_MS - one.now);
+	one.clock = 0;
+}
+
 /* A later end takes the place of the grace. */
 static void test_set_beyond_grace(void **state)
 {
@@ -305,6 +322,7 @@ int main(void)
 		TEST(test_set_in_grace),
 		TEST(test_set_at_end_of_grace),
 		TEST(test_set_beyond_grace),
+		TEST(test_stopped_in_callback),
 		TEST(test_plan_in_grace),
 	};
 
