@@ -13,7 +13,7 @@ import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } fr
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
-const TIME_S = 3; // of every time-out here
+const TIME_S = patiently(3000) / 1000; // of every time-out here
 const SHORT_MS = 500; // beyond it: what is late by so much may only be busy
 const LONG_MS = 2000;
 const HEAD = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';
