@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "common/buffer.h"
 #include "tests/unit/common/wiped.h"
@@ -154,6 +155,8 @@ static void test_printf(void **state)
 	buffer_clear(&buffer);
 	assert_int_equal(buffer_printf(&buffer, "%0999d", 0), 0);
 	assert_int_equal(buffer_printf(&buffer, "%d", 1), 0);
+	/* The locale has no such character. */
+	assert_int_equal(buffer_printf(&buffer, "%lc", (wint_t)0x20ac), -EINVAL);
 	memset(expected, '0', 999);
 	memcpy(expected + 999, "1", 2);
 	assert_bytes(&buffer, expected);

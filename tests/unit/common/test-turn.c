@@ -324,6 +324,7 @@ static void test_removed(void **state)
 	iterate();
 	EXPECT(1);
 	one.users[2].leaves = true;
+	one.users[2].takes_us = TURN_ITEM_US;
 	add(2);
 	EXPECT(2);
 	assert_int_equal(one.users[2].item.spent.us, 0);

@@ -115,6 +115,7 @@ static void test_cut(void **state)
 static void test_broken(void **state)
 {
 	(void)state;
+	assert_int_equal(utf8_character(SV_EMPTY), 0);
 	assert_int_equal(utf8_character(SV("\xe2\x82x")), 0);
 	assert_int_equal(utf8_character(SV("\xf0\x9f\x98x")), 0);
 	assert_int_equal(utf8_character(SV("\xf0\x9fx\x98")), 0);

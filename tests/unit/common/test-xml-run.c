@@ -122,6 +122,8 @@ static void test_cuts(void **state)
 		{"a='0123456789a'>", LINE HALF "0123456789abcdef", true},
 		/* Too short, or nothing to cut at. */
 		{"a='0123456789a'>", LINE HALF "0123456789abcde", false},
+		/* The block is cut where a reference has ended, not at what follows the block. */
+		{LINE LINE "&0123456789abcdef", PLAIN PLAIN ">", true},
 		{"<m>", "short</m>", false},
 		{"<m a='", PLAIN PLAIN, false},
 		{"m a='", PLAIN PLAIN, false},

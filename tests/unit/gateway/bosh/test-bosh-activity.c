@@ -374,6 +374,21 @@ static void test_verdict_without_need(void **state)
 	EXPECT("5: " BODY("<iq/>") "\n");
 }
 
+/* What follows a request that was judged gets a verdict of its own. */
+static void test_verdict_of_each(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	request(102);
+	request(103);
+	gone(2);
+	at_ms(BOSH_VERDICT_MS);
+	EXPECT("");
+	at_ms(2 * BOSH_VERDICT_MS);
+	assert_int_equal(one.rule, BOSH_RULE_POLLING_TOO_OFTEN);
+}
+
 /* A goodbye that comes meanwhile does not undo it, nor is it forgotten. */
 static void test_verdict_and_end(void **state)
 {
@@ -436,6 +451,7 @@ int main(void)
 		TEST(test_verdict_and_gone),
 		TEST(test_verdict_of_early),
 		TEST(test_verdict_without_need),
+		TEST(test_verdict_of_each),
 		TEST(test_verdict_and_end),
 	};
 

@@ -270,6 +270,23 @@ static void test_stream_closed_with_pending(void **state)
 	EXPECT("bounce 1 <a/>\nclose 1\n3: <body " HTTPBIND " type='terminate' stream='S1'/>\n");
 }
 
+/* What several streams have to tell does not fit into the last answer. */
+static void test_stream_shut(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	open_second();
+	request_with(102, "", "");
+	assert_int_equal(
+		buffer_append_sv(bosh_session_pending(one.session, 0, false, false), SV("<a/>")),
+		0);
+	buffer_clear(&one.log);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	assert_non_null(memmem(one.log.data, one.log.n, "bounce 0 <a/>", 13));
+}
+
 static void test_stream_all_closed(void **state)
 {
 	(void)state;
@@ -466,6 +483,7 @@ int main(void)
 		TEST(test_stream_closed),
 		TEST(test_stream_nameless),
 		TEST(test_stream_closed_with_pending),
+		TEST(test_stream_shut),
 		TEST(test_stream_all_closed),
 		TEST(test_stream_failed),
 		TEST(test_stream_both_failed),

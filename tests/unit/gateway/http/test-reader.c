@@ -720,6 +720,17 @@ static void test_pauses_bound(void **state)
 	assert_null(one.pause);
 }
 
+/* Only the first request is asked, unless each is to be. */
+static void test_asks_always(void **state)
+{
+	(void)state;
+	say(HEAD("/x", "0") HEAD("/y", "0"));
+	assert_int_equal(one.n_asked, 1);
+	one.asks = true;
+	say(HEAD("/x", "0") HEAD("/y", "0"));
+	assert_int_equal(one.n_asked, 3);
+}
+
 /* Who has taken the connection is not asked again, and the reader has forgotten it. */
 static void test_taken(void **state)
 {
@@ -894,6 +905,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pauses_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pauses_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_asks_always, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone_in_pause, setup, teardown),
