@@ -47,8 +47,8 @@ void timeout_init(struct timeout *timeout, uv_loop_t *loop);
  * is under way, @callback does not run before its end, and time that is over stays over. */
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms);
 
-/* Calls @callback after @ms without waiting for a poll. Replaces what was set before. Called from
- * the callback itself with 0, it would run in the same pass of the loop's timers. */
+/* Calls @callback after @ms without waiting for a poll. Replaces what was set before. A callback
+ * that plans itself with 0 runs again in the same pass of the loop's timers. */
 void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *timeout), uint64_t ms);
 
 void timeout_stop(struct timeout *timeout);

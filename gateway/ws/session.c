@@ -156,7 +156,8 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
 	if (session->is_over) {
-		/* Nobody is told any more; what has not gone back is lost. */
+		/* The client is told nothing more. The server takes no more stanzas back: those
+		 * that wait are lost. */
 		ws_session_release_link(session);
 		return;
 	}

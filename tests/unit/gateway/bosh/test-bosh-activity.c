@@ -374,7 +374,7 @@ static void test_verdict_without_need(void **state)
 	EXPECT("5: " BODY("<iq/>") "\n");
 }
 
-/* What follows a request that was judged gets a verdict of its own. */
+/* The engine judges the request that follows one that it has judged. */
 static void test_verdict_of_each(void **state)
 {
 	(void)state;
