@@ -100,22 +100,14 @@ static enum channel_result write_tls(struct channel *channel, const char *data, 
 static enum channel_result write_clear(struct channel *channel, const char *data, size_t n,
 				       size_t *n_written)
 {
-	for (;;) {
-		ssize_t r = channel_send(channel, data, n);
+	ssize_t r = channel_send(channel, data, n);
 
-		if (r >= 0) {
-			*n_written = (size_t)r;
-			/* A short write means that the socket is full. Trying again would only
-			 * return EAGAIN. */
-			return *n_written == n ? CHANNEL_OK : CHANNEL_AGAIN;
-		}
-		if (errno == EAGAIN) {
-			return CHANNEL_AGAIN;
-		}
-		if (errno != EINTR) {
-			return channel_break(channel, errno);
-		}
+	if (r < 0) {
+		return errno == EAGAIN ? CHANNEL_AGAIN : channel_break(channel, errno);
 	}
+	*n_written = (size_t)r;
+	/* A short write means that the socket is full. Trying again would only return EAGAIN. */
+	return *n_written == n ? CHANNEL_OK : CHANNEL_AGAIN;
 }
 
 enum channel_result channel_write(struct channel *channel, const char *data, size_t n,
