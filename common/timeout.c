@@ -35,6 +35,7 @@ static void set(struct timeout *timeout, int64_t due_ms)
 	int64_t ms = due_ms - now_of(timeout);
 
 	timeout->due_ms = due_ms;
+	timeout->is_set = true;
 	timeout->is_late = false;
 	uv_timer_start(&timeout->uv, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
 }
@@ -57,23 +58,30 @@ static void on_timer(uv_timer_t *timer)
 		/* One of 0 would run in the same pass. */
 		uv_timer_start(timer, on_timer, 1, 0);
 	} else {
+		timeout->is_set = false;
 		timeout->callback(timeout);
 	}
+}
+
+/* libuv has not called, or the loop polls once more. */
+static bool is_over(const struct timeout *timeout)
+{
+	return timeout->is_set && !timeout->is_exact && timeout->due_ms <= now_of(timeout);
 }
 
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms)
 {
 	int64_t now = clock_of(timeout);
-	bool is_active = uv_is_active((uv_handle_t *)&timeout->uv);
 
 	timeout->callback = callback;
-	if (ms <= 0 && timeout->is_late && is_active) {
-		/* Otherwise what arrives in each iteration could put it off for ever. */
+	if (ms <= 0 && is_over(timeout)) {
+		/* Otherwise what happens in each iteration could put it off for ever: what is set
+		 * in a pass of the timers waits for the next one (libuv 1.50). */
 		return;
 	}
 	timeout->is_exact = false;
-	/* Active at its end: that came in a poll, and no other grace begins. */
-	if (timeout->is_grace && (is_active || now < timeout->due_ms) &&
+	/* Set at its end: that came in a poll, and no other grace begins. */
+	if (timeout->is_grace && (timeout->is_set || now < timeout->due_ms) &&
 	    now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms);
 	} else if (timeout_stood_still(-ms)) {
@@ -94,5 +102,6 @@ void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *time
 
 void timeout_stop(struct timeout *timeout)
 {
+	timeout->is_set = false;
 	uv_timer_stop(&timeout->uv);
 }

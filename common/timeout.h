@@ -31,9 +31,10 @@ enum {
 };
 
 struct timeout {
-	uv_timer_t uv; /* for uv_close() and uv_is_active(); its `data` is the owner's */
+	uv_timer_t uv; /* for uv_close(); its `data` is the owner's */
 	void (*callback)(struct timeout *timeout);
 	int64_t due_ms; /* by uv_now() */
+	bool is_set;    /* the callback is to run */
 	bool is_exact;  /* a plan */
 	bool is_late;   /* the time is over; the loop polls once more */
 	bool is_grace;  /* due_ms is the end of one */
@@ -52,6 +53,13 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *timeout), uint64_t ms);
 
 void timeout_stop(struct timeout *timeout);
+
+/* Whether the callback is to run. (uv_is_active() does not tell: while libuv runs the timers that
+ * are due, those that follow are not active.) */
+static inline bool timeout_is_set(const struct timeout *timeout)
+{
+	return timeout->is_set;
+}
 
 /* Whether a deadline that passed @late_ms ago did so while the thread stood still. */
 static inline bool timeout_stood_still(int64_t late_ms)

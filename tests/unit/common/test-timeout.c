@@ -192,6 +192,27 @@ static void test_over(void **state)
 	assert_int_equal(one.set_to, TIMEOUT_GRACE_MS);
 }
 
+/* Whatever the owner does in each iteration, the time that is over stays over. */
+static void test_over_before_it_ran(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout, TIME_MS);
+	one.now += TIME_MS - 1;
+	one.set_to = 0;
+	timeout_start(&one.timeout, on_timeout, 0);
+	assert_int_equal(one.timeout.due_ms, one.now);
+	timeout_start(&one.timeout, on_timeout, TIME_MS);
+	one.now += TIME_MS;
+	one.set_to = 0;
+	timeout_start(&one.timeout, on_other, -1);
+	assert_int_equal(one.set_to, 0);
+	assert_int_equal(one.timeout.due_ms, one.now);
+	assert_true(timeout_is_set(&one.timeout));
+	run_late();
+	assert_string_equal(one.log, "ro");
+	assert_false(timeout_is_set(&one.timeout));
+}
+
 /* Late by what a thread that runs can be late by: there is no grace. */
 static void test_late(void **state)
 {
@@ -232,10 +253,11 @@ static void test_stood_still_twice(void **state)
 static void test_passed_deadline(void **state)
 {
 	(void)state;
-	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS);
-	assert_int_equal(one.set_to, 0);
+	timeout_start(&one.timeout, on_timeout, TIME_MS);
+	one.now += TIME_MS + TIMEOUT_STILL_MS + 1;
 	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
-	assert_int_equal(one.set_to, TIMEOUT_GRACE_MS);
+	run_until_set(TIMEOUT_GRACE_MS);
+	one.now += TIMEOUT_GRACE_MS;
 	run_late();
 	assert_string_equal(one.log, "rt");
 }
@@ -252,6 +274,7 @@ static void test_set_in_grace(void **state)
 	timeout_start(&one.timeout, on_other, 0);
 	assert_int_equal(one.set_to, TIMEOUT_GRACE_MS - 1);
 	one.now += TIMEOUT_GRACE_MS - 1;
+	one.set_to = 0;
 	timeout_start(&one.timeout, on_other, 0);
 	assert_int_equal(one.set_to, 0);
 	run_late();
@@ -265,6 +288,7 @@ static void test_set_at_end_of_grace(void **state)
 	(void)state;
 	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
 	one.now += TIMEOUT_GRACE_MS;
+	one.set_to = 0;
 	timeout_start(&one.timeout, on_other, -TIMEOUT_STILL_MS - 1 - TIMEOUT_GRACE_MS);
 	assert_int_equal(one.set_to, 0);
 	one.now += 1;
@@ -315,6 +339,7 @@ int main(void)
 		TEST(test_stopped),
 		TEST(test_again),
 		TEST(test_over),
+		TEST(test_over_before_it_ran),
 		TEST(test_late),
 		TEST(test_stood_still),
 		TEST(test_stood_still_twice),
