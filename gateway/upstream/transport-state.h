@@ -45,6 +45,7 @@ struct transport {
 	/* for a TLS message, once a part of it has arrived; and when that is over, by uv_now().
 	 * 0: there is none */
 	uint64_t message_timeout_ms, message_deadline;
+	bool message_is_late; /* the timer says so; it is read on once more */
 	bool is_proxied;
 	const struct address *source; /* NULL once it is bound, and when there is none */
 	struct buffer out;
@@ -118,6 +119,9 @@ void transport_plan_turn(struct transport *transport);
 /* To be called after reading: a server that begins a TLS message has to finish it in time.
  * Otherwise a few bytes of each would hold 131 KB (channel_is_in_message()). */
 void transport_watch_message(struct transport *transport);
+
+/* It is complete, or what is missing may be there, unread. */
+void transport_forget_message(struct transport *transport);
 
 /* Notes that writing is impossible because of @words, and discards what waits to be written. */
 void transport_set_broken(struct transport *transport, const char *words);

@@ -55,27 +55,36 @@ static uint64_t now_of(const struct transport *transport)
 	return uv_now(transport->timer.uv.loop);
 }
 
+static void on_message_timeout(struct timeout *timer)
+{
+	struct transport *transport = CONTAINER_OF(timer, struct transport, timer);
+
+	transport->message_is_late = true;
+	transport_on_timer(timer);
+}
+
+void transport_forget_message(struct transport *transport)
+{
+	transport->message_deadline = 0;
+	transport->message_is_late = false;
+}
+
 void transport_watch_message(struct transport *transport)
 {
 	uint64_t now = now_of(transport);
 
 	if (!may_read(transport) || !channel_is_in_message(&transport->channel)) {
-		transport->message_deadline = 0;
+		transport_forget_message(transport);
 		return;
 	}
 	if (!transport->message_deadline) {
 		transport->message_deadline = now + transport->message_timeout_ms;
 	}
 	/* A planned turn comes sooner, and calls this function again. */
-	if (!uv_is_active((const uv_handle_t *)&transport->timer.uv)) {
-		timeout_start(&transport->timer, transport_on_timer,
+	if (!timeout_is_set(&transport->timer)) {
+		timeout_start(&transport->timer, on_message_timeout,
 			      (int64_t)transport->message_deadline - (int64_t)now);
 	}
-}
-
-static bool message_is_late(const struct transport *transport)
-{
-	return transport->message_deadline && now_of(transport) >= transport->message_deadline;
 }
 
 static size_t read_size(const struct transport *transport)
@@ -140,7 +149,7 @@ static void read_in(struct transport *transport)
 	}
 	transport_watch_message(transport);
 	/* What stands in the socket was read first. */
-	if (message_is_late(transport)) {
+	if (transport->message_is_late) {
 		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
 	}
 }

@@ -300,7 +300,7 @@ void transport_pause(struct transport *transport, bool is_paused)
 	}
 	if (is_paused) {
 		/* The rest of a TLS message may be there already, unread. */
-		transport->message_deadline = 0;
+		transport_forget_message(transport);
 		timeout_stop(&transport->timer);
 	} else if (transport->broken || channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);

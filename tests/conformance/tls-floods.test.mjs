@@ -7,12 +7,13 @@ import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { TlsPeer } from '../support/tls-peer.mjs';
-import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
 const CONTROLS_MAX = 32; // tls-controls.h
 const HEADER_TIMEOUT_S = 3;
+const MESSAGE_TIMEOUT_S = 5;
 const N_TICKETS = 2; // that OpenSSL sends by itself
 const WORDS = /too many TLS messages that carry no data/;
 let folder;
@@ -30,7 +31,7 @@ before(async () => {
 	peers = { new: await TlsPeer.serve(server.port, { cert, key }), old: await TlsPeer.serve(server.port, { cert, key, version: '1.2' }) };
 	const ca = { ca_file: authority.certificate };
 	tlsPort = await freePort();
-	doab = await Doab.start({ open_timeout: 5, header_timeout: HEADER_TIMEOUT_S, domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) }, listeners: { [`127.0.0.1:${tlsPort}`]: listener } });
+	doab = await Doab.start({ open_timeout: MESSAGE_TIMEOUT_S, header_timeout: HEADER_TIMEOUT_S, domains: { 'new.test': peers.new.section(ca), 'old.test': peers.old.section(ca) }, listeners: { [`127.0.0.1:${tlsPort}`]: listener } });
 });
 after(async () => {
 	await stopAll(doab, ...Object.values(peers ?? {}), server);
@@ -94,6 +95,18 @@ test('a message has to be finished in time, for all of it is kept until then', T
 	connection.send('<?tls half-ticket 18000?>');
 	const error = await assertStreamError(socket, 'remote-connection-failed', { open: false });
 	assert.match(error.at('text').text, /a TLS message did not arrive completely in time/);
+});
+
+test('the rest of a message may follow a standstill of the gateway', TIMEOUT, async () => {
+	const { socket, connection } = await open('new.test');
+	connection.send('<?tls half-ticket 18000?>');
+	await sleep(500);
+	process.kill(doab.serverPid, 'SIGSTOP');
+	await sleep(MESSAGE_TIMEOUT_S * 1000 + 2000);
+	process.kill(doab.serverPid, 'SIGCONT');
+	await sleep(200);
+	connection.send('<?tls rest?>');
+	await assertEcho(socket, 'after-the-standstill');
 });
 
 // Resolves with what the gateway has answered when it has ended the connection.

@@ -17,6 +17,7 @@
  * key-update    N key updates                   key-update-asked  N, each to be answered with one
  * ticket        N session tickets               hello-request     N requests to renegotiate
  * half-ticket   a ticket of which only the first N bytes are sent; from then on nothing is
+ * rest          sends what half-ticket has held back
  * close-notify  says that nothing more is sent; the connection stays
  */
 #include <arpa/inet.h>
@@ -82,15 +83,19 @@ static void write_all(int fd, const char *bytes, size_t n)
 	}
 }
 
+static int n_most(const struct relay *relay)
+{
+	return relay->n_left < BUFFER_SIZE ? (int)relay->n_left : BUFFER_SIZE;
+}
+
 /* Sends what TLS wants to send. */
 static void flush_out(struct relay *relay)
 {
 	char bytes[BUFFER_SIZE];
 	int n_read;
 
-	while ((n_read = BIO_read(relay->out, bytes, sizeof(bytes))) > 0) {
-		size_t n = (size_t)n_read < relay->n_left ? (size_t)n_read : relay->n_left;
-		size_t n_piece = relay->drip_ms ? 1 : n;
+	while (relay->n_left && (n_read = BIO_read(relay->out, bytes, n_most(relay))) > 0) {
+		size_t n = (size_t)n_read, n_piece = relay->drip_ms ? 1 : n;
 
 		relay->n_left -= n;
 		for (size_t at = 0; at < n; at += n_piece) {
@@ -162,6 +167,9 @@ static void carry_out(struct relay *relay, const char *command)
 			send_message(relay, SSL_new_session_ticket(ssl));
 		} else if (strcmp(word, "hello-request") == 0) {
 			send_message(relay, SSL_renegotiate(ssl));
+		} else if (strcmp(word, "rest") == 0) {
+			relay->n_left = SIZE_MAX;
+			flush_out(relay);
 		} else {
 			must(strcmp(word, "close-notify") == 0, word);
 			(void)SSL_shutdown(ssl);
