@@ -13,7 +13,7 @@ const PACKAGES = ['meson', 'ninja-build', 'pkgconf', 'gcc', 'clang', 'libc6-dev'
 	'libc-ares-dev', 'libexpat1-dev', 'libuv1-dev', 'libidn2-dev', 'libseccomp-dev', 'uthash-dev', 'zlib1g-dev', 'ca-certificates', 'libcmocka-dev', 'nodejs',
 	'openssl', 'iproute2'];
 // Not dns-faults: it holds answers back for seconds, and c-ares 1.34 shortens its time-outs to what the server usually needs.
-const FILES = ['bosh-session', 'command-line', 'dial', 'dns', 'http', 'servers', 'stream', 'tls', 'websocket'];
+const FILES = ['bosh-session', 'command-line', 'dial', 'dns', 'http', 'probe', 'servers', 'stream', 'tls', 'websocket'];
 let trixie;
 
 before(async () => {

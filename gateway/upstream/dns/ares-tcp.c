@@ -426,6 +426,15 @@ static ares_ssize_t on_sendto(ares_socket_t fd, const void *data, size_t n, int 
 	return on_sendv(fd, &part, 1, userdata);
 }
 
+/* c-ares sorts addresses by where this machine would connect from (RFC 6724), and without this
+ * function it does not sort them. */
+static int on_own_address(ares_socket_t fd, struct sockaddr *address, ares_socklen_t *n_address,
+			  void *userdata)
+{
+	(void)userdata;
+	return getsockname(fd, address, n_address);
+}
+
 static void set_functions(struct ares_tcp *tcp, ares_channel_t *channel)
 {
 	static const struct ares_socket_functions_ex functions = {
@@ -437,6 +446,7 @@ static void set_functions(struct ares_tcp *tcp, ares_channel_t *channel)
 		.aconnect = on_connect_ex,
 		.arecvfrom = on_recvfrom,
 		.asendto = on_sendto,
+		.agetsockname = on_own_address,
 	};
 	ares_status_t status = ares_set_socket_functions_ex(channel, &functions, tcp);
 
