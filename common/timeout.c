@@ -42,7 +42,7 @@ static void set(struct timeout *timeout, int64_t due_ms)
 
 static void begin_grace(struct timeout *timeout, int64_t now)
 {
-	timeout->is_grace = true;
+	timeout->n_graces++;
 	set(timeout, now + TIMEOUT_GRACE_MS);
 }
 
@@ -51,7 +51,8 @@ static void on_timer(uv_timer_t *timer)
 	struct timeout *timeout = CONTAINER_OF(timer, struct timeout, uv);
 	int64_t now = now_of(timeout);
 
-	if (!timeout->is_exact && timeout_stood_still(now - timeout->due_ms)) {
+	if (!timeout->is_exact && timeout->n_graces < TIMEOUT_GRACES_MAX &&
+	    timeout_stood_still(now - timeout->due_ms)) {
 		begin_grace(timeout, now);
 	} else if (!timeout->is_exact && !timeout->is_late) {
 		timeout->is_late = true;
@@ -81,13 +82,15 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 	}
 	timeout->is_exact = false;
 	/* Set at its end: that came in a poll, and no other grace begins. */
-	if (timeout->is_grace && (timeout->is_set || now < timeout->due_ms) &&
+	if (timeout->n_graces && (timeout->is_set || now < timeout->due_ms) &&
 	    now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms);
-	} else if (timeout_stood_still(-ms)) {
+		return;
+	}
+	timeout->n_graces = 0;
+	if (timeout_stood_still(-ms)) {
 		begin_grace(timeout, now);
 	} else {
-		timeout->is_grace = false;
 		set(timeout, now + ms);
 	}
 }
@@ -96,7 +99,7 @@ void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *time
 {
 	timeout->callback = callback;
 	timeout->is_exact = true;
-	timeout->is_grace = false;
+	timeout->n_graces = 0;
 	set(timeout, now_of(timeout) + (int64_t)ms);
 }
 

@@ -8,7 +8,8 @@
  * So when the time is over, the loop polls once more before the callback runs. When the timer is
  * late by more than TIMEOUT_STILL_MS, the thread stood still, for instance because the machine was
  * paused. Then what has arrived may be only the first step of several, or be on its way over a
- * connection that is not accepted yet, so TIMEOUT_GRACE_MS follow first.
+ * connection that is not accepted yet, so TIMEOUT_GRACE_MS follow first: a grace. When the thread
+ * stands still in a grace, another one follows, up to TIMEOUT_GRACES_MAX in all.
  *
  * time-out  runs as said above
  * plan      the same timer for something else: to do it later, exactly then
@@ -28,16 +29,19 @@ enum {
 	TIMEOUT_STILL_MS = 1000,
 	/* Some round trips to a client or to a server. */
 	TIMEOUT_GRACE_MS = 1000,
+	/* One after the other. A loop that clients keep so busy that it is always late would
+	 * otherwise never time out, and they could keep what they hold. */
+	TIMEOUT_GRACES_MAX = 3,
 };
 
 struct timeout {
 	uv_timer_t uv; /* for uv_close(); its `data` is the owner's */
 	void (*callback)(struct timeout *timeout);
-	int64_t due_ms; /* by uv_now() */
-	bool is_set;    /* the callback is to run */
-	bool is_exact;  /* a plan */
-	bool is_late;   /* the time is over; the loop polls once more */
-	bool is_grace;  /* due_ms is the end of one */
+	int64_t due_ms;    /* by uv_now() */
+	bool is_set;       /* the callback is to run */
+	bool is_exact;     /* a plan */
+	bool is_late;      /* the time is over; the loop polls once more */
+	unsigned n_graces; /* one after the other so far; due_ms is the end of the last */
 };
 
 /* Cannot fail. To be closed as every handle: uv_close() with `uv`. */

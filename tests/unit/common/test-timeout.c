@@ -236,17 +236,53 @@ static void test_stood_still(void **state)
 	assert_string_equal(one.log, "rt");
 }
 
-/* It stands still again during the grace. */
-static void test_stood_still_twice(void **state)
+/* The thread stands still during each grace: the last one that it gets is followed by the time-out,
+ * after a poll. */
+static void test_always_stood_still(void **state)
 {
 	(void)state;
 	timeout_start(&one.timeout, on_timeout, TIME_MS);
-	one.now += TIME_MS + TIMEOUT_STILL_MS + 1;
-	run_until_set(TIMEOUT_GRACE_MS);
-	one.set_to = 0;
-	one.now += TIMEOUT_GRACE_MS + TIMEOUT_STILL_MS + 1;
-	run_until_set(TIMEOUT_GRACE_MS);
-	assert_string_equal(one.log, "");
+	one.now += TIME_MS;
+	for (int i = 0; i < TIMEOUT_GRACES_MAX; i++) {
+		one.set_to = 0;
+		one.now += TIMEOUT_STILL_MS + 1;
+		run_until_set(TIMEOUT_GRACE_MS);
+		assert_string_equal(one.log, "");
+		one.now += TIMEOUT_GRACE_MS;
+	}
+	one.now += TIMEOUT_STILL_MS + 1;
+	run_late();
+	assert_string_equal(one.log, "rt");
+	assert_int_equal(one.timeout.due_ms, one.now - TIMEOUT_STILL_MS - 1);
+}
+
+/* A deadline that passed while the thread stood still begins the first of them. */
+static void test_always_stood_still_from_start(void **state)
+{
+	(void)state;
+	for (int i = 0; i < TIMEOUT_GRACES_MAX; i++) {
+		one.set_to = 0;
+		if (i == 0) {
+			timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
+		} else {
+			one.now += TIMEOUT_STILL_MS + 1;
+		}
+		run_until_set(TIMEOUT_GRACE_MS);
+		one.now += TIMEOUT_GRACE_MS;
+	}
+	one.now += TIMEOUT_STILL_MS + 1;
+	run_late();
+	assert_string_equal(one.log, "rt");
+	assert_int_equal(one.timeout.due_ms, one.now - TIMEOUT_STILL_MS - 1);
+}
+
+/* Another wait has graces of its own. */
+static void test_graces_anew(void **state)
+{
+	(void)state;
+	test_always_stood_still(state);
+	memset(one.log, 0, sizeof(one.log));
+	test_always_stood_still(state);
 }
 
 /* Something was read before the timer could run, and its owner looks at the deadline again. */
@@ -342,7 +378,9 @@ int main(void)
 		TEST(test_over_before_it_ran),
 		TEST(test_late),
 		TEST(test_stood_still),
-		TEST(test_stood_still_twice),
+		TEST(test_always_stood_still),
+		TEST(test_always_stood_still_from_start),
+		TEST(test_graces_anew),
 		TEST(test_passed_deadline),
 		TEST(test_set_in_grace),
 		TEST(test_set_at_end_of_grace),
