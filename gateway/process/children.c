@@ -298,7 +298,7 @@ int children_start(struct children *children, struct mono now)
 	if (!child) {
 		return -ENOMEM;
 	}
-	*child = (struct child){.control = -1, .binder = -1, .door = -1, .started = now};
+	*child = (struct child){.control = -1, .binder = -1, .door = -1, .looked_at = now};
 	int r = make_pairs(child, &launch);
 
 	if (r == 0) {
@@ -316,6 +316,15 @@ int children_start(struct children *children, struct mono now)
 	TAILQ_INSERT_TAIL(&children->list, child, in_children);
 	children->n++;
 	return 0;
+}
+
+bool child_count_start(struct child *child, struct mono now)
+{
+	int64_t ms = mono_diff_ms(now, child->looked_at);
+
+	child->looked_at = now;
+	child->start_ms += ms < CHILDREN_LOOK_MS ? ms : CHILDREN_LOOK_MS;
+	return child->start_ms >= (int64_t)CHILDREN_START_S * 1000;
 }
 
 void child_log_ended(const struct child *child, int status, bool is_told)

@@ -20,6 +20,12 @@ enum child_state {
 enum {
 	/* How often orders are sent again that a server has not got. */
 	CHILDREN_RETRY_MS = 100,
+	/* How long a new server may take to start before the upgrade is given up. */
+	CHILDREN_START_S = 60,
+	/* How often to look at one that starts, and what counts of the time between two looks at
+	 * most: when the supervisor stands still for longer (a service that is frozen, a machine
+	 * that is paused), so does the server. */
+	CHILDREN_LOOK_MS = 1000,
 };
 
 /* Bits, by enum control_kind and by generation. */
@@ -33,10 +39,11 @@ struct child {
 	pid_t pid;
 	unsigned generation;
 	enum child_state state;
-	struct mono started;
-	bool is_late;        /* killed because its start took too long */
-	int control, binder; /* the supervisor's ends; -1: closed */
-	int door;            /* the end of the other servers */
+	struct mono looked_at; /* by child_count_start() */
+	int64_t start_ms;      /* what its start has taken so far */
+	bool is_late;          /* killed because its start took too long */
+	int control, binder;   /* the supervisor's ends; -1: closed */
+	int door;              /* the end of the other servers */
 	/* What could not be sent: the server does not read, or the kernel has no memory. */
 	struct child_debts debts;
 };
@@ -68,6 +75,10 @@ struct child *children_find_pid(struct children *children, pid_t pid);
  * would end their sessions. */
 void child_order(struct child *child, enum control_kind kind);
 void children_order(struct children *children, enum control_kind kind);
+
+/* Counts what the start of @child takes. Returns whether that is too long. To be called every
+ * CHILDREN_LOOK_MS while it starts. */
+bool child_count_start(struct child *child, struct mono now);
 
 /* Whether orders are still to be sent, and sends what can be sent. Never waits. */
 bool children_owe(const struct children *children);

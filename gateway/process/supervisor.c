@@ -308,8 +308,8 @@ static void check_start(struct supervisor *supervisor)
 {
 	struct child *server = children_find(&supervisor->children, CHILD_STARTING);
 
-	if (server && children_find(&supervisor->children, CHILD_SERVING) &&
-	    mono_reached(mono_add_s(server->started, SUPERVISOR_START_S), now())) {
+	if (server && child_count_start(server, now()) &&
+	    children_find(&supervisor->children, CHILD_SERVING)) {
 		server->is_late = true;
 		kill(server->pid, SIGKILL);
 	}
@@ -339,7 +339,7 @@ static int turn_ms(struct supervisor *supervisor)
 	if (supervisor->watchdog_ms && left_ms > 0 && left_ms < 1000) {
 		return (int)left_ms;
 	}
-	return supervisor->watchdog_ms || is_starting ? 1000
+	return supervisor->watchdog_ms || is_starting ? CHILDREN_LOOK_MS
 						      : log_follow_retry(&supervisor->log, now());
 }
 

@@ -25,8 +25,6 @@
  */
 
 enum {
-	/* How long a new server may take to start before the upgrade is given up. */
-	SUPERVISOR_START_S = 60,
 	/* Servers at the same time, with the newest. Each may hold the sessions of its time and has
 	 * their memory, so an operator who upgrades every minute must wait for the oldest. */
 	SUPERVISOR_SERVERS_MAX = 16,
