@@ -36,7 +36,7 @@ test('out of descriptors: sessions go on, and new connections are accepted when 
 			connection.close();
 			return status === 200;
 		};
-		await until(answers, patiently(10000), 'an answer to a new connection');
+		await until(answers, 10000, 'an answer to a new connection');
 		await client.terminate();
 	} finally {
 		connections.forEach((connection) => connection.close());

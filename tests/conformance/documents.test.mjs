@@ -108,7 +108,7 @@ for (const [name, config] of Object.entries(ACCEPTED)) {
 async function policyOf(port, request) {
 	const connection = await HttpConnection.open(port);
 	connection.write(request);
-	await within(connection.closed, patiently(10000), 'the end of a policy');
+	await within(connection.closed, 10000, 'the end of a policy');
 	return connection.buffer.toString('latin1');
 }
 

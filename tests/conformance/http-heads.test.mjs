@@ -58,7 +58,7 @@ async function assertRefused({ client, http }, status, reason) {
 	assert.equal(answer.status, status, answer.text);
 	assert.match(answer.headers.connection, /close/);
 	assert.ok(answer.text.length > 10);
-	await within(http.closed, patiently(10000), 'the end of the connection');
+	await within(http.closed, 10000, 'the end of the connection');
 	await stage.doab.readLog();
 	const line = await stage.doab.logged('request-refused', { client });
 	assert.equal(line.reason, reason);
@@ -152,7 +152,7 @@ for (const [what, bytes, reason] of [
 	test(`no HTTP, ${what}: closed at once, with a line`, TIMEOUT, async () => {
 		const { client, http } = await connect();
 		http.write(Buffer.from(bytes, 'latin1'));
-		await within(http.closed, patiently(5000), 'the end of the connection');
+		await within(http.closed, 5000, 'the end of the connection');
 		assert.equal(http.buffer.length, 0);
 		assert.match((await stage.doab.logged('not-http', { client })).reason, reason);
 	});
@@ -192,10 +192,10 @@ test('a slow head and a slow body are cut off, with 408 and a line; a connection
 		const answer = await http.response();
 		assert.equal(answer.status, 408);
 		assert.equal(answer.headers['access-control-allow-origin'], '*');
-		await within(http.closed, patiently(10000), 'the end of the connection');
+		await within(http.closed, 10000, 'the end of the connection');
 		assert.equal((await slow.doab.logged('request-refused', { client })).reason, 'too-slow');
 	}
-	await within(idle.http.closed, patiently(10000), 'the end of an idle connection');
+	await within(idle.http.closed, 10000, 'the end of an idle connection');
 	assert.equal(slow.doab.events.filter(({ client }) => client === idle.client).length, 0);
 });
 

@@ -288,7 +288,7 @@ async function tryOne({ stage, before, nPieces }, what, request, expected) {
 		const last = expected.finally ?? expected;
 		await answered(connection, last, what);
 		if (last.ends) {
-			await within(connection.closed, patiently(10000), 'the end of the connection');
+			await within(connection.closed, 10000, 'the end of the connection');
 			assert.equal(connection.buffer.toString('latin1'), '', `${what}: nothing follows`);
 		} else {
 			await answered(connection, { status: 404 }, `${what}, the next`);

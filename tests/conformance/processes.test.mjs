@@ -37,7 +37,7 @@ async function withFaults(use) {
 }
 
 const echo = (client, id) => client.exchange(`<message xmlns="jabber:client" id="${id}"/>`, ({ attributes }) => attributes.id === id);
-const hasEnded = (doab) => until(() => !doab.isRunning, patiently(15000), 'the end of the gateway');
+const hasEnded = (doab) => until(() => !doab.isRunning, 15000, 'the end of the gateway');
 
 test('a server that is killed is named, with the signal', TIMEOUT, async () => {
 	await withSession(async (doab) => {
@@ -71,7 +71,7 @@ test('the end of a retired server is told', TIMEOUT, async () => {
 		await doab.logged('upgraded');
 		await echo(client, 'still');
 		await client.request('', { type: 'terminate' });
-		const line = await doab.logged('server-ended', {}, patiently(30000));
+		const line = await doab.logged('server-ended', {}, 30000);
 		assert.deepEqual([line.level, line.pid, line.status], ['info', String(pid), '0']);
 		assert.ok(doab.isRunning);
 	});
@@ -110,7 +110,7 @@ slowTest('a server that takes too long to start is given up, and the log says so
 		chmodSync(`${doab.binary}.new`, 0o755);
 		renameSync(`${doab.binary}.new`, doab.binary);
 		doab.child.kill('SIGUSR2');
-		const { reason } = await doab.logged('upgrade-failed', {}, patiently(90000));
+		const { reason } = await doab.logged('upgrade-failed', {}, 90000);
 		assert.match(reason, /in time/);
 		await echo(client, 'after');
 	}, { copy: true });

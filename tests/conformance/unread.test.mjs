@@ -49,7 +49,7 @@ async function absentSession(on, first = '') {
 const told = (connection) => connection.elements.slice(connection.nBefore);
 
 async function assertAllReturned(connection, n = N_STANZAS) {
-	await connection.end(patiently(20000));
+	await connection.end(20000);
 	assert.deepEqual(told(connection).map(({ attributes }) => attributes.id), idsUpTo(n));
 	for (const { name, attributes, text } of told(connection)) {
 		assert.deepEqual([name, attributes.type, attributes.to], ['message', 'error', 'a@else.test/x']);
@@ -87,7 +87,7 @@ describe('unread', { concurrency: true }, () => {
 		const { client, connection } = await absentSession(stage);
 		const end = await client.terminate();
 		const received = end.element.children.map(({ attributes }) => attributes.id);
-		await connection.end(patiently(20000));
+		await connection.end(20000);
 		const returned = told(connection).map(({ attributes }) => attributes.id);
 		assert.ok(received.length && returned.length, `${received.length} received, ${returned.length} returned`);
 		assert.deepEqual([...received, ...returned], idsUpTo(N_STANZAS));
@@ -109,7 +109,7 @@ describe('unread', { concurrency: true }, () => {
 
 	test('BOSH, the server manages the stream (XEP-0198): nothing goes back, and the stream does not end', TIMEOUT, () => withStage(async (stage) => {
 		const { connection } = await absentSession(stage, MANAGED);
-		await connection.end(patiently(20000));
+		await connection.end(20000);
 		assert.deepEqual(told(connection), []);
 		assert.equal(connection.streamEnds, 0);
 	}));
@@ -161,7 +161,7 @@ describe('unread', { concurrency: true }, () => {
 		}
 		await sleep(500);
 		socket.socket.resetAndDestroy();
-		await until(() => connection.hasEnded, patiently(20000), 'the end of the stream');
+		await until(() => connection.hasEnded, 20000, 'the end of the stream');
 		const returned = told(connection).map(({ attributes }) => attributes.id);
 		const all = idsUpTo(n);
 		const first = all.indexOf(returned[0]);

@@ -88,15 +88,15 @@ function idOf({ opcode, rsv, payload }) {
 // Reads on, to the end. Resolves with the stanzas, and the last frame.
 async function received({ socket }) {
 	socket.socket.resume();
-	const frames = await socket.untilEnd(patiently(20000));
+	const frames = await socket.untilEnd(20000);
 	return { ids: frames.map(idOf).filter(Boolean), last: frames.at(-1) };
 }
 
 async function assertEachOnce(session, what) {
 	const { connection, returned } = session;
-	await until(() => returned().length, patiently(20000), `${what}: something goes back`);
+	await until(() => returned().length, 20000, `${what}: something goes back`);
 	const { ids, last } = await received(session);
-	await connection.end(patiently(20000));
+	await connection.end(20000);
 	const back = returned();
 	const told = back.map(({ attributes }) => attributes.id);
 	assert.deepEqual([...ids, ...told], idsUpTo(N_STANZAS), `${what}: up to ${ids.at(-1)}, and from ${told[0]} to ${told.at(-1)}`);
@@ -177,7 +177,7 @@ test('a client that says <close/>, and vanishes', TIMEOUT, async () => {
 	await sleep(300);
 	assert.deepEqual([returned(), connection.streamEnds], [[], 0], 'the client may still read');
 	socket.socket.resetAndDestroy();
-	await until(() => connection.hasEnded, patiently(5000), 'the end of the stream');
+	await until(() => connection.hasEnded, 5000, 'the end of the stream');
 	const ids = returned().map(({ attributes }) => attributes.id);
 	assert.ok(ids.length * N_BYTES > HIGH_WATER, `${ids.length} returned`);
 	assert.deepEqual(ids, idsUpTo(N_STANZAS).slice(-ids.length));
@@ -207,7 +207,7 @@ test('a client that says <close/>, and reads: it gets everything, then the strea
 test('the server closes its stream, and takes what comes until ours is closed (RFC 6120, 4.4)', TIMEOUT, async () => {
 	const first = await fullSession(stage, plain);
 	first.socket.socket.resetAndDestroy();
-	await first.connection.end(patiently(5000));
+	await first.connection.end(5000);
 	// The gateway reads the end of the stream only where there was never more than HIGH_WATER that waited, and what the kernels keep
 	// differs from one session to the next, by 80 KB: some of these sessions are right.
 	const nKernels = N_STANZAS - first.returned().length;
@@ -247,7 +247,7 @@ test('the gateway stops: likewise, before it is gone', TIMEOUT, async () => {
 test('the server manages the stream (XEP-0198), and the client says <close/>: nothing goes back, and the stream ends at once', TIMEOUT, async () => {
 	const { socket, connection, returned } = await fullSession(stage, plain, MANAGED);
 	socket.send(CLOSE);
-	await until(() => connection.hasEnded, patiently(5000), 'the end of the stream');
+	await until(() => connection.hasEnded, 5000, 'the end of the stream');
 	assert.deepEqual(returned(), []);
 	assert.equal(connection.streamEnds, 1);
 });
@@ -255,7 +255,7 @@ test('the server manages the stream (XEP-0198), and the client says <close/>: no
 test('the server manages the stream (XEP-0198): nothing goes back, and the stream does not end', TIMEOUT, async () => {
 	const session = await fullSession(stage, plain, MANAGED);
 	session.socket.socket.resetAndDestroy();
-	await until(() => session.connection.hasEnded, patiently(20000), 'the end of the connection');
+	await until(() => session.connection.hasEnded, 20000, 'the end of the connection');
 	assert.deepEqual(session.returned(), []);
 	assert.equal(session.connection.streamEnds, 0);
 });

@@ -34,7 +34,7 @@ describe('time', { concurrency: 4 }, () => {
 			return socket;
 		}));
 		const talk = setInterval(() => talking.send(' '), 300);
-		const frames = await silent.untilEnd(patiently(20000));
+		const frames = await silent.untilEnd(20000);
 		assert.deepEqual(frames.map(({ opcode }) => opcode), [OPCODE.ping], 'one ping, and the end');
 		assert.ok(talking.isOpen);
 		clearInterval(talk);
@@ -48,7 +48,7 @@ describe('time', { concurrency: 4 }, () => {
 			socket.answersPings = answersPings;
 			return socket;
 		}));
-		await until(() => !sockets[1].isOpen, patiently(20000), 'the end of the one that does not answer');
+		await until(() => !sockets[1].isOpen, 20000, 'the end of the one that does not answer');
 		await sleep(2500);
 		assert.ok(sockets[0].isOpen, 'the one that answers');
 		sockets[0].drop();
@@ -77,7 +77,7 @@ describe('time', { concurrency: 4 }, () => {
 		const socket = await openWebSocket(stage.port);
 		await socket.login('plain.test');
 		socket.send(`<close xmlns='${NS.framing}'/>`);
-		const frames = await socket.untilEnd(patiently(20000));
+		const frames = await socket.untilEnd(20000);
 		assert.equal(frames.at(-1).opcode, OPCODE.close);
 	});
 });
@@ -93,7 +93,7 @@ test('a client that goes while its server has not answered ends the session at o
 		const nBefore = connections.length;
 		const socket = await openWebSocket(stage.port);
 		socket.open('mute.test');
-		await until(() => connections.length > nBefore, patiently(10000), 'a connection');
+		await until(() => connections.length > nBefore, 10000, 'a connection');
 		const connection = connections.at(-1);
 		await connection.header();
 		go(socket);

@@ -180,7 +180,7 @@ test('Converse.js over BOSH comes back by itself when the gateway was stopped an
 	assert.deepEqual([...new Set(ends)], ['system-shutdown']);
 	doab = await Doab.start(doab.config);
 	// strophe.js waits for 8 seconds, and then for 27.
-	await doab.logged('session-ready', {}, patiently(40000));
+	await doab.logged('session-ready', {}, 40000);
 	await befriend();
 	await sleep(patiently(2000)); // until it has logged in
 	await receives(t, page, 'after the start');

@@ -35,7 +35,7 @@ function statusesOf(url) {
 	const connection = new Strophe.Connection(url);
 	connection.connect(DOMAIN, undefined, (status, reason) => said.push([Object.keys(Strophe.Status).find((name) => Strophe.Status[name] === status), reason]));
 	const has = (name) => said.some(([status]) => status === name);
-	return { said, connection, reaches: (name, ms = 20000) => until(() => has(name), patiently(ms), `${name} after ${JSON.stringify(said)}`) };
+	return { said, connection, reaches: (name, ms = 20000) => until(() => has(name), ms, `${name} after ${JSON.stringify(said)}`) };
 }
 
 test('strophe.js is told system-shutdown, and is welcome at the next gateway', TIMEOUT, async () => {
@@ -65,7 +65,7 @@ test('strophe.js that wants a session of a gateway that drains gets it from the 
 		before.sendMessage(before.jid, 'for a second connection');
 		const { sockets, freeSockets } = XMLHttpRequest.agent;
 		const count = (lists) => Object.values(lists).flat().length;
-		await until(() => count(sockets) && count(freeSockets), patiently(5000), 'a connection that nobody uses');
+		await until(() => count(sockets) && count(freeSockets), 5000, 'a connection that nobody uses');
 		stage.doab.child.kill('SIGTERM');
 		await stage.doab.logged('stopping');
 		const { said, connection, reaches } = statusesOf(stage.doab.boshUrl);

@@ -23,6 +23,8 @@ UNBOUNDED = re.compile(
     r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|atoll|alloca|strtok|scanf|sscanf)\s*\(")
 # A time limit of a test that is not made longer for slow machines: tests/support/util.mjs.
 IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
+# One that is made longer twice: these functions are patient themselves.
+PATIENT_TWICE = re.compile(r"\b(until|within|untilEnd|nextFrame|logged|end)\(.*\bpatiently\(")
 # What the security policy names as a proof: a test's file, and titles or cases that are in it.
 PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|work|long)/[^`]+)`((?: "[^"]+")*)')
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
@@ -259,6 +261,7 @@ def main():
         ("no function reads or writes without a bound", find_pattern(tree.lines, UNBOUNDED)),
         ("no work is left for somebody", find_pattern(tree.lines, UNFINISHED)),
         ("time limits of tests are patient", find_pattern(tree.scenarios(), IMPATIENT)),
+        ("time limits of tests are patient once", find_pattern(tree.scenarios(), PATIENT_TWICE)),
         ("includes point downward", check_layers(tree)),
         ("no circle of includes", check_include_circles(tree)),
         ("no circle of calls between files", check_link_circles(arguments.archives)),
