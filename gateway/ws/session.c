@@ -156,9 +156,11 @@ static void on_link_over(void *userdata, const struct failure *failure)
 	bool is_told = failure->kind == FAILURE_STREAM_ERROR;
 
 	if (session->is_over) {
-		/* The client is told nothing more. The server takes no more stanzas back: those
-		 * that wait are lost. */
-		ws_session_release_link(session);
+		/* The client is told nothing more. A server that has closed its stream still takes
+		 * back what waits; one that is gone does not, and nobody else could. */
+		if (!link_can_return(session->link)) {
+			ws_session_release_link(session);
+		}
 		return;
 	}
 	/* The server's error has been passed on; the end of an open stream is <close/> (RFC 7395,

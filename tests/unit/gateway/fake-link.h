@@ -146,8 +146,11 @@ int link_return(struct link *link, struct sv stanzas)
 bool link_can_return(const struct link *link)
 {
 	const struct stream *stream = &((const struct fake_link *)link)->stream;
+	/* As the real one: a server that has closed its stream takes them, too. */
+	bool is_open =
+		stream->state == STREAM_STATE_OPEN || stream->failure.kind == FAILURE_STREAM_CLOSED;
 
-	return stream->is_logged_in && !stream->is_managed;
+	return is_open && stream->is_logged_in && !stream->is_managed;
 }
 
 int link_return_event(struct link *link)

@@ -461,6 +461,38 @@ static void test_server_says_after_end(void **state)
 	stage_deinit(&stage);
 }
 
+/* The session ends for want of memory, and then, in the same read, the server closes its stream. It
+ * still takes back what waits (RFC 6120, 4.4). */
+static void test_server_closes_after_end(void **state)
+{
+	struct xml_pool *pool;
+	struct stage stage;
+
+	(void)state;
+	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
+	stage_init(&stage, pool);
+	for (int i = 0; i < 2; i++) {
+		struct ws_session *session = log_in(&stage);
+
+		ws_waits = ws_refuses = true;
+		server_says("<message/></stream:stream>");
+		ws_waits = ws_refuses = false;
+		assert_string_equal(script.text, "return <message xmlns='jabber:client'/>\n"
+						 "return unsent \nend 1011\n");
+		assert_non_null(session->link);
+		script_reset();
+		if (i) {
+			/* The client reads all of it. */
+			ws_session_on_emptied(session);
+			assert_string_equal(script.text, "drop \n");
+			script_reset();
+		}
+		ws_session_on_closed(session, false, i ? SV_EMPTY : SV("<a/>"));
+		assert_string_equal(script.text, i ? "" : "return <a/>\ndrop \n");
+	}
+	stage_deinit(&stage);
+}
+
 /* Sends a message of white space and tells whether the session goes on. */
 static bool takes(struct ws_session *session, size_t n)
 {
@@ -552,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_unsent_without_memory),
 		cmocka_unit_test(test_end_with_unsent),
 		cmocka_unit_test(test_server_says_after_end),
+		cmocka_unit_test(test_server_closes_after_end),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
