@@ -37,7 +37,8 @@ void http_gather_init(struct http_gather *gather, struct http_exchange *exchange
 
 void http_gather_deinit(struct http_gather *gather)
 {
-	buffer_deinit_message(&gather->bytes);
+	/* Whether the client has logged in is not known here. */
+	buffer_deinit(&gather->bytes);
 	budget_release(gather->exchange->options->budget, &gather->charge);
 	gather->n_head = 0;
 }

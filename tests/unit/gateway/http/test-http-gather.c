@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/http/reader-state.h"
+#include "tests/unit/common/wiped.h"
 
 enum {
 	KB = 1024,
@@ -186,13 +187,24 @@ static void test_take(void **state)
 	budget_free(budget);
 }
 
+/* What nobody has taken is wiped to its end: before the login, all of it may be a password. */
+static void test_wiped(void **state)
+{
+	const struct budget_limits limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	(void)held(N_BODY_MAX, BUFFER_WIPE_MAX + KB, 16 * KB);
+	assert_int_equal(n_wiped, N_HEAD + BUFFER_WIPE_MAX + KB);
+	budget_free(budget);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_room),
-		cmocka_unit_test(test_charge),
-		cmocka_unit_test(test_room_in_place),
-		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_room),          cmocka_unit_test(test_charge),
+		cmocka_unit_test(test_room_in_place), cmocka_unit_test(test_take),
+		cmocka_unit_test(test_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
