@@ -26,6 +26,7 @@ void worker_close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->order, NULL);
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
+	uv_close((uv_handle_t *)&worker->grace_end.uv, NULL);
 	turn_close(&worker->turn);
 	pulse_close(&worker->pulse);
 }
@@ -43,7 +44,7 @@ static void on_grace(uv_timer_t *grace)
 {
 	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);
 
-	if (is_awaited(worker) && !mono_reached(worker->grace_end, worker_now(&worker->env))) {
+	if (is_awaited(worker) && timeout_is_set(&worker->grace_end)) {
 		return;
 	}
 	ws_endpoint_stop(worker->ws);
@@ -51,6 +52,11 @@ static void on_grace(uv_timer_t *grace)
 	if (!ws_endpoint_is_busy(worker->ws) && worker->env.link.n_returning == 0) {
 		worker_close_rest(worker);
 	}
+}
+
+static void on_grace_end(struct timeout *grace_end)
+{
+	on_grace(&CONTAINER_OF(grace_end, struct worker, grace_end)->grace);
 }
 
 static void close_listener(struct worker *worker)
@@ -71,7 +77,7 @@ static void stop(struct worker *worker)
 	front_give_idle(&worker->front);
 	bosh_endpoint_shut(worker->bosh);
 	ws_endpoint_shut(worker->ws);
-	worker->grace_end = mono_add_ms(worker_now(&worker->env), STOP_GRACE_MS);
+	timeout_start(&worker->grace_end, on_grace_end, STOP_GRACE_MS);
 	uv_timer_start(&worker->grace, on_grace, STOP_POLL_MS, STOP_POLL_MS);
 }
 

@@ -3,6 +3,7 @@
 /*
  * What the files of the worker share (worker.h). Private to worker*.c.
  */
+#include "common/timeout.h"
 #include "common/turn.h"
 #include "gateway/bosh/endpoint.h"
 #include "gateway/front.h"
@@ -31,12 +32,12 @@ struct worker {
 	_Atomic(struct worker_update *) update; /* the newest; the worker takes it out */
 	struct snapshot *snapshot;
 	uv_poll_t reserve; /* of descriptors_reserve() */
-	uv_timer_t grace;
+	uv_timer_t grace;  /* while the worker stops: looks whether somebody is awaited */
+	struct timeout grace_end;
 	struct turn turn;
 	struct http_date date;
 	struct pulse pulse;
 	struct trace trace;
-	struct mono grace_end;
 	bool is_started;
 };
 

@@ -231,6 +231,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		return r;
 	}
 	uv_timer_init(&worker->loop, &worker->grace);
+	timeout_init(&worker->grace_end, &worker->loop);
 	turn_init(&worker->turn, &worker->loop, secret);
 	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){

@@ -9,6 +9,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
+import { HttpConnection } from '../support/http.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -153,6 +154,31 @@ describe('a gateway that stands still', { concurrency: 6 }, () => {
 		} finally {
 			sockets.forEach((socket) => socket.destroy());
 			await stopAll(doab);
+		}
+	});
+
+	test('while it stops, and clients send the rest of their requests: they are served', TIMEOUT, async () => {
+		const plain = await XmppServer.start('plain');
+		const doab = await Doab.start({ workers: 1, domains: { 'first.test': plain.section() } });
+		const client = new BoshClient(doab.port);
+		try {
+			await client.login('first.test', { wait: 30 });
+			const held = client.request();
+			const late = await HttpConnection.open(doab.port);
+			late.write(HEAD.slice(0, 20));
+			await sleep(500);
+			doab.child.kill('SIGTERM');
+			// The sessions have ended, and it waits for the last of the requests.
+			await held;
+			const over = standStill(doab, LONG_MS);
+			await sleep(500);
+			late.write(HEAD.slice(20));
+			assert.equal((await late.head()).status, 200);
+			late.close();
+			await over;
+		} finally {
+			client.close();
+			await stopAll(doab, plain);
 		}
 	});
 });
