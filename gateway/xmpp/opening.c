@@ -21,6 +21,7 @@ struct opening {
 	struct attempt attempt; /* with the connected server; beside a dial, a slow one */
 	bool is_over;
 	struct timeout timer; /* for that server, or for the search; its close frees the memory */
+	bool is_shared;       /* the timer leaves time for another server */
 };
 
 static void on_timeout(struct timeout *timer);
@@ -69,6 +70,7 @@ static void arm(struct opening *opening, bool has_others)
 	struct mono now = now_of(opening);
 	struct mono deadline = servers_deadline(&opening->servers, has_others, now);
 
+	opening->is_shared = deadline.ms < opening->servers.deadline.ms;
 	timeout_start(&opening->timer, on_timeout, mono_diff_ms(deadline, now));
 }
 
@@ -179,7 +181,7 @@ static void on_timeout(struct timeout *timer)
 		dial_failure(opening->dial, &failure);
 	} else {
 		note_unusable(opening);
-		if (!mono_reached(servers->deadline, now_of(opening))) {
+		if (opening->is_shared) {
 			look_for_another(opening);
 			return;
 		}

@@ -93,6 +93,22 @@ describe('a gateway that stands still', { concurrency: 6 }, () => {
 		}
 	}
 
+	// The time of all servers is over as well, but the other one was never asked.
+	test('while a server says nothing: the session is opened, with another one', TIMEOUT, async () => {
+		const servers = await Promise.all(['silent', 'plain'].map((script) => XmppServer.start(script)));
+		const doab = await Doab.start({ ...LIMITS, domains: { 'first.test': { connect: servers.map(({ address }) => address), tls: 'off' } } });
+		const client = new BoshClient(doab.port);
+		try {
+			const over = stopAt(MOMENTS['the stream header'], servers[0], doab, LONG_MS);
+			await client.login('first.test', { wait: 30 });
+			assert.ok(over(), 'the gateway was stopped');
+			assert.deepEqual(servers.map(({ connections }) => connections.length), [1, 1]);
+		} finally {
+			client.close();
+			await stopAll(doab, ...servers);
+		}
+	});
+
 	test('while the resolver answers: the answer counts', TIMEOUT, async () => {
 		const plain = await XmppServer.start('plain');
 		let over;
