@@ -25,6 +25,7 @@
 #include "gateway/bosh/settings.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/login-guard.h"
+#include "gateway/wire/wire.h"
 
 /* One stream of a session, to one server. */
 struct bosh_leg {
@@ -86,6 +87,12 @@ struct bosh_target {
 static inline struct mono bosh_endpoint_now(const struct bosh_endpoint *endpoint)
 {
 	return worker_now(endpoint->env);
+}
+
+/* The time of the ended sessions. */
+static inline struct mono bosh_endpoint_ended_now(const struct bosh_endpoint *endpoint)
+{
+	return (struct mono){(int64_t)wire_hub_seconds(endpoint->env->hub) * 1000};
 }
 
 /* entry.c */

@@ -278,8 +278,9 @@ static void refuse_sid(struct bosh_endpoint *endpoint, const struct bosh_request
 static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
 	const struct bosh_body *body = &request->body;
-	const struct bosh_ended *ended = bosh_ended_table_find(
-		endpoint->ended, body->sid, body->rid, body->key, bosh_endpoint_now(endpoint));
+	const struct bosh_ended *ended =
+		bosh_ended_table_find(endpoint->ended, body->sid, body->rid, body->key,
+				      bosh_endpoint_ended_now(endpoint));
 
 	if (!ended || !may_name(endpoint, request, &ended->client, ended->is_secure,
 				endpoint->settings->is_bound_to_address)) {

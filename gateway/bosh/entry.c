@@ -53,7 +53,9 @@ static void end_session(struct bosh_entry *entry)
 		.is_secure = entry->is_secure,
 	};
 
-	bosh_ended_table_put(endpoint->ended, entry->sid, &ended, bosh_endpoint_now(endpoint));
+	/* From the next second on: this one may be nearly over. */
+	bosh_ended_table_put(endpoint->ended, entry->sid, &ended,
+			     mono_add_s(bosh_endpoint_ended_now(endpoint), 1));
 	bosh_entry_disarm(entry);
 	budget_release(endpoint->env->budget, &entry->charge);
 	HASH_DELETE(hh, endpoint->sessions, entry);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/bosh/endpoint-state.h"
-#include "gateway/wire/wire.h"
 
 /* Tells the engine that its deadline has passed, but only after sockets have been read: the
  * server's reply or the client's next request may have arrived already. */

@@ -332,6 +332,11 @@ bool wire_hub_is_behind(struct wire_hub *hub)
 	return hub->is_behind;
 }
 
+uint32_t wire_hub_seconds(const struct wire_hub *hub)
+{
+	return hub->tick;
+}
+
 void wire_hub_close(struct wire_hub *hub)
 {
 	struct wire *wire;

@@ -141,6 +141,10 @@ bool wire_hub_has_events(const struct wire_hub *hub);
  * not been heard may be among them. */
 bool wire_hub_is_behind(struct wire_hub *hub);
 
+/* Seconds for which the loop has run, from an arbitrary start. While the process stands still, and
+ * can hear nobody, they do not go on. */
+uint32_t wire_hub_seconds(const struct wire_hub *hub);
+
 /* Call it after wire_hub_close(), when the loop has no active handles left. Takes NULL; returns
  * NULL. */
 struct wire_hub *wire_hub_free(struct wire_hub *hub);

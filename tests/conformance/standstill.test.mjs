@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
+import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
@@ -170,6 +171,26 @@ describe('a gateway that stands still', { concurrency: 6 }, () => {
 		} finally {
 			sockets.forEach((socket) => socket.destroy());
 			await stopAll(doab);
+		}
+	});
+
+	test('what a session that is over has told its client last can still be asked for', TIMEOUT, async () => {
+		const plain = await XmppServer.start('plain');
+		const doab = await Doab.start({ workers: 1, inactivity: TIME_S, domains: { 'first.test': plain.section() } });
+		const client = new BoshClient(doab.port, { connection: 'fresh' });
+		try {
+			await client.login('first.test', { wait: 30 });
+			const held = client.request();
+			await sleep(200);
+			plain.connections[0].socket.end();
+			assertTerminated(await held, 'remote-connection-failed');
+			const over = standStill(doab, LONG_MS);
+			await sleep(500);
+			assertTerminated(await client.request('', { rid: client.rid }), 'remote-connection-failed');
+			await over;
+		} finally {
+			client.close();
+			await stopAll(doab, plain);
 		}
 	});
 

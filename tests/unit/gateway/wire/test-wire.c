@@ -980,6 +980,15 @@ static void test_late_is_charged(void **state)
 	}
 }
 
+static void test_seconds(void **state)
+{
+	uint32_t start = wire_hub_seconds(one.hub);
+
+	(void)state;
+	pass(3);
+	assert_int_equal(wire_hub_seconds(one.hub), start + 3);
+}
+
 /* A deadline that has passed while the wire waits for its turn, with bytes: they are told first,
  * and the deadline unless they bring a new one. */
 static void test_late_waits_for_ready(void **state)
@@ -1111,6 +1120,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_later_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_small_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_seconds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_waits_for_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_waits_for_all_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_does_not_wait_for_ever, setup, teardown),
