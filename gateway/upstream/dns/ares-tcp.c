@@ -427,12 +427,19 @@ static ares_ssize_t on_sendto(ares_socket_t fd, const void *data, size_t n, int 
 }
 
 /* c-ares sorts addresses by where this machine would connect from (RFC 6724), and without this
- * function it does not sort them. */
+ * function it does not sort them. Of a connection to a DNS server it only has to learn whether the
+ * address is still the same (RFC 7873), so a stand-in answers with the server's. */
 static int on_own_address(ares_socket_t fd, struct sockaddr *address, ares_socklen_t *n_address,
 			  void *userdata)
 {
-	(void)userdata;
-	return getsockname(fd, address, n_address);
+	const struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+
+	if (!stand_in) {
+		return getsockname(fd, address, n_address);
+	}
+	*n_address = address_size(&stand_in->server);
+	memcpy(address, &stand_in->server.any, *n_address);
+	return 0;
 }
 
 static void set_functions(struct ares_tcp *tcp, ares_channel_t *channel)
