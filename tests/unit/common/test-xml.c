@@ -443,14 +443,48 @@ static void test_take(void **state)
 	assert_false(takes_memory(one, "<m xmlns='a'>", n_half - 1, ""));
 }
 
+/* A copy of a large element gets room on both sides, that of a small one does not. */
+static void test_room_around_copy(void **state)
+{
+	static const struct xml_scan_options large = {.n_element_max = 4 * XML_ROOM_MIN};
+	const size_t n_tags = strlen("<m xmlns='jabber:client'></m>");
+	const struct setup *one = *state;
+
+	for (size_t n = XML_ROOM_MIN - 1; n <= XML_ROOM_MIN; n++) {
+		struct sv text = long_text(ROOT, "<m>", "x", n - n_tags, "</m>");
+		struct buffer element = BUFFER_INIT;
+		struct xml_scan scan;
+		struct xml_item item;
+		int r;
+
+		xml_scan_init(&scan, one->pool, &large);
+		assert_int_equal(xml_scan_feed(&scan, text.data, text.n), 0);
+		while (xml_scan_next(&scan, &item, &r) && item.kind != XML_ITEM_ELEMENT) {
+		}
+		assert_int_equal(xml_item_take(&scan, &item, &element), 0);
+		assert_int_equal(element.n, n);
+		assert_int_equal(element.offset, n < XML_ROOM_MIN ? 0 : XML_HEADROOM);
+		assert_true(n < XML_ROOM_MIN || element.size >= XML_HEADROOM + n + XML_HEADROOM);
+		buffer_deinit(&element);
+		xml_scan_deinit(&scan);
+		free((char *)text.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_slices),       TEST(test_sections),
-		TEST(test_scopes),       TEST(test_children_and_attributes),
-		TEST(test_refused),      TEST(test_utf8),
-		TEST(test_utf16),        TEST(test_rootless),
-		TEST(test_write_except), TEST(test_take),
+		TEST(test_slices),
+		TEST(test_sections),
+		TEST(test_scopes),
+		TEST(test_children_and_attributes),
+		TEST(test_refused),
+		TEST(test_utf8),
+		TEST(test_utf16),
+		TEST(test_rootless),
+		TEST(test_write_except),
+		TEST(test_take),
+		TEST(test_room_around_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gateway/http/coder.h"
 #include "gateway/http/date.h"
 #include "gateway/http/reader.h"
 #include "gateway/wire/state.h"
@@ -303,6 +304,62 @@ static void test_at_once(void **state)
 	say("efPOST");
 	assert_string_equal(heard(), "200");
 	assert_string_equal(one.body, "abcdef");
+}
+
+/* A body that has come with its head is passed on where it is. The exchange is all that it takes. */
+static void test_at_hand(void **state)
+{
+	(void)state;
+	say(HEAD("/x", "5") "hello"); /* the first answer takes memory that is kept */
+	failmalloc_arm(2, true);
+	say(HEAD("/x", "5") "world");
+	assert_int_equal(failmalloc_disarm(), 0);
+	assert_string_equal(heard(), "200 200");
+	assert_string_equal(one.body, "world");
+	/* More of it has to be kept until the rest comes. */
+	failmalloc_arm(2, true);
+	say(HEAD("/x", "6") "world");
+	assert_int_equal(failmalloc_disarm(), 1);
+}
+
+/* A coded one is not, although it has come as a whole. */
+static void test_coded_at_hand(void **state)
+{
+	static const char *const names[] = {[CODING_IDENTITY] = "identity",
+					    [CODING_GZIP] = "gzip",
+					    [CODING_DEFLATE] = "deflate"};
+	struct http_limits limits = {.n_body_max = 16384, .timeout_s = TIMEOUT_S};
+	char head[200];
+
+	(void)state;
+	assert_int_equal(coder_new(&limits.coder), 0);
+	http_reader_reload(one.reader, &limits);
+	for (enum coding coding = CODING_IDENTITY; coding <= CODING_DEFLATE; coding++) {
+		struct buffer request = BUFFER_INIT;
+		struct blob *body;
+
+		assert_int_equal(coding ? coder_encode(limits.coder, coding, SV("hello"), &body)
+					: blob_new(5, &body),
+				 0);
+		if (!coding) {
+			memcpy(body->data, "hello", 5);
+		}
+		(void)snprintf(head, sizeof(head),
+			       "POST /x HTTP/1.1\r\nHost: a\r\nContent-Encoding: %s\r\n"
+			       "Content-Length: %zu\r\n\r\n",
+			       names[coding], body->n);
+		assert_int_equal(buffer_append_sv(&request, sv_from(head)), 0);
+		assert_int_equal(buffer_append_sv(&request, blob_sv(body)), 0);
+		one.body[0] = '\0';
+		(void)!send(one.theirs, buffer_sv(&request).data, request.n, MSG_NOSIGNAL);
+		turn();
+		assert_string_equal(one.body, "hello");
+		assert_string_equal(heard(), "200");
+		blob_unref(body);
+		buffer_deinit(&request);
+	}
+	limits.coder = coder_free(limits.coder);
+	http_reader_reload(one.reader, &limits);
 }
 
 /* The answers go out in the order of the requests. */
@@ -668,7 +725,14 @@ static void test_hopeless(void **state)
 {
 	(void)state;
 	one.first = HTTP_FIRST_MORE;
-	say(HEAD("/x", "999999999") "x");
+	/* The exchange is all that it takes: its head is not kept for more. */
+	failmalloc_arm(2, true);
+	say(HEAD("/held", "999999999"));
+	assert_int_equal(failmalloc_disarm(), 0);
+	say("x");
+	assert_int_equal(one.n_gone, 0);
+	answer(one.held[0], 200);
+	turn();
 	assert_string_equal(heard(), "200");
 }
 
@@ -882,6 +946,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_at_hand, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_coded_at_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chunked, setup, teardown),
