@@ -49,7 +49,10 @@ struct mailbox {
 	void *reader;
 };
 
-/* Returns 0 or a negative errno. */
+/* To be called before anything else starts a uv_prepare_t on @loop: libuv runs those that were
+ * started later first. So the mailbox wakes others as the last thing before the loop waits, and
+ * also for what the other handles have posted with mailbox_post_from(). Behind it, that would wait
+ * for the next iteration. Returns 0 or a negative errno. */
 _must_check_ int mailbox_init(struct mailbox *mailbox, uv_loop_t *loop, void *reader);
 
 /* Refuses further messages, drops those that wait, and closes the handle, so that the loop can end.

@@ -224,6 +224,8 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		r = uv_async_init(&worker->loop, &worker->evict, on_evict);
 	}
 	if (r == 0) {
+		/* Ahead of outbound_init(), which makes the gather: so that one writes to the
+		 * servers first, and then this one wakes other workers (common/mailbox.h). */
 		r = mailbox_init(&worker->mailbox, &worker->loop, worker);
 	}
 	if (r < 0) {

@@ -40,7 +40,9 @@ struct gather {
 	void (*write)(struct link *link, struct sv bytes);
 };
 
-/* @write is called from the loop, or from gather_add() and gather_flush(). */
+/* In a loop with a mailbox, to be called after mailbox_init(): servers are written to before other
+ * workers are woken, which may take the core. @write is called from the loop, or from gather_add()
+ * and gather_flush(). */
 void gather_init(struct gather *gather, uv_loop_t *loop,
 		 void (*write)(struct link *link, struct sv bytes));
 

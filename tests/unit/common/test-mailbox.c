@@ -171,6 +171,33 @@ static void test_woken_once(void **state)
 	mailbox_deinit(&from);
 }
 
+static void post_last(uv_prepare_t *prepare)
+{
+	assert_int_equal(mailbox_post_from(prepare->data, &one.mailbox, &one.letters[0].message),
+			 0);
+	assert_false(is_woken(&one.mailbox));
+}
+
+/* Also for what is posted just before the loop waits, by a handle that was started later: libuv
+ * runs that one first. */
+static void test_woken_before_waiting(void **state)
+{
+	struct mailbox from;
+	uv_prepare_t prepare;
+
+	(void)state;
+	assert_int_equal(mailbox_init(&from, &one.loop, NULL), 0);
+	uv_prepare_init(&one.loop, &prepare);
+	prepare.data = &from;
+	uv_prepare_start(&prepare, post_last);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(one.n_handled, 1);
+	uv_close((uv_handle_t *)&prepare, NULL);
+	mailbox_close(&from);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	mailbox_deinit(&from);
+}
+
 /* A mailbox that is closed does not owe anything, and its thread wakes others at once. */
 static void test_woken_by_closed(void **state)
 {
@@ -195,9 +222,13 @@ static void test_woken_by_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_share),      TEST(test_bound),
-		TEST(test_closed),     TEST(test_closed_by_message),
-		TEST(test_woken_once), TEST(test_woken_by_closed),
+		TEST(test_share),
+		TEST(test_bound),
+		TEST(test_closed),
+		TEST(test_closed_by_message),
+		TEST(test_woken_once),
+		TEST(test_woken_by_closed),
+		TEST(test_woken_before_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
