@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 /* zlib's inputs are const then. */
 #define ZLIB_CONST
 #include <zlib.h>
@@ -37,10 +39,14 @@ static void *allocate(void *userdata, uInt n, uInt n_one)
 	return calloc(n, n_one);
 }
 
+/* What clients have sent, and so their passwords, stays in zlib's windows. */
 static void release(void *userdata, void *block)
 {
 	(void)userdata;
-	free(block);
+	if (block) {
+		explicit_bzero(block, malloc_usable_size(block));
+		free(block);
+	}
 }
 
 int coder_new(struct coder **ret_coder)

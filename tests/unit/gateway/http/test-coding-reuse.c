@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "tests/unit/common/wiped.h"
 #include "tests/unit/gateway/http/coding-case.h"
 #include "tests/unit/failmalloc.h"
 
@@ -27,6 +28,26 @@ static void test_encode_forgets(void **state)
 	blob_unref(first);
 	blob_unref(other);
 	blob_unref(second);
+	free(text);
+}
+
+/* The last text is in the windows of zlib: they are wiped before they are freed. */
+static void test_wiped(void **state)
+{
+	char *text = make_text(5000);
+	struct buffer plain = BUFFER_INIT;
+	struct coder *own;
+	struct blob *coded;
+
+	(void)state;
+	assert_int_equal(coder_new(&own), 0);
+	assert_int_equal(coder_encode(own, CODING_GZIP, (struct sv){text, 5000}, &coded), 0);
+	assert_int_equal(coder_decode(own, CODING_GZIP, blob_sv(coded), 5000, &plain), CODING_OK);
+	buffer_deinit(&plain);
+	blob_unref(coded);
+	n_wiped_most = 0;
+	coder_free(own);
+	assert_true(n_wiped_most >= 1 << MAX_WBITS);
 	free(text);
 }
 
@@ -246,9 +267,8 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_encode_forgets),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_memory_recovers),
+		cmocka_unit_test(test_encode_forgets), cmocka_unit_test(test_wiped),
+		cmocka_unit_test(test_memory),         cmocka_unit_test(test_memory_recovers),
 		cmocka_unit_test(test_isolation),
 	};
 
