@@ -137,9 +137,11 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out
 static void set_behaviour(SSL_CTX *context, const struct config_listener_tls *tls)
 {
 	/* HTTP and WebSocket say where their messages end, so a FIN without close_notify hides
-	 * nothing. */
+	 * nothing. Records are decrypted where they were read, and freed with what they hold:
+	 * clients' passwords must not stay in free memory. */
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
+					     SSL_OP_CLEANSE_PLAINTEXT |
 					     SSL_OP_IGNORE_UNEXPECTED_EOF |
 					     (tls->tickets ? 0 : SSL_OP_NO_TICKET));
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |

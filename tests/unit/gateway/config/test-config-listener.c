@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <grp.h>
+#include <malloc.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <sys/stat.h>
@@ -342,6 +343,51 @@ static void test_mistakes_in_two_sections(void **state)
 	assert_non_null(strstr(errors_text, ":3: certificate: expected a file"));
 }
 
+/* What a client says after its handshake, and whether OpenSSL has freed memory with that in it. */
+#define SECRET "a password that nobody may find in memory that is free"
+static bool is_left;
+
+static void *openssl_malloc(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(n);
+}
+
+static void openssl_free(void *block, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (block && memmem(block, malloc_usable_size(block), SECRET, strlen(SECRET))) {
+		is_left = true;
+	}
+	free(block);
+}
+
+static void *openssl_realloc(void *block, size_t n, const char *file, int line)
+{
+	size_t n_before = malloc_usable_size(block);
+	void *moved = malloc(n);
+
+	if (moved && block) {
+		memcpy(moved, block, n_before < n ? n_before : n);
+		openssl_free(block, file, line);
+	}
+	return moved;
+}
+
+static void pass_secret(SSL *from, SSL *to)
+{
+	char bytes[sizeof(SECRET)];
+
+	assert_int_equal(SSL_write(from, SECRET, sizeof(SECRET)), sizeof(SECRET));
+	assert_int_equal(SSL_read(to, bytes, sizeof(bytes)), sizeof(SECRET));
+	assert_string_equal(bytes, SECRET);
+	/* What is not read is freed with the connection. */
+	assert_int_equal(SSL_write(from, SECRET, sizeof(SECRET)), sizeof(SECRET));
+	assert_int_equal(SSL_read(to, bytes, 1), 1);
+}
+
 /* The handshake of a client that offers @alpn, and @version or any; NULL when it fails, or the
  * protocol that was chosen. */
 static const char *handshake_with(SSL_CTX *server, int version, const char *alpn)
@@ -372,10 +418,14 @@ static const char *handshake_with(SSL_CTX *server, int version, const char *alpn
 
 	SSL_get0_alpn_selected(one, &name, &n);
 	snprintf(chosen, sizeof(chosen), "%.*s", (int)n, (const char *)name);
+	if (r == 1) {
+		pass_secret(one, two);
+	}
 	ERR_clear_error();
 	SSL_free(one);
 	SSL_free(two);
 	SSL_CTX_free(client);
+	assert_false(is_left);
 	return r == 1 ? chosen : NULL;
 }
 
@@ -428,5 +478,9 @@ int main(void)
 		cmocka_unit_test(test_context),
 	};
 
+	/* Before OpenSSL allocates. */
+	if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free)) {
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, setup_files, remove_files);
 }
