@@ -262,7 +262,6 @@ static void carry_out(struct bosh_turn *turn, enum wish wish, struct bosh_body *
 		terminate(turn, body);
 		return;
 	case WISH_PAUSE:
-		slot->kind = BOSH_SLOT_EXTRA;
 		pause(turn, body);
 		return;
 	case WISH_RESTART:
@@ -392,6 +391,7 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 		.received = arrival->received,
 		.n_repeats = arrival->n_repeats,
 		.is_empty = is_empty,
+		.kind = bosh_body_is_extra(arrival->body) ? BOSH_SLOT_EXTRA : BOSH_SLOT_PLAIN,
 	};
 	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 

@@ -37,18 +37,19 @@ void bosh_reply_cache_deinit(struct bosh_reply_cache *cache)
 	cache->size = 0;
 }
 
-/* Makes room for one more within the limit. */
+/* Makes room for one more within the limits. */
 static void drop_surplus(struct bosh_reply_cache *cache, bool is_extra)
 {
-	size_t n_counted = !is_extra;
+	size_t n_counted = !is_extra, n = 1;
 
 	for (size_t i = cache->n; i-- > 0;) {
 		n_counted += !cache->items[i].is_extra;
+		n++;
 		if (n_counted > cache->n_max) {
 			drop(cache, 0, i + 1);
 			return;
 		}
-		if (is_extra && cache->items[i].is_extra) {
+		if (cache->items[i].is_extra && n > cache->n_max + 1) {
 			drop(cache, i, 1);
 		}
 	}

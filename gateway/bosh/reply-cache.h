@@ -6,8 +6,10 @@
  * acknowledges answers ("Response Acknowledgements"). Section names are XEP-0124's.
  *
  * reply     one such answer, with what is needed to check a repeat of its request
- * extra     the reply to a request that pauses the session. It does not count among the `requests`
- *           replies that have to be kept; so that they cannot pile up there is at most one
+ * extra     the reply to a request that pauses the session or closes one of its streams, which may
+ *           be one more than `requests`. It does not count among the `requests` replies that have
+ *           to be kept. It is kept while it is among the latest `requests` and one: a client that
+ *           waits for it cannot have sent more
  * followed  the client has sent another request since the reply: it has got the reply, or will ask
  *           for it again
  * missing   the reply that the client should have acknowledged by now, to be reported to it once

@@ -19,7 +19,7 @@
 
 enum bosh_slot_kind {
 	BOSH_SLOT_PLAIN,
-	BOSH_SLOT_EXTRA,  /* it pauses the session: one more than `requests`; see reply-cache.h */
+	BOSH_SLOT_EXTRA,  /* it pauses or terminates: one more than `requests`; see reply-cache.h */
 	BOSH_SLOT_OPENER, /* its answer names the new stream `stream`, which it asked for */
 	BOSH_SLOT_OPENER_REFUSED, /* it asked for a stream, and there are too many already */
 };

@@ -109,15 +109,21 @@ static void test_pause_and_kept(void **state)
 	EXPECT("7: " EMPTY "\n");
 	request_with(102, "", "<a/>");
 	EXPECT("8: " BODY("<iq/>") "\n");
-	/* A second pause takes the place of the first. */
+	/* A second pause pushes out no other reply, a third one the first pause. */
 	request_with(105, " pause='10'", "");
 	EXPECT("9: " EMPTY "\n");
 	request_with(102, "", "<a/>");
 	EXPECT("10: " BODY("<iq/>") "\n");
 	request_with(105, " pause='10'", "");
 	EXPECT("11: " EMPTY "\n");
+	request_with(106, " pause='10'", "");
+	EXPECT("12: " EMPTY "\n");
+	request_with(102, "", "<a/>");
+	EXPECT("13: " BODY("<iq/>") "\n");
+	request_with(105, " pause='10'", "");
+	EXPECT("14: " EMPTY "\n");
 	request_with(103, " pause='10'", "<a/>");
-	EXPECT("12: " BROKE(RESPONSE_DROPPED) "\nbounce <iq/>\nclose\n" END(RESPONSE_DROPPED));
+	EXPECT("15: " BROKE(RESPONSE_DROPPED) "\nbounce <iq/>\nclose\n" END(RESPONSE_DROPPED));
 }
 
 /* "Overactivity": a request that pauses may be one more than `requests`. */

@@ -324,6 +324,43 @@ static void test_gone_early(void **state)
 	EXPECT("4: " BODY("<iq/>") "\n");
 }
 
+/* A session with hold 1 and two streams. Writes the name of the first into @ret_attribute. */
+static void begin_with_streams(char ret_attribute[static 64])
+{
+	static const char mark[] = " stream='";
+
+	one.limits.n_streams_max = 2;
+	create(" ver='1.6' hold='1'");
+	server(FEATURES);
+	const char *name = memmem(one.log.data, one.log.n, mark, sizeof(mark) - 1);
+
+	assert_non_null(name);
+	snprintf(ret_attribute, 64, "%.*s'", (int)(sizeof(mark) - 1 + 32), name);
+	request_with(101, " to='b.org'", "");
+	buffer_clear(&one.log);
+}
+
+/* A request that closes one of several streams may be one more than `requests`, too. Its reply does
+ * not push out those to the others, which the client may not have got. */
+static void test_repeat_behind_closed_stream(void **state)
+{
+	char stream[64], attributes[100];
+
+	(void)state;
+	begin_with_streams(stream);
+	request(102);
+	request_with(103, stream, "<message/>");
+	buffer_clear(&one.log);
+	snprintf(attributes, sizeof(attributes), "%s type='terminate'", stream);
+	request_with(104, attributes, "");
+	(void)bosh_session_pending(one.session, 1, false, true);
+	done(bosh_session_flush(one.session, one.now, &one.actions));
+	at_ms(60000);
+	buffer_clear(&one.log);
+	request(102);
+	EXPECT("6: " EMPTY "\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +373,7 @@ int main(void)
 		TEST(test_repeat_limit_of_a_life),
 		TEST(test_repeat_bytes),
 		TEST(test_repeat_memory),
+		TEST(test_repeat_behind_closed_stream),
 		TEST(test_gone),
 		TEST(test_gone_then_next),
 		TEST(test_gone_and_stream_pending),
