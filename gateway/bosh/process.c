@@ -346,12 +346,12 @@ static void take_ack(struct bosh_session *session, const struct bosh_body *body,
 	}
 }
 
-/* "Transmitting Payloads": the client may not know yet that the latest stream was closed, so what
- * it sends there is ignored. Returns what is left of @wish. */
+/* "Transmitting Payloads": the client may not know yet that a stream was closed, or that several
+ * were, so what it sends there is ignored. Returns what is left of @wish. */
 static enum wish ignore_closed(struct bosh_session *session, struct bosh_body *body, enum wish wish)
 {
-	if (!names_unknown_stream(session, body, wish) || !session->last_closed[0] ||
-	    !sv_eq(body->stream, sv_from(session->last_closed))) {
+	if (!names_unknown_stream(session, body, wish) ||
+	    !bosh_stream_was_closed(session, body->stream)) {
 		return wish;
 	}
 	body->n_payloads = 0;

@@ -48,8 +48,9 @@ enum bosh_stream_state {
 };
 
 struct bosh_stream {
-	enum bosh_stream_state state;           /* changed by bosh_stream_set_state() only */
-	char name[BOSH_STREAM_NAME_LENGTH + 1]; /* "" where streams are not offered */
+	enum bosh_stream_state state; /* changed by bosh_stream_set_state() only */
+	/* "" where streams are not offered. Where there is none any more, that of the last one. */
+	char name[BOSH_STREAM_NAME_LENGTH + 1];
 	bool has_features;
 	/* The features have come, after a restart the new ones: payloads can be sent. */
 	bool is_ready;
@@ -105,7 +106,8 @@ struct bosh_session {
 	unsigned n_opened;      /* streams so far */
 	unsigned n_named;       /* names so far */
 	unsigned last_answered; /* the stream whose turn it was */
-	char last_closed[BOSH_STREAM_NAME_LENGTH + 1];
+	/* The former name of the entry that was reused last; "": none was. */
+	char last_reused[BOSH_STREAM_NAME_LENGTH + 1];
 
 	/* Both have room for one more than `requests`: to pause or terminate ("Overactivity"). */
 	struct bosh_slots slots;
@@ -241,6 +243,9 @@ _must_check_ int bosh_stream_make_name(struct bosh_session *session,
 				       char ret_name[static BOSH_STREAM_NAME_LENGTH + 1]);
 /* The stream of that name, or NULL. */
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name);
+/* Whether a stream of that name was closed lately. The name is known until its entry and then
+ * another one are reused. */
+bool bosh_stream_was_closed(const struct bosh_session *session, struct sv name);
 /* A stream that has something to tell, NULL when there is none. Streams take turns. */
 struct bosh_stream *bosh_stream_due(struct bosh_session *session);
 /* The only stream that is left, if it has failed; else NULL. */

@@ -108,6 +108,9 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 	struct bosh_stream *stream = &session->streams[*ret_stream];
 
 	bosh_stream_set_state(stream, BOSH_STREAM_OPEN);
+	if (stream->name[0]) {
+		memcpy(session->last_reused, stream->name, sizeof(session->last_reused));
+	}
 	memcpy(stream->name, name, sizeof(name));
 	session->n_used++;
 	session->n_opened++;
@@ -131,14 +134,16 @@ void bosh_stream_remove(struct bosh_session *session, struct bosh_stream *stream
 	if (!bosh_stream_is_used(stream)) {
 		return;
 	}
-	memcpy(session->last_closed, stream->name, sizeof(session->last_closed));
 	bosh_reply_cache_forget_stream(&session->replies, bosh_stream_index(session, stream));
 	buffer_deinit(&stream->pending);
 	buffer_deinit(&stream->waiting);
 	free(stream->from);
 	free(stream->authid);
 	free(stream->failure);
-	*stream = (struct bosh_stream){.state = stream->state};
+	struct bosh_stream removed = {.state = stream->state};
+
+	memcpy(removed.name, stream->name, sizeof(removed.name));
+	*stream = removed;
 	bosh_stream_set_state(stream, BOSH_STREAM_SETTLING);
 	session->n_used--;
 }
@@ -153,6 +158,18 @@ struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv nam
 		}
 	}
 	return NULL;
+}
+
+bool bosh_stream_was_closed(const struct bosh_session *session, struct sv name)
+{
+	bool was_closed = sv_eq(sv_from(session->last_reused), name);
+
+	for (unsigned i = 0; i < session->n_streams; i++) {
+		const struct bosh_stream *stream = &session->streams[i];
+
+		was_closed |= !bosh_stream_is_used(stream) && sv_eq(sv_from(stream->name), name);
+	}
+	return was_closed && name.n;
 }
 
 struct bosh_stream *bosh_stream_due(struct bosh_session *session)

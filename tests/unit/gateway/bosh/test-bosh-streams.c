@@ -251,6 +251,32 @@ static void test_stream_closed(void **state)
 	EXPECT("send 0 <presence/>\nclose 0\n6: " GOODBYE "\nend\n");
 }
 
+/* Several may have been closed since the client sent a request, and their places taken. */
+static void test_stream_several_closed(void **state)
+{
+	(void)state;
+	open_second();
+	request_with(102, " to='c.org'", "");
+	fail_of(1, FAILURE_CONNECTION_LOST);
+	fail_of(2, FAILURE_CONNECTION_LOST);
+	request(103);
+	request(104);
+	shorten();
+	buffer_clear(&one.log);
+	request_with(105, of(1, ""), "<x/>");
+	request_with(106, of(2, " type='terminate'"), "<x/>");
+	EXPECT("6: " EMPTY "\n");
+	request_with(107, " to='d.org'", "");
+	shorten();
+	buffer_clear(&one.log);
+	request_with(108, of(1, ""), "<x/>");
+	request_with(109, of(2, ""), "<x/>");
+	EXPECT("9: " EMPTY "\n");
+	request_with(110, " stream='S9'", "<x/>");
+	EXPECT("11: " BROKE(STREAM_UNKNOWN) "\n10: " OTHER(
+		STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
+}
+
 /* A name that no stream has, also when none has been closed. */
 static void test_stream_nameless(void **state)
 {
@@ -481,6 +507,7 @@ int main(void)
 		TEST(test_stream_payloads_up),
 		TEST(test_stream_payloads_down),
 		TEST(test_stream_closed),
+		TEST(test_stream_several_closed),
 		TEST(test_stream_nameless),
 		TEST(test_stream_closed_with_pending),
 		TEST(test_stream_shut),
