@@ -208,15 +208,11 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	return worker->mailboxes ? 0 : -ENOMEM;
 }
 
-int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
+/* The loop and the handles that need nothing else. */
+static int init_loop(struct worker *worker)
 {
-	struct worker *worker = calloc(1, sizeof(*worker));
-	uint64_t secret;
-	int r = worker ? random_bytes(&secret, sizeof(secret)) : -ENOMEM;
+	int r = uv_loop_init(&worker->loop);
 
-	if (r == 0) {
-		r = uv_loop_init(&worker->loop);
-	}
 	if (r == 0) {
 		r = uv_async_init(&worker->loop, &worker->order, worker_on_order);
 	}
@@ -228,12 +224,26 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		 * servers first, and then this one wakes other workers (common/mailbox.h). */
 		r = mailbox_init(&worker->mailbox, &worker->loop, worker);
 	}
+	if (r == 0) {
+		uv_timer_init(&worker->loop, &worker->grace);
+		timeout_init(&worker->grace_end, &worker->loop);
+	}
+	return r;
+}
+
+int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	uint64_t secret;
+	int r = worker ? random_bytes(&secret, sizeof(secret)) : -ENOMEM;
+
+	if (r == 0) {
+		r = init_loop(worker);
+	}
 	if (r < 0) {
 		free(worker);
 		return r;
 	}
-	uv_timer_init(&worker->loop, &worker->grace);
-	timeout_init(&worker->grace_end, &worker->loop);
 	turn_init(&worker->turn, &worker->loop, secret);
 	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){
