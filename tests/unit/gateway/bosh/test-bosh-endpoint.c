@@ -414,7 +414,8 @@ static void count_timer(uv_handle_t *handle, void *n)
 	*(size_t *)n += handle->type == UV_TIMER && uv_is_active(handle);
 }
 
-/* Whether the only timer besides the guard is that of all that linger. On a slow machine that may be over. */
+/* Whether the only timer besides the guard is that of all that linger. On a slow machine that may
+ * be over. */
 static bool is_lingering(const char *answer)
 {
 	size_t n = 0;
