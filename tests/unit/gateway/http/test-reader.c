@@ -306,7 +306,7 @@ static void test_at_once(void **state)
 	assert_string_equal(one.body, "abcdef");
 }
 
-/* A body that has come with its head is passed on where it is: it takes the exchange and no more. */
+/* A body that has come with its head is passed on where it is. The exchange is all it takes. */
 static void test_at_hand(void **state)
 {
 	(void)state;
