@@ -188,6 +188,72 @@ static int end_run(struct reading *reading)
 	return buffer_append_sv(&reading->body->payloads, run);
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Whether the attribute at the beginning of @text is a default namespace. */
+static bool is_default(struct sv text)
+{
+	struct sv rest = sv_skip(text, strlen("xmlns"));
+
+	return sv_starts_with(text, SV("xmlns")) && rest.n &&
+	       (is_space(rest.data[0]) || rest.data[0] == '=');
+}
+
+/* Where @tag, a start tag or its end, declares a default namespace, with the space in front; empty
+ * if it does not. expat has found the tag to be well-formed. */
+static struct sv find_default(struct sv tag)
+{
+	char quote = '\0';
+	size_t start = 0;
+
+	for (size_t i = 0; i + 1 < tag.n; i++) {
+		char c = tag.data[i], next = tag.data[i + 1];
+
+		if (quote && c == quote && is_default(sv_skip(tag, start + 1))) {
+			return sv_first(sv_skip(tag, start), i + 1 - start);
+		}
+		if (quote) {
+			quote = c == quote ? '\0' : quote;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (is_space(c) && !is_space(next) && next != '=' && next != '"' &&
+			   next != '\'') {
+			start = i;
+		}
+	}
+	return SV_EMPTY;
+}
+
+/* Whether @payload is to be taken as jabber:client although it declares something else: that it has
+ * no namespace, as some serializers write, or that of the body. */
+static bool must_lose_default(const struct xml_item *payload)
+{
+	return (payload->ns == XML_NS_NONE || payload->ns == NS_HTTPBIND) &&
+	       payload->n_prefix == 0 && find_default(sv_first(payload->text, payload->n_open)).n;
+}
+
+/* Returns 0 or -ENOMEM. */
+static int write_without_default(const struct reading *reading, const struct xml_item *payload,
+				 uint32_t except)
+{
+	struct buffer *payloads = &reading->body->payloads;
+	struct sv rest;
+	int r = xml_item_split(&reading->scan, payload, except, payloads, &rest);
+
+	if (r < 0) {
+		return r;
+	}
+	struct sv found =
+		find_default(sv_first(rest, payload->n_open - (payload->text.n - rest.n)));
+	size_t n_before = (size_t)(found.data - rest.data);
+
+	r = buffer_append_sv(payloads, sv_first(rest, n_before));
+	return r < 0 ? r : buffer_append_sv(payloads, sv_skip(rest, n_before + found.n));
+}
+
 static int read_payload(struct reading *reading, const struct xml_item *payload)
 {
 	struct sv *run = &reading->run, text = payload->text;
@@ -197,7 +263,8 @@ static int read_payload(struct reading *reading, const struct xml_item *payload)
 		return BOSH_BODY_E_BAD_REQUEST;
 	}
 	reading->body->n_payloads++;
-	bool is_complete = xml_item_is_complete(&reading->scan, payload, except);
+	bool must_lose = must_lose_default(payload);
+	bool is_complete = !must_lose && xml_item_is_complete(&reading->scan, payload, except);
 
 	if (is_complete && run->n && run->data + run->n == text.data) {
 		run->n += text.n;
@@ -209,7 +276,11 @@ static int read_payload(struct reading *reading, const struct xml_item *payload)
 		*run = text;
 		return r;
 	}
-	return r < 0 ? r
+	if (r < 0) {
+		return r;
+	}
+	return must_lose
+		     ? write_without_default(reading, payload, except)
 		     : xml_item_write(&reading->scan, payload, except, &reading->body->payloads);
 }
 

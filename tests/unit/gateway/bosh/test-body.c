@@ -231,6 +231,13 @@ static void test_payloads(void **state)
 		 1, "<iq/>"},
 		{BODY(" xmlns:c='jabber:client'", "<c:iq><query/></c:iq>"), 1,
 		 "<c:iq xmlns:c='jabber:client'><query/></c:iq>"},
+		/* Also where the payload says so itself. */
+		{BODY("", "<iq xmlns=''><query xmlns='urn:q'/></iq><iq id='1' xmlns=\"\"/>"), 2,
+		 "<iq><query xmlns='urn:q'/></iq><iq id='1'/>"},
+		{BODY("", "<iq a=\" xmlns=''\" xmlns = '' b='>'/><iq\n\txmlns=''\n/>"), 2,
+		 "<iq a=\" xmlns=''\" b='>'/><iq\n\n/>"},
+		{BODY(" xmlns:x='urn:x'", "<iq" NS " x:a='1'><x:q xmlns=''/></iq>"), 1,
+		 "<iq xmlns:x='urn:x' x:a='1'><x:q xmlns=''/></iq>"},
 		/* Inherited from the body, by prefix and by default. */
 		{BODY(" xmlns:x='urn:x' xmlns:y='urn:y'", "<iq><x:query/></iq><iq y:a='1'/><iq/>"),
 		 3, "<iq xmlns:x='urn:x'><x:query/></iq><iq xmlns:y='urn:y' y:a='1'/><iq/>"},
