@@ -51,7 +51,7 @@ struct bosh_reply {
 struct bosh_reply_cache {
 	struct bosh_reply *items; /* oldest first */
 	size_t n, size;
-	size_t n_max;        /* replies, not counting one that is extra */
+	size_t n_max;        /* replies, not counting extra ones */
 	size_t n_bytes;      /* of all payloads */
 	uint64_t missing;    /* its rid; 0: none */
 	unsigned missing_ms; /* how long ago it was sent */
