@@ -81,7 +81,7 @@ struct ws_server_options {
 	void (*failed)(void *session, const char *rule);
 	/* The connection has ended and must not be used any more. @is_clean: the client has sent a
 	 * close frame. @unsent: the texts of the unsent messages, one behind the other, borrowed;
-	 * without memory the last ones are missing. */
+	 * those that there was no memory for are missing. */
 	void (*closed)(void *session, bool is_clean, struct sv unsent);
 	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
 	void (*released)(void *userdata);

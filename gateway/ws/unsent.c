@@ -59,10 +59,13 @@ int unsent_texts(struct sv queue, struct coder *coder, struct buffer *texts)
 	struct sv payload;
 	int r = 0;
 
-	while (r == 0 && take(&queue, &header, &payload)) {
+	while (take(&queue, &header, &payload)) {
 		if (header.opcode == FRAME_TEXT) {
-			r = header.is_coded ? append_expanded(coder, payload, texts)
-					    : buffer_append_sv(texts, payload);
+			int one = header.is_coded ? append_expanded(coder, payload, texts)
+						  : buffer_append_sv(texts, payload);
+
+			/* A smaller one may still find room. */
+			r = r < 0 ? r : one;
 		}
 	}
 	return r;

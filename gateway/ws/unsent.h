@@ -20,6 +20,6 @@ size_t unsent_whole(struct sv queue, size_t n_sent);
 size_t unsent_begun(struct sv queue, size_t n_sent);
 
 /* Appends the texts of the text messages in @queue to @texts, one behind the other. @coder expands
- * those that are compressed (RFC 7692); it may be NULL if none is. Returns 0, or -ENOMEM: the last
- * ones are missing. */
+ * those that are compressed (RFC 7692); it may be NULL if none is. Returns 0, or -ENOMEM: those
+ * that there was no memory for are missing. */
 _must_check_ int unsent_texts(struct sv queue, struct coder *coder, struct buffer *texts);

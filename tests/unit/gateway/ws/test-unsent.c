@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "gateway/ws/frame-head.h"
@@ -118,6 +119,38 @@ static void test_memory(void **state)
 	coder_free(scene.coder);
 }
 
+/* Without memory for one message, that one is missing, and no other. */
+static void test_one_missing(void **state)
+{
+	static const size_t n_all = 4 + N_LARGE + N_MEDIUM + 4;
+	struct scene scene = {0};
+	size_t n_failed = 1, n_rounds = 0;
+
+	(void)state;
+	assert_int_equal(coder_new(&scene.coder), 0);
+	fill(&scene.queue, scene.coder);
+	assert_int_equal(take_texts(&scene), 0);
+	for (size_t n = 1; n_failed; n++) {
+		struct buffer texts = BUFFER_INIT;
+
+		failmalloc_arm(n, false);
+		int r = unsent_texts(buffer_sv(&scene.queue), scene.coder, &texts);
+
+		n_failed = failmalloc_disarm();
+		size_t n_missing = n_all - texts.n;
+
+		assert_int_equal(r, n_failed ? -ENOMEM : 0);
+		assert_true(n_failed ? n_missing == 4 || n_missing == N_LARGE ||
+					       n_missing == N_MEDIUM
+				     : n_missing == 0);
+		n_rounds += n_failed;
+		buffer_deinit(&texts);
+	}
+	assert_true(n_rounds >= 4);
+	buffer_deinit(&scene.queue);
+	coder_free(scene.coder);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -133,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_one_missing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
