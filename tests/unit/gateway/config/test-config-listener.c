@@ -351,7 +351,7 @@ static void *openssl_malloc(size_t n, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return calloc(1, n); /* it is looked at to its end */
+	return malloc(n);
 }
 
 static void openssl_free(void *block, const char *file, int line)
@@ -367,7 +367,7 @@ static void openssl_free(void *block, const char *file, int line)
 static void *openssl_realloc(void *block, size_t n, const char *file, int line)
 {
 	size_t n_before = malloc_usable_size(block);
-	void *moved = calloc(1, n);
+	void *moved = malloc(n);
 
 	if (moved && block) {
 		memcpy(moved, block, n_before < n ? n_before : n);
