@@ -67,6 +67,10 @@ void transport_forget_message(struct transport *transport)
 {
 	transport->message_deadline = 0;
 	transport->message_is_late = false;
+	if (transport->timer.callback == on_message_timeout) {
+		/* Its time is not that of the next message. */
+		timeout_stop(&transport->timer);
+	}
 }
 
 void transport_watch_message(struct transport *transport)

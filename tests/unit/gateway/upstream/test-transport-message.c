@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages of TLS itself that arrive in two parts: each has to be complete in its time. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "gateway/upstream/transport-state.h"
+#include "tests/unit/gateway/upstream/tls-case.h"
+
+enum {
+	PATIENCE_MS = 20000,
+	MESSAGE_MS = 500,
+	/* More than a record takes, so a ticket comes in two. */
+	N_LONG_TICKET = 20000,
+	/* Of that: the first record and a part of the other. */
+	N_FIRST_PART = 18000,
+};
+
+static struct {
+	uv_loop_t loop;
+	uv_timer_t step; /* wakes the loop, so that conditions are checked */
+	char read_buffer[TRANSPORT_READ_SIZE];
+	struct transport *transport;
+	struct tls_store *store;
+	struct identity identity;
+	SSL_CTX *server_ctx;
+	SSL *server; /* writes into memory: write_part() */
+	int listener, fd;
+	bool is_long; /* the next ticket */
+	unsigned n_connected, n_secured, n_failed;
+	size_t n_received;
+} one;
+
+static void on_connected(void *userdata)
+{
+	(void)userdata;
+	one.n_connected++;
+}
+
+static void on_secured(void *userdata)
+{
+	(void)userdata;
+	one.n_secured++;
+}
+
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	(void)userdata;
+	(void)data;
+	one.n_received += n;
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	(void)failure;
+	one.n_failed++;
+}
+
+static const struct transport_callbacks callbacks = {
+	.connected = on_connected,
+	.secured = on_secured,
+	.data = on_data,
+	.failed = on_failed,
+};
+
+static void on_step(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static int on_make_ticket(SSL *ssl, void *userdata)
+{
+	static const char bytes[N_LONG_TICKET];
+
+	(void)userdata;
+	return !one.is_long ||
+	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof(bytes));
+}
+
+static void run_for(uint64_t ms)
+{
+	uint64_t end = uv_now(&one.loop) + ms;
+
+	while (uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+}
+
+/* Sends up to @n bytes of what the server has written. Returns how many. */
+static size_t write_part(int n)
+{
+	static char bytes[64 * 1024];
+	int n_read = BIO_read(SSL_get_wbio(one.server), bytes, n);
+
+	if (n_read <= 0) {
+		return 0;
+	}
+	assert_int_equal(send(one.fd, bytes, (size_t)n_read, 0), n_read);
+	return (size_t)n_read;
+}
+
+static void write_all(void)
+{
+	while (write_part(16 * 1024) > 0) {
+	}
+}
+
+static void begin_ticket(void)
+{
+	one.is_long = true;
+	assert_int_equal(SSL_new_session_ticket(one.server), 1);
+	(void)SSL_do_handshake(one.server);
+	assert_int_equal(write_part(N_FIRST_PART), N_FIRST_PART);
+}
+
+static void make_server(void)
+{
+	struct address address = {
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	const struct transport_way way = {.address = &address, .timeout_ms = PATIENCE_MS};
+	socklen_t size = sizeof(address.v4);
+
+	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(one.listener, &address.any, size), 0);
+	assert_int_equal(listen(one.listener, 1), 0);
+	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	assert_int_equal(
+		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
+		0);
+	one.fd = accept4(one.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(one.fd >= 0);
+	one.server_ctx = server_new(&one.identity, NULL, TLS1_3_VERSION);
+	assert_int_equal(SSL_CTX_set_session_ticket_cb(one.server_ctx, on_make_ticket, NULL, NULL),
+			 1);
+	one.server = SSL_new(one.server_ctx);
+	SSL_set_bio(one.server, BIO_new_socket(one.fd, BIO_NOCLOSE), BIO_new(BIO_s_mem()));
+	SSL_set_accept_state(one.server);
+}
+
+static void shake(void)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+	SSL *client;
+
+	assert_int_equal(
+		tls_connection_new(one.store, &(struct tls_policy){.domain = "a.test"}, &client),
+		0);
+	assert_int_equal(transport_secure(one.transport, client, MESSAGE_MS), 0);
+	while (!(one.n_secured && SSL_is_init_finished(one.server)) && uv_now(&one.loop) < end) {
+		(void)SSL_do_handshake(one.server);
+		write_all();
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.n_secured, 1);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	one.is_long = false;
+	one.n_connected = one.n_secured = one.n_failed = 0;
+	one.n_received = 0;
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	uv_timer_init(&one.loop, &one.step);
+	uv_timer_start(&one.step, on_step, 1, 1);
+	one.identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	assert_int_equal(tls_store_new(&one.store), 0);
+	make_server();
+	while (!one.n_connected && !one.n_failed) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	shake();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	transport_free(one.transport);
+	SSL_free(one.server);
+	SSL_CTX_free(one.server_ctx);
+	close(one.fd);
+	close(one.listener);
+	uv_close((uv_handle_t *)&one.step, NULL);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	tls_store_free(one.store);
+	identity_free(&one.identity);
+	return uv_loop_close(&one.loop);
+}
+
+static void test_too_late(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(2 * MESSAGE_MS);
+	assert_int_equal(one.n_failed, 1);
+}
+
+/* The time of a message that is complete is not that of the next one. */
+static void test_one_after_the_other(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(MESSAGE_MS / 10);
+	write_all();
+	run_for(MESSAGE_MS * 8 / 10);
+	begin_ticket();
+	run_for(MESSAGE_MS * 2 / 10);
+	assert_int_equal(one.n_failed, 0);
+	write_all();
+	assert_int_equal(SSL_write(one.server, "x", 1), 1);
+	write_all();
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_failed, 0);
+	assert_int_equal(one.n_received, 1);
+	begin_ticket();
+	run_for(2 * MESSAGE_MS);
+	assert_int_equal(one.n_failed, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_too_late),
+		TEST(test_one_after_the_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
