@@ -171,7 +171,8 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 		return;
 	}
 	memcpy(record->sid, sid, SID_LENGTH);
-	record->deadline = mono_add_s(now, table->keep_s);
+	/* From the next second on: this one may be nearly over. */
+	record->deadline = mono_add_s(now, table->keep_s + 1);
 	take_in(record, ended);
 	HASH_ADD(hh, table->records, sid, SID_LENGTH, record);
 	if (!record->hh.tbl) {

@@ -8,8 +8,8 @@
  * memory by ending sessions. A large answer (with stanzas that waited for the client when its
  * session ended) is kept only as long as it takes no place of another.
  *
- * Their time is that in which the process runs: clients that came while it stood still can ask when
- * it goes on.
+ * Their time is that in which the process runs, in whole seconds: clients that came while it stood
+ * still can ask when it goes on.
  */
 #include "common/address.h"
 #include "common/mono.h"

@@ -53,9 +53,8 @@ static void end_session(struct bosh_entry *entry)
 		.is_secure = entry->is_secure,
 	};
 
-	/* From the next second on: this one may be nearly over. */
 	bosh_ended_table_put(endpoint->ended, entry->sid, &ended,
-			     mono_add_s(bosh_endpoint_ended_now(endpoint), 1));
+			     bosh_endpoint_ended_now(endpoint));
 	bosh_entry_disarm(entry);
 	budget_release(endpoint->env->budget, &entry->charge);
 	HASH_DELETE(hh, endpoint->sessions, entry);

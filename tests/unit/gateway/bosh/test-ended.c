@@ -98,11 +98,12 @@ static void test_found(void **state)
 	assert_null(bosh_ended_table_find(table, SV_EMPTY, 100, SV_EMPTY, now));
 }
 
+/* The second in which a session ends does not count, whoever else's ends meanwhile. */
 static void test_time(void **state)
 {
 	(void)state;
 	put(1, 100, "", 7);
-	now = mono_add_s(now, KEEP_S - 1);
+	now = mono_add_s(now, KEEP_S);
 	put(2, 100, "", 7);
 	assert_true(has(1, 100, ""));
 	now = mono_add_s(now, 1);
@@ -120,12 +121,12 @@ static void test_another_time(void **state)
 	bosh_ended_table_set_keep(table, 1);
 	put(2, 100, "", 7);
 	assert_true(has(2, 100, ""));
-	now = mono_add_s(now, 1);
+	now = mono_add_s(now, 2);
 	assert_true(has(1, 100, ""));
 	assert_false(has(2, 100, ""));
 	bosh_ended_table_set_keep(table, 2 * KEEP_S);
 	put(3, 100, "", 7);
-	now = mono_add_s(now, 2 * KEEP_S - 1);
+	now = mono_add_s(now, 2 * KEEP_S);
 	assert_false(has(1, 100, ""));
 	assert_true(has(3, 100, ""));
 }
@@ -228,7 +229,7 @@ static void test_same_answer(void **state)
 	assert_non_null(second);
 	assert_memory_equal(second->last.blob->data, "farewel", 7);
 	/* It outlives the record that it came with. */
-	now = mono_add_s(now, KEEP_S - 1);
+	now = mono_add_s(now, KEEP_S);
 	put(3, 100, "", 7);
 	now = mono_add_s(now, 1);
 	assert_false(has(0, 100, ""));
