@@ -59,6 +59,8 @@ static void on_timer(uv_timer_t *timer)
 		/* One of 0 would run in the same pass. */
 		uv_timer_start(timer, on_timer, 1, 0);
 	} else {
+		/* What is set after a time-out is another one. A plan comes between. */
+		timeout->n_graces = timeout->is_exact ? timeout->n_graces : 0;
 		timeout->is_set = false;
 		timeout->callback(timeout);
 	}
@@ -81,9 +83,9 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 		return;
 	}
 	timeout->is_exact = false;
-	/* Set at its end: that came in a poll, and no other grace begins. */
-	if (timeout->n_graces && (timeout->is_set || now < timeout->due_ms) &&
-	    now + ms < timeout->due_ms) {
+	/* It has this grace, and no other one for being set once more. Otherwise who sets it in
+	 * each grace, or stops it, could put it off for ever. */
+	if (timeout->n_graces && now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms);
 		return;
 	}
@@ -98,9 +100,11 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *timeout), uint64_t ms)
 {
 	timeout->callback = callback;
+	timeout->is_set = true;
 	timeout->is_exact = true;
-	timeout->n_graces = 0;
-	set(timeout, now_of(timeout) + (int64_t)ms);
+	timeout->is_late = false;
+	/* A grace goes on meanwhile: the time-out may be set again. */
+	uv_timer_start(&timeout->uv, on_timer, ms, 0);
 }
 
 void timeout_stop(struct timeout *timeout)

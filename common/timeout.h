@@ -37,7 +37,7 @@ enum {
 struct timeout {
 	uv_timer_t uv; /* for uv_close(); its `data` is the owner's */
 	void (*callback)(struct timeout *timeout);
-	int64_t due_ms;    /* by uv_now() */
+	int64_t due_ms;    /* of the time-out, by uv_now(); a plan leaves it */
 	bool is_set;       /* the callback is to run */
 	bool is_exact;     /* a plan */
 	bool is_late;      /* the time is over; the loop polls once more */

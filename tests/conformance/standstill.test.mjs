@@ -10,8 +10,9 @@ import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
-import { HttpConnection } from '../support/http.mjs';
+import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
+import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -190,6 +191,24 @@ describe('a gateway that stands still', { concurrency: 6 }, () => {
 			await over;
 		} finally {
 			client.close();
+			await stopAll(doab, plain);
+		}
+	});
+
+	test('a client that begins its stream again and again has one grace to log in', TIMEOUT, async () => {
+		const plain = await XmppServer.start('plain');
+		const doab = await Doab.start({ ...LIMITS, domains: { 'first.test': plain.section() } });
+		const socket = await openWebSocket(doab.port);
+		try {
+			await socket.start('first.test');
+			await standStill(doab, LONG_MS);
+			const restarts = setInterval(() => socket.send(`<open xmlns='${NS.framing}' to='first.test' version='1.0'/>`), 300);
+			try {
+				await doab.logged('session-failed', { failure: 'login-timeout' });
+			} finally {
+				clearInterval(restarts);
+			}
+		} finally {
 			await stopAll(doab, plain);
 		}
 	});

@@ -285,6 +285,27 @@ static void test_graces_anew(void **state)
 	test_always_stood_still(state);
 }
 
+static void on_timeout_then(struct timeout *timeout)
+{
+	note('n');
+	timeout_start(timeout, on_timeout, -TIMEOUT_STILL_MS - 1 - TIMEOUT_GRACE_MS);
+}
+
+/* One that the callback sets has a grace, too, although its deadline passed at the same time: it
+ * may be for something that was never waited for. */
+static void test_graces_of_next(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout_then, -TIMEOUT_STILL_MS - 1);
+	one.now += TIMEOUT_GRACE_MS;
+	run_until_set(1);
+	run_until_set(TIMEOUT_GRACE_MS);
+	assert_string_equal(one.log, "n");
+	one.now += TIMEOUT_GRACE_MS;
+	run_late();
+	assert_string_equal(one.log, "nrt");
+}
+
 /* Something was read before the timer could run, and its owner looks at the deadline again. */
 static void test_passed_deadline(void **state)
 {
@@ -366,6 +387,41 @@ static void test_plan_in_grace(void **state)
 	assert_string_equal(one.log, "or");
 }
 
+/* Plans take the place of a time-out, which is set again afterwards: it has one grace. */
+static void test_plans_in_grace(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
+	one.now += TIMEOUT_GRACE_MS - 1;
+	timeout_plan(&one.timeout, on_other, 0);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - TIMEOUT_GRACE_MS);
+	assert_int_equal(one.set_to, 1);
+	one.now += 2;
+	timeout_plan(&one.timeout, on_other, 0);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - TIMEOUT_GRACE_MS - 2);
+	assert_int_equal(one.set_to, 0);
+	run_late();
+	assert_string_equal(one.log, "oort");
+}
+
+/* Stopped and set again at the end of the grace, it has no other one. What passes later does. */
+static void test_stopped_in_grace(void **state)
+{
+	(void)state;
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
+	one.now += TIMEOUT_GRACE_MS;
+	timeout_stop(&one.timeout);
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1 - TIMEOUT_GRACE_MS);
+	assert_int_equal(one.set_to, 0);
+	run_late();
+	assert_string_equal(one.log, "rt");
+	one.now += TIMEOUT_STILL_MS + 1;
+	timeout_start(&one.timeout, on_timeout, -TIMEOUT_STILL_MS - 1);
+	assert_int_equal(one.set_to, TIMEOUT_GRACE_MS);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -381,12 +437,15 @@ int main(void)
 		TEST(test_always_stood_still),
 		TEST(test_always_stood_still_from_start),
 		TEST(test_graces_anew),
+		TEST(test_graces_of_next),
 		TEST(test_passed_deadline),
 		TEST(test_set_in_grace),
 		TEST(test_set_at_end_of_grace),
 		TEST(test_set_beyond_grace),
 		TEST(test_stopped_in_callback),
 		TEST(test_plan_in_grace),
+		TEST(test_plans_in_grace),
+		TEST(test_stopped_in_grace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
