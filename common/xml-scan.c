@@ -207,6 +207,33 @@ static int go_on(struct xml_scan *scan)
 	return xml_parser_feed(scan->parser, scan->view.data, scan->view.n);
 }
 
+/* Counts what completes @item. Returns whether that stays within the limits. */
+static bool count_completion(struct xml_scan *scan, const struct xml_item *item)
+{
+	const struct xml_scope *scope = scan->parser->scope;
+
+	scan->n_elements += item->text.n;
+	for (size_t i = 0; item->missing >> i; i++) {
+		scan->n_completion += item->missing >> i & 1 ? scope->declarations[i].n_written : 0;
+	}
+	return scan->n_completion <= XML_COMPLETION_FACTOR * scan->n_elements + XML_COMPLETION_BASE;
+}
+
+/* Returns false when the next item is over a limit: it is the failure of the scan. */
+static bool take_item(struct xml_scan *scan, struct xml_item *ret_item)
+{
+	struct xml_parser *parser = scan->parser;
+
+	item_settle(scan, &parser->items[parser->next_item++], ret_item);
+	if (ret_item->kind != XML_ITEM_ELEMENT || count_completion(scan, ret_item)) {
+		return true;
+	}
+	parser->next_item = parser->n_items;
+	parser->is_spent = false;
+	parser->error = XML_E_TOO_LARGE;
+	return false;
+}
+
 bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
 {
 	*ret_r = 0;
@@ -216,8 +243,7 @@ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r)
 		if (!parser) {
 			return false;
 		}
-		if (parser->next_item < parser->n_items) {
-			item_settle(scan, &parser->items[parser->next_item++], ret_item);
+		if (parser->next_item < parser->n_items && take_item(scan, ret_item)) {
 			return true;
 		}
 		if (!parser->is_spent) {

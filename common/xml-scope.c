@@ -71,16 +71,21 @@ void xml_declaration_write(const struct xml_declaration *declaration, struct wri
 	writer_put(writer, SV("'"));
 }
 
-/* Writes "<name xmlns:p='uri' ...>". Returns 0 or -ENOMEM. */
+/* Writes "<name xmlns:p='uri' ...>", and tells how long each declaration is in it. Returns 0 or
+ * -ENOMEM. */
 static int header_write(struct sv name, const struct xml_declaration *declarations,
-			size_t n_declarations, struct buffer *buffer)
+			size_t n_declarations, struct buffer *buffer,
+			size_t ret_lengths[static XML_SCOPE_MAX])
 {
 	struct writer writer = writer_begin(buffer);
 
 	writer_put(&writer, SV("<"));
 	writer_put(&writer, name);
 	for (size_t i = 0; i < n_declarations; i++) {
+		size_t n_before = buffer->n;
+
 		xml_declaration_write(&declarations[i], &writer);
+		ret_lengths[i] = buffer->n - n_before;
 	}
 	writer_put(&writer, SV(">"));
 	return writer_end(&writer);
@@ -102,14 +107,16 @@ static int scope_new(const struct xml_scopes *scopes, struct sv name,
 		     struct xml_scope **ret_scope)
 {
 	_cleanup_(buffer_deinit) struct buffer header = BUFFER_INIT;
-	int r = header_write(name, declarations, n_declarations, &header);
+	size_t lengths[XML_SCOPE_MAX];
+
+	assert(n_declarations <= XML_SCOPE_MAX);
+	int r = header_write(name, declarations, n_declarations, &header, lengths);
 
 	if (r < 0) {
 		return r;
 	}
 	size_t n_text = header.n + name.n;
 
-	assert(n_declarations <= XML_SCOPE_MAX);
 	for (size_t i = 0; i < n_declarations; i++) {
 		n_text += declarations[i].prefix.n + declarations[i].uri.n;
 	}
@@ -129,6 +136,7 @@ static int scope_new(const struct xml_scopes *scopes, struct sv name,
 			.prefix = text_put(&at, declarations[i].prefix),
 			.uri = text_put(&at, declarations[i].uri),
 			.ns = xml_scopes_namespace(scopes, declarations[i].uri),
+			.n_written = lengths[i],
 		};
 	}
 	*ret_scope = scope;

@@ -28,6 +28,7 @@ struct xml_declaration {
 	struct sv prefix; /* empty: the default namespace */
 	struct sv uri;
 	int ns;
+	size_t n_written; /* bytes that xml_declaration_write() writes; set in a scope */
 };
 
 struct xml_scope {

@@ -32,8 +32,8 @@ enum xml_result {
 	XML_OK,
 	XML_E_SYNTAX,     /* not well-formed, undeclared prefix, bad UTF-8, text between elements */
 	XML_E_RESTRICTED, /* well-formed, but forbidden in XMPP */
-	XML_E_TOO_LARGE,  /* over a limit: bytes, depth, children, declarations, work,
-			   * or memory */
+	XML_E_TOO_LARGE,  /* over a limit: bytes, depth, children, declarations, what
+			   * completes elements, work, or memory */
 };
 
 enum {
@@ -47,6 +47,11 @@ enum {
 	/* Bytes up to the end of the root's start tag, to which the limit of elements does not
 	 * apply. */
 	XML_ROOT_MAX = 8 * 1024,
+	/* What completes the elements of a scan may be so many times as long as they are, and
+	 * XML_COMPLETION_BASE bytes longer. Otherwise a root with a declaration of 8 KB would make
+	 * that of each "<p:a/>" that follows. "<a/>" gets 22 bytes for jabber:client. */
+	XML_COMPLETION_FACTOR = 6,
+	XML_COMPLETION_BASE = 16 * 1024,
 	/* Reported children of one element: in the list, "<a/>" takes ten times its own bytes. */
 	XML_CHILDREN_MAX = 1024,
 	/* Bytes of one element that expat may read again, because a token arrives in pieces. What
@@ -110,6 +115,7 @@ struct xml_scan {
 	struct xml_parser *parser;              /* NULL between elements */
 	bool is_whole;                          /* the root comes in one feed */
 	struct xml_scope *scope;                /* of the root; NULL before it */
+	size_t n_elements, n_completion;        /* bytes of all so far, and what completes them */
 	struct buffer partial;                  /* the bytes of the incomplete element */
 	struct sv view;                         /* items are slices of it */
 };

@@ -1,6 +1,7 @@
 // What must not be let through: each kind of bad BOSH request, from clients that gave a version and from those that did
 // not. After each the witness, a session beside it, still works.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
@@ -262,4 +263,14 @@ test('what is no HTTP is refused or closed', TIMEOUT, async () => {
 		connection.close();
 	}
 	assert.equal((await httpRequest(stage.port, 'GET', '/')).status, 200);
+});
+
+test('what a body declares is not multiplied', TIMEOUT, async () => {
+	const memoryKb = () => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${stage.doab.serverPid}/status`, 'utf8'))[1]);
+	const kbBefore = memoryKb();
+	const begin = `<body xmlns='${NS.httpbind}' rid='1' sid='unknown' ver='1.11' xmlns:p='urn:${'x'.repeat(7000)}'>`;
+	const body = `${begin}${'<p:a/>'.repeat(Math.floor((BODY_BYTES - begin.length - 7) / 6))}</body>`;
+	const answer = await httpRequest(stage.port, 'POST', '/http-bind', { body });
+	assert.match(answer.text, /policy-violation.*too long or too many attributes/);
+	assert.ok(memoryKb() - kbBefore < 32 * 1024, `${memoryKb() - kbBefore} KB`);
 });

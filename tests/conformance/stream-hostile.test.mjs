@@ -32,6 +32,8 @@ const ENDLESS = {
 	'endless-space-before-features': [HEADER, '\n'],
 	'stanzas-before-features': [HEADER, "<message id='m'/>"],
 };
+// With a long declaration that each of its elements uses.
+const INHERITED = [`${HEADER.replace(' id=', ` xmlns:p='urn:${'x'.repeat(7000)}' id=`)}${FEATURES}`, '<p:a/>'];
 let stage;
 let servers;
 
@@ -53,8 +55,9 @@ async function startPouring([beginning, piece]) {
 }
 
 before(async () => {
-	servers = await Promise.all(Object.values(ENDLESS).map(startPouring));
-	const domains = Object.fromEntries(Object.keys(ENDLESS).map((name, i) =>
+	const pouring = { ...ENDLESS, inherited: INHERITED };
+	servers = await Promise.all(Object.values(pouring).map(startPouring));
+	const domains = Object.fromEntries(Object.keys(pouring).map((name, i) =>
 		[`${name}.test`, { connect: [`127.0.0.1:${servers[i].address().port}`], tls: 'off' }]));
 	stage = await Stage.open({
 		plain: 'plain',
@@ -91,6 +94,20 @@ for (const name of Object.keys(ENDLESS)) {
 		await assertServed();
 	});
 }
+
+test('what the elements of a server inherit is not multiplied', TIMEOUT, async () => {
+	await assertServed();
+	const kbBefore = memoryKb();
+	const client = new BoshClient(stage.port);
+	let answer = await client.create('inherited.test');
+	while (answer.element.attributes.type !== 'terminate') {
+		answer = await client.request();
+	}
+	assertTerminated(answer, 'remote-connection-failed');
+	assert.match(answer.element.text, /larger than this gateway carries/);
+	assert.ok(memoryKb() - kbBefore < MEMORY_MAX_KB, `${memoryKb() - kbBefore} KB`);
+	await assertServed();
+});
 
 test('a server that drips before its features has its time and no more', TIMEOUT, async () => {
 	const socket = await openWebSocket(stage.port);

@@ -108,6 +108,8 @@ void fuzz_one(struct sv input)
 	log_body(&same, &with_fresh);
 	FUZZ_CHECK(sv_eq(buffer_sv(&with_used), buffer_sv(&with_fresh)));
 	if (r == BOSH_BODY_OK) {
+		FUZZ_CHECK(body.payloads.n <=
+			   (1 + XML_COMPLETION_FACTOR) * input.n + XML_COMPLETION_BASE);
 		check_payloads(&body);
 		FUZZ_CHECK(bosh_body_is_extra(&body) || !bosh_body_is_terminate(&body));
 		FUZZ_CHECK(bosh_content_type(body.content)[0]);

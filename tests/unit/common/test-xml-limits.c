@@ -89,6 +89,25 @@ static void test_limit_of_declarations(void **state)
 }
 
 /* Behind the root, as between elements, white space is no part of anything that has a limit. */
+/* Three elements of six bytes, each completed with " xmlns:p='u...'". */
+static void test_limit_of_completion(void **state)
+{
+	static const char open[] = "<r xmlns:p='", close[] = "'><p:m/><p:m/><p:m/>";
+	const size_t n_all = XML_COMPLETION_BASE + XML_COMPLETION_FACTOR * 3 * 6;
+	const size_t n = n_all / 3 - (sizeof(" xmlns:p=''") - 1);
+
+	check_outcome(*state, long_text("", open, "u", n, close), "0");
+	check_outcome(*state, long_text("", open, "u", n + 1, close), "3");
+	/* What is escaped counts as it is written. */
+	check_outcome(*state, long_text("", open, "&amp;", n / 5, close), "0");
+	check_outcome(*state, long_text("", open, "&amp;", n / 5 + 1, close), "3");
+	/* Those that bring it themselves, or do not use it, need nothing. */
+	check_outcome(*state, long_text("", open, "u", n + 1, "'><m/><m/><m/><m/><p:m/><p:m/>"),
+		      "0");
+	/* The shortest elements of a stream, however many they are. */
+	check_outcome(*state, long_text("<r xmlns='jabber:client'>", "", "<a/>", 10000, ""), "0");
+}
+
 static void test_space_behind_root(void **state)
 {
 	const struct setup *one = *state;
@@ -407,6 +426,7 @@ int main(void)
 		TEST(test_limit_of_depth),
 		TEST(test_limit_of_children),
 		TEST(test_limit_of_declarations),
+		TEST(test_limit_of_completion),
 		TEST(test_space_behind_root),
 		TEST(test_hand_over),
 		TEST(test_hand_over_whole),
