@@ -42,6 +42,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->log_place, LOG_PLACE_STDERR);
 	assert_true(config->origins.allows_any);
 	assert_int_equal(config->proxies.n_networks, 0);
+	assert_string_equal(config->admin, "");
 	assert_null(config->resolvers);
 	assert_false(config->coding);
 	assert_false(ports_allow(&config->ports, 442));
