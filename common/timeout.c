@@ -59,14 +59,14 @@ static void on_timer(uv_timer_t *timer)
 		/* One of 0 would run in the same pass. */
 		uv_timer_start(timer, on_timer, 1, 0);
 	} else {
-		/* What is set after a time-out is another one. A plan comes between. */
+		/* The next time-out has graces of its own. A plan does not end the present one. */
 		timeout->n_graces = timeout->is_exact ? timeout->n_graces : 0;
 		timeout->is_set = false;
 		timeout->callback(timeout);
 	}
 }
 
-/* libuv has not called, or the loop polls once more. */
+/* Whether the time is over, and the callback has not run yet. */
 static bool is_over(const struct timeout *timeout)
 {
 	return timeout->is_set && !timeout->is_exact && timeout->due_ms <= now_of(timeout);
@@ -83,8 +83,8 @@ void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *tim
 		return;
 	}
 	timeout->is_exact = false;
-	/* It has this grace, and no other one for being set once more. Otherwise who sets it in
-	 * each grace, or stops it, could put it off for ever. */
+	/* A time-out that is set again within its grace gets no second one. Otherwise an owner that
+	 * sets or stops it in each grace could put it off for ever. */
 	if (timeout->n_graces && now + ms < timeout->due_ms) {
 		set(timeout, timeout->due_ms);
 		return;

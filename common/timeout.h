@@ -53,7 +53,7 @@ void timeout_init(struct timeout *timeout, uv_loop_t *loop);
 void timeout_start(struct timeout *timeout, void (*callback)(struct timeout *timeout), int64_t ms);
 
 /* Calls @callback after @ms without waiting for a poll. Replaces what was set before. A callback
- * that plans itself with 0 runs again in the same pass of the loop's timers. */
+ * that plans its own timer with 0 may be called again at once, before the loop polls. */
 void timeout_plan(struct timeout *timeout, void (*callback)(struct timeout *timeout), uint64_t ms);
 
 void timeout_stop(struct timeout *timeout);

@@ -240,8 +240,8 @@ static int send_proxy_header(struct attempt *attempt)
 			       proxy_header_write(rule->proxy, client, &local, header));
 }
 
-/* The stream shares the time of its client's crowd. Otherwise a client that runs a server of its
- * own would get more of the worker's time. */
+/* The stream shares the time of its client's crowd. Otherwise a client could get more of the
+ * worker's time by running a server of its own. */
 static void join_crowd(struct attempt *attempt)
 {
 	const struct turn *turn = attempt->env->dialer.turn;

@@ -276,7 +276,7 @@ static void test_always_stood_still_from_start(void **state)
 	assert_int_equal(one.timeout.due_ms, one.now - TIMEOUT_STILL_MS - 1);
 }
 
-/* Another wait has graces of its own. */
+/* The next time-out has as many graces as the first. */
 static void test_graces_anew(void **state)
 {
 	(void)state;

@@ -187,7 +187,8 @@ static void test_take(void **state)
 	budget_free(budget);
 }
 
-/* What nobody has taken is wiped to its end: before the login, all of it may be a password. */
+/* A request that nobody takes is wiped completely. Before the login, any part of it may be a
+ * password. */
 static void test_wiped(void **state)
 {
 	const struct budget_limits limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
