@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles a file as a build folder does, with more options, and keeps nothing:
+"""Has gcc's analyzer read a file, compiled as a build folder does, and keeps nothing:
 
-    compile.py BUILD_FOLDER OPTION... FILE.c
+    analyze.py BUILD_FOLDER OPTION... FILE.c
+
+It leaves out the checks that analyzer.supp names for the file.
 """
 import json
 import os
@@ -11,6 +13,9 @@ import subprocess
 import sys
 
 folder, *options, path = sys.argv[1:]
+with open(os.path.join(os.path.dirname(__file__), "analyzer.supp"), encoding="utf-8") as lines:
+    pairs = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+options += [f"-Wno-{check}" for check, file in pairs if file == path]
 with open(os.path.join(folder, "compile_commands.json"), encoding="utf-8") as commands:
     entry = next(entry for entry in json.load(commands)
                  if os.path.realpath(os.path.join(entry["directory"], entry["file"])) == os.path.realpath(path))
@@ -19,4 +24,4 @@ command[command.index("-o") + 1] = os.devnull
 # The file of dependencies would tell ninja that it has been built.
 command = [word for word in command if not word.startswith(("-MD", "-MQ", "-MF", "-O", "-D_FORTIFY_SOURCE"))
            and not word.endswith((".o", ".o.d"))]
-sys.exit(subprocess.run([*command, *options], cwd=entry["directory"], check=False).returncode)
+sys.exit(subprocess.run([*command, "-fanalyzer", *options], cwd=entry["directory"], check=False).returncode)
