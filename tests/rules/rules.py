@@ -27,6 +27,10 @@ IMPATIENT = re.compile(r"\{ timeout: [0-9A-Z]")
 PATIENT_TWICE = re.compile(r"\b(until|within|untilEnd|nextFrame|logged|end)\(.*\bpatiently\(")
 # What the security policy names as a proof: a test's file, and titles or cases that are in it.
 PROOF = re.compile(r'`((?:unit|conformance|interop|fuzz|faults|soak|work|long)/[^`]+)`((?: "[^"]+")*)')
+# uthash with its own hash, for which anybody can compute keys that collide: common/hash.h has another.
+OWN_HASH = re.compile(r"\bHASH_(ADD|FIND|REPLACE)(_STR|_INT|_PTR|_KEYPTR)?\(")
+# Their keys are sids, which the gateway draws.
+OWN_HASH_FILES = ("gateway/bosh/endpoint.c", "gateway/bosh/ended.c")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 # What a file in a folder may not include; the longest prefix that fits a file decides.
@@ -231,6 +235,12 @@ def check_functions(tree):
     return troubles
 
 
+def check_hashes(tree):
+    """Keys that strangers choose are hashed with a secret."""
+    return find_pattern({path: lines for path, lines in tree.program().items()
+                         if path not in OWN_HASH_FILES}, OWN_HASH)
+
+
 def check_proofs(root):
     """Each test that the security policy names is there."""
     with open(os.path.join(root, ".github/SECURITY.md"), encoding="utf-8") as file:
@@ -268,6 +278,7 @@ def main():
         ("engines include no library that does I/O", check_engine_includes(tree, engines)),
         ("engines call engines only", check_engine_calls(arguments.archives, engines)),
         ("the tests that the security policy names are there", check_proofs(arguments.root)),
+        ("tables of keys that strangers choose have a secret hash", check_hashes(tree)),
         (f"no file of more than {FILE_LINES_MAX} lines", check_files(tree)),
         (f"no function of more than {FUNCTION_LINES_MAX} lines", check_functions(tree)),
         (f"no line of more than {LINE_COLUMNS_MAX} columns", check_lines(tree)),

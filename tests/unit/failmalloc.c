@@ -41,6 +41,15 @@ static _Thread_local struct {
 } fault;
 
 static atomic_size_t n_blocks;
+static atomic_size_t n_largest;
+
+static void note_size(size_t n)
+{
+	size_t largest = n_largest;
+
+	while (n > largest && !atomic_compare_exchange_weak(&n_largest, &largest, n)) {
+	}
+}
 
 static bool fails(void)
 {
@@ -68,16 +77,19 @@ static void *counted(void *block)
 
 void *__wrap_malloc(size_t n)
 {
+	note_size(n);
 	return fails() ? NULL : counted(__real_malloc(n));
 }
 
 void *__wrap_calloc(size_t n, size_t n_one)
 {
+	note_size(n * n_one);
 	return fails() ? NULL : counted(__real_calloc(n, n_one));
 }
 
 void *__wrap_realloc(void *block, size_t n)
 {
+	note_size(n);
 	if (fails()) {
 		return NULL;
 	}
@@ -86,6 +98,7 @@ void *__wrap_realloc(void *block, size_t n)
 
 void *__wrap_reallocarray(void *block, size_t n, size_t n_one)
 {
+	note_size(n * n_one);
 	if (fails()) {
 		return NULL;
 	}
@@ -118,6 +131,11 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
 size_t failmalloc_n_live(void)
 {
 	return n_blocks;
+}
+
+size_t failmalloc_take_largest(void)
+{
+	return atomic_exchange(&n_largest, 0);
 }
 
 void failmalloc_arm(size_t n, bool lasting)

@@ -15,6 +15,9 @@
 /* The number of blocks that all threads have allocated and not freed. */
 size_t failmalloc_n_live(void);
 
+/* The bytes of the largest block that was asked for since the last call. */
+size_t failmalloc_take_largest(void);
+
 /* Makes allocation @n from now on fail (1 is the next), with @lasting also all after it, until
  * failmalloc_disarm(), which returns how many have failed. */
 void failmalloc_arm(size_t n, bool lasting);

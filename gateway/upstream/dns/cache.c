@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/hash.h"
+
 /* Without this, uthash ends the process when out of memory. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
@@ -24,6 +26,7 @@ struct entry {
 };
 
 struct dns_cache {
+	struct hash_secret secret;
 	struct entry *entries[DNS_KIND_COUNT]; /* uthash by name */
 	TAILQ_HEAD(, entry) by_use;            /* entry::in_cache; most recently used last */
 	size_t n_entries;
@@ -36,6 +39,12 @@ int dns_cache_new(struct dns_cache **ret_cache)
 
 	if (!cache) {
 		return -ENOMEM;
+	}
+	int r = hash_secret_init(&cache->secret);
+
+	if (r < 0) {
+		free(cache);
+		return r;
 	}
 	TAILQ_INIT(&cache->by_use);
 	*ret_cache = cache;
@@ -68,10 +77,21 @@ struct dns_cache *dns_cache_free(struct dns_cache *cache)
 
 static struct entry *entry_find(struct dns_cache *cache, enum dns_kind kind, const char *name)
 {
+	size_t n_name = strlen(name);
+	unsigned hash = hash_value(&cache->secret, name, n_name);
 	struct entry *entry;
 
-	HASH_FIND_STR(cache->entries[kind], name, entry);
+	HASH_FIND_BYHASHVALUE(hh, cache->entries[kind], name, n_name, hash, entry);
 	return entry;
+}
+
+/* On failure the entry is marked. */
+static void entry_add(struct dns_cache *cache, struct entry *entry)
+{
+	size_t n_name = strlen(entry->name);
+	unsigned hash = hash_value(&cache->secret, entry->name, n_name);
+
+	HASH_ADD_BYHASHVALUE(hh, cache->entries[entry->kind], name, n_name, hash, entry);
 }
 
 struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, const char *name,
@@ -141,7 +161,7 @@ void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name
 	if (!entry) {
 		return;
 	}
-	HASH_ADD_STR(cache->entries[kind], name, entry);
+	entry_add(cache, entry);
 	if (entry->add_failed) {
 		free(entry);
 		return;

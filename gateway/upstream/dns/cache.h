@@ -14,7 +14,7 @@ struct dns_cache;
 enum {
 	/* Bounds of memory (a set of SRV targets takes up to 4 KB, a set of TLSA records 8 KB):
 	 * clients that name ever new domains fill the cache. The least recently used reply goes
-	 * first. Also bounds the cost of names that were chosen to collide in the hash table. */
+	 * first. */
 	DNS_CACHE_MAX = 4096,
 	DNS_CACHE_BYTES_MAX = 4 * 1024 * 1024,
 	/* With a TTL of 0, clients could make the gateway ask the DNS for each session. */
@@ -28,7 +28,7 @@ enum {
 	DNS_CACHE_FAILURE_TTL_S = 3,
 };
 
-/* Returns 0 or -ENOMEM. */
+/* Returns 0 or a negative errno. */
 _must_check_ int dns_cache_new(struct dns_cache **ret_cache);
 
 /* Takes NULL; returns NULL. */

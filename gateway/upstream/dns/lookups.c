@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "gateway/upstream/dns/cache.h"
 #include "gateway/upstream/observer.h"
 #include "gateway/upstream/dns/question.h"
@@ -15,6 +16,7 @@
 #include <uthash.h>
 
 struct lookups {
+	struct hash_secret secret;
 	uv_loop_t *loop;
 	struct ares_loop *ares;
 	struct dns_cache *cache;
@@ -40,8 +42,11 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
 		const struct lookup_observer *observer, struct lookups **ret_lookups)
 {
 	struct lookups *lookups = calloc(1, sizeof(*lookups));
-	int r = lookups ? dns_cache_new(&lookups->cache) : -ENOMEM;
+	int r = lookups ? hash_secret_init(&lookups->secret) : -ENOMEM;
 
+	if (r == 0) {
+		r = dns_cache_new(&lookups->cache);
+	}
 	if (r == 0) {
 		r = ares_loop_new(loop, options, &lookups->ares);
 	}
@@ -102,6 +107,28 @@ static void waits_end(struct lookup *lookup, struct dns_reply *reply)
 		wait->lookup = NULL;
 		wait_end(wait, reply ? dns_reply_ref(reply) : NULL);
 	}
+}
+
+static struct lookup *lookup_find(const struct lookups *lookups, enum dns_kind kind,
+				  const char *name)
+{
+	size_t n_name = strlen(name);
+	unsigned hash = hash_value(&lookups->secret, name, n_name);
+	struct lookup *lookup;
+
+	HASH_FIND_BYHASHVALUE(hh, lookups->lookups[kind], name, n_name, hash, lookup);
+	return lookup;
+}
+
+/* On failure the lookup is marked. */
+static void lookup_enter_table(struct lookups *lookups, struct lookup *lookup)
+{
+	const struct question *question = &lookup->question;
+	size_t n_name = strlen(question->name);
+	unsigned hash = hash_value(&lookups->secret, question->name, n_name);
+
+	HASH_ADD_BYHASHVALUE(hh, lookups->lookups[question->kind], question.name, n_name, hash,
+			     lookup);
 }
 
 static void lookup_leave_table(struct lookup *lookup)
@@ -169,7 +196,7 @@ static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *n
 	lookup->question.kind = kind;
 	lookup->question.answered = on_answered;
 	memcpy(lookup->question.name, name, strlen(name) + 1);
-	HASH_ADD_STR(lookups->lookups[kind], question.name, lookup);
+	lookup_enter_table(lookups, lookup);
 	if (lookup->add_failed) {
 		free(lookup);
 		return -ENOMEM;
@@ -208,14 +235,15 @@ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
 		struct lookup_wait *wait)
 {
 	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
-	struct lookup *lookup, *older;
+	struct lookup *lookup;
 
 	if (kept) {
 		notify_observer(lookups, kind, name, kept);
 		wait_end(wait, kept);
 		return LOOKUPS_ASKED;
 	}
-	HASH_FIND_STR(lookups->lookups[kind], name, older);
+	struct lookup *older = lookup_find(lookups, kind, name);
+
 	if (older && !lookup_is_stale(older)) {
 		wait_join(wait, older);
 		return LOOKUPS_ASKED;

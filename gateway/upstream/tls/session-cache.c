@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/hash.h"
+
 /* Without this, uthash ends the process when out of memory. */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
@@ -25,6 +27,7 @@ struct entry {
 TAILQ_HEAD(entries, entry);
 
 struct session_cache {
+	struct hash_secret secret;
 	unsigned epoch;
 	struct entry *table;
 	struct entries used; /* entry::in_use; least recently used first */
@@ -37,6 +40,12 @@ int session_cache_new(size_t n_max, struct session_cache **ret_cache)
 
 	if (!cache) {
 		return -ENOMEM;
+	}
+	int r = hash_secret_init(&cache->secret);
+
+	if (r < 0) {
+		free(cache);
+		return r;
 	}
 	assert(n_max > 0);
 	TAILQ_INIT(&cache->used);
@@ -78,9 +87,10 @@ struct session_cache *session_cache_free(struct session_cache *cache)
 
 static struct entry *entry_find(const struct session_cache *cache, const unsigned char *key)
 {
+	unsigned hash = hash_value(&cache->secret, key, TRUST_KEY_SIZE);
 	struct entry *entry;
 
-	HASH_FIND(hh, cache->table, key, TRUST_KEY_SIZE, entry);
+	HASH_FIND_BYHASHVALUE(hh, cache->table, key, TRUST_KEY_SIZE, hash, entry);
 	return entry;
 }
 
@@ -101,8 +111,10 @@ static struct entry *entry_get(struct session_cache *cache, const unsigned char 
 	if (!entry) {
 		return NULL;
 	}
+	unsigned hash = hash_value(&cache->secret, key, TRUST_KEY_SIZE);
+
 	memcpy(entry->key, key, TRUST_KEY_SIZE);
-	HASH_ADD(hh, cache->table, key, TRUST_KEY_SIZE, entry);
+	HASH_ADD_BYHASHVALUE(hh, cache->table, key, TRUST_KEY_SIZE, hash, entry);
 	if (entry->add_failed) {
 		free(entry);
 		return NULL;

@@ -23,7 +23,7 @@ enum {
 
 struct session_cache;
 
-/* @n_max is at least 1. Returns 0 or -ENOMEM. */
+/* @n_max is at least 1. Returns 0 or a negative errno. */
 _must_check_ int session_cache_new(size_t n_max, struct session_cache **ret_cache);
 struct session_cache *session_cache_free(struct session_cache *cache);
 

@@ -11,6 +11,7 @@
 
 #include "gateway/upstream/dns/cache.h"
 #include "gateway/upstream/dns/srv.h"
+#include "tests/unit/colliding.h"
 #include "tests/unit/failmalloc.h"
 
 static const struct mono start = {1000000};
@@ -200,6 +201,27 @@ static void test_bound_of_bytes(void **state)
 	dns_reply_unref(large);
 }
 
+static size_t make_name(unsigned n, char key[COLLIDING_KEY_SIZE])
+{
+	return colliding_name("_xmpp-client._tcp.", n, key);
+}
+
+static void add_name(void *userdata, const char *name)
+{
+	put(userdata, name, RESOLVER_NO_NAME, 60);
+}
+
+/* Clients choose the names that are asked for. */
+static void test_names_that_collide(void **state)
+{
+	struct dns_cache *cache = *state;
+
+	failmalloc_take_largest();
+	colliding_each(make_name, add_name, cache);
+	assert_int_equal(dns_cache_count(cache), COLLIDING_OTHERS + COLLIDING_KEYS);
+	assert_in_range(failmalloc_take_largest(), 1, COLLIDING_BLOCK_MAX);
+}
+
 static void test_free_nothing(void **state)
 {
 	(void)state;
@@ -246,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_found_outlives_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound_of_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_that_collide, setup, teardown),
 		cmocka_unit_test(test_free_nothing),
 		cmocka_unit_test(test_no_memory),
 	};

@@ -8,6 +8,7 @@
 #include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/observer.h"
 #include "tests/unit/clock.h"
+#include "tests/unit/colliding.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/dns/resolver-case.h"
 
@@ -273,6 +274,32 @@ static void test_bound(void **state)
 	cancel(askers);
 }
 
+static size_t make_name(unsigned n, char key[COLLIDING_KEY_SIZE])
+{
+	/* What resolver_ask_tlsa() makes of a name. */
+	return colliding_name("_1._tcp.", n, key);
+}
+
+static void ask_name(void *userdata, const char *name)
+{
+	struct resolver_query *query = NULL;
+
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, name + strlen("_1._tcp."), 1, on_tlsa,
+					   userdata, &query),
+			 0);
+	resolver_query_cancel(query);
+}
+
+/* Clients choose the names that are asked for, and their servers need not answer. */
+static void test_names_that_collide(void **state)
+{
+	(void)state;
+	dns.script = script_silent;
+	failmalloc_take_largest();
+	colliding_each(make_name, ask_name, askers);
+	assert_in_range(failmalloc_take_largest(), 1, COLLIDING_BLOCK_MAX);
+}
+
 /* One more question is allowed: the first service is asked for, the second is not, and nothing is
  * left of the query. */
 static void test_bound_between_services(void **state)
@@ -463,6 +490,7 @@ int main(void)
 		TEST(test_renewals_bound),
 		TEST(test_observer),
 		TEST(test_bound),
+		TEST(test_names_that_collide),
 		TEST(test_bound_between_services),
 		TEST(test_asking_in_callback),
 		TEST(test_shared_in_portions),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/upstream/tls/session-cache.h"
+#include "tests/unit/colliding.h"
 #include "tests/unit/failmalloc.h"
 
 enum {
@@ -165,6 +166,32 @@ static void test_barred(void **state)
 	session_cache_free(cache);
 }
 
+static size_t make_key(unsigned n, char key[COLLIDING_KEY_SIZE])
+{
+	memset(key, 0, TRUST_KEY_SIZE);
+	memcpy(key, &n, sizeof(n));
+	return TRUST_KEY_SIZE;
+}
+
+static void bar_key(void *userdata, const char *key)
+{
+	session_cache_bar(userdata, (const unsigned char *)key, NOW + 5);
+}
+
+/* Clients choose the domains, and anybody can compute the keys of these. */
+static void test_keys_that_collide(void **state)
+{
+	struct session_cache *cache;
+
+	(void)state;
+	assert_int_equal(session_cache_new(COLLIDING_OTHERS + COLLIDING_KEYS, &cache), 0);
+	failmalloc_take_largest();
+	colliding_each(make_key, bar_key, cache);
+	assert_int_equal(session_cache_count(cache), COLLIDING_OTHERS + COLLIDING_KEYS);
+	assert_in_range(failmalloc_take_largest(), 1, COLLIDING_BLOCK_MAX);
+	session_cache_free(cache);
+}
+
 /* OpenSSL marks a session as not resumable when its connection failed. */
 static void test_session_gone_bad(void **state)
 {
@@ -222,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_barred),
+		cmocka_unit_test(test_keys_that_collide),
 		cmocka_unit_test(test_session_gone_bad),
 		cmocka_unit_test(test_without_memory),
 	};
