@@ -12,11 +12,15 @@
 
 /* Requests, passed on to the owner. */
 
+/* For the budget and the log: if there is no memory to tell, the proxy has to do. The endpoints
+ * refuse the request then. */
 static struct address on_client(void *userdata, const struct http_exchange *exchange)
 {
 	const struct front *front = userdata;
+	struct forwarded_client client;
 
-	return client_of(front->env, exchange).address;
+	(void)!client_of(front->env, exchange, &client);
+	return client.address;
 }
 
 static void on_request(void *userdata, struct http_exchange *exchange)

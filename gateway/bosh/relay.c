@@ -323,6 +323,25 @@ static int read_body(struct bosh_relay *relay, struct http_exchange *exchange,
 	return 0;
 }
 
+/* Who asks, and for what. Returns 0 or -ENOMEM. */
+static int read_request(struct bosh_relay *relay, struct http_exchange *exchange,
+			struct bosh_request *request)
+{
+	struct forwarded_client client;
+	int r = client_of(relay->env, exchange, &client);
+
+	if (r < 0) {
+		return r;
+	}
+	request->client = client.address;
+	request->is_secure = client.is_secure;
+	r = read_body(relay, exchange, request);
+	if (r < 0) {
+		request_deinit(request);
+	}
+	return r;
+}
+
 /* Whether another server of the gateway has the session, because an upgrade is under way. Such
  * requests are passed on with their connections (gateway/front-owner.h), except where the sid comes
  * late in the body. */
@@ -334,13 +353,6 @@ static bool is_elsewhere(const struct bosh_relay *relay, struct sv sid)
 	return env->doors && sid_owner(sid, &owner) &&
 	       owner.generation != env->process->generation &&
 	       doors_have(env->doors, owner.generation);
-}
-
-/* Not an error of the session, which this worker may not have: the client can repeat the request,
- * because nothing of it has been taken. */
-static void answer_without_memory(const struct bosh_relay *relay, struct http_exchange *exchange)
-{
-	site_answer_text(relay->env->site, exchange, 503, "The gateway is out of memory.\n");
 }
 
 /* Sets *ret_worker to the worker whose session @sid may be. Returns false if it is none of this
@@ -362,19 +374,16 @@ void bosh_relay_request(struct bosh_relay *relay, struct http_exchange *exchange
 	struct bosh_pending *pending = bosh_pending_new(&relay->pending, exchange);
 	struct bosh_request request;
 
+	/* Out of memory is not an error of the session, which this worker may not have: the client
+	 * can repeat the request, because nothing of it has been taken. */
 	if (!pending) {
-		answer_without_memory(relay, exchange);
+		site_answer_without_memory(relay->env->site, exchange);
 		return;
 	}
 	http_exchange_set_userdata(exchange, pending);
 	request.exchange = pending->id;
-	const struct forwarded_client client = client_of(relay->env, exchange);
-
-	request.client = client.address;
-	request.is_secure = client.is_secure;
-	if (read_body(relay, exchange, &request) < 0) {
-		answer_without_memory(relay, exchange);
-		request_deinit(&request);
+	if (read_request(relay, exchange, &request) < 0) {
+		site_answer_without_memory(relay->env->site, exchange);
 		return;
 	}
 	if (is_elsewhere(relay, request.body.sid)) {

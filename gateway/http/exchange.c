@@ -67,8 +67,8 @@ struct sv http_exchange_header(const struct http_exchange *exchange, const char 
 		     : SV_EMPTY;
 }
 
-struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name,
-				    struct buffer *joined)
+int http_exchange_header_list(const struct http_exchange *exchange, const char *name,
+			      struct buffer *joined, struct sv *ret_list)
 {
 	struct sv value, list = SV_EMPTY;
 	uint16_t cursor = 0;
@@ -86,7 +86,8 @@ struct sv http_exchange_header_list(const struct http_exchange *exchange, const 
 			list = value;
 		}
 	}
-	return r < 0 ? SV_EMPTY : list;
+	*ret_list = r < 0 ? SV_EMPTY : list;
+	return r;
 }
 
 const struct address *http_exchange_peer(const struct http_exchange *exchange)

@@ -54,9 +54,9 @@ bool http_exchange_is_coded_otherwise(const struct http_exchange *exchange);
 struct sv http_exchange_header(const struct http_exchange *exchange, const char *name);
 /* Likewise for a header whose lines form one list (RFC 9110, 5.3). All lines count, so that a
  * client cannot hide the line of a proxy behind its own. @joined belongs to the caller and holds
- * the value if there are several lines. Out of memory: as if there were none. */
-struct sv http_exchange_header_list(const struct http_exchange *exchange, const char *name,
-				    struct buffer *joined);
+ * the value if there are several lines. Returns 0 or -ENOMEM. */
+_must_check_ int http_exchange_header_list(const struct http_exchange *exchange, const char *name,
+					   struct buffer *joined, struct sv *ret_list);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
 /* Whether the peer used TLS (wire_is_secure()). */
 bool http_exchange_is_secure(const struct http_exchange *exchange);

@@ -84,9 +84,10 @@ static bool is_unwanted(struct sv parameters)
 static bool wants_page(const struct http_exchange *exchange)
 {
 	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
-	struct sv types = http_exchange_header_list(exchange, "Accept", &joined);
-	struct sv type;
+	struct sv type, types;
 
+	/* Without memory, a text says the same as the page. */
+	(void)!http_exchange_header_list(exchange, "Accept", &joined, &types);
 	while (sv_split(&types, ',', &type)) {
 		size_t n = sv_find(type, ';');
 
@@ -210,9 +211,11 @@ void site_answer_with(const struct site *site, struct http_exchange *exchange, u
 static bool has_tag(const struct http_exchange *exchange, const struct fixed_text *text)
 {
 	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
+	struct sv tags;
 
-	return fixed_text_is_known(text,
-				   http_exchange_header_list(exchange, "If-None-Match", &joined));
+	/* Without memory, the client gets once more what it has. */
+	return http_exchange_header_list(exchange, "If-None-Match", &joined, &tags) == 0 &&
+	       fixed_text_is_known(text, tags);
 }
 
 /* Answers with a text that is the same for all. Browsers ask each time whether the page has
@@ -259,11 +262,16 @@ static void answer_options(const struct site *site, struct http_exchange *exchan
 			   const char *methods)
 {
 	_cleanup_(buffer_deinit) struct buffer joined = BUFFER_INIT;
-	struct sv asked =
-		http_exchange_header_list(exchange, "Access-Control-Request-Headers", &joined);
 	char list[CORS_HEADERS_LENGTH_MAX + 1];
 	struct site_headers headers;
+	struct sv asked;
 
+	if (http_exchange_header_list(exchange, "Access-Control-Request-Headers", &joined, &asked) <
+	    0) {
+		/* A browser would remember that the headers are refused. */
+		site_answer_without_memory(site, exchange);
+		return;
+	}
 	begin_headers(&headers, site, exchange, false, "no-store");
 	site_headers_add(&headers, "Allow", methods);
 	site_headers_add(&headers, "Access-Control-Allow-Methods", methods);
@@ -312,6 +320,11 @@ void site_answer_text(const struct site *site, struct http_exchange *exchange, u
 		      const char *text)
 {
 	answer_sentence(site, exchange, status, text, NULL);
+}
+
+void site_answer_without_memory(const struct site *site, struct http_exchange *exchange)
+{
+	site_answer_text(site, exchange, 503, "The gateway is out of memory.\n");
 }
 
 void site_refuse_origin(const struct site *site, struct http_exchange *exchange)

@@ -60,6 +60,9 @@ bool site_allows(const struct site *site, struct sv origin, struct sv host);
 void site_answer_with(const struct site *site, struct http_exchange *exchange, unsigned status,
 		      const char *content_type, struct blob *body);
 
+/* Answers 503: the client can repeat the request. */
+void site_answer_without_memory(const struct site *site, struct http_exchange *exchange);
+
 /* Answers 403: the page that sent the request may not use the gateway (site_allows()). */
 void site_refuse_origin(const struct site *site, struct http_exchange *exchange);
 

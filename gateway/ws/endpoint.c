@@ -101,7 +101,12 @@ static void refuse(const struct site *site, struct http_exchange *exchange,
 static void take_over(struct ws_endpoint *endpoint, struct http_exchange *exchange,
 		      const struct upgrade *upgrade)
 {
-	const struct forwarded_client who = client_of(endpoint->env, exchange);
+	struct forwarded_client who;
+
+	if (client_of(endpoint->env, exchange, &who) < 0) {
+		site_answer_without_memory(endpoint->env->site, exchange);
+		return;
+	}
 	struct ws_client client = {
 		.address = who.address,
 		.is_secure = who.is_secure,
@@ -137,9 +142,12 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 	const struct site *site = endpoint->env->site;
 	struct buffer joined[N] = {BUFFER_INIT};
 	struct sv values[N];
+	int r = 0;
 
 	for (size_t i = 0; i < N; i++) {
-		values[i] = http_exchange_header_list(exchange, names[i], &joined[i]);
+		values[i] = SV_EMPTY;
+		r = r < 0 ? r
+			  : http_exchange_header_list(exchange, names[i], &joined[i], &values[i]);
 	}
 	const struct upgrade upgrade = {
 		.connection = values[CONNECTION],
@@ -153,7 +161,9 @@ void ws_endpoint_upgrade(struct ws_endpoint *endpoint, struct http_exchange *exc
 	};
 	enum upgrade_result result = upgrade_check(&upgrade);
 
-	if (result == UPGRADE_OK) {
+	if (r < 0) {
+		site_answer_without_memory(site, exchange);
+	} else if (result == UPGRADE_OK) {
 		take_over(endpoint, exchange, &upgrade);
 	} else {
 		refuse(site, exchange, result);

@@ -47,6 +47,7 @@ static size_t n_live_before;
 static void *userdata_of_exchange;
 static char request_text[200];
 static int the_exchange;
+static int client_result;
 static struct address client = {.any.sa_family = AF_INET};
 
 static struct http_exchange *exchange(void)
@@ -87,11 +88,18 @@ void *http_exchange_userdata(const struct http_exchange *of)
 	return userdata_of_exchange;
 }
 
-struct forwarded_client client_of(const struct worker_env *env, const struct http_exchange *of)
+int client_of(const struct worker_env *env, const struct http_exchange *of,
+	      struct forwarded_client *ret_client)
 {
 	(void)env;
 	(void)of;
-	return (struct forwarded_client){.address = client};
+	*ret_client = (struct forwarded_client){.address = client};
+	return client_result;
+}
+
+void site_answer_without_memory(const struct site *site, struct http_exchange *to)
+{
+	site_answer_with(site, to, 503, "text/plain", NULL);
 }
 
 void site_answer_with(const struct site *site, struct http_exchange *to, unsigned code,
@@ -135,6 +143,7 @@ static int set_up(void **state)
 	n_live_before = failmalloc_n_live();
 	received = gone = 0;
 	n_received = n_answers = status = 0;
+	client_result = 0;
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(sid_make(owner, sid), 0);
 	snprintf(request_text, sizeof(request_text),
@@ -228,6 +237,18 @@ static void test_taken_without_memory(void **state)
 	deliver();
 	deliver();
 	failmalloc_disarm();
+	assert_int_equal(n_received, 0);
+	assert_int_equal(n_answers, 1);
+	assert_int_equal(status, 503);
+}
+
+/* There is no memory to tell who asks: the limits of the proxy in front must not count. */
+static void test_of_nobody(void **state)
+{
+	(void)state;
+	client_result = -ENOMEM;
+	bosh_relay_request(relays[BEARER], exchange());
+	deliver();
 	assert_int_equal(n_received, 0);
 	assert_int_equal(n_answers, 1);
 	assert_int_equal(status, 503);
@@ -335,6 +356,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answered_without_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_without_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_of_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gone_without_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gone_and_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full_mailbox, set_up, tear_down),
