@@ -1,92 +1,17 @@
 // What the gateway does while one of its calls fails (fault-sweep.mjs). A scenario opens its stage with the environment of the
-// faults: { doab, run, stop }, and isCaching where memory grows with each run. `run` resolves when all went well, or rejects with ToldError when the client was told that it
-// did not; any other error is a failure of the gateway.
+// faults: { doab, run, stop }, and isCaching where memory grows with each run. `run` resolves when all went well, or rejects with
+// ToldError when the client was told that it did not; any other error is a failure of the gateway.
 import assert from 'node:assert/strict';
 import tls from 'node:tls';
 import { Authority, tlsOf } from './certificates.mjs';
 import { DnsServer } from './dns-server.mjs';
 import { Doab } from './doab.mjs';
+import { CONFIG, boshSession, openStage, plain, talk, websocketSession } from './fault-stage.mjs';
 import { HttpConnection } from './http.mjs';
-import { PersistentBosh, PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
+import { PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
 import { Stage } from './stage.mjs';
-import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } from './util.mjs';
+import { freePort, patiently, stopAll, temporaryFolder, until } from './util.mjs';
 import { XmppServer } from './xmpp-server.mjs';
-
-// Sessions that were given up are to end soon, and none is to be refused because there were many before.
-export const INACTIVITY_S = 5;
-const CONFIG = { sandbox: false, log_level: 'info', inactivity: INACTIVITY_S, connection_rate: 0, request_rate: 0, domain_session_rate: 0,
-	sessions_per_address: 1000, connections_per_address: 1000, failed_logins_per_address: 0, failed_logins_per_domain: 0 };
-
-const message = (id) => `<message xmlns="jabber:client" id="${id}"/>`;
-const withId = (id) => ({ attributes }) => attributes.id === id;
-
-// The stanza of a server is delivered, or it gets an error for it, or the connection on which it sent it ends.
-async function assertReturned(connection, id) {
-	await until(() => connection.hasEnded || connection.streamEnds || connection.elements.some((e) => e.attributes.id === id && e.attributes.type === 'error'),
-		10000, `an error for a stanza of the server: ${connection.text.slice(-500)}`);
-	const bounced = connection.elements.some((e) => e.attributes.id === id && e.attributes.type === 'error');
-	assert.ok(bounced || !connection.streamEnds, 'the stream was closed in order, as if the stanza had been delivered');
-}
-
-async function boshSession(port, domain, connectionOf, options) {
-	const client = new PersistentBosh(port, options);
-	try {
-		await client.login(domain, { wait: 5 });
-		await client.exchange(message('one'), withId('one'));
-		const connection = connectionOf();
-		const held = client.request();
-		connection.send('<message from="a@b" id="pushed"/>');
-		await (async () => {
-			client.keep(await held);
-			await client.exchange('', withId('pushed'));
-		})().catch(async (error) => {
-			if (!client.take(withId('pushed'))) {
-				await assertReturned(connection, 'pushed');
-			}
-			throw error;
-		});
-		await client.exchange(message('two') + message('three'), withId('two'));
-		await client.exchange('', withId('three'));
-		await client.terminate();
-	} finally {
-		client.close();
-	}
-}
-
-async function talk(client, domain, connectionOf) {
-	try {
-		await client.login(domain);
-		client.send(message('one'));
-		await client.expect('message', { id: 'one' });
-		const connection = connectionOf();
-		connection.send('<message from="a@b" id="pushed"/>');
-		await client.expect('message', { id: 'pushed' }).catch(async (error) => {
-			await assertReturned(connection, 'pushed');
-			throw error;
-		});
-		client.send(message('two'));
-		client.send(message('three'));
-		await client.expect('message', { id: 'two' });
-		await client.expect('message', { id: 'three' });
-		await client.finish();
-	} finally {
-		client.drop();
-	}
-}
-
-async function websocketSession(port, domain, connectionOf, connect) {
-	await talk(await PersistentWebSocket.open(port, connect), domain, connectionOf);
-}
-
-// @folder is removed at the end. @remembers: sessions that have ended are remembered for INACTIVITY_S, as those of BOSH are.
-async function openStage(env, servers, config, run, { folder, remembers = false } = {}) {
-	const stage = await Stage.open(servers, { ...CONFIG, ...config }, { env });
-	const connectionOf = (name) => () => stage.servers[name].connections.at(-1);
-	return { doab: stage.doab, run: () => run(stage, connectionOf), remembers,
-		stop: () => stopAll(stage).finally(() => folder && removeFolder(folder)) };
-}
-
-const plain = { plain: 'plain' };
 
 const bosh = (env) => openStage(env, plain, {}, ({ port }, of) => boshSession(port, 'plain.test', of('plain')), { remembers: true });
 

@@ -3,7 +3,8 @@
 // descriptor and no memory is left behind.
 import { readFileSync } from 'node:fs';
 import { BINARY } from './doab.mjs';
-import { INACTIVITY_S, lifetime } from './fault-scenarios.mjs';
+import { lifetime } from './fault-scenarios.mjs';
+import { INACTIVITY_S } from './fault-stage.mjs';
 import { Faults, countDescriptors, stackText } from './faults.mjs';
 import { ToldError } from './persistent.mjs';
 import { sleep, until } from './util.mjs';
