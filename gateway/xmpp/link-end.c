@@ -13,6 +13,16 @@ static void on_closed(uv_handle_t *handle)
 	free(link);
 }
 
+int link_put(struct link *link, struct sv bytes)
+{
+	int r = link->transport ? transport_write(link->transport, bytes.data, bytes.n) : 0;
+
+	if (r < 0) {
+		link->transport = transport_free(link->transport);
+	}
+	return r;
+}
+
 int link_send_out(struct link *link)
 {
 	struct buffer *out = &link->stream.out;
@@ -20,24 +30,33 @@ int link_send_out(struct link *link)
 	if (out->n == 0 || !link->transport) {
 		return 0;
 	}
-	int r = transport_write(link->transport, buffer_sv(out).data, out->n);
+	int r = link_put(link, buffer_sv(out));
 
 	link->keepalive.has_written = true;
 	buffer_deinit(out);
 	return r;
 }
 
-/* Ends the connection after what waits has been written, and </stream:stream> unless the stream is
- * to be resumed. */
+/* Whether the stream ends in order. It does not if it is to be resumed, nor if stanzas were lost:
+ * the server would take them for delivered. */
+static bool ends_in_order(const struct link *link)
+{
+	return !link->has_lost && !(link->is_dropped && link->stream.is_managed);
+}
+
+/* Ends the connection after what waits has been written, and </stream:stream> if it ends in
+ * order. */
 static void finish(struct link *link)
 {
 	if (link->transport) {
-		if (!link->is_dropped || !link->stream.is_managed) {
+		if (ends_in_order(link)) {
 			/* Without memory for the farewell the server learns it from the FIN. */
 			(void)!stream_close(&link->stream);
 		}
 		transport_will_finish(link->transport);
 		(void)!link_send_out(link);
+	}
+	if (link->transport) {
 		transport_finish(link->transport, LINK_CLOSE_TIMEOUT_MS);
 		link->transport = NULL;
 	}
@@ -100,11 +119,8 @@ static void take(struct link *link, struct sv bytes)
 	_cleanup_(buffer_deinit) struct buffer answers = BUFFER_INIT;
 	int r = returning_take(link->returning, bytes, now_of(link), &answers);
 
-	if (answers.n && transport_write(link->transport, answers.data, answers.n) < 0) {
-		/* The stream has a gap. */
-		link->transport = transport_free(link->transport);
-		stop_returning(link);
-	} else if (r != RETURNING_MORE) {
+	link->has_lost = link->has_lost || r < 0;
+	if (link_put(link, buffer_sv(&answers)) < 0 || r != RETURNING_MORE) {
 		stop_returning(link);
 	} else if (transport_is_congested(link->transport)) {
 		hold(link, true);
@@ -187,7 +203,10 @@ static void end(struct link *link, bool is_dropped)
 	link->callbacks = NULL;
 	gather_drop(&link->env->gather, link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
-	if (!has_unreturned(link) || !start_returning(link)) {
+	if (!has_unreturned(link)) {
+		finish(link);
+	} else if (!start_returning(link)) {
+		link->has_lost = true;
 		finish(link);
 	}
 }

@@ -24,10 +24,15 @@ struct link {
 	bool is_dropped;    /* at its end: link_drop() was called */
 	bool is_paused;     /* the owner reads nothing; holds once the opening is over */
 	bool is_broken;     /* out of memory, reported at the next turn */
+	bool has_lost;      /* what the server has sent, and nobody was told: there was no memory */
 	bool is_failing;    /* `over` has run or is running */
 	bool header_is_due; /* the server's header came, and its features did not yet */
 	bool has_offered;   /* the client has been told features */
 };
 
-/* Sends what the stream engine has written. Returns 0 or -ENOMEM. */
+/* Writes @bytes, if there is still a connection. Returns 0 or -ENOMEM: then the stream has a gap,
+ * and its connection is given up. */
+_must_check_ int link_put(struct link *link, struct sv bytes);
+
+/* Sends what the stream engine has written. Returns 0 or -ENOMEM, as link_put(). */
 _must_check_ int link_send_out(struct link *link);

@@ -44,6 +44,9 @@ static void await_login(struct link *link)
 {
 	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
 
+	if (link->is_broken) {
+		return; /* the timer is to tell so */
+	}
 	if (link->env->login_timeout_ms == 0 || link->stream.is_logged_in) {
 		timeout_stop(&link->timer);
 		return;
@@ -313,7 +316,7 @@ int link_write(struct link *link, struct sv elements)
 	}
 	gather_flush(&link->env->gather, link);
 	link->keepalive.has_written = true;
-	return transport_write(link->transport, elements.data, elements.n);
+	return link_put(link, elements);
 }
 
 int link_gather(struct link *link, struct sv elements)
@@ -350,13 +353,12 @@ int link_return(struct link *link, struct sv stanzas)
 	}
 	int r = bounce_stanzas(link->stream.pool, stanzas, &answers);
 
-	if (r == 0 && answers.n) {
+	link->has_lost = link->has_lost || r < 0;
+	if (answers.n) {
 		gather_flush(&link->env->gather, link);
-		r = transport_write(link->transport, answers.data, answers.n);
-		if (r < 0) {
-			/* The stream has a gap. */
-			link->transport = transport_free(link->transport);
-		}
+		int put = link_put(link, buffer_sv(&answers));
+
+		r = r < 0 ? r : put;
 	}
 	return r;
 }
@@ -364,14 +366,19 @@ int link_return(struct link *link, struct sv stanzas)
 int link_return_event(struct link *link)
 {
 	_cleanup_(buffer_deinit) struct buffer element = BUFFER_INIT;
+
+	if (!link_can_return(link)) {
+		return 0;
+	}
 	int r = stream_event_write(&link->stream, &element);
 
+	link->has_lost = link->has_lost || r < 0;
 	return r < 0 ? r : link_return(link, buffer_sv(&element));
 }
 
 void link_write_gathered(struct link *link, struct sv bytes)
 {
-	if (link->transport && transport_write(link->transport, bytes.data, bytes.n) < 0) {
+	if (link_put(link, bytes) < 0) {
 		link->is_broken = true;
 		tell_at_next_turn(link);
 	}

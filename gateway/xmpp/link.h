@@ -73,7 +73,9 @@ _must_check_ int link_gather(struct link *link, struct sv elements);
 /* Returns @stanzas, which the owner could not deliver, to their senders (bounce.h), unless the
  * server manages the stream (XEP-0198) or the client has not logged in. To be called ahead of
  * link_close() or link_drop(), which return what follows. The owner had room for them, so that
- * nothing is refused because much waits for the server. Returns 0 or -ENOMEM: they are lost. */
+ * nothing is refused because much waits for the server. Returns 0 or -ENOMEM: they are lost, and
+ * the stream will end without </stream:stream>, so that the server does not take them for
+ * delivered. */
 _must_check_ int link_return(struct link *link, struct sv stanzas);
 
 /* Whether link_return() would do anything. If not, there is no reason to keep the link until it is
