@@ -82,7 +82,7 @@ async function sweepAll(t, open, role, part) {
 	try {
 		const { memory = 0, ...calls } = await sweep.count();
 		const failAll = async (isEach) => {
-			await sweep.each('memory', 'ENOMEM', { share: isEach ? 1 : ALLOCATIONS / memory, byStack: isEach });
+			await sweep.each('memory', 'ENOMEM', { share: isEach || sweep.stage.isShort ? 1 : ALLOCATIONS / memory, byStack: isEach });
 			for (const [call, effect] of pairs(part).filter(([name]) => calls[name])) {
 				await sweep.each(call, effect, { share: isEach || calls[call] <= FEW ? 1 : 1 / FEW, byStack: isEach });
 			}

@@ -7,6 +7,7 @@
 //     scripted.asked;     // ['abc.onion:5222']
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { freePort, onceMore, removeFolder, startChild, stopChild, tellWhenFailed, temporaryFolder, until } from './util.mjs';
@@ -114,6 +115,35 @@ export class ScriptedSocks {
 			socket.pipe(server).pipe(socket);
 		}).on('error', () => socket.destroy());
 		socket.once('close', () => server.destroy());
+	}
+
+	async stop() {
+		this.sockets.forEach((socket) => socket.destroy());
+		await new Promise((resolve) => this.listener.close(resolve));
+	}
+}
+
+// Connects to this machine whatever it is asked for, as long as that has a port.
+export class ScriptedConnect {
+	static async start() {
+		const proxy = new ScriptedConnect();
+		proxy.sockets = new Set();
+		proxy.listener = http.createServer().on('connect', (request, socket) => proxy.connect(request, socket));
+		await new Promise((resolve) => proxy.listener.listen(0, '127.0.0.1', resolve));
+		proxy.url = `http://127.0.0.1:${proxy.listener.address().port}`;
+		return proxy;
+	}
+
+	connect({ url }, socket) {
+		this.sockets.add(socket);
+		const server = net.connect(Number(url.split(':').at(-1)), '127.0.0.1', () => {
+			socket.write('HTTP/1.1 200 Connected\r\n\r\n');
+			socket.pipe(server).pipe(socket);
+		}).on('error', () => socket.destroy());
+		socket.on('error', () => {}).once('close', () => {
+			this.sockets.delete(socket);
+			server.destroy();
+		});
 	}
 
 	async stop() {

@@ -1,12 +1,13 @@
 // What the gateway does while one of its calls fails (fault-sweep.mjs). A scenario opens its stage with the environment of the
-// faults: { doab, run, stop }, and isCaching where memory grows with each run. `run` resolves when all went well, or rejects with
-// ToldError when the client was told that it did not; any other error is a failure of the gateway.
+// faults: { doab, run, stop }; isCaching where memory grows with each run, isShort where every allocation is to fail. `run` resolves
+// when all went well, or rejects with ToldError when the client was told that it did not; any other error is a failure of the gateway.
 import assert from 'node:assert/strict';
 import tls from 'node:tls';
 import { Authority, tlsOf } from './certificates.mjs';
 import { DnsServer } from './dns-server.mjs';
 import { Doab } from './doab.mjs';
 import { CONFIG, boshSession, openStage, plain, talk, websocketSession } from './fault-stage.mjs';
+import { coded, denied, keysAndStreams, logins, proxiedIn, signed, tunnelled, undelivered } from './fault-ways.mjs';
 import { HttpConnection } from './http.mjs';
 import { PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
 import { Stage } from './stage.mjs';
@@ -81,7 +82,7 @@ const documents = (env) => openStage(env, plain, {}, async ({ port }, of) => {
 		const connection = await HttpConnection.open(port);
 		await connection.request('GET', '/crossdomain.xml');
 		return connection.upgrade();
-	}).then(PersistentWebSocket.of);
+	}).then((socket) => PersistentWebSocket.of(socket));
 	await talk(client, 'plain.test', of('plain'));
 });
 
@@ -120,7 +121,8 @@ const reload = (env) => openStage(env, plain, {}, async (stage, of) => {
 });
 
 export const RUNNING = { bosh, 'bosh between workers': boshWorkers, websocket, 'TLS to servers': tlsToServers, 'TLS of a listener': tlsOfListener,
-	dns, documents, admin, reload };
+	dns, documents, admin, reload, compression: coded, 'keys, pauses and streams': keysAndStreams, logins, 'the PROXY protocol': proxiedIn,
+	'proxies to servers': tunnelled, DANE: signed, 'a denied client': denied, 'stanzas undelivered': undelivered };
 
 // A gateway from its start to its end, with a session between. Resolves with what it said, if it did not start.
 export async function lifetime(env) {

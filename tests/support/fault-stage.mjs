@@ -45,11 +45,12 @@ export async function boshSession(port, domain, connectionOf, options) {
 	}
 }
 
-export async function talk(client, domain, connectionOf) {
+// @first: the stanza that is echoed first.
+export async function talk(client, domain, connectionOf, first = message('one')) {
 	try {
 		await client.login(domain);
-		client.send(message('one'));
-		await client.expect('message', { id: 'one' });
+		client.send(first);
+		await client.expect('message');
 		const connection = connectionOf();
 		connection.send('<message from="a@b" id="pushed"/>');
 		await client.expect('message', { id: 'pushed' }).catch(async (error) => {

@@ -38,8 +38,13 @@ export async function persist(ask) {
 }
 
 export class PersistentBosh extends BoshClient {
+	// One try.
+	ask(bytes, options) {
+		return super.post(bytes, options);
+	}
+
 	async post(bytes, options = {}) {
-		const answer = await persist(() => super.post(bytes, { ms: ANSWER_MS, ...options }));
+		const answer = await persist(() => this.ask(bytes, { ms: ANSWER_MS, ...options }));
 		if (answer.status !== 200) {
 			throw new ToldError(`status ${answer.status}`);
 		}
@@ -68,8 +73,18 @@ export async function ask(port, method, target, { connect = openConnection(port)
 }
 
 export class PersistentWebSocket {
-	static async open(port, connect = openConnection(port)) {
-		return PersistentWebSocket.of(await persist(async () => (await connect()).upgrade(undefined, { ms: ANSWER_MS })));
+	static async open(port, connect = openConnection(port), headers = {}) {
+		return this.of(await persist(async () => {
+			const connection = await connect();
+			const socket = await connection.upgrade(undefined, { ms: ANSWER_MS, headers }).catch((error) => ({ error }));
+			if (socket.refused || socket.error) {
+				connection.close();
+			}
+			if (socket.error) {
+				throw socket.error;
+			}
+			return socket;
+		}));
 	}
 
 	// @socket: what HttpConnection.upgrade() resolves with.
@@ -77,12 +92,16 @@ export class PersistentWebSocket {
 		if (socket.refused) {
 			throw new ToldError(`status ${socket.status}`);
 		}
-		return Object.assign(new PersistentWebSocket(), { socket });
+		return Object.assign(new this(), { socket });
+	}
+
+	nextFrame() {
+		return this.socket.nextFrame(ANSWER_MS);
 	}
 
 	// The next message. A close, an error of the stream or the end of the connection tells.
 	async next() {
-		const frame = await this.socket.nextFrame(ANSWER_MS);
+		const frame = await this.nextFrame();
 		if (!frame || frame.opcode === OPCODE.close) {
 			throw new ToldError(`closed: ${frame?.payload.subarray(2) ?? 'no frame'}`);
 		}
