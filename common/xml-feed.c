@@ -63,6 +63,13 @@ static size_t memory_max(const struct xml_parser *parser)
 	       2 * parser->n_at_once;
 }
 
+/* Whether the start tag of the root is not complete yet, and longer than it may be, when @n bytes
+ * have been read. */
+static bool is_root_too_long(const struct xml_parser *parser, size_t n)
+{
+	return parser->depth == 0 && !parser->is_complete && n > XML_ROOT_MAX;
+}
+
 /* Limits what the size of an element does not: a start tag of the root that never ends, a token
  * that arrives in too many pieces, and the memory for too many names. */
 static int check_work(struct xml_parser *parser)
@@ -70,7 +77,7 @@ static int check_work(struct xml_parser *parser)
 	if (parser->n_memory > memory_max(parser)) {
 		return XML_E_TOO_LARGE;
 	}
-	if (parser->depth == 0 && !parser->is_complete && parser->n_fed > XML_ROOT_MAX) {
+	if (is_root_too_long(parser, parser->n_fed)) {
 		return XML_E_TOO_LARGE;
 	}
 	return parser->n_rescanned > XML_RESCAN_MAX ? XML_E_TOO_LARGE : 0;
@@ -99,6 +106,9 @@ static void give(struct xml_parser *parser, struct sv bytes, size_t n_before)
 
 	if (parser->error == 0 && status == XML_STATUS_ERROR && !parser->is_spent) {
 		parser->error = error_of(parser);
+	}
+	if (parser->error == 0 && is_root_too_long(parser, n_before + bytes.n)) {
+		parser->error = XML_E_TOO_LARGE;
 	}
 	parser->n_rescanned += n_before + bytes.n - xml_parser_position(parser);
 }
@@ -192,6 +202,10 @@ static bool push_simple(struct xml_parser *parser, const struct xml_simple *simp
 						       .start = start,
 						       .end = start + simple->n,
 						       .n_qname = simple->name.n});
+	if (parser->n_items >= XML_ITEMS_MAX) {
+		parser->current.end = start + simple->n;
+		parser->is_spent = true;
+	}
 	return true;
 }
 
@@ -206,7 +220,7 @@ static struct sv pass_simple(struct xml_parser *parser, struct sv rest)
 {
 	struct xml_simple simple;
 
-	while (rest.n && parser->error == 0) {
+	while (rest.n && parser->error == 0 && !parser->is_spent) {
 		size_t n = 1;
 
 		if (!is_white(rest.data[0])) {
@@ -252,6 +266,9 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 		if (is_between_elements(parser, parser->n_fed - rest.n)) {
 			rest = pass_simple(parser, rest);
 		}
+		if (parser->is_spent) {
+			break;
+		}
 		size_t n_before = parser->n_fed - rest.n;
 
 		if (is_between_tokens(parser, n_before)) {
@@ -261,7 +278,8 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 			n_before += n_run;
 			rest = sv_skip(rest, n_run);
 		}
-		struct sv piece = sv_first(rest, may_cut ? piece_length(parser, rest) : rest.n);
+		struct sv most = sv_first(rest, XML_GIVEN_MAX);
+		struct sv piece = sv_first(most, may_cut ? piece_length(parser, most) : most.n);
 
 		if (piece.n) {
 			give(parser, piece, n_before);
@@ -270,8 +288,9 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 		}
 		/* A cut within a token has that token read twice. A peer could have many of them
 		 * in a long one. */
-		may_cut = may_cut && (is_between_tokens(parser, n_before + piece.n) ||
-				      is_between_elements(parser, n_before + piece.n));
+		may_cut = may_cut &&
+			  (piece.n == most.n || is_between_tokens(parser, n_before + piece.n) ||
+			   is_between_elements(parser, n_before + piece.n));
 	}
 }
 

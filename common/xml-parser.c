@@ -346,7 +346,8 @@ static void end_element(struct xml_parser *parser)
 	account(parser, current->start, current->end - current->start);
 	xml_parser_push(parser, current);
 	/* Of what expat has not read it remembers nothing. */
-	if (parser->error == 0 && (current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
+	if (parser->error == 0 && (parser->n_items >= XML_ITEMS_MAX ||
+				   current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
 				   current->end - current->start - n_skipped > XML_ELEMENT_LARGE)) {
 		parser->is_spent = true;
 		XML_StopParser(parser->expat, XML_FALSE);

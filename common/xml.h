@@ -68,6 +68,13 @@ enum {
 	 * between two elements gets a new parser after this many bytes, at the next end of an
 	 * element. */
 	XML_PARSER_BYTES_MAX = 1024 * 1024,
+	/* Items that a parser has at once, of 150 bytes each. A new one reads what follows: else a
+	 * request of 256 KB that is nothing but "<a/>" would take 19 MB for them, and all of it
+	 * would be read before the first element is found to be one too many. */
+	XML_ITEMS_MAX = 1024,
+	/* Bytes that expat is given at once, except for the rest of a token: it copies them, and
+	 * those behind the last item of a parser are given to the next one again. */
+	XML_GIVEN_MAX = 16 * 1024,
 	/* After an element of this size a new parser goes on. expat counts lines up to where it
 	 * stops, unless it is aborted: a third of the work on a large text. Nobody asks for them.
 	 * Below, a new parser costs more than that. */

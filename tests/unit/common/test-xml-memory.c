@@ -192,6 +192,87 @@ static void test_pool_keeps_no_memory(void **state)
 	}
 }
 
+/* Feeds @n times @element at once, and @end. Returns what xml_scan_next() says at the end. */
+static int read_many(const struct setup *one, const char *element, size_t n, const char *end)
+{
+	struct sv text = long_text(ROOT, "", element, n, end);
+	struct xml_scan scan;
+	struct xml_item item;
+	size_t n_told = 0;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &large_options);
+	assert_in_range(xml_scan_feed(&scan, text.data, text.n), 0, XML_E_TOO_LARGE);
+	while (xml_scan_next(&scan, &item, &r)) {
+		assert_true(scan.parser->size_items <= XML_ITEMS_MAX);
+		n_told += item.kind == XML_ITEM_ELEMENT && sv_eq(item.text, sv_from(element));
+	}
+	assert_int_equal(n_told, n);
+	xml_scan_deinit(&scan);
+	free((void *)text.data);
+	return r;
+}
+
+/* A parser has few items at once, however many elements come; what follows is read as ever. */
+static void test_items(void **state)
+{
+	static const char *const elements[] = {"<m/>", "<m><n/></m>", "<s:m>\n</s:m >"};
+
+	/* The root is an item, too. */
+	for (size_t n = XML_ITEMS_MAX - 2; n<3 * XML_ITEMS_MAX; n += n / 2> 512 ? n / 2 : 1) {
+		for (size_t i = 0; i < ARRAY_LENGTH(elements); i++) {
+			assert_int_equal(read_many(*state, elements[i], n, ""), 0);
+			assert_int_equal(read_many(*state, elements[i], n, "<m"), 0);
+			assert_int_equal(read_many(*state, elements[i], n, "</s:stream>\n"), 0);
+			assert_int_equal(read_many(*state, elements[i], n, "x"), XML_E_SYNTAX);
+			assert_int_equal(read_many(*state, elements[i], n, "</m>"), XML_E_SYNTAX);
+			assert_int_equal(read_many(*state, elements[i], n, "<!-- -->"),
+					 XML_E_RESTRICTED);
+		}
+	}
+}
+
+/* Nor is expat given more of a root that is too long already. */
+static void test_root_too_long(void **state)
+{
+	const struct setup *one = *state;
+	struct sv text = long_text("", "<r a='", "x", N_LARGE, "'/>");
+	struct xml_scan scan;
+
+	for (unsigned whole = 0; whole < 2; whole++) {
+		if (whole) {
+			xml_scan_init_whole(&scan, one->pool, &large_options);
+		} else {
+			xml_scan_init(&scan, one->pool, &large_options);
+		}
+		assert_int_equal(xml_scan_feed(&scan, text.data, text.n), XML_E_TOO_LARGE);
+		assert_in_range(scan.parser->n_rescanned, XML_ROOT_MAX, XML_GIVEN_MAX);
+		xml_scan_deinit(&scan);
+	}
+	free((void *)text.data);
+}
+
+/* expat is given long input in parts. A token that is cut is read again once. */
+static void test_given(void **state)
+{
+	static const char *const starts[] = {"<m>", "<m a='", "<m><n a='", "<m><![CDATA["};
+	static const char *const ends[] = {"</m>", "'/>", "'/></m>", "]]></m>"};
+	const struct setup *one = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(starts); i++) {
+		struct sv text = long_text(ROOT, starts[i], "&amp;", XML_GIVEN_MAX, "");
+		struct xml_scan scan;
+
+		xml_scan_init(&scan, one->pool, &large_options);
+		assert_int_equal(feed_quietly(&scan, text.data), 1);
+		assert_in_range(scan.parser->n_rescanned, 0, XML_GIVEN_MAX);
+		assert_int_equal(feed_quietly(&scan, ends[i]), 1);
+		assert_true(xml_scan_is_idle(&scan));
+		xml_scan_deinit(&scan);
+		free((void *)text.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +282,9 @@ int main(void)
 		TEST(test_limit_of_memory),
 		TEST(test_one_long_attribute),
 		TEST(test_pool_keeps_no_memory),
+		TEST(test_items),
+		TEST(test_root_too_long),
+		TEST(test_given),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
