@@ -252,6 +252,14 @@ static size_t piece_length(const struct xml_parser *parser, struct sv rest)
 	return has_content ? n : xml_text_cut(rest);
 }
 
+/* How much of @rest expat is given at most. */
+static size_t given_max(const struct xml_parser *parser, struct sv rest)
+{
+	bool is_before_root = parser->depth == 0 && !parser->is_complete;
+
+	return is_before_root || parser->is_among_many ? XML_GIVEN_MAX : rest.n;
+}
+
 /* Gives @rest to expat, except for simple elements, runs of text, and what cannot complete a
  * token. */
 static void give_markup(struct xml_parser *parser, struct sv rest)
@@ -278,7 +286,7 @@ static void give_markup(struct xml_parser *parser, struct sv rest)
 			n_before += n_run;
 			rest = sv_skip(rest, n_run);
 		}
-		struct sv most = sv_first(rest, XML_GIVEN_MAX);
+		struct sv most = sv_first(rest, given_max(parser, rest));
 		struct sv piece = sv_first(most, may_cut ? piece_length(parser, most) : most.n);
 
 		if (piece.n) {

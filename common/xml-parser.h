@@ -76,6 +76,8 @@ struct xml_parser {
 	/* Stopped after an element, because of XML_ITEMS_MAX, XML_PARSER_BYTES_MAX or
 	 * XML_ELEMENT_LARGE. A new parser must go on. */
 	bool is_spent;
+	/* It goes on behind a parser that had XML_ITEMS_MAX: another one may have to do so soon. */
+	bool is_among_many;
 
 	struct xml_scope *scope; /* inherited or made by the root; a reference */
 	struct xml_range root_prefix[XML_SCOPE_MAX], root_uri[XML_SCOPE_MAX];

@@ -270,6 +270,7 @@ static void forget_scan(struct xml_parser *parser)
 	parser->token = (struct xml_token){0};
 	buffer_deinit(&parser->held);
 	parser->n_at_once = 0;
+	parser->is_among_many = false;
 	parser->n_root_declarations = 0;
 	parser->declared = 0;
 }

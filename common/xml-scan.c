@@ -190,6 +190,7 @@ static int settle(struct xml_scan *scan)
 static int go_on(struct xml_scan *scan)
 {
 	struct xml_parser *spent = scan->parser;
+	bool were_many = spent->n_items >= XML_ITEMS_MAX;
 	size_t n_rest = spent->n_fed - spent->current.end;
 
 	assert(n_rest <= scan->view.n);
@@ -204,6 +205,7 @@ static int go_on(struct xml_scan *scan)
 		return r;
 	}
 	scan->view = sv_skip(scan->view, scan->view.n - n_rest);
+	scan->parser->is_among_many = were_many;
 	return xml_parser_feed(scan->parser, scan->view.data, scan->view.n);
 }
 

@@ -72,8 +72,10 @@ enum {
 	 * request of 256 KB that is nothing but "<a/>" would take 19 MB for them, and all of it
 	 * would be read before the first element is found to be one too many. */
 	XML_ITEMS_MAX = 1024,
-	/* Bytes that expat is given at once, except for the rest of a token: it copies them, and
-	 * those behind the last item of a parser are given to the next one again. */
+	/* Bytes that expat is given at once, except for the rest of a token, by a parser that goes
+	 * on behind so many items: expat copies them, and those behind the last item are given to
+	 * the next parser again. Others give it all there is, because it counts lines in each part
+	 * that it was given; but for the start tag of a root, which may be too long. */
 	XML_GIVEN_MAX = 16 * 1024,
 	/* After an element of this size a new parser goes on. expat counts lines up to where it
 	 * stops, unless it is aborted: a third of the work on a large text. Nobody asks for them.

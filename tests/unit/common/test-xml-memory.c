@@ -252,7 +252,8 @@ static void test_root_too_long(void **state)
 	free((void *)text.data);
 }
 
-/* expat is given long input in parts. A token that is cut is read again once. */
+/* Behind many elements expat is given long input in parts. A token that is cut is read again
+ * once. */
 static void test_given(void **state)
 {
 	static const char *const starts[] = {"<m>", "<m a='", "<m><n a='", "<m><![CDATA["};
@@ -260,16 +261,19 @@ static void test_given(void **state)
 	const struct setup *one = *state;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(starts); i++) {
-		struct sv text = long_text(ROOT, starts[i], "&amp;", XML_GIVEN_MAX, "");
+		struct sv many = long_text(ROOT, "", "<m/>", XML_ITEMS_MAX, "");
+		struct sv text = long_text(many.data, starts[i], "&amp;", XML_GIVEN_MAX, "");
 		struct xml_scan scan;
 
 		xml_scan_init(&scan, one->pool, &large_options);
-		assert_int_equal(feed_quietly(&scan, text.data), 1);
+		assert_int_equal(feed_quietly(&scan, text.data), 1 + XML_ITEMS_MAX);
+		assert_true(scan.parser->is_among_many);
 		assert_in_range(scan.parser->n_rescanned, 0, XML_GIVEN_MAX);
 		assert_int_equal(feed_quietly(&scan, ends[i]), 1);
 		assert_true(xml_scan_is_idle(&scan));
 		xml_scan_deinit(&scan);
 		free((void *)text.data);
+		free((void *)many.data);
 	}
 }
 
