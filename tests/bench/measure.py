@@ -56,8 +56,8 @@ def core_order(core):
 
 class Bench:
     def __init__(self, arguments, folder, certificates):
-        self.peer, self.client = (os.path.join(arguments.tools, name)
-                                  for name in ('peer', 'client'))
+        self.peer, self.client, self.tls_peer = (os.path.join(arguments.tools, name)
+                                                 for name in ('peer', 'client', 'tls-peer'))
         self.doab, self.arguments = arguments.doab, arguments
         self.folder, self.certificates = folder, certificates
         self.cores = sorted(os.sched_getaffinity(0), key=core_order)[:CORES_MAX]

@@ -9,14 +9,15 @@ import statistics
 from dataclasses import dataclass
 
 import attack
+from attacks import ATTACKS
 from measure import Line
-from programs import Doab, DoabTwice, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
+from programs import Attacked, Doab, DoabTwice, Echo, HAProxy, Nginx, NginxTls, Prosody, Relay
 
 USUAL = 64  # sessions, and bytes of text
 N_FEW, N_MANY = 200, 4000  # sessions, in a short run and otherwise
 ROUNDS_MANY = 5  # at most, with so many sessions
 N_OPENING = 16  # sessions at a time
-ROUNDS_ATTACK = 9
+ROUNDS_ATTACK = 5
 LOADS = ('bosh', 'bosh-held', 'websocket')
 SERVERS = (('doab', 'xmpp'), ('doab-tls-resumed', 'xmpp-tls'), ('doab-tls-full', 'xmpp-tls-full'))
 TLS = (('', {}), (', TLS to the server', {
@@ -223,31 +224,40 @@ def crowd(bench):
         yield Result(f'memory after {n} sessions of {load} / before', left, bound)
 
 
+def beside(bench, name, has_limits):
+    """Yields what a quiet client notices of an attack."""
+    cores, rounds = os.sched_getaffinity(0), []
+    program = Attacked(bench, 'attacked', has_limits)
+    for _ in range(1 if bench.arguments.short else ROUNDS_ATTACK):
+        try:
+            # A new process: what limits let through at first must not be over in the next rounds.
+            program.run()
+            attack.be_quick(bench, program)
+            with attack.cores_awake(bench):
+                rounds.append(attack.measure(bench, program, ATTACKS[name],
+                                             bench.arguments.ms / 400))
+        finally:
+            program.stop()
+            attack.be_usual()
+            os.sched_setaffinity(0, cores)
+    values = [attacked / alone for alone, attacked in rounds]
+    alone, attacked = (statistics.median(figures) for figures in zip(*rounds))
+    what, bound = (name, 3.0) if has_limits else (f'{name}, without limits', None)
+    yield Result('p99 of a quiet client alone', alone, None, 'us')
+    yield Result(f'the same beside {what}', attacked, None, 'us')
+    yield Result(f'beside {what} / alone', statistics.median(values), bound, values=values)
+
+
 def others(bench):
     """What a quiet client notices of another one that does its worst.
 
     Many short rounds: where a virtual machine stops for some milliseconds now and then, a long one
     always has a p99 of that, and most of the short ones have not.
     """
-    cores = os.sched_getaffinity(0)
-    for name in (*attack.ATTACKS, attack.OWN_SERVER):
-        program = Doab(bench, 'attacked')
-        rounds = []
-        try:
-            program.run()
-            attack.be_quick(bench, program)
-            with attack.cores_awake(bench):
-                for _ in range(1 if bench.arguments.short else ROUNDS_ATTACK):
-                    rounds.append(attack.measure(bench, program, name, bench.arguments.ms / 200))
-        finally:
-            program.stop()
-            attack.be_usual()
-            os.sched_setaffinity(0, cores)
-        values = [attacked / alone for alone, attacked in rounds]
-        alone, attacked = (statistics.median(figures) for figures in zip(*rounds))
-        yield Result('p99 of a quiet client alone', alone, None, 'us')
-        yield Result(f'the same beside {name}', attacked, None, 'us')
-        yield Result(f'beside {name} / alone', statistics.median(values), 3.0, values=values)
+    for name, of in ATTACKS.items():
+        yield from beside(bench, name, True)
+        if of.is_limited and not bench.arguments.short:
+            yield from beside(bench, name, False)
 
 
 PARTS = {

@@ -21,7 +21,24 @@ wait = 60
 ping_interval = 0
 log_level = "error"
 limits {{
-    max_sessions = 10000
+{limits}}}
+domain "bench.test" {{
+    connect = {{"127.0.0.1:{server}"}}
+    {tls}
+}}
+{more}'''
+DOAB_ATTACKED = '''websocket_compression = true
+domain "attack.test" {{
+    connect = {{"127.0.0.1:{attacker}"}}
+    tls = "off"
+}}
+domain "tls.attack.test" {{
+    connect = {{"127.0.0.1:{attacker_tls}"}}
+    tls = "direct"
+    ca_file = "{authority}"
+}}
+'''
+NO_LIMITS = '''    max_sessions = 10000
     sessions_per_address = 10000
     connections_per_address = 100000
     connection_rate = 0
@@ -31,15 +48,6 @@ limits {{
     body_bytes = 1048576
     stanza_bytes = 2097152
     pending_bytes = 2097152
-}}
-domain "bench.test" {{
-    connect = {{"127.0.0.1:{server}"}}
-    {tls}
-}}
-domain "attack.test" {{
-    connect = {{"127.0.0.1:{attacker}"}}
-    tls = "off"
-}}
 '''
 LISTEN = 'listen = {{"127.0.0.1:{port}"}}'
 LISTEN_TLS = '''listener "127.0.0.1:{port}" {{
@@ -299,7 +307,7 @@ class Prosody(Program):
 
 
 class Doab(Program):
-    """@server: the role of the peer behind it. A server of an attacker may have `attacker_port`.
+    """@server: the role of the peer behind it.
 
     Each worker has a core of its own, if the load and the server have two more. Otherwise the
     workers share one: a worker beside the load does not cost what one alone does.
@@ -310,7 +318,6 @@ class Doab(Program):
         self.binary = binary or bench.doab
         self.switches = ('-t', ) if tls else ()
         self.place = bench.cores[:workers if len(bench.cores) >= workers + 2 else 1]
-        self.attacker_port = free_port()
 
     def run(self):
         self.serve_doab()
@@ -328,16 +335,25 @@ class Doab(Program):
         for i, thread in enumerate(threads[-self.workers:]):
             os.sched_setaffinity(thread, {self.place[i % len(self.place)]})
 
+    def listen(self, port):
+        return (LISTEN_TLS if self.tls else LISTEN).format(port=port, **self.bench.certificates)
+
+    def limits(self):
+        return NO_LIMITS
+
+    def more(self):
+        return ''
+
     def serve_doab(self, place=None):
         port = free_port()
         names = self.bench.certificates
         is_plain = self.server == 'xmpp'
-        listen = (LISTEN_TLS if self.tls else LISTEN).format(port=port, **names)
         file = self.configure(DOAB,
                               port,
                               workers=self.workers,
-                              listen=listen,
-                              attacker=self.attacker_port,
+                              listen=self.listen(port),
+                              limits=self.limits(),
+                              more=self.more(),
                               server=self.peer(
                                   self.server,
                                   *(() if is_plain else (names['certificate'], names['key']))),
@@ -364,6 +380,32 @@ class DoabTwice(Doab):
             self.serve_doab([self.place[i % len(self.place)]])
             ports.append(str(self.port))
         self.port = ','.join(ports)
+
+
+class Attacked(Doab):
+    """With what an attacker of others makes use of: TLS of a listener, compression, and a server of
+    his own, which is reached with TLS and without. @has_limits: those of the default configuration.
+    """
+    def __init__(self, bench, name, has_limits):
+        super().__init__(bench, name)
+        self.has_limits = has_limits
+        self.tls_port, self.attacker_port = free_port(), free_port()
+
+    def listen(self, port):
+        return super().listen(port) + '\n' + LISTEN_TLS.format(port=self.tls_port,
+                                                              **self.bench.certificates)
+
+    def limits(self):
+        return '' if self.has_limits else NO_LIMITS
+
+    def more(self):
+        names = self.bench.certificates
+        child = self.start(self.bench.cores_beside(self.place), self.bench.tls_peer, 'serve',
+                           self.attacker_port, f'cert={names["certificate"]}',
+                           f'key={names["key"]}')
+        return DOAB_ATTACKED.format(attacker=self.attacker_port,
+                                    attacker_tls=int(child.stdout.readline()),
+                                    authority=names['authority'])
 
 
 class NginxTls(Doab):
@@ -415,7 +457,7 @@ def make_certificates(folder):
             '-out', 'ca.pem')
     openssl('req', *new_key, '-subj', '/CN=server', '-keyout', 'server.key', '-out', 'server.csr')
     with open(os.path.join(folder, 'server.ext'), 'w', encoding='ascii') as out:
-        out.write('subjectAltName=DNS:bench.test\n')
+        out.write('subjectAltName=DNS:bench.test,DNS:*.attack.test\n')
     openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
             '-CAcreateserial', '-extfile', 'server.ext', '-days', '2', '-out', 'server.pem')
     return {

@@ -19,7 +19,8 @@
 #                   idle          memory of an idle session
 #                   tls-idle      what TLS adds to that, beside a bare client of OpenSSL
 #                   crowd         memory after 4,000 sessions have left
-#                   others        the latency of a quiet client while another one does its worst
+#                   others        the latency of a quiet client while another one does its worst, in each way of attacks.py,
+#                                 within the limits of the default configuration
 #     --beside    another build of the gateway: takes its turns, too, and each line is compared with its own
 #     --rounds    how often all take turns (7), each for --ms milliseconds (400)
 #     --out       the folder of bench.csv, bench-bounds.csv and bench.svg (build-bench/)
@@ -52,4 +53,6 @@ cc $cflags -o "$folder/peer" tests/bench/peer.c tests/bench/flow.c -lssl -lcrypt
 cc $cflags -o "$folder/bare" tests/bench/bare.c tests/bench/flow.c -lssl -lcrypto
 # shellcheck disable=SC2086
 cc $cflags -o "$folder/client" tests/bench/client.c tests/bench/load*.c tests/bench/flow.c -lssl -lcrypto
+# shellcheck disable=SC2086
+cc $cflags -o "$folder/tls-peer" tests/support/tls-peer.c -lssl -lcrypto
 exec python3 tests/bench/bench.py --doab "$folder/gateway/doab" --tools "$folder" --out "$folder" "$@"
