@@ -120,8 +120,11 @@ static enum reader_step read_chunks(struct reader_connection *connection, struct
 {
 	struct reader_body *body = connection->body;
 	enum chunks_result result;
-	struct sv rest = bytes, piece;
+	struct sv rest, piece;
 
+	/* A chunk may have one byte: 32 KB of those would take half a millisecond. */
+	bytes = sv_first(bytes, wire_portion(connection->wire));
+	rest = bytes;
 	while ((result = chunks_feed(&body->chunks, &rest, &piece)) == CHUNKS_FOUND) {
 		if (!add(connection, piece)) {
 			return over(connection);

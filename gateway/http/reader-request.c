@@ -251,6 +251,12 @@ static enum reader_step read_head(struct reader_connection *connection)
 
 /* Events of the wire. */
 
+/* Of a client that takes more than its share, one: each may be a portion of a body. */
+static int steps_of(const struct reader_connection *connection)
+{
+	return wire_portion(connection->wire) < WIRE_PORTION ? 1 : STEPS_MAX;
+}
+
 static void on_ready(void *user)
 {
 	struct reader_connection *connection = user;
@@ -259,7 +265,7 @@ static void on_ready(void *user)
 	if (connection->is_paused && !wire_is_hung_up(connection->wire)) {
 		return;
 	}
-	for (int i = 0; step == READER_STEP_ON && i < STEPS_MAX; i++) {
+	for (int i = 0, n = steps_of(connection); step == READER_STEP_ON && i < n; i++) {
 		step = connection->body ? reader_body_read(connection) : read_head(connection);
 	}
 	if (!connection->wire) {
