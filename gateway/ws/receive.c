@@ -36,6 +36,37 @@ static void hold(struct ws_connection *connection, const struct held_piece *piec
 	}
 }
 
+/* Delivers a portion of the expanded message. */
+static void deliver_plain(struct ws_connection *connection)
+{
+	struct sv plain = buffer_sv(&connection->plain);
+	struct sv portion = sv_first(plain, wire_portion(connection->wire));
+	bool is_final = portion.n == plain.n;
+
+	connection->server->options.piece(connection->session, portion.data, portion.n, is_final,
+					  connection->is_text);
+	if (is_final) {
+		buffer_deinit(&connection->plain);
+	} else {
+		buffer_consume(&connection->plain, portion.n);
+	}
+}
+
+/* Delivers @plain, or keeps it where this turn has brought enough: a few bytes can be a text of
+ * 256 KB, which takes 8 ms to read. */
+static void take_plain(struct ws_connection *connection, struct buffer *plain, bool is_text)
+{
+	connection->n_expanded += plain->n;
+	if (connection->n_expanded <= wire_portion(connection->wire)) {
+		connection->server->options.piece(connection->session, buffer_sv(plain).data,
+						  plain->n, true, is_text);
+		return;
+	}
+	connection->plain = *plain;
+	connection->is_text = is_text;
+	*plain = BUFFER_INIT;
+}
+
 /* A compressed message is complete. */
 static void expand(struct ws_connection *connection, bool is_text)
 {
@@ -54,7 +85,7 @@ static void expand(struct ws_connection *connection, bool is_text)
 	} else if (is_text && !utf8_is_valid(buffer_sv(&plain))) {
 		fail(connection, FRAMES_STATUS_TEXT, "the text is not UTF-8");
 	} else {
-		options->piece(connection->session, buffer_sv(&plain).data, plain.n, true, is_text);
+		take_plain(connection, &plain, is_text);
 	}
 }
 
@@ -86,13 +117,24 @@ static void deliver(struct ws_connection *connection, const struct held_piece *p
 	}
 }
 
-/* The session takes what was held for it, until it is paused again. */
+/* Whether the session takes more in this turn. */
+static bool takes_more(const struct ws_connection *connection)
+{
+	return connection->plain.n == 0 && !connection->is_paused && !is_deaf(connection);
+}
+
+/* The session takes what was held for it, until it is paused again or has had enough. */
 static void deliver_held(struct ws_connection *connection)
 {
 	struct held_piece piece;
-	bool had_any = connection->held.n;
+	bool had_any = connection->held.n || connection->plain.n;
 
-	while (connection->held.n && !connection->is_paused && !is_deaf(connection)) {
+	connection->n_expanded = 0;
+	if (connection->plain.n && !connection->is_paused && !is_deaf(connection)) {
+		connection->n_expanded = wire_portion(connection->wire);
+		deliver_plain(connection);
+	}
+	while (connection->held.n && takes_more(connection)) {
 		struct sv held = buffer_sv(&connection->held);
 
 		memcpy(&piece, held.data, sizeof(piece));
@@ -101,6 +143,7 @@ static void deliver_held(struct ws_connection *connection)
 	}
 	if (is_deaf(connection)) {
 		buffer_deinit(&connection->held);
+		buffer_deinit(&connection->plain);
 	} else if (had_any) {
 		connection->server->options.held(connection->session);
 	}
@@ -118,7 +161,7 @@ static void on_piece(struct ws_connection *connection, const struct frames_event
 	if (is_deaf(connection)) {
 		return;
 	}
-	if (!connection->is_paused && connection->held.n == 0) {
+	if (connection->held.n == 0 && takes_more(connection)) {
 		deliver(connection, &piece, event->data);
 	} else {
 		hold(connection, &piece, event->data);
@@ -182,7 +225,8 @@ static void on_sign_of_life(struct ws_connection *connection)
 static bool read_once(struct ws_connection *connection)
 {
 	struct ws_server *server = connection->server;
-	size_t n, n_held = connection->held.n, n_portion = wire_portion(connection->wire);
+	size_t n, n_held = connection->held.n + connection->plain.n,
+		  n_portion = wire_portion(connection->wire);
 
 	switch (wire_read(connection->wire, server->input, n_portion, &n)) {
 	case WIRE_OK:
@@ -198,7 +242,7 @@ static bool read_once(struct ws_connection *connection)
 	}
 	on_sign_of_life(connection);
 	on_bytes(connection, server->input, n);
-	if (connection->held.n != n_held && !is_deaf(connection)) {
+	if (connection->held.n + connection->plain.n != n_held && !is_deaf(connection)) {
 		server->options.held(connection->session);
 	}
 	/* The end does not come as an event of its own. */
@@ -212,6 +256,12 @@ void ws_receive(struct ws_connection *connection)
 	/* After the client's end, a break of the connection can still be seen. */
 	bool is_ended = connection->is_hung_up && !connection->returns_unsent;
 
+	if (connection->plain.n) {
+		if (!connection->is_paused) {
+			wire_wake(connection->wire);
+		}
+		return;
+	}
 	if (!connection->is_stopped && !is_ended && read_once(connection)) {
 		wire_wake(connection->wire);
 	}
@@ -220,7 +270,7 @@ void ws_receive(struct ws_connection *connection)
 void ws_pause(struct ws_connection *connection, bool is_paused)
 {
 	connection->is_paused = is_paused;
-	if (!is_paused && (connection->held.n || connection->is_stopped)) {
+	if (!is_paused && (connection->held.n || connection->plain.n || connection->is_stopped)) {
 		wire_wake(connection->wire);
 	}
 }

@@ -169,7 +169,7 @@ void ws_return_unsent(struct ws_connection *connection)
 size_t ws_held(const struct ws_connection *connection)
 {
 	return wire_queue(connection->wire).n + connection->held.size + connection->coded.size +
-	       connection->pong.size + frames_held(&connection->frames);
+	       connection->plain.size + connection->pong.size + frames_held(&connection->frames);
 }
 
 void ws_on_written(struct ws_connection *connection)

@@ -30,11 +30,14 @@ struct ws_connection {
 	struct frames frames;
 	struct buffer held;  /* pieces for a paused session, each after a struct held_piece */
 	struct buffer coded; /* a compressed message, until its end */
+	struct buffer plain; /* an expanded one of which not all is delivered; ahead of `held` */
+	size_t n_expanded;   /* bytes of messages that were expanded in this turn */
 	struct buffer pong;  /* the payload of the last ping that could not be answered yet */
 	size_t n_answer;     /* bytes of the answer to the handshake, ahead of all frames */
 	size_t n_saved;      /* bytes that compression has saved since the queue was empty */
 	unsigned peer_status;
 	bool is_coded : 1;
+	bool is_text : 1; /* that of `plain` */
 	bool owes_pong : 1;
 	bool is_paused : 1;
 	bool is_stopped : 1; /* too much is held: the client is not read */

@@ -61,6 +61,7 @@ static void end(struct ws_connection *connection, bool lingers)
 	frames_deinit(&connection->frames);
 	buffer_deinit(&connection->held);
 	buffer_deinit(&connection->coded);
+	buffer_deinit(&connection->plain);
 	buffer_deinit(&connection->pong);
 	free(connection);
 	server->options.released(server->options.userdata);
@@ -83,7 +84,8 @@ static void answer_close(struct ws_connection *connection)
  * delivered. */
 static bool is_undelivered(const struct ws_connection *connection)
 {
-	return connection->held.n && connection->session && !connection->has_sent_close &&
+	return (connection->held.n || connection->plain.n) && connection->session &&
+	       !connection->has_sent_close &&
 	       (connection->peer_has_closed || wire_is_hung_up(connection->wire));
 }
 
