@@ -45,28 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	return 0;
 }
 
-#define fail_msg(...)                                           \
-	do {                                                    \
-		fprintf(stderr, "%s:%d: ", __FILE__, __LINE__); \
-		fprintf(stderr, __VA_ARGS__);                   \
-		fputc('\n', stderr);                            \
-		abort();                                        \
-	} while (0)
-#define FUZZ_CHECK(condition)                                 \
-	do {                                                  \
-		if (!(condition)) {                           \
-			fail_msg("not true: %s", #condition); \
-		}                                             \
-	} while (0)
-
-/* The names that the helpers of the unit tests use. */
-#define assert_true(condition) FUZZ_CHECK(condition)
-#define assert_non_null(pointer) FUZZ_CHECK((pointer) != NULL)
-#define assert_null(pointer) FUZZ_CHECK((pointer) == NULL)
-#define assert_int_equal(a, b) FUZZ_CHECK((uintmax_t)(a) == (uintmax_t)(b))
-#define assert_in_range(value, least, most) \
-	FUZZ_CHECK((uintmax_t)(value) >= (least) && (uintmax_t)(value) <= (most))
-
+#include "tests/fuzz/check.h"
 #include "tests/unit/pieces.h"
 
 /* Takes the first byte of @input; 0 at the end. */
