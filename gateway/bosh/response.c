@@ -47,8 +47,10 @@ static void complete(const struct bosh_session *session, const struct bosh_slot 
 {
 	if (!session->is_created) {
 		answer->creation = &session->creation;
-		/* "Discovery". */
-		answer->stream = session->offers_streams ? session->streams[0].name : NULL;
+		/* "Discovery". "Error Conditions": with the name, an error would be the stream's
+		 * only, and the session would go on. */
+		answer->stream =
+			session->offers_streams && !answer->type ? session->streams[0].name : NULL;
 	}
 	if (stream) {
 		answer->from = stream->from;

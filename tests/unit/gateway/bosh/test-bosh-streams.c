@@ -474,6 +474,18 @@ static void test_stream_place_taken_later(void **state)
 	assert_non_null(memmem(one.log.data, one.log.n, "close 1\nend ", 12));
 }
 
+/* "Error Conditions": with a name it would be the end of the stream only, not of the session. */
+static void test_stream_failed_at_once(void **state)
+{
+	(void)state;
+	one.limits.n_streams_max = 3;
+	create(" ver='1.6' hold='1'");
+	fail_of(0, FAILURE_CONNECTION_LOST);
+	assert_true(one.ended);
+	assert_non_null(memmem(one.log.data, one.log.n, " type='terminate'", 17));
+	assert_null(memmem(one.log.data, one.log.n, " stream='", 9));
+}
+
 /* All servers are throttled when too much is pending, that of a new stream, too. */
 static void test_stream_backpressure(void **state)
 {
@@ -514,6 +526,7 @@ int main(void)
 		TEST(test_stream_all_closed),
 		TEST(test_stream_failed),
 		TEST(test_stream_both_failed),
+		TEST(test_stream_failed_at_once),
 		TEST(test_stream_abandoned),
 		TEST(test_stream_opening),
 		TEST(test_stream_all_opening),
