@@ -13,7 +13,10 @@ const PACKAGES = ['meson', 'ninja-build', 'pkgconf', 'gcc', 'clang', 'libc6-dev'
 	'libc-ares-dev', 'libexpat1-dev', 'libuv1-dev', 'libidn2-dev', 'libseccomp-dev', 'uthash-dev', 'zlib1g-dev', 'ca-certificates', 'libcmocka-dev', 'nodejs',
 	'openssl', 'iproute2'];
 // Not dns-faults: it holds answers back for seconds, and c-ares 1.34 shortens its time-outs to what the server usually needs.
-const FILES = ['bosh-session', 'command-line', 'dial', 'dns', 'http', 'probe', 'servers', 'stream', 'tls', 'websocket'];
+const FILES = ['bosh-guard', 'bosh-input', 'bosh-rules', 'bosh-session', 'bosh-streams', 'coding', 'command-line', 'dial', 'dns', 'http', 'http-heads',
+	'http-requests', 'http-rules', 'keepalive', 'limits', 'listeners', 'probe', 'proxy-header', 'reload', 'resolver-faults', 'server-ends', 'servers',
+	'stream', 'stream-hostile', 'tls', 'tls-floods', 'tls-hostile', 'unread', 'unsent', 'upgrade', 'websocket', 'websocket-deflate', 'websocket-ends',
+	'websocket-frames', 'xml-isolation'];
 let trixie;
 
 before(async () => {
