@@ -335,14 +335,14 @@ static void dial_resolve(struct dial *dial, size_t target)
 		return;
 	}
 	dial->asked = target;
-	int r = resolver_ask_addresses(dial->dialer->resolver, asked->host, asked->port,
-				       on_addresses, dial, &dial->query);
+	int r = resolver_ask_addresses(dial->dialer->resolver, dial->crowd, asked->host,
+				       asked->port, on_addresses, dial, &dial->query);
 
 	if (r != RESOLVER_ASKED) {
 		struct failure failure;
 
-		failure_set(&failure, FAILURE_INTERNAL, "%s: %s", asked->host,
-			    resolver_ask_error(r));
+		failure_set(&failure, r == RESOLVER_E_CROWD ? FAILURE_TOO_FAST : FAILURE_INTERNAL,
+			    "%s: %s", asked->host, resolver_ask_error(r));
 		dial_note(dial, &failure);
 		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
 	}

@@ -36,6 +36,7 @@ struct dial {
 	const struct domain_rule *rule;
 	const struct dial_callbacks *callbacks;
 	void *userdata;
+	uint32_t crowd;               /* that the DNS is asked for */
 	struct resolver_query *query; /* NULL when no query is under way */
 	/* In the order of trying; NULL for fixed addresses. Where the rule names hosts, there is
 	 * one for each of its servers, without a host for an address. */

@@ -7,11 +7,20 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "common/turn.h"
 #include "gateway/upstream/dialer-state.h"
 
 static void dial_fail_internal(struct dial *dial, const char *words)
 {
 	failure_set(&dial->failure, FAILURE_INTERNAL, "%s", words);
+	dial_fail(dial);
+}
+
+/* The question could not be asked: @r of resolver_ask_x(). */
+static void dial_fail_asking(struct dial *dial, int r)
+{
+	failure_set(&dial->failure, r == RESOLVER_E_CROWD ? FAILURE_TOO_FAST : FAILURE_INTERNAL,
+		    "%s", resolver_ask_error(r));
 	dial_fail(dial);
 }
 
@@ -232,10 +241,11 @@ static void dial_begin(struct dial *dial)
 		dial_redirect_target(dial);
 		return;
 	}
-	int r = resolver_ask_srv(dial->dialer->resolver, dial->domain, on_srv, dial, &dial->query);
+	int r = resolver_ask_srv(dial->dialer->resolver, dial->crowd, dial->domain, on_srv, dial,
+				 &dial->query);
 
 	if (r != RESOLVER_ASKED) {
-		dial_fail_internal(dial, resolver_ask_error(r));
+		dial_fail_asking(dial, r);
 	}
 }
 
@@ -269,11 +279,11 @@ static void on_start(struct timeout *timer)
 		dial_begin(dial);
 		return;
 	}
-	int r = resolver_ask_addresses(dial->dialer->resolver, dial->egress->host,
+	int r = resolver_ask_addresses(dial->dialer->resolver, TURN_NO_CROWD, dial->egress->host,
 				       dial->egress->port, on_proxy, dial, &dial->query);
 
 	if (r != RESOLVER_ASKED) {
-		dial_fail_internal(dial, resolver_ask_error(r));
+		dial_fail_asking(dial, r);
 	}
 }
 
@@ -300,6 +310,7 @@ static struct dial *dial_alloc(struct dialer *dialer, const char *served,
 	if (!dial) {
 		return NULL;
 	}
+	dial->crowd = TURN_NO_CROWD;
 	dial->dialer = dialer;
 	dial->served = served;
 	dial->rule = rule;
@@ -368,4 +379,9 @@ void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_add
 {
 	dial->avoided = addresses;
 	dial->n_avoided = n_addresses;
+}
+
+void dial_set_crowd(struct dial *dial, uint32_t crowd)
+{
+	dial->crowd = crowd;
 }

@@ -97,6 +97,10 @@ _must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
  * again. Borrowed for the life of the dial. */
 void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
 
+/* To be called right after dial_new(): the DNS is asked on behalf of @crowd (resolver.h) instead of
+ * for nobody in particular. */
+void dial_set_crowd(struct dial *dial, uint32_t crowd);
+
 /* Returns the most telling failure so far. If there is none, it is a time-out of the step under
  * way. */
 void dial_failure(const struct dial *dial, struct failure *ret_failure);

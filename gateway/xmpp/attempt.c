@@ -57,6 +57,17 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 
 /* DANE counts only where the domain's own signed DNS led to the server. A redirection may have been
  * written by anybody on the way, and its target would vouch for itself. */
+uint32_t attempt_dns_crowd(const struct attempt *attempt)
+{
+	const struct turn *turn = attempt->env->dialer.turn;
+
+	if (!turn || !attempt->has_client ||
+	    networks_match(&attempt->env->config->exempt, &attempt->client) >= 0) {
+		return TURN_NO_CROWD;
+	}
+	return client_hash(client_key(&attempt->client), turn->secret);
+}
+
 static int look_up_tlsa(struct attempt *attempt, const struct dial_result *result,
 			bool is_redirected)
 {
@@ -66,7 +77,8 @@ static int look_up_tlsa(struct attempt *attempt, const struct dial_result *resul
 	    tls == DOMAIN_TLS_OFF || tls == DOMAIN_TLS_OPPORTUNISTIC) {
 		return RESOLVER_ASKED;
 	}
-	return handshake_look_up(&attempt->handshake, result->host, result->port);
+	return handshake_look_up(&attempt->handshake, attempt_dns_crowd(attempt), result->host,
+				 result->port);
 }
 
 /* The stream. */

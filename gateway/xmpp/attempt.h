@@ -43,6 +43,9 @@ void attempt_init(struct attempt *attempt, struct link_env *env, const char *dom
 		  const struct address *client, const struct attempt_callbacks *callbacks,
 		  void *userdata);
 
+/* On whose behalf the DNS is asked: the client's crowd, or nobody's if it is exempt from limits. */
+uint32_t attempt_dns_crowd(const struct attempt *attempt);
+
 /* Starts with a server that was just connected; @transport is the attempt's, also on failure.
  * @is_redirected: the server was named by another one, or by the client. Callbacks may run within
  * this call. */

@@ -95,11 +95,11 @@ static void on_tlsa(void *userdata, enum resolver_result result, const struct tl
 	go_on(handshake);
 }
 
-int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port)
+int handshake_look_up(struct handshake *handshake, uint32_t crowd, const char *host, uint16_t port)
 {
 	memcpy(handshake->host, host, strlen(host) + 1);
-	return resolver_ask_tlsa(handshake->env->dialer.resolver, handshake->host, port, on_tlsa,
-				 handshake, &handshake->query);
+	return resolver_ask_tlsa(handshake->env->dialer.resolver, crowd, handshake->host, port,
+				 on_tlsa, handshake, &handshake->query);
 }
 
 int handshake_start(struct handshake *handshake, struct transport *transport, bool is_direct)

@@ -29,9 +29,10 @@ void handshake_init(struct handshake *handshake, struct link_env *env, const cha
 /* Forgets the server. May run twice. */
 void handshake_deinit(struct handshake *handshake);
 
-/* Looks up the TLSA records of @host and @port, where signed DNS led there. `failed` runs from the
- * loop, never from this call. Returns as resolver_ask_tlsa(). */
-_must_check_ int handshake_look_up(struct handshake *handshake, const char *host, uint16_t port);
+/* Looks up the TLSA records of @host and @port, where signed DNS led there, on behalf of @crowd.
+ * `failed` runs from the loop, never from this call. Returns as resolver_ask_tlsa(). */
+_must_check_ int handshake_look_up(struct handshake *handshake, uint32_t crowd, const char *host,
+				   uint16_t port);
 
 /* Starts TLS on @transport, which is borrowed until handshake_deinit(): now, or when the records
  * are there. @is_direct: TLS comes before the stream. Returns 0 or a negative errno. */

@@ -102,6 +102,7 @@ static int dial_another(struct opening *opening)
 			 opening, &opening->dial);
 
 	if (r == 0) {
+		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
 		dial_avoid(opening->dial, servers->tried, servers->n_tried);
 	}
 	arm(opening, false);
@@ -225,6 +226,7 @@ static void follow(struct opening *opening, const struct redirect *redirect)
 				&opening->dial) < 0) {
 		fail_kind(opening, FAILURE_INTERNAL);
 	} else {
+		dial_set_crowd(opening->dial, attempt_dns_crowd(attempt));
 		arm(opening, false);
 	}
 }
@@ -323,10 +325,15 @@ static int start(struct opening *opening, const struct redirect *route)
 	bool is_direct = domain_rule_tls(opening->rule) == DOMAIN_TLS_DIRECT;
 	struct dialer *dialer = &opening->env->dialer;
 
-	return route ? dial_new_redirected(dialer, opening->domain, route, is_direct, opening->rule,
-					   &dial_callbacks, opening, &opening->dial)
-		     : dial_new(dialer, opening->domain, opening->rule, &dial_callbacks, opening,
-				&opening->dial);
+	int r = route ? dial_new_redirected(dialer, opening->domain, route, is_direct,
+					    opening->rule, &dial_callbacks, opening, &opening->dial)
+		      : dial_new(dialer, opening->domain, opening->rule, &dial_callbacks, opening,
+				 &opening->dial);
+
+	if (r == 0) {
+		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
+	}
+	return r;
 }
 
 int opening_new(struct link_env *env, const char *domain, const struct domain_rule *rule,

@@ -15,6 +15,7 @@ const N_OTHERS = 20;
 const N_TRUNCATED = 5;
 const DNS_TRIES = 2;
 const DNS_TIMEOUT_MS = 4000;
+const N_QUESTIONS_OF_A_CLIENT = 500; // LOOKUPS_CROWD_MAX
 const RESPONSE = 0x8180;
 const FORMERR = 1;
 const NOTIMP = 4;
@@ -172,4 +173,24 @@ test('truncated addresses are asked for again over TCP, each kind by itself', TI
 	assert.ok(answer.element.at('features'), answer.text);
 	const count = (type) => dns.count('many.addresses.test', type, 'tcp');
 	assert.deepEqual(['A', 'AAAA'].map(count), [1, 1]);
+});
+
+test('a client that asks for domains that nobody answers for leaves others their questions', TIMEOUT, async () => {
+	const { dns } = stands.true;
+	const doab = await started(Doab.start({ ...settings, resolvers: [dns.address], workers: 1, trusted_proxies: ['127.0.0.1'],
+		domain_session_rate: '0', dns_timeout: 20000 }));
+	const clientAt = (address) => new BoshClient(doab.port, { headers: { 'X-Forwarded-For': address } });
+	const silent = Array.from({ length: N_QUESTIONS_OF_A_CLIENT / 2 + 1 }, (_, i) => `silent${i}.test`);
+	silent.flatMap(services).forEach((name) => dns.set(name, 'SILENT'));
+	for (const [i, domain] of silent.slice(0, -1).entries()) {
+		clientAt('192.0.2.1').create(domain, { wait: 60 }).catch(() => {});
+		// The kernel does not keep all of them for the server's socket.
+		await until(() => i % 20 || dns.count(services(domain)[1], 'SRV'), 20000, 'the questions');
+	}
+	const refused = await clientAt('192.0.2.1').create(silent.at(-1), { wait: 60 });
+	assertTerminated(refused, 'policy-violation');
+	assert.match(refused.element.text, /too many/);
+	dns.set(services('loud.test')[0], { SRV: [[0, 0, server.port, 'host.test']] });
+	const answer = await clientAt('192.0.2.2').create('loud.test', { wait: 60 });
+	assert.ok(answer.element.at('features'), answer.text);
 });

@@ -23,6 +23,7 @@ struct lookups {
 	const struct lookup_observer *observer; /* may be NULL */
 	struct lookup *lookups[DNS_KIND_COUNT]; /* uthash by name; the newest of each */
 	size_t n_lookups;
+	size_t n_of_crowd[TURN_CROWDS + 1]; /* the last: those of no crowd */
 	uint64_t first_try_ns;
 };
 
@@ -31,6 +32,7 @@ struct lookup {
 	struct lookups *lookups;
 	struct question question;
 	LIST_HEAD(, lookup_wait) waits; /* lookup_wait::in_lookup */
+	size_t crowd;                   /* place in n_of_crowd */
 	struct lookup *older, *newer;   /* of the same question, in this order; may be NULL */
 	unsigned n_renewals;            /* that led to this one */
 	uint64_t asked_ns;
@@ -149,6 +151,7 @@ static void lookup_free(struct lookup *lookup)
 		lookup->older->newer = lookup->newer;
 	}
 	lookup->lookups->n_lookups--;
+	lookup->lookups->n_of_crowd[lookup->crowd]--;
 	free(lookup);
 }
 
@@ -178,20 +181,39 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	dns_reply_unref(reply);
 }
 
-/* Returns 0, LOOKUPS_E_BUSY, or -ENOMEM. */
-static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *name,
-		      struct lookup **ret_lookup)
+static size_t crowd_place(uint32_t crowd)
 {
-	struct lookup *lookup;
+	return crowd == TURN_NO_CROWD ? TURN_NO_CROWD : crowd % TURN_CROWDS;
+}
 
+/* Whether one more question may be asked for @crowd: LOOKUPS_ASKED, or why not. */
+static enum lookups_result may_ask(const struct lookups *lookups, uint32_t crowd)
+{
 	if (lookups->n_lookups >= LOOKUPS_MAX) {
 		return LOOKUPS_E_BUSY;
+	}
+	return crowd != TURN_NO_CROWD &&
+			       lookups->n_of_crowd[crowd_place(crowd)] >= LOOKUPS_CROWD_MAX
+		     ? LOOKUPS_E_CROWD
+		     : LOOKUPS_ASKED;
+}
+
+/* Returns a LOOKUPS_..., or -ENOMEM. */
+static int lookup_new(struct lookups *lookups, uint32_t crowd, enum dns_kind kind, const char *name,
+		      struct lookup **ret_lookup)
+{
+	enum lookups_result result = may_ask(lookups, crowd);
+	struct lookup *lookup;
+
+	if (result != LOOKUPS_ASKED) {
+		return result;
 	}
 	lookup = calloc(1, sizeof(*lookup));
 	if (!lookup) {
 		return -ENOMEM;
 	}
 	lookup->lookups = lookups;
+	lookup->crowd = crowd_place(crowd);
 	lookup->asked_ns = uv_hrtime();
 	lookup->question.kind = kind;
 	lookup->question.answered = on_answered;
@@ -203,8 +225,9 @@ static int lookup_new(struct lookups *lookups, enum dns_kind kind, const char *n
 	}
 	lookup->is_newest = true;
 	lookups->n_lookups++;
+	lookups->n_of_crowd[lookup->crowd]++;
 	*ret_lookup = lookup;
-	return 0;
+	return LOOKUPS_ASKED;
 }
 
 static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
@@ -213,12 +236,12 @@ static void wait_join(struct lookup_wait *wait, struct lookup *lookup)
 	LIST_INSERT_HEAD(&lookup->waits, wait, in_lookup);
 }
 
-/* Whether to ask anew rather than to wait for @lookup. */
-static bool lookup_is_stale(const struct lookup *lookup)
+/* Whether to ask anew for @crowd rather than to wait for @lookup. */
+static bool lookup_is_stale(const struct lookup *lookup, uint32_t crowd)
 {
 	return uv_hrtime() - lookup->asked_ns >= lookup->lookups->first_try_ns &&
 	       lookup->n_renewals < LOOKUPS_RENEWALS_MAX &&
-	       lookup->lookups->n_lookups < LOOKUPS_MAX;
+	       may_ask(lookup->lookups, crowd) == LOOKUPS_ASKED;
 }
 
 /* Puts @lookup before @older, which may be NULL, and has left the table. */
@@ -231,7 +254,7 @@ static void lookup_renew(struct lookup *lookup, struct lookup *older)
 	}
 }
 
-int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
+int lookups_ask(struct lookups *lookups, uint32_t crowd, enum dns_kind kind, const char *name,
 		struct lookup_wait *wait)
 {
 	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
@@ -244,16 +267,16 @@ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
 	}
 	struct lookup *older = lookup_find(lookups, kind, name);
 
-	if (older && !lookup_is_stale(older)) {
+	if (older && !lookup_is_stale(older, crowd)) {
 		wait_join(wait, older);
 		return LOOKUPS_ASKED;
 	}
 	if (older) {
 		lookup_leave_table(older);
 	}
-	int r = lookup_new(lookups, kind, name, &lookup);
+	int r = lookup_new(lookups, crowd, kind, name, &lookup);
 
-	if (r != 0) {
+	if (r != LOOKUPS_ASKED) {
 		return r;
 	}
 	lookup_renew(lookup, older);

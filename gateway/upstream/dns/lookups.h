@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "common/mono.h"
+#include "common/turn.h"
 #include "gateway/upstream/dns/reply.h"
 #include "gateway/upstream/dns/ares-loop.h"
 
@@ -25,6 +26,10 @@ enum {
 	/* Questions under way. Clients that name ever new domains and leave at once pile them up:
 	 * each stays until it is answered or times out, even when nobody waits. */
 	LOOKUPS_MAX = 2000,
+	/* Those of one client (a crowd of common/turn.h). Whose domains nobody answers for would
+	 * take all of them otherwise, and nobody else's new domain could be asked for. More than
+	 * the sessions of a client that wait at the same time need. */
+	LOOKUPS_CROWD_MAX = 500,
 	/* Times that a question is renewed before all of its lookups are over. Otherwise, clients
 	 * that ask for a name of a dead zone again and again would start one lookup for each
 	 * dns_timeout that the first takes, which is 1023 with ten tries. */
@@ -32,8 +37,9 @@ enum {
 };
 
 enum lookups_result {
-	LOOKUPS_ASKED,  /* `over` runs when the reply comes; if it was known, `over` has run */
-	LOOKUPS_E_BUSY, /* there are LOOKUPS_MAX questions under way */
+	LOOKUPS_ASKED,   /* `over` runs when the reply comes; if it was known, `over` has run */
+	LOOKUPS_E_BUSY,  /* there are LOOKUPS_MAX questions under way */
+	LOOKUPS_E_CROWD, /* there are LOOKUPS_CROWD_MAX of the crowd */
 };
 
 struct lookup_wait {
@@ -61,10 +67,11 @@ bool lookups_are_idle(const struct lookups *lookups);
 /* The loop's time. */
 struct mono lookups_now(const struct lookups *lookups);
 
-/* Asks for @kind at @name (lower case, at most QUESTION_NAME_MAX characters). @wait must not move
- * until it is deinitialised. Returns a LOOKUPS_..., or -ENOMEM. */
-_must_check_ int lookups_ask(struct lookups *lookups, enum dns_kind kind, const char *name,
-			     struct lookup_wait *wait);
+/* Asks for @kind at @name (lower case, at most QUESTION_NAME_MAX characters). A new question counts
+ * as @crowd's, which is as for turn_item_init(). @wait must not move until it is deinitialised.
+ * Returns a LOOKUPS_..., or -ENOMEM. */
+_must_check_ int lookups_ask(struct lookups *lookups, uint32_t crowd, enum dns_kind kind,
+			     const char *name, struct lookup_wait *wait);
 
 /* Ends the wait: `over` does not run any more. @wait may be in any state, or all zero. */
 void lookup_wait_deinit(struct lookup_wait *wait);

@@ -54,6 +54,7 @@ struct resolver_query {
 	TAILQ_ENTRY(resolver_query) in_queue;
 	struct query_queue *queue; /* the queue that it is in, or NULL */
 	struct mono deadline;      /* of the grace period */
+	uint32_t crowd;
 	enum dns_kind kind;
 	union {
 		resolver_srv_done srv;
@@ -271,7 +272,7 @@ static void on_worked(void *userdata)
 
 /* Asking. */
 
-static int query_new(struct resolver *resolver, enum dns_kind kind, void *userdata,
+static int query_new(struct resolver *resolver, uint32_t crowd, enum dns_kind kind, void *userdata,
 		     struct resolver_query **ret_query)
 {
 	struct resolver_query *query = calloc(1, sizeof(*query));
@@ -280,6 +281,7 @@ static int query_new(struct resolver *resolver, enum dns_kind kind, void *userda
 		return -ENOMEM;
 	}
 	query->resolver = resolver;
+	query->crowd = crowd;
 	query->kind = kind;
 	query->userdata = userdata;
 	query->n_waits = kind == DNS_KIND_SRV ? 2 : 1;
@@ -309,9 +311,17 @@ static int query_ask(struct resolver_query *query, size_t i, const char *prefix,
 	for (char *c = name; *c; c++) {
 		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
 	}
-	int r = lookups_ask(query->resolver->lookups, query->kind, name, &query->waits[i].wait);
+	int r = lookups_ask(query->resolver->lookups, query->crowd, query->kind, name,
+			    &query->waits[i].wait);
 
-	return r == LOOKUPS_E_BUSY ? RESOLVER_E_BUSY : r;
+	switch (r) {
+	case LOOKUPS_E_BUSY:
+		return RESOLVER_E_BUSY;
+	case LOOKUPS_E_CROWD:
+		return RESOLVER_E_CROWD;
+	default:
+		return r;
+	}
 }
 
 /* The last step of each resolver_ask_x(). */
@@ -328,11 +338,11 @@ static int query_begun(struct resolver_query *query, int r, struct resolver_quer
 	return r;
 }
 
-int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv_done done,
-		     void *userdata, struct resolver_query **ret_query)
+int resolver_ask_srv(struct resolver *resolver, uint32_t crowd, const char *domain,
+		     resolver_srv_done done, void *userdata, struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, DNS_KIND_SRV, userdata, &query);
+	int r = query_new(resolver, crowd, DNS_KIND_SRV, userdata, &query);
 
 	if (r < 0) {
 		return r;
@@ -345,12 +355,12 @@ int resolver_ask_srv(struct resolver *resolver, const char *domain, resolver_srv
 	return query_begun(query, r, ret_query);
 }
 
-int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t port,
-			   resolver_addresses_done done, void *userdata,
+int resolver_ask_addresses(struct resolver *resolver, uint32_t crowd, const char *host,
+			   uint16_t port, resolver_addresses_done done, void *userdata,
 			   struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, DNS_KIND_ADDRESSES, userdata, &query);
+	int r = query_new(resolver, crowd, DNS_KIND_ADDRESSES, userdata, &query);
 
 	if (r < 0) {
 		return r;
@@ -360,12 +370,12 @@ int resolver_ask_addresses(struct resolver *resolver, const char *host, uint16_t
 	return query_begun(query, query_ask(query, 0, "", host), ret_query);
 }
 
-int resolver_ask_tlsa(struct resolver *resolver, const char *host, uint16_t port,
+int resolver_ask_tlsa(struct resolver *resolver, uint32_t crowd, const char *host, uint16_t port,
 		      resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query)
 {
 	char prefix[sizeof("_65535._tcp.")];
 	struct resolver_query *query;
-	int r = query_new(resolver, DNS_KIND_TLSA, userdata, &query);
+	int r = query_new(resolver, crowd, DNS_KIND_TLSA, userdata, &query);
 
 	if (r < 0) {
 		return r;
@@ -382,6 +392,8 @@ const char *resolver_ask_error(int r)
 		return "the name is too long";
 	case RESOLVER_E_BUSY:
 		return "too many DNS questions under way";
+	case RESOLVER_E_CROWD:
+		return "too many DNS questions under way for this client";
 	default:
 		return strerrordesc_np(-r);
 	}

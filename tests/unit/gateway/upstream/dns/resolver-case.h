@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "common/turn.h"
 #include "gateway/upstream/dns/resolver.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/dns/dns-case.h"
@@ -198,7 +199,9 @@ static inline void ask_srv(struct asker *asker, const char *domain)
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_srv(dns.resolver, domain, on_srv, asker, &asker->query), 0);
+	assert_int_equal(
+		resolver_ask_srv(dns.resolver, TURN_NO_CROWD, domain, on_srv, asker, &asker->query),
+		0);
 	assert_int_equal(asker->n_results, n_results);
 }
 
@@ -206,8 +209,8 @@ static inline void ask_addresses(struct asker *asker, const char *host, uint16_t
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_addresses(dns.resolver, host, port, on_addresses, asker,
-						&asker->query),
+	assert_int_equal(resolver_ask_addresses(dns.resolver, TURN_NO_CROWD, host, port,
+						on_addresses, asker, &asker->query),
 			 0);
 	assert_int_equal(asker->n_results, n_results);
 }
@@ -216,7 +219,8 @@ static inline void ask_tlsa(struct asker *asker, const char *host, uint16_t port
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, host, port, on_tlsa, asker, &asker->query),
+	assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, host, port, on_tlsa, asker,
+					   &asker->query),
 			 0);
 	assert_int_equal(asker->n_results, n_results);
 }

@@ -8,7 +8,6 @@
 #include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/observer.h"
 #include "tests/unit/clock.h"
-#include "tests/unit/colliding.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/dns/resolver-case.h"
 
@@ -245,87 +244,6 @@ static void test_renewals_bound(void **state)
 	}
 }
 
-static void test_bound(void **state)
-{
-	struct resolver_query *query = NULL;
-	char name[32];
-
-	(void)state;
-	dns.script = script_services;
-	ask_srv(askers, "a.example");
-	wait_results(askers, 1);
-	dns.script = script_silent;
-	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
-		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, askers, &query),
-				 0);
-		/* Cancelling does not end the question. */
-		resolver_query_cancel(query);
-	}
-	assert_int_equal(
-		resolver_ask_tlsa(dns.resolver, "more.example", 1, on_tlsa, askers, &query),
-		RESOLVER_E_BUSY);
-	assert_int_equal(resolver_ask_srv(dns.resolver, "more.example", on_srv, askers, &query),
-			 RESOLVER_E_BUSY);
-	/* A cached reply, or a question under way, needs no new question. */
-	ask_srv(askers, "a.example");
-	wait_results(askers, 2);
-	ask_tlsa(askers, "n0.example", 1);
-	cancel(askers);
-}
-
-static size_t make_name(unsigned n, char key[COLLIDING_KEY_SIZE])
-{
-	/* What resolver_ask_tlsa() makes of a name. */
-	return colliding_name("_1._tcp.", n, key);
-}
-
-static void ask_name(void *userdata, const char *name)
-{
-	struct resolver_query *query = NULL;
-
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, name + strlen("_1._tcp."), 1, on_tlsa,
-					   userdata, &query),
-			 0);
-	resolver_query_cancel(query);
-}
-
-/* Clients choose the names that are asked for, and their servers need not answer. */
-static void test_names_that_collide(void **state)
-{
-	(void)state;
-	dns.script = script_silent;
-	failmalloc_take_largest();
-	colliding_each(make_name, ask_name, askers);
-	assert_in_range(failmalloc_take_largest(), 1, COLLIDING_BLOCK_MAX);
-}
-
-/* One more question is allowed: the first service is asked for, the second is not, and nothing is
- * left of the query. */
-static void test_bound_between_services(void **state)
-{
-	struct resolver_query *query = NULL;
-	char name[32];
-
-	(void)state;
-	dns.script = script_silent;
-	for (unsigned i = 0; i < LOOKUPS_MAX - 1; i++) {
-		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, name, 1, on_tlsa, &askers[1],
-						   &askers[1].query),
-				 0);
-	}
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv, askers, &query),
-			 RESOLVER_E_BUSY);
-	assert_null(query);
-	resolver_free(dns.resolver);
-	read_questions();
-	start_resolver(LONG_MS, 3);
-	dns.script = script_services;
-	ask_srv(askers, "a.example");
-	wait_results(askers, 1);
-}
-
 static void on_srv_ask_more(void *userdata, enum resolver_result result, struct srv_target *targets,
 			    size_t n_targets)
 {
@@ -342,8 +260,8 @@ static void test_asking_in_callback(void **state)
 	dns.script = script_services;
 	/* Of queries for the same question, the first one gets its reply last. */
 	ask_srv(&askers[1], "a.example");
-	assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_ask_more, askers,
-					  &askers->query),
+	assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv_ask_more,
+					  askers, &askers->query),
 			 0);
 	wait_results(askers, 1);
 	wait_results(&askers[2], 1);
@@ -369,8 +287,8 @@ static void test_shared_in_portions(void **state)
 	(void)state;
 	dns.script = script_services;
 	for (size_t i = 0; i < N; i++) {
-		assert_int_equal(resolver_ask_srv(dns.resolver, "a.example", on_srv_slowly,
-						  &askers[i], &askers[i].query),
+		assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example",
+						  on_srv_slowly, &askers[i], &askers[i].query),
 				 0);
 	}
 	for (unsigned n = 0; n < N; n = n_results) {
@@ -397,9 +315,9 @@ static void test_freeing_in_callback(void **state)
 	dns.script = script_services;
 	ask_srv(&askers[1], "a.example");
 	ask_srv(&askers[2], "b.example");
-	assert_int_equal(
-		resolver_ask_srv(dns.resolver, "a.example", on_srv_free, askers, &askers->query),
-		0);
+	assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv_free,
+					  askers, &askers->query),
+			 0);
 	wait_results(askers, 1);
 	assert_null(dns.resolver);
 	for (int i = 0; i < 10; i++) {
@@ -454,7 +372,8 @@ static int scenario(void *userdata)
 	for (int i = 0; r == 0 && i < 2; i++) {
 		asker->query = NULL;
 		asker->n_results = 0;
-		r = resolver_ask_srv(dns.resolver, "a.example", on_srv, asker, &asker->query);
+		r = resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv, asker,
+				     &asker->query);
 		while (r == 0 && asker->n_results == 0) {
 			uv_run(&dns.loop, UV_RUN_DEFAULT);
 		}
@@ -489,9 +408,6 @@ int main(void)
 		TEST(test_renewed_in_vain),
 		TEST(test_renewals_bound),
 		TEST(test_observer),
-		TEST(test_bound),
-		TEST(test_names_that_collide),
-		TEST(test_bound_between_services),
 		TEST(test_asking_in_callback),
 		TEST(test_shared_in_portions),
 		TEST(test_freeing_in_callback),

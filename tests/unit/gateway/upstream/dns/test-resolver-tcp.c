@@ -351,8 +351,8 @@ static int scenario(void *userdata)
 	asker->query = NULL;
 	asker->n_results = 0;
 	if (r == 0) {
-		r = resolver_ask_tlsa(dns.resolver, "a.example", 5222, on_tlsa, asker,
-				      &asker->query);
+		r = resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, "a.example", 5222, on_tlsa,
+				      asker, &asker->query);
 	}
 	while (r == 0 && asker->n_results == 0) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);
