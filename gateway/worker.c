@@ -208,6 +208,14 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	return worker->mailboxes ? 0 : -ENOMEM;
 }
 
+/* libuv watches descriptors of its own from the first poll on, and aborts the process if the kernel
+ * refuses that. So it happens before the server says that it is ready: the supervisor ends a
+ * gateway whose serving server is killed, and after an upgrade those before still have sessions. */
+static void poll_once(struct worker *worker)
+{
+	uv_run(&worker->loop, UV_RUN_NOWAIT);
+}
+
 /* The loop and the handles that need nothing else. */
 static int init_loop(struct worker *worker)
 {
@@ -220,6 +228,7 @@ static int init_loop(struct worker *worker)
 		r = uv_async_init(&worker->loop, &worker->evict, on_evict);
 	}
 	if (r == 0) {
+		poll_once(worker);
 		/* Ahead of outbound_init(), which makes the gather: so that one writes to the
 		 * servers first, and then this one wakes other workers (common/mailbox.h). */
 		r = mailbox_init(&worker->mailbox, &worker->loop, worker);

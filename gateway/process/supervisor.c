@@ -143,13 +143,25 @@ static void on_ended(struct supervisor *supervisor, struct child *server, int st
 	}
 }
 
+/* Returns the process id of a child that has ended; otherwise 0 or less. */
+static pid_t next_ended(int *ret_status)
+{
+	pid_t pid;
+
+	/* No other signal would tell of a child that was not asked for. */
+	do {
+		pid = waitpid(-1, ret_status, WNOHANG);
+	} while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
 static void reap(struct supervisor *supervisor)
 {
 	int status;
 	pid_t pid;
 
 	/* Process 1 of a container also gets the children of others. */
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = next_ended(&status)) > 0) {
 		struct child *server = children_find_pid(&supervisor->children, pid);
 
 		if (server) {
