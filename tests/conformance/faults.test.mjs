@@ -6,8 +6,9 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { BINARY, Doab } from '../support/doab.mjs';
 import { Sweep, lifetimes } from '../support/fault-sweep.mjs';
+import { ROLES, UpgradeSweep } from '../support/fault-upgrade.mjs';
 import { RUNNING } from '../support/fault-scenarios.mjs';
-import { Faults, SUPERVISOR, server } from '../support/faults.mjs';
+import { Faults, NEXT_SERVER, SUPERVISOR, server } from '../support/faults.mjs';
 import { patiently, until } from '../support/util.mjs';
 
 const IS_LONG = process.env.DOAB_LONG === '1';
@@ -63,6 +64,7 @@ const EFFECTS = {
 	stat: ['ENOMEM'],
 	syscall: ['ENOSYS', 'EPERM'],
 	unlink: ['EPERM'],
+	waitpid: ['EINTR'],
 	write: ['EINTR', 'EAGAIN', 'EPIPE', 'ENOSPC', 'SHORT'],
 };
 
@@ -73,6 +75,8 @@ const PARTS = 8;
 const ALLOCATIONS = 16;
 // The program has 10,000 allocations from its start to its end, and starts in a third of a second; of each other call all fail.
 const STARTS = IS_LONG ? 500 : 2;
+// At so many places of an upgrade, which takes a tenth of a second.
+const UPGRADES = IS_LONG ? 40 : 3;
 const FEW = 4; // calls in a run, all of which fail by default, too
 
 const pairs = (part) => (IS_LONG || part === undefined ? PAIRS : PAIRS.filter((_, i) => i % PARTS === part));
@@ -101,9 +105,25 @@ async function sweepAll(t, open, role, part) {
 	assert.equal(sweep.problems.length, 0, sweep.problems.join('\n'));
 }
 
+async function sweepUpgrades(t, name, role, part) {
+	const sweep = await UpgradeSweep.start();
+	try {
+		const { [name]: calls } = await sweep.calls();
+		await sweep.each(role, 'memory', 'ENOMEM', calls.memory, 8 * UPGRADES);
+		for (const [call, effect] of pairs(part).filter(([called]) => calls[called])) {
+			await sweep.each(role, call, effect, calls[call], UPGRADES);
+		}
+		await sweep.assertNothingLeft();
+	} finally {
+		await sweep.stop();
+	}
+	t.diagnostic(`${sweep.nPoints} failures, of ${sweep.nTold} of which somebody was told: ${JSON.stringify(sweep.points)}`);
+	assert.equal(sweep.problems.length, 0, sweep.problems.join('\n'));
+}
+
 const SKIP = readFileSync(BINARY).includes('__tsan_init') && 'ThreadSanitizer has to be the first library';
 
-describe('one failure at a time', { concurrency: 5, skip: SKIP }, () => {
+describe('one failure at a time', { concurrency: 8, skip: SKIP }, () => {
 	Object.entries(RUNNING).forEach(([name, open], i) => {
 		test(`${name}, in the server`, TIMEOUT, (t) => sweepAll(t, open, server(0), i % PARTS));
 	});
@@ -128,6 +148,10 @@ describe('one failure at a time', { concurrency: 5, skip: SKIP }, () => {
 			assert.equal(faults.disarm().strikes, 1, `message ${nth}`);
 		}
 		faults.close();
+	});
+
+	Object.entries(ROLES).forEach(([name, role], i) => {
+		test(`upgrade, in the ${name}`, TIMEOUT, (t) => sweepUpgrades(t, name, role, role === SUPERVISOR ? undefined : i));
 	});
 
 	for (const [name, role] of Object.entries({ server: server(0), supervisor: SUPERVISOR })) {

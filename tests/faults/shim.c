@@ -8,7 +8,8 @@
  * processes of a gateway share; the environment variable FAULTS_CONTROL names it. It is mapped
  * before main(), so that a sandbox does not matter.
  *
- * role    which process: 0 is the supervisor, 1 + n the server of generation n
+ * role    which process: 0 is the supervisor, 1 + n the server of generation n, and ROLE_NEXT the
+ *         server that is started next
  * call    which function, or group of functions: an index into CALLS
  * effect  what happens instead of the call: an errno, or one of enum effect
  * strike  one call that fails
@@ -118,6 +119,7 @@ enum {
 	NAME_SIZE = 16,
 	STACK_SIZE = 4096,
 	ROLES = 1 + 64,
+	ROLE_NEXT = ROLES,
 	WATCHED_MAX = 65536,
 	STACKS_MAX = 65536, /* a power of two */
 	LEAK_SIZE = 40,
@@ -365,6 +367,9 @@ __attribute__((constructor)) static void start(void)
 			snprintf(found->names[i], NAME_SIZE, "%s", names[i]);
 		}
 		found->n_names = CALL_COUNT;
+		if (generation && found->is_armed && found->role == ROLE_NEXT) {
+			found->role = role;
+		}
 		control = found;
 	}
 	is_inside = false;

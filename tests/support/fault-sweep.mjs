@@ -158,8 +158,9 @@ export class Sweep {
 // uv_loop_init   libuv has no pipe for its signal handling, or no room in the table of what the loop watches
 // seccomp_load   libseccomp 2.5 does not look whether it got memory (it crashes, or would go on for ever: it is bounded by CPU time);
 //                before the first thread, let alone a client
+// poll_once      libuv's own descriptors cannot be watched
 // uv_poll_start  no room for the descriptors that descriptors_reserve() asks for, so that there always is room later
-const ABORTS = ['uv_loop_init', 'seccomp_load', 'uv_poll_start'];
+export const ABORTS = ['uv_loop_init', 'seccomp_load', 'poll_once', 'uv_poll_start'];
 
 // A program that does not start says why; nothing else may end it.
 function judge(outcome, name, said, { strikes, stack }) {

@@ -17,6 +17,7 @@ import { removeFolder, temporaryFolder } from './util.mjs';
 const SOURCE = fileURLToPath(new URL('../faults/shim.c', import.meta.url));
 export const SUPERVISOR = 0;
 export const server = (generation) => 1 + generation;
+export const NEXT_SERVER = 65;
 
 // The layout of struct control.
 const CALLS_MAX = 64;

@@ -1,0 +1,170 @@
+// Lets calls fail, one in each upgrade (SIGUSR2): of the supervisor, of the server that is there, of the one that takes its place.
+// After each: the new server serves, or the one before goes on; the sessions go on, or their clients are told; the servers that have
+// no session any more have ended, and nothing is left of them. An upgrade that failed leaves nothing in the way of the next.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { CONFIG, message, plain, withId } from './fault-stage.mjs';
+import { ABORTS } from './fault-sweep.mjs';
+import { Faults, NEXT_SERVER, SUPERVISOR, countDescriptors, server, stackText } from './faults.mjs';
+import { PersistentBosh, PersistentWebSocket, ToldError, ask } from './persistent.mjs';
+import { Stage } from './stage.mjs';
+import { until } from './util.mjs';
+
+const OUTCOMES = ['upgraded', 'upgrade-failed'];
+// One that has no memory to begin is killed, and what waits for its turn to be told waits for seconds.
+const PATIENCE_MS = 20000;
+const PROBLEMS_MAX = 10;
+// Far less than the supervisor allows.
+const SERVERS_LEFT = 8;
+export const ROLES = { supervisor: SUPERVISOR, 'server before': 'before', 'new server': NEXT_SERVER };
+
+const generationOf = (pid) => Number(/DOAB_SERVER=\d+:(\d+):/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))[1]);
+
+// A session that has to live through the upgrade.
+class Survivor {
+	static async bosh(port) {
+		const client = new PersistentBosh(port);
+		await client.login('plain.test', { wait: 5 });
+		return Object.assign(new Survivor(), { client, echo: (id) => client.exchange(message(id), withId(id)),
+			end: () => client.terminate(), drop: () => client.close() });
+	}
+
+	static async websocket(port) {
+		const client = await PersistentWebSocket.open(port);
+		await client.login('plain.test');
+		return Object.assign(new Survivor(), { client, end: () => client.finish(), drop: () => client.drop(),
+			echo: (id) => {
+				client.send(message(id));
+				return client.expect('message', { id });
+			} });
+	}
+}
+
+const openBoth = (port) => Promise.all([Survivor.bosh(port), Survivor.websocket(port)]);
+
+export class UpgradeSweep {
+	static async start() {
+		const sweep = Object.assign(new UpgradeSweep(), { problems: [], points: {}, nPoints: 0, nTold: 0 });
+		sweep.faults = Faults.open();
+		await sweep.begin().catch(async (error) => {
+			await sweep.stop();
+			throw error;
+		});
+		return sweep;
+	}
+
+	async begin() {
+		this.stage = await Stage.open(plain, { ...CONFIG, sandbox: true }, { env: this.faults.env });
+		await this.upgrade();
+		this.nDescriptors = countDescriptors(this.doab.child.pid);
+	}
+
+	get doab() {
+		return this.stage.doab;
+	}
+
+	count(...events) {
+		return this.doab.events.filter(({ event }) => events.includes(event)).length;
+	}
+
+	async outcome() {
+		const [good, all] = [this.count(OUTCOMES[0]), this.count(...OUTCOMES)];
+		this.doab.child.kill('SIGUSR2');
+		await until(() => this.doab.hasEnded || this.count(...OUTCOMES) > all, PATIENCE_MS, `${OUTCOMES}:\n${this.doab.lines.slice(-10).join('\n')}`);
+		assert.ok(!this.doab.hasEnded, `the gateway has ended:\n${this.doab.lines.slice(-5).join('\n')}`);
+		return this.count(OUTCOMES[0]) > good;
+	}
+
+	// All that is done with clients. Resolves with the number of those that were told that their sessions came to nothing.
+	async clients(list) {
+		const outcomes = await Promise.all(list.map(async (client, i) => {
+			const survivor = await client;
+			try {
+				await survivor.echo(`echo-${i}`);
+				await survivor.end();
+			} finally {
+				survivor.drop();
+			}
+		}).map((done) => done.then(() => undefined, (error) => error)));
+		const errors = outcomes.filter((error) => error && !(error instanceof ToldError));
+		assert.equal(errors.length, 0, errors.map((error) => error.message).join('\n'));
+		return outcomes.filter((error) => error).length;
+	}
+
+	// One upgrade with sessions of before and of afterwards. Resolves with { isUpgraded, nTold }.
+	async upgrade(arm = () => {}) {
+		const { port } = this.stage;
+		const before = await openBoth(port);
+		const former = this.doab.serverPid;
+		arm();
+		const isUpgraded = await this.outcome();
+		assert.equal((await ask(port, 'GET', '/crossdomain.xml')).status, 200);
+		const nTold = await this.clients([...before, Survivor.bosh(port), Survivor.websocket(port)]);
+		// A session of BOSH whose client does not come back keeps its server for a while.
+		const nLeft = nTold ? SERVERS_LEFT : 1;
+		await until(() => this.doab.serverPids.length <= nLeft || (nLeft === 1 && !this.doab.serverPids.includes(former)), PATIENCE_MS, 'the end of a server');
+		return { isUpgraded, nTold };
+	}
+
+	// How often each call is made by whom. Resolves with an object for each of ROLES.
+	async calls() {
+		const roleBefore = server(generationOf(this.doab.serverPid));
+		const numbers = () => [SUPERVISOR, roleBefore].map((role) => this.faults.calls(role));
+		let before;
+		assert.deepEqual(await this.upgrade(() => { before = numbers(); }), { isUpgraded: true, nTold: 0 });
+		const [supervisor, old] = numbers().map((after, i) =>
+			Object.fromEntries(Object.entries(after).map(([call, n]) => [call, n - (before[i][call] ?? 0)])));
+		return { supervisor, 'server before': old, 'new server': this.faults.calls(server(generationOf(this.doab.serverPid))) };
+	}
+
+	async point(role, call, effect, nth) {
+		const generation = generationOf(this.doab.serverPid);
+		const nKilled = this.count('server-killed');
+		const number = role === 'before' ? server(generation) : role;
+		const outcome = await this.upgrade(() => this.faults.arm({ role: number, call, effect, nth })).catch((error) => ({ error }));
+		const { strikes, stack } = this.faults.disarm();
+		const report = (what) => this.problems.push(`${effect} from ${call} ${nth}: ${what}\n${stackText(stack)}`);
+
+		if (strikes) {
+			this.nPoints++;
+			this.points[call] = (this.points[call] ?? 0) + 1;
+		}
+		this.nTold += outcome.nTold > 0 || outcome.isUpgraded === false;
+		if (outcome.error) {
+			report(outcome.error.message);
+		}
+		const isDocumented = () => role === NEXT_SERVER && ABORTS.some((frame) => stackText(stack).includes(frame));
+		if (this.count('server-killed') > nKilled && !isDocumented()) {
+			report(`a server was killed:\n${this.doab.log.slice(-1000)}${this.doab.partial}`);
+		}
+		if (!this.doab.isRunning || outcome.error) {
+			await this.stage.stop().catch(() => {});
+			await this.begin();
+		} else if (!outcome.isUpgraded || outcome.nTold) {
+			await this.upgrade().then((next) => assert.deepEqual(next, { isUpgraded: true, nTold: 0 }))
+				.catch((error) => report(`the next upgrade: ${error.message}`));
+		}
+	}
+
+	// @nPlaces: at how many of its places, evenly spread, @call of @n in an upgrade fails.
+	async each(role, call, effect, n, nPlaces) {
+		const step = Math.max(1, n / nPlaces);
+		for (let nth = Math.ceil(step / 2); nth <= n && this.problems.length < PROBLEMS_MAX; nth = Math.ceil(nth + step)) {
+			await this.point(role, call, effect, nth);
+		}
+	}
+
+	async assertNothingLeft() {
+		await until(() => this.doab.serverPids.length === 1, PATIENCE_MS, 'the end of the servers that have no session')
+			.catch((error) => this.problems.push(error.message));
+		const n = countDescriptors(this.doab.child.pid) - this.nDescriptors;
+		if (n > 0) {
+			this.problems.push(`${n} descriptors of the supervisor are left`);
+		}
+	}
+
+	async stop() {
+		await this.stage?.stop().catch((error) => this.problems.push(error.message));
+		this.faults.close();
+	}
+}
