@@ -70,14 +70,15 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 			  (struct bosh_action){.kind = BOSH_ACTION_END, .rule = rule});
 }
 
-/* Answers the requests that came before their predecessors: no other can be told the reason. */
+/* No request can be answered but those that came before their predecessors. The answer is kept for
+ * the others, too: their connections have broken, and they may be repeated. */
 static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answer)
 {
 	struct bosh_early *early = &turn->session->early;
 	struct sv payloads;
 	struct blob *blob;
 
-	if (early->size == 0) {
+	if (early->size == 0 && turn->session->slots.n == 0) {
 		return;
 	}
 	int r = bosh_answer_write(answer, &blob, &payloads);
@@ -91,12 +92,12 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 
 		if (arrival->exchange) {
 			bosh_actions_push_answer(turn->actions, arrival->exchange, blob);
-			bosh_last_answer_set(&turn->session->last, 200, blob, 0);
 		}
 		if (!bosh_turn_failed(turn)) {
 			bosh_arrival_clear(arrival);
 		}
 	}
+	bosh_last_answer_set(&turn->session->last, 200, blob, 0);
 	blob_unref(blob);
 }
 

@@ -72,6 +72,22 @@ static void test_failure_told_later(void **state)
 	assert_is_for(101, 2);
 }
 
+/* The connections of all requests have broken, so nobody could be told. */
+static void test_shut_without_connections(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	take_last();
+	assert_last(200, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
+	assert_is_for(101, 1);
+}
+
 static void test_two_held(void **state)
 {
 	(void)state;
@@ -221,7 +237,7 @@ int main(void)
 		LAST_TEST(test_acks_memory),    LAST_TEST(test_two_held),
 		LAST_TEST(test_goodbye),        LAST_TEST(test_refusal),
 		LAST_TEST(test_legacy_refusal), LAST_TEST(test_inactivity),
-		LAST_TEST(test_keys),
+		LAST_TEST(test_keys),           LAST_TEST(test_shut_without_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
