@@ -375,6 +375,13 @@ static void take_session(struct bosh_turn *turn, const struct bosh_arrival *arri
 	take_ack(session, arrival->body, turn->now);
 }
 
+/* Whether @wish is granted although the last stream has failed: a pause, and the end of the session
+ * where the failure could not be told at once, because payloads need an answer of their own. */
+static bool is_for_failed(const struct bosh_session *session, enum wish wish)
+{
+	return wish == WISH_PAUSE || (wish == WISH_TERMINATE && session->n_opened > 1);
+}
+
 /* The request breaks no rule. */
 static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, enum wish wish,
 		   bool is_empty)
@@ -396,7 +403,7 @@ static void accept(struct bosh_turn *turn, const struct bosh_arrival *arrival, e
 	struct bosh_slot *slot = bosh_slots_push(&session->slots, &new_slot);
 
 	take_session(turn, arrival, slot);
-	if (bosh_stream_last_failed(session) && wish != WISH_PAUSE) {
+	if (bosh_stream_last_failed(session) && !is_for_failed(session, wish)) {
 		bosh_turn_release(turn);
 		return;
 	}

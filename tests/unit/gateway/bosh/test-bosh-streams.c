@@ -486,6 +486,20 @@ static void test_stream_failed_at_once(void **state)
 	assert_null(memmem(one.log.data, one.log.n, " stream='", 9));
 }
 
+/* What the last server had sent does not fit into the answer that says goodbye. */
+static void test_stream_terminated_when_failed(void **state)
+{
+	(void)state;
+	open_second();
+	fail_of(0, FAILURE_CONNECTION_LOST);
+	request(102);
+	server_of(1, "<a/>");
+	fail_of(1, FAILURE_CONNECTION_LOST);
+	buffer_clear(&one.log);
+	request_with(103, " type='terminate'", "<presence/>");
+	EXPECT("4: " GOODBYE "\nend\n");
+}
+
 /* All servers are throttled when too much is pending, that of a new stream, too. */
 static void test_stream_backpressure(void **state)
 {
@@ -527,6 +541,7 @@ int main(void)
 		TEST(test_stream_failed),
 		TEST(test_stream_both_failed),
 		TEST(test_stream_failed_at_once),
+		TEST(test_stream_terminated_when_failed),
 		TEST(test_stream_abandoned),
 		TEST(test_stream_opening),
 		TEST(test_stream_all_opening),
