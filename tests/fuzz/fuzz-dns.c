@@ -3,7 +3,7 @@
  * upstream/dns/reply.h and srv.h. The first byte decides what was asked for; the rest is the
  * message. The reply keeps its bounds; the order of its targets is by priority, and none is lost.
  *
- * covers: gateway/upstream/dns/reply.c gateway/upstream/dns/srv.c
+ * covers: gateway/upstream/dns/reply.c gateway/upstream/dns/names.c gateway/upstream/dns/srv.c
  */
 #include "tests/fuzz/fuzz.h"
 

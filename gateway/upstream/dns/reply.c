@@ -10,6 +10,7 @@
 
 #include "common/address.h"
 #include "common/sv.h"
+#include "gateway/upstream/dns/names.h"
 #include "gateway/upstream/dns/srv.h"
 #include "gateway/upstream/dns/tlsa.h"
 
@@ -245,7 +246,7 @@ int dns_reply_read(enum dns_kind kind, const char *name, const unsigned char *me
 	enum resolver_result result = RESOLVER_FAILED;
 
 	memcpy(reading.name, name, strnlen(name, sizeof(reading.name) - 1));
-	if (n_message <= NS_MAXMSG &&
+	if (n_message <= NS_MAXMSG && dns_names_are_short(message, n_message) &&
 	    ns_initparse(message, (int)n_message, &reading.message) == 0) {
 		result = reading_finish(&reading);
 	}

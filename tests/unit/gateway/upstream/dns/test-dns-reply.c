@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/upstream/dns/names.h"
 #include "gateway/upstream/dns/reply.h"
 #include "gateway/upstream/dns/srv.h"
 #include "gateway/upstream/dns/tlsa.h"
@@ -322,6 +323,62 @@ static void test_compression(void **state)
 	assert_result(RESOLVER_FAILED);
 }
 
+/* Adds a record whose data is "h1" and @n pointers behind it, each to the one before. Returns where
+ * the last one is. */
+static size_t add_pointers(size_t n)
+{
+	size_t at = message.n + dns_put_name((unsigned char[16]){0}, "x.example") + 10;
+	struct dns_data data = {.n = 4, .data = {2, 'h', '1', 0}};
+	size_t last = at;
+
+	for (; n > 0; n--) {
+		dns_put(data.data + data.n, 2, 0xc000 | (uint32_t)last);
+		last = at + data.n;
+		data.n += 2;
+	}
+	add("x.example", 16, 60, data);
+	return last;
+}
+
+/* A name of @n pointers, in the data of a record or as its owner. */
+static void assert_pointers(size_t n, bool is_owner, enum resolver_result result)
+{
+	begin(0);
+	struct dns_data data = {.n = 8, .data = {0, 1, 0, 2, 0x14, 0x66}};
+	size_t last = add_pointers(n - 1);
+
+	dns_put(data.data + 6, 2, 0xc000 | (uint32_t)last);
+	add(name, DNS_SRV, 60, is_owner ? dns_srv(1, 2, 5222, "h1") : data);
+	if (is_owner) {
+		/* Its name is the pointer, not the root. */
+		add("", 16, 60, (struct dns_data){0});
+		memmove(message.data + message.n - 9, message.data + message.n - 10, 10);
+		dns_put(message.data + message.n - 11, 2, 0xc000 | (uint32_t)last);
+		message.n++;
+	}
+	struct dns_reply *reply = read_message(DNS_KIND_SRV);
+
+	assert_int_equal(reply->result, result);
+	assert_true(result != RESOLVER_OK || strcmp(reply->targets[0].host, "h1") == 0);
+	dns_reply_unref(reply);
+}
+
+static void test_bound_of_pointers(void **state)
+{
+	(void)state;
+	assert_pointers(DNS_NAME_POINTERS_MAX, false, RESOLVER_OK);
+	assert_pointers(DNS_NAME_POINTERS_MAX, true, RESOLVER_OK);
+	assert_pointers(DNS_NAME_POINTERS_MAX + 1, false, RESOLVER_FAILED);
+	assert_pointers(DNS_NAME_POINTERS_MAX + 1, true, RESOLVER_FAILED);
+	/* A ring has no end. */
+	begin(0);
+	add(name, DNS_SRV, 60, dns_srv(1, 2, 5222, ""));
+	dns_put(message.data + message.n - 1, 2, 0xc000 | (uint32_t)(message.n - 1));
+	message.data[message.n - 8] = 8;
+	message.n++;
+	assert_result(RESOLVER_FAILED);
+}
+
 static void test_tlsa(void **state)
 {
 	(void)state;
@@ -462,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_useless_records),
 		cmocka_unit_test(test_compression),
+		cmocka_unit_test(test_bound_of_pointers),
 		cmocka_unit_test(test_tlsa),
 		cmocka_unit_test(test_bound_of_tlsa),
 		cmocka_unit_test(test_cut),
