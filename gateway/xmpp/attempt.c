@@ -55,19 +55,24 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 	}
 }
 
-/* DANE counts only where the domain's own signed DNS led to the server. A redirection may have been
- * written by anybody on the way, and its target would vouch for itself. */
-uint32_t attempt_dns_crowd(const struct attempt *attempt)
+static uint32_t crowd_of(const struct attempt *attempt)
 {
 	const struct turn *turn = attempt->env->dialer.turn;
 
-	if (!turn || !attempt->has_client ||
-	    networks_match(&attempt->env->config->exempt, &attempt->client) >= 0) {
-		return TURN_NO_CROWD;
-	}
-	return client_hash(client_key(&attempt->client), turn->secret);
+	return turn && attempt->has_client ? client_hash(client_key(&attempt->client), turn->secret)
+					   : TURN_NO_CROWD;
 }
 
+uint32_t attempt_dns_crowd(const struct attempt *attempt)
+{
+	bool is_exempt = attempt->has_client &&
+			 networks_match(&attempt->env->config->exempt, &attempt->client) >= 0;
+
+	return is_exempt ? TURN_NO_CROWD : crowd_of(attempt);
+}
+
+/* DANE counts only where the domain's own signed DNS led to the server. A redirection may have been
+ * written by anybody on the way, and its target would vouch for itself. */
 static int look_up_tlsa(struct attempt *attempt, const struct dial_result *result,
 			bool is_redirected)
 {
@@ -252,18 +257,6 @@ static int send_proxy_header(struct attempt *attempt)
 			       proxy_header_write(rule->proxy, client, &local, header));
 }
 
-/* The stream shares the time of its client's crowd. Otherwise a client could get more of the
- * worker's time by running a server of its own. */
-static void join_crowd(struct attempt *attempt)
-{
-	const struct turn *turn = attempt->env->dialer.turn;
-
-	if (turn && attempt->has_client) {
-		transport_set_crowd(attempt->transport,
-				    client_hash(client_key(&attempt->client), turn->secret));
-	}
-}
-
 void attempt_start(struct attempt *attempt, struct transport *transport,
 		   const struct dial_result *result, bool is_redirected)
 {
@@ -272,10 +265,16 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 	attempt->is_configured = result->is_configured;
 	attempt->is_direct = result->is_direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
-	join_crowd(attempt);
-	if (send_proxy_header(attempt) < 0 ||
-	    look_up_tlsa(attempt, result, is_redirected) != RESOLVER_ASKED) {
-		fail_kind(attempt, FAILURE_INTERNAL);
+	/* The stream shares the time of its client's crowd. Otherwise a client could get more of
+	 * the worker's time by running a server of its own. */
+	transport_set_crowd(transport, crowd_of(attempt));
+	int r = send_proxy_header(attempt);
+
+	if (r == 0) {
+		r = look_up_tlsa(attempt, result, is_redirected);
+	}
+	if (r != RESOLVER_ASKED) {
+		fail_kind(attempt, r == RESOLVER_E_CROWD ? FAILURE_TOO_FAST : FAILURE_INTERNAL);
 	} else if (attempt->is_direct) {
 		secure(attempt);
 	} else {
