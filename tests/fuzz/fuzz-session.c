@@ -3,9 +3,7 @@
  * bosh/session.h. The input decides what the operator allows, and then, two bytes for each, what
  * happens: requests in and out of order, repeats, broken connections, what servers say, time.
  *
- * Each exchange is answered once, and none after the end. What a client sends goes to a server once
- * and in order. What a server sends stands in the answers to one rid only, in order; when the
- * session ends, it has been answered or returned. The session always ends.
+ * session-owner.h says what must hold.
  *
  * covers: gateway/bosh/session.c gateway/bosh/request.c gateway/bosh/process.c
  * covers: gateway/bosh/release.c gateway/bosh/ending.c gateway/bosh/response.c
@@ -15,185 +13,10 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "gateway/bosh/session.h"
 #include "gateway/xmpp/namespace.h"
-
-enum {
-	FIRST_RID = 100,
-	STEPS_MAX = 250,
-	/* Each step makes at most one of them; and the one that creates the session. */
-	EXCHANGES_MAX = STEPS_MAX + 2,
-	STANZAS_MAX = STEPS_MAX + 2,
-	PENDING_MAX = 400,
-	NAMES_MAX = 4,
-	NAME_LENGTH = 32,
-	/* Of waiting payloads, replies, early requests and their buffers. */
-	HELD_MAX = 256 * 1024,
-	/* Calls of the timer until a session without requests ends. */
-	EXPIRIES_MAX = 64,
-};
-
-enum exchange_state {
-	EXCHANGE_UNUSED,
-	EXCHANGE_OPEN,
-	EXCHANGE_GONE,
-	EXCHANGE_ANSWERED,
-};
-
-/* What a server has sent. */
-struct stanza {
-	unsigned stream;
-	uint64_t rid; /* in whose answers it stands; 0: none */
-	bool returned;
-	bool excused; /* its link is over, or the server keeps it itself */
-};
-
-struct owner {
-	struct bosh_limits limits;
-	struct bosh_session *session;
-	struct bosh_actions actions;
-	struct mono now;
-	enum exchange_state exchanges[EXCHANGES_MAX];
-	uint64_t rids[EXCHANGES_MAX]; /* by exchange */
-	uint64_t n_exchanges, highest_rid;
-	struct stanza stanzas[STANZAS_MAX];
-	size_t n_stanzas;
-	bool is_open[BOSH_STREAMS_MAX], is_managed[BOSH_STREAMS_MAX], is_read[BOSH_STREAMS_MAX];
-	uint64_t last_sent[BOSH_STREAMS_MAX];     /* the rid of the last payload that was sent */
-	uint64_t last_answered[BOSH_STREAMS_MAX]; /* the last stanza that was answered */
-	char names[NAMES_MAX][NAME_LENGTH + 1];
-	size_t n_names;
-	bool ended;
-};
+#include "tests/fuzz/session-owner.h"
 
 static struct xml_pool *pool;
-
-/* Takes the next "<s n='NUMBER'/>" or "<c n='NUMBER'/>" of @text. */
-static bool take_marker(struct sv *text, struct sv begin, uint64_t *ret_number)
-{
-	size_t at = sv_find_sv(*text, begin);
-
-	if (at == text->n) {
-		return false;
-	}
-	*text = sv_skip(*text, at + begin.n);
-	assert_int_equal(sv_to_u64(fuzz_part(text, '\''), UINT32_MAX, ret_number), 0);
-	return true;
-}
-
-static void learn_name(struct owner *owner, struct sv text)
-{
-	text = sv_skip(text, sv_find_sv(text, SV(" stream='")) + 9);
-	if (text.n > NAME_LENGTH) {
-		char *name = owner->names[owner->n_names++ % NAMES_MAX];
-
-		memcpy(name, text.data, NAME_LENGTH);
-		name[NAME_LENGTH] = '\0';
-	}
-}
-
-static void on_answer(struct owner *owner, const struct bosh_action *action)
-{
-	struct sv text = blob_sv(action->blob);
-	uint64_t number, rid;
-
-	FUZZ_CHECK(action->exchange > 0 && action->exchange <= owner->n_exchanges);
-	FUZZ_CHECK(owner->exchanges[action->exchange] != EXCHANGE_ANSWERED);
-	FUZZ_CHECK(sv_starts_with(text, SV("<body ")));
-	owner->exchanges[action->exchange] = EXCHANGE_ANSWERED;
-	rid = owner->rids[action->exchange];
-	learn_name(owner, sv_first(text, sv_find(text, '>')));
-	while (take_marker(&text, SV("<s n='"), &number)) {
-		FUZZ_CHECK(number > 0 && number <= owner->n_stanzas);
-		struct stanza *stanza = &owner->stanzas[number];
-
-		FUZZ_CHECK(!stanza->returned);
-		FUZZ_CHECK(stanza->rid == 0 || stanza->rid == rid);
-		if (stanza->rid == 0) {
-			FUZZ_CHECK(number > owner->last_answered[stanza->stream]);
-			owner->last_answered[stanza->stream] = number;
-			stanza->rid = rid;
-		}
-	}
-}
-
-static void on_send(struct owner *owner, const struct bosh_action *action)
-{
-	struct sv text = buffer_sv(&action->payloads);
-	uint64_t rid;
-	size_t n = 0;
-
-	FUZZ_CHECK(owner->is_open[action->stream]);
-	while (take_marker(&text, SV("<c n='"), &rid)) {
-		FUZZ_CHECK(rid > owner->last_sent[action->stream] && rid <= owner->highest_rid);
-		owner->last_sent[action->stream] = rid;
-		n++;
-	}
-	FUZZ_CHECK(n > 0 && n == action->n_payloads);
-}
-
-static void on_bounce(struct owner *owner, const struct bosh_action *action)
-{
-	struct sv text = buffer_sv(&action->payloads);
-	uint64_t number;
-
-	FUZZ_CHECK(owner->is_open[action->stream]);
-	while (take_marker(&text, SV("<s n='"), &number)) {
-		FUZZ_CHECK(number > 0 && number <= owner->n_stanzas);
-		FUZZ_CHECK(!owner->stanzas[number].returned);
-		FUZZ_CHECK(owner->stanzas[number].stream == action->stream);
-		owner->stanzas[number].returned = true;
-	}
-}
-
-static void on_action(struct owner *owner, const struct bosh_action *action)
-{
-	FUZZ_CHECK(!owner->ended && action->stream < BOSH_STREAMS_MAX);
-	switch (action->kind) {
-	case BOSH_ACTION_ANSWER:
-		on_answer(owner, action);
-		break;
-	case BOSH_ACTION_OPEN:
-		FUZZ_CHECK(!owner->is_open[action->stream]);
-		owner->is_open[action->stream] = owner->is_read[action->stream] = true;
-		owner->is_managed[action->stream] = false;
-		break;
-	case BOSH_ACTION_SEND:
-		on_send(owner, action);
-		break;
-	case BOSH_ACTION_BOUNCE:
-		on_bounce(owner, action);
-		break;
-	case BOSH_ACTION_RESTART:
-		FUZZ_CHECK(owner->is_open[action->stream]);
-		break;
-	case BOSH_ACTION_CLOSE:
-		FUZZ_CHECK(owner->is_open[action->stream]);
-		owner->is_open[action->stream] = false;
-		break;
-	case BOSH_ACTION_STOP_READING:
-	case BOSH_ACTION_RESUME_READING:
-		FUZZ_CHECK(owner->is_open[action->stream]);
-		FUZZ_CHECK(owner->is_read[action->stream] ==
-			   (action->kind == BOSH_ACTION_STOP_READING));
-		owner->is_read[action->stream] = action->kind == BOSH_ACTION_RESUME_READING;
-		break;
-	case BOSH_ACTION_END:
-		owner->ended = true;
-		break;
-	}
-}
-
-/* Carries out the actions of a call that returned @r. */
-static void done(struct owner *owner, int r)
-{
-	assert_int_equal(r, 0);
-	for (size_t i = 0; i < owner->actions.n; i++) {
-		on_action(owner, &owner->actions.items[i]);
-	}
-	bosh_actions_deinit(&owner->actions);
-	FUZZ_CHECK(bosh_session_held(owner->session) <= HELD_MAX);
-}
 
 /* Lets the time pass, with the owner's timer. */
 static void pass(struct owner *owner, int64_t ms)
@@ -209,7 +32,7 @@ static void pass(struct owner *owner, int64_t ms)
 		/* Each call does all that is due. */
 		FUZZ_CHECK(n < EXPIRIES_MAX);
 		owner->now = deadline.ms > owner->now.ms ? deadline : owner->now;
-		done(owner, bosh_session_expire(owner->session, owner->now, &owner->actions));
+		owner_done(owner, bosh_session_expire(owner->session, owner->now, &owner->actions));
 	}
 	owner->now = until;
 }
@@ -255,8 +78,8 @@ static void request(struct owner *owner, uint64_t rid, const char *attributes, u
 	struct bosh_body body;
 
 	read_body(owner, rid, attributes, detail, &body);
-	done(owner, bosh_session_request(owner->session, owner->n_exchanges, &body, owner->now,
-					 &owner->actions));
+	owner_done(owner, bosh_session_request(owner->session, owner->n_exchanges, &body,
+					       owner->now, &owner->actions));
 	bosh_body_deinit(&body);
 }
 
@@ -265,8 +88,8 @@ static void refuse(struct owner *owner)
 	struct bosh_body body;
 
 	read_body(owner, owner->highest_rid + 1, "", 0, &body);
-	done(owner, bosh_session_refuse(owner->session, owner->n_exchanges, &body,
-					BOSH_RULE_TOO_FAST, &owner->actions));
+	owner_done(owner, bosh_session_refuse(owner->session, owner->n_exchanges, &body,
+					      BOSH_RULE_TOO_FAST, &owner->actions));
 	bosh_body_deinit(&body);
 }
 
@@ -287,15 +110,7 @@ static void server_says(struct owner *owner, unsigned stream, bool is_features)
 			(struct stanza){.stream = stream, .excused = owner->is_managed[stream]};
 		LOG(pending, "<s n='%zu'/>", number);
 	}
-	done(owner, bosh_session_flush(owner->session, owner->now, &owner->actions));
-}
-
-/* Nobody can return anything to the server of @stream. */
-static void excuse(struct owner *owner, unsigned stream)
-{
-	for (size_t i = 1; i <= owner->n_stanzas; i++) {
-		owner->stanzas[i].excused |= owner->stanzas[i].stream == stream;
-	}
+	owner_done(owner, bosh_session_flush(owner->session, owner->now, &owner->actions));
 }
 
 static void link_fails(struct owner *owner, unsigned stream)
@@ -307,16 +122,16 @@ static void link_fails(struct owner *owner, unsigned stream)
 	}
 	failure_set(&failure, FAILURE_CONNECTION_LOST, NULL);
 	owner->is_open[stream] = false;
-	excuse(owner, stream);
-	done(owner,
-	     bosh_session_fail(owner->session, stream, &failure, owner->now, &owner->actions));
+	owner_excuse(owner, stream);
+	owner_done(owner, bosh_session_fail(owner->session, stream, &failure, owner->now,
+					    &owner->actions));
 }
 
 static void become_managed(struct owner *owner, unsigned stream)
 {
 	if (owner->is_open[stream]) {
 		owner->is_managed[stream] = true;
-		excuse(owner, stream);
+		owner_excuse(owner, stream);
 		bosh_session_set_managed(owner->session, stream);
 	}
 }
@@ -336,14 +151,14 @@ static void shut(struct owner *owner)
 	struct failure failure;
 
 	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
-	done(owner, bosh_session_shut(owner->session, &failure, owner->now, &owner->actions));
+	owner_done(owner, bosh_session_shut(owner->session, &failure, owner->now, &owner->actions));
 }
 
 static void congest(struct owner *owner, unsigned stream, bool is_congested)
 {
 	if (owner->is_open[stream]) {
-		done(owner, bosh_session_congest(owner->session, stream, is_congested, owner->now,
-						 &owner->actions));
+		owner_done(owner, bosh_session_congest(owner->session, stream, is_congested,
+						       owner->now, &owner->actions));
 	}
 }
 
@@ -438,26 +253,7 @@ static void create(struct owner *owner, struct sv *input)
 			 0);
 	bosh_body_deinit(&body);
 	owner->is_open[0] = owner->is_read[0] = true;
-	done(owner, bosh_session_flush(owner->session, owner->now, &owner->actions));
-}
-
-static void check_end(struct owner *owner)
-{
-	struct bosh_last_answer last;
-
-	for (uint64_t i = 1; i <= owner->n_exchanges; i++) {
-		FUZZ_CHECK(owner->exchanges[i] != EXCHANGE_OPEN);
-	}
-	for (size_t i = 1; i <= owner->n_stanzas; i++) {
-		const struct stanza *stanza = &owner->stanzas[i];
-
-		if (!stanza->rid && !stanza->returned && !stanza->excused) {
-			fail_msg("stanza %zu of stream %u is lost", i, stanza->stream);
-		}
-	}
-	last = bosh_session_take_last(owner->session);
-	bosh_last_answer_deinit(&last);
-	FUZZ_CHECK(bosh_session_take_exchange(owner->session) == 0);
+	owner_done(owner, bosh_session_flush(owner->session, owner->now, &owner->actions));
 }
 
 void fuzz_one(struct sv input)
@@ -476,6 +272,6 @@ void fuzz_one(struct sv input)
 	/* Nothing comes any more: no timer runs for longer than these. */
 	pass(&owner, 1000 * (int64_t)(60 + 120 + 3 * 30 + 10));
 	FUZZ_CHECK(owner.ended);
-	check_end(&owner);
+	owner_check_end(&owner);
 	bosh_session_free(owner.session);
 }
