@@ -106,8 +106,11 @@ struct bosh_session {
 	unsigned n_opened;      /* streams so far */
 	unsigned n_named;       /* names so far */
 	unsigned last_answered; /* the stream whose turn it was */
-	/* The former name of the entry that was reused last; "": none was. */
-	char last_reused[BOSH_STREAM_NAME_LENGTH + 1];
+	/* The former names of the entries that were reused last, a ring of creation.requests. A
+	 * client that has not got the answer which tells that a stream was closed cannot have asked
+	 * for so many others since. NULL: there was one stream only. */
+	char (*reused)[BOSH_STREAM_NAME_LENGTH + 1];
+	unsigned n_reused; /* so far */
 
 	/* Both have room for one more than `requests`: to pause or terminate ("Overactivity"). */
 	struct bosh_slots slots;
@@ -244,7 +247,7 @@ _must_check_ int bosh_stream_make_name(struct bosh_session *session,
 /* The stream of that name, or NULL. */
 struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv name);
 /* Whether a stream of that name was closed lately. The name is known until its entry and then
- * another one are reused. */
+ * creation.requests others are reused. */
 bool bosh_stream_was_closed(const struct bosh_session *session, struct sv name);
 /* A stream that has something to tell, NULL when there is none. Streams take turns. */
 struct bosh_stream *bosh_stream_due(struct bosh_session *session);

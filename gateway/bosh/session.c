@@ -111,6 +111,7 @@ struct bosh_session *bosh_session_free(struct bosh_session *session)
 	bosh_reply_cache_deinit(&session->replies);
 	bosh_last_answer_deinit(&session->last);
 	free(session->streams);
+	free(session->reused);
 	bosh_slots_deinit(&session->slots);
 	free(session);
 	return NULL;

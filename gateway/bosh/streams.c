@@ -73,7 +73,7 @@ void bosh_streams_settle(struct bosh_session *session)
 }
 
 /* Makes sure that an entry is free. Few sessions ever have more than one stream, so the others are
- * allocated with the second. */
+ * allocated with the second, and with them the ring of former names. */
 static int make_entries(struct bosh_session *session)
 {
 	unsigned n = session->n_streams ? session->limits->n_streams_max : 1;
@@ -82,12 +82,17 @@ static int make_entries(struct bosh_session *session)
 	if (is_entry_free(session)) {
 		return 0;
 	}
+	if (session->n_streams && !session->reused) {
+		session->reused = calloc(session->creation.requests, sizeof(*session->reused));
+	}
 	streams = reallocarray(session->streams, n, sizeof(*streams));
-	if (!streams) {
+	if (streams) {
+		session->streams = streams;
+	}
+	if (!streams || (session->n_streams && !session->reused)) {
 		return -ENOMEM;
 	}
 	memset(streams + session->n_streams, 0, (n - session->n_streams) * sizeof(*streams));
-	session->streams = streams;
 	session->n_streams = n;
 	return 0;
 }
@@ -109,7 +114,11 @@ int bosh_stream_open(struct bosh_session *session, unsigned *ret_stream)
 
 	bosh_stream_set_state(stream, BOSH_STREAM_OPEN);
 	if (stream->name[0]) {
-		memcpy(session->last_reused, stream->name, sizeof(session->last_reused));
+		/* There is more than one entry. */
+		assert(session->reused);
+		unsigned place = session->n_reused++ % session->creation.requests;
+
+		memcpy(session->reused[place], stream->name, sizeof(stream->name));
 	}
 	memcpy(stream->name, name, sizeof(name));
 	session->n_used++;
@@ -162,8 +171,11 @@ struct bosh_stream *bosh_stream_find(struct bosh_session *session, struct sv nam
 
 bool bosh_stream_was_closed(const struct bosh_session *session, struct sv name)
 {
-	bool was_closed = sv_eq(sv_from(session->last_reused), name);
+	bool was_closed = false;
 
+	for (unsigned i = 0; session->reused && i < session->creation.requests; i++) {
+		was_closed |= sv_eq(sv_from(session->reused[i]), name);
+	}
 	for (unsigned i = 0; i < session->n_streams; i++) {
 		const struct bosh_stream *stream = &session->streams[i];
 

@@ -277,6 +277,33 @@ static void test_stream_several_closed(void **state)
 		STREAM_UNKNOWN) "\nclose 0\nclose 1\n" END(STREAM_UNKNOWN));
 }
 
+/* Places of several streams that were closed may have been taken before the client learns of it. */
+static void test_stream_several_places_taken(void **state)
+{
+	(void)state;
+	one.limits.hold = 3;
+	one.limits.n_streams_max = 3;
+	memset(names, 0, sizeof(names));
+	create(" ver='1.6' hold='3'");
+	server(FEATURES);
+	request_with(101, " to='b.org'", "");
+	request_with(102, " to='c.org'", "");
+	shorten();
+	buffer_clear(&one.log);
+	fail_of(2, FAILURE_CONNECTION_LOST);
+	request(103);
+	fail_of(1, FAILURE_CONNECTION_LOST);
+	request(104);
+	/* The client has not got the answer to 104 when it sends these. */
+	request_with(105, " to='d.org'", "");
+	request_with(106, " to='e.org'", "");
+	buffer_clear(&one.log);
+	request_with(107, of(1, ""), "<x/>");
+	request_with(108, of(1, " type='terminate'"), "<x/>");
+	EXPECT("");
+	assert_false(one.ended);
+}
+
 /* A name that no stream has, also when none has been closed. */
 static void test_stream_nameless(void **state)
 {
@@ -534,6 +561,7 @@ int main(void)
 		TEST(test_stream_payloads_down),
 		TEST(test_stream_closed),
 		TEST(test_stream_several_closed),
+		TEST(test_stream_several_places_taken),
 		TEST(test_stream_nameless),
 		TEST(test_stream_closed_with_pending),
 		TEST(test_stream_shut),
