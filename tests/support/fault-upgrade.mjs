@@ -91,8 +91,8 @@ export class UpgradeSweep {
 		return outcomes.filter((error) => error).length;
 	}
 
-	// One upgrade with sessions of before and of afterwards. Resolves with { isUpgraded, nTold }.
-	async upgrade(arm = () => {}) {
+	// One upgrade with sessions of before and of afterwards. @mayStay: a client was told earlier. Resolves with { isUpgraded, nTold }.
+	async upgrade(arm = () => {}, { mayStay = false } = {}) {
 		const { port } = this.stage;
 		const before = await openBoth(port);
 		const former = this.doab.serverPid;
@@ -100,10 +100,14 @@ export class UpgradeSweep {
 		const isUpgraded = await this.outcome();
 		assert.equal((await ask(port, 'GET', '/crossdomain.xml')).status, 200);
 		const nTold = await this.clients([...before, Survivor.bosh(port), Survivor.websocket(port)]);
-		// A session of BOSH whose client does not come back keeps its server for a while.
-		const nLeft = nTold ? SERVERS_LEFT : 1;
-		await until(() => this.doab.serverPids.length <= nLeft || (nLeft === 1 && !this.doab.serverPids.includes(former)), PATIENCE_MS, 'the end of a server');
+		await until(() => this.isSettled(former, { isUpgraded, mayStay: mayStay || nTold > 0 }), PATIENCE_MS, 'the end of a server');
 		return { isUpgraded, nTold };
+	}
+
+	// Whether the server that has to end has ended. A session of BOSH whose client does not come back keeps its server for a while.
+	isSettled(former, { isUpgraded, mayStay }) {
+		const pids = this.doab.serverPids;
+		return pids.length <= SERVERS_LEFT && (isUpgraded ? mayStay || !pids.includes(former) : pids.at(-1) === former);
 	}
 
 	// How often each call is made by whom. Resolves with an object for each of ROLES.
@@ -141,7 +145,7 @@ export class UpgradeSweep {
 			await this.stage.stop().catch(() => {});
 			await this.begin();
 		} else if (!outcome.isUpgraded || outcome.nTold) {
-			await this.upgrade().then((next) => assert.deepEqual(next, { isUpgraded: true, nTold: 0 }))
+			await this.upgrade(undefined, { mayStay: true }).then((next) => assert.deepEqual(next, { isUpgraded: true, nTold: 0 }))
 				.catch((error) => report(`the next upgrade: ${error.message}`));
 		}
 	}
