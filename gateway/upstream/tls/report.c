@@ -177,7 +177,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	if (!certificate) {
 		return;
 	}
-	ret_report->n_sent = (size_t)sk_X509_num(sent);
+	ret_report->n_sent = verify->n_sent ? verify->n_sent : (size_t)sk_X509_num(sent);
 	report_certificate(certificate, ret_report);
 	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
 		return;

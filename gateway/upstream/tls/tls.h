@@ -23,16 +23,17 @@
 struct tls_store;
 
 enum {
-	/* Domains whose sessions are cached. A session may hold a ticket and a chain of
-	 * certificates, and clients can make the gateway visit any domain. */
+	/* Domains whose sessions are cached. A session may hold a ticket and the server's
+	 * certificate, and clients can make the gateway visit any domain. */
 	TLS_SESSIONS_MAX = 512,
 	/* Longer tickets are not kept. Usual are some hundred bytes; a server could send 64 KB. */
 	TLS_TICKET_MAX = 8192,
 	/* Seconds between the verification of a certificate and the last connection resumed from
 	 * it, so that a change of trust takes effect. */
 	TLS_SESSION_AGE_MAX = 3600,
-	/* Bytes of the server's certificates, which stay in memory as long as the connection. A
-	 * chain of four has about 8 KB; OpenSSL's default allows 100 KB. */
+	/* Bytes of the server's certificates, which take twelve times as much memory at the worst,
+	 * until they are verified. A chain of four has about 8 KB; OpenSSL's default allows
+	 * 100 KB. */
 	TLS_CHAIN_MAX = 32768,
 	/* Certificates between the server's own and the authority. Each signature is checked, which
 	 * takes a millisecond with a slow kind of key, and 32 KB hold fifty. Usual are one or

@@ -32,6 +32,7 @@ struct verify {
 	bool is_direct;   /* ALPN was sent */
 	bool has_offered; /* a session was offered */
 	struct verify_dane dane;
+	size_t n_sent; /* certificates of the server; 0: none was shown, as in resumption */
 	int64_t until; /* end of the offered session; seconds as of time(2) */
 	char *domain;  /* in `texts`, like `host` */
 	char *host;    /* NULL unless there are usable TLSA records */
@@ -45,8 +46,10 @@ _must_check_ int verify_new(SSL *ssl, const struct tls_policy *policy, struct se
 struct verify *verify_of(const SSL *ssl);
 void verify_free(SSL *ssl);
 
-/* For SSL_CTX_set_cert_verify_callback(). Sets X509_V_ERR_HOSTNAME_MISMATCH for a wrong name and
- * X509_V_ERR_APPLICATION_VERIFICATION for a wrong pin. */
+/* For SSL_CTX_set_cert_verify_callback(). Of the certificates that the server has sent only its own
+ * is left; SSL_get0_verified_chain() has those that were verified. Sets
+ * X509_V_ERR_HOSTNAME_MISMATCH for a wrong name and X509_V_ERR_APPLICATION_VERIFICATION for a wrong
+ * pin. */
 int verify_certificate(X509_STORE_CTX *verification, void *userdata);
 
 /* How long sessions of the full handshake that @ssl completed at @now may be resumed. */

@@ -144,6 +144,7 @@ struct outcome {
 	bool is_resumed;
 	int version;
 	char alpn[32];
+	int n_kept; /* certificates of the server that the connection holds */
 	struct failure failure;
 	struct tls_report report; /* its pointers into the connection are invalid */
 };
@@ -172,6 +173,7 @@ static inline struct outcome meet(SSL *client, SSL_CTX *server_ctx)
 		tls_failure(client, &outcome.failure);
 	}
 	tls_report(client, &outcome.report);
+	outcome.n_kept = sk_X509_num(SSL_get_peer_cert_chain(client));
 	/* Otherwise the server forgets the session: mark the shutdown as proper. */
 	SSL_set_shutdown(server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(server);

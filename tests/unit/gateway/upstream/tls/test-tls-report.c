@@ -227,6 +227,32 @@ static void test_many_names(void **state)
 	identity_free(&many);
 }
 
+/* What a server sends beside its own certificate is counted, and not kept: neither where it proves
+ * something nor where nothing has to be proved. */
+static void test_issuers_are_not_kept(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LENGTH(versions); i++) {
+		SSL_CTX *server = server_new(&good, &authority, versions[i / 2]);
+
+		SSL_CTX_add1_chain_cert(server, stranger.certificate);
+		policy.must_verify = i % 2;
+		policy.domain = i / 2 ? "a.example.org" : "example.org";
+		for (int n = 0; n < 2; n++) {
+			struct outcome outcome = visit(store, &policy, server);
+
+			assert_true(outcome.is_open);
+			assert_int_equal(outcome.is_resumed, n);
+			assert_int_equal(outcome.n_kept, 1);
+			assert_int_equal(outcome.report.n_sent, n ? 1 : 3);
+			assert_string_equal(outcome.report.subject, "leaf");
+		}
+		SSL_CTX_free(server);
+	}
+}
+
 /* The server never shows a certificate. */
 static void test_nothing(void **state)
 {
@@ -279,7 +305,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_good),      TEST(test_bad),        TEST(test_expired),
 		TEST(test_pins),      TEST(test_dane),       TEST(test_dane_and_wrong_pin),
-		TEST(test_not_asked), TEST(test_many_names), TEST(test_nothing),
+		TEST(test_not_asked), TEST(test_many_names), TEST(test_issuers_are_not_kept),
+		TEST(test_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, setup_group, teardown_group);
