@@ -92,10 +92,21 @@ void xml_token_begin(struct xml_token *token, struct sv bytes)
 	}
 }
 
+/* Whether @c, behind itself, begins such a token again. */
+static bool can_repeat(char c)
+{
+	return c == ']' || c == '\r';
+}
+
 size_t xml_token_go_on(struct xml_token *token, struct sv bytes)
 {
 	size_t n_give = 0;
 
+	if (token->kind == XML_TOKEN_OTHER && bytes.n) {
+		n_give = sv_first(bytes, can_repeat(bytes.data[0]) ? XML_TOKEN_SHORT : 1).n;
+		token->n += n_give;
+		return n_give;
+	}
 	for (size_t i = 0; i < bytes.n && n_give == 0; i++, token->n++) {
 		n_give = take(token, bytes.data[i]) ? i + 1 : 0;
 	}
