@@ -78,7 +78,7 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	struct sv payloads;
 	struct blob *blob;
 
-	if (early->size == 0 && turn->session->slots.n == 0) {
+	if (early->size == 0 && turn->session->last.n_asked == 0) {
 		return;
 	}
 	int r = bosh_answer_write(answer, &blob, &payloads);
@@ -101,12 +101,19 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	blob_unref(blob);
 }
 
-/* Notes the requests that are not answered yet: their answers may be lost with their
- * connections. */
+/* Notes the requests that are not answered yet: their answers may be lost with their connections.
+ * So may those that were given, or went nowhere, since the client made its last request. */
 static void note_asked(struct bosh_session *session)
 {
 	struct bosh_key key;
 
+	for (size_t i = 0; i < session->replies.n; i++) {
+		const struct bosh_reply *reply = &session->replies.items[i];
+
+		if (!reply->is_followed) {
+			bosh_last_answer_add(&session->last, reply->rid, &reply->key);
+		}
+	}
 	for (size_t i = 0; i < session->slots.n; i++) {
 		const struct bosh_slot *slot = &session->slots.items[i];
 

@@ -7,9 +7,10 @@
  * session of the other client with the same address, and so on.
  *
  * last answer  the answer that tells a client that its session is over, and why
- * asked        a request that was not answered when the session ended. Its repeat gets the last
- *              answer; it has to show the same key ("Protecting Insecure Sessions"). Any other rid
- *              gets item-not-found, as if nothing were kept
+ * asked        a request that was not answered when the session ended, or the answer to which the
+ *              client may not have got: it has made none since. Its repeat gets the last answer; it
+ *              has to show the same key ("Protecting Insecure Sessions"). Any other rid gets
+ *              item-not-found, as if nothing were kept
  */
 #include <stdbool.h>
 #include <stddef.h>

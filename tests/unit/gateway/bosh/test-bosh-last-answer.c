@@ -88,6 +88,50 @@ static void test_shut_without_connections(void **state)
 	assert_is_for(101, 1);
 }
 
+/* The answer to 101 went nowhere when 102 came, and the session ended before it was repeated. */
+static void test_answered_to_nobody(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	request_with(102, "", "<m/>");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_last(200, TERMINATE("remote-stream-error"));
+	assert_is_for(101, 2);
+}
+
+/* What was answered before the client made another request is not asked for any more, as far as is
+ * known. */
+static void test_answered_before(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	server("<m/>");
+	request(102);
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_is_for(102, 1);
+}
+
+/* The owner ends the session while the answer is on its way. */
+static void test_shut_behind_answer(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	begin();
+	request(101);
+	server("<m/>");
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	take_last();
+	assert_last(200, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
+	assert_is_for(101, 1);
+}
+
 static void test_two_held(void **state)
 {
 	(void)state;
@@ -232,12 +276,21 @@ static void test_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LAST_TEST(test_failure),        LAST_TEST(test_failure_told_later),
-		LAST_TEST(test_acks),           LAST_TEST(test_acks_of_others),
-		LAST_TEST(test_acks_memory),    LAST_TEST(test_two_held),
-		LAST_TEST(test_goodbye),        LAST_TEST(test_refusal),
-		LAST_TEST(test_legacy_refusal), LAST_TEST(test_inactivity),
-		LAST_TEST(test_keys),           LAST_TEST(test_shut_without_connections),
+		LAST_TEST(test_failure),
+		LAST_TEST(test_failure_told_later),
+		LAST_TEST(test_acks),
+		LAST_TEST(test_acks_of_others),
+		LAST_TEST(test_acks_memory),
+		LAST_TEST(test_two_held),
+		LAST_TEST(test_goodbye),
+		LAST_TEST(test_refusal),
+		LAST_TEST(test_legacy_refusal),
+		LAST_TEST(test_inactivity),
+		LAST_TEST(test_keys),
+		LAST_TEST(test_shut_without_connections),
+		LAST_TEST(test_answered_to_nobody),
+		LAST_TEST(test_answered_before),
+		LAST_TEST(test_shut_behind_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
