@@ -23,6 +23,13 @@ static struct address on_client(void *userdata, const struct http_exchange *exch
 	return client.address;
 }
 
+static bool on_prepare(void *userdata, struct http_exchange *exchange, size_t n_portion)
+{
+	struct front *front = userdata;
+
+	return front->callbacks.prepare(front->userdata, exchange, n_portion);
+}
+
 static void on_request(void *userdata, struct http_exchange *exchange)
 {
 	struct front *front = userdata;
@@ -166,6 +173,7 @@ static int reader_new(struct front *front)
 		.owner = env->index,
 		.client = on_client,
 		.cut = on_cut,
+		.prepare = on_prepare,
 		.request = on_request,
 		.gone = on_gone,
 		.done = on_done,

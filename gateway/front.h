@@ -19,6 +19,7 @@ struct front_callbacks {
 	 * now, and a refusal is to be logged. */
 	bool (*request)(void *userdata, struct http_exchange *exchange);
 	/* As the members of http_options of these names. */
+	bool (*prepare)(void *userdata, struct http_exchange *exchange, size_t n_portion);
 	void (*gone)(void *userdata, struct http_exchange *exchange);
 	void (*done)(void *userdata, struct http_exchange *exchange);
 	/* Runs in the worker that has the session: call its front_take(). */

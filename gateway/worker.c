@@ -84,6 +84,14 @@ static bool on_request(void *userdata, struct http_exchange *exchange)
 	return false;
 }
 
+static bool on_prepare(void *userdata, struct http_exchange *exchange, size_t n_portion)
+{
+	struct worker *worker = userdata;
+
+	return site_route(worker->env.site, exchange) != SITE_ROUTE_BOSH ||
+	       bosh_relay_prepare(bosh_endpoint_relay(worker->bosh), exchange, n_portion);
+}
+
 static void on_gone(void *userdata, struct http_exchange *exchange)
 {
 	struct worker *worker = userdata;
@@ -99,6 +107,7 @@ static void on_done(void *userdata, struct http_exchange *exchange)
 }
 
 static const struct front_callbacks front_callbacks = {
+	.prepare = on_prepare,
 	.request = on_request,
 	.gone = on_gone,
 	.done = on_done,

@@ -2,6 +2,7 @@
 #include "gateway/bosh/body.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "gateway/bosh/key.h"
 #include "gateway/xmpp/namespace.h"
@@ -15,6 +16,8 @@ enum {
 struct reading {
 	struct bosh_body *body;
 	struct xml_scan scan;
+	int result;          /* so far */
+	bool is_in_portions; /* what was read is not there any more when the next one comes */
 	struct sv run; /* the latest payloads, which stand in the text as they go to the server, one
 			* behind the other; they are not in body->payloads yet */
 };
@@ -296,12 +299,18 @@ static int result_of(int r)
 	}
 }
 
-static int read_items(struct reading *reading, int feed_result)
+/* Reads what follows, @text. */
+static void read_on(struct reading *reading, struct sv text)
 {
 	struct xml_scan *scan = &reading->scan;
 	struct xml_item item;
 	int r = BOSH_BODY_OK, scan_result;
+	int feed_result = xml_scan_feed(scan, text.data, text.n);
 
+	if (feed_result < 0) {
+		reading->result = feed_result;
+		return;
+	}
 	while (xml_scan_next(scan, &item, &scan_result)) {
 		if (r != BOSH_BODY_OK) {
 			continue;
@@ -311,11 +320,21 @@ static int read_items(struct reading *reading, int feed_result)
 		} else if (item.kind == XML_ITEM_ELEMENT) {
 			r = read_payload(reading, &item);
 		}
+		if (reading->is_in_portions && r == BOSH_BODY_OK) {
+			r = end_run(reading);
+		}
 	}
-	if (r == BOSH_BODY_OK) {
-		r = result_of(feed_result ? feed_result : scan_result);
-	}
-	return r == BOSH_BODY_OK && !xml_scan_is_complete(scan) ? BOSH_BODY_E_BAD_REQUEST : r;
+	reading->result =
+		r == BOSH_BODY_OK ? result_of(feed_result ? feed_result : scan_result) : r;
+}
+
+/* There is no more. */
+static int end_reading(struct reading *reading)
+{
+	bool is_bad = reading->result == BOSH_BODY_OK && !xml_scan_is_complete(&reading->scan);
+
+	xml_scan_deinit(&reading->scan);
+	return is_bad ? BOSH_BODY_E_BAD_REQUEST : reading->result;
 }
 
 /* Reads @text. What is left of the payloads is in reading->run. */
@@ -335,13 +354,8 @@ static int read_all(struct reading *reading, struct bosh_body *ret_body, struct 
 	} else {
 		xml_scan_init(scan, pool, options);
 	}
-	int r = xml_scan_feed(scan, text.data, text.n);
-
-	if (r >= 0) {
-		r = read_items(reading, r);
-	}
-	xml_scan_deinit(scan);
-	return r;
+	read_on(reading, text);
+	return end_reading(reading);
 }
 
 int bosh_body_init(struct bosh_body *ret_body, struct xml_pool *pool,
@@ -375,6 +389,63 @@ int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_pool *pool,
 	int r_run = end_run(&reading);
 
 	return r_run < 0 ? r_run : r;
+}
+
+struct bosh_reading {
+	struct reading reading;
+	struct bosh_body body;
+	size_t n; /* bytes that were read */
+};
+
+int bosh_reading_new(struct xml_pool *pool, const struct xml_scan_options *options,
+		     struct bosh_reading **ret_reading)
+{
+	struct bosh_reading *self = calloc(1, sizeof(*self));
+
+	if (!self) {
+		return -ENOMEM;
+	}
+	self->reading.body = &self->body;
+	self->reading.is_in_portions = true;
+	xml_scan_init(&self->reading.scan, pool, options);
+	*ret_reading = self;
+	return 0;
+}
+
+struct bosh_reading *bosh_reading_free(struct bosh_reading *self)
+{
+	if (self) {
+		xml_scan_deinit(&self->reading.scan);
+		bosh_body_deinit(&self->body);
+		free(self);
+	}
+	return NULL;
+}
+
+bool bosh_reading_go_on(struct bosh_reading *self, struct sv text, size_t n)
+{
+	struct reading *reading = &self->reading;
+	struct sv piece = sv_first(sv_skip(text, self->n), n);
+
+	if (text.n > reading->scan.options->n_element_max) {
+		reading->result = BOSH_BODY_E_TOO_LARGE;
+		return true;
+	}
+	if (piece.n) {
+		read_on(reading, piece);
+		self->n += piece.n;
+	}
+	return self->n == text.n || reading->result != BOSH_BODY_OK;
+}
+
+int bosh_reading_finish(struct bosh_reading *self, struct bosh_body *ret_body)
+{
+	int r = end_reading(&self->reading);
+
+	*ret_body = self->body;
+	self->body = (struct bosh_body){0};
+	bosh_reading_free(self);
+	return r;
 }
 
 bool bosh_body_is_terminate(const struct bosh_body *body)

@@ -69,6 +69,22 @@ _must_check_ int bosh_body_init_taking(struct bosh_body *ret_body, struct xml_po
 
 void bosh_body_deinit(struct bosh_body *body);
 
+/* A body that is parsed in portions, so that a large one does not hold up everything else. */
+struct bosh_reading;
+
+/* @options is borrowed until bosh_reading_free(). Returns 0 or -ENOMEM. */
+_must_check_ int bosh_reading_new(struct xml_pool *pool, const struct xml_scan_options *options,
+				  struct bosh_reading **ret_reading);
+/* Takes NULL; returns NULL. */
+struct bosh_reading *bosh_reading_free(struct bosh_reading *reading);
+
+/* Parses at most @n bytes more of @text, which is the same whole body each time. Returns whether
+ * nothing is left to be parsed. */
+_must_check_ bool bosh_reading_go_on(struct bosh_reading *reading, struct sv text, size_t n);
+
+/* The result, as of bosh_body_init(), once nothing is left. Frees @reading. */
+_must_check_ int bosh_reading_finish(struct bosh_reading *reading, struct bosh_body *ret_body);
+
 bool bosh_body_is_terminate(const struct bosh_body *body);
 /* Whether @body may be one more than `requests`: it pauses or terminates ("Overactivity"). */
 bool bosh_body_is_extra(const struct bosh_body *body);

@@ -16,6 +16,12 @@
 #include "gateway/http/site.h"
 #include "policy/client.h"
 
+/* The body of @exchange is parsed in portions. */
+struct relay_reading {
+	struct http_exchange *exchange; /* NULL: free */
+	struct bosh_reading *reading;
+};
+
 struct bosh_relay {
 	struct worker_env *env;
 	const struct bosh_relay_callbacks *callbacks;
@@ -23,6 +29,8 @@ struct bosh_relay {
 	struct bosh_pending_table pending;
 	LIST_HEAD(, bosh_passed) taken; /* from other workers, and not answered yet */
 	struct xml_scan_options scan_options;
+	struct relay_reading readings[BOSH_READINGS_MAX];
+	unsigned n_readings;         /* that are not free */
 	struct bosh_relay *relays[]; /* of all workers, by worker index */
 };
 
@@ -82,6 +90,9 @@ struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 		while ((passed = LIST_FIRST(&relay->taken))) {
 			LIST_REMOVE(passed, in_owner);
 			passed_unref(passed);
+		}
+		for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+			bosh_reading_free(relay->readings[i].reading);
 		}
 		bosh_pending_table_deinit(&relay->pending);
 		free(relay);
@@ -304,12 +315,69 @@ static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
 	}
 }
 
+/* That of @exchange; NULL: a free one. Returns NULL if there is none. */
+static struct relay_reading *find_reading(struct bosh_relay *relay,
+					  const struct http_exchange *exchange)
+{
+	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+		if (relay->readings[i].exchange == exchange) {
+			return &relay->readings[i];
+		}
+	}
+	return NULL;
+}
+
+/* Takes what was read of @exchange so far; NULL: nothing. */
+static struct bosh_reading *take_reading(struct bosh_relay *relay,
+					 const struct http_exchange *exchange)
+{
+	struct relay_reading *found = relay->n_readings ? find_reading(relay, exchange) : NULL;
+
+	if (!found) {
+		return NULL;
+	}
+	struct bosh_reading *reading = found->reading;
+
+	*found = (struct relay_reading){0};
+	relay->n_readings--;
+	return reading;
+}
+
+bool bosh_relay_prepare(struct bosh_relay *relay, struct http_exchange *exchange, size_t n_portion)
+{
+	struct relay_reading *found = find_reading(relay, exchange);
+
+	if (!found) {
+		found = find_reading(relay, NULL);
+		if (!found) {
+			return false;
+		}
+		if (bosh_reading_new(relay->env->pool, &relay->scan_options, &found->reading) < 0) {
+			return true; /* All of it is read at once, or refused without memory. */
+		}
+		found->exchange = exchange;
+		relay->n_readings++;
+	}
+	return bosh_reading_go_on(found->reading, http_exchange_body(exchange), n_portion);
+}
+
+/* Reads what is left: the client no longer takes more than its share. */
+static int finish_reading(struct bosh_reading *reading, const struct http_exchange *exchange,
+			  struct bosh_body *ret_body)
+{
+	while (!bosh_reading_go_on(reading, http_exchange_body(exchange), SIZE_MAX)) {
+	}
+	return bosh_reading_finish(reading, ret_body);
+}
+
 /* Returns 0 or -ENOMEM. */
 static int read_body(struct bosh_relay *relay, struct http_exchange *exchange,
 		     struct bosh_request *request)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
-	int r = http_exchange_take_body(exchange, &text)
+	struct bosh_reading *reading = take_reading(relay, exchange);
+	int r = reading ? finish_reading(reading, exchange, &request->body)
+	      : http_exchange_take_body(exchange, &text)
 		      ? bosh_body_init_taking(&request->body, relay->env->pool,
 					      &relay->scan_options, &text)
 		      : bosh_body_init(&request->body, relay->env->pool, &relay->scan_options,
@@ -430,6 +498,7 @@ void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
 {
 	struct bosh_pending *pending = http_exchange_userdata(exchange);
 
+	bosh_reading_free(take_reading(relay, exchange));
 	if (pending) {
 		if (pending->passed) {
 			passed_unref(pending->passed);

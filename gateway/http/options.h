@@ -42,8 +42,14 @@ struct http_options {
 	/* Returns the address of the client, also of a request that came through proxies. */
 	struct address (*client)(void *userdata, const struct http_exchange *exchange);
 	/* The budget reclaims the bytes of an incomplete request, so it is cut off. Answer it
-	 * within the call. Neither `request` nor `done` is called for it. */
+	 * within the call. Neither `request` nor `done` is called for it (but see `prepare`). */
 	void (*cut)(void *userdata, struct http_exchange *exchange);
+	/* The body of a request is complete, and larger than the portion of a client that takes
+	 * more than its share. Returns whether it may be passed to `request`; otherwise this is
+	 * called again when the client has its next turn, so that the body can be read in portions.
+	 * From the first call on, `done` is called also for a request that is not passed on. NULL:
+	 * all are passed on. */
+	bool (*prepare)(void *userdata, struct http_exchange *exchange, size_t n_portion);
 	/* A request is complete. Answer it now or later, on this thread. */
 	void (*request)(void *userdata, struct http_exchange *exchange);
 	/* The client hung up before its request was answered; an answer given later is not sent. */

@@ -35,17 +35,25 @@ enum wire_result reader_look(struct reader_connection *connection, struct sv *re
 		       : wire_peek(connection->wire, WIRE_PEEK_MAX, ret_bytes);
 }
 
-/* Passes the request on; its body is whole, or is given up because it is too large. */
+/* Passes the request on when it is prepared; its body is whole, or is given up because it is too
+ * large. */
 static enum reader_step end_body(struct reader_connection *connection)
 {
 	struct reader_body *body = connection->body;
 	struct http_exchange *exchange = body->exchange;
 
-	if (http_gather_decode(&body->gather) < 0) {
+	if (!body->is_whole && http_gather_decode(&body->gather) < 0) {
 		return give_up(connection);
 	}
-	connection->body = NULL;
+	body->is_whole = true;
 	exchange->body = http_gather_body(&body->gather);
+	if (!reader_exchange_prepare(exchange)) {
+		/* The client has done its part in time. */
+		connection->is_receiving = false;
+		wire_set_deadline(connection->wire, 0);
+		return READER_STEP_ON;
+	}
+	connection->body = NULL;
 	reader_exchange_dispatch(exchange);
 	http_gather_deinit(&body->gather);
 	free(body);
@@ -150,6 +158,9 @@ enum reader_step reader_body_read(struct reader_connection *connection)
 	if (body->exchange->is_answered) {
 		/* It is given up, and its answer waits for those before it. */
 		return READER_STEP_WAIT;
+	}
+	if (body->is_whole) {
+		return end_body(connection);
 	}
 	if (!body->head.is_chunked) {
 		return read_length(connection);

@@ -122,7 +122,7 @@ void reader_reap(struct http_reader *reader)
 	}
 	while ((exchange = TAILQ_FIRST(&reader->finished))) {
 		TAILQ_REMOVE(&reader->finished, exchange, next);
-		if (exchange->is_dispatched) {
+		if (exchange->is_dispatched || exchange->is_prepared) {
 			reader->options.done(reader->options.userdata, exchange);
 		}
 		exchange_free(exchange);

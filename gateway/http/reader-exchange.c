@@ -93,6 +93,19 @@ bool http_exchange_take_body(struct http_exchange *exchange, struct buffer *ret_
 	return true;
 }
 
+bool reader_exchange_prepare(struct http_exchange *exchange)
+{
+	const struct http_options *options = exchange->options;
+	size_t n_portion = wire_portion(exchange->connection->wire);
+
+	if (!options->prepare || exchange->body.n <= n_portion || exchange->is_too_large) {
+		return true;
+	}
+	locate(exchange);
+	exchange->is_prepared = true;
+	return options->prepare(options->userdata, exchange, n_portion);
+}
+
 void reader_exchange_dispatch(struct http_exchange *exchange)
 {
 	struct reader_connection *connection = exchange->connection;

@@ -37,6 +37,12 @@ static bool is_at_hand(const struct http_exchange *exchange, const struct http_h
 	       exchange->coding != CODING_DEFLATE && head->n_body <= bytes.n - head->n;
 }
 
+/* Whether the body is to be read in portions: that of a client that takes more than its share. */
+static bool is_portioned(const struct reader_connection *connection, const struct http_head *head)
+{
+	return head->n_body > WIRE_PORTION_SMALL && head->n_body > wire_portion(connection->wire);
+}
+
 /* Whether the body is so large that none of it is read: it would not be read to its end, or its
  * client waits to be told whether to send it. */
 static bool is_hopeless(const struct http_options *options, const struct http_head *head,
@@ -60,7 +66,7 @@ static enum reader_step serve(struct reader_connection *connection, const struct
 	if (!exchange) {
 		return end(connection, READER_END_CLOSE);
 	}
-	if (!hopeless && !is_at_hand(exchange, head, bytes)) {
+	if (!hopeless && (is_portioned(connection, head) || !is_at_hand(exchange, head, bytes))) {
 		return reader_body_begin(exchange, head, bytes);
 	}
 	exchange->is_too_large = head->n_body > options->limits.n_body_max;

@@ -40,6 +40,7 @@ struct http_exchange {
 	struct http_gather *gather;
 	const char *bytes;
 	struct reader_answer *early; /* NULL: none */
+	bool is_prepared;            /* `prepare` was called */
 	bool is_dispatched;
 	bool closes;       /* the connection ends with the answer */
 	bool is_head_only; /* the answer has no body */
@@ -56,6 +57,7 @@ struct reader_body {
 	struct http_head head;
 	struct http_exchange *exchange;
 	uint64_t n_left; /* of a Content-Length */
+	bool is_whole;   /* nothing is missing */
 	struct chunks chunks;
 };
 
@@ -125,6 +127,9 @@ void reader_reap(struct http_reader *reader);
 /* Makes the exchange of a request and puts it behind the others. Returns NULL if out of memory. */
 struct http_exchange *reader_exchange_new(struct reader_connection *connection,
 					  const struct http_head *head, const char *bytes);
+
+/* Whether a complete request is ready to be passed on: its owner has read the body, or will. */
+bool reader_exchange_prepare(struct http_exchange *exchange);
 
 /* Passes a complete request on. */
 void reader_exchange_dispatch(struct http_exchange *exchange);

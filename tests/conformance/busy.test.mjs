@@ -1,6 +1,7 @@
 // A gateway whose only worker has more to read than it can: who else is served, and in what order
 // things are decided.
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { Flood } from '../support/flood.mjs';
@@ -16,6 +17,7 @@ const N_SENDERS = 8;
 const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 const N_FLOODED = 200;
+const N_PARTS = 3000;
 const BUSY_ADDRESS = '127.0.0.9';
 const RATIO = 4;
 
@@ -110,6 +112,36 @@ test('a client whose own server floods its sessions leaves others their turn', T
 		await flood.stop();
 		await stopAll(stage);
 	}
+});
+
+// It is read in portions, because its client takes more than its share.
+test('a large stanza of a busy client arrives whole', TIMEOUT, async () => {
+	await withBusyStage({ plain: 'plain' }, { from: BUSY_ADDRESS }, async (stage, beginBusy) => {
+		const quiet = await login(stage);
+		const connection = new http.Agent({ keepAlive: true, noDelay: true, localAddress: BUSY_ADDRESS });
+		const client = new BoshClient(stage.port, { connection });
+		await client.login(stage.domain.plain);
+		await beginBusy();
+		let isOver = false;
+		const trips = (async () => {
+			while (!isOver) {
+				await makeRoundTrip(quiet, 'trip');
+				await sleep(5);
+			}
+		})();
+		try {
+			for (let i = 0; i < N_TRIALS; i++) {
+				const text = Array.from({ length: N_PARTS }, (_, part) => `<x:part xmlns:x='urn:x' n='${i}.${part}'>&lt;${part}</x:part>`).join('');
+				const { children } = await client.exchange(`<message id='large${i}'>${text}</message>`, ({ attributes }) => attributes.id === `large${i}`);
+				assert.deepEqual(children.map(({ attributes }) => attributes.n), Array.from({ length: N_PARTS }, (_, part) => `${i}.${part}`));
+			}
+		} finally {
+			isOver = true;
+		}
+		await trips;
+		client.close();
+		quiet.drop();
+	});
 });
 
 // The gateway is stopped as soon as it has sent the stanza on, and goes on when the moment is over

@@ -59,6 +59,39 @@ static int read_body(struct xml_pool *pool, struct sv text, struct bosh_body *bo
 	return r;
 }
 
+/* As read_body(), in portions. */
+static int read_portions(struct xml_pool *pool, struct sv text, size_t n, struct bosh_body *body)
+{
+	const struct xml_scan_options options = bosh_body_options(BODY_MAX);
+	struct bosh_reading *reading;
+
+	assert_int_equal(bosh_reading_new(pool, &options, &reading), 0);
+	while (!bosh_reading_go_on(reading, text, n)) {
+	}
+	return bosh_reading_finish(reading, body);
+}
+
+static void check_portions(struct sv text, int result, const struct bosh_body *body)
+{
+	static const size_t portions[] = {1, 7, 100};
+	struct buffer whole = BUFFER_INIT, log = BUFFER_INIT;
+
+	log_body(body, &whole);
+	for (size_t i = 0; i < ARRAY_LENGTH(portions); i++) {
+		struct bosh_body same;
+
+		FUZZ_CHECK(read_portions(used_pool, text, portions[i], &same) == result);
+		if (result == BOSH_BODY_OK) {
+			log_body(&same, &log);
+			FUZZ_CHECK(sv_eq(buffer_sv(&log), buffer_sv(&whole)));
+		}
+		bosh_body_deinit(&same);
+		buffer_clear(&log);
+	}
+	buffer_deinit(&whole);
+	buffer_deinit(&log);
+}
+
 static void check_payloads(const struct bosh_body *body)
 {
 	struct buffer text = BUFFER_INIT, answers = BUFFER_INIT;
@@ -114,6 +147,7 @@ void fuzz_one(struct sv input)
 		FUZZ_CHECK(bosh_body_is_extra(&body) || !bosh_body_is_terminate(&body));
 		FUZZ_CHECK(bosh_content_type(body.content)[0]);
 	}
+	check_portions(input, r, &body);
 	check_keys(&body);
 	bosh_body_deinit(&body);
 	bosh_body_deinit(&same);

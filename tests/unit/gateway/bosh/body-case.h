@@ -34,6 +34,28 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+/* In portions it is the same body. */
+static inline void check_portions(struct sv text, int result, const struct bosh_body *body)
+{
+	static const size_t portions[] = {1, 10, 4096};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(portions); i++) {
+		struct bosh_reading *reading;
+		struct bosh_body same;
+
+		assert_int_equal(bosh_reading_new(pool, &options, &reading), 0);
+		while (!bosh_reading_go_on(reading, text, portions[i])) {
+		}
+		assert_int_equal(bosh_reading_finish(reading, &same), result);
+		if (result == BOSH_BODY_OK) {
+			assert_true(sv_eq(buffer_sv(&same.payloads), buffer_sv(&body->payloads)));
+			assert_true(sv_eq(buffer_sv(&same.text), buffer_sv(&body->text)));
+			assert_int_equal(same.n_payloads, body->n_payloads);
+		}
+		bosh_body_deinit(&same);
+	}
+}
+
 /* Reads a heap copy that is gone afterwards: the body owns all that it tells. */
 static inline int read_bytes(struct sv text, struct bosh_body *ret_body)
 {
@@ -44,6 +66,9 @@ static inline int read_bytes(struct sv text, struct bosh_body *ret_body)
 	int r = bosh_body_init(ret_body, pool, &options, (struct sv){copy, text.n});
 
 	free(copy);
+	if (r >= 0) {
+		check_portions(text, r, ret_body);
+	}
 	return r;
 }
 

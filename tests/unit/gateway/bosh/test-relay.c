@@ -201,6 +201,56 @@ static void pass(void)
 	assert_int_equal(n_received, 1);
 }
 
+static struct http_exchange *other_exchange(size_t i)
+{
+	static char others[BOSH_READINGS_MAX + 1];
+
+	return (struct http_exchange *)&others[i];
+}
+
+static void test_portions(void **state)
+{
+	size_t n = strlen(request_text);
+
+	(void)state;
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), 1));
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), n - 2));
+	assert_true(bosh_relay_prepare(relays[BEARER], exchange(), 1));
+	pass();
+}
+
+/* The client takes less than its share meanwhile. */
+static void test_rest_at_once(void **state)
+{
+	(void)state;
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), 10));
+	pass();
+}
+
+static void test_readings_max(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+		assert_false(bosh_relay_prepare(relays[BEARER], other_exchange(i), 1));
+	}
+	assert_false(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), 1000));
+	/* The client hangs up. */
+	bosh_relay_done(relays[BEARER], other_exchange(0));
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), 1000));
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), 1000));
+	/* The rest goes with the relay. */
+}
+
+/* Without memory for a reading, the whole is left to bosh_relay_request(). */
+static void test_no_memory_for_reading(void **state)
+{
+	(void)state;
+	failmalloc_arm(1, false);
+	assert_true(bosh_relay_prepare(relays[BEARER], exchange(), 1));
+	assert_int_equal(failmalloc_disarm(), 1);
+	pass();
+}
+
 /* Answers once more, which has no effect. */
 static void answer_again(void)
 {
@@ -354,6 +404,10 @@ static void test_charged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_portions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rest_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_readings_max, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_memory_for_reading, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_answered_without_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_without_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_of_nobody, set_up, tear_down),
