@@ -427,6 +427,9 @@ bool bosh_reading_go_on(struct bosh_reading *self, struct sv text, size_t n)
 	struct reading *reading = &self->reading;
 	struct sv piece = sv_first(sv_skip(text, self->n), n);
 
+	if (reading->result != BOSH_BODY_OK) {
+		return true;
+	}
 	if (text.n > reading->scan.options->n_element_max) {
 		reading->result = BOSH_BODY_E_TOO_LARGE;
 		return true;
@@ -438,8 +441,10 @@ bool bosh_reading_go_on(struct bosh_reading *self, struct sv text, size_t n)
 	return self->n == text.n || reading->result != BOSH_BODY_OK;
 }
 
-int bosh_reading_finish(struct bosh_reading *self, struct bosh_body *ret_body)
+int bosh_reading_finish(struct bosh_reading *self, struct sv text, struct bosh_body *ret_body)
 {
+	while (!bosh_reading_go_on(self, text, SIZE_MAX)) {
+	}
 	int r = end_reading(&self->reading);
 
 	*ret_body = self->body;

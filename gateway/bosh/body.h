@@ -82,8 +82,9 @@ struct bosh_reading *bosh_reading_free(struct bosh_reading *reading);
  * nothing is left to be parsed. */
 _must_check_ bool bosh_reading_go_on(struct bosh_reading *reading, struct sv text, size_t n);
 
-/* The result, as of bosh_body_init(), once nothing is left. Frees @reading. */
-_must_check_ int bosh_reading_finish(struct bosh_reading *reading, struct bosh_body *ret_body);
+/* Parses what is left of @text. The result is that of bosh_body_init(). Frees @reading. */
+_must_check_ int bosh_reading_finish(struct bosh_reading *reading, struct sv text,
+				     struct bosh_body *ret_body);
 
 bool bosh_body_is_terminate(const struct bosh_body *body);
 /* Whether @body may be one more than `requests`: it pauses or terminates ("Overactivity"). */

@@ -9,18 +9,13 @@
 #include "common/turn.h"
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/pending.h"
+#include "gateway/bosh/readings.h"
 #include "gateway/bosh/session.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
 #include "gateway/process/door.h"
 #include "gateway/http/site.h"
 #include "policy/client.h"
-
-/* The body of @exchange is parsed in portions. */
-struct relay_reading {
-	struct http_exchange *exchange; /* NULL: free */
-	struct bosh_reading *reading;
-};
 
 struct bosh_relay {
 	struct worker_env *env;
@@ -29,8 +24,7 @@ struct bosh_relay {
 	struct bosh_pending_table pending;
 	LIST_HEAD(, bosh_passed) taken; /* from other workers, and not answered yet */
 	struct xml_scan_options scan_options;
-	struct relay_reading readings[BOSH_READINGS_MAX];
-	unsigned n_readings;         /* that are not free */
+	struct bosh_readings readings;
 	struct bosh_relay *relays[]; /* of all workers, by worker index */
 };
 
@@ -69,6 +63,7 @@ int bosh_relay_new(struct worker_env *env, const struct bosh_relay_callbacks *ca
 	relay->callbacks = callbacks;
 	relay->userdata = userdata;
 	bosh_pending_table_init(&relay->pending, env->index);
+	bosh_readings_init(&relay->readings, &relay->scan_options);
 	bosh_relay_reload(relay);
 	*ret_relay = relay;
 	return 0;
@@ -91,9 +86,7 @@ struct bosh_relay *bosh_relay_free(struct bosh_relay *relay)
 			LIST_REMOVE(passed, in_owner);
 			passed_unref(passed);
 		}
-		for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
-			bosh_reading_free(relay->readings[i].reading);
-		}
+		bosh_readings_deinit(&relay->readings);
 		bosh_pending_table_deinit(&relay->pending);
 		free(relay);
 	}
@@ -315,59 +308,9 @@ static void send_request(struct bosh_relay *relay, struct bosh_pending *pending,
 	}
 }
 
-/* That of @exchange; NULL: a free one. Returns NULL if there is none. */
-static struct relay_reading *find_reading(struct bosh_relay *relay,
-					  const struct http_exchange *exchange)
-{
-	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
-		if (relay->readings[i].exchange == exchange) {
-			return &relay->readings[i];
-		}
-	}
-	return NULL;
-}
-
-/* Takes what was read of @exchange so far; NULL: nothing. */
-static struct bosh_reading *take_reading(struct bosh_relay *relay,
-					 const struct http_exchange *exchange)
-{
-	struct relay_reading *found = relay->n_readings ? find_reading(relay, exchange) : NULL;
-
-	if (!found) {
-		return NULL;
-	}
-	struct bosh_reading *reading = found->reading;
-
-	*found = (struct relay_reading){0};
-	relay->n_readings--;
-	return reading;
-}
-
 bool bosh_relay_prepare(struct bosh_relay *relay, struct http_exchange *exchange, size_t n_portion)
 {
-	struct relay_reading *found = find_reading(relay, exchange);
-
-	if (!found) {
-		found = find_reading(relay, NULL);
-		if (!found) {
-			return false;
-		}
-		if (bosh_reading_new(relay->env->pool, &relay->scan_options, &found->reading) < 0) {
-			return true; /* All of it is read at once, or refused without memory. */
-		}
-		found->exchange = exchange;
-		relay->n_readings++;
-	}
-	return bosh_reading_go_on(found->reading, http_exchange_body(exchange), n_portion);
-}
-
-/* Reads what is left: the client no longer takes more than its share. */
-static int finish_reading(struct bosh_reading *reading, const struct http_exchange *exchange,
-			  struct bosh_body *ret_body)
-{
-	while (!bosh_reading_go_on(reading, http_exchange_body(exchange), SIZE_MAX)) {
-	}
-	return bosh_reading_finish(reading, ret_body);
+	return bosh_readings_go_on(&relay->readings, relay->env->pool, exchange, n_portion);
 }
 
 /* Returns 0 or -ENOMEM. */
@@ -375,8 +318,8 @@ static int read_body(struct bosh_relay *relay, struct http_exchange *exchange,
 		     struct bosh_request *request)
 {
 	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
-	struct bosh_reading *reading = take_reading(relay, exchange);
-	int r = reading ? finish_reading(reading, exchange, &request->body)
+	struct bosh_reading *reading = bosh_readings_take(&relay->readings, exchange);
+	int r = reading ? bosh_reading_finish(reading, http_exchange_body(exchange), &request->body)
 	      : http_exchange_take_body(exchange, &text)
 		      ? bosh_body_init_taking(&request->body, relay->env->pool,
 					      &relay->scan_options, &text)
@@ -498,7 +441,7 @@ void bosh_relay_done(struct bosh_relay *relay, struct http_exchange *exchange)
 {
 	struct bosh_pending *pending = http_exchange_userdata(exchange);
 
-	bosh_reading_free(take_reading(relay, exchange));
+	bosh_reading_free(bosh_readings_take(&relay->readings, exchange));
 	if (pending) {
 		if (pending->passed) {
 			passed_unref(pending->passed);

@@ -52,12 +52,6 @@ struct bosh_relay *bosh_relay_free(struct bosh_relay *relay);
  * including @relay itself, before the workers start. */
 void bosh_relay_introduce(struct bosh_relay *relay, struct bosh_relay *other);
 
-enum {
-	/* Bodies that a worker parses in portions at the same time; others wait. Each may take the
-	 * memory of a parser (XML_MEMORY_FACTOR) and of its payloads, which no budget counts. */
-	BOSH_READINGS_MAX = 4,
-};
-
 /* On the bearer: parses at most @n_portion bytes more of the body of a request. Returns whether it
  * is ready for bosh_relay_request(). */
 bool bosh_relay_prepare(struct bosh_relay *relay, struct http_exchange *exchange, size_t n_portion);

@@ -68,7 +68,7 @@ static int read_portions(struct xml_pool *pool, struct sv text, size_t n, struct
 	assert_int_equal(bosh_reading_new(pool, &options, &reading), 0);
 	while (!bosh_reading_go_on(reading, text, n)) {
 	}
-	return bosh_reading_finish(reading, body);
+	return bosh_reading_finish(reading, text, body);
 }
 
 static void check_portions(struct sv text, int result, const struct bosh_body *body)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/turn.h"
+#include "gateway/bosh/readings.h"
 #include "gateway/bosh/relay.h"
 #include "gateway/bosh/sid.h"
 #include "gateway/client-of.h"
