@@ -13,6 +13,7 @@
 #include "common/address.h"
 #include "common/buffer.h"
 #include "common/timeout.h"
+#include "gateway/upstream/dns/answers.h"
 
 enum {
 	LENGTH_SIZE = 2, /* length prefix of a message (RFC 1035, 4.2.2) */
@@ -151,14 +152,18 @@ static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *spa
 		return;
 	}
 	answer->n += (size_t)n_read;
-	const unsigned char *data = (const unsigned char *)buffer_sv(answer).data;
+	unsigned char *data = (unsigned char *)buffer_end(answer) - answer->n;
 
 	if (answer->n < LENGTH_SIZE || answer->n - LENGTH_SIZE < message_length(data)) {
 		return;
 	}
 	size_t n = message_length(data);
 
-	if (exchange_matches(exchange, data + LENGTH_SIZE, n)) {
+	n = exchange_matches(exchange, data + LENGTH_SIZE, n)
+		  ? dns_answers_cut(data + LENGTH_SIZE, n)
+		  : 0;
+	if (n) {
+		ns_put16((unsigned)n, data);
 		stand_in_answer(exchange->stand_in, data, LENGTH_SIZE + n);
 		exchange_close(exchange);
 	} else {

@@ -12,7 +12,10 @@
 #include <dlfcn.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "gateway/upstream/dns/answers.h"
 #include "gateway/upstream/dns/ares-tcp.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/dns/resolver-case.h"
@@ -31,7 +34,7 @@ struct peer {
 	uv_timer_t timer;
 	unsigned char question[512];
 	size_t n_question;
-	unsigned char answer[2 + 2048];
+	unsigned char answer[2 + 4096];
 	size_t n_answer, n_sent;
 	bool is_open;
 };
@@ -69,6 +72,15 @@ int uv_timer_start(uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, ui
 	return start_timer(timer, callback, timeout, repeat);
 }
 
+/* Of any kind. */
+static size_t n_sockets;
+
+int socket(int family, int type, int protocol)
+{
+	n_sockets++;
+	return (int)syscall(SYS_socket, family, type, protocol);
+}
+
 static bool script_truncated(const char *name, unsigned type, struct dns_message *message)
 {
 	dns_begin(message, DNS_RESPONSE | TRUNCATED, name, type);
@@ -80,6 +92,18 @@ static bool script_tlsa(const char *name, unsigned type, struct dns_message *mes
 	dns_begin(message, DNS_RESPONSE | DNS_AD, name, type);
 	for (unsigned i = 0; i < TLSA_RECORDS_MAX; i++) {
 		dns_record(message, DNS_ANSWER, name, DNS_TLSA, 60, dns_tlsa(3, 1, 2, 64, (int)i));
+	}
+	return true;
+}
+
+/* More addresses than are looked at. */
+static bool script_addresses(const char *name, unsigned type, struct dns_message *message)
+{
+	dns_begin(message, DNS_RESPONSE, name, type);
+	for (unsigned i = 0; type == DNS_A && i < 2 * DNS_ANSWERS_MAX; i++) {
+		struct dns_data data = {.n = 4, .data = {192, 0, 2, (unsigned char)i}};
+
+		dns_record(message, DNS_ANSWER, name, DNS_A, 60, data);
 	}
 	return true;
 }
@@ -245,6 +269,20 @@ static void test_answers(void **state)
 	assert_int_equal(tcp.n_peers, N);
 }
 
+/* c-ares takes a socket for each address, to sort them. */
+static void test_many_addresses(void **state)
+{
+	(void)state;
+	tcp.script = script_addresses;
+	tcp.is_whole = true;
+	n_sockets = 0;
+	ask_addresses(askers, "a.example", 5222);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(askers->n_addresses, RESOLVER_ADDRESSES_MAX);
+	assert_in_range(n_sockets, DNS_ANSWERS_MAX, DNS_ANSWERS_MAX + 10);
+}
+
 /* An answer to another question ends the exchange; c-ares alone would wait for another one. */
 static void test_other_answer(void **state)
 {
@@ -386,7 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_answer),      TEST(test_answers),   TEST(test_other_answer),
 		TEST(test_late_thread), TEST(test_no_answer), TEST(test_bound),
-		TEST(test_freeing),     TEST(test_no_memory),
+		TEST(test_freeing),     TEST(test_no_memory), TEST(test_many_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

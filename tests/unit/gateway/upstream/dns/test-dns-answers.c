@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "gateway/upstream/dns/answers.h"
+#include "tests/unit/gateway/upstream/dns/dns-case.h"
+
+static struct dns_message message, before;
+
+/* A reply with so many records of each section. */
+static void begin(unsigned n_answers, unsigned n_others)
+{
+	dns_begin(&message, DNS_RESPONSE, "a.example", DNS_SRV);
+	for (unsigned i = 0; i < n_answers; i++) {
+		dns_record(&message, DNS_ANSWER, "a.example", DNS_SRV, i, dns_srv(1, 2, 3, "b"));
+	}
+	for (unsigned i = 0; i < n_others; i++) {
+		dns_record(&message, DNS_AUTHORITY, "example", DNS_SOA, 60, dns_soa(60));
+		dns_record(&message, DNS_ADDITIONAL, "b", DNS_AAAA, 60, dns_name("c"));
+	}
+	before = message;
+}
+
+static void test_left_alone(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n <= DNS_ANSWERS_MAX; n += 16) {
+		begin(n, 1);
+		assert_int_equal(dns_answers_cut(message.data, message.n), before.n);
+		assert_memory_equal(message.data, before.data, before.n);
+	}
+	/* Whatever is wrong with it, it is c-ares' to say so. */
+	for (size_t n = 0; n < before.n; n++) {
+		assert_int_equal(dns_answers_cut(message.data, n), n);
+	}
+}
+
+static void test_cut(void **state)
+{
+	static struct dns_message expected;
+
+	(void)state;
+	begin(DNS_ANSWERS_MAX, 0);
+	expected = message;
+	for (unsigned n = 1; n < 2000; n += 300) {
+		begin(DNS_ANSWERS_MAX + n, 2);
+		assert_int_equal(dns_answers_cut(message.data, message.n), expected.n);
+		assert_memory_equal(message.data, expected.data, expected.n);
+	}
+}
+
+/* What ends within the records that are left is no answer. */
+static void test_malformed(void **state)
+{
+	size_t n_left;
+
+	(void)state;
+	begin(DNS_ANSWERS_MAX, 0);
+	n_left = message.n;
+	begin(DNS_ANSWERS_MAX + 1, 1);
+	for (size_t n = DNS_HEADER; n <= before.n; n++) {
+		/* A block of its own, so that a sanitizer sees what is read behind it. */
+		unsigned char *bytes = malloc(n);
+
+		assert_non_null(bytes);
+		memcpy(bytes, before.data, n);
+		assert_int_equal(dns_answers_cut(bytes, n), n < n_left ? 0 : n_left);
+		free(bytes);
+	}
+	/* As many questions as can be claimed. */
+	dns_put(message.data + 4, 2, 65535);
+	assert_int_equal(dns_answers_cut(message.data, message.n), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_left_alone),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_malformed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
