@@ -18,6 +18,7 @@
 #include "common/due.h"
 #include "common/turn.h"
 #include "gateway/tls-controls.h"
+#include "gateway/wire/hello.h"
 #include "gateway/wire/wire.h"
 
 enum {
@@ -42,6 +43,7 @@ struct wire_tls {
 	SSL_CTX *context; /* until the handshake begins */
 	SSL *ssl;         /* from then on */
 	struct tls_controls controls;
+	struct hello hello;
 	bool is_drained : 1;  /* the socket has no more bytes until the epoll says so */
 	bool is_at_end : 1;   /* the socket has ended */
 	bool wants_write : 1; /* reading goes on when the socket takes more */

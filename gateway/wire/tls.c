@@ -16,6 +16,18 @@ static struct wire *wire_of(BIO *bio)
 	return BIO_get_data(bio);
 }
 
+/* Whether the client may send more than OpenSSL should have to make room for. Of its messages in
+ * clear text, only hellos may be so large; with TLS 1.2 there is one. */
+static bool has_large_hello(struct wire_tls *tls, const char *data, size_t n)
+{
+	bool is_hello = !tls->hello.is_complete || SSL_version(tls->ssl) == TLS1_3_VERSION;
+
+	if (is_hello && !SSL_is_init_finished(tls->ssl)) {
+		hello_read(&tls->hello, (const unsigned char *)data, n);
+	}
+	return tls->hello.is_too_large;
+}
+
 static int on_bio_read(BIO *bio, char *data, int size)
 {
 	struct wire *wire = wire_of(bio);
@@ -39,6 +51,10 @@ static int on_bio_read(BIO *bio, char *data, int size)
 	tls->is_at_end = n == 0;
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);
+	}
+	if (n > 0 && has_large_hello(tls, data, (size_t)n)) {
+		errno = EMSGSIZE;
+		return -1;
 	}
 	return (int)n;
 }
@@ -173,6 +189,10 @@ static const char *reason_of(const struct wire_tls *tls, int r, int error)
 	unsigned long code = ERR_peek_error();
 	long verified = SSL_get_verify_result(tls->ssl);
 	const char *reason = ERR_reason_error_string(code);
+
+	if (tls->hello.is_too_large) {
+		return "the client's hello is too large";
+	}
 
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {

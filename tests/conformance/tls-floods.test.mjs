@@ -1,5 +1,7 @@
 // TLS messages that carry no data: what a server or a client may send of them, and what they may not.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { assertStreamError } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
@@ -140,4 +142,26 @@ test('a client that drips its handshake has the time of a header', TIMEOUT, asyn
 	const client = TlsPeer.connect(tlsPort, { drip: 100 });
 	assert.equal(await heard(client), '');
 	await doab.logged('handshake-failed', { reason: 'no complete handshake in time' });
+});
+
+// A record with the beginning of a hello that says how long it is.
+const helloOf = (n) => Buffer.from([22, 3, 1, 0, 4, 1, n >> 16, n >> 8 & 255, n & 255]);
+
+test('a hello that claims to be large is refused before there is room for it', TIMEOUT, async () => {
+	const HELLO_MAX = 16384;
+	const nBefore = doab.events.length;
+	const [fine, large] = await Promise.all([HELLO_MAX, HELLO_MAX + 1].map(async (n) => {
+		const socket = net.connect(tlsPort, '127.0.0.1');
+		socket.on('error', () => {});
+		await once(socket, 'connect');
+		socket.closed_ = once(socket, 'close');
+		socket.resume();
+		socket.write(helloOf(n));
+		return socket;
+	}));
+	await within(large.closed_, HEADER_TIMEOUT_S * 1000 / 2, 'the end of the connection');
+	assert.equal(fine.destroyed, false);
+	const failed = doab.events.slice(nBefore).find(({ event }) => event === 'handshake-failed');
+	assert.equal(failed.reason, "the client's hello is too large");
+	fine.destroy();
 });

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "gateway/wire/hello.h"
+
+enum {
+	CHANGE_CIPHER = 20,
+	HANDSHAKE = 22,
+	CLIENT_HELLO = 1,
+};
+
+static struct {
+	unsigned char bytes[4 * HELLO_MAX];
+	size_t n;
+} sent;
+
+/* @n bytes in records of at most @n_record. */
+static void send_records(unsigned type, const unsigned char *bytes, size_t n, size_t n_record)
+{
+	while (n) {
+		size_t n_now = n < n_record ? n : n_record;
+		const unsigned char header[] = {(unsigned char)type, 3, 1,
+						(unsigned char)(n_now >> 8), (unsigned char)n_now};
+
+		memcpy(sent.bytes + sent.n, header, sizeof(header));
+		memcpy(sent.bytes + sent.n + sizeof(header), bytes, n_now);
+		sent.n += sizeof(header) + n_now;
+		bytes += n_now;
+		n -= n_now;
+	}
+}
+
+/* A hello that claims @n bytes, and has @n_there of them. */
+static void send_hello(size_t n, size_t n_there, size_t n_record)
+{
+	static unsigned char message[HELLO_MESSAGE_HEADER + HELLO_MAX];
+
+	memset(message, 0xff, sizeof(message));
+	message[0] = CLIENT_HELLO;
+	message[1] = (unsigned char)(n >> 16);
+	message[2] = (unsigned char)(n >> 8);
+	message[3] = (unsigned char)n;
+	send_records(HANDSHAKE, message, HELLO_MESSAGE_HEADER + n_there, n_record);
+}
+
+/* Reads what was sent in pieces of @n_piece. */
+static struct hello read_all(size_t n_piece)
+{
+	struct hello hello = {0};
+
+	for (size_t at = 0; at < sent.n; at += n_piece) {
+		size_t n_left = sent.n - at;
+
+		hello_read(&hello, sent.bytes + at, n_left < n_piece ? n_left : n_piece);
+	}
+	return hello;
+}
+
+static void assert_read(bool is_complete, bool is_too_large)
+{
+	for (size_t n_piece = 1; n_piece < 3 * HELLO_MAX; n_piece = n_piece * 5 + 2) {
+		struct hello hello = read_all(n_piece);
+
+		assert_int_equal(hello.is_complete, is_complete);
+		assert_int_equal(hello.is_too_large, is_too_large);
+	}
+}
+
+/* In records of any size. */
+static void test_bound(void **state)
+{
+	(void)state;
+	for (size_t n_record = 3; n_record <= HELLO_MAX; n_record = n_record * 7) {
+		sent.n = 0;
+		send_hello(HELLO_MAX, HELLO_MAX, n_record);
+		assert_read(true, false);
+		sent.n = 0;
+		send_hello(HELLO_MAX, HELLO_MAX - 1, n_record);
+		assert_read(false, false);
+		sent.n = 0;
+		send_hello(HELLO_MAX + 1, 0, n_record);
+		assert_read(false, true);
+		sent.n = 0;
+		send_hello(0xffffff, 0, n_record);
+		assert_read(false, true);
+	}
+	/* Where its length is not all there, nothing is known. */
+	sent.n = 0;
+	send_hello(HELLO_MAX + 1, 0, 1);
+	sent.n--;
+	assert_read(false, false);
+	sent.n++;
+	assert_read(false, true);
+}
+
+/* The second one, behind a record of another kind, an empty one and an empty message. */
+static void test_second(void **state)
+{
+	static const unsigned char change = 1, empty[] = {HANDSHAKE, 3, 1, 0, 0},
+				   request[HELLO_MESSAGE_HEADER] = {0};
+
+	(void)state;
+	sent.n = 0;
+	send_hello(300, 300, 100);
+	send_records(CHANGE_CIPHER, &change, 1, 1);
+	memcpy(sent.bytes + sent.n, empty, sizeof(empty));
+	sent.n += sizeof(empty);
+	send_records(HANDSHAKE, request, sizeof(request), 2);
+	assert_read(true, false);
+	size_t n_before = sent.n;
+
+	send_hello(HELLO_MAX, 100, 100);
+	assert_read(true, false);
+	sent.n = n_before;
+	send_hello(HELLO_MAX + 1, 100, 100);
+	assert_read(true, true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_second),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
