@@ -169,9 +169,28 @@ static void attempt_end(struct dial_attempt *attempt, enum race_outcome outcome)
 	dial_run(dial);
 }
 
+/* Gives up the attempts beside @winner whose connections are there as well, in sockets that had not
+ * their turn yet. */
+static void give_up_seconds(struct dial *dial, const struct dial_attempt *winner)
+{
+	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
+		struct dial_attempt *attempt = &dial->attempts[i];
+
+		if (attempt != winner && attempt->transport &&
+		    transport_is_answered(attempt->transport)) {
+			notify_observer(attempt, DIAL_GIVEN_UP, NULL);
+			attempt->transport = transport_free(attempt->transport);
+			race_report(&dial->race, i, RACE_SECOND, dial_now(dial));
+		}
+	}
+}
+
 static void on_connected(void *userdata)
 {
-	attempt_end(userdata, RACE_CONNECTED);
+	struct dial_attempt *attempt = userdata;
+
+	give_up_seconds(attempt->dial, attempt);
+	attempt_end(attempt, RACE_CONNECTED);
 }
 
 /* What a failed attempt says about the address. */

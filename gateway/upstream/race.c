@@ -140,6 +140,17 @@ void race_answer(struct race *race, const struct address *addresses, size_t n_ad
 
 /* Outcomes. */
 
+/* Whether one that was dialled before the winner has connected, too. */
+static bool has_second_before(const struct race *race, size_t winner)
+{
+	for (size_t i = 0; i < winner; i++) {
+		if (race->attempts[i].is_second) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A winner is noted only if it was not dialled first. Those that lost despite their head start are
  * noted as failed. */
 static void note_winner(struct race *race, struct mono now)
@@ -152,6 +163,9 @@ static void note_winner(struct race *race, struct mono now)
 		if (attempt->is_running && mono_diff_ms(now, attempt->started) >= RACE_DELAY_MS) {
 			history_note(race->history, &attempt->to.address, HISTORY_FAILED, now);
 		}
+	}
+	if (has_second_before(race, race->winner)) {
+		return;
 	}
 	if (race->winner > 0) {
 		history_note(race->history, winner, HISTORY_WON, now);
@@ -173,6 +187,9 @@ void race_report(struct race *race, size_t attempt, enum race_outcome outcome, s
 		race->winner = attempt;
 		race->state = RACE_STATE_CONNECTED;
 		note_winner(race, now);
+		break;
+	case RACE_SECOND:
+		race->attempts[attempt].is_second = true;
 		break;
 	case RACE_FAILED:
 		history_note(race->history, &race->attempts[attempt].to.address, HISTORY_FAILED,

@@ -59,6 +59,10 @@ struct race_action {
 
 enum race_outcome {
 	RACE_CONNECTED,
+	/* connected, too, but another attempt was read first, whose RACE_CONNECTED is to follow at
+	 * once: this says nothing about either address. Else a gateway that stood still, and finds
+	 * several connections afterwards, would take all but one for too slow */
+	RACE_SECOND,
 	RACE_FAILED, /* refused, unreachable, or out of time: noted in the history */
 	RACE_BROKEN, /* the gateway lacked the resources to try: the address is not to blame */
 	/* by policy, so it was not dialled and does not count. To be reported before the next
@@ -75,6 +79,7 @@ struct race_attempt {
 	struct race_address to;
 	struct mono started;
 	bool is_running;
+	bool is_second; /* RACE_SECOND */
 };
 
 enum race_state {

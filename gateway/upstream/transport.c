@@ -184,6 +184,22 @@ int transport_peer_address(const struct transport *transport, struct address *re
 	return address_from_sockaddr(&address.any, ret_address);
 }
 
+bool transport_is_answered(const struct transport *transport)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	int n = 0;
+
+	switch (transport->state) {
+	case TRANSPORT_CONNECTING:
+		return getpeername(transport->channel.fd, (struct sockaddr *)&peer, &size) == 0;
+	case TRANSPORT_TUNNEL:
+		return ioctl(transport->channel.fd, FIONREAD, &n) == 0 && n > 0;
+	default:
+		return false;
+	}
+}
+
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata)
 {

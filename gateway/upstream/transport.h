@@ -86,6 +86,10 @@ _must_check_ int transport_local_address(const struct transport *transport,
 _must_check_ int transport_peer_address(const struct transport *transport,
 					struct address *ret_address);
 
+/* Whether a connection that `connected` has not told of yet may be there: an answer to it has
+ * arrived and was not read. */
+bool transport_is_answered(const struct transport *transport);
+
 /* Replaces the callbacks: the dialer hands a connected transport over to its new owner. */
 void transport_hand_over(struct transport *transport, const struct transport_callbacks *callbacks,
 			 void *userdata);

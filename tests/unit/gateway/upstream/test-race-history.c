@@ -70,6 +70,36 @@ static void test_late_and_slow_answers(void **state)
 	check(350, "dial 1 192.0.2.1 of 0; ");
 }
 
+/* After a standstill, several connections are there: none of them was too slow. */
+static void test_second(void **state)
+{
+	(void)state;
+	begin(1);
+	check(0, "resolve 0; ");
+	answer(0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4");
+	check(0, "dial 0 192.0.2.1 of 0; @250");
+	check(250, "dial 1 192.0.2.2 of 0; @500");
+	check(500, "dial 2 192.0.2.3 of 0; @750");
+	tell(9000, 0, RACE_SECOND);
+	tell(9000, 1, RACE_CONNECTED);
+	check(9000, "give up 2; won 1 192.0.2.2 of 0; ");
+	assert_true(race_has_others(&race));
+	known("192.0.2.1", 9000, HISTORY_NOTHING);
+	known("192.0.2.2", 9000, HISTORY_NOTHING);
+	known("192.0.2.3", 9000, HISTORY_FAILED);
+
+	/* The first one wins, as usual. */
+	begin(1);
+	check(9000, "resolve 0; ");
+	answer(9000, "192.0.2.1 192.0.2.2");
+	check(9000, "dial 0 192.0.2.1 of 0; @9250");
+	check(9250, "dial 1 192.0.2.2 of 0; ");
+	tell(9600, 1, RACE_SECOND);
+	tell(9600, 0, RACE_CONNECTED);
+	check(9600, "won 0 192.0.2.1 of 0; ");
+	known("192.0.2.2", 9600, HISTORY_NOTHING);
+}
+
 static void test_only_late(void **state)
 {
 	(void)state;
@@ -254,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup(test_history_orders, setup),
 		cmocka_unit_test_setup(test_late_behind_all_targets, setup),
 		cmocka_unit_test_setup(test_late_and_slow_answers, setup),
+		cmocka_unit_test_setup(test_second, setup),
 		cmocka_unit_test_setup(test_only_late, setup),
 		cmocka_unit_test_setup(test_history_expires, setup),
 		cmocka_unit_test_setup(test_late_bound, setup),
