@@ -304,8 +304,9 @@ bool transport_has_unread(const struct transport *transport)
 	if (transport->state != TRANSPORT_OPEN || transport->broken || transport->has_ended) {
 		return false;
 	}
+	/* What cannot be known may be there. */
 	return transport->is_paused || channel_has_pending(&transport->channel) ||
-	       (ioctl(transport->channel.fd, FIONREAD, &n) == 0 && n > 0);
+	       ioctl(transport->channel.fd, FIONREAD, &n) < 0 || n > 0;
 }
 
 void transport_pause(struct transport *transport, bool is_paused)
