@@ -59,12 +59,16 @@ static int list_failures(struct buffer *ret_list)
 	return writer_end(&writer);
 }
 
-static void hash(struct sv text, char ret_text[static HASH_TEXT_SIZE])
+/* Returns 0 or -ENOMEM. */
+static int hash(struct sv text, char ret_text[static HASH_TEXT_SIZE])
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 
-	SHA256((const unsigned char *)text.data, text.n, digest);
+	if (!SHA256((const unsigned char *)text.data, text.n, digest)) {
+		return -ENOMEM;
+	}
 	EVP_EncodeBlock((unsigned char *)ret_text, digest, sizeof(digest));
+	return 0;
 }
 
 /* Writes the policy for a page of @style and @script. Returns 0 or -ENOMEM. */
@@ -73,8 +77,9 @@ static int write_policy(struct sv style, struct sv script, char **ret_policy)
 	char style_hash[HASH_TEXT_SIZE], script_hash[HASH_TEXT_SIZE];
 	char text[POLICY_SIZE];
 
-	hash(style, style_hash);
-	hash(script, script_hash);
+	if (hash(style, style_hash) < 0 || hash(script, script_hash) < 0) {
+		return -ENOMEM;
+	}
 	snprintf(text, sizeof(text),
 		 "default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; "
 		 "connect-src 'self' ws: wss: http: https:; img-src data:; base-uri 'none'; "

@@ -128,15 +128,19 @@ static int make_document(struct fixed_text *text, enum fixed_id id, const struct
 	return r < 0 || made.n == 0 ? r : blob_from(buffer_sv(&made), &text->in[CODING_IDENTITY]);
 }
 
-static void make_tag(struct fixed_text *text)
+/* Returns 0 or -ENOMEM. */
+static int make_tag(struct fixed_text *text)
 {
 	const struct blob *blob = text->in[CODING_IDENTITY];
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	uint64_t number;
 
-	SHA256((const unsigned char *)blob->data, blob->n, digest);
+	if (!SHA256((const unsigned char *)blob->data, blob->n, digest)) {
+		return -ENOMEM;
+	}
 	memcpy(&number, digest, sizeof(number));
 	snprintf(text->tag, sizeof(text->tag), "W/\"%016llx\"", (unsigned long long)number);
+	return 0;
 }
 
 static int encode(struct fixed_text *text, struct coder *coder)
@@ -185,7 +189,7 @@ int fixed_init(struct fixed *fixed, const struct config *config)
 			r = make_document(text, i, config);
 		}
 		if (r == 0 && text->in[CODING_IDENTITY]) {
-			make_tag(text);
+			r = make_tag(text);
 		}
 	}
 	return r == 0 && config->coding ? encode_all(fixed) : r;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
+#include "gateway/process/openssl-memory.h"
 #include "gateway/process/reload.h"
 #include "gateway/process/sandbox.h"
 #include "gateway/process/server-state.h"
@@ -68,6 +68,7 @@ static int run_workers(struct server *server, struct listening *listening)
 		r = worker_start(server->workers[server->n_started]);
 		server->n_started += r == 0;
 	}
+	r = r < 0 ? r : openssl_memory_check();
 	if (r == 0) {
 		listening_log(listening);
 		/* The workers have duplicates. One more would keep a socket open for ever, with
@@ -225,8 +226,7 @@ int server_run(const struct launch *launch, const char *path)
 	/* A supervisor that is killed takes its servers along: nobody else could end them. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	server.shared.process = &server.state;
-	/* Without memory for its state, OpenSSL's functions would crash later. */
-	if (!OSSL_LIB_CTX_get0_global_default()) {
+	if (openssl_memory_watch() < 0) {
 		fprintf(stderr, "doab: %s\n", strerror(ENOMEM));
 		return EXIT_FAILURE;
 	}

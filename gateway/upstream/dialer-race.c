@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "gateway/upstream/dialer-state.h"
@@ -337,6 +338,17 @@ static void on_addresses(void *userdata, enum resolver_result result,
 	dial_run(dial);
 }
 
+/* No address is known for @host, which the gateway could not even ask for. */
+static void answer_nothing(struct dial *dial, const char *host, enum failure_kind kind,
+			   const char *why)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, "%s: %s", host, why);
+	dial_note(dial, &failure);
+	race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
+}
+
 static void dial_resolve(struct dial *dial, size_t target)
 {
 	const struct srv_target *asked = dial->targets ? &dial->targets[target] : NULL;
@@ -349,7 +361,11 @@ static void dial_resolve(struct dial *dial, size_t target)
 	if (dial->egress_resolves) {
 		struct address stand_in;
 
-		stand_in_make(asked->host, asked->port, &stand_in);
+		if (stand_in_make(asked->host, asked->port, &stand_in) < 0) {
+			answer_nothing(dial, asked->host, FAILURE_INTERNAL,
+				       strerrordesc_np(ENOMEM));
+			return;
+		}
 		race_answer(&dial->race, &stand_in, 1, RACE_ORDER_GIVEN, dial_now(dial));
 		return;
 	}
@@ -358,12 +374,9 @@ static void dial_resolve(struct dial *dial, size_t target)
 				       asked->port, on_addresses, dial, &dial->query);
 
 	if (r != RESOLVER_ASKED) {
-		struct failure failure;
-
-		failure_set(&failure, r == RESOLVER_E_CROWD ? FAILURE_TOO_FAST : FAILURE_INTERNAL,
-			    "%s: %s", asked->host, resolver_ask_error(r));
-		dial_note(dial, &failure);
-		race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
+		answer_nothing(dial, asked->host,
+			       r == RESOLVER_E_CROWD ? FAILURE_TOO_FAST : FAILURE_INTERNAL,
+			       resolver_ask_error(r));
 	}
 }
 

@@ -12,7 +12,7 @@ static struct address made(const char *host, uint16_t port)
 {
 	struct address address;
 
-	stand_in_make(host, port, &address);
+	assert_int_equal(stand_in_make(host, port, &address), 0);
 	return address;
 }
 
