@@ -162,6 +162,9 @@ export class Sweep {
 // uv_poll_start  no room for the descriptors that descriptors_reserve() asks for, so that there always is room later
 export const ABORTS = ['uv_loop_init', 'seccomp_load', 'poll_once', 'uv_poll_start'];
 
+// AddressSanitizer itself needs memory to start a thread, and OpenSSL leaves 25 bytes when its initialization fails.
+export const canStartWithoutMemory = !readFileSync(BINARY).includes('__asan_init');
+
 // A program that does not start says why; nothing else may end it.
 function judge(outcome, name, said, { strikes, stack }) {
 	outcome.nPoints += strikes > 0;
@@ -182,8 +185,7 @@ export async function lifetimes(role, pairs, nStarts) {
 	const outcome = { problems: [], nPoints: 0, nRefused: 0 };
 	await lifetime(faults.env);
 	const calls = faults.calls(role);
-	// The sanitizer itself needs memory to start a thread, and OpenSSL leaves 25 bytes when its initialization fails.
-	const memory = readFileSync(BINARY).includes('__asan_init') ? [] : [['memory', 'ENOMEM']];
+	const memory = canStartWithoutMemory ? [['memory', 'ENOMEM']] : [];
 	for (const [call, effect] of [...memory, ...pairs].filter(([name]) => calls[name])) {
 		const step = Math.ceil(calls[call] / nStarts);
 		for (let nth = Math.ceil(step / 2), strikes = 1; strikes && nth < CALLS_MAX && outcome.problems.length < PROBLEMS_MAX; nth += step) {
