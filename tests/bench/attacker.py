@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: MIT
 """Carries out an attack: all its connections, in one process with one thread.
 
+    attacker.py NAME PORT TLS_PORT OWN_PORT
+
+attacks a gateway as tests/bench does, until it is killed, and says when the attack is under way. The
+ports are those of the gateway, and of the attacker's own server.
+
 client  a connection to the gateway. When it ends, a new one takes its place: at once, or after a
         moment if it was refused
 server  a connection of the gateway to the attacker's own XMPP server
 """
 import errno
+import os
 import selectors
 import socket
 import struct
+import sys
+import threading
 import time
+from types import SimpleNamespace
 
-from attacks import Until
+from attacks import ATTACKS, Until
 
 ADDRESS = '127.0.0.9'
 CHUNK = 64 * 1024
 RETRY_S = 0.05
-FIRST_S = 3  # for the clients to open, without those that the gateway refuses
+FIRST_S = 1  # for the clients to open, without those that the gateway refuses
 OPEN_AT_ONCE = 20
 RESET = struct.pack('ii', 1, 0)  # SO_LINGER
 BACKLOG = 4096
@@ -155,3 +164,22 @@ class Attacker:
             is_open = not self.attack.flood or (self.n_missing == 0 and self.n_opening == 0)
             if not is_under_way.is_set() and (is_open or time.monotonic() > end):
                 is_under_way.set()
+
+
+class Told(threading.Event):
+    """Says it."""
+    def set(self):
+        super().set()
+        print('under way', flush=True)
+
+
+def main():
+    name, *ports = sys.argv[1:]
+    port, tls_port, attacker_port = map(int, ports)
+    program = SimpleNamespace(port=port, tls_port=tls_port, attacker_port=attacker_port)
+    os.nice(10)
+    Attacker(ATTACKS[name], program).run(Told(), threading.Event())
+
+
+if __name__ == '__main__':
+    main()
