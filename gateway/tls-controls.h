@@ -18,6 +18,8 @@ enum {
 	 * each hour. */
 	TLS_CONTROLS_MAX = 32,
 	TLS_CONTROLS_S = 3600,
+	/* What OpenSSL reads at once of a peer that takes more than its share: 38 key updates. */
+	TLS_READ_SMALL = 1024,
 };
 
 struct tls_controls {
@@ -30,7 +32,8 @@ struct tls_controls {
 void tls_controls_watch(struct tls_controls *controls, SSL *ssl);
 
 /* Whether the connection has to be given up. OpenSSL handles all that it has read, up to 16 KB, at
- * once: 600 key updates, 6 ms. So ask after each of its calls, and give it no more to read. */
+ * once: 600 key updates, 6 ms. So ask after each of its calls, and give it no more to read; and
+ * little at a time (TLS_READ_SMALL) where others wait. */
 static inline bool tls_controls_are_too_many(const struct tls_controls *controls)
 {
 	return controls->are_too_many;

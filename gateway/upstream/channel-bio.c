@@ -42,6 +42,7 @@ static int on_write(BIO *bio, const char *data, int n)
 static int on_read(BIO *bio, char *data, int size)
 {
 	struct channel *channel = BIO_get_data(bio);
+	int n_most = channel->is_pressed && size > TLS_READ_SMALL ? TLS_READ_SMALL : size;
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
@@ -51,7 +52,7 @@ static int on_read(BIO *bio, char *data, int size)
 		return -1;
 	}
 	do {
-		n = recv(channel->fd, data, (size_t)size, 0);
+		n = recv(channel->fd, data, (size_t)n_most, 0);
 	} while (n < 0 && errno == EINTR);
 	channel->is_at_end = n == 0;
 	if (n < 0 && errno == EAGAIN) {

@@ -28,6 +28,7 @@ struct channel {
 	bool is_corked;    /* more follows at once: the kernel keeps what is written until then */
 	bool is_held_back; /* it keeps what was written last */
 	bool is_at_end;    /* the peer has ended the connection below TLS */
+	bool is_pressed;   /* others wait: OpenSSL gets little at a time (TLS_READ_SMALL) */
 	const char *error; /* after CHANNEL_BROKEN: the reason in words; static */
 	bool handshake_is_broken;
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */

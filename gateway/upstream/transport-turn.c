@@ -91,18 +91,17 @@ void transport_watch_message(struct transport *transport)
 	}
 }
 
-static size_t read_size(const struct transport *transport)
+static bool is_pressed(const struct transport *transport)
 {
-	return transport->turn && turn_is_pressed(transport->turn, &transport->item)
-		     ? TRANSPORT_READ_SMALL
-		     : TRANSPORT_READ_SIZE;
+	return transport->turn && turn_is_pressed(transport->turn, &transport->item);
 }
 
 /* Where to read, at most *ret_n bytes. */
 static char *place_of(struct transport *transport, size_t *ret_n)
 {
 	const struct transport_callbacks *callbacks = transport->callbacks;
-	size_t n_most = read_size(transport), n_room;
+	size_t n_most = transport->channel.is_pressed ? TRANSPORT_READ_SMALL : TRANSPORT_READ_SIZE;
+	size_t n_room;
 	char *room = callbacks->room ? callbacks->room(transport->userdata, &n_room) : NULL;
 
 	*ret_n = room && n_room < n_most ? n_room : n_most;
@@ -113,6 +112,7 @@ static void read_in(struct transport *transport)
 {
 	size_t n_read, n_most;
 
+	transport->channel.is_pressed = is_pressed(transport);
 	char *place = place_of(transport, &n_most);
 	enum channel_result result = channel_read(&transport->channel, place, n_most, &n_read);
 

@@ -48,9 +48,7 @@ bool wire_is_whole(const struct wire *wire)
 
 size_t wire_portion(const struct wire *wire)
 {
-	const struct turn *turn = wire->hub->options.turn;
-
-	return turn && turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION;
+	return wire_is_pressed(wire) ? WIRE_PORTION_SMALL : WIRE_PORTION;
 }
 
 static enum wire_result result_of(struct wire *wire, ssize_t n)

@@ -159,6 +159,14 @@ bool wire_tls_is_flooded(const struct wire *wire);
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
 
+/* Whether @wire, which is in a hub, takes more than its share. */
+static inline bool wire_is_pressed(const struct wire *wire)
+{
+	const struct turn *turn = wire->hub->options.turn;
+
+	return turn && turn_is_pressed(turn, &wire->turn);
+}
+
 /* Cancels the turn for which @wire waits, if it does. */
 static inline void wire_skip_turn(struct wire *wire)
 {

@@ -32,6 +32,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 {
 	struct wire *wire = wire_of(bio);
 	struct wire_tls *tls = wire->tls;
+	int n_most = wire_is_pressed(wire) && size > TLS_READ_SMALL ? TLS_READ_SMALL : size;
 
 	BIO_clear_retry_flags(bio);
 	if (tls_controls_are_too_many(&tls->controls)) {
@@ -44,10 +45,10 @@ static int on_bio_read(BIO *bio, char *data, int size)
 		errno = EAGAIN;
 		return -1;
 	}
-	ssize_t n = wire_receive(wire, data, (size_t)size, 0);
+	ssize_t n = wire_receive(wire, data, (size_t)n_most, 0);
 
 	/* What arrives from now on is reported by the epoll. */
-	tls->is_drained = n > 0 ? n < size : n < 0 && errno == EAGAIN;
+	tls->is_drained = n > 0 ? n < n_most : n < 0 && errno == EAGAIN;
 	tls->is_at_end = n == 0;
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);

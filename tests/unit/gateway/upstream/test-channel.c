@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "gateway/upstream/channel.h"
@@ -301,6 +302,58 @@ static void test_flood_is_not_read(void **state)
 	identity_free(&identity);
 }
 
+static int count_unread(const struct channel *channel)
+{
+	int n;
+
+	assert_int_equal(ioctl(channel->fd, FIONREAD, &n), 0);
+	return n;
+}
+
+/* While others wait, OpenSSL reads little more of a flood than what shows that it is one. */
+static void test_flood_is_read_in_portions(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	/* The tickets. */
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	pair.channel.is_pressed = true;
+	update_keys(&pair, 500, "");
+	int n_before = count_unread(&pair.channel);
+
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_BROKEN);
+	assert_in_range(n_before - count_unread(&pair.channel), 1, 2 * TLS_READ_SMALL);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
+static void test_data_in_portions(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	static const char text[CHANNEL_RECORD_MAX];
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	pair.channel.is_pressed = true;
+	assert_int_equal(SSL_write(pair.server, text, sizeof(text)), sizeof(text));
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, sizeof(text));
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 /* The kernel keeps the last bytes of the handshake until there are others to send, or until the
  * owner has none. With TLS 1.2 the server waits for them, to end a full handshake. */
 static void test_end_of_handshake(void **state)
@@ -341,6 +394,8 @@ int main(void)
 		cmocka_unit_test(test_data_behind_key_updates),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
+		cmocka_unit_test(test_flood_is_read_in_portions),
+		cmocka_unit_test(test_data_in_portions),
 		cmocka_unit_test(test_end_of_handshake),
 	};
 
