@@ -145,6 +145,8 @@ static void learn_name(struct world *world, unsigned number, const char *text)
 	if (!name.data && (is_end || !world->client.uses_streams)) {
 		return;
 	}
+	/* "Error Conditions": with a name the session would go on. */
+	WORLD_CHECK(world, number || !is_end);
 	WORLD_CHECK(world, name.n == NAME_LENGTH);
 	for (unsigned i = 0; i < world->client.n_asked; i++) {
 		if (sv_eq(sv_from(world->streams[i].name), name)) {

@@ -18,21 +18,10 @@ static void check_answer(struct world *world, struct request *request, const cha
 {
 	if (!request->answer) {
 		request->answer = strdup(text);
+		request->answered = world->now;
 		books_answer(world, request, text);
 	} else if (strcmp(text, request->answer) != 0) {
 		world_fail(world, "not the answer that was given before: %s", request->answer);
-	}
-}
-
-/* All requests before it have been answered, too, unless it tells the end. */
-static void note_answered(struct world *world, const struct exchange *exchange)
-{
-	struct sv type = attribute_of(exchange->text, "type");
-	bool is_end = sv_eq(type, SV("terminate")) && !attribute_of(exchange->text, "stream").data;
-
-	world->is_ending = world->is_ending || is_end;
-	if (!world->is_ending && exchange->rid > world->answered) {
-		world->answered = exchange->rid;
 	}
 }
 
@@ -60,18 +49,15 @@ static void on_answer(struct world *world, const struct bosh_action *action)
 	world_tell(world, "answer to exchange %" PRIu64 ", rid %" PRIu64 ": %s", action->exchange,
 		   exchange->rid, exchange->text);
 	WORLD_CHECK(world, action->exchange > 0 && action->exchange <= world->n_exchanges);
-	WORLD_CHECK(world, exchange->has_arrived && !exchange->is_answered);
+	WORLD_CHECK(world, exchange->has_arrived && !exchange->is_answered && !exchange->is_gone);
 	/* "HTTP Conditions". */
 	WORLD_CHECK(world, action->status == 200 ||
 				   (world->client.is_legacy && world->client.has_vanished));
 	exchange->is_answered = true;
 	if (!is_displaced(world, exchange, request, exchange->text)) {
 		check_answer(world, request, exchange->text);
-		note_answered(world, exchange);
 	}
-	if (!exchange->is_gone) {
-		respond(world, action->exchange);
-	}
+	respond(world, action->exchange);
 }
 
 static void on_end(struct world *world, enum bosh_rule rule)
@@ -87,7 +73,6 @@ static void on_end(struct world *world, enum bosh_rule rule)
 void network_done(struct world *world, int r)
 {
 	WORLD_CHECK(world, r == 0);
-	world->is_ending = false;
 	for (size_t i = 0; i < world->actions.n; i++) {
 		const struct bosh_action *action = &world->actions.items[i];
 
@@ -154,6 +139,7 @@ static void enter(struct world *world, uint64_t number)
 	request->has_come = true;
 	while (request_of(world, world->turn)->has_come) {
 		world->turn++;
+		world->turned = world->now;
 	}
 }
 
@@ -182,21 +168,31 @@ void network_create(struct world *world)
 	bosh_body_deinit(&body);
 }
 
-/* The session is over: its last answer is for the requests that it has not answered. Answers that
- * it gave before are forgotten. */
+/* Whether the session, which is over, still knew the request @rid: it was the last one or was
+ * answered since that came. */
+static bool is_known(struct world *world, uint64_t rid)
+{
+	const struct request *request = request_of(world, rid);
+
+	return rid + 1 == world->turn ||
+	       (rid < world->turn && request->answer && request->answered.ms > world->turned.ms);
+}
+
+/* The session is over: its last answer is for the requests that it still knows. */
 static void arrive_late(struct world *world, uint64_t number, const struct bosh_body *body)
 {
 	struct exchange *exchange = &world->exchanges[number];
-	const struct request *request = request_of(world, exchange->rid);
 	struct blob *blob;
 
 	exchange->is_answered = true;
 	if (!world->last.blob || !bosh_last_answer_is_for(&world->last, body->rid, body->key)) {
 		world_tell(world, "item-not-found for rid %" PRIu64, body->rid);
-		WORLD_CHECK(world, !request->has_come || body->rid <= world->answered);
+		WORLD_CHECK(world, !is_known(world, body->rid));
 		world->client.is_over = world->client.is_forgotten = true;
 		return;
 	}
+	/* What its answer had carried is lost. */
+	world->client.is_forgotten |= request_of(world, body->rid)->answer != NULL;
 	blob = bosh_last_answer_get(&world->last, body->rid);
 	exchange->text = strndup(blob->data, blob->n);
 	world_tell(world, "last answer to exchange %" PRIu64 ": %s", number, exchange->text);

@@ -79,7 +79,8 @@ struct exchange {
 /* A request of the client's. */
 struct request {
 	char *text;
-	char *answer;      /* what the gateway answered first */
+	char *answer; /* what the gateway answered first */
+	struct mono answered;
 	char *response;    /* what has arrived of it and was not processed yet */
 	uint64_t exchange; /* the one that the client waits for */
 	uint64_t latest;   /* the one that arrived last */
@@ -135,7 +136,7 @@ enum reason {
 struct client {
 	bool uses_acks, uses_keys, uses_streams, is_legacy;
 	bool is_created, is_over, is_leaving, has_vanished, is_away;
-	bool is_forgotten;                 /* it asked for an answer, and the session was over */
+	bool is_forgotten;                 /* it repeated a request, and the session was over */
 	unsigned hold, n_requests, wait_s; /* as negotiated */
 	uint64_t next_rid, next_response;
 	struct mono back_at;
@@ -159,12 +160,10 @@ struct world {
 	struct bosh_session *session;
 	struct bosh_actions actions;
 	bool has_ended;
-	bool is_ending;    /* an answer of this call has told so */
-	uint64_t answered; /* the highest rid that was, while the session went on */
-	enum bosh_rule rule;
 	enum reason reason;
 	struct bosh_last_answer last;
-	uint64_t turn; /* the rid whose turn comes next */
+	uint64_t turn;      /* the rid whose turn comes next */
+	struct mono turned; /* when it became that */
 	unsigned n_opened;
 
 	struct client client;
