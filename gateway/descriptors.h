@@ -19,13 +19,17 @@
 #include "common/macro.h"
 
 enum {
-	/* A session has at most three: two connections of BOSH, and the link to the XMPP server.
+	/* A session usually has three: two connections of BOSH, and the link to the XMPP server.
 	 * The fourth is for idle connections without a session, or whose session has ended; they
-	 * last up to HTTP_IDLE_S seconds. */
+	 * last up to HTTP_IDLE_S seconds.
+	 * While a server that does not answer is dialled, each of its streams has up to
+	 * RACE_AT_ONCE_MAX connections in place of the link, 25 descriptors with four streams. They
+	 * come out of what other sessions do not use, and of DESCRIPTORS_BESIDE. */
 	DESCRIPTORS_PER_SESSION = 4,
 	/* For connections without a session, independently of the number of sessions: clients that
 	 * are refused, browsers that show the page. An attacker needs dozens of addresses to use
-	 * them all up (connections_per_address). */
+	 * them all up (connections_per_address). 18 addresses are enough for all descriptors, if
+	 * each has 200 sessions that dial as much as they may. */
 	DESCRIPTORS_BESIDE = 16384,
 	/* The epoll descriptors of loops and libraries, listening sockets, DNS sockets. */
 	DESCRIPTORS_PER_WORKER = 128,
