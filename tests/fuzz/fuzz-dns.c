@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * upstream/dns/reply.h and srv.h. The first byte decides what was asked for; the rest is the
- * message. The reply keeps its bounds; the order of its targets is by priority, and none is lost.
+ * message. The reply keeps its bounds; the order of its targets is by priority, and none is lost. A
+ * message with too many records is cut to one with as many as it may have.
  *
  * covers: gateway/upstream/dns/reply.c gateway/upstream/dns/names.c gateway/upstream/dns/srv.c
+ * covers: gateway/upstream/dns/answers.c
  */
 #include "tests/fuzz/fuzz.h"
 
+#include "gateway/upstream/dns/answers.h"
 #include "gateway/upstream/dns/reply.h"
 #include "gateway/upstream/dns/srv.h"
 #include "gateway/upstream/dns/tlsa.h"
+
+enum {
+	HEADER_SIZE = 12,
+	ANSWERS_AT = 6,
+};
 
 static const char question[] = "_xmpp-client._tcp.a.example";
 
@@ -79,6 +87,22 @@ static void check_reply(const struct dns_reply *reply, enum dns_kind kind, uint3
 	}
 }
 
+/* What is cut has all that it may have, and is not cut again. @copy is one of @input. */
+static void check_cut(struct sv input, unsigned char *copy)
+{
+	size_t n_answers =
+		input.n < HEADER_SIZE ? 0 : (size_t)copy[ANSWERS_AT] << 8 | copy[ANSWERS_AT + 1];
+	size_t n = dns_answers_cut(copy, input.n);
+
+	FUZZ_CHECK(n <= input.n);
+	if (n_answers <= DNS_ANSWERS_MAX) {
+		FUZZ_CHECK(n == input.n && (n == 0 || memcmp(copy, input.data, n) == 0));
+	} else if (n) {
+		FUZZ_CHECK(copy[ANSWERS_AT] == 0 && copy[ANSWERS_AT + 1] == DNS_ANSWERS_MAX);
+		FUZZ_CHECK(dns_answers_cut(copy, n) == n);
+	}
+}
+
 void fuzz_one(struct sv input)
 {
 	enum dns_kind kind = fuzz_byte(&input) & 1 ? DNS_KIND_TLSA : DNS_KIND_SRV;
@@ -87,6 +111,7 @@ void fuzz_one(struct sv input)
 
 	assert_int_equal(
 		dns_reply_read(kind, question, (const unsigned char *)copy, input.n, &reply), 0);
+	check_cut(input, (unsigned char *)copy);
 	/* The reply owns its records. */
 	free(copy);
 	check_reply(reply, kind, fuzz_hash(input));
