@@ -26,7 +26,8 @@ static size_t fill(unsigned char *header, uint8_t *n_is, size_t n_header,
 
 static void message_end(struct hello *hello)
 {
-	if (hello->n_message == HELLO_MESSAGE_HEADER && hello->n_message_left == 0) {
+	if (hello->n_message == HELLO_MESSAGE_HEADER && hello->n_message_left == 0 &&
+	    !hello->is_too_large) {
 		hello->n_message = 0;
 		hello->is_complete = true;
 	}

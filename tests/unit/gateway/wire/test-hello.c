@@ -89,6 +89,9 @@ static void test_bound(void **state)
 		sent.n = 0;
 		send_hello(0xffffff, 0, n_record);
 		assert_read(false, true);
+		sent.n = 0;
+		send_hello(0xff0000, 0, n_record);
+		assert_read(false, true);
 	}
 	/* Where its length is not all there, nothing is known. */
 	sent.n = 0;
