@@ -225,14 +225,10 @@ static void poll_once(struct worker *worker)
 	uv_run(&worker->loop, UV_RUN_NOWAIT);
 }
 
-/* The loop and the handles that need nothing else. */
-static int init_loop(struct worker *worker)
+static int init_handles(struct worker *worker)
 {
-	int r = uv_loop_init(&worker->loop);
+	int r = uv_async_init(&worker->loop, &worker->order, worker_on_order);
 
-	if (r == 0) {
-		r = uv_async_init(&worker->loop, &worker->order, worker_on_order);
-	}
 	if (r == 0) {
 		r = uv_async_init(&worker->loop, &worker->evict, on_evict);
 	}
@@ -245,6 +241,31 @@ static int init_loop(struct worker *worker)
 	if (r == 0) {
 		uv_timer_init(&worker->loop, &worker->grace);
 		timeout_init(&worker->grace_end, &worker->loop);
+	}
+	return r;
+}
+
+static void close_handle(uv_handle_t *handle, void *userdata)
+{
+	(void)userdata;
+	if (!uv_is_closing(handle)) {
+		uv_close(handle, NULL);
+	}
+}
+
+/* The loop and the handles that need nothing else. */
+static int init_loop(struct worker *worker)
+{
+	int r = uv_loop_init(&worker->loop);
+
+	if (r < 0) {
+		return r;
+	}
+	r = init_handles(worker);
+	if (r < 0) {
+		uv_walk(&worker->loop, close_handle, NULL);
+		uv_run(&worker->loop, UV_RUN_NOWAIT);
+		uv_loop_close(&worker->loop);
 	}
 	return r;
 }
