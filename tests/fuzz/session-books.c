@@ -13,9 +13,9 @@ static void open_stream(struct world *world, const struct bosh_action *action)
 	stream->entry = action->stream;
 	world->of_entry[action->stream] = number;
 	world->n_opened++;
-	world_plan(world, 1 + choose_ms(world, 3000), EVENT_FEATURES, number);
+	world_plan(world, 1 + choose_small(world, 3000), EVENT_FEATURES, number);
 	if (choose_likely(world, 40)) {
-		world_plan(world, choose_ms(world, 40000), EVENT_FAILS, number);
+		world_plan(world, choose_small(world, 40000), EVENT_FAILS, number);
 	}
 }
 
@@ -115,7 +115,7 @@ void books_take(struct world *world, const struct bosh_action *action)
 		break;
 	case BOSH_ACTION_RESTART:
 		stream->is_ready = false;
-		world_plan(world, 1 + choose_ms(world, 1000), EVENT_FEATURES, number);
+		world_plan(world, 1 + choose_small(world, 1000), EVENT_FEATURES, number);
 		break;
 	case BOSH_ACTION_BOUNCE:
 		return_down(world, number, text);

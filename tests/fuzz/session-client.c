@@ -181,7 +181,7 @@ static void go_away(struct world *world)
 	send_new(world, attributes, is_empty ? NULL : text)->is_pause = true;
 	world->client.is_away = true;
 	world->client.back_at =
-		mono_add_ms(world->now, choose_ms(world, 1000 * (pause_s - COMEBACK_S + 1)));
+		mono_add_ms(world->now, choose_small(world, 1000 * (pause_s - COMEBACK_S + 1)));
 }
 
 /* "Adding Streams To A Session". */

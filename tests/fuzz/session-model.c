@@ -89,8 +89,9 @@ static void happen(struct world *world, const struct event *event)
 		break;
 	case EVENT_ACTS:
 		client_act(world);
-		world_plan(world, world->is_settled ? 200 : 1 + choose_ms(world, 1500), EVENT_ACTS,
-			   0);
+		world_plan(world,
+			   world->is_settled ? 200 : 1 + choose_small(world, world->pace.acts_ms),
+			   EVENT_ACTS, 0);
 		break;
 	case EVENT_FEATURES:
 		servers_give_features(world, (unsigned)event->number);
@@ -98,7 +99,8 @@ static void happen(struct world *world, const struct event *event)
 	case EVENT_SPEAKS:
 		servers_speak(world);
 		if (!world->is_settled) {
-			world_plan(world, 1 + choose_ms(world, 4000), EVENT_SPEAKS, 0);
+			world_plan(world, 1 + choose_small(world, world->pace.speaks_ms),
+				   EVENT_SPEAKS, 0);
 		}
 		break;
 	case EVENT_EASES:
@@ -171,10 +173,27 @@ static void check_end(struct world *world)
 	books_check_all(world, true);
 }
 
+static void choose_pace(struct world *world)
+{
+	static const unsigned latencies[] = {LATENCY_MAX_MS, 300, 20};
+	static const unsigned notices[] = {NOTICE_MAX_MS, 300};
+	static const unsigned acts[] = {1500, 5000, 100}, speaks[] = {4000, 500, 30000};
+
+	world->pace = (struct pace){
+		.latency_ms = latencies[choose(world, 3)],
+		.notice_ms = notices[choose(world, 2)],
+		.acts_ms = acts[choose(world, 3)],
+		.speaks_ms = speaks[choose(world, 3)],
+		.percent_broken = choose(world, 25),
+		.padding = choose_likely(world, 10) ? PADDING_MAX : 120,
+	};
+}
+
 static void begin(struct world *world)
 {
 	static const unsigned lingers[] = {0, 30, 100};
 
+	choose_pace(world);
 	world->limits = (struct bosh_limits){
 		.wait_s = 5 + choose(world, 30),
 		.hold = choose(world, 4),
@@ -184,17 +203,17 @@ static void begin(struct world *world)
 		.linger_ms = lingers[choose(world, 3)],
 		.n_repeats_max = 20,
 		.n_streams_max = choose_likely(world, 60) ? 4 : 1,
-		.n_pending_max = choose_likely(world, 70) ? 400 : 3000,
+		.n_pending_max = choose_likely(world, 70) ? 400 : 3 * PADDING_MAX,
 	};
 	client_begin(world);
 	network_create(world);
 	world->streams[0].state = STREAM_OPEN;
 	world->n_opened = 1;
-	world_plan(world, 1 + choose_ms(world, 3000), EVENT_FEATURES, 0);
+	world_plan(world, 1 + choose_small(world, 3000), EVENT_FEATURES, 0);
 	world_plan(world, 1, EVENT_ACTS, 0);
 	world_plan(world, 1, EVENT_SPEAKS, 0);
 	if (choose_likely(world, 30)) {
-		world_plan(world, 1000 + choose_ms(world, 60000), EVENT_FAILS, 0);
+		world_plan(world, 1000 + choose_small(world, 60000), EVENT_FAILS, 0);
 	}
 	network_done(world, bosh_session_flush(world->session, world->now, &world->actions));
 }
@@ -235,7 +254,7 @@ void session_model_run(const struct choices *choices, const char *label)
 
 	begin(world);
 	if (is_sudden) {
-		world_plan(world, choose_ms(world, 60000), EVENT_ENDS, way);
+		world_plan(world, choose_small(world, 60000), EVENT_ENDS, way);
 	}
 	while (!world->is_settled && !world->has_ended && has_room(world)) {
 		go_on(world);

@@ -13,12 +13,34 @@ static bool is_displaced(const struct world *world, const struct exchange *excha
 	       request->latest != (uint64_t)(exchange - world->exchanges);
 }
 
+/* "Request Acknowledgements": the highest rid up to which all have come, unless it is the answer's
+ * own. "Response Acknowledgements": an answer that should have been acknowledged, but was not. */
+static void check_acks(struct world *world, const struct request *request, const char *text)
+{
+	uint64_t rid = (uint64_t)(request - world->requests) + FIRST_RID;
+	uint64_t ack = number_of(world, text, "ack"), report = number_of(world, text, "report");
+	bool is_creation = rid == FIRST_RID;
+
+	if (!world->client.uses_acks || sv_eq(attribute_of(text, "type"), SV("terminate"))) {
+		WORLD_CHECK(world, ack == 0 || world->client.uses_acks);
+		return;
+	}
+	/* One that was given to nobody first says how it was then. One that makes room for another
+	 * request does not acknowledge that. */
+	uint64_t said = ack ? ack : rid, least = request->n_broken ? rid : world->turn - 2;
+
+	WORLD_CHECK(world, said < world->turn && said >= least);
+	WORLD_CHECK(world, ack == 0 || ack > rid || is_creation);
+	WORLD_CHECK(world, !report || (report < rid && request_of(world, report)->answer));
+}
+
 /* What is answered to @request, for the first time or again. */
 static void check_answer(struct world *world, struct request *request, const char *text)
 {
 	if (!request->answer) {
 		request->answer = strdup(text);
 		request->answered = world->now;
+		check_acks(world, request, text);
 		books_answer(world, request, text);
 	} else if (strcmp(text, request->answer) != 0) {
 		world_fail(world, "not the answer that was given before: %s", request->answer);
@@ -32,11 +54,13 @@ static void respond(struct world *world, uint64_t number)
 	struct request *request = request_of(world, exchange->rid);
 	bool may_break = exchange->rid != FIRST_RID && request->n_broken < BROKEN_MAX;
 
-	if (may_break && choose_likely(world, 12)) {
+	if (may_break && choose_likely(world, world->pace.percent_broken)) {
 		request->n_broken++;
-		world_plan(world, 10 + choose_ms(world, NOTICE_MAX_MS), EVENT_NOTICED, number);
+		world_plan(world, 10 + choose_small(world, world->pace.notice_ms), EVENT_NOTICED,
+			   number);
 	} else {
-		world_plan(world, 1 + choose_ms(world, LATENCY_MAX_MS), EVENT_RESPONDS, number);
+		world_plan(world, 1 + choose_small(world, world->pace.latency_ms), EVENT_RESPONDS,
+			   number);
 	}
 }
 
@@ -110,18 +134,19 @@ void network_send(struct world *world, uint64_t rid)
 	int64_t ms;
 
 	world_tell(world, "send exchange %" PRIu64 ", rid %" PRIu64, number, rid);
-	if (may_break && choose_likely(world, 6)) {
+	if (may_break && choose_likely(world, world->pace.percent_broken / 2)) {
 		request->n_broken++;
-		world_plan(world, 10 + choose_ms(world, NOTICE_MAX_MS), EVENT_NOTICED, number);
+		world_plan(world, 10 + choose_small(world, world->pace.notice_ms), EVENT_NOTICED,
+			   number);
 		return;
 	}
-	world_plan(world, 1 + choose_ms(world, LATENCY_MAX_MS), EVENT_ARRIVES, number);
-	if (may_break && choose_likely(world, 12)) {
+	world_plan(world, 1 + choose_small(world, world->pace.latency_ms), EVENT_ARRIVES, number);
+	if (may_break && choose_likely(world, world->pace.percent_broken)) {
 		request->n_broken++;
-		ms = 10 + choose_ms(world, NOTICE_MAX_MS);
+		ms = 10 + choose_small(world, world->pace.notice_ms);
 		world_plan(world, ms, EVENT_NOTICED, number);
 		if (choose_likely(world, 70)) {
-			world_plan(world, ms + choose_ms(world, 3000), EVENT_BREAKS, number);
+			world_plan(world, ms + choose_small(world, 3000), EVENT_BREAKS, number);
 		}
 	}
 }

@@ -30,8 +30,9 @@ static void say(struct world *world, unsigned number, unsigned n_more)
 		world->downs[++world->n_downs] =
 			(struct down){.stream = number, .before = stream->last_down};
 		stream->last_down = world->n_downs;
-		WORLD_CHECK(world, buffer_printf(pending, "<s n='%zu'%*s/>", world->n_downs,
-						 (int)choose(world, 120), "") == 0);
+		WORLD_CHECK(world,
+			    buffer_printf(pending, "<s n='%zu'%*s/>", world->n_downs,
+					  (int)choose_small(world, world->pace.padding), "") == 0);
 	}
 	network_done(world, bosh_session_flush(world->session, world->now, &world->actions));
 }
@@ -42,7 +43,7 @@ static void congest(struct world *world, unsigned number, enum bosh_congestion c
 
 	world_tell(world, "stream %u: congestion %d", number, (int)congestion);
 	if (stream->congestion == BOSH_CONGESTION_NONE) {
-		world_plan(world, 20 + choose_ms(world, 4000), EVENT_EASES, number);
+		world_plan(world, 20 + choose_small(world, 4000), EVENT_EASES, number);
 	}
 	stream->congestion = congestion;
 	network_done(world, bosh_session_congest(world->session, stream->entry, congestion,

@@ -34,7 +34,7 @@ bool choose_likely(struct world *world, unsigned percent)
 	return next_byte(world) * 100 >= (100 - percent) * 256;
 }
 
-int64_t choose_ms(struct world *world, unsigned max)
+int64_t choose_small(struct world *world, unsigned max)
 {
 	unsigned byte = next_byte(world);
 

@@ -41,6 +41,8 @@ enum {
 	LATENCY_MAX_MS = 2000,
 	/* Until the client notices that a connection has broken. */
 	NOTICE_MAX_MS = 2500,
+	/* So that the pending stanzas are not copied into an answer. */
+	PADDING_MAX = 20000,
 	INACTIVITY_S = 30,
 	POLLING_S = 2,
 	MAXPAUSE_S = 60,
@@ -146,6 +148,13 @@ struct client {
 	unsigned n_keys; /* those that are left */
 };
 
+/* How bad the network is, and how busy all are. */
+struct pace {
+	unsigned latency_ms, notice_ms, acts_ms, speaks_ms; /* at most */
+	unsigned percent_broken;
+	unsigned padding; /* of a stanza from a server, at most */
+};
+
 struct world {
 	struct choices choices;
 	const char *label;
@@ -155,6 +164,7 @@ struct world {
 	size_t n_events;
 	uint64_t n_ordered;
 	bool is_settled; /* the choices are used up: everything goes well */
+	struct pace pace;
 
 	struct bosh_limits limits;
 	struct bosh_session *session;
@@ -184,8 +194,8 @@ struct world {
 unsigned choose(struct world *world, unsigned n);
 /* False when they are used up. */
 bool choose_likely(struct world *world, unsigned percent);
-/* Less than @max; short times are as likely as long ones. */
-int64_t choose_ms(struct world *world, unsigned max);
+/* Less than @max, most often much less: milliseconds, say. */
+int64_t choose_small(struct world *world, unsigned max);
 
 /* Has an event happen in @ms. */
 void world_plan(struct world *world, int64_t ms, enum event_kind kind, uint64_t number);
