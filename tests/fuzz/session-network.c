@@ -31,7 +31,9 @@ static void check_acks(struct world *world, const struct request *request, const
 
 	WORLD_CHECK(world, said < world->turn && said >= least);
 	WORLD_CHECK(world, ack == 0 || ack > rid || is_creation);
-	WORLD_CHECK(world, !report || (report < rid && request_of(world, report)->answer));
+	/* It may have been given to nobody. */
+	WORLD_CHECK(world, report < rid && (!report || request_of(world, report)->answer ||
+					    request_of(world, report)->n_broken));
 }
 
 /* What is answered to @request, for the first time or again. */
