@@ -119,7 +119,11 @@ PARSERS = {
 	"message": Parser(65536, ("<iq xmlns='jabber:client'>", "<item jid='a@b.example' name='x'/>", "</iq>"), XML_WORDS,
 	                  around("<iq xmlns='jabber:client' xmlns:p='u'>", "</iq>", *XML_UNITS)
 	                  + around("<iq xmlns='jabber:client' xmlns:p='u'", "/>", *ATTRIBUTES), CUT, memory=XML_MEMORY),
-	"body": Parser(65536, (f"{BODY}>", MESSAGE, "</body>"), XML_WORDS, xml_seeds(BODY, "", "</body>"), out=COMPLETED, memory=XML_MEMORY),
+	"body": Parser(65536, (f"{BODY}>", MESSAGE, "</body>"), XML_WORDS, xml_seeds(BODY, "", "</body>"), (0, 4096), out=COMPLETED, memory=XML_MEMORY),
+	"hello": Parser(12000, ("", "\\x16\\x03\\x01\\x00\\x40\\x01\\x00\\x00\\x3c\\{60*x}", ""),
+	                ["\\x16\\x03\\x01\\x00\\x01x", "\\x16\\x03\\x01\\x00\\x00", "\\x17\\x03\\x03\\x00\\x00", "\\x01\\x00\\x00\\x00", "x", "\\x00"],
+	                around("", "", "\\x16\\x03\\x01\\x00\\x01\\x01", "\\x16\\x03\\x01\\x00\\x00", "\\x16\\x03\\x01\\x00\\x04\\x01\\x00\\x00\\x00",
+	                       "\\x17\\x03\\x03\\x00\\x00"), (0, 1)),
 	"frames": Parser(65536, ("", "\\x81\\xe4abcd\\{100* }", ""),
 	                 ["\\x81\\x80abcd", "\\x89\\x80abcd", "\\x00\\x80abcd", "\\x01\\x80abcd", "\\x81\\x81abcdx", "\\x00\\x81abcdx", "\\xc1\\x80abcd",
 	                  "\\x80\\x80abcd", "\\x8a\\x80abcd", "\\x81\\xfe\\x7f\\xffabcd", "\\xa2", "x", "\\x89\\xfdabcd\\{125*x}"],

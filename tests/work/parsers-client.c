@@ -8,6 +8,7 @@
 #include "gateway/http/coder.h"
 #include "gateway/http/head.h"
 #include "gateway/listener/proxy-in.h"
+#include "gateway/wire/hello.h"
 #include "gateway/ws/frames.h"
 #include "gateway/ws/framing.h"
 #include "gateway/ws/upgrade.h"
@@ -100,13 +101,25 @@ static struct outcome run_message(struct sv input, size_t n_piece)
 	return outcome;
 }
 
+/* A body has come as a whole. A piece is what is parsed at a time. */
+static int read_body(struct sv input, size_t n_piece, struct bosh_body *ret_body)
+{
+	static const struct xml_scan_options options = {.n_element_max = N_INPUT_MAX};
+	struct bosh_reading *reading;
+
+	if (n_piece == 0) {
+		return bosh_body_init(ret_body, pool(), &options, input);
+	}
+	need(bosh_reading_new(pool(), &options, &reading));
+	while (!bosh_reading_go_on(reading, input, n_piece)) {
+	}
+	return bosh_reading_finish(reading, input, ret_body);
+}
+
 static struct outcome run_body(struct sv input, size_t n_piece)
 {
-	const struct xml_scan_options options = bosh_body_options(N_INPUT_MAX);
 	struct bosh_body body;
-
-	(void)n_piece;
-	int r = bosh_body_init(&body, pool(), &options, input);
+	int r = read_body(input, n_piece, &body);
 	struct outcome outcome = {
 		.refusal = r == BOSH_BODY_E_BAD_REQUEST ? INCOMPLETE : r,
 		.n_out = body.payloads.n + body.text.n,
@@ -339,20 +352,25 @@ static struct outcome run_proxy(struct sv input, size_t n_piece)
 	return (struct outcome){.refusal = result == PROXY_IN_MORE ? ACCEPTED : OVER};
 }
 
+static struct outcome run_hello(struct sv input, size_t n_piece)
+{
+	struct hello hello = {0};
+
+	while (input.n && !hello.is_too_large) {
+		struct sv piece = take(&input, n_piece);
+
+		hello_read(&hello, (const unsigned char *)piece.data, piece.n);
+	}
+	return (struct outcome){.refusal = hello.is_too_large ? REFUSED : ACCEPTED};
+}
+
 const struct parser parsers[] = {
-	{"message", NULL, run_message},
-	{"body", NULL, run_body},
-	{"frames", NULL, run_frames},
-	{"head", NULL, run_head},
-	{"upgrade", NULL, run_upgrade},
-	{"chunks", NULL, run_chunks},
-	{"gzip", NULL, run_gzip},
-	{"deflate", NULL, run_deflate},
-	{"login", NULL, run_login},
-	{"cors", NULL, run_cors},
-	{"origin", NULL, run_origin},
-	{"domain", NULL, run_domain},
-	{"forwarded", NULL, run_forwarded},
-	{"proxy", NULL, run_proxy},
-	{0},
+	{"hello", NULL, run_hello},     {"message", NULL, run_message},
+	{"body", NULL, run_body},       {"frames", NULL, run_frames},
+	{"head", NULL, run_head},       {"upgrade", NULL, run_upgrade},
+	{"chunks", NULL, run_chunks},   {"gzip", NULL, run_gzip},
+	{"deflate", NULL, run_deflate}, {"login", NULL, run_login},
+	{"cors", NULL, run_cors},       {"origin", NULL, run_origin},
+	{"domain", NULL, run_domain},   {"forwarded", NULL, run_forwarded},
+	{"proxy", NULL, run_proxy},     {0},
 };
