@@ -252,17 +252,13 @@ static bool read_once(struct ws_connection *connection)
 void ws_receive(struct ws_connection *connection)
 {
 	deliver_held(connection);
-	connection->is_stopped = connection->held.n >= WS_HELD_MAX;
+	connection->is_stopped = connection->held.n >= WS_HELD_MAX || connection->plain.n;
 	/* After the client's end, a break of the connection can still be seen. */
 	bool is_ended = connection->is_hung_up && !connection->returns_unsent;
+	bool has_more = !connection->is_stopped && !is_ended && read_once(connection);
 
-	if (connection->plain.n) {
-		if (!connection->is_paused) {
-			wire_wake(connection->wire);
-		}
-		return;
-	}
-	if (!connection->is_stopped && !is_ended && read_once(connection)) {
+	/* What was read can have left a message to be delivered, too. */
+	if (has_more || (connection->plain.n && !connection->is_paused)) {
 		wire_wake(connection->wire);
 	}
 }

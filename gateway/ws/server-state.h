@@ -40,7 +40,7 @@ struct ws_connection {
 	bool is_text : 1; /* that of `plain` */
 	bool owes_pong : 1;
 	bool is_paused : 1;
-	bool is_stopped : 1; /* too much is held: the client is not read */
+	bool is_stopped : 1; /* enough is held: the client is not read */
 	bool is_congested : 1;
 	bool has_deadline : 1; /* the session's */
 	bool awaits_pong : 1;

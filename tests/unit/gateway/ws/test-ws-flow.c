@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "gateway/http/coder.h"
+#include "gateway/http/coding.h"
 #include "tests/unit/gateway/ws/ws-case.h"
 
 /* Sessions that pause. */
@@ -287,6 +288,84 @@ static void test_coded_large(void **state)
 	assert_string_equal(told(), "too large\n");
 }
 
+#define TWO_LARGE "text of 131072\ntext of 131072\n"
+#define THREE_LARGE TWO_LARGE "text of 131072\n"
+
+/* At once: three messages of which the third, expanded, is more than a portion with those before
+ * it, and then what @first and @payload say. */
+static void say_coded_portions(unsigned first, struct sv payload)
+{
+	static char text[CODING_TEXT_MAX];
+	struct buffer coded = BUFFER_INIT, bytes = BUFFER_INIT;
+	struct coder *coder;
+
+	one.message_max = sizeof(text);
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(coder_new(&coder), 0);
+	assert_int_equal(coder_encode_message(coder, (struct sv){text, sizeof(text)}, &coded), 0);
+	coder_free(coder);
+	for (int i = 0; i < 3; i++) {
+		case_add(&bytes, TEXT | RSV1, buffer_sv(&coded));
+	}
+	case_add(&bytes, first, payload);
+	say_bytes(buffer_sv(&bytes));
+	buffer_deinit(&bytes);
+	buffer_deinit(&coded);
+}
+
+static void test_coded_portions(void **state)
+{
+	(void)state;
+	say_coded_portions(TEXT, SV("next"));
+	assert_string_equal(told(), THREE_LARGE "text next\n");
+	assert_int_equal(ws_held(one.connection), 0);
+	/* The session was told that one was kept, and that it was not any more. */
+	assert_int_equal(one.n_held, 2);
+}
+
+static void test_coded_portions_close(void **state)
+{
+	(void)state;
+	say_coded_portions(CLOSE, SV_EMPTY);
+	expect_end(THREE_LARGE "closed in order\nreleased\n", "close 1000 ");
+}
+
+/* The session pauses ahead of the third message. Its client is not read until it goes on, so it is
+ * not sent pings either. */
+static void test_coded_portions_paused(void **state)
+{
+	(void)state;
+	one.pauses_when_held = true;
+	say_coded_portions(PING, SV("p"));
+	assert_string_equal(told(), TWO_LARGE);
+	assert_string_equal(heard(), "pong p");
+	assert_in_range(ws_held(one.connection), CODING_TEXT_MAX, 3 * CODING_TEXT_MAX);
+	say(PING, "not read");
+	pass(3 * INTERVAL_S);
+	assert_string_equal(told(), "");
+	assert_string_equal(heard(), "");
+	one.pauses_when_held = false;
+	ws_pause(one.connection, false);
+	turn();
+	assert_string_equal(told(), "text of 131072\n");
+	assert_string_equal(heard(), "pong not read");
+}
+
+/* Likewise; the client has gone, and the session never goes on. */
+static void test_coded_portions_for_ever(void **state)
+{
+	(void)state;
+	one.pauses_when_held = true;
+	say_coded_portions(TEXT, SV("last"));
+	close(one.theirs);
+	one.theirs = -1;
+	turn();
+	pass(TIMEOUT_S);
+	assert_string_equal(told(), TWO_LARGE);
+	pass(1);
+	assert_string_equal(told(), "closed\nreleased\n");
+}
+
 static void test_sent_coded(void **state)
 {
 	static char text[2048];
@@ -519,6 +598,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_coded_badly, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_not_utf8, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_large, setup_coded, teardown),
+		cmocka_unit_test_setup_teardown(test_coded_portions, setup_coded, teardown),
+		cmocka_unit_test_setup_teardown(test_coded_portions_close, setup_coded, teardown),
+		cmocka_unit_test_setup_teardown(test_coded_portions_paused, setup_coded, teardown),
+		cmocka_unit_test_setup_teardown(test_coded_portions_for_ever, setup_coded,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_sent_coded, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_without_memory, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),

@@ -51,7 +51,9 @@ static struct {
 	struct buffer heard;   /* what the client got and was not looked at yet */
 	unsigned n_held, n_closed_wires;
 	bool refuses, is_silent;
-	bool pauses;   /* with each message */
+	bool pauses; /* with each message */
+	bool pauses_when_held;
+	size_t message_max;
 	size_t n_live; /* blocks of memory, before all this */
 } one;
 
@@ -91,7 +93,7 @@ static inline void on_piece(void *session, const char *data, size_t n, bool fina
 static inline size_t message_max(void *session)
 {
 	assert_ptr_equal(session, &one);
-	return MESSAGE_MAX;
+	return one.message_max;
 }
 
 static inline void on_too_large(void *session)
@@ -117,6 +119,9 @@ static inline void on_held(void *session)
 {
 	assert_ptr_equal(session, &one);
 	one.n_held++;
+	if (one.pauses_when_held) {
+		ws_pause(one.connection, true);
+	}
 }
 
 static inline void on_late(void *session)
@@ -358,6 +363,7 @@ static inline int setup_bare(void **state)
 	memset(&one, 0, sizeof(one));
 	one.n_live = failmalloc_n_live();
 	one.theirs = -1;
+	one.message_max = MESSAGE_MAX;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	assert_int_equal(open_server(), 0);
