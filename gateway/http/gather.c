@@ -43,8 +43,7 @@ void http_gather_deinit(struct http_gather *gather)
 	gather->n_head = 0;
 }
 
-/* Returns 0 or -ENOMEM. */
-static int charge(struct http_gather *gather)
+int http_gather_charge(struct http_gather *gather)
 {
 	const struct http_options *options = gather->exchange->options;
 	struct address client;
@@ -78,7 +77,7 @@ static void keep_beginning(struct http_gather *gather)
 	budget_release(gather->exchange->options->budget, &gather->charge);
 	gather->bytes = beginning;
 	/* Without memory it is charged with the next piece. */
-	(void)!charge(gather);
+	(void)!http_gather_charge(gather);
 }
 
 int http_gather_begin(struct http_gather *gather, struct sv head)
@@ -86,7 +85,7 @@ int http_gather_begin(struct http_gather *gather, struct sv head)
 	int r = buffer_append_sv(&gather->bytes, head);
 
 	gather->n_head = r < 0 ? 0 : head.n;
-	return r < 0 ? r : charge(gather);
+	return r < 0 ? r : http_gather_charge(gather);
 }
 
 static bool discard(struct http_gather *gather, size_t n)
@@ -119,7 +118,7 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 	/* A reload may have lowered the limit meanwhile. */
 	if (!gather->exchange->is_too_large && n_body <= n_max && n <= n_max - n_body) {
 		return make_room(gather, n) == 0 && buffer_append(&gather->bytes, data, n) == 0 &&
-		       charge(gather) == 0;
+		       http_gather_charge(gather) == 0;
 	}
 	if (n_body < HTTP_KEEP_LARGE) {
 		size_t n_room = HTTP_KEEP_LARGE - n_body;
@@ -151,7 +150,7 @@ char *http_gather_room(struct http_gather *gather, size_t *ret_n_room)
 int http_gather_filled(struct http_gather *gather, size_t n)
 {
 	gather->bytes.n += n;
-	return charge(gather);
+	return http_gather_charge(gather);
 }
 
 bool http_gather_take(struct http_gather *gather, struct buffer *ret_body)

@@ -53,6 +53,9 @@ bool http_gather_take(struct http_gather *gather, struct buffer *ret_body);
  * -ENOMEM. */
 _must_check_ int http_gather_decode(struct http_gather *gather);
 
+/* Charges the budget with what is held, which decoding has made more. Returns 0 or -ENOMEM. */
+_must_check_ int http_gather_charge(struct http_gather *gather);
+
 /* Whether a body of @n bytes is so large that it will not be read to its end. */
 bool http_gather_is_hopeless(const struct http_options *options, uint64_t n);
 

@@ -47,8 +47,8 @@ struct http_options {
 	/* The body of a request is complete, and larger than the portion of a client that takes
 	 * more than its share. Returns whether it may be passed to `request`; otherwise this is
 	 * called again when the client has its next turn, so that the body can be read in portions.
-	 * From the first call on, `done` is called also for a request that is not passed on. NULL:
-	 * all are passed on. */
+	 * From the first call on, `done` is called also for a request that is not passed on; right
+	 * after `cut` for one that is cut off. NULL: all are passed on. */
 	bool (*prepare)(void *userdata, struct http_exchange *exchange, size_t n_portion);
 	/* A request is complete. Answer it now or later, on this thread. */
 	void (*request)(void *userdata, struct http_exchange *exchange);

@@ -51,7 +51,8 @@ static enum reader_step end_body(struct reader_connection *connection)
 		/* The client has done its part in time. */
 		connection->is_receiving = false;
 		wire_set_deadline(connection->wire, 0);
-		return READER_STEP_ON;
+		/* Many can wait for their turns. */
+		return http_gather_charge(&body->gather) < 0 ? give_up(connection) : READER_STEP_ON;
 	}
 	connection->body = NULL;
 	reader_exchange_dispatch(exchange);

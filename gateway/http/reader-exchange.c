@@ -143,7 +143,14 @@ void reader_exchange_refuse(struct http_exchange *exchange, enum http_fault faul
 
 void reader_exchange_cut(struct http_exchange *exchange)
 {
+	const struct http_options *options = exchange->options;
+
 	exchange->closes = exchange->connection->is_closing = true;
 	locate(exchange);
-	exchange->options->cut(exchange->options->userdata, exchange);
+	options->cut(options->userdata, exchange);
+	if (exchange->is_prepared) {
+		/* Its answer may wait long for earlier ones. What was read of it need not. */
+		exchange->is_prepared = false;
+		options->done(options->userdata, exchange);
+	}
 }

@@ -14,7 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <limits.h>
 #include <unistd.h>
+
+#define ZLIB_CONST
+#include <zlib.h>
 
 #include "gateway/http/coder.h"
 #include "gateway/http/date.h"
@@ -28,6 +32,7 @@ enum {
 	TURNS = 20,
 	TIMEOUT_S = 100,
 	HELD_MAX = 2 * HTTP_PIPELINE_MAX,
+	LARGE = WIRE_PORTION + 1, /* a body that has to be prepared */
 };
 
 static struct {
@@ -42,6 +47,8 @@ static struct {
 	enum http_fault fault;
 	enum http_first first; /* what on_first() returns; 0: HTTP_FIRST_KEEP */
 	bool passes, asks;
+	unsigned n_prepared; /* calls of on_prepare() */
+	bool is_unprepared;  /* what on_prepare() returns is false */
 	char body[64];
 	struct http_date date;
 	uv_timer_t *pause; /* what the reader has set; NULL: nothing */
@@ -74,6 +81,15 @@ static void on_cut(void *userdata, struct http_exchange *exchange)
 	(void)userdata;
 	one.n_cut++;
 	answer(exchange, 503);
+}
+
+static bool on_prepare(void *userdata, struct http_exchange *exchange, size_t n_portion)
+{
+	(void)userdata;
+	assert_int_equal(n_portion, WIRE_PORTION);
+	assert_in_range(http_exchange_body(exchange).n, n_portion + 1, LARGE);
+	one.n_prepared++;
+	return !one.is_unprepared;
 }
 
 /* Requests for /held are held, others are answered at once. */
@@ -180,6 +196,7 @@ static int open_reader(void)
 		.budget = one.budget,
 		.client = on_client,
 		.cut = on_cut,
+		.prepare = on_prepare,
 		.request = on_request,
 		.gone = on_gone,
 		.done = on_done,
@@ -564,6 +581,104 @@ static void test_late_after_cut(void **state)
 	answer(one.held[0], 200);
 	turn();
 	assert_string_equal(heard(), "200 503");
+	budget_release(one.budget, &charge);
+}
+
+/* A request whose body has LARGE bytes, which are coded if @coder is not NULL, behind @before. */
+static void say_large(const char *before, struct coder *coder)
+{
+	const struct http_limits limits = {
+		.n_body_max = LARGE, .timeout_s = TIMEOUT_S, .coder = coder};
+	static char body[LARGE], coded[LARGE];
+	char head[200];
+	uLongf n = sizeof(coded);
+
+	http_reader_reload(one.reader, &limits);
+	memset(body, 'x', sizeof(body));
+	assert_int_equal(compress2((Bytef *)coded, &n, (const Bytef *)body, sizeof(body), 9), Z_OK);
+	struct sv rest = coder ? (struct sv){coded, n} : (struct sv){body, sizeof(body)};
+
+	(void)snprintf(head, sizeof(head),
+		       "%sPOST /x HTTP/1.1\r\nHost: a\r\nContent-Encoding: %s\r\n"
+		       "Content-Length: %zu\r\n\r\n",
+		       before, coder ? "deflate" : "identity", rest.n);
+	say(head);
+	while (rest.n) {
+		ssize_t n_sent = send(one.theirs, rest.data, rest.n, MSG_NOSIGNAL);
+
+		rest = sv_skip(rest, n_sent > 0 ? (size_t)n_sent : 0);
+		turn();
+	}
+}
+
+/* The owner takes its time with a large request: the client's has not passed. */
+static void test_prepared(void **state)
+{
+	(void)state;
+	one.is_unprepared = true;
+	say_large("", NULL);
+	assert_in_range(one.n_prepared, 2, UINT_MAX);
+	pass_timeout();
+	assert_int_equal(one.n_malformed, 0);
+	assert_int_equal(one.n_done, 0);
+	assert_string_equal(heard(), "");
+	one.is_unprepared = false;
+	turn();
+	assert_string_equal(heard(), "200");
+	assert_int_equal(one.n_done, 1);
+	assert_int_equal(budget_bytes(one.budget), 0);
+}
+
+/* The owner hears that a request is over of which it has read a part. */
+static void test_prepared_end(void **state)
+{
+	(void)state;
+	one.is_unprepared = true;
+	say_large("", NULL);
+	close_reader();
+	one.theirs = -1;
+	assert_int_equal(one.n_done, 1);
+	assert_int_equal(open_reader(), 0);
+}
+
+/* What a coded body becomes is charged while it waits. */
+static void test_prepared_is_charged(void **state)
+{
+	struct coder *coder;
+
+	(void)state;
+	assert_int_equal(coder_new(&coder), 0);
+	one.is_unprepared = true;
+	say_large("", coder);
+	assert_in_range(budget_bytes(one.budget), LARGE, 2 * LARGE);
+	one.is_unprepared = false;
+	turn();
+	assert_string_equal(heard(), "200");
+	assert_int_equal(budget_bytes(one.budget), 0);
+	http_reader_reload(one.reader, &(struct http_limits){.n_body_max = LARGE});
+	coder_free(coder);
+}
+
+/* If the budget takes it meanwhile, the owner hears so at once, not with the answer. */
+static void test_prepared_and_cut(void **state)
+{
+	struct budget_charge charge = BUDGET_CHARGE_INIT(0, NULL);
+
+	(void)state;
+	one.is_unprepared = true;
+	say_large(HEAD("/held", "0"), NULL);
+	assert_int_equal(budget_hold(one.budget, &charge, &one.peer, (1 << 20) - 4096), 0);
+	budget_evict(one.budget, 0);
+	assert_int_equal(one.n_cut, 1);
+	assert_int_equal(one.n_done, 1);
+	unsigned n_prepared = one.n_prepared;
+
+	turn();
+	assert_int_equal(one.n_prepared, n_prepared);
+	answer(one.held[0], 200);
+	turn();
+	assert_string_equal(heard(), "200 503");
+	assert_int_equal(one.n_done, 2);
 	budget_release(one.budget, &charge);
 }
 
@@ -957,6 +1072,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_late_while_stalled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_body_is_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prepared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prepared_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prepared_is_charged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_prepared_and_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_head_is_charged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hopeless_behind_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chunked_bound, setup, teardown),
