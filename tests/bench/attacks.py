@@ -21,6 +21,7 @@ N_NEW = 50  # at a time
 N_DRIPPED = 1000
 BODY_BYTES = 256 * 1024
 STANZA_BYTES = 1024 * 1024
+N_HUGE = 24000  # attributes in BODY_BYTES
 BOMB_BYTES = 50_000_000
 HEAD_BYTES = 15 * 1024
 LOGIN_BYTES = 8 * 1024
@@ -169,6 +170,7 @@ def of_bosh():
         'requests for no session': Attack(flood=none * 200),
         'bodies of small elements': by_bodies(b'<a/>'),
         'bodies of many attributes': by_bodies(b'<a%s/>' % numbered(b" a%d=''", 2500)),
+        'bodies of one tag': by_bodies(b'<a%s/>' % numbered(b" a%d=''", N_HUGE)),
         'bodies of declarations': by_bodies(b'<a%s/>' % numbered(b" xmlns:n%d='u'", 15)),
         'deep bodies': by_bodies(b'<a>' * 120 + b'</a>' * 120),
         'the worst bodies': Attack(flood=post(fill(*worst('body'), BODY_BYTES)), n=N_LARGE),
@@ -212,6 +214,8 @@ def of_servers():
     return {
         'stanzas of a server of its own': by_server(b'<message/>' * 6000),
         'attributes of a server of its own': by_server(tag * 8),
+        'huge tags of a server of its own': by_server(
+            b'<iq%s/>' % numbered(b" a%d=''", STANZA_BYTES // BODY_BYTES * N_HUGE)),
         'large elements of a server of its own': by_server(
             fill(MESSAGE, b'<a/>', b'</message>', STANZA_BYTES)),
         'the worst of a server of its own': by_server(worst('stream')[1] * 8),
