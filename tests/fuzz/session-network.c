@@ -218,8 +218,9 @@ static void arrive_late(struct world *world, uint64_t number, const struct bosh_
 		world->client.is_over = world->client.is_forgotten = true;
 		return;
 	}
-	/* What its answer had carried is lost. */
-	world->client.is_forgotten |= request_of(world, body->rid)->answer != NULL;
+	/* What its answer had carried is lost, and what has arrived behind it is not read. */
+	world->client.is_forgotten |=
+		request_of(world, body->rid)->answer || body->rid + 1 < world->turn;
 	blob = bosh_last_answer_get(&world->last, body->rid);
 	exchange->text = strndup(blob->data, blob->n);
 	world_tell(world, "last answer to exchange %" PRIu64 ": %s", number, exchange->text);
