@@ -92,6 +92,16 @@ static void run_for(uint64_t ms)
 	}
 }
 
+/* On a busy machine the end comes late: a process that stood still gives grace. */
+static void run_until_failed(void)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (one.n_failed == 0 && uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+}
+
 /* Sends up to @n bytes of what the server has written. Returns how many. */
 static size_t write_part(int n)
 {
@@ -198,7 +208,7 @@ static void test_too_late(void **state)
 {
 	(void)state;
 	begin_ticket();
-	run_for(2 * MESSAGE_MS);
+	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
 }
 
@@ -220,7 +230,7 @@ static void test_one_after_the_other(void **state)
 	assert_int_equal(one.n_failed, 0);
 	assert_int_equal(one.n_received, 1);
 	begin_ticket();
-	run_for(2 * MESSAGE_MS);
+	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
 }
 
