@@ -154,6 +154,8 @@ static struct sv go_on(struct xml_parser *parser, struct sv rest)
 
 	if (r < 0) {
 		parser->error = r;
+	} else if (parser->token.n_values > XML_ATTRIBUTES_MAX) {
+		parser->error = XML_E_TOO_LARGE;
 	} else if (n) {
 		give_token(parser, parser->held.n ? buffer_sv(&parser->held) : piece, n_before);
 	}

@@ -127,6 +127,7 @@ static void on_start_namespace(void *userdata, const char *prefix, const char *u
 	if (parser->is_in_header || parser->error) {
 		return;
 	}
+	parser->n_tag_declarations++;
 	if (parser->depth == 0) {
 		declare_root(parser, sv_from(prefix), sv_from(uri));
 	} else if (parser->depth == 1) {
@@ -294,6 +295,15 @@ static void start_child(struct xml_parser *parser, const struct xml_name *name)
 	parser->current.item.n_children++;
 }
 
+/* Whether the start tag that expat has just read has more attributes than it may have. */
+static bool has_too_many_attributes(struct xml_parser *parser)
+{
+	size_t n = parser->n_tag_declarations;
+
+	parser->n_tag_declarations = 0;
+	return n + (size_t)XML_GetSpecifiedAttributeCount(parser->expat) / 2 > XML_ATTRIBUTES_MAX;
+}
+
 static void on_start(void *userdata, const char *tag, const char **attributes)
 {
 	struct xml_parser *parser = userdata;
@@ -310,7 +320,7 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 		fail(parser, XML_E_SYNTAX);
 		return;
 	}
-	if (++parser->depth > XML_DEPTH_MAX) {
+	if (++parser->depth > XML_DEPTH_MAX || has_too_many_attributes(parser)) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}

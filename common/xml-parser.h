@@ -73,6 +73,7 @@ struct xml_parser {
 	bool is_nested;   /* `depth` does not count the element of our own */
 	bool is_complete; /* the root has ended */
 	bool is_in_section;
+	size_t n_tag_declarations; /* of the start tag that expat is reading */
 	/* Stopped after an element, because of XML_ITEMS_MAX, XML_PARSER_BYTES_MAX or
 	 * XML_ELEMENT_LARGE. A new parser must go on. */
 	bool is_spent;

@@ -272,6 +272,7 @@ static void forget_scan(struct xml_parser *parser)
 	parser->n_at_once = 0;
 	parser->is_among_many = false;
 	parser->n_root_declarations = 0;
+	parser->n_tag_declarations = 0;
 	parser->declared = 0;
 }
 

@@ -39,8 +39,12 @@ static enum xml_token_kind kind_of_bang(const struct xml_token *token, char c)
 /* Returns whether @c may complete a start tag. */
 static bool ends_tag(struct xml_token *token, char c)
 {
+	if (token->quote && c == token->quote) {
+		token->quote = '\0';
+		token->n_values++;
+		return false;
+	}
 	if (token->quote) {
-		token->quote = c == token->quote ? '\0' : token->quote;
 		return false;
 	}
 	token->quote = c == '\'' || c == '"' ? c : '\0';

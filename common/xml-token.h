@@ -42,6 +42,7 @@ enum xml_token_kind {
 struct xml_token {
 	enum xml_token_kind kind;
 	size_t n; /* bytes that have arrived */
+	size_t n_values; /* of a start tag: attribute values that have ended */
 	union {
 		char quote;  /* in a tag: the quote of the open attribute value, or 0 */
 		char before; /* in an instruction: its last byte so far */

@@ -63,6 +63,55 @@ static void test_limit_of_children(void **state)
 	check_outcome(one, long_text(ROOT, "<f>", "<a/>", XML_CHILDREN_MAX + 1, "</f>"), "0");
 }
 
+/* A start tag in @place with @n attributes, @n_declared of them declarations. */
+static struct sv many_attributes(const char *place, size_t n, size_t n_declared, const char *end)
+{
+	struct buffer text = BUFFER_INIT;
+
+	LOG(&text, "%s<m", place);
+	for (size_t i = 0; i < n; i++) {
+		LOG(&text, " %s%zu='u'", i < n_declared ? "xmlns:a" : "a", i);
+	}
+	LOG(&text, "%s", end);
+	return buffer_sv(&text);
+}
+
+static void test_limit_of_attributes(void **state)
+{
+	static const char *const places[] = {ROOT, ROOT "<m>", ROOT "<m><n>"};
+	const size_t n = XML_ATTRIBUTES_MAX;
+	struct setup *one = *state;
+
+	one->options = &large_options;
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+		check_outcome(one, many_attributes(places[i], n, 0, "/><m/>"), "0");
+		check_outcome(one, many_attributes(places[i], n, n / 2, "/><m/>"), "0");
+		check_outcome(one, many_attributes(places[i], n + 1, 0, "/>"), "3");
+		check_outcome(one, many_attributes(places[i], n + 1, n / 2, "/>"), "3");
+		check_outcome(one, many_attributes(places[i], n + 1, n + 1, "/>"), "3");
+	}
+	/* A tag of which only the beginning has come need not end to be too large. */
+	for (size_t n_piece = 1; n_piece <= 4096; n_piece *= 4) {
+		struct sv text = many_attributes(ROOT, 3 * n, 0, "");
+		struct xml_scan scan;
+		int r = 0;
+
+		xml_scan_init(&scan, one->pool, &large_options);
+		for (size_t i = 0; i < text.n && r == 0; i += n_piece) {
+			struct sv piece = sv_first(sv_skip(text, i), n_piece);
+			struct xml_item item;
+			int fed = xml_scan_feed(&scan, piece.data, piece.n);
+
+			while (xml_scan_next(&scan, &item, &r)) {
+			}
+			r = r ? r : fed;
+		}
+		assert_int_equal(r, XML_E_TOO_LARGE);
+		xml_scan_deinit(&scan);
+		free((void *)text.data);
+	}
+}
+
 static void test_limit_of_declarations(void **state)
 {
 	for (size_t n = XML_SCOPE_MAX; n <= XML_SCOPE_MAX + 1; n++) {
@@ -421,21 +470,14 @@ static void test_too_much_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit_of_bytes),
-		TEST(test_limit_of_root),
-		TEST(test_limit_of_depth),
-		TEST(test_limit_of_children),
-		TEST(test_limit_of_declarations),
-		TEST(test_limit_of_completion),
-		TEST(test_space_behind_root),
-		TEST(test_hand_over),
-		TEST(test_hand_over_whole),
-		TEST(test_long_tokens),
-		TEST(test_long_token_at_its_end),
-		TEST(test_rescan_budget),
-		TEST(test_too_much_at_once),
-		TEST(test_large_element),
-		TEST(test_room),
+		TEST(test_limit_of_bytes),      TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),      TEST(test_limit_of_children),
+		TEST(test_limit_of_attributes), TEST(test_limit_of_declarations),
+		TEST(test_limit_of_completion), TEST(test_space_behind_root),
+		TEST(test_hand_over),           TEST(test_hand_over_whole),
+		TEST(test_long_tokens),         TEST(test_long_token_at_its_end),
+		TEST(test_rescan_budget),       TEST(test_too_much_at_once),
+		TEST(test_large_element),       TEST(test_room),
 		TEST(test_room_to_read),
 	};
 
