@@ -7,21 +7,26 @@ flood   what it sends again and again then. Without it, it is broken off at once
         takes its place
 server, server_flood  the same of the attacker's own XMPP server; without a flood it stays open
 """
-import ast
 import os
 import ssl
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 
-WORST = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../work/worst.txt')
+WORK = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../work')
+sys.path.insert(0, WORK)
+import template
+import work
+
 N_CONNECTIONS = 200  # sessions_per_address
 N_LARGE = 60  # of 256 KB before the login: login_bytes_per_address
 N_NEW = 50  # at a time
 N_DRIPPED = 1000
 BODY_BYTES = 256 * 1024
 STANZA_BYTES = 1024 * 1024
-N_HUGE = 24000  # attributes in BODY_BYTES
+N_ATTRIBUTES = 1000  # of a tag: XML_ATTRIBUTES_MAX
+N_HUGE = 24000  # in BODY_BYTES
 BOMB_BYTES = 50_000_000
 HEAD_BYTES = 15 * 1024
 LOGIN_BYTES = 8 * 1024
@@ -94,13 +99,12 @@ def fill(head, unit, tail, size):
     return head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
-def worst(parser, piece=0):
-    """The input that tests/work has found to cost this parser most."""
-    with open(WORST, encoding='ascii') as lines:
-        for line in lines:
-            if line.startswith(f'{parser} {piece} '):
-                return ast.literal_eval(line.split(' ', 2)[2])
-    raise SystemExit(f'{WORST} has no input of {parser}')
+def worst(parser, size):
+    """The input that tests/work has found to cost this parser most for each byte."""
+    for name, piece, what, parts in work.read(os.path.join(WORK, 'worst.txt')):
+        if (name, piece, what) == (parser, 0, 'time'):
+            return template.expand(parts, size)
+    raise SystemExit(f'{WORK}/worst.txt has no input of {parser}')
 
 
 def numbered(text, n):
@@ -158,7 +162,7 @@ def of_heads():
     return {
         'requests for the page': Attack(flood=b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 500),
         'heads': Attack(flood=(head + b'a:b\r\n' * 100 + b'\r\n') * 30),
-        'the worst heads': Attack(flood=fill(*worst('head'), HEAD_BYTES) + b'\r\n\r\n'),
+        'the worst heads': Attack(flood=worst('head', HEAD_BYTES) + b'\r\n\r\n'),
         'slow heads': Attack(dripped(head + b'a:b\r\n' * 120 + b'a:' + b'b' * 14000), n=500),
         'chunks of a byte': Attack(flood=CHUNKED + b'1\r\n<\r\n' * 20000 + b'0\r\n\r\n'),
     }
@@ -169,11 +173,11 @@ def of_bosh():
     return {
         'requests for no session': Attack(flood=none * 200),
         'bodies of small elements': by_bodies(b'<a/>'),
-        'bodies of many attributes': by_bodies(b'<a%s/>' % numbered(b" a%d=''", 2500)),
+        'bodies of many attributes': by_bodies(b'<a%s/>' % numbered(b" a%d=''", N_ATTRIBUTES)),
         'bodies of one tag': by_bodies(b'<a%s/>' % numbered(b" a%d=''", N_HUGE)),
         'bodies of declarations': by_bodies(b'<a%s/>' % numbered(b" xmlns:n%d='u'", 15)),
         'deep bodies': by_bodies(b'<a>' * 120 + b'</a>' * 120),
-        'the worst bodies': Attack(flood=post(fill(*worst('body'), BODY_BYTES)), n=N_LARGE),
+        'the worst bodies': Attack(flood=post(worst('body', BODY_BYTES)), n=N_LARGE),
     }
 
 
@@ -207,9 +211,14 @@ def of_new_ones():
     }
 
 
+def worst_stanzas():
+    """What follows the header, which the server has sent already."""
+    return worst('stream', LOGIN_BYTES * 8).split(b'<s:features/>', 1)[1]
+
+
 def of_servers():
     """By an XMPP server of the attacker's own."""
-    tag = b'<iq%s/>' % numbered(b" a%d=''", 2500)
+    tag = b'<iq%s/>' % numbered(b" a%d=''", N_ATTRIBUTES)
     updates = (*ACCEPT, b'<?tls key-update-asked 5000?>')
     return {
         'stanzas of a server of its own': by_server(b'<message/>' * 6000),
@@ -218,7 +227,7 @@ def of_servers():
             b'<iq%s/>' % numbered(b" a%d=''", STANZA_BYTES // BODY_BYTES * N_HUGE)),
         'large elements of a server of its own': by_server(
             fill(MESSAGE, b'<a/>', b'</message>', STANZA_BYTES)),
-        'the worst of a server of its own': by_server(worst('stream')[1] * 8),
+        'the worst of a server of its own': by_server(worst_stanzas()),
         'key updates of a server of its own': Attack(
             (*websocket(OWN_DOMAIN_TLS), Until(CLOSE)), server=updates, n=N_NEW),
     }
