@@ -14,8 +14,8 @@ import time
 from attacker import Attacker
 from attacks import DOMAIN, OPEN, UPGRADE, frame
 
-PAUSE_S = (0.004, 0.008)  # between two stanzas of the quiet client
-SETTLE_S = 0.1  # once the attack is under way
+PAUSE_S = (0.003, 0.005)  # between two stanzas of the quiet client
+SETTLE_S = 1  # once the attack is under way: until the gateway knows who takes much
 READY_S = 20  # until it is
 NICE_GATEWAY, NICE_ATTACKER = -10, 10
 STANZA = b"<message xmlns='jabber:client' id='%d'><body>%s</body></message>"
@@ -67,7 +67,7 @@ def measure(bench, program, of, seconds):
     child.start()
     if not is_under_way.wait(READY_S):
         raise SystemExit('the attack does not begin')
-    time.sleep(SETTLE_S)
+    time.sleep(SETTLE_S * seconds)
     attacked = p99(quiet(program.port, seconds))
     is_over.set()
     child.join()
