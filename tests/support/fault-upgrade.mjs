@@ -12,7 +12,9 @@ import { until } from './util.mjs';
 
 const OUTCOMES = ['upgraded', 'upgrade-failed'];
 // One that has no memory to begin is killed, and what waits for its turn to be told waits for seconds.
-const PATIENCE_MS = 20000;
+const PATIENCE_MS = 30000;
+// Other sweeps of the same process can keep a client from its next request for seconds.
+const INACTIVITY_S = 12;
 const PROBLEMS_MAX = 10;
 // Far less than the supervisor allows.
 const SERVERS_LEFT = 8;
@@ -54,7 +56,7 @@ export class UpgradeSweep {
 	}
 
 	async begin() {
-		this.stage = await Stage.open(plain, { ...CONFIG, sandbox: true }, { env: this.faults.env });
+		this.stage = await Stage.open(plain, { ...CONFIG, sandbox: true, inactivity: INACTIVITY_S }, { env: this.faults.env });
 		await this.upgrade();
 		this.nDescriptors = countDescriptors(this.doab.child.pid);
 	}
