@@ -54,24 +54,54 @@ static int inherit(posix_spawn_file_actions_t *actions, const struct launch *lau
 	return -r;
 }
 
-pid_t launch_start(const struct launch *launch, char *const *argv)
+/* The environment and @more, which it borrows; the array is the caller's. setenv(3) would keep each
+ * text for ever, or lose it. Returns NULL when there is no memory. */
+static char **environment_with(char *more)
+{
+	size_t n = 0;
+
+	while (environ[n]) {
+		n++;
+	}
+	char **texts = reallocarray(NULL, n + 2, sizeof(*texts));
+
+	if (texts) {
+		memcpy(texts, environ, n * sizeof(*texts));
+		texts[n] = more;
+		texts[n + 1] = NULL;
+	}
+	return texts;
+}
+
+static int spawn(const struct launch *launch, char *const *argv, char *const *environment,
+		 pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
-	char value[128];
-	pid_t pid = -1;
 	int r = -posix_spawn_file_actions_init(&actions);
 
 	if (r < 0) {
 		return r;
 	}
-	snprintf(value, sizeof(value), "%d:%u:%d:%d:%d:%u", CONTROL_PROTOCOL, launch->generation,
-		 launch->control, launch->binder, launch->door, launch->alive_ms);
-	r = setenv(LAUNCH_VARIABLE, value, true) < 0 ? -errno : inherit(&actions, launch);
+	r = inherit(&actions, launch);
 	if (r == 0) {
-		r = -posix_spawnp(&pid, program, &actions, NULL, argv, environ);
+		r = -posix_spawnp(ret_pid, program, &actions, NULL, argv, environment);
 	}
-	unsetenv(LAUNCH_VARIABLE);
 	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+pid_t launch_start(const struct launch *launch, char *const *argv)
+{
+	char text[128];
+	pid_t pid = -1;
+
+	snprintf(text, sizeof(text), LAUNCH_VARIABLE "=%d:%u:%d:%d:%d:%u", CONTROL_PROTOCOL,
+		 launch->generation, launch->control, launch->binder, launch->door,
+		 launch->alive_ms);
+	char **environment = environment_with(text);
+	int r = environment ? spawn(launch, argv, environment, &pid) : -ENOMEM;
+
+	free(environment);
 	return r < 0 ? r : pid;
 }
 

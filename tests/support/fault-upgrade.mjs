@@ -163,10 +163,10 @@ export class UpgradeSweep {
 	async assertNothingLeft() {
 		await until(() => this.doab.serverPids.length === 1, PATIENCE_MS, 'the end of the servers that have no session')
 			.catch((error) => this.problems.push(error.message));
-		const n = countDescriptors(this.doab.child.pid) - this.nDescriptors;
-		if (n > 0) {
-			this.problems.push(`${n} descriptors of the supervisor are left`);
-		}
+		const nLeft = () => countDescriptors(this.doab.child.pid) - this.nDescriptors;
+		// The supervisor closes them when it has learned of the end.
+		await until(() => nLeft() <= 0, PATIENCE_MS, 'the descriptors of these servers')
+			.catch(() => this.problems.push(`${nLeft()} descriptors of the supervisor are left`));
 	}
 
 	async stop() {
