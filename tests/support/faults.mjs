@@ -37,8 +37,18 @@ const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
 
 const text = (bytes) => bytes.subarray(0, bytes.indexOf(0)).toString();
 
+// Nothing else goes on in this process meanwhile: without these, sweeps beside each other kept clients from their sessions for seconds.
+const frameTexts = new Map();
+
 // A frame of a stack in words, if the program has them.
 function frameText(frame) {
+	if (!frameTexts.has(frame)) {
+		frameTexts.set(frame, askFrameText(frame));
+	}
+	return frameTexts.get(frame);
+}
+
+function askFrameText(frame) {
 	const [file, offset] = frame.split('+');
 	const [name, where] = execFileSync('addr2line', ['-Cfe', file, offset]).toString().split('\n');
 	return name === '??' ? `${path.basename(file)}+${offset}` : `${name} (${path.relative(process.cwd(), where)})`;
