@@ -59,7 +59,7 @@ static void on_timer(uv_timer_t *timer)
 		/* One of 0 would run in the same pass. */
 		uv_timer_start(timer, on_timer, 1, 0);
 	} else {
-		/* The next time-out has graces of its own. A plan does not end the present one. */
+		/* The count of graces starts again for the next time-out. A plan keeps it. */
 		timeout->n_graces = timeout->is_exact ? timeout->n_graces : 0;
 		timeout->is_set = false;
 		timeout->callback(timeout);

@@ -217,9 +217,10 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	return worker->mailboxes ? 0 : -ENOMEM;
 }
 
-/* libuv watches descriptors of its own from the first poll on, and aborts the process if the kernel
- * refuses that. So it happens before the server says that it is ready: the supervisor ends a
- * gateway whose serving server is killed, and after an upgrade those before still have sessions. */
+/* At its first poll, a loop of libuv adds descriptors of its own to its epoll, and aborts the
+ * process if the kernel refuses one. So the worker polls once before the server says that it is
+ * ready. If a server aborted after that, the supervisor would end the gateway, with the sessions
+ * that older servers still have after an upgrade. */
 static void poll_once(struct worker *worker)
 {
 	uv_run(&worker->loop, UV_RUN_NOWAIT);

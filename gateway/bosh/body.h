@@ -79,7 +79,7 @@ _must_check_ int bosh_reading_new(struct xml_pool *pool, const struct xml_scan_o
 struct bosh_reading *bosh_reading_free(struct bosh_reading *reading);
 
 /* Parses at most @n bytes more of @text, which is the same whole body each time. Returns whether
- * nothing is left to be parsed. */
+ * the whole body has been parsed, or an error ends the parsing. */
 _must_check_ bool bosh_reading_go_on(struct bosh_reading *reading, struct sv text, size_t n);
 
 /* Parses what is left of @text. The result is that of bosh_body_init(). Frees @reading. */

@@ -57,7 +57,7 @@ struct reader_body {
 	struct http_head head;
 	struct http_exchange *exchange;
 	uint64_t n_left; /* of a Content-Length */
-	bool is_whole;   /* nothing is missing */
+	bool is_whole;   /* all of the body has arrived */
 	struct chunks chunks;
 };
 

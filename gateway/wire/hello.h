@@ -20,14 +20,14 @@ enum {
 	HELLO_MESSAGE_HEADER = 4,
 };
 
-/* Zero-initialised: nothing has come. */
+/* Initialise it with zeros, before the first byte arrives. */
 struct hello {
 	unsigned char record[HELLO_RECORD_HEADER], message[HELLO_MESSAGE_HEADER];
 	uint8_t n_record, n_message; /* what is there of these headers */
 	uint16_t n_record_left;      /* of the record behind its header */
 	uint16_t n_message_left;     /* likewise */
-	bool is_complete;            /* a message has come */
-	bool is_too_large;           /* nothing is read any more */
+	bool is_complete;            /* a whole message has arrived */
+	bool is_too_large;           /* hello_read() ignores what follows */
 };
 
 /* Reads what has come next, whatever the records and the pieces are. Records that are not a

@@ -265,8 +265,8 @@ void attempt_start(struct attempt *attempt, struct transport *transport,
 	attempt->is_configured = result->is_configured;
 	attempt->is_direct = result->is_direct;
 	transport_hand_over(transport, &transport_callbacks, attempt);
-	/* The stream shares the time of its client's crowd. Otherwise a client could get more of
-	 * the worker's time by running a server of its own. */
+	/* The stream shares the time of its client's crowd. Otherwise a client that runs a server
+	 * of its own would get more of the worker's time. */
 	transport_set_crowd(transport, crowd_of(attempt));
 	int r = send_proxy_header(attempt);
 

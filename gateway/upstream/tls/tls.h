@@ -31,8 +31,8 @@ enum {
 	/* Seconds between the verification of a certificate and the last connection resumed from
 	 * it, so that a change of trust takes effect. */
 	TLS_SESSION_AGE_MAX = 3600,
-	/* Bytes of the server's certificates, which take twelve times as much memory at the worst,
-	 * until they are verified. A chain of four has about 8 KB; OpenSSL's default allows
+	/* Bytes of the server's certificates. Until they are verified, OpenSSL may need twelve
+	 * times as much memory for them. A chain of four has about 8 KB; OpenSSL's default allows
 	 * 100 KB. */
 	TLS_CHAIN_MAX = 32768,
 	/* Certificates between the server's own and the authority. Each signature is checked, which
