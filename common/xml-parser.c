@@ -91,18 +91,6 @@ static struct sv text_of(const struct xml_parser *parser, struct xml_range range
 	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);
 }
 
-/* A control character can only come from a character reference. When the declaration is written
- * again into an element that inherits it, a parser would read it as a space. */
-static bool is_writable(struct sv uri)
-{
-	for (size_t i = 0; i < uri.n; i++) {
-		if ((unsigned char)uri.data[i] < ' ') {
-			return false;
-		}
-	}
-	return true;
-}
-
 static void declare_root(struct xml_parser *parser, struct sv prefix, struct sv uri)
 {
 	size_t i = parser->n_root_declarations;
@@ -111,7 +99,7 @@ static void declare_root(struct xml_parser *parser, struct sv prefix, struct sv 
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}
-	if (!is_writable(uri)) {
+	if (!xml_uri_is_writable(uri)) {
 		fail(parser, XML_E_SYNTAX);
 		return;
 	}

@@ -62,6 +62,16 @@ static bool scope_is(const struct xml_scope *scope, struct sv name,
 	return true;
 }
 
+bool xml_uri_is_writable(struct sv uri)
+{
+	for (size_t i = 0; i < uri.n; i++) {
+		if ((unsigned char)uri.data[i] < ' ') {
+			return false;
+		}
+	}
+	return true;
+}
+
 void xml_declaration_write(const struct xml_declaration *declaration, struct writer *writer)
 {
 	writer_put(writer, declaration->prefix.n ? SV(" xmlns:") : SV(" xmlns"));

@@ -71,5 +71,9 @@ struct xml_scope *xml_scope_unref(struct xml_scope *scope);
  * is only the local name. */
 struct xml_name xml_name_split(const char *text);
 
+/* Whether @uri can be written into a declaration. A control character can only come from a
+ * character reference: where the declaration is written again, a parser would read a space. */
+bool xml_uri_is_writable(struct sv uri);
+
 /* Writes " xmlns:prefix='uri'", or " xmlns='uri'". */
 void xml_declaration_write(const struct xml_declaration *declaration, struct writer *writer);
