@@ -3,7 +3,6 @@
  * xml-parser.c handles what expat reports. */
 #include <errno.h>
 
-#include "common/xml-memory.h"
 #include "common/xml-parser.h"
 #include "common/xml-simple.h"
 #include "common/xml-text.h"
@@ -74,7 +73,7 @@ static bool is_root_too_long(const struct xml_parser *parser, size_t n)
  * that arrives in too many pieces, and the memory for too many names. */
 static int check_work(struct xml_parser *parser)
 {
-	if (parser->n_memory > memory_max(parser)) {
+	if (parser->memory.n_bytes > memory_max(parser) || xml_parser_has_too_many_names(parser)) {
 		return XML_E_TOO_LARGE;
 	}
 	if (is_root_too_long(parser, parser->n_fed)) {
@@ -85,10 +84,10 @@ static int check_work(struct xml_parser *parser)
 
 enum XML_Status xml_parser_parse(struct xml_parser *parser, const char *data, size_t n)
 {
-	size_t n_before = xml_memory_held();
+	xml_memory_count(&parser->memory);
 	enum XML_Status status = XML_Parse(parser->expat, data, (int)n, 0);
 
-	parser->n_memory += xml_memory_held() - n_before;
+	xml_memory_count(NULL);
 	return status;
 }
 

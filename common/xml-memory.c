@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local size_t n_held;
+static _Thread_local struct xml_memory *counted;
 
 static void *count(void *block)
 {
-	n_held += malloc_usable_size(block);
+	if (counted && block) {
+		counted->n_bytes += malloc_usable_size(block);
+		counted->n_blocks++;
+	}
 	return block;
 }
 
@@ -23,11 +26,15 @@ static void release(void *block)
 {
 	size_t n = malloc_usable_size(block);
 
-	if (block) {
-		n_held -= n;
-		explicit_bzero(block, n);
-		free(block);
+	if (!block) {
+		return;
 	}
+	if (counted) {
+		counted->n_bytes -= n;
+		counted->n_blocks--;
+	}
+	explicit_bzero(block, n);
+	free(block);
 }
 
 /* realloc(3) might leave a copy behind. */
@@ -45,7 +52,7 @@ static void *reallocate(void *block, size_t n)
 
 const XML_Memory_Handling_Suite xml_memory = {allocate, reallocate, release};
 
-size_t xml_memory_held(void)
+void xml_memory_count(struct xml_memory *memory)
 {
-	return n_held;
+	counted = memory;
 }

@@ -9,9 +9,15 @@
 #include <expat.h>
 #include <stddef.h>
 
+/* What expat holds for one parser. */
+struct xml_memory {
+	size_t n_bytes;
+	size_t n_blocks; /* one for each name; about forty are the parser's own */
+};
+
 /* For XML_ParserCreate_MM(). */
 extern const XML_Memory_Handling_Suite xml_memory;
 
-/* Bytes that expat has allocated in this thread, minus those that it has freed. What a call of
- * expat adds belongs to the parser of that call. */
-size_t xml_memory_held(void);
+/* What expat allocates and frees in this thread from now on counts for @memory, which is borrowed.
+ * NULL: for nobody. */
+void xml_memory_count(struct xml_memory *memory);

@@ -283,13 +283,14 @@ static void start_child(struct xml_parser *parser, const struct xml_name *name)
 	parser->current.item.n_children++;
 }
 
-/* Whether the start tag that expat has just read has more attributes than it may have. */
-static bool has_too_many_attributes(struct xml_parser *parser)
+/* Whether the start tag that expat has just read has too many attributes, or too many new names. */
+static bool has_too_many_names(struct xml_parser *parser)
 {
 	size_t n = parser->n_tag_declarations;
 
 	parser->n_tag_declarations = 0;
-	return n + (size_t)XML_GetSpecifiedAttributeCount(parser->expat) / 2 > XML_ATTRIBUTES_MAX;
+	return n + (size_t)XML_GetSpecifiedAttributeCount(parser->expat) / 2 > XML_ATTRIBUTES_MAX ||
+	       xml_parser_has_too_many_names(parser);
 }
 
 static void on_start(void *userdata, const char *tag, const char **attributes)
@@ -308,7 +309,7 @@ static void on_start(void *userdata, const char *tag, const char **attributes)
 		fail(parser, XML_E_SYNTAX);
 		return;
 	}
-	if (++parser->depth > XML_DEPTH_MAX || has_too_many_attributes(parser)) {
+	if (++parser->depth > XML_DEPTH_MAX || has_too_many_names(parser)) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}
@@ -334,19 +335,21 @@ static void end_element(struct xml_parser *parser)
 
 	/* This holds for <a/> too: expat reports its end as zero bytes after the tag. */
 	current->end = position_behind(parser);
-	if (current->end - current->start > parser->options->n_element_max) {
+	size_t n = current->end - current->start;
+
+	if (n > parser->options->n_element_max) {
 		fail(parser, XML_E_TOO_LARGE);
 		return;
 	}
 	current->item.missing &= ~parser->declared;
 	parser->declared = 0;
 	parser->n_rescanned = 0;
-	account(parser, current->start, current->end - current->start);
+	account(parser, current->start, n);
 	xml_parser_push(parser, current);
 	/* Of what expat has not read it remembers nothing. */
-	if (parser->error == 0 && (parser->n_items >= XML_ITEMS_MAX ||
-				   current->end - parser->n_skipped > XML_PARSER_BYTES_MAX ||
-				   current->end - current->start - n_skipped > XML_ELEMENT_LARGE)) {
+	if (parser->error == 0 &&
+	    (xml_parser_has_many(parser) || n - n_skipped > XML_ELEMENT_LARGE ||
+	     current->end - parser->n_skipped > XML_PARSER_BYTES_MAX)) {
 		parser->is_spent = true;
 		XML_StopParser(parser->expat, XML_FALSE);
 	}

@@ -22,6 +22,7 @@
 #include <expat.h>
 #include <sys/queue.h>
 
+#include "common/xml-memory.h"
 #include "common/xml-scope.h"
 #include "common/xml-token.h"
 
@@ -66,18 +67,19 @@ struct xml_parser {
 	struct xml_token token; /* in which expat is */
 	struct buffer held;     /* of that token: bytes that expat has not been given */
 	size_t n_at_once;       /* most bytes that one call fed */
-	size_t n_memory;        /* bytes that expat holds for it */
-	unsigned depth;         /* open elements, including the root */
-	char first[2];          /* the first bytes fed: they select the encoding */
+	struct xml_memory memory;
+	unsigned depth; /* open elements, including the root */
+	char first[2];  /* the first bytes fed: they select the encoding */
 	bool is_in_header;
 	bool is_nested;   /* `depth` does not count the element of our own */
 	bool is_complete; /* the root has ended */
 	bool is_in_section;
 	size_t n_tag_declarations; /* of the start tag that expat is reading */
-	/* Stopped after an element, because of XML_ITEMS_MAX, XML_PARSER_BYTES_MAX or
-	 * XML_ELEMENT_LARGE. A new parser must go on. */
+	/* Stopped after an element, because of XML_ITEMS_MAX, XML_PARSER_BYTES_MAX,
+	 * XML_ELEMENT_LARGE or XML_BLOCKS_KEPT. A new parser must go on. */
 	bool is_spent;
-	/* It goes on behind a parser that had XML_ITEMS_MAX: another one may have to do so soon. */
+	/* It goes on behind a parser that had XML_ITEMS_MAX or too many names: another one may have
+	 * to do so soon. */
 	bool is_among_many;
 
 	struct xml_scope *scope; /* inherited or made by the root; a reference */
@@ -130,6 +132,18 @@ bool xml_parser_is_settled(const struct xml_parser *parser);
 static inline size_t xml_parser_given(const struct xml_parser *parser)
 {
 	return parser->n_fed - parser->n_skipped;
+}
+
+/* Whether the peer has used more different names than one parser may have to keep. */
+static inline bool xml_parser_has_too_many_names(const struct xml_parser *parser)
+{
+	return parser->memory.n_blocks > XML_BLOCKS_MAX;
+}
+
+/* Whether it has as many items or names as are left to one parser. */
+static inline bool xml_parser_has_many(const struct xml_parser *parser)
+{
+	return parser->n_items >= XML_ITEMS_MAX || parser->memory.n_blocks > XML_BLOCKS_KEPT;
 }
 
 /* The scope that declares nothing. Borrowed from the pool. */

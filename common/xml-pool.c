@@ -5,7 +5,6 @@
 
 #include "common/random.h"
 #include "common/xml-expat.h"
-#include "common/xml-memory.h"
 #include "common/xml-parser.h"
 
 enum {
@@ -151,15 +150,14 @@ static int parser_new(struct xml_pool *pool, struct xml_parser **ret_parser)
 	}
 	parser->pool = pool;
 	parser->scopes = &pool->scopes;
-	size_t n_before = xml_memory_held();
-
+	xml_memory_count(&parser->memory);
 	parser->expat =
 		XML_ParserCreate_MM("UTF-8", &xml_memory, (const char[]){XML_NAME_SEPARATOR, '\0'});
+	xml_memory_count(NULL);
 	if (!parser->expat) {
 		parser_free(parser);
 		return -ENOMEM;
 	}
-	parser->n_memory = xml_memory_held() - n_before;
 	xml_parser_prepare(parser, pool->salt);
 	*ret_parser = parser;
 	return 0;
@@ -295,14 +293,14 @@ void xml_parser_clear(struct xml_parser *parser)
  * large input do not shrink. */
 static bool reset_expat(struct xml_parser *parser)
 {
-	size_t n_before = xml_memory_held();
+	xml_memory_count(&parser->memory);
 	/* XML_ParserReset() silently loses the encoding when there is no memory, so set it
 	 * again. */
 	bool is_reset = XML_ParserReset(parser->expat, NULL) &&
 			XML_SetEncoding(parser->expat, "UTF-8") == XML_STATUS_OK;
 
-	parser->n_memory += xml_memory_held() - n_before;
-	return is_reset && parser->n_memory <= KEEP_EXPAT_MAX;
+	xml_memory_count(NULL);
+	return is_reset && parser->memory.n_bytes <= KEEP_EXPAT_MAX;
 }
 
 /* Resets the parser and puts it back, or frees it. */
@@ -327,13 +325,19 @@ static void reset(struct xml_parser *parser)
 	parser->is_spent = false;
 }
 
+/* Whether another scan may go on with what expat holds and has read. */
+static bool is_small(const struct xml_parser *parser)
+{
+	return parser->memory.n_bytes <= KEEP_EXPAT_MAX &&
+	       parser->memory.n_blocks <= XML_BLOCKS_KEPT &&
+	       parser->n_header + xml_parser_given(parser) <= XML_WARM_BYTES_MAX;
+}
+
 static bool keep_warm(struct xml_parser *parser)
 {
 	struct xml_pool *pool = parser->pool;
 
-	if (!xml_parser_is_settled(parser) || parser->is_complete ||
-	    parser->n_memory > KEEP_EXPAT_MAX ||
-	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
+	if (!xml_parser_is_settled(parser) || parser->is_complete || !is_small(parser)) {
 		return false;
 	}
 	if (pool->warm.n >= POOL_PARSERS_MAX) {
@@ -353,8 +357,7 @@ static bool keep_nested(struct xml_parser *parser)
 	struct xml_pool *pool = parser->pool;
 
 	if (!xml_parser_is_settled(parser) || !parser->is_complete ||
-	    pool->nested.n >= POOL_PARSERS_MAX || parser->n_memory > KEEP_EXPAT_MAX ||
-	    parser->n_header + xml_parser_given(parser) > XML_WARM_BYTES_MAX) {
+	    pool->nested.n >= POOL_PARSERS_MAX || !is_small(parser)) {
 		return false;
 	}
 	parser->n_header += xml_parser_given(parser);

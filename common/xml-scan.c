@@ -190,7 +190,7 @@ static int settle(struct xml_scan *scan)
 static int go_on(struct xml_scan *scan)
 {
 	struct xml_parser *spent = scan->parser;
-	bool were_many = spent->n_items >= XML_ITEMS_MAX;
+	bool were_many = xml_parser_has_many(spent);
 	size_t n_rest = spent->n_fed - spent->current.end;
 
 	assert(n_rest <= scan->view.n);
@@ -284,7 +284,7 @@ size_t xml_scan_held(const struct xml_scan *scan)
 	const struct xml_parser *parser = scan->parser;
 
 	return scan->partial.size +
-	       (parser ? parser->n_memory + parser->text.size + parser->held.size : 0);
+	       (parser ? parser->memory.n_bytes + parser->text.size + parser->held.size : 0);
 }
 
 struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item *item, int ns,

@@ -67,6 +67,14 @@ enum {
 	XML_MEMORY_FACTOR = 4,
 	/* Added to that: what a parser may hold when it comes from the pool. */
 	XML_MEMORY_BASE = 256 * 1024,
+	/* Blocks of memory that expat may hold: one for each name of an element or an attribute
+	 * that is new to it, some for a prefix, and some forty. It finds them in tables. When one
+	 * is full, all names move into a larger one, and all are freed at the end: with the 37,000
+	 * names that 256 KB can have, each of these held up everybody else for 1.5 ms. */
+	XML_BLOCKS_MAX = 4096,
+	/* A parser that holds more reads no other element after the one that it is in: that one
+	 * would be refused for names that are not its own. Real streams have some hundred. */
+	XML_BLOCKS_KEPT = 1024,
 	/* expat keeps every name that it has seen until it is reset. A scan that never rests
 	 * between two elements gets a new parser after this many bytes, at the next end of an
 	 * element. */

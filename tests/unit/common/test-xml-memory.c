@@ -22,18 +22,26 @@ static const size_t n_memory_max = XML_MEMORY_BASE + XML_MEMORY_FACTOR * (size_t
 /* The block from before is freed. malloc(3) may give up to a page more than is asked for. */
 static void test_moved(void **state)
 {
-	size_t n_before = xml_memory_held();
-	char *block = xml_memory.malloc_fcn(100);
+	struct xml_memory memory = {0};
+	char *block;
 
 	(void)state;
+	xml_memory_count(&memory);
+	block = xml_memory.malloc_fcn(100);
 	assert_non_null(block);
 	memset(block, 'x', 100);
 	block = xml_memory.realloc_fcn(block, N_KEPT);
 	assert_non_null(block);
 	assert_memory_equal(block, "xxx", 3);
-	assert_in_range(xml_memory_held() - n_before, N_KEPT, N_KEPT + 64 * 1024 - 1);
+	assert_in_range(memory.n_bytes, N_KEPT, N_KEPT + 64 * 1024 - 1);
+	assert_int_equal(memory.n_blocks, 1);
 	xml_memory.free_fcn(block);
-	assert_int_equal(xml_memory_held(), n_before);
+	assert_int_equal(memory.n_bytes, 0);
+	assert_int_equal(memory.n_blocks, 0);
+	/* Or for nobody. */
+	xml_memory_count(NULL);
+	xml_memory.free_fcn(xml_memory.malloc_fcn(100));
+	assert_int_equal(memory.n_blocks, 0);
 }
 
 /* Passwords pass through the parser: a block is wiped whole before it is freed, or left behind. */
@@ -78,6 +86,12 @@ static void test_held(void **state)
 	free((void *)text.data);
 }
 
+static bool is_over(const struct xml_parser *parser)
+{
+	return parser->memory.n_bytes > n_memory_max + 2 * parser->n_at_once ||
+	       parser->memory.n_blocks > XML_BLOCKS_MAX;
+}
+
 /* Feeds names that are new in each tag until the scan refuses more. @format has one number. Returns
  * how many bytes that took, or what an element may have. */
 static size_t feed_names(struct xml_scan *scan, const char *open, const char *format)
@@ -98,14 +112,12 @@ static size_t feed_names(struct xml_scan *scan, const char *open, const char *fo
 
 		assert_false(xml_scan_next(scan, &item, &next_r));
 		r = r ? r : next_r;
-		size_t n_max = n_memory_max + 2 * scan->parser->n_at_once;
-
-		assert_int_equal(r, scan->parser->n_memory > n_max ? XML_E_TOO_LARGE : 0);
+		assert_int_equal(r, is_over(scan->parser) ? XML_E_TOO_LARGE : 0);
 	}
 	return n;
 }
 
-static void test_limit_of_memory(void **state)
+static void test_limits(void **state)
 {
 	const struct setup *one = *state;
 	struct {
@@ -152,6 +164,51 @@ static void test_one_long_attribute(void **state)
 	free((void *)text.data);
 }
 
+/* Feeds an element with @n different names at once. Returns what xml_scan_next() says then. */
+static int read_names(struct xml_scan *scan, unsigned n)
+{
+	struct buffer text = BUFFER_INIT;
+	struct xml_item item;
+	int r = buffer_append_sv(&text, SV("<m>"));
+
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		r = buffer_printf(&text, "<e%x/>", i);
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(buffer_append_sv(&text, SV("</m>")), 0);
+	assert_in_range(xml_scan_feed(scan, text.data, text.n), 0, XML_E_TOO_LARGE);
+	while (xml_scan_next(scan, &item, &r)) {
+	}
+	buffer_deinit(&text);
+	return r;
+}
+
+/* The names of an element are counted while it is read, and not those of the elements before it, or
+ * of other scans that had the parser. */
+static void test_names(void **state)
+{
+	const unsigned n_most = XML_BLOCKS_MAX - XML_BLOCKS_KEPT;
+	const struct setup *one = *state;
+
+	for (unsigned round = 0; round < 3; round++) {
+		struct xml_scan scan;
+
+		xml_scan_init(&scan, one->pool, &large_options);
+		feed_quietly(&scan, ROOT);
+		assert_int_equal(read_names(&scan, n_most), 0);
+		assert_int_equal(read_names(&scan, XML_BLOCKS_KEPT / 2), 0);
+		assert_int_equal(read_names(&scan, n_most), 0);
+		assert_int_equal(read_names(&scan, XML_BLOCKS_KEPT / 2), 0);
+		assert_true(xml_scan_is_idle(&scan));
+		xml_scan_deinit(&scan);
+		xml_scan_init(&scan, one->pool, &large_options);
+		feed_quietly(&scan, ROOT);
+		assert_int_equal(read_names(&scan, 2 * XML_BLOCKS_MAX), XML_E_TOO_LARGE);
+		assert_int_equal(scan.parser->memory.n_blocks, XML_BLOCKS_MAX + 1);
+		xml_scan_deinit(&scan);
+	}
+}
+
 /* What a large input made a parser take is not kept for the next. */
 static void test_pool_keeps_no_memory(void **state)
 {
@@ -169,13 +226,13 @@ static void test_pool_keeps_no_memory(void **state)
 		/* One that ends well would be used again at once. */
 		xml_scan_init(&scans[0], one->pool, &large_options);
 		feed_quietly(&scans[0], ROOT "<m>");
-		for (unsigned i = 0; i < 6000; i++) {
-			char text[32];
+		for (unsigned i = 0; i < 280; i++) {
+			char text[1000];
 
-			snprintf(text, sizeof(text), "<e a%u=''/>", i);
+			snprintf(text, sizeof(text), "<e a%0900u=''/>", i);
 			feed_quietly(&scans[0], text);
 		}
-		assert_true(scans[0].parser->n_memory > N_KEPT);
+		assert_true(scans[0].parser->memory.n_bytes > N_KEPT);
 		feed_quietly(&scans[0], "</m>");
 		assert_null(scans[0].parser);
 		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
@@ -184,7 +241,7 @@ static void test_pool_keeps_no_memory(void **state)
 				feed_quietly(&scans[i], ROOT);
 			}
 			feed_quietly(&scans[i], "<m");
-			assert_in_range(scans[i].parser->n_memory, 1, N_KEPT);
+			assert_in_range(scans[i].parser->memory.n_bytes, 1, N_KEPT);
 		}
 		for (size_t i = 0; i < ARRAY_LENGTH(scans); i++) {
 			xml_scan_deinit(&scans[i]);
@@ -283,8 +340,9 @@ int main(void)
 		TEST(test_moved),
 		TEST(test_what_is_freed_is_wiped),
 		TEST(test_held),
-		TEST(test_limit_of_memory),
+		TEST(test_limits),
 		TEST(test_one_long_attribute),
+		TEST(test_names),
 		TEST(test_pool_keeps_no_memory),
 		TEST(test_items),
 		TEST(test_root_too_long),
