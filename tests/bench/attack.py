@@ -17,6 +17,7 @@ from attacks import DOMAIN, OPEN, UPGRADE, frame
 PAUSE_S = (0.003, 0.005)  # between two stanzas of the quiet client
 SETTLE_S = 1  # once the attack is under way: until the gateway knows who takes much
 READY_S = 20  # until it is
+RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
 NICE_GATEWAY, NICE_ATTACKER = -10, 10
 STANZA = b"<message xmlns='jabber:client' id='%d'><body>%s</body></message>"
 
@@ -99,6 +100,30 @@ def cores_awake(bench):
         for process in spinning:
             process.kill()
             process.join()
+
+
+@contextlib.contextmanager
+def packets_elsewhere(bench, program):
+    """Keeps the kernel's work for the attacker's packets away from the gateway's core.
+
+    On the loopback interface, what a program reads makes room for what the other side has to send,
+    and the kernel sends that at once, on the core of the reader: up to four milliseconds of an
+    attacker's work, within one recv(2) of the gateway's. Packets of a network are received where its
+    card interrupts. Only root may steer them (Documentation/networking/scaling.rst, RPS).
+    """
+    mask = sum(1 << core for core in bench.cores_beside(program.place))
+    try:
+        with open(RPS, 'r+', encoding='ascii') as steering:
+            before = steering.read()
+            steering.write(f'{mask:x}')
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with open(RPS, 'w', encoding='ascii') as steering:
+            steering.write(before)
 
 
 def be_usual():

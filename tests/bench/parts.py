@@ -233,7 +233,7 @@ def beside(bench, name, has_limits):
             # A new process: what limits let through at first must not be over in the next rounds.
             program.run()
             attack.be_quick(bench, program)
-            with attack.cores_awake(bench):
+            with attack.cores_awake(bench), attack.packets_elsewhere(bench, program):
                 rounds.append(attack.measure(bench, program, ATTACKS[name],
                                              bench.arguments.ms / 400))
         finally:
