@@ -5,7 +5,7 @@
  * message with too many records is cut to one with as many as it may have.
  *
  * covers: gateway/upstream/dns/reply.c gateway/upstream/dns/names.c gateway/upstream/dns/srv.c
- * covers: gateway/upstream/dns/answers.c
+ * covers: gateway/upstream/dns/answers.c gateway/upstream/dns/walk.c
  */
 #include "tests/fuzz/fuzz.h"
 

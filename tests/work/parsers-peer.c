@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/work/parsers.h"
 
-#include <arpa/nameser.h>
 #include <openssl/x509v3.h>
-#include <resolv.h>
 #include <stdlib.h>
 
 #include "gateway/upstream/dns/cache.h"
+#include "gateway/upstream/dns/walk.h"
 #include "gateway/upstream/tls/certificate.h"
 #include "gateway/upstream/tunnel.h"
 #include "gateway/xmpp/namespace.h"
 #include "gateway/xmpp/stream.h"
-
-enum {
-	/* Type, class, TTL and length of a record of the DNS. */
-	RECORD_FIXED = 10,
-};
 
 /* The header of a reply, and the question: what each input of "reply" begins with. */
 static const char question[] = "\x12\x34\x81\x80\0\1\0\0\0\0\0\0"
@@ -55,35 +49,26 @@ static struct outcome run_stream(struct sv input, size_t n_piece)
 	return outcome;
 }
 
-/* The bytes of the record at @at, its name included; 0 if it is not whole. */
-static size_t record_length(struct sv message, size_t at)
-{
-	const unsigned char *begin = (const unsigned char *)message.data + at;
-	const unsigned char *end = (const unsigned char *)message.data + message.n;
-	int n_name = dn_skipname(begin, end);
-	size_t n = (size_t)n_name + RECORD_FIXED;
-
-	if (n_name < 0 || n > message.n - at) {
-		return 0;
-	}
-	n += (size_t)begin[n - 2] << 8 | begin[n - 1];
-	return n <= message.n - at ? n : 0;
-}
-
 /* The message with as many records as are whole, and with their number in its header: without it
  * nothing of a message is read. */
 static void make_message(struct sv input, struct buffer *ret_prepared)
 {
-	size_t n = sizeof(question) - 1, n_records = 0, n_record;
+	size_t n = sizeof(question) - 1, n_records = 0;
+	struct dns_walk walk;
+	struct dns_entry entry;
 
-	while (n < input.n && n_records < UINT16_MAX && (n_record = record_length(input, n))) {
-		n += n_record;
-		n_records++;
+	need(input.n < n);
+	need(buffer_append_sv(ret_prepared, input));
+	unsigned char *message = (unsigned char *)buffer_end(ret_prepared) - input.n;
+
+	dns_walk_claim(message, DNS_SECTION_ANSWER, UINT16_MAX);
+	dns_walk_begin(&walk, message, input.n);
+	while (dns_walk_next(&walk, &entry) == DNS_WALK_ENTRY) {
+		n = (size_t)(entry.end - message);
+		n_records += entry.section == DNS_SECTION_ANSWER;
 	}
-	need(buffer_append_sv(ret_prepared, sv_first(input, n)));
-	need(input.n < sizeof(question) - 1);
-	ret_prepared->data[ret_prepared->offset + 6] = (char)(n_records >> 8);
-	ret_prepared->data[ret_prepared->offset + 7] = (char)n_records;
+	dns_walk_claim(message, DNS_SECTION_ANSWER, (unsigned)n_records);
+	buffer_truncate(ret_prepared, ret_prepared->n - (input.n - n));
 }
 
 static struct outcome run_reply(struct sv input, size_t n_piece)

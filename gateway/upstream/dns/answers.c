@@ -1,51 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/upstream/dns/answers.h"
 
-#include <arpa/nameser.h>
-#include <resolv.h>
-#include <string.h>
-
-enum {
-	/* The numbers of questions, of records of the answer and of the other two sections. */
-	QUESTIONS_AT = 4,
-	ANSWERS_AT = 6,
-	OTHERS_AT = 8,
-};
-
-/* Behind the name at @at and @n_fixed octets; NULL if the message ends before. */
-static const unsigned char *skip(const unsigned char *at, const unsigned char *end, size_t n_fixed)
-{
-	int n_name = dn_skipname(at, end);
-
-	return n_name < 0 || (size_t)(end - at) < (size_t)n_name + n_fixed ? NULL
-									   : at + n_name + n_fixed;
-}
-
-static const unsigned char *skip_record(const unsigned char *at, const unsigned char *end)
-{
-	const unsigned char *data = skip(at, end, NS_RRFIXEDSZ);
-	size_t n_data = data ? ns_get16(data - NS_INT16SZ) : 0;
-
-	return data && (size_t)(end - data) >= n_data ? data + n_data : NULL;
-}
+#include "gateway/upstream/dns/walk.h"
 
 size_t dns_answers_cut(unsigned char *message, size_t n)
 {
-	const unsigned char *at = message + NS_HFIXEDSZ, *end = message + n;
+	struct dns_walk walk;
+	struct dns_entry entry = {0};
+	size_t n_answers = 0;
 
-	if (n < NS_HFIXEDSZ || ns_get16(message + ANSWERS_AT) <= DNS_ANSWERS_MAX) {
+	dns_walk_begin(&walk, message, n);
+	if (!walk.at || dns_walk_claimed(message, DNS_SECTION_ANSWER) <= DNS_ANSWERS_MAX) {
 		return n;
 	}
-	for (unsigned i = ns_get16(message + QUESTIONS_AT); at && i > 0; i--) {
-		at = skip(at, end, NS_QFIXEDSZ);
+	while (n_answers < DNS_ANSWERS_MAX) {
+		if (dns_walk_next(&walk, &entry) != DNS_WALK_ENTRY) {
+			return 0;
+		}
+		n_answers += entry.section == DNS_SECTION_ANSWER;
 	}
-	for (unsigned i = DNS_ANSWERS_MAX; at && i > 0; i--) {
-		at = skip_record(at, end);
-	}
-	if (!at) {
-		return 0;
-	}
-	ns_put16(DNS_ANSWERS_MAX, message + ANSWERS_AT);
-	memset(message + OTHERS_AT, 0, NS_HFIXEDSZ - OTHERS_AT);
-	return (size_t)(at - message);
+	dns_walk_claim(message, DNS_SECTION_ANSWER, DNS_ANSWERS_MAX);
+	dns_walk_claim(message, DNS_SECTION_AUTHORITY, 0);
+	dns_walk_claim(message, DNS_SECTION_ADDITIONAL, 0);
+	return (size_t)(entry.end - message);
 }
