@@ -29,8 +29,10 @@ static void wake(const struct mailbox *mailbox)
 {
 	const uint64_t one = 1;
 
-	/* A counter that is read after each write always takes it. */
-	(void)!write(mailbox->fd, &one, sizeof(one));
+	/* A counter that is read after each write always takes it. A wake that is lost is lost for
+	 * ever: a reader that was woken is not woken again. */
+	while (write(mailbox->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+	}
 }
 
 static void wake_owed(struct mailbox *mailbox)

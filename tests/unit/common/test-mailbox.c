@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/mailbox.h"
 #include "tests/unit/clock.h"
@@ -28,6 +30,18 @@ static struct {
 	struct letter letters[N_LETTERS];
 	unsigned n_handled, n_dropped;
 } one;
+
+static unsigned n_interrupted; /* how often write(2) still says that it was */
+
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+	if (n_interrupted) {
+		n_interrupted--;
+		errno = EINTR;
+		return -1;
+	}
+	return syscall(SYS_write, fd, bytes, n);
+}
 
 static void on_letter(struct message *message, void *reader)
 {
@@ -171,6 +185,17 @@ static void test_woken_once(void **state)
 	mailbox_deinit(&from);
 }
 
+/* A wake that was interrupted is made all the same. */
+static void test_woken_though_interrupted(void **state)
+{
+	(void)state;
+	n_interrupted = 2;
+	post_all();
+	assert_int_equal(n_interrupted, 0);
+	uv_run(&one.loop, UV_RUN_NOWAIT);
+	assert_int_equal(one.n_handled, N_LETTERS);
+}
+
 static void post_last(uv_prepare_t *prepare)
 {
 	assert_int_equal(mailbox_post_from(prepare->data, &one.mailbox, &one.letters[0].message),
@@ -222,13 +247,10 @@ static void test_woken_by_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_share),
-		TEST(test_bound),
-		TEST(test_closed),
-		TEST(test_closed_by_message),
-		TEST(test_woken_once),
-		TEST(test_woken_by_closed),
-		TEST(test_woken_before_waiting),
+		TEST(test_share),           TEST(test_bound),
+		TEST(test_closed),          TEST(test_closed_by_message),
+		TEST(test_woken_once),      TEST(test_woken_though_interrupted),
+		TEST(test_woken_by_closed), TEST(test_woken_before_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
