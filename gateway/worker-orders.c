@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #define LOG_AREA LOG_AREA_HTTP
+#include <errno.h>
+#include <stdlib.h>
+
 #include "gateway/listener/socket-policy.h"
 #include "gateway/outbound.h"
 #include "gateway/worker-state.h"
@@ -10,6 +13,8 @@ enum {
 	STOP_GRACE_MS = 1000,
 	/* How often it checks whether they have, and whether the last WebSocket is closed. */
 	STOP_POLL_MS = 10,
+	/* How soon a part that could not be reloaded is tried again. */
+	RELOAD_RETRY_MS = 1000,
 };
 
 /* Stopping: the sessions end, their clients get a moment to receive the last answer, then all
@@ -27,6 +32,7 @@ void worker_close_rest(struct worker *worker)
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);
 	uv_close((uv_handle_t *)&worker->grace_end.uv, NULL);
+	uv_close((uv_handle_t *)&worker->retry.uv, NULL);
 	turn_close(&worker->turn);
 	pulse_close(&worker->pulse);
 }
@@ -83,8 +89,42 @@ static void stop(struct worker *worker)
 
 /* Reloading. */
 
-/* Each part goes on with the earlier configuration where the new one cannot be used, for want of
- * memory or descriptors. */
+static void on_retry(struct timeout *retry)
+{
+	worker_on_order(&CONTAINER_OF(retry, struct worker, retry)->order);
+}
+
+/* Puts @update, of which a part failed, back for a moment; a newer one replaces it. */
+static void retry(struct worker *worker, struct worker_update *update)
+{
+	struct worker_update *none = NULL;
+
+	update->is_retried = true;
+	if (atomic_compare_exchange_strong(&worker->update, &none, update)) {
+		timeout_plan(&worker->retry, on_retry, RELOAD_RETRY_MS);
+	} else {
+		worker_update_free(update);
+	}
+}
+
+/* Returns the first failure of the parts. Each part may run again with the same configuration. */
+static int reload_parts(struct worker *worker, const struct worker_update *update)
+{
+	int first = outbound_reload(&worker->env.link, worker->env.config);
+
+	ws_endpoint_reload(worker->ws);
+	int r = bosh_endpoint_reload(worker->bosh);
+
+	first = first < 0 ? first : r;
+	r = front_reload(&worker->front);
+	first = first < 0 ? first : r;
+	r = worker->listener ? listener_reload(worker->listener, update) : 0;
+	return first < 0 ? first : r;
+}
+
+/* A part that cannot use the new configuration, for want of memory or descriptors, goes on with the
+ * earlier one until the next try. The listener has to come to it in the end: clients that connect
+ * to a new socket wait until a worker accepts them. */
 static void reload(struct worker *worker, struct worker_update *update)
 {
 	struct worker_env *env = &worker->env;
@@ -93,24 +133,22 @@ static void reload(struct worker *worker, struct worker_update *update)
 	worker->snapshot = snapshot_ref(update->snapshot);
 	env->config = worker->snapshot->config;
 	env->site = worker->snapshot->site;
-	int r = outbound_reload(&env->link, env->config);
+	int r = reload_parts(worker, update);
 
-	ws_endpoint_reload(worker->ws);
-	if (r == 0) {
-		r = bosh_endpoint_reload(worker->bosh);
-	}
-	if (r == 0) {
-		r = front_reload(&worker->front);
-	}
-	if (r == 0 && worker->listener) {
-		r = listener_reload(worker->listener, update);
-	}
-	if (r < 0) {
-		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
-			  LOG_STR("error", strerror(-r)));
-	}
 	snapshot_unref(before);
-	worker_update_free(update);
+	if (r == 0) {
+		if (update->is_retried) {
+			log_info("reload-completed", LOG_NUMBER("worker", env->index));
+		}
+		worker_update_free(update);
+		return;
+	}
+	if (!update->is_retried) {
+		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
+			  LOG_STR("error", strerror(-r)),
+			  LOG_STR("hint", "the rest is tried again each second"));
+	}
+	retry(worker, update);
 }
 
 void worker_on_order(uv_async_t *order)
@@ -133,17 +171,24 @@ void worker_on_order(uv_async_t *order)
 	}
 }
 
-int worker_reload(struct worker *worker, struct snapshot *snapshot,
-		  const struct listening *listening)
+int workers_reload(struct worker *const *workers, unsigned n_workers, struct snapshot *snapshot,
+		   const struct listening *listening)
 {
-	struct worker_update *update;
-	int r = worker_update_new(snapshot, listening, worker->env.index, worker->env.n_workers,
-				  &update);
+	struct worker_update **updates = calloc(n_workers, sizeof(struct worker_update *));
+	int r = updates ? 0 : -ENOMEM;
 
-	if (r == 0) {
-		worker_update_free(atomic_exchange(&worker->update, update));
-		uv_async_send(&worker->order);
+	for (unsigned i = 0; r == 0 && i < n_workers; i++) {
+		r = worker_update_new(snapshot, listening, i, n_workers, &updates[i]);
 	}
+	for (unsigned i = 0; updates && i < n_workers; i++) {
+		if (r < 0) {
+			worker_update_free(updates[i]);
+			continue;
+		}
+		worker_update_free(atomic_exchange(&workers[i]->update, updates[i]));
+		uv_async_send(&workers[i]->order);
+	}
+	free(updates);
 	return r;
 }
 

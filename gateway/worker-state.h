@@ -30,6 +30,7 @@ struct worker {
 	/* The orders, set by the main thread. */
 	atomic_bool has_to_trim, has_to_drain, has_to_stop;
 	_Atomic(struct worker_update *) update; /* the newest; the worker takes it out */
+	struct timeout retry;                   /* of an update of which a part failed */
 	struct snapshot *snapshot;
 	uv_poll_t reserve; /* of descriptors_reserve() */
 	uv_timer_t grace;  /* while the worker stops: looks whether somebody is awaited */

@@ -13,6 +13,7 @@ struct worker_update {
 	struct snapshot *snapshot;
 	struct acceptor_socket *sockets; /* that listen */
 	size_t n_sockets;
+	bool is_retried; /* a part of the worker could not use it at first */
 };
 
 /* Takes a reference to @snapshot and duplicates of the sockets. Returns 0 or a negative errno. */

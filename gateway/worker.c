@@ -242,6 +242,7 @@ static int init_handles(struct worker *worker)
 	if (r == 0) {
 		uv_timer_init(&worker->loop, &worker->grace);
 		timeout_init(&worker->grace_end, &worker->loop);
+		timeout_init(&worker->retry, &worker->loop);
 	}
 	return r;
 }

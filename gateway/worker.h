@@ -45,11 +45,11 @@ _must_check_ int worker_start(struct worker *worker);
 /* Lets a worker that was started serve. Clients that have connected before wait in the kernel. */
 void worker_release(struct worker *worker);
 
-/* Asks the worker to use @snapshot and the sockets of @listening from now on; @listening is
- * borrowed for the call. The worker's sessions go on with the configuration that they were opened
- * with. Thread-safe. Returns 0 or a negative errno; then nothing has changed. */
-_must_check_ int worker_reload(struct worker *worker, struct snapshot *snapshot,
-			       const struct listening *listening);
+/* Asks the workers to use @snapshot and the sockets of @listening from now on; @listening is
+ * borrowed for the call. Their sessions go on with the configuration that they were opened with.
+ * Thread-safe. Returns 0 or a negative errno; then nothing has changed for any of them. */
+_must_check_ int workers_reload(struct worker *const *workers, unsigned n_workers,
+				struct snapshot *snapshot, const struct listening *listening);
 
 /* Gives the worker a connection that another server has passed (door.h). Takes @fd. Thread-safe. */
 void worker_take(struct worker *worker, int fd, const struct wire_peer *peer);

@@ -76,11 +76,8 @@ static int use(struct server *server, struct snapshot *snapshot, const struct li
 {
 	const struct config *config = snapshot->config;
 	const struct census_limits limits = limits_of(server, config);
-	int r = 0;
+	int r = workers_reload(server->workers, server->n_workers, snapshot, listening);
 
-	for (unsigned i = 0; r == 0 && i < server->n_workers; i++) {
-		r = worker_reload(server->workers[i], snapshot, listening);
-	}
 	if (r < 0) {
 		return r;
 	}
