@@ -11,9 +11,11 @@
 #include "gateway/xmpp/namespace.h"
 #include "gateway/xmpp/stream.h"
 
-/* The header of a reply, and the question: what each input of "reply" begins with. */
-static const char question[] = "\x12\x34\x81\x80\0\1\0\0\0\0\0\0"
-			       "\x0c_xmpp-client\4_tcp\1a\7example\0\0\x21\0\1";
+enum {
+	/* What each input of "reply" begins with: the header, and the question for the records SRV
+	 * of _xmpp-client._tcp.a.example. */
+	QUESTION_SIZE = 12 + 13 + 5 + 2 + 8 + 1 + 4,
+};
 
 static struct outcome run_stream(struct sv input, size_t n_piece)
 {
@@ -53,7 +55,7 @@ static struct outcome run_stream(struct sv input, size_t n_piece)
  * nothing of a message is read. */
 static void make_message(struct sv input, struct buffer *ret_prepared)
 {
-	size_t n = sizeof(question) - 1, n_records = 0;
+	size_t n = QUESTION_SIZE, n_records = 0;
 	struct dns_walk walk;
 	struct dns_entry entry;
 
