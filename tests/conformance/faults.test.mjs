@@ -87,8 +87,12 @@ async function sweepAll(t, open, role, part) {
 		const { memory = 0, ...calls } = await sweep.count();
 		const failAll = async (isEach) => {
 			await sweep.each('memory', 'ENOMEM', { share: isEach || sweep.stage.isShort ? 1 : ALLOCATIONS / memory, byStack: isEach });
-			for (const [call, effect] of pairs(part).filter(([name]) => calls[name] && !sweep.stage.spares?.includes(name))) {
+			const { spares = [], wholly = [] } = sweep.stage;
+			for (const [call, effect] of pairs(part).filter(([name]) => calls[name] && !spares.includes(name) && !wholly.includes(name))) {
 				await sweep.each(call, effect, { share: isEach || calls[call] <= FEW ? 1 : 1 / FEW, byStack: isEach });
+			}
+			for (const [call, effect] of PAIRS.filter(([name]) => calls[name] && wholly.includes(name))) {
+				await sweep.each(call, effect);
 			}
 		};
 		if (IS_EVERY) {
@@ -130,6 +134,7 @@ describe('one failure at a time', { concurrency: 8, skip: SKIP }, () => {
 		test(`${name}, in the server`, TIMEOUT, (t) => sweepAll(t, open, server(0), i % PARTS));
 	});
 	test('reload, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING.reload, SUPERVISOR));
+	test('reload of listeners, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING['reload of listeners'], SUPERVISOR));
 
 	test('no message of a start is lost: the server is reloaded and stopped in order', TIMEOUT, async () => {
 		const faults = Faults.open();

@@ -1,18 +1,19 @@
 // What the gateway does while one of its calls fails (fault-sweep.mjs). A scenario opens its stage with the environment of the
 // faults: { doab, run, stop }; isCaching where memory grows with each run, isShort where every allocation is to fail, `spares` with
-// calls that are not to fail. `run` resolves when all went well, or rejects with ToldError when the client was told that it did not;
-// any other error is a failure of the gateway.
+// calls that are not to fail, `wholly` with those that all are to fail in every run of the tests. `run` resolves when all went well, or
+// rejects with ToldError when the client was told that it did not; any other error is a failure of the gateway.
 import assert from 'node:assert/strict';
 import tls from 'node:tls';
 import { Authority, tlsOf } from './certificates.mjs';
 import { DnsServer } from './dns-server.mjs';
 import { Doab } from './doab.mjs';
+import { listeners, signalled } from './fault-listeners.mjs';
 import { CONFIG, boshSession, openStage, plain, talk, websocketSession } from './fault-stage.mjs';
 import { coded, denied, keysAndStreams, logins, proxiedIn, signed, tunnelled, undelivered } from './fault-ways.mjs';
 import { HttpConnection } from './http.mjs';
 import { PersistentWebSocket, ToldError, ask, persist } from './persistent.mjs';
 import { Stage } from './stage.mjs';
-import { freePort, patiently, stopAll, temporaryFolder, until } from './util.mjs';
+import { freePort, patiently, stopAll, temporaryFolder } from './util.mjs';
 import { XmppServer } from './xmpp-server.mjs';
 
 const bosh = (env) => openStage(env, plain, {}, ({ port }, of) => boshSession(port, 'plain.test', of('plain')), { remembers: true });
@@ -97,24 +98,9 @@ async function admin(env) {
 	});
 }
 
-const count = (doab, events) => doab.events.filter(({ event }) => events.includes(event)).length;
-
-// Sends @signal and waits for the outcome. Only the first of @events is the good one.
-async function signalled(doab, signal, events) {
-	const [good] = events;
-	const before = count(doab, events);
-	const goodBefore = count(doab, [good]);
-	doab.child.kill(signal);
-	await until(() => doab.hasEnded || count(doab, events) > before, 10000, `${events}:\n${doab.lines.slice(-10).join('\n')}`);
-	assert.ok(!doab.hasEnded, `the gateway has ended:\n${doab.lines.slice(-5).join('\n')}`);
-	if (count(doab, [good]) === goodBefore) {
-		throw new ToldError(doab.lines.at(-1));
-	}
-}
-
 // A session lives on over a reload, whatever becomes of that.
 const reload = (env) => openStage(env, plain, {}, async (stage, of) => {
-	const told = await signalled(stage.doab, 'SIGHUP', ['reloaded', 'reload-failed', 'order-failed']).catch((error) => error);
+	const told = await signalled(stage.doab, 'SIGHUP').catch((error) => error);
 	await websocketSession(stage.port, 'plain.test', of('plain'));
 	if (told) {
 		throw told;
@@ -123,7 +109,8 @@ const reload = (env) => openStage(env, plain, {}, async (stage, of) => {
 
 export const RUNNING = { bosh, 'bosh between workers': boshWorkers, websocket, 'TLS to servers': tlsToServers, 'TLS of a listener': tlsOfListener,
 	dns, documents, admin, reload, compression: coded, 'keys, pauses and streams': keysAndStreams, logins, 'the PROXY protocol': proxiedIn,
-	'proxies to servers': tunnelled, DANE: signed, 'a denied client': denied, 'stanzas undelivered': undelivered };
+	'proxies to servers': tunnelled, DANE: signed, 'a denied client': denied, 'stanzas undelivered': undelivered,
+	'reload of listeners': listeners };
 
 // A gateway from its start to its end, with a session between. Resolves with what it said, if it did not start.
 export async function lifetime(env) {
