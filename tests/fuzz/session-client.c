@@ -128,7 +128,10 @@ static const char *put_stream(struct world *world, unsigned stream, char ret_tex
 	bool is_named = world->client.uses_streams &&
 			(world->client.n_asked > 1 || choose_likely(world, 30));
 
-	snprintf(ret_text, 60, is_named ? " stream='%s'" : "", world->streams[stream].name);
+	ret_text[0] = '\0';
+	if (is_named) {
+		snprintf(ret_text, 60, " stream='%s'", world->streams[stream].name);
+	}
 	return ret_text;
 }
 

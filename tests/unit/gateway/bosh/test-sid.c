@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -74,7 +73,10 @@ static unsigned bit_of(const char *sid, unsigned i)
  * that the tests ask this about, one in 40 million runs finds such a coin. */
 static bool is_biased(unsigned n)
 {
-	return fabs(n - N_SIDS / 2.0) > 7 * sqrt(N_SIDS) / 2;
+	const int64_t twice_off = 2 * (int64_t)n - N_SIDS;
+
+	/* The square of twice 7 * sqrt(N_SIDS) / 2. */
+	return twice_off * twice_off > 49 * (int64_t)N_SIDS;
 }
 
 /* All that is random comes from the kernel, and without it there is no sid. */
