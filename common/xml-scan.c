@@ -209,6 +209,16 @@ static int go_on(struct xml_scan *scan)
 	return xml_parser_feed(scan->parser, scan->view.data, scan->view.n);
 }
 
+/* Whether @item is to get declaration @i of the scope. */
+static bool is_missing(const struct xml_scan *scan, const struct xml_item *item, size_t i)
+{
+	const struct xml_declaration *declaration = &scan->parser->scope->declarations[i];
+	bool is_known = declaration->prefix.n == 0 && declaration->ns >= 0 &&
+			(scan->options->without_default >> declaration->ns & 1);
+
+	return (item->missing >> i & 1) && !is_known;
+}
+
 /* Counts what completes @item. Returns whether that stays within the limits. */
 static bool count_completion(struct xml_scan *scan, const struct xml_item *item)
 {
@@ -216,7 +226,9 @@ static bool count_completion(struct xml_scan *scan, const struct xml_item *item)
 
 	scan->n_elements += item->text.n;
 	for (size_t i = 0; item->missing >> i; i++) {
-		scan->n_completion += item->missing >> i & 1 ? scope->declarations[i].n_written : 0;
+		if (is_missing(scan, item, i)) {
+			scan->n_completion += scope->declarations[i].n_written;
+		}
 	}
 	return scan->n_completion <= XML_COMPLETION_FACTOR * scan->n_elements + XML_COMPLETION_BASE;
 }
@@ -319,23 +331,12 @@ struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_it
 	};
 }
 
-/* Whether @item is to get declaration @i of the scope. */
-static bool is_missing(const struct xml_scope *scope, const struct xml_item *item, size_t i,
-		       uint32_t except)
-{
-	const struct xml_declaration *declaration = &scope->declarations[i];
-	bool is_excepted = declaration->prefix.n == 0 && declaration->ns >= 0 &&
-			   (except >> declaration->ns & 1);
-
-	return (item->missing >> i & 1) && !is_excepted;
-}
-
-bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item, uint32_t except)
+bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item)
 {
 	const struct xml_scope *scope = scan->parser->scope;
 
 	for (size_t i = 0; item->missing && i < scope->n_declarations; i++) {
-		if (is_missing(scope, item, i, except)) {
+		if (is_missing(scan, item, i)) {
 			return false;
 		}
 	}
@@ -343,27 +344,27 @@ bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *it
 }
 
 int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
-			   uint32_t except, struct buffer *buffer)
+			   struct buffer *buffer)
 {
 	const struct xml_scope *scope = scan->parser->scope;
 	struct writer writer = writer_begin(buffer);
 
 	for (size_t i = 0; i < XML_SCOPE_MAX && i < scope->n_declarations; i++) {
-		if (is_missing(scope, item, i, except)) {
+		if (is_missing(scan, item, i)) {
 			xml_declaration_write(&scope->declarations[i], &writer);
 		}
 	}
 	return writer_end(&writer);
 }
 
-int xml_item_split(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
-		   struct buffer *buffer, struct sv *ret_rest)
+int xml_item_split(const struct xml_scan *scan, const struct xml_item *item, struct buffer *buffer,
+		   struct sv *ret_rest)
 {
 	size_t n_head = item->missing ? 1 + item->n_prefix + item->name.n : 0;
 	int r = buffer_append_sv(buffer, sv_first(item->text, n_head));
 
 	if (r == 0 && item->missing) {
-		r = xml_item_write_missing(scan, item, except, buffer);
+		r = xml_item_write_missing(scan, item, buffer);
 	}
 	if (r == 0) {
 		*ret_rest = sv_skip(item->text, n_head);
@@ -371,11 +372,10 @@ int xml_item_split(const struct xml_scan *scan, const struct xml_item *item, uin
 	return r;
 }
 
-int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, uint32_t except,
-		   struct buffer *buffer)
+int xml_item_write(const struct xml_scan *scan, const struct xml_item *item, struct buffer *buffer)
 {
 	struct sv rest;
-	int r = xml_item_split(scan, item, except, buffer, &rest);
+	int r = xml_item_split(scan, item, buffer, &rest);
 
 	return r < 0 ? r : buffer_append_sv(buffer, rest);
 }
@@ -433,7 +433,7 @@ int xml_item_take(struct xml_scan *scan, struct xml_item *item, struct buffer *b
 {
 	_cleanup_(buffer_deinit) struct buffer head = BUFFER_INIT;
 	struct sv rest;
-	int r = xml_item_split(scan, item, 0, &head, &rest);
+	int r = xml_item_split(scan, item, &head, &rest);
 
 	buffer_clear(buffer);
 	if (r < 0) {

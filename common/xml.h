@@ -127,6 +127,9 @@ struct xml_scan_options {
 	size_t n_element_max;     /* bytes of one element */
 	uint32_t with_attributes; /* bit i: report attributes of elements of namespace i */
 	uint32_t with_children;   /* bit i: report children of elements of namespace i */
+	/* Bit i: an element is complete without the declaration of namespace i as the default one:
+	 * its receiver has it as default already, or takes it for that. */
+	uint32_t without_default;
 };
 
 struct xml_scan {
@@ -218,24 +221,22 @@ struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item 
 /* Child @i of @item, less than item->n_children. */
 struct xml_child xml_item_child(const struct xml_scan *scan, const struct xml_item *item, size_t i);
 
-/* Appends the scope's declarations that @item is missing, each as an attribute after a space. With
- * bit i of @except, a default namespace that is namespace i of the pool is left out, because the
- * receiver has it as default namespace already. Returns 0 or -ENOMEM. */
+/* Appends the declarations that complete @item, each as an attribute after a space. Returns 0 or
+ * -ENOMEM. */
 _must_check_ int xml_item_write_missing(const struct xml_scan *scan, const struct xml_item *item,
-					uint32_t except, struct buffer *buffer);
+					struct buffer *buffer);
 
-/* Whether the element lacks no declarations, except for those that @except names. */
-bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item,
-			  uint32_t except);
+/* Whether the element is complete as it is. */
+bool xml_item_is_complete(const struct xml_scan *scan, const struct xml_item *item);
 
-/* The completed element in two parts, @except as above: appends the first one, which may be empty,
- * and gives the other one as it stands in the element. Returns 0 or -ENOMEM. */
+/* The completed element in two parts: appends the first one, which may be empty, and gives the
+ * other one as it stands in the element. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_split(const struct xml_scan *scan, const struct xml_item *item,
-				uint32_t except, struct buffer *buffer, struct sv *ret_rest);
+				struct buffer *buffer, struct sv *ret_rest);
 
-/* Appends the completed element; @except as above. Returns 0 or -ENOMEM. */
+/* Appends the completed element. Returns 0 or -ENOMEM. */
 _must_check_ int xml_item_write(const struct xml_scan *scan, const struct xml_item *item,
-				uint32_t except, struct buffer *buffer);
+				struct buffer *buffer);
 
 /* Puts the completed element into @buffer, without what was there; @item is then what stands there.
  * If the scan keeps the element's bytes and has no other behind them, @buffer takes their memory,

@@ -24,7 +24,12 @@ struct reading {
 
 struct xml_scan_options bosh_body_options(size_t n_max)
 {
-	return (struct xml_scan_options){.n_element_max = n_max};
+	return (struct xml_scan_options){
+		.n_element_max = n_max,
+		/* The server has one as its default, and what has the other is taken as if it had
+		 * the first. */
+		.without_default = NS_BIT(HTTPBIND) | NS_BIT(CLIENT),
+	};
 }
 
 void bosh_body_deinit(struct bosh_body *body)
@@ -239,12 +244,11 @@ static bool must_lose_default(const struct xml_item *payload)
 }
 
 /* Returns 0 or -ENOMEM. */
-static int write_without_default(const struct reading *reading, const struct xml_item *payload,
-				 uint32_t except)
+static int write_without_default(const struct reading *reading, const struct xml_item *payload)
 {
 	struct buffer *payloads = &reading->body->payloads;
 	struct sv rest;
-	int r = xml_item_split(&reading->scan, payload, except, payloads, &rest);
+	int r = xml_item_split(&reading->scan, payload, payloads, &rest);
 
 	if (r < 0) {
 		return r;
@@ -260,14 +264,13 @@ static int write_without_default(const struct reading *reading, const struct xml
 static int read_payload(struct reading *reading, const struct xml_item *payload)
 {
 	struct sv *run = &reading->run, text = payload->text;
-	uint32_t except = NS_BIT(HTTPBIND) | NS_BIT(CLIENT);
 
 	if (is_refused(payload)) {
 		return BOSH_BODY_E_BAD_REQUEST;
 	}
 	reading->body->n_payloads++;
 	bool must_lose = must_lose_default(payload);
-	bool is_complete = !must_lose && xml_item_is_complete(&reading->scan, payload, except);
+	bool is_complete = !must_lose && xml_item_is_complete(&reading->scan, payload);
 
 	if (is_complete && run->n && run->data + run->n == text.data) {
 		run->n += text.n;
@@ -282,9 +285,8 @@ static int read_payload(struct reading *reading, const struct xml_item *payload)
 	if (r < 0) {
 		return r;
 	}
-	return must_lose
-		     ? write_without_default(reading, payload, except)
-		     : xml_item_write(&reading->scan, payload, except, &reading->body->payloads);
+	return must_lose ? write_without_default(reading, payload)
+			 : xml_item_write(&reading->scan, payload, &reading->body->payloads);
 }
 
 static int result_of(int r)

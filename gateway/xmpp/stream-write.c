@@ -74,7 +74,7 @@ static int write_stream_element(const struct stream *stream, struct buffer *buff
 	size_t n_head = 1 + item->n_prefix + item->name.n;
 	struct writer writer = writer_begin(buffer);
 
-	writer_fail(&writer, xml_item_write_missing(&stream->scan, item, 0, &missing));
+	writer_fail(&writer, xml_item_write_missing(&stream->scan, item, &missing));
 	if (can_rename(item, buffer_sv(&missing))) {
 		write_renamed(stream, buffer_sv(&missing), &writer);
 	} else {
@@ -95,7 +95,7 @@ int stream_event_split(const struct stream *stream, struct buffer *buffer, struc
 	if (stream->item.ns == NS_STREAMS) {
 		return write_stream_element(stream, buffer);
 	}
-	return xml_item_split(&stream->scan, &stream->item, 0, buffer, ret_rest);
+	return xml_item_split(&stream->scan, &stream->item, buffer, ret_rest);
 }
 
 int stream_event_write(const struct stream *stream, struct buffer *buffer)

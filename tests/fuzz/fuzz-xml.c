@@ -85,7 +85,7 @@ static void check_completed(struct sv input, const struct scan_setting *setting)
 	while (xml_scan_next(&scan, &item, &r)) {
 		if (item.kind == XML_ITEM_ELEMENT) {
 			buffer_clear(&text);
-			assert_int_equal(xml_item_write(&scan, &item, 0, &text), 0);
+			assert_int_equal(xml_item_write(&scan, &item, &text), 0);
 			FUZZ_CHECK(text.n >= item.text.n);
 			assert_int_equal(buffer_append_sv(&texts, buffer_sv(&text)), 0);
 			assert_int_equal(buffer_append(&texts, "\0", 1), 0);

@@ -104,7 +104,7 @@ static struct outcome run_message(struct sv input, size_t n_piece)
 /* A body has come as a whole. A piece is what is parsed at a time. */
 static int read_body(struct sv input, size_t n_piece, struct bosh_body *ret_body)
 {
-	static const struct xml_scan_options options = {.n_element_max = N_INPUT_MAX};
+	const struct xml_scan_options options = bosh_body_options(N_INPUT_MAX);
 	struct bosh_reading *reading;
 
 	if (n_piece == 0) {

@@ -212,7 +212,7 @@ static void test_hand_over(void **state)
 			if (item.kind == XML_ITEM_ELEMENT) {
 				assert_int_equal(item.text.n, n_element);
 				assert_memory_equal(item.text.data, element, n_element);
-				assert_int_equal(xml_item_write(&scan, &item, 0, &whole), 0);
+				assert_int_equal(xml_item_write(&scan, &item, &whole), 0);
 				assert_int_equal(whole.n,
 						 n_element + strlen(" xmlns='jabber:client' "
 								    "xmlns:s='urn:streams'"));

@@ -379,7 +379,7 @@ static int scenario(void *userdata)
 			r = xml_scan_feed(&scans[i], piece.data, piece.n);
 			while (xml_scan_next(&scans[i], &item, &next_r)) {
 				if (item.kind == XML_ITEM_ELEMENT && r == 0 && i == 0) {
-					r = xml_item_write(&scans[i], &item, 0, &out);
+					r = xml_item_write(&scans[i], &item, &out);
 				}
 			}
 			r = r ? r : next_r;

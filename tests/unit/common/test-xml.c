@@ -307,39 +307,53 @@ static void test_rootless(void **state)
 	CHECK_ROWS(one, rows);
 }
 
-static void test_write_except(void **state)
+static void test_without_default(void **state)
 {
-	const struct setup *one = *state;
+	static const struct {
+		uint32_t without;
+		const char *added;
+	} rows[] = {
+		/* Only the default namespace may be left out: a prefix means nothing to the
+		 * receiver. */
+		{1 << TOLD | 1 << STREAMS, " xmlns:b='urn:streams' xmlns:c='urn:told'"},
+		{1 << STREAMS, " xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'"},
+	};
 	static const char text[] = "<b:body xmlns='urn:told' xmlns:b='urn:streams' "
-				   "xmlns:c='urn:told'><m><b:n/><c:o/></m>";
-	struct xml_scan scan;
-	struct xml_item item;
-	struct buffer out = BUFFER_INIT;
-	struct sv rest;
-	int r;
+				   "xmlns:c='urn:told'><m><b:n/><c:o/></m><m/>";
+	const struct setup *one = *state;
 
-	xml_scan_init(&scan, one->pool, &options);
-	assert_int_equal(xml_scan_feed(&scan, text, sizeof(text) - 1), 0);
-	assert_true(xml_scan_next(&scan, &item, &r));
-	assert_int_equal(item.n_prefix, 0);
-	assert_true(xml_scan_next(&scan, &item, &r));
-	assert_int_equal(xml_item_write(&scan, &item, 1 << TOLD | 1 << STREAMS, &out), 0);
-	/* Only the default namespace may be left out: a prefix means nothing to the receiver. */
-	assert_true(sv_eq(buffer_sv(&out),
-			  SV("<m xmlns:b='urn:streams' xmlns:c='urn:told'><b:n/><c:o/></m>")));
-	buffer_clear(&out);
-	assert_int_equal(xml_item_split(&scan, &item, 1 << STREAMS, &out, &rest), 0);
-	assert_true(sv_eq(buffer_sv(&out),
-			  SV("<m xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
-	assert_ptr_equal(rest.data, item.text.data + 2);
-	assert_int_equal(rest.n, item.text.n - 2);
-	buffer_clear(&out);
-	assert_int_equal(xml_item_write_missing(&scan, &item, 0, &out), 0);
-	assert_true(sv_eq(buffer_sv(&out),
-			  SV(" xmlns='urn:told' xmlns:b='urn:streams' xmlns:c='urn:told'")));
-	assert_false(xml_scan_next(&scan, &item, &r));
-	buffer_deinit(&out);
-	xml_scan_deinit(&scan);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const struct xml_scan_options less = {.n_element_max = sizeof(text),
+						      .without_default = rows[i].without};
+		struct sv added = sv_from(rows[i].added), rest;
+		struct buffer out = BUFFER_INIT;
+		struct xml_scan scan;
+		struct xml_item item;
+		int r;
+
+		xml_scan_init(&scan, one->pool, &less);
+		assert_int_equal(xml_scan_feed(&scan, text, sizeof(text) - 1), 0);
+		assert_true(xml_scan_next(&scan, &item, &r));
+		assert_int_equal(item.n_prefix, 0);
+		assert_true(xml_scan_next(&scan, &item, &r));
+		assert_false(xml_item_is_complete(&scan, &item));
+		assert_int_equal(scan.n_completion, added.n);
+		assert_int_equal(xml_item_write_missing(&scan, &item, &out), 0);
+		assert_true(sv_eq(buffer_sv(&out), added));
+		buffer_clear(&out);
+		assert_int_equal(xml_item_split(&scan, &item, &out, &rest), 0);
+		assert_true(sv_eq(sv_skip(buffer_sv(&out), 2), added));
+		assert_ptr_equal(rest.data, item.text.data + 2);
+		assert_int_equal(rest.n, item.text.n - 2);
+		buffer_clear(&out);
+		assert_int_equal(xml_item_write(&scan, &item, &out), 0);
+		assert_int_equal(out.n, item.text.n + added.n);
+		assert_true(xml_scan_next(&scan, &item, &r));
+		assert_int_equal(xml_item_is_complete(&scan, &item), i == 0);
+		assert_false(xml_scan_next(&scan, &item, &r));
+		buffer_deinit(&out);
+		xml_scan_deinit(&scan);
+	}
 }
 
 /* Feeds @text, and takes each element out of the scan. Appends them to @log. */
@@ -396,7 +410,7 @@ static bool takes_memory(const struct setup *one, const char *open, size_t n_tex
 	assert_int_equal(xml_scan_feed(&scan, buffer_sv(&end).data, end.n), 0);
 	assert_true(xml_scan_next(&scan, &item, &r));
 	assert_true(sv_eq(item.text, whole));
-	assert_int_equal(xml_item_write(&scan, &item, 0, &completed), 0);
+	assert_int_equal(xml_item_write(&scan, &item, &completed), 0);
 	assert_int_equal(xml_item_take(&scan, &item, &element), 0);
 	assert_true(sv_eq(buffer_sv(&element), buffer_sv(&completed)));
 	assert_true(sv_eq(item.text, buffer_sv(&completed)));
@@ -482,7 +496,7 @@ int main(void)
 		TEST(test_utf8),
 		TEST(test_utf16),
 		TEST(test_rootless),
-		TEST(test_write_except),
+		TEST(test_without_default),
 		TEST(test_take),
 		TEST(test_room_around_copy),
 	};

@@ -74,7 +74,7 @@ static inline void log_element(const struct xml_scan *scan, const struct xml_ite
 	assert_int_equal(item->text.data[item->n_open - 1], '>');
 	assert_int_equal(item->text.data[0], '<');
 	LOG(log, "%d %.*s %.*s", item->ns, SV_ARGS(item->name), SV_ARGS(item->text));
-	assert_int_equal(xml_item_write(scan, item, 0, &text), 0);
+	assert_int_equal(xml_item_write(scan, item, &text), 0);
 	if (!sv_eq(buffer_sv(&text), item->text)) {
 		LOG(log, " -> %.*s", SV_ARGS(buffer_sv(&text)));
 	}

@@ -57,6 +57,42 @@ static void test_limits(void **state)
 	buffer_deinit(&deep);
 }
 
+/* A body of @n elements @element, with the declaration of a prefix of @n_uri bytes. */
+static int read_many(const char *element, size_t n, size_t n_uri)
+{
+	const struct xml_scan_options large = bosh_body_options(1024 * 1024);
+	struct buffer text = BUFFER_INIT;
+	struct bosh_body body;
+
+	assert_int_equal(buffer_printf(&text, "<body" NS " xmlns:p='%0*d'>", (int)n_uri, 0), 0);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(buffer_append_sv(&text, sv_from(element)), 0);
+	}
+	assert_int_equal(buffer_append_sv(&text, SV("</body>")), 0);
+	int r = bosh_body_init(&body, pool, &large, buffer_sv(&text));
+
+	if (r == BOSH_BODY_OK) {
+		assert_int_equal(body.n_payloads, n);
+		assert_true(body.payloads.n >= n * strlen(element));
+	}
+	buffer_deinit(&text);
+	bosh_body_deinit(&body);
+	return r;
+}
+
+/* Only what is written counts as completion: not the body's namespace, which all that is in it
+ * inherits. */
+static void test_completion(void **state)
+{
+	/* " xmlns:p='...'" of 142 bytes; each element has 13, which allow for 6 * 13. */
+	const size_t n_uri = 142 - strlen(" xmlns:p=''"), n = XML_COMPLETION_BASE / (142 - 6 * 13);
+
+	(void)state;
+	assert_int_equal(read_many("<a/>", 100000, 1), BOSH_BODY_OK);
+	assert_int_equal(read_many("<a><p:b/></a>", n, n_uri), BOSH_BODY_OK);
+	assert_int_equal(read_many("<a><p:b/></a>", n + 1, n_uri), BOSH_BODY_E_TOO_COMPLEX);
+}
+
 /* Larger than what one parser takes: the document goes on in a second one. */
 static void test_huge(void **state)
 {
@@ -157,9 +193,8 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_huge),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_limits),    cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_huge),      cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_isolation),
 	};
 
