@@ -301,30 +301,32 @@ static int result_of(int r)
 	}
 }
 
-/* Reads what follows, @text. */
+static int read_item(struct reading *reading, const struct xml_item *item)
+{
+	int r = BOSH_BODY_OK;
+
+	if (item->kind == XML_ITEM_ROOT) {
+		r = read_root(reading->body, &reading->scan, item);
+	} else if (item->kind == XML_ITEM_ELEMENT) {
+		r = read_payload(reading, item);
+	}
+	return reading->is_in_portions && r == BOSH_BODY_OK ? end_run(reading) : r;
+}
+
+/* Reads what follows, @text, up to what is refused. */
 static void read_on(struct reading *reading, struct sv text)
 {
 	struct xml_scan *scan = &reading->scan;
 	struct xml_item item;
-	int r = BOSH_BODY_OK, scan_result;
+	int r = BOSH_BODY_OK, scan_result = 0;
 	int feed_result = xml_scan_feed(scan, text.data, text.n);
 
 	if (feed_result < 0) {
 		reading->result = feed_result;
 		return;
 	}
-	while (xml_scan_next(scan, &item, &scan_result)) {
-		if (r != BOSH_BODY_OK) {
-			continue;
-		}
-		if (item.kind == XML_ITEM_ROOT) {
-			r = read_root(reading->body, scan, &item);
-		} else if (item.kind == XML_ITEM_ELEMENT) {
-			r = read_payload(reading, &item);
-		}
-		if (reading->is_in_portions && r == BOSH_BODY_OK) {
-			r = end_run(reading);
-		}
+	while (r == BOSH_BODY_OK && xml_scan_next(scan, &item, &scan_result)) {
+		r = read_item(reading, &item);
 	}
 	reading->result =
 		r == BOSH_BODY_OK ? result_of(feed_result ? feed_result : scan_result) : r;

@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <errno.h>
 
+#include "common/xml-parser.h"
 #include "tests/unit/gateway/bosh/body-case.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/isolation.h"
@@ -55,6 +57,58 @@ static void test_limits(void **state)
 	assert_int_equal(buffer_append(&deep, "", 1), 0);
 	check_result(buffer_sv(&deep).data, BOSH_BODY_E_TOO_COMPLEX);
 	buffer_deinit(&deep);
+}
+
+static size_t n_feeds;
+
+/* Stands before the one in the library of what is tested. */
+int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
+{
+	static int (*feed)(struct xml_parser * parser, const char *data, size_t n);
+
+	if (!feed) {
+		/* ISO C has no cast from an object to a function. */
+		void *function = dlsym(RTLD_NEXT, "xml_parser_feed");
+
+		assert_non_null(function);
+		memcpy(&feed, &function, sizeof(feed));
+	}
+	n_feeds++;
+	return feed(parser, data, n);
+}
+
+/* A body that is refused is not read any further: each parser reads XML_ITEMS_MAX elements. */
+static void test_refused_at_once(void **state)
+{
+	static const struct {
+		const char *first;
+		int result;
+		size_t n_feeds;
+	} rows[] = {
+		{"<body" NS ">", BOSH_BODY_OK, 5},
+		{"<body" NS "><close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>",
+		 BOSH_BODY_E_BAD_REQUEST, 1},
+		{"<body xmlns='jabber:client'>", BOSH_BODY_E_BAD_REQUEST, 1},
+		{"<body" NS " rid='0'>", BOSH_BODY_E_BAD_REQUEST, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct buffer text = BUFFER_INIT;
+		struct bosh_body body;
+
+		assert_int_equal(buffer_append_sv(&text, sv_from(rows[i].first)), 0);
+		for (size_t j = 0; j < 4 * XML_ITEMS_MAX; j++) {
+			assert_int_equal(buffer_append_sv(&text, SV("<a/>")), 0);
+		}
+		assert_int_equal(buffer_append_sv(&text, SV("</body>")), 0);
+		n_feeds = 0;
+		assert_int_equal(bosh_body_init(&body, pool, &options, buffer_sv(&text)),
+				 rows[i].result);
+		assert_int_equal(n_feeds, rows[i].n_feeds);
+		bosh_body_deinit(&body);
+		buffer_deinit(&text);
+	}
 }
 
 /* A body of @n elements @element, with the declaration of a prefix of @n_uri bytes. */
@@ -193,9 +247,9 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_completion),
-		cmocka_unit_test(test_huge),      cmocka_unit_test(test_without_memory),
-		cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_limits),         cmocka_unit_test(test_refused_at_once),
+		cmocka_unit_test(test_completion),     cmocka_unit_test(test_huge),
+		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
