@@ -180,11 +180,15 @@ static int read_root(struct bosh_body *body, const struct xml_scan *scan,
 }
 
 /* The gateway opens the stream and negotiates TLS and compression. A client that sent elements of
- * these namespaces would speak to the server in the gateway's name. */
+ * these namespaces would speak to the server in the gateway's name.
+ *
+ * The body's namespace has no payloads (XEP-0124, "XML Schema"). Where it is the default one, it
+ * stands for jabber:client (XEP-0206); with a prefix nobody can mean that, and a server would end
+ * the stream. */
 static bool is_refused(const struct xml_item *payload)
 {
 	return payload->ns == NS_STREAMS || payload->ns == NS_TLS || payload->ns == NS_COMPRESS ||
-	       payload->ns == NS_FRAMING;
+	       payload->ns == NS_FRAMING || (payload->ns == NS_HTTPBIND && payload->n_prefix);
 }
 
 /* Returns 0 or -ENOMEM. */

@@ -6,7 +6,8 @@
  *
  * payload  a child of <body/>: a stanza, a SASL element. The server gets it without the body, so
  *          the namespace declarations that it inherited are added. A payload without a namespace,
- *          or in that of the body, is taken as jabber:client.
+ *          or in that of the body, is taken as jabber:client; one that has a prefix for that of the
+ *          body is refused.
  *
  * The result owns all its bytes, so it can be handed to another worker.
  */

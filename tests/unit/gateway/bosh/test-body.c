@@ -337,6 +337,10 @@ static void test_bad_request(void **state)
 		BODY("", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
 		BODY("", "<compress xmlns='http://jabber.org/protocol/compress'/>"),
 		BODY("", "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"),
+		/* The body's namespace has no payloads. */
+		BODY("", "<b:x xmlns:b='http://jabber.org/protocol/httpbind'/>"),
+		BODY(" xmlns:b='http://jabber.org/protocol/httpbind'", "<b:message/>"),
+		"<b:body xmlns:b='http://jabber.org/protocol/httpbind'><iq/><b:iq/></b:body>",
 		BODY("", "<message/></body><body" NS ">"),
 		BODY("", "<message/></stream:stream>"),
 	};
