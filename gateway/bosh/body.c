@@ -200,69 +200,50 @@ static int end_run(struct reading *reading)
 	return buffer_append_sv(&reading->body->payloads, run);
 }
 
-static bool is_space(char c)
+/* The default namespace that @payload declares itself, with the white space in front; empty if it
+ * declares none. expat has found the tag to be well-formed: outside of values, '=' stands only
+ * between a name and its value. */
+static struct sv find_default(const struct xml_item *payload)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+	size_t n_name = 1 + payload->n_prefix + payload->name.n, n_before;
+	struct sv rest = sv_skip(sv_first(payload->text, payload->n_open), n_name);
 
-/* Whether the attribute at the beginning of @text is a default namespace. */
-static bool is_default(struct sv text)
-{
-	struct sv rest = sv_skip(text, strlen("xmlns"));
+	while ((n_before = sv_find(rest, '=')) < rest.n) {
+		struct sv value = sv_trim(sv_skip(rest, n_before + 1));
+		size_t n_value = 2 + sv_find(sv_skip(value, 1), value.data[0]);
+		struct sv attribute = sv_first(rest, (size_t)(value.data - rest.data) + n_value);
 
-	return sv_starts_with(text, SV("xmlns")) && rest.n &&
-	       (is_space(rest.data[0]) || rest.data[0] == '=');
-}
-
-/* Where @tag, a start tag or its end, declares a default namespace, with the space in front; empty
- * if it does not. expat has found the tag to be well-formed. */
-static struct sv find_default(struct sv tag)
-{
-	char quote = '\0';
-	size_t start = 0;
-
-	for (size_t i = 0; i + 1 < tag.n; i++) {
-		char c = tag.data[i], next = tag.data[i + 1];
-
-		if (quote && c == quote && is_default(sv_skip(tag, start + 1))) {
-			return sv_first(sv_skip(tag, start), i + 1 - start);
+		if (sv_eq(sv_trim(sv_first(rest, n_before)), SV("xmlns"))) {
+			return attribute;
 		}
-		if (quote) {
-			quote = c == quote ? '\0' : quote;
-		} else if (c == '"' || c == '\'') {
-			quote = c;
-		} else if (is_space(c) && !is_space(next) && next != '=' && next != '"' &&
-			   next != '\'') {
-			start = i;
-		}
+		rest = sv_skip(rest, attribute.n);
 	}
 	return SV_EMPTY;
 }
 
-/* Whether @payload is to be taken as jabber:client although it declares something else: that it has
- * no namespace, as some serializers write, or that of the body. */
-static bool must_lose_default(const struct xml_item *payload)
+/* What @payload has to lose, to be taken as jabber:client: that it says itself that it has no
+ * namespace, as some serializers write, or that of the body. */
+static struct sv default_to_lose(const struct xml_item *payload)
 {
-	return (payload->ns == XML_NS_NONE || payload->ns == NS_HTTPBIND) &&
-	       payload->n_prefix == 0 && find_default(sv_first(payload->text, payload->n_open)).n;
+	bool is_client = payload->ns == XML_NS_NONE || payload->ns == NS_HTTPBIND;
+
+	return is_client ? find_default(payload) : SV_EMPTY;
 }
 
-/* Returns 0 or -ENOMEM. */
-static int write_without_default(const struct reading *reading, const struct xml_item *payload)
+/* Writes @payload without @lost, which is a part of it. Returns 0 or -ENOMEM. */
+static int write_without(const struct reading *reading, const struct xml_item *payload,
+			 struct sv lost)
 {
 	struct buffer *payloads = &reading->body->payloads;
 	struct sv rest;
 	int r = xml_item_split(&reading->scan, payload, payloads, &rest);
 
-	if (r < 0) {
-		return r;
+	if (r == 0) {
+		r = buffer_append_sv(payloads, sv_first(rest, (size_t)(lost.data - rest.data)));
 	}
-	struct sv found =
-		find_default(sv_first(rest, payload->n_open - (payload->text.n - rest.n)));
-	size_t n_before = (size_t)(found.data - rest.data);
-
-	r = buffer_append_sv(payloads, sv_first(rest, n_before));
-	return r < 0 ? r : buffer_append_sv(payloads, sv_skip(rest, n_before + found.n));
+	return r < 0 ? r
+		     : buffer_append_sv(payloads,
+					sv_skip(rest, (size_t)(lost.data - rest.data) + lost.n));
 }
 
 static int read_payload(struct reading *reading, const struct xml_item *payload)
@@ -273,8 +254,8 @@ static int read_payload(struct reading *reading, const struct xml_item *payload)
 		return BOSH_BODY_E_BAD_REQUEST;
 	}
 	reading->body->n_payloads++;
-	bool must_lose = must_lose_default(payload);
-	bool is_complete = !must_lose && xml_item_is_complete(&reading->scan, payload);
+	struct sv lost = default_to_lose(payload);
+	bool is_complete = lost.n == 0 && xml_item_is_complete(&reading->scan, payload);
 
 	if (is_complete && run->n && run->data + run->n == text.data) {
 		run->n += text.n;
@@ -289,8 +270,8 @@ static int read_payload(struct reading *reading, const struct xml_item *payload)
 	if (r < 0) {
 		return r;
 	}
-	return must_lose ? write_without_default(reading, payload)
-			 : xml_item_write(&reading->scan, payload, &reading->body->payloads);
+	return lost.n ? write_without(reading, payload, lost)
+		      : xml_item_write(&reading->scan, payload, &reading->body->payloads);
 }
 
 static int result_of(int r)

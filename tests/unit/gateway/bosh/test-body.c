@@ -234,8 +234,12 @@ static void test_payloads(void **state)
 		/* Also where the payload says so itself. */
 		{BODY("", "<iq xmlns=''><query xmlns='urn:q'/></iq><iq id='1' xmlns=\"\"/>"), 2,
 		 "<iq><query xmlns='urn:q'/></iq><iq id='1'/>"},
-		{BODY("", "<iq a=\" xmlns=''\" xmlns = '' b='>'/><iq\n\txmlns=''\n/>"), 2,
-		 "<iq a=\" xmlns=''\" b='>'/><iq\n\n/>"},
+		{BODY("", "<iq a=\" xmlns=''\" xmlns = '' b='>'/><iq\n\txmlns\n=\n''\n/>"), 2,
+		 "<iq a=\" xmlns=''\" b='>'/><iq\n/>"},
+		{BODY("", "<iq a='=' b=\"'\" c = '\"=' xmlns=''>x='y'</iq>"), 1,
+		 "<iq a='=' b=\"'\" c = '\"='>x='y'</iq>"},
+		{BODY("", "<iq xmlns:a='urn:a' xmlns='' a:xmlns='b'/>"), 1,
+		 "<iq xmlns:a='urn:a' a:xmlns='b'/>"},
 		{BODY(" xmlns:x='urn:x'", "<iq" NS " x:a='1'><x:q xmlns=''/></iq>"), 1,
 		 "<iq xmlns:x='urn:x' x:a='1'><x:q xmlns=''/></iq>"},
 		/* Inherited from the body, by prefix and by default. */
