@@ -347,7 +347,10 @@ static ares_ssize_t receive_datagram(int fd, void *data, size_t size, int flags,
 	for (;;) {
 		ares_socklen_t n_address = n_from ? *n_from : 0;
 		ares_ssize_t n = recvfrom(fd, data, size, flags, from, n_from ? &n_address : NULL);
+		size_t n_cut = n > 0 ? dns_answers_cut(data, (size_t)n) : 0;
 
+		/* A malformed message is left for c-ares to judge. */
+		n = n_cut ? (ares_ssize_t)n_cut : n;
 		if (n < 0 || is_readable(data, (size_t)n)) {
 			if (n_from) {
 				*n_from = n_address;

@@ -20,6 +20,7 @@ enum {
 	DNS_SOA = 6,
 	DNS_AAAA = 28,
 	DNS_SRV = 33,
+	DNS_OPT = 41,
 	DNS_TLSA = 52,
 
 	DNS_RESPONSE = 0x8180, /* with recursion desired and available */

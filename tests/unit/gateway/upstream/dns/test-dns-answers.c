@@ -55,6 +55,55 @@ static void test_cut(void **state)
 	}
 }
 
+/* A record that says what EDNS says, with a cookie. */
+static void add_edns(void)
+{
+	struct dns_data cookie = {.n = 12, .data = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}};
+
+	dns_record(&message, DNS_ADDITIONAL, "", DNS_OPT, 0, cookie);
+}
+
+/* Aliases, addresses, and what follows them. */
+static void begin_addresses(unsigned n_aliases, unsigned n, unsigned type)
+{
+	dns_begin(&message, DNS_RESPONSE, "a.example", type);
+	for (unsigned i = 0; i < n_aliases; i++) {
+		dns_record(&message, DNS_ANSWER, "a.example", DNS_CNAME, 60, dns_name("b"));
+	}
+	for (unsigned i = 0; i < n; i++) {
+		dns_record(&message, DNS_ANSWER, "b", type, i, dns_name("c"));
+	}
+}
+
+static void check_addresses(unsigned type)
+{
+	static struct dns_message expected;
+
+	begin_addresses(8, DNS_ANSWERS_ADDRESSES_MAX, type);
+	dns_record(&message, DNS_AUTHORITY, "example", DNS_SOA, 60, dns_soa(60));
+	add_edns();
+	before = message;
+	assert_int_equal(dns_answers_cut(message.data, message.n), before.n);
+	assert_memory_equal(message.data, before.data, before.n);
+
+	begin_addresses(8, DNS_ANSWERS_ADDRESSES_MAX, type);
+	add_edns();
+	expected = message;
+	begin_addresses(8, DNS_ANSWERS_ADDRESSES_MAX + 1, type);
+	dns_record(&message, DNS_AUTHORITY, "example", DNS_SOA, 60, dns_soa(60));
+	dns_record(&message, DNS_ADDITIONAL, "b", DNS_AAAA, 60, dns_name("c"));
+	add_edns();
+	assert_int_equal(dns_answers_cut(message.data, message.n), expected.n);
+	assert_memory_equal(message.data, expected.data, expected.n);
+}
+
+static void test_addresses(void **state)
+{
+	(void)state;
+	check_addresses(DNS_A);
+	check_addresses(DNS_AAAA);
+}
+
 /* What ends within the records that are left is no answer. */
 static void test_malformed(void **state)
 {
@@ -83,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_left_alone),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_malformed),
 	};
 

@@ -96,14 +96,18 @@ static bool script_tlsa(const char *name, unsigned type, struct dns_message *mes
 	return true;
 }
 
-/* More addresses than are looked at. */
+/* More addresses of each family than are looked at. */
 static bool script_addresses(const char *name, unsigned type, struct dns_message *message)
 {
 	dns_begin(message, DNS_RESPONSE, name, type);
-	for (unsigned i = 0; type == DNS_A && i < 2 * DNS_ANSWERS_MAX; i++) {
+	for (unsigned i = 0; i < 2 * DNS_ANSWERS_ADDRESSES_MAX; i++) {
 		struct dns_data data = {.n = 4, .data = {192, 0, 2, (unsigned char)i}};
 
-		dns_record(message, DNS_ANSWER, name, DNS_A, 60, data);
+		if (type == DNS_AAAA) {
+			data = (struct dns_data){
+				.n = 16, .data = {0x20, 1, 0x0d, 0xb8, [15] = (unsigned char)i}};
+		}
+		dns_record(message, DNS_ANSWER, name, type, 60, data);
 	}
 	return true;
 }
@@ -270,17 +274,31 @@ static void test_answers(void **state)
 }
 
 /* c-ares takes a socket for each address, to sort them. */
+static void check_sockets(void)
+{
+	n_sockets = 0;
+	/* A short name: c-ares would ask again over TCP if a datagram had more than 512 octets. */
+	ask_addresses(askers, "a", 5222);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(askers->n_addresses, RESOLVER_ADDRESSES_MAX);
+	assert_in_range(n_sockets, 2 * DNS_ANSWERS_ADDRESSES_MAX,
+			2 * DNS_ANSWERS_ADDRESSES_MAX + 10);
+}
+
 static void test_many_addresses(void **state)
 {
 	(void)state;
 	tcp.script = script_addresses;
 	tcp.is_whole = true;
-	n_sockets = 0;
-	ask_addresses(askers, "a.example", 5222);
-	wait_results(askers, 1);
-	assert_int_equal(askers->result, RESOLVER_OK);
-	assert_int_equal(askers->n_addresses, RESOLVER_ADDRESSES_MAX);
-	assert_in_range(n_sockets, DNS_ANSWERS_MAX, DNS_ANSWERS_MAX + 10);
+	check_sockets();
+}
+
+static void test_many_addresses_in_datagrams(void **state)
+{
+	(void)state;
+	dns.script = script_addresses;
+	check_sockets();
 }
 
 /* An answer to another question ends the exchange; c-ares alone would wait for another one. */
@@ -422,9 +440,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_tcp, teardown_tcp)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer),      TEST(test_answers),   TEST(test_other_answer),
-		TEST(test_late_thread), TEST(test_no_answer), TEST(test_bound),
-		TEST(test_freeing),     TEST(test_no_memory), TEST(test_many_addresses),
+		TEST(test_answer),         TEST(test_answers),
+		TEST(test_other_answer),   TEST(test_late_thread),
+		TEST(test_no_answer),      TEST(test_bound),
+		TEST(test_freeing),        TEST(test_no_memory),
+		TEST(test_many_addresses), TEST(test_many_addresses_in_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
