@@ -14,6 +14,7 @@
 #include "common/buffer.h"
 #include "common/timeout.h"
 #include "gateway/upstream/dns/answers.h"
+#include "gateway/upstream/dns/ares-datagram.h"
 
 enum {
 	LENGTH_SIZE = 2, /* length prefix of a message (RFC 1035, 4.2.2) */
@@ -323,60 +324,13 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_sock
 	return 0;
 }
 
-/* c-ares 1.34 takes a malformed datagram for a broken connection: every question that was sent on
- * it would lose a try. Older versions ignore such a datagram. */
-static bool is_readable(const void *message, size_t n)
-{
-#ifdef HAVE_ARES_DNSREC
-	ares_dns_record_t *record;
-
-	if (ares_dns_parse(message, n, 0, &record) != ARES_SUCCESS) {
-		return false;
-	}
-	ares_dns_record_destroy(record);
-#else
-	(void)message;
-	(void)n;
-#endif
-	return true;
-}
-
-static ares_ssize_t receive_datagram(int fd, void *data, size_t size, int flags,
-				     struct sockaddr *from, ares_socklen_t *n_from)
-{
-	for (;;) {
-		ares_socklen_t n_address = n_from ? *n_from : 0;
-		ares_ssize_t n = recvfrom(fd, data, size, flags, from, n_from ? &n_address : NULL);
-		size_t n_cut = n > 0 ? dns_answers_cut(data, (size_t)n) : 0;
-
-		/* A malformed message is left for c-ares to judge. */
-		n = n_cut ? (ares_ssize_t)n_cut : n;
-		if (n < 0 || is_readable(data, (size_t)n)) {
-			if (n_from) {
-				*n_from = n_address;
-			}
-			return n;
-		}
-	}
-}
-
 static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags,
 				struct sockaddr *from, ares_socklen_t *n_from, void *userdata)
 {
 	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
 
 	return stand_in ? stand_in_read(stand_in, data, size)
-			: receive_datagram(fd, data, size, flags, from, n_from);
-}
-
-/* The kernel reports an ICMP error that one datagram caused when the next one is sent. Send that
- * one again: otherwise it would be taken for undeliverable, while the one that caused the error
- * waits for its time-out. c-ares sees the error when it reads. */
-static ares_ssize_t send_datagram(int fd, const struct iovec *parts, int n_parts)
-{
-	ares_ssize_t n = writev(fd, parts, n_parts);
-
-	return n < 0 && errno == ECONNREFUSED ? writev(fd, parts, n_parts) : n;
+			: ares_datagram_receive(fd, data, size, flags, from, n_from);
 }
 
 static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_parts,
@@ -386,7 +340,7 @@ static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_
 	ares_ssize_t n = 0;
 
 	if (!stand_in) {
-		return send_datagram(fd, parts, n_parts);
+		return ares_datagram_send(fd, parts, n_parts);
 	}
 	for (int i = 0; i < n_parts; i++) {
 		if (buffer_append(&stand_in->queries, parts[i].iov_base, parts[i].iov_len) < 0) {
