@@ -3,9 +3,10 @@
 /*
  * Internals of the WebSocket endpoint. Private to gateway/ws; users include endpoint.h.
  *
- * endpoint.c     handshakes; the list of sessions
- * session.c      a session: from <open/> to <close/>
- * session-end.c  what its client is told at the end
+ * endpoint.c        handshakes; the list of sessions
+ * session.c         a session: from <open/> to <close/>
+ * session-charge.c  what it holds, which a budget bounds
+ * session-end.c     what its client is told at the end
  */
 #include <sys/queue.h>
 
@@ -84,6 +85,16 @@ void ws_session_on_failed(void *userdata, const char *rule);
 size_t ws_session_message_max(void *userdata);
 void ws_session_on_too_large(void *userdata);
 void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent);
+
+/* Returns the charge of a session that holds nothing yet. */
+struct budget_charge ws_session_charge_init(const struct ws_endpoint *endpoint);
+
+/* Charges the budget with what the session holds. */
+void ws_session_charge(struct ws_session *session);
+
+/* Looks whether the client has just logged in. From then on it is one of its server's users, whose
+ * messages may be as large as theirs. */
+void ws_session_look_for_login(struct ws_session *session);
 
 /* What the client is told at the end. Texts are borrowed for the call. */
 struct ws_goodbye {

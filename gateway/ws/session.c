@@ -13,47 +13,6 @@ static void log_client_failure(struct ws_session *session, const char *what, con
 	session_log_failed(&session->log, session->domain, &failure, true);
 }
 
-/* Before the login. */
-
-static void on_evict(struct budget_charge *charge)
-{
-	struct ws_session *session = CONTAINER_OF(charge, struct ws_session, charge);
-
-	ws_session_fail_kind(session, FAILURE_TOO_MANY_BYTES);
-	framing_deinit(&session->framing);
-}
-
-/* Charges the budget with what the session holds. */
-static void charge(struct ws_session *session)
-{
-	struct budget *budget = session->endpoint->env->budget;
-
-	if (session->is_over) {
-		/* The rest of a message is thrown away. Its client may take long to close. */
-		framing_deinit(&session->framing);
-	}
-	if (session->is_over || session->is_logged_in) {
-		budget_release(budget, &session->charge);
-		return;
-	}
-	size_t n = framing_held(&session->framing) + ws_held(session->connection);
-
-	n += session->link ? link_held(session->link) : 0;
-	if (budget_hold(budget, &session->charge, &session->client.address, n) < 0) {
-		ws_session_fail_kind(session, FAILURE_INTERNAL);
-	}
-}
-
-/* From now on the client is one of its server's users, whose messages may be as large as theirs. */
-static void look_for_login(struct ws_session *session)
-{
-	if (!session->is_logged_in && link_stream(session->link)->is_logged_in) {
-		session->is_logged_in = true;
-		session->framing.n_message_max = session->endpoint->env->config->n_body_max;
-		session_log_online(&session->log);
-	}
-}
-
 static void set_reading(struct ws_session *session, bool awaits_features, bool is_link_congested)
 {
 	session->awaits_features = awaits_features;
@@ -93,7 +52,7 @@ static void on_element(void *userdata, enum stream_event_kind kind)
 		(void)!link_return_event(session->link);
 		return;
 	}
-	look_for_login(session);
+	ws_session_look_for_login(session);
 	if (ws_session_send_own_open(session) < 0) {
 		(void)!link_return_event(session->link);
 		ws_session_abandon(session);
@@ -129,14 +88,14 @@ static void on_flush(void *userdata)
 
 static void on_held(void *userdata)
 {
-	charge(userdata);
+	ws_session_charge(userdata);
 }
 
 static void on_link_drained(void *userdata)
 {
 	struct ws_session *session = userdata;
 
-	charge(session);
+	ws_session_charge(session);
 	if (session->is_link_congested) {
 		set_reading(session, session->awaits_features, false);
 	}
@@ -345,7 +304,7 @@ void ws_session_on_piece(void *userdata, const char *data, size_t n, bool is_fin
 		framing_next(&session->framing, &event);
 		on_event(session, &event);
 	} while (event.kind != FRAMING_EVENT_NONE && !session->is_over);
-	charge(session);
+	ws_session_charge(session);
 }
 
 void ws_session_on_drained(void *userdata)
@@ -360,7 +319,7 @@ void ws_session_on_drained(void *userdata)
 
 void ws_session_on_held(void *userdata)
 {
-	charge(userdata);
+	ws_session_charge(userdata);
 }
 
 /* A client that does not open a stream must not hold a descriptor. */
@@ -455,7 +414,7 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->connection = connection;
 	session->client = *client;
 	client->has_seat = false;
-	session->charge = BUDGET_CHARGE_INIT(endpoint->env->index, on_evict);
+	session->charge = ws_session_charge_init(endpoint);
 	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET,
 			 &session->client.address, sv_from(name), &log_owner);
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
