@@ -1,33 +1,46 @@
 // What users notice of an attacker who does his worst within the limits of one address: how long their round trips take beside him, in
 // parts of how long they take without him. The attacks are those of tests/bench/attacks.py, whose table has all of them and a sharper
 // bound, for an idle machine. Here rounds with and without the attacker alternate, because a machine that is busy slows down both.
+//
+// What holds up others for some milliseconds now and then does not show in such times. So the CPU time of each iteration of the
+// worker's loop is measured, too, which does not depend on how much of the machine the worker gets: all others wait for its end.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority } from '../support/certificates.mjs';
-import { Doab } from '../support/doab.mjs';
+import { BINARY, Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
+import { LoopMeter } from '../support/loop-meter.mjs';
 import { freePort, patiently, removeFolder, sleep, startChild, stopAll, stopChild, temporaryFolder, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const ATTACKER = fileURLToPath(new URL('../bench/attacker.py', import.meta.url));
-const TIMEOUT = { timeout: patiently(60000) };
+const PROGRAM = readFileSync(BINARY);
+const TIMEOUT = { timeout: patiently(60000), skip: PROGRAM.includes('__tsan_init') && 'ThreadSanitizer has to be the first library' };
 // The worst of each kind: what is parsed at once, what a few bytes become, tiny pieces, new connections, a server.
 const ATTACKS = ['bodies of small elements', 'large messages, deflated', 'chunks of a byte', 'TLS handshakes',
-	'attributes of a server of its own'];
+	'attributes of a server of its own', 'large elements of a server of its own'];
 const N_WEBSOCKETS = 3;
 const N_GOOD = 2;
+const N_ROUNDS = 3;
 const N_ROUNDS_MAX = 8;
 const ROUND_MS = 500;
+const BESIDE_MS = 1000;
 const SETTLE_MS = 200;
 const PAUSE_MS = 4;
 const RATIO = 4;
 // What a request of any kind may hold up others by, with all that a busy machine adds to it.
 const FLOOR_MS = 80;
+// What an iteration may take, in CPU time: usually it is less than 1 ms, 6 where other threads share the core's caches. Of the rounds
+// most have to be below that: an attack that exceeds it once a second does so in each. A single round may be above: a connection that has
+// needed little so far may take 288 KB at once (wire.h), and the worst bytes of a client or server take up to 100 ns each.
+const ITERATION_MS = PROGRAM.includes('__asan_init') ? 100 : 20;
 const TRIP = "<message xmlns='jabber:client' id='trip'/>";
 
 let folder;
+let meter;
 let server;
 let doab;
 let ports;
@@ -37,10 +50,12 @@ before(async () => {
 	folder = temporaryFolder('latency');
 	const { certificate, key } = new Authority(folder).issue('server', ['bench.test']);
 	server = await XmppServer.start('plain');
+	meter = LoopMeter.open();
 	ports = { tls: await freePort(), own: await freePort() };
-	doab = await Doab.start({ log_level: 'info', websocket_compression: true, session_rate: '1000/60',
+	// The attacker is not to run out of sessions.
+	doab = await Doab.start({ log_level: 'info', websocket_compression: true, session_rate: 0, domain_session_rate: 0,
 		domains: { 'bench.test': server.section(), 'attack.test': { connect: [`127.0.0.1:${ports.own}`], tls: 'off' } },
-		listeners: { [`127.0.0.1:${ports.tls}`]: { tls: { certificate, key } } } });
+		listeners: { [`127.0.0.1:${ports.tls}`]: { tls: { certificate, key } } } }, { env: meter.env });
 	users = [];
 	for (let i = 0; i < N_WEBSOCKETS; i++) {
 		users.push(await openWebSocketUser());
@@ -50,6 +65,7 @@ before(async () => {
 after(async () => {
 	users?.forEach(({ close }) => close());
 	await stopAll(doab, server);
+	meter?.close();
 	removeFolder(folder);
 });
 
@@ -75,9 +91,9 @@ async function openBoshUser() {
 }
 
 // The milliseconds that the slowest hundredth of the round trips takes at least.
-async function measure() {
+async function measure(ms = ROUND_MS) {
 	const trips = [];
-	const end = performance.now() + ROUND_MS;
+	const end = performance.now() + ms;
 	await Promise.all(users.map(async ({ makeTrip }) => {
 		while (performance.now() < end) {
 			const begin = performance.now();
@@ -89,6 +105,7 @@ async function measure() {
 	return trips.sort((a, b) => a - b)[Math.floor(trips.length * 0.99)];
 }
 
+// The same beside @attack, and the longest iteration.
 async function measureBeside(attack) {
 	const child = startChild('python3', [ATTACKER, attack, doab.port, ports.tls, ports.own].map(String),
 		{ stdio: ['ignore', 'pipe', 'inherit'] });
@@ -98,27 +115,44 @@ async function measureBeside(attack) {
 			child.once('exit', () => reject(new Error(`the attack has ended: ${attack}`)));
 		});
 		await within(isUnderWay, 20000, 'the attack');
-		return await measure();
+		meter.reset();
+		const trip = await measure(BESIDE_MS);
+		return { trip, iteration: meter.read().mostMs };
 	} finally {
 		await stopChild(child, { signal: 'SIGKILL' });
 		await sleep(SETTLE_MS);
 	}
 }
 
-// Noise only ever adds: of the rounds without the attacker the quickest counts, and a few good ones with him are enough.
+test('an iteration that takes long is noticed', TIMEOUT, async () => {
+	meter.reset();
+	meter.burn(2 * ITERATION_MS);
+	await measure();
+	const { mostMs, n } = meter.read();
+	assert.ok(mostMs >= 2 * ITERATION_MS && n > 1, `${mostMs} ms, ${n} iterations`);
+});
+
+const texts = (numbers) => numbers.map((number) => number.toFixed(1)).join(', ');
+
+// Noise only ever adds to a round trip: of the rounds without the attacker the quickest counts, and a few good ones with him are enough.
 for (const attack of ATTACKS) {
 	test(`others go on beside ${attack}`, TIMEOUT, async (t) => {
-		const seen = [];
+		const rounds = [];
 		let alone = Infinity;
 		let nGood = 0;
-		for (let i = 0; i < N_ROUNDS_MAX && nGood < N_GOOD; i++) {
-			alone = Math.min(alone, await measure());
-			const beside = await measureBeside(attack);
-			nGood += beside <= Math.max(FLOOR_MS, RATIO * alone);
-			seen.push(beside.toFixed(1));
+		while (rounds.length < N_ROUNDS || (rounds.length < N_ROUNDS_MAX && nGood < N_GOOD)) {
+			if (nGood < N_GOOD) {
+				alone = Math.min(alone, await measure());
+			}
+			const round = await measureBeside(attack);
+			nGood += round.trip <= Math.max(FLOOR_MS, RATIO * alone);
+			rounds.push(round);
 		}
-		const text = `p99 of round trips: ${alone.toFixed(1)} ms alone, ${seen.join(', ')} beside it`;
+		const nLong = rounds.filter(({ iteration }) => iteration > ITERATION_MS).length;
+		const text = `p99 of round trips: ${alone.toFixed(1)} ms alone, ${texts(rounds.map(({ trip }) => trip))} beside it; ` +
+			`the longest iterations: ${texts(rounds.map(({ iteration }) => iteration))} ms of CPU`;
 		t.diagnostic(text);
-		assert.equal(nGood, N_GOOD, text);
+		assert.ok(nGood >= N_GOOD, text);
+		assert.ok(nLong <= rounds.length / 2, text);
 	});
 }
