@@ -56,12 +56,6 @@ static void note_first(struct xml_parser *parser, const char *data, size_t n)
 	}
 }
 
-static size_t memory_max(const struct xml_parser *parser)
-{
-	return XML_MEMORY_BASE + XML_MEMORY_FACTOR * parser->options->n_element_max +
-	       2 * parser->n_at_once;
-}
-
 /* Whether the start tag of the root is not complete yet, and longer than it may be, when @n bytes
  * have been read. */
 static bool is_root_too_long(const struct xml_parser *parser, size_t n)
@@ -70,10 +64,10 @@ static bool is_root_too_long(const struct xml_parser *parser, size_t n)
 }
 
 /* Limits what the size of an element does not: a start tag of the root that never ends, a token
- * that arrives in too many pieces, and the memory for too many names. */
+ * that arrives in too many pieces, and too many names. */
 static int check_work(struct xml_parser *parser)
 {
-	if (parser->memory.n_bytes > memory_max(parser) || xml_parser_has_too_many_names(parser)) {
+	if (xml_parser_has_too_many_names(parser)) {
 		return XML_E_TOO_LARGE;
 	}
 	if (is_root_too_long(parser, parser->n_fed)) {
@@ -307,7 +301,6 @@ int xml_parser_feed(struct xml_parser *parser, const char *data, size_t n)
 {
 	note_first(parser, data, n);
 	parser->n_fed += n;
-	parser->n_at_once = n > parser->n_at_once ? n : parser->n_at_once;
 	if (parser->n_header == 0 && (!can_begin(parser) || is_utf16(parser))) {
 		parser->error = can_begin(parser) ? XML_E_RESTRICTED : XML_E_SYNTAX;
 		return parser->error;

@@ -66,7 +66,6 @@ struct xml_parser {
 	size_t n_rescanned;
 	struct xml_token token; /* in which expat is */
 	struct buffer held;     /* of that token: bytes that expat has not been given */
-	size_t n_at_once;       /* most bytes that one call fed */
 	struct xml_memory memory;
 	unsigned depth; /* open elements, including the root */
 	char first[2];  /* the first bytes fed: they select the encoding */

@@ -267,7 +267,6 @@ static void forget_scan(struct xml_parser *parser)
 	parser->n_rescanned = 0;
 	parser->token = (struct xml_token){0};
 	buffer_deinit(&parser->held);
-	parser->n_at_once = 0;
 	parser->is_among_many = false;
 	parser->n_root_declarations = 0;
 	parser->n_tag_declarations = 0;

@@ -61,11 +61,10 @@ enum {
 	 * cannot complete a token is not given to it (xml-token.h), so that no element comes near
 	 * this; without both, one huge tag in tiny pieces would cause quadratic work. */
 	XML_RESCAN_MAX = 16 * 1024 * 1024,
-	/* Memory that expat may hold, for each byte of the largest element. A peer that uses a
-	 * new name in each tag makes it hold 17 bytes for each byte sent. An attribute as large as
-	 * an element may be makes it hold 3. */
+	/* Memory that expat holds at most, for each byte of the largest element, because of the
+	 * other limits. An attribute as large as an element may be makes it hold 3. */
 	XML_MEMORY_FACTOR = 4,
-	/* Added to that: what a parser may hold when it comes from the pool. */
+	/* Added to that: what a parser may hold when it comes from the pool, and for names. */
 	XML_MEMORY_BASE = 256 * 1024,
 	/* Blocks of memory that expat may hold: one for each name of an element or an attribute
 	 * that is new to it, some for a prefix, and some forty. It finds them in tables. When one
