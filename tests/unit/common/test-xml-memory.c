@@ -249,6 +249,30 @@ static void test_pool_keeps_no_memory(void **state)
 	}
 }
 
+/* Of the parsers that many peers needed at once, the pool keeps so many. One that has read much
+ * still has the room for it. */
+static void test_parsers_kept(void **state)
+{
+	enum { N = 34, N_READ = 40000, N_PARSERS_KEPT = 32 };
+	const struct setup *one = *state;
+	struct sv text = long_text(ROOT, "<m a='", "x", N_READ, "'>");
+	struct xml_scan scans[N];
+	size_t n_kept = 0;
+
+	for (unsigned round = 0; round < 2; round++) {
+		for (size_t i = 0; i < N; i++) {
+			xml_scan_init(&scans[i], one->pool, &large_options);
+			feed_quietly(&scans[i], round ? ROOT "<m" : text.data);
+			n_kept += round && scans[i].parser->memory.n_bytes > N_READ;
+		}
+		for (size_t i = 0; i < N; i++) {
+			xml_scan_deinit(&scans[i]);
+		}
+	}
+	assert_int_equal(n_kept, N_PARSERS_KEPT);
+	free((void *)text.data);
+}
+
 /* Feeds @n times @element at once, and @end. Returns what xml_scan_next() says at the end. */
 static int read_many(const struct setup *one, const char *element, size_t n, const char *end)
 {
@@ -344,6 +368,7 @@ int main(void)
 		TEST(test_one_long_attribute),
 		TEST(test_names),
 		TEST(test_pool_keeps_no_memory),
+		TEST(test_parsers_kept),
 		TEST(test_items),
 		TEST(test_root_too_long),
 		TEST(test_given),
