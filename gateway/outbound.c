@@ -6,7 +6,7 @@
 
 #include "gateway/xmpp/namespace.h"
 
-static struct resolver_options resolver_options(const struct config *config,
+static struct resolver_options resolver_options(const struct config *config, struct turn *turn,
 						const struct lookup_observer *observer)
 {
 	return (struct resolver_options){
@@ -14,6 +14,7 @@ static struct resolver_options resolver_options(const struct config *config,
 		.timeout_ms = config->dns_timeout_ms,
 		.n_tries = config->n_dns_tries,
 		.observer = observer,
+		.turn = turn,
 	};
 }
 
@@ -38,7 +39,7 @@ static void set_config(struct link_env *env, const struct config *config)
 
 int outbound_reload(struct link_env *env, const struct config *config)
 {
-	const struct resolver_options options = resolver_options(config, NULL);
+	const struct resolver_options options = resolver_options(config, env->dialer.turn, NULL);
 
 	set_config(env, config);
 	keepalive_set_interval(&env->keepalive, config->keepalive_s);
@@ -47,12 +48,13 @@ int outbound_reload(struct link_env *env, const struct config *config)
 }
 
 int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
-		  const struct lookup_observer *observer)
+		  struct turn *turn, const struct lookup_observer *observer)
 {
 	*env = (struct link_env){
 		.dialer =
 			{
 				.loop = loop,
+				.turn = turn,
 				.read_buffer = malloc(TRANSPORT_READ_SIZE),
 				.history = calloc(1, sizeof(struct history)),
 			},
@@ -73,7 +75,7 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	if (r < 0) {
 		return r;
 	}
-	const struct resolver_options options = resolver_options(config, observer);
+	const struct resolver_options options = resolver_options(config, turn, observer);
 
 	return resolver_new(loop, &options, &env->dialer.resolver);
 }

@@ -8,10 +8,11 @@
 #include "gateway/config/config.h"
 #include "gateway/xmpp/link.h"
 
-/* All pointers are borrowed until outbound_deinit(); @observer may be NULL. Returns 0 or a negative
- * errno. Either way the caller must call outbound_close() and outbound_deinit(). */
+/* All pointers are borrowed until outbound_deinit(); @turn, for link_env::dialer, and @observer may
+ * be NULL. Returns 0 or a negative errno. Either way the caller must call outbound_close() and
+ * outbound_deinit(). */
 _must_check_ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *config,
-			       const struct lookup_observer *observer);
+			       struct turn *turn, const struct lookup_observer *observer);
 
 /* Replaces the configuration. Links that begin from now on use it, with trust stores, name servers
  * and hosts that are read anew; the others go on as they are. @config is borrowed until the next

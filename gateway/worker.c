@@ -203,8 +203,7 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	int r;
 
 	trace_init(&worker->trace, env->metrics);
-	r = outbound_init(&env->link, env->loop, env->config, &worker->trace.lookup);
-	env->link.dialer.turn = env->turn;
+	r = outbound_init(&env->link, env->loop, env->config, env->turn, &worker->trace.lookup);
 	trace_observe(&worker->trace, &env->link);
 	env->pool = env->link.pool;
 	if (r == 0) {

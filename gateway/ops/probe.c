@@ -206,7 +206,7 @@ static int run(struct probe *probe, enum probe_status *ret_status)
 	probe_observe_dns(probe);
 	probe_observe_dial(probe);
 	probe_observe_stream(probe);
-	r = outbound_init(&probe->env, &probe->loop, probe->config, &probe->lookup_observer);
+	r = outbound_init(&probe->env, &probe->loop, probe->config, NULL, &probe->lookup_observer);
 	probe->env.dialer.observer = &probe->dial_observer;
 	probe->env.observer = &probe->link_observer;
 	if (r == 0) {

@@ -14,6 +14,7 @@ struct ares_loop {
 	struct timeout timer; /* for the time-outs of c-ares */
 	ares_channel channel;
 	struct ares_tcp tcp;
+	struct ares_bill bill;
 	LIST_HEAD(, watched_socket) sockets; /* watched_socket::in_loop */
 	void (*worked)(void *userdata);
 	void *userdata;
@@ -53,7 +54,9 @@ void ares_loop_arm(struct ares_loop *ares)
 static void ares_loop_process(struct ares_loop *ares, ares_socket_t readable,
 			      ares_socket_t writable)
 {
+	ares_bill_begin(&ares->bill);
 	ares_process_fd(ares->channel, readable, writable);
+	ares_bill_end(&ares->bill);
 	ares->worked(ares->userdata);
 	ares_loop_arm(ares);
 }
@@ -209,13 +212,14 @@ int ares_loop_new(uv_loop_t *loop, const struct ares_loop_options *options,
 	LIST_INIT(&ares->sockets);
 	ares->worked = options->worked;
 	ares->userdata = options->userdata;
+	ares->bill = options->bill;
 	int r = channel_new(ares, options);
 
 	if (r < 0) {
 		free(ares);
 		return r;
 	}
-	ares_tcp_init(&ares->tcp, loop, ares->channel);
+	ares_tcp_init(&ares->tcp, loop, ares->channel, &ares->bill);
 	timeout_init(&ares->timer, loop);
 	ares->n_handles = 1;
 	*ret_ares = ares;
@@ -237,4 +241,9 @@ struct ares_loop *ares_loop_free(struct ares_loop *ares)
 ares_channel ares_loop_channel(struct ares_loop *ares)
 {
 	return ares->channel;
+}
+
+void ares_loop_charge(struct ares_loop *ares, uint32_t crowd)
+{
+	ares_bill_charge(&ares->bill, crowd);
 }

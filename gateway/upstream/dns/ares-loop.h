@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "common/macro.h"
+#include "gateway/upstream/dns/ares-bill.h"
 
 struct ares_loop;
 
@@ -18,6 +19,7 @@ struct ares_loop_options {
 	/* Runs after c-ares has done something, outside of its calls. May free the ares_loop. */
 	void (*worked)(void *userdata);
 	void *userdata;
+	struct ares_bill bill; /* who pays for what c-ares does; may be all zero */
 };
 
 /* Returns 0, -EINVAL when the servers cannot be parsed, or -ENOMEM. */
@@ -30,6 +32,10 @@ struct ares_loop *ares_loop_free(struct ares_loop *ares);
 
 /* The channel, for calls of c-ares. Callbacks of c-ares may run inside the call that asks. */
 ares_channel ares_loop_channel(struct ares_loop *ares);
+
+/* A question of @crowd has been answered: charges it with what c-ares has done for that since the
+ * one before. */
+void ares_loop_charge(struct ares_loop *ares, uint32_t crowd);
 
 /* To be called after a question was put to c-ares, because its next time-out may be earlier now. */
 void ares_loop_arm(struct ares_loop *ares);

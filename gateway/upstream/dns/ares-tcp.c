@@ -14,6 +14,7 @@
 #include "common/buffer.h"
 #include "common/timeout.h"
 #include "gateway/upstream/dns/answers.h"
+#include "gateway/upstream/dns/ares-bill.h"
 #include "gateway/upstream/dns/ares-datagram.h"
 
 enum {
@@ -123,11 +124,21 @@ static void on_timeout(struct timeout *timer)
 	exchange_fail(CONTAINER_OF(timer, struct ares_tcp_exchange, timer));
 }
 
+/* What is done until ares_bill_end() is for the question of @exchange. */
+static void exchange_bill_begin(const struct ares_tcp_exchange *exchange)
+{
+	ares_bill_begin(exchange->tcp->bill);
+	ares_bill_message(exchange->tcp->bill, exchange->query + LENGTH_SIZE,
+			  exchange->n_query - LENGTH_SIZE);
+}
+
+/* Begins the bill that on_read() ends: libuv calls that next, whatever it has read. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_space)
 {
 	struct ares_tcp_exchange *exchange = handle->data;
 
 	(void)suggested;
+	exchange_bill_begin(exchange);
 	*ret_space = uv_buf_init(NULL, 0);
 	if (buffer_reserve(&exchange->answer, READ_SIZE) == 0) {
 		*ret_space = uv_buf_init(buffer_end(&exchange->answer), READ_SIZE);
@@ -142,12 +153,10 @@ static bool exchange_matches(const struct ares_tcp_exchange *exchange, const uns
 	return n >= NS_HFIXEDSZ && memcmp(message, exchange->query + LENGTH_SIZE, ID_SIZE) == 0;
 }
 
-static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *space)
+static void exchange_read(struct ares_tcp_exchange *exchange, ssize_t n_read)
 {
-	struct ares_tcp_exchange *exchange = connection->data;
 	struct buffer *answer = &exchange->answer;
 
-	(void)space;
 	if (n_read < 0) {
 		exchange_fail(exchange);
 		return;
@@ -172,6 +181,15 @@ static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *spa
 	}
 }
 
+static void on_read(uv_stream_t *connection, ssize_t n_read, const uv_buf_t *space)
+{
+	struct ares_tcp_exchange *exchange = connection->data;
+
+	(void)space;
+	exchange_read(exchange, n_read);
+	ares_bill_end(exchange->tcp->bill);
+}
+
 /* If the exchange is closing, c-ares has its answer already. */
 static void on_written(uv_write_t *write, int status)
 {
@@ -190,10 +208,12 @@ static void on_connected(uv_connect_t *connect, int status)
 	if (!exchange->stand_in) {
 		return;
 	}
+	exchange_bill_begin(exchange);
 	if (status < 0 || uv_read_start(connect->handle, on_alloc, on_read) < 0 ||
 	    uv_write(&exchange->write, connect->handle, &query, 1, on_written) < 0) {
 		exchange_fail(exchange);
 	}
+	ares_bill_end(exchange->tcp->bill);
 }
 
 /* @query has its length prefix. When out of memory, c-ares notices by its time-out. */
@@ -327,10 +347,17 @@ static int on_connect(ares_socket_t fd, const struct sockaddr *server, ares_sock
 static ares_ssize_t on_recvfrom(ares_socket_t fd, void *data, size_t size, int flags,
 				struct sockaddr *from, ares_socklen_t *n_from, void *userdata)
 {
-	struct ares_tcp_stand_in *stand_in = stand_in_find(userdata, fd);
+	struct ares_tcp *tcp = userdata;
+	struct ares_tcp_stand_in *stand_in = stand_in_find(tcp, fd);
+	ares_ssize_t n = stand_in ? stand_in_read(stand_in, data, size)
+				  : ares_datagram_receive(fd, data, size, flags, from, n_from);
 
-	return stand_in ? stand_in_read(stand_in, data, size)
-			: ares_datagram_receive(fd, data, size, flags, from, n_from);
+	/* c-ares 1.18 reads the length from a stand-in first, then the message. 1.34 reads both at
+	 * once: no question is found for that, and it pays when it is answered. */
+	if (n > LENGTH_SIZE) {
+		ares_bill_message(tcp->bill, data, (size_t)n);
+	}
+	return n;
 }
 
 static ares_ssize_t on_sendv(ares_socket_t fd, const struct iovec *parts, int n_parts,
@@ -438,9 +465,11 @@ static void set_functions(struct ares_tcp *tcp, ares_channel channel)
 }
 #endif
 
-void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel)
+void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel,
+		   struct ares_bill *bill)
 {
 	tcp->loop = loop;
+	tcp->bill = bill;
 	LIST_INIT(&tcp->stand_ins);
 	TAILQ_INIT(&tcp->exchanges);
 	tcp->n_exchanges = 0;

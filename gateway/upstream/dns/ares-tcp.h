@@ -20,6 +20,8 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+struct ares_bill;
+
 enum {
 	/* Exchanges under way. Each holds a descriptor and up to 64 KB of answer. Names with
 	 * truncated answers pile them up when the DNS server does not answer over TCP. Then the
@@ -31,12 +33,14 @@ enum {
 
 struct ares_tcp {
 	uv_loop_t *loop;
+	struct ares_bill *bill;
 	LIST_HEAD(, ares_tcp_stand_in) stand_ins;
 	TAILQ_HEAD(ares_tcp_exchanges, ares_tcp_exchange) exchanges; /* oldest first */
 	size_t n_exchanges;
 };
 
-/* Installs the replacements in @channel, which must not have sockets yet. @tcp and @loop must
- * outlive the channel. ares_destroy() closes all that @tcp has opened; @tcp is not used
+/* Installs the replacements in @channel, which must not have sockets yet. @tcp, @loop and @bill
+ * must outlive the channel. ares_destroy() closes all that @tcp has opened; @tcp is not used
  * afterwards. */
-void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel);
+void ares_tcp_init(struct ares_tcp *tcp, uv_loop_t *loop, ares_channel channel,
+		   struct ares_bill *bill);

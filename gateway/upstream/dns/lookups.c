@@ -40,6 +40,34 @@ struct lookup {
 	bool add_failed; /* uthash was out of memory */
 };
 
+static struct lookup *lookup_find(const struct lookups *lookups, enum dns_kind kind,
+				  const char *name)
+{
+	size_t n_name = strlen(name);
+	unsigned hash = hash_value(&lookups->secret, name, n_name);
+	struct lookup *lookup;
+
+	HASH_FIND_BYHASHVALUE(hh, lookups->lookups[kind], name, n_name, hash, lookup);
+	return lookup;
+}
+
+static uint32_t crowd_of(void *userdata, enum dns_kind kind, const char *name)
+{
+	const struct lookup *lookup = lookup_find(userdata, kind, name);
+
+	return lookup ? (uint32_t)lookup->crowd : TURN_NO_CROWD;
+}
+
+/* What c-ares does is charged to those who have asked, the first of each question. */
+static int start_ares(struct lookups *lookups, const struct ares_loop_options *options)
+{
+	struct ares_loop_options of_ares = *options;
+
+	of_ares.bill.crowd_of = crowd_of;
+	of_ares.bill.userdata = lookups;
+	return ares_loop_new(lookups->loop, &of_ares, &lookups->ares);
+}
+
 int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
 		const struct lookup_observer *observer, struct lookups **ret_lookups)
 {
@@ -50,13 +78,13 @@ int lookups_new(uv_loop_t *loop, const struct ares_loop_options *options,
 		r = dns_cache_new(&lookups->cache);
 	}
 	if (r == 0) {
-		r = ares_loop_new(loop, options, &lookups->ares);
+		lookups->loop = loop;
+		r = start_ares(lookups, options);
 	}
 	if (r < 0) {
 		lookups_free(lookups);
 		return r;
 	}
-	lookups->loop = loop;
 	lookups->observer = observer;
 	lookups->first_try_ns = (uint64_t)options->timeout_ms * 1000 * 1000;
 	*ret_lookups = lookups;
@@ -109,17 +137,6 @@ static void waits_end(struct lookup *lookup, struct dns_reply *reply)
 		wait->lookup = NULL;
 		wait_end(wait, reply ? dns_reply_ref(reply) : NULL);
 	}
-}
-
-static struct lookup *lookup_find(const struct lookups *lookups, enum dns_kind kind,
-				  const char *name)
-{
-	size_t n_name = strlen(name);
-	unsigned hash = hash_value(&lookups->secret, name, n_name);
-	struct lookup *lookup;
-
-	HASH_FIND_BYHASHVALUE(hh, lookups->lookups[kind], name, n_name, hash, lookup);
-	return lookup;
 }
 
 /* On failure the lookup is marked. */
@@ -177,6 +194,7 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	for (struct lookup *at = lookup->newer; is_answer && at; at = at->newer) {
 		waits_end(at, reply);
 	}
+	ares_loop_charge(lookups->ares, (uint32_t)lookup->crowd);
 	lookup_free(lookup);
 	dns_reply_unref(reply);
 }

@@ -418,6 +418,7 @@ static int make_lookups(struct resolver *resolver, const struct resolver_options
 		.n_tries = options->n_tries,
 		.worked = on_worked,
 		.userdata = resolver,
+		.bill.turn = options->turn,
 	};
 
 	return lookups_new(resolver->loop, &of_ares, resolver->observer, ret_lookups);

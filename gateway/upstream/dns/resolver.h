@@ -18,6 +18,7 @@
 struct resolver;
 struct resolver_query;
 struct lookup_observer;
+struct turn;
 
 struct resolver_options {
 	/* in the notation of c-ares ("127.0.0.1:5300,[::1]:53"); NULL: the system's */
@@ -27,6 +28,9 @@ struct resolver_options {
 	unsigned timeout_ms;
 	unsigned n_tries;                       /* of each server */
 	const struct lookup_observer *observer; /* borrowed; may be NULL */
+	/* To charge the crowds with what their questions cost; outlives the resolver. NULL: nobody
+	 * is charged. */
+	struct turn *turn;
 };
 
 /* How an attempt to ask ended. */

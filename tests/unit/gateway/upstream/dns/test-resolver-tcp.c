@@ -301,6 +301,34 @@ static void test_many_addresses_in_datagrams(void **state)
 	check_sockets();
 }
 
+/* Who asks pays for the exchanges, and for what c-ares does with their answers. */
+static void test_charge(void **state)
+{
+	static struct turn turn;
+	const uint32_t crowd = 7;
+
+	(void)state;
+	resolver_free(dns.resolver);
+	turn_init(&turn, &dns.loop, 0);
+	assert_int_equal(resolver_new(&dns.loop,
+				      &(struct resolver_options){.servers = dns.address,
+								 .timeout_ms = LONG_MS,
+								 .n_tries = 1,
+								 .turn = &turn},
+				      &dns.resolver),
+			 0);
+	tcp.script = script_addresses;
+	assert_int_equal(resolver_ask_addresses(dns.resolver, crowd, "a.example", 5222,
+						on_addresses, askers, &askers->query),
+			 0);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	for (size_t i = 0; i < TURN_CROWDS; i++) {
+		assert_int_equal(turn.crowds[i].us > 0, i == crowd);
+	}
+	turn_close(&turn);
+}
+
 /* An answer to another question ends the exchange; c-ares alone would wait for another one. */
 static void test_other_answer(void **state)
 {
@@ -445,6 +473,7 @@ int main(void)
 		TEST(test_no_answer),      TEST(test_bound),
 		TEST(test_freeing),        TEST(test_no_memory),
 		TEST(test_many_addresses), TEST(test_many_addresses_in_datagrams),
+		TEST(test_charge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
