@@ -17,6 +17,7 @@ const TIMEOUT = { timeout: patiently(30000) };
 const LIFE_S = 4; // of a certificate that expires under a session
 const OPEN_TIMEOUT_S = 4;
 const N_ISSUERS = 50;
+const N_LETTERS = 9000; // names of a certificate of 28 KB, for which OpenSSL takes 1 MB in each session
 // A certificate of 1 MB.
 const MANY_NAMES = Array.from({ length: 4000 }, (_, i) => `${String(i).padStart(60, 'a')}.${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.test`);
 // For dNSName "nul.test\0.evil.test", in DER.
@@ -70,6 +71,7 @@ before(async () => {
 		plain: 'plain', // behind the peers
 		good: starttls(own('good')),
 		expiring: starttls(own('expiring')),
+		own: starttls(tlsOf(authority.issue('own', ['own.test', ...Array(N_LETTERS).fill('a')]))),
 		large: starttls(tlsOf(authority.issue('large', ['large.test', ...MANY_NAMES]))),
 		long: starttls(chainOf(authority, 'long')),
 		nul: starttls(tlsOf(authority.issue('nul', [], { more: [`DER:${NUL_NAMES.toString('hex')}`] }))),
@@ -102,6 +104,7 @@ async function assertServed() {
 // Domain, what the text says, and the failure's name in the log.
 const FAILURES = [
 	['large', /handshake failed.*certificates are too large/s, 'tls-handshake'],
+	['own', /not acceptable.*too many bytes/s, 'certificate-invalid'],
 	['long', /not acceptable.*certificate chain too long/s, 'certificate-invalid'],
 	['nul', /another name.*nul\.test/s, 'certificate-name'],
 	['alpn', /handshake failed.*another protocol than XMPP/s, 'tls-handshake'],

@@ -99,7 +99,8 @@ static void fail_pin(struct failure *failure, const X509 *certificate)
 static void fail_verify(struct failure *failure, const X509 *certificate, int result,
 			const struct verify *verify)
 {
-	const char *why = X509_verify_cert_error_string(result);
+	const char *why = verify->is_too_large ? "it has too many bytes"
+					       : X509_verify_cert_error_string(result);
 
 	switch (result) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:

@@ -195,11 +195,17 @@ static int verify_chain(X509_STORE_CTX *verification, SSL *ssl, struct verify *v
 	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
 		return 1;
 	}
+	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
+
+	/* First: to verify it is what takes most of the memory. */
+	verify->is_too_large = i2d_X509(certificate, NULL) > TLS_OWN_MAX;
+	if (verify->is_too_large) {
+		X509_STORE_CTX_set_error(verification, X509_V_ERR_UNSPECIFIED);
+		return 0;
+	}
 	if (X509_verify_cert(verification) <= 0) {
 		return 0;
 	}
-	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
-
 	keep_dane(ssl, &verify->dane);
 	if (!is_named(verify, certificate)) {
 		X509_STORE_CTX_set_error(verification, X509_V_ERR_HOSTNAME_MISMATCH);

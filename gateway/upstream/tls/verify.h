@@ -29,8 +29,9 @@ struct verify {
 	unsigned char key[TRUST_KEY_SIZE];
 	const struct pin *pins; /* borrowed from the policy */
 	size_t n_pins;
-	bool is_direct;   /* ALPN was sent */
-	bool has_offered; /* a session was offered */
+	bool is_direct;    /* ALPN was sent */
+	bool has_offered;  /* a session was offered */
+	bool is_too_large; /* the server's own certificate */
 	struct verify_dane dane;
 	size_t n_sent; /* certificates of the server; 0: none was shown, as in resumption */
 	int64_t until; /* end of the offered session; seconds as of time(2) */

@@ -355,7 +355,7 @@ static void test_alpn(void **state)
 	identity_free(&identity);
 }
 
-/* A chain of about TLS_CHAIN_MAX bytes, made with one certificate of very many names. */
+/* A server whose own certificate proves its name, beside another one of about @n_bytes. */
 static struct outcome show_chain(size_t n_bytes)
 {
 	size_t size = n_bytes + 64;
@@ -367,13 +367,51 @@ static struct outcome show_chain(size_t n_bytes)
 	while (n + 512 < n_bytes) {
 		n += (size_t)snprintf(names + n, size - n, ",DNS:%0250d.test", 1);
 	}
-	struct identity identity = identity_new(
+	struct identity own = identity_new(&(struct identity_spec){
+		.name = "x", .names = "DNS:example.org", .issuer = &authority});
+	struct identity bulk = identity_new(
 		&(struct identity_spec){.name = "x", .names = names, .issuer = &authority});
-	struct outcome outcome = show(&identity, NULL, "example.org");
+	struct outcome outcome = show(&own, &bulk, "example.org");
 
 	free(names);
-	identity_free(&identity);
+	identity_free(&own);
+	identity_free(&bulk);
 	return outcome;
+}
+
+/* A certificate of @n_bytes. Signatures have 70 to 72 bytes. */
+static struct identity identity_of_size(int n_bytes)
+{
+	static char names[TLS_OWN_MAX];
+	int n_name = n_bytes - 400;
+
+	for (;;) {
+		snprintf(names, sizeof(names), "DNS:example.org,DNS:%0*d", n_name, 1);
+		struct identity identity = identity_new(
+			&(struct identity_spec){.name = "x", .names = names, .issuer = &authority});
+		int n = i2d_X509(identity.certificate, NULL);
+
+		if (n == n_bytes) {
+			return identity;
+		}
+		n_name += n_bytes - n;
+		identity_free(&identity);
+	}
+}
+
+static void test_own_bound(void **state)
+{
+	struct identity fine = identity_of_size(TLS_OWN_MAX);
+	struct identity large = identity_of_size(TLS_OWN_MAX + 1);
+	struct outcome outcome = show(&fine, NULL, "example.org");
+
+	(void)state;
+	assert_true(outcome.is_open);
+	outcome = show(&large, NULL, "example.org");
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_INVALID);
+	assert_string_equal(outcome.failure.detail, "it has too many bytes");
+	identity_free(&fine);
+	identity_free(&large);
 }
 
 static void test_chain_bound(void **state)
@@ -479,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_sni),
 		cmocka_unit_test(test_alpn),
 		cmocka_unit_test(test_chain_bound),
+		cmocka_unit_test(test_own_bound),
 		cmocka_unit_test(test_depth_bound),
 		cmocka_unit_test(test_bad_ca_file),
 	};
