@@ -110,6 +110,25 @@ static void check_cut(struct sv input, unsigned char *copy)
 	}
 }
 
+/* What can be cut before the rest of @input has come is cut to the same. */
+static void check_begun(struct sv input, size_t n_begun)
+{
+	unsigned char *whole = (unsigned char *)fuzz_copy(input);
+	unsigned char *begun = (unsigned char *)fuzz_copy(sv_first(input, n_begun));
+	size_t n = dns_answers_cut(whole, input.n), n_cut = dns_answers_cut_begun(begun, n_begun);
+
+	FUZZ_CHECK(n_cut <= n_begun && n_cut <= n);
+	if (n_cut) {
+		FUZZ_CHECK(memcmp(begun, whole, HEADER_SIZE - 2) == 0);
+		FUZZ_CHECK(memcmp(begun + HEADER_SIZE, whole + HEADER_SIZE, n_cut - HEADER_SIZE) ==
+			   0);
+	} else {
+		FUZZ_CHECK(n_begun == 0 || memcmp(begun, input.data, n_begun) == 0);
+	}
+	free(whole);
+	free(begun);
+}
+
 void fuzz_one(struct sv input)
 {
 	enum dns_kind kind = fuzz_byte(&input) & 1 ? DNS_KIND_TLSA : DNS_KIND_SRV;
@@ -119,6 +138,7 @@ void fuzz_one(struct sv input)
 	assert_int_equal(
 		dns_reply_read(kind, question, (const unsigned char *)copy, input.n, &reply), 0);
 	check_cut(input, (unsigned char *)copy);
+	check_begun(input, input.n ? fuzz_hash(input) % (input.n + 1) : 0);
 	/* The reply owns its records. */
 	free(copy);
 	check_reply(reply, kind, fuzz_hash(input));

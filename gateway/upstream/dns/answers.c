@@ -13,6 +13,13 @@ enum {
 	DATAGRAM_RECORDS_MAX = 128,
 };
 
+/* How a message is, or what there is of it. */
+enum looked {
+	SHORT,     /* it has no more records than it may, as far as it can be read */
+	LONG,      /* it has more */
+	MALFORMED, /* it ends before the last of those that are left */
+};
+
 static bool is_address(const struct dns_entry *entry)
 {
 	return entry->section == DNS_SECTION_ANSWER &&
@@ -26,12 +33,11 @@ static bool is_edns(const struct dns_entry *entry)
 	       entry->begin[0] == '\0';
 }
 
-/* Ends @message at @end, with @n_answers answers; the rest of the walk is behind it. Returns its
- * length. EDNS is kept: c-ares 1.34 takes a datagram without the server's cookie (RFC 7873) for
- * forged. */
-static size_t cut(unsigned char *message, unsigned char *end, unsigned n_answers,
-		  struct dns_walk *walk)
+/* Ends @message where @walk is, behind @n_answers answers. Returns its length. EDNS is kept: c-ares
+ * 1.34 takes a datagram without the server's cookie (RFC 7873) for forged. */
+static size_t cut(unsigned char *message, unsigned n_answers, struct dns_walk *walk)
 {
+	unsigned char *end = message + (walk->at - message);
 	struct dns_entry entry;
 
 	dns_walk_claim(message, DNS_SECTION_ANSWER, n_answers);
@@ -51,29 +57,50 @@ static size_t cut(unsigned char *message, unsigned char *end, unsigned n_answers
 	return (size_t)(end - message);
 }
 
-size_t dns_answers_cut(unsigned char *message, size_t n)
+/* Walks to the last of the records that are left. */
+static enum looked look(const unsigned char *message, size_t n, struct dns_walk *walk,
+			unsigned *ret_n_answers)
 {
 	unsigned n_claimed, n_answers = 0, n_addresses = 0;
-	struct dns_walk walk;
 	struct dns_entry entry;
 
-	dns_walk_begin(&walk, message, n);
-	if (!walk.at) {
-		return n;
-	}
-	n_claimed = dns_walk_claimed(message, DNS_SECTION_ANSWER);
+	dns_walk_begin(walk, message, n);
+	n_claimed = walk->at ? dns_walk_claimed(message, DNS_SECTION_ANSWER) : 0;
 	if (n_claimed <= DNS_ANSWERS_ADDRESSES_MAX) {
-		return n;
+		return SHORT;
 	}
 	do {
-		if (dns_walk_next(&walk, &entry) != DNS_WALK_ENTRY) {
-			return n_claimed > DNS_ANSWERS_MAX ? 0 : n;
+		if (dns_walk_next(walk, &entry) != DNS_WALK_ENTRY) {
+			return n_claimed > DNS_ANSWERS_MAX ? MALFORMED : SHORT;
 		}
 		n_answers += entry.section == DNS_SECTION_ANSWER;
 		n_addresses += is_address(&entry);
 	} while (n_answers < n_claimed && n_answers < DNS_ANSWERS_MAX &&
 		 n_addresses < DNS_ANSWERS_ADDRESSES_MAX);
-	return n_answers == n_claimed
-		     ? n
-		     : cut(message, message + (entry.end - message), n_answers, &walk);
+	*ret_n_answers = n_answers;
+	return n_answers < n_claimed ? LONG : SHORT;
+}
+
+size_t dns_answers_cut(unsigned char *message, size_t n)
+{
+	struct dns_walk walk;
+	unsigned n_answers;
+
+	switch (look(message, n, &walk, &n_answers)) {
+	case LONG:
+		return cut(message, n_answers, &walk);
+	case MALFORMED:
+		return 0;
+	case SHORT:
+		break;
+	}
+	return n;
+}
+
+size_t dns_answers_cut_begun(unsigned char *message, size_t n)
+{
+	struct dns_walk walk;
+	unsigned n_answers;
+
+	return look(message, n, &walk, &n_answers) == LONG ? cut(message, n_answers, &walk) : 0;
 }

@@ -24,3 +24,7 @@ enum {
  * for the record of EDNS. Returns its length now: @n if it has no more of them, 0 if it has more
  * than DNS_ANSWERS_MAX and is malformed. */
 size_t dns_answers_cut(unsigned char *message, size_t n);
+
+/* The same for a message of which @n octets have arrived. Returns its length if all of these
+ * records are there, so that the rest need not be read; else 0, and the message is as before. */
+size_t dns_answers_cut_begun(unsigned char *message, size_t n);

@@ -153,6 +153,32 @@ static bool exchange_matches(const struct ares_tcp_exchange *exchange, const uns
 	return n >= NS_HFIXEDSZ && memcmp(message, exchange->query + LENGTH_SIZE, ID_SIZE) == 0;
 }
 
+/* Ends the exchange with @message, of @n octets, if it answers the query. @message has room for its
+ * length before it. */
+static void exchange_end(struct ares_tcp_exchange *exchange, unsigned char *message, size_t n)
+{
+	if (n) {
+		ns_put16((unsigned)n, message - LENGTH_SIZE);
+		stand_in_answer(exchange->stand_in, message - LENGTH_SIZE, LENGTH_SIZE + n);
+		exchange_close(exchange);
+	} else {
+		exchange_fail(exchange);
+	}
+}
+
+/* Looks at the beginning of a long answer, once or twice: it may hold all that is used. */
+static void exchange_begun(struct ares_tcp_exchange *exchange, unsigned char *message, size_t n)
+{
+	size_t n_cut = 0;
+
+	if (n <= READ_SIZE && exchange_matches(exchange, message, n)) {
+		n_cut = dns_answers_cut_begun(message, n);
+	}
+	if (n_cut) {
+		exchange_end(exchange, message, n_cut);
+	}
+}
+
 static void exchange_read(struct ares_tcp_exchange *exchange, ssize_t n_read)
 {
 	struct buffer *answer = &exchange->answer;
@@ -162,22 +188,18 @@ static void exchange_read(struct ares_tcp_exchange *exchange, ssize_t n_read)
 		return;
 	}
 	answer->n += (size_t)n_read;
-	unsigned char *data = (unsigned char *)buffer_end(answer) - answer->n;
-
-	if (answer->n < LENGTH_SIZE || answer->n - LENGTH_SIZE < message_length(data)) {
+	if (answer->n < LENGTH_SIZE) {
 		return;
 	}
-	size_t n = message_length(data);
+	unsigned char *message = (unsigned char *)buffer_end(answer) - answer->n + LENGTH_SIZE;
+	size_t n = message_length(message - LENGTH_SIZE), n_there = answer->n - LENGTH_SIZE;
 
-	n = exchange_matches(exchange, data + LENGTH_SIZE, n)
-		  ? dns_answers_cut(data + LENGTH_SIZE, n)
-		  : 0;
-	if (n) {
-		ns_put16((unsigned)n, data);
-		stand_in_answer(exchange->stand_in, data, LENGTH_SIZE + n);
-		exchange_close(exchange);
+	if (n_there < n) {
+		exchange_begun(exchange, message, n_there);
 	} else {
-		exchange_fail(exchange);
+		exchange_end(exchange, message,
+			     exchange_matches(exchange, message, n) ? dns_answers_cut(message, n)
+								    : 0);
 	}
 }
 

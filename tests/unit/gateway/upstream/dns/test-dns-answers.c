@@ -127,13 +127,38 @@ static void test_malformed(void **state)
 	assert_int_equal(dns_answers_cut(message.data, message.n), 0);
 }
 
+/* The rest of a message need not be there if it is cut off. */
+static void test_begun(void **state)
+{
+	size_t n_left;
+
+	(void)state;
+	begin_addresses(8, DNS_ANSWERS_ADDRESSES_MAX, DNS_A);
+	n_left = message.n;
+	/* It has no more than it may. */
+	assert_int_equal(dns_answers_cut_begun(message.data, message.n), 0);
+	begin_addresses(8, DNS_ANSWERS_ADDRESSES_MAX + 1, DNS_A);
+	before = message;
+	for (size_t n = 0; n < before.n; n++) {
+		message = before;
+		size_t n_cut = dns_answers_cut_begun(message.data, n);
+
+		assert_int_equal(n_cut, n < n_left ? 0 : n_left);
+		if (n_cut == 0) {
+			assert_memory_equal(message.data, before.data, before.n);
+		} else {
+			assert_int_equal(message.data[DNS_ANSWER + 1],
+					 8 + DNS_ANSWERS_ADDRESSES_MAX);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_left_alone),
-		cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_left_alone), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,7 @@ static struct {
 	script script; /* NULL: no answer */
 	bool is_other; /* the answer has another id than the question */
 	bool is_whole; /* it is sent at once */
+	bool is_begun; /* it says that it is longer, and the rest never comes */
 } tcp;
 
 /* The timer of the last exchange. */
@@ -148,7 +149,7 @@ static void peer_answer(struct peer *peer)
 	}
 	memcpy(message.data, question, 2);
 	message.data[0] ^= tcp.is_other;
-	dns_put(peer->answer, 2, (uint32_t)message.n);
+	dns_put(peer->answer, 2, tcp.is_begun ? UINT16_MAX : (uint32_t)message.n);
 	memcpy(peer->answer + 2, message.data, message.n);
 	peer->n_answer = 2 + message.n;
 	on_peer_timer(&peer->timer);
@@ -298,6 +299,16 @@ static void test_many_addresses_in_datagrams(void **state)
 {
 	(void)state;
 	dns.script = script_addresses;
+	check_sockets();
+}
+
+/* The addresses that are used are there: what follows is not read. */
+static void test_rest_is_not_awaited(void **state)
+{
+	(void)state;
+	tcp.script = script_addresses;
+	tcp.is_whole = true;
+	tcp.is_begun = true;
 	check_sockets();
 }
 
@@ -473,7 +484,7 @@ int main(void)
 		TEST(test_no_answer),      TEST(test_bound),
 		TEST(test_freeing),        TEST(test_no_memory),
 		TEST(test_many_addresses), TEST(test_many_addresses_in_datagrams),
-		TEST(test_charge),
+		TEST(test_charge),         TEST(test_rest_is_not_awaited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
