@@ -12,6 +12,7 @@
 TAILQ_HEAD(budget_charges, budget_charge);
 
 struct budget_client {
+	LIST_ENTRY(budget_client) in_all;
 	uint64_t key;
 	size_t n_bytes;
 	struct budget_charges charges; /* oldest first */
@@ -29,7 +30,8 @@ struct budget {
 	size_t n_bytes;
 	size_t n_clients;
 	void *clients; /* of tsearch(3): budget_client. No client can make a path in it long */
-	struct budget_charges charges; /* oldest first */
+	LIST_HEAD(, budget_client) all_clients; /* the same */
+	struct budget_charges charges;          /* oldest first */
 	unsigned n_owners;
 	struct budget_owner owners[];
 };
@@ -43,6 +45,7 @@ int budget_new(const struct budget_limits *limits, unsigned n_owners, struct bud
 	}
 	budget->limits = *limits;
 	budget->n_owners = n_owners;
+	LIST_INIT(&budget->all_clients);
 	TAILQ_INIT(&budget->charges);
 	for (unsigned i = 0; i < n_owners; i++) {
 		TAILQ_INIT(&budget->owners[i].victims);
@@ -114,6 +117,7 @@ static struct budget_client *client_get(struct budget *budget, const struct addr
 		free(client);
 		return NULL;
 	}
+	LIST_INSERT_HEAD(&budget->all_clients, client, in_all);
 	budget->n_clients++;
 	return client;
 }
@@ -123,6 +127,7 @@ static void client_settle(struct budget *budget, struct budget_client *client)
 {
 	if (TAILQ_EMPTY(&client->charges)) {
 		tdelete(client, &budget->clients, client_compare);
+		LIST_REMOVE(client, in_all);
 		budget->n_clients--;
 		free(client);
 	}
@@ -155,15 +160,45 @@ static void make_victim(struct budget *budget, struct budget_charge *charge)
 	}
 }
 
+/* The charge of @client that has to go. Looking for the largest takes a step for each charge, of
+ * which there are as many as sessions_per_address allows, and each step is paid for by the 4 KB
+ * that somebody had to send. */
+static struct budget_charge *choose(const struct budget *budget, const struct budget_client *client)
+{
+	struct budget_charge *chosen = TAILQ_FIRST(&client->charges), *charge;
+
+	if (budget->limits.order == BUDGET_OLDEST) {
+		return chosen;
+	}
+	TAILQ_FOREACH(charge, &client->charges, in_client) {
+		chosen = charge->n_bytes > chosen->n_bytes ? charge : chosen;
+	}
+	return chosen;
+}
+
+/* The charge that has to go, of all. */
+static struct budget_charge *choose_of_all(const struct budget *budget)
+{
+	const struct budget_client *most = LIST_FIRST(&budget->all_clients), *client;
+
+	if (budget->limits.order == BUDGET_OLDEST) {
+		return TAILQ_FIRST(&budget->charges);
+	}
+	LIST_FOREACH(client, &budget->all_clients, in_all) {
+		most = client->n_bytes > most->n_bytes ? client : most;
+	}
+	return choose(budget, most);
+}
+
 /* After @charge has grown. */
 static void keep_limits(struct budget *budget, struct budget_charge *charge)
 {
 	/* It may become a victim itself. What its client has then is within the limit. */
 	while (charge->client && charge->client->n_bytes > budget->limits.n_client) {
-		make_victim(budget, TAILQ_FIRST(&charge->client->charges));
+		make_victim(budget, choose(budget, charge->client));
 	}
 	while (budget->n_bytes > budget->limits.n_total) {
-		make_victim(budget, TAILQ_FIRST(&budget->charges));
+		make_victim(budget, choose_of_all(budget));
 	}
 }
 

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Bounds the bytes that the gateway holds for clients that have not logged in, in total and for
- * each client: request bodies that are still arriving, unfinished messages, what a session keeps
- * before its login.
+ * Bounds the bytes that the gateway holds for clients, in total and for each client. There are two
+ * budgets:
+ *
+ * - for clients that have not logged in: request bodies that are still arriving, unfinished
+ *   messages, what a session keeps before its login;
+ * - for clients that have logged in at a server that the operator does not name: it may be the
+ *   attacker's own ("foreign" in gateway/admission.h).
  *
  * Without a bound, one client could fill the memory with hundreds of connections, each of which
  * sends all but its last byte; and however small the share of one client is, many clients could.
- * When a bound is exceeded, the oldest charge has to go, of that client or of all. A client that
- * wants to be served sends the rest within moments, so the oldest charge is usually a slow
- * sender's. The newer ones go on.
+ * When a bound is exceeded, a charge has to go. Which one, is the order of the budget:
+ *
+ * oldest   the oldest charge, of that client or of all. Before the login, a client that wants to be
+ *          served sends the rest within moments, so the oldest charge is usually a slow sender's
+ * largest  the largest charge of that client, or of the client that holds most. After the login a
+ *          session lasts for hours, and its age says nothing. Who holds little is never evicted
+ *          as long as another holds more
+ *
+ * The others go on.
  *
  * charge  what one object holds. It is a member of the object and is released with it
  * step    charges count in whole steps, and the first step is free: ordinary requests and stanzas
@@ -34,9 +44,15 @@ enum {
 struct budget;
 struct budget_client;
 
+enum budget_order {
+	BUDGET_OLDEST,
+	BUDGET_LARGEST,
+};
+
 struct budget_limits {
 	size_t n_client; /* for one client, so that it cannot evict all others */
 	size_t n_total;  /* for all: memory */
+	enum budget_order order;
 };
 
 /* Private to budget.c, apart from the initializer. */

@@ -206,6 +206,77 @@ static void test_the_oldest_goes(void **state)
 	budget_free(budget);
 }
 
+static struct budget *made_for_largest(size_t n_client, size_t n_total)
+{
+	const struct budget_limits limits = {
+		.n_client = n_client, .n_total = n_total, .order = BUDGET_LARGEST};
+	struct budget *budget = made(n_client, n_total);
+
+	budget_set_limits(budget, &limits);
+	return budget;
+}
+
+/* Who holds little stays, however old it is, and however the others grow. */
+static void test_the_largest_of_a_client_goes(void **state)
+{
+	struct budget *budget = made_for_largest(12 * S, 100 * S);
+	struct object old = object_of(0), large = object_of(1), third = object_of(2);
+	struct object other = object_of(0);
+
+	(void)state;
+	hold(budget, &old, "192.0.2.1", 2 * S);
+	hold(budget, &large, "192.0.2.1", 6 * S);
+	hold(budget, &third, "192.0.2.1", 4 * S);
+	hold(budget, &other, "192.0.2.2", 12 * S);
+	/* n */
+	evict_all(budget);
+	assert_int_equal(n_evicted, 0);
+	/* n + 1 */
+	hold(budget, &old, "192.0.2.1", 2 * S + 1);
+	evict_all(budget);
+	assert_int_equal(n_evicted, 1);
+	assert_ptr_equal(evicted[0], &large);
+	assert_int_equal(budget_bytes(budget), 19 * S);
+	/* Of the same size, the oldest. */
+	hold(budget, &large, "192.0.2.1", 5 * S);
+	hold(budget, &third, "192.0.2.1", 5 * S);
+	evict_all(budget);
+	assert_int_equal(n_evicted, 2);
+	assert_ptr_equal(evicted[1], &third);
+	budget_release(budget, &old.charge);
+	budget_release(budget, &large.charge);
+	budget_release(budget, &other.charge);
+	assert_int_equal(budget_clients(budget), 0);
+	budget_free(budget);
+}
+
+/* The client that holds most has to give, not whoever has the largest of all. */
+static void test_the_largest_client_gives(void **state)
+{
+	struct budget *budget = made_for_largest(20 * S, 24 * S);
+	struct object alone = object_of(0), many[] = {object_of(0), object_of(1), object_of(2)};
+	const char *crowd = "192.0.2.2";
+
+	(void)state;
+	hold(budget, &alone, "192.0.2.1", 8 * S);
+	hold(budget, &many[0], crowd, 5 * S);
+	hold(budget, &many[1], crowd, 6 * S);
+	hold(budget, &many[2], crowd, 5 * S);
+	/* n */
+	evict_all(budget);
+	assert_int_equal(n_evicted, 0);
+	/* n + 1 */
+	hold(budget, &alone, "192.0.2.1", 8 * S + 1);
+	evict_all(budget);
+	assert_int_equal(n_evicted, 1);
+	assert_ptr_equal(evicted[0], &many[1]);
+	budget_release(budget, &alone.charge);
+	budget_release(budget, &many[0].charge);
+	budget_release(budget, &many[2].charge);
+	assert_int_equal(budget_bytes(budget), 0);
+	budget_free(budget);
+}
+
 /* A victim whose rest comes before its owner has heard of it has done no harm. */
 static void test_a_victim_is_spared(void **state)
 {
@@ -385,6 +456,8 @@ int main(void)
 		cmocka_unit_test(test_the_limit_of_a_client),
 		cmocka_unit_test(test_the_limit_of_all),
 		cmocka_unit_test(test_the_oldest_goes),
+		cmocka_unit_test(test_the_largest_of_a_client_goes),
+		cmocka_unit_test(test_the_largest_client_gives),
 		cmocka_unit_test(test_a_victim_is_spared),
 		cmocka_unit_test(test_a_client_is_a_64),
 		cmocka_unit_test(test_many_clients),

@@ -182,7 +182,7 @@ static const struct http_reader_callbacks callbacks = {
 static int open_reader(void)
 {
 	const struct wire_hub_options hub = {.loop = &one.loop, .closed = on_closed};
-	const struct budget_limits limits = {1 << 20, 1 << 20};
+	const struct budget_limits limits = {.n_client = 1 << 20, .n_total = 1 << 20};
 	int r = wire_hub_new(&hub, &one.hub);
 
 	if (r == 0) {
