@@ -248,6 +248,8 @@ bool admission_judge(struct worker_env *env, const struct admission_request *req
 			return false;
 		}
 	}
+	ret_admission->is_foreign = !domain_rule_is_known(ret_admission->rule) &&
+				    !worker_is_exempt(env, request->client);
 	return true;
 }
 

@@ -9,6 +9,9 @@
  * seat     a place in the census (policy/census.h). A session takes two: the client's seat counts
  *          towards the limits for one client and for all clients, the domain's seat towards
  *          max_sessions of the domain section
+ * foreign  a session to a domain that the operator does not know (domain_rule_is_known()). That it
+ *          has logged in means nothing: the server may be an attacker's own and say so to anybody.
+ *          What it holds stays bounded (policy/budget.h). Sessions of exempt clients never are
  * stream   a further stream of a BOSH session (XEP-0124, "Multiple Streams"): it costs as much as a
  *          session, so it needs the same seats
  */
@@ -42,7 +45,8 @@ struct admission {
 	char domain[DOMAIN_MAX + 1];    /* ASCII form; "" if `to` is missing or malformed */
 	const struct domain_rule *rule; /* that applies to the domain; NULL: none. Borrowed */
 	struct redirect route;          /* port 0: none, or one that says no more than `to` */
-	struct admission_seats seats;   /* the caller's, who gives each of them back */
+	bool is_foreign;
+	struct admission_seats seats; /* the caller's, who gives each of them back */
 };
 
 const char *admission_transport_name(enum admission_transport transport);

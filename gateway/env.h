@@ -38,8 +38,9 @@ struct worker_env {
 	struct doors *doors; /* to the other servers, while an upgrade is under way */
 	struct census *census;
 	struct throttle *throttle;
-	struct budget *budget;
-	struct metrics_cell *metrics; /* of this worker */
+	struct budget *budget;         /* before the login */
+	struct budget *foreign_budget; /* after it, of foreign sessions (admission.h) */
+	struct metrics_cell *metrics;  /* of this worker */
 	struct client_log *client_log;
 	struct xml_pool *pool;
 	struct http_date *date;  /* of the answers to clients */

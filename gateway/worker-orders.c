@@ -28,6 +28,7 @@ void worker_close_rest(struct worker *worker)
 	socket_policy_close(worker->env.socket_policy);
 	outbound_close(&worker->env.link);
 	budget_set_wake(worker->env.budget, worker->env.index, NULL, NULL);
+	budget_set_wake(worker->env.foreign_budget, worker->env.index, NULL, NULL);
 	uv_close((uv_handle_t *)&worker->order, NULL);
 	uv_close((uv_handle_t *)&worker->evict, NULL);
 	uv_close((uv_handle_t *)&worker->grace, NULL);

@@ -114,13 +114,14 @@ static const struct front_callbacks front_callbacks = {
 	.handed_over = on_handed_over,
 };
 
-/* Bytes that are held for clients before their login (policy/budget.h). */
+/* Bytes that are held for clients (policy/budget.h). */
 
 static void on_evict(uv_async_t *evict)
 {
 	struct worker *worker = CONTAINER_OF(evict, struct worker, evict);
 
 	budget_evict(worker->env.budget, worker->env.index);
+	budget_evict(worker->env.foreign_budget, worker->env.index);
 }
 
 static void wake_to_evict(void *userdata)
@@ -297,6 +298,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		.census = shared->census,
 		.throttle = shared->throttle,
 		.budget = shared->budget,
+		.foreign_budget = shared->foreign_budget,
 		.metrics = &shared->metrics->cells[index],
 		.client_log = shared->client_log,
 		.mailbox = &worker->mailbox,
@@ -306,6 +308,7 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 	shared->envs[index] = &worker->env;
 	pulse_init(&worker->pulse, &worker->loop, worker->env.metrics);
 	budget_set_wake(shared->budget, index, wake_to_evict, worker);
+	budget_set_wake(shared->foreign_budget, index, wake_to_evict, worker);
 	r = init(worker, shared);
 	if (r == 0) {
 		r = descriptors_reserve(&worker->loop, &worker->reserve, shared->n_descriptors);

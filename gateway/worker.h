@@ -23,6 +23,7 @@ struct worker_shared {
 	struct census *census;
 	struct throttle *throttle;
 	struct budget *budget;
+	struct budget *foreign_budget;
 	struct metrics *metrics;
 	struct client_log *client_log;
 	/* What each worker shows to its parts, by index. Other threads may use the mailboxes until

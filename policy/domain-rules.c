@@ -116,6 +116,11 @@ bool domain_rules_need_system_store(const struct domain_rules *rules)
 	return !has_rule_for_all;
 }
 
+bool domain_rule_is_known(const struct domain_rule *rule)
+{
+	return rule && (rule->name[0] || rule->n_connect);
+}
+
 const char *domain_tls_name(enum domain_tls tls)
 {
 	return tls_names[tls];

@@ -132,6 +132,10 @@ static inline enum domain_tls domain_rule_tls(const struct domain_rule *rule)
 	return rule ? rule->tls : DOMAIN_TLS_REQUIRED;
 }
 
+/* Whether the operator knows the domains of @rule, which may be NULL: he names them, or their
+ * servers. The server of any other may be an attacker's own. */
+bool domain_rule_is_known(const struct domain_rule *rule);
+
 const char *domain_tls_name(enum domain_tls tls);
 
 /* Whether @address is in the `connect` list of @rule, which may be NULL. */

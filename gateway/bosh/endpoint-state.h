@@ -54,12 +54,13 @@ struct bosh_entry {
 	TAILQ_ENTRY(bosh_entry) in_lingering;
 	struct mono lingers_to;       /* when to look at it again; MONO_NEVER: it is in no list */
 	struct address client;        /* the one that created the session */
-	struct budget_charge charge;  /* for what is held until the client has logged in */
+	struct budget_charge charge;  /* for what is held, until a login or for ever */
 	struct admission_seats seats; /* the client's */
 	struct bucket requests;       /* of the session */
 	uint64_t latest_client;       /* client_key() of its latest request */
 	bool is_secure;               /* it was created over TLS */
 	bool is_logged_in;            /* on one of its streams */
+	bool is_foreign;              /* one of its streams is, or was */
 	bool is_over;
 	const char *content_type;
 	char sid[SID_LENGTH + 1];

@@ -29,6 +29,14 @@ static void on_timer_closed(uv_handle_t *handle)
 	free(entry);
 }
 
+/* The budget that bounds what the session holds, if one does. */
+static struct budget *budget_of(const struct bosh_entry *entry)
+{
+	const struct worker_env *env = entry->endpoint->env;
+
+	return entry->is_logged_in ? env->foreign_budget : env->budget;
+}
+
 /* Ends the session: it is removed from the table now; its memory is freed in a later iteration of
  * the loop. */
 static void end_session(struct bosh_entry *entry)
@@ -56,7 +64,7 @@ static void end_session(struct bosh_entry *entry)
 	bosh_ended_table_put(endpoint->ended, entry->sid, &ended,
 			     bosh_endpoint_ended_now(endpoint));
 	bosh_entry_disarm(entry);
-	budget_release(endpoint->env->budget, &entry->charge);
+	budget_release(budget_of(entry), &entry->charge);
 	HASH_DELETE(hh, endpoint->sessions, entry);
 	admission_leave_client(endpoint->env, &entry->seats, &entry->client);
 	uv_close((uv_handle_t *)&entry->timer.uv, on_timer_closed);
@@ -166,7 +174,7 @@ static void on_held(void *userdata)
 {
 	struct bosh_leg *leg = userdata;
 
-	if (!leg->entry->is_logged_in) {
+	if (!leg->entry->is_logged_in || leg->entry->is_foreign) {
 		bosh_entry_settle(leg->entry, 0);
 	}
 }
@@ -185,6 +193,7 @@ static const struct link_callbacks link_callbacks = {
 int bosh_entry_open_leg(struct bosh_entry *entry, unsigned stream, const struct bosh_target *target,
 			struct admission *admission)
 {
+	entry->is_foreign = entry->is_foreign || admission->is_foreign;
 	return bosh_leg_open(entry, stream, target, admission, &link_callbacks);
 }
 
@@ -222,7 +231,7 @@ static int add_leg(struct bosh_entry *entry, unsigned stream, const struct bosh_
 	return r;
 }
 
-/* Before the login. */
+/* What it holds. */
 
 void bosh_entry_shut(struct bosh_entry *entry, const struct failure *failure)
 {
@@ -237,8 +246,14 @@ void bosh_entry_shut(struct bosh_entry *entry, const struct failure *failure)
 static void on_evict(struct budget_charge *charge)
 {
 	struct bosh_entry *entry = CONTAINER_OF(charge, struct bosh_entry, charge);
+	const struct bosh_leg *leg;
 	struct failure failure;
 
+	SLIST_FOREACH(leg, &entry->legs, in_session) {
+		if (leg->link) {
+			link_discard_waiting(leg->link);
+		}
+	}
 	failure_set(&failure, FAILURE_TOO_MANY_BYTES, NULL);
 	session_log_failed(&entry->log, domain_of(entry), &failure, true);
 	bosh_entry_shut(entry, &failure);
@@ -272,18 +287,19 @@ static size_t held(const struct bosh_entry *entry)
 	return n;
 }
 
-/* Charges the budget with what the session and its links hold. Returns 0 or -ENOMEM. */
+/* Charges a budget with what the session and its links hold: one until the client has logged in,
+ * the other after that, if the session is foreign. Returns 0 or -ENOMEM. */
 static int charge(struct bosh_entry *entry)
 {
-	struct budget *budget = entry->endpoint->env->budget;
-
-	entry->is_logged_in = entry->is_logged_in || has_logged_in(entry);
-	if (entry->is_logged_in) {
+	if (!entry->is_logged_in && has_logged_in(entry)) {
+		budget_release(budget_of(entry), &entry->charge);
+		entry->is_logged_in = true;
 		session_log_online(&entry->log);
-		budget_release(budget, &entry->charge);
+	}
+	if (entry->is_logged_in && !entry->is_foreign) {
 		return 0;
 	}
-	return budget_hold(budget, &entry->charge, &entry->client, held(entry));
+	return budget_hold(budget_of(entry), &entry->charge, &entry->client, held(entry));
 }
 
 /* Carrying out the actions of the engine. */

@@ -73,9 +73,10 @@ struct config {
 	struct bucket_rate request_rate; /* of a session */
 	unsigned login_timeout_s;        /* 0: none */
 	unsigned header_timeout_s;
-	struct budget_limits budget;
-	size_t n_body_max;    /* bytes of a request body or WebSocket message */
-	size_t n_stanza_max;  /* bytes of an element from a server */
+	struct budget_limits budget;         /* before the login */
+	struct budget_limits foreign_budget; /* after it, to domains that no section names */
+	size_t n_body_max;                   /* bytes of a request body or WebSocket message */
+	size_t n_stanza_max;                 /* bytes of an element from a server */
 	size_t n_pending_max; /* bytes kept for an absent client before the server is paused */
 
 	/* keys-servers.c: how servers are found */

@@ -14,6 +14,11 @@ enum {
 	 * else the largest could never come: a buffer of twice its size, and a parser of four times
 	 * its size (XML_MEMORY_FACTOR). */
 	LOGIN_BODIES_MIN = 8,
+	FOREIGN_BYTES_MIN = 65536,
+	FOREIGN_BYTES_MAX = 2000 * 1024 * 1024,
+	/* The memory that one session needs for the largest stanza: a buffer of twice its size in
+	 * which it arrives, and one in which it waits for the client. */
+	FOREIGN_STANZAS_MIN = 4,
 	/* RFC 6120, 13.12: an XMPP server must accept stanzas of 10000 bytes. A client that sends
 	 * all but the last byte of a body makes each of its connections hold up to the maximum. */
 	BODY_MIN = 10000,
@@ -72,19 +77,29 @@ static const struct config_key keys[] = {
 		      LOGIN_BYTES_MIN, LOGIN_BYTES_MAX),
 	CONFIG_NUMBER("login_bytes", config, budget.n_total, "67108864", LOGIN_BYTES_MIN,
 		      LOGIN_BYTES_MAX),
+	CONFIG_NUMBER("foreign_bytes_per_address", config, foreign_budget.n_client, "33554432",
+		      FOREIGN_BYTES_MIN, FOREIGN_BYTES_MAX),
+	CONFIG_NUMBER("foreign_bytes", config, foreign_budget.n_total, "268435456",
+		      FOREIGN_BYTES_MIN, FOREIGN_BYTES_MAX),
 	CONFIG_NUMBER("body_bytes", config, n_body_max, "262144", BODY_MIN, BODY_MAX),
 	CONFIG_NUMBER("stanza_bytes", config, n_stanza_max, "1048576", STANZA_MIN, STANZA_MAX),
 	CONFIG_NUMBER("pending_bytes", config, n_pending_max, "524288", PENDING_MIN, PENDING_MAX),
 };
 
-/* Raises limits that would keep the largest body from coming. */
-static int complete(struct config_scope *scope)
+static void raise_budget(struct budget_limits *budget, size_t n_least)
 {
-	struct budget_limits *budget = &scope->config->budget;
-	size_t n_least = LOGIN_BODIES_MIN * scope->config->n_body_max;
-
 	budget->n_client = budget->n_client < n_least ? n_least : budget->n_client;
 	budget->n_total = budget->n_total < budget->n_client ? budget->n_client : budget->n_total;
+}
+
+/* Raises limits that would keep the largest body from coming, or the largest stanza. */
+static int complete(struct config_scope *scope)
+{
+	struct config *config = scope->config;
+
+	raise_budget(&config->budget, LOGIN_BODIES_MIN * config->n_body_max);
+	raise_budget(&config->foreign_budget, FOREIGN_STANZAS_MIN * config->n_stanza_max);
+	config->foreign_budget.order = BUDGET_LARGEST;
 	return 0;
 }
 

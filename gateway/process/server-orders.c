@@ -83,6 +83,7 @@ static int use(struct server *server, struct snapshot *snapshot, const struct li
 	}
 	census_set_limits(server->shared.census, &limits);
 	budget_set_limits(server->shared.budget, &config->budget);
+	budget_set_limits(server->shared.foreign_budget, &config->foreign_budget);
 	client_log_set_limits(server->shared.client_log, &limits);
 	log_setup_levels(config);
 	admin_set_config(server->admin, config);

@@ -108,6 +108,9 @@ static int make_shared(struct server *server)
 		r = budget_new(&config->budget, config->n_workers, &shared->budget);
 	}
 	if (r == 0) {
+		r = budget_new(&config->foreign_budget, config->n_workers, &shared->foreign_budget);
+	}
+	if (r == 0) {
 		r = doors_new(&shared->doors);
 	}
 	if (r == 0) {
@@ -132,6 +135,7 @@ static void free_all(struct server *server)
 	metrics_free(server->shared.metrics);
 	client_log_free(server->shared.client_log);
 	budget_free(server->shared.budget);
+	budget_free(server->shared.foreign_budget);
 	throttle_free(server->shared.throttle);
 	doors_free(server->shared.doors);
 	census_free(server->shared.census);

@@ -36,7 +36,8 @@ struct ws_session {
 	struct framing framing;
 	struct link *link;
 	struct ws_client client;
-	struct budget_charge charge; /* for what it holds until the client has logged in */
+	struct budget_charge
+		charge; /* for what it holds, until its client has logged in or for ever */
 	char domain[DOMAIN_MAX + 1];
 	struct admission_seats seats;
 	struct bucket messages; /* of the client */
@@ -46,6 +47,7 @@ struct ws_session {
 	bool has_sent_open; /* the gateway's <open/> is sent; after a restart: the new stream's */
 	bool is_served;     /* the client has got an element since the last restart */
 	bool is_logged_in;
+	bool is_foreign;
 	/* the server's features are not there yet: the client is not read until they are */
 	bool awaits_features;
 	bool is_link_congested; /* the server does not keep up: the client is not read */
@@ -89,12 +91,16 @@ void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent);
 /* Returns the charge of a session that holds nothing yet. */
 struct budget_charge ws_session_charge_init(const struct ws_endpoint *endpoint);
 
-/* Charges the budget with what the session holds. */
+/* Charges a budget with what the session holds: one until the client has logged in, the other after
+ * that, if the session is foreign (gateway/admission.h). */
 void ws_session_charge(struct ws_session *session);
 
 /* Looks whether the client has just logged in. From then on it is one of its server's users, whose
  * messages may be as large as theirs. */
 void ws_session_look_for_login(struct ws_session *session);
+
+/* The session holds nothing any more. */
+void ws_session_release_charge(struct ws_session *session);
 
 /* What the client is told at the end. Texts are borrowed for the call. */
 struct ws_goodbye {

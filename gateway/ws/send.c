@@ -7,6 +7,9 @@ enum {
 	/* While more than this waits, pongs do not join it: a client that sends pings and does not
 	 * read could otherwise fill the memory. RFC 6455, 5.5.3, wants the last one answered. */
 	PONG_WATER = 16 * 1024,
+	/* When more than this was queued and is sent, the session holds less than before by more
+	 * than the steps in which it is charged (policy/budget.h). */
+	QUEUE_WATER = 4096,
 };
 
 /* Returns 0 or -ENOMEM: nothing of the frame is sent. */
@@ -88,6 +91,7 @@ int ws_send(struct ws_connection *connection, struct sv text, struct sv rest)
 	}
 	size_t n_waiting = wire_waiting(connection->wire);
 
+	connection->has_queued = connection->has_queued || n_waiting > QUEUE_WATER;
 	if (n_waiting && n_waiting + connection->n_saved > WS_HIGH_WATER) {
 		connection->is_congested = true;
 	}
@@ -151,6 +155,12 @@ void ws_close(struct ws_connection *connection, enum ws_close_status status, str
 	wire_wake(connection->wire);
 }
 
+void ws_cut(struct ws_connection *connection)
+{
+	connection->is_lost = true;
+	wire_wake(connection->wire);
+}
+
 bool ws_is_congested(const struct ws_connection *connection)
 {
 	return connection->is_congested;
@@ -187,6 +197,10 @@ void ws_on_written(struct ws_connection *connection)
 		if (connection->session) {
 			connection->server->options.drained(connection->session);
 		}
+	}
+	if (n_waiting == 0 && connection->has_queued && connection->session) {
+		connection->has_queued = false;
+		connection->server->options.held(connection->session);
 	}
 	if (connection->returns_unsent && n_waiting == 0) {
 		connection->returns_unsent = false;

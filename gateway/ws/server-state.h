@@ -41,6 +41,7 @@ struct ws_connection {
 	bool owes_pong : 1;
 	bool is_paused : 1;
 	bool is_stopped : 1; /* enough is held: the client is not read */
+	bool has_queued : 1; /* more than a little has waited, and is not all sent */
 	bool is_congested : 1;
 	bool has_deadline : 1; /* the session's */
 	bool awaits_pong : 1;

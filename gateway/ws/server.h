@@ -122,6 +122,10 @@ _must_check_ int ws_send(struct ws_connection *connection, struct sv text, struc
  * client sends is discarded. */
 void ws_close(struct ws_connection *connection, enum ws_close_status status, struct sv reason);
 
+/* Ends the connection as if the client had: what waits for it goes back to the session if that
+ * wants it. From the loop, never from this call. */
+void ws_cut(struct ws_connection *connection);
+
 /* `late` is called in @seconds from now; 0 cancels the deadline. No pings are sent before it. */
 void ws_set_deadline(struct ws_connection *connection, unsigned seconds);
 

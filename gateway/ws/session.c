@@ -179,6 +179,7 @@ static void on_open(struct ws_session *session, const struct framing_event *even
 	ws_set_deadline(session->connection, 0);
 	session->lang = event->lang.n ? strndup(event->lang.data, event->lang.n) : NULL;
 	session->seats = admission.seats;
+	session->is_foreign = admission.is_foreign;
 	memcpy(session->domain, admission.domain, sizeof(session->domain));
 	if (is_admitted) {
 		open_link(session, event, admission.rule);
@@ -315,6 +316,7 @@ void ws_session_on_drained(void *userdata)
 		session->server_is_paused = false;
 		link_pause(session->link, false);
 	}
+	ws_session_charge(session);
 }
 
 void ws_session_on_held(void *userdata)
@@ -452,7 +454,7 @@ void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent)
 		worker_leave_forwarded(session->endpoint->env, &session->client.address);
 	}
 	LIST_REMOVE(session, in_endpoint);
-	budget_release(session->endpoint->env->budget, &session->charge);
+	ws_session_release_charge(session);
 	framing_deinit(&session->framing);
 	free(session->lang);
 	free(session);

@@ -203,12 +203,20 @@ static void end(struct link *link, bool is_dropped)
 	link->callbacks = NULL;
 	gather_drop(&link->env->gather, link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
+	if (link->discards_waiting && link->transport && transport_is_congested(link->transport)) {
+		link->transport = transport_free(link->transport);
+	}
 	if (!has_unreturned(link)) {
 		finish(link);
 	} else if (!start_returning(link)) {
 		link->has_lost = true;
 		finish(link);
 	}
+}
+
+void link_discard_waiting(struct link *link)
+{
+	link->discards_waiting = true;
 }
 
 struct link *link_close(struct link *link)

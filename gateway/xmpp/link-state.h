@@ -21,13 +21,14 @@ struct link {
 	struct keepalive_member keepalive;
 	struct returning *returning; /* NULL: the owner has the link, or it has ended */
 	TAILQ_ENTRY(link) in_returning;
-	bool is_dropped;    /* at its end: link_drop() was called */
-	bool is_paused;     /* the owner reads nothing; holds once the opening is over */
-	bool is_broken;     /* out of memory, reported at the next turn */
-	bool has_lost;      /* what the server has sent, and nobody was told: there was no memory */
-	bool is_failing;    /* `over` has run or is running */
-	bool header_is_due; /* the server's header came, and its features did not yet */
-	bool has_offered;   /* the client has been told features */
+	bool is_dropped; /* at its end: link_drop() was called */
+	bool is_paused;  /* the owner reads nothing; holds once the opening is over */
+	bool is_broken;  /* out of memory, reported at the next turn */
+	bool has_lost;   /* what the server has sent, and nobody was told: there was no memory */
+	bool discards_waiting; /* of link_discard_waiting() */
+	bool is_failing;       /* `over` has run or is running */
+	bool header_is_due;    /* the server's header came, and its features did not yet */
+	bool has_offered;      /* the client has been told features */
 };
 
 /* Writes @bytes, if there is still a connection. Returns 0 or -ENOMEM: then the stream has a gap,

@@ -106,6 +106,10 @@ bool link_is_full(const struct link *link);
 /* Stops and starts reading from the server. */
 void link_pause(struct link *link, bool is_paused);
 
+/* When the link ends, what waits for a server that does not keep up is thrown away, because its
+ * memory is needed. Otherwise the server gets LINK_CLOSE_TIMEOUT_MS to read it. */
+void link_discard_waiting(struct link *link);
+
 /* For its facts, and for the bytes of its events. */
 struct stream *link_stream(struct link *link);
 

@@ -30,7 +30,7 @@ function configValue(value) {
 }
 
 // Keys of the section `limits`, which a test may write beside the others.
-const LIMITS = new Set(['max_sessions', 'sessions_per_address', 'connections_per_address', 'login_bytes_per_address', 'login_bytes',
+const LIMITS = new Set(['max_sessions', 'sessions_per_address', 'connections_per_address', 'login_bytes_per_address', 'login_bytes', 'foreign_bytes_per_address', 'foreign_bytes',
 	'body_bytes', 'stanza_bytes', 'pending_bytes', 'header_timeout', 'exempt', 'max_connections', 'connection_rate', 'session_rate',
 	'domain_session_rate', 'request_rate', 'failed_logins_per_address', 'failed_logins_per_domain', 'login_timeout']);
 

@@ -395,6 +395,21 @@ static void test_need_system_store(void **state)
 	assert_needs_system_store(rows, 2, true);
 }
 
+static void test_which_are_known(void **state)
+{
+	const struct domain_rule named = {.name = "a.example"};
+	const struct domain_rule pattern = {.name = "a.example", .is_pattern = true};
+	const struct domain_rule all = {.is_pattern = true};
+	const struct domain_rule all_here = {.is_pattern = true, .n_connect = 1};
+
+	(void)state;
+	assert_true(domain_rule_is_known(&named));
+	assert_true(domain_rule_is_known(&pattern));
+	assert_false(domain_rule_is_known(&all));
+	assert_true(domain_rule_is_known(&all_here));
+	assert_false(domain_rule_is_known(NULL));
+}
+
 static void test_tls_names(void **state)
 {
 	(void)state;
@@ -414,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_judge_by_one_rule),
 		cmocka_unit_test(test_need_system_store),
+		cmocka_unit_test(test_which_are_known),
 		cmocka_unit_test(test_tls_names),
 	};
 

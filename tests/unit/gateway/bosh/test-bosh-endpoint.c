@@ -183,6 +183,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 					.census = census,
 					.throttle = throttle,
 					.budget = budget,
+					.foreign_budget = budget,
 					.metrics = &metrics,
 					.process = &process,
 					.pool = pool}};

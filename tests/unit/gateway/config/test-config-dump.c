@@ -40,6 +40,7 @@ static void assert_same_numbers(const struct config *a, const struct config *b)
 	assert_int_equal(a->proxies.n_networks, b->proxies.n_networks);
 	assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
 	assert_memory_equal(&a->budget, &b->budget, sizeof(a->budget));
+	assert_memory_equal(&a->foreign_budget, &b->foreign_budget, sizeof(a->foreign_budget));
 	assert_int_equal(a->wait_s, b->wait_s);
 	assert_int_equal(a->inactivity_s, b->inactivity_s);
 	assert_int_equal(a->coding, b->coding);

@@ -73,6 +73,10 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->limits.connections_per_client, 500);
 	assert_int_equal(config->budget.n_client, 16 * 1024 * 1024);
 	assert_int_equal(config->budget.n_total, 64 * 1024 * 1024);
+	assert_int_equal(config->budget.order, BUDGET_OLDEST);
+	assert_int_equal(config->foreign_budget.n_client, 32 * 1024 * 1024);
+	assert_int_equal(config->foreign_budget.n_total, 256 * 1024 * 1024);
+	assert_int_equal(config->foreign_budget.order, BUDGET_LARGEST);
 	assert_int_equal(config->domains.n_rules, 0);
 }
 
@@ -139,7 +143,8 @@ static const char every_key[] =
 	"header_timeout = 16\n"
 	"max_sessions = 19\nsessions_per_address = 20\n"
 	"connections_per_address = 21\n"
-	"login_bytes_per_address = 100001\nlogin_bytes = 100002 }\n"
+	"login_bytes_per_address = 100001\nlogin_bytes = 100002\n"
+	"foreign_bytes_per_address = 100003\nforeign_bytes = 100004 }\n"
 	"wait = 11\nhold = 3\ninactivity = 13\npolling = 4\nping_interval = 15\n"
 	"login_message_bytes = 4097\n"
 	"websocket_see_other_uri = \"wss://a.example/ws\"\n"
@@ -202,7 +207,35 @@ static void test_every_key(void **state)
 	assert_int_equal(config->limits.connections_per_client, 21);
 	assert_int_equal(config->budget.n_client, 100001);
 	assert_int_equal(config->budget.n_total, 100002);
+	assert_int_equal(config->foreign_budget.n_client, 100003);
+	assert_int_equal(config->foreign_budget.n_total, 100004);
 	config_unref(config);
+}
+
+/* Likewise for the largest stanza. */
+static void test_least_foreign_budget(void **state)
+{
+	struct {
+		const char *text;
+		size_t n_client, n_total;
+	} rows[] = {
+		{"limits { stanza_bytes = 20000\nforeign_bytes_per_address = 79999 }\n", 80000,
+		 268435456},
+		{"limits { stanza_bytes = 20000\nforeign_bytes_per_address = 80001 }\n", 80001,
+		 268435456},
+		{"limits { foreign_bytes_per_address = 5000000\nforeign_bytes = 4999999 }\n",
+		 5000000, 5000000},
+		{"limits { stanza_bytes = 67108864 }\n", 268435456, 268435456},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct config *config = made(rows[i].text);
+
+		assert_int_equal(config->foreign_budget.n_client, rows[i].n_client);
+		assert_int_equal(config->foreign_budget.n_total, rows[i].n_total);
+		config_unref(config);
+	}
 }
 
 /* Limits that would let no body in are raised. */
@@ -403,6 +436,8 @@ static void test_ranges(void **state)
 		{"connections_per_address", 1, 1000000, true},
 		{"login_bytes_per_address", 65536, 2097152000, true},
 		{"login_bytes", 65536, 2097152000, true},
+		{"foreign_bytes_per_address", 65536, 2097152000, true},
+		{"foreign_bytes", 65536, 2097152000, true},
 		{"max_connections", 0, 1000000, true},
 		{"login_timeout", 0, 3600, true},
 	};
@@ -566,12 +601,19 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_web),           cmocka_unit_test(test_least_budget),
-		cmocka_unit_test(test_lists),         cmocka_unit_test(test_domains),
-		cmocka_unit_test(test_renamed_key),   cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_list_limits),   cmocka_unit_test(test_references),
-		cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_every_key),
+		cmocka_unit_test(test_web),
+		cmocka_unit_test(test_least_budget),
+		cmocka_unit_test(test_least_foreign_budget),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_renamed_key),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_list_limits),
+		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_damaged_files),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -151,6 +151,12 @@ size_t ws_held(const struct ws_connection *connection)
 	return 0;
 }
 
+void ws_cut(struct ws_connection *connection)
+{
+	(void)connection;
+	script_add("cut", SV(""));
+}
+
 void ws_pause(struct ws_connection *connection, bool pause)
 {
 	(void)connection;
@@ -171,6 +177,7 @@ static void stage_init(struct stage *stage, struct xml_pool *pool)
 			.census = census,
 			.throttle = throttle,
 			.budget = budget,
+			.foreign_budget = budget,
 			.metrics = &metrics,
 			.pool = pool},
 		.endpoint = {.scan_options = framing_options(N_ELEMENT_MAX)},

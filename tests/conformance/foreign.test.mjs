@@ -1,0 +1,203 @@
+// What sessions hold after the login at a server that no section of the configuration names: it may be the attacker's own.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
+import { BoshClient } from '../support/bosh.mjs';
+import { DnsServer } from '../support/dns-server.mjs';
+import { Doab } from '../support/doab.mjs';
+import { openWebSocket } from '../support/http.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { OPCODE } from '../support/ws.mjs';
+import { XmppServer } from '../support/xmpp-server.mjs';
+
+const TIMEOUT = { timeout: patiently(90000) };
+const KB = 1024;
+const MB = KB * KB;
+const STANZA = 20000;
+// A stanza of 18,000 bytes of which the end does not come is held in 32 KB: so many of them fit the limits below.
+const FIT = 12;
+const LIMITS = { stanza_bytes: STANZA, foreign_bytes_per_address: FIT * 32 * KB, foreign_bytes: 2 * FIT * 32 * KB };
+// The DNS knows it, and no section names it.
+const DOMAIN = 'foreign.test';
+
+async function withStage(config, use) {
+	const stage = { server: await XmppServer.start('plain') };
+	const named = stage.server.section();
+	stage.dns = await DnsServer.start({
+		[`_xmpp-client._tcp.${DOMAIN}`]: { SRV: [[0, 0, stage.server.port, 'host.test']] },
+		'host.test': { A: ['127.0.0.1'] },
+	});
+	try {
+		stage.doab = await Doab.start({ resolvers: [stage.dns.address], wait: 20, ping_interval: 0, log_level: 'info', ...config,
+			domains: { '*': { allow_private: true, tls: 'off' }, 'named.test': named, ...config.domains } });
+		stage.port = stage.doab.port;
+		await use(stage);
+	} finally {
+		await stopAll(stage.doab, stage.dns, stage.server);
+	}
+}
+
+const statusOf = (stage, key) => KB * Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${stage.doab.serverPid}/status`, 'utf8'))[1]);
+const residentBytes = (stage) => statusOf(stage, 'VmRSS');
+const virtualBytes = (stage) => statusOf(stage, 'VmSize');
+
+async function openSocket(stage, domain = DOMAIN) {
+	const socket = await openWebSocket(stage.port);
+	await socket.login(domain);
+	return { socket, connection: stage.server.connections.at(-1) };
+}
+
+async function openBosh(stage, domain = DOMAIN) {
+	const client = new BoshClient(stage.port);
+	await client.login(domain, { wait: 20 });
+	return { client, connection: stage.server.connections.at(-1) };
+}
+const message = (n, id = 'm') => `<message xmlns='jabber:client' id='${id}'><body>${'y'.repeat(n)}</body></message>`;
+
+
+const HALF = `<message xmlns='jabber:client' id='half'><body>${'y'.repeat(18000)}`;
+const END = '</body></message>';
+const wasEvicted = (stage) => /too-many-bytes/.test(stage.doab.log);
+
+// Opens sessions whose servers begin a stanza and do not end it, until one has to go.
+async function addUntilEvicted(stage, open) {
+	const all = [];
+	while (!wasEvicted(stage)) {
+		assert.ok(all.length <= FIT, `${all.length} of them, and nothing was evicted`);
+		all.push(await open());
+		all.at(-1).connection.send(HALF);
+		await sleep(30);
+	}
+	assert.ok(all.length >= FIT / 3, `only ${all.length} of them, and one was evicted`);
+	return all;
+}
+
+test('WebSocket: the session that holds most is told why it has to go, the others go on', TIMEOUT, async () => {
+	await withStage(LIMITS, async (stage) => {
+		const small = await openSocket(stage);
+		const large = await openSocket(stage);
+		large.connection.send(HALF);
+		large.socket.frame(OPCODE.text, `<message xmlns='jabber:client'><body>${'x'.repeat(12000)}`, { fin: false });
+		await sleep(100);
+		const all = await addUntilEvicted(stage, () => openSocket(stage));
+		await assertStreamError(large.socket, 'policy-violation', { open: false });
+		await stage.doab.logged('session-failed', { transport: 'websocket', failure: 'too-many-bytes', domain: DOMAIN });
+		for (const { connection } of all) {
+			connection.send(END);
+		}
+		for (const { socket } of all) {
+			assert.equal((await socket.next()).attributes.id, 'half');
+		}
+		small.socket.send(message(1000));
+		assert.equal((await small.socket.next()).attributes.id, 'm');
+		all.concat(small, large).forEach(({ socket }) => socket.drop());
+	});
+});
+
+test('BOSH: a session that holds much is told why it has to go', TIMEOUT, async () => {
+	await withStage(LIMITS, async (stage) => {
+		const all = await addUntilEvicted(stage, async () => {
+			const one = await openBosh(stage);
+			one.waiting = one.client.request();
+			return one;
+		});
+		// Of sessions that hold the same, the oldest.
+		assertTerminated(await all[0].waiting, 'policy-violation');
+		await stage.doab.logged('session-failed', { transport: 'bosh', failure: 'too-many-bytes', domain: DOMAIN });
+		all.at(-1).connection.send(END);
+		assert.match((await all.at(-1).waiting).text, /id='half'/);
+		all.forEach(({ client }) => client.close());
+	});
+});
+
+for (const [what, config, domain] of [
+	['of a domain that a section names', {}, 'named.test'],
+	['of a client that is exempt', { exempt: ['127.0.0.0/8'] }, DOMAIN],
+]) {
+	test(`a session ${what} is not bounded`, TIMEOUT, async () => {
+		await withStage({ ...LIMITS, ...config }, async (stage) => {
+			const all = [];
+			for (let i = 0; i < 2 * FIT; i++) {
+				all.push(await openSocket(stage, domain));
+				all.at(-1).connection.send(HALF);
+			}
+			await sleep(300);
+			for (const { connection, socket } of all) {
+				connection.send(END);
+				assert.equal((await socket.next()).attributes.id, 'half');
+				socket.drop();
+			}
+			assert.equal(wasEvicted(stage), false);
+		});
+	});
+}
+
+test('clients of another address keep what they have', TIMEOUT, async () => {
+	await withStage({ ...LIMITS, trusted_proxies: ['127.0.0.0/8'] }, async (stage) => {
+		const openFrom = async (client) => {
+			const socket = await openWebSocket(stage.port, { headers: { 'X-Forwarded-For': client } });
+			await socket.login(DOMAIN);
+			return { socket, connection: stage.server.connections.at(-1) };
+		};
+		const other = await openFrom('192.0.2.9');
+		other.connection.send(HALF);
+		const all = await addUntilEvicted(stage, () => openFrom('192.0.2.1'));
+		other.connection.send(END);
+		assert.equal((await other.socket.next()).attributes.id, 'half');
+		all.concat(other).forEach(({ socket }) => socket.drop());
+	});
+});
+
+test('200 sessions behind one address notice nothing at the default limits', TIMEOUT, async () => {
+	await withStage({ workers: 2 }, async (stage) => {
+		await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+			if (i % 2) {
+				const client = new BoshClient(stage.port);
+				await client.login(DOMAIN);
+				await client.exchange(message(30000, `m${i}`), ({ name, attributes }) => name === 'message' && attributes.id === `m${i}`);
+				await client.terminate();
+				client.close();
+				return;
+			}
+			const socket = await openWebSocket(stage.port);
+			await socket.login(DOMAIN);
+			socket.send(message(30000, `m${i}`));
+			assert.equal((await socket.next()).attributes.id, `m${i}`);
+			await socket.finish();
+		}));
+		assert.equal(wasEvicted(stage), false);
+	});
+});
+
+// What one client address may hold by default, and what the process needs besides.
+const MOST = 32 * MB + 16 * MB;
+
+for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {
+	test(`${what}: clients of one address that do not read fill no memory at the default limits`, TIMEOUT, async (t) => {
+		await withStage({}, async (stage) => {
+			const all = [];
+			for (let i = 0; i < 40; i++) {
+				all.push(await open(stage));
+			}
+			const before = residentBytes(stage);
+			if (virtualBytes(stage) > MB * MB) {
+				t.skip('under a sanitizer memory is not given back at once');
+				return;
+			}
+			for (const { socket, connection } of all) {
+				socket?.socket.pause();
+				connection.send(message(500 * KB));
+				for (let i = 0; i < (socket ? 20 : 4); i++) {
+					connection.send(message(900 * KB));
+				}
+				await sleep(30);
+			}
+			await until(() => wasEvicted(stage), 20000, 'that a session has to go');
+			await sleep(1000);
+			const grown = residentBytes(stage) - before;
+			assert.ok(grown < MOST, `${grown / MB} MB more`);
+			all.forEach(({ socket, client }) => (socket ? socket.drop() : client.close()));
+		});
+	});
+}
