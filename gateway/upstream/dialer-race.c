@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/turn.h"
 #include "gateway/upstream/dialer-state.h"
 #include "gateway/upstream/stand-in.h"
 #include "policy/public.h"
@@ -143,6 +144,7 @@ struct dial *dial_free(struct dial *dial)
 		return NULL;
 	}
 	dial->is_closing = true;
+	dial_places_leave(&dial->dialer->places, &dial->place);
 	resolver_query_cancel(dial->query);
 	dial->query = NULL;
 	for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++) {
@@ -460,8 +462,26 @@ static void dial_run(struct dial *dial)
 	}
 }
 
+static void on_granted(struct dial_place *place)
+{
+	timeout_start(&CONTAINER_OF(place, struct dial, place)->timer, on_timeout, 0);
+}
+
 void dial_race(struct dial *dial, size_t n_targets)
 {
 	race_init(&dial->race, dial->dialer->history, dial->served, n_targets);
-	dial_run(dial);
+	/* The operator's own servers are not an attacker's, and who logs in there must not wait
+	 * behind one. */
+	if (dial->crowd != TURN_NO_CROWD && !dial->is_exempt) {
+		dial->place.granted = on_granted;
+		if (dial_places_take(&dial->dialer->places, &dial->place, dial->crowd) < 0) {
+			failure_set(&dial->failure, FAILURE_INTERNAL, "%s",
+				    strerrordesc_np(ENOMEM));
+			dial_fail(dial);
+			return;
+		}
+	}
+	if (!dial->place.is_waiting) {
+		dial_run(dial);
+	}
 }

@@ -53,6 +53,7 @@ struct dial {
 	struct redirect redirect; /* empty unless a server redirected us */
 	size_t asked;             /* index of the target whose addresses are being looked up */
 	struct race race;
+	struct dial_place place; /* of the crowd */
 	struct dial_attempt attempts[RACE_ATTEMPTS_MAX];
 	struct failure failure;      /* the most telling one so far */
 	const struct egress *egress; /* the proxy; NULL: none */

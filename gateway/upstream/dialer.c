@@ -365,7 +365,10 @@ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct 
 void dial_failure(const struct dial *dial, struct failure *ret_failure)
 {
 	*ret_failure = dial->failure;
-	if (dial->failure.kind == FAILURE_NONE && dial->egress && dial->n_proxies == 0) {
+	if (dial->place.is_waiting) {
+		failure_set(ret_failure, FAILURE_TOO_FAST, "others of this client are connecting");
+		failure_set_public(ret_failure, NULL);
+	} else if (dial->failure.kind == FAILURE_NONE && dial->egress && dial->n_proxies == 0) {
 		failure_set(ret_failure, FAILURE_PROXY_UNREACHABLE,
 			    "its name was not looked up in time");
 	} else if (dial->failure.kind == FAILURE_NONE) {

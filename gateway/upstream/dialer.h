@@ -23,6 +23,7 @@
 #include <uv.h>
 
 #include "gateway/failure.h"
+#include "gateway/upstream/dial-places.h"
 #include "gateway/upstream/history.h"
 #include "gateway/upstream/observer.h"
 #include "gateway/upstream/dns/resolver.h"
@@ -49,6 +50,7 @@ struct dialer {
 	const struct egress_sources *sources; /* to connect from, where a rule has none */
 	struct turn *turn;                    /* see transport_new(); may be NULL */
 	unsigned n_started;                   /* connections; wraps: whose turn it is */
+	struct dial_places places;            /* begins zeroed */
 	const struct dial_observer *observer; /* may be NULL */
 };
 
@@ -98,7 +100,8 @@ _must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
 void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
 
 /* To be called right after dial_new(): the DNS is asked on behalf of @crowd (resolver.h) instead of
- * for nobody in particular. */
+ * for nobody in particular, and the search waits for a place of that crowd (dial-places.h). Servers
+ * that the rule names need none. */
 void dial_set_crowd(struct dial *dial, uint32_t crowd);
 
 /* Returns the most telling failure so far. If there is none, it is a time-out of the step under
