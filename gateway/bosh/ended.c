@@ -8,8 +8,9 @@
 #include <uthash.h>
 
 enum {
-	/* Requests of a session that are kept in its record; usual are one or two. */
-	ASKED_INLINE = 2,
+	/* Requests of a session that are kept in its record; usual are one that is held, and two
+	 * that were answered. */
+	ASKED_INLINE = 3,
 };
 
 /* A record must not pin the pages of the sessions that it outlives: the C library could not give
@@ -27,7 +28,7 @@ struct bosh_ended_table {
 	struct record *records; /* uthash by sid */
 	struct record *ring;    /* of BOSH_ENDED_MAX, the oldest first; NULL: there are none */
 	size_t first, n_records;
-	size_t n_bytes; /* of all answers, shared or not */
+	size_t n_bytes; /* of all, answers that are shared several times */
 	unsigned keep_s;
 };
 
@@ -48,6 +49,14 @@ void bosh_ended_table_set_keep(struct bosh_ended_table *table, unsigned keep_s)
 	table->keep_s = keep_s;
 }
 
+/* What counts as the bytes of @last: beside its answers, requests that are not in the record. */
+static size_t size_of(const struct bosh_last_answer *last)
+{
+	size_t n_more = last->n_asked > ASKED_INLINE ? last->n_asked : 0;
+
+	return bosh_last_answer_size(last) + n_more * sizeof(*last->asked);
+}
+
 static struct record *nth(const struct bosh_ended_table *table, size_t n)
 {
 	return &table->ring[(table->first + n) % BOSH_ENDED_MAX];
@@ -57,8 +66,10 @@ static void release(struct record *record)
 {
 	struct bosh_last_answer *last = &record->ended.last;
 
+	bosh_last_answer_drop_replies(last);
 	if (last->asked == record->asked) {
 		last->asked = NULL;
+		last->n_asked = 0;
 	}
 	bosh_last_answer_deinit(last);
 }
@@ -68,7 +79,7 @@ static void drop_oldest(struct bosh_ended_table *table)
 	struct record *record = nth(table, 0);
 
 	HASH_DELETE(hh, table->records, record);
-	table->n_bytes -= record->ended.last.blob->n;
+	table->n_bytes -= size_of(&record->ended.last);
 	release(record);
 	table->first = (table->first + 1) % BOSH_ENDED_MAX;
 	table->n_records--;
@@ -106,8 +117,9 @@ static bool has_room(const struct bosh_ended_table *table, size_t n_bytes)
 static bool is_worth_keeping(const struct bosh_ended_table *table,
 			     const struct bosh_last_answer *last)
 {
-	return last->blob && last->n_asked &&
-	       (last->blob->n <= BOSH_ENDED_SMALL_MAX || has_room(table, last->blob->n));
+	size_t n_bytes = size_of(last);
+
+	return last->blob && (n_bytes <= BOSH_ENDED_SMALL_MAX || has_room(table, n_bytes));
 }
 
 static void make_room(struct bosh_ended_table *table, size_t n_bytes)
@@ -148,7 +160,7 @@ static void take_in(struct record *record, const struct bosh_ended *ended)
 	struct bosh_last_answer *last = &record->ended.last;
 
 	record->ended = *ended;
-	if (last->n_asked <= ASKED_INLINE) {
+	if (last->n_asked && last->n_asked <= ASKED_INLINE) {
 		memcpy(record->asked, last->asked, last->n_asked * sizeof(*last->asked));
 		free(last->asked);
 		last->asked = record->asked;
@@ -162,8 +174,12 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	struct record *record = NULL;
 
 	drop_late(table, now);
+	if (!is_worth_keeping(table, &last)) {
+		/* How the session ended takes little room. */
+		bosh_last_answer_drop_replies(&last);
+	}
 	if (is_worth_keeping(table, &last)) {
-		make_room(table, last.blob->n);
+		make_room(table, size_of(&last));
 		record = new_record(table);
 	}
 	if (!record) {
@@ -181,7 +197,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	}
 	share_answer(table, record);
 	table->n_records++;
-	table->n_bytes += record->ended.last.blob->n;
+	table->n_bytes += size_of(&record->ended.last);
 }
 
 /* After keep_s was lowered, the oldest is not the first whose time is over: the record that is

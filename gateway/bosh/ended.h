@@ -5,8 +5,9 @@
  * (last-answer.h).
  *
  * Their number and their bytes are bounded, and the oldest are dropped, so that nobody can fill our
- * memory by ending sessions. A large answer (with stanzas that waited for the client when its
- * session ended) is kept only as long as it takes no place of another.
+ * memory by ending sessions. Much of one session (stanzas that waited for the client when it ended,
+ * or stand in replies that may be lost) is kept only as long as it takes no place of another;
+ * without place for the replies, how the session ended is kept.
  *
  * Their time is that in which the process runs, in whole seconds: clients that came while it stood
  * still can ask when it goes on.
@@ -19,8 +20,8 @@
 enum {
 	/* Of one worker. When a server goes down, all its sessions end at once. */
 	BOSH_ENDED_MAX = 4096,
-	/* Bytes of all answers, and of one for which older ones are dropped. An attacker's large
-	 * answers must not displace those of many. */
+	/* Bytes of all answers, and of those of one session for which older ones are dropped. An
+	 * attacker's large answers must not displace those of many. */
 	BOSH_ENDED_BYTES_MAX = 2 * 1024 * 1024,
 	BOSH_ENDED_SMALL_MAX = 16 * 1024,
 };
@@ -48,7 +49,7 @@ void bosh_ended_table_set_keep(struct bosh_ended_table *table, unsigned keep_s);
 void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static SID_LENGTH],
 			  const struct bosh_ended *ended, struct mono now);
 
-/* The session @sid, if @rid with @key is a request that it did not answer; else NULL. Valid until
+/* The session @sid, if its last answer is for the request @rid with @key; else NULL. Valid until
  * the next call. */
 const struct bosh_ended *bosh_ended_table_find(struct bosh_ended_table *table, struct sv sid,
 					       uint64_t rid, struct sv key, struct mono now);

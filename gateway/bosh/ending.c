@@ -78,9 +78,6 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	struct sv payloads;
 	struct blob *blob;
 
-	if (early->size == 0 && turn->session->last.n_asked == 0) {
-		return;
-	}
 	int r = bosh_answer_write(answer, &blob, &payloads);
 
 	if (r < 0) {
@@ -101,32 +98,47 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	blob_unref(blob);
 }
 
-/* Notes the requests that are not answered yet: their answers may be lost with their connections.
- * So may those that were given, or went nowhere, since the client made its last request. */
-static void note_asked(struct bosh_session *session)
+/* How many of the replies, from the oldest on, a repeat gets again: up to the last one that carries
+ * something. What came with none of them gets lost if the client is told of the end instead. */
+static size_t n_given_again(const struct bosh_session *session)
 {
+	size_t n = session->replies.n;
+
+	while (n > 0 && session->replies.items[n - 1].payloads.n == 0 && session->n_opened == 1) {
+		n--;
+	}
+	return n;
+}
+
+/* Notes the requests whose answers may be lost: those that are not answered yet, and those whose
+ * replies are kept. @has_vanished: what the replies carried is returned instead. */
+static void note_asked(struct bosh_session *session, bool has_vanished)
+{
+	size_t n_again = has_vanished ? 0 : n_given_again(session);
 	struct bosh_key key;
 
 	for (size_t i = 0; i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];
 
-		if (!reply->is_followed) {
-			bosh_last_answer_add(&session->last, reply->rid, &reply->key);
-		}
+		bosh_last_answer_add(&session->last, reply->rid, &reply->key,
+				     i < n_again ? reply->blob : NULL);
 	}
 	for (size_t i = 0; i < session->slots.n; i++) {
 		const struct bosh_slot *slot = &session->slots.items[i];
 
-		bosh_last_answer_add(&session->last, slot->rid, &slot->key);
+		bosh_last_answer_add(&session->last, slot->rid, &slot->key, NULL);
 	}
 	for (size_t i = 0; i < session->early.size; i++) {
 		const struct bosh_arrival *arrival = &session->early.items[i];
 
 		if (arrival->body) {
 			(void)bosh_key_read(arrival->body->key, &key);
-			bosh_last_answer_add(&session->last, arrival->rid, &key);
+			bosh_last_answer_add(&session->last, arrival->rid, &key, NULL);
 		}
 	}
+	session->last.expected_rid = session->next_rid;
+	session->last.n_expected = session->creation.requests;
+	session->last.expected_key = session->key;
 }
 
 /* Whether the client has probably vanished. One that polls, or has paused, is away in between. */
@@ -146,7 +158,7 @@ void bosh_turn_finish(struct bosh_turn *turn, struct bosh_answer *answer,
 	bool has_vanished = is_absent(session, turn->now);
 
 	bosh_session_set_state(session, BOSH_SESSION_ENDING);
-	note_asked(session);
+	note_asked(session, has_vanished);
 	if (bosh_slots_are_attended(&session->slots)) {
 		while (!bosh_slots_first(&session->slots)->exchange && !bosh_turn_failed(turn)) {
 			bosh_turn_answer_empty(turn);
@@ -169,10 +181,10 @@ static void note_refusal(struct bosh_turn *turn, const struct bosh_body *body)
 	const struct bosh_action *action = &turn->actions->items[turn->actions->n - 1];
 	struct bosh_key key;
 
-	note_asked(turn->session);
+	note_asked(turn->session, false);
 	if (body->has_rid) {
 		(void)bosh_key_read(body->key, &key);
-		bosh_last_answer_add(last, body->rid, &key);
+		bosh_last_answer_add(last, body->rid, &key, NULL);
 	}
 	bosh_last_answer_set(last, action->status, action->blob, 0);
 }

@@ -273,8 +273,8 @@ static void refuse_sid(struct bosh_endpoint *endpoint, const struct bosh_request
 	}
 }
 
-/* Answers a request for a session that is not there. If it repeats one whose answer ended the
- * session, it gets that answer again. */
+/* Answers a request for a session that is not there. If it repeats one whose answer
+ * may be lost, it gets that again, and else it is told how the session ended. */
 static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_request *request)
 {
 	const struct bosh_body *body = &request->body;
@@ -287,9 +287,10 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 		refuse_sid(endpoint, request);
 		return;
 	}
-	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid);
+	unsigned status;
+	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid, &status);
 
-	bosh_relay_answer(endpoint->relay, request->exchange, blob ? ended->last.status : 503,
+	bosh_relay_answer(endpoint->relay, request->exchange, blob ? status : 503,
 			  ended->content_type, blob);
 }
 

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key)
+void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
+			  struct blob *reply)
 {
 	struct bosh_asked *asked = reallocarray(last->asked, last->n_asked + 1, sizeof(*asked));
 
 	if (asked) {
-		asked[last->n_asked++] = (struct bosh_asked){rid, *key};
+		asked[last->n_asked++] =
+			(struct bosh_asked){rid, *key, reply ? blob_ref(reply) : NULL};
 		last->asked = asked;
 	}
 }
@@ -25,7 +27,26 @@ void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct
 	}
 }
 
-struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid)
+size_t bosh_last_answer_size(const struct bosh_last_answer *last)
+{
+	size_t n = last->blob ? last->blob->n : 0;
+
+	for (size_t i = 0; i < last->n_asked; i++) {
+		n += last->asked[i].reply ? last->asked[i].reply->n : 0;
+	}
+	return n;
+}
+
+void bosh_last_answer_drop_replies(struct bosh_last_answer *last)
+{
+	for (size_t i = 0; i < last->n_asked; i++) {
+		blob_unref(last->asked[i].reply);
+		last->asked[i].reply = NULL;
+	}
+}
+
+/* The last answer for the request @rid, as bosh_last_answer_get() gives it. */
+static struct blob *get_last(const struct bosh_last_answer *last, uint64_t rid)
 {
 	struct sv text = blob_sv(last->blob);
 	char attribute[sizeof(" ack='18446744073709551615'")];
@@ -49,11 +70,34 @@ struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t 
 	return without;
 }
 
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid,
+				  unsigned *ret_status)
+{
+	for (size_t i = 0; i < last->n_asked; i++) {
+		if (last->asked[i].rid == rid && last->asked[i].reply) {
+			*ret_status = 200;
+			return blob_ref(last->asked[i].reply);
+		}
+	}
+	*ret_status = last->status;
+	return get_last(last, rid);
+}
+
 void bosh_last_answer_deinit(struct bosh_last_answer *last)
 {
+	bosh_last_answer_drop_replies(last);
 	blob_unref(last->blob);
 	free(last->asked);
 	*last = (struct bosh_last_answer){0};
+}
+
+static bool is_expected(const struct bosh_last_answer *last, uint64_t rid, struct sv key)
+{
+	if (rid == last->expected_rid && last->n_expected) {
+		return bosh_key_follows(key, &last->expected_key);
+	}
+	return rid > last->expected_rid && rid - last->expected_rid < last->n_expected &&
+	       !last->expected_key.is_set;
 }
 
 bool bosh_last_answer_is_for(const struct bosh_last_answer *last, uint64_t rid, struct sv key)
@@ -62,9 +106,9 @@ bool bosh_last_answer_is_for(const struct bosh_last_answer *last, uint64_t rid, 
 
 	(void)bosh_key_read(key, &shown);
 	for (size_t i = 0; i < last->n_asked; i++) {
-		if (last->asked[i].rid == rid) {
-			return bosh_key_is_same(&last->asked[i].key, &shown);
+		if (last->asked[i].rid == rid && bosh_key_is_same(&last->asked[i].key, &shown)) {
+			return true;
 		}
 	}
-	return false;
+	return is_expected(last, rid, key);
 }

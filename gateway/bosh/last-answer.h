@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The answer that ended a BOSH session. It outlives the session for a while (ended.h): a client
- * whose connection broke just then repeats its request (XEP-0124, "Broken Connections"). If it were
- * told item-not-found, it would not learn of a conflict, but create a session anew, which ends the
- * session of the other client with the same address, and so on.
+ * What a BOSH session leaves for requests that come when it is over. It outlives the session for a
+ * while (ended.h): a client whose connection broke just then repeats its request (XEP-0124, "Broken
+ * Connections"). If it were told item-not-found, it would not learn of a conflict, but create a
+ * session anew, which ends the session of the other client with the same address, and so on.
  *
  * last answer  the answer that tells a client that its session is over, and why
- * asked        a request that was not answered when the session ended, or the answer to which the
- *              client may not have got: it has made none since. Its repeat gets the last answer; it
- *              has to show the same key ("Protecting Insecure Sessions"). Any other rid gets
- *              item-not-found, as if nothing were kept
+ * asked        a request that has come, and whose answer the client may not have got. Its repeat
+ *              gets the reply, if there was one that must not get lost, else the last answer. It
+ *              has to show the same key ("Protecting Insecure Sessions")
+ * expected     a rid that could have come next. It gets the last answer, if it shows the right key;
+ *              of a client that uses keys only the very next one can
+ *
+ * Any other rid gets item-not-found, as if nothing were kept.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +25,7 @@
 struct bosh_asked {
 	uint64_t rid;
 	struct bosh_key key;
+	struct blob *reply; /* a reference; NULL: it gets the last answer */
 };
 
 /* Begins zeroed. */
@@ -31,10 +35,15 @@ struct bosh_last_answer {
 	unsigned status;
 	struct bosh_asked *asked; /* owned */
 	size_t n_asked;
+	uint64_t expected_rid; /* the first of them */
+	unsigned n_expected;
+	struct bosh_key expected_key; /* what the first one is checked against */
 };
 
-/* Adds a request. Without memory it is left out: its repeat gets item-not-found. */
-void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key);
+/* Adds a request, and a reference to its @reply, which may be NULL. Without memory it is left out:
+ * its repeat gets item-not-found. */
+void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
+			  struct blob *reply);
 
 /* Sets the answer; later calls do nothing. Takes a reference to @blob, which acknowledges @ack. */
 void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob,
@@ -42,9 +51,16 @@ void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct
 
 void bosh_last_answer_deinit(struct bosh_last_answer *last);
 
-/* Returns a reference to the answer for the request @rid. That to the request which it acknowledges
- * has no `ack` ("Request Acknowledgements"). NULL: out of memory. */
-struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid);
+/* The bytes of all that is kept. */
+size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 
-/* Whether the request @rid with @key is one that was asked. */
+/* Drops the replies: whoever asks gets the last answer. */
+void bosh_last_answer_drop_replies(struct bosh_last_answer *last);
+
+/* Returns a reference to the answer for the request @rid. The last one, given to the request which
+ * it acknowledges, has no `ack` ("Request Acknowledgements"). NULL: out of memory. */
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid,
+				  unsigned *ret_status);
+
+/* Whether the request @rid with @key was asked or expected. */
 bool bosh_last_answer_is_for(const struct bosh_last_answer *last, uint64_t rid, struct sv key);

@@ -17,7 +17,7 @@
  * reply-cache.c  the answers that were given
  * slots.c        the requests that wait for an answer
  * early.c        the requests that wait for their predecessors
- * last-answer.c  the answer that ended the session
+ * last-answer.c  what requests get that come when the session is over
  * actions.c      the list of what the owner has to do
  */
 #include <assert.h>

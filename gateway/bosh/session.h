@@ -216,6 +216,5 @@ uint64_t bosh_session_take_exchange(struct bosh_session *session);
  * what the servers have sent and the client has not got yet, and replies that are kept. */
 size_t bosh_session_held(const struct bosh_session *session);
 
-/* After BOSH_ACTION_END: the answer that ended the session, and the requests whose repeats should
- * get it again. The caller owns it. */
+/* After BOSH_ACTION_END: what requests get that come later. The caller owns it. */
 struct bosh_last_answer bosh_session_take_last(struct bosh_session *session);

@@ -49,11 +49,41 @@ test('a lost conflict is told again, to each repeat and on any worker', TIMEOUT,
 
 test('no other request gets it', TIMEOUT, async () => {
 	const client = await loseConflict();
-	assertNotFound(await again(client, { rid: client.rid + 1 }));
-	assertNotFound(await again(client, { rid: client.rid - 1 }));
+	assertNotFound(await again(client, { rid: client.rid + 2 + 1 }));
+	assertNotFound(await again(client, { rid: client.rid - 2 - 1 }));
 	assertNotFound(await again(client, { key: 'a'.repeat(40) }));
 	assertNotFound(await again(client, { sid: `${client.sid.slice(0, -1)}${client.sid.endsWith('A') ? 'B' : 'A'}` }));
 	assertConflict(await again(client));
+});
+
+// The client gets nothing of the answer to its request: it has other requests open, and then the session ends.
+test('a lost answer is given again after the session has ended', TIMEOUT, async () => {
+	for (const attributes of [{}, { ack: '1' }]) {
+		const client = new BoshClient(stage.port, { connection: 'fresh' });
+		await client.login('plain.test', attributes);
+		const connection = await stage.connectionOf('plain');
+		const lost = client.lose();
+		connection.send("<message from='peer@plain.test/x'><body>do not lose me</body></message>");
+		await lost;
+		const { rid } = client;
+		// As a client with two connections does; without an acknowledgement of what it has not got.
+		const next = client.lose('', attributes.ack ? { ack: String(rid - 1) } : {});
+		connection.send(CONFLICT);
+		await next;
+		await stage.doab.logged('session-closed', { session: client.sid.slice(0, 6) });
+		for (let i = 0; i < 3; i++) {
+			const { element, status } = await again(client, { rid });
+			assert.equal(status, 200);
+			assert.equal(element.attributes.type, undefined);
+			assert.equal(element.children[0].children[0].text, 'do not lose me');
+		}
+		assertConflict(await again(client));
+	}
+});
+
+test('a request that came too late is told why the session has ended', TIMEOUT, async () => {
+	const client = await loseConflict();
+	assertConflict(await again(client, { rid: client.rid + 1 }));
 });
 
 test('the answer to a lost goodbye and a lost refusal are told again, too', TIMEOUT, async () => {

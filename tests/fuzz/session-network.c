@@ -195,14 +195,34 @@ void network_create(struct world *world)
 	bosh_body_deinit(&body);
 }
 
-/* Whether the session, which is over, still knew the request @rid: it was the last one or was
- * answered since that came. */
+/* Whether the session, which is over, still knew the request @rid, or could have got it next. Of a
+ * sequence of keys it knows the next one only. */
 static bool is_known(struct world *world, uint64_t rid)
 {
-	const struct request *request = request_of(world, rid);
+	const struct client *client = &world->client;
 
-	return rid + 1 == world->turn ||
-	       (rid < world->turn && request->answer && request->answered.ms > world->turned.ms);
+	if (rid <= world->turn) {
+		return rid + client->n_requests >= world->turn;
+	}
+	return rid - world->turn < client->n_requests && !client->uses_keys;
+}
+
+/* The session is over, and gives @text to a repeat of @request. What was answered before is the
+ * same, but for one that carried nothing, and where a client had vanished: that was returned. */
+static void check_late(struct world *world, const struct request *request, const char *text)
+{
+	const char *rest = request->answer;
+	size_t number;
+
+	if (!request->answer || strcmp(text, request->answer) == 0) {
+		return;
+	}
+	while (take_marker(&rest, 's', &number)) {
+		WORLD_CHECK(world, world->downs[number].is_returned ||
+					   world->downs[number].is_received ||
+					   world->streams[world->downs[number].stream].is_managed);
+		world->client.is_forgotten = true;
+	}
 }
 
 /* The session is over: its last answer is for the requests that it still knows. */
@@ -210,6 +230,7 @@ static void arrive_late(struct world *world, uint64_t number, const struct bosh_
 {
 	struct exchange *exchange = &world->exchanges[number];
 	struct blob *blob;
+	unsigned status;
 
 	exchange->is_answered = true;
 	if (!world->last.blob || !bosh_last_answer_is_for(&world->last, body->rid, body->key)) {
@@ -218,13 +239,11 @@ static void arrive_late(struct world *world, uint64_t number, const struct bosh_
 		world->client.is_over = world->client.is_forgotten = true;
 		return;
 	}
-	/* What its answer had carried is lost, and what has arrived behind it is not read. */
-	world->client.is_forgotten |=
-		request_of(world, body->rid)->answer || body->rid + 1 < world->turn;
-	blob = bosh_last_answer_get(&world->last, body->rid);
+	blob = bosh_last_answer_get(&world->last, body->rid, &status);
 	exchange->text = strndup(blob->data, blob->n);
 	world_tell(world, "last answer to exchange %" PRIu64 ": %s", number, exchange->text);
 	blob_unref(blob);
+	check_late(world, request_of(world, body->rid), exchange->text);
 	world_plan(world, 1, EVENT_RESPONDS, number);
 }
 

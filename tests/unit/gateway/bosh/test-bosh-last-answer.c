@@ -34,8 +34,11 @@ static void assert_last(unsigned status, const char *text)
 	}
 }
 
+/* Last answers are for the @n requests from @first on that have come, and for those that could have
+ * come next. */
 static void assert_is_for(uint64_t first, uint64_t n)
 {
+	n += 2;
 	for (uint64_t rid = first - 1; rid <= first + n; rid++) {
 		bool expected = rid >= first && rid < first + n;
 
@@ -53,7 +56,7 @@ static void test_failure(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
 	assert_last(200, TERMINATE("remote-stream-error"));
-	assert_is_for(101, 1);
+	assert_is_for(100, 2);
 }
 
 /* Nobody hears of the end before the next request. */
@@ -68,8 +71,7 @@ static void test_failure_told_later(void **state)
 	request(102);
 	take_last();
 	assert_last(200, TERMINATE("remote-stream-error"));
-	/* The answer to 101 went nowhere. */
-	assert_is_for(101, 2);
+	assert_is_for(100, 3);
 }
 
 /* The connections of all requests have broken, so nobody could be told. */
@@ -85,7 +87,7 @@ static void test_shut_without_connections(void **state)
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	take_last();
 	assert_last(200, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
-	assert_is_for(101, 1);
+	assert_is_for(100, 2);
 }
 
 /* The answer to 101 went nowhere when 102 came, and the session ended before it was repeated. */
@@ -99,11 +101,22 @@ static void test_answered_to_nobody(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
 	assert_last(200, TERMINATE("remote-stream-error"));
-	assert_is_for(101, 2);
+	assert_is_for(100, 3);
 }
 
-/* What was answered before the client made another request is not asked for any more, as far as is
- * known. */
+static void assert_answer(uint64_t rid, const char *text)
+{
+	unsigned status;
+	struct blob *blob = bosh_last_answer_get(&last, rid, &status);
+
+	assert_int_equal(status, 200);
+	if (!sv_eq(blob_sv(blob), sv_from(text))) {
+		fail_msg("%.*s", SV_ARGS(blob_sv(blob)));
+	}
+	blob_unref(blob);
+}
+
+/* An answer may be lost although the client has made another request. What it carried is not. */
 static void test_answered_before(void **state)
 {
 	(void)state;
@@ -113,7 +126,33 @@ static void test_answered_before(void **state)
 	request(102);
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
-	assert_is_for(102, 1);
+	assert_is_for(100, 3);
+	assert_answer(101, BODY("<m/>"));
+	assert_answer(102, TERMINATE("remote-stream-error"));
+	assert_answer(103, TERMINATE("remote-stream-error"));
+	assert_int_equal(bosh_last_answer_size(&last),
+			 last.blob->n + last.asked[0].reply->n + last.asked[1].reply->n);
+	bosh_last_answer_drop_replies(&last);
+	assert_int_equal(bosh_last_answer_size(&last), last.blob->n);
+	assert_answer(101, TERMINATE("remote-stream-error"));
+}
+
+/* Nor does one that carried nothing stand before it. */
+static void test_empty_before(void **state)
+{
+	(void)state;
+	create(" ver='1.6' ack='1' hold='2' wait='60' to='example.org'");
+	server(FEATURES);
+	request_with(101, " ack='100'", "");
+	request_with(102, " ack='100'", "");
+	gone(2);
+	request_with(103, " ack='100'", "<n/>");
+	server("<m/>");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_answer(101, "<body " HTTPBIND " ack='103'/>");
+	assert_answer(102, "<body " HTTPBIND " ack='103'><m/></body>");
+	assert_answer(103, TERMINATE("remote-stream-error"));
 }
 
 /* The owner ends the session while the answer is on its way. */
@@ -129,7 +168,25 @@ static void test_shut_behind_answer(void **state)
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	take_last();
 	assert_last(200, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
-	assert_is_for(101, 1);
+	assert_is_for(100, 2);
+	assert_answer(101, BODY("<m/>"));
+}
+
+/* What is returned to the server is not given to the client as well. */
+static void test_shut_absent(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	begin();
+	request(101);
+	server("<m/>");
+	at_ms(BOSH_ABSENT_MS);
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	take_last();
+	assert_is_for(100, 2);
+	assert_answer(101, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
 }
 
 static void test_two_held(void **state)
@@ -143,20 +200,9 @@ static void test_two_held(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
 	assert_last(200, TERMINATE("remote-stream-error"));
-	assert_true(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
-	assert_true(bosh_last_answer_is_for(&last, 102, SV_EMPTY));
-	assert_false(bosh_last_answer_is_for(&last, 103, SV_EMPTY));
-	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
-}
-
-static void assert_answer(uint64_t rid, const char *text)
-{
-	struct blob *blob = bosh_last_answer_get(&last, rid);
-
-	if (!sv_eq(blob_sv(blob), sv_from(text))) {
-		fail_msg("%.*s", SV_ARGS(blob_sv(blob)));
-	}
-	blob_unref(blob);
+	assert_int_equal(last.n_asked, 4);
+	/* 103 has not come, nor has 105, which could have come as well. */
+	assert_is_for(100, 4);
 }
 
 static void end_with_two_held(void)
@@ -203,7 +249,8 @@ static void test_acks_memory(void **state)
 	(void)state;
 	end_with_two_held();
 	failmalloc_arm(1, false);
-	struct blob *blob = bosh_last_answer_get(&last, 102);
+	unsigned status;
+	struct blob *blob = bosh_last_answer_get(&last, 102, &status);
 
 	assert_int_equal(failmalloc_disarm(), 1);
 	assert_null(blob);
@@ -217,7 +264,7 @@ static void test_goodbye(void **state)
 	request_with(102, " type='terminate'", "");
 	take_last();
 	assert_last(200, GOODBYE);
-	assert_is_for(101, 2);
+	assert_is_for(100, 3);
 }
 
 static void test_refusal(void **state)
@@ -228,9 +275,8 @@ static void test_refusal(void **state)
 	request(104);
 	take_last();
 	assert_last(200, BROKE(RID_WINDOW));
-	assert_true(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
-	assert_false(bosh_last_answer_is_for(&last, 102, SV_EMPTY));
-	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
+	assert_int_equal(last.n_asked, 3);
+	assert_is_for(100, 3);
 }
 
 static void test_legacy_refusal(void **state)
@@ -241,7 +287,9 @@ static void test_legacy_refusal(void **state)
 	request(104);
 	take_last();
 	assert_last(404, BROKE(RID_WINDOW));
-	assert_is_for(104, 1);
+	assert_true(bosh_last_answer_is_for(&last, 102, SV_EMPTY));
+	assert_false(bosh_last_answer_is_for(&last, 103, SV_EMPTY));
+	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
 }
 
 static void test_inactivity(void **state)
@@ -257,6 +305,8 @@ static void test_inactivity(void **state)
 }
 
 #define KEY "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
+/* Its hash. */
+#define KEY_BEFORE "d292235a37e4c4d618944f8c07707c4e6e11b472"
 
 static void test_keys(void **state)
 {
@@ -269,6 +319,23 @@ static void test_keys(void **state)
 	assert_last(200, BROKE(KEY_MISMATCH));
 	assert_true(bosh_last_answer_is_for(&last, 101, SV(KEY)));
 	assert_false(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
+}
+
+/* A request that has not come shows the key that comes next. */
+static void test_keys_expected(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	create(" ver='1.6' hold='1' wait='60' to='example.org' newkey='" KEY_BEFORE "'");
+	server(FEATURES);
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	take_last();
+	assert_true(bosh_last_answer_is_for(&last, 101, SV(KEY)));
+	assert_false(bosh_last_answer_is_for(&last, 101, SV(KEY_BEFORE)));
+	assert_false(bosh_last_answer_is_for(&last, 101, SV_EMPTY));
+	assert_false(bosh_last_answer_is_for(&last, 102, SV(KEY)));
 }
 
 #define LAST_TEST(name) cmocka_unit_test_setup_teardown(name, setup, clear)
@@ -287,9 +354,12 @@ int main(void)
 		LAST_TEST(test_legacy_refusal),
 		LAST_TEST(test_inactivity),
 		LAST_TEST(test_keys),
+		LAST_TEST(test_keys_expected),
 		LAST_TEST(test_shut_without_connections),
 		LAST_TEST(test_answered_to_nobody),
 		LAST_TEST(test_answered_before),
+		LAST_TEST(test_empty_before),
+		LAST_TEST(test_shut_absent),
 		LAST_TEST(test_shut_behind_answer),
 	};
 

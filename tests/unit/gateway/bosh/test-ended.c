@@ -52,7 +52,7 @@ static struct bosh_ended ended_of(uint64_t rid, const char *key, size_t n)
 	struct blob *blob;
 
 	(void)bosh_key_read(sv_from(key), &read);
-	bosh_last_answer_add(&ended.last, rid, &read);
+	bosh_last_answer_add(&ended.last, rid, &read, NULL);
 	if (blob_new(n, &blob) == 0) {
 		bosh_last_answer_set(&ended.last, 403, blob, 0);
 		blob_unref(blob);
@@ -201,10 +201,43 @@ static void test_nothing_to_keep(void **state)
 
 	(void)state;
 	bosh_ended_table_put(table, sid_of(1).data, &ended, now);
-	bosh_last_answer_add(&ended.last, 100, &(struct bosh_key){0});
+	bosh_last_answer_add(&ended.last, 100, &(struct bosh_key){0}, NULL);
 	bosh_ended_table_put(table, sid_of(1).data, &ended, now);
 	assert_false(has(1, 100, ""));
 	assert_null(bosh_ended_table_free(NULL));
+}
+
+/* A reply counts, too. Where it finds no room, how the session ended is still known. */
+static void test_replies(void **state)
+{
+	const size_t n_free = BOSH_ENDED_BYTES_MAX - BOSH_ENDED_SMALL_MAX - 3;
+
+	(void)state;
+	put(1, 100, "", n_free);
+	for (unsigned i = 0; i < 2; i++) {
+		struct bosh_ended ended = ended_of(100, "", 1);
+		const struct bosh_ended *found;
+		unsigned status;
+		struct blob *reply;
+
+		assert_int_equal(blob_new(BOSH_ENDED_SMALL_MAX + 1, &reply), 0);
+		bosh_last_answer_add(&ended.last, 101, &(struct bosh_key){0}, reply);
+		bosh_ended_table_put(table, sid_of(2 + i).data, &ended, now);
+		found = bosh_ended_table_find(table, sid_of(2 + i), 101, SV_EMPTY, now);
+		assert_non_null(found);
+		struct blob *got = bosh_last_answer_get(&found->last, 101, &status);
+
+		assert_int_equal(got == reply, i == 0);
+		assert_int_equal(status, i == 0 ? 200 : 403);
+		blob_unref(got);
+		blob_unref(reply);
+	}
+	assert_true(has(1, 100, ""));
+	/* The one small answer too many. */
+	put(4, 100, "", 0);
+	put(5, 100, "", 1);
+	assert_false(has(1, 100, ""));
+	assert_true(has(2, 101, ""));
 }
 
 /* As when thousands are told the same. */
@@ -243,9 +276,13 @@ static void test_many_requests(void **state)
 
 	(void)state;
 	for (uint64_t rid = 101; rid < 105; rid++) {
-		bosh_last_answer_add(&ended.last, rid, &none);
+		bosh_last_answer_add(&ended.last, rid, &none, NULL);
 	}
+	/* Many count as well, or those of all sessions together could fill our memory. */
+	put(1, 100, "", BOSH_ENDED_BYTES_MAX - 7 - 5 * sizeof(struct bosh_asked) + 1);
+	assert_true(has(1, 100, ""));
 	bosh_ended_table_put(table, sid_of(2).data, &ended, now);
+	assert_false(has(1, 100, ""));
 	assert_true(has(2, 100, KEY));
 	assert_false(has(2, 100, ""));
 	for (uint64_t rid = 101; rid < 105; rid++) {
@@ -290,6 +327,7 @@ int main(void)
 		TEST(test_large_beside_many),
 		TEST(test_nothing_to_keep),
 		TEST(test_same_answer),
+		TEST(test_replies),
 		TEST(test_many_requests),
 		cmocka_unit_test(test_memory),
 	};
