@@ -70,11 +70,20 @@ void bosh_turn_abandon(struct bosh_turn *turn, enum bosh_condition condition, en
 			  (struct bosh_action){.kind = BOSH_ACTION_END, .rule = rule});
 }
 
+/* Nobody could be told of the end: those who come next will be. */
+static void note_expected(struct bosh_session *session)
+{
+	session->last.expected_rid = session->next_rid;
+	session->last.n_expected = session->creation.requests;
+	session->last.expected_key = session->key;
+}
+
 /* No request can be answered but those that came before their predecessors. The answer is kept for
  * the others, too: their connections have broken, and they may be repeated. */
 static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answer)
 {
 	struct bosh_early *early = &turn->session->early;
+	bool is_told = false;
 	struct sv payloads;
 	struct blob *blob;
 
@@ -89,6 +98,7 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 
 		if (arrival->exchange) {
 			bosh_actions_push_answer(turn->actions, arrival->exchange, blob);
+			is_told = true;
 		}
 		if (!bosh_turn_failed(turn)) {
 			bosh_arrival_clear(arrival);
@@ -96,6 +106,9 @@ static void answer_early(struct bosh_turn *turn, const struct bosh_answer *answe
 	}
 	bosh_last_answer_set(&turn->session->last, 200, blob, 0);
 	blob_unref(blob);
+	if (!is_told) {
+		note_expected(turn->session);
+	}
 }
 
 /* How many of the replies, from the oldest on, a repeat gets again: up to the last one that carries
@@ -136,9 +149,6 @@ static void note_asked(struct bosh_session *session, bool has_vanished)
 			bosh_last_answer_add(&session->last, arrival->rid, &key, NULL);
 		}
 	}
-	session->last.expected_rid = session->next_rid;
-	session->last.n_expected = session->creation.requests;
-	session->last.expected_key = session->key;
 }
 
 /* Whether the client has probably vanished. One that polls, or has paused, is away in between. */

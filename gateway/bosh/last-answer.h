@@ -10,8 +10,9 @@
  * asked        a request that has come, and whose answer the client may not have got. Its repeat
  *              gets the reply, if there was one that must not get lost, else the last answer. It
  *              has to show the same key ("Protecting Insecure Sessions")
- * expected     a rid that could have come next. It gets the last answer, if it shows the right key;
- *              of a client that uses keys only the very next one can
+ * expected     a rid that could have come next, where no request could be told of the end. It gets
+ *              the last answer, if it shows the right key; of a client that uses keys only the very
+ *              next one can
  *
  * Any other rid gets item-not-found, as if nothing were kept.
  */

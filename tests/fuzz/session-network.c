@@ -80,6 +80,8 @@ static void on_answer(struct world *world, const struct bosh_action *action)
 	WORLD_CHECK(world, action->status == 200 ||
 				   (world->client.is_legacy && world->client.has_vanished));
 	exchange->is_answered = true;
+	world->is_told |= sv_eq(attribute_of(exchange->text, "type"), SV("terminate")) &&
+			  !attribute_of(exchange->text, "stream").data;
 	if (!is_displaced(world, exchange, request, exchange->text)) {
 		check_answer(world, request, exchange->text);
 	}
@@ -195,16 +197,16 @@ void network_create(struct world *world)
 	bosh_body_deinit(&body);
 }
 
-/* Whether the session, which is over, still knew the request @rid, or could have got it next. Of a
- * sequence of keys it knows the next one only. */
+/* Whether the session, which is over, still knew the request @rid, or could have got it next and
+ * has told nobody of the end. Of a sequence of keys it knows the next one only. */
 static bool is_known(struct world *world, uint64_t rid)
 {
 	const struct client *client = &world->client;
 
-	if (rid <= world->turn) {
+	if (rid < world->turn || (rid == world->turn && !world->is_told)) {
 		return rid + client->n_requests >= world->turn;
 	}
-	return rid - world->turn < client->n_requests && !client->uses_keys;
+	return !world->is_told && rid - world->turn < client->n_requests && !client->uses_keys;
 }
 
 /* The session is over, and gives @text to a repeat of @request. What was answered before is the

@@ -170,6 +170,7 @@ struct world {
 	struct bosh_session *session;
 	struct bosh_actions actions;
 	bool has_ended;
+	bool is_told; /* some request was answered with the end of the session */
 	enum reason reason;
 	struct bosh_last_answer last;
 	uint64_t turn;      /* the rid whose turn comes next */
