@@ -157,17 +157,20 @@ static void send_stanzas(struct world *world)
 	send_new(world, is_for_all ? "" : put_stream(world, stream, attribute), text);
 }
 
-/* XEP-0206: after authentication. */
-static void restart(struct world *world)
+/* XEP-0206: after authentication. Returns whether it has sent something: a client that waits for
+ * features must ask for them, or its session ends. */
+static bool restart(struct world *world)
 {
 	unsigned stream = choose_stream(world);
 	char name[60], attributes[100];
 
-	if (world->streams[stream].has_features) {
-		snprintf(attributes, sizeof(attributes), " xmpp:restart='true'%s",
-			 put_stream(world, stream, name));
-		send_new(world, attributes, NULL);
+	if (!world->streams[stream].has_features) {
+		return false;
 	}
+	snprintf(attributes, sizeof(attributes), " xmpp:restart='true'%s",
+		 put_stream(world, stream, name));
+	send_new(world, attributes, NULL);
+	return true;
 }
 
 /* "Inactivity". */
@@ -266,7 +269,7 @@ static bool act_by_choice(struct world *world)
 		   client->n_asked < STREAMS_MAX) {
 		open_stream(world);
 	} else if (what >= 84 && may_plainly && n_open(world)) {
-		restart(world);
+		return restart(world);
 	} else if (what >= 50 && may_plainly && world->n_ups + 4 < STANZAS_MAX) {
 		send_stanzas(world);
 	} else {
