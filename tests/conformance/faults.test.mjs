@@ -77,6 +77,8 @@ const ALLOCATIONS = 16;
 const STARTS = IS_LONG ? 500 : 2;
 // At so many places of an upgrade, which takes a tenth of a second.
 const UPGRADES = IS_LONG ? 40 : 3;
+// With --long so many allocations of a scenario fail that has thousands of call stacks, and makes 50,000 of them in a run.
+const VAST = 500;
 const FEW = 4; // calls in a run, all of which fail by default, too
 
 const pairs = (part) => (IS_LONG || part === undefined ? PAIRS : PAIRS.filter((_, i) => i % PARTS === part));
@@ -86,8 +88,10 @@ async function sweepAll(t, open, role, part) {
 	try {
 		const { memory = 0, ...calls } = await sweep.count();
 		const failAll = async (isEach) => {
-			await sweep.each('memory', 'ENOMEM', { share: isEach || sweep.stage.isShort ? 1 : ALLOCATIONS / memory, byStack: isEach });
-			const { spares = [], wholly = [] } = sweep.stage;
+			const { spares = [], wholly = [], isShort, isVast } = sweep.stage;
+			const byStack = isEach && !isVast;
+			const nPlaces = byStack || isShort ? memory : isEach ? VAST : ALLOCATIONS;
+			await sweep.each('memory', 'ENOMEM', { share: nPlaces / memory, byStack });
 			for (const [call, effect] of pairs(part).filter(([name]) => calls[name] && !spares.includes(name) && !wholly.includes(name))) {
 				await sweep.each(call, effect, { share: isEach || calls[call] <= FEW ? 1 : 1 / FEW, byStack: isEach });
 			}

@@ -100,5 +100,5 @@ export async function listeners(env) {
 		throw error;
 	});
 	// Each worker has descriptors of its own, duplicated by the same call.
-	return { ...stage, wholly: ['fcntl'] };
+	return { ...stage, wholly: ['fcntl'], isVast: true };
 }

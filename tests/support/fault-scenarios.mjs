@@ -1,7 +1,8 @@
 // What the gateway does while one of its calls fails (fault-sweep.mjs). A scenario opens its stage with the environment of the
-// faults: { doab, run, stop }; isCaching where memory grows with each run, isShort where every allocation is to fail, `spares` with
-// calls that are not to fail, `wholly` with those that all are to fail in every run of the tests. `run` resolves when all went well, or
-// rejects with ToldError when the client was told that it did not; any other error is a failure of the gateway.
+// faults: { doab, run, stop }; isCaching where memory grows with each run, isShort where every allocation is to fail, isVast where
+// that would take hours; `spares` with calls that are not to fail, `wholly` with those that all are to fail in every run of the tests.
+// `run` resolves when all went well, or rejects with ToldError when the client was told that it did not; any other error is a failure
+// of the gateway.
 import assert from 'node:assert/strict';
 import tls from 'node:tls';
 import { Authority, tlsOf } from './certificates.mjs';
