@@ -195,17 +195,11 @@ static int verify_chain(X509_STORE_CTX *verification, SSL *ssl, struct verify *v
 	if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
 		return 1;
 	}
-	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
-
-	/* First: to verify it is what takes most of the memory. */
-	verify->is_too_large = i2d_X509(certificate, NULL) > TLS_OWN_MAX;
-	if (verify->is_too_large) {
-		X509_STORE_CTX_set_error(verification, X509_V_ERR_UNSPECIFIED);
-		return 0;
-	}
 	if (X509_verify_cert(verification) <= 0) {
 		return 0;
 	}
+	const X509 *certificate = X509_STORE_CTX_get0_cert(verification);
+
 	keep_dane(ssl, &verify->dane);
 	if (!is_named(verify, certificate)) {
 		X509_STORE_CTX_set_error(verification, X509_V_ERR_HOSTNAME_MISMATCH);
@@ -222,9 +216,21 @@ int verify_certificate(X509_STORE_CTX *verification, void *userdata)
 {
 	(void)userdata;
 	SSL *ssl = X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
-	int r = verify_chain(verification, ssl, verify_of(ssl));
+	struct verify *verify = verify_of(ssl);
+	int r;
 
-	drop_issuers(X509_STORE_CTX_get0_untrusted(verification), verify_of(ssl));
+	/* First: what OpenSSL makes of the certificate when it is verified or used takes most of
+	 * the memory. */
+	verify->is_too_large = i2d_X509(X509_STORE_CTX_get0_cert(verification), NULL) > TLS_OWN_MAX;
+	if (verify->is_too_large) {
+		/* Without it, OpenSSL goes on whatever this function says. */
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+		X509_STORE_CTX_set_error(verification, X509_V_ERR_UNSPECIFIED);
+		r = 0;
+	} else {
+		r = verify_chain(verification, ssl, verify);
+	}
+	drop_issuers(X509_STORE_CTX_get0_untrusted(verification), verify);
 	return r;
 }
 

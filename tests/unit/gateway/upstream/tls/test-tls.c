@@ -403,6 +403,7 @@ static void test_own_bound(void **state)
 {
 	struct identity fine = identity_of_size(TLS_OWN_MAX);
 	struct identity large = identity_of_size(TLS_OWN_MAX + 1);
+	SSL_CTX *server = server_new(&large, NULL, 0);
 	struct outcome outcome = show(&fine, NULL, "example.org");
 
 	(void)state;
@@ -410,6 +411,10 @@ static void test_own_bound(void **state)
 	outcome = show(&large, NULL, "example.org");
 	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_INVALID);
 	assert_string_equal(outcome.failure.detail, "it has too many bytes");
+	/* Nor where nothing is verified. */
+	outcome = visit(store, &(struct tls_policy){.domain = "example.org"}, server);
+	assert_int_equal(outcome.failure.kind, FAILURE_CERTIFICATE_INVALID);
+	SSL_CTX_free(server);
 	identity_free(&fine);
 	identity_free(&large);
 }
