@@ -79,6 +79,7 @@ const STARTS = IS_LONG ? 500 : 2;
 const UPGRADES = IS_LONG ? 40 : 3;
 // With --long so many allocations of a scenario fail that has thousands of call stacks, and makes 50,000 of them in a run.
 const VAST = 500;
+const OF_LISTENING = 7; // the part with bind(2), listen(2) and socket(2)
 const FEW = 4; // calls in a run, all of which fail by default, too
 
 const pairs = (part) => (IS_LONG || part === undefined ? PAIRS : PAIRS.filter((_, i) => i % PARTS === part));
@@ -138,7 +139,8 @@ describe('one failure at a time', { concurrency: 8, skip: SKIP }, () => {
 		test(`${name}, in the server`, TIMEOUT, (t) => sweepAll(t, open, server(0), i % PARTS));
 	});
 	test('reload, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING.reload, SUPERVISOR));
-	test('reload of listeners, in the supervisor', TIMEOUT, (t) => sweepAll(t, RUNNING['reload of listeners'], SUPERVISOR));
+	test('reload of listeners, in the supervisor', TIMEOUT, (t) =>
+		sweepAll(t, RUNNING['reload of listeners'], SUPERVISOR, OF_LISTENING));
 
 	test('no message of a start is lost: the server is reloaded and stopped in order', TIMEOUT, async () => {
 		const faults = Faults.open();

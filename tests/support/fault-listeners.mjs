@@ -16,7 +16,7 @@ const PATIENCE_MS = 10000;
 const SHAKE_MS = 1000;
 // The kernel spreads the connections over the workers.
 const N_WORKERS = 2;
-const N_LOOKS = 4;
+const N_LOOKS = 2;
 
 const count = (doab, events) => doab.events.filter(({ event }) => events.includes(event)).length;
 
