@@ -16,8 +16,8 @@
  * oldest   the oldest charge, of that client or of all. Before the login, a client that wants to be
  *          served sends the rest within moments, so the oldest charge is usually a slow sender's
  * largest  the largest charge of that client, or of the client that holds most. After the login a
- *          session lasts for hours, and its age says nothing. Who holds little is never evicted
- *          as long as another holds more
+ *          session lasts for hours, and its age says nothing. A client that holds little in all
+ *          is never affected as long as another client holds more
  *
  * The others go on.
  *
