@@ -144,6 +144,12 @@ static void reload(struct worker *worker, struct worker_update *update)
 		worker_update_free(update);
 		return;
 	}
+	if (!worker->listener) {
+		/* It drains, and goes on with what it has: kept open, the sockets of the update
+		 * would let clients connect whom nobody accepts. */
+		worker_update_free(update);
+		return;
+	}
 	if (!update->is_retried) {
 		log_error("reload-incomplete", LOG_NUMBER("worker", env->index),
 			  LOG_STR("error", strerror(-r)),
