@@ -17,7 +17,9 @@ from attacks import DOMAIN, OPEN, UPGRADE, frame
 PAUSE_S = (0.003, 0.005)  # between two stanzas of the quiet client
 SETTLE_S = 1  # once the attack is under way: until the gateway knows who takes much
 READY_S = 20  # until it is
+N_STEERED = 100000
 RPS = '/sys/class/net/lo/queues/rx-0/rps_cpus'
+BACKLOG = '/proc/sys/net/core/netdev_max_backlog'
 NICE_GATEWAY, NICE_ATTACKER = -10, 10
 STANZA = b"<message xmlns='jabber:client' id='%d'><body>%s</body></message>"
 
@@ -112,18 +114,23 @@ def packets_elsewhere(bench, program):
     card interrupts. Only root may steer them (Documentation/networking/scaling.rst, RPS).
     """
     mask = sum(1 << core for core in bench.cores_beside(program.place))
+    before = {}
     try:
-        with open(RPS, 'r+', encoding='ascii') as steering:
-            before = steering.read()
-            steering.write(f'{mask:x}')
+        # Else some of the steered packets are dropped, and sent again after 200 milliseconds.
+        for file, value in ((BACKLOG, N_STEERED), (RPS, f'{mask:x}')):
+            with open(file, encoding='ascii') as old:
+                text = old.read()
+            with open(file, 'w', encoding='ascii') as new:
+                new.write(str(value))
+            before[file] = text
     except OSError:
-        yield
-        return
+        pass
     try:
         yield
     finally:
-        with open(RPS, 'w', encoding='ascii') as steering:
-            steering.write(before)
+        for file, text in before.items():
+            with open(file, 'w', encoding='ascii') as old:
+                old.write(text)
 
 
 def be_usual():
