@@ -42,8 +42,7 @@ static bool is_light(const struct turn *turn, const struct turn_item *item)
 	return !is_heavy(turn, item) && !is_crowded(turn, item);
 }
 
-/* Whether a light item of another crowd has run lately. */
-static bool is_watched(const struct turn *turn, const struct turn_item *item)
+bool turn_is_watched(const struct turn *turn, const struct turn_item *item)
 {
 	for (size_t i = 0; i < TURN_LIGHTS; i++) {
 		const struct turn_light *light = &turn->lights[i];
@@ -69,7 +68,7 @@ static void note_light(struct turn *turn, const struct turn_item *item)
 
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item)
 {
-	return is_watched(turn, item) && !is_light(turn, item);
+	return turn_is_watched(turn, item) && !is_light(turn, item);
 }
 
 void turn_begin(struct turn *turn)
@@ -141,7 +140,7 @@ static void note_first(struct turn *turn, const struct turn_item *item)
 /* How long @item and those before it may hold up others. */
 static uint64_t share_ns(const struct turn *turn, const struct turn_item *item)
 {
-	return (uint64_t)(is_watched(turn, item) ? TURN_US : TURN_ALONE_US) * NS_PER_US;
+	return (uint64_t)(turn_is_watched(turn, item) ? TURN_US : TURN_ALONE_US) * NS_PER_US;
 }
 
 static void on_check(uv_check_t *check)

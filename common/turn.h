@@ -34,8 +34,8 @@ enum {
 	 * light items then come after those of others, and before its heavy ones. */
 	TURN_CROWD_US = 50000,
 	/* How long crowded and heavy items may hold up light ones, plus the time of the last of
-	 * them. */
-	TURN_US = 100,
+	 * them. A round trip of a light item may wait for that twice. */
+	TURN_US = 50,
 	/* The same while no light item of another crowd has run for TURN_ALONE_S. Enough for one of
 	 * each of some hundred sessions: what is left is looked at again in the next iteration. */
 	TURN_ALONE_US = 10000,
@@ -121,8 +121,11 @@ static inline bool turn_is_busy(const struct turn *turn)
 	return turn->n_items > 0;
 }
 
-/* Whether @item should do its work in small portions: it is not light, and there are light items of
- * another crowd. Light items without a crowd are not counted. */
+/* Whether there are light items of another crowd than that of @item. Those without a crowd are not
+ * counted. */
+bool turn_is_watched(const struct turn *turn, const struct turn_item *item);
+
+/* Whether @item should do its work in small portions: it is watched, and not light. */
 bool turn_is_pressed(const struct turn *turn, const struct turn_item *item);
 
 /* @item goes away, or has nothing to do any more. It may be the one that runs; then its memory is

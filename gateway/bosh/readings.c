@@ -3,6 +3,7 @@
 
 #include "gateway/bosh/body.h"
 #include "gateway/http/exchange.h"
+#include "gateway/wire/wire.h"
 
 void bosh_readings_init(struct bosh_readings *readings, const struct xml_scan_options *options)
 {
@@ -30,13 +31,14 @@ static size_t find(const struct bosh_readings *readings, const struct http_excha
 bool bosh_readings_go_on(struct bosh_readings *readings, struct xml_pool *pool,
 			 const struct http_exchange *exchange, size_t n_portion)
 {
+	bool is_heavy = n_portion <= WIRE_PORTION_SMALL;
 	size_t i = find(readings, exchange);
 
 	if (i == BOSH_READINGS_MAX) {
-		i = find(readings, NULL);
-		if (i == BOSH_READINGS_MAX) {
+		if (readings->n >= (is_heavy ? BOSH_READINGS_HEAVY_MAX : BOSH_READINGS_MAX)) {
 			return false;
 		}
+		i = find(readings, NULL);
 		if (bosh_reading_new(pool, readings->options, &readings->places[i].reading) < 0) {
 			return true;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The request bodies that a worker parses in portions, because their clients take more than their
- * share of its time (bosh_reading_x() of body.h).
+ * The request bodies that a worker parses in portions, so that other clients need not wait for all
+ * of each (bosh_reading_x() of body.h).
  *
  * reading  a body of which some portions are parsed; it belongs to an exchange
  */
@@ -17,7 +17,10 @@ struct http_exchange;
 enum {
 	/* Readings at the same time; other bodies wait. Each may take the memory of a parser
 	 * (XML_MEMORY_FACTOR) and of its payloads, which no budget counts. */
-	BOSH_READINGS_MAX = 4,
+	BOSH_READINGS_MAX = 8,
+	/* As many of clients that take more than their share: the others shall not wait for
+	 * these. */
+	BOSH_READINGS_HEAVY_MAX = 4,
 };
 
 struct bosh_readings {
@@ -33,8 +36,9 @@ struct bosh_readings {
 void bosh_readings_init(struct bosh_readings *readings, const struct xml_scan_options *options);
 void bosh_readings_deinit(struct bosh_readings *readings);
 
-/* Parses at most @n_portion bytes more of the body of @exchange. Returns whether it needs no more
- * turn: what is not parsed then, for lack of memory, is to be parsed as if it were small. */
+/* Parses at most @n_portion bytes more of the body of @exchange (wire_portion()). Returns whether
+ * it needs no more turn: what is not parsed then, for lack of memory, is to be parsed as if it were
+ * small. */
 _must_check_ bool bosh_readings_go_on(struct bosh_readings *readings, struct xml_pool *pool,
 				      const struct http_exchange *exchange, size_t n_portion);
 

@@ -44,8 +44,8 @@ struct http_options {
 	/* The budget reclaims the bytes of an incomplete request, so it is cut off. Answer it
 	 * within the call. Neither `request` nor `done` is called for it (but see `prepare`). */
 	void (*cut)(void *userdata, struct http_exchange *exchange);
-	/* The body of a request is complete, and larger than the portion of a client that takes
-	 * more than its share. Returns whether it may be passed to `request`; otherwise this is
+	/* The body of a request is complete, and larger than the portion that its client has now
+	 * (wire_portion()). Returns whether it may be passed to `request`; otherwise this is
 	 * called again when the client has its next turn, so that the body can be read in portions.
 	 * From the first call on, `done` is called also for a request that is not passed on; right
 	 * after `cut` for one that is cut off. NULL: all are passed on. */

@@ -37,7 +37,7 @@ static bool is_at_hand(const struct http_exchange *exchange, const struct http_h
 	       exchange->coding != CODING_DEFLATE && head->n_body <= bytes.n - head->n;
 }
 
-/* Whether the body is to be read in portions: that of a client that takes more than its share. */
+/* Whether the body is to be read in portions. */
 static bool is_portioned(const struct reader_connection *connection, const struct http_head *head)
 {
 	return head->n_body > WIRE_PORTION_SMALL && head->n_body > wire_portion(connection->wire);
@@ -260,7 +260,7 @@ static enum reader_step read_head(struct reader_connection *connection)
 /* Of a client that takes more than its share, one: each may be a portion of a body. */
 static int steps_of(const struct reader_connection *connection)
 {
-	return wire_portion(connection->wire) < WIRE_PORTION ? 1 : STEPS_MAX;
+	return wire_portion(connection->wire) == WIRE_PORTION_SMALL ? 1 : STEPS_MAX;
 }
 
 static void on_ready(void *user)
@@ -271,8 +271,12 @@ static void on_ready(void *user)
 	if (connection->is_paused && !wire_is_hung_up(connection->wire)) {
 		return;
 	}
-	for (int i = 0, n = steps_of(connection); step == READER_STEP_ON && i < n; i++) {
+	for (int n = steps_of(connection); step == READER_STEP_ON && n > 0; n--) {
 		step = connection->body ? reader_body_read(connection) : read_head(connection);
+		if (connection->body && connection->body->is_whole) {
+			/* A portion of it was read. The next one is for the next turn. */
+			break;
+		}
 	}
 	if (!connection->wire) {
 		return;

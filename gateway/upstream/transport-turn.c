@@ -96,11 +96,19 @@ static bool is_pressed(const struct transport *transport)
 	return transport->turn && turn_is_pressed(transport->turn, &transport->item);
 }
 
+static size_t portion_of(const struct transport *transport)
+{
+	if (!transport->turn || !turn_is_watched(transport->turn, &transport->item)) {
+		return TRANSPORT_READ_SIZE;
+	}
+	return transport->channel.is_pressed ? TRANSPORT_READ_SMALL : TRANSPORT_READ_WATCHED;
+}
+
 /* Where to read, at most *ret_n bytes. */
 static char *place_of(struct transport *transport, size_t *ret_n)
 {
 	const struct transport_callbacks *callbacks = transport->callbacks;
-	size_t n_most = transport->channel.is_pressed ? TRANSPORT_READ_SMALL : TRANSPORT_READ_SIZE;
+	size_t n_most = portion_of(transport);
 	size_t n_room;
 	char *room = callbacks->room ? callbacks->room(transport->userdata, &n_room) : NULL;
 

@@ -26,11 +26,12 @@ enum {
 	/* Bounds the memory for a server that does not read. */
 	TRANSPORT_HIGH_WATER = 256 * 1024,
 	TRANSPORT_LOW_WATER = 32 * 1024,
-	/* Bytes read at once, so that sessions share the loop fairly: usually, with room for a
-	 * stanza of 256 KB, and from a server that takes more than its share (common/turn.h):
-	 * wire.h has the reasons for both. */
+	/* Bytes read at once, so that sessions share the loop fairly: usually, while there are
+	 * other clients, and from a server that takes more than its share (common/turn.h). wire.h
+	 * has the reasons for these. */
 	TRANSPORT_READ_SIZE = 288 * 1024,
-	TRANSPORT_READ_SMALL = 4 * 1024,
+	TRANSPORT_READ_WATCHED = 8 * 1024,
+	TRANSPORT_READ_SMALL = 2 * 1024,
 };
 
 /* How to get to a server. */

@@ -48,7 +48,12 @@ bool wire_is_whole(const struct wire *wire)
 
 size_t wire_portion(const struct wire *wire)
 {
-	return wire_is_pressed(wire) ? WIRE_PORTION_SMALL : WIRE_PORTION;
+	const struct turn *turn = wire->hub->options.turn;
+
+	if (!turn || !turn_is_watched(turn, &wire->turn)) {
+		return WIRE_PORTION;
+	}
+	return turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION_WATCHED;
 }
 
 static enum wire_result result_of(struct wire *wire, ssize_t n)

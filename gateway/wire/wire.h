@@ -26,7 +26,8 @@
  * wire_close() may be called from any callback, for any wire.
  *
  * A client that takes more than its share of the thread (common/turn.h) is served later, and in
- * small portions (wire_portion()).
+ * small portions; what is large is read in portions of all, where there are others
+ * (wire_portion()).
  *
  * TLS of the gateway's own listeners goes in here and nowhere else. A wire that expects TLS is
  * clear text until wire_handshake() is called for the first time, so that what comes ahead of TLS
@@ -67,13 +68,18 @@ enum {
 	/* Room that a queue has beyond its bytes if there is memory for it: for the last words of a
 	 * user that has none (a WebSocket's close frame). */
 	WIRE_SPARE = 4,
-	/* What wire_portion() returns: usually, and for a client that takes more than its share.
-	 * The usual one has room for a stanza of 256 KB, the limit of many servers, with what is
-	 * around it: one that is read whole need not be kept and joined, which is half of what it
-	 * costs. The most expensive bytes that a client can send take 30 ns each: 8.6 ms, after
-	 * which it has nearly had its share (common/turn.h); of the small portion, 120 us. */
+	/* What wire_portion() returns. The most expensive bytes that a client can send take 50 ns
+	 * each.
+	 *
+	 * Usually: with room for a stanza of 256 KB, the limit of many servers, with what is around
+	 * it. One that is read whole need not be kept and joined, which is half of what it costs.
+	 * At worst 14 ms, after which the client has had its share (common/turn.h). */
 	WIRE_PORTION = 288 * 1024,
-	WIRE_PORTION_SMALL = 4 * 1024,
+	/* While there are other clients (turn_is_watched()). Nearly all stanzas are smaller. Else
+	 * one could hold up the others for 14 ms now and then, without ever being heavy; 0.4 ms. */
+	WIRE_PORTION_WATCHED = 8 * 1024,
+	/* For a client that takes more than its share; 0.1 ms. */
+	WIRE_PORTION_SMALL = 2 * 1024,
 	/* The longest deadline, in seconds. Nothing in the configuration waits longer for a
 	 * client's bytes. */
 	WIRE_DEADLINE_MAX = 24 * 3600,

@@ -20,7 +20,7 @@ const ATTACKER = fileURLToPath(new URL('../bench/attacker.py', import.meta.url))
 const PROGRAM = readFileSync(BINARY);
 const TIMEOUT = { timeout: patiently(60000), skip: PROGRAM.includes('__tsan_init') && 'ThreadSanitizer has to be the first library' };
 // The worst of each kind: what is parsed at once, what a few bytes become, tiny pieces, new connections, a server.
-const ATTACKS = ['bodies of small elements', 'large messages, deflated', 'chunks of a byte', 'TLS handshakes',
+const ATTACKS = ['bodies of small elements', 'the worst bodies', 'large messages, deflated', 'chunks of a byte', 'TLS handshakes',
 	'attributes of a server of its own', 'large elements of a server of its own'];
 const N_WEBSOCKETS = 3;
 const N_GOOD = 2;
@@ -34,8 +34,8 @@ const RATIO = 4;
 // What a request of any kind may hold up others by, with all that a busy machine adds to it.
 const FLOOR_MS = 80;
 // What an iteration may take, in CPU time: usually it is less than 1 ms, 6 where other threads share the core's caches. Of the rounds
-// most have to be below that: an attack that exceeds it once a second does so in each. A single round may be above: a connection that has
-// needed little so far may take 288 KB at once (wire.h), and the worst bytes of a client or server take up to 100 ns each.
+// most have to be below that: an attack that exceeds it once a second does so in each. A single round may be above: what a connection
+// sends while nobody else does anything is read at once (wire.h).
 const ITERATION_MS = PROGRAM.includes('__asan_init') ? 100 : 20;
 const TRIP = "<message xmlns='jabber:client' id='trip'/>";
 

@@ -17,6 +17,7 @@
 #include "gateway/client-of.h"
 #include "gateway/http/site.h"
 #include "gateway/process/state.h"
+#include "gateway/wire/wire.h"
 #include "gateway/xmpp/namespace.h"
 #include "policy/client.h"
 #include "tests/unit/clock.h"
@@ -231,14 +232,23 @@ static void test_rest_at_once(void **state)
 static void test_readings_max(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+	const size_t n_usual = WIRE_PORTION_WATCHED;
+
+	for (size_t i = 0; i < BOSH_READINGS_HEAVY_MAX; i++) {
 		assert_false(bosh_relay_prepare(relays[BEARER], other_exchange(i), 1));
 	}
-	assert_false(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), 1000));
+	/* It gets no place, and so is not read to its end. */
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), 1000));
+	/* One of a client that takes little does not wait for those. */
+	assert_true(bosh_relay_prepare(relays[BEARER], exchange(), n_usual));
+	for (size_t i = BOSH_READINGS_HEAVY_MAX + 1; i < BOSH_READINGS_MAX; i++) {
+		assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(i), n_usual));
+	}
+	assert_false(
+		bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), n_usual));
 	/* The client hangs up. */
 	bosh_relay_done(relays[BEARER], other_exchange(0));
-	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), 1000));
-	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), 1000));
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_MAX), n_usual));
 	/* The rest goes with the relay. */
 }
 
