@@ -288,7 +288,7 @@ static void answer_late(struct bosh_endpoint *endpoint, const struct bosh_reques
 		return;
 	}
 	unsigned status;
-	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid, &status);
+	struct blob *blob = bosh_last_answer_get(&ended->last, body->rid, body->key, &status);
 
 	bosh_relay_answer(endpoint->relay, request->exchange, blob ? status : 503,
 			  ended->content_type, blob);

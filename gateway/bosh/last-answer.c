@@ -70,14 +70,32 @@ static struct blob *get_last(const struct bosh_last_answer *last, uint64_t rid)
 	return without;
 }
 
-struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid,
+/* The request @rid with @key; NULL: it was not asked. There may be another with the same rid, which
+ * was refused because it had a wrong key. */
+static const struct bosh_asked *find(const struct bosh_last_answer *last, uint64_t rid,
+				     struct sv key)
+{
+	struct bosh_key shown;
+
+	(void)bosh_key_read(key, &shown);
+	for (size_t i = 0; i < last->n_asked; i++) {
+		const struct bosh_asked *asked = &last->asked[i];
+
+		if (asked->rid == rid && bosh_key_is_same(&asked->key, &shown)) {
+			return asked;
+		}
+	}
+	return NULL;
+}
+
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid, struct sv key,
 				  unsigned *ret_status)
 {
-	for (size_t i = 0; i < last->n_asked; i++) {
-		if (last->asked[i].rid == rid && last->asked[i].reply) {
-			*ret_status = 200;
-			return blob_ref(last->asked[i].reply);
-		}
+	const struct bosh_asked *asked = find(last, rid, key);
+
+	if (asked && asked->reply) {
+		*ret_status = 200;
+		return blob_ref(asked->reply);
 	}
 	*ret_status = last->status;
 	return get_last(last, rid);
@@ -102,13 +120,5 @@ static bool is_expected(const struct bosh_last_answer *last, uint64_t rid, struc
 
 bool bosh_last_answer_is_for(const struct bosh_last_answer *last, uint64_t rid, struct sv key)
 {
-	struct bosh_key shown;
-
-	(void)bosh_key_read(key, &shown);
-	for (size_t i = 0; i < last->n_asked; i++) {
-		if (last->asked[i].rid == rid && bosh_key_is_same(&last->asked[i].key, &shown)) {
-			return true;
-		}
-	}
-	return is_expected(last, rid, key);
+	return find(last, rid, key) || is_expected(last, rid, key);
 }

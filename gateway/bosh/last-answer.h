@@ -58,9 +58,10 @@ size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 /* Drops the replies: whoever asks gets the last answer. */
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last);
 
-/* Returns a reference to the answer for the request @rid. The last one, given to the request which
- * it acknowledges, has no `ack` ("Request Acknowledgements"). NULL: out of memory. */
-struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid,
+/* Returns a reference to the answer for the request @rid with @key, which was asked or expected.
+ * The last one, given to the request which it acknowledges, has no `ack` ("Request
+ * Acknowledgements"). NULL: out of memory. */
+struct blob *bosh_last_answer_get(const struct bosh_last_answer *last, uint64_t rid, struct sv key,
 				  unsigned *ret_status);
 
 /* Whether the request @rid with @key was asked or expected. */

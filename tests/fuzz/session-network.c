@@ -241,7 +241,7 @@ static void arrive_late(struct world *world, uint64_t number, const struct bosh_
 		world->client.is_over = world->client.is_forgotten = true;
 		return;
 	}
-	blob = bosh_last_answer_get(&world->last, body->rid, &status);
+	blob = bosh_last_answer_get(&world->last, body->rid, body->key, &status);
 	exchange->text = strndup(blob->data, blob->n);
 	world_tell(world, "last answer to exchange %" PRIu64 ": %s", number, exchange->text);
 	blob_unref(blob);

@@ -106,10 +106,10 @@ static void test_answered_to_nobody(void **state)
 	assert_is_for(100, 3);
 }
 
-static void assert_answer(uint64_t rid, const char *text)
+static void assert_answer(uint64_t rid, const char *key, const char *text)
 {
 	unsigned status;
-	struct blob *blob = bosh_last_answer_get(&last, rid, &status);
+	struct blob *blob = bosh_last_answer_get(&last, rid, sv_from(key), &status);
 
 	assert_int_equal(status, 200);
 	if (!sv_eq(blob_sv(blob), sv_from(text))) {
@@ -129,13 +129,13 @@ static void test_answered_before(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
 	assert_is_for(100, 3);
-	assert_answer(101, BODY("<m/>"));
-	assert_answer(102, TERMINATE("remote-stream-error"));
+	assert_answer(101, "", BODY("<m/>"));
+	assert_answer(102, "", TERMINATE("remote-stream-error"));
 	assert_int_equal(bosh_last_answer_size(&last),
 			 last.blob->n + last.asked[0].reply->n + last.asked[1].reply->n);
 	bosh_last_answer_drop_replies(&last);
 	assert_int_equal(bosh_last_answer_size(&last), last.blob->n);
-	assert_answer(101, TERMINATE("remote-stream-error"));
+	assert_answer(101, "", TERMINATE("remote-stream-error"));
 }
 
 /* Nor does one that carried nothing stand before it. */
@@ -151,9 +151,9 @@ static void test_empty_before(void **state)
 	server("<m/>");
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	take_last();
-	assert_answer(101, "<body " HTTPBIND " ack='103'/>");
-	assert_answer(102, "<body " HTTPBIND " ack='103'><m/></body>");
-	assert_answer(103, TERMINATE("remote-stream-error"));
+	assert_answer(101, "", "<body " HTTPBIND " ack='103'/>");
+	assert_answer(102, "", "<body " HTTPBIND " ack='103'><m/></body>");
+	assert_answer(103, "", TERMINATE("remote-stream-error"));
 }
 
 /* The owner ends the session while the answer is on its way. */
@@ -171,7 +171,7 @@ static void test_shut_behind_answer(void **state)
 	assert_last(200, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
 	assert_int_equal(last.n_expected, 2);
 	assert_is_for(100, 2);
-	assert_answer(101, BODY("<m/>"));
+	assert_answer(101, "", BODY("<m/>"));
 }
 
 /* What is returned to the server is not given to the client as well. */
@@ -188,7 +188,7 @@ static void test_shut_absent(void **state)
 	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
 	take_last();
 	assert_is_for(100, 2);
-	assert_answer(101, TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
+	assert_answer(101, "", TERMINATE_WITH("system-shutdown", "the gateway is being shut down"));
 }
 
 static void test_two_held(void **state)
@@ -226,9 +226,10 @@ static void test_acks(void **state)
 	(void)state;
 	end_with_two_held();
 	assert_int_equal(last.ack, 102);
-	assert_answer(101, "<body " HTTPBIND
-			   " ack='102' type='terminate' condition='remote-stream-error'/>");
-	assert_answer(102, TERMINATE("remote-stream-error"));
+	assert_answer(101, "",
+		      "<body " HTTPBIND
+		      " ack='102' type='terminate' condition='remote-stream-error'/>");
+	assert_answer(102, "", TERMINATE("remote-stream-error"));
 }
 
 /* The answer went to the highest one, and another repeats. */
@@ -242,9 +243,10 @@ static void test_acks_of_others(void **state)
 	fail_link(FAILURE_STREAM_ERROR, "conflict");
 	request_with(102, " ack='100'", "");
 	take_last();
-	assert_answer(101, "<body " HTTPBIND
-			   " ack='102' type='terminate' condition='remote-stream-error'/>");
-	assert_answer(102, TERMINATE("remote-stream-error"));
+	assert_answer(101, "",
+		      "<body " HTTPBIND
+		      " ack='102' type='terminate' condition='remote-stream-error'/>");
+	assert_answer(102, "", TERMINATE("remote-stream-error"));
 }
 
 /* Without memory there is no other form of it. */
@@ -254,7 +256,7 @@ static void test_acks_memory(void **state)
 	end_with_two_held();
 	failmalloc_arm(1, false);
 	unsigned status;
-	struct blob *blob = bosh_last_answer_get(&last, 102, &status);
+	struct blob *blob = bosh_last_answer_get(&last, 102, SV_EMPTY, &status);
 
 	assert_int_equal(failmalloc_disarm(), 1);
 	assert_null(blob);
@@ -344,6 +346,23 @@ static void test_keys_expected(void **state)
 	assert_false(bosh_last_answer_is_for(&last, 102, SV(KEY)));
 }
 
+/* Whoever repeats with a wrong key ends the session, and is told that again. What the right key was
+ * answered is not for him. */
+static void test_keys_of_reply(void **state)
+{
+	(void)state;
+	create(" ver='1.6' hold='1' wait='60' to='example.org' newkey='" KEY_BEFORE "'");
+	server(FEATURES);
+	request_with(101, " key='" KEY "'", "");
+	server("<m/>");
+	request_with(101, " key='" KEY_BEFORE "'", "");
+	take_last();
+	assert_true(bosh_last_answer_is_for(&last, 101, SV(KEY_BEFORE)));
+	assert_answer(101, KEY_BEFORE, BROKE(KEY_MISMATCH));
+	assert_true(bosh_last_answer_is_for(&last, 101, SV(KEY)));
+	assert_answer(101, KEY, BODY("<m/>"));
+}
+
 #define LAST_TEST(name) cmocka_unit_test_setup_teardown(name, setup, clear)
 
 int main(void)
@@ -361,6 +380,7 @@ int main(void)
 		LAST_TEST(test_inactivity),
 		LAST_TEST(test_keys),
 		LAST_TEST(test_keys_expected),
+		LAST_TEST(test_keys_of_reply),
 		LAST_TEST(test_shut_without_connections),
 		LAST_TEST(test_answered_to_nobody),
 		LAST_TEST(test_answered_before),

@@ -225,7 +225,7 @@ static void test_replies(void **state)
 		bosh_ended_table_put(table, sid_of(2 + i).data, &ended, now);
 		found = bosh_ended_table_find(table, sid_of(2 + i), 101, SV_EMPTY, now);
 		assert_non_null(found);
-		struct blob *got = bosh_last_answer_get(&found->last, 101, &status);
+		struct blob *got = bosh_last_answer_get(&found->last, 101, SV_EMPTY, &status);
 
 		assert_int_equal(got == reply, i == 0);
 		assert_int_equal(status, i == 0 ? 200 : 403);
