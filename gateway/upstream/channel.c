@@ -121,6 +121,8 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
 				    size_t *n_read)
 {
+	size_t n_records = 0, n_records_max = size / CHANNEL_RECORD_COST + 1;
+
 	channel->read_wants_write = false;
 	do {
 		size_t n = 0;
@@ -142,7 +144,7 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 		*n_read += n;
 		/* Once TLS holds nothing more, wait for the poll instead of spending a read(2) on
 		 * EAGAIN. */
-	} while (size - *n_read >= CHANNEL_RECORD_MAX && SSL_has_pending(channel->ssl));
+	} while (*n_read < size && ++n_records < n_records_max && SSL_has_pending(channel->ssl));
 	return CHANNEL_OK;
 }
 

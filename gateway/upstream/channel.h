@@ -15,6 +15,9 @@
 
 enum {
 	CHANNEL_RECORD_MAX = 16384, /* RFC 8446, 5.1: the largest payload of a record */
+	/* Bytes that a record of TLS counts as at least in a read. Those of a burst are read
+	 * together; but a read of a server whose records have a byte each must not take long. */
+	CHANNEL_RECORD_COST = 64,
 };
 
 struct channel {
@@ -54,9 +57,8 @@ void channel_deinit(struct channel *channel);
 _must_check_ enum channel_result channel_write(struct channel *channel, const char *data, size_t n,
 					       size_t *ret_n_written);
 
-/* Reads up to @size bytes; @size is at least CHANNEL_RECORD_MAX. *ret_n_read may be more than 0
- * with any result. With CHANNEL_OK there may be more to read: either the socket is readable or
- * channel_has_pending() returns true. */
+/* Reads up to @size bytes. *ret_n_read may be more than 0 with any result. With CHANNEL_OK there
+ * may be more to read: either the socket is readable or channel_has_pending() returns true. */
 _must_check_ enum channel_result channel_read(struct channel *channel, char *data, size_t size,
 					      size_t *ret_n_read);
 

@@ -257,6 +257,42 @@ static void test_data_behind_key_updates(void **state)
 	identity_free(&identity);
 }
 
+/* A portion may be smaller than the largest record: those of a burst are read together, but only so
+ * many. */
+static void test_records_of_a_portion(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[4 * CHANNEL_RECORD_COST] = {0};
+	const size_t n_most = sizeof(bytes) / CHANNEL_RECORD_COST + 1;
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	for (size_t i = 0; i < n_most; i++) {
+		assert_int_equal(SSL_write(pair.server, bytes, CHANNEL_RECORD_COST),
+				 CHANNEL_RECORD_COST);
+	}
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, sizeof(bytes));
+	assert_true(channel_has_pending(&pair.channel));
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, CHANNEL_RECORD_COST);
+	assert_false(channel_has_pending(&pair.channel));
+	for (size_t i = 0; i < n_most + 1; i++) {
+		assert_int_equal(SSL_write(pair.server, "x", 1), 1);
+	}
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, n_most);
+	assert_true(channel_has_pending(&pair.channel));
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_OK);
+	assert_int_equal(n, 1);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 static void test_controls_are_bounded(void **state)
 {
 	struct identity identity =
@@ -392,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_reason_is_kept),
 		cmocka_unit_test(test_idle_has_no_buffers),
 		cmocka_unit_test(test_data_behind_key_updates),
+		cmocka_unit_test(test_records_of_a_portion),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
 		cmocka_unit_test(test_flood_is_read_in_portions),
