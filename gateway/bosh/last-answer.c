@@ -70,15 +70,15 @@ static struct blob *get_last(const struct bosh_last_answer *last, uint64_t rid)
 	return without;
 }
 
-/* The request @rid with @key; NULL: it was not asked. There may be another with the same rid, which
- * was refused because it had a wrong key. */
+/* The latest request @rid with @key; NULL: it was not asked. One before it may be the one that it
+ * repeated once too often; another with the same rid may have had a wrong key. */
 static const struct bosh_asked *find(const struct bosh_last_answer *last, uint64_t rid,
 				     struct sv key)
 {
 	struct bosh_key shown;
 
 	(void)bosh_key_read(key, &shown);
-	for (size_t i = 0; i < last->n_asked; i++) {
+	for (size_t i = last->n_asked; i-- > 0;) {
 		const struct bosh_asked *asked = &last->asked[i];
 
 		if (asked->rid == rid && bosh_key_is_same(&asked->key, &shown)) {

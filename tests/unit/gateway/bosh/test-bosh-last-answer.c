@@ -287,6 +287,21 @@ static void test_refusal(void **state)
 	assert_true(bosh_last_answer_is_for(&last, 104, SV_EMPTY));
 }
 
+/* Who repeats too often is told that again, too, and does not get the reply once more. */
+static void test_refusal_of_repeats(void **state)
+{
+	(void)state;
+	begin();
+	request(101);
+	server("<m/>");
+	for (unsigned i = 0; i <= one.limits.n_repeats_max; i++) {
+		assert_false(one.ended);
+		request(101);
+	}
+	take_last();
+	assert_answer(101, "", BROKE(TOO_MANY_REPEATS));
+}
+
 static void test_legacy_refusal(void **state)
 {
 	(void)state;
@@ -376,6 +391,7 @@ int main(void)
 		LAST_TEST(test_two_held),
 		LAST_TEST(test_goodbye),
 		LAST_TEST(test_refusal),
+		LAST_TEST(test_refusal_of_repeats),
 		LAST_TEST(test_legacy_refusal),
 		LAST_TEST(test_inactivity),
 		LAST_TEST(test_keys),
