@@ -28,6 +28,7 @@ struct bosh_ended_table {
 	struct record *records; /* uthash by sid */
 	struct record *ring;    /* of BOSH_ENDED_MAX, the oldest first; NULL: there are none */
 	size_t first, n_records;
+	size_t n_with_replies;
 	size_t n_bytes; /* of all, answers that are shared several times */
 	unsigned keep_s;
 };
@@ -80,6 +81,7 @@ static void drop_oldest(struct bosh_ended_table *table)
 
 	HASH_DELETE(hh, table->records, record);
 	table->n_bytes -= size_of(&record->ended.last);
+	table->n_with_replies -= bosh_last_answer_has_replies(&record->ended.last);
 	release(record);
 	table->first = (table->first + 1) % BOSH_ENDED_MAX;
 	table->n_records--;
@@ -112,6 +114,13 @@ static bool has_room(const struct bosh_ended_table *table, size_t n_bytes)
 {
 	return table->n_records < BOSH_ENDED_MAX &&
 	       table->n_bytes + n_bytes <= BOSH_ENDED_BYTES_MAX;
+}
+
+static bool has_room_for_replies(const struct bosh_ended_table *table,
+				 const struct bosh_last_answer *last)
+{
+	return table->n_with_replies < BOSH_ENDED_REPLIES_MAX ||
+	       !bosh_last_answer_has_replies(last);
 }
 
 static bool is_worth_keeping(const struct bosh_ended_table *table,
@@ -174,7 +183,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	struct record *record = NULL;
 
 	drop_late(table, now);
-	if (!is_worth_keeping(table, &last)) {
+	if (!is_worth_keeping(table, &last) || !has_room_for_replies(table, &last)) {
 		/* How the session ended takes little room. */
 		bosh_last_answer_drop_replies(&last);
 	}
@@ -197,6 +206,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	}
 	share_answer(table, record);
 	table->n_records++;
+	table->n_with_replies += bosh_last_answer_has_replies(&record->ended.last);
 	table->n_bytes += size_of(&record->ended.last);
 }
 

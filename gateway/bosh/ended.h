@@ -24,6 +24,10 @@ enum {
 	 * attacker's large answers must not displace those of many. */
 	BOSH_ENDED_BYTES_MAX = 2 * 1024 * 1024,
 	BOSH_ENDED_SMALL_MAX = 16 * 1024,
+	/* Sessions of which replies are kept, while there are so many. Each reply was made in the
+	 * session's time, and keeps a page of memory from going back: where thousands end, it is
+	 * too much for the few whose last reply was lost. */
+	BOSH_ENDED_REPLIES_MAX = 256,
 };
 
 /* A session that is over. */

@@ -37,6 +37,16 @@ size_t bosh_last_answer_size(const struct bosh_last_answer *last)
 	return n;
 }
 
+bool bosh_last_answer_has_replies(const struct bosh_last_answer *last)
+{
+	for (size_t i = 0; i < last->n_asked; i++) {
+		if (last->asked[i].reply) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last)
 {
 	for (size_t i = 0; i < last->n_asked; i++) {

@@ -55,6 +55,8 @@ void bosh_last_answer_deinit(struct bosh_last_answer *last);
 /* The bytes of all that is kept. */
 size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 
+bool bosh_last_answer_has_replies(const struct bosh_last_answer *last);
+
 /* Drops the replies: whoever asks gets the last answer. */
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last);
 

@@ -240,6 +240,41 @@ static void test_replies(void **state)
 	assert_true(has(2, 101, ""));
 }
 
+/* Puts a session with a reply. Returns whether that is given again. */
+static bool keeps_reply(unsigned number)
+{
+	struct bosh_ended ended = ended_of(100, "", 1);
+	struct blob *reply, *got;
+	unsigned status;
+
+	assert_int_equal(blob_new(1, &reply), 0);
+	bosh_last_answer_add(&ended.last, 101, &(struct bosh_key){0}, reply);
+	bosh_ended_table_put(table, sid_of(number).data, &ended, now);
+	const struct bosh_ended *found =
+		bosh_ended_table_find(table, sid_of(number), 101, SV_EMPTY, now);
+
+	assert_non_null(found);
+	got = bosh_last_answer_get(&found->last, 101, SV_EMPTY, &status);
+	bool is_kept = got == reply;
+
+	blob_unref(got);
+	blob_unref(reply);
+	return is_kept;
+}
+
+/* Of so many sessions replies are kept, until their time is over. */
+static void test_number_of_replies(void **state)
+{
+	(void)state;
+	put(0, 100, "", 1);
+	for (unsigned i = 1; i <= BOSH_ENDED_REPLIES_MAX; i++) {
+		assert_true(keeps_reply(i));
+	}
+	assert_false(keeps_reply(BOSH_ENDED_REPLIES_MAX + 1));
+	now = mono_add_s(now, 2 * KEEP_S);
+	assert_true(keeps_reply(BOSH_ENDED_REPLIES_MAX + 2));
+}
+
 /* As when thousands are told the same. */
 static void test_same_answer(void **state)
 {
@@ -328,6 +363,7 @@ int main(void)
 		TEST(test_nothing_to_keep),
 		TEST(test_same_answer),
 		TEST(test_replies),
+		TEST(test_number_of_replies),
 		TEST(test_many_requests),
 		cmocka_unit_test(test_memory),
 	};
