@@ -164,11 +164,14 @@ static void share_answer(const struct bosh_ended_table *table, struct record *re
 	}
 }
 
-static void take_in(struct record *record, const struct bosh_ended *ended)
+/* @kept: what is kept of its last answer. */
+static void take_in(struct record *record, const struct bosh_ended *ended,
+		    const struct bosh_last_answer *kept)
 {
 	struct bosh_last_answer *last = &record->ended.last;
 
 	record->ended = *ended;
+	*last = *kept;
 	if (last->n_asked && last->n_asked <= ASKED_INLINE) {
 		memcpy(record->asked, last->asked, last->n_asked * sizeof(*last->asked));
 		free(last->asked);
@@ -198,7 +201,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 	memcpy(record->sid, sid, SID_LENGTH);
 	/* From the next second on: this one may be nearly over. */
 	record->deadline = mono_add_s(now, table->keep_s + 1);
-	take_in(record, ended);
+	take_in(record, ended, &last);
 	HASH_ADD(hh, table->records, sid, SID_LENGTH, record);
 	if (!record->hh.tbl) {
 		release(record);

@@ -27,7 +27,7 @@ enum {
 	/* Sessions of which replies are kept, while there are so many. Each reply was made in the
 	 * session's time, and keeps a page of memory from going back: where thousands end, it is
 	 * too much for the few whose last reply was lost. */
-	BOSH_ENDED_REPLIES_MAX = 256,
+	BOSH_ENDED_REPLIES_MAX = 128,
 };
 
 /* A session that is over. */

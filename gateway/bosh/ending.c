@@ -127,14 +127,19 @@ static size_t n_given_again(const struct bosh_session *session)
  * replies are kept. @has_vanished: what the replies carried is returned instead. */
 static void note_asked(struct bosh_session *session, bool has_vanished)
 {
-	size_t n_again = has_vanished ? 0 : n_given_again(session);
+	size_t n_again = n_given_again(session);
 	struct bosh_key key;
 
 	for (size_t i = 0; i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];
+		struct blob *blob = i < n_again && !has_vanished ? reply->blob : NULL;
 
-		bosh_last_answer_add(&session->last, reply->rid, &reply->key,
-				     i < n_again ? reply->blob : NULL);
+		if (!reply->is_followed) {
+			bosh_last_answer_add(&session->last, reply->rid, &reply->key, blob);
+		} else if (i < n_again) {
+			bosh_last_answer_add_followed(&session->last, reply->rid, &reply->key,
+						      blob);
+		}
 	}
 	for (size_t i = 0; i < session->slots.n; i++) {
 		const struct bosh_slot *slot = &session->slots.items[i];

@@ -5,16 +5,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
-			  struct blob *reply)
+static void add(struct bosh_last_answer *last, const struct bosh_asked *one)
 {
 	struct bosh_asked *asked = reallocarray(last->asked, last->n_asked + 1, sizeof(*asked));
 
 	if (asked) {
-		asked[last->n_asked++] =
-			(struct bosh_asked){rid, *key, reply ? blob_ref(reply) : NULL};
+		asked[last->n_asked] = *one;
+		asked[last->n_asked++].reply = one->reply ? blob_ref(one->reply) : NULL;
 		last->asked = asked;
 	}
+}
+
+void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
+			  struct blob *reply)
+{
+	add(last, &(struct bosh_asked){.rid = rid, .key = *key, .reply = reply});
+}
+
+void bosh_last_answer_add_followed(struct bosh_last_answer *last, uint64_t rid,
+				   const struct bosh_key *key, struct blob *reply)
+{
+	add(last,
+	    &(struct bosh_asked){.rid = rid, .key = *key, .reply = reply, .is_followed = true});
 }
 
 void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob,
@@ -49,10 +61,16 @@ bool bosh_last_answer_has_replies(const struct bosh_last_answer *last)
 
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < last->n_asked; i++) {
 		blob_unref(last->asked[i].reply);
 		last->asked[i].reply = NULL;
+		if (!last->asked[i].is_followed) {
+			last->asked[n++] = last->asked[i];
+		}
 	}
+	last->n_asked = n;
 }
 
 /* The last answer for the request @rid, as bosh_last_answer_get() gives it. */

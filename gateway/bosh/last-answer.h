@@ -27,6 +27,7 @@ struct bosh_asked {
 	uint64_t rid;
 	struct bosh_key key;
 	struct blob *reply; /* a reference; NULL: it gets the last answer */
+	bool is_followed;   /* the client has made a request since: without reply it is forgotten */
 };
 
 /* Begins zeroed. */
@@ -46,6 +47,10 @@ struct bosh_last_answer {
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
 			  struct blob *reply);
 
+/* The same for a request after which the client has made another one: forgotten with its reply. */
+void bosh_last_answer_add_followed(struct bosh_last_answer *last, uint64_t rid,
+				   const struct bosh_key *key, struct blob *reply);
+
 /* Sets the answer; later calls do nothing. Takes a reference to @blob, which acknowledges @ack. */
 void bosh_last_answer_set(struct bosh_last_answer *last, unsigned status, struct blob *blob,
 			  uint64_t ack);
@@ -57,7 +62,8 @@ size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 
 bool bosh_last_answer_has_replies(const struct bosh_last_answer *last);
 
-/* Drops the replies: whoever asks gets the last answer. */
+/* Drops the replies, and the requests that were followed: whoever repeats another one gets the last
+ * answer. */
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last);
 
 /* Returns a reference to the answer for the request @rid with @key, which was asked or expected.
