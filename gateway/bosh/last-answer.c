@@ -52,7 +52,7 @@ size_t bosh_last_answer_size(const struct bosh_last_answer *last)
 bool bosh_last_answer_has_replies(const struct bosh_last_answer *last)
 {
 	for (size_t i = 0; i < last->n_asked; i++) {
-		if (last->asked[i].reply) {
+		if (last->asked[i].reply || last->asked[i].is_followed) {
 			return true;
 		}
 	}

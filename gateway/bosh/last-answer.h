@@ -27,7 +27,7 @@ struct bosh_asked {
 	uint64_t rid;
 	struct bosh_key key;
 	struct blob *reply; /* a reference; NULL: it gets the last answer */
-	bool is_followed;   /* the client has made a request since: without reply it is forgotten */
+	bool is_followed;   /* the client has made a request since; dropped with the replies */
 };
 
 /* Begins zeroed. */
@@ -47,7 +47,8 @@ struct bosh_last_answer {
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
 			  struct blob *reply);
 
-/* The same for a request after which the client has made another one: forgotten with its reply. */
+/* The same for a request after which the client has made another one. It is dropped when the
+ * replies are. */
 void bosh_last_answer_add_followed(struct bosh_last_answer *last, uint64_t rid,
 				   const struct bosh_key *key, struct blob *reply);
 
@@ -60,6 +61,7 @@ void bosh_last_answer_deinit(struct bosh_last_answer *last);
 /* The bytes of all that is kept. */
 size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 
+/* Whether there are replies, or requests that were followed, to drop. */
 bool bosh_last_answer_has_replies(const struct bosh_last_answer *last);
 
 /* Drops the replies, and the requests that were followed: whoever repeats another one gets the last
