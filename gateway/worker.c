@@ -217,8 +217,8 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	return worker->mailboxes ? 0 : -ENOMEM;
 }
 
-/* At its first poll, a loop of libuv adds descriptors of its own to its epoll, and aborts the
- * process if the kernel refuses one. So the worker polls once before the server says that it is
+/* At the first poll of a loop, libuv adds its own descriptors to the epoll. If the kernel refuses
+ * one, libuv aborts the process. So the worker polls once before the server says that it is
  * ready. If a server aborted after that, the supervisor would end the gateway, with the sessions
  * that older servers still have after an upgrade. */
 static void poll_once(struct worker *worker)

@@ -48,7 +48,7 @@ void worker_release(struct worker *worker);
 
 /* Asks the workers to use @snapshot and the sockets of @listening from now on; @listening is
  * borrowed for the call. Their sessions go on with the configuration that they were opened with.
- * Thread-safe. Returns 0 or a negative errno; then nothing has changed for any of them. */
+ * Thread-safe. Returns 0 or a negative errno. On failure all workers keep what they had. */
 _must_check_ int workers_reload(struct worker *const *workers, unsigned n_workers,
 				struct snapshot *snapshot, const struct listening *listening);
 

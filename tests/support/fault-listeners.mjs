@@ -99,6 +99,6 @@ export async function listeners(env) {
 		removeFolder(folder);
 		throw error;
 	});
-	// Each worker has descriptors of its own, duplicated by the same call.
+	// One call duplicates the descriptors of all workers: it fails for each of them.
 	return { ...stage, wholly: ['fcntl'], isVast: true };
 }

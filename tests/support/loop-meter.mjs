@@ -1,4 +1,4 @@
-// How much CPU time the iterations of the gateway's loops take: the driver of tests/faults/loop-meter.c.
+// Measures the CPU time of each iteration of the gateway's loops, with tests/faults/loop-meter.c.
 //
 //     const meter = LoopMeter.open();
 //     const doab = await Doab.start({}, { env: meter.env });

@@ -20,7 +20,7 @@ static enum dns_kind kind_of(unsigned type)
 	}
 }
 
-/* The name of a question is never compressed, because nothing is before it. */
+/* The question comes first, so its name cannot point to an earlier name. */
 static uint32_t crowd_of(const struct ares_bill *bill, const unsigned char *message, size_t n)
 {
 	char name[NS_MAXDNAME];

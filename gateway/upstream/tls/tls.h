@@ -35,10 +35,10 @@ enum {
 	 * times as much memory for them. A chain of four has about 8 KB; OpenSSL's default allows
 	 * 100 KB. */
 	TLS_CHAIN_MAX = 32768,
-	/* Bytes of the server's own certificate. OpenSSL keeps what it has made of it for as long
-	 * as the connection, and the sessions that it can resume: 36 times as much, if it has
-	 * thousands of names of one letter. So that takes less than what may be pending for a
-	 * client. Usual are 1 to 2 KB; a hundred names need up to 8. */
+	/* Bytes of the server's own certificate. OpenSSL decodes it, and keeps the result with the
+	 * connection and with each session that it can resume. Thousands of names of one letter
+	 * take 36 times their bytes there. With this limit that is less than what may be pending
+	 * for a client. Usual certificates have 1 to 2 KB; a hundred names need up to 8. */
 	TLS_OWN_MAX = 12288,
 	/* Certificates between the server's own and the authority. Each signature is checked, which
 	 * takes a millisecond with a slow kind of key, and 32 KB hold fifty. Usual are one or
