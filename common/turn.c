@@ -42,6 +42,11 @@ static bool is_light(const struct turn *turn, const struct turn_item *item)
 	return !is_heavy(turn, item) && !is_crowded(turn, item);
 }
 
+uint32_t turn_spent_us(const struct turn *turn, const struct turn_item *item)
+{
+	return spent_us(turn, &turn->crowds[item->crowd]);
+}
+
 bool turn_is_watched(const struct turn *turn, const struct turn_item *item)
 {
 	for (size_t i = 0; i < TURN_LIGHTS; i++) {

@@ -115,6 +115,9 @@ static inline bool turn_waits(const struct turn_item *item)
 	return item->in_queue.tqe_prev != NULL;
 }
 
+/* The microseconds that the crowd of @item has spent; 0 if it is in none. */
+uint32_t turn_spent_us(const struct turn *turn, const struct turn_item *item);
+
 /* Whether any item waits. */
 static inline bool turn_is_busy(const struct turn *turn)
 {

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/helper.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+	NS_PER_US = 1000,
+	NS_PER_SECOND = 1000 * 1000 * 1000,
+};
+
+TAILQ_HEAD(jobs, job);
+
+struct helper {
+	struct turn *turn;
+	struct jobs waiting;
+	struct job *running;
+	/* The job that the thread takes when `wake` is posted; NULL: it ends. */
+	_Atomic(struct job *) next;
+	uv_sem_t wake;
+	uv_thread_t thread;
+	atomic_bool has_run;
+	uint64_t cpu_ns; /* of the job that has run; read once `has_run` is set */
+	uv_async_t report;
+};
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
+}
+
+static void run(void *argument)
+{
+	struct helper *helper = argument;
+	struct job *job;
+
+	for (;;) {
+		uv_sem_wait(&helper->wake);
+		job = atomic_exchange(&helper->next, NULL);
+		if (!job) {
+			return;
+		}
+		uint64_t begin_ns = cpu_ns();
+
+		job->run(job);
+		helper->cpu_ns = cpu_ns() - begin_ns;
+		atomic_store(&helper->has_run, true);
+		uv_async_send(&helper->report);
+	}
+}
+
+/* Of jobs that wait, that of the crowd which has spent least. There are at most as many as there
+ * are sessions being opened. */
+static struct job *choose(const struct helper *helper)
+{
+	struct job *job, *best = NULL;
+	uint32_t best_us = 0;
+
+	TAILQ_FOREACH(job, &helper->waiting, in_queue) {
+		uint32_t us = turn_spent_us(helper->turn, job->item);
+
+		if (!best || us < best_us) {
+			best = job;
+			best_us = us;
+		}
+	}
+	return best;
+}
+
+static void run_next(struct helper *helper)
+{
+	struct job *job = helper->running ? NULL : choose(helper);
+
+	if (job) {
+		TAILQ_REMOVE(&helper->waiting, job, in_queue);
+		job->state = JOB_RUNNING;
+		helper->running = job;
+		atomic_store(&helper->next, job);
+		uv_sem_post(&helper->wake);
+	}
+}
+
+static void end_job(struct helper *helper)
+{
+	struct job *job = helper->running;
+
+	helper->running = NULL;
+	job->state = JOB_IDLE;
+	turn_charge(helper->turn, job->item, (uint32_t)(helper->cpu_ns / NS_PER_US));
+	run_next(helper);
+	job->done(job);
+}
+
+static void on_report(uv_async_t *report)
+{
+	struct helper *helper = CONTAINER_OF(report, struct helper, report);
+
+	if (atomic_exchange(&helper->has_run, false)) {
+		end_job(helper);
+	}
+}
+
+static int start(struct helper *helper, uv_loop_t *loop)
+{
+	int r = uv_sem_init(&helper->wake, 0);
+
+	if (r < 0) {
+		return r;
+	}
+	r = uv_thread_create(&helper->thread, run, helper);
+	if (r == 0) {
+		r = uv_async_init(loop, &helper->report, on_report);
+		if (r == 0) {
+			return 0;
+		}
+		uv_sem_post(&helper->wake);
+		uv_thread_join(&helper->thread);
+	}
+	uv_sem_destroy(&helper->wake);
+	return r;
+}
+
+int helper_new(uv_loop_t *loop, struct turn *turn, struct helper **ret_helper)
+{
+	struct helper *helper = calloc(1, sizeof(*helper));
+
+	if (!helper) {
+		return -ENOMEM;
+	}
+	helper->turn = turn;
+	TAILQ_INIT(&helper->waiting);
+	int r = start(helper, loop);
+
+	if (r < 0) {
+		free(helper);
+		return r;
+	}
+	*ret_helper = helper;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *report)
+{
+	free(CONTAINER_OF(report, struct helper, report));
+}
+
+struct helper *helper_free(struct helper *helper)
+{
+	if (!helper) {
+		return NULL;
+	}
+	assert(TAILQ_EMPTY(&helper->waiting));
+	uv_sem_post(&helper->wake);
+	uv_thread_join(&helper->thread);
+	uv_sem_destroy(&helper->wake);
+	if (helper->running) {
+		end_job(helper);
+	}
+	uv_close((uv_handle_t *)&helper->report, on_closed);
+	return NULL;
+}
+
+void helper_add(struct helper *helper, struct job *job)
+{
+	assert(job->state == JOB_IDLE);
+	job->state = JOB_WAITING;
+	TAILQ_INSERT_TAIL(&helper->waiting, job, in_queue);
+	run_next(helper);
+}
+
+bool helper_remove(struct helper *helper, struct job *job)
+{
+	if (job->state == JOB_WAITING) {
+		TAILQ_REMOVE(&helper->waiting, job, in_queue);
+		job->state = JOB_IDLE;
+	}
+	return job->state == JOB_IDLE;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <time.h>
+
+#include "common/helper.h"
+
+enum {
+	N_JOBS = 4,
+	BURNT_US = 2000,
+};
+
+struct work {
+	struct job job;
+	struct turn_item item;
+	bool is_held;  /* its run waits for `go` */
+	bool is_dear;  /* its run takes BURNT_US of CPU */
+	bool is_again; /* `done` adds it once more */
+	uv_thread_t ran_in;
+	unsigned n_ran;
+};
+
+static struct {
+	uv_loop_t loop;
+	struct turn turn;
+	struct helper *helper;
+	struct work works[N_JOBS];
+	uv_sem_t go;
+	size_t done[N_JOBS * 2]; /* in this order */
+	size_t n_done;
+} one;
+
+static int64_t cpu_us(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static void on_run(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+	int64_t begin_us = cpu_us();
+
+	work->ran_in = uv_thread_self();
+	work->n_ran++;
+	if (work->is_held) {
+		uv_sem_wait(&one.go);
+	}
+	while (work->is_dear && cpu_us() - begin_us < BURNT_US) {
+	}
+}
+
+static void on_done(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+
+	assert_int_equal(job->state, JOB_IDLE);
+	one.done[one.n_done++] = (size_t)(work - one.works);
+	if (work->is_again) {
+		work->is_again = false;
+		helper_add(one.helper, job);
+	}
+}
+
+static void on_turn(struct turn_item *item)
+{
+	(void)item;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	one.n_done = 0;
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(uv_sem_init(&one.go, 0), 0);
+	turn_init(&one.turn, &one.loop, 0);
+	assert_int_equal(helper_new(&one.loop, &one.turn, &one.helper), 0);
+	for (uint32_t i = 0; i < N_JOBS; i++) {
+		struct work *work = &one.works[i];
+
+		*work = (struct work){.job = {.item = &work->item, .run = on_run, .done = on_done}};
+		turn_item_init(&work->item, i, on_turn);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	helper_free(one.helper);
+	turn_close(&one.turn);
+	assert_int_equal(uv_run(&one.loop, UV_RUN_DEFAULT), 0);
+	uv_sem_destroy(&one.go);
+	return uv_loop_close(&one.loop);
+}
+
+static void add(size_t i)
+{
+	helper_add(one.helper, &one.works[i].job);
+}
+
+static void run_until(size_t n_done)
+{
+	while (one.n_done < n_done) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.n_done, n_done);
+}
+
+static void spend(size_t i, uint32_t us)
+{
+	turn_charge(&one.turn, &one.works[i].item, us);
+}
+
+static void test_another_thread(void **state)
+{
+	uv_thread_t self = uv_thread_self();
+
+	(void)state;
+	add(0);
+	assert_int_equal(one.works[0].job.state, JOB_RUNNING);
+	run_until(1);
+	assert_int_equal(one.works[0].n_ran, 1);
+	assert_false(uv_thread_equal(&one.works[0].ran_in, &self));
+}
+
+static void test_again(void **state)
+{
+	(void)state;
+	one.works[0].is_again = true;
+	add(0);
+	run_until(2);
+	assert_int_equal(one.works[0].n_ran, 2);
+}
+
+static void test_charged(void **state)
+{
+	(void)state;
+	one.works[0].is_dear = true;
+	add(0);
+	run_until(1);
+	assert_true(turn_spent_us(&one.turn, &one.works[0].item) >= BURNT_US);
+	assert_true(one.works[0].item.spent.us >= BURNT_US);
+	assert_int_equal(turn_spent_us(&one.turn, &one.works[1].item), 0);
+}
+
+/* Who has spent least is next, then who came first. */
+static void test_order(void **state)
+{
+	(void)state;
+	one.works[0].is_held = true;
+	add(0);
+	spend(1, 2);
+	spend(2, 1);
+	spend(3, 1);
+	add(1);
+	add(2);
+	add(3);
+	uv_sem_post(&one.go);
+	run_until(4);
+	assert_memory_equal(one.done, ((size_t[]){0, 2, 3, 1}), 4 * sizeof(size_t));
+}
+
+static void test_removed(void **state)
+{
+	(void)state;
+	one.works[0].is_held = true;
+	add(0);
+	add(1);
+	add(2);
+	assert_true(helper_remove(one.helper, &one.works[1].job));
+	assert_true(helper_remove(one.helper, &one.works[1].job));
+	assert_false(helper_remove(one.helper, &one.works[0].job));
+	uv_sem_post(&one.go);
+	run_until(2);
+	assert_int_equal(one.works[1].n_ran, 0);
+	assert_memory_equal(one.done, ((size_t[]){0, 2}), 2 * sizeof(size_t));
+}
+
+/* The one that runs ends first. */
+static void test_freed(void **state)
+{
+	(void)state;
+	one.works[0].is_held = true;
+	add(0);
+	uv_sem_post(&one.go);
+	one.helper = helper_free(one.helper);
+	assert_int_equal(one.n_done, 1);
+	assert_int_equal(one.works[0].n_ran, 1);
+	assert_null(helper_free(NULL));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_another_thread), TEST(test_again),   TEST(test_charged),
+		TEST(test_order),          TEST(test_removed), TEST(test_freed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
