@@ -106,6 +106,34 @@ static int64_t session_start(const SSL_SESSION *session)
 #endif
 }
 
+/* Returns whether @session was taken over. */
+static bool keep_session(struct verify *verify, SSL_SESSION *session, int64_t end)
+{
+	/* A connection from before tls_store_renew() was verified with other authorities. */
+	if (verify->epoch != session_cache_epoch(verify->cache)) {
+		return false;
+	}
+	session_cache_put(verify->cache, verify->key, session, end, time(NULL));
+	return true;
+}
+
+void tls_connection_lend(SSL *ssl)
+{
+	verify_of(ssl)->is_lent = true;
+}
+
+void tls_connection_return(SSL *ssl)
+{
+	struct verify *verify = verify_of(ssl);
+	SSL_SESSION *session = verify->fresh;
+
+	verify->is_lent = false;
+	verify->fresh = NULL;
+	if (session && !keep_session(verify, session, verify->fresh_end)) {
+		SSL_SESSION_free(session);
+	}
+}
+
 /* The server has sent a session that can be resumed; with TLS 1.3 this may happen often. Returns 1
  * when the reference has been taken. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
@@ -118,8 +146,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	size_t n_ticket;
 
 	SSL_SESSION_get0_ticket(session, &ticket, &n_ticket);
-	/* A connection from before tls_store_renew() was verified with other authorities. */
-	if (n_ticket > TLS_TICKET_MAX || verify->epoch != session_cache_epoch(verify->cache)) {
+	if (n_ticket > TLS_TICKET_MAX) {
 		return 0;
 	}
 	/* A resumed handshake shows no certificate: the end stays that of the session that was
@@ -133,7 +160,12 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	if (hint && end > now + (int64_t)hint) {
 		end = now + (int64_t)hint;
 	}
-	session_cache_put(verify->cache, verify->key, session, end, now);
+	if (!verify->is_lent) {
+		return keep_session(verify, session, end);
+	}
+	SSL_SESSION_free(verify->fresh);
+	verify->fresh = session;
+	verify->fresh_end = end;
 	return 1;
 }
 

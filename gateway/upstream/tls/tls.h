@@ -46,7 +46,7 @@ enum {
 	TLS_CHAIN_DEPTH_MAX = 10,
 };
 
-/* Pointers are borrowed for the call; @pins for the life of the connection. */
+/* Pointers are borrowed for the call. */
 struct tls_policy {
 	const char *domain;  /* ascii form; sent as SNI, and what the certificate must name */
 	const char *ca_file; /* the trusted authorities; NULL: the system's */
@@ -81,6 +81,11 @@ _must_check_ int tls_connection_new(struct tls_store *store, const struct tls_po
  * handshake did not complete, the session that it offered is forgotten. Takes NULL; returns
  * NULL. */
 SSL *tls_connection_free(SSL *ssl);
+
+/* Until tls_connection_return(), another thread has the connection. A session that arrives
+ * meanwhile is kept for the cache until then. Both are called in the thread of the store. */
+void tls_connection_lend(SSL *ssl);
+void tls_connection_return(SSL *ssl);
 
 /* Describes why the handshake on @ssl failed: TLS_* or CERTIFICATE_*. Empties OpenSSL's error
  * queue. If a session was offered and the certificate is not to blame, no session is offered for an

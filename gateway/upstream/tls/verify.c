@@ -32,7 +32,12 @@ struct verify *verify_of(const SSL *ssl)
 
 void verify_free(SSL *ssl)
 {
-	free(verify_of(ssl));
+	struct verify *verify = verify_of(ssl);
+
+	if (verify) {
+		SSL_SESSION_free(verify->fresh);
+	}
+	free(verify);
 	SSL_set_app_data(ssl, NULL);
 }
 
@@ -141,7 +146,8 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 	}
 	size_t n_domain = strlen(policy->domain) + 1;
 	size_t n_host = usable.n ? strlen(policy->host) + 1 : 0;
-	struct verify *verify = calloc(1, sizeof(*verify) + n_domain + n_host);
+	size_t n_pins = policy->n_pins * sizeof(*policy->pins);
+	struct verify *verify = calloc(1, sizeof(*verify) + n_domain + n_host + n_pins);
 
 	if (!verify || !SSL_set_app_data(ssl, verify)) {
 		free(verify);
@@ -149,11 +155,14 @@ int verify_new(SSL *ssl, const struct tls_policy *policy, struct session_cache *
 	}
 	verify->cache = cache;
 	verify->epoch = session_cache_epoch(cache);
-	verify->pins = policy->pins;
-	verify->n_pins = policy->n_pins;
 	verify->is_direct = policy->is_direct;
-	verify->domain = memcpy(verify->texts, policy->domain, n_domain);
-	verify->host = n_host ? memcpy(verify->texts + n_domain, policy->host, n_host) : NULL;
+	verify->domain = memcpy(verify->bytes, policy->domain, n_domain);
+	verify->host = n_host ? memcpy(verify->bytes + n_domain, policy->host, n_host) : NULL;
+	if (n_pins) {
+		/* Its alignment is that of bytes. */
+		verify->pins = memcpy(verify->bytes + n_domain + n_host, policy->pins, n_pins);
+		verify->n_pins = policy->n_pins;
+	}
 	r = make_trust_key(policy, &usable, verify->key);
 	if (r < 0) {
 		return r;

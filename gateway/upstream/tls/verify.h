@@ -27,17 +27,21 @@ struct verify {
 	struct session_cache *cache;
 	unsigned epoch; /* of the cache, when the connection began */
 	unsigned char key[TRUST_KEY_SIZE];
-	const struct pin *pins; /* borrowed from the policy */
-	size_t n_pins;
 	bool is_direct;    /* ALPN was sent */
 	bool has_offered;  /* a session was offered */
 	bool is_too_large; /* the server's own certificate */
+	bool is_lent;      /* to another thread than that of the cache */
+	/* The latest session that arrived meanwhile, and its end. Owned; NULL: none. */
+	SSL_SESSION *fresh;
+	int64_t fresh_end;
 	struct verify_dane dane;
 	size_t n_sent; /* certificates of the server; 0: none was shown, as in resumption */
 	int64_t until; /* end of the offered session; seconds as of time(2) */
-	char *domain;  /* in `texts`, like `host` */
+	char *domain;  /* in `bytes`, like those that follow */
 	char *host;    /* NULL unless there are usable TLSA records */
-	char texts[];
+	const struct pin *pins;
+	size_t n_pins;
+	char bytes[];
 };
 
 /* Attaches to @ssl what @policy requires: verify_of() finds it, verify_free() frees it. The trust
