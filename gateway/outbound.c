@@ -75,6 +75,10 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	if (r < 0) {
 		return r;
 	}
+	r = turn ? helper_new(loop, turn, &env->dialer.helper) : 0;
+	if (r < 0) {
+		return r;
+	}
 	const struct resolver_options options = resolver_options(config, turn, observer);
 
 	return resolver_new(loop, &options, &env->dialer.resolver);
@@ -85,6 +89,7 @@ void outbound_close(struct link_env *env)
 	env->dialer.resolver = resolver_free(env->dialer.resolver);
 	keepalive_close(&env->keepalive);
 	gather_close(&env->gather);
+	env->dialer.helper = helper_free(env->dialer.helper);
 }
 
 void outbound_deinit(struct link_env *env)

@@ -30,6 +30,7 @@ int dial_connect(struct dial_attempt *attempt, const struct transport_callbacks 
 		.timeout_ms = dialer->connect_timeout_ms,
 		.tunnel_timeout_ms = dialer->tunnel_timeout_ms,
 		.turn = dialer->turn,
+		.helper = dialer->helper,
 	};
 
 	if (dial_is_named(attempt)) {

@@ -49,6 +49,7 @@ struct dialer {
 	int64_t tunnel_timeout_ms;            /* for a proxy to connect */
 	const struct egress_sources *sources; /* to connect from, where a rule has none */
 	struct turn *turn;                    /* see transport_new(); may be NULL */
+	struct helper *helper;                /* likewise */
 	unsigned n_started;                   /* connections; wraps: whose turn it is */
 	struct dial_places places;            /* begins zeroed */
 	const struct dial_observer *observer; /* may be NULL */

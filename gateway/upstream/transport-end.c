@@ -4,14 +4,30 @@
 
 #include "gateway/upstream/transport-state.h"
 
-static void on_closed(uv_handle_t *handle)
+static void free_last(struct transport *transport)
 {
-	struct transport *transport = handle->data;
-
 	assert(transport->n_handles > 0);
 	if (--transport->n_handles == 0) {
 		free(transport);
 	}
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	free_last(handle->data);
+}
+
+void transport_end_steps(struct transport *transport)
+{
+	free(transport->step);
+	transport->step = NULL;
+}
+
+void transport_release(struct transport *transport)
+{
+	channel_deinit(&transport->channel);
+	transport_end_steps(transport);
+	free_last(transport);
 }
 
 struct transport *transport_free(struct transport *transport)
@@ -25,9 +41,12 @@ struct transport *transport_free(struct transport *transport)
 	}
 	uv_close((uv_handle_t *)&transport->timer.uv, on_closed);
 	uv_close((uv_handle_t *)&transport->poll, on_closed);
-	channel_deinit(&transport->channel);
 	buffer_deinit(&transport->out);
 	transport_end_tunnel(transport);
+	transport->n_handles++;
+	if (!transport->step || helper_remove(transport->helper, &transport->step->job)) {
+		transport_release(transport);
+	}
 	return NULL;
 }
 

@@ -3,14 +3,16 @@
 /*
  * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
  * loop: reading, handshake, callbacks), transport-socket.c (what the socket is to be ready for, and
- * writing), transport-tunnel.c (the talk with a proxy), transport-fail.c (why a connection ended)
- * and transport-end.c (the end, once the owner is gone). Private to these.
+ * writing), transport-tunnel.c (the talk with a proxy), transport-step.c (a handshake with a
+ * helper), transport-fail.c (why a connection ended) and transport-end.c (the end, once the owner
+ * is gone). Private to these.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
 #include "common/buffer.h"
+#include "common/helper.h"
 #include "common/timeout.h"
 #include "common/turn.h"
 #include "gateway/upstream/channel.h"
@@ -31,6 +33,15 @@ enum transport_state {
 	TRANSPORT_FINISHING, /* the owner is gone */
 	TRANSPORT_FAILED,    /* reported; waits for transport_free() */
 	TRANSPORT_CLOSED,    /* the handles are closing */
+};
+
+/* A step of the handshake, which the helper takes. Until its result is there, the channel is the
+ * helper's: nothing else may read or change it. */
+struct transport_step {
+	struct job job;
+	struct transport *transport;
+	bool has_result;
+	enum channel_result result;
 };
 
 struct transport {
@@ -60,7 +71,9 @@ struct transport {
 	unsigned n_handles; /* not closed yet */
 	bool is_in_turn;    /* inside a turn, which updates the poll at its end */
 	bool is_in_timer;
-	struct turn *turn; /* borrowed; NULL: none */
+	struct helper *helper;       /* borrowed; NULL: none */
+	struct transport_step *step; /* owned; NULL but in a handshake with a helper */
+	struct turn *turn;           /* borrowed; NULL: none */
 	struct turn_item item;
 	int events_due; /* what the socket was ready for when the item was added */
 	/* How often the poll has told so while the item waits. With TRANSPORT_REPORTS_MAX it is
@@ -81,6 +94,26 @@ void transport_tunnel_timeout(const struct transport *transport, struct failure 
 
 /* Frees the tunnel, if there is one. */
 void transport_end_tunnel(struct transport *transport);
+
+/* Whether a step of the handshake is the helper's. */
+static inline bool transport_is_in_helper(const struct transport *transport)
+{
+	return transport->step && transport->step->job.state != JOB_IDLE;
+}
+
+/* Returns 0 or -ENOMEM. */
+_must_check_ int transport_begin_steps(struct transport *transport);
+
+/* Takes a step of the handshake, or gives it to the helper. Then it returns false, and the
+ * transport has its turn again when the result is there; it is that of the next call. */
+_must_check_ bool transport_take_step(struct transport *transport, enum channel_result *ret_result);
+
+/* Frees the step, if there is one; the helper must not have it. */
+void transport_end_steps(struct transport *transport);
+
+/* Closes the socket and frees what the helper may have used, as the last part of
+ * transport_free(). */
+void transport_release(struct transport *transport);
 
 /* The transport's turn, in all states in which the server's bytes cost something. */
 void transport_on_turn(struct turn_item *item);

@@ -16,10 +16,13 @@ static void on_unwatched(struct timeout *timer);
 
 void transport_update_poll(struct transport *transport)
 {
+	if (transport->is_in_turn || transport->n_reports == TRANSPORT_REPORTS_MAX ||
+	    transport->state == TRANSPORT_CLOSED || transport_is_in_helper(transport)) {
+		return;
+	}
 	int events = transport_wanted_events(transport);
 
-	if (transport->is_in_turn || transport->n_reports == TRANSPORT_REPORTS_MAX ||
-	    transport->state == TRANSPORT_CLOSED || events == transport->events) {
+	if (events == transport->events) {
 		return;
 	}
 	transport->events = events;
@@ -250,6 +253,7 @@ static void turn_connecting(struct transport *transport)
 static void handshake_done(struct transport *transport)
 {
 	timeout_stop(&transport->timer);
+	transport_end_steps(transport);
 	transport->state = TRANSPORT_OPEN;
 	transport->callbacks->secured(transport->userdata);
 	if (transport->state != TRANSPORT_OPEN) {
@@ -263,6 +267,11 @@ static void handshake_done(struct transport *transport)
 
 static void turn_handshake(struct transport *transport)
 {
+	enum channel_result result;
+
+	if (transport_is_in_helper(transport)) {
+		return;
+	}
 	if (transport->n_clear) {
 		size_t n_out = transport->out.n;
 
@@ -277,7 +286,10 @@ static void turn_handshake(struct transport *transport)
 			return;
 		}
 	}
-	switch (channel_handshake(&transport->channel)) {
+	if (!transport_take_step(transport, &result)) {
+		return;
+	}
+	switch (result) {
 	case CHANNEL_OK:
 		handshake_done(transport);
 		break;
@@ -331,6 +343,11 @@ void transport_on_turn(struct turn_item *item)
 	}
 }
 
+static bool is_waiting(const struct transport *transport)
+{
+	return turn_waits(&transport->item) || transport_is_in_helper(transport);
+}
+
 /* Returns false if nobody else is to be considered: the caller goes on at once. */
 static bool wait_for_turn(struct transport *transport, int events)
 {
@@ -338,6 +355,9 @@ static bool wait_for_turn(struct transport *transport, int events)
 		return false;
 	}
 	transport->events_due |= events;
+	if (transport_is_in_helper(transport)) {
+		return true;
+	}
 	turn_begin(transport->turn);
 	if (transport->state == TRANSPORT_OPEN) {
 		turn_add(transport->turn, &transport->item);
@@ -351,7 +371,7 @@ static bool wait_for_turn(struct transport *transport, int events)
 
 static void note_report(struct transport *transport)
 {
-	if (turn_waits(&transport->item) && ++transport->n_reports == TRANSPORT_REPORTS_MAX) {
+	if (is_waiting(transport) && ++transport->n_reports == TRANSPORT_REPORTS_MAX) {
 		transport->events = 0;
 		(void)uv_poll_stop(&transport->poll);
 	}
@@ -377,6 +397,10 @@ static void on_unwatched(struct timeout *timer)
 {
 	struct transport *transport = CONTAINER_OF(timer, struct transport, timer);
 
+	if (transport_is_in_helper(transport)) {
+		/* The turn after it tries again. */
+		return;
+	}
 	if (transport->state == TRANSPORT_CONNECTING) {
 		transport_fail_connect(transport, transport->connect_error);
 	} else if (transport->state == TRANSPORT_FINISHING) {
@@ -391,7 +415,7 @@ void transport_on_timer(struct timeout *timer)
 	struct transport *transport = CONTAINER_OF(timer, struct transport, timer);
 	struct failure failure;
 
-	if (transport->state != TRANSPORT_OPEN && turn_waits(&transport->item)) {
+	if (transport->state != TRANSPORT_OPEN && is_waiting(transport)) {
 		/* What it waited for has come. */
 		start_timer(transport, WAITING_MS);
 		return;

@@ -136,6 +136,7 @@ int transport_new(uv_loop_t *loop, char *read_buffer, const struct transport_way
 	transport->userdata = userdata;
 	transport->read_buffer = read_buffer;
 	transport->turn = way->turn;
+	transport->helper = way->helper;
 	turn_item_init(&transport->item, TURN_NO_CROWD, transport_on_turn);
 	int r = way->egress ? set_tunnel(transport, way) : 0;
 
@@ -238,6 +239,9 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	}
 	int r = channel_secure(&transport->channel, ssl);
 
+	if (r == 0 && transport->helper) {
+		r = transport_begin_steps(transport);
+	}
 	if (r < 0) {
 		return r;
 	}

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "common/address.h"
+#include "common/helper.h"
 #include "gateway/failure.h"
 #include "gateway/upstream/tls/tls.h"
 #include "gateway/upstream/tunnel.h"
@@ -44,6 +45,9 @@ struct transport_way {
 	int64_t timeout_ms;          /* to connect, and for the proxy's first words */
 	int64_t tunnel_timeout_ms;   /* for the proxy to connect to the server */
 	struct turn *turn;           /* when it may read; outlives the transport. NULL: at once */
+	/* takes the steps of TLS handshakes; outlives the transport; only with a turn. NULL: they
+	 * are taken in the loop */
+	struct helper *helper;
 };
 
 struct transport_callbacks {

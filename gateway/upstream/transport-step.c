@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/upstream/transport-state.h"
+
+static void on_run(struct job *job)
+{
+	struct transport_step *step = CONTAINER_OF(job, struct transport_step, job);
+
+	step->result = channel_handshake(&step->transport->channel);
+}
+
+static void on_done(struct job *job)
+{
+	struct transport_step *step = CONTAINER_OF(job, struct transport_step, job);
+	struct transport *transport = step->transport;
+
+	step->has_result = true;
+	tls_connection_return(transport->channel.ssl);
+	if (transport->state == TRANSPORT_CLOSED) {
+		transport_release(transport);
+	} else if (transport->state == TRANSPORT_HANDSHAKE) {
+		turn_add_last(transport->turn, &transport->item);
+	}
+}
+
+int transport_begin_steps(struct transport *transport)
+{
+	struct transport_step *step = malloc(sizeof(*step));
+
+	if (!step) {
+		return -ENOMEM;
+	}
+	*step = (struct transport_step){
+		.job = {.item = &transport->item, .run = on_run, .done = on_done},
+		.transport = transport,
+	};
+	transport->step = step;
+	return 0;
+}
+
+bool transport_take_step(struct transport *transport, enum channel_result *ret_result)
+{
+	struct transport_step *step = transport->step;
+
+	if (step && !step->has_result) {
+		tls_connection_lend(transport->channel.ssl);
+		helper_add(transport->helper, &step->job);
+		return false;
+	}
+	if (step && step->result != CHANNEL_BROKEN) {
+		*ret_result = step->result;
+	} else {
+		/* If it has failed, it says why once more: OpenSSL's errors are the thread's. */
+		*ret_result = channel_handshake(&transport->channel);
+	}
+	if (step) {
+		step->has_result = false;
+	}
+	return true;
+}

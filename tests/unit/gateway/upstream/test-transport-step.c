@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* Handshakes whose steps a helper takes. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "gateway/upstream/transport-state.h"
+#include "tests/unit/gateway/upstream/tls-case.h"
+
+enum {
+	PATIENCE_MS = 20000,
+};
+
+static struct {
+	uv_loop_t loop;
+	uv_timer_t step; /* wakes the loop, so that conditions are checked */
+	struct turn turn;
+	struct helper *helper;
+	char read_buffer[TRANSPORT_READ_SIZE];
+	struct transport *transport;
+	struct tls_store *store;
+	struct identity identity;
+	char trusted[TRUST_PATH_SIZE];
+	SSL_CTX *server_ctx;
+	SSL *server;
+	int listener, fd;
+	uv_thread_t thread; /* of the loop */
+	bool is_held;       /* a step stands still until `go`, once it has posted `stands` */
+	uv_sem_t stands, go;
+	unsigned n_elsewhere; /* how often OpenSSL has told something to the helper's thread */
+	unsigned n_connected, n_secured;
+	struct failure failure; /* FAILURE_NONE: no */
+} one;
+
+static void on_connected(void *userdata)
+{
+	(void)userdata;
+	one.n_connected++;
+}
+
+static void on_secured(void *userdata)
+{
+	(void)userdata;
+	one.n_secured++;
+}
+
+static void on_failed(void *userdata, const struct failure *failure)
+{
+	(void)userdata;
+	one.failure = *failure;
+}
+
+static const struct transport_callbacks callbacks = {
+	.connected = on_connected,
+	.secured = on_secured,
+	.failed = on_failed,
+};
+
+static void on_step(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+static void on_info(const SSL *ssl, int where, int r)
+{
+	uv_thread_t self = uv_thread_self();
+
+	(void)ssl;
+	(void)where;
+	(void)r;
+	if (!uv_thread_equal(&self, &one.thread)) {
+		one.n_elsewhere++;
+		if (one.is_held) {
+			one.is_held = false;
+			uv_sem_post(&one.stands);
+			uv_sem_wait(&one.go);
+		}
+	}
+}
+
+static void run_once(void)
+{
+	(void)SSL_do_handshake(one.server);
+	ERR_clear_error();
+	uv_run(&one.loop, UV_RUN_ONCE);
+}
+
+static void run_until(const unsigned *n)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (*n == 0 && one.failure.kind == FAILURE_NONE && uv_now(&one.loop) < end) {
+		run_once();
+	}
+}
+
+static void open_connection(int version)
+{
+	struct address address = {
+		.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+	const struct transport_way way = {.address = &address,
+					  .timeout_ms = PATIENCE_MS,
+					  .turn = &one.turn,
+					  .helper = one.helper};
+	socklen_t size = sizeof(address.v4);
+
+	one.failure.kind = FAILURE_NONE;
+	one.n_connected = one.n_secured = one.n_elsewhere = 0;
+	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(one.listener, &address.any, size), 0);
+	assert_int_equal(listen(one.listener, 1), 0);
+	assert_int_equal(getsockname(one.listener, &address.any, &size), 0);
+	assert_int_equal(
+		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &one.transport),
+		0);
+	one.fd = accept4(one.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_true(one.fd >= 0);
+	if (!one.server_ctx) {
+		one.server_ctx = server_new(&one.identity, NULL, version);
+	}
+	one.server = SSL_new(one.server_ctx);
+	assert_int_equal(SSL_set_fd(one.server, one.fd), 1);
+	SSL_set_accept_state(one.server);
+	run_until(&one.n_connected);
+	assert_int_equal(one.n_connected, 1);
+}
+
+static void close_connection(void)
+{
+	one.transport = transport_free(one.transport);
+	SSL_set_shutdown(one.server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(one.server);
+	close(one.fd);
+	close(one.listener);
+}
+
+/* The server must be one for @domain. */
+static SSL *begin(const char *domain)
+{
+	const struct tls_policy policy = {
+		.domain = domain, .ca_file = one.trusted, .must_verify = true};
+	SSL *client;
+
+	assert_int_equal(tls_connection_new(one.store, &policy, &client), 0);
+	SSL_set_info_callback(client, on_info);
+	assert_int_equal(transport_secure(one.transport, client, PATIENCE_MS), 0);
+	return client;
+}
+
+/* Goes on until the helper is in the middle of a step. */
+static void hold_step(void)
+{
+	one.is_held = true;
+	begin("a.test");
+	while (uv_sem_trywait(&one.stands) != 0) {
+		run_once();
+	}
+	assert_true(transport_is_in_helper(one.transport));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	one.failure.kind = FAILURE_NONE;
+	one.thread = uv_thread_self();
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	uv_timer_init(&one.loop, &one.step);
+	uv_timer_start(&one.step, on_step, 1, 1);
+	assert_int_equal(uv_sem_init(&one.stands, 0), 0);
+	assert_int_equal(uv_sem_init(&one.go, 0), 0);
+	turn_init(&one.turn, &one.loop, 0);
+	assert_int_equal(helper_new(&one.loop, &one.turn, &one.helper), 0);
+	one.identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	trust_file(&one.identity, one.trusted);
+	assert_int_equal(tls_store_new(&one.store), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	SSL_CTX_free(one.server_ctx);
+	one.helper = helper_free(one.helper);
+	turn_close(&one.turn);
+	uv_close((uv_handle_t *)&one.step, NULL);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	tls_store_free(one.store);
+	identity_free(&one.identity);
+	unlink(one.trusted);
+	uv_sem_destroy(&one.stands);
+	uv_sem_destroy(&one.go);
+	return uv_loop_close(&one.loop);
+}
+
+static void test_secured(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	begin("a.test");
+	assert_int_equal(one.n_elsewhere, 0);
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_true(one.n_elsewhere > 0);
+	assert_null(one.transport->step);
+	assert_true(one.transport->item.spent.us > 0);
+	close_connection();
+}
+
+/* With TLS 1.2 the ticket comes within the handshake, in the helper's thread. */
+static void test_session_is_kept(void **state)
+{
+	(void)state;
+	open_connection(TLS1_2_VERSION);
+	SSL *client = begin("a.test");
+
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_false(SSL_session_reused(client));
+	close_connection();
+	open_connection(TLS1_2_VERSION);
+	client = begin("a.test");
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_true(SSL_session_reused(client));
+	close_connection();
+}
+
+/* The authorities were changed meanwhile. */
+static void test_session_of_before(void **state)
+{
+	(void)state;
+	open_connection(TLS1_2_VERSION);
+	hold_step();
+	tls_store_renew(one.store);
+	uv_sem_post(&one.go);
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	close_connection();
+	open_connection(TLS1_2_VERSION);
+	SSL *client = begin("a.test");
+
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_false(SSL_session_reused(client));
+	close_connection();
+}
+
+/* The reason is in the errors of the helper's thread. */
+static void test_refused(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	begin("b.test");
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 0);
+	assert_int_equal(one.failure.kind, FAILURE_CERTIFICATE_NAME);
+	close_connection();
+}
+
+static void test_lost(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	begin("a.test");
+	assert_int_equal(shutdown(one.fd, SHUT_RDWR), 0);
+	while (one.failure.kind == FAILURE_NONE) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.failure.kind, FAILURE_TLS_HANDSHAKE);
+	close_connection();
+}
+
+/* What the server sends while the helper works is there afterwards, also if the poll has been
+ * stopped because it has told so too often. */
+static void test_reports(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	hold_step();
+	assert_int_equal(send(one.fd, "x", 1, 0), 1);
+	while (one.transport->n_reports < TRANSPORT_REPORTS_MAX) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	uv_sem_post(&one.go);
+	/* The byte is no TLS. */
+	run_until(&(unsigned){0});
+	assert_int_not_equal(one.failure.kind, FAILURE_NONE);
+	close_connection();
+}
+
+/* The server is not to blame for the time that a step waits. */
+static void test_no_timeout_meanwhile(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	hold_step();
+	transport_on_timer(&one.transport->timer);
+	assert_int_equal(one.failure.kind, FAILURE_NONE);
+	assert_true(uv_timer_get_due_in(&one.transport->timer.uv) > 0);
+	uv_sem_post(&one.go);
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	close_connection();
+}
+
+static void test_freed_meanwhile(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	hold_step();
+	close_connection();
+	/* Its handles are closed; the socket and the rest are the helper's still. */
+	uv_run(&one.loop, UV_RUN_ONCE);
+	uv_sem_post(&one.go);
+	assert_int_equal(one.n_secured, 0);
+}
+
+/* Another job runs. */
+static void test_freed_before(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	hold_step();
+	struct transport *first = one.transport;
+	SSL *server = one.server;
+	int fd = one.fd, listener = one.listener;
+
+	open_connection(TLS1_3_VERSION);
+	begin("a.test");
+	while (!transport_is_in_helper(one.transport)) {
+		run_once();
+	}
+	assert_int_equal(one.transport->step->job.state, JOB_WAITING);
+	close_connection();
+	one.transport = first;
+	one.server = server;
+	one.fd = fd;
+	one.listener = listener;
+	uv_sem_post(&one.go);
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	close_connection();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_secured),
+		TEST(test_session_is_kept),
+		TEST(test_session_of_before),
+		TEST(test_refused),
+		TEST(test_lost),
+		TEST(test_reports),
+		TEST(test_no_timeout_meanwhile),
+		TEST(test_freed_meanwhile),
+		TEST(test_freed_before),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
