@@ -5,11 +5,27 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	NS_PER_US = 1000,
 	NS_PER_SECOND = 1000 * 1000 * 1000,
+	/* More than the kernel gives other threads: up to 2.8 ms. */
+	SLICE_NS = 4 * 1000 * 1000,
+	NICE_MORE = 5,      /* than the loop's */
+	KEEP_POLICY = 0x08, /* SCHED_FLAG_KEEP_POLICY */
+};
+
+/* The first form of struct sched_attr (sched_setattr(2)); Debian 12's C library has none. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
 };
 
 TAILQ_HEAD(jobs, job);
@@ -35,11 +51,28 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
 }
 
+/* Has the kernel run the loop as soon as it has something to do, where both share a core: since
+ * Linux 6.12, a thread that asks for more time at once may be interrupted sooner. With a loop that
+ * is busy for 60 % of the time, and a helper that always is, the loop waits for 0.7 ms without
+ * this, and for 0.1 ms with it. If both always are busy, the helper gets a quarter of the core. */
+static void let_others_ahead(void)
+{
+	const struct attributes attributes = {
+		.size = sizeof(attributes),
+		.flags = KEEP_POLICY,
+		.nice = getpriority(PRIO_PROCESS, 0) + NICE_MORE,
+		.runtime_ns = SLICE_NS,
+	};
+
+	(void)syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 static void run(void *argument)
 {
 	struct helper *helper = argument;
 	struct job *job;
 
+	let_others_ahead();
 	for (;;) {
 		uv_sem_wait(&helper->wake);
 		job = atomic_exchange(&helper->next, NULL);
