@@ -275,6 +275,52 @@ static void test_number_of_replies(void **state)
 	assert_true(keeps_reply(BOSH_ENDED_REPLIES_MAX + 2));
 }
 
+/* Puts a session that was asked 200 to 204, and before that @n_followed requests from 1000 on. None
+ * has a reply: the client had vanished. */
+static const struct bosh_ended *put_followed(unsigned number, unsigned n_followed)
+{
+	struct bosh_ended ended = {.content_type = "text/xml"};
+	struct bosh_key none = {0};
+
+	for (unsigned i = 0; i < n_followed; i++) {
+		bosh_last_answer_add_followed(&ended.last, 1000 + i, &none, NULL);
+	}
+	for (uint64_t rid = 200; rid < 205; rid++) {
+		bosh_last_answer_add(&ended.last, rid, &none, NULL);
+	}
+	struct bosh_ended last = ended_of(100, "", 1);
+
+	bosh_last_answer_set(&ended.last, 403, last.last.blob, 0);
+	bosh_last_answer_deinit(&last.last);
+	bosh_ended_table_put(table, sid_of(number).data, &ended, now);
+	return bosh_ended_table_find(table, sid_of(number), 200, SV_EMPTY, now);
+}
+
+/* Requests that were followed count among the replies also where they have none: each takes a block
+ * of memory. */
+static void test_followed_without_replies(void **state)
+{
+	enum {
+		N_FOLLOWED = 64,
+		N_LEFT = 5,
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < BOSH_ENDED_REPLIES_MAX; i++) {
+		assert_non_null(put_followed(i, 1));
+		assert_true(has(i, 1000, ""));
+	}
+	const struct bosh_ended *ended = put_followed(BOSH_ENDED_REPLIES_MAX, N_FOLLOWED);
+
+	assert_non_null(ended);
+	assert_int_equal(ended->last.n_asked, N_LEFT);
+	assert_false(has(BOSH_ENDED_REPLIES_MAX, 1000, ""));
+	assert_true(has(BOSH_ENDED_REPLIES_MAX, 204, ""));
+	now = mono_add_s(now, 2 * KEEP_S);
+	assert_non_null(put_followed(0, N_FOLLOWED));
+	assert_true(has(0, 1000, ""));
+}
+
 /* As when thousands are told the same. */
 static void test_same_answer(void **state)
 {
@@ -364,6 +410,7 @@ int main(void)
 		TEST(test_same_answer),
 		TEST(test_replies),
 		TEST(test_number_of_replies),
+		TEST(test_followed_without_replies),
 		TEST(test_many_requests),
 		cmocka_unit_test(test_memory),
 	};
