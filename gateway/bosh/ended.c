@@ -164,6 +164,14 @@ static void share_answer(const struct bosh_ended_table *table, struct record *re
 	}
 }
 
+/* Gives back the room of the requests that were dropped: what is kept is counted without it. */
+static void fit(struct bosh_last_answer *last)
+{
+	struct bosh_asked *asked = reallocarray(last->asked, last->n_asked, sizeof(*asked));
+
+	last->asked = asked ? asked : last->asked;
+}
+
 /* @kept: what is kept of its last answer. */
 static void take_in(struct record *record, const struct bosh_ended *ended,
 		    const struct bosh_last_answer *kept)
@@ -172,7 +180,9 @@ static void take_in(struct record *record, const struct bosh_ended *ended,
 
 	record->ended = *ended;
 	*last = *kept;
-	if (last->n_asked && last->n_asked <= ASKED_INLINE) {
+	if (last->n_asked > ASKED_INLINE) {
+		fit(last);
+	} else if (last->asked) {
 		memcpy(record->asked, last->asked, last->n_asked * sizeof(*last->asked));
 		free(last->asked);
 		last->asked = record->asked;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,7 +298,7 @@ static const struct bosh_ended *put_followed(unsigned number, unsigned n_followe
 }
 
 /* Requests that were followed count among the replies also where they have none: each takes a block
- * of memory. */
+ * of memory. What is left of them takes no more than is counted. */
 static void test_followed_without_replies(void **state)
 {
 	enum {
@@ -314,6 +315,7 @@ static void test_followed_without_replies(void **state)
 
 	assert_non_null(ended);
 	assert_int_equal(ended->last.n_asked, N_LEFT);
+	assert_true(malloc_usable_size(ended->last.asked) < 2 * N_LEFT * sizeof(struct bosh_asked));
 	assert_false(has(BOSH_ENDED_REPLIES_MAX, 1000, ""));
 	assert_true(has(BOSH_ENDED_REPLIES_MAX, 204, ""));
 	now = mono_add_s(now, 2 * KEEP_S);
