@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/wake.h"
 #include "common/watch.h"
 
 enum {
@@ -27,12 +28,7 @@ static bool must_wake(struct mailbox *mailbox)
 /* Call it without the lock, for which the reader would wait at once. */
 static void wake(const struct mailbox *mailbox)
 {
-	const uint64_t one = 1;
-
-	/* A counter that is read after each write always takes it. A wake that is lost is lost for
-	 * ever: a reader that was woken is not woken again. */
-	while (write(mailbox->fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-	}
+	wake_send(mailbox->fd);
 }
 
 static void wake_owed(struct mailbox *mailbox)
@@ -54,9 +50,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 static void take(struct mailbox *mailbox)
 {
-	uint64_t n_wakes;
-
-	(void)!read(mailbox->fd, &n_wakes, sizeof(n_wakes));
+	wake_take(mailbox->fd);
 	uv_mutex_lock(&mailbox->mutex);
 	mailbox->is_woken = false;
 	STAILQ_CONCAT(&mailbox->taken, &mailbox->messages);
