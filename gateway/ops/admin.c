@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/wake.h"
 #include "gateway/ops/admin-state.h"
 
 enum {
@@ -160,7 +161,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
 void admin_retire(struct admin *admin)
 {
 	if (admin) {
-		(void)eventfd_write(admin->wake, 1);
+		wake_send(admin->wake);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "common/address.h"
 #include "common/buffer.h"
 #include "common/timeout.h"
+#include "common/wake.h"
 #include "gateway/upstream/dns/answers.h"
 #include "gateway/upstream/dns/ares-bill.h"
 #include "gateway/upstream/dns/ares-datagram.h"
@@ -61,10 +62,8 @@ static size_t message_length(const unsigned char *message)
  * notices by its time-out. */
 static void stand_in_answer(struct ares_tcp_stand_in *stand_in, const void *message, size_t n)
 {
-	static const uint64_t one = 1;
-
 	if (buffer_append(&stand_in->answers, message, n) == 0) {
-		(void)!write(stand_in->fd, &one, sizeof(one));
+		wake_send(stand_in->fd);
 	}
 }
 
@@ -72,7 +71,6 @@ static ares_ssize_t stand_in_read(struct ares_tcp_stand_in *stand_in, void *data
 {
 	struct sv answers = buffer_sv(&stand_in->answers);
 	size_t n_read = n < answers.n ? n : answers.n;
-	uint64_t count;
 
 	if (n_read == 0) {
 		errno = EAGAIN;
@@ -81,7 +79,7 @@ static ares_ssize_t stand_in_read(struct ares_tcp_stand_in *stand_in, void *data
 	memcpy(data, answers.data, n_read);
 	buffer_consume(&stand_in->answers, n_read);
 	if (n_read == answers.n) {
-		(void)!read(stand_in->fd, &count, sizeof(count));
+		wake_take(stand_in->fd);
 	}
 	return (ares_ssize_t)n_read;
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -80,6 +81,38 @@ int socket(int family, int type, int protocol)
 {
 	n_sockets++;
 	return (int)syscall(SYS_socket, family, type, protocol);
+}
+
+/* How often a signal still interrupts a system call on a counter, by which c-ares is woken. */
+static struct {
+	unsigned n_writes, n_reads;
+} interrupted;
+static size_t n_wakes_taken;
+
+static bool is_interrupted(unsigned *n)
+{
+	if (*n == 0) {
+		return false;
+	}
+	--*n;
+	errno = EINTR;
+	return true;
+}
+
+ssize_t write(int fd, const void *bytes, size_t n)
+{
+	return n == sizeof(uint64_t) && is_interrupted(&interrupted.n_writes)
+		     ? -1
+		     : syscall(SYS_write, fd, bytes, n);
+}
+
+ssize_t read(int fd, void *bytes, size_t n)
+{
+	if (n == sizeof(uint64_t) && is_interrupted(&interrupted.n_reads)) {
+		return -1;
+	}
+	n_wakes_taken += n == sizeof(uint64_t);
+	return syscall(SYS_read, fd, bytes, n);
 }
 
 static bool script_truncated(const char *name, unsigned type, struct dns_message *message)
@@ -252,6 +285,21 @@ static void test_answer(void **state)
 	/* It is the same question. */
 	assert_memory_equal(tcp.peers->question + 2 + 2, dns.packet + 2,
 			    tcp.peers->n_question - 2 - 2);
+}
+
+/* A wake that was interrupted is made all the same, and taken: otherwise the answer would not be
+ * read, or the loop would be woken for ever. */
+static void test_interrupted_wakes(void **state)
+{
+	(void)state;
+	tcp.script = script_tlsa;
+	interrupted.n_writes = interrupted.n_reads = 1;
+	n_wakes_taken = 0;
+	ask_tlsa(askers, "a.example", 5222);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(interrupted.n_writes + interrupted.n_reads, 0);
+	assert_int_equal(n_wakes_taken, 1);
 }
 
 /* Any number of truncated answers at once: each question gets its answer on a connection of its
@@ -479,12 +527,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_tcp, teardown_tcp)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer),         TEST(test_answers),
-		TEST(test_other_answer),   TEST(test_late_thread),
-		TEST(test_no_answer),      TEST(test_bound),
-		TEST(test_freeing),        TEST(test_no_memory),
-		TEST(test_many_addresses), TEST(test_many_addresses_in_datagrams),
-		TEST(test_charge),         TEST(test_rest_is_not_awaited),
+		TEST(test_answer),
+		TEST(test_answers),
+		TEST(test_other_answer),
+		TEST(test_late_thread),
+		TEST(test_no_answer),
+		TEST(test_bound),
+		TEST(test_freeing),
+		TEST(test_no_memory),
+		TEST(test_many_addresses),
+		TEST(test_many_addresses_in_datagrams),
+		TEST(test_charge),
+		TEST(test_rest_is_not_awaited),
+		TEST(test_interrupted_wakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
