@@ -30,6 +30,10 @@ ares_ssize_t ares_datagram_receive(int fd, void *data, size_t size, int flags,
 	for (;;) {
 		ares_socklen_t n_address = n_from ? *n_from : 0;
 		ares_ssize_t n = recvfrom(fd, data, size, flags, from, n_from ? &n_address : NULL);
+
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
 		size_t n_cut = n > 0 ? dns_answers_cut(data, (size_t)n) : 0;
 
 		/* A malformed message is left for c-ares to judge. */
@@ -43,9 +47,19 @@ ares_ssize_t ares_datagram_receive(int fd, void *data, size_t size, int flags,
 	}
 }
 
+static ares_ssize_t write_all(int fd, const struct iovec *parts, int n_parts)
+{
+	ares_ssize_t n;
+
+	do {
+		n = writev(fd, parts, n_parts);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
 ares_ssize_t ares_datagram_send(int fd, const struct iovec *parts, int n_parts)
 {
-	ares_ssize_t n = writev(fd, parts, n_parts);
+	ares_ssize_t n = write_all(fd, parts, n_parts);
 
-	return n < 0 && errno == ECONNREFUSED ? writev(fd, parts, n_parts) : n;
+	return n < 0 && errno == ECONNREFUSED ? write_all(fd, parts, n_parts) : n;
 }

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gateway/upstream/dns/answers.h"
@@ -83,9 +85,10 @@ int socket(int family, int type, int protocol)
 	return (int)syscall(SYS_socket, family, type, protocol);
 }
 
-/* How often a signal still interrupts a system call on a counter, by which c-ares is woken. */
+/* How often a signal still interrupts a system call: those on a counter, by which c-ares is woken,
+ * and those on its datagrams. */
 static struct {
-	unsigned n_writes, n_reads;
+	unsigned n_writes, n_reads, n_sent, n_received;
 } interrupted;
 static size_t n_wakes_taken;
 
@@ -113,6 +116,18 @@ ssize_t read(int fd, void *bytes, size_t n)
 	}
 	n_wakes_taken += n == sizeof(uint64_t);
 	return syscall(SYS_read, fd, bytes, n);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int n_parts)
+{
+	return is_interrupted(&interrupted.n_sent) ? -1 : syscall(SYS_writev, fd, parts, n_parts);
+}
+
+ssize_t recvfrom(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from, socklen_t *n_from)
+{
+	return is_interrupted(&interrupted.n_received)
+		     ? -1
+		     : syscall(SYS_recvfrom, fd, data, size, flags, from.__sockaddr__, n_from);
 }
 
 static bool script_truncated(const char *name, unsigned type, struct dns_message *message)
@@ -300,6 +315,19 @@ static void test_interrupted_wakes(void **state)
 	assert_int_equal(askers->result, RESOLVER_OK);
 	assert_int_equal(interrupted.n_writes + interrupted.n_reads, 0);
 	assert_int_equal(n_wakes_taken, 1);
+}
+
+/* c-ares would take that for a broken connection: all that were sent on it would lose a try. */
+static void test_interrupted_datagrams(void **state)
+{
+	(void)state;
+	tcp.script = script_tlsa;
+	interrupted.n_sent = interrupted.n_received = 1;
+	ask_tlsa(askers, "a.example", 5222);
+	wait_results(askers, 1);
+	assert_int_equal(askers->result, RESOLVER_OK);
+	assert_int_equal(dns.n_questions, 1);
+	assert_int_equal(interrupted.n_sent + interrupted.n_received, 0);
 }
 
 /* Any number of truncated answers at once: each question gets its answer on a connection of its
@@ -540,6 +568,7 @@ int main(void)
 		TEST(test_charge),
 		TEST(test_rest_is_not_awaited),
 		TEST(test_interrupted_wakes),
+		TEST(test_interrupted_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
