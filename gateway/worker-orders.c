@@ -158,9 +158,19 @@ static void reload(struct worker *worker, struct worker_update *update)
 	retry(worker, update);
 }
 
+/* First come the orders after which the worker accepts nobody: an update that waits for another try
+ * has to let go of its sockets then. */
 void worker_on_order(uv_async_t *order)
 {
 	struct worker *worker = CONTAINER_OF(order, struct worker, order);
+
+	if (worker->has_to_drain) {
+		close_listener(worker);
+		front_give_idle(&worker->front);
+	}
+	if (worker->has_to_stop) {
+		stop(worker);
+	}
 	struct worker_update *update = atomic_exchange(&worker->update, NULL);
 
 	if (update) {
@@ -168,13 +178,6 @@ void worker_on_order(uv_async_t *order)
 	}
 	if (atomic_exchange(&worker->has_to_trim, false)) {
 		xml_pool_trim(worker->env.pool);
-	}
-	if (worker->has_to_drain) {
-		close_listener(worker);
-		front_give_idle(&worker->front);
-	}
-	if (worker->has_to_stop) {
-		stop(worker);
 	}
 }
 
