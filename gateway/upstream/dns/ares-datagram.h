@@ -12,7 +12,7 @@ ares_ssize_t ares_datagram_receive(int fd, void *data, size_t size, int flags,
 				   struct sockaddr *from, ares_socklen_t *n_from);
 
 /* Like writev(), but tries again after an interruption, and once after an ICMP error. The kernel
- * reports one that an earlier datagram caused when the next one is sent. That one would be taken for
- * undeliverable otherwise, while the one that caused the error waits for its time-out. c-ares sees
- * the error when it reads. */
+ * reports one that an earlier datagram caused when the next one is sent. That one would be taken
+ * for undeliverable otherwise, while the one that caused the error waits for its time-out. c-ares
+ * sees the error when it reads. */
 ares_ssize_t ares_datagram_send(int fd, const struct iovec *parts, int n_parts);
