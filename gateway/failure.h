@@ -103,7 +103,7 @@
 	X(TOO_MANY, "too-many-sessions", "policy-violation", "policy-violation",                   \
 	  "too many sessions")                                                                     \
 	X(TOO_MANY_BYTES, "too-many-bytes", "policy-violation", "policy-violation",                \
-	  "too much unfinished data of clients that have not logged in")                           \
+	  "the gateway holds too much data that is incomplete or not read yet")                    \
 	X(KICKED, "kicked", "policy-violation", "policy-violation",                                \
 	  "the operator of this gateway has ended the session")                                    \
 	X(TOO_FAST, "too-fast", "policy-violation", "policy-violation",                            \

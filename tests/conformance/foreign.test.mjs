@@ -58,6 +58,8 @@ const message = (n, id = 'm') => `<message xmlns='jabber:client' id='${id}'><bod
 
 const HALF = `<message xmlns='jabber:client' id='half'><body>${'y'.repeat(18000)}`;
 const END = '</body></message>';
+// Told to clients that have logged in.
+const REASON = /the gateway holds too much data that is incomplete or not read yet/;
 const wasEvicted = (stage) => /too-many-bytes/.test(stage.doab.log);
 
 // Opens sessions whose servers begin a stanza and do not end it, until one has to go.
@@ -81,7 +83,8 @@ test('WebSocket: the session that holds most is told why it has to go, the other
 		large.socket.frame(OPCODE.text, `<message xmlns='jabber:client'><body>${'x'.repeat(12000)}`, { fin: false });
 		await sleep(100);
 		const all = await addUntilEvicted(stage, () => openSocket(stage));
-		await assertStreamError(large.socket, 'policy-violation', { open: false });
+		const error = await assertStreamError(large.socket, 'policy-violation', { open: false });
+		assert.match(JSON.stringify(error), REASON);
 		await stage.doab.logged('session-failed', { transport: 'websocket', failure: 'too-many-bytes', domain: DOMAIN });
 		for (const { connection } of all) {
 			connection.send(END);
@@ -103,7 +106,9 @@ test('BOSH: a session that holds much is told why it has to go', TIMEOUT, async 
 			return one;
 		});
 		// Of sessions that hold the same, the oldest.
-		assertTerminated(await all[0].waiting, 'policy-violation');
+		const answer = await all[0].waiting;
+		assertTerminated(answer, 'policy-violation');
+		assert.match(answer.text, REASON);
 		await stage.doab.logged('session-failed', { transport: 'bosh', failure: 'too-many-bytes', domain: DOMAIN });
 		all.at(-1).connection.send(END);
 		assert.match((await all.at(-1).waiting).text, /id='half'/);

@@ -65,7 +65,7 @@ const FAILURES = {
 	'client-error': ['The gateway did not accept what this page sent.', 'This is a mistake of the page or of something in between.', ''],
 	'too-early': ['This page sent something too early.', 'This is a mistake of the page or of something in between.', ''],
 	'too-many-sessions': ['There are too many sessions.', TURN.later, ''],
-	'too-many-bytes': ['The gateway holds too much unfinished data.', TURN.later, ''],
+	'too-many-bytes': ['The gateway holds too much data.', TURN.later, ''],
 	kicked: ['The operator of this gateway has ended the session.', '', ''],
 	'too-fast': ['Too many sessions were opened within a short time.', TURN.later, ''],
 	'too-many-requests': ['There were too many requests within a short time.', TURN.later, ''],
