@@ -11,19 +11,13 @@
 #include <string.h>
 
 #include "common/random.h"
+#include "common/table.h"
 #include "policy/client.h"
-
-/* By default uthash ends the process when there is no memory. With these it marks the entry
- * instead. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->is_homeless = true)
-#include <uthash.h>
 
 struct census_entry {
 	uint64_t key;
 	size_t n_connections;
 	size_t n_sessions;
-	bool is_homeless; /* there was no memory to insert it into the table */
 	UT_hash_handle hh;
 };
 
@@ -111,7 +105,7 @@ static struct census_entry *entry_get(struct census *census, const struct addres
 	unsigned hash = client_hash(entry->key, census->secret);
 
 	HASH_ADD_BYHASHVALUE(hh, census->entries, key, sizeof(entry->key), hash, entry);
-	if (entry->is_homeless) {
+	if (!entry->hh.tbl) {
 		free(entry);
 		return NULL;
 	}

@@ -3,9 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-/* By default uthash exits the process when it runs out of memory. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+
+#include "common/table.h"
 
 enum {
 	/* Requests of a session that are kept in its record; usual are one that is held, and two

@@ -12,12 +12,10 @@
  * waits.c     the timers of sessions
  * leg.c       opens, finds and closes legs, and carries out the actions on one
  */
-/* By default uthash exits the process when it runs out of memory. */
-#define HASH_NONFATAL_OOM 1
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "common/due.h"
+#include "common/table.h"
 #include "common/timeout.h"
 #include "gateway/bosh/ended.h"
 #include "gateway/bosh/endpoint.h"

@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* By default uthash exits the process when it runs out of memory. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "common/table.h"
 
 struct dial_crowd {
 	UT_hash_handle hh;

@@ -8,11 +8,7 @@
 #include <sys/queue.h>
 
 #include "common/hash.h"
-
-/* Without this, uthash ends the process when out of memory. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
-#include <uthash.h>
+#include "common/table.h"
 
 struct entry {
 	UT_hash_handle hh;
@@ -21,7 +17,6 @@ struct entry {
 	struct mono expiry;
 	enum dns_kind kind;
 	size_t n_bytes;
-	bool add_failed; /* uthash was out of memory */
 	char name[];
 };
 
@@ -85,7 +80,6 @@ static struct entry *entry_find(struct dns_cache *cache, enum dns_kind kind, con
 	return entry;
 }
 
-/* On failure the entry is marked. */
 static void entry_add(struct dns_cache *cache, struct entry *entry)
 {
 	size_t n_name = strlen(entry->name);
@@ -162,7 +156,7 @@ void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name
 		return;
 	}
 	entry_add(cache, entry);
-	if (entry->add_failed) {
+	if (!entry->hh.tbl) {
 		free(entry);
 		return;
 	}

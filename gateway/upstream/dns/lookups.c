@@ -6,14 +6,10 @@
 #include <string.h>
 
 #include "common/hash.h"
+#include "common/table.h"
 #include "gateway/upstream/dns/cache.h"
 #include "gateway/upstream/observer.h"
 #include "gateway/upstream/dns/question.h"
-
-/* Without this, uthash ends the process when out of memory. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
-#include <uthash.h>
 
 struct lookups {
 	struct hash_secret secret;
@@ -36,8 +32,7 @@ struct lookup {
 	struct lookup *older, *newer;   /* of the same question, in this order; may be NULL */
 	unsigned n_renewals;            /* that led to this one */
 	uint64_t asked_ns;
-	bool is_newest;  /* it is in the table */
-	bool add_failed; /* uthash was out of memory */
+	bool is_newest; /* it is in the table */
 };
 
 static struct lookup *lookup_find(const struct lookups *lookups, enum dns_kind kind,
@@ -139,7 +134,7 @@ static void waits_end(struct lookup *lookup, struct dns_reply *reply)
 	}
 }
 
-/* On failure the lookup is marked. */
+/* On failure, hh.tbl is NULL. */
 static void lookup_enter_table(struct lookups *lookups, struct lookup *lookup)
 {
 	const struct question *question = &lookup->question;
@@ -237,7 +232,7 @@ static int lookup_new(struct lookups *lookups, uint32_t crowd, enum dns_kind kin
 	lookup->question.answered = on_answered;
 	memcpy(lookup->question.name, name, strlen(name) + 1);
 	lookup_enter_table(lookups, lookup);
-	if (lookup->add_failed) {
+	if (!lookup->hh.tbl) {
 		free(lookup);
 		return -ENOMEM;
 	}
