@@ -16,7 +16,12 @@ struct sv {
 	size_t n;
 };
 
-#define SV(literal) ((struct sv){"" literal, sizeof(literal) - 1})
+/* For the initializer of a static object; elsewhere use SV(). */
+#define SV_INIT(literal)                        \
+	{                                       \
+		"" literal, sizeof(literal) - 1 \
+	}
+#define SV(literal) ((struct sv)SV_INIT(literal))
 #define SV_EMPTY ((struct sv){NULL, 0})
 /* The arguments of printf() for "%.*s". */
 #define SV_ARGS(view) (int)(view).n, (view).data

@@ -106,7 +106,7 @@ static size_t address_length(struct sv text)
 /* Copies @detail with its addresses replaced. */
 static void mask_addresses(const char *detail, char ret_masked[static FAILURE_DETAIL_MAX])
 {
-	static const struct sv mask = {"(address)", 9};
+	static const struct sv mask = SV_INIT("(address)");
 	struct sv rest = sv_from(detail);
 	bool is_start = true; /* not inside a word or number */
 	size_t n_masked = 0;

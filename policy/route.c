@@ -95,7 +95,7 @@ static int find_listed(const struct routes *routes, struct sv destination,
 int routes_find(const struct routes *routes, struct sv text, const char *domain,
 		struct redirect *ret_destination)
 {
-	static const struct sv protocol = {"xmpp:", sizeof("xmpp:") - 1};
+	static const struct sv protocol = SV_INIT("xmpp:");
 
 	if (!sv_starts_with(text, protocol)) {
 		return ROUTE_E_MALFORMED;

@@ -44,9 +44,9 @@ static const struct {
 	struct sv name;
 	size_t offset;
 } texts[] = {
-#define TEXT(ns, name, field)                                                   \
-	{                                                                       \
-		ns, {name, sizeof(name) - 1}, offsetof(struct bosh_body, field) \
+#define TEXT(ns, name, field)                                        \
+	{                                                            \
+		ns, SV_INIT(name), offsetof(struct bosh_body, field) \
 	}
 	TEXT(XML_NS_NONE, "sid", sid),
 	TEXT(XML_NS_NONE, "to", to),

@@ -7,9 +7,9 @@ static const struct {
 	struct sv name;
 	const char *header;
 } types[] = {
-#define TYPE(name)                                               \
-	{                                                        \
-		{name, sizeof(name) - 1}, name "; charset=utf-8" \
+#define TYPE(name)                                    \
+	{                                             \
+		SV_INIT(name), name "; charset=utf-8" \
 	}
 	TYPE("text/xml"),
 	TYPE("application/xml"),
@@ -23,13 +23,8 @@ static const struct {
 
 static bool is_utf8(struct sv parameter)
 {
-	static const struct sv forms[] = {
-		{"charset=utf-8", sizeof("charset=utf-8") - 1},
-		{"charset=\"utf-8\"", sizeof("charset=\"utf-8\"") - 1},
-	};
-
-	return parameter.n == 0 || sv_eq_nocase(parameter, forms[0]) ||
-	       sv_eq_nocase(parameter, forms[1]);
+	return parameter.n == 0 || sv_eq_nocase(parameter, SV("charset=utf-8")) ||
+	       sv_eq_nocase(parameter, SV("charset=\"utf-8\""));
 }
 
 const char *bosh_content_type(struct sv wish)

@@ -10,18 +10,11 @@ static struct sv status_line(unsigned status)
 		unsigned status;
 		struct sv line;
 	} lines[] = {
-#define X(status, reason)                                                         \
-	{                                                                         \
-		status,                                                           \
-		{                                                                 \
-			"HTTP/1.1 " #status " " reason "\r\n",                    \
-				sizeof("HTTP/1.1 " #status " " reason "\r\n") - 1 \
-		}                                                                 \
-	}
+#define X(status, reason) {status, SV_INIT("HTTP/1.1 " #status " " reason "\r\n")}
 		X(200, "OK"),
 		X(204, "No Content"),
-		X(400, "Bad Request"),
 		X(304, "Not Modified"),
+		X(400, "Bad Request"),
 		X(403, "Forbidden"),
 		X(404, "Not Found"),
 		X(405, "Method Not Allowed"),

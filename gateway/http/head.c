@@ -48,7 +48,7 @@ const char *http_alien_name(enum http_alien alien)
 }
 
 static const struct sv known_names[HTTP_KNOWN_COUNT] = {
-#define X(id, name) {name, sizeof(name) - 1},
+#define X(id, name) SV_INIT(name),
 	HTTP_KNOWN(X)
 #undef X
 };
@@ -124,9 +124,9 @@ static enum http_head_result judge_markup(struct http_head *head, struct sv byte
 		struct sv text;
 		enum http_alien alien;
 	} beginnings[] = {
-		{{"<policy-file-request/>", 23}, HTTP_ALIEN_POLICY}, /* with its NUL */
-		{{"<?xml ", 6}, HTTP_ALIEN_XMPP},
-		{{"<stream:", 8}, HTTP_ALIEN_XMPP},
+		{SV_INIT("<policy-file-request/>\0"), HTTP_ALIEN_POLICY},
+		{SV_INIT("<?xml "), HTTP_ALIEN_XMPP},
+		{SV_INIT("<stream:"), HTTP_ALIEN_XMPP},
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(beginnings); i++) {
@@ -183,7 +183,7 @@ static enum http_head_result judge_beginning(struct http_head *head, struct sv b
 /* RFC 9110, 2.5: a higher minor version is served as the highest that is known. */
 static enum http_head_result read_version(struct http_head *head, struct sv version)
 {
-	static const struct sv name = {"HTTP/", 5};
+	static const struct sv name = SV_INIT("HTTP/");
 	struct sv digits = sv_skip(version, name.n);
 
 	if (!sv_starts_with(version, name) || digits.n != 3 || digits.data[0] < '0' ||

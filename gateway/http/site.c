@@ -382,8 +382,8 @@ static void answer_read(const struct site *site, struct http_exchange *exchange)
 static bool is_known_method(const struct http_exchange *exchange)
 {
 	static const struct sv known[] = {
-		{"GET", 3}, {"HEAD", 4},   {"POST", 4},  {"OPTIONS", 7},
-		{"PUT", 3}, {"DELETE", 6}, {"TRACE", 5}, {"PATCH", 5},
+		SV_INIT("GET"), SV_INIT("HEAD"),   SV_INIT("POST"),  SV_INIT("OPTIONS"),
+		SV_INIT("PUT"), SV_INIT("DELETE"), SV_INIT("TRACE"), SV_INIT("PATCH"),
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(known); i++) {

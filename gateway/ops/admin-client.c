@@ -21,7 +21,7 @@ enum {
 	STATUS_OK = 200,
 };
 
-static const struct sv head_end = {"\r\n\r\n", 4};
+static const struct sv head_end = SV_INIT("\r\n\r\n");
 
 /* Appends @text as part of a query: all but letters and digits as %XX. */
 static void write_escaped(struct writer *writer, struct sv text)

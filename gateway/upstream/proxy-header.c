@@ -111,7 +111,7 @@ static size_t write_v2(const struct ends *ends, char header[static PROXY_HEADER_
 
 static size_t write_unknown(enum domain_proxy version, char header[static PROXY_HEADER_MAX])
 {
-	static const struct sv unknown = {"PROXY UNKNOWN\r\n", sizeof("PROXY UNKNOWN\r\n") - 1};
+	static const struct sv unknown = SV_INIT("PROXY UNKNOWN\r\n");
 
 	if (version == DOMAIN_PROXY_V1) {
 		memcpy(header, unknown.data, unknown.n);

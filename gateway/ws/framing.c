@@ -11,7 +11,7 @@ enum {
 
 /* Where expat stops at a DTD. What follows does not count: whether it has been seen by then depends
  * on how the message was cut. */
-static const struct sv doctype = {"<!D", 3};
+static const struct sv doctype = SV_INIT("<!D");
 
 struct xml_scan_options framing_options(size_t n_max)
 {

@@ -8,29 +8,29 @@
 #define LEGACY_NS "jabber:iq:auth"
 
 static const struct sv try_names[] = {
-	{"auth", 4},
-	{"authenticate", 12},
-	{"password", 8},
-	{"digest", 6},
+	SV_INIT("auth"),
+	SV_INIT("authenticate"),
+	SV_INIT("password"),
+	SV_INIT("digest"),
 };
 
 /* RFC 6120, 6.5: errors that the server gives before it looks at a password. Unknown ones count as
  * failures. */
 static const struct sv untried[] = {
-	{"aborted", 7},
-	{"encryption-required", 19},
-	{"incorrect-encoding", 18},
-	{"invalid-mechanism", 17},
-	{"malformed-request", 17},
-	{"mechanism-too-weak", 18},
-	{"temporary-auth-failure", 22},
+	SV_INIT("aborted"),
+	SV_INIT("encryption-required"),
+	SV_INIT("incorrect-encoding"),
+	SV_INIT("invalid-mechanism"),
+	SV_INIT("malformed-request"),
+	SV_INIT("mechanism-too-weak"),
+	SV_INIT("temporary-auth-failure"),
 };
 
 /* Of a stanza error in answer to a login by XEP-0078: 401, and the two that mean something else. */
 static const struct sv legacy_conditions[] = {
-	{"not-authorized", 14},
-	{"conflict", 8},
-	{"not-acceptable", 14},
+	SV_INIT("not-authorized"),
+	SV_INIT("conflict"),
+	SV_INIT("not-acceptable"),
 };
 
 static bool contains(struct sv text, struct sv needle)
