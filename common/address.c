@@ -260,7 +260,7 @@ int network_parse(struct sv text, struct network *ret_network)
 	uint64_t n_bits;
 	int r;
 
-	if (sv_find(host, '%') < host.n) {
+	if (sv_has(host, '%')) {
 		return -EINVAL;
 	}
 	r = host_parse(host, &address);
@@ -268,7 +268,7 @@ int network_parse(struct sv text, struct network *ret_network)
 		return r;
 	}
 	bool is_v4 = address.any.sa_family == AF_INET;
-	bool is_mapped = is_v4 && sv_find(host, ':') < host.n;
+	bool is_mapped = is_v4 && sv_has(host, ':');
 
 	n_bits = is_v4 && !is_mapped ? ADDRESS_BITS_V4 : ADDRESS_BITS_V6;
 	if (n_host < text.n) {

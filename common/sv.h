@@ -71,6 +71,24 @@ size_t sv_find(struct sv view, char c);
 /* The position of the first @needle, or view.n if there is none. An empty @needle is at 0. */
 size_t sv_find_sv(struct sv view, struct sv needle);
 
+static inline bool sv_has(struct sv view, char c)
+{
+	return sv_find(view, c) < view.n;
+}
+
+/* Whether @needle, which is not empty, stands in @view. */
+static inline bool sv_contains(struct sv view, struct sv needle)
+{
+	return sv_find_sv(view, needle) < view.n;
+}
+
+/* Whether one of the views begins with the other: @view is the beginning of @whole, or has all of
+ * it. */
+static inline bool sv_may_become(struct sv view, struct sv whole)
+{
+	return sv_starts_with(view.n < whole.n ? whole : view, view.n < whole.n ? view : whole);
+}
+
 /* The view without white space (space, tab, CR, LF) at either end. */
 struct sv sv_trim(struct sv view);
 

@@ -94,7 +94,7 @@ static bool labels_are_valid(struct sv ascii, const char *more)
 
 static bool domain_is_valid(struct sv ascii)
 {
-	bool has_dot = sv_find(ascii, '.') < ascii.n;
+	bool has_dot = sv_has(ascii, '.');
 
 	return labels_are_valid(ascii, "") && (has_dot || sv_eq(ascii, SV("localhost")));
 }
@@ -113,7 +113,7 @@ static bool is_plain_ascii(struct sv text)
 			return false;
 		}
 	}
-	return sv_find_sv(text, SV("xn--")) == text.n;
+	return !sv_contains(text, SV("xn--"));
 }
 
 static int idn_to_ascii(const char *text, char ret_ascii[static DOMAIN_INPUT_MAX + 1])
@@ -177,12 +177,12 @@ int domain_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
 static bool address_to_ascii(struct sv text, char ret_ascii[static DOMAIN_MAX + 1])
 {
 	bool has_brackets = sv_starts_with(text, SV("[")) && text.data[text.n - 1] == ']';
-	bool has_port = !has_brackets && sv_find(text, ':') < text.n;
+	bool has_port = !has_brackets && sv_has(text, ':');
 	char host[ADDRESS_TEXT_MAX];
 	struct address address;
 
 	/* A zone means something on this machine only. */
-	if (has_port || sv_find(text, '%') < text.n || address_parse(text, 0, &address) < 0) {
+	if (has_port || sv_has(text, '%') || address_parse(text, 0, &address) < 0) {
 		return false;
 	}
 	address_format_host(&address, host);

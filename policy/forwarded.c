@@ -46,7 +46,7 @@ static bool take_last(struct sv *rest, bool has_quotes, struct sv *ret_item)
  * name a network interface of this host. */
 static bool parse_address(struct sv item, struct address *ret_address)
 {
-	if (sv_find(item, '%') < item.n || address_parse(item, 0, ret_address) < 0) {
+	if (sv_has(item, '%') || address_parse(item, 0, ret_address) < 0) {
 		return false;
 	}
 	address_set_port(ret_address, 0);

@@ -6,7 +6,7 @@ enum policy_request policy_request_judge(struct sv bytes)
 	static const char request[POLICY_REQUEST_LENGTH] = "<policy-file-request/>";
 	struct sv whole = {request, POLICY_REQUEST_LENGTH};
 
-	if (!sv_eq(sv_first(bytes, whole.n), sv_first(whole, bytes.n))) {
+	if (!sv_may_become(bytes, whole)) {
 		return POLICY_REQUEST_OTHER;
 	}
 	if (bytes.n >= whole.n) {

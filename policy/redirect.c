@@ -22,7 +22,7 @@ static int port_parse(struct sv rest, uint16_t *ret_port)
 /* @text begins with a bracket. */
 static int literal_parse(struct sv text, struct address *ret_address)
 {
-	bool is_v6 = sv_find(text, ':') < text.n && sv_find(text, '%') == text.n;
+	bool is_v6 = sv_has(text, ':') && !sv_has(text, '%');
 
 	return is_v6 ? address_parse(text, 0, ret_address) : -EINVAL;
 }

@@ -51,5 +51,5 @@ bool sid_find(struct sv body, struct sv *ret_sid)
 			return true;
 		}
 	}
-	return open.n == SID_FIND_MAX || sv_find(open, '>') < open.n || (rest.n && !is_quoted);
+	return open.n == SID_FIND_MAX || sv_has(open, '>') || (rest.n && !is_quoted);
 }

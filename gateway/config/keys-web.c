@@ -27,7 +27,7 @@ static bool url_is_valid(struct sv text, struct sv scheme)
 	struct sv host;
 	uint16_t port;
 
-	return config_uri_is_valid(text, scheme) && sv_find(text, '#') == text.n &&
+	return config_uri_is_valid(text, scheme) && !sv_has(text, '#') &&
 	       host_split(sv_first(rest, sv_find(rest, '/')), &host, &port);
 }
 

@@ -51,7 +51,7 @@ enum coding coding_add(enum coding coding, struct sv value)
 {
 	struct sv item;
 
-	if (sv_find(value, '/') < value.n) {
+	if (sv_has(value, '/')) {
 		/* A media type, which libpurple (Pidgin) sends here. It says nothing about a
 		 * coding. */
 		return coding;

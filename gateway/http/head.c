@@ -103,13 +103,6 @@ static enum http_head_result fail(struct http_head *head, enum http_fault fault)
 
 /* The beginning of the connection. */
 
-static bool may_begin(struct sv bytes, struct sv with)
-{
-	size_t n = bytes.n < with.n ? bytes.n : with.n;
-
-	return sv_eq(sv_first(bytes, n), sv_first(with, n));
-}
-
 static enum http_head_result alien(struct http_head *head, enum http_alien alien)
 {
 	head->alien = alien;
@@ -130,7 +123,7 @@ static enum http_head_result judge_markup(struct http_head *head, struct sv byte
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(beginnings); i++) {
-		if (may_begin(bytes, beginnings[i].text)) {
+		if (sv_may_become(bytes, beginnings[i].text)) {
 			return bytes.n < beginnings[i].text.n ? HTTP_HEAD_MORE
 							      : alien(head, beginnings[i].alien);
 		}
@@ -215,7 +208,7 @@ static bool read_target(struct http_head *head, const char *bytes, struct sv met
 	}
 	head->path = span_of(path, bytes);
 	head->authority = authority.n ? span_of(authority, bytes) : (struct http_span){0, 0};
-	head->is_escaped = sv_find(path, '%') < path.n;
+	head->is_escaped = sv_has(path, '%');
 	return true;
 }
 

@@ -114,7 +114,7 @@ static bool is_literal(struct sv inner)
 		size_t dot = sv_find(inner, '.');
 
 		/* "v", digits, ".", and bytes that http_host_is_valid() has looked at. */
-		return dot > 1 && dot + 1 < inner.n && sv_find(inner, '%') == inner.n;
+		return dot > 1 && dot + 1 < inner.n && !sv_has(inner, '%');
 	}
 	if (inner.n >= sizeof(text)) {
 		return false;
@@ -150,8 +150,8 @@ bool http_host_is_valid(struct sv host)
 		return end < host.n && is_literal(sv_skip(sv_first(host, end), 1)) &&
 		       is_port(sv_skip(host, end + 1));
 	}
-	return sv_find(host, '[') == host.n && sv_find(host, ']') == host.n &&
-	       http_escapes_are_valid(host) && is_port(sv_skip(host, sv_find(host, ':')));
+	return !sv_has(host, '[') && !sv_has(host, ']') && http_escapes_are_valid(host) &&
+	       is_port(sv_skip(host, sv_find(host, ':')));
 }
 
 /* RFC 9112, 3.2.3: the authority form, which has a port. */

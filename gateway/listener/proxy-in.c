@@ -57,7 +57,7 @@ static bool parse_port(struct sv text, uint64_t *ret_port)
 static bool parse_host(struct sv text, bool is_v6, struct address *ret_address)
 {
 	return consists_of(text, is_v6 ? "0123456789abcdefABCDEF:." : "0123456789.") &&
-	       (sv_find(text, ':') < text.n) == is_v6 && address_parse(text, 0, ret_address) == 0;
+	       sv_has(text, ':') == is_v6 && address_parse(text, 0, ret_address) == 0;
 }
 
 /* @line is what stands between the signature and CR LF. */
@@ -198,13 +198,6 @@ static enum proxy_in_result parse_v2(struct sv bytes, struct proxy_in *header)
 									   : PROXY_IN_E_BAD;
 }
 
-static bool may_begin(struct sv bytes, struct sv signature)
-{
-	size_t n = bytes.n < signature.n ? bytes.n : signature.n;
-
-	return sv_eq(sv_first(bytes, n), sv_first(signature, n));
-}
-
 enum proxy_in_result proxy_in_parse(struct sv bytes, struct proxy_in *ret_header)
 {
 	struct proxy_in header = {0};
@@ -212,9 +205,9 @@ enum proxy_in_result proxy_in_parse(struct sv bytes, struct proxy_in *ret_header
 
 	if (bytes.n == 0) {
 		result = PROXY_IN_MORE;
-	} else if (may_begin(bytes, V1_SIGNATURE)) {
+	} else if (sv_may_become(bytes, V1_SIGNATURE)) {
 		result = bytes.n < V1_SIGNATURE.n ? PROXY_IN_MORE : parse_v1(bytes, &header);
-	} else if (may_begin(bytes, V2_SIGNATURE)) {
+	} else if (sv_may_become(bytes, V2_SIGNATURE)) {
 		result = bytes.n < V2_SIGNATURE.n ? PROXY_IN_MORE : parse_v2(bytes, &header);
 	}
 	if (result == PROXY_IN_OK) {

@@ -95,7 +95,7 @@ static struct sv argument_of(const struct question *question, const char *name)
 
 static enum form choose_form(struct sv accept)
 {
-	if (sv_find_sv(accept, SV("text/html")) < accept.n) {
+	if (sv_contains(accept, SV("text/html"))) {
 		return FORM_PAGE;
 	}
 	return sv_starts_with(accept, SV("text/plain")) ? FORM_TEXT : FORM_JSON;

@@ -33,11 +33,6 @@ static const struct sv legacy_conditions[] = {
 	SV_INIT("not-acceptable"),
 };
 
-static bool contains(struct sv text, struct sv needle)
-{
-	return sv_find_sv(text, needle) < text.n;
-}
-
 static bool ends_name(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '/' || c == '>';
@@ -110,7 +105,7 @@ size_t login_sent(struct login *login, struct sv elements)
 		is_end_tag = is_end_tag && c != '>';
 	}
 	if (n_tries) {
-		login->is_legacy = contains(elements, SV(LEGACY_NS));
+		login->is_legacy = sv_contains(elements, SV(LEGACY_NS));
 		set_mechanism(login, login->is_legacy ? SV(LEGACY_NS) : find_mechanism(rest));
 		n_tries = n_tries < UCHAR_MAX ? n_tries : UCHAR_MAX;
 		size_t n_open = login->n_open + n_tries;
@@ -150,7 +145,7 @@ static bool is_untried(struct sv condition)
 /* The element has no child: "<iq .../>" or "<iq ...></iq>". */
 static bool is_empty(const struct xml_item *item)
 {
-	return !contains(sv_skip(item->text, item->n_open), SV("<")) ||
+	return !sv_contains(sv_skip(item->text, item->n_open), SV("<")) ||
 	       sv_starts_with(sv_skip(item->text, item->n_open), SV("</"));
 }
 
@@ -158,7 +153,7 @@ static bool has_type(const struct xml_item *item, const char *single, const char
 {
 	struct sv tag = sv_first(item->text, item->n_open);
 
-	return contains(tag, sv_from(single)) || contains(tag, sv_from(twofold));
+	return sv_contains(tag, sv_from(single)) || sv_contains(tag, sv_from(twofold));
 }
 
 /* XEP-0078: the answer has no namespace of its own, and only the order tells what it answers. A
@@ -177,7 +172,7 @@ static enum login_result legacy_received(struct login *login, const struct xml_i
 	}
 	decide(login);
 	for (size_t i = 0; i < ARRAY_LENGTH(legacy_conditions); i++) {
-		if (contains(item->text, legacy_conditions[i])) {
+		if (sv_contains(item->text, legacy_conditions[i])) {
 			*ret_condition = legacy_conditions[i];
 			return i == 0 ? LOGIN_FAILED : LOGIN_UNTRIED;
 		}

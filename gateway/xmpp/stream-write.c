@@ -38,9 +38,9 @@ static bool can_rename(const struct xml_item *item, struct sv missing)
 	struct sv prefix = {item->text.data + 1, item->n_prefix};
 	struct sv tag = sv_first(item->text, item->n_open);
 
-	return !sv_eq(prefix, SV("stream:")) && sv_find_sv(tag, SV("xmlns:stream")) == tag.n &&
-	       (sv_find_sv(missing, SV(" xmlns:stream='")) == missing.n ||
-		sv_find_sv(missing, STREAM_DECLARATION) < missing.n);
+	return !sv_eq(prefix, SV("stream:")) && !sv_contains(tag, SV("xmlns:stream")) &&
+	       (!sv_contains(missing, SV(" xmlns:stream='")) ||
+		sv_contains(missing, STREAM_DECLARATION));
 }
 
 /* Writes the element with the prefix "stream": Strophe and others look for "stream:features" by
@@ -54,7 +54,7 @@ static void write_renamed(const struct stream *stream, struct sv missing, struct
 
 	writer_put(writer, SV("<stream:"));
 	writer_put(writer, item->name);
-	if (sv_find_sv(missing, STREAM_DECLARATION) == missing.n) {
+	if (!sv_contains(missing, STREAM_DECLARATION)) {
 		writer_put(writer, STREAM_DECLARATION);
 	}
 	writer_put(writer, missing);

@@ -341,20 +341,15 @@ static enum stream_event_kind on_proceed(struct stream *stream)
 	return fail(stream, FAILURE_STREAM_MALFORMED, "no answer to STARTTLS");
 }
 
-static bool contains(struct sv text, struct sv needle)
-{
-	return sv_find_sv(text, needle) < text.n;
-}
-
 /* Whether the server starts stream management with @item. */
 static bool is_management(const struct xml_item *item)
 {
 	if (item->ns == NS_SASL2 && sv_eq(item->name, SV("success"))) {
 		/* Or within the login (XEP-0388, XEP-0386), some levels down. All of it is the
 		 * server's, so searching its bytes is enough. */
-		return contains(item->text, SV("urn:xmpp:sm:")) &&
-		       (contains(item->text, SV("<enabled")) ||
-			contains(item->text, SV("<resumed")));
+		return sv_contains(item->text, SV("urn:xmpp:sm:")) &&
+		       (sv_contains(item->text, SV("<enabled")) ||
+			sv_contains(item->text, SV("<resumed")));
 	}
 	return (item->ns == NS_SM2 || item->ns == NS_SM3) &&
 	       (sv_eq(item->name, SV("enabled")) || sv_eq(item->name, SV("resumed")));
