@@ -3,10 +3,7 @@
 
 #include <errno.h>
 
-static bool is_white(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+#include "common/ascii.h"
 
 bool sv_eq_nocase(struct sv a, struct sv b)
 {
@@ -14,7 +11,7 @@ bool sv_eq_nocase(struct sv a, struct sv b)
 		return false;
 	}
 	for (size_t i = 0; i < a.n; i++) {
-		if (sv_lower(a.data[i]) != sv_lower(b.data[i])) {
+		if (ascii_lower(a.data[i]) != ascii_lower(b.data[i])) {
 			return false;
 		}
 	}
@@ -40,10 +37,10 @@ size_t sv_find_sv(struct sv view, struct sv needle)
 
 struct sv sv_trim(struct sv view)
 {
-	while (view.n && is_white(view.data[0])) {
+	while (view.n && ascii_is_white(view.data[0])) {
 		view = sv_skip(view, 1);
 	}
-	while (view.n && is_white(view.data[view.n - 1])) {
+	while (view.n && ascii_is_white(view.data[view.n - 1])) {
 		view.n--;
 	}
 	return view;
@@ -83,7 +80,7 @@ int sv_to_u64(struct sv view, uint64_t max, uint64_t *ret_value)
 	for (size_t i = 0; i < view.n; i++) {
 		char c = view.data[i];
 
-		if (c < '0' || c > '9') {
+		if (!ascii_is_digit(c)) {
 			return -EINVAL;
 		}
 		uint64_t digit = (uint64_t)(c - '0');

@@ -36,12 +36,6 @@ static inline bool sv_eq(struct sv a, struct sv b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.data, b.data, a.n) == 0);
 }
 
-/* Converts ASCII letters only, in any locale. */
-static inline char sv_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 /* Ignores the case of ASCII letters only, as for HTTP tokens and domain labels, in any locale. */
 bool sv_eq_nocase(struct sv a, struct sv b);
 

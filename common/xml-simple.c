@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/xml-simple.h"
 
+#include "common/ascii.h"
 #include "common/xml-text.h"
 
 struct tag {
@@ -13,12 +14,12 @@ struct tag {
 
 static bool is_name_start(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+	return ascii_is_letter(c) || c == '_';
 }
 
 static bool is_name(char c)
 {
-	return is_name_start(c) || (c >= '0' && c <= '9') || c == '-' || c == '.';
+	return is_name_start(c) || ascii_is_digit(c) || c == '-' || c == '.';
 }
 
 static bool is_value(char c)

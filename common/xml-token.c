@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/xml-token.h"
 
+#include "common/ascii.h"
+
 static bool is_in_reference(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       c == '#' || c == '_' || c == '-' || c == '.' || c == ':' || (c & 0x80);
+	return ascii_is_alphanumeric(c) || c == '#' || c == '_' || c == '-' || c == '.' ||
+	       c == ':' || (c & 0x80);
 }
 
 static enum xml_token_kind kind_of_first(char c)

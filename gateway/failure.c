@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ascii.h"
 #include "common/address.h"
 
 struct failure_words {
@@ -61,11 +62,6 @@ static void write_detail(char detail[static FAILURE_DETAIL_MAX], const char *for
 
 /* Addresses. */
 
-static bool is_alphanumeric(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_address(struct sv text)
 {
 	struct address address;
@@ -77,7 +73,7 @@ static bool is_address(struct sv text)
 	struct sv host = sv_first(text, sv_find(text, '%'));
 	char last = text.data[text.n - 1];
 
-	if (host.n == text.n || !(is_alphanumeric(last) || last == ']')) {
+	if (host.n == text.n || !(ascii_is_alphanumeric(last) || last == ']')) {
 		return false;
 	}
 	return address_parse(sv_starts_with(host, SV("[")) ? sv_skip(host, 1) : host, 0,
@@ -90,11 +86,11 @@ static size_t address_length(struct sv text)
 	size_t n = 0;
 
 	while (n < text.n && n < ADDRESS_TEXT_MAX &&
-	       (is_alphanumeric(text.data[n]) || memchr(".:[]%-", text.data[n], 6))) {
+	       (ascii_is_alphanumeric(text.data[n]) || memchr(".:[]%-", text.data[n], 6))) {
 		n++;
 	}
 	for (; n > 1; n--) {
-		bool is_whole = n == text.n || !is_alphanumeric(text.data[n]);
+		bool is_whole = n == text.n || !ascii_is_alphanumeric(text.data[n]);
 
 		if (is_whole && is_address(sv_first(text, n))) {
 			return n;
@@ -121,7 +117,7 @@ static void mask_addresses(const char *detail, char ret_masked[static FAILURE_DE
 		}
 		memcpy(ret_masked + n_masked, piece.data, piece.n);
 		n_masked += piece.n;
-		is_start = n || !is_alphanumeric(rest.data[0]);
+		is_start = n || !ascii_is_alphanumeric(rest.data[0]);
 		rest = sv_skip(rest, n ? n : 1);
 	}
 	ret_masked[n_masked] = '\0';

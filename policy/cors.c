@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/cors.h"
 
+#include "common/ascii.h"
+
 static bool is_token(struct sv text)
 {
 	for (size_t i = 0; i < text.n; i++) {
-		char c = sv_lower(text.data[i]);
+		char c = text.data[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-		    (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
+		if (!ascii_is_alphanumeric(c) && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
 			return false;
 		}
 	}

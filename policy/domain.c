@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ascii.h"
 #include "common/address.h"
 
 enum {
@@ -18,23 +19,11 @@ enum {
 	DOMAIN_INPUT_MAX = 4 * DOMAIN_TEXT_MAX,
 };
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
 /* Converts ASCII letters only; libidn2 maps all others. */
 static void lower(struct sv text, char *ret_text)
 {
 	for (size_t i = 0; i < text.n; i++) {
-		char c = text.data[i];
-
-		ret_text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		ret_text[i] = ascii_lower(text.data[i]);
 	}
 	ret_text[text.n] = '\0';
 }
@@ -48,7 +37,7 @@ static bool label_is_valid(struct sv label, const char *more)
 	for (size_t i = 0; i < label.n; i++) {
 		char c = label.data[i];
 
-		if (!is_letter(c) && !is_digit(c) && c != '-' && !(c && strchr(more, c))) {
+		if (!ascii_is_alphanumeric(c) && c != '-' && !(c && strchr(more, c))) {
 			return false;
 		}
 	}
@@ -64,7 +53,7 @@ static bool label_is_number(struct sv label)
 	for (size_t i = is_hex ? 2 : 0; i < label.n; i++) {
 		char c = label.data[i];
 
-		if (!is_digit(c) && !(is_hex && c >= 'a' && c <= 'f')) {
+		if (!(is_hex ? ascii_hex_digit(c) >= 0 : ascii_is_digit(c))) {
 			return false;
 		}
 	}
@@ -203,7 +192,8 @@ bool domain_is_address(const char *ascii)
 	/* No name ends with a number. */
 	const char *dot = strrchr(ascii, '.');
 
-	return ascii[0] == '[' || (dot && is_digit(dot[1]) && label_is_number(sv_from(dot + 1)));
+	return ascii[0] == '[' ||
+	       (dot && ascii_is_digit(dot[1]) && label_is_number(sv_from(dot + 1)));
 }
 
 int domain_to_unicode(const char *ascii, char ret_unicode[static DOMAIN_UNICODE_MAX + 1])

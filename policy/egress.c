@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ascii.h"
 #include "policy/domain.h"
 
 static const char *const schemes[] = {
@@ -13,15 +14,6 @@ static const char *const schemes[] = {
 	EGRESS_KINDS(X)
 #undef X
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = sv_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Decodes %XX into a text of its own. Returns 0, -ENOMEM, or -EINVAL when @text is empty, too long,
  * or has control characters. */
@@ -34,8 +26,8 @@ static int decode(struct sv text, char **ret_text)
 		int c = (unsigned char)text.data[i];
 
 		if (c == '%') {
-			int high = i + 2 < text.n ? hex_digit(text.data[i + 1]) : -1;
-			int low = i + 2 < text.n ? hex_digit(text.data[i + 2]) : -1;
+			int high = i + 2 < text.n ? ascii_hex_digit(text.data[i + 1]) : -1;
+			int low = i + 2 < text.n ? ascii_hex_digit(text.data[i + 2]) : -1;
 
 			c = high < 0 || low < 0 ? -1 : high * 16 + low;
 			i += 2;

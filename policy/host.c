@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/ascii.h"
 #include "policy/domain.h"
 
 enum {
@@ -13,17 +14,12 @@ enum {
 	HOST_V6_MIN = sizeof("[::]") - 1,
 };
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool label_is_valid(struct sv label)
 {
 	for (size_t i = 0; i < label.n; i++) {
-		char c = sv_lower(label.data[i]);
+		char c = label.data[i];
 
-		if (!(c >= 'a' && c <= 'z') && !is_digit(c) && c != '-' && c != '_') {
+		if (!ascii_is_alphanumeric(c) && c != '-' && c != '_') {
 			return false;
 		}
 	}
@@ -84,7 +80,7 @@ bool host_split(struct sv authority, struct sv *ret_host, uint16_t *ret_port)
 	uint64_t port = 0;
 	size_t n = authority.n;
 
-	while (n && is_digit(authority.data[n - 1])) {
+	while (n && ascii_is_digit(authority.data[n - 1])) {
 		n--;
 	}
 	if (n && authority.data[n - 1] == ':') {
@@ -121,7 +117,7 @@ static bool ends_with_number(struct sv name)
 	while (n && name.data[n - 1] != '.') {
 		n--;
 	}
-	return is_digit(name.data[n]);
+	return ascii_is_digit(name.data[n]);
 }
 
 static int copy(struct sv text, char **ret_copy)
@@ -132,7 +128,7 @@ static int copy(struct sv text, char **ret_copy)
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < text.n; i++) {
-		made[i] = sv_lower(text.data[i]);
+		made[i] = ascii_lower(text.data[i]);
 	}
 	made[text.n] = '\0';
 	*ret_copy = made;

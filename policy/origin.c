@@ -5,28 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/ascii.h"
+
 /* An origin that a client has sent. */
 struct origin {
 	struct sv scheme, host;
 	uint16_t port; /* 0: the default of the scheme, or none */
 };
 
-static bool is_letter(char c)
-{
-	c = sv_lower(c);
-	return c >= 'a' && c <= 'z';
-}
-
 static bool scheme_is_valid(struct sv scheme)
 {
 	for (size_t i = 0; i < scheme.n; i++) {
 		char c = scheme.data[i];
 
-		if (!is_letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') {
+		if (!ascii_is_alphanumeric(c) && c != '+' && c != '-' && c != '.') {
 			return false;
 		}
 	}
-	return scheme.n > 0 && is_letter(scheme.data[0]);
+	return scheme.n > 0 && ascii_is_letter(scheme.data[0]);
 }
 
 static uint16_t default_port(struct sv scheme)
@@ -114,7 +110,7 @@ static int pattern_init(struct origin_pattern *pattern, struct sv text)
 		return -ENOMEM;
 	}
 	for (char *c = made.scheme; *c; c++) {
-		*c = sv_lower(*c);
+		*c = ascii_lower(*c);
 	}
 	*pattern = made;
 	return 0;
@@ -170,7 +166,7 @@ static void origin_write(const struct origin *origin, char ret_text[static ORIGI
 		snprintf(ret_text + n, ORIGIN_LENGTH_MAX + 1 - (size_t)n, ":%u", origin->port);
 	}
 	for (char *c = ret_text; *c; c++) {
-		*c = sv_lower(*c);
+		*c = ascii_lower(*c);
 	}
 }
 

@@ -5,16 +5,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-static int digit_value(char digit)
-{
-	if (digit >= '0' && digit <= '9') {
-		return digit - '0';
-	}
-	if (digit >= 'a' && digit <= 'f') {
-		return digit - 'a' + 10;
-	}
-	return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
-}
+#include "common/ascii.h"
 
 bool bosh_key_read(struct sv digits, struct bosh_key *ret_key)
 {
@@ -23,8 +14,8 @@ bool bosh_key_read(struct sv digits, struct bosh_key *ret_key)
 		return false;
 	}
 	for (size_t i = 0; i < BOSH_KEY_SIZE; i++) {
-		int high = digit_value(digits.data[2 * i]);
-		int low = digit_value(digits.data[2 * i + 1]);
+		int high = ascii_hex_digit(digits.data[2 * i]);
+		int low = ascii_hex_digit(digits.data[2 * i + 1]);
 
 		if (high < 0 || low < 0) {
 			return false;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "common/ascii.h"
+
 static const char *const names[] = {
 #define X(name, text) [CONFIG_TOKEN_##name] = text,
 	CONFIG_TOKENS(X)
@@ -24,14 +26,9 @@ static char peek(const struct config_lexer *lexer, size_t offset)
 	return offset < lexer->rest.n ? lexer->rest.data[offset] : '\0';
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static bool is_control(char c)
 {
-	return (c >= 0 && c < ' ' && !is_space(c)) || c == 0x7f;
+	return (c >= 0 && c < ' ' && !ascii_is_white(c)) || c == 0x7f;
 }
 
 static void skip(struct config_lexer *lexer, size_t n)
@@ -51,7 +48,7 @@ static bool begins_line_comment(const struct config_lexer *lexer)
 static bool skip_blank(struct config_lexer *lexer)
 {
 	for (;;) {
-		if (lexer->rest.n && is_space(peek(lexer, 0))) {
+		if (lexer->rest.n && ascii_is_white(peek(lexer, 0))) {
 			skip(lexer, 1);
 		} else if (begins_line_comment(lexer)) {
 			skip(lexer, sv_find(lexer->rest, '\n'));
@@ -113,7 +110,7 @@ static bool is_reserved(const struct config_lexer *lexer, size_t n)
 
 static bool ends_word(char c)
 {
-	return is_space(c) || is_control(c) || strchr("{}()=+,\"'#*", c);
+	return ascii_is_white(c) || is_control(c) || strchr("{}()=+,\"'#*", c);
 }
 
 static int read_word(struct config_lexer *lexer, struct config_token *token, const char **ret_what)

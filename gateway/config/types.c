@@ -2,7 +2,6 @@
 #include "gateway/config/types.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/ascii.h"
 #include "common/writer.h"
 #include "gateway/config/similar.h"
 
@@ -178,8 +178,7 @@ static bool path_characters_are_valid(struct sv path)
 	for (size_t i = 0; i < path.n; i++) {
 		char c = path.data[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    !strchr("-._~/", c)) {
+		if (!ascii_is_alphanumeric(c) && !strchr("-._~/", c)) {
 			return false;
 		}
 	}
@@ -228,8 +227,8 @@ const struct config_type config_type_path = {.set = set_path, .deinit = config_t
 /* Whether @text is a percent sign and two digits, which stand for a byte. */
 static bool is_escape(struct sv text)
 {
-	return text.n == 3 && text.data[0] == '%' && isxdigit((unsigned char)text.data[1]) &&
-	       isxdigit((unsigned char)text.data[2]);
+	return text.n == 3 && text.data[0] == '%' && ascii_hex_digit(text.data[1]) >= 0 &&
+	       ascii_hex_digit(text.data[2]) >= 0;
 }
 
 bool config_uri_is_valid(struct sv uri, struct sv scheme)
@@ -237,7 +236,8 @@ bool config_uri_is_valid(struct sv uri, struct sv scheme)
 	for (size_t i = 0; i < uri.n; i++) {
 		unsigned char c = (unsigned char)uri.data[i];
 
-		if (!isalnum(c) && (c == '\0' || !strchr("-._~:/?#[]@!$&()*+,;=", c)) &&
+		if (!ascii_is_alphanumeric(c) &&
+		    (c == '\0' || !strchr("-._~:/?#[]@!$&()*+,;=", c)) &&
 		    !is_escape(sv_first(sv_skip(uri, i), 3))) {
 			return false;
 		}

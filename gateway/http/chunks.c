@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/chunks.h"
 
+#include "common/ascii.h"
 #include "gateway/http/target.h"
 
 /* A byte that is discarded. */
@@ -23,7 +24,7 @@ static enum chunks_state read_digit(struct chunks *chunks, int digit)
 /* In the line of a size. */
 static enum chunks_state read_size(struct chunks *chunks, char c)
 {
-	int digit = http_hex_digit(c);
+	int digit = ascii_hex_digit(c);
 	bool is_digits = chunks->state == CHUNKS_SIZE || chunks->state == CHUNKS_DIGITS;
 
 	if (is_digits && digit >= 0) {

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "common/ascii.h"
+
 enum {
 	WEIGHT_MAX = 1000,
 };
@@ -80,7 +82,7 @@ static int parse_weight(struct sv text, uint16_t *ret_weight)
 			}
 			continue;
 		}
-		if (text.data[i] < '0' || text.data[i] > '9' || unit == 0) {
+		if (!ascii_is_digit(text.data[i]) || unit == 0) {
 			return -EINVAL;
 		}
 		weight += (unsigned)(text.data[i] - '0') * unit;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/head.h"
 
+#include "common/ascii.h"
+
 /* Faults, aliens and names. */
 
 const char *http_fault_name(enum http_fault fault)
@@ -179,9 +181,8 @@ static enum http_head_result read_version(struct http_head *head, struct sv vers
 	static const struct sv name = SV_INIT("HTTP/");
 	struct sv digits = sv_skip(version, name.n);
 
-	if (!sv_starts_with(version, name) || digits.n != 3 || digits.data[0] < '0' ||
-	    digits.data[0] > '9' || digits.data[1] != '.' || digits.data[2] < '0' ||
-	    digits.data[2] > '9') {
+	if (!sv_starts_with(version, name) || digits.n != 3 || !ascii_is_digit(digits.data[0]) ||
+	    digits.data[1] != '.' || !ascii_is_digit(digits.data[2])) {
 		return fail(head, HTTP_FAULT_REQUEST_LINE);
 	}
 	if (digits.data[0] != '1') {

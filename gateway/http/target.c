@@ -3,22 +3,11 @@
 
 #include <arpa/inet.h>
 
-static bool is_alphanumeric(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+#include "common/ascii.h"
 
 bool http_is_token_byte(unsigned char c)
 {
-	return is_alphanumeric(c) || c == '-' || (c && strchr("!#$%&'*+.^_`|~", c));
-}
-
-int http_hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0'
-	     : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				    : -1;
+	return ascii_is_alphanumeric(c) || c == '-' || (c && strchr("!#$%&'*+.^_`|~", c));
 }
 
 /* @path without slashes at its end. */
@@ -79,8 +68,8 @@ bool http_escapes_are_valid(struct sv text)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		if (text.data[i] == '%' &&
-		    (text.n - i < 3 || http_hex_digit(text.data[i + 1]) < 0 ||
-		     http_hex_digit(text.data[i + 2]) < 0)) {
+		    (text.n - i < 3 || ascii_hex_digit(text.data[i + 1]) < 0 ||
+		     ascii_hex_digit(text.data[i + 2]) < 0)) {
 			return false;
 		}
 	}
@@ -95,8 +84,8 @@ size_t http_path_unescape(struct sv path, char *ret_text)
 		char c = path.data[i];
 
 		if (c == '%' && path.n - i >= 3) {
-			c = (char)(http_hex_digit(path.data[i + 1]) << 4 |
-				   http_hex_digit(path.data[i + 2]));
+			c = (char)(ascii_hex_digit(path.data[i + 1]) << 4 |
+				   ascii_hex_digit(path.data[i + 2]));
 			i += 2;
 		}
 		ret_text[n++] = c;
@@ -110,7 +99,7 @@ static bool is_literal(struct sv inner)
 	struct in6_addr address;
 	char text[INET6_ADDRSTRLEN];
 
-	if (inner.n && sv_lower(inner.data[0]) == 'v') {
+	if (inner.n && ascii_lower(inner.data[0]) == 'v') {
 		size_t dot = sv_find(inner, '.');
 
 		/* "v", digits, ".", and bytes that http_host_is_valid() has looked at. */
@@ -140,7 +129,7 @@ bool http_host_is_valid(struct sv host)
 	for (size_t i = 0; i < host.n; i++) {
 		unsigned char c = (unsigned char)host.data[i];
 
-		if (!is_alphanumeric(c) && (!c || !strchr("-._~%!$&'()*+;=:[]", c))) {
+		if (!ascii_is_alphanumeric(c) && (!c || !strchr("-._~%!$&'()*+;=:[]", c))) {
 			return false;
 		}
 	}

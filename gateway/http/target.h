@@ -23,9 +23,6 @@ static inline bool http_is_value_byte(unsigned char c)
 	return (c >= 0x20 && c != 0x7f) || c == '\t';
 }
 
-/* -1: not a digit. */
-int http_hex_digit(char c);
-
 /* Whether each percent sign of @text begins an escape. */
 bool http_escapes_are_valid(struct sv text);
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/ascii.h"
 #include "common/writer.h"
 #include "gateway/ops/admin-socket.h"
 
@@ -28,10 +29,8 @@ static void write_escaped(struct writer *writer, struct sv text)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.data[i];
-		bool is_plain =
-			(c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 
-		writer_printf(writer, is_plain ? "%c" : "%%%02X", c);
+		writer_printf(writer, ascii_is_alphanumeric(c) ? "%c" : "%%%02X", c);
 	}
 }
 

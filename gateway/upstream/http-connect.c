@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ascii.h"
+
 _printf_(2, 3) static void put(struct tunnel_out *out, const char *format, ...)
 {
 	size_t room = sizeof(out->data) - out->n;
@@ -61,8 +63,7 @@ static unsigned status_of(struct sv line)
 {
 	uint64_t status;
 	bool is_http = sv_starts_with(line, SV("HTTP/1.")) && line.n >= 12 && line.data[8] == ' ' &&
-		       line.data[7] >= '0' && line.data[7] <= '9' &&
-		       (line.n == 12 || line.data[12] == ' ');
+		       ascii_is_digit(line.data[7]) && (line.n == 12 || line.data[12] == ' ');
 
 	return is_http && sv_to_u64(sv_first(sv_skip(line, 9), 3), 599, &status) == 0 &&
 			       status >= 100

@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include "common/ascii.h"
+
 enum {
 	/* 20 bytes in base64, and a NUL. */
 	UPGRADE_ACCEPT_SIZE = 29,
@@ -20,8 +22,7 @@ static bool is_key(struct sv key)
 	for (size_t i = 0; i < UPGRADE_KEY_LENGTH - 2; i++) {
 		char c = key.data[i];
 
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		      c == '+' || c == '/')) {
+		if (!ascii_is_alphanumeric(c) && c != '+' && c != '/') {
 			return false;
 		}
 	}

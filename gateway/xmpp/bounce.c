@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/ascii.h"
 #include "common/writer.h"
 #include "gateway/xmpp/namespace.h"
 
@@ -15,14 +16,9 @@ struct parts {
 	struct sv name; /* with its prefix */
 };
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 static struct sv skip_space(struct sv text)
 {
-	while (text.n && is_space(text.data[0])) {
+	while (text.n && ascii_is_white(text.data[0])) {
 		text = sv_skip(text, 1);
 	}
 	return text;
@@ -32,7 +28,7 @@ static size_t name_length(struct sv text)
 {
 	size_t n = 0;
 
-	while (n < text.n && !is_space(text.data[n]) && text.data[n] != '=' &&
+	while (n < text.n && !ascii_is_white(text.data[n]) && text.data[n] != '=' &&
 	       text.data[n] != '/' && text.data[n] != '>') {
 		n++;
 	}

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "common/ascii.h"
 #include "gateway/xmpp/namespace.h"
 
 #define LEGACY_NS "jabber:iq:auth"
@@ -35,7 +36,7 @@ static const struct sv legacy_conditions[] = {
 
 static bool ends_name(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '/' || c == '>';
+	return ascii_is_white(c) || c == '/' || c == '>';
 }
 
 /* Whether a start tag's name, or what could be one, begins at @rest. */
@@ -52,7 +53,7 @@ static bool is_try(struct sv rest)
 
 static bool is_mechanism(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+	return (c >= 'A' && c <= 'Z') || ascii_is_digit(c) || c == '-' || c == '_';
 }
 
 /* The value of the attribute `mechanism` in @text; empty if there is none, or if it is not the name

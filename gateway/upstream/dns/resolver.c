@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/ascii.h"
 #include "common/timeout.h"
 #include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/dns/question.h"
@@ -307,9 +308,8 @@ static int query_ask(struct resolver_query *query, size_t i, const char *prefix,
 		return RESOLVER_E_NAME;
 	}
 	memcpy(name, prefix, n_prefix);
-	memcpy(name + n_prefix, host, n_host + 1);
-	for (char *c = name; *c; c++) {
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+	for (size_t at = 0; at <= n_host; at++) {
+		name[n_prefix + at] = ascii_lower(host[at]);
 	}
 	int r = lookups_ask(query->resolver->lookups, query->crowd, query->kind, name,
 			    &query->waits[i].wait);

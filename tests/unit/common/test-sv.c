@@ -6,8 +6,42 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <string.h>
 
+#include "common/ascii.h"
 #include "common/sv.h"
+
+static void test_characters(void **state)
+{
+	static const char digits[] = "0123456789abcdef", letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+	(void)state;
+	for (int i = 0; i <= 0xff; i++) {
+		char c = (char)i, lower = i >= 'A' && i <= 'Z' ? (char)(i + ' ') : c;
+		const char *digit = i ? strchr(digits, lower) : NULL;
+
+		assert_int_equal(ascii_lower(c), lower);
+		assert_int_equal(ascii_is_digit(c), digit && digit - digits < 10);
+		assert_int_equal(ascii_is_letter(c), i && strchr(letters, lower));
+		assert_int_equal(ascii_is_white(c), i && strchr(" \t\r\n", c));
+		assert_int_equal(ascii_hex_digit(c), digit ? digit - digits : -1);
+		assert_int_equal(ascii_is_letter(i), ascii_is_letter(c));
+		assert_int_equal(ascii_hex_digit(i), ascii_hex_digit(c));
+	}
+}
+
+/* Whether bytes that arrive may become a text. */
+static void test_may_become(void **state)
+{
+	(void)state;
+	assert_true(sv_may_become(SV_EMPTY, SV("ab")));
+	assert_true(sv_may_become(SV("a"), SV("ab")));
+	assert_true(sv_may_become(SV("ab"), SV("ab")));
+	assert_true(sv_may_become(SV("abc"), SV("ab")));
+	assert_false(sv_may_become(SV("b"), SV("ab")));
+	assert_false(sv_may_become(SV("ac"), SV("ab")));
+	assert_false(sv_may_become(SV("bbc"), SV("ab")));
+}
 
 static void test_eq(void **state)
 {
@@ -196,6 +230,8 @@ static void test_to_u64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_may_become),
 		cmocka_unit_test(test_eq),
 		cmocka_unit_test(test_from),
 		cmocka_unit_test(test_starts_skip_first),
