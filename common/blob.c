@@ -22,6 +22,16 @@ int blob_new(size_t n, struct blob **ret_blob)
 	return 0;
 }
 
+int blob_copy(struct sv bytes, struct blob **ret_blob)
+{
+	int r = blob_new(bytes.n, ret_blob);
+
+	if (r == 0 && bytes.n) {
+		memcpy((*ret_blob)->data, bytes.data, bytes.n);
+	}
+	return r;
+}
+
 int blob_take(struct buffer *buffer, struct blob **ret_blob)
 {
 	struct blob *blob;

@@ -22,6 +22,8 @@ struct blob {
 
 /* Makes a blob of @n uninitialised bytes with one reference. Returns 0 or -ENOMEM. */
 _must_check_ int blob_new(size_t n, struct blob **ret_blob);
+/* Makes a blob of a copy of @bytes, with one reference. Returns 0 or -ENOMEM. */
+_must_check_ int blob_copy(struct sv bytes, struct blob **ret_blob);
 /* Makes a blob of the bytes of @buffer, at least one, with one reference, without copying them: it
  * takes their memory, and the buffer is empty afterwards. Returns 0, or -ENOMEM (nothing
  * changed). */

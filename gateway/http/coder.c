@@ -134,13 +134,7 @@ int coder_encode(struct coder *coder, enum coding coding, struct sv plain, struc
 	if (r == 0) {
 		r = compress_text(coder, plain, Z_FINISH, &coder->scratch);
 	}
-	if (r == 0) {
-		r = blob_new(coder->scratch.n, ret_coded);
-	}
-	if (r == 0) {
-		memcpy((*ret_coded)->data, coder->scratch.data, coder->scratch.n);
-	}
-	return r;
+	return r < 0 ? r : blob_copy(buffer_sv(&coder->scratch), ret_coded);
 }
 
 int coder_encode_message(struct coder *coder, struct sv plain, struct buffer *coded)

@@ -116,13 +116,12 @@ int document_page(const struct config *config, struct blob **ret_document, char 
 		r = write_policy(style, script, &policy);
 	}
 	if (r == 0) {
-		r = blob_new(page.n, ret_document);
+		r = blob_copy(buffer_sv(&page), ret_document);
 	}
 	if (r < 0) {
 		free(policy);
 		return r;
 	}
-	memcpy((*ret_document)->data, buffer_sv(&page).data, page.n);
 	*ret_policy = policy;
 	return 0;
 }

@@ -25,16 +25,6 @@ static const struct {
 	[FIXED_HOST_META_JSON] = {"/.well-known/host-meta.json", "application/json"},
 };
 
-static int blob_from(struct sv text, struct blob **ret_blob)
-{
-	int r = blob_new(text.n, ret_blob);
-
-	if (r == 0 && text.n) {
-		memcpy((*ret_blob)->data, text.data, text.n);
-	}
-	return r;
-}
-
 /* The policy for sockets of Flash: to the ports that the operator names, or those of HTTP. */
 static int write_flash_sockets(const struct config *config, struct buffer *ret_text)
 {
@@ -121,11 +111,11 @@ static int make_document(struct fixed_text *text, enum fixed_id id, const struct
 	const char *own = replacement(id, &config->web);
 
 	if (own) {
-		return blob_from(sv_from(own), &text->in[CODING_IDENTITY]);
+		return blob_copy(sv_from(own), &text->in[CODING_IDENTITY]);
 	}
 	int r = write_document(id, config, &made);
 
-	return r < 0 || made.n == 0 ? r : blob_from(buffer_sv(&made), &text->in[CODING_IDENTITY]);
+	return r < 0 || made.n == 0 ? r : blob_copy(buffer_sv(&made), &text->in[CODING_IDENTITY]);
 }
 
 /* Returns 0 or -ENOMEM. */

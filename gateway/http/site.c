@@ -292,8 +292,7 @@ static void answer_sentence(const struct site *site, struct http_exchange *excha
 			    unsigned status, const char *sentence, const char *allow)
 {
 	struct site_headers headers;
-	struct blob *body;
-	size_t n = strlen(sentence);
+	struct blob *body = NULL;
 
 	begin_headers(&headers, site, exchange, true, "no-store");
 	site_headers_add(&headers, "Allow", allow);
@@ -308,11 +307,8 @@ static void answer_sentence(const struct site *site, struct http_exchange *excha
 		site_headers_add(&headers, "Accept-Encoding",
 				 site->config->coding ? "gzip, deflate" : "identity");
 	}
-	if (blob_new(n, &body) < 0) {
-		body = NULL;
-	} else {
-		memcpy(body->data, sentence, n);
-	}
+	/* Without memory, the status says it. */
+	(void)!blob_copy(sv_from(sentence), &body);
 	answer_text(exchange, status, "text/plain; charset=utf-8", body, &headers);
 }
 
