@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "common/writer.h"
 #include "gateway/xmpp/namespace.h"
 
 enum {
@@ -287,74 +288,51 @@ void framing_next(struct framing *framing, struct framing_event *ret_event)
 	framing->is_over = framing->is_over || ret_event->kind == FRAMING_EVENT_CLOSE;
 }
 
-static int write_attribute(struct buffer *buffer, struct sv name, const char *value)
-{
-	int r;
-
-	if (!value || !value[0]) {
-		return 0;
-	}
-	r = buffer_append_sv(buffer, name);
-	if (r == 0) {
-		r = buffer_append_escaped(buffer, sv_from(value));
-	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("'"));
-}
-
 int framing_write_open(struct buffer *buffer, const char *from, const char *id, const char *lang)
 {
-	int r = buffer_append_sv(
-		buffer, SV("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'"));
+	struct writer writer = writer_begin(buffer);
 
-	if (r == 0) {
-		r = write_attribute(buffer, SV(" from='"), from);
-	}
-	if (r == 0) {
-		r = write_attribute(buffer, SV(" id='"), id);
-	}
-	if (r == 0) {
-		r = write_attribute(buffer, SV(" xml:lang='"), lang);
-	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("/>"));
+	writer_put(&writer, SV("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'"));
+	writer_attribute(&writer, SV("from"), sv_from(from));
+	writer_attribute(&writer, SV("id"), sv_from(id));
+	writer_attribute(&writer, SV("xml:lang"), sv_from(lang));
+	writer_put(&writer, SV("/>"));
+	return writer_end(&writer);
 }
 
 int framing_write_close(struct buffer *buffer, const char *see_other_uri)
 {
-	int r = buffer_append_sv(buffer, SV("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'"));
+	struct writer writer = writer_begin(buffer);
 
-	if (r == 0) {
-		r = write_attribute(buffer, SV(" see-other-uri='"), see_other_uri);
-	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("/>"));
+	writer_put(&writer, SV("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'"));
+	writer_attribute(&writer, SV("see-other-uri"), sv_from(see_other_uri));
+	writer_put(&writer, SV("/>"));
+	return writer_end(&writer);
 }
 
-static int write_error_text(struct buffer *buffer, const char *text, const char *detail)
+static void put_text(struct writer *writer, const char *text, const char *detail)
 {
-	int r = buffer_append_sv(
-		buffer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>"));
-
-	if (r == 0) {
-		r = buffer_append_escaped(buffer, sv_from(text));
+	writer_put(writer, SV("<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>"));
+	writer_escaped(writer, sv_from(text));
+	if (detail && detail[0]) {
+		writer_put(writer, SV(": "));
+		writer_escaped(writer, sv_from(detail));
 	}
-	if (r == 0 && detail && detail[0]) {
-		r = buffer_append_sv(buffer, SV(": "));
-		if (r == 0) {
-			r = buffer_append_escaped(buffer, sv_from(detail));
-		}
-	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("</text>"));
+	writer_put(writer, SV("</text>"));
 }
 
 int framing_write_error(struct buffer *buffer, const char *condition, const char *text,
 			const char *detail)
 {
-	int r = buffer_printf(buffer,
-			      "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
-			      "<%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>",
-			      condition);
+	struct writer writer = writer_begin(buffer);
 
-	if (r == 0 && text) {
-		r = write_error_text(buffer, text, detail);
+	writer_printf(&writer,
+		      "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
+		      "<%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>",
+		      condition);
+	if (text) {
+		put_text(&writer, text, detail);
 	}
-	return r < 0 ? r : buffer_append_sv(buffer, SV("</stream:error>"));
+	writer_put(&writer, SV("</stream:error>"));
+	return writer_end(&writer);
 }
