@@ -86,11 +86,6 @@ static struct xml_range text_keep(struct xml_parser *parser, struct sv view)
 	return range;
 }
 
-static struct sv text_of(const struct xml_parser *parser, struct xml_range range)
-{
-	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);
-}
-
 static void declare_root(struct xml_parser *parser, struct sv prefix, struct sv uri)
 {
 	size_t i = parser->n_root_declarations;
@@ -193,8 +188,8 @@ static void make_scope(struct xml_parser *parser, const struct xml_name *name)
 	size_t n = 0;
 
 	for (size_t i = 0; i < parser->n_root_declarations; i++) {
-		declarations[i].prefix = text_of(parser, parser->root_prefix[i]);
-		declarations[i].uri = text_of(parser, parser->root_uri[i]);
+		declarations[i].prefix = xml_parser_text(parser, parser->root_prefix[i]);
+		declarations[i].uri = xml_parser_text(parser, parser->root_uri[i]);
 	}
 	if (name->prefix.n + name->local.n + 1 > sizeof(qname)) {
 		fail(parser, XML_E_TOO_LARGE);

@@ -133,6 +133,12 @@ static inline size_t xml_parser_given(const struct xml_parser *parser)
 	return parser->n_fed - parser->n_skipped;
 }
 
+/* What @range has of the parser's text, until that grows. */
+static inline struct sv xml_parser_text(const struct xml_parser *parser, struct xml_range range)
+{
+	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);
+}
+
 /* Whether the peer has used more different names than one parser may have to keep. */
 static inline bool xml_parser_has_too_many_names(const struct xml_parser *parser)
 {

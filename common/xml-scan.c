@@ -103,8 +103,7 @@ static void item_settle(const struct xml_scan *scan, const struct xml_raw_item *
 {
 	*ret_item = raw->item;
 	if (raw->item.kind == XML_ITEM_ROOT) {
-		ret_item->name = sv_first(sv_skip(buffer_sv(&scan->parser->text), raw->name.start),
-					  raw->name.n);
+		ret_item->name = xml_parser_text(scan->parser, raw->name);
 	} else if (raw->item.kind == XML_ITEM_ELEMENT) {
 		ret_item->text = slice(scan, raw->start, raw->end);
 		ret_item->name = sv_first(sv_skip(ret_item->text, 1 + raw->item.n_prefix),
@@ -303,16 +302,12 @@ struct sv xml_item_attribute(const struct xml_scan *scan, const struct xml_item 
 			     struct sv name)
 {
 	const struct xml_parser *parser = scan->parser;
-	struct sv text = buffer_sv(&parser->text);
-
 	for (size_t i = 0; i < item->n_attributes; i++) {
 		const struct xml_raw_attribute *attribute =
 			&parser->attributes[item->first_attribute + i];
 
-		if (attribute->ns == ns &&
-		    sv_eq(sv_first(sv_skip(text, attribute->name.start), attribute->name.n),
-			  name)) {
-			return sv_first(sv_skip(text, attribute->value.start), attribute->value.n);
+		if (attribute->ns == ns && sv_eq(xml_parser_text(parser, attribute->name), name)) {
+			return xml_parser_text(parser, attribute->value);
 		}
 	}
 	return SV_EMPTY;
