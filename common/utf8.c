@@ -36,11 +36,6 @@ static bool begin(struct utf8 *utf8, unsigned char c)
 	return true;
 }
 
-static inline bool is_continuation(unsigned char c)
-{
-	return (c & 0xc0) == CONTINUATION_LEAST;
-}
-
 size_t utf8_character(struct sv bytes)
 {
 	const unsigned char *at = (const unsigned char *)bytes.data;
@@ -54,7 +49,7 @@ size_t utf8_character(struct sv bytes)
 		return 0;
 	}
 	for (size_t i = 2; i <= utf8.n_missing; i++) {
-		if (!is_continuation(at[i])) {
+		if (!utf8_is_continuation(bytes.data[i])) {
 			return 0;
 		}
 	}
@@ -114,7 +109,7 @@ struct sv utf8_cut(struct sv text, size_t n_max)
 	if (text.n <= n_max) {
 		return text;
 	}
-	while (n_max && ((unsigned char)text.data[n_max] & 0xc0) == 0x80) {
+	while (n_max && utf8_is_continuation(text.data[n_max])) {
 		n_max--;
 	}
 	return sv_first(text, n_max);

@@ -27,6 +27,12 @@ static inline bool utf8_is_whole(const struct utf8 *utf8)
 	return utf8->n_missing == 0;
 }
 
+/* Whether @c is a byte of a character, and not the first one. */
+static inline bool utf8_is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 /* The length of the character that @bytes begins with. 0: there is none, or not all of it. */
 size_t utf8_character(struct sv bytes);
 

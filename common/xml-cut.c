@@ -2,6 +2,8 @@
 /* Apart from xml-text.c, so that a test can cut elsewhere: nothing may depend on where a cut is. */
 #include "common/xml-text.h"
 
+#include "common/utf8.h"
+
 enum {
 	/* A reference that ends at all ends within so many bytes, as far as anybody writes it. */
 	REFERENCE_MAX = 16,
@@ -18,11 +20,6 @@ static bool has_markup(const char *block)
 	       memchr(block, ']', XML_TEXT_WORTH);
 }
 
-static inline bool is_continuation(char c)
-{
-	return ((unsigned char)c & 0xc0) == 0x80;
-}
-
 /* The cut in the bytes from @start to @end, which have no markup. @before is the markup that they
  * follow. Returns @end if there is none. */
 static size_t cut_between(struct sv bytes, size_t start, size_t end, char before)
@@ -35,7 +32,8 @@ static size_t cut_between(struct sv bytes, size_t start, size_t end, char before
 	if (before == '<') {
 		return end;
 	}
-	for (start += REFERENCE_MAX; start < end && is_continuation(bytes.data[start]); start++) {
+	for (start += REFERENCE_MAX; start < end && utf8_is_continuation(bytes.data[start]);
+	     start++) {
 	}
 	return start;
 }
@@ -43,7 +41,7 @@ static size_t cut_between(struct sv bytes, size_t start, size_t end, char before
 size_t xml_text_cut(struct sv bytes)
 {
 	/* The first bytes may end a character that began in another piece. */
-	char before = bytes.n && is_continuation(bytes.data[0]) ? '&' : '<';
+	char before = bytes.n && utf8_is_continuation(bytes.data[0]) ? '&' : '<';
 	size_t low = 0;
 
 	for (size_t at = 0; at + XML_TEXT_WORTH <= bytes.n; low = at, at += XML_TEXT_WORTH) {
