@@ -11,22 +11,6 @@ static const char *const tls_names[] = {
 #undef X
 };
 
-static int rule_compare(const void *a, const void *b)
-{
-	const struct domain_rule *x = a;
-	const struct domain_rule *y = b;
-	int order = strcmp(x->name, y->name);
-
-	return order ? order : (int)x->is_pattern - (int)y->is_pattern;
-}
-
-void domain_rules_sort(struct domain_rules *rules)
-{
-	if (rules->n_rules) {
-		qsort(rules->rules, rules->n_rules, sizeof(*rules->rules), rule_compare);
-	}
-}
-
 struct rule_key {
 	const char *name;
 	bool is_pattern;
@@ -39,6 +23,20 @@ static int key_compare(const void *key_pointer, const void *rule_pointer)
 	int order = strcmp(key->name, rule->name);
 
 	return order ? order : (int)key->is_pattern - (int)rule->is_pattern;
+}
+
+static int rule_compare(const void *a, const void *b)
+{
+	const struct domain_rule *rule = a;
+
+	return key_compare(&(struct rule_key){rule->name, rule->is_pattern}, b);
+}
+
+void domain_rules_sort(struct domain_rules *rules)
+{
+	if (rules->n_rules) {
+		qsort(rules->rules, rules->n_rules, sizeof(*rules->rules), rule_compare);
+	}
 }
 
 static const struct domain_rule *find(const struct domain_rules *rules, const char *name,
