@@ -301,22 +301,29 @@ void census_leave_domain(struct census *census, const char *domain)
 	pthread_mutex_unlock(&census->mutex);
 }
 
-size_t census_domains(struct census *census)
+/* One of the counts. */
+static size_t read_count(struct census *census, const size_t *count)
 {
 	pthread_mutex_lock(&census->mutex);
-	size_t n = census->n_domains;
+	size_t n = *count;
 
 	pthread_mutex_unlock(&census->mutex);
 	return n;
 }
 
+size_t census_domains(struct census *census)
+{
+	return read_count(census, &census->n_domains);
+}
+
 size_t census_connections(struct census *census)
 {
-	pthread_mutex_lock(&census->mutex);
-	size_t n = census->n_connections;
+	return read_count(census, &census->n_connections);
+}
 
-	pthread_mutex_unlock(&census->mutex);
-	return n;
+size_t census_sessions(struct census *census)
+{
+	return read_count(census, &census->n_sessions);
 }
 
 size_t census_take_most(struct census *census)
@@ -325,15 +332,6 @@ size_t census_take_most(struct census *census)
 	size_t n = census->n_most;
 
 	census->n_most = census->n_connections + census->n_sessions;
-	pthread_mutex_unlock(&census->mutex);
-	return n;
-}
-
-size_t census_sessions(struct census *census)
-{
-	pthread_mutex_lock(&census->mutex);
-	size_t n = census->n_sessions;
-
 	pthread_mutex_unlock(&census->mutex);
 	return n;
 }
