@@ -86,7 +86,7 @@ void ws_session_on_late(void *userdata);
 void ws_session_on_failed(void *userdata, const char *rule);
 size_t ws_session_message_max(void *userdata);
 void ws_session_on_too_large(void *userdata);
-void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent);
+void ws_session_on_closed(void *userdata, struct sv unsent);
 
 /* Returns the charge of a session that holds nothing yet. */
 struct budget_charge ws_session_charge_init(const struct ws_endpoint *endpoint);

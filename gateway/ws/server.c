@@ -41,7 +41,7 @@ static void tell_closed(struct ws_connection *connection, size_t n_kept)
 		(void)!unsent_texts(unsent, server->coder, &texts);
 	}
 	connection->session = NULL;
-	server->options.closed(session, connection->peer_has_closed, buffer_sv(&texts));
+	server->options.closed(session, buffer_sv(&texts));
 }
 
 /* Frees the connection. @lingers: the client is given time to read what was sent. */

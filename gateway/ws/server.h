@@ -79,10 +79,10 @@ struct ws_server_options {
 	/* The client broke @rule of the WebSocket protocol, in words; NULL: out of memory. The
 	 * close frame is sent after the call, in any case; `closed` follows later. */
 	void (*failed)(void *session, const char *rule);
-	/* The connection has ended and must not be used any more. @is_clean: the client has sent a
-	 * close frame. @unsent: the texts of the unsent messages, one behind the other, borrowed;
-	 * those that there was no memory for are missing. */
-	void (*closed)(void *session, bool is_clean, struct sv unsent);
+	/* The connection has ended and must not be used any more. @unsent: the texts of the unsent
+	 * messages, one behind the other, borrowed; those that there was no memory for are
+	 * missing. */
+	void (*closed)(void *session, struct sv unsent);
 	/* The wire given to ws_server_adopt() is gone, whether or not it became a WebSocket. */
 	void (*released)(void *userdata);
 	void *userdata;

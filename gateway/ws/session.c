@@ -437,11 +437,10 @@ void ws_session_shut(struct ws_session *session)
 }
 
 /* A client that did not send <close/> may come back and resume its stream (XEP-0198). */
-void ws_session_on_closed(void *userdata, bool is_clean, struct sv unsent)
+void ws_session_on_closed(void *userdata, struct sv unsent)
 {
 	struct ws_session *session = userdata;
 
-	(void)is_clean;
 	if (session->link) {
 		(void)!link_return(session->link, unsent);
 	}

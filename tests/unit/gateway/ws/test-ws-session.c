@@ -215,7 +215,7 @@ static void play(struct stage *stage, const char *const *steps)
 			ws_session_on_piece(session, text, strlen(text), final, true);
 		}
 	}
-	ws_session_on_closed(session, false, SV_EMPTY);
+	ws_session_on_closed(session, SV_EMPTY);
 	assert_null(fake_link);
 	assert_int_equal(budget_clients(budget), 0);
 }
@@ -343,14 +343,14 @@ static void test_unsent(void **state)
 	(void)state;
 	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &pool), 0);
 	stage_init(&stage, pool);
-	ws_session_on_closed(open_session(&stage), false, SV("<a/><b/>"));
+	ws_session_on_closed(open_session(&stage), SV("<a/><b/>"));
 	assert_string_equal(script.text, "return <a/><b/>\ndrop \n");
 	/* The client has closed its stream before. */
 	struct ws_session *session = open_session(&stage);
 
 	ws_session_on_piece(session, CLOSE, strlen(CLOSE), true, true);
 	script_reset();
-	ws_session_on_closed(session, true, SV("<a/>"));
+	ws_session_on_closed(session, SV("<a/>"));
 	assert_string_equal(script.text, "");
 	stage_deinit(&stage);
 }
@@ -370,7 +370,7 @@ static void test_unsent_without_memory(void **state)
 	ws_refuses = false;
 	assert_string_equal(script.text,
 			    "return <message xmlns='jabber:client'/>\ndrop \nend 1011\n");
-	ws_session_on_closed(session, false, SV_EMPTY);
+	ws_session_on_closed(session, SV_EMPTY);
 	stage_deinit(&stage);
 }
 
@@ -429,7 +429,7 @@ static void test_end_with_unsent(void **state)
 								 : "close \n");
 			script_reset();
 		}
-		ws_session_on_closed(session, false, sv_from(rows[i / 2].unsent));
+		ws_session_on_closed(session, sv_from(rows[i / 2].unsent));
 		assert_string_equal(script.text, i % 2 ? "" : rows[i / 2].expected);
 	}
 	ws_waits = false;
@@ -455,7 +455,7 @@ static void test_server_says_after_end(void **state)
 	script_reset();
 	server_says("<![CDATA[");
 	assert_string_equal(script.text, "close \n");
-	ws_session_on_closed(session, false, SV("<a/>"));
+	ws_session_on_closed(session, SV("<a/>"));
 	assert_string_equal(script.text, "close \n");
 	/* Nothing goes back to a server that manages the stream: it ends at once. */
 	session = log_in(&stage);
@@ -463,7 +463,7 @@ static void test_server_says_after_end(void **state)
 	script_reset();
 	ws_session_on_piece(session, CLOSE, strlen(CLOSE), true, true);
 	assert_int_equal(strncmp(script.text, "close \n", 7), 0);
-	ws_session_on_closed(session, false, SV("<a/>"));
+	ws_session_on_closed(session, SV("<a/>"));
 	ws_waits = false;
 	stage_deinit(&stage);
 }
@@ -494,7 +494,7 @@ static void test_server_closes_after_end(void **state)
 			assert_string_equal(script.text, "drop \n");
 			script_reset();
 		}
-		ws_session_on_closed(session, false, i ? SV_EMPTY : SV("<a/>"));
+		ws_session_on_closed(session, i ? SV_EMPTY : SV("<a/>"));
 		assert_string_equal(script.text, i ? "" : "return <a/>\ndrop \n");
 	}
 	stage_deinit(&stage);
@@ -539,7 +539,7 @@ static void test_message_limits(void **state)
 		assert_false(takes(session, rows[i].n_max + 1));
 		assert_non_null(strstr(script.text, "<policy-violation"));
 		assert_non_null(strstr(script.text, "\nend 1009 the message is larger"));
-		ws_session_on_closed(session, true, SV_EMPTY);
+		ws_session_on_closed(session, SV_EMPTY);
 	}
 	stage_deinit(&stage);
 }
@@ -563,7 +563,7 @@ static void test_see_other_uri(void **state)
 		ws_session_on_piece(session, OPEN, strlen(OPEN), true, true);
 		assert_int_equal(session->is_over, !client.is_secure);
 		assert_int_equal(!fake_link, !client.is_secure);
-		ws_session_on_closed(session, true, SV_EMPTY);
+		ws_session_on_closed(session, SV_EMPTY);
 		if (!client.is_secure) {
 			assert_string_equal(
 				script.text,

@@ -136,13 +136,13 @@ static inline void on_failed(void *session, const char *rule)
 	NOTE("failed%s\n", rule ? "" : " without memory");
 }
 
-static inline void on_closed(void *session, bool clean, struct sv unsent)
+static inline void on_closed(void *session, struct sv unsent)
 {
 	assert_ptr_equal(session, &one);
 	if (unsent.n) {
 		NOTE("unsent %.*s\n", SV_ARGS(unsent));
 	}
-	NOTE("closed%s\n", clean ? " in order" : "");
+	NOTE("closed\n");
 }
 
 static inline void on_released(void *userdata)
