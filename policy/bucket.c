@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/random.h"
+#include "common/hash.h"
 #include "policy/client.h"
 
 enum {
@@ -17,7 +17,7 @@ struct entry {
 };
 
 struct bucket_table {
-	uint64_t secret;
+	struct hash_secret secret;
 	struct entry groups[N_GROUPS][BUCKET_GROUP];
 };
 
@@ -78,7 +78,7 @@ int bucket_table_new(struct bucket_table **ret_table)
 	if (!table) {
 		return -ENOMEM;
 	}
-	int r = random_bytes(&table->secret, sizeof(table->secret));
+	int r = hash_secret_init(&table->secret);
 
 	if (r < 0) {
 		free(table);
@@ -96,17 +96,10 @@ struct bucket_table *bucket_table_free(struct bucket_table *table)
 
 uint64_t bucket_key(const struct bucket_table *table, const struct address *client, struct sv name)
 {
-	uint64_t key = table->secret;
+	const uint64_t parts[] = {client ? client_key(client) : 0,
+				  hash_bytes(&table->secret, name.data, name.n)};
+	uint64_t key = hash_bytes(&table->secret, parts, sizeof(parts));
 
-	for (size_t i = 0; i < name.n; i++) {
-		key = (key ^ (unsigned char)name.data[i]) * UINT64_C(0x100000001b3);
-		key ^= key >> 29;
-	}
-	key = (key ^ (key >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	key += client ? client_key(client) : 0;
-	key = (key ^ (key >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	key = (key ^ table->secret ^ (key >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	key ^= key >> 32;
 	return key ? key : 1;
 }
 
