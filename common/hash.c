@@ -48,7 +48,7 @@ static uint64_t little_endian(const unsigned char *bytes, size_t n)
 
 uint64_t hash_bytes(const struct hash_secret *secret, const void *data, size_t n)
 {
-	const unsigned char *bytes = data;
+	const unsigned char *bytes = n ? data : "";
 	uint64_t v[4] = {
 		secret->words[0] ^ UINT64_C(0x736f6d6570736575),
 		secret->words[1] ^ UINT64_C(0x646f72616e646f6d),

@@ -21,7 +21,7 @@ struct hash_secret {
 /* Returns 0 or a negative errno. */
 _must_check_ int hash_secret_init(struct hash_secret *secret);
 
-/* The 64 bits of SipHash-2-4. */
+/* The 64 bits of SipHash-2-4. @data may be NULL if @n is 0. */
 uint64_t hash_bytes(const struct hash_secret *secret, const void *data, size_t n);
 
 /* What the macros of uthash whose names end with BYHASHVALUE want. */
