@@ -53,9 +53,6 @@ static const char *const ranking[] = {"SCRAM-SHA3-512", "SCRAM-SHA-512",   "SCRA
 
 enum {
 	RANK_OTHER = 7,
-	RANK_PLAIN = 8,
-	RANK_LOGIN = 9,
-	RANK_ANONYMOUS = 10,
 };
 
 static void list_add(struct features_list *list, struct sv name)
@@ -222,7 +219,6 @@ size_t features_count_others(const struct features *features)
 bool features_are_weak(const struct features *features)
 {
 	const char *best = features_best(features);
-	size_t rank = best ? rank_of(best) : RANK_OTHER;
 
-	return rank == RANK_PLAIN || rank == RANK_LOGIN;
+	return best && (strcmp(best, "PLAIN") == 0 || strcmp(best, "LOGIN") == 0);
 }

@@ -172,22 +172,6 @@ static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, siz
 	return at;
 }
 
-/* Formats. */
-static int print_raw(struct buffer *text, const char *format, va_list arguments)
-{
-	va_list copy;
-
-	va_copy(copy, arguments);
-	int n = vsnprintf(NULL, 0, format, copy);
-	va_end(copy);
-	int r = n < 0 ? -ENOMEM : buffer_reserve(text, (size_t)n + 1);
-
-	if (r == 0) {
-		text->n = (size_t)vsnprintf(buffer_end(text), (size_t)n + 1, format, arguments);
-	}
-	return r;
-}
-
 /* JSON. */
 
 static void json_number(struct writer *writer, const char *key, int64_t us)
@@ -329,7 +313,7 @@ static void print(struct sheet *sheet, const struct piece *piece, const char *fo
 	_cleanup_(buffer_deinit) struct buffer raw = BUFFER_INIT;
 
 	if (sheet->r == 0) {
-		sheet->r = print_raw(&raw, format, arguments);
+		sheet->r = buffer_vprintf(&raw, format, arguments);
 	}
 	if (sheet->r == 0) {
 		sheet->r = put_piece(sheet, piece, buffer_sv(&raw));

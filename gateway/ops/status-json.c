@@ -151,13 +151,12 @@ static void write_lists(struct writer *writer, const struct status *status)
  * there was none. */
 static void write_history(struct writer *writer, const struct status *status)
 {
-	static const char *const keys[] = {"bosh", "websocket"};
 	const struct samples *samples = status->samples;
 
 	open_object(writer, "history");
 	json_member_number(writer, "interval_s", SAMPLES_INTERVAL_S);
 	for (unsigned transport = METRICS_BOSH; transport <= METRICS_WEBSOCKET; transport++) {
-		open_list(writer, keys[transport]);
+		open_list(writer, metrics_transport_name((enum metrics_transport)transport));
 		for (size_t i = 0; i < samples->n; i++) {
 			json_next(writer);
 			writer_printf(writer, "%lld",
