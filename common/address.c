@@ -192,6 +192,19 @@ int address_parse(struct sv text, int default_port, struct address *ret_address)
 	return 0;
 }
 
+int address_local(const char *path, struct sockaddr_un *ret_address)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t n = strlen(path);
+
+	if (n >= sizeof(address.sun_path)) {
+		return -ENAMETOOLONG;
+	}
+	memcpy(address.sun_path, path, n);
+	*ret_address = address;
+	return 0;
+}
+
 uint16_t address_port(const struct address *address)
 {
 	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/sv.h"
 
@@ -43,6 +44,9 @@ _must_check_ int address_from_sockaddr(const struct sockaddr *sockaddr,
  * negative, a port is required. An IPv6 address without brackets has no port. Returns 0, or -EINVAL
  * when @text is not an address. */
 _must_check_ int address_parse(struct sv text, int default_port, struct address *ret_address);
+
+/* Makes the address of the socket at @path in the file system. Returns 0 or -ENAMETOOLONG. */
+_must_check_ int address_local(const char *path, struct sockaddr_un *ret_address);
 
 uint16_t address_port(const struct address *address);
 void address_set_port(struct address *address, uint16_t port);

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address.h"
+
 enum {
 	FILE_MODE = 0640, /* clients' addresses are nobody's business */
 };
@@ -21,21 +23,19 @@ static int open_file(const char *path)
 
 static int open_socket(const char *path)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t n = strlen(path);
+	struct sockaddr_un address;
+	int r = address_local(path, &address);
 
-	if (n >= sizeof(address.sun_path)) {
-		return -ENAMETOOLONG;
+	if (r < 0) {
+		return r;
 	}
-	memcpy(address.sun_path, path, n);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0) {
 		return -errno;
 	}
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		int r = -errno;
-
+		r = -errno;
 		close(fd);
 		return r;
 	}

@@ -7,23 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address.h"
+
 static int open_socket(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
-}
-
-static int fill(const char *path, struct sockaddr_un *ret_address)
-{
-	size_t n = strlen(path);
-
-	*ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (n >= sizeof(ret_address->sun_path)) {
-		return -ENAMETOOLONG;
-	}
-	memcpy(ret_address->sun_path, path, n);
-	return 0;
 }
 
 /* Returns 0 if a connection to @address is refused: nobody listens. */
@@ -107,7 +97,7 @@ static int listen_on(int fd, const struct sockaddr_un *address, const struct bin
 int bind_unix(const struct bind_place *place, struct bind_file *ret_file, int *ret_fd)
 {
 	struct sockaddr_un address;
-	int r = fill(place->name, &address);
+	int r = address_local(place->name, &address);
 
 	r = r < 0 ? r : remove_stale(&address);
 	if (r < 0) {

@@ -11,18 +11,6 @@
 
 #include "common/address.h"
 
-static int fill_local(const char *path, struct sockaddr_un *ret_address)
-{
-	size_t n = strlen(path);
-
-	*ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (n >= sizeof(ret_address->sun_path)) {
-		return -ENAMETOOLONG;
-	}
-	memcpy(ret_address->sun_path, path, n);
-	return 0;
-}
-
 static int open_stream(int family)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -38,7 +26,7 @@ static int bind_path(int fd, struct admin_socket *admin)
 	char beside[sizeof(address.sun_path)];
 	struct stat status;
 	int n = snprintf(beside, sizeof(beside), "%s.%d", admin->path, (int)getpid());
-	int r = n < (int)sizeof(beside) ? fill_local(beside, &address) : -ENAMETOOLONG;
+	int r = n < (int)sizeof(beside) ? address_local(beside, &address) : -ENAMETOOLONG;
 
 	if (r < 0) {
 		return r;
@@ -127,7 +115,7 @@ int admin_socket_connect(const char *place)
 	struct sockaddr_un local;
 	struct address address;
 	bool is_address = address_parse(sv_from(place), 0, &address) == 0;
-	int r = is_address ? 0 : fill_local(place, &local);
+	int r = is_address ? 0 : address_local(place, &local);
 
 	if (r < 0) {
 		return r;
