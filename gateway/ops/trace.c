@@ -8,13 +8,6 @@
 
 static const uint64_t WARNING_NS = 60 * UINT64_C(1000000000);
 
-static void on_asked(void *userdata, enum dns_kind kind, const char *name)
-{
-	(void)userdata;
-	(void)kind;
-	(void)name;
-}
-
 static void on_answered(void *userdata, enum dns_kind kind, const char *name,
 			const struct dns_reply *reply)
 {
@@ -41,13 +34,6 @@ static void on_answered(void *userdata, enum dns_kind kind, const char *name,
 static void on_dns_took(void *userdata, int64_t us)
 {
 	metrics_observe(userdata, METRIC_HISTOGRAM_DNS, us);
-}
-
-static void on_ordered(void *userdata, const struct srv_target *targets, size_t n_targets)
-{
-	(void)userdata;
-	(void)targets;
-	(void)n_targets;
 }
 
 /* It fails every session alike, so one line in a while says it all. */
@@ -100,12 +86,6 @@ static void on_header(void *userdata, const struct stream *stream)
 		     LOG_STR("secure", stream->is_secure ? "yes" : "no"));
 }
 
-static void on_handshake(void *userdata, bool is_direct)
-{
-	(void)userdata;
-	(void)is_direct;
-}
-
 static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
 {
 	(void)userdata;
@@ -155,14 +135,12 @@ void trace_init(struct trace *trace, struct metrics_cell *metrics)
 		.metrics = metrics,
 		.lookup =
 			{
-				.asked = on_asked,
 				.answered = on_answered,
 				.took = on_dns_took,
 				.userdata = metrics,
 			},
 		.dial =
 			{
-				.ordered = on_ordered,
 				.dialled = on_dialled,
 				.took = on_dial_took,
 				.userdata = trace,
@@ -170,7 +148,6 @@ void trace_init(struct trace *trace, struct metrics_cell *metrics)
 		.link =
 			{
 				.header = on_header,
-				.handshake = on_handshake,
 				.secured = on_secured,
 				.redirected = on_redirected,
 				.slow = on_slow,

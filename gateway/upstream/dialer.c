@@ -77,7 +77,7 @@ static int dial_set_targets(struct dial *dial, const struct srv_target *targets,
 			    is_direct ? "no server for direct TLS" : "servers for direct TLS only");
 	}
 	srv_order(dial->targets, n, draw, NULL);
-	if (observer) {
+	if (observer && observer->ordered) {
 		observer->ordered(observer->userdata, dial->targets, n);
 	}
 	*ret_n = n;

@@ -13,7 +13,7 @@
 #include "gateway/upstream/dns/srv.h"
 
 struct lookup_observer {
-	/* A question is sent. */
+	/* A question is sent. May be NULL. */
 	void (*asked)(void *userdata, enum dns_kind kind, const char *name);
 	/* The reply to a question that was sent, or one known already. @reply is NULL when out of
 	 * memory. */
@@ -34,7 +34,7 @@ enum dial_step {
 };
 
 struct dial_observer {
-	/* The targets in the order of trying. Not called for fixed addresses. */
+	/* The targets in the order of trying. Not called for fixed addresses. May be NULL. */
 	void (*ordered)(void *userdata, const struct srv_target *targets, size_t n_targets);
 	/* A step of the attempt to connect to @address, which belongs to @target (NULL for a fixed
 	 * address). It is a stand-in (stand-in.h) where a proxy looks up the target. @failure is

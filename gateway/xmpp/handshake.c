@@ -44,7 +44,7 @@ static int start(struct handshake *handshake, struct transport *transport)
 	SSL *ssl;
 
 	handshake->started_ns = uv_hrtime();
-	if (env->observer) {
+	if (env->observer && env->observer->handshake) {
 		env->observer->handshake(env->observer->userdata, handshake->is_direct);
 	}
 	int r = tls_connection_new(env->tls_store, &policy, &ssl);

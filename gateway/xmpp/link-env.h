@@ -27,7 +27,8 @@ enum {
 struct link_observer {
 	/* A server sent its stream header; there may be one more after TLS. */
 	void (*header)(void *userdata, const struct stream *stream);
-	/* TLS begins: with the first byte (@is_direct), or after the server accepted STARTTLS. */
+	/* TLS begins: with the first byte (@is_direct), or after the server accepted STARTTLS. May
+	 * be NULL. */
 	void (*handshake)(void *userdata, bool is_direct);
 	/* The handshake is done, or failed with @failure. @ssl is borrowed for the call. */
 	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);

@@ -294,7 +294,7 @@ int lookups_ask(struct lookups *lookups, uint32_t crowd, enum dns_kind kind, con
 	}
 	lookup_renew(lookup, older);
 	wait_join(wait, lookup);
-	if (lookups->observer) {
+	if (lookups->observer && lookups->observer->asked) {
 		lookups->observer->asked(lookups->observer->userdata, kind, name);
 	}
 	question_ask(&lookup->question, lookups->ares);
