@@ -76,12 +76,13 @@ _must_check_ const char *worker_enter_connection(struct worker_env *env,
 /* The connection of @peer is closed, or goes to another process: gives its seat back. */
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
-/* The same for a connection that another server has passed, and has judged before. Returns 0 or
- * -ENOMEM. To be given back by worker_leave_connection(). */
+/* As worker_enter_connection(), for a connection that another server has passed, and has judged
+ * before. Returns 0, or -ENOMEM if there is no seat for it. */
 _must_check_ int worker_enter_passed(struct worker_env *env, const struct address *peer);
 
-/* The same for @proxy, on a listener where only proxies may connect: the limits for one client do
- * not apply to it. The client that it names takes the seat over by worker_change_client(). */
+/* As worker_enter_connection(), for @proxy, on a listener where only proxies may connect: the
+ * limits for one client do not apply to it. The client that it names takes the seat over by
+ * worker_change_client(). */
 _must_check_ const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy);
 
 /* The seat of @proxy becomes one of @client, if that may have one. Otherwise it is given back, and

@@ -46,7 +46,7 @@ static bool is_awaited(const struct worker *worker)
 	       turn_is_busy(&worker->turn) || wire_hub_has_events(worker->env.hub);
 }
 
-/* The HTTP server must outlive each WebSocket that was upgraded from one of its connections. */
+/* The hub is closed after the last WebSocket (ws_endpoint_is_busy()). */
 static void on_grace(uv_timer_t *grace)
 {
 	struct worker *worker = CONTAINER_OF(grace, struct worker, grace);

@@ -2,9 +2,10 @@
 #pragma once
 /*
  * A worker is one thread with one loop. It has its own listening sockets, HTTP and WebSocket
- * servers, resolver, TLS contexts, parsers and sessions. Workers share the configuration and the
- * site, which are read-only, and the tables of policy/, which are guarded; they send each other
- * messages. The parts of a worker see what gateway/env.h shows.
+ * servers, resolver, TLS contexts for XMPP servers, parsers and sessions. Workers share a snapshot
+ * of the configuration with the site and the listeners' TLS contexts, which is read-only, and the
+ * tables of policy/, which are guarded; they send each other messages. The parts of a worker see
+ * what gateway/env.h shows.
  */
 #include "gateway/env.h"
 #include "gateway/listener/listening.h"

@@ -42,7 +42,7 @@ enum {
 	HTTP_HEAD_MAX = 16 * 1024,
 	/* The longest target. RFC 9112, 3, recommends at least 8000 bytes for the request line. */
 	HTTP_TARGET_MAX = 8 * 1024,
-	/* Header lines. Programs behind the gateway's own reader need memory for each of them. */
+	/* Header lines: each is compared with the names that mean something here. */
 	HTTP_LINES_MAX = 128,
 	/* The longest method; IANA's longest has 17 bytes. A longer one is another protocol, or one
 	 * that is not implemented (RFC 9112, 3). */

@@ -29,7 +29,7 @@ struct http_limits {
 	struct coder *coder;
 };
 
-/* The pointers are borrowed for as long as the receiver exists. */
+/* The pointers are borrowed for as long as the reader exists. */
 struct http_options {
 	uv_loop_t *loop;
 	struct wire_hub *hub;

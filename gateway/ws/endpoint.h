@@ -26,8 +26,8 @@ void ws_endpoint_shut(struct ws_endpoint *endpoint);
  * NULL. */
 void ws_endpoint_stop(struct ws_endpoint *endpoint);
 
-/* Whether the endpoint still has a WebSocket. While it does, the HTTP server must exist: an
- * upgraded socket is still counted as one of its connections. */
+/* Whether the endpoint still has a WebSocket. While it does, the hub must not be closed, because
+ * wire_hub_close() does not tell the users of its wires. */
 bool ws_endpoint_is_busy(const struct ws_endpoint *endpoint);
 
 /* Call when the loop has no active handles left. @endpoint may be NULL. Returns NULL. */

@@ -12,8 +12,7 @@ enum {
 	UPGRADE_ACCEPT_SIZE = 29,
 };
 
-/* Whether @key is 16 bytes in base64. Nothing else may be copied into the request of
- * upgrade_write(). */
+/* Whether @key is 16 bytes in base64, as upgrade_write() expects. */
 static bool is_key(struct sv key)
 {
 	if (key.n != UPGRADE_KEY_LENGTH || !sv_eq(sv_skip(key, UPGRADE_KEY_LENGTH - 2), SV("=="))) {

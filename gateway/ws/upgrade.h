@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Checks and answers WebSocket handshakes (RFC 6455, 4.2). The same headers decide whether the
- * request came first on its connection or through the HTTP server. Of an accepted handshake only
- * the key has an effect on the answer.
+ * Checks and answers WebSocket handshakes (RFC 6455, 4.2). Of what a client has written, only the
+ * hash of its key is in the answer.
  *
  * Views are borrowed for the call; the data of an absent header is NULL. Headers that come in
  * several lines are to be joined with commas (RFC 9110, 5.3), the version and the key, too, which
