@@ -45,11 +45,6 @@ struct child *children_find(struct children *children, enum child_state state)
 static const enum control_kind late_orders[] = {CONTROL_RELOAD, CONTROL_COUNT, CONTROL_RETIRE,
 						CONTROL_DRAIN, CONTROL_STOP};
 
-static uint64_t bit(unsigned generation)
-{
-	return UINT64_C(1) << generation;
-}
-
 static bool has_debts(const struct child *child)
 {
 	return child->control >= 0 &&
@@ -62,11 +57,11 @@ static void note_debt(struct child *child, enum control_kind kind, unsigned gene
 
 	switch (kind) {
 	case CONTROL_DOOR:
-		debts->doors |= bit(generation);
+		debts->doors |= control_bit(generation);
 		break;
 	case CONTROL_GONE:
-		debts->doors &= ~bit(generation);
-		debts->gone |= bit(generation);
+		debts->doors &= ~control_bit(generation);
+		debts->gone |= control_bit(generation);
 		break;
 	default:
 		debts->orders |= UINT32_C(1) << kind;
@@ -82,12 +77,7 @@ static int send_order(const struct child *child, enum control_kind kind, unsigne
 	return control_send(child->control, &message, fd, fd ? 1 : 0);
 }
 
-/* One that is gone is reported by SIGCHLD. */
-static bool is_lost(int r)
-{
-	return r < 0 && r != -EPIPE && r != -ECONNRESET;
-}
-
+/* A child that is gone is reported by SIGCHLD. */
 static void order_fd(struct child *child, enum control_kind kind, unsigned generation,
 		     const int *fd)
 {
@@ -99,7 +89,7 @@ static void order_fd(struct child *child, enum control_kind kind, unsigned gener
 		const struct control_message message = {.kind = kind, .generation = generation};
 		int r = control_send_patiently(child->control, &message, fd, fd ? 1 : 0);
 
-		if (!is_lost(r)) {
+		if (!control_may_retry(r)) {
 			return;
 		}
 		log_warning("order-delayed", LOG_NUMBER("generation", child->generation),
@@ -111,11 +101,11 @@ static void order_fd(struct child *child, enum control_kind kind, unsigned gener
 static bool pay_gone(struct child *child)
 {
 	for (unsigned i = 0; child->debts.gone && i < CONTROL_GENERATIONS; i++) {
-		if (child->debts.gone & bit(i)) {
-			if (is_lost(send_order(child, CONTROL_GONE, i, NULL))) {
+		if (child->debts.gone & control_bit(i)) {
+			if (control_may_retry(send_order(child, CONTROL_GONE, i, NULL))) {
 				return false;
 			}
-			child->debts.gone &= ~bit(i);
+			child->debts.gone &= ~control_bit(i);
 		}
 	}
 	return true;
@@ -127,12 +117,12 @@ static bool pay_doors(struct children *children, struct child *child)
 	struct child *other;
 
 	TAILQ_FOREACH(other, &children->list, in_children) {
-		if (child->debts.doors & bit(other->generation)) {
-			if (is_lost(send_order(child, CONTROL_DOOR, other->generation,
-					       &other->door))) {
+		if (child->debts.doors & control_bit(other->generation)) {
+			if (control_may_retry(send_order(child, CONTROL_DOOR, other->generation,
+							 &other->door))) {
 				return false;
 			}
-			child->debts.doors &= ~bit(other->generation);
+			child->debts.doors &= ~control_bit(other->generation);
 		}
 	}
 	return true;
@@ -147,7 +137,7 @@ static void pay(struct children *children, struct child *child)
 		uint32_t order = UINT32_C(1) << late_orders[i];
 
 		if (child->debts.orders & order) {
-			if (is_lost(send_order(child, late_orders[i], 0, NULL))) {
+			if (control_may_retry(send_order(child, late_orders[i], 0, NULL))) {
 				return;
 			}
 			child->debts.orders &= ~order;

@@ -41,6 +41,11 @@ int control_send(int fd, const struct control_message *message, const int *fds, 
 	return n < 0 ? -errno : 0;
 }
 
+bool control_may_retry(int r)
+{
+	return r < 0 && r != -EPIPE && r != -ECONNRESET;
+}
+
 bool control_is_delayed(int r)
 {
 	return r == -ENOMEM || r == -ENOBUFS;

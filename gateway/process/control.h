@@ -77,6 +77,12 @@ struct control_message {
 	struct bind_place place;
 };
 
+/* @generation in a set of them. */
+static inline uint64_t control_bit(unsigned generation)
+{
+	return UINT64_C(1) << generation;
+}
+
 enum control_result {
 	CONTROL_RECEIVED,
 	CONTROL_EMPTY,  /* nothing has come (only on a non-blocking socket) */
@@ -95,6 +101,10 @@ _must_check_ int control_send(int fd, const struct control_message *message, con
  * serve clients. */
 _must_check_ int control_send_patiently(int fd, const struct control_message *message,
 					const int *fds, size_t n_fds);
+
+/* Whether a message for which control_send() returned @r may be sent later: the other process is
+ * not gone. */
+bool control_may_retry(int r);
 
 /* Whether a message waits that could not be received because the kernel was out of memory for all
  * of that second: @r is control_receive()'s. It may be received later; nothing is lost. */

@@ -29,16 +29,11 @@ int doors_new(struct doors **ret_doors)
 	return 0;
 }
 
-static uint64_t bit(unsigned generation)
-{
-	return UINT64_C(1) << generation;
-}
-
 void doors_remove(struct doors *doors, unsigned generation)
 {
 	if (generation < CONTROL_GENERATIONS && doors_have(doors, generation)) {
 		pthread_mutex_lock(&doors->mutex);
-		atomic_fetch_and(&doors->present, ~bit(generation));
+		atomic_fetch_and(&doors->present, ~control_bit(generation));
 		close(doors->fds[generation]);
 		pthread_mutex_unlock(&doors->mutex);
 	}
@@ -65,13 +60,14 @@ void doors_add(struct doors *doors, unsigned generation, int fd)
 	doors_remove(doors, generation);
 	pthread_mutex_lock(&doors->mutex);
 	doors->fds[generation] = fd;
-	atomic_fetch_or(&doors->present, bit(generation));
+	atomic_fetch_or(&doors->present, control_bit(generation));
 	pthread_mutex_unlock(&doors->mutex);
 }
 
 bool doors_have(const struct doors *doors, unsigned generation)
 {
-	return atomic_load_explicit(&doors->present, memory_order_relaxed) & bit(generation);
+	return atomic_load_explicit(&doors->present, memory_order_relaxed) &
+	       control_bit(generation);
 }
 
 bool doors_exist(const struct doors *doors)

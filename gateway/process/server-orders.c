@@ -18,27 +18,22 @@ static struct mono now(void)
 	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
 }
 
-/* A supervisor that is gone is noticed where its orders are read. */
-static bool may_try_again(int r)
-{
-	return r < 0 && r != -EPIPE && r != -ECONNRESET;
-}
-
 /* Sends a report that the supervisor waits for. Without it, it would not reload or upgrade any
  * more, and kill a server that starts. There is at most one at a time: it orders nothing that is
- * answered before it has got the answer. */
+ * answered before it has got the answer. A supervisor that is gone is noticed where its orders are
+ * read. */
 static void report(struct server *server, const struct control_message *message)
 {
 	int r = control_send_patiently(server->launch.control, message, NULL, 0);
 
-	server->owes_report = may_try_again(r);
+	server->owes_report = control_may_retry(r);
 	server->owed_report = *message;
 }
 
 static void pay_report(struct server *server)
 {
 	if (server->owes_report) {
-		server->owes_report = may_try_again(
+		server->owes_report = control_may_retry(
 			control_send(server->launch.control, &server->owed_report, NULL, 0));
 	}
 }
@@ -76,7 +71,7 @@ static int use(struct server *server, struct snapshot *snapshot, const struct li
 {
 	const struct config *config = snapshot->config;
 	const struct census_limits limits = limits_of(server, config);
-	int r = workers_reload(server->workers, server->n_workers, snapshot, listening);
+	int r = workers_reload(server->workers, server->shared.n_workers, snapshot, listening);
 
 	if (r < 0) {
 		return r;
@@ -235,7 +230,8 @@ static void open_door(struct server *server)
 						       .is_secure = message.is_secure,
 						       .idle_s = message.idle_s};
 
-			worker_take(server->workers[message.n % server->n_workers], fds[0], &peer);
+			worker_take(server->workers[message.n % server->shared.n_workers], fds[0],
+				    &peer);
 			continue;
 		}
 		for (size_t i = 0; i < n_fds; i++) {

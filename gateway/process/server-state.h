@@ -18,7 +18,7 @@ struct server {
 	struct worker_shared shared;
 	struct worker **workers;
 	struct admin *admin; /* NULL: none */
-	unsigned n_workers, n_started;
+	unsigned n_started;  /* workers */
 	bool is_draining, is_stopping;
 	unsigned newest; /* the generation of the last door */
 	struct mono drained_until, arrived_until, alive_due;

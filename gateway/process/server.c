@@ -32,19 +32,19 @@ enum {
 
 static int make_workers(struct server *server)
 {
-	server->workers = calloc(server->n_workers, sizeof(*server->workers));
-	server->shared.envs = calloc(server->n_workers, sizeof(*server->shared.envs));
+	server->workers = calloc(server->shared.n_workers, sizeof(*server->workers));
+	server->shared.envs = calloc(server->shared.n_workers, sizeof(*server->shared.envs));
 	if (!server->workers || !server->shared.envs) {
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < server->n_workers; i++) {
+	for (unsigned i = 0; i < server->shared.n_workers; i++) {
 		int r = worker_new(&server->shared, i, &server->workers[i]);
 
 		if (r < 0) {
 			return r;
 		}
 	}
-	worker_connect(server->workers, server->n_workers);
+	worker_connect(server->workers, server->shared.n_workers);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ static int run_workers(struct server *server, struct listening *listening)
 	 * be the first that come. */
 	while (poll(&control, 1, 0) > 0 && server_read_order(server)) {
 	}
-	while (r == 0 && server->n_started < server->n_workers) {
+	while (r == 0 && server->n_started < server->shared.n_workers) {
 		r = worker_start(server->workers[server->n_started]);
 		server->n_started += r == 0;
 	}
@@ -80,7 +80,7 @@ static int run_workers(struct server *server, struct listening *listening)
 		 * still starting. */
 		server_report_ready(server);
 		log_info("ready", LOG_STR("version", DOAB_VERSION),
-			 LOG_NUMBER("workers", server->n_workers));
+			 LOG_NUMBER("workers", server->shared.n_workers));
 		release_workers(server);
 		server_obey(server);
 	} else {
@@ -127,7 +127,7 @@ static int make_shared(struct server *server)
 
 static void free_all(struct server *server)
 {
-	for (unsigned i = 0; server->workers && i < server->n_workers; i++) {
+	for (unsigned i = 0; server->workers && i < server->shared.n_workers; i++) {
 		worker_free(server->workers[i]);
 	}
 	free(server->workers);
@@ -161,7 +161,7 @@ static int serve(struct server *server)
 	struct listening listening = {0};
 	const struct config *config = server->shared.snapshot->config;
 
-	server->n_workers = server->shared.n_workers = config->n_workers;
+	server->shared.n_workers = config->n_workers;
 	server->n_sessions_max = config->limits.sessions;
 	server->shared.listening = &listening;
 	reload_warn_without_authorities(config);
