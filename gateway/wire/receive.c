@@ -46,16 +46,6 @@ bool wire_is_whole(const struct wire *wire)
 	       (!wire->hub || wire->hub->fetcher != wire);
 }
 
-size_t wire_portion(const struct wire *wire)
-{
-	const struct turn *turn = wire->hub->options.turn;
-
-	if (!turn || !turn_is_watched(turn, &wire->turn)) {
-		return WIRE_PORTION;
-	}
-	return turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION_WATCHED;
-}
-
 static enum wire_result result_of(struct wire *wire, ssize_t n)
 {
 	if (n > 0) {

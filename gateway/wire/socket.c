@@ -41,3 +41,13 @@ void wire_wake(struct wire *wire)
 	wire->wakes = true;
 	due_queue_add(&wire->hub->due, &wire->due);
 }
+
+size_t wire_portion(const struct wire *wire)
+{
+	const struct turn *turn = wire->hub->options.turn;
+
+	if (!turn || !turn_is_watched(turn, &wire->turn)) {
+		return WIRE_PORTION;
+	}
+	return turn_is_pressed(turn, &wire->turn) ? WIRE_PORTION_SMALL : WIRE_PORTION_WATCHED;
+}
