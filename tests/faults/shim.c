@@ -48,56 +48,56 @@
 #include <unistd.h>
 #include <unwind.h>
 
-#define CALLS(X)                                                                                   \
-	X(memory)                                                                                  \
-	X(accept4)                                                                                 \
-	X(bind)                                                                                    \
-	X(chmod)                                                                                   \
-	X(close)                                                                                   \
-	X(connect)                                                                                 \
-	X(epoll_create)                                                                            \
-	X(epoll_ctl)                                                                               \
-	X(epoll_wait)                                                                              \
-	X(eventfd)                                                                                 \
-	X(fcntl)                                                                                   \
-	X(fgets)                                                                                   \
-	X(fopen)                                                                                   \
-	X(fstat)                                                                                   \
-	X(getentropy)                                                                              \
-	X(getpeername)                                                                             \
-	X(getrandom)                                                                               \
-	X(getrlimit)                                                                               \
-	X(getsockname)                                                                             \
-	X(getsockopt)                                                                              \
-	X(glob)                                                                                    \
-	X(ioctl)                                                                                   \
-	X(listen)                                                                                  \
-	X(mmap)                                                                                    \
-	X(open)                                                                                    \
-	X(opendir)                                                                                 \
-	X(pipe2)                                                                                   \
-	X(poll)                                                                                    \
-	X(posix_spawn)                                                                             \
-	X(prctl)                                                                                   \
-	X(pread)                                                                                   \
-	X(pthread_create)                                                                          \
-	X(read)                                                                                    \
-	X(recv)                                                                                    \
-	X(recvmsg)                                                                                 \
-	X(rename)                                                                                  \
-	X(send)                                                                                    \
-	X(sendfile)                                                                                \
-	X(sendmsg)                                                                                 \
-	X(setrlimit)                                                                               \
-	X(setsockopt)                                                                              \
-	X(shutdown)                                                                                \
-	X(signalfd)                                                                                \
-	X(socket)                                                                                  \
-	X(socketpair)                                                                              \
-	X(stat)                                                                                    \
-	X(syscall)                                                                                 \
-	X(unlink)                                                                                  \
-	X(waitpid)                                                                                 \
+#define CALLS(X)          \
+	X(memory)         \
+	X(accept4)        \
+	X(bind)           \
+	X(chmod)          \
+	X(close)          \
+	X(connect)        \
+	X(epoll_create)   \
+	X(epoll_ctl)      \
+	X(epoll_wait)     \
+	X(eventfd)        \
+	X(fcntl)          \
+	X(fgets)          \
+	X(fopen)          \
+	X(fstat)          \
+	X(getentropy)     \
+	X(getpeername)    \
+	X(getrandom)      \
+	X(getrlimit)      \
+	X(getsockname)    \
+	X(getsockopt)     \
+	X(glob)           \
+	X(ioctl)          \
+	X(listen)         \
+	X(mmap)           \
+	X(open)           \
+	X(opendir)        \
+	X(pipe2)          \
+	X(poll)           \
+	X(posix_spawn)    \
+	X(prctl)          \
+	X(pread)          \
+	X(pthread_create) \
+	X(read)           \
+	X(recv)           \
+	X(recvmsg)        \
+	X(rename)         \
+	X(send)           \
+	X(sendfile)       \
+	X(sendmsg)        \
+	X(setrlimit)      \
+	X(setsockopt)     \
+	X(shutdown)       \
+	X(signalfd)       \
+	X(socket)         \
+	X(socketpair)     \
+	X(stat)           \
+	X(syscall)        \
+	X(unlink)         \
+	X(waitpid)        \
 	X(write)
 
 enum call {
@@ -112,6 +112,7 @@ enum effect {
 	EFFECT_SHORT = -1, /* one byte is read or written */
 	EFFECT_LATE = -2,  /* the call is made, but says that it was interrupted, as close(2) may */
 	EFFECT_LEAK = -3,  /* the call is made, and a block of memory is lost */
+	EFFECT_STOP = -4,  /* the call is made, after the process was stopped until SIGCONT */
 };
 
 enum {
@@ -150,10 +151,10 @@ static uint32_t role;
 /* Calls of this library's own are neither counted nor struck. */
 static _Thread_local bool is_inside;
 
-#define REAL(name)                                                                                 \
-	static __typeof__(name) *real;                                                             \
-	if (!real) {                                                                               \
-		real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                \
+#define REAL(name)                                                  \
+	static __typeof__(name) *real;                              \
+	if (!real) {                                                \
+		real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
 	}
 
 static _Unwind_Reason_Code record_frame(struct _Unwind_Context *context, void *userdata)
@@ -330,6 +331,9 @@ static int strike(enum call call, int fd)
 		if (effect == EFFECT_LEAK) {
 			leak();
 			effect = EFFECT_NONE;
+		} else if (effect == EFFECT_STOP) {
+			kill(getpid(), SIGSTOP);
+			effect = EFFECT_NONE;
 		}
 	}
 	is_inside = false;
@@ -349,9 +353,9 @@ __attribute__((constructor)) static void start(void)
 
 	is_inside = true;
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	void *mapped = fd < 0 ? MAP_FAILED
-			      : mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				     0);
+	void *mapped =
+		fd < 0 ? MAP_FAILED
+		       : mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (fd >= 0) {
 		close(fd);
@@ -475,11 +479,11 @@ void free(void *block)
 
 /* Calls that return -1, or what is said, and set errno. */
 
-#define FAILING(call, type, name, failed, fd, parameters, arguments)                               \
-	type name parameters                                                                       \
-	{                                                                                          \
-		REAL(name)                                                                         \
-		return strike(CALL_##call, fd) ? (failed) : real arguments;                        \
+#define FAILING(call, type, name, failed, fd, parameters, arguments)        \
+	type name parameters                                                \
+	{                                                                   \
+		REAL(name)                                                  \
+		return strike(CALL_##call, fd) ? (failed) : real arguments; \
 	}
 #define P(...) (__VA_ARGS__)
 
@@ -518,7 +522,7 @@ FAILING(mmap, void *, mmap, MAP_FAILED, -1,
 	P(at, n, protection, flags, fd, offset))
 FAILING(opendir, DIR *, opendir, NULL, -1, P(const char *path), P(path))
 FAILING(pipe2, int, pipe2, -1, -1, P(int fds[2], int flags), P(fds, flags))
-FAILING(poll, int, poll, -1, -1, P(struct pollfd * polled, nfds_t n, int ms), P(polled, n, ms))
+FAILING(poll, int, poll, -1, -1, P(struct pollfd *polled, nfds_t n, int ms), P(polled, n, ms))
 FAILING(pread, ssize_t, pread64, -1, fd, P(int fd, void *to, size_t n, off64_t offset),
 	P(fd, to, n, offset))
 FAILING(rename, int, rename, -1, -1, P(const char *from, const char *to), P(from, to))
@@ -526,8 +530,8 @@ FAILING(sendfile, ssize_t, sendfile, -1, fd, P(int fd, int from, off_t *offset, 
 	P(fd, from, offset, n))
 FAILING(sendfile, ssize_t, sendfile64, -1, fd, P(int fd, int from, off64_t *offset, size_t n),
 	P(fd, from, offset, n))
-FAILING(setrlimit, int, setrlimit64, -1, -1,
-	P(__rlimit_resource_t what, const struct rlimit64 *to), P(what, to))
+FAILING(setrlimit, int, setrlimit64, -1, -1, P(__rlimit_resource_t what, const struct rlimit64 *to),
+	P(what, to))
 FAILING(setsockopt, int, setsockopt, -1, -1,
 	P(int fd, int level, int option, const void *value, socklen_t n),
 	P(fd, level, option, value, n))
@@ -573,29 +577,29 @@ int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t 
 
 /* Calls with arguments of any number. */
 
-#define ARGUMENT(type, last)                                                                       \
-	va_list list;                                                                              \
-	va_start(list, last);                                                                      \
-	type argument = va_arg(list, type);                                                        \
+#define ARGUMENT(type, last)                \
+	va_list list;                       \
+	va_start(list, last);               \
+	type argument = va_arg(list, type); \
 	va_end(list)
 
-#define CONTROLLING(call, name, type)                                                              \
-	int name(int fd, type what, ...)                                                           \
-	{                                                                                          \
-		ARGUMENT(long, what);                                                              \
-		REAL(name)                                                                         \
-		return strike(CALL_##call, -1) ? -1 : real(fd, what, argument);                    \
+#define CONTROLLING(call, name, type)                                           \
+	int name(int fd, type what, ...)                                        \
+	{                                                                       \
+		ARGUMENT(long, what);                                           \
+		REAL(name)                                                      \
+		return strike(CALL_##call, -1) ? -1 : real(fd, what, argument); \
 	}
 CONTROLLING(fcntl, fcntl, int)
 CONTROLLING(fcntl, fcntl64, int)
 CONTROLLING(ioctl, ioctl, unsigned long)
 
-#define OPENING(name)                                                                              \
-	int name(const char *path, int flags, ...)                                                 \
-	{                                                                                          \
-		ARGUMENT(unsigned, flags);                                                         \
-		REAL(name)                                                                         \
-		return strike(CALL_open, -1) ? -1 : real(path, flags, argument);                   \
+#define OPENING(name)                                                            \
+	int name(const char *path, int flags, ...)                               \
+	{                                                                        \
+		ARGUMENT(unsigned, flags);                                       \
+		REAL(name)                                                       \
+		return strike(CALL_open, -1) ? -1 : real(path, flags, argument); \
 	}
 OPENING(open)
 OPENING(open64)
@@ -634,16 +638,16 @@ long syscall(long number, ...)
 
 /* Calls that may do a part. */
 
-#define PARTIAL(call, name, fd, parameters, arguments)                                             \
-	ssize_t name parameters                                                                    \
-	{                                                                                          \
-		REAL(name)                                                                         \
-		int effect = strike(CALL_##call, fd);                                              \
-		if (effect > 0) {                                                                  \
-			return -1;                                                                 \
-		}                                                                                  \
-		n = effect == EFFECT_SHORT && n > 1 ? 1 : n;                                       \
-		return real arguments;                                                             \
+#define PARTIAL(call, name, fd, parameters, arguments)       \
+	ssize_t name parameters                              \
+	{                                                    \
+		REAL(name)                                   \
+		int effect = strike(CALL_##call, fd);        \
+		if (effect > 0) {                            \
+			return -1;                           \
+		}                                            \
+		n = effect == EFFECT_SHORT && n > 1 ? 1 : n; \
+		return real arguments;                       \
 	}
 
 ssize_t __read_chk(int fd, void *to, size_t n, size_t room);
@@ -675,35 +679,33 @@ static struct iovec first_byte(const struct iovec *parts, size_t n)
 			      .iov_len = n && parts[i].iov_len ? 1 : 0};
 }
 
-#define VECTORED(call, name)                                                                       \
-	ssize_t name(int fd, const struct iovec *parts, int n)                                     \
-	{                                                                                          \
-		REAL(name)                                                                         \
-		struct iovec first = first_byte(parts, (size_t)n);                                 \
-		int effect = strike(CALL_##call, fd);                                              \
-		return effect > 0    ? -1                                                          \
-		       : effect == 0 ? real(fd, parts, n)                                          \
-				     : real(fd, &first, 1);                                        \
+#define VECTORED(call, name)                                                                     \
+	ssize_t name(int fd, const struct iovec *parts, int n)                                   \
+	{                                                                                        \
+		REAL(name)                                                                       \
+		struct iovec first = first_byte(parts, (size_t)n);                               \
+		int effect = strike(CALL_##call, fd);                                            \
+		return effect > 0 ? -1 : effect == 0 ? real(fd, parts, n) : real(fd, &first, 1); \
 	}
 VECTORED(read, readv)
 VECTORED(write, writev)
 
-#define MESSAGING(call, name, type)                                                                \
-	ssize_t name(int fd, type *message, int flags)                                             \
-	{                                                                                          \
-		REAL(name)                                                                         \
-		struct iovec first = first_byte(message->msg_iov, message->msg_iovlen);            \
-		struct msghdr part = *message;                                                     \
-		int effect = strike(CALL_##call, fd);                                              \
-		if (effect > 0) {                                                                  \
-			return -1;                                                                 \
-		}                                                                                  \
-		if (effect == EFFECT_SHORT) {                                                      \
-			part.msg_iov = &first;                                                     \
-			part.msg_iovlen = 1;                                                       \
-			return real(fd, &part, flags);                                             \
-		}                                                                                  \
-		return real(fd, message, flags);                                                   \
+#define MESSAGING(call, name, type)                                                     \
+	ssize_t name(int fd, type *message, int flags)                                  \
+	{                                                                               \
+		REAL(name)                                                              \
+		struct iovec first = first_byte(message->msg_iov, message->msg_iovlen); \
+		struct msghdr part = *message;                                          \
+		int effect = strike(CALL_##call, fd);                                   \
+		if (effect > 0) {                                                       \
+			return -1;                                                      \
+		}                                                                       \
+		if (effect == EFFECT_SHORT) {                                           \
+			part.msg_iov = &first;                                          \
+			part.msg_iovlen = 1;                                            \
+			return real(fd, &part, flags);                                  \
+		}                                                                       \
+		return real(fd, message, flags);                                        \
 	}
 MESSAGING(recvmsg, recvmsg, struct msghdr)
 MESSAGING(sendmsg, sendmsg, const struct msghdr)

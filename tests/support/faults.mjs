@@ -32,7 +32,7 @@ const SLOT_SIZE = SLOT.calls + 8 * CALLS_MAX;
 AT.round = AT.slots + ROLES * SLOT_SIZE;
 const SIZE = AT.round + 8;
 
-const EFFECTS = { SHORT: -1, LATE: -2, LEAK: -3 };
+const EFFECTS = { SHORT: -1, LATE: -2, LEAK: -3, STOP: -4 };
 const effectNumber = (name) => EFFECTS[name] ?? os.constants.errno[name];
 
 const text = (bytes) => bytes.subarray(0, bytes.indexOf(0)).toString();
