@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/turn.h"
 
+#include "common/thread-time.h"
+
 enum {
 	NS_PER_US = 1000,
 	NS_PER_SECOND = 1000 * 1000 * 1000,
@@ -76,16 +78,42 @@ bool turn_is_pressed(const struct turn *turn, const struct turn_item *item)
 	return turn_is_watched(turn, item) && !is_light(turn, item);
 }
 
-void turn_begin(struct turn *turn)
+/* Returns the thread time since it was read the last time. */
+static uint64_t look(struct turn *turn)
+{
+	uint64_t before_ns = turn->thread_ns;
+
+	turn->looked_ns = turn->now_ns;
+	turn->thread_ns = thread_time_ns();
+	/* Less than before it is where another thread has made the turn. */
+	return turn->thread_ns > before_ns ? turn->thread_ns - before_ns : 0;
+}
+
+/* Reads the clock. Of the time since @since_ns, returns what the thread may have run. */
+static uint64_t advance(struct turn *turn, uint64_t since_ns)
 {
 	turn->now_ns = uv_hrtime();
+	uint64_t ns = turn->now_ns - since_ns;
+
+	if (turn->now_ns - turn->looked_ns < (uint64_t)TURN_LOOK_US * NS_PER_US) {
+		return ns;
+	}
+	uint64_t ran_ns = look(turn);
+
+	return ns < ran_ns ? ns : ran_ns;
+}
+
+void turn_begin(struct turn *turn)
+{
+	advance(turn, turn->now_ns);
 }
 
 /* Returns the time since @since_ns, which ends now. */
 static uint32_t end_us(struct turn *turn, uint64_t since_ns)
 {
-	turn_begin(turn);
-	return (uint32_t)((turn->now_ns - since_ns) / NS_PER_US);
+	uint64_t us = advance(turn, since_ns) / NS_PER_US;
+
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
 /* Runs @item, and charges it with the time since the one before. */

@@ -10,7 +10,9 @@
  * crowd   items that belong together: the connections of one client address, and the streams of
  *         the servers that it uses. Several addresses may share a crowd; then they only wait for
  *         each other
- * spent   the time that an item, or a crowd, has needed lately. It is halved each second
+ * spent   the time that an item, or a crowd, has needed lately. It is halved each second. The time
+ *         in which the thread did not run, because others had the processor or the process was
+ *         stopped, is nobody's (TURN_LOOK_US)
  * light   an item that has spent less than TURN_ITEM_US, of a crowd that has spent less than
  *         TURN_CROWD_US. It runs at once, in the order of events
  * crowded an item that has spent little itself, in a crowd that has spent too much
@@ -44,6 +46,11 @@ enum {
 	 * connections that are never heavy could make the busy users of all other addresses wait
 	 * for ever. */
 	TURN_AHEAD_MAX = 8,
+	/* The clock tells what a turn has needed, and runs on while the thread does not. Thread
+	 * time does not, but to read it costs a system call. So it is read only if that was so long
+	 * ago, at most 2,000 times a second, and bounds what is charged then. An item is charged
+	 * with at most so much of what others have needed, and pauses that are shorter count. */
+	TURN_LOOK_US = 500,
 	TURN_LIGHTS = 2,
 	TURN_CROWDS = 1024,
 	TURN_NO_CROWD = TURN_CROWDS, /* an item that is in none */
@@ -77,7 +84,8 @@ struct turn {
 	unsigned n_ahead; /* crowded items that have run while a heavy one waits */
 	struct turn_spent crowds[TURN_CROWDS + 1]; /* the last stays empty */
 	struct turn_light lights[TURN_LIGHTS];     /* of two crowds, the latest one first */
-	uint64_t now_ns; /* when the last item ended, or the batch began */
+	uint64_t now_ns;               /* when the last item ended, or the batch began */
+	uint64_t looked_ns, thread_ns; /* when thread time was read, and what it was */
 	struct turn_item *current;
 	uv_check_t check;
 	uv_idle_t idle; /* active while there are items */

@@ -1,25 +1,34 @@
 // A gateway whose only worker has more to read than it can: who else is served, and in what order
 // things are decided.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
+import { BINARY } from '../support/doab.mjs';
+import { Faults, server } from '../support/faults.mjs';
 import { Flood } from '../support/flood.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, startChild, stopAll, stopChild } from '../support/util.mjs';
+import { patiently, sleep, startChild, stopAll, stopChild, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(120000) };
 const LINGER_MS = 1000;
+// The moment shall be shorter than what a light client is remembered for (TURN_ALONE_S).
+const SHORT_LINGER_MS = 300;
+const STOP_MS = 1500;
+const BUSY_ADDRESS = '127.0.0.9';
+const QUIET_ADDRESS = '127.0.0.5';
 const N_SENDERS = 8;
 const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 const N_FLOODED = 200;
 const N_PARTS = 3000;
-const BUSY_ADDRESS = '127.0.0.9';
 const RATIO = 4;
+// The server says nothing by itself.
+const REPLIES = { replies: [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }, { pause: 600000 }] };
 
 // Sends large requests for no session over connections of its own, each as soon as the last one is
 // answered.
@@ -37,10 +46,10 @@ const SENDER = `
 		socket.write(request);
 	}`;
 
-// @from: the address of the senders.
-async function withBusyStage(scenarios, { from, ...config }, use) {
+// @from: the address of the senders. @env: of the gateway.
+async function withBusyStage(scenarios, { from, env, ...config }, use) {
 	const all = { wait: 30, connections_per_address: 100, ...config };
-	const stage = await Stage.open(scenarios, all);
+	const stage = await Stage.open(scenarios, all, { env });
 	const args = ['-e', SENDER, from, String(stage.port), String(N_SENDERS)];
 	let sender;
 	try {
@@ -149,9 +158,7 @@ test('a large stanza of a busy client arrives whole', TIMEOUT, async () => {
 // same before the held request is answered without it. (At the address of the senders it may have to
 // wait for its turn, and rides on the next request.)
 test('linger: a reply that comes in a busy moment rides on the held request', TIMEOUT, async () => {
-	const begin = [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }];
-	const scenarios = { replies: [...begin, { pause: 600000 }] };
-	await withBusyStage(scenarios, { linger: LINGER_MS, from: BUSY_ADDRESS }, async (stage, beginBusy) => {
+	await withBusyStage(REPLIES, { linger: LINGER_MS, from: BUSY_ADDRESS }, async (stage, beginBusy) => {
 		const pid = stage.doab.serverPid;
 		const client = new BoshClient(stage.port);
 		await client.login('replies.test');
@@ -176,4 +183,53 @@ test('linger: a reply that comes in a busy moment rides on the held request', TI
 		}
 		client.close();
 	});
+});
+
+const IS_TSAN = readFileSync(BINARY).includes('__tsan_init') && 'ThreadSanitizer has to be the first library';
+const isStopped = (pid) => / T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/s, ''));
+
+// The process stands still while it reads from the client's server, then beside busy clients: the reply to a lingering request rides on
+// it all the same. If the first moment were charged to the client, its replies would wait for their turn like those of the busy ones.
+test('linger: a client is not charged for a moment in which the process was stopped', { ...TIMEOUT, skip: IS_TSAN }, async () => {
+	const faults = Faults.open();
+	const stop = async (stage, call, cause) => {
+		const { serverPid } = stage.doab;
+		faults.arm({ role: server(0), call, effect: 'STOP', nth: 1 });
+		const result = cause();
+		await until(() => isStopped(serverPid), 10000, 'the stop');
+		return { result, goOn: () => process.kill(serverPid, 'SIGCONT') };
+	};
+	try {
+		const scenarios = { ...REPLIES, plain: 'plain' };
+		await withBusyStage(scenarios, { linger: SHORT_LINGER_MS, from: BUSY_ADDRESS, sandbox: false, env: faults.env }, async (stage, beginBusy) => {
+			const client = new BoshClient(stage.port);
+			await client.login('replies.test');
+			const connection = await stage.connectionOf('replies');
+			const idsOf = async (request) => (await request).element.children.map(({ attributes }) => attributes.id);
+			const first = client.request();
+			await sleep(500);
+			const { goOn } = await stop(stage, 'recv', () => connection.send('<message id="first"/>'));
+			await sleep(STOP_MS);
+			goOn();
+			assert.deepEqual(await idsOf(first), ['first']);
+			await beginBusy();
+			const quiet = await login(stage, QUIET_ADDRESS);
+			const held = client.request();
+			await sleep(100);
+			// For its sake, the busy clients get little time in each iteration.
+			await makeRoundTrip(quiet, 'trip');
+			// Nothing but what is sent to a server goes through send(2).
+			const { result: newer, goOn: goOnAgain } = await stop(stage, 'send', () => client.request(`<presence xmlns='jabber:client' id='sent'/>`));
+			await connection.send('<message id="reply"/>');
+			await sleep(SHORT_LINGER_MS + 200);
+			goOnAgain();
+			assert.deepEqual(await idsOf(held), ['reply']);
+			quiet.drop();
+			connection.send('<message id="next"/>');
+			await newer;
+			client.close();
+		});
+	} finally {
+		faults.close();
+	}
 });

@@ -11,6 +11,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
+#include "common/thread-time.h"
 #include "common/turn.h"
 
 enum {
@@ -38,6 +39,12 @@ static struct {
 
 /* Replaces that of libuv, which does not use it itself. */
 uint64_t uv_hrtime(void)
+{
+	return one.now_ns;
+}
+
+/* The thread always runs. */
+uint64_t thread_time_ns(void)
 {
 	return one.now_ns;
 }

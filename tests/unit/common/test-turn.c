@@ -401,19 +401,109 @@ static void test_end(void **state)
 	assert_false(is_heavy(&one.turn, &one.users[1].item));
 }
 
+/* Others have the processor, or the process is stopped, while an item runs. */
+static void on_run_with_pause(struct turn_item *item)
+{
+	on_run(item);
+	clock_stand_us(100 * TURN_CROWD_US);
+}
+
+static void test_pause_is_nobodys(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, 0, on_run_with_pause);
+	one.users[0].takes_us = 1000;
+	add(0);
+	EXPECT(0);
+	assert_int_equal(one.users[0].item.spent.us, 1000);
+	assert_int_equal(one.turn.crowds[0].us, 1000);
+	assert_false(is_heavy(&one.turn, &one.users[0].item));
+	/* The same without an item. */
+	turn_begin(&one.turn);
+	clock_pass_us(3);
+	clock_stand_us(100 * TURN_CROWD_US);
+	turn_end(&one.turn, 1);
+	assert_int_equal(one.turn.crowds[1].us, 3);
+}
+
+/* What others have needed since thread time was read is charged up to TURN_LOOK_US. */
+static void test_pause_after_others(void **state)
+{
+	(void)state;
+	turn_begin(&one.turn);
+	one.users[0].takes_us = TURN_LOOK_US - 1;
+	add(0);
+	EXPECT(0);
+	turn_item_init(&one.users[1].item, 1, on_run_with_pause);
+	turn_add(&one.turn, &one.users[1].item);
+	EXPECT(1);
+	assert_int_equal(one.users[1].item.spent.us, TURN_LOOK_US - 1);
+	one.users[0].takes_us = TURN_LOOK_US;
+	add(0);
+	EXPECT(0);
+	turn_item_init(&one.users[2].item, 2, on_run_with_pause);
+	one.users[2].takes_us = 1;
+	turn_add(&one.turn, &one.users[2].item);
+	EXPECT(2);
+	assert_int_equal(one.users[2].item.spent.us, 1);
+}
+
+/* A pause that is short enough is charged; thread time is not read for it. */
+static void test_short_pause(void **state)
+{
+	(void)state;
+	turn_begin(&one.turn);
+	clock_n_looks = 0;
+	clock_stand_us(TURN_LOOK_US - 1);
+	turn_end(&one.turn, 0);
+	assert_int_equal(one.turn.crowds[0].us, TURN_LOOK_US - 1);
+	assert_int_equal(clock_n_looks, 0);
+	clock_pass_us(1);
+	turn_begin(&one.turn);
+	assert_int_equal(clock_n_looks, 1);
+	clock_stand_us(TURN_LOOK_US);
+	turn_end(&one.turn, 1);
+	assert_int_equal(one.turn.crowds[1].us, 0);
+	assert_int_equal(clock_n_looks, 2);
+}
+
+/* The thread that makes a turn is not the one that runs it, and has used more time. */
+static void test_made_by_another(void **state)
+{
+	(void)state;
+	one.turn.thread_ns = UINT64_MAX;
+	clock_pass_us(TURN_LOOK_US);
+	turn_begin(&one.turn);
+	clock_pass_us(TURN_ITEM_US);
+	turn_end(&one.turn, 0);
+	assert_int_equal(one.turn.crowds[0].us, TURN_ITEM_US);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_light),      TEST(test_time_makes_heavy),
-		TEST(test_limit),      TEST(test_halved),
-		TEST(test_crowd),      TEST(test_crowd_pays),
-		TEST(test_no_crowd),   TEST(test_shares),
-		TEST(test_alone),      TEST(test_whose),
-		TEST(test_removed),    TEST(test_last),
-		TEST(test_not_nested), TEST(test_crowd_is_bounded),
-		TEST(test_charge),     TEST(test_other_crowd),
+		TEST(test_light),
+		TEST(test_time_makes_heavy),
+		TEST(test_limit),
+		TEST(test_halved),
+		TEST(test_crowd),
+		TEST(test_crowd_pays),
+		TEST(test_no_crowd),
+		TEST(test_shares),
+		TEST(test_alone),
+		TEST(test_whose),
+		TEST(test_removed),
+		TEST(test_last),
+		TEST(test_not_nested),
+		TEST(test_crowd_is_bounded),
+		TEST(test_charge),
+		TEST(test_other_crowd),
 		TEST(test_end),
+		TEST(test_pause_is_nobodys),
+		TEST(test_short_pause),
+		TEST(test_pause_after_others),
+		TEST(test_made_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
