@@ -37,6 +37,10 @@ static void on_message(int is_written, int version, int type, const void *data, 
 
 	(void)version;
 	(void)ssl;
+	if (type == SSL3_RT_HEADER) {
+		controls->n_records += !is_written;
+		return;
+	}
 	if (is_control(is_written, type, data, n) && !bucket_take(&controls->bucket, rate, now())) {
 		controls->are_too_many = true;
 	}

@@ -24,6 +24,8 @@ enum {
 
 struct tls_controls {
 	struct bucket bucket;
+	/* Records that were received, with and without data. For the owner, who sets it back. */
+	size_t n_records;
 	bool are_too_many;
 };
 

@@ -6,7 +6,7 @@
  * hub.c       the hub: wires come and go, events, the loop
  * wire.c      what a wire sends, and its end
  * receive.c   what it receives
- * socket.c    its socket, and when its user is called
+ * socket.c    its socket, when its user is called, and how much of it a turn reads
  * deadline.c  deadlines, in a wheel of seconds
  * tls.c       bytes that go through TLS
  * pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
@@ -36,6 +36,9 @@ enum {
 	WIRE_SMALL_US = 3,
 	/* RFC 8446, 5.1: the largest payload of a record. */
 	WIRE_RECORD_MAX = 16384,
+	/* Bytes that a record of TLS counts as at least. Those of a burst are read together; but a
+	 * turn of a client whose records have a byte each, or none, must not take long. */
+	WIRE_RECORD_COST = 64,
 };
 
 /* What a wire has beside if it speaks TLS. */

@@ -28,6 +28,20 @@ static bool has_large_hello(struct wire_tls *tls, const char *data, size_t n)
 	return tls->hello.is_too_large;
 }
 
+/* Whether this turn has had its records, and there are, or may be, more. Those that OpenSSL holds
+ * are no event, so the next turn is asked for. */
+static bool ends_turn(struct wire *wire)
+{
+	size_t n_max = wire_portion(wire) / WIRE_RECORD_COST + 1;
+	bool has_more = wire_tls_has_bytes(wire) || wire->is_hung_up;
+
+	if (wire->tls->controls.n_records < n_max || !has_more) {
+		return false;
+	}
+	wire_wake(wire);
+	return true;
+}
+
 static int on_bio_read(BIO *bio, char *data, int size)
 {
 	struct wire *wire = wire_of(bio);
@@ -40,7 +54,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 		return -1;
 	}
 	/* The end of a connection may have been reported with its last bytes. */
-	if (tls->is_drained && !wire->is_hung_up) {
+	if ((tls->is_drained && !wire->is_hung_up) || ends_turn(wire)) {
 		BIO_set_retry_read(bio);
 		errno = EAGAIN;
 		return -1;
@@ -170,7 +184,8 @@ static enum wire_result result_of(struct wire *wire, int r)
 	tls_errors_clear();
 	switch (error) {
 	case SSL_ERROR_WANT_READ:
-		return wire->is_broken ? WIRE_BROKEN : WIRE_AGAIN;
+		/* There may be more than this turn has room for. */
+		return wire->is_broken && tls->is_drained ? WIRE_BROKEN : WIRE_AGAIN;
 	case SSL_ERROR_WANT_WRITE:
 		tls->wants_write = true;
 		wire_want_write(wire, true);
@@ -241,17 +256,20 @@ enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
 
 enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
 {
-	enum wire_result result = WIRE_OK;
+	enum wire_result result = WIRE_AGAIN;
 	size_t n_read = 0;
 
-	while (n_read < size && result == WIRE_OK) {
+	while (n_read < size && !ends_turn(wire)) {
 		size_t n = 0;
 
 		tls_errors_clear();
 		int r = SSL_read_ex(wire->tls->ssl, data + n_read, size - n_read, &n);
 
 		n_read += n;
-		result = r == 1 ? WIRE_OK : result_of(wire, r);
+		if (r != 1) {
+			result = result_of(wire, r);
+			break;
+		}
 	}
 	*ret_n = n_read;
 	return n_read ? WIRE_OK : result;
