@@ -41,8 +41,9 @@ static void on_message(int is_written, int version, int type, const void *data, 
 		controls->n_records += !is_written;
 		return;
 	}
-	if (is_control(is_written, type, data, n) && !bucket_take(&controls->bucket, rate, now())) {
-		controls->are_too_many = true;
+	if (is_control(is_written, type, data, n)) {
+		controls->n_records += TLS_CONTROL_RECORDS;
+		controls->are_too_many |= !bucket_take(&controls->bucket, rate, now());
 	}
 }
 

@@ -51,6 +51,11 @@ static int on_read(BIO *bio, char *data, int size)
 	if (channel_is_flooded(channel)) {
 		return -1;
 	}
+	if (channel_has_read_enough(channel)) {
+		/* The socket tells again that it is readable. */
+		BIO_set_retry_read(bio);
+		return -1;
+	}
 	do {
 		n = recv(channel->fd, data, (size_t)n_most, 0);
 	} while (n < 0 && errno == EINTR);

@@ -121,8 +121,8 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
 				    size_t *n_read)
 {
-	size_t n_records = 0, n_records_max = size / CHANNEL_RECORD_COST + 1;
-
+	channel->controls.n_records = 0;
+	channel->n_records_max = size / CHANNEL_RECORD_COST + 1;
 	channel->read_wants_write = false;
 	do {
 		size_t n = 0;
@@ -144,7 +144,8 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 		*n_read += n;
 		/* Once TLS holds nothing more, wait for the poll instead of spending a read(2) on
 		 * EAGAIN. */
-	} while (*n_read < size && ++n_records < n_records_max && SSL_has_pending(channel->ssl));
+	} while (*n_read < size && !channel_has_read_enough(channel) &&
+		 SSL_has_pending(channel->ssl));
 	return CHANNEL_OK;
 }
 
@@ -208,6 +209,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 
 static enum channel_result handshake(struct channel *channel)
 {
+	channel->n_records_max = SIZE_MAX;
 	tls_errors_clear();
 	errno = 0;
 	int r = SSL_do_handshake(channel->ssl);

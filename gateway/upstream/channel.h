@@ -36,6 +36,7 @@ struct channel {
 	bool handshake_is_broken;
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
+	size_t n_records_max; /* of one call */
 };
 
 enum channel_result {
@@ -72,6 +73,12 @@ static inline bool channel_has_pending(const struct channel *channel)
 static inline bool channel_is_flooded(const struct channel *channel)
 {
 	return tls_controls_are_too_many(&channel->controls);
+}
+
+/* Whether a call has read as many records as it may. */
+static inline bool channel_has_read_enough(const struct channel *channel)
+{
+	return channel->controls.n_records >= channel->n_records_max;
 }
 
 /* Whether a TLS message that is no data has arrived in part. OpenSSL holds up to 131 KB for it, and
