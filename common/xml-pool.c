@@ -17,6 +17,10 @@ enum {
 	 * once: a parser that was fed 64 KB is kept. One that was fed more is seldom, and a new one
 	 * costs little beside so many bytes. */
 	KEEP_EXPAT_MAX = 192 * 1024,
+	/* Nor one of which expat still has more blocks when it is reset. It forgets names, but keeps
+	 * the blocks of open elements and of namespaces, of which one element can have 2,000: they
+	 * would count as names of whoever gets the parser next (XML_BLOCKS_MAX). */
+	KEEP_BLOCKS_MAX = 256,
 };
 
 /* Up to POOL_PARSERS_MAX parsers in one state. */
@@ -299,7 +303,8 @@ static bool reset_expat(struct xml_parser *parser)
 			XML_SetEncoding(parser->expat, "UTF-8") == XML_STATUS_OK;
 
 	xml_memory_count(NULL);
-	return is_reset && parser->memory.n_bytes <= KEEP_EXPAT_MAX;
+	return is_reset && parser->memory.n_bytes <= KEEP_EXPAT_MAX &&
+	       parser->memory.n_blocks <= KEEP_BLOCKS_MAX;
 }
 
 /* Resets the parser and puts it back, or frees it. */

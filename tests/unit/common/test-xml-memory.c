@@ -14,6 +14,7 @@ enum {
 	N_LARGE = 256 * 1024,
 	/* What a parser may keep in the pool. */
 	N_KEPT = 192 * 1024,
+	N_BLOCKS_KEPT = 256,
 };
 
 static const struct xml_scan_options large_options = {.n_element_max = N_LARGE};
@@ -249,6 +250,48 @@ static void test_pool_keeps_no_memory(void **state)
 	}
 }
 
+/* Reads @n_nested elements with @n_each declarations each, which take two blocks of expat, and leaves
+ * them open. Returns how many blocks the parser has that another scan gets then. */
+static size_t blocks_after(const struct setup *one, unsigned n_nested, unsigned n_each)
+{
+	struct xml_scan scan;
+
+	xml_pool_trim(one->pool);
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m>");
+	for (unsigned i = 0; i < n_nested; i++) {
+		feed_quietly(&scan, "<a");
+		for (unsigned j = 0; j < n_each; j++) {
+			char text[100];
+
+			snprintf(text, sizeof(text), " xmlns:p%u='u'", j);
+			feed_quietly(&scan, text);
+		}
+		feed_quietly(&scan, ">");
+	}
+	xml_scan_deinit(&scan);
+	xml_scan_init(&scan, one->pool, &large_options);
+	feed_quietly(&scan, ROOT "<m>");
+	size_t n_blocks = scan.parser->memory.n_blocks;
+
+	feed_quietly(&scan, "</m>");
+	assert_int_equal(read_names(&scan, XML_BLOCKS_MAX - XML_BLOCKS_KEPT), 0);
+	xml_scan_deinit(&scan);
+	return n_blocks;
+}
+
+/* expat keeps the blocks of declarations when it is reset. They must not count as the names of
+ * whoever gets the parser next. */
+static void test_pool_keeps_few_blocks(void **state)
+{
+	const size_t n_new = blocks_after(*state, 60, 24);
+
+	assert_in_range(n_new, 1, N_BLOCKS_KEPT / 3);
+	assert_in_range(blocks_after(*state, 1, N_BLOCKS_KEPT / 2), 1, n_new);
+	assert_in_range(blocks_after(*state, 1, (N_BLOCKS_KEPT - (unsigned)n_new) / 2 - 4),
+			N_BLOCKS_KEPT / 2, N_BLOCKS_KEPT);
+}
+
 /* Of the parsers that many peers needed at once, the pool keeps so many. One that has read much
  * still has the room for it. */
 static void test_parsers_kept(void **state)
@@ -368,6 +411,7 @@ int main(void)
 		TEST(test_one_long_attribute),
 		TEST(test_names),
 		TEST(test_pool_keeps_no_memory),
+		TEST(test_pool_keeps_few_blocks),
 		TEST(test_parsers_kept),
 		TEST(test_items),
 		TEST(test_root_too_long),
