@@ -250,8 +250,8 @@ static void test_pool_keeps_no_memory(void **state)
 	}
 }
 
-/* Reads @n_nested elements with @n_each declarations each, which take two blocks of expat, and leaves
- * them open. Returns how many blocks the parser has that another scan gets then. */
+/* Reads @n_nested elements with @n_each declarations each, which take two blocks of expat, and
+ * leaves them open. Returns how many blocks the parser has that another scan gets then. */
 static size_t blocks_after(const struct setup *one, unsigned n_nested, unsigned n_each)
 {
 	struct xml_scan scan;
