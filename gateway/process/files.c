@@ -73,20 +73,21 @@ static int add_folder_of(int ruleset, const char *path, uint64_t access)
 	return r;
 }
 
-/* Several paths, with colons between them. */
-static int add_list(int ruleset, const char *list)
+/* Adds each path of @list, which has @separator between them, by @add. */
+static int add_list(int ruleset, const char *list, char separator,
+		    int (*add)(int ruleset, const char *path, uint64_t access))
 {
 	struct sv rest = sv_from(list);
 	struct sv item;
 	int r = 0;
 
-	while (r == 0 && sv_split(&rest, ':', &item)) {
+	while (r == 0 && sv_split(&rest, separator, &item)) {
 		char *path = strndup(item.data ? item.data : "", item.n);
 
 		if (!path) {
 			return -ENOMEM;
 		}
-		r = item.n ? add_rule(ruleset, path, READ) : 0;
+		r = item.n ? add(ruleset, path, READ) : 0;
 		free(path);
 	}
 	return r;
@@ -95,19 +96,8 @@ static int add_list(int ruleset, const char *list)
 /* The files that the configuration names. */
 static int add_named(int ruleset, const struct config *config)
 {
-	struct sv rest = sv_from(config->files);
-	struct sv line;
-	int r = 0;
+	int r = add_list(ruleset, config->files, '\n', add_folder_of);
 
-	while (r == 0 && sv_split(&rest, '\n', &line)) {
-		char *path = strndup(line.data ? line.data : "", line.n);
-
-		if (!path) {
-			return -ENOMEM;
-		}
-		r = line.n ? add_folder_of(ruleset, path, READ) : 0;
-		free(path);
-	}
 	if (r == 0 && config->log_path && config->log_place == LOG_PLACE_FILE) {
 		r = add_folder_of(ruleset, config->log_path, WRITE);
 	}
@@ -131,7 +121,7 @@ static int add_all(int ruleset, const struct config *config)
 	if (r == 0) {
 		r = add_folder_of(ruleset, authorities_file(), READ);
 	}
-	return r == 0 ? add_list(ruleset, authorities_folders()) : r;
+	return r == 0 ? add_list(ruleset, authorities_folders(), ':', add_rule) : r;
 }
 
 int files_restrict(const struct config *config, bool *ret_is_restricted)
