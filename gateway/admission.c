@@ -11,11 +11,6 @@ enum {
 	WORDS_MAX = 100,
 };
 
-const char *admission_transport_name(enum admission_transport transport)
-{
-	return transport == ADMISSION_BOSH ? "bosh" : "websocket";
-}
-
 static void log_refusal(struct worker_env *env, const struct admission_request *request,
 			const struct admission *admission)
 {
@@ -26,15 +21,10 @@ static void log_refusal(struct worker_env *env, const struct admission_request *
 	}
 	log_warning("session-refused",
 		    LOG_STR("client", address_format_host(request->client, client)),
-		    LOG_STR("transport", admission_transport_name(request->transport)),
+		    LOG_STR("transport", metrics_transport_name(request->transport)),
 		    LOG_SV("session", request->session), LOG_STR("domain", admission->domain),
 		    LOG_STR("failure", failure_name(admission->verdict.kind)),
 		    LOG_STR("detail", admission->verdict.detail));
-}
-
-static enum metrics_transport transport_of(const struct admission_request *request)
-{
-	return request->transport == ADMISSION_BOSH ? METRICS_BOSH : METRICS_WEBSOCKET;
 }
 
 static void set_verdict(struct admission *admission, enum failure_kind kind)
@@ -46,9 +36,8 @@ static void set_verdict(struct admission *admission, enum failure_kind kind)
 static void judge_security(struct worker_env *env, const struct admission_request *request,
 			   struct admission *admission)
 {
-	const char *uri = request->transport == ADMISSION_BOSH
-				? env->config->see_other_uri
-				: env->config->websocket_see_other_uri;
+	const char *uri = request->transport == METRICS_BOSH ? env->config->see_other_uri
+							     : env->config->websocket_see_other_uri;
 
 	if (request->session.n == 0 && uri[0] && !request->is_secure) {
 		failure_set(&admission->verdict, FAILURE_SEE_OTHER_URI, "%s", uri);
@@ -243,8 +232,7 @@ bool admission_judge(struct worker_env *env, const struct admission_request *req
 		judges[i](env, request, ret_admission);
 		if (ret_admission->verdict.kind != FAILURE_NONE) {
 			log_refusal(env, request, ret_admission);
-			metrics_fail(env->metrics, transport_of(request),
-				     ret_admission->verdict.kind);
+			metrics_fail(env->metrics, request->transport, ret_admission->verdict.kind);
 			return false;
 		}
 	}

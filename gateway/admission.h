@@ -20,14 +20,9 @@
 #include "policy/domain-rules.h"
 #include "policy/route.h"
 
-enum admission_transport {
-	ADMISSION_BOSH,
-	ADMISSION_WEBSOCKET,
-};
-
 /* Who wants to go where. Borrowed for the call. */
 struct admission_request {
-	enum admission_transport transport;
+	enum metrics_transport transport; /* METRICS_BOSH or METRICS_WEBSOCKET */
 	const struct address *client;
 	bool is_secure;    /* it came over TLS, as a trusted proxy says */
 	struct sv session; /* in the log, if one more stream of it is wanted; else empty */
@@ -48,8 +43,6 @@ struct admission {
 	bool is_foreign;
 	struct admission_seats seats; /* the caller's, who gives each of them back */
 };
-
-const char *admission_transport_name(enum admission_transport transport);
 
 /* Judges @request. Returns whether it is admitted. If not, the refusal has been logged and counted,
  * no seat is taken, and the client is to be told the verdict: FAILURE_INTERNAL means out of

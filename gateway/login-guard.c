@@ -32,22 +32,17 @@ bool login_guard_sent(const struct session_log *log, const char *domain, struct 
 	return result == THROTTLE_OK;
 }
 
-static enum metrics_transport transport_of(const struct session_log *log)
-{
-	return log->transport == ADMISSION_BOSH ? METRICS_BOSH : METRICS_WEBSOCKET;
-}
-
 static void log_failed(const struct session_log *log, const char *domain,
 		       const struct stream *stream)
 {
 	char client[ADDRESS_TEXT_MAX];
 
-	metrics_fail(log->env->metrics, transport_of(log), FAILURE_LOGIN_FAILED);
+	metrics_fail(log->env->metrics, log->transport, FAILURE_LOGIN_FAILED);
 	if (!worker_may_log(log->env, CLIENT_LOG_AUTH_FAILED, log->client)) {
 		return;
 	}
 	log_info("auth-failed", LOG_STR("client", address_format_host(log->client, client)),
-		 LOG_STR("transport", admission_transport_name(log->transport)),
+		 LOG_STR("transport", metrics_transport_name(log->transport)),
 		 LOG_STR("session", log->name), LOG_STR("domain", domain),
 		 LOG_STR("mechanism", stream->login.mechanism),
 		 LOG_SV("condition", stream->login_condition));

@@ -11,7 +11,7 @@ enum {
 };
 
 void session_log_init(struct session_log *log, struct worker_env *env,
-		      enum admission_transport transport, const struct address *client,
+		      enum metrics_transport transport, const struct address *client,
 		      struct sv name, const struct session_log_owner *owner)
 {
 	*log = (struct session_log){
@@ -37,7 +37,7 @@ static bool may_log(struct session_log *log)
 /* One session can open and lose any number of streams over BOSH. */
 static bool may_log_stream(struct session_log *log)
 {
-	return may_log(log) && (log->transport != ADMISSION_BOSH ||
+	return may_log(log) && (log->transport != METRICS_BOSH ||
 				worker_may_log(log->env, CLIENT_LOG_STREAM, log->client));
 }
 
@@ -47,7 +47,7 @@ static void write_line(const struct session_log *log, const char *event, const c
 	char client[ADDRESS_TEXT_MAX];
 	struct log_field all[FIELDS_MAX] = {
 		LOG_STR("client", address_format_host(log->client, client)),
-		LOG_STR("transport", admission_transport_name(log->transport)),
+		LOG_STR("transport", metrics_transport_name(log->transport)),
 		LOG_STR("session", log->name),
 		LOG_STR("domain", domain),
 	};
@@ -64,10 +64,6 @@ static int64_t ms_since(const struct session_log *log, struct mono then)
 }
 
 /* Numbers. */
-
-_Static_assert((int)ADMISSION_BOSH == (int)METRICS_BOSH &&
-		       (int)ADMISSION_WEBSOCKET == (int)METRICS_WEBSOCKET,
-	       "a transport is the same for both");
 
 static void add(struct session_log *log, enum metrics_value of_bosh, int64_t n)
 {
@@ -190,7 +186,7 @@ void session_log_failed(struct session_log *log, const char *domain, const struc
 		LOG_STR("detail", failure->detail),
 	};
 
-	metrics_fail(log->env->metrics, (enum metrics_transport)log->transport, failure->kind);
+	metrics_fail(log->env->metrics, log->transport, failure->kind);
 	if (failure->kind == FAILURE_LOGIN_TIMEOUT) {
 		metrics_refuse(log->env->metrics, METRIC_REFUSAL_LOGIN_TIMEOUT);
 	}

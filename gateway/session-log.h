@@ -62,7 +62,7 @@ struct session_log {
 	const struct session_log_owner *owner;
 	struct worker_env *env;
 	const struct address *client;
-	enum admission_transport transport;
+	enum metrics_transport transport;
 	char name[SESSION_LOG_NAME_MAX + 1];
 	const char *reason; /* NULL: not known */
 	enum session_state state;
@@ -77,7 +77,7 @@ struct session_log {
 /* @env, @client and @owner are borrowed for the session's life. @name is copied; it must open
  * nothing. */
 void session_log_init(struct session_log *log, struct worker_env *env,
-		      enum admission_transport transport, const struct address *client,
+		      enum metrics_transport transport, const struct address *client,
 		      struct sv name, const struct session_log_owner *owner);
 
 const char *session_state_name(enum session_state state);

@@ -153,7 +153,7 @@ static int session_new(struct bosh_endpoint *endpoint, struct bosh_request *requ
 	}
 	bosh_settings_ref(entry->settings);
 	timeout_init(&entry->timer, endpoint->env->loop);
-	session_log_init(&entry->log, endpoint->env, ADMISSION_BOSH, &entry->client,
+	session_log_init(&entry->log, endpoint->env, METRICS_BOSH, &entry->client,
 			 sv_first(sv_from(entry->sid), SID_LOG_LENGTH), &log_owner);
 	bosh_relay_created(endpoint->relay, request->exchange, entry->sid);
 	*ret_entry = entry;
@@ -185,7 +185,7 @@ static void create(struct bosh_endpoint *endpoint, struct bosh_request *request)
 	const struct bosh_target target = {body->to, body->from, body->lang, body->xmpp_version,
 					   body->route};
 	const struct admission_request wish = {
-		.transport = ADMISSION_BOSH,
+		.transport = METRICS_BOSH,
 		.client = &request->client,
 		.is_secure = request->is_secure,
 		.to = body->to,

@@ -211,7 +211,7 @@ static int refuse_leg(struct bosh_entry *entry, unsigned stream, const struct ad
 static int add_leg(struct bosh_entry *entry, unsigned stream, const struct bosh_target *target)
 {
 	const struct admission_request request = {
-		.transport = ADMISSION_BOSH,
+		.transport = METRICS_BOSH,
 		.client = &entry->client,
 		.is_secure = entry->is_secure,
 		.session = sv_first(sv_from(entry->sid), SID_LOG_LENGTH),

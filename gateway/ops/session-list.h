@@ -18,7 +18,7 @@ enum {
 
 struct session_row {
 	char name[SESSION_LOG_NAME_MAX + 1]; /* as in the log */
-	enum admission_transport transport;
+	enum metrics_transport transport;
 	enum session_state state;
 	struct address client;
 	unsigned worker;

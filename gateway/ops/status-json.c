@@ -212,7 +212,7 @@ int status_write_sessions_json(const struct session_list *list, struct buffer *b
 		open_object(&writer, NULL);
 		json_member_string(&writer, "session", sv_from(row->name));
 		json_member_string(&writer, "transport",
-				   sv_from(admission_transport_name(row->transport)));
+				   sv_from(metrics_transport_name(row->transport)));
 		json_member_string(&writer, "state", sv_from(session_state_name(row->state)));
 		json_member_string(&writer, "client",
 				   sv_from(address_format_host(&row->client, client)));

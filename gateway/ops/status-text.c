@@ -189,7 +189,7 @@ int status_write_sessions_text(const struct session_list *list, struct buffer *b
 
 		/* A domain is in its ASCII form, an address and a name have no blanks. */
 		writer_printf(&writer, "%-8s %-10s %-11s %-14s %9s %9s  %-24s %s\n", row->name,
-			      admission_transport_name(row->transport),
+			      metrics_transport_name(row->transport),
 			      session_state_name(row->state), duration(row->age_ms, age),
 			      amount(row->n_from_client, in), amount(row->n_to_client, out),
 			      address_format_host(&row->client, client),

@@ -168,7 +168,7 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 static void on_open(struct ws_session *session, const struct framing_event *event)
 {
 	const struct admission_request request = {
-		.transport = ADMISSION_WEBSOCKET,
+		.transport = METRICS_WEBSOCKET,
 		.client = &session->client.address,
 		.is_secure = session->client.is_secure,
 		.to = event->to,
@@ -417,8 +417,8 @@ int ws_session_new(struct ws_endpoint *endpoint, struct ws_connection *connectio
 	session->client = *client;
 	client->has_seat = false;
 	session->charge = ws_session_charge_init(endpoint);
-	session_log_init(&session->log, endpoint->env, ADMISSION_WEBSOCKET,
-			 &session->client.address, sv_from(name), &log_owner);
+	session_log_init(&session->log, endpoint->env, METRICS_WEBSOCKET, &session->client.address,
+			 sv_from(name), &log_owner);
 	ws_set_deadline(connection, endpoint->env->config->header_timeout_s);
 	LIST_INSERT_HEAD(&endpoint->sessions, session, in_endpoint);
 	*ret_session = session;
