@@ -193,21 +193,18 @@ static enum http_first send_on(struct front *front, struct wire *wire, bool is_f
 static enum http_first wait_for_more(struct front *front, struct wire *wire,
 				     const struct http_head *head, struct sv bytes, bool is_free)
 {
-	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	const struct iovec part = {text, sizeof(text) - 1};
-
 	if (!head->expects_continue || bytes.n > head->n) {
 		return HTTP_FIRST_MORE;
 	}
-	/* The client sends the body only after a 100 (Continue). The reader would send that, too,
-	 * but a request whose head it has read cannot be passed to another server. */
+	/* The reader would tell the client, too, but a request whose head it has read cannot be
+	 * passed to another server. */
 	if (!doors_exist(front->env->doors)) {
 		return HTTP_FIRST_KEEP;
 	}
 	if (!is_free) {
 		return HTTP_FIRST_LATER;
 	}
-	return wire_send(wire, &part, 1) < 0 ? HTTP_FIRST_KEEP : HTTP_FIRST_MORE;
+	return http_reader_tell_to_continue(wire) < 0 ? HTTP_FIRST_KEEP : HTTP_FIRST_MORE;
 }
 
 static enum http_first on_bosh(struct front *front, struct wire *wire, const struct http_head *head,

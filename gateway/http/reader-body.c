@@ -176,13 +176,12 @@ enum reader_step reader_body_read(struct reader_connection *connection)
 	}
 }
 
-/* Returns 0 or -ENOMEM. */
-static int tell_to_continue(struct reader_connection *connection)
+int http_reader_tell_to_continue(struct wire *wire)
 {
 	static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	const struct iovec part = {text, sizeof(text) - 1};
 
-	return wire_send(connection->wire, &part, 1);
+	return wire_send(wire, &part, 1);
 }
 
 /* Returns NULL if out of memory. */
@@ -216,7 +215,8 @@ enum reader_step reader_body_begin(struct http_exchange *exchange, const struct 
 	struct sv rest = sv_skip(bytes, head->n);
 	struct reader_body *body = body_new(exchange, head, bytes);
 
-	if (!body || (head->expects_continue && rest.n == 0 && tell_to_continue(connection) < 0)) {
+	if (!body || (head->expects_continue && rest.n == 0 &&
+		      http_reader_tell_to_continue(connection->wire) < 0)) {
 		return give_up(connection);
 	}
 	reader_begin_receiving(connection);

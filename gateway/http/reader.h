@@ -88,5 +88,9 @@ _must_check_ int http_reader_adopt(struct http_reader *reader, struct wire *wire
 void http_reader_give_idle(struct http_reader *reader,
 			   bool (*take)(void *userdata, struct wire *wire));
 
+/* Tells a client that holds its body back to send it: 100 (Continue). The reader does so by itself;
+ * for `first`, before HTTP_FIRST_MORE. Returns 0 or -ENOMEM. */
+_must_check_ int http_reader_tell_to_continue(struct wire *wire);
+
 /* Whether a request is being received or answered. */
 bool http_reader_is_busy(const struct http_reader *reader);
