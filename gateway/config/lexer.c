@@ -179,6 +179,11 @@ int config_lexer_next(struct config_lexer *lexer, struct config_token *ret_token
 	}
 }
 
+bool config_token_is_text(const struct config_token *token)
+{
+	return token->kind == CONFIG_TOKEN_WORD || token->kind == CONFIG_TOKEN_STRING;
+}
+
 void config_token_copy(const struct config_token *token, char *ret_text)
 {
 	size_t n = 0;

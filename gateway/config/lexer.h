@@ -50,6 +50,9 @@ struct config_lexer config_lexer_init(struct sv text);
 _must_check_ int config_lexer_next(struct config_lexer *lexer, struct config_token *ret_token,
 				   const char **ret_what);
 
+/* Whether the token is a word or a string. */
+bool config_token_is_text(const struct config_token *token);
+
 /* Writes the text of a word or string, without the \ of its escapes and with a NUL, to @ret_text,
  * which has token->text.n + 1 bytes. */
 void config_token_copy(const struct config_token *token, char *ret_text);

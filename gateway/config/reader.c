@@ -46,11 +46,6 @@ static int next(struct file *file)
 	return r < 0 ? fail(file, what) : 0;
 }
 
-static bool is_text(const struct config_token *token)
-{
-	return token->kind == CONFIG_TOKEN_WORD || token->kind == CONFIG_TOKEN_STRING;
-}
-
 static bool find(struct config_scope *scope, struct sv word, struct meaning *ret_meaning)
 {
 	const struct config_table *table = scope->table;
@@ -144,7 +139,7 @@ static int skip_unknown(struct file *file)
 	bool is_assigned = file->token.kind == CONFIG_TOKEN_EQUALS ||
 			   file->token.kind == CONFIG_TOKEN_PLUS_EQUALS;
 
-	if (is_assigned || is_text(&file->token)) {
+	if (is_assigned || config_token_is_text(&file->token)) {
 		r = next(file);
 	}
 	if (r == 0 && file->token.kind == CONFIG_TOKEN_OPEN) {
@@ -299,7 +294,7 @@ static int read_title(struct file *file, const struct config_table *table, char 
 	char *title = NULL;
 	int r = next(file);
 
-	if (r == 0 && is_text(&file->token) && table->title) {
+	if (r == 0 && config_token_is_text(&file->token) && table->title) {
 		title = malloc(file->token.text.n + 1);
 		if (!title) {
 			return -ENOMEM;
@@ -351,7 +346,7 @@ static int read_item(struct file *file, struct config_scope *scope)
 {
 	struct meaning meaning;
 
-	if (!is_text(&file->token)) {
+	if (!config_token_is_text(&file->token)) {
 		config_error(file->reader->errors, place_of(file), "expected a key, got %s",
 			     config_token_name(file->token.kind));
 		return -EINVAL;

@@ -31,11 +31,6 @@ static int append(struct config_setting *setting, const struct config_token *tok
 	return 0;
 }
 
-static bool is_value(const struct config_token *token)
-{
-	return token->kind == CONFIG_TOKEN_WORD || token->kind == CONFIG_TOKEN_STRING;
-}
-
 /* Reads what stands between the braces, and the one that closes. */
 static int read_list(struct config_setting *setting, struct config_lexer *lexer,
 		     struct config_place place, unsigned *ret_line, const char **ret_what)
@@ -59,13 +54,13 @@ static int read_list(struct config_setting *setting, struct config_lexer *lexer,
 			*ret_what = "this { has no matching }";
 			return -EINVAL;
 		}
-		if (is_value(&token) == is_after_value ||
+		if (config_token_is_text(&token) == is_after_value ||
 		    (is_after_value && token.kind != CONFIG_TOKEN_COMMA)) {
 			*ret_what = is_after_value ? "expected ',' or '}' after an entry of a list"
 						   : "expected an entry of a list or '}'";
 			return -EINVAL;
 		}
-		r = is_value(&token) ? append(setting, &token, place) : 0;
+		r = config_token_is_text(&token) ? append(setting, &token, place) : 0;
 		if (r < 0) {
 			return r;
 		}
@@ -87,7 +82,7 @@ int config_setting_read(struct config_setting *setting, struct config_lexer *lex
 	if (setting->is_list) {
 		return read_list(setting, lexer, place, ret_line, ret_what);
 	}
-	if (!is_value(&token)) {
+	if (!config_token_is_text(&token)) {
 		*ret_what = token.kind == CONFIG_TOKEN_END
 				  ? "expected a value after '=', got the end of the file"
 				  : "expected a value after '='";
