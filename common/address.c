@@ -253,6 +253,11 @@ const char *address_format(const struct address *address, char text[static ADDRE
 	return text;
 }
 
+bool address_is_same(const struct address *a, const struct address *b)
+{
+	return address_is_same_host(a, b) && address_port(a) == address_port(b);
+}
+
 bool address_is_same_host(const struct address *a, const struct address *b)
 {
 	if (a->any.sa_family != b->any.sa_family) {

@@ -56,7 +56,10 @@ const char *address_format(const struct address *address, char text[static ADDRE
 /* The same without the port and the brackets. */
 const char *address_format_host(const struct address *address, char text[static ADDRESS_TEXT_MAX]);
 
-/* Whether the addresses are equal, except for their ports. */
+/* Whether the addresses are equal, with their ports. */
+bool address_is_same(const struct address *a, const struct address *b);
+
+/* Whether they are equal, except for their ports. */
 bool address_is_same_host(const struct address *a, const struct address *b);
 
 /* Reads a network. Bits after the prefix are ignored. Returns 0, or -EINVAL when @text is not a

@@ -129,8 +129,7 @@ bool domain_rule_names_address(const struct domain_rule *rule, const struct addr
 	for (size_t i = 0; rule && i < rule->n_connect; i++) {
 		const struct domain_server *server = &rule->connect[i];
 
-		if (!server->host && address_is_same_host(&server->address, address) &&
-		    address_port(&server->address) == address_port(address)) {
+		if (!server->host && address_is_same(&server->address, address)) {
 			return true;
 		}
 	}

@@ -54,8 +54,7 @@ static struct probe_attempt *attempt_find(struct probe *probe, const struct addr
 	for (size_t i = 0; i < probe->n_attempts; i++) {
 		struct probe_attempt *attempt = &probe->attempts[i];
 
-		if (address_is_same_host(&attempt->address, address) &&
-		    address_port(&attempt->address) == address_port(address)) {
+		if (address_is_same(&attempt->address, address)) {
 			return attempt;
 		}
 	}

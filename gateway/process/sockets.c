@@ -173,20 +173,15 @@ void sockets_begin(struct sockets *sockets)
 	}
 }
 
-static bool is_same_address(const struct bind_place *a, const struct bind_place *b)
-{
-	return address_is_same_host(&a->address, &b->address) &&
-	       address_port(&a->address) == address_port(&b->address);
-}
-
 static struct bound *find(struct sockets *sockets, const struct bind_place *place)
 {
 	struct bound *bound;
 
 	SLIST_FOREACH(bound, &sockets->bound, in_sockets) {
 		if (bound->place.kind == place->kind &&
-		    (place->kind == BIND_UNIX ? strcmp(bound->place.name, place->name) == 0
-					      : is_same_address(&bound->place, place))) {
+		    (place->kind == BIND_UNIX
+			     ? strcmp(bound->place.name, place->name) == 0
+			     : address_is_same(&bound->place.address, &place->address))) {
 			return bound;
 		}
 	}

@@ -268,8 +268,7 @@ static enum failure_kind dial_judge(const struct dial_attempt *attempt)
 static bool is_avoided(const struct dial *dial, const struct address *address)
 {
 	for (size_t i = 0; i < dial->n_avoided; i++) {
-		if (address_is_same_host(&dial->avoided[i], address) &&
-		    address_port(&dial->avoided[i]) == address_port(address)) {
+		if (address_is_same(&dial->avoided[i], address)) {
 			return true;
 		}
 	}

@@ -10,8 +10,7 @@ static const char all_domains[] = "";
 static bool is_about(const struct history_entry *entry, const char *domain,
 		     const struct address *address)
 {
-	return address_port(&entry->address) == address_port(address) &&
-	       address_is_same_host(&entry->address, address) && strcmp(entry->domain, domain) == 0;
+	return address_is_same(&entry->address, address) && strcmp(entry->domain, domain) == 0;
 }
 
 /* A linear search will do: only failures make entries, so there are few. */

@@ -17,8 +17,7 @@ void race_init(struct race *race, struct history *history, const char *domain, s
 static bool is_among(const struct race_address *addresses, size_t n, const struct address *address)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (address_port(&addresses[i].address) == address_port(address) &&
-		    address_is_same_host(&addresses[i].address, address)) {
+		if (address_is_same(&addresses[i].address, address)) {
 			return true;
 		}
 	}

@@ -216,6 +216,7 @@ static void test_same_host(void **state)
 		{"192.0.2.1", "::ffff:192.0.2.1", true},  {"192.0.2.1", "::192.0.2.1", false},
 		{"[2001:db8::1]:1", "2001:db8::1", true}, {"2001:db8::1", "2001:db8::2", false},
 		{"fe80::1%1", "fe80::1%2", false},        {"0.0.0.0", "::", false},
+		{"192.0.2.1:1", "192.0.2.1:1", true},     {"[::1]:1", "[::1]:1", true},
 	};
 
 	(void)state;
@@ -225,6 +226,8 @@ static void test_same_host(void **state)
 
 		assert_int_equal(address_is_same_host(&a, &b), rows[i].same);
 		assert_int_equal(address_is_same_host(&b, &a), rows[i].same);
+		assert_int_equal(address_is_same(&a, &b),
+				 rows[i].same && address_port(&a) == address_port(&b));
 	}
 }
 
