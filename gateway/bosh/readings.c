@@ -28,6 +28,45 @@ static size_t find(const struct bosh_readings *readings, const struct http_excha
 	return i;
 }
 
+/* Makes place @i free. */
+static struct bosh_reading *leave(struct bosh_readings *readings, size_t i)
+{
+	struct bosh_reading *reading = readings->places[i].reading;
+
+	readings->places[i].exchange = NULL;
+	readings->places[i].reading = NULL;
+	readings->places[i].is_heavy = false;
+	readings->n--;
+	return reading;
+}
+
+/* Frees one of the heavy readings if these have more than their places. */
+static void displace(struct bosh_readings *readings)
+{
+	size_t n_heavy = 0, i_last = 0;
+
+	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+		if (readings->places[i].is_heavy) {
+			n_heavy++;
+			i_last = i;
+		}
+	}
+	if (n_heavy > BOSH_READINGS_HEAVY_MAX) {
+		bosh_reading_free(leave(readings, i_last));
+	}
+}
+
+static bool has_place(struct bosh_readings *readings, bool is_heavy)
+{
+	if (is_heavy) {
+		return readings->n < BOSH_READINGS_HEAVY_MAX;
+	}
+	if (readings->n == BOSH_READINGS_MAX) {
+		displace(readings);
+	}
+	return readings->n < BOSH_READINGS_MAX;
+}
+
 bool bosh_readings_go_on(struct bosh_readings *readings, struct xml_pool *pool,
 			 const struct http_exchange *exchange, size_t n_portion)
 {
@@ -35,7 +74,7 @@ bool bosh_readings_go_on(struct bosh_readings *readings, struct xml_pool *pool,
 	size_t i = find(readings, exchange);
 
 	if (i == BOSH_READINGS_MAX) {
-		if (readings->n >= (is_heavy ? BOSH_READINGS_HEAVY_MAX : BOSH_READINGS_MAX)) {
+		if (!has_place(readings, is_heavy)) {
 			return false;
 		}
 		i = find(readings, NULL);
@@ -45,6 +84,7 @@ bool bosh_readings_go_on(struct bosh_readings *readings, struct xml_pool *pool,
 		readings->places[i].exchange = exchange;
 		readings->n++;
 	}
+	readings->places[i].is_heavy = is_heavy;
 	return bosh_reading_go_on(readings->places[i].reading, http_exchange_body(exchange),
 				  n_portion);
 }
@@ -54,13 +94,5 @@ struct bosh_reading *bosh_readings_take(struct bosh_readings *readings,
 {
 	size_t i = readings->n ? find(readings, exchange) : BOSH_READINGS_MAX;
 
-	if (i == BOSH_READINGS_MAX) {
-		return NULL;
-	}
-	struct bosh_reading *reading = readings->places[i].reading;
-
-	readings->places[i].exchange = NULL;
-	readings->places[i].reading = NULL;
-	readings->n--;
-	return reading;
+	return i == BOSH_READINGS_MAX ? NULL : leave(readings, i);
 }

@@ -252,6 +252,47 @@ static void test_readings_max(void **state)
 	/* The rest goes with the relay. */
 }
 
+/* Takes all places for clients that take little. @n of these then take more than their share. */
+static void fill_places(size_t n)
+{
+	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+		assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(i),
+					       WIRE_PORTION_WATCHED));
+	}
+	for (size_t i = 0; i < n; i++) {
+		assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(i), 1));
+	}
+}
+
+/* Those of clients that take more than their share do not keep more places than they may take,
+ * where another one needs one. */
+static void test_light_displaces(void **state)
+{
+	(void)state;
+	fill_places(BOSH_READINGS_HEAVY_MAX + 1);
+	/* Of a client like those. */
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), WIRE_PORTION_SMALL));
+	assert_true(bosh_relay_prepare(relays[BEARER], exchange(), WIRE_PORTION_SMALL + 1));
+	/* One of them has lost its place and waits for another one; the others go on. */
+	size_t n_waiting = 0;
+
+	for (size_t i = 0; i < BOSH_READINGS_MAX; i++) {
+		n_waiting += !bosh_relay_prepare(relays[BEARER], other_exchange(i), 1);
+	}
+	assert_int_equal(n_waiting, 1);
+}
+
+static void test_nothing_to_displace(void **state)
+{
+	(void)state;
+	fill_places(BOSH_READINGS_HEAVY_MAX);
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), WIRE_PORTION_WATCHED));
+	/* One more of them takes too much, but only for a moment. */
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(BOSH_READINGS_HEAVY_MAX), 1));
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(0), WIRE_PORTION_WATCHED));
+	assert_false(bosh_relay_prepare(relays[BEARER], exchange(), WIRE_PORTION_WATCHED));
+}
+
 /* Without memory for a reading, the whole is left to bosh_relay_request(). */
 static void test_no_memory_for_reading(void **state)
 {
@@ -418,6 +459,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_portions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rest_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readings_max, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_light_displaces, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_to_displace, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_memory_for_reading, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_answered_without_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_without_memory, set_up, tear_down),
