@@ -5,11 +5,12 @@
 // What holds up others for some milliseconds now and then does not show in such times. So the CPU time of each iteration of the
 // worker's loop is measured, too, which does not depend on how much of the machine the worker gets: all others wait for its end.
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { BoshClient } from '../support/bosh.mjs';
-import { Authority } from '../support/certificates.mjs';
+import { Authority, tlsOf, withChain } from '../support/certificates.mjs';
 import { BINARY, Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { LoopMeter } from '../support/loop-meter.mjs';
@@ -36,11 +37,17 @@ const FLOOR_MS = 80;
 // What an iteration may take, in CPU time: usually it is less than 1 ms, 6 where other threads share the core's caches. Of the rounds
 // most have to be below that: an attack that exceeds it once a second does so in each.
 const ITERATION_MS = PROGRAM.includes('__asan_init') ? 100 : 20;
+// Certificates between the server's own and the authority, as many as the gateway accepts, of keys that take long to verify.
+const N_SLOW = 10;
+const SLOW_CURVE = 'brainpoolP512r1';
+// One for each round: where a session is resumed, the server shows no certificate.
+const SLOW_DOMAINS = ['a.slow.test', 'b.slow.test', 'c.slow.test'];
 const TRIP = "<message xmlns='jabber:client' id='trip'/>";
 
 let folder;
 let meter;
 let server;
+let slow;
 let doab;
 let ports;
 let users;
@@ -49,11 +56,12 @@ before(async () => {
 	folder = temporaryFolder('latency');
 	const { certificate, key } = new Authority(folder).issue('server', ['bench.test']);
 	server = await XmppServer.start('plain');
+	slow = await startSlow();
 	meter = LoopMeter.open();
 	ports = { tls: await freePort(), own: await freePort() };
 	// The attacker is not to run out of sessions.
 	doab = await Doab.start({ log_level: 'info', websocket_compression: true, session_rate: 0, domain_session_rate: 0,
-		domains: { 'bench.test': server.section(), 'attack.test': { connect: [`127.0.0.1:${ports.own}`], tls: 'off' } },
+		domains: { 'bench.test': server.section(), '*.slow.test': slow.server.section({ ca_file: slow.chain[0].certificate }), 'attack.test': { connect: [`127.0.0.1:${ports.own}`], tls: 'off' } },
 		listeners: { [`127.0.0.1:${ports.tls}`]: { tls: { certificate, key } } } }, { env: meter.env });
 	users = [];
 	for (let i = 0; i < N_WEBSOCKETS; i++) {
@@ -63,10 +71,19 @@ before(async () => {
 });
 after(async () => {
 	users?.forEach(({ close }) => close());
-	await stopAll(doab, server);
+	await stopAll(doab, server, slow?.server);
 	meter?.close();
 	removeFolder(folder);
 });
+
+async function startSlow() {
+	const chain = [new Authority(folder, 'slow-0', undefined, SLOW_CURVE)];
+	for (let i = 1; i <= N_SLOW; i++) {
+		chain.push(new Authority(folder, `slow-${i}`, chain[i - 1], SLOW_CURVE));
+	}
+	const own = chain[N_SLOW].issue('slow', SLOW_DOMAINS);
+	return { chain, own, server: await XmppServer.start('starttls', { tls: tlsOf(withChain(own, chain.slice(1))) }) };
+}
 
 async function openWebSocketUser() {
 	const socket = await openWebSocket(doab.port);
@@ -143,6 +160,32 @@ test('an iteration that takes long is noticed', TIMEOUT, async () => {
 	await measure();
 	const { mostMs, n } = meter.read();
 	assert.ok(mostMs > ITERATION_MS && n > 1, `${mostMs} ms, ${n} iterations`);
+});
+
+// The CPU time that it takes to verify the signatures of a slow chain.
+function verifySlow() {
+	const certificates = [...slow.chain, slow.own].map(({ certificate }) => new X509Certificate(readFileSync(certificate)));
+	const begin = process.cpuUsage();
+	for (let i = 1; i < certificates.length; i++) {
+		assert.ok(certificates[i].verify(certificates[i - 1].publicKey));
+	}
+	const { user, system } = process.cpuUsage(begin);
+	return (user + system) / 1000;
+}
+
+test('the certificates of a server hold up nobody', TIMEOUT, async (t) => {
+	const alone = verifySlow();
+	const rounds = [];
+	for (const domain of SLOW_DOMAINS) {
+		const socket = await openWebSocket(doab.port);
+		meter.reset();
+		await socket.login(domain);
+		rounds.push(meter.read().mostMs);
+		socket.drop();
+	}
+	const text = `${alone.toFixed(1)} ms to verify, the longest iterations ${texts(rounds)} ms`;
+	t.diagnostic(text);
+	assert.ok(Math.min(...rounds) < alone / 2, text);
 });
 
 const texts = (numbers) => numbers.map((number) => number.toFixed(1)).join(', ');

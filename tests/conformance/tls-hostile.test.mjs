@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import tls from 'node:tls';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
-import { Authority, tlsOf } from '../support/certificates.mjs';
+import { Authority, tlsOf, withChain } from '../support/certificates.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
 import { TlsPeer } from '../support/tls-peer.mjs';
@@ -44,7 +44,7 @@ function chainOf(authority, name) {
 		issuers.push(issuer);
 	}
 	const own = issuers.at(-1).issue(name, [`${name}.test`]);
-	return { key: own.keyText, cert: [own.cert, ...issuers.reverse().map(({ certificate }) => readFileSync(certificate))].join('\n') };
+	return tlsOf(withChain(own, issuers));
 }
 
 // A server that is no XMPP server: gets each connection once something has come.

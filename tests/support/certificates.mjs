@@ -5,13 +5,17 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const openssl = (...args) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-const EC_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const ecKey = (curve) => ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-nodes'];
+const EC_KEY = ecKey('P-256');
 const newKey = (rsaBits) => (rsaBits ? ['-newkey', `rsa:${rsaBits}`, '-nodes'] : EC_KEY);
 
 const EXPIRED = ['20200101000000Z', '20200201000000Z'];
 const EARLY = ['20900101000000Z', '20900201000000Z'];
 
 const asn1Time = (ms) => `${new Date(ms).toISOString().replace(/[-T:]|\..*/g, '')}Z`;
+
+// The same as `own`, with the certificates of @issuers behind it, the topmost of which comes first.
+export const withChain = (own, issuers) => ({ ...own, cert: [own.cert, ...[...issuers].reverse().map(({ certificate }) => readFileSync(certificate))].join('\n') });
 
 // What a test gives a server ({ cert, key } as node:tls takes them) and a client ({ certificate }: a file to trust).
 function material(certificate, key) {
@@ -27,12 +31,12 @@ export function pinOf({ keyText }) {
 }
 
 export class Authority {
-	// @issuer: another Authority, whose intermediate one this is to be.
-	constructor(folder, name = 'authority', issuer = undefined) {
+	// @issuer: another Authority, whose intermediate one this is to be. @curve: of its key.
+	constructor(folder, name = 'authority', issuer = undefined, curve = 'P-256') {
 		this.folder = folder;
 		this.certificate = path.join(folder, `${name}.pem`);
 		this.key = path.join(folder, `${name}.key`);
-		openssl('req', '-x509', ...EC_KEY, '-days', '2', '-subj', `/CN=doab tests ${name}`,
+		openssl('req', '-x509', ...ecKey(curve), '-days', '2', '-subj', `/CN=doab tests ${name}`,
 			...issuer ? ['-CA', issuer.certificate, '-CAkey', issuer.key] : [], '-keyout', this.key, '-out', this.certificate);
 	}
 
