@@ -304,21 +304,6 @@ static enum link_result check_write(const struct link *link, size_t n)
 	return n > env->n_waiting_max ? LINK_E_STALLED : LINK_OK;
 }
 
-int link_write(struct link *link, struct sv elements)
-{
-	if (is_over(link)) {
-		return LINK_OK;
-	}
-	enum link_result result = check_write(link, elements.n);
-
-	if (result != LINK_OK) {
-		return (int)result;
-	}
-	gather_flush(&link->env->gather, link);
-	link->keepalive.has_written = true;
-	return link_put(link, elements);
-}
-
 int link_gather(struct link *link, struct sv elements)
 {
 	if (is_over(link)) {
@@ -426,7 +411,7 @@ void link_keep_alive(struct keepalive_member *member)
 
 	/* All that was written before are whole elements, so a space can only fall between two. A
 	 * header that has not been answered yet (stream.state) is a check of its own. */
-	if (link->stream.state == STREAM_STATE_OPEN && link_write(link, SV(" ")) == -ENOMEM) {
+	if (link->stream.state == STREAM_STATE_OPEN && link_gather(link, SV(" ")) == -ENOMEM) {
 		fail_kind(link, FAILURE_INTERNAL);
 	}
 }

@@ -61,13 +61,9 @@ enum link_result {
 			 * that heeds link_is_congested() writes */
 };
 
-/* Sends elements to the server. When the link is over they are dropped. Returns LINK_OK, LINK_E_*
- * or -ENOMEM. */
-_must_check_ int link_write(struct link *link, struct sv elements);
-
-/* The same, at the end of this iteration of the loop, together with what else is written until
- * then: for what clients send. link_is_congested() takes it into account from the next iteration
- * on. */
+/* Sends elements to the server at the end of this iteration of the loop, together with what else is
+ * written until then. When the link is over they are dropped. link_is_congested() takes them into
+ * account from the next iteration on. Returns LINK_OK, LINK_E_* or -ENOMEM. */
 _must_check_ int link_gather(struct link *link, struct sv elements);
 
 /* Returns @stanzas, which the owner could not deliver, to their senders (bounce.h), unless the
@@ -85,7 +81,7 @@ bool link_can_return(const struct link *link);
 /* link_return() for the element that `element` is telling of. */
 _must_check_ int link_return_event(struct link *link);
 
-/* Call it with what the client sends, before link_write() or link_gather(). Returns 0 if @elements
+/* Call it with what the client sends, before link_gather(). Returns 0 if @elements
  * try no login, else how many tries are open now (login.h). */
 unsigned link_sent(struct link *link, struct sv elements);
 

@@ -125,15 +125,6 @@ struct link *link_drop(struct link *link)
 	return NULL;
 }
 
-int link_write(struct link *link, struct sv elements)
-{
-	if (fake_of(link)->stream.state != STREAM_STATE_OPEN) {
-		return LINK_E_EARLY;
-	}
-	script_add("to server", elements);
-	return 0;
-}
-
 int link_return(struct link *link, struct sv stanzas)
 {
 	(void)link;
@@ -172,7 +163,11 @@ int link_return_event(struct link *link)
 
 int link_gather(struct link *link, struct sv elements)
 {
-	return link_write(link, elements);
+	if (fake_of(link)->stream.state != STREAM_STATE_OPEN) {
+		return LINK_E_EARLY;
+	}
+	script_add("to server", elements);
+	return 0;
 }
 
 int link_restart(struct link *link, const struct stream_target *target)

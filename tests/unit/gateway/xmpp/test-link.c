@@ -203,9 +203,12 @@ static void test_gathered(void **state)
 /* Nothing is written behind the gap. */
 static void test_written_behind(void **state)
 {
+	static char large[GATHER_ONE_MAX + 1];
+
 	(void)state;
+	env.n_waiting_max = 2 * sizeof(large);
 	gather();
-	assert_int_equal(link_write(link_tested, SV("<presence/>")), LINK_OK);
+	assert_int_equal(link_gather(link_tested, (struct sv){large, sizeof(large)}), LINK_OK);
 	check_told();
 }
 
