@@ -29,10 +29,18 @@ static bool is_control(bool is_written, int type, const unsigned char *bytes, si
 	}
 }
 
+static void count(struct tls_controls *controls, size_t n)
+{
+	const struct bucket_rate rate = {TLS_CONTROLS_MAX, TLS_CONTROLS_S};
+
+	for (size_t at = 0; at < n && !controls->are_too_many; at += TLS_CONTROL_BYTES) {
+		controls->are_too_many = !bucket_take(&controls->bucket, rate, now());
+	}
+}
+
 static void on_message(int is_written, int version, int type, const void *data, size_t n, SSL *ssl,
 		       void *userdata)
 {
-	const struct bucket_rate rate = {TLS_CONTROLS_MAX, TLS_CONTROLS_S};
 	struct tls_controls *controls = userdata;
 
 	(void)version;
@@ -43,7 +51,7 @@ static void on_message(int is_written, int version, int type, const void *data, 
 	}
 	if (is_control(is_written, type, data, n)) {
 		controls->n_records += TLS_CONTROL_RECORDS;
-		controls->are_too_many |= !bucket_take(&controls->bucket, rate, now());
+		count(controls, n);
 	}
 }
 

@@ -18,6 +18,9 @@ enum {
 	 * each hour. */
 	TLS_CONTROLS_MAX = 32,
 	TLS_CONTROLS_S = 3600,
+	/* A longer one counts once for each so many bytes, begun or whole: OpenSSL keeps the last
+	 * ticket, which could have 64 KB, as long as the connection. Usual are 200 to 400. */
+	TLS_CONTROL_BYTES = 512,
 	/* Records that a control counts as (`n_records`): a key update that asks for one in return
 	 * takes 60 us, with the answer's send(2); a record of a byte takes two. */
 	TLS_CONTROL_RECORDS = 32,

@@ -91,17 +91,27 @@ test('a BOSH client is told the same, and it is counted', TIMEOUT, async () => {
 	assert.ok(Number(doab.events.findLast(({ event }) => event === 'failures')['tls-flood']) >= FLOODS.length + 2);
 });
 
+test('a ticket that is longer than that many messages is too much: it would be kept as long as the session', TIMEOUT, async () => {
+	const { socket, connection } = await open('new.test');
+	connection.send('<?tls long-ticket 12000?>');
+	await assertEcho(socket, 'a-long-ticket');
+	const second = await open('new.test');
+	second.connection.send('<?tls long-ticket 16000?>');
+	const error = await assertStreamError(second.socket, 'remote-connection-failed', { open: false });
+	assert.match(error.at('text').text, WORDS);
+});
+
 test('a message has to be finished in time, for all of it is kept until then', TIMEOUT, async () => {
 	const { socket, connection } = await open('new.test');
-	// Of 20,000 bytes and some, in two records.
-	connection.send('<?tls half-ticket 18000?>');
+	// Of 12,000 bytes and some, in two records.
+	connection.send('<?tls half-ticket 9000?>');
 	const error = await assertStreamError(socket, 'remote-connection-failed', { open: false });
 	assert.match(error.at('text').text, /a TLS message did not arrive completely in time/);
 });
 
 test('the rest of a message may follow a standstill of the gateway', TIMEOUT, async () => {
 	const { socket, connection } = await open('new.test');
-	connection.send('<?tls half-ticket 18000?>');
+	connection.send('<?tls half-ticket 9000?>');
 	await sleep(500);
 	process.kill(doab.serverPid, 'SIGSTOP');
 	await sleep(MESSAGE_TIMEOUT_S * 1000 + 2000);

@@ -16,7 +16,8 @@
  *
  * key-update    N key updates                   key-update-asked  N, each to be answered with one
  * ticket        N session tickets               hello-request     N requests to renegotiate
- * half-ticket   a ticket of which only the first N bytes are sent; from then on nothing is
+ * long-ticket   a ticket with N bytes more than usual
+ * half-ticket   a long ticket of which only the first N bytes are sent; from then on nothing is
  * rest          sends what half-ticket has held back
  * close-notify  says that nothing more is sent; the connection stays
  */
@@ -35,7 +36,8 @@
 enum {
 	BUFFER_SIZE = 65536,
 	WORD_SIZE = 32,
-	N_LONG_TICKET = 20000,
+	N_LONG_TICKET = 12000,
+	N_FRAGMENT = 8192, /* so that it takes two records */
 };
 
 static const char mark[] = "<?tls ";
@@ -52,6 +54,7 @@ struct relay {
 	int fd, clear_in, clear_out;
 	unsigned drip_ms;        /* 0 once the handshake is done */
 	size_t n_left;           /* of what may be sent at all */
+	size_t n_padding;        /* of the next tickets */
 	char clear[BUFFER_SIZE]; /* not sent through TLS yet */
 	size_t n_clear;
 };
@@ -136,12 +139,25 @@ static void send_message(struct relay *relay, bool good)
 
 static int on_make_ticket(SSL *ssl, void *userdata)
 {
-	static const char bytes[N_LONG_TICKET];
+	static const char bytes[BUFFER_SIZE];
 	const struct relay *relay = SSL_get_app_data(ssl);
 
 	(void)userdata;
-	return relay->n_left == SIZE_MAX ||
-	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof(bytes));
+	return relay->n_padding == 0 ||
+	       SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, relay->n_padding);
+}
+
+/* No session is resumed: each handshake brings the same number of tickets. */
+static SSL_TICKET_RETURN on_read_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+					size_t n_name, SSL_TICKET_STATUS status, void *userdata)
+{
+	(void)ssl;
+	(void)session;
+	(void)name;
+	(void)n_name;
+	(void)status;
+	(void)userdata;
+	return SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
 /* @command is "WORD N?>" or "WORD?>". */
@@ -155,6 +171,13 @@ static void carry_out(struct relay *relay, const char *command)
 	(void)snprintf(word, sizeof(word), "%.*s", (int)n_word, command);
 	if (strcmp(word, "half-ticket") == 0) {
 		relay->n_left = n;
+		relay->n_padding = N_LONG_TICKET;
+		must(SSL_set_max_send_fragment(ssl, N_FRAGMENT) == 1, "fragments");
+		send_message(relay, SSL_new_session_ticket(ssl));
+		return;
+	}
+	if (strcmp(word, "long-ticket") == 0) {
+		relay->n_padding = n;
 		send_message(relay, SSL_new_session_ticket(ssl));
 		return;
 	}
@@ -269,7 +292,7 @@ static SSL_CTX *context_new(const struct options *options)
 	must(context && SSL_CTX_set_min_proto_version(context, options->version) &&
 		     SSL_CTX_set_max_proto_version(context, options->version),
 	     "version");
-	SSL_CTX_set_session_ticket_cb(context, on_make_ticket, NULL, NULL);
+	SSL_CTX_set_session_ticket_cb(context, on_make_ticket, on_read_ticket, NULL);
 	if (options->cert) {
 		must(SSL_CTX_use_certificate_chain_file(context, options->cert) == 1 &&
 			     SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM),
