@@ -301,54 +301,34 @@ static void dial_set_egress(struct dial *dial)
 	}
 }
 
-static struct dial *dial_alloc(struct dialer *dialer, const char *served,
-			       const struct domain_rule *rule,
-			       const struct dial_callbacks *callbacks, void *userdata)
+int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
+	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
 
 	if (!dial) {
-		return NULL;
+		return -ENOMEM;
 	}
 	dial->crowd = TURN_NO_CROWD;
 	dial->dialer = dialer;
-	dial->served = served;
+	dial->served = dial->domain = domain;
 	dial->rule = rule;
 	dial->callbacks = callbacks;
 	dial->userdata = userdata;
-	dial->is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
+	dial->is_exempt = rule && rule->n_connect;
+	dial->is_direct = domain_rule_tls(rule) == DOMAIN_TLS_DIRECT;
 	dial_set_egress(dial);
 	timeout_init(&dial->timer, dialer->loop);
 	timeout_plan(&dial->timer, on_start, 0);
-	return dial;
-}
-
-int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
-	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
-{
-	struct dial *dial = dial_alloc(dialer, domain, rule, callbacks, userdata);
-
-	if (!dial) {
-		return -ENOMEM;
-	}
-	dial->domain = domain;
-	dial->is_exempt = rule && rule->n_connect;
 	*ret_dial = dial;
 	return 0;
 }
 
-int dial_new_redirected(struct dialer *dialer, const char *domain, const struct redirect *redirect,
-			bool is_direct, const struct domain_rule *rule,
-			const struct dial_callbacks *callbacks, void *userdata,
-			struct dial **ret_dial)
+void dial_redirect(struct dial *dial, const struct redirect *redirect, bool is_direct)
 {
-	struct dial *dial = dial_alloc(dialer, domain, rule, callbacks, userdata);
-
-	if (!dial) {
-		return -ENOMEM;
-	}
 	dial->redirect = *redirect;
 	dial->is_direct = is_direct;
+	dial->is_exempt = false;
 	dial->domain = dial->redirect.host;
 	if (!dial->redirect.host[0]) {
 		if (!redirect->port) {
@@ -358,8 +338,6 @@ int dial_new_redirected(struct dialer *dialer, const char *domain, const struct 
 		dial->fixed = &dial->redirect.address;
 		dial->n_fixed = 1;
 	}
-	*ret_dial = dial;
-	return 0;
 }
 
 void dial_failure(const struct dial *dial, struct failure *ret_failure)

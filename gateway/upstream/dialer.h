@@ -85,16 +85,12 @@ _must_check_ int dial_new(struct dialer *dialer, const char *domain, const struc
 			  const struct dial_callbacks *callbacks, void *userdata,
 			  struct dial **ret_dial);
 
-/* Like dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of @domain named an address, a
- * host and a port, or a host to look up like a domain. @redirect is copied. The servers of
- * the rule are ignored, and the policies apply. @is_direct says that the redirecting server was
- * reached with TLS from the first byte: a port or an address that it names is then expected to use
- * that, too. */
-_must_check_ int dial_new_redirected(struct dialer *dialer, const char *domain,
-				     const struct redirect *redirect, bool is_direct,
-				     const struct domain_rule *rule,
-				     const struct dial_callbacks *callbacks, void *userdata,
-				     struct dial **ret_dial);
+/* To be called right after dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of the domain
+ * named an address, a host and a port, or a host to look up like a domain. @redirect is copied. The
+ * servers of the rule are ignored, and the policies apply. @is_direct says that the redirecting
+ * server was reached with TLS from the first byte: a port or an address that it names is then
+ * expected to use that, too. */
+void dial_redirect(struct dial *dial, const struct redirect *redirect, bool is_direct);
 
 /* To be called right after dial_new(): @addresses have been tried already and are not dialled
  * again. Borrowed for the life of the dial. */

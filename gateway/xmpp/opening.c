@@ -92,17 +92,27 @@ static void note_unusable(struct opening *opening)
 	}
 }
 
+/* Begins a search for a server. Returns 0 or -ENOMEM. */
+static int search(struct opening *opening)
+{
+	int r = dial_new(&opening->env->dialer, opening->domain, opening->rule, &dial_callbacks,
+			 opening, &opening->dial);
+
+	if (r == 0) {
+		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
+	}
+	return r;
+}
+
 /* Searches for a server that has not been tried. Returns 0 or -ENOMEM. */
 static int dial_another(struct opening *opening)
 {
 	struct servers *servers = &opening->servers;
 
 	servers_add_tried(servers, &opening->attempt.address);
-	int r = dial_new(&opening->env->dialer, opening->domain, opening->rule, &dial_callbacks,
-			 opening, &opening->dial);
+	int r = search(opening);
 
 	if (r == 0) {
-		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
 		dial_avoid(opening->dial, servers->tried, servers->n_tried);
 	}
 	arm(opening, false);
@@ -221,12 +231,10 @@ static void follow(struct opening *opening, const struct redirect *redirect)
 	attempt_close(attempt);
 	attempt_leave(attempt);
 	opening->dial = dial_free(opening->dial);
-	if (dial_new_redirected(&opening->env->dialer, opening->domain, redirect,
-				attempt->is_direct, opening->rule, &dial_callbacks, opening,
-				&opening->dial) < 0) {
+	if (search(opening) < 0) {
 		fail_kind(opening, FAILURE_INTERNAL);
 	} else {
-		dial_set_crowd(opening->dial, attempt_dns_crowd(attempt));
+		dial_redirect(opening->dial, redirect, attempt->is_direct);
 		arm(opening, false);
 	}
 }
@@ -322,16 +330,11 @@ static int set_target(struct opening *opening, const struct stream_target *targe
 
 static int start(struct opening *opening, const struct redirect *route)
 {
-	bool is_direct = domain_rule_tls(opening->rule) == DOMAIN_TLS_DIRECT;
-	struct dialer *dialer = &opening->env->dialer;
+	int r = search(opening);
 
-	int r = route ? dial_new_redirected(dialer, opening->domain, route, is_direct,
-					    opening->rule, &dial_callbacks, opening, &opening->dial)
-		      : dial_new(dialer, opening->domain, opening->rule, &dial_callbacks, opening,
-				 &opening->dial);
-
-	if (r == 0) {
-		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
+	if (r == 0 && route) {
+		dial_redirect(opening->dial, route,
+			      domain_rule_tls(opening->rule) == DOMAIN_TLS_DIRECT);
 	}
 	return r;
 }
