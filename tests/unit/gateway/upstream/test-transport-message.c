@@ -15,10 +15,11 @@
 enum {
 	PATIENCE_MS = 20000,
 	MESSAGE_MS = 500,
-	/* More than a record takes, so a ticket comes in two. */
-	N_LONG_TICKET = 20000,
+	N_RECORD = 2048,
+	/* More than a record takes, so a ticket comes in two; three of them are no flood. */
+	N_LONG_TICKET = 3000,
 	/* Of that: the first record and a part of the other. */
-	N_FIRST_PART = 18000,
+	N_FIRST_PART = 2500,
 };
 
 static struct {
@@ -149,6 +150,7 @@ static void make_server(void)
 	assert_int_equal(SSL_CTX_set_session_ticket_cb(one.server_ctx, on_make_ticket, NULL, NULL),
 			 1);
 	one.server = SSL_new(one.server_ctx);
+	assert_int_equal(SSL_set_max_send_fragment(one.server, N_RECORD), 1);
 	SSL_set_bio(one.server, BIO_new_socket(one.fd, BIO_NOCLOSE), BIO_new(BIO_s_mem()));
 	SSL_set_accept_state(one.server);
 }
