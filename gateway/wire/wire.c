@@ -134,6 +134,11 @@ struct sv wire_queue(const struct wire *wire)
 	return buffer_sv(&wire->out);
 }
 
+size_t wire_held(const struct wire *wire)
+{
+	return wire->out.size;
+}
+
 size_t wire_committed(const struct wire *wire)
 {
 	return wire->n_out_sent + (wire->tls ? wire->tls->n_committed : 0);

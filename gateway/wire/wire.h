@@ -279,6 +279,9 @@ size_t wire_waiting(const struct wire *wire);
 /* The queue of a user that has `spent`. Valid until something is sent. */
 struct sv wire_queue(const struct wire *wire);
 
+/* Bytes of memory that the queue takes: it may be much longer than what is left in it. */
+size_t wire_held(const struct wire *wire);
+
 /* How many bytes of the queue were sent, or cannot be taken back: TLS has encrypted them. */
 size_t wire_committed(const struct wire *wire);
 

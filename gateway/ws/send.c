@@ -178,7 +178,7 @@ void ws_return_unsent(struct ws_connection *connection)
 
 size_t ws_held(const struct ws_connection *connection)
 {
-	return wire_queue(connection->wire).n + connection->held.size + connection->coded.size +
+	return wire_held(connection->wire) + connection->held.size + connection->coded.size +
 	       connection->plain.size + connection->pong.size + frames_held(&connection->frames);
 }
 

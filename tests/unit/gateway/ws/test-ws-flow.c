@@ -11,6 +11,7 @@
 
 #include "gateway/http/coder.h"
 #include "gateway/http/coding.h"
+#include "gateway/ws/server-state.h"
 #include "tests/unit/gateway/ws/ws-case.h"
 
 /* Sessions that pause. */
@@ -202,7 +203,7 @@ static void test_congested(void **state)
 		n++;
 	}
 	assert_in_range(ws_held(one.connection), WS_HIGH_WATER + 1,
-			WS_HIGH_WATER + 2 * sizeof(text));
+			2 * (WS_HIGH_WATER + 2 * sizeof(text)));
 	/* Of the pings that come meanwhile the last one is answered. */
 	say(PING, "first");
 	say(PING, "last");
@@ -220,6 +221,28 @@ static void test_congested(void **state)
 	assert_int_equal(n_pongs, 1);
 	assert_string_equal(told(), "drained\n");
 	assert_false(ws_is_congested(one.connection));
+}
+
+/* What has been read of a long queue leaves its memory, which counts until all of it is read. */
+static void test_a_queue_that_is_read_in_part(void **state)
+{
+	enum { N = 128, LEFT = 512 * 1024 };
+	static char text[16 * 1024];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(ws_send(one.connection, (struct sv){text, sizeof(text)}, SV_EMPTY),
+				 0);
+	}
+	turn();
+	assert_true(ws_is_congested(one.connection));
+	while (wire_waiting(one.connection->wire) > LEFT) {
+		(void)!recv(one.theirs, text, sizeof(text), 0);
+		turn();
+	}
+	assert_true(wire_waiting(one.connection->wire) > 0);
+	assert_in_range(ws_held(one.connection), N / 2 * sizeof(text), 2 * N * sizeof(text));
 }
 
 /* Compressed messages. */
@@ -594,6 +617,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_paused_closed_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paused_deaf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_congested, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_queue_that_is_read_in_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_coded, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_badly, setup_coded, teardown),
 		cmocka_unit_test_setup_teardown(test_coded_not_utf8, setup_coded, teardown),
