@@ -27,6 +27,8 @@ const N_ROUND_TRIPS = 5;
 const N_FLOODED = 200;
 const N_PARTS = 3000;
 const RATIO = 4;
+// Much more than TURN_CROWD_US, so that it counts for some seconds.
+const FLOOD_CPU_MS = 400;
 // The server says nothing by itself.
 const REPLIES = { replies: [{ await: 'header' }, { header: true, features: FEATURES }, { serve: 'iq' }, { pause: 600000 }] };
 
@@ -86,7 +88,18 @@ test('clients that send as fast as they are read leave others their turn', TIMEO
 	});
 });
 
-// When the gateway goes on, as much waits for it from the server of each session as fits into the queues. None of these streams has been
+// The fields of /proc/PID/stat from the third on, the state.
+const statOf = (pid) => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ');
+
+// Waits until the process has used @ms of CPU time from now on.
+async function untilUsed(pid, ms) {
+	// Hundredths of a second, in user space and in the kernel.
+	const used = () => statOf(pid).slice(11, 13).reduce((sum, ticks) => sum + 10 * Number(ticks), 0);
+	const before = used();
+	await until(() => used() - before >= ms, 20000, `${ms} ms of CPU time`);
+}
+
+// The flood has taken more than its share. When the gateway goes on, as much waits for it from the server of each session as fits into the queues. None of these streams has been
 // busy for long; they wait for each other all the same, and so does another client of the same address.
 test('a client whose own server floods its sessions leaves others their turn', TIMEOUT, async () => {
 	const flood = await Flood.start();
@@ -100,6 +113,7 @@ test('a client whose own server floods its sessions leaves others their turn', T
 		const neighbour = await login(stage, BUSY_ADDRESS);
 		await flood.begin({ port: stage.port, domain: 'flood.test', from: BUSY_ADDRESS, n: N_FLOODED });
 		for (let i = 0; i < N_TRIALS; i++) {
+			await untilUsed(pid, FLOOD_CPU_MS);
 			process.kill(pid, 'SIGSTOP');
 			await flood.full();
 			const trips = [quiet, neighbour].map(async (socket) => {
@@ -186,7 +200,7 @@ test('linger: a reply that comes in a busy moment rides on the held request', TI
 });
 
 const IS_TSAN = readFileSync(BINARY).includes('__tsan_init') && 'ThreadSanitizer has to be the first library';
-const isStopped = (pid) => / T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/s, ''));
+const isStopped = (pid) => statOf(pid)[0] === 'T';
 
 // The process stands still while it reads from the client's server, then beside busy clients: the reply to a lingering request rides on
 // it all the same. If the first moment were charged to the client, its replies would wait for their turn like those of the busy ones.
