@@ -12,6 +12,15 @@
 
 /* Requests, passed on to the owner. */
 
+/* A proxy carries many clients. */
+static bool on_is_bounded(void *userdata, const struct address *peer)
+{
+	const struct front *front = userdata;
+
+	return !client_is_proxy(&front->env->config->proxies, peer) &&
+	       !worker_is_exempt(front->env, peer);
+}
+
 /* For the budget and the log: if there is no memory to tell, the proxy has to do. The endpoints
  * refuse the request then. */
 static struct address on_client(void *userdata, const struct http_exchange *exchange)
@@ -192,6 +201,9 @@ int front_init(struct front *front, struct worker_env *env, const struct front_c
 	const struct wire_hub_options hub = {.loop = env->loop,
 					     .closed = on_closed,
 					     .flooded = on_flooded,
+					     .unread = env->foreign_budget,
+					     .owner = env->index,
+					     .is_bounded = on_is_bounded,
 					     .userdata = front,
 					     .turn = env->turn};
 

@@ -9,6 +9,7 @@
  * socket.c    its socket, when its user is called, and how much of it a turn reads
  * deadline.c  deadlines, in a wheel of seconds
  * tls.c       bytes that go through TLS
+ * unread.c    what is charged with answers that a client does not read
  * pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
  */
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@
 #include "gateway/tls-controls.h"
 #include "gateway/wire/hello.h"
 #include "gateway/wire/wire.h"
+#include "policy/budget.h"
 
 enum {
 	WIRE_EVENTS = EPOLLIN | EPOLLRDHUP,
@@ -63,6 +65,12 @@ struct wire_pump {
 
 LIST_HEAD(wire_pumps, wire_pump);
 
+/* An answer that waits. */
+struct wire_unread {
+	struct wire *wire;
+	struct budget_charge charge;
+};
+
 struct wire {
 	struct wire_hub *hub; /* NULL: it belongs to none */
 	const struct wire_callbacks *callbacks;
@@ -77,7 +85,8 @@ struct wire {
 	size_t n_out_sent; /* bytes at its beginning that were sent and are kept */
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
-	struct wire_tls *tls; /* NULL: clear text */
+	struct wire_tls *tls;       /* NULL: clear text */
+	struct wire_unread *unread; /* NULL: nothing is charged */
 	struct address peer;
 	int fd; /* -1: closed or given away */
 	/* A tick; 0: there is none. Outside of a hub: the seconds that are left. */
@@ -161,6 +170,13 @@ bool wire_tls_is_flooded(const struct wire *wire);
 
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
+
+/* Charges the hub's budget with @n bytes that wait in an answer; @evict is for a charge that has to
+ * go. Returns 0 or -ENOMEM. */
+_must_check_ int wire_charge(struct wire *wire, size_t n,
+			     void (*evict)(struct budget_charge *charge));
+/* Nothing waits any more. May run twice. */
+void wire_release_charge(struct wire *wire);
 
 /* Whether @wire, which is in a hub, takes more than its share. */
 static inline bool wire_is_pressed(const struct wire *wire)

@@ -79,6 +79,7 @@ void wire_bury(struct wire *wire)
 	buffer_deinit(&wire->out);
 	wire->n_out_sent = 0;
 	wire->tail = blob_unref(wire->tail);
+	wire_release_charge(wire);
 	wire->tls = wire_tls_free(wire->tls);
 }
 
@@ -217,6 +218,9 @@ static void drop_sent(struct wire *wire, size_t n_sent)
 	if (wire->tail && tail_of(wire).n == 0) {
 		wire->tail = blob_unref(wire->tail);
 	}
+	if (wire_waiting(wire) == 0) {
+		wire_release_charge(wire);
+	}
 }
 
 bool wire_flush(struct wire *wire)
@@ -292,6 +296,12 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	return queue(wire, parts, n_parts, n);
 }
 
+/* The budget wants the memory back. What the client has not read is lost, and the connection. */
+static void on_evict(struct budget_charge *charge)
+{
+	give_up(CONTAINER_OF(charge, struct wire_unread, charge)->wire);
+}
+
 int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)
 {
 	struct iovec all[WIRE_PARTS_MAX + 1];
@@ -318,7 +328,7 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 	wire->tail = body;
 	wire->n_tail_sent = n > n_head ? n - n_head : 0;
 	wire_want_write(wire, true);
-	return 0;
+	return wire_charge(wire, wire->out.size + all[n_parts].iov_len, on_evict);
 }
 
 /* Sends at once. There must be room for what the kernel does not accept: nothing could follow a

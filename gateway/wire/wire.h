@@ -44,6 +44,7 @@
 #include "common/blob.h"
 #include "common/sv.h"
 
+struct budget;
 struct turn;
 struct wire;
 struct wire_hub;
@@ -127,6 +128,13 @@ struct wire_hub_options {
 	/* A wire of @peer is being closed that sent too many TLS messages without data
 	 * (tls-controls.h). May be NULL. */
 	void (*flooded)(void *userdata, const struct address *peer);
+	/* Counts the answers of wire_send_blob() that clients do not read: a client may go on over
+	 * other connections, and have one wait on each. Beyond it, connections break. Borrowed;
+	 * NULL: they do not count. */
+	struct budget *unread;
+	unsigned owner; /* as in budget.h */
+	/* Whether those of @peer count. May be NULL if `unread` is. */
+	bool (*is_bounded)(void *userdata, const struct address *peer);
 	void *userdata;
 	/* How long a second of a deadline lasts; 0: 1000. Tests shorten it. */
 	unsigned second_ms;

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { patiently, sleep, startChild, stopAll, stopChild, until } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -48,9 +49,9 @@ async function openSocket(stage, domain = DOMAIN) {
 	return { socket, connection: stage.server.connections.at(-1) };
 }
 
-async function openBosh(stage, domain = DOMAIN) {
+async function openBosh(stage, domain = DOMAIN, attributes = {}) {
 	const client = new BoshClient(stage.port);
-	await client.login(domain, { wait: 20 });
+	await client.login(domain, { wait: 20, ...attributes });
 	return { client, connection: stage.server.connections.at(-1) };
 }
 const message = (n, id = 'm') => `<message xmlns='jabber:client' id='${id}'><body>${'y'.repeat(n)}</body></message>`;
@@ -206,3 +207,29 @@ for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {
 		});
 	});
 }
+
+const SLOW_READERS = fileURLToPath(new URL('../support/slow-readers.py', import.meta.url));
+
+// What a client has acknowledged is kept for no repeat, but for the connection that it was sent on.
+test('BOSH: answers that are acknowledged elsewhere and not read fill no memory at the default limits', TIMEOUT, async (t) => {
+	await withStage({}, async (stage) => {
+		const { client, connection } = await openBosh(stage, DOMAIN, { ack: 1 });
+		const before = residentBytes(stage);
+		if (virtualBytes(stage) > MB * MB) {
+			t.skip('under a sanitizer memory is not given back at once');
+			return;
+		}
+		const readers = startChild('python3', [SLOW_READERS, String(stage.port)], { stdio: ['pipe', 'inherit', 'inherit'] });
+		for (let i = 0; i < 80; i++) {
+			client.rid++;
+			readers.stdin.write(`${client.bodyText({ rid: client.rid, sid: client.sid, ack: client.rid - 1 })}\n`);
+			connection.send(message(1000 * KB));
+			await sleep(60);
+		}
+		await sleep(1000);
+		const grown = residentBytes(stage) - before;
+		await stopChild(readers);
+		client.close();
+		assert.ok(grown < MOST, `${grown / MB} MB more`);
+	});
+});

@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Clients that send a request and read nothing of its answer.
+
+    slow-readers.py PORT
+
+Each line of standard input is the body of a request, for a connection of its own. The connections have small
+segments and little room, as on a slow link, which Node cannot ask for: else the kernel takes a megabyte of each
+answer, and nothing waits in the gateway.
+"""
+import socket
+import sys
+
+connections = []
+for line in sys.stdin:
+    body = line.strip().encode()
+    connection = socket.socket()
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(('127.0.0.1', int(sys.argv[1])))
+    head = f'POST /http-bind HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n'
+    connection.sendall(head.encode() + body)
+    connections.append(connection)
