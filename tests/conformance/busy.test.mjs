@@ -26,7 +26,7 @@ const N_TRIALS = 3;
 const N_ROUND_TRIPS = 5;
 const N_FLOODED = 200;
 const N_PARTS = 3000;
-const RATIO = 4;
+const RATIO = 2;
 // Much more than TURN_CROWD_US, so that it counts for some seconds.
 const FLOOD_CPU_MS = 400;
 // The server says nothing by itself.
@@ -106,8 +106,7 @@ test('a client whose own server floods its sessions leaves others their turn', T
 	const limits = { connections_per_address: N_FLOODED + 1, sessions_per_address: N_FLOODED + 1 };
 	const stage = await Stage.open({ plain: 'plain' }, { ...limits, domains: { 'flood.test': flood.section } });
 	const pid = stage.doab.serverPid;
-	let quietMs = 0;
-	let neighbourMs = 0;
+	const took = { quiet: [], neighbour: [] };
 	try {
 		const quiet = await login(stage);
 		const neighbour = await login(stage, BUSY_ADDRESS);
@@ -124,10 +123,11 @@ test('a client whose own server floods its sessions leaves others their turn', T
 			const begin = performance.now();
 			process.kill(pid, 'SIGCONT');
 			const [quietEnd, neighbourEnd] = await Promise.all(trips);
-			quietMs += quietEnd - begin;
-			neighbourMs += neighbourEnd - begin;
+			took.quiet.push(quietEnd - begin);
+			took.neighbour.push(neighbourEnd - begin);
 		}
-		assert.ok(RATIO * quietMs < neighbourMs, `${quietMs} ms, and ${neighbourMs} ms at the address of the flood`);
+		// The shortest: others may have the processor in any of them.
+		assert.ok(RATIO * Math.min(...took.quiet) < Math.min(...took.neighbour), `ms: ${JSON.stringify(took)}`);
 		quiet.drop();
 		neighbour.drop();
 	} finally {
