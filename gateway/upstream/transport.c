@@ -291,6 +291,11 @@ size_t transport_waiting(const struct transport *transport)
 	return transport->out.n;
 }
 
+size_t transport_held(const struct transport *transport)
+{
+	return transport->out.size;
+}
+
 SSL *transport_tls(const struct transport *transport)
 {
 	return transport->channel.ssl;

@@ -131,6 +131,9 @@ _must_check_ int transport_write(struct transport *transport, const char *data, 
 /* The number of bytes that wait to be written. */
 size_t transport_waiting(const struct transport *transport);
 
+/* Bytes of memory that they take: it may be much longer than what is left of them. */
+size_t transport_held(const struct transport *transport);
+
 /* Set from transport_secure() on, NULL before. Borrowed. */
 SSL *transport_tls(const struct transport *transport);
 

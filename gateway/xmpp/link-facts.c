@@ -43,5 +43,5 @@ size_t link_held(const struct link *link)
 {
 	size_t n = stream_held(&link->stream) + gather_waiting(&link->env->gather, link);
 
-	return link->transport ? n + transport_waiting(link->transport) : n;
+	return link->transport ? n + transport_held(link->transport) : n;
 }
