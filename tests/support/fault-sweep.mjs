@@ -114,6 +114,20 @@ export class Sweep {
 		}
 	}
 
+	// One call for each call stack fails, as each() has it, but with one of @effects: they take turns. A stack that none of them can befall
+	// is left out, as there.
+	async eachStack(call, effects) {
+		const round = ++this.nRounds;
+		const nBefore = this.problems.length;
+
+		for (let nth = 1, nInVain = 0; nInVain < effects.length && nth < CALLS_MAX && this.problems.length < PROBLEMS_MAX; nth++) {
+			nInVain = await this.point(call, effects[nth % effects.length], nth, { times: 1, round }) ? 0 : nInVain + 1;
+		}
+		if (this.problems.length === nBefore) {
+			await this.assertNoDescriptorsLeft(`${effects} from ${call}`);
+		}
+	}
+
 	async assertNoDescriptorsLeft(what) {
 		await until(() => this.countDescriptors() <= this.nDescriptors, 2 * INACTIVITY_S * 1000, '').catch(() => {
 			const n = this.countDescriptors();
