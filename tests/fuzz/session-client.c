@@ -401,9 +401,12 @@ void client_begin(struct world *world)
 		.n_asked = 1,
 	};
 	client->uses_streams = world->limits.n_streams_max > 1 && !client->is_legacy;
-	snprintf(attributes, sizeof(attributes), " to='s0.example' wait='%u' hold='%u'%s%s",
-		 waits[choose(world, 5)], choose(world, 4), client->uses_acks ? " ack='1'" : "",
-		 client->is_legacy ? "" : " ver='1.11'");
+	/* One after the other: compilers differ in which argument they evaluate first, and an input
+	 * that one has found must mean the same to another. */
+	unsigned wait_s = waits[choose(world, 5)], hold = choose(world, 4);
+
+	snprintf(attributes, sizeof(attributes), " to='s0.example' wait='%u' hold='%u'%s%s", wait_s,
+		 hold, client->uses_acks ? " ack='1'" : "", client->is_legacy ? "" : " ver='1.11'");
 	make(world, attributes, NULL);
 	/* Without it there is no session. */
 	request_of(world, FIRST_RID)->n_broken = BROKEN_MAX;
