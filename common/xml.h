@@ -197,7 +197,8 @@ _must_check_ int xml_scan_flush(struct xml_scan *scan);
 
 /* Returns the next item. Returns false when there is none; the scan has then copied the bytes that
  * it still needs, and *ret_r is 0, the failure of the feed, XML_E_TOO_LARGE when the incomplete
- * element is over the limit already, or -ENOMEM. */
+ * element is over the limit already, or -ENOMEM. XML_E_TOO_LARGE also when what completes the next
+ * element is over the limit: that comes before the failure of the feed. */
 _must_check_ bool xml_scan_next(struct xml_scan *scan, struct xml_item *ret_item, int *ret_r);
 
 /* Whether the scan is between two elements: nothing but white space was fed after the last one.

@@ -313,8 +313,9 @@ static void read_on(struct reading *reading, struct sv text)
 	while (r == BOSH_BODY_OK && xml_scan_next(scan, &item, &scan_result)) {
 		r = read_item(reading, &item);
 	}
+	/* An element that is over a limit stands before the failure of the feed. */
 	reading->result =
-		r == BOSH_BODY_OK ? result_of(feed_result ? feed_result : scan_result) : r;
+		r == BOSH_BODY_OK ? result_of(scan_result ? scan_result : feed_result) : r;
 }
 
 /* There is no more. */

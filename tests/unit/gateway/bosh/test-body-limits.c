@@ -147,6 +147,28 @@ static void test_completion(void **state)
 	assert_int_equal(read_many("<a><p:b/></a>", n + 1, n_uri), BOSH_BODY_E_TOO_COMPLEX);
 }
 
+/* What cannot be parsed stands behind an element that is refused: the first fault counts, as where
+ * the body comes in portions. */
+static void test_first_fault(void **state)
+{
+	enum {
+		N_URI = XML_COMPLETION_BASE / 4,
+		N_ELEMENTS = 8,
+	};
+	struct buffer text = BUFFER_INIT;
+	struct bosh_body body;
+
+	(void)state;
+	assert_int_equal(buffer_printf(&text, "<body" NS " rid='1' xmlns:p='%0*d'>", N_URI, 0), 0);
+	for (size_t i = 0; i < N_ELEMENTS; i++) {
+		assert_int_equal(buffer_append_sv(&text, SV("<p:a/>")), 0);
+	}
+	assert_int_equal(buffer_append_sv(&text, SV("text</body>")), 0);
+	assert_int_equal(read_bytes(buffer_sv(&text), &body), BOSH_BODY_E_TOO_COMPLEX);
+	bosh_body_deinit(&body);
+	buffer_deinit(&text);
+}
+
 /* Larger than what one parser takes: the document goes on in a second one. */
 static void test_huge(void **state)
 {
@@ -247,9 +269,10 @@ static void test_isolation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limits),         cmocka_unit_test(test_refused_at_once),
-		cmocka_unit_test(test_completion),     cmocka_unit_test(test_huge),
-		cmocka_unit_test(test_without_memory), cmocka_unit_test(test_isolation),
+		cmocka_unit_test(test_limits),     cmocka_unit_test(test_refused_at_once),
+		cmocka_unit_test(test_completion), cmocka_unit_test(test_first_fault),
+		cmocka_unit_test(test_huge),       cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_isolation),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
