@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/thread-time.h"
 
 enum {
 	NS_PER_US = 1000,
-	NS_PER_SECOND = 1000 * 1000 * 1000,
 	/* More than the kernel gives other threads: up to 2.8 ms. */
 	SLICE_NS = 4 * 1000 * 1000,
 	NICE_MORE = 5,      /* than the loop's */
@@ -43,14 +43,6 @@ struct helper {
 	uv_async_t report;
 };
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
-}
-
 /* Has the kernel run the loop as soon as it has something to do, where both share a core: since
  * Linux 6.12, a thread that asks for more time at once may be interrupted sooner. With a loop that
  * is busy for 60 % of the time, and a helper that always is, the loop waits for 0.7 ms without
@@ -79,10 +71,10 @@ static void run(void *argument)
 		if (!job) {
 			return;
 		}
-		uint64_t begin_ns = cpu_ns();
+		uint64_t begin_ns = thread_time_ns();
 
 		job->run(job);
-		helper->cpu_ns = cpu_ns() - begin_ns;
+		helper->cpu_ns = thread_time_ns() - begin_ns;
 		atomic_store(&helper->has_run, true);
 		uv_async_send(&helper->report);
 	}
