@@ -199,6 +199,10 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 		/* How the session ended takes little room. */
 		bosh_last_answer_drop_replies(&last);
 	}
+	if (!bosh_last_answer_has_replies(&last)) {
+		/* More than that would be a block of memory for each session. */
+		bosh_last_answer_drop_followed(&last, ASKED_INLINE);
+	}
 	if (is_worth_keeping(table, &last)) {
 		make_room(table, size_of(&last));
 		record = new_record(table);

@@ -124,7 +124,9 @@ static size_t n_given_again(const struct bosh_session *session)
 }
 
 /* Notes the requests whose answers may be lost: those that are not answered yet, and those whose
- * replies are kept. @has_vanished: what the replies carried is returned instead. */
+ * replies are kept. Also an answer that carried nothing and was followed: a client that reads its
+ * answers in order repeats that request before it reads why the session has ended. @has_vanished:
+ * what the replies carried is returned instead. */
 static void note_asked(struct bosh_session *session, bool has_vanished)
 {
 	size_t n_again = n_given_again(session);
@@ -136,7 +138,7 @@ static void note_asked(struct bosh_session *session, bool has_vanished)
 
 		if (!reply->is_followed) {
 			bosh_last_answer_add(&session->last, reply->rid, &reply->key, blob);
-		} else if (i < n_again) {
+		} else {
 			bosh_last_answer_add_followed(&session->last, reply->rid, &reply->key,
 						      blob);
 		}

@@ -52,7 +52,7 @@ size_t bosh_last_answer_size(const struct bosh_last_answer *last)
 bool bosh_last_answer_has_replies(const struct bosh_last_answer *last)
 {
 	for (size_t i = 0; i < last->n_asked; i++) {
-		if (last->asked[i].reply || last->asked[i].is_followed) {
+		if (last->asked[i].reply) {
 			return true;
 		}
 	}
@@ -61,12 +61,21 @@ bool bosh_last_answer_has_replies(const struct bosh_last_answer *last)
 
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < last->n_asked; i++) {
 		blob_unref(last->asked[i].reply);
 		last->asked[i].reply = NULL;
-		if (!last->asked[i].is_followed) {
+	}
+}
+
+void bosh_last_answer_drop_followed(struct bosh_last_answer *last, size_t n_max)
+{
+	size_t n_surplus = last->n_asked > n_max ? last->n_asked - n_max : 0, n = 0;
+
+	for (size_t i = 0; i < last->n_asked; i++) {
+		if (last->asked[i].is_followed && n_surplus > 0) {
+			blob_unref(last->asked[i].reply);
+			n_surplus--;
+		} else {
 			last->asked[n++] = last->asked[i];
 		}
 	}

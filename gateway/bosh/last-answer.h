@@ -27,7 +27,7 @@ struct bosh_asked {
 	uint64_t rid;
 	struct bosh_key key;
 	struct blob *reply; /* a reference; NULL: it gets the last answer */
-	bool is_followed;   /* the client has made a request since; dropped with the replies */
+	bool is_followed;   /* the client has made a request since */
 };
 
 /* Begins zeroed. */
@@ -47,8 +47,8 @@ struct bosh_last_answer {
 void bosh_last_answer_add(struct bosh_last_answer *last, uint64_t rid, const struct bosh_key *key,
 			  struct blob *reply);
 
-/* The same for a request after which the client has made another one. It is dropped when the
- * replies are. */
+/* The same for a request after which the client has made another one. Its answer may be lost, too,
+ * but that is less likely: bosh_last_answer_drop_followed(). */
 void bosh_last_answer_add_followed(struct bosh_last_answer *last, uint64_t rid,
 				   const struct bosh_key *key, struct blob *reply);
 
@@ -61,12 +61,15 @@ void bosh_last_answer_deinit(struct bosh_last_answer *last);
 /* The bytes of all that is kept. */
 size_t bosh_last_answer_size(const struct bosh_last_answer *last);
 
-/* Whether there are replies, or requests that were followed, to drop. */
+/* Whether there are replies to drop. */
 bool bosh_last_answer_has_replies(const struct bosh_last_answer *last);
 
-/* Drops the replies, and the requests that were followed: whoever repeats another one gets the last
- * answer. */
+/* Drops the replies: whoever repeats such a request gets the last answer. */
 void bosh_last_answer_drop_replies(struct bosh_last_answer *last);
+
+/* Drops requests that were followed, the oldest first, as long as there are more than @n_max of all
+ * kinds. */
+void bosh_last_answer_drop_followed(struct bosh_last_answer *last, size_t n_max);
 
 /* Returns a reference to the answer for the request @rid with @key, which was asked or expected.
  * The last one, given to the request which it acknowledges, has no `ack` ("Request

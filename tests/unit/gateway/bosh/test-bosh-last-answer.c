@@ -156,6 +156,29 @@ static void test_empty_before(void **state)
 	assert_answer(103, "", TERMINATE("remote-stream-error"));
 }
 
+/* An answer that carried nothing is lost, and the client makes another request: one that reads its
+ * answers in order repeats the first one before it reads why the session has ended. */
+static void test_empty_and_followed(void **state)
+{
+	(void)state;
+	create(" ver='1.6' ack='1' hold='1' wait='60' to='example.org'");
+	server(FEATURES);
+	request_with(101, " ack='100'", "");
+	gone(2);
+	request_with(102, " ack='100'", "");
+	gone(3);
+	request_with(103, " ack='100'", "");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	for (uint64_t rid = 101; rid <= 103; rid++) {
+		assert_true(bosh_last_answer_is_for(&last, rid, SV_EMPTY));
+	}
+	assert_answer(101, "",
+		      "<body " HTTPBIND
+		      " ack='103' type='terminate' condition='remote-stream-error'/>");
+	assert_answer(103, "", TERMINATE("remote-stream-error"));
+}
+
 /* The owner ends the session while the answer is on its way. */
 static void test_shut_behind_answer(void **state)
 {
@@ -401,6 +424,7 @@ int main(void)
 		LAST_TEST(test_answered_to_nobody),
 		LAST_TEST(test_answered_before),
 		LAST_TEST(test_empty_before),
+		LAST_TEST(test_empty_and_followed),
 		LAST_TEST(test_shut_absent),
 		LAST_TEST(test_shut_behind_answer),
 	};

@@ -276,9 +276,9 @@ static void test_number_of_replies(void **state)
 	assert_true(keeps_reply(BOSH_ENDED_REPLIES_MAX + 2));
 }
 
-/* Puts a session that was asked 200 to 204, and before that @n_followed requests from 1000 on. None
- * has a reply: the client had vanished. */
-static const struct bosh_ended *put_followed(unsigned number, unsigned n_followed)
+/* Puts a session that was asked @n_last requests from 200 on, and before that @n_followed from 1000
+ * on. None has a reply. */
+static const struct bosh_ended *put_followed(unsigned number, unsigned n_followed, unsigned n_last)
 {
 	struct bosh_ended ended = {.content_type = "text/xml"};
 	struct bosh_key none = {0};
@@ -286,8 +286,8 @@ static const struct bosh_ended *put_followed(unsigned number, unsigned n_followe
 	for (unsigned i = 0; i < n_followed; i++) {
 		bosh_last_answer_add_followed(&ended.last, 1000 + i, &none, NULL);
 	}
-	for (uint64_t rid = 200; rid < 205; rid++) {
-		bosh_last_answer_add(&ended.last, rid, &none, NULL);
+	for (unsigned i = 0; i < n_last; i++) {
+		bosh_last_answer_add(&ended.last, 200 + i, &none, NULL);
 	}
 	struct bosh_ended last = ended_of(100, "", 1);
 
@@ -297,8 +297,8 @@ static const struct bosh_ended *put_followed(unsigned number, unsigned n_followe
 	return bosh_ended_table_find(table, sid_of(number), 200, SV_EMPTY, now);
 }
 
-/* Requests that were followed count among the replies also where they have none: each takes a block
- * of memory. What is left of them takes no more than is counted. */
+/* Requests that were followed are known, too, as many as a record has room for: more would be a
+ * block of memory for each session. The oldest go. What is left takes no more than is counted. */
 static void test_followed_without_replies(void **state)
 {
 	enum {
@@ -307,20 +307,48 @@ static void test_followed_without_replies(void **state)
 	};
 
 	(void)state;
-	for (unsigned i = 0; i < BOSH_ENDED_REPLIES_MAX; i++) {
-		assert_non_null(put_followed(i, 1));
-		assert_true(has(i, 1000, ""));
-	}
-	const struct bosh_ended *ended = put_followed(BOSH_ENDED_REPLIES_MAX, N_FOLLOWED);
+	assert_non_null(put_followed(1, 2, 1));
+	assert_true(has(1, 1000, ""));
+	assert_true(has(1, 1001, ""));
+	assert_non_null(put_followed(2, 3, 1));
+	assert_false(has(2, 1000, ""));
+	assert_true(has(2, 1001, ""));
+	assert_true(has(2, 1002, ""));
+	const struct bosh_ended *ended = put_followed(3, N_FOLLOWED, N_LEFT);
 
 	assert_non_null(ended);
 	assert_int_equal(ended->last.n_asked, N_LEFT);
 	assert_true(malloc_usable_size(ended->last.asked) < 2 * N_LEFT * sizeof(struct bosh_asked));
-	assert_false(has(BOSH_ENDED_REPLIES_MAX, 1000, ""));
-	assert_true(has(BOSH_ENDED_REPLIES_MAX, 204, ""));
-	now = mono_add_s(now, 2 * KEEP_S);
-	assert_non_null(put_followed(0, N_FOLLOWED));
-	assert_true(has(0, 1000, ""));
+	assert_false(has(3, 1000 + N_FOLLOWED - 1, ""));
+	assert_true(has(3, 200 + N_LEFT - 1, ""));
+}
+
+/* Such sessions take no place of those that have replies; and where a reply finds no place, its
+ * request is known nevertheless. */
+static void test_followed_and_replies(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BOSH_ENDED_REPLIES_MAX; i++) {
+		assert_non_null(put_followed(i, 2, 1));
+	}
+	for (unsigned i = 0; i < BOSH_ENDED_REPLIES_MAX; i++) {
+		assert_true(keeps_reply(BOSH_ENDED_REPLIES_MAX + i));
+	}
+	struct bosh_ended ended = ended_of(100, "", 1);
+	struct blob *reply, *got;
+	unsigned status;
+
+	assert_int_equal(blob_new(1, &reply), 0);
+	bosh_last_answer_add_followed(&ended.last, 99, &(struct bosh_key){0}, reply);
+	bosh_ended_table_put(table, sid_of(9999).data, &ended, now);
+	assert_true(has(9999, 99, ""));
+	const struct bosh_ended *found =
+		bosh_ended_table_find(table, sid_of(9999), 99, SV_EMPTY, now);
+
+	got = bosh_last_answer_get(&found->last, 99, SV_EMPTY, &status);
+	assert_ptr_equal(got, found->last.blob);
+	blob_unref(got);
+	blob_unref(reply);
 }
 
 /* As when thousands are told the same. */
@@ -413,6 +441,7 @@ int main(void)
 		TEST(test_replies),
 		TEST(test_number_of_replies),
 		TEST(test_followed_without_replies),
+		TEST(test_followed_and_replies),
 		TEST(test_many_requests),
 		cmocka_unit_test(test_memory),
 	};
