@@ -215,7 +215,10 @@ void transport_set_crowd(struct transport *transport, uint32_t crowd)
 
 void transport_will_finish(struct transport *transport)
 {
-	transport->channel.is_corked = true;
+	/* In a handshake nothing is written any more, and the channel may be the helper's. */
+	if (transport->state == TRANSPORT_OPEN) {
+		transport->channel.is_corked = true;
+	}
 }
 
 void transport_finish(struct transport *transport, int64_t timeout_ms)

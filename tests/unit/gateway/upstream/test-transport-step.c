@@ -321,6 +321,22 @@ static void test_freed_meanwhile(void **state)
 	assert_int_equal(one.n_secured, 0);
 }
 
+/* The owner ends it, as in direct TLS: what he says last is not the helper's to know. */
+static void test_ended_meanwhile(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	hold_step();
+	transport_will_finish(one.transport);
+	bool is_corked = one.transport->channel.is_corked;
+
+	transport_finish(one.transport, PATIENCE_MS);
+	one.transport = NULL;
+	uv_sem_post(&one.go);
+	close_connection();
+	assert_false(is_corked);
+}
+
 /* Another job runs. */
 static void test_freed_before(void **state)
 {
@@ -361,6 +377,7 @@ int main(void)
 		TEST(test_reports),
 		TEST(test_no_timeout_meanwhile),
 		TEST(test_freed_meanwhile),
+		TEST(test_ended_meanwhile),
 		TEST(test_freed_before),
 	};
 
