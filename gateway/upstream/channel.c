@@ -70,9 +70,18 @@ static enum channel_result tls_result(struct channel *channel, int wanted, int e
 	}
 }
 
+/* A call begins, which may read so many records. */
+static void allow_records(struct channel *channel, size_t n)
+{
+	channel->controls.n_records = 0;
+	channel->n_records_max = n;
+}
+
 static enum channel_result write_tls(struct channel *channel, const char *data, size_t n,
 				     size_t *n_written)
 {
+	/* OpenSSL first reads the rest of a message that has begun. */
+	allow_records(channel, CHANNEL_RECORD_MAX / CHANNEL_RECORD_COST);
 	channel->write_wants_read = false;
 	while (*n_written < n) {
 		size_t n_taken = 0;
@@ -121,8 +130,7 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
 				    size_t *n_read)
 {
-	channel->controls.n_records = 0;
-	channel->n_records_max = size / CHANNEL_RECORD_COST + 1;
+	allow_records(channel, size / CHANNEL_RECORD_COST + 1);
 	channel->read_wants_write = false;
 	do {
 		size_t n = 0;
@@ -209,7 +217,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 
 static enum channel_result handshake(struct channel *channel)
 {
-	channel->n_records_max = SIZE_MAX;
+	allow_records(channel, SIZE_MAX);
 	tls_errors_clear();
 	errno = 0;
 	int r = SSL_do_handshake(channel->ssl);

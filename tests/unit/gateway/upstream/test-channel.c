@@ -296,6 +296,60 @@ static void test_records_of_a_portion(void **state)
 	identity_free(&identity);
 }
 
+enum {
+	N_FRAGMENT = 512, /* the least that OpenSSL takes */
+	/* Of a message of four fragments: the first and a part of the second. */
+	N_BEGUN = N_FRAGMENT + 100,
+};
+
+static int on_make_ticket(SSL *ssl, void *userdata)
+{
+	static const char bytes[3 * N_FRAGMENT];
+
+	(void)userdata;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, sizeof(bytes));
+}
+
+/* OpenSSL reads the rest of a message before it writes. That a read was full when it began must not
+ * keep it from that: the owner may read no more, and waits until the socket is readable. */
+static void test_write_behind_full_read(void **state)
+{
+	struct identity identity =
+		identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
+	char bytes[CHANNEL_RECORD_MAX * 2];
+	struct pair pair;
+	size_t n;
+
+	(void)state;
+	pair_open(&pair, &identity);
+	shake(&pair);
+	/* The tickets. */
+	assert_int_equal(channel_read(&pair.channel, bytes, sizeof(bytes), &n), CHANNEL_AGAIN);
+	BIO *all = BIO_new(BIO_s_mem());
+
+	SSL_set0_wbio(pair.server, all);
+	assert_int_equal(SSL_CTX_set_session_ticket_cb(pair.server_ctx, on_make_ticket, NULL, NULL),
+			 1);
+	assert_int_equal(SSL_set_max_send_fragment(pair.server, N_FRAGMENT), 1);
+	assert_int_equal(SSL_new_session_ticket(pair.server), 1);
+	assert_int_equal(SSL_do_handshake(pair.server), 1);
+	int n_all = BIO_read(all, bytes, sizeof(bytes));
+
+	assert_true(n_all > 3 * N_FRAGMENT);
+	assert_int_equal(write(pair.server_fd, bytes, N_BEGUN), N_BEGUN);
+	char byte;
+
+	(void)!channel_read(&pair.channel, &byte, 1, &n);
+	assert_true(channel_is_in_message(&pair.channel));
+	assert_true(channel_has_read_enough(&pair.channel));
+	assert_int_equal(write(pair.server_fd, bytes + N_BEGUN, (size_t)n_all - N_BEGUN),
+			 n_all - N_BEGUN);
+	assert_int_equal(channel_write(&pair.channel, "ping", 4, &n), CHANNEL_OK);
+	assert_int_equal(n, 4);
+	pair_close(&pair);
+	identity_free(&identity);
+}
+
 static void test_controls_are_bounded(void **state)
 {
 	struct identity identity =
@@ -441,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_idle_has_no_buffers),
 		cmocka_unit_test(test_data_behind_key_updates),
 		cmocka_unit_test(test_records_of_a_portion),
+		cmocka_unit_test(test_write_behind_full_read),
 		cmocka_unit_test(test_controls_are_bounded),
 		cmocka_unit_test(test_flood_is_not_read),
 		cmocka_unit_test(test_flood_is_read_in_portions),
