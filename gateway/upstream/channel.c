@@ -127,6 +127,16 @@ enum channel_result channel_write(struct channel *channel, const char *data, siz
 				  : write_clear(channel, data, n, ret_n_written);
 }
 
+/* The result of a read. If it was stopped because it had read enough, the socket may have more:
+ * it was not asked. */
+static enum channel_result read_result(struct channel *channel, int wanted, int error)
+{
+	enum channel_result result = tls_result(channel, wanted, error);
+	bool is_stopped = wanted == SSL_ERROR_WANT_READ && channel_has_read_enough(channel);
+
+	return result == CHANNEL_AGAIN && is_stopped ? CHANNEL_OK : result;
+}
+
 static enum channel_result read_tls(struct channel *channel, char *data, size_t size,
 				    size_t *n_read)
 {
@@ -147,7 +157,7 @@ static enum channel_result read_tls(struct channel *channel, char *data, size_t 
 			/* A session ticket makes OpenSSL allocate a buffer for writing, which it
 			 * would keep until the next write. */
 			(void)SSL_free_buffers(channel->ssl);
-			return tls_result(channel, wanted, error);
+			return read_result(channel, wanted, error);
 		}
 		*n_read += n;
 		/* Once TLS holds nothing more, wait for the poll instead of spending a read(2) on

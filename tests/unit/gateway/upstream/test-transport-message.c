@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages of TLS itself that arrive in two parts: each has to be complete in its time. */
+/* Messages of TLS itself that arrive in two parts: each has to be complete in its time. And records
+ * of which a read takes only some. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -20,6 +21,9 @@ enum {
 	N_LONG_TICKET = 3000,
 	/* Of that: the first record and a part of the other. */
 	N_FIRST_PART = 2500,
+	/* More than OpenSSL reads at once: 16 KB and a little. */
+	N_LONG_TEXT = 24 * 1024,
+	N_ROOM = CHANNEL_RECORD_COST / 2, /* one record in a read */
 };
 
 static struct {
@@ -32,7 +36,8 @@ static struct {
 	SSL_CTX *server_ctx;
 	SSL *server; /* writes into memory: write_part() */
 	int listener, fd;
-	bool is_long; /* the next ticket */
+	bool is_long;  /* the next ticket */
+	bool has_room; /* the owner, for a little */
 	unsigned n_connected, n_secured, n_failed;
 	size_t n_received;
 } one;
@@ -47,6 +52,15 @@ static void on_secured(void *userdata)
 {
 	(void)userdata;
 	one.n_secured++;
+}
+
+static char *on_room(void *userdata, size_t *ret_n_room)
+{
+	static char room[N_ROOM];
+
+	(void)userdata;
+	*ret_n_room = sizeof(room);
+	return one.has_room ? room : NULL;
 }
 
 static void on_data(void *userdata, const char *data, size_t n)
@@ -66,6 +80,7 @@ static void on_failed(void *userdata, const struct failure *failure)
 static const struct transport_callbacks callbacks = {
 	.connected = on_connected,
 	.secured = on_secured,
+	.room = on_room,
 	.data = on_data,
 	.failed = on_failed,
 };
@@ -175,7 +190,7 @@ static void shake(void)
 static int setup(void **state)
 {
 	(void)state;
-	one.is_long = false;
+	one.is_long = one.has_room = false;
 	one.n_connected = one.n_secured = one.n_failed = 0;
 	one.n_received = 0;
 	assert_int_equal(uv_loop_init(&one.loop), 0);
@@ -236,6 +251,22 @@ static void test_one_after_the_other(void **state)
 	assert_int_equal(one.n_failed, 1);
 }
 
+/* The connection cannot be written to any more. What the server sent before is read first, also if
+ * a read ends within a record. */
+static void test_all_is_read(void **state)
+{
+	static const char text[N_LONG_TEXT];
+
+	(void)state;
+	one.has_room = true;
+	assert_int_equal(SSL_write(one.server, text, sizeof(text)), sizeof(text));
+	write_all();
+	transport_set_broken(one.transport, "it is broken");
+	run_until_failed();
+	assert_int_equal(one.n_failed, 1);
+	assert_int_equal(one.n_received, sizeof(text));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -243,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_too_late),
 		TEST(test_one_after_the_other),
+		TEST(test_all_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
