@@ -10,7 +10,7 @@ import { Faults, server } from '../support/faults.mjs';
 import { Flood } from '../support/flood.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, startChild, stopAll, stopChild, until } from '../support/util.mjs';
+import { patiently, sleep, startChild, stopAll, stopChild, suspend, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
@@ -116,7 +116,7 @@ test('a client whose own server floods its sessions leaves others their turn', T
 		await flood.begin({ port: stage.port, domain: 'flood.test', from: BUSY_ADDRESS, n: N_FLOODED });
 		for (let i = 0; i < N_TRIALS; i++) {
 			await untilUsed(pid, FLOOD_CPU_MS);
-			process.kill(pid, 'SIGSTOP');
+			suspend(pid);
 			await flood.full();
 			const trips = [quiet, neighbour].map(async (socket) => {
 				await makeRoundTrip(socket, `trip${i}`);
@@ -184,7 +184,7 @@ test('linger: a reply that comes in a busy moment rides on the held request', TI
 		for (let i = 0; i < N_TRIALS; i++) {
 			const held = client.request();
 			await sleep(500);
-			connection.once('change', () => process.kill(pid, 'SIGSTOP'));
+			connection.once('change', () => suspend(pid));
 			const stanza = `<presence xmlns='jabber:client' id='sent${i}'/>`;
 			const newer = client.request(stanza);
 			const isSent = ({ attributes }) => attributes.id === `sent${i}`;

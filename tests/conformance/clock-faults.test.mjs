@@ -13,7 +13,7 @@ import { countingClient } from '../support/counting.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
-import { patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -151,7 +151,7 @@ function standing() {
 			await client.login('plain.test', { wait: 10 });
 			return client;
 		}));
-		process.kill(doab.serverPid, 'SIGSTOP');
+		suspend(doab.serverPid);
 		await sleep(1000);
 		clients.forEach((client) => client.say(2));
 		const answers = polling.map((client) => client.request(`<message xmlns='jabber:client' id='late'/>`));
@@ -170,7 +170,7 @@ function standing() {
 		await client.login('plain.test', { wait: 10 });
 		client.close();
 		const connection = server.connections.at(-1);
-		process.kill(doab.serverPid, 'SIGSTOP');
+		suspend(doab.serverPid);
 		await sleep(INACTIVITY_S * 1000 + 1500);
 		process.kill(doab.serverPid, 'SIGCONT');
 		const talking = setInterval(() => connection.send(`<message xmlns='jabber:client' from='a@plain.test'/>`), 100);

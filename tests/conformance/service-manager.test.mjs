@@ -7,7 +7,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, Doab, configText } from '../support/doab.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, run, startChild, stopAll, stopChild, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, run, startChild, stopAll, stopChild, suspend, temporaryFolder, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const ACTIVATE = '/usr/bin/systemd-socket-activate';
@@ -75,7 +75,7 @@ test('a worker that hangs is not told to be alive', TIMEOUT, async () => {
 	const manager = await startManager('hung');
 	const doab = await Doab.start({}, { env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: '2000000' } });
 	await manager.told('WATCHDOG=1');
-	process.kill(doab.serverPid, 'SIGSTOP');
+	suspend(doab.serverPid);
 	const feedings = () => manager.lines.filter((line) => line === 'WATCHDOG=1').length;
 	let last;
 	await until(async () => {

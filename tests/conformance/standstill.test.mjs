@@ -11,7 +11,7 @@ import { Authority, tlsOf } from '../support/certificates.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -34,7 +34,7 @@ before(() => {
 after(() => removeFolder(folder));
 
 async function standStill(doab, beyondMs) {
-	process.kill(doab.serverPid, 'SIGSTOP');
+	suspend(doab.serverPid);
 	await sleep(TIME_S * 1000 + beyondMs);
 	process.kill(doab.serverPid, 'SIGCONT');
 }

@@ -10,7 +10,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { BINARY, configText, Doab } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until } from '../support/util.mjs';
 import { NS, parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -105,7 +105,7 @@ test('connections that wait to be accepted are served', TIMEOUT, async () => {
 	// A server that has not reported yet that it serves would not be told to drain.
 	doab.child.kill('SIGHUP');
 	await doab.logged('reloaded');
-	process.kill(serverPid, 'SIGSTOP');
+	suspend(serverPid);
 	const waiting = await Promise.all(Array.from({ length: 50 }, () => HttpConnection.open(doab.port)));
 	waiting.forEach((connection) => connection.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'));
 	doab.child.kill('SIGTERM');
@@ -126,7 +126,7 @@ test('many requests that have arrived at the end are all served', TIMEOUT, async
 	const REQUESTS = 3;
 	const doab = await Doab.start({ workers: 1, exempt: ['127.0.0.1'], connections_per_address: 2 * CONNECTIONS });
 	const waiting = await Promise.all(Array.from({ length: CONNECTIONS }, () => HttpConnection.open(doab.port)));
-	process.kill(doab.serverPid, 'SIGSTOP');
+	suspend(doab.serverPid);
 	waiting.forEach((connection) => connection.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(REQUESTS)));
 	doab.child.kill('SIGTERM');
 	await doab.logged('stopping');
@@ -151,7 +151,7 @@ test('connections of a proxy that wait at the end: those that have said all are 
 	silent.slice(1).forEach((connection) => connection.write(header.slice(0, 20)));
 	doab.child.kill('SIGHUP');
 	await doab.logged('reloaded');
-	process.kill(serverPid, 'SIGSTOP');
+	suspend(serverPid);
 	const waiting = await Promise.all(Array.from({ length: 20 }, () => HttpConnection.open(port)));
 	waiting.forEach((connection) => connection.write(`${header}GET / HTTP/1.1\r\nHost: a\r\n\r\n`));
 	doab.child.kill('SIGTERM');

@@ -9,7 +9,7 @@ import { Authority } from '../support/certificates.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { TlsPeer } from '../support/tls-peer.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
@@ -113,7 +113,7 @@ test('the rest of a message may follow a standstill of the gateway', TIMEOUT, as
 	const { socket, connection } = await open('new.test');
 	connection.send('<?tls half-ticket 9000?>');
 	await sleep(500);
-	process.kill(doab.serverPid, 'SIGSTOP');
+	suspend(doab.serverPid);
 	await sleep(MESSAGE_TIMEOUT_S * 1000 + 2000);
 	process.kill(doab.serverPid, 'SIGCONT');
 	await sleep(200);

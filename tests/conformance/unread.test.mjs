@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { BoshClient } from '../support/bosh.mjs';
 import { openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { patiently, sleep, stopAll, suspend, until } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 const PENDING_BYTES = 65536;
@@ -75,7 +75,7 @@ describe('unread', { concurrency: true }, () => {
 		const { client, connection } = await absentSession(stage);
 		await client.request('', { rid: client.rid + 100 });
 		await until(() => told(connection).length === N_STANZAS, 20000, 'all that was unread');
-		process.kill(stage.doab.serverPid, 'SIGSTOP');
+		suspend(stage.doab.serverPid);
 		connection.send(stanza(N_STANZAS));
 		await connection.writes;
 		await sleep(RETURNING_QUIET_MS + 500);

@@ -8,7 +8,7 @@ import { Authority } from '../support/certificates.mjs';
 import { BINARY, configText } from '../support/doab.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(120000) };
 // A short form by default; the long one with DOAB_LONG=1.
@@ -387,7 +387,7 @@ test('a server that takes no connections does not keep the other one busy', TIME
 		// Stops the server before, and has it asked on more connections than fit into the socket between the two.
 		const whileStopped = async (use) => {
 			const connections = await Promise.all(Array.from({ length: 300 }, () => HttpConnection.open(stage.port)));
-			process.kill(stopped, 'SIGSTOP');
+			suspend(stopped);
 			const answers = connections.map((connection) => connection.request('POST', '/http-bind', { body, ms: 30000 }));
 			const all = Promise.all(answers);
 			all.catch(() => {});

@@ -1,6 +1,6 @@
 // Small things every test needs: waiting with a bound, free ports, child processes that never outlive the test.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -16,6 +16,21 @@ const SLOWNESS = 4;
 export const patiently = (ms) => ms * SLOWNESS;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Stops process @pid, and returns when none of its threads runs. The signal alone takes effect when the thread that gets it has the
+// processor, and on a busy machine the others may do much meanwhile. `process.kill(pid, 'SIGCONT')` lets it go on.
+export function suspend(pid) {
+	const isStopped = (thread) => {
+		try {
+			// "PID (NAME) STATE ..."
+			return 'TtZX'.includes(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1').split(') ').at(-1)[0]);
+		} catch (error) {
+			return error.code === 'ENOENT' || error.code === 'ESRCH';
+		}
+	};
+	process.kill(pid, 'SIGSTOP');
+	while (!readdirSync(`/proc/${pid}/task`).every(isStopped));
+}
 
 // Rejects when @promise takes longer than @ms, patiently.
 export function within(promise, ms, what) {
