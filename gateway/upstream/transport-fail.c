@@ -63,6 +63,8 @@ void transport_fail_connect(struct transport *transport, int error)
 	}
 	switch (error) {
 	case ECONNREFUSED:
+	/* A server that ends resets the connections that it has not accepted. */
+	case ECONNRESET:
 		failure_set(&failure,
 			    is_proxy ? FAILURE_PROXY_UNREACHABLE : FAILURE_CONNECT_REFUSED,
 			    is_proxy ? "it refused the connection" : NULL);

@@ -28,6 +28,7 @@ static struct {
 	struct address address; /* of the server */
 	int listener;
 	unsigned n_connected, n_failed;
+	struct failure failure; /* the last one */
 } one;
 
 static void on_connected(void *userdata)
@@ -40,7 +41,7 @@ static void on_connected(void *userdata)
 static void on_failed(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
-	(void)failure;
+	one.failure = *failure;
 	one.n_failed++;
 }
 
@@ -139,6 +140,20 @@ static void test_late_thread(void **state)
 	transport_free(transport);
 }
 
+/* A server that ends resets the connections that it has not accepted: nothing listens there, as if
+ * it had ended before. */
+static void test_server_ends(void **state)
+{
+	(void)state;
+	close(one.listener);
+	one.listener = -1;
+	while (one.n_failed + one.n_connected < N_TRANSPORTS) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.n_failed, N_TRANSPORTS);
+	assert_int_equal(one.failure.kind, FAILURE_CONNECT_REFUSED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -147,6 +162,7 @@ int main(void)
 		TEST(test_one_after_the_other),
 		TEST(test_no_timeout_meanwhile),
 		TEST(test_late_thread),
+		TEST(test_server_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
