@@ -66,6 +66,9 @@ test('strophe.js that wants a session of a gateway that drains gets it from the 
 		const { sockets, freeSockets } = XMLHttpRequest.agent;
 		const count = (lists) => Object.values(lists).flat().length;
 		await until(() => count(sockets) && count(freeSockets), 5000, 'a connection that nobody uses');
+		// What the stanza was answered with is in the client's hands, which may send something in turn.
+		await sleep(patiently(1000));
+		assert.ok(count(sockets) && count(freeSockets), 'a connection that nobody uses');
 		stage.doab.child.kill('SIGTERM');
 		await stage.doab.logged('stopping');
 		const { said, connection, reaches } = statusesOf(stage.doab.boshUrl);
