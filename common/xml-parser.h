@@ -133,7 +133,7 @@ static inline size_t xml_parser_given(const struct xml_parser *parser)
 	return parser->n_fed - parser->n_skipped;
 }
 
-/* What @range has of the parser's text, until that grows. */
+/* The bytes of @range in the parser's text. They are valid until the text grows. */
 static inline struct sv xml_parser_text(const struct xml_parser *parser, struct xml_range range)
 {
 	return sv_first(sv_skip(buffer_sv(&parser->text), range.start), range.n);

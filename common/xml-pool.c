@@ -17,9 +17,10 @@ enum {
 	 * once: a parser that was fed 64 KB is kept. One that was fed more is seldom, and a new one
 	 * costs little beside so many bytes. */
 	KEEP_EXPAT_MAX = 192 * 1024,
-	/* Nor is one kept of which expat still has more blocks when it is reset. It forgets names,
-	 * but keeps the blocks of open elements and of namespaces, of which one element can have
-	 * 3,000: they would count as names of whoever gets the parser next (XML_BLOCKS_MAX). */
+	/* A parser is not kept either if expat still has more blocks than this after a reset. A
+	 * reset frees names, but not the blocks of open elements and of namespaces; one element can
+	 * have 3,000 of these. They would count against the next user's limit on names
+	 * (XML_BLOCKS_MAX). */
 	KEEP_BLOCKS_MAX = 256,
 };
 

@@ -215,7 +215,7 @@ void transport_set_crowd(struct transport *transport, uint32_t crowd)
 
 void transport_will_finish(struct transport *transport)
 {
-	/* In a handshake nothing is written any more, and the channel may be the helper's. */
+	/* During a handshake the helper may be using the channel, and no last write follows. */
 	if (transport->state == TRANSPORT_OPEN) {
 		transport->channel.is_corked = true;
 	}

@@ -86,7 +86,7 @@ struct wire {
 	struct blob *tail; /* what waits behind `out`; NULL: nothing */
 	size_t n_tail_sent;
 	struct wire_tls *tls;       /* NULL: clear text */
-	struct wire_unread *unread; /* NULL: nothing is charged */
+	struct wire_unread *unread; /* the charge for an answer; NULL: none */
 	struct address peer;
 	int fd; /* -1: closed or given away */
 	/* A tick; 0: there is none. Outside of a hub: the seconds that are left. */

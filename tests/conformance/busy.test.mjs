@@ -104,7 +104,7 @@ async function untilUsed(pid, ms) {
 // busy for long; they wait for each other all the same, and so does another client of the same address.
 test('a client whose own server floods its sessions leaves others their turn', TIMEOUT, async () => {
 	const flood = await Flood.start();
-	// Nobody has logged in, and on a busy machine more is held for the flood's clients than one address may have.
+	// The flood's clients have not logged in. On a busy machine they hold more memory than the default limits allow one address.
 	const limits = { connections_per_address: N_FLOODED + 1, sessions_per_address: N_FLOODED + 1, login_bytes_per_address: HELD_MAX, login_bytes: HELD_MAX,
 		foreign_bytes_per_address: HELD_MAX, foreign_bytes: HELD_MAX };
 	const stage = await Stage.open({ plain: 'plain' }, { ...limits, domains: { 'flood.test': flood.section } });

@@ -1,4 +1,4 @@
-// Measures the CPU time of each iteration of the gateway's loops, with tests/faults/loop-meter.c.
+// Measures the CPU time that each iteration of the gateway's loops takes. It preloads tests/faults/loop-meter.c.
 //
 //     const meter = LoopMeter.open();
 //     const doab = await Doab.start({}, { env: meter.env });

@@ -17,8 +17,8 @@
  * key-update    N key updates                   key-update-asked  N, each to be answered with one
  * ticket        N session tickets               hello-request     N requests to renegotiate
  * long-ticket   a ticket with N bytes more than usual
- * half-ticket   a long ticket of which only the first N bytes are sent; from then on nothing is
- * rest          sends what half-ticket has held back
+ * half-ticket   sends the first N bytes of a long ticket, and nothing after them
+ * rest          sends what half-ticket has held back, and goes on
  * close-notify  says that nothing more is sent; the connection stays
  */
 #include <arpa/inet.h>

@@ -35,10 +35,11 @@ enum {
 	 * times as much memory for them. A chain of four has about 8 KB; OpenSSL's default allows
 	 * 100 KB. */
 	TLS_CHAIN_MAX = 32768,
-	/* Bytes of the server's own certificate. OpenSSL decodes it, and keeps the result with the
-	 * connection and with each session that it can resume. Thousands of names of one letter
-	 * take 36 times their bytes there. With this limit that is less than what may be pending
-	 * for a client. Usual certificates have 1 to 2 KB; a hundred names need up to 8. */
+	/* The largest certificate of the server itself, in bytes. OpenSSL keeps the decoded form
+	 * with the connection and with each session that it can resume. A certificate with
+	 * thousands of names of one letter takes 36 times its size in that form. This limit keeps
+	 * it below what may be pending for a client. Usual certificates have 1 to 2 KB; one with a
+	 * hundred names has up to 8. */
 	TLS_OWN_MAX = 12288,
 	/* Certificates between the server's own and the authority. Each signature is checked, which
 	 * takes a millisecond with a slow kind of key, and 32 KB hold fifty. Usual are one or

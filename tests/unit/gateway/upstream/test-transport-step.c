@@ -212,23 +212,26 @@ static void test_secured(void **state)
 	close_connection();
 }
 
+/* Makes a connection over TLS 1.2 and closes it. Returns whether it resumed a session. */
+static bool is_resumed(void)
+{
+	open_connection(TLS1_2_VERSION);
+	const SSL *client = begin("a.test");
+
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	bool is_reused = SSL_session_reused(client);
+
+	close_connection();
+	return is_reused;
+}
+
 /* With TLS 1.2 the ticket comes within the handshake, in the helper's thread. */
 static void test_session_is_kept(void **state)
 {
 	(void)state;
-	open_connection(TLS1_2_VERSION);
-	SSL *client = begin("a.test");
-
-	run_until(&one.n_secured);
-	assert_int_equal(one.n_secured, 1);
-	assert_false(SSL_session_reused(client));
-	close_connection();
-	open_connection(TLS1_2_VERSION);
-	client = begin("a.test");
-	run_until(&one.n_secured);
-	assert_int_equal(one.n_secured, 1);
-	assert_true(SSL_session_reused(client));
-	close_connection();
+	assert_false(is_resumed());
+	assert_true(is_resumed());
 }
 
 /* The authorities were changed meanwhile. */
@@ -242,13 +245,7 @@ static void test_session_of_before(void **state)
 	run_until(&one.n_secured);
 	assert_int_equal(one.n_secured, 1);
 	close_connection();
-	open_connection(TLS1_2_VERSION);
-	SSL *client = begin("a.test");
-
-	run_until(&one.n_secured);
-	assert_int_equal(one.n_secured, 1);
-	assert_false(SSL_session_reused(client));
-	close_connection();
+	assert_false(is_resumed());
 }
 
 /* The reason is in the errors of the helper's thread. */
