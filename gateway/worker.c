@@ -203,7 +203,7 @@ static int init(struct worker *worker, const struct worker_shared *shared)
 	struct worker_env *env = &worker->env;
 	int r;
 
-	trace_init(&worker->trace, env->metrics);
+	trace_init(&worker->trace, env->metrics, shared->known_keys);
 	r = outbound_init(&env->link, env->loop, env->config, env->turn, &worker->trace.lookup);
 	trace_observe(&worker->trace, &env->link);
 	env->pool = env->link.pool;

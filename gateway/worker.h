@@ -23,6 +23,7 @@ struct worker_shared {
 	struct doors *doors;
 	struct census *census;
 	struct throttle *throttle;
+	struct known_keys *known_keys;
 	struct budget *budget;
 	struct budget *foreign_budget;
 	struct metrics *metrics;

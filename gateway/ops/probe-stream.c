@@ -54,10 +54,11 @@ static void on_handshake(void *userdata, bool is_direct)
 	probe_flush(probe);
 }
 
-static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
+static void on_secured(void *userdata, const char *domain, SSL *ssl, const struct failure *failure)
 {
 	struct probe *probe = userdata;
 
+	(void)domain;
 	probe_show_tls(probe, ssl, failure);
 	probe_flush(probe);
 }

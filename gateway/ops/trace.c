@@ -5,6 +5,11 @@
 
 #include "common/log.h"
 #include "gateway/upstream/stand-in.h"
+#include "gateway/upstream/tls/pin.h"
+
+enum {
+	ISSUER_MAX = 256,
+};
 
 static const uint64_t WARNING_NS = 60 * UINT64_C(1000000000);
 
@@ -86,11 +91,31 @@ static void on_header(void *userdata, const struct stream *stream)
 		     LOG_STR("secure", stream->is_secure ? "yes" : "no"));
 }
 
-static void on_secured(void *userdata, SSL *ssl, const struct failure *failure)
+/* A resumed handshake shows no certificate. */
+static void note_key(const struct trace *trace, const SSL *ssl, const char *domain)
 {
-	(void)userdata;
-	log_debug_in(LOG_AREA_TLS, "tls",
-		     LOG_STR("domain", SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
+	const X509 *certificate = SSL_get0_peer_certificate(ssl);
+	struct mono now = {(int64_t)(uv_hrtime() / 1000000)};
+	struct pin key, last;
+	char text[PIN_TEXT_MAX], before[PIN_TEXT_MAX], issuer[ISSUER_MAX];
+
+	if (SSL_session_reused(ssl) || !certificate || pin_of(certificate, &key) < 0 ||
+	    !known_keys_note(trace->known_keys, domain, &key, now, &last)) {
+		return;
+	}
+	X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof(issuer));
+	log_event_in(LOG_AREA_TLS, LOG_LEVEL_INFO, "server-key",
+		     LOG_FIELDS(LOG_STR("domain", domain), LOG_STR("pin", pin_format(&key, text)),
+				LOG_STR("before", pin_format(&last, before)),
+				LOG_STR("issuer", issuer)));
+}
+
+static void on_secured(void *userdata, const char *domain, SSL *ssl, const struct failure *failure)
+{
+	if (!failure) {
+		note_key(userdata, ssl, domain);
+	}
+	log_debug_in(LOG_AREA_TLS, "tls", LOG_STR("domain", domain),
 		     LOG_STR("version", SSL_get_version(ssl)),
 		     LOG_STR("cipher", SSL_get_cipher_name(ssl)),
 		     LOG_STR("failure", failure ? failure_name(failure->kind) : ""),
@@ -126,13 +151,16 @@ static void on_left(void *userdata, const struct failure *failure)
 
 static void on_handshake_took(void *userdata, int64_t us)
 {
-	metrics_observe(userdata, METRIC_HISTOGRAM_TLS, us);
+	const struct trace *trace = userdata;
+
+	metrics_observe(trace->metrics, METRIC_HISTOGRAM_TLS, us);
 }
 
-void trace_init(struct trace *trace, struct metrics_cell *metrics)
+void trace_init(struct trace *trace, struct metrics_cell *metrics, struct known_keys *known_keys)
 {
 	*trace = (struct trace){
 		.metrics = metrics,
+		.known_keys = known_keys,
 		.lookup =
 			{
 				.answered = on_answered,
@@ -153,7 +181,7 @@ void trace_init(struct trace *trace, struct metrics_cell *metrics)
 				.slow = on_slow,
 				.left = on_left,
 				.took = on_handshake_took,
-				.userdata = metrics,
+				.userdata = trace,
 			},
 	};
 }

@@ -19,6 +19,7 @@
 #include "gateway/process/reload.h"
 #include "gateway/process/sandbox.h"
 #include "gateway/process/server-state.h"
+#include "policy/known-keys.h"
 
 enum {
 	/* Larger blocks are mapped one by one. Left to itself, the C library maps each block that
@@ -117,6 +118,9 @@ static int make_shared(struct server *server)
 		r = throttle_new(&shared->throttle);
 	}
 	if (r == 0) {
+		r = known_keys_new(&shared->known_keys);
+	}
+	if (r == 0) {
 		r = metrics_new(config->n_workers, &shared->metrics);
 	}
 	if (r == 0) {
@@ -137,6 +141,7 @@ static void free_all(struct server *server)
 	budget_free(server->shared.budget);
 	budget_free(server->shared.foreign_budget);
 	throttle_free(server->shared.throttle);
+	known_keys_free(server->shared.known_keys);
 	doors_free(server->shared.doors);
 	census_free(server->shared.census);
 	snapshot_unref(server->shared.snapshot);

@@ -47,7 +47,8 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 	const struct link_observer *observer = attempt->env->observer;
 
 	if (observer) {
-		observer->secured(observer->userdata, transport_tls(attempt->transport), failure);
+		observer->secured(observer->userdata, attempt->handshake.domain,
+				  transport_tls(attempt->transport), failure);
 	}
 	if (observer && observer->took && !failure) {
 		observer->took(observer->userdata,

@@ -30,8 +30,10 @@ struct link_observer {
 	/* TLS begins: with the first byte (@is_direct), or after the server accepted STARTTLS. May
 	 * be NULL. */
 	void (*handshake)(void *userdata, bool is_direct);
-	/* The handshake is done, or failed with @failure. @ssl is borrowed for the call. */
-	void (*secured)(void *userdata, SSL *ssl, const struct failure *failure);
+	/* The handshake with a server of @domain is done, or failed with @failure. @ssl is borrowed
+	 * for the call. */
+	void (*secured)(void *userdata, const char *domain, SSL *ssl,
+			const struct failure *failure);
 	/* The server named another one (see-other-host), which is dialled next. */
 	void (*redirected)(void *userdata, const struct redirect *redirect);
 	/* The server has used up its share of the time. Another one is searched for; this one may

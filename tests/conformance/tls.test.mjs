@@ -15,6 +15,7 @@ const NS_TLS = 'urn:ietf:params:xml:ns:xmpp-tls';
 const WEAK = { ciphers: 'DEFAULT@SECLEVEL=0' };
 let folder;
 let stage;
+let another; // key of a server that has two
 
 // Offers STARTTLS and answers <starttls/> with these steps.
 const answerStartTls = (...steps) => [{ await: 'header' },
@@ -68,6 +69,7 @@ function scenarios(trusted, stranger) {
 		garbage: { script: answerStartTls({ send: `<proceed xmlns='${NS_TLS}'/>` }, { pause: 200 }, { send: 'this is no TLS at all, only some text' }), section: ca },
 		'wrong-proceed': { script: answerStartTls({ send: '<proceed xmlns=\'urn:other\'/>' }), section: ca },
 		// With keys that stay the same, tickets are good for the next connection.
+		changing: starttls(own('changing')),
 		resuming: starttls({ secureContext: tls.createSecureContext(own('resuming')) }),
 		'resuming-1.2': starttls({ secureContext: tls.createSecureContext({ ...own('resuming-1.2'), maxVersion: 'TLSv1.2' }) }),
 	};
@@ -75,7 +77,9 @@ function scenarios(trusted, stranger) {
 
 before(async () => {
 	folder = temporaryFolder('tls');
-	const all = scenarios(new Authority(folder), new Authority(folder, 'stranger'));
+	const authority = new Authority(folder);
+	const all = scenarios(authority, new Authority(folder, 'stranger'));
+	another = authority.issue('changing-too', ['changing.test']);
 	stage = await Stage.open(all, { open_timeout: 8 });
 });
 after(async () => {
@@ -170,6 +174,20 @@ test('TLS sessions are resumed: one full handshake for many sessions', TIMEOUT, 
 test('TLS sessions that the server does not know any more are no failures', TIMEOUT, async () => {
 	// Its keys are new for each connection.
 	assert.equal(await countResumed('good', 3), 0);
+});
+
+test('a server that shows another key than before is logged, once for each key', TIMEOUT, async () => {
+	const materials = [stage.servers.changing.tls, tlsOf(another)];
+	const pins = materials.map(({ key }) => pinOf({ keyText: key }));
+	for (const which of [0, 0, 1, 1, 0]) {
+		stage.servers.changing.tls = materials[which];
+		assert.equal(await countResumed('changing', 1), 0);
+	}
+	const { pin, before, issuer, level } = await stage.doab.logged('server-key', { domain: 'changing.test' });
+	assert.deepEqual([pin, before, level], [pins[1], pins[0], 'info']);
+	assert.match(issuer, /CN=/);
+	await stage.doab.readLog();
+	assert.equal(stage.doab.events.filter(({ event }) => event === 'server-key').length, 1);
 });
 
 test('what a server sends in clear behind <proceed/> is not taken for its words', TIMEOUT, async () => {
