@@ -253,6 +253,8 @@ int wire_join(struct wire *wire, struct wire_hub *hub)
 void wire_leave(struct wire *wire)
 {
 	assert(wire_waiting(wire) == 0);
+	/* It is of this hub's owner. */
+	wire_release_charge(wire);
 	wire_settle(wire);
 	epoll_ctl(wire->hub->epoll_fd, EPOLL_CTL_DEL, wire->fd, NULL);
 	wire->deadline = wire_deadline_left(wire);

@@ -8,8 +8,8 @@ int wire_charge(struct wire *wire, size_t n, void (*evict)(struct budget_charge 
 {
 	const struct wire_hub_options *options = &wire->hub->options;
 
-	if (!options->unread || n <= BUDGET_STEP ||
-	    !options->is_bounded(options->userdata, &wire->peer)) {
+	if (!wire->unread && (!options->unread || n <= BUDGET_STEP ||
+			      !options->is_bounded(options->userdata, &wire->peer))) {
 		return 0;
 	}
 	if (!wire->unread) {

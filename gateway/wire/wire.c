@@ -157,8 +157,8 @@ static bool keeps_queue(const struct wire *wire)
 	return wire->user && wire->callbacks->spent;
 }
 
-/* The connection is broken for sending. What has arrived can still be read. */
-static void give_up(struct wire *wire)
+/* Nothing more is sent, and what waits is lost. What has arrived can still be read. */
+static void stop_sending(struct wire *wire)
 {
 	if (!keeps_queue(wire)) {
 		buffer_deinit(&wire->out);
@@ -168,6 +168,13 @@ static void give_up(struct wire *wire)
 	wire->is_hung_up = true;
 	wire->is_broken = true;
 	wire_wake(wire);
+}
+
+/* The connection is broken for sending. */
+static void give_up(struct wire *wire)
+{
+	stop_sending(wire);
+	wire_release_charge(wire);
 }
 
 static size_t transmit_tls(struct wire *wire, const struct iovec *parts, size_t n_parts)
@@ -296,10 +303,11 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	return queue(wire, parts, n_parts, n);
 }
 
-/* The budget wants the memory back. What the client has not read is lost, and the connection. */
+/* The budget wants the memory back. What the client has not read is lost, and the connection. The
+ * charge stays for now: nothing is freed inside of its callback. */
 static void on_evict(struct budget_charge *charge)
 {
-	give_up(CONTAINER_OF(charge, struct wire_unread, charge)->wire);
+	stop_sending(CONTAINER_OF(charge, struct wire_unread, charge)->wire);
 }
 
 int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)

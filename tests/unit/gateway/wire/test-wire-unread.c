@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* The charges for answers that clients do not read. The kernel takes what a test says. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/wire/state.h"
+
+enum {
+	LONG = 1024 * 1024,
+	/* With the rest of the queue, in whole steps. */
+	HELD = LONG + BUDGET_STEP,
+};
+
+static struct {
+	uv_loop_t loop;
+	struct wire_hub *hub;
+	struct budget *budget;
+	struct address peer;
+	struct wire *wire;
+	int theirs;
+	size_t n_room; /* bytes that the kernel takes */
+	bool is_broken;
+} one;
+
+/* Takes the place of the C library's. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	size_t n = 0;
+
+	(void)fd;
+	(void)flags;
+	for (size_t i = 0; i < message->msg_iovlen; i++) {
+		n += message->msg_iov[i].iov_len;
+	}
+	n = n < one.n_room ? n : one.n_room;
+	one.n_room -= n;
+	if (n == 0) {
+		errno = one.is_broken ? EPIPE : EAGAIN;
+	}
+	return n ? (ssize_t)n : -1;
+}
+
+static void on_closed(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	(void)peer;
+}
+
+static bool on_is_bounded(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	(void)peer;
+	return true;
+}
+
+static void on_ready(void *user)
+{
+	(void)user;
+}
+
+static const struct wire_callbacks callbacks = {.ready = on_ready};
+
+static void connect_wire(void)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	one.theirs = fds[1];
+	assert_int_equal(wire_new(fds[0], &one.peer, &one.wire), 0);
+	wire_set_user(one.wire, &callbacks, &one);
+	assert_int_equal(wire_join(one.wire, one.hub), 0);
+}
+
+static int setup(void **state)
+{
+	const struct budget_limits limits = {4 * HELD, 4 * HELD, BUDGET_LARGEST};
+
+	(void)state;
+	memset(&one, 0, sizeof(one));
+	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
+	assert_int_equal(uv_loop_init(&one.loop), 0);
+	assert_int_equal(budget_new(&limits, 1, &one.budget), 0);
+	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
+								 .closed = on_closed,
+								 .unread = one.budget,
+								 .is_bounded = on_is_bounded},
+				      &one.hub),
+			 0);
+	connect_wire();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	wire_hub_close(one.hub);
+	uv_run(&one.loop, UV_RUN_DEFAULT);
+	wire_hub_free(one.hub);
+	assert_int_equal(uv_loop_close(&one.loop), 0);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	budget_free(one.budget);
+	close(one.theirs);
+	return 0;
+}
+
+static void answer(size_t n)
+{
+	struct blob *body;
+
+	assert_int_equal(blob_new(n, &body), 0);
+	memset(body->data, 'x', n);
+	assert_int_equal(wire_send_blob(one.wire, NULL, 0, body), 0);
+	assert_true(wire_waiting(one.wire) > 0);
+}
+
+/* Lets the next write break the connection. What has arrived can still be read. */
+static void break_connection(void)
+{
+	one.is_broken = true;
+	assert_false(wire_flush(one.wire));
+	assert_int_equal(wire_waiting(one.wire), 0);
+}
+
+/* What waited is dropped then. */
+static void test_a_broken_connection_holds_nothing(void **state)
+{
+	(void)state;
+	answer(LONG);
+	assert_int_equal(budget_bytes(one.budget), HELD);
+	break_connection();
+	assert_int_equal(budget_bytes(one.budget), 0);
+}
+
+/* A request that came before the connection broke may be for a session of another worker, which
+ * takes it with the connection. */
+static void test_a_wire_leaves_its_charge(void **state)
+{
+	(void)state;
+	answer(LONG);
+	break_connection();
+	wire_leave(one.wire);
+	assert_null(one.wire->unread);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	assert_int_equal(wire_join(one.wire, one.hub), 0);
+}
+
+/* The same after the budget has broken it. */
+static void test_an_evicted_wire_leaves_its_charge(void **state)
+{
+	const struct budget_limits limits = {HELD - 1, HELD - 1, BUDGET_LARGEST};
+
+	(void)state;
+	budget_set_limits(one.budget, &limits);
+	answer(LONG);
+	budget_evict(one.budget, 0);
+	assert_int_equal(wire_waiting(one.wire), 0);
+	wire_leave(one.wire);
+	assert_null(one.wire->unread);
+	wire_close(one.wire);
+}
+
+/* What is charged is what waits now, not what has waited. */
+static void test_a_small_answer_behind_a_large_one(void **state)
+{
+	enum { REST = 10 };
+
+	(void)state;
+	answer(LONG);
+	one.n_room = LONG - REST;
+	assert_true(wire_flush(one.wire));
+	answer(REST);
+	assert_int_equal(wire_waiting(one.wire), 2 * REST);
+	assert_int_equal(budget_bytes(one.budget), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_a_broken_connection_holds_nothing),
+		TEST(test_a_wire_leaves_its_charge),
+		TEST(test_an_evicted_wire_leaves_its_charge),
+		TEST(test_a_small_answer_behind_a_large_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
