@@ -190,15 +190,31 @@ static struct budget_charge *choose_of_all(const struct budget *budget)
 	return choose(budget, most);
 }
 
-/* After @charge has grown. */
-static void keep_limits(struct budget *budget, struct budget_charge *charge)
+/* A charge that has to go for @charge, or for all; NULL: the limits are kept. It may be @charge
+ * itself. What its client has then is within the limit. */
+static struct budget_charge *find_surplus(const struct budget *budget,
+					  const struct budget_charge *charge)
 {
-	/* It may become a victim itself. What its client has then is within the limit. */
-	while (charge->client && charge->client->n_bytes > budget->limits.n_client) {
-		make_victim(budget, choose(budget, charge->client));
+	const struct budget_client *client = charge->client;
+
+	if (client && client->n_bytes > budget->limits.n_client) {
+		return choose(budget, client);
 	}
-	while (budget->n_bytes > budget->limits.n_total) {
-		make_victim(budget, choose_of_all(budget));
+	return budget->n_bytes > budget->limits.n_total ? choose_of_all(budget) : NULL;
+}
+
+/* After @charge has grown by @n_grown bytes, or shrunk. More than that has to go only if the limits
+ * have been lowered. */
+static void keep_limits(struct budget *budget, const struct budget_charge *charge, size_t n_grown)
+{
+	struct budget_charge *victim;
+	size_t n_victims = 0, n_freed = 0;
+
+	while ((n_victims < BUDGET_VICTIMS_MAX || n_freed < n_grown) &&
+	       (victim = find_surplus(budget, charge))) {
+		n_victims++;
+		n_freed += victim->n_bytes;
+		make_victim(budget, victim);
 	}
 }
 
@@ -223,7 +239,7 @@ static void resize(struct budget *budget, struct budget_charge *charge, size_t n
 	if (!charge->is_victim) {
 		budget->n_bytes = budget->n_bytes - n_before + n_bytes;
 		charge->client->n_bytes = charge->client->n_bytes - n_before + n_bytes;
-		keep_limits(budget, charge);
+		keep_limits(budget, charge, n_bytes > n_before ? n_bytes - n_before : 0);
 	}
 }
 

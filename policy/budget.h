@@ -39,6 +39,10 @@
 
 enum {
 	BUDGET_STEP = 4096,
+	/* Victims of a change, unless it needs more room. A reload may lower the limits below what
+	 * 30,000 clients hold. To look for all of these at once would take a second, in which every
+	 * worker waits, and to evict them would take their owners as long. */
+	BUDGET_VICTIMS_MAX = 16,
 };
 
 struct budget;
@@ -78,8 +82,8 @@ _must_check_ int budget_new(const struct budget_limits *limits, unsigned n_owner
 /* After all charges have been released. Takes NULL. */
 struct budget *budget_free(struct budget *budget);
 
-/* Replaces the limits. Charges that exceed the new ones become victims when the next one grows.
- * Thread-safe. */
+/* Replaces the limits. Charges that exceed the new ones become victims little by little, with each
+ * change of any charge. Thread-safe. */
 void budget_set_limits(struct budget *budget, const struct budget_limits *limits);
 
 /* Sets how @owner learns that it has victims; @wake may be NULL. It is called from any thread with

@@ -24,7 +24,7 @@ struct object {
 };
 
 static unsigned n_woken[N_OWNERS];
-static struct object *evicted[16];
+static struct object *evicted[64];
 static size_t n_evicted;
 
 static void on_evict(struct budget_charge *charge)
@@ -340,6 +340,64 @@ static void test_many_clients(void **state)
 	budget_free(budget);
 }
 
+/* A reload must not have one change look for all that is over the new limits. */
+static void test_lowered_limits(void **state)
+{
+	enum { MAX = BUDGET_VICTIMS_MAX, LEFT = 2, N = 2 * MAX + LEFT + 1 };
+	const struct budget_limits limits = {100 * S, (LEFT * 4 + 3) * S, BUDGET_LARGEST};
+	struct budget *budget = made(100 * S, (size_t)5 * N * S);
+	struct object objects[N], small = object_of(0);
+	char text[32];
+
+	(void)state;
+	hold(budget, &small, "192.0.2.1", 2 * S);
+	for (int i = 0; i < N; i++) {
+		snprintf(text, sizeof(text), "198.18.0.%d", i);
+		objects[i] = object_of(0);
+		hold(budget, &objects[i], text, 4 * S);
+	}
+	budget_set_limits(budget, &limits);
+	hold(budget, &small, "192.0.2.1", 3 * S);
+	evict_all(budget);
+	assert_int_equal(n_evicted, MAX);
+	/* Also when one shrinks. */
+	hold(budget, &small, "192.0.2.1", 2 * S);
+	evict_all(budget);
+	assert_int_equal(n_evicted, 2 * MAX);
+	hold(budget, &small, "192.0.2.1", 3 * S);
+	evict_all(budget);
+	assert_int_equal(n_evicted, 2 * MAX + 1);
+	assert_int_equal(budget_bytes(budget), limits.n_total);
+	for (int i = 0; i < N; i++) {
+		budget_release(budget, &objects[i].charge);
+	}
+	budget_release(budget, &small.charge);
+	assert_int_equal(budget_bytes(budget), 0);
+	budget_free(budget);
+}
+
+/* What a charge takes, others give, however many. */
+static void test_many_victims_for_one(void **state)
+{
+	enum { N = 2 * BUDGET_VICTIMS_MAX };
+	struct budget *budget = made((size_t)2 * N * S, (size_t)2 * N * S);
+	struct object objects[N], large = object_of(0);
+	char text[32];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		snprintf(text, sizeof(text), "198.18.0.%d", i);
+		objects[i] = object_of(0);
+		hold(budget, &objects[i], text, 2 * S);
+	}
+	hold(budget, &large, "192.0.2.1", (size_t)2 * N * S);
+	evict_all(budget);
+	assert_int_equal(n_evicted, N);
+	assert_int_equal(budget_bytes(budget), 2 * N * S);
+	budget_release(budget, &large.charge);
+	budget_free(budget);
+}
+
 static int scenario(void *userdata)
 {
 	const struct budget_limits limits = {.n_client = 4 * S, .n_total = 8 * S};
@@ -461,6 +519,8 @@ int main(void)
 		cmocka_unit_test(test_a_victim_is_spared),
 		cmocka_unit_test(test_a_client_is_a_64),
 		cmocka_unit_test(test_many_clients),
+		cmocka_unit_test(test_lowered_limits),
+		cmocka_unit_test(test_many_victims_for_one),
 		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_threads),
 	};
