@@ -268,6 +268,8 @@ class Connection extends EventEmitter {
 		plainSocket.removeAllListeners('data');
 		const secure = new tls.TLSSocket(plainSocket, { isServer: true, ...this.server.tls });
 		secure.once('secure', () => (this.isSecure = true));
+		// As without TLS: see accept().
+		secure.once('end', () => this.writes.then(() => secure.end()));
 		this.attach(secure);
 	}
 
