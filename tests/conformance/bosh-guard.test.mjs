@@ -5,7 +5,7 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection, httpRequest, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -65,22 +65,23 @@ function assertType(answer, type, what) {
 }
 
 test('content: a type that is on the list is that of all answers of the session', TIMEOUT, async () => {
-	for (const [asked, type] of [['text/plain', PLAIN_TEXT], ['TEXT/Plain ; Charset="UTF-8"', PLAIN_TEXT],
+	await Promise.all([['text/plain', PLAIN_TEXT], ['TEXT/Plain ; Charset="UTF-8"', PLAIN_TEXT],
 		['application/xml', 'application/xml; charset=utf-8'], ['text/html', 'text/html; charset=utf-8'],
-		['application/xhtml+xml', 'application/xhtml+xml; charset=utf-8'], ['text/xml; charset=utf-8', XML], [undefined, XML]]) {
+		['application/xhtml+xml', 'application/xhtml+xml; charset=utf-8'], ['text/xml; charset=utf-8', XML], [undefined, XML]].map(async ([asked, type]) => {
 		const { client, created } = await session(stage, {}, { content: asked });
 		assertType(created, type, 'the creation answer');
 		assertType(await client.request(message('m')), type, 'a payload');
 		assertType(await client.request(message('m'), { rid: client.rid }), type, 'a repeat');
-		const held = client.request(presence('h'));
-		await sleep(100);
-		const repeat = client.request(presence('h'), { rid: client.rid });
+		const id = `h-${client.rid}`;
+		const held = client.request(presence(id));
+		await until(() => stage.servers.plain.connections.some(({ elements }) => elements.some(({ attributes }) => attributes.id === id)), 10000, id);
+		const repeat = client.request(presence(id), { rid: client.rid });
 		assertType(await held, type, 'a recoverable error');
 		const released = client.request(presence('r'));
 		assertType(await repeat, type, 'an empty answer');
 		assertType(await client.request(), type, 'policy-violation');
 		assertType(await released, type, 'another request of a session that has ended');
-	}
+	}));
 });
 
 test('content: errors have it, too', TIMEOUT, async () => {
