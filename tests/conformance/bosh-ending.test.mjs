@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { assertTerminated, parseInStream } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
@@ -27,7 +27,14 @@ after(() => stopAll(stage));
 const presence = (id) => `<presence xmlns='jabber:client' id='${id}'/>`;
 const idsOf = ({ element }) => element.children.map((child) => child.attributes.id);
 
-async function session(attributes = {}, on = stage) {
+// One after the other, also where tests run at the same time: the latest connection is this session's.
+let latest;
+function session(...args) {
+	latest = Promise.allSettled([latest]).then(() => openSession(...args));
+	return latest;
+}
+
+async function openSession(attributes = {}, on = stage) {
 	const client = new BoshClient(on.port);
 	await client.login('plain.test', attributes);
 	const connection = await on.connectionOf('plain');
@@ -195,32 +202,34 @@ test('a client that says goodbye is told all that waited, and nothing goes back'
 	assert.equal(connection.streamEnds, 1);
 });
 
-for (const [what, element] of [['enabled', '<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>'],
-	['enabled without resumption', '<enabled xmlns="urn:xmpp:sm:3"/>'], ['resumed', '<resumed xmlns=\'urn:xmpp:sm:3\' h=\'0\' previd=\'x\'/>'],
-	['enabled, of version 2', '<enabled xmlns=\'urn:xmpp:sm:2\'/>'],
-	// XEP-0386 and XEP-0388: with Bind 2 it comes inside the outcome of SASL2.
-	['enabled inline', '<success xmlns=\'urn:xmpp:sasl:2\'><authorization-identifier>user@plain.test/scripted</authorization-identifier>' +
-		'<bound xmlns=\'urn:xmpp:bind:0\'><enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/></bound></success>'],
-	['resumed inline', '<success xmlns="urn:xmpp:sasl:2"><authorization-identifier>user@plain.test/scripted</authorization-identifier>' +
-		'<resumed xmlns="urn:xmpp:sm:3" h="0" previd="x"/></success>']]) {
-	test(`XEP-0198 ${what}: nothing is injected, and the connection ends without the end of the stream`, TIMEOUT, async () => {
-		const { client, connection } = await session();
-		connection.send(element);
-		await client.request();
-		await sendAll(connection);
-		await sleep(500);
-		await client.request('', { pause: 2 });
-		await connection.end(INACTIVITY_S * 1000);
-		assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ text }) => text), []);
-		assert.equal(connection.streamEnds, 0);
-		assert.doesNotMatch(connection.text, /<\/stream:stream>/);
-	});
-}
+describe('a stream that is managed', { concurrency: 6 }, () => {
+	for (const [what, element] of [['enabled', '<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>'],
+		['enabled without resumption', '<enabled xmlns="urn:xmpp:sm:3"/>'], ['resumed', '<resumed xmlns=\'urn:xmpp:sm:3\' h=\'0\' previd=\'x\'/>'],
+		['enabled, of version 2', '<enabled xmlns=\'urn:xmpp:sm:2\'/>'],
+		// XEP-0386 and XEP-0388: with Bind 2 it comes inside the outcome of SASL2.
+		['enabled inline', '<success xmlns=\'urn:xmpp:sasl:2\'><authorization-identifier>user@plain.test/scripted</authorization-identifier>' +
+			'<bound xmlns=\'urn:xmpp:bind:0\'><enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/></bound></success>'],
+		['resumed inline', '<success xmlns="urn:xmpp:sasl:2"><authorization-identifier>user@plain.test/scripted</authorization-identifier>' +
+			'<resumed xmlns="urn:xmpp:sm:3" h="0" previd="x"/></success>']]) {
+		test(`XEP-0198 ${what}: nothing is injected, and the connection ends without the end of the stream`, TIMEOUT, async () => {
+			const { client, connection } = await session();
+			connection.send(element);
+			await client.request();
+			await sendAll(connection);
+			await sleep(500);
+			await client.request('', { pause: 2 });
+			await connection.end(INACTIVITY_S * 1000);
+			assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ text }) => text), []);
+			assert.equal(connection.streamEnds, 0);
+			assert.doesNotMatch(connection.text, /<\/stream:stream>/);
+		});
+	}
+});
 
 test('XEP-0198 <failed/>, or <enabled/> in another namespace, manages nothing', TIMEOUT, async () => {
-	for (const element of ['<failed xmlns=\'urn:xmpp:sm:3\'/>', '<success xmlns=\'urn:xmpp:sasl:2\'><failed xmlns=\'urn:xmpp:sm:3\'/></success>',
+	await Promise.all(['<failed xmlns=\'urn:xmpp:sm:3\'/>', '<success xmlns=\'urn:xmpp:sasl:2\'><failed xmlns=\'urn:xmpp:sm:3\'/></success>',
 		'<success xmlns=\'urn:xmpp:sasl:2\'><bound xmlns=\'urn:xmpp:bind:0\'><failed xmlns=\'urn:xmpp:sm:3\'/></bound></success>',
-		'<enabled xmlns=\'urn:x\'/>', '<message><enabled xmlns=\'urn:xmpp:sm:3\'/></message>']) {
+		'<enabled xmlns=\'urn:x\'/>', '<message><enabled xmlns=\'urn:xmpp:sm:3\'/></message>'].map(async (element) => {
 		const { client, connection } = await session();
 		connection.send(element);
 		await client.request();
@@ -228,7 +237,7 @@ test('XEP-0198 <failed/>, or <enabled/> in another namespace, manages nothing', 
 		await sleep(500);
 		await client.request('', { pause: 2 });
 		await assertReturned(connection);
-	}
+	}));
 });
 
 test('XEP-0198: a goodbye is one', TIMEOUT, async () => {
@@ -256,7 +265,7 @@ test('system-shutdown: all requests are told, and servers too: what waited, the 
 		managed.connection.send('<enabled xmlns=\'urn:xmpp:sm:3\' id=\'x\' resume=\'true\'/>');
 		await managed.client.request();
 		await sendAll(managed.connection);
-		await sleep(patiently(ABSENT_MS));
+		await sleep(ABSENT_MS);
 		const present = await session({}, own);
 		await sendAll(present.connection);
 		await present.client.request();
