@@ -21,6 +21,13 @@ static bool on_is_bounded(void *userdata, const struct address *peer)
 	       !worker_is_exempt(front->env, peer);
 }
 
+static void on_dropped(void *userdata, const struct address *peer, bool is_for_all)
+{
+	const struct front *front = userdata;
+
+	request_log_unread(front->env, peer, is_for_all);
+}
+
 /* For the budget and the log: if there is no memory to tell, the proxy has to do. The endpoints
  * refuse the request then. */
 static struct address on_client(void *userdata, const struct http_exchange *exchange)
@@ -203,6 +210,7 @@ int front_init(struct front *front, struct worker_env *env, const struct front_c
 					     .flooded = on_flooded,
 					     .unread = env->foreign_budget,
 					     .owner = env->index,
+					     .dropped = on_dropped,
 					     .is_bounded = on_is_bounded,
 					     .userdata = front,
 					     .turn = env->turn};

@@ -32,3 +32,18 @@ void request_log_dropped(const struct worker_env *env, struct address client)
 			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY_BYTES)));
 	}
 }
+
+void request_log_unread(const struct worker_env *env, const struct address *client, bool is_for_all)
+{
+	enum metrics_refusal limit = is_for_all ? METRIC_REFUSAL_FOREIGN_BYTES
+						: METRIC_REFUSAL_FOREIGN_BYTES_PER_ADDRESS;
+	char text[ADDRESS_TEXT_MAX];
+
+	metrics_fail(env->metrics, METRICS_HTTP, FAILURE_TOO_MANY_BYTES);
+	metrics_refuse(env->metrics, limit);
+	if (worker_may_log(env, CLIENT_LOG_ANSWER_DROPPED, client)) {
+		log_warning("answer-dropped", LOG_STR("client", address_format_host(client, text)),
+			    LOG_STR("failure", failure_name(FAILURE_TOO_MANY_BYTES)),
+			    LOG_STR("limit", metrics_refusal_name(limit)));
+	}
+}

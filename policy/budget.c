@@ -152,6 +152,7 @@ static void make_victim(struct budget *budget, struct budget_charge *charge)
 {
 	struct budget_owner *owner = &budget->owners[charge->owner];
 
+	charge->is_for_all = charge->client->n_bytes <= budget->limits.n_client;
 	uncount(budget, charge);
 	charge->is_victim = true;
 	TAILQ_INSERT_TAIL(&owner->victims, charge, in_all);

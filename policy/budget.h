@@ -59,7 +59,7 @@ struct budget_limits {
 	enum budget_order order;
 };
 
-/* Private to budget.c, apart from the initializer. */
+/* Private to budget.c, apart from the initializer and `is_for_all`. */
 struct budget_charge {
 	TAILQ_ENTRY(budget_charge) in_all; /* or in the victims of its owner */
 	TAILQ_ENTRY(budget_charge) in_client;
@@ -67,6 +67,9 @@ struct budget_charge {
 	unsigned owner;
 	size_t n_bytes; /* whole steps; 0: in no list */
 	bool is_victim;
+	/* It became a victim, the last time, of the limit for all, not of that for its client. For
+	 * `evict`. */
+	bool is_for_all;
 	void (*evict)(struct budget_charge *charge);
 };
 

@@ -32,6 +32,7 @@ enum {
 	X(CONNECTION_FAILED, "connection-failed", ERROR)     \
 	X(HANDSHAKE_FAILED, "handshake-failed", INFO)        \
 	X(REQUEST_DROPPED, "request-dropped", WARNING)       \
+	X(ANSWER_DROPPED, "answer-dropped", WARNING)         \
 	X(REQUEST_REFUSED, "request-refused", INFO)          \
 	X(SESSION_REFUSED, "session-refused", WARNING)       \
 	X(AUTH_FAILED, "auth-failed", INFO)                  \

@@ -104,6 +104,8 @@ enum metrics_transport {
 	X(REQUEST_RATE, "request_rate")                       \
 	X(DOMAIN_SESSIONS, "domain_max_sessions")             \
 	X(LOGIN_BYTES, "login_bytes")                         \
+	X(FOREIGN_BYTES, "foreign_bytes")                     \
+	X(FOREIGN_BYTES_PER_ADDRESS, "foreign_bytes_per_address") \
 	X(BODY_BYTES, "body_bytes")
 /* clang-format on */
 

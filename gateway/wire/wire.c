@@ -307,7 +307,13 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
  * charge stays for now: nothing is freed inside of its callback. */
 static void on_evict(struct budget_charge *charge)
 {
-	stop_sending(CONTAINER_OF(charge, struct wire_unread, charge)->wire);
+	struct wire *wire = CONTAINER_OF(charge, struct wire_unread, charge)->wire;
+	const struct wire_hub_options *options = &wire->hub->options;
+
+	stop_sending(wire);
+	if (options->dropped) {
+		options->dropped(options->userdata, &wire->peer, charge->is_for_all);
+	}
 }
 
 int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)

@@ -133,6 +133,9 @@ struct wire_hub_options {
 	 * NULL: they do not count. */
 	struct budget *unread;
 	unsigned owner; /* as in budget.h */
+	/* An answer to @peer is dropped for that, and its connection breaks. @is_for_all: as in
+	 * budget.h. May be NULL. */
+	void (*dropped)(void *userdata, const struct address *peer, bool is_for_all);
 	/* Whether those of @peer count. May be NULL if `unread` is. */
 	bool (*is_bounded)(void *userdata, const struct address *peer);
 	void *userdata;

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Clients that send a request and read nothing of its answer.
+"""Clients that send a request and read nothing of its answer, after they have seen that it comes.
 
     slow-readers.py PORT
 
-Each line of standard input is the body of a request, for a connection of its own. The connections have small
-segments and little room, as on a slow link, which Node cannot ask for: else the kernel takes a megabyte of each
-answer, and nothing waits in the gateway.
+Each line of standard input is the body of a request, for a connection of its own; a line of standard output says
+that its answer has begun, or its connection ended. The connections have small segments and little room, as on a slow
+link, which Node cannot ask for: else the kernel takes a megabyte of each answer, and nothing waits in the gateway.
 """
 import socket
 import sys
@@ -21,3 +21,8 @@ for line in sys.stdin:
     head = f'POST /http-bind HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n'
     connection.sendall(head.encode() + body)
     connections.append(connection)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except ConnectionError:
+        pass
+    print('answered', flush=True)

@@ -28,6 +28,8 @@ static struct {
 	int theirs;
 	size_t n_room; /* bytes that the kernel takes */
 	bool is_broken;
+	unsigned n_dropped;
+	bool is_for_all;
 } one;
 
 /* Takes the place of the C library's. */
@@ -61,6 +63,14 @@ static bool on_is_bounded(void *userdata, const struct address *peer)
 	return true;
 }
 
+static void on_dropped(void *userdata, const struct address *peer, bool is_for_all)
+{
+	(void)userdata;
+	assert_true(address_is_same(peer, &one.peer));
+	one.n_dropped++;
+	one.is_for_all = is_for_all;
+}
+
 static void on_ready(void *user)
 {
 	(void)user;
@@ -91,6 +101,7 @@ static int setup(void **state)
 	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
 								 .closed = on_closed,
 								 .unread = one.budget,
+								 .dropped = on_dropped,
 								 .is_bounded = on_is_bounded},
 				      &one.hub),
 			 0);
@@ -167,6 +178,31 @@ static void test_an_evicted_wire_leaves_its_charge(void **state)
 	wire_close(one.wire);
 }
 
+/* The operator is told which limit it was. */
+static void test_what_is_dropped_is_told_of(void **state)
+{
+	struct budget_limits limits = {HELD, HELD - 1, BUDGET_LARGEST};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		budget_set_limits(one.budget, &limits);
+		answer(LONG);
+		budget_evict(one.budget, 0);
+		assert_int_equal(one.n_dropped, i + 1);
+		assert_int_equal(one.is_for_all, i == 0);
+		wire_close(one.wire);
+		close(one.theirs);
+		connect_wire();
+		limits = (struct budget_limits){HELD - 1, HELD, BUDGET_LARGEST};
+	}
+	/* Not if the client is to blame. */
+	limits.n_client = HELD;
+	budget_set_limits(one.budget, &limits);
+	answer(LONG);
+	break_connection();
+	assert_int_equal(one.n_dropped, 2);
+}
+
 /* What is charged is what waits now, not what has waited. */
 static void test_a_small_answer_behind_a_large_one(void **state)
 {
@@ -185,9 +221,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_a_broken_connection_holds_nothing),
-		TEST(test_a_wire_leaves_its_charge),
-		TEST(test_an_evicted_wire_leaves_its_charge),
+		TEST(test_a_broken_connection_holds_nothing), TEST(test_a_wire_leaves_its_charge),
+		TEST(test_an_evicted_wire_leaves_its_charge), TEST(test_what_is_dropped_is_told_of),
 		TEST(test_a_small_answer_behind_a_large_one),
 	};
 
