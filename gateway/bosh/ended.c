@@ -130,6 +130,14 @@ static bool is_worth_keeping(const struct bosh_ended_table *table,
 	return last->blob && (n_bytes <= BOSH_ENDED_SMALL_MAX || has_room(table, n_bytes));
 }
 
+/* A client that acknowledges nothing has many requests that were followed, which would be a block
+ * of memory for each session. */
+static void drop_followed(struct bosh_last_answer *last)
+{
+	bosh_last_answer_drop_followed(last, last->n_open_max > ASKED_INLINE ? last->n_open_max
+									     : ASKED_INLINE);
+}
+
 static void make_room(struct bosh_ended_table *table, size_t n_bytes)
 {
 	while (!has_room(table, n_bytes)) {
@@ -200,8 +208,7 @@ void bosh_ended_table_put(struct bosh_ended_table *table, const char sid[static 
 		bosh_last_answer_drop_replies(&last);
 	}
 	if (!bosh_last_answer_has_replies(&last)) {
-		/* More than that would be a block of memory for each session. */
-		bosh_last_answer_drop_followed(&last, ASKED_INLINE);
+		drop_followed(&last);
 	}
 	if (is_worth_keeping(table, &last)) {
 		make_room(table, size_of(&last));

@@ -179,6 +179,26 @@ static void test_empty_and_followed(void **state)
 	assert_answer(103, "", TERMINATE("remote-stream-error"));
 }
 
+/* The same where more requests are open than usual: none is left out. */
+static void test_empty_and_followed_by_many(void **state)
+{
+	(void)state;
+	one.limits.hold = 4;
+	create(" ver='1.6' ack='1' hold='4' wait='60' to='example.org'");
+	server(FEATURES);
+	for (uint64_t i = 0; i < 5; i++) {
+		request_with(101 + i, " ack='100'", "");
+		gone(2 + i);
+	}
+	request_with(106, " ack='100'", "");
+	fail_link(FAILURE_STREAM_ERROR, "conflict");
+	take_last();
+	assert_int_equal(last.n_open_max, 6);
+	for (uint64_t rid = 101; rid <= 106; rid++) {
+		assert_true(bosh_last_answer_is_for(&last, rid, SV_EMPTY));
+	}
+}
+
 /* The owner ends the session while the answer is on its way. */
 static void test_shut_behind_answer(void **state)
 {
@@ -425,6 +445,7 @@ int main(void)
 		LAST_TEST(test_answered_before),
 		LAST_TEST(test_empty_before),
 		LAST_TEST(test_empty_and_followed),
+		LAST_TEST(test_empty_and_followed_by_many),
 		LAST_TEST(test_shut_absent),
 		LAST_TEST(test_shut_behind_answer),
 	};

@@ -277,10 +277,11 @@ static void test_number_of_replies(void **state)
 }
 
 /* Puts a session that was asked @n_last requests from 200 on, and before that @n_followed from 1000
- * on. None has a reply. */
-static const struct bosh_ended *put_followed(unsigned number, unsigned n_followed, unsigned n_last)
+ * on, of a client that can have @n_open_max open. None has a reply. */
+static const struct bosh_ended *put_open(unsigned number, unsigned n_followed, unsigned n_last,
+					 unsigned n_open_max)
 {
-	struct bosh_ended ended = {.content_type = "text/xml"};
+	struct bosh_ended ended = {.content_type = "text/xml", .last.n_open_max = n_open_max};
 	struct bosh_key none = {0};
 
 	for (unsigned i = 0; i < n_followed; i++) {
@@ -295,6 +296,30 @@ static const struct bosh_ended *put_followed(unsigned number, unsigned n_followe
 	bosh_last_answer_deinit(&last.last);
 	bosh_ended_table_put(table, sid_of(number).data, &ended, now);
 	return bosh_ended_table_find(table, sid_of(number), 200, SV_EMPTY, now);
+}
+
+static const struct bosh_ended *put_followed(unsigned number, unsigned n_followed, unsigned n_last)
+{
+	return put_open(number, n_followed, n_last, 3);
+}
+
+/* The client of a session with a large `hold` has more open than a record has room for, and may
+ * repeat each of them. */
+static void test_followed_and_open(void **state)
+{
+	enum {
+		N_FOLLOWED = 64,
+		N_LAST = 5,
+	};
+
+	(void)state;
+	const struct bosh_ended *ended = put_open(1, N_FOLLOWED, N_LAST, N_LAST + 2);
+
+	assert_non_null(ended);
+	assert_int_equal(ended->last.n_asked, N_LAST + 2);
+	assert_true(has(1, 1000 + N_FOLLOWED - 1, ""));
+	assert_true(has(1, 1000 + N_FOLLOWED - 2, ""));
+	assert_false(has(1, 1000 + N_FOLLOWED - 3, ""));
 }
 
 /* Requests that were followed are known, too, as many as a record has room for: more would be a
@@ -441,6 +466,7 @@ int main(void)
 		TEST(test_replies),
 		TEST(test_number_of_replies),
 		TEST(test_followed_without_replies),
+		TEST(test_followed_and_open),
 		TEST(test_followed_and_replies),
 		TEST(test_many_requests),
 		cmocka_unit_test(test_memory),
