@@ -5,7 +5,8 @@
 #
 #     sh tests/run.sh [--fast] [--long] [FILE...]
 #
-#     --fast    without the benchmark and the rounds under the sanitizers
+#     --fast    without the benchmark and the rounds under the sanitizers, nor, unless they are named, the three files that take a third
+#               of the tests' CPU time: a failure of each call, an attacker beside users, the soak
 #     --long    the soak goes on for an hour with 1,000 sessions, and under the sanitizers for ten minutes with 300, not for 20
 #               seconds with 100 (its pages: build-soak/soak.html, build-soak-asan/soak.html); 300 sessions live through ten upgrades,
 #               not 30 through three; and, once, the tests in tests/long: Firefox and WebKit, packages, a container's image and
@@ -29,8 +30,10 @@ THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/re
 # What clang checks and gcc does not.
 UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
 NODE_LEAST=18
-# Test files at a time: they mostly wait, two cores have enough to do then.
-JOBS=6
+# Test files at a time: they mostly wait, two cores have enough to do then. Under a sanitizer they wait less.
+JOBS=8 JOBS_SANITIZED=6
+# What only a whole run has.
+NOT_FAST='conformance/faults conformance/latency conformance/soak'
 # Of the folders that are built for a part.
 ASAN='-Db_sanitize=address,undefined -Db_lundef=false'
 TSAN='-Db_sanitize=thread -Db_lundef=false'
@@ -49,6 +52,17 @@ for argument; do
 	--long) is_long=yes soak='3600 1000' soak_sanitized='600 300'; export DOAB_LONG=1 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
+	esac
+done
+
+# The files of a round where none are named.
+without= # of those, what --fast leaves out
+all_files=
+for file in "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs; do
+	name=${file#"$ROOT/tests/"}
+	case "$is_fast $NOT_FAST " in
+	"yes "*" ${name%.test.mjs} "*) without="${without:-, without} ${name%.test.mjs}" ;;
+	*) all_files="$all_files $file" ;;
 	esac
 done
 
@@ -216,7 +230,7 @@ node_tests() {
 	if ! run $fixed env DOAB="$1" DOAB_SOAK_SECONDS="$4" DOAB_SOAK_SESSIONS="$5" DOAB_SOAK_FOLDER="$ROOT/$6" \
 		node tests/support/run.mjs --jobs "$2" --limit "$(($3 + $4))" \
 		--counts "$work/node" --skips "$skips" --repeats "$repeats" \
-		${files:-"$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs}; then
+		${files:-$all_files}; then
 		: # It has printed why, and counted.
 	fi
 	if [ -f "$work/node" ]; then
@@ -251,12 +265,12 @@ test_threads() {
 		# The soak's two workers stand in tests/soak.
 		node_tests_of "$ROOT/tests/conformance/soak.test.mjs
 			$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
-			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
+			"$ROOT/build-tsan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-tsan
 	else
 		# shellcheck disable=SC2086
 		unit_tests build-tsan $THREAD_UNITS
 		# shellcheck disable=SC2086
-		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" $JOBS 900 0 0 build-soak-tsan
+		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" $JOBS_SANITIZED 900 0 0 build-soak-tsan
 	fi
 	fixed=
 	unset TSAN_OPTIONS
@@ -270,7 +284,7 @@ test_with_clang() {
 	unset CC CFLAGS
 	unit_tests build-ubsan --suite unit
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-ubsan
+	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-ubsan
 }
 
 # part COMMAND...: one that counts as one test
@@ -297,7 +311,11 @@ fi
 if [ -z "$is_fast" ]; then
 	build_ahead
 fi
-say 'Conformance and interoperability'
+if [ -z "$files" ]; then
+	say "Conformance and interoperability$without"
+else
+	say 'Conformance and interoperability'
+fi
 # shellcheck disable=SC2086  # two words
 node_tests "$ROOT/build-test/gateway/doab" $JOBS $limit $soak build-soak
 await_ahead
@@ -323,7 +341,7 @@ if [ -z "$is_fast" ]; then
 	fi
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
+	node_tests "$ROOT/build-asan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-asan
 fi
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'ThreadSanitizer'

@@ -36,12 +36,15 @@ const repeated = [];
 const REPEATS_MAX = 3;
 // What is never the fault of another program, or of a busy machine.
 const UNFORGIVEN = /Sanitizer|runtime error:|event"?[=:]"?server-killed|"?signal"?[=:]"?(Segmentation|Aborted)/;
-// Those that take longest, half a minute and more, are started first: otherwise one of them goes on alone at the end. Those that compute
+// Those that take longest, twenty seconds and more, are started first: otherwise one of them goes on alone at the end. Those that compute
 // stand between those that mostly wait.
-const LONGEST = ['interop/messages', 'conformance/probe', 'interop/ejabberd', 'conformance/bosh-guard', 'conformance/bosh-ending',
-	'interop/browser', 'conformance/bosh-rules', 'interop/ways', 'conformance/bosh-session', 'conformance/faults', 'interop/purple',
-	'interop/vanished', 'interop/build', 'conformance/soak', 'interop/libraries', 'conformance/unread', 'interop/proxies',
-	'conformance/bosh-streams', 'conformance/session-log', 'conformance/refused', 'conformance/dial-network', 'interop/converse'];
+const LONGEST = ['conformance/faults', 'conformance/unsent', 'interop/ejabberd', 'conformance/latency', 'conformance/bosh-ending',
+	'interop/messages', 'conformance/bosh-rules', 'conformance/standstill', 'interop/ways', 'conformance/bosh-session',
+	'interop/browser', 'interop/purple', 'interop/vanished', 'conformance/server-faults', 'conformance/unread', 'conformance/refused',
+	'interop/build', 'conformance/soak', 'interop/converse', 'conformance/bosh-streams', 'conformance/session-log', 'interop/libraries',
+	'conformance/foreign', 'conformance/dial-network', 'interop/runner', 'conformance/bosh-guard', 'interop/stopped',
+	'conformance/tls-floods', 'interop/haproxy-nodes', 'conformance/probe', 'conformance/process-faults', 'interop/proxies',
+	'conformance/network-faults', 'conformance/backpressure', 'conformance/ending', 'conformance/websocket-ends'];
 // How long after its end a file's output is waited for. Only what it started can still hold it.
 const OUTPUT_MS = 10000;
 const ERROR_LINES = 60;
