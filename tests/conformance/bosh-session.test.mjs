@@ -177,9 +177,9 @@ test('a repeat of an answered rid gets the same bytes again, and the server noth
 
 test('a repeat of a held rid: the old request ends with type=error, the new one takes its place', TIMEOUT, async () => {
 	const { client, connection } = await session();
-	const old = client.request();
-	await sleep(100);
-	const repeat = client.request('', { rid: client.rid });
+	const old = client.request(presence('held'));
+	await connection.element('presence');
+	const repeat = client.request(presence('held'), { rid: client.rid });
 	const answer = await old;
 	assert.equal(answer.status, 200);
 	assert.equal(answer.element.attributes.type, 'error', answer.text);

@@ -5,13 +5,14 @@ import { BlackHole } from '../support/black-hole.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
 import { openWebSocket } from '../support/http.mjs';
-import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
 // DIAL_PLACES_MAX
 const PLACES = 32;
 const LONG_MS = 700;
+const SOON_MS = 10000; // patiently, it is less than the time-outs below
 
 async function withStage(config, use) {
 	const server = await XmppServer.start('plain');
@@ -24,7 +25,10 @@ async function withStage(config, use) {
 	try {
 		doab = await Doab.start({ resolvers: [dns.address], connect_timeout: 50, open_timeout: 50, trusted_proxies: ['127.0.0.0/8'], ...config,
 			domains: { '*': { allow_private: true, tls: 'off' }, 'named.test': server.section() } });
-		await use(doab.port);
+		// Until @n servers are sought.
+		const sought = (n) => until(() => doab.events.filter(({ event, address, step }) =>
+			event === 'dial' && address === hole.address && step === 'started').length >= n, SOON_MS, `${n} searches`);
+		await use(doab.port, sought);
 	} finally {
 		await stopAll(doab, dns, hole, server);
 	}
@@ -40,23 +44,24 @@ async function open(port, domain, client = CLIENT) {
 
 const openSilent = (port, n) => Promise.all(Array.from({ length: n }, () => open(port, 'silent.test')));
 
-const isServed = async (first) => (await Promise.race([first, sleep(LONG_MS)]))?.name === 'open';
+// Long before the time of those that are in its way is over.
+const assertServed = async (first, what) => assert.equal((await within(first, SOON_MS, what)).name, 'open', what);
 
 test('searches of one client: beside n - 1 there is room, behind n one waits until another ends', TIMEOUT, async () => {
-	await withStage({}, async (port) => {
+	await withStage({}, async (port, sought) => {
 		const silent = await openSilent(port, PLACES - 1);
-		await sleep(300);
+		await sought(PLACES - 1);
 		const beside = await open(port, 'here.test');
-		assert.ok(await isServed(beside.next()), 'it is served at once');
+		await assertServed(beside.next(), 'it is served at once');
 		silent.push(...await openSilent(port, 1));
-		await sleep(300);
+		await sought(PLACES);
 		const behind = await open(port, 'here.test');
 		const first = behind.next();
-		assert.equal(await isServed(first), false, 'it waits');
+		assert.equal(await Promise.race([first, sleep(LONG_MS)]), undefined, 'it waits');
 		const other = await open(port, 'here.test', '192.0.2.2');
-		assert.ok(await isServed(other.next()), 'other clients do not wait');
+		await assertServed(other.next(), 'other clients do not wait');
 		const named = await open(port, 'named.test');
-		assert.ok(await isServed(named.next()), 'servers that a section names are not waited for');
+		await assertServed(named.next(), 'servers that a section names are not waited for');
 		silent.pop().drop();
 		assert.equal((await first).name, 'open');
 		[...silent, beside, behind, other, named].forEach((socket) => socket.drop());
@@ -64,19 +69,19 @@ test('searches of one client: beside n - 1 there is room, behind n one waits unt
 });
 
 test('a client that is exempt does not wait', TIMEOUT, async () => {
-	await withStage({ exempt: [CLIENT] }, async (port) => {
+	await withStage({ exempt: [CLIENT] }, async (port, sought) => {
 		const silent = await openSilent(port, PLACES + 1);
-		await sleep(300);
+		await sought(PLACES + 1);
 		const socket = await open(port, 'here.test');
-		assert.ok(await isServed(socket.next()));
+		await assertServed(socket.next(), 'it does not wait');
 		[...silent, socket].forEach((each) => each.drop());
 	});
 });
 
 test('who waits is served when the time of the others is over', TIMEOUT, async () => {
-	await withStage({ open_timeout: 3 }, async (port) => {
+	await withStage({ open_timeout: 3 }, async (port, sought) => {
 		const silent = await openSilent(port, PLACES);
-		await sleep(500);
+		await sought(PLACES);
 		const socket = await open(port, 'here.test');
 		assert.equal((await socket.next()).name, 'open');
 		assert.equal((await socket.next()).name, 'features');
