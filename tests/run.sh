@@ -61,7 +61,7 @@ all_files=
 for file in "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs; do
 	name=${file#"$ROOT/tests/"}
 	case "$is_fast $NOT_FAST " in
-	"yes "*" ${name%.test.mjs} "*) without="${without:-, without} ${name%.test.mjs}" ;;
+	yes*" ${name%.test.mjs} "*) without="${without:-, without} ${name%.test.mjs}" ;;
 	*) all_files="$all_files $file" ;;
 	esac
 done
