@@ -83,11 +83,19 @@ void json_string(struct writer *writer, struct sv text)
 	writer_put(writer, SV("\""));
 }
 
+struct writer json_begin_element(struct buffer *elements)
+{
+	struct writer writer = writer_begin(elements);
+
+	writer_put(&writer, elements->n ? SV(",") : SV_EMPTY);
+	return writer;
+}
+
 void json_next(struct writer *writer)
 {
 	struct sv text = buffer_sv(writer->buffer);
 
-	if (text.n > writer->n_before && !memchr("{[:", text.data[text.n - 1], 3)) {
+	if (text.n > writer->n_before && !memchr("{[:,", text.data[text.n - 1], 4)) {
 		writer_put(writer, SV(","));
 	}
 }
@@ -97,6 +105,36 @@ void json_key(struct writer *writer, const char *key)
 	json_next(writer);
 	json_string(writer, sv_from(key));
 	writer_put(writer, SV(":"));
+}
+
+static void open_value(struct writer *writer, const char *key, struct sv bracket)
+{
+	if (key) {
+		json_key(writer, key);
+	} else {
+		json_next(writer);
+	}
+	writer_put(writer, bracket);
+}
+
+void json_open_object(struct writer *writer, const char *key)
+{
+	open_value(writer, key, SV("{"));
+}
+
+void json_open_array(struct writer *writer, const char *key)
+{
+	open_value(writer, key, SV("["));
+}
+
+void json_close_object(struct writer *writer)
+{
+	writer_put(writer, SV("}"));
+}
+
+void json_close_array(struct writer *writer)
+{
+	writer_put(writer, SV("]"));
 }
 
 void json_member_string(struct writer *writer, const char *key, struct sv text)
@@ -121,4 +159,10 @@ void json_member_bool(struct writer *writer, const char *key, bool value)
 {
 	json_key(writer, key);
 	writer_put(writer, value ? SV("true") : SV("false"));
+}
+
+void json_member_null(struct writer *writer, const char *key)
+{
+	json_key(writer, key);
+	writer_put(writer, SV("null"));
 }

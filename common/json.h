@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * Writes texts as JSON strings (RFC 8259), in printable ASCII only: whatever a text holds, the
- * result is valid JSON, and safe to print on a terminal.
+ * Writes JSON (RFC 8259), in printable ASCII only: whatever a text holds, the result is valid, and
+ * safe to print on a terminal.
  *
  * character  a code point of valid UTF-8, or one byte that is not valid UTF-8, which becomes U+FFFD
  */
@@ -27,8 +27,19 @@ void json_key(struct writer *writer, const char *key);
 /* Appends a comma unless the value comes first in its array. */
 void json_next(struct writer *writer);
 
+/* Begins one more element of an array whose elements are collected in @elements, with commas
+ * between them and without brackets. */
+struct writer json_begin_element(struct buffer *elements);
+
+/* Begin an object or an array: the value of the member @key, or an element if @key is NULL. */
+void json_open_object(struct writer *writer, const char *key);
+void json_open_array(struct writer *writer, const char *key);
+void json_close_object(struct writer *writer);
+void json_close_array(struct writer *writer);
+
 /* A member of an object: key and value. */
 void json_member_string(struct writer *writer, const char *key, struct sv text);
 void json_member_number(struct writer *writer, const char *key, int64_t number);
 void json_member_real(struct writer *writer, const char *key, double number);
 void json_member_bool(struct writer *writer, const char *key, bool value);
+void json_member_null(struct writer *writer, const char *key);

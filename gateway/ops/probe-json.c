@@ -19,16 +19,16 @@ static bool is_wanted(const struct probe *probe)
 /* Begins an element, an object, of the list in @buffer. */
 static struct writer begin(struct buffer *buffer)
 {
-	struct writer writer = writer_begin(buffer);
+	struct writer writer = json_begin_element(buffer);
 
-	writer_put(&writer, buffer->n ? SV(",{") : SV("{"));
+	json_open_object(&writer, NULL);
 	return writer;
 }
 
 /* Keeps the first error where those of the sheet are kept. */
 static void end(struct probe *probe, struct writer *writer)
 {
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 	int r = writer_end(writer);
 
 	if (probe->sheet.r == 0) {
@@ -42,8 +42,7 @@ static void member_text(struct writer *writer, const char *key, const char *text
 	if (text) {
 		json_member_string(writer, key, sv_from(text));
 	} else {
-		json_key(writer, key);
-		writer_put(writer, SV("null"));
+		json_member_null(writer, key);
 	}
 }
 
@@ -71,13 +70,12 @@ static void member_time(struct writer *writer, const char *key, int64_t seconds)
 
 static void put_target(struct writer *writer, const struct srv_target *target)
 {
-	json_next(writer);
-	writer_put(writer, SV("{"));
+	json_open_object(writer, NULL);
 	json_member_number(writer, "priority", target->priority);
 	json_member_number(writer, "weight", target->weight);
 	member_text(writer, "host", target->host[0] ? target->host : ".");
 	json_member_number(writer, "port", target->port);
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 void probe_json_service(struct probe *probe, const char *name, const struct dns_reply *reply,
@@ -101,12 +99,11 @@ void probe_json_service(struct probe *probe, const char *name, const struct dns_
 	json_member_string(&writer, "answer", sv_from(answers[result]));
 	json_member_bool(&writer, "signed", is_found && reply->is_authentic);
 	json_member_number(&writer, "ttl_s", is_found ? reply->ttl_s : 0);
-	json_key(&writer, "targets");
-	writer_put(&writer, SV("["));
+	json_open_array(&writer, "targets");
 	for (size_t i = 0; is_found && i < reply->n_records; i++) {
 		put_target(&writer, &reply->targets[i]);
 	}
-	writer_put(&writer, SV("]"));
+	json_close_array(&writer);
 	sheet_json_times(&writer, times);
 	end(probe, &writer);
 }
@@ -154,27 +151,24 @@ static void put_names(struct writer *writer, const struct tls_report *tls)
 		[CERTIFICATE_NAME_XMPP] = "xmpp",
 	};
 
-	json_key(writer, "names");
-	writer_put(writer, SV("["));
+	json_open_array(writer, "names");
 	for (size_t i = 0; i < tls->n_names && i < TLS_REPORT_NAMES_MAX; i++) {
-		json_next(writer);
-		writer_put(writer, SV("{"));
+		json_open_object(writer, NULL);
 		json_member_string(writer, "kind", sv_from(kinds[tls->names[i].kind]));
 		json_member_string(writer, "name", sv_from(tls->names[i].text));
-		writer_put(writer, SV("}"));
+		json_close_object(writer);
 	}
-	writer_put(writer, SV("]"));
+	json_close_array(writer);
 	json_member_number(writer, "n_names", (int64_t)tls->n_names);
 }
 
 static void put_certificate(struct writer *writer, const struct tls_report *tls)
 {
-	json_key(writer, "certificate");
 	if (!tls->has_certificate) {
-		writer_put(writer, SV("null"));
+		json_member_null(writer, "certificate");
 		return;
 	}
-	writer_put(writer, SV("{"));
+	json_open_object(writer, "certificate");
 	json_member_string(writer, "subject", sv_from(tls->subject));
 	put_names(writer, tls);
 	json_member_string(writer, "issuer", sv_from(tls->issuer));
@@ -184,7 +178,7 @@ static void put_certificate(struct writer *writer, const struct tls_report *tls)
 	member_text(writer, "signature", tls->signature);
 	json_member_string(writer, "pin", sv_from(tls->pin));
 	json_member_number(writer, "n_sent", (int64_t)tls->n_sent);
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 static void member_finding(struct writer *writer, const char *key, enum tls_finding finding)
@@ -202,8 +196,7 @@ static void put_checks(struct writer *writer, const struct tls_report *tls)
 {
 	bool is_chain_bad = tls->chain == TLS_FINDING_BAD;
 
-	json_key(writer, "checks");
-	writer_put(writer, SV("{"));
+	json_open_object(writer, "checks");
 	member_finding(writer, "chain", tls->chain);
 	member_text(writer, "chain_problem", is_chain_bad ? tls->chain_words : NULL);
 	member_text(writer, "authority", tls->chain == TLS_FINDING_GOOD ? tls->anchor : NULL);
@@ -211,7 +204,7 @@ static void put_checks(struct writer *writer, const struct tls_report *tls)
 	member_text(writer, "named", tls->named);
 	member_finding(writer, "pin", tls->pinned);
 	member_finding(writer, "dane", tls->dane);
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 void probe_json_handshake(struct probe *probe, const struct failure *failure,
@@ -235,7 +228,7 @@ void probe_json_handshake(struct probe *probe, const struct failure *failure,
 	if (is_checked) {
 		put_checks(&writer, tls);
 	} else {
-		member_text(&writer, "checks", NULL);
+		json_member_null(&writer, "checks");
 	}
 	json_member_bool(&writer, "accepted", !failure);
 	member_failure(&writer, failure);
@@ -247,60 +240,55 @@ void probe_json_handshake(struct probe *probe, const struct failure *failure,
 
 static void member_list(struct writer *writer, const char *key, const struct buffer *elements)
 {
-	json_key(writer, key);
-	writer_put(writer, SV("["));
+	json_open_array(writer, key);
 	writer_put(writer, buffer_sv(elements));
-	writer_put(writer, SV("]"));
+	json_close_array(writer);
 }
 
 static void member_names(struct writer *writer, const char *key, const struct features_list *list)
 {
-	json_key(writer, key);
-	writer_put(writer, SV("["));
+	json_open_array(writer, key);
 	for (size_t i = 0; i < list->n; i++) {
 		json_next(writer);
 		json_string(writer, sv_from(list->names[i]));
 	}
-	writer_put(writer, SV("]"));
+	json_close_array(writer);
 }
 
 static void put_features(struct writer *writer, const struct probe_facts *facts)
 {
-	json_key(writer, "features");
 	if (!facts->has_features || !facts->is_readable) {
-		writer_put(writer, SV("null"));
+		json_member_null(writer, "features");
 		return;
 	}
-	writer_put(writer, SV("{"));
+	json_open_object(writer, "features");
 	member_names(writer, "sasl", &facts->features.sasl);
 	member_names(writer, "sasl2", &facts->features.sasl2);
 	member_names(writer, "others", &facts->features.others);
 	member_text(writer, "best", features_best(&facts->features));
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 static void put_verdict(struct writer *writer, const struct probe *probe, enum probe_status status)
 {
-	json_key(writer, "verdict");
-	writer_put(writer, SV("{"));
+	json_open_object(writer, "verdict");
 	json_member_bool(writer, "works", status == PROBE_WORKS);
 	member_failure(writer, &probe->failure);
 	json_key(writer, "text");
 	writer_put(writer, buffer_sv(&probe->sheet.paragraphs));
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 static void put_configuration(struct writer *writer, const struct probe *probe)
 {
 	const struct domain_rule *rule = probe->rule;
 
-	json_key(writer, "configuration");
-	writer_put(writer, SV("{"));
+	json_open_object(writer, "configuration");
 	member_text(writer, "file", probe->path);
 	member_text(writer, "section", rule ? rule->name : NULL);
 	json_member_bool(writer, "is_pattern", rule && rule->is_pattern);
 	json_member_string(writer, "tls", sv_from(domain_tls_name(domain_rule_tls(probe->rule))));
-	writer_put(writer, SV("}"));
+	json_close_object(writer);
 }
 
 int probe_json_write(struct probe *probe, enum probe_status status)
@@ -309,7 +297,7 @@ int probe_json_write(struct probe *probe, enum probe_status status)
 	struct probe_json *json = &probe->json;
 	struct writer writer = writer_begin(&document);
 
-	writer_put(&writer, SV("{"));
+	json_open_object(&writer, NULL);
 	json_member_string(&writer, "domain", sv_from(probe->domain));
 	json_member_string(&writer, "gateway", SV(DOAB_VERSION));
 	member_time(&writer, "time", time(NULL));
@@ -322,7 +310,8 @@ int probe_json_write(struct probe *probe, enum probe_status status)
 	member_list(&writer, "handshakes", &json->handshakes);
 	put_features(&writer, &probe->facts);
 	member_list(&writer, "steps", &probe->sheet.out);
-	writer_put(&writer, SV("}\n"));
+	json_close_object(&writer);
+	writer_put(&writer, SV("\n"));
 	int r = probe->sheet.r < 0 ? probe->sheet.r : writer_end(&writer);
 
 	if (r == 0) {

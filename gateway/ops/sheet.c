@@ -176,29 +176,18 @@ static size_t put_label(struct sheet *sheet, struct sv label, size_t n_text, siz
 
 static void json_number(struct writer *writer, const char *key, int64_t us)
 {
-	json_key(writer, key);
-	if (us >= 0) {
-		writer_printf(writer, "%" PRId64 ".%03" PRId64, us / 1000, us % 1000);
-	} else {
-		writer_put(writer, SV("null"));
+	if (us < 0) {
+		json_member_null(writer, key);
+		return;
 	}
+	json_key(writer, key);
+	writer_printf(writer, "%" PRId64 ".%03" PRId64, us / 1000, us % 1000);
 }
 
 void sheet_json_times(struct writer *writer, const struct sheet_times *times)
 {
 	json_number(writer, "step_ms", times ? times->step_us : SHEET_NO_TIME);
 	json_number(writer, "start_ms", times ? times->start_us : SHEET_NO_TIME);
-}
-
-/* Begins an element of the array in @buffer. */
-static struct writer json_begin(struct buffer *buffer)
-{
-	struct writer writer = writer_begin(buffer);
-
-	if (buffer->n) {
-		writer_put(&writer, SV(","));
-	}
-	return writer;
 }
 
 static int json_line(struct sheet *sheet, const char *label, enum sheet_style style,
@@ -208,25 +197,26 @@ static int json_line(struct sheet *sheet, const char *label, enum sheet_style st
 		[SHEET_PLAIN] = "info",      [SHEET_GOOD] = "ok",    [SHEET_BAD] = "failed",
 		[SHEET_WARNING] = "warning", [SHEET_FAINT] = "info",
 	};
-	struct writer writer = json_begin(&sheet->out);
+	struct writer writer = json_begin_element(&sheet->out);
 
 	if (label[0]) {
 		(void)snprintf(sheet->label, sizeof(sheet->label), "%s", label);
 	}
-	writer_put(&writer, SV("{"));
+	json_open_object(&writer, NULL);
 	json_member_string(&writer, "section", sv_from(sheet->section ? sheet->section : ""));
 	json_member_string(&writer, "label", sv_from(sheet->label));
 	json_member_string(&writer, "status", sv_from(statuses[style]));
 	json_member_string(&writer, "text", sv_first(text, SHEET_TEXT_MAX));
 	sheet_json_times(&writer, times);
-	writer_put(&writer, SV("}"));
+	json_close_object(&writer);
 	return writer_end(&writer);
 }
 
 static int json_paragraph(struct sheet *sheet, enum sheet_style style, struct sv text)
 {
 	bool is_warning = style == SHEET_WARNING;
-	struct writer writer = json_begin(is_warning ? &sheet->warnings : &sheet->paragraphs);
+	struct writer writer =
+		json_begin_element(is_warning ? &sheet->warnings : &sheet->paragraphs);
 
 	json_string(&writer, sv_first(text, SHEET_TEXT_MAX));
 	return writer_end(&writer);
