@@ -61,24 +61,40 @@ static void test_members(void **state)
 	struct writer writer = writer_begin(&buffer);
 
 	(void)state;
-	writer_put(&writer, SV("{"));
+	json_open_object(&writer, NULL);
 	json_member_string(&writer, "a", SV("x"));
 	json_member_number(&writer, "b", INT64_MIN);
-	json_key(&writer, "c");
-	writer_put(&writer, SV("["));
+	json_open_array(&writer, "c");
 	for (int i = 0; i < 2; i++) {
-		json_next(&writer);
-		writer_put(&writer, SV("{"));
+		json_open_object(&writer, NULL);
 		json_member_bool(&writer, "d", i == 0);
-		writer_put(&writer, SV("}"));
+		json_close_object(&writer);
 	}
-	writer_put(&writer, SV("]"));
-	json_member_real(&writer, "e", 0.0025);
-	writer_put(&writer, SV("}"));
+	json_close_array(&writer);
+	json_member_null(&writer, "e");
+	json_member_real(&writer, "f", 0.0025);
+	json_close_object(&writer);
 	assert_int_equal(writer_end(&writer), 0);
 	assert_true(sv_eq(buffer_sv(&buffer),
 			  SV("{\"a\":\"x\",\"b\":-9223372036854775808,\"c\":[{\"d\":true},"
-			     "{\"d\":false}],\"e\":0.0025}")));
+			     "{\"d\":false}],\"e\":null,\"f\":0.0025}")));
+}
+
+/* Elements that are collected one by one stand in an array of a document later. */
+static void test_elements(void **state)
+{
+	_cleanup_(buffer_deinit) struct buffer elements = BUFFER_INIT;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct writer writer = json_begin_element(&elements);
+
+		json_open_object(&writer, NULL);
+		json_member_number(&writer, "i", i);
+		json_close_object(&writer);
+		assert_int_equal(writer_end(&writer), 0);
+	}
+	assert_true(sv_eq(buffer_sv(&elements), SV("{\"i\":0},{\"i\":1},{\"i\":2}")));
 }
 
 static void test_out_of_memory(void **state)
@@ -100,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_elements),
 		cmocka_unit_test(test_out_of_memory),
 	};
 
