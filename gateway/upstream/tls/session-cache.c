@@ -9,17 +9,12 @@
 #include <sys/queue.h>
 
 #include "common/hash.h"
-
-/* Without this, uthash ends the process when out of memory. */
-#define HASH_NONFATAL_OOM 1
-#define uthash_nonfatal_oom(entry) ((entry)->add_failed = true)
-#include <uthash.h>
+#include "common/table.h"
 
 struct entry {
 	unsigned char key[TRUST_KEY_SIZE];
 	SSL_SESSION *session; /* NULL: barred */
 	int64_t until;
-	bool add_failed; /* uthash was out of memory */
 	TAILQ_ENTRY(entry) in_use;
 	UT_hash_handle hh;
 };
@@ -115,7 +110,7 @@ static struct entry *entry_get(struct session_cache *cache, const unsigned char 
 
 	memcpy(entry->key, key, TRUST_KEY_SIZE);
 	HASH_ADD_BYHASHVALUE(hh, cache->table, key, TRUST_KEY_SIZE, hash, entry);
-	if (entry->add_failed) {
+	if (!entry->hh.tbl) {
 		free(entry);
 		return NULL;
 	}
@@ -190,9 +185,4 @@ void session_cache_bar(struct session_cache *cache, const unsigned char key[stat
 		entry->until = until;
 		entry_use(cache, entry);
 	}
-}
-
-size_t session_cache_count(const struct session_cache *cache)
-{
-	return HASH_COUNT(cache->table);
 }

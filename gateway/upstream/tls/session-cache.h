@@ -51,5 +51,3 @@ void session_cache_clear(struct session_cache *cache);
 
 /* The number of times that the cache was cleared. */
 unsigned session_cache_epoch(const struct session_cache *cache);
-
-size_t session_cache_count(const struct session_cache *cache);
