@@ -191,9 +191,9 @@ static void on_check(uv_check_t *check)
 	}
 }
 
-void turn_init(struct turn *turn, uv_loop_t *loop, uint64_t secret)
+void turn_init(struct turn *turn, uv_loop_t *loop)
 {
-	*turn = (struct turn){.secret = secret};
+	*turn = (struct turn){0};
 	TAILQ_INIT(&turn->crowded);
 	TAILQ_INIT(&turn->heavy);
 	turn_begin(turn);

@@ -27,6 +27,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "common/hash.h"
 #include "common/macro.h"
 
 enum {
@@ -78,7 +79,9 @@ struct turn_item {
 TAILQ_HEAD(turn_items, turn_item);
 
 struct turn {
-	uint64_t secret; /* for the hash that puts clients into crowds */
+	/* For the hash that puts clients into crowds. Set by the owner, so that nobody can choose
+	 * his crowd. */
+	struct hash_secret secret;
 	struct turn_items crowded, heavy;
 	size_t n_items;
 	unsigned n_ahead; /* crowded items that have run while a heavy one waits */
@@ -91,8 +94,7 @@ struct turn {
 	uv_idle_t idle; /* active while there are items */
 };
 
-/* @secret is for the turn's users: random, so that nobody can choose his crowd. */
-void turn_init(struct turn *turn, uv_loop_t *loop, uint64_t secret);
+void turn_init(struct turn *turn, uv_loop_t *loop);
 
 /* Runs no more items. The memory of the turn must stay valid until the next iteration of the
  * loop. */

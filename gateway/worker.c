@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/random.h"
+#include "common/hash.h"
 #include "gateway/descriptors.h"
 #include "gateway/http/site.h"
 #include "gateway/listener/socket-policy.h"
@@ -275,8 +275,8 @@ static int init_loop(struct worker *worker)
 int worker_new(const struct worker_shared *shared, unsigned index, struct worker **ret_worker)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	uint64_t secret;
-	int r = worker ? random_bytes(&secret, sizeof(secret)) : -ENOMEM;
+	struct hash_secret secret;
+	int r = worker ? hash_secret_init(&secret) : -ENOMEM;
 
 	if (r == 0) {
 		r = init_loop(worker);
@@ -285,7 +285,8 @@ int worker_new(const struct worker_shared *shared, unsigned index, struct worker
 		free(worker);
 		return r;
 	}
-	turn_init(&worker->turn, &worker->loop, secret);
+	turn_init(&worker->turn, &worker->loop);
+	worker->turn.secret = secret;
 	worker->snapshot = snapshot_ref(shared->snapshot);
 	worker->env = (struct worker_env){
 		.index = index,

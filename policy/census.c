@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/random.h"
+#include "common/hash.h"
 #include "common/table.h"
 #include "policy/client.h"
 
@@ -31,7 +31,7 @@ struct domain_entry {
 struct census {
 	pthread_mutex_t mutex;
 	struct census_limits limits;
-	uint64_t secret;
+	struct hash_secret secret;
 	size_t n_connections;
 	size_t n_sessions;
 	size_t n_most; /* of both, since census_take_most() */
@@ -49,7 +49,7 @@ int census_new(const struct census_limits *limits, struct census **ret_census)
 		return -ENOMEM;
 	}
 	census->limits = *limits;
-	r = random_bytes(&census->secret, sizeof(census->secret));
+	r = hash_secret_init(&census->secret);
 	if (r == 0) {
 		r = -pthread_mutex_init(&census->mutex, NULL);
 	}
@@ -82,7 +82,7 @@ struct census *census_free(struct census *census)
 static struct census_entry *entry_find(struct census *census, const struct address *client)
 {
 	uint64_t key = client_key(client);
-	unsigned hash = client_hash(key, census->secret);
+	unsigned hash = client_hash(key, &census->secret);
 	struct census_entry *entry;
 
 	HASH_FIND_BYHASHVALUE(hh, census->entries, &key, sizeof(key), hash, entry);
@@ -102,7 +102,7 @@ static struct census_entry *entry_get(struct census *census, const struct addres
 		return NULL;
 	}
 	entry->key = client_key(client);
-	unsigned hash = client_hash(entry->key, census->secret);
+	unsigned hash = client_hash(entry->key, &census->secret);
 
 	HASH_ADD_BYHASHVALUE(hh, census->entries, key, sizeof(entry->key), hash, entry);
 	if (!entry->hh.tbl) {

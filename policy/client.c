@@ -53,14 +53,9 @@ uint64_t client_key(const struct address *client)
 	return key;
 }
 
-unsigned client_hash(uint64_t key, uint64_t secret)
+unsigned client_hash(uint64_t key, const struct hash_secret *secret)
 {
-	uint64_t hash = key ^ secret;
-
-	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	hash += secret;
-	hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-	return (unsigned)(hash ^ (hash >> 32));
+	return hash_value(secret, &key, sizeof(key));
 }
 
 bool client_is_same(const struct address *a, const struct address *b)

@@ -5,6 +5,7 @@
  * is behind a proxy.
  */
 #include "common/address.h"
+#include "common/hash.h"
 #include "common/sv.h"
 
 struct client_proxies {
@@ -22,9 +23,9 @@ void client_proxies_deinit(struct client_proxies *proxies);
  * usually has a whole /64. */
 uint64_t client_key(const struct address *client);
 
-/* A hash of client_key() for a table of clients. @secret is random and different for each table, so
- * that the owner of many /64s cannot choose ones that collide. */
-unsigned client_hash(uint64_t key, uint64_t secret);
+/* A hash of client_key() for a table of clients. The owner of many /64s chooses half of the key's
+ * bits, so each table has a secret of its own (hash.h). */
+unsigned client_hash(uint64_t key, const struct hash_secret *secret);
 
 /* Whether both addresses belong to the same client. Ports do not matter. */
 bool client_is_same(const struct address *a, const struct address *b);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#include "common/random.h"
+#include "common/hash.h"
 #include "policy/client.h"
 
 enum { N_CHAINS = QUOTA_CLIENTS_MAX };
@@ -26,7 +26,7 @@ struct entry {
 
 struct quota {
 	struct quota_limits limits;
-	uint64_t secret;
+	struct hash_secret secret;
 	struct interval others;
 	bool has_others;
 	LIST_HEAD(, entry) chains[N_CHAINS];
@@ -51,7 +51,7 @@ int quota_new(const struct quota_limits *limits, struct quota **ret_quota)
 	quota->limits = *limits;
 	TAILQ_INIT(&quota->order);
 	TAILQ_INIT(&quota->unused);
-	int r = random_bytes(&quota->secret, sizeof(quota->secret));
+	int r = hash_secret_init(&quota->secret);
 
 	if (r < 0) {
 		free(quota);
@@ -69,7 +69,7 @@ struct quota *quota_free(struct quota *quota)
 
 static size_t chain_of(const struct quota *quota, uint64_t key)
 {
-	return client_hash(key, quota->secret) % N_CHAINS;
+	return client_hash(key, &quota->secret) % N_CHAINS;
 }
 
 static struct entry *entry_find(struct quota *quota, uint64_t key)

@@ -193,7 +193,7 @@ static void charge_client(const struct bosh_relay *relay, const struct address *
 {
 	struct turn *turn = relay->env->turn;
 
-	turn_end(turn, client_hash(client_key(client), turn->secret));
+	turn_end(turn, client_hash(client_key(client), &turn->secret));
 }
 
 static void on_request(struct message *message, void *reader)

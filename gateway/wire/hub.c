@@ -229,7 +229,7 @@ static uint32_t crowd_of(const struct wire *wire)
 {
 	const struct turn *turn = wire->hub->options.turn;
 
-	return turn ? client_hash(client_key(&wire->peer), turn->secret) : TURN_NO_CROWD;
+	return turn ? client_hash(client_key(&wire->peer), &turn->secret) : TURN_NO_CROWD;
 }
 
 int wire_join(struct wire *wire, struct wire_hub *hub)

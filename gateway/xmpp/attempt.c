@@ -60,8 +60,9 @@ static uint32_t crowd_of(const struct attempt *attempt)
 {
 	const struct turn *turn = attempt->env->dialer.turn;
 
-	return turn && attempt->has_client ? client_hash(client_key(&attempt->client), turn->secret)
-					   : TURN_NO_CROWD;
+	return turn && attempt->has_client
+		     ? client_hash(client_key(&attempt->client), &turn->secret)
+		     : TURN_NO_CROWD;
 }
 
 uint32_t attempt_dns_crowd(const struct attempt *attempt)

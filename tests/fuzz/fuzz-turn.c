@@ -152,7 +152,7 @@ void fuzz_one(struct sv input)
 	/* What was never light is long ago. */
 	one.now_ns = UINT64_C(100) * 1000 * 1000 * 1000;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	turn_init(&one.turn, &loop, 0);
+	turn_init(&one.turn, &loop);
 	for (uint32_t i = 0; i < N_ITEMS; i++) {
 		turn_item_init(&one.users[i].item,
 			       crowds >> i & 1 ? 7

@@ -79,7 +79,7 @@ static int setup(void **state)
 	one.n_done = 0;
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	assert_int_equal(uv_sem_init(&one.go, 0), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	assert_int_equal(helper_new(&one.loop, &one.turn, &one.helper), 0);
 	for (uint32_t i = 0; i < N_JOBS; i++) {
 		struct work *work = &one.works[i];

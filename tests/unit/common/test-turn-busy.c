@@ -56,7 +56,7 @@ static void be_stopped(struct turn_item *item)
 static void begin(void (*run)(struct turn_item *item))
 {
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	turn_item_init(&one.item, 0, run);
 }
 

@@ -48,7 +48,7 @@ static int setup(void **state)
 	(void)state;
 	one.n_runs = 0;
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	for (uint32_t i = 0; i < N_ITEMS; i++) {
 		one.users[i] = (struct user){0};
 		turn_item_init(&one.users[i].item, i, on_run);

@@ -96,9 +96,9 @@ static void test_hash(void **state)
 
 		for (unsigned j = 0; j < N_SECRETS; j++) {
 			uint64_t key = next(&random);
-			uint64_t secret = next(&random);
-			unsigned change = client_hash(key, secret) ^
-					  client_hash(key ^ UINT64_C(1) << i, secret);
+			struct hash_secret secret = {{next(&random), next(&random)}};
+			unsigned change = client_hash(key, &secret) ^
+					  client_hash(key ^ UINT64_C(1) << i, &secret);
 
 			for (unsigned k = 0; k < 32; k++) {
 				n_changes[k] += change >> k & 1;

@@ -152,7 +152,8 @@ static int set_up(void **state)
 		 "<body xmlns='http://jabber.org/protocol/httpbind' sid='%s' rid='7'/>", sid);
 	for (unsigned i = 0; i < N_WORKERS; i++) {
 		assert_int_equal(mailbox_init(&mailboxes[i], &loop, NULL), 0);
-		turn_init(&turns[i], &loop, i);
+		turn_init(&turns[i], &loop);
+		turns[i].secret.words[0] = i;
 		envs[i] = (struct worker_env){
 			.index = i,
 			.n_workers = N_WORKERS,
@@ -445,7 +446,7 @@ static void test_never_answered(void **state)
 static void test_charged(void **state)
 {
 	struct turn *turn = &turns[OWNER];
-	uint32_t crowd = client_hash(client_key(&client), turn->secret) % TURN_CROWDS;
+	uint32_t crowd = client_hash(client_key(&client), &turn->secret) % TURN_CROWDS;
 
 	(void)state;
 	clock_pass_us(1);

@@ -97,7 +97,7 @@ static int open_transport(struct turn *turn)
 
 	memset(&one, 0, sizeof(one));
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	listen_at(&address);
 	const struct transport_way way = {
 		.address = &address, .timeout_ms = PATIENCE_MS, .turn = turn};

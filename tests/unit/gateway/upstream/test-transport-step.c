@@ -174,7 +174,7 @@ static int setup(void **state)
 	uv_timer_start(&one.step, on_step, 1, 1);
 	assert_int_equal(uv_sem_init(&one.stands, 0), 0);
 	assert_int_equal(uv_sem_init(&one.go, 0), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	assert_int_equal(helper_new(&one.loop, &one.turn, &one.helper), 0);
 	one.identity = identity_new(&(struct identity_spec){.name = "x", .names = "DNS:a.test"});
 	trust_file(&one.identity, one.trusted);

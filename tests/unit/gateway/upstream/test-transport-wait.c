@@ -59,7 +59,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&one, 0, sizeof(one));
 	assert_int_equal(uv_loop_init(&one.loop), 0);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(one.listener, &address.any, size), 0);
 	assert_int_equal(listen(one.listener, N_TRANSPORTS), 0);

@@ -440,7 +440,7 @@ static void test_timer_waits_for_turn(void **state)
 	struct turn turn;
 
 	(void)state;
-	turn_init(&turn, &one->loop, 0);
+	turn_init(&turn, &one->loop);
 	transport->turn = &turn;
 	transport->item.spent = (struct turn_spent){1000 * TURN_ITEM_US,
 						    (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
@@ -464,7 +464,7 @@ static void test_waits_as_its_client(void **state)
 	struct turn turn;
 
 	(void)state;
-	turn_init(&turn, &one->loop, 0);
+	turn_init(&turn, &one->loop);
 	transport->turn = &turn;
 	turn.crowds[7] = (struct turn_spent){1000 * TURN_CROWD_US,
 					     (uint32_t)(uv_hrtime() / 1000 / 1000 / 1000)};
@@ -557,7 +557,7 @@ static void test_told_while_it_waits(void **state)
 	struct turn_item busy;
 
 	(void)state;
-	turn_init(&busy_turn, &one->loop, 0);
+	turn_init(&busy_turn, &one->loop);
 	turn_item_init(&busy, 1, on_busy);
 	turn_add_last(&busy_turn, &busy);
 	transport->turn = &busy_turn;

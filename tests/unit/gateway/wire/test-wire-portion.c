@@ -26,7 +26,7 @@ static int setup(void **state)
 {
 	(void)state;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	turn_init(&turn, &loop, 0);
+	turn_init(&turn, &loop);
 	hub = (struct wire_hub){.options.turn = &turn};
 	wire = (struct wire){.hub = &hub};
 	turn_item_init(&wire.turn, CROWD, NULL);

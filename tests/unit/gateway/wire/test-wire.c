@@ -151,7 +151,7 @@ static int setup(void **state)
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	uv_timer_init(&one.loop, &one.step);
 	uv_timer_start(&one.step, on_step, STEP_MS, STEP_MS);
-	turn_init(&one.turn, &one.loop, 0);
+	turn_init(&one.turn, &one.loop);
 	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
 								 .closed = on_closed,
 								 .userdata = &one,

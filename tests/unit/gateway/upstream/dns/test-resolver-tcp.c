@@ -396,7 +396,7 @@ static void test_charge(void **state)
 
 	(void)state;
 	resolver_free(dns.resolver);
-	turn_init(&turn, &dns.loop, 0);
+	turn_init(&turn, &dns.loop);
 	assert_int_equal(resolver_new(&dns.loop,
 				      &(struct resolver_options){.servers = dns.address,
 								 .timeout_ms = LONG_MS,

@@ -25,7 +25,7 @@ static int setup_turn(void **state)
 	int r = setup(state);
 
 	resolver_free(dns.resolver);
-	turn_init(&turn, &dns.loop, 0);
+	turn_init(&turn, &dns.loop);
 	assert_int_equal(resolver_new(&dns.loop,
 				      &(struct resolver_options){.servers = dns.address,
 								 .timeout_ms = LONG_MS,
