@@ -305,26 +305,3 @@ int network_parse(struct sv text, struct network *ret_network)
 	*ret_network = (struct network){address, (unsigned)n_bits};
 	return 0;
 }
-
-bool network_contains(const struct network *network, const struct address *address)
-{
-	const unsigned char *a;
-	const unsigned char *b;
-	unsigned n_bytes = network->n_bits / 8;
-	unsigned n_rest = network->n_bits % 8;
-
-	if (network->address.any.sa_family != address->any.sa_family) {
-		return false;
-	}
-	if (address->any.sa_family == AF_INET) {
-		a = (const unsigned char *)&network->address.v4.sin_addr;
-		b = (const unsigned char *)&address->v4.sin_addr;
-	} else {
-		a = network->address.v6.sin6_addr.s6_addr;
-		b = address->v6.sin6_addr.s6_addr;
-	}
-	if (memcmp(a, b, n_bytes) != 0) {
-		return false;
-	}
-	return n_rest == 0 || ((a[n_bytes] ^ b[n_bytes]) >> (8 - n_rest)) == 0;
-}

@@ -65,5 +65,3 @@ bool address_is_same_host(const struct address *a, const struct address *b);
 /* Reads a network. Bits after the prefix are ignored. Returns 0, or -EINVAL when @text is not a
  * network. */
 _must_check_ int network_parse(struct sv text, struct network *ret_network);
-
-bool network_contains(const struct network *network, const struct address *address);

@@ -36,7 +36,7 @@ int client_of(const struct worker_env *env, const struct http_exchange *exchange
 	const struct address *peer = http_exchange_peer(exchange);
 
 	/* This is asked for each request, and most come straight from the client. */
-	if (client_is_proxy(&env->config->proxies, peer)) {
+	if (networks_contain(&env->config->proxies, peer)) {
 		return read_client(env, exchange, ret_client);
 	}
 	*ret_client = (struct forwarded_client){.address = *peer,

@@ -8,7 +8,7 @@ struct mono worker_now(const struct worker_env *env)
 
 bool worker_is_exempt(const struct worker_env *env, const struct address *client)
 {
-	return networks_match(&env->config->exempt, client) >= 0;
+	return networks_contain(&env->config->exempt, client);
 }
 
 bool worker_takes_request(struct worker_env *env, const struct address *client,
@@ -29,7 +29,7 @@ static bool is_header_proxy(const struct config *config, const struct address *p
 		const struct config_listener *section = &config->listeners.list[i];
 
 		if (section->proxy != DOMAIN_PROXY_OFF &&
-		    networks_match(&section->proxy_peers, peer) >= 0) {
+		    networks_contain(&section->proxy_peers, peer)) {
 			return true;
 		}
 	}
@@ -43,8 +43,8 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 					     census_enter *enter)
 {
 	const struct config *config = env->config;
-	bool is_exempt = client_is_proxy(&config->proxies, peer) || is_header_proxy(config, peer) ||
-			 worker_is_exempt(env, peer);
+	bool is_exempt = networks_contain(&config->proxies, peer) ||
+			 is_header_proxy(config, peer) || worker_is_exempt(env, peer);
 
 	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
 		return METRIC_REFUSAL_CLIENTS;

@@ -17,7 +17,7 @@ static bool on_is_bounded(void *userdata, const struct address *peer)
 {
 	const struct front *front = userdata;
 
-	return !client_is_proxy(&front->env->config->proxies, peer) &&
+	return !networks_contain(&front->env->config->proxies, peer) &&
 	       !worker_is_exempt(front->env, peer);
 }
 

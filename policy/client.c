@@ -1,46 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/client.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
-int client_proxies_init(struct client_proxies *proxies, const char *const *texts, size_t n,
-			size_t *ret_bad)
-{
-	struct network *networks = calloc(n ? n : 1, sizeof(*networks));
-
-	if (!networks) {
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < n; i++) {
-		int r = network_parse(sv_from(texts[i]), &networks[i]);
-
-		if (r < 0) {
-			free(networks);
-			*ret_bad = i;
-			return r;
-		}
-	}
-	*proxies = (struct client_proxies){networks, n};
-	return 0;
-}
-
-void client_proxies_deinit(struct client_proxies *proxies)
-{
-	free(proxies->networks);
-	*proxies = (struct client_proxies){0};
-}
-
-bool client_is_proxy(const struct client_proxies *proxies, const struct address *address)
-{
-	for (size_t i = 0; i < proxies->n_networks; i++) {
-		if (network_contains(&proxies->networks[i], address)) {
-			return true;
-		}
-	}
-	return false;
-}
-
 uint64_t client_key(const struct address *client)
 {
 	uint64_t key;

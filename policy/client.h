@@ -1,23 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/*
- * What counts as one client, and which peers are the operator's own proxies. forwarded.h tells who
- * is behind a proxy.
- */
+/* What counts as one client. forwarded.h tells who is behind a proxy. */
 #include "common/address.h"
 #include "common/hash.h"
-#include "common/sv.h"
-
-struct client_proxies {
-	struct network *networks; /* owned */
-	size_t n_networks;
-};
-
-/* Returns 0, -ENOMEM, or -EINVAL; then *ret_bad is the index of the first text that is not a
- * network. */
-_must_check_ int client_proxies_init(struct client_proxies *proxies, const char *const *texts,
-				     size_t n, size_t *ret_bad);
-void client_proxies_deinit(struct client_proxies *proxies);
 
 /* Identifies a client: the IPv4 address, or the /64 of the IPv6 address, because one subscriber
  * usually has a whole /64. */
@@ -29,6 +14,3 @@ unsigned client_hash(uint64_t key, const struct hash_secret *secret);
 
 /* Whether both addresses belong to the same client. Ports do not matter. */
 bool client_is_same(const struct address *a, const struct address *b);
-
-/* Whether @address is one of the operator's own proxies. */
-bool client_is_proxy(const struct client_proxies *proxies, const struct address *address);

@@ -142,7 +142,7 @@ static bool has_headers(enum forwarded_notation notation, const struct forwarded
 				       : headers->forwarded.n > 0;
 }
 
-struct forwarded_client forwarded_client(const struct client_proxies *proxies,
+struct forwarded_client forwarded_client(const struct networks *proxies,
 					 enum forwarded_notation notation,
 					 const struct address *peer,
 					 const struct forwarded_headers *headers)
@@ -152,7 +152,7 @@ struct forwarded_client forwarded_client(const struct client_proxies *proxies,
 	struct address address;
 	struct hop hop = {0};
 
-	if (!client_is_proxy(proxies, peer)) {
+	if (!networks_contain(proxies, peer)) {
 		client.is_ignored = has_headers(notation, headers);
 		return client;
 	}
@@ -161,7 +161,7 @@ struct forwarded_client forwarded_client(const struct client_proxies *proxies,
 
 	while (has_next && parse_address(hop.from, &address)) {
 		client.address = address;
-		if (!client_is_proxy(proxies, &address) || !chain.addresses.data) {
+		if (!networks_contain(proxies, &address) || !chain.addresses.data) {
 			break;
 		}
 		has_next = chain_next(&chain, &hop);

@@ -12,7 +12,7 @@
  * Two notations exist, and the operator says which one the proxies write (enum forwarded_notation).
  * The other one is ignored: a proxy that does not know it passes on what the client has made up.
  */
-#include "policy/client.h"
+#include "policy/networks.h"
 
 /* clang-format off */
 #define FORWARDED_NOTATIONS(X)                                                 \
@@ -41,7 +41,7 @@ struct forwarded_client {
  * address ("unknown", "_hidden"), the address is that of the last proxy found. The scheme is that
  * of the hop that the client began; a single X-Forwarded-Proto counts for each of several hops,
  * because proxies overwrite it. */
-struct forwarded_client forwarded_client(const struct client_proxies *proxies,
+struct forwarded_client forwarded_client(const struct networks *proxies,
 					 enum forwarded_notation notation,
 					 const struct address *peer,
 					 const struct forwarded_headers *headers);

@@ -37,6 +37,12 @@ void networks_seal(struct networks *networks);
 /* The prefix length of the most specific network that contains @address, or -1 if there is none. */
 int networks_match(const struct networks *networks, const struct address *address);
 
+/* Whether a network of the set contains @address. */
+static inline bool networks_contain(const struct networks *networks, const struct address *address)
+{
+	return networks_match(networks, address) >= 0;
+}
+
 /* Whether a client at @address may connect. Of the networks that contain it, in both sets, the most
  * specific one decides, and of two equal ones the denied one. If none does, it may connect unless
  * @allowed has any networks. */

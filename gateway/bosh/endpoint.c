@@ -6,6 +6,7 @@
 #include "gateway/bosh/answer.h"
 #include "gateway/bosh/content.h"
 #include "gateway/bosh/endpoint-state.h"
+#include "policy/client.h"
 
 /* Requests. */
 

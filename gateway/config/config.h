@@ -19,7 +19,6 @@
 #include "gateway/config/web.h"
 #include "policy/budget.h"
 #include "policy/census.h"
-#include "policy/client.h"
 #include "policy/domain-rules.h"
 #include "policy/egress.h"
 #include "policy/forwarded.h"
@@ -58,7 +57,7 @@ struct config {
 
 	/* keys-who.c: who may use it */
 	struct origin_list origins;
-	struct client_proxies proxies;
+	struct networks proxies;                         /* trusted: the operator's own */
 	enum forwarded_notation forwarded;               /* what the proxies write */
 	struct networks allowed_clients, denied_clients; /* those of the files, too */
 	char *allow_clients_file, *deny_clients_file;

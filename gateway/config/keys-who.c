@@ -15,7 +15,7 @@ static const char *const notations[] = {
 static const struct config_key keys[] = {
 	CONFIG_LIST("allow_origins", config_type_origins, config, origins, "{\"*\"}",
 		    CONFIG_ORIGINS_MAX),
-	CONFIG_LIST("trusted_proxies", config_type_proxies, config, proxies, "{}",
+	CONFIG_LIST("trusted_proxies", config_type_networks, config, proxies, "{}",
 		    CONFIG_NETWORKS_MAX),
 	CONFIG_CHOICE("forwarded_headers", config, forwarded, "\"x-forwarded\"", notations),
 	CONFIG_LIST("allow_clients", config_type_networks, config, allowed_clients, "{}",

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "gateway/config/types.h"
-#include "policy/client.h"
 #include "policy/host.h"
 #include "policy/networks.h"
 #include "policy/origin.h"
@@ -18,7 +17,6 @@ typedef int list_init(void *list, const char *const *texts, size_t n, size_t *re
 union list {
 	struct origin_list origins;
 	struct host_list hosts;
-	struct client_proxies proxies;
 	struct routes routes;
 	struct ports ports;
 };
@@ -98,8 +96,6 @@ DEFINE_LIST(config_type_origins, origin_list, origin_list_init, origin_list_dein
 	    "\"https://*.example.org\"");
 DEFINE_LIST(config_type_hosts, host_list, host_list_init, host_list_deinit,
 	    "a host name, as in \"chat.example.org\" or \"*.example.org\"");
-DEFINE_LIST(config_type_proxies, client_proxies, client_proxies_init, client_proxies_deinit,
-	    CONFIG_NETWORK_EXPECTED);
 DEFINE_LIST(config_type_routes, routes, routes_init, routes_deinit,
 	    "a host and a port, as in \"xmpp.example.org:5222\"");
 DEFINE_LIST(config_type_ports, ports, ports_init, ports_deinit,

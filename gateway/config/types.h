@@ -28,7 +28,6 @@ extern const struct config_type config_type_websocket_uri; /* char *: wss or htt
 extern const struct config_type config_type_file;          /* char *: can be read; NULL for "" */
 extern const struct config_type config_type_origins;       /* struct origin_list */
 extern const struct config_type config_type_hosts;         /* struct host_list */
-extern const struct config_type config_type_proxies;       /* struct client_proxies */
 extern const struct config_type config_type_networks;      /* struct networks */
 extern const struct config_type config_type_routes;        /* struct routes */
 extern const struct config_type config_type_ports;         /* struct ports */

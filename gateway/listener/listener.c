@@ -25,8 +25,7 @@ static bool admits(const struct config_listener *config, const struct address *p
 		return true;
 	}
 	return networks_admit(&config->allow, &config->deny, peer) &&
-	       (config->proxy == DOMAIN_PROXY_OFF ||
-		networks_match(&config->proxy_peers, peer) >= 0);
+	       (config->proxy == DOMAIN_PROXY_OFF || networks_contain(&config->proxy_peers, peer));
 }
 
 /* Gives the connection a seat. Returns NULL, or the name of what refuses it. */

@@ -68,7 +68,7 @@ static uint32_t crowd_of(const struct attempt *attempt)
 uint32_t attempt_dns_crowd(const struct attempt *attempt)
 {
 	bool is_exempt = attempt->has_client &&
-			 networks_match(&attempt->env->config->exempt, &attempt->client) >= 0;
+			 networks_contain(&attempt->env->config->exempt, &attempt->client);
 
 	return is_exempt ? TURN_NO_CROWD : crowd_of(attempt);
 }

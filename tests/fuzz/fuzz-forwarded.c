@@ -13,7 +13,7 @@
 static const char *const proxy_texts[] = {"10.0.0.0/8", "2001:db8::/32", "127.0.0.1"};
 
 struct setting {
-	struct client_proxies proxies;
+	struct networks proxies;
 	enum forwarded_notation notation;
 };
 
@@ -81,19 +81,22 @@ static void check_notation(const struct setting *setting, const struct forwarded
 
 void fuzz_one(struct sv input)
 {
-	struct setting setting;
+	struct setting setting = {.notation = FORWARDED_X};
 	struct forwarded_headers headers;
-	size_t bad;
 
 	headers.x_for = fuzz_part(&input, '\n');
 	headers.x_proto = fuzz_part(&input, '\n');
 	headers.forwarded = fuzz_part(&input, '\n');
-	assert_int_equal(
-		client_proxies_init(&setting.proxies, proxy_texts, ARRAY_LENGTH(proxy_texts), &bad),
-		0);
+	for (size_t i = 0; i < ARRAY_LENGTH(proxy_texts); i++) {
+		struct network network;
+
+		assert_int_equal(network_parse(sv_from(proxy_texts[i]), &network), 0);
+		assert_int_equal(networks_add(&setting.proxies, &network), 0);
+	}
+	networks_seal(&setting.proxies);
 	setting.notation = FORWARDED_X;
 	check_notation(&setting, &headers);
 	setting.notation = FORWARDED_RFC7239;
 	check_notation(&setting, &headers);
-	client_proxies_deinit(&setting.proxies);
+	networks_deinit(&setting.proxies);
 }

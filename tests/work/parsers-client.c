@@ -319,16 +319,16 @@ static struct outcome run_domain(struct sv input, size_t n_piece)
 /* Each address of the header is that of a proxy, so that all of it is read. */
 static struct outcome run_forwarded(struct sv input, size_t n_piece)
 {
-	static const char *const everybody[] = {"0.0.0.0/0", "::/0"};
+	unsigned line;
 	struct forwarded_headers headers = {.x_for = input, .x_proto = input};
-	static struct client_proxies proxies;
+	static struct networks proxies;
 	static struct address peer;
 	static bool is_ready;
-	size_t bad;
 
 	(void)n_piece;
 	if (!is_ready) {
-		need(client_proxies_init(&proxies, everybody, ARRAY_LENGTH(everybody), &bad));
+		need(networks_add_list(&proxies, SV("0.0.0.0/0\n::/0\n"), &line));
+		networks_seal(&proxies);
 		need(address_parse(SV("192.0.2.1"), 1, &peer));
 		is_ready = true;
 	}

@@ -5,36 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-
 #include "policy/client.h"
-
-static const char *const networks[] = {"127.0.0.1", "::1", "10.0.0.0/8", "2001:db8:ffff::/48"};
-
-static void test_proxies(void **state)
-{
-	static const struct {
-		const char *peer;
-		bool is_proxy;
-	} rows[] = {
-		{"127.0.0.1", true},    {"127.0.0.2", false},      {"::ffff:127.0.0.1", true},
-		{"10.255.0.1", true},   {"11.0.0.1", false},       {"2001:db8:ffff::9", true},
-		{"2001:db8::9", false}, {"::ffff:10.0.0.1", true},
-	};
-	struct client_proxies proxies;
-	const struct client_proxies none = {0};
-	struct address peer;
-	size_t bad;
-
-	(void)state;
-	assert_int_equal(client_proxies_init(&proxies, networks, ARRAY_LENGTH(networks), &bad), 0);
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		assert_int_equal(address_parse(sv_from(rows[i].peer), 1, &peer), 0);
-		assert_int_equal(client_is_proxy(&proxies, &peer), rows[i].is_proxy);
-		assert_false(client_is_proxy(&none, &peer));
-	}
-	client_proxies_deinit(&proxies);
-}
 
 static void test_same(void **state)
 {
@@ -58,18 +29,6 @@ static void test_same(void **state)
 		assert_int_equal(address_parse(sv_from(rows[i].b), -1, &b), 0);
 		assert_int_equal(client_is_same(&a, &b), rows[i].same);
 	}
-}
-
-static void test_bad_network(void **state)
-{
-	static const char *const texts[] = {"10.0.0.0/8", "::1", "10.0.0.0/33", "x"};
-	struct client_proxies proxies = {0};
-	size_t bad = 99;
-
-	(void)state;
-	assert_int_equal(client_proxies_init(&proxies, texts, 4, &bad), -EINVAL);
-	assert_int_equal(bad, 2);
-	assert_null(proxies.networks);
 }
 
 /* Xorshift, so that each run has the same numbers. */
@@ -113,9 +72,7 @@ static void test_hash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_proxies),
 		cmocka_unit_test(test_same),
-		cmocka_unit_test(test_bad_network),
 		cmocka_unit_test(test_hash),
 	};
 

@@ -9,20 +9,25 @@
 
 static const char *const networks[] = {"127.0.0.1", "::1", "10.0.0.0/8", "2001:db8:ffff::/48"};
 
-static struct client_proxies proxies;
+static struct networks proxies;
 
 static int set_up(void **state)
 {
-	size_t bad;
+	struct network network;
 
 	(void)state;
-	return client_proxies_init(&proxies, networks, ARRAY_LENGTH(networks), &bad);
+	for (size_t i = 0; i < ARRAY_LENGTH(networks); i++) {
+		assert_int_equal(network_parse(sv_from(networks[i]), &network), 0);
+		assert_int_equal(networks_add(&proxies, &network), 0);
+	}
+	networks_seal(&proxies);
+	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	client_proxies_deinit(&proxies);
+	networks_deinit(&proxies);
 	return 0;
 }
 

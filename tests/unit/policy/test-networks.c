@@ -29,6 +29,55 @@ static struct networks set_of(const char *list)
 	return networks;
 }
 
+static void test_contain(void **state)
+{
+	static const struct {
+		const char *network;
+		const char *address;
+		bool inside;
+	} rows[] = {
+		{"192.0.2.7", "192.0.2.7", true},
+		{"192.0.2.7", "192.0.2.6", false},
+		{"192.0.2.7/32", "192.0.2.7:80", true},
+		{"192.0.2.6/31", "192.0.2.7", true},
+		{"192.0.2.6/31", "192.0.2.8", false},
+		{"10.0.0.0/8", "10.255.255.255", true},
+		{"10.0.0.0/8", "11.0.0.0", false},
+		{"10.9.8.7/8", "10.0.0.1", true},
+		{"172.16.0.0/12", "172.31.255.255", true},
+		{"172.16.0.0/12", "172.32.0.0", false},
+		{"172.16.0.0/12", "172.15.255.255", false},
+		{"0.0.0.0/0", "255.1.2.3", true},
+		{"0.0.0.0/0", "::1", false},
+		{"0.0.0.0/0", "::ffff:8.8.8.8", true},
+		{"::/0", "2001:db8::1", true},
+		{"::/0", "192.0.2.1", false},
+		{"::/0", "::ffff:192.0.2.1", false},
+		{"fd00::/8", "fdff::1", true},
+		{"fd00::/8", "fe00::1", false},
+		{"2001:db8:0:8000::/49", "2001:db8:0:ffff::", true},
+		{"2001:db8:0:8000::/49", "2001:db8:0:7fff::", false},
+		{"::1", "::1", true},
+		{"::1/128", "::2", false},
+		{"::ffff:10.0.0.0/104", "10.200.0.1", true},
+		{"::ffff:10.0.0.0/104", "11.0.0.1", false},
+		{"::ffff:10.0.0.1", "10.0.0.1", true},
+		{"::ffff:10.0.0.1", "10.0.0.2", false},
+		{"::ffff:0:0/96", "1.2.3.4", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct networks set = set_of(rows[i].network);
+		const struct address address = at(rows[i].address);
+
+		if (networks_contain(&set, &address) != rows[i].inside) {
+			fail_msg("%s, %s", rows[i].network, rows[i].address);
+		}
+		networks_deinit(&set);
+	}
+}
+
 static void test_match(void **state)
 {
 	static const struct {
@@ -181,9 +230,10 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_match),     cmocka_unit_test(test_families),
-		cmocka_unit_test(test_admit),     cmocka_unit_test(test_bad_lists),
-		cmocka_unit_test(test_long_list), cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_contain),   cmocka_unit_test(test_match),
+		cmocka_unit_test(test_families),  cmocka_unit_test(test_admit),
+		cmocka_unit_test(test_bad_lists), cmocka_unit_test(test_long_list),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

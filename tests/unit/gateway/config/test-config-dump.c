@@ -37,7 +37,7 @@ static void assert_same_numbers(const struct config *a, const struct config *b)
 	assert_string_equal(a->bosh_path, b->bosh_path);
 	assert_string_equal(a->see_other_uri, b->see_other_uri);
 	assert_int_equal(a->log_level, b->log_level);
-	assert_int_equal(a->proxies.n_networks, b->proxies.n_networks);
+	assert_int_equal(a->proxies.n, b->proxies.n);
 	assert_memory_equal(&a->limits, &b->limits, sizeof(a->limits));
 	assert_memory_equal(&a->budget, &b->budget, sizeof(a->budget));
 	assert_memory_equal(&a->foreign_budget, &b->foreign_budget, sizeof(a->foreign_budget));

@@ -93,7 +93,7 @@ static void test_include(void **state)
 	assert_int_equal(config->wait_s, 22);
 	assert_int_equal(config->hold, 2);
 	assert_int_equal(config->polling_s, 5);
-	assert_int_equal(config->proxies.n_networks, 3);
+	assert_int_equal(config->proxies.n, 3);
 	assert_int_equal(config->domains.n_rules, 2);
 	config_unref(config);
 

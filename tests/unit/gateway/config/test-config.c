@@ -41,7 +41,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->log_format, LOG_FORMAT_LOGFMT);
 	assert_int_equal(config->log_place, LOG_PLACE_STDERR);
 	assert_true(config->origins.allows_any);
-	assert_int_equal(config->proxies.n_networks, 0);
+	assert_int_equal(config->proxies.n, 0);
 	assert_string_equal(config->admin, "");
 	assert_null(config->resolvers);
 	assert_false(config->coding);
@@ -178,7 +178,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config->origins.n_patterns, 2);
 	assert_string_equal(config->origins.patterns[0].scheme, "https");
 	assert_string_equal(config->origins.patterns[0].host.name, "chat.example.org");
-	assert_int_equal(config->proxies.n_networks, 2);
+	assert_int_equal(config->proxies.n, 2);
 	assert_string_equal(config->resolvers, "127.0.0.1:5300,[::1]:53");
 	assert_true(config->coding);
 	assert_int_equal(config->ports.n_ranges, 2);
