@@ -65,55 +65,47 @@ const char *metrics_refusal_name(enum metrics_refusal refusal)
 	return refusal_names[refusal];
 }
 
-int64_t metrics_sum(const struct metrics *metrics, enum metrics_value value)
+/* Sums a number of all cells; @number is that of the first one. */
+static int64_t sum(const struct metrics *metrics, const _Atomic int64_t *number)
 {
-	int64_t sum = 0;
+	size_t offset = (size_t)((const char *)number - (const char *)metrics->cells);
+	int64_t total = 0;
 
 	for (unsigned i = 0; i < metrics->n_cells; i++) {
-		sum += metrics_read(&metrics->cells[i].values[value]);
+		const char *cell = (const char *)&metrics->cells[i];
+
+		total += metrics_read((const _Atomic int64_t *)(const void *)(cell + offset));
 	}
-	return sum;
+	return total;
+}
+
+int64_t metrics_sum(const struct metrics *metrics, enum metrics_value value)
+{
+	return sum(metrics, &metrics->cells->values[value]);
 }
 
 int64_t metrics_sum_failures(const struct metrics *metrics, enum metrics_transport transport,
 			     enum failure_kind kind)
 {
-	int64_t sum = 0;
-
-	for (unsigned i = 0; i < metrics->n_cells; i++) {
-		sum += metrics_read(&metrics->cells[i].failures[transport][kind]);
-	}
-	return sum;
+	return sum(metrics, &metrics->cells->failures[transport][kind]);
 }
 
 int64_t metrics_sum_refusals(const struct metrics *metrics, enum metrics_refusal refusal)
 {
-	int64_t sum = 0;
-
-	for (unsigned i = 0; i < metrics->n_cells; i++) {
-		sum += metrics_read(&metrics->cells[i].refusals[refusal]);
-	}
-	return sum;
-}
-
-void metrics_sum_buckets(const struct metrics *metrics, enum metrics_histogram_id histogram,
-			 int64_t sum[static METRICS_BUCKETS])
-{
-	for (unsigned i = 0; i < metrics->n_cells; i++) {
-		for (size_t j = 0; j < METRICS_BUCKETS; j++) {
-			sum[j] += metrics_read(&metrics->cells[i].histograms[histogram].buckets[j]);
-		}
-	}
+	return sum(metrics, &metrics->cells->refusals[refusal]);
 }
 
 int64_t metrics_sum_us(const struct metrics *metrics, enum metrics_histogram_id histogram)
 {
-	int64_t sum = 0;
+	return sum(metrics, &metrics->cells->histograms[histogram].sum_us);
+}
 
-	for (unsigned i = 0; i < metrics->n_cells; i++) {
-		sum += metrics_read(&metrics->cells[i].histograms[histogram].sum_us);
+void metrics_sum_buckets(const struct metrics *metrics, enum metrics_histogram_id histogram,
+			 int64_t to[static METRICS_BUCKETS])
+{
+	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+		to[i] += sum(metrics, &metrics->cells->histograms[histogram].buckets[i]);
 	}
-	return sum;
 }
 
 int64_t metrics_quantile(const int64_t buckets[static METRICS_BUCKETS], double share)
