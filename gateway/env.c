@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/env.h"
 
+#include "common/clock.h"
+
 struct mono worker_now(const struct worker_env *env)
 {
-	return (struct mono){(int64_t)uv_now(env->loop)};
+	return clock_of_loop(env->loop);
 }
 
 bool worker_is_exempt(const struct worker_env *env, const struct address *client)

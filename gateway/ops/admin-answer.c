@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "gateway/ops/admin-state.h"
@@ -124,7 +125,7 @@ static int gather(struct admin *admin, const struct config *config, const struct
 	const struct metrics *metrics = admin->options.metrics;
 
 	*ret_status = (struct status){
-		.now = admin_now(),
+		.now = clock_now(),
 		.config = config,
 		.process = admin->options.process,
 		.metrics = metrics,
@@ -215,7 +216,7 @@ static int answer_health(const struct question *question, struct answer *answer)
 {
 	const struct admin_options *options = &question->admin->options;
 	char words[STATUS_WORDS_MAX];
-	bool is_healthy = status_is_healthy(options->process, options->metrics, admin_now(), words);
+	bool is_healthy = status_is_healthy(options->process, options->metrics, clock_now(), words);
 
 	return set_text(answer, is_healthy ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, words);
 }

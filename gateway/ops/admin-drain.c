@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "gateway/ops/admin-state.h"
 
 /* The context of a connection in libmicrohttpd. Without memory for it, the drain does not wait for
@@ -88,11 +89,11 @@ static void close_socket(struct admin *admin)
 void admin_drain(struct admin *admin)
 {
 	int epoll_fd = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	struct mono end = mono_add_ms(admin_now(), ADMIN_DRAIN_MS);
+	struct mono end = mono_add_ms(clock_now(), ADMIN_DRAIN_MS);
 
 	admin->is_draining = true;
 	for (;;) {
-		struct mono now = admin_now();
+		struct mono now = clock_now();
 
 		MHD_run(admin->daemon);
 		if (admin->socket.fd >= 0 && !is_readable(admin->socket.fd)) {

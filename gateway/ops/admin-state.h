@@ -32,12 +32,6 @@ struct admin {
 	struct mono cpu_at;
 };
 
-/* The time of the clock of the workers' loops. */
-static inline struct mono admin_now(void)
-{
-	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
-}
-
 /* libmicrohttpd's callbacks: a connection has begun or ended, with a struct of admin-drain.c as its
  * context; a request has ended. @userdata is the admin. */
 void admin_on_connection(void *userdata, struct MHD_Connection *connection, void **context,

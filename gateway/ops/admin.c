@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/wake.h"
 #include "gateway/ops/admin-state.h"
@@ -43,7 +44,7 @@ static void *run(void *argument)
 
 	while (fds[1].revents == 0) {
 		(void)poll(fds, ARRAY_LENGTH(fds), admin_wait_ms(admin, TICK_MS));
-		struct mono now = admin_now();
+		struct mono now = clock_now();
 
 		if (samples_tick(&admin->samples, admin->options.metrics, now)) {
 			measure_loads(admin, now);
@@ -141,7 +142,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
 	admin->options = *options;
 	admin->socket.fd = -1;
 	admin->wake = -1;
-	admin->started = admin_now();
+	admin->started = clock_now();
 	admin->cpu_at = admin->started;
 	pthread_mutex_init(&admin->mutex, NULL); /* with glibc it cannot fail */
 	process_facts_init(&admin->facts);

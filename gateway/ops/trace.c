@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "gateway/upstream/stand-in.h"
 #include "gateway/upstream/tls/pin.h"
@@ -95,7 +96,7 @@ static void on_header(void *userdata, const struct stream *stream)
 static void note_key(const struct trace *trace, const SSL *ssl, const char *domain)
 {
 	const X509 *certificate = SSL_get0_peer_certificate(ssl);
-	struct mono now = {(int64_t)(uv_hrtime() / 1000000)};
+	struct mono now = clock_now();
 	struct pin key, last;
 	char text[PIN_TEXT_MAX], before[PIN_TEXT_MAX], issuer[ISSUER_MAX];
 

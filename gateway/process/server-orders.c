@@ -5,18 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "gateway/process/door.h"
 #include "gateway/log-setup.h"
 #include "gateway/ops/admin.h"
 #include "gateway/process/binder.h"
 #include "gateway/process/reload.h"
 #include "gateway/process/server-state.h"
-
-/* The clock of the workers' loops. */
-static struct mono now(void)
-{
-	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
-}
 
 /* Sends a report that the supervisor waits for. Without it, it would not reload or upgrade any
  * more, and kill a server that starts. There is at most one at a time: it orders nothing that is
@@ -135,7 +130,7 @@ void server_stop(struct server *server)
 
 static void drain(struct server *server, unsigned seconds)
 {
-	struct mono until = mono_add_s(now(), seconds);
+	struct mono until = mono_add_s(clock_now(), seconds);
 
 	/* A retired server is told to drain when the gateway is stopped. */
 	server->drained_until =
@@ -163,7 +158,7 @@ static void obey(struct server *server, const struct control_message *message)
 		break;
 	case CONTROL_RETIRE:
 		/* Its door came just before. */
-		server->arrived_until = mono_add_s(now(), SERVER_ARRIVALS_S);
+		server->arrived_until = mono_add_s(clock_now(), SERVER_ARRIVALS_S);
 		server->state.successor = (int)server->newest;
 		log_info("retired", LOG_NUMBER("generation", server->launch.generation),
 			 LOG_NUMBER("sessions", census_sessions(server->shared.census)));
@@ -245,14 +240,14 @@ static void report_alive(struct server *server)
 {
 	const struct metrics *metrics = server->shared.metrics;
 
-	if (!server->launch.alive_ms || !mono_reached(server->alive_due, now())) {
+	if (!server->launch.alive_ms || !mono_reached(server->alive_due, clock_now())) {
 		return;
 	}
-	server->alive_due = mono_add_ms(now(), server->launch.alive_ms);
+	server->alive_due = mono_add_ms(clock_now(), server->launch.alive_ms);
 	for (unsigned i = 0; i < metrics->n_cells; i++) {
 		const struct mono beat = {metrics_read(&metrics->cells[i].beat_ms)};
 
-		if (mono_reached(mono_add_ms(beat, STATUS_HANG_MS), now())) {
+		if (mono_reached(mono_add_ms(beat, STATUS_HANG_MS), clock_now())) {
 			return;
 		}
 	}
@@ -269,7 +264,7 @@ static void give_memory_back(struct server *server)
 	size_t n_most = census_take_most(census);
 
 	if (!crowd_has_left(&server->crowd, n_most,
-			    census_connections(census) + census_sessions(census), now())) {
+			    census_connections(census) + census_sessions(census), clock_now())) {
 		return;
 	}
 	/* What they free goes back the second time, after the pause. */
@@ -282,10 +277,10 @@ static void give_memory_back(struct server *server)
 /* A retired server waits for the requests of connections with TLS: the others were passed on. */
 static bool is_over(const struct server *server)
 {
-	return mono_reached(server->drained_until, now()) ||
+	return mono_reached(server->drained_until, clock_now()) ||
 	       (census_sessions(server->shared.census) == 0 &&
 		(census_connections(server->shared.census) == 0 ||
-		 mono_reached(server->arrived_until, now())));
+		 mono_reached(server->arrived_until, clock_now())));
 }
 
 static void check_drained(struct server *server)
@@ -319,7 +314,7 @@ void server_obey(struct server *server)
 				open_door(server);
 			}
 		}
-		client_log_sum_up(server->shared.client_log, now());
+		client_log_sum_up(server->shared.client_log, clock_now());
 		pay_report(server);
 		report_alive(server);
 		give_memory_back(server);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "gateway/process/binder.h"
@@ -38,11 +39,6 @@ struct supervisor {
 	unsigned n_stops; /* SIGTERM and SIGINT so far */
 	int status;
 };
-
-static struct mono now(void)
-{
-	return (struct mono){(int64_t)(uv_hrtime() / 1000000)};
-}
 
 /* Signals. */
 
@@ -85,7 +81,7 @@ static void upgrade(struct supervisor *supervisor)
 	}
 	log_info("upgrading", LOG_NUMBER("servers", supervisor->children.n));
 	notify_reloading();
-	int r = children_start(&supervisor->children, now());
+	int r = children_start(&supervisor->children, clock_now());
 
 	if (r < 0) {
 		refuse_upgrade(strerror(-r));
@@ -228,7 +224,7 @@ static void on_ready(struct supervisor *supervisor, struct child *server)
 static void on_reloaded(struct supervisor *supervisor)
 {
 	supervisor->is_reloading = false;
-	log_follow_reopen(&supervisor->log, now());
+	log_follow_reopen(&supervisor->log, clock_now());
 	notify_send("READY=1");
 	if (supervisor->reload_is_wanted) {
 		reload(supervisor);
@@ -242,7 +238,7 @@ static void on_report(struct supervisor *supervisor, struct child *server,
 {
 	switch ((enum control_kind)message->kind) {
 	case CONTROL_READY:
-		log_follow_obey(&supervisor->log, message, now());
+		log_follow_obey(&supervisor->log, message, clock_now());
 		on_ready(supervisor, server);
 		break;
 	case CONTROL_RELOADED:
@@ -320,7 +316,7 @@ static void check_start(struct supervisor *supervisor)
 {
 	struct child *server = children_find(&supervisor->children, CHILD_STARTING);
 
-	if (server && child_count_start(server, now()) &&
+	if (server && child_count_start(server, clock_now()) &&
 	    children_find(&supervisor->children, CHILD_SERVING)) {
 		server->is_late = true;
 		kill(server->pid, SIGKILL);
@@ -329,13 +325,13 @@ static void check_start(struct supervisor *supervisor)
 
 static void feed_watchdog(struct supervisor *supervisor)
 {
-	if (!supervisor->watchdog_ms || !mono_reached(supervisor->watchdog_due, now())) {
+	if (!supervisor->watchdog_ms || !mono_reached(supervisor->watchdog_due, clock_now())) {
 		return;
 	}
 	if (supervisor->is_alive || children_find(&supervisor->children, CHILD_STARTING)) {
 		notify_send("WATCHDOG=1");
 		supervisor->is_alive = false;
-		supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
+		supervisor->watchdog_due = mono_add_ms(clock_now(), supervisor->watchdog_ms);
 	}
 }
 
@@ -343,7 +339,7 @@ static void feed_watchdog(struct supervisor *supervisor)
 static int turn_ms(struct supervisor *supervisor)
 {
 	bool is_starting = children_find(&supervisor->children, CHILD_STARTING) != NULL;
-	int64_t left_ms = mono_diff_ms(supervisor->watchdog_due, now());
+	int64_t left_ms = mono_diff_ms(supervisor->watchdog_due, clock_now());
 
 	if (children_owe(&supervisor->children)) {
 		return CHILDREN_RETRY_MS;
@@ -351,8 +347,9 @@ static int turn_ms(struct supervisor *supervisor)
 	if (supervisor->watchdog_ms && left_ms > 0 && left_ms < 1000) {
 		return (int)left_ms;
 	}
-	return supervisor->watchdog_ms || is_starting ? CHILDREN_LOOK_MS
-						      : log_follow_retry(&supervisor->log, now());
+	return supervisor->watchdog_ms || is_starting
+		     ? CHILDREN_LOOK_MS
+		     : log_follow_retry(&supervisor->log, clock_now());
 }
 
 /* Waits for signals, reports and questions, for at most a second where time matters. */
@@ -386,7 +383,7 @@ static void turn(struct supervisor *supervisor)
 	}
 	children_pay(&supervisor->children);
 	check_start(supervisor);
-	(void)log_follow_retry(&supervisor->log, now());
+	(void)log_follow_retry(&supervisor->log, clock_now());
 	feed_watchdog(supervisor);
 }
 
@@ -455,13 +452,13 @@ static int supervise(struct supervisor *supervisor)
 	}
 	supervisor->watchdog_ms = notify_watchdog_ms();
 	supervisor->children.alive_ms = alive_ms(supervisor->watchdog_ms);
-	supervisor->watchdog_due = mono_add_ms(now(), supervisor->watchdog_ms);
+	supervisor->watchdog_due = mono_add_ms(clock_now(), supervisor->watchdog_ms);
 	notify_forget();
 	if (r == 0) {
 		r = log_follow_start(&supervisor->log);
 	}
 	if (r == 0) {
-		r = children_start(&supervisor->children, now());
+		r = children_start(&supervisor->children, clock_now());
 	}
 	while (r == 0 && supervisor->children.n) {
 		turn(supervisor);

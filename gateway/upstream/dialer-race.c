@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/turn.h"
 #include "gateway/upstream/dialer-state.h"
 #include "gateway/upstream/stand-in.h"
@@ -17,11 +18,6 @@ enum {
 };
 
 static void dial_run(struct dial *dial);
-
-static struct mono dial_now(const struct dial *dial)
-{
-	return (struct mono){(int64_t)uv_now(dial->dialer->loop)};
-}
 
 /* How much a failure says to the user. What a server answered says more than why no server was
  * dialled. */
@@ -168,7 +164,8 @@ static void attempt_end(struct dial_attempt *attempt, enum race_outcome outcome)
 {
 	struct dial *dial = attempt->dial;
 
-	race_report(&dial->race, (size_t)(attempt - dial->attempts), outcome, dial_now(dial));
+	race_report(&dial->race, (size_t)(attempt - dial->attempts), outcome,
+		    clock_of_loop(dial->dialer->loop));
 	dial_run(dial);
 }
 
@@ -183,7 +180,7 @@ static void give_up_seconds(struct dial *dial, const struct dial_attempt *winner
 		    transport_is_answered(attempt->transport)) {
 			notify_observer(attempt, DIAL_GIVEN_UP, NULL);
 			attempt->transport = transport_free(attempt->transport);
-			race_report(&dial->race, i, RACE_SECOND, dial_now(dial));
+			race_report(&dial->race, i, RACE_SECOND, clock_of_loop(dial->dialer->loop));
 		}
 	}
 }
@@ -322,7 +319,8 @@ static void begin_attempt(struct dial *dial, const struct race_action *action)
 	enum race_outcome outcome;
 
 	if (!attempt_start(dial, attempt, &outcome)) {
-		race_report(&dial->race, action->attempt, outcome, dial_now(dial));
+		race_report(&dial->race, action->attempt, outcome,
+			    clock_of_loop(dial->dialer->loop));
 	}
 }
 
@@ -335,7 +333,8 @@ static void on_addresses(void *userdata, enum resolver_result result,
 	if (result != RESOLVER_OK) {
 		dial_note_dns(dial, result, dial->targets[dial->asked].host);
 	}
-	race_answer(&dial->race, addresses, n_addresses, RACE_ORDER_FAMILIES, dial_now(dial));
+	race_answer(&dial->race, addresses, n_addresses, RACE_ORDER_FAMILIES,
+		    clock_of_loop(dial->dialer->loop));
 	dial_run(dial);
 }
 
@@ -347,7 +346,7 @@ static void answer_nothing(struct dial *dial, const char *host, enum failure_kin
 
 	failure_set(&failure, kind, "%s: %s", host, why);
 	dial_note(dial, &failure);
-	race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, dial_now(dial));
+	race_answer(&dial->race, NULL, 0, RACE_ORDER_GIVEN, clock_of_loop(dial->dialer->loop));
 }
 
 static void dial_resolve(struct dial *dial, size_t target)
@@ -356,7 +355,8 @@ static void dial_resolve(struct dial *dial, size_t target)
 
 	if (!asked || !asked->host[0]) {
 		race_answer(&dial->race, dial->fixed + (asked ? target : 0),
-			    asked ? 1 : dial->n_fixed, RACE_ORDER_GIVEN, dial_now(dial));
+			    asked ? 1 : dial->n_fixed, RACE_ORDER_GIVEN,
+			    clock_of_loop(dial->dialer->loop));
 		return;
 	}
 	if (dial->egress_resolves) {
@@ -367,7 +367,8 @@ static void dial_resolve(struct dial *dial, size_t target)
 				       strerrordesc_np(ENOMEM));
 			return;
 		}
-		race_answer(&dial->race, &stand_in, 1, RACE_ORDER_GIVEN, dial_now(dial));
+		race_answer(&dial->race, &stand_in, 1, RACE_ORDER_GIVEN,
+			    clock_of_loop(dial->dialer->loop));
 		return;
 	}
 	dial->asked = target;
@@ -424,7 +425,8 @@ static void dial_arm(struct dial *dial)
 	if (mono_is_never(deadline)) {
 		timeout_stop(&dial->timer);
 	} else {
-		timeout_start(&dial->timer, on_timeout, mono_diff_ms(deadline, dial_now(dial)));
+		timeout_start(&dial->timer, on_timeout,
+			      mono_diff_ms(deadline, clock_of_loop(dial->dialer->loop)));
 	}
 }
 
@@ -434,7 +436,8 @@ static void dial_run(struct dial *dial)
 	struct dial_attempt *attempt;
 
 	for (;;) {
-		struct race_action action = race_next(&dial->race, dial_now(dial));
+		struct race_action action =
+			race_next(&dial->race, clock_of_loop(dial->dialer->loop));
 
 		switch (action.kind) {
 		case RACE_NOTHING:

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/xmpp/keepalive.h"
 
+#include "common/clock.h"
 #include "common/macro.h"
-
-static struct mono loop_now(const struct keepalive *keepalive)
-{
-	return (struct mono){(int64_t)uv_now(keepalive->timer.loop)};
-}
 
 static void on_timer(uv_timer_t *timer)
 {
 	struct keepalive *keepalive = CONTAINER_OF(timer, struct keepalive, timer);
 
-	if (keepalive_look(keepalive, loop_now(keepalive))) {
+	if (keepalive_look(keepalive, clock_of_loop(keepalive->timer.loop))) {
 		uv_timer_start(timer, on_timer, 1, KEEPALIVE_TICK_MS);
 	}
 }
@@ -42,7 +38,7 @@ void keepalive_enter(struct keepalive *keepalive, struct keepalive_member *membe
 		return;
 	}
 	member->is_entered = true;
-	member->looked_at = loop_now(keepalive);
+	member->looked_at = clock_of_loop(keepalive->timer.loop);
 	TAILQ_INSERT_TAIL(&keepalive->members, member, in_members);
 	if (!uv_is_active((uv_handle_t *)&keepalive->timer)) {
 		uv_timer_start(&keepalive->timer, on_timer, KEEPALIVE_TICK_MS, KEEPALIVE_TICK_MS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "gateway/xmpp/link-state.h"
 
 static void on_closed(uv_handle_t *handle)
@@ -67,7 +68,7 @@ static void finish(struct link *link)
 
 static struct mono now_of(const struct link *link)
 {
-	return (struct mono){(int64_t)uv_now(link->env->dialer.loop)};
+	return clock_of_loop(link->env->dialer.loop);
 }
 
 static void stop_returning(struct link *link)

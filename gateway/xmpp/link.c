@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "gateway/xmpp/bounce.h"
 #include "gateway/xmpp/link-state.h"
 
@@ -42,7 +43,7 @@ static void on_login_timeout(struct timeout *timer)
  * the login, stops it. */
 static void await_login(struct link *link)
 {
-	struct mono now = {(int64_t)uv_now(link->env->dialer.loop)};
+	struct mono now = clock_of_loop(link->env->dialer.loop);
 
 	if (link->is_broken) {
 		return; /* the timer is to tell so */

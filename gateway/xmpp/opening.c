@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/timeout.h"
 #include "gateway/xmpp/attempt.h"
 #include "gateway/xmpp/servers.h"
@@ -29,7 +30,7 @@ static const struct dial_callbacks dial_callbacks;
 
 static struct mono now_of(const struct opening *opening)
 {
-	return (struct mono){(int64_t)uv_now(opening->env->dialer.loop)};
+	return clock_of_loop(opening->env->dialer.loop);
 }
 
 /* The end. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/hash.h"
 #include "common/table.h"
 #include "gateway/upstream/dns/cache.h"
@@ -102,11 +103,6 @@ bool lookups_are_idle(const struct lookups *lookups)
 	return lookups->n_lookups == 0;
 }
 
-struct mono lookups_now(const struct lookups *lookups)
-{
-	return (struct mono){(int64_t)uv_now(lookups->loop)};
-}
-
 static void notify_observer(const struct lookups *lookups, enum dns_kind kind, const char *name,
 			    const struct dns_reply *reply)
 {
@@ -181,7 +177,7 @@ static void on_answered(struct question *question, struct dns_reply *reply)
 	}
 	if (is_answer || (reply && lookup->is_newest)) {
 		dns_cache_put(lookups->cache, question->kind, question->name, reply,
-			      lookups_now(lookups));
+			      clock_of_loop(lookups->loop));
 	}
 	for (struct lookup *at = lookup; at; at = at->older) {
 		waits_end(at, reply);
@@ -270,7 +266,8 @@ static void lookup_renew(struct lookup *lookup, struct lookup *older)
 int lookups_ask(struct lookups *lookups, uint32_t crowd, enum dns_kind kind, const char *name,
 		struct lookup_wait *wait)
 {
-	struct dns_reply *kept = dns_cache_find(lookups->cache, kind, name, lookups_now(lookups));
+	struct dns_reply *kept =
+		dns_cache_find(lookups->cache, kind, name, clock_of_loop(lookups->loop));
 	struct lookup *lookup;
 
 	if (kept) {

@@ -64,9 +64,6 @@ struct lookups *lookups_free(struct lookups *lookups);
 /* Whether no question is under way. */
 bool lookups_are_idle(const struct lookups *lookups);
 
-/* The loop's time. */
-struct mono lookups_now(const struct lookups *lookups);
-
 /* Asks for @kind at @name (lower case, at most QUESTION_NAME_MAX characters). A new question counts
  * as @crowd's, which is as for turn_item_init(). @wait must not move until it is deinitialised.
  * Returns a LOOKUPS_..., or -ENOMEM. */

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "common/ascii.h"
+#include "common/clock.h"
 #include "common/timeout.h"
 #include "gateway/upstream/dns/lookups.h"
 #include "gateway/upstream/dns/question.h"
@@ -127,7 +128,7 @@ static void on_over(struct lookup_wait *wait)
 	if (is_finished) {
 		query_move(query, &resolver->finished);
 	} else if (has_targets) {
-		query->deadline = mono_add_ms(lookups_now(resolver->lookups), resolver->grace_ms);
+		query->deadline = mono_add_ms(clock_of_loop(resolver->loop), resolver->grace_ms);
 		query_move(query, &resolver->in_grace);
 	}
 }
@@ -210,7 +211,7 @@ static void resolver_arm(struct resolver *resolver, uint64_t finished_ms)
 	}
 	if (in_grace) {
 		timeout_start(&resolver->grace, on_grace_over,
-			      mono_diff_ms(in_grace->deadline, lookups_now(resolver->lookups)));
+			      mono_diff_ms(in_grace->deadline, clock_of_loop(resolver->loop)));
 	} else {
 		timeout_stop(&resolver->grace);
 	}
@@ -244,7 +245,7 @@ static void on_grace_over(struct timeout *timer)
 	struct resolver_query *query;
 
 	while ((query = TAILQ_FIRST(&resolver->in_grace)) &&
-	       mono_reached(query->deadline, lookups_now(resolver->lookups))) {
+	       mono_reached(query->deadline, clock_of_loop(resolver->loop))) {
 		query_move(query, &resolver->finished);
 	}
 	resolver_deliver(resolver);
@@ -432,10 +433,8 @@ int resolver_new(uv_loop_t *loop, const struct resolver_options *options,
 	if (!resolver) {
 		return -ENOMEM;
 	}
-	LIST_INIT(&resolver->queries);
 	TAILQ_INIT(&resolver->finished);
 	TAILQ_INIT(&resolver->in_grace);
-	SLIST_INIT(&resolver->retired);
 	resolver->loop = loop;
 	resolver->observer = options->observer;
 	resolver->grace_ms = options->timeout_ms;
