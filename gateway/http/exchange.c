@@ -138,6 +138,7 @@ static int write_head(const struct http_exchange *exchange, const struct http_an
 /* Keeps an answer until those before it have been sent. Returns 0 or -ENOMEM. */
 static int keep(struct http_exchange *exchange, const struct http_answer *answer, struct blob *body)
 {
+	struct reader_connection *connection = exchange->connection;
 	struct reader_answer *early = calloc(1, sizeof(*early));
 	int r = early ? write_head(exchange, answer, &early->head) : -ENOMEM;
 
@@ -148,7 +149,8 @@ static int keep(struct http_exchange *exchange, const struct http_answer *answer
 	}
 	early->body = body;
 	exchange->early = early;
-	return 0;
+	connection->n_early += reader_answer_size(early);
+	return wire_set_kept(connection->wire, connection->n_early);
 }
 
 static int send_now(struct http_exchange *exchange, const struct http_answer *answer,

@@ -53,12 +53,21 @@ void reader_connection_send(struct reader_connection *connection, struct buffer 
 	}
 }
 
+size_t reader_answer_size(const struct reader_answer *answer)
+{
+	return answer->head.size + (answer->body ? answer->body->n : 0);
+}
+
 static void send_early(struct http_exchange *exchange)
 {
+	struct reader_connection *connection = exchange->connection;
 	struct reader_answer *early = exchange->early;
 
 	exchange->early = NULL;
-	reader_connection_send(exchange->connection, &early->head, early->body);
+	connection->n_early -= reader_answer_size(early);
+	/* It does not grow, so nothing can fail. */
+	(void)!wire_set_kept(connection->wire, connection->n_early);
+	reader_connection_send(connection, &early->head, early->body);
 	buffer_deinit(&early->head);
 	free(early);
 }

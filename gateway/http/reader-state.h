@@ -71,6 +71,7 @@ struct reader_connection {
 	struct http_head *head;          /* one that is incomplete; NULL: none */
 	struct reader_body *body;        /* likewise */
 	struct address peer;
+	size_t n_early; /* bytes of the answers whose turn has not come */
 	uint8_t n_exchanges;
 	uint8_t n_pauses;      /* of the next request */
 	bool is_first : 1;     /* `first` has to be asked */
@@ -120,6 +121,9 @@ void reader_connection_advance(struct reader_connection *connection);
 /* Sends an answer: its head in reader->scratch, and @body, whose reference is taken. */
 void reader_connection_send(struct reader_connection *connection, struct buffer *head,
 			    struct blob *body);
+
+/* The bytes that @answer keeps. */
+size_t reader_answer_size(const struct reader_answer *answer);
 
 /* Ends the exchanges and connections that are over. */
 void reader_reap(struct http_reader *reader);

@@ -65,9 +65,10 @@ struct wire_pump {
 
 LIST_HEAD(wire_pumps, wire_pump);
 
-/* An answer that waits. */
+/* Answers that wait. */
 struct wire_unread {
 	struct wire *wire;
+	size_t n_kept; /* of wire_set_kept() */
 	struct budget_charge charge;
 };
 
@@ -171,11 +172,13 @@ bool wire_tls_is_flooded(const struct wire *wire);
 /* Whether there are, or may be, bytes that the epoll does not report. */
 bool wire_tls_has_bytes(const struct wire *wire);
 
-/* Charges the hub's budget with @n bytes that wait in an answer; @evict is for a charge that has to
- * go. Returns 0 or -ENOMEM. */
-_must_check_ int wire_charge(struct wire *wire, size_t n,
+/* Charges the hub's budget with answers that wait: @n_queue bytes here, and @n_kept with the user.
+ * @evict is for a charge that has to go. Returns 0 or -ENOMEM. */
+_must_check_ int wire_charge(struct wire *wire, size_t n_queue, size_t n_kept,
 			     void (*evict)(struct budget_charge *charge));
-/* Nothing waits any more. May run twice. */
+/* Nothing waits here any more. May run twice. */
+void wire_charge_sent(struct wire *wire);
+/* Nor with the user. May run twice. */
 void wire_release_charge(struct wire *wire);
 
 /* Whether @wire, which is in a hub, takes more than its share. */

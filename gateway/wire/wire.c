@@ -226,7 +226,7 @@ static void drop_sent(struct wire *wire, size_t n_sent)
 		wire->tail = blob_unref(wire->tail);
 	}
 	if (wire_waiting(wire) == 0) {
-		wire_release_charge(wire);
+		wire_charge_sent(wire);
 	}
 }
 
@@ -316,6 +316,12 @@ static void on_evict(struct budget_charge *charge)
 	}
 }
 
+/* What waits takes so many bytes. */
+static size_t memory_of_queue(const struct wire *wire)
+{
+	return wire_waiting(wire) ? wire->out.size + (wire->tail ? wire->tail->n : 0) : 0;
+}
+
 int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts, struct blob *body)
 {
 	struct iovec all[WIRE_PARTS_MAX + 1];
@@ -342,7 +348,13 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 	wire->tail = body;
 	wire->n_tail_sent = n > n_head ? n - n_head : 0;
 	wire_want_write(wire, true);
-	return wire_charge(wire, wire->out.size + all[n_parts].iov_len, on_evict);
+	return wire_charge(wire, memory_of_queue(wire), wire->unread ? wire->unread->n_kept : 0,
+			   on_evict);
+}
+
+int wire_set_kept(struct wire *wire, size_t n)
+{
+	return wire->is_broken ? 0 : wire_charge(wire, memory_of_queue(wire), n, on_evict);
 }
 
 /* Sends at once. There must be room for what the kernel does not accept: nothing could follow a

@@ -128,8 +128,9 @@ struct wire_hub_options {
 	/* A wire of @peer is being closed that sent too many TLS messages without data
 	 * (tls-controls.h). May be NULL. */
 	void (*flooded)(void *userdata, const struct address *peer);
-	/* Counts the answers of wire_send_blob() that clients do not read: a client may go on over
-	 * other connections, and have one wait on each. Beyond it, connections break. Borrowed;
+	/* Counts the answers that clients do not read (wire_send_blob()), or that wait for those
+	 * before them (wire_set_kept()): a client may go on over other connections, and have some
+	 * wait on each. Beyond it, connections break. Borrowed;
 	 * NULL: they do not count. */
 	struct budget *unread;
 	unsigned owner; /* as in budget.h */
@@ -278,6 +279,10 @@ _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t 
  * reference, also on failure; NULL: no body. At most WIRE_PARTS_MAX parts. */
 _must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 				struct blob *body);
+
+/* The user keeps answers of @n bytes, until those before them can be sent. They count like answers
+ * of wire_send_blob() that wait. Returns 0, or -ENOMEM: close the wire. */
+_must_check_ int wire_set_kept(struct wire *wire, size_t n);
 
 /* As wire_send(), at the end of this iteration of the loop, in one write with all that is sent
  * until then. More than WIRE_LATER_MAX bytes, with nothing waiting, are sent at once. After -ENOMEM

@@ -584,6 +584,81 @@ static void test_late_after_cut(void **state)
 	budget_release(one.budget, &charge);
 }
 
+static bool bounds_all(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	(void)peer;
+	return true;
+}
+
+static void answer_long(struct http_exchange *exchange, size_t n)
+{
+	struct blob *body;
+
+	assert_int_equal(blob_new(n, &body), 0);
+	memset(body->data, 'x', n);
+	http_exchange_answer(exchange, &(struct http_answer){.status = 200, .body = body});
+}
+
+/* Answers that wait for one before them are held like those that are not read: a client that has a
+ * request held could have seven large ones on each of its connections. */
+static void test_early_answers_are_bounded(void **state)
+{
+	enum {
+		STEP = BUDGET_STEP,
+		LONG = 128 * 1024, /* with the head, one step more */
+		HELD = 2 * (LONG + STEP),
+	};
+	struct budget_limits limits = {HELD, HELD, BUDGET_LARGEST};
+
+	(void)state;
+	one.hub->options.unread = one.budget;
+	one.hub->options.is_bounded = bounds_all;
+	budget_set_limits(one.budget, &limits);
+	say(HEAD("/held", "0") HEAD("/held", "0") HEAD("/held", "0") HEAD("/held", "0"));
+	answer_long(one.held[1], LONG);
+	assert_in_range(budget_bytes(one.budget), LONG, LONG + STEP);
+	answer_long(one.held[2], LONG);
+	budget_evict(one.budget, 0);
+	turn();
+	assert_in_range(budget_bytes(one.budget), 2 * LONG, HELD);
+	assert_int_equal(one.n_gone, 0);
+	answer_long(one.held[3], 2 * STEP);
+	budget_evict(one.budget, 0);
+	turn();
+	/* The connection has ended, with all that was kept. */
+	assert_int_equal(one.n_gone, 1);
+	assert_int_equal(one.n_done, 4);
+	assert_int_equal(one.n_closed, 1);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	assert_string_equal(heard(), "");
+}
+
+/* When their turn has come they are charged as what is not read, and then as nothing. */
+static void test_early_answers_that_are_read(void **state)
+{
+	enum { LONG = 1 << 19 };
+	char some[4096];
+	size_t n = 0;
+
+	(void)state;
+	one.hub->options.unread = one.budget;
+	one.hub->options.is_bounded = bounds_all;
+	say(HEAD("/held", "0") HEAD("/held", "0"));
+	answer_long(one.held[1], LONG);
+	assert_in_range(budget_bytes(one.budget), LONG, LONG + BUDGET_STEP);
+	answer(one.held[0], 204);
+	assert_in_range(budget_bytes(one.budget), LONG, LONG + BUDGET_STEP);
+	for (ssize_t r = 1; r > 0;) {
+		r = recv(one.theirs, some, sizeof(some), MSG_DONTWAIT);
+		n += r > 0 ? (size_t)r : 0;
+		turn();
+	}
+	assert_true(n > LONG);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	assert_int_equal(one.n_done, 2);
+}
+
 /* A request whose body has LARGE bytes, which are coded if @coder is not NULL, behind @before. */
 static void say_large(const char *before, struct coder *coder)
 {
@@ -1065,6 +1140,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_coded_at_hand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_early_answers_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_early_answers_that_are_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chunked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_refusal, setup, teardown),
