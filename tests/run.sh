@@ -32,6 +32,8 @@ UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-boun
 NODE_LEAST=18
 # Test files at a time: they mostly wait, two cores have enough to do then. Under a sanitizer they wait less.
 JOBS=8 JOBS_SANITIZED=6
+# Unit tests at a time: some wait for a timer.
+UNITS=4
 # What only a whole run has.
 NOT_FAST='conformance/faults conformance/latency conformance/soak'
 # Of the folders that are built for a part.
@@ -215,7 +217,7 @@ unit_tests() {
 	log=$folder/meson-logs/testlog.json
 	rm -f "$log"
 	# shellcheck disable=SC2086
-	run $fixed env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --print-errorlogs --no-rebuild "$@"
+	run $fixed env CMOCKA_MESSAGE_OUTPUT=tap meson test -C "$folder" --num-processes $UNITS --print-errorlogs --no-rebuild "$@"
 	if [ -s "$log" ]; then
 		node tests/support/count-units.mjs "$log" "$skips" >>"$counts"
 	else
