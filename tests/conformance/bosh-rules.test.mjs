@@ -405,7 +405,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 	});
 
 	test(`overactivity: more requests under way than requests; one more may pause or terminate ${title}`, { timeout: patiently(120000) }, async () => {
-		for (const more of [undefined, { pause: 5 }, { type: 'terminate' }]) {
+		await Promise.all([undefined, { pause: 5 }, { type: 'terminate' }].map(async (more) => {
 			const client = new BoshClient(stage.port);
 			await client.login('deaf.test', { ver, hold: 1, ack: undefined });
 			const held = await congest(client);
@@ -417,7 +417,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 			} else {
 				over(answer);
 			}
-		}
+		}));
 	});
 
 	test(`polling: empty requests too often, of which the first was told nothing ${title}`, TIMEOUT, async () => {
