@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { assertTerminated, parseInStream } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, sleep, stopAll } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, turns } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -27,12 +27,8 @@ after(() => stopAll(stage));
 const presence = (id) => `<presence xmlns='jabber:client' id='${id}'/>`;
 const idsOf = ({ element }) => element.children.map((child) => child.attributes.id);
 
-// One after the other, also where tests run at the same time: the latest connection is this session's.
-let latest;
-function session(...args) {
-	latest = Promise.allSettled([latest]).then(() => openSession(...args));
-	return latest;
-}
+const inTurn = turns();
+const session = (...args) => inTurn(() => openSession(...args));
 
 async function openSession(attributes = {}, on = stage) {
 	const client = new BoshClient(on.port);
@@ -84,59 +80,61 @@ async function assertReturned(connection) {
 	assert.match(connection.text, /<\/stream:stream>$/);
 }
 
-test('a client that is gone: what the server sent to it goes back as errors, then the stream is closed', TIMEOUT, async () => {
-	const { client, connection } = await session();
-	const held = client.request();
-	await sleep(200);
-	held.abort();
-	await sleep(200);
-	const started = Date.now();
-	await sendAll(connection);
-	await assertReturned(connection);
-	assert.ok(Date.now() - started > (INACTIVITY_S - 1) * 1000, 'not before its time');
-	assert.equal((await client.request()).element.attributes.condition, 'item-not-found');
-});
+describe('what is returned', { concurrency: 6 }, () => {
+	test('a client that is gone: what the server sent to it goes back as errors, then the stream is closed', TIMEOUT, async () => {
+		const { client, connection } = await session();
+		const held = client.request();
+		await sleep(200);
+		held.abort();
+		await sleep(200);
+		const started = Date.now();
+		await sendAll(connection);
+		await assertReturned(connection);
+		assert.ok(Date.now() - started > (INACTIVITY_S - 1) * 1000, 'not before its time');
+		assert.equal((await client.request()).element.attributes.condition, 'item-not-found');
+	});
 
-test('what comes while no request is there goes back, too; what an answer took that a request followed does not', TIMEOUT, async () => {
-	const { client, connection } = await session();
-	const held = client.request();
-	connection.send(`<message ${addressed} id='taken'><body/></message>`);
-	assert.deepEqual(idsOf(await held), ['taken']);
-	const next = client.request();
-	await sleep(200);
-	next.abort();
-	await sleep(200);
-	await sendAll(connection);
-	await assertReturned(connection);
-});
+	test('what comes while no request is there goes back, too; what an answer took that a request followed does not', TIMEOUT, async () => {
+		const { client, connection } = await session();
+		const held = client.request();
+		connection.send(`<message ${addressed} id='taken'><body/></message>`);
+		assert.deepEqual(idsOf(await held), ['taken']);
+		const next = client.request();
+		await sleep(200);
+		next.abort();
+		await sleep(200);
+		await sendAll(connection);
+		await assertReturned(connection);
+	});
 
-// With it in hand the client would have sent another request: perhaps the connection was dead, and nobody saw it.
-test('what the last answer took goes back as well, when nothing was heard of the client since', TIMEOUT, async () => {
-	const { client, connection } = await session();
-	const held = client.request();
-	await sleep(200);
-	await sendAll(connection);
-	assert.ok(idsOf(await held).length > 0);
-	await assertReturned(connection);
-});
+	// With it in hand the client would have sent another request: perhaps the connection was dead, and nobody saw it.
+	test('what the last answer took goes back as well, when nothing was heard of the client since', TIMEOUT, async () => {
+		const { client, connection } = await session();
+		const held = client.request();
+		await sleep(200);
+		await sendAll(connection);
+		assert.ok(idsOf(await held).length > 0);
+		await assertReturned(connection);
+	});
 
-test('a client that acknowledges: what it has not acknowledged goes back, what it has does not', TIMEOUT, async () => {
-	const { client, connection } = await session({ ack: 1 });
-	const stanza = (id) => `<message ${addressed} id='${id}'><body/></message>`;
-	connection.send(stanza('taken'));
-	while (!connection.taken) {
-		connection.taken = idsOf(await client.request()).includes('taken');
-	}
-	const acknowledged = client.rid;
-	connection.send(stanza('lost'));
-	await client.lose('', { ack: acknowledged });
-	connection.send(stanza('waiting'));
-	await sleep(500);
-	await client.request('', { ack: acknowledged, pause: 2 });
-	await connection.end(INACTIVITY_S * 1000);
-	assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ attributes }) => [attributes.id, attributes.type]),
-		[['lost', 'error'], ['waiting', 'error']]);
-	assert.equal(connection.streamEnds, 1);
+	test('a client that acknowledges: what it has not acknowledged goes back, what it has does not', TIMEOUT, async () => {
+		const { client, connection } = await session({ ack: 1 });
+		const stanza = (id) => `<message ${addressed} id='${id}'><body/></message>`;
+		connection.send(stanza('taken'));
+		while (!connection.taken) {
+			connection.taken = idsOf(await client.request()).includes('taken');
+		}
+		const acknowledged = client.rid;
+		connection.send(stanza('lost'));
+		await client.lose('', { ack: acknowledged });
+		connection.send(stanza('waiting'));
+		await sleep(500);
+		await client.request('', { ack: acknowledged, pause: 2 });
+		await connection.end(INACTIVITY_S * 1000);
+		assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ attributes }) => [attributes.id, attributes.type]),
+			[['lost', 'error'], ['waiting', 'error']]);
+		assert.equal(connection.streamEnds, 1);
+	});
 });
 
 // As much waits for the server as the client can bring about; what goes back has to find room all the same.

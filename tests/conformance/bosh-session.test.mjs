@@ -1,11 +1,11 @@
 // XEP-0124 and XEP-0206 from the outside: the life of a session.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll, turns } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
@@ -29,7 +29,10 @@ const message = (id) => `<message xmlns='jabber:client' id='${id}'/>`;
 // A stanza that the scripted server answers with nothing.
 const presence = (id) => `<presence xmlns='jabber:client' id='${id}'/>`;
 
-async function session(attributes = {}) {
+const inTurn = turns();
+const session = (...args) => inTurn(() => openSession(...args));
+
+async function openSession(attributes = {}) {
 	const client = new BoshClient(stage.port);
 	await client.create('plain.test', attributes);
 	await client.features();
@@ -263,25 +266,10 @@ test('terminate: with nothing held the request itself is answered with type=term
 	assert.equal(answer.element.attributes.type, 'terminate');
 });
 
-test('inactivity: a session without a request ends, on the server too', TIMEOUT, async () => {
-	const { client, connection } = await session();
-	const started = Date.now();
-	await connection.end(INACTIVITY_S * 1000 + 4000);
-	assert.ok(Date.now() - started >= INACTIVITY_S * 1000 - 300, 'not before its time');
-	const answer = await client.request();
-	assert.equal(answer.element.attributes.condition, 'item-not-found');
-});
-
-test('inactivity: a held request keeps the session alive for longer than that', TIMEOUT, async () => {
-	const { client } = await session({ wait: WAIT_MAX_S });
-	const answer = await client.request();
-	assert.ok(answer.ms > INACTIVITY_S * 1000, `answered after ${answer.ms} ms`);
-	assert.equal(answer.element.attributes.type, undefined, answer.text);
-	assert.equal((await client.request(message('alive'))).element.children[0].attributes.id, 'alive');
-});
+const pollingSession = (...args) => inTurn(() => openPollingSession(...args));
 
 // Gives the features to a client that polls, no more often than it may.
-async function pollingSession(attributes = {}) {
+async function openPollingSession(attributes = {}) {
 	const client = new BoshClient(stage.port);
 	const created = await client.create('plain.test', { hold: 0, ...attributes });
 	assert.equal(created.element.attributes.hold, '0');
@@ -293,23 +281,42 @@ async function pollingSession(attributes = {}) {
 	return { client, connection: await stage.connectionOf('plain') };
 }
 
-test('polling: with hold=0 a request is answered at once, and stanzas wait for it', TIMEOUT, async () => {
-	const { client, connection } = await pollingSession();
-	const sent = await client.request(presence('p'));
-	assert.ok(sent.ms < SOON_MS, `answered after ${sent.ms} ms`);
-	await connection.send('<message id="polled"/>');
-	await sleep(INACTIVITY_S * 1000 + 500);
-	assert.equal((await client.request()).element.children[0].attributes.id, 'polled');
-});
-
-for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
-	test(`polling: empty requests too often are a policy-violation (status ${status} with ver=${ver})`, TIMEOUT, async () => {
-		const { client } = await pollingSession({ ver });
-		await sleep(POLLING_S * 1000 + 200);
-		assert.equal((await client.request()).element.attributes.type, undefined);
-		assertTerminated(await client.request(), 'policy-violation', status);
+describe('time', { concurrency: 6 }, () => {
+	test('inactivity: a session without a request ends, on the server too', TIMEOUT, async () => {
+		const { client, connection } = await session();
+		const started = Date.now();
+		await connection.end(INACTIVITY_S * 1000 + 4000);
+		assert.ok(Date.now() - started >= INACTIVITY_S * 1000 - 300, 'not before its time');
+		const answer = await client.request();
+		assert.equal(answer.element.attributes.condition, 'item-not-found');
 	});
-}
+
+	test('inactivity: a held request keeps the session alive for longer than that', TIMEOUT, async () => {
+		const { client } = await session({ wait: WAIT_MAX_S });
+		const answer = await client.request();
+		assert.ok(answer.ms > INACTIVITY_S * 1000, `answered after ${answer.ms} ms`);
+		assert.equal(answer.element.attributes.type, undefined, answer.text);
+		assert.equal((await client.request(message('alive'))).element.children[0].attributes.id, 'alive');
+	});
+
+	test('polling: with hold=0 a request is answered at once, and stanzas wait for it', TIMEOUT, async () => {
+		const { client, connection } = await pollingSession();
+		const sent = await client.request(presence('p'));
+		assert.ok(sent.ms < SOON_MS, `answered after ${sent.ms} ms`);
+		await connection.send('<message id="polled"/>');
+		await sleep(INACTIVITY_S * 1000 + 500);
+		assert.equal((await client.request()).element.children[0].attributes.id, 'polled');
+	});
+
+	for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
+		test(`polling: empty requests too often are a policy-violation (status ${status} with ver=${ver})`, TIMEOUT, async () => {
+			const { client } = await pollingSession({ ver });
+			await sleep(POLLING_S * 1000 + 200);
+			assert.equal((await client.request()).element.attributes.type, undefined);
+			assertTerminated(await client.request(), 'policy-violation', status);
+		});
+	}
+});
 
 test('an unknown sid is item-not-found and harms nobody', TIMEOUT, async () => {
 	const { client } = await session();

@@ -87,7 +87,7 @@ async function assertOpened(moment, beyondMs) {
 }
 
 // Not all at the same time: what is left to do when the gateway goes on has a second.
-describe('a gateway that stands still', { concurrency: 6 }, () => {
+describe('a gateway that stands still', { concurrency: 8 }, () => {
 	for (const [name, moment] of Object.entries(MOMENTS)) {
 		test(`while the server answers ${name}: the session is opened, with this server`, TIMEOUT, () => assertOpened(moment, LONG_MS));
 		if (moment.isLast) {

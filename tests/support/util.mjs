@@ -56,6 +56,13 @@ export async function until(condition, ms, what) {
 	}
 }
 
+// For tests that run at the same time: what is passed to the returned function is done in turn, as where the latest connection of a
+// server is to be that of one's own session.
+export function turns() {
+	let latest;
+	return (act) => (latest = Promise.allSettled([latest]).then(act));
+}
+
 // Why the tests that need IPv6 are skipped; undefined where there is a ::1, so that it can be the `skip` of any test.
 export const WITHOUT_IPV6 = (() => {
 	try {
