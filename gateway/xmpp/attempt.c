@@ -15,7 +15,7 @@ static void fail_kind(struct attempt *attempt, enum failure_kind kind)
 
 static int send_out(struct attempt *attempt)
 {
-	struct buffer *out = &attempt->stream->out;
+	struct buffer *out = &attempt->task->stream->out;
 
 	if (out->n == 0 || !attempt->transport) {
 		return 0;
@@ -44,10 +44,10 @@ static void secure(struct attempt *attempt)
 
 static void tell_secured(const struct attempt *attempt, const struct failure *failure)
 {
-	const struct link_observer *observer = attempt->env->observer;
+	const struct link_observer *observer = attempt->task->env->observer;
 
 	if (observer) {
-		observer->secured(observer->userdata, attempt->handshake.domain,
+		observer->secured(observer->userdata, attempt->task->domain,
 				  transport_tls(attempt->transport), failure);
 	}
 	if (observer && observer->took && !failure) {
@@ -58,7 +58,7 @@ static void tell_secured(const struct attempt *attempt, const struct failure *fa
 
 static uint32_t crowd_of(const struct attempt *attempt)
 {
-	const struct turn *turn = attempt->env->dialer.turn;
+	const struct turn *turn = attempt->task->env->dialer.turn;
 
 	return turn && attempt->has_client
 		     ? client_hash(client_key(&attempt->client), &turn->secret)
@@ -68,7 +68,7 @@ static uint32_t crowd_of(const struct attempt *attempt)
 uint32_t attempt_dns_crowd(const struct attempt *attempt)
 {
 	bool is_exempt = attempt->has_client &&
-			 networks_contain(&attempt->env->config->exempt, &attempt->client);
+			 networks_contain(&attempt->task->env->config->exempt, &attempt->client);
 
 	return is_exempt ? TURN_NO_CROWD : crowd_of(attempt);
 }
@@ -78,9 +78,9 @@ uint32_t attempt_dns_crowd(const struct attempt *attempt)
 static int look_up_tlsa(struct attempt *attempt, const struct dial_result *result,
 			bool is_redirected)
 {
-	enum domain_tls tls = domain_rule_tls(attempt->rule);
+	enum domain_tls tls = domain_rule_tls(attempt->task->rule);
 
-	if (!attempt->env->trusts_dnssec || !result->is_authentic || is_redirected ||
+	if (!attempt->task->env->trusts_dnssec || !result->is_authentic || is_redirected ||
 	    tls == DOMAIN_TLS_OFF || tls == DOMAIN_TLS_OPPORTUNISTIC) {
 		return RESOLVER_ASKED;
 	}
@@ -94,7 +94,7 @@ static int look_up_tlsa(struct attempt *attempt, const struct dial_result *resul
 static void open_stream(struct attempt *attempt, bool is_secure)
 {
 	const struct stream_target same = {.to = SV_EMPTY};
-	int r = stream_open(attempt->stream, &same, is_secure);
+	int r = stream_open(attempt->task->stream, &same, is_secure);
 
 	if (r == 0) {
 		r = send_out(attempt);
@@ -113,7 +113,7 @@ static void on_secured(void *userdata)
 		open_stream(attempt, true);
 		return;
 	}
-	int r = stream_secured(attempt->stream);
+	int r = stream_secured(attempt->task->stream);
 
 	if (r == 0) {
 		r = send_out(attempt);
@@ -126,12 +126,12 @@ static void on_secured(void *userdata)
 /* Handles a header. Returns whether the features are still to come. */
 static bool take_header(struct attempt *attempt)
 {
-	const struct link_observer *observer = attempt->env->observer;
+	const struct link_observer *observer = attempt->task->env->observer;
 
 	if (observer) {
-		observer->header(observer->userdata, attempt->stream);
+		observer->header(observer->userdata, attempt->task->stream);
 	}
-	if (attempt->stream->state != STREAM_STATE_OPEN) {
+	if (attempt->task->stream->state != STREAM_STATE_OPEN) {
 		return true;
 	}
 	attempt->callbacks->usable(attempt->userdata, STREAM_EVENT_HEADER);
@@ -156,7 +156,7 @@ static bool take(struct attempt *attempt, enum stream_event_kind kind)
 		break;
 	case STREAM_EVENT_CLOSED:
 	case STREAM_EVENT_FAILED:
-		attempt->callbacks->failed(attempt->userdata, &attempt->stream->failure);
+		attempt->callbacks->failed(attempt->userdata, &attempt->task->stream->failure);
 		break;
 	case STREAM_EVENT_ELEMENT: /* never comes before the server is usable */
 	case STREAM_EVENT_NONE:
@@ -169,11 +169,11 @@ static void on_data(void *userdata, const char *data, size_t n)
 {
 	struct attempt *attempt = userdata;
 	enum stream_event_kind kind = STREAM_EVENT_NONE;
-	int r = stream_feed(attempt->stream, data, n);
+	int r = stream_feed(attempt->task->stream, data, n);
 
 	do {
 		if (r == 0) {
-			r = stream_next(attempt->stream, &kind);
+			r = stream_next(attempt->task->stream, &kind);
 		}
 	} while (r == 0 && take(attempt, kind));
 	/* The engine wants something written when it has nothing more to tell, or before TLS. */
@@ -218,15 +218,12 @@ static const struct transport_callbacks transport_callbacks = {
 
 /* Beginning and end. */
 
-void attempt_init(struct attempt *attempt, struct link_env *env, const char *domain,
-		  const struct domain_rule *rule, struct stream *stream,
+void attempt_init(struct attempt *attempt, const struct opening_task *task,
 		  const struct address *client, const struct attempt_callbacks *callbacks,
 		  void *userdata)
 {
 	*attempt = (struct attempt){
-		.env = env,
-		.rule = rule,
-		.stream = stream,
+		.task = task,
 		.callbacks = callbacks,
 		.userdata = userdata,
 		.has_client = client != NULL,
@@ -234,14 +231,14 @@ void attempt_init(struct attempt *attempt, struct link_env *env, const char *dom
 	if (client) {
 		attempt->client = *client;
 	}
-	handshake_init(&attempt->handshake, env, domain, rule, on_handshake_failed, attempt);
+	handshake_init(&attempt->handshake, task, on_handshake_failed, attempt);
 }
 
 /* Where the rule wants it, the operator's own server learns who the client is from the first bytes
  * of the connection, before TLS. */
 static int send_proxy_header(struct attempt *attempt)
 {
-	const struct domain_rule *rule = attempt->rule;
+	const struct domain_rule *rule = attempt->task->rule;
 	const struct address *client = attempt->has_client ? &attempt->client : NULL;
 	char header[PROXY_HEADER_MAX];
 	struct address local;
@@ -288,14 +285,14 @@ void attempt_leave(struct attempt *attempt)
 {
 	attempt->transport = transport_free(attempt->transport);
 	handshake_deinit(&attempt->handshake);
-	stream_rewind(attempt->stream);
+	stream_rewind(attempt->task->stream);
 }
 
 void attempt_close(struct attempt *attempt)
 {
-	if (attempt->transport && attempt->stream->state != STREAM_STATE_HANDSHAKE) {
+	if (attempt->transport && attempt->task->stream->state != STREAM_STATE_HANDSHAKE) {
 		/* Without memory for the farewell the server learns it from the FIN. */
-		(void)!stream_close(attempt->stream);
+		(void)!stream_close(attempt->task->stream);
 		transport_will_finish(attempt->transport);
 		(void)!send_out(attempt);
 		transport_finish(attempt->transport, LINK_CLOSE_TIMEOUT_MS);

@@ -21,9 +21,7 @@ struct attempt_callbacks {
 };
 
 struct attempt {
-	struct link_env *env;
-	const struct domain_rule *rule; /* NULL: none */
-	struct stream *stream;
+	const struct opening_task *task;
 	const struct attempt_callbacks *callbacks;
 	void *userdata;
 	bool has_client;
@@ -38,8 +36,7 @@ struct attempt {
 
 /* @client is copied and may be NULL: unknown. All other pointers are borrowed for the attempt's
  * life. */
-void attempt_init(struct attempt *attempt, struct link_env *env, const char *domain,
-		  const struct domain_rule *rule, struct stream *stream,
+void attempt_init(struct attempt *attempt, const struct opening_task *task,
 		  const struct address *client, const struct attempt_callbacks *callbacks,
 		  void *userdata);
 

@@ -5,14 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void handshake_init(struct handshake *handshake, struct link_env *env, const char *domain,
-		    const struct domain_rule *rule,
+void handshake_init(struct handshake *handshake, const struct opening_task *task,
 		    void (*failed)(void *userdata, const struct failure *failure), void *userdata)
 {
 	*handshake = (struct handshake){
-		.env = env,
-		.domain = domain,
-		.rule = rule,
+		.task = task,
 		.failed = failed,
 		.userdata = userdata,
 	};
@@ -29,10 +26,10 @@ void handshake_deinit(struct handshake *handshake)
 
 static int start(struct handshake *handshake, struct transport *transport)
 {
-	const struct link_env *env = handshake->env;
-	const struct domain_rule *rule = handshake->rule;
+	const struct link_env *env = handshake->task->env;
+	const struct domain_rule *rule = handshake->task->rule;
 	const struct tls_policy policy = {
-		.domain = handshake->domain,
+		.domain = handshake->task->domain,
 		.ca_file = rule ? rule->ca_file : NULL,
 		.must_verify = domain_rule_tls(rule) != DOMAIN_TLS_OPPORTUNISTIC,
 		.is_direct = handshake->is_direct,
@@ -98,8 +95,8 @@ static void on_tlsa(void *userdata, enum resolver_result result, const struct tl
 int handshake_look_up(struct handshake *handshake, uint32_t crowd, const char *host, uint16_t port)
 {
 	memcpy(handshake->host, host, strlen(host) + 1);
-	return resolver_ask_tlsa(handshake->env->dialer.resolver, crowd, handshake->host, port,
-				 on_tlsa, handshake, &handshake->query);
+	return resolver_ask_tlsa(handshake->task->env->dialer.resolver, crowd, handshake->host,
+				 port, on_tlsa, handshake, &handshake->query);
 }
 
 int handshake_start(struct handshake *handshake, struct transport *transport, bool is_direct)

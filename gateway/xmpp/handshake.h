@@ -7,23 +7,20 @@
 #include "gateway/xmpp/link-env.h"
 
 struct handshake {
-	struct link_env *env;
-	const char *domain;             /* which the certificate has to name */
-	const struct domain_rule *rule; /* NULL: none */
-	struct transport *transport;    /* while the handshake waits for the records; else NULL */
-	uint64_t started_ns;            /* by uv_hrtime() */
-	bool is_direct;                 /* TLS comes before the stream */
-	struct resolver_query *query;   /* for TLSA records; NULL: none is under way */
-	struct tlsa_set *tlsa;          /* owned; NULL: no records */
-	char host[SRV_HOST_MAX + 1];    /* whose records these are */
+	const struct opening_task *task;
+	struct transport *transport;  /* while the handshake waits for the records; else NULL */
+	uint64_t started_ns;          /* by uv_hrtime() */
+	bool is_direct;               /* TLS comes before the stream */
+	struct resolver_query *query; /* for TLSA records; NULL: none is under way */
+	struct tlsa_set *tlsa;        /* owned; NULL: no records */
+	char host[SRV_HOST_MAX + 1];  /* whose records these are */
 	/* The server must not be used, because of @failure. */
 	void (*failed)(void *userdata, const struct failure *failure);
 	void *userdata;
 };
 
-/* All pointers are borrowed for the handshake's life; @rule may be NULL. */
-void handshake_init(struct handshake *handshake, struct link_env *env, const char *domain,
-		    const struct domain_rule *rule,
+/* All pointers are borrowed for the handshake's life. */
+void handshake_init(struct handshake *handshake, const struct opening_task *task,
 		    void (*failed)(void *userdata, const struct failure *failure), void *userdata);
 
 /* Forgets the server. May run twice. */

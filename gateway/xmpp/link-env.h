@@ -68,3 +68,11 @@ struct link_env {
 	struct links returning; /* oldest first; those that were closed and still read */
 	size_t n_returning;
 };
+
+/* A stream that is to be opened, for opening.h and what it is made of. All is borrowed. */
+struct opening_task {
+	struct link_env *env;
+	const char *domain;             /* ASCII form; the certificate has to name it */
+	const struct domain_rule *rule; /* NULL: none */
+	struct stream *stream;
+};

@@ -256,8 +256,9 @@ static int start(struct link *link, const struct stream_target *target,
 		 const struct domain_rule *rule)
 {
 	link->domain = strndup(target->to.data, target->to.n);
-	return link->domain ? opening_new(link->env, link->domain, rule, target, &link->stream,
-					  &opening_callbacks, link, &link->opening)
+	const struct opening_task task = {link->env, link->domain, rule, &link->stream};
+
+	return link->domain ? opening_new(&task, target, &opening_callbacks, link, &link->opening)
 			    : -ENOMEM;
 }
 

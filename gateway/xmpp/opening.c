@@ -11,10 +11,7 @@
 #include "gateway/xmpp/servers.h"
 
 struct opening {
-	struct link_env *env;
-	const char *domain;
-	const struct domain_rule *rule; /* NULL: none */
-	struct stream *stream;
+	struct opening_task task;
 	const struct opening_callbacks *callbacks;
 	void *userdata;
 	struct servers servers;
@@ -30,7 +27,7 @@ static const struct dial_callbacks dial_callbacks;
 
 static struct mono now_of(const struct opening *opening)
 {
-	return clock_of_loop(opening->env->dialer.loop);
+	return clock_of_loop(opening->task.env->dialer.loop);
 }
 
 /* The end. */
@@ -80,7 +77,7 @@ static void arm(struct opening *opening, bool has_others)
  * everybody's sessions to another server of the domain. */
 static bool is_blamed(const struct opening *opening)
 {
-	const char *version = opening->stream->version;
+	const char *version = opening->task.stream->version;
 
 	return !version || strcmp(version, "1.0") == 0;
 }
@@ -88,7 +85,7 @@ static bool is_blamed(const struct opening *opening)
 static void note_unusable(struct opening *opening)
 {
 	if (is_blamed(opening)) {
-		history_note_unusable(opening->env->dialer.history, opening->domain,
+		history_note_unusable(opening->task.env->dialer.history, opening->task.domain,
 				      &opening->attempt.address, now_of(opening));
 	}
 }
@@ -96,8 +93,8 @@ static void note_unusable(struct opening *opening)
 /* Begins a search for a server. Returns 0 or -ENOMEM. */
 static int search(struct opening *opening)
 {
-	int r = dial_new(&opening->env->dialer, opening->domain, opening->rule, &dial_callbacks,
-			 opening, &opening->dial);
+	int r = dial_new(&opening->task.env->dialer, opening->task.domain, opening->task.rule,
+			 &dial_callbacks, opening, &opening->dial);
 
 	if (r == 0) {
 		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
@@ -123,7 +120,7 @@ static int dial_another(struct opening *opening)
 /* Returns whether another server is tried after @failure. */
 static bool try_another(struct opening *opening, const struct failure *failure)
 {
-	const struct link_observer *observer = opening->env->observer;
+	const struct link_observer *observer = opening->task.env->observer;
 	struct servers *servers = &opening->servers;
 
 	if (!opening->attempt.transport) {
@@ -173,7 +170,7 @@ static void fail_kind(struct opening *opening, enum failure_kind kind)
  * as look-ups are under way or addresses have not been dialled. */
 static void look_for_another(struct opening *opening)
 {
-	const struct link_observer *observer = opening->env->observer;
+	const struct link_observer *observer = opening->task.env->observer;
 
 	opening->servers.is_slow = true;
 	if (observer) {
@@ -211,7 +208,7 @@ static void on_usable(void *userdata, enum stream_event_kind kind)
 	struct opening *opening = userdata;
 
 	if (!opening->servers.is_slow) {
-		history_forget_unusable(opening->env->dialer.history, opening->domain,
+		history_forget_unusable(opening->task.env->dialer.history, opening->task.domain,
 					&opening->attempt.address, now_of(opening));
 	}
 	struct transport *transport = hand_over(opening);
@@ -223,7 +220,7 @@ static void on_usable(void *userdata, enum stream_event_kind kind)
 /* Goes to the server that the connected one has named. */
 static void follow(struct opening *opening, const struct redirect *redirect)
 {
-	const struct link_observer *observer = opening->env->observer;
+	const struct link_observer *observer = opening->task.env->observer;
 	struct attempt *attempt = &opening->attempt;
 
 	if (observer) {
@@ -245,11 +242,11 @@ static void on_refused(void *userdata)
 	struct opening *opening = userdata;
 	struct redirect redirect;
 
-	if (stream_event_redirect(opening->stream, &redirect) &&
+	if (stream_event_redirect(opening->task.stream, &redirect) &&
 	    servers_redirect(&opening->servers)) {
 		follow(opening, &redirect);
 	} else {
-		fail(opening, &opening->stream->failure);
+		fail(opening, &opening->task.stream->failure);
 	}
 }
 
@@ -317,16 +314,17 @@ static const struct dial_callbacks dial_callbacks = {
 /* Gives the stream what its header will say. */
 static int set_target(struct opening *opening, const struct stream_target *target)
 {
-	const struct domain_rule *rule = opening->rule;
+	const struct domain_rule *rule = opening->task.rule;
 	char unicode[DOMAIN_UNICODE_MAX + 1];
 	struct stream_target header = *target;
-	int r = domain_to_unicode(opening->domain, unicode);
+	int r = domain_to_unicode(opening->task.domain, unicode);
 
 	if (r < 0) {
 		return r;
 	}
-	header.to = sv_from(rule && rule->form == DOMAIN_FORM_ASCII ? opening->domain : unicode);
-	return stream_set_target(opening->stream, &header);
+	header.to =
+		sv_from(rule && rule->form == DOMAIN_FORM_ASCII ? opening->task.domain : unicode);
+	return stream_set_target(opening->task.stream, &header);
 }
 
 static int start(struct opening *opening, const struct redirect *route)
@@ -335,13 +333,12 @@ static int start(struct opening *opening, const struct redirect *route)
 
 	if (r == 0 && route) {
 		dial_redirect(opening->dial, route,
-			      domain_rule_tls(opening->rule) == DOMAIN_TLS_DIRECT);
+			      domain_rule_tls(opening->task.rule) == DOMAIN_TLS_DIRECT);
 	}
 	return r;
 }
 
-int opening_new(struct link_env *env, const char *domain, const struct domain_rule *rule,
-		const struct stream_target *target, struct stream *stream,
+int opening_new(const struct opening_task *task, const struct stream_target *target,
 		const struct opening_callbacks *callbacks, void *userdata,
 		struct opening **ret_opening)
 {
@@ -350,16 +347,13 @@ int opening_new(struct link_env *env, const char *domain, const struct domain_ru
 	if (!opening) {
 		return -ENOMEM;
 	}
-	opening->env = env;
-	opening->domain = domain;
-	opening->rule = rule;
-	opening->stream = stream;
+	opening->task = *task;
 	opening->callbacks = callbacks;
 	opening->userdata = userdata;
-	attempt_init(&opening->attempt, env, domain, rule, stream, target->client,
-		     &attempt_callbacks, opening);
-	timeout_init(&opening->timer, env->dialer.loop);
-	servers_init(&opening->servers, env->open_timeout_ms, target->route != NULL,
+	attempt_init(&opening->attempt, &opening->task, target->client, &attempt_callbacks,
+		     opening);
+	timeout_init(&opening->timer, task->env->dialer.loop);
+	servers_init(&opening->servers, task->env->open_timeout_ms, target->route != NULL,
 		     now_of(opening));
 	int r = set_target(opening, target);
 

@@ -29,17 +29,15 @@ struct opening_callbacks {
 	void (*failed)(void *userdata, struct transport *transport, const struct failure *failure);
 };
 
-/* Starts. @domain is the ASCII form of the domain; @rule may be NULL. @stream was initialised with
- * stream_init() and gets the header from @target, which is borrowed for the call, with the domain
- * in the form that it has in addresses (RFC 6120, 4.7.2; RFC 7622, 3.2). If @target->route is set,
- * it is dialled instead of what DNS says of the domain; the policies for addresses and ports hold
- * for it, too. @target->client goes into the PROXY header where the rule wants one.
- * All other pointers are borrowed for the life of the opening, @domain and @rule also for that of
- * the transport. Returns 0 or -ENOMEM. */
-_must_check_ int opening_new(struct link_env *env, const char *domain,
-			     const struct domain_rule *rule, const struct stream_target *target,
-			     struct stream *stream, const struct opening_callbacks *callbacks,
-			     void *userdata, struct opening **ret_opening);
+/* Starts. @task is copied. Its stream was initialised with stream_init() and gets the header from
+ * @target, which is borrowed for the call, with the domain in the form that it has in addresses
+ * (RFC 6120, 4.7.2; RFC 7622, 3.2). If @target->route is set, it is dialled instead of what DNS
+ * says of the domain; the policies for addresses and ports hold for it, too. @target->client goes
+ * into the PROXY header where the rule wants one. What @task points to is borrowed for the life of
+ * the opening, its domain and rule also for that of the transport. Returns 0 or -ENOMEM. */
+_must_check_ int opening_new(const struct opening_task *task, const struct stream_target *target,
+			     const struct opening_callbacks *callbacks, void *userdata,
+			     struct opening **ret_opening);
 
 /* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory is freed
  * in a later iteration of the loop. Returns NULL; takes NULL. */

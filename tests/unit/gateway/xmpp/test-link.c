@@ -35,16 +35,12 @@ static struct transport *transport(void)
 
 /* These take the places of the program's. */
 
-int opening_new(struct link_env *of, const char *domain, const struct domain_rule *rule,
-		const struct stream_target *target, struct stream *stream,
+int opening_new(const struct opening_task *task, const struct stream_target *target,
 		const struct opening_callbacks *callbacks, void *userdata,
 		struct opening **ret_opening)
 {
-	(void)of;
-	(void)domain;
-	(void)rule;
+	(void)task;
 	(void)target;
-	(void)stream;
 	opening_callbacks = callbacks;
 	opening_userdata = userdata;
 	*ret_opening = (struct opening *)&the_opening;
