@@ -372,8 +372,9 @@ static void dial_resolve(struct dial *dial, size_t target)
 		return;
 	}
 	dial->asked = target;
-	int r = resolver_ask_addresses(dial->dialer->resolver, dial->crowd, asked->host,
-				       asked->port, on_addresses, dial, &dial->query);
+	const struct resolver_question question = {asked->host, asked->port, dial->crowd};
+	int r = resolver_ask_addresses(dial->dialer->resolver, &question, on_addresses, dial,
+				       &dial->query);
 
 	if (r != RESOLVER_ASKED) {
 		answer_nothing(dial, asked->host,

@@ -241,8 +241,8 @@ static void dial_begin(struct dial *dial)
 		dial_redirect_target(dial);
 		return;
 	}
-	int r = resolver_ask_srv(dial->dialer->resolver, dial->crowd, dial->domain, on_srv, dial,
-				 &dial->query);
+	const struct resolver_question question = {.name = dial->domain, .crowd = dial->crowd};
+	int r = resolver_ask_srv(dial->dialer->resolver, &question, on_srv, dial, &dial->query);
 
 	if (r != RESOLVER_ASKED) {
 		dial_fail_asking(dial, r);
@@ -279,8 +279,10 @@ static void on_start(struct timeout *timer)
 		dial_begin(dial);
 		return;
 	}
-	int r = resolver_ask_addresses(dial->dialer->resolver, TURN_NO_CROWD, dial->egress->host,
-				       dial->egress->port, on_proxy, dial, &dial->query);
+	const struct resolver_question question = {dial->egress->host, dial->egress->port,
+						   TURN_NO_CROWD};
+	int r = resolver_ask_addresses(dial->dialer->resolver, &question, on_proxy, dial,
+				       &dial->query);
 
 	if (r != RESOLVER_ASKED) {
 		dial_fail_asking(dial, r);

@@ -95,8 +95,10 @@ static void on_tlsa(void *userdata, enum resolver_result result, const struct tl
 int handshake_look_up(struct handshake *handshake, uint32_t crowd, const char *host, uint16_t port)
 {
 	memcpy(handshake->host, host, strlen(host) + 1);
-	return resolver_ask_tlsa(handshake->task->env->dialer.resolver, crowd, handshake->host,
-				 port, on_tlsa, handshake, &handshake->query);
+	const struct resolver_question question = {handshake->host, port, crowd};
+
+	return resolver_ask_tlsa(handshake->task->env->dialer.resolver, &question, on_tlsa,
+				 handshake, &handshake->query);
 }
 
 int handshake_start(struct handshake *handshake, struct transport *transport, bool is_direct)

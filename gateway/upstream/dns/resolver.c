@@ -274,8 +274,8 @@ static void on_worked(void *userdata)
 
 /* Asking. */
 
-static int query_new(struct resolver *resolver, uint32_t crowd, enum dns_kind kind, void *userdata,
-		     struct resolver_query **ret_query)
+static int query_new(struct resolver *resolver, const struct resolver_question *question,
+		     enum dns_kind kind, void *userdata, struct resolver_query **ret_query)
 {
 	struct resolver_query *query = calloc(1, sizeof(*query));
 
@@ -283,7 +283,8 @@ static int query_new(struct resolver *resolver, uint32_t crowd, enum dns_kind ki
 		return -ENOMEM;
 	}
 	query->resolver = resolver;
-	query->crowd = crowd;
+	query->crowd = question->crowd;
+	query->port = question->port;
 	query->kind = kind;
 	query->userdata = userdata;
 	query->n_waits = kind == DNS_KIND_SRV ? 2 : 1;
@@ -339,51 +340,50 @@ static int query_begun(struct resolver_query *query, int r, struct resolver_quer
 	return r;
 }
 
-int resolver_ask_srv(struct resolver *resolver, uint32_t crowd, const char *domain,
+int resolver_ask_srv(struct resolver *resolver, const struct resolver_question *question,
 		     resolver_srv_done done, void *userdata, struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, crowd, DNS_KIND_SRV, userdata, &query);
+	int r = query_new(resolver, question, DNS_KIND_SRV, userdata, &query);
 
 	if (r < 0) {
 		return r;
 	}
 	query->done.srv = done;
-	r = query_ask(query, 0, "_xmpp-client._tcp.", domain);
+	r = query_ask(query, 0, "_xmpp-client._tcp.", question->name);
 	if (r == RESOLVER_ASKED) {
-		r = query_ask(query, 1, "_xmpps-client._tcp.", domain);
+		r = query_ask(query, 1, "_xmpps-client._tcp.", question->name);
 	}
 	return query_begun(query, r, ret_query);
 }
 
-int resolver_ask_addresses(struct resolver *resolver, uint32_t crowd, const char *host,
-			   uint16_t port, resolver_addresses_done done, void *userdata,
+int resolver_ask_addresses(struct resolver *resolver, const struct resolver_question *question,
+			   resolver_addresses_done done, void *userdata,
 			   struct resolver_query **ret_query)
 {
 	struct resolver_query *query;
-	int r = query_new(resolver, crowd, DNS_KIND_ADDRESSES, userdata, &query);
+	int r = query_new(resolver, question, DNS_KIND_ADDRESSES, userdata, &query);
 
 	if (r < 0) {
 		return r;
 	}
 	query->done.addresses = done;
-	query->port = port;
-	return query_begun(query, query_ask(query, 0, "", host), ret_query);
+	return query_begun(query, query_ask(query, 0, "", question->name), ret_query);
 }
 
-int resolver_ask_tlsa(struct resolver *resolver, uint32_t crowd, const char *host, uint16_t port,
+int resolver_ask_tlsa(struct resolver *resolver, const struct resolver_question *question,
 		      resolver_tlsa_done done, void *userdata, struct resolver_query **ret_query)
 {
 	char prefix[sizeof("_65535._tcp.")];
 	struct resolver_query *query;
-	int r = query_new(resolver, crowd, DNS_KIND_TLSA, userdata, &query);
+	int r = query_new(resolver, question, DNS_KIND_TLSA, userdata, &query);
 
 	if (r < 0) {
 		return r;
 	}
 	query->done.tlsa = done;
-	(void)snprintf(prefix, sizeof(prefix), "_%u._tcp.", port);
-	return query_begun(query, query_ask(query, 0, prefix, host), ret_query);
+	(void)snprintf(prefix, sizeof(prefix), "_%u._tcp.", question->port);
+	return query_begun(query, query_ask(query, 0, prefix, question->name), ret_query);
 }
 
 const char *resolver_ask_error(int r)

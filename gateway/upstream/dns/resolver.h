@@ -65,25 +65,33 @@ _must_check_ int resolver_reload(struct resolver *resolver, const struct resolve
  * handles is freed at a later iteration of the loop. Takes NULL; returns NULL. */
 struct resolver *resolver_free(struct resolver *resolver);
 
-/* Asks for _xmpp-client._tcp and _xmpps-client._tcp of @domain together (RFC 6120, 3.2.1;
- * XEP-0368), on behalf of @crowd (lookups.h). @done runs from the loop, never from this call.
- * *ret_query is valid until @done runs or the query is cancelled. Returns a RESOLVER_... of enum
- * resolver_ask_result, or -ENOMEM. */
-_must_check_ int resolver_ask_srv(struct resolver *resolver, uint32_t crowd, const char *domain,
-				  resolver_srv_done done, void *userdata,
-				  struct resolver_query **ret_query);
+/* What is asked; borrowed for the call. */
+struct resolver_question {
+	const char *name; /* a domain or a host */
+	uint16_t port;    /* of the addresses, or of the service whose TLSA records are asked for */
+	uint32_t crowd;   /* on whose behalf (lookups.h) */
+};
 
-/* Like resolver_ask_srv(), for the A and AAAA records of @host. */
-_must_check_ int resolver_ask_addresses(struct resolver *resolver, uint32_t crowd, const char *host,
-					uint16_t port, resolver_addresses_done done, void *userdata,
+/* Asks for _xmpp-client._tcp and _xmpps-client._tcp of the domain together (RFC 6120, 3.2.1;
+ * XEP-0368). @done runs from the loop, never from this call. *ret_query is valid until @done runs
+ * or the query is cancelled. Returns a RESOLVER_... of enum resolver_ask_result, or -ENOMEM. */
+_must_check_ int resolver_ask_srv(struct resolver *resolver,
+				  const struct resolver_question *question, resolver_srv_done done,
+				  void *userdata, struct resolver_query **ret_query);
+
+/* Like resolver_ask_srv(), for the A and AAAA records of the host. */
+_must_check_ int resolver_ask_addresses(struct resolver *resolver,
+					const struct resolver_question *question,
+					resolver_addresses_done done, void *userdata,
 					struct resolver_query **ret_query);
 
-/* Like resolver_ask_srv(), for the TLSA records of _@port._tcp.@host (RFC 6698, 3). RESOLVER_OK
+/* Like resolver_ask_srv(), for the TLSA records of _PORT._tcp.HOST (RFC 6698, 3). RESOLVER_OK
  * requires AD=1; whether the server's word is to be trusted is up to the caller. RESOLVER_NO_NAME:
  * there are no records, or none is usable or signed. Treat RESOLVER_FAILED as an attack: a
  * validating server suppresses forged records, so going on without DANE would defeat it. */
-_must_check_ int resolver_ask_tlsa(struct resolver *resolver, uint32_t crowd, const char *host,
-				   uint16_t port, resolver_tlsa_done done, void *userdata,
+_must_check_ int resolver_ask_tlsa(struct resolver *resolver,
+				   const struct resolver_question *question,
+				   resolver_tlsa_done done, void *userdata,
 				   struct resolver_query **ret_query);
 
 /* Describes @r, a result of resolver_ask_x() other than RESOLVER_ASKED. The text is static. */

@@ -199,9 +199,11 @@ static inline void ask_srv(struct asker *asker, const char *domain)
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(
-		resolver_ask_srv(dns.resolver, TURN_NO_CROWD, domain, on_srv, asker, &asker->query),
-		0);
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = domain,
+								      .crowd = TURN_NO_CROWD},
+					  on_srv, asker, &asker->query),
+			 0);
 	assert_int_equal(asker->n_results, n_results);
 }
 
@@ -209,7 +211,10 @@ static inline void ask_addresses(struct asker *asker, const char *host, uint16_t
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_addresses(dns.resolver, TURN_NO_CROWD, host, port,
+	assert_int_equal(resolver_ask_addresses(dns.resolver,
+						&(struct resolver_question){.name = host,
+									    .port = port,
+									    .crowd = TURN_NO_CROWD},
 						on_addresses, asker, &asker->query),
 			 0);
 	assert_int_equal(asker->n_results, n_results);
@@ -219,8 +224,11 @@ static inline void ask_tlsa(struct asker *asker, const char *host, uint16_t port
 {
 	unsigned n_results = asker->n_results;
 
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, host, port, on_tlsa, asker,
-					   &asker->query),
+	assert_int_equal(resolver_ask_tlsa(dns.resolver,
+					   &(struct resolver_question){.name = host,
+								       .port = port,
+								       .crowd = TURN_NO_CROWD},
+					   on_tlsa, asker, &asker->query),
 			 0);
 	assert_int_equal(asker->n_results, n_results);
 }

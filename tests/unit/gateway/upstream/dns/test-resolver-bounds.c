@@ -28,17 +28,25 @@ static void test_bound(void **state)
 	dns.script = script_silent;
 	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, name, 1, on_tlsa,
-						   askers, &query),
-				 0);
+		assert_int_equal(
+			resolver_ask_tlsa(dns.resolver,
+					  &(struct resolver_question){
+						  .name = name, .port = 1, .crowd = TURN_NO_CROWD},
+					  on_tlsa, askers, &query),
+			0);
 		/* Cancelling does not end the question. */
 		resolver_query_cancel(query);
 	}
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, "more.example", 1, on_tlsa,
-					   askers, &query),
+	assert_int_equal(resolver_ask_tlsa(dns.resolver,
+					   &(struct resolver_question){.name = "more.example",
+								       .port = 1,
+								       .crowd = TURN_NO_CROWD},
+					   on_tlsa, askers, &query),
 			 RESOLVER_E_BUSY);
-	assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "more.example", on_srv,
-					  askers, &query),
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "more.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv, askers, &query),
 			 RESOLVER_E_BUSY);
 	/* A cached reply, or a question under way, needs no new question. */
 	ask_srv(askers, "a.example");
@@ -58,13 +66,18 @@ static void test_bound_between_services(void **state)
 	dns.script = script_silent;
 	for (unsigned i = 0; i < LOOKUPS_MAX - 1; i++) {
 		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, name, 1, on_tlsa,
-						   &askers[1], &askers[1].query),
-				 0);
+		assert_int_equal(
+			resolver_ask_tlsa(dns.resolver,
+					  &(struct resolver_question){
+						  .name = name, .port = 1, .crowd = TURN_NO_CROWD},
+					  on_tlsa, &askers[1], &askers[1].query),
+			0);
 	}
-	assert_int_equal(
-		resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv, askers, &query),
-		RESOLVER_E_BUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "a.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv, askers, &query),
+			 RESOLVER_E_BUSY);
 	assert_null(query);
 	resolver_free(dns.resolver);
 	read_questions();
@@ -78,7 +91,9 @@ static void test_bound_between_services(void **state)
 static int ask_for(uint32_t crowd, const char *name)
 {
 	struct resolver_query *query = NULL;
-	int r = resolver_ask_tlsa(dns.resolver, crowd, name, 1, on_tlsa, askers, &query);
+	int r = resolver_ask_tlsa(
+		dns.resolver, &(struct resolver_question){.name = name, .port = 1, .crowd = crowd},
+		on_tlsa, askers, &query);
 
 	resolver_query_cancel(query);
 	return r;
@@ -129,9 +144,11 @@ static void test_crowd_goes_on(void **state)
 	assert_int_equal(ask_many_for(7, LOOKUPS_CROWD_MAX - 1), RESOLVER_ASKED);
 	read_questions();
 	dns.script = script_nothing;
-	assert_int_equal(
-		resolver_ask_tlsa(dns.resolver, 7, "a.example", 1, on_tlsa, askers, &askers->query),
-		RESOLVER_ASKED);
+	assert_int_equal(resolver_ask_tlsa(dns.resolver,
+					   &(struct resolver_question){
+						   .name = "a.example", .port = 1, .crowd = 7},
+					   on_tlsa, askers, &askers->query),
+			 RESOLVER_ASKED);
 	assert_int_equal(ask_for(7, "b.example"), RESOLVER_E_CROWD);
 	wait_results(askers, 1);
 	assert_int_equal(ask_for(7, "b.example"), RESOLVER_ASKED);
@@ -166,9 +183,13 @@ static void ask_name(void *userdata, const char *name)
 {
 	struct resolver_query *query = NULL;
 
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, name + strlen("_1._tcp."),
-					   1, on_tlsa, userdata, &query),
-			 0);
+	assert_int_equal(
+		resolver_ask_tlsa(dns.resolver,
+				  &(struct resolver_question){.name = name + strlen("_1._tcp."),
+							      .port = 1,
+							      .crowd = TURN_NO_CROWD},
+				  on_tlsa, userdata, &query),
+		0);
 	resolver_query_cancel(query);
 }
 

@@ -260,8 +260,10 @@ static void test_asking_in_callback(void **state)
 	dns.script = script_services;
 	/* Of queries for the same question, the first one gets its reply last. */
 	ask_srv(&askers[1], "a.example");
-	assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv_ask_more,
-					  askers, &askers->query),
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "a.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv_ask_more, askers, &askers->query),
 			 0);
 	wait_results(askers, 1);
 	wait_results(&askers[2], 1);
@@ -287,9 +289,12 @@ static void test_shared_in_portions(void **state)
 	(void)state;
 	dns.script = script_services;
 	for (size_t i = 0; i < N; i++) {
-		assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example",
-						  on_srv_slowly, &askers[i], &askers[i].query),
-				 0);
+		assert_int_equal(
+			resolver_ask_srv(dns.resolver,
+					 &(struct resolver_question){.name = "a.example",
+								     .crowd = TURN_NO_CROWD},
+					 on_srv_slowly, &askers[i], &askers[i].query),
+			0);
 	}
 	for (unsigned n = 0; n < N; n = n_results) {
 		uv_run(&dns.loop, UV_RUN_NOWAIT);
@@ -315,8 +320,10 @@ static void test_freeing_in_callback(void **state)
 	dns.script = script_services;
 	ask_srv(&askers[1], "a.example");
 	ask_srv(&askers[2], "b.example");
-	assert_int_equal(resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv_free,
-					  askers, &askers->query),
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "a.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv_free, askers, &askers->query),
 			 0);
 	wait_results(askers, 1);
 	assert_null(dns.resolver);
@@ -372,8 +379,10 @@ static int scenario(void *userdata)
 	for (int i = 0; r == 0 && i < 2; i++) {
 		asker->query = NULL;
 		asker->n_results = 0;
-		r = resolver_ask_srv(dns.resolver, TURN_NO_CROWD, "a.example", on_srv, asker,
-				     &asker->query);
+		r = resolver_ask_srv(
+			dns.resolver,
+			&(struct resolver_question){.name = "a.example", .crowd = TURN_NO_CROWD},
+			on_srv, asker, &asker->query);
 		while (r == 0 && asker->n_results == 0) {
 			uv_run(&dns.loop, UV_RUN_DEFAULT);
 		}

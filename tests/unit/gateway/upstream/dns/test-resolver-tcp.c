@@ -405,7 +405,10 @@ static void test_charge(void **state)
 				      &dns.resolver),
 			 0);
 	tcp.script = script_addresses;
-	assert_int_equal(resolver_ask_addresses(dns.resolver, crowd, "a.example", 5222,
+	assert_int_equal(resolver_ask_addresses(dns.resolver,
+						&(struct resolver_question){.name = "a.example",
+									    .port = 5222,
+									    .crowd = crowd},
 						on_addresses, askers, &askers->query),
 			 0);
 	wait_results(askers, 1);
@@ -522,8 +525,11 @@ static int scenario(void *userdata)
 	asker->query = NULL;
 	asker->n_results = 0;
 	if (r == 0) {
-		r = resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, "a.example", 5222, on_tlsa,
-				      asker, &asker->query);
+		r = resolver_ask_tlsa(dns.resolver,
+				      &(struct resolver_question){.name = "a.example",
+								  .port = 5222,
+								  .crowd = TURN_NO_CROWD},
+				      on_tlsa, asker, &asker->query);
 	}
 	while (r == 0 && asker->n_results == 0) {
 		uv_run(&dns.loop, UV_RUN_DEFAULT);

@@ -61,8 +61,10 @@ static void check_only(uint32_t crowd)
 
 static void ask(struct asker *asker, uint32_t crowd, const char *host)
 {
-	assert_int_equal(resolver_ask_addresses(dns.resolver, crowd, host, 5222, on_addresses,
-						asker, &asker->query),
+	assert_int_equal(resolver_ask_addresses(dns.resolver,
+						&(struct resolver_question){
+							.name = host, .port = 5222, .crowd = crowd},
+						on_addresses, asker, &asker->query),
 			 0);
 }
 
@@ -139,7 +141,9 @@ static void test_records(void **state)
 
 		(void)snprintf(name, sizeof(name), "n%u.example", i);
 		assert_int_equal(
-			resolver_ask_srv(dns.resolver, FIRST, name, on_srv, asker, &asker->query),
+			resolver_ask_srv(dns.resolver,
+					 &(struct resolver_question){.name = name, .crowd = FIRST},
+					 on_srv, asker, &asker->query),
 			0);
 		wait_results(asker, i + 1);
 	}

@@ -407,13 +407,20 @@ static void test_names(void **state)
 	memset(name, 'a', sizeof(name));
 	name[SRV_HOST_MAX + 1] = '\0';
 	assert_int_equal(
-		resolver_ask_srv(dns.resolver, TURN_NO_CROWD, name, on_srv, askers, &askers->query),
+		resolver_ask_srv(dns.resolver,
+				 &(struct resolver_question){.name = name, .crowd = TURN_NO_CROWD},
+				 on_srv, askers, &askers->query),
 		RESOLVER_E_NAME);
-	assert_int_equal(resolver_ask_addresses(dns.resolver, TURN_NO_CROWD, name, 1, on_addresses,
-						askers, &askers->query),
+	assert_int_equal(resolver_ask_addresses(dns.resolver,
+						&(struct resolver_question){.name = name,
+									    .port = 1,
+									    .crowd = TURN_NO_CROWD},
+						on_addresses, askers, &askers->query),
 			 RESOLVER_E_NAME);
-	assert_int_equal(resolver_ask_tlsa(dns.resolver, TURN_NO_CROWD, name, 1, on_tlsa, askers,
-					   &askers->query),
+	assert_int_equal(resolver_ask_tlsa(dns.resolver,
+					   &(struct resolver_question){
+						   .name = name, .port = 1, .crowd = TURN_NO_CROWD},
+					   on_tlsa, askers, &askers->query),
 			 RESOLVER_E_NAME);
 	assert_null(askers->query);
 	/* Such a name cannot exist in the DNS. */
