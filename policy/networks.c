@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	SIZE_FIRST = 16,
-};
+#include "common/array.h"
 
 /* Compared as bytes. */
 struct networks_entry {
@@ -41,17 +39,12 @@ int networks_add(struct networks *networks, const struct network *network)
 {
 	struct networks_entry entry = entry_of(&network->address, network->n_bits);
 
-	if (networks->n == networks->size) {
-		size_t size = networks->size ? 2 * networks->size : SIZE_FIRST;
-		struct networks_entry *entries =
-			reallocarray(networks->entries, size, sizeof(*entries));
+	struct networks_entry *entries = array_grow(networks->entries, networks->n, sizeof(entry));
 
-		if (!entries) {
-			return -ENOMEM;
-		}
-		networks->entries = entries;
-		networks->size = size;
+	if (!entries) {
+		return -ENOMEM;
 	}
+	networks->entries = entries;
 	networks->entries[networks->n++] = entry;
 	(entry.is_v6 ? networks->has_v6 : networks->has_v4)[entry.n_bits] = true;
 	return 0;

@@ -17,7 +17,7 @@ struct networks_entry;
 /* All zero: empty. */
 struct networks {
 	struct networks_entry *entries; /* owned; sorted by networks_seal() */
-	size_t n, size;
+	size_t n;
 	bool has_v4[NETWORKS_BITS_MAX + 1]; /* whether a prefix of that length occurs */
 	bool has_v6[NETWORKS_BITS_MAX + 1];
 };

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/array.h"
+
 enum {
 	READ_SIZE = 64 * 1024,
 };
@@ -60,7 +62,7 @@ void config_files_deinit(struct config_files *files)
 
 int config_files_add(struct config_files *files, const char *name)
 {
-	char **names = reallocarray(files->names, files->n + 1, sizeof(*names));
+	char **names = array_grow(files->names, files->n, sizeof(*names));
 
 	if (!names) {
 		return -ENOMEM;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/array.h"
 #include "gateway/config/config.h"
 #include "gateway/config/endpoint.h"
 #include "gateway/config/scope.h"
@@ -155,36 +156,20 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("allow_private", config_type_bool, domain_rule, allow_private, "false"),
 };
 
-/* Makes room for one more, so that it is as if the list had been allocated in powers of two. */
-static int grow(struct domain_rules *rules)
+static int add(struct config_scope *scope)
 {
-	size_t n = rules->n_rules;
-
-	if (n & (n - 1)) {
-		return 0;
-	}
-	struct domain_rule *list = reallocarray(rules->rules, n ? 2 * n : 1, sizeof(*rules->rules));
+	struct domain_rules *rules = &scope->config->domains;
+	struct domain_rule *list = array_grow(rules->rules, rules->n_rules, sizeof(*list));
 
 	if (!list) {
 		return -ENOMEM;
 	}
 	rules->rules = list;
-	return 0;
-}
-
-static int add(struct config_scope *scope)
-{
-	struct domain_rules *rules = &scope->config->domains;
-	int r = grow(rules);
-
-	if (r < 0) {
-		return r;
-	}
 	struct domain_rule *rule = &rules->rules[rules->n_rules++];
 
 	*rule = (struct domain_rule){0};
 	scope->base = rule;
-	r = domain_pattern_parse(sv_from(scope->title), rule->name, &rule->is_pattern);
+	int r = domain_pattern_parse(sv_from(scope->title), rule->name, &rule->is_pattern);
 	if (r == -EINVAL) {
 		config_error(
 			scope->errors, scope->place,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include "common/array.h"
 #include "gateway/config/config.h"
 #include "gateway/config/endpoint.h"
 #include "gateway/config/scope.h"
@@ -183,8 +184,7 @@ static const struct config_table table_defaults = {
 
 static struct config_listener *append(struct config_listeners *listeners)
 {
-	struct config_listener *list =
-		reallocarray(listeners->list, listeners->n + 1, sizeof(*list));
+	struct config_listener *list = array_grow(listeners->list, listeners->n, sizeof(*list));
 
 	if (!list) {
 		return NULL;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/array.h"
 #include "gateway/config/dump.h"
 #include "gateway/config/scope.h"
 #include "gateway/config/setting.h"
@@ -243,18 +244,12 @@ static int read_body(struct file *file, struct config_scope *scope)
 
 static int sections_append(struct config_sections *sections, struct config_place place)
 {
-	size_t n = sections->n;
+	struct config_place *places = array_grow(sections->places, sections->n, sizeof(*places));
 
-	/* The room doubles at each power of two. */
-	if ((n & (n - 1)) == 0) {
-		struct config_place *places =
-			reallocarray(sections->places, n ? 2 * n : 1, sizeof(*places));
-
-		if (!places) {
-			return -ENOMEM;
-		}
-		sections->places = places;
+	if (!places) {
+		return -ENOMEM;
 	}
+	sections->places = places;
 	sections->places[sections->n++] = place;
 	return 0;
 }

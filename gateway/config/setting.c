@@ -5,21 +5,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/array.h"
+
 static int append(struct config_setting *setting, const struct config_token *token,
 		  struct config_place place)
 {
-	size_t n = setting->n_values;
+	struct config_value *values =
+		array_grow(setting->values, setting->n_values, sizeof(*values));
 
-	/* The room doubles at each power of two. */
-	if ((n & (n - 1)) == 0) {
-		struct config_value *values =
-			reallocarray(setting->values, n ? 2 * n : 1, sizeof(*values));
-
-		if (!values) {
-			return -ENOMEM;
-		}
-		setting->values = values;
+	if (!values) {
+		return -ENOMEM;
 	}
+	setting->values = values;
 	char *text = malloc(token->text.n + 1);
 
 	if (!text) {

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "common/array.h"
 #include "common/sv.h"
 #include "gateway/listener/bind-unix.h"
 
@@ -91,7 +92,7 @@ struct sockets *sockets_free(struct sockets *sockets)
 /* Appends @fd, which stays the caller's on failure. Returns 0 or -ENOMEM. */
 static int append(struct bound *bound, int fd)
 {
-	int *fds = reallocarray(bound->fds, bound->n_fds + 1, sizeof(*fds));
+	int *fds = array_grow(bound->fds, bound->n_fds, sizeof(*fds));
 
 	if (!fds) {
 		return -ENOMEM;
