@@ -34,10 +34,9 @@ struct config {
 
 	/* keys-listeners.c: where it listens */
 	struct config_listeners listeners; /* all: the sections, and those of `listen` */
-	struct address *listen;            /* the addresses of `listen` alone */
-	size_t n_listen;
-	bool listens_by_default; /* neither `listen` nor a section is in the file */
-	unsigned n_workers;      /* never 0, which has been replaced by one per core */
+	struct config_addresses listen;    /* those of `listen` alone */
+	bool listens_by_default;           /* neither `listen` nor a section is in the file */
+	unsigned n_workers;                /* never 0, which has been replaced by one per core */
 	char *bosh_path;
 	char *websocket_path;
 

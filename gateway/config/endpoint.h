@@ -8,6 +8,11 @@ enum {
 	CONFIG_LISTEN_MAX = 64,
 };
 
+struct config_addresses {
+	struct address *list;
+	size_t n;
+};
+
 /* Reads an address with or without a port other than 0. An IPv6 address without brackets is
  * refused: of "2001:db8::1:5280" nobody can tell whether 5280 is a port. Returns NULL, or
  * @expected or words of its own, for "expected ..., got ...". */

@@ -339,10 +339,10 @@ static int complete_all(struct config_sections *sections)
 
 	if (sections->n && config->listens_by_default) {
 		config->listens_by_default = false;
-		config->n_listen = 0;
+		config->listen.n = 0;
 	}
-	for (size_t i = 0; i < config->n_listen && r == 0; i++) {
-		r = append_listen(sections, &config->listen[i]);
+	for (size_t i = 0; i < config->listen.n && r == 0; i++) {
+		r = append_listen(sections, &config->listen.list[i]);
 	}
 	for (size_t i = 0; i < sections->n && r == 0; i++) {
 		check_beside(sections, i);

@@ -121,53 +121,6 @@ static int set_document(const struct config_setting *setting, void *member)
 	return r;
 }
 
-/* Fills @list with the addresses. Returns 0 or -EINVAL (reported). */
-static int read_addresses(const struct config_setting *setting, struct address *list)
-{
-	int result = config_check_count(setting);
-
-	for (size_t i = 0; i < setting->n_values; i++) {
-		const struct config_value *value = &setting->values[i];
-		const char *expected = config_listen_parse(value->text, &list[i]);
-
-		for (size_t j = 0; !expected && j < i; j++) {
-			expected = config_listen_beside(&list[i], &list[j]);
-		}
-		if (expected) {
-			result = config_refuse(setting, value, expected);
-		}
-	}
-	return result;
-}
-
-static void deinit_addresses(void *member)
-{
-	struct config_addresses *addresses = member;
-
-	free(addresses->list);
-	*addresses = (struct config_addresses){0};
-}
-
-static int set_addresses(const struct config_setting *setting, void *member)
-{
-	struct address *list = calloc(setting->n_values + 1, sizeof(*list));
-
-	if (!list) {
-		return -ENOMEM;
-	}
-	int r = read_addresses(setting, list);
-
-	if (r < 0) {
-		free(list);
-		return r;
-	}
-	deinit_addresses(member);
-	*(struct config_addresses *)member = (struct config_addresses){list, setting->n_values};
-	return 0;
-}
-
-static const struct config_type type_addresses = {
-	.is_list = true, .set = set_addresses, .deinit = deinit_addresses};
 static const struct config_type type_bosh_url = {.set = set_bosh_url, .deinit = config_text_deinit};
 static const struct config_type type_websocket_url = {.set = set_websocket_url,
 						      .deinit = config_text_deinit};
@@ -186,12 +139,12 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("crossdomain_file", type_document, config, web.crossdomain, "\"\""),
 	CONFIG_KEY("clientaccesspolicy_file", type_document, config, web.clientaccesspolicy,
 		   "\"\""),
-	CONFIG_LIST("flash_policy_listen", type_addresses, config, web.flash_listen, "{}",
+	CONFIG_LIST("flash_policy_listen", config_type_addresses, config, web.flash_listen, "{}",
 		    CONFIG_LISTEN_MAX),
 	CONFIG_LIST("flash_ports", config_type_ports, config, web.flash_ports, "{}", PORTS_MAX),
 	CONFIG_KEY("flash_sockets_file", type_document, config, web.flash_sockets, "\"\""),
-	CONFIG_LIST("silverlight_policy_listen", type_addresses, config, web.silverlight_listen,
-		    "{}", CONFIG_LISTEN_MAX),
+	CONFIG_LIST("silverlight_policy_listen", config_type_addresses, config,
+		    web.silverlight_listen, "{}", CONFIG_LISTEN_MAX),
 	CONFIG_LIST("silverlight_ports", config_type_ports, config, web.silverlight_ports,
 		    "{\"4502-4534\"}", PORTS_MAX),
 	CONFIG_KEY("silverlight_sockets_file", type_document, config, web.silverlight_sockets,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The types of keys whose list is one of policy/. */
+/* The types of keys whose value is a list: most of them one of policy/. */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "gateway/config/endpoint.h"
 #include "gateway/config/types.h"
 #include "policy/host.h"
 #include "policy/networks.h"
@@ -139,3 +140,51 @@ static void deinit_networks(void *member)
 
 const struct config_type config_type_networks = {
 	.is_list = true, .set = set_networks, .deinit = deinit_networks};
+
+/* Fills @list with the addresses. Returns 0 or -EINVAL (reported). */
+static int read_addresses(const struct config_setting *setting, struct address *list)
+{
+	int result = config_check_count(setting);
+
+	for (size_t i = 0; i < setting->n_values; i++) {
+		const struct config_value *value = &setting->values[i];
+		const char *expected = config_listen_parse(value->text, &list[i]);
+
+		for (size_t j = 0; !expected && j < i; j++) {
+			expected = config_listen_beside(&list[i], &list[j]);
+		}
+		if (expected) {
+			result = config_refuse(setting, value, expected);
+		}
+	}
+	return result;
+}
+
+static void deinit_addresses(void *member)
+{
+	struct config_addresses *addresses = member;
+
+	free(addresses->list);
+	*addresses = (struct config_addresses){0};
+}
+
+static int set_addresses(const struct config_setting *setting, void *member)
+{
+	struct address *list = calloc(setting->n_values + 1, sizeof(*list));
+
+	if (!list) {
+		return -ENOMEM;
+	}
+	int r = read_addresses(setting, list);
+
+	if (r < 0) {
+		free(list);
+		return r;
+	}
+	deinit_addresses(member);
+	*(struct config_addresses *)member = (struct config_addresses){list, setting->n_values};
+	return 0;
+}
+
+const struct config_type config_type_addresses = {
+	.is_list = true, .set = set_addresses, .deinit = deinit_addresses};

@@ -29,6 +29,7 @@ extern const struct config_type config_type_file;          /* char *: can be rea
 extern const struct config_type config_type_origins;       /* struct origin_list */
 extern const struct config_type config_type_hosts;         /* struct host_list */
 extern const struct config_type config_type_networks;      /* struct networks */
+extern const struct config_type config_type_addresses;     /* struct config_addresses */
 extern const struct config_type config_type_routes;        /* struct routes */
 extern const struct config_type config_type_ports;         /* struct ports */
 extern const struct config_type config_type_sources;       /* struct egress_sources */

@@ -4,7 +4,7 @@
  * config. */
 #include <stdbool.h>
 
-#include "common/address.h"
+#include "gateway/config/endpoint.h"
 #include "policy/host.h"
 #include "policy/ports.h"
 
@@ -12,11 +12,6 @@ enum {
 	/* The largest document that an operator may put in place of one of the gateway's. All are
 	 * kept in memory. */
 	CONFIG_DOCUMENT_MAX = 64 * 1024,
-};
-
-struct config_addresses {
-	struct address *list;
-	size_t n;
 };
 
 struct config_web {

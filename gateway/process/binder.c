@@ -244,7 +244,7 @@ static void place_at(const struct config *config, size_t i, struct listening_add
 
 	*address = (struct listening_address){.listener = (int)i};
 	if (i < listeners->n) {
-		fill_place(&listeners->list[i], i >= listeners->n - config->n_listen, place);
+		fill_place(&listeners->list[i], i >= listeners->n - config->listen.n, place);
 		snprintf(address->name, sizeof(address->name), "%s", listeners->list[i].name);
 		return;
 	}

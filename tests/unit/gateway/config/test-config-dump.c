@@ -30,7 +30,7 @@ static char *dump_of(const char *text)
 
 static void assert_same_numbers(const struct config *a, const struct config *b)
 {
-	assert_int_equal(a->n_listen, b->n_listen);
+	assert_int_equal(a->listen.n, b->listen.n);
 	assert_int_equal(a->listens_by_default, b->listens_by_default);
 	assert_int_equal(a->listeners.n, b->listeners.n);
 	assert_int_equal(a->n_workers, b->n_workers);

@@ -145,7 +145,7 @@ static void test_short_list(void **state)
 	config = made("listener 192.0.2.1:80 { }\n");
 	assert_false(config->listens_by_default);
 	assert_int_equal(config->listeners.n, 1);
-	assert_int_equal(config->n_listen, 0);
+	assert_int_equal(config->listen.n, 0);
 	check_defaults(&config->listeners.list[0]);
 	config_unref(config);
 

@@ -27,9 +27,9 @@ static void check_defaults(const struct config *config)
 	cpu_set_t set;
 
 	assert_true(config->listens_by_default);
-	assert_int_equal(config->n_listen, 2);
-	check_address(&config->listen[0], "127.0.0.1:5280");
-	check_address(&config->listen[1], "[::1]:5280");
+	assert_int_equal(config->listen.n, 2);
+	check_address(&config->listen.list[0], "127.0.0.1:5280");
+	check_address(&config->listen.list[1], "[::1]:5280");
 	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
 	assert_int_equal(config->n_workers, CPU_COUNT(&set));
 	assert_string_equal(config->bosh_path, "/http-bind");
@@ -159,11 +159,11 @@ static void test_every_key(void **state)
 
 	(void)state;
 	assert_false(config->listens_by_default);
-	assert_int_equal(config->n_listen, 4);
-	check_address(&config->listen[0], "0.0.0.0:80");
-	check_address(&config->listen[1], "[::]:8080");
-	check_address(&config->listen[2], "192.0.2.1:5280");
-	check_address(&config->listen[3], "[2001:db8::1]:5280");
+	assert_int_equal(config->listen.n, 4);
+	check_address(&config->listen.list[0], "0.0.0.0:80");
+	check_address(&config->listen.list[1], "[::]:8080");
+	check_address(&config->listen.list[2], "192.0.2.1:5280");
+	check_address(&config->listen.list[3], "[2001:db8::1]:5280");
 	assert_int_equal(config->n_workers, 3);
 	assert_string_equal(config->bosh_path, "/a/b-c_d.e~f/");
 	assert_string_equal(config->websocket_path, "/ws");
@@ -305,8 +305,8 @@ static void test_lists(void **state)
 	assert_false(config->origins.allows_any);
 	assert_int_equal(config->origins.n_patterns, 0);
 	assert_false(config->listens_by_default);
-	assert_int_equal(config->n_listen, 3);
-	check_address(&config->listen[2], "192.0.2.1:1");
+	assert_int_equal(config->listen.n, 3);
+	check_address(&config->listen.list[2], "192.0.2.1:1");
 	config_unref(config);
 }
 
