@@ -39,10 +39,20 @@ static int on_write(BIO *bio, const char *data, int n)
 	return (int)r;
 }
 
+/* How many of @size bytes may be read at once. */
+static size_t most(const struct channel *channel, size_t size)
+{
+	size_t n = channel->n_received_max - channel->n_received;
+
+	if (channel->is_pressed && n > TLS_READ_SMALL) {
+		n = TLS_READ_SMALL;
+	}
+	return size < n ? size : n;
+}
+
 static int on_read(BIO *bio, char *data, int size)
 {
 	struct channel *channel = BIO_get_data(bio);
-	int n_most = channel->is_pressed && size > TLS_READ_SMALL ? TLS_READ_SMALL : size;
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
@@ -51,15 +61,16 @@ static int on_read(BIO *bio, char *data, int size)
 	if (channel_is_flooded(channel)) {
 		return -1;
 	}
-	if (channel_has_read_enough(channel)) {
+	if (channel_has_read_enough(channel) || channel_is_stopped(channel)) {
 		/* The socket tells again that it is readable. */
 		BIO_set_retry_read(bio);
 		return -1;
 	}
 	do {
-		n = recv(channel->fd, data, (size_t)n_most, 0);
+		n = recv(channel->fd, data, most(channel, (size_t)size), 0);
 	} while (n < 0 && errno == EINTR);
 	channel->is_at_end = n == 0;
+	channel->n_received += n > 0 ? (size_t)n : 0;
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);
 	}

@@ -216,6 +216,7 @@ int channel_secure(struct channel *channel, SSL *ssl)
 
 	channel->ssl = ssl;
 	channel->read_wants_write = true;
+	channel->n_received_max = SIZE_MAX;
 	if (!bio) {
 		tls_errors_clear();
 		return -ENOMEM;
@@ -237,6 +238,7 @@ static enum channel_result handshake(struct channel *channel)
 	channel->error = NULL;
 	if (r == 1) {
 		channel->is_secure = true;
+		channel->n_received_max = SIZE_MAX;
 		return CHANNEL_OK;
 	}
 	if (channel_is_flooded(channel)) {

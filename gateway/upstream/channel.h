@@ -37,6 +37,9 @@ struct channel {
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
 	size_t n_records_max; /* of one call */
+	size_t n_received;    /* bytes below TLS */
+	/* Until the handshake is complete, no more are read. */
+	size_t n_received_max;
 };
 
 enum channel_result {
@@ -95,6 +98,12 @@ bool channel_discard(struct channel *channel, char *data, size_t size);
  * until channel_handshake() has returned CHANNEL_OK. From now on @channel must not move. Returns 0
  * or -ENOMEM. */
 _must_check_ int channel_secure(struct channel *channel, SSL *ssl);
+
+/* Whether the handshake stopped because it has read as much as it may. */
+static inline bool channel_is_stopped(const struct channel *channel)
+{
+	return channel->n_received >= channel->n_received_max;
+}
 
 /* Continues the handshake. After CHANNEL_BROKEN the reason is channel.error or, if that is NULL, in
  * OpenSSL's error queue; later calls return both again. */

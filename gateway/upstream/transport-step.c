@@ -37,7 +37,28 @@ int transport_begin_steps(struct transport *transport)
 		.transport = transport,
 	};
 	transport->step = step;
+	transport->channel.n_received_max =
+		tls_connection_has_offered(transport->channel.ssl) ? TRANSPORT_RESUMED_MAX : 0;
 	return 0;
+}
+
+static void lend(struct transport *transport)
+{
+	transport->channel.n_received_max = SIZE_MAX;
+	tls_connection_lend(transport->channel.ssl);
+	helper_add(transport->helper, &transport->step->job);
+}
+
+/* Takes the step as far as the loop may. Returns false if the helper has to go on. */
+static bool take_short_step(struct transport *transport, enum channel_result *ret_result)
+{
+	struct channel *channel = &transport->channel;
+
+	if (channel_is_stopped(channel) || channel->n_received_max == SIZE_MAX) {
+		return false;
+	}
+	*ret_result = channel_handshake(channel);
+	return *ret_result != CHANNEL_AGAIN || !channel_is_stopped(channel);
 }
 
 bool transport_take_step(struct transport *transport, enum channel_result *ret_result)
@@ -45,8 +66,10 @@ bool transport_take_step(struct transport *transport, enum channel_result *ret_r
 	struct transport_step *step = transport->step;
 
 	if (step && !step->has_result) {
-		tls_connection_lend(transport->channel.ssl);
-		helper_add(transport->helper, &step->job);
+		if (take_short_step(transport, ret_result)) {
+			return true;
+		}
+		lend(transport);
 		return false;
 	}
 	if (step && step->result != CHANNEL_BROKEN) {

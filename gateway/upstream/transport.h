@@ -2,8 +2,8 @@
 #pragma once
 /*
  * A byte stream to a server: TCP, with TLS from transport_secure() on. Runs on the worker's loop,
- * but for the steps of a TLS handshake, which a helper takes. Holds nothing but the socket and the
- * bytes that could not be written yet.
+ * but for the long steps of a TLS handshake, which a helper takes. Holds nothing but the socket and
+ * the bytes that could not be written yet.
  *
  * tunnel      a proxy is asked for a connection to the server, before anything else is sent
  * high water  so many bytes wait to be written that transport_is_congested() returns true. The

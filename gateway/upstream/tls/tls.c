@@ -117,6 +117,11 @@ static bool keep_session(struct verify *verify, SSL_SESSION *session, int64_t en
 	return true;
 }
 
+bool tls_connection_has_offered(const SSL *ssl)
+{
+	return verify_of(ssl)->has_offered;
+}
+
 void tls_connection_lend(SSL *ssl)
 {
 	verify_of(ssl)->is_lent = true;

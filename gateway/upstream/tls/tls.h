@@ -83,6 +83,9 @@ _must_check_ int tls_connection_new(struct tls_store *store, const struct tls_po
  * NULL. */
 SSL *tls_connection_free(SSL *ssl);
 
+/* Whether a session was offered. If the server resumes it, it shows no certificate. */
+bool tls_connection_has_offered(const SSL *ssl);
+
 /* Until tls_connection_return(), another thread has the connection. A session that arrives
  * meanwhile is kept for the cache until then. Both are called in the thread of the store. */
 void tls_connection_lend(SSL *ssl);

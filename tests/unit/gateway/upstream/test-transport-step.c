@@ -34,6 +34,7 @@ static struct {
 	uv_sem_t stands, go;
 	unsigned n_elsewhere; /* how often OpenSSL has told something to the helper's thread */
 	unsigned n_connected, n_secured;
+	bool has_data;
 	struct failure failure; /* FAILURE_NONE: no */
 } one;
 
@@ -49,6 +50,14 @@ static void on_secured(void *userdata)
 	one.n_secured++;
 }
 
+static void on_data(void *userdata, const char *data, size_t n)
+{
+	(void)userdata;
+	(void)data;
+	(void)n;
+	one.has_data = true;
+}
+
 static void on_failed(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
@@ -58,6 +67,7 @@ static void on_failed(void *userdata, const struct failure *failure)
 static const struct transport_callbacks callbacks = {
 	.connected = on_connected,
 	.secured = on_secured,
+	.data = on_data,
 	.failed = on_failed,
 };
 
@@ -111,6 +121,7 @@ static void open_connection(int version)
 
 	one.failure.kind = FAILURE_NONE;
 	one.n_connected = one.n_secured = one.n_elsewhere = 0;
+	one.has_data = false;
 	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(one.listener, &address.any, size), 0);
 	assert_int_equal(listen(one.listener, 1), 0);
@@ -137,6 +148,14 @@ static void close_connection(void)
 	SSL_free(one.server);
 	close(one.fd);
 	close(one.listener);
+}
+
+static void receive_tickets(void)
+{
+	assert_int_equal(SSL_write(one.server, "x", 1), 1);
+	while (!one.has_data) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
 }
 
 /* The server must be one for @domain. */
@@ -232,6 +251,85 @@ static void test_session_is_kept(void **state)
 	(void)state;
 	assert_false(is_resumed());
 	assert_true(is_resumed());
+}
+
+/* What the server sends then is short, and no certificates are in it. */
+static void resume_in_loop(int version)
+{
+	open_connection(version);
+	begin("a.test");
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_true(one.n_elsewhere > 0);
+	receive_tickets();
+	close_connection();
+	open_connection(version);
+	const SSL *client = begin("a.test");
+
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_true(SSL_session_reused(client));
+	assert_int_equal(one.n_elsewhere, 0);
+	close_connection();
+}
+
+static void test_resumed_in_loop_12(void **state)
+{
+	(void)state;
+	resume_in_loop(TLS1_2_VERSION);
+}
+
+static void test_resumed_in_loop_13(void **state)
+{
+	(void)state;
+	resume_in_loop(TLS1_3_VERSION);
+}
+
+static void forget_sessions(void)
+{
+	SSL_CTX_free(one.server_ctx);
+	one.server_ctx = NULL;
+}
+
+/* It does not have to resume what it is offered. */
+static void test_not_resumed(void **state)
+{
+	(void)state;
+	assert_false(is_resumed());
+	forget_sessions();
+	open_connection(TLS1_2_VERSION);
+	const SSL *client = begin("a.test");
+
+	assert_true(tls_connection_has_offered(client));
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_false(SSL_session_reused(client));
+	assert_true(one.n_elsewhere > 0);
+	close_connection();
+}
+
+static void test_resumed_max(void **state)
+{
+	/* a record that is longer than what follows */
+	char bytes[TRANSPORT_RESUMED_MAX] = "\x16\x03\x03\x10\x00\x02\x00\x0f\xfc";
+	const struct channel *channel;
+
+	(void)state;
+	assert_false(is_resumed());
+	open_connection(TLS1_2_VERSION);
+	begin("a.test");
+	channel = &one.transport->channel;
+	assert_int_equal(send(one.fd, bytes, sizeof(bytes) - 1, 0), sizeof(bytes) - 1);
+	while (channel->n_received < sizeof(bytes) - 1) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_false(transport_is_in_helper(one.transport));
+	assert_int_equal(channel->n_received_max, TRANSPORT_RESUMED_MAX);
+	assert_int_equal(send(one.fd, bytes, 1, 0), 1);
+	while (!transport_is_in_helper(one.transport)) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	close_connection();
 }
 
 /* The authorities were changed meanwhile. */
@@ -368,6 +466,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_secured),
 		TEST(test_session_is_kept),
+		TEST(test_resumed_in_loop_12),
+		TEST(test_resumed_in_loop_13),
+		TEST(test_not_resumed),
+		TEST(test_resumed_max),
 		TEST(test_session_of_before),
 		TEST(test_refused),
 		TEST(test_lost),
