@@ -34,6 +34,7 @@ struct helper {
 	struct turn *turn;
 	struct jobs waiting;
 	struct job *running;
+	unsigned n_ahead; /* jobs that have run while an older one waits */
 	/* The job that the thread takes when `wake` is posted; NULL: it ends. */
 	_Atomic(struct job *) next;
 	uv_sem_t wake;
@@ -80,13 +81,16 @@ static void run(void *argument)
 	}
 }
 
-/* Of jobs that wait, that of the crowd which has spent least. There are at most as many as there
- * are sessions being opened. */
+/* Of jobs that wait, that of the crowd which has spent least, or the oldest if it has waited for
+ * enough of these. There are at most as many as there are sessions being opened. */
 static struct job *choose(const struct helper *helper)
 {
 	struct job *job, *best = NULL;
 	uint32_t best_us = 0;
 
+	if (helper->n_ahead == TURN_AHEAD_MAX) {
+		return TAILQ_FIRST(&helper->waiting);
+	}
 	TAILQ_FOREACH(job, &helper->waiting, in_queue) {
 		uint32_t us = turn_spent_us(helper->turn, job->item);
 
@@ -103,6 +107,7 @@ static void run_next(struct helper *helper)
 	struct job *job = helper->running ? NULL : choose(helper);
 
 	if (job) {
+		helper->n_ahead = job == TAILQ_FIRST(&helper->waiting) ? 0 : helper->n_ahead + 1;
 		TAILQ_REMOVE(&helper->waiting, job, in_queue);
 		job->state = JOB_RUNNING;
 		helper->running = job;

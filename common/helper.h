@@ -4,7 +4,8 @@
  * A second thread beside that of a loop, for work that would hold up all whom the loop serves.
  *
  * job   a piece of such work. Jobs run one after the other. Of those that wait, the one whose crowd
- *       (turn.h) has spent least runs next; of equal ones the oldest
+ *       (turn.h) has spent least runs next; of equal ones the oldest. But after TURN_AHEAD_MAX that
+ *       have run while an older one waits, the oldest runs, as heavy items do
  *
  * Only `run` is called in the helper's thread. All else belongs to the thread of the loop.
  */

@@ -10,7 +10,7 @@
 #include "common/helper.h"
 
 enum {
-	N_JOBS = 4,
+	N_JOBS = TURN_AHEAD_MAX + 3,
 	BURNT_US = 2000,
 };
 
@@ -167,6 +167,29 @@ static void test_order(void **state)
 	assert_memory_equal(one.done, ((size_t[]){0, 2, 3, 1}), 4 * sizeof(size_t));
 }
 
+/* Who has spent much does not wait for ever. */
+static void test_ahead_max(void **state)
+{
+	size_t expected[N_JOBS], n = 0;
+
+	(void)state;
+	one.works[0].is_held = true;
+	spend(1, 1000000);
+	for (size_t i = 0; i < N_JOBS; i++) {
+		add(i);
+	}
+	uv_sem_post(&one.go);
+	run_until(N_JOBS);
+	expected[n++] = 0;
+	for (size_t i = 2; i < N_JOBS; i++) {
+		expected[n++] = i;
+		if (i == 1 + TURN_AHEAD_MAX) {
+			expected[n++] = 1;
+		}
+	}
+	assert_memory_equal(one.done, expected, sizeof(expected));
+}
+
 static void test_removed(void **state)
 {
 	(void)state;
@@ -201,8 +224,8 @@ static void test_freed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_another_thread), TEST(test_again),   TEST(test_charged),
-		TEST(test_order),          TEST(test_removed), TEST(test_freed),
+		TEST(test_another_thread), TEST(test_again),   TEST(test_charged), TEST(test_order),
+		TEST(test_ahead_max),      TEST(test_removed), TEST(test_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
