@@ -119,8 +119,22 @@ static char *place_of(struct transport *transport, size_t *ret_n)
 	return room ? room : transport->read_buffer;
 }
 
+/* @was_in_message: before the read. */
+static void note_message(struct transport *transport, bool was_in_message)
+{
+	transport_watch_message(transport);
+	/* What stands in the socket was read first. */
+	if (transport->message_is_late) {
+		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
+	} else if (transport->state == TRANSPORT_OPEN && transport->callbacks->held &&
+		   channel_is_in_message(&transport->channel) != was_in_message) {
+		transport->callbacks->held(transport->userdata);
+	}
+}
+
 static void read_in(struct transport *transport)
 {
+	bool was_in_message = channel_is_in_message(&transport->channel);
 	size_t n_read, n_most;
 
 	transport->channel.is_pressed = is_pressed(transport);
@@ -162,11 +176,7 @@ static void read_in(struct transport *transport)
 		}
 		break;
 	}
-	transport_watch_message(transport);
-	/* What stands in the socket was read first. */
-	if (transport->message_is_late) {
-		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
-	}
+	note_message(transport, was_in_message);
 }
 
 static void turn_open(struct transport *transport, int events)

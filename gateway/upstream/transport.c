@@ -296,7 +296,11 @@ size_t transport_waiting(const struct transport *transport)
 
 size_t transport_held(const struct transport *transport)
 {
-	return transport->out.size;
+	/* During a handshake the helper may have the channel. */
+	bool is_in_message =
+		transport->state == TRANSPORT_OPEN && channel_is_in_message(&transport->channel);
+
+	return transport->out.size + (is_in_message ? TRANSPORT_MESSAGE_HELD : 0);
 }
 
 SSL *transport_tls(const struct transport *transport)

@@ -34,6 +34,10 @@ enum {
 	TRANSPORT_READ_SIZE = 288 * 1024,
 	TRANSPORT_READ_WATCHED = 8 * 1024,
 	TRANSPORT_READ_SMALL = 2 * 1024,
+	/* What transport_held() counts for a TLS message that has arrived in part. OpenSSL takes
+	 * all its memory when the first four bytes tell its length: up to 131,338 bytes for a
+	 * ticket, and a third more. Nothing tells how much it is. */
+	TRANSPORT_MESSAGE_HELD = 176 * 1024,
 };
 
 /* How to get to a server. */
@@ -64,6 +68,9 @@ struct transport_callbacks {
 	char *(*room)(void *userdata, size_t *ret_n_room);
 	/* @data is borrowed for the call: all transports of the worker share the buffer. */
 	void (*data)(void *userdata, const char *data, size_t n);
+	/* What transport_held() returns has changed, because of what the server has sent. The
+	 * member may be NULL. */
+	void (*held)(void *userdata);
 	/* The transport was congested, and no more than the low water waits now. */
 	void (*drained)(void *userdata);
 	/* The peer ended the stream properly (FIN, close_notify). It is the last callback about
@@ -132,7 +139,8 @@ _must_check_ int transport_write(struct transport *transport, const char *data, 
 /* The number of bytes that wait to be written. */
 size_t transport_waiting(const struct transport *transport);
 
-/* Bytes of memory that they take: it may be much longer than what is left of them. */
+/* Bytes of memory that they take, which may be many more than are left of them; and a TLS message
+ * that has arrived in part. */
 size_t transport_held(const struct transport *transport);
 
 /* Set from transport_secure() on, NULL before. Borrowed. */

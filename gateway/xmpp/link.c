@@ -163,6 +163,15 @@ static void on_data(void *userdata, const char *data, size_t n)
 	tell_all(link, stream_feed(&link->stream, data, n));
 }
 
+static void on_held(void *userdata)
+{
+	struct link *link = userdata;
+
+	if (link->callbacks) {
+		link->callbacks->held(link->userdata);
+	}
+}
+
 static void on_drained(void *userdata)
 {
 	struct link *link = userdata;
@@ -222,6 +231,7 @@ static const struct opening_callbacks opening_callbacks = {
 		{
 			.room = on_room,
 			.data = on_data,
+			.held = on_held,
 			.drained = on_drained,
 			.ended = on_ended,
 			.failed = on_failed,

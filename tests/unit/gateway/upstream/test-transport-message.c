@@ -17,6 +17,8 @@ enum {
 	PATIENCE_MS = 20000,
 	MESSAGE_MS = 500,
 	N_RECORD = 2048,
+	N_SMALL_RECORD = 512,      /* OpenSSL makes none that are smaller */
+	N_PROTECTION = 5 + 1 + 16, /* a record's header, type and tag (RFC 8446, 5.2) */
 	/* More than a record takes, so a ticket comes in two; three of them are no flood. */
 	N_LONG_TICKET = 3000,
 	/* Of that: the first record and a part of the other. */
@@ -40,6 +42,7 @@ static struct {
 	bool has_room; /* the owner, for a little */
 	unsigned n_connected, n_secured, n_failed;
 	size_t n_received;
+	size_t n_held; /* as the owner was told */
 } one;
 
 static void on_connected(void *userdata)
@@ -70,6 +73,12 @@ static void on_data(void *userdata, const char *data, size_t n)
 	one.n_received += n;
 }
 
+static void on_held(void *userdata)
+{
+	(void)userdata;
+	one.n_held = transport_held(one.transport);
+}
+
 static void on_failed(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
@@ -82,6 +91,7 @@ static const struct transport_callbacks callbacks = {
 	.secured = on_secured,
 	.room = on_room,
 	.data = on_data,
+	.held = on_held,
 	.failed = on_failed,
 };
 
@@ -192,7 +202,7 @@ static int setup(void **state)
 	(void)state;
 	one.is_long = one.has_room = false;
 	one.n_connected = one.n_secured = one.n_failed = 0;
-	one.n_received = 0;
+	one.n_received = one.n_held = 0;
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	uv_timer_init(&one.loop, &one.step);
 	uv_timer_start(&one.step, on_step, 1, 1);
@@ -227,6 +237,27 @@ static void test_too_late(void **state)
 	begin_ticket();
 	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
+}
+
+/* It counts from its first complete record on, and until it is complete. */
+static void test_held(void **state)
+{
+	(void)state;
+	one.is_long = true;
+	assert_int_equal(SSL_set_max_send_fragment(one.server, N_SMALL_RECORD), 1);
+	assert_int_equal(SSL_new_session_ticket(one.server), 1);
+	(void)SSL_do_handshake(one.server);
+	write_part(N_SMALL_RECORD + N_PROTECTION - 1);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(transport_held(one.transport), 0);
+	write_part(1);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	write_all();
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(one.n_failed, 0);
 }
 
 /* The time of a message that is complete is not that of the next one. */
@@ -273,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_too_late),
+		TEST(test_held),
 		TEST(test_one_after_the_other),
 		TEST(test_all_is_read),
 	};
