@@ -12,20 +12,20 @@
 
 /* Requests, passed on to the owner. */
 
-/* A proxy carries many clients. */
-static bool on_is_bounded(void *userdata, const struct address *peer)
+/* A proxy that names no client carries many. */
+static bool on_is_bounded(void *userdata, const struct address *client)
 {
 	const struct front *front = userdata;
 
-	return !networks_contain(&front->env->config->proxies, peer) &&
-	       !worker_is_exempt(front->env, peer);
+	return !networks_contain(&front->env->config->proxies, client) &&
+	       !worker_is_exempt(front->env, client);
 }
 
-static void on_dropped(void *userdata, const struct address *peer, bool is_for_all)
+static void on_dropped(void *userdata, const struct address *client, bool is_for_all)
 {
 	const struct front *front = userdata;
 
-	request_log_unread(front->env, peer, is_for_all);
+	request_log_unread(front->env, client, is_for_all);
 }
 
 /* For the budget and the log: if there is no memory to tell, the proxy has to do. The endpoints

@@ -346,6 +346,10 @@ static int read_request(struct bosh_relay *relay, struct http_exchange *exchange
 	}
 	request->client = client.address;
 	request->is_secure = client.is_secure;
+	r = http_exchange_set_client(exchange, &client.address);
+	if (r < 0) {
+		return r;
+	}
 	r = read_body(relay, exchange, request);
 	if (r < 0) {
 		request_deinit(request);

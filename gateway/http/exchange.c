@@ -95,6 +95,11 @@ const struct address *http_exchange_peer(const struct http_exchange *exchange)
 	return &exchange->connection->peer;
 }
 
+int http_exchange_set_client(struct http_exchange *exchange, const struct address *client)
+{
+	return wire_set_payer(exchange->connection->wire, client);
+}
+
 /* The owner. */
 
 void http_exchange_set_userdata(struct http_exchange *exchange, void *userdata)

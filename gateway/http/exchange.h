@@ -58,6 +58,10 @@ struct sv http_exchange_header(const struct http_exchange *exchange, const char 
 _must_check_ int http_exchange_header_list(const struct http_exchange *exchange, const char *name,
 					   struct buffer *joined, struct sv *ret_list);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
+/* The client behind the peer, to which the answer is charged if it is not read. Returns 0 or
+ * -ENOMEM. Only inside `request`. */
+_must_check_ int http_exchange_set_client(struct http_exchange *exchange,
+					  const struct address *client);
 /* Whether the peer used TLS (wire_is_secure()). */
 bool http_exchange_is_secure(const struct http_exchange *exchange);
 

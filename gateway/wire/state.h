@@ -68,6 +68,7 @@ LIST_HEAD(wire_pumps, wire_pump);
 /* Answers that wait. */
 struct wire_unread {
 	struct wire *wire;
+	struct address payer;
 	size_t n_kept; /* of wire_set_kept() */
 	struct budget_charge charge;
 };

@@ -312,7 +312,7 @@ static void on_evict(struct budget_charge *charge)
 
 	stop_sending(wire);
 	if (options->dropped) {
-		options->dropped(options->userdata, &wire->peer, charge->is_for_all);
+		options->dropped(options->userdata, &wire->unread->payer, charge->is_for_all);
 	}
 }
 
@@ -336,6 +336,7 @@ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 		n = transmit(wire, all, n_parts + 1);
 	}
 	if (wire->is_broken || n == n_head + all[n_parts].iov_len) {
+		wire_charge_sent(wire);
 		blob_unref(body);
 		return 0;
 	}

@@ -134,11 +134,11 @@ struct wire_hub_options {
 	 * NULL: they do not count. */
 	struct budget *unread;
 	unsigned owner; /* as in budget.h */
-	/* An answer to @peer is dropped for that, and its connection breaks. @is_for_all: as in
-	 * budget.h. May be NULL. */
-	void (*dropped)(void *userdata, const struct address *peer, bool is_for_all);
-	/* Whether those of @peer count. May be NULL if `unread` is. */
-	bool (*is_bounded)(void *userdata, const struct address *peer);
+	/* An answer to @client (wire_set_payer()) is dropped for that, and its connection breaks.
+	 * @is_for_all: as in budget.h. May be NULL. */
+	void (*dropped)(void *userdata, const struct address *client, bool is_for_all);
+	/* Whether those of @client count. May be NULL if `unread` is. */
+	bool (*is_bounded)(void *userdata, const struct address *client);
 	void *userdata;
 	/* How long a second of a deadline lasts; 0: 1000. Tests shorten it. */
 	unsigned second_ms;
@@ -279,6 +279,11 @@ _must_check_ int wire_send(struct wire *wire, const struct iovec *parts, size_t 
  * reference, also on failure; NULL: no body. At most WIRE_PARTS_MAX parts. */
 _must_check_ int wire_send_blob(struct wire *wire, const struct iovec *parts, size_t n_parts,
 				struct blob *body);
+
+/* The answer that follows is for @payer, who stands behind the peer: a proxy, which uses the
+ * connection for one client after the other. Holds until nothing waits any more. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int wire_set_payer(struct wire *wire, const struct address *payer);
 
 /* The user keeps answers of @n bytes, until those before them can be sent. They count like answers
  * of wire_send_blob() that wait. Returns 0, or -ENOMEM: close the wire. */

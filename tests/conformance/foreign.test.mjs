@@ -50,8 +50,8 @@ async function openSocket(stage, domain = DOMAIN) {
 	return { socket, connection: stage.server.connections.at(-1) };
 }
 
-async function openBosh(stage, domain = DOMAIN, attributes = {}) {
-	const client = new BoshClient(stage.port);
+async function openBosh(stage, domain = DOMAIN, attributes = {}, headers = {}) {
+	const client = new BoshClient(stage.port, { headers });
 	await client.login(domain, { wait: 20, ...attributes });
 	return { client, connection: stage.server.connections.at(-1) };
 }
@@ -212,17 +212,21 @@ for (const [what, open] of [['WebSocket', openSocket], ['BOSH', openBosh]]) {
 const SLOW_READERS = fileURLToPath(new URL('../support/slow-readers.py', import.meta.url));
 
 // What a client has acknowledged is kept for no repeat, but for the connection that it was sent on.
-for (const [what, domain] of [['', DOMAIN], [', also from a server that a section names, and the operator is told', 'named.test']]) {
+for (const [what, domain, proxied] of [
+	['', DOMAIN],
+	[', also from a server that a section names, and the operator is told', 'named.test'],
+	[', also behind a proxy', 'named.test', '192.0.2.7'],
+]) {
 	test(`BOSH: answers that are acknowledged elsewhere and not read fill no memory at the default limits${what}`, TIMEOUT, async (t) => {
 		const admin = await freePort();
-		await withStage({ admin: `127.0.0.1:${admin}` }, async (stage) => {
-			const { client, connection } = await openBosh(stage, domain, { ack: 1 });
+		await withStage({ admin: `127.0.0.1:${admin}`, trusted_proxies: proxied ? ['127.0.0.0/8'] : [] }, async (stage) => {
+			const { client, connection } = await openBosh(stage, domain, { ack: 1 }, proxied ? { 'X-Forwarded-For': proxied } : {});
 			const before = residentBytes(stage);
 			if (virtualBytes(stage) > MB * MB) {
 				t.skip('under a sanitizer memory is not given back at once');
 				return;
 			}
-			const readers = startChild('python3', [SLOW_READERS, String(stage.port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+			const readers = startChild('python3', [SLOW_READERS, String(stage.port), ...(proxied ? [`X-Forwarded-For: ${proxied}`] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
 			const answers = createInterface(readers.stdout)[Symbol.asyncIterator]();
 			for (let i = 0; i < 80; i++) {
 				client.rid++;
@@ -238,7 +242,7 @@ for (const [what, domain] of [['', DOMAIN], [', also from a server that a sectio
 			assert.ok(grown < MOST, `${grown / MB} MB more`);
 			// At a foreign server the session has to go first, which holds most.
 			if (domain !== DOMAIN) {
-				const line = await stage.doab.logged('answer-dropped', { client: '127.0.0.1', failure: 'too-many-bytes' });
+				const line = await stage.doab.logged('answer-dropped', { client: proxied ?? '127.0.0.1', failure: 'too-many-bytes' });
 				assert.deepEqual([line.level, line.limit], ['warning', 'foreign_bytes_per_address']);
 				assert.ok(stage.doab.events.filter(({ event }) => event === 'answer-dropped').length <= 20);
 				const { text } = await httpRequest(admin, 'GET', '/metrics');

@@ -49,7 +49,7 @@ static size_t n_live_before;
 static void *userdata_of_exchange;
 static char request_text[200];
 static int the_exchange;
-static int client_result;
+static int client_result, payer_result;
 static struct address client = {.any.sa_family = AF_INET};
 
 static struct http_exchange *exchange(void)
@@ -88,6 +88,13 @@ void *http_exchange_userdata(const struct http_exchange *of)
 {
 	(void)of;
 	return userdata_of_exchange;
+}
+
+int http_exchange_set_client(struct http_exchange *of, const struct address *payer)
+{
+	(void)of;
+	assert_true(address_is_same(payer, &client));
+	return payer_result;
 }
 
 int client_of(const struct worker_env *env, const struct http_exchange *of,
@@ -145,7 +152,7 @@ static int set_up(void **state)
 	n_live_before = failmalloc_n_live();
 	received = gone = 0;
 	n_received = n_answers = status = 0;
-	client_result = 0;
+	client_result = payer_result = 0;
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(sid_make(owner, sid), 0);
 	snprintf(request_text, sizeof(request_text),
@@ -345,10 +352,19 @@ static void test_taken_without_memory(void **state)
 	assert_int_equal(status, 503);
 }
 
-/* There is no memory to tell who asks: the limits of the proxy in front must not count. */
+/* There is no memory to tell who asks, or to note it: the limits of the proxy in front must not
+ * count. */
 static void test_of_nobody(void **state)
 {
 	(void)state;
+	payer_result = -ENOMEM;
+	bosh_relay_request(relays[BEARER], exchange());
+	deliver();
+	assert_int_equal(n_received, 0);
+	assert_int_equal(n_answers, 1);
+	bosh_relay_done(relays[BEARER], exchange());
+	n_answers = 0;
+	payer_result = 0;
 	client_result = -ENOMEM;
 	bosh_relay_request(relays[BEARER], exchange());
 	deliver();

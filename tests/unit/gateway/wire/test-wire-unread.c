@@ -30,6 +30,7 @@ static struct {
 	bool is_broken;
 	unsigned n_dropped;
 	bool is_for_all;
+	struct address dropped, unbounded;
 } one;
 
 /* Takes the place of the C library's. */
@@ -56,17 +57,16 @@ static void on_closed(void *userdata, const struct address *peer)
 	(void)peer;
 }
 
-static bool on_is_bounded(void *userdata, const struct address *peer)
+static bool on_is_bounded(void *userdata, const struct address *client)
 {
 	(void)userdata;
-	(void)peer;
-	return true;
+	return !address_is_same_host(client, &one.unbounded);
 }
 
-static void on_dropped(void *userdata, const struct address *peer, bool is_for_all)
+static void on_dropped(void *userdata, const struct address *client, bool is_for_all)
 {
 	(void)userdata;
-	assert_true(address_is_same(peer, &one.peer));
+	one.dropped = *client;
 	one.n_dropped++;
 	one.is_for_all = is_for_all;
 }
@@ -122,13 +122,18 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void answer(size_t n)
+static void answer_now(size_t n)
 {
 	struct blob *body;
 
 	assert_int_equal(blob_new(n, &body), 0);
 	memset(body->data, 'x', n);
 	assert_int_equal(wire_send_blob(one.wire, NULL, 0, body), 0);
+}
+
+static void answer(size_t n)
+{
+	answer_now(n);
 	assert_true(wire_waiting(one.wire) > 0);
 }
 
@@ -190,6 +195,7 @@ static void test_what_is_dropped_is_told_of(void **state)
 		budget_evict(one.budget, 0);
 		assert_int_equal(one.n_dropped, i + 1);
 		assert_int_equal(one.is_for_all, i == 0);
+		assert_true(address_is_same(&one.dropped, &one.peer));
 		wire_close(one.wire);
 		close(one.theirs);
 		connect_wire();
@@ -201,6 +207,51 @@ static void test_what_is_dropped_is_told_of(void **state)
 	answer(LONG);
 	break_connection();
 	assert_int_equal(one.n_dropped, 2);
+}
+
+/* A proxy, which is not bounded itself, tells for whom the answer is. */
+static void test_the_client_of_a_proxy_pays(void **state)
+{
+	const struct budget_limits limits = {HELD - 1, 4 * HELD, BUDGET_LARGEST};
+	struct address client;
+
+	(void)state;
+	assert_int_equal(address_parse(SV("198.51.100.1:1"), -1, &client), 0);
+	one.unbounded = one.peer;
+	budget_set_limits(one.budget, &limits);
+	answer(LONG);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	one.n_room = LONG;
+	assert_true(wire_flush(one.wire));
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	/* One that does not wait is over, and so is what is known of its client. */
+	one.n_room = 1;
+	answer_now(1);
+	assert_null(one.wire->unread);
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	answer(LONG / 2);
+	assert_int_equal(budget_bytes(one.budget), LONG / 2 + BUDGET_STEP);
+	/* Another one of the same client. */
+	struct wire *first = one.wire;
+
+	close(one.theirs);
+	connect_wire();
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	answer(LONG / 2);
+	budget_evict(one.budget, 0);
+	assert_int_equal(one.n_dropped, 1);
+	assert_true(address_is_same(&one.dropped, &client));
+	assert_false(one.is_for_all);
+	assert_int_equal(wire_waiting(first), 0);
+	assert_true(wire_waiting(one.wire) > 0);
+	/* One whom the limits are not for. */
+	wire_close(one.wire);
+	close(one.theirs);
+	connect_wire();
+	one.unbounded = client;
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	answer(LONG);
+	assert_int_equal(budget_bytes(one.budget), 0);
 }
 
 /* What is charged is what waits now, not what has waited. */
@@ -221,8 +272,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(test_a_broken_connection_holds_nothing), TEST(test_a_wire_leaves_its_charge),
-		TEST(test_an_evicted_wire_leaves_its_charge), TEST(test_what_is_dropped_is_told_of),
+		TEST(test_a_broken_connection_holds_nothing),
+		TEST(test_a_wire_leaves_its_charge),
+		TEST(test_an_evicted_wire_leaves_its_charge),
+		TEST(test_what_is_dropped_is_told_of),
+		TEST(test_the_client_of_a_proxy_pays),
 		TEST(test_a_small_answer_behind_a_large_one),
 	};
 
