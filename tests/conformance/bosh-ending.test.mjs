@@ -16,6 +16,7 @@ const TIMEOUT = { timeout: patiently(60000) };
 const INACTIVITY_S = 5;
 // More than BOSH_ABSENT_MS (gateway/bosh/session.h).
 const ABSENT_MS = 5500;
+const UNREAD_REPEATS = 3;
 const NS_STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 let stage;
 
@@ -138,7 +139,8 @@ describe('what is returned', { concurrency: 6 }, () => {
 });
 
 // As much waits for the server as the client can bring about; what goes back has to find room all the same.
-test('a server that does not read: what its client did not get goes back', TIMEOUT, async () => {
+// Returns how much of it the server was told.
+async function endUnread() {
 	const own = await Stage.open({ plain: 'plain' },
 		{ wait: 60, inactivity: INACTIVITY_S, body_bytes: 65536, pending_bytes: 524288, request_rate: 0 });
 	try {
@@ -162,11 +164,17 @@ test('a server that does not read: what its client did not get goes back', TIMEO
 		connection.socket.resume();
 		await connection.end();
 		const told = connection.elements.filter(({ attributes }) => attributes.type === 'error').map(({ attributes }) => attributes.id);
-		// A busy machine may not read all of it in the few seconds that the gateway waits.
-		assert.ok(told.length > 0);
 		assert.deepEqual(told, ids.slice(0, told.length));
+		return told.length;
 	} finally {
 		await own.stop();
+	}
+}
+
+test('a server that does not read: what its client did not get goes back', TIMEOUT, async () => {
+	// A busy machine may not read all of it in the few seconds that the gateway waits, but some of it in one of a few rounds.
+	for (let round = 0; !await endUnread(); round++) {
+		assert.ok(round < UNREAD_REPEATS, 'nothing goes back');
 	}
 });
 
