@@ -266,9 +266,12 @@ test('SASL2 and XEP-0078: their failures are seen, too', TIMEOUT, async () => {
 
 test('one address guesses as fast as it can: few guesses reach the server, and another client logs in meanwhile', TIMEOUT, async () => {
 	const stage = await open({ failed_logins_per_address: `10/${SLOW}`, workers: 2 });
-	const deadline = Date.now() + 2000;
+	const began = performance.now();
+	const lasted = () => performance.now() - began;
+	const isRefused = () => stage.doab.events.some(({ event, failure }) => event === 'session-refused' && failure === 'failed-logins');
 	const guesser = async () => {
-		while (Date.now() < deadline) {
+		// Two seconds, or as long as a busy machine takes for ten guesses.
+		while (lasted() < 2000 || (!isRefused() && lasted() < patiently(10000))) {
 			const session = await WebSocketSession.open(stage, '198.51.100.1').catch(() => ({ refused: true }));
 			for (let outcome = session.refused ? 'ended' : 'failure'; outcome === 'failure';) {
 				outcome = await session.send(auth('wrong')).catch(() => 'ended');
@@ -285,5 +288,5 @@ test('one address guesses as fast as it can: few guesses reach the server, and a
 		.filter(({ name, raw }) => name === 'auth' && raw.includes(plainResponse('juliet', 'wrong'))).length;
 	// Ten, and those of the other sessions that were on their way when the tenth was answered.
 	assert.ok(guesses >= 10 && guesses <= 18, `${guesses} guesses`);
-	await until(() => stage.doab.events.some(({ event, failure }) => event === 'session-refused' && failure === 'failed-logins'), 5000, 'refusals');
+	await until(isRefused, 5000, 'refusals');
 });
