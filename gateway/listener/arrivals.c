@@ -14,8 +14,8 @@ struct arrivals {
 	struct worker_env *env;
 	arrivals_done done;
 	void *userdata;
-	struct proxied *proxied;
-	struct secured *secured;
+	struct proxied proxied;
+	struct secured secured;
 };
 
 static void lose(struct arrivals *arrivals, struct wire *wire, int r)
@@ -33,7 +33,7 @@ static void take_clear(struct arrivals *arrivals, struct wire *wire)
 		arrivals->done(arrivals->userdata, wire);
 		return;
 	}
-	int r = secured_adopt(arrivals->secured, wire, arrivals->env->config->header_timeout_s);
+	int r = secured_adopt(&arrivals->secured, wire, arrivals->env->config->header_timeout_s);
 
 	if (r < 0) {
 		lose(arrivals, wire, r);
@@ -46,7 +46,7 @@ void arrivals_take(struct arrivals *arrivals, struct wire *wire, bool is_proxied
 		take_clear(arrivals, wire);
 		return;
 	}
-	int r = proxied_adopt(arrivals->proxied, wire, arrivals->env->config->header_timeout_s);
+	int r = proxied_adopt(&arrivals->proxied, wire, arrivals->env->config->header_timeout_s);
 
 	if (r < 0) {
 		lose(arrivals, wire, r);
@@ -117,38 +117,29 @@ int arrivals_new(struct worker_env *env, arrivals_done done, void *userdata,
 	arrivals->env = env;
 	arrivals->done = done;
 	arrivals->userdata = userdata;
-	int r = proxied_new(&(struct proxied_options){.hub = env->hub,
-						      .done = on_proxied,
-						      .failed = on_not_proxied,
-						      .userdata = arrivals},
-			    &arrivals->proxied);
-
-	if (r == 0) {
-		r = secured_new(&(struct secured_options){.hub = env->hub,
-							  .date = env->date,
-							  .done = on_secured,
-							  .failed = on_not_secured,
-							  .userdata = arrivals},
-				&arrivals->secured);
-	}
-	if (r < 0) {
-		arrivals_free(arrivals);
-		return r;
-	}
+	proxied_init(&arrivals->proxied, &(struct proxied_options){.hub = env->hub,
+								   .done = on_proxied,
+								   .failed = on_not_proxied,
+								   .userdata = arrivals});
+	secured_init(&arrivals->secured, &(struct secured_options){.hub = env->hub,
+								   .date = env->date,
+								   .done = on_secured,
+								   .failed = on_not_secured,
+								   .userdata = arrivals});
 	*ret_arrivals = arrivals;
 	return 0;
 }
 
 bool arrivals_are_shaking(const struct arrivals *arrivals)
 {
-	return secured_is_busy(arrivals->secured);
+	return secured_is_busy(&arrivals->secured);
 }
 
 struct arrivals *arrivals_free(struct arrivals *arrivals)
 {
 	if (arrivals) {
-		proxied_free(arrivals->proxied);
-		secured_free(arrivals->secured);
+		proxied_deinit(&arrivals->proxied);
+		secured_deinit(&arrivals->secured);
 		free(arrivals);
 	}
 	return NULL;

@@ -1,56 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/listener/proxied.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/queue.h>
-
-struct waiting {
-	LIST_ENTRY(waiting) in_proxied;
-	struct proxied *proxied;
-	struct wire *wire;
-};
-
-struct proxied {
-	struct proxied_options options;
-	LIST_HEAD(, waiting) waiting;
-};
-
-int proxied_new(const struct proxied_options *options, struct proxied **ret_proxied)
+static struct proxied *owner_of(const struct waiting *waiting)
 {
-	struct proxied *proxied = calloc(1, sizeof(*proxied));
-
-	if (!proxied) {
-		return -ENOMEM;
-	}
-	proxied->options = *options;
-	*ret_proxied = proxied;
-	return 0;
-}
-
-static void forget(struct waiting *waiting)
-{
-	LIST_REMOVE(waiting, in_proxied);
-	free(waiting);
+	return CONTAINER_OF(waiting->room, struct proxied, room);
 }
 
 static void fail(struct waiting *waiting, const char *reason)
 {
-	const struct proxied_options *options = &waiting->proxied->options;
-	struct wire *wire = waiting->wire;
+	const struct proxied_options *options = &owner_of(waiting)->options;
+	struct wire *wire = waiting_leave(waiting);
 
-	forget(waiting);
 	options->failed(options->userdata, wire, reason);
 	wire_close(wire);
 }
 
 static void finish(struct waiting *waiting, const struct proxy_in *header)
 {
-	const struct proxied_options *options = &waiting->proxied->options;
-	struct wire *wire = waiting->wire;
+	const struct proxied_options *options = &owner_of(waiting)->options;
+	struct wire *wire = waiting_leave(waiting);
 	const struct address proxy = *wire_peer(wire);
 
-	forget(waiting);
 	wire_take(wire, header->n);
 	wire_leave(wire);
 	if (header->has_client) {
@@ -97,36 +67,20 @@ static void on_late(void *user)
 
 static const struct wire_callbacks callbacks = {.ready = on_ready, .late = on_late};
 
-int proxied_adopt(struct proxied *proxied, struct wire *wire, unsigned timeout_s)
+void proxied_init(struct proxied *proxied, const struct proxied_options *options)
 {
-	struct waiting *waiting = malloc(sizeof(*waiting));
-
-	if (!waiting) {
-		return -ENOMEM;
-	}
-	*waiting = (struct waiting){.proxied = proxied, .wire = wire};
-	wire_set_user(wire, &callbacks, waiting);
-	int r = wire_join(wire, proxied->options.hub);
-
-	if (r < 0) {
-		free(waiting);
-		return r;
-	}
-	LIST_INSERT_HEAD(&proxied->waiting, waiting, in_proxied);
-	wire_set_deadline(wire, timeout_s);
-	return 0;
+	*proxied = (struct proxied){
+		.options = *options,
+		.room = {.hub = options->hub, .callbacks = &callbacks},
+	};
 }
 
-struct proxied *proxied_free(struct proxied *proxied)
+int proxied_adopt(struct proxied *proxied, struct wire *wire, unsigned timeout_s)
 {
-	struct waiting *waiting;
+	return waiting_enter(&proxied->room, wire, 0, timeout_s);
+}
 
-	if (!proxied) {
-		return NULL;
-	}
-	while ((waiting = LIST_FIRST(&proxied->waiting))) {
-		forget(waiting);
-	}
-	free(proxied);
-	return NULL;
+void proxied_deinit(struct proxied *proxied)
+{
+	waiting_room_deinit(&proxied->room);
 }

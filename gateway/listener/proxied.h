@@ -7,9 +7,7 @@
  * proxy_protocol; the caller has checked that the peer is one of their proxies.
  */
 #include "gateway/listener/proxy-in.h"
-#include "gateway/wire/wire.h"
-
-struct proxied;
+#include "gateway/listener/waiting.h"
 
 struct proxied_options {
 	struct wire_hub *hub; /* borrowed; where wires are while they wait */
@@ -22,12 +20,17 @@ struct proxied_options {
 	void *userdata;
 };
 
-/* @options is copied. Returns 0 or -ENOMEM. */
-_must_check_ int proxied_new(const struct proxied_options *options, struct proxied **ret_proxied);
+struct proxied {
+	struct proxied_options options;
+	struct waiting_room room;
+};
+
+/* @options is copied. */
+void proxied_init(struct proxied *proxied, const struct proxied_options *options);
 
 /* Takes @wire, which belongs to no hub, and waits for its header for @timeout_s. Returns 0 or a
  * negative errno; the wire is then as before. */
 _must_check_ int proxied_adopt(struct proxied *proxied, struct wire *wire, unsigned timeout_s);
 
-/* Call it after wire_hub_close(), which closes the wires that wait. Takes NULL; returns NULL. */
-struct proxied *proxied_free(struct proxied *proxied);
+/* Call it after wire_hub_close(), which closes the wires that wait. */
+void proxied_deinit(struct proxied *proxied);

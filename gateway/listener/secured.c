@@ -1,54 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/listener/secured.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/queue.h>
-
 #include "gateway/http/date.h"
+
+/* What a wire that waits has sent: nothing, or the first byte of a handshake. */
+enum { NOTHING, BEGUN };
 
 enum {
 	/* RFC 8446, 5.1: the type of a record that belongs to a handshake. */
 	RECORD_HANDSHAKE = 22,
 };
 
-struct shaking {
-	LIST_ENTRY(shaking) in_secured;
-	struct secured *secured;
-	struct wire *wire;
-	bool has_begun;
-};
-
-struct secured {
-	struct secured_options options;
-	LIST_HEAD(, shaking) shaking;
-};
-
-int secured_new(const struct secured_options *options, struct secured **ret_secured)
+static struct secured *owner_of(const struct waiting *waiting)
 {
-	struct secured *secured = calloc(1, sizeof(*secured));
-
-	if (!secured) {
-		return -ENOMEM;
-	}
-	secured->options = *options;
-	*ret_secured = secured;
-	return 0;
+	return CONTAINER_OF(waiting->room, struct secured, room);
 }
 
-static struct wire *forget(struct shaking *shaking)
+static void fail(struct waiting *waiting, const char *reason)
 {
-	struct wire *wire = shaking->wire;
-
-	LIST_REMOVE(shaking, in_secured);
-	free(shaking);
-	return wire;
-}
-
-static void fail(struct shaking *shaking, const char *reason)
-{
-	const struct secured_options *options = &shaking->secured->options;
-	struct wire *wire = forget(shaking);
+	const struct secured_options *options = &owner_of(waiting)->options;
+	struct wire *wire = waiting_leave(waiting);
 
 	options->failed(options->userdata, wire, reason);
 	if (wire_ssl(wire)) {
@@ -59,7 +30,7 @@ static void fail(struct shaking *shaking, const char *reason)
 	}
 }
 
-static void answer_clear_text(struct shaking *shaking)
+static void answer_clear_text(struct waiting *waiting)
 {
 	static char status[] = "HTTP/1.1 400 Bad Request\r\n";
 	static char rest[] = "Content-Type: text/plain; charset=utf-8\r\n"
@@ -67,14 +38,14 @@ static void answer_clear_text(struct shaking *shaking)
 			     "Connection: close\r\n"
 			     "\r\n"
 			     "This port speaks HTTPS: write https:// or wss://.\n";
-	const struct secured_options *options = &shaking->secured->options;
+	const struct secured_options *options = &owner_of(waiting)->options;
 	struct sv date = http_date_line(options->date, time(NULL));
 	const struct iovec parts[] = {
 		{status, sizeof(status) - 1},
 		{(char *)date.data, date.n},
 		{rest, sizeof(rest) - 1},
 	};
-	struct wire *wire = forget(shaking);
+	struct wire *wire = waiting_leave(waiting);
 
 	options->failed(options->userdata, wire, "HTTP without TLS");
 	if (wire_send(wire, parts, ARRAY_LENGTH(parts)) < 0) {
@@ -86,55 +57,55 @@ static void answer_clear_text(struct shaking *shaking)
 
 /* Looks at the first byte. Returns whether it begins a handshake; otherwise, whether one may still
  * come or not has been dealt with. */
-static bool has_begun(struct shaking *shaking)
+static bool has_begun(struct waiting *waiting)
 {
 	struct sv bytes;
 	enum wire_result result;
 
-	if (shaking->has_begun) {
+	if (waiting->state == BEGUN) {
 		return true;
 	}
-	result = wire_peek(shaking->wire, 1, &bytes);
+	result = wire_peek(waiting->wire, 1, &bytes);
 	if (result == WIRE_AGAIN) {
 		return false;
 	}
 	if (result != WIRE_OK) {
-		fail(shaking, "the client closed the connection before the handshake");
+		fail(waiting, "the client closed the connection before the handshake");
 		return false;
 	}
-	shaking->has_begun = bytes.data[0] == RECORD_HANDSHAKE;
-	if (shaking->has_begun) {
+	if (bytes.data[0] == RECORD_HANDSHAKE) {
+		waiting->state = BEGUN;
 		return true;
 	}
 	/* The method of a request. */
 	if (bytes.data[0] >= 'A' && bytes.data[0] <= 'Z') {
-		answer_clear_text(shaking);
+		answer_clear_text(waiting);
 	} else {
-		fail(shaking, "neither TLS nor HTTP");
+		fail(waiting, "neither TLS nor HTTP");
 	}
 	return false;
 }
 
 static void on_ready(void *user)
 {
-	struct shaking *shaking = user;
-	const struct secured_options *options = &shaking->secured->options;
+	struct waiting *waiting = user;
+	const struct secured_options *options = &owner_of(waiting)->options;
 	const char *reason;
 	struct wire *wire;
 
-	if (!has_begun(shaking)) {
+	if (!has_begun(waiting)) {
 		return;
 	}
-	switch (wire_handshake(shaking->wire, &reason)) {
+	switch (wire_handshake(waiting->wire, &reason)) {
 	case WIRE_OK:
-		wire = forget(shaking);
+		wire = waiting_leave(waiting);
 		wire_leave(wire);
 		options->done(options->userdata, wire);
 		break;
 	case WIRE_AGAIN:
 		break;
 	default:
-		fail(shaking, reason);
+		fail(waiting, reason);
 		break;
 	}
 }
@@ -146,41 +117,25 @@ static void on_late(void *user)
 
 static const struct wire_callbacks callbacks = {.ready = on_ready, .late = on_late};
 
+void secured_init(struct secured *secured, const struct secured_options *options)
+{
+	*secured = (struct secured){
+		.options = *options,
+		.room = {.hub = options->hub, .callbacks = &callbacks},
+	};
+}
+
 int secured_adopt(struct secured *secured, struct wire *wire, unsigned timeout_s)
 {
-	struct shaking *shaking = malloc(sizeof(*shaking));
-
-	if (!shaking) {
-		return -ENOMEM;
-	}
-	*shaking = (struct shaking){.secured = secured, .wire = wire};
-	wire_set_user(wire, &callbacks, shaking);
-	int r = wire_join(wire, secured->options.hub);
-
-	if (r < 0) {
-		free(shaking);
-		return r;
-	}
-	LIST_INSERT_HEAD(&secured->shaking, shaking, in_secured);
-	wire_set_deadline(wire, timeout_s);
-	return 0;
+	return waiting_enter(&secured->room, wire, NOTHING, timeout_s);
 }
 
 bool secured_is_busy(const struct secured *secured)
 {
-	return !LIST_EMPTY(&secured->shaking);
+	return !LIST_EMPTY(&secured->room.all);
 }
 
-struct secured *secured_free(struct secured *secured)
+void secured_deinit(struct secured *secured)
 {
-	struct shaking *shaking;
-
-	if (!secured) {
-		return NULL;
-	}
-	while ((shaking = LIST_FIRST(&secured->shaking))) {
-		forget(shaking);
-	}
-	free(secured);
-	return NULL;
+	waiting_room_deinit(&secured->room);
 }

@@ -5,11 +5,9 @@
  * first request. No TLS object is made for a connection before its first byte, which must begin a
  * handshake. A client that speaks HTTP there without TLS gets an answer that says so.
  */
-#include "gateway/wire/wire.h"
+#include "gateway/listener/waiting.h"
 
 struct http_date;
-struct secured;
-
 struct secured_options {
 	struct wire_hub *hub;   /* borrowed; where wires are while they wait */
 	struct http_date *date; /* borrowed; for the answer to HTTP without TLS */
@@ -20,8 +18,13 @@ struct secured_options {
 	void *userdata;
 };
 
-/* @options is copied. Returns 0 or -ENOMEM. */
-_must_check_ int secured_new(const struct secured_options *options, struct secured **ret_secured);
+struct secured {
+	struct secured_options options;
+	struct waiting_room room;
+};
+
+/* @options is copied. */
+void secured_init(struct secured *secured, const struct secured_options *options);
 
 /* Takes @wire, which expects TLS and belongs to no hub, and gives it @timeout_s for the handshake.
  * Returns 0 or a negative errno; the wire is then as before. */
@@ -30,5 +33,5 @@ _must_check_ int secured_adopt(struct secured *secured, struct wire *wire, unsig
 /* Whether a handshake is under way. */
 bool secured_is_busy(const struct secured *secured);
 
-/* Call it after wire_hub_close(). Takes NULL; returns NULL. */
-struct secured *secured_free(struct secured *secured);
+/* Call it after wire_hub_close(), which closes the wires that wait. */
+void secured_deinit(struct secured *secured);

@@ -4,24 +4,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "policy/policy-request.h"
 
-/* A connection whose request has not arrived yet. */
-struct asker {
-	LIST_ENTRY(asker) in_policy;
-	struct socket_policy *policy;
-	struct wire *wire;
-	enum site_plugin plugin;
-};
-
 struct socket_policy {
 	struct worker_env *env;
 	struct wire_hub *hub;
-	LIST_HEAD(, asker) askers;
+	struct waiting_room room; /* whose request has not arrived yet; state: enum site_plugin */
 };
 
 static bool has_port(const struct config_addresses *addresses, uint16_t port)
@@ -54,22 +45,21 @@ bool socket_policy_is_asked(const struct config *config, int fd, enum site_plugi
 
 /* Connections. */
 
-static void asker_free(struct asker *asker)
+static struct socket_policy *owner_of(const struct waiting *asker)
 {
-	LIST_REMOVE(asker, in_policy);
-	free(asker);
+	return CONTAINER_OF(asker->room, struct socket_policy, room);
 }
 
-static void drop(struct asker *asker)
+static void drop(struct waiting *asker)
 {
-	wire_close(asker->wire);
-	asker_free(asker);
+	wire_close(waiting_leave(asker));
 }
 
-static void answer(struct asker *asker, size_t n_request)
+static void answer(struct waiting *asker, size_t n_request)
 {
-	bool is_flash = asker->plugin == SITE_PLUGIN_FLASH;
-	struct sv text = site_socket_policy(asker->policy->env->site, asker->plugin);
+	bool is_flash = asker->state == SITE_PLUGIN_FLASH;
+	struct sv text =
+		site_socket_policy(owner_of(asker)->env->site, (enum site_plugin)asker->state);
 	char end = '\0';
 	struct iovec parts[] = {{.iov_base = (char *)(uintptr_t)text.data, .iov_len = text.n},
 				{.iov_base = &end, .iov_len = 1}};
@@ -83,16 +73,15 @@ static void answer(struct asker *asker, size_t n_request)
 		drop(asker);
 		return;
 	}
-	wire_linger(asker->wire);
-	asker_free(asker);
+	wire_linger(waiting_leave(asker));
 }
 
-static void refuse(struct asker *asker, const char *reason)
+static void refuse(struct waiting *asker, const char *reason)
 {
 	const struct address *peer = wire_peer(asker->wire);
 	char client[ADDRESS_TEXT_MAX];
 
-	if (worker_may_log(asker->policy->env, CLIENT_LOG_CONNECTION_REFUSED, peer)) {
+	if (worker_may_log(owner_of(asker)->env, CLIENT_LOG_CONNECTION_REFUSED, peer)) {
 		log_info("connection-refused", LOG_STR("client", address_format_host(peer, client)),
 			 LOG_STR("reason", reason));
 	}
@@ -101,7 +90,7 @@ static void refuse(struct asker *asker, const char *reason)
 
 static void on_ready(void *user)
 {
-	struct asker *asker = user;
+	struct waiting *asker = user;
 	bool is_over = wire_is_hung_up(asker->wire);
 	struct sv bytes = SV_EMPTY;
 	enum wire_result r = wire_peek(asker->wire, POLICY_REQUEST_LENGTH, &bytes);
@@ -118,7 +107,7 @@ static void on_ready(void *user)
 		answer(asker, bytes.n);
 		return;
 	case POLICY_REQUEST_BARE:
-		if (is_over || asker->plugin == SITE_PLUGIN_SILVERLIGHT) {
+		if (is_over || asker->state == SITE_PLUGIN_SILVERLIGHT) {
 			answer(asker, bytes.n);
 		}
 		return;
@@ -152,26 +141,19 @@ static void on_closed(void *userdata, const struct address *peer)
 static int adopt(struct socket_policy *policy, int fd, const struct address *peer,
 		 enum site_plugin plugin)
 {
-	struct asker *asker = calloc(1, sizeof(*asker));
-	int r = asker ? wire_new(fd, peer, &asker->wire) : -ENOMEM;
+	struct wire *wire;
+	int r = wire_new(fd, peer, &wire);
 
 	if (r < 0) {
 		close(fd);
-		free(asker);
 		return r;
 	}
-	asker->policy = policy;
-	asker->plugin = plugin;
-	LIST_INSERT_HEAD(&policy->askers, asker, in_policy);
-	wire_set_user(asker->wire, &wire_callbacks, asker);
-	r = wire_join(asker->wire, policy->hub);
+	r = waiting_enter(&policy->room, wire, plugin, SOCKET_POLICY_TIMEOUT_S);
 	if (r < 0) {
 		/* `closed` is not called for a wire of no hub. */
-		drop(asker);
-		return r;
+		wire_close(wire);
 	}
-	wire_set_deadline(asker->wire, SOCKET_POLICY_TIMEOUT_S);
-	return 0;
+	return r;
 }
 
 void socket_policy_adopt(struct socket_policy *policy, int fd, const struct address *peer,
@@ -192,7 +174,6 @@ int socket_policy_new(struct worker_env *env, struct socket_policy **ret_policy)
 		return -ENOMEM;
 	}
 	policy->env = env;
-	LIST_INIT(&policy->askers);
 	int r = wire_hub_new(&(struct wire_hub_options){.loop = env->loop,
 							.closed = on_closed,
 							.userdata = policy},
@@ -202,6 +183,7 @@ int socket_policy_new(struct worker_env *env, struct socket_policy **ret_policy)
 		free(policy);
 		return r;
 	}
+	policy->room = (struct waiting_room){.hub = policy->hub, .callbacks = &wire_callbacks};
 	*ret_policy = policy;
 	return 0;
 }
@@ -211,8 +193,8 @@ void socket_policy_close(struct socket_policy *policy)
 	if (!policy) {
 		return;
 	}
-	while (!LIST_EMPTY(&policy->askers)) {
-		drop(LIST_FIRST(&policy->askers));
+	while (!LIST_EMPTY(&policy->room.all)) {
+		drop(LIST_FIRST(&policy->room.all));
 	}
 	wire_hub_close(policy->hub);
 }

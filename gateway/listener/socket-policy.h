@@ -11,7 +11,7 @@
  */
 #include "gateway/env.h"
 #include "gateway/http/site.h"
-#include "gateway/wire/wire.h"
+#include "gateway/listener/waiting.h"
 
 struct socket_policy;
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ enum { SECOND_MS = 24 * 3600 * 1000 };
 static struct {
 	uv_loop_t loop;
 	struct wire_hub *hub;
-	struct proxied *proxied;
+	struct proxied proxied;
 	struct wire *wire; /* that has had its header */
 	struct address proxy;
 	struct address told_proxy;
@@ -70,12 +71,10 @@ static int setup(void **state)
 								 .second_ms = SECOND_MS},
 				      &one.hub),
 			 0);
-	assert_int_equal(proxied_new(&(struct proxied_options){.hub = one.hub,
-							       .done = on_done,
-							       .failed = on_failed,
-							       .userdata = &one},
-				     &one.proxied),
-			 0);
+	proxied_init(&one.proxied, &(struct proxied_options){.hub = one.hub,
+							     .done = on_done,
+							     .failed = on_failed,
+							     .userdata = &one});
 	return 0;
 }
 
@@ -86,7 +85,7 @@ static int teardown(void **state)
 	if (!one.is_hub_closed) {
 		wire_hub_close(one.hub);
 	}
-	one.proxied = proxied_free(one.proxied);
+	proxied_deinit(&one.proxied);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
 	assert_int_equal(uv_loop_close(&one.loop), 0);
@@ -96,7 +95,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void adopt(unsigned timeout_s)
+static struct wire *connect_wire(void)
 {
 	struct wire *wire;
 	int fds[2];
@@ -107,7 +106,12 @@ static void adopt(unsigned timeout_s)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	one.theirs = fds[1];
 	assert_int_equal(wire_new(fds[0], &one.proxy, &wire), 0);
-	assert_int_equal(proxied_adopt(one.proxied, wire, timeout_s), 0);
+	return wire;
+}
+
+static void adopt(unsigned timeout_s)
+{
+	assert_int_equal(proxied_adopt(&one.proxied, connect_wire(), timeout_s), 0);
 }
 
 static void say(struct sv bytes)
@@ -237,24 +241,24 @@ static void test_left(void **state)
 	say(SV("PROXY"));
 	wire_hub_close(one.hub);
 	one.is_hub_closed = true;
-	one.proxied = proxied_free(one.proxied);
+	proxied_deinit(&one.proxied);
 	assert_int_equal(one.n_closed, 1);
 }
 
-static int adopt_without_memory(void *userdata)
-{
-	struct proxied *proxied = NULL;
-	int r = proxied_new(&(struct proxied_options){.hub = one.hub}, &proxied);
-
-	(void)userdata;
-	proxied_free(proxied);
-	return r;
-}
-
+/* The wire is as before, and can be adopted later. */
 static void test_no_memory(void **state)
 {
+	struct wire *wire = connect_wire();
+
 	(void)state;
-	failmalloc_each(adopt_without_memory, NULL, 1);
+	failmalloc_arm(1, false);
+	int r = proxied_adopt(&one.proxied, wire, 60);
+
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_int_equal(r, -ENOMEM);
+	assert_int_equal(proxied_adopt(&one.proxied, wire, 60), 0);
+	say(SV(HEADER REQUEST));
+	check_done("192.0.2.1:4711", REQUEST);
 }
 
 int main(void)

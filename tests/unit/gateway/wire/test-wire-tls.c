@@ -33,7 +33,7 @@ static struct {
 	uv_timer_t step;
 	struct wire_hub *hub;
 	struct http_date date;
-	struct secured *secured;
+	struct secured secured;
 	struct address peer;
 	struct identity identity;
 	SSL_CTX *context, *clients;
@@ -102,12 +102,10 @@ static int setup(void **state)
 								 .second_ms = SECOND_MS},
 				      &one.hub),
 			 0);
-	assert_int_equal(secured_new(&(struct secured_options){.hub = one.hub,
-							       .date = &one.date,
-							       .done = on_done,
-							       .failed = on_failed},
-				     &one.secured),
-			 0);
+	secured_init(&one.secured, &(struct secured_options){.hub = one.hub,
+							     .date = &one.date,
+							     .done = on_done,
+							     .failed = on_failed});
 	one.identity = identity_new(&(struct identity_spec){.name = "front"});
 	one.context = server_new(&one.identity, NULL, 0);
 	SSL_CTX_set_mode(one.context, SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -123,7 +121,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	wire_hub_close(one.hub);
-	one.secured = secured_free(one.secured);
+	secured_deinit(&one.secured);
 	uv_close((uv_handle_t *)&one.step, NULL);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
@@ -154,7 +152,7 @@ static void accept_one(unsigned timeout_s)
 	assert_int_equal(wire_new(fds[0], &one.peer, &wire), 0);
 	assert_int_equal(wire_expect_tls(wire, one.context), 0);
 	assert_true(wire_expects_tls(wire) && !wire_is_secure(wire));
-	assert_int_equal(secured_adopt(one.secured, wire, timeout_s), 0);
+	assert_int_equal(secured_adopt(&one.secured, wire, timeout_s), 0);
 }
 
 static void turn(void)
@@ -767,7 +765,7 @@ static int run_without_memory(void *userdata)
 		close(fds[0]);
 	}
 	r = r < 0 ? r : wire_expect_tls(wire, one.context);
-	r = r < 0 ? r : secured_adopt(one.secured, wire, 60);
+	r = r < 0 ? r : secured_adopt(&one.secured, wire, 60);
 	if (r < 0) {
 		wire_close(wire);
 		close(fds[1]);
