@@ -62,7 +62,7 @@ int outbound_init(struct link_env *env, uv_loop_t *loop, const struct config *co
 	set_config(env, config);
 	keepalive_init(&env->keepalive, loop, config->keepalive_s, link_keep_alive);
 	TAILQ_INIT(&env->returning);
-	gather_init(&env->gather, loop, link_write_gathered);
+	outbox_init(&env->outbox, loop, link_write_gathered);
 	if (!env->dialer.read_buffer || !env->dialer.history) {
 		return -ENOMEM;
 	}
@@ -88,7 +88,7 @@ void outbound_close(struct link_env *env)
 {
 	env->dialer.resolver = resolver_free(env->dialer.resolver);
 	keepalive_close(&env->keepalive);
-	gather_close(&env->gather);
+	outbox_close(&env->outbox);
 	env->dialer.helper = helper_free(env->dialer.helper);
 }
 

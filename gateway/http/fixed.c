@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "gateway/http/coder.h"
-#include "gateway/http/document.h"
+#include "gateway/http/test-page.h"
 #include "gateway/http/head.h"
 #include "policy/documents.h"
 
@@ -167,8 +167,8 @@ static int encode_all(struct fixed *fixed)
 int fixed_init(struct fixed *fixed, const struct config *config)
 {
 	*fixed = (struct fixed){.page_policy = NULL};
-	int r = document_page(config, &fixed->texts[FIXED_PAGE].in[CODING_IDENTITY],
-			      &fixed->page_policy);
+	int r = test_page_make(config, &fixed->texts[FIXED_PAGE].in[CODING_IDENTITY],
+			       &fixed->page_policy);
 
 	for (size_t i = 0; r == 0 && i < FIXED_COUNT; i++) {
 		struct fixed_text *text = &fixed->texts[i];

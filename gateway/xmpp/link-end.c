@@ -200,9 +200,9 @@ static void end(struct link *link, bool is_dropped)
 {
 	link->is_dropped = is_dropped;
 	link->opening = opening_free(link->opening);
-	gather_flush(&link->env->gather, link);
+	outbox_flush(&link->env->outbox, link);
 	link->callbacks = NULL;
-	gather_drop(&link->env->gather, link);
+	outbox_drop(&link->env->outbox, link);
 	keepalive_leave(&link->env->keepalive, &link->keepalive);
 	if (link->discards_waiting && link->transport && transport_is_congested(link->transport)) {
 		link->transport = transport_free(link->transport);

@@ -8,7 +8,7 @@
 
 #include "gateway/config/config.h"
 #include "gateway/upstream/dialer.h"
-#include "gateway/xmpp/gather.h"
+#include "gateway/xmpp/outbox.h"
 #include "gateway/xmpp/keepalive.h"
 #include "gateway/xmpp/stream.h"
 
@@ -64,7 +64,7 @@ struct link_env {
 	int64_t login_timeout_ms;             /* from the features to the login; 0: no limit */
 	bool trusts_dnssec;                   /* believe AD=1 of the resolvers, and so use DANE */
 	struct keepalive keepalive;           /* calls link_keep_alive() */
-	struct gather gather;                 /* calls link_write_gathered() */
+	struct outbox outbox;                 /* calls link_write_gathered() */
 	struct links returning; /* oldest first; those that were closed and still read */
 	size_t n_returning;
 };

@@ -11,7 +11,7 @@ bool link_is_congested(const struct link *link)
 bool link_is_full(const struct link *link)
 {
 	return link->transport &&
-	       transport_waiting(link->transport) + gather_waiting(&link->env->gather, link) >
+	       transport_waiting(link->transport) + outbox_waiting(&link->env->outbox, link) >
 		       link->env->n_waiting_full;
 }
 
@@ -41,7 +41,7 @@ struct stream *link_stream(struct link *link)
 
 size_t link_held(const struct link *link)
 {
-	size_t n = stream_held(&link->stream) + gather_waiting(&link->env->gather, link);
+	size_t n = stream_held(&link->stream) + outbox_waiting(&link->env->outbox, link);
 
 	return link->transport ? n + transport_held(link->transport) : n;
 }

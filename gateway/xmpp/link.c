@@ -312,7 +312,7 @@ static enum link_result check_write(const struct link *link, size_t n)
 	if (link->stream.state != STREAM_STATE_OPEN) {
 		return LINK_E_EARLY;
 	}
-	n += transport_waiting(link->transport) + gather_waiting(&env->gather, link);
+	n += transport_waiting(link->transport) + outbox_waiting(&env->outbox, link);
 	return n > env->n_waiting_max ? LINK_E_STALLED : LINK_OK;
 }
 
@@ -327,7 +327,7 @@ int link_gather(struct link *link, struct sv elements)
 		return (int)result;
 	}
 	link->keepalive.has_written = true;
-	return gather_add(&link->env->gather, link, elements);
+	return outbox_add(&link->env->outbox, link, elements);
 }
 
 bool link_can_return(const struct link *link)
@@ -352,7 +352,7 @@ int link_return(struct link *link, struct sv stanzas)
 
 	link->has_lost = link->has_lost || r < 0;
 	if (answers.n) {
-		gather_flush(&link->env->gather, link);
+		outbox_flush(&link->env->outbox, link);
 		int put = link_put(link, buffer_sv(&answers));
 
 		r = r < 0 ? r : put;
@@ -388,7 +388,7 @@ static void on_restart_timeout(struct timeout *timer)
 
 int link_restart(struct link *link, const struct stream_target *target)
 {
-	gather_flush(&link->env->gather, link);
+	outbox_flush(&link->env->outbox, link);
 	int r = stream_restart(&link->stream, target);
 
 	if (r == 0 && stream_repeats(&link->stream) && !link->is_failing) {

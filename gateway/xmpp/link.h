@@ -122,7 +122,7 @@ const char *link_tls_cipher(const struct link *link);
  * what waits for the server. */
 size_t link_held(const struct link *link);
 
-/* For gather_init() and keepalive_init(). Links enter the keepalive by themselves, once their
+/* For outbox_init() and keepalive_init(). Links enter the keepalive by themselves, once their
  * client has logged in. */
 void link_write_gathered(struct link *link, struct sv bytes);
 void link_keep_alive(struct keepalive_member *member);

@@ -47,7 +47,7 @@ LIBRARY = "tests/libtested.so"
 # Not engines, because they read a clock or a socket, but full of decisions.
 BESIDE = ["common/due.c", "common/turn.c", "common/watch.c", "gateway/bosh/waits.c", "gateway/http/date.c",
           "gateway/http/fixed.c", "gateway/http/reader-request.c", "gateway/tls-controls.c", "gateway/wire/receive.c",
-          "gateway/ws/receive.c", "gateway/xmpp/gather.c", "gateway/xmpp/keepalive.c"]
+          "gateway/ws/receive.c", "gateway/xmpp/keepalive.c", "gateway/xmpp/outbox.c"]
 
 FILE_MUTANTS_MIN = 3
 # A mutant may loop for ever or ask for all memory.

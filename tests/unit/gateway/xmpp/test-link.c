@@ -150,7 +150,7 @@ static int set_up(void **state)
 	TAILQ_INIT(&env.returning);
 	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &env.pool), 0);
 	keepalive_init(&env.keepalive, &loop, 0, link_keep_alive);
-	gather_init(&env.gather, &loop, link_write_gathered);
+	outbox_init(&env.outbox, &loop, link_write_gathered);
 	assert_int_equal(link_new(&env, &target, NULL, &callbacks, NULL, &link_tested), 0);
 	struct stream *stream = link_stream(link_tested);
 
@@ -165,7 +165,7 @@ static int tear_down(void **state)
 	(void)state;
 	link_tested = link_drop(link_tested);
 	uv_close((uv_handle_t *)&alive, NULL);
-	gather_close(&env.gather);
+	outbox_close(&env.outbox);
 	keepalive_close(&env.keepalive);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	xml_pool_free(env.pool);
@@ -199,7 +199,7 @@ static void test_gathered(void **state)
 /* Nothing is written behind the gap. */
 static void test_written_behind(void **state)
 {
-	static char large[GATHER_ONE_MAX + 1];
+	static char large[OUTBOX_ONE_MAX + 1];
 
 	(void)state;
 	env.n_waiting_max = 2 * sizeof(large);

@@ -7,5 +7,5 @@
 
 /* *ret_document is the page, *ret_policy the value of Content-Security-Policy, which must be freed.
  * Returns 0 or -ENOMEM. */
-_must_check_ int document_page(const struct config *config, struct blob **ret_document,
-			       char **ret_policy);
+_must_check_ int test_page_make(const struct config *config, struct blob **ret_document,
+				char **ret_policy);

@@ -18,45 +18,45 @@ struct link;
 
 enum {
 	/* Bytes that are sent at once, without waiting for the end of the turn. */
-	GATHER_MAX = 64 * 1024,
+	OUTBOX_MAX = 64 * 1024,
 	/* Bytes that are sent at once when they are added in one piece: copying more costs more
 	 * than the write that it could save. */
-	GATHER_ONE_MAX = 16 * 1024,
+	OUTBOX_ONE_MAX = 16 * 1024,
 	/* Parts after which all is sent: about as many as the loop reports events at a time. */
-	GATHER_PARTS_MAX = 64,
+	OUTBOX_PARTS_MAX = 64,
 };
 
-struct gather_part {
+struct outbox_part {
 	struct link *link; /* NULL: sent or dropped */
 	size_t end;        /* in the bytes; it begins where the part before it ends */
 };
 
-struct gather {
+struct outbox {
 	uv_prepare_t prepare; /* runs after the loop's timers, */
 	uv_check_t check;     /* and after its polls */
-	struct gather_part parts[GATHER_PARTS_MAX];
+	struct outbox_part parts[OUTBOX_PARTS_MAX];
 	size_t n_parts;
 	struct buffer bytes;
 	void (*write)(struct link *link, struct sv bytes);
 };
 
 /* In a loop with a mailbox, to be called after mailbox_init(): servers are written to before other
- * workers are woken, which may take the core. @write is called from the loop, or from gather_add()
- * and gather_flush(). */
-void gather_init(struct gather *gather, uv_loop_t *loop,
+ * workers are woken, which may take the core. @write is called from the loop, or from outbox_add()
+ * and outbox_flush(). */
+void outbox_init(struct outbox *outbox, uv_loop_t *loop,
 		 void (*write)(struct link *link, struct sv bytes));
 
 /* Drops the bytes and closes the handles. The memory belongs to the loop until its next turn. */
-void gather_close(struct gather *gather);
+void outbox_close(struct outbox *outbox);
 
 /* Adds @bytes for @link. Sends all when there is too much. Returns 0 or -ENOMEM. */
-_must_check_ int gather_add(struct gather *gather, struct link *link, struct sv bytes);
+_must_check_ int outbox_add(struct outbox *outbox, struct link *link, struct sv bytes);
 
 /* Sends the bytes of @link now. */
-void gather_flush(struct gather *gather, const struct link *link);
+void outbox_flush(struct outbox *outbox, const struct link *link);
 
 /* Drops the bytes of @link. */
-void gather_drop(struct gather *gather, const struct link *link);
+void outbox_drop(struct outbox *outbox, const struct link *link);
 
 /* Returns the number of bytes of @link. */
-size_t gather_waiting(const struct gather *gather, const struct link *link);
+size_t outbox_waiting(const struct outbox *outbox, const struct link *link);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/http/document.h"
+#include "gateway/http/test-page.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -89,7 +89,7 @@ static int write_policy(struct sv style, struct sv script, char **ret_policy)
 	return *ret_policy ? 0 : -ENOMEM;
 }
 
-int document_page(const struct config *config, struct blob **ret_document, char **ret_policy)
+int test_page_make(const struct config *config, struct blob **ret_document, char **ret_policy)
 {
 	_cleanup_(buffer_deinit) struct buffer page = BUFFER_INIT;
 	_cleanup_(buffer_deinit) struct buffer failures = BUFFER_INIT;

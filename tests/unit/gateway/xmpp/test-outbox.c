@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "gateway/xmpp/gather.h"
+#include "gateway/xmpp/outbox.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/pieces.h"
 
@@ -16,11 +16,11 @@ enum {
 	N_STEPS = 20000,
 };
 
-/* A gather does not look into a link, so any address will do. */
+/* A outbox does not look into a link, so any address will do. */
 static char links[N_LINKS];
 static struct buffer written[N_LINKS];
 static uv_loop_t loop;
-static struct gather gather;
+static struct outbox outbox;
 
 static struct link *link_of(size_t i)
 {
@@ -40,14 +40,14 @@ static int setup(void **state)
 	(void)state;
 	int r = uv_loop_init(&loop);
 
-	gather_init(&gather, &loop, on_write);
+	outbox_init(&outbox, &loop, on_write);
 	return r;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	gather_close(&gather);
+	outbox_close(&outbox);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	for (size_t i = 0; i < N_LINKS; i++) {
 		buffer_deinit(&written[i]);
@@ -82,7 +82,7 @@ static void turn(void)
 static void flush_all(void)
 {
 	for (size_t i = 0; i < N_LINKS; i++) {
-		gather_flush(&gather, link_of(i));
+		outbox_flush(&outbox, link_of(i));
 	}
 }
 
@@ -90,32 +90,32 @@ static void flush_all(void)
 static void test_turns(void **state)
 {
 	(void)state;
-	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), SV("b")), 0);
-	assert_int_equal(gather_waiting(&gather, link_of(0)), 2);
-	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("a")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("b")), 0);
+	assert_int_equal(outbox_waiting(&outbox, link_of(0)), 2);
+	assert_int_equal(outbox_waiting(&outbox, link_of(1)), 0);
 	check_written(0, "");
-	assert_int_equal(gather_add(&gather, link_of(1), SV("c")), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), SV("d")), 0);
-	assert_int_equal(gather_waiting(&gather, link_of(0)), 3);
+	assert_int_equal(outbox_add(&outbox, link_of(1), SV("c")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("d")), 0);
+	assert_int_equal(outbox_waiting(&outbox, link_of(0)), 3);
 	check_written(0, "");
 	turn();
 	check_written(0, "abd");
 	check_written(1, "c");
-	assert_int_equal(gather_waiting(&gather, link_of(0)), 0);
-	assert_int_equal(gather_waiting(&gather, link_of(1)), 0);
+	assert_int_equal(outbox_waiting(&outbox, link_of(0)), 0);
+	assert_int_equal(outbox_waiting(&outbox, link_of(1)), 0);
 }
 
 /* The next turn uses the memory of the one before, in which nothing of it is left. */
 static void test_memory_stays(void **state)
 {
 	(void)state;
-	assert_int_equal(gather_add(&gather, link_of(0), SV("secret")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("secret")), 0);
 	turn();
 	check_written(0, "secret");
-	assert_int_equal(gather.bytes.data[0], '\0');
+	assert_int_equal(outbox.bytes.data[0], '\0');
 	failmalloc_arm(1, true);
-	int r = gather_add(&gather, link_of(0), SV("more"));
+	int r = outbox_add(&outbox, link_of(0), SV("more"));
 
 	assert_int_equal(failmalloc_disarm(), 0);
 	assert_int_equal(r, 0);
@@ -127,14 +127,14 @@ static void test_memory_stays(void **state)
 static void test_one_of_several(void **state)
 {
 	(void)state;
-	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
-	assert_int_equal(gather_add(&gather, link_of(1), SV("b")), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), SV("c")), 0);
-	gather_flush(&gather, link_of(0));
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("a")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(1), SV("b")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("c")), 0);
+	outbox_flush(&outbox, link_of(0));
 	check_written(0, "ac");
 	check_written(1, "");
-	assert_int_equal(gather_waiting(&gather, link_of(0)), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), SV("d")), 0);
+	assert_int_equal(outbox_waiting(&outbox, link_of(0)), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("d")), 0);
 	turn();
 	check_written(0, "d");
 	check_written(1, "b");
@@ -143,13 +143,13 @@ static void test_one_of_several(void **state)
 static void test_parts(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < GATHER_PARTS_MAX; i++) {
-		assert_int_equal(gather_add(&gather, link_of(i % 2), SV("p")), 0);
+	for (size_t i = 0; i < OUTBOX_PARTS_MAX; i++) {
+		assert_int_equal(outbox_add(&outbox, link_of(i % 2), SV("p")), 0);
 	}
-	assert_int_equal(gather_add(&gather, link_of((GATHER_PARTS_MAX - 1) % 2), SV("p")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of((OUTBOX_PARTS_MAX - 1) % 2), SV("p")), 0);
 	assert_int_equal(written[0].n + written[1].n, 0);
-	assert_int_equal(gather_add(&gather, link_of(2), SV("q")), 0);
-	assert_int_equal(written[0].n + written[1].n, GATHER_PARTS_MAX + 1);
+	assert_int_equal(outbox_add(&outbox, link_of(2), SV("q")), 0);
+	assert_int_equal(written[0].n + written[1].n, OUTBOX_PARTS_MAX + 1);
 	check_written(2, "");
 	buffer_clear(&written[0]);
 	buffer_clear(&written[1]);
@@ -161,43 +161,43 @@ static void test_parts(void **state)
 static void test_dropped(void **state)
 {
 	(void)state;
-	assert_int_equal(gather_add(&gather, link_of(0), SV("gone")), 0);
-	gather_drop(&gather, link_of(0));
-	assert_int_equal(gather_add(&gather, link_of(1), SV("kept")), 0);
-	gather_drop(&gather, link_of(0));
-	gather_flush(&gather, link_of(0));
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("gone")), 0);
+	outbox_drop(&outbox, link_of(0));
+	assert_int_equal(outbox_add(&outbox, link_of(1), SV("kept")), 0);
+	outbox_drop(&outbox, link_of(0));
+	outbox_flush(&outbox, link_of(0));
 	check_written(1, "");
-	gather_flush(&gather, link_of(1));
+	outbox_flush(&outbox, link_of(1));
 	check_written(0, "");
 	check_written(1, "kept");
 }
 
 static void test_much(void **state)
 {
-	static char much[GATHER_ONE_MAX + 1];
-	const struct sv most = {much, GATHER_ONE_MAX};
+	static char much[OUTBOX_ONE_MAX + 1];
+	const struct sv most = {much, OUTBOX_ONE_MAX};
 
 	(void)state;
 	memset(much, 'x', sizeof(much));
-	for (size_t i = 1; i < GATHER_MAX / GATHER_ONE_MAX; i++) {
-		assert_int_equal(gather_add(&gather, link_of(0), most), 0);
+	for (size_t i = 1; i < OUTBOX_MAX / OUTBOX_ONE_MAX; i++) {
+		assert_int_equal(outbox_add(&outbox, link_of(0), most), 0);
 	}
-	assert_int_equal(gather_add(&gather, link_of(0), sv_first(most, most.n - 1)), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), sv_first(most, most.n - 1)), 0);
 	assert_int_equal(written[0].n, 0);
-	assert_int_equal(gather_add(&gather, link_of(0), SV("y")), 0);
-	assert_int_equal(written[0].n, GATHER_MAX);
-	assert_int_equal(gather.n_parts, 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("y")), 0);
+	assert_int_equal(written[0].n, OUTBOX_MAX);
+	assert_int_equal(outbox.n_parts, 0);
 	buffer_clear(&written[0]);
 	/* The memory is kept, and there is never more. */
 	for (size_t i = 0; i < 100; i++) {
-		size_t n = GATHER_ONE_MAX - i % 7;
+		size_t n = OUTBOX_ONE_MAX - i % 7;
 
-		assert_int_equal(gather_add(&gather, link_of(i % N_LINKS), sv_first(most, n)), 0);
-		assert_in_range(gather.bytes.size, GATHER_MAX, 2 * GATHER_MAX);
+		assert_int_equal(outbox_add(&outbox, link_of(i % N_LINKS), sv_first(most, n)), 0);
+		assert_in_range(outbox.bytes.size, OUTBOX_MAX, 2 * OUTBOX_MAX);
 	}
 	flush_all();
-	assert_non_null(gather.bytes.data);
-	assert_in_range(gather.bytes.size, GATHER_MAX, 2 * GATHER_MAX);
+	assert_non_null(outbox.bytes.data);
+	assert_in_range(outbox.bytes.size, OUTBOX_MAX, 2 * OUTBOX_MAX);
 	for (size_t i = 0; i < N_LINKS; i++) {
 		buffer_clear(&written[i]);
 	}
@@ -206,19 +206,19 @@ static void test_much(void **state)
 /* A large one is sent at once, behind what the link has sent before. */
 static void test_large(void **state)
 {
-	static char much[GATHER_ONE_MAX + 1];
+	static char much[OUTBOX_ONE_MAX + 1];
 	const struct sv large = {much, sizeof(much)};
 
 	(void)state;
 	memset(much, 'x', sizeof(much));
-	assert_int_equal(gather_add(&gather, link_of(0), SV("a")), 0);
-	assert_int_equal(gather_add(&gather, link_of(1), SV("b")), 0);
-	assert_int_equal(gather_add(&gather, link_of(0), large), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("a")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(1), SV("b")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), large), 0);
 	assert_int_equal(written[0].n, 1 + sizeof(much));
 	assert_int_equal(buffer_sv(&written[0]).data[0], 'a');
 	buffer_clear(&written[0]);
 	check_written(1, "");
-	assert_int_equal(gather_add(&gather, link_of(0), SV("c")), 0);
+	assert_int_equal(outbox_add(&outbox, link_of(0), SV("c")), 0);
 	flush_all();
 	check_written(0, "c");
 	check_written(1, "b");
@@ -244,15 +244,15 @@ static void test_isolation(void **state)
 		if (pieces_random(&random, 10) == 0) {
 			/* So that the next one has to ask for memory. */
 			flush_all();
-			buffer_deinit(&gather.bytes);
+			buffer_deinit(&outbox.bytes);
 		}
 		failmalloc_arm(1 + pieces_random(&random, 4), false);
-		int r = gather_add(&gather, link_of(i), (struct sv){letters[i], n});
+		int r = outbox_add(&outbox, link_of(i), (struct sv){letters[i], n});
 
 		if (failmalloc_disarm()) {
 			assert_int_equal(r, -ENOMEM);
-			n_added[i] -= gather_waiting(&gather, link_of(i));
-			gather_drop(&gather, link_of(i));
+			n_added[i] -= outbox_waiting(&outbox, link_of(i));
+			outbox_drop(&outbox, link_of(i));
 			n_failed++;
 		} else {
 			assert_int_equal(r, 0);
