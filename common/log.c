@@ -47,13 +47,6 @@ int log_area_parse(struct sv name, enum log_area *ret_area)
 	return -EINVAL;
 }
 
-void log_set_level(enum log_level level)
-{
-	for (int i = 0; i < LOG_AREA_COUNT; i++) {
-		log_set_area_level((enum log_area)i, level);
-	}
-}
-
 void log_set_area_level(enum log_area area, enum log_level level)
 {
 	atomic_store_explicit(&log_thresholds[area], (int)level, memory_order_relaxed);

@@ -74,8 +74,7 @@ struct log_options {
 /* Returns 0, or -EINVAL when @name is not an area. */
 _must_check_ int log_area_parse(struct sv name, enum log_area *ret_area);
 
-/* Drop lines less severe than @level, of all areas or of one. Thread-safe. */
-void log_set_level(enum log_level level);
+/* Drops lines of @area that are less severe than @level. Thread-safe. */
 void log_set_area_level(enum log_area area, enum log_level level);
 
 /* Whether a line of that area and level is logged. Thread-safe. */

@@ -172,17 +172,17 @@ static void test_threshold(void **state)
 	capture_end();
 	assert_string_equal(captured, "");
 
-	log_set_level(LOG_LEVEL_DEBUG);
+	log_set_area_level(LOG_AREA_MAIN, LOG_LEVEL_DEBUG);
 	ASSERT_LOGGED("level=debug event=shown a=1\n", log_debug("shown", LOG_NUMBER("a", 1)));
 
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_area_level(LOG_AREA_MAIN, LOG_LEVEL_ERROR);
 	capture_begin();
 	log_warning("hidden", LOG_NUMBER("a", 1));
 	log_info("hidden", LOG_NUMBER("a", 1));
 	capture_end();
 	assert_string_equal(captured, "");
 	ASSERT_LOGGED("level=error event=shown a=1\n", log_error("shown", LOG_NUMBER("a", 1)));
-	log_set_level(LOG_LEVEL_INFO);
+	log_set_area_level(LOG_AREA_MAIN, LOG_LEVEL_INFO);
 }
 
 static void test_areas(void **state)
@@ -203,7 +203,8 @@ static void test_areas(void **state)
 	log_warning("hidden", LOG_NUMBER("a", 1));
 	capture_end();
 	assert_string_equal(captured, "");
-	log_set_level(LOG_LEVEL_INFO);
+	log_set_area_level(LOG_AREA_BOSH, LOG_LEVEL_INFO);
+	log_set_area_level(LOG_AREA_MAIN, LOG_LEVEL_INFO);
 }
 
 static void test_level_names(void **state)

@@ -13,6 +13,7 @@
 #include "tests/unit/corpus.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/fake-link.h"
+#include "tests/unit/quiet.h"
 
 /* The sessions of an endpoint share its parsers and the list of actions that their engines fill.
  * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
@@ -84,7 +85,7 @@ static int setup(void **state)
 	int r = uv_loop_init(&loop);
 
 	(void)state;
-	log_set_level(LOG_LEVEL_ERROR);
+	log_errors_only();
 	config.wait_s = 60;
 	config.hold = 2;
 	/* All sessions have the same name, so none may be remembered. */

@@ -16,6 +16,7 @@
 #include "gateway/listener/arrivals.h"
 #include "gateway/http/date.h"
 #include "gateway/listener/listener.h"
+#include "tests/unit/quiet.h"
 
 enum {
 	TURNS_MAX = 10000,
@@ -87,7 +88,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&one, 0, sizeof(one));
-	log_set_level(LOG_LEVEL_ERROR);
+	log_errors_only();
 	one.theirs = -1;
 	one.config.limits.sessions = one.config.limits.sessions_per_client = 9;
 	one.config.limits.connections_per_client = 1;

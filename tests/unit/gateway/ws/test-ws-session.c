@@ -11,6 +11,7 @@
 #include "tests/unit/corpus.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/fake-link.h"
+#include "tests/unit/quiet.h"
 
 /* The sessions of an endpoint share its parsers and the buffer that messages are written into.
  * Whatever happens to one session, the next one behaves as on an endpoint of its own. */
@@ -71,7 +72,7 @@ static int setup(void **state)
 	config.n_login_message_max = N_LOGIN_MAX;
 	config.n_body_max = N_ELEMENT_MAX;
 	config.websocket_see_other_uri = nowhere;
-	log_set_level(LOG_LEVEL_ERROR);
+	log_errors_only();
 	if (r == 0) {
 		r = throttle_new(&throttle);
 	}
