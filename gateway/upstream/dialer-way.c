@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "gateway/upstream/dialer-state.h"
+#include "gateway/upstream/dns/question.h"
 
 /* Which address of this machine the connection comes from. NULL: the system chooses. */
 static const struct address *source_of(struct dial *dial, int family)
@@ -62,17 +63,9 @@ void dial_set_proxies(struct dial *dial, const struct address *addresses, size_t
 	memcpy(dial->proxies, addresses, dial->n_proxies * sizeof(*addresses));
 }
 
-/* Whether the last label of @name is @label. */
-static bool is_below(const char *name, const char *label)
-{
-	const char *dot = strrchr(name, '.');
-
-	return strcmp(dot ? dot + 1 : name, label) == 0;
-}
-
 bool dial_is_onion(const struct dial *dial)
 {
-	return !dial->egress_resolves && is_below(dial->domain, "onion");
+	return !dial->egress_resolves && question_is_below(dial->domain, "onion");
 }
 
 bool dial_may_name(const struct dial *dial, const char *host)
@@ -85,5 +78,6 @@ bool dial_may_name(const struct dial *dial, const char *host)
 	/* In a section that names the domain, the name is the operator's word. In one of a pattern
 	 * it is a client's, as that of a redirect is a server's. localhost is the proxy's own
 	 * machine (RFC 6761, 6.3). */
-	return !dial->redirect.host[0] && !(rule->is_pattern && is_below(host, "localhost"));
+	return !dial->redirect.host[0] &&
+	       !(rule->is_pattern && question_is_below(host, "localhost"));
 }

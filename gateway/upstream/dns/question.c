@@ -214,19 +214,18 @@ static void ask_addresses(struct question *question, struct ares_loop *ares)
 	}
 }
 
-/* RFC 7686, 2: such names must not be sent to the DNS. c-ares 1.34 sends them when it is asked for
- * records. */
-static bool is_onion(const char *name)
+bool question_is_below(const char *name, const char *label)
 {
-	const struct sv onion = SV(".onion");
-	struct sv view = sv_from(name);
+	const char *dot = strrchr(name, '.');
 
-	return view.n > onion.n && sv_eq_nocase(sv_skip(view, view.n - onion.n), onion);
+	return sv_eq_nocase(sv_from(dot ? dot + 1 : name), sv_from(label));
 }
 
 void question_ask(struct question *question, struct ares_loop *ares)
 {
-	if (is_onion(question->name)) {
+	/* RFC 7686, 2: such names must not be sent to the DNS. c-ares 1.34 sends them when it is
+	 * asked for records. */
+	if (question_is_below(question->name, "onion")) {
 		question_end(question, ARES_ENOTFOUND);
 		return;
 	}

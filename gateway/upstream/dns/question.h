@@ -26,5 +26,8 @@ struct question {
 	void (*answered)(struct question *question, struct dns_reply *reply);
 };
 
+/* Whether the last label of @name is @label: "onion", say. */
+bool question_is_below(const char *name, const char *label);
+
 /* @question is borrowed until its `answered` runs. */
 void question_ask(struct question *question, struct ares_loop *ares);
