@@ -71,9 +71,7 @@ static int keep(struct listening_address *address, const int *fds, size_t n)
 	int *all = reallocarray(address->fds, address->n_fds + n, sizeof(*all));
 
 	if (!all) {
-		for (size_t i = 0; i < n; i++) {
-			close(fds[i]);
-		}
+		control_close(fds, n);
 		return -ENOMEM;
 	}
 	memcpy(all + address->n_fds, fds, n * sizeof(*all));
@@ -107,9 +105,7 @@ static int hear(int fd, uint32_t question, struct control_message *ret_message, 
 		if (ret_message->question == question) {
 			return 0;
 		}
-		for (size_t i = 0; i < *ret_n_fds; i++) {
-			close(ret_fds[i]);
-		}
+		control_close(ret_fds, *ret_n_fds);
 	}
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "gateway/process/launch.h"
@@ -184,15 +183,9 @@ void children_order(struct children *children, enum control_kind kind)
 
 static void child_free(struct child *child)
 {
-	if (child->control >= 0) {
-		close(child->control);
-	}
-	if (child->binder >= 0) {
-		close(child->binder);
-	}
-	if (child->door >= 0) {
-		close(child->door);
-	}
+	const int fds[] = {child->control, child->binder, child->door};
+
+	control_close(fds, ARRAY_LENGTH(fds));
 	free(child);
 }
 
@@ -200,11 +193,7 @@ static void close_ends(const struct launch *launch)
 {
 	const int fds[] = {launch->control, launch->binder, launch->door};
 
-	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
-		if (fds[i] >= 0) {
-			close(fds[i]);
-		}
-	}
+	control_close(fds, ARRAY_LENGTH(fds));
 }
 
 /* Makes the pairs. What was made is the callers', also on failure. */
@@ -254,28 +243,16 @@ static unsigned choose_generation(struct children *children)
 	return generation;
 }
 
-/* The new server learns before it serves where the sessions of the others are. */
-static void introduce_others(struct children *children, struct child *child)
-{
-	struct child *other;
-
-	TAILQ_FOREACH(other, &children->list, in_children) {
-		if (other != child) {
-			order_fd(child, CONTROL_DOOR, other->generation, &other->door);
-		}
-	}
-}
-
-/* The others learn before it serves where its sessions will be: a client may open one at the new
- * server and send its next request on a connection that an earlier one has. */
+/* @child is not in the list yet. Before it serves, it learns where the sessions of the others are,
+ * and they learn where its own will be: a client may open one at the new server and send its next
+ * request on a connection that an earlier one has. */
 static void introduce(struct children *children, struct child *child)
 {
 	struct child *other;
 
 	TAILQ_FOREACH(other, &children->list, in_children) {
-		if (other != child) {
-			order_fd(other, CONTROL_DOOR, child->generation, &child->door);
-		}
+		order_fd(child, CONTROL_DOOR, other->generation, &other->door);
+		order_fd(other, CONTROL_DOOR, child->generation, &child->door);
 	}
 }
 
@@ -301,7 +278,6 @@ int children_start(struct children *children, struct mono now)
 		child_free(child);
 		return r;
 	}
-	introduce_others(children, child);
 	introduce(children, child);
 	TAILQ_INSERT_TAIL(&children->list, child, in_children);
 	children->n++;

@@ -13,6 +13,15 @@ union ancillary {
 	char bytes[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
 };
 
+void control_close(const int *fds, size_t n_fds)
+{
+	for (size_t i = 0; i < n_fds; i++) {
+		if (fds[i] >= 0) {
+			close(fds[i]);
+		}
+	}
+}
+
 int control_pair(int ret_fds[static 2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0 ? -errno : 0;
@@ -115,9 +124,7 @@ int control_receive(int fd, struct control_message *ret_message,
 	memset(ret_fds, -1, sizeof(int) * CONTROL_FDS_MAX);
 	*ret_n_fds = take_fds(&header, ret_fds);
 	if ((size_t)n != sizeof(message) || header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		for (size_t i = 0; i < *ret_n_fds; i++) {
-			close(ret_fds[i]);
-		}
+		control_close(ret_fds, *ret_n_fds);
 		return -EPROTO;
 	}
 	*ret_message = message;

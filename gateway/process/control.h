@@ -89,6 +89,9 @@ enum control_result {
 	CONTROL_CLOSED, /* the other process is gone */
 };
 
+/* Closes descriptors, except for those that are negative. */
+void control_close(const int *fds, size_t n_fds);
+
 /* Makes a pair of sockets, closed on exec. Returns 0 or a negative errno. */
 _must_check_ int control_pair(int ret_fds[static 2]);
 

@@ -229,9 +229,7 @@ static void open_door(struct server *server)
 				    &peer);
 			continue;
 		}
-		for (size_t i = 0; i < n_fds; i++) {
-			close(fds[i]);
-		}
+		control_close(fds, n_fds);
 	}
 }
 

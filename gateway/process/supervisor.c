@@ -293,9 +293,7 @@ static void read_server(struct supervisor *supervisor, struct child *server, int
 		return;
 	}
 	/* Servers have no descriptors for the supervisor. */
-	for (size_t i = 0; i < n_fds; i++) {
-		close(fds[i]);
-	}
+	control_close(fds, n_fds);
 	if (fd == &server->control) {
 		on_report(supervisor, server, &message);
 	} else if (supervisor->n_stops) {
