@@ -37,7 +37,6 @@ struct census {
 	size_t n_most; /* of both, since census_take_most() */
 	struct census_entry *entries;
 	void *domains; /* tsearch(3) tree of struct domain_entry */
-	size_t n_domains;
 };
 
 int census_new(const struct census_limits *limits, struct census **ret_census)
@@ -262,7 +261,6 @@ static struct domain_entry *domain_add(struct census *census, const char *domain
 		free(entry);
 		return NULL;
 	}
-	census->n_domains++;
 	return entry;
 }
 
@@ -295,7 +293,6 @@ void census_leave_domain(struct census *census, const char *domain)
 	entry->n_sessions--;
 	if (entry->n_sessions == 0) {
 		tdelete(entry, &census->domains, domain_compare);
-		census->n_domains--;
 		free(entry);
 	}
 	pthread_mutex_unlock(&census->mutex);
@@ -309,11 +306,6 @@ static size_t read_count(struct census *census, const size_t *count)
 
 	pthread_mutex_unlock(&census->mutex);
 	return n;
-}
-
-size_t census_domains(struct census *census)
-{
-	return read_count(census, &census->n_domains);
 }
 
 size_t census_connections(struct census *census)
@@ -332,15 +324,6 @@ size_t census_take_most(struct census *census)
 	size_t n = census->n_most;
 
 	census->n_most = census->n_connections + census->n_sessions;
-	pthread_mutex_unlock(&census->mutex);
-	return n;
-}
-
-size_t census_clients(struct census *census)
-{
-	pthread_mutex_lock(&census->mutex);
-	size_t n = HASH_COUNT(census->entries);
-
 	pthread_mutex_unlock(&census->mutex);
 	return n;
 }

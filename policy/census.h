@@ -62,9 +62,6 @@ void census_leave_forwarded(struct census *census, const struct address *client)
 _must_check_ int census_enter_domain(struct census *census, const char *domain, size_t n_max);
 void census_leave_domain(struct census *census, const char *domain);
 
-/* The number of domains with a session that is counted. */
-size_t census_domains(struct census *census);
-
 /* The number of connections in all. */
 size_t census_connections(struct census *census);
 
@@ -73,6 +70,3 @@ size_t census_sessions(struct census *census);
 
 /* The most connections and sessions together that there were at once since the last call. */
 size_t census_take_most(struct census *census);
-
-/* The number of clients with a connection or a session. */
-size_t census_clients(struct census *census);
