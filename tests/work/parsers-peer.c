@@ -92,6 +92,7 @@ static struct outcome run_reply(struct sv input, size_t n_piece)
 static struct outcome run_cache(struct sv input, size_t n_piece)
 {
 	const struct mono now = {1000000};
+	struct outcome outcome = {0};
 	struct dns_cache *cache;
 	struct dns_reply *reply;
 	struct sv line;
@@ -106,10 +107,9 @@ static struct outcome run_cache(struct sv input, size_t n_piece)
 		if (!dns_reply_unref(dns_cache_find(cache, DNS_KIND_SRV, name, now))) {
 			dns_cache_put(cache, DNS_KIND_SRV, name, reply, now);
 			dns_reply_unref(dns_cache_find(cache, DNS_KIND_SRV, name, now));
+			outcome.n_out += reply->n_bytes;
 		}
 	}
-	struct outcome outcome = {.n_out = dns_cache_bytes(cache)};
-
 	dns_reply_unref(reply);
 	dns_cache_free(cache);
 	return outcome;

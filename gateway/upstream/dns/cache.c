@@ -170,13 +170,3 @@ void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name
 		entry_drop(cache, TAILQ_FIRST(&cache->by_use));
 	}
 }
-
-size_t dns_cache_count(const struct dns_cache *cache)
-{
-	return cache->n_entries;
-}
-
-size_t dns_cache_bytes(const struct dns_cache *cache)
-{
-	return cache->n_bytes;
-}

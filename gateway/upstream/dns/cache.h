@@ -43,7 +43,3 @@ struct dns_reply *dns_cache_find(struct dns_cache *cache, enum dns_kind kind, co
  * of memory. */
 void dns_cache_put(struct dns_cache *cache, enum dns_kind kind, const char *name,
 		   struct dns_reply *reply, struct mono now);
-
-/* What is stored now; see the bounds above. */
-size_t dns_cache_count(const struct dns_cache *cache);
-size_t dns_cache_bytes(const struct dns_cache *cache);
