@@ -253,14 +253,15 @@ static int add(struct config_scope *scope)
 	return 0;
 }
 
-static void require_kind(struct config_scope *scope, const char *key,
-			 enum config_listener_kind kind, const char *what)
+/* Of a key that concerns the file of a unix socket. */
+static void require_unix(struct config_scope *scope, const char *key)
 {
 	const struct config_setting *setting = config_scope_find(scope, key);
 	const struct config_listener *listener = scope->base;
 
-	if (setting->place.serial && listener->kind != kind) {
-		config_error(scope->errors, setting->place, "%s: expected only with %s", key, what);
+	if (setting->place.serial && listener->kind != CONFIG_LISTENER_UNIX) {
+		config_error(scope->errors, setting->place, "%s: expected only with a unix socket",
+			     key);
 	}
 }
 
@@ -269,8 +270,8 @@ static int complete(struct config_scope *scope)
 	const struct config_listener *listener = scope->base;
 	bool has_peers = listener->proxy_peers.n > 0;
 
-	require_kind(scope, "mode", CONFIG_LISTENER_UNIX, "a unix socket");
-	require_kind(scope, "group", CONFIG_LISTENER_UNIX, "a unix socket");
+	require_unix(scope, "mode");
+	require_unix(scope, "group");
 	if (listener->proxy != DOMAIN_PROXY_OFF && !has_peers &&
 	    listener->kind != CONFIG_LISTENER_UNIX) {
 		config_error(scope->errors, config_scope_find(scope, "proxy_protocol")->place,
