@@ -124,7 +124,6 @@ static void show_failed(struct probe *probe, const struct srv_target *target,
 {
 	struct probe_attempt *attempt = attempt_find(probe, address);
 	struct sheet_times times = probe_times(probe, probe_now_us());
-	const char *words = failure_sentence(failure->kind);
 	char text[PROBE_SERVER_MAX], server[PROBE_SERVER_MAX];
 
 	if (attempt) {
@@ -135,10 +134,10 @@ static void show_failed(struct probe *probe, const struct srv_target *target,
 		/* It was not dialled. */
 		times.step_us = SHEET_NO_TIME;
 	}
-	probe_note_trouble(probe, server_text(target, address, server), words);
+	probe_note_trouble(probe, server_text(target, address, server),
+			   failure_sentence(failure->kind));
 	probe_json_address(probe, target, address, "failed", failure, &times);
-	sheet_line(&probe->sheet, place_text(target, address, text), SHEET_BAD, &times, "%s%s%s",
-		   words, failure->detail[0] ? ": " : "", failure->detail);
+	probe_show_failure(probe, place_text(target, address, text), &times, failure);
 }
 
 /* Shows the attempts that were given up for the winner. One that was started earlier than the

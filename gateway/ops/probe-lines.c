@@ -65,6 +65,14 @@ void probe_forget_server(struct probe *probe)
 	probe->is_slow = false;
 }
 
+void probe_show_failure(struct probe *probe, const char *label, const struct sheet_times *times,
+			const struct failure *failure)
+{
+	sheet_line(&probe->sheet, label, SHEET_BAD, times, "%s%s%s",
+		   failure_sentence(failure->kind), failure->detail[0] ? ": " : "",
+		   failure->detail);
+}
+
 void probe_note_trouble(struct probe *probe, const char *server, const char *words)
 {
 	struct probe_facts *facts = &probe->facts;

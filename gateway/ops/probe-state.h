@@ -176,6 +176,10 @@ void probe_forget_server(struct probe *probe);
 /* Shows @failure in place of the step that was expected. */
 void probe_show_end(struct probe *probe, const struct failure *failure);
 
+/* Shows a step that failed. @times may be NULL. */
+void probe_show_failure(struct probe *probe, const char *label, const struct sheet_times *times,
+			const struct failure *failure);
+
 /* Remembers an address or a server that failed, for the advice. */
 void probe_note_trouble(struct probe *probe, const char *server, const char *words);
 

@@ -102,9 +102,7 @@ void probe_show_end(struct probe *probe, const struct failure *failure)
 	} else if (probe->section == PROBE_SECTION_DIAL) {
 		probe_section(probe, PROBE_SECTION_STREAM, "Stream");
 	}
-	sheet_line(&probe->sheet, probe->awaited, SHEET_BAD, &times, "%s%s%s",
-		   failure_sentence(failure->kind), failure->detail[0] ? ": " : "",
-		   failure->detail);
+	probe_show_failure(probe, probe->awaited, &times, failure);
 	probe->awaited = NULL;
 }
 

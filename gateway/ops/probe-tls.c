@@ -26,9 +26,7 @@ static void show_connection(struct probe *probe, const struct failure *failure,
 	const struct tls_report *tls = &probe->facts.tls;
 
 	if (!tls->cipher) {
-		sheet_line(&probe->sheet, "handshake", SHEET_BAD, times, "%s%s%s",
-			   failure_sentence(failure->kind), failure->detail[0] ? ": " : "",
-			   failure->detail);
+		probe_show_failure(probe, "handshake", times, failure);
 		return;
 	}
 	sheet_line(&probe->sheet, "handshake", SHEET_PLAIN, times, "%s, %s%s%s%s",
