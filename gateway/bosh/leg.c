@@ -63,8 +63,8 @@ int bosh_leg_open(struct bosh_entry *entry, unsigned stream, const struct bosh_t
 		.route = admission->route.port ? &admission->route : NULL,
 	};
 	struct bosh_leg *leg = bosh_leg_new(entry, stream, admission->domain);
-	int r = leg ? link_new(&entry->endpoint->env->link, &stream_target, admission->rule,
-			       callbacks, leg, &leg->link)
+	const struct link_options options = {admission->rule, callbacks, leg};
+	int r = leg ? link_new(&entry->endpoint->env->link, &stream_target, &options, &leg->link)
 		    : -ENOMEM;
 
 	if (r < 0) {

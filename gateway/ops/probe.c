@@ -185,8 +185,9 @@ static int start(struct probe *probe)
 		probe->is_over = true;
 		return 0;
 	}
-	return link_new(&probe->env, &target, probe->rule, &probe_link_callbacks, probe,
-			&probe->link);
+	const struct link_options options = {probe->rule, &probe_link_callbacks, probe};
+
+	return link_new(&probe->env, &target, &options, &probe->link);
 }
 
 /* Prints what is left to print. Returns 0 or -ENOMEM. */

@@ -156,9 +156,10 @@ static void open_link(struct ws_session *session, const struct framing_event *ev
 		.version = event->version,
 		.client = &session->client.address,
 	};
+	const struct link_options options = {rule, &link_callbacks, session};
 
 	session_log_open(&session->log, session->domain);
-	if (link_new(&env->link, &target, rule, &link_callbacks, session, &session->link) < 0) {
+	if (link_new(&env->link, &target, &options, &session->link) < 0) {
 		ws_session_fail_kind(session, FAILURE_INTERNAL);
 		return;
 	}

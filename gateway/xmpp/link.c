@@ -273,8 +273,7 @@ static int start(struct link *link, const struct stream_target *target,
 }
 
 int link_new(struct link_env *env, const struct stream_target *target,
-	     const struct domain_rule *rule, const struct link_callbacks *callbacks, void *userdata,
-	     struct link **ret_link)
+	     const struct link_options *options, struct link **ret_link)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
@@ -283,11 +282,11 @@ int link_new(struct link_env *env, const struct stream_target *target,
 	}
 	link->env = env;
 	link->config = config_ref(env->config);
-	link->callbacks = callbacks;
-	link->userdata = userdata;
-	stream_init(&link->stream, env->pool, &env->scan_options, domain_rule_tls(rule));
+	link->callbacks = options->callbacks;
+	link->userdata = options->userdata;
+	stream_init(&link->stream, env->pool, &env->scan_options, domain_rule_tls(options->rule));
 	timeout_init(&link->timer, env->dialer.loop);
-	int r = start(link, target, rule);
+	int r = start(link, target, options->rule);
 
 	if (r < 0) {
 		link_drop(link);

@@ -33,12 +33,16 @@ struct link_callbacks {
 	void (*over)(void *userdata, const struct failure *failure);
 };
 
+struct link_options {
+	const struct domain_rule *rule; /* of env->config, which the link keeps; NULL: none */
+	const struct link_callbacks *callbacks; /* borrowed for the link's life */
+	void *userdata;
+};
+
 /* Starts to connect to the server of @target->to, a domain in ASCII form, as opening_new() says.
- * @rule may be NULL; it is part of env->config, which the link keeps. @env and @callbacks are
- * borrowed for the link's life, @target for the call. Returns 0 or -ENOMEM. */
+ * @env is borrowed for the link's life, @target and @options for the call. Returns 0 or -ENOMEM. */
 _must_check_ int link_new(struct link_env *env, const struct stream_target *target,
-			  const struct domain_rule *rule, const struct link_callbacks *callbacks,
-			  void *userdata, struct link **ret_link);
+			  const struct link_options *options, struct link **ret_link);
 
 /* The session has ended as its client or its server wished: writes what waits and </stream:stream>,
  * then closes the connection. Before that, the link reads the server's unread stanzas and returns

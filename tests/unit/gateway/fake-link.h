@@ -84,16 +84,14 @@ static inline struct fake_link *fake_free(struct fake_link *fake)
 }
 
 int link_new(struct link_env *env, const struct stream_target *target,
-	     const struct domain_rule *rule, const struct link_callbacks *callbacks, void *userdata,
-	     struct link **ret_link)
+	     const struct link_options *options, struct link **ret_link)
 {
 	struct fake_link *fake = calloc(1, sizeof(*fake));
 
-	(void)rule;
 	if (!fake) {
 		return -ENOMEM;
 	}
-	*fake = (struct fake_link){.callbacks = callbacks, .userdata = userdata};
+	*fake = (struct fake_link){.callbacks = options->callbacks, .userdata = options->userdata};
 	stream_init(&fake->stream, env->pool, &env->scan_options, DOMAIN_TLS_OFF);
 	int r = stream_open(&fake->stream, target, true);
 

@@ -151,7 +151,9 @@ static int set_up(void **state)
 	assert_int_equal(xml_pool_new(namespaces, NS_COUNT, &env.pool), 0);
 	keepalive_init(&env.keepalive, &loop, 0, link_keep_alive);
 	outbox_init(&env.outbox, &loop, link_write_gathered);
-	assert_int_equal(link_new(&env, &target, NULL, &callbacks, NULL, &link_tested), 0);
+	assert_int_equal(link_new(&env, &target, &(struct link_options){.callbacks = &callbacks},
+				  &link_tested),
+			 0);
 	struct stream *stream = link_stream(link_tested);
 
 	stream->state = STREAM_STATE_OPEN;
