@@ -400,6 +400,52 @@ static void test_unread_answers_are_bounded(void **state)
 	budget_free(budget);
 }
 
+static bool bounds_none(void *userdata, const struct address *peer)
+{
+	(void)userdata;
+	(void)peer;
+	return false;
+}
+
+/* What a proxy has not read yet is that of many clients. */
+static void test_unread_answers_of_a_proxy(void **state)
+{
+	const struct budget_limits limits = {2 * LONG, 2 * LONG, BUDGET_LARGEST};
+	struct budget *budget;
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	one.hub->options.unread = budget;
+	one.hub->options.is_bounded = bounds_none;
+	send_long(0);
+	assert_int_equal(budget_bytes(budget), 0);
+	one.hub->options.unread = NULL;
+	budget_free(budget);
+}
+
+/* The answer could not be counted: the caller is told. It goes with the wire. */
+static void test_unread_answer_without_memory(void **state)
+{
+	const struct budget_limits limits = {2 * LONG, 2 * LONG, BUDGET_LARGEST};
+	struct budget *budget;
+	struct blob *body;
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	one.hub->options.unread = budget;
+	one.hub->options.is_bounded = bounds_all;
+	join(0, true);
+	assert_int_equal(blob_new(LONG, &body), 0);
+	memset(body->data, 'x', LONG);
+	failmalloc_arm(1, true);
+	assert_int_equal(wire_send_blob(one.clients[0].wire, NULL, 0, body), -ENOMEM);
+	failmalloc_disarm();
+	assert_true(wire_waiting(one.clients[0].wire) > 0);
+	assert_int_equal(budget_bytes(budget), 0);
+	one.hub->options.unread = NULL;
+	budget_free(budget);
+}
+
 /* Parts that are sent later go out together when the loop has polled. */
 static void test_send_later(void **state)
 {
@@ -1158,6 +1204,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_blob, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unread_answers_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unread_answers_of_a_proxy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unread_answer_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_large_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_each_other, setup, teardown),
