@@ -290,6 +290,17 @@ static void test_light_displaces(void **state)
 	assert_int_equal(n_waiting, 1);
 }
 
+/* One of a client that takes little keeps its place, also if it is the first. */
+static void test_light_keeps_place(void **state)
+{
+	(void)state;
+	fill_places(BOSH_READINGS_HEAVY_MAX + 2);
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(0), WIRE_PORTION_WATCHED));
+	assert_true(bosh_relay_prepare(relays[BEARER], exchange(), WIRE_PORTION_WATCHED));
+	/* With so small a portion it would get no other place. */
+	assert_true(bosh_relay_prepare(relays[BEARER], other_exchange(0), 1));
+}
+
 static void test_nothing_to_displace(void **state)
 {
 	(void)state;
@@ -477,6 +488,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rest_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_readings_max, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_light_displaces, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_light_keeps_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_to_displace, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_memory_for_reading, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_answered_without_memory, set_up, tear_down),
