@@ -21,10 +21,12 @@ const TIMEOUT = { timeout: patiently(120000) };
 const PROGRAM = fileURLToPath(new URL('../support/xmpp-server.mjs', import.meta.url));
 const TRANSPORTS = ['bosh', 'websocket'];
 const N_SESSIONS = 500;
-const AT_ONCE = 50;
+const AT_ONCE = 25;
 const OPEN_TIMEOUT_S = 5;
 // All clients are in one process, which has to answer each of them in time although it may be busy opening others.
-const PING_S = 3;
+const PING_S = 5;
+// No test waits for it.
+const INACTIVITY_S = 30;
 // A client that was taken for lost would have been dropped: a ping is sent in the second after the interval, and waited for likewise.
 const STOPPED_MS = (2 * (PING_S + 1) + 1) * 1000;
 // What a second wave of sessions may need more memory than the first: the allocator's holes.
@@ -92,7 +94,7 @@ function defineTests(domain, isEcho, start) {
 		admin = await freePort();
 		const domains = typeof server.domains === 'function' ? server.domains() : server.domains;
 		doab = await Doab.start({ workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info', domains, open_timeout: OPEN_TIMEOUT_S,
-			ping_interval: PING_S, inactivity: 5, pending_bytes: PENDING_BYTES, sessions_per_address: 10000, connections_per_address: 10000 });
+			ping_interval: PING_S, inactivity: INACTIVITY_S, pending_bytes: PENDING_BYTES, sessions_per_address: 10000, connections_per_address: 10000 });
 	});
 	after(() => stopAll(doab, server));
 
