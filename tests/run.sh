@@ -50,7 +50,7 @@ files=
 limit=900 limit_sanitized=1200
 for argument; do
 	case $argument in
-	--fast) is_fast=yes ;;
+	--fast) is_fast=yes JOBS=10 ;; # without those three the cores have time for more
 	--long) is_long=yes soak='3600 1000' soak_sanitized='600 300'; export DOAB_LONG=1 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
