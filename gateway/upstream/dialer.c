@@ -303,30 +303,7 @@ static void dial_set_egress(struct dial *dial)
 	}
 }
 
-int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
-	     const struct dial_callbacks *callbacks, void *userdata, struct dial **ret_dial)
-{
-	struct dial *dial = calloc(1, sizeof(*dial));
-
-	if (!dial) {
-		return -ENOMEM;
-	}
-	dial->crowd = TURN_NO_CROWD;
-	dial->dialer = dialer;
-	dial->served = dial->domain = domain;
-	dial->rule = rule;
-	dial->callbacks = callbacks;
-	dial->userdata = userdata;
-	dial->is_exempt = rule && rule->n_connect;
-	dial->is_direct = domain_rule_tls(rule) == DOMAIN_TLS_DIRECT;
-	dial_set_egress(dial);
-	timeout_init(&dial->timer, dialer->loop);
-	timeout_plan(&dial->timer, on_start, 0);
-	*ret_dial = dial;
-	return 0;
-}
-
-void dial_redirect(struct dial *dial, const struct redirect *redirect, bool is_direct)
+static void dial_set_redirect(struct dial *dial, const struct redirect *redirect, bool is_direct)
 {
 	dial->redirect = *redirect;
 	dial->is_direct = is_direct;
@@ -340,6 +317,33 @@ void dial_redirect(struct dial *dial, const struct redirect *redirect, bool is_d
 		dial->fixed = &dial->redirect.address;
 		dial->n_fixed = 1;
 	}
+}
+
+int dial_new(struct dialer *dialer, const struct dial_options *options, struct dial **ret_dial)
+{
+	struct dial *dial = calloc(1, sizeof(*dial));
+
+	if (!dial) {
+		return -ENOMEM;
+	}
+	dial->dialer = dialer;
+	dial->served = dial->domain = options->domain;
+	dial->rule = options->rule;
+	dial->callbacks = options->callbacks;
+	dial->userdata = options->userdata;
+	dial->crowd = options->crowd;
+	dial->avoided = options->avoided;
+	dial->n_avoided = options->n_avoided;
+	dial->is_exempt = dial->rule && dial->rule->n_connect;
+	dial->is_direct = domain_rule_tls(dial->rule) == DOMAIN_TLS_DIRECT;
+	dial_set_egress(dial);
+	if (options->redirect) {
+		dial_set_redirect(dial, options->redirect, options->is_direct);
+	}
+	timeout_init(&dial->timer, dialer->loop);
+	timeout_plan(&dial->timer, on_start, 0);
+	*ret_dial = dial;
+	return 0;
 }
 
 void dial_failure(const struct dial *dial, struct failure *ret_failure)
@@ -356,15 +360,4 @@ void dial_failure(const struct dial *dial, struct failure *ret_failure)
 			    dial->query ? FAILURE_DNS_TIMEOUT : FAILURE_CONNECT_TIMEOUT, "%s",
 			    dial->domain ? dial->domain : "");
 	}
-}
-
-void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses)
-{
-	dial->avoided = addresses;
-	dial->n_avoided = n_addresses;
-}
-
-void dial_set_crowd(struct dial *dial, uint32_t crowd)
-{
-	dial->crowd = crowd;
 }

@@ -77,29 +77,32 @@ struct dial_callbacks {
 	void (*failed)(void *userdata, const struct failure *failure);
 };
 
-/* Starts a search for a server of @domain (ascii form). @rule may be NULL. @domain, @rule and
- * @callbacks are borrowed for the life of the dial and of the transport. The callbacks run from the
- * loop, never from this call. Of callbacks->transport, `connected` is never called, and `failed`
- * only after `done`. Returns 0 or -ENOMEM. */
-_must_check_ int dial_new(struct dialer *dialer, const char *domain, const struct domain_rule *rule,
-			  const struct dial_callbacks *callbacks, void *userdata,
+struct dial_options {
+	const char *domain;             /* ASCII form */
+	const struct domain_rule *rule; /* NULL: none */
+	const struct dial_callbacks *callbacks;
+	void *userdata;
+	/* The DNS is asked on its behalf (resolver.h), and the search waits for one of its places
+	 * (dial-places.h), which servers that the rule names do not need. */
+	uint32_t crowd;
+	/* Not NULL: for a redirect (RFC 6120, 4.9.3.19) a server of the domain has named an
+	 * address, a host and a port, or a host to look up like a domain. The servers of the rule
+	 * are ignored, and the policies apply. */
+	const struct redirect *redirect;
+	/* The redirecting server was reached with TLS from the first byte: a port or an address
+	 * that it names is expected to use that, too. */
+	bool is_direct;
+	/* Have been tried already, and are not dialled again; borrowed for the life of the dial. */
+	const struct address *avoided;
+	size_t n_avoided;
+};
+
+/* Starts a search for a server. @options is borrowed for the call; its domain, its rule and its
+ * callbacks for the life of the dial and of the transport. The callbacks run from the loop, never
+ * from this call. Of callbacks->transport, `connected` is never called, and `failed` only after
+ * `done`. Returns 0 or -ENOMEM. */
+_must_check_ int dial_new(struct dialer *dialer, const struct dial_options *options,
 			  struct dial **ret_dial);
-
-/* To be called right after dial_new(), for a redirect (RFC 6120, 4.9.3.19): a server of the domain
- * named an address, a host and a port, or a host to look up like a domain. @redirect is copied. The
- * servers of the rule are ignored, and the policies apply. @is_direct says that the redirecting
- * server was reached with TLS from the first byte: a port or an address that it names is then
- * expected to use that, too. */
-void dial_redirect(struct dial *dial, const struct redirect *redirect, bool is_direct);
-
-/* To be called right after dial_new(): @addresses have been tried already and are not dialled
- * again. Borrowed for the life of the dial. */
-void dial_avoid(struct dial *dial, const struct address *addresses, size_t n_addresses);
-
-/* To be called right after dial_new(): the DNS is asked on behalf of @crowd (resolver.h) instead of
- * for nobody in particular, and the search waits for a place of that crowd (dial-places.h). Servers
- * that the rule names need none. */
-void dial_set_crowd(struct dial *dial, uint32_t crowd);
 
 /* Returns the most telling failure so far. If there is none, it is a time-out of the step under
  * way. */

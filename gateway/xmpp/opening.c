@@ -90,16 +90,16 @@ static void note_unusable(struct opening *opening)
 	}
 }
 
-/* Begins a search for a server. Returns 0 or -ENOMEM. */
-static int search(struct opening *opening)
+/* Begins a search for a server. @options has what is special about this one. Returns 0 or
+ * -ENOMEM. */
+static int search(struct opening *opening, struct dial_options options)
 {
-	int r = dial_new(&opening->task.env->dialer, opening->task.domain, opening->task.rule,
-			 &dial_callbacks, opening, &opening->dial);
-
-	if (r == 0) {
-		dial_set_crowd(opening->dial, attempt_dns_crowd(&opening->attempt));
-	}
-	return r;
+	options.domain = opening->task.domain;
+	options.rule = opening->task.rule;
+	options.callbacks = &dial_callbacks;
+	options.userdata = opening;
+	options.crowd = attempt_dns_crowd(&opening->attempt);
+	return dial_new(&opening->task.env->dialer, &options, &opening->dial);
 }
 
 /* Searches for a server that has not been tried. Returns 0 or -ENOMEM. */
@@ -108,11 +108,9 @@ static int dial_another(struct opening *opening)
 	struct servers *servers = &opening->servers;
 
 	servers_add_tried(servers, &opening->attempt.address);
-	int r = search(opening);
+	int r = search(opening, (struct dial_options){.avoided = servers->tried,
+						      .n_avoided = servers->n_tried});
 
-	if (r == 0) {
-		dial_avoid(opening->dial, servers->tried, servers->n_tried);
-	}
 	arm(opening, false);
 	return r;
 }
@@ -229,10 +227,10 @@ static void follow(struct opening *opening, const struct redirect *redirect)
 	attempt_close(attempt);
 	attempt_leave(attempt);
 	opening->dial = dial_free(opening->dial);
-	if (search(opening) < 0) {
+	if (search(opening, (struct dial_options){.redirect = redirect,
+						  .is_direct = attempt->is_direct}) < 0) {
 		fail_kind(opening, FAILURE_INTERNAL);
 	} else {
-		dial_redirect(opening->dial, redirect, attempt->is_direct);
 		arm(opening, false);
 	}
 }
@@ -327,17 +325,6 @@ static int set_target(struct opening *opening, const struct stream_target *targe
 	return stream_set_target(opening->task.stream, &header);
 }
 
-static int start(struct opening *opening, const struct redirect *route)
-{
-	int r = search(opening);
-
-	if (r == 0 && route) {
-		dial_redirect(opening->dial, route,
-			      domain_rule_tls(opening->task.rule) == DOMAIN_TLS_DIRECT);
-	}
-	return r;
-}
-
 int opening_new(const struct opening_task *task, const struct stream_target *target,
 		const struct opening_callbacks *callbacks, void *userdata,
 		struct opening **ret_opening)
@@ -358,7 +345,11 @@ int opening_new(const struct opening_task *task, const struct stream_target *tar
 	int r = set_target(opening, target);
 
 	if (r == 0) {
-		r = start(opening, target->route);
+		r = search(opening,
+			   (struct dial_options){
+				   .redirect = target->route,
+				   .is_direct = domain_rule_tls(task->rule) == DOMAIN_TLS_DIRECT,
+			   });
 	}
 	if (r < 0) {
 		opening_free(opening);
