@@ -164,7 +164,7 @@ void tls_report(SSL *ssl, struct tls_report *ret_report)
 	const unsigned char *alpn;
 	unsigned n_alpn;
 
-	*ret_report = (struct tls_report){.is_resumed = SSL_session_reused(ssl)};
+	*ret_report = (struct tls_report){.version = NULL};
 	cipher = cipher ? cipher : SSL_get_pending_cipher(ssl);
 	if (cipher) {
 		ret_report->version = SSL_get_version(ssl);

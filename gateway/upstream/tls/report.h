@@ -36,7 +36,6 @@ struct tls_report {
 	const char *cipher;
 	const char *group; /* of the key exchange; NULL when unknown */
 	bool has_alpn;     /* the server chose xmpp-client */
-	bool is_resumed;
 
 	bool has_certificate; /* the fields below are set */
 	char subject[TLS_REPORT_TEXT_MAX];

@@ -44,7 +44,6 @@ static void test_good(void **state)
 	assert_non_null(report->cipher);
 	assert_true(report->has_certificate);
 	assert_false(report->has_alpn);
-	assert_false(report->is_resumed);
 	assert_string_equal(report->subject, "leaf");
 	assert_string_equal(report->issuer, "authority");
 	assert_in_range(report->from, now - 100, now);
