@@ -22,48 +22,38 @@ union list {
 	struct ports ports;
 };
 
-/* Refuses each entry that a list of its own cannot be made from. */
-static int check_each(const struct config_setting *setting, list_init *init,
-		      void (*deinit)(void *list), const char *expected)
+static int make_list(const struct config_setting *setting, list_init *init,
+		     void (*deinit)(void *list), const char *expected, union list *ret_list)
 {
-	int result = 0;
-	size_t bad;
-
-	for (size_t i = 0; i < setting->n_values; i++) {
-		const struct config_value *value = &setting->values[i];
-		const char *text = value->text;
-		union list list = {0};
-		int r = init(&list, &text, 1, &bad);
-
-		if (r == -ENOMEM) {
-			return r;
-		}
-		if (r < 0) {
-			result = config_refuse(setting, value, expected);
-		} else {
-			deinit(&list);
-		}
-	}
-	int r = config_check_count(setting);
-
-	return r < 0 ? r : result;
-}
-
-static int make_list(const struct config_setting *setting, list_init *init, union list *ret_list)
-{
-	const char **texts = calloc(setting->n_values + 1, sizeof(*texts));
-	size_t bad;
+	size_t n = setting->n_values;
+	const char **texts = calloc(n + 1, sizeof(*texts));
+	int refused = 0;
+	size_t at = 0, bad;
 
 	if (!texts) {
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < setting->n_values; i++) {
+	for (size_t i = 0; i < n; i++) {
 		texts[i] = setting->values[i].text;
 	}
-	int r = init(ret_list, texts, setting->n_values, &bad);
+	int r = init(ret_list, texts, n, &bad);
 
+	/* Each entry that is refused is reported: the next try begins behind it. */
+	while (r < 0 && r != -ENOMEM) {
+		refused = config_refuse(setting, &setting->values[at + bad], expected);
+		at += bad + 1;
+		r = init(ret_list, texts + at, n - at, &bad);
+	}
 	free(texts);
-	return r;
+	if (r < 0) {
+		return r;
+	}
+	r = config_check_count(setting);
+	if (r < 0 || refused < 0) {
+		deinit(ret_list);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 #define DEFINE_LIST(type_, struct_, init_, deinit_, expected_)                                   \
@@ -78,11 +68,8 @@ static int make_list(const struct config_setting *setting, list_init *init, unio
 	static int type_##_set(const struct config_setting *setting, void *member)               \
 	{                                                                                        \
 		union list list = {0};                                                           \
-		int r = check_each(setting, type_##_init, type_##_deinit, expected_);            \
+		int r = make_list(setting, type_##_init, type_##_deinit, expected_, &list);      \
                                                                                                  \
-		if (r == 0) {                                                                    \
-			r = make_list(setting, type_##_init, &list);                             \
-		}                                                                                \
 		if (r == 0) {                                                                    \
 			deinit_(member);                                                         \
 			memcpy(member, &list, sizeof(struct struct_));                           \
