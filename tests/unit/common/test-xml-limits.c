@@ -137,7 +137,6 @@ static void test_limit_of_declarations(void **state)
 	}
 }
 
-/* Behind the root, as between elements, white space is no part of anything that has a limit. */
 /* Three elements of six bytes, each completed with " xmlns:p='u...'". */
 static void test_limit_of_completion(void **state)
 {
@@ -157,6 +156,29 @@ static void test_limit_of_completion(void **state)
 	check_outcome(*state, long_text("<r xmlns='jabber:client'>", "", "<a/>", 10000, ""), "0");
 }
 
+/* The element that exceeds the limit is not given. */
+static void test_nothing_above_completion(void **state)
+{
+	const struct setup *one = *state;
+	struct sv text = long_text("", "<r xmlns:p='", "u", XML_COMPLETION_BASE / 3 + 100,
+				   "'><p:m/><p:m/><p:m/>");
+	struct xml_scan scan;
+	struct xml_item item;
+	size_t n_items = 0;
+	int r;
+
+	xml_scan_init(&scan, one->pool, &options);
+	assert_int_equal(xml_scan_feed(&scan, text.data, text.n), 0);
+	while (xml_scan_next(&scan, &item, &r)) {
+		n_items++;
+	}
+	assert_int_equal(r, XML_E_TOO_LARGE);
+	assert_int_equal(n_items, 3); /* the root, and two of the elements */
+	xml_scan_deinit(&scan);
+	free((void *)text.data);
+}
+
+/* Behind the root, as between elements, white space is no part of anything that has a limit. */
 static void test_space_behind_root(void **state)
 {
 	const struct setup *one = *state;
@@ -470,14 +492,23 @@ static void test_too_much_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_limit_of_bytes),      TEST(test_limit_of_root),
-		TEST(test_limit_of_depth),      TEST(test_limit_of_children),
-		TEST(test_limit_of_attributes), TEST(test_limit_of_declarations),
-		TEST(test_limit_of_completion), TEST(test_space_behind_root),
-		TEST(test_hand_over),           TEST(test_hand_over_whole),
-		TEST(test_long_tokens),         TEST(test_long_token_at_its_end),
-		TEST(test_rescan_budget),       TEST(test_too_much_at_once),
-		TEST(test_large_element),       TEST(test_room),
+		TEST(test_limit_of_bytes),
+		TEST(test_limit_of_root),
+		TEST(test_limit_of_depth),
+		TEST(test_limit_of_children),
+		TEST(test_limit_of_attributes),
+		TEST(test_limit_of_declarations),
+		TEST(test_limit_of_completion),
+		TEST(test_nothing_above_completion),
+		TEST(test_space_behind_root),
+		TEST(test_hand_over),
+		TEST(test_hand_over_whole),
+		TEST(test_long_tokens),
+		TEST(test_long_token_at_its_end),
+		TEST(test_rescan_budget),
+		TEST(test_too_much_at_once),
+		TEST(test_large_element),
+		TEST(test_room),
 		TEST(test_room_to_read),
 	};
 
