@@ -371,6 +371,21 @@ static void test_lost(void **state)
 	close_connection();
 }
 
+/* OpenSSL's errors are the helper's thread's, too. */
+static void test_no_tls(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	begin("a.test");
+	assert_int_equal(send(one.fd, "220 no TLS here", 15, 0), 15);
+	while (one.failure.kind == FAILURE_NONE) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.failure.kind, FAILURE_TLS_HANDSHAKE);
+	assert_string_equal(one.failure.detail, "what the server sent is not TLS");
+	close_connection();
+}
+
 /* What the server sends while the helper works is there afterwards, also if the poll has been
  * stopped because it has told so too often. */
 static void test_reports(void **state)
@@ -473,6 +488,7 @@ int main(void)
 		TEST(test_session_of_before),
 		TEST(test_refused),
 		TEST(test_lost),
+		TEST(test_no_tls),
 		TEST(test_reports),
 		TEST(test_no_timeout_meanwhile),
 		TEST(test_freed_meanwhile),
