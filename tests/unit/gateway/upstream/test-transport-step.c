@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "gateway/upstream/transport-state.h"
+#include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/tls-case.h"
 
 enum {
@@ -33,6 +34,7 @@ static struct {
 	bool is_held;       /* a step stands still until `go`, once it has posted `stands` */
 	uv_sem_t stands, go;
 	unsigned n_elsewhere; /* how often OpenSSL has told something to the helper's thread */
+	unsigned n_here;      /* and to the loop's */
 	unsigned n_connected, n_secured;
 	bool has_data;
 	struct failure failure; /* FAILURE_NONE: no */
@@ -83,7 +85,9 @@ static void on_info(const SSL *ssl, int where, int r)
 	(void)ssl;
 	(void)where;
 	(void)r;
-	if (!uv_thread_equal(&self, &one.thread)) {
+	if (uv_thread_equal(&self, &one.thread)) {
+		one.n_here++;
+	} else {
 		one.n_elsewhere++;
 		if (one.is_held) {
 			one.is_held = false;
@@ -386,6 +390,40 @@ static void test_no_tls(void **state)
 	close_connection();
 }
 
+/* The step that the helper has taken is not taken again by the loop. */
+static void test_only_elsewhere(void **state)
+{
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	begin("a.test");
+	one.n_here = 0;
+	/* The beginning of a TLS record. */
+	assert_int_equal(send(one.fd, "\x16\x03\x03", 3, 0), 3);
+	while (one.n_elsewhere == 0 || transport_is_in_helper(one.transport) ||
+	       turn_waits(&one.transport->item)) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.failure.kind, FAILURE_NONE);
+	assert_int_equal(one.n_here, 0);
+	close_connection();
+}
+
+static void test_no_memory(void **state)
+{
+	const struct tls_policy policy = {
+		.domain = "a.test", .ca_file = one.trusted, .must_verify = true};
+	SSL *client;
+
+	(void)state;
+	open_connection(TLS1_3_VERSION);
+	assert_int_equal(tls_connection_new(one.store, &policy, &client), 0);
+	failmalloc_arm(1, true);
+	assert_int_equal(transport_secure(one.transport, client, PATIENCE_MS), -ENOMEM);
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_null(one.transport->step);
+	close_connection();
+}
+
 /* What the server sends while the helper works is there afterwards, also if the poll has been
  * stopped because it has told so too often. */
 static void test_reports(void **state)
@@ -489,6 +527,8 @@ int main(void)
 		TEST(test_refused),
 		TEST(test_lost),
 		TEST(test_no_tls),
+		TEST(test_only_elsewhere),
+		TEST(test_no_memory),
 		TEST(test_reports),
 		TEST(test_no_timeout_meanwhile),
 		TEST(test_freed_meanwhile),
