@@ -423,27 +423,36 @@ static void test_unread_answers_of_a_proxy(void **state)
 	budget_free(budget);
 }
 
-/* The answer could not be counted: the caller is told. It goes with the wire. */
-static void test_unread_answer_without_memory(void **state)
+/* The answer could not be counted, for lack of memory for the allocation @n: the caller is told. It
+ * goes with the wire. */
+static void check_unread_without_memory(size_t n)
 {
 	const struct budget_limits limits = {2 * LONG, 2 * LONG, BUDGET_LARGEST};
 	struct budget *budget;
 	struct blob *body;
 
-	(void)state;
 	assert_int_equal(budget_new(&limits, 1, &budget), 0);
 	one.hub->options.unread = budget;
 	one.hub->options.is_bounded = bounds_all;
 	join(0, true);
 	assert_int_equal(blob_new(LONG, &body), 0);
 	memset(body->data, 'x', LONG);
-	failmalloc_arm(1, true);
+	failmalloc_arm(n, true);
 	assert_int_equal(wire_send_blob(one.clients[0].wire, NULL, 0, body), -ENOMEM);
 	failmalloc_disarm();
 	assert_true(wire_waiting(one.clients[0].wire) > 0);
 	assert_int_equal(budget_bytes(budget), 0);
 	one.hub->options.unread = NULL;
 	budget_free(budget);
+	one.clients[0].wire = wire_close(one.clients[0].wire);
+	close(one.theirs[0]);
+}
+
+static void test_unread_answer_without_memory(void **state)
+{
+	(void)state;
+	check_unread_without_memory(1);
+	check_unread_without_memory(3);
 }
 
 /* Parts that are sent later go out together when the loop has polled. */
