@@ -218,7 +218,7 @@ static void test_repeated_addresses(void **state)
 	(void)state;
 	begin(3);
 	check(0, "resolve 0; ");
-	answer(0, "192.0.2.1 192.0.2.1 [::ffff:192.0.2.1]:5222 192.0.2.1:5223");
+	answer(0, "192.0.2.1 192.0.2.1 [::ffff:192.0.2.1]:5222 192.0.2.1:5223 192.0.2.1:5223");
 	check(0, "dial 0 192.0.2.1 of 0; @250");
 	check(250, "dial 1 192.0.2.1 of 0; resolve 1; ");
 	answer(250, "192.0.2.1 192.0.2.1:5223");
