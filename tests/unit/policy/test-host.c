@@ -109,6 +109,8 @@ static void test_pattern(void **state)
 		{"*.*.example", NULL, false},
 		{"*.0.2.1", NULL, false},
 		{"*.[::1]", NULL, false},
+		{"[::12", NULL, false},
+		{"1::2]", NULL, false},
 		{"[::ffff:192.0.2.1]", NULL, false},
 		{"example.org.", NULL, false},
 		{"example.org:80", NULL, false},
