@@ -92,6 +92,22 @@ static void test_shut_without_connections(void **state)
 	assert_is_for(100, 2);
 }
 
+/* A request that came before its predecessor is told, so nobody else has to be. */
+static void test_shut_with_an_early_request(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	begin();
+	request(101);
+	gone(2);
+	request(103);
+	failure_set(&failure, FAILURE_SHUTDOWN, NULL);
+	done(bosh_session_shut(one.session, &failure, one.now, &one.actions));
+	take_last();
+	assert_int_equal(last.n_expected, 0);
+}
+
 /* The answer to 101 went nowhere when 102 came, and the session ended before it was repeated. */
 static void test_answered_to_nobody(void **state)
 {
@@ -441,6 +457,7 @@ int main(void)
 		LAST_TEST(test_keys_expected),
 		LAST_TEST(test_keys_of_reply),
 		LAST_TEST(test_shut_without_connections),
+		LAST_TEST(test_shut_with_an_early_request),
 		LAST_TEST(test_answered_to_nobody),
 		LAST_TEST(test_answered_before),
 		LAST_TEST(test_empty_before),
