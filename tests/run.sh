@@ -30,8 +30,9 @@ THREAD_FILES='conformance/bosh-connections conformance/log-places conformance/re
 # What clang checks and gcc does not.
 UBSAN_CLANG='-fsanitize=implicit-conversion,unsigned-integer-overflow,local-bounds,float-divide-by-zero -fno-sanitize-recover=all'
 NODE_LEAST=18
-# Test files at a time: they mostly wait, two cores have enough to do then. Under a sanitizer they wait less.
-JOBS=8 JOBS_SANITIZED=6
+# Test files at a time: they mostly wait, two cores have enough to do then. With eight, and what build_ahead() builds, some waited too
+# long for a core.
+JOBS=6
 # Unit tests at a time: some wait for a timer.
 UNITS=4
 # What only a whole run has.
@@ -50,7 +51,7 @@ files=
 limit=900 limit_sanitized=1200
 for argument; do
 	case $argument in
-	--fast) is_fast=yes JOBS=10 ;; # without those three the cores have time for more
+	--fast) is_fast=yes JOBS=10 ;; # nothing else runs, and those three files are left out
 	--long) is_long=yes soak='3600 1000' soak_sanitized='600 300'; export DOAB_LONG=1 ;;
 	-*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
 	*) files="$files $(realpath "$argument")" ;;
@@ -267,12 +268,12 @@ test_threads() {
 		# The soak's two workers stand in tests/soak.
 		node_tests_of "$ROOT/tests/conformance/soak.test.mjs
 			$(grep -lE 'workers(:| =)' "$ROOT"/tests/conformance/*.test.mjs "$ROOT"/tests/interop/*.test.mjs)" \
-			"$ROOT/build-tsan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-tsan
+			"$ROOT/build-tsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-tsan
 	else
 		# shellcheck disable=SC2086
 		unit_tests build-tsan $THREAD_UNITS
 		# shellcheck disable=SC2086
-		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" $JOBS_SANITIZED 900 0 0 build-soak-tsan
+		node_tests_of "$(printf "$ROOT/tests/%s.test.mjs " $THREAD_FILES)" "$ROOT/build-tsan/gateway/doab" $JOBS 900 0 0 build-soak-tsan
 	fi
 	fixed=
 	unset TSAN_OPTIONS
@@ -286,7 +287,7 @@ test_with_clang() {
 	unset CC CFLAGS
 	unit_tests build-ubsan --suite unit
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-ubsan
+	node_tests "$ROOT/build-ubsan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-ubsan
 }
 
 # part COMMAND...: one that counts as one test
@@ -343,7 +344,7 @@ if [ -z "$is_fast" ]; then
 	fi
 	say 'Conformance and interoperability under the sanitizers'
 	# shellcheck disable=SC2086  # two words
-	node_tests "$ROOT/build-asan/gateway/doab" $JOBS_SANITIZED $limit_sanitized $soak_sanitized build-soak-asan
+	node_tests "$ROOT/build-asan/gateway/doab" $JOBS $limit_sanitized $soak_sanitized build-soak-asan
 fi
 if [ -z "$is_fast" ] && [ -z "$files" ]; then
 	say 'ThreadSanitizer'
