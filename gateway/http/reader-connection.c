@@ -36,6 +36,9 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 		wire_set_user(wire, NULL, NULL);
 	}
 	if (how == READER_END_LINGER) {
+		/* Answers whose turn has not come are never sent. It does not grow, so nothing can
+		 * fail. */
+		(void)!wire_set_kept(wire, 0);
 		wire_linger(wire);
 	} else if (how == READER_END_CLOSE) {
 		wire_close(wire);

@@ -659,6 +659,31 @@ static void test_early_answers_that_are_read(void **state)
 	assert_int_equal(one.n_done, 2);
 }
 
+/* Those that the client has given up are freed, though it still reads what was sent before. */
+static void test_early_answers_that_nobody_waits_for(void **state)
+{
+	enum {
+		STEP = BUDGET_STEP,
+		SENT = 1 << 21, /* more than the kernel takes */
+		EARLY = 1 << 19,
+	};
+	struct budget_limits limits = {2 * SENT, 2 * SENT, BUDGET_LARGEST};
+
+	(void)state;
+	one.hub->options.unread = one.budget;
+	one.hub->options.is_bounded = bounds_all;
+	budget_set_limits(one.budget, &limits);
+	say(HEAD("/held", "0") HEAD("/held", "0") HEAD("/held", "0"));
+	answer_long(one.held[2], EARLY);
+	answer_long(one.held[0], SENT);
+	assert_in_range(budget_bytes(one.budget), SENT + EARLY, SENT + EARLY + 2 * STEP);
+	assert_int_equal(shutdown(one.theirs, SHUT_WR), 0);
+	turn();
+	assert_int_equal(one.n_gone, 1);
+	assert_int_equal(one.n_closed, 0);
+	assert_in_range(budget_bytes(one.budget), SENT, SENT + 2 * STEP);
+}
+
 /* A request whose body has LARGE bytes, which are coded if @coder is not NULL, behind @before. */
 static void say_large(const char *before, struct coder *coder)
 {
@@ -1142,6 +1167,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early_answers_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early_answers_that_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_early_answers_that_nobody_waits_for, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_chunked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_chunk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_refusal, setup, teardown),
