@@ -303,14 +303,16 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	return queue(wire, parts, n_parts, n);
 }
 
-/* The budget wants the memory back. What the client has not read is lost, and the connection. The
- * charge stays for now: nothing is freed inside of its callback. */
+/* The budget wants the memory back. What the client has not read is lost, and the connection: also
+ * for another process, which may get it with the next request, and whose answer would be taken for
+ * the rest of this one. The charge stays for now: nothing is freed inside of its callback. */
 static void on_evict(struct budget_charge *charge)
 {
 	struct wire *wire = CONTAINER_OF(charge, struct wire_unread, charge)->wire;
 	const struct wire_hub_options *options = &wire->hub->options;
 
 	stop_sending(wire);
+	shutdown(wire->fd, SHUT_WR);
 	if (options->dropped) {
 		options->dropped(options->userdata, &wire->unread->payer, charge->is_for_all);
 	}

@@ -183,6 +183,28 @@ static void test_an_evicted_wire_leaves_its_charge(void **state)
 	wire_close(one.wire);
 }
 
+/* Nor can another process, to which the next request belongs, answer on that connection: its answer
+ * would be taken for the one that was dropped, or for the rest of it. */
+static void test_nothing_follows_what_is_dropped(void **state)
+{
+	const struct budget_limits limits = {HELD - 1, HELD - 1, BUDGET_LARGEST};
+
+	(void)state;
+	budget_set_limits(one.budget, &limits);
+	answer(LONG);
+	assert_int_equal(send(one.theirs, "next", 4, MSG_NOSIGNAL), 4);
+	budget_evict(one.budget, 0);
+	char some[4];
+	int fd = wire_into_fd(one.wire);
+
+	assert_true(fd >= 0);
+	/* What has arrived can still be read. */
+	assert_int_equal(recv(fd, some, sizeof(some), 0), sizeof(some));
+	assert_int_equal(send(fd, "answer", 6, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	close(fd);
+}
+
 /* The operator is told which limit it was. */
 static void test_what_is_dropped_is_told_of(void **state)
 {
@@ -275,6 +297,7 @@ int main(void)
 		TEST(test_a_broken_connection_holds_nothing),
 		TEST(test_a_wire_leaves_its_charge),
 		TEST(test_an_evicted_wire_leaves_its_charge),
+		TEST(test_nothing_follows_what_is_dropped),
 		TEST(test_what_is_dropped_is_told_of),
 		TEST(test_the_client_of_a_proxy_pays),
 		TEST(test_a_small_answer_behind_a_large_one),
