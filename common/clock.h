@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The monotonic clock, for what is no engine (mono.h). All loops have the same one, but the time of
+ * The monotonic clock, for code that is not an engine (mono.h). All loops have the same one, but the time of
  * a loop stands still while it handles the events of an iteration.
  */
 #include <uv.h>

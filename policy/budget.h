@@ -67,8 +67,8 @@ struct budget_charge {
 	unsigned owner;
 	size_t n_bytes; /* whole steps; 0: in no list */
 	bool is_victim;
-	/* It became a victim, the last time, of the limit for all, not of that for its client. For
-	 * `evict`. */
+	/* For `evict`: it became a victim because of the limit for all, not because of the limit
+	 * for its client. */
 	bool is_for_all;
 	void (*evict)(struct budget_charge *charge);
 };

@@ -8,8 +8,8 @@
  * usually has a whole /64. */
 uint64_t client_key(const struct address *client);
 
-/* A hash of client_key() for a table of clients. The owner of many /64s chooses half of the key's
- * bits, so each table has a secret of its own (hash.h). */
+/* Hashes a client_key() for a table of clients. The owner of many /64 networks chooses half of the
+ * bits of their keys, so each table has its own secret (hash.h). */
 unsigned client_hash(uint64_t key, const struct hash_secret *secret);
 
 /* Whether both addresses belong to the same client. Ports do not matter. */

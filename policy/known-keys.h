@@ -2,9 +2,9 @@
 #pragma once
 /*
  * Remembers the keys that the servers of a domain have shown lately, so that a change can be
- * logged. Somebody between the gateway and a server who has got a certificate for the domain from
- * an authority is found by nothing else, unless the domain's key is pinned or DANE names it: his
- * certificate is valid, but the key in it is his own.
+ * logged. An attacker between the gateway and a server may have obtained a valid certificate for
+ * the domain; only the key in it differs. Pinned keys and DANE detect that. For all other domains
+ * the log line is the only sign.
  *
  * An engine, shared by all workers and guarded by a mutex; used once for each full handshake.
  * Nothing outlives the process.

@@ -130,8 +130,8 @@ static bool is_worth_keeping(const struct bosh_ended_table *table,
 	return last->blob && (n_bytes <= BOSH_ENDED_SMALL_MAX || has_room(table, n_bytes));
 }
 
-/* A client that acknowledges nothing has many requests that were followed, which would be a block
- * of memory for each session. */
+/* Keeps the latest requests, which the client may still repeat. A client that acknowledges nothing
+ * leaves many more, and to keep them all would take a block of memory for each session. */
 static void drop_followed(struct bosh_last_answer *last)
 {
 	bosh_last_answer_drop_followed(last, last->n_open_max > ASKED_INLINE ? last->n_open_max

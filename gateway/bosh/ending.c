@@ -132,7 +132,7 @@ static void note_asked(struct bosh_session *session, bool has_vanished)
 	size_t n_again = n_given_again(session);
 	struct bosh_key key;
 
-	/* With the one to pause or terminate. */
+	/* One more than may be held, to pause or to terminate. */
 	session->last.n_open_max = session->creation.requests + 1;
 	for (size_t i = 0; i < session->replies.n; i++) {
 		const struct bosh_reply *reply = &session->replies.items[i];

@@ -37,7 +37,7 @@ struct bosh_last_answer {
 	unsigned status;
 	struct bosh_asked *asked; /* owned */
 	size_t n_asked;
-	unsigned n_open_max; /* the latest that the client may still repeat are so many */
+	unsigned n_open_max;   /* how many of the latest the client may still repeat */
 	uint64_t expected_rid; /* the first of them */
 	unsigned n_expected;
 	struct bosh_key expected_key; /* what the first one is checked against */

@@ -58,8 +58,8 @@ struct sv http_exchange_header(const struct http_exchange *exchange, const char 
 _must_check_ int http_exchange_header_list(const struct http_exchange *exchange, const char *name,
 					   struct buffer *joined, struct sv *ret_list);
 const struct address *http_exchange_peer(const struct http_exchange *exchange);
-/* The client behind the peer, to which the answer is charged if it is not read. Returns 0 or
- * -ENOMEM. Only inside `request`. */
+/* Names the client behind the peer: if it does not read the answer, the answer is charged to it.
+ * Holds as wire_set_payer() says. Returns 0 or -ENOMEM. Only inside `request`. */
 _must_check_ int http_exchange_set_client(struct http_exchange *exchange,
 					  const struct address *client);
 /* Whether the peer used TLS (wire_is_secure()). */

@@ -36,8 +36,8 @@ void reader_connection_end(struct reader_connection *connection, enum reader_end
 		wire_set_user(wire, NULL, NULL);
 	}
 	if (how == READER_END_LINGER) {
-		/* Answers whose turn has not come are never sent. It does not grow, so nothing can
-		 * fail. */
+		/* Answers whose turn has not come are never sent. The charge does not grow, so this
+		 * cannot fail. */
 		(void)!wire_set_kept(wire, 0);
 		wire_linger(wire);
 	} else if (how == READER_END_CLOSE) {
@@ -68,7 +68,7 @@ static void send_early(struct http_exchange *exchange)
 
 	exchange->early = NULL;
 	connection->n_early -= reader_answer_size(early);
-	/* It does not grow, so nothing can fail. */
+	/* The charge does not grow, so this cannot fail. */
 	(void)!wire_set_kept(connection->wire, connection->n_early);
 	reader_connection_send(connection, &early->head, early->body);
 	buffer_deinit(&early->head);

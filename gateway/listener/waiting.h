@@ -22,8 +22,8 @@ struct waiting_room {
 	LIST_HEAD(, waiting) all;
 };
 
-/* Takes @wire, which belongs to no hub, for @timeout_s; then callbacks->late runs. Returns 0 or a
- * negative errno; the wire is then as before. */
+/* Takes @wire, which belongs to no hub, for @timeout_s; then callbacks->late runs. Returns 0, or a
+ * negative errno: the caller closes the wire. */
 _must_check_ int waiting_enter(struct waiting_room *room, struct wire *wire, unsigned state,
 			       unsigned timeout_s);
 

@@ -23,11 +23,11 @@ enum {
 	 * Where hundreds wait, that takes longer than what they wait for. To stop the poll and to
 	 * start it again costs as much as so many reports. */
 	TRANSPORT_REPORTS_MAX = 4,
-	/* Bytes of a server that was offered a session which the loop handles itself; a helper gets
-	 * the others. To hand over a connection takes 50 us of CPU. A server that resumes sends up
-	 * to 400 bytes, and that takes 0.1 ms. One that does not could send certificates which take
-	 * ten milliseconds, but not in so few bytes: one certificate of an elliptic curve at
-	 * most. */
+	/* If a session was offered, the loop itself handles so many bytes of the server's answer.
+	 * The helper handles longer answers; to hand over a connection takes 50 us of CPU. A server
+	 * that resumes the session sends up to 400 bytes, which take 0.1 ms. Another server could
+	 * send certificates that take ten milliseconds, but so few bytes hold at most one
+	 * certificate of an elliptic curve. */
 	TRANSPORT_RESUMED_MAX = 512,
 };
 

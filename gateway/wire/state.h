@@ -177,9 +177,9 @@ bool wire_tls_has_bytes(const struct wire *wire);
  * @evict is for a charge that has to go. Returns 0 or -ENOMEM. */
 _must_check_ int wire_charge(struct wire *wire, size_t n_queue, size_t n_kept,
 			     void (*evict)(struct budget_charge *charge));
-/* Nothing waits here any more. May run twice. */
+/* The queue is empty: only what the user keeps is charged. May run twice. */
 void wire_charge_sent(struct wire *wire);
-/* Nor with the user. May run twice. */
+/* Gives the whole charge back. May run twice. */
 void wire_release_charge(struct wire *wire);
 
 /* Whether @wire, which is in a hub, takes more than its share. */

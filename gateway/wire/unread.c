@@ -80,7 +80,7 @@ void wire_charge_sent(struct wire *wire)
 	if (!unread || unread->n_kept == 0) {
 		wire_release_charge(wire);
 	} else if (is_charged(wire)) {
-		/* It does not grow, so nothing can fail. */
+		/* The charge does not grow, so this cannot fail. */
 		(void)!budget_hold(wire->hub->options.unread, &unread->charge, &unread->payer,
 				   unread->n_kept);
 	}

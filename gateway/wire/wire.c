@@ -303,9 +303,10 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 	return queue(wire, parts, n_parts, n);
 }
 
-/* The budget wants the memory back. What the client has not read is lost, and the connection: also
- * for another process, which may get it with the next request, and whose answer would be taken for
- * the rest of this one. The charge stays for now: nothing is freed inside of its callback. */
+/* The budget wants the memory back, so the client loses the answer that it has not read. The kernel
+ * ends the connection for sending, too: another process may get the connection with the next
+ * request, and the client would take that answer for the rest of the lost one. The charge stays for
+ * now, because nothing is freed inside its callback. */
 static void on_evict(struct budget_charge *charge)
 {
 	struct wire *wire = CONTAINER_OF(charge, struct wire_unread, charge)->wire;
@@ -318,7 +319,7 @@ static void on_evict(struct budget_charge *charge)
 	}
 }
 
-/* What waits takes so many bytes. */
+/* The bytes of memory that the queue takes. */
 static size_t memory_of_queue(const struct wire *wire)
 {
 	return wire_waiting(wire) ? wire->out.size + (wire->tail ? wire->tail->n : 0) : 0;

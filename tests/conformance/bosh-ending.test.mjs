@@ -81,13 +81,18 @@ async function assertReturned(connection) {
 	assert.match(connection.text, /<\/stream:stream>$/);
 }
 
+// The connection of a held request ends, and the gateway has seen it.
+async function breakHeld(client) {
+	const held = client.request();
+	await sleep(200);
+	held.abort();
+	await sleep(200);
+}
+
 describe('what is returned', { concurrency: 6 }, () => {
 	test('a client that is gone: what the server sent to it goes back as errors, then the stream is closed', TIMEOUT, async () => {
 		const { client, connection } = await session();
-		const held = client.request();
-		await sleep(200);
-		held.abort();
-		await sleep(200);
+		await breakHeld(client);
 		const started = Date.now();
 		await sendAll(connection);
 		await assertReturned(connection);
@@ -332,10 +337,7 @@ test('remote-stream-error: with a request held it is told at once, on the oldest
 
 test('remote-stream-error: a client whose connection broke finds it when it repeats its request', TIMEOUT, async () => {
 	const { client, connection } = await session();
-	const held = client.request();
-	await sleep(200);
-	held.abort();
-	await sleep(200);
+	await breakHeld(client);
 	await connection.send(`<message id='before'/>${ERROR}</stream:stream>`);
 	await connection.end();
 	assertStreamErrorToldWith(await client.request('', { rid: client.rid }), ['before']);

@@ -1,4 +1,4 @@
-// Measures the CPU time that each iteration of the gateway's loops takes. It preloads tests/faults/loop-meter.c.
+// Measures how much CPU time each iteration of the gateway's loops takes. The gateway runs with tests/faults/loop-meter.c preloaded.
 //
 //     const meter = LoopMeter.open();
 //     const doab = await Doab.start({}, { env: meter.env });

@@ -22,7 +22,7 @@ static struct address at(const char *text)
 /* The allocations that were live when the last census was made. */
 static size_t n_live_empty;
 
-/* Nothing is kept of those who have left. */
+/* The census holds no memory for clients that have left. */
 static void check_empty(void)
 {
 	assert_int_equal(failmalloc_n_live(), n_live_empty);
