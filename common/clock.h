@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The monotonic clock, for code that is not an engine (mono.h). All loops have the same one, but the time of
- * a loop stands still while it handles the events of an iteration.
+ * The monotonic clock, for code that is not an engine (mono.h). All loops have the same one, but
+ * the time of a loop stands still while it handles the events of an iteration.
  */
 #include <uv.h>
 
