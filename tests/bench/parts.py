@@ -36,6 +36,7 @@ class Result:
     bound: float = None  # None: for information
     unit: str = 'x'
     values: tuple = ()
+    aim: float = None  # what would be good; to miss it is no failure
 
 
 def doab_line(load, name='doab', **options):
@@ -166,18 +167,28 @@ def tls_listener(bench):
 
 
 def opening(bench):
-    """New sessions: opened, logged in and ended. What the server resumes is TLS."""
+    """New sessions: opened, logged in and ended. What the server resumes is TLS.
+
+    The aim of 300 us is below what a session without TLS and a handshake of OpenSSL 3.0 take
+    together; by these the second line is bounded. The rest is STARTTLS, and TLS records.
+    """
     lines = []
     for load in ('bosh', 'websocket'):
         for name, server in SERVERS:
             lines.append(Line(f'{name} {load}', load, Doab, {'server': server}, ('-o', )))
     cell = Cell(bench, 'opening', lines, sessions=(N_OPENING, ))
+    bare_us, _ = bench.bare()
+    yield Result('a handshake of a bare client of OpenSSL, resumed', bare_us, unit='us')
     for load in ('bosh', 'websocket'):
-        values = bench.values(cell.key(f'doab-tls-resumed {load}', N_OPENING))
-        figure = bench.figure(values) if values else None
-        yield Result(f'a new session with TLS to the server, resumed, {load}', figure, 300, 'us',
-                     values)
-    yield Result('a handshake of a bare client of OpenSSL, resumed', bench.bare()[0], unit='us')
+        resumed, plain = (cell.key(f'{name} {load}', N_OPENING)
+                          for name in ('doab-tls-resumed', 'doab'))
+        values = bench.values(resumed)
+        yield Result(f'a new session with TLS to the server, resumed, {load}',
+                     bench.figure(values) if values else None, None, 'us', values, aim=300)
+        pairs = zip(bench.good(resumed), bench.good(plain))
+        values = [a['cpu_us'] / (b['cpu_us'] + bare_us) for a, b in pairs if a and b]
+        yield Result('the same / one without TLS and the bare handshake',
+                     bench.figure(values) if values else None, 1.4, values=values)
     yield from cell.compare_old(lines)
 
 
@@ -206,7 +217,7 @@ def tls_idle(bench):
         beside = Line(f'nginx-tls doab {load}', load, NginxTls, {})
         yield from (plain, server, own)
         adds = server.figure - plain.figure
-        yield Result(f'idle {load}: TLS to the server adds', adds, 12, 'KB')
+        yield Result(f'idle {load}: TLS to the server adds', adds, None, 'KB', aim=12)
         yield Result(f'idle {load}: TLS to the server adds / a bare client', adds / bare_kb, 1.1)
         yield Result(f'idle {load}: TLS of the listener adds', own.figure - plain.figure, None,
                      'KB')

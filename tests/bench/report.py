@@ -42,7 +42,7 @@ def verdict(result):
     if result.figure is None:
         return 'not known'
     if result.bound is None:
-        return ''
+        return 'not reached' if result.aim and result.figure > result.aim else ''
     return 'ok' if result.figure <= result.bound else 'FAILED'
 
 
@@ -52,7 +52,11 @@ def print_result(result, is_short):
     if len(result.values) > 1:
         low, high = quartiles(result.values)
         spread = f'({low:.2f} - {high:.2f})'
-    bound = f'at most {result.bound} {result.unit}' if result.bound else result.unit
+    bound = result.unit
+    if result.bound:
+        bound = f'at most {result.bound} {result.unit}'
+    elif result.aim:
+        bound = f'aim {result.aim} {result.unit}'
     word = '' if is_short else verdict(result)
     print(f'  {result.what:66}{figure:>8} {spread:18}{bound:16}{word}'.rstrip())
 
