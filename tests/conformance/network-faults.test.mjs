@@ -46,10 +46,10 @@ function defineTests() {
 	let folder;
 	let dns;
 	let doab;
-	let admin;
-	let nDescriptors;
+	let doabNamed; // asks its resolver over links.dns, which no other test may find cut
+	const gateways = []; // { doab, admin, nDescriptors }
 
-	const countDescriptors = () => readdirSync(`/proc/${doab.serverPid}/fd`).length;
+	const countDescriptors = (gateway) => readdirSync(`/proc/${gateway.serverPid}/fd`).length;
 
 	async function addServer(name, script, material) {
 		servers[name] = await XmppServer.start(script, { host: '0.0.0.0', tls: material && tlsOf(material) });
@@ -82,40 +82,49 @@ function defineTests() {
 		}, { host: '0.0.0.0' });
 		const section = (name, more) => ({ connect: [`${(links[name]?.far ?? '127.0.0.1')}:${servers[name].port}`], ...more });
 		const secure = { ca_file: authority.certificate };
-		const port = await freePort('0.0.0.0');
-		admin = await freePort();
-		doab = await Doab.start({ listen: [`0.0.0.0:${port}`], workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info',
-			resolvers: [`${links.dns.far}:${dns.port}`], sessions_per_address: 1000, connections_per_address: 10000,
-			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S,
-			domains: {
-				...Object.fromEntries(['lossy', 'handshake', 'never', 'long'].map((name) => [`${name}.test`, section(name, secure)])),
-				...Object.fromEntries(['creation', 'dead', 'gone', 'minutes'].map((name) => [`${name}.test`, section(name, { tls: 'off' })])),
-				'hole.test': secure,
-				'*.named.test': { tls: 'off', allow_private: true },
-			} });
-		doab.port = port;
-		nDescriptors = countDescriptors();
+		doab = await startGateway('127.0.0.1', {
+			...Object.fromEntries(['lossy', 'handshake', 'never', 'long'].map((name) => [`${name}.test`, section(name, secure)])),
+			...Object.fromEntries(['creation', 'dead', 'gone', 'minutes'].map((name) => [`${name}.test`, section(name, { tls: 'off' })])),
+			'hole.test': secure,
+		});
+		doabNamed = await startGateway(links.dns.far, { '*.named.test': { tls: 'off', allow_private: true } });
 	});
+
+	async function startGateway(resolver, domains) {
+		const port = await freePort('0.0.0.0');
+		const admin = await freePort();
+		const started = await Doab.start({ listen: [`0.0.0.0:${port}`], workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info',
+			resolvers: [`${resolver}:${dns.port}`], sessions_per_address: 1000, connections_per_address: 10000,
+			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S, domains });
+		started.port = port;
+		gateways.push({ doab: started, admin, nDescriptors: countDescriptors(started) });
+		return started;
+	}
 
 	// Nothing is left, neither sessions nor connections nor descriptors.
 	after(reason ? () => {} : async () => {
 		try {
-			const numberOf = (text, name) => text.split('\n').filter((line) => line.startsWith(name))
-				.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-			await until(async () => {
-				const { text } = await httpRequest(admin, 'GET', '/metrics');
-				return numberOf(text, 'doab_sessions{') === 0 && numberOf(text, 'doab_connections ') === 0;
-			}, 20000, 'the end of all sessions and connections');
-			await until(() => countDescriptors() <= nDescriptors, 10000, `${nDescriptors} descriptors, not ${countDescriptors()}`);
-			assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
+			await Promise.all(gateways.map(assertNothingLeft));
 		} finally {
-			await stopAll(doab, dns, ...Object.values(servers), ...Object.values(links));
+			await stopAll(doab, doabNamed, dns, ...Object.values(servers), ...Object.values(links));
 			removeFolder(folder);
 		}
 	});
 
-	async function assertRefused(domain) {
-		const client = new BoshClient(doab.port);
+	async function assertNothingLeft({ doab: gateway, admin, nDescriptors }) {
+		const numberOf = (text, name) => text.split('\n').filter((line) => line.startsWith(name))
+			.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+		await until(async () => {
+			const { text } = await httpRequest(admin, 'GET', '/metrics');
+			return numberOf(text, 'doab_sessions{') === 0 && numberOf(text, 'doab_connections ') === 0;
+		}, 20000, 'the end of all sessions and connections');
+		await until(() => countDescriptors(gateway) <= nDescriptors, 10000,
+			`${nDescriptors} descriptors, not ${countDescriptors(gateway)}`);
+		assert.ok(gateway.events.every(({ level }) => level !== 'error'), gateway.log.slice(-2000));
+	}
+
+	async function assertRefused(domain, gateway = doab) {
+		const client = new BoshClient(gateway.port);
 		const answer = await client.create(domain, { wait: 30 });
 		client.close();
 		assertTerminated(answer, 'remote-connection-failed');
@@ -211,17 +220,18 @@ function defineTests() {
 	});
 
 	test('a way to the resolver that is cut, and heals: the question is asked again', TIMEOUT, async () => {
+		const openNamed = (i) => openBoth(`d${i}.named`, { port: doabNamed.port });
 		await links.dns.set(CUT);
-		const openings = [0, 1].map((i) => openBoth(`d${i}.named`));
+		const openings = [0, 1].map((i) => openNamed(i));
 		await sleep(1000);
 		await links.dns.heal();
 		const clients = (await Promise.all(openings)).flat();
 		// Without a resolver: in words, and at once again when it is back.
 		await links.dns.set(CUT);
-		const answer = await assertRefused('d2.named.test');
+		const answer = await assertRefused('d2.named.test', doabNamed);
 		assert.match(answer.element.text, /DNS|name/i);
 		await links.dns.heal();
-		clients.push(...await openBoth('d2.named'), ...await openBoth('d3.named'));
+		clients.push(...await openNamed(2), ...await openNamed(3));
 		clients.forEach((client) => client.say(2));
 		await assertAllComplete(clients);
 		await finishAll(clients);

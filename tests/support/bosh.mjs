@@ -134,7 +134,8 @@ export class BoshClient {
 
 	// Anonymous without @user. Resolves with the full JID.
 	async login(domain, { user, password, ...attributes } = {}) {
-		await this.create(domain, attributes);
+		const created = await this.create(domain, attributes);
+		assert.notEqual(created.element.attributes.type, 'terminate', created.text);
 		await this.features();
 		const auth = user === undefined
 			? `<auth xmlns='${NS.sasl}' mechanism='ANONYMOUS'/>`
