@@ -344,14 +344,15 @@ def again(options):
 
 @functools.cache
 def read_explained():
-    """Lines of "file | line of the source | new text | reason"."""
+    """Lines of "file | line of the source | new text | reason"; only the line of the source may have a " | " itself."""
     explained = {}
     if os.path.exists(EXPLAINED):
         with open(EXPLAINED, encoding="utf-8") as file:
             for line in file:
                 if line.strip() and not line.startswith("# "):
-                    path, of, text, reason = (part.strip() for part in line.split(" | ", 3))
-                    explained[path, of, text] = reason
+                    path, rest = line.split(" | ", 1)
+                    of, text, reason = (part.strip() for part in rest.rsplit(" | ", 2))
+                    explained[path.strip(), of, text] = reason
     return explained
 
 

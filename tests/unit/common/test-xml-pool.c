@@ -81,6 +81,47 @@ static void test_parser_of_whole_roots(void **state)
 	}
 }
 
+/* Feeds roots of up to @n bytes, until the parser has been given @n since it was reset. */
+static void feed_whole_roots(const struct setup *one, size_t n)
+{
+	enum { N_STEP = 8 * 1024 };
+	static const struct xml_scan_options large = {.n_element_max = 2 * N_STEP};
+	static char text[2 * N_STEP + 1];
+	size_t n_given = strlen("<x>");
+
+	while (n_given < n) {
+		size_t n_root = n - n_given >= 2 * N_STEP ? N_STEP : n - n_given;
+		struct xml_scan scan;
+
+		/* An attribute, because long texts are not given to expat. */
+		snprintf(text, sizeof(text), "<r><m a = '%0*d'/></r>", (int)n_root - 18, 0);
+		assert_int_equal(strlen(text), n_root);
+		xml_scan_init_whole(&scan, one->pool, &large);
+		(void)feed_quietly(&scan, text);
+		assert_true(xml_scan_is_complete(&scan));
+		xml_scan_deinit(&scan);
+		n_given += n_root;
+	}
+}
+
+/* It serves others up to a number of bytes; one above it is reset, or expat would keep all names
+ * that it has seen. */
+static void test_bytes_of_whole_roots(void **state)
+{
+	const struct setup *one = *state;
+
+	for (size_t above = 0; above < 2; above++) {
+		struct xml_scan scan;
+
+		feed_whole_roots(one, XML_WARM_BYTES_MAX + above);
+		xml_scan_init_whole(&scan, one->pool, &options);
+		assert_int_equal(feed_quietly(&scan, "<r><m"), 1);
+		assert_int_equal(scan.parser->n_header, above ? strlen("<x>") : XML_WARM_BYTES_MAX);
+		xml_scan_deinit(&scan);
+		xml_pool_trim(one->pool);
+	}
+}
+
 /* The element in which such a parser reads its roots is not the peer's to end. */
 static void test_end_of_our_own(void **state)
 {
@@ -498,6 +539,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_parser_given_back),
 		TEST(test_parser_of_whole_roots),
+		TEST(test_bytes_of_whole_roots),
 		TEST(test_end_of_our_own),
 		TEST(test_memory_of_texts),
 		TEST(test_parser_left_dirty),

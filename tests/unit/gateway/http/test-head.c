@@ -305,6 +305,34 @@ static void test_method_length(void **state)
 	}
 }
 
+/* Each byte at each place of a value, between others that words of eight bytes could hide it in. */
+static void test_bytes_of_values(void **state)
+{
+	enum { N_VALUE = 2 * sizeof(uint64_t) };
+	static const unsigned char others[] = {' ', '0', 'A', 'a', '~', 0x80, 0xff};
+	static const char begin[] = LINE HOST "X:";
+	unsigned char text[sizeof(begin) - 1 + N_VALUE + 4];
+	unsigned char *value = text + sizeof(begin) - 1;
+	struct http_head head;
+
+	(void)state;
+	memcpy(text, begin, sizeof(begin) - 1);
+	memcpy(value + N_VALUE, "\r\n\r\n", 4);
+	for (size_t i = 0; i < ARRAY_LENGTH(others) * N_VALUE * 256; i++) {
+		unsigned char byte = (unsigned char)i;
+		bool is_control = (byte < ' ' && byte != '\t') || byte == 0x7f;
+
+		if (byte == '\n') {
+			continue;
+		}
+		memset(value, others[i / 256 / N_VALUE], N_VALUE);
+		value[i / 256 % N_VALUE] = byte;
+		assert_int_equal(feed_whole((struct sv){(char *)text, sizeof(text)}, &head),
+				 is_control ? HTTP_HEAD_FAULT : HTTP_HEAD_DONE);
+		assert_int_equal(head.fault, is_control ? HTTP_FAULT_CONTROL : HTTP_FAULT_NONE);
+	}
+}
+
 /* A request whose head has @n bytes. */
 static struct sv make_head(char *text, size_t n)
 {
@@ -508,7 +536,7 @@ int main(void)
 		cmocka_unit_test(test_target_size), cmocka_unit_test(test_line_count),
 		cmocka_unit_test(test_values),      cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_expectation), cmocka_unit_test(test_method_length),
-		cmocka_unit_test(test_escaped),
+		cmocka_unit_test(test_escaped),     cmocka_unit_test(test_bytes_of_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

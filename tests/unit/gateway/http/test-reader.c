@@ -548,6 +548,59 @@ static void test_late_while_stalled(void **state)
 	}
 }
 
+/* Reads until the wire has sent more of what waits, but not all. */
+static void read_some(void)
+{
+	static char bytes[1 << 16];
+
+	for (int i = 0; i < 8; i++) {
+		assert_true(recv(one.theirs, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+		turn();
+	}
+}
+
+static void tick(unsigned n_seconds)
+{
+	for (unsigned i = 0; i < n_seconds; i++) {
+		wire_deadline_tick(one.hub);
+		turn();
+	}
+}
+
+/* A client that reads a long answer slowly is not idle. */
+static void test_reads_slowly(void **state)
+{
+	(void)state;
+	say(HEAD("/held", "0"));
+	answer_at_length();
+	for (int i = 0; i < 2; i++) {
+		tick(HTTP_IDLE_S - 1);
+		read_some();
+	}
+	tick(HTTP_IDLE_S - 1);
+	assert_int_equal(one.n_closed, 0);
+	assert_true(read_all() > 0);
+}
+
+/* But to read renews no time in which its next request has to be complete. */
+static void test_late_while_reading(void **state)
+{
+	(void)state;
+	http_reader_reload(one.reader, &(struct http_limits){.n_body_max = 16384, .timeout_s = 5});
+	say(HEAD("/held", "0"));
+	answer(one.held[0], 200);
+	say(HEAD("/held", "0") "POST /x HTTP/1.1\r\nHo");
+	one.held[0] = one.held[1];
+	answer_at_length();
+	tick(3);
+	assert_int_equal(one.n_malformed, 0);
+	read_some();
+	tick(3);
+	assert_int_equal(one.n_malformed, 1);
+	assert_int_equal(one.fault, HTTP_FAULT_LATE);
+	assert_true(read_all() > 0);
+}
+
 /* A body that was refused gives its memory back at once, and is no victim of the budget. */
 static void test_refused_body_is_free(void **state)
 {
@@ -1174,6 +1227,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_late_after_refusal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_while_stalled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reads_slowly, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_while_reading, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_body_is_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_after_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prepared, setup, teardown),
