@@ -5,8 +5,23 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
 #include "gateway/upstream/stand-in.h"
 #include "policy/public.h"
+
+static bool lacks_memory;
+
+/* Takes the place of OpenSSL's. */
+unsigned char *SHA256(const unsigned char *data, size_t n, unsigned char *ret_digest)
+{
+	bool is_made =
+		!lacks_memory && EVP_Digest(data, n, ret_digest, NULL, EVP_sha256(), NULL) == 1;
+
+	return is_made ? ret_digest : NULL;
+}
 
 static struct address made(const char *host, uint16_t port)
 {
@@ -47,11 +62,23 @@ static void test_others(void **state)
 	}
 }
 
+/* All hosts would have the same address. */
+static void test_without_memory(void **state)
+{
+	struct address address;
+
+	(void)state;
+	lacks_memory = true;
+	assert_int_equal(stand_in_make("a.onion", 5222, &address), -ENOMEM);
+	lacks_memory = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stand_in),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,6 +238,7 @@ static void test_negative(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		begin(rows[i].flags);
 		dns_record(&message, DNS_AUTHORITY, "a.example", 2, 1, dns_name("ns.example"));
+		dns_record(&message, DNS_AUTHORITY, "a.example", 2, 1, dns_name("ns2.example"));
 		dns_record(&message, DNS_AUTHORITY, "a.example", DNS_SOA, rows[i].ttl_s,
 			   dns_soa(rows[i].minimum_s));
 		struct dns_reply *reply = read_message(DNS_KIND_SRV);
