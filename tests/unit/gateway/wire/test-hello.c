@@ -125,11 +125,30 @@ static void test_second(void **state)
 	assert_read(true, true);
 }
 
+/* A message may begin in the middle of a record, behind one that ends there. */
+static void test_two_in_a_record(void **state)
+{
+	const size_t n = HELLO_MAX + 1;
+	unsigned char both[] = {
+		CLIENT_HELLO,    0, 0, 3, 0, 0, 0, CLIENT_HELLO, 0, (unsigned char)(n >> 8),
+		(unsigned char)n};
+
+	(void)state;
+	sent.n = 0;
+	send_records(HANDSHAKE, both, sizeof(both), sizeof(both));
+	assert_read(true, true);
+	both[sizeof(both) - 1]--;
+	sent.n = 0;
+	send_records(HANDSHAKE, both, sizeof(both), sizeof(both));
+	assert_read(true, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_second),
+		cmocka_unit_test(test_two_in_a_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
