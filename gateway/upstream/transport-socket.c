@@ -51,3 +51,22 @@ void transport_flush(struct transport *transport, size_t n)
 	}
 	buffer_consume(&transport->out, n_written);
 }
+
+static size_t portion_of(const struct transport *transport)
+{
+	if (!transport->turn || !turn_is_watched(transport->turn, &transport->item)) {
+		return TRANSPORT_READ_SIZE;
+	}
+	return transport->channel.is_pressed ? TRANSPORT_READ_SMALL : TRANSPORT_READ_WATCHED;
+}
+
+char *transport_place(const struct transport *transport, size_t *ret_n)
+{
+	const struct transport_callbacks *callbacks = transport->callbacks;
+	size_t n_most = portion_of(transport);
+	size_t n_room;
+	char *room = callbacks->room ? callbacks->room(transport->userdata, &n_room) : NULL;
+
+	*ret_n = room && n_room < n_most ? n_room : n_most;
+	return room ? room : transport->read_buffer;
+}

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
- * loop: reading, handshake, callbacks), transport-socket.c (what the socket is to be ready for, and
- * writing), transport-tunnel.c (the talk with a proxy), transport-step.c (a handshake with a
+ * loop: reading, handshake, callbacks), transport-socket.c (what the socket is to be ready for, how
+ * much is read, and writing), transport-tunnel.c (the talk with a proxy), transport-step.c (a handshake with a
  * helper), transport-fail.c (why a connection ended) and transport-end.c (the end, once the owner
  * is gone). Private to these.
  */
@@ -126,6 +126,9 @@ void transport_on_turn(struct turn_item *item);
 
 /* The events that the poll has to wait for in this state. */
 int transport_wanted_events(const struct transport *transport);
+
+/* Where to read now, and at most how many bytes. */
+char *transport_place(const struct transport *transport, size_t *ret_n);
 
 /* Writes up to @n bytes of what waits, as far as the socket takes them. */
 void transport_flush(struct transport *transport, size_t n);

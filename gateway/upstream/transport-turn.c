@@ -99,26 +99,6 @@ static bool is_pressed(const struct transport *transport)
 	return transport->turn && turn_is_pressed(transport->turn, &transport->item);
 }
 
-static size_t portion_of(const struct transport *transport)
-{
-	if (!transport->turn || !turn_is_watched(transport->turn, &transport->item)) {
-		return TRANSPORT_READ_SIZE;
-	}
-	return transport->channel.is_pressed ? TRANSPORT_READ_SMALL : TRANSPORT_READ_WATCHED;
-}
-
-/* Where to read, at most *ret_n bytes. */
-static char *place_of(struct transport *transport, size_t *ret_n)
-{
-	const struct transport_callbacks *callbacks = transport->callbacks;
-	size_t n_most = portion_of(transport);
-	size_t n_room;
-	char *room = callbacks->room ? callbacks->room(transport->userdata, &n_room) : NULL;
-
-	*ret_n = room && n_room < n_most ? n_room : n_most;
-	return room ? room : transport->read_buffer;
-}
-
 /* @was_in_message: before the read. */
 static void note_message(struct transport *transport, bool was_in_message)
 {
@@ -138,7 +118,7 @@ static void read_in(struct transport *transport)
 	size_t n_read, n_most;
 
 	transport->channel.is_pressed = is_pressed(transport);
-	char *place = place_of(transport, &n_most);
+	char *place = transport_place(transport, &n_most);
 	enum channel_result result = channel_read(&transport->channel, place, n_most, &n_read);
 
 	if (n_read) {
