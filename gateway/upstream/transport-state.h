@@ -3,9 +3,9 @@
 /*
  * Shared by transport.c (calls of the owner), transport-turn.c (what happens in a turn of the
  * loop: reading, handshake, callbacks), transport-socket.c (what the socket is to be ready for, how
- * much is read, and writing), transport-tunnel.c (the talk with a proxy), transport-step.c (a handshake with a
- * helper), transport-fail.c (why a connection ended) and transport-end.c (the end, once the owner
- * is gone). Private to these.
+ * much is read, and writing), transport-tunnel.c (the talk with a proxy), transport-step.c (a
+ * handshake with a helper), transport-fail.c (why a connection ended) and transport-end.c (the end,
+ * once the owner is gone). Private to these.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +29,10 @@ enum {
 	 * send certificates that take ten milliseconds, but so few bytes hold at most one
 	 * certificate of an elliptic curve. */
 	TRANSPORT_RESUMED_MAX = 512,
+	/* A server that has begun its part of a handshake has so many milliseconds for all of it
+	 * before the part counts as held (transport_held()). Usual servers need one or two round
+	 * trips; if these counted, many sessions that open at the same time would. */
+	TRANSPORT_FLIGHT_MS = 1000,
 };
 
 enum transport_state {
@@ -70,6 +74,8 @@ struct transport {
 	const struct transport_callbacks *callbacks;
 	void *userdata;
 	char *read_buffer;
+	bool has_begun;     /* the server has sent a part of the handshake, and not all of it */
+	bool is_slow;       /* the handshake takes longer than TRANSPORT_FLIGHT_MS */
 	const char *broken; /* why writing is impossible; reading goes on until nothing is left */
 	enum transport_state state;
 	int events;         /* that the poll handle waits for */
@@ -105,6 +111,12 @@ void transport_end_tunnel(struct transport *transport);
 static inline bool transport_is_in_helper(const struct transport *transport)
 {
 	return transport->step && transport->step->job.state != JOB_IDLE;
+}
+
+/* Whether a slow handshake has a part of the server's messages. */
+static inline bool transport_is_held_up(const struct transport *transport)
+{
+	return transport->has_begun && transport->is_slow;
 }
 
 /* Returns 0 or -ENOMEM. */

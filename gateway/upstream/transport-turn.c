@@ -99,6 +99,13 @@ static bool is_pressed(const struct transport *transport)
 	return transport->turn && turn_is_pressed(transport->turn, &transport->item);
 }
 
+static void tell_held(struct transport *transport)
+{
+	if (transport->callbacks->held) {
+		transport->callbacks->held(transport->userdata);
+	}
+}
+
 /* @was_in_message: before the read. */
 static void note_message(struct transport *transport, bool was_in_message)
 {
@@ -106,9 +113,9 @@ static void note_message(struct transport *transport, bool was_in_message)
 	/* What stands in the socket was read first. */
 	if (transport->message_is_late) {
 		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
-	} else if (transport->state == TRANSPORT_OPEN && transport->callbacks->held &&
+	} else if (transport->state == TRANSPORT_OPEN &&
 		   channel_is_in_message(&transport->channel) != was_in_message) {
-		transport->callbacks->held(transport->userdata);
+		tell_held(transport);
 	}
 }
 
@@ -245,6 +252,12 @@ static void handshake_done(struct transport *transport)
 	timeout_stop(&transport->timer);
 	transport_end_steps(transport);
 	transport->state = TRANSPORT_OPEN;
+	if (transport_is_held_up(transport)) {
+		tell_held(transport);
+		if (transport->state != TRANSPORT_OPEN) {
+			return;
+		}
+	}
 	transport->callbacks->secured(transport->userdata);
 	if (transport->state != TRANSPORT_OPEN) {
 		return;
@@ -253,6 +266,39 @@ static void handshake_done(struct transport *transport)
 	if (channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);
 	}
+}
+
+/* The handshake waits for the server. */
+static void note_begun(struct transport *transport)
+{
+	bool was_held_up = transport_is_held_up(transport);
+
+	transport->has_begun = transport->channel.n_received > 0;
+	if (transport_is_held_up(transport) != was_held_up) {
+		tell_held(transport);
+	}
+}
+
+static void note_slow(struct transport *transport, int64_t rest_ms)
+{
+	transport->is_slow = true;
+	start_timer(transport, rest_ms);
+	if (transport_is_held_up(transport)) {
+		tell_held(transport);
+	}
+}
+
+static void on_handshake_timer(struct transport *transport)
+{
+	int64_t rest_ms = (int64_t)transport->message_timeout_ms - TRANSPORT_FLIGHT_MS;
+	struct failure failure;
+
+	if (rest_ms > 0 && !transport->is_slow) {
+		note_slow(transport, rest_ms);
+		return;
+	}
+	failure_set(&failure, FAILURE_TLS_HANDSHAKE, "it took too long");
+	transport_fail(transport, &failure);
 }
 
 static void turn_handshake(struct transport *transport)
@@ -286,6 +332,8 @@ static void turn_handshake(struct transport *transport)
 	case CHANNEL_AGAIN:
 		if (transport->broken) {
 			transport_fail_lost(transport, transport->broken);
+		} else {
+			note_begun(transport);
 		}
 		break;
 	default:
@@ -431,8 +479,7 @@ void transport_on_timer(struct timeout *timer)
 		}
 		break;
 	case TRANSPORT_HANDSHAKE:
-		failure_set(&failure, FAILURE_TLS_HANDSHAKE, "it took too long");
-		transport_fail(transport, &failure);
+		on_handshake_timer(transport);
 		break;
 	case TRANSPORT_FINISHING:
 		transport_free(transport);

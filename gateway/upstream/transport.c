@@ -256,7 +256,8 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	if (transport->n_clear == 0 && channel_handshake(&transport->channel) != CHANNEL_AGAIN) {
 		transport->channel.read_wants_write = true;
 	}
-	timeout_start(&transport->timer, transport_on_timer, timeout_ms);
+	timeout_start(&transport->timer, transport_on_timer,
+		      timeout_ms < TRANSPORT_FLIGHT_MS ? timeout_ms : TRANSPORT_FLIGHT_MS);
 	transport_update_poll(transport);
 	return 0;
 }
@@ -297,8 +298,10 @@ size_t transport_waiting(const struct transport *transport)
 size_t transport_held(const struct transport *transport)
 {
 	/* During a handshake the helper may have the channel. */
-	bool is_in_message =
-		transport->state == TRANSPORT_OPEN && channel_is_in_message(&transport->channel);
+	bool is_in_message = transport->state == TRANSPORT_HANDSHAKE
+				   ? transport_is_held_up(transport)
+				   : transport->state == TRANSPORT_OPEN &&
+					     channel_is_in_message(&transport->channel);
 
 	return transport->out.size + (is_in_message ? TRANSPORT_MESSAGE_HELD : 0);
 }

@@ -36,7 +36,7 @@ enum {
 	TRANSPORT_READ_SMALL = 2 * 1024,
 	/* What transport_held() counts for a TLS message that has arrived in part. OpenSSL takes
 	 * all its memory when the first four bytes tell its length: up to 131,338 bytes for a
-	 * ticket, and a third more. Nothing tells how much it is. */
+	 * ticket, 102,400 for a key of TLS 1.2, and a third more. Nothing tells how much it is. */
 	TRANSPORT_MESSAGE_HELD = 176 * 1024,
 };
 
@@ -140,7 +140,7 @@ _must_check_ int transport_write(struct transport *transport, const char *data, 
 size_t transport_waiting(const struct transport *transport);
 
 /* Bytes of memory that they take, which may be many more than are left of them; and a TLS message
- * that has arrived in part. */
+ * that has arrived in part, also if it is one of a handshake that takes long. */
 size_t transport_held(const struct transport *transport);
 
 /* Set from transport_secure() on, NULL before. Borrowed. */

@@ -187,6 +187,13 @@ static void on_data(void *userdata, const char *data, size_t n)
 	}
 }
 
+static void on_held(void *userdata)
+{
+	struct attempt *attempt = userdata;
+
+	attempt->callbacks->received(attempt->userdata);
+}
+
 static void on_drained(void *userdata)
 {
 	(void)userdata;
@@ -211,10 +218,16 @@ static void on_failed(void *userdata, const struct failure *failure)
 static const struct transport_callbacks transport_callbacks = {
 	.secured = on_secured,
 	.data = on_data,
+	.held = on_held,
 	.drained = on_drained,
 	.ended = on_ended,
 	.failed = on_failed,
 };
+
+size_t attempt_held(const struct attempt *attempt)
+{
+	return attempt->transport ? transport_held(attempt->transport) : 0;
+}
 
 /* Beginning and end. */
 

@@ -13,8 +13,8 @@ struct attempt_callbacks {
 	void (*usable)(void *userdata, enum stream_event_kind kind);
 	/* The server sent a stream error: the event ERROR of the stream is due. */
 	void (*refused)(void *userdata);
-	/* The server has sent something that is no event yet, so the stream may hold more than
-	 * before. */
+	/* The server has sent something that is no event yet, so the stream and attempt_held() may
+	 * hold more than before. */
 	void (*received)(void *userdata);
 	/* The server cannot be used. */
 	void (*failed)(void *userdata, const struct failure *failure);
@@ -42,6 +42,9 @@ void attempt_init(struct attempt *attempt, const struct opening_task *task,
 
 /* On whose behalf the DNS is asked: the client's crowd, or nobody's if it is exempt from limits. */
 uint32_t attempt_dns_crowd(const struct attempt *attempt);
+
+/* Bytes of memory that the server's connection takes (transport_held()). */
+size_t attempt_held(const struct attempt *attempt);
 
 /* Starts with a server that was just connected; @transport is the attempt's, also on failure.
  * @is_redirected: the server was named by another one, or by the client. Callbacks may run within

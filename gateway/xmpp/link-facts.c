@@ -43,5 +43,8 @@ size_t link_held(const struct link *link)
 {
 	size_t n = stream_held(&link->stream) + outbox_waiting(&link->env->outbox, link);
 
+	if (link->opening) {
+		return n + opening_held(link->opening);
+	}
 	return link->transport ? n + transport_held(link->transport) : n;
 }

@@ -54,6 +54,11 @@ struct opening *opening_free(struct opening *opening)
 	return NULL;
 }
 
+size_t opening_held(const struct opening *opening)
+{
+	return attempt_held(&opening->attempt);
+}
+
 static struct transport *hand_over(struct opening *opening)
 {
 	return attempt_take_transport(&opening->attempt, &opening->callbacks->transport,

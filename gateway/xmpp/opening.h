@@ -17,7 +17,8 @@ struct opening;
 struct opening_callbacks {
 	/* What the transport tells from `done` or `failed` on. */
 	struct transport_callbacks transport;
-	/* A server has sent something, so that the stream may hold more than before. */
+	/* A server has sent something, so that the stream and opening_held() may hold more than
+	 * before. */
 	void (*received)(void *userdata);
 	/* The stream is the client's. @transport is the callee's. The event @kind of the stream is
 	 * due: FEATURES, or HEADER when the server has no features (RFC 6120, 4.7.5); the caller of
@@ -38,6 +39,9 @@ struct opening_callbacks {
 _must_check_ int opening_new(const struct opening_task *task, const struct stream_target *target,
 			     const struct opening_callbacks *callbacks, void *userdata,
 			     struct opening **ret_opening);
+
+/* Bytes of memory that the connection to a server takes (transport_held()). */
+size_t opening_held(const struct opening *opening);
 
 /* Gives up: closes what has been opened, in order. No callback runs afterwards; the memory is freed
  * in a later iteration of the loop. Returns NULL; takes NULL. */

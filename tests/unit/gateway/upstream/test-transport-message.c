@@ -23,6 +23,7 @@ enum {
 	N_LONG_TICKET = 3000,
 	/* Of that: the first record and a part of the other. */
 	N_FIRST_PART = 2500,
+	N_FIRST_FLIGHT = 100, /* of the server's handshake */
 	/* More than OpenSSL reads at once: 16 KB and a little. */
 	N_LONG_TEXT = 24 * 1024,
 	N_ROOM = CHANNEL_RECORD_COST / 2, /* one record in a read */
@@ -180,15 +181,20 @@ static void make_server(void)
 	SSL_set_accept_state(one.server);
 }
 
-static void shake(void)
+static void secure(int64_t timeout_ms)
 {
-	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
 	SSL *client;
 
 	assert_int_equal(
 		tls_connection_new(one.store, &(struct tls_policy){.domain = "a.test"}, &client),
 		0);
-	assert_int_equal(transport_secure(one.transport, client, MESSAGE_MS), 0);
+	assert_int_equal(transport_secure(one.transport, client, timeout_ms), 0);
+}
+
+static void shake(void)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
 	while (!(one.n_secured && SSL_is_init_finished(one.server)) && uv_now(&one.loop) < end) {
 		(void)SSL_do_handshake(one.server);
 		write_all();
@@ -197,7 +203,7 @@ static void shake(void)
 	assert_int_equal(one.n_secured, 1);
 }
 
-static int setup(void **state)
+static int setup_connected(void **state)
 {
 	(void)state;
 	one.is_long = one.has_room = false;
@@ -212,6 +218,13 @@ static int setup(void **state)
 	while (!one.n_connected && !one.n_failed) {
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
+	return 0;
+}
+
+static int setup(void **state)
+{
+	setup_connected(state);
+	secure(MESSAGE_MS);
 	shake();
 	return 0;
 }
@@ -260,6 +273,63 @@ static void test_held(void **state)
 	assert_int_equal(one.n_failed, 0);
 }
 
+/* The server has answered, but not all. */
+static void begin_flight(void)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	secure(PATIENCE_MS);
+	while (BIO_pending(SSL_get_wbio(one.server)) == 0 && uv_now(&one.loop) < end) {
+		(void)SSL_do_handshake(one.server);
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
+}
+
+/* A part of the server's flight counts when the rest does not come in time, and until it comes. */
+static void test_held_in_handshake(void **state)
+{
+	uint64_t start = uv_now(&one.loop);
+
+	(void)state;
+	begin_flight();
+	run_for(TRANSPORT_FLIGHT_MS / 4);
+	assert_true(one.n_held == 0 || uv_now(&one.loop) - start >= TRANSPORT_FLIGHT_MS);
+	run_for(TRANSPORT_FLIGHT_MS);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(transport_held(one.transport), TRANSPORT_MESSAGE_HELD);
+	write_all();
+	shake();
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(transport_held(one.transport), 0);
+	assert_int_equal(one.n_failed, 0);
+}
+
+/* The same of one that begins late. */
+static void test_held_late_in_handshake(void **state)
+{
+	(void)state;
+	secure(PATIENCE_MS);
+	run_for(TRANSPORT_FLIGHT_MS * 5 / 4);
+	assert_int_equal(transport_held(one.transport), 0);
+	(void)SSL_do_handshake(one.server);
+	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+}
+
+/* The time for the whole handshake stays the same. */
+static void test_slow_handshake_is_late(void **state)
+{
+	uint64_t start = uv_now(&one.loop);
+
+	(void)state;
+	secure(TRANSPORT_FLIGHT_MS + MESSAGE_MS);
+	run_until_failed();
+	assert_int_equal(one.n_failed, 1);
+	assert_true(uv_now(&one.loop) - start >= TRANSPORT_FLIGHT_MS + MESSAGE_MS - 1);
+}
+
 /* The time of a message that is complete is not that of the next one. */
 static void test_one_after_the_other(void **state)
 {
@@ -299,12 +369,16 @@ static void test_all_is_read(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_CONNECTED(name) cmocka_unit_test_setup_teardown(name, setup_connected, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_too_late),
 		TEST(test_held),
+		TEST_CONNECTED(test_held_in_handshake),
+		TEST_CONNECTED(test_held_late_in_handshake),
+		TEST_CONNECTED(test_slow_handshake_is_late),
 		TEST(test_one_after_the_other),
 		TEST(test_all_is_read),
 	};
