@@ -30,8 +30,10 @@ ssize_t channel_send(struct channel *channel, const char *data, size_t n)
 
 static int on_write(BIO *bio, const char *data, int n)
 {
-	ssize_t r = channel_send(BIO_get_data(bio), data, (size_t)n);
+	struct channel *channel = BIO_get_data(bio);
+	ssize_t r = channel_send(channel, data, (size_t)n);
 
+	channel->n_answered = channel->n_received;
 	BIO_clear_retry_flags(bio);
 	if (r < 0 && errno == EAGAIN) {
 		BIO_set_retry_write(bio);

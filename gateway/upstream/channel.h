@@ -38,6 +38,7 @@ struct channel {
 	struct tls_controls controls;
 	size_t n_records_max; /* of one call */
 	size_t n_received;    /* bytes below TLS */
+	size_t n_answered;    /* n_received when TLS last wrote something */
 	/* Until the handshake is complete, no more are read. */
 	size_t n_received_max;
 };

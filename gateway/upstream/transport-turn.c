@@ -268,12 +268,14 @@ static void handshake_done(struct transport *transport)
 	}
 }
 
-/* The handshake waits for the server. */
+/* The handshake waits for the server. What has arrived since the last flight of this side is only a
+ * part of the server's. */
 static void note_begun(struct transport *transport)
 {
+	const struct channel *channel = &transport->channel;
 	bool was_held_up = transport_is_held_up(transport);
 
-	transport->has_begun = transport->channel.n_received > 0;
+	transport->has_begun = channel->n_received > channel->n_answered;
 	if (transport_is_held_up(transport) != was_held_up) {
 		tell_held(transport);
 	}

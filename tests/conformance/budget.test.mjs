@@ -18,6 +18,9 @@ const BODY = 20000;
 const SENT = 16000;
 const FIT = 12;
 const LIMITS = { body_bytes: BODY, login_message_bytes: BODY, login_bytes_per_address: FIT * 16 * KB, login_bytes: 2 * FIT * 16 * KB };
+// What a TLS message counts of which a part has come, and when it counts in a handshake.
+const HANDSHAKE = 176 * KB;
+const COUNTED_MS = 2000;
 const ORIGIN = 'https://chat.example.org';
 
 async function withStage(config, use, scenarios = { plain: 'plain' }) {
@@ -337,6 +340,43 @@ test('what a server sends before the login counts for the client', TIMEOUT, asyn
 		await assertStreamError(sockets[0], 'policy-violation', { open: true });
 		sockets.forEach((socket) => socket.drop());
 	}, { half: HALF });
+});
+
+// TLS from the first byte. The server announces a long message, and does not send it.
+async function startHalfHandshakes() {
+	const MESSAGE = Buffer.from('16030300280200400303', 'hex'); // a record of 40 bytes with the beginning of a ServerHello of 16 KB
+	const sockets = [];
+	const server = net.createServer((socket) => {
+		sockets.push(socket);
+		socket.on('error', () => {}).once('data', () => socket.write(Buffer.concat([MESSAGE, Buffer.alloc(34)])));
+	});
+	await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+	return { port: server.address().port, sockets, stop: () => { server.close(); sockets.forEach((socket) => socket.destroy()); } };
+}
+
+test('handshakes that servers begin and do not end: n are held, one more ends the oldest session', TIMEOUT, async () => {
+	const server = await startHalfHandshakes();
+	const config = { login_bytes_per_address: (FIT + 0.5) * HANDSHAKE, login_bytes: 2 * FIT * HANDSHAKE, log_level: 'info', open_timeout: 60,
+		domains: { 'half.test': { connect: [`127.0.0.1:${server.port}`], tls: 'direct' } } };
+	const open = async (stage) => {
+		const socket = await openWebSocket(stage.port);
+		socket.open('half.test');
+		return socket;
+	};
+	try {
+		await withStage(config, async (stage) => {
+			const sockets = await Promise.all(Array.from({ length: FIT }, () => open(stage)));
+			await until(() => server.sockets.length === FIT, 10000, 'the connections to the server');
+			await sleep(COUNTED_MS);
+			assert.ok(!stage.doab.log.includes('session-failed'), stage.doab.log.slice(-1000));
+			sockets.push(await open(stage));
+			const failure = await stage.doab.logged('session-failed');
+			assert.equal(failure.failure, 'too-many-bytes');
+			sockets.forEach((socket) => socket.drop());
+		});
+	} finally {
+		server.stop();
+	}
 });
 
 test('200 clients behind one address are served at the default limits', TIMEOUT, async () => {
