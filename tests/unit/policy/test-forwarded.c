@@ -161,6 +161,9 @@ static void test_x_scheme(void **state)
 		{"10.1.1.1, 10.1.1.2", "https, http", true},
 		{"10.1.1.1, 10.1.1.2", "http, https", false},
 		{"10.1.1.1, 10.1.1.2", "http, https, http", true},
+		/* quotes say nothing there */
+		{"198.51.100.1, 10.1.1.1", "https, \"a, b\"", false},
+		{"198.51.100.1, 10.1.1.1", "\"a, https, b\"", true},
 		/* the client cannot be told, its hop can */
 		{"unknown, 10.1.1.1", "https, http", true},
 		{"unknown, 10.1.1.1", "http, https", false},
