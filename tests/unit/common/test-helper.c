@@ -5,9 +5,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/helper.h"
+#include "tests/unit/failmalloc.h"
 
 enum {
 	N_JOBS = TURN_AHEAD_MAX + 3,
@@ -22,6 +29,8 @@ struct work {
 	bool is_dear;  /* its run takes BURNT_US of CPU */
 	bool is_again; /* `done` adds it once more */
 	uv_thread_t ran_in;
+	int nice;          /* of that thread */
+	uint64_t slice_ns; /* likewise; 0: the kernel does not say */
 	unsigned n_ran;
 };
 
@@ -35,6 +44,53 @@ static struct {
 	size_t n_done;
 } one;
 
+/* What libuv makes for helpers and tests, and the part of it that cannot be made: 1 is the next,
+ * 0: all can. */
+static struct {
+	unsigned n_semaphores, n_threads, n_that_fails;
+} made;
+
+static bool fails(void)
+{
+	return made.n_that_fails && --made.n_that_fails == 0;
+}
+
+#define REAL(name) (__extension__(__typeof__(&(name))) dlsym(RTLD_NEXT, #name))
+
+/* These take the place of libuv's. */
+int uv_sem_init(uv_sem_t *semaphore, unsigned value)
+{
+	int r = fails() ? UV_EMFILE : REAL(uv_sem_init)(semaphore, value);
+
+	made.n_semaphores += r == 0;
+	return r;
+}
+
+void uv_sem_destroy(uv_sem_t *semaphore)
+{
+	made.n_semaphores--;
+	REAL(uv_sem_destroy)(semaphore);
+}
+
+int uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument)
+{
+	int r = fails() ? UV_EAGAIN : REAL(uv_thread_create)(thread, entry, argument);
+
+	made.n_threads += r == 0;
+	return r;
+}
+
+int uv_thread_join(uv_thread_t *thread)
+{
+	made.n_threads--;
+	return REAL(uv_thread_join)(thread);
+}
+
+int uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb callback)
+{
+	return fails() ? UV_ENFILE : REAL(uv_async_init)(loop, async, callback);
+}
+
 static int64_t cpu_us(void)
 {
 	struct timespec time;
@@ -43,12 +99,24 @@ static int64_t cpu_us(void)
 	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
+/* Since Linux 6.12, sched_getattr(2) says which slice a thread has asked for. */
+static uint64_t slice_ns(void)
+{
+	uint64_t attributes[6] = {0};
+	const int i_runtime = 3;
+
+	(void)syscall(SYS_sched_getattr, 0, attributes, sizeof(attributes), 0);
+	return attributes[i_runtime];
+}
+
 static void on_run(struct job *job)
 {
 	struct work *work = CONTAINER_OF(job, struct work, job);
 	int64_t begin_us = cpu_us();
 
 	work->ran_in = uv_thread_self();
+	work->nice = getpriority(PRIO_PROCESS, 0);
+	work->slice_ns = slice_ns();
 	work->n_ran++;
 	if (work->is_held) {
 		uv_sem_wait(&one.go);
@@ -78,6 +146,7 @@ static int setup(void **state)
 {
 	(void)state;
 	one.n_done = 0;
+	made.n_semaphores = made.n_threads = made.n_that_fails = 0;
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	assert_int_equal(uv_sem_init(&one.go, 0), 0);
 	turn_init(&one.turn, &one.loop);
@@ -98,6 +167,8 @@ static int teardown(void **state)
 	turn_close(&one.turn);
 	assert_int_equal(uv_run(&one.loop, UV_RUN_DEFAULT), 0);
 	uv_sem_destroy(&one.go);
+	assert_int_equal(made.n_semaphores, 0);
+	assert_int_equal(made.n_threads, 0);
 	return uv_loop_close(&one.loop);
 }
 
@@ -224,13 +295,56 @@ static void test_freed(void **state)
 	assert_null(helper_free(NULL));
 }
 
+/* Where they share a core, the loop goes first. */
+static void test_nice(void **state)
+{
+	int policy = sched_getscheduler(0), own = getpriority(PRIO_PROCESS, 0);
+
+	(void)state;
+	if (policy != SCHED_OTHER && policy != SCHED_BATCH) {
+		/* Others have no niceness. */
+		skip();
+	}
+	add(0);
+	run_until(1);
+	assert_int_equal(one.works[0].nice, own + 5 < 19 ? own + 5 : 19);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+	if (slice_ns()) {
+		assert_int_equal(one.works[0].slice_ns, 4 * 1000 * 1000);
+	}
+}
+
+/* Without a semaphore, a thread or a handle there is no helper, and nothing is left of it. */
+static void test_cannot_be_made(void **state)
+{
+	static const int errors[] = {UV_EMFILE, UV_EAGAIN, UV_ENFILE};
+	size_t n_live = failmalloc_n_live();
+	unsigned n_semaphores = made.n_semaphores, n_threads = made.n_threads;
+	struct helper *helper;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LENGTH(errors); i++) {
+		made.n_that_fails = i + 1;
+		assert_int_equal(helper_new(&one.loop, &one.turn, &helper), errors[i]);
+		assert_int_equal(failmalloc_n_live(), n_live);
+		assert_int_equal(made.n_semaphores, n_semaphores);
+		assert_int_equal(made.n_threads, n_threads);
+	}
+	failmalloc_arm(1, false);
+	int r = helper_new(&one.loop, &one.turn, &helper);
+
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_int_equal(r, -ENOMEM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_another_thread), TEST(test_again),   TEST(test_charged), TEST(test_order),
-		TEST(test_ahead_max),      TEST(test_removed), TEST(test_freed),
+		TEST(test_another_thread), TEST(test_again),     TEST(test_charged),
+		TEST(test_order),          TEST(test_ahead_max), TEST(test_removed),
+		TEST(test_freed),          TEST(test_nice),      TEST(test_cannot_be_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
