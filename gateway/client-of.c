@@ -20,14 +20,18 @@ static int read_client(const struct worker_env *env, const struct http_exchange 
 	} else {
 		r = http_exchange_header_list(exchange, "X-Forwarded-For", &addresses,
 					      &headers.x_for);
-		r = r < 0 ? r
-			  : http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos,
+		if (r == 0) {
+			r = http_exchange_header_list(exchange, "X-Forwarded-Proto", &protos,
 						      &headers.x_proto);
+		}
 	}
-	*ret_client = r < 0 ? (struct forwarded_client){.address = *http_exchange_peer(exchange)}
-			    : forwarded_client(&config->proxies, config->forwarded,
-					       http_exchange_peer(exchange), &headers);
-	return r;
+	if (r < 0) {
+		*ret_client = (struct forwarded_client){.address = *http_exchange_peer(exchange)};
+		return r;
+	}
+	*ret_client = forwarded_client(&config->proxies, config->forwarded,
+				       http_exchange_peer(exchange), &headers);
+	return 0;
 }
 
 int client_of(const struct worker_env *env, const struct http_exchange *exchange,

@@ -390,56 +390,56 @@ struct bosh_reading {
 int bosh_reading_new(struct xml_pool *pool, const struct xml_scan_options *options,
 		     struct bosh_reading **ret_reading)
 {
-	struct bosh_reading *self = calloc(1, sizeof(*self));
+	struct bosh_reading *reading = calloc(1, sizeof(*reading));
 
-	if (!self) {
+	if (!reading) {
 		return -ENOMEM;
 	}
-	self->reading.body = &self->body;
-	self->reading.is_in_portions = true;
-	xml_scan_init(&self->reading.scan, pool, options);
-	*ret_reading = self;
+	reading->reading.body = &reading->body;
+	reading->reading.is_in_portions = true;
+	xml_scan_init(&reading->reading.scan, pool, options);
+	*ret_reading = reading;
 	return 0;
 }
 
-struct bosh_reading *bosh_reading_free(struct bosh_reading *self)
+struct bosh_reading *bosh_reading_free(struct bosh_reading *reading)
 {
-	if (self) {
-		xml_scan_deinit(&self->reading.scan);
-		bosh_body_deinit(&self->body);
-		free(self);
+	if (reading) {
+		xml_scan_deinit(&reading->reading.scan);
+		bosh_body_deinit(&reading->body);
+		free(reading);
 	}
 	return NULL;
 }
 
-bool bosh_reading_go_on(struct bosh_reading *self, struct sv text, size_t n)
+bool bosh_reading_go_on(struct bosh_reading *reading, struct sv text, size_t n)
 {
-	struct reading *reading = &self->reading;
-	struct sv piece = sv_first(sv_skip(text, self->n), n);
+	struct reading *state = &reading->reading;
+	struct sv piece = sv_first(sv_skip(text, reading->n), n);
 
-	if (reading->result != BOSH_BODY_OK) {
+	if (state->result != BOSH_BODY_OK) {
 		return true;
 	}
-	if (text.n > reading->scan.options->n_element_max) {
-		reading->result = BOSH_BODY_E_TOO_LARGE;
+	if (text.n > state->scan.options->n_element_max) {
+		state->result = BOSH_BODY_E_TOO_LARGE;
 		return true;
 	}
 	if (piece.n) {
-		read_on(reading, piece);
-		self->n += piece.n;
+		read_on(state, piece);
+		reading->n += piece.n;
 	}
-	return self->n == text.n || reading->result != BOSH_BODY_OK;
+	return reading->n == text.n || state->result != BOSH_BODY_OK;
 }
 
-int bosh_reading_finish(struct bosh_reading *self, struct sv text, struct bosh_body *ret_body)
+int bosh_reading_finish(struct bosh_reading *reading, struct sv text, struct bosh_body *ret_body)
 {
-	while (!bosh_reading_go_on(self, text, SIZE_MAX)) {
+	while (!bosh_reading_go_on(reading, text, SIZE_MAX)) {
 	}
-	int r = end_reading(&self->reading);
+	int r = end_reading(&reading->reading);
 
-	*ret_body = self->body;
-	self->body = (struct bosh_body){0};
-	bosh_reading_free(self);
+	*ret_body = reading->body;
+	reading->body = (struct bosh_body){0};
+	bosh_reading_free(reading);
 	return r;
 }
 

@@ -176,7 +176,9 @@ static void fit(struct bosh_last_answer *last)
 {
 	struct bosh_asked *asked = reallocarray(last->asked, last->n_asked, sizeof(*asked));
 
-	last->asked = asked ? asked : last->asked;
+	if (asked) {
+		last->asked = asked;
+	}
 }
 
 /* @kept: what is kept of its last answer. */

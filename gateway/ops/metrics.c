@@ -101,10 +101,10 @@ int64_t metrics_sum_us(const struct metrics *metrics, enum metrics_histogram_id 
 }
 
 void metrics_sum_buckets(const struct metrics *metrics, enum metrics_histogram_id histogram,
-			 int64_t to[static METRICS_BUCKETS])
+			 int64_t sums[static METRICS_BUCKETS])
 {
 	for (size_t i = 0; i < METRICS_BUCKETS; i++) {
-		to[i] += sum(metrics, &metrics->cells->histograms[histogram].buckets[i]);
+		sums[i] += sum(metrics, &metrics->cells->histograms[histogram].buckets[i]);
 	}
 }
 

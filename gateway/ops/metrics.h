@@ -200,9 +200,9 @@ int64_t metrics_sum(const struct metrics *metrics, enum metrics_value value);
 int64_t metrics_sum_failures(const struct metrics *metrics, enum metrics_transport transport,
 			     enum failure_kind kind);
 int64_t metrics_sum_refusals(const struct metrics *metrics, enum metrics_refusal refusal);
-/* Adds the buckets of @histogram to those of @sum. */
+/* Adds the buckets of @histogram to @sums. */
 void metrics_sum_buckets(const struct metrics *metrics, enum metrics_histogram_id histogram,
-			 int64_t sum[static METRICS_BUCKETS]);
+			 int64_t sums[static METRICS_BUCKETS]);
 int64_t metrics_sum_us(const struct metrics *metrics, enum metrics_histogram_id histogram);
 
 /* An upper bound, in microseconds, of the shortest @share (0 to 1) of the durations in @buckets:

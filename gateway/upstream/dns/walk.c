@@ -11,12 +11,12 @@ enum {
 
 unsigned dns_walk_claimed(const unsigned char *message, enum dns_section section)
 {
-	return ns_get16(message + COUNTS_AT + NS_INT16SZ * section);
+	return ns_get16(message + COUNTS_AT + (size_t)NS_INT16SZ * section);
 }
 
 void dns_walk_claim(unsigned char *message, enum dns_section section, unsigned n)
 {
-	ns_put16(n, message + COUNTS_AT + NS_INT16SZ * section);
+	ns_put16(n, message + COUNTS_AT + (size_t)NS_INT16SZ * section);
 }
 
 void dns_walk_begin(struct dns_walk *walk, const unsigned char *message, size_t n)
