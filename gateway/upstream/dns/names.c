@@ -27,7 +27,7 @@ static bool is_short(struct message message, const unsigned char *at)
 		} else if (++n_pointers > DNS_NAME_POINTERS_MAX) {
 			return false;
 		} else {
-			at = message.begin + (((size_t)at[0] & ~NS_CMPRSFLGS) << 8 | at[1]);
+			at = message.begin + ((at[0] & ~(size_t)NS_CMPRSFLGS) << 8 | at[1]);
 		}
 	}
 	return true;
