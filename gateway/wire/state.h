@@ -8,6 +8,7 @@
  * receive.c   what it receives
  * socket.c    its socket, when its user is called, and how much of it a turn reads
  * deadline.c  deadlines, in a wheel of seconds
+ * handshake.c the beginning and the end of TLS
  * tls.c       bytes that go through TLS
  * unread.c    what is charged with answers that a client does not read
  * pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
@@ -155,6 +156,12 @@ void wire_forget_ahead(struct wire *wire);
 
 /* Consumes up to @n bytes of the socket. Returns as recv(2). */
 ssize_t wire_discard(struct wire *wire, size_t n);
+
+/* The wire's socket for OpenSSL. Returns NULL without memory. */
+BIO *wire_bio_new(struct wire *wire);
+
+/* @r is what an operation of OpenSSL returned. Empties OpenSSL's error queue. */
+enum wire_result wire_tls_result(struct wire *wire, int r);
 
 /* Reads up to @size bytes from inside TLS. With fewer than @size there are no more now. */
 enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <openssl/err.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -108,7 +106,7 @@ static void make_method(void)
 	}
 }
 
-static BIO *bio_new(struct wire *wire)
+BIO *wire_bio_new(struct wire *wire)
 {
 	static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
 	BIO *bio = CRYPTO_THREAD_run_once(&once, make_method) && method ? BIO_new(method) : NULL;
@@ -120,54 +118,6 @@ static BIO *bio_new(struct wire *wire)
 	return bio;
 }
 
-/* The beginning and the end. */
-
-int wire_expect_tls(struct wire *wire, SSL_CTX *context)
-{
-	wire->tls = calloc(1, sizeof(*wire->tls));
-	if (!wire->tls) {
-		return -ENOMEM;
-	}
-	SSL_CTX_up_ref(context);
-	wire->tls->context = context;
-	return 0;
-}
-
-bool wire_expects_tls(const struct wire *wire)
-{
-	return wire->tls && wire->tls->context;
-}
-
-struct wire_tls *wire_tls_free(struct wire_tls *tls)
-{
-	if (tls) {
-		SSL_CTX_free(tls->context);
-		SSL_free(tls->ssl);
-		free(tls);
-	}
-	return NULL;
-}
-
-static int begin(struct wire *wire)
-{
-	struct wire_tls *tls = wire->tls;
-	SSL *ssl = SSL_new(tls->context);
-	BIO *bio = ssl ? bio_new(wire) : NULL;
-
-	if (!bio) {
-		SSL_free(ssl);
-		tls_errors_clear();
-		return -ENOMEM;
-	}
-	SSL_set_bio(ssl, bio, bio);
-	SSL_set_accept_state(ssl);
-	tls_controls_watch(&tls->controls, ssl);
-	tls->ssl = ssl;
-	SSL_CTX_free(tls->context);
-	tls->context = NULL;
-	return 0;
-}
-
 SSL *wire_ssl(const struct wire *wire)
 {
 	return wire->tls ? wire->tls->ssl : NULL;
@@ -175,8 +125,7 @@ SSL *wire_ssl(const struct wire *wire)
 
 /* Results. */
 
-/* @r is what the operation returned. Empties OpenSSL's error queue. */
-static enum wire_result result_of(struct wire *wire, int r)
+enum wire_result wire_tls_result(struct wire *wire, int r)
 {
 	struct wire_tls *tls = wire->tls;
 	int error = SSL_get_error(tls->ssl, r);
@@ -199,59 +148,6 @@ static enum wire_result result_of(struct wire *wire, int r)
 	}
 }
 
-/* Describes why the handshake failed; the text is static. */
-static const char *reason_of(const struct wire_tls *tls, int r, int error)
-{
-	unsigned long code = ERR_peek_error();
-	long verified = SSL_get_verify_result(tls->ssl);
-	const char *reason = ERR_reason_error_string(code);
-
-	if (tls->hello.is_too_large) {
-		return "the client's hello is too large";
-	}
-
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
-	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-		return X509_verify_cert_error_string(verified);
-	}
-	if (reason) {
-		return reason;
-	}
-	if (r < 0 && error) {
-		reason = strerrordesc_np(error);
-	}
-	return reason ? reason : "the client closed the connection within the handshake";
-}
-
-enum wire_result wire_handshake(struct wire *wire, const char **ret_reason)
-{
-	struct wire_tls *tls = wire->tls;
-
-	if (!tls->ssl && begin(wire) < 0) {
-		*ret_reason = "out of memory";
-		return WIRE_BROKEN;
-	}
-	tls_errors_clear();
-	errno = 0;
-	int r = SSL_do_handshake(tls->ssl);
-	int error = errno;
-	int wanted = SSL_get_error(tls->ssl, r);
-	/* OpenSSL empties its queue at the next call. */
-	const char *reason = reason_of(tls, r, error);
-
-	if (r == 1) {
-		wire->is_secure = true;
-		return WIRE_OK;
-	}
-	if (wanted == SSL_ERROR_WANT_READ || wanted == SSL_ERROR_WANT_WRITE) {
-		return result_of(wire, r);
-	}
-	tls_errors_clear();
-	wire->is_hung_up = true;
-	*ret_reason = reason;
-	return WIRE_BROKEN;
-}
-
 /* Receiving. */
 
 enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
@@ -267,7 +163,7 @@ enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, si
 
 		n_read += n;
 		if (r != 1) {
-			result = result_of(wire, r);
+			result = wire_tls_result(wire, r);
 			break;
 		}
 	}
@@ -313,7 +209,7 @@ size_t wire_tls_transmit(struct wire *wire, const struct iovec *parts, size_t n_
 		int r = SSL_write_ex(wire->tls->ssl, record.data, record.n, &n);
 
 		if (r != 1) {
-			enum wire_result result = result_of(wire, r);
+			enum wire_result result = wire_tls_result(wire, r);
 
 			*ret_is_broken = result != WIRE_AGAIN;
 			wire->tls->n_committed = (uint16_t)record.n;
@@ -335,7 +231,7 @@ bool wire_tls_end(struct wire *wire)
 	tls_errors_clear();
 	int r = SSL_shutdown(tls->ssl);
 
-	return r >= 0 || result_of(wire, r) != WIRE_AGAIN;
+	return r >= 0 || wire_tls_result(wire, r) != WIRE_AGAIN;
 }
 
 bool wire_tls_is_flooded(const struct wire *wire)
