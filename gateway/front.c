@@ -213,7 +213,8 @@ int front_init(struct front *front, struct worker_env *env, const struct front_c
 					     .dropped = on_dropped,
 					     .is_bounded = on_is_bounded,
 					     .userdata = front,
-					     .turn = env->turn};
+					     .turn = env->turn,
+					     .helper = env->link.dialer.helper};
 
 	*front = (struct front){.env = env, .callbacks = *callbacks, .userdata = userdata};
 	int r = wire_hub_new(&hub, &env->hub);

@@ -37,7 +37,7 @@ static void on_turn(struct turn_item *item)
 	bool has_room = wire->has_room, is_ready = wire->is_ready, is_over = wire->is_over;
 
 	wire->has_room = wire->is_ready = wire->is_over = false;
-	if (wire->tls) {
+	if (wire->tls && !wire_is_lent(wire)) {
 		wire->tls->controls.n_records = 0;
 	}
 	if (has_room && wire_flush(wire)) {

@@ -9,6 +9,7 @@
  * socket.c    its socket, when its user is called, and how much of it a turn reads
  * deadline.c  deadlines, in a wheel of seconds
  * handshake.c the beginning and the end of TLS
+ * shake.c     a handshake that the helper takes
  * tls.c       bytes that go through TLS
  * unread.c    what is charged with answers that a client does not read
  * pump.c      a descriptor of the clear text, and the bytes between it and a wire with TLS
@@ -18,6 +19,7 @@
 
 #include "common/buffer.h"
 #include "common/due.h"
+#include "common/helper.h"
 #include "common/turn.h"
 #include "gateway/tls-controls.h"
 #include "gateway/wire/hello.h"
@@ -44,10 +46,34 @@ enum {
 	WIRE_RECORD_COST = 64,
 };
 
+enum wire_shake_outcome {
+	WIRE_SHAKE_MORE, /* the client has to send more; also at the beginning */
+	WIRE_SHAKE_DONE,
+	WIRE_SHAKE_FAILED,
+};
+
+/* A handshake of which the helper takes the steps, because a signature takes long. OpenSSL reads
+ * and writes memory; only the loop uses the socket. Between helper_add() and `done` of the job, the
+ * helper has the SSL, the controls and the memory: nothing else may touch them. */
+struct wire_shake {
+	struct job job;
+	struct turn_item item; /* of the client's crowd; outlives the wire */
+	struct helper *helper; /* borrowed */
+	struct wire *wire;     /* NULL: it was closed; the job's `done` frees the tls */
+	struct wire_tls *tls;
+	BIO *in, *out; /* owned by the SSL */
+	enum wire_shake_outcome outcome;
+	const char *reason; /* why it failed; static */
+};
+
 /* What a wire has beside if it speaks TLS. */
 struct wire_tls {
-	SSL_CTX *context; /* until the handshake begins */
-	SSL *ssl;         /* from then on */
+	SSL_CTX *context;         /* until the handshake begins */
+	SSL *ssl;                 /* from then on */
+	struct wire_shake *shake; /* owned; NULL: the loop takes the handshake, or it is over */
+	/* Bytes that arrived together with the last ones of a handshake of the helper's; NULL:
+	 * there are none. */
+	BIO *early;
 	struct tls_controls controls;
 	struct hello hello;
 	bool is_drained : 1;  /* the socket has no more bytes until the epoll says so */
@@ -146,7 +172,32 @@ void wire_want_write(struct wire *wire, bool wants);
  * reported have been passed over. */
 void wire_bury(struct wire *wire);
 
-/* Takes NULL; returns NULL. */
+/* Whether the helper has the handshake. */
+static inline bool wire_is_lent(const struct wire *wire)
+{
+	return wire->tls && wire->tls->shake && wire->tls->shake->job.state != JOB_IDLE;
+}
+
+/* Has the hub's helper take the steps of the handshake that @wire is about to begin. Returns 0 or
+ * -ENOMEM. */
+_must_check_ int wire_shake_begin(struct wire *wire);
+
+/* Goes on with it: sends what the helper has written, and gives it what has arrived. WIRE_OK: the
+ * handshake is complete, and everything is sent. *ret_reason as that of wire_handshake(). */
+_must_check_ enum wire_result wire_shake_on(struct wire *wire, const char **ret_reason);
+
+/* The loop takes over, at the end of the handshake. */
+void wire_shake_end(struct wire_tls *tls);
+
+/* Describes why the handshake failed: @r is what OpenSSL returned, @error an errno or 0. The text
+ * is static. */
+const char *wire_tls_reason(const struct wire_tls *tls, int r, int error);
+
+/* Reads bytes that OpenSSL will read next. Returns whether the client may send more than OpenSSL
+ * should have to make room for. */
+bool wire_tls_has_large_hello(struct wire_tls *tls, const char *data, size_t n);
+
+/* Frees @tls, or has the helper free it when its step is over. Takes NULL; returns NULL. */
 struct wire_tls *wire_tls_free(struct wire_tls *tls);
 
 /* Moves what @wire has fetched and not taken from its hub's buffer to `ahead`. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -14,9 +15,21 @@ static struct wire *wire_of(BIO *bio)
 	return BIO_get_data(bio);
 }
 
-/* Whether the client may send more than OpenSSL should have to make room for. Of its messages in
- * clear text, only hellos may be so large; with TLS 1.2 there is one. */
-static bool has_large_hello(struct wire_tls *tls, const char *data, size_t n)
+/* What came with the end of the handshake. */
+static int read_early(struct wire_tls *tls, char *data, int size)
+{
+	int n = BIO_read(tls->early, data, size);
+
+	if (BIO_pending(tls->early) == 0) {
+		BIO_free(tls->early);
+		tls->early = NULL;
+	}
+	return n;
+}
+
+/* Of the client's messages in clear text, only hellos may be so large; with TLS 1.2 there is
+ * one. */
+bool wire_tls_has_large_hello(struct wire_tls *tls, const char *data, size_t n)
 {
 	bool is_hello = !tls->hello.is_complete || SSL_version(tls->ssl) == TLS1_3_VERSION;
 
@@ -57,6 +70,9 @@ static int on_bio_read(BIO *bio, char *data, int size)
 		errno = EAGAIN;
 		return -1;
 	}
+	if (tls->early) {
+		return read_early(tls, data, n_most);
+	}
 	ssize_t n = wire_receive(wire, data, (size_t)n_most, 0);
 
 	/* What arrives from now on is reported by the epoll. */
@@ -65,7 +81,7 @@ static int on_bio_read(BIO *bio, char *data, int size)
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);
 	}
-	if (n > 0 && has_large_hello(tls, data, (size_t)n)) {
+	if (n > 0 && wire_tls_has_large_hello(tls, data, (size_t)n)) {
 		errno = EMSGSIZE;
 		return -1;
 	}
@@ -148,6 +164,29 @@ enum wire_result wire_tls_result(struct wire *wire, int r)
 	}
 }
 
+const char *wire_tls_reason(const struct wire_tls *tls, int r, int error)
+{
+	unsigned long code = ERR_peek_error();
+	long verified = SSL_get_verify_result(tls->ssl);
+	const char *reason = ERR_reason_error_string(code);
+
+	if (tls->hello.is_too_large) {
+		return "the client's hello is too large";
+	}
+
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+		return X509_verify_cert_error_string(verified);
+	}
+	if (reason) {
+		return reason;
+	}
+	if (r < 0 && error) {
+		reason = strerrordesc_np(error);
+	}
+	return reason ? reason : "the client closed the connection within the handshake";
+}
+
 /* Receiving. */
 
 enum wire_result wire_tls_receive(struct wire *wire, char *data, size_t size, size_t *ret_n)
@@ -225,7 +264,7 @@ bool wire_tls_end(struct wire *wire)
 {
 	struct wire_tls *tls = wire->tls;
 
-	if (!SSL_is_init_finished(tls->ssl)) {
+	if (wire_is_lent(wire) || !SSL_is_init_finished(tls->ssl)) {
 		return true;
 	}
 	tls_errors_clear();
@@ -236,11 +275,11 @@ bool wire_tls_end(struct wire *wire)
 
 bool wire_tls_is_flooded(const struct wire *wire)
 {
-	return wire->tls && tls_controls_are_too_many(&wire->tls->controls);
+	return wire->tls && !wire_is_lent(wire) && tls_controls_are_too_many(&wire->tls->controls);
 }
 
 bool wire_tls_has_bytes(const struct wire *wire)
 {
 	return wire->tls && wire->tls->ssl &&
-	       (SSL_has_pending(wire->tls->ssl) || !wire->tls->is_drained);
+	       (SSL_has_pending(wire->tls->ssl) || wire->tls->early || !wire->tls->is_drained);
 }

@@ -47,6 +47,7 @@
 struct budget;
 struct turn;
 struct wire;
+struct helper;
 struct wire_hub;
 
 enum {
@@ -144,6 +145,9 @@ struct wire_hub_options {
 	unsigned second_ms;
 	/* Decides whose `ready` is called first; borrowed. NULL: all are called at once. */
 	struct turn *turn;
+	/* Takes the steps of TLS handshakes with keys whose signatures take long; borrowed; only
+	 * with a turn. NULL: all are taken in the loop. */
+	struct helper *helper;
 };
 
 /* @options is copied. Returns 0 or a negative errno. */

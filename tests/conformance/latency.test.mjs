@@ -5,9 +5,10 @@
 // What holds up others for some milliseconds now and then does not show in such times. So the CPU time of each iteration of the
 // worker's loop is measured, too, which does not depend on how much of the machine the worker gets: all others wait for its end.
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf, withChain } from '../support/certificates.mjs';
@@ -42,6 +43,8 @@ const N_SLOW = 10;
 const SLOW_CURVE = 'brainpoolP512r1';
 // One for each round: where a session is resumed, the server shows no certificate.
 const SLOW_DOMAINS = ['a.slow.test', 'b.slow.test', 'c.slow.test'];
+// A key of which a signature takes milliseconds.
+const LONG_KEY_BITS = 8192;
 const TRIP = "<message xmlns='jabber:client' id='trip'/>";
 
 let folder;
@@ -51,18 +54,23 @@ let slow;
 let doab;
 let ports;
 let users;
+let longKey;
 
 before(async () => {
 	folder = temporaryFolder('latency');
-	const { certificate, key } = new Authority(folder).issue('server', ['bench.test']);
+	const authority = new Authority(folder);
+	const { certificate, key } = authority.issue('server', ['bench.test']);
+	const long = authority.issue('long', ['long.test'], { rsaBits: LONG_KEY_BITS });
 	server = await XmppServer.start('plain');
 	slow = await startSlow();
 	meter = LoopMeter.open();
-	ports = { tls: await freePort(), own: await freePort() };
+	ports = { tls: await freePort(), tlsLong: await freePort(), own: await freePort() };
 	// The attacker is not to run out of sessions.
 	doab = await Doab.start({ log_level: 'info', websocket_compression: true, session_rate: 0, domain_session_rate: 0,
 		domains: { 'bench.test': server.section(), '*.slow.test': slow.server.section({ ca_file: slow.chain[0].certificate }), 'attack.test': { connect: [`127.0.0.1:${ports.own}`], tls: 'off' } },
-		listeners: { [`127.0.0.1:${ports.tls}`]: { tls: { certificate, key } } } }, { env: meter.env });
+		listeners: { [`127.0.0.1:${ports.tls}`]: { tls: { certificate, key } },
+			[`127.0.0.1:${ports.tlsLong}`]: { tls: { certificate: long.certificate, key: long.key } } } }, { env: meter.env });
+	longKey = createPrivateKey(readFileSync(long.key));
 	users = [];
 	for (let i = 0; i < N_WEBSOCKETS; i++) {
 		users.push(await openWebSocketUser());
@@ -184,6 +192,32 @@ test('the certificates of a server hold up nobody', TIMEOUT, async (t) => {
 		socket.drop();
 	}
 	const text = `${alone.toFixed(1)} ms to verify, the longest iterations ${texts(rounds)} ms`;
+	t.diagnostic(text);
+	assert.ok(Math.min(...rounds) < alone / 2, text);
+});
+
+// The CPU time of a signature.
+function signLong() {
+	const begin = process.cpuUsage();
+	sign('sha256', Buffer.alloc(100), longKey);
+	const { user, system } = process.cpuUsage(begin);
+	return (user + system) / 1000;
+}
+
+test('the signatures of a listener hold up nobody', TIMEOUT, async (t) => {
+	const alone = Math.min(signLong(), signLong(), signLong());
+	const rounds = [];
+	for (let i = 0; i < N_ROUNDS; i++) {
+		meter.reset();
+		const socket = await within(new Promise((resolve, reject) => {
+			const client = connectTls({ port: ports.tlsLong, host: '127.0.0.1', rejectUnauthorized: false }, () => resolve(client));
+			client.once('error', reject);
+		}), 20000, 'a handshake');
+		socket.destroy();
+		await sleep(SETTLE_MS); // the iteration ends after what the client notices of it
+		rounds.push(meter.read().mostMs);
+	}
+	const text = `${alone.toFixed(1)} ms to sign, the longest iterations ${texts(rounds)} ms`;
 	t.diagnostic(text);
 	assert.ok(Math.min(...rounds) < alone / 2, text);
 });

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A wire that speaks TLS, with a client of OpenSSL's at the other end of a pair of sockets. */
+/* A wire that speaks TLS, with a client of OpenSSL's at the other end of a pair of sockets. All
+ * tests run twice: where the loop makes the handshakes, and where a helper does. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -27,11 +28,14 @@ enum {
 };
 
 static char ok[] = "ok", bye[] = "bye";
+static bool has_helper; /* and a key whose signatures take long */
 
 static struct {
 	uv_loop_t loop;
 	uv_timer_t step;
 	struct wire_hub *hub;
+	struct turn turn;
+	struct helper *helper; /* NULL: none */
 	struct http_date date;
 	struct secured secured;
 	struct address peer;
@@ -97,16 +101,26 @@ static int setup(void **state)
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	uv_timer_init(&one.loop, &one.step);
 	uv_timer_start(&one.step, on_step, STEP_MS, STEP_MS);
-	assert_int_equal(wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
-								 .closed = on_closed,
-								 .second_ms = SECOND_MS},
-				      &one.hub),
-			 0);
+	if (has_helper) {
+		turn_init(&one.turn, &one.loop);
+		assert_int_equal(helper_new(&one.loop, &one.turn, &one.helper), 0);
+	}
+	assert_int_equal(
+		wire_hub_new(&(struct wire_hub_options){.loop = &one.loop,
+							.closed = on_closed,
+							.second_ms = SECOND_MS,
+							.turn = has_helper ? &one.turn : NULL,
+							.helper = one.helper},
+			     &one.hub),
+		0);
 	secured_init(&one.secured, &(struct secured_options){.hub = one.hub,
 							     .date = &one.date,
 							     .done = on_done,
 							     .failed = on_failed});
-	one.identity = identity_new(&(struct identity_spec){.name = "front"});
+	EVP_PKEY *key = EVP_EC_gen(has_helper ? "P-384" : "P-256");
+
+	one.identity = identity_new(&(struct identity_spec){.name = "front", .key = key});
+	EVP_PKEY_free(key);
 	one.context = server_new(&one.identity, NULL, 0);
 	SSL_CTX_set_mode(one.context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -122,6 +136,10 @@ static int teardown(void **state)
 	(void)state;
 	wire_hub_close(one.hub);
 	secured_deinit(&one.secured);
+	if (has_helper) {
+		one.helper = helper_free(one.helper);
+		turn_close(&one.turn);
+	}
 	uv_close((uv_handle_t *)&one.step, NULL);
 	uv_run(&one.loop, UV_RUN_DEFAULT);
 	one.hub = wire_hub_free(one.hub);
@@ -190,7 +208,7 @@ static void shake(int version)
 	make_client(version);
 	for (int i = 0; i < TURNS_MAX && (!one.wire || SSL_do_handshake(one.client) != 1); i++) {
 		(void)SSL_do_handshake(one.client);
-		turn();
+		uv_run(&one.loop, has_helper ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 	}
 	assert_non_null(one.wire);
 	assert_true(wire_is_secure(one.wire));
@@ -749,6 +767,156 @@ static void test_a_version_that_is_too_old(void **state)
 	ERR_clear_error();
 }
 
+/* What the client says comes together with its last words of the handshake. */
+static void test_first_words(void **state)
+{
+	char bytes[4096];
+	BIO *into = BIO_new(BIO_s_mem());
+
+	(void)state;
+	accept_one(60);
+	make_client(TLS1_3_VERSION);
+	for (int i = 0; i < TURNS_MAX && SSL_do_handshake(one.client) != 1; i++) {
+		uv_run(&one.loop, has_helper ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+		if (SSL_get_state(one.client) == TLS_ST_CW_CLNT_HELLO) {
+			BIO_up_ref(into);
+			SSL_set0_wbio(one.client, into);
+		}
+	}
+	assert_true(SSL_is_init_finished(one.client));
+	say("hello");
+	int n = BIO_read(into, bytes, sizeof(bytes));
+
+	BIO_free(into);
+	assert_true(n > 0);
+	assert_int_equal(send(one.theirs, bytes, (size_t)n, 0), n);
+	turn_until(&one.n_ready, 1);
+	assert_peek(100, "hello");
+}
+
+static struct wire *waiting_wire(void)
+{
+	return LIST_FIRST(&one.secured.room.all)->wire;
+}
+
+static uv_sem_t release;
+
+static int on_hello(SSL *ssl, int *alert, void *userdata)
+{
+	(void)ssl;
+	(void)alert;
+	(void)userdata;
+	uv_sem_wait(&release);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* A client whose handshake the helper has, until `release` is posted. */
+static void be_lent(void)
+{
+	assert_int_equal(uv_sem_init(&release, 0), 0);
+	SSL_CTX_set_client_hello_cb(one.context, on_hello, NULL);
+	accept_one(1);
+	make_client(TLS1_3_VERSION);
+	(void)SSL_do_handshake(one.client);
+	for (int i = 0; i < TURNS_MAX && !wire_is_lent(waiting_wire()); i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_true(wire_is_lent(waiting_wire()));
+}
+
+/* The connection ends while the helper has it. */
+static void test_late_while_lent(void **state)
+{
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	be_lent();
+	pass(2);
+	assert_int_equal(one.n_failed, 1);
+	assert_string_equal(one.reason, "no complete handshake in time");
+	uv_sem_post(&release);
+	turn();
+}
+
+static void test_hub_closes_while_lent(void **state)
+{
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	be_lent();
+	shutdown(one.theirs, SHUT_WR);
+	turn();
+	assert_true(wire_is_lent(waiting_wire()));
+	wire_close(waiting_leave(LIST_FIRST(&one.secured.room.all)));
+	assert_int_equal(one.n_closed, 1);
+	uv_sem_post(&release);
+}
+
+/* Another handshake waits for the helper. */
+static void test_closes_while_it_waits(void **state)
+{
+	struct wire *wire;
+	int fds[2];
+
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	be_lent();
+	int first = one.theirs;
+	SSL *client = one.client;
+
+	connect_pair(fds);
+	assert_int_equal(wire_new(fds[0], &one.peer, &wire), 0);
+	assert_int_equal(wire_expect_tls(wire, one.context), 0);
+	assert_int_equal(secured_adopt(&one.secured, wire, 60), 0);
+	make_client(TLS1_3_VERSION);
+	(void)SSL_do_handshake(one.client);
+	for (int i = 0; i < TURNS_MAX && !wire_is_lent(wire); i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(wire->tls->shake->job.state, JOB_WAITING);
+	wire_close(waiting_leave(LIST_FIRST(&one.secured.room.all)));
+	assert_int_equal(one.n_closed, 1);
+	uv_sem_post(&release);
+	SSL_free(client);
+	close(first);
+}
+
+/* A hello that comes in pieces is handed over once. */
+static void test_pieces_of_a_hello(void **state)
+{
+	char bytes[4096];
+	BIO *into = BIO_new(BIO_s_mem());
+
+	(void)state;
+	if (!has_helper) {
+		BIO_free(into);
+		return;
+	}
+	assert_int_equal(uv_sem_init(&release, 0), 0);
+	SSL_CTX_set_client_hello_cb(one.context, on_hello, NULL);
+	accept_one(60);
+	make_client(TLS1_3_VERSION);
+	BIO_up_ref(into);
+	SSL_set0_wbio(one.client, into);
+	(void)SSL_do_handshake(one.client);
+	int n = BIO_read(into, bytes, sizeof(bytes));
+
+	BIO_free(into);
+	assert_true(n > 100);
+	for (int i = 0; i < n; i++) {
+		assert_false(wire_is_lent(waiting_wire()));
+		assert_int_equal(send(one.theirs, bytes + i, 1, 0), 1);
+		turn();
+		turn();
+	}
+	assert_true(wire_is_lent(waiting_wire()));
+	uv_sem_post(&release);
+}
+
 /* One's own memory fails, wherever that may be. */
 static int run_without_memory(void *userdata)
 {
@@ -775,15 +943,17 @@ static int run_without_memory(void *userdata)
 	struct sv bytes;
 
 	one.wire = NULL;
+	one.reason = NULL;
+	one.n_closed = 0;
 	SSL_set_fd(client, fds[1]);
 	SSL_set_connect_state(client);
-	for (int i = 0; i < 10 && !one.wire; i++) {
+	for (int i = 0; i < (has_helper ? TURNS_MAX : 10) && !one.wire && !one.n_closed; i++) {
 		(void)SSL_do_handshake(client);
-		turn();
+		uv_run(&one.loop, has_helper ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 	}
 	SSL_write(client, "hello", 5);
 	turn();
-	r = one.wire ? 0 : -EIO;
+	r = one.wire ? 0 : one.reason && strcmp(one.reason, "out of memory") == 0 ? -ENOMEM : -EIO;
 	if (r == 0 && wire_peek(one.wire, 100, &bytes) == WIRE_BROKEN) {
 		r = -ENOMEM;
 	}
@@ -837,9 +1007,17 @@ int main(void)
 		TEST(test_a_handshake_that_stops),
 		TEST(test_a_client_that_leaves),
 		TEST(test_a_version_that_is_too_old),
+		TEST(test_first_words),
+		TEST(test_late_while_lent),
+		TEST(test_hub_closes_while_lent),
+		TEST(test_closes_while_it_waits),
+		TEST(test_pieces_of_a_hello),
 		TEST(test_no_memory),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int n_failed = cmocka_run_group_tests_name("in the loop", tests, NULL, NULL);
+
+	has_helper = true;
+	return n_failed + cmocka_run_group_tests_name("with a helper", tests, NULL, NULL);
 }
