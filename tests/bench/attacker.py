@@ -84,7 +84,7 @@ class Connection:
 class Attacker:
     """@program: the gateway. Its domain for attackers leads to a server that is started here."""
     def __init__(self, attack, program):
-        self.attack, self.port = attack, program.tls_port if attack.is_tls else program.port
+        self.attack, self.port = attack, getattr(program, attack.port)
         self.ready = selectors.DefaultSelector()
         self.n_missing, self.n_opening, self.retry_at = attack.n, 0, 0
         self.listener = None
@@ -176,7 +176,10 @@ class Told(threading.Event):
 def main():
     name, *ports = sys.argv[1:]
     port, tls_port, attacker_port = map(int, ports)
-    program = SimpleNamespace(port=port, tls_port=tls_port, attacker_port=attacker_port)
+    program = SimpleNamespace(port=port,
+                              tls_port=tls_port,
+                              long_port=tls_port,
+                              attacker_port=attacker_port)
     os.nice(10)
     Attacker(ATTACKS[name], program).run(Told(), threading.Event())
 

@@ -64,7 +64,7 @@ class Attack:
     server: tuple = ()
     server_flood: bytes = b''
     n: int = N_CONNECTIONS
-    is_tls: bool = False  # of the gateway's listener
+    port: str = 'port'  # of the gateway: which member of the program
     is_rated: bool = False  # a limit of the gateway's slows the flood down
 
     @property
@@ -199,6 +199,10 @@ def of_frames():
     }
 
 
+def handshakes(port):
+    return Attack((client_hello(), Until(b'\x16\x03\x03')), n=N_NEW, port=port)
+
+
 def of_new_ones():
     """Connections and sessions that come and go."""
     return {
@@ -206,7 +210,8 @@ def of_new_ones():
         'sessions with a server that is silent': Attack(
             (post(CREATE % OWN_DOMAIN), Until(b'sid=')), server=(Until(b'never'), ), n=N_NEW),
         'WebSocket upgrades': Attack((UPGRADE % b'', Until(b'\r\n\r\n')), n=N_NEW),
-        'TLS handshakes': Attack((client_hello(), Until(b'\x16\x03\x03')), n=N_NEW, is_tls=True),
+        'TLS handshakes': handshakes('tls_port'),
+        'TLS handshakes with a long key': handshakes('long_port'),
         'connections that are broken off': Attack((post(b' ' * 5000)[:1000], ), n=N_NEW),
     }
 

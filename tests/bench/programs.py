@@ -383,17 +383,20 @@ class DoabTwice(Doab):
 
 
 class Attacked(Doab):
-    """With what an attacker of others makes use of: TLS of a listener, compression, and a server of
-    his own, which is reached with TLS and without. @has_limits: those of the default configuration.
+    """With what an attacker of others makes use of: TLS of a listener, also with a key whose
+    signatures take long, compression, and a server of his own, which is reached with TLS and
+    without. @has_limits: those of the default configuration.
     """
     def __init__(self, bench, name, has_limits):
         super().__init__(bench, name)
         self.has_limits = has_limits
-        self.tls_port, self.attacker_port = free_port(), free_port()
+        self.tls_port, self.long_port, self.attacker_port = free_port(), free_port(), free_port()
 
     def listen(self, port):
-        return super().listen(port) + '\n' + LISTEN_TLS.format(port=self.tls_port,
-                                                              **self.bench.certificates)
+        names = self.bench.certificates
+        long = {'certificate': names['long_certificate'], 'key': names['long_key']}
+        return '\n'.join((super().listen(port), LISTEN_TLS.format(port=self.tls_port, **names),
+                          LISTEN_TLS.format(port=self.long_port, **long)))
 
     def limits(self):
         return '' if self.has_limits else NO_LIMITS
@@ -460,8 +463,13 @@ def make_certificates(folder):
         out.write('subjectAltName=DNS:bench.test,DNS:*.attack.test\n')
     openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key',
             '-CAcreateserial', '-extfile', 'server.ext', '-days', '2', '-out', 'server.pem')
-    return {
-        what: os.path.join(folder, file)
-        for what, file in (('authority', 'ca.pem'), ('certificate', 'server.pem'), ('key',
-                                                                                    'server.key'))
+    openssl('req', '-x509', '-newkey', 'rsa:4096', '-nodes', '-days', '2', '-subj', '/CN=long',
+            '-keyout', 'long.key', '-out', 'long.pem')
+    files = {
+        'authority': 'ca.pem',
+        'certificate': 'server.pem',
+        'key': 'server.key',
+        'long_certificate': 'long.pem',
+        'long_key': 'long.key'
     }
+    return {what: os.path.join(folder, file) for what, file in files.items()}
