@@ -312,6 +312,20 @@ test('versions, ciphers and ALPN', TIMEOUT, async () => {
 	}
 });
 
+test('versions before TLS 1.2 are refused, where OpenSSL would take them, too', TIMEOUT, async () => {
+	// Otherwise its security level refuses them, on both sides.
+	const ciphers = 'ALL:@SECLEVEL=0';
+	const doab = await withTls({ ciphers });
+	try {
+		for (const version of ['TLSv1', 'TLSv1.1']) {
+			await assert.rejects(shake(doab.tlsPort, { ciphers, minVersion: version, maxVersion: version }), { code: /PROTOCOL_VERSION/ }, version);
+		}
+		(await shake(doab.tlsPort, { ciphers, minVersion: 'TLSv1', maxVersion: 'TLSv1.2' })).destroy();
+	} finally {
+		await doab.stop();
+	}
+});
+
 test('certificates of clients: off, optional, required', TIMEOUT, async () => {
 	const strangers = new Authority(folder, 'strangers');
 	const [alice, mallory] = [authority.issue('alice', []), strangers.issue('mallory', [])];
