@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http/head.h. Whole or cut, the judgement is the same. What is behind the head does not count. In
- * a head that is taken, a reader that knows nothing of HTTP but lines finds the same values.
+ * http/head.h and target.h. Whole or cut, the judgement is the same. What is behind the head does
+ * not count. In a head that is taken, a reader that knows nothing of HTTP but lines finds the same
+ * values, and one that takes escapes one by one the same path.
  *
- * covers: gateway/http/head.c
+ * covers: gateway/http/head.c gateway/http/target.c
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "gateway/http/head.h"
+#include "gateway/http/target.h"
 
 static const struct sv known_names[HTTP_KNOWN_COUNT] = {
 #define X(id, name) {name, sizeof(name) - 1},
@@ -129,6 +131,54 @@ static bool is_token(struct sv text)
 	return text.n > 0;
 }
 
+static bool is_slashes(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != '/') {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Takes the next byte of @path, or the escape that stands for one. */
+static char take_byte(struct sv *path)
+{
+	char c = path->data[0];
+	size_t n = 1;
+
+	if (c == '%') {
+		const char digits[] = {path->data[1], path->data[2], '\0'};
+
+		c = (char)strtoul(digits, NULL, 16);
+		n = 3;
+	}
+	*path = sv_skip(*path, n);
+	return c;
+}
+
+static void check_path(const struct http_head *head, struct sv bytes)
+{
+	struct sv path = http_span_sv(head->path, bytes.data), rest = path;
+	char *text = malloc(path.n + 1);
+	size_t n = 0;
+
+	FUZZ_CHECK(text && http_escapes_are_valid(path));
+	FUZZ_CHECK(sv_find(path, '?') == path.n && head->is_escaped == sv_has(path, '%'));
+	size_t n_text = http_path_unescape(path, text);
+
+	for (; rest.n; n++) {
+		FUZZ_CHECK(n < n_text && text[n] == take_byte(&rest));
+	}
+	FUZZ_CHECK(n == n_text);
+	/* A slash at the end counts for nothing, and two are one. */
+	text[n_text] = '/';
+	FUZZ_CHECK(http_path_eq((struct sv){text, n_text + 1}, SV("/http-bind")) ==
+		   http_path_eq((struct sv){text, n_text}, SV("/http-bind")));
+	FUZZ_CHECK(http_path_eq((struct sv){text, n_text}, SV("/")) == is_slashes(text, n_text));
+	free(text);
+}
+
 static void check_taken(const struct http_head *head, struct sv bytes)
 {
 	struct http_head alone = {0};
@@ -139,6 +189,7 @@ static void check_taken(const struct http_head *head, struct sv bytes)
 	for (size_t i = 0; i < HTTP_KNOWN_COUNT; i++) {
 		check_values(head, bytes, i);
 	}
+	check_path(head, bytes);
 	FUZZ_CHECK(head->minor <= 1 && head->n_known[HTTP_KNOWN_HOST] <= 1);
 	FUZZ_CHECK(head->minor == 0 || head->n_known[HTTP_KNOWN_HOST] == 1);
 	FUZZ_CHECK(is_token(http_span_sv(head->method, bytes.data)));
