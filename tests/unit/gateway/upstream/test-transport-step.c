@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "gateway/upstream/transport-state.h"
@@ -33,8 +34,8 @@ static struct {
 	uv_thread_t thread; /* of the loop */
 	bool is_held;       /* a step stands still until `go`, once it has posted `stands` */
 	uv_sem_t stands, go;
-	unsigned n_elsewhere; /* how often OpenSSL has told something to the helper's thread */
-	unsigned n_here;      /* and to the loop's */
+	atomic_uint n_elsewhere; /* how often OpenSSL has told something to the helper's thread */
+	unsigned n_here;         /* and to the loop's */
 	unsigned n_connected, n_secured;
 	bool has_data;
 	struct failure failure; /* FAILURE_NONE: no */
@@ -124,7 +125,8 @@ static void open_connection(int version)
 	socklen_t size = sizeof(address.v4);
 
 	one.failure.kind = FAILURE_NONE;
-	one.n_connected = one.n_secured = one.n_elsewhere = 0;
+	one.n_connected = one.n_secured = 0;
+	one.n_elsewhere = 0;
 	one.has_data = false;
 	one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(one.listener, &address.any, size), 0);
