@@ -114,6 +114,16 @@ static void test_rate(void **state)
 	assert_int_equal(last.sha256[0], 1);
 }
 
+/* A key of zeros is a key like others. */
+static void test_zeros(void **state)
+{
+	(void)state;
+	assert_false(note("one.test", 1));
+	assert_true(note("one.test", 0));
+	assert_true(note("one.test", 2));
+	assert_false(note("one.test", 0));
+}
+
 static int use(void *userdata)
 {
 	struct known_keys *own;
@@ -133,7 +143,7 @@ static int use(void *userdata)
 static void test_out_of_memory(void **state)
 {
 	(void)state;
-	failmalloc_each(use, NULL, 5);
+	failmalloc_each(use, NULL, 7);
 }
 
 int main(void)
@@ -144,6 +154,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_number_of_keys, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_number_of_domains, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_zeros, set_up, tear_down),
 		cmocka_unit_test(test_out_of_memory),
 	};
 

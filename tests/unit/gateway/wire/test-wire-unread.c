@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "gateway/wire/state.h"
+#include "tests/unit/failmalloc.h"
 
 enum {
 	LONG = 1024 * 1024,
@@ -290,6 +291,44 @@ static void test_a_small_answer_behind_a_large_one(void **state)
 	assert_int_equal(budget_bytes(one.budget), 0);
 }
 
+/* Who pays is noted where something can be charged, and does not change while it is. */
+static void test_who_pays(void **state)
+{
+	struct address client;
+
+	(void)state;
+	assert_int_equal(address_parse(SV("198.51.100.1:1"), -1, &client), 0);
+	one.hub->options.unread = NULL;
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	assert_null(one.wire->unread);
+	one.hub->options.unread = one.budget;
+	failmalloc_arm(1, false);
+	int r = wire_set_payer(one.wire, &client);
+
+	assert_int_equal(failmalloc_disarm(), 1);
+	assert_int_equal(r, -ENOMEM);
+	answer(LONG);
+	assert_int_equal(wire_set_payer(one.wire, &client), 0);
+	assert_true(address_is_same(&one.wire->unread->payer, &one.peer));
+}
+
+/* Less than a step is free; what the user keeps is charged on when the rest was sent. */
+static void test_charge(void **state)
+{
+	(void)state;
+	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 0, NULL), 0);
+	assert_int_equal(budget_bytes(one.budget), 0);
+	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 1, NULL), 0);
+	assert_int_equal(budget_bytes(one.budget), 2 * BUDGET_STEP);
+	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 3 * BUDGET_STEP, NULL), 0);
+	assert_int_equal(budget_bytes(one.budget), 4 * BUDGET_STEP);
+	wire_charge_sent(one.wire);
+	assert_int_equal(budget_bytes(one.budget), 3 * BUDGET_STEP);
+	assert_int_equal(wire_charge(one.wire, 1, 0, NULL), 0);
+	wire_charge_sent(one.wire);
+	assert_null(one.wire->unread);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +340,8 @@ int main(void)
 		TEST(test_what_is_dropped_is_told_of),
 		TEST(test_the_client_of_a_proxy_pays),
 		TEST(test_a_small_answer_behind_a_large_one),
+		TEST(test_who_pays),
+		TEST(test_charge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
