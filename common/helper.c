@@ -30,9 +30,21 @@ struct attributes {
 
 TAILQ_HEAD(jobs, job);
 
+/* The jobs of a crowd that wait, all zero until the first one does. */
+struct helper_crowd {
+	LIST_ENTRY(helper_crowd) in_busy;
+	struct jobs jobs;
+};
+
+LIST_HEAD(helper_crowds, helper_crowd);
+
 struct helper {
 	struct turn *turn;
 	struct jobs waiting;
+	/* The same jobs by crowd, so that the next one is found without looking at each. */
+	struct helper_crowd crowds[TURN_CROWDS + 1];
+	struct helper_crowds busy; /* those with jobs */
+	uint64_t n_added;
 	struct job *running;
 	unsigned n_ahead; /* jobs that have run while an older one waits */
 	/* The job that the thread takes when `wake` is posted; NULL: it ends. */
@@ -81,20 +93,48 @@ static void run(void *argument)
 	}
 }
 
+static void enqueue(struct helper *helper, struct job *job)
+{
+	struct helper_crowd *crowd = &helper->crowds[job->item->crowd];
+
+	if (TAILQ_EMPTY(&crowd->jobs)) {
+		TAILQ_INIT(&crowd->jobs);
+		LIST_INSERT_HEAD(&helper->busy, crowd, in_busy);
+	}
+	job->crowd = job->item->crowd;
+	job->number = helper->n_added++;
+	TAILQ_INSERT_TAIL(&crowd->jobs, job, in_crowd);
+	TAILQ_INSERT_TAIL(&helper->waiting, job, in_queue);
+}
+
+static void dequeue(struct helper *helper, struct job *job)
+{
+	struct helper_crowd *crowd = &helper->crowds[job->crowd];
+
+	TAILQ_REMOVE(&helper->waiting, job, in_queue);
+	TAILQ_REMOVE(&crowd->jobs, job, in_crowd);
+	if (TAILQ_EMPTY(&crowd->jobs)) {
+		LIST_REMOVE(crowd, in_busy);
+	}
+}
+
 /* Of jobs that wait, that of the crowd which has spent least, or the oldest if it has waited for
- * enough of these. There are at most as many as there are sessions being opened. */
+ * enough of these. There may be as many as there are connections: one client that opens hundreds
+ * must not make the loop look at all of them for each. */
 static struct job *choose(const struct helper *helper)
 {
-	struct job *job, *best = NULL;
+	struct helper_crowd *crowd;
+	struct job *best = NULL;
 	uint32_t best_us = 0;
 
 	if (helper->n_ahead == TURN_AHEAD_MAX) {
 		return TAILQ_FIRST(&helper->waiting);
 	}
-	TAILQ_FOREACH(job, &helper->waiting, in_queue) {
+	LIST_FOREACH(crowd, &helper->busy, in_busy) {
+		struct job *job = TAILQ_FIRST(&crowd->jobs);
 		uint32_t us = turn_spent_us(helper->turn, job->item);
 
-		if (!best || us < best_us) {
+		if (!best || us < best_us || (us == best_us && job->number < best->number)) {
 			best = job;
 			best_us = us;
 		}
@@ -108,7 +148,7 @@ static void run_next(struct helper *helper)
 
 	if (job) {
 		helper->n_ahead = job == TAILQ_FIRST(&helper->waiting) ? 0 : helper->n_ahead + 1;
-		TAILQ_REMOVE(&helper->waiting, job, in_queue);
+		dequeue(helper, job);
 		job->state = JOB_RUNNING;
 		helper->running = job;
 		atomic_store(&helper->next, job);
@@ -165,6 +205,7 @@ int helper_new(uv_loop_t *loop, struct turn *turn, struct helper **ret_helper)
 	}
 	helper->turn = turn;
 	TAILQ_INIT(&helper->waiting);
+	LIST_INIT(&helper->busy);
 	int r = start(helper, loop);
 
 	if (r < 0) {
@@ -200,14 +241,14 @@ void helper_add(struct helper *helper, struct job *job)
 {
 	assert(job->state == JOB_IDLE);
 	job->state = JOB_WAITING;
-	TAILQ_INSERT_TAIL(&helper->waiting, job, in_queue);
+	enqueue(helper, job);
 	run_next(helper);
 }
 
 bool helper_remove(struct helper *helper, struct job *job)
 {
 	if (job->state == JOB_WAITING) {
-		TAILQ_REMOVE(&helper->waiting, job, in_queue);
+		dequeue(helper, job);
 		job->state = JOB_IDLE;
 	}
 	return job->state == JOB_IDLE;

@@ -10,6 +10,7 @@
  * Only `run` is called in the helper's thread. All else belongs to the thread of the loop.
  */
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -26,6 +27,9 @@ enum job_state {
 /* Embedded in its object; all zero but for the functions and the item. */
 struct job {
 	TAILQ_ENTRY(job) in_queue;
+	TAILQ_ENTRY(job) in_crowd;
+	uint64_t number; /* which one it is of all that were added */
+	uint16_t crowd;  /* the item's when it was added */
 	enum job_state state;
 	/* For whom it is. Borrowed until `done`; it is charged with the CPU time of the job. */
 	struct turn_item *item;

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -20,6 +21,9 @@ enum {
 	N_JOBS = TURN_AHEAD_MAX + 3,
 	BURNT_US = 2000,
 	BURNT_MAX_US = 500 * 1000, /* with all that a slow machine adds */
+	N_FEW = 100,
+	N_MANY = 40000,
+	N_ROUNDS = 5,
 };
 
 struct work {
@@ -266,6 +270,90 @@ static void test_ahead_max(void **state)
 	assert_memory_equal(one.done, expected, sizeof(expected));
 }
 
+/* A few of a crowd come one after the other, and others between them. */
+static void test_order_of_a_crowd(void **state)
+{
+	(void)state;
+	one.works[0].is_held = true;
+	for (size_t i = 1; i < 4; i++) {
+		turn_item_set_crowd(&one.works[i].item, 1);
+	}
+	spend(1, 1);
+	add(0);
+	for (size_t i = 1; i < 7; i++) {
+		add(i);
+	}
+	/* One of which the crowd changes while it waits. */
+	turn_item_set_crowd(&one.works[6].item, 7);
+	assert_true(helper_remove(one.helper, &one.works[6].job));
+	add(6);
+	assert_true(helper_remove(one.helper, &one.works[2].job));
+	uv_sem_post(&one.go);
+	run_until(6);
+	assert_memory_equal(one.done, ((size_t[]){0, 4, 5, 6, 1, 3}), 6 * sizeof(size_t));
+}
+
+static void on_one_done(struct job *job)
+{
+	(void)job;
+	one.n_done++;
+}
+
+static void on_quick_run(struct job *job)
+{
+	(void)job;
+}
+
+/* The CPU time in which the loop has N_FEW jobs run while @n of one crowd wait. */
+static int64_t time_of_few(size_t n)
+{
+	struct work *works = calloc(n, sizeof(*works));
+	int64_t begin_us;
+
+	assert_non_null(works);
+	one.works[0].is_held = true;
+	one.n_done = 0;
+	add(0);
+	for (size_t i = 0; i < n; i++) {
+		works[i].job = (struct job){
+			.item = &works[i].item, .run = on_quick_run, .done = on_one_done};
+		turn_item_init(&works[i].item, 1, on_turn);
+		helper_add(one.helper, &works[i].job);
+	}
+	uv_sem_post(&one.go);
+	begin_us = cpu_us();
+	while (one.n_done < N_FEW) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	int64_t took_us = cpu_us() - begin_us;
+
+	for (size_t i = 0; i < n; i++) {
+		while (!helper_remove(one.helper, &works[i].job)) {
+			uv_run(&one.loop, UV_RUN_ONCE);
+		}
+	}
+	free(works);
+	return took_us;
+}
+
+/* Many that wait do not make the loop's part of each job longer. */
+static void test_many_wait(void **state)
+{
+	int64_t few_us = INT64_MAX, many_us = INT64_MAX;
+
+	(void)state;
+	for (unsigned i = 0; i < N_ROUNDS; i++) {
+		int64_t us = time_of_few(N_FEW);
+
+		few_us = us < few_us ? us : few_us;
+		us = time_of_few(N_MANY);
+		many_us = us < many_us ? us : many_us;
+	}
+	print_message("%d jobs take %ld us, with %d that wait %ld us\n", N_FEW, (long)few_us,
+		      N_MANY, (long)many_us);
+	assert_true(many_us < 5 * few_us);
+}
+
 static void test_removed(void **state)
 {
 	(void)state;
@@ -342,9 +430,12 @@ static void test_cannot_be_made(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_another_thread), TEST(test_again),     TEST(test_charged),
-		TEST(test_order),          TEST(test_ahead_max), TEST(test_removed),
-		TEST(test_freed),          TEST(test_nice),      TEST(test_cannot_be_made),
+		TEST(test_another_thread), TEST(test_again),
+		TEST(test_charged),        TEST(test_order),
+		TEST(test_ahead_max),      TEST(test_removed),
+		TEST(test_freed),          TEST(test_nice),
+		TEST(test_cannot_be_made), TEST(test_order_of_a_crowd),
+		TEST(test_many_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
