@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { countingClient } from '../support/counting.mjs';
@@ -88,6 +88,7 @@ function defineTests(domain, isEcho, start) {
 	let server;
 	let doab;
 	let admin;
+	const opened = []; // by the test that runs
 
 	before(async () => {
 		server = await start();
@@ -98,6 +99,18 @@ function defineTests(domain, isEcho, start) {
 	});
 	after(() => stopAll(doab, server));
 
+	// What a failed test leaves behind would make the next ones fail: its clients, and a server that stands still or is gone.
+	afterEach(async () => {
+		opened.splice(0).forEach((client) => client.stop());
+		if (hasEnded(server.child)) {
+			await launch();
+		} else {
+			server.child.kill('SIGCONT');
+		}
+		await until(async () => await readMetric('doab_sessions{') === 0, 2 * INACTIVITY_S * 1000, 'the end of what the test left');
+	});
+
+	const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
 	const launch = () => server.launch();
 	const kill = () => stopChild(server.child, { signal: 'SIGKILL' });
 	const countDescriptors = () => readdirSync(`/proc/${doab.serverPid}/fd`).length;
@@ -112,7 +125,7 @@ function defineTests(domain, isEcho, start) {
 		const clients = [];
 		for (let at = 0; at < nSessions; at += AT_ONCE) {
 			clients.push(...await Promise.all(Array.from({ length: Math.min(AT_ONCE, nSessions - at) }, (_, i) =>
-				countingClient(TRANSPORTS[i % 2], { port: doab.port, domain, isEcho }))));
+				countingClient(TRANSPORTS[i % 2], { port: doab.port, domain, isEcho, among: opened }))));
 		}
 		return clients;
 	}

@@ -5,6 +5,7 @@
 //     client.say();                      // message 1; to itself where the server needs an address
 //     client.got                         // the numbers of the messages that came, in the order of their coming
 //     client.end                         // undefined, or how the session ended: a condition, or 'broken' without a word
+//     client.stop()                      // breaks its connections, even while it opens
 //
 // A message that comes back as an error counts in .returned instead.
 import assert from 'node:assert/strict';
@@ -54,6 +55,11 @@ class CountingClient {
 	ended(ms = 30000) {
 		return until(() => this.end, ms, 'the end of the session');
 	}
+
+	stop() {
+		this.isStopped = true;
+		this.disconnect();
+	}
 }
 
 class CountingWebSocket extends CountingClient {
@@ -87,7 +93,7 @@ class CountingWebSocket extends CountingClient {
 		this.socket.drop();
 	}
 
-	stop() {
+	disconnect() {
 		this.socket?.drop();
 	}
 }
@@ -165,18 +171,27 @@ class CountingBosh extends CountingClient {
 		this.stop();
 	}
 
-	stop() {
-		this.isStopped = true;
-		this.client.close();
+	disconnect() {
+		this.client?.close();
 	}
 }
 
 export const COUNTING = { bosh: CountingBosh, websocket: CountingWebSocket };
 
 // Opens a session and logs in: anonymous without user and password. @isEcho: whether the server sends messages back by
-// itself, as the scripted one does.
-export async function countingClient(transport, options) {
+// itself, as the scripted one does. @among: a list to which the client is added before it opens, for who has to stop all that a
+// failed test leaves behind.
+export async function countingClient(transport, { among, ...options }) {
 	const client = new COUNTING[transport](options);
-	await client.open();
+	among?.push(client);
+	try {
+		await client.open();
+	} catch (error) {
+		client.stop();
+		throw error;
+	}
+	if (client.isStopped) {
+		client.disconnect(); // what it opened since
+	}
 	return client;
 }
