@@ -8,9 +8,11 @@ import { Doab } from '../support/doab.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, within } from '../support/util.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
-const LONG_KEY_BITS = 4096;
-const N_CLIENTS = 40;
-const STEP_MS = 2; // half a signature
+const LONG_KEY_BITS = 8192; // 30 ms for each
+const N_CLIENTS = 20;
+const N_LATE = 120; // more than the helper can take in time
+const HEADER_TIMEOUT_S = 2;
+const STEP_MS = 10;
 
 // The first flight of a client.
 async function clientHello() {
@@ -41,7 +43,7 @@ function shake(port) {
 	}), 20000, 'a handshake');
 }
 
-test('clients, a reload and the end come while signatures are made', TIMEOUT, async () => {
+test('clients that leave or are late, a reload and the end come while signatures are made', TIMEOUT, async () => {
 	const folder = temporaryFolder('tls-lent');
 	let doab;
 	let waiting = [];
@@ -49,7 +51,7 @@ test('clients, a reload and the end come while signatures are made', TIMEOUT, as
 		const { certificate, key } = new Authority(folder).issue('long', ['long.test'], { rsaBits: LONG_KEY_BITS });
 		const port = await freePort();
 		const hello = await clientHello();
-		doab = await Doab.start({ listeners: { [`127.0.0.1:${port}`]: { tls: { certificate, key } } } });
+		doab = await Doab.start({ header_timeout: HEADER_TIMEOUT_S, listeners: { [`127.0.0.1:${port}`]: { tls: { certificate, key } } } });
 		for (let i = 0; i < N_CLIENTS; i++) {
 			const socket = await say(port, hello);
 			await sleep(i % 4 * STEP_MS);
@@ -59,6 +61,8 @@ test('clients, a reload and the end come while signatures are made', TIMEOUT, as
 			}
 		}
 		await doab.logged('reloaded');
+		const late = await Promise.all(Array.from({ length: N_LATE }, () => say(port, hello)));
+		await Promise.all(late.map((socket) => within(once(socket.resume(), 'close'), 20000, 'the end of a connection')));
 		(await shake(port)).destroy();
 		waiting = await Promise.all(Array.from({ length: N_CLIENTS }, () => say(port, hello)));
 		await once(waiting[0], 'data');
