@@ -72,7 +72,9 @@ static int on_read(BIO *bio, char *data, int size)
 		n = recv(channel->fd, data, most(channel, (size_t)size), 0);
 	} while (n < 0 && errno == EINTR);
 	channel->is_at_end = n == 0;
-	channel->n_received += n > 0 ? (size_t)n : 0;
+	if (n > 0 && !channel->is_secure) {
+		channel->n_received += (size_t)n;
+	}
 	if (n < 0 && errno == EAGAIN) {
 		BIO_set_retry_read(bio);
 	}

@@ -37,7 +37,9 @@ struct channel {
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
 	size_t n_records_max; /* of one call */
-	size_t n_received;    /* bytes below TLS */
+	/* Bytes of the handshake below TLS. What comes later is not counted: where a size_t has 32
+	 * bits, the number would wrap. */
+	size_t n_received;
 	size_t n_answered;    /* n_received when TLS last wrote something */
 	/* Until the handshake is complete, no more are read. */
 	size_t n_received_max;
