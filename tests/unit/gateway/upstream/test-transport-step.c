@@ -259,8 +259,7 @@ static void test_session_is_kept(void **state)
 	assert_true(is_resumed());
 }
 
-/* What the server sends then is short, and no certificates are in it. */
-static void resume_in_loop(int version)
+static void get_session(int version)
 {
 	open_connection(version);
 	begin("a.test");
@@ -269,6 +268,12 @@ static void resume_in_loop(int version)
 	assert_true(one.n_elsewhere > 0);
 	receive_tickets();
 	close_connection();
+}
+
+/* What the server sends then is short, and no certificates are in it. */
+static void resume_in_loop(int version)
+{
+	get_session(version);
 	open_connection(version);
 	const SSL *client = begin("a.test");
 
@@ -289,6 +294,38 @@ static void test_resumed_in_loop_13(void **state)
 {
 	(void)state;
 	resume_in_loop(TLS1_3_VERSION);
+}
+
+/* The server asks for a key of another group, which takes ten times as long. */
+static void test_resumed_with_another_group(void **state)
+{
+	(void)state;
+	get_session(TLS1_3_VERSION);
+	assert_int_equal(SSL_CTX_set1_groups_list(one.server_ctx, "P-384"), 1);
+	open_connection(TLS1_3_VERSION);
+	const SSL *client = begin("a.test");
+
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	assert_true(SSL_session_reused(client));
+	assert_true(one.n_elsewhere > 0);
+	close_connection();
+}
+
+/* The number would wrap on a machine with 32 bits, and nothing would be read any more. */
+static void test_not_counted_after(void **state)
+{
+	(void)state;
+	open_connection(TLS1_2_VERSION);
+	begin("a.test");
+	run_until(&one.n_secured);
+	assert_int_equal(one.n_secured, 1);
+	size_t n_received = one.transport->channel.n_received;
+
+	assert_true(n_received > 0);
+	receive_tickets();
+	assert_int_equal(one.transport->channel.n_received, n_received);
+	close_connection();
 }
 
 static void forget_sessions(void)
@@ -523,6 +560,8 @@ int main(void)
 		TEST(test_session_is_kept),
 		TEST(test_resumed_in_loop_12),
 		TEST(test_resumed_in_loop_13),
+		TEST(test_resumed_with_another_group),
+		TEST(test_not_counted_after),
 		TEST(test_not_resumed),
 		TEST(test_resumed_max),
 		TEST(test_session_of_before),
