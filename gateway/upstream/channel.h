@@ -37,10 +37,10 @@ struct channel {
 	unsigned long handshake_error; /* then: OpenSSL's, or 0 */
 	struct tls_controls controls;
 	size_t n_records_max; /* of one call */
-	/* Bytes of the handshake below TLS. What comes later is not counted: where a size_t has 32
-	 * bits, the number would wrap. */
+	/* Bytes of the handshake, below TLS. Later ones are not counted: a size_t of 32 bits would
+	 * wrap. */
 	size_t n_received;
-	size_t n_answered;    /* n_received when TLS last wrote something */
+	size_t n_answered; /* n_received when TLS last wrote something */
 	/* Until the handshake is complete, no more are read. */
 	size_t n_received_max;
 };

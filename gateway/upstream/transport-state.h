@@ -29,9 +29,10 @@ enum {
 	 * send certificates that take ten milliseconds, but so few bytes hold at most one
 	 * certificate of an elliptic curve. */
 	TRANSPORT_RESUMED_MAX = 512,
-	/* A server that has begun its part of a handshake has so many milliseconds for all of it
-	 * before the part counts as held (transport_held()). Usual servers need one or two round
-	 * trips; if these counted, many sessions that open at the same time would. */
+	/* If a server has sent a part of its handshake messages, and does not send the rest within
+	 * so many milliseconds, the part counts as held (transport_held()). Usual servers need one
+	 * or two round trips. Without this delay, sessions that open at the same time would exceed
+	 * the budget. */
 	TRANSPORT_FLIGHT_MS = 1000,
 };
 
@@ -113,7 +114,7 @@ static inline bool transport_is_in_helper(const struct transport *transport)
 	return transport->step && transport->step->job.state != JOB_IDLE;
 }
 
-/* Whether a slow handshake has a part of the server's messages. */
+/* Whether the handshake is slow and waits for the rest of the server's messages. */
 static inline bool transport_is_held_up(const struct transport *transport)
 {
 	return transport->has_begun && transport->is_slow;

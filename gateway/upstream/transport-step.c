@@ -54,8 +54,9 @@ static bool take_short_step(struct transport *transport, enum channel_result *re
 {
 	struct channel *channel = &transport->channel;
 
-	/* A server that resumes is answered only once. One that was answered before has asked for a
-	 * key of another group: P-384 takes 1 ms. */
+	/* If the server resumes the session, this side answers once, at the end. If it has answered
+	 * before, the server has asked for another key (HelloRetryRequest): with P-384 that takes
+	 * 1 ms. */
 	if (channel_is_stopped(channel) || channel->n_received_max == SIZE_MAX ||
 	    channel->n_answered > 0) {
 		return false;

@@ -268,8 +268,8 @@ static void handshake_done(struct transport *transport)
 	}
 }
 
-/* The handshake waits for the server. What has arrived since the last flight of this side is only a
- * part of the server's. */
+/* The handshake waits for the server. Bytes that have arrived since this side wrote last are a part
+ * of the server's next messages. */
 static void note_begun(struct transport *transport)
 {
 	const struct channel *channel = &transport->channel;

@@ -36,8 +36,8 @@ static int connect_socket(struct wire *wire)
 	return 0;
 }
 
-/* Whether a signature takes less than to hand the connection over. With P-256 and Ed25519 it takes
- * 20 to 40 us; with RSA of 2048 bits 250, of 4096 bits 4,000, with P-384 800. */
+/* Whether a signature takes less time than handing the connection to the helper. With P-256 and
+ * Ed25519 it takes 20 to 40 us; with RSA of 2048 bits 250, of 4096 bits 4,000, with P-384 800. */
 static bool has_quick_key(const SSL *ssl)
 {
 	const EVP_PKEY *key = SSL_get_privatekey(ssl);

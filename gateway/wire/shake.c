@@ -29,7 +29,7 @@ static void on_run(struct job *job)
 		shake->outcome = WIRE_SHAKE_FAILED;
 		shake->reason = wire_tls_reason(shake->tls, r, 0);
 	}
-	/* The queue is the thread's. */
+	/* Each thread has its own error queue: the loop cannot read this one. */
 	tls_errors_clear();
 }
 
@@ -136,8 +136,8 @@ static enum wire_result fetch(struct wire *wire, const char **ret_reason)
 	return WIRE_BROKEN;
 }
 
-/* Whether OpenSSL can do something with what is there. A hello that comes in small pieces would
- * otherwise be handed over with each of them. What is no hello is OpenSSL's to judge. */
+/* Whether to hand over what has arrived: a whole hello, or more bytes than a hello may have, which
+ * OpenSSL rejects. Otherwise the helper would get each small piece of a hello by itself. */
 static bool is_enough(const struct wire_tls *tls)
 {
 	return tls->hello.is_complete || BIO_pending(tls->shake->in) > HELLO_MAX;
@@ -168,7 +168,7 @@ enum wire_result wire_shake_on(struct wire *wire, const char **ret_reason)
 	enum wire_result result = send_out(wire);
 
 	if (shake->outcome == WIRE_SHAKE_FAILED) {
-		/* The alert has left, or there was no room for it. */
+		/* send_out() has sent the alert, if the socket took it. */
 		*ret_reason = shake->reason;
 		return WIRE_BROKEN;
 	}

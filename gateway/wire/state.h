@@ -52,8 +52,8 @@ enum wire_shake_outcome {
 	WIRE_SHAKE_FAILED,
 };
 
-/* A handshake of which the helper takes the steps, because a signature takes long. OpenSSL reads
- * and writes memory; only the loop uses the socket. Between helper_add() and `done` of the job, the
+/* A handshake whose steps run in the helper, because a signature takes long. OpenSSL reads and
+ * writes memory; only the loop uses the socket. Between helper_add() and `done` of the job, the
  * helper has the SSL, the controls and the memory: nothing else may touch them. */
 struct wire_shake {
 	struct job job;
@@ -186,7 +186,8 @@ _must_check_ int wire_shake_begin(struct wire *wire);
  * handshake is complete, and everything is sent. *ret_reason as that of wire_handshake(). */
 _must_check_ enum wire_result wire_shake_on(struct wire *wire, const char **ret_reason);
 
-/* The loop takes over, at the end of the handshake. */
+/* Ends the helper's part, when the handshake is complete. Keeps bytes that have arrived with its
+ * end (wire_tls::early). */
 void wire_shake_end(struct wire_tls *tls);
 
 /* Describes why the handshake failed: @r is what OpenSSL returned, @error an errno or 0. The text

@@ -15,7 +15,7 @@ static struct wire *wire_of(BIO *bio)
 	return BIO_get_data(bio);
 }
 
-/* What came with the end of the handshake. */
+/* Reads bytes that arrived together with the end of the handshake. */
 static int read_early(struct wire_tls *tls, char *data, int size)
 {
 	int n = BIO_read(tls->early, data, size);
