@@ -23,11 +23,11 @@ enum {
 	 * Where hundreds wait, that takes longer than what they wait for. To stop the poll and to
 	 * start it again costs as much as so many reports. */
 	TRANSPORT_REPORTS_MAX = 4,
-	/* If a session was offered, the loop itself handles so many bytes of the server's answer.
-	 * The helper handles longer answers; to hand over a connection takes 50 us of CPU. A server
-	 * that resumes the session sends up to 400 bytes, which take 0.1 ms. Another server could
-	 * send certificates that take ten milliseconds, but so few bytes hold at most one
-	 * certificate of an elliptic curve. */
+	/* If a session was offered, the loop itself handles up to this many bytes of the server's
+	 * answer. The helper handles longer answers: handing over a connection takes 50 us of CPU.
+	 * A server that resumes the session sends up to 400 bytes, which take 0.1 ms. Another
+	 * server could send certificates that take ten milliseconds, but so few bytes hold at most
+	 * one certificate of an elliptic curve. */
 	TRANSPORT_RESUMED_MAX = 512,
 	/* If a server has sent a part of its handshake messages, and does not send the rest within
 	 * so many milliseconds, the part counts as held (transport_held()). Usual servers need one
@@ -114,7 +114,7 @@ static inline bool transport_is_in_helper(const struct transport *transport)
 	return transport->step && transport->step->job.state != JOB_IDLE;
 }
 
-/* Whether the handshake is slow and waits for the rest of the server's messages. */
+/* Whether the handshake takes long, and a part of the server's messages has arrived. */
 static inline bool transport_is_held_up(const struct transport *transport)
 {
 	return transport->has_begun && transport->is_slow;

@@ -268,8 +268,8 @@ static void handshake_done(struct transport *transport)
 	}
 }
 
-/* The handshake waits for the server. Bytes that have arrived since this side wrote last are a part
- * of the server's next messages. */
+/* The handshake needs more bytes from the server. If some have arrived since this side last wrote,
+ * the server has sent a part of its messages. */
 static void note_begun(struct transport *transport)
 {
 	const struct channel *channel = &transport->channel;

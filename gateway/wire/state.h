@@ -57,7 +57,7 @@ enum wire_shake_outcome {
  * helper has the SSL, the controls and the memory: nothing else may touch them. */
 struct wire_shake {
 	struct job job;
-	struct turn_item item; /* of the client's crowd; outlives the wire */
+	struct turn_item item; /* charges the client's crowd, also after the wire is freed */
 	struct helper *helper; /* borrowed */
 	struct wire *wire;     /* NULL: it was closed; the job's `done` frees the tls */
 	struct wire_tls *tls;
@@ -71,8 +71,8 @@ struct wire_tls {
 	SSL_CTX *context;         /* until the handshake begins */
 	SSL *ssl;                 /* from then on */
 	struct wire_shake *shake; /* owned; NULL: the loop takes the handshake, or it is over */
-	/* Bytes that arrived together with the last ones of a handshake of the helper's; NULL:
-	 * there are none. */
+	/* Bytes that the client sent right after a handshake that the helper made, and that OpenSSL
+	 * has not read yet. NULL: none. */
 	BIO *early;
 	struct tls_controls controls;
 	struct hello hello;

@@ -27,8 +27,8 @@ static int read_early(struct wire_tls *tls, char *data, int size)
 	return n;
 }
 
-/* Of the client's messages in clear text, only hellos may be so large; with TLS 1.2 there is
- * one. */
+/* Checks only hellos: a client sends no other large message in clear text. It sends one hello with
+ * TLS 1.2, and up to two with TLS 1.3. */
 bool wire_tls_has_large_hello(struct wire_tls *tls, const char *data, size_t n)
 {
 	bool is_hello = !tls->hello.is_complete || SSL_version(tls->ssl) == TLS1_3_VERSION;

@@ -305,8 +305,8 @@ int wire_send(struct wire *wire, const struct iovec *parts, size_t n_parts)
 
 /* The budget wants the memory back, so the client loses the answer that it has not read. The kernel
  * ends the connection for sending, too: another process may get the connection with the next
- * request, and the client would take that answer for the rest of the lost one. The charge stays for
- * now, because nothing is freed inside its callback. */
+ * request, and the client would take that answer for the rest of the lost one. This
+ * function must not free the charge: the budget is still using it. */
 static void on_evict(struct budget_charge *charge)
 {
 	struct wire *wire = CONTAINER_OF(charge, struct wire_unread, charge)->wire;

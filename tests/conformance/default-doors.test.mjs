@@ -1,5 +1,5 @@
-// The configuration that packages install, unchanged, tried as an attacker would: what it listens on, whom it believes, where it can
-// be led. In a network namespace of its own, with a resolver that leads inside, and servers there that nobody may reach.
+// These tests attack a gateway with the configuration that packages install: where it listens, whom it trusts, and where it connects.
+// They run in a network namespace of their own. Its resolver names inner addresses, and its inner servers must never be reached.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
