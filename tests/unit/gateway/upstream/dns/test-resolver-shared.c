@@ -406,9 +406,17 @@ static void test_no_memory(void **state)
 	failmalloc_each(scenario, askers, 12);
 }
 
+static int setup_at_clock(void **state)
+{
+	int r = setup(state);
+
+	clock_follow(&dns.loop);
+	return r;
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_at_clock, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_question),
 		TEST(test_cancelled_by_all),
