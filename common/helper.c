@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,10 +14,8 @@
 
 enum {
 	NS_PER_US = 1000,
-	/* More than the kernel gives other threads: up to 2.8 ms. */
-	SLICE_NS = 4 * 1000 * 1000,
-	NICE_MORE = 5,      /* than the loop's */
-	KEEP_POLICY = 0x08, /* SCHED_FLAG_KEEP_POLICY */
+	SLICE_NS = 100 * 1000 * 1000, /* the most that the kernel takes */
+	NICE_MORE = 10,               /* than the loop's */
 };
 
 /* The first form of struct sched_attr (sched_setattr(2)); Debian 12's C library has none. */
@@ -56,15 +55,18 @@ struct helper {
 	uv_async_t report;
 };
 
-/* Has the kernel run the loop as soon as it has something to do, where both share a core: since
- * Linux 6.12, a thread that asks for more time at once may be interrupted sooner. With a loop that
- * is busy for 60 % of the time, and a helper that always is, the loop waits for 0.7 ms without
- * this, and for 0.1 ms with it. If both always are busy, the helper gets a quarter of the core. */
+/* Has the kernel run the loop as soon as it has something to do, where both share a core. A thread
+ * of SCHED_BATCH that wakes up interrupts no other one: else a new job would, while the loop still
+ * has work. Since Linux 6.12, a thread that wakes up interrupts one with a longer slice, but not
+ * one that has used up nearly all of its slice. Nor does it when it ran just before, for longer
+ * than its share: the nicer the helper is, the sooner that is over. What does not interrupt the
+ * helper waits for the kernel's next tick, up to 4 ms. If both always are busy, the helper gets a
+ * tenth of the core. */
 static void let_others_ahead(void)
 {
 	const struct attributes attributes = {
 		.size = sizeof(attributes),
-		.flags = KEEP_POLICY,
+		.policy = SCHED_BATCH,
 		.nice = getpriority(PRIO_PROCESS, 0) + NICE_MORE,
 		.runtime_ns = SLICE_NS,
 	};

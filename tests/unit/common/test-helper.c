@@ -33,7 +33,7 @@ struct work {
 	bool is_dear;  /* its run takes BURNT_US of CPU */
 	bool is_again; /* `done` adds it once more */
 	uv_thread_t ran_in;
-	int nice;          /* of that thread */
+	int nice, policy;  /* of that thread */
 	uint64_t slice_ns; /* likewise; 0: the kernel does not say */
 	unsigned n_ran;
 };
@@ -120,6 +120,7 @@ static void on_run(struct job *job)
 
 	work->ran_in = uv_thread_self();
 	work->nice = getpriority(PRIO_PROCESS, 0);
+	work->policy = sched_getscheduler(0);
 	work->slice_ns = slice_ns();
 	work->n_ran++;
 	if (work->is_held) {
@@ -396,10 +397,12 @@ static void test_nice(void **state)
 	}
 	add(0);
 	run_until(1);
-	assert_int_equal(one.works[0].nice, own + 5 < 19 ? own + 5 : 19);
+	assert_int_equal(one.works[0].nice, own + 10 < 19 ? own + 10 : 19);
 	assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+	assert_int_equal(one.works[0].policy, SCHED_BATCH);
+	assert_int_equal(sched_getscheduler(0), policy);
 	if (slice_ns()) {
-		assert_int_equal(one.works[0].slice_ns, 4 * 1000 * 1000);
+		assert_int_equal(one.works[0].slice_ns, 100 * 1000 * 1000);
 	}
 }
 
