@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/config/config.h"
 #include "gateway/config/tables.h"
@@ -26,6 +27,18 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("deny_clients_file", config_type_file, config, deny_clients_file, "\"\""),
 };
 
+/* Reports that @path, or the rest of it, cannot be read. Half a list would let in those whom the
+ * other half denies, and an empty list of allowed ones everybody. */
+static int report_unread(struct config_scope *scope, const char *path, int error)
+{
+	if (error == ENOMEM) {
+		return -ENOMEM;
+	}
+	config_error(scope->errors, (struct config_place){.file = path}, "cannot be read: %s",
+		     strerror(error));
+	return -EINVAL;
+}
+
 /* Adds the networks in the lines of @file. Returns 0, -EINVAL (reported) or -ENOMEM. */
 static int add_lines(struct config_scope *scope, const char *path, FILE *file,
 		     struct networks *networks)
@@ -33,20 +46,23 @@ static int add_lines(struct config_scope *scope, const char *path, FILE *file,
 	struct config_place place = {.file = path};
 	char *line = NULL;
 	size_t size = 0;
+	ssize_t n = 0;
 	int r = 0;
 
-	while (r == 0 && getline(&line, &size, file) >= 0) {
+	while (r == 0 && (n = getline(&line, &size, file)) >= 0) {
 		unsigned ignored;
 
 		place.line++;
-		r = networks_add_list(networks, sv_from(line), &ignored);
+		r = networks_add_list(networks, (struct sv){line, (size_t)n}, &ignored);
 	}
+	int error = errno;
+
 	free(line);
 	if (r == -EINVAL) {
 		config_error(scope->errors, place,
 			     "expected an address or a network, as in 192.0.2.7 or 10.0.0.0/8");
 	}
-	return r;
+	return r == 0 && !feof(file) ? report_unread(scope, path, error) : r;
 }
 
 static int add_file(struct config_scope *scope, const char *path, struct networks *networks)
@@ -56,14 +72,11 @@ static int add_file(struct config_scope *scope, const char *path, struct network
 	}
 	FILE *file = fopen(path, "re");
 
-	if (!file) {
-		config_error(scope->errors, (struct config_place){.file = path},
-			     "cannot be read: %s", strerror(errno));
-		return 0;
-	}
-	int r = add_lines(scope, path, file, networks);
+	int r = file ? add_lines(scope, path, file, networks) : report_unread(scope, path, errno);
 
-	(void)fclose(file);
+	if (file) {
+		(void)fclose(file);
+	}
 	return r == -EINVAL ? 0 : r;
 }
 

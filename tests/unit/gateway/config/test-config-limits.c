@@ -139,6 +139,44 @@ static void test_bad_file(void **state)
 		"deny_clients_file: expected a file");
 }
 
+/* What cannot be read to its end is refused: without the rest of these lists more clients would be
+ * let in than the operator wants. */
+static void test_file_that_fails(void **state)
+{
+	/* Opens, and the first read fails. */
+	static const char unread[] = "/proc/self/mem: cannot be read: ";
+	static const char *const keys[] = {"allow_clients_file", "deny_clients_file"};
+	char text[256];
+	struct config *config;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "%s = \"/proc/self/mem\"\n", keys[i]);
+		assert_int_equal(read_text(text, &config), -EINVAL);
+		assert_memory_equal(errors_text, unread, strlen(unread));
+	}
+}
+
+/* Behind a NUL the rest of a line would not count. */
+static void test_file_with_nul(void **state)
+{
+	char path[] = "/tmp/doab-networks-XXXXXX";
+	static const char list[] = "192.0.2.0/24\n\0 198.51.100.0/24\n";
+	int fd = mkstemp(path);
+	char text[256];
+	struct config *config;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, list, sizeof(list) - 1), sizeof(list) - 1);
+	close(fd);
+	snprintf(text, sizeof(text), "deny_clients_file = \"%s\"\n", path);
+	assert_int_equal(read_text(text, &config), -EINVAL);
+	snprintf(text, sizeof(text), "%s:2: expected an address or a network", path);
+	assert_memory_equal(errors_text, text, strlen(text));
+	unlink(path);
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -186,9 +224,10 @@ static void test_old_places(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_who),        cmocka_unit_test(test_files),
-		cmocka_unit_test(test_bad_file),   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_who),           cmocka_unit_test(test_files),
+		cmocka_unit_test(test_bad_file),      cmocka_unit_test(test_file_that_fails),
+		cmocka_unit_test(test_file_with_nul), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_old_places),
 	};
 
