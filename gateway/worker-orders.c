@@ -38,12 +38,13 @@ void worker_close_rest(struct worker *worker)
 	pulse_close(&worker->pulse);
 }
 
-/* Whether a client still waits for an answer, may have sent a request that was not read yet, or has
- * not answered the close frame of its WebSocket. */
+/* Whether a client still waits for an answer or the rest of one, may have sent a request that was
+ * not read yet, or has not answered the close frame of its WebSocket. */
 static bool is_awaited(const struct worker *worker)
 {
 	return front_is_busy(&worker->front) || ws_endpoint_is_busy(worker->ws) ||
-	       turn_is_busy(&worker->turn) || wire_hub_has_events(worker->env.hub);
+	       turn_is_busy(&worker->turn) || wire_hub_has_events(worker->env.hub) ||
+	       wire_hub_has_last_bytes(worker->env.hub);
 }
 
 /* The hub is closed after the last WebSocket (ws_endpoint_is_busy()). */

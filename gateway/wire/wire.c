@@ -461,6 +461,18 @@ static const struct wire_callbacks lingering = {
 	.late = on_lingered,
 };
 
+bool wire_hub_has_last_bytes(const struct wire_hub *hub)
+{
+	const struct wire *wire;
+
+	LIST_FOREACH(wire, &hub->wires, in_hub) {
+		if (wire->callbacks == &lingering && wire_waiting(wire)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 void wire_linger(struct wire *wire)
 {
 	wire_set_user(wire, &lingering, wire);

@@ -163,6 +163,9 @@ bool wire_hub_has_events(const struct wire_hub *hub);
  * not been heard may be among them. */
 bool wire_hub_is_behind(struct wire_hub *hub);
 
+/* Whether wires that linger still have something to be sent. */
+bool wire_hub_has_last_bytes(const struct wire_hub *hub);
+
 /* Seconds for which the loop has run, from an arbitrary start. While the process stands still, and
  * can hear nobody, they do not go on. */
 uint32_t wire_hub_seconds(const struct wire_hub *hub);

@@ -1,12 +1,15 @@
 // How sessions and the gateway end when one of them does not keep to the order of things; and servers without a version.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 import { assertStreamError } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
+import { Doab } from '../support/doab.mjs';
 import { HttpConnection, openWebSocket } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, startChild, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { OPCODE } from '../support/ws.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -195,4 +198,39 @@ test('failures are counted over all transports and workers, and told by SIGUSR1 
 		const told = await stage.doab.logged('failures', { 'connection-lost': 4 });
 		assert.deepEqual(Object.keys(told).sort(), ['connection-lost', 'event', 'level', 'time']);
 	});
+});
+
+// It has little room, as on a slow link, so that the rest of its answer waits in the gateway.
+const READER = `
+import socket, sys
+connection = socket.socket()
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+connection.connect(('127.0.0.1', int(sys.argv[1])))
+connection.sendall(b'GET /.well-known/host-meta HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n')
+connection.recv(1, socket.MSG_PEEK)
+print('answered', flush=True)
+sys.stdin.readline()
+sys.stdout.write(b''.join(iter(lambda: connection.recv(65536), b'')).decode())
+`;
+
+test('a client that is reading its last answer when the gateway stops gets all of it', TIMEOUT, async () => {
+	const folder = temporaryFolder('last-answer');
+	const file = path.join(folder, 'host-meta');
+	const document = `<XRD>${'x'.repeat(60000)}</XRD>`;
+	writeFileSync(file, document);
+	const port = await freePort();
+	const doab = await Doab.start({ host_meta_file: file, listeners: { [`127.0.0.1:${port}`]: { send_buffer: 16384 } } });
+	const reader = startChild('python3', ['-c', READER, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+	let said = '';
+	let isOver = false;
+	reader.stdout.on('data', (data) => { said += data; }).on('end', () => { isOver = true; });
+	await until(() => said, 15000, 'the beginning of the answer');
+	const stopped = doab.stop();
+	await doab.logged('stopping');
+	await sleep(100);
+	reader.stdin.end('\n');
+	await until(() => isOver, 15000, 'the end of the answer');
+	assert.ok(said.endsWith(document), `${said.length} bytes, and the last ones are ${said.slice(-10)}`);
+	await stopped;
+	removeFolder(folder);
 });

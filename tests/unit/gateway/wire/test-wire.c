@@ -561,7 +561,9 @@ static void test_linger_drains(void **state)
 	join(0, true);
 	assert_int_equal(wire_send_blob(client->wire, NULL, 0, body), 0);
 	assert_true(wire_waiting(client->wire) > 0);
+	assert_false(wire_hub_has_last_bytes(one.hub));
 	wire_linger(client->wire);
+	assert_true(wire_hub_has_last_bytes(one.hub));
 	while (n < LONG) {
 		ssize_t r = recv(one.theirs[0], some, sizeof(some), MSG_DONTWAIT);
 
@@ -574,6 +576,7 @@ static void test_linger_drains(void **state)
 			seconds += WIRE_LINGER_S + 1;
 		}
 	}
+	assert_false(wire_hub_has_last_bytes(one.hub));
 	close(one.theirs[0]);
 	one.theirs[0] = -1;
 	turn_until(&one.n_closed, 1);
