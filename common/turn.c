@@ -123,7 +123,9 @@ static void run(struct turn *turn, struct turn_item *item)
 	uint64_t since_ns = turn->now_ns;
 
 	turn->current = item;
+	turn->is_running = true;
 	item->run(item);
+	turn->is_running = false;
 	uint32_t us = end_us(turn, since_ns);
 
 	if (crowd != &turn->crowds[TURN_NO_CROWD]) {
@@ -226,7 +228,7 @@ void turn_add(struct turn *turn, struct turn_item *item)
 	if (turn_waits(item)) {
 		return;
 	}
-	if (turn->current || !is_light(turn, item)) {
+	if (turn->is_running || !is_light(turn, item)) {
 		wait(turn, item);
 	} else {
 		note_light(turn, item);

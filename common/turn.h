@@ -89,7 +89,8 @@ struct turn {
 	struct turn_light lights[TURN_LIGHTS];     /* of two crowds, the latest one first */
 	uint64_t now_ns;               /* when the last item ended, or the batch began */
 	uint64_t looked_ns, thread_ns; /* when thread time was read, and what it was */
-	struct turn_item *current;
+	struct turn_item *current;     /* whose turn it is; NULL also once it has been removed */
+	bool is_running;               /* an item's `run` */
 	uv_check_t check;
 	uv_idle_t idle; /* active while there are items */
 };

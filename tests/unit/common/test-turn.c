@@ -348,6 +348,26 @@ static void test_not_nested(void **state)
 	EXPECT(0, 1);
 }
 
+static void leave_and_add_another(struct turn_item *item)
+{
+	turn_remove(&one.turn, item);
+	turn_add(&one.turn, &one.users[1].item);
+	assert_int_equal(one.n_runs, 0);
+	clock_pass_us(TURN_ITEM_US);
+}
+
+/* Nor after the item whose turn it is has gone; and the other one does not pay for it. */
+static void test_not_nested_when_removed(void **state)
+{
+	(void)state;
+	turn_item_init(&one.users[0].item, 0, leave_and_add_another);
+	add(0);
+	expect(0, NULL);
+	iterate();
+	EXPECT(1);
+	assert_false(is_heavy(&one.turn, &one.users[1].item));
+}
+
 /* What is added last waits for the share like crowded items, although it is light. */
 static void test_last(void **state)
 {
@@ -496,6 +516,7 @@ int main(void)
 		TEST(test_removed),
 		TEST(test_last),
 		TEST(test_not_nested),
+		TEST(test_not_nested_when_removed),
 		TEST(test_crowd_is_bounded),
 		TEST(test_charge),
 		TEST(test_other_crowd),
