@@ -13,7 +13,7 @@ enum {
 
 size_t frame_head_write(struct frame_head frame, unsigned char head[static FRAME_HEAD_MAX])
 {
-	size_t n = frame.n_payload;
+	uint64_t n = frame.n_payload; /* shifted by more bits than a size_t may have */
 	size_t n_length = n <= FRAME_LENGTH_7 ? 0 : n <= FRAME_LENGTH_16 ? 2 : 8;
 
 	head[0] = (unsigned char)(FRAME_FIN | (frame.is_coded ? FRAME_RSV1 : 0) | frame.opcode);
