@@ -76,8 +76,6 @@ static void keep_beginning(struct http_gather *gather)
 	buffer_deinit(&gather->bytes);
 	budget_release(gather->exchange->options->budget, &gather->charge);
 	gather->bytes = beginning;
-	/* Without memory it is charged with the next piece. */
-	(void)!http_gather_charge(gather);
 }
 
 int http_gather_begin(struct http_gather *gather, struct sv head)
@@ -126,6 +124,8 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 		(void)!buffer_append(&gather->bytes, data, n < n_room ? n : n_room);
 	}
 	keep_beginning(gather);
+	/* Without memory it is charged with the next piece. */
+	(void)!http_gather_charge(gather);
 	gather->exchange->is_too_large = true;
 	return discard(gather, n);
 }

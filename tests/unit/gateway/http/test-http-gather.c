@@ -96,6 +96,32 @@ static void test_charge(void **state)
 	budget_free(budget);
 }
 
+/* So is what is kept of a body that is too large, also if it has come in one piece. */
+static void test_charge_of_too_large(void **state)
+{
+	const struct budget_limits limits = {.n_client = SIZE_MAX, .n_total = SIZE_MAX};
+	static const char zeros[10 * KB + 1];
+
+	(void)state;
+	assert_int_equal(budget_new(&limits, 1, &budget), 0);
+	const struct http_options options = {
+		.limits.n_body_max = 10 * KB, .budget = budget, .client = client};
+	struct http_exchange exchange = {.options = &options};
+	struct http_gather gather;
+
+	http_gather_init(&gather, &exchange, NULL);
+	assert_int_equal(http_gather_begin(&gather, SV("h")), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_true(http_gather_add(&gather, zeros, sizeof(zeros)));
+		assert_true(exchange.is_too_large);
+		assert_int_equal(http_gather_body(&gather).n, HTTP_KEEP_LARGE);
+		assert_int_equal(gather.charge.n_bytes, 2 * BUDGET_STEP);
+	}
+	http_gather_deinit(&gather);
+	assert_int_equal(budget_bytes(budget), 0);
+	budget_free(budget);
+}
+
 struct room_case {
 	size_t n_announced, n_here, n_max;
 	bool is_too_large, is_cut;
@@ -203,8 +229,11 @@ static void test_wiped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_room),          cmocka_unit_test(test_charge),
-		cmocka_unit_test(test_room_in_place), cmocka_unit_test(test_take),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_charge),
+		cmocka_unit_test(test_charge_of_too_large),
+		cmocka_unit_test(test_room_in_place),
+		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_wiped),
 	};
 
