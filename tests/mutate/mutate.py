@@ -53,7 +53,10 @@ FILE_MUTANTS_MIN = 3
 # A mutant may loop for ever or ask for all memory.
 CPU_SECONDS_MIN = 2
 CPU_FACTOR = 3
-WALL_SECONDS = 120
+# Nor may it wait as long as the tests' own patience, which many of them would exhaust one after the other.
+WALL_SECONDS_MIN = 10
+WALL_FACTOR = 5
+WALL_SECONDS_MAX = 120
 MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"]
 MEMCHECK_FACTOR = 50
 # Of CPU time: what tests of other folders may cost for each mutant that those of its own did not notice.
@@ -90,6 +93,9 @@ def prepare():
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         subprocess.run(["meson", "setup", BUILD, TREE, "-Doptimization=0", "-Ddebug=false"], check=True,
                        stdout=subprocess.DEVNULL)
+    # That of a mutant, if a run was stopped.
+    if os.path.exists(os.path.join(BUILD, LIBRARY)):
+        os.unlink(os.path.join(BUILD, LIBRARY))
     if not ninja():
         sys.exit("the tree does not build: ninja -C build-mutate/build")
 
@@ -110,6 +116,7 @@ class Tests:
         rules = next(test for test in all_of_them if test["name"] == "rules")
         self.engines = self.read_engines(rules["cmd"])
         self.cost = {}
+        self.wall = {}
         self.through = []
         self.covered = {test["name"]: self.read_covered(test["name"]) for test in self.tests}
 
@@ -130,12 +137,13 @@ class Tests:
 
     def measure(self):
         for test in self.tests:
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
             if not self.passes(test, None):
                 print(f"{test['name']} fails without a mutant: left out", file=sys.stderr)
                 test["suite"] = []
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             self.cost[test["name"]] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            self.wall[test["name"]] = time.monotonic() - start
         self.tests = [test for test in self.tests if test["suite"]]
 
     def of(self, path):
@@ -159,6 +167,12 @@ class Tests:
         self.through = MEMCHECK
         self.tests = [test for test in self.tests if self.cost[test["name"]] < FAR_COST_MAX]
 
+    def patience(self, test):
+        """How long to wait for @test, in seconds."""
+        if self.through or test["name"] not in self.wall:
+            return WALL_SECONDS_MAX
+        return min(WALL_SECONDS_MIN + WALL_FACTOR * self.wall[test["name"]], WALL_SECONDS_MAX)
+
     def passes(self, test, cost):
         limit = CPU_SECONDS_MIN + int(CPU_FACTOR * (cost if cost is not None else 10))
         limit *= MEMCHECK_FACTOR if self.through else 1
@@ -168,11 +182,13 @@ class Tests:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-        child = subprocess.Popen([*self.through, *test["cmd"]], cwd=test["workdir"] or BUILD, env={**os.environ, **test["env"]},
+        # The first test that fails is enough.
+        env = {**os.environ, **test["env"], "CMOCKA_TEST_ABORT": "1"}
+        child = subprocess.Popen([*self.through, *test["cmd"]], cwd=test["workdir"] or BUILD, env=env,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                  start_new_session=True, preexec_fn=bound)
         try:
-            return child.wait(WALL_SECONDS) == 0
+            return child.wait(self.patience(test)) == 0
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, 9)
             child.wait()
