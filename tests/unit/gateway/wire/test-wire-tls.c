@@ -25,6 +25,7 @@ enum {
 	/* No second passes by itself. */
 	SECOND_MS = 24 * 3600 * 1000,
 	LONG = 1024 * 1024, /* more than the pair takes at once */
+	CHUNK = 4096,
 };
 
 static char ok[] = "ok", bye[] = "bye";
@@ -794,6 +795,54 @@ static void test_first_words(void **state)
 	assert_peek(100, "hello");
 }
 
+/* Fills the socket @fd. Returns how many bytes it took. */
+static size_t fill(int fd)
+{
+	static char bytes[CHUNK];
+	size_t n = 0;
+	ssize_t r;
+
+	while ((r = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL)) > 0) {
+		n += (size_t)r;
+	}
+	assert_int_equal(errno, EAGAIN);
+	return n;
+}
+
+/* The client does not read at first, so the server's part of the handshake has to wait. */
+static void test_a_full_socket(void **state)
+{
+	static char bytes[LONG];
+	struct wire *wire;
+	int fds[2];
+
+	(void)state;
+	connect_pair(fds);
+	size_t n = fill(fds[0]);
+
+	assert_true(n < sizeof(bytes));
+	assert_int_equal(wire_new(fds[0], &one.peer, &wire), 0);
+	assert_int_equal(wire_expect_tls(wire, one.context), 0);
+	assert_int_equal(secured_adopt(&one.secured, wire, 60), 0);
+	make_client(TLS1_3_VERSION);
+	/* It sends its hello without reading. */
+	SSL_set0_rbio(one.client, BIO_new(BIO_s_mem()));
+	assert_int_equal(SSL_do_handshake(one.client), -1);
+	SSL_set0_rbio(one.client, BIO_new_socket(one.theirs, BIO_NOCLOSE));
+	for (int i = 0; i < TURNS_MAX && !wire->tls->wants_write; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_true(wire->tls->wants_write);
+	assert_int_equal(recv(one.theirs, bytes, n, 0), n);
+	for (int i = 0; i < TURNS_MAX && SSL_do_handshake(one.client) != 1; i++) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_true(SSL_is_init_finished(one.client));
+	say("hello");
+	turn_until(&one.n_ready, 1);
+	assert_peek(100, "hello");
+}
+
 static struct wire *waiting_wire(void)
 {
 	return LIST_FIRST(&one.secured.room.all)->wire;
@@ -1008,6 +1057,7 @@ int main(void)
 		TEST(test_a_client_that_leaves),
 		TEST(test_a_version_that_is_too_old),
 		TEST(test_first_words),
+		TEST(test_a_full_socket),
 		TEST(test_late_while_lent),
 		TEST(test_hub_closes_while_lent),
 		TEST(test_closes_while_it_waits),
