@@ -252,6 +252,47 @@ static void test_too_late(void **state)
 	assert_int_equal(one.n_failed, 1);
 }
 
+static void run_until_in_message(size_t n)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+
+	while (one.n_held == 0 && uv_now(&one.loop) < end) {
+		uv_run(&one.loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(one.n_held, n);
+}
+
+static uint64_t deadline(void)
+{
+	return uv_now(&one.loop) + uv_timer_get_due_in(&one.transport->timer.uv);
+}
+
+/* A message has as much time as a handshake, and its parts do not prolong it. */
+static void test_time_of_a_message(void **state)
+{
+	(void)state;
+	secure(PATIENCE_MS);
+	shake();
+	begin_ticket();
+	run_until_in_message(TRANSPORT_MESSAGE_HELD);
+	assert_in_range(uv_timer_get_due_in(&one.transport->timer.uv), PATIENCE_MS / 2,
+			PATIENCE_MS);
+	uint64_t end = deadline();
+
+	run_for(MESSAGE_MS / 10);
+	write_part(1);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(deadline(), end);
+	assert_int_equal(one.n_failed, 0);
+	/* Before it is read on, its time is not known. */
+	transport_pause(one.transport, true);
+	assert_false(timeout_is_set(&one.transport->timer));
+	run_for(MESSAGE_MS / 10);
+	transport_pause(one.transport, false);
+	run_for(MESSAGE_MS / 10);
+	assert_true(deadline() > end);
+}
+
 /* It counts from its first complete record on, and until it is complete. */
 static void test_held(void **state)
 {
@@ -375,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_too_late),
+		TEST_CONNECTED(test_time_of_a_message),
 		TEST(test_held),
 		TEST_CONNECTED(test_held_in_handshake),
 		TEST_CONNECTED(test_held_late_in_handshake),

@@ -19,6 +19,7 @@ enum {
 	WATCHED = 8 * 1024,
 	SMALL = 2 * 1024,
 	ROOM = 100,
+	LONG = 8 * 1024 * 1024, /* more than the kernel takes at once */
 	PATIENCE_MS = 20000,
 	CROWD = 7,
 	ANOTHER_CROWD = 8,
@@ -58,6 +59,11 @@ static void on_data(void *userdata, const char *data, size_t n)
 	assert_int_equal(n, 1);
 }
 
+static void on_drained(void *userdata)
+{
+	(void)userdata;
+}
+
 static char *on_room(void *userdata, size_t *ret_n)
 {
 	(void)userdata;
@@ -76,6 +82,7 @@ static const struct transport_callbacks callbacks = {
 	.connected = on_connected,
 	.data = on_data,
 	.room = on_room,
+	.drained = on_drained,
 	.failed = on_failed,
 };
 
@@ -210,6 +217,27 @@ static void test_room(void **state)
 	assert_int_equal(portion(), WATCHED);
 }
 
+/* A turn in which the socket is only ready to be written to reads nothing: channel_read() above
+ * would find nothing to read. */
+static void test_only_what_is_due(void **state)
+{
+	static char bytes[LONG];
+	size_t n = 0;
+
+	(void)state;
+	portion();
+	assert_int_equal(transport_write(one.transport, bytes, sizeof(bytes)), 0);
+	assert_true(transport_waiting(one.transport) > 0);
+	while (n < sizeof(bytes) && !one.has_failed) {
+		ssize_t r = recv(one.server, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(n, sizeof(bytes));
+	assert_false(one.has_failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +247,7 @@ int main(void)
 		TEST(test_heavy),
 		TEST(test_crowded),
 		TEST(test_room),
+		TEST(test_only_what_is_due),
 		cmocka_unit_test_setup_teardown(test_without_turn, setup_without_turn, teardown),
 	};
 

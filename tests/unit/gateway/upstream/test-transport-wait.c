@@ -116,6 +116,7 @@ static void test_no_timeout_meanwhile(void **state)
 	turn_remove(&one.turn, &transport->item);
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one.n_failed, 1);
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
 }
 
 /* The thread was busy with something else until the time had passed. Meanwhile the server has taken

@@ -431,7 +431,106 @@ static void test_pause(void **state)
 	assert_int_equal(one->n_received, 5);
 }
 
-/* The server has closed its half; ours is open. */
+/* Reading is paused in a callback, and goes on in it, without any change of what the poll waits for
+ * until the turn is over. */
+static void on_data_in_turn(void *userdata, const char *data, size_t n)
+{
+	on_data(userdata, data, n);
+	transport_pause(one->transport, true);
+	assert_true(uv_is_active((uv_handle_t *)&one->transport->poll));
+}
+
+static void test_poll_changes_behind_the_turn(void **state)
+{
+	static const struct transport_callbacks pausing = {.data = on_data_in_turn};
+	struct transport *transport = one->transport;
+
+	(void)state;
+	transport_hand_over(transport, &pausing, NULL);
+	send_text();
+	while (one->n_received < 4) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
+	transport_pause(transport, false);
+	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
+	/* The timer's turn is one as well. */
+	send_text();
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one->n_received, 8);
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
+	transport_pause(transport, false);
+	assert_true(uv_is_active((uv_handle_t *)&transport->poll));
+}
+
+/* TLS has more: a turn follows. */
+static void on_data_with_more(void *userdata, const char *data, size_t n)
+{
+	on_data(userdata, data, n);
+	transport_plan_turn(one->transport);
+}
+
+static uint64_t planned_ms(void)
+{
+	assert_true(uv_is_active((uv_handle_t *)&one->transport->timer.uv));
+	return uv_timer_get_due_in(&one->transport->timer.uv);
+}
+
+/* A turn that is planned comes at once, but one that a planned turn plans lets the loop go on. */
+static void test_planned_turns(void **state)
+{
+	static const struct transport_callbacks with_more = {.data = on_data_with_more};
+	struct transport *transport = one->transport;
+
+	(void)state;
+	transport_hand_over(transport, &with_more, NULL);
+	send_text();
+	transport_on_timer(&transport->timer);
+	assert_int_equal(one->n_received, 4);
+	assert_int_equal(planned_ms(), 1);
+	timeout_stop(&transport->timer);
+	transport_plan_turn(transport);
+	assert_int_equal(planned_ms(), 0);
+	send_text();
+	timeout_stop(&transport->timer);
+	while (one->n_received < 8) {
+		uv_run(&one->loop, UV_RUN_ONCE);
+	}
+	timeout_stop(&transport->timer);
+	transport_plan_turn(transport);
+	assert_int_equal(planned_ms(), 0);
+}
+
+/* No turn is planned where nothing may be read: while reading is paused, and after the end. */
+static void test_no_turn_is_planned(void **state)
+{
+	struct transport *transport = one->transport;
+
+	(void)state;
+	transport_pause(transport, true);
+	transport_plan_turn(transport);
+	assert_false(uv_is_active((uv_handle_t *)&transport->timer.uv));
+	transport_pause(transport, false);
+	shutdown(one->fd, SHUT_WR);
+	run_until(&one->n_ended);
+	transport_plan_turn(transport);
+	assert_false(uv_is_active((uv_handle_t *)&transport->timer.uv));
+}
+
+/* A write that fails in a turn is reported, although the server sends nothing. */
+static void test_broken_in_a_turn(void **state)
+{
+	struct transport *transport = one->transport;
+
+	(void)state;
+	fill_kernel();
+	assert_int_equal(shutdown(transport->channel.fd, SHUT_WR), 0);
+	run_until(&one->n_failed);
+	assert_int_equal(one->failure.kind, FAILURE_CONNECTION_LOST);
+	assert_string_equal(one->failure.detail, "Broken pipe");
+	assert_false(uv_is_active((uv_handle_t *)&transport->poll));
+}
+
 /* What is read without an event of the socket, because TLS has it already, waits for its turn as
  * well. */
 static void test_timer_waits_for_turn(void **state)
@@ -448,6 +547,10 @@ static void test_timer_waits_for_turn(void **state)
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one->n_received, 0);
 	assert_true(turn_waits(&transport->item));
+	/* It is not the timer's turn any more. */
+	transport_plan_turn(transport);
+	assert_int_equal(planned_ms(), 0);
+	timeout_stop(&transport->timer);
 	while (one->n_received < 4) {
 		uv_run(&one->loop, UV_RUN_ONCE);
 	}
@@ -485,6 +588,7 @@ static void test_waits_as_its_client(void **state)
 	run_for(STEP_MS);
 }
 
+/* The server has closed its half; ours is open. */
 static void test_half_closed(void **state)
 {
 	char data[16];
@@ -694,6 +798,10 @@ int main(void)
 		TEST(test_congestion),
 		TEST(test_pause),
 		TEST(test_room),
+		TEST(test_poll_changes_behind_the_turn),
+		TEST(test_planned_turns),
+		TEST(test_no_turn_is_planned),
+		TEST(test_broken_in_a_turn),
 		TEST(test_timer_waits_for_turn),
 		TEST(test_waits_as_its_client),
 		TEST(test_told_while_it_waits),
