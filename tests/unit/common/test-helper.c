@@ -294,6 +294,22 @@ static void test_order_of_a_crowd(void **state)
 	assert_memory_equal(one.done, ((size_t[]){0, 4, 5, 6, 1, 3}), 6 * sizeof(size_t));
 }
 
+/* Of crowds that have spent the same, the one whose job came first is next, although the other has
+ * waited longer for a job that was removed. */
+static void test_order_of_two_crowds(void **state)
+{
+	(void)state;
+	one.works[0].is_held = true;
+	turn_item_set_crowd(&one.works[3].item, 1);
+	for (size_t i = 0; i < 4; i++) {
+		add(i);
+	}
+	assert_true(helper_remove(one.helper, &one.works[1].job));
+	uv_sem_post(&one.go);
+	run_until(3);
+	assert_memory_equal(one.done, ((size_t[]){0, 2, 3}), 3 * sizeof(size_t));
+}
+
 static void on_one_done(struct job *job)
 {
 	(void)job;
@@ -434,11 +450,17 @@ static void test_cannot_be_made(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_another_thread), TEST(test_again),
-		TEST(test_charged),        TEST(test_order),
-		TEST(test_ahead_max),      TEST(test_removed),
-		TEST(test_freed),          TEST(test_nice),
-		TEST(test_cannot_be_made), TEST(test_order_of_a_crowd),
+		TEST(test_another_thread),
+		TEST(test_again),
+		TEST(test_charged),
+		TEST(test_order),
+		TEST(test_ahead_max),
+		TEST(test_removed),
+		TEST(test_freed),
+		TEST(test_nice),
+		TEST(test_cannot_be_made),
+		TEST(test_order_of_a_crowd),
+		TEST(test_order_of_two_crowds),
 		TEST(test_many_wait),
 	};
 

@@ -77,6 +77,7 @@ static void on_data(void *userdata, const char *data, size_t n)
 static void on_held(void *userdata)
 {
 	(void)userdata;
+	assert_int_not_equal(transport_held(one.transport), one.n_held);
 	one.n_held = transport_held(one.transport);
 }
 
@@ -281,6 +282,10 @@ static void test_time_of_a_message(void **state)
 
 	run_for(MESSAGE_MS / 10);
 	write_part(1);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(deadline(), end);
+	/* Nor does a turn that is planned meanwhile. */
+	transport_plan_turn(one.transport);
 	run_for(MESSAGE_MS / 10);
 	assert_int_equal(deadline(), end);
 	assert_int_equal(one.n_failed, 0);

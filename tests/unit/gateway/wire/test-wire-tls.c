@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -47,7 +48,20 @@ static struct {
 	struct wire *wire;
 	unsigned n_ready, n_written, n_closed, n_failed;
 	const char *reason;
+	size_t n_live; /* blocks of memory, before all this */
 } one;
+
+/* The BIO that OpenSSL has no memory for: 1 is the next, 0: it has for all. */
+static unsigned n_bio_that_fails;
+
+/* Takes the place of OpenSSL's. */
+BIO *BIO_new(const BIO_METHOD *method)
+{
+	BIO *(*real)(const BIO_METHOD *) =
+		(__extension__(BIO * (*)(const BIO_METHOD *)) dlsym(RTLD_NEXT, "BIO_new"));
+
+	return n_bio_that_fails && --n_bio_that_fails == 0 ? NULL : real(method);
+}
 
 static void on_closed(void *userdata, const struct address *peer)
 {
@@ -97,6 +111,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&one, 0, sizeof(one));
+	one.n_live = failmalloc_n_live();
 	one.theirs = -1;
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
@@ -152,6 +167,7 @@ static int teardown(void **state)
 	if (one.theirs >= 0) {
 		close(one.theirs);
 	}
+	assert_int_equal(failmalloc_n_live(), one.n_live);
 	return 0;
 }
 
@@ -748,6 +764,8 @@ static void test_a_client_that_leaves(void **state)
 	(void)SSL_do_handshake(one.client);
 	turn();
 	shutdown(one.theirs, SHUT_WR);
+	/* What an earlier call has left there means nothing. */
+	errno = EAGAIN;
 	turn_until(&one.n_closed, 1);
 	assert_string_equal(one.reason, "the client closed the connection within the handshake");
 }
@@ -1028,6 +1046,39 @@ static void test_no_memory(void **state)
 	failmalloc_each(run_without_memory, NULL, 6);
 }
 
+/* Nothing is left of a handshake that OpenSSL has no memory for. */
+static void test_no_memory_in_openssl(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= (has_helper ? 2 : 1); n++) {
+		accept_one(60);
+		make_client(TLS1_3_VERSION);
+		(void)SSL_do_handshake(one.client);
+		n_bio_that_fails = n;
+		turn_until(&one.n_failed, n);
+		assert_int_equal(n_bio_that_fails, 0);
+		assert_string_equal(one.reason, "out of memory");
+		SSL_free(one.client);
+		one.client = NULL;
+		close(one.theirs);
+		one.theirs = -1;
+	}
+}
+
+/* The helper's time is the client's, who waits longer for the next. */
+static void test_the_client_pays(void **state)
+{
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	shake(TLS1_3_VERSION);
+	uint32_t crowd = one.wire->turn.crowd;
+
+	assert_true(one.turn.crowds[crowd].us > 0);
+	assert_true(crowd == 0 || one.turn.crowds[0].us == 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1063,6 +1114,8 @@ int main(void)
 		TEST(test_closes_while_it_waits),
 		TEST(test_pieces_of_a_hello),
 		TEST(test_no_memory),
+		TEST(test_no_memory_in_openssl),
+		TEST(test_the_client_pays),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -32,6 +32,7 @@ static struct {
 	unsigned n_dropped;
 	bool is_for_all;
 	struct address dropped, unbounded;
+	size_t n_live; /* blocks of memory, before all this */
 } one;
 
 /* Takes the place of the C library's. */
@@ -96,6 +97,7 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&one, 0, sizeof(one));
+	one.n_live = failmalloc_n_live();
 	assert_int_equal(address_parse(SV("192.0.2.7:1"), -1, &one.peer), 0);
 	assert_int_equal(uv_loop_init(&one.loop), 0);
 	assert_int_equal(budget_new(&limits, 1, &one.budget), 0);
@@ -120,6 +122,7 @@ static int teardown(void **state)
 	assert_int_equal(budget_bytes(one.budget), 0);
 	budget_free(one.budget);
 	close(one.theirs);
+	assert_int_equal(failmalloc_n_live(), one.n_live);
 	return 0;
 }
 
