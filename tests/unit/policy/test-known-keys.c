@@ -68,6 +68,10 @@ static void test_change(void **state)
 	assert_false(note("one.test", 2));
 	assert_false(note("one.test", 1));
 	assert_false(note("two.test", 3));
+	/* The one that was shown last is the one before, not the first of all. */
+	assert_true(note("two.test", 4));
+	assert_true(note("two.test", 5));
+	assert_int_equal(last.sha256[0], 4);
 }
 
 /* Takes the place of the program's: called in the middle of known_keys_note(). */

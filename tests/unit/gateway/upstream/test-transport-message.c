@@ -26,6 +26,7 @@ enum {
 	N_FIRST_FLIGHT = 100, /* of the server's handshake */
 	/* More than OpenSSL reads at once: 16 KB and a little. */
 	N_LONG_TEXT = 24 * 1024,
+	N_CLEAR = 8 * 1024 * 1024,        /* more than the kernel takes at once */
 	N_ROOM = CHANNEL_RECORD_COST / 2, /* one record in a read */
 };
 
@@ -414,6 +415,58 @@ static void test_all_is_read(void **state)
 	assert_int_equal(one.n_received, sizeof(text));
 }
 
+/* Writes more than the kernel takes, in clear, and begins the handshake behind it. */
+static void secure_behind_text(void)
+{
+	static const char text[N_CLEAR];
+
+	assert_int_equal(transport_write(one.transport, text, sizeof(text)), 0);
+	assert_true(transport_waiting(one.transport) > 0);
+	secure(2 * PATIENCE_MS);
+}
+
+static void test_clear_text_first(void **state)
+{
+	uint64_t end = uv_now(&one.loop) + PATIENCE_MS;
+	size_t n = 0;
+
+	(void)state;
+	secure_behind_text();
+	while (n < N_CLEAR && uv_now(&one.loop) < end) {
+		char bytes[N_LONG_TEXT];
+		size_t n_most = N_CLEAR - n < sizeof(bytes) ? N_CLEAR - n : sizeof(bytes);
+		ssize_t r = recv(one.fd, bytes, n_most, MSG_DONTWAIT);
+
+		n += r > 0 ? (size_t)r : 0;
+		uv_run(&one.loop, r > 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+	}
+	assert_int_equal(n, N_CLEAR);
+	shake();
+	assert_int_equal(one.n_failed, 0);
+}
+
+/* A handshake fails at once when nothing can be written: before it, in clear, or within it. */
+static void test_broken_clear_text(void **state)
+{
+	(void)state;
+	secure_behind_text();
+	assert_int_equal(shutdown(one.transport->channel.fd, SHUT_WR), 0);
+	run_until_failed();
+	assert_int_equal(one.n_failed, 1);
+}
+
+static void test_broken_handshake(void **state)
+{
+	(void)state;
+	secure(2 * PATIENCE_MS);
+	run_for(MESSAGE_MS / 10);
+	transport_set_broken(one.transport, "it is broken");
+	(void)SSL_do_handshake(one.server);
+	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
+	run_until_failed();
+	assert_int_equal(one.n_failed, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_CONNECTED(name) cmocka_unit_test_setup_teardown(name, setup_connected, teardown)
 
@@ -428,6 +481,9 @@ int main(void)
 		TEST_CONNECTED(test_slow_handshake_is_late),
 		TEST(test_one_after_the_other),
 		TEST(test_all_is_read),
+		TEST_CONNECTED(test_clear_text_first),
+		TEST_CONNECTED(test_broken_clear_text),
+		TEST_CONNECTED(test_broken_handshake),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

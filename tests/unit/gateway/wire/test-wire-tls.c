@@ -906,6 +906,21 @@ static void test_late_while_lent(void **state)
 	turn();
 }
 
+/* The client is gone when the helper has written its part. */
+static void test_gone_while_lent(void **state)
+{
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	be_lent();
+	close(one.theirs);
+	one.theirs = -1;
+	uv_sem_post(&release);
+	turn_until(&one.n_failed, 1);
+	assert_string_equal(one.reason, "Broken pipe");
+}
+
 static void test_hub_closes_while_lent(void **state)
 {
 	(void)state;
@@ -1110,6 +1125,7 @@ int main(void)
 		TEST(test_first_words),
 		TEST(test_a_full_socket),
 		TEST(test_late_while_lent),
+		TEST(test_gone_while_lent),
 		TEST(test_hub_closes_while_lent),
 		TEST(test_closes_while_it_waits),
 		TEST(test_pieces_of_a_hello),

@@ -321,6 +321,7 @@ static void test_charge(void **state)
 	(void)state;
 	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 0, NULL), 0);
 	assert_int_equal(budget_bytes(one.budget), 0);
+	assert_null(one.wire->unread);
 	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 1, NULL), 0);
 	assert_int_equal(budget_bytes(one.budget), 2 * BUDGET_STEP);
 	assert_int_equal(wire_charge(one.wire, BUDGET_STEP, 3 * BUDGET_STEP, NULL), 0);
