@@ -45,6 +45,7 @@ static struct {
 	unsigned n_connected, n_secured, n_failed;
 	size_t n_received;
 	size_t n_held; /* as the owner was told */
+	struct failure failure;
 } one;
 
 static void on_connected(void *userdata)
@@ -85,7 +86,7 @@ static void on_held(void *userdata)
 static void on_failed(void *userdata, const struct failure *failure)
 {
 	(void)userdata;
-	(void)failure;
+	one.failure = *failure;
 	one.n_failed++;
 }
 
@@ -453,6 +454,7 @@ static void test_broken_clear_text(void **state)
 	assert_int_equal(shutdown(one.transport->channel.fd, SHUT_WR), 0);
 	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
+	assert_int_equal(one.failure.kind, FAILURE_CONNECTION_LOST);
 }
 
 static void test_broken_handshake(void **state)
@@ -465,6 +467,7 @@ static void test_broken_handshake(void **state)
 	assert_int_equal(write_part(N_FIRST_FLIGHT), N_FIRST_FLIGHT);
 	run_until_failed();
 	assert_int_equal(one.n_failed, 1);
+	assert_int_equal(one.failure.kind, FAILURE_CONNECTION_LOST);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
