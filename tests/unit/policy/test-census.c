@@ -315,6 +315,7 @@ static void test_connections_in_all(void **state)
 	struct census *census = NULL;
 	struct address a = at("192.0.2.1");
 	struct address b = at("192.0.2.2");
+	struct address c = at("192.0.2.3");
 
 	(void)state;
 	assert_int_equal(census_new(&limits, &census), 0);
@@ -324,6 +325,11 @@ static void test_connections_in_all(void **state)
 	assert_int_equal(census_connections(census), 3);
 	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_E_FULL);
 	assert_int_equal(census_enter_connection(census, &b, true), CENSUS_E_FULL);
+	/* Nothing is kept for a client that is refused and has nothing else. */
+	size_t n_live = failmalloc_n_live();
+
+	assert_int_equal(census_enter_connection(census, &c, false), CENSUS_E_FULL);
+	assert_int_equal(failmalloc_n_live(), n_live);
 	census_leave_connection(census, &a);
 	assert_int_equal(census_enter_connection(census, &b, false), CENSUS_OK);
 	census_leave_connection(census, &a);
