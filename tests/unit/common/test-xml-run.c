@@ -77,9 +77,11 @@ static void test_characters(void **state)
 /* A run ends at the first byte that is not plain, wherever it is. */
 static void test_end_of_run(void **state)
 {
-	static const char *const ends[] = {"<", "&", "]", "\x01", "\xff", "\xc3", "\xe2\x82"};
+	static const char *const ends[] = {"<",    "&",    "]",    "\x01",
+					   "\x1f", "\xff", "\xc3", "\xe2\x82"};
 	static const char *const plain[] = {"a", ">", "\n", "\xc3\xa4", "\xe2\x82\xac"};
-	char text[3 * 200 + 2];
+	enum { N_BEHIND = 64 }; /* so that the byte stands within a block */
+	char text[3 * 200 + 2 + N_BEHIND];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(ends) * ARRAY_LENGTH(plain); i++) {
@@ -92,7 +94,11 @@ static void test_end_of_run(void **state)
 				memcpy(text + k * n_one, one, n_one);
 			}
 			memcpy(text + n * n_one, end, strlen(end));
-			assert_int_equal(xml_text_run((struct sv){text, n * n_one + strlen(end)}),
+			size_t n_all = n * n_one + strlen(end);
+
+			assert_int_equal(xml_text_run((struct sv){text, n_all}), n * n_one);
+			memset(text + n_all, 'a', N_BEHIND);
+			assert_int_equal(xml_text_run((struct sv){text, n_all + N_BEHIND}),
 					 n * n_one);
 		}
 	}
