@@ -9,6 +9,7 @@
 #include "gateway/ops/admin-state.h"
 #include "gateway/ops/exposition.h"
 #include "gateway/ops/page/status-page.h"
+#include "policy/budget.h"
 
 enum form {
 	FORM_JSON,
@@ -132,6 +133,9 @@ static int gather(struct admin *admin, const struct config *config, const struct
 		.samples = &admin->samples,
 		.workers = admin->workers,
 		.n_log_lost = log_lost(),
+		/* All workers share them. */
+		.n_login_bytes = budget_bytes(admin->options.envs[0]->budget),
+		.n_foreign_bytes = budget_bytes(admin->options.envs[0]->foreign_budget),
 	};
 	ret_status->uptime_ms = mono_diff_ms(ret_status->now, admin->started);
 	process_facts_read(&admin->facts, &ret_status->numbers);

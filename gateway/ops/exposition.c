@@ -103,6 +103,16 @@ static void write_refusals(struct writer *writer, const struct metrics *metrics)
 	}
 }
 
+static void write_held(struct writer *writer, const struct status *status)
+{
+	write_head(writer, "gauge", "doab_held_bytes",
+		   "Memory that counts towards a limit on bytes, by configuration key.");
+	writer_printf(writer, "doab_held_bytes{limit=\"login_bytes\"} %zu\n",
+		      status->n_login_bytes);
+	writer_printf(writer, "doab_held_bytes{limit=\"foreign_bytes\"} %zu\n",
+		      status->n_foreign_bytes);
+}
+
 static void write_workers(struct writer *writer, const struct status *status)
 {
 	const struct metrics *metrics = status->metrics;
@@ -200,6 +210,7 @@ int exposition_write(const struct status *status, struct buffer *buffer)
 	write_histograms(&writer, status->metrics);
 	write_failures(&writer, status->metrics);
 	write_refusals(&writer, status->metrics);
+	write_held(&writer, status);
 	write_workers(&writer, status);
 	write_domains(&writer, status);
 	write_singles(&writer, status);

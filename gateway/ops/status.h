@@ -46,6 +46,8 @@ struct status {
 	const struct samples *samples;
 	struct process_numbers numbers;
 	uint64_t n_log_lost;
+	/* What the limits of these names bound (policy/budget.h). */
+	size_t n_login_bytes, n_foreign_bytes;
 	const struct status_worker *workers; /* metrics->n_cells */
 	struct status_domain top[STATUS_DOMAINS_MAX];
 	size_t n_top;

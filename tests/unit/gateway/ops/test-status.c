@@ -147,6 +147,22 @@ static void test_configured_domains(void **state)
 	config.domains.n_rules = 0;
 }
 
+static void test_held_bytes(void **state)
+{
+	_cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+
+	(void)state;
+	status.n_login_bytes = 4096;
+	status.n_foreign_bytes = 8192;
+	assert_int_equal(exposition_write(&status, &text), 0);
+	assert_int_equal(buffer_append(&text, "", 1), 0);
+	const char *written = buffer_sv(&text).data;
+
+	assert_non_null(strstr(written, "# TYPE doab_held_bytes gauge\n"
+					"doab_held_bytes{limit=\"login_bytes\"} 4096\n"
+					"doab_held_bytes{limit=\"foreign_bytes\"} 8192\n"));
+}
+
 /* No more than STATUS_CONFIGURED_MAX series, however long the file is. */
 static void test_many_sections(void **state)
 {
@@ -249,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_health, make, drop),
 		cmocka_unit_test_setup_teardown(test_top_domains, make, drop),
 		cmocka_unit_test_setup_teardown(test_configured_domains, make, drop),
+		cmocka_unit_test_setup_teardown(test_held_bytes, make, drop),
 		cmocka_unit_test_setup_teardown(test_many_sections, make, drop),
 		cmocka_unit_test_setup_teardown(test_failures, make, drop),
 		cmocka_unit_test_setup_teardown(test_histogram, make, drop),
