@@ -5,15 +5,16 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { assertDated, assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Authority, tlsOf } from '../support/certificates.mjs';
 import { countingClient } from '../support/counting.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { BINARY, Doab } from '../support/doab.mjs';
+import { leavingNothing } from '../support/fault-leftovers.mjs';
 import { httpRequest } from '../support/http.mjs';
-import { patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until } from '../support/util.mjs';
+import { freePort, patiently, removeFolder, sleep, stopAll, suspend, temporaryFolder, until } from '../support/util.mjs';
 import { plainResponse } from '../support/ws.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -29,6 +30,7 @@ const PING_S = 2;
 const BAN_S = 6;
 const service = (domain) => `_xmpp-client._tcp.${domain}`;
 
+const stoppable = (client) => ({ stop: () => client.close() });
 const SKIP = existsSync(FAKETIME) ? {} : { skip: `${FAKETIME} is not installed` };
 
 describe('clocks', { concurrency: true }, () => {
@@ -41,6 +43,7 @@ function jumping() {
 	let servers;
 	let dns;
 	let doab;
+	let admin;
 
 	const setClock = (offset) => writeFileSync(path.join(folder, 'clock'), `${offset}\n`);
 
@@ -55,7 +58,8 @@ function jumping() {
 			[`_xmpps-client._tcp.plain.test`]: { SRV: [], TTL: 600 },
 			'host.test': { A: ['127.0.0.1'], TTL: 600 },
 		}, { negativeTtl: 300 });
-		doab = IS_TSAN ? undefined : await Doab.start({ workers: 1, sandbox: false, inactivity: INACTIVITY_S, ping_interval: PING_S, resolvers: [dns.address],
+		admin = await freePort();
+		doab = IS_TSAN ? undefined : await Doab.start({ workers: 1, sandbox: false, admin: `127.0.0.1:${admin}`, inactivity: INACTIVITY_S, ping_interval: PING_S, resolvers: [dns.address],
 			allowed_ports: ['1-65535'], failed_logins_per_address: `1/${BAN_S}`, trusted_proxies: ['127.0.0.1'],
 			domains: { '*.test': { allow_private: true, tls: 'off' },
 				'secure.test': servers.secure.section({ tls: 'direct', ca_file: authority.certificate }) } },
@@ -67,10 +71,14 @@ function jumping() {
 		removeFolder(folder);
 	});
 
+	// A failed test may have left it elsewhere.
+	afterEach(() => setClock('+0'));
+
 	// Where a sanitizer is linked in, it wants to be first. ThreadSanitizer starts as the second, and then misses how the library waits.
-	const testFaked = (name, body) => test(name, TIMEOUT, async (t) => (doab ? body(t)
-		: t.skip(IS_TSAN || 'the program does not start with libfaketime')));
-	const open = (domain) => Promise.all(TRANSPORTS.map((transport) => countingClient(transport, { port: doab.port, domain })));
+	const testFaked = (name, body) => test(name, TIMEOUT, async (t) => (doab
+		? leavingNothing({ pid: doab.child.pid, admin, port: doab.port }, body) : t.skip(IS_TSAN || 'the program does not start with libfaketime')));
+	const open = (domain, opened) => Promise.all(TRANSPORTS.map((transport) =>
+		countingClient(transport, { port: doab.port, domain, among: opened })));
 	const lastMs = () => Date.parse(/time=(\S+)/.exec(doab.lines.at(-1))[1]);
 
 	async function talk(clients) {
@@ -78,8 +86,8 @@ function jumping() {
 		await Promise.all(clients.map((client) => client.assertComplete(20000)));
 	}
 
-	testFaked('hours ahead and back: sessions go on, names are kept, the log and answers have the new time', async () => {
-		const clients = await open('plain.test');
+	testFaked('hours ahead and back: sessions go on, names are kept, the log and answers have the new time', async (opened) => {
+		const clients = await open('plain.test', opened);
 		await talk(clients);
 		for (const hours of [4, -4, 0]) {
 			setClock(`${hours >= 0 ? '+' : ''}${hours}h`);
@@ -88,7 +96,7 @@ function jumping() {
 			// So that what is due by now has been done.
 			await sleep(PING_S * 1000);
 			await talk(clients);
-			await talk(await open('plain.test'));
+			await talk(await open('plain.test', opened));
 			assertDated(await httpRequest(doab.port, 'GET', '/'), Date.now() + hours * HOUR_MS);
 		}
 		assert.equal(dns.count(service('plain.test'), 'SRV'), 1, 'the answer was kept for its TTL');
@@ -96,25 +104,27 @@ function jumping() {
 		await Promise.all(clients.map((client) => client.finish()));
 	});
 
-	testFaked('days ahead and back: certificates are judged by the new time, for new sessions', async () => {
-		const clients = await open('secure.test');
+	testFaked('days ahead and back: certificates are judged by the new time, for new sessions', async (opened) => {
+		const clients = await open('secure.test', opened);
 		for (const [offset, failure] of [['+30d', 'certificate-expired'], ['-30d', 'certificate-not-yet-valid']]) {
 			setClock(offset);
 			const client = new BoshClient(doab.port);
+			opened.push(stoppable(client));
 			assertTerminated(await client.create('secure.test', { wait: 30 }), 'remote-connection-failed');
 			await doab.logged('session-failed', { domain: 'secure.test', failure });
 			client.close();
 			await talk(clients);
 		}
 		setClock('+0');
-		clients.push(...await open('secure.test'));
+		clients.push(...await open('secure.test', opened));
 		await talk(clients);
 		await Promise.all(clients.map((client) => client.finish()));
 	});
 
-	testFaked('a ban after a failed login lasts its seconds, whatever the time of day', async () => {
+	testFaked('a ban after a failed login lasts its seconds, whatever the time of day', async (opened) => {
 		const create = async () => {
 			const client = new BoshClient(doab.port, { headers: { 'X-Forwarded-For': '192.0.2.7' } });
+			opened.push(stoppable(client));
 			const answer = await client.create('plain.test', { wait: 5 });
 			return { client, isRefused: answer.element.attributes.condition === 'policy-violation' };
 		};
@@ -136,20 +146,26 @@ function jumping() {
 function standing() {
 	let server;
 	let doab;
+	let admin;
 
 	before(async () => {
 		server = await XmppServer.start('plain');
-		doab = await Doab.start({ workers: 2, inactivity: INACTIVITY_S, ping_interval: PING_S, wait: 10, header_timeout: INACTIVITY_S,
+		admin = await freePort();
+		doab = await Doab.start({ workers: 2, admin: `127.0.0.1:${admin}`, inactivity: INACTIVITY_S, ping_interval: PING_S, wait: 10, header_timeout: INACTIVITY_S,
 			domains: { 'plain.test': server.section() } });
 	});
 	after(() => stopAll(doab, server));
 
-	test('what came meanwhile counts before what has become due', TIMEOUT, async () => {
+	const testStanding = (name, body) => test(name, TIMEOUT, () => leavingNothing({ pid: doab.child.pid, admin, port: doab.port },
+		(opened) => body(opened).finally(() => process.kill(doab.serverPid, 'SIGCONT'))));
+
+	testStanding('what came meanwhile counts before what has become due', async (opened) => {
 		const clients = (await Promise.all([1, 2, 3].map(() => Promise.all(TRANSPORTS.map((transport) =>
-			countingClient(transport, { port: doab.port, domain: 'plain.test' })))))).flat();
+			countingClient(transport, { port: doab.port, domain: 'plain.test', among: opened })))))).flat();
 		// No request of theirs is under way when time stands still: one comes over a connection that exists, one over a new one.
 		const polling = await Promise.all(['keep-alive', 'fresh'].map(async (connection) => {
 			const client = new BoshClient(doab.port, { connection });
+			opened.push(stoppable(client));
 			await client.login('plain.test', { wait: 10 });
 			return client;
 		}));
@@ -167,8 +183,9 @@ function standing() {
 		polling.forEach((client) => client.close());
 	});
 
-	test('who is gone does not stay because the server goes on', TIMEOUT, async () => {
+	testStanding('who is gone does not stay because the server goes on', async (opened) => {
 		const client = new BoshClient(doab.port);
+		opened.push(stoppable(client));
 		await client.login('plain.test', { wait: 10 });
 		client.close();
 		const connection = server.connections.at(-1);

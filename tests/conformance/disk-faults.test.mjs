@@ -7,12 +7,14 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { COUNTING, countingClient } from '../support/counting.mjs';
 import { Doab, configText, runDoab } from '../support/doab.mjs';
+import { leavingNothing } from '../support/fault-leftovers.mjs';
 import { httpRequest } from '../support/http.mjs';
 import { linesOf, runLogging } from '../support/logging.mjs';
 import { freePort, patiently, removeFolder, stopAll, temporaryFolder, until } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
+const INACTIVITY_S = 5;
 let folder;
 let disk;
 let server;
@@ -68,7 +70,15 @@ function fillUp() {
 }
 
 const domains = () => ({ 'plain.test': server.section() });
-const openBoth = (port) => Promise.all(Object.keys(COUNTING).map((transport) => countingClient(transport, { port, domain: 'plain.test' })));
+const openBoth = (port, opened) => Promise.all(Object.keys(COUNTING).map((transport) =>
+	countingClient(transport, { port, domain: 'plain.test', among: opened })));
+
+// Runs the gateway with @config while @use does, of which nothing may be left in it.
+async function runLeavingNothing(config, use) {
+	const admin = await freePort();
+	await runLogging(folder, { inactivity: INACTIVITY_S, admin: `127.0.0.1:${admin}`, domains: domains(), ...config }, ({ port, child }) =>
+		leavingNothing({ pid: child.pid, admin, port }, (opened) => use({ port, child, opened })));
+}
 
 async function talk(clients) {
 	clients.forEach((client) => client.say(2));
@@ -77,8 +87,8 @@ async function talk(clients) {
 
 testDisk('the log on a disk without room for a new file: sessions go on, and the log when there is room', async () => {
 	const file = at('doab.log');
-	await runLogging(folder, { log_to: file, domains: domains() }, async ({ port, child }) => {
-		const clients = await openBoth(port);
+	await runLeavingNothing({ log_to: file }, async ({ port, child, opened }) => {
+		const clients = await openBoth(port, opened);
 		await talk(clients);
 		await until(() => linesOf(file).some((line) => /event=session-ready/.test(line)), 15000, 'the first lines');
 		renameSync(file, at('old.log'));
@@ -87,7 +97,7 @@ testDisk('the log on a disk without room for a new file: sessions go on, and the
 		child.kill('SIGHUP');
 		for (let i = 0; i < 3; i++) {
 			await talk(clients);
-			await talk(await openBoth(port));
+			await talk(await openBoth(port, opened));
 		}
 		mend();
 		child.kill('SIGHUP');
@@ -119,34 +129,49 @@ for (const [what, spoil] of Object.entries(SPOILS)) {
 		assert.match(stderr, /admin\.socket/);
 		assert.match(stderr, /No space left on device|Read-only file system/);
 		mend();
-		const doab = await Doab.start({ domains: domains() });
-		const clients = await openBoth(doab.port);
-		await talk(clients);
-		mend = spoil();
+		const adminPort = await freePort();
+		const doab = await Doab.start({ inactivity: INACTIVITY_S, admin: `127.0.0.1:${adminPort}`, domains: domains() });
 		const ownFile = path.join(doab.folder, 'doab.conf');
-		writeFileSync(ownFile, configText({ ...doab.config, admin: at('admin.socket') }));
-		doab.child.kill('SIGUSR2');
-		await doab.logged('upgrade-failed');
-		assert.match(doab.log, /admin\.socket/);
-		await talk(clients);
-		mend();
-		doab.child.kill('SIGUSR2');
-		await doab.logged('upgraded');
-		assert.ok(existsSync(at('admin.socket')));
-		await talk(clients);
-		await Promise.all(clients.map((client) => client.finish()));
-		await doab.stop();
+		const upgrade = (place) => {
+			writeFileSync(ownFile, configText({ ...doab.config, admin: place }));
+			doab.child.kill('SIGUSR2');
+		};
+		try {
+			await leavingNothing({ pid: doab.child.pid, admin: adminPort, port: doab.port }, async (opened) => {
+				const clients = await openBoth(doab.port, opened);
+				await talk(clients);
+				mend = spoil();
+				upgrade(at('admin.socket'));
+				await doab.logged('upgrade-failed');
+				assert.match(doab.log, /admin\.socket/);
+				await talk(clients);
+				mend();
+				await Promise.all(clients.map((client) => client.finish()));
+			});
+			const clients = await openBoth(doab.port);
+			try {
+				upgrade(at('admin.socket'));
+				await doab.logged('upgraded');
+				assert.ok(existsSync(at('admin.socket')));
+				await talk(clients);
+				await Promise.all(clients.map((client) => client.finish()));
+			} finally {
+				clients.forEach((client) => client.stop());
+			}
+		} finally {
+			await doab.stop();
+		}
 	});
 }
 
 test('a log whose reader is gone: sessions go on, and the end is as usual', TIMEOUT, async () => {
-	await runLogging(folder, { log_level: 'debug', domains: domains() }, async ({ port, child }) => {
-		const clients = await openBoth(port);
+	await runLeavingNothing({ log_level: 'debug' }, async ({ port, child, opened }) => {
+		const clients = await openBoth(port, opened);
 		await talk(clients);
 		child.stderr.destroy();
 		for (let i = 0; i < 3; i++) {
 			await talk(clients);
-			await talk(await openBoth(port));
+			await talk(await openBoth(port, opened));
 		}
 		assert.equal((await httpRequest(port, 'GET', '/')).status, 200);
 		const pid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim());

@@ -3,7 +3,6 @@
 //
 // Each test has links of its own, so that all of them wait at the same time. DOAB_LONG=1 adds one that waits for minutes.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { assertStreamError, assertTerminated } from '../support/assertions.mjs';
 import { BadLink, LINK_SEED, whyNoLinks } from '../support/bad-link.mjs';
@@ -12,7 +11,8 @@ import { Authority, tlsOf } from '../support/certificates.mjs';
 import { countingClient } from '../support/counting.mjs';
 import { DnsServer } from '../support/dns-server.mjs';
 import { Doab } from '../support/doab.mjs';
-import { httpRequest, openWebSocket } from '../support/http.mjs';
+import { leavingNothing } from '../support/fault-leftovers.mjs';
+import { openWebSocket } from '../support/http.mjs';
 import { enterNamespace } from '../support/namespaces.mjs';
 import { freePort, patiently, removeFolder, sleep, stopAll, temporaryFolder, until, within } from '../support/util.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
@@ -45,11 +45,7 @@ function defineTests() {
 	const servers = {};
 	let folder;
 	let dns;
-	let doab;
-	let doabNamed; // asks its resolver over links.dns, which no other test may find cut
-	const gateways = []; // { doab, admin, nDescriptors }
-
-	const countDescriptors = (gateway) => readdirSync(`/proc/${gateway.serverPid}/fd`).length;
+	let domains;
 
 	async function addServer(name, script, material) {
 		servers[name] = await XmppServer.start(script, { host: '0.0.0.0', tls: material && tlsOf(material) });
@@ -82,65 +78,58 @@ function defineTests() {
 		}, { host: '0.0.0.0' });
 		const section = (name, more) => ({ connect: [`${(links[name]?.far ?? '127.0.0.1')}:${servers[name].port}`], ...more });
 		const secure = { ca_file: authority.certificate };
-		doab = await startGateway('127.0.0.1', {
+		domains = {
 			...Object.fromEntries(['lossy', 'handshake', 'never', 'long'].map((name) => [`${name}.test`, section(name, secure)])),
 			...Object.fromEntries(['creation', 'dead', 'gone', 'minutes'].map((name) => [`${name}.test`, section(name, { tls: 'off' })])),
 			'hole.test': secure,
-		});
-		doabNamed = await startGateway(links.dns.far, { '*.named.test': { tls: 'off', allow_private: true } });
+			'*.named.test': { tls: 'off', allow_private: true },
+		};
 	});
 
-	async function startGateway(resolver, domains) {
+	after(reason ? () => {} : async () => {
+		await stopAll(dns, ...Object.values(servers), ...Object.values(links));
+		removeFolder(folder);
+	});
+
+	async function startGateway(resolver, admin) {
 		const port = await freePort('0.0.0.0');
-		const admin = await freePort();
 		const started = await Doab.start({ listen: [`0.0.0.0:${port}`], workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info',
 			resolvers: [`${resolver}:${dns.port}`], sessions_per_address: 1000, connections_per_address: 10000,
 			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S, domains });
 		started.port = port;
-		gateways.push({ doab: started, admin, nDescriptors: countDescriptors(started) });
 		return started;
 	}
 
-	// Nothing is left, neither sessions nor connections nor descriptors.
-	after(reason ? () => {} : async () => {
+	// With a gateway of the test's own, in which the fault leaves nothing behind. @far: the link over which it asks its resolver.
+	const testFault = (name, body, { far, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
+		const admin = await freePort();
+		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin);
 		try {
-			await Promise.all(gateways.map(assertNothingLeft));
+			await leavingNothing({ pid: doab.child.pid, admin, port: doab.port }, (opened) => body(doab, opened, t));
+			assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
 		} finally {
-			await stopAll(doab, doabNamed, dns, ...Object.values(servers), ...Object.values(links));
-			removeFolder(folder);
+			await doab.stop();
 		}
 	});
 
-	async function assertNothingLeft({ doab: gateway, admin, nDescriptors }) {
-		const numberOf = (text, name) => text.split('\n').filter((line) => line.startsWith(name))
-			.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-		await until(async () => {
-			const { text } = await httpRequest(admin, 'GET', '/metrics');
-			return numberOf(text, 'doab_sessions{') === 0 && numberOf(text, 'doab_connections ') === 0;
-		}, 20000, 'the end of all sessions and connections');
-		await until(() => countDescriptors(gateway) <= nDescriptors, 10000,
-			`${nDescriptors} descriptors, not ${countDescriptors(gateway)}`);
-		assert.ok(gateway.events.every(({ level }) => level !== 'error'), gateway.log.slice(-2000));
-	}
-
-	async function assertRefused(domain, gateway = doab) {
-		const client = new BoshClient(gateway.port);
+	async function assertRefused(doab, domain) {
+		const client = new BoshClient(doab.port);
 		const answer = await client.create(domain, { wait: 30 });
 		client.close();
 		assertTerminated(answer, 'remote-connection-failed');
 		return answer;
 	}
 
-	const openBoth = (name, more) => Promise.all(TRANSPORTS.map((transport) =>
-		countingClient(transport, { port: doab.port, domain: `${name}.test`, ...more })));
+	const openBoth = (doab, opened, name, more) => Promise.all(TRANSPORTS.map((transport) =>
+		countingClient(transport, { port: doab.port, domain: `${name}.test`, among: opened, ...more })));
 	const finishAll = (clients) => Promise.all(clients.map((client) => client.finish()));
 	// That the server has had all of it, once and in order, the echo says.
 	const assertAllComplete = (clients, ms = 40000) => Promise.all(clients.map((client) => client.assertComplete(ms)));
 
-	test('loss, delay, doubles and disorder on both sides, and a network that falls apart under stanzas', TIMEOUT, async (t) => {
+	testFault('loss, delay, doubles and disorder on both sides, and a network that falls apart under stanzas', async (doab, opened, t) => {
 		t.diagnostic(`DOAB_LINK_SEED=${LINK_SEED}`);
 		const more = { host: links['lossy-client'].far };
-		const clients = (await Promise.all([1, 2, 3].map(() => openBoth('lossy', more)))).flat();
+		const clients = (await Promise.all([1, 2, 3].map(() => openBoth(doab, opened, 'lossy', more)))).flat();
 		await Promise.all([links.lossy.set(BAD), links['lossy-client'].set(BAD)]);
 		const say = async (n) => {
 			for (let i = 0; i < n; i++) {
@@ -165,9 +154,9 @@ function defineTests() {
 		await finishAll(clients);
 	});
 
-	test('a network that falls apart as sessions are created, and heals: they are created', TIMEOUT, async () => {
+	testFault('a network that falls apart as sessions are created, and heals: they are created', async (doab, opened) => {
 		await links.creation.set(CUT);
-		const opening = openBoth('creation');
+		const opening = openBoth(doab, opened, 'creation');
 		await sleep(CUT_MS);
 		await links.creation.heal();
 		const clients = await opening;
@@ -176,21 +165,21 @@ function defineTests() {
 		await finishAll(clients);
 	});
 
-	test('a server behind a dead network: both transports are told in time, and served after it heals', TIMEOUT, async () => {
+	testFault('a server behind a dead network: both transports are told in time, and served after it heals', async (doab, opened) => {
 		await links.dead.set(CUT);
 		const socket = await openWebSocket(doab.port);
 		socket.open('dead.test');
-		await Promise.all([assertRefused('dead.test'), assertStreamError(socket, 'remote-connection-failed', { open: true })]);
+		await Promise.all([assertRefused(doab, 'dead.test'), assertStreamError(socket, 'remote-connection-failed', { open: true })]);
 		socket.drop();
 		await links.dead.heal();
-		const clients = await openBoth('dead');
+		const clients = await openBoth(doab, opened, 'dead');
 		clients.forEach((client) => client.say(3));
 		await assertAllComplete(clients);
 		await finishAll(clients);
 	});
 
-	test('a network that falls apart in a TLS handshake, and heals: the sessions are created', TIMEOUT, async () => {
-		const opening = openBoth('handshake');
+	testFault('a network that falls apart in a TLS handshake, and heals: the sessions are created', async (doab, opened) => {
+		const opening = openBoth(doab, opened, 'handshake');
 		await (await servers.handshake.connection()).element('starttls');
 		await links.handshake.set(CUT);
 		await sleep(CUT_MS);
@@ -202,25 +191,25 @@ function defineTests() {
 		await finishAll(clients);
 	});
 
-	test('a TLS handshake whose long packets vanish: told in time', TIMEOUT, async () => {
+	testFault('a TLS handshake whose long packets vanish: told in time', async (doab, opened) => {
 		await links.never.set(HOLE);
-		await assertRefused('never.test');
+		await assertRefused(doab, 'never.test');
 		assert.ok((await links.never.heal()).down.big > 0);
-		const clients = await openBoth('never');
+		const clients = await openBoth(doab, opened, 'never');
 		await finishAll(clients);
 	});
 
-	test('a TLS handshake whose long packets vanish: the next server of the domain is taken', TIMEOUT, async () => {
+	testFault('a TLS handshake whose long packets vanish: the next server of the domain is taken', async (doab, opened) => {
 		await links.hole.set(HOLE);
-		const clients = await openBoth('hole');
+		const clients = await openBoth(doab, opened, 'hole');
 		assert.ok((await links.hole.heal()).down.big > 0, 'the first server was tried');
 		clients.forEach((client) => client.say(3));
 		await assertAllComplete(clients);
 		await finishAll(clients);
 	});
 
-	test('a way to the resolver that is cut, and heals: the question is asked again', TIMEOUT, async () => {
-		const openNamed = (i) => openBoth(`d${i}.named`, { port: doabNamed.port });
+	testFault('a way to the resolver that is cut, and heals: the question is asked again', async (doab, opened) => {
+		const openNamed = (i) => openBoth(doab, opened, `d${i}.named`);
 		await links.dns.set(CUT);
 		const openings = [0, 1].map((i) => openNamed(i));
 		await sleep(1000);
@@ -228,17 +217,17 @@ function defineTests() {
 		const clients = (await Promise.all(openings)).flat();
 		// Without a resolver: in words, and at once again when it is back.
 		await links.dns.set(CUT);
-		const answer = await assertRefused('d2.named.test', doabNamed);
+		const answer = await assertRefused(doab, 'd2.named.test');
 		assert.match(answer.element.text, /DNS|name/i);
 		await links.dns.heal();
 		clients.push(...await openNamed(2), ...await openNamed(3));
 		clients.forEach((client) => client.say(2));
 		await assertAllComplete(clients);
 		await finishAll(clients);
-	});
+	}, { far: 'dns' });
 
-	test('long stanzas that vanish while short ones pass: all of them come when the hole is filled', TIMEOUT, async () => {
-		const clients = await openBoth('long');
+	testFault('long stanzas that vanish while short ones pass: all of them come when the hole is filled', async (doab, opened) => {
+		const clients = await openBoth(doab, opened, 'long');
 		clients.forEach((client) => client.say(3));
 		await assertAllComplete(clients);
 		await links.long.set(HOLE);
@@ -252,8 +241,8 @@ function defineTests() {
 		await finishAll(clients);
 	});
 
-	test('clients whose network is gone: their sessions end, and what a BOSH client did not get is sent back', TIMEOUT, async () => {
-		const clients = await openBoth('gone', { host: links['gone-client'].far, wait: 60 });
+	testFault('clients whose network is gone: their sessions end, and what a BOSH client did not get is sent back', async (doab, opened) => {
+		const clients = await openBoth(doab, opened, 'gone', { host: links['gone-client'].far, wait: 60 });
 		const connections = servers.gone.connections;
 		clients.forEach((client) => client.say(1));
 		await assertAllComplete(clients);
@@ -275,13 +264,13 @@ function defineTests() {
 	});
 
 	// What is not acknowledged for two minutes ends the connection; with another fifteen seconds until a keepalive is due.
-	const testLong = IS_LONG ? test : () => {};
-	testLong('a server whose network is gone for minutes: its clients are told', { ...TIMEOUT, timeout: patiently(240000) }, async () => {
-		const clients = await openBoth('minutes');
+	const testLong = IS_LONG ? testFault : () => {};
+	testLong('a server whose network is gone for minutes: its clients are told', async (doab, opened) => {
+		const clients = await openBoth(doab, opened, 'minutes');
 		await links.minutes.set(CUT);
 		clients.forEach((client) => client.say(3));
 		await Promise.all(clients.map((client) => client.ended(200000)));
 		assert.deepEqual(clients.map(({ end }) => end), ['remote-connection-failed', 'remote-connection-failed']);
 		await links.minutes.heal();
-	});
+	}, reason ? {} : { timeout: patiently(240000) });
 }

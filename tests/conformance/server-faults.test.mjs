@@ -4,14 +4,14 @@
 //
 // DOAB_LONG=1 waits for what ends after minutes.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { countingClient } from '../support/counting.mjs';
 import { BINARY, Doab } from '../support/doab.mjs';
-import { httpRequest } from '../support/http.mjs';
+import { assertStock, leavingNothing, readMetrics, takeStock } from '../support/fault-leftovers.mjs';
 import { enterNamespace } from '../support/namespaces.mjs';
 import { ANONYMOUS_DOMAIN, Prosody } from '../support/prosody.mjs';
 import { freePort, patiently, sleep, startChild, stopAll, stopChild, until, within } from '../support/util.mjs';
@@ -89,7 +89,7 @@ function defineTests(domain, isEcho, start) {
 	let server;
 	let doab;
 	let admin;
-	const opened = []; // by the test that runs
+	let opened = []; // by the test that runs
 
 	before(async () => {
 		server = await start();
@@ -108,19 +108,21 @@ function defineTests(domain, isEcho, start) {
 		} else {
 			server.child.kill('SIGCONT');
 		}
-		await until(async () => await readMetric('doab_sessions{') === 0, 2 * INACTIVITY_S * 1000, 'the end of what the test left');
+		await until(async () => await readMetric('doab_sessions') === 0, 2 * INACTIVITY_S * 1000, 'the end of what the test left');
 	});
 
 	const hasEnded = (child) => child.exitCode !== null || child.signalCode !== null;
 	const launch = () => server.launch();
 	const kill = () => stopChild(server.child, { signal: 'SIGKILL' });
-	const countDescriptors = () => readdirSync(`/proc/${doab.serverPid}/fd`).length;
+	const gateway = () => ({ pid: doab.child.pid, admin, port: doab.port });
 	const readMemoryKb = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${doab.serverPid}/status`, 'utf8'))[1]);
 
-	async function readMetric(metric) {
-		const { text } = await httpRequest(admin, 'GET', '/metrics');
-		return text.split('\n').filter((line) => line.startsWith(metric)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-	}
+	const readMetric = async (metric) => (await readMetrics(admin))(metric);
+
+	const testFault = (name, options, body) => test(name, options, (t) => leavingNothing(gateway(), (list) => {
+		opened = list;
+		return body(t);
+	}));
 
 	async function open(nSessions) {
 		const clients = [];
@@ -137,31 +139,25 @@ function defineTests(domain, isEcho, start) {
 		await Promise.all(clients.map((client) => client.assertComplete(60000)));
 	}
 
-	async function assertGone(nDescriptors) {
-		await until(async () => await readMetric('doab_sessions{') === 0, 20000, 'the end of all sessions');
-		await until(() => countDescriptors() <= nDescriptors, 20000, `${nDescriptors} descriptors again`)
-			.catch((error) => assert.fail(`${error.message}: ${countDescriptors()}`));
-	}
-
 	// All clients hear of it, and what is left of them is gone.
-	async function killUnder(clients, nDescriptors) {
+	async function killUnder(clients, stock) {
 		await kill();
 		clients.forEach((client) => client.say());
 		await Promise.all(clients.map((client) => client.ended()));
 		assert.deepEqual([...new Set(clients.map(({ end }) => end))], ['remote-connection-failed']);
 		clients.forEach((client) => client.stop());
-		await assertGone(nDescriptors);
+		await assertStock(gateway(), stock);
 	}
 
-	test(`is killed and restarted under ${N_SESSIONS} sessions: all are told, and all can come back at once`, TIMEOUT, async (t) => {
-		const nDescriptors = countDescriptors();
+	testFault(`is killed and restarted under ${N_SESSIONS} sessions: all are told, and all can come back at once`, TIMEOUT, async (t) => {
+		const stock = await takeStock(gateway());
 		const memory = [];
 		for (let round = 0; round < 2; round++) {
 			const nDials = await readMetric('doab_dial_seconds_count');
 			const clients = await open(N_SESSIONS);
 			await talk(clients);
 			memory.push(readMemoryKb());
-			await killUnder(clients, nDescriptors);
+			await killUnder(clients, stock);
 			// Nobody asks for a session, so nobody is dialled, whether the server is there or not.
 			if (round === 0) {
 				const answer = await new BoshClient(doab.port, { connection: 'fresh' }).create(domain, { wait: 30 });
@@ -176,8 +172,7 @@ function defineTests(domain, isEcho, start) {
 		assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
 	});
 
-	test('is stopped: who waits is kept, and gets all of it when the server goes on', TIMEOUT, async () => {
-		const nDescriptors = countDescriptors();
+	testFault('is stopped: who waits is kept, and gets all of it when the server goes on', TIMEOUT, async () => {
 		const clients = await open(N_SESSIONS);
 		await talk(clients);
 		server.child.kill('SIGSTOP');
@@ -187,11 +182,9 @@ function defineTests(domain, isEcho, start) {
 		server.child.kill('SIGCONT');
 		await Promise.all(clients.map((client) => client.assertComplete(60000)));
 		await Promise.all(clients.map((client) => client.finish()));
-		await assertGone(nDescriptors);
 	});
 
-	test('is stopped: sessions that are asked for meanwhile are told in time, and served afterwards', TIMEOUT, async () => {
-		const nDescriptors = countDescriptors();
+	testFault('is stopped: sessions that are asked for meanwhile are told in time, and served afterwards', TIMEOUT, async () => {
 		server.child.kill('SIGSTOP');
 		const answers = await Promise.all(Array.from({ length: 10 }, () => new BoshClient(doab.port, { connection: 'fresh' })
 			.create(domain, { wait: 30 })));
@@ -200,12 +193,10 @@ function defineTests(domain, isEcho, start) {
 		const clients = await open(4);
 		await talk(clients);
 		await Promise.all(clients.map((client) => client.finish()));
-		await assertGone(nDescriptors);
 	});
 
 	if (isEcho) {
-		test('is stopped under clients that send much: it waits with them, in bounds, and none is taken for lost', reason ? { skip: reason } : TIMEOUT, async (t) => {
-			const nDescriptors = countDescriptors();
+		testFault('is stopped under clients that send much: it waits with them, in bounds, and none is taken for lost', reason ? { skip: reason } : TIMEOUT, async (t) => {
 			const clients = await open(4);
 			const before = readMemoryKb();
 			server.child.kill('SIGSTOP');
@@ -218,12 +209,11 @@ function defineTests(domain, isEcho, start) {
 			t.diagnostic(`${grown} KB more for ${clients.length} clients`);
 			assert.ok(grown < 4 * GROWTH_KB / 2, `${grown} KB`);
 			await Promise.all(clients.map((client) => client.finish()));
-			await assertGone(nDescriptors);
 		});
 	}
 
 	if (isEcho && IS_LONG) {
-		test('is stopped for minutes: who waits for it to read is told', { timeout: patiently(240000) }, async () => {
+		testFault('is stopped for minutes: who waits for it to read is told', { timeout: patiently(240000) }, async () => {
 			const clients = await open(4);
 			server.child.kill('SIGSTOP');
 			clients.forEach((client) => client.say(N_FLOOD, N_FILLING));
