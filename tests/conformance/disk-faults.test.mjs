@@ -2,7 +2,7 @@
 // is gone. Sessions go on, a start or a reload that cannot be says why, and all is well again when there is room.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { COUNTING, countingClient } from '../support/counting.mjs';
@@ -73,11 +73,25 @@ const domains = () => ({ 'plain.test': server.section() });
 const openBoth = (port, opened) => Promise.all(Object.keys(COUNTING).map((transport) =>
 	countingClient(transport, { port, domain: 'plain.test', among: opened })));
 
+function isOpen(file, pid) {
+	try {
+		return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === file);
+	} catch {
+		return false; // one of them was closed meanwhile
+	}
+}
+
 // Runs the gateway with @config while @use does, of which nothing may be left in it.
 async function runLeavingNothing(config, use) {
 	const admin = await freePort();
-	await runLogging(folder, { inactivity: INACTIVITY_S, admin: `127.0.0.1:${admin}`, domains: domains(), ...config }, ({ port, child }) =>
-		leavingNothing({ pid: child.pid, admin, port }, (opened) => use({ port, child, opened })));
+	const keys = { inactivity: INACTIVITY_S, admin: `127.0.0.1:${admin}`, domains: domains(), ...config };
+	await runLogging(folder, keys, async ({ port, child }) => {
+		if (keys.log_to) {
+			// The supervisor opens it when the server serves already.
+			await until(() => isOpen(keys.log_to, child.pid), 15000, 'the log of the supervisor');
+		}
+		await leavingNothing({ pid: child.pid, admin, port }, (opened) => use({ port, child, opened }));
+	});
 }
 
 async function talk(clients) {

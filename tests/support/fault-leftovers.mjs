@@ -84,16 +84,24 @@ async function leaveBody(gateway) {
 }
 
 // Calls @body, and asserts that nothing is left of it when its clients are gone. Without something that the gateway holds during
-// the fault, it could not be noticed whether that is given back.
+// the fault, it could not be noticed whether that is given back. Of a body that fails, what is left is waited for, too: it would be
+// in the way of the next test.
 export async function leavingNothing(gateway, body) {
 	const opened = [];
 	const stock = await takeStock(gateway);
 	const unfinished = await leaveBody(gateway);
+	let failure;
 	try {
 		await body(opened);
-	} finally {
-		unfinished.destroy();
-		opened.forEach((client) => client.stop());
+	} catch (error) {
+		failure = error;
 	}
-	await assertStock(gateway, stock);
+	unfinished.destroy();
+	opened.forEach((client) => client.stop());
+	await assertStock(gateway, stock).catch((error) => {
+		failure ??= error;
+	});
+	if (failure) {
+		throw failure;
+	}
 }
