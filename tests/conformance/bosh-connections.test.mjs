@@ -5,7 +5,7 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, until, within } from '../support/util.mjs';
+import { patiently, sleep, stopAll, until, untilRead, within } from '../support/util.mjs';
 import { parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(30000) };
@@ -156,7 +156,7 @@ for (const [what, end] of [['closed', (http) => http.close()], ['reset', (http) 
 		const http = await HttpConnection.open(stage.port);
 		http.socket.pause();
 		http.write(nextBytes(client));
-		await sleep(200);
+		await untilRead(http.socket);
 		connection.send(`<message id="large"><body>${text}</body></message>`);
 		await sleep(500);
 		end(http);

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { assertTerminated, parseInStream } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { Stage } from '../support/stage.mjs';
-import { freePort, patiently, sleep, stopAll, turns } from '../support/util.mjs';
+import { freePort, patiently, sleep, stopAll, turns, untilRead } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { XmppServer } from '../support/xmpp-server.mjs';
 
@@ -134,7 +134,7 @@ describe('what is returned', { concurrency: 6 }, () => {
 		connection.send(stanza('lost'));
 		await client.lose('', { ack: acknowledged });
 		connection.send(stanza('waiting'));
-		await sleep(500);
+		await untilRead(connection.socket);
 		await client.request('', { ack: acknowledged, pause: 2 });
 		await connection.end(INACTIVITY_S * 1000);
 		assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ attributes }) => [attributes.id, attributes.type]),
@@ -186,7 +186,7 @@ test('a server that does not read: what its client did not get goes back', TIMEO
 test('a session that ends by the client\'s fault: what waited goes back', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await sendAll(connection);
-	await sleep(500);
+	await untilRead(connection.socket);
 	assertTerminated(await client.request('', { rid: client.rid + 100 }), 'item-not-found');
 	await assertReturned(connection);
 });
@@ -204,7 +204,7 @@ test('gloox says goodbye by another word: its session ends, too', TIMEOUT, async
 test('a client that says goodbye is told all that waited, and nothing goes back', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await sendAll(connection);
-	await sleep(500);
+	await untilRead(connection.socket);
 	const end = await client.terminate(presence('bye'));
 	assert.deepEqual(idsOf(end), STANZAS.map((_, i) => (i < 10 ? `u${i + 1}` : undefined)));
 	assert.equal(end.element.attributes.type, 'terminate');
@@ -227,7 +227,7 @@ describe('a stream that is managed', { concurrency: 6 }, () => {
 			connection.send(element);
 			await client.request();
 			await sendAll(connection);
-			await sleep(500);
+			await untilRead(connection.socket);
 			await client.request('', { pause: 2 });
 			await connection.end(INACTIVITY_S * 1000);
 			assert.deepEqual(connection.elements.slice(connection.nBefore).map(({ text }) => text), []);
@@ -245,7 +245,7 @@ test('XEP-0198 <failed/>, or <enabled/> in another namespace, manages nothing', 
 		connection.send(element);
 		await client.request();
 		await sendAll(connection);
-		await sleep(500);
+		await untilRead(connection.socket);
 		await client.request('', { pause: 2 });
 		await assertReturned(connection);
 	}));
@@ -348,7 +348,7 @@ test('remote-connection-failed: what the server sent before is told with it, kep
 		[(socket) => socket.end('</stream:stream>'), /closed the stream/]]) {
 		const { client, connection } = await session();
 		await connection.send('<message id="before"/>');
-		await sleep(500);
+		await untilRead(connection.socket);
 		finish(connection.socket);
 		await sleep(500);
 		const answer = await client.request();

@@ -10,7 +10,7 @@ import { BoshClient } from '../support/bosh.mjs';
 import { configText } from '../support/doab.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll } from '../support/util.mjs';
+import { patiently, sleep, stopAll, untilRead } from '../support/util.mjs';
 import { parse } from '../support/xml.mjs';
 
 const TIMEOUT = { timeout: patiently(60000) };
@@ -253,7 +253,7 @@ test('pause: what is held is answered at once, nothing of the server\'s with it;
 test('pause: what waits for the client does not come with the answer to a pause, but with the next', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await connection.send('<message id="waiting"/>');
-	await sleep(500);
+	await untilRead(connection.socket);
 	assert.deepEqual(idsOf(await client.request('', { pause: MAX_PAUSE_S })), []);
 	assert.deepEqual(idsOf(await client.request()), ['waiting']);
 });
@@ -428,7 +428,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 		const connection = await stage.connectionOf('plain');
 		// One that was told something may be followed by another at once, and so may one that carried something.
 		await connection.send('<message id="polled"/>');
-		await sleep(500);
+		await untilRead(connection.socket);
 		assert.deepEqual(idsOf(await client.request()), ['polled']);
 		assert.equal((await client.request()).element.attributes.type, undefined);
 		assert.equal((await client.request(presence('p'))).element.attributes.type, undefined);

@@ -56,6 +56,23 @@ export async function until(condition, ms, what) {
 	}
 }
 
+// How many bytes wait in the kernel between @socket, a TCP socket over IPv4, and its peer on this machine.
+function bytesUnderWay({ localPort, remotePort }) {
+	const own = [localPort, remotePort];
+	// "  SL: ADDRESS:PORT ADDRESS:PORT STATE SENT:RECEIVED ...", of bytes that the peer has not got, and that have not been read
+	return [...readFileSync('/proc/net/tcp', 'latin1').matchAll(/:(\w{4}) \w+:(\w{4}) \w\w (\w{8}):(\w{8}) /g)].reduce((n, [, from, to, sent, received]) => {
+		const ports = [from, to].map((hex) => parseInt(hex, 16));
+		const isOwn = ports.every((port, i) => port === own[i]), isPeers = ports.every((port, i) => port === own[1 - i]);
+		return n + (isOwn ? parseInt(sent, 16) : 0) + (isPeers ? parseInt(received, 16) : 0);
+	}, 0);
+}
+
+// Resolves when the peer of @socket, on this machine, has read all that was written to it. The gateway only looks at the beginning of
+// a connection's first request, and reads it when it is whole.
+export async function untilRead(socket) {
+	await until(() => socket.writableLength === 0 && bytesUnderWay(socket) === 0, 15000, 'that all is read');
+}
+
 // For tests that run at the same time: what is passed to the returned function is done in turn, as where the latest connection of a
 // server is to be that of one's own session.
 export function turns() {
