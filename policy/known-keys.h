@@ -6,6 +6,25 @@
  * the domain; only the key in it differs. Pinned keys and DANE detect that. For all other domains
  * the log line is the only sign.
  *
+ * newcomer  each domain at first
+ * settled   a newcomer that shows a known key KNOWN_KEYS_SETTLE_MS or more after its first visit,
+ *           if there is room
+ *
+ * The attacker may own other domains, let his clients visit them, and show any keys there, so as to
+ * hide the change:
+ *
+ * - A settled domain that is visited at least once in KNOWN_KEYS_KEPT_MS keeps its place, whatever
+ *   other domains do. Newcomers take the places of newcomers only.
+ * - How many changes of a settled domain are reported depends on that domain alone. Newcomers also
+ *   share KNOWN_KEYS_REPORTS.
+ * - Changes that were not reported are counted (known_keys_missed()).
+ *
+ * A newcomer is not protected. He can make the gateway forget it by KNOWN_KEYS_NEWCOMERS_MAX names
+ * of his own, or keep its change from being reported, at the price of a count in the log. And he
+ * can keep domains from settling: in four hours he can settle KNOWN_KEYS_SETTLED_MAX names of his
+ * own. If the connection to a domain is his from the first visit on, nothing shows it. Only pinned
+ * keys and DANE help there.
+ *
  * An engine, shared by all workers and guarded by a mutex; used once for each full handshake.
  * Nothing outlives the process.
  */
@@ -14,17 +33,32 @@
 #include "policy/domain-rules.h"
 
 enum {
-	/* Domains that are remembered. Clients can make the gateway visit any domain; the one that
-	 * was visited least recently goes. */
-	KNOWN_KEYS_DOMAINS_MAX = 1024,
+	/* Newcomers that are remembered. Clients can make the gateway visit any domain; the one
+	 * that was visited least recently goes. */
+	KNOWN_KEYS_NEWCOMERS_MAX = 256,
+	/* Settled domains. If there are as many, the one that was visited least recently goes, but
+	 * only after KNOWN_KEYS_KEPT_MS; until then no other settles. */
+	KNOWN_KEYS_SETTLED_MAX = 1024,
+	/* How long a domain is a newcomer at least. If it were shorter, an attacker could fill the
+	 * places of settled domains with his own names at once. */
+	KNOWN_KEYS_SETTLE_MS = 60 * 60 * 1000,
+	/* How long a settled domain keeps its place without a visit. If the one that was visited
+	 * least recently went at once, an attacker would only have to visit his own names. */
+	KNOWN_KEYS_KEPT_MS = 7 * 24 * 60 * 60 * 1000,
 	/* Keys of a domain: it may have several servers, each with its own. The one that was shown
 	 * least recently goes. */
 	KNOWN_KEYS_MAX = 4,
 };
 
-/* Changes that are reported. The owner of a domain can show a new key in each handshake, and must
- * not fill the log with that. */
+/* Changes of one domain that are reported. The owner of a domain can show a new key in each
+ * handshake, and must not fill the log with that. */
+#define KNOWN_KEYS_DOMAIN_REPORTS ((struct bucket_rate){4, 3600})
+
+/* Changes of all newcomers that are reported: an attacker has as many names as he likes. */
 #define KNOWN_KEYS_REPORTS ((struct bucket_rate){20, 60})
+
+/* How often the changes that were not reported are counted out: each of them would be a line. */
+#define KNOWN_KEYS_COUNTS ((struct bucket_rate){1, 60})
 
 struct known_keys;
 
@@ -34,7 +68,11 @@ struct known_keys *known_keys_free(struct known_keys *keys);
 
 /* A server of @domain (ascii form) has shown @key in a handshake that succeeded. Returns true if it
  * is to be reported: the domain is remembered, but not with this key. *ret_last is then the key
- * that it showed last. A change that is one too many for KNOWN_KEYS_REPORTS is not remembered, and
- * so is reported when the key is shown again. */
+ * that it showed last. A change that is one too many for the rates is not remembered, and so is
+ * reported when the key is shown again later. */
 bool known_keys_note(struct known_keys *keys, const char *domain, const struct pin *key,
 		     struct mono now, struct pin *ret_last);
+
+/* How many changes were not reported since the last call that returned more than 0. Returns 0 if
+ * that call was too recent for KNOWN_KEYS_COUNTS. */
+uint64_t known_keys_missed(struct known_keys *keys, struct mono now);

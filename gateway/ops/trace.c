@@ -92,23 +92,37 @@ static void on_header(void *userdata, const struct stream *stream)
 		     LOG_STR("secure", stream->is_secure ? "yes" : "no"));
 }
 
+static void log_key(const X509 *certificate, const char *domain, const struct pin *key,
+		    const struct pin *last)
+{
+	char text[PIN_TEXT_MAX], before[PIN_TEXT_MAX], issuer[ISSUER_MAX];
+
+	X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof(issuer));
+	log_event_in(LOG_AREA_TLS, LOG_LEVEL_INFO, "server-key",
+		     LOG_FIELDS(LOG_STR("domain", domain), LOG_STR("pin", pin_format(key, text)),
+				LOG_STR("before", pin_format(last, before)),
+				LOG_STR("issuer", issuer)));
+}
+
 /* A resumed handshake shows no certificate. */
 static void note_key(const struct trace *trace, const SSL *ssl, const char *domain)
 {
 	const X509 *certificate = SSL_get0_peer_certificate(ssl);
 	struct mono now = clock_now();
 	struct pin key, last;
-	char text[PIN_TEXT_MAX], before[PIN_TEXT_MAX], issuer[ISSUER_MAX];
 
-	if (SSL_session_reused(ssl) || !certificate || pin_of(certificate, &key) < 0 ||
-	    !known_keys_note(trace->known_keys, domain, &key, now, &last)) {
+	if (SSL_session_reused(ssl) || !certificate || pin_of(certificate, &key) < 0) {
 		return;
 	}
-	X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof(issuer));
-	log_event_in(LOG_AREA_TLS, LOG_LEVEL_INFO, "server-key",
-		     LOG_FIELDS(LOG_STR("domain", domain), LOG_STR("pin", pin_format(&key, text)),
-				LOG_STR("before", pin_format(&last, before)),
-				LOG_STR("issuer", issuer)));
+	if (known_keys_note(trace->known_keys, domain, &key, now, &last)) {
+		log_key(certificate, domain, &key, &last);
+	}
+	uint64_t n_missed = known_keys_missed(trace->known_keys, now);
+
+	if (n_missed) {
+		log_event_in(LOG_AREA_TLS, LOG_LEVEL_INFO, "server-keys-missed",
+			     LOG_FIELDS(LOG_NUMBER("n", n_missed)));
+	}
 }
 
 static void on_secured(void *userdata, const char *domain, SSL *ssl, const struct failure *failure)

@@ -442,10 +442,33 @@ static void check_quota(struct sv input)
 struct shown {
 	unsigned char keys[KNOWN_KEYS_MAX]; /* the last one first */
 	size_t n;
+	struct mono since;
+	bool is_settled;
+	struct bucket reports;
 };
 
+struct shown_all {
+	struct shown domains[CLIENTS];
+	struct bucket reports, counts;
+	uint64_t n_missed;
+};
+
+static bool may_report(struct shown_all *all, struct shown *shown, struct mono now)
+{
+	bool may = bucket_has(&shown->reports, KNOWN_KEYS_DOMAIN_REPORTS, now);
+
+	if (may && !shown->is_settled) {
+		may = bucket_take(&all->reports, KNOWN_KEYS_REPORTS, now);
+	}
+	if (may) {
+		bucket_charge(&shown->reports, KNOWN_KEYS_DOMAIN_REPORTS, now);
+	}
+	all->n_missed += !may;
+	return may;
+}
+
 /* Returns whether @key is to be reported. */
-static bool show(struct shown *shown, unsigned char key, struct bucket *reports, struct mono now)
+static bool show(struct shown_all *all, struct shown *shown, unsigned char key, struct mono now)
 {
 	bool was_empty = shown->n == 0;
 	size_t i = 0;
@@ -455,8 +478,13 @@ static bool show(struct shown *shown, unsigned char key, struct bucket *reports,
 	}
 	bool is_new = i == shown->n;
 
-	if (is_new && !was_empty && !bucket_take(reports, KNOWN_KEYS_REPORTS, now)) {
+	if (was_empty) {
+		shown->since = now;
+	} else if (is_new && !may_report(all, shown, now)) {
 		return false;
+	}
+	if (!is_new && mono_reached(mono_add_ms(shown->since, KNOWN_KEYS_SETTLE_MS), now)) {
+		shown->is_settled = true;
 	}
 	if (is_new && shown->n < KNOWN_KEYS_MAX) {
 		shown->n++;
@@ -468,27 +496,41 @@ static bool show(struct shown *shown, unsigned char key, struct bucket *reports,
 	return is_new && !was_empty;
 }
 
+static void check_missed(struct known_keys *keys, struct shown_all *all, struct mono now)
+{
+	uint64_t n_missed = 0;
+
+	if (all->n_missed && bucket_take(&all->counts, KNOWN_KEYS_COUNTS, now)) {
+		n_missed = all->n_missed;
+		all->n_missed = 0;
+	}
+	FUZZ_CHECK(known_keys_missed(keys, now) == n_missed);
+}
+
 static void check_known_keys(struct sv input)
 {
 	static const char *const domains[CLIENTS] = {"a.example", "b.example", "a",
 						     "a.example.org"};
-	struct shown shown[CLIENTS] = {0};
-	struct bucket reports = {0};
+	struct shown_all all = {0};
 	struct mono now = {1};
 	struct known_keys *keys;
 
 	assert_int_equal(known_keys_new(&keys), 0);
 	for (unsigned n = 0; n < EVENTS_MAX && input.n; n++) {
 		unsigned what = fuzz_byte(&input), which = what % CLIENTS;
+		struct shown *shown = &all.domains[which];
 		struct pin key = {{(unsigned char)(what / CLIENTS % 8)}}, last = {{0}};
-		unsigned char before = shown[which].keys[0];
+		unsigned char before = shown->keys[0];
+		/* Up to eleven minutes, as an hour makes a difference. */
+		int64_t step = what < 128 ? 0 : fuzz_byte(&input);
 
-		now = mono_add_ms(now, what < 128 ? 0 : (int64_t)fuzz_byte(&input) * 100);
+		now = mono_add_ms(now, step * step * 10);
 
 		bool is_told = known_keys_note(keys, domains[which], &key, now, &last);
 
-		FUZZ_CHECK(is_told == show(&shown[which], key.sha256[0], &reports, now));
+		FUZZ_CHECK(is_told == show(&all, shown, key.sha256[0], now));
 		FUZZ_CHECK(!is_told || last.sha256[0] == before);
+		check_missed(keys, &all, now);
 	}
 	known_keys_free(keys);
 }

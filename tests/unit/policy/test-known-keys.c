@@ -114,23 +114,32 @@ static void test_number_of_keys(void **state)
 	assert_true(note("one.test", KNOWN_KEYS_MAX));
 	assert_int_equal(last.sha256[0], 0);
 	assert_false(note("one.test", 0));
-	assert_true(note("one.test", 1));
+	assert_true(note_at("one.test", 1, 1 + KNOWN_KEYS_DOMAIN_REPORTS.seconds * 1000));
 }
 
-static void fill(unsigned n)
+/* @n domains whose first is number @first show the key 1. */
+static void fill_at(unsigned first, unsigned n, int64_t ms)
 {
 	char domain[32];
 
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = first; i < first + n; i++) {
 		snprintf(domain, sizeof(domain), "%u.test", i);
-		assert_false(note(domain, 1));
+		assert_false(note_at(domain, 1, ms));
 	}
 }
 
-static void test_number_of_domains(void **state)
+/* They become settled, in the time from @ms to the returned one. */
+static int64_t settle_at(unsigned first, unsigned n, int64_t ms)
+{
+	fill_at(first, n, ms);
+	fill_at(first, n, ms + KNOWN_KEYS_SETTLE_MS);
+	return ms + KNOWN_KEYS_SETTLE_MS;
+}
+
+static void test_number_of_newcomers(void **state)
 {
 	(void)state;
-	fill(KNOWN_KEYS_DOMAINS_MAX);
+	fill_at(0, KNOWN_KEYS_NEWCOMERS_MAX, 1);
 	/* The second is the one that was visited least recently now. */
 	assert_true(note("0.test", 2));
 	assert_false(note("new.test", 1));
@@ -139,21 +148,147 @@ static void test_number_of_domains(void **state)
 	assert_true(note("1.test", 3));
 }
 
-static void test_rate(void **state)
+/* All places of settled domains are taken. Returns when they were visited last. */
+static int64_t settle_all(void)
+{
+	int64_t ms = 1;
+
+	for (unsigned n = 0; n < KNOWN_KEYS_SETTLED_MAX; n += KNOWN_KEYS_NEWCOMERS_MAX) {
+		ms = settle_at(n, KNOWN_KEYS_NEWCOMERS_MAX, ms);
+	}
+	fill_at(0, KNOWN_KEYS_SETTLED_MAX, ms);
+	return ms;
+}
+
+/* A newcomer is forgotten when so many others come. */
+static void flush_newcomers(int64_t ms)
+{
+	fill_at(5000, KNOWN_KEYS_NEWCOMERS_MAX, ms);
+}
+
+static void test_number_of_settled(void **state)
+{
+	(void)state;
+	int64_t ms = settle_all();
+
+	ms = settle_at(9999, 1, ms);
+	flush_newcomers(ms);
+	assert_false(note_at("9999.test", 2, ms));
+	assert_true(note_at("0.test", 2, ms));
+	assert_true(note_at("1023.test", 2, ms));
+}
+
+/* A domain that was not visited for long makes room, and no other. */
+static void test_kept(void **state)
+{
+	(void)state;
+	int64_t late = settle_all() + KNOWN_KEYS_KEPT_MS;
+
+	assert_true(note_at("0.test", 2, late - 1));
+	settle_at(9998, 1, late - 1 - KNOWN_KEYS_SETTLE_MS);
+	settle_at(9999, 1, late - KNOWN_KEYS_SETTLE_MS);
+	flush_newcomers(late);
+	assert_false(note_at("9998.test", 2, late));
+	assert_true(note_at("9999.test", 2, late));
+	assert_true(note_at("0.test", 3, late));
+	assert_false(note_at("1.test", 3, late));
+	assert_true(note_at("2.test", 3, late));
+}
+
+/* A domain settles by a known key that it shows late enough. */
+static void test_settle(void **state)
+{
+	const int64_t late = 1 + KNOWN_KEYS_SETTLE_MS;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		fill_at(i, 1, 1);
+	}
+	assert_false(note_at("0.test", 1, late));
+	assert_false(note_at("1.test", 1, late - 1));
+	assert_true(note_at("2.test", 2, late));
+	fill_at(100, KNOWN_KEYS_NEWCOMERS_MAX, late);
+	assert_true(note_at("0.test", 3, late));
+	assert_false(note_at("1.test", 3, late));
+	assert_false(note_at("2.test", 3, late));
+	assert_false(note_at("3.test", 3, late));
+}
+
+static void use_up_newcomers(int64_t ms)
+{
+	char domain[32];
+
+	fill_at(0, KNOWN_KEYS_REPORTS.n_tokens + 1, ms);
+	for (unsigned i = 0; i < KNOWN_KEYS_REPORTS.n_tokens; i++) {
+		snprintf(domain, sizeof(domain), "%u.test", i);
+		assert_true(note_at(domain, 2, ms));
+	}
+}
+
+static void test_rate_of_newcomers(void **state)
 {
 	char domain[32];
 
 	(void)state;
-	fill(KNOWN_KEYS_REPORTS.n_tokens + 1);
-	for (unsigned i = 0; i < KNOWN_KEYS_REPORTS.n_tokens; i++) {
-		snprintf(domain, sizeof(domain), "%u.test", i);
-		assert_true(note(domain, 2));
-	}
+	use_up_newcomers(1);
 	snprintf(domain, sizeof(domain), "%u.test", KNOWN_KEYS_REPORTS.n_tokens);
-	assert_false(note(domain, 2));
-	/* It is reported later. */
+	for (unsigned i = 0; i < KNOWN_KEYS_DOMAIN_REPORTS.n_tokens; i++) {
+		assert_false(note(domain, 2));
+	}
+	/* It is reported later, and was not charged meanwhile. */
 	assert_true(note_at(domain, 2, 1 + KNOWN_KEYS_REPORTS.seconds * 1000));
 	assert_int_equal(last.sha256[0], 1);
+}
+
+/* One domain does not use up what the others share. */
+static void test_rate_of_domain(void **state)
+{
+	const unsigned char n = (unsigned char)KNOWN_KEYS_DOMAIN_REPORTS.n_tokens;
+
+	(void)state;
+	assert_false(note("one.test", 0));
+	assert_false(note("two.test", 0));
+	for (unsigned char i = 1; i <= n; i++) {
+		assert_true(note("one.test", i));
+	}
+	for (unsigned char i = n + 1; i < 200; i++) {
+		assert_false(note("one.test", i));
+	}
+	assert_true(note("two.test", 1));
+	assert_true(note_at("one.test", 200, 1 + KNOWN_KEYS_DOMAIN_REPORTS.seconds * 1000 / n));
+	assert_int_equal(last.sha256[0], n);
+}
+
+/* What newcomers share is none of a settled domain's business. */
+static void test_rate_of_settled(void **state)
+{
+	(void)state;
+	int64_t ms = settle_at(5000, 1, 1);
+
+	use_up_newcomers(ms);
+	for (unsigned i = 0; i < KNOWN_KEYS_DOMAIN_REPORTS.n_tokens; i++) {
+		assert_true(note_at("5000.test", (unsigned char)(i + 2), ms));
+	}
+	assert_false(note_at("5000.test", 99, ms));
+}
+
+static void test_missed(void **state)
+{
+	const int64_t later = 1 + KNOWN_KEYS_COUNTS.seconds * 1000;
+
+	(void)state;
+	assert_false(note("one.test", 0));
+	for (unsigned i = 0; i < KNOWN_KEYS_DOMAIN_REPORTS.n_tokens; i++) {
+		assert_true(note("one.test", (unsigned char)(i + 1)));
+	}
+	assert_int_equal(known_keys_missed(keys, (struct mono){1}), 0);
+	assert_false(note("one.test", 98));
+	assert_false(note("one.test", 99));
+	assert_int_equal(known_keys_missed(keys, (struct mono){1}), 2);
+	assert_false(note("one.test", 98));
+	assert_int_equal(known_keys_missed(keys, (struct mono){later - 1}), 0);
+	assert_int_equal(known_keys_missed(keys, (struct mono){later}), 1);
+	assert_int_equal(known_keys_missed(keys, (struct mono){2 * later}), 0);
 }
 
 /* A key of zeros is a key like others. */
@@ -195,8 +330,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_whole_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_number_of_keys, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_number_of_domains, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_rate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_number_of_newcomers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_number_of_settled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_settle, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rate_of_newcomers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rate_of_domain, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rate_of_settled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_missed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_zeros, set_up, tear_down),
 		cmocka_unit_test(test_out_of_memory),
 	};
