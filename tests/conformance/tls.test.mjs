@@ -16,6 +16,7 @@ const WEAK = { ciphers: 'DEFAULT@SECLEVEL=0' };
 let folder;
 let stage;
 let another; // key of a server that has two
+let restless; // keys of the same, too many to be logged
 
 // Offers STARTTLS and answers <starttls/> with these steps.
 const answerStartTls = (...steps) => [{ await: 'header' },
@@ -80,6 +81,7 @@ before(async () => {
 	const authority = new Authority(folder);
 	const all = scenarios(authority, new Authority(folder, 'stranger'));
 	another = authority.issue('changing-too', ['changing.test']);
+	restless = [1, 2, 3, 4, 5].map((i) => tlsOf(authority.issue(`changing-${i}`, ['changing.test'])));
 	stage = await Stage.open(all, { open_timeout: 8 });
 });
 after(async () => {
@@ -191,6 +193,16 @@ test('a server that shows another key than before is logged, once for each key',
 	assert.match(issuer, /CN=/);
 	await stage.doab.readLog();
 	assert.equal(stage.doab.events.filter(({ event }) => event === 'server-key').length, 1);
+});
+
+test('a server with a new key each time: four lines, and a count', TIMEOUT, async () => {
+	for (const material of [stage.servers.changing.tls, ...restless]) {
+		stage.servers.changing.tls = material;
+		await resume('changing', 1);
+	}
+	const { n } = await stage.doab.logged('server-keys-missed');
+	assert.equal(n, '1');
+	assert.equal(stage.doab.events.filter(({ event }) => event === 'server-key').length, 4);
 });
 
 test('what a server sends in clear behind <proceed/> is not taken for its words', TIMEOUT, async () => {
