@@ -68,6 +68,7 @@ struct transport {
 	 * 0: there is none */
 	uint64_t message_timeout_ms, message_deadline;
 	bool message_is_late; /* the timer says so; it is read on once more */
+	bool message_counts;  /* as the owner was told last */
 	bool is_proxied;
 	const struct address *source; /* NULL once it is bound, and when there is none */
 	struct buffer out;

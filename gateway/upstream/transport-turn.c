@@ -94,11 +94,6 @@ void transport_watch_message(struct transport *transport)
 	}
 }
 
-static bool is_pressed(const struct transport *transport)
-{
-	return transport->turn && turn_is_pressed(transport->turn, &transport->item);
-}
-
 static void tell_held(struct transport *transport)
 {
 	if (transport->callbacks->held) {
@@ -106,25 +101,32 @@ static void tell_held(struct transport *transport)
 	}
 }
 
-/* @was_in_message: before the read. */
-static void note_message(struct transport *transport, bool was_in_message)
+/* A write may have completed the message, too. */
+static void tell_message(struct transport *transport)
+{
+	if (transport->state == TRANSPORT_OPEN &&
+	    channel_is_in_message(&transport->channel) != transport->message_counts) {
+		transport->message_counts = !transport->message_counts;
+		tell_held(transport);
+	}
+}
+
+static void note_message(struct transport *transport)
 {
 	transport_watch_message(transport);
 	/* What stands in the socket was read first. */
 	if (transport->message_is_late) {
 		transport_fail_lost(transport, "a TLS message did not arrive completely in time");
-	} else if (transport->state == TRANSPORT_OPEN &&
-		   channel_is_in_message(&transport->channel) != was_in_message) {
-		tell_held(transport);
 	}
+	tell_message(transport);
 }
 
 static void read_in(struct transport *transport)
 {
-	bool was_in_message = channel_is_in_message(&transport->channel);
 	size_t n_read, n_most;
 
-	transport->channel.is_pressed = is_pressed(transport);
+	transport->channel.is_pressed =
+		transport->turn && turn_is_pressed(transport->turn, &transport->item);
 	char *place = transport_place(transport, &n_most);
 	enum channel_result result = channel_read(&transport->channel, place, n_most, &n_read);
 
@@ -163,7 +165,7 @@ static void read_in(struct transport *transport)
 		}
 		break;
 	}
-	note_message(transport, was_in_message);
+	note_message(transport);
 }
 
 static void turn_open(struct transport *transport, int events)
@@ -182,6 +184,7 @@ static void turn_open(struct transport *transport, int events)
 				transport->callbacks->drained(transport->userdata);
 			}
 		}
+		tell_message(transport);
 	}
 	if (may_read(transport) && (events & for_reading)) {
 		read_in(transport);

@@ -321,6 +321,23 @@ static void test_held(void **state)
 	assert_int_equal(one.n_failed, 0);
 }
 
+/* OpenSSL writes nothing until the message is complete, and completes it when it is to write. */
+static void test_held_until_written(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_int_equal(transport_write(one.transport, "x", 1), 0);
+	assert_int_equal(transport_waiting(one.transport), 1);
+	write_all();
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(transport_waiting(one.transport), 0);
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(transport_held(one.transport), 0);
+	assert_int_equal(one.n_failed, 0);
+}
+
 /* The server has answered, but not all. */
 static void begin_flight(void)
 {
@@ -479,6 +496,7 @@ int main(void)
 		TEST(test_too_late),
 		TEST_CONNECTED(test_time_of_a_message),
 		TEST(test_held),
+		TEST(test_held_until_written),
 		TEST_CONNECTED(test_held_in_handshake),
 		TEST_CONNECTED(test_held_late_in_handshake),
 		TEST_CONNECTED(test_slow_handshake_is_late),
