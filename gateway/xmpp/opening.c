@@ -145,9 +145,21 @@ static bool try_another(struct opening *opening, const struct failure *failure)
 	return servers->is_slow || dial_another(opening) == 0;
 }
 
+/* A server was left, so opening_held() returns less. */
+static void tell_left(struct opening *opening)
+{
+	if (!opening->is_over) {
+		opening->callbacks->received(opening->userdata);
+	}
+}
+
 static void fail(struct opening *opening, const struct failure *failure)
 {
-	if (opening->is_over || try_another(opening, failure)) {
+	if (opening->is_over) {
+		return;
+	}
+	if (try_another(opening, failure)) {
+		tell_left(opening);
 		return;
 	}
 	bool was_ended_by_server =
@@ -278,11 +290,12 @@ static void on_dialled(void *userdata, struct transport *transport,
 		       const struct dial_result *result)
 {
 	struct opening *opening = userdata;
+	bool gives_way = opening->attempt.transport;
 	struct failure failure;
 
 	opening->dial = NULL;
 	opening->servers.is_slow = false;
-	if (opening->attempt.transport) {
+	if (gives_way) {
 		/* The slow server gives way to this one. */
 		failure_set(&failure, FAILURE_STREAM_TIMEOUT, NULL);
 		servers_note(&opening->servers, &failure);
@@ -290,6 +303,9 @@ static void on_dialled(void *userdata, struct transport *transport,
 	}
 	arm(opening, result->has_others);
 	attempt_start(&opening->attempt, transport, result, opening->servers.is_redirected);
+	if (gives_way) {
+		tell_left(opening);
+	}
 }
 
 static void on_not_dialled(void *userdata, const struct failure *failure)
