@@ -25,6 +25,8 @@ const CONNECT_TIMEOUT_S = 5;
 const OPEN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S;
 const INACTIVITY_S = 5;
 const PING_S = 2;
+// Where lost packets may be repeated for longer than a client may be silent after a ping.
+const PING_LOSSY_S = 30;
 const CUT_MS = 2000;
 // Of an IPv4 packet; a TLS handshake and the stanzas called long here need more, all else needs less.
 const HOLE_BYTES = 600;
@@ -91,19 +93,19 @@ function defineTests() {
 		removeFolder(folder);
 	});
 
-	async function startGateway(resolver, admin) {
+	async function startGateway(resolver, admin, ping) {
 		const port = await freePort('0.0.0.0');
 		const started = await Doab.start({ listen: [`0.0.0.0:${port}`], workers: 2, admin: `127.0.0.1:${admin}`, log_level: 'info',
 			resolvers: [`${resolver}:${dns.port}`], sessions_per_address: 1000, connections_per_address: 10000,
-			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: PING_S, domains });
+			open_timeout: OPEN_TIMEOUT_S, connect_timeout: CONNECT_TIMEOUT_S, inactivity: INACTIVITY_S, ping_interval: ping, domains });
 		started.port = port;
 		return started;
 	}
 
 	// With a gateway of the test's own, in which the fault leaves nothing behind. @far: the link over which it asks its resolver.
-	const testFault = (name, body, { far, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
+	const testFault = (name, body, { far, ping = PING_S, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
 		const admin = await freePort();
-		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin);
+		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin, ping);
 		try {
 			await leavingNothing({ pid: doab.child.pid, admin, port: doab.port }, (opened) => body(doab, opened, t));
 			assert.ok(doab.events.every(({ level }) => level !== 'error'), doab.log.slice(-2000));
@@ -152,7 +154,7 @@ function defineTests() {
 			}
 		}
 		await finishAll(clients);
-	});
+	}, { ping: PING_LOSSY_S });
 
 	testFault('a network that falls apart as sessions are created, and heals: they are created', async (doab, opened) => {
 		await links.creation.set(CUT);
