@@ -54,7 +54,7 @@ enum {
 	XML_COMPLETION_BASE = 16 * 1024,
 	/* Attributes and declarations of a start tag. expat reads a tag all at once, 0.25 us for
 	 * each of them: 256 KB of "a0='' a1=''..." held up everybody else for 9 ms. */
-	XML_ATTRIBUTES_MAX = 1024,
+	XML_ATTRIBUTES_MAX = 256,
 	/* Reported children of one element: in the list, "<a/>" takes ten times its own bytes. */
 	XML_CHILDREN_MAX = 1024,
 	/* Bytes of one element that expat may read again, because a token arrives in pieces. What
