@@ -12,7 +12,7 @@
 enum {
 	ALONE = 288 * 1024,
 	WATCHED = 8 * 1024,
-	SMALL = 2 * 1024,
+	SMALL = 1024,
 	CROWD = 7,
 	ANOTHER_CROWD = 8,
 };
