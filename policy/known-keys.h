@@ -19,11 +19,14 @@
  *   share KNOWN_KEYS_REPORTS.
  * - Changes that were not reported are counted (known_keys_missed()).
  *
- * A newcomer is not protected. He can make the gateway forget it by KNOWN_KEYS_NEWCOMERS_MAX names
- * of his own, or keep its change from being reported, at the price of a count in the log. And he
- * can keep domains from settling: in four hours he can settle KNOWN_KEYS_SETTLED_MAX names of his
- * own. If the connection to a domain is his from the first visit on, nothing shows it. Only pinned
- * keys and DANE help there.
+ * What strangers can write into the log is bounded: KNOWN_KEYS_DOMAIN_REPORTS for each of the
+ * KNOWN_KEYS_SETTLED_MAX settled domains, and KNOWN_KEYS_REPORTS for all newcomers.
+ *
+ * A newcomer is not protected. The attacker can make the gateway forget it with
+ * KNOWN_KEYS_NEWCOMERS_MAX names of his own. He can use up KNOWN_KEYS_REPORTS, so that its change
+ * is only counted. He can settle KNOWN_KEYS_SETTLED_MAX names of his own in four hours, so that no
+ * other domain settles. If he has the connection to a domain from the first visit on, the log shows
+ * nothing. Only pinned keys and DANE help there.
  *
  * An engine, shared by all workers and guarded by a mutex; used once for each full handshake.
  * Nothing outlives the process.
@@ -57,7 +60,8 @@ enum {
 /* Changes of all newcomers that are reported: an attacker has as many names as he likes. */
 #define KNOWN_KEYS_REPORTS ((struct bucket_rate){20, 60})
 
-/* How often the changes that were not reported are counted out: each of them would be a line. */
+/* How often known_keys_missed() tells a count. Otherwise each change that was not reported would be
+ * a line, too. */
 #define KNOWN_KEYS_COUNTS ((struct bucket_rate){1, 60})
 
 struct known_keys;

@@ -10,7 +10,7 @@
  * (source-address).
  *
  * At level info: a server shows another key than the domain's servers have shown (server-key);
- * and, once a minute, how many such changes were not logged (server-keys-missed).
+ * and, at most once a minute, how many such changes were not logged (server-keys-missed).
  *
  * Nothing of a stream but its header is logged. How long DNS questions, connections and handshakes
  * took goes into the worker's cell (ops/metrics.h).
