@@ -40,6 +40,16 @@ int transport_wanted_events(const struct transport *transport)
 	return 0;
 }
 
+bool transport_take_change(struct transport *transport)
+{
+	bool counts = channel_is_in_message(&transport->channel);
+	bool is_changed = transport->held_is_due || counts != transport->message_counts;
+
+	transport->message_counts = counts;
+	transport->held_is_due = false;
+	return is_changed;
+}
+
 void transport_flush(struct transport *transport, size_t n)
 {
 	size_t n_written;

@@ -68,7 +68,8 @@ struct transport {
 	 * 0: there is none */
 	uint64_t message_timeout_ms, message_deadline;
 	bool message_is_late; /* the timer says so; it is read on once more */
-	bool message_counts;  /* as the owner was told last */
+	bool message_counts;  /* whether it counts as held, when that was last looked at */
+	bool held_is_due;     /* a write of the owner completed it; the owner is to be told */
 	bool is_proxied;
 	const struct address *source; /* NULL once it is bound, and when there is none */
 	struct buffer out;
@@ -144,6 +145,10 @@ int transport_wanted_events(const struct transport *transport);
 /* Where to read now, and at most how many bytes. */
 char *transport_place(const struct transport *transport, size_t *ret_n);
 
+/* Whether the owner is to be told that a message counts as held, or no longer. If so, this returns
+ * true once. */
+bool transport_take_change(struct transport *transport);
+
 /* Writes up to @n bytes of what waits, as far as the socket takes them. */
 void transport_flush(struct transport *transport, size_t n);
 
@@ -172,8 +177,8 @@ void transport_update_poll(struct transport *transport);
  * the owner has found a failure to report. */
 void transport_plan_turn(struct transport *transport);
 
-/* To be called after reading: a server that begins a TLS message has to finish it in time.
- * Otherwise a few bytes of each would hold 131 KB (channel_is_in_message()). */
+/* To be called after reading and writing: a server that begins a TLS message has to finish it in
+ * time. Otherwise a few bytes of each would hold 131 KB (channel_is_in_message()). */
 void transport_watch_message(struct transport *transport);
 
 /* It is complete, or what is missing may be there, unread. */

@@ -104,9 +104,7 @@ static void tell_held(struct transport *transport)
 /* A write may have completed the message, too. */
 static void tell_message(struct transport *transport)
 {
-	if (transport->state == TRANSPORT_OPEN &&
-	    channel_is_in_message(&transport->channel) != transport->message_counts) {
-		transport->message_counts = !transport->message_counts;
+	if (transport->state == TRANSPORT_OPEN && transport_take_change(transport)) {
 		tell_held(transport);
 	}
 }
@@ -184,6 +182,7 @@ static void turn_open(struct transport *transport, int events)
 				transport->callbacks->drained(transport->userdata);
 			}
 		}
+		transport_watch_message(transport);
 		tell_message(transport);
 	}
 	if (may_read(transport) && (events & for_reading)) {

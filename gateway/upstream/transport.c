@@ -262,6 +262,21 @@ int transport_secure(struct transport *transport, SSL *ssl, int64_t timeout_ms)
 	return 0;
 }
 
+/* A write may read the rest of a TLS message. Then the poll has nothing to report, and no callback
+ * may run within a call of the owner, so a turn is planned. */
+static enum channel_result write_now(struct transport *transport, const char *data, size_t n,
+				     size_t *ret_n_written)
+{
+	enum channel_result result = channel_write(&transport->channel, data, n, ret_n_written);
+
+	if (transport_take_change(transport)) {
+		transport->held_is_due = true;
+		transport_watch_message(transport);
+		transport_plan_turn(transport);
+	}
+	return result;
+}
+
 int transport_write(struct transport *transport, const char *data, size_t n)
 {
 	size_t n_written = 0;
@@ -270,7 +285,7 @@ int transport_write(struct transport *transport, const char *data, size_t n)
 		return 0;
 	}
 	if (transport->out.n == 0 && transport->state == TRANSPORT_OPEN &&
-	    channel_write(&transport->channel, data, n, &n_written) == CHANNEL_BROKEN) {
+	    write_now(transport, data, n, &n_written) == CHANNEL_BROKEN) {
 		transport_set_broken(transport, transport->channel.error);
 		transport_plan_turn(transport);
 		return 0;
@@ -338,7 +353,8 @@ void transport_pause(struct transport *transport, bool is_paused)
 		/* The rest of a TLS message may be there already, unread. */
 		transport_forget_message(transport);
 		timeout_stop(&transport->timer);
-	} else if (transport->broken || channel_has_pending(&transport->channel)) {
+	} else if (transport->broken || transport->held_is_due ||
+		   channel_has_pending(&transport->channel)) {
 		transport_plan_turn(transport);
 	} else {
 		transport_watch_message(transport);

@@ -68,8 +68,8 @@ struct transport_callbacks {
 	char *(*room)(void *userdata, size_t *ret_n_room);
 	/* @data is borrowed for the call: all transports of the worker share the buffer. */
 	void (*data)(void *userdata, const char *data, size_t n);
-	/* What transport_held() returns has changed, because of what the server has sent. The
-	 * member may be NULL. */
+	/* What transport_held() returns has changed, because a TLS message has arrived in part, or
+	 * is complete now. The member may be NULL. */
 	void (*held)(void *userdata);
 	/* The transport was congested, and no more than the low water waits now. */
 	void (*drained)(void *userdata);

@@ -338,6 +338,54 @@ static void test_held_until_written(void **state)
 	assert_int_equal(one.n_failed, 0);
 }
 
+/* A call of the owner completes the message, so the poll has nothing to report. */
+static void test_held_until_call(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(MESSAGE_MS / 10);
+	write_all();
+	assert_int_equal(transport_write(one.transport, "x", 1), 0);
+	assert_int_equal(transport_waiting(one.transport), 0);
+	assert_int_equal(transport_held(one.transport), 0);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(one.n_failed, 0);
+}
+
+/* Likewise, but the transport is paused. */
+static void test_held_until_call_paused(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(MESSAGE_MS / 10);
+	transport_pause(one.transport, true);
+	write_all();
+	assert_int_equal(transport_write(one.transport, "x", 1), 0);
+	run_for(MESSAGE_MS / 10);
+	transport_pause(one.transport, false);
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, 0);
+	assert_int_equal(one.n_failed, 0);
+}
+
+/* The next message counts, and has its own time. */
+static void test_held_again(void **state)
+{
+	(void)state;
+	begin_ticket();
+	run_for(MESSAGE_MS / 2);
+	write_all();
+	assert_int_equal(transport_write(one.transport, "x", 1), 0);
+	one.n_held = transport_held(one.transport);
+	begin_ticket();
+	run_for(MESSAGE_MS / 10);
+	assert_int_equal(one.n_held, TRANSPORT_MESSAGE_HELD);
+	assert_true(deadline() > uv_now(&one.loop) + MESSAGE_MS / 2);
+	assert_int_equal(one.n_failed, 0);
+}
+
 /* The server has answered, but not all. */
 static void begin_flight(void)
 {
@@ -497,6 +545,9 @@ int main(void)
 		TEST_CONNECTED(test_time_of_a_message),
 		TEST(test_held),
 		TEST(test_held_until_written),
+		TEST(test_held_until_call),
+		TEST(test_held_until_call_paused),
+		TEST(test_held_again),
 		TEST_CONNECTED(test_held_in_handshake),
 		TEST_CONNECTED(test_held_late_in_handshake),
 		TEST_CONNECTED(test_slow_handshake_is_late),
