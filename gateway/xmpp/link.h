@@ -26,7 +26,8 @@ struct link_callbacks {
 	void (*flush)(void *userdata);
 	/* The server reads again after link_is_congested(). */
 	void (*drained)(void *userdata);
-	/* What link_held() returns may have changed, because the server has sent something. */
+	/* What link_held() returns may have changed, because the server has sent something or was
+	 * left for another one. */
 	void (*held)(void *userdata);
 	/* The link cannot be used any more: STREAM_ERROR (`element` ran before), STREAM_CLOSED, ...
 	 * The owner drops or closes it. */

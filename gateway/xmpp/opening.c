@@ -249,6 +249,7 @@ static void follow(struct opening *opening, const struct redirect *redirect)
 		fail_kind(opening, FAILURE_INTERNAL);
 	} else {
 		arm(opening, false);
+		tell_left(opening);
 	}
 }
 

@@ -17,8 +17,8 @@ struct opening;
 struct opening_callbacks {
 	/* What the transport tells from `done` or `failed` on. */
 	struct transport_callbacks transport;
-	/* A server has sent something, so that the stream and opening_held() may hold more than
-	 * before; or it was left, so that they hold less. */
+	/* A server has sent something, or was left for another one. What the stream and
+	 * opening_held() hold may have changed. */
 	void (*received)(void *userdata);
 	/* The stream is the client's. @transport is the callee's. The event @kind of the stream is
 	 * due: FEATURES, or HEADER when the server has no features (RFC 6120, 4.7.5); the caller of

@@ -172,11 +172,38 @@ static void test_gives_way(void **state)
 	assert_int_equal(n_held, 0);
 }
 
+/* The server has named another one. */
+static void test_redirected(void **state)
+{
+	static const char text[] =
+		"<stream:stream xmlns='jabber:client' "
+		"xmlns:stream='http://etherx.jabber.org/streams'"
+		" id='1' from='a.test' version='1.0'><stream:error>"
+		"<see-other-host "
+		"xmlns='urn:ietf:params:xml:ns:xmpp-streams'>b.test</see-other-host>"
+		"</stream:error>";
+	enum stream_event_kind kind = STREAM_EVENT_NONE;
+
+	(void)state;
+	assert_int_equal(stream_open(&stream, &(struct stream_target){.to = SV_EMPTY}, false), 0);
+	assert_int_equal(stream_feed(&stream, text, sizeof(text) - 1), 0);
+	while (kind != STREAM_EVENT_ERROR) {
+		assert_int_equal(stream_next(&stream, &kind), 0);
+		assert_int_not_equal(kind, STREAM_EVENT_FAILED);
+		assert_int_not_equal(kind, STREAM_EVENT_NONE);
+	}
+	attempt_callbacks->refused(attempt->userdata);
+	assert_int_equal(n_dials, 2);
+	assert_int_equal(n_told, 1);
+	assert_int_equal(n_held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_failed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gives_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_redirected, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
