@@ -15,7 +15,9 @@ import { sleep, until } from './util.mjs';
 
 const READINGS = 3;
 const SETTLE_MS = 50;
-const LEFT_MS = 10000;
+// A BOSH session whose client is gone lasts for its inactivity, of 5 seconds. Then its link returns what the server still writes, for
+// 2 to 10 seconds.
+const LEFT_MS = 30000;
 const BODY_BYTES = 32768;
 
 const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
