@@ -55,13 +55,17 @@ struct helper {
 	uv_async_t report;
 };
 
-/* Has the kernel run the loop as soon as it has something to do, where both share a core. A thread
- * of SCHED_BATCH that wakes up interrupts no other one: else a new job would, while the loop still
- * has work. Since Linux 6.12, a thread that wakes up interrupts one with a longer slice, but not
- * one that has used up nearly all of its slice. Nor does it when it ran just before, for longer
- * than its share: the nicer the helper is, the sooner that is over. What does not interrupt the
- * helper waits for the kernel's next tick, up to 4 ms. If both always are busy, the helper gets a
- * tenth of the core. */
+/* Has the kernel run the loop as soon as the loop has something to do, where both share a core.
+ *
+ * SCHED_BATCH  A thread of this policy that wakes up interrupts no other one. With another policy
+ *              the helper would interrupt the loop for each new job.
+ * slice        Since Linux 6.12, a thread that wakes up interrupts one with a longer slice, unless
+ *              that has used up nearly all of it.
+ * niceness     A thread that has just run for longer than its share does not interrupt. The nicer
+ *              the helper is, the larger is the loop's share.
+ *
+ * When the loop cannot interrupt the helper, it waits for the kernel's next tick, up to 4 ms. If
+ * both always are busy, the helper gets a tenth of the core. */
 static void let_others_ahead(void)
 {
 	const struct attributes attributes = {

@@ -109,7 +109,7 @@ void turn_item_init(struct turn_item *item, uint32_t crowd, void (*run)(struct t
 void turn_item_set_crowd(struct turn_item *item, uint32_t crowd);
 
 /* @item has something to do: it is run now if it is light, or later. Does nothing if it waits
- * already. Called from an item that runs, also later. */
+ * already. While an item runs, no other one is run: @item waits. */
 void turn_add(struct turn *turn, struct turn_item *item);
 
 /* The same, but @item waits like a crowded one also if it is light: for what takes long for

@@ -27,8 +27,9 @@ static const struct config_key keys[] = {
 	CONFIG_KEY("deny_clients_file", config_type_file, config, deny_clients_file, "\"\""),
 };
 
-/* Reports that @path, or the rest of it, cannot be read. Half a list would let in those whom the
- * other half denies, and an empty list of allowed ones everybody. */
+/* Reports that @path, or the rest of it, cannot be read. The gateway must not use the part that it
+ * has read: without the rest of the denied clients it would let these in, and without any allowed
+ * client it would let everybody in. */
 static int report_unread(struct config_scope *scope, const char *path, int error)
 {
 	if (error == ENOMEM) {

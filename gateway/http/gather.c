@@ -124,7 +124,7 @@ bool http_gather_add(struct http_gather *gather, const char *data, size_t n)
 		(void)!buffer_append(&gather->bytes, data, n < n_room ? n : n_room);
 	}
 	keep_beginning(gather);
-	/* Without memory it is charged with the next piece. */
+	/* If there is no memory for the charge, the next piece tries again. */
 	(void)!http_gather_charge(gather);
 	gather->exchange->is_too_large = true;
 	return discard(gather, n);

@@ -356,7 +356,8 @@ static void leave_and_add_another(struct turn_item *item)
 	clock_pass_us(TURN_ITEM_US);
 }
 
-/* Nor after the item whose turn it is has gone; and the other one does not pay for it. */
+/* An item that removes itself while it runs still runs: another one waits until it returns, and is
+ * not charged for its time. */
 static void test_not_nested_when_removed(void **state)
 {
 	(void)state;
