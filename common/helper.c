@@ -59,6 +59,8 @@ struct helper {
  *
  * SCHED_BATCH  A thread of this policy that wakes up interrupts no other one. With another policy
  *              the helper would interrupt the loop for each new job.
+ *              An idle process keeps SCHED_IDLE: with SCHED_BATCH the helper would get nearly all
+ *              of a core that it shares with the loop, where it may have that policy at all.
  * slice        Since Linux 6.12, a thread that wakes up interrupts one with a longer slice, unless
  *              that has used up nearly all of it.
  * niceness     A thread that has just run for longer than its share does not interrupt. The nicer
@@ -70,7 +72,7 @@ static void let_others_ahead(void)
 {
 	const struct attributes attributes = {
 		.size = sizeof(attributes),
-		.policy = SCHED_BATCH,
+		.policy = sched_getscheduler(0) == SCHED_IDLE ? SCHED_IDLE : SCHED_BATCH,
 		.nice = getpriority(PRIO_PROCESS, 0) + NICE_MORE,
 		.runtime_ns = SLICE_NS,
 	};

@@ -116,6 +116,7 @@ static const char *const allowed[] = {
 	"munmap",
 	"rseq",
 	"sched_getaffinity",
+	"sched_getscheduler",
 	"sched_setattr",
 	"sched_yield",
 	"set_robust_list",

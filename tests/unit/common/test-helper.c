@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -447,6 +448,27 @@ static void test_cannot_be_made(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* An idle process stays idle. It is another one: who has become idle cannot always go back. It has
+ * no other thread: ThreadSanitizer wants that of who forks. */
+static void test_idle(void **state)
+{
+	const struct sched_param none = {0};
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		bool is_idle = sched_setscheduler(0, SCHED_IDLE, &none) == 0;
+
+		setup(state);
+		add(0);
+		run_until(1);
+		_exit(is_idle && one.works[0].policy == SCHED_IDLE ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +480,7 @@ int main(void)
 		TEST(test_removed),
 		TEST(test_freed),
 		TEST(test_nice),
+		cmocka_unit_test(test_idle),
 		TEST(test_cannot_be_made),
 		TEST(test_order_of_a_crowd),
 		TEST(test_order_of_two_crowds),
