@@ -16,15 +16,18 @@ const PAIRS = [
 	['stanza over WebSocket', 'strophe.js over WebSocket'],
 ];
 
-// What @receiver gets from @sender, in the order it comes, until there are @n of them.
+// What @receiver gets from @sender, in the order it comes, until there are @n of them. Rejects if it is disconnected before.
 function collect(receiver, sender, n) {
 	const bodies = [];
-	return new Promise((resolve) => {
+	return new Promise((resolve, reject) => {
 		receiver.on('message', ({ from, body }) => {
 			if (from === sender.jid && bodies.push(body) === n) {
 				// What came twice would come now.
 				setTimeout(resolve, 200, bodies);
 			}
+		});
+		receiver.on('closed', (reason) => {
+			reject(new Error(`${receiver.jid} was disconnected after ${bodies.length} messages: ${reason ?? receiver.failure}`));
 		});
 	});
 }
