@@ -177,9 +177,20 @@ static bool carry_out(struct sv plan)
 
 /* The end. */
 
-static bool go_on(void)
+/* Grows with what all clients have sent, and with the requests that were read of it. */
+static size_t progress(void)
 {
 	size_t n = 0;
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		n += world.clients[i].n_sent + world.clients[i].n_records;
+	}
+	return n;
+}
+
+static bool go_on(void)
+{
+	size_t n_before = progress();
 	bool has_read = false;
 
 	world_settle(&world);
@@ -187,15 +198,13 @@ static bool go_on(void)
 		struct client *client = &world.clients[i];
 
 		say(client, SIZE_MAX);
-		n += client->n_sent + client->n_records;
 		world_settle(&world);
 		has_read = client_read(client, SIZE_MAX) || has_read;
 		has_read = owner_answer_held(client, 0) || has_read;
 		world_end_pause();
 		world_settle(&world);
-		n -= client->n_sent + client->n_records;
 	}
-	return n || has_read;
+	return progress() != n_before || has_read;
 }
 
 /* Everything is answered and read: nothing may be left. */
