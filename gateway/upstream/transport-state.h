@@ -23,8 +23,9 @@ enum {
 	 * Where hundreds wait, that takes longer than what they wait for. To stop the poll and to
 	 * start it again costs as much as so many reports. */
 	TRANSPORT_REPORTS_MAX = 4,
-	/* If a session was offered, the loop itself handles up to this many bytes of the server's
-	 * answer. The helper handles longer answers: handing over a connection takes 50 us of CPU.
+	/* If the gateway offers the server a session, the loop reads up to this many bytes of the
+	 * answer itself. The helper reads longer answers: to hand over a connection takes 50 us of
+	 * CPU.
 	 * A server that resumes the session sends up to 400 bytes, which take 0.1 ms. Another
 	 * server could send certificates that take ten milliseconds, but so few bytes hold at most
 	 * one certificate of an elliptic curve. */
@@ -116,7 +117,7 @@ static inline bool transport_is_in_helper(const struct transport *transport)
 	return transport->step && transport->step->job.state != JOB_IDLE;
 }
 
-/* Whether the handshake takes long, and a part of the server's messages has arrived. */
+/* Whether the server has sent a part of its handshake, and has taken long for the rest. */
 static inline bool transport_is_held_up(const struct transport *transport)
 {
 	return transport->has_begun && transport->is_slow;

@@ -1,4 +1,4 @@
-// These tests attack a gateway with the configuration that packages install: where it listens, whom it trusts, and where it connects.
+// These tests attack a gateway that has the configuration of the packages. They try where it listens, whom it trusts and where it connects.
 // They run in a network namespace of their own. Its resolver names inner addresses, and its inner servers must never be reached.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

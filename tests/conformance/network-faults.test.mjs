@@ -102,7 +102,7 @@ function defineTests() {
 		return started;
 	}
 
-	// With a gateway of the test's own, in which the fault leaves nothing behind. @far: the link over which it asks its resolver.
+	// Starts a gateway for the test, and checks that the fault leaves nothing behind in it. @far: the link over which it asks its resolver.
 	const testFault = (name, body, { far, ping = PING_S, ...options } = {}) => test(name, { ...TIMEOUT, ...options }, async (t) => {
 		const admin = await freePort();
 		const doab = await startGateway(far ? links[far].far : '127.0.0.1', admin, ping);

@@ -43,8 +43,8 @@ describe('faults of resolvers', { concurrency: true }, () => {
 		}
 	});
 
-	// With a gateway of the test's own, in which the fault leaves nothing behind. Its resolver is `dns`, or as many as @nResolvers,
-	// which @body starts at the ports that it gets.
+	// Starts a gateway for the test, and checks that the fault leaves nothing behind in it. The gateway asks `dns`, or @nResolvers
+	// resolvers, which @body starts at the ports that it gets.
 	const testFault = (name, { keys = {}, nResolvers = 0 }, body) => test(name, TIMEOUT, async () => {
 		const admin = await freePort();
 		const ports = await Promise.all(Array.from({ length: nResolvers }, () => freePort()));

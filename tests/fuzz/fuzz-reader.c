@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gateway/http/reader.h, with real wires: two clients send requests, cut anywhere, and an owner
- * answers at once, later, in another order or never, while connections pause, move and end. Checked
- * is that the requests are those that are found in the bytes in one piece, each is answered once
- * and in order, no limit is exceeded, nothing is read behind an end, nothing gets stuck, and
- * nothing is left (reader-model.h).
+ * gateway/http/reader.h, with real wires. Two clients send requests, cut anywhere. An owner answers
+ * at once, later, in another order or never, while connections pause, move and end. The harness
+ * checks (reader-model.h):
+ *
+ * - The reader finds the same requests as in the bytes in one piece.
+ * - It answers each request once, and in order.
+ * - It exceeds no limit, and reads no request after the last one of a connection.
+ * - It never gets stuck, and frees all that it has held.
  *
  * The input: letters that set up the world, a space, the plan, a line feed, and what the clients
  * send: the first one's bytes, FD, the second one's. FE and a number stand for that many times 256

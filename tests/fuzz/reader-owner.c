@@ -19,7 +19,7 @@ static struct record *record_of(struct client *client, struct http_exchange *exc
 	}
 	FUZZ_CHECK(client->n_records < TRUTH_MAX);
 	if (client->n_records) {
-		/* Nothing is read behind a request that is the last one, or that is not whole. */
+		/* The reader stops after the last request, and waits for the rest of each one. */
 		const struct record *last = &client->records[client->n_records - 1];
 
 		FUZZ_CHECK(last->truth && last->truth->end <= client->n_sent &&
