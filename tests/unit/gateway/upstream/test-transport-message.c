@@ -12,6 +12,7 @@
 
 #include "gateway/upstream/transport-state.h"
 #include "tests/unit/gateway/upstream/tls-case.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	PATIENCE_MS = 20000,
@@ -132,16 +133,20 @@ static void run_until_failed(void)
 	}
 }
 
-/* Sends up to @n bytes of what the server has written. Returns how many. */
+/* Sends up to @n bytes of what the server has written; they are in the transport's socket then.
+ * Returns how many. */
 static size_t write_part(int n)
 {
 	static char bytes[64 * 1024];
+	int fd = one.transport->channel.fd;
+	size_t n_before = loopback_unread(fd);
 	int n_read = BIO_read(SSL_get_wbio(one.server), bytes, n);
 
 	if (n_read <= 0) {
 		return 0;
 	}
 	assert_int_equal(send(one.fd, bytes, (size_t)n_read, 0), n_read);
+	loopback_wait_bytes(fd, n_before + (size_t)n_read);
 	return (size_t)n_read;
 }
 

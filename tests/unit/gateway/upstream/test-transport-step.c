@@ -13,6 +13,7 @@
 #include "gateway/upstream/transport-state.h"
 #include "tests/unit/failmalloc.h"
 #include "tests/unit/gateway/upstream/tls-case.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	PATIENCE_MS = 20000,
@@ -156,8 +157,12 @@ static void close_connection(void)
 	close(one.listener);
 }
 
+/* With TLS 1.3 the client is ready before the server has its last words. */
 static void receive_tickets(void)
 {
+	while (!SSL_is_init_finished(one.server)) {
+		run_once();
+	}
 	assert_int_equal(SSL_write(one.server, "x", 1), 1);
 	while (!one.has_data) {
 		uv_run(&one.loop, UV_RUN_ONCE);

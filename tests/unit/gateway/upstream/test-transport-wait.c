@@ -13,6 +13,7 @@
 
 #include "gateway/upstream/transport-state.h"
 #include "tests/unit/clock.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	N_TRANSPORTS = 3,
@@ -133,6 +134,7 @@ static void test_late_thread(void **state)
 	assert_int_equal(
 		transport_new(&one.loop, one.read_buffer, &way, &callbacks, NULL, &transport), 0);
 	uv_sleep(BUSY_MS);
+	loopback_wait(transport->channel.fd, POLLOUT);
 	while (one.n_failed + one.n_connected == 0) {
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}
@@ -146,8 +148,15 @@ static void test_late_thread(void **state)
 static void test_server_ends(void **state)
 {
 	(void)state;
+	for (size_t i = 0; i < N_TRANSPORTS; i++) {
+		loopback_wait(one.transports[i]->channel.fd, POLLOUT);
+	}
 	close(one.listener);
 	one.listener = -1;
+	/* All are reset before the loop looks: otherwise some are connected first. */
+	for (size_t i = 0; i < N_TRANSPORTS; i++) {
+		loopback_wait(one.transports[i]->channel.fd, 0);
+	}
 	while (one.n_failed + one.n_connected < N_TRANSPORTS) {
 		uv_run(&one.loop, UV_RUN_ONCE);
 	}

@@ -20,6 +20,7 @@
 #include "gateway/wire/state.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/failmalloc.h"
+#include "tests/unit/loopback.h"
 
 enum {
 	TURNS_MAX = 10000,
@@ -510,6 +511,8 @@ static void test_close_each_other(void **state)
 	one.clients[1].to_close = &one.clients[0].wire;
 	say(0, "x");
 	say(1, "x");
+	loopback_wait(one.clients[0].wire->fd, POLLIN);
+	loopback_wait(one.clients[1].wire->fd, POLLIN);
 	turn_until(&one.n_closed, 1);
 	turn();
 	assert_int_equal(one.n_closed, 1);
@@ -621,6 +624,7 @@ static void test_close_with_duplicate(void **state)
 	one.clients[0].wire = NULL;
 	assert_false(is_watched(fd));
 	say(0, "to nobody");
+	loopback_wait(duplicate, POLLIN);
 	turn();
 	assert_int_equal(one.n_closed, 1);
 	close(duplicate);
@@ -813,6 +817,7 @@ static void test_fetch_without_memory(void **state)
 	assert_int_equal(wire_fetch(one.clients[1].wire, 10, &bytes), WIRE_AGAIN);
 	assert_int_equal(failmalloc_disarm(), 1);
 	say(0, "def");
+	loopback_wait(client->wire->fd, POLLIN);
 	turn();
 	assert_true(wire_is_hung_up(client->wire));
 	assert_int_equal(wire_peek(client->wire, 10, &bytes), WIRE_BROKEN);

@@ -16,78 +16,13 @@
  * time-outs of c-ares.
  */
 
-static void test_bound(void **state)
-{
-	struct resolver_query *query = NULL;
-	char name[32];
+enum {
+	/* So many questions find room in the sockets of both sides. */
+	UNREAD_MAX = 100,
+};
 
-	(void)state;
-	dns.script = script_services;
-	ask_srv(askers, "a.example");
-	wait_results(askers, 1);
-	dns.script = script_silent;
-	for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
-		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(
-			resolver_ask_tlsa(dns.resolver,
-					  &(struct resolver_question){
-						  .name = name, .port = 1, .crowd = TURN_NO_CROWD},
-					  on_tlsa, askers, &query),
-			0);
-		/* Cancelling does not end the question. */
-		resolver_query_cancel(query);
-	}
-	assert_int_equal(resolver_ask_tlsa(dns.resolver,
-					   &(struct resolver_question){.name = "more.example",
-								       .port = 1,
-								       .crowd = TURN_NO_CROWD},
-					   on_tlsa, askers, &query),
-			 RESOLVER_E_BUSY);
-	assert_int_equal(resolver_ask_srv(dns.resolver,
-					  &(struct resolver_question){.name = "more.example",
-								      .crowd = TURN_NO_CROWD},
-					  on_srv, askers, &query),
-			 RESOLVER_E_BUSY);
-	/* A cached reply, or a question under way, needs no new question. */
-	ask_srv(askers, "a.example");
-	wait_results(askers, 2);
-	ask_tlsa(askers, "n0.example", 1);
-	cancel(askers);
-}
-
-/* One more question is allowed: the first service is asked for, the second is not, and nothing is
- * left of the query. */
-static void test_bound_between_services(void **state)
-{
-	struct resolver_query *query = NULL;
-	char name[32];
-
-	(void)state;
-	dns.script = script_silent;
-	for (unsigned i = 0; i < LOOKUPS_MAX - 1; i++) {
-		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(
-			resolver_ask_tlsa(dns.resolver,
-					  &(struct resolver_question){
-						  .name = name, .port = 1, .crowd = TURN_NO_CROWD},
-					  on_tlsa, &askers[1], &askers[1].query),
-			0);
-	}
-	assert_int_equal(resolver_ask_srv(dns.resolver,
-					  &(struct resolver_question){.name = "a.example",
-								      .crowd = TURN_NO_CROWD},
-					  on_srv, askers, &query),
-			 RESOLVER_E_BUSY);
-	assert_null(query);
-	resolver_free(dns.resolver);
-	read_questions();
-	start_resolver(LONG_MS, 3);
-	dns.script = script_services;
-	ask_srv(askers, "a.example");
-	wait_results(askers, 1);
-}
-
-/* Asks for @name on behalf of @crowd, and leaves. Returns what the question came to. */
+/* Asks for @name on behalf of @crowd, and leaves, which does not end the question. Returns what the
+ * question came to. */
 static int ask_for(uint32_t crowd, const char *name)
 {
 	struct resolver_query *query = NULL;
@@ -99,18 +34,73 @@ static int ask_for(uint32_t crowd, const char *name)
 	return r;
 }
 
+/* Likewise for @n names. If all could be asked for, the server has read the questions. */
 static int ask_many_for(uint32_t crowd, unsigned n)
 {
 	static unsigned n_names;
-	int r = RESOLVER_ASKED;
+	size_t n_before = dns.n_questions;
 
-	for (unsigned i = 0; r == RESOLVER_ASKED && i < n; i++) {
+	for (unsigned i = 1; i <= n; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "c%u.example", n_names++);
-		r = ask_for(crowd, name);
+		int r = ask_for(crowd, name);
+
+		if (r != RESOLVER_ASKED) {
+			return r;
+		}
+		if (i % UNREAD_MAX == 0 || i == n) {
+			wait_questions(n_before + i);
+		}
 	}
-	return r;
+	return RESOLVER_ASKED;
+}
+
+static void test_bound(void **state)
+{
+	struct resolver_query *query = NULL;
+
+	(void)state;
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	wait_results(askers, 1);
+	dns.script = script_silent;
+	assert_int_equal(ask_for(TURN_NO_CROWD, "first.example"), RESOLVER_ASKED);
+	assert_int_equal(ask_many_for(TURN_NO_CROWD, LOOKUPS_MAX - 1), RESOLVER_ASKED);
+	assert_int_equal(ask_for(TURN_NO_CROWD, "more.example"), RESOLVER_E_BUSY);
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "more.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv, askers, &query),
+			 RESOLVER_E_BUSY);
+	/* A cached reply, or a question under way, needs no new question. */
+	ask_srv(askers, "a.example");
+	wait_results(askers, 2);
+	ask_tlsa(askers, "first.example", 1);
+	cancel(askers);
+}
+
+/* One more question is allowed: the first service is asked for, the second is not, and nothing is
+ * left of the query. */
+static void test_bound_between_services(void **state)
+{
+	struct resolver_query *query = NULL;
+
+	(void)state;
+	dns.script = script_silent;
+	assert_int_equal(ask_many_for(TURN_NO_CROWD, LOOKUPS_MAX - 1), RESOLVER_ASKED);
+	assert_int_equal(resolver_ask_srv(dns.resolver,
+					  &(struct resolver_question){.name = "a.example",
+								      .crowd = TURN_NO_CROWD},
+					  on_srv, askers, &query),
+			 RESOLVER_E_BUSY);
+	assert_null(query);
+	wait_questions(LOOKUPS_MAX);
+	resolver_free(dns.resolver);
+	start_resolver(LONG_MS, 3);
+	dns.script = script_services;
+	ask_srv(askers, "a.example");
+	wait_results(askers, 1);
 }
 
 /* Clients ask for domains that nobody answers for, and leave at once. */
@@ -142,7 +132,6 @@ static void test_crowd_goes_on(void **state)
 	(void)state;
 	dns.script = script_silent;
 	assert_int_equal(ask_many_for(7, LOOKUPS_CROWD_MAX - 1), RESOLVER_ASKED);
-	read_questions();
 	dns.script = script_nothing;
 	assert_int_equal(resolver_ask_tlsa(dns.resolver,
 					   &(struct resolver_question){
@@ -162,7 +151,7 @@ static void test_crowd_renews(void **state)
 	dns.script = script_silent;
 	assert_int_equal(ask_many_for(7, LOOKUPS_CROWD_MAX - 1), RESOLVER_ASKED);
 	assert_int_equal(ask_for(7, "a.example"), RESOLVER_ASKED);
-	read_questions();
+	wait_questions(LOOKUPS_CROWD_MAX);
 	size_t n_questions = dns.n_questions;
 
 	clock_pass_us(LONG_MS * 1000);
