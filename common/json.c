@@ -1,52 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/json.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+
+#include "common/utf8.h"
 
 enum {
 	REPLACEMENT = 0xfffd,
 	PLANE = 0x10000, /* the first code point that needs a surrogate pair */
 	SURROGATE_FIRST = 0xd800,
-	SURROGATE_LAST = 0xdfff,
 	SURROGATE_LOW = 0xdc00,
-	CODE_POINT_MAX = 0x10ffff,
 };
-
-/* The length of the sequence that begins with @c; 0 if none does. */
-static size_t sequence_length(unsigned char c)
-{
-	return c < 0x80 ? 1 : c >> 5 == 0x6 ? 2 : c >> 4 == 0xe ? 3 : c >> 3 == 0x1e ? 4 : 0;
-}
-
-static bool is_valid(uint32_t code, size_t n)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, PLANE};
-
-	return code >= least[n] && code <= CODE_POINT_MAX &&
-	       (code < SURROGATE_FIRST || code > SURROGATE_LAST);
-}
 
 /* Takes one character. */
 static uint32_t take(struct sv *rest)
 {
 	unsigned char first = (unsigned char)rest->data[0];
-	size_t n = sequence_length(first);
+	size_t n = utf8_character(*rest);
+
+	if (n == 0) {
+		*rest = sv_skip(*rest, 1);
+		return REPLACEMENT;
+	}
 	uint32_t code = n == 1 ? first : first & (0x7fU >> n);
 
 	for (size_t i = 1; i < n; i++) {
-		unsigned char c = i < rest->n ? (unsigned char)rest->data[i] : 0;
-
-		if ((c & 0xc0) != 0x80) {
-			n = 0;
-			break;
-		}
-		code = code << 6 | (c & 0x3f);
-	}
-	if (n == 0 || !is_valid(code, n)) {
-		*rest = sv_skip(*rest, 1);
-		return REPLACEMENT;
+		code = code << 6 | (rest->data[i] & 0x3f);
 	}
 	*rest = sv_skip(*rest, n);
 	return code;
