@@ -401,11 +401,8 @@ static void on_text(void *userdata, const char *text, int n)
 /* Handles what has no other handler: outside the root, white space. */
 static void on_other(void *userdata, const char *text, int n)
 {
-	struct xml_parser *parser = userdata;
-	struct sv view = {text, (size_t)n};
-
-	if (parser->is_complete && parser->error == 0 && sv_trim(view).n == 0) {
-		account_token(parser);
+	if (sv_trim((struct sv){text, (size_t)n}).n == 0) {
+		account_token(userdata);
 	}
 }
 
