@@ -7,12 +7,6 @@
 
 #include "gateway/upstream/dns/walk.h"
 
-enum {
-	/* A datagram of 1,232 octets, as c-ares asks for, has fewer. The cookies of longer
-	 * messages, which come over TCP, are not looked at. */
-	DATAGRAM_RECORDS_MAX = 128,
-};
-
 /* How a message is, or what there is of it. */
 enum looked {
 	SHORT,     /* it has no more records than it may, as far as it can be read */
@@ -44,7 +38,7 @@ static size_t cut(unsigned char *message, unsigned n_answers, struct dns_walk *w
 	dns_walk_claim(message, DNS_SECTION_AUTHORITY, 0);
 	dns_walk_claim(message, DNS_SECTION_ADDITIONAL, 0);
 	for (size_t i = 0;
-	     i < DATAGRAM_RECORDS_MAX && dns_walk_next(walk, &entry) == DNS_WALK_ENTRY; i++) {
+	     i < DNS_ANSWERS_BEHIND_MAX && dns_walk_next(walk, &entry) == DNS_WALK_ENTRY; i++) {
 		if (is_edns(&entry)) {
 			size_t n = (size_t)(entry.end - entry.begin);
 

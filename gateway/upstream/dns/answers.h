@@ -18,6 +18,10 @@ enum {
 	DNS_ANSWERS_MAX = 64,
 	/* A or AAAA records of the answer section: no more are used. */
 	DNS_ANSWERS_ADDRESSES_MAX = RESOLVER_ADDRESSES_MAX,
+	/* Records behind these among which that of EDNS is looked for. A datagram of 1,232 octets,
+	 * as c-ares asks for, has fewer. The cookies of longer messages, which come over TCP, are
+	 * not looked at. */
+	DNS_ANSWERS_BEHIND_MAX = 128,
 };
 
 /* Cuts @message, of @n octets, behind the last of these records. What comes then goes as well, but

@@ -104,6 +104,26 @@ static void test_addresses(void **state)
 	check_addresses(DNS_AAAA);
 }
 
+/* A message over TCP may have thousands of records behind those that are left. */
+static void test_edns_far_behind(void **state)
+{
+	size_t n_left;
+
+	(void)state;
+	begin(DNS_ANSWERS_MAX, 0);
+	n_left = message.n;
+	add_edns();
+	size_t n_edns = message.n - n_left;
+
+	for (unsigned n = DNS_ANSWERS_BEHIND_MAX - 1; n <= DNS_ANSWERS_BEHIND_MAX; n++) {
+		begin(DNS_ANSWERS_MAX + n, 0);
+		add_edns();
+		size_t n_kept = n < DNS_ANSWERS_BEHIND_MAX ? n_edns : 0;
+
+		assert_int_equal(dns_answers_cut(message.data, message.n), n_left + n_kept);
+	}
+}
+
 /* What ends within the records that are left is no answer. */
 static void test_malformed(void **state)
 {
@@ -157,8 +177,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_left_alone), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_begun),
+		cmocka_unit_test(test_addresses),  cmocka_unit_test(test_edns_far_behind),
+		cmocka_unit_test(test_malformed),  cmocka_unit_test(test_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
