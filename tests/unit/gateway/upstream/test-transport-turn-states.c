@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/* What becomes of a transport in a turn, or when the time of its state is over: while it connects,
+ * talks with a proxy and shakes hands, and while it has to wait. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/unit/gateway/upstream/transport-turn-case.h"
+
+enum {
+	CONNECT_MS = 3000,
+	TUNNEL_MS = 7000,
+	N_CLEAR = 50,
+	/* Of the kernel's clock and of the loop's. */
+	SLACK_MS = 1000,
+};
+
+static struct transport_step step;
+
+/* The helper has a step of the handshake. */
+static void lend(void)
+{
+	step = (struct transport_step){.job = {.state = JOB_RUNNING}};
+	one.transport->step = &step;
+}
+
+static void take_back(void)
+{
+	one.transport->step = NULL;
+}
+
+/* In @state, whose time is not over yet. */
+static void enter(enum transport_state state)
+{
+	one.transport->state = state;
+	timeout_start(&one.transport->timer, transport_on_timer, PATIENCE_MS);
+}
+
+static void assert_time(int64_t ms)
+{
+	assert_true(is_timed());
+	assert_in_range(uv_timer_get_due_in(&one.transport->timer.uv), ms - SLACK_MS,
+			ms + SLACK_MS);
+}
+
+/* The proxy's part, in place of the program's. */
+static struct {
+	enum tunnel_result result;
+	bool asks;
+	unsigned n_turns;
+} proxy;
+
+enum tunnel_result transport_tunnel(struct transport *transport, struct failure *ret_failure)
+{
+	if (proxy.asks) {
+		transport->tunnel->socks.state = SOCKS_REPLY;
+	}
+	proxy.n_turns++;
+	failure_set(ret_failure, FAILURE_PROXY_REFUSED, "no way");
+	return proxy.result;
+}
+
+static void enter_with_proxy(enum egress_kind kind)
+{
+	struct transport *transport = one.transport;
+
+	memset(&proxy, 0, sizeof(proxy));
+	proxy.result = TUNNEL_MORE;
+	enter(TRANSPORT_CONNECTING);
+	transport->timeout_ms = CONNECT_MS;
+	transport->tunnel_timeout_ms = TUNNEL_MS;
+	transport->tunnel = calloc(1, sizeof(*transport->tunnel));
+	assert_non_null(transport->tunnel);
+	transport->tunnel->kind = kind;
+}
+
+static void test_connected(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_CONNECTING);
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_connected, 1);
+	assert_int_equal(one.transport->state, TRANSPORT_OPEN);
+	assert_false(timeout_is_set(&one.transport->timer));
+	assert_int_equal(one.n_reads + one.n_tunnelling + one.n_failed, 0);
+}
+
+static void test_not_connected(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_CONNECTING);
+	one.socket_error = ECONNREFUSED;
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_connected, 0);
+	assert_failed(FAILURE_CONNECT_REFUSED, NULL);
+}
+
+static void test_unknown_error(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_CONNECTING);
+	one.socket_errno = ENOBUFS;
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_connected, 0);
+	assert_failed(FAILURE_INTERNAL, "No buffer space available");
+}
+
+/* The time to connect counts until the proxy is asked for the server, and then the longer one. */
+static void test_tunnel_of_socks(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	enter_with_proxy(EGRESS_SOCKS5);
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_tunnelling, 1);
+	assert_int_equal(transport->state, TRANSPORT_TUNNEL);
+	assert_int_equal(proxy.n_turns, 1);
+	assert_time(CONNECT_MS);
+	proxy.asks = true;
+	turn(UV_READABLE);
+	assert_time(TUNNEL_MS);
+	/* Once. */
+	timeout_stop(&transport->timer);
+	turn(UV_READABLE);
+	assert_false(timeout_is_set(&transport->timer));
+	enter(TRANSPORT_TUNNEL);
+	assert_int_equal(one.n_connected, 0);
+	proxy.result = TUNNEL_OPEN;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_connected, 1);
+	assert_int_equal(transport->state, TRANSPORT_OPEN);
+	assert_null(transport->tunnel);
+	assert_false(timeout_is_set(&transport->timer));
+}
+
+static void test_tunnel_of_http(void **state)
+{
+	(void)state;
+	enter_with_proxy(EGRESS_HTTP);
+	turn(UV_WRITABLE);
+	assert_time(TUNNEL_MS);
+	timeout_stop(&one.transport->timer);
+	turn(UV_READABLE);
+	assert_false(timeout_is_set(&one.transport->timer));
+	assert_int_equal(proxy.n_turns, 2);
+	proxy.result = TUNNEL_FAILED;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_connected, 0);
+	assert_failed(FAILURE_PROXY_REFUSED, "no way");
+}
+
+static void test_freed_by_tunnelling(void **state)
+{
+	(void)state;
+	enter_with_proxy(EGRESS_HTTP);
+	one.frees = true;
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_tunnelling, 1);
+	assert_int_equal(proxy.n_turns, 0);
+}
+
+static void test_late_proxy(void **state)
+{
+	(void)state;
+	enter_with_proxy(EGRESS_HTTP);
+	turn(UV_WRITABLE);
+	transport_on_timer(&one.transport->timer);
+	assert_failed(FAILURE_CONNECT_TIMEOUT, NULL);
+}
+
+static void test_secured(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_AGAIN;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_shakes, 1);
+	assert_int_equal(transport->state, TRANSPORT_HANDSHAKE);
+	assert_false(transport->has_begun);
+	assert_true(is_timed());
+	one.shaken = CHANNEL_OK;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_secured, 1);
+	assert_int_equal(one.n_pushes, 1);
+	assert_int_equal(transport->state, TRANSPORT_OPEN);
+	assert_false(timeout_is_set(&transport->timer));
+	assert_int_equal(one.n_held + one.n_failed + one.n_reads, 0);
+}
+
+/* What came with the end of the handshake is read. */
+static void test_secured_with_more(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.has_pending = true;
+	turn(UV_READABLE);
+	assert_true(is_planned());
+}
+
+static void test_freed_by_secured(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.frees = true;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_secured, 1);
+	assert_int_equal(one.n_pushes, 0);
+}
+
+static void test_no_tls(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_BROKEN;
+	turn(UV_READABLE);
+	assert_failed(FAILURE_TLS_HANDSHAKE, "no TLS");
+}
+
+static void test_broken_handshake(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_AGAIN;
+	one.transport->broken = "broken before";
+	turn(UV_READABLE);
+	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
+}
+
+/* A part of the server's flight is held when both are so: it has begun, and it takes long. */
+static void test_begun_and_slow(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_AGAIN;
+	transport->channel.n_received = transport->channel.n_answered = 7;
+	turn(UV_READABLE);
+	transport_on_timer(&transport->timer);
+	assert_true(transport->is_slow);
+	assert_time(MESSAGE_MS - TRANSPORT_FLIGHT_MS);
+	assert_int_equal(one.n_held, 0);
+	transport->channel.n_received = 8;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 1);
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 1);
+	transport->channel.n_answered = 8;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 2);
+	transport_on_timer(&transport->timer);
+	assert_failed(FAILURE_TLS_HANDSHAKE, "it took too long");
+}
+
+static void begin_slowly(void)
+{
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_AGAIN;
+	one.transport->channel.n_received = 1;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 0);
+	transport_on_timer(&one.transport->timer);
+	assert_int_equal(one.n_held, 1);
+	one.shaken = CHANNEL_OK;
+}
+
+static void test_slow_and_secured(void **state)
+{
+	(void)state;
+	begin_slowly();
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 2);
+	assert_int_equal(one.n_secured, 1);
+}
+
+static void test_freed_by_held(void **state)
+{
+	(void)state;
+	begin_slowly();
+	one.frees = true;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_held, 2);
+	assert_int_equal(one.n_secured, 0);
+}
+
+/* A shorter time is one, whatever has begun. */
+static void test_short_handshake(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.transport->message_timeout_ms = TRANSPORT_FLIGHT_MS + 1;
+	transport_on_timer(&one.transport->timer);
+	assert_int_equal(one.n_failed, 0);
+	one.transport->is_slow = false;
+	one.transport->message_timeout_ms = TRANSPORT_FLIGHT_MS;
+	transport_on_timer(&one.transport->timer);
+	assert_failed(FAILURE_TLS_HANDSHAKE, "it took too long");
+}
+
+static void let_wait_in_clear(void)
+{
+	static const char bytes[2 * N_CLEAR];
+
+	enter(TRANSPORT_HANDSHAKE);
+	one.shaken = CHANNEL_AGAIN;
+	assert_int_equal(buffer_append(&one.transport->out, bytes, sizeof(bytes)), 0);
+	one.transport->n_clear = N_CLEAR;
+}
+
+static void test_clear_text_first(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	let_wait_in_clear();
+	one.n_taken = 20;
+	turn(UV_WRITABLE);
+	assert_int_equal(transport->n_clear, N_CLEAR - 20);
+	assert_int_equal(one.n_shakes, 0);
+	one.n_taken = 2 * N_CLEAR;
+	turn(UV_WRITABLE);
+	assert_int_equal(transport->n_clear, 0);
+	assert_int_equal(transport->out.n, N_CLEAR);
+	assert_int_equal(one.n_shakes, 1);
+	/* What was written since is for TLS. */
+	turn(UV_READABLE);
+	assert_int_equal(transport->out.n, N_CLEAR);
+	assert_int_equal(one.n_writes, 2);
+}
+
+static void test_broken_clear_text(void **state)
+{
+	(void)state;
+	let_wait_in_clear();
+	one.written = CHANNEL_BROKEN;
+	turn(UV_WRITABLE);
+	assert_int_equal(one.n_shakes, 0);
+	assert_failed(FAILURE_CONNECTION_LOST, "no writing");
+}
+
+static void test_not_in_helper(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	lend();
+	turn(UV_READABLE);
+	assert_int_equal(one.n_shakes, 0);
+	/* Nor is its time over then. */
+	transport_on_timer(&one.transport->timer);
+	assert_time(1000);
+	assert_false(one.transport->is_slow);
+	take_back();
+	transport_on_timer(&one.transport->timer);
+	assert_true(one.transport->is_slow);
+}
+
+static void test_late_to_connect(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_CONNECTING);
+	transport_on_timer(&one.transport->timer);
+	assert_failed(FAILURE_CONNECT_TIMEOUT, NULL);
+}
+
+static void test_connect_failed_at_once(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_CONNECTING);
+	one.transport->connect_error = ECONNREFUSED;
+	transport_on_timer(&one.transport->timer);
+	assert_failed(FAILURE_CONNECT_REFUSED, NULL);
+}
+
+static void test_late_to_finish(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_FINISHING);
+	transport_on_timer(&one.transport->timer);
+	assert_int_equal(one.transport->state, TRANSPORT_CLOSED);
+	assert_int_equal(one.n_failed, 0);
+	one.transport = NULL;
+}
+
+/* The kernel does not watch the socket. */
+static void refuse_watch(enum transport_state state)
+{
+	struct transport *transport = one.transport;
+
+	transport->state = state;
+	transport->events = 0;
+	one.watch_error = -ENOMEM;
+	transport_update_poll(transport);
+	assert_int_equal(one.n_watches, 1);
+	assert_true(is_planned());
+	assert_int_equal(uv_timer_get_due_in(&transport->timer.uv), 0);
+	transport->timer.callback(&transport->timer);
+}
+
+static void test_unwatched_open(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_OPEN);
+	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
+	one.transport->timer.callback(&one.transport->timer);
+	assert_int_equal(one.n_failed, 1);
+}
+
+static void test_unwatched_connecting(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_CONNECTING);
+	assert_failed(FAILURE_INTERNAL, "Cannot allocate memory");
+}
+
+static void test_unwatched_finishing(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_FINISHING);
+	assert_int_equal(one.transport->state, TRANSPORT_CLOSED);
+	assert_int_equal(one.n_failed, 0);
+	one.transport = NULL;
+}
+
+/* The turn after the helper's step tries again. */
+static void test_unwatched_in_helper(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	transport->state = TRANSPORT_HANDSHAKE;
+	transport->events = 0;
+	one.watch_error = -ENOMEM;
+	transport_update_poll(transport);
+	lend();
+	transport->timer.callback(&transport->timer);
+	assert_int_equal(one.n_failed, 0);
+	take_back();
+	transport->timer.callback(&transport->timer);
+	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_connected),
+		TEST(test_not_connected),
+		TEST(test_unknown_error),
+		TEST(test_tunnel_of_socks),
+		TEST(test_tunnel_of_http),
+		TEST(test_freed_by_tunnelling),
+		TEST(test_late_proxy),
+		TEST(test_secured),
+		TEST(test_secured_with_more),
+		TEST(test_freed_by_secured),
+		TEST(test_no_tls),
+		TEST(test_broken_handshake),
+		TEST(test_begun_and_slow),
+		TEST(test_slow_and_secured),
+		TEST(test_freed_by_held),
+		TEST(test_short_handshake),
+		TEST(test_clear_text_first),
+		TEST(test_broken_clear_text),
+		TEST(test_not_in_helper),
+		TEST(test_late_to_connect),
+		TEST(test_connect_failed_at_once),
+		TEST(test_late_to_finish),
+		TEST(test_unwatched_open),
+		TEST(test_unwatched_connecting),
+		TEST(test_unwatched_finishing),
+		TEST(test_unwatched_in_helper),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
