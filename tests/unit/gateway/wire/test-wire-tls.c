@@ -787,12 +787,11 @@ static void test_a_version_that_is_too_old(void **state)
 }
 
 /* What the client says comes together with its last words of the handshake. */
-static void test_first_words(void **state)
+static void say_at_once(void)
 {
 	char bytes[4096];
 	BIO *into = BIO_new(BIO_s_mem());
 
-	(void)state;
 	accept_one(60);
 	make_client(TLS1_3_VERSION);
 	for (int i = 0; i < TURNS_MAX && SSL_do_handshake(one.client) != 1; i++) {
@@ -810,7 +809,56 @@ static void test_first_words(void **state)
 	assert_true(n > 0);
 	assert_int_equal(send(one.theirs, bytes, (size_t)n, 0), n);
 	turn_until(&one.n_ready, 1);
+}
+
+static void test_first_words(void **state)
+{
+	(void)state;
+	say_at_once();
 	assert_peek(100, "hello");
+}
+
+static unsigned n_bios_freed;
+
+static long on_bio(BIO *bio, int operation, const char *data, size_t n, int number, long argument,
+		   int r, size_t *n_done)
+{
+	(void)bio;
+	(void)data;
+	(void)n;
+	(void)number;
+	(void)argument;
+	(void)n_done;
+	n_bios_freed += operation == BIO_CB_FREE;
+	return r;
+}
+
+/* OpenSSL leaves them where the helper's part has them if it does not read ahead. */
+static void test_early_words(void **state)
+{
+	(void)state;
+	SSL_CTX_set_read_ahead(one.context, 0);
+	say_at_once();
+	assert_int_equal(one.wire->tls->early != NULL, has_helper);
+	assert_peek(100, "hello");
+	assert_null(one.wire->tls->early);
+}
+
+/* The wire is closed before they are read. */
+static void test_early_words_unread(void **state)
+{
+	(void)state;
+	if (!has_helper) {
+		return;
+	}
+	SSL_CTX_set_read_ahead(one.context, 0);
+	say_at_once();
+	assert_non_null(one.wire->tls->early);
+	n_bios_freed = 0;
+	BIO_set_callback_ex(one.wire->tls->early, on_bio);
+	one.wire = wire_close(one.wire);
+	turn();
+	assert_int_equal(n_bios_freed, 1);
 }
 
 /* Fills the socket @fd. Returns how many bytes it took. */
@@ -1123,6 +1171,8 @@ int main(void)
 		TEST(test_a_client_that_leaves),
 		TEST(test_a_version_that_is_too_old),
 		TEST(test_first_words),
+		TEST(test_early_words),
+		TEST(test_early_words_unread),
 		TEST(test_a_full_socket),
 		TEST(test_late_while_lent),
 		TEST(test_gone_while_lent),
