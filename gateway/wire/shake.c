@@ -27,10 +27,9 @@ static void on_run(struct job *job)
 		shake->outcome = WIRE_SHAKE_MORE;
 	} else {
 		shake->outcome = WIRE_SHAKE_FAILED;
+		/* Each thread has its own error queue: the loop cannot read this one. */
 		shake->reason = wire_tls_reason(shake->tls, r, 0);
 	}
-	/* Each thread has its own error queue: the loop cannot read this one. */
-	tls_errors_clear();
 }
 
 /* Returns false if the helper has it. */
