@@ -8,6 +8,14 @@
 
 #include "gateway/config/staple.h"
 
+/* The groups in which keys are exchanged, the best first: the first list of which OpenSSL has all
+ * groups. Before 3.5 it has no ML-KEM, and in FIPS mode it may have no X25519. Browsers have X25519
+ * and P-256, some other clients only P-384. The client chooses, and a worker computes its part
+ * while all others wait: up to 2 ms with P-384, but 150 with ffdhe8192, which OpenSSL would take,
+ * too. */
+static const char *const groups[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384",
+				     "P-256:P-384"};
+
 /* Writes what went wrong with @file of the key @key, in OpenSSL's words. */
 static int refuse(char why[static TLS_SERVER_WHY_MAX], const char *key, const char *what,
 		  const char *value)
@@ -55,6 +63,18 @@ static int use_certificate(SSL_CTX *context, const struct config_listener_tls *t
 	return SSL_CTX_check_private_key(context) == 1
 		     ? 0
 		     : refuse(why, "key", "the private key of the certificate", key);
+}
+
+static int use_groups(SSL_CTX *context)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(groups); i++) {
+		if (SSL_CTX_set1_groups_list(context, groups[i]) == 1) {
+			ERR_clear_error();
+			return 0;
+		}
+	}
+	ERR_clear_error();
+	return -ENOMEM;
 }
 
 static int use_protocol(SSL_CTX *context, const struct config_listener_tls *tls,
@@ -162,6 +182,7 @@ static int fill(SSL_CTX *context, const struct config_listener_tls *tls,
 	int r = use_certificate(context, tls, why);
 
 	r = r < 0 ? r : use_protocol(context, tls, why);
+	r = r < 0 ? r : use_groups(context);
 	r = r < 0 ? r : use_clients(context, tls, why);
 	r = r < 0 ? r : use_staple(context, tls, why);
 	if (r == 0) {
