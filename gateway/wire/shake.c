@@ -122,7 +122,6 @@ static enum wire_result fetch(struct wire *wire, const char **ret_reason)
 	if (n < 0 && errno == EAGAIN) {
 		return WIRE_AGAIN;
 	}
-	tls->is_at_end = n == 0;
 	if (n > 0 && wire_tls_has_large_hello(tls, bytes, (size_t)n)) {
 		*ret_reason = wire_tls_reason(tls, -1, 0);
 	} else if (n > 0 && BIO_write(tls->shake->in, bytes, (int)n) != n) {
