@@ -6,6 +6,10 @@
 enum {
 	/* RFC 8446, 5.1 */
 	RECORD_HANDSHAKE = 22,
+	VERSION_MAJOR = 3,
+	RECORD_MAX = 16384,
+	/* RFC 8446, 4 */
+	CLIENT_HELLO = 1,
 };
 
 static size_t lesser(size_t a, size_t b)
@@ -22,6 +26,20 @@ static size_t fill(unsigned char *header, uint8_t *n_is, size_t n_header,
 	memcpy(header + *n_is, bytes, n_taken);
 	*n_is = (uint8_t)(*n_is + n_taken);
 	return n_taken;
+}
+
+static void expect(struct hello *hello, bool is_of_hello)
+{
+	hello->is_other = hello->is_other || (!hello->is_complete && !is_of_hello);
+}
+
+static void record_begin(struct hello *hello)
+{
+	const unsigned char *at = hello->record;
+
+	hello->n_record_left = (uint16_t)(at[3] << 8 | at[4]);
+	expect(hello, at[0] == RECORD_HANDSHAKE && at[1] == VERSION_MAJOR &&
+			      hello->n_record_left <= RECORD_MAX);
 }
 
 static void message_end(struct hello *hello)
@@ -48,6 +66,7 @@ static void read_messages(struct hello *hello, const unsigned char *bytes, size_
 			hello->is_too_large =
 				hello->n_message == HELLO_MESSAGE_HEADER && n_all > HELLO_MAX;
 			hello->n_message_left = (uint16_t)n_all;
+			expect(hello, at[0] == CLIENT_HELLO);
 		} else {
 			n_taken = lesser(n, hello->n_message_left);
 			hello->n_message_left = (uint16_t)(hello->n_message_left - n_taken);
@@ -66,7 +85,9 @@ void hello_read(struct hello *hello, const unsigned char *bytes, size_t n)
 		if (hello->n_record < HELLO_RECORD_HEADER) {
 			n_taken = fill(hello->record, &hello->n_record, HELLO_RECORD_HEADER, bytes,
 				       n);
-			hello->n_record_left = (uint16_t)(hello->record[3] << 8 | hello->record[4]);
+			if (hello->n_record == HELLO_RECORD_HEADER) {
+				record_begin(hello);
+			}
 		} else {
 			n_taken = lesser(n, hello->n_record_left);
 			if (hello->record[0] == RECORD_HANDSHAKE) {

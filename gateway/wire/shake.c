@@ -134,11 +134,13 @@ static enum wire_result fetch(struct wire *wire, const char **ret_reason)
 	return WIRE_BROKEN;
 }
 
-/* Whether to hand over what has arrived: a whole hello, or more bytes than a hello may have, which
- * OpenSSL rejects. Otherwise the helper would get each small piece of a hello by itself. */
+/* Whether to hand over what has arrived: a whole hello, or what OpenSSL rejects, because it is none
+ * or has more bytes than one may have. Otherwise the helper would get each small piece of a hello
+ * by itself. */
 static bool is_enough(const struct wire_tls *tls)
 {
-	return tls->hello.is_complete || BIO_pending(tls->shake->in) > HELLO_MAX;
+	return tls->hello.is_complete || tls->hello.is_other ||
+	       BIO_pending(tls->shake->in) > HELLO_MAX;
 }
 
 static enum wire_result lend(struct wire *wire, const char **ret_reason)

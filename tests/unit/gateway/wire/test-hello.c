@@ -143,12 +143,56 @@ static void test_two_in_a_record(void **state)
 	assert_read(true, false);
 }
 
+static void assert_other(bool is_other, const unsigned char *bytes, size_t n)
+{
+	sent.n = n;
+	memcpy(sent.bytes, bytes, n);
+	for (size_t n_piece = 1; n_piece <= n; n_piece++) {
+		assert_int_equal(read_all(n_piece).is_other, is_other);
+	}
+}
+
+/* What begins no hello. */
+static void test_other(void **state)
+{
+	const size_t n_max = 16384; /* RFC 8446, 5.1 */
+	unsigned char bytes[] = {HANDSHAKE, 3, 1, 0, 2, CLIENT_HELLO, 0, HANDSHAKE, 3,
+				 1,         0, 9, 1, 0};
+	const size_t firsts[] = {0, 1, 5, 7, 8};
+
+	(void)state;
+	assert_other(false, bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(firsts) / sizeof(*firsts); i++) {
+		bytes[firsts[i]]++;
+		assert_other(true, bytes, sizeof(bytes));
+		bytes[firsts[i]]--;
+	}
+	bytes[3] = n_max >> 8;
+	bytes[4] = 0;
+	assert_other(false, bytes, sizeof(bytes));
+	bytes[4] = 1;
+	assert_other(true, bytes, sizeof(bytes));
+}
+
+/* Behind a whole hello, other records follow. */
+static void test_other_behind(void **state)
+{
+	static const unsigned char change = 1;
+
+	(void)state;
+	sent.n = 0;
+	send_hello(10, 10, 100);
+	send_records(CHANGE_CIPHER, &change, 1, 1);
+	assert_false(read_all(1).is_other);
+	assert_false(read_all(sent.n).is_other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bound),
-		cmocka_unit_test(test_second),
-		cmocka_unit_test(test_two_in_a_record),
+		cmocka_unit_test(test_bound),           cmocka_unit_test(test_second),
+		cmocka_unit_test(test_two_in_a_record), cmocka_unit_test(test_other),
+		cmocka_unit_test(test_other_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

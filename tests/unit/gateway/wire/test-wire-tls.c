@@ -731,6 +731,41 @@ static void test_something_else(void **state)
 	assert_string_equal(one.reason, "neither TLS nor HTTP");
 }
 
+/* It fails at once, not when its time is over. Of another version, OpenSSL tells the client
+ * nothing. */
+static void refuse_first(const unsigned char *bytes, size_t n, const char *reason, bool is_told)
+{
+	unsigned n_before = one.n_failed;
+	unsigned char alert[16];
+	ssize_t n_alert = -1;
+
+	accept_one(60);
+	assert_int_equal(send(one.theirs, bytes, n, 0), n);
+	turn_until(&one.n_failed, n_before + 1);
+	assert_string_equal(one.reason, reason);
+	for (int i = 0; i < TURNS_MAX && n_alert < 0; i++) {
+		turn();
+		n_alert = recv(one.theirs, alert, sizeof(alert), 0);
+	}
+	assert_int_equal(n_alert, is_told ? 7 : 0);
+	assert_true(!is_told || alert[0] == SSL3_RT_ALERT);
+	close(one.theirs);
+	one.theirs = -1;
+}
+
+static void test_no_hello(void **state)
+{
+	enum { FINISHED = 20, DATA = 23 };
+	static const unsigned char other_message[] = {22, 3, 1, 0, 4, FINISHED, 0, 0, 96},
+				   other_record[] = {22, 3, 1, 0, 1, 1, DATA, 3, 1, 0, 1, 0},
+				   other_version[] = {22, 2, 1, 0, 100};
+
+	(void)state;
+	refuse_first(other_message, sizeof(other_message), "unexpected message", true);
+	refuse_first(other_record, sizeof(other_record), "unexpected message", true);
+	refuse_first(other_version, sizeof(other_version), "wrong version number", false);
+}
+
 static void test_silence(void **state)
 {
 	(void)state;
@@ -1166,6 +1201,7 @@ int main(void)
 		TEST(test_pump_of_a_client_that_is_gone),
 		TEST(test_http_without_tls),
 		TEST(test_something_else),
+		TEST(test_no_hello),
 		TEST(test_silence),
 		TEST(test_a_handshake_that_stops),
 		TEST(test_a_client_that_leaves),
