@@ -34,7 +34,7 @@ static struct {
 	script script;
 	unsigned char packet[1500];
 	size_t n_questions;
-	bool is_marked; /* see read_questions() */
+	bool is_marked;       /* see read_questions() */
 	char first_name[256]; /* of the first question, and its flags */
 	unsigned first_flags;
 	struct resolver *resolver;
@@ -266,8 +266,8 @@ static inline void read_questions(void)
 	int n_address = sizeof(address);
 
 	dns.is_marked = false;
-	assert_int_equal(
-		uv_udp_getsockname(&dns.socket, (struct sockaddr *)&address, &n_address), 0);
+	assert_int_equal(uv_udp_getsockname(&dns.socket, (struct sockaddr *)&address, &n_address),
+			 0);
 	assert_int_equal(uv_udp_try_send(&dns.socket, &mark, 1, (struct sockaddr *)&address), 1);
 	while (!dns.is_marked) {
 		uv_run(&dns.loop, UV_RUN_ONCE);
