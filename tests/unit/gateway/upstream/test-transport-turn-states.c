@@ -19,20 +19,6 @@ enum {
 	SLACK_MS = 1000,
 };
 
-static struct transport_step step;
-
-/* The helper has a step of the handshake. */
-static void lend(void)
-{
-	step = (struct transport_step){.job = {.state = JOB_RUNNING}};
-	one.transport->step = &step;
-}
-
-static void take_back(void)
-{
-	one.transport->step = NULL;
-}
-
 /* In @state, whose time is not over yet. */
 static void enter(enum transport_state state)
 {
@@ -136,6 +122,8 @@ static void test_tunnel_of_socks(void **state)
 	assert_int_equal(transport->state, TRANSPORT_OPEN);
 	assert_null(transport->tunnel);
 	assert_false(timeout_is_set(&transport->timer));
+	/* What comes behind the proxy's answer has a turn of its own. */
+	assert_int_equal(one.n_reads, 0);
 }
 
 static void test_tunnel_of_http(void **state)
@@ -202,6 +190,36 @@ static void test_secured_with_more(void **state)
 	one.has_pending = true;
 	turn(UV_READABLE);
 	assert_true(is_planned());
+}
+
+/* The helper has completed it. Its memory goes with the handshake. */
+static void test_secured_by_helper(void **state)
+{
+	struct transport_step *last = calloc(1, sizeof(*last));
+
+	(void)state;
+	assert_non_null(last);
+	*last = (struct transport_step){.has_result = true, .result = CHANNEL_OK};
+	enter(TRANSPORT_HANDSHAKE);
+	one.transport->step = last;
+	turn(UV_READABLE);
+	assert_int_equal(one.n_secured, 1);
+	assert_int_equal(one.n_shakes, 0);
+	assert_null(one.transport->step);
+}
+
+/* Nothing can be written any more, but what the server has sent is read first. */
+static void test_secured_and_broken(void **state)
+{
+	(void)state;
+	enter(TRANSPORT_HANDSHAKE);
+	one.transport->broken = "broken before";
+	turn(UV_READABLE);
+	assert_int_equal(one.n_secured, 1);
+	assert_int_equal(one.n_failed, 0);
+	one.read = CHANNEL_AGAIN;
+	turn(UV_READABLE);
+	assert_failed(FAILURE_CONNECTION_LOST, "broken before");
 }
 
 static void test_freed_by_secured(void **state)
@@ -388,64 +406,6 @@ static void test_late_to_finish(void **state)
 	one.transport = NULL;
 }
 
-/* The kernel does not watch the socket. */
-static void refuse_watch(enum transport_state state)
-{
-	struct transport *transport = one.transport;
-
-	transport->state = state;
-	transport->events = 0;
-	one.watch_error = -ENOMEM;
-	transport_update_poll(transport);
-	assert_int_equal(one.n_watches, 1);
-	assert_true(is_planned());
-	assert_int_equal(uv_timer_get_due_in(&transport->timer.uv), 0);
-	transport->timer.callback(&transport->timer);
-}
-
-static void test_unwatched_open(void **state)
-{
-	(void)state;
-	refuse_watch(TRANSPORT_OPEN);
-	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
-	one.transport->timer.callback(&one.transport->timer);
-	assert_int_equal(one.n_failed, 1);
-}
-
-static void test_unwatched_connecting(void **state)
-{
-	(void)state;
-	refuse_watch(TRANSPORT_CONNECTING);
-	assert_failed(FAILURE_INTERNAL, "Cannot allocate memory");
-}
-
-static void test_unwatched_finishing(void **state)
-{
-	(void)state;
-	refuse_watch(TRANSPORT_FINISHING);
-	assert_int_equal(one.transport->state, TRANSPORT_CLOSED);
-	assert_int_equal(one.n_failed, 0);
-	one.transport = NULL;
-}
-
-/* The turn after the helper's step tries again. */
-static void test_unwatched_in_helper(void **state)
-{
-	struct transport *transport = one.transport;
-
-	(void)state;
-	transport->state = TRANSPORT_HANDSHAKE;
-	transport->events = 0;
-	one.watch_error = -ENOMEM;
-	transport_update_poll(transport);
-	lend();
-	transport->timer.callback(&transport->timer);
-	assert_int_equal(one.n_failed, 0);
-	take_back();
-	transport->timer.callback(&transport->timer);
-	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -460,6 +420,8 @@ int main(void)
 		TEST(test_late_proxy),
 		TEST(test_secured),
 		TEST(test_secured_with_more),
+		TEST(test_secured_by_helper),
+		TEST(test_secured_and_broken),
 		TEST(test_freed_by_secured),
 		TEST(test_no_tls),
 		TEST(test_broken_handshake),
@@ -473,10 +435,6 @@ int main(void)
 		TEST(test_late_to_connect),
 		TEST(test_connect_failed_at_once),
 		TEST(test_late_to_finish),
-		TEST(test_unwatched_open),
-		TEST(test_unwatched_connecting),
-		TEST(test_unwatched_finishing),
-		TEST(test_unwatched_in_helper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,6 @@
 #include "tests/unit/clock.h"
 #include "tests/unit/gateway/upstream/transport-turn-case.h"
 
-static struct transport_step step;
-
 /* The item has taken much, or nothing. */
 static void set_weight(bool is_heavy)
 {
@@ -61,6 +59,17 @@ static void test_light(void **state)
 	transport_on_timer(&transport->timer);
 	assert_int_equal(one.n_reads, 2);
 	assert_false(transport->is_in_timer);
+}
+
+/* The time before its event is not the server's. */
+static void test_spent(void **state)
+{
+	(void)state;
+	set_weight(false);
+	clock_pass_us(2 * TURN_ITEM_US);
+	report(UV_READABLE);
+	assert_int_equal(one.n_reads, 1);
+	assert_int_equal(one.transport->item.spent.us, 0);
 }
 
 /* All that the poll has told is due in the turn. After some reports it tells no more until then. */
@@ -135,8 +144,7 @@ static void test_in_helper(void **state)
 	(void)state;
 	set_weight(false);
 	transport->state = TRANSPORT_HANDSHAKE;
-	step = (struct transport_step){.job = {.state = JOB_RUNNING}};
-	transport->step = &step;
+	lend();
 	for (int i = 0; i < TRANSPORT_REPORTS_MAX; i++) {
 		assert_true(uv_is_active((uv_handle_t *)&transport->poll));
 		report(UV_READABLE);
@@ -244,15 +252,86 @@ static void test_pressed(void **state)
 	assert_int_equal(one.n_reads, 3);
 }
 
+/* The kernel does not watch the socket. */
+static void refuse_watch(enum transport_state state)
+{
+	struct transport *transport = one.transport;
+
+	transport->state = state;
+	transport->events = 0;
+	one.watch_error = -ENOMEM;
+	transport_update_poll(transport);
+	assert_int_equal(one.n_watches, 1);
+	assert_true(is_planned());
+	assert_int_equal(uv_timer_get_due_in(&transport->timer.uv), 0);
+	transport->timer.callback(&transport->timer);
+}
+
+static void test_unwatched_open(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_OPEN);
+	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
+	one.transport->timer.callback(&one.transport->timer);
+	assert_int_equal(one.n_failed, 1);
+}
+
+static void test_unwatched_connecting(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_CONNECTING);
+	assert_failed(FAILURE_INTERNAL, "Cannot allocate memory");
+}
+
+static void test_unwatched_finishing(void **state)
+{
+	(void)state;
+	refuse_watch(TRANSPORT_FINISHING);
+	assert_int_equal(one.transport->state, TRANSPORT_CLOSED);
+	assert_int_equal(one.n_failed, 0);
+	one.transport = NULL;
+}
+
+/* The turn after the helper's step tries again. */
+static void test_unwatched_in_helper(void **state)
+{
+	struct transport *transport = one.transport;
+
+	(void)state;
+	transport->state = TRANSPORT_HANDSHAKE;
+	transport->events = 0;
+	one.watch_error = -ENOMEM;
+	transport_update_poll(transport);
+	lend();
+	transport->timer.callback(&transport->timer);
+	assert_int_equal(one.n_failed, 0);
+	take_back();
+	transport->timer.callback(&transport->timer);
+	assert_failed(FAILURE_CONNECTION_LOST, "Cannot allocate memory");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_without_turn), TEST(test_light),       TEST(test_heavy),
-		TEST(test_heavy_timer),  TEST(test_handshake),   TEST(test_in_helper),
-		TEST(test_finishing),    TEST(test_poll_failed), TEST(test_timer_is_a_turn),
-		TEST(test_timer_plans),  TEST(test_flooded),     TEST(test_pressed),
+		TEST(test_without_turn),
+		TEST(test_light),
+		TEST(test_spent),
+		TEST(test_heavy),
+		TEST(test_heavy_timer),
+		TEST(test_handshake),
+		TEST(test_in_helper),
+		TEST(test_finishing),
+		TEST(test_poll_failed),
+		TEST(test_timer_is_a_turn),
+		TEST(test_timer_plans),
+		TEST(test_flooded),
+		TEST(test_pressed),
+		TEST(test_unwatched_open),
+		TEST(test_unwatched_connecting),
+		TEST(test_unwatched_finishing),
+		TEST(test_unwatched_in_helper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

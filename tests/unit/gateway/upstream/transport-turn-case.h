@@ -115,7 +115,14 @@ static void act(unsigned *counter)
 {
 	++*counter;
 	if (one.pauses) {
-		transport_pause(one.transport, !one.transport->is_paused);
+		unsigned n_watches = one.n_watches;
+
+		/* The poll is changed when the turn is over. */
+		transport_pause(one.transport, true);
+		assert_true(uv_is_active((uv_handle_t *)&one.transport->poll));
+		transport_pause(one.transport, false);
+		transport_pause(one.transport, true);
+		assert_int_equal(one.n_watches, n_watches);
 	}
 	if (one.frees) {
 		one.transport = transport_free(one.transport);
@@ -250,4 +257,18 @@ static inline void assert_failed(enum failure_kind kind, const char *detail)
 		assert_string_equal(one.failure.detail, detail);
 	}
 	assert_false(uv_is_active((uv_handle_t *)&one.transport->poll));
+}
+
+/* The helper has a step of the handshake. */
+static inline void lend(void)
+{
+	static struct transport_step step;
+
+	step = (struct transport_step){.job = {.state = JOB_RUNNING}};
+	one.transport->step = &step;
+}
+
+static inline void take_back(void)
+{
+	one.transport->step = NULL;
 }
