@@ -38,24 +38,20 @@ static bool is_header_proxy(const struct config *config, const struct address *p
 	return false;
 }
 
+/* Whether what one client may have does not hold for @peer. */
+static bool is_exempt(const struct worker_env *env, const struct address *peer)
+{
+	return networks_contain(&env->config->proxies, peer) ||
+	       is_header_proxy(env->config, peer) || worker_is_exempt(env, peer);
+}
+
 typedef int census_enter(struct census *census, const struct address *client, bool is_exempt);
 
 /* Returns the refusal, or METRIC_REFUSAL_COUNT if the connection has its seat. */
-static enum metrics_refusal judge_connection(struct worker_env *env, const struct address *peer,
-					     census_enter *enter)
+static enum metrics_refusal take_seat(struct worker_env *env, const struct address *peer,
+				      census_enter *enter)
 {
-	const struct config *config = env->config;
-	bool is_exempt = networks_contain(&config->proxies, peer) ||
-			 is_header_proxy(config, peer) || worker_is_exempt(env, peer);
-
-	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
-		return METRIC_REFUSAL_CLIENTS;
-	}
-	if (!is_exempt && throttle_connection(env->throttle, &config->throttle, peer,
-					      worker_now(env)) != THROTTLE_OK) {
-		return METRIC_REFUSAL_CONNECTION_RATE;
-	}
-	switch (enter(env->census, peer, is_exempt)) {
+	switch (enter(env->census, peer, is_exempt(env, peer))) {
 	case CENSUS_OK:
 		return METRIC_REFUSAL_COUNT;
 	case CENSUS_E_CLIENT_FULL:
@@ -66,16 +62,41 @@ static enum metrics_refusal judge_connection(struct worker_env *env, const struc
 	}
 }
 
-const char *worker_enter_connection(struct worker_env *env, const struct address *peer)
+/* Returns as take_seat(). */
+static enum metrics_refusal judge_connection(struct worker_env *env, const struct address *peer,
+					     census_enter *enter)
 {
-	enum metrics_refusal refusal = judge_connection(env, peer, census_enter_connection);
+	const struct config *config = env->config;
 
+	if (!networks_admit(&config->allowed_clients, &config->denied_clients, peer)) {
+		return METRIC_REFUSAL_CLIENTS;
+	}
+	if (!is_exempt(env, peer) && throttle_connection(env->throttle, &config->throttle, peer,
+							 worker_now(env)) != THROTTLE_OK) {
+		return METRIC_REFUSAL_CONNECTION_RATE;
+	}
+	return take_seat(env, peer, enter);
+}
+
+/* Counts a connection, or its refusal, of which it returns the name. */
+static const char *note_connection(struct worker_env *env, enum metrics_refusal refusal)
+{
 	if (refusal == METRIC_REFUSAL_COUNT) {
 		metrics_add(env->metrics, METRIC_CONNECTIONS, 1);
 		return NULL;
 	}
 	metrics_refuse(env->metrics, refusal);
 	return metrics_refusal_name(refusal);
+}
+
+const char *worker_enter_connection(struct worker_env *env, const struct address *peer)
+{
+	return note_connection(env, judge_connection(env, peer, census_enter_connection));
+}
+
+const char *worker_enter_passed(struct worker_env *env, const struct address *peer)
+{
+	return note_connection(env, take_seat(env, peer, census_enter_connection));
 }
 
 const char *worker_enter_proxy(struct worker_env *env, const struct address *proxy)
@@ -118,7 +139,7 @@ bool worker_is_draining(const struct worker_env *env)
 	return process && process->is_draining && process->successor < 0;
 }
 
-int worker_enter_passed(struct worker_env *env, const struct address *peer)
+int worker_enter_pumped(struct worker_env *env, const struct address *peer)
 {
 	if (census_enter_connection(env->census, peer, true) != CENSUS_OK) {
 		return -ENOMEM;

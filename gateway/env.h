@@ -76,9 +76,13 @@ _must_check_ const char *worker_enter_connection(struct worker_env *env,
 /* The connection of @peer is closed, or goes to another process: gives its seat back. */
 void worker_leave_connection(struct worker_env *env, const struct address *peer);
 
-/* As worker_enter_connection(), for a connection that another server has passed, and has judged
- * before. Returns 0, or -ENOMEM if there is no seat for it. */
-_must_check_ int worker_enter_passed(struct worker_env *env, const struct address *peer);
+/* As worker_enter_connection(), for a connection that another server has passed, and whose rate it
+ * has judged. How many the client has is judged here, too: there they do not count any more. */
+_must_check_ const char *worker_enter_passed(struct worker_env *env, const struct address *peer);
+
+/* A connection of @peer, which has a seat, takes a second one for its clear text (wire_into_fd()),
+ * whatever limits there are for one client. Returns 0, or -ENOMEM if there is no seat for it. */
+_must_check_ int worker_enter_pumped(struct worker_env *env, const struct address *peer);
 
 /* As worker_enter_connection(), for @proxy, on a listener where only proxies may connect: the
  * limits for one client do not apply to it. The client that it names takes the seat over by

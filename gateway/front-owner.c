@@ -44,28 +44,41 @@ static enum http_first first_of(enum door_result result)
 	return HTTP_FIRST_KEEP;
 }
 
+/* The door has refused @fd, one end of a pair of sockets. This worker reads it like any connection,
+ * and judges its next request again. It has a seat of its own, as it would have at the other
+ * server: the client's connection has one, too. */
+static void serve_pumped(struct front *front, int fd, const struct wire_peer *peer)
+{
+	struct wire *wire;
+
+	if (worker_enter_pumped(front->env, &peer->address) < 0) {
+		close(fd);
+	} else if (wire_new_again(fd, peer, &wire) < 0) {
+		close(fd);
+		worker_leave_connection(front->env, &peer->address);
+	} else {
+		front_adopt(front, wire, false);
+	}
+}
+
 /* Passes a connection whose bytes are not all in its socket: it has TLS, or bytes were fetched
  * before there was another server. The other server gets one end of a pair of sockets, and this
  * process copies the bytes between the other end and the client for as long as the connection
- * exists (wire_into_fd()). If the door refuses that end, this worker reads it like any connection,
- * and judges its next request again. */
+ * exists (wire_into_fd()). Until then the client keeps its seat here. */
 static enum http_first pass_pumped(struct front *front, unsigned generation, unsigned worker,
 				   struct wire *wire)
 {
-	struct worker_env *env = front->env;
 	const struct wire_peer peer = wire_describe(wire);
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
 		return HTTP_FIRST_PAUSE;
 	}
-	if (doors_pass(env->doors, generation, worker, fd, &peer) != DOOR_OPEN &&
-	    wire_new_again(fd, &peer, &wire) == 0) {
-		front_adopt(front, wire, false);
-		return HTTP_FIRST_TAKEN;
+	if (doors_pass(front->env->doors, generation, worker, fd, &peer) == DOOR_OPEN) {
+		close(fd);
+	} else {
+		serve_pumped(front, fd, &peer);
 	}
-	close(fd);
-	worker_leave_connection(env, &peer.address);
 	return HTTP_FIRST_TAKEN;
 }
 

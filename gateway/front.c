@@ -2,6 +2,8 @@
 #define LOG_AREA LOG_AREA_HTTP
 #include "gateway/front.h"
 
+#include <unistd.h>
+
 #include "gateway/client-of.h"
 #include "gateway/connection-log.h"
 #include "gateway/front-owner.h"
@@ -101,10 +103,15 @@ void front_take(struct front *front, struct wire *wire)
 static void answer_policy(struct front *front, struct wire *wire)
 {
 	const struct address peer = *wire_peer(wire);
+	bool keeps_seat = wire_fd(wire) < 0; /* there will be a pump */
 	int fd = wire_into_fd(wire);
 
 	if (fd < 0) {
 		wire_close(wire);
+		return;
+	}
+	if (keeps_seat && worker_enter_pumped(front->env, &peer) < 0) {
+		close(fd);
 		return;
 	}
 	socket_policy_adopt(front->env->socket_policy, fd, &peer, SITE_PLUGIN_FLASH);

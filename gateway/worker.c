@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "gateway/connection-log.h"
 #include "gateway/descriptors.h"
 #include "gateway/http/site.h"
 #include "gateway/listener/socket-policy.h"
@@ -32,8 +33,10 @@ static void on_handed_over(void *reader, struct wire *wire)
 static void on_passed(void *reader, struct wire *wire)
 {
 	struct worker *worker = reader;
+	const char *limit = worker_enter_passed(&worker->env, wire_peer(wire));
 
-	if (worker_enter_passed(&worker->env, wire_peer(wire)) < 0) {
+	if (limit) {
+		connection_log_refused(&worker->env, wire_peer(wire), limit);
 		wire_close(wire);
 	} else {
 		front_take(&worker->front, wire);

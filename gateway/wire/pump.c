@@ -143,7 +143,6 @@ static int pump_new(struct wire *outer)
 	}
 	pump->hub = outer->hub;
 	pump->outer = outer;
-	outer->is_silent = true;
 	LIST_INSERT_HEAD(&outer->hub->pumps, pump, in_hub);
 	wire_set_user(outer, &outer_callbacks, pump);
 	wire_set_user(pump->inner, &inner_callbacks, pump);

@@ -125,7 +125,7 @@ struct wire_callbacks {
 struct wire_hub_options {
 	uv_loop_t *loop;
 	/* A wire of @peer was closed. Not called for a wire that was given away (wire_leave(),
-	 * wire_into_fd()). */
+	 * wire_into_fd() without a pump). */
 	void (*closed)(void *userdata, const struct address *peer);
 	/* A wire of @peer is being closed that sent too many TLS messages without data
 	 * (tls-controls.h). May be NULL. */
@@ -232,8 +232,8 @@ void wire_linger(struct wire *wire);
  * frees the wire. Nothing may wait to be sent. With TLS, or if fetched bytes have not been taken,
  * the descriptor is one end of a pair of sockets, and the hub, which the wire must be in, pumps the
  * bytes between the other end and the connection as long as both are open; that costs two copies
- * more and two descriptors. Returns the descriptor or a negative errno; the wire is then as
- * before. */
+ * more and two descriptors. The connection is still one of the hub, which calls `closed` at its
+ * end. Returns the descriptor or a negative errno; the wire is then as before. */
 _must_check_ int wire_into_fd(struct wire *wire);
 
 /* The descriptor of @wire, which keeps it: another process can be given a duplicate. Close the wire
