@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,12 +68,26 @@ static void move(struct wire_pump *pump, struct wire *from, struct wire *to)
 	}
 }
 
+/* Whether nothing can be sent to the client any more. When its end has been read, reading tells
+ * nothing else. */
+static bool is_broken(const struct wire *outer)
+{
+	struct pollfd look = {.fd = outer->fd};
+
+	return outer->is_broken || (poll(&look, 1, 0) > 0 && look.revents & (POLLHUP | POLLERR));
+}
+
 static void on_outer_ready(void *user)
 {
 	struct wire_pump *pump = user;
 
-	if (pump->outer && !pump->is_input_over) {
+	if (!pump->outer) {
+		return;
+	}
+	if (!pump->is_input_over) {
 		move(pump, pump->outer, pump->inner);
+	} else if (is_broken(pump->outer)) {
+		end(pump, false);
 	}
 }
 

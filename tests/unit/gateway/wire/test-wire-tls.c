@@ -699,6 +699,37 @@ static void test_pump_of_a_client_that_is_gone(void **state)
 	turn();
 }
 
+/* A client that sends no more may still read, until its connection breaks. */
+static void test_pump_of_a_client_that_goes_later(void **state)
+{
+	char text[8];
+	ssize_t n = -1;
+
+	(void)state;
+	shake(TLS1_3_VERSION);
+	int fd = wire_into_fd(one.wire);
+
+	assert_true(fd >= 0);
+	shutdown(one.theirs, SHUT_WR);
+	for (int i = 0; i < TURNS_MAX && recv(fd, text, 1, 0) != 0; i++) {
+		turn();
+	}
+	assert_int_equal(send(fd, "yes", 3, MSG_NOSIGNAL), 3);
+	for (int i = 0; i < TURNS_MAX && n < 0; i++) {
+		turn();
+		n = SSL_read(one.client, text, sizeof(text));
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(one.n_closed, 0);
+	close(one.theirs);
+	one.theirs = -1;
+	turn_until(&one.n_closed, 1);
+	assert_int_equal(send(fd, "no", 2, MSG_NOSIGNAL), -1);
+	assert_int_equal(errno, EPIPE);
+	close(fd);
+	turn();
+}
+
 /* Handshakes that fail. */
 
 static void test_http_without_tls(void **state)
@@ -1201,6 +1232,7 @@ int main(void)
 		TEST(test_records_of_a_hello),
 		TEST(test_pump),
 		TEST(test_pump_of_a_client_that_is_gone),
+		TEST(test_pump_of_a_client_that_goes_later),
 		TEST(test_http_without_tls),
 		TEST(test_something_else),
 		TEST(test_no_hello),
