@@ -55,8 +55,8 @@ static int on_asked(SSL *ssl, void *userdata)
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* When the first of the answers in @basic is out of date. */
-static ASN1_GENERALIZEDTIME *end_of(OCSP_BASICRESP *basic)
+/* Finds when the first of the answers in @basic is out of date. Returns 0 or -ENOMEM. */
+static int end_of(OCSP_BASICRESP *basic, ASN1_GENERALIZEDTIME **ret_until)
 {
 	ASN1_GENERALIZEDTIME *until = NULL;
 
@@ -68,7 +68,8 @@ static ASN1_GENERALIZEDTIME *end_of(OCSP_BASICRESP *basic)
 			until = next;
 		}
 	}
-	return until ? ASN1_STRING_dup(until) : NULL;
+	*ret_until = until ? ASN1_STRING_dup(until) : NULL;
+	return until && !*ret_until ? -ENOMEM : 0;
 }
 
 static OCSP_RESPONSE *read_response(const char *file)
@@ -90,8 +91,8 @@ static int keep(SSL_CTX *context, OCSP_RESPONSE *response, OCSP_BASICRESP *basic
 		return -ENOMEM;
 	}
 	staple->n = i2d_OCSP_RESPONSE(response, &staple->der);
-	staple->until = end_of(basic);
-	if (staple->n <= 0 || SSL_CTX_set_ex_data(context, slot, staple) != 1) {
+	if (staple->n <= 0 || end_of(basic, &staple->until) < 0 ||
+	    SSL_CTX_set_ex_data(context, slot, staple) != 1) {
 		staple_free(staple);
 		return -ENOMEM;
 	}
