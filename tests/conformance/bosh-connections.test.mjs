@@ -50,7 +50,7 @@ test('what belongs to the creation is in no later answer', TIMEOUT, async () => 
 	const { client, connection } = await session({ wait: 1 });
 	const answers = [await client.request(), await client.request(message('c1')), await client.request(message('c1'), { rid: client.rid })];
 	const held = client.request();
-	await sleep(100);
+	await stage.doab.hasRequest(client);
 	connection.send('<message id="c2"/>');
 	answers.push(await held, await client.terminate());
 	for (const { element } of answers) {
@@ -78,7 +78,7 @@ test('HTTP/1.0: a request that is held is answered whole, and its connection clo
 	const { client, connection } = await session();
 	const http = await HttpConnection.open(stage.port);
 	http.write(nextBytes(client).replace('HTTP/1.1', 'HTTP/1.0'));
-	await sleep(200);
+	await stage.doab.hasRequest(client);
 	connection.send('<message id="old"/>');
 	const { text, headers } = await http.response();
 	assert.equal(headers['transfer-encoding'], undefined);
@@ -90,7 +90,7 @@ test('hold=2: stanzas that come one by one go to the requests in the order of th
 	const { client, connection } = await session({ hold: 2 });
 	const rid = client.rid;
 	const second = client.request(presence('o2'), { rid: rid + 2 });
-	await sleep(100);
+	await stage.doab.hasRequest(client, rid + 2);
 	const first = client.request(presence('o1'), { rid: rid + 1 });
 	await connection.element('presence', (element) => element.attributes.id === 'o2');
 	connection.send('<message id="1"/>');

@@ -84,9 +84,8 @@ async function assertReturned(connection) {
 // The connection of a held request ends, and the gateway has seen it.
 async function breakHeld(client) {
 	const held = client.request();
-	await sleep(200);
-	held.abort();
-	await sleep(200);
+	await stage.doab.hasRequest(client);
+	await held.breakOff();
 }
 
 describe('what is returned', { concurrency: 6 }, () => {
@@ -105,10 +104,7 @@ describe('what is returned', { concurrency: 6 }, () => {
 		const held = client.request();
 		connection.send(`<message ${addressed} id='taken'><body/></message>`);
 		assert.deepEqual(idsOf(await held), ['taken']);
-		const next = client.request();
-		await sleep(200);
-		next.abort();
-		await sleep(200);
+		await breakHeld(client);
 		await sendAll(connection);
 		await assertReturned(connection);
 	});
@@ -117,7 +113,7 @@ describe('what is returned', { concurrency: 6 }, () => {
 	test('what the last answer took goes back as well, when nothing was heard of the client since', TIMEOUT, async () => {
 		const { client, connection } = await session();
 		const held = client.request();
-		await sleep(200);
+		await stage.doab.hasRequest(client);
 		await sendAll(connection);
 		assert.ok(idsOf(await held).length > 0);
 		await assertReturned(connection);
@@ -157,9 +153,7 @@ async function endUnread() {
 		while (await Promise.race([held.then(() => true), sleep(patiently(1000))])) {
 			[held, next] = [next, send()];
 		}
-		held.abort();
-		next.abort();
-		await sleep(300);
+		await Promise.all([held.breakOff(), next.breakOff()]);
 		const content = 'y'.repeat(4000);
 		const ids = Array.from({ length: 60 }, (_, i) => `n${i}`);
 		for (const id of ids) {
@@ -329,7 +323,7 @@ test('remote-stream-error: the stanzas before it and the server\'s own words, ke
 test('remote-stream-error: with a request held it is told at once, on the oldest', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	const held = client.request();
-	await sleep(200);
+	await stage.doab.hasRequest(client);
 	await connection.send(`<message id='before'/>${ERROR}`);
 	assertStreamErrorToldWith(await held, ['before']);
 	await connection.end();

@@ -114,7 +114,7 @@ test('content: errors have it, too', TIMEOUT, async () => {
 	const client = clientOf(own);
 	await client.create('plain.test', { content: 'text/plain' });
 	const held = client.request();
-	await sleep(200);
+	await own.doab.hasRequest(client);
 	await own.stop();
 	assertTypeOfShutdown(await held);
 });

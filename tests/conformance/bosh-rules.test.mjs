@@ -466,7 +466,7 @@ for (const [ver, status] of [['1.11', 200], [undefined, 403]]) {
 		const { client, connection } = await session({ ver });
 		const early = { rid: client.rid + 2 };
 		let waiting = client.request(presence('e'), early);
-		await sleep(200);
+		await stage.doab.hasRequest(client, early.rid);
 		for (let i = 0; i < MAX_REPEATS; i++) {
 			const repeat = client.request(presence('e'), early);
 			assert.equal((await waiting).element.attributes.type, 'error');
@@ -521,9 +521,8 @@ test('overactivity: a client whose held request broke sends another one at once'
 	const { client, connection } = await session({ hold: 1 });
 	for (let i = 0; i < 3; i++) {
 		const held = client.request();
-		await sleep(100);
-		held.abort();
-		await sleep(200);
+		await stage.doab.hasRequest(client);
+		await held.breakOff();
 	}
 	const held = client.request();
 	connection.send('<message id="found"/>');
@@ -536,7 +535,7 @@ test('overactivity: so it is where the connection of the next is another worker\
 			const client = new BoshClient(own.port, { connection: 'fresh' });
 			await client.create('plain.test');
 			const held = client.request();
-			await sleep(200);
+			await own.doab.hasRequest(client);
 			held.abort();
 			const next = await Promise.race([client.request(), sleep(1500)]);
 			assert.equal(next?.element.attributes.type, undefined, next?.text);

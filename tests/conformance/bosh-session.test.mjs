@@ -5,7 +5,7 @@ import { assertTerminated } from '../support/assertions.mjs';
 import { BoshClient } from '../support/bosh.mjs';
 import { HttpConnection } from '../support/http.mjs';
 import { Stage } from '../support/stage.mjs';
-import { patiently, sleep, stopAll, turns } from '../support/util.mjs';
+import { patiently, sleep, stopAll, turns, untilRead } from '../support/util.mjs';
 import { NS } from '../support/xml.mjs';
 import { FEATURES } from '../support/xmpp-server.mjs';
 
@@ -133,7 +133,7 @@ test('wait: a request without an answer is answered empty when its time is over'
 test('hold=1: a second request releases the first at once and is held itself', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	const first = client.request();
-	await sleep(50);
+	await stage.doab.hasRequest(client);
 	const second = client.request(presence('h1'));
 	const released = await first;
 	assert.ok(released.ms < SOON_MS, `released after ${released.ms} ms`);
@@ -149,7 +149,6 @@ test('hold=2: two requests are held', TIMEOUT, async () => {
 	const first = client.request();
 	const second = client.request(presence('h2'));
 	await connection.element('presence');
-	await sleep(300);
 	connection.send('<message id="1"/>');
 	assert.equal((await first).element.children[0].attributes.id, '1');
 	connection.send('<message id="2"/>');
@@ -159,7 +158,7 @@ test('hold=2: two requests are held', TIMEOUT, async () => {
 test('stanzas for a client that has no request there wait for its next one, in order', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	await connection.send(Array.from({ length: 50 }, (_, i) => `<message id="q${i}"/>`).join(''));
-	await sleep(200);
+	await untilRead(connection.socket);
 	const ids = [];
 	while (ids.length < 50) {
 		ids.push(...(await client.request()).element.children.map((child) => child.attributes.id));
@@ -194,11 +193,10 @@ test('a repeat of a held rid: the old request ends with type=error, the new one 
 test('a client that broke its connection while held loses nothing: a repeat brings it', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	const held = client.request();
-	await sleep(100);
-	held.abort();
-	await sleep(100);
-	connection.send('<message id="kept"/>');
-	await sleep(100);
+	await stage.doab.hasRequest(client);
+	await held.breakOff();
+	await connection.send('<message id="kept"/>');
+	await untilRead(connection.socket);
 	const repeat = await client.request('', { rid: client.rid });
 	assert.equal(repeat.element.children[0].attributes.id, 'kept');
 });
@@ -207,7 +205,7 @@ test('requests out of order reach the server in the order of their rids', TIMEOU
 	const { client, connection } = await session();
 	const rid = client.rid;
 	const late = client.request(presence('second'), { rid: rid + 2 });
-	await sleep(200);
+	await stage.doab.hasRequest(client, rid + 2);
 	assert.equal(connection.elements.filter((e) => e.name === 'presence').length, 0, 'held back');
 	const early = await client.request(presence('first'), { rid: rid + 1 });
 	assert.equal(early.element.children.length, 0);
@@ -248,7 +246,7 @@ test('the largest rid works', TIMEOUT, async () => {
 test('terminate: its payload reaches the server before the end of the stream; the oldest request hears of it', TIMEOUT, async () => {
 	const { client, connection } = await session();
 	const held = client.request();
-	await sleep(50);
+	await stage.doab.hasRequest(client);
 	const ended = client.terminate('<presence xmlns=\'jabber:client\' type=\'unavailable\'/>');
 	const answers = await Promise.all([held, ended]);
 	assert.deepEqual(answers.map(({ status }) => status), [200, 200]);

@@ -242,7 +242,7 @@ test('closing one: its payload and its end reach its server, the others go on', 
 test('closing one with a request held: the held one is told, the other is held', TIMEOUT, async () => {
 	const { client, streams: { one, two } } = await sessionWith(['two']);
 	const held = client.request();
-	await sleep(200);
+	await stage.doab.hasRequest(client);
 	const closing = client.request('', { stream: two.name, type: 'terminate' });
 	assert.deepEqual([(await held).element.attributes.type, (await held).element.attributes.stream], ['terminate', two.name]);
 	one.connection.send(message('on'));
@@ -479,7 +479,7 @@ test('system-shutdown: one answer for all streams, each of which is closed', TIM
 	try {
 		const { client, streams: { one, two } } = await sessionWith(['two'], own);
 		const held = client.request();
-		await sleep(200);
+		await own.doab.hasRequest(client);
 		await own.doab.stop();
 		isStopped = true;
 		assertTerminated(await held, 'system-shutdown');

@@ -5,7 +5,7 @@ import { randomInt } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import { HttpConnection } from './http.mjs';
-import { within } from './util.mjs';
+import { breakConnection, within } from './util.mjs';
 import { plainResponse } from './ws.mjs';
 import { NS, escape, parse } from './xml.mjs';
 
@@ -31,7 +31,7 @@ export class BoshClient {
 	}
 
 	// One HTTP request with these bytes. The promise resolves with { status, headers, text, element, ms }, `element`
-	// being the parsed <body/>; its abort() breaks the connection.
+	// being the parsed <body/>; its abort() breaks the connection, its breakOff() waits until the gateway has noticed that, too.
 	post(bytes, { headers = {}, ms = 20000 } = {}) {
 		const started = Date.now();
 		const data = Buffer.from(bytes);
@@ -53,6 +53,7 @@ export class BoshClient {
 		const result = within(answered, ms, 'an answer to a BOSH request');
 		result.catch(() => {});
 		result.abort = () => request.destroy();
+		result.breakOff = () => breakConnection(request.socket);
 		return result;
 	}
 

@@ -29,6 +29,9 @@ function configValue(value) {
 	return typeof value === 'string' ? quote(value) : String(value);
 }
 
+// How much of a session's id is logged (gateway/bosh/sid.h).
+const SID_LOG_LENGTH = 6;
+
 // Keys of the section `limits`, which a test may write beside the others.
 const LIMITS = new Set(['max_sessions', 'sessions_per_address', 'connections_per_address', 'login_bytes_per_address', 'login_bytes', 'foreign_bytes_per_address', 'foreign_bytes',
 	'body_bytes', 'stanza_bytes', 'pending_bytes', 'header_timeout', 'exempt', 'max_connections', 'connection_rate', 'session_rate',
@@ -159,6 +162,11 @@ export class Doab {
 			check();
 		});
 		return within(found, ms, `event=${event} ${JSON.stringify(fields)} in the log:\n${this.lines.slice(-20).join('\n')}`);
+	}
+
+	// Resolves when the gateway has read the latest request of @client, a BOSH client, or that with @rid. It logs that at `debug`.
+	async hasRequest(client, rid = client.rid) {
+		await this.logged('bosh-request', { session: client.sid.slice(0, SID_LOG_LENGTH), rid });
 	}
 
 	// Resolves when all that has been logged so far is in @lines: a thread of the gateway's writes it a moment later.

@@ -56,15 +56,29 @@ export async function until(condition, ms, what) {
 	}
 }
 
-// How many bytes wait in the kernel between @socket, a TCP socket over IPv4, and its peer on this machine.
-function bytesUnderWay({ localPort, remotePort }) {
-	const own = [localPort, remotePort];
+// What the kernel knows of the connection between the ports @localPort and @remotePort of this machine, over IPv4: a list of its ends.
+// TCP_ESTABLISHED, TCP_CLOSE_WAIT: that end has not been closed.
+const OPEN_STATES = ['01', '08'];
+
+function endsOf({ localPort, remotePort }) {
 	// "  SL: ADDRESS:PORT ADDRESS:PORT STATE SENT:RECEIVED ...", of bytes that the peer has not got, and that have not been read
-	return [...readFileSync('/proc/net/tcp', 'latin1').matchAll(/:(\w{4}) \w+:(\w{4}) \w\w (\w{8}):(\w{8}) /g)].reduce((n, [, from, to, sent, received]) => {
-		const ports = [from, to].map((hex) => parseInt(hex, 16));
-		const isOwn = ports.every((port, i) => port === own[i]), isPeers = ports.every((port, i) => port === own[1 - i]);
-		return n + (isOwn ? parseInt(sent, 16) : 0) + (isPeers ? parseInt(received, 16) : 0);
-	}, 0);
+	const lines = readFileSync('/proc/net/tcp', 'latin1').matchAll(/:(\w{4}) \w+:(\w{4}) (\w\w) (\w{8}):(\w{8}) /g);
+	return [...lines].flatMap(([, from, to, state, ...bytes]) => {
+		const [own, other] = [from, to].map((hex) => parseInt(hex, 16));
+		const isLocal = own === localPort && other === remotePort, isRemote = own === remotePort && other === localPort;
+		const [nSent, nReceived] = bytes.map((hex) => parseInt(hex, 16));
+		return isLocal || isRemote ? [{ isRemote, isOpen: OPEN_STATES.includes(state), nSent, nReceived }] : [];
+	});
+}
+
+// How many bytes wait in the kernel between @socket, a TCP socket over IPv4, and its peer on this machine.
+const bytesUnderWay = (socket) => endsOf(socket).reduce((n, { isRemote, nSent, nReceived }) => n + (isRemote ? nReceived : nSent), 0);
+
+// Breaks the connection of @socket, a TCP socket over IPv4. Resolves when its peer, on this machine, has noticed, and closed its end.
+export async function breakConnection(socket) {
+	const { localPort, remotePort } = socket;
+	socket.destroy();
+	await until(() => !endsOf({ localPort, remotePort }).some(({ isRemote, isOpen }) => isRemote && isOpen), 15000, 'the end of a connection');
 }
 
 // Resolves when the peer of @socket, on this machine, has read all that was written to it. The gateway only looks at the beginning of
